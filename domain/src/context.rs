@@ -1,0 +1,75 @@
+//! The bounded contexts and the Kafka topics their events travel on.
+
+/// A bounded context: one topic, one folder in each crate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Context {
+    /// Federal contract opportunities.
+    Opportunities,
+    /// Proposals written by teams.
+    Proposals,
+    /// Solicitation documents and what was read from them.
+    Documents,
+    /// Clicks and views.
+    Analytics,
+    /// Identity, tenants, operations.
+    System,
+    /// Reusable company assets.
+    Resources,
+    /// Work on resources and documents.
+    Tasks,
+}
+
+impl Context {
+    /// Every context, in the order of the mission.
+    pub const ALL: [Self; 7] = [
+        Self::Opportunities,
+        Self::Proposals,
+        Self::Documents,
+        Self::Analytics,
+        Self::System,
+        Self::Resources,
+        Self::Tasks,
+    ];
+
+    /// The context's name as it stands in topics and tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Opportunities => "opportunities",
+            Self::Proposals => "proposals",
+            Self::Documents => "documents",
+            Self::Analytics => "analytics",
+            Self::System => "system",
+            Self::Resources => "resources",
+            Self::Tasks => "tasks",
+        }
+    }
+
+    /// The context that owns an aggregate type; `None` for a type nobody registered.
+    pub fn of_aggregate(aggregate_type: &str) -> Option<Self> {
+        match aggregate_type {
+            "opportunity" => Some(Self::Opportunities),
+            _ => None,
+        }
+    }
+
+    /// The topic of this context's events below `prefix`, e.g. `contracts.opportunities.events`.
+    pub fn topic(self, prefix: &str) -> String {
+        format!("{prefix}.{}.events", self.name())
+    }
+
+    /// The topic of this context's dead letters below `prefix`.
+    pub fn dead_letter_topic(self, prefix: &str) -> String {
+        format!("{prefix}.{}.dead-letters", self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn topics_are_named_as_the_mission_lists_them() {
+        assert_eq!(Context::Opportunities.topic("contracts"), "contracts.opportunities.events");
+        assert_eq!(Context::Tasks.dead_letter_topic("contracts"), "contracts.tasks.dead-letters");
+    }
+}

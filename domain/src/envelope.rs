@@ -1,0 +1,131 @@
+//! How an event travels: what the log knows about it besides its payload.
+//!
+//! On Kafka the payload is the record's value, the aggregate id its key, and the rest are headers. Both ends of that
+//! mapping live here, so that the relay and the projections cannot disagree.
+
+mod header;
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+pub use self::header::{HeaderError, from_headers, to_headers};
+
+/// The tenant of data that everybody may see, such as federal notices.
+pub const PUBLIC_TENANT: &str = "public";
+
+/// An event that is in the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recorded<E> {
+    /// Its place in the whole log: unique, increasing, with gaps.
+    pub position: u64,
+    /// Its identity, the same in every store.
+    pub event_id: Uuid,
+    /// Whose data it is.
+    pub tenant_id: String,
+    /// The kind of aggregate.
+    pub aggregate_type: String,
+    /// The stream.
+    pub aggregate_id: String,
+    /// Its place in the stream, from 1.
+    pub sequence: u64,
+    /// The event's name, e.g. `opportunity.discovered`.
+    pub event_type: String,
+    /// The version of the event's shape, e.g. `1.0`.
+    pub event_version: String,
+    /// When the log took it.
+    pub recorded_at: DateTime<Utc>,
+    /// Who and what caused it.
+    pub metadata: Metadata,
+    /// The event itself.
+    pub payload: E,
+}
+
+/// A recorded event whose payload is still JSON text.
+pub type RawRecorded = Recorded<String>;
+
+/// A payload that does not fit the shape it should have.
+#[derive(Debug, thiserror::Error)]
+#[error("decoding {event_type} {event_version} at position {position} (event {event_id})")]
+pub struct DecodeError {
+    /// Where in the log.
+    pub position: u64,
+    /// Which event.
+    pub event_id: Uuid,
+    /// The name it carries.
+    pub event_type: String,
+    /// The version it carries.
+    pub event_version: String,
+    /// What the decoder found.
+    #[source]
+    pub source: serde_json::Error,
+}
+
+impl RawRecorded {
+    /// Reads the payload as an `E`.
+    ///
+    /// # Errors
+    /// [`DecodeError`] naming event and position when the payload has another shape.
+    pub fn decode<E: serde::de::DeserializeOwned>(&self) -> Result<Recorded<E>, DecodeError> {
+        let payload = serde_json::from_str(&self.payload).map_err(|source| DecodeError {
+            position: self.position,
+            event_id: self.event_id,
+            event_type: self.event_type.clone(),
+            event_version: self.event_version.clone(),
+            source,
+        })?;
+        Ok(Recorded {
+            position: self.position,
+            event_id: self.event_id,
+            tenant_id: self.tenant_id.clone(),
+            aggregate_type: self.aggregate_type.clone(),
+            aggregate_id: self.aggregate_id.clone(),
+            sequence: self.sequence,
+            event_type: self.event_type.clone(),
+            event_version: self.event_version.clone(),
+            recorded_at: self.recorded_at,
+            metadata: self.metadata.clone(),
+            payload,
+        })
+    }
+}
+
+/// Who and what caused an event.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Metadata {
+    /// Whose data the event is; empty means [`PUBLIC_TENANT`].
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub tenant_id: String,
+    /// Groups everything that one request set in motion.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub correlation_id: String,
+    /// The command or event that led to this one.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub causation_id: String,
+    /// Who asked.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub user_id: String,
+    /// W3C trace context.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub traceparent: String,
+}
+
+impl Metadata {
+    /// The form `cqrs-es` takes: only what is known.
+    pub fn into_map(self) -> HashMap<String, String> {
+        [
+            ("tenant_id", self.tenant_id),
+            ("correlation_id", self.correlation_id),
+            ("causation_id", self.causation_id),
+            ("user_id", self.user_id),
+            ("traceparent", self.traceparent),
+        ]
+        .into_iter()
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+    }
+}

@@ -1,0 +1,150 @@
+//! The envelope as Kafka headers, and back.
+
+use std::str::FromStr;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+
+use super::{Metadata, RawRecorded, Recorded};
+
+const POSITION: &str = "position";
+const EVENT_ID: &str = "event-id";
+const TENANT_ID: &str = "tenant-id";
+const AGGREGATE_TYPE: &str = "aggregate-type";
+const SEQUENCE: &str = "sequence";
+const EVENT_TYPE: &str = "event-type";
+const EVENT_VERSION: &str = "schema-version";
+const RECORDED_AT: &str = "recorded-at";
+const CORRELATION_ID: &str = "correlation-id";
+const CAUSATION_ID: &str = "causation-id";
+const USER_ID: &str = "user-id";
+const TRACEPARENT: &str = "traceparent";
+
+/// A record that does not carry a whole envelope.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HeaderError {
+    /// The header is not there.
+    #[error("header {0} is missing")]
+    Missing(&'static str),
+    /// The header is there but says nothing that can be used.
+    #[error("header {name} has the unusable value {value:?}")]
+    Invalid {
+        /// Which header.
+        name: &'static str,
+        /// What it says.
+        value: String,
+    },
+    /// The record's value or key is not text.
+    #[error("the record's {0} is not UTF-8")]
+    NotText(&'static str),
+}
+
+/// The headers of a recorded event, in a fixed order; empty ones are left out.
+pub fn to_headers<E>(event: &Recorded<E>) -> Vec<(&'static str, String)> {
+    let mut headers = vec![
+        (POSITION, event.position.to_string()),
+        (EVENT_ID, event.event_id.to_string()),
+        (TENANT_ID, event.tenant_id.clone()),
+        (AGGREGATE_TYPE, event.aggregate_type.clone()),
+        (SEQUENCE, event.sequence.to_string()),
+        (EVENT_TYPE, event.event_type.clone()),
+        (EVENT_VERSION, event.event_version.clone()),
+        (RECORDED_AT, event.recorded_at.to_rfc3339_opts(SecondsFormat::Micros, true)),
+    ];
+    let optional = [
+        (CORRELATION_ID, &event.metadata.correlation_id),
+        (CAUSATION_ID, &event.metadata.causation_id),
+        (USER_ID, &event.metadata.user_id),
+        (TRACEPARENT, &event.metadata.traceparent),
+    ];
+    headers
+        .extend(optional.into_iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| (name, value.clone())));
+    headers
+}
+
+/// Rebuilds a recorded event from a Kafka record: a look-up of headers, its key and its value.
+///
+/// # Errors
+/// [`HeaderError`] naming the first header that is missing or unusable.
+pub fn from_headers<'a>(
+    header: impl Fn(&str) -> Option<&'a [u8]>,
+    key: &[u8],
+    value: &[u8],
+) -> Result<RawRecorded, HeaderError> {
+    let optional = |name: &'static str| match header(name) {
+        None => Ok(String::new()),
+        Some(bytes) => text(name, bytes),
+    };
+    let required = |name: &'static str| match header(name) {
+        None => Err(HeaderError::Missing(name)),
+        Some(bytes) => text(name, bytes),
+    };
+    let tenant_id = required(TENANT_ID)?;
+    Ok(Recorded {
+        position: parse(POSITION, required(POSITION)?)?,
+        event_id: parse(EVENT_ID, required(EVENT_ID)?)?,
+        tenant_id: tenant_id.clone(),
+        aggregate_type: required(AGGREGATE_TYPE)?,
+        aggregate_id: text("key", key)?,
+        sequence: parse(SEQUENCE, required(SEQUENCE)?)?,
+        event_type: required(EVENT_TYPE)?,
+        event_version: required(EVENT_VERSION)?,
+        recorded_at: parse::<DateTime<Utc>>(RECORDED_AT, required(RECORDED_AT)?)?,
+        metadata: Metadata {
+            tenant_id,
+            correlation_id: optional(CORRELATION_ID)?,
+            causation_id: optional(CAUSATION_ID)?,
+            user_id: optional(USER_ID)?,
+            traceparent: optional(TRACEPARENT)?,
+        },
+        payload: text("value", value)?,
+    })
+}
+
+fn text(name: &'static str, bytes: &[u8]) -> Result<String, HeaderError> {
+    std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| HeaderError::NotText(name))
+}
+
+fn parse<T: FromStr>(name: &'static str, value: String) -> Result<T, HeaderError> {
+    value.parse().map_err(|_| HeaderError::Invalid { name, value })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn recorded() -> RawRecorded {
+        Recorded {
+            position: 42,
+            event_id: Uuid::from_u128(7),
+            tenant_id: "public".into(),
+            aggregate_type: "opportunity".into(),
+            aggregate_id: "097:X".into(),
+            sequence: 3,
+            event_type: "opportunity.amended".into(),
+            event_version: "1.0".into(),
+            recorded_at: "2026-03-03T12:17:50.808123Z".parse().unwrap(),
+            metadata: Metadata { tenant_id: "public".into(), correlation_id: "c".into(), ..Metadata::default() },
+            payload: "{}".into(),
+        }
+    }
+
+    #[test]
+    fn an_envelope_survives_the_journey_through_kafka() {
+        let event = recorded();
+        let headers: HashMap<_, _> = to_headers(&event).into_iter().collect();
+        let back = from_headers(|name| headers.get(name).map(String::as_bytes), b"097:X", b"{}").unwrap();
+        assert_eq!(back, event);
+    }
+
+    #[test]
+    fn a_missing_header_is_named() {
+        let event = recorded();
+        let headers: HashMap<_, _> = to_headers(&event).into_iter().filter(|(name, _)| *name != SEQUENCE).collect();
+        let error = from_headers(|name| headers.get(name).map(String::as_bytes), b"k", b"{}").unwrap_err();
+        assert_eq!(error, HeaderError::Missing("sequence"));
+    }
+}

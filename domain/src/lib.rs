@@ -1,0 +1,10 @@
+//! The write model of `MedContractHub`: what can be asked, refused and remembered.
+//!
+//! Pure: no clock, no ids, no environment, no I/O. Every other crate depends on this one and it depends on none of
+//! them; what siblings share (the envelope, the topics, the traits of a log) lives here.
+
+pub mod clock;
+pub mod context;
+pub mod envelope;
+pub mod opportunity;
+pub mod store;

@@ -1,0 +1,147 @@
+//! An opportunity: one federal solicitation, told by the notices that agencies publish about it.
+//!
+//! ```text
+//! Undiscovered ──notice──▶ Open ──award──▶ Awarded
+//!                           │  ▲             │  ▲
+//!                           └──┘ amended,    └──┘ amended, deadline changed,
+//!                                deadline         further awards
+//!                                changed
+//! ```
+
+mod agency;
+mod command;
+mod error;
+mod event;
+mod identity;
+mod record;
+#[cfg(test)]
+mod tests;
+mod value;
+
+use cqrs_es::{Aggregate, event_sink::EventSink};
+use serde::{Deserialize, Serialize};
+
+pub use self::{
+    agency::Agency,
+    command::{AmendOpportunity, AwardOpportunity, OpportunityCommand},
+    error::OpportunityError,
+    event::{Filing, OpportunityEvent, Standing},
+    identity::OpportunityId,
+    record::Record,
+    value::{Award, Cents, Facts, InvalidValue, Naics, Notice, NoticeId, NoticeSource, NoticeType, Place, SetAside},
+};
+
+/// State of one opportunity, rebuilt from its events.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Opportunity {
+    /// Nobody has published a notice yet.
+    #[default]
+    Undiscovered,
+    /// Published, nobody has won it.
+    Open(Record),
+    /// At least one contract was awarded.
+    Awarded(Record),
+}
+
+impl Opportunity {
+    /// Decides what a command changes. An empty answer means the wish is already met.
+    ///
+    /// # Errors
+    /// [`OpportunityError`] when the opportunity's state forbids it.
+    pub fn decide(&self, command: OpportunityCommand) -> Result<Vec<OpportunityEvent>, OpportunityError> {
+        match command {
+            OpportunityCommand::RecordNotice(notice) => Ok(self.record_notice(*notice)),
+            OpportunityCommand::Discover(notice) => self.discover(*notice),
+            OpportunityCommand::Amend(command) => self.amend(*command),
+            OpportunityCommand::Award(command) => self.award(command),
+        }
+    }
+
+    /// What is on record, once it was discovered.
+    pub fn record(&self) -> Option<&Record> {
+        match self {
+            Self::Undiscovered => None,
+            Self::Open(record) | Self::Awarded(record) => Some(record),
+        }
+    }
+
+    fn record_notice(&self, notice: Notice) -> Vec<OpportunityEvent> {
+        match self.record() {
+            None => discovered(notice),
+            Some(record) => record.take_in(notice),
+        }
+    }
+
+    fn discover(&self, notice: Notice) -> Result<Vec<OpportunityEvent>, OpportunityError> {
+        match self.record() {
+            None => Ok(discovered(notice)),
+            Some(record) if record.knows(&notice) => Ok(vec![]),
+            Some(_) => Err(OpportunityError::AlreadyDiscovered),
+        }
+    }
+
+    fn amend(&self, command: AmendOpportunity) -> Result<Vec<OpportunityEvent>, OpportunityError> {
+        let record = self.record().ok_or(OpportunityError::NotDiscovered)?;
+        Ok(record.take_in(command.into_notice(record)))
+    }
+
+    fn award(&self, command: AwardOpportunity) -> Result<Vec<OpportunityEvent>, OpportunityError> {
+        let record = self.record().ok_or(OpportunityError::NotDiscovered)?;
+        let (key, award) = (record.award_key(&command.award), command.award);
+        Ok(record.take_in_award(key, award).into_iter().collect())
+    }
+
+    /// Folds one event into the state. Never fails and never judges: it happened.
+    pub fn evolve(&mut self, event: OpportunityEvent) {
+        *self = match (std::mem::take(self), event) {
+            (_, OpportunityEvent::Discovered { filing, facts }) => Self::Open(Record::first(&filing, *facts)),
+            (Self::Undiscovered, _) => Self::Undiscovered,
+            (Self::Open(mut record) | Self::Awarded(mut record), OpportunityEvent::Awarded { key, award }) => {
+                record.add_award(key, award);
+                Self::Awarded(record)
+            }
+            (Self::Open(mut record), event) => {
+                record.evolve(event);
+                Self::Open(record)
+            }
+            (Self::Awarded(mut record), event) => {
+                record.evolve(event);
+                Self::Awarded(record)
+            }
+        };
+    }
+}
+
+fn discovered(notice: Notice) -> Vec<OpportunityEvent> {
+    let filing = Filing::of(&notice);
+    let mut events = vec![OpportunityEvent::Discovered { filing, facts: Box::new(notice.facts) }];
+    if let Some(award) = notice.award {
+        events.push(OpportunityEvent::Awarded { key: notice.notice_id.to_string(), award });
+    }
+    events
+}
+
+impl Aggregate for Opportunity {
+    const TYPE: &'static str = "opportunity";
+
+    type Command = OpportunityCommand;
+    type Event = OpportunityEvent;
+    type Error = OpportunityError;
+    type Services = ();
+
+    async fn handle(
+        &mut self,
+        command: Self::Command,
+        (): &Self::Services,
+        sink: &EventSink<Self>,
+    ) -> Result<(), Self::Error> {
+        for event in self.decide(command)? {
+            sink.write(event, self).await;
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, event: Self::Event) {
+        self.evolve(event);
+    }
+}

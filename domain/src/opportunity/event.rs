@@ -1,0 +1,100 @@
+//! What has happened to an opportunity.
+//!
+//! These names are a storage format. Add variants and fields; never rename or remove one. The golden test beside this
+//! file pins the stored JSON.
+
+use chrono::{DateTime, Utc};
+use cqrs_es::DomainEvent;
+use serde::{Deserialize, Serialize};
+
+use super::value::{Award, Facts, Notice, NoticeId, NoticeSource};
+
+/// Something that happened to an opportunity.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum OpportunityEvent {
+    /// Its first notice was published.
+    Discovered {
+        /// The notice.
+        filing: Filing,
+        /// What it states.
+        facts: Box<Facts>,
+    },
+    /// A further notice, or a new wording of a known one. A notice is a whole document, so the facts are whole, too:
+    /// what the notice leaves unsaid is carried over from the record.
+    Amended {
+        /// The notice.
+        filing: Filing,
+        /// Whether it became the current one.
+        standing: Standing,
+        /// What is on record with it.
+        facts: Box<Facts>,
+    },
+    /// The deadline for responses moved. Always follows the amendment that says so.
+    DeadlineChanged {
+        /// The notice that says so.
+        notice_id: NoticeId,
+        /// The deadline before.
+        from: Option<DateTime<Utc>>,
+        /// The deadline from now on.
+        to: Option<DateTime<Utc>>,
+    },
+    /// A contract was awarded, or more became known about an award.
+    Awarded {
+        /// Tells the awards of one opportunity apart.
+        key: String,
+        /// The award.
+        award: Award,
+    },
+}
+
+/// Where facts come from: one notice as one source told it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Filing {
+    /// The notice.
+    pub notice_id: NoticeId,
+    /// Who told it.
+    pub source: NoticeSource,
+    /// When the agency published it.
+    pub posted_at: DateTime<Utc>,
+    /// Fingerprint of the notice as it was told; tells a repetition from a new wording.
+    pub digest: String,
+}
+
+impl Filing {
+    /// The filing of a notice.
+    pub fn of(notice: &Notice) -> Self {
+        Self {
+            notice_id: notice.notice_id.clone(),
+            source: notice.source,
+            posted_at: notice.posted_at,
+            digest: notice.digest(),
+        }
+    }
+}
+
+/// What an amendment means for the facts on record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// It is the newest word.
+    Current,
+    /// It was published before the current notice and only completes the history.
+    Earlier,
+}
+
+impl DomainEvent for OpportunityEvent {
+    fn event_type(&self) -> String {
+        match self {
+            Self::Discovered { .. } => "opportunity.discovered",
+            Self::Amended { .. } => "opportunity.amended",
+            Self::DeadlineChanged { .. } => "opportunity.deadline_changed",
+            Self::Awarded { .. } => "opportunity.awarded",
+        }
+        .to_owned()
+    }
+
+    fn event_version(&self) -> String {
+        "1.0".to_owned()
+    }
+}

@@ -1,0 +1,151 @@
+//! What is on record about a discovered opportunity, and how a further notice meets it.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    event::{Filing, OpportunityEvent, Standing},
+    value::{Award, Facts, Notice, NoticeId, NoticeSource},
+};
+
+/// The facts, notices and awards on record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// What the current notice states.
+    pub facts: Facts,
+    /// The current notice.
+    pub notice_id: NoticeId,
+    /// When the current notice was published.
+    pub posted_at: DateTime<Utc>,
+    /// When the first notice on record was published.
+    pub first_posted_at: DateTime<Utc>,
+    /// The awards by their key.
+    pub awards: BTreeMap<String, Award>,
+    /// Notice -> source -> fingerprint of its last telling.
+    notices: BTreeMap<NoticeId, BTreeMap<NoticeSource, String>>,
+}
+
+impl Record {
+    pub(super) fn first(filing: &Filing, facts: Facts) -> Self {
+        let mut record = Self {
+            facts,
+            notice_id: filing.notice_id.clone(),
+            posted_at: filing.posted_at,
+            first_posted_at: filing.posted_at,
+            awards: BTreeMap::new(),
+            notices: BTreeMap::new(),
+        };
+        record.remember(filing);
+        record
+    }
+
+    /// How many notices were published about it.
+    pub fn notice_count(&self) -> usize {
+        self.notices.len()
+    }
+
+    /// Sum of the awards, in cents of a US dollar; `None` while no award has an amount.
+    pub fn awarded_cents(&self) -> Option<i64> {
+        self.awards.values().filter_map(|award| award.amount).map(|amount| amount.0).reduce(i64::saturating_add)
+    }
+
+    /// Whether exactly this telling of the notice was taken in before.
+    pub(super) fn knows(&self, notice: &Notice) -> bool {
+        self.told(notice) == Some(&notice.digest())
+    }
+
+    /// What a further notice changes.
+    pub(super) fn take_in(&self, mut notice: Notice) -> Vec<OpportunityEvent> {
+        let award = notice.award.take();
+        let award_key = notice.notice_id.to_string();
+        let digest_of_whole = Notice { award: award.clone(), ..notice.clone() };
+        let mut events = if self.knows(&digest_of_whole) {
+            vec![]
+        } else {
+            self.take_in_facts(notice, Filing::of(&digest_of_whole))
+        };
+        events.extend(award.and_then(|award| self.take_in_award(award_key, award)));
+        events
+    }
+
+    fn take_in_facts(&self, notice: Notice, filing: Filing) -> Vec<OpportunityEvent> {
+        let seen = self.notices.get(&notice.notice_id);
+        if notice.posted_at < self.posted_at {
+            // Another source telling an earlier notice again has nothing to add: the current one has superseded it.
+            let retold = seen.is_some_and(|by_source| !by_source.contains_key(&notice.source));
+            let facts = Box::new(notice.facts);
+            return if retold {
+                vec![]
+            } else {
+                vec![OpportunityEvent::Amended { filing, standing: Standing::Earlier, facts }]
+            };
+        }
+        let facts = notice.facts.completed_by(&self.facts);
+        if seen.is_some() && facts == self.facts {
+            return vec![];
+        }
+        let (from, to) = (self.facts.response_deadline, facts.response_deadline);
+        let notice_id = notice.notice_id;
+        let facts = Box::new(facts);
+        let mut events = vec![OpportunityEvent::Amended { filing, standing: Standing::Current, facts }];
+        if from != to {
+            events.push(OpportunityEvent::DeadlineChanged { notice_id, from, to });
+        }
+        events
+    }
+
+    /// What an award changes: nothing when all it says is on record.
+    pub(super) fn take_in_award(&self, key: String, award: Award) -> Option<OpportunityEvent> {
+        let award = match self.awards.get(&key) {
+            None => award,
+            Some(known) => {
+                let award = known.completed_by(award);
+                if award == *known {
+                    return None;
+                }
+                award
+            }
+        };
+        Some(OpportunityEvent::Awarded { key, award })
+    }
+
+    /// The key of an award entered by hand: that of the award with its number, else the number itself.
+    pub(super) fn award_key(&self, award: &Award) -> String {
+        let number = award.number.as_deref().unwrap_or_default();
+        self.awards
+            .iter()
+            .find(|(_, known)| known.number.as_deref() == Some(number))
+            .map_or_else(|| format!("award:{number}"), |(key, _)| key.clone())
+    }
+
+    pub(super) fn evolve(&mut self, event: OpportunityEvent) {
+        match event {
+            OpportunityEvent::Discovered { filing, facts } => *self = Self::first(&filing, *facts),
+            OpportunityEvent::Amended { filing, standing, facts } => {
+                self.remember(&filing);
+                self.first_posted_at = self.first_posted_at.min(filing.posted_at);
+                if standing == Standing::Current {
+                    self.facts = *facts;
+                    self.notice_id = filing.notice_id;
+                    self.posted_at = filing.posted_at;
+                }
+            }
+            OpportunityEvent::DeadlineChanged { to, .. } => self.facts.response_deadline = to,
+            OpportunityEvent::Awarded { key, award } => self.add_award(key, award),
+        }
+    }
+
+    pub(super) fn add_award(&mut self, key: String, award: Award) {
+        self.awards.insert(key, award);
+    }
+
+    fn told(&self, notice: &Notice) -> Option<&String> {
+        self.notices.get(&notice.notice_id)?.get(&notice.source)
+    }
+
+    fn remember(&mut self, filing: &Filing) {
+        self.notices.entry(filing.notice_id.clone()).or_default().insert(filing.source, filing.digest.clone());
+    }
+}

@@ -1,0 +1,259 @@
+//! What an opportunity does with what it is told.
+
+mod invariants;
+mod stored_form;
+
+use chrono::{DateTime, Utc};
+use cqrs_es::test::TestFramework;
+
+use super::*;
+
+type Scenario = TestFramework<Opportunity>;
+
+#[test]
+fn the_first_notice_discovers_the_opportunity() {
+    let notice = notice("n1", 3);
+    Scenario::with(()).given_no_previous_events().when(record(&notice)).then_expect_events(vec![first(&notice)]);
+}
+
+#[test]
+fn an_award_notice_as_the_first_one_discovers_and_awards() {
+    let notice = with_award(notice("n1", 3), "W1");
+    Scenario::with(())
+        .given_no_previous_events()
+        .when(record(&notice))
+        .then_expect_events(vec![first(&notice), awarded("n1", "W1")]);
+}
+
+#[test]
+fn the_same_notice_again_changes_nothing() {
+    let notice = with_award(notice("n1", 3), "W1");
+    Scenario::with(())
+        .given(vec![first(&notice), awarded("n1", "W1")])
+        .when(record(&notice))
+        .then_expect_events(vec![]);
+}
+
+#[test]
+fn a_later_notice_amends() {
+    let (earlier, mut later) = (notice("n1", 3), notice("n2", 4));
+    later.facts.title = "Patient lifts, revised".into();
+    Scenario::with(())
+        .given(vec![first(&earlier)])
+        .when(record(&later))
+        .then_expect_events(vec![amended(&later, Standing::Current)]);
+}
+
+#[test]
+fn a_moved_deadline_is_said_so() {
+    let (mut earlier, mut later) = (notice("n1", 3), notice("n2", 4));
+    earlier.facts.response_deadline = Some(march(20));
+    later.facts.response_deadline = Some(march(27));
+    Scenario::with(()).given(vec![first(&earlier)]).when(record(&later)).then_expect_events(vec![
+        amended(&later, Standing::Current),
+        OpportunityEvent::DeadlineChanged {
+            notice_id: later.notice_id.clone(),
+            from: Some(march(20)),
+            to: Some(march(27)),
+        },
+    ]);
+}
+
+#[test]
+fn an_earlier_notice_that_arrives_late_only_completes_the_history() {
+    let (current, late) = (notice("n2", 9), notice("n1", 3));
+    Scenario::with(())
+        .given(vec![first(&current)])
+        .when(record(&late))
+        .then_expect_events(vec![amended(&late, Standing::Earlier)]);
+    let state = folded(vec![first(&current), amended(&late, Standing::Earlier)]);
+    let record = state.record().unwrap();
+    assert_eq!(record.notice_id, current.notice_id);
+    assert_eq!(record.first_posted_at, late.posted_at);
+    assert_eq!(record.notice_count(), 2);
+}
+
+#[test]
+fn a_source_that_cannot_carry_a_field_does_not_erase_it() {
+    let mut csv = notice("n1", 3);
+    csv.facts.naics = Some(Naics::try_new("339113").unwrap());
+    let mut text = notice("n1", 3);
+    text.source = NoticeSource::SamText;
+    text.facts.description = Some("Six patient lifts.".into());
+    let mut both = text.clone();
+    both.facts.naics.clone_from(&csv.facts.naics);
+    Scenario::with(()).given(vec![first(&csv)]).when(record(&text)).then_expect_events(vec![
+        OpportunityEvent::Amended {
+            filing: Filing::of(&text),
+            standing: Standing::Current,
+            facts: Box::new(both.facts),
+        },
+    ]);
+}
+
+#[test]
+fn another_source_with_nothing_new_changes_nothing() {
+    let csv = with_award(notice("n1", 3), "W1");
+    let mut text = csv.clone();
+    text.source = NoticeSource::SamText;
+    text.award = Some(Award { awardee: None, ..award("W1") });
+    Scenario::with(()).given(vec![first(&csv), awarded("n1", "W1")]).when(record(&text)).then_expect_events(vec![]);
+}
+
+#[test]
+fn a_second_award_of_the_same_solicitation_is_another_award() {
+    let (one, two) = (with_award(notice("n1", 3), "W1"), with_award(notice("n2", 3), "W2"));
+    Scenario::with(())
+        .given(vec![first(&one), awarded("n1", "W1")])
+        .when(record(&two))
+        .then_expect_events(vec![amended(&two, Standing::Current), awarded("n2", "W2")]);
+}
+
+#[test]
+fn discovering_again_with_the_same_notice_changes_nothing() {
+    let notice = notice("n1", 3);
+    Scenario::with(())
+        .given(vec![first(&notice)])
+        .when(OpportunityCommand::Discover(Box::new(notice)))
+        .then_expect_events(vec![]);
+}
+
+#[test]
+fn discovering_what_is_on_record_with_another_notice_is_refused() {
+    Scenario::with(())
+        .given(vec![first(&notice("n1", 3))])
+        .when(OpportunityCommand::Discover(Box::new(notice("n2", 4))))
+        .then_expect_error(OpportunityError::AlreadyDiscovered);
+}
+
+#[test]
+fn amending_by_hand_changes_what_is_named_and_keeps_the_rest() {
+    let original = notice("n1", 3);
+    let mut expected = original.clone();
+    expected.source = NoticeSource::Manual;
+    expected.posted_at = march(8);
+    expected.facts.title = "Patient lifts, ceiling mounted".into();
+    Scenario::with(())
+        .given(vec![first(&original)])
+        .when(amend(8, "Patient lifts, ceiling mounted"))
+        .then_expect_events(vec![amended(&expected, Standing::Current)]);
+}
+
+#[test]
+fn amending_to_what_is_on_record_changes_nothing() {
+    let original = notice("n1", 3);
+    Scenario::with(()).given(vec![first(&original)]).when(amend(8, &original.facts.title)).then_expect_events(vec![]);
+}
+
+#[test]
+fn amending_what_nobody_discovered_is_refused() {
+    Scenario::with(())
+        .given_no_previous_events()
+        .when(amend(8, "x"))
+        .then_expect_error(OpportunityError::NotDiscovered);
+}
+
+#[test]
+fn awarding_what_nobody_discovered_is_refused() {
+    Scenario::with(())
+        .given_no_previous_events()
+        .when(OpportunityCommand::Award(AwardOpportunity { award: award("W1") }))
+        .then_expect_error(OpportunityError::NotDiscovered);
+}
+
+#[test]
+fn awarding_by_hand_what_a_notice_awarded_changes_nothing() {
+    let notice = with_award(notice("n1", 3), "W1");
+    Scenario::with(())
+        .given(vec![first(&notice), awarded("n1", "W1")])
+        .when(OpportunityCommand::Award(AwardOpportunity { award: award("W1") }))
+        .then_expect_events(vec![]);
+}
+
+#[test]
+fn the_awards_of_one_opportunity_add_up() {
+    let notice = notice("n1", 3);
+    let state = folded(vec![first(&notice), awarded("n1", "W1"), awarded("n2", "W2")]);
+    assert_eq!(state.record().unwrap().awarded_cents(), Some(2_000_000));
+}
+
+fn folded(events: Vec<OpportunityEvent>) -> Opportunity {
+    let mut state = Opportunity::default();
+    for event in events {
+        state.evolve(event);
+    }
+    state
+}
+
+fn record(notice: &Notice) -> OpportunityCommand {
+    OpportunityCommand::RecordNotice(Box::new(notice.clone()))
+}
+
+fn amend(day: u32, title: &str) -> OpportunityCommand {
+    OpportunityCommand::Amend(Box::new(AmendOpportunity {
+        amended_at: march(day),
+        notice_id: None,
+        title: Some(title.to_owned()),
+        description: None,
+        response_deadline: None,
+        set_aside: None,
+        naics: None,
+    }))
+}
+
+fn first(notice: &Notice) -> OpportunityEvent {
+    OpportunityEvent::Discovered { filing: Filing::of(notice), facts: Box::new(notice.facts.clone()) }
+}
+
+fn amended(notice: &Notice, standing: Standing) -> OpportunityEvent {
+    let facts = Box::new(notice.facts.clone());
+    OpportunityEvent::Amended { filing: Filing::of(notice), standing, facts }
+}
+
+fn awarded(key: &str, number: &str) -> OpportunityEvent {
+    OpportunityEvent::Awarded { key: key.to_owned(), award: award(number) }
+}
+
+fn award(number: &str) -> Award {
+    Award {
+        number: Some(number.to_owned()),
+        date: Some(march(2).date_naive()),
+        amount: Some(Cents(1_000_000)),
+        awardee: Some("Ridgeway Mobility LLC".to_owned()),
+    }
+}
+
+fn with_award(notice: Notice, number: &str) -> Notice {
+    Notice { award: Some(award(number)), ..notice }
+}
+
+fn notice(id: &str, day: u32) -> Notice {
+    Notice {
+        notice_id: NoticeId::try_new(id).unwrap(),
+        source: NoticeSource::SamCsv,
+        posted_at: march(day),
+        facts: Facts {
+            title: "Patient lifts".into(),
+            notice_type: NoticeType::try_new("Solicitation").unwrap(),
+            agency: Agency::from_name("VETERANS AFFAIRS, DEPARTMENT OF").unwrap(),
+            solicitation_number: Some("36C10G26R0005".into()),
+            base_type: None,
+            sub_tier: None,
+            office: None,
+            set_aside: None,
+            naics: None,
+            psc: Some("6530".into()),
+            response_deadline: None,
+            archive_on: None,
+            active: Some(true),
+            place: None,
+            description: None,
+            link: None,
+        },
+        award: None,
+    }
+}
+
+fn march(day: u32) -> DateTime<Utc> {
+    format!("2026-03-{day:02}T12:00:00Z").parse().unwrap()
+}

@@ -1,0 +1,97 @@
+//! What holds for any sequence of notices.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn any_notice() -> impl Strategy<Value = Notice> {
+    (0_u8..5, 1_u32..28, 0_u8..3, prop::option::of(1_u32..28), prop::option::of(0_u8..3), any::<bool>()).prop_map(
+        |(id, day, title, deadline, award_number, text)| {
+            let mut notice = notice(&format!("n{id}"), day);
+            notice.facts.title = format!("title {title}");
+            notice.facts.response_deadline = deadline.map(march);
+            notice.award = award_number.map(|number| award(&format!("W{number}")));
+            if text {
+                notice.source = NoticeSource::SamText;
+            }
+            notice
+        },
+    )
+}
+
+fn take_in(state: &mut Opportunity, notice: &Notice) -> Vec<OpportunityEvent> {
+    let events = state.decide(record(notice)).unwrap();
+    for event in events.clone() {
+        state.evolve(event);
+    }
+    events
+}
+
+proptest! {
+    #[test]
+    fn a_notice_told_twice_in_a_row_changes_nothing_the_second_time(
+        notices in prop::collection::vec(any_notice(), 1..20),
+    ) {
+        let mut state = Opportunity::default();
+        for notice in &notices {
+            take_in(&mut state, notice);
+            prop_assert_eq!(take_in(&mut state, notice), vec![]);
+        }
+    }
+
+    #[test]
+    fn replaying_the_events_gives_the_same_state(notices in prop::collection::vec(any_notice(), 1..20)) {
+        let mut state = Opportunity::default();
+        let events: Vec<_> = notices.iter().flat_map(|notice| take_in(&mut state, notice)).collect();
+        let stored = serde_json::to_string(&events).unwrap();
+        prop_assert_eq!(folded(serde_json::from_str(&stored).unwrap()), state);
+    }
+
+    #[test]
+    fn the_current_notice_is_the_latest_one(notices in prop::collection::vec(any_notice(), 1..20)) {
+        let mut state = Opportunity::default();
+        for notice in &notices {
+            take_in(&mut state, notice);
+        }
+        let current = state.record().unwrap();
+        let latest = notices.iter().map(|notice| notice.posted_at).max().unwrap();
+        prop_assert!(current.posted_at <= latest);
+        prop_assert!(current.first_posted_at <= current.posted_at);
+    }
+
+    #[test]
+    fn a_whole_file_imported_twice_adds_nothing(
+        notices in prop::collection::btree_map(0_u8..12, any_notice(), 1..12),
+    ) {
+        // In a file every notice stands once.
+        let file: Vec<_> = notices
+            .into_iter()
+            .map(|(id, notice)| Notice { notice_id: NoticeId::try_new(&format!("n{id}")).unwrap(), ..notice })
+            .collect();
+        let mut state = Opportunity::default();
+        for notice in &file {
+            take_in(&mut state, notice);
+        }
+        for notice in &file {
+            prop_assert_eq!(take_in(&mut state, notice), vec![]);
+        }
+    }
+
+    #[test]
+    fn a_file_imported_in_part_and_then_whole_gives_the_events_of_one_import(
+        notices in prop::collection::btree_map(0_u8..12, any_notice(), 1..12),
+        share in any::<prop::sample::Index>(),
+    ) {
+        let file: Vec<_> = notices
+            .into_iter()
+            .map(|(id, notice)| Notice { notice_id: NoticeId::try_new(&format!("n{id}")).unwrap(), ..notice })
+            .collect();
+        let mut whole = Opportunity::default();
+        let expected: Vec<_> = file.iter().flat_map(|notice| take_in(&mut whole, notice)).collect();
+        let cut = share.index(file.len());
+        let mut state = Opportunity::default();
+        let mut events: Vec<_> = file[..cut].iter().flat_map(|notice| take_in(&mut state, notice)).collect();
+        events.extend(file.iter().flat_map(|notice| take_in(&mut state, notice)));
+        prop_assert_eq!(events, expected);
+    }
+}

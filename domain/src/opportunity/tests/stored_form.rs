@@ -1,0 +1,76 @@
+//! The stored JSON of every event, both ways. A change here is a change of the log.
+
+use serde_json::{Value, json};
+
+use super::*;
+
+fn keeps_its_form(event: &OpportunityEvent, stored: &Value) {
+    assert_eq!(&serde_json::to_value(event).unwrap(), stored);
+    assert_eq!(&serde_json::from_value::<OpportunityEvent>(stored.clone()).unwrap(), event);
+}
+
+fn facts() -> Value {
+    json!({
+        "title": "Patient lifts",
+        "notice_type": "Solicitation",
+        "agency": { "code": "036", "name": "VETERANS AFFAIRS, DEPARTMENT OF" },
+        "solicitation_number": "36C10G26R0005",
+        "psc": "6530",
+        "active": true,
+    })
+}
+
+fn filing() -> Value {
+    json!({
+        "notice_id": "n1",
+        "source": "sam_csv",
+        "posted_at": "2026-03-03T12:00:00Z",
+        "digest": notice("n1", 3).digest(),
+    })
+}
+
+#[test]
+fn discovered_keeps_its_stored_form() {
+    keeps_its_form(&first(&notice("n1", 3)), &json!({ "type": "discovered", "filing": filing(), "facts": facts() }));
+}
+
+#[test]
+fn amended_keeps_its_stored_form() {
+    keeps_its_form(
+        &amended(&notice("n1", 3), Standing::Earlier),
+        &json!({ "type": "amended", "filing": filing(), "standing": "earlier", "facts": facts() }),
+    );
+}
+
+#[test]
+fn deadline_changed_keeps_its_stored_form() {
+    keeps_its_form(
+        &OpportunityEvent::DeadlineChanged {
+            notice_id: NoticeId::try_new("n1").unwrap(),
+            from: None,
+            to: Some(march(9)),
+        },
+        &json!({
+            "type": "deadline_changed", "notice_id": "n1", "from": null, "to": "2026-03-09T12:00:00Z",
+        }),
+    );
+}
+
+#[test]
+fn awarded_keeps_its_stored_form() {
+    keeps_its_form(
+        &awarded("n1", "W1"),
+        &json!({
+            "type": "awarded",
+            "key": "n1",
+            "award": {
+                "number": "W1", "date": "2026-03-02", "amount": 1_000_000, "awardee": "Ridgeway Mobility LLC",
+            },
+        }),
+    );
+}
+
+#[test]
+fn the_fingerprint_of_a_notice_is_pinned() {
+    assert_eq!(notice("n1", 3).digest(), "586ce452054c52f8133c352d01ed4ab7");
+}

@@ -1,0 +1,150 @@
+//! A notice and what it states.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{
+    Award,
+    code::{Naics, NoticeId, NoticeType, SetAside},
+};
+use crate::opportunity::{Agency, OpportunityId};
+
+/// Who told us about a notice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoticeSource {
+    /// The 47-column CSV extract of SAM.gov.
+    SamCsv,
+    /// The Get Opportunities Public API, version 2.
+    SamApi,
+    /// The full-text line format.
+    SamText,
+    /// A person, through the API.
+    Manual,
+}
+
+/// One published notice. It holds no contact persons: they are personal data, and the log does not forget.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// SAM.gov's id.
+    pub notice_id: NoticeId,
+    /// Who told us.
+    pub source: NoticeSource,
+    /// When the agency published it.
+    pub posted_at: DateTime<Utc>,
+    /// What it states about the solicitation.
+    pub facts: Facts,
+    /// The award it announces, if any.
+    pub award: Option<Award>,
+}
+
+impl Notice {
+    /// The opportunity this notice is about.
+    pub fn opportunity_id(&self) -> OpportunityId {
+        let number = self.facts.solicitation_number.as_deref();
+        OpportunityId::of(&self.facts.agency, number, &self.notice_id)
+    }
+
+    /// Fingerprint of everything it says: 32 hexadecimal digits of SHA-256 over its canonical JSON.
+    pub fn digest(&self) -> String {
+        let mut hash = Sha256::new();
+        // Facts and awards are plain data; should they ever fail to serialise, an empty text is hashed and the notice
+        // counts as retold, which is safe.
+        hash.update(serde_json::to_vec(&(&self.facts, &self.award, self.posted_at)).unwrap_or_default());
+        format!("{:x}", hash.finalize()).chars().take(32).collect()
+    }
+}
+
+/// What a notice states about the solicitation. `None` means that it does not say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facts {
+    /// Its title.
+    pub title: String,
+    /// The kind of notice.
+    pub notice_type: NoticeType,
+    /// The department.
+    pub agency: Agency,
+    /// The agency's own number, as written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub solicitation_number: Option<String>,
+    /// The kind of the solicitation's first notice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_type: Option<NoticeType>,
+    /// The agency below the department.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sub_tier: Option<String>,
+    /// The contracting office.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub office: Option<String>,
+    /// For whom it is set aside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set_aside: Option<SetAside>,
+    /// The industry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub naics: Option<Naics>,
+    /// The product or service code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub psc: Option<String>,
+    /// Until when responses are taken. Real notices have deadlines before their posting date; that is not our call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_deadline: Option<DateTime<Utc>>,
+    /// When SAM.gov archives it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archive_on: Option<NaiveDate>,
+    /// Whether SAM.gov lists it as active.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub active: Option<bool>,
+    /// Where the work is done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
+    /// The text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Its page on SAM.gov.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
+}
+
+impl Facts {
+    /// These facts, with what they leave unsaid taken from older ones: a format that cannot carry a field does not
+    /// erase it.
+    pub(crate) fn completed_by(self, older: &Self) -> Self {
+        Self {
+            title: self.title,
+            notice_type: self.notice_type,
+            agency: self.agency,
+            solicitation_number: self.solicitation_number.or_else(|| older.solicitation_number.clone()),
+            base_type: self.base_type.or_else(|| older.base_type.clone()),
+            sub_tier: self.sub_tier.or_else(|| older.sub_tier.clone()),
+            office: self.office.or_else(|| older.office.clone()),
+            set_aside: self.set_aside.or_else(|| older.set_aside.clone()),
+            naics: self.naics.or_else(|| older.naics.clone()),
+            psc: self.psc.or_else(|| older.psc.clone()),
+            response_deadline: self.response_deadline.or(older.response_deadline),
+            archive_on: self.archive_on.or(older.archive_on),
+            active: self.active.or(older.active),
+            place: self.place.or_else(|| older.place.clone()),
+            description: self.description.or_else(|| older.description.clone()),
+            link: self.link.or_else(|| older.link.clone()),
+        }
+    }
+}
+
+/// Where the work is done.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Place {
+    /// City.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub city: Option<String>,
+    /// State or province.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// Postal code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zip: Option<String>,
+    /// Country code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub country: Option<String>,
+}

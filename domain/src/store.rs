@@ -1,0 +1,76 @@
+//! Batch access to the log, for work that touches many streams at once.
+//!
+//! `cqrs-es` handles one aggregate per command. An import decides over hundreds of streams and appends in one
+//! transaction; this is the trait it needs, implemented by `eventstore`.
+
+use std::future::Future;
+
+use uuid::Uuid;
+
+use crate::envelope::Metadata;
+
+/// A stored event as the fold of its aggregate needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredEvent {
+    /// The stream it belongs to.
+    pub aggregate_id: String,
+    /// Its place in the stream, from 1.
+    pub sequence: u64,
+    /// The event's name, e.g. `opportunity.discovered`.
+    pub event_type: String,
+    /// The version of the event's shape.
+    pub event_version: String,
+    /// The event as JSON text.
+    pub payload: String,
+}
+
+/// An event about to be appended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewEvent {
+    /// Minted by the caller, so that a retried append can be recognised.
+    pub event_id: Uuid,
+    /// The kind of aggregate.
+    pub aggregate_type: &'static str,
+    /// The stream it belongs to.
+    pub aggregate_id: String,
+    /// Its place in the stream, from 1.
+    pub sequence: u64,
+    /// The event's name.
+    pub event_type: String,
+    /// The version of the event's shape.
+    pub event_version: String,
+    /// The event as JSON text.
+    pub payload: String,
+    /// Who and what caused it.
+    pub metadata: Metadata,
+}
+
+/// Why the log did not answer or did not take the events.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another writer appended to one of the streams first; load again and decide again.
+    #[error("another writer was faster")]
+    Conflict,
+    /// The database is away or refused; trying later may help.
+    #[error("reaching the event store")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Loads and appends many streams at once.
+pub trait BatchStore: Send + Sync {
+    /// All events of the named streams, ordered by stream and sequence. Unknown streams give nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the log cannot be read.
+    fn load_many(
+        &self,
+        aggregate_type: &'static str,
+        aggregate_ids: &[String],
+    ) -> impl Future<Output = Result<Vec<StoredEvent>, StoreError>> + Send;
+
+    /// Appends all events in one transaction, in the order given, or none of them.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when a sequence is taken, [`StoreError::Unavailable`] otherwise.
+    fn append_many(&self, events: Vec<NewEvent>) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
