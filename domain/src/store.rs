@@ -5,8 +5,6 @@
 
 use std::future::Future;
 
-use uuid::Uuid;
-
 use crate::envelope::Metadata;
 
 /// A stored event as the fold of its aggregate needs it.
@@ -27,8 +25,6 @@ pub struct StoredEvent {
 /// An event about to be appended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewEvent {
-    /// Minted by the caller, so that a retried append can be recognised.
-    pub event_id: Uuid,
     /// The kind of aggregate.
     pub aggregate_type: &'static str,
     /// The stream it belongs to.

@@ -1,0 +1,74 @@
+//! Reading the log in order, below the fence.
+
+use chrono::{DateTime, Utc};
+use domain::envelope::{Metadata, RawRecorded, Recorded};
+use sqlx::{PgConnection, Row, postgres::PgRow};
+use uuid::Uuid;
+
+use crate::error::{LogError, postgres};
+
+const READ: &str = include_str!("reader/read_after.sql");
+
+/// The position up to which the log is complete: no event at or below it can still appear.
+///
+/// # Errors
+/// [`LogError::Postgres`] when the database does not answer.
+pub async fn completed_prefix(connection: &mut PgConnection) -> Result<u64, LogError> {
+    let position: i64 = sqlx::query_scalar("select log_completed_prefix()")
+        .fetch_one(connection)
+        .await
+        .map_err(postgres("reading the fence"))?;
+    Ok(position.unsigned_abs())
+}
+
+/// Which log this is.
+///
+/// # Errors
+/// [`LogError::Postgres`] when the database does not answer.
+pub async fn incarnation(connection: &mut PgConnection) -> Result<Uuid, LogError> {
+    sqlx::query_scalar("select id from log_incarnation")
+        .fetch_one(connection)
+        .await
+        .map_err(postgres("reading the log's incarnation"))
+}
+
+/// Up to `limit` events after `after` and not beyond `fence`, in the order of their positions.
+///
+/// `fence` must come from a call of [`completed_prefix`] that ended before this one starts.
+///
+/// # Errors
+/// [`LogError::Postgres`] when the database does not answer or a row cannot be understood.
+pub async fn read_after(
+    connection: &mut PgConnection,
+    after: u64,
+    fence: u64,
+    limit: u32,
+) -> Result<Vec<RawRecorded>, LogError> {
+    let rows = sqlx::query(READ)
+        .bind(i64::try_from(after).unwrap_or(i64::MAX))
+        .bind(i64::try_from(fence).unwrap_or(i64::MAX))
+        .bind(i64::from(limit))
+        .fetch_all(connection)
+        .await
+        .map_err(postgres("reading events"))?;
+    rows.iter().map(recorded).collect::<Result<_, _>>().map_err(postgres("understanding an event"))
+}
+
+fn recorded(row: &PgRow) -> Result<RawRecorded, sqlx::Error> {
+    let tenant_id: String = row.try_get("tenant_id")?;
+    let metadata: String = row.try_get("metadata")?;
+    let metadata: Metadata = serde_json::from_str(&metadata).map_err(|error| sqlx::Error::Decode(error.into()))?;
+    Ok(Recorded {
+        position: row.try_get::<i64, _>("position")?.unsigned_abs(),
+        event_id: row.try_get("event_id")?,
+        metadata: Metadata { tenant_id: tenant_id.clone(), ..metadata },
+        tenant_id,
+        aggregate_type: row.try_get("aggregate_type")?,
+        aggregate_id: row.try_get("aggregate_id")?,
+        sequence: row.try_get::<i64, _>("sequence")?.unsigned_abs(),
+        event_type: row.try_get("event_type")?,
+        event_version: row.try_get("event_version")?,
+        recorded_at: row.try_get::<DateTime<Utc>, _>("recorded_at")?,
+        payload: row.try_get("payload")?,
+    })
+}

@@ -1,0 +1,180 @@
+//! The topics that carry the log, and on which partition an aggregate travels.
+
+use std::time::Duration;
+
+use domain::context::Context;
+use rdkafka::{
+    ClientConfig,
+    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    client::DefaultClientContext,
+    consumer::{BaseConsumer, Consumer},
+    types::RDKafkaErrorCode,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{LogError, kafka};
+
+/// How long the broker may take to answer a question about topics.
+pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// Where and how events are published.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KafkaConfig {
+    /// `host:port`, several by commas; also taken from `KAFKA_BROKERS`.
+    pub brokers: String,
+    /// What topic names begin with, e.g. `contracts`.
+    pub topic_prefix: String,
+    /// Partitions of each topic of events. Fixed for the life of a topic: order is kept within a partition.
+    pub partitions: i32,
+    /// Copies of each partition.
+    pub replication: i32,
+    /// How long records are kept, in hours; 0 keeps them for ever. The log in Postgres keeps everything anyway.
+    pub retention_hours: u64,
+}
+
+impl Default for KafkaConfig {
+    fn default() -> Self {
+        Self {
+            brokers: "127.0.0.1:9092".to_owned(),
+            topic_prefix: "contracts".to_owned(),
+            partitions: 4,
+            replication: 1,
+            retention_hours: 0,
+        }
+    }
+}
+
+impl KafkaConfig {
+    /// What every client of this broker starts from.
+    pub fn client(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.brokers);
+        config.set("client.id", "medhub");
+        config
+    }
+
+    fn topics(&self) -> impl Iterator<Item = (String, i32)> + '_ {
+        Context::ALL.into_iter().flat_map(|context| {
+            [(context.topic(&self.topic_prefix), self.partitions), (context.dead_letter_topic(&self.topic_prefix), 1)]
+        })
+    }
+}
+
+/// Creates the topics that are missing and checks the ones that are there.
+///
+/// # Errors
+/// [`LogError::Partitions`] when a topic has other partitions than configured, [`LogError::Topic`] when the broker
+/// refuses one, [`LogError::Kafka`] when it does not answer.
+pub async fn ensure(config: &KafkaConfig) -> Result<(), LogError> {
+    let admin: AdminClient<DefaultClientContext> =
+        config.client().create().map_err(kafka("creating an admin client"))?;
+    let retention_ms = match config.retention_hours {
+        0 => "-1".to_owned(),
+        hours => hours.saturating_mul(3_600_000).to_string(),
+    };
+    let names: Vec<_> = config.topics().collect();
+    let wanted: Vec<_> = names
+        .iter()
+        .map(|(name, partitions)| {
+            NewTopic::new(name, *partitions, TopicReplication::Fixed(config.replication))
+                .set("retention.ms", &retention_ms)
+        })
+        .collect();
+    let options = AdminOptions::new().operation_timeout(Some(ANSWER_WITHIN)).request_timeout(Some(ANSWER_WITHIN));
+    let answers = admin.create_topics(&wanted, &options).await.map_err(kafka("creating topics"))?;
+    for answer in answers {
+        match answer {
+            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Err((topic, code)) => return Err(LogError::Topic { topic, reason: code.to_string() }),
+        }
+    }
+    let config = config.clone();
+    blocking(move || check(&config, &names)).await
+}
+
+fn check(config: &KafkaConfig, expected: &[(String, i32)]) -> Result<(), LogError> {
+    let consumer: BaseConsumer = config.client().create().map_err(kafka("creating a client"))?;
+    for (topic, partitions) in expected {
+        let expected = usize::try_from(*partitions).unwrap_or_default();
+        let found = partition_count(&consumer, topic)?;
+        if found != expected {
+            return Err(LogError::Partitions { topic: topic.clone(), found, expected });
+        }
+    }
+    Ok(())
+}
+
+/// How many partitions a topic has; 0 when it does not exist.
+pub(crate) fn partition_count(consumer: &BaseConsumer, topic: &str) -> Result<usize, LogError> {
+    let metadata =
+        consumer.fetch_metadata(Some(topic), ANSWER_WITHIN).map_err(kafka("asking for a topic's partitions"))?;
+    Ok(metadata.topics().iter().find(|found| found.name() == topic).map_or(0, |found| found.partitions().len()))
+}
+
+/// Runs a client call that blocks on a thread that may block.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, LogError> + Send + 'static,
+) -> Result<T, LogError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(outcome) => outcome,
+        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+    }
+}
+
+/// The partition of an aggregate: Kafka's default partitioner, so that a producer in any language agrees.
+///
+/// The relay names partitions itself because it has to know, after a crash, on which partition to look for an event.
+pub fn partition_of(aggregate_id: &str, partitions: i32) -> i32 {
+    let positive = murmur2(aggregate_id.as_bytes()) & 0x7fff_ffff;
+    let partition = positive % partitions.max(1).unsigned_abs();
+    i32::try_from(partition).unwrap_or_default()
+}
+
+/// `MurmurHash2` (Austin Appleby, public domain) with the seed of Kafka's Java client.
+fn murmur2(bytes: &[u8]) -> u32 {
+    const M: u32 = 0x5bd1_e995;
+    let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+    let mut hash = 0x9747_b28c ^ length;
+    let mut chunks = bytes.chunks_exact(4);
+    for chunk in &mut chunks {
+        let mut k = chunk.iter().rev().fold(0_u32, |k, byte| (k << 8) | u32::from(*byte));
+        k = k.wrapping_mul(M);
+        k ^= k >> 24;
+        hash = hash.wrapping_mul(M) ^ k.wrapping_mul(M);
+    }
+    let rest = chunks.remainder();
+    if !rest.is_empty() {
+        hash ^= rest.iter().rev().fold(0_u32, |k, byte| (k << 8) | u32::from(*byte));
+        hash = hash.wrapping_mul(M);
+    }
+    hash ^= hash >> 13;
+    hash = hash.wrapping_mul(M);
+    hash ^ (hash >> 15)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn partitions_agree_with_the_java_client() {
+        // Values of org.apache.kafka.common.utils.Utils.murmur2, from Kafka's own UtilsTest.
+        for (text, hash) in [
+            ("21", -973_932_308_i32),
+            ("foobar", -790_332_482),
+            ("a-little-bit-long-string", -985_981_536),
+            ("a-little-bit-longer-string", -1_486_304_829),
+            ("lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58_897_971),
+        ] {
+            assert_eq!(murmur2(text.as_bytes()).cast_signed(), hash, "{text}");
+        }
+    }
+
+    #[test]
+    fn every_partition_is_within_range() {
+        for n in 0..1_000 {
+            assert!((0..7).contains(&partition_of(&format!("097:{n}"), 7)));
+        }
+    }
+}
