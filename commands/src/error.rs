@@ -1,0 +1,39 @@
+//! How a command ends when it does not succeed.
+
+use cqrs_es::AggregateError;
+use domain::store::StoreError;
+
+/// Why a command had no effect.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError<E: std::error::Error + 'static> {
+    /// A business rule forbids it: tell the caller.
+    #[error("the command was rejected")]
+    Rejected(#[source] E),
+    /// Others kept changing the same aggregate: the caller may try again.
+    #[error("the aggregate kept changing while the command was decided")]
+    Conflict,
+    /// The log is away or holds something that cannot be read: our fault.
+    #[error("handling the command")]
+    Store(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl<E: std::error::Error + 'static> From<AggregateError<E>> for CommandError<E> {
+    fn from(error: AggregateError<E>) -> Self {
+        match error {
+            AggregateError::UserError(reason) => Self::Rejected(reason),
+            AggregateError::AggregateConflict => Self::Conflict,
+            AggregateError::DatabaseConnectionError(source)
+            | AggregateError::DeserializationError(source)
+            | AggregateError::UnexpectedError(source) => Self::Store(source),
+        }
+    }
+}
+
+impl<E: std::error::Error + 'static> From<StoreError> for CommandError<E> {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Conflict => Self::Conflict,
+            StoreError::Unavailable(source) => Self::Store(source),
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Importing notices: many streams decided and appended per transaction.
+//!
+//! ```text
+//! rows (blocking thread) ──batches──▶ load streams ──▶ decide row by row ──▶ append all ──┐
+//!                                         ▲                                               │
+//!                                         └──────── another writer was faster ◀───────────┘
+//! ```
+//!
+//! A batch is one transaction, so an interruption leaves whole batches behind; importing the same source again finds
+//! their notices on record and goes on with the rest.
+
+mod batch;
+#[cfg(test)]
+mod tests;
+
+use cqrs_es::Aggregate;
+use domain::{
+    opportunity::{Notice, Opportunity},
+    store::{BatchStore, StoreError},
+};
+use serde::Serialize;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use self::batch::Batch;
+use crate::{
+    caller::Caller,
+    sam::{Row, RowError, Rows, SourceError},
+};
+
+/// How often a batch is decided anew when others write to the same streams.
+const MAX_ATTEMPTS: u32 = 10;
+/// Batches that are parsed ahead of the one being stored.
+const READ_AHEAD: usize = 2;
+
+/// What an import did. `imported + unchanged + rejected = rows`, always.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    /// Rows dealt with.
+    pub rows: u64,
+    /// Rows that led to events.
+    pub imported: u64,
+    /// Rows whose notice was on record already.
+    pub unchanged: u64,
+    /// Rows that could not be understood.
+    pub rejected: u64,
+    /// Events appended.
+    pub events: u64,
+    /// Whether it was stopped before the end of the source.
+    pub interrupted: bool,
+}
+
+/// Is told how an import goes.
+pub trait Observer: Send {
+    /// After every batch.
+    fn progress(&mut self, so_far: &Summary);
+
+    /// For every row that cannot be understood.
+    ///
+    /// # Errors
+    /// When the rejection cannot be noted down; this ends the import.
+    fn rejected(&mut self, line: u64, reason: &RowError) -> std::io::Result<()>;
+}
+
+/// Why an import ended early. What was appended before stays, and a second run completes it.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// The source cannot be read on.
+    #[error("reading the source")]
+    Source(#[source] SourceError),
+    /// The log is away or refused.
+    #[error("storing a batch of notices")]
+    Store(#[source] StoreError),
+    /// An event in the log does not have the shape it should have.
+    #[error("reading event {sequence} of {aggregate_id}")]
+    Corrupt {
+        /// The stream.
+        aggregate_id: String,
+        /// The event's place in the stream.
+        sequence: u64,
+        /// What the decoder found.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// A rejected row could not be noted down.
+    #[error("writing the report of rejected rows")]
+    Report(#[source] std::io::Error),
+}
+
+/// The use case.
+#[derive(Debug)]
+pub struct Import<S> {
+    store: S,
+    batch_rows: usize,
+}
+
+impl<S: BatchStore> Import<S> {
+    /// Imports into `store`, `batch_rows` rows per transaction (at least 1).
+    pub fn new(store: S, batch_rows: usize) -> Self {
+        Self { store, batch_rows: batch_rows.max(1) }
+    }
+
+    /// Imports all rows, or those before `stop`; a batch that was begun is finished.
+    ///
+    /// # Errors
+    /// [`ImportError`]; what was appended before stays.
+    #[tracing::instrument(skip_all, fields(correlation.id = %caller.correlation_id))]
+    pub async fn run(
+        &self,
+        caller: &Caller,
+        rows: Rows,
+        observer: &mut dyn Observer,
+        stop: CancellationToken,
+    ) -> Result<Summary, ImportError> {
+        let mut batches = read_ahead(rows, self.batch_rows);
+        let mut summary = Summary::default();
+        loop {
+            let batch = tokio::select! {
+                biased;
+                () = stop.cancelled() => {
+                    summary.interrupted = true;
+                    return Ok(summary);
+                }
+                batch = batches.recv() => batch,
+            };
+            let Some((rows, failure)) = batch else { return Ok(summary) };
+            self.take_in(caller, rows, observer, &mut summary).await?;
+            observer.progress(&summary);
+            if let Some(source) = failure {
+                return Err(ImportError::Source(source));
+            }
+        }
+    }
+
+    async fn take_in(
+        &self,
+        caller: &Caller,
+        rows: Vec<Row>,
+        observer: &mut dyn Observer,
+        summary: &mut Summary,
+    ) -> Result<(), ImportError> {
+        let (mut notices, mut rejected) = (Vec::with_capacity(rows.len()), 0);
+        for row in rows {
+            match row.outcome {
+                Ok(notice) => notices.push(notice),
+                Err(reason) => {
+                    observer.rejected(row.line, &reason).map_err(ImportError::Report)?;
+                    rejected += 1;
+                }
+            }
+        }
+        let (imported, events) = self.store_notices(caller, &notices).await?;
+        let notices = u64::try_from(notices.len()).unwrap_or(u64::MAX);
+        summary.rows += notices + rejected;
+        summary.imported += imported;
+        summary.unchanged += notices - imported;
+        summary.rejected += rejected;
+        summary.events += events;
+        Ok(())
+    }
+
+    /// Answers how many notices led to events, and to how many.
+    async fn store_notices(&self, caller: &Caller, notices: &[Notice]) -> Result<(u64, u64), ImportError> {
+        let mut attempts_left = MAX_ATTEMPTS;
+        loop {
+            attempts_left -= 1;
+            let mut batch = Batch::load(&self.store, notices).await?;
+            let imported = notices.iter().filter(|notice| batch.take_in(caller, notice)).count();
+            let events = batch.into_events()?;
+            let count = u64::try_from(events.len()).unwrap_or(u64::MAX);
+            match self.store.append_many(events).await {
+                Ok(()) => return Ok((u64::try_from(imported).unwrap_or(u64::MAX), count)),
+                Err(StoreError::Conflict) if attempts_left > 0 => {
+                    tracing::debug!(aggregate.kind = Opportunity::TYPE, "another writer was faster, deciding anew");
+                }
+                Err(error) => return Err(ImportError::Store(error)),
+            }
+        }
+    }
+}
+
+type ReadBatch = (Vec<Row>, Option<SourceError>);
+
+/// Parses on a blocking thread. A batch that carries a [`SourceError`] is the last one; ends when nobody listens.
+fn read_ahead(rows: Rows, batch_rows: usize) -> mpsc::Receiver<ReadBatch> {
+    let (sender, receiver) = mpsc::channel(READ_AHEAD);
+    tokio::task::spawn_blocking(move || {
+        let mut batch = Vec::with_capacity(batch_rows);
+        for row in rows {
+            match row {
+                Ok(row) => batch.push(row),
+                Err(failure) => {
+                    // Nobody listens after a stop; then there is nothing left to say either.
+                    drop(sender.blocking_send((batch, Some(failure))));
+                    return;
+                }
+            }
+            if batch.len() == batch_rows {
+                let full = std::mem::replace(&mut batch, Vec::with_capacity(batch_rows));
+                if sender.blocking_send((full, None)).is_err() {
+                    return;
+                }
+            }
+        }
+        if !batch.is_empty() {
+            drop(sender.blocking_send((batch, None)));
+        }
+    });
+    receiver
+}

@@ -1,0 +1,326 @@
+//! Splits CSV into records, in bounded memory and without losing what stands behind a broken one.
+//!
+//! The `csv` crate takes an unclosed quote for the beginning of a field that ends nowhere: everything behind it is gone
+//! and in memory. Here a record has a largest size, text behind a closing quote is an error, and after a record whose
+//! quotes do not match reading goes on with the next physical line.
+
+use std::io::BufRead;
+
+use crate::sam::{MAX_FIELD, MAX_ROW, Reader, SourceError, source};
+
+/// How many bytes may be read a second time. Bounds the work that a file full of stray quotes can cause.
+const MAX_REREAD: usize = 64 << 20;
+
+/// What comes next.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// A record; its fields are in [`Records::texts`].
+    Record { line: u64 },
+    /// A record that cannot be read.
+    Broken { line: u64, why: Broken },
+    /// Nothing.
+    End,
+}
+
+/// Why a record cannot be read.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Broken {
+    Quoting,
+    /// As `Quoting`, and the lines up to this one are lost with it.
+    Unreadable {
+        through: u64,
+    },
+    RowTooLarge,
+    FieldTooLarge {
+        at: usize,
+    },
+    /// A record of several lines that has another number of fields than the header.
+    FieldCount {
+        found: usize,
+    },
+}
+
+/// Reads records from bytes.
+pub(super) struct Records {
+    window: Window,
+    /// The fields of the current record, unquoted, one behind the other.
+    bytes: Vec<u8>,
+    /// Where each field ends in `bytes`.
+    ends: Vec<usize>,
+    /// Fields of the first record.
+    width: Option<usize>,
+    reread: usize,
+}
+
+#[derive(Clone, Copy)]
+enum State {
+    FieldStart,
+    Plain,
+    Quoted,
+    /// Behind a quote that closes the field, unless another one follows.
+    QuoteSeen,
+    /// Behind a carriage return behind a closing quote.
+    ReturnSeen,
+}
+
+/// How reading one record went; `length` is in bytes, from the current record's start.
+enum Scan {
+    Complete { length: usize },
+    Mismatch { length: usize },
+    TooLarge,
+}
+
+impl Records {
+    pub(super) fn new(reader: Reader) -> Self {
+        let window = Window { reader, bytes: Vec::new(), start: 0, line: 1 };
+        Self { window, bytes: Vec::new(), ends: Vec::new(), width: None, reread: 0 }
+    }
+
+    /// Reads the next record, skipping blank lines.
+    pub(super) fn next(&mut self) -> Result<Step, SourceError> {
+        loop {
+            let line = self.window.line;
+            match self.scan(0)? {
+                Scan::Complete { length: 0 } => return Ok(Step::End),
+                Scan::Complete { length } if self.bytes.is_empty() && self.ends.len() == 1 => {
+                    self.window.advance(length);
+                }
+                Scan::Complete { length } => return self.complete(line, length),
+                Scan::Mismatch { length } => return self.resume(line, length, Broken::Quoting),
+                Scan::TooLarge => return self.resume(line, MAX_ROW, Broken::RowTooLarge),
+            }
+        }
+    }
+
+    /// The fields of the current record, unless they are not UTF-8.
+    pub(super) fn texts(&self) -> Option<Vec<&str>> {
+        let text = std::str::from_utf8(&self.bytes).ok()?;
+        let mut start = 0;
+        self.ends
+            .iter()
+            .map(|end| {
+                let field = text.get(start..*end);
+                start = *end;
+                field
+            })
+            .collect()
+    }
+
+    fn complete(&mut self, line: u64, length: usize) -> Result<Step, SourceError> {
+        let found = self.ends.len();
+        let width = *self.width.get_or_insert(found);
+        if found != width && self.window.has_inner_line_end(length) {
+            let why = Broken::FieldCount { found };
+            if self.holds_record(length, width)? {
+                return self.resume(line, length, why);
+            }
+            self.window.advance(length);
+            return Ok(Step::Broken { line, why });
+        }
+        self.window.advance(length);
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        let too_large = starts.zip(&self.ends).position(|(start, end)| end - start > MAX_FIELD);
+        Ok(match too_large {
+            Some(at) => Step::Broken { line, why: Broken::FieldTooLarge { at } },
+            None => Step::Record { line },
+        })
+    }
+
+    /// Whether a whole record starts on a later line of a broken one: a stray quote has swallowed it.
+    fn holds_record(&mut self, length: usize, width: usize) -> Result<bool, SourceError> {
+        let mut from = 0;
+        while let Some(next) = self.window.line_length(from).filter(|next| *next < length) {
+            from = next;
+            let scan = self.scan(from)?;
+            let end = match scan {
+                Scan::Complete { length } | Scan::Mismatch { length } => length,
+                Scan::TooLarge => from + MAX_ROW,
+            };
+            self.reread = self.reread.saturating_add(end - from);
+            let whole = matches!(scan, Scan::Complete { .. }) && self.ends.len() == width;
+            if whole || self.reread > MAX_REREAD {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Goes on with the line behind the one on which the broken record started.
+    fn resume(&mut self, line: u64, length: usize, why: Broken) -> Result<Step, SourceError> {
+        let first_line = self.window.line_length(0).unwrap_or(length);
+        self.reread = self.reread.saturating_add(length.saturating_sub(first_line));
+        if self.reread <= MAX_REREAD {
+            self.window.skip_line(0)?;
+            return Ok(Step::Broken { line, why });
+        }
+        self.window.skip_line(length.saturating_sub(1))?;
+        let through = self.window.line - 1;
+        let why = if through > line { Broken::Unreadable { through } } else { why };
+        Ok(Step::Broken { line, why })
+    }
+
+    /// Reads one record that starts that far behind the current record's start.
+    fn scan(&mut self, from: usize) -> Result<Scan, SourceError> {
+        self.bytes.clear();
+        self.ends.clear();
+        let mut at = from;
+        let mut state = State::FieldStart;
+        loop {
+            if at - from > MAX_ROW {
+                return Ok(Scan::TooLarge);
+            }
+            if at == self.window.rest().len() && !self.window.extend()? {
+                return Ok(self.end_of_source(state, at));
+            }
+            let before = at;
+            state = match self.take(state, &mut at) {
+                Ok(Some(state)) => state,
+                Ok(None) => return Ok(Scan::Complete { length: at }),
+                Err(Mismatch) => return Ok(Scan::Mismatch { length: before + 1 }),
+            };
+        }
+    }
+
+    /// Takes the next piece of the window; `None` at the end of the record.
+    fn take(&mut self, state: State, at: &mut usize) -> Result<Option<State>, Mismatch> {
+        let rest = &self.window.rest()[*at..];
+        match state {
+            State::FieldStart if rest[0] == b'"' => {
+                *at += 1;
+                Ok(Some(State::Quoted))
+            }
+            State::FieldStart | State::Plain => {
+                let end = rest.iter().position(|byte| matches!(byte, b',' | b'\n'));
+                self.bytes.extend_from_slice(&rest[..end.unwrap_or(rest.len())]);
+                let delimiter = end.map(|end| rest[end]);
+                *at += end.map_or(rest.len(), |end| end + 1);
+                Ok(self.end_of_plain(delimiter))
+            }
+            State::Quoted => {
+                let end = rest.iter().position(|byte| *byte == b'"');
+                self.bytes.extend_from_slice(&rest[..end.unwrap_or(rest.len())]);
+                *at += end.map_or(rest.len(), |end| end + 1);
+                Ok(Some(end.map_or(State::Quoted, |_| State::QuoteSeen)))
+            }
+            State::QuoteSeen | State::ReturnSeen => {
+                let byte = rest[0];
+                *at += 1;
+                self.behind_quote(state, byte)
+            }
+        }
+    }
+
+    fn end_of_plain(&mut self, delimiter: Option<u8>) -> Option<State> {
+        match delimiter {
+            None => Some(State::Plain),
+            Some(b'\n') => {
+                let start = self.ends.last().copied().unwrap_or_default();
+                if self.bytes.len() > start && self.bytes.ends_with(b"\r") {
+                    self.bytes.pop();
+                }
+                self.ends.push(self.bytes.len());
+                None
+            }
+            Some(_) => {
+                self.ends.push(self.bytes.len());
+                Some(State::FieldStart)
+            }
+        }
+    }
+
+    fn behind_quote(&mut self, state: State, byte: u8) -> Result<Option<State>, Mismatch> {
+        match (state, byte) {
+            (State::QuoteSeen, b'"') => {
+                self.bytes.push(b'"');
+                Ok(Some(State::Quoted))
+            }
+            (State::QuoteSeen, b',') => {
+                self.ends.push(self.bytes.len());
+                Ok(Some(State::FieldStart))
+            }
+            (State::QuoteSeen, b'\r') => Ok(Some(State::ReturnSeen)),
+            (State::QuoteSeen | State::ReturnSeen, b'\n') => {
+                self.ends.push(self.bytes.len());
+                Ok(None)
+            }
+            (State::FieldStart | State::Plain | State::Quoted | State::QuoteSeen | State::ReturnSeen, _) => {
+                Err(Mismatch)
+            }
+        }
+    }
+
+    fn end_of_source(&mut self, state: State, length: usize) -> Scan {
+        match state {
+            State::Quoted => Scan::Mismatch { length },
+            State::FieldStart if length == 0 => Scan::Complete { length },
+            State::FieldStart | State::Plain | State::QuoteSeen | State::ReturnSeen => {
+                self.ends.push(self.bytes.len());
+                Scan::Complete { length }
+            }
+        }
+    }
+}
+
+/// Text behind a closing quote.
+struct Mismatch;
+
+/// The bytes from the current record on, as far as they were needed so far.
+struct Window {
+    reader: Reader,
+    bytes: Vec<u8>,
+    /// Where the current record starts in `bytes`.
+    start: usize,
+    /// The physical line on which it starts.
+    line: u64,
+}
+
+impl Window {
+    fn rest(&self) -> &[u8] {
+        &self.bytes[self.start..]
+    }
+
+    /// Reads more; false at the end of the source.
+    fn extend(&mut self) -> Result<bool, SourceError> {
+        if self.start > 0 {
+            self.bytes.drain(..self.start);
+            self.start = 0;
+        }
+        let more = self.reader.fill_buf().map_err(source::failed)?;
+        let count = more.len();
+        self.bytes.extend_from_slice(more);
+        self.reader.consume(count);
+        Ok(count > 0)
+    }
+
+    fn advance(&mut self, length: usize) {
+        let end = (self.start + length).min(self.bytes.len());
+        self.line += self.bytes[self.start..end].iter().map(|byte| u64::from(*byte == b'\n')).sum::<u64>();
+        self.start = end;
+    }
+
+    /// Length of the line around an offset, counted from the record's start, if its end is in the window.
+    fn line_length(&self, from: usize) -> Option<usize> {
+        self.rest().iter().skip(from).position(|byte| *byte == b'\n').map(|end| from + end + 1)
+    }
+
+    fn has_inner_line_end(&self, length: usize) -> bool {
+        self.line_length(0).is_some_and(|first| first < length)
+    }
+
+    /// Moves behind the line that holds this offset, reading on where it is longer than the window.
+    fn skip_line(&mut self, from: usize) -> Result<(), SourceError> {
+        let mut from = from;
+        loop {
+            if let Some(length) = self.line_length(from) {
+                self.advance(length);
+                return Ok(());
+            }
+            let all = self.rest().len();
+            self.advance(all);
+            from = 0;
+            if !self.extend()? {
+                return Ok(());
+            }
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Opens a source: unpacks gzip, drops a byte order mark, tells the format from the first bytes.
+
+use std::{
+    error::Error,
+    io::{self, BufRead, BufReader, Cursor, ErrorKind, Read},
+};
+
+use flate2::bufread::MultiGzDecoder;
+
+use super::{Reader, SourceError};
+
+/// How many bytes are looked at before anything is decided.
+const PEEK: usize = 16 << 10;
+const BUFFER: usize = 64 << 10;
+const GZIP: &[u8] = &[0x1f, 0x8b];
+const BYTE_ORDER_MARK: &[u8] = &[0xef, 0xbb, 0xbf];
+const PAGE_KEYS: [&[u8]; 4] = [b"totalRecords", b"limit", b"offset", b"opportunitiesData"];
+
+/// How notices are written down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// The 47-column extract `ContractOpportunitiesFullCSV.csv`.
+    Csv,
+    /// Pages of the SAM.gov Get Opportunities Public API v2, one or several after another.
+    Json,
+    /// The text format: one JSON object per line.
+    Ndjson,
+}
+
+/// Makes a source of plain bytes: gzip (also of several members) is unpacked while reading.
+///
+/// Waits until the first 16 KiB are there or the source ends.
+///
+/// # Errors
+/// [`SourceError`] when it is empty, a directory, damaged gzip or unreadable.
+pub fn open(reader: impl Read + Send + 'static) -> Result<Reader, SourceError> {
+    let (first, reader) = peeked(reader)?;
+    if !first.starts_with(GZIP) {
+        return plain(first, reader);
+    }
+    let packed = BufReader::with_capacity(BUFFER, Cursor::new(first).chain(reader));
+    let (first, reader) = peeked(Unpacked(MultiGzDecoder::new(packed)))?;
+    plain(first, reader)
+}
+
+/// Tells the format of a source that [`open`] made, and consumes nothing.
+///
+/// # Errors
+/// [`SourceError`] when it is empty, unreadable, or plainly something else: a PDF, a zip archive, binary data.
+pub fn detect(reader: &mut (impl BufRead + ?Sized)) -> Result<Format, SourceError> {
+    let start = beginning(reader)?.trim_ascii_start();
+    if start.first() != Some(&b'{') {
+        return Ok(Format::Csv);
+    }
+    let first_key = start.split(|byte| *byte == b'"').nth(1).unwrap_or_default();
+    let page = PAGE_KEYS.contains(&first_key) || contains(start, b"\"opportunitiesData\"");
+    Ok(if page { Format::Json } else { Format::Ndjson })
+}
+
+/// The first bytes of a source that may hold notices, without consuming them.
+pub(super) fn beginning(reader: &mut (impl BufRead + ?Sized)) -> Result<&[u8], SourceError> {
+    let bytes = reader.fill_buf().map_err(failed)?;
+    if bytes.is_empty() {
+        return Err(SourceError::Empty);
+    }
+    match foreign(bytes) {
+        Some(found) => Err(SourceError::NotThisFormat { expected: "SAM.gov notices as CSV, JSON or NDJSON", found }),
+        None => Ok(bytes),
+    }
+}
+
+/// What the bytes are, if they are certainly no text.
+fn foreign(bytes: &[u8]) -> Option<&'static str> {
+    // A stray NUL is one row's trouble.
+    let nuls: usize = bytes.iter().map(|byte| usize::from(*byte == 0)).sum();
+    match bytes {
+        [b'P', b'K', 3 | 5, ..] => Some("a zip archive (unpack it first)"),
+        [b'%', b'P', b'D', b'F', ..] => Some("a PDF"),
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Some("UTF-16 text (convert it to UTF-8 first)"),
+        _ if nuls * 20 > bytes.len() => Some("binary data"),
+        _ => None,
+    }
+}
+
+/// Sorts out why reading failed.
+pub(super) fn failed(error: io::Error) -> SourceError {
+    if error.kind() == ErrorKind::IsADirectory {
+        return SourceError::Directory;
+    }
+    if error.get_ref().is_some_and(<dyn Error + Send + Sync>::is::<Damaged>) {
+        return SourceError::BrokenGzip(error);
+    }
+    SourceError::Read(error)
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
+}
+
+/// Reads ahead up to [`PEEK`] bytes; a pipe may deliver them in pieces.
+fn peeked<R: Read>(mut reader: R) -> Result<(Vec<u8>, R), SourceError> {
+    let mut first = Vec::with_capacity(PEEK);
+    reader.by_ref().take(PEEK as u64).read_to_end(&mut first).map_err(failed)?;
+    if first.is_empty() {
+        return Err(SourceError::Empty);
+    }
+    Ok((first, reader))
+}
+
+fn plain(first: Vec<u8>, reader: impl Read + Send + 'static) -> Result<Reader, SourceError> {
+    let skip = if first.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
+    if first.len() == skip && skip > 0 {
+        return Err(SourceError::Empty);
+    }
+    let mut first = Cursor::new(first);
+    first.set_position(skip as u64);
+    Ok(Box::new(BufReader::with_capacity(BUFFER, first.chain(reader))))
+}
+
+/// Marks what goes wrong in the compressed data, so that it is told apart from a failing disk.
+struct Unpacked<R>(R);
+
+#[derive(Debug, thiserror::Error)]
+#[error("the gzip data is damaged or cut short")]
+struct Damaged(#[source] io::Error);
+
+impl<R: Read> Read for Unpacked<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let damaged =
+            |kind| matches!(kind, ErrorKind::InvalidData | ErrorKind::InvalidInput | ErrorKind::UnexpectedEof);
+        self.0.read(buffer).map_err(|error| match error.kind() {
+            kind if damaged(kind) => io::Error::new(kind, Damaged(error)),
+            _ => error,
+        })
+    }
+}

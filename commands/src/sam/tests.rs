@@ -1,0 +1,179 @@
+//! What the formats have in common, and each on small sources.
+
+mod broken;
+mod chance;
+mod json;
+mod real;
+
+use std::io::{Cursor, Write};
+
+use domain::opportunity::Cents;
+use flate2::{Compression, write::GzEncoder};
+
+use super::*;
+
+/// A row of the extract, by column name.
+fn csv_row(values: &[(&str, &str)]) -> String {
+    let value = |name: &str| {
+        let given = values.iter().find(|(column, _)| *column == name).map(|(_, value)| *value);
+        given.unwrap_or(match name {
+            "NoticeId" => "f7de794d27e242e89584e27bd9e2b7aa",
+            "Title" => "Wheelchairs",
+            "Department/Ind.Agency" => "\"VETERANS AFFAIRS, DEPARTMENT OF\"",
+            "PostedDate" => "2026-03-03 07:17:50.808-05",
+            "Type" => "Solicitation",
+            _ => "",
+        })
+    };
+    HEADER.map(value).join(",")
+}
+
+fn csv_file(rows: &[String]) -> String {
+    format!("{}\r\n{}\r\n", HEADER.join(","), rows.join("\r\n"))
+}
+
+/// All rows of a source whose format is detected.
+fn read(bytes: impl Into<Vec<u8>>) -> Result<Vec<Row>, SourceError> {
+    let mut reader = open(Cursor::new(bytes.into()))?;
+    let format = detect(&mut reader)?;
+    rows(reader, format)?.collect()
+}
+
+fn read_one(bytes: impl Into<Vec<u8>>) -> Result<Notice, RowError> {
+    let mut rows = read(bytes).unwrap();
+    assert_eq!(rows.len(), 1);
+    rows.remove(0).outcome
+}
+
+fn outcomes(rows: &[Row]) -> Vec<(u64, Option<RowError>)> {
+    rows.iter().map(|row| (row.line, row.outcome.as_ref().err().cloned())).collect()
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+    packed.write_all(bytes).unwrap();
+    packed.finish().unwrap()
+}
+
+fn refused(column: &'static str, reason: Reason) -> Result<Notice, RowError> {
+    Err(RowError::Value { column, reason })
+}
+
+#[test]
+fn a_csv_row_becomes_a_notice() {
+    let row = csv_row(&[
+        ("Sol#", " 36C24526Q0001 "),
+        ("Title", "\"Wheelchairs, \"\"manual\"\"\""),
+        ("SetASideCode", "SDVOSBC"),
+        ("NaicsCode", "339113"),
+        ("ResponseDeadLine", "2026-04-09"),
+        ("ArchiveDate", "2026-04-24"),
+        ("Active", "Yes"),
+        ("PopState", "FL"),
+        ("AwardNumber", "36C24526P0001"),
+        ("Award$", "819300.5"),
+        ("Awardee", "null 96349-1500"),
+        ("Description", "<p>Folding &#8226; chairs</p>"),
+        ("PrimaryContactEmail", "nobody@example.com"),
+    ]);
+    let notice = read_one(csv_file(&[row])).unwrap();
+    assert_eq!(notice.opportunity_id().to_string(), "036:36C24526Q0001");
+    assert_eq!(notice.posted_at.to_rfc3339(), "2026-03-03T12:17:50.808+00:00");
+    let (facts, award) = (&notice.facts, notice.award.clone().unwrap());
+    assert_eq!(facts.title, "Wheelchairs, \"manual\"");
+    assert_eq!(facts.set_aside.as_ref().unwrap().as_str(), "SDVOSBC");
+    assert_eq!(facts.naics.as_ref().unwrap().as_str(), "339113");
+    assert_eq!(facts.response_deadline.unwrap().to_rfc3339(), "2026-04-09T00:00:00+00:00");
+    assert_eq!(facts.archive_on.unwrap().to_string(), "2026-04-24");
+    assert_eq!(facts.active, Some(true));
+    assert_eq!(facts.place.as_ref().unwrap().state.as_deref(), Some("FL"));
+    assert_eq!(facts.description.as_deref(), Some("<p>Folding &#8226; chairs</p>"));
+    assert_eq!(facts.base_type, None);
+    assert_eq!((award.amount, award.awardee), (Some(Cents(81_930_050)), None));
+    assert!(!format!("{notice:?}").contains("nobody"));
+}
+
+#[test]
+fn nothing_set_aside_and_nothing_awarded_are_absent() {
+    let row = csv_row(&[("SetASideCode", "NONE"), ("Awardee", "null ")]);
+    let notice = read_one(csv_file(&[row])).unwrap();
+    assert_eq!((notice.facts.set_aside, notice.award), (None, None));
+}
+
+#[test]
+fn a_value_that_cannot_be_is_named_and_never_quoted() {
+    for (column, text, reason) in [
+        ("NoticeId", " ", Reason::Empty),
+        ("NoticeId", "a b@example.com", Reason::Malformed { expected: "letters, digits, hyphens and underscores" }),
+        ("NaicsCode", "3", Reason::Malformed { expected: "two to six digits" }),
+        ("NaicsCode", "3391130", Reason::TooLong { max: 6 }),
+        ("NaicsCode", "33911X", Reason::Malformed { expected: "two to six digits" }),
+        ("PostedDate", "", Reason::Empty),
+        ("PostedDate", "03/16/2026", Reason::Malformed { expected: "a date between 1900 and 2299" }),
+        ("Award$", "n/a", Reason::Malformed { expected: "a number of dollars with two decimals" }),
+        ("Active", "maybe", Reason::Malformed { expected: "Yes or No" }),
+        ("Title", "a\0b", Reason::Malformed { expected: "text without NUL characters" }),
+        ("Title", &"x".repeat(1_001), Reason::TooLong { max: 1_000 }),
+        ("Description", &"x".repeat((256 << 10) + 1), Reason::TooLong { max: 256 << 10 }),
+    ] {
+        let outcome = read_one(csv_file(&[csv_row(&[(column, text)])]));
+        assert_eq!(outcome, refused(column, reason));
+        assert!(!outcome.unwrap_err().explain().contains("example.com"));
+    }
+}
+
+#[test]
+fn a_title_may_have_a_thousand_characters_of_any_script() {
+    let title = "ü".repeat(1_000);
+    assert_eq!(read_one(csv_file(&[csv_row(&[("Title", &title)])])).unwrap().facts.title, title);
+}
+
+#[test]
+fn lines_are_counted_as_an_editor_does() {
+    let rows = [
+        csv_row(&[("Description", "\"one\r\ntwo\n\nthree\"")]),
+        String::new(),
+        csv_row(&[]),
+        csv_row(&[("NoticeId", "")]),
+    ];
+    let rows = read(csv_file(&rows)).unwrap();
+    let lines: Vec<_> = rows.iter().map(|row| (row.line, row.outcome.is_ok())).collect();
+    assert_eq!(lines, [(2, true), (7, true), (8, false)]);
+}
+
+#[test]
+fn columns_may_stand_in_another_order_and_others_among_them() {
+    let row = csv_row(&[("Title", "Beds")]);
+    let reversed = |line: &str| line.split(',').rev().collect::<Vec<_>>().join(",");
+    let row = row.replace("\"VETERANS AFFAIRS, DEPARTMENT OF\"", "PEACE CORPS");
+    let file = format!("{},Extra\n{},more\n", reversed(&HEADER.join(",")), reversed(&row));
+    assert_eq!(read_one(file).unwrap().facts.title, "Beds");
+}
+
+#[test]
+fn contact_columns_are_not_needed() {
+    let header: Vec<_> = HEADER.iter().filter(|name| !name.contains("Contact")).copied().collect();
+    let row = header.iter().map(|name| match *name {
+        "NoticeId" => "abc",
+        "Title" | "Type" | "Department/Ind.Agency" => "Beds",
+        "PostedDate" => "2026-03-16",
+        _ => "",
+    });
+    let file = format!("{}\n{}", header.join(","), row.collect::<Vec<_>>().join(","));
+    assert_eq!(read_one(file).unwrap().facts.title, "Beds");
+}
+
+#[test]
+fn gzip_of_several_members_is_one_source() {
+    let file = csv_file(&[csv_row(&[]), csv_row(&[])]);
+    let (first, second) = file.as_bytes().split_at(file.len() / 2);
+    let packed = [gzip(first), gzip(second)].concat();
+    assert_eq!(read(packed).unwrap().len(), 2);
+}
+
+#[test]
+fn a_byte_order_mark_is_no_text() {
+    let file = format!("\u{feff}{}", csv_file(&[csv_row(&[])]));
+    assert!(read_one(file).is_ok());
+    assert!(read_one(format!("\u{feff}{}", json::LINE)).is_ok());
+}

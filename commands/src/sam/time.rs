@@ -1,0 +1,193 @@
+//! Reads the dates of notices, in all the forms they are published in.
+//!
+//! `2026-03-03T07:17:50-05:00`, `2026-03-03 07:17:50.808-05`, `2026-03-27T03:00:00`, `2026-03-16`. A time without an
+//! offset is UTC, and a bare date is midnight UTC: SAM.gov does not say what else it could be, and a fixed rule gives
+//! the same instant for the same text everywhere.
+
+use std::ops::RangeInclusive;
+
+use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, TimeDelta, Utc};
+
+/// What all stores can hold.
+const YEARS: RangeInclusive<i32> = 1900..=2299;
+/// No place on Earth is further from UTC.
+const MAX_OFFSET_HOURS: u32 = 18;
+
+/// The instant that a text names; `None` when it names none between the years 1900 and 2299.
+pub fn instant(text: &str) -> Option<DateTime<Utc>> {
+    parsed(text).map(|(_, instant)| instant)
+}
+
+/// The day that a text names, as written: the offset does not move it.
+pub fn day(text: &str) -> Option<NaiveDate> {
+    parsed(text).map(|(day, _)| day)
+}
+
+fn parsed(text: &str) -> Option<(NaiveDate, DateTime<Utc>)> {
+    let mut rest = Cursor(text.trim().as_bytes());
+    let date = rest.date()?;
+    let (time, offset) = if rest.0.is_empty() { (NaiveTime::MIN, TimeDelta::zero()) } else { rest.time_of_day()? };
+    let instant = date.and_time(time).and_utc().checked_sub_signed(offset)?;
+    let fits = rest.0.is_empty() && YEARS.contains(&date.year()) && YEARS.contains(&instant.year());
+    fits.then_some((date, instant))
+}
+
+/// What is still to be read.
+struct Cursor<'a>(&'a [u8]);
+
+impl Cursor<'_> {
+    fn date(&mut self) -> Option<NaiveDate> {
+        let year = self.number(4)?;
+        self.one_of(b"-")?;
+        let month = self.number(2)?;
+        self.one_of(b"-")?;
+        NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, month, self.number(2)?)
+    }
+
+    fn time_of_day(&mut self) -> Option<(NaiveTime, TimeDelta)> {
+        self.one_of(b"Tt ")?;
+        let hour = self.number(2)?;
+        self.one_of(b":")?;
+        let minute = self.number(2)?;
+        let (second, nanos) = match self.one_of(b":") {
+            Some(_) => (self.number(2)?, self.fraction()?),
+            None => (0, 0),
+        };
+        Some((NaiveTime::from_hms_nano_opt(hour, minute, second, nanos)?, self.offset()?))
+    }
+
+    /// Up to nine digits behind a point, as nanoseconds.
+    fn fraction(&mut self) -> Option<u32> {
+        if self.one_of(b".").is_none() {
+            return Some(0);
+        }
+        let digits = self.0.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let missing = u32::try_from(9_usize.checked_sub(digits)?).ok()?;
+        Some(self.number(digits)? * 10_u32.pow(missing))
+    }
+
+    /// `Z`, `-05`, `-0500`, `-05:00`, or nothing.
+    fn offset(&mut self) -> Option<TimeDelta> {
+        let sign = match self.one_of(b"Zz+-") {
+            None | Some(b'Z' | b'z') => return Some(TimeDelta::zero()),
+            Some(b'-') => -1,
+            Some(_) => 1,
+        };
+        let hours = self.number(2).filter(|hours| *hours <= MAX_OFFSET_HOURS)?;
+        let minutes = match self.one_of(b":") {
+            None if self.0.is_empty() => 0,
+            _ => self.number(2).filter(|minutes| *minutes < 60)?,
+        };
+        Some(TimeDelta::minutes(sign * i64::from(hours * 60 + minutes)))
+    }
+
+    fn number(&mut self, digits: usize) -> Option<u32> {
+        let (number, rest) = self.0.split_at_checked(digits)?;
+        self.0 = rest;
+        number.iter().try_fold(0_u32, |sum, byte| byte.is_ascii_digit().then(|| sum * 10 + u32::from(byte - b'0')))
+    }
+
+    fn one_of(&mut self, accepted: &[u8]) -> Option<u8> {
+        let (first, rest) = self.0.split_first()?;
+        accepted.contains(first).then(|| {
+            self.0 = rest;
+            *first
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::SubsecRound;
+    use rand_chacha::{
+        ChaCha8Rng,
+        rand_core::{RngCore, SeedableRng},
+    };
+
+    use super::*;
+
+    fn at(text: &str) -> String {
+        instant(text).map(|instant| instant.to_rfc3339()).unwrap_or_default()
+    }
+
+    #[test]
+    fn dates_are_read_as_notices_write_them() {
+        for (text, expected) in [
+            ("2026-03-03 07:17:50.808-05", "2026-03-03T12:17:50.808+00:00"),
+            ("2026-03-03 09:37:45.63-05", "2026-03-03T14:37:45.630+00:00"),
+            ("2026-03-03 08:05:54.5-05", "2026-03-03T13:05:54.500+00:00"),
+            ("2026-03-05 09:46:29-05", "2026-03-05T14:46:29+00:00"),
+            ("2026-03-04T11:12:13-05:00", "2026-03-04T16:12:13+00:00"),
+            ("2026-03-25T16:00:00+03:00", "2026-03-25T13:00:00+00:00"),
+            ("2026-03-27T03:00:00", "2026-03-27T03:00:00+00:00"),
+            ("2026-03-16", "2026-03-16T00:00:00+00:00"),
+            (" 2026-03-16t10:20z ", "2026-03-16T10:20:00+00:00"),
+            ("2026-03-16T10:20:30.123456789+0530", "2026-03-16T04:50:30.123456789+00:00"),
+        ] {
+            assert_eq!(at(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_date_is_refused() {
+        for text in [
+            "",
+            "2026",
+            "2026-3-3",
+            "2026-02-30",
+            "03/16/2026",
+            "2026-03-16T",
+            "2026-03-16T25:00:00",
+            "2026-03-16T10",
+            "2026-03-16 10:20:30-5",
+            "2026-03-16 10:20:30-05:",
+            "2026-03-16 10:20:30-99",
+            "2026-03-16 10:20:30 EST",
+            "2026-03-16 10:20:30.1234567890",
+            "1899-12-31",
+            "2300-01-01",
+            "2299-12-31T23:00:00-05",
+            "２026-03-16",
+        ] {
+            assert_eq!(instant(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_day_is_the_day_as_written() {
+        assert_eq!(day("2026-03-16T23:00:00-05:00"), NaiveDate::from_ymd_opt(2026, 3, 16));
+        assert_eq!(day("2026-03-16"), NaiveDate::from_ymd_opt(2026, 3, 16));
+    }
+
+    #[test]
+    fn every_instant_is_read_back_from_every_form() {
+        let mut random = ChaCha8Rng::seed_from_u64(7);
+        for _ in 0..5_000 {
+            let seconds = i64::from(random.next_u32()) * 2 - 1_000_000_000;
+            let nanos = random.next_u32() % 1_000_000_000;
+            let instant_in = DateTime::from_timestamp(seconds, nanos).unwrap();
+            for digits in 0..=9_u16 {
+                let moment = instant_in.trunc_subsecs(digits);
+                every_form(moment, usize::from(digits), i64::from(random.next_u32() % 27) - 12);
+            }
+        }
+    }
+
+    fn every_form(moment: DateTime<Utc>, digits: usize, hours: i64) {
+        let local = (moment + TimeDelta::hours(hours)).naive_utc();
+        let nanos = format!("{:09}", moment.timestamp_subsec_nanos());
+        let fraction = if digits == 0 { String::new() } else { format!(".{}", &nanos[..digits]) };
+        for (separator, offset) in
+            [('T', format!("{hours:+03}:00")), ('T', format!("{hours:+03}00")), (' ', format!("{hours:+03}"))]
+        {
+            let text = format!("{}{separator}{}{fraction}{offset}", local.date(), local.format("%H:%M:%S"));
+            assert_eq!(instant(&text), Some(moment), "{text}");
+        }
+        let utc = moment.naive_utc();
+        let bare = format!("{} {}{fraction}", utc.date(), utc.format("%H:%M:%S"));
+        assert_eq!(instant(&bare), Some(moment), "{bare}");
+        assert_eq!(instant(&format!("{bare}Z")), Some(moment), "{bare}Z");
+        let midnight = utc.date().and_time(NaiveTime::MIN).and_utc();
+        assert_eq!(instant(&utc.date().to_string()), Some(midnight));
+    }
+}
