@@ -1,1 +1,10 @@
-//! Placeholder.
+//! The edges of `MedContractHub`: GraphQL, HTTP, the command line, configuration, and the composition of everything.
+//!
+//! Nothing here decides anything: it translates, calls and puts together.
+
+pub mod cli;
+pub mod config;
+pub mod graphql;
+pub mod http;
+pub mod serve;
+pub mod store;

@@ -1,0 +1,135 @@
+//! The command line: one file per command, results to standard output, everything else to standard error.
+
+mod config;
+mod doctor;
+mod generate;
+mod import;
+mod log;
+mod migrate;
+mod output;
+mod progress;
+mod sdl;
+mod serve;
+mod status;
+
+use std::{ffi::OsString, iter, path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::config::Config;
+
+/// Finds federal contract opportunities for medical suppliers: takes notices in, keeps every change as an event, and
+/// answers through GraphQL.
+#[derive(Debug, Parser)]
+#[command(name = "medhub", version, propagate_version = true, arg_required_else_help = true)]
+#[command(
+    after_help = "Settings: defaults, then the file, then MEDHUB__SECTION__KEY, then DATABASE_URL, KAFKA_BROKERS, \
+                        CLICKHOUSE_URL, QDRANT_URL and REDIS_URL. `medhub config` shows what results."
+)]
+struct Cli {
+    #[arg(long, global = true, value_name = "FILE", help = "Settings in TOML [default: what MEDHUB_CONFIG names]")]
+    config: Option<PathBuf>,
+    /// Log what is going on, not only what goes wrong
+    #[arg(short, long, global = true)]
+    verbose: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Prepare every store: tables, topics, collections. Safe to repeat
+    Migrate(migrate::Migrate),
+    /// Run the service until it is told to stop
+    Serve(serve::Serve),
+    /// Take in notices from a file or from standard input. Safe to interrupt and to repeat
+    Import(import::Import),
+    /// Write made-up notices in the format of SAM.gov's CSV extract
+    Generate(generate::Generate),
+    /// Count what every store holds, and say whether they agree
+    Status(status::Status),
+    /// Reach every store, and say which one is away and what to do
+    Doctor(doctor::Doctor),
+    /// Show the settings in force, without secrets
+    Config(config::ShowConfig),
+    /// Print the GraphQL schema
+    Sdl(sdl::Sdl),
+}
+
+/// Runs one command in this process's environment and answers with its exit code: 0 done, 1 failed, 2 misused.
+///
+/// `args` come **without** the name of the program. It builds a runtime of its own: call it from a plain `main`.
+pub fn run<I, T>(args: I) -> ExitCode
+where
+    I: IntoIterator<Item = T>,
+    T: Into<OsString>,
+{
+    let args = iter::once(OsString::from("medhub")).chain(args.into_iter().map(Into::into));
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(usage) => return output::usage(&usage),
+    };
+    match execute(cli) {
+        Ok(code) => code,
+        Err(error) => output::failure(&error),
+    }
+}
+
+fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
+    // What needs no settings works also where they are broken.
+    let command = match cli.command {
+        Command::Generate(command) => return command.run(),
+        Command::Sdl(command) => return command.run(),
+        command @ (Command::Migrate(_)
+        | Command::Serve(_)
+        | Command::Import(_)
+        | Command::Status(_)
+        | Command::Doctor(_)
+        | Command::Config(_)) => command,
+    };
+    // Variables that are not text cannot name a setting.
+    let environment =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let config = Config::load(cli.config.as_deref(), environment)?;
+    log::start(&config.log, log::Loudness::of(&command, cli.verbose))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let outcome = runtime.block_on(dispatch(command, config));
+    // A blocking read of standard input cannot be interrupted; it must not hold up the end.
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Migrate(command) => command.run(&config).await,
+        Command::Serve(command) => command.run(config).await,
+        Command::Import(command) => command.run(&config).await,
+        Command::Status(command) => command.run(&config).await,
+        Command::Doctor(command) => command.run(&config).await,
+        Command::Config(command) => command.run(&config),
+        Command::Generate(command) => command.run(),
+        Command::Sdl(command) => command.run(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_and_every_option_says_what_it_does() {
+        for command in Cli::command().get_subcommands() {
+            assert!(command.get_about().is_some(), "{}", command.get_name());
+            for argument in command.get_arguments() {
+                assert!(argument.get_help().is_some(), "{} {}", command.get_name(), argument.get_id());
+            }
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! `medhub doctor`: reaches every store, and says which one is away and what to do.
+
+use std::{error::Error, process::ExitCode};
+
+use clap::Args;
+use futures::future::join_all;
+use secrecy::ExposeSecret;
+use serde::Serialize;
+
+use super::output;
+use crate::{
+    config::{Config, masked_url},
+    store::{self, Engine, PingError, Stores},
+};
+
+/// Reaches every store and loads the embedding model. Exit code 0 only if nothing is amiss.
+#[derive(Debug, Args)]
+pub(super) struct Doctor {
+    /// Print one JSON object instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Diagnosis {
+    healthy: bool,
+    engines: Vec<Finding>,
+    /// Why the embedding model cannot be loaded, if so.
+    model: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Finding {
+    engine: Engine,
+    /// Where it was looked for, without a password.
+    at: String,
+    answers: bool,
+    /// What it said instead of answering.
+    reason: Option<String>,
+    /// What a person can do about it.
+    advice: Option<String>,
+}
+
+impl Doctor {
+    pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
+        let stores = Stores::open_without_model(config)?;
+        let answers = join_all(Engine::ALL.iter().map(|engine| stores.ping(*engine))).await;
+        let engines: Vec<Finding> = Engine::ALL
+            .into_iter()
+            .zip(answers)
+            .map(|(engine, answer)| Finding::of(engine, address(engine, config), answer.as_ref().err()))
+            .collect();
+        let model = store::load_model(&config.embedding).await.err().map(|failure| causes(&failure));
+        let healthy = model.is_none() && engines.iter().all(|finding| finding.answers);
+        let diagnosis = Diagnosis { healthy, engines, model };
+        let text = if self.json { serde_json::to_string(&diagnosis)? } else { diagnosis.table() };
+        output::result(&text)?;
+        Ok(if diagnosis.healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+impl Finding {
+    fn of(engine: Engine, at: String, failure: Option<&PingError>) -> Self {
+        let advice = failure.map(|_| {
+            format!(
+                "start it there, or name where it is in {}; `medhub-local up` starts every engine that has no URL",
+                engine.variable()
+            )
+        });
+        Self { engine, at, answers: failure.is_none(), reason: failure.map(|failure| causes(failure)), advice }
+    }
+}
+
+impl Diagnosis {
+    fn table(&self) -> String {
+        let mut lines = Vec::new();
+        for finding in &self.engines {
+            let verdict = if finding.answers { "answers" } else { "AWAY" };
+            lines.push(format!("{:<12}{verdict:<9}{}", finding.engine.name(), finding.at));
+            lines.extend(finding.reason.iter().chain(&finding.advice).map(|line| format!("            {line}")));
+        }
+        match &self.model {
+            None => lines.push(format!("{:<12}loaded", "model")),
+            Some(reason) => lines.push(format!("{:<12}MISSING  {reason}", "model")),
+        }
+        lines.join("\n")
+    }
+}
+
+fn address(engine: Engine, config: &Config) -> String {
+    masked_url(match engine {
+        Engine::Postgres => config.postgres.url.expose_secret(),
+        Engine::Kafka => &config.kafka.brokers,
+        Engine::ClickHouse => &config.clickhouse.url,
+        Engine::Qdrant => &config.qdrant.url,
+        Engine::Redis => &config.redis.url,
+    })
+}
+
+/// The failure and its causes on one line.
+fn causes(failure: &dyn Error) -> String {
+    let mut text = failure.to_string();
+    let mut cause = failure.source();
+    while let Some(error) = cause {
+        let told = error.to_string();
+        if !text.ends_with(&told) {
+            text.push_str(": ");
+            text.push_str(&told);
+        }
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,50 @@
+//! `medhub generate`: made-up notices, the same for the same seed.
+
+use std::{
+    fs::File,
+    io::{self, BufWriter, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::Context;
+use clap::Args;
+use commands::sam::generate;
+
+use super::progress::{Progress, Unit};
+
+/// Writes made-up notices in the 47 columns of SAM.gov's CSV extract, with its dirt: the same rows for the same seed.
+#[derive(Debug, Args)]
+pub(super) struct Generate {
+    /// How many notices
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    rows: u64,
+    /// Which notices: another seed gives others
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    seed: u64,
+    /// Where to; `-` is standard output
+    #[arg(long, value_name = "FILE", default_value = "-")]
+    out: PathBuf,
+}
+
+impl Generate {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        if self.out == Path::new("-") {
+            self.write(io::stdout().lock())?;
+        } else {
+            let doing = || format!("writing {}", self.out.display());
+            let file = File::create(&self.out).with_context(doing)?;
+            self.write(file).with_context(doing)?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn write(&self, out: impl Write) -> anyhow::Result<()> {
+        let mut out = BufWriter::with_capacity(1 << 20, out);
+        let mut progress = Progress::start(Unit::Rows, Some(self.rows));
+        generate::write_csv(&mut out, self.rows, self.seed, |done| progress.at(done, String::new))?;
+        progress.finish();
+        out.flush()?;
+        Ok(())
+    }
+}

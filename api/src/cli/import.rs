@@ -1,0 +1,152 @@
+//! `medhub import`: takes notices in from a file or from standard input.
+
+mod meter;
+mod report;
+mod source;
+mod watch;
+
+use std::{path::PathBuf, process::ExitCode, time::Instant};
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use commands::{
+    caller::Caller,
+    import::{self, Summary},
+    sam,
+};
+use eventstore::append::PgBatchStore;
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use self::{report::Report, source::Source, watch::Watch};
+use super::output;
+use crate::config::Config;
+
+/// Exit code of a program that was interrupted.
+const INTERRUPTED: u8 = 128 + 2;
+
+/// Takes in notices. Rows that cannot be understood are listed in a report, the rest goes in. Safe to interrupt and to
+/// repeat: what is on record already changes nothing.
+#[derive(Debug, Args)]
+pub(super) struct Import {
+    /// A file of notices, also packed with gzip; `-` is standard input
+    #[arg(value_name = "FILE", default_value = "-")]
+    source: PathBuf,
+    /// What the notices are written in
+    #[arg(long, value_enum, default_value = "auto")]
+    format: Format,
+    /// Where to list the rows that were rejected, if any [default: FILE.rejected.csv]
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// How many rows are decided and recorded together
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=10_000))]
+    batch: usize,
+    /// Print the summary as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// The forms that notices come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Tell from the first bytes
+    Auto,
+    /// The 47 columns of SAM.gov's CSV extract
+    Csv,
+    /// Pages of SAM.gov's Get Opportunities API, version 2
+    Json,
+    /// One JSON object a line, with full text
+    Ndjson,
+}
+
+/// What came of an import, in the form of `--json`.
+#[derive(Debug, Serialize)]
+struct Result {
+    rows: u64,
+    imported: u64,
+    unchanged: u64,
+    rejected: u64,
+    events: u64,
+    seconds: f64,
+    report: Option<PathBuf>,
+}
+
+impl Import {
+    pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
+        let started = Instant::now();
+        let source = Source::open(&self.source, self.format.known()).await?;
+        let report = Report::at(self.report.unwrap_or_else(|| source.default_report()));
+        let mut watch = Watch::new(source.meter.clone(), source.bytes, report);
+
+        let pool = eventstore::postgres::open(&config.postgres)?;
+        let import = import::Import::new(PgBatchStore::new(pool.clone()), self.batch);
+        let stop = CancellationToken::new();
+        let interrupt = tokio::spawn(stop_at_interrupt(stop.clone()));
+        let outcome = import.run(&Caller::system("import"), source.rows, &mut watch, stop).await;
+        interrupt.abort();
+        let so_far = watch.rows();
+        let report = watch.finish();
+        pool.close().await;
+        let summary =
+            outcome.with_context(|| format!("importing {}, after {so_far} rows that went in", source.name))?;
+        let report = report.context("writing the report of rejected rows")?;
+
+        let interrupted = summary.interrupted;
+        let result = Result::new(&summary, started, report);
+        output::result(&if self.json { serde_json::to_string(&result)? } else { result.text() })?;
+        if interrupted {
+            output::say("interrupted; run the same import again to take in the rest");
+            return Ok(ExitCode::from(INTERRUPTED));
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Format {
+    fn known(self) -> Option<sam::Format> {
+        match self {
+            Self::Auto => None,
+            Self::Csv => Some(sam::Format::Csv),
+            Self::Json => Some(sam::Format::Json),
+            Self::Ndjson => Some(sam::Format::Ndjson),
+        }
+    }
+}
+
+impl Result {
+    fn new(summary: &Summary, started: Instant, report: Option<PathBuf>) -> Self {
+        Self {
+            rows: summary.rows,
+            imported: summary.imported,
+            unchanged: summary.unchanged,
+            rejected: summary.rejected,
+            events: summary.events,
+            // Milliseconds are enough, and read better.
+            seconds: (started.elapsed().as_secs_f64() * 1_000.0).round() / 1_000.0,
+            report,
+        }
+    }
+
+    fn text(&self) -> String {
+        let Self { rows, imported, unchanged, rejected, events, seconds, .. } = self;
+        let done = format!(
+            "{rows} rows in {seconds:.1} s: {imported} imported, {unchanged} unchanged, {rejected} rejected; \
+             {events} events recorded"
+        );
+        match &self.report {
+            None => done,
+            Some(report) => format!("{done}\nrejected rows are listed in {}", report.display()),
+        }
+    }
+}
+
+/// The first interrupt lets the batch under way come to its end, the second ends the program.
+async fn stop_at_interrupt(stop: CancellationToken) {
+    if tokio::signal::ctrl_c().await.is_ok() {
+        output::say("stopping after this batch; once more to stop at once");
+        stop.cancel();
+        if tokio::signal::ctrl_c().await.is_ok() {
+            std::process::exit(i32::from(INTERRUPTED));
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! `medhub sdl`: the GraphQL schema, as it is committed in `api/schema.graphql`.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::output;
+
+/// Prints the GraphQL schema.
+#[derive(Debug, Args)]
+pub(super) struct Sdl {}
+
+impl Sdl {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let Self {} = self;
+        output::result(&crate::graphql::sdl())?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,27 @@
+//! `medhub serve`: runs the service.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use crate::{
+    config::Config,
+    serve::{self, Role},
+    store::Stores,
+};
+
+/// Runs the service until SIGTERM or SIGINT; what is under way then comes to its end.
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    /// What this process does
+    #[arg(long, value_enum, default_value = "all")]
+    role: Role,
+}
+
+impl Serve {
+    pub(super) async fn run(self, config: Config) -> anyhow::Result<ExitCode> {
+        let stores = Stores::open(&config).await?;
+        serve::run(self.role, stores, config).await?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,53 @@
+//! Settings from environment variables: `MEDHUB__SECTION__KEY`, and the engines' well-known URLs.
+//!
+//! Every value is handed on as text and takes its type from the setting it names: a password of digits stays a text.
+
+use figment::{
+    Metadata, Profile, Provider,
+    value::{Dict, Map, Value},
+};
+
+const PREFIX: &str = "MEDHUB__";
+
+/// One variable as a source of one setting.
+pub(super) struct Variable {
+    /// Its name in the environment.
+    name: String,
+    /// The path of the setting, e.g. `http.listen`.
+    key: String,
+    /// What it says.
+    value: String,
+}
+
+impl Provider for Variable {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(format!("environment variable {}", self.name))
+    }
+
+    fn data(&self) -> figment::Result<Map<Profile, Dict>> {
+        let nested = figment::util::nest(&self.key, Value::from(self.value.as_str()));
+        let dict = nested.into_dict().unwrap_or_default();
+        Ok(Map::from([(Profile::Default, dict)]))
+    }
+}
+
+/// The variables that set something, weakest first. Empty ones count as unset.
+pub(super) fn variables(
+    environment: impl IntoIterator<Item = (String, String)>,
+    well_known: &[(&str, &str)],
+) -> Vec<Variable> {
+    let mut by_key = Vec::new();
+    let mut by_url = Vec::new();
+    for (name, value) in environment {
+        if value.is_empty() {
+            continue;
+        }
+        if let Some(path) = name.strip_prefix(PREFIX) {
+            by_key.push(Variable { key: path.to_ascii_lowercase().replace("__", "."), name, value });
+        } else if let Some((_, key)) = well_known.iter().find(|(known, _)| *known == name) {
+            by_url.push(Variable { key: (*key).to_owned(), name, value });
+        }
+    }
+    by_key.append(&mut by_url);
+    by_key
+}

@@ -1,0 +1,60 @@
+//! Where HTTP listens, and how much one request may ask for.
+//!
+//! | variable | default | meaning |
+//! | --- | --- | --- |
+//! | `MEDHUB__HTTP__LISTEN` | `127.0.0.1:8080` | address and port; port 0 takes a free one |
+//! | `MEDHUB__HTTP__ASSETS_DIR` | none | folder with the playground's scripts |
+//! | `MEDHUB__HTTP__REQUEST_TIMEOUT_MS` | `10000` | one request, from its last byte to the answer |
+//! | `MEDHUB__HTTP__MAX_BODY_BYTES` | `1048576` | one request's body |
+//! | `MEDHUB__HTTP__MAX_QUERY_BYTES` | `16384` | one GraphQL document |
+//! | `MEDHUB__HTTP__MAX_DEPTH` | `20` | nesting of a GraphQL document; introspection by GraphiQL needs 15 |
+//! | `MEDHUB__HTTP__MAX_COMPLEXITY` | `3000` | fields that a GraphQL document may ask for, list items counted each |
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+
+/// Settings of the HTTP edge.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HttpConfig {
+    /// Address and port to listen on; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Folder that holds the playground's scripts.
+    pub assets_dir: Option<PathBuf>,
+    /// How long one request may take, in milliseconds.
+    pub request_timeout_ms: u64,
+    /// Longest body of a request, in bytes.
+    pub max_body_bytes: usize,
+    /// Longest GraphQL document, in bytes.
+    pub max_query_bytes: usize,
+    /// Deepest GraphQL document, in fields inside fields.
+    pub max_depth: usize,
+    /// How many fields a GraphQL document may ask for, list items counted each.
+    pub max_complexity: usize,
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            assets_dir: None,
+            request_timeout_ms: 10_000,
+            max_body_bytes: 1024 * 1024,
+            max_query_bytes: 16 * 1024,
+            max_depth: 20,
+            max_complexity: 3_000,
+        }
+    }
+}
+
+impl HttpConfig {
+    /// How long one request may take.
+    pub fn request_timeout(&self) -> Duration {
+        Duration::from_millis(self.request_timeout_ms)
+    }
+}

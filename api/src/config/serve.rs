@@ -1,0 +1,38 @@
+//! How long a service waits at its start and at its end.
+//!
+//! | variable | default | meaning |
+//! | --- | --- | --- |
+//! | `MEDHUB__SERVE__STARTUP_TIMEOUT_MS` | `60000` | for stores that are not up yet |
+//! | `MEDHUB__SERVE__SHUTDOWN_TIMEOUT_MS` | `10000` | for requests and batches that are under way |
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Settings of a running service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServeConfig {
+    /// How long to wait for stores that are not up yet, in milliseconds.
+    pub startup_timeout_ms: u64,
+    /// How long to wait for what is under way when told to stop, in milliseconds.
+    pub shutdown_timeout_ms: u64,
+}
+
+impl Default for ServeConfig {
+    fn default() -> Self {
+        Self { startup_timeout_ms: 60_000, shutdown_timeout_ms: 10_000 }
+    }
+}
+
+impl ServeConfig {
+    /// How long to wait for stores that are not up yet.
+    pub fn startup_timeout(&self) -> Duration {
+        Duration::from_millis(self.startup_timeout_ms)
+    }
+
+    /// How long to wait for what is under way when told to stop.
+    pub fn shutdown_timeout(&self) -> Duration {
+        Duration::from_millis(self.shutdown_timeout_ms)
+    }
+}

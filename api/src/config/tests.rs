@@ -1,0 +1,87 @@
+//! What settings do, from every source.
+
+use super::*;
+
+fn from_environment(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    Config::load(None, variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+}
+
+fn problem(variables: &[(&str, &str)]) -> String {
+    from_environment(variables).unwrap_err().to_string()
+}
+
+#[test]
+fn nothing_set_gives_the_defaults() {
+    let config = from_environment(&[]).unwrap();
+    assert_eq!(config.http, HttpConfig::default());
+    assert_eq!(config.worker, WorkerConfig::default());
+}
+
+#[test]
+fn variables_take_the_type_of_what_they_set() {
+    let config = from_environment(&[
+        ("MEDHUB__HTTP__LISTEN", "127.0.0.1:0"),
+        ("MEDHUB__HTTP__REQUEST_TIMEOUT_MS", "250"),
+        ("MEDHUB__LOG__FORMAT", "json"),
+        ("MEDHUB__KAFKA__TOPIC_PREFIX", "12345"),
+        ("MEDHUB__EMBEDDING__MODEL_DIR", "/models"),
+    ])
+    .unwrap();
+    assert_eq!(config.http.request_timeout().as_millis(), 250);
+    assert_eq!(config.log.format, LogFormat::Json);
+    assert_eq!(config.kafka.topic_prefix, "12345");
+    assert_eq!(config.embedding.model_dir, Path::new("/models"));
+}
+
+#[test]
+fn the_workers_read_the_topics_that_the_relay_writes() {
+    let config = from_environment(&[("KAFKA_BROKERS", "10.0.0.1:9092"), ("MEDHUB__KAFKA__TOPIC_PREFIX", "t")]).unwrap();
+    assert_eq!((config.worker.brokers.as_str(), config.worker.topic_prefix.as_str()), ("10.0.0.1:9092", "t"));
+}
+
+#[test]
+fn a_url_variable_wins_over_everything_and_an_empty_one_counts_as_unset() {
+    let redis = |url: &str| {
+        let variables = [("MEDHUB__REDIS__URL", "redis://a"), ("REDIS_URL", url)];
+        from_environment(&variables).unwrap().redis.url
+    };
+    assert_eq!(redis("redis://b"), "redis://b");
+    assert_eq!(redis(""), "redis://a");
+}
+
+#[test]
+fn an_unknown_key_is_named_with_its_variable() {
+    let key = problem(&[("MEDHUB__LOG__FORMT", "x")]);
+    assert_eq!(key, "unknown setting log.formt (environment variable MEDHUB__LOG__FORMT); known here: format, filter");
+    let section = problem(&[("MEDHUB__LGO__FORMAT", "x")]);
+    assert!(section.starts_with("unknown setting lgo (environment variable MEDHUB__LGO__FORMAT);"), "{section}");
+}
+
+#[test]
+fn an_unusable_value_is_named_with_its_key() {
+    let text = problem(&[("MEDHUB__HTTP__REQUEST_TIMEOUT_MS", "soon")]);
+    assert!(text.contains("setting http.request_timeout_ms (environment variable MEDHUB__HTTP__"), "{text}");
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let file = Path::new("/nowhere/medhub.toml");
+    let error = Config::load(Some(file), []).unwrap_err();
+    assert_eq!(error.to_string(), "reading the settings file /nowhere/medhub.toml");
+}
+
+#[test]
+fn what_is_shown_can_be_read_back_and_holds_no_password() {
+    let shown = from_environment(&[
+        ("DATABASE_URL", "postgres://medhub:s3cr3t@127.0.0.1:5432/medhub"),
+        ("CLICKHOUSE_URL", "http://me:s3cr3t@127.0.0.1:8123"),
+        ("REDIS_URL", "redis://:s3cr3t@127.0.0.1:6379"),
+    ])
+    .unwrap()
+    .to_masked_toml()
+    .unwrap();
+    assert!(!shown.contains("s3cr3t"), "{shown}");
+    assert!(shown.contains("postgres://medhub:***@127.0.0.1:5432/medhub"), "{shown}");
+    let read: Config = toml::from_str(&shown).unwrap();
+    assert_eq!(read.http, HttpConfig::default());
+}

@@ -1,0 +1,93 @@
+//! The GraphQL schema: mutations are commands, queries are read models.
+
+mod cents;
+mod error;
+mod opportunity;
+mod page;
+#[cfg(test)]
+mod tests;
+
+use async_graphql::{EmptySubscription, MergedObject, Request, Response, SDLExportOptions, Schema};
+use chrono::{DateTime, NaiveDate, Utc};
+use commands::caller::Caller;
+use domain::envelope::PUBLIC_TENANT;
+
+pub(crate) use self::error::{refused, timed_out};
+use self::opportunity::{
+    OpportunityDetailQuery, OpportunityListQuery, OpportunityMutation, OpportunitySearchQuery, OpportunityStatsQuery,
+};
+use crate::{config::HttpConfig, store::Stores};
+
+const TIME: &str = "A point in time in RFC 3339, e.g. `\"2026-03-31T17:00:00Z\"`; answers are in UTC.";
+const DAY: &str = "A calendar day, e.g. `\"2026-03-31\"`.";
+
+/// What can be read.
+#[derive(MergedObject, Default)]
+#[graphql(name = "Query")]
+struct QueryRoot(OpportunityListQuery, OpportunityDetailQuery, OpportunitySearchQuery, OpportunityStatsQuery);
+
+/// What can be asked for. An answer means that the change is on record; read models follow shortly.
+#[derive(MergedObject, Default)]
+#[graphql(name = "Mutation")]
+struct MutationRoot(OpportunityMutation);
+
+type Root = Schema<QueryRoot, MutationRoot, EmptySubscription>;
+
+/// Runs GraphQL documents.
+#[derive(Clone)]
+pub struct GraphQl {
+    schema: Root,
+    max_query_bytes: usize,
+}
+
+impl GraphQl {
+    /// A schema that reads and writes `stores`, within the limits of `config`.
+    pub fn new(stores: &Stores, config: &HttpConfig) -> Self {
+        let schema = limited(config)
+            .data(stores.opportunities.clone())
+            .data(stores.analytics.clone())
+            .data(stores.search.clone())
+            .data(stores.views.clone())
+            .finish();
+        Self { schema, max_query_bytes: config.max_query_bytes }
+    }
+
+    /// Runs one document.
+    pub async fn execute(&self, request: Request) -> Response {
+        if request.query.len() > self.max_query_bytes {
+            return refused(format!("the document is longer than {} bytes", self.max_query_bytes));
+        }
+        // Nobody signs in yet: everything on record is public, and every change is anonymous.
+        let request = request.data(Caller::new("anonymous", PUBLIC_TENANT));
+        error::with_codes(self.schema.execute(request).await)
+    }
+
+    /// How many opportunities there are, as a caller is told.
+    ///
+    /// # Errors
+    /// The text of the first error that a caller would get.
+    pub async fn total_count(&self) -> Result<u64, String> {
+        let answer = self.execute(Request::new("{ opportunities(first: 1) { totalCount } }")).await;
+        if let Some(error) = answer.errors.first() {
+            return Err(error.message.clone());
+        }
+        let data = answer.data.into_json().map_err(|error| error.to_string())?;
+        data["opportunities"]["totalCount"].as_u64().ok_or_else(|| "no number".to_owned())
+    }
+}
+
+/// The schema in GraphQL's schema language, as it stands in `api/schema.graphql`.
+pub fn sdl() -> String {
+    let schema = limited(&HttpConfig::default()).finish();
+    let sdl = schema.sdl_with_options(SDLExportOptions::new().sorted_fields().sorted_arguments().sorted_enum_items());
+    sdl.lines().map(str::trim_end).collect::<Vec<_>>().join("\n").trim().to_owned() + "\n"
+}
+
+fn limited(config: &HttpConfig) -> async_graphql::SchemaBuilder<QueryRoot, MutationRoot, EmptySubscription> {
+    Schema::build(QueryRoot::default(), MutationRoot::default(), EmptySubscription)
+        .override_output_type_description::<DateTime<Utc>>(TIME)
+        .override_output_type_description::<NaiveDate>(DAY)
+        .limit_depth(config.max_depth)
+        .limit_complexity(config.max_complexity)
+        .limit_directives(8)
+}

@@ -1,0 +1,103 @@
+//! The only place where failures become GraphQL errors: a code for programs, and never what is inside.
+
+use async_graphql::{Error, ErrorExtensions, Response, ServerError};
+use domain::opportunity::InvalidValue;
+use projections::QueryError;
+
+/// The caller sent something that cannot be right.
+const INVALID_INPUT: &str = "INVALID_INPUT";
+/// The document itself cannot be run: its syntax, its types, or it asks for too much.
+const INVALID_QUERY: &str = "INVALID_QUERY";
+/// The answer took too long.
+const TIMEOUT: &str = "TIMEOUT";
+/// Others changed the same thing at the same time; the same request may succeed later.
+const CONFLICT: &str = "CONFLICT";
+/// A store is away; the same request may succeed later.
+const UNAVAILABLE: &str = "UNAVAILABLE";
+/// We failed.
+const INTERNAL: &str = "INTERNAL";
+
+/// A bad value in `field`, e.g. `input.naics`; says what is wrong with it.
+pub(super) fn invalid(field: &str, reason: &InvalidValue) -> Error {
+    invalid_field(field, reason.to_string())
+}
+
+/// A bad value in `field` for a reason of the API itself.
+pub(super) fn invalid_field(field: &str, reason: String) -> Error {
+    Error::new(reason).extend_with(|_, e| {
+        e.set("code", INVALID_INPUT);
+        e.set("field", field);
+    })
+}
+
+/// The document is not run, for a reason that the caller can mend.
+pub(crate) fn refused(reason: impl Into<String>) -> Response {
+    response(reason.into(), INVALID_QUERY)
+}
+
+/// The answer took too long.
+pub(crate) fn timed_out() -> Response {
+    response("the request took too long".to_owned(), TIMEOUT)
+}
+
+/// Somebody else was faster, several times over.
+pub(super) fn conflict() -> Error {
+    coded("others are changing the same opportunity, try again", CONFLICT)
+}
+
+/// A read model did not answer.
+pub(super) fn query(error: &QueryError) -> Error {
+    match error {
+        QueryError::Unavailable { .. } => unavailable(error),
+        QueryError::Unreadable { .. } => internal(error),
+    }
+}
+
+/// A store is away; logs why, tells the caller only that.
+pub(super) fn unavailable(error: &(dyn std::error::Error + 'static)) -> Error {
+    tracing::error!(error, "store unavailable");
+    coded("a store is unavailable, try again", UNAVAILABLE)
+}
+
+/// We failed; logs why, tells the caller only that.
+pub(super) fn internal(error: &(dyn std::error::Error + 'static)) -> Error {
+    tracing::error!(error, "request failed");
+    coded("internal error", INTERNAL)
+}
+
+/// What every request carries or the schema was built with; its absence is a defect of ours.
+pub(super) fn wired<T>(data: Result<T, Error>) -> Result<T, Error> {
+    data.map_err(|missing| {
+        tracing::error!(error = missing.message, "schema is not wired");
+        coded("internal error", INTERNAL)
+    })
+}
+
+/// Gives a code to the errors that the library made: they speak about the caller's document only.
+pub(super) fn with_codes(mut response: Response) -> Response {
+    for error in &mut response.errors {
+        let extensions = error.extensions.get_or_insert_default();
+        if extensions.get("code").is_some() {
+            continue;
+        }
+        // The library tells these apart from other errors by their text only; a test of the schema pins it.
+        let argument =
+            error.message.strip_prefix("Invalid value for argument \"").and_then(|rest| rest.split('"').next());
+        if let Some(field) = argument {
+            extensions.set("field", field);
+        }
+        let value = argument.is_some() || error.message.starts_with("Failed to parse \"");
+        extensions.set("code", if value { INVALID_INPUT } else { INVALID_QUERY });
+    }
+    response
+}
+
+fn coded(message: &str, code: &str) -> Error {
+    Error::new(message).extend_with(|_, e| e.set("code", code))
+}
+
+fn response(message: String, code: &str) -> Response {
+    let mut error = ServerError::new(message, None);
+    error.extensions.get_or_insert_default().set("code", code);
+    Response::from_errors(vec![error])
+}

@@ -1,0 +1,25 @@
+//! Opportunities on the wire.
+
+mod agency;
+mod amend;
+mod award;
+mod detail;
+mod discover;
+mod filter;
+mod input;
+mod list;
+mod outcome;
+mod search;
+mod stats;
+
+use async_graphql::MergedObject;
+
+use self::{amend::AmendMutation, award::AwardMutation, discover::DiscoverMutation};
+pub(super) use self::{
+    detail::OpportunityDetailQuery, list::OpportunityListQuery, search::OpportunitySearchQuery,
+    stats::OpportunityStatsQuery,
+};
+
+/// Changes to opportunities.
+#[derive(MergedObject, Default)]
+pub(super) struct OpportunityMutation(DiscoverMutation, AmendMutation, AwardMutation);

@@ -1,0 +1,88 @@
+//! Checks what a caller sends before it becomes a command; every refusal names its field.
+
+use async_graphql::Result;
+use domain::opportunity::{InvalidValue, OpportunityId};
+
+use crate::graphql::error::{invalid, invalid_field};
+
+/// Longest title in characters, as imports take it.
+pub(super) const MAX_TITLE: usize = 1_000;
+/// Longest description in characters.
+pub(super) const MAX_DESCRIPTION: usize = 256 * 1024;
+/// Longest name, number or code in characters.
+pub(super) const MAX_NAME: usize = 200;
+/// Longest link in characters.
+pub(super) const MAX_LINK: usize = 2_000;
+
+/// The id of an opportunity.
+pub(super) fn id(field: &str, text: &str) -> Result<OpportunityId> {
+    let wrong = || invalid_field(field, "an opportunity's id has the form department:number".to_owned());
+    OpportunityId::parse(text).ok_or_else(wrong)
+}
+
+/// A value that checks itself.
+pub(super) fn value<T>(field: &str, text: &str, check: impl Fn(&str) -> Result<T, InvalidValue>) -> Result<T> {
+    check(text).map_err(|reason| invalid(field, &reason))
+}
+
+/// A value that checks itself and may be absent; blank counts as absent.
+pub(super) fn optional<T>(
+    field: &str,
+    text: Option<String>,
+    check: impl Fn(&str) -> Result<T, InvalidValue>,
+) -> Result<Option<T>> {
+    text.filter(|text| !text.trim().is_empty()).map(|text| value(field, &text, check)).transpose()
+}
+
+/// Text of at most `max` characters, trimmed, not blank.
+pub(super) fn text(field: &str, text: &str, max: usize) -> Result<String> {
+    value(field, text, |text| {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(InvalidValue::Empty { what: "text" });
+        }
+        if text.chars().count() > max {
+            return Err(InvalidValue::TooLong { what: "text", max });
+        }
+        // Postgres cannot store it, and no agency means it.
+        if text.contains('\0') {
+            return Err(InvalidValue::malformed("text", "", "free of NUL characters"));
+        }
+        Ok(text.to_owned())
+    })
+}
+
+/// [`text`] that may be absent; blank counts as absent.
+pub(super) fn optional_text(field: &str, given: Option<String>, max: usize) -> Result<Option<String>> {
+    given.filter(|given| !given.trim().is_empty()).map(|given| text(field, &given, max)).transpose()
+}
+
+/// A link that a browser may follow.
+pub(super) fn link(field: &str, given: Option<String>) -> Result<Option<String>> {
+    let Some(link) = optional_text(field, given, MAX_LINK)? else { return Ok(None) };
+    match url::Url::parse(&link) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(Some(link)),
+        Ok(_) | Err(_) => Err(invalid_field(field, "a link begins with https:// or http://".to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_trimmed_and_measured_in_characters() {
+        assert_eq!(text("f", " é ", 1).unwrap(), "é");
+        for bad in ["", "  ", "ab", "\0"] {
+            let extensions = text("f", bad, 1).unwrap_err().extensions.unwrap();
+            assert_eq!(extensions.get("field"), Some(&"f".into()));
+        }
+    }
+
+    #[test]
+    fn a_link_that_runs_a_script_is_refused() {
+        assert!(link("f", Some("javascript:alert(1)".to_owned())).is_err());
+        assert!(link("f", Some("https://sam.gov/opp/1".to_owned())).is_ok());
+        assert_eq!(link("f", Some(" ".to_owned())).unwrap(), None);
+    }
+}

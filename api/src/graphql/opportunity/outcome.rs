@@ -1,0 +1,70 @@
+//! What becomes of a change that somebody asked for.
+
+use async_graphql::{Enum, SimpleObject, Union};
+use commands::{error::CommandError, opportunity::Accepted};
+use domain::opportunity::OpportunityError;
+
+use crate::graphql::error;
+
+/// What became of a change that was asked for.
+#[derive(Union)]
+pub(super) enum OpportunityOutcome {
+    /// It is on record.
+    Accepted(OpportunityAccepted),
+    /// A business rule forbids it.
+    Rejected(OpportunityRejected),
+}
+
+/// The change is on record, or was already; read models follow shortly.
+#[derive(SimpleObject)]
+pub(super) struct OpportunityAccepted {
+    /// The opportunity.
+    id: String,
+    /// How many changes are on record now.
+    version: u64,
+}
+
+/// The change breaks a business rule; nothing was recorded.
+#[derive(SimpleObject)]
+pub(super) struct OpportunityRejected {
+    /// The rule, for programs.
+    rule: OpportunityRule,
+    /// The rule, for people.
+    reason: String,
+}
+
+/// A rule about what can happen to an opportunity.
+#[derive(Clone, Copy, PartialEq, Eq, Enum)]
+enum OpportunityRule {
+    /// It is on record with other notices; amend it instead.
+    AlreadyDiscovered,
+    /// It is not on record; discover it first.
+    NotDiscovered,
+}
+
+/// Refusals are answers; only what is nobody's decision is an error.
+pub(super) fn of(
+    decided: Result<Accepted, CommandError<OpportunityError>>,
+) -> async_graphql::Result<OpportunityOutcome> {
+    match decided {
+        Ok(accepted) => Ok(OpportunityOutcome::Accepted(OpportunityAccepted {
+            id: accepted.id.to_string(),
+            version: accepted.version,
+        })),
+        Err(CommandError::Rejected(reason)) => {
+            tracing::info!(reason = %reason, "command refused");
+            Ok(OpportunityOutcome::Rejected(OpportunityRejected { rule: reason.into(), reason: reason.to_string() }))
+        }
+        Err(CommandError::Conflict) => Err(error::conflict()),
+        Err(error @ CommandError::Store(_)) => Err(error::unavailable(&error)),
+    }
+}
+
+impl From<OpportunityError> for OpportunityRule {
+    fn from(error: OpportunityError) -> Self {
+        match error {
+            OpportunityError::AlreadyDiscovered => Self::AlreadyDiscovered,
+            OpportunityError::NotDiscovered => Self::NotDiscovered,
+        }
+    }
+}

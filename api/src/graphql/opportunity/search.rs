@@ -1,0 +1,84 @@
+//! Search by meaning; from Qdrant.
+
+use async_graphql::{Context, Object, Result, SimpleObject};
+use chrono::{DateTime, Utc};
+use projections::search::{Hit, Search};
+
+use super::{
+    agency::Agency,
+    filter::{OpportunityFilter, bounded},
+};
+use crate::graphql::{error, page};
+
+/// Hits where nothing is said.
+const DEFAULT_HITS: u32 = 10;
+
+/// Opportunities by meaning.
+#[derive(Default)]
+pub(in crate::graphql) struct OpportunitySearchQuery;
+
+#[Object]
+impl OpportunitySearchQuery {
+    /// Opportunities that mean what the query says, the nearest first; the words need not occur.
+    #[graphql(complexity = "page::complexity(first, DEFAULT_HITS, child_complexity)")]
+    async fn search_opportunities(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What is looked for, in plain words, at most 200 characters.")] query: String,
+        #[graphql(desc = "How many, 1 to 100; 10 where nothing is said.")] first: Option<i32>,
+        #[graphql(desc = "Only those that fit.")] filter: Option<OpportunityFilter>,
+    ) -> Result<Vec<SearchHit>> {
+        let first = page::size(first, DEFAULT_HITS)?;
+        let query = bounded("query", &query)?;
+        if query.is_empty() {
+            return Err(error::invalid_field("query", "query is empty".to_owned()));
+        }
+        let filter = filter.unwrap_or_default().into_filter()?;
+        let search = error::wired(ctx.data::<Search>())?;
+        let hits = search.search(&query, &filter, first).await.map_err(|error| error::query(&error))?;
+        Ok(hits.into_iter().map(SearchHit::from).collect())
+    }
+}
+
+/// An opportunity near the query.
+#[derive(SimpleObject)]
+struct SearchHit {
+    /// How near, 1 being the same meaning. Comparable within one answer only.
+    score: f32,
+    /// The opportunity's id.
+    id: String,
+    /// Its title.
+    title: String,
+    /// The kind of its current notice.
+    #[graphql(name = "type")]
+    notice_type: String,
+    /// The department.
+    agency: Agency,
+    /// For whom it is set aside.
+    set_aside: Option<String>,
+    /// The industry, by its NAICS code.
+    naics: Option<String>,
+    /// When the current notice was published.
+    posted_at: DateTime<Utc>,
+    /// Until when responses are taken.
+    response_deadline: Option<DateTime<Utc>>,
+    /// Whether a contract was awarded.
+    awarded: bool,
+}
+
+impl From<Hit> for SearchHit {
+    fn from(hit: Hit) -> Self {
+        Self {
+            score: hit.score,
+            id: hit.id,
+            title: hit.title,
+            notice_type: hit.notice_type,
+            agency: Agency { code: hit.agency_code, name: hit.agency_name },
+            set_aside: hit.set_aside,
+            naics: hit.naics,
+            posted_at: hit.posted_at,
+            response_deadline: hit.response_deadline,
+            awarded: hit.awarded,
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Figures about opportunities; from `ClickHouse`.
+
+use async_graphql::{Context, Object, Result, SimpleObject};
+use chrono::NaiveDate;
+use projections::analytics::{Analytics, Bucket, Stats};
+
+use super::{agency::Agency, filter::OpportunityTextFilter};
+use crate::graphql::{cents::Cents, error};
+
+/// What counting over everything costs, however few fields are asked for.
+const COST: usize = 200;
+
+/// Opportunities as figures.
+#[derive(Default)]
+pub(in crate::graphql) struct OpportunityStatsQuery;
+
+#[Object]
+impl OpportunityStatsQuery {
+    /// How many opportunities there are and what they are worth: by department, by kind of notice, by day.
+    #[graphql(complexity = "COST + child_complexity")]
+    async fn opportunity_stats(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Only those that fit.")] filter: Option<OpportunityTextFilter>,
+    ) -> Result<OpportunityStats> {
+        let selection = filter.unwrap_or_default().into_selection()?;
+        let stats =
+            error::wired(ctx.data::<Analytics>())?.stats(&selection).await.map_err(|error| error::query(&error))?;
+        Ok(OpportunityStats::from(stats))
+    }
+}
+
+/// Figures about the opportunities that fit a filter.
+#[derive(SimpleObject)]
+struct OpportunityStats {
+    /// All of them together.
+    total: Figures,
+    /// By department, the one with the most opportunities first.
+    by_agency: Vec<AgencyFigures>,
+    /// By kind of the current notice, the most frequent first.
+    by_type: Vec<TypeFigures>,
+    /// By the day on which the current notice was published, in UTC, the oldest first.
+    by_day: Vec<DayFigures>,
+}
+
+/// How many opportunities, and what is awarded of them.
+#[derive(SimpleObject)]
+struct Figures {
+    /// How many opportunities.
+    opportunities: u64,
+    /// How many of them have an award.
+    awarded_opportunities: u64,
+    /// What their awards are worth together, where amounts are known.
+    awarded: Cents,
+}
+
+/// The figures of one department.
+#[derive(SimpleObject)]
+struct AgencyFigures {
+    /// The department.
+    agency: Agency,
+    /// Its figures.
+    figures: Figures,
+}
+
+/// The figures of one kind of notice.
+#[derive(SimpleObject)]
+struct TypeFigures {
+    /// The kind of notice.
+    #[graphql(name = "type")]
+    notice_type: String,
+    /// Its figures.
+    figures: Figures,
+}
+
+/// The figures of one day.
+#[derive(SimpleObject)]
+struct DayFigures {
+    /// The day, in UTC.
+    day: NaiveDate,
+    /// Its figures.
+    figures: Figures,
+}
+
+impl From<Bucket> for Figures {
+    fn from(bucket: Bucket) -> Self {
+        Self {
+            opportunities: bucket.opportunities,
+            awarded_opportunities: bucket.awarded,
+            awarded: Cents(bucket.awarded_cents),
+        }
+    }
+}
+
+impl From<Stats> for OpportunityStats {
+    fn from(stats: Stats) -> Self {
+        let by_agency = stats.by_agency.into_iter().map(|bucket| AgencyFigures {
+            agency: Agency { code: bucket.code, name: bucket.name },
+            figures: bucket.figures.into(),
+        });
+        let by_type = stats
+            .by_type
+            .into_iter()
+            .map(|bucket| TypeFigures { notice_type: bucket.notice_type, figures: bucket.figures.into() });
+        let by_day =
+            stats.by_day.into_iter().map(|bucket| DayFigures { day: bucket.day, figures: bucket.figures.into() });
+        Self {
+            total: stats.total.into(),
+            by_agency: by_agency.collect(),
+            by_type: by_type.collect(),
+            by_day: by_day.collect(),
+        }
+    }
+}

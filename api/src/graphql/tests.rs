@@ -1,0 +1,137 @@
+//! The schema as callers see it: its text, its descriptions, its limits. No store is needed.
+
+use async_graphql::Value;
+use serde_json::json;
+
+use super::*;
+
+/// A schema without stores: whatever reaches one of them ends in an error of ours.
+fn graphql(config: &HttpConfig) -> GraphQl {
+    GraphQl { schema: limited(config).finish(), max_query_bytes: config.max_query_bytes }
+}
+
+async fn failure(document: &str) -> (Option<Value>, Option<Value>, String) {
+    let answer = graphql(&HttpConfig::default()).execute(Request::new(document)).await;
+    let error = answer.errors.into_iter().next().unwrap();
+    let extensions = error.extensions.unwrap();
+    (extensions.get("code").cloned(), extensions.get("field").cloned(), error.message)
+}
+
+#[test]
+fn the_committed_schema_is_current() {
+    let committed = include_str!("../../schema.graphql");
+    // Not `assert_eq!`: it would print both schemas in one line each.
+    assert!(sdl() == committed, "write it anew: cargo run -p api --bin medhub -- sdl > api/schema.graphql");
+}
+
+#[tokio::test]
+async fn every_item_of_the_schema_is_described() {
+    let document = "{ __schema { types { name kind description enumValues { name description }
+        fields { name description args { name description } } inputFields { name description } } } }";
+    let answer = graphql(&HttpConfig::default()).execute(Request::new(document)).await;
+    assert_eq!(answer.errors, []);
+    let schema = answer.data.into_json().unwrap();
+    let types = schema["__schema"]["types"].as_array().unwrap();
+    // What the specification brings along is not ours to describe.
+    let builtin = |name: &str| name.starts_with("__") || ["ID", "Int", "Float", "String", "Boolean"].contains(&name);
+    let ours = types.iter().filter(|kind| !builtin(kind["name"].as_str().unwrap()));
+    let bare: Vec<String> = ours.flat_map(|kind| undescribed("", kind)).collect();
+    assert_eq!(bare, Vec::<String>::new());
+}
+
+/// Paths of the items at and below `item` that have no description.
+fn undescribed(path: &str, item: &serde_json::Value) -> Vec<String> {
+    let path = format!("{path}/{}", item["name"].as_str().unwrap());
+    let below = ["fields", "inputFields", "enumValues", "args"];
+    let mut bare: Vec<String> = below
+        .iter()
+        .filter_map(|list| item[*list].as_array())
+        .flatten()
+        .flat_map(|inner| undescribed(&path, inner))
+        .collect();
+    if item["description"].as_str().unwrap_or_default().is_empty() {
+        bare.push(path);
+    }
+    bare
+}
+
+#[test]
+fn an_item_without_description_is_noticed() {
+    let planted = json!({ "name": "T", "description": "d", "fields": [{ "name": "f", "description": null }] });
+    assert_eq!(undescribed("", &planted), ["/T/f"]);
+}
+
+#[tokio::test]
+async fn bad_values_are_named_by_their_field() {
+    for (document, field) in [
+        ("{ opportunities(first: 0) { totalCount } }", "first"),
+        ("{ opportunities(first: 101) { totalCount } }", "first"),
+        ("{ opportunities(after: \"x\") { totalCount } }", "after"),
+        ("{ opportunities(filter: { naics: [\"33x\"] }) { totalCount } }", "filter.naics"),
+        ("{ opportunity(id: \"no id\") { id } }", "id"),
+        ("{ searchOpportunities(query: \" \") { id } }", "query"),
+        ("{ opportunityStats(filter: { setAside: \"!\" }) { total { opportunities } } }", "filter.setAside"),
+        ("mutation { amendOpportunity(input: { id: \"097:X\" }) { __typename } }", "input"),
+        ("mutation { amendOpportunity(input: { id: \"097:X\", naics: \"x\" }) { __typename } }", "input.naics"),
+        (
+            "mutation { awardOpportunity(input: { id: \"097:X\", number: \"1\", amount: -5 }) { __typename } }",
+            "input.amount",
+        ),
+        (
+            "mutation { discoverOpportunity(input: { noticeId: \"n\", postedAt: \"2026-03-01T00:00:00Z\", title: \" \",
+               type: \"Solicitation\", agency: \"DEPT OF DEFENSE\" }) { __typename } }",
+            "input.title",
+        ),
+    ] {
+        let (found, named, message) = failure(document).await;
+        assert_eq!(
+            (found, named),
+            (Some(Value::from("INVALID_INPUT")), Some(Value::from(field))),
+            "{document}: {message}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_value_of_the_wrong_form_is_invalid_input() {
+    for document in [
+        "{ opportunities(filter: { postedFrom: \"yesterday\" }) { totalCount } }",
+        "mutation { awardOpportunity(input: { id: \"097:X\", number: \"1\", amount: \"1.5\" }) { __typename } }",
+    ] {
+        let (found, _, message) = failure(document).await;
+        assert_eq!(found, Some(Value::from("INVALID_INPUT")), "{document}: {message}");
+    }
+}
+
+#[tokio::test]
+async fn a_document_that_cannot_be_run_is_invalid() {
+    let deep = format!("{{ __schema {{ types {{ {}name{} }} }} }}", "ofType { ".repeat(30), " }".repeat(30));
+    let page = "edges { node { id title agency { code name } description setAside naics psc link } }";
+    let costly = format!(
+        "{{ a: opportunities(first: 100) {{ {page} }} b: opportunities(first: 100) {{ {page} }}
+           c: opportunities(first: 100) {{ {page} }} }}"
+    );
+    let long = format!("{{ opportunities {{ totalCount }} }} #{}", "x".repeat(20_000));
+    for document in ["{", "{ nothing }", "{ opportunity { id } }", &deep, &costly, &long] {
+        let (found, _, message) = failure(document).await;
+        assert_eq!(found, Some(Value::from("INVALID_QUERY")), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn the_playground_can_read_the_whole_schema() {
+    // What GraphiQL 3 asks for, with its nine levels of `ofType`.
+    let wrapped = format!("{}kind name{}", "kind name ofType { ".repeat(9), " }".repeat(9));
+    let document = format!(
+        "query IntrospectionQuery {{ __schema {{ queryType {{ name }} types {{ kind name description fields {{ name
+         args {{ name type {{ {wrapped} }} defaultValue }} type {{ {wrapped} }} }} }} }} }}"
+    );
+    let answer = graphql(&HttpConfig::default()).execute(Request::new(document)).await;
+    assert_eq!(answer.errors, []);
+}
+
+#[tokio::test]
+async fn a_failure_of_ours_tells_the_caller_nothing_but_a_code() {
+    let (found, _, message) = failure("{ opportunity(id: \"097:X\") { id } }").await;
+    assert_eq!((found, message.as_str()), (Some(Value::from("INTERNAL")), "internal error"));
+}

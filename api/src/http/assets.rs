@@ -1,0 +1,39 @@
+//! The playground's scripts and styles, from a local folder and from nowhere else.
+
+use axum::{
+    extract::{Path, State},
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+
+use super::Edge;
+
+/// Every file that is served, so that no path can lead anywhere else.
+pub(super) const FILES: [(&str, &str); 4] = [
+    ("graphiql.min.css", "text/css; charset=utf-8"),
+    ("graphiql.min.js", "text/javascript; charset=utf-8"),
+    ("react.production.min.js", "text/javascript; charset=utf-8"),
+    ("react-dom.production.min.js", "text/javascript; charset=utf-8"),
+];
+
+/// One of [`FILES`].
+pub(super) async fn file(State(edge): State<Edge>, Path(name): Path<String>) -> Response {
+    let known = FILES.iter().find(|(file, _)| *file == name);
+    let (Some((file, kind)), Some(dir)) = (known, &edge.assets_dir) else {
+        return (StatusCode::NOT_FOUND, "no such file\n").into_response();
+    };
+    match tokio::fs::read(dir.join(file)).await {
+        Ok(content) => {
+            let headers = [
+                (header::CONTENT_TYPE, HeaderValue::from_static(kind)),
+                (header::CACHE_CONTROL, HeaderValue::from_static("max-age=3600")),
+                (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+            ];
+            (headers, content).into_response()
+        }
+        Err(error) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, asset.file = file, "reading a playground file");
+            (StatusCode::NOT_FOUND, "this file is not in the folder of http.assets_dir\n").into_response()
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! The first page: where everything is, and how much there is.
+
+use std::time::Duration;
+
+use axum::{extract::State, http::StatusCode, response::Response};
+
+use super::{Edge, html};
+use crate::store::Counts;
+
+/// How long the page waits for the counts.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+const AWAY: &str = "<p>Not every store answers now; <a href=\"/ready\">/ready</a> says which.</p>";
+
+/// Links and live counts.
+pub(super) async fn page(State(edge): State<Edge>) -> Response {
+    let counts = match tokio::time::timeout(PATIENCE, edge.readiness.recent_counts()).await {
+        Ok(Ok(counts)) => table(&counts),
+        Ok(Err(error)) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "counting for the first page");
+            AWAY.to_owned()
+        }
+        Err(_elapsed) => AWAY.to_owned(),
+    };
+    html(StatusCode::OK, include_str!("landing/page.html").replace("<!-- counts -->", &counts))
+}
+
+fn table(counts: &Counts) -> String {
+    let rows = [
+        ("Postgres", "events", counts.postgres.events),
+        ("Postgres", "streams", counts.postgres.streams),
+        ("Kafka", "records", counts.kafka.records),
+        ("ClickHouse", "facts", counts.clickhouse.facts),
+        ("ClickHouse", "opportunities", counts.clickhouse.opportunities),
+        ("Qdrant", "points", counts.qdrant.points),
+        ("Redis", "views", counts.redis.views),
+        ("GraphQL", "totalCount", counts.graphql.total_count),
+    ];
+    let rows = rows.map(|(store, what, count)| format!("<tr><td>{store}</td><td>{what}</td><td>{count}</td></tr>"));
+    let verdict = if counts.agree { "All stores agree." } else { "Events are still on their way." };
+    format!("<table>\n{}\n</table>\n<p>{verdict}</p>", rows.join("\n"))
+}

@@ -1,0 +1,25 @@
+//! The page on which GraphQL can be tried out by hand.
+
+use axum::{
+    extract::State,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+
+use super::{Edge, assets::FILES, html};
+
+/// GraphiQL, or how to get it where its scripts are not here.
+pub(super) async fn page(State(edge): State<Edge>) -> Response {
+    let complete = match &edge.assets_dir {
+        None => false,
+        Some(dir) => FILES.iter().all(|(file, _)| dir.join(file).is_file()),
+    };
+    let body = if complete { include_str!("playground/page.html") } else { include_str!("playground/missing.html") };
+    html(StatusCode::OK, body.to_owned())
+}
+
+/// What starts GraphiQL; apart from the page, so that the page needs no inline script.
+pub(super) async fn script() -> impl IntoResponse {
+    let headers = [(header::CONTENT_TYPE, HeaderValue::from_static("text/javascript; charset=utf-8"))];
+    (headers, include_str!("playground/start.js"))
+}

@@ -1,0 +1,165 @@
+//! A running service: puts the parts together, watches over them, and takes them down in order.
+//!
+//! ```text
+//! wait for engines ──▶ start ──▶ serve ──signal or a failed part──▶ HTTP drains ──▶ relay ──▶ workers
+//! ```
+
+mod part;
+mod readiness;
+mod role;
+mod signal;
+mod wait;
+
+use std::{net::SocketAddr, sync::Arc};
+
+use eventstore::relay::Relay;
+use projections::runtime::{Projection, RuntimeError, Worker};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use self::{
+    part::{Parts, Stage},
+    readiness::Watched,
+};
+pub use self::{readiness::Readiness, role::Role};
+use crate::{
+    config::Config,
+    graphql::GraphQl,
+    http,
+    store::{Engine, PingError, Stores},
+};
+
+/// Why a service ended other than by being told to.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// Engines that it needs did not come up.
+    #[error("{} did not answer within {waited_s} s; `medhub doctor` says what to do", names(engines))]
+    Engines {
+        /// Which ones.
+        engines: Vec<Engine>,
+        /// How long was waited, in seconds.
+        waited_s: u64,
+    },
+    /// The database has no tables of ours.
+    #[error("the database is not prepared; run `medhub migrate`")]
+    NotMigrated,
+    /// Postgres did not say whether it is prepared.
+    #[error("asking Postgres whether it is prepared")]
+    Schema(#[source] PingError),
+    /// The address is taken or not ours.
+    #[error("listening on {address}; http.listen names another address")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The signals that end a service cannot be received.
+    #[error("waiting for signals")]
+    Signals(#[source] std::io::Error),
+    /// HTTP ended by itself.
+    #[error("serving HTTP")]
+    Http(#[source] std::io::Error),
+    /// A worker can never work.
+    #[error("running a projection worker")]
+    Worker(#[source] RuntimeError),
+    /// A part ended although nobody told it to.
+    #[error("{part} ended by itself")]
+    EndedByItself {
+        /// Which part.
+        part: &'static str,
+    },
+    /// A part broke off in the middle of something: a defect of this program.
+    #[error("{part} broke off")]
+    BrokeOff {
+        /// Which part.
+        part: &'static str,
+        /// How.
+        #[source]
+        source: tokio::task::JoinError,
+    },
+    /// Not everything came to its end in time.
+    #[error("{part} did not come to its end in time")]
+    NotDrained {
+        /// Which part.
+        part: &'static str,
+    },
+}
+
+fn names(engines: &[Engine]) -> String {
+    engines.iter().map(|engine| engine.name()).collect::<Vec<_>>().join(", ")
+}
+
+/// Runs `role` until SIGTERM or SIGINT, then lets everything under way come to its end.
+///
+/// # Errors
+/// [`ServeError`] when it cannot start, when a part can never work, or when the end takes too long.
+pub async fn run(role: Role, stores: Stores, config: Config) -> Result<(), ServeError> {
+    let mut signals = signal::Signals::install().map_err(ServeError::Signals)?;
+    let started = tokio::select! {
+        started = start(role, &stores, &config) => started?,
+        () = signals.first() => return Ok(()),
+    };
+    let mut parts = started;
+    let ended = tokio::select! {
+        () = signals.first() => Ok(()),
+        ended = parts.first_end() => ended,
+    };
+    let drained = tokio::select! {
+        drained = parts.drain(config.serve.shutdown_timeout()) => drained,
+        () = signals.first() => {
+            tracing::warn!("told to stop again, stopping at once");
+            Ok(())
+        }
+    };
+    stores.pool.close().await;
+    // What went wrong first is what a person has to know.
+    ended.and(drained)
+}
+
+async fn start(role: Role, stores: &Stores, config: &Config) -> Result<Parts, ServeError> {
+    wait::for_engines(stores, role.engines(), config.serve.startup_timeout()).await?;
+    if role.engines().contains(&Engine::Postgres) {
+        wait::for_migration(stores, config.serve.startup_timeout()).await?;
+    }
+    let mut parts = Parts::default();
+    let mut readiness = Readiness::new(stores.clone(), role);
+    if role.runs_relay() {
+        let relay = Relay::new(stores.pool.clone(), config.kafka.clone(), config.relay.clone());
+        readiness.watch(Watched::Relay(relay.status()));
+        parts.start(Stage::Relay, "the relay", |stop| async move {
+            relay.run(stop).await;
+            Ok(())
+        });
+    }
+    if role.runs_workers() {
+        start_worker(stores.analytics.clone(), config, &mut parts, &mut readiness);
+        start_worker(stores.search.clone(), config, &mut parts, &mut readiness);
+        start_worker(stores.views.clone(), config, &mut parts, &mut readiness);
+    }
+    let graphql = role.serves_graphql().then(|| GraphQl::new(stores, &config.http));
+    let listener = listen(config.http.listen).await?;
+    let router = http::router(&config.http, graphql, Arc::new(readiness));
+    parts.start(Stage::Http, "HTTP", |stop: CancellationToken| async move {
+        axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await.map_err(ServeError::Http)
+    });
+    Ok(parts)
+}
+
+fn start_worker<P>(projection: P, config: &Config, parts: &mut Parts, readiness: &mut Readiness)
+where
+    P: Projection + Send + Sync + 'static,
+{
+    let worker = Worker::new(projection, config.worker.clone());
+    readiness.watch(Watched::Worker(worker.status()));
+    parts.start(Stage::Workers, P::NAME, |stop| async move { worker.run(stop).await.map_err(ServeError::Worker) });
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
+    let failed = |source| ServeError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    tracing::info!(http.address = %address, "listening");
+    Ok(listener)
+}

@@ -1,0 +1,54 @@
+//! Waits at the start for engines that are not up yet.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use tokio::time::Instant;
+
+use super::ServeError;
+use crate::store::{Engine, Stores};
+
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// Returns once every engine answers; says every time what it is waiting for.
+pub(super) async fn for_engines(stores: &Stores, engines: &[Engine], patience: Duration) -> Result<(), ServeError> {
+    let deadline = Instant::now() + patience;
+    let mut pause = FIRST_PAUSE;
+    let mut away = missing(stores, engines).await;
+    while !away.is_empty() {
+        if Instant::now() + pause > deadline {
+            return Err(ServeError::Engines { engines: away, waited_s: patience.as_secs() });
+        }
+        tracing::info!(engines = super::names(&away), "waiting for engines");
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+        away = missing(stores, &away).await;
+    }
+    Ok(())
+}
+
+/// Returns once the database is prepared: a migration may run beside the start of a service.
+pub(super) async fn for_migration(stores: &Stores, patience: Duration) -> Result<(), ServeError> {
+    let deadline = Instant::now() + patience;
+    while !stores.is_migrated().await.map_err(ServeError::Schema)? {
+        if Instant::now() + LONGEST_PAUSE > deadline {
+            return Err(ServeError::NotMigrated);
+        }
+        tracing::info!("waiting for `medhub migrate`");
+        tokio::time::sleep(LONGEST_PAUSE).await;
+    }
+    Ok(())
+}
+
+async fn missing(stores: &Stores, engines: &[Engine]) -> Vec<Engine> {
+    let answers = join_all(engines.iter().map(|engine| stores.ping(*engine))).await;
+    let mut away = Vec::new();
+    for (engine, answer) in engines.iter().zip(answers) {
+        if let Err(error) = answer {
+            tracing::debug!(error = &error as &dyn std::error::Error, engine = engine.name(), "engine is away");
+            away.push(*engine);
+        }
+    }
+    away
+}

@@ -1,0 +1,115 @@
+//! The clients of every store, opened from the settings; no connection is made before it is needed.
+
+mod absent_model;
+mod count;
+mod engine;
+mod kafka;
+
+use std::sync::Arc;
+
+use commands::opportunity::Opportunities;
+use domain::{clock::SystemClock, opportunity::Opportunity};
+use eventstore::{error::LogError, store::PgStore};
+use projections::{
+    QueryError,
+    analytics::Analytics,
+    search::{Embedder, EmbeddingConfig, EmbeddingError, Search, StaticModel},
+    views::Views,
+};
+use sqlx::PgPool;
+
+use self::{absent_model::AbsentModel, kafka::KafkaClient};
+pub use self::{
+    count::{CountError, Counts},
+    engine::{Engine, PingError},
+};
+use crate::{
+    config::{Config, HttpConfig},
+    graphql::GraphQl,
+};
+
+/// Commands on opportunities, decided over the log in Postgres.
+pub type PgOpportunities = Arc<Opportunities<PgStore<Opportunity>>>;
+
+/// The clients of every store.
+#[derive(Clone)]
+pub struct Stores {
+    /// The log of events.
+    pub pool: PgPool,
+    /// Commands on opportunities.
+    pub opportunities: PgOpportunities,
+    /// Figures and lists.
+    pub analytics: Analytics,
+    /// Meanings.
+    pub search: Search,
+    /// Detail views.
+    pub views: Views,
+    kafka: Arc<KafkaClient>,
+    kafka_config: eventstore::topic::KafkaConfig,
+}
+
+/// Why the clients cannot be made; nothing was connected to yet.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The settings of the log or of Kafka are unusable.
+    #[error("setting up the event log")]
+    Log(#[source] LogError),
+    /// The settings of a read model are unusable.
+    #[error("setting up a read model")]
+    ReadModel(#[source] QueryError),
+    /// The model that tells meanings is not where the settings say.
+    #[error("loading the embedding model; embedding.model_dir names its folder")]
+    Model(#[source] EmbeddingError),
+    /// The Kafka client refuses its settings.
+    #[error("setting up the Kafka client")]
+    Kafka(#[source] rdkafka::error::KafkaError),
+}
+
+impl Stores {
+    /// Makes the clients and loads the embedding model.
+    ///
+    /// # Errors
+    /// [`OpenError`] when a setting is unusable or the embedding model is not there.
+    pub async fn open(config: &Config) -> Result<Self, OpenError> {
+        Self::with_model(config, Arc::new(load_model(&config.embedding).await?))
+    }
+
+    /// Makes the clients for commands that embed nothing: they work where the model is not there.
+    ///
+    /// # Errors
+    /// [`OpenError`] when a setting is unusable.
+    pub fn open_without_model(config: &Config) -> Result<Self, OpenError> {
+        Self::with_model(config, Arc::new(AbsentModel))
+    }
+
+    fn with_model(config: &Config, model: Arc<dyn Embedder>) -> Result<Self, OpenError> {
+        let pool = eventstore::postgres::open(&config.postgres).map_err(OpenError::Log)?;
+        Ok(Self {
+            opportunities: Arc::new(Opportunities::new(eventstore::store::store(pool.clone()), Arc::new(SystemClock))),
+            analytics: Analytics::new(&config.clickhouse).map_err(OpenError::ReadModel)?,
+            search: Search::new(&config.qdrant, model).map_err(OpenError::ReadModel)?,
+            views: Views::new(&config.redis).map_err(OpenError::ReadModel)?,
+            kafka: Arc::new(KafkaClient::new(&config.kafka).map_err(OpenError::Kafka)?),
+            kafka_config: config.kafka.clone(),
+            pool,
+        })
+    }
+
+    /// How many opportunities a caller of GraphQL is told there are.
+    async fn total_count(&self) -> Result<u64, CountError> {
+        let graphql = GraphQl::new(self, &HttpConfig::default());
+        graphql.total_count().await.map_err(CountError::GraphQl)
+    }
+}
+
+/// Loads the model where it may block.
+///
+/// # Errors
+/// [`OpenError::Model`] when it is not where the settings say.
+pub async fn load_model(config: &EmbeddingConfig) -> Result<StaticModel, OpenError> {
+    let folder = config.model_dir.clone();
+    match tokio::task::spawn_blocking(move || StaticModel::load(&folder)).await {
+        Ok(loaded) => loaded.map_err(OpenError::Model),
+        Err(ended) => std::panic::resume_unwind(ended.into_panic()),
+    }
+}

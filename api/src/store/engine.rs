@@ -1,0 +1,108 @@
+//! The engines behind the stores: their names, and whether they answer.
+
+use std::{fmt, time::Duration};
+
+use projections::QueryError;
+use serde::Serialize;
+
+use super::Stores;
+
+/// How long an engine may take to answer that it is there.
+const ANSWER_WITHIN: Duration = Duration::from_secs(3);
+
+/// A server that the product stores something in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Engine {
+    /// The log of events.
+    Postgres,
+    /// The topics that carry them.
+    Kafka,
+    /// Figures and lists.
+    ClickHouse,
+    /// Meanings.
+    Qdrant,
+    /// Detail views.
+    Redis,
+}
+
+/// Why an engine counts as away.
+#[derive(Debug, thiserror::Error)]
+pub enum PingError {
+    /// It did not answer in time.
+    #[error("no answer within {} s", ANSWER_WITHIN.as_secs())]
+    Silent,
+    /// Postgres refused.
+    #[error("asking Postgres")]
+    Postgres(#[source] sqlx::Error),
+    /// Kafka refused.
+    #[error("asking Kafka")]
+    Kafka(#[source] rdkafka::error::KafkaError),
+    /// A read model's store refused.
+    #[error("asking a read model's store")]
+    ReadModel(#[source] QueryError),
+}
+
+impl Engine {
+    /// All of them, in the order in which an event meets them.
+    pub const ALL: [Self; 5] = [Self::Postgres, Self::Kafka, Self::ClickHouse, Self::Qdrant, Self::Redis];
+
+    /// Its name for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Postgres => "Postgres",
+            Self::Kafka => "Kafka",
+            Self::ClickHouse => "ClickHouse",
+            Self::Qdrant => "Qdrant",
+            Self::Redis => "Redis",
+        }
+    }
+
+    /// The variable that says where it is.
+    pub fn variable(self) -> &'static str {
+        match self {
+            Self::Postgres => "DATABASE_URL",
+            Self::Kafka => "KAFKA_BROKERS",
+            Self::ClickHouse => "CLICKHOUSE_URL",
+            Self::Qdrant => "QDRANT_URL",
+            Self::Redis => "REDIS_URL",
+        }
+    }
+}
+
+impl fmt::Display for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Stores {
+    /// Whether an engine answers.
+    ///
+    /// # Errors
+    /// [`PingError`] saying what it said instead.
+    pub async fn ping(&self, engine: Engine) -> Result<(), PingError> {
+        tokio::time::timeout(ANSWER_WITHIN, self.ask(engine)).await.unwrap_or(Err(PingError::Silent))
+    }
+
+    /// Whether `medhub migrate` has prepared the database.
+    ///
+    /// # Errors
+    /// [`PingError`] when Postgres does not say.
+    pub async fn is_migrated(&self) -> Result<bool, PingError> {
+        let asked = sqlx::query_scalar("select to_regclass('relay_checkpoints') is not null").fetch_one(&self.pool);
+        asked.await.map_err(PingError::Postgres)
+    }
+
+    async fn ask(&self, engine: Engine) -> Result<(), PingError> {
+        match engine {
+            Engine::Postgres => {
+                sqlx::query("select 1").execute(&self.pool).await.map(drop).map_err(PingError::Postgres)
+            }
+            Engine::Kafka => self.kafka.ping(ANSWER_WITHIN).await.map_err(PingError::Kafka),
+            Engine::ClickHouse => self.analytics.ping().await.map_err(PingError::ReadModel),
+            Engine::Qdrant => self.search.ping().await.map_err(PingError::ReadModel),
+            Engine::Redis => self.views.ping().await.map_err(PingError::ReadModel),
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! The ClickHouse engine (`libchdb`) behind ClickHouse's HTTP interface.
+//!
+//! Every request gets a session of its own: settings, database and `readonly` end with it. Result formats made of rows
+//! are streamed in bounded memory; formats with an envelope (JSON, Pretty, Parquet and others) are made in one piece,
+//! up to [`Config::max_result_bytes`]. The data of an `INSERT` goes through a file of the data folder, because the
+//! engine mangles some binary data glued into the text. Compressed transfer (`compress`, `decompress`,
+//! `Content-Encoding`), HTTP sessions, roles and external tables are refused with `NOT_IMPLEMENTED`; a client that goes
+//! away stops its statement at the next piece of the result.
+
+mod answer;
+mod body;
+mod engine;
+mod exception;
+mod ffi;
+mod form;
+mod framing;
+mod interface;
+mod login;
+mod request;
+mod statement;
+mod token;
+
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use axum::serve::ListenerExt;
+use secrecy::SecretString;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+};
+use tokio_util::sync::CancellationToken;
+
+use self::{engine::Engine, interface::Interface, login::Logins};
+use crate::{EngineError, data_folder::DataFolder};
+
+/// How to serve the local ClickHouse.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Address of the HTTP interface.
+    pub listen: SocketAddr,
+    /// Folder of the data; made where it is missing.
+    pub data_dir: PathBuf,
+    /// The engine's library, `libchdb.so`.
+    pub library: PathBuf,
+    /// Password of user `default`, who may do everything; empty asks for none.
+    pub password: SecretString,
+    /// Password of user `analyst`, who may read (`readonly=1`).
+    pub analyst_password: SecretString,
+    /// Largest body of a request, in bytes.
+    pub max_body_bytes: u64,
+    /// Longest text of a statement, in bytes.
+    pub max_statement_bytes: usize,
+    /// Largest result in a format that cannot be streamed, in bytes of the engine's memory.
+    pub max_result_bytes: u64,
+    /// Statements that run at once; others wait.
+    pub max_connections: usize,
+    /// How long running requests may take after the shutdown began.
+    pub drain: Duration,
+}
+
+impl Config {
+    /// A configuration without a password for `default`, with the usual limits.
+    pub fn new(listen: SocketAddr, data_dir: impl Into<PathBuf>, library: impl Into<PathBuf>) -> Self {
+        Self {
+            listen,
+            data_dir: data_dir.into(),
+            library: library.into(),
+            password: SecretString::default(),
+            analyst_password: "analyst".into(),
+            max_body_bytes: 4 << 30,
+            max_statement_bytes: 16 << 20,
+            max_result_bytes: 512 << 20,
+            max_connections: 16,
+            drain: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Serves until the token is cancelled, then drains and closes the engine.
+///
+/// # Errors
+/// Where the address cannot be listened on, the library is missing or unusable, the data folder is in use or cannot be
+/// opened, or the server breaks.
+pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), EngineError> {
+    let address = config.listen;
+    // Opened first, so that an open port means an open engine.
+    let opened = open(config).await?;
+    let listener = TcpListener::bind(address).await.map_err(|source| EngineError::Listen { address, source })?;
+    run(listener, opened, shutdown).await
+}
+
+/// As [`serve`], on a listener that is already bound.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_on(listener: TcpListener, config: Config, shutdown: CancellationToken) -> Result<(), EngineError> {
+    run(listener, open(config).await?, shutdown).await
+}
+
+struct Opened {
+    interface: Arc<Interface>,
+    folder: DataFolder,
+    statements: usize,
+    drain: Duration,
+    took: Duration,
+}
+
+async fn open(config: Config) -> Result<Opened, EngineError> {
+    let path = config.data_dir.clone();
+    let opening = tokio::task::spawn_blocking(move || open_blocking(config));
+    opening.await.unwrap_or_else(|error| Err(EngineError::Open { path, reason: error.to_string() }))
+}
+
+fn open_blocking(config: Config) -> Result<Opened, EngineError> {
+    let started = Instant::now();
+    let folder = DataFolder::open(&config.data_dir)?;
+    let spool = folder.empty_subfolder("spool")?;
+    let engine = Engine::open(&config.library, &folder.path().join("store"))?;
+    let interface = Arc::new(Interface {
+        engine,
+        logins: Logins { default: config.password, analyst: config.analyst_password },
+        spool,
+        max_body_bytes: config.max_body_bytes,
+        max_statement_bytes: config.max_statement_bytes,
+        max_result_bytes: config.max_result_bytes,
+        permits: Arc::new(Semaphore::new(config.max_connections)),
+    });
+    let (statements, drain) = (config.max_connections, config.drain);
+    Ok(Opened { interface, folder, statements, drain, took: started.elapsed() })
+}
+
+async fn run(listener: TcpListener, opened: Opened, shutdown: CancellationToken) -> Result<(), EngineError> {
+    let Opened { interface, folder, statements, drain, took } = opened;
+    let address = listener.local_addr().map_err(EngineError::Http)?;
+    let version = interface.engine.version();
+    let ready_ms = took.as_millis();
+    tracing::info!(engine.name = "clickhouse", engine.version = version, listen = %address, ready_ms, "engine ready");
+    let listener = listener.tap_io(|stream: &mut TcpStream| {
+        // Answers are small and awaited; a failure here only costs time.
+        stream.set_nodelay(true).ok();
+    });
+    let routes = interface::routes(Arc::clone(&interface));
+    let server = axum::serve(listener, routes).with_graceful_shutdown(shutdown.clone().cancelled_owned());
+    let overdue = async {
+        shutdown.cancelled().await;
+        tokio::time::sleep(drain).await;
+    };
+    let served = tokio::select! {
+        served = server.into_future() => served.map_err(EngineError::Http),
+        () = overdue => Ok(()),
+    };
+    close(&interface, statements, drain).await;
+    drop(folder);
+    served
+}
+
+/// Waits for running statements, then closes the engine.
+async fn close(interface: &Arc<Interface>, statements: usize, patience: Duration) {
+    let all = u32::try_from(statements).unwrap_or(u32::MAX);
+    if tokio::time::timeout(patience, interface.permits.acquire_many(all)).await.is_err() {
+        tracing::warn!("statements still run, the engine closes without them");
+    }
+    let interface = Arc::clone(interface);
+    if let Err(error) = tokio::task::spawn_blocking(move || interface.engine.close()).await {
+        tracing::error!(%error, "closing the engine failed");
+    }
+}

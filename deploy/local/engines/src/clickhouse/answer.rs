@@ -1,0 +1,135 @@
+//! Turns what a running statement tells into an HTTP response, as ClickHouse words it.
+
+use std::time::Duration;
+
+use axum::{
+    body::{Body, Bytes},
+    http::{HeaderMap, HeaderValue},
+    response::{IntoResponse, Response},
+};
+use futures::{Stream, stream};
+use tokio::sync::mpsc::Receiver;
+use uuid::Uuid;
+
+use super::{engine::Progress, exception::Exception, ffi::Tally};
+
+/// Up to here a result is held back, so that a late failure still gets its own status (ClickHouse's default).
+const HELD_BYTES: usize = 1 << 20;
+
+/// Builds the response; the headers of every answer are added by the caller.
+pub(super) async fn respond(mut progress: Receiver<Progress>, format: &str) -> Response {
+    let mut held = Vec::new();
+    let mut length = 0;
+    loop {
+        match progress.recv().await {
+            Some(Progress::Piece(piece)) => {
+                length += piece.len();
+                held.push(piece);
+                if length > HELD_BYTES {
+                    return streamed(held, progress, format);
+                }
+            }
+            Some(Progress::Done(tally, elapsed)) => return complete(&held, tally, elapsed, format),
+            Some(Progress::Failed(exception)) => return exception.into_response(),
+            None => return Exception::from_engine("the statement's thread died", "").into_response(),
+        }
+    }
+}
+
+fn complete(held: &[Bytes], tally: Tally, elapsed: Duration, format: &str) -> Response {
+    let body = match held {
+        [] => Bytes::new(),
+        [piece] => piece.clone(),
+        pieces => pieces.concat().into(),
+    };
+    let mut response = Response::new(Body::from(body));
+    describe(response.headers_mut(), format);
+    if let Ok(summary) = HeaderValue::from_str(&summary(tally, elapsed)) {
+        response.headers_mut().insert("X-ClickHouse-Summary", summary);
+    }
+    response
+}
+
+fn streamed(held: Vec<Bytes>, progress: Receiver<Progress>, format: &str) -> Response {
+    let tag = Uuid::new_v4().simple().to_string()[..16].to_owned();
+    let mut response = Response::new(Body::from_stream(pieces(held, progress, tag.clone())));
+    describe(response.headers_mut(), format);
+    if let Ok(tag) = HeaderValue::from_str(&tag) {
+        response.headers_mut().insert("X-ClickHouse-Exception-Tag", tag);
+    }
+    response
+}
+
+/// A result that broke off: it ends the connection, so that no client takes what came for everything.
+#[derive(Debug, thiserror::Error)]
+#[error("the statement failed after a part of its result was sent")]
+struct BrokenOff;
+
+enum Tail {
+    Flowing(Receiver<Progress>),
+    Broken,
+    Over,
+}
+
+fn pieces(held: Vec<Bytes>, progress: Receiver<Progress>, tag: String) -> impl Stream<Item = Result<Bytes, BrokenOff>> {
+    let tail = stream::unfold(Tail::Flowing(progress), move |tail| {
+        let tag = tag.clone();
+        async move {
+            match tail {
+                Tail::Over => None,
+                Tail::Broken => {
+                    // The words go out before the connection ends.
+                    tokio::task::yield_now().await;
+                    Some((Err(BrokenOff), Tail::Over))
+                }
+                Tail::Flowing(mut progress) => match progress.recv().await {
+                    Some(Progress::Piece(piece)) => Some((Ok(piece), Tail::Flowing(progress))),
+                    Some(Progress::Done(..)) => None,
+                    Some(Progress::Failed(exception)) => Some((Ok(late(&exception, &tag)), Tail::Broken)),
+                    None => Some((Err(BrokenOff), Tail::Over)),
+                },
+            }
+        }
+    });
+    futures::StreamExt::chain(stream::iter(held.into_iter().map(Ok)), tail)
+}
+
+/// The block that ClickHouse appends to a result when the statement fails halfway.
+fn late(exception: &Exception, tag: &str) -> Bytes {
+    let text = format!("{}\n", exception.text);
+    format!("\r\n__exception__\r\n{tag}\r\n{text}{} {tag}\r\n__exception__\r\n", text.len()).into()
+}
+
+fn describe(headers: &mut HeaderMap, format: &str) {
+    headers.insert("Content-Type", HeaderValue::from_static(content_type(format)));
+    if let Ok(format) = HeaderValue::from_str(format) {
+        headers.insert("X-ClickHouse-Format", format);
+    }
+}
+
+fn content_type(format: &str) -> &'static str {
+    let format = format.to_ascii_lowercase();
+    match format.as_str() {
+        "json" | "jsoncompact" | "jsonstrings" | "jsoncompactstrings" | "jsoncolumns" => {
+            "application/json; charset=UTF-8"
+        }
+        "xml" => "application/xml; charset=UTF-8",
+        _ if format.starts_with("csv") => "text/csv; charset=UTF-8; header=absent",
+        _ if format.starts_with("tabseparated") || format.starts_with("tsv") => {
+            "text/tab-separated-values; charset=UTF-8"
+        }
+        _ if format.starts_with("json") || format == "ndjson" => "application/x-ndjson; charset=UTF-8",
+        _ if format.starts_with("pretty") || format == "vertical" || format == "values" => "text/plain; charset=UTF-8",
+        _ => "application/octet-stream",
+    }
+}
+
+fn summary(tally: Tally, elapsed: Duration) -> String {
+    let Tally { read_rows, read_bytes, written_rows, written_bytes, result_rows, result_bytes } = tally;
+    let elapsed = elapsed.as_nanos();
+    format!(
+        "{{\"read_rows\":\"{read_rows}\",\"read_bytes\":\"{read_bytes}\",\"written_rows\":\"{written_rows}\",\
+         \"written_bytes\":\"{written_bytes}\",\"total_rows_to_read\":\"0\",\"result_rows\":\"{result_rows}\",\
+         \"result_bytes\":\"{result_bytes}\",\"elapsed_ns\":\"{elapsed}\"}}"
+    )
+}

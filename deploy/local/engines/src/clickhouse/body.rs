@@ -1,0 +1,64 @@
+//! Takes a request's body: SQL text into memory, the data of an `INSERT` into a file of the data folder.
+
+use std::{io, path::Path};
+
+use axum::body::{Body, BodyDataStream, Bytes};
+use futures::StreamExt;
+use tempfile::NamedTempFile;
+use tokio::io::{AsyncWriteExt, BufWriter};
+
+use super::exception::{Exception, Refusal};
+
+/// Large enough that writing costs nothing beside the copying.
+const WRITE_BUFFER: usize = 1 << 20;
+
+/// A body on its way in, counted against its limit.
+pub(super) struct Incoming {
+    stream: BodyDataStream,
+    /// Bytes that may still come.
+    left: u64,
+    limit: u64,
+}
+
+impl Incoming {
+    pub(super) fn new(body: Body, limit: u64) -> Self {
+        Self { stream: body.into_data_stream(), left: limit, limit }
+    }
+
+    async fn next(&mut self) -> Result<Option<Bytes>, Exception> {
+        let Some(chunk) = self.stream.next().await else { return Ok(None) };
+        let chunk = chunk.map_err(|error| Refusal::BadArguments.because(&format!("the body broke off: {error}")))?;
+        let length = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
+        let too_large = || Refusal::TooManyBytes.because(&format!("the body is larger than {} bytes", self.limit));
+        self.left = self.left.checked_sub(length).ok_or_else(too_large)?;
+        Ok(Some(chunk))
+    }
+
+    /// Adds to the text until the body ends or the text is longer than the limit; tells whether the body ended.
+    pub(super) async fn read_text(&mut self, text: &mut Vec<u8>, limit: usize) -> Result<bool, Exception> {
+        while let Some(chunk) = self.next().await? {
+            text.extend_from_slice(&chunk);
+            if text.len() > limit {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Writes what was already read, then everything that still comes, to a file that goes away when dropped.
+    pub(super) async fn spool(mut self, head: &[u8], folder: &Path) -> Result<NamedTempFile, Exception> {
+        let file = NamedTempFile::new_in(folder).map_err(cannot_write)?;
+        let writer = tokio::fs::File::from_std(file.reopen().map_err(cannot_write)?);
+        let mut writer = BufWriter::with_capacity(WRITE_BUFFER, writer);
+        writer.write_all(head).await.map_err(cannot_write)?;
+        while let Some(chunk) = self.next().await? {
+            writer.write_all(&chunk).await.map_err(cannot_write)?;
+        }
+        writer.flush().await.map_err(cannot_write)?;
+        Ok(file)
+    }
+}
+
+fn cannot_write(error: io::Error) -> Exception {
+    Refusal::CannotWrite.because(&format!("Cannot keep the body in the data folder: {error}"))
+}

@@ -1,0 +1,129 @@
+//! A refusal in ClickHouse's own form: code, text and the HTTP status that goes with it.
+
+use std::borrow::Cow;
+
+use axum::{
+    body::Body,
+    http::{HeaderValue, StatusCode},
+    response::{IntoResponse, Response},
+};
+
+/// An error as ClickHouse words it, for example `Code: 60. DB::Exception: ... (UNKNOWN_TABLE)`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Exception {
+    /// ClickHouse's error code.
+    pub(super) code: i32,
+    /// The whole text, version included.
+    pub(super) text: String,
+}
+
+/// The errors this server raises itself; the numbers are ClickHouse's.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Refusal {
+    NotImplemented,
+    SyntaxError,
+    BadArguments,
+    UnknownSetting,
+    Readonly,
+    TooManyBytes,
+    AuthenticationFailed,
+    CannotWrite,
+}
+
+impl Refusal {
+    const fn code_and_name(self) -> (i32, &'static str) {
+        match self {
+            Self::NotImplemented => (48, "NOT_IMPLEMENTED"),
+            Self::SyntaxError => (62, "SYNTAX_ERROR"),
+            Self::BadArguments => (36, "BAD_ARGUMENTS"),
+            Self::UnknownSetting => (115, "UNKNOWN_SETTING"),
+            Self::Readonly => (164, "READONLY"),
+            Self::TooManyBytes => (307, "TOO_MANY_BYTES"),
+            Self::AuthenticationFailed => (516, "AUTHENTICATION_FAILED"),
+            Self::CannotWrite => (75, "CANNOT_WRITE_TO_FILE_DESCRIPTOR"),
+        }
+    }
+
+    /// Words the refusal as ClickHouse does.
+    pub(super) fn because(self, reason: &str) -> Exception {
+        let (code, name) = self.code_and_name();
+        Exception { code, text: format!("Code: {code}. DB::Exception: {reason}. ({name})") }
+    }
+}
+
+impl Exception {
+    /// Reads an engine's error text.
+    pub(super) fn from_engine(text: &str, version: &str) -> Self {
+        let mut text = Cow::Borrowed(text);
+        let mut code = code_of(&text);
+        if code.is_none() {
+            // Never without a code: clients look for it.
+            text = Cow::Owned(format!("Code: 1001. DB::Exception: {text}. (STD_EXCEPTION)"));
+            code = Some(1001);
+        }
+        let text = unnested(&text);
+        let suffix = if text.contains("(version ") { String::new() } else { format!(" (version {version})") };
+        Self { code: code.unwrap_or_default(), text: format!("{text}{suffix}") }
+    }
+
+    /// The status that ClickHouse's HTTP interface answers with (its `exceptionCodeToHTTPStatus`).
+    pub(super) fn status(&self) -> StatusCode {
+        match self.name() {
+            "REQUIRED_PASSWORD" => StatusCode::UNAUTHORIZED,
+            "UNKNOWN_USER" | "WRONG_PASSWORD" | "AUTHENTICATION_FAILED" | "SET_NON_GRANTED_ROLE" => {
+                StatusCode::FORBIDDEN
+            }
+            "BAD_ARGUMENTS"
+            | "SYNTAX_ERROR"
+            | "INCORRECT_DATA"
+            | "TYPE_MISMATCH"
+            | "VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE" => StatusCode::BAD_REQUEST,
+            "UNKNOWN_TABLE"
+            | "UNKNOWN_FUNCTION"
+            | "UNKNOWN_IDENTIFIER"
+            | "UNKNOWN_TYPE"
+            | "UNKNOWN_STORAGE"
+            | "UNKNOWN_DATABASE"
+            | "UNKNOWN_SETTING"
+            | "UNKNOWN_AGGREGATE_FUNCTION"
+            | "UNKNOWN_FORMAT"
+            | "UNKNOWN_DATABASE_ENGINE"
+            | "UNKNOWN_TYPE_OF_QUERY"
+            | "UNKNOWN_ROLE" => StatusCode::NOT_FOUND,
+            "TOO_MANY_BYTES" | "QUERY_IS_TOO_LARGE" => StatusCode::PAYLOAD_TOO_LARGE,
+            "NOT_IMPLEMENTED" => StatusCode::NOT_IMPLEMENTED,
+            "TIMEOUT_EXCEEDED" => StatusCode::REQUEST_TIMEOUT,
+            "SOCKET_TIMEOUT" | "CANNOT_OPEN_FILE" | "CANNOT_SCHEDULE_TASK" => StatusCode::SERVICE_UNAVAILABLE,
+            name if name.starts_with("CANNOT_PARSE_") => StatusCode::BAD_REQUEST,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// The error's name, such as `UNKNOWN_TABLE`.
+    fn name(&self) -> &str {
+        let text = self.text.rfind(" (version ").map_or(self.text.as_str(), |at| &self.text[..at]);
+        text.strip_suffix(')').and_then(|text| text.rsplit_once('(')).map_or("", |(_, name)| name)
+    }
+}
+
+impl IntoResponse for Exception {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::from(format!("{}\n", self.text)));
+        *response.status_mut() = self.status();
+        let headers = response.headers_mut();
+        headers.insert("X-ClickHouse-Exception-Code", HeaderValue::from(self.code));
+        headers.insert("Content-Type", HeaderValue::from_static("text/plain; charset=UTF-8"));
+        response
+    }
+}
+
+fn code_of(text: &str) -> Option<i32> {
+    text.strip_prefix("Code: ")?.split_once('.')?.0.parse().ok()
+}
+
+/// The embedded engine wraps some errors into themselves: `Code: 33. DB::Exception: Code: 33. DB::Exception: ...`.
+fn unnested(text: &str) -> &str {
+    const MARK: &str = "DB::Exception: ";
+    let inner = text.split_once(MARK).map(|(_, inner)| inner).filter(|inner| inner.starts_with("Code: "));
+    inner.map_or(text, |inner| inner.rfind(". (").map_or(inner, |at| &inner[..at]))
+}

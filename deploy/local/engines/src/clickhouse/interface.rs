@@ -1,0 +1,190 @@
+//! ClickHouse's HTTP interface: from a request to a job for the engine.
+
+use std::{path::PathBuf, sync::Arc};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::State,
+    http::{HeaderMap, HeaderValue, Method, Uri},
+    response::{IntoResponse, Response},
+    routing::{any, get},
+};
+use tokio::sync::{Semaphore, mpsc};
+
+use super::{
+    answer,
+    body::Incoming,
+    engine::{self, Engine, Job},
+    exception::{Exception, Refusal},
+    form,
+    login::{Access, Logins},
+    request::Request,
+    statement::{self, Insert, Statement},
+};
+
+/// Pieces of a result that may wait for a slow client.
+const PIECES_IN_FLIGHT: usize = 4;
+
+/// Everything a request needs.
+pub(super) struct Interface {
+    pub(super) engine: Engine,
+    pub(super) logins: Logins,
+    /// Where the data of inserts is kept while they run.
+    pub(super) spool: PathBuf,
+    pub(super) max_body_bytes: u64,
+    pub(super) max_statement_bytes: usize,
+    pub(super) max_result_bytes: u64,
+    /// Statements that run at once.
+    pub(super) permits: Arc<Semaphore>,
+}
+
+/// The routes of the interface.
+pub(super) fn routes(interface: Arc<Interface>) -> Router {
+    Router::new().route("/ping", get(|| async { "Ok.\n" })).route("/", any(handle)).with_state(interface)
+}
+
+async fn handle(
+    State(interface): State<Arc<Interface>>,
+    method: Method,
+    address: Uri,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let (query_id, mut response) = match Request::read(&method, &address, &headers) {
+        Ok(request) => {
+            let query_id = request.query_id.clone();
+            let response = serve(&interface, request, method, body).await;
+            (query_id, response.unwrap_or_else(IntoResponse::into_response))
+        }
+        Err(exception) => (String::new(), exception.into_response()),
+    };
+    let engine = &interface.engine;
+    for (name, value) in [
+        ("X-ClickHouse-Query-Id", query_id.as_str()),
+        ("X-ClickHouse-Server-Display-Name", "medhub-local"),
+        ("X-ClickHouse-Timezone", engine.time_zone()),
+        ("X-ClickHouse-Version", engine.version()),
+    ] {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
+}
+
+async fn serve(
+    interface: &Arc<Interface>,
+    mut request: Request,
+    method: Method,
+    body: Body,
+) -> Result<Response, Exception> {
+    let access = interface.logins.check(&request.credentials)?;
+    if method == Method::GET && request.query.is_empty() {
+        return Ok("Ok.\n".into_response());
+    }
+    let (format, job) = interface.job(&mut request, access, body).await?;
+    let closed = |_| Refusal::NotImplemented.because("the server is shutting down");
+    let permit = Arc::clone(&interface.permits).acquire_owned().await.map_err(closed)?;
+    let (sender, receiver) = mpsc::channel(PIECES_IN_FLIGHT);
+    let owner = Arc::clone(interface);
+    engine::start(move || {
+        owner.engine.run(&job, &sender);
+        drop((sender, job, permit));
+    })?;
+    Ok(answer::respond(receiver, &format).await)
+}
+
+impl Interface {
+    /// Reads the body and makes the job; also tells the format of the answer.
+    async fn job(&self, request: &mut Request, access: Access, body: Body) -> Result<(String, Job), Exception> {
+        let mut body = Incoming::new(body, self.max_body_bytes);
+        let mut text = std::mem::take(&mut request.query).into_bytes();
+        let in_address = statement::understand(&text, access)?;
+        let (statement, ended) = match in_address {
+            Statement::Insert(insert) if text[insert.data..].trim_ascii().is_empty() => {
+                // The whole body is data, however it begins.
+                return self.insertion(request, access, &text, &insert, (&[], body)).await;
+            }
+            Statement::Select(_) | Statement::Insert(_) | Statement::Other | Statement::Empty => {
+                let ended = self.complete_text(request, &mut text, &mut body).await?;
+                (statement::understand(&text, access)?, ended)
+            }
+        };
+        match statement {
+            Statement::Empty => Err(Refusal::SyntaxError.because("Syntax error: Empty query")),
+            Statement::Insert(insert) if !(insert.values && ended) => {
+                let head = text.split_off(insert.data);
+                self.insertion(request, access, &text, &insert, (&head, body)).await
+            }
+            _ if !ended => {
+                let limit = self.max_statement_bytes;
+                Err(Refusal::TooManyBytes.because(&format!("the statement is longer than {limit} bytes")))
+            }
+            Statement::Select(select) => {
+                let framing =
+                    if request.whole || asks_for_more(request) { None } else { select.framing(&request.format) };
+                let format = select.format.unwrap_or_else(|| request.format.clone());
+                Ok((format, Job { framing, ..self.plain_job(request, access, text)? }))
+            }
+            Statement::Insert(_) | Statement::Other => {
+                Ok((request.format.clone(), self.plain_job(request, access, text)?))
+            }
+        }
+    }
+
+    /// Appends the body to the text of the address, a form's fields to the request; tells whether the body ended.
+    async fn complete_text(
+        &self,
+        request: &mut Request,
+        text: &mut Vec<u8>,
+        body: &mut Incoming,
+    ) -> Result<bool, Exception> {
+        let Some(boundary) = request.boundary.take() else {
+            if !text.is_empty() {
+                text.push(b'\n');
+            }
+            return body.read_text(text, self.max_statement_bytes).await;
+        };
+        let mut form = Vec::new();
+        let ended = body.read_text(&mut form, self.max_statement_bytes).await?;
+        for (name, value) in form::fields(&form, &boundary)? {
+            request.take(&name, value)?;
+        }
+        text.extend(std::mem::take(&mut request.query).into_bytes());
+        Ok(ended)
+    }
+
+    async fn insertion(
+        &self,
+        request: &Request,
+        access: Access,
+        text: &[u8],
+        insert: &Insert,
+        (head, body): (&[u8], Incoming),
+    ) -> Result<(String, Job), Exception> {
+        let file = body.spool(head, &self.spool).await?;
+        let statement = insert.from_file(text, file.path());
+        let job = Job { data: Some(file), ..self.plain_job(request, access, statement)? };
+        Ok((request.format.clone(), job))
+    }
+
+    fn plain_job(&self, request: &Request, access: Access, statement: Vec<u8>) -> Result<Job, Exception> {
+        Ok(Job {
+            access,
+            preparation: request.preparation(access)?,
+            statement,
+            format: request.format.clone(),
+            parameters: request.parameters.clone(),
+            framing: None,
+            max_result_bytes: self.max_result_bytes,
+            data: None,
+        })
+    }
+}
+
+/// Settings that add to a result what the pieces of a stream would each repeat.
+fn asks_for_more(request: &Request) -> bool {
+    const MORE: [&str; 2] = ["extremes", "output_format_json_array_of_rows"];
+    request.settings.iter().any(|(name, value)| MORE.contains(&name.as_str()) && value != "0")
+}

@@ -1,0 +1,14 @@
+//! Both local engines, each in a process of its own, driven through the stock clients over TCP.
+
+#[path = "engines/clickhouse_client.rs"]
+mod clickhouse_client;
+#[path = "engines/clickhouse_http.rs"]
+mod clickhouse_http;
+#[path = "engines/process.rs"]
+mod process;
+
+/// Not a test of its own: the process that [`process::EngineProcess`] starts ends up here.
+#[test]
+fn engine_process() {
+    process::run_if_asked();
+}

@@ -1,0 +1,194 @@
+//! The local ClickHouse through plain HTTP, as curl and dashboards speak it.
+
+use std::time::Duration;
+
+use medhub_engines::{EngineError, clickhouse::Config};
+use reqwest::{Client, Response, StatusCode};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+use crate::process::{Engine, EngineProcess, libchdb};
+
+struct Http {
+    process: EngineProcess,
+    client: Client,
+    folder: TempDir,
+}
+
+impl Http {
+    fn start() -> Self {
+        let folder = TempDir::new().unwrap();
+        let process = EngineProcess::start(Engine::ClickHouse, folder.path());
+        Self { process, client: Client::new(), folder }
+    }
+
+    async fn post(&self, parameters: &str, body: impl Into<reqwest::Body>) -> Response {
+        let url = format!("http://{}/?{parameters}", self.process.address);
+        self.client.post(url).basic_auth("default", Some("secret")).body(body).send().await.unwrap()
+    }
+
+    async fn text(&self, parameters: &str, body: impl Into<reqwest::Body>) -> String {
+        let response = self.post(parameters, body).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        response.text().await.unwrap()
+    }
+
+    async fn get_as(&self, user: &str, password: &str, query: &str) -> Response {
+        let url = format!("http://{}/", self.process.address);
+        let url = reqwest::Url::parse_with_params(&url, [("query", query)]).unwrap();
+        self.client
+            .get(url)
+            .header("X-ClickHouse-User", user)
+            .header("X-ClickHouse-Key", password)
+            .send()
+            .await
+            .unwrap()
+    }
+}
+
+fn header<'a>(response: &'a Response, name: &str) -> &'a str {
+    response.headers().get(name).unwrap_or_else(|| panic!("no {name}")).to_str().unwrap()
+}
+
+#[tokio::test]
+async fn ping_and_an_empty_get_say_ok() {
+    let http = Http::start();
+    for path in ["ping", ""] {
+        let said = reqwest::get(format!("http://{}/{path}", http.process.address)).await.unwrap();
+        let asked = if path.is_empty() { StatusCode::FORBIDDEN } else { StatusCode::OK };
+        assert_eq!(said.status(), asked, "/{path}");
+    }
+    assert_eq!(http.get_as("default", "secret", "").await.text().await.unwrap(), "Ok.\n");
+}
+
+#[tokio::test]
+async fn answers_carry_the_format_that_was_asked_for() {
+    let http = Http::start();
+    assert_eq!(http.text("", "select 1 as a, 'b' as b").await, "1\tb\n");
+    assert_eq!(http.text("default_format=CSVWithNames", "select 1 as a").await, "\"a\"\n1\n");
+    let json: Value = serde_json::from_str(&http.text("", "select number from numbers(3) format JSON").await).unwrap();
+    assert_eq!(json["rows"], 3);
+    let response = http.post("query_id=mine", "select 1 format JSONEachRow").await;
+    assert_eq!(header(&response, "X-ClickHouse-Format"), "JSONEachRow");
+    assert_eq!(header(&response, "X-ClickHouse-Query-Id"), "mine");
+    assert!(header(&response, "X-ClickHouse-Summary").contains("\"result_rows\":\"1\""));
+}
+
+#[tokio::test]
+async fn a_result_in_many_pieces_is_one_document() {
+    let http = Http::start();
+    let asked = "select number as n from numbers(1000000) where number % 250000 = 1 settings max_block_size = 1000";
+    assert_eq!(http.text("default_format=TSVWithNames", asked).await, "n\n1\n250001\n500001\n750001\n");
+    let all = http.text("default_format=CSVWithNames", "select number as n from numbers(1000000)").await;
+    assert_eq!(all.lines().count(), 1_000_001);
+    assert_eq!(all.matches("\"n\"").count(), 1);
+    assert_eq!(http.text("default_format=TSVWithNames", "select 1 as n where 0").await, "n\n");
+}
+
+#[tokio::test]
+async fn data_of_an_insert_may_stand_in_the_body_or_behind_the_statement() {
+    let http = Http::start();
+    http.text("", "create table t (a UInt64, b String) engine = MergeTree order by a").await;
+    let response =
+        http.post("query=insert%20into%20t%20format%20JSONEachRow", "{\"a\":1,\"b\":\"x\"}\n{\"a\":2}").await;
+    assert!(header(&response, "X-ClickHouse-Summary").contains("\"written_rows\":\"2\""));
+    http.text("", "insert into t (a, b) format CSV\n3,\"c;\nd\"\n").await;
+    http.text("", "insert into t values (4, concat('e', 'f'))").await;
+    http.text("query=insert%20into%20t%20values", "(5, '')").await;
+    let mut large = b"insert into t values ".to_vec();
+    (0..900_000).for_each(|n| large.extend(format!("({n}, 'a value of some length'),").bytes()));
+    large.pop();
+    assert!(large.len() > 16 << 20);
+    http.text("", large).await;
+    assert_eq!(http.text("", "select count(), uniqExact(a) from t").await, "900005\t900000\n");
+    assert_eq!(http.text("", "select b from t where a = 3 and b like 'c%'").await, "c;\\nd\n");
+}
+
+#[tokio::test]
+async fn failures_carry_code_text_and_status() {
+    let http = Http::start();
+    for (parameters, statement, status, code) in [
+        ("", "select * from nowhere", 404, "60"),
+        ("", "selec", 400, "62"),
+        ("", "", 400, "62"),
+        ("no_such_setting=1", "select 1", 404, "115"),
+        ("database=nowhere", "select 1", 404, "81"),
+        ("", "select 1; select 2", 400, "62"),
+        ("", "select 1 into outfile '/tmp/medhub-must-not-exist'", 501, "48"),
+        ("compress=1", "select 1", 501, "48"),
+        ("session_id=x", "select 1", 501, "48"),
+    ] {
+        let response = http.post(parameters, statement).await;
+        assert_eq!(header(&response, "X-ClickHouse-Exception-Code"), code, "{statement}");
+        assert_eq!(response.status().as_u16(), status, "{statement}");
+        let text = response.text().await.unwrap();
+        assert!(text.starts_with(&format!("Code: {code}. DB::Exception: ")), "{text}");
+    }
+    let bad = http.post("query=insert%20into%20system.one%20format%20RowBinary", "x").await;
+    assert!(!bad.text().await.unwrap().contains("spool"), "the server's own file names do not leak");
+}
+
+#[tokio::test]
+async fn settings_end_with_their_request() {
+    let http = Http::start();
+    assert_eq!(http.text("max_threads=3", "select getSetting('max_threads')").await, "3\n");
+    http.text("", "set max_block_size = 7").await;
+    assert_ne!(http.text("", "select getSetting('max_block_size')").await, "7\n");
+    assert_eq!(http.text("param_a=5", "select {a:UInt8} + 1").await, "6\n");
+}
+
+#[tokio::test]
+async fn the_analyst_reads_and_nothing_else() {
+    let http = Http::start();
+    http.text("", "create table t (a UInt64) engine = MergeTree order by a").await;
+    let read = http.get_as("analyst", "analyst", "select count() from t").await;
+    assert_eq!(read.status(), StatusCode::OK);
+    for statement in ["insert into t values (1)", "drop table t", "select file('/etc/hostname')", "set readonly = 0"] {
+        let refused = http.get_as("analyst", "analyst", statement).await;
+        assert_eq!(header(&refused, "X-ClickHouse-Exception-Code"), "164", "{statement}");
+    }
+    let get = http.get_as("default", "secret", "drop table t").await;
+    assert_eq!(header(&get, "X-ClickHouse-Exception-Code"), "164", "a GET changes nothing");
+    for (user, password) in [("default", "wrong"), ("analyst", ""), ("nobody", "secret")] {
+        let refused = http.get_as(user, password, "select 1").await;
+        assert_eq!(refused.status(), StatusCode::FORBIDDEN, "{user}");
+        assert_eq!(header(&refused, "X-ClickHouse-Exception-Code"), "516", "{user}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_above_the_limit_is_refused() {
+    let http = Http::start();
+    http.text("", "create table t (a String) engine = MergeTree order by a").await;
+    let response = http.post("query=insert%20into%20t%20format%20RawBLOB", vec![b'x'; 65 << 20]).await;
+    assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(http.text("", "select count() from t").await, "0\n");
+}
+
+#[tokio::test]
+async fn a_stop_lets_the_running_statement_finish() {
+    let http = Http::start();
+    let running = http.post("", "select sleep(1)");
+    let stop = async {
+        while http.text("", "select count() from system.processes where query like '%sleep(1)%'").await == "1\n" {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        http.process.terminate();
+    };
+    let (response, ()) = tokio::join!(running, stop);
+    assert_eq!(response.text().await.unwrap(), "0\n");
+    assert!(http.process.wait().success());
+}
+
+#[tokio::test]
+async fn a_folder_in_use_and_a_missing_library_are_named() {
+    let http = Http::start();
+    let address = "127.0.0.1:0".parse().unwrap();
+    let serve = |config| medhub_engines::clickhouse::serve(config, CancellationToken::new());
+    let locked = serve(Config::new(address, http.folder.path().join("clickhouse"), libchdb())).await.unwrap_err();
+    assert!(matches!(locked, EngineError::Locked { pid: Some(_), .. }), "{locked:?}");
+    let other = TempDir::new().unwrap();
+    let missing = serve(Config::new(address, other.path(), other.path().join("libchdb.so"))).await.unwrap_err();
+    assert!(matches!(missing, EngineError::LibraryMissing { .. }), "{missing:?}");
+}

@@ -1,0 +1,147 @@
+//! The command line of `medhub-local`.
+
+mod demo;
+mod doctor;
+mod env;
+mod fetch;
+mod options;
+mod product;
+mod serve_engine;
+mod status;
+mod stop;
+mod up;
+
+use std::{ffi::OsString, future::Future, io::IsTerminal as _, path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::{folder, process::Guard};
+
+const ABOUT: &str = "Run MedContractHub on one machine, on real engines, without Docker.
+
+Postgres, Redis, Kafka, ClickHouse and Qdrant run as child processes on 127.0.0.1. An engine whose URL stands in the \
+environment (DATABASE_URL, REDIS_URL, KAFKA_BROKERS, CLICKHOUSE_URL, QDRANT_URL) is used instead of a local one.";
+
+/// Run MedContractHub on one machine, on real engines, without Docker.
+#[derive(Debug, Parser)]
+#[command(name = "medhub-local", version, long_about = ABOUT)]
+struct Cli {
+    #[command(flatten)]
+    places: Places,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// The two folders that this program writes to.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Places {
+    /// Folder of the stack's data [default: /var/lib/medhub for root, else ~/.local/share/medhub].
+    #[arg(long, global = true, env = "MEDHUB_DATA_DIR", value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Folder of fetched engines [default: /var/cache/medhub for root, else ~/.cache/medhub].
+    #[arg(long, global = true, env = "MEDHUB_CACHE_DIR", value_name = "DIR")]
+    cache: Option<PathBuf>,
+}
+
+impl Places {
+    fn data(&self) -> anyhow::Result<PathBuf> {
+        let chosen = self.data.clone().filter(|folder| !folder.as_os_str().is_empty());
+        Ok(std::path::absolute(chosen.unwrap_or_else(folder::default_data))?)
+    }
+
+    fn cache(&self) -> anyhow::Result<PathBuf> {
+        let chosen = self.cache.clone().filter(|folder| !folder.as_os_str().is_empty());
+        Ok(std::path::absolute(chosen.unwrap_or_else(folder::default_cache))?)
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start everything, import generated notices, show what every store holds, and stay up.
+    Demo(demo::Demo),
+    /// Start the engines, migrate, and serve; stays in the foreground until Ctrl-C.
+    Up(up::Up),
+    /// Bring missing engines into the cache.
+    Fetch(fetch::Fetch),
+    /// Say which engines were found, in which version and where, and how to get what is missing.
+    Doctor(doctor::Doctor),
+    /// Print `export` lines with the running stack's addresses.
+    Env(env::Env),
+    /// Show the running stack: processes, ports, memory, health. Exits with 0 only if all is healthy.
+    Status(status::Status),
+    /// Stop the running stack in good order.
+    Stop(stop::Stop),
+    /// Run a command of the product, such as `import` or `status`, against the running stack.
+    #[command(disable_help_flag = true)]
+    Medhub(product::Medhub),
+    /// Serve one engine in this process.
+    #[command(hide = true)]
+    Engine(serve_engine::ServeEngine),
+    /// Become a program that ends when its parent dies.
+    #[command(hide = true)]
+    Guard(Guard),
+    /// The product's own command line, with the environment as it is.
+    #[command(hide = true, disable_help_flag = true)]
+    Product {
+        /// Arguments of `medhub`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+}
+
+/// Runs the command that the process was started with.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // The product writes its own logs.
+    if !matches!(cli.command, Command::Product { .. }) {
+        log_to_stderr();
+    }
+    run(cli.command, &cli.places).unwrap_or_else(|error| {
+        complain(&error);
+        ExitCode::FAILURE
+    })
+}
+
+fn run(command: Command, places: &Places) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Demo(demo) => block_on(demo.run(places)),
+        Command::Up(up) => block_on(up.run(places)),
+        Command::Fetch(fetch) => block_on(fetch.run(places)),
+        Command::Doctor(doctor) => block_on(doctor.run(places)),
+        Command::Env(env) => env.run(places),
+        Command::Status(status) => block_on(status.run(places)),
+        Command::Stop(stop) => stop.run(places),
+        Command::Engine(engine) => engine.run(),
+        Command::Medhub(command) => command.run(places),
+        Command::Guard(guard) => guard.run(),
+        Command::Product { args } => Ok(product::run(args)),
+    }
+}
+
+/// Runs on this thread alone: children ask to die with the *thread* that forked them, and this one lives longest.
+fn block_on(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
+}
+
+fn log_to_stderr() {
+    let filter = EnvFilter::try_from_env("MEDHUB_LOCAL_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let terminal = std::io::stderr().is_terminal();
+    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter);
+    log.with_target(false).with_ansi(terminal).init();
+}
+
+#[expect(clippy::print_stderr, reason = "the last word of a command-line program")]
+fn complain(error: &anyhow::Error) {
+    eprintln!("medhub-local: {error:#}");
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        super::Cli::command().debug_assert();
+    }
+}

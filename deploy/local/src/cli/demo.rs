@@ -1,0 +1,111 @@
+//! `medhub-local demo`: the whole system on made-up notices, from generating to answering.
+
+mod answers;
+mod stores;
+
+use std::{
+    fs::File,
+    process::{ExitCode, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+
+use self::stores::Samples;
+use super::{Places, options::StackOptions, up::print_addresses};
+use crate::stack::{self, Stack, log_file};
+
+#[derive(Debug, Args)]
+pub(super) struct Demo {
+    /// How many notices to generate.
+    #[arg(long, default_value_t = 50_000)]
+    rows: u64,
+    /// Seed of the generator: the same seed gives the same notices.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Stop at the end instead of staying up; exit with 0 only if all stores agree and every query was answered.
+    #[arg(long)]
+    exit: bool,
+    /// Seconds that the read models may take to catch up after the import.
+    #[arg(long, default_value_t = 600)]
+    patience: u64,
+    #[command(flatten)]
+    options: StackOptions,
+}
+
+impl Demo {
+    pub(super) async fn run(self, places: &Places) -> anyhow::Result<ExitCode> {
+        let options = self.options.clone().resolve(places, true)?;
+        stack::run(options, None, async |stack| {
+            let (agree, answered) = self.show(stack).await?;
+            print_addresses(&stack.state());
+            if !self.exit {
+                std::future::pending::<()>().await;
+            }
+            Ok(if agree && answered { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        })
+        .await
+    }
+
+    async fn show(&self, stack: &Stack) -> anyhow::Result<(bool, bool)> {
+        let mut samples = Samples::begin();
+        let import = self.import(stack);
+        tokio::pin!(import);
+        let summary = loop {
+            tokio::select! {
+                summary = &mut import => break summary?,
+                // Rarely: every look takes time from the import.
+                () = tokio::time::sleep(Duration::from_secs(2)) => samples.take(stack).await,
+            }
+        };
+        println!("\n{}", told(&summary));
+        let deadline = Instant::now() + Duration::from_secs(self.patience);
+        samples.take(stack).await;
+        while !samples.agree() && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(250)).await;
+            samples.take(stack).await;
+        }
+        println!("\n{}", samples.table());
+        let address = stack.state().http.context("the product has no address")?;
+        let answered = answers::print(&address).await?;
+        Ok((samples.agree(), answered))
+    }
+
+    /// Runs `generate | import` and answers with the import's summary.
+    async fn import(&self, stack: &Stack) -> anyhow::Result<serde_json::Value> {
+        let log = File::create(log_file(stack.folder(), "generate")).context("opening the generator's log")?;
+        let (rows, seed) = (self.rows.to_string(), self.seed.to_string());
+        let mut generate = stack.product(&["generate", "--rows", &rows, "--seed", &seed, "--out", "-"]);
+        let mut generate = generate.stdout(Stdio::piped()).stderr(log).spawn().context("starting the generator")?;
+        let notices = generate.stdout.take().context("the generator has no output")?;
+        let notices: Stdio = notices.try_into().context("passing the generator's output on")?;
+        let report = log_file(stack.folder(), "import").with_extension("report.csv");
+        let report = report.to_str().context("the data folder's name is not UTF-8")?;
+        let mut import = stack.product(&["import", "-", "--format", "csv", "--json", "--report", report]);
+        let import = import.stdin(notices).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn();
+        let import = import.context("starting the import")?.wait_with_output().await.context("importing")?;
+        let generated = generate.wait().await.context("generating")?;
+        if !import.status.success() || !generated.success() {
+            bail!("`generate | import` failed: generate {generated}, import {}", import.status);
+        }
+        serde_json::from_slice(&import.stdout).context("reading the import's summary")
+    }
+}
+
+fn told(summary: &serde_json::Value) -> String {
+    let number = |name: &str| summary.get(name).and_then(serde_json::Value::as_u64).unwrap_or_default();
+    let seconds = summary.get("seconds").and_then(serde_json::Value::as_f64).unwrap_or_default();
+    let counts = format!(
+        "{} rows: {} imported, {} unchanged, {} rejected, {} new events, in {seconds:.1} s",
+        number("rows"),
+        number("imported"),
+        number("unchanged"),
+        number("rejected"),
+        number("events"),
+    );
+    match summary.get("report").and_then(serde_json::Value::as_str) {
+        Some(report) => format!("{counts}\nthe rejected rows and why: {report}"),
+        None => counts,
+    }
+}

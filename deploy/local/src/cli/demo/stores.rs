@@ -1,0 +1,96 @@
+//! What every store holds, and when that became visible.
+
+use std::{
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+use crate::stack::Stack;
+
+/// Store, what is counted in it, and where `medhub status --json` tells that.
+const COUNTS: [(&str, &str, &str); 8] = [
+    ("Postgres", "events", "/postgres/events"),
+    ("Kafka", "records", "/kafka/records"),
+    ("ClickHouse", "facts", "/clickhouse/facts"),
+    ("Postgres", "streams", "/postgres/streams"),
+    ("ClickHouse", "opportunities", "/clickhouse/opportunities"),
+    ("Redis", "views", "/redis/views"),
+    ("Qdrant", "points", "/qdrant/points"),
+    ("GraphQL", "totalCount", "/graphql/totalCount"),
+];
+
+/// Looks at all stores, one after the other in time.
+#[derive(Debug)]
+pub(super) struct Samples {
+    began: Instant,
+    taken: Vec<(Duration, Value)>,
+}
+
+impl Samples {
+    /// Starts the clock.
+    pub(super) fn begin() -> Self {
+        Self { began: Instant::now(), taken: Vec::new() }
+    }
+
+    /// Looks once. A look that fails is none: the next one tells.
+    pub(super) async fn take(&mut self, stack: &Stack) {
+        let mut status = stack.product(&["status", "--json"]);
+        match status.stdin(Stdio::null()).output().await {
+            Ok(output) => match serde_json::from_slice(&output.stdout) {
+                Ok(counts) => self.taken.push((self.began.elapsed(), counts)),
+                Err(error) => tracing::debug!(%error, "the stores could not be counted"),
+            },
+            Err(error) => tracing::warn!(%error, "the stores could not be counted"),
+        }
+    }
+
+    /// Whether the last look found all stores agreeing.
+    pub(super) fn agree(&self) -> bool {
+        self.taken.last().and_then(|(_, counts)| counts.get("agree")?.as_bool()).unwrap_or(false)
+    }
+
+    /// One line per count, with the time after which it stood.
+    pub(super) fn table(&self) -> String {
+        let mut lines = vec![format!("{:<12}{:<15}{:>12}  visible after", "store", "holds", "")];
+        for (store, what, pointer) in COUNTS {
+            let (count, after) = match self.reached(pointer) {
+                Some((count, after)) => (count.to_string(), format!("{:.1} s", after.as_secs_f64())),
+                None => ("?".to_owned(), "?".to_owned()),
+            };
+            lines.push(format!("{store:<12}{what:<15}{count:>12}  {after}"));
+        }
+        let verdict = if self.agree() { "all stores agree" } else { "THE STORES DO NOT AGREE" };
+        lines.push(verdict.to_owned());
+        lines.join("\n")
+    }
+
+    /// The last count, and the first look from which on it no longer changed.
+    fn reached(&self, pointer: &str) -> Option<(u64, Duration)> {
+        let count = |counts: &Value| counts.pointer(pointer).and_then(Value::as_u64);
+        let last = count(&self.taken.last()?.1)?;
+        let steady = self.taken.iter().rev().take_while(|(_, counts)| count(counts) == Some(last));
+        Some((last, steady.last()?.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_count_is_visible_from_the_look_after_its_last_change() {
+        let at = |seconds, views| (Duration::from_secs(seconds), json!({ "redis": { "views": views } }));
+        let samples = Samples { began: Instant::now(), taken: vec![at(1, 9), at(2, 5), at(3, 9), at(4, 9)] };
+        assert_eq!(samples.reached("/redis/views"), Some((9, Duration::from_secs(3))));
+        assert_eq!(samples.reached("/qdrant/points"), None);
+    }
+
+    #[test]
+    fn without_a_look_nothing_agrees() {
+        assert!(!Samples::begin().agree());
+    }
+}

@@ -1,0 +1,69 @@
+//! `medhub-local engine ..`: one of our own servers in this process.
+
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+
+use anyhow::Context as _;
+use clap::{Args, Subcommand};
+use medhub_engines::{clickhouse, qdrant};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+#[derive(Debug, Args)]
+pub(super) struct ServeEngine {
+    #[command(subcommand)]
+    engine: Engine,
+}
+
+#[derive(Debug, Subcommand)]
+enum Engine {
+    /// ClickHouse's engine behind its HTTP interface.
+    #[command(name = "clickhouse")]
+    ClickHouse {
+        #[command(flatten)]
+        place: Place,
+        /// The file libchdb.so.
+        #[arg(long)]
+        library: PathBuf,
+    },
+    /// Qdrant's engine behind its gRPC interface.
+    Qdrant {
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Place {
+    /// Address to listen on.
+    #[arg(long)]
+    listen: SocketAddr,
+    /// Folder of the engine's data.
+    #[arg(long)]
+    folder: PathBuf,
+}
+
+impl ServeEngine {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(self.serve())?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    async fn serve(self) -> anyhow::Result<()> {
+        let mut terminate = signal(SignalKind::terminate()).context("listening for signals")?;
+        let shutdown = CancellationToken::new();
+        let cancel = shutdown.clone();
+        tokio::spawn(async move {
+            terminate.recv().await;
+            cancel.cancel();
+        });
+        match self.engine {
+            Engine::ClickHouse { place, library } => {
+                let config = clickhouse::Config::new(place.listen, place.folder, library);
+                clickhouse::serve(config, shutdown).await.context("serving ClickHouse")
+            }
+            Engine::Qdrant { place } => {
+                qdrant::serve(qdrant::Config::new(place.listen, place.folder), shutdown).await.context("serving Qdrant")
+            }
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! `medhub-local up`: a stack in the foreground.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use tokio::sync::oneshot;
+
+use super::{Places, options::StackOptions};
+use crate::{engine::Engine, stack, state};
+
+#[derive(Debug, Args)]
+pub(super) struct Up {
+    /// Start the engines only, neither migrating nor serving.
+    #[arg(long)]
+    engines_only: bool,
+    /// Stop when standard input ends: for programs that start a stack and may die themselves.
+    #[arg(long, hide = true)]
+    leash: bool,
+    #[command(flatten)]
+    options: StackOptions,
+}
+
+impl Up {
+    pub(super) async fn run(self, places: &Places) -> anyhow::Result<ExitCode> {
+        let options = self.options.resolve(places, !self.engines_only)?;
+        let leash = self.leash.then(input_ended);
+        stack::run(options, leash, async |stack| {
+            print_addresses(&stack.state());
+            std::future::pending().await
+        })
+        .await
+    }
+}
+
+/// Waits for the end of standard input, on a thread that may be left behind waiting.
+fn input_ended() -> oneshot::Receiver<()> {
+    let (tell, ended) = oneshot::channel();
+    std::thread::spawn(move || {
+        // An input that cannot be read has ended too.
+        let _outcome = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        let _unheard = tell.send(());
+    });
+    ended
+}
+
+/// Prints where everything is, the product first.
+pub(super) fn print_addresses(state: &state::Stack) {
+    if let Some(http) = &state.http {
+        println!("\n{:<12}{http}/graphql", "graphql");
+        println!("{:<12}{http}/ready", "ready");
+    } else {
+        println!();
+    }
+    for engine in Engine::ALL {
+        let url = state.variables.get(engine.variable()).map(String::as_str).unwrap_or_default();
+        println!("{:<12}{}", engine.name(), without_password(url));
+    }
+    println!("\nCtrl-C or `medhub-local stop` stops it.");
+}
+
+/// A URL with its password masked.
+pub(super) fn without_password(url: &str) -> String {
+    let masked = || {
+        let (scheme, rest) = url.split_once("://")?;
+        let (login, place) = rest.split_once('@')?;
+        let (user, _password) = login.split_once(':')?;
+        Some(format!("{scheme}://{user}:***@{place}"))
+    };
+    masked().unwrap_or_else(|| url.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_password;
+
+    #[test]
+    fn passwords_of_foreign_engines_are_not_printed() {
+        assert_eq!(without_password("postgres://me:secret@db:5432/x"), "postgres://me:***@db:5432/x");
+        assert_eq!(without_password("postgres://me@db/x"), "postgres://me@db/x");
+        assert_eq!(without_password("127.0.0.1:9093"), "127.0.0.1:9093");
+    }
+}

@@ -1,0 +1,255 @@
+//! The five engines: how each is found on this machine, prepared and launched.
+//!
+//! Every engine has one file with the same three functions: `choose` (which program, from where), `prepare` (make its
+//! data folder, mend what a crash left) and `launch` (the command line).
+
+mod clickhouse;
+mod kafka;
+mod postgres;
+mod qdrant;
+mod redis;
+
+pub mod java;
+
+use std::{collections::BTreeMap, ffi::OsString, path::PathBuf};
+
+use clap::ValueEnum;
+use nix::sys::signal::Signal;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    piece::{Cache, Piece},
+    port::{Port, Ports},
+    process::RunAs,
+};
+
+/// An engine of a stack, in the order of starting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Engine {
+    /// PostgreSQL: the event store.
+    Postgres,
+    /// Redis: detail views and counters.
+    Redis,
+    /// Kafka: the copies of events that projections read.
+    Kafka,
+    /// ClickHouse: facts and analytics.
+    #[value(name = "clickhouse")]
+    ClickHouse,
+    /// Qdrant: semantic search.
+    Qdrant,
+}
+
+impl Engine {
+    /// All of them, in the order of starting.
+    pub const ALL: [Self; 5] = [Self::Postgres, Self::Redis, Self::Kafka, Self::ClickHouse, Self::Qdrant];
+
+    /// The name in outputs, logs and file names.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Postgres => "postgres",
+            Self::Redis => "redis",
+            Self::Kafka => "kafka",
+            Self::ClickHouse => "clickhouse",
+            Self::Qdrant => "qdrant",
+        }
+    }
+
+    /// The environment variable that says where the engine is, and replaces the local one where it is set.
+    pub fn variable(self) -> &'static str {
+        match self {
+            Self::Postgres => "DATABASE_URL",
+            Self::Redis => "REDIS_URL",
+            Self::Kafka => "KAFKA_BROKERS",
+            Self::ClickHouse => "CLICKHOUSE_URL",
+            Self::Qdrant => "QDRANT_URL",
+        }
+    }
+
+    /// The port for clients.
+    pub fn port(self) -> Port {
+        match self {
+            Self::Postgres => Port::Postgres,
+            Self::Redis => Port::Redis,
+            Self::Kafka => Port::Kafka,
+            Self::ClickHouse => Port::ClickHouse,
+            Self::Qdrant => Port::Qdrant,
+        }
+    }
+
+    /// Where clients of the local engine go.
+    pub fn url(self, port: u16) -> String {
+        match self {
+            Self::Postgres => format!("postgres://{0}@127.0.0.1:{port}/{0}", postgres::NAME),
+            Self::Redis => format!("redis://127.0.0.1:{port}/"),
+            Self::Kafka => format!("127.0.0.1:{port}"),
+            Self::ClickHouse | Self::Qdrant => format!("http://127.0.0.1:{port}"),
+        }
+    }
+
+    /// Chooses the program to run.
+    ///
+    /// # Errors
+    /// Where data is there that no program at hand can read.
+    pub fn choose(self, site: &Site) -> anyhow::Result<Choice> {
+        match self {
+            Self::Postgres => postgres::choose(site),
+            Self::Redis => Ok(redis::choose(site)),
+            Self::Kafka => Ok(kafka::choose(site)),
+            Self::ClickHouse => Ok(clickhouse::choose(site)),
+            Self::Qdrant => Ok(qdrant::choose()),
+        }
+    }
+
+    /// Makes the engine's data folder ready, and says how to run the engine.
+    ///
+    /// # Errors
+    /// Where the folder cannot be made, or the engine's own preparation fails.
+    pub async fn prepare(self, choice: &Choice, site: &Site, ports: &Ports) -> anyhow::Result<Launch> {
+        match self {
+            Self::Postgres => postgres::prepare(choice, site, ports).await,
+            Self::Redis => redis::prepare(choice, site, ports),
+            Self::Kafka => kafka::prepare(choice, site, ports).await,
+            Self::ClickHouse => clickhouse::prepare(choice, site, ports),
+            Self::Qdrant => qdrant::prepare(site, ports),
+        }
+    }
+}
+
+/// Which Kafka to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum KafkaChoice {
+    /// Apache Kafka where Java or Python can bring it, else Tansu.
+    Auto,
+    /// Apache Kafka.
+    Apache,
+    /// Tansu.
+    Tansu,
+}
+
+/// What this machine and the person at it decide for all engines.
+#[derive(Debug, Clone)]
+pub struct Site {
+    /// Where fetched pieces are, and whether programs of the machine may be used.
+    pub cache: Cache,
+    /// Where the stack stores its data.
+    pub data: PathBuf,
+    /// Which Kafka to run.
+    pub kafka: KafkaChoice,
+}
+
+impl Site {
+    /// The data folder of one engine.
+    fn folder(&self, name: &str) -> PathBuf {
+        self.data.join(name)
+    }
+}
+
+/// The program that an engine will run, before anything is fetched.
+#[derive(Debug, Clone)]
+pub struct Choice {
+    /// Where the program comes from.
+    pub origin: Origin,
+    /// Its version, as it calls itself or as it is pinned.
+    pub version: String,
+    /// The program, or the folder that it will be in once its pieces are fetched.
+    pub place: PathBuf,
+    /// What must be in the cache before it runs.
+    pub pieces: Vec<&'static Piece>,
+    /// The Java to run it with, if it needs one.
+    pub java: Option<PathBuf>,
+}
+
+/// Where an engine's program comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// Installed on this machine.
+    System,
+    /// From a package registry, in the cache.
+    Package,
+    /// Compiled into this program.
+    BuiltIn,
+}
+
+impl Choice {
+    fn package(piece: &'static Piece, site: &Site) -> Self {
+        Self {
+            origin: Origin::Package,
+            version: piece.version.to_owned(),
+            place: piece.place(&site.cache),
+            pieces: vec![piece],
+            java: None,
+        }
+    }
+}
+
+/// How to run one program and how to end it.
+#[derive(Debug, Clone)]
+pub struct Launch {
+    /// The program.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub args: Vec<OsString>,
+    /// Variables added to the environment.
+    pub variables: BTreeMap<String, String>,
+    /// The user to run as, if not ours.
+    pub user: Option<RunAs>,
+    /// Asks the program to end in good order.
+    pub stop: Signal,
+    /// Ends it when this program dies: as fast as is safe.
+    pub orphaned: Signal,
+}
+
+impl Launch {
+    pub(crate) fn new(program: impl Into<PathBuf>) -> Self {
+        Self {
+            program: program.into(),
+            args: Vec::new(),
+            variables: BTreeMap::new(),
+            user: None,
+            stop: Signal::SIGTERM,
+            orphaned: Signal::SIGKILL,
+        }
+    }
+
+    pub(crate) fn args<A: Into<OsString>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
+        self.args.extend(args.into_iter().map(Into::into));
+        self
+    }
+}
+
+/// The first `number.number...` in a text, as programs print for `--version`.
+fn version_in(text: &str) -> Option<String> {
+    let start = |word: &str| word.trim_start_matches(['v', '=', '"', '(']).to_owned();
+    let is_version = |word: &String| word.starts_with(|first: char| first.is_ascii_digit()) && word.contains('.');
+    let word = text.split_whitespace().map(start).find(is_version)?;
+    Some(word.trim_end_matches(|last: char| !last.is_ascii_alphanumeric()).to_owned())
+}
+
+/// The number before the first dot.
+fn major(version: &str) -> Option<u32> {
+    version.split(['.', '_', '-']).next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_read_from_what_programs_print() {
+        let read = |text| version_in(text).unwrap();
+        assert_eq!(read("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)"), "15.18");
+        assert_eq!(read("Redis server v=6.2.5 sha=00000000:0 malloc=jemalloc-5.1.0 bits=64"), "6.2.5");
+        assert_eq!(read("openjdk version \"17.0.15\" 2025-04-15"), "17.0.15");
+        assert_eq!(version_in("no number here"), None);
+        assert_eq!(major("17.0.15"), Some(17));
+    }
+
+    #[test]
+    fn every_engine_has_its_own_port_and_variable() {
+        let ports: std::collections::BTreeSet<_> = Engine::ALL.iter().map(|engine| engine.port()).collect();
+        let variables: std::collections::BTreeSet<_> = Engine::ALL.iter().map(|engine| engine.variable()).collect();
+        assert_eq!((ports.len(), variables.len()), (Engine::ALL.len(), Engine::ALL.len()));
+    }
+}

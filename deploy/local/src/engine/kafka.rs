@@ -1,0 +1,150 @@
+//! Kafka: Apache Kafka on the machine's Java or on a packaged one, else Tansu.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+use anyhow::{Context as _, bail};
+use tokio::process::Command;
+
+use super::{Choice, KafkaChoice, Launch, Origin, Site, java};
+use crate::{
+    folder,
+    piece::{JAVA, KAFKA, TANSU},
+    port::{Port, Ports},
+    process::on_path,
+};
+
+/// The stack's one broker answers to this name; it only has to stay the same.
+const CLUSTER: &str = "bWVkaHViLWxvY2FsLTAwMQ";
+
+/// Short-lived stacks gain more from a fast start than from the optimising compiler.
+const JVM: &[&str] = &[
+    "-Xshare:auto",
+    "-XX:TieredStopAtLevel=1",
+    "-XX:+UseSerialGC",
+    "-Xms64m",
+    "-Xmx384m",
+    "-Djava.awt.headless=true",
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+    "-Dorg.slf4j.simpleLogger.showDateTime=true",
+    "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSXXX",
+];
+
+pub(super) fn choose(site: &Site) -> Choice {
+    match site.kafka {
+        KafkaChoice::Auto if !can_have_apache(site) => tansu(site),
+        KafkaChoice::Auto | KafkaChoice::Apache => apache(site),
+        KafkaChoice::Tansu => tansu(site),
+    }
+}
+
+fn can_have_apache(site: &Site) -> bool {
+    KAFKA.is_cached(&site.cache) || KAFKA.lacks_client(&site.cache).is_none()
+}
+
+fn apache(site: &Site) -> Choice {
+    let system = site.cache.use_system.then(java::of_system).flatten();
+    let (java, more) = match system {
+        Some((java, _)) => (java, None),
+        None => (JAVA.place(&site.cache).join("java-runtime/bin/java"), Some(&JAVA)),
+    };
+    let mut choice = Choice::package(&KAFKA, site);
+    choice.version = format!("Apache {}", choice.version);
+    choice.pieces.extend(more);
+    choice.java = Some(java);
+    choice
+}
+
+fn tansu(site: &Site) -> Choice {
+    let system = site.cache.use_system.then(|| on_path("tansu")).flatten();
+    match system {
+        Some(place) => {
+            Choice { origin: Origin::System, version: "Tansu".to_owned(), place, pieces: Vec::new(), java: None }
+        }
+        None => Choice {
+            place: TANSU.place(&site.cache).join("bin/tansu"),
+            version: format!("Tansu {}", TANSU.version),
+            ..Choice::package(&TANSU, site)
+        },
+    }
+}
+
+pub(super) async fn prepare(choice: &Choice, site: &Site, ports: &Ports) -> anyhow::Result<Launch> {
+    let clients = ports.of(Port::Kafka)?;
+    let Some(java) = &choice.java else { return prepare_tansu(choice, site, clients) };
+    let data = site.folder("kafka");
+    folder::make(&data)?;
+    let logs = data.join("log");
+    let properties = data.join("server.properties");
+    fs::write(&properties, server_properties(clients, ports.of(Port::KafkaController)?, &logs)?)
+        .with_context(|| format!("writing {}", properties.display()))?;
+    let class_path = choice.place.join("jars/*");
+    if !logs.join("meta.properties").exists() {
+        format(java, &class_path, &properties, &logs).await?;
+    }
+    let main = ["kafka.Kafka".into(), properties.into_os_string()];
+    Ok(Launch::new(java).args(JVM.iter().copied()).args(["-cp".into(), class_path.into_os_string()]).args(main))
+}
+
+fn prepare_tansu(choice: &Choice, site: &Site, port: u16) -> anyhow::Result<Launch> {
+    let data = site.folder("tansu");
+    folder::make(&data)?;
+    let storage = format!("sqlite://{}", data.join("tansu.db").display());
+    let address = format!("tcp://127.0.0.1:{port}");
+    let args = ["broker", "--listener-url", &address, "--advertised-listener-url", &address];
+    Ok(Launch::new(&choice.place).args(args).args(["--storage-engine", &storage]))
+}
+
+/// The session is short because a broker that was killed is refused until its old session ends.
+fn server_properties(clients: u16, controller: u16, logs: &Path) -> anyhow::Result<String> {
+    let logs = logs.to_str().context("the data folder's name is not UTF-8")?;
+    Ok(format!(
+        "# Written anew at every start.
+process.roles=broker,controller
+node.id=1
+listeners=PLAINTEXT://127.0.0.1:{clients},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{clients}
+controller.listener.names=CONTROLLER
+controller.quorum.voters=1@127.0.0.1:{controller}
+inter.broker.listener.name=PLAINTEXT
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+log.dirs={logs}
+auto.create.topics.enable=false
+broker.heartbeat.interval.ms=500
+broker.session.timeout.ms=3000
+group.initial.rebalance.delay.ms=0
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=8
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=4
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+num.network.threads=2
+num.io.threads=4
+log.cleaner.dedupe.buffer.size=16777216
+"
+    ))
+}
+
+/// Formats the log folder; the tool's own last step writes `meta.properties`, so a run cut short is done again.
+async fn format(java: &Path, class_path: &Path, properties: &Path, logs: &PathBuf) -> anyhow::Result<()> {
+    if logs.exists() {
+        fs::remove_dir_all(logs).with_context(|| format!("removing the unfinished {}", logs.display()))?;
+    }
+    let mut command = Command::new(java);
+    command.args(JVM).arg("-cp").arg(class_path).arg("kafka.tools.StorageTool");
+    command.args(["format", "--cluster-id", CLUSTER, "--config"]).arg(properties);
+    let output = command.stdin(Stdio::null()).kill_on_drop(true).output().await.context("running java")?;
+    if output.status.success() {
+        return Ok(());
+    }
+    bail!(
+        "formatting Kafka's log folder ended with {}: {}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr).trim()
+    )
+}

@@ -1,0 +1,172 @@
+//! PostgreSQL: the machine's server programs, else those of an npm package.
+
+use std::{
+    cmp::Reverse,
+    fs,
+    os::unix::fs::{PermissionsExt as _, chown},
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+use anyhow::{Context as _, bail};
+use nix::sys::signal::Signal;
+use tokio::{io::AsyncWriteExt as _, process::Command};
+
+use super::{Choice, Launch, Origin, Site, major, version_in};
+use crate::{
+    folder,
+    piece::POSTGRES,
+    port::{Port, Ports},
+    process::{Identity, RunAs, is_executable, on_path, output_of},
+};
+
+/// The name of the local superuser and of the database.
+pub(super) const NAME: &str = "medhub";
+
+/// `xid8` and the lock functions that the event store uses.
+const OLDEST: u32 = 14;
+
+const SETTINGS: &[&str] = &[
+    "listen_addresses=127.0.0.1",
+    "unix_socket_directories=",
+    "max_connections=200",
+    "shared_buffers=128MB",
+    "effective_cache_size=1GB",
+    "max_wal_size=2GB",
+    "wal_compression=on",
+    "random_page_cost=1.1",
+    "jit=off",
+    "fsync=on",
+    "log_min_messages=warning",
+    "log_checkpoints=off",
+];
+
+pub(super) fn choose(site: &Site) -> anyhow::Result<Choice> {
+    let stored = fs::read_to_string(site.folder("postgres").join("PG_VERSION")).ok();
+    let stored = stored.as_deref().and_then(|text| major(text.trim()));
+    let mut found = if site.cache.use_system { of_system() } else { Vec::new() };
+    let package = Choice { place: POSTGRES.place(&site.cache).join("native/bin"), ..Choice::package(&POSTGRES, site) };
+    found.push(package);
+    match stored {
+        None => found.into_iter().next(),
+        Some(stored) => found.into_iter().find(|choice| major(&choice.version) == Some(stored)),
+    }
+    .with_context(|| {
+        format!(
+            "the data folder {} is of PostgreSQL {}, and no server of that version was found: install it, or choose \
+             another folder with --data",
+            site.folder("postgres").display(),
+            stored.unwrap_or_default()
+        )
+    })
+}
+
+/// Server programs on `PATH`, then Debian's, newest first.
+fn of_system() -> Vec<Choice> {
+    let on_path = on_path("postgres").and_then(|program| fs::canonicalize(program).ok());
+    let mut folders: Vec<PathBuf> = on_path.iter().filter_map(|program| Some(program.parent()?.to_owned())).collect();
+    let mut debian: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
+        .map(|entries| entries.flatten().map(|entry| entry.path().join("bin")).collect())
+        .unwrap_or_default();
+    debian.sort_by_key(|folder| {
+        Reverse(folder.parent().and_then(Path::file_name).and_then(|name| name.to_str()?.parse::<u32>().ok()))
+    });
+    folders.extend(debian);
+    folders.into_iter().filter_map(at).collect()
+}
+
+fn at(folder: PathBuf) -> Option<Choice> {
+    let complete = is_executable(&folder.join("postgres")) && is_executable(&folder.join("initdb"));
+    let version = complete.then(|| version_in(&output_of(&folder.join("postgres"), &["--version"])?)).flatten()?;
+    (major(&version)? >= OLDEST).then_some(Choice {
+        origin: Origin::System,
+        version,
+        place: folder,
+        pieces: Vec::new(),
+        java: None,
+    })
+}
+
+pub(super) async fn prepare(choice: &Choice, site: &Site, ports: &Ports) -> anyhow::Result<Launch> {
+    let data = site.folder("postgres");
+    let user = RunAs::instead_of_root()?;
+    if let Some(user) = &user {
+        folder::reachable(&data, user)?;
+        folder::reachable(&choice.place.join("postgres"), user)?;
+    }
+    if data.join("PG_VERSION").exists() {
+        end_leftover(&data).await?;
+    } else {
+        initialise(choice, &data, user.as_ref()).await?;
+    }
+    let port = ports.of(Port::Postgres)?.to_string();
+    let mut launch = Launch::new(choice.place.join("postgres")).args(["-D".into(), data.into_os_string()]);
+    launch = launch.args(["-p", &port]);
+    for setting in SETTINGS {
+        launch = launch.args(["-c", setting]);
+    }
+    // SIGINT: fast shutdown. SIGQUIT: ends the server and its children at once, and leaves recovery to the next start.
+    Ok(Launch { user, stop: Signal::SIGINT, orphaned: Signal::SIGQUIT, ..launch })
+}
+
+/// Makes the database beside its place, so that a folder in place is always a complete one.
+async fn initialise(choice: &Choice, data: &Path, user: Option<&RunAs>) -> anyhow::Result<()> {
+    let fresh = data.with_extension("new");
+    for stale in [data, fresh.as_path()] {
+        if stale.exists() {
+            fs::remove_dir_all(stale).with_context(|| format!("removing the unfinished {}", stale.display()))?;
+        }
+    }
+    fs::create_dir(&fresh).with_context(|| format!("making {}", fresh.display()))?;
+    fs::set_permissions(&fresh, fs::Permissions::from_mode(0o700))?;
+    if let Some(user) = user {
+        chown(&fresh, Some(user.uid), Some(user.gid)).context("giving the database's folder to its user")?;
+    }
+    let mut initdb = Command::new(choice.place.join("initdb"));
+    initdb.arg("-D").arg(&fresh).args(["-U", NAME, "--auth=trust", "--encoding=UTF8", "--locale=C"]);
+    run(&mut initdb, user, None).await?;
+    let mut single = Command::new(choice.place.join("postgres"));
+    single.arg("--single").arg("-D").arg(&fresh).arg("postgres");
+    run(&mut single, user, Some(&format!("create database {NAME}\n"))).await?;
+    fs::rename(&fresh, data).with_context(|| format!("moving the database to {}", data.display()))
+}
+
+async fn run(command: &mut Command, user: Option<&RunAs>, input: Option<&str>) -> anyhow::Result<()> {
+    if let Some(user) = user {
+        command.uid(user.uid).gid(user.gid);
+    }
+    command.current_dir("/").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let program = command.as_std().get_program().to_string_lossy().into_owned();
+    let mut child = command.spawn().with_context(|| format!("running {program}"))?;
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(input.unwrap_or_default().as_bytes()).await.with_context(|| format!("writing to {program}"))?;
+    }
+    let output = child.wait_with_output().await.with_context(|| format!("waiting for {program}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    bail!("{program} ended with {}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim())
+}
+
+/// Ends a server that a killed stack left on this folder. Its lock file names it; the number alone proves nothing.
+async fn end_leftover(data: &Path) -> anyhow::Result<()> {
+    let lock = data.join("postmaster.pid");
+    let Ok(text) = fs::read_to_string(&lock) else { return Ok(()) };
+    let pid = text.lines().next().and_then(|line| line.trim().parse().ok());
+    let is_ours = |pid: &u32| {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line);
+        line.contains("postgres") && line.contains(&*data.to_string_lossy())
+    };
+    if let Some(server) = pid.filter(is_ours).and_then(Identity::of) {
+        tracing::warn!(process.pid = server.pid, "ending a postgres that an earlier stack left behind");
+        server.send(Signal::SIGQUIT);
+        crate::supervise::gone(&[server]).await;
+    }
+    match fs::remove_file(&lock) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("removing the stale {}", lock.display()))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}

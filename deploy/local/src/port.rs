@@ -1,0 +1,149 @@
+//! Which ports a stack gets: the asked ones, else the remembered ones, else free ones next to the well-known.
+
+use std::{collections::BTreeMap, env, net::TcpListener, path::PathBuf};
+
+use anyhow::{Context as _, bail};
+use nix::unistd::Uid;
+use serde::{Deserialize, Serialize};
+
+use crate::folder::{self, Claim};
+
+/// Something of a stack that listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Port {
+    /// PostgreSQL.
+    Postgres,
+    /// Redis.
+    Redis,
+    /// Kafka, for clients.
+    Kafka,
+    /// Kafka, for its own controller.
+    KafkaController,
+    /// ClickHouse's HTTP interface.
+    #[serde(rename = "clickhouse")]
+    ClickHouse,
+    /// Qdrant's gRPC interface.
+    Qdrant,
+    /// The product's HTTP interface.
+    Http,
+}
+
+impl Port {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::Postgres, Self::Redis, Self::Kafka, Self::KafkaController, Self::ClickHouse, Self::Qdrant, Self::Http];
+
+    /// Where counting up starts: beside the well-known port, so that a server of the machine keeps its own.
+    pub fn first(self) -> u16 {
+        match self {
+            Self::Postgres => 5433,
+            Self::Redis => 6380,
+            Self::Kafka => 9093,
+            Self::KafkaController => 9193,
+            Self::ClickHouse => 8124,
+            Self::Qdrant => 6335,
+            Self::Http => 8080,
+        }
+    }
+}
+
+/// The ports of one stack, held against other stacks of the same user while this lives.
+#[derive(Debug)]
+pub struct Ports {
+    chosen: BTreeMap<Port, u16>,
+    /// Held until the stack is gone.
+    claims: Vec<Claim>,
+}
+
+impl Ports {
+    /// Chooses a port for each of `wanted`.
+    ///
+    /// # Errors
+    /// If an asked port is taken, or no port is free.
+    pub fn choose(
+        wanted: &[Port],
+        asked: &BTreeMap<Port, u16>,
+        remembered: &BTreeMap<Port, u16>,
+    ) -> anyhow::Result<Self> {
+        let mut ports = Self { chosen: BTreeMap::new(), claims: Vec::new() };
+        for &port in wanted {
+            let (number, claim) = match asked.get(&port) {
+                Some(&number) => (number, claim(number).with_context(|| format!("taking port {number} for {port:?}"))?),
+                None => ports.free(port, remembered.get(&port).copied())?,
+            };
+            ports.chosen.insert(port, number);
+            ports.claims.push(claim);
+        }
+        Ok(ports)
+    }
+
+    /// The number chosen for `port`.
+    ///
+    /// # Errors
+    /// If it was not among the wanted ones.
+    pub fn of(&self, port: Port) -> anyhow::Result<u16> {
+        self.chosen.get(&port).copied().with_context(|| format!("no port was chosen for {port:?}"))
+    }
+
+    /// All chosen numbers.
+    pub fn all(&self) -> &BTreeMap<Port, u16> {
+        &self.chosen
+    }
+
+    fn free(&self, port: Port, remembered: Option<u16>) -> anyhow::Result<(u16, Claim)> {
+        let candidates = remembered.into_iter().chain(port.first()..=port.first().saturating_add(1000));
+        let taken = |number: &u16| self.chosen.values().any(|other| other == number);
+        candidates
+            .filter(|number| !taken(number))
+            .find_map(|number| Some((number, claim(number).ok()?)))
+            .with_context(|| format!("no port from {} on is free for {port:?}", port.first()))
+    }
+}
+
+/// Holds a port number that nobody listens on. The listener alone is not enough: the engine binds it only later, and
+/// two stacks that start together would both find it free.
+fn claim(number: u16) -> anyhow::Result<Claim> {
+    let folder = claims_folder();
+    folder::make(&folder)?;
+    let claim = Claim::take(&folder.join(number.to_string()))?;
+    match TcpListener::bind(("127.0.0.1", number)) {
+        Ok(_listener) => Ok(claim),
+        Err(error) => bail!("another program listens on 127.0.0.1:{number} ({error})"),
+    }
+}
+
+fn claims_folder() -> PathBuf {
+    env::temp_dir().join(format!("medhub-local-ports-{}", Uid::effective()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_taken_port_is_passed_over() {
+        let (first, second) = (51_873, BTreeMap::new());
+        let listener = TcpListener::bind(("127.0.0.1", first));
+        let remembered = BTreeMap::from([(Port::Http, first)]);
+        let ports = Ports::choose(&[Port::Http], &second, &remembered).unwrap();
+        assert!(listener.is_ok());
+        assert_ne!(ports.of(Port::Http).unwrap(), first);
+    }
+
+    #[test]
+    fn a_port_held_by_one_stack_is_refused_to_another() {
+        let asked = BTreeMap::from([(Port::Redis, 51_874)]);
+        let first = Ports::choose(&[Port::Redis], &asked, &BTreeMap::new()).unwrap();
+        let second = Ports::choose(&[Port::Redis], &asked, &BTreeMap::new());
+        assert_eq!(first.of(Port::Redis).unwrap(), 51_874);
+        assert!(format!("{:#}", second.unwrap_err()).contains(&std::process::id().to_string()));
+    }
+
+    #[test]
+    fn a_remembered_port_is_used_again() {
+        let remembered = BTreeMap::from([(Port::Kafka, 51_875)]);
+        let ports = Ports::choose(&[Port::Kafka], &BTreeMap::new(), &remembered).unwrap();
+        assert_eq!(ports.of(Port::Kafka).unwrap(), 51_875);
+    }
+}

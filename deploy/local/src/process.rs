@@ -1,0 +1,199 @@
+//! Processes as the kernel shows them, and how a child is tied to the life of its parent.
+
+use std::{
+    ffi::OsString,
+    fs,
+    os::unix::process::CommandExt as _,
+    path::{Path, PathBuf},
+    process::{Command, ExitCode},
+    str::FromStr as _,
+};
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use nix::{
+    sys::{
+        prctl,
+        signal::{self, Signal},
+    },
+    unistd::{self, Gid, Pid, Uid, User},
+};
+use serde::{Deserialize, Serialize};
+
+/// The way to this very program, also after its file was replaced by a newer build.
+pub const THIS_PROGRAM: &str = "/proc/self/exe";
+
+/// An unprivileged user that a program shall run as.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunAs {
+    /// Login name, for messages.
+    pub name: String,
+    /// Numeric user.
+    pub uid: u32,
+    /// Numeric group.
+    pub gid: u32,
+}
+
+impl RunAs {
+    /// The user for a program that refuses root; `None` where we are not root anyway.
+    ///
+    /// # Errors
+    /// Where we are root and the machine knows no unprivileged user.
+    pub fn instead_of_root() -> anyhow::Result<Option<Self>> {
+        if !Uid::effective().is_root() {
+            return Ok(None);
+        }
+        for name in ["postgres", "nobody"] {
+            if let Some(user) = User::from_name(name).with_context(|| format!("looking up the user {name}"))? {
+                return Ok(Some(Self { name: user.name, uid: user.uid.as_raw(), gid: user.gid.as_raw() }));
+            }
+        }
+        bail!("Postgres refuses to run as root, and this machine has neither a user `postgres` nor `nobody`")
+    }
+}
+
+/// One process, told apart from a later one with the same pid by its start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Process id.
+    pub pid: u32,
+    /// Clock ticks between the machine's start and the process's.
+    pub started: u64,
+}
+
+impl Identity {
+    /// Reads who has this pid now; `None` if nobody has, or only a corpse.
+    pub fn of(pid: u32) -> Option<Self> {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let fields = stat_fields(&stat)?;
+        (!matches!(fields.first(), Some(&"Z" | &"X"))).then_some(())?;
+        Some(Self { pid, started: fields.get(19)?.parse().ok()? })
+    }
+
+    /// Whether the process still lives.
+    pub fn alive(self) -> bool {
+        Self::of(self.pid) == Some(self)
+    }
+
+    /// Sends a signal to the process, if it still lives.
+    pub fn send(self, what: Signal) {
+        if let (true, Some(pid)) = (self.alive(), self.number()) {
+            // It may be gone by now, which is what a signal wants.
+            let _gone = signal::kill(pid, what);
+        }
+    }
+
+    /// Kills the process and, where it leads a group, the whole group.
+    pub fn kill(self) {
+        if let (true, Some(pid)) = (self.alive(), self.number()) {
+            let _leads_none = signal::killpg(pid, Signal::SIGKILL);
+            let _gone = signal::kill(pid, Signal::SIGKILL);
+        }
+    }
+
+    fn number(self) -> Option<Pid> {
+        i32::try_from(self.pid).ok().map(Pid::from_raw)
+    }
+
+    /// Resident bytes of the process and its children, shared pages counted once where the kernel tells.
+    pub fn memory(self) -> u64 {
+        own_memory(self.pid) + children(self.pid).into_iter().map(own_memory).sum::<u64>()
+    }
+
+    /// The pids of the process's direct children.
+    pub fn children(self) -> Vec<u32> {
+        children(self.pid)
+    }
+}
+
+/// The fields of a `/proc/PID/stat` line that follow the name, which may hold anything.
+fn stat_fields(stat: &str) -> Option<Vec<&str>> {
+    Some(stat.rsplit_once(')')?.1.split_whitespace().collect())
+}
+
+fn children(parent: u32) -> Vec<u32> {
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let is_child = |pid: &u32| {
+        fs::read_to_string(format!("/proc/{pid}/stat"))
+            .ok()
+            .and_then(|stat| stat_fields(&stat)?.get(1)?.parse::<u32>().ok())
+            .is_some_and(|of| of == parent)
+    };
+    pids.filter(is_child).collect()
+}
+
+fn own_memory(pid: u32) -> u64 {
+    let field = |file: &str, name: &str| {
+        let text = fs::read_to_string(format!("/proc/{pid}/{file}")).ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+        line.split_whitespace().next()?.parse::<u64>().ok()
+    };
+    field("smaps_rollup", "Pss:").or_else(|| field("status", "VmRSS:")).unwrap_or(0) * 1024
+}
+
+/// Finds a program on `PATH`.
+pub fn on_path(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|candidate| is_executable(candidate))
+}
+
+/// Whether `path` is a file that may be run.
+pub fn is_executable(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::metadata(path).is_ok_and(|facts| facts.is_file() && facts.permissions().mode() & 0o111 != 0)
+}
+
+/// What `PROGRAM ARGS` prints on both its outputs; `None` if it cannot be run.
+pub fn output_of(program: &Path, args: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(args).output().ok()?;
+    output.status.success().then(|| {
+        let both = [output.stdout, output.stderr].concat();
+        String::from_utf8_lossy(&both).into_owned()
+    })
+}
+
+/// Arguments of the hidden `guard` command.
+#[derive(Debug, Args)]
+pub struct Guard {
+    /// The pid of the process that started us.
+    #[arg(long)]
+    pub parent: u32,
+    /// The signal to get when that process dies.
+    #[arg(long)]
+    pub signal: String,
+    /// Become this user first.
+    #[arg(long, requires = "gid")]
+    pub uid: Option<u32>,
+    /// Become this group first.
+    #[arg(long, requires = "uid")]
+    pub gid: Option<u32>,
+    /// The program and its arguments.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+    pub command: Vec<OsString>,
+}
+
+impl Guard {
+    /// Ties this process to its parent's life and becomes the given program.
+    ///
+    /// A change of user clears the parent-death signal, so it is set after it; a parent that died in between shows as
+    /// another parent.
+    ///
+    /// # Errors
+    /// If the user cannot be changed, the parent is gone, or the program cannot be run.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        if let (Some(uid), Some(gid)) = (self.uid, self.gid) {
+            unistd::setgroups(&[]).context("dropping root's groups")?;
+            unistd::setgid(Gid::from_raw(gid)).context("becoming the unprivileged group")?;
+            unistd::setuid(Uid::from_raw(uid)).context("becoming the unprivileged user")?;
+        }
+        let signal = Signal::from_str(&self.signal).context("reading the name of the signal")?;
+        prctl::set_pdeathsig(signal).context("asking for a signal when the parent dies")?;
+        if u32::try_from(unistd::getppid().as_raw()).ok() != Some(self.parent) {
+            bail!("the parent is gone");
+        }
+        let Some((program, args)) = self.command.split_first() else { bail!("no program given") };
+        let error = Command::new(program).args(args).exec();
+        Err(error).with_context(|| format!("running {}", program.display()))
+    }
+}

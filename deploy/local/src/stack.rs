@@ -1,0 +1,301 @@
+//! All of a stack's processes: engines side by side, then the product; stopped the other way round.
+
+mod signals;
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    process::ExitCode,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, anyhow, bail};
+use futures::future::{OptionFuture, try_join_all};
+use tokio::{
+    process::Command,
+    sync::{mpsc, oneshot},
+    time::sleep,
+};
+use tokio_util::sync::CancellationToken;
+
+use self::signals::Signals;
+use crate::{
+    engine::{Engine, Launch, Site},
+    folder::{self, Claim},
+    health::Probe,
+    piece::{GRAPHIQL, Piece, Progress, WORDLLAMA, ensure_all},
+    port::{Port, Ports},
+    process::{Identity, THIS_PROGRAM},
+    state::{self, Board},
+    supervise::{self, House, Supervised, Unit},
+};
+
+/// The product's name among the processes.
+pub const PRODUCT: &str = "medhub";
+
+/// How long an engine that is not ours may take to answer.
+const FOREIGN_LIMIT: Duration = Duration::from_secs(10);
+
+/// Folders that the product reads, by the variable that names each, and the piece that is used unless it is set.
+pub const FOLDERS: [(&str, &Piece); 2] =
+    [("MEDHUB__HTTP__ASSETS_DIR", &GRAPHIQL), ("MEDHUB__EMBEDDING__MODEL_DIR", &WORDLLAMA)];
+
+/// What kind of stack to run.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Folders, and which programs may be used.
+    pub site: Site,
+    /// Engines that run elsewhere, by URL.
+    pub urls: BTreeMap<Engine, String>,
+    /// Ports that must be these.
+    pub ports: BTreeMap<Port, u16>,
+    /// Whether the product runs too.
+    pub product: bool,
+}
+
+impl Options {
+    /// The engines that this stack starts itself.
+    pub fn own_engines(&self) -> impl Iterator<Item = Engine> {
+        Engine::ALL.into_iter().filter(|engine| !self.urls.contains_key(engine))
+    }
+
+    /// The pieces that the stack needs.
+    ///
+    /// # Errors
+    /// If an engine's data is there that no program at hand can read.
+    pub fn pieces(&self) -> anyhow::Result<Vec<&'static Piece>> {
+        let mut pieces = Vec::new();
+        for engine in self.own_engines() {
+            pieces.extend(engine.choose(&self.site)?.pieces);
+        }
+        let unset = FOLDERS.iter().filter(|(variable, _)| std::env::var_os(variable).is_none());
+        if self.product {
+            pieces.extend(unset.map(|(_, piece)| *piece));
+        }
+        Ok(pieces)
+    }
+
+    fn wanted_ports(&self) -> Vec<Port> {
+        let mut ports: Vec<Port> = self.own_engines().map(Engine::port).collect();
+        if ports.contains(&Port::Kafka) {
+            ports.push(Port::KafkaController);
+        }
+        if self.product {
+            ports.push(Port::Http);
+        }
+        ports
+    }
+}
+
+/// A stack that this process supervises.
+#[derive(Debug)]
+pub struct Stack {
+    options: Options,
+    ports: Ports,
+    house: House,
+    units: Mutex<Vec<Supervised>>,
+    _claim: Claim,
+}
+
+/// Runs a stack: starts it, does `body`, and stops it again, whatever ended it.
+///
+/// A signal ends it with success, and so does the `leash` when it is let go; a second signal kills what has not ended
+/// by then.
+///
+/// # Errors
+/// If the stack cannot be started, a process had to be given up, or `body` fails.
+pub async fn run(
+    options: Options,
+    leash: Option<oneshot::Receiver<()>>,
+    body: impl AsyncFnOnce(&Stack) -> anyhow::Result<ExitCode>,
+) -> anyhow::Result<ExitCode> {
+    let mut signals = Signals::install()?;
+    let (failures, mut failed) = mpsc::unbounded_channel();
+    let stack = Stack::claim(options, failures).await?;
+    let work = async {
+        stack.start().await?;
+        body(&stack).await
+    };
+    let outcome = tokio::select! {
+        outcome = work => outcome,
+        signal = signals.next() => {
+            tracing::info!(signal, "stopping");
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(_) = OptionFuture::from(leash) => {
+            tracing::info!("the program that started this stack is gone, stopping");
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(failure) = failed.recv() => Err(anyhow!(failure)),
+    };
+    let hurry = stack.house.hurry.clone();
+    let stop = stack.stop();
+    tokio::pin!(stop);
+    let stopped = tokio::select! {
+        stopped = &mut stop => stopped,
+        _ = signals.next() => {
+            tracing::warn!("second signal: killing what is left");
+            hurry.cancel();
+            stop.await
+        }
+    };
+    outcome.and_then(|code| stopped.map(|()| code))
+}
+
+impl Stack {
+    async fn claim(options: Options, failures: mpsc::UnboundedSender<String>) -> anyhow::Result<Self> {
+        let data = &options.site.data;
+        folder::make(&data.join("log"))?;
+        folder::make(data)?;
+        let claim = Claim::take(&state::Stack::lock(data))
+            .with_context(|| format!("the data folder {} is in use", data.display()))?;
+        let last = state::Stack::last(data);
+        if let Some(last) = &last {
+            // Processes of a killed stack die with it, but not in the same instant.
+            supervise::gone(&last.living()).await;
+        }
+        let remembered = last.map(|last| last.ports).unwrap_or_default();
+        let ports = Ports::choose(&options.wanted_ports(), &options.ports, &remembered)?;
+        let stack = describe(&options, &ports, remembered)?;
+        let board = Arc::new(Board::open(data, stack)?);
+        let house = House { board, hurry: CancellationToken::new(), failures };
+        Ok(Self { options, ports, house, units: Mutex::default(), _claim: claim })
+    }
+
+    /// The data folder.
+    pub fn folder(&self) -> &Path {
+        &self.options.site.data
+    }
+
+    /// What runs where.
+    pub fn state(&self) -> state::Stack {
+        self.house.board.read()
+    }
+
+    async fn start(&self) -> anyhow::Result<()> {
+        let began = Instant::now();
+        let pieces = self.options.pieces()?;
+        ensure_all(&pieces, &self.options.site.cache, &Progress::default()).await?;
+        let own = try_join_all(self.options.own_engines().map(|engine| self.start_engine(engine)));
+        let foreign = try_join_all(self.options.urls.iter().map(|(engine, url)| reach(*engine, url)));
+        tokio::try_join!(own, foreign)?;
+        tracing::info!(seconds = %seconds(began), "engines ready");
+        if self.options.product {
+            self.start_product().await?;
+        }
+        self.house.board.change(|stack| stack.ready = true)?;
+        tracing::info!(seconds = %seconds(began), "ready");
+        Ok(())
+    }
+
+    async fn start_engine(&self, engine: Engine) -> anyhow::Result<()> {
+        let (site, began) = (&self.options.site, Instant::now());
+        let choice = engine.choose(site)?;
+        let launch = engine.prepare(&choice, site, &self.ports).await;
+        let launch = launch.with_context(|| format!("preparing {}", engine.name()))?;
+        let url = engine.url(self.ports.of(engine.port())?);
+        self.supervise(engine.name(), launch, Probe::Engine(engine, url), choice.version).await?;
+        tracing::info!(engine = engine.name(), seconds = %seconds(began), "engine ready");
+        Ok(())
+    }
+
+    async fn start_product(&self) -> anyhow::Result<()> {
+        let migrated =
+            self.product(&["migrate"]).stdout(std::io::stderr()).status().await.context("running `medhub migrate`")?;
+        if !migrated.success() {
+            bail!("`medhub migrate` ended with {migrated}");
+        }
+        let state = self.state();
+        let mut launch = Launch::new(THIS_PROGRAM).args(["product", "serve", "--role", "all"]);
+        launch.variables = state.variables;
+        let address = state.http.context("the product has no address")?;
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        self.supervise(PRODUCT, launch, Probe::Product(address), version).await
+    }
+
+    /// A command of the product's own command line against this stack; ends when dropped.
+    pub fn product(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(THIS_PROGRAM);
+        command.arg("product").args(args).envs(self.state().variables).kill_on_drop(true);
+        command
+    }
+
+    async fn supervise(&self, name: &str, launch: Launch, probe: Probe, version: String) -> anyhow::Result<()> {
+        let log = log_file(&self.options.site.data, name);
+        let unit = Unit { name: name.to_owned(), launch, probe, version, log };
+        let supervised = Supervised::start(unit, self.house.clone());
+        let mut ready = supervised.condition();
+        self.units.lock().unwrap_or_else(PoisonError::into_inner).push(supervised);
+        supervise::ready(&mut ready).await
+    }
+
+    /// Stops the product, then the engines, last started first.
+    async fn stop(self) -> anyhow::Result<()> {
+        let mut units = self.units.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let place = |unit: &Supervised| Engine::ALL.iter().position(|engine| engine.name() == unit.name());
+        // The product is no engine and comes last here, as it did when starting.
+        units.sort_by_key(|unit| place(unit).unwrap_or(usize::MAX));
+        for unit in units.into_iter().rev() {
+            tracing::debug!(engine = unit.name(), "stopping");
+            unit.stop().await;
+        }
+        self.house.board.change(|stack| {
+            stack.ready = false;
+            stack.processes.clear();
+        })?;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+/// The log file of one of a stack's processes.
+pub fn log_file(data: &Path, name: &str) -> std::path::PathBuf {
+    data.join("log").join(format!("{name}.log"))
+}
+
+/// Waits until an engine that runs elsewhere answers.
+async fn reach(engine: Engine, url: &str) -> anyhow::Result<()> {
+    let began = Instant::now();
+    let probe = Probe::Engine(engine, url.to_owned());
+    loop {
+        match probe.ask().await {
+            Ok(_) => return Ok(()),
+            Err(error) if began.elapsed() > FOREIGN_LIMIT => {
+                // The URL may hold a password.
+                return Err(error.context(format!("{} does not answer at {}", engine.name(), engine.variable())));
+            }
+            Err(_) => sleep(Duration::from_millis(100)).await,
+        }
+    }
+}
+
+fn describe(options: &Options, ports: &Ports, mut known: BTreeMap<Port, u16>) -> anyhow::Result<state::Stack> {
+    let mut variables = BTreeMap::new();
+    for engine in Engine::ALL {
+        let url = match options.urls.get(&engine) {
+            Some(url) => url.clone(),
+            None => engine.url(ports.of(engine.port())?),
+        };
+        variables.insert(engine.variable().to_owned(), url);
+    }
+    let mut http = None;
+    if options.product {
+        let listen = format!("127.0.0.1:{}", ports.of(Port::Http)?);
+        http = Some(format!("http://{listen}"));
+        variables.insert("MEDHUB__HTTP__LISTEN".to_owned(), listen);
+    }
+    for (variable, piece) in FOLDERS {
+        let folder = std::env::var_os(variable).unwrap_or_else(|| piece.place(&options.site.cache).into_os_string());
+        let folder = folder.into_string().map_err(|folder| anyhow!("{variable} is not UTF-8: {}", folder.display()))?;
+        variables.insert(variable.to_owned(), folder);
+    }
+    known.extend(ports.all());
+    let supervisor = Identity::of(std::process::id()).context("reading about this process")?;
+    Ok(state::Stack { supervisor, ready: false, ports: known, variables, http, processes: BTreeMap::new() })
+}
+
+/// The time since `began`, as people read it.
+fn seconds(began: Instant) -> String {
+    format!("{:.1}", began.elapsed().as_secs_f32())
+}

@@ -1,0 +1,42 @@
+//! A row of `awards`: one award of one opportunity.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use clickhouse::Row;
+use domain::{envelope::RawRecorded, opportunity::Award};
+use serde::Serialize;
+
+use super::opportunity::storable;
+
+/// One award.
+#[derive(Debug, Clone, PartialEq, Eq, Row, Serialize)]
+pub struct AwardRow {
+    opportunity_id: String,
+    award_key: String,
+    sequence: u64,
+    tenant_id: String,
+    number: String,
+    #[serde(with = "clickhouse::serde::chrono::date32::option")]
+    awarded_on: Option<NaiveDate>,
+    amount_cents: Option<i64>,
+    awardee: String,
+    #[serde(with = "clickhouse::serde::chrono::datetime64::micros")]
+    recorded_at: DateTime<Utc>,
+}
+
+impl AwardRow {
+    pub(super) const TABLE: &'static str = "awards";
+
+    pub(super) fn of(event: &RawRecorded, award_key: String, award: Award) -> Self {
+        Self {
+            opportunity_id: event.aggregate_id.clone(),
+            award_key,
+            sequence: event.sequence,
+            tenant_id: event.tenant_id.clone(),
+            number: award.number.unwrap_or_default(),
+            awarded_on: award.date.and_then(storable),
+            amount_cents: award.amount.map(|amount| amount.0),
+            awardee: award.awardee.unwrap_or_default(),
+            recorded_at: event.recorded_at,
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Settings of the `ClickHouse` read model.
+//!
+//! | key | default | meaning |
+//! | --- | --- | --- |
+//! | `url` | `http://127.0.0.1:8123` | HTTP interface, may hold `user:password@` |
+//! | `database` | `medhub` | made by the migration |
+//! | `raw_ttl_days` | 90 | how long the event facts are kept; 0 keeps them for ever |
+//! | `timeout_ms` | 30000 | longest wait for one statement |
+
+use std::{fmt, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use crate::connection::WithoutPassword;
+
+/// Where the read model is and how long it keeps facts.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AnalyticsConfig {
+    /// The HTTP interface; may hold `user:password@`.
+    pub url: String,
+    /// The database.
+    pub database: String,
+    /// Days that event facts are kept, by the time they were recorded; 0 keeps them for ever.
+    pub raw_ttl_days: u32,
+    /// Longest wait for one statement, in milliseconds.
+    pub timeout_ms: u64,
+}
+
+impl Default for AnalyticsConfig {
+    fn default() -> Self {
+        Self {
+            url: "http://127.0.0.1:8123".to_owned(),
+            database: "medhub".to_owned(),
+            raw_ttl_days: 90,
+            timeout_ms: 30_000,
+        }
+    }
+}
+
+impl AnalyticsConfig {
+    pub(super) fn timeout(&self) -> Duration {
+        Duration::from_millis(self.timeout_ms)
+    }
+}
+
+impl fmt::Debug for AnalyticsConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AnalyticsConfig")
+            .field("url", &WithoutPassword(&self.url))
+            .field("database", &self.database)
+            .field("raw_ttl_days", &self.raw_ttl_days)
+            .field("timeout_ms", &self.timeout_ms)
+            .finish()
+    }
+}

@@ -1,0 +1,58 @@
+//! A row of `events`: one event of any context.
+
+use chrono::{DateTime, Utc};
+use clickhouse::Row;
+use domain::{context::Context, envelope::RawRecorded};
+use serde::Serialize;
+use uuid::Uuid;
+
+/// The context of aggregates that nobody registered; their events are facts all the same.
+const UNKNOWN_CONTEXT: &str = "unknown";
+
+/// One event.
+#[derive(Debug, Clone, PartialEq, Eq, Row, Serialize)]
+pub struct FactRow {
+    position: u64,
+    #[serde(with = "clickhouse::serde::uuid")]
+    event_id: Uuid,
+    tenant_id: String,
+    context: &'static str,
+    aggregate_type: String,
+    aggregate_id: String,
+    sequence: u64,
+    event_type: String,
+    event_version: String,
+    #[serde(with = "clickhouse::serde::chrono::datetime64::micros")]
+    recorded_at: DateTime<Utc>,
+    correlation_id: String,
+    causation_id: String,
+    user_id: String,
+    payload: String,
+}
+
+impl FactRow {
+    pub(super) const TABLE: &'static str = "events";
+
+    pub(super) fn event_id(&self) -> Uuid {
+        self.event_id
+    }
+
+    pub(super) fn of(event: &RawRecorded) -> Self {
+        Self {
+            position: event.position,
+            event_id: event.event_id,
+            tenant_id: event.tenant_id.clone(),
+            context: Context::of_aggregate(&event.aggregate_type).map_or(UNKNOWN_CONTEXT, Context::name),
+            aggregate_type: event.aggregate_type.clone(),
+            aggregate_id: event.aggregate_id.clone(),
+            sequence: event.sequence,
+            event_type: event.event_type.clone(),
+            event_version: event.event_version.clone(),
+            recorded_at: event.recorded_at,
+            correlation_id: event.metadata.correlation_id.clone(),
+            causation_id: event.metadata.causation_id.clone(),
+            user_id: event.metadata.user_id.clone(),
+            payload: event.payload.clone(),
+        }
+    }
+}

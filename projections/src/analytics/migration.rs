@@ -1,0 +1,75 @@
+//! Brings the database to the shape this program knows. Safe to run again, and from several processes at once.
+
+use clickhouse::sql::Identifier;
+
+use super::store::{Analytics, STORE};
+use crate::QueryError;
+
+/// The steps, in order; a step is never changed once it is released.
+const STEPS: &[(&str, &str)] = &[
+    ("0001_events", include_str!("../../../migrations/clickhouse/0001_events.sql")),
+    ("0002_opportunities", include_str!("../../../migrations/clickhouse/0002_opportunities.sql")),
+    ("0003_awards", include_str!("../../../migrations/clickhouse/0003_awards.sql")),
+];
+
+const REGISTER: &str = include_str!("sql/schema_migrations.sql");
+
+impl Analytics {
+    /// Makes the database and its tables, and sets how long facts are kept.
+    ///
+    /// # Errors
+    /// [`QueryError`] when the server is away or refuses.
+    pub async fn migrate(&self) -> Result<(), QueryError> {
+        let database = self.server().query("create database if not exists ?").bind(Identifier(self.database()));
+        self.run(database.execute()).await?;
+        self.run(self.client().query(REGISTER).execute()).await?;
+        let done: Vec<String> =
+            self.run(self.client().query("select name from schema_migrations final").fetch_all()).await?;
+        for (name, step) in STEPS.iter().filter(|(name, _)| !done.iter().any(|done| done == name)) {
+            for statement in statements(step) {
+                self.run(self.client().query_raw(statement).execute()).await?;
+            }
+            let noted = self.client().query("insert into schema_migrations (name) values (?)").bind(name);
+            self.run(noted.execute()).await?;
+            tracing::info!(migration.name = name, "{STORE} migrated");
+        }
+        self.keep_facts_for(self.raw_ttl_days()).await
+    }
+
+    /// Sets the facts' time to live, only if it is another one: each change makes the server look at all its parts.
+    async fn keep_facts_for(&self, days: u32) -> Result<(), QueryError> {
+        const EXPIRY: &str = "TTL toDateTime(recorded_at) + toIntervalDay(";
+        let engine = self
+            .client()
+            .query("select engine_full from system.tables where database = ? and name = 'events'")
+            .bind(self.database());
+        let engine: String = self.run(engine.fetch_one()).await?;
+        if days == 0 {
+            if engine.contains(EXPIRY) {
+                self.run(self.client().query("alter table events remove ttl").execute()).await?;
+            }
+        } else if !engine.contains(&format!("{EXPIRY}{days})")) {
+            let alter = self.client().query("alter table events modify ttl toDateTime(recorded_at) + toIntervalDay(?)");
+            self.run(alter.bind(days).execute()).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The statements of a step: each ends with a semicolon at the end of a line.
+fn statements(step: &'static str) -> impl Iterator<Item = &'static str> {
+    step.split(";\n").map(str::trim).filter(|statement| !statement.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_numbered_without_gaps_and_hold_statements() {
+        for (index, (name, step)) in STEPS.iter().enumerate() {
+            assert_eq!(name.split_once('_').unwrap().0, format!("{:04}", index + 1));
+            assert!(statements(step).count() >= 1, "{name}");
+        }
+    }
+}

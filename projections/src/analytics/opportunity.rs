@@ -1,0 +1,97 @@
+//! A row of `opportunities`: the facts of the current notice.
+//!
+//! Discoveries and current amendments carry whole facts, so that a row follows from one event alone.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use clickhouse::Row;
+use domain::{
+    envelope::RawRecorded,
+    opportunity::{Facts, Filing},
+};
+use serde::Serialize;
+
+/// The dates that a `Date32` can hold, as years.
+const YEARS: std::ops::RangeInclusive<i32> = 1900..=2299;
+
+/// One opportunity.
+#[derive(Debug, Clone, PartialEq, Eq, Row, Serialize)]
+pub struct OpportunityRow {
+    id: String,
+    sequence: u64,
+    tenant_id: String,
+    notice_id: String,
+    title: String,
+    description: String,
+    solicitation_number: String,
+    notice_type: String,
+    base_type: String,
+    agency_code: String,
+    agency_name: String,
+    sub_tier: String,
+    office: String,
+    set_aside: String,
+    naics: String,
+    psc: String,
+    #[serde(with = "clickhouse::serde::chrono::datetime64::micros")]
+    posted_at: DateTime<Utc>,
+    #[serde(with = "clickhouse::serde::chrono::datetime64::micros::option")]
+    response_deadline: Option<DateTime<Utc>>,
+    #[serde(with = "clickhouse::serde::chrono::date32::option")]
+    archive_on: Option<NaiveDate>,
+    active: Option<bool>,
+    place_city: String,
+    place_state: String,
+    place_zip: String,
+    place_country: String,
+    link: String,
+    search_text: String,
+    #[serde(with = "clickhouse::serde::chrono::datetime64::micros")]
+    recorded_at: DateTime<Utc>,
+}
+
+impl OpportunityRow {
+    pub(super) const TABLE: &'static str = "opportunities";
+
+    pub(super) fn of(event: &RawRecorded, filing: &Filing, facts: Facts) -> Self {
+        let place = facts.place.unwrap_or_default();
+        let search_text = search_text(&facts.title, facts.solicitation_number.as_deref(), facts.description.as_deref());
+        Self {
+            id: event.aggregate_id.clone(),
+            sequence: event.sequence,
+            tenant_id: event.tenant_id.clone(),
+            notice_id: filing.notice_id.to_string(),
+            title: facts.title,
+            description: facts.description.unwrap_or_default(),
+            solicitation_number: facts.solicitation_number.unwrap_or_default(),
+            notice_type: facts.notice_type.to_string(),
+            base_type: facts.base_type.map(|code| code.to_string()).unwrap_or_default(),
+            agency_code: facts.agency.code,
+            agency_name: facts.agency.name,
+            sub_tier: facts.sub_tier.unwrap_or_default(),
+            office: facts.office.unwrap_or_default(),
+            set_aside: facts.set_aside.map(|code| code.to_string()).unwrap_or_default(),
+            naics: facts.naics.map(|code| code.to_string()).unwrap_or_default(),
+            psc: facts.psc.unwrap_or_default(),
+            posted_at: filing.posted_at,
+            response_deadline: facts.response_deadline,
+            archive_on: facts.archive_on.and_then(storable),
+            active: facts.active,
+            place_city: place.city.unwrap_or_default(),
+            place_state: place.state.unwrap_or_default(),
+            place_zip: place.zip.unwrap_or_default(),
+            place_country: place.country.unwrap_or_default(),
+            link: facts.link.unwrap_or_default(),
+            search_text,
+            recorded_at: event.recorded_at,
+        }
+    }
+}
+
+/// A date, if the column can hold it: a slip like the year 20226 must not stop a whole batch.
+pub(super) fn storable(date: NaiveDate) -> Option<NaiveDate> {
+    YEARS.contains(&chrono::Datelike::year(&date)).then_some(date)
+}
+
+fn search_text(title: &str, number: Option<&str>, description: Option<&str>) -> String {
+    [title, number.unwrap_or_default(), description.unwrap_or_default()].join("\n").to_lowercase()
+}

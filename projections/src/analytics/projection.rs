@@ -1,0 +1,106 @@
+//! What the log's events become in `ClickHouse`.
+
+use clickhouse::{RowOwned, RowWrite};
+use domain::{
+    context::Context,
+    envelope::RawRecorded,
+    opportunity::{Opportunity, OpportunityEvent, Standing},
+};
+use uuid::Uuid;
+
+use super::{award::AwardRow, fact::FactRow, opportunity::OpportunityRow, store::Analytics};
+use crate::runtime::{Projection, ProjectionError};
+
+/// One row to write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AnalyticsChange {
+    /// An event took place.
+    Fact(Box<FactRow>),
+    /// An opportunity's current facts.
+    Opportunity(Box<OpportunityRow>),
+    /// What is known about an award.
+    Award(Box<AwardRow>),
+}
+
+impl Projection for Analytics {
+    const NAME: &'static str = "analytics";
+
+    type Change = AnalyticsChange;
+
+    fn subscribes() -> &'static [Context] {
+        &Context::ALL
+    }
+
+    fn project(event: &RawRecorded) -> Result<Vec<AnalyticsChange>, ProjectionError> {
+        let mut changes = vec![AnalyticsChange::Fact(Box::new(FactRow::of(event)))];
+        if event.aggregate_type == <Opportunity as cqrs_es::Aggregate>::TYPE {
+            changes.extend(opportunity_change(event)?);
+        }
+        Ok(changes)
+    }
+
+    async fn apply(&self, changes: &[AnalyticsChange]) -> Result<(), ProjectionError> {
+        let (mut facts, mut opportunities, mut awards) = (vec![], vec![], vec![]);
+        for change in changes {
+            match change {
+                AnalyticsChange::Fact(row) => facts.push(&**row),
+                AnalyticsChange::Opportunity(row) => opportunities.push(&**row),
+                AnalyticsChange::Award(row) => awards.push(&**row),
+            }
+        }
+        let token = batch_token(&facts);
+        // Facts last: whoever counts them may expect the other tables to be as far.
+        self.write(OpportunityRow::TABLE, &opportunities, token).await?;
+        self.write(AwardRow::TABLE, &awards, token).await?;
+        self.write(FactRow::TABLE, &facts, token).await
+    }
+}
+
+impl Analytics {
+    async fn write<R>(&self, table: &str, rows: &[&R], token: Option<Uuid>) -> Result<(), ProjectionError>
+    where
+        R: RowOwned + RowWrite,
+    {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let timeout = Some(self.timeout());
+        let written = async {
+            let mut insert = self.client().insert::<R>(table).await?.with_timeouts(timeout, timeout);
+            if let Some(token) = token {
+                insert = insert.with_setting("insert_deduplication_token", format!("{table}-{token}"));
+            }
+            for row in rows {
+                insert.write(row).await?;
+            }
+            insert.end().await
+        };
+        written.await.map_err(ProjectionError::unavailable)
+    }
+}
+
+fn opportunity_change(event: &RawRecorded) -> Result<Option<AnalyticsChange>, ProjectionError> {
+    let payload = event.decode::<OpportunityEvent>().map_err(ProjectionError::poison)?.payload;
+    Ok(match payload {
+        OpportunityEvent::Discovered { filing, facts }
+        | OpportunityEvent::Amended { filing, standing: Standing::Current, facts } => {
+            Some(AnalyticsChange::Opportunity(Box::new(OpportunityRow::of(event, &filing, *facts))))
+        }
+        OpportunityEvent::Awarded { key, award } => {
+            Some(AnalyticsChange::Award(Box::new(AwardRow::of(event, key, award))))
+        }
+        // An earlier notice changes no current fact; a new deadline is part of the amendment before it.
+        OpportunityEvent::Amended { standing: Standing::Earlier, .. } | OpportunityEvent::DeadlineChanged { .. } => {
+            None
+        }
+    })
+}
+
+/// Names a batch by its events, so that a batch whose answer was lost is not stored twice.
+fn batch_token(facts: &[&FactRow]) -> Option<Uuid> {
+    let ids: Vec<u8> = facts.iter().flat_map(|fact| fact.event_id().into_bytes()).collect();
+    (!ids.is_empty()).then(|| Uuid::new_v5(&Uuid::NAMESPACE_OID, &ids))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,166 @@
+//! The connection to `ClickHouse`, and the questions it answers.
+
+use std::{future::Future, time::Duration};
+
+use clickhouse::{Client, Compression};
+use url::Url;
+
+use super::{AnalyticsConfig, Cursor, Page, Selection, Stats, item::ItemRow, stats::StatsRow};
+use crate::{QueryError, error::Source};
+
+pub(super) const STORE: &str = "ClickHouse";
+
+const LIST: &str = concat!(include_str!("sql/chosen.sql"), include_str!("sql/list.sql"));
+const COUNT: &str = concat!(include_str!("sql/chosen.sql"), include_str!("sql/count.sql"));
+const STATS: &str = concat!(include_str!("sql/chosen.sql"), include_str!("sql/stats.sql"));
+
+/// The analysts' read model.
+#[derive(Clone)]
+pub struct Analytics {
+    server: Client,
+    client: Client,
+    config: AnalyticsConfig,
+}
+
+impl Analytics {
+    /// A client; connects only when it is used.
+    ///
+    /// # Errors
+    /// [`QueryError`] when the URL is none.
+    pub fn new(config: &AnalyticsConfig) -> Result<Self, QueryError> {
+        let server = connect(&config.url)?;
+        let client = server.clone().with_database(&config.database);
+        Ok(Self { server, client, config: config.clone() })
+    }
+
+    /// Whether the server answers.
+    ///
+    /// # Errors
+    /// [`QueryError`] when it does not.
+    pub async fn ping(&self) -> Result<(), QueryError> {
+        self.run(self.server.query("select 1").fetch_one::<u8>()).await.map(drop)
+    }
+
+    /// One page of the chosen opportunities, newest first, and how many there are in all.
+    ///
+    /// # Errors
+    /// [`QueryError`] when the server is away or refuses.
+    pub async fn list(&self, selection: &Selection, after: Option<&Cursor>, first: u32) -> Result<Page, QueryError> {
+        let (posted_at, id) = after.map_or((i64::MAX, ""), |cursor| (cursor.posted_at_micros(), cursor.id()));
+        let list = selection
+            .bind(self.client.query(LIST))
+            .bind(posted_at)
+            .bind(posted_at)
+            .bind(id)
+            // One more than asked for tells whether there is a next page.
+            .bind(u64::from(first) + 1);
+        let count = selection.bind(self.client.query(COUNT));
+        let (rows, total) =
+            futures::try_join!(self.run(list.fetch_all::<ItemRow>()), self.run(count.fetch_one::<u64>()))?;
+        let has_next = rows.len() > first as usize;
+        let items = rows.into_iter().take(first as usize).map(Into::into).collect();
+        Ok(Page { items, total, has_next })
+    }
+
+    /// Figures over the chosen opportunities.
+    ///
+    /// # Errors
+    /// [`QueryError`] when the server is away or refuses.
+    pub async fn stats(&self, selection: &Selection) -> Result<Stats, QueryError> {
+        let query = selection.bind(self.client.query(STATS));
+        Ok(Stats::from_rows(self.run(query.fetch_all::<StatsRow>()).await?))
+    }
+
+    /// How many events are held, each counted once.
+    ///
+    /// # Errors
+    /// [`QueryError`] when the server is away or refuses.
+    pub async fn count_facts(&self) -> Result<u64, QueryError> {
+        self.run(self.client.query("select count() from events final").fetch_one()).await
+    }
+
+    /// How many opportunities are held.
+    ///
+    /// # Errors
+    /// [`QueryError`] when the server is away or refuses.
+    pub async fn count_opportunities(&self) -> Result<u64, QueryError> {
+        self.run(self.client.query("select count() from opportunities final").fetch_one()).await
+    }
+
+    /// The server without a database.
+    pub(super) fn server(&self) -> &Client {
+        &self.server
+    }
+
+    /// The server in our database.
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub(super) fn database(&self) -> &str {
+        &self.config.database
+    }
+
+    pub(super) fn raw_ttl_days(&self) -> u32 {
+        self.config.raw_ttl_days
+    }
+
+    pub(super) fn timeout(&self) -> Duration {
+        self.config.timeout()
+    }
+
+    /// Waits for a statement, but not for ever.
+    pub(super) async fn run<T>(
+        &self,
+        statement: impl Future<Output = Result<T, clickhouse::error::Error>>,
+    ) -> Result<T, QueryError> {
+        match tokio::time::timeout(self.timeout(), statement).await {
+            Ok(outcome) => outcome.map_err(unavailable),
+            Err(elapsed) => Err(unavailable(elapsed)),
+        }
+    }
+}
+
+fn unavailable(source: impl Into<Source>) -> QueryError {
+    QueryError::Unavailable { store: STORE, source: source.into() }
+}
+
+/// A client for a URL; user and password move from the URL to where they are never printed.
+fn connect(url: &str) -> Result<Client, QueryError> {
+    let mut url = Url::parse(url).map_err(unavailable)?;
+    let mut client = Client::default().with_compression(Compression::None);
+    if !url.username().is_empty() {
+        client = client.with_user(decoded(url.username()));
+    }
+    if let Some(password) = url.password() {
+        client = client.with_password(decoded(password));
+    }
+    // Both setters fail only for URLs that cannot have a user, which cannot be spoken to at all.
+    let cleared = url.set_username("").and_then(|()| url.set_password(None));
+    cleared.map_err(|()| unavailable("the URL has no host"))?;
+    Ok(client.with_url(url))
+}
+
+/// Undoes percent-encoding.
+fn decoded(part: &str) -> String {
+    // The form decoder reads a plus sign as a space, which it is not in this part of a URL.
+    let pair = format!("v={}", part.replace('+', "%2B").replace('&', "%26"));
+    url::form_urlencoded::parse(pair.as_bytes()).map(|(_, value)| value.into_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_may_hold_any_character() {
+        assert_eq!(decoded("p%40s+s%2F%26w&%C3%BC"), "p@s+s/&w&ü");
+    }
+
+    #[test]
+    fn what_is_no_url_is_refused() {
+        for url in ["", "localhost", "mailto:a"] {
+            assert!(connect(url).is_err(), "{url}");
+        }
+    }
+}

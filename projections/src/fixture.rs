@@ -1,0 +1,86 @@
+//! Events to test with.
+
+use domain::{
+    envelope::{Metadata, PUBLIC_TENANT, RawRecorded, Recorded},
+    opportunity::{
+        Agency, Award, Cents, Facts, Filing, Naics, NoticeId, NoticeSource, NoticeType, OpportunityEvent, SetAside,
+        Standing,
+    },
+};
+use uuid::Uuid;
+
+pub(crate) const ID: &str = "036:36C10G26R0005";
+
+pub(crate) fn facts(title: &str) -> Facts {
+    Facts {
+        title: title.to_owned(),
+        notice_type: NoticeType::try_new("Solicitation").unwrap(),
+        agency: Agency::from_name("VETERANS AFFAIRS, DEPARTMENT OF").unwrap(),
+        solicitation_number: Some("36C10G26R0005".to_owned()),
+        base_type: None,
+        sub_tier: None,
+        office: None,
+        set_aside: Some(SetAside::try_new("SDVOSBC").unwrap()),
+        naics: Some(Naics::try_new("339113").unwrap()),
+        psc: Some("6515".to_owned()),
+        response_deadline: None,
+        archive_on: None,
+        active: Some(true),
+        place: None,
+        description: Some("Lifts for Patients".to_owned()),
+        link: None,
+    }
+}
+
+pub(crate) fn filing(notice: &str) -> Filing {
+    Filing {
+        notice_id: NoticeId::try_new(notice).unwrap(),
+        source: NoticeSource::SamCsv,
+        posted_at: "2026-03-03T12:17:50.808Z".parse().unwrap(),
+        digest: format!("digest of {notice}"),
+    }
+}
+
+pub(crate) fn discovered(title: &str) -> OpportunityEvent {
+    OpportunityEvent::Discovered { filing: filing("n1"), facts: Box::new(facts(title)) }
+}
+
+pub(crate) fn amended(title: &str, standing: Standing) -> OpportunityEvent {
+    OpportunityEvent::Amended { filing: filing("n2"), standing, facts: Box::new(facts(title)) }
+}
+
+pub(crate) fn awarded(key: &str, cents: i64) -> OpportunityEvent {
+    let award = Award { number: Some(key.to_owned()), amount: Some(Cents(cents)), ..Award::default() };
+    OpportunityEvent::Awarded { key: key.to_owned(), award }
+}
+
+pub(crate) fn deadline_changed() -> OpportunityEvent {
+    let to = Some("2026-04-01T00:00:00Z".parse().unwrap());
+    OpportunityEvent::DeadlineChanged { notice_id: NoticeId::try_new("n2").unwrap(), from: None, to }
+}
+
+pub(crate) fn recorded(sequence: u64, event: &OpportunityEvent) -> RawRecorded {
+    Recorded {
+        position: 100 + sequence,
+        event_id: Uuid::from_u128(u128::from(sequence)),
+        tenant_id: PUBLIC_TENANT.to_owned(),
+        aggregate_type: "opportunity".to_owned(),
+        aggregate_id: ID.to_owned(),
+        sequence,
+        event_type: "opportunity.of_some_kind".to_owned(),
+        event_version: "1.0".to_owned(),
+        recorded_at: "2026-03-04T00:00:00Z".parse().unwrap(),
+        metadata: Metadata::default(),
+        payload: serde_json::to_string(event).unwrap(),
+    }
+}
+
+/// An event whose payload nobody understands.
+pub(crate) fn broken() -> RawRecorded {
+    RawRecorded { payload: r#"{"type":"evaporated"}"#.to_owned(), ..recorded(2, &discovered("x")) }
+}
+
+/// An event of an aggregate that this program does not know yet.
+pub(crate) fn foreign() -> RawRecorded {
+    RawRecorded { aggregate_type: "spaceship".to_owned(), payload: "{}".to_owned(), ..recorded(1, &discovered("x")) }
+}

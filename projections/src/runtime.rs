@@ -1,0 +1,24 @@
+//! Drives projections: consumes events from Kafka, batches and applies them, retries, commits.
+//!
+//! ```text
+//! recv ──▶ batch ──▶ project ──▶ apply ──▶ commit offsets
+//!                       │           │ Unavailable: again, with growing pauses, for ever
+//!                       └───────────┴ Poison: never skipped; log it and try again slowly
+//! ```
+//! Every worker has its own task, consumer and consumer group, so that one sick store delays nobody else.
+
+mod config;
+mod delivery;
+mod error;
+mod intake;
+mod projection;
+mod status;
+mod worker;
+
+pub use self::{
+    config::KafkaConfig,
+    error::{ProjectionError, RuntimeError},
+    projection::Projection,
+    status::{StatusReader, WorkerState, WorkerStatus},
+    worker::Worker,
+};

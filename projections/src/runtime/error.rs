@@ -1,0 +1,67 @@
+//! What goes wrong in a projection and in its worker.
+
+use crate::error::Source;
+
+/// Why events were not taken in; named after what the worker does next.
+#[derive(Debug, thiserror::Error)]
+pub enum ProjectionError {
+    /// The store is away or refused: try again for ever.
+    #[error("reaching the read model's store")]
+    Unavailable(#[source] Source),
+    /// The event makes no sense to this projection: never skip it, tell a person.
+    #[error("taking in an event that makes no sense here")]
+    Poison(#[source] Source),
+}
+
+impl ProjectionError {
+    /// A store that cannot be reached.
+    pub fn unavailable(source: impl Into<Source>) -> Self {
+        Self::Unavailable(source.into())
+    }
+
+    /// An event that makes no sense.
+    pub fn poison(source: impl Into<Source>) -> Self {
+        Self::Poison(source.into())
+    }
+}
+
+/// Why a worker cannot work at all.
+#[derive(Debug, thiserror::Error)]
+pub enum RuntimeError {
+    /// The consumer's settings are refused.
+    #[error("creating the consumer of projection {projection}")]
+    Consumer {
+        /// The projection.
+        projection: &'static str,
+        /// What the Kafka client says.
+        #[source]
+        source: Source,
+    },
+}
+
+/// An error and its causes on one line.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let message = error.to_string();
+        // Some clients repeat their cause in their own text.
+        if !text.ends_with(&message) {
+            text.push_str(": ");
+            text.push_str(&message);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chain_names_every_cause_once() {
+        let error = ProjectionError::unavailable(std::io::Error::other("connection refused"));
+        assert_eq!(chain(&error), "reaching the read model's store: connection refused");
+    }
+}

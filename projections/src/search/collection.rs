@@ -1,0 +1,45 @@
+//! The collection of opportunities and its indexes.
+
+use qdrant_client::qdrant::{
+    CreateCollectionBuilder, CreateFieldIndexCollectionBuilder, Distance, FieldType, VectorParamsBuilder,
+};
+
+use super::Search;
+use crate::QueryError;
+
+/// Payload fields that filters ask for.
+const INDEXES: &[(&str, FieldType)] = &[
+    ("agency_code", FieldType::Keyword),
+    ("notice_type", FieldType::Keyword),
+    ("naics_prefixes", FieldType::Keyword),
+    ("set_aside", FieldType::Keyword),
+    ("tenant_id", FieldType::Keyword),
+    ("posted_at", FieldType::Datetime),
+    ("response_deadline", FieldType::Datetime),
+];
+
+impl Search {
+    /// Makes the collection and its indexes. Safe to run again.
+    ///
+    /// # Errors
+    /// [`QueryError`] when the server is away or refuses.
+    pub async fn migrate(&self) -> Result<(), QueryError> {
+        let exists = self.run(self.client().collection_exists(self.collection())).await?;
+        if !exists {
+            let vectors = VectorParamsBuilder::new(self.embedder().dimension() as u64, Distance::Cosine);
+            let create = CreateCollectionBuilder::new(self.collection()).vectors_config(vectors);
+            if let Err(error) = self.run(self.client().create_collection(create)).await {
+                // Another process may have been faster.
+                if !self.run(self.client().collection_exists(self.collection())).await? {
+                    return Err(error);
+                }
+            }
+            tracing::info!(collection.name = self.collection(), "search collection made");
+        }
+        for (field, kind) in INDEXES {
+            let index = CreateFieldIndexCollectionBuilder::new(self.collection(), *field, *kind).wait(true);
+            self.run(self.client().create_field_index(index)).await?;
+        }
+        Ok(())
+    }
+}

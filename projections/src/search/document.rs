@@ -1,0 +1,117 @@
+//! What a point says about its opportunity.
+
+use chrono::{DateTime, Utc};
+use domain::{
+    envelope::RawRecorded,
+    opportunity::{Facts, Filing},
+};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::embedding::{ModelName, NoticeText};
+
+/// Point ids are derived in this name space; changing it would orphan every point.
+const POINT_IDS: Uuid = Uuid::from_u128(0x6d65_6468_7562_5f8f_a1c5_0000_0000_0001);
+
+/// Shortest beginning of a NAICS code that can be asked for.
+const NAICS_SECTOR: usize = 2;
+
+/// The facts of one opportunity as search needs them, and the text behind its vector.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    /// The payload, all but what the store adds.
+    pub(super) payload: PointPayload,
+    /// The text to embed.
+    pub(super) text: NoticeText,
+}
+
+/// The payload of a point.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct PointPayload {
+    pub(super) id: String,
+    pub(super) tenant_id: String,
+    /// Fence: the sequence of the event that set these facts.
+    pub(super) sequence: u64,
+    pub(super) title: String,
+    pub(super) notice_type: String,
+    pub(super) agency_code: String,
+    pub(super) agency_name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) naics: Option<String>,
+    /// Every beginning of the NAICS code, so that a sector is found by an exact match.
+    #[serde(default)]
+    pub(super) naics_prefixes: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) set_aside: Option<String>,
+    pub(super) posted_at: DateTime<Utc>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) response_deadline: Option<DateTime<Utc>>,
+    #[serde(default)]
+    pub(super) awarded: bool,
+    /// Fingerprint of the embedded text.
+    pub(super) content_hash: String,
+    #[serde(default)]
+    pub(super) model: String,
+    #[serde(default)]
+    pub(super) model_version: String,
+}
+
+impl Document {
+    pub(super) fn of(event: &RawRecorded, filing: &Filing, facts: Facts) -> Self {
+        let text = NoticeText::new(&facts.title, facts.psc.as_deref(), facts.description.as_deref());
+        let naics = facts.naics.map(|code| code.to_string());
+        let payload = PointPayload {
+            id: event.aggregate_id.clone(),
+            tenant_id: event.tenant_id.clone(),
+            sequence: event.sequence,
+            title: facts.title,
+            notice_type: facts.notice_type.to_string(),
+            agency_code: facts.agency.code,
+            agency_name: facts.agency.name,
+            naics_prefixes: naics.as_deref().map(prefixes).unwrap_or_default(),
+            naics,
+            set_aside: facts.set_aside.map(|code| code.to_string()),
+            posted_at: filing.posted_at,
+            response_deadline: facts.response_deadline,
+            awarded: false,
+            content_hash: text.hash(),
+            model: String::new(),
+            model_version: String::new(),
+        };
+        Self { payload, text }
+    }
+}
+
+impl PointPayload {
+    /// Whether the vector beside this payload is that of the same text by the same model.
+    pub(super) fn has_vector_of(&self, document: &Document, model: &ModelName) -> bool {
+        self.content_hash == document.payload.content_hash
+            && self.model == model.name
+            && self.model_version == model.version
+    }
+}
+
+/// The id of an opportunity's point.
+pub(super) fn point_id(aggregate_id: &str) -> Uuid {
+    Uuid::new_v5(&POINT_IDS, aggregate_id.as_bytes())
+}
+
+fn prefixes(naics: &str) -> Vec<String> {
+    (NAICS_SECTOR..=naics.len()).filter_map(|length| naics.get(..length)).map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_point_id_never_changes() {
+        assert_eq!(point_id("097:SPE4A726RX326").to_string(), "b1a58a35-0b25-5cd4-8ac7-2b1d4d4d4d4d");
+    }
+
+    #[test]
+    fn every_beginning_of_a_naics_code_can_be_asked_for() {
+        assert_eq!(prefixes("339113"), ["33", "339", "3391", "33911", "339113"]);
+        assert_eq!(prefixes("33"), ["33"]);
+    }
+}

@@ -1,0 +1,74 @@
+//! Counters over all opportunities, moved together with the views they count.
+
+use std::collections::{BTreeMap, HashMap};
+
+use domain::opportunity::Opportunity;
+
+use super::view::Status;
+
+const TOTAL: &str = "total";
+const AGENCY: &str = "agency:";
+const TYPE: &str = "type:";
+const STATUS: &str = "status:";
+
+/// How many opportunities there are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// In all.
+    pub total: u64,
+    /// By agency code.
+    pub by_agency: BTreeMap<String, u64>,
+    /// By the type of the current notice.
+    pub by_type: BTreeMap<String, u64>,
+    /// By status: `open`, `awarded`.
+    pub by_status: BTreeMap<String, u64>,
+}
+
+impl Counters {
+    /// Reads the fields of the counters' hash; an absent hash counts nothing.
+    pub(super) fn from_fields(fields: HashMap<String, i64>) -> Self {
+        let mut counters = Self::default();
+        for (field, count) in fields {
+            // Never negative: what is taken away was added by the same script before.
+            let count = u64::try_from(count).unwrap_or_default();
+            if field == TOTAL {
+                counters.total = count;
+            } else if let Some(code) = field.strip_prefix(AGENCY) {
+                counters.by_agency.insert(code.to_owned(), count);
+            } else if let Some(notice_type) = field.strip_prefix(TYPE) {
+                counters.by_type.insert(notice_type.to_owned(), count);
+            } else if let Some(status) = field.strip_prefix(STATUS) {
+                counters.by_status.insert(status.to_owned(), count);
+            }
+        }
+        counters
+    }
+
+    pub(super) const TOTAL: &'static str = TOTAL;
+}
+
+/// What has to be added to which counter when an opportunity's state changes.
+pub(super) fn deltas(before: &Opportunity, after: &Opportunity) -> BTreeMap<String, i64> {
+    let mut deltas = BTreeMap::new();
+    for (state, sign) in [(before, -1), (after, 1)] {
+        for field in fields(state) {
+            *deltas.entry(field).or_default() += sign;
+        }
+    }
+    deltas.retain(|_, delta| *delta != 0);
+    deltas
+}
+
+/// The counters that an opportunity in this state counts in.
+fn fields(state: &Opportunity) -> Vec<String> {
+    let Some(record) = state.record() else {
+        return vec![];
+    };
+    let status = Status::of(state);
+    vec![
+        TOTAL.to_owned(),
+        format!("{AGENCY}{}", record.facts.agency.code),
+        format!("{TYPE}{}", record.facts.notice_type),
+        format!("{STATUS}{}", status.map_or("", Status::name)),
+    ]
+}

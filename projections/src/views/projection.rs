@@ -1,0 +1,84 @@
+//! What the log's events become in `Redis`.
+
+use std::collections::{BTreeMap, HashMap};
+
+use domain::{
+    context::Context,
+    envelope::RawRecorded,
+    opportunity::{Opportunity, OpportunityEvent},
+};
+
+use super::{Views, fold::fold};
+use crate::runtime::{Projection, ProjectionError};
+
+/// How often a batch is folded anew because another worker was faster.
+const ATTEMPTS: usize = 10;
+
+/// Opportunities that are read or written in one round trip.
+const PER_ROUND_TRIP: usize = 200;
+
+/// One event of one opportunity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ViewChange {
+    /// The opportunity.
+    pub id: String,
+    /// The event's place in its stream.
+    pub sequence: u64,
+    /// The event.
+    pub event: OpportunityEvent,
+}
+
+impl Projection for Views {
+    const NAME: &'static str = "views";
+
+    type Change = ViewChange;
+
+    fn subscribes() -> &'static [Context] {
+        &[Context::Opportunities]
+    }
+
+    fn project(event: &RawRecorded) -> Result<Vec<ViewChange>, ProjectionError> {
+        if event.aggregate_type != <Opportunity as cqrs_es::Aggregate>::TYPE {
+            return Ok(vec![]);
+        }
+        let payload = event.decode::<OpportunityEvent>().map_err(ProjectionError::poison)?.payload;
+        Ok(vec![ViewChange { id: event.aggregate_id.clone(), sequence: event.sequence, event: payload }])
+    }
+
+    async fn apply(&self, changes: &[ViewChange]) -> Result<(), ProjectionError> {
+        let mut streams = BTreeMap::<&str, Vec<&ViewChange>>::new();
+        for change in changes {
+            streams.entry(&change.id).or_default().push(change);
+        }
+        let streams: Vec<_> = streams.into_iter().collect();
+        for some in streams.chunks(PER_ROUND_TRIP) {
+            self.apply_some(some.iter().cloned().collect()).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Views {
+    async fn apply_some(&self, mut streams: HashMap<&str, Vec<&ViewChange>>) -> Result<(), ProjectionError> {
+        for _ in 0..ATTEMPTS {
+            let ids: Vec<&str> = streams.keys().copied().collect();
+            let stored = self.stored(&ids).await.map_err(ProjectionError::unavailable)?;
+            let mut steps = vec![];
+            for (id, stored) in ids.iter().zip(&stored) {
+                if let Some(step) = fold(stored, &streams[id]).map_err(ProjectionError::poison)? {
+                    steps.push((*id, step));
+                }
+            }
+            // Only those stay in hand whose version somebody else moved meanwhile.
+            let overtaken = self.write(&steps).await.map_err(ProjectionError::unavailable)?;
+            streams.retain(|id, _| overtaken.contains(id));
+            if streams.is_empty() {
+                return Ok(());
+            }
+        }
+        Err(ProjectionError::unavailable("another writer keeps moving the same views"))
+    }
+}
+
+#[cfg(test)]
+mod tests;

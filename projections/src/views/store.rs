@@ -1,0 +1,142 @@
+//! The connection to `Redis`, and reading and writing views.
+
+use std::{collections::HashMap, sync::Arc};
+
+use domain::opportunity::OpportunityId;
+use redis::{
+    AsyncCommands, Client, RedisError, Script,
+    aio::{ConnectionManager, ConnectionManagerConfig},
+};
+
+use super::{
+    Counters, OpportunityView, ViewsConfig,
+    fold::{Step, Versioned},
+};
+use crate::{QueryError, error::Source};
+
+const STORE: &str = "Redis";
+
+/// Detail views and counters.
+#[derive(Clone)]
+pub struct Views {
+    connection: ConnectionManager,
+    prefix: Arc<str>,
+    apply: Arc<Script>,
+}
+
+impl Views {
+    /// A client; connects when it is used, and again when the connection breaks. Call it inside a Tokio runtime.
+    ///
+    /// # Errors
+    /// [`QueryError`] when the URL is none.
+    pub fn new(config: &ViewsConfig) -> Result<Self, QueryError> {
+        let timeout = Some(config.timeout());
+        let manager = ConnectionManagerConfig::new()
+            .set_connection_timeout(timeout)
+            .set_response_timeout(timeout)
+            // The workers retry for ever, and a query wants its error soon.
+            .set_number_of_retries(1);
+        let client = Client::open(config.url.as_str()).map_err(unavailable)?;
+        let connection = ConnectionManager::new_lazy_with_config(client, manager).map_err(unavailable)?;
+        let apply = Arc::new(Script::new(include_str!("apply.lua")));
+        Ok(Self { connection, prefix: config.key_prefix.as_str().into(), apply })
+    }
+
+    /// Whether the server answers.
+    ///
+    /// # Errors
+    /// [`QueryError`] when it does not.
+    pub async fn ping(&self) -> Result<(), QueryError> {
+        self.connection.clone().ping::<String>().await.map(drop).map_err(unavailable)
+    }
+
+    /// One opportunity in detail.
+    ///
+    /// # Errors
+    /// [`QueryError`] when the server is away or holds something else under its key.
+    pub async fn get(&self, id: &OpportunityId) -> Result<Option<OpportunityView>, QueryError> {
+        let id = id.as_str();
+        let stored = self.stored(&[id]).await?;
+        Ok(stored.first().and_then(|stored| OpportunityView::of(id, stored.version, &stored.state)))
+    }
+
+    /// How many views there are.
+    ///
+    /// # Errors
+    /// [`QueryError`] when the server is away.
+    pub async fn count_views(&self) -> Result<u64, QueryError> {
+        let count: Option<u64> =
+            self.connection.clone().hget(self.counters_key(), Counters::TOTAL).await.map_err(unavailable)?;
+        Ok(count.unwrap_or_default())
+    }
+
+    /// How many opportunities there are, by agency, type and status.
+    ///
+    /// # Errors
+    /// [`QueryError`] when the server is away.
+    pub async fn counters(&self) -> Result<Counters, QueryError> {
+        let fields: HashMap<String, i64> =
+            self.connection.clone().hgetall(self.counters_key()).await.map_err(unavailable)?;
+        Ok(Counters::from_fields(fields))
+    }
+
+    /// The stored states of these opportunities, in their order; undiscovered at version 0 where there is none.
+    pub(super) async fn stored(&self, ids: &[&str]) -> Result<Vec<Versioned>, QueryError> {
+        if ids.is_empty() {
+            return Ok(vec![]);
+        }
+        let mut pipeline = redis::pipe();
+        for id in ids {
+            pipeline.hmget(self.view_key(id), &["version", "state"]);
+        }
+        let rows: Vec<(Option<u64>, Option<String>)> =
+            pipeline.query_async(&mut self.connection.clone()).await.map_err(unavailable)?;
+        rows.into_iter().map(versioned).collect()
+    }
+
+    /// Writes steps; answers with the opportunities whose version was no longer the one the step builds on.
+    pub(super) async fn write<'a>(&self, steps: &[(&'a str, Step)]) -> Result<Vec<&'a str>, QueryError> {
+        if steps.is_empty() {
+            return Ok(vec![]);
+        }
+        let mut pipeline = redis::pipe();
+        pipeline.load_script(&self.apply).ignore();
+        for (id, step) in steps {
+            let state = serde_json::to_string(&step.to.state).map_err(unreadable)?;
+            let mut call = self.apply.prepare_invoke();
+            call.key(self.view_key(id)).key(self.counters_key()).arg(step.from).arg(step.to.version).arg(state);
+            for (counter, delta) in &step.deltas {
+                call.arg(counter).arg(*delta);
+            }
+            pipeline.invoke_script(&call);
+        }
+        let moved: Vec<bool> = pipeline.query_async(&mut self.connection.clone()).await.map_err(unavailable)?;
+        Ok(steps.iter().zip(moved).filter(|(_, moved)| !moved).map(|((id, _), _)| *id).collect())
+    }
+
+    fn view_key(&self, id: &str) -> String {
+        format!("{}opportunity:{id}", self.prefix)
+    }
+
+    fn counters_key(&self) -> String {
+        format!("{}counters:opportunities", self.prefix)
+    }
+}
+
+fn versioned((version, state): (Option<u64>, Option<String>)) -> Result<Versioned, QueryError> {
+    match (version, state) {
+        (Some(version), Some(state)) => {
+            Ok(Versioned { version, state: serde_json::from_str(&state).map_err(unreadable)? })
+        }
+        (None, None) => Ok(Versioned::default()),
+        (Some(_), None) | (None, Some(_)) => Err(unreadable("a view without its version or its state")),
+    }
+}
+
+fn unreadable(source: impl Into<Source>) -> QueryError {
+    QueryError::Unreadable { store: STORE, source: source.into() }
+}
+
+fn unavailable(source: RedisError) -> QueryError {
+    QueryError::Unavailable { store: STORE, source: source.into() }
+}

@@ -1,0 +1,93 @@
+//! The log and its relay on real Postgres and Kafka: nothing lost, nothing reordered, nobody waited for in vain.
+
+mod fence;
+mod relay;
+
+use domain::store::{BatchStore, NewEvent, StoreError};
+use eventstore::{append::PgBatchStore, topic::KafkaConfig};
+use sqlx::{Connection, PgConnection, PgPool, postgres::PgPoolOptions};
+use uuid::Uuid;
+
+/// A database of the test's own, migrated.
+async fn database() -> PgPool {
+    let admin = tests::engines().await.url("DATABASE_URL");
+    let name = format!("t_{}", Uuid::new_v4().simple());
+    let mut connection = PgConnection::connect(&admin).await.unwrap();
+    sqlx::query(&format!("create database {name}")).execute(&mut connection).await.unwrap();
+    let mut url = reqwest::Url::parse(&admin).unwrap();
+    url.set_path(&name);
+    let pool = PgPoolOptions::new().max_connections(8).connect(url.as_str()).await.unwrap();
+    eventstore::postgres::migrate(&pool).await.unwrap();
+    pool
+}
+
+/// Topics of the test's own.
+async fn topics() -> KafkaConfig {
+    let config = KafkaConfig {
+        brokers: tests::engines().await.url("KAFKA_BROKERS"),
+        topic_prefix: format!("t-{}", Uuid::new_v4().simple()),
+        ..KafkaConfig::default()
+    };
+    eventstore::topic::ensure(&config).await.unwrap();
+    config
+}
+
+fn event(aggregate: &str, sequence: u64) -> NewEvent {
+    NewEvent {
+        aggregate_type: "opportunity",
+        aggregate_id: aggregate.to_owned(),
+        sequence,
+        event_type: "opportunity.discovered".to_owned(),
+        event_version: "1.0".to_owned(),
+        payload: format!("{{\"n\":{sequence}}}"),
+        metadata: domain::envelope::Metadata::default(),
+    }
+}
+
+/// Appends as anybody could, by a plain statement.
+async fn insert(connection: &mut PgConnection, aggregate: &str, sequence: i64) {
+    sqlx::query(
+        "insert into events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata)
+         values ('opportunity', $1, $2, 'opportunity.discovered', '1.0', '{}', '{}')",
+    )
+    .bind(aggregate)
+    .bind(sequence)
+    .execute(connection)
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn a_batch_is_appended_whole_or_not_at_all() {
+    let pool = database().await;
+    let store = PgBatchStore::new(pool.clone());
+    store.append_many(vec![event("a", 1), event("b", 1)]).await.unwrap();
+
+    let outcome = store.append_many(vec![event("c", 1), event("a", 1)]).await;
+
+    assert!(matches!(outcome, Err(StoreError::Conflict)), "{outcome:?}");
+    let counts = eventstore::count::log(&pool).await.unwrap();
+    assert_eq!((counts.events, counts.streams), (2, 2));
+}
+
+#[tokio::test]
+async fn streams_are_loaded_in_the_order_of_their_sequence() {
+    let store = PgBatchStore::new(database().await);
+    store.append_many(vec![event("a", 1), event("b", 1), event("a", 2), event("a", 3)]).await.unwrap();
+
+    let loaded = store.load_many("opportunity", &["a".to_owned(), "unknown".to_owned()]).await.unwrap();
+
+    let sequences: Vec<_> = loaded.iter().map(|event| (event.aggregate_id.as_str(), event.sequence)).collect();
+    assert_eq!(sequences, [("a", 1), ("a", 2), ("a", 3)]);
+    assert_eq!(loaded[2].payload, "{\"n\":3}");
+}
+
+#[tokio::test]
+async fn the_log_refuses_to_be_changed() {
+    let pool = database().await;
+    PgBatchStore::new(pool.clone()).append_many(vec![event("a", 1)]).await.unwrap();
+    for statement in ["update events set payload = '{}'", "delete from events", "truncate events"] {
+        let refusal = sqlx::query(statement).execute(&pool).await.unwrap_err().to_string();
+        assert!(refusal.contains("the event log is immutable"), "{statement}: {refusal}");
+    }
+}

@@ -1,0 +1,114 @@
+//! Sources that are broken: a clear error, an exit code that says so, and nothing lost.
+
+use std::{fs, path::PathBuf, process::Output};
+
+use commands::sam::generate;
+use serde_json::Value;
+use tempfile::TempDir;
+use tests::Stack;
+
+use super::agreed_counts;
+
+/// One stack with twenty generated notices in it, and a folder for broken files.
+struct Bench {
+    stack: Stack,
+    folder: TempDir,
+    good: String,
+    before: Value,
+}
+
+impl Bench {
+    async fn set_up() -> Self {
+        let (stack, folder) = (Stack::start().await, tempfile::tempdir().unwrap());
+        let mut good = Vec::new();
+        generate::write_csv(&mut good, 20, 7, |_| {}).unwrap();
+        let good = String::from_utf8(good).unwrap();
+        let bench = Self { stack, folder, good, before: Value::Null };
+        let output = bench.import("good.csv", bench.good.as_bytes()).await;
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let before = agreed_counts(&bench.stack).await;
+        Self { before, ..bench }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    async fn import(&self, name: &str, bytes: &[u8]) -> Output {
+        fs::write(self.path(name), bytes).unwrap();
+        self.stack.medhub(&["import", self.path(name).to_str().unwrap(), "--json"]).await
+    }
+
+    /// The import fails with these words, and the stores hold what they held.
+    async fn refuses(&self, name: &str, bytes: &[u8], words: &[&str]) {
+        let output = self.import(name, bytes).await;
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success(), "{name} was accepted: {text}");
+        for word in words {
+            assert!(text.contains(word), "{name}: {word:?} is not in: {text}");
+        }
+        assert!(!text.contains("panicked"), "{name}: {text}");
+        assert_eq!(agreed_counts(&self.stack).await, self.before, "{name}");
+    }
+
+    /// The import takes in what it can, lists `line` with `words` in its report, and says so by its exit code.
+    async fn lists(&self, name: &str, bytes: &[u8], line: u64, words: &str) {
+        let output = self.import(name, bytes).await;
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success(), "{name}: {text}");
+        let summary: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{name}: {text}"));
+        assert_eq!(summary["rejected"], 1, "{name}: {summary}");
+        let report = fs::read_to_string(summary["report"].as_str().unwrap()).unwrap();
+        let listed = report.lines().any(|row| row.starts_with(&format!("{line},")) && row.contains(words));
+        assert!(listed, "{name}: line {line} with {words:?} is not in:\n{report}");
+        assert_eq!(summary["imported"], 1, "the good row after the broken one goes in: {summary}");
+    }
+}
+
+#[tokio::test]
+async fn broken_sources_are_refused_or_listed_and_nothing_is_lost() {
+    let bench = Bench::set_up().await;
+    let header = bench.good.lines().next().unwrap().to_owned();
+
+    bench.refuses("empty.csv", b"", &["empty"]).await;
+    bench.refuses("columns.csv", b"Name,Phone\nx,y\n", &["NoticeId"]).await;
+    bench.refuses("image.csv", &[0x89, b'P', b'N', b'G', 0, 1, 2, 3], &[]).await;
+    bench.refuses("cut.csv.gz", &[0x1f, 0x8b, 8, 0, 1, 2], &["gzip"]).await;
+    fs::create_dir(bench.path("folder")).unwrap();
+    let output = bench.stack.medhub(&["import", bench.path("folder").to_str().unwrap()]).await;
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && text.contains("directory"), "{text}");
+    let output = bench.stack.medhub(&["import", bench.path("absent.csv").to_str().unwrap()]).await;
+    assert!(!output.status.success() && String::from_utf8_lossy(&output.stderr).contains("absent.csv"));
+    assert_eq!(agreed_counts(&bench.stack).await, bench.before);
+
+    let row = |id: &str, title: &str, naics: &str| {
+        let cells = header.split(',').map(|column| match column {
+            "NoticeId" => id,
+            "Title" => title,
+            "Sol#" => id,
+            "Department/Ind.Agency" => "\"VETERANS AFFAIRS, DEPARTMENT OF\"",
+            "PostedDate" => "2026-03-03 07:17:50.808-05",
+            "Type" | "BaseType" => "Solicitation",
+            "NaicsCode" => naics,
+            _ => "",
+        });
+        cells.collect::<Vec<_>>().join(",")
+    };
+    let file = |bad: &[u8], good: &str| {
+        let good = row(good, "Bed rails", "339113");
+        [header.as_bytes(), b"\n", bad, b"\n", good.as_bytes(), b"\n"].concat()
+    };
+    let latin1 = row("b1", "Caf\u{1}", "339113").replace('\u{1}', "~").into_bytes();
+    let latin1: Vec<u8> = latin1.into_iter().map(|byte| if byte == b'~' { 0xe9 } else { byte }).collect();
+    bench.lists("latin1.csv", &file(&latin1, "g1"), 2, "UTF-8").await;
+    bench.lists("short.csv", &file(b"only,three,fields", "g2"), 2, "fields").await;
+    bench.lists("naics.csv", &file(row("b3", "Lifts", "33X").as_bytes(), "g3"), 2, "NaicsCode").await;
+    bench.lists("notice-id.csv", &file(row("", "Lifts", "339113").as_bytes(), "g4"), 2, "NoticeId").await;
+    let huge = row("b5", &"x".repeat(2 << 20), "339113");
+    bench.lists("huge.csv", &file(huge.as_bytes(), "g5"), 2, "").await;
+
+    let counts = agreed_counts(&bench.stack).await;
+    let streams = |counts: &Value| counts["postgres"]["streams"].as_u64().unwrap();
+    assert_eq!(streams(&counts), streams(&bench.before) + 5, "five good rows stood beside the broken ones");
+}
