@@ -26,7 +26,7 @@ use crate::{
     config::Config,
     graphql::GraphQl,
     http,
-    store::{Engine, PingError, Stores},
+    store::{Engine, Stores},
 };
 
 /// Why a service ended other than by being told to.
@@ -45,7 +45,7 @@ pub enum ServeError {
     NotMigrated,
     /// Postgres did not say whether it is prepared.
     #[error("asking Postgres whether it is prepared")]
-    Schema(#[source] PingError),
+    Schema(#[source] sqlx::Error),
     /// The address is taken or not ours.
     #[error("listening on {address}; http.listen names another address")]
     Listen {
@@ -123,6 +123,8 @@ async fn start(role: Role, stores: &Stores, config: &Config) -> Result<Parts, Se
     if role.engines().contains(&Engine::Postgres) {
         wait::for_migration(stores, config.serve.startup_timeout()).await?;
     }
+    // Before anything runs: an address that is taken is the likeliest thing to be wrong.
+    let listener = listen(config.http.listen).await?;
     let mut parts = Parts::default();
     let mut readiness = Readiness::new(stores.clone(), role);
     if role.runs_relay() {
@@ -139,7 +141,6 @@ async fn start(role: Role, stores: &Stores, config: &Config) -> Result<Parts, Se
         start_worker(stores.views.clone(), config, &mut parts, &mut readiness);
     }
     let graphql = role.serves_graphql().then(|| GraphQl::new(stores, &config.http));
-    let listener = listen(config.http.listen).await?;
     let router = http::router(&config.http, graphql, Arc::new(readiness));
     parts.start(Stage::Http, "HTTP", |stop: CancellationToken| async move {
         axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await.map_err(ServeError::Http)

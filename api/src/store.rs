@@ -21,7 +21,7 @@ use sqlx::PgPool;
 use self::{absent_model::AbsentModel, kafka::KafkaClient};
 pub use self::{
     count::{CountError, Counts},
-    engine::{Engine, PingError},
+    engine::{Engine, PingError, is_migrated, reach_postgres},
 };
 use crate::{
     config::{Config, HttpConfig},

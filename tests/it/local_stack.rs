@@ -11,7 +11,9 @@ use std::{
 
 use medhub_local::{
     engine::Engine,
+    health::Probe,
     process::{Identity, RunAs},
+    stack::PRODUCT,
 };
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -99,12 +101,31 @@ async fn two_stacks_run_side_by_side_and_a_url_replaces_an_engine() {
     assert_eq!(own, BTreeSet::from(["clickhouse", "kafka", "postgres", "qdrant"].map(str::to_owned)));
     assert_eq!(second.url("REDIS_URL"), first.url("REDIS_URL"));
     let (first_ports, second_ports) = (first.state().ports, second.state().ports);
-    let shared: Vec<_> = second_ports.values().filter(|port| first_ports.values().any(|other| other == *port)).collect();
+    let shared: Vec<_> =
+        second_ports.values().filter(|port| first_ports.values().any(|other| other == *port)).collect();
     assert_eq!(shared, Vec::<&u16>::new());
     marks::write(&second, "second").await.unwrap();
     marks::find(&second, "second").await.unwrap();
     let url = first.url("CLICKHOUSE_URL");
     assert_eq!(marks::ask_clickhouse(&url, "exists table second").await.unwrap().trim(), "0");
+}
+
+#[tokio::test]
+async fn everything_starts_warm_in_time_and_a_killed_product_comes_back() {
+    let (stack, status) = Stack::start().await.stop().await;
+    assert!(status.success(), "{status}");
+    let began = Instant::now();
+    let stack = stack.restart().await;
+    assert!(began.elapsed() < WARM_START, "{:?}", began.elapsed());
+    let product = stack.state().processes[PRODUCT].identity.unwrap();
+    product.send(Signal::SIGKILL);
+    eventually(SOON, async || match stack.state().processes[PRODUCT].identity {
+        Some(again) if again != product => Probe::Product(stack.state().http.unwrap()).ask().await,
+        Some(_) | None => Err(anyhow::anyhow!("no new process yet")),
+    })
+    .await;
+    let answer = stack.graphql("{ opportunities(first: 1) { totalCount } }", serde_json::json!({})).await;
+    assert_eq!(answer["data"]["opportunities"]["totalCount"], 0, "{answer}");
 }
 
 #[tokio::test]

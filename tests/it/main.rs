@@ -2,4 +2,8 @@
 
 mod architecture;
 mod eventstore;
+#[cfg(test)]
 mod local_stack;
+mod notices;
+#[cfg(test)]
+mod projections;

@@ -20,9 +20,14 @@ use tokio::sync::OnceCell;
 /// Until when everything imported is visible everywhere, from the start of the import.
 const VISIBLE_WITHIN: Duration = Duration::from_secs(60);
 
-/// The 6,185 notices of March 2026; `None`, and a line saying so, where the folder of records is absent.
+/// The 6,185 notices of March 2026 in the CSV extract.
 fn real_csv() -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/sam/notices_full47_2026-03.csv");
+    real("notices_full47_2026-03.csv")
+}
+
+/// A file of real notices; `None`, and a line saying so, where the folder of records is absent.
+fn real(name: &str) -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/sam").join(name);
     if path.exists() {
         return Some(path);
     }
@@ -69,9 +74,14 @@ struct Expected {
 
 impl Expected {
     fn of(csv: &Path) -> Self {
+        Self::of_all(&[csv])
+    }
+
+    /// After importing these files one after the other.
+    fn of_all(files: &[&Path]) -> Self {
         let mut streams: HashMap<String, Opportunity> = HashMap::new();
         let (mut rows, mut events) = (0, 0);
-        for notice in notices(csv) {
+        for notice in files.iter().flat_map(|file| notices(file)) {
             let state = streams.entry(notice.opportunity_id().to_string()).or_default();
             let decided = state.decide(OpportunityCommand::RecordNotice(Box::new(notice))).unwrap();
             rows += 1;
@@ -98,7 +108,8 @@ impl Expected {
     }
 }
 
-fn notices(csv: &Path) -> impl Iterator<Item = Notice> {
-    let reader = sam::open(std::fs::File::open(csv).unwrap()).unwrap();
-    sam::rows(reader, sam::Format::Csv).unwrap().map(|row| row.unwrap().outcome.unwrap())
+fn notices(file: &Path) -> impl Iterator<Item = Notice> + use<> {
+    let mut reader = sam::open(std::fs::File::open(file).unwrap()).unwrap();
+    let format = sam::detect(&mut reader).unwrap();
+    sam::rows(reader, format).unwrap().map(|row| row.unwrap().outcome.unwrap())
 }

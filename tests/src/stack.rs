@@ -19,8 +19,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// A start may have to fetch engines first.
-const START_LIMIT: Duration = Duration::from_secs(900);
-const STOP_LIMIT: Duration = Duration::from_secs(120);
+const START_LIMIT: Duration = Duration::from_mins(15);
+const STOP_LIMIT: Duration = Duration::from_mins(2);
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Variables for the program, on top of this process's own.
@@ -162,7 +162,9 @@ impl Stack {
             processes.push(process);
             processes.extend(process.children().into_iter().filter_map(Identity::of));
         }
-        processes.iter().for_each(|process| process.send(Signal::SIGKILL));
+        for process in &processes {
+            process.send(Signal::SIGKILL);
+        }
         self.reap();
         crate::eventually(Duration::from_secs(10), async || {
             let left: Vec<_> = processes.iter().filter(|process| process.alive()).collect();

@@ -7,7 +7,7 @@ mod watch;
 
 use std::{path::PathBuf, process::ExitCode, time::Instant};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use commands::{
     caller::Caller,
@@ -20,13 +20,16 @@ use tokio_util::sync::CancellationToken;
 
 use self::{report::Report, source::Source, watch::Watch};
 use super::output;
-use crate::config::Config;
+use crate::{config::Config, store};
 
 /// Exit code of a program that was interrupted.
 const INTERRUPTED: u8 = 128 + 2;
+/// Exit code of an import that came to its end but had to reject rows.
+const REJECTED: u8 = 3;
 
 /// Takes in notices. Rows that cannot be understood are listed in a report, the rest goes in. Safe to interrupt and to
-/// repeat: what is on record already changes nothing.
+/// repeat: what is on record already changes nothing. Exit codes: 0 all rows went in, 3 some were rejected, 130
+/// interrupted, 1 the source or the log failed.
 #[derive(Debug, Args)]
 pub(super) struct Import {
     /// A file of notices, also packed with gzip; `-` is standard input
@@ -79,6 +82,10 @@ impl Import {
         let mut watch = Watch::new(source.meter.clone(), source.bytes, report);
 
         let pool = eventstore::postgres::open(&config.postgres)?;
+        store::reach_postgres(&pool).await.context("connecting to Postgres; DATABASE_URL says where it is")?;
+        if !store::is_migrated(&pool).await.context("asking Postgres whether it is prepared")? {
+            bail!("the database is not prepared; run `medhub migrate`");
+        }
         let import = import::Import::new(PgBatchStore::new(pool.clone()), self.batch);
         let stop = CancellationToken::new();
         let interrupt = tokio::spawn(stop_at_interrupt(stop.clone()));
@@ -97,6 +104,10 @@ impl Import {
         if interrupted {
             output::say("interrupted; run the same import again to take in the rest");
             return Ok(ExitCode::from(INTERRUPTED));
+        }
+        if let (Some(report), 1..) = (&result.report, summary.rejected) {
+            output::say(&format!("{} rejected; {} lists each row and why", summary.rejected, report.display()));
+            return Ok(ExitCode::from(REJECTED));
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -129,14 +140,10 @@ impl Result {
 
     fn text(&self) -> String {
         let Self { rows, imported, unchanged, rejected, events, seconds, .. } = self;
-        let done = format!(
+        format!(
             "{rows} rows in {seconds:.1} s: {imported} imported, {unchanged} unchanged, {rejected} rejected; \
              {events} events recorded"
-        );
-        match &self.report {
-            None => done,
-            Some(report) => format!("{done}\nrejected rows are listed in {}", report.display()),
-        }
+        )
     }
 }
 

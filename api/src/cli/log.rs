@@ -1,5 +1,7 @@
 //! Where the log goes and how much of it.
 
+use std::io::IsTerminal;
+
 use anyhow::Context;
 use tracing_subscriber::EnvFilter;
 
@@ -45,7 +47,10 @@ pub(super) fn start(config: &LogConfig, loudness: Loudness) -> anyhow::Result<()
         Loudness::Configured => &config.filter,
     };
     let filter = EnvFilter::try_new(directives).with_context(|| format!("reading log.filter {directives:?}"))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     let started = match config.format {
         LogFormat::Text => builder.try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),

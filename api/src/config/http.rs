@@ -8,7 +8,7 @@
 //! | `MEDHUB__HTTP__MAX_BODY_BYTES` | `1048576` | one request's body |
 //! | `MEDHUB__HTTP__MAX_QUERY_BYTES` | `16384` | one GraphQL document |
 //! | `MEDHUB__HTTP__MAX_DEPTH` | `20` | nesting of a GraphQL document; introspection by GraphiQL needs 15 |
-//! | `MEDHUB__HTTP__MAX_COMPLEXITY` | `3000` | fields that a GraphQL document may ask for, list items counted each |
+//! | `MEDHUB__HTTP__MAX_COMPLEXITY` | `5000` | fields that a GraphQL document may ask for, list items counted each |
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -47,7 +47,7 @@ impl Default for HttpConfig {
             max_body_bytes: 1024 * 1024,
             max_query_bytes: 16 * 1024,
             max_depth: 20,
-            max_complexity: 3_000,
+            max_complexity: 5_000,
         }
     }
 }

@@ -107,15 +107,24 @@ async fn a_value_of_the_wrong_form_is_invalid_input() {
 async fn a_document_that_cannot_be_run_is_invalid() {
     let deep = format!("{{ __schema {{ types {{ {}name{} }} }} }}", "ofType { ".repeat(30), " }".repeat(30));
     let page = "edges { node { id title agency { code name } description setAside naics psc link } }";
-    let costly = format!(
-        "{{ a: opportunities(first: 100) {{ {page} }} b: opportunities(first: 100) {{ {page} }}
-           c: opportunities(first: 100) {{ {page} }} }}"
-    );
+    let pages: Vec<_> = (0..6).map(|n| format!("a{n}: opportunities(first: 100) {{ {page} }}")).collect();
+    let costly = format!("{{ {} }}", pages.join(" "));
     let long = format!("{{ opportunities {{ totalCount }} }} #{}", "x".repeat(20_000));
     for document in ["{", "{ nothing }", "{ opportunity { id } }", &deep, &costly, &long] {
         let (found, _, message) = failure(document).await;
         assert_eq!(found, Some(Value::from("INVALID_QUERY")), "{message}");
     }
+}
+
+#[tokio::test]
+async fn the_largest_page_with_every_field_is_within_the_limits() {
+    let node = "id version title description solicitationNumber noticeId type agency { code name } subTier office
+                setAside naics psc postedAt responseDeadline active link awardCount awarded";
+    let page = "pageInfo { hasNextPage hasPreviousPage startCursor endCursor } totalCount";
+    let document = format!("{{ opportunities(first: 100) {{ {page} edges {{ cursor node {{ {node} }} }} }} }}");
+    let (found, _, message) = failure(&document).await;
+    // It went as far as the stores, which are not there.
+    assert_eq!(found, Some(Value::from("INTERNAL")), "{message}");
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use futures::future::join_all;
 use tokio::time::Instant;
 
 use super::ServeError;
-use crate::store::{Engine, Stores};
+use crate::store::{self, Engine, Stores};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
@@ -31,7 +31,7 @@ pub(super) async fn for_engines(stores: &Stores, engines: &[Engine], patience: D
 /// Returns once the database is prepared: a migration may run beside the start of a service.
 pub(super) async fn for_migration(stores: &Stores, patience: Duration) -> Result<(), ServeError> {
     let deadline = Instant::now() + patience;
-    while !stores.is_migrated().await.map_err(ServeError::Schema)? {
+    while !store::is_migrated(&stores.pool).await.map_err(ServeError::Schema)? {
         if Instant::now() + LONGEST_PAUSE > deadline {
             return Err(ServeError::NotMigrated);
         }

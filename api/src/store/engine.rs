@@ -4,6 +4,7 @@ use std::{fmt, time::Duration};
 
 use projections::QueryError;
 use serde::Serialize;
+use sqlx::{Connection, PgConnection, PgPool};
 
 use super::Stores;
 
@@ -85,24 +86,35 @@ impl Stores {
         tokio::time::timeout(ANSWER_WITHIN, self.ask(engine)).await.unwrap_or(Err(PingError::Silent))
     }
 
-    /// Whether `medhub migrate` has prepared the database.
-    ///
-    /// # Errors
-    /// [`PingError`] when Postgres does not say.
-    pub async fn is_migrated(&self) -> Result<bool, PingError> {
-        let asked = sqlx::query_scalar("select to_regclass('relay_checkpoints') is not null").fetch_one(&self.pool);
-        asked.await.map_err(PingError::Postgres)
-    }
-
     async fn ask(&self, engine: Engine) -> Result<(), PingError> {
         match engine {
-            Engine::Postgres => {
-                sqlx::query("select 1").execute(&self.pool).await.map(drop).map_err(PingError::Postgres)
-            }
+            Engine::Postgres => reach_postgres(&self.pool).await.map_err(PingError::Postgres),
             Engine::Kafka => self.kafka.ping(ANSWER_WITHIN).await.map_err(PingError::Kafka),
             Engine::ClickHouse => self.analytics.ping().await.map_err(PingError::ReadModel),
             Engine::Qdrant => self.search.ping().await.map_err(PingError::ReadModel),
             Engine::Redis => self.views.ping().await.map_err(PingError::ReadModel),
         }
     }
+}
+
+/// Whether Postgres answers, on a connection of its own where the pool has none to spare: a pool that cannot connect
+/// only says that it waited.
+///
+/// # Errors
+/// What Postgres, or the network before it, said.
+pub async fn reach_postgres(pool: &PgPool) -> Result<(), sqlx::Error> {
+    if let Some(mut idle) = pool.try_acquire() {
+        return idle.ping().await;
+    }
+    let mut fresh = PgConnection::connect_with(&pool.connect_options()).await?;
+    fresh.ping().await?;
+    fresh.close().await
+}
+
+/// Whether `medhub migrate` has prepared the database.
+///
+/// # Errors
+/// What Postgres, or the network before it, said.
+pub async fn is_migrated(pool: &PgPool) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("select to_regclass('relay_checkpoints') is not null").fetch_one(pool).await
 }

@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_point_id_never_changes() {
-        assert_eq!(point_id("097:SPE4A726RX326").to_string(), "b1a58a35-0b25-5cd4-8ac7-2b1d4d4d4d4d");
+        assert_eq!(point_id("097:SPE4A726RX326").to_string(), "f347cb25-8cbe-5a8e-a20f-ee0b047492ab");
     }
 
     #[test]

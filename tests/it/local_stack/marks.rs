@@ -21,7 +21,7 @@ use tests::Stack;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Writes `word` into all five engines; each has acknowledged it when this returns.
-pub async fn write(stack: &Stack, word: &str) -> anyhow::Result<()> {
+pub(super) async fn write(stack: &Stack, word: &str) -> anyhow::Result<()> {
     let mut postgres = PgConnection::connect(&stack.url("DATABASE_URL")).await?;
     sqlx::raw_sql(&format!("create table {word} (word text); insert into {word} values ('{word}')"))
         .execute(&mut postgres)
@@ -38,7 +38,7 @@ pub async fn write(stack: &Stack, word: &str) -> anyhow::Result<()> {
 }
 
 /// Finds `word` in all five engines, exactly once in each.
-pub async fn find(stack: &Stack, word: &str) -> anyhow::Result<()> {
+pub(super) async fn find(stack: &Stack, word: &str) -> anyhow::Result<()> {
     let mut postgres = PgConnection::connect(&stack.url("DATABASE_URL")).await?;
     let rows: i64 = sqlx::query_scalar(&format!("select count(*) from {word} where word = '{word}'"))
         .fetch_one(&mut postgres)
@@ -63,7 +63,7 @@ fn same(engine: &str, count: i64) -> anyhow::Result<()> {
 }
 
 /// Sends a statement to `ClickHouse` and answers with its text.
-pub async fn ask_clickhouse(url: &str, statement: &str) -> anyhow::Result<String> {
+pub(super) async fn ask_clickhouse(url: &str, statement: &str) -> anyhow::Result<String> {
     let answer = reqwest::Client::new().post(url).body(statement.to_owned()).send().await?;
     let (status, text) = (answer.status(), answer.text().await?);
     if status.is_success() { Ok(text) } else { bail!("clickhouse: {text}") }

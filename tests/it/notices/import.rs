@@ -1,11 +1,11 @@
 //! Every row is accounted for, every store agrees, importing again changes nothing.
 
-use std::time::Instant;
+use std::{fs::File, time::Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tests::Stack;
 
-use super::{Expected, VISIBLE_WITHIN, agreed_counts, import, real_csv, stack_with_real_notices};
+use super::{Expected, VISIBLE_WITHIN, agreed_counts, import, real, real_csv, stack_with_real_notices};
 
 #[tokio::test]
 async fn real_notices_reach_every_store_within_a_minute_and_a_second_import_adds_nothing() {
@@ -32,6 +32,26 @@ async fn real_notices_reach_every_store_within_a_minute_and_a_second_import_adds
 }
 
 #[tokio::test]
+async fn three_formats_from_files_and_from_a_pipe_meet_in_one_record() {
+    let Some(csv) = real("notices_full47_2026-03.csv") else { return };
+    let Some(text) = real("notices_text_2026-03.ndjson.gz") else { return };
+    let Some(page) = real("api-v2-example/opportunities_v2_page.json") else { return };
+    let expected = Expected::of_all(&[&csv, &text, &page]);
+    let stack = Stack::start().await;
+
+    for file in [&csv, &text, &page, &text] {
+        let piped =
+            stack.local(&["medhub", "import", "-", "--json"]).stdin(File::open(file).unwrap()).output().unwrap();
+        assert!(piped.status.success(), "{}", String::from_utf8_lossy(&piped.stderr));
+        let summary: Value = serde_json::from_slice(&piped.stdout).unwrap();
+        assert_eq!(summary["rejected"], 0, "{summary}");
+        println!("{}: {summary}", file.display());
+    }
+
+    expected.assert_held(&agreed_counts(&stack).await);
+}
+
+#[tokio::test]
 async fn what_was_imported_is_found_by_filter_page_and_id() {
     let Some(csv) = real_csv() else { return };
     let stack = stack_with_real_notices(&csv).await;
@@ -40,7 +60,7 @@ async fn what_was_imported_is_found_by_filter_page_and_id() {
             totalCount pageInfo { hasNextPage endCursor } edges { node { id title agency { code } } }
         }
     }";
-    let filter = json!({ "agency": ["036"], "text": "endoscope" });
+    let filter = json!({ "agency": ["036"], "text": "system" });
     let first = stack.graphql(query, json!({ "filter": filter })).await;
     let page = &first["data"]["opportunities"];
     let total = page["totalCount"].as_u64().unwrap_or_default();
@@ -48,7 +68,7 @@ async fn what_was_imported_is_found_by_filter_page_and_id() {
     let after = json!({ "filter": filter, "after": page["pageInfo"]["endCursor"] });
     let second = stack.graphql(query, after).await;
 
-    let ids = |answer: &serde_json::Value| -> Vec<String> {
+    let ids = |answer: &Value| -> Vec<String> {
         let edges = answer["data"]["opportunities"]["edges"].as_array().cloned().unwrap_or_default();
         edges.iter().map(|edge| edge["node"]["id"].as_str().unwrap_or_default().to_owned()).collect()
     };

@@ -150,13 +150,13 @@ async fn run(listener: TcpListener, opened: Opened, shutdown: CancellationToken)
         shutdown.cancelled().await;
         tokio::time::sleep(drain).await;
     };
-    let served = tokio::select! {
-        served = server.into_future() => served.map_err(EngineError::Http),
+    let outcome = tokio::select! {
+        ended = server.into_future() => ended.map_err(EngineError::Http),
         () = overdue => Ok(()),
     };
     close(&interface, statements, drain).await;
     drop(folder);
-    served
+    outcome
 }
 
 /// Waits for running statements, then closes the engine.

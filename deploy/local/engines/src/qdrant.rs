@@ -48,6 +48,8 @@ pub struct Config {
     pub max_message_bytes: usize,
     /// How often the engine writes changes down and looks after its indexes.
     pub flush_interval: Duration,
+    /// After so many changes of a collection, and an interval without one, the engine rebuilds its indexes.
+    pub optimise_after: u64,
     /// How long running requests may take after the shutdown began.
     pub drain: Duration,
 }
@@ -60,6 +62,7 @@ impl Config {
             data_dir: data_dir.into(),
             max_message_bytes: 64 << 20,
             flush_interval: Duration::from_secs(5),
+            optimise_after: 100,
             drain: Duration::from_secs(10),
         }
     }
@@ -113,7 +116,7 @@ async fn run(
 ) -> Result<(), EngineError> {
     let Opened { catalog, folder, took } = opened;
     let broken = |source| EngineError::DataFolder { path: folder.path().to_owned(), source };
-    let upkeep = upkeep::start(Arc::clone(&catalog), config.flush_interval).map_err(broken)?;
+    let upkeep = upkeep::start(Arc::clone(&catalog), config.flush_interval, config.optimise_after).map_err(broken)?;
     let address = listener.local_addr().map_err(EngineError::Http)?;
     let (collections, ready_ms) = (catalog.names().len(), took.as_millis());
     tracing::info!(engine.name = "qdrant", collections, listen = %address, ready_ms, "engine ready");
@@ -125,14 +128,14 @@ async fn run(
         shutdown.cancelled().await;
         tokio::time::sleep(config.drain).await;
     };
-    let served = tokio::select! {
-        served = server => served.map_err(EngineError::Grpc),
+    let outcome = tokio::select! {
+        ended = server => ended.map_err(EngineError::Grpc),
         () = overdue => Ok(()),
     };
     drop(upkeep);
     close(catalog).await;
     drop(folder);
-    served
+    outcome
 }
 
 fn router(catalog: &Arc<Catalog>, limit: usize) -> tonic::transport::server::Router {

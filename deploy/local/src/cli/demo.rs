@@ -11,6 +11,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use indicatif::ProgressBar;
 
 use self::stores::Samples;
 use super::{Places, options::StackOptions, up::print_addresses};
@@ -39,8 +40,8 @@ impl Demo {
         let options = self.options.clone().resolve(places, true)?;
         stack::run(options, None, async |stack| {
             let (agree, answered) = self.show(stack).await?;
-            print_addresses(&stack.state());
             if !self.exit {
+                print_addresses(&stack.state());
                 std::future::pending::<()>().await;
             }
             Ok(if agree && answered { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -50,6 +51,8 @@ impl Demo {
 
     async fn show(&self, stack: &Stack) -> anyhow::Result<(bool, bool)> {
         let mut samples = Samples::begin();
+        // What an earlier run left is there before the import begins.
+        samples.take(stack).await;
         let import = self.import(stack);
         tokio::pin!(import);
         let summary = loop {
@@ -62,10 +65,14 @@ impl Demo {
         println!("\n{}", told(&summary));
         let deadline = Instant::now() + Duration::from_secs(self.patience);
         samples.take(stack).await;
+        let waiting = ProgressBar::new_spinner();
         while !samples.agree() && Instant::now() < deadline {
+            waiting.set_message(format!("waiting for the read models: {}", samples.counts()));
+            waiting.tick();
             tokio::time::sleep(Duration::from_millis(250)).await;
             samples.take(stack).await;
         }
+        waiting.finish_and_clear();
         println!("\n{}", samples.table());
         let address = stack.state().http.context("the product has no address")?;
         let answered = answers::print(&address).await?;

@@ -32,10 +32,14 @@ impl NoticeText {
         }
     }
 
-    /// The title in plain words; the title itself if it has none.
+    /// The title in plain words; empty if it has none.
     pub(super) fn title(&self) -> String {
-        let words = words(&self.title);
-        if words.is_empty() { self.title.to_lowercase() } else { words }
+        words(&self.title)
+    }
+
+    /// The title with its numbers, for notices that have not a single word.
+    pub(super) fn raw_title(&self) -> String {
+        self.title.to_lowercase()
     }
 
     /// The product or service code, also if only the title has it.
@@ -99,8 +103,9 @@ mod tests {
     }
 
     #[test]
-    fn a_title_without_words_stays_as_it_is() {
-        assert_eq!(NoticeText::new("N0010426CK003", None, None).title(), "n0010426ck003");
+    fn a_title_without_words_is_empty() {
+        let text = NoticeText::new("N0010426CK003", None, None);
+        assert_eq!((text.title().as_str(), text.raw_title().as_str()), ("", "n0010426ck003"));
     }
 
     #[test]

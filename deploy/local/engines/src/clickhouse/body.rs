@@ -9,6 +9,8 @@ use tokio::io::{AsyncWriteExt, BufWriter};
 
 use super::exception::{Exception, Refusal};
 
+/// How much of a refused body is taken all the same: a client that is still sending would not read the refusal.
+const DISCARDED_BYTES: u64 = 1 << 30;
 /// Large enough that writing costs nothing beside the copying.
 const WRITE_BUFFER: usize = 1 << 20;
 
@@ -34,6 +36,17 @@ impl Incoming {
         Ok(Some(chunk))
     }
 
+    /// Takes and forgets what still comes, within reason.
+    pub(super) async fn discard(&mut self) {
+        let mut left = DISCARDED_BYTES;
+        while let Some(Ok(chunk)) = self.stream.next().await {
+            match left.checked_sub(chunk.len() as u64) {
+                Some(rest) => left = rest,
+                None => return,
+            }
+        }
+    }
+
     /// Adds to the text until the body ends or the text is longer than the limit; tells whether the body ended.
     pub(super) async fn read_text(&mut self, text: &mut Vec<u8>, limit: usize) -> Result<bool, Exception> {
         while let Some(chunk) = self.next().await? {
@@ -46,19 +59,19 @@ impl Incoming {
     }
 
     /// Writes what was already read, then everything that still comes, to a file that goes away when dropped.
-    pub(super) async fn spool(mut self, head: &[u8], folder: &Path) -> Result<NamedTempFile, Exception> {
-        let file = NamedTempFile::new_in(folder).map_err(cannot_write)?;
-        let writer = tokio::fs::File::from_std(file.reopen().map_err(cannot_write)?);
+    pub(super) async fn spool(&mut self, head: &[u8], folder: &Path) -> Result<NamedTempFile, Exception> {
+        let file = NamedTempFile::new_in(folder).map_err(|error| cannot_write(&error))?;
+        let writer = tokio::fs::File::from_std(file.reopen().map_err(|error| cannot_write(&error))?);
         let mut writer = BufWriter::with_capacity(WRITE_BUFFER, writer);
-        writer.write_all(head).await.map_err(cannot_write)?;
+        writer.write_all(head).await.map_err(|error| cannot_write(&error))?;
         while let Some(chunk) = self.next().await? {
-            writer.write_all(&chunk).await.map_err(cannot_write)?;
+            writer.write_all(&chunk).await.map_err(|error| cannot_write(&error))?;
         }
-        writer.flush().await.map_err(cannot_write)?;
+        writer.flush().await.map_err(|error| cannot_write(&error))?;
         Ok(file)
     }
 }
 
-fn cannot_write(error: io::Error) -> Exception {
+fn cannot_write(error: &io::Error) -> Exception {
     Refusal::CannotWrite.because(&format!("Cannot keep the body in the data folder: {error}"))
 }

@@ -25,12 +25,13 @@ impl Framing {
         let format = format.to_ascii_lowercase();
         let text = ["tabseparatedraw", "tabseparated", "tsvraw", "tsv", "jsoncompacteachrow"];
         match text.iter().find_map(|text| format.strip_prefix(text)).unwrap_or(&format) {
-            "" | "csv" => Some(Self::Rows),
             "withnames" => Some(Self::Lines(1)),
             "withnamesandtypes" => Some(Self::Lines(2)),
             "csvwithnames" => Some(Self::QuotedLines(1)),
             "csvwithnamesandtypes" => Some(Self::QuotedLines(2)),
-            "rowbinary" | "native" | "jsoneachrow" | "jsonlines" | "ndjson" | "jsonstringseachrow" => Some(Self::Rows),
+            "" | "csv" | "rowbinary" | "native" | "jsoneachrow" | "jsonlines" | "ndjson" | "jsonstringseachrow" => {
+                Some(Self::Rows)
+            }
             "rowbinarywithnames" => Some(Self::Names),
             "rowbinarywithnamesandtypes" => Some(Self::NamesAndTypes),
             _ => None,
@@ -82,10 +83,10 @@ enum Quotes {
     Enclose,
 }
 
-fn lines_length(piece: &[u8], lines: usize, quotes: Quotes) -> Option<usize> {
+fn lines_length(piece: &[u8], lines: usize, marks: Quotes) -> Option<usize> {
     let mut quoted = false;
     let mut ends = piece.iter().enumerate().filter_map(|(at, byte)| {
-        quoted ^= *byte == b'"' && quotes == Quotes::Enclose;
+        quoted ^= *byte == b'"' && marks == Quotes::Enclose;
         (*byte == b'\n' && !quoted).then_some(at + 1)
     });
     ends.nth(lines.checked_sub(1)?)

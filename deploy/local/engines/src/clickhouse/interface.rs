@@ -51,13 +51,21 @@ async fn handle(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    let (query_id, mut response) = match Request::read(&method, &address, &headers) {
+    let mut body = Incoming::new(body, interface.max_body_bytes);
+    let mut query_id = String::new();
+    let served = match Request::read(&method, &address, &headers) {
         Ok(request) => {
-            let query_id = request.query_id.clone();
-            let response = serve(&interface, request, method, body).await;
-            (query_id, response.unwrap_or_else(IntoResponse::into_response))
+            query_id.clone_from(&request.query_id);
+            serve(&interface, request, &method, &mut body).await
         }
-        Err(exception) => (String::new(), exception.into_response()),
+        Err(exception) => Err(exception),
+    };
+    let mut response = match served {
+        Ok(response) => response,
+        Err(exception) => {
+            body.discard().await;
+            exception.into_response()
+        }
     };
     let engine = &interface.engine;
     for (name, value) in [
@@ -76,11 +84,11 @@ async fn handle(
 async fn serve(
     interface: &Arc<Interface>,
     mut request: Request,
-    method: Method,
-    body: Body,
+    method: &Method,
+    body: &mut Incoming,
 ) -> Result<Response, Exception> {
     let access = interface.logins.check(&request.credentials)?;
-    if method == Method::GET && request.query.is_empty() {
+    if *method == Method::GET && request.query.is_empty() {
         return Ok("Ok.\n".into_response());
     }
     let (format, job) = interface.job(&mut request, access, body).await?;
@@ -97,8 +105,12 @@ async fn serve(
 
 impl Interface {
     /// Reads the body and makes the job; also tells the format of the answer.
-    async fn job(&self, request: &mut Request, access: Access, body: Body) -> Result<(String, Job), Exception> {
-        let mut body = Incoming::new(body, self.max_body_bytes);
+    async fn job(
+        &self,
+        request: &mut Request,
+        access: Access,
+        body: &mut Incoming,
+    ) -> Result<(String, Job), Exception> {
         let mut text = std::mem::take(&mut request.query).into_bytes();
         let in_address = statement::understand(&text, access)?;
         let (statement, ended) = match in_address {
@@ -107,7 +119,7 @@ impl Interface {
                 return self.insertion(request, access, &text, &insert, (&[], body)).await;
             }
             Statement::Select(_) | Statement::Insert(_) | Statement::Other | Statement::Empty => {
-                let ended = self.complete_text(request, &mut text, &mut body).await?;
+                let ended = self.complete_text(request, &mut text, body).await?;
                 (statement::understand(&text, access)?, ended)
             }
         };
@@ -161,10 +173,10 @@ impl Interface {
         access: Access,
         text: &[u8],
         insert: &Insert,
-        (head, body): (&[u8], Incoming),
+        (head, body): (&[u8], &mut Incoming),
     ) -> Result<(String, Job), Exception> {
         let file = body.spool(head, &self.spool).await?;
-        let statement = insert.from_file(text, file.path());
+        let statement = insert.reading_file(text, file.path());
         let job = Job { data: Some(file), ..self.plain_job(request, access, statement)? };
         Ok((request.format.clone(), job))
     }

@@ -56,7 +56,7 @@ pub(super) struct Insert {
 
 impl Insert {
     /// Words the statement so that the engine reads the data from a file; the text is the one that was understood.
-    pub(super) fn from_file(&self, text: &[u8], file: &Path) -> Vec<u8> {
+    pub(super) fn reading_file(&self, text: &[u8], file: &Path) -> Vec<u8> {
         let path = file.to_string_lossy().replace('\\', "\\\\").replace('\'', "\\'");
         let (target, options) = (&text[..self.target], &text[self.target..self.options]);
         let source = format!(" FROM INFILE '{path}' COMPRESSION 'none' ");
@@ -207,7 +207,7 @@ mod tests {
         let text = "INSERT INTO t(`a`, format) FORMAT RowBinary\n\n\x01";
         let Statement::Insert(insert) = understood(text) else { panic!("no insert") };
         assert_eq!((insert.format.as_str(), &text[insert.data..], insert.values), ("RowBinary", "\n\x01", false));
-        let told = String::from_utf8(insert.from_file(text.as_bytes(), Path::new("/a'b"))).unwrap();
+        let told = String::from_utf8(insert.reading_file(text.as_bytes(), Path::new("/a'b"))).unwrap();
         assert_eq!(told, "INSERT INTO t(`a`, format)  FROM INFILE '/a\\'b' COMPRESSION 'none'  FORMAT RowBinary");
     }
 
@@ -215,7 +215,7 @@ mod tests {
     fn settings_of_an_insert_stand_behind_the_file() {
         let text = "INSERT INTO d.t SETTINGS max_threads=1 FORMAT CSV";
         let Statement::Insert(insert) = understood(text) else { panic!("no insert") };
-        let told = String::from_utf8(insert.from_file(text.as_bytes(), Path::new("/f"))).unwrap();
+        let told = String::from_utf8(insert.reading_file(text.as_bytes(), Path::new("/f"))).unwrap();
         assert_eq!(told, "INSERT INTO d.t  FROM INFILE '/f' COMPRESSION 'none' SETTINGS max_threads=1  FORMAT CSV");
     }
 

@@ -24,8 +24,8 @@ use super::{
 
 /// The journal is emptied when it is larger, in bytes.
 const JOURNAL_LIMIT: u64 = 64 << 20;
-/// After so many changes the engine rebuilds its indexes.
-const CHANGES_BEFORE_OPTIMISING: u64 = 100;
+/// So many times the usual number of changes makes a rebuild due although changes still come.
+const OVERDUE: u64 = 50;
 /// The engine keeps its own log for ever while it is open; above so many closed files it is opened anew.
 const ENGINE_LOG_FILES: usize = 8;
 
@@ -151,12 +151,13 @@ impl Collection {
         self.read(|shard| checkpoint(shard, &mut writer))
     }
 
-    /// Rebuilds indexes when enough has changed and nothing changes any more.
-    pub(super) fn optimise_when_idle(&self, idle: Duration) -> Result<(), Status> {
+    /// Rebuilds indexes when so many changes came and none came lately, or many more.
+    pub(super) fn optimise_when_due(&self, after: u64, idle: Duration) -> Result<(), Status> {
         let _quiet = lock(&self.maintenance);
         let due = {
             let writer = lock(&self.writer);
-            writer.since_optimised >= CHANGES_BEFORE_OPTIMISING && writer.last_change.elapsed() >= idle
+            let calm = writer.last_change.elapsed() >= idle;
+            writer.since_optimised >= if calm { after } else { after.saturating_mul(OVERDUE) }
         };
         if !due {
             return Ok(());

@@ -18,20 +18,20 @@ pub(super) struct Upkeep {
 }
 
 /// Starts the thread. It is no task of the runtime, which would wait for it: rebuilding an index can take minutes.
-pub(super) fn start(catalog: Arc<Catalog>, every: Duration) -> std::io::Result<Upkeep> {
+pub(super) fn start(catalog: Arc<Catalog>, every: Duration, optimise_after: u64) -> std::io::Result<Upkeep> {
     let (stop, stopped) = mpsc::channel::<()>();
     thread::Builder::new().name("upkeep".to_owned()).spawn(move || {
         while stopped.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
             for collection in catalog.all() {
-                look_after(&collection, every);
+                look_after(&collection, every, optimise_after);
             }
         }
     })?;
     Ok(Upkeep { _stop: stop })
 }
 
-fn look_after(collection: &Collection, every: Duration) {
-    let step = || collection.flush().and_then(|()| collection.optimise_when_idle(every));
+fn look_after(collection: &Collection, every: Duration, optimise_after: u64) {
+    let step = || collection.flush().and_then(|()| collection.optimise_when_due(optimise_after, every));
     // The engine panics where it cannot write; the journal still has everything, and the next round tries again.
     match panic::catch_unwind(AssertUnwindSafe(step)) {
         Ok(Ok(())) => {}

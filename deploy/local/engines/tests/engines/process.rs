@@ -4,6 +4,7 @@ use std::{
     env, fs,
     io::Read,
     net::SocketAddr,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     thread,
@@ -19,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 const ENGINE: &str = "MEDHUB_TEST_ENGINE";
 const FOLDER: &str = "MEDHUB_TEST_FOLDER";
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Which engine a process runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,11 +119,7 @@ impl Drop for EngineProcess {
 
 /// Where `medhub-local fetch` puts the library, unless `MEDHUB_LIBCHDB` names another one.
 pub(crate) fn libchdb() -> PathBuf {
-    let cache = env::var_os("MEDHUB_CACHE_DIR").map(PathBuf::from).unwrap_or_else(|| {
-        let home = PathBuf::from(env::var_os("HOME").unwrap_or_default());
-        let user = home.join(".cache/medhub");
-        if home == Path::new("/root") { PathBuf::from("/var/cache/medhub") } else { user }
-    });
+    let cache = env::var_os("MEDHUB_CACHE_DIR").map_or_else(usual_cache, PathBuf::from);
     let path = env::var_os("MEDHUB_LIBCHDB").map_or_else(|| cache.join("chdb/libchdb.so"), PathBuf::from);
     assert!(
         path.exists(),
@@ -131,6 +128,15 @@ pub(crate) fn libchdb() -> PathBuf {
         path.display()
     );
     path
+}
+
+/// `/var/cache/medhub` for root, below the home folder for others.
+fn usual_cache() -> PathBuf {
+    if fs::metadata("/proc/self").unwrap().uid() == 0 {
+        return PathBuf::from("/var/cache/medhub");
+    }
+    let home = || PathBuf::from(env::var_os("HOME").unwrap_or_default()).join(".cache");
+    env::var_os("XDG_CACHE_HOME").map_or_else(home, PathBuf::from).join("medhub")
 }
 
 /// The body of the child process.
@@ -167,7 +173,13 @@ async fn serve(engine: &str, folder: &Path) -> Result<(), EngineError> {
         };
         clickhouse::serve_on(listener, config, shutdown).await
     } else {
-        qdrant::serve_on(listener, qdrant::Config::new(address, folder.join("qdrant")), shutdown).await
+        let config = qdrant::Config {
+            // Often, so that the kills of the tests hit flushes and rebuilds too.
+            flush_interval: Duration::from_millis(50),
+            optimise_after: 5,
+            ..qdrant::Config::new(address, folder.join("qdrant"))
+        };
+        qdrant::serve_on(listener, config, shutdown).await
     }
 }
 

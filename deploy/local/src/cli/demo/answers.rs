@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use serde_json::{Value, json};
 
 /// Lines of an answer that are shown.
-const MOST_LINES: usize = 40;
+const MOST_LINES: usize = 24;
 
 const QUESTIONS: [(&str, &str); 3] = [
     (

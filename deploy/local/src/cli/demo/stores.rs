@@ -51,6 +51,13 @@ impl Samples {
         self.taken.last().and_then(|(_, counts)| counts.get("agree")?.as_bool()).unwrap_or(false)
     }
 
+    /// The last counts in one line.
+    pub(super) fn counts(&self) -> String {
+        let last = |pointer| Some(self.reached(pointer)?.0);
+        let told = |(_, what, pointer)| last(pointer).map(|count| format!("{count} {what}"));
+        COUNTS.into_iter().filter_map(told).collect::<Vec<_>>().join(", ")
+    }
+
     /// One line per count, with the time after which it stood.
     pub(super) fn table(&self) -> String {
         let mut lines = vec![format!("{:<12}{:<15}{:>12}  visible after", "store", "holds", "")];

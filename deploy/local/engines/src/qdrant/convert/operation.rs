@@ -117,7 +117,7 @@ fn upsert(list: PointStructList, config: &EdgeConfig) -> Result<PointOperations,
         return Ok(PointOperations::UpsertPoints(points_op));
     }
     let condition = filter::optional(update_filter)?.unwrap_or_default();
-    let update_mode = mode.or_else(|| Some(UpdateMode::Upsert));
+    let update_mode = mode.or(Some(UpdateMode::Upsert));
     Ok(PointOperations::UpsertPointsConditional(ConditionalInsertOperation { points_op, condition, update_mode }))
 }
 

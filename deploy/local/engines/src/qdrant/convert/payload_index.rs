@@ -80,13 +80,13 @@ fn with_params(params: IndexParams) -> Result<PayloadSchemaParams, Status> {
             let is_tenant = params.is_tenant;
             PayloadSchemaParams::Uuid(UuidIndexParams { is_tenant, ..UuidIndexParams::default() })
         }
-        IndexParams::TextIndexParams(params) => PayloadSchemaParams::Text(text(params)?),
+        IndexParams::TextIndexParams(params) => PayloadSchemaParams::Text(text(&params)?),
         IndexParams::GeoIndexParams(_) => PayloadSchemaParams::Geo(qdrant_edge::GeoIndexParams::default()),
         IndexParams::BoolIndexParams(_) => PayloadSchemaParams::Bool(qdrant_edge::BoolIndexParams::default()),
     })
 }
 
-fn text(params: qdrant::TextIndexParams) -> Result<TextIndexParams, Status> {
+fn text(params: &qdrant::TextIndexParams) -> Result<TextIndexParams, Status> {
     if params.stopwords.is_some() || params.stemmer.is_some() || params.scoring.is_some() || params.nested.is_some() {
         return Err(unsupported("stop words, stemmers and scores of text indexes"));
     }

@@ -31,7 +31,7 @@ pub(crate) fn to_engine(query: qdrant::QueryPoints, shard: &EdgeShard) -> Result
         score_threshold: query.score_threshold.map(OrderedFloat),
         limit,
         offset: size(query.offset.unwrap_or(0))?,
-        params: query.params.map(params).transpose()?,
+        params: query.params.as_ref().map(params).transpose()?,
         with_vector: selection::vectors(query.with_vectors),
         with_payload: selection::payload(query.with_payload)?.unwrap_or(WithPayloadInterface::Bool(false)),
     })
@@ -92,7 +92,7 @@ fn prefetch(prefetch: qdrant::PrefetchQuery, shard: &EdgeShard) -> Result<Prefet
             .collect::<Result<_, _>>()?,
         query,
         limit,
-        params: prefetch.params.map(params).transpose()?,
+        params: prefetch.params.as_ref().map(params).transpose()?,
         filter: filter::without(filter::optional(prefetch.filter)?, &scoring.referred),
         score_threshold: prefetch.score_threshold.map(OrderedFloat),
     })
@@ -102,7 +102,7 @@ fn no_lookup(location: Option<&qdrant::LookupLocation>) -> Result<(), Status> {
     if location.is_some() { Err(unsupported("vectors looked up in another collection")) } else { Ok(()) }
 }
 
-fn params(params: qdrant::SearchParams) -> Result<SearchParams, Status> {
+fn params(params: &qdrant::SearchParams) -> Result<SearchParams, Status> {
     if params.idf.is_some() {
         return Err(unsupported("the idf parameter of a search"));
     }

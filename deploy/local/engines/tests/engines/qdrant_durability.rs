@@ -1,0 +1,153 @@
+//! The local Qdrant under `kill -9`, clean stops and restarts.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use medhub_engines::{EngineError, qdrant::Config};
+use qdrant_client::{
+    Payload, Qdrant,
+    qdrant::{
+        Condition, CreateAliasBuilder, CreateCollectionBuilder, CreateFieldIndexCollectionBuilder, DeletePointsBuilder,
+        Distance, FieldType, Filter, GetPointsBuilder, OptimizersConfigDiffBuilder, PointId, RetrievedPoint,
+        ScrollPointsBuilder, SetPayloadPointsBuilder, UpsertPointsBuilder, VectorParamsBuilder, vector_output,
+    },
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    process::{Engine, EngineProcess},
+    qdrant_requests::{NAME, connect, count, point, vector, with_points},
+};
+
+/// The rounds that the points' payloads name; each point's vector must be of the same round.
+async fn rounds_of(client: &Qdrant, ids: std::ops::Range<u64>) -> Vec<u64> {
+    let get = GetPointsBuilder::new(NAME, ids.clone().map(PointId::from).collect::<Vec<_>>());
+    let points = client.get_points(get.with_payload(true).with_vectors(true)).await.unwrap().result;
+    let round_of = |(number, point): (u64, RetrievedPoint)| {
+        assert_eq!(point.id, Some(number.into()));
+        let round = Value::from(Payload::from(point.payload))["round"].as_u64().unwrap();
+        let stored = point.vectors.unwrap().get_vector().unwrap();
+        let vector_output::Vector::Dense(stored) = stored else { panic!("{stored:?}") };
+        let expected = vector(number + round * 1000, 8);
+        let alike: f32 = stored.data.iter().zip(&expected).map(|(a, b)| a * b).sum();
+        assert!(alike > 0.999, "the payload of {number} is of round {round}, its vector is not");
+        round
+    };
+    ids.zip(points).map(round_of).collect()
+}
+
+async fn store_round(client: &Qdrant, ids: std::ops::Range<u64>, round: u64) -> bool {
+    let points: Vec<_> = ids
+        .map(|number| {
+            let mut point = point(number + round * 1000, 8);
+            point.id = Some(number.into());
+            point.payload.insert("round".to_owned(), qdrant_client::qdrant::Value::from(i64::try_from(round).unwrap()));
+            point
+        })
+        .collect();
+    client.upsert_points(UpsertPointsBuilder::new(NAME, points).wait(true)).await.is_ok()
+}
+
+const POINTS: u64 = 300;
+
+/// Writes rounds until the engine is gone; pauses now and then, so that the engine rebuilds its indexes meanwhile.
+async fn write_rounds(client: Qdrant, acknowledged: Arc<AtomicU64>) {
+    loop {
+        let round = acknowledged.load(Ordering::SeqCst) + 1;
+        if !store_round(&client, 0..POINTS, round).await {
+            return;
+        }
+        acknowledged.store(round, Ordering::SeqCst);
+        if round.is_multiple_of(20) {
+            tokio::time::sleep(Duration::from_millis(120)).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_acknowledged_change_survives_kills_at_any_moment() {
+    let folder = TempDir::new().unwrap();
+    let mut process = EngineProcess::start(Engine::Qdrant, folder.path());
+    let mut client = connect(&process);
+    // So small a threshold that every rebuild makes an indexed segment, out of which later rounds move points.
+    let optimizers = OptimizersConfigDiffBuilder::default().indexing_threshold(1_u64);
+    let vectors = VectorParamsBuilder::new(8, Distance::Cosine);
+    let create = CreateCollectionBuilder::new(NAME).vectors_config(vectors).optimizers_config(optimizers);
+    client.create_collection(create).await.unwrap();
+    let acknowledged = Arc::new(AtomicU64::new(0));
+    let mut indexed = 0;
+    for kill in 0..8_u64 {
+        let writer = tokio::spawn(write_rounds(client.clone(), Arc::clone(&acknowledged)));
+        // Each kill hits another moment; some fall into a flush or a rebuild, which the test's engine does often.
+        tokio::time::sleep(Duration::from_millis(300 + kill * 97)).await;
+        let info = client.collection_info(NAME).await.unwrap().result.unwrap();
+        indexed += info.indexed_vectors_count.unwrap_or(0);
+        process.kill();
+        writer.await.unwrap();
+        process = EngineProcess::start(Engine::Qdrant, folder.path());
+        client = connect(&process);
+        let known = acknowledged.load(Ordering::SeqCst);
+        let found = rounds_of(&client, 0..POINTS).await;
+        // The round under way at the kill may be there too, but then whole.
+        let newest = found.first().copied().unwrap_or(0);
+        assert!(newest == known || newest == known + 1, "kill {kill}: {newest} found, {known} acknowledged");
+        assert!(found.iter().all(|round| *round == newest), "kill {kill}: torn: {found:?}");
+        assert_eq!(count(&client, Filter::default()).await, POINTS, "kill {kill}");
+        acknowledged.store(newest, Ordering::SeqCst);
+    }
+    println!("qdrant: {} rounds of {POINTS} points, 8 kills", acknowledged.load(Ordering::SeqCst));
+    assert!(indexed > 0, "no kill fell on an indexed segment");
+}
+
+#[tokio::test]
+async fn changes_by_filter_are_not_repeated_by_the_journal() {
+    let folder = TempDir::new().unwrap();
+    let process = EngineProcess::start(Engine::Qdrant, folder.path());
+    let client = with_points(&process, 20).await;
+    let odd = || Filter::must([Condition::matches("agency", "DLA".to_owned())]);
+    client.delete_points(DeletePointsBuilder::new(NAME).points(odd()).wait(true)).await.unwrap();
+    let moved = Payload::try_from(json!({"agency": "DLA"})).unwrap();
+    let all: Vec<PointId> = (0..20_u64).step_by(2).map(PointId::from).collect();
+    let set = SetPayloadPointsBuilder::new(NAME, moved).points_selector(all).wait(true);
+    client.set_payload(set).await.unwrap();
+    assert_eq!(count(&client, odd()).await, 10);
+    process.kill();
+    let process = EngineProcess::start(Engine::Qdrant, folder.path());
+    assert_eq!(count(&connect(&process), odd()).await, 10, "the deletion ran again over what came after it");
+}
+
+#[tokio::test]
+async fn points_indexes_and_aliases_survive_a_clean_stop() {
+    let folder = TempDir::new().unwrap();
+    let process = EngineProcess::start(Engine::Qdrant, folder.path());
+    let client = with_points(&process, 300).await;
+    let index = CreateFieldIndexCollectionBuilder::new(NAME, "agency", FieldType::Keyword);
+    client.create_field_index(index.wait(true)).await.unwrap();
+    client.create_alias(CreateAliasBuilder::new(NAME, "current")).await.unwrap();
+    let all = || ScrollPointsBuilder::new("current").limit(1000).with_vectors(true);
+    let before = client.scroll(all()).await.unwrap().result;
+    process.stop();
+    let process = EngineProcess::start(Engine::Qdrant, folder.path());
+    let client = connect(&process);
+    assert_eq!(client.scroll(all()).await.unwrap().result, before);
+    let info = client.collection_info(NAME).await.unwrap().result.unwrap();
+    assert!(info.payload_schema.contains_key("agency"));
+}
+
+#[tokio::test]
+async fn a_folder_in_use_is_named() {
+    let folder = TempDir::new().unwrap();
+    let process = EngineProcess::start(Engine::Qdrant, folder.path());
+    // It tells its address before it opens its folder, and answers after.
+    connect(&process).health_check().await.unwrap();
+    let config = Config::new("127.0.0.1:0".parse().unwrap(), folder.path().join("qdrant"));
+    let refused = medhub_engines::qdrant::serve(config, CancellationToken::new()).await.unwrap_err();
+    assert!(matches!(refused, EngineError::Locked { pid: Some(_), .. }), "{refused:?}");
+}

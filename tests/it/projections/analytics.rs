@@ -1,0 +1,130 @@
+//! ClickHouse: facts, opportunities, awards, and what lists and figures say about them.
+
+use projections::{
+    Filter, TimeRange,
+    analytics::{Analytics, Bucket, Cursor, OpportunityItem, Selection, Stats},
+};
+
+use super::{SHIP, VALVES, WHEELCHAIRS, analytics, apply, apply_live, apply_with_repetitions, history, march};
+
+/// Everything a reader can see.
+async fn seen(analytics: &Analytics) -> (u64, u64, Vec<OpportunityItem>, Stats) {
+    let all = Selection::default();
+    let page = analytics.list(&all, None, 100).await.unwrap();
+    assert_eq!((page.total, page.has_next), (page.items.len() as u64, false));
+    (
+        analytics.count_facts().await.unwrap(),
+        analytics.count_opportunities().await.unwrap(),
+        page.items,
+        analytics.stats(&all).await.unwrap(),
+    )
+}
+
+async fn ids(analytics: &Analytics, selection: &Selection) -> Vec<String> {
+    let page = analytics.list(selection, None, 100).await.unwrap();
+    assert_eq!(page.total, page.items.len() as u64);
+    page.items.into_iter().map(|item| item.id).collect()
+}
+
+#[tokio::test]
+async fn twice_the_same_events_and_a_replay_from_zero_equal_live() {
+    let (live, repeated, replayed) = (analytics().await, analytics().await, analytics().await);
+    let events = history();
+    apply_live(&live, &events).await;
+    apply_with_repetitions(&repeated, &events).await;
+    apply(&replayed, &events).await;
+
+    let expected = seen(&live).await;
+
+    assert_eq!((expected.0, expected.1), (events.len() as u64, 3));
+    assert_eq!(seen(&repeated).await, expected);
+    assert_eq!(seen(&replayed).await, expected);
+}
+
+#[tokio::test]
+async fn a_list_shows_current_facts_newest_first_page_by_page() {
+    let analytics = analytics().await;
+    apply(&analytics, &history()).await;
+    let all = Selection::default();
+
+    let mut pages = vec![];
+    let mut after: Option<Cursor> = None;
+    loop {
+        let page = analytics.list(&all, after.as_ref(), 1).await.unwrap();
+        assert_eq!((page.total, page.items.len()), (3, 1));
+        after = Some(page.items[0].cursor().to_string().parse().unwrap());
+        pages.extend(page.items);
+        if !page.has_next {
+            break;
+        }
+    }
+
+    assert_eq!(pages.iter().map(|item| item.id.as_str()).collect::<Vec<_>>(), [WHEELCHAIRS, VALVES, SHIP]);
+    let wheelchairs = &pages[0];
+    assert_eq!(wheelchairs.title, "6530--Wheelchairs and lifts");
+    assert_eq!((wheelchairs.notice_id.as_str(), wheelchairs.posted_at), ("w3", march(7)));
+    assert_eq!((wheelchairs.response_deadline, wheelchairs.active), (Some(march(20)), Some(true)));
+    assert_eq!((wheelchairs.awards, wheelchairs.awarded_cents), (2, Some(111)));
+    assert_eq!((wheelchairs.office.as_ref(), wheelchairs.set_aside.as_deref()), (None, Some("SDVOSBC")));
+    assert_eq!((pages[1].awards, pages[1].awarded_cents), (0, None));
+}
+
+#[tokio::test]
+async fn filters_choose_and_combine() {
+    let analytics = analytics().await;
+    apply(&analytics, &history()).await;
+    let text = |text: &str| Selection { text: Some(text.to_owned()), ..Selection::default() };
+    let filter = |filter: Filter| Selection { filter, text: None };
+    let list = |values: &[&str]| values.iter().map(|value| (*value).to_owned()).collect::<Vec<_>>();
+    let from = |day| TimeRange { from: Some(march(day)), to: None };
+    let to = |day| TimeRange { from: None, to: Some(march(day)) };
+    let cases: Vec<(Selection, Vec<&str>)> = vec![
+        (filter(Filter { agencies: list(&["036", "097"]), ..Filter::default() }), vec![WHEELCHAIRS, VALVES]),
+        (filter(Filter { naics: list(&["3391", "5"]), ..Filter::default() }), vec![WHEELCHAIRS]),
+        (filter(Filter { set_asides: list(&["SDVOSBC"]), ..Filter::default() }), vec![WHEELCHAIRS]),
+        (filter(Filter { notice_types: list(&["Award Notice"]), ..Filter::default() }), vec![]),
+        (filter(Filter { posted: from(5), ..Filter::default() }), vec![WHEELCHAIRS, VALVES]),
+        (filter(Filter { posted: to(5), ..Filter::default() }), vec![VALVES, SHIP]),
+        (filter(Filter { deadline: from(20), ..Filter::default() }), vec![WHEELCHAIRS]),
+        (filter(Filter { deadline: to(19), ..Filter::default() }), vec![]),
+        (filter(Filter { agencies: list(&["097"]), posted: to(4), ..Filter::default() }), vec![]),
+        (text("LIFTS wheel"), vec![WHEELCHAIRS]),
+        (text("notice s-1"), vec![SHIP]),
+        (text("wheelchairs drydock"), vec![]),
+        (text("%_\\'; drop table opportunities -- ?"), vec![]),
+        (filter(Filter { agencies: list(&["' or 1=1 --", "\\"]), ..Filter::default() }), vec![]),
+    ];
+    for (selection, expected) in cases {
+        assert_eq!(ids(&analytics, &selection).await, expected, "{selection:?}");
+    }
+}
+
+#[tokio::test]
+async fn figures_add_up_by_agency_type_and_day() {
+    let analytics = analytics().await;
+    apply_with_repetitions(&analytics, &history()).await;
+
+    let stats = analytics.stats(&Selection::default()).await.unwrap();
+
+    assert_eq!(stats.total, Bucket { opportunities: 3, awarded: 2, awarded_cents: 81_930_111 });
+    let agencies: Vec<_> = stats.by_agency.iter().map(|agency| (agency.code.as_str(), agency.figures)).collect();
+    assert!(agencies.contains(&("070", Bucket { opportunities: 1, awarded: 1, awarded_cents: 81_930_000 })));
+    assert_eq!((agencies.len(), stats.by_type.len()), (3, 1));
+    assert_eq!((stats.by_type[0].notice_type.as_str(), stats.by_type[0].figures), ("Solicitation", stats.total));
+    let days: Vec<_> = stats.by_day.iter().map(|day| day.day).collect();
+    assert_eq!(days, [march(4).date_naive(), march(5).date_naive(), march(7).date_naive()]);
+    let none = Selection { text: Some("nothing like it".to_owned()), ..Selection::default() };
+    assert_eq!(analytics.stats(&none).await.unwrap(), Stats::default());
+}
+
+#[tokio::test]
+async fn migrating_again_and_at_once_changes_nothing() {
+    let analytics = analytics().await;
+    apply(&analytics, &history()).await;
+    let before = seen(&analytics).await;
+
+    let (first, second) = tokio::join!(analytics.migrate(), analytics.migrate());
+
+    assert!(first.is_ok() && second.is_ok(), "{first:?} {second:?}");
+    assert_eq!(seen(&analytics).await, before);
+}

@@ -1,0 +1,91 @@
+//! Redis: detail views and counters that move together, exactly once.
+
+use std::collections::BTreeMap;
+
+use projections::{
+    runtime::{Projection, ProjectionError},
+    views::{Counters, OpportunityView, Status, Views},
+};
+
+use super::{SHIP, VALVES, WHEELCHAIRS, apply, apply_live, apply_with_repetitions, history, id, views};
+
+/// Everything a reader can see.
+async fn seen(views: &Views) -> (u64, Counters, Vec<Option<OpportunityView>>) {
+    let mut details = vec![];
+    for opportunity in [WHEELCHAIRS, SHIP, VALVES] {
+        details.push(views.get(&id(opportunity)).await.unwrap());
+    }
+    (views.count_views().await.unwrap(), views.counters().await.unwrap(), details)
+}
+
+#[tokio::test]
+async fn twice_the_same_events_and_a_replay_from_zero_equal_live() {
+    let (live, repeated, replayed) = (views().await, views().await, views().await);
+    let events = history();
+    apply_live(&live, &events).await;
+    apply_with_repetitions(&repeated, &events).await;
+    apply(&replayed, &events).await;
+
+    let expected = seen(&live).await;
+
+    assert_eq!(seen(&repeated).await, expected);
+    assert_eq!(seen(&replayed).await, expected);
+    let counted = |pairs: &[(&str, u64)]| -> BTreeMap<String, u64> {
+        pairs.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect()
+    };
+    assert_eq!(
+        (expected.0, expected.1),
+        (
+            3,
+            Counters {
+                total: 3,
+                by_agency: counted(&[("036", 1), ("070", 1), ("097", 1)]),
+                by_type: counted(&[("Solicitation", 3)]),
+                by_status: counted(&[("awarded", 2), ("open", 1)]),
+            }
+        )
+    );
+}
+
+#[tokio::test]
+async fn a_view_shows_what_is_on_record() {
+    let views = views().await;
+    assert_eq!((views.get(&id(WHEELCHAIRS)).await.unwrap(), views.count_views().await.unwrap()), (None, 0));
+    let events = history();
+    apply(&views, &events).await;
+
+    let view = views.get(&id(WHEELCHAIRS)).await.unwrap().unwrap();
+
+    let last = events.iter().filter(|event| event.aggregate_id == WHEELCHAIRS).count() as u64;
+    assert_eq!((view.version, view.status, view.notice_count), (last, Status::Awarded, 4));
+    assert_eq!((view.facts.title.as_str(), view.awarded_cents), ("6530--Wheelchairs and lifts", Some(111)));
+}
+
+#[tokio::test]
+async fn workers_that_overlap_count_every_event_once() {
+    let views = views().await;
+    let events = history();
+    // Every event makes its own race: four workers, all with the same batch.
+    for event in &events {
+        let batch = std::slice::from_ref(event);
+        tokio::join!(apply(&views, batch), apply(&views, batch), apply(&views, batch), apply(&views, batch));
+    }
+    let replayed = self::views().await;
+    apply(&replayed, &events).await;
+
+    assert_eq!(seen(&views).await, seen(&replayed).await);
+}
+
+#[tokio::test]
+async fn a_missing_event_is_never_glossed_over() {
+    let views = views().await;
+    let events = history();
+    apply(&views, &events[..1]).await;
+    let later: Vec<_> = events.iter().filter(|event| event.aggregate_id == WHEELCHAIRS && event.sequence > 2).collect();
+    let changes: Vec<_> = later.iter().flat_map(|event| Views::project(event).unwrap()).collect();
+
+    let outcome = views.apply(&changes).await;
+
+    assert!(matches!(outcome, Err(ProjectionError::Poison(_))), "{outcome:?}");
+    assert_eq!(views.get(&id(WHEELCHAIRS)).await.unwrap().unwrap().version, 1);
+}

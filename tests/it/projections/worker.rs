@@ -1,0 +1,178 @@
+//! Workers on a real Kafka: redelivery, records that are no events, sick stores, poison.
+
+use std::time::Duration;
+
+use domain::{context::Context, envelope::RawRecorded, envelope::to_headers};
+use projections::{
+    runtime::{KafkaConfig, Projection, RuntimeError, StatusReader, Worker, WorkerState},
+    views::{Views, ViewsConfig},
+};
+use rdkafka::{
+    message::{Header, OwnedHeaders},
+    producer::{FutureProducer, FutureRecord},
+};
+use tests::eventually;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::{analytics, history, search, unique, views};
+
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Topics of the test's own, and how to write to them.
+struct Kafka {
+    config: KafkaConfig,
+    producer: FutureProducer,
+}
+
+impl Kafka {
+    async fn new() -> Self {
+        let topics = eventstore::topic::KafkaConfig {
+            brokers: tests::engines().await.url("KAFKA_BROKERS"),
+            topic_prefix: unique(),
+            partitions: 3,
+            ..eventstore::topic::KafkaConfig::default()
+        };
+        // A broker may not show a topic yet that it has just made.
+        eventually(PATIENCE, async || eventstore::topic::ensure(&topics).await).await;
+        let config = KafkaConfig {
+            brokers: topics.brokers.clone(),
+            topic_prefix: topics.topic_prefix.clone(),
+            group_prefix: format!("{}.", unique()),
+            poison_retry_ms: 200,
+            ..KafkaConfig::default()
+        };
+        Self { config, producer: topics.client().create().unwrap() }
+    }
+
+    async fn publish(&self, events: &[RawRecorded]) {
+        for event in events {
+            let headers = to_headers(event)
+                .into_iter()
+                .fold(OwnedHeaders::new(), |headers, (key, value)| headers.insert(Header { key, value: Some(&value) }));
+            self.send(&event.aggregate_id, &event.payload, headers).await;
+        }
+    }
+
+    async fn send(&self, key: &str, payload: &str, headers: OwnedHeaders) {
+        let topic = Context::Opportunities.topic(&self.config.topic_prefix);
+        let record = FutureRecord::to(&topic).key(key).payload(payload).headers(headers);
+        self.producer.send(record, PATIENCE).await.unwrap();
+    }
+
+    fn start<P: Projection>(&self, projection: P) -> Running {
+        let worker = Worker::new(projection, self.config.clone());
+        let (status, shutdown) = (worker.status(), CancellationToken::new());
+        Running { status, task: tokio::spawn(worker.run(shutdown.clone())), shutdown }
+    }
+}
+
+/// A worker at work.
+struct Running {
+    status: StatusReader,
+    shutdown: CancellationToken,
+    task: JoinHandle<Result<(), RuntimeError>>,
+}
+
+impl Running {
+    async fn applied(&self, events: usize) {
+        eventually(PATIENCE, async || {
+            let status = self.status.get();
+            if status.applied == events as u64 { Ok(()) } else { Err(format!("{events} events wanted: {status:?}")) }
+        })
+        .await;
+    }
+
+    async fn is(&self, state: WorkerState) {
+        eventually(PATIENCE, async || {
+            let status = self.status.get();
+            if status.state == state { Ok(()) } else { Err(format!("{state:?} wanted: {status:?}")) }
+        })
+        .await;
+    }
+
+    async fn stop(self) {
+        self.shutdown.cancel();
+        self.task.await.unwrap().unwrap();
+        assert_eq!(self.status.get().state, WorkerState::Stopped);
+    }
+}
+
+#[tokio::test]
+async fn every_read_model_takes_in_what_the_topics_hold_however_often() {
+    let (kafka, events) = (Kafka::new().await, history());
+    let (analytics, search, views) = (analytics().await, search().await, views().await);
+    kafka.publish(&events).await;
+    kafka.publish(&events).await;
+    kafka.send("beacon", "", OwnedHeaders::new().insert(Header { key: "watermark", value: Some("99") })).await;
+
+    let workers = [kafka.start(analytics.clone()), kafka.start(search.clone()), kafka.start(views.clone())];
+    for worker in workers {
+        worker.applied(2 * events.len()).await;
+        assert_eq!(worker.status.get().position, events.len() as u64);
+        worker.stop().await;
+    }
+
+    assert_eq!(analytics.count_facts().await.unwrap(), events.len() as u64);
+    assert_eq!(analytics.count_opportunities().await.unwrap(), 3);
+    assert_eq!((search.count().await.unwrap(), views.count_views().await.unwrap()), (3, 3));
+}
+
+#[tokio::test]
+async fn a_worker_goes_on_where_it_stopped() {
+    let (kafka, events, views) = (Kafka::new().await, history(), views().await);
+    let (early, late) = events.split_at(3);
+    kafka.publish(early).await;
+    let first = kafka.start(views.clone());
+    first.applied(early.len()).await;
+    first.stop().await;
+
+    kafka.publish(late).await;
+    let second = kafka.start(views.clone());
+    second.applied(late.len()).await;
+    second.stop().await;
+
+    assert_eq!(views.counters().await.unwrap().total, 3);
+}
+
+#[tokio::test]
+async fn a_store_that_is_away_delays_only_its_own_worker() {
+    let (kafka, events, analytics) = (Kafka::new().await, history(), analytics().await);
+    // A port that was free a moment ago: nobody listens there.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let url = format!("redis://127.0.0.1:{port}");
+    let away = Views::new(&ViewsConfig { url, ..ViewsConfig::default() }).unwrap();
+
+    let (sick, sound) = (kafka.start(away), kafka.start(analytics.clone()));
+    kafka.publish(&events).await;
+
+    sound.applied(events.len()).await;
+    sick.is(WorkerState::Retrying).await;
+    assert_eq!(sick.status.get().applied, 0);
+    assert!(sick.status.get().last_error.unwrap().contains("store"));
+    sick.stop().await;
+    sound.stop().await;
+}
+
+#[tokio::test]
+async fn an_event_that_makes_no_sense_is_never_skipped() {
+    let (kafka, events, views) = (Kafka::new().await, history(), views().await);
+    let opportunity: Vec<_> = events.iter().filter(|event| event.aggregate_id == super::WHEELCHAIRS).cloned().collect();
+    kafka.publish(&opportunity[..2]).await;
+    let poison = RawRecorded { payload: r#"{"type":"evaporated"}"#.to_owned(), ..opportunity[2].clone() };
+    kafka.publish(&[poison]).await;
+    kafka.publish(&opportunity[3..]).await;
+
+    let worker = kafka.start(views.clone());
+    worker.is(WorkerState::Poisoned).await;
+    assert_eq!(worker.status.get().applied, 2);
+    let error = worker.status.get().last_error.unwrap();
+    assert!(error.contains("unknown variant `evaporated`"), "{error}");
+    worker.stop().await;
+
+    // Stopping does not skip it either.
+    let again = kafka.start(views.clone());
+    again.is(WorkerState::Poisoned).await;
+    assert_eq!(views.get(&super::id(super::WHEELCHAIRS)).await.unwrap().unwrap().version, 2);
+    again.stop().await;
+}
