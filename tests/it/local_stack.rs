@@ -20,6 +20,8 @@ use serde_json::Value;
 use tests::{Environment, Stack, engines, eventually, medhub_local};
 
 const SOON: Duration = Duration::from_secs(30);
+/// Kafka gives a dead consumer's partitions to its successor only when its session has ended.
+const REJOIN: Duration = Duration::from_secs(90);
 const WARM_START: Duration = Duration::from_secs(15);
 
 #[tokio::test]
@@ -119,7 +121,7 @@ async fn everything_starts_warm_in_time_and_a_killed_product_comes_back() {
     assert!(began.elapsed() < WARM_START, "{:?}", began.elapsed());
     let product = stack.state().processes[PRODUCT].identity.unwrap();
     product.send(Signal::SIGKILL);
-    eventually(SOON, async || match stack.state().processes[PRODUCT].identity {
+    eventually(REJOIN, async || match stack.state().processes[PRODUCT].identity {
         Some(again) if again != product => Probe::Product(stack.state().http.unwrap()).ask().await,
         Some(_) | None => Err(anyhow::anyhow!("no new process yet")),
     })

@@ -1,9 +1,9 @@
 //! End-to-end tests over real engines. One binary, because each further one links everything again.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod architecture;
 mod eventstore;
-#[cfg(test)]
+mod graphql;
 mod local_stack;
 mod notices;
-#[cfg(test)]
 mod projections;

@@ -30,7 +30,6 @@ pub type Environment = BTreeMap<OsString, OsString>;
 #[derive(Debug)]
 pub struct Stack {
     folder: TempDir,
-    data: PathBuf,
     args: Vec<String>,
     environment: Environment,
     child: Option<Child>,
@@ -66,8 +65,8 @@ impl Stack {
         let folder = in_test(tempfile::Builder::new().prefix("medhub-test-").tempdir(), "making a folder");
         // Postgres runs as another user when the tests run as root.
         in_test(fs::set_permissions(folder.path(), Permissions::from_mode(0o755)), "opening the folder");
-        let data = folder.path().join("data");
-        let mut stack = Self { folder, data, args, environment, child: None };
+        in_test(fs::create_dir(folder.path().join("log")), "making a folder for logs");
+        let mut stack = Self { folder, args, environment, child: None };
         stack.launch();
         stack
     }
@@ -75,7 +74,7 @@ impl Stack {
     fn launch(&mut self) {
         let log = in_test(File::options().create(true).append(true).open(self.log()), "opening the stack's log");
         let mut command = Command::new(medhub_local());
-        command.args(["up", "--leash", "--data"]).arg(&self.data).args(&self.args).envs(&self.environment);
+        command.args(["up", "--leash", "--data"]).arg(self.data()).args(&self.args).envs(&self.environment);
         let output = in_test(log.try_clone(), "sharing the stack's log");
         command.stdin(Stdio::piped()).stdout(output).stderr(log);
         self.child = Some(in_test(command.spawn(), "starting medhub-local"));
@@ -92,12 +91,12 @@ impl Stack {
 
     fn is_ready(&self) -> bool {
         let pid = self.child.as_ref().map(Child::id);
-        state::Stack::last(&self.data).is_some_and(|state| state.ready && Some(state.supervisor.pid) == pid)
+        state::Stack::last(self.data()).is_some_and(|state| state.ready && Some(state.supervisor.pid) == pid)
     }
 
     /// The data folder.
     pub fn data(&self) -> &Path {
-        &self.data
+        self.folder.path()
     }
 
     /// What runs where.
@@ -105,7 +104,9 @@ impl Stack {
     /// # Panics
     /// If the state file cannot be read.
     pub fn state(&self) -> state::Stack {
-        let Some(state) = state::Stack::last(&self.data) else { panic!("{} has no stack.json", self.data.display()) };
+        let Some(state) = state::Stack::last(self.data()) else {
+            panic!("{} has no stack.json", self.data().display())
+        };
         state
     }
 
@@ -127,7 +128,7 @@ impl Stack {
     /// A command of `medhub-local` on this stack's folder, to be run by the caller.
     pub fn local(&self, args: &[&str]) -> Command {
         let mut command = Command::new(medhub_local());
-        command.arg("--data").arg(&self.data).args(args).envs(&self.environment).stdin(Stdio::null());
+        command.arg("--data").arg(self.data()).args(args).envs(&self.environment).stdin(Stdio::null());
         command
     }
 
@@ -234,7 +235,7 @@ impl Stack {
     }
 
     fn log(&self) -> PathBuf {
-        self.folder.path().join("medhub-local.log")
+        self.folder.path().join("log/medhub-local.log")
     }
 
     fn last_words(&self) -> String {
@@ -247,8 +248,8 @@ impl Stack {
 impl Drop for Stack {
     fn drop(&mut self) {
         if thread::panicking() {
-            // A second panic would hide the first; the leash ends the stack when the input closes.
-            self.child = None;
+            // A panic while panicking ends all tests; nothing here may panic, and nobody needs the data.
+            let _unneeded = self.child.take().map(|mut child| child.kill().and_then(|()| child.wait()));
         } else {
             self.stop_now();
         }
@@ -262,7 +263,9 @@ impl Drop for Stack {
 /// If the stack does not come up.
 pub async fn engines() -> &'static Stack {
     static SHARED: OnceLock<Stack> = OnceLock::new();
-    let start = || Stack::bring_up(vec!["--engines-only".to_owned()], Environment::new());
+    // Statics are never dropped: the program itself clears up when this process ends.
+    let args = ["--engines-only", "--discard"].map(str::to_owned).to_vec();
+    let start = || Stack::bring_up(args, Environment::new());
     blocking(move || SHARED.get_or_init(start)).await
 }
 

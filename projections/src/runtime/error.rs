@@ -39,7 +39,10 @@ pub enum RuntimeError {
     },
 }
 
-/// An error and its causes on one line.
+/// Some clients put every failed command of a batch into one message.
+const MAX_CHARS: usize = 500;
+
+/// An error and its causes on one line, cut after [`MAX_CHARS`] characters.
 pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -52,12 +55,21 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
         }
         cause = error.source();
     }
-    text
+    match text.char_indices().nth(MAX_CHARS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_chain_is_never_endless() {
+        let text = chain(&std::io::Error::other("é".repeat(10_000)));
+        assert_eq!(text, format!("{}…", "é".repeat(MAX_CHARS)));
+    }
 
     #[test]
     fn a_chain_names_every_cause_once() {

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use domain::opportunity::OpportunityId;
 use redis::{
-    AsyncCommands, Client, RedisError, Script,
+    Client, FromRedisValue, Pipeline, RedisError, Script,
     aio::{ConnectionManager, ConnectionManagerConfig},
 };
 
@@ -47,7 +47,7 @@ impl Views {
     /// # Errors
     /// [`QueryError`] when it does not.
     pub async fn ping(&self) -> Result<(), QueryError> {
-        self.connection.clone().ping::<String>().await.map(drop).map_err(unavailable)
+        self.ask::<(String,)>(redis::pipe().ping()).await.map(drop)
     }
 
     /// One opportunity in detail.
@@ -65,8 +65,7 @@ impl Views {
     /// # Errors
     /// [`QueryError`] when the server is away.
     pub async fn count_views(&self) -> Result<u64, QueryError> {
-        let count: Option<u64> =
-            self.connection.clone().hget(self.counters_key(), Counters::TOTAL).await.map_err(unavailable)?;
+        let (count,): (Option<u64>,) = self.ask(redis::pipe().hget(self.counters_key(), Counters::TOTAL)).await?;
         Ok(count.unwrap_or_default())
     }
 
@@ -75,8 +74,7 @@ impl Views {
     /// # Errors
     /// [`QueryError`] when the server is away.
     pub async fn counters(&self) -> Result<Counters, QueryError> {
-        let fields: HashMap<String, i64> =
-            self.connection.clone().hgetall(self.counters_key()).await.map_err(unavailable)?;
+        let (fields,): (HashMap<String, i64>,) = self.ask(redis::pipe().hgetall(self.counters_key())).await?;
         Ok(Counters::from_fields(fields))
     }
 
@@ -89,8 +87,7 @@ impl Views {
         for id in ids {
             pipeline.hmget(self.view_key(id), &["version", "state"]);
         }
-        let rows: Vec<(Option<u64>, Option<String>)> =
-            pipeline.query_async(&mut self.connection.clone()).await.map_err(unavailable)?;
+        let rows: Vec<(Option<u64>, Option<String>)> = self.ask(&pipeline).await?;
         rows.into_iter().map(versioned).collect()
     }
 
@@ -110,8 +107,19 @@ impl Views {
             }
             pipeline.invoke_script(&call);
         }
-        let moved: Vec<bool> = pipeline.query_async(&mut self.connection.clone()).await.map_err(unavailable)?;
+        let moved: Vec<bool> = self.ask(&pipeline).await?;
         Ok(steps.iter().zip(moved).filter(|(_, moved)| !moved).map(|((id, _), _)| *id).collect())
+    }
+
+    /// Asks, and once more where the connection turns out to be broken: the first use after a restart of the server
+    /// only finds that out. Asking twice is safe, also for a write, because a step is written once at most.
+    async fn ask<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, QueryError> {
+        let mut connection = self.connection.clone();
+        let outcome = match pipeline.query_async(&mut connection).await {
+            Err(error) if error.is_unrecoverable_error() => pipeline.query_async(&mut connection).await,
+            outcome => outcome,
+        };
+        outcome.map_err(unavailable)
     }
 
     fn view_key(&self, id: &str) -> String {

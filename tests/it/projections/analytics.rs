@@ -2,10 +2,10 @@
 
 use projections::{
     Filter, TimeRange,
-    analytics::{Analytics, Bucket, Cursor, OpportunityItem, Selection, Stats},
+    analytics::{Analytics, AnalyticsConfig, Bucket, Cursor, OpportunityItem, Selection, Stats},
 };
 
-use super::{SHIP, VALVES, WHEELCHAIRS, analytics, apply, apply_live, apply_with_repetitions, history, march};
+use super::{SHIP, VALVES, WHEELCHAIRS, analytics, apply, apply_live, apply_with_repetitions, history, march, unique};
 
 /// Everything a reader can see.
 async fn seen(analytics: &Analytics) -> (u64, u64, Vec<OpportunityItem>, Stats) {
@@ -115,6 +115,22 @@ async fn figures_add_up_by_agency_type_and_day() {
     assert_eq!(days, [march(4).date_naive(), march(5).date_naive(), march(7).date_naive()]);
     let none = Selection { text: Some("nothing like it".to_owned()), ..Selection::default() };
     assert_eq!(analytics.stats(&none).await.unwrap(), Stats::default());
+}
+
+#[tokio::test]
+async fn how_long_facts_are_kept_is_a_setting() {
+    let database = unique();
+    let keeping = async |raw_ttl_days| {
+        let url = tests::engines().await.url("CLICKHOUSE_URL");
+        let config = AnalyticsConfig { url: url.clone(), database: database.clone(), raw_ttl_days, timeout_ms: 30_000 };
+        Analytics::new(&config).unwrap().migrate().await.unwrap();
+        let query = format!("select engine_full from system.tables where database = '{database}' and name = 'events'");
+        reqwest::Client::new().post(url).body(query).send().await.unwrap().text().await.unwrap()
+    };
+
+    assert!(keeping(90).await.contains("TTL toDateTime(recorded_at) + toIntervalDay(90)"));
+    assert!(keeping(7).await.contains("TTL toDateTime(recorded_at) + toIntervalDay(7)"));
+    assert!(!keeping(0).await.contains("TTL"));
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use domain::{context::Context, envelope::RawRecorded, envelope::to_headers};
+use eventstore::topic::KafkaConfig as TopicConfig;
 use projections::{
     runtime::{KafkaConfig, Projection, RuntimeError, StatusReader, Worker, WorkerState},
     views::{Views, ViewsConfig},
@@ -26,15 +27,14 @@ struct Kafka {
 }
 
 impl Kafka {
-    async fn new() -> Self {
-        let topics = eventstore::topic::KafkaConfig {
+    /// Names and a producer, without the topics.
+    async fn without_topics() -> (Self, TopicConfig) {
+        let topics = TopicConfig {
             brokers: tests::engines().await.url("KAFKA_BROKERS"),
             topic_prefix: unique(),
             partitions: 3,
-            ..eventstore::topic::KafkaConfig::default()
+            ..TopicConfig::default()
         };
-        // A broker may not show a topic yet that it has just made.
-        eventually(PATIENCE, async || eventstore::topic::ensure(&topics).await).await;
         let config = KafkaConfig {
             brokers: topics.brokers.clone(),
             topic_prefix: topics.topic_prefix.clone(),
@@ -42,7 +42,13 @@ impl Kafka {
             poison_retry_ms: 200,
             ..KafkaConfig::default()
         };
-        Self { config, producer: topics.client().create().unwrap() }
+        (Self { config, producer: topics.client().create().unwrap() }, topics)
+    }
+
+    async fn new() -> Self {
+        let (kafka, topics) = Self::without_topics().await;
+        make(&topics).await;
+        kafka
     }
 
     async fn publish(&self, events: &[RawRecorded]) {
@@ -65,6 +71,11 @@ impl Kafka {
         let (status, shutdown) = (worker.status(), CancellationToken::new());
         Running { status, task: tokio::spawn(worker.run(shutdown.clone())), shutdown }
     }
+}
+
+/// Makes topics. A broker may not show a topic yet that it has just made, hence more than one attempt.
+async fn make(topics: &TopicConfig) {
+    eventually(PATIENCE, async || eventstore::topic::ensure(topics).await).await;
 }
 
 /// A worker at work.
@@ -133,6 +144,50 @@ async fn a_worker_goes_on_where_it_stopped() {
     second.stop().await;
 
     assert_eq!(views.counters().await.unwrap().total, 3);
+}
+
+#[tokio::test]
+async fn workers_of_one_group_share_the_work_and_take_over_from_each_other() {
+    let (kafka, events, views) = (Kafka::new().await, history(), views().await);
+    let (one, two) = (kafka.start(views.clone()), kafka.start(views.clone()));
+    let (early, late) = events.split_at(3);
+    let version =
+        |events: &[RawRecorded]| events.iter().filter(|event| event.aggregate_id == super::WHEELCHAIRS).count();
+    let reached = async |wanted: usize| {
+        eventually(PATIENCE, async || {
+            let view = views.get(&super::id(super::WHEELCHAIRS)).await.unwrap();
+            let found = view.map_or(0, |view| view.version);
+            if found == wanted as u64 { Ok(()) } else { Err(format!("version {found}, not {wanted}")) }
+        })
+        .await;
+    };
+
+    kafka.publish(early).await;
+    reached(version(early)).await;
+    one.stop().await;
+    kafka.publish(late).await;
+    reached(version(&events)).await;
+    eventually(PATIENCE, async || {
+        let total = views.counters().await.unwrap().total;
+        if total == 3 { Ok(()) } else { Err(format!("{total} views")) }
+    })
+    .await;
+
+    two.stop().await;
+}
+
+#[tokio::test]
+async fn topics_may_appear_after_their_worker() {
+    let (kafka, topics) = Kafka::without_topics().await;
+    let (events, views) = (history(), views().await);
+    let worker = kafka.start(views.clone());
+    make(&topics).await;
+    kafka.publish(&events).await;
+
+    worker.applied(events.len()).await;
+
+    worker.stop().await;
+    assert_eq!(views.count_views().await.unwrap(), 3);
 }
 
 #[tokio::test]

@@ -1,7 +1,8 @@
 //! `medhub-local up`: a stack in the foreground.
 
-use std::process::ExitCode;
+use std::{fs, process::ExitCode};
 
+use anyhow::Context as _;
 use clap::Args;
 use tokio::sync::oneshot;
 
@@ -16,6 +17,9 @@ pub(super) struct Up {
     /// Stop when standard input ends: for programs that start a stack and may die themselves.
     #[arg(long, hide = true)]
     leash: bool,
+    /// Remove the data folder at the end.
+    #[arg(long, hide = true)]
+    discard: bool,
     #[command(flatten)]
     options: StackOptions,
 }
@@ -24,11 +28,16 @@ impl Up {
     pub(super) async fn run(self, places: &Places) -> anyhow::Result<ExitCode> {
         let options = self.options.resolve(places, !self.engines_only)?;
         let leash = self.leash.then(input_ended);
-        stack::run(options, leash, async |stack| {
+        let discarded = self.discard.then(|| options.site.data.clone());
+        let outcome = stack::run(options, leash, async |stack| {
             print_addresses(&stack.state());
             std::future::pending().await
         })
-        .await
+        .await;
+        if let Some(folder) = discarded {
+            fs::remove_dir_all(&folder).with_context(|| format!("removing {}", folder.display()))?;
+        }
+        outcome
     }
 }
 

@@ -1,0 +1,117 @@
+//! What a frontend sees: commands with their refusals, errors with codes, a playground without the internet.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tests::{Stack, eventually};
+
+/// From a mutation's answer until every read model shows it.
+const VISIBLE_WITHIN: Duration = Duration::from_secs(20);
+
+const DISCOVER: &str = "mutation($input: DiscoverOpportunityInput!) { outcome: discoverOpportunity(input: $input) {
+    __typename ... on OpportunityAccepted { id version } ... on OpportunityRejected { rule reason }
+} }";
+const AMEND: &str = "mutation($input: AmendOpportunityInput!) { outcome: amendOpportunity(input: $input) {
+    __typename ... on OpportunityAccepted { id version } ... on OpportunityRejected { rule reason }
+} }";
+const AWARD: &str = "mutation($input: AwardOpportunityInput!) { outcome: awardOpportunity(input: $input) {
+    __typename ... on OpportunityAccepted { id version } ... on OpportunityRejected { rule reason }
+} }";
+
+fn bariatric_bed(notice: &str) -> Value {
+    json!({ "input": {
+        "noticeId": notice,
+        "title": "Bariatric beds with built-in scale",
+        "type": "Solicitation",
+        "agency": "VETERANS AFFAIRS, DEPARTMENT OF",
+        "solicitationNumber": "36C24526Q0001",
+        "postedAt": "2026-03-03T12:00:00Z",
+        "responseDeadline": "2026-03-20T17:00:00Z",
+        "psc": "6530",
+    } })
+}
+
+async fn told(stack: &Stack, mutation: &str, variables: Value) -> Value {
+    let answer = stack.graphql(mutation, variables).await;
+    assert!(answer["errors"].is_null(), "{answer}");
+    answer["data"]["outcome"].clone()
+}
+
+#[tokio::test]
+async fn an_opportunity_is_entered_amended_and_awarded_by_hand_and_shows_in_every_read_model() {
+    let stack = Stack::start().await;
+
+    let entered = told(&stack, DISCOVER, bariatric_bed("manual-1")).await;
+    assert_eq!(entered, json!({ "__typename": "OpportunityAccepted", "id": "036:36C24526Q0001", "version": 1 }));
+    let id = &entered["id"];
+    assert_eq!(told(&stack, DISCOVER, bariatric_bed("manual-1")).await, entered, "repeating it is harmless");
+    let refused = told(&stack, DISCOVER, bariatric_bed("manual-2")).await;
+    assert_eq!(refused["__typename"], "OpportunityRejected", "{refused}");
+
+    let change = json!({ "input": { "id": id, "responseDeadline": "2026-03-27T17:00:00Z" } });
+    let amended = told(&stack, AMEND, change.clone()).await;
+    assert_eq!(amended["version"], 3, "an amendment and a moved deadline: {amended}");
+    assert_eq!(told(&stack, AMEND, change).await, amended, "repeating it is harmless");
+    let award = json!({ "input": { "id": id, "number": "36C24526C0099", "amount": "81930000" } });
+    assert_eq!(told(&stack, AWARD, award).await["version"], 4);
+
+    let seen = "query($id: String!) {
+        opportunity(id: $id) { version status facts { responseDeadline } awards { number amount } }
+        opportunities(filter: { text: \"bariatric\" }) { totalCount edges { node { id awarded } } }
+        searchOpportunities(query: \"hospital beds\", first: 1) { id awarded }
+        opportunityStats { total { opportunities awardedOpportunities awarded } }
+    }";
+    let expected = json!({
+        "opportunity": {
+            "version": 4, "status": "AWARDED", "facts": { "responseDeadline": "2026-03-27T17:00:00+00:00" },
+            "awards": [{ "number": "36C24526C0099", "amount": "81930000" }],
+        },
+        "opportunities": { "totalCount": 1, "edges": [{ "node": { "id": id, "awarded": "81930000" } }] },
+        "searchOpportunities": [{ "id": id, "awarded": true }],
+        "opportunityStats": { "total": { "opportunities": 1, "awardedOpportunities": 1, "awarded": "81930000" } },
+    });
+    eventually(VISIBLE_WITHIN, async || {
+        let answer = stack.graphql(seen, json!({ "id": id })).await;
+        if answer["data"] == expected { Ok(()) } else { Err(format!("{answer:#}\nexpected {expected:#}")) }
+    })
+    .await;
+
+    what_cannot_be_right_is_refused_with_a_code(&stack).await;
+    the_playground_needs_no_internet(&stack).await;
+}
+
+async fn what_cannot_be_right_is_refused_with_a_code(stack: &Stack) {
+    let mut nameless = bariatric_bed("manual-3");
+    nameless["input"]["agency"] = json!(" ,. ");
+    let answer = stack.graphql(DISCOVER, nameless).await;
+    let extensions = &answer["errors"][0]["extensions"];
+    assert_eq!(extensions["code"], "INVALID_INPUT", "{answer}");
+    assert_eq!(extensions["field"], "input.agency", "{answer}");
+
+    let unknown = json!({ "input": { "id": "036:UNKNOWN", "title": "x" } });
+    assert_eq!(told(stack, AMEND, unknown).await["__typename"], "OpportunityRejected");
+
+    let greedy = stack.graphql("{ opportunities(first: 101) { totalCount } }", json!({})).await;
+    assert_eq!(greedy["errors"][0]["extensions"]["code"], "INVALID_INPUT", "{greedy}");
+    let deep = format!("{{ {} __typename {} }}", "... { ".repeat(60), "}".repeat(60));
+    let deep = stack.graphql(&deep, json!({})).await;
+    assert!(deep["errors"].is_array(), "{deep}");
+    let missing = stack.graphql("{ opportunity(id: \"036:UNKNOWN\") { id } }", json!({})).await;
+    assert_eq!(missing["data"]["opportunity"], Value::Null, "{missing}");
+}
+
+async fn the_playground_needs_no_internet(stack: &Stack) {
+    let http = stack.state().http.unwrap();
+    let client = reqwest::Client::new();
+    let page = client.get(format!("{http}/graphql")).header("accept", "text/html").send().await.unwrap();
+    let page = page.text().await.unwrap();
+    let assets: Vec<_> = page.split(['"', '\'']).filter(|text| text.starts_with("/assets/")).collect();
+    assert!(assets.len() >= 4, "{page}");
+    for asset in assets {
+        let answer = client.get(format!("{http}{asset}")).send().await.unwrap();
+        assert!(answer.status().is_success(), "{asset}: {}", answer.status());
+    }
+    assert!(!page.contains("https://"), "{page}");
+    let escape = client.get(format!("{http}/assets/..%2f..%2fetc%2fpasswd")).send().await.unwrap();
+    assert!(escape.status().is_client_error(), "{}", escape.status());
+}
