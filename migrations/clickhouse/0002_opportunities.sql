@@ -31,4 +31,4 @@ create table if not exists opportunities
 )
 engine = ReplacingMergeTree(sequence)
 order by id
-settings non_replicated_deduplication_window = 1000;
+settings non_replicated_deduplication_window = 1000, index_granularity = 512;

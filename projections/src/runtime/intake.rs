@@ -48,6 +48,9 @@ impl Intake {
             .set("client.id", format!("medhub-{name}"))
             .set("auto.offset.reset", "earliest")
             .set("enable.auto.commit", "false")
+            // The partitions of a worker that was killed are free again after this; 6 s is the least brokers allow.
+            .set("session.timeout.ms", "6000")
+            .set("heartbeat.interval.ms", "1500")
             .set("partition.assignment.strategy", "cooperative-sticky")
             // Topics and partitions may appear later; the default is five minutes.
             .set("topic.metadata.refresh.interval.ms", "5000")

@@ -22,7 +22,7 @@ with
                 or toUnixTimestamp64Micro(assumeNotNull(response_deadline)) between deadline_from and deadline_to
                 and isNotNull(response_deadline)
             )
-            and arrayAll(word -> position(search_text, word) > 0, wanted_words)
+            and (empty(wanted_words) or arrayAll(word -> position(search_text, word) > 0, wanted_words))
     ),
     won as (
         select opportunity_id, count() as awards, sumOrNull(toInt128(amount_cents)) as cents

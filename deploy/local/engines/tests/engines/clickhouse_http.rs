@@ -184,6 +184,8 @@ async fn a_stop_lets_the_running_statement_finish() {
 #[tokio::test]
 async fn a_folder_in_use_and_a_missing_library_are_named() {
     let http = Http::start();
+    // It tells its address before it opens its folder, and answers after.
+    http.text("", "select 1").await;
     let address = "127.0.0.1:0".parse().unwrap();
     let serve = |config| medhub_engines::clickhouse::serve(config, CancellationToken::new());
     let locked = serve(Config::new(address, http.folder.path().join("clickhouse"), libchdb())).await.unwrap_err();
