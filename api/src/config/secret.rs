@@ -6,12 +6,12 @@ use url::Url;
 /// What stands in the place of a secret.
 pub(super) const MASK: &str = "***";
 
-/// The settings with every secret and every password inside a URL replaced by [`MASK`].
+/// The settings with every secret and every password inside a URL replaced by `***`.
 pub(super) fn masked(settings: Dict) -> Dict {
     settings.into_iter().map(|(key, value)| (key.clone(), masked_value(&key, value))).collect()
 }
 
-/// The text with the password of each URL in it replaced by [`MASK`].
+/// The text with the password of each URL in it replaced by `***`.
 pub fn masked_url(text: &str) -> String {
     text.split(',').map(masked_single_url).collect::<Vec<_>>().join(",")
 }

@@ -73,6 +73,14 @@ impl OpportunityItem {
     }
 }
 
+/// The row that `places.sql` selects: which opportunities a page shows, found without reading their texts.
+#[derive(Debug, Row, Deserialize)]
+pub(super) struct PlaceRow {
+    pub(super) id: String,
+    /// How many the whole list has.
+    pub(super) total: u64,
+}
+
 /// The row that `list.sql` selects.
 #[derive(Debug, Row, Deserialize)]
 pub(super) struct ItemRow {

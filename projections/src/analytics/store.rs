@@ -5,12 +5,17 @@ use std::{future::Future, time::Duration};
 use clickhouse::{Client, Compression};
 use url::Url;
 
-use super::{AnalyticsConfig, Cursor, Page, Selection, Stats, item::ItemRow, stats::StatsRow};
+use super::{
+    AnalyticsConfig, Cursor, OpportunityItem, Page, Selection, Stats,
+    item::{ItemRow, PlaceRow},
+    stats::StatsRow,
+};
 use crate::{QueryError, error::Source};
 
 pub(super) const STORE: &str = "ClickHouse";
 
-const LIST: &str = concat!(include_str!("sql/chosen.sql"), include_str!("sql/list.sql"));
+const PLACES: &str = concat!(include_str!("sql/chosen.sql"), include_str!("sql/places.sql"));
+const LIST: &str = include_str!("sql/list.sql");
 const COUNT: &str = concat!(include_str!("sql/chosen.sql"), include_str!("sql/count.sql"));
 const STATS: &str = concat!(include_str!("sql/chosen.sql"), include_str!("sql/stats.sql"));
 
@@ -47,19 +52,30 @@ impl Analytics {
     /// [`QueryError`] when the server is away or refuses.
     pub async fn list(&self, selection: &Selection, after: Option<&Cursor>, first: u32) -> Result<Page, QueryError> {
         let (posted_at, id) = after.map_or((i64::MAX, ""), |cursor| (cursor.posted_at_micros(), cursor.id()));
-        let list = selection
-            .bind(self.client.query(LIST))
+        let places = selection
+            .bind(self.client.query(PLACES))
             .bind(posted_at)
             .bind(posted_at)
             .bind(id)
             // One more than asked for tells whether there is a next page.
             .bind(u64::from(first) + 1);
-        let count = selection.bind(self.client.query(COUNT));
-        let (rows, total) =
-            futures::try_join!(self.run(list.fetch_all::<ItemRow>()), self.run(count.fetch_one::<u64>()))?;
-        let has_next = rows.len() > first as usize;
-        let items = rows.into_iter().take(first as usize).map(Into::into).collect();
+        let places: Vec<PlaceRow> = self.run(places.fetch_all()).await?;
+        let total = match (places.first(), after) {
+            (Some(place), _) => place.total,
+            (None, None) => 0,
+            // Behind the last page there is no row that could tell.
+            (None, Some(_)) => self.run(selection.bind(self.client.query(COUNT)).fetch_one()).await?,
+        };
+        let has_next = places.len() > first as usize;
+        let ids: Vec<_> = places.into_iter().take(first as usize).map(|place| place.id).collect();
+        let items = if ids.is_empty() { vec![] } else { self.items(&ids).await? };
         Ok(Page { items, total, has_next })
+    }
+
+    /// The named opportunities, newest first.
+    async fn items(&self, ids: &[String]) -> Result<Vec<OpportunityItem>, QueryError> {
+        let rows: Vec<ItemRow> = self.run(self.client.query(LIST).bind(ids).fetch_all()).await?;
+        Ok(rows.into_iter().map(Into::into).collect())
     }
 
     /// Figures over the chosen opportunities.

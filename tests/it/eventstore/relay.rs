@@ -130,7 +130,7 @@ async fn a_slow_append_is_not_overtaken_on_kafka() {
     let relay = Running::start(&pool, &kafka);
     let mut slow = pool.begin().await.unwrap();
     insert(&mut slow, "a", 1).await;
-    insert(&mut *pool.acquire().await.unwrap(), "b", 1).await;
+    insert(&mut pool.acquire().await.unwrap(), "b", 1).await;
     let mut idle = pool.begin().await.unwrap();
     sqlx::query("select pg_current_xact_id()").execute(&mut *idle).await.unwrap();
     slow.commit().await.unwrap();

@@ -84,9 +84,8 @@ async fn broken_sources_are_refused_or_listed_and_nothing_is_lost() {
 
     let row = |id: &str, title: &str, naics: &str| {
         let cells = header.split(',').map(|column| match column {
-            "NoticeId" => id,
+            "NoticeId" | "Sol#" => id,
             "Title" => title,
-            "Sol#" => id,
             "Department/Ind.Agency" => "\"VETERANS AFFAIRS, DEPARTMENT OF\"",
             "PostedDate" => "2026-03-03 07:17:50.808-05",
             "Type" | "BaseType" => "Solicitation",

@@ -1,11 +1,11 @@
 //! Losing everything at once in the middle of an import changes nothing in the end.
 
-use std::{process::Stdio, time::Duration};
+use std::process::Stdio;
 
 use sqlx::{Connection, PgConnection};
 use tests::{Stack, eventually};
 
-use super::{Expected, agreed_counts, import, real_csv};
+use super::{Expected, VISIBLE_WITHIN, agreed_counts, import, real_csv};
 
 #[tokio::test]
 async fn killing_the_whole_stack_during_an_import_leaves_no_trace_after_a_second_one() {
@@ -19,7 +19,7 @@ async fn killing_the_whole_stack_during_an_import_leaves_no_trace_after_a_second
         .spawn()
         .unwrap();
     let mut database = PgConnection::connect(&stack.url("DATABASE_URL")).await.unwrap();
-    let before = eventually(Duration::from_secs(60), async || {
+    let before = eventually(VISIBLE_WITHIN, async || {
         let events: i64 = sqlx::query_scalar("select count(*) from events").fetch_one(&mut database).await.unwrap();
         if events > 2_000 { Ok(events.unsigned_abs()) } else { Err(format!("only {events} events so far")) }
     })

@@ -59,6 +59,8 @@ async fn a_list_shows_current_facts_newest_first_page_by_page() {
         }
     }
 
+    let behind = analytics.list(&all, after.as_ref(), 1).await.unwrap();
+    assert_eq!((behind.items, behind.total, behind.has_next), (vec![], 3, false));
     assert_eq!(pages.iter().map(|item| item.id.as_str()).collect::<Vec<_>>(), [WHEELCHAIRS, VALVES, SHIP]);
     let wheelchairs = &pages[0];
     assert_eq!(wheelchairs.title, "6530--Wheelchairs and lifts");

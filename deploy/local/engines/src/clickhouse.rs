@@ -76,7 +76,7 @@ impl Config {
             max_statement_bytes: 16 << 20,
             max_result_bytes: 512 << 20,
             max_connections: 16,
-            drain: Duration::from_secs(10),
+            drain: Duration::from_secs(5),
         }
     }
 }

@@ -63,7 +63,7 @@ impl Config {
             max_message_bytes: 64 << 20,
             flush_interval: Duration::from_secs(5),
             optimise_after: 100,
-            drain: Duration::from_secs(10),
+            drain: Duration::from_secs(5),
         }
     }
 }

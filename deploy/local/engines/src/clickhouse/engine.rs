@@ -129,7 +129,7 @@ impl Engine {
 /// Starts a thread that runs the job.
 pub(super) fn start(work: impl FnOnce() + Send + 'static) -> Result<(), Exception> {
     let thread = thread::Builder::new().name("statement".to_owned()).stack_size(STACK_BYTES).spawn(work);
-    thread.map(drop).map_err(|error| Refusal::NotImplemented.because(&format!("cannot start a thread: {error}")))
+    thread.map(drop).map_err(|error| Refusal::CannotSchedule.because(&format!("cannot start a thread: {error}")))
 }
 
 fn connect(chdb: Chdb, path: &str) -> Result<Connection, Exception> {

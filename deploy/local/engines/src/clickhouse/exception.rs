@@ -28,6 +28,7 @@ pub(super) enum Refusal {
     TooManyBytes,
     AuthenticationFailed,
     CannotWrite,
+    CannotSchedule,
 }
 
 impl Refusal {
@@ -40,6 +41,7 @@ impl Refusal {
             Self::Readonly => (164, "READONLY"),
             Self::TooManyBytes => (307, "TOO_MANY_BYTES"),
             Self::AuthenticationFailed => (516, "AUTHENTICATION_FAILED"),
+            Self::CannotSchedule => (439, "CANNOT_SCHEDULE_TASK"),
             Self::CannotWrite => (75, "CANNOT_WRITE_TO_FILE_DESCRIPTOR"),
         }
     }
@@ -126,4 +128,39 @@ fn unnested(text: &str) -> &str {
     const MARK: &str = "DB::Exception: ";
     let inner = text.split_once(MARK).map(|(_, inner)| inner).filter(|inner| inner.starts_with("Code: "));
     inner.map_or(text, |inner| inner.rfind(". (").map_or(inner, |at| &inner[..at]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_engine_s_error_keeps_its_code_and_tells_the_version_once() {
+        let plain = Exception::from_engine("Code: 60. DB::Exception: no table (a). (UNKNOWN_TABLE)", "26.5");
+        assert_eq!(plain.text, "Code: 60. DB::Exception: no table (a). (UNKNOWN_TABLE) (version 26.5)");
+        assert_eq!((plain.code, plain.status()), (60, StatusCode::NOT_FOUND));
+        let inner = "Code: 33. DB::Exception: cut off: (at row 4). (CANNOT_READ_ALL_DATA) (version 26.5)";
+        let nested =
+            Exception::from_engine(&format!("Code: 33. DB::Exception: {inner}. (CANNOT_READ_ALL_DATA)"), "26.5");
+        assert_eq!((nested.text.as_str(), nested.code), (inner, 33));
+    }
+
+    #[test]
+    fn words_without_a_code_get_one() {
+        let odd = Exception::from_engine("std::bad_alloc", "26.5");
+        assert_eq!((odd.code, odd.status()), (1001, StatusCode::INTERNAL_SERVER_ERROR));
+    }
+
+    #[test]
+    fn a_refusal_has_the_status_of_its_name() {
+        for (refusal, status) in [
+            (Refusal::NotImplemented, StatusCode::NOT_IMPLEMENTED),
+            (Refusal::TooManyBytes, StatusCode::PAYLOAD_TOO_LARGE),
+            (Refusal::AuthenticationFailed, StatusCode::FORBIDDEN),
+            (Refusal::CannotSchedule, StatusCode::SERVICE_UNAVAILABLE),
+            (Refusal::Readonly, StatusCode::INTERNAL_SERVER_ERROR),
+        ] {
+            assert_eq!(refusal.because("x").status(), status, "{refusal:?}");
+        }
+    }
 }

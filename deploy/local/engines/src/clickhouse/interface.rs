@@ -92,7 +92,7 @@ async fn serve(
         return Ok("Ok.\n".into_response());
     }
     let (format, job) = interface.job(&mut request, access, body).await?;
-    let closed = |_| Refusal::NotImplemented.because("the server is shutting down");
+    let closed = |_| Refusal::CannotSchedule.because("the server is shutting down");
     let permit = Arc::clone(&interface.permits).acquire_owned().await.map_err(closed)?;
     let (sender, receiver) = mpsc::channel(PIECES_IN_FLIGHT);
     let owner = Arc::clone(interface);

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, RwLock},
 };
@@ -106,6 +106,8 @@ impl Catalog {
             return Err(Status::already_exists(format!("Wrong input: Collection `{name}` already exists!")));
         }
         let folder = self.folder.join(name);
+        // What an attempt that failed may have left.
+        remove(&folder)?;
         let collection = Collection::create(name, &folder, config)?;
         write(&folder.join(MARKER), &Marker { name: name.to_owned() })?;
         let mut collections = self.collections.write().unwrap_or_else(PoisonError::into_inner);
@@ -169,6 +171,13 @@ impl Catalog {
 
 fn no_alias(name: &str) -> Status {
     Status::not_found(format!("Not found: Alias `{name}` doesn't exist!"))
+}
+
+fn remove(folder: &Path) -> Result<(), Status> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(internal(error)),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// Writes a file whole or not at all.

@@ -134,7 +134,8 @@ async fn changes_by_filter_are_not_repeated_by_the_journal() {
     assert_eq!(count(&connect(&process), odd()).await, 10, "the deletion ran again over what came after it");
 }
 
-#[tokio::test]
+// Several threads: a stop waits for clients to hang up, which they cannot while the test waits on their only one.
+#[tokio::test(flavor = "multi_thread")]
 async fn points_indexes_and_aliases_survive_a_clean_stop() {
     let folder = TempDir::new().unwrap();
     let process = EngineProcess::start(Engine::Qdrant, folder.path());

@@ -287,7 +287,7 @@ async fn what_does_not_fit_or_is_not_supported_is_refused_and_changes_nothing() 
     assert_eq!(code(client.create_collection(path).await.unwrap_err()), Code::InvalidArgument);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn ten_thousand_points_are_stored_and_searched_quickly() {
     let (_folder, process) = start();
     let client = connect(&process);

@@ -12,6 +12,11 @@ use tonic::Status;
 use super::{member, size};
 use crate::qdrant::refusal::{unsupported, wrong};
 
+/// From so many kilobytes of vectors in a segment on, the engine builds a graph over them, unless the client says
+/// otherwise. Ten times and more what a server takes: below it, comparing all takes milliseconds, and a development
+/// machine has better uses for the minutes that building takes.
+const INDEXING_THRESHOLD_KB: usize = 200_000;
+
 /// The engine's settings for a new collection. Shard and replica numbers and hints on memory and disk change no answer
 /// of a single node and are not kept.
 pub(crate) fn to_engine(create: qdrant::CreateCollection) -> Result<EdgeConfig, Status> {
@@ -37,7 +42,7 @@ pub(crate) fn to_engine(create: qdrant::CreateCollection) -> Result<EdgeConfig, 
             .map(|(name, params)| Ok((name, self::sparse(params)?)))
             .collect::<Result<_, Status>>()?,
         hnsw_config: create.hnsw_config.map(hnsw).transpose()?.unwrap_or_default(),
-        optimizers: create.optimizers_config.map(optimizers).transpose()?.unwrap_or_default(),
+        optimizers: optimizers(create.optimizers_config.unwrap_or_default())?,
         ..EdgeConfig::default()
     })
 }
@@ -124,7 +129,7 @@ fn optimizers(diff: qdrant::OptimizersConfigDiff) -> Result<EdgeOptimizersConfig
         vacuum_min_vector_number: whole(diff.vacuum_min_vector_number)?,
         default_segment_number: whole(diff.default_segment_number)?,
         max_segment_size: whole(diff.max_segment_size)?,
-        indexing_threshold: whole(diff.indexing_threshold)?,
+        indexing_threshold: whole(diff.indexing_threshold)?.or(Some(INDEXING_THRESHOLD_KB)),
         prevent_unoptimized: None,
     })
 }
