@@ -1,6 +1,6 @@
 //! The topics that carry the log, and on which partition an aggregate travels.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use domain::context::Context;
 use rdkafka::{
@@ -97,12 +97,25 @@ fn check(config: &KafkaConfig, expected: &[(String, i32)]) -> Result<(), LogErro
     let consumer: BaseConsumer = config.client().create().map_err(kafka("creating a client"))?;
     for (topic, partitions) in expected {
         let expected = usize::try_from(*partitions).unwrap_or_default();
-        let found = partition_count(&consumer, topic)?;
+        let found = settled_partition_count(&consumer, topic)?;
         if found != expected {
             return Err(LogError::Partitions { topic: topic.clone(), found, expected });
         }
     }
     Ok(())
+}
+
+/// As [`partition_count`], for a topic that was created just now: brokers acknowledge a creation before every one of
+/// them shows it.
+fn settled_partition_count(consumer: &BaseConsumer, topic: &str) -> Result<usize, LogError> {
+    let deadline = Instant::now() + ANSWER_WITHIN;
+    loop {
+        let found = partition_count(consumer, topic)?;
+        if found > 0 || Instant::now() > deadline {
+            return Ok(found);
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 /// How many partitions a topic has; 0 when it does not exist.

@@ -119,12 +119,20 @@ impl Drop for EngineProcess {
 
 /// Where `medhub-local fetch` puts the library, unless `MEDHUB_LIBCHDB` names another one.
 pub(crate) fn libchdb() -> PathBuf {
-    let cache = env::var_os("MEDHUB_CACHE_DIR").map_or_else(usual_cache, PathBuf::from);
-    let path = env::var_os("MEDHUB_LIBCHDB").map_or_else(|| cache.join("chdb/libchdb.so"), PathBuf::from);
+    if let Some(path) = env::var_os("MEDHUB_LIBCHDB") {
+        return PathBuf::from(path);
+    }
+    let path = env::var_os("MEDHUB_CACHE_DIR").map_or_else(usual_cache, PathBuf::from).join("chdb/libchdb.so");
+    // `cargo test --workspace` builds the program beside this test's executable.
+    let program = env::current_exe().unwrap().ancestors().nth(2).unwrap().join("medhub-local");
+    if !path.exists() && program.exists() {
+        let fetched = Command::new(program).args(["fetch", "chdb"]).status().unwrap();
+        assert!(fetched.success(), "`medhub-local fetch chdb` ended with {fetched}");
+    }
     assert!(
         path.exists(),
-        "{} does not exist: run `cargo run -p medhub-local -- fetch`, or set MEDHUB_LIBCHDB to the libchdb.so of the \
-         npm package @chdb/lib-linux-x64-gnu",
+        "{} does not exist: run `medhub-local fetch chdb`, or set MEDHUB_LIBCHDB to the libchdb.so of the npm package \
+         @chdb/lib-linux-x64-gnu",
         path.display()
     );
     path

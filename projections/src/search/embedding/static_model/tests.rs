@@ -9,12 +9,22 @@ use super::{
 fn model_dir() -> PathBuf {
     let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     set("MEDHUB__EMBEDDING__MODEL_DIR").unwrap_or_else(|| {
+        fetch("wordllama");
         let home = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache"))).unwrap_or_default();
         let candidates = [set("MEDHUB_CACHE_DIR"), Some("/var/cache/medhub".into()), Some(home.join("medhub"))];
         let folders = candidates.into_iter().flatten().map(|cache| cache.join("wordllama"));
         let present = folders.into_iter().find(|folder| folder.is_dir());
-        present.expect("the embedding model is not in the cache; get it with `cargo run -p medhub-local -- fetch`")
+        present.expect("the embedding model is not in the cache; get it with `medhub-local fetch wordllama`")
     })
+}
+
+/// Fills the cache, as a user would; `cargo test --workspace` builds the program beside this test's executable.
+fn fetch(piece: &str) {
+    let program = env::current_exe().unwrap().ancestors().nth(2).unwrap().join("medhub-local");
+    if program.exists() {
+        let fetched = std::process::Command::new(program).args(["fetch", piece]).status().unwrap();
+        assert!(fetched.success(), "`medhub-local fetch {piece}` ended with {fetched}");
+    }
 }
 
 fn model() -> StaticModel {
