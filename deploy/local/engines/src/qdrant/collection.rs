@@ -5,7 +5,8 @@
 //! checkpoints, so that reading the journal again repeats at most that one change, which then finds nothing more to do.
 
 use std::{
-    fs, io,
+    fs::{self, File},
+    io,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError, RwLock},
     time::{Duration, Instant},
@@ -55,19 +56,21 @@ impl Collection {
         let shard = EdgeShard::new(&shard_folder, config).map_err(|error| status(&error))?;
         shard.flush();
         let (journal, _) = Journal::open(&folder.join("journal")).map_err(internal)?;
+        File::create(in_use(folder)).map_err(internal)?;
         Ok(Self::with(name, folder, shard, journal))
     }
 
-    /// Opens a collection, and applies what its journal holds.
+    /// Opens a collection; after a kill, applies what its journal holds and stores every point once. The journal may be
+    /// empty then all the same: a kill while indexes are rebuilt finds it written down and emptied.
     pub(super) fn open(name: &str, folder: &Path) -> Result<Self, String> {
         let broken = |error: io::Error| error.to_string();
         let shard = load(folder)?;
         let (mut journal, operations) = Journal::open(&folder.join("journal")).map_err(broken)?;
-        if !operations.is_empty() {
+        if in_use(folder).exists() || !operations.is_empty() {
             tracing::info!(
                 collection.name = name,
                 changes = operations.len(),
-                "applying the journal of a killed process"
+                "mending what a killed process left, applying its journal"
             );
             for operation in operations {
                 replay(&shard, operation);
@@ -76,6 +79,7 @@ impl Collection {
             shard.flush();
             journal.clear().map_err(broken)?;
         }
+        File::create(in_use(folder)).map_err(broken)?;
         Ok(Self::with(name, folder, shard, journal))
     }
 
@@ -193,7 +197,7 @@ impl Collection {
         if let Some(open) = shard.take() {
             // Dropping flushes.
             drop(open);
-            return writer.journal.clear().is_ok();
+            return writer.journal.clear().and_then(|()| fs::remove_file(in_use(&self.folder))).is_ok();
         }
         true
     }
@@ -259,6 +263,11 @@ fn closed_log_files(folder: &Path) -> Vec<PathBuf> {
         .collect();
     files.sort();
     files.into_iter().map(|(_, path)| path).collect()
+}
+
+/// Is there while the collection is open, and after a kill.
+fn in_use(folder: &Path) -> PathBuf {
+    folder.join("in-use")
 }
 
 fn shard_folder(folder: &Path) -> PathBuf {
