@@ -153,7 +153,8 @@ async fn a_port_in_use_is_refused_when_it_was_asked_for() {
 #[tokio::test]
 async fn offline_with_an_empty_cache_every_missing_piece_is_named_with_its_remedy() {
     let folder = tempfile::tempdir().unwrap();
-    let output = offline(&folder.path().join("cache")).env("MEDHUB_LOCAL_SYSTEM", "off").output().unwrap();
+    let output =
+        offline(&folder.path().join("cache"), folder.path()).env("MEDHUB_LOCAL_SYSTEM", "off").output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success());
     for piece in ["postgres", "redis", "java", "kafka", "chdb", "wordllama", "graphiql"] {
@@ -166,9 +167,10 @@ async fn offline_with_an_empty_cache_every_missing_piece_is_named_with_its_remed
 
 #[tokio::test]
 async fn offline_with_a_full_cache_nothing_is_missing() {
-    let online = Command::new(medhub_local()).arg("fetch").output().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let online = Command::new(medhub_local()).arg("--data").arg(folder.path()).arg("fetch").output().unwrap();
     assert!(online.status.success(), "{}", String::from_utf8_lossy(&online.stderr));
-    let output = offline(&cache()).output().unwrap();
+    let output = offline(&cache(), folder.path()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
@@ -184,10 +186,17 @@ fn cache() -> std::path::PathBuf {
     std::env::var_os("MEDHUB_CACHE_DIR").map_or_else(medhub_local::folder::default_cache, Into::into)
 }
 
-/// `medhub-local fetch` where no registry can be reached.
-fn offline(cache: &std::path::Path) -> Command {
+/// `medhub-local fetch` where no registry can be reached. The folder of data is the test's own: what a user's stack
+/// left in the usual one would ask for its version of Postgres.
+fn offline(cache: &std::path::Path, data: &std::path::Path) -> Command {
     let mut command = Command::new(medhub_local());
-    command.arg("--cache").arg(cache).arg("fetch").env("npm_config_registry", "http://127.0.0.1:9/");
+    command
+        .arg("--data")
+        .arg(data)
+        .arg("--cache")
+        .arg(cache)
+        .arg("fetch")
+        .env("npm_config_registry", "http://127.0.0.1:9/");
     command.env("PIP_INDEX_URL", "http://127.0.0.1:9/simple").env("PIP_CONFIG_FILE", "/dev/null");
     command.env("PIP_NO_CACHE_DIR", "1").env_remove("PIP_FIND_LINKS");
     command
