@@ -1,5 +1,6 @@
 //! The command line: one file per command, results to standard output, everything else to standard error.
 
+mod bench;
 mod config;
 mod doctor;
 mod generate;
@@ -50,6 +51,8 @@ enum Command {
     Status(status::Status),
     /// Reach every store, and say which one is away and what to do
     Doctor(doctor::Doctor),
+    /// Measure a part of the system beside the raw limit of this machine
+    Bench(bench::Bench),
     /// Show the settings in force, without secrets
     Config(config::ShowConfig),
     /// Print the GraphQL schema
@@ -85,6 +88,7 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         | Command::Import(_)
         | Command::Status(_)
         | Command::Doctor(_)
+        | Command::Bench(_)
         | Command::Config(_)) => command,
     };
     // Variables that are not text cannot name a setting.
@@ -106,6 +110,7 @@ async fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> 
         Command::Import(command) => command.run(&config).await,
         Command::Status(command) => command.run(&config).await,
         Command::Doctor(command) => command.run(&config).await,
+        Command::Bench(command) => command.run(&config).await,
         Command::Config(command) => command.run(&config),
         Command::Generate(command) => command.run(),
         Command::Sdl(command) => command.run(),

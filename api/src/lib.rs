@@ -2,6 +2,7 @@
 //!
 //! Nothing here decides anything: it translates, calls and puts together.
 
+pub mod bench;
 pub mod cli;
 pub mod config;
 pub mod graphql;

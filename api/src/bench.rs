@@ -1,0 +1,78 @@
+//! Benchmarks: what a part of the system does, beside the raw limit measured in the same run on the same machine.
+//!
+//! Absolute times drift on shared machines; the ratio is what a claim rests on.
+
+pub mod cpu;
+
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+/// What one measurement gave.
+#[derive(Debug, Clone, Serialize)]
+pub struct Figures {
+    /// How many events.
+    pub events: u64,
+    /// In how many seconds.
+    pub seconds: f64,
+    /// Events in a second.
+    pub events_per_s: f64,
+    /// Half of all waits were shorter, in milliseconds; `None` where nobody waits for a single event.
+    pub p50_ms: Option<f64>,
+    /// 99 of 100 waits were shorter, in milliseconds.
+    pub p99_ms: Option<f64>,
+    /// Processor time of this process, in seconds.
+    pub cpu_s: f64,
+}
+
+impl Figures {
+    /// Figures of `events` events in `elapsed`, with `cpu` of processor time. `waits` are in microseconds.
+    #[expect(clippy::cast_precision_loss, reason = "figures are for reading")]
+    pub fn new(events: u64, elapsed: Duration, cpu: Duration, waits: Option<&Histogram<u64>>) -> Self {
+        let seconds = elapsed.as_secs_f64();
+        let quantile = |q| waits.map(|waits| waits.value_at_quantile(q) as f64 / 1_000.0);
+        Self {
+            events,
+            seconds,
+            events_per_s: if seconds > 0.0 { events as f64 / seconds } else { 0.0 },
+            p50_ms: quantile(0.5),
+            p99_ms: quantile(0.99),
+            cpu_s: cpu.as_secs_f64(),
+        }
+    }
+}
+
+/// What a benchmark prints: one JSON line.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// Which benchmark.
+    pub bench: &'static str,
+    /// What was measured.
+    #[serde(flatten)]
+    pub figures: Figures,
+    /// The raw limit: the least equivalent work without this system.
+    pub raw: Figures,
+    /// What the raw limit is.
+    pub raw_is: String,
+    /// `events_per_s` divided by that of the raw limit.
+    pub ratio: f64,
+    /// Figures of this benchmark alone.
+    #[serde(flatten)]
+    pub more: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Report {
+    /// A report without figures of its own.
+    pub fn new(bench: &'static str, figures: Figures, raw_is: impl Into<String>, raw: Figures) -> Self {
+        let ratio = if raw.events_per_s > 0.0 { figures.events_per_s / raw.events_per_s } else { 0.0 };
+        Self { bench, figures, raw, raw_is: raw_is.into(), ratio, more: serde_json::Map::new() }
+    }
+
+    /// Adds a figure of this benchmark alone.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<serde_json::Value>) -> Self {
+        self.more.insert(name.to_owned(), value.into());
+        self
+    }
+}
