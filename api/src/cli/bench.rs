@@ -18,6 +18,7 @@ pub(super) struct Bench {
 enum Part {}
 
 impl Bench {
+    #[expect(clippy::unused_async, reason = "its parts come with their subjects")]
     pub(super) async fn run(self, _config: &Config) -> anyhow::Result<ExitCode> {
         match self.part {}
     }

@@ -31,6 +31,7 @@ impl Loudness {
             | Command::Status(_)
             | Command::Doctor(_)
             | Command::Config(_)
+            | Command::Bench(_)
             | Command::Sdl(_) => false,
         };
         if service || verbose { Self::Configured } else { Self::Quiet }
