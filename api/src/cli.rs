@@ -9,6 +9,7 @@ mod log;
 mod migrate;
 mod output;
 mod progress;
+mod recover;
 mod sdl;
 mod serve;
 mod status;
@@ -49,6 +50,8 @@ enum Command {
     Generate(generate::Generate),
     /// Count what every store holds, and say whether they agree
     Status(status::Status),
+    /// Publish a log anew that was restored from a backup
+    Recover(recover::Recover),
     /// Reach every store, and say which one is away and what to do
     Doctor(doctor::Doctor),
     /// Measure a part of the system beside the raw limit of this machine
@@ -89,6 +92,7 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         | Command::Status(_)
         | Command::Doctor(_)
         | Command::Bench(_)
+        | Command::Recover(_)
         | Command::Config(_)) => command,
     };
     // Variables that are not text cannot name a setting.
@@ -111,6 +115,7 @@ async fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> 
         Command::Status(command) => command.run(&config).await,
         Command::Doctor(command) => command.run(&config).await,
         Command::Bench(command) => command.run(&config).await,
+        Command::Recover(command) => command.run(&config).await,
         Command::Config(command) => command.run(&config),
         Command::Generate(command) => command.run(),
         Command::Sdl(command) => command.run(),

@@ -24,6 +24,7 @@ use projections::{
     search::{EmbeddingConfig, SearchConfig},
     views::ViewsConfig,
 };
+use schemas::registry::RegistryConfig;
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 
@@ -36,9 +37,10 @@ pub use self::{
 };
 
 /// Variables that the engines' own tools know, and the settings they stand for.
-pub const WELL_KNOWN: [(&str, &str); 5] = [
+pub const WELL_KNOWN: [(&str, &str); 6] = [
     ("DATABASE_URL", "postgres.url"),
     ("KAFKA_BROKERS", "kafka.brokers"),
+    ("SCHEMA_REGISTRY_URL", "registry.url"),
     ("CLICKHOUSE_URL", "clickhouse.url"),
     ("QDRANT_URL", "qdrant.url"),
     ("REDIS_URL", "redis.url"),
@@ -65,6 +67,8 @@ pub struct Config {
     pub postgres: PostgresConfig,
     /// The topics that carry the events.
     pub kafka: KafkaConfig,
+    /// The registry of their schemas.
+    pub registry: RegistryConfig,
     /// The relay from the one to the other.
     pub relay: RelayConfig,
     /// The workers that read the topics.

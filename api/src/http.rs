@@ -4,6 +4,7 @@ mod assets;
 mod execute;
 mod health;
 mod landing;
+mod metrics;
 mod playground;
 #[cfg(test)]
 mod tests;
@@ -17,8 +18,10 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use metrics_exporter_prometheus::PrometheusHandle;
 use tower_http::{timeout::TimeoutLayer, trace::TraceLayer};
 
+pub use self::metrics::keep as keep_metrics;
 use crate::{config::HttpConfig, graphql::GraphQl, serve::Readiness};
 
 /// Time for everything around a GraphQL document: reading the body, writing the answer.
@@ -31,6 +34,8 @@ struct Edge {
     graphql: Option<GraphQl>,
     /// Tells whether this process can do its work.
     readiness: Arc<Readiness>,
+    /// What this process measured of itself.
+    metrics: Option<PrometheusHandle>,
     /// Folder with the playground's scripts.
     assets_dir: Option<PathBuf>,
     /// How long a GraphQL document may run.
@@ -38,13 +43,20 @@ struct Edge {
 }
 
 /// All routes. Without `graphql` only those that tell how the process is.
-pub fn router(config: &HttpConfig, graphql: Option<GraphQl>, readiness: Arc<Readiness>) -> Router {
+pub fn router(
+    config: &HttpConfig,
+    graphql: Option<GraphQl>,
+    readiness: Arc<Readiness>,
+    metrics: Option<PrometheusHandle>,
+) -> Router {
     let serves_graphql = graphql.is_some();
-    let edge = Edge { graphql, readiness, assets_dir: config.assets_dir.clone(), timeout: config.request_timeout() };
+    let edge =
+        Edge { graphql, readiness, metrics, assets_dir: config.assets_dir.clone(), timeout: config.request_timeout() };
     let mut routes = Router::new()
         .route("/", get(landing::page))
         .route("/health", get(health::alive))
-        .route("/ready", get(health::ready));
+        .route("/ready", get(health::ready))
+        .route("/metrics", get(metrics::text));
     if serves_graphql {
         routes = routes
             .route("/graphql", get(playground::page).post(execute::document))

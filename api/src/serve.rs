@@ -14,6 +14,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use eventstore::relay::Relay;
 use projections::runtime::{Projection, RuntimeError, Worker};
+use schemas::registry::Registry;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -61,6 +62,9 @@ pub enum ServeError {
     /// HTTP ended by itself.
     #[error("serving HTTP")]
     Http(#[source] std::io::Error),
+    /// What the process measures of itself cannot be kept.
+    #[error("keeping metrics")]
+    Metrics(#[source] metrics_exporter_prometheus::BuildError),
     /// A worker can never work.
     #[error("running a projection worker")]
     Worker(#[source] RuntimeError),
@@ -125,10 +129,12 @@ async fn start(role: Role, stores: &Stores, config: &Config) -> Result<Parts, Se
     }
     // Before anything runs: an address that is taken is the likeliest thing to be wrong.
     let listener = listen(config.http.listen).await?;
+    let metrics = http::keep_metrics().map_err(ServeError::Metrics)?;
     let mut parts = Parts::default();
     let mut readiness = Readiness::new(stores.clone(), role);
     if role.runs_relay() {
-        let relay = Relay::new(stores.pool.clone(), config.kafka.clone(), config.relay.clone());
+        let registry = Registry::new(&config.registry);
+        let relay = Relay::new(stores.pool.clone(), config.kafka.clone(), registry, config.relay.clone());
         readiness.watch(Watched::Relay(relay.status()));
         parts.start(Stage::Relay, "the relay", |stop| async move {
             relay.run(stop).await;
@@ -141,7 +147,7 @@ async fn start(role: Role, stores: &Stores, config: &Config) -> Result<Parts, Se
         start_worker(stores.views.clone(), config, &mut parts, &mut readiness);
     }
     let graphql = role.serves_graphql().then(|| GraphQl::new(stores, &config.http));
-    let router = http::router(&config.http, graphql, Arc::new(readiness));
+    let router = http::router(&config.http, graphql, Arc::new(readiness), Some(metrics));
     parts.start(Stage::Http, "HTTP", |stop: CancellationToken| async move {
         axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await.map_err(ServeError::Http)
     });

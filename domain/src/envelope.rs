@@ -4,6 +4,7 @@
 //! mapping live here, so that the relay and the projections cannot disagree.
 
 mod header;
+mod mark;
 
 use std::collections::HashMap;
 
@@ -11,7 +12,10 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-pub use self::header::{HeaderError, from_headers, to_headers};
+pub use self::{
+    header::{HeaderError, from_headers, to_headers},
+    mark::{INCARNATION, ORDINAL, PartitionEnd, WATERMARK},
+};
 
 /// The tenant of data that everybody may see, such as federal notices.
 pub const PUBLIC_TENANT: &str = "public";

@@ -1,12 +1,11 @@
 //! How much is in the log and on the topics.
 
-use domain::context::Context;
-use rdkafka::consumer::{BaseConsumer, Consumer};
 use sqlx::PgPool;
 
 use crate::{
-    error::{LogError, kafka, postgres},
-    topic::{ANSWER_WITHIN, KafkaConfig, blocking, partition_count},
+    error::{LogError, postgres},
+    relay::partition_ends,
+    topic::KafkaConfig,
 };
 
 /// Events and streams in the log.
@@ -31,25 +30,11 @@ pub async fn log(pool: &PgPool) -> Result<LogCounts, LogError> {
     Ok(LogCounts { events: events.unsigned_abs(), streams: streams.unsigned_abs() })
 }
 
-/// Counts the records on the topics of events, dead letters not included.
+/// Counts the events on the topics, dead letters and beacons not included: the last record of every partition says how
+/// many there are.
 ///
 /// # Errors
-/// [`LogError::Kafka`] when the broker does not answer.
+/// [`LogError::Kafka`] when the broker does not answer, [`LogError::Partitions`] when a topic is not as configured.
 pub async fn records(config: &KafkaConfig) -> Result<u64, LogError> {
-    let config = config.clone();
-    blocking(move || {
-        let consumer: BaseConsumer = config.client().create().map_err(kafka("creating a client"))?;
-        let mut records = 0_u64;
-        for context in Context::ALL {
-            let topic = context.topic(&config.topic_prefix);
-            for partition in 0..i32::try_from(partition_count(&consumer, &topic)?).unwrap_or(i32::MAX) {
-                let (low, high) = consumer
-                    .fetch_watermarks(&topic, partition, ANSWER_WITHIN)
-                    .map_err(kafka("asking for a partition's end"))?;
-                records += high.abs_diff(low);
-            }
-        }
-        Ok(records)
-    })
-    .await
+    Ok(partition_ends(config).await?.values().filter_map(|end| end.ordinal).sum())
 }

@@ -1,5 +1,9 @@
 //! What can go wrong between the log and Kafka.
 
+use domain::envelope::HeaderError;
+use schemas::{codec::MisfitError, registry::RegistryError};
+use uuid::Uuid;
+
 /// A failure of the log or the relay, named by what was being done.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
@@ -34,39 +38,65 @@ pub enum LogError {
         /// How many it should have.
         expected: usize,
     },
-    /// A topic could not be made.
-    #[error("creating topic {topic}: {reason}")]
+    /// A topic could not be made or deleted.
+    #[error("preparing topic {topic}: {reason}")]
     Topic {
         /// Which topic.
         topic: String,
         /// What the broker said.
         reason: String,
     },
-    /// Kafka holds positions that this log has never given out.
+    /// A topic ends with an event that this log does not hold.
     #[error(
-        "topic {topic} partition {partition} holds position {found}, but the log ends at {log_end}: the topics carry \
-         another log; use another topic prefix, or empty the topics"
+        "topic {topic} partition {partition} ends at position {position} with an event that this log ({log}) does not \
+         hold there: the topics carry another log, or this one was put back from a backup; `medhub recover` empties \
+         the topics and publishes this log from its start, another kafka.topic_prefix leaves them alone"
     )]
     ForeignTopic {
         /// Which topic.
         topic: String,
         /// Which partition.
         partition: i32,
-        /// The position of its last record.
-        found: u64,
-        /// The last position this log has given out.
-        log_end: u64,
+        /// The position of its last event.
+        position: u64,
+        /// The incarnation of the log.
+        log: Uuid,
+    },
+    /// The last record of a topic is none that a relay wrote.
+    #[error("topic {topic} partition {partition} offset {offset} is no record of a relay")]
+    ForeignRecord {
+        /// Which topic.
+        topic: String,
+        /// Which partition.
+        partition: i32,
+        /// Which record.
+        offset: i64,
+        /// What is wrong with it.
+        #[source]
+        source: HeaderError,
     },
     /// The checkpoint was written for another log.
     #[error(
-        "the relay's checkpoint belongs to log {checkpoint}, this is log {log}: the database was restored; delete the \
-         row of relay_checkpoints to publish this log from its start"
+        "the relay's checkpoint belongs to log {checkpoint}, this is log {log}: the database was restored; `medhub \
+         recover` empties the topics and publishes this log from its start"
     )]
     ForeignCheckpoint {
         /// The incarnation in the checkpoint.
-        checkpoint: uuid::Uuid,
+        checkpoint: Uuid,
         /// The incarnation of the log.
-        log: uuid::Uuid,
+        log: Uuid,
+    },
+    /// Something needs the topics for itself while a relay writes to them.
+    #[error("a relay is at work; stop it first")]
+    RelayLeads,
+    /// The log was copied here from another database.
+    #[error(
+        "log {incarnation} was restored or cloned into this database: what was published of it may not be what it \
+         holds; `medhub recover` makes it a log of its own and publishes it from its start"
+    )]
+    Restored {
+        /// The incarnation it says it is.
+        incarnation: Uuid,
     },
     /// The last record of a partition did not arrive in time.
     #[error("reading the last record of {topic} partition {partition}: nothing arrived in {waited_s} s")]
@@ -79,13 +109,84 @@ pub enum LogError {
         waited_s: u64,
     },
     /// An event of an aggregate type that no context owns; it would never reach a topic.
-    #[error("event at position {position} has the unknown aggregate type {aggregate_type:?}")]
+    #[error("event {event_id} at position {position} has the unknown aggregate type {aggregate_type:?}")]
     UnknownAggregate {
         /// Where in the log.
         position: u64,
+        /// Which event.
+        event_id: Uuid,
         /// The type nobody registered.
         aggregate_type: String,
     },
+    /// An event of a type or version that this release does not know.
+    #[error(
+        "event {event_id} at position {position} is of the unknown kind {event_type} {version}; a release that knows \
+         it publishes it"
+    )]
+    UnknownEvent {
+        /// Where in the log.
+        position: u64,
+        /// Which event.
+        event_id: Uuid,
+        /// The name it carries.
+        event_type: String,
+        /// The version it carries.
+        version: String,
+    },
+    /// An event whose payload is not what its schema says.
+    #[error("event {event_id} at position {position} does not fit the schema of {event_type} {version}")]
+    Misfit {
+        /// Where in the log.
+        position: u64,
+        /// Which event.
+        event_id: Uuid,
+        /// The name it carries.
+        event_type: String,
+        /// The version it carries.
+        version: String,
+        /// Where and why.
+        #[source]
+        source: MisfitError,
+    },
+    /// The schema registry did not give the id of an event's schema.
+    #[error("finding the schema of event {event_id} at position {position}")]
+    Registry {
+        /// Where in the log.
+        position: u64,
+        /// Which event.
+        event_id: Uuid,
+        /// Why not.
+        #[source]
+        source: RegistryError,
+    },
+    /// Kafka refused a record.
+    #[error("publishing the event at position {position}")]
+    Delivery {
+        /// Where in the log.
+        position: u64,
+        /// Why not.
+        #[source]
+        source: rdkafka::error::KafkaError,
+    },
+}
+
+impl LogError {
+    /// Whether it is an event of the log that is wrong, so that trying again soon is of no use.
+    pub(crate) fn is_about_an_event(&self) -> bool {
+        matches!(self, Self::UnknownAggregate { .. } | Self::UnknownEvent { .. } | Self::Misfit { .. })
+    }
+}
+
+/// An error with all its causes, in one line.
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
 }
 
 /// For `map_err`: names what was being asked of Postgres.

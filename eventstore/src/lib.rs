@@ -2,11 +2,12 @@
 //!
 //! [`postgres`] opens and migrates the database, [`append`] writes many streams at once, [`store`] serves single
 //! commands through `cqrs-es`, [`reader`] reads the completed prefix in order, [`relay`] publishes it, [`topic`] owns
-//! the topics, [`count`] says how much there is.
+//! the topics, [`incarnation`] tells this log from its copies, [`count`] says how much there is.
 
 pub mod append;
 pub mod count;
 pub mod error;
+pub mod incarnation;
 pub mod postgres;
 pub mod reader;
 pub mod relay;

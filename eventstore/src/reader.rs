@@ -3,7 +3,6 @@
 use chrono::{DateTime, Utc};
 use domain::envelope::{Metadata, RawRecorded, Recorded};
 use sqlx::{PgConnection, Row, postgres::PgRow};
-use uuid::Uuid;
 
 use crate::error::{LogError, postgres};
 
@@ -19,17 +18,6 @@ pub async fn completed_prefix(connection: &mut PgConnection) -> Result<u64, LogE
         .await
         .map_err(postgres("reading the fence"))?;
     Ok(position.unsigned_abs())
-}
-
-/// Which log this is.
-///
-/// # Errors
-/// [`LogError::Postgres`] when the database does not answer.
-pub async fn incarnation(connection: &mut PgConnection) -> Result<Uuid, LogError> {
-    sqlx::query_scalar("select id from log_incarnation")
-        .fetch_one(connection)
-        .await
-        .map_err(postgres("reading the log's incarnation"))
 }
 
 /// Up to `limit` events after `after` and not beyond `fence`, in the order of their positions.

@@ -1,87 +1,70 @@
 //! The relay: carries every event of the log to Kafka, in order, at least once.
 //!
 //! ```text
-//! Standby ──lock──▶ Resuming ──tails read──▶ Publishing ──┐
-//!    ▲                                          │  ▲      │ batch acknowledged:
-//!    └──────── connection or broker lost ───────┘  └──────┘ move the checkpoint
+//! Standby ──lock──▶ Resuming ──ends read──▶ Publishing ──┐
+//!    ▲                                         │   ▲     │ acknowledged:
+//!    └──────── connection or broker lost ──────┘   └─────┘ move the checkpoint
+//!
+//! Publishing:  source ──batches──▶ sender ──sent──▶ acknowledger
+//!              fence, read         encode,          await Kafka,
+//!                                  produce,         move the checkpoint
+//!                                  beacons
 //! ```
 //!
 //! One relay leads, by an advisory lock that lives on the very connection it reads with, so that a leader that lost
 //! its connection has also stopped reading. After a crash the checkpoint is behind what Kafka has; the leader then
 //! looks at the last record of every partition and leaves out what is there already, because within a partition
-//! positions only grow.
+//! positions only grow. Every stage waits for the next one, so a Kafka that is away holds the relay still at a bounded
+//! number of events, and it goes on by itself.
 
+mod acknowledge;
+mod checkpoint;
+mod config;
+mod delivery;
+mod end;
+mod leadership;
+mod metric;
+mod open_append;
+mod partition;
 mod publisher;
-mod tail;
+mod record;
+mod send;
+mod source;
+mod status;
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-use sqlx::{Connection, PgConnection, PgPool};
-use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
+use schemas::registry::Registry;
+use sqlx::PgPool;
+use tokio::sync::{mpsc, watch};
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use uuid::Uuid;
 
-use self::publisher::Publisher;
+pub(crate) use self::end::read as partition_ends;
+use self::{acknowledge::Acknowledger, leadership::Leadership, publisher::Publisher, send::Sender, source::Source};
+pub use self::{config::RelayConfig, open_append::OpenAppend, status::RelayStatus};
 use crate::{
-    error::{LogError, postgres},
-    reader,
-    topic::KafkaConfig,
+    error::{LogError, chain},
+    incarnation,
+    topic::{self, KafkaConfig},
 };
 
-/// Key of the leader's lock: 'MHRL'.
-const LEADER_LOCK: i64 = 0x4d48_524c;
-/// Name of the checkpoint.
-const RELAY: &str = "kafka";
-
-/// How the relay works.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct RelayConfig {
-    /// Most events of one batch.
-    pub batch_events: u32,
-    /// Pause between looks at an idle log, in milliseconds; grows from the first to the second while nothing comes.
-    pub poll_min_ms: u64,
-    /// The longest such pause, in milliseconds.
-    pub poll_max_ms: u64,
-    /// Pause before trying again after a failure, and between a standby's tries to lead, in milliseconds.
-    pub retry_ms: u64,
-}
-
-impl Default for RelayConfig {
-    fn default() -> Self {
-        Self { batch_events: 2_000, poll_min_ms: 5, poll_max_ms: 100, retry_ms: 1_000 }
-    }
-}
-
-/// What the relay is doing.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct RelayStatus {
-    /// Whether this process leads.
-    pub leading: bool,
-    /// Everything up to here is on Kafka, acknowledged.
-    pub position: u64,
-    /// The log is complete up to here.
-    pub fence: u64,
-    /// Events published since this process started leading.
-    pub published: u64,
-    /// Why it is not working, if so.
-    pub last_error: Option<String>,
-}
+/// Batches that are read while the one before is being encoded.
+const READ_AHEAD: usize = 2;
 
 /// Carries the log to Kafka.
-#[derive(Debug)]
 pub struct Relay {
     pool: PgPool,
     kafka: KafkaConfig,
+    registry: Registry,
     config: RelayConfig,
     status: watch::Sender<RelayStatus>,
 }
 
 impl Relay {
-    /// A relay from the log behind `pool` to the brokers of `kafka`.
-    pub fn new(pool: PgPool, kafka: KafkaConfig, config: RelayConfig) -> Self {
-        Self { pool, kafka, config, status: watch::Sender::new(RelayStatus::default()) }
+    /// A relay from the log behind `pool` to the brokers of `kafka`, with the schemas of `registry`.
+    pub fn new(pool: PgPool, kafka: KafkaConfig, registry: Registry, config: RelayConfig) -> Self {
+        Self { pool, kafka, registry, config, status: watch::Sender::new(RelayStatus::default()) }
     }
 
     /// Follows what the relay is doing.
@@ -89,130 +72,107 @@ impl Relay {
         self.status.subscribe()
     }
 
-    /// Works until `shutdown`. Failures are logged, kept in the status, and tried again after a pause.
+    /// Works until `shutdown`; then what was sent is awaited for a moment, so that the next leader finds a checkpoint
+    /// that is true. Failures are logged, kept in the status, and tried again after a pause.
     pub async fn run(self, shutdown: CancellationToken) {
+        metric::describe();
         while !shutdown.is_cancelled() {
-            match self.lead(&shutdown).await {
-                Ok(()) => self.status.send_modify(|status| status.last_error = None),
+            let pause = match self.lead(&shutdown).await {
+                Ok(()) => {
+                    self.status.send_modify(|status| status.last_error = None);
+                    self.config.retry()
+                }
                 Err(error) => self.failed(&error),
-            }
-            self.status.send_modify(|status| status.leading = false);
-            pause(&shutdown, self.config.retry_ms).await;
+            };
+            self.status.send_modify(RelayStatus::stand_back);
+            metric::leading(false);
+            sleep(&shutdown, pause).await;
         }
         tracing::info!(relay.position = self.status.borrow().position, "relay stopped");
     }
 
-    fn failed(&self, error: &LogError) {
+    /// Says why it failed and how long to wait: an event that cannot be published will not change by itself, and
+    /// another relay, perhaps of a newer release that knows the event, shall have its turn.
+    fn failed(&self, error: &LogError) -> Duration {
+        let pause = if error.is_about_an_event() { self.config.poison() } else { self.config.retry() };
         let text = chain(error);
         let known = self.status.borrow().last_error.as_ref() == Some(&text);
         if !known {
-            tracing::error!(error = text, retry_ms = self.config.retry_ms, "relay cannot work, trying again");
+            let retry_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+            tracing::error!(error = text, retry_ms, "relay cannot work, trying again");
         }
         self.status.send_modify(|status| status.last_error = Some(text));
+        pause
     }
 
     /// Tries to lead; publishes until told to stop or until something breaks. `Ok` when another relay leads.
     async fn lead(&self, shutdown: &CancellationToken) -> Result<(), LogError> {
-        // A connection of its own, not one that goes back to the pool: the lock must end with the leadership.
-        let mut connection = self.pool.acquire().await.map_err(postgres("connecting"))?.detach();
-        let leads: bool = sqlx::query_scalar("select pg_try_advisory_lock($1)")
-            .bind(LEADER_LOCK)
-            .fetch_one(&mut connection)
-            .await
-            .map_err(postgres("asking for the relay's lock"))?;
-        if leads {
-            self.publish(&mut connection, shutdown).await?;
+        let Some(mut leadership) = Leadership::take(&self.pool).await? else { return Ok(()) };
+        let outcome = self.publish(&mut leadership, shutdown).await;
+        // The reason for the end is what a person has to know, not that the connection broke with it.
+        let closed = leadership.give_up().await;
+        outcome.and(closed)
+    }
+
+    async fn publish(&self, leadership: &mut Leadership, shutdown: &CancellationToken) -> Result<(), LogError> {
+        let connection = leadership.connection();
+        let incarnation = incarnation::of(connection).await?;
+        let position = checkpoint::load(connection, incarnation).await?;
+        let ends = end::read(&self.kafka).await?;
+        end::verify(connection, incarnation, &ends).await?;
+        let publisher = Publisher::new(&self.kafka, incarnation, ends)?;
+        tracing::info!(relay.position = position, log.incarnation = %incarnation, "relay leads");
+        metric::leading(true);
+        self.status.send_modify(|status| *status = RelayStatus::leading_from(position, status));
+
+        let (batches, to_send) = mpsc::channel(READ_AHEAD);
+        let (sent, to_acknowledge) = mpsc::channel(self.config.batches_in_flight());
+        let sender = Sender::new(publisher, self.registry.clone(), self.config.beacon(), position);
+        let sender = AbortOnDropHandle::new(tokio::spawn(sender.run(to_send, sent)));
+        let acknowledger = Acknowledger::new(self.pool.clone(), incarnation, self.status.clone());
+        let acknowledger = AbortOnDropHandle::new(tokio::spawn(acknowledger.run(to_acknowledge)));
+        let watch = open_append::watch(self.pool.clone(), self.status.clone(), self.config.slow_append());
+        let _watch = AbortOnDropHandle::new(tokio::spawn(watch));
+
+        let read = Source::new(&self.config, position).run(connection, batches, shutdown).await;
+        // A stage that ends lets the stages beside it end: only a source that broke off, or was told to stop, leaves
+        // others at work.
+        let grace = if read.is_ok() { self.config.stop_timeout() } else { Duration::ZERO };
+        let rest = async { (joined(acknowledger).await, joined(sender).await) };
+        match tokio::time::timeout(grace, rest).await {
+            Ok((acknowledged, sent)) => acknowledged.and(sent).and(read),
+            // What was sent and not acknowledged is found again on the partitions' ends.
+            Err(_elapsed) => read,
         }
-        connection.close().await.map_err(postgres("closing the relay's connection"))
-    }
-
-    async fn publish(&self, connection: &mut PgConnection, shutdown: &CancellationToken) -> Result<(), LogError> {
-        let incarnation = reader::incarnation(connection).await?;
-        let mut position = load_checkpoint(connection, incarnation).await?;
-        let fence = reader::completed_prefix(connection).await?;
-        let tails = tail::read(&self.kafka, log_end(connection).await?).await?;
-        let publisher = Publisher::new(&self.kafka, tails)?;
-        tracing::info!(relay.position = position, relay.fence = fence, "relay leads");
-        self.status.send_modify(|status| {
-            *status = RelayStatus { leading: true, position, fence, ..RelayStatus::default() };
-        });
-        let mut idle_ms = self.config.poll_min_ms;
-        while !shutdown.is_cancelled() {
-            let fence = reader::completed_prefix(connection).await?;
-            if fence <= position {
-                pause(shutdown, idle_ms).await;
-                idle_ms = (idle_ms * 2).min(self.config.poll_max_ms);
-                continue;
-            }
-            idle_ms = self.config.poll_min_ms;
-            let batch = reader::read_after(connection, position, fence, self.config.batch_events).await?;
-            // A short batch means that the rest up to the fence are gaps that nobody will fill.
-            let whole = batch.len() < usize::try_from(self.config.batch_events).unwrap_or(usize::MAX);
-            let reached = if whole { fence } else { batch.last().map_or(fence, |event| event.position) };
-            let acknowledged = tokio::select! {
-                outcome = publisher.publish(&batch) => outcome?,
-                // What was sent but not acknowledged is found again on the partitions' ends.
-                () = shutdown.cancelled() => return Ok(()),
-            };
-            position = reached;
-            save_checkpoint(connection, incarnation, position).await?;
-            self.status.send_modify(|status| {
-                status.position = position;
-                status.fence = fence;
-                status.published += acknowledged;
-            });
-        }
-        Ok(())
     }
 }
 
-async fn load_checkpoint(connection: &mut PgConnection, incarnation: Uuid) -> Result<u64, LogError> {
-    let found: Option<(Uuid, i64)> =
-        sqlx::query_as("select incarnation, position from relay_checkpoints where relay = $1")
-            .bind(RELAY)
-            .fetch_optional(connection)
-            .await
-            .map_err(postgres("reading the relay's checkpoint"))?;
-    match found {
-        None => Ok(0),
-        Some((log, position)) if log == incarnation => Ok(position.unsigned_abs()),
-        Some((checkpoint, _)) => Err(LogError::ForeignCheckpoint { checkpoint, log: incarnation }),
+/// Makes a restored log one of its own: topics emptied, a new incarnation, nothing published. Answers with it.
+///
+/// # Errors
+/// [`LogError::RelayLeads`] while a relay is at work, [`LogError::Postgres`], [`LogError::Kafka`] and
+/// [`LogError::Topic`] when a store is away or refuses. Repeating it is safe.
+pub async fn recover(pool: &PgPool, kafka: &KafkaConfig) -> Result<Uuid, LogError> {
+    // As leader, so that no relay writes to topics that are about to go.
+    let leadership = Leadership::take(pool).await?.ok_or(LogError::RelayLeads)?;
+    topic::recreate(kafka).await?;
+    let incarnation = incarnation::renew(pool).await?;
+    leadership.give_up().await?;
+    Ok(incarnation)
+}
+
+/// What a stage answered; a panic goes on in whoever waits for it.
+async fn joined(stage: AbortOnDropHandle<Result<(), LogError>>) -> Result<(), LogError> {
+    match stage.await {
+        Ok(outcome) => outcome,
+        Err(ended) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
+        Err(_cancelled) => Ok(()),
     }
 }
 
-async fn save_checkpoint(connection: &mut PgConnection, incarnation: Uuid, position: u64) -> Result<(), LogError> {
-    sqlx::query(include_str!("relay/save_checkpoint.sql"))
-        .bind(RELAY)
-        .bind(incarnation)
-        .bind(i64::try_from(position).unwrap_or(i64::MAX))
-        .execute(connection)
-        .await
-        .map(drop)
-        .map_err(postgres("moving the relay's checkpoint"))
-}
-
-async fn log_end(connection: &mut PgConnection) -> Result<u64, LogError> {
-    let end: i64 = sqlx::query_scalar("select coalesce(pg_sequence_last_value('events_position_seq'), 0)")
-        .fetch_one(connection)
-        .await
-        .map_err(postgres("reading the end of the log"))?;
-    Ok(end.unsigned_abs())
-}
-
-async fn pause(shutdown: &CancellationToken, ms: u64) {
+async fn sleep(shutdown: &CancellationToken, pause: Duration) {
     tokio::select! {
-        () = tokio::time::sleep(Duration::from_millis(ms)) => {}
+        () = tokio::time::sleep(pause) => {}
         () = shutdown.cancelled() => {}
     }
-}
-
-fn chain(error: &LogError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

@@ -17,6 +17,9 @@ use crate::error::{LogError, kafka};
 /// How long the broker may take to answer a question about topics.
 pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
+/// The largest record, in bytes: a solicitation's text is a part of its event. Kafka's own default is a tenth of it.
+const LARGEST_RECORD: &str = "10485760";
+
 /// Where and how events are published.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -54,6 +57,20 @@ impl KafkaConfig {
         config
     }
 
+    /// What a producer of events is made from.
+    pub fn producer(&self) -> ClientConfig {
+        let mut config = self.client();
+        config
+            .set("enable.idempotence", "true")
+            .set("acks", "all")
+            .set("linger.ms", "2")
+            // Never give up on a record: giving up on one while later ones succeed would reorder an aggregate.
+            .set("message.timeout.ms", "0")
+            .set("message.max.bytes", LARGEST_RECORD)
+            .set("reconnect.backoff.max.ms", "2000");
+        config
+    }
+
     fn topics(&self) -> impl Iterator<Item = (String, i32)> + '_ {
         Context::ALL.into_iter().flat_map(|context| {
             [(context.topic(&self.topic_prefix), self.partitions), (context.dead_letter_topic(&self.topic_prefix), 1)]
@@ -79,6 +96,7 @@ pub async fn ensure(config: &KafkaConfig) -> Result<(), LogError> {
         .map(|(name, partitions)| {
             NewTopic::new(name, *partitions, TopicReplication::Fixed(config.replication))
                 .set("retention.ms", &retention_ms)
+                .set("max.message.bytes", LARGEST_RECORD)
         })
         .collect();
     let options = AdminOptions::new().operation_timeout(Some(ANSWER_WITHIN)).request_timeout(Some(ANSWER_WITHIN));
@@ -91,6 +109,43 @@ pub async fn ensure(config: &KafkaConfig) -> Result<(), LogError> {
     }
     let config = config.clone();
     blocking(move || check(&config, &names)).await
+}
+
+/// Deletes the topics of events and creates them anew, empty. What was in them is in the log.
+///
+/// # Errors
+/// [`LogError::Topic`] when the broker refuses, [`LogError::Kafka`] when it does not answer, and those of [`ensure`].
+pub async fn recreate(config: &KafkaConfig) -> Result<(), LogError> {
+    let admin: AdminClient<DefaultClientContext> =
+        config.client().create().map_err(kafka("creating an admin client"))?;
+    let names: Vec<_> = Context::ALL.map(|context| context.topic(&config.topic_prefix)).into();
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    let options = AdminOptions::new().operation_timeout(Some(ANSWER_WITHIN)).request_timeout(Some(ANSWER_WITHIN));
+    for answer in admin.delete_topics(&names, &options).await.map_err(kafka("deleting topics"))? {
+        match answer {
+            Ok(_) | Err((_, RDKafkaErrorCode::UnknownTopicOrPartition)) => {}
+            Err((topic, code)) => return Err(LogError::Topic { topic, reason: code.to_string() }),
+        }
+    }
+    let gone = config.clone();
+    blocking(move || await_deletion(&gone)).await?;
+    ensure(config).await
+}
+
+/// Brokers acknowledge a deletion before the topic is gone.
+fn await_deletion(config: &KafkaConfig) -> Result<(), LogError> {
+    let consumer: BaseConsumer = config.client().create().map_err(kafka("creating a client"))?;
+    let deadline = Instant::now() + ANSWER_WITHIN;
+    for context in Context::ALL {
+        let topic = context.topic(&config.topic_prefix);
+        while partition_count(&consumer, &topic)? > 0 {
+            if Instant::now() > deadline {
+                return Err(LogError::Topic { topic, reason: "it is still there after its deletion".to_owned() });
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+    Ok(())
 }
 
 fn check(config: &KafkaConfig, expected: &[(String, i32)]) -> Result<(), LogError> {
@@ -106,16 +161,24 @@ fn check(config: &KafkaConfig, expected: &[(String, i32)]) -> Result<(), LogErro
 }
 
 /// As [`partition_count`], for a topic that was created just now: brokers acknowledge a creation before every one of
-/// them shows it.
+/// them shows it, and before its partitions have leaders.
 fn settled_partition_count(consumer: &BaseConsumer, topic: &str) -> Result<usize, LogError> {
     let deadline = Instant::now() + ANSWER_WITHIN;
     loop {
         let found = partition_count(consumer, topic)?;
-        if found > 0 || Instant::now() > deadline {
-            return Ok(found);
+        let led = has_leaders(consumer, topic, found);
+        if led.is_ok() && found > 0 || Instant::now() > deadline {
+            return led.map(|()| found);
         }
         std::thread::sleep(Duration::from_millis(50));
     }
+}
+
+fn has_leaders(consumer: &BaseConsumer, topic: &str, partitions: usize) -> Result<(), LogError> {
+    for partition in 0..i32::try_from(partitions).unwrap_or(i32::MAX) {
+        consumer.fetch_watermarks(topic, partition, ANSWER_WITHIN).map_err(kafka("asking for a partition's end"))?;
+    }
+    Ok(())
 }
 
 /// How many partitions a topic has; 0 when it does not exist.

@@ -1,10 +1,12 @@
 //! The log and its relay on real Postgres and Kafka: nothing lost, nothing reordered, nobody waited for in vain.
 
 mod fence;
+mod record;
 mod relay;
 
 use domain::store::{BatchStore, NewEvent, StoreError};
 use eventstore::{append::PgBatchStore, topic::KafkaConfig};
+use schemas::registry::{Registry, RegistryConfig};
 use sqlx::{Connection, PgConnection, PgPool, postgres::PgPoolOptions};
 use uuid::Uuid;
 
@@ -30,6 +32,12 @@ async fn topics() -> KafkaConfig {
     };
     eventstore::topic::ensure(&config).await.unwrap();
     config
+}
+
+/// A client of the stack's schema registry.
+fn registry() -> Registry {
+    let url = std::env::var("SCHEMA_REGISTRY_URL").unwrap_or_default();
+    Registry::new(&RegistryConfig { url })
 }
 
 fn event(aggregate: &str, sequence: u64) -> NewEvent {

@@ -6,8 +6,8 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::{Metadata, RawRecorded, Recorded};
 
-const POSITION: &str = "position";
-const EVENT_ID: &str = "event-id";
+pub(super) const POSITION: &str = "position";
+pub(super) const EVENT_ID: &str = "event-id";
 const TENANT_ID: &str = "tenant-id";
 const AGGREGATE_TYPE: &str = "aggregate-type";
 const SEQUENCE: &str = "sequence";
@@ -98,6 +98,10 @@ pub fn from_headers<'a>(
         },
         payload: text("value", value)?,
     })
+}
+
+pub(super) fn parsed<T: FromStr>(name: &'static str, bytes: &[u8]) -> Result<T, HeaderError> {
+    parse(name, text(name, bytes)?)
 }
 
 fn text(name: &'static str, bytes: &[u8]) -> Result<String, HeaderError> {

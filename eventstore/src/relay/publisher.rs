@@ -1,123 +1,160 @@
-//! Publishing a batch: every event on its partition, in order, all acknowledged before the answer.
+//! Writing records: every event on its partition, in order, by an idempotent producer.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use domain::{
-    context::Context,
-    envelope::{RawRecorded, to_headers},
-};
-use futures::{StreamExt, stream::FuturesUnordered};
+use domain::{context::Context, envelope::RawRecorded};
 use rdkafka::{
     error::KafkaError,
-    message::{Header, OwnedHeaders},
-    producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer},
+    producer::{BaseRecord, Producer, PurgeConfig, ThreadedProducer},
     types::RDKafkaErrorCode,
 };
+use uuid::Uuid;
 
-use super::tail::Tails;
+use super::{
+    delivery::{Deliveries, Outstanding},
+    end::Ends,
+    partition::Partition,
+    record::{headers, headers_of},
+};
 use crate::{
     error::{LogError, kafka},
     topic::{KafkaConfig, partition_of},
 };
 
-/// After how long without an acknowledgement a line is logged.
-const SLOW: Duration = Duration::from_secs(5);
+/// Pause while the client library's own queue is full.
+const QUEUE_PAUSE: Duration = Duration::from_millis(5);
 
-/// An idempotent producer that knows what is on Kafka already.
+/// A producer that knows what is on every partition.
 pub(super) struct Publisher {
-    producer: FutureProducer,
-    topic_prefix: String,
-    partitions: i32,
-    tails: Tails,
+    producer: ThreadedProducer<Deliveries>,
+    incarnation: String,
+    topics: Vec<Topic>,
+}
+
+struct Topic {
+    context: Context,
+    name: String,
+    partitions: Vec<Partition>,
+}
+
+/// Where an event goes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    topic: usize,
+    partition: usize,
 }
 
 impl Publisher {
-    pub(super) fn new(config: &KafkaConfig, tails: Tails) -> Result<Self, LogError> {
-        let producer = config
-            .client()
-            .set("enable.idempotence", "true")
-            .set("acks", "all")
-            .set("linger.ms", "2")
-            // Never give up on a record: giving up on one while later ones succeed would reorder an aggregate.
-            .set("message.timeout.ms", "0")
-            .create()
-            .map_err(kafka("creating the producer"))?;
-        Ok(Self { producer, topic_prefix: config.topic_prefix.clone(), partitions: config.partitions, tails })
+    /// A publisher to partitions that end with `ends`.
+    pub(super) fn new(config: &KafkaConfig, incarnation: Uuid, mut ends: Ends) -> Result<Self, LogError> {
+        let producer = config.producer().create_with_context(Deliveries).map_err(kafka("creating the producer"))?;
+        let topics = Context::ALL.into_iter().map(|context| {
+            let name = context.topic(&config.topic_prefix);
+            let partitions = (0..config.partitions)
+                .map(|partition| Partition::new(ends.remove(&(name.clone(), partition)), incarnation))
+                .collect();
+            Topic { context, name, partitions }
+        });
+        Ok(Self { producer, incarnation: incarnation.to_string(), topics: topics.collect() })
     }
 
-    /// Publishes what is not on Kafka yet; answers how many records that were, once all are acknowledged.
-    pub(super) async fn publish(&self, batch: &[RawRecorded]) -> Result<u64, LogError> {
-        let mut in_flight = FuturesUnordered::new();
-        for event in batch {
-            in_flight.extend(self.send(event).await?);
-        }
-        let mut acknowledged = 0_u64;
-        loop {
-            match tokio::time::timeout(SLOW, in_flight.next()).await {
-                Ok(None) => return Ok(acknowledged),
-                Ok(Some(delivery)) => {
-                    delivered(delivery)?;
-                    acknowledged += 1;
-                }
-                Err(_) => tracing::warn!(
-                    relay.waiting = in_flight.len(),
-                    "Kafka has not acknowledged for {} s, waiting on",
-                    SLOW.as_secs()
-                ),
+    /// Where an event has to go; `None` when it is there already.
+    pub(super) fn place(&self, event: &RawRecorded) -> Result<Option<Place>, LogError> {
+        let context = Context::of_aggregate(&event.aggregate_type);
+        let topic = self.topics.iter().position(|topic| Some(topic.context) == context).ok_or_else(|| {
+            LogError::UnknownAggregate {
+                position: event.position,
+                event_id: event.event_id,
+                aggregate_type: event.aggregate_type.clone(),
             }
-        }
+        })?;
+        let partitions = &self.topics[topic].partitions;
+        let count = i32::try_from(partitions.len()).unwrap_or(i32::MAX);
+        let partition = usize::try_from(partition_of(&event.aggregate_id, count)).unwrap_or_default();
+        Ok((!partitions[partition].holds(event.position)).then_some(Place { topic, partition }))
     }
 
-    async fn send(&self, event: &RawRecorded) -> Result<Option<DeliveryFuture>, LogError> {
-        let Some(context) = Context::of_aggregate(&event.aggregate_type) else {
-            let (position, aggregate_type) = (event.position, event.aggregate_type.clone());
-            return Err(LogError::UnknownAggregate { position, aggregate_type });
-        };
-        let topic = context.topic(&self.topic_prefix);
-        let partition = partition_of(&event.aggregate_id, self.partitions);
-        let key = (topic, partition);
-        if self.tails.get(&key).is_some_and(|last| event.position <= *last) {
-            return Ok(None);
-        }
-        let (topic, partition) = key;
-        let headers = headers(event);
-        loop {
-            let record = FutureRecord::to(&topic)
-                .partition(partition)
-                .key(&event.aggregate_id)
-                .payload(&event.payload)
-                .headers(headers.clone());
-            match self.producer.send_result(record) {
-                Ok(delivery) => return Ok(Some(delivery)),
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => {
-                    tokio::time::sleep(Duration::from_millis(20)).await;
+    /// Hands an event to the producer. Events of one place come in the order of their positions.
+    pub(super) async fn write(
+        &mut self,
+        place: Place,
+        event: &RawRecorded,
+        value: &[u8],
+        outstanding: &Arc<Outstanding>,
+    ) -> Result<(), LogError> {
+        let topic = &mut self.topics[place.topic];
+        let partition = &mut topic.partitions[place.partition];
+        let ordinal = partition.next_ordinal();
+        let record = BaseRecord::with_opaque_to(&topic.name, Arc::clone(outstanding))
+            .partition(number(place.partition))
+            .key(event.aggregate_id.as_bytes())
+            .payload(value)
+            .headers(headers(event, &self.incarnation, ordinal));
+        outstanding.add();
+        enqueue(&self.producer, record)
+            .await
+            .map_err(|source| LogError::Delivery { position: event.position, source })?;
+        partition.wrote(event, ordinal);
+        Ok(())
+    }
+
+    /// Whether some partition does not say yet that it has come to this position.
+    pub(super) fn lags(&self, position: u64) -> bool {
+        self.topics.iter().flat_map(|topic| &topic.partitions).any(|partition| !partition.holds(position))
+    }
+
+    /// Writes a beacon to every partition that does not say yet that it has come to this position, or to all of them.
+    pub(super) async fn beacon(
+        &mut self,
+        position: u64,
+        all: bool,
+        outstanding: &Arc<Outstanding>,
+    ) -> Result<(), LogError> {
+        for topic in &mut self.topics {
+            for (number, partition) in (0_i32..).zip(&mut topic.partitions) {
+                if partition.holds(position) && !all {
+                    continue;
                 }
-                Err((source, _)) => return Err(LogError::Kafka { doing: "publishing an event", source }),
+                let watermark = position.max(partition.end.watermark);
+                let record: BaseRecord<'_, [u8], [u8], _> =
+                    BaseRecord::with_opaque_to(&topic.name, Arc::clone(outstanding))
+                        .partition(number)
+                        .headers(headers_of(&partition.reach(watermark).to_beacon()));
+                outstanding.add();
+                enqueue(&self.producer, record)
+                    .await
+                    .map_err(|source| LogError::Delivery { position: watermark, source })?;
             }
         }
+        Ok(())
     }
 }
 
 impl Drop for Publisher {
     fn drop(&mut self) {
         // Whoever leads next must not find records of ours still arriving.
-        self.producer.purge(rdkafka::producer::PurgeConfig::default().queue().inflight());
+        self.producer.purge(PurgeConfig::default().queue().inflight());
     }
 }
 
-fn headers(event: &RawRecorded) -> OwnedHeaders {
-    to_headers(event)
-        .iter()
-        .fold(OwnedHeaders::new(), |headers, (key, value)| headers.insert(Header { key, value: Some(value) }))
+/// Waits for room in the client library's queue rather than failing.
+async fn enqueue(
+    producer: &ThreadedProducer<Deliveries>,
+    mut record: BaseRecord<'_, [u8], [u8], Arc<Outstanding>>,
+) -> Result<(), KafkaError> {
+    loop {
+        match producer.send(record) {
+            Ok(()) => return Ok(()),
+            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), refused)) => record = refused,
+            Err((source, refused)) => {
+                refused.delivery_opaque.done();
+                return Err(source);
+            }
+        }
+        tokio::time::sleep(QUEUE_PAUSE).await;
+    }
 }
 
-fn delivered(
-    delivery: Result<rdkafka::producer::future_producer::OwnedDeliveryResult, futures::channel::oneshot::Canceled>,
-) -> Result<(), LogError> {
-    let failed = |source| LogError::Kafka { doing: "publishing an event", source };
-    match delivery {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err((source, _))) => Err(failed(source)),
-        Err(_) => Err(failed(KafkaError::Canceled)),
-    }
+fn number(partition: usize) -> i32 {
+    i32::try_from(partition).unwrap_or_default()
 }

@@ -1,25 +1,29 @@
 //! What reaches Kafka: everything, once, in order.
 
+mod bad_input;
+mod open_append;
+mod watermark;
+
 use std::{collections::HashMap, time::Duration};
 
-use domain::{context::Context, store::BatchStore};
+use domain::store::BatchStore;
 use eventstore::{
     append::PgBatchStore,
     error::LogError,
     relay::{Relay, RelayConfig, RelayStatus},
     topic::KafkaConfig,
 };
-use rdkafka::{
-    Message, Offset, TopicPartitionList,
-    consumer::{BaseConsumer, Consumer},
-    message::Headers,
-};
+use schemas::registry::Registry;
 use sqlx::PgPool;
 use tests::eventually;
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use super::{database, event, insert, topics};
+use super::{
+    database, event, insert,
+    record::{Record, records},
+    registry, topics,
+};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -31,7 +35,15 @@ struct Running {
 
 impl Running {
     fn start(pool: &PgPool, kafka: &KafkaConfig) -> Self {
-        let relay = Relay::new(pool.clone(), kafka.clone(), RelayConfig { retry_ms: 50, ..RelayConfig::default() });
+        Self::with(pool, kafka, RelayConfig { retry_ms: 50, ..RelayConfig::default() })
+    }
+
+    fn with(pool: &PgPool, kafka: &KafkaConfig, config: RelayConfig) -> Self {
+        Self::at(pool, kafka, &registry(), config)
+    }
+
+    fn at(pool: &PgPool, kafka: &KafkaConfig, registry: &Registry, config: RelayConfig) -> Self {
+        let relay = Relay::new(pool.clone(), kafka.clone(), registry.clone(), config);
         let (status, shutdown) = (relay.status(), CancellationToken::new());
         Self { status, task: tokio::spawn(relay.run(shutdown.clone())), shutdown }
     }
@@ -60,28 +72,11 @@ impl Running {
 
 /// Aggregate -> positions, in the order they stand on the topic of opportunities.
 async fn on_kafka(config: &KafkaConfig) -> HashMap<String, Vec<u64>> {
-    let expected = eventstore::count::records(config).await.unwrap();
-    let config = config.clone();
-    tokio::task::spawn_blocking(move || {
-        let consumer: BaseConsumer = config.client().set("group.id", "test").create().unwrap();
-        let topic = Context::Opportunities.topic(&config.topic_prefix);
-        let mut all = TopicPartitionList::new();
-        for partition in 0..config.partitions {
-            all.add_partition_offset(&topic, partition, Offset::Beginning).unwrap();
-        }
-        consumer.assign(&all).unwrap();
-        let mut found: HashMap<String, Vec<u64>> = HashMap::new();
-        for _ in 0..expected {
-            let message = consumer.poll(PATIENCE).expect("a record").unwrap();
-            let headers = message.headers().unwrap();
-            let position = headers.iter().find(|header| header.key == "position").unwrap().value.unwrap();
-            let key = String::from_utf8(message.key().unwrap().to_vec()).unwrap();
-            found.entry(key).or_default().push(std::str::from_utf8(position).unwrap().parse().unwrap());
-        }
-        found
-    })
-    .await
-    .unwrap()
+    let mut found: HashMap<String, Vec<u64>> = HashMap::new();
+    for record in records(config).await.into_iter().filter(Record::is_event) {
+        found.entry(record.key.clone().unwrap()).or_default().push(record.number("position").unwrap());
+    }
+    found
 }
 
 #[tokio::test]
@@ -172,7 +167,7 @@ async fn topics_of_another_log_are_refused_by_name() {
     let error = relay.last_error().await;
     relay.stop().await;
 
-    assert!(error.contains("the topics carry another log"), "{error}");
+    assert!(error.contains("the topics carry another log") && error.contains("medhub recover"), "{error}");
     assert_eq!(eventstore::count::records(&kafka).await.unwrap(), 9);
 }
 
@@ -204,7 +199,7 @@ async fn an_aggregate_type_that_nobody_registered_stops_the_relay_and_is_named()
     let error = relay.last_error().await;
     relay.stop().await;
 
-    assert!(error.contains("position 1") && error.contains("spaceship"), "{error}");
+    assert!(error.contains("at position 1 ") && error.contains("spaceship"), "{error}");
 }
 
 #[tokio::test]

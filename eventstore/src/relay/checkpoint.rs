@@ -1,0 +1,40 @@
+//! How far the relay has come, kept in Postgres beside the log.
+
+use sqlx::{Executor, PgConnection, Postgres};
+use uuid::Uuid;
+
+use crate::error::{LogError, postgres};
+
+/// Name of the checkpoint.
+const RELAY: &str = "kafka";
+
+/// Where to go on in this log; 0 at its start.
+pub(super) async fn load(connection: &mut PgConnection, incarnation: Uuid) -> Result<u64, LogError> {
+    let found: Option<(Uuid, i64)> =
+        sqlx::query_as("select incarnation, position from relay_checkpoints where relay = $1")
+            .bind(RELAY)
+            .fetch_optional(connection)
+            .await
+            .map_err(postgres("reading the relay's checkpoint"))?;
+    match found {
+        None => Ok(0),
+        Some((log, position)) if log == incarnation => Ok(position.unsigned_abs()),
+        Some((checkpoint, _)) => Err(LogError::ForeignCheckpoint { checkpoint, log: incarnation }),
+    }
+}
+
+/// Moves the checkpoint forward; never back, so that a leader of yesterday that comes late does no harm.
+pub(super) async fn save<'a>(
+    database: impl Executor<'a, Database = Postgres>,
+    incarnation: Uuid,
+    position: u64,
+) -> Result<(), LogError> {
+    sqlx::query(include_str!("checkpoint/save.sql"))
+        .bind(RELAY)
+        .bind(incarnation)
+        .bind(i64::try_from(position).unwrap_or(i64::MAX))
+        .execute(database)
+        .await
+        .map(drop)
+        .map_err(postgres("moving the relay's checkpoint"))
+}

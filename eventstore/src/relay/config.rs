@@ -1,0 +1,77 @@
+//! How the relay works.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// How the relay works.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RelayConfig {
+    /// Most events of one batch.
+    pub batch_events: u32,
+    /// Most events that are read and not yet acknowledged by Kafka; bounds the relay's memory while Kafka is away.
+    pub in_flight_events: u32,
+    /// Pause between looks at an idle log, in milliseconds; grows from the first to the second while nothing comes.
+    pub poll_min_ms: u64,
+    /// The longest such pause, in milliseconds.
+    pub poll_max_ms: u64,
+    /// How far a partition's watermark may lag behind the log, in milliseconds, before a beacon says how far the
+    /// partition has come.
+    pub beacon_ms: u64,
+    /// Pause before trying again after a failure, and between a standby's tries to lead, in milliseconds.
+    pub retry_ms: u64,
+    /// Pause before trying an event again that cannot be published, in milliseconds.
+    pub poison_retry_ms: u64,
+    /// An append that stays open this long and holds the relay up is named in the log and in a metric, in milliseconds.
+    pub slow_append_ms: u64,
+    /// How long a relay that is told to stop waits for Kafka to acknowledge what was sent, in milliseconds.
+    pub stop_timeout_ms: u64,
+}
+
+impl Default for RelayConfig {
+    fn default() -> Self {
+        Self {
+            batch_events: 2_000,
+            in_flight_events: 20_000,
+            poll_min_ms: 2,
+            poll_max_ms: 20,
+            beacon_ms: 500,
+            retry_ms: 1_000,
+            poison_retry_ms: 10_000,
+            slow_append_ms: 5_000,
+            stop_timeout_ms: 10_000,
+        }
+    }
+}
+
+impl RelayConfig {
+    pub(super) fn batches_in_flight(&self) -> usize {
+        usize::try_from(self.in_flight_events / self.batch_events.max(1)).unwrap_or(1).max(1)
+    }
+
+    pub(super) fn poll(&self) -> (Duration, Duration) {
+        let shortest = self.poll_min_ms.max(1);
+        (Duration::from_millis(shortest), Duration::from_millis(self.poll_max_ms.max(shortest)))
+    }
+
+    pub(super) fn beacon(&self) -> Duration {
+        Duration::from_millis(self.beacon_ms.max(1))
+    }
+
+    pub(super) fn retry(&self) -> Duration {
+        Duration::from_millis(self.retry_ms.max(1))
+    }
+
+    pub(super) fn poison(&self) -> Duration {
+        Duration::from_millis(self.poison_retry_ms.max(1))
+    }
+
+    pub(super) fn slow_append(&self) -> Duration {
+        Duration::from_millis(self.slow_append_ms)
+    }
+
+    pub(super) fn stop_timeout(&self) -> Duration {
+        Duration::from_millis(self.stop_timeout_ms)
+    }
+}

@@ -1,4 +1,0 @@
-insert into relay_checkpoints (relay, incarnation, position)
-values ($1, $2, $3)
-on conflict (relay) do update
-    set incarnation = excluded.incarnation, position = excluded.position, updated_at = now()

@@ -1,0 +1,106 @@
+//! Events that cannot be published: named, never skipped, and nothing behind them gets ahead.
+
+use domain::store::{BatchStore, NewEvent};
+use eventstore::{append::PgBatchStore, relay::RelayConfig};
+use schemas::registry::{Registry, RegistryConfig};
+use sqlx::PgPool;
+use tests::eventually;
+use uuid::Uuid;
+
+use super::{PATIENCE, Running, on_kafka};
+use crate::eventstore::{database, event, topics};
+
+async fn id_at(pool: &PgPool, position: i64) -> Uuid {
+    sqlx::query_scalar("select event_id from events where position = $1").bind(position).fetch_one(pool).await.unwrap()
+}
+
+/// Two sound events around a broken one; answers with the relay's complaint.
+async fn complaint_about(broken: NewEvent) -> String {
+    let (pool, kafka) = (database().await, topics().await);
+    let store = PgBatchStore::new(pool.clone());
+    store.append_many(vec![event("before", 1), broken, event("after", 1)]).await.unwrap();
+    let relay = Running::start(&pool, &kafka);
+
+    let error = relay.last_error().await;
+    relay.reach(1).await;
+    relay.stop().await;
+
+    let event_id = id_at(&pool, 2).await.to_string();
+    assert!(error.contains("at position 2 ") && error.contains(&event_id), "{error}");
+    let found = on_kafka(&kafka).await;
+    assert_eq!(found.keys().map(String::as_str).collect::<Vec<_>>(), ["before"], "what came before, nothing behind it");
+    error
+}
+
+#[tokio::test]
+async fn a_payload_that_does_not_fit_its_schema_is_named_with_the_field() {
+    let error =
+        complaint_about(NewEvent { payload: r#"{"type":"discovered","filing":7}"#.to_owned(), ..event("x", 1) });
+    let error = error.await;
+    assert!(error.contains("filing"), "{error}");
+}
+
+#[tokio::test]
+async fn an_unknown_event_type_is_named() {
+    let error = complaint_about(NewEvent { event_type: "opportunity.teleported".to_owned(), ..event("x", 1) }).await;
+    assert!(error.contains("opportunity.teleported 1.0"), "{error}");
+}
+
+#[tokio::test]
+async fn an_unknown_version_is_named() {
+    let error = complaint_about(NewEvent { event_version: "9.0".to_owned(), ..event("x", 1) }).await;
+    assert!(error.contains("opportunity.discovered 9.0"), "{error}");
+}
+
+#[tokio::test]
+async fn a_registry_that_is_away_holds_the_relay_and_nothing_is_lost() {
+    let (pool, kafka) = (database().await, topics().await);
+    PgBatchStore::new(pool.clone()).append_many(vec![event("a", 1), event("a", 2)]).await.unwrap();
+    let nowhere = Registry::new(&RegistryConfig { url: "http://127.0.0.1:1".to_owned() });
+    let config = RelayConfig { retry_ms: 50, ..RelayConfig::default() };
+
+    let relay = Running::at(&pool, &kafka, &nowhere, config);
+    let error = relay.last_error().await;
+    relay.stop().await;
+    assert!(error.contains("position 1") && error.contains("http://127.0.0.1:1"), "{error}");
+    assert!(on_kafka(&kafka).await.is_empty());
+
+    let relay = Running::start(&pool, &kafka);
+    relay.reach(2).await;
+    relay.stop().await;
+    assert_eq!(on_kafka(&kafka).await["a"], [1, 2]);
+}
+
+#[tokio::test]
+async fn a_large_event_is_published_like_any_other() {
+    let (pool, kafka) = (database().await, topics().await);
+    let mut payload: serde_json::Value = serde_json::from_str(&event("a", 1).payload).unwrap();
+    payload["facts"]["description"] = "x".repeat(3_000_000).into();
+    let large = NewEvent { payload: payload.to_string(), ..event("a", 1) };
+    PgBatchStore::new(pool.clone()).append_many(vec![large, event("a", 2)]).await.unwrap();
+
+    let relay = Running::start(&pool, &kafka);
+    relay.reach(2).await;
+    relay.stop().await;
+
+    assert_eq!(on_kafka(&kafka).await["a"], [1, 2]);
+}
+
+#[tokio::test]
+async fn an_error_is_gone_once_the_relay_works_again() {
+    let (pool, kafka) = (database().await, topics().await);
+    sqlx::query("insert into relay_checkpoints values ('kafka', gen_random_uuid(), 7)").execute(&pool).await.unwrap();
+    let relay = Running::start(&pool, &kafka);
+    relay.last_error().await;
+
+    sqlx::query("delete from relay_checkpoints").execute(&pool).await.unwrap();
+    PgBatchStore::new(pool.clone()).append_many(vec![event("a", 1)]).await.unwrap();
+    relay.reach(1).await;
+
+    eventually(PATIENCE, async || {
+        let status = relay.status.borrow().clone();
+        if status.last_error.is_none() { Ok(()) } else { Err(format!("{status:?}")) }
+    })
+    .await;
+    relay.stop().await;
+}

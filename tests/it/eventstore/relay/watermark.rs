@@ -1,0 +1,89 @@
+//! How far a partition has come, told by its records.
+
+use domain::store::BatchStore;
+use eventstore::append::PgBatchStore;
+use tests::eventually;
+
+use super::{PATIENCE, Running};
+use crate::eventstore::{
+    database, event, insert,
+    record::{Record, records},
+    topics,
+};
+
+#[tokio::test]
+async fn every_partition_says_how_far_it_has_come_also_without_events() {
+    let (pool, kafka) = (database().await, topics().await);
+    let relay = Running::start(&pool, &kafka);
+    PgBatchStore::new(pool.clone()).append_many(vec![event("a", 1), event("a", 2), event("a", 3)]).await.unwrap();
+
+    let found = eventually(PATIENCE, async || {
+        let found = records(&kafka).await;
+        let told = |partition| {
+            let last = found.iter().rfind(|record| record.partition == partition);
+            last.and_then(|record| record.number("watermark").or(record.number("position")))
+        };
+        let all: Vec<_> = (0..kafka.partitions).map(told).collect();
+        if all.iter().all(|at| *at == Some(3)) { Ok(found) } else { Err(format!("{all:?}")) }
+    })
+    .await;
+    relay.stop().await;
+
+    let beacons: Vec<_> = found.iter().filter(|record| !record.is_event()).collect();
+    assert!(beacons.iter().all(|beacon| beacon.key.is_none() && beacon.value.is_none()), "{beacons:?}");
+    let log = &found[0].headers["incarnation"];
+    assert!(found.iter().all(|record| record.headers.get("incarnation") == Some(log)), "{found:?}");
+}
+
+#[tokio::test]
+async fn no_event_comes_after_a_beacon_that_says_it_was_before() {
+    let (pool, kafka) = (database().await, topics().await);
+    let relay = Running::start(&pool, &kafka);
+    let store = PgBatchStore::new(pool.clone());
+    for round in 1..=20 {
+        // An append that commits late among others that do not.
+        let mut slow = pool.begin().await.unwrap();
+        insert(&mut slow, &format!("slow{round}"), 1).await;
+        store.append_many((0..20).map(|n| event(&format!("a{n}"), round)).collect()).await.unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(60)).await;
+        slow.commit().await.unwrap();
+    }
+    relay.reach(20 * 21).await;
+    relay.stop().await;
+
+    let found = records(&kafka).await;
+    for partition in 0..kafka.partitions {
+        let here: Vec<_> = found.iter().filter(|record| record.partition == partition).collect();
+        let mut watermark = 0;
+        for record in here {
+            let position = record.number("position").unwrap_or_default();
+            if record.is_event() {
+                assert!(position > watermark, "position {position} after watermark {watermark}");
+            }
+            watermark = watermark.max(record.number("watermark").unwrap_or(position));
+        }
+    }
+    assert_eq!(found.iter().filter(|record| record.is_event()).count(), 420);
+}
+
+#[tokio::test]
+async fn the_events_of_a_partition_are_numbered_without_gaps_across_leaders() {
+    let (pool, kafka) = (database().await, topics().await);
+    let store = PgBatchStore::new(pool.clone());
+    for sequence in 1..=3 {
+        let relay = Running::start(&pool, &kafka);
+        store.append_many((0..40).map(|n| event(&format!("a{n}"), sequence)).collect()).await.unwrap();
+        relay.reach(40 * sequence).await;
+        relay.stop().await;
+    }
+
+    let found = records(&kafka).await;
+    for partition in 0..kafka.partitions {
+        let events = found.iter().filter(|record| record.partition == partition && record.is_event());
+        let ordinals: Vec<_> = events.map(|record| record.number("ordinal").unwrap()).collect();
+        let expected: Vec<_> = (1..=ordinals.len() as u64).collect();
+        assert_eq!(ordinals, expected, "partition {partition}");
+    }
+    assert_eq!(found.iter().filter(|record| Record::is_event(record)).count(), 120);
+    assert_eq!(eventstore::count::records(&kafka).await.unwrap(), 120);
+}
