@@ -130,7 +130,7 @@ impl Relay {
         let incarnation = reader::incarnation(connection).await?;
         let mut position = load_checkpoint(connection, incarnation).await?;
         let fence = reader::completed_prefix(connection).await?;
-        let tails = tail::read(&self.kafka, log_end(connection).await?).await?;
+        let tails = tail::read(&self.kafka, reader::log_end(connection).await?).await?;
         let publisher = Publisher::new(&self.kafka, tails)?;
         tracing::info!(relay.position = position, relay.fence = fence, "relay leads");
         self.status.send_modify(|status| {
@@ -189,14 +189,6 @@ async fn save_checkpoint(connection: &mut PgConnection, incarnation: Uuid, posit
         .await
         .map(drop)
         .map_err(postgres("moving the relay's checkpoint"))
-}
-
-async fn log_end(connection: &mut PgConnection) -> Result<u64, LogError> {
-    let end: i64 = sqlx::query_scalar("select coalesce(pg_sequence_last_value('events_position_seq'), 0)")
-        .fetch_one(connection)
-        .await
-        .map_err(postgres("reading the end of the log"))?;
-    Ok(end.unsigned_abs())
 }
 
 async fn pause(shutdown: &CancellationToken, ms: u64) {
