@@ -48,12 +48,7 @@ impl Context {
     pub fn aggregate_types(self) -> &'static [&'static str] {
         match self {
             Self::Opportunities => &["opportunity"],
-            Self::Proposals
-            | Self::Documents
-            | Self::Analytics
-            | Self::System
-            | Self::Resources
-            | Self::Tasks => &[],
+            Self::Proposals | Self::Documents | Self::Analytics | Self::System | Self::Resources | Self::Tasks => &[],
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod fence;
 mod relay;
+mod replay;
 
 use domain::store::{BatchStore, NewEvent, StoreError};
 use eventstore::{append::PgBatchStore, topic::KafkaConfig};

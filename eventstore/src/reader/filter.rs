@@ -25,7 +25,7 @@ pub struct EventFilter {
 impl EventFilter {
     /// The conditions in SQL, each with an `and` before it.
     pub(super) fn to_sql(&self) -> Result<String, LiteralError> {
-        let mut sql = String::new();
+        let mut conditions = Vec::new();
         // Every event belongs to a context, or the relay would have stopped at it. Naming all of them along with a
         // stream lets Postgres find it by the primary key.
         let contexts = match &self.aggregate_id {
@@ -34,29 +34,31 @@ impl EventFilter {
         };
         if !contexts.is_empty() {
             let types: Vec<_> = contexts.iter().flat_map(|context| context.aggregate_types()).collect();
-            sql.push_str(&one_of("aggregate_type", &types)?);
+            conditions.push(one_of("aggregate_type", &types)?);
         }
         if !self.event_types.is_empty() {
-            sql.push_str(&one_of("event_type", &self.event_types)?);
+            conditions.push(one_of("event_type", &self.event_types)?);
         }
         for (column, value) in [("tenant_id", &self.tenant_id), ("aggregate_id", &self.aggregate_id)] {
             if let Some(value) = value {
-                sql.push_str(&format!(" and {column} = {}", literal::text(value)?));
+                conditions.push(format!("{column} = {}", literal::text(value)?));
             }
         }
         for (comparison, time) in [(">=", self.recorded_from), ("<", self.recorded_until)] {
             if let Some(time) = time {
-                sql.push_str(&format!(" and recorded_at {comparison} {}", literal::time(time)?));
+                conditions.push(format!("recorded_at {comparison} {}", literal::time(time)?));
             }
         }
-        Ok(sql)
+        // The first is empty, so that the join puts an `and` before each of the others.
+        conditions.insert(0, String::new());
+        Ok(conditions.join(" and "))
     }
 }
 
 fn one_of<T: AsRef<str>>(column: &str, values: &[T]) -> Result<String, LiteralError> {
     let literals: Vec<_> = values.iter().map(|value| literal::text(value.as_ref())).collect::<Result<_, _>>()?;
     // A context may have no aggregates yet, and SQL has no empty list.
-    Ok(if literals.is_empty() { " and false".to_owned() } else { format!(" and {column} in ({})", literals.join(", ")) })
+    Ok(if literals.is_empty() { "false".to_owned() } else { format!("{column} in ({})", literals.join(", ")) })
 }
 
 #[cfg(test)]

@@ -96,7 +96,8 @@ fn flags_that_change_the_format_are_refused() {
 
 #[test]
 fn impossible_numbers_are_refused() {
-    let row = |columns: i16, length: i32| [header(), columns.to_be_bytes().into(), length.to_be_bytes().into()].concat();
+    let row =
+        |columns: i16, length: i32| [header(), columns.to_be_bytes().into(), length.to_be_bytes().into()].concat();
     assert_eq!(decoded([row(3, 0).as_slice()]), Err(CopyError::Columns { found: 3, expected: 2 }));
     assert_eq!(decoded([row(-2, 0).as_slice()]), Err(CopyError::Columns { found: -2, expected: 2 }));
     assert_eq!(decoded([row(2, -2).as_slice()]), Err(CopyError::Length(-2)));

@@ -141,7 +141,14 @@ impl Pages {
         while let Some(chunk) = chunks.try_next().await.map_err(postgres(reading))? {
             decoder.push(&chunk);
             while let Some((row, size)) = decoder.next_row().map_err(LogError::Copy)? {
-                let event = row::recorded(&row)?;
+                let event = match row::recorded(&row) {
+                    Ok(event) => event,
+                    Err(error) => {
+                        // What stands before it is not lost with it.
+                        let before = Batch { events, watermark: reached, fence: self.fence };
+                        return if self.sender.send(before).await.is_ok() { Err(error) } else { Ok(Caller::Gone) };
+                    }
+                };
                 reached = event.position;
                 bytes += size;
                 events.push(event);
