@@ -3,6 +3,9 @@
 //! Absolute times drift on shared machines; the ratio is what a claim rests on.
 
 pub mod cpu;
+pub mod database;
+pub mod memory;
+pub mod replay;
 
 use std::time::Duration;
 

@@ -3,6 +3,7 @@
 mod bench;
 mod config;
 mod doctor;
+mod event_lines;
 mod generate;
 mod import;
 mod log;
@@ -10,9 +11,12 @@ mod migrate;
 mod output;
 mod progress;
 mod recover;
+mod replay;
 mod sdl;
+mod selection;
 mod serve;
 mod status;
+mod tail;
 
 use std::{ffi::OsString, iter, path::PathBuf, process::ExitCode};
 
@@ -54,6 +58,10 @@ enum Command {
     Recover(recover::Recover),
     /// Reach every store, and say which one is away and what to do
     Doctor(doctor::Doctor),
+    /// Print events of the log as JSON lines
+    Replay(replay::ReplayLog),
+    /// Print the last events of the log and what comes, as JSON lines
+    Tail(tail::Tail),
     /// Measure a part of the system beside the raw limit of this machine
     Bench(bench::Bench),
     /// Show the settings in force, without secrets
@@ -91,6 +99,8 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         | Command::Import(_)
         | Command::Status(_)
         | Command::Doctor(_)
+        | Command::Replay(_)
+        | Command::Tail(_)
         | Command::Bench(_)
         | Command::Recover(_)
         | Command::Config(_)) => command,
@@ -114,6 +124,8 @@ async fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> 
         Command::Import(command) => command.run(&config).await,
         Command::Status(command) => command.run(&config).await,
         Command::Doctor(command) => command.run(&config).await,
+        Command::Replay(command) => command.run(&config).await,
+        Command::Tail(command) => command.run(&config).await,
         Command::Bench(command) => command.run(&config).await,
         Command::Recover(command) => command.run(&config).await,
         Command::Config(command) => command.run(&config),

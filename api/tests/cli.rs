@@ -64,7 +64,9 @@ fn help_lists_every_command_on_standard_output() {
     let output = run(&["--help"]);
     assert!(output.status.success());
     let help = stdout(&output);
-    for command in ["migrate", "serve", "import", "generate", "status", "doctor", "config", "sdl"] {
+    for command in
+        ["migrate", "serve", "import", "generate", "status", "doctor", "replay", "tail", "bench", "config", "sdl"]
+    {
         assert!(help.contains(&format!("\n  {command} ")), "{command} is missing in\n{help}");
     }
     assert_eq!(stderr(&output), "");
@@ -78,6 +80,23 @@ fn a_misused_command_line_exits_with_2_and_says_why_on_standard_error() {
         assert_eq!(stdout(&output), "", "{args:?}");
         assert!(stderr(&output).starts_with("error: "), "{args:?}");
     }
+}
+
+#[test]
+fn an_unknown_context_or_event_type_is_refused_with_the_known_ones() {
+    for command in ["replay", "tail"] {
+        let context = stderr(&run(&[command, "--context", "opportunites"]));
+        assert!(context.contains("[possible values: opportunities, proposals, documents"), "{context}");
+        let kind = stderr(&run(&[command, "--type", "opportunity.lost"]));
+        assert!(kind.contains("opportunity.discovered") && kind.contains("opportunity.awarded"), "{kind}");
+    }
+}
+
+#[test]
+fn a_time_that_is_none_is_told_the_form() {
+    let output = run(&["replay", "--since", "yesterday"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("2026-03-03T12:00:00Z"), "{}", stderr(&output));
 }
 
 #[test]

@@ -44,12 +44,17 @@ impl Context {
         }
     }
 
+    /// The types of this context's aggregates.
+    pub fn aggregate_types(self) -> &'static [&'static str] {
+        match self {
+            Self::Opportunities => &["opportunity"],
+            Self::Proposals | Self::Documents | Self::Analytics | Self::System | Self::Resources | Self::Tasks => &[],
+        }
+    }
+
     /// The context that owns an aggregate type; `None` for a type nobody registered.
     pub fn of_aggregate(aggregate_type: &str) -> Option<Self> {
-        match aggregate_type {
-            "opportunity" => Some(Self::Opportunities),
-            _ => None,
-        }
+        Self::ALL.into_iter().find(|context| context.aggregate_types().contains(&aggregate_type))
     }
 
     /// The topic of this context's events below `prefix`, e.g. `contracts.opportunities.events`.
@@ -66,6 +71,12 @@ impl Context {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_aggregate_type_belongs_to_its_context() {
+        assert_eq!(Context::of_aggregate("opportunity"), Some(Context::Opportunities));
+        assert_eq!(Context::of_aggregate("nobody's"), None);
+    }
 
     #[test]
     fn topics_are_named_as_the_mission_lists_them() {

@@ -1,8 +1,12 @@
 //! What can go wrong between the log and Kafka.
 
+use std::fmt::Display;
+
 use domain::envelope::HeaderError;
 use schemas::{codec::MisfitError, registry::RegistryError};
 use uuid::Uuid;
+
+use crate::reader::{CopyError, LiteralError, RowError};
 
 /// A failure of the log or the relay, named by what was being done.
 #[derive(Debug, thiserror::Error)]
@@ -108,6 +112,23 @@ pub enum LogError {
         /// How long was waited, in seconds.
         waited_s: u64,
     },
+    /// Postgres sent something else than a copy of the log.
+    #[error("reading the copy of the log that Postgres sends")]
+    Copy(#[source] CopyError),
+    /// An event of the log has a shape that no event has.
+    #[error("reading the event at position {} (event {})", known(position.as_ref()), known(event_id.as_ref()))]
+    Unreadable {
+        /// Where in the log, if that can be read.
+        position: Option<u64>,
+        /// Which event, if that can be read.
+        event_id: Option<Uuid>,
+        /// What is wrong with it.
+        #[source]
+        source: RowError,
+    },
+    /// A filter holds a value that Postgres has no literal for.
+    #[error("putting the filter into SQL")]
+    Filter(#[source] LiteralError),
     /// An event of an aggregate type that no context owns; it would never reach a topic.
     #[error("event {event_id} at position {position} has the unknown aggregate type {aggregate_type:?}")]
     UnknownAggregate {
@@ -187,6 +208,10 @@ pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
         cause = error.source();
     }
     text
+}
+
+fn known(value: Option<&impl Display>) -> String {
+    value.map_or_else(|| "unknown".to_owned(), ToString::to_string)
 }
 
 /// For `map_err`: names what was being asked of Postgres.

@@ -1,9 +1,24 @@
 //! Reading the log in order, below the fence.
+//!
+//! [`Replay`] streams any part of it at full speed; what it is made of is in the folder beside this file.
+
+mod copy;
+mod filter;
+mod literal;
+mod replay;
+mod row;
 
 use chrono::{DateTime, Utc};
 use domain::envelope::{Metadata, RawRecorded, Recorded};
 use sqlx::{PgConnection, Row, postgres::PgRow};
 
+pub use self::{
+    copy::CopyError,
+    filter::EventFilter,
+    literal::LiteralError,
+    replay::{Batch, Follow, Replay, ReplayOptions},
+    row::RowError,
+};
 use crate::error::{LogError, postgres};
 
 const READ: &str = include_str!("reader/read_after.sql");
@@ -18,6 +33,34 @@ pub async fn completed_prefix(connection: &mut PgConnection) -> Result<u64, LogE
         .await
         .map_err(postgres("reading the fence"))?;
     Ok(position.unsigned_abs())
+}
+
+/// The last position that was ever given out; events up to it may still be in the making.
+///
+/// # Errors
+/// [`LogError::Postgres`] when the database does not answer.
+pub async fn log_end(connection: &mut PgConnection) -> Result<u64, LogError> {
+    let end: i64 = sqlx::query_scalar("select coalesce(pg_sequence_last_value('events_position_seq'), 0)")
+        .fetch_one(connection)
+        .await
+        .map_err(postgres("reading the end of the log"))?;
+    Ok(end.unsigned_abs())
+}
+
+/// The position after which the last `count` events that meet `filter` stand, up to the completed prefix.
+///
+/// # Errors
+/// [`LogError::Postgres`] when the database does not answer, [`LogError::Filter`] when the filter has no form in SQL.
+pub async fn before_last(connection: &mut PgConnection, filter: &EventFilter, count: u32) -> Result<u64, LogError> {
+    let fence = completed_prefix(connection).await?;
+    let conditions = filter.to_sql().map_err(LogError::Filter)?;
+    let statement = format!(
+        "select min(position) from (select position from events where position <= {fence}{conditions} \
+         order by position desc limit {count}) last"
+    );
+    let first: Option<i64> =
+        sqlx::query_scalar(&statement).fetch_one(connection).await.map_err(postgres("finding the last events"))?;
+    Ok(first.map_or(fence, |first| first.unsigned_abs().saturating_sub(1)))
 }
 
 /// Up to `limit` events after `after` and not beyond `fence`, in the order of their positions.

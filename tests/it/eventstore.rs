@@ -3,6 +3,7 @@
 mod fence;
 mod record;
 mod relay;
+mod replay;
 
 use domain::store::{BatchStore, NewEvent, StoreError};
 use eventstore::{append::PgBatchStore, topic::KafkaConfig};

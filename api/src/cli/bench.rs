@@ -1,5 +1,7 @@
 //! `medhub bench`: measures a part of the system beside its raw limit.
 
+mod replay;
+
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -15,11 +17,16 @@ pub(super) struct Bench {
 }
 
 #[derive(Debug, Subcommand)]
-enum Part {}
+enum Part {
+    /// Read the log, beside a plain COPY of it
+    Replay(replay::BenchReplay),
+}
 
 impl Bench {
     #[expect(clippy::unused_async, reason = "its parts come with their subjects")]
-    pub(super) async fn run(self, _config: &Config) -> anyhow::Result<ExitCode> {
-        match self.part {}
+    pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
+        match self.part {
+            Part::Replay(part) => part.run(config).await,
+        }
     }
 }

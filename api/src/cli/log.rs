@@ -30,6 +30,8 @@ impl Loudness {
             | Command::Generate(_)
             | Command::Status(_)
             | Command::Doctor(_)
+            | Command::Replay(_)
+            | Command::Tail(_)
             | Command::Config(_)
             | Command::Bench(_)
             | Command::Recover(_)

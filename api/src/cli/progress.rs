@@ -19,6 +19,8 @@ pub(super) enum Unit {
     Bytes,
     /// Rows of a file.
     Rows,
+    /// Positions of the log.
+    Positions,
 }
 
 /// Shows how far a command has come, on standard error.
@@ -34,13 +36,24 @@ impl Progress {
     /// Starts at nothing done of `total`; `None` where the end is not known.
     pub(super) fn start(unit: Unit, total: Option<u64>) -> Self {
         let terminal = std::io::stderr().is_terminal();
+        Self::new(unit, total, terminal, (!terminal).then(|| Instant::now() + LINE_EVERY))
+    }
+
+    /// Starts for a command whose results stream to standard output. Says nothing where nobody watches, nor where the
+    /// results run over the same terminal.
+    pub(super) fn beside_results(unit: Unit, total: u64) -> Self {
+        let alone = std::io::stderr().is_terminal() && !std::io::stdout().is_terminal();
+        Self::new(unit, Some(total), alone, None)
+    }
+
+    fn new(unit: Unit, total: Option<u64>, drawn: bool, next_line: Option<Instant>) -> Self {
         let bar = match total {
             Some(total) => ProgressBar::new(total),
             None => ProgressBar::no_length(),
         };
-        bar.set_draw_target(if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() });
+        bar.set_draw_target(if drawn { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() });
         bar.set_style(style(unit, total));
-        Self { bar, unit, total, next_line: (!terminal).then(|| Instant::now() + LINE_EVERY) }
+        Self { bar, unit, total, next_line }
     }
 
     /// `done` of the total are done; `note` says what came of it.
@@ -66,6 +79,7 @@ impl Progress {
         match (self.total, self.unit) {
             (Some(total), _) if total > 0 => format!("{:>3} %", done.saturating_mul(100) / total),
             (_, Unit::Bytes) => format!("{} MB", done / 1_000_000),
+            (_, Unit::Positions) => format!("{done} positions"),
             (_, Unit::Rows) => format!("{done} rows"),
         }
     }
@@ -75,6 +89,7 @@ fn style(unit: Unit, total: Option<u64>) -> ProgressStyle {
     let template = match (unit, total) {
         (Unit::Bytes, Some(_)) => "{bar:30} {percent:>3} %  {bytes}/{total_bytes}  {eta} left  {msg}",
         (Unit::Bytes, None) => "{spinner} {bytes}  {elapsed}  {msg}",
+        (Unit::Positions, _) => "{bar:30} {percent:>3} %  {msg}  {per_sec}  {eta} left",
         (Unit::Rows, Some(_)) => "{bar:30} {percent:>3} %  {human_pos}/{human_len} rows  {eta} left  {msg}",
         (Unit::Rows, None) => "{spinner} {human_pos} rows  {elapsed}  {msg}",
     };

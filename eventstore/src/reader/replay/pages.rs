@@ -1,0 +1,188 @@
+//! The task behind a replay: page after page, from the socket into batches.
+
+use std::{
+    mem,
+    time::{Duration, Instant},
+};
+
+use domain::envelope::RawRecorded;
+use futures::TryStreamExt;
+use sqlx::{Connection, Executor, PgConnection};
+use tokio::sync::mpsc::Sender;
+
+use super::{Batch, ReplayOptions};
+use crate::{
+    error::{LogError, postgres},
+    reader::{
+        completed_prefix,
+        copy::CopyDecoder,
+        log_end,
+        row::{self, COLUMNS},
+    },
+};
+
+/// A page that comes sooner is followed by a larger one: with a filter that few events meet, pages are quick.
+const QUICK_PAGE: Duration = Duration::from_millis(200);
+/// Pages grow to this many times their first size.
+const MOST_GROWTH: u64 = 64;
+
+/// The plans of the pages: along the index of positions, so that the first rows come at once and nothing is sorted on
+/// disk, in one process. Nothing is compiled for queries that short.
+const PLANS: &str = "set enable_seqscan = off; set enable_bitmapscan = off; set jit = off; \
+                     set max_parallel_workers_per_gather = 0";
+/// A stream is found by the primary key, and then its few events are sorted; for all others a sort is the wrong plan.
+const NO_SORT: &str = "set enable_sort = off";
+
+/// Whether somebody still wants batches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Caller {
+    Waiting,
+    Gone,
+}
+
+/// Reads pages until the end, and sends batches.
+pub(super) struct Pages {
+    connection: PgConnection,
+    options: ReplayOptions,
+    /// The filter in SQL.
+    conditions: String,
+    sender: Sender<Batch>,
+    /// Everything wanted up to here was sent.
+    position: u64,
+    /// The log is complete up to here.
+    fence: u64,
+    /// How many events are still wanted.
+    left: Option<u64>,
+    page: u64,
+}
+
+impl Pages {
+    pub(super) fn new(
+        connection: PgConnection,
+        options: ReplayOptions,
+        sender: Sender<Batch>,
+    ) -> Result<Self, LogError> {
+        let conditions = options.filter.to_sql().map_err(LogError::Filter)?;
+        let (position, left, page) = (options.after, options.limit, options.page_positions.max(1));
+        Ok(Self { connection, options, conditions, sender, position, fence: 0, left, page })
+    }
+
+    pub(super) async fn run(mut self) -> Result<(), LogError> {
+        match self.read().await? {
+            Caller::Waiting => self.connection.close().await.map_err(postgres("closing the connection")),
+            // The connection may be in the middle of a copy: it is dropped, and Postgres notices.
+            Caller::Gone => Ok(()),
+        }
+    }
+
+    async fn read(&mut self) -> Result<Caller, LogError> {
+        self.prepare().await?;
+        // Without following, what is recorded from now on is not waited for, or a busy log would have no end.
+        let end = match self.options.follow {
+            Some(_) => None,
+            None => Some(log_end(&mut self.connection).await?),
+        };
+        let end = end.into_iter().chain(self.options.to).min().unwrap_or(u64::MAX);
+        while self.position < end && self.left != Some(0) {
+            if !self.move_fence().await? {
+                return Ok(Caller::Waiting);
+            }
+            let started = Instant::now();
+            let last = self.position.saturating_add(self.page).min(self.fence).min(end);
+            if self.send_page(last).await? == Caller::Gone {
+                return Ok(Caller::Gone);
+            }
+            let most = self.options.page_positions.saturating_mul(MOST_GROWTH);
+            self.page = if started.elapsed() < QUICK_PAGE {
+                self.page.saturating_mul(2).min(most)
+            } else {
+                (self.page / 2).max(self.options.page_positions)
+            };
+        }
+        Ok(Caller::Waiting)
+    }
+
+    async fn prepare(&mut self) -> Result<(), LogError> {
+        self.connection.execute(PLANS).await.map_err(postgres("setting up the reading"))?;
+        if self.options.filter.aggregate_id.is_none() {
+            self.connection.execute(NO_SORT).await.map_err(postgres("setting up the reading"))?;
+        }
+        Ok(())
+    }
+
+    /// Looks how far the log is complete once everything known to be complete was read; `false` at the end.
+    async fn move_fence(&mut self) -> Result<bool, LogError> {
+        let mut pause = self.options.follow.map(|follow| follow.poll_min);
+        loop {
+            if self.fence > self.position {
+                return Ok(true);
+            }
+            self.fence = completed_prefix(&mut self.connection).await?;
+            if self.fence > self.position {
+                return Ok(true);
+            }
+            let (Some(now), Some(follow)) = (pause, self.options.follow) else { return Ok(false) };
+            tokio::select! {
+                () = tokio::time::sleep(now) => {}
+                () = self.sender.closed() => return Ok(false),
+            }
+            pause = Some((now * 2).min(follow.poll_max));
+        }
+    }
+
+    /// Sends the wanted events behind the position and up to `last`.
+    async fn send_page(&mut self, last: u64) -> Result<Caller, LogError> {
+        let reading = "reading events";
+        let statement = self.statement(last);
+        let mut chunks = self.connection.copy_out_raw(&statement).await.map_err(postgres(reading))?;
+        let mut decoder = CopyDecoder::<COLUMNS>::default();
+        let mut events = Vec::new();
+        let (mut bytes, mut reached) = (0, self.position);
+        while let Some(chunk) = chunks.try_next().await.map_err(postgres(reading))? {
+            decoder.push(&chunk);
+            while let Some((row, size)) = decoder.next_row().map_err(LogError::Copy)? {
+                let event = match row::recorded(&row) {
+                    Ok(event) => event,
+                    Err(error) => {
+                        // What stands before it is not lost with it.
+                        let before = Batch { events, watermark: reached, fence: self.fence };
+                        return if self.sender.send(before).await.is_ok() { Err(error) } else { Ok(Caller::Gone) };
+                    }
+                };
+                reached = event.position;
+                bytes += size;
+                events.push(event);
+                self.left = self.left.map(|left| left.saturating_sub(1));
+                if events.len() >= self.options.batch_events || bytes >= self.options.batch_bytes {
+                    let events = fresh(&mut events);
+                    bytes = 0;
+                    let batch = Batch { events, watermark: reached, fence: self.fence };
+                    if self.sender.send(batch).await.is_err() {
+                        return Ok(Caller::Gone);
+                    }
+                }
+            }
+        }
+        decoder.finish().map_err(LogError::Copy)?;
+        drop(chunks);
+        // A page that the limit cut short says nothing about the positions behind its last event.
+        self.position = if self.left == Some(0) { reached } else { last };
+        let batch = Batch { events, watermark: self.position, fence: self.fence };
+        Ok(if self.sender.send(batch).await.is_ok() { Caller::Waiting } else { Caller::Gone })
+    }
+
+    fn statement(&self, last: u64) -> String {
+        let (select, conditions, position) = (row::SELECT, &self.conditions, self.position);
+        let limit = self.left.map(|left| format!(" limit {left}")).unwrap_or_default();
+        format!(
+            "copy ({select} where position > {position} and position <= {last}{conditions} \
+             order by position{limit}) to stdout (format binary)"
+        )
+    }
+}
+
+/// Takes the events, and leaves room for as many.
+fn fresh(events: &mut Vec<RawRecorded>) -> Vec<RawRecorded> {
+    let room = events.len();
+    mem::replace(events, Vec::with_capacity(room))
+}
