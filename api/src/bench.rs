@@ -4,11 +4,14 @@
 
 pub mod cpu;
 pub mod database;
+mod log;
 pub mod memory;
+pub mod relay;
 pub mod replay;
 
 use std::time::Duration;
 
+use anyhow::Context;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
@@ -44,6 +47,23 @@ impl Figures {
             cpu_s: cpu.as_secs_f64(),
         }
     }
+}
+
+impl Figures {
+    /// The run in the middle of several, by throughput.
+    ///
+    /// # Errors
+    /// When there was none.
+    pub fn median(mut runs: Vec<Self>) -> anyhow::Result<Self> {
+        runs.sort_by(|one, other| one.events_per_s.total_cmp(&other.events_per_s));
+        let middle = runs.len() / 2;
+        runs.into_iter().nth(middle).context("nothing was measured")
+    }
+}
+
+/// A wait as the histograms take it.
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// What a benchmark prints: one JSON line.

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use domain::envelope::HeaderError;
+use rdkafka::types::RDKafkaErrorCode;
 use schemas::{codec::MisfitError, registry::RegistryError};
 use uuid::Uuid;
 
@@ -90,6 +91,9 @@ pub enum LogError {
         /// The incarnation of the log.
         log: Uuid,
     },
+    /// The relay's connection holds the leader's lock no more: it was cut, or Postgres was restarted.
+    #[error("the relay lost the lead; another one goes on, or this one once it leads again")]
+    LostLead,
     /// Something needs the topics for itself while a relay writes to them.
     #[error("a relay is at work; stop it first")]
     RelayLeads,
@@ -194,7 +198,15 @@ pub enum LogError {
 impl LogError {
     /// Whether it is an event of the log that is wrong, so that trying again soon is of no use.
     pub(crate) fn is_about_an_event(&self) -> bool {
-        matches!(self, Self::UnknownAggregate { .. } | Self::UnknownEvent { .. } | Self::Misfit { .. })
+        let refused = [RDKafkaErrorCode::MessageSizeTooLarge, RDKafkaErrorCode::InvalidRecord];
+        match self {
+            Self::UnknownAggregate { .. }
+            | Self::UnknownEvent { .. }
+            | Self::Misfit { .. }
+            | Self::Unreadable { .. } => true,
+            Self::Delivery { source, .. } => source.rdkafka_error_code().is_some_and(|code| refused.contains(&code)),
+            _ => false,
+        }
     }
 }
 

@@ -107,14 +107,13 @@ impl Relay {
 
     /// Tries to lead; publishes until told to stop or until something breaks. `Ok` when another relay leads.
     async fn lead(&self, shutdown: &CancellationToken) -> Result<(), LogError> {
-        let Some(mut leadership) = Leadership::take(&self.pool).await? else { return Ok(()) };
-        let outcome = self.publish(&mut leadership, shutdown).await;
-        // The reason for the end is what a person has to know, not that the connection broke with it.
-        let closed = leadership.give_up().await;
-        outcome.and(closed)
+        match Leadership::take(&self.pool).await? {
+            Some(leadership) => self.publish(leadership, shutdown).await,
+            None => Ok(()),
+        }
     }
 
-    async fn publish(&self, leadership: &mut Leadership, shutdown: &CancellationToken) -> Result<(), LogError> {
+    async fn publish(&self, mut leadership: Leadership, shutdown: &CancellationToken) -> Result<(), LogError> {
         let connection = leadership.connection();
         let incarnation = incarnation::of(connection).await?;
         let position = checkpoint::load(connection, incarnation).await?;
@@ -125,6 +124,8 @@ impl Relay {
         metric::leading(true);
         self.status.send_modify(|status| *status = RelayStatus::leading_from(position, status));
 
+        let (connection, proof) = leadership.into_parts();
+        let mut source = Source::new(connection, &self.config, position)?;
         let (batches, to_send) = mpsc::channel(READ_AHEAD);
         let (sent, to_acknowledge) = mpsc::channel(self.config.batches_in_flight());
         let sender = Sender::new(publisher, self.registry.clone(), self.config.beacon(), position);
@@ -134,9 +135,12 @@ impl Relay {
         let watch = open_append::watch(self.pool.clone(), self.status.clone(), self.config.slow_append());
         let _watch = AbortOnDropHandle::new(tokio::spawn(watch));
 
-        let read = Source::new(&self.config, position).run(connection, batches, shutdown).await;
-        // A stage that ends lets the stages beside it end: only a source that broke off, or was told to stop, leaves
-        // others at work.
+        let read = tokio::select! {
+            read = source.run(batches, shutdown) => read,
+            // What still waits for Kafka is taken back: the next leader sends it.
+            lost = proof.lost(&self.pool) => Err(lost),
+        };
+        // A stage that ends lets the stages beside it end: only a source that broke off leaves others at work.
         let grace = if read.is_ok() { self.config.stop_timeout() } else { Duration::ZERO };
         let rest = async { (joined(acknowledger).await, joined(sender).await) };
         match tokio::time::timeout(grace, rest).await {

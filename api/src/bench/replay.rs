@@ -1,29 +1,18 @@
 //! `bench replay`: the reader of the log beside a plain `COPY` of the same table.
 
-use std::{
-    hint::black_box,
-    io::Cursor,
-    time::{Duration, Instant},
-};
+use std::{hint::black_box, time::Instant};
 
 use anyhow::Context;
-use commands::sam::{self, generate};
-use domain::opportunity::{Filing, OpportunityEvent};
 use eventstore::{
     postgres::PostgresConfig,
     reader::{Replay, ReplayOptions},
 };
 use futures::TryStreamExt;
 use hdrhistogram::Histogram;
-use sqlx::{Executor, PgPool};
+use sqlx::PgPool;
 
-use super::{Figures, Report, cpu, database, memory};
+use super::{Figures, Report, cpu, database, log, memory, micros};
 
-const FILL: &str = include_str!("replay/fill.sql");
-/// Different payloads in the log.
-const SAMPLES: u64 = 1_000;
-/// Events of one insert.
-const FILL_STEP: u64 = 20_000;
 /// The least equivalent work: the whole table to the same client, which throws it away.
 const RAW: &str = "copy events to stdout";
 
@@ -42,7 +31,7 @@ pub struct Work {
 /// When Postgres does not do its part, or the reader does not read every event.
 pub async fn run(config: &PostgresConfig, work: Work) -> anyhow::Result<Report> {
     database::with_own(config, async |pool| {
-        let payload_bytes = fill(pool, work.events).await.context("filling the log")?;
+        let payload_bytes = log::fill(pool, work.events).await.context("filling the log")?;
         measure(pool, work, payload_bytes).await
     })
     .await
@@ -58,7 +47,7 @@ async fn measure(pool: &PgPool, work: Work, payload_bytes: u64) -> anyhow::Resul
         raws.push(raw(pool, work.events).await?);
         ourses.push(ours(pool, work.events).await?);
     }
-    let (raw, ours) = (median(raws)?, median(ourses)?);
+    let (raw, ours) = (Figures::median(raws)?, Figures::median(ourses)?);
     let grown = memory::peak().saturating_sub(peak);
     Ok(Report::new("replay", ours, "COPY events TO STDOUT, read by the same client and thrown away", raw)
         .with("rounds", work.rounds)
@@ -92,52 +81,4 @@ async fn raw(pool: &PgPool, events: u64) -> anyhow::Result<Figures> {
         black_box(chunk);
     }
     Ok(Figures::new(events, started.elapsed(), cpu::of_this_process().saturating_sub(cpu), None))
-}
-
-/// Records that many discovered opportunities; answers with the mean size of their payloads.
-async fn fill(pool: &PgPool, events: u64) -> anyhow::Result<u64> {
-    let payloads = payloads()?;
-    let mut first = 1;
-    while first <= events {
-        let last = events.min(first + FILL_STEP - 1);
-        sqlx::query(FILL)
-            .bind(i64::try_from(first)?)
-            .bind(i64::try_from(last)?)
-            .bind(&payloads)
-            .execute(pool)
-            .await
-            .context("inserting events")?;
-        first = last + 1;
-    }
-    // Not in one text with other statements: it must stand outside of a transaction.
-    pool.execute("vacuum (analyze) events").await.context("gathering statistics")?;
-    let bytes: usize = payloads.iter().map(String::len).sum();
-    Ok(bytes as u64 / payloads.len().max(1) as u64)
-}
-
-/// Payloads of `opportunity.discovered` as an import of made-up notices records them.
-fn payloads() -> anyhow::Result<Vec<String>> {
-    let mut csv = Vec::new();
-    generate::write_csv(&mut csv, SAMPLES, 1, |_| {}).context("making up notices")?;
-    let rows = sam::rows(Box::new(Cursor::new(csv)), sam::Format::Csv).context("reading made-up notices")?;
-    let mut payloads = Vec::new();
-    for row in rows {
-        // Some are broken on purpose.
-        let Ok(notice) = row.context("reading made-up notices")?.outcome else { continue };
-        let filing = Filing::of(&notice);
-        let event = OpportunityEvent::Discovered { filing, facts: Box::new(notice.facts) };
-        payloads.push(serde_json::to_string(&event)?);
-    }
-    anyhow::ensure!(!payloads.is_empty(), "no made-up notice could be read");
-    Ok(payloads)
-}
-
-fn median(mut figures: Vec<Figures>) -> anyhow::Result<Figures> {
-    figures.sort_by(|one, other| one.events_per_s.total_cmp(&other.events_per_s));
-    let middle = figures.len() / 2;
-    figures.into_iter().nth(middle).context("nothing was measured")
-}
-
-fn micros(time: Duration) -> u64 {
-    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }

@@ -1,5 +1,6 @@
 //! `medhub bench`: measures a part of the system beside its raw limit.
 
+mod relay;
 mod replay;
 
 use std::process::ExitCode;
@@ -18,14 +19,16 @@ pub(super) struct Bench {
 
 #[derive(Debug, Subcommand)]
 enum Part {
+    /// Carry the log to Kafka, beside a plain producer
+    Relay(relay::BenchRelay),
     /// Read the log, beside a plain COPY of it
     Replay(replay::BenchReplay),
 }
 
 impl Bench {
-    #[expect(clippy::unused_async, reason = "its parts come with their subjects")]
     pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
         match self.part {
+            Part::Relay(part) => part.run(config).await,
             Part::Replay(part) => part.run(config).await,
         }
     }

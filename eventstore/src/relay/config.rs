@@ -46,6 +46,10 @@ impl Default for RelayConfig {
 }
 
 impl RelayConfig {
+    pub(super) fn batch_events(&self) -> usize {
+        usize::try_from(self.batch_events).unwrap_or(usize::MAX).max(1)
+    }
+
     pub(super) fn batches_in_flight(&self) -> usize {
         usize::try_from(self.in_flight_events / self.batch_events.max(1)).unwrap_or(1).max(1)
     }

@@ -32,10 +32,6 @@ pub(super) fn leading(leads: bool) {
     gauge!(LEADING).set(f64::from(u8::from(leads)));
 }
 
-pub(super) fn fence(position: u64) {
-    gauge!(FENCE).set(float(position));
-}
-
 pub(super) fn unacknowledged(records: usize) {
     gauge!(UNACKNOWLEDGED).set(float(u64::try_from(records).unwrap_or(u64::MAX)));
 }
@@ -43,6 +39,7 @@ pub(super) fn unacknowledged(records: usize) {
 pub(super) fn acknowledged(batch: &SentBatch, now: DateTime<Utc>) {
     unacknowledged(0);
     gauge!(POSITION).set(float(batch.reached));
+    gauge!(FENCE).set(float(batch.fence));
     counter!(PUBLISHED).increment(batch.events);
     if let Some(oldest) = batch.oldest {
         histogram!(COMMIT_TO_KAFKA).record((now - oldest).as_seconds_f64().max(0.0));

@@ -10,8 +10,8 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::{delivery::Outstanding, publisher::Publisher, record::Encoder, source::Batch};
-use crate::error::LogError;
+use super::{delivery::Outstanding, publisher::Publisher, record::Encoder};
+use crate::{error::LogError, reader::Batch};
 
 /// Every partition gets a beacon at least this often, so that retention never takes the last record that says how far
 /// the partition had come.
@@ -92,7 +92,7 @@ impl Sender {
     async fn send(&mut self, batch: Batch, sent: &mpsc::Sender<Sent>) -> Result<ControlFlow<()>, LogError> {
         let outstanding = Outstanding::new();
         self.fence = batch.fence;
-        let (mut events, mut reached, mut stop) = (0, batch.reached, None);
+        let (mut events, mut reached, mut stop) = (0, batch.watermark, None);
         for event in &batch.events {
             match self.send_event(event, &outstanding).await {
                 Ok(written) => events += u64::from(written),

@@ -1,0 +1,51 @@
+//! A log to measure on: made-up opportunities, discovered by the thousand.
+
+use std::io::Cursor;
+
+use anyhow::Context;
+use commands::sam::{self, generate};
+use domain::opportunity::{Filing, OpportunityEvent};
+use sqlx::{Executor, PgPool};
+
+const FILL: &str = include_str!("log/fill.sql");
+/// Different payloads in the log.
+const SAMPLES: u64 = 1_000;
+/// Events of one insert.
+const FILL_STEP: u64 = 20_000;
+/// Records that many discovered opportunities; answers with the mean size of their payloads.
+pub(super) async fn fill(pool: &PgPool, events: u64) -> anyhow::Result<u64> {
+    let payloads = payloads()?;
+    let mut first = 1;
+    while first <= events {
+        let last = events.min(first + FILL_STEP - 1);
+        sqlx::query(FILL)
+            .bind(i64::try_from(first)?)
+            .bind(i64::try_from(last)?)
+            .bind(&payloads)
+            .execute(pool)
+            .await
+            .context("inserting events")?;
+        first = last + 1;
+    }
+    // Not in one text with other statements: it must stand outside of a transaction.
+    pool.execute("vacuum (analyze) events").await.context("gathering statistics")?;
+    let bytes: usize = payloads.iter().map(String::len).sum();
+    Ok(bytes as u64 / payloads.len().max(1) as u64)
+}
+
+/// Payloads of `opportunity.discovered` as an import of made-up notices records them.
+pub(super) fn payloads() -> anyhow::Result<Vec<String>> {
+    let mut csv = Vec::new();
+    generate::write_csv(&mut csv, SAMPLES, 1, |_| {}).context("making up notices")?;
+    let rows = sam::rows(Box::new(Cursor::new(csv)), sam::Format::Csv).context("reading made-up notices")?;
+    let mut payloads = Vec::new();
+    for row in rows {
+        // Some are broken on purpose.
+        let Ok(notice) = row.context("reading made-up notices")?.outcome else { continue };
+        let filing = Filing::of(&notice);
+        let event = OpportunityEvent::Discovered { filing, facts: Box::new(notice.facts) };
+        payloads.push(serde_json::to_string(&event)?);
+    }
+    anyhow::ensure!(!payloads.is_empty(), "no made-up notice could be read");
+    Ok(payloads)
+}

@@ -1,0 +1,145 @@
+//! How long an event takes from its commit until a consumer of Kafka has it.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use anyhow::Context;
+use domain::{
+    envelope::Metadata,
+    store::{BatchStore, NewEvent},
+};
+use eventstore::{append::PgBatchStore, relay::Relay, topic::KafkaConfig};
+use hdrhistogram::Histogram;
+use rdkafka::{Message, Offset, consumer::BaseConsumer};
+use serde::Serialize;
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+
+use super::{PATIENCE, Work, topics};
+use crate::bench::{log, micros};
+
+/// Appends that are under way at once.
+const WRITERS: u32 = 4;
+const KEY: &str = "latency:";
+
+/// Waits from commit to consumption.
+#[derive(Debug, Serialize)]
+pub(super) struct Waits {
+    events: u64,
+    events_per_s: u32,
+    p50_ms: f64,
+    p99_ms: f64,
+    max_ms: f64,
+}
+
+type Commits = Arc<Mutex<Vec<Option<Instant>>>>;
+
+/// Appends single events at a steady rate, consumes them, and times each.
+pub(super) async fn measure(
+    pool: &PgPool,
+    relay: &impl Fn() -> Relay,
+    topics: &KafkaConfig,
+    work: Work,
+) -> anyhow::Result<Waits> {
+    let events = u64::from(work.rate) * u64::from(work.seconds);
+    // A relay at the end of the log: what is there from before is not to be waited for.
+    let end: i64 = sqlx::query_scalar("select max(position) from events").fetch_one(pool).await?;
+    sqlx::query("update relay_checkpoints set position = $1").bind(end).execute(pool).await?;
+    let relay = relay();
+    let (mut status, stop) = (relay.status(), CancellationToken::new());
+    let task = tokio::spawn(relay.run(stop.clone()));
+    tokio::time::timeout(PATIENCE, status.wait_for(|status| status.leading))
+        .await
+        .context("the relay does not lead")??;
+
+    let commits: Commits = Arc::new(Mutex::new(vec![None; usize::try_from(events)?]));
+    let consumer = topics::consumer(topics, Offset::Beginning)?;
+    let (given_up, seen) = (Arc::new(AtomicBool::new(false)), Arc::clone(&commits));
+    let give_up = Arc::clone(&given_up);
+    let consuming = tokio::task::spawn_blocking(move || consume(&consumer, events, &seen, &give_up));
+    let appended = append(pool, work, events, &commits).await;
+    if appended.is_err() {
+        given_up.store(true, Ordering::Relaxed);
+    }
+    let waits = consuming.await?;
+    stop.cancel();
+    task.await?;
+    appended?;
+    let waits = waits?;
+    #[expect(clippy::cast_precision_loss, reason = "figures are for reading")]
+    let ms = |micros: u64| micros as f64 / 1_000.0;
+    Ok(Waits {
+        events,
+        events_per_s: work.rate,
+        p50_ms: ms(waits.value_at_quantile(0.5)),
+        p99_ms: ms(waits.value_at_quantile(0.99)),
+        max_ms: ms(waits.max()),
+    })
+}
+
+async fn append(pool: &PgPool, work: Work, events: u64, commits: &Commits) -> anyhow::Result<()> {
+    let payload = log::payloads()?.swap_remove(0);
+    let period = Duration::from_secs(1) * WRITERS / work.rate.max(1);
+    let started = Instant::now();
+    let writers = (0..u64::from(WRITERS)).map(|writer| {
+        let (store, payload, commits) = (PgBatchStore::new(pool.clone()), payload.clone(), Arc::clone(commits));
+        async move {
+            for (turn, number) in (0_u32..).zip((writer..events).step_by(usize::try_from(WRITERS)?)) {
+                tokio::time::sleep_until((started + period * turn).into()).await;
+                store.append_many(vec![event(number, payload.clone())]).await?;
+                let committed = Instant::now();
+                let mut commits = commits.lock().unwrap_or_else(PoisonError::into_inner);
+                commits[usize::try_from(number)?] = Some(committed);
+            }
+            Ok::<_, anyhow::Error>(())
+        }
+    });
+    futures::future::try_join_all(writers).await.context("appending at a steady rate")?;
+    Ok(())
+}
+
+fn event(number: u64, payload: String) -> NewEvent {
+    NewEvent {
+        aggregate_type: "opportunity",
+        aggregate_id: format!("{KEY}{number}"),
+        sequence: 1,
+        event_type: "opportunity.discovered".to_owned(),
+        event_version: "1.0".to_owned(),
+        payload,
+        metadata: Metadata::default(),
+    }
+}
+
+fn consume(
+    consumer: &BaseConsumer,
+    events: u64,
+    commits: &Commits,
+    given_up: &AtomicBool,
+) -> anyhow::Result<Histogram<u64>> {
+    let mut arrivals: Vec<(usize, Instant)> = Vec::new();
+    let mut last = Instant::now();
+    while (arrivals.len() as u64) < events && !given_up.load(Ordering::Relaxed) {
+        anyhow::ensure!(last.elapsed() < PATIENCE, "no more records come");
+        let Some(message) = consumer.poll(Duration::from_millis(100)) else { continue };
+        let (message, arrived) = (message?, Instant::now());
+        let key = message.key().and_then(|key| std::str::from_utf8(key).ok());
+        if let Some(number) = key.and_then(|key| key.strip_prefix(KEY)?.parse().ok()) {
+            arrivals.push((number, arrived));
+            last = arrived;
+        }
+    }
+    let commits = commits.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut waits = Histogram::new(3)?;
+    for (number, arrived) in arrivals {
+        // A record may arrive before the writer has heard that it is committed: that took no time.
+        let committed = commits.get(number).copied().flatten();
+        let wait = committed.map_or(Duration::ZERO, |committed| arrived.saturating_duration_since(committed));
+        waits.saturating_record(micros(wait));
+    }
+    Ok(waits)
+}

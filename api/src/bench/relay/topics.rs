@@ -1,0 +1,141 @@
+//! Records as they are on the wire: read once, produced again by a plain producer.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use domain::context::Context;
+use eventstore::topic::KafkaConfig;
+use rdkafka::{
+    ClientContext, Message, Offset, TopicPartitionList,
+    admin::{AdminClient, AdminOptions},
+    client::DefaultClientContext,
+    consumer::{BaseConsumer, Consumer},
+    error::KafkaError,
+    message::OwnedHeaders,
+    producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer},
+    types::RDKafkaErrorCode,
+};
+
+use super::PATIENCE;
+use crate::bench::{Figures, cpu};
+
+/// A record in memory.
+pub(super) struct Record {
+    partition: i32,
+    key: Vec<u8>,
+    value: Vec<u8>,
+    headers: OwnedHeaders,
+    header_bytes: usize,
+}
+
+impl Record {
+    /// Its size on the wire without framing.
+    pub(super) fn bytes(&self) -> usize {
+        self.key.len() + self.value.len() + self.header_bytes
+    }
+}
+
+/// All events on the topic of opportunities, in the order of their offsets.
+pub(super) async fn read(topics: &KafkaConfig, events: u64) -> anyhow::Result<Vec<Record>> {
+    let topics = topics.clone();
+    tokio::task::spawn_blocking(move || read_blocking(&topics, events)).await?
+}
+
+fn read_blocking(topics: &KafkaConfig, events: u64) -> anyhow::Result<Vec<Record>> {
+    use rdkafka::message::Headers as _;
+    let consumer = consumer(topics, Offset::Beginning)?;
+    let mut records = Vec::with_capacity(usize::try_from(events)?);
+    while (records.len() as u64) < events {
+        let message = consumer.poll(PATIENCE).context("no more records come")??;
+        // A beacon has no key.
+        let (Some(key), Some(headers)) = (message.key(), message.headers()) else { continue };
+        let size = |header: rdkafka::message::Header<'_, &[u8]>| header.key.len() + header.value.map_or(0, <[u8]>::len);
+        records.push(Record {
+            partition: message.partition(),
+            key: key.to_vec(),
+            value: message.payload().unwrap_or_default().to_vec(),
+            header_bytes: headers.iter().map(size).sum(),
+            headers: headers.detach(),
+        });
+    }
+    Ok(records)
+}
+
+/// A consumer of all partitions of the topic of opportunities.
+pub(super) fn consumer(topics: &KafkaConfig, from: Offset) -> anyhow::Result<BaseConsumer> {
+    let consumer: BaseConsumer =
+        topics.client().set("group.id", "medhub-bench").set("fetch.wait.max.ms", "5").create()?;
+    let topic = Context::Opportunities.topic(&topics.topic_prefix);
+    let mut all = TopicPartitionList::new();
+    for partition in 0..topics.partitions {
+        all.add_partition_offset(&topic, partition, from)?;
+    }
+    consumer.assign(&all)?;
+    Ok(consumer)
+}
+
+/// Counts what was acknowledged.
+struct Counter {
+    acknowledged: Arc<AtomicU64>,
+}
+
+impl ClientContext for Counter {}
+
+impl ProducerContext for Counter {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, delivery: &DeliveryResult<'_>, (): ()) {
+        self.acknowledged.fetch_add(u64::from(delivery.is_ok()), Ordering::Relaxed);
+    }
+}
+
+/// Produces the records as fast as the client library takes them, and awaits all acknowledgements.
+pub(super) fn produce(topics: &KafkaConfig, records: &[Record]) -> anyhow::Result<Figures> {
+    let acknowledged = Arc::<AtomicU64>::default();
+    let context = Counter { acknowledged: Arc::clone(&acknowledged) };
+    let producer: ThreadedProducer<Counter> = topics.producer().create_with_context(context)?;
+    let topic = Context::Opportunities.topic(&topics.topic_prefix);
+    let events = records.len() as u64;
+    // Cloned before: the relay builds its headers, this producer is given them.
+    let headers: Vec<_> = records.iter().map(|record| record.headers.clone()).collect();
+    let (started, cpu) = (Instant::now(), cpu::of_this_process());
+    for (record, headers) in records.iter().zip(headers) {
+        let mut next =
+            BaseRecord::to(&topic).partition(record.partition).key(&record.key).payload(&record.value).headers(headers);
+        while let Err((error, refused)) = producer.send(next) {
+            if error != KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) {
+                return Err(error.into());
+            }
+            next = refused;
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+    producer.flush(PATIENCE)?;
+    let figures = Figures::new(events, started.elapsed(), cpu::of_this_process().saturating_sub(cpu), None);
+    let acknowledged = acknowledged.load(Ordering::Relaxed);
+    anyhow::ensure!(acknowledged == events, "Kafka acknowledged {acknowledged} of {events} records");
+    Ok(figures)
+}
+
+/// Deletes every topic of the benchmark.
+pub(super) async fn remove(kafka: &KafkaConfig, prefix: &str) -> anyhow::Result<()> {
+    let admin: AdminClient<DefaultClientContext> = kafka.client().create()?;
+    let metadata = {
+        let client = kafka.clone();
+        tokio::task::spawn_blocking(move || {
+            let consumer: BaseConsumer = client.client().create()?;
+            consumer.fetch_metadata(None, PATIENCE)
+        })
+        .await??
+    };
+    let names = metadata.topics().iter().map(rdkafka::metadata::MetadataTopic::name);
+    let ours: Vec<_> = names.filter(|name| name.starts_with(prefix)).collect();
+    admin.delete_topics(&ours, &AdminOptions::new().operation_timeout(Some(PATIENCE))).await?;
+    Ok(())
+}
