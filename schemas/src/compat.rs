@@ -80,6 +80,7 @@ impl<'s> Walk<'s> {
     /// One branch of what was written against all that can be read.
     fn compare_branch(&mut self, reader: &'s Schema, branch: &'s Schema, path: &str, found: &mut Vec<Incompatibility>) {
         let Schema::Union(wanted) = reader else { return self.compare(reader, branch, path, found) };
+        let others = wanted.variants().iter().filter(|wanted| !matches!(wanted, Schema::Null)).count();
         let mut closest: Option<Vec<Incompatibility>> = None;
         for wanted in wanted.variants() {
             let mut problems = Vec::new();
@@ -87,9 +88,9 @@ impl<'s> Walk<'s> {
             if problems.is_empty() {
                 return;
             }
-            // A branch of the same kind says best what is wrong with it.
-            let same_kind = same_kind(self.readers.resolve(wanted), self.writers.resolve(branch));
-            if same_kind {
+            // The one branch that is not null, or one of the same kind, says best what is wrong.
+            let meant = others == 1 && !matches!(wanted, Schema::Null) && !matches!(branch, Schema::Null);
+            if meant || same_kind(self.readers.resolve(wanted), self.writers.resolve(branch)) {
                 closest.get_or_insert(problems);
             }
         }
