@@ -80,7 +80,7 @@ pub enum ImportError {
         sequence: u64,
         /// What the decoder found.
         #[source]
-        source: serde_json::Error,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A rejected row could not be noted down.
     #[error("writing the report of rejected rows")]

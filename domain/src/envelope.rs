@@ -16,6 +16,7 @@ pub use self::{
     header::{HeaderError, from_headers, to_headers},
     mark::{INCARNATION, ORDINAL, PartitionEnd, WATERMARK},
 };
+use crate::upcast::{self, UpcastError};
 
 /// The tenant of data that everybody may see, such as federal notices.
 pub const PUBLIC_TENANT: &str = "public";
@@ -64,22 +65,23 @@ pub struct DecodeError {
     pub event_version: String,
     /// What the decoder found.
     #[source]
-    pub source: serde_json::Error,
+    pub source: UpcastError,
 }
 
 impl RawRecorded {
-    /// Reads the payload as an `E`.
+    /// Reads the payload, of whatever version, as an `E`.
     ///
     /// # Errors
-    /// [`DecodeError`] naming event and position when the payload has another shape.
+    /// [`DecodeError`] naming event and position when name or version are unknown or the payload has another shape.
     pub fn decode<E: serde::de::DeserializeOwned>(&self) -> Result<Recorded<E>, DecodeError> {
-        let payload = serde_json::from_str(&self.payload).map_err(|source| DecodeError {
-            position: self.position,
-            event_id: self.event_id,
-            event_type: self.event_type.clone(),
-            event_version: self.event_version.clone(),
-            source,
-        })?;
+        let payload =
+            upcast::decode(&self.event_type, &self.event_version, &self.payload).map_err(|source| DecodeError {
+                position: self.position,
+                event_id: self.event_id,
+                event_type: self.event_type.clone(),
+                event_version: self.event_version.clone(),
+                source,
+            })?;
         Ok(Recorded {
             position: self.position,
             event_id: self.event_id,

@@ -8,3 +8,4 @@ pub mod context;
 pub mod envelope;
 pub mod opportunity;
 pub mod store;
+pub mod upcast;

@@ -16,11 +16,13 @@ mod identity;
 mod record;
 #[cfg(test)]
 mod tests;
+mod upcast;
 mod value;
 
 use cqrs_es::{Aggregate, event_sink::EventSink};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::upcast::LINEAGES;
 pub use self::{
     agency::Agency,
     command::{AmendOpportunity, AwardOpportunity, OpportunityCommand},

@@ -1,5 +1,6 @@
 //! Events to test with.
 
+use cqrs_es::DomainEvent;
 use domain::{
     envelope::{Metadata, PUBLIC_TENANT, RawRecorded, Recorded},
     opportunity::{
@@ -56,7 +57,7 @@ pub(crate) fn awarded(key: &str, cents: i64) -> OpportunityEvent {
 
 pub(crate) fn deadline_changed() -> OpportunityEvent {
     let to = Some("2026-04-01T00:00:00Z".parse().unwrap());
-    OpportunityEvent::DeadlineChanged { notice_id: NoticeId::try_new("n2").unwrap(), from: None, to }
+    OpportunityEvent::DeadlineChanged { notice_id: NoticeId::try_new("n2").unwrap(), from: None, to, posted_at: to }
 }
 
 pub(crate) fn recorded(sequence: u64, event: &OpportunityEvent) -> RawRecorded {
@@ -67,8 +68,8 @@ pub(crate) fn recorded(sequence: u64, event: &OpportunityEvent) -> RawRecorded {
         aggregate_type: "opportunity".to_owned(),
         aggregate_id: ID.to_owned(),
         sequence,
-        event_type: "opportunity.of_some_kind".to_owned(),
-        event_version: "1.0".to_owned(),
+        event_type: event.event_type(),
+        event_version: event.event_version(),
         recorded_at: "2026-03-04T00:00:00Z".parse().unwrap(),
         metadata: Metadata::default(),
         payload: serde_json::to_string(event).unwrap(),

@@ -1,26 +1,69 @@
 //! Payloads as JSON text and as Avro.
+//!
+//! One pass each way, led by the schema, which is understood once and kept as a small tree ([`shape`]). What a schema
+//! says is what a payload must be: an unknown field, a missing one and a value of another kind are refused by name.
+//!
+//! | Avro | JSON |
+//! | --- | --- |
+//! | `string`, `boolean`, `int`, `long`, `double` | text, `true` or `false`, numbers |
+//! | `enum` | one of its symbols as text |
+//! | `int` with `date` | `2026-03-01` |
+//! | `long` with `timestamp-micros` | `2026-03-01T12:00:00Z`; digits finer than a microsecond are cut |
+//! | `record`, `array` | object, array |
+//! | union of `null` and another | `null` or absent, else the other |
+//!
+//! A field that is null and has a default is left out of the JSON, as `skip_serializing_if` does; one without a default
+//! is written as `null`. So the JSON that comes back is, letter for letter, the JSON that `serde_json` writes.
+
+mod decode;
+mod encode;
+mod shape;
+#[cfg(test)]
+mod tests;
+mod time;
+
+pub(crate) use self::{encode::encode, shape::Shape};
 
 /// A payload and a schema that do not fit each other.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{path}: {reason}")]
 pub struct MisfitError {
-    /// Where in the payload, e.g. `facts.place.zip`.
+    /// Where in the payload, e.g. `facts.place.zip`; `payload` when it is the whole.
     pub path: String,
     /// What is wrong there.
     pub reason: String,
 }
 
+impl MisfitError {
+    /// A misfit at the end of `steps`, which lead there from the inside out.
+    fn at(steps: &[String], reason: String) -> Self {
+        let mut path = String::new();
+        for step in steps.iter().rev() {
+            if !path.is_empty() && !step.starts_with('[') {
+                path.push('.');
+            }
+            path.push_str(step);
+        }
+        if path.is_empty() {
+            path.push_str("payload");
+        }
+        Self { path, reason }
+    }
+}
+
 /// Reads Avro that was written with one schema.
 #[derive(Debug)]
-pub struct Decoder {}
+pub struct Decoder {
+    shape: Shape,
+}
 
 impl Decoder {
     /// Understands a schema.
     ///
     /// # Errors
-    /// [`MisfitError`] when it is no schema.
-    pub fn parse(_schema: &str) -> Result<Self, MisfitError> {
-        Ok(Self {})
+    /// [`MisfitError`] when it is no schema, or one with a type that has no place in events.
+    pub fn parse(schema: &str) -> Result<Self, MisfitError> {
+        Shape::parse(schema).map(|shape| Self { shape })
     }
 
     /// The payload as JSON text.
@@ -28,6 +71,6 @@ impl Decoder {
     /// # Errors
     /// [`MisfitError`] naming the field that cannot be read.
     pub fn to_json(&self, avro: &[u8]) -> Result<String, MisfitError> {
-        Ok(String::from_utf8_lossy(avro).into_owned())
+        decode::decode(&self.shape, avro)
     }
 }

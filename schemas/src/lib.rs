@@ -6,5 +6,7 @@
 pub mod catalog;
 pub mod codec;
 pub mod compat;
+#[cfg(test)]
+mod fixture;
 pub mod registry;
 pub mod wire;

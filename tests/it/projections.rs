@@ -9,6 +9,7 @@ mod worker;
 use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
 use chrono::{DateTime, Utc};
+use cqrs_es::DomainEvent;
 use domain::{
     envelope::{Metadata, PUBLIC_TENANT, RawRecorded},
     opportunity::{
@@ -89,7 +90,6 @@ impl Log {
         let (state, sequence) = self.states.entry(id.clone()).or_default();
         for event in state.decide(OpportunityCommand::RecordNotice(Box::new(notice))).unwrap() {
             *sequence += 1;
-            let payload = serde_json::to_value(&event).unwrap();
             let position = self.events.len() as u64 + 1;
             self.events.push(RawRecorded {
                 position,
@@ -98,12 +98,12 @@ impl Log {
                 aggregate_type: "opportunity".to_owned(),
                 aggregate_id: id.to_string(),
                 sequence: *sequence,
-                event_type: format!("opportunity.{}", payload["type"].as_str().unwrap()),
-                event_version: "1.0".to_owned(),
+                event_type: event.event_type(),
+                event_version: event.event_version(),
                 // Far from now, so that no time to live has passed for it.
                 recorded_at: "2099-03-01T00:00:00Z".parse().unwrap(),
                 metadata: Metadata { tenant_id: PUBLIC_TENANT.to_owned(), ..Metadata::default() },
-                payload: payload.to_string(),
+                payload: serde_json::to_string(&event).unwrap(),
             });
             state.evolve(event);
         }

@@ -6,6 +6,7 @@ use cqrs_es::{Aggregate, DomainEvent};
 use domain::{
     opportunity::{Notice, Opportunity, OpportunityCommand, OpportunityEvent},
     store::{BatchStore, NewEvent},
+    upcast,
 };
 
 use super::ImportError;
@@ -46,10 +47,11 @@ impl Batch {
         ids.dedup();
         let mut streams: HashMap<String, Stream> = HashMap::with_capacity(ids.len());
         for stored in store.load_many(Opportunity::TYPE, &ids).await.map_err(ImportError::Store)? {
-            let event = serde_json::from_str(&stored.payload).map_err(|source| ImportError::Corrupt {
+            let event = upcast::decode(&stored.event_type, &stored.event_version, &stored.payload);
+            let event = event.map_err(|source| ImportError::Corrupt {
                 aggregate_id: stored.aggregate_id.clone(),
                 sequence: stored.sequence,
-                source,
+                source: source.into(),
             })?;
             streams.entry(stored.aggregate_id).or_default().evolve(event);
         }
@@ -83,7 +85,7 @@ impl Batch {
                 let payload = serde_json::to_string(&decided.event).map_err(|source| ImportError::Corrupt {
                     aggregate_id: decided.aggregate_id.clone(),
                     sequence: decided.sequence,
-                    source,
+                    source: source.into(),
                 })?;
                 Ok(NewEvent {
                     aggregate_type: Opportunity::TYPE,

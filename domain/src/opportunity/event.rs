@@ -1,7 +1,8 @@
 //! What has happened to an opportunity.
 //!
 //! These names are a storage format. Add variants and fields; never rename or remove one. The golden test beside this
-//! file pins the stored JSON.
+//! file pins the stored JSON. A changed shape is a new version, which `upcast.rs` lifts the old one to;
+//! `schemas/README.md` says what else it takes.
 
 use chrono::{DateTime, Utc};
 use cqrs_es::DomainEvent;
@@ -38,6 +39,9 @@ pub enum OpportunityEvent {
         from: Option<DateTime<Utc>>,
         /// The deadline from now on.
         to: Option<DateTime<Utc>>,
+        /// When the agency published that notice; events of version 1.0 do not say.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        posted_at: Option<DateTime<Utc>>,
     },
     /// A contract was awarded, or more became known about an award.
     Awarded {
@@ -95,6 +99,10 @@ impl DomainEvent for OpportunityEvent {
     }
 
     fn event_version(&self) -> String {
-        "1.0".to_owned()
+        match self {
+            Self::Discovered { .. } | Self::Amended { .. } | Self::Awarded { .. } => "1.0",
+            Self::DeadlineChanged { .. } => "1.1",
+        }
+        .to_owned()
     }
 }

@@ -87,11 +87,11 @@ impl Record {
             return vec![];
         }
         let (from, to) = (self.facts.response_deadline, facts.response_deadline);
-        let notice_id = notice.notice_id;
+        let (notice_id, posted_at) = (notice.notice_id, Some(filing.posted_at));
         let facts = Box::new(facts);
         let mut events = vec![OpportunityEvent::Amended { filing, standing: Standing::Current, facts }];
         if from != to {
-            events.push(OpportunityEvent::DeadlineChanged { notice_id, from, to });
+            events.push(OpportunityEvent::DeadlineChanged { notice_id, from, to, posted_at });
         }
         events
     }

@@ -55,6 +55,7 @@ fn a_moved_deadline_is_said_so() {
             notice_id: later.notice_id.clone(),
             from: Some(march(20)),
             to: Some(march(27)),
+            posted_at: Some(later.posted_at),
         },
     ]);
 }

@@ -1,5 +1,6 @@
 //! The stored JSON of every event, both ways. A change here is a change of the log.
 
+use cqrs_es::DomainEvent;
 use serde_json::{Value, json};
 
 use super::*;
@@ -49,11 +50,42 @@ fn deadline_changed_keeps_its_stored_form() {
             notice_id: NoticeId::try_new("n1").unwrap(),
             from: None,
             to: Some(march(9)),
+            posted_at: Some(march(4)),
         },
         &json!({
             "type": "deadline_changed", "notice_id": "n1", "from": null, "to": "2026-03-09T12:00:00Z",
+            "posted_at": "2026-03-04T12:00:00Z",
         }),
     );
+}
+
+#[test]
+fn deadline_changed_1_0_is_still_understood() {
+    let stored = r#"{"type":"deadline_changed","notice_id":"n1","from":null,"to":"2026-03-09T12:00:00Z"}"#;
+    assert_eq!(
+        crate::upcast::decode::<OpportunityEvent>("opportunity.deadline_changed", "1.0", stored).unwrap(),
+        OpportunityEvent::DeadlineChanged {
+            notice_id: NoticeId::try_new("n1").unwrap(),
+            from: None,
+            to: Some(march(9)),
+            posted_at: None,
+        }
+    );
+}
+
+#[test]
+fn every_event_is_recorded_in_the_current_version_of_its_lineage() {
+    let moved = OpportunityEvent::DeadlineChanged {
+        notice_id: NoticeId::try_new("n1").unwrap(),
+        from: None,
+        to: None,
+        posted_at: None,
+    };
+    let notice = notice("n1", 3);
+    let events = [first(&notice), amended(&notice, Standing::Current), moved, awarded("n1", "W1")];
+    let recorded = events.map(|event| (event.event_type(), event.event_version()));
+    let current = LINEAGES.iter().map(|lineage| (lineage.event_type.to_owned(), lineage.current.to_owned()));
+    assert_eq!(current.collect::<Vec<_>>(), recorded);
 }
 
 #[test]

@@ -1,0 +1,20 @@
+//! The versions that events of opportunities ever had.
+
+use serde_json::Value;
+
+use crate::upcast::Lineage;
+
+/// Every event of an opportunity.
+pub(crate) const LINEAGES: &[Lineage] = &[
+    Lineage { event_type: "opportunity.discovered", current: "1.0", earlier: &[] },
+    Lineage { event_type: "opportunity.amended", current: "1.0", earlier: &[] },
+    Lineage {
+        event_type: "opportunity.deadline_changed",
+        current: "1.1",
+        earlier: &[("1.0", |fields| {
+            // 1.0 did not say when the notice was published; its amendment does, but is another event.
+            fields.insert("posted_at".to_owned(), Value::Null);
+        })],
+    },
+    Lineage { event_type: "opportunity.awarded", current: "1.0", earlier: &[] },
+];

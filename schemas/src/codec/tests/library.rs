@@ -1,0 +1,50 @@
+//! The library of the Avro project reads what we write, and we read what it writes.
+
+use apache_avro::{Schema, reader::datum::GenericDatumReader, types::Value as Avro, writer::datum::GenericDatumWriter};
+
+use super::*;
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn each_reads_what_the_other_wrote(event in any_event()) {
+        let json = serde_json::to_string(&event).unwrap();
+        let ours = encoded(&event, &json);
+        let schema = Schema::parse_str(schema_of(&event).json).unwrap();
+        let reader = GenericDatumReader::builder(&schema).build().unwrap();
+        let mut rest = ours.as_slice();
+        let value = reader.read_value(&mut rest).unwrap();
+        prop_assert!(rest.is_empty());
+        prop_assert!(matches!(&value, Avro::Record(fields) if fields[0].0 == "type"));
+        let theirs = GenericDatumWriter::builder(&schema).build().unwrap().write_value_to_vec(value).unwrap();
+        prop_assert_eq!(decoded(&event, &theirs), json);
+        prop_assert_eq!(theirs, ours);
+    }
+}
+
+#[test]
+fn the_library_sees_the_values_that_were_meant() {
+    let schema = find("opportunity.awarded", "1.0").unwrap();
+    let mut avro = vec![];
+    let json = r#"{"type":"awarded","key":"k","award":{"date":"1970-01-03","amount":-5}}"#;
+    schema.encode(json, &mut avro).unwrap();
+    let parsed = Schema::parse_str(schema.json).unwrap();
+    let value = GenericDatumReader::builder(&parsed).build().unwrap().read_value(&mut avro.as_slice()).unwrap();
+    let option = |value: Option<Avro>| match value {
+        None => Avro::Union(0, Box::new(Avro::Null)),
+        Some(value) => Avro::Union(1, Box::new(value)),
+    };
+    let award = Avro::Record(vec![
+        ("number".to_owned(), option(None)),
+        ("date".to_owned(), option(Some(Avro::Date(2)))),
+        ("amount".to_owned(), option(Some(Avro::Long(-5)))),
+        ("awardee".to_owned(), option(None)),
+    ]);
+    let expected = [
+        ("type".to_owned(), Avro::Enum(0, "awarded".to_owned())),
+        ("key".to_owned(), Avro::String("k".to_owned())),
+        ("award".to_owned(), award),
+    ];
+    assert_eq!(value, Avro::Record(expected.to_vec()));
+}

@@ -1,0 +1,141 @@
+//! Types without fields: which one reads which.
+
+use apache_avro::{
+    Schema,
+    schema::{DecimalSchema, FixedSchema, InnerDecimalSchema, UuidSchema},
+};
+
+/// What is written for a type, whatever it means.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stored {
+    Null,
+    Boolean,
+    Int,
+    Long,
+    Float,
+    Double,
+    /// Text or bytes: each can be read as the other.
+    Bytes,
+    Fixed(usize),
+    /// A type of its own, or one that nothing here knows.
+    Other,
+}
+
+/// What keeps a reader from reading a writer's value, if something does.
+pub(super) fn difference(reader: &Schema, writer: &Schema) -> Option<String> {
+    let (new, old) = (kind(reader), kind(writer));
+    if !reads(stored(reader), stored(writer)) {
+        return Some(format!("changed from {old} to {new}"));
+    }
+    if let (Some(new), Some(old)) = (fixed(reader), fixed(writer))
+        && new.name.name() != old.name.name()
+    {
+        return Some(format!("the fixed {} was renamed to {}", old.name.name(), new.name.name()));
+    }
+    if let (Schema::Decimal(new), Schema::Decimal(old)) = (reader, writer)
+        && (new.precision, new.scale) != (old.precision, old.scale)
+    {
+        return Some("changed the precision or scale of a decimal".to_owned());
+    }
+    // Readable, but it would mean something else.
+    (meaning(reader) != meaning(writer)).then(|| format!("changed its meaning from {old} to {new}"))
+}
+
+fn reads(reader: Stored, writer: Stored) -> bool {
+    let wider: &[Stored] = match writer {
+        Stored::Int => &[Stored::Int, Stored::Long, Stored::Float, Stored::Double],
+        Stored::Long => &[Stored::Long, Stored::Float, Stored::Double],
+        Stored::Float => &[Stored::Float, Stored::Double],
+        Stored::Other => &[],
+        Stored::Null | Stored::Boolean | Stored::Double | Stored::Bytes | Stored::Fixed(_) => &[writer],
+    };
+    wider.contains(&reader)
+}
+
+fn stored(schema: &Schema) -> Stored {
+    match schema {
+        Schema::Null => Stored::Null,
+        Schema::Boolean => Stored::Boolean,
+        Schema::Int | Schema::Date | Schema::TimeMillis => Stored::Int,
+        Schema::Long
+        | Schema::TimeMicros
+        | Schema::TimestampMillis
+        | Schema::TimestampMicros
+        | Schema::TimestampNanos
+        | Schema::LocalTimestampMillis
+        | Schema::LocalTimestampMicros
+        | Schema::LocalTimestampNanos => Stored::Long,
+        Schema::Float => Stored::Float,
+        Schema::Double => Stored::Double,
+        Schema::Bytes
+        | Schema::String
+        | Schema::BigDecimal
+        | Schema::Uuid(UuidSchema::String | UuidSchema::Bytes)
+        | Schema::Decimal(DecimalSchema { inner: InnerDecimalSchema::Bytes, .. }) => Stored::Bytes,
+        Schema::Fixed(fixed)
+        | Schema::Duration(fixed)
+        | Schema::Uuid(UuidSchema::Fixed(fixed))
+        | Schema::Decimal(DecimalSchema { inner: InnerDecimalSchema::Fixed(fixed), .. }) => Stored::Fixed(fixed.size),
+        Schema::Array(_)
+        | Schema::Map(_)
+        | Schema::Union(_)
+        | Schema::Record(_)
+        | Schema::Enum(_)
+        | Schema::Ref { .. } => Stored::Other,
+    }
+}
+
+fn fixed(schema: &Schema) -> Option<&FixedSchema> {
+    if let Schema::Fixed(fixed) = schema { Some(fixed) } else { None }
+}
+
+/// The logical type; plain types mean nothing but themselves.
+fn meaning(schema: &Schema) -> Option<&'static str> {
+    let plain = matches!(
+        schema,
+        Schema::Null
+            | Schema::Boolean
+            | Schema::Int
+            | Schema::Long
+            | Schema::Float
+            | Schema::Double
+            | Schema::Bytes
+            | Schema::String
+            | Schema::Fixed(_)
+    );
+    (!plain).then(|| kind(schema))
+}
+
+/// The type's name as a schema writes it.
+pub(super) fn kind(schema: &Schema) -> &'static str {
+    match schema {
+        Schema::Null => "null",
+        Schema::Boolean => "boolean",
+        Schema::Int => "int",
+        Schema::Long => "long",
+        Schema::Float => "float",
+        Schema::Double => "double",
+        Schema::Bytes => "bytes",
+        Schema::String => "string",
+        Schema::Array(_) => "array",
+        Schema::Map(_) => "map",
+        Schema::Union(_) => "union",
+        Schema::Record(_) => "record",
+        Schema::Enum(_) => "enum",
+        Schema::Fixed(_) => "fixed",
+        Schema::Decimal(_) => "decimal",
+        Schema::BigDecimal => "big-decimal",
+        Schema::Uuid(_) => "uuid",
+        Schema::Date => "date",
+        Schema::TimeMillis => "time-millis",
+        Schema::TimeMicros => "time-micros",
+        Schema::TimestampMillis => "timestamp-millis",
+        Schema::TimestampMicros => "timestamp-micros",
+        Schema::TimestampNanos => "timestamp-nanos",
+        Schema::LocalTimestampMillis => "local-timestamp-millis",
+        Schema::LocalTimestampMicros => "local-timestamp-micros",
+        Schema::LocalTimestampNanos => "local-timestamp-nanos",
+        Schema::Duration(_) => "duration",
+        Schema::Ref { .. } => "an undefined type",
+    }
+}
