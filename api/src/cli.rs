@@ -9,6 +9,7 @@ mod log;
 mod migrate;
 mod output;
 mod progress;
+mod schemas;
 mod sdl;
 mod serve;
 mod status;
@@ -25,7 +26,7 @@ use crate::config::Config;
 #[command(name = "medhub", version, propagate_version = true, arg_required_else_help = true)]
 #[command(
     after_help = "Settings: defaults, then the file, then MEDHUB__SECTION__KEY, then DATABASE_URL, KAFKA_BROKERS, \
-                        CLICKHOUSE_URL, QDRANT_URL and REDIS_URL. `medhub config` shows what results."
+                        CLICKHOUSE_URL, QDRANT_URL, REDIS_URL and SCHEMA_REGISTRY_URL. `medhub config` shows what results."
 )]
 struct Cli {
     #[arg(long, global = true, value_name = "FILE", help = "Settings in TOML [default: what MEDHUB_CONFIG names]")]
@@ -53,6 +54,8 @@ enum Command {
     Doctor(doctor::Doctor),
     /// Measure a part of the system beside the raw limit of this machine
     Bench(bench::Bench),
+    /// List the schemas of all events, and what the schema registry knows of them
+    Schemas(schemas::Schemas),
     /// Show the settings in force, without secrets
     Config(config::ShowConfig),
     /// Print the GraphQL schema
@@ -89,6 +92,7 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         | Command::Status(_)
         | Command::Doctor(_)
         | Command::Bench(_)
+        | Command::Schemas(_)
         | Command::Config(_)) => command,
     };
     // Variables that are not text cannot name a setting.
@@ -111,6 +115,7 @@ async fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> 
         Command::Status(command) => command.run(&config).await,
         Command::Doctor(command) => command.run(&config).await,
         Command::Bench(command) => command.run(&config).await,
+        Command::Schemas(command) => command.run(&config).await,
         Command::Config(command) => command.run(&config),
         Command::Generate(command) => command.run(),
         Command::Sdl(command) => command.run(),

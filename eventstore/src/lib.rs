@@ -2,13 +2,14 @@
 //!
 //! [`postgres`] opens and migrates the database, [`append`] writes many streams at once, [`store`] serves single
 //! commands through `cqrs-es`, [`reader`] reads the completed prefix in order, [`relay`] publishes it, [`topic`] owns
-//! the topics, [`count`] says how much there is.
+//! the topics, [`registry`] names the shapes of events, [`count`] says how much there is.
 
 pub mod append;
 pub mod count;
 pub mod error;
 pub mod postgres;
 pub mod reader;
+pub mod registry;
 pub mod relay;
 pub mod store;
 pub mod topic;

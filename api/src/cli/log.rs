@@ -32,6 +32,7 @@ impl Loudness {
             | Command::Doctor(_)
             | Command::Config(_)
             | Command::Bench(_)
+            | Command::Schemas(_)
             | Command::Sdl(_) => false,
         };
         if service || verbose { Self::Configured } else { Self::Quiet }
