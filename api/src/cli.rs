@@ -12,6 +12,7 @@ mod output;
 mod progress;
 mod recover;
 mod replay;
+mod schemas;
 mod sdl;
 mod selection;
 mod serve;
@@ -30,7 +31,7 @@ use crate::config::Config;
 #[command(name = "medhub", version, propagate_version = true, arg_required_else_help = true)]
 #[command(
     after_help = "Settings: defaults, then the file, then MEDHUB__SECTION__KEY, then DATABASE_URL, KAFKA_BROKERS, \
-                        CLICKHOUSE_URL, QDRANT_URL and REDIS_URL. `medhub config` shows what results."
+                        CLICKHOUSE_URL, QDRANT_URL, REDIS_URL and SCHEMA_REGISTRY_URL. `medhub config` shows what results."
 )]
 struct Cli {
     #[arg(long, global = true, value_name = "FILE", help = "Settings in TOML [default: what MEDHUB_CONFIG names]")]
@@ -64,6 +65,8 @@ enum Command {
     Tail(tail::Tail),
     /// Measure a part of the system beside the raw limit of this machine
     Bench(bench::Bench),
+    /// List the schemas of all events, and what the schema registry knows of them
+    Schemas(schemas::Schemas),
     /// Show the settings in force, without secrets
     Config(config::ShowConfig),
     /// Print the GraphQL schema
@@ -103,6 +106,7 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         | Command::Tail(_)
         | Command::Bench(_)
         | Command::Recover(_)
+        | Command::Schemas(_)
         | Command::Config(_)) => command,
     };
     // Variables that are not text cannot name a setting.
@@ -128,6 +132,7 @@ async fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> 
         Command::Tail(command) => command.run(&config).await,
         Command::Bench(command) => command.run(&config).await,
         Command::Recover(command) => command.run(&config).await,
+        Command::Schemas(command) => command.run(&config).await,
         Command::Config(command) => command.run(&config),
         Command::Generate(command) => command.run(),
         Command::Sdl(command) => command.run(),

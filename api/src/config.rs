@@ -40,10 +40,10 @@ pub use self::{
 pub const WELL_KNOWN: [(&str, &str); 6] = [
     ("DATABASE_URL", "postgres.url"),
     ("KAFKA_BROKERS", "kafka.brokers"),
-    ("SCHEMA_REGISTRY_URL", "registry.url"),
     ("CLICKHOUSE_URL", "clickhouse.url"),
     ("QDRANT_URL", "qdrant.url"),
     ("REDIS_URL", "redis.url"),
+    ("SCHEMA_REGISTRY_URL", "registry.url"),
 ];
 
 /// Names the settings file where the command line does not.

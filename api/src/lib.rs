@@ -7,5 +7,6 @@ pub mod cli;
 pub mod config;
 pub mod graphql;
 pub mod http;
+pub mod registry;
 pub mod serve;
 pub mod store;

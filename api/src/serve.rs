@@ -6,15 +6,17 @@
 
 mod part;
 mod readiness;
+mod registry;
 mod role;
 mod signal;
 mod wait;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
-use eventstore::relay::Relay;
+use eventstore::{registry::RegistryError, relay::Relay};
 use projections::runtime::{Projection, RuntimeError, Worker};
 use schemas::registry::Registry;
+use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -22,7 +24,7 @@ use self::{
     part::{Parts, Stage},
     readiness::Watched,
 };
-pub use self::{readiness::Readiness, role::Role};
+pub use self::{readiness::Readiness, registry::run as run_registry, role::Role};
 use crate::{
     config::Config,
     graphql::GraphQl,
@@ -47,6 +49,9 @@ pub enum ServeError {
     /// Postgres did not say whether it is prepared.
     #[error("asking Postgres whether it is prepared")]
     Schema(#[source] sqlx::Error),
+    /// The schema registry has no tables and cannot make them.
+    #[error("preparing the schema registry")]
+    Registry(#[source] RegistryError),
     /// The address is taken or not ours.
     #[error("listening on {address}; http.listen names another address")]
     Listen {
@@ -100,9 +105,18 @@ fn names(engines: &[Engine]) -> String {
 /// # Errors
 /// [`ServeError`] when it cannot start, when a part can never work, or when the end takes too long.
 pub async fn run(role: Role, stores: Stores, config: Config) -> Result<(), ServeError> {
+    attend(start(role, &stores, &config), config.serve.shutdown_timeout(), &stores.pool).await
+}
+
+/// Starts, and stays until a signal or the end of a part; then lets everything under way come to its end.
+async fn attend(
+    starting: impl Future<Output = Result<Parts, ServeError>>,
+    patience: Duration,
+    pool: &PgPool,
+) -> Result<(), ServeError> {
     let mut signals = signal::Signals::install().map_err(ServeError::Signals)?;
     let started = tokio::select! {
-        started = start(role, &stores, &config) => started?,
+        started = starting => started?,
         () = signals.first() => return Ok(()),
     };
     let mut parts = started;
@@ -111,13 +125,13 @@ pub async fn run(role: Role, stores: Stores, config: Config) -> Result<(), Serve
         ended = parts.first_end() => ended,
     };
     let drained = tokio::select! {
-        drained = parts.drain(config.serve.shutdown_timeout()) => drained,
+        drained = parts.drain(patience) => drained,
         () = signals.first() => {
             tracing::warn!("told to stop again, stopping at once");
             Ok(())
         }
     };
-    stores.pool.close().await;
+    pool.close().await;
     // What went wrong first is what a person has to know.
     ended.and(drained)
 }
@@ -148,10 +162,14 @@ async fn start(role: Role, stores: &Stores, config: &Config) -> Result<Parts, Se
     }
     let graphql = role.serves_graphql().then(|| GraphQl::new(stores, &config.http));
     let router = http::router(&config.http, graphql, Arc::new(readiness), Some(metrics));
+    start_http(listener, router, &mut parts);
+    Ok(parts)
+}
+
+fn start_http(listener: TcpListener, router: axum::Router, parts: &mut Parts) {
     parts.start(Stage::Http, "HTTP", |stop: CancellationToken| async move {
         axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await.map_err(ServeError::Http)
     });
-    Ok(parts)
 }
 
 fn start_worker<P>(projection: P, config: &Config, parts: &mut Parts, readiness: &mut Readiness)

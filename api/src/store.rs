@@ -4,6 +4,7 @@ mod absent_model;
 mod count;
 mod engine;
 mod kafka;
+mod registry;
 
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ use self::{absent_model::AbsentModel, kafka::KafkaClient};
 pub use self::{
     count::{CountError, Counts},
     engine::{Engine, PingError, is_migrated, reach_postgres},
+    registry::{AskError, Known, RegistryClient},
 };
 use crate::{
     config::{Config, HttpConfig},
@@ -44,6 +46,8 @@ pub struct Stores {
     pub search: Search,
     /// Detail views.
     pub views: Views,
+    /// The shapes of events.
+    pub registry: RegistryClient,
     kafka: Arc<KafkaClient>,
     kafka_config: eventstore::topic::KafkaConfig,
 }
@@ -60,6 +64,9 @@ pub enum OpenError {
     /// The model that tells meanings is not where the settings say.
     #[error("loading the embedding model; embedding.model_dir names its folder")]
     Model(#[source] EmbeddingError),
+    /// The address of the schema registry is none.
+    #[error("setting up the client of the schema registry")]
+    Registry(#[source] AskError),
     /// The Kafka client refuses its settings.
     #[error("setting up the Kafka client")]
     Kafka(#[source] rdkafka::error::KafkaError),
@@ -89,6 +96,7 @@ impl Stores {
             analytics: Analytics::new(&config.clickhouse).map_err(OpenError::ReadModel)?,
             search: Search::new(&config.qdrant, model).map_err(OpenError::ReadModel)?,
             views: Views::new(&config.redis).map_err(OpenError::ReadModel)?,
+            registry: RegistryClient::new(&config.registry).map_err(OpenError::Registry)?,
             kafka: Arc::new(KafkaClient::new(&config.kafka).map_err(OpenError::Kafka)?),
             kafka_config: config.kafka.clone(),
             pool,

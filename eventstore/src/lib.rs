@@ -2,7 +2,8 @@
 //!
 //! [`postgres`] opens and migrates the database, [`append`] writes many streams at once, [`store`] serves single
 //! commands through `cqrs-es`, [`reader`] reads the completed prefix in order, [`relay`] publishes it, [`topic`] owns
-//! the topics, [`incarnation`] tells this log from its copies, [`count`] says how much there is.
+//! the topics, [`registry`] names the shapes of events, [`incarnation`] tells this log from its copies, [`count`] says
+//! how much there is.
 
 pub mod append;
 pub mod count;
@@ -10,6 +11,7 @@ pub mod error;
 pub mod incarnation;
 pub mod postgres;
 pub mod reader;
+pub mod registry;
 pub mod relay;
 pub mod store;
 pub mod topic;

@@ -36,9 +36,8 @@ async fn topics() -> KafkaConfig {
 }
 
 /// A client of the stack's schema registry.
-fn registry() -> Registry {
-    let url = std::env::var("SCHEMA_REGISTRY_URL").unwrap_or_default();
-    Registry::new(&RegistryConfig { url })
+async fn registry() -> Registry {
+    Registry::new(&RegistryConfig { url: tests::engines().await.url("SCHEMA_REGISTRY_URL") })
 }
 
 fn event(aggregate: &str, sequence: u64) -> NewEvent {

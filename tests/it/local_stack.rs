@@ -100,7 +100,7 @@ async fn two_stacks_run_side_by_side_and_a_url_replaces_an_engine() {
     let environment = Environment::from([("REDIS_URL".into(), first.url("REDIS_URL").into())]);
     let second = Stack::with(&["--engines-only"], environment).await;
     let own: BTreeSet<_> = second.state().processes.into_keys().collect();
-    assert_eq!(own, BTreeSet::from(["clickhouse", "kafka", "postgres", "qdrant"].map(str::to_owned)));
+    assert_eq!(own, BTreeSet::from(["clickhouse", "kafka", "postgres", "qdrant", "registry"].map(str::to_owned)));
     assert_eq!(second.url("REDIS_URL"), first.url("REDIS_URL"));
     let (first_ports, second_ports) = (first.state().ports, second.state().ports);
     let shared: Vec<_> =

@@ -94,6 +94,7 @@ fn address(engine: Engine, config: &Config) -> String {
         Engine::ClickHouse => &config.clickhouse.url,
         Engine::Qdrant => &config.qdrant.url,
         Engine::Redis => &config.redis.url,
+        Engine::Registry => &config.registry.url,
     })
 }
 

@@ -35,6 +35,7 @@ impl Loudness {
             | Command::Config(_)
             | Command::Bench(_)
             | Command::Recover(_)
+            | Command::Schemas(_)
             | Command::Sdl(_) => false,
         };
         if service || verbose { Self::Configured } else { Self::Quiet }

@@ -1,15 +1,27 @@
 //! `medhub migrate`: prepares every store.
 
-use std::{future::Future, process::ExitCode};
+use std::{
+    future::Future,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context;
 use clap::Args;
+use schemas::{catalog, registry::Registry};
 
 use super::output;
-use crate::{config::Config, store::Stores};
+use crate::{
+    config::{Config, masked_url},
+    store::{Engine, Stores},
+};
 
-/// Prepares every store: the Postgres schema, the Kafka topics, the tables of `ClickHouse`, the collection of Qdrant.
-/// Safe to repeat and to run twice at once.
+/// How long to wait for the schema registry: in a deployment it starts beside this command.
+const REGISTRY_PATIENCE: Duration = Duration::from_secs(15);
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Prepares every store: the Postgres schema, the events' schemas in the registry, the Kafka topics, the tables of
+/// `ClickHouse`, the collection of Qdrant. Safe to repeat and to run twice at once.
 #[derive(Debug, Args)]
 pub(super) struct Migrate {}
 
@@ -18,6 +30,7 @@ impl Migrate {
         let Self {} = self;
         let stores = Stores::open(config).await?;
         step("Postgres schema", eventstore::postgres::migrate(&stores.pool)).await?;
+        register(&stores, config).await?;
         step("Kafka topics", eventstore::topic::ensure(&config.kafka)).await?;
         step("ClickHouse tables", stores.analytics.migrate()).await?;
         // Boxed, because the future of the Qdrant client takes up much of a stack.
@@ -25,6 +38,37 @@ impl Migrate {
         output::say("every store is prepared");
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Registers every schema of an event: a breaking one must stop here, and not the first event that has it.
+async fn register(stores: &Stores, config: &Config) -> anyhow::Result<()> {
+    reach_registry(stores, config).await?;
+    let registry = Registry::new(&config.registry);
+    for schema in catalog::all() {
+        let (event_type, version) = (schema.event_type, schema.version);
+        let id = registry.id_of(schema).await;
+        let id = id.with_context(|| format!("registering the schema of {event_type} {version}"))?;
+        tracing::info!(event.r#type = event_type, event.version = version, schema.id = id, "schema registered");
+    }
+    Ok(())
+}
+
+async fn reach_registry(stores: &Stores, config: &Config) -> anyhow::Result<()> {
+    let deadline = Instant::now() + REGISTRY_PATIENCE;
+    while let Err(away) = stores.ping(Engine::Registry).await {
+        if Instant::now() > deadline {
+            return Err(away).with_context(|| {
+                format!(
+                    "the schema registry does not answer at {}; start `medhub serve --role registry`, or name another \
+                     registry in {}",
+                    masked_url(&config.registry.url),
+                    Engine::Registry.variable()
+                )
+            });
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    Ok(())
 }
 
 async fn step<E>(what: &str, work: impl Future<Output = Result<(), E>>) -> anyhow::Result<()>

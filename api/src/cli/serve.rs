@@ -20,6 +20,11 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) async fn run(self, config: Config) -> anyhow::Result<ExitCode> {
+        if self.role == Role::Registry {
+            // It stores schemas only, and starts where no model and no other engine is.
+            serve::run_registry(eventstore::postgres::open(&config.postgres)?, &config).await?;
+            return Ok(ExitCode::SUCCESS);
+        }
         let stores = Stores::open(&config).await?;
         serve::run(self.role, stores, config).await?;
         Ok(ExitCode::SUCCESS)

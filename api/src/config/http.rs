@@ -2,7 +2,7 @@
 //!
 //! | variable | default | meaning |
 //! | --- | --- | --- |
-//! | `MEDHUB__HTTP__LISTEN` | `127.0.0.1:8080` | address and port; port 0 takes a free one |
+//! | `MEDHUB__HTTP__LISTEN` | `127.0.0.1:8080` | address and port of every role, `registry` too; port 0 takes a free one |
 //! | `MEDHUB__HTTP__ASSETS_DIR` | none | folder with the playground's scripts |
 //! | `MEDHUB__HTTP__REQUEST_TIMEOUT_MS` | `10000` | one request, from its last byte to the answer |
 //! | `MEDHUB__HTTP__MAX_BODY_BYTES` | `1048576` | one request's body |

@@ -15,6 +15,8 @@ pub enum Role {
     Relay,
     /// Carries events from Kafka into `ClickHouse`, Qdrant and Redis
     Projections,
+    /// Serves the schema registry from Postgres, for `SCHEMA_REGISTRY_URL`; not part of `all`
+    Registry,
 }
 
 impl Role {
@@ -23,8 +25,9 @@ impl Role {
         match self {
             Self::All => &Engine::ALL,
             Self::Api => &[Engine::Postgres, Engine::ClickHouse, Engine::Qdrant, Engine::Redis],
-            Self::Relay => &[Engine::Postgres, Engine::Kafka],
-            Self::Projections => &[Engine::Kafka, Engine::ClickHouse, Engine::Qdrant, Engine::Redis],
+            Self::Relay => &[Engine::Postgres, Engine::Kafka, Engine::Registry],
+            Self::Projections => &[Engine::Kafka, Engine::Registry, Engine::ClickHouse, Engine::Qdrant, Engine::Redis],
+            Self::Registry => &[Engine::Postgres],
         }
     }
 

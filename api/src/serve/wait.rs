@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures::future::join_all;
+use sqlx::PgPool;
 use tokio::time::Instant;
 
 use super::ServeError;
@@ -24,6 +25,21 @@ pub(super) async fn for_engines(stores: &Stores, engines: &[Engine], patience: D
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
         away = missing(stores, &away).await;
+    }
+    Ok(())
+}
+
+/// Returns once Postgres answers, for a process that has no client of any other engine.
+pub(super) async fn for_postgres(pool: &PgPool, patience: Duration) -> Result<(), ServeError> {
+    let deadline = Instant::now() + patience;
+    let mut pause = FIRST_PAUSE;
+    while let Err(error) = store::reach_postgres(pool).await {
+        if Instant::now() + pause > deadline {
+            return Err(ServeError::Engines { engines: vec![Engine::Postgres], waited_s: patience.as_secs() });
+        }
+        tracing::info!(error = &error as &dyn std::error::Error, "waiting for Postgres");
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
     }
     Ok(())
 }

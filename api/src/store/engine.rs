@@ -6,7 +6,7 @@ use projections::QueryError;
 use serde::Serialize;
 use sqlx::{Connection, PgConnection, PgPool};
 
-use super::Stores;
+use super::{AskError, Stores};
 
 /// How long an engine may take to answer that it is there.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
@@ -25,6 +25,8 @@ pub enum Engine {
     Qdrant,
     /// Detail views.
     Redis,
+    /// The shapes of the events on the topics.
+    Registry,
 }
 
 /// Why an engine counts as away.
@@ -42,11 +44,15 @@ pub enum PingError {
     /// A read model's store refused.
     #[error("asking a read model's store")]
     ReadModel(#[source] QueryError),
+    /// The schema registry refused.
+    #[error("asking the schema registry")]
+    Registry(#[source] AskError),
 }
 
 impl Engine {
     /// All of them, in the order in which an event meets them.
-    pub const ALL: [Self; 5] = [Self::Postgres, Self::Kafka, Self::ClickHouse, Self::Qdrant, Self::Redis];
+    pub const ALL: [Self; 6] =
+        [Self::Postgres, Self::Registry, Self::Kafka, Self::ClickHouse, Self::Qdrant, Self::Redis];
 
     /// Its name for people.
     pub fn name(self) -> &'static str {
@@ -56,6 +62,7 @@ impl Engine {
             Self::ClickHouse => "ClickHouse",
             Self::Qdrant => "Qdrant",
             Self::Redis => "Redis",
+            Self::Registry => "Registry",
         }
     }
 
@@ -67,6 +74,7 @@ impl Engine {
             Self::ClickHouse => "CLICKHOUSE_URL",
             Self::Qdrant => "QDRANT_URL",
             Self::Redis => "REDIS_URL",
+            Self::Registry => "SCHEMA_REGISTRY_URL",
         }
     }
 }
@@ -93,6 +101,7 @@ impl Stores {
             Engine::ClickHouse => self.analytics.ping().await.map_err(PingError::ReadModel),
             Engine::Qdrant => self.search.ping().await.map_err(PingError::ReadModel),
             Engine::Redis => self.views.ping().await.map_err(PingError::ReadModel),
+            Engine::Registry => self.registry.ping().await.map_err(PingError::Registry),
         }
     }
 }

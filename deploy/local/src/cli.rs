@@ -20,8 +20,9 @@ use crate::{folder, process::Guard};
 
 const ABOUT: &str = "Run MedContractHub on one machine, on real engines, without Docker.
 
-Postgres, Redis, Kafka, ClickHouse and Qdrant run as child processes on 127.0.0.1. An engine whose URL stands in the \
-environment (DATABASE_URL, REDIS_URL, KAFKA_BROKERS, CLICKHOUSE_URL, QDRANT_URL) is used instead of a local one.";
+Postgres, the schema registry, Redis, Kafka, ClickHouse and Qdrant run as child processes on 127.0.0.1. An engine \
+whose URL stands in the environment (DATABASE_URL, SCHEMA_REGISTRY_URL, REDIS_URL, KAFKA_BROKERS, CLICKHOUSE_URL, \
+QDRANT_URL) is used instead of a local one.";
 
 /// Run MedContractHub on one machine, on real engines, without Docker.
 #[derive(Debug, Parser)]

@@ -1,4 +1,4 @@
-//! The five engines: how each is found on this machine, prepared and launched.
+//! The engines: how each is found on this machine, prepared and launched.
 //!
 //! Every engine has one file with the same three functions: `choose` (which program, from where), `prepare` (make its
 //! data folder, mend what a crash left) and `launch` (the command line).
@@ -8,6 +8,7 @@ mod kafka;
 mod postgres;
 mod qdrant;
 mod redis;
+mod registry;
 
 pub mod java;
 
@@ -29,6 +30,8 @@ use crate::{
 pub enum Engine {
     /// PostgreSQL: the event store.
     Postgres,
+    /// The schema registry: the shapes of the events, served by the product's own program from Postgres.
+    Registry,
     /// Redis: detail views and counters.
     Redis,
     /// Kafka: the copies of events that projections read.
@@ -42,12 +45,14 @@ pub enum Engine {
 
 impl Engine {
     /// All of them, in the order of starting.
-    pub const ALL: [Self; 5] = [Self::Postgres, Self::Redis, Self::Kafka, Self::ClickHouse, Self::Qdrant];
+    pub const ALL: [Self; 6] =
+        [Self::Postgres, Self::Registry, Self::Redis, Self::Kafka, Self::ClickHouse, Self::Qdrant];
 
     /// The name in outputs, logs and file names.
     pub fn name(self) -> &'static str {
         match self {
             Self::Postgres => "postgres",
+            Self::Registry => "registry",
             Self::Redis => "redis",
             Self::Kafka => "kafka",
             Self::ClickHouse => "clickhouse",
@@ -59,6 +64,7 @@ impl Engine {
     pub fn variable(self) -> &'static str {
         match self {
             Self::Postgres => "DATABASE_URL",
+            Self::Registry => "SCHEMA_REGISTRY_URL",
             Self::Redis => "REDIS_URL",
             Self::Kafka => "KAFKA_BROKERS",
             Self::ClickHouse => "CLICKHOUSE_URL",
@@ -66,10 +72,19 @@ impl Engine {
         }
     }
 
+    /// The engine that this one stores its data in: that one starts first, and this one is told where it is.
+    pub fn stores_in(self) -> Option<Self> {
+        match self {
+            Self::Registry => Some(Self::Postgres),
+            Self::Postgres | Self::Redis | Self::Kafka | Self::ClickHouse | Self::Qdrant => None,
+        }
+    }
+
     /// The port for clients.
     pub fn port(self) -> Port {
         match self {
             Self::Postgres => Port::Postgres,
+            Self::Registry => Port::Registry,
             Self::Redis => Port::Redis,
             Self::Kafka => Port::Kafka,
             Self::ClickHouse => Port::ClickHouse,
@@ -83,7 +98,7 @@ impl Engine {
             Self::Postgres => format!("postgres://{0}@127.0.0.1:{port}/{0}", postgres::NAME),
             Self::Redis => format!("redis://127.0.0.1:{port}/"),
             Self::Kafka => format!("127.0.0.1:{port}"),
-            Self::ClickHouse | Self::Qdrant => format!("http://127.0.0.1:{port}"),
+            Self::Registry | Self::ClickHouse | Self::Qdrant => format!("http://127.0.0.1:{port}"),
         }
     }
 
@@ -94,6 +109,7 @@ impl Engine {
     pub fn choose(self, site: &Site) -> anyhow::Result<Choice> {
         match self {
             Self::Postgres => postgres::choose(site),
+            Self::Registry => Ok(registry::choose()),
             Self::Redis => Ok(redis::choose(site)),
             Self::Kafka => Ok(kafka::choose(site)),
             Self::ClickHouse => Ok(clickhouse::choose(site)),
@@ -108,6 +124,7 @@ impl Engine {
     pub async fn prepare(self, choice: &Choice, site: &Site, ports: &Ports) -> anyhow::Result<Launch> {
         match self {
             Self::Postgres => postgres::prepare(choice, site, ports).await,
+            Self::Registry => registry::prepare(ports),
             Self::Redis => redis::prepare(choice, site, ports),
             Self::Kafka => kafka::prepare(choice, site, ports).await,
             Self::ClickHouse => clickhouse::prepare(choice, site, ports),

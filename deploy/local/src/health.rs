@@ -35,6 +35,7 @@ impl Probe {
         let answer = async {
             match self {
                 Self::Engine(Engine::Postgres, url) => postgres(url).await,
+                Self::Engine(Engine::Registry, url) => registry(url).await,
                 Self::Engine(Engine::Redis, url) => redis(url).await,
                 Self::Engine(Engine::Kafka, brokers) => kafka(brokers.clone()).await,
                 Self::Engine(Engine::ClickHouse, url) => clickhouse(url).await,
@@ -52,6 +53,17 @@ async fn postgres(url: &str) -> anyhow::Result<String> {
     connection.close().await.context("leaving postgres")?;
     // Debian adds the package's name.
     Ok(version.split_whitespace().next().unwrap_or_default().to_owned())
+}
+
+/// Confluent's API names no version.
+async fn registry(url: &str) -> anyhow::Result<String> {
+    let answer = reqwest::get(format!("{}/subjects", url.trim_end_matches('/'))).await;
+    // The address in an error would be told with its password.
+    let answer = answer.map_err(reqwest::Error::without_url).context("connecting to the schema registry")?;
+    let answer = answer.error_for_status().map_err(reqwest::Error::without_url);
+    let subjects = answer.context("asking the schema registry")?.json::<Vec<String>>().await;
+    subjects.map_err(reqwest::Error::without_url).context("reading the schema registry's answer")?;
+    Ok(String::new())
 }
 
 async fn redis(url: &str) -> anyhow::Result<String> {

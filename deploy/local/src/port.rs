@@ -25,14 +25,24 @@ pub enum Port {
     ClickHouse,
     /// Qdrant's gRPC interface.
     Qdrant,
+    /// The schema registry's HTTP interface.
+    Registry,
     /// The product's HTTP interface.
     Http,
 }
 
 impl Port {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Postgres, Self::Redis, Self::Kafka, Self::KafkaController, Self::ClickHouse, Self::Qdrant, Self::Http];
+    pub const ALL: [Self; 8] = [
+        Self::Postgres,
+        Self::Redis,
+        Self::Kafka,
+        Self::KafkaController,
+        Self::ClickHouse,
+        Self::Qdrant,
+        Self::Registry,
+        Self::Http,
+    ];
 
     /// Where counting up starts: beside the well-known port, so that a server of the machine keeps its own.
     pub fn first(self) -> u16 {
@@ -43,6 +53,7 @@ impl Port {
             Self::KafkaController => 9193,
             Self::ClickHouse => 8124,
             Self::Qdrant => 6335,
+            Self::Registry => 8082,
             Self::Http => 8080,
         }
     }

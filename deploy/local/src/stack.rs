@@ -177,9 +177,8 @@ impl Stack {
         let began = Instant::now();
         let pieces = self.options.pieces()?;
         ensure_all(&pieces, &self.options.site.cache, &Progress::default()).await?;
-        let own = try_join_all(self.options.own_engines().map(|engine| self.start_engine(engine)));
-        let foreign = try_join_all(self.options.urls.iter().map(|(engine, url)| reach(*engine, url)));
-        tokio::try_join!(own, foreign)?;
+        let independent = Engine::ALL.into_iter().filter(|engine| engine.stores_in().is_none());
+        try_join_all(independent.map(|engine| self.bring_up(engine))).await?;
         tracing::info!(seconds = %seconds(began), "engines ready");
         if self.options.product {
             self.start_product().await?;
@@ -189,11 +188,29 @@ impl Stack {
         Ok(())
     }
 
+    /// Makes an engine answer, and then those that store their data in it.
+    async fn bring_up(&self, engine: Engine) -> anyhow::Result<()> {
+        self.make_answer(engine).await?;
+        let guests = Engine::ALL.into_iter().filter(|guest| guest.stores_in() == Some(engine));
+        try_join_all(guests.map(|guest| self.make_answer(guest))).await.map(drop)
+    }
+
+    async fn make_answer(&self, engine: Engine) -> anyhow::Result<()> {
+        match self.options.urls.get(&engine) {
+            Some(url) => reach(engine, url).await,
+            None => self.start_engine(engine).await,
+        }
+    }
+
     async fn start_engine(&self, engine: Engine) -> anyhow::Result<()> {
         let (site, began) = (&self.options.site, Instant::now());
         let choice = engine.choose(site)?;
         let launch = engine.prepare(&choice, site, &self.ports).await;
-        let launch = launch.with_context(|| format!("preparing {}", engine.name()))?;
+        let mut launch = launch.with_context(|| format!("preparing {}", engine.name()))?;
+        if let Some(host) = engine.stores_in() {
+            let variables = self.state().variables;
+            launch.variables.extend(variables.into_iter().filter(|(variable, _)| variable == host.variable()));
+        }
         let url = engine.url(self.ports.of(engine.port())?);
         self.supervise(engine.name(), launch, Probe::Engine(engine, url), choice.version).await?;
         tracing::info!(engine = engine.name(), seconds = %seconds(began), "engine ready");

@@ -34,12 +34,12 @@ struct Running {
 }
 
 impl Running {
-    fn start(pool: &PgPool, kafka: &KafkaConfig) -> Self {
-        Self::with(pool, kafka, RelayConfig { retry_ms: 50, ..RelayConfig::default() })
+    async fn start(pool: &PgPool, kafka: &KafkaConfig) -> Self {
+        Self::with(pool, kafka, RelayConfig { retry_ms: 50, ..RelayConfig::default() }).await
     }
 
-    fn with(pool: &PgPool, kafka: &KafkaConfig, config: RelayConfig) -> Self {
-        Self::at(pool, kafka, &registry(), config)
+    async fn with(pool: &PgPool, kafka: &KafkaConfig, config: RelayConfig) -> Self {
+        Self::at(pool, kafka, &registry().await, config)
     }
 
     fn at(pool: &PgPool, kafka: &KafkaConfig, registry: &Registry, config: RelayConfig) -> Self {
@@ -83,7 +83,7 @@ async fn on_kafka(config: &KafkaConfig) -> HashMap<String, Vec<u64>> {
 async fn every_event_reaches_kafka_once_and_in_the_order_of_its_stream() {
     let (pool, kafka) = (database().await, topics().await);
     let store = PgBatchStore::new(pool.clone());
-    let relay = Running::start(&pool, &kafka);
+    let relay = Running::start(&pool, &kafka).await;
     for sequence in 1..=40 {
         store.append_many((0..50).map(|n| event(&format!("a{n}"), sequence)).collect()).await.unwrap();
     }
@@ -104,14 +104,14 @@ async fn a_relay_that_lost_its_checkpoint_publishes_nothing_twice() {
     let (pool, kafka) = (database().await, topics().await);
     let store = PgBatchStore::new(pool.clone());
     store.append_many((0..300).map(|n| event(&format!("a{n}"), 1)).collect()).await.unwrap();
-    let relay = Running::start(&pool, &kafka);
+    let relay = Running::start(&pool, &kafka).await;
     relay.reach(300).await;
     relay.stop().await;
     // What a crash between acknowledgement and checkpoint leaves behind, at its worst.
     sqlx::query("delete from relay_checkpoints").execute(&pool).await.unwrap();
     store.append_many((0..300).map(|n| event(&format!("a{n}"), 2)).collect()).await.unwrap();
 
-    let relay = Running::start(&pool, &kafka);
+    let relay = Running::start(&pool, &kafka).await;
     relay.reach(600).await;
     relay.stop().await;
 
@@ -122,7 +122,7 @@ async fn a_relay_that_lost_its_checkpoint_publishes_nothing_twice() {
 #[tokio::test]
 async fn a_slow_append_is_not_overtaken_on_kafka() {
     let (pool, kafka) = (database().await, topics().await);
-    let relay = Running::start(&pool, &kafka);
+    let relay = Running::start(&pool, &kafka).await;
     let mut slow = pool.begin().await.unwrap();
     insert(&mut slow, "a", 1).await;
     insert(&mut pool.acquire().await.unwrap(), "b", 1).await;
@@ -141,10 +141,10 @@ async fn a_slow_append_is_not_overtaken_on_kafka() {
 async fn one_of_two_relays_leads_and_the_other_takes_over() {
     let (pool, kafka) = (database().await, topics().await);
     let store = PgBatchStore::new(pool.clone());
-    let first = Running::start(&pool, &kafka);
+    let first = Running::start(&pool, &kafka).await;
     store.append_many(vec![event("a", 1)]).await.unwrap();
     first.reach(1).await;
-    let second = Running::start(&pool, &kafka);
+    let second = Running::start(&pool, &kafka).await;
     assert!(!second.status.borrow().leading);
 
     first.stop().await;
@@ -159,11 +159,11 @@ async fn one_of_two_relays_leads_and_the_other_takes_over() {
 async fn topics_of_another_log_are_refused_by_name() {
     let (other, pool, kafka) = (database().await, database().await, topics().await);
     PgBatchStore::new(other.clone()).append_many((0..9).map(|n| event(&format!("a{n}"), 1)).collect()).await.unwrap();
-    let relay = Running::start(&other, &kafka);
+    let relay = Running::start(&other, &kafka).await;
     relay.reach(9).await;
     relay.stop().await;
 
-    let relay = Running::start(&pool, &kafka);
+    let relay = Running::start(&pool, &kafka).await;
     let error = relay.last_error().await;
     relay.stop().await;
 
@@ -177,7 +177,7 @@ async fn a_checkpoint_of_another_log_is_refused() {
     PgBatchStore::new(pool.clone()).append_many(vec![event("a", 1)]).await.unwrap();
     sqlx::query("insert into relay_checkpoints values ('kafka', gen_random_uuid(), 7)").execute(&pool).await.unwrap();
 
-    let relay = Running::start(&pool, &kafka);
+    let relay = Running::start(&pool, &kafka).await;
     let error = relay.last_error().await;
     relay.stop().await;
 
@@ -195,7 +195,7 @@ async fn an_aggregate_type_that_nobody_registered_stops_the_relay_and_is_named()
     .await
     .unwrap();
 
-    let relay = Running::start(&pool, &kafka);
+    let relay = Running::start(&pool, &kafka).await;
     let error = relay.last_error().await;
     relay.stop().await;
 

@@ -20,7 +20,7 @@ use tests::Stack;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Writes `word` into all five engines; each has acknowledged it when this returns.
+/// Writes `word` into all engines; each has acknowledged it when this returns.
 pub(super) async fn write(stack: &Stack, word: &str) -> anyhow::Result<()> {
     let mut postgres = PgConnection::connect(&stack.url("DATABASE_URL")).await?;
     sqlx::raw_sql(&format!("create table {word} (word text); insert into {word} values ('{word}')"))
@@ -30,6 +30,7 @@ pub(super) async fn write(stack: &Stack, word: &str) -> anyhow::Result<()> {
     let client = redis::Client::open(stack.url("REDIS_URL"))?;
     let mut redis = client.get_multiplexed_async_connection().await?;
     redis::cmd("SET").arg(word).arg(word).exec_async(&mut redis).await.context("writing to redis")?;
+    write_registry(&stack.url("SCHEMA_REGISTRY_URL"), word).await.context("writing to the schema registry")?;
     write_kafka(&stack.url("KAFKA_BROKERS"), word).await.context("writing to kafka")?;
     let clickhouse = stack.url("CLICKHOUSE_URL");
     ask_clickhouse(&clickhouse, &format!("create table {word} (word String) engine = MergeTree order by word")).await?;
@@ -37,7 +38,7 @@ pub(super) async fn write(stack: &Stack, word: &str) -> anyhow::Result<()> {
     write_qdrant(&stack.url("QDRANT_URL"), word).await.context("writing to qdrant")
 }
 
-/// Finds `word` in all five engines, exactly once in each.
+/// Finds `word` in all engines, exactly once in each.
 pub(super) async fn find(stack: &Stack, word: &str) -> anyhow::Result<()> {
     let mut postgres = PgConnection::connect(&stack.url("DATABASE_URL")).await?;
     let rows: i64 = sqlx::query_scalar(&format!("select count(*) from {word} where word = '{word}'"))
@@ -49,6 +50,9 @@ pub(super) async fn find(stack: &Stack, word: &str) -> anyhow::Result<()> {
     let mut redis = client.get_multiplexed_async_connection().await?;
     let keys = redis::cmd("EXISTS").arg(word).query_async(&mut redis).await.context("reading from redis")?;
     same("redis", keys)?;
+    let versions = reqwest::get(versions_of(&stack.url("SCHEMA_REGISTRY_URL"), word)).await?.error_for_status()?;
+    let versions: Vec<i64> = versions.json().await.context("reading from the schema registry")?;
+    same("the schema registry", i64::try_from(versions.len())?)?;
     let (brokers, topic) = (stack.url("KAFKA_BROKERS"), word.to_owned());
     same("kafka", tokio::task::spawn_blocking(move || count_kafka(&brokers, &topic)).await??)?;
     let rows = ask_clickhouse(&stack.url("CLICKHOUSE_URL"), &format!("select count() from {word}")).await?;
@@ -60,6 +64,17 @@ pub(super) async fn find(stack: &Stack, word: &str) -> anyhow::Result<()> {
 
 fn same(engine: &str, count: i64) -> anyhow::Result<()> {
     if count == 1 { Ok(()) } else { bail!("{engine} holds the word {count} times") }
+}
+
+fn versions_of(url: &str, word: &str) -> String {
+    format!("{url}/subjects/{word}/versions")
+}
+
+async fn write_registry(url: &str, word: &str) -> anyhow::Result<()> {
+    let schema = format!(r#"{{"type":"fixed","name":"{word}","size":1}}"#);
+    let ask = reqwest::Client::new().post(versions_of(url, word)).json(&serde_json::json!({ "schema": schema }));
+    ask.send().await?.error_for_status()?;
+    Ok(())
 }
 
 /// Sends a statement to `ClickHouse` and answers with its text.

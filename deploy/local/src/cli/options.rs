@@ -35,7 +35,7 @@ pub(super) struct StackOptions {
 }
 
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Ports [default: the first free one from 5433, 6380, 9093, 8124, 6335, 8080 on]")]
+#[command(next_help_heading = "Ports [default: the first free one from 5433, 6380, 9093, 8124, 6335, 8082, 8080 on]")]
 struct PortOptions {
     /// Port of the local Postgres.
     #[arg(id = "port-postgres", long = "port-postgres", env = "MEDHUB_LOCAL_PORT_POSTGRES", value_name = "PORT")]
@@ -52,6 +52,9 @@ struct PortOptions {
     /// Port of the local Qdrant (gRPC).
     #[arg(id = "port-qdrant", long = "port-qdrant", env = "MEDHUB_LOCAL_PORT_QDRANT", value_name = "PORT")]
     qdrant: Option<u16>,
+    /// Port of the local schema registry (HTTP).
+    #[arg(id = "port-registry", long = "port-registry", env = "MEDHUB_LOCAL_PORT_REGISTRY", value_name = "PORT")]
+    registry: Option<u16>,
     /// Port of the product (HTTP).
     #[arg(id = "port-http", long = "port-http", env = "MEDHUB_LOCAL_PORT_HTTP", value_name = "PORT")]
     http: Option<u16>,
@@ -93,6 +96,15 @@ struct UrlOptions {
     /// Use this Qdrant (gRPC) instead of a local one.
     #[arg(id = "qdrant-url", long = "qdrant-url", env = "QDRANT_URL", value_name = "URL", hide_env_values = true)]
     qdrant: Option<String>,
+    /// Use this schema registry instead of a local one.
+    #[arg(
+        id = "schema-registry-url",
+        long = "schema-registry-url",
+        env = "SCHEMA_REGISTRY_URL",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    registry: Option<String>,
 }
 
 impl StackOptions {
@@ -112,6 +124,7 @@ impl PortOptions {
             (Port::Kafka, self.kafka),
             (Port::ClickHouse, self.clickhouse),
             (Port::Qdrant, self.qdrant),
+            (Port::Registry, self.registry),
             (Port::Http, self.http),
         ];
         all.into_iter().filter_map(|(port, number)| Some((port, number?))).collect()
@@ -126,6 +139,7 @@ impl UrlOptions {
             (Engine::Kafka, self.kafka),
             (Engine::ClickHouse, self.clickhouse),
             (Engine::Qdrant, self.qdrant),
+            (Engine::Registry, self.registry),
         ];
         let set = |url: Option<String>| url.filter(|url| !url.is_empty());
         all.into_iter().filter_map(|(engine, url)| Some((engine, set(url)?))).collect()

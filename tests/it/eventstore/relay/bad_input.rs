@@ -19,7 +19,7 @@ async fn complaint_about(broken: NewEvent) -> String {
     let (pool, kafka) = (database().await, topics().await);
     let store = PgBatchStore::new(pool.clone());
     store.append_many(vec![event("before", 1), broken, event("after", 1)]).await.unwrap();
-    let relay = Running::start(&pool, &kafka);
+    let relay = Running::start(&pool, &kafka).await;
 
     let error = relay.last_error().await;
     relay.reach(1).await;
@@ -65,7 +65,7 @@ async fn a_registry_that_is_away_holds_the_relay_and_nothing_is_lost() {
     assert!(error.contains("position 1") && error.contains("http://127.0.0.1:1"), "{error}");
     assert!(on_kafka(&kafka).await.is_empty());
 
-    let relay = Running::start(&pool, &kafka);
+    let relay = Running::start(&pool, &kafka).await;
     relay.reach(2).await;
     relay.stop().await;
     assert_eq!(on_kafka(&kafka).await["a"], [1, 2]);
@@ -79,7 +79,7 @@ async fn a_large_event_is_published_like_any_other() {
     let large = NewEvent { payload: payload.to_string(), ..event("a", 1) };
     PgBatchStore::new(pool.clone()).append_many(vec![large, event("a", 2)]).await.unwrap();
 
-    let relay = Running::start(&pool, &kafka);
+    let relay = Running::start(&pool, &kafka).await;
     relay.reach(2).await;
     relay.stop().await;
 
@@ -90,7 +90,7 @@ async fn a_large_event_is_published_like_any_other() {
 async fn an_error_is_gone_once_the_relay_works_again() {
     let (pool, kafka) = (database().await, topics().await);
     sqlx::query("insert into relay_checkpoints values ('kafka', gen_random_uuid(), 7)").execute(&pool).await.unwrap();
-    let relay = Running::start(&pool, &kafka);
+    let relay = Running::start(&pool, &kafka).await;
     relay.last_error().await;
 
     sqlx::query("delete from relay_checkpoints").execute(&pool).await.unwrap();

@@ -28,7 +28,7 @@ async fn pid(connection: &mut sqlx::PgConnection) -> i32 {
 #[tokio::test]
 async fn an_append_that_idles_in_its_transaction_is_named_until_it_ends() {
     let (pool, kafka) = (database().await, topics().await);
-    let relay = Running::with(&pool, &kafka, quick_to_complain());
+    let relay = Running::with(&pool, &kafka, quick_to_complain()).await;
     let mut idle = pool.begin().await.unwrap();
     idle.execute("set local application_name = 'forgetful'").await.unwrap();
     let holder = pid(&mut idle).await;
@@ -54,7 +54,7 @@ async fn an_append_that_idles_in_its_transaction_is_named_until_it_ends() {
 #[tokio::test]
 async fn a_prepared_append_is_named_by_what_ends_it() {
     let (pool, kafka) = (database().await, topics().await);
-    let relay = Running::with(&pool, &kafka, quick_to_complain());
+    let relay = Running::with(&pool, &kafka, quick_to_complain()).await;
     let gid = format!("forgotten-{}", uuid::Uuid::new_v4());
     let mut connection = pool.acquire().await.unwrap();
     connection.execute("begin").await.unwrap();
@@ -74,7 +74,7 @@ async fn a_prepared_append_is_named_by_what_ends_it() {
 #[tokio::test]
 async fn a_foreign_transaction_is_neither_waited_for_nor_named() {
     let (pool, kafka) = (database().await, topics().await);
-    let relay = Running::with(&pool, &kafka, quick_to_complain());
+    let relay = Running::with(&pool, &kafka, quick_to_complain()).await;
     let mut foreign = foreign(&pool).await;
     insert(&mut pool.acquire().await.unwrap(), "a", 1).await;
 

@@ -14,7 +14,7 @@ use crate::eventstore::{
 #[tokio::test]
 async fn every_partition_says_how_far_it_has_come_also_without_events() {
     let (pool, kafka) = (database().await, topics().await);
-    let relay = Running::start(&pool, &kafka);
+    let relay = Running::start(&pool, &kafka).await;
     PgBatchStore::new(pool.clone()).append_many(vec![event("a", 1), event("a", 2), event("a", 3)]).await.unwrap();
 
     let found = eventually(PATIENCE, async || {
@@ -38,7 +38,7 @@ async fn every_partition_says_how_far_it_has_come_also_without_events() {
 #[tokio::test]
 async fn no_event_comes_after_a_beacon_that_says_it_was_before() {
     let (pool, kafka) = (database().await, topics().await);
-    let relay = Running::start(&pool, &kafka);
+    let relay = Running::start(&pool, &kafka).await;
     let store = PgBatchStore::new(pool.clone());
     for round in 1..=20 {
         // An append that commits late among others that do not.
@@ -71,7 +71,7 @@ async fn the_events_of_a_partition_are_numbered_without_gaps_across_leaders() {
     let (pool, kafka) = (database().await, topics().await);
     let store = PgBatchStore::new(pool.clone());
     for sequence in 1..=3 {
-        let relay = Running::start(&pool, &kafka);
+        let relay = Running::start(&pool, &kafka).await;
         store.append_many((0..40).map(|n| event(&format!("a{n}"), sequence)).collect()).await.unwrap();
         relay.reach(40 * sequence).await;
         relay.stop().await;

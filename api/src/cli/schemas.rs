@@ -1,0 +1,101 @@
+//! `medhub schemas`: the schemas of all events, and what the schema registry knows of them.
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Args;
+use schemas::catalog::{self, EventSchema};
+use serde::Serialize;
+
+use super::output;
+use crate::{
+    config::Config,
+    store::{Known, RegistryClient},
+};
+
+/// Lists the schemas of all events. Exit code 0 only if all are registered.
+#[derive(Debug, Args)]
+pub(super) struct Schemas {
+    /// Print one JSON list instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Row {
+    event_type: &'static str,
+    event_version: &'static str,
+    subject: &'static str,
+    /// `None` where the registry does not know it.
+    id: Option<u32>,
+    subject_version: Option<u32>,
+    state: State,
+    /// What speaks against registering it; empty where it is registered or can be.
+    objections: Vec<String>,
+}
+
+/// Where a schema stands in the registry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum State {
+    /// The registry knows it.
+    Registered,
+    /// `medhub migrate` will register it.
+    Missing,
+    /// The registry would refuse it.
+    Breaking,
+}
+
+impl Schemas {
+    pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
+        let registry = RegistryClient::new(&config.registry)?;
+        let mut rows = Vec::new();
+        for schema in catalog::all() {
+            let row = Row::of(schema, &registry).await;
+            rows.push(row.with_context(|| format!("asking the schema registry for {}", schema.subject))?);
+        }
+        let text = if self.json { serde_json::to_string(&rows)? } else { table(&rows) };
+        output::result(&text)?;
+        let complete = rows.iter().all(|row| row.state == State::Registered);
+        Ok(if complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+impl Row {
+    async fn of(schema: &'static EventSchema, registry: &RegistryClient) -> anyhow::Result<Self> {
+        let known = registry.find(schema).await?;
+        let objections = match known {
+            Some(_) => vec![],
+            None => registry.objections(schema).await?,
+        };
+        let state = match known {
+            Some(_) => State::Registered,
+            None if objections.is_empty() => State::Missing,
+            None => State::Breaking,
+        };
+        let EventSchema { event_type, version, subject, .. } = *schema;
+        let (id, subject_version) = known.map(|Known { id, version }| (id, version)).unzip();
+        Ok(Self { event_type, event_version: version, subject, id, subject_version, state, objections })
+    }
+}
+
+fn table(rows: &[Row]) -> String {
+    let line = |columns: [&str; 6]| {
+        let [event, version, subject, subject_version, id, state] = columns;
+        format!("{event:<32}{version:<9}{subject:<40}{subject_version:>7}{id:>6}  {state}")
+    };
+    let mut lines = vec![line(["EVENT", "VERSION", "SUBJECT", "THERE", "ID", "STATE"])];
+    for row in rows {
+        let number = |number: Option<u32>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
+        let state = match row.state {
+            State::Registered => "registered",
+            State::Missing => "missing: `medhub migrate` registers it",
+            State::Breaking => "BREAKING: the registry would refuse it",
+        };
+        let (there, id) = (number(row.subject_version), number(row.id));
+        lines.push(line([row.event_type, row.event_version, row.subject, &there, &id, state]));
+        lines.extend(row.objections.iter().map(|objection| format!("    {objection}")));
+    }
+    lines.join("\n")
+}

@@ -1,0 +1,64 @@
+//! `/schemas`: what a consumer asks that has met an id.
+
+use axum::extract::State;
+use eventstore::registry::SchemaStore;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::{
+    Refusal,
+    answer::{Answer, Text},
+    query::{OfId, Options},
+};
+
+#[derive(Serialize)]
+pub(super) struct User {
+    subject: String,
+    version: i32,
+}
+
+/// Clients ask for it to see whether anybody is there.
+pub(super) async fn root() -> Answer<Value> {
+    Answer(json!({}))
+}
+
+pub(super) async fn types() -> Answer<[&'static str; 1]> {
+    Answer(["AVRO"])
+}
+
+pub(super) async fn by_id(
+    State(store): State<SchemaStore>,
+    OfId(id): OfId,
+    options: Options,
+) -> Result<Answer<Value>, Refusal> {
+    let mut answer = json!({ "schema": store.schema(id).await? });
+    if options.fetch_max_id {
+        answer["maxId"] = store.last_id().await?.into();
+    }
+    Ok(Answer(answer))
+}
+
+pub(super) async fn text(State(store): State<SchemaStore>, OfId(id): OfId) -> Result<Text, Refusal> {
+    Ok(Text(store.schema(id).await?))
+}
+
+pub(super) async fn subjects(
+    State(store): State<SchemaStore>,
+    OfId(id): OfId,
+    options: Options,
+) -> Result<Answer<Vec<String>>, Refusal> {
+    let mut subjects: Vec<_> =
+        store.users(id, options.deleted()).await?.into_iter().map(|(subject, _)| subject).collect();
+    // They come sorted; a version that came again after a deletion is there twice.
+    subjects.dedup();
+    Ok(Answer(subjects))
+}
+
+pub(super) async fn versions(
+    State(store): State<SchemaStore>,
+    OfId(id): OfId,
+    options: Options,
+) -> Result<Answer<Vec<User>>, Refusal> {
+    let users = store.users(id, options.deleted()).await?;
+    Ok(Answer(users.into_iter().map(|(subject, version)| User { subject, version }).collect()))
+}

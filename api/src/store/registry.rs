@@ -1,0 +1,152 @@
+//! Asks the schema registry what it knows, without registering anything: any registry that speaks Confluent's API.
+
+use reqwest::{Client, StatusCode};
+use schemas::{catalog::EventSchema, registry::RegistryConfig};
+use serde::Deserialize;
+use serde_json::json;
+use url::Url;
+
+use crate::config::masked_url;
+
+const CONTENT_TYPE: &str = "application/vnd.schemaregistry.v1+json";
+
+/// A client that asks and never registers. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct RegistryClient {
+    http: Client,
+    url: Url,
+}
+
+/// Why the registry gave no answer that can be used.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    /// The setting is no address.
+    #[error("reading registry.url")]
+    Url(#[source] url::ParseError),
+    /// The setting is an address of another kind.
+    #[error("registry.url is no http:// address")]
+    NotHttp,
+    /// It did not answer, or not in JSON.
+    #[error("no usable answer from {at}")]
+    Http {
+        /// Where it was looked for, without a password.
+        at: String,
+        /// What happened instead.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// It refused.
+    #[error("{at} answers {status}: {message}")]
+    Refused {
+        /// Where it is, without a password.
+        at: String,
+        /// The status of its answer.
+        status: StatusCode,
+        /// What it said.
+        message: String,
+    },
+}
+
+/// What the registry knows of a schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct Known {
+    /// The schema's id.
+    pub id: u32,
+    /// Its version under the subject.
+    pub version: u32,
+}
+
+#[derive(Deserialize)]
+struct Refusal {
+    error_code: u32,
+    message: String,
+}
+
+#[derive(Deserialize)]
+struct Judgement {
+    is_compatible: bool,
+    #[serde(default)]
+    messages: Option<Vec<String>>,
+}
+
+impl RegistryClient {
+    /// A client of the registry at `config.url`; connects when first asked.
+    ///
+    /// # Errors
+    /// [`AskError`] when the setting is no address.
+    pub fn new(config: &RegistryConfig) -> Result<Self, AskError> {
+        let url = Url::parse(&config.url).map_err(AskError::Url)?;
+        if !["http", "https"].contains(&url.scheme()) || url.cannot_be_a_base() {
+            return Err(AskError::NotHttp);
+        }
+        Ok(Self { http: Client::new(), url })
+    }
+
+    /// Whether the registry answers.
+    ///
+    /// # Errors
+    /// [`AskError`] saying what it said instead.
+    pub async fn ping(&self) -> Result<(), AskError> {
+        self.answer::<Vec<String>>(self.http.get(self.at(&["subjects"]))).await.map(drop)
+    }
+
+    /// What the registry knows of an event's schema; `None` where it was never registered.
+    ///
+    /// # Errors
+    /// [`AskError`] saying why it did not tell.
+    pub async fn find(&self, schema: &EventSchema) -> Result<Option<Known>, AskError> {
+        match self.answer(self.proposal(self.at(&["subjects", schema.subject]), schema)).await {
+            Ok(known) => Ok(Some(known)),
+            Err(AskError::Refused { status: StatusCode::NOT_FOUND, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What speaks against registering an event's schema.
+    ///
+    /// # Errors
+    /// [`AskError`] saying why the registry did not tell.
+    pub async fn objections(&self, schema: &EventSchema) -> Result<Vec<String>, AskError> {
+        let mut at = self.at(&["compatibility", "subjects", schema.subject, "versions"]);
+        at.set_query(Some("verbose=true"));
+        match self.answer(self.proposal(at, schema)).await {
+            Ok(Judgement { is_compatible: true, .. }) => Ok(vec![]),
+            Ok(Judgement { messages, .. }) => {
+                let messages = messages.unwrap_or_default();
+                Ok(if messages.is_empty() { vec!["the registry does not say why".to_owned()] } else { messages })
+            }
+            // Where there is no subject yet, there is nothing to break.
+            Err(AskError::Refused { status: StatusCode::NOT_FOUND, .. }) => Ok(vec![]),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn proposal(&self, at: Url, schema: &EventSchema) -> reqwest::RequestBuilder {
+        let body = json!({ "schema": schema.json, "schemaType": "AVRO" }).to_string();
+        self.http.post(at).header(reqwest::header::CONTENT_TYPE, CONTENT_TYPE).body(body)
+    }
+
+    fn at(&self, place: &[&str]) -> Url {
+        let mut url = self.url.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(place);
+        }
+        url
+    }
+
+    async fn answer<T: serde::de::DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> Result<T, AskError> {
+        let at = || masked_url(self.url.as_str());
+        // The address in the error would be told with its password.
+        let failed = |source: reqwest::Error| AskError::Http { at: at(), source: source.without_url() };
+        let answer = request.send().await.map_err(failed)?;
+        let status = answer.status();
+        if status.is_success() {
+            return answer.json().await.map_err(failed);
+        }
+        let message = match answer.json::<Refusal>().await {
+            Ok(refusal) => format!("{} {}", refusal.error_code, refusal.message),
+            Err(_) => "it does not say why in the way of Confluent's API".to_owned(),
+        };
+        Err(AskError::Refused { at: at(), status, message })
+    }
+}

@@ -1,0 +1,104 @@
+//! The schema registry's storage: which schema has which id, which versions a subject has, and what a new one may
+//! change.
+//!
+//! It is a service with storage of its own, like Confluent's topic `_schemas`: it makes its tables when it starts, in a
+//! schema of the database that nobody else touches. They are no part of `migrations/postgres`, because `medhub
+//! migrate` already needs a registry, and because where `SCHEMA_REGISTRY_URL` names another one they never exist.
+//!
+//! Nothing is cached, so any number of processes may serve the same tables. Registrations and deletions queue up at
+//! one row's lock, which is what makes ids dense and versions follow each other.
+
+mod delete;
+mod error;
+mod find;
+mod level;
+mod register;
+mod schema;
+mod subject;
+
+use sqlx::{PgConnection, PgPool, Postgres, Transaction};
+
+use self::error::postgres;
+pub use self::{
+    error::RegistryError,
+    find::{Deleted, Page, Recorded},
+    level::{Level, Objection, UnknownLevel},
+    register::Registered,
+    schema::{AvroSchema, InvalidSchema, MAX_SCHEMA_BYTES},
+    subject::{InvalidSubject, InvalidVersion, Subject, VersionId},
+};
+
+/// The registry's tables. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct SchemaStore {
+    pool: PgPool,
+}
+
+impl SchemaStore {
+    /// Over a database; connects when first asked.
+    pub fn new(pool: PgPool) -> Self {
+        Self { pool }
+    }
+
+    /// Makes the tables where they are missing; safe at any time and by several processes at once.
+    ///
+    /// # Errors
+    /// [`RegistryError::Postgres`] when the database does not answer or does not let us.
+    pub async fn prepare(&self) -> Result<(), RegistryError> {
+        let doing = "making the tables of the schema registry";
+        let mut transaction = self.pool.begin().await.map_err(postgres(doing))?;
+        sqlx::query("select pg_advisory_xact_lock(hashtext('medhub'), hashtext('schema_registry'))")
+            .execute(&mut *transaction)
+            .await
+            .map_err(postgres(doing))?;
+        // Where they are there, the right to make them is not needed.
+        let there: bool = sqlx::query_scalar("select to_regclass('schema_registry.levels') is not null")
+            .fetch_one(&mut *transaction)
+            .await
+            .map_err(postgres(doing))?;
+        if !there {
+            sqlx::raw_sql(include_str!("registry/tables.sql"))
+                .execute(&mut *transaction)
+                .await
+                .map_err(postgres(doing))?;
+        }
+        transaction.commit().await.map_err(postgres(doing))
+    }
+
+    /// Whether the tables answer.
+    ///
+    /// # Errors
+    /// [`RegistryError::Postgres`] when they do not.
+    pub async fn ping(&self) -> Result<(), RegistryError> {
+        sqlx::query("select from schema_registry.ids")
+            .execute(&self.pool)
+            .await
+            .map_err(postgres("looking for ids"))?;
+        Ok(())
+    }
+
+    /// A transaction in which nobody else changes versions or gives out ids.
+    async fn exclusive(&self) -> Result<Transaction<'static, Postgres>, RegistryError> {
+        let mut transaction = self.pool.begin().await.map_err(postgres("beginning a change"))?;
+        // Whoever holds the lock is done within milliseconds; a process that hangs in it must not take the rest along.
+        sqlx::query("set local lock_timeout = '5s'")
+            .execute(&mut *transaction)
+            .await
+            .map_err(postgres("limiting the wait for other changes"))?;
+        sqlx::query("select from schema_registry.ids for update")
+            .execute(&mut *transaction)
+            .await
+            .map_err(postgres("waiting for other changes"))?;
+        Ok(transaction)
+    }
+}
+
+/// Deletes those of `ids` that no version uses any more. Their numbers are not given out again.
+async fn prune(connection: &mut PgConnection, ids: &[i32]) -> Result<(), RegistryError> {
+    sqlx::query(include_str!("registry/prune.sql"))
+        .bind(ids)
+        .execute(connection)
+        .await
+        .map_err(postgres("deleting unused schemas"))?;
+    Ok(())
+}

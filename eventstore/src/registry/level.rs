@@ -1,0 +1,270 @@
+//! What a new version of a schema may change, and whether it keeps to that.
+
+use std::{fmt, str::FromStr};
+
+use apache_avro::Schema;
+use schemas::compat::backward;
+
+use super::{RegistryError, SchemaStore, Subject, error::postgres};
+
+/// Stands for every subject without a level of its own.
+const EVERYBODY: &str = "";
+
+/// What a new version may change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Level {
+    /// Anything.
+    None,
+    /// Readers of the new version read what the last one wrote.
+    #[default]
+    Backward,
+    /// Readers of the new version read what every version wrote.
+    BackwardTransitive,
+    /// Readers of the last version read what the new one writes.
+    Forward,
+    /// Readers of every version read what the new one writes.
+    ForwardTransitive,
+    /// Both, for the last version.
+    Full,
+    /// Both, for every version.
+    FullTransitive,
+}
+
+/// A text that names no level.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "Invalid compatibility level '{}'. Valid values are NONE, BACKWARD, FORWARD, FULL, BACKWARD_TRANSITIVE, \
+     FORWARD_TRANSITIVE, and FULL_TRANSITIVE",
+    .0.escape_debug()
+)]
+pub struct UnknownLevel(String);
+
+impl Level {
+    const ALL: [Self; 7] = [
+        Self::None,
+        Self::Backward,
+        Self::BackwardTransitive,
+        Self::Forward,
+        Self::ForwardTransitive,
+        Self::Full,
+        Self::FullTransitive,
+    ];
+
+    /// Its name in Confluent's API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "NONE",
+            Self::Backward => "BACKWARD",
+            Self::BackwardTransitive => "BACKWARD_TRANSITIVE",
+            Self::Forward => "FORWARD",
+            Self::ForwardTransitive => "FORWARD_TRANSITIVE",
+            Self::Full => "FULL",
+            Self::FullTransitive => "FULL_TRANSITIVE",
+        }
+    }
+
+    fn looks_back(self) -> bool {
+        matches!(self, Self::Backward | Self::BackwardTransitive | Self::Full | Self::FullTransitive)
+    }
+
+    fn looks_forward(self) -> bool {
+        matches!(self, Self::Forward | Self::ForwardTransitive | Self::Full | Self::FullTransitive)
+    }
+
+    fn transitive(self) -> bool {
+        matches!(self, Self::BackwardTransitive | Self::ForwardTransitive | Self::FullTransitive)
+    }
+
+    /// What speaks against `new` as the next version after `earlier`, which is sorted by version.
+    pub(super) fn objections(self, new: &Schema, earlier: &[(i32, Schema)]) -> Vec<Objection> {
+        let last = if self.transitive() { earlier.len() } else { 1 };
+        let judged = earlier.iter().rev().take(last);
+        judged.flat_map(|(version, old)| self.objections_of(*version, new, old)).collect()
+    }
+
+    fn objections_of(self, version: i32, new: &Schema, old: &Schema) -> Vec<Objection> {
+        let back = if self.looks_back() { backward(new, old) } else { vec![] };
+        let forth = if self.looks_forward() { backward(old, new) } else { vec![] };
+        let objection = |broken: &'static str| {
+            move |found: schemas::compat::Incompatibility| Objection {
+                path: found.path,
+                reason: found.reason,
+                version,
+                broken,
+                level: self,
+            }
+        };
+        let back = back.into_iter().map(objection("the new schema cannot read what it wrote"));
+        back.chain(forth.into_iter().map(objection("it cannot read what the new schema writes"))).collect()
+    }
+}
+
+impl FromStr for Level {
+    type Err = UnknownLevel;
+
+    fn from_str(text: &str) -> Result<Self, UnknownLevel> {
+        let upper = text.to_ascii_uppercase();
+        let known = Self::ALL.into_iter().find(|level| level.name() == upper);
+        known.ok_or_else(|| UnknownLevel(text.chars().take(64).collect()))
+    }
+}
+
+/// One thing that speaks against a new version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Objection {
+    /// Where in the schema, e.g. `facts.place.zip`; empty for the whole.
+    pub path: String,
+    /// What is wrong there.
+    pub reason: String,
+    /// The version that it does not go with.
+    pub version: i32,
+    /// What does not work any more.
+    pub broken: &'static str,
+    /// The level that asks for it.
+    pub level: Level,
+}
+
+impl fmt::Display for Objection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.path.is_empty() {
+            write!(f, "{}: ", self.path)?;
+        }
+        write!(f, "{} (version {}: {}; compatibility {})", self.reason, self.version, self.broken, self.level.name())
+    }
+}
+
+impl SchemaStore {
+    /// The level of every subject that has none of its own.
+    ///
+    /// # Errors
+    /// [`RegistryError`] when the database does not answer.
+    pub async fn global_level(&self) -> Result<Level, RegistryError> {
+        Ok(level_of(&self.pool, EVERYBODY).await?.unwrap_or_default())
+    }
+
+    /// The level that a subject has of its own.
+    ///
+    /// # Errors
+    /// [`RegistryError`] when it has none or the database does not answer.
+    pub async fn own_level(&self, subject: &Subject) -> Result<Level, RegistryError> {
+        let found = level_of(&self.pool, subject.as_str()).await?;
+        found.ok_or_else(|| RegistryError::LevelNotSet(subject.clone()))
+    }
+
+    /// The level that holds for a subject.
+    ///
+    /// # Errors
+    /// [`RegistryError`] when the database does not answer.
+    pub async fn level(&self, subject: &Subject) -> Result<Level, RegistryError> {
+        let mut connection = self.pool.acquire().await.map_err(postgres("reading a compatibility level"))?;
+        level(&mut connection, subject).await
+    }
+
+    /// Sets the level of a subject, or of all that have none of their own.
+    ///
+    /// # Errors
+    /// [`RegistryError`] when the database does not answer.
+    pub async fn set_level(&self, subject: Option<&Subject>, level: Level) -> Result<(), RegistryError> {
+        let set = sqlx::query(include_str!("set_level.sql"));
+        let set = set.bind(subject.map_or(EVERYBODY, Subject::as_str)).bind(level.name());
+        set.execute(&self.pool).await.map_err(postgres("setting a compatibility level"))?;
+        tracing::info!(registry.subject = subject.map(Subject::as_str), level = level.name(), "compatibility set");
+        Ok(())
+    }
+
+    /// Forgets the level of a subject, or the global one, and answers with what it was.
+    ///
+    /// # Errors
+    /// [`RegistryError`] when the subject had none or the database does not answer.
+    pub async fn clear_level(&self, subject: Option<&Subject>) -> Result<Level, RegistryError> {
+        let was: Option<String> =
+            sqlx::query_scalar("delete from schema_registry.levels where subject = $1 returning level")
+                .bind(subject.map_or(EVERYBODY, Subject::as_str))
+                .fetch_optional(&self.pool)
+                .await
+                .map_err(postgres("forgetting a compatibility level"))?;
+        match (was, subject) {
+            (Some(was), _) => stored(&was),
+            (None, Some(subject)) => Err(RegistryError::SubjectNotFound(subject.clone())),
+            (None, None) => Ok(Level::default()),
+        }
+    }
+}
+
+/// The level that holds for a subject.
+pub(super) async fn level(connection: &mut sqlx::PgConnection, subject: &Subject) -> Result<Level, RegistryError> {
+    if let Some(own) = level_of(&mut *connection, subject.as_str()).await? {
+        return Ok(own);
+    }
+    Ok(level_of(connection, EVERYBODY).await?.unwrap_or_default())
+}
+
+async fn level_of(executor: impl sqlx::PgExecutor<'_>, subject: &str) -> Result<Option<Level>, RegistryError> {
+    let found: Option<String> = sqlx::query_scalar("select level from schema_registry.levels where subject = $1")
+        .bind(subject)
+        .fetch_optional(executor)
+        .await
+        .map_err(postgres("reading a compatibility level"))?;
+    found.as_deref().map(stored).transpose()
+}
+
+fn stored(level: &str) -> Result<Level, RegistryError> {
+    level.parse().map_err(|unknown: UnknownLevel| RegistryError::Stored { what: unknown.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_fields(fields: &str) -> Schema {
+        Schema::parse_str(&format!(r#"{{"type":"record","name":"R","fields":[{fields}]}}"#)).unwrap()
+    }
+
+    const A: &str = r#"{"name":"a","type":"int"}"#;
+    const A_AND_B: &str = r#"{"name":"a","type":"int"},{"name":"b","type":"int"}"#;
+    const A_AND_OPTIONAL_B: &str = r#"{"name":"a","type":"int"},{"name":"b","type":"int","default":0}"#;
+
+    fn allowed(level: Level, new: &str, earlier: &[&str]) -> bool {
+        let earlier: Vec<_> = (1..).zip(earlier.iter().map(|fields| with_fields(fields))).collect();
+        level.objections(&with_fields(new), &earlier).is_empty()
+    }
+
+    #[test]
+    fn each_level_allows_what_its_readers_can_read() {
+        for (level, added, removed, added_with_default) in [
+            (Level::None, true, true, true),
+            (Level::Backward, false, true, true),
+            (Level::Forward, true, false, true),
+            (Level::Full, false, false, true),
+        ] {
+            assert_eq!(allowed(level, A_AND_B, &[A]), added, "{level:?}");
+            assert_eq!(allowed(level, A, &[A_AND_B]), removed, "{level:?}");
+            assert_eq!(allowed(level, A_AND_OPTIONAL_B, &[A]), added_with_default, "{level:?}");
+        }
+    }
+
+    #[test]
+    fn only_transitive_levels_look_further_back_than_the_last_version() {
+        // The default came and went: nobody who reads version 3 can read version 1.
+        for (level, transitive) in [(Level::Backward, Level::BackwardTransitive), (Level::Full, Level::FullTransitive)]
+        {
+            assert!(allowed(level, A_AND_B, &[A, A_AND_OPTIONAL_B]), "{level:?}");
+            assert!(!allowed(transitive, A_AND_B, &[A, A_AND_OPTIONAL_B]), "{transitive:?}");
+        }
+        assert!(allowed(Level::Forward, A, &[A_AND_B, A_AND_OPTIONAL_B]));
+        assert!(!allowed(Level::ForwardTransitive, A, &[A_AND_B, A_AND_OPTIONAL_B]));
+    }
+
+    #[test]
+    fn everything_may_be_a_first_version() {
+        assert!(Level::ALL.into_iter().all(|level| allowed(level, A, &[])));
+    }
+
+    #[test]
+    fn names_are_read_back_in_any_case() {
+        for level in Level::ALL {
+            assert_eq!(level.name().to_lowercase().parse(), Ok(level));
+        }
+        assert_eq!("SIDEWAYS".parse::<Level>(), Err(UnknownLevel("SIDEWAYS".to_owned())));
+    }
+}

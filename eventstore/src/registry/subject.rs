@@ -1,0 +1,106 @@
+//! How versions are named: a subject and a number, or the subject's latest.
+
+use std::fmt;
+
+/// Longest name of a subject, in bytes: an index over names has to hold it.
+const MAX_SUBJECT_BYTES: usize = 1024;
+
+/// What a line of versions belongs to; by our convention the full name of a record.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Subject(String);
+
+/// A name that no subject can have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("The specified subject '{}' is not a valid subject: {reason}", name.escape_debug())]
+pub struct InvalidSubject {
+    name: String,
+    reason: &'static str,
+}
+
+impl Subject {
+    /// Takes a name without spaces around it.
+    ///
+    /// # Errors
+    /// [`InvalidSubject`] when the name is empty, too long, or holds control characters.
+    pub fn try_new(name: &str) -> Result<Self, InvalidSubject> {
+        let name = name.trim();
+        let reason = if name.is_empty() {
+            "it is empty"
+        } else if name.len() > MAX_SUBJECT_BYTES {
+            "it is longer than 1024 bytes"
+        } else if name.chars().any(char::is_control) {
+            "it holds control characters"
+        } else {
+            return Ok(Self(name.to_owned()));
+        };
+        let shown = name.chars().take(64).collect();
+        Err(InvalidSubject { name: shown, reason })
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One of a subject's versions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VersionId {
+    /// The last one.
+    Latest,
+    /// This one; 1 or greater.
+    Number(i32),
+}
+
+/// A text that names no version.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "The specified version '{}' is not a valid version id. Allowed values are between [1, 2^31-1] and the string \
+     \"latest\"",
+    .0.escape_debug()
+)]
+pub struct InvalidVersion(String);
+
+impl std::str::FromStr for VersionId {
+    type Err = InvalidVersion;
+
+    fn from_str(text: &str) -> Result<Self, InvalidVersion> {
+        // Confluent's clients also write -1 for the latest.
+        if ["latest", "-1"].contains(&text) {
+            return Ok(Self::Latest);
+        }
+        match text.parse() {
+            Ok(number) if number > 0 => Ok(Self::Number(number)),
+            Ok(_) | Err(_) => Err(InvalidVersion(text.chars().take(64).collect())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_numbers_from_one_on_or_the_latest() {
+        assert_eq!("latest".parse(), Ok(VersionId::Latest));
+        assert_eq!("-1".parse(), Ok(VersionId::Latest));
+        assert_eq!("2147483647".parse(), Ok(VersionId::Number(i32::MAX)));
+        for text in ["0", "-2", "2147483648", "", "1.0", "newest"] {
+            assert_eq!(text.parse::<VersionId>(), Err(InvalidVersion(text.to_owned())));
+        }
+    }
+
+    #[test]
+    fn names_that_cannot_be_stored_or_read_are_refused() {
+        assert_eq!(Subject::try_new(" a/b ü ").unwrap().as_str(), "a/b ü");
+        for name in ["", "  ", "a\0b", "a\nb", &"x".repeat(1025)] {
+            assert!(Subject::try_new(name).is_err(), "{name:?}");
+        }
+    }
+}

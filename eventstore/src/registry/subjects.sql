@@ -1,0 +1,10 @@
+select subject
+from schema_registry.versions
+where starts_with(subject, $1) and deleted = any($2)
+group by subject
+-- Alone: a subject is deleted when all of it is.
+having not $3 or not exists (
+    select from schema_registry.versions living where living.subject = versions.subject and not living.deleted
+)
+order by subject
+offset $4 limit $5
