@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod open_append;
+mod restore;
 mod watermark;
 
 use std::{collections::HashMap, time::Duration};
@@ -27,6 +28,10 @@ use super::{
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
+fn quick() -> RelayConfig {
+    RelayConfig { retry_ms: 50, ..RelayConfig::default() }
+}
+
 struct Running {
     status: watch::Receiver<RelayStatus>,
     task: JoinHandle<()>,
@@ -35,7 +40,7 @@ struct Running {
 
 impl Running {
     async fn start(pool: &PgPool, kafka: &KafkaConfig) -> Self {
-        Self::with(pool, kafka, RelayConfig { retry_ms: 50, ..RelayConfig::default() }).await
+        Self::with(pool, kafka, quick()).await
     }
 
     async fn with(pool: &PgPool, kafka: &KafkaConfig, config: RelayConfig) -> Self {
