@@ -7,7 +7,7 @@ use eventstore::postgres::PostgresConfig;
 use futures::FutureExt;
 use secrecy::ExposeSecret;
 use sqlx::{
-    Connection, Executor, PgConnection, PgPool,
+    ConnectOptions, Connection, Executor, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use tokio::signal::unix::{SignalKind, signal};
@@ -23,6 +23,8 @@ pub async fn with_own<T>(
     work: impl AsyncFnOnce(&PgPool) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
     let server: PgConnectOptions = config.url.expose_secret().parse().context("reading postgres.url")?;
+    // Filling a log takes long statements, which are no news.
+    let server = server.disable_statement_logging();
     // Installed first: from here on a signal ends the work and not the program.
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
