@@ -24,6 +24,7 @@ use projections::{
     search::{EmbeddingConfig, SearchConfig},
     views::ViewsConfig,
 };
+use schemas::registry::RegistryConfig;
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 
@@ -36,12 +37,13 @@ pub use self::{
 };
 
 /// Variables that the engines' own tools know, and the settings they stand for.
-pub const WELL_KNOWN: [(&str, &str); 5] = [
+pub const WELL_KNOWN: [(&str, &str); 6] = [
     ("DATABASE_URL", "postgres.url"),
     ("KAFKA_BROKERS", "kafka.brokers"),
     ("CLICKHOUSE_URL", "clickhouse.url"),
     ("QDRANT_URL", "qdrant.url"),
     ("REDIS_URL", "redis.url"),
+    ("SCHEMA_REGISTRY_URL", "registry.url"),
 ];
 
 /// Names the settings file where the command line does not.
@@ -67,6 +69,8 @@ pub struct Config {
     pub kafka: KafkaConfig,
     /// The relay from the one to the other.
     pub relay: RelayConfig,
+    /// The registry of the events' schemas.
+    pub registry: RegistryConfig,
     /// The workers that read the topics.
     pub worker: WorkerConfig,
     /// The store of figures and lists.
