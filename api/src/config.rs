@@ -71,6 +71,8 @@ pub struct Config {
     pub registry: RegistryConfig,
     /// The relay from the one to the other.
     pub relay: RelayConfig,
+    /// The registry of the events' schemas.
+    pub registry: RegistryConfig,
     /// The workers that read the topics.
     pub worker: WorkerConfig,
     /// The store of figures and lists.

@@ -156,9 +156,10 @@ async fn start(role: Role, stores: &Stores, config: &Config) -> Result<Parts, Se
         });
     }
     if role.runs_workers() {
-        start_worker(stores.analytics.clone(), config, &mut parts, &mut readiness);
-        start_worker(stores.search.clone(), config, &mut parts, &mut readiness);
-        start_worker(stores.views.clone(), config, &mut parts, &mut readiness);
+        let registry = Registry::new(&config.registry);
+        start_worker(stores.analytics.clone(), config, &registry, &mut parts, &mut readiness);
+        start_worker(stores.search.clone(), config, &registry, &mut parts, &mut readiness);
+        start_worker(stores.views.clone(), config, &registry, &mut parts, &mut readiness);
     }
     let graphql = role.serves_graphql().then(|| GraphQl::new(stores, &config.http));
     let router = http::router(&config.http, graphql, Arc::new(readiness), Some(metrics));
@@ -172,11 +173,11 @@ fn start_http(listener: TcpListener, router: axum::Router, parts: &mut Parts) {
     });
 }
 
-fn start_worker<P>(projection: P, config: &Config, parts: &mut Parts, readiness: &mut Readiness)
+fn start_worker<P>(projection: P, config: &Config, registry: &Registry, parts: &mut Parts, readiness: &mut Readiness)
 where
     P: Projection + Send + Sync + 'static,
 {
-    let worker = Worker::new(projection, config.worker.clone());
+    let worker = Worker::new(projection, config.worker.clone(), registry.clone());
     readiness.watch(Watched::Worker(worker.status()));
     parts.start(Stage::Workers, P::NAME, |stop| async move { worker.run(stop).await.map_err(ServeError::Worker) });
 }

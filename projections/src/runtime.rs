@@ -1,9 +1,9 @@
 //! Drives projections: consumes events from Kafka, batches and applies them, retries, commits.
 //!
 //! ```text
-//! recv ──▶ batch ──▶ project ──▶ apply ──▶ commit offsets
-//!                       │           │ Unavailable: again, with growing pauses, for ever
-//!                       └───────────┴ Poison: never skipped; log it and try again slowly
+//! recv ──▶ batch ──▶ unpack ──▶ project ──▶ apply ──▶ commit offsets
+//!                       │          │           │ Unavailable: again, with growing pauses, for ever
+//!                       └──────────┴───────────┴ Poison: never skipped; log it and try again slowly
 //! ```
 //! Every worker has its own task, consumer and consumer group, so that one sick store delays nobody else.
 

@@ -1,6 +1,10 @@
 //! The schema registry, spoken to by Confluent's REST API.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
 use schema_registry_converter::{
     async_impl::schema_registry::{SrSettings, get_schema_by_id_and_type, post_schema},
@@ -8,7 +12,6 @@ use schema_registry_converter::{
     schema_registry_common::{SchemaType, SuppliedSchema},
 };
 use serde::{Deserialize, Serialize};
-use tokio::sync::Mutex;
 
 use crate::{
     catalog::EventSchema,
@@ -56,23 +59,38 @@ pub enum RegistryError {
     },
 }
 
-/// A client that remembers every id it was told. Cheap to clone.
+/// How long one question may take; who asks tries again.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A client that remembers every answer: ids and schemas never change. Cheap to clone; clones share what they know.
+///
+/// Only the first question about a schema reaches the registry, and no lock is held while it is asked: two that ask at
+/// once get the same answer twice.
 #[derive(Clone)]
 pub struct Registry {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
     url: String,
-    settings: Arc<SrSettings>,
-    ids: Arc<Mutex<HashMap<&'static str, HashMap<&'static str, u32>>>>,
-    decoders: Arc<Mutex<HashMap<u32, Arc<Decoder>>>>,
+    settings: SrSettings,
+    /// By event and version.
+    ids: RwLock<HashMap<(&'static str, &'static str), u32>>,
+    decoders: RwLock<HashMap<u32, Arc<Decoder>>>,
 }
 
 impl Registry {
     /// A client of the registry at `config.url`; connects when first asked.
     pub fn new(config: &RegistryConfig) -> Self {
+        // Only settings that this program does not use can fail here.
+        let patient = SrSettings::new_builder(config.url.clone()).set_timeout(PATIENCE).build();
         Self {
-            url: config.url.clone(),
-            settings: Arc::new(SrSettings::new(config.url.clone())),
-            ids: Arc::default(),
-            decoders: Arc::default(),
+            inner: Arc::new(Inner {
+                url: config.url.clone(),
+                settings: patient.unwrap_or_else(|_| SrSettings::new(config.url.clone())),
+                ids: RwLock::default(),
+                decoders: RwLock::default(),
+            }),
         }
     }
 
@@ -81,15 +99,15 @@ impl Registry {
     /// # Errors
     /// [`RegistryError`] when the registry is away or refuses the schema.
     pub async fn id_of(&self, schema: &'static EventSchema) -> Result<u32, RegistryError> {
-        let mut ids = self.ids.lock().await;
-        if let Some(id) = ids.get(schema.event_type).and_then(|versions| versions.get(schema.version)) {
+        let key = (schema.event_type, schema.version);
+        if let Some(id) = self.inner.ids.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return Ok(*id);
         }
         let supplied = SuppliedSchema::new(Some(schema.subject.to_owned()), SchemaType::Avro, schema.json.to_owned());
-        let registered = post_schema(&self.settings, schema.subject.to_owned(), supplied)
+        let registered = post_schema(&self.inner.settings, schema.subject.to_owned(), supplied)
             .await
             .map_err(|source| self.refused(format!("to register {}", schema.subject), source))?;
-        ids.entry(schema.event_type).or_default().insert(schema.version, registered.id);
+        self.inner.ids.write().unwrap_or_else(PoisonError::into_inner).insert(key, registered.id);
         Ok(registered.id)
     }
 
@@ -98,23 +116,22 @@ impl Registry {
     /// # Errors
     /// [`RegistryError`] when the registry is away or knows no such schema.
     pub async fn decoder(&self, id: u32) -> Result<Arc<Decoder>, RegistryError> {
-        let mut decoders = self.decoders.lock().await;
-        if let Some(decoder) = decoders.get(&id) {
+        if let Some(decoder) = self.inner.decoders.read().unwrap_or_else(PoisonError::into_inner).get(&id) {
             return Ok(Arc::clone(decoder));
         }
-        let found = get_schema_by_id_and_type(id, &self.settings, SchemaType::Avro)
+        let found = get_schema_by_id_and_type(id, &self.inner.settings, SchemaType::Avro)
             .await
             .map_err(|source| self.refused(format!("for schema {id}"), source))?;
         let decoder = Decoder::parse(&found.schema).map(Arc::new).map_err(|source| RegistryError::Schema {
-            url: self.url.clone(),
+            url: self.inner.url.clone(),
             id,
             source,
         })?;
-        decoders.insert(id, Arc::clone(&decoder));
+        self.inner.decoders.write().unwrap_or_else(PoisonError::into_inner).insert(id, Arc::clone(&decoder));
         Ok(decoder)
     }
 
     fn refused(&self, doing: String, source: SRCError) -> RegistryError {
-        RegistryError::Refused { url: self.url.clone(), doing, source }
+        RegistryError::Refused { url: self.inner.url.clone(), doing, source }
     }
 }

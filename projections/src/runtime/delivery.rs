@@ -2,6 +2,13 @@
 
 use domain::envelope::{HeaderError, RawRecorded, from_headers};
 use rdkafka::message::{Headers, Message};
+use schemas::{
+    registry::{Registry, RegistryError},
+    wire::unframe,
+};
+
+use super::ProjectionError;
+use crate::error::Source;
 
 /// The header that every event carries and that watermark beacons do not.
 const EVENT_TYPE: &str = "event-type";
@@ -12,19 +19,80 @@ pub(super) struct Delivery {
     pub(super) topic: String,
     pub(super) partition: i32,
     pub(super) offset: i64,
-    /// `None` for a record that is no event.
+    /// `None` for a record that is no event. The payload is empty until it is unpacked.
     pub(super) event: Result<Option<RawRecorded>, HeaderError>,
+    /// The payload as it travelled, until it is unpacked.
+    packed: Option<Vec<u8>>,
+}
+
+/// A record's value that nobody can read.
+#[derive(Debug, thiserror::Error)]
+#[error("unpacking {event_type} {event_version} at position {position} (event {event_id})")]
+struct UnpackError {
+    position: u64,
+    event_id: uuid::Uuid,
+    event_type: String,
+    event_version: String,
+    #[source]
+    source: Source,
 }
 
 impl Delivery {
     pub(super) fn of(message: &impl Message) -> Self {
+        let event = event(message);
+        let packed = matches!(event, Ok(Some(_))).then(|| message.payload().unwrap_or_default().to_vec());
         Self {
             topic: message.topic().to_owned(),
             partition: message.partition(),
             offset: message.offset(),
-            event: event(message),
+            event,
+            packed,
         }
     }
+
+    /// Turns the record's value into the event's payload; asks the registry for a schema that is new to it.
+    pub(super) async fn unpack(&mut self, registry: &Registry) -> Result<(), ProjectionError> {
+        let (Ok(Some(event)), Some(packed)) = (&mut self.event, &self.packed) else { return Ok(()) };
+        let payload = match payload(packed, registry).await {
+            Ok(payload) => payload,
+            Err(Failure::Away(error)) => return Err(ProjectionError::unavailable(error)),
+            Err(Failure::Unreadable(source)) => {
+                return Err(ProjectionError::poison(UnpackError {
+                    position: event.position,
+                    event_id: event.event_id,
+                    event_type: event.event_type.clone(),
+                    event_version: event.event_version.clone(),
+                    source,
+                }));
+            }
+        };
+        event.payload = payload;
+        self.packed = None;
+        Ok(())
+    }
+}
+
+/// Why a value was not unpacked.
+enum Failure {
+    /// The registry did not say which schema it was written with.
+    Away(RegistryError),
+    /// It is not what it should be.
+    Unreadable(Source),
+}
+
+async fn payload(packed: &[u8], registry: &Registry) -> Result<String, Failure> {
+    let unreadable = |error: Source| Failure::Unreadable(error);
+    // Topics keep what earlier versions of this program published: plain JSON. The wire format begins with a zero.
+    if packed.first() == Some(&b'{') {
+        return std::str::from_utf8(packed).map(str::to_owned).map_err(|error| unreadable(error.into()));
+    }
+    let (id, datum) = unframe(packed).map_err(|error| unreadable(error.into()))?;
+    let decoder = match registry.decoder(id).await {
+        Ok(decoder) => decoder,
+        Err(error @ RegistryError::Refused { .. }) => return Err(Failure::Away(error)),
+        Err(error @ RegistryError::Schema { .. }) => return Err(unreadable(error.into())),
+    };
+    decoder.to_json(datum).map_err(|error| unreadable(error.into()))
 }
 
 fn event(message: &impl Message) -> Result<Option<RawRecorded>, HeaderError> {
@@ -35,7 +103,7 @@ fn event(message: &impl Message) -> Result<Option<RawRecorded>, HeaderError> {
     if header(EVENT_TYPE).is_none() {
         return Ok(None);
     }
-    from_headers(header, message.key().unwrap_or_default(), message.payload().unwrap_or_default()).map(Some)
+    from_headers(header, message.key().unwrap_or_default(), b"").map(Some)
 }
 
 #[cfg(test)]
@@ -45,7 +113,10 @@ mod tests {
         message::{Header, OwnedHeaders, OwnedMessage},
     };
 
+    use schemas::registry::RegistryConfig;
+
     use super::*;
+    use crate::runtime::error::chain;
 
     const WHOLE: [(&str, &str); 8] = [
         ("position", "42"),
@@ -85,8 +156,43 @@ mod tests {
         assert_eq!(delivery.event, Err(HeaderError::Missing("position")));
     }
 
-    #[test]
-    fn a_value_that_is_no_text_is_an_error() {
-        assert_eq!(Delivery::of(&record(&WHOLE, &[0xff])).event, Err(HeaderError::NotText("value")));
+    /// A registry on a port where nobody listens.
+    fn away() -> Registry {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        Registry::new(&RegistryConfig { url: format!("http://127.0.0.1:{port}") })
+    }
+
+    async fn unpacked(value: &[u8]) -> Result<String, ProjectionError> {
+        let mut delivery = Delivery::of(&record(&WHOLE, value));
+        delivery.unpack(&away()).await?;
+        Ok(delivery.event.unwrap().unwrap().payload)
+    }
+
+    #[tokio::test]
+    async fn json_of_an_earlier_version_is_still_read() {
+        assert_eq!(unpacked(br#"{"type":"awarded"}"#).await.unwrap(), r#"{"type":"awarded"}"#);
+    }
+
+    #[tokio::test]
+    async fn a_registry_that_is_away_is_waited_for() {
+        let error = unpacked(&[0, 0, 0, 0, 7, 1, 2]).await.unwrap_err();
+        assert!(matches!(error, ProjectionError::Unavailable(_)), "{error:?}");
+        assert!(chain(&error).contains("for schema 7"), "{}", chain(&error));
+    }
+
+    #[tokio::test]
+    async fn a_value_that_nobody_can_read_names_event_and_position() {
+        for value in [&[0xff][..], &[0, 1], b"", b"{\xff", b"text"] {
+            let error = unpacked(value).await.unwrap_err();
+            assert!(matches!(error, ProjectionError::Poison(_)), "{error:?}");
+            assert!(chain(&error).contains("unpacking opportunity.awarded 1.0 at position 42"), "{}", chain(&error));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_record_that_is_no_event_has_nothing_to_unpack() {
+        let mut beacon = Delivery::of(&record(&[("watermark", "9")], b""));
+        beacon.unpack(&away()).await.unwrap();
+        assert_eq!(beacon.event, Ok(None));
     }
 }

@@ -5,8 +5,8 @@ use crate::error::Source;
 /// Why events were not taken in; named after what the worker does next.
 #[derive(Debug, thiserror::Error)]
 pub enum ProjectionError {
-    /// The store is away or refused: try again for ever.
-    #[error("reaching the read model's store")]
+    /// The store or the schema registry is away or refused: try again for ever.
+    #[error("reaching the read model's store or the schema registry")]
     Unavailable(#[source] Source),
     /// The event makes no sense to this projection: never skip it, tell a person.
     #[error("taking in an event that makes no sense here")]
@@ -74,6 +74,6 @@ mod tests {
     #[test]
     fn a_chain_names_every_cause_once() {
         let error = ProjectionError::unavailable(std::io::Error::other("connection refused"));
-        assert_eq!(chain(&error), "reaching the read model's store: connection refused");
+        assert_eq!(chain(&error), "reaching the read model's store or the schema registry: connection refused");
     }
 }

@@ -1,5 +1,6 @@
 //! Runs one projection until it is told to stop.
 
+use schemas::registry::Registry;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -11,6 +12,7 @@ use super::{
 pub struct Worker<P> {
     projection: P,
     config: KafkaConfig,
+    registry: Registry,
     status: StatusWriter,
 }
 
@@ -22,9 +24,9 @@ enum Outcome {
 }
 
 impl<P: Projection> Worker<P> {
-    /// A worker that does nothing yet.
-    pub fn new(projection: P, config: KafkaConfig) -> Self {
-        Self { projection, config, status: StatusWriter::new(P::NAME) }
+    /// A worker that does nothing yet. The registry knows the schemas that events were written with.
+    pub fn new(projection: P, config: KafkaConfig, registry: Registry) -> Self {
+        Self { projection, config, registry, status: StatusWriter::new(P::NAME) }
     }
 
     /// Reads its status, also while it runs.
@@ -40,8 +42,8 @@ impl<P: Projection> Worker<P> {
         let mut intake = Intake::open(P::NAME, P::subscribes(), &self.config, &self.status)
             .map_err(|source| RuntimeError::Consumer { projection: P::NAME, source: source.into() })?;
         tracing::info!(projection.name = P::NAME, "projection started");
-        while let Some(batch) = intake.next_batch(&shutdown).await {
-            if self.take_in(&mut intake, &batch, &shutdown).await == Outcome::AskedToStop {
+        while let Some(mut batch) = intake.next_batch(&shutdown).await {
+            if self.take_in(&mut intake, &mut batch, &shutdown).await == Outcome::AskedToStop {
                 break;
             }
         }
@@ -52,18 +54,19 @@ impl<P: Projection> Worker<P> {
     }
 
     /// Applies a batch, however long it takes.
-    async fn take_in(&self, intake: &mut Intake, batch: &[Delivery], shutdown: &CancellationToken) -> Outcome {
-        let mut rest = batch;
+    async fn take_in(&self, intake: &mut Intake, batch: &mut [Delivery], shutdown: &CancellationToken) -> Outcome {
         // Becomes 1 when a store finds poison somewhere in the batch, so that the event can be named.
         let mut step = batch.len();
+        let mut rest = batch;
         let mut attempt = 0;
         while !rest.is_empty() {
-            let healthy = self.take_in_some(&rest[..step.min(rest.len())]).await;
+            let some = step.min(rest.len());
+            let healthy = self.take_in_some(&mut rest[..some]).await;
             let (count, error) = match healthy {
                 Ok(count) => (count, None),
                 Err(Stuck { applied, error }) => (applied, Some(error)),
             };
-            let (applied, left) = rest.split_at(count);
+            let (applied, left) = rest.split_at_mut(count);
             if !applied.is_empty() {
                 attempt = 0;
                 intake.commit(applied);
@@ -93,16 +96,17 @@ impl<P: Projection> Worker<P> {
         Outcome::Applied
     }
 
-    /// Applies the longest beginning that can be projected; says how much that was.
-    async fn take_in_some(&self, deliveries: &[Delivery]) -> Result<usize, Stuck> {
+    /// Applies the longest beginning that can be unpacked and projected; says how much that was.
+    async fn take_in_some(&self, deliveries: &mut [Delivery]) -> Result<usize, Stuck> {
         let mut changes = Vec::new();
         let mut projected = 0;
-        let mut poison = None;
+        let mut obstacle = None;
         for delivery in deliveries {
-            match project::<P>(delivery) {
+            let unpacked = delivery.unpack(&self.registry).await;
+            match unpacked.and_then(|()| project::<P>(delivery)) {
                 Ok(more) => changes.extend(more),
                 Err(error) => {
-                    poison = Some(error);
+                    obstacle = Some(error);
                     break;
                 }
             }
@@ -111,7 +115,7 @@ impl<P: Projection> Worker<P> {
         if !changes.is_empty() {
             self.projection.apply(&changes).await.map_err(|error| Stuck { applied: 0, error })?;
         }
-        match poison {
+        match obstacle {
             None => Ok(projected),
             Some(error) => Err(Stuck { applied: projected, error }),
         }

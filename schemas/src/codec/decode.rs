@@ -204,26 +204,40 @@ impl<'a> Input<'a> {
 /// Appends a text as JSON, escaped as `serde_json` does.
 fn quote(text: &str, json: &mut String) {
     json.push('"');
-    let mut plain = 0;
-    for (at, byte) in text.bytes().enumerate() {
-        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
-            continue;
-        }
-        json.push_str(&text[plain..at]);
-        plain = at + 1;
-        match byte {
-            b'"' => json.push_str("\\\""),
-            b'\\' => json.push_str("\\\\"),
-            b'\n' => json.push_str("\\n"),
-            b'\r' => json.push_str("\\r"),
-            b'\t' => json.push_str("\\t"),
-            0x08 => json.push_str("\\b"),
-            0x0c => json.push_str("\\f"),
-            control => {
-                let _ = write!(json, "\\u{control:04x}");
-            }
+    let mut rest = text;
+    while let Some(at) = rest.as_bytes().iter().position(|byte| ESCAPED[usize::from(*byte)]) {
+        json.push_str(&rest[..at]);
+        escape(rest.as_bytes()[at], json);
+        rest = &rest[at + 1..];
+    }
+    json.push_str(rest);
+    json.push('"');
+}
+
+/// The bytes that do not stand for themselves.
+const ESCAPED: [bool; 256] = {
+    let mut escaped = [false; 256];
+    let mut byte = 0;
+    while byte < 0x20 {
+        escaped[byte] = true;
+        byte += 1;
+    }
+    escaped[b'"' as usize] = true;
+    escaped[b'\\' as usize] = true;
+    escaped
+};
+
+fn escape(byte: u8, json: &mut String) {
+    match byte {
+        b'"' => json.push_str("\\\""),
+        b'\\' => json.push_str("\\\\"),
+        b'\n' => json.push_str("\\n"),
+        b'\r' => json.push_str("\\r"),
+        b'\t' => json.push_str("\\t"),
+        0x08 => json.push_str("\\b"),
+        0x0c => json.push_str("\\f"),
+        control => {
+            let _ = write!(json, "\\u{control:04x}");
         }
     }
-    json.push_str(&text[plain..]);
-    json.push('"');
 }

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use domain::{context::Context, envelope::RawRecorded, envelope::to_headers};
+use domain::{
+    context::Context,
+    envelope::{RawRecorded, to_headers},
+};
 use eventstore::topic::KafkaConfig as TopicConfig;
 use projections::{
     runtime::{KafkaConfig, Projection, RuntimeError, StatusReader, Worker, WorkerState},
@@ -11,6 +14,11 @@ use projections::{
 use rdkafka::{
     message::{Header, OwnedHeaders},
     producer::{FutureProducer, FutureRecord},
+};
+use schemas::{
+    catalog,
+    registry::{Registry, RegistryConfig},
+    wire,
 };
 use tests::eventually;
 use tokio::task::JoinHandle;
@@ -51,26 +59,53 @@ impl Kafka {
         kafka
     }
 
+    /// Publishes plain JSON, as earlier versions did: it needs no registry.
     async fn publish(&self, events: &[RawRecorded]) {
         for event in events {
-            let headers = to_headers(event)
-                .into_iter()
-                .fold(OwnedHeaders::new(), |headers, (key, value)| headers.insert(Header { key, value: Some(&value) }));
-            self.send(&event.aggregate_id, &event.payload, headers).await;
+            self.send(&event.aggregate_id, &event.payload, headers(event)).await;
         }
     }
 
-    async fn send(&self, key: &str, payload: &str, headers: OwnedHeaders) {
+    /// Publishes as the relay does, with schemas of this registry.
+    async fn publish_avro(&self, events: &[RawRecorded], registry: &Registry) {
+        for event in events {
+            let schema = catalog::find(&event.event_type, &event.event_version).unwrap();
+            let mut value = vec![];
+            wire::frame(registry.id_of(schema).await.unwrap(), &mut value);
+            schema.encode(&event.payload, &mut value).unwrap();
+            self.send(&event.aggregate_id, &value, headers(event)).await;
+        }
+    }
+
+    async fn send(&self, key: &str, payload: impl AsRef<[u8]>, headers: OwnedHeaders) {
         let topic = Context::Opportunities.topic(&self.config.topic_prefix);
-        let record = FutureRecord::to(&topic).key(key).payload(payload).headers(headers);
+        let record = FutureRecord::to(&topic).key(key).payload(payload.as_ref()).headers(headers);
         self.producer.send(record, PATIENCE).await.unwrap();
     }
 
     fn start<P: Projection>(&self, projection: P) -> Running {
-        let worker = Worker::new(projection, self.config.clone());
+        self.start_with(projection, &nobody())
+    }
+
+    fn start_with<P: Projection>(&self, projection: P, registry: &Registry) -> Running {
+        let worker = Worker::new(projection, self.config.clone(), registry.clone());
         let (status, shutdown) = (worker.status(), CancellationToken::new());
         Running { status, task: tokio::spawn(worker.run(shutdown.clone())), shutdown }
     }
+}
+
+fn headers(event: &RawRecorded) -> OwnedHeaders {
+    let headers = to_headers(event).into_iter();
+    headers.fold(OwnedHeaders::new(), |headers, (key, value)| headers.insert(Header { key, value: Some(&value) }))
+}
+
+/// A registry on a port that was free a moment ago: nobody listens there.
+fn nobody() -> Registry {
+    Registry::new(&RegistryConfig { url: format!("http://127.0.0.1:{}", free_port()) })
+}
+
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// Makes topics. A broker may not show a topic yet that it has just made, hence more than one attempt.
@@ -193,9 +228,7 @@ async fn topics_may_appear_after_their_worker() {
 #[tokio::test]
 async fn a_store_that_is_away_delays_only_its_own_worker() {
     let (kafka, events, analytics) = (Kafka::new().await, history(), analytics().await);
-    // A port that was free a moment ago: nobody listens there.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let url = format!("redis://127.0.0.1:{port}");
+    let url = format!("redis://127.0.0.1:{}", free_port());
     let away = Views::new(&ViewsConfig { url, ..ViewsConfig::default() }).unwrap();
 
     let (sick, sound) = (kafka.start(away), kafka.start(analytics.clone()));
@@ -230,4 +263,53 @@ async fn an_event_that_makes_no_sense_is_never_skipped() {
     again.is(WorkerState::Poisoned).await;
     assert_eq!(views.get(&super::id(super::WHEELCHAIRS)).await.unwrap().unwrap().version, 2);
     again.stop().await;
+}
+
+#[tokio::test]
+async fn avro_is_read_by_the_schema_it_was_written_with() {
+    let (kafka, events, views) = (Kafka::new().await, history(), views().await);
+    let config = RegistryConfig { url: tests::engines().await.url("SCHEMA_REGISTRY_URL") };
+    // JSON of an earlier version first, as on a topic that has grown.
+    let (old, new) = events.split_at(2);
+    kafka.publish(old).await;
+    kafka.publish_avro(new, &Registry::new(&config)).await;
+
+    let worker = kafka.start_with(views.clone(), &Registry::new(&config));
+    worker.applied(events.len()).await;
+    worker.stop().await;
+
+    let replayed = super::views().await;
+    super::apply(&replayed, &events).await;
+    for id in [super::WHEELCHAIRS, super::SHIP, super::VALVES].map(super::id) {
+        assert_eq!(views.get(&id).await.unwrap(), replayed.get(&id).await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn a_registry_that_is_away_delays_and_skips_nothing() {
+    let (kafka, events, views) = (Kafka::new().await, history(), views().await);
+    kafka.publish(&events[..1]).await;
+    kafka.send(&events[1].aggregate_id, [0, 0, 0, 0, 7, 1], headers(&events[1])).await;
+
+    let worker = kafka.start(views.clone());
+    worker.is(WorkerState::Retrying).await;
+
+    let status = worker.status.get();
+    assert!(status.last_error.unwrap().contains("asking the schema registry"), "{:?}", worker.status.get());
+    worker.stop().await;
+    assert!(views.count_views().await.unwrap() <= 1);
+}
+
+#[tokio::test]
+async fn a_value_that_nobody_can_read_is_poison_and_named() {
+    let (kafka, events, views) = (Kafka::new().await, history(), views().await);
+    kafka.send(&events[0].aggregate_id, b"no Avro", headers(&events[0])).await;
+
+    let worker = kafka.start(views.clone());
+    worker.is(WorkerState::Poisoned).await;
+
+    let error = worker.status.get().last_error.unwrap();
+    assert!(error.contains("unpacking opportunity.discovered 1.0 at position 1"), "{error}");
+    worker.stop().await;
+    assert_eq!(views.count_views().await.unwrap(), 0);
 }

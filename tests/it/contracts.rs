@@ -1,0 +1,146 @@
+//! What was ever recorded is still understood: through the schema it was recorded with, the upcasters, and every read
+//! model.
+
+mod real;
+
+use std::{collections::BTreeSet, fs, path::PathBuf};
+
+use domain::{
+    envelope::{Metadata, PUBLIC_TENANT, RawRecorded},
+    opportunity::OpportunityEvent,
+};
+use projections::{
+    analytics::Analytics,
+    runtime::Projection,
+    search::Search,
+    views::{ViewChange, Views},
+};
+use schemas::{
+    catalog::{EventSchema, all},
+    codec::Decoder,
+};
+use serde::Deserialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+/// The golden events of one version: one with every field, one with as few as possible.
+#[derive(Deserialize)]
+struct Golden {
+    full: Case,
+    sparse: Case,
+}
+
+/// A payload as it was recorded, and the same in the current shape.
+#[derive(Deserialize)]
+struct Case {
+    stored: Value,
+    current: Value,
+}
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../schemas/golden")
+}
+
+fn file_of(schema: &EventSchema) -> String {
+    format!("{}-{}.json", schema.event_type, schema.version)
+}
+
+fn golden(schema: &EventSchema) -> Golden {
+    let path = folder().join(file_of(schema));
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| {
+        panic!("{} {} has no golden event at {}: {error}", schema.event_type, schema.version, path.display())
+    });
+    serde_json::from_str(&text).unwrap()
+}
+
+fn recorded(schema: &EventSchema, payload: String) -> RawRecorded {
+    RawRecorded {
+        position: 7,
+        event_id: Uuid::from_u128(7),
+        tenant_id: PUBLIC_TENANT.to_owned(),
+        aggregate_type: "opportunity".to_owned(),
+        aggregate_id: "036:36C10G26R0005".to_owned(),
+        sequence: 1,
+        event_type: schema.event_type.to_owned(),
+        event_version: schema.version.to_owned(),
+        recorded_at: "2026-03-04T00:00:00Z".parse().unwrap(),
+        metadata: Metadata::default(),
+        payload,
+    }
+}
+
+#[test]
+fn every_version_has_its_golden_events_and_no_other_file_is_there() {
+    let schemas: BTreeSet<_> = all().iter().map(file_of).collect();
+    let files: BTreeSet<_> =
+        fs::read_dir(folder()).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    assert_eq!(files, schemas);
+}
+
+#[test]
+fn golden_events_travel_through_schema_upcasters_and_every_read_model() {
+    for schema in all() {
+        let Golden { full, sparse } = golden(schema);
+        for case in [full, sparse] {
+            let mut avro = vec![];
+            schema.encode(&case.stored.to_string(), &mut avro).unwrap_or_else(|misfit| {
+                panic!("{} {}: {misfit}", schema.event_type, schema.version);
+            });
+            let json = Decoder::parse(schema.json).unwrap().to_json(&avro).unwrap();
+            assert_eq!(serde_json::from_str::<Value>(&json).unwrap(), case.stored, "{}", file_of(schema));
+
+            let event = recorded(schema, json);
+            let payload = event.decode::<OpportunityEvent>().unwrap().payload;
+            assert_eq!(serde_json::to_value(&payload).unwrap(), case.current, "{}", file_of(schema));
+            assert_eq!(serde_json::from_value::<OpportunityEvent>(case.current).unwrap(), payload);
+
+            assert!(!Analytics::project(&event).unwrap().is_empty(), "every event is a fact");
+            Search::project(&event).unwrap();
+            let view = ViewChange { id: event.aggregate_id.clone(), sequence: 1, event: payload };
+            assert_eq!(Views::project(&event).unwrap(), [view]);
+        }
+    }
+}
+
+/// The fields of a schema that a payload leaves open.
+fn open(schema: &Value, payload: &Value, path: &str, found: &mut Vec<String>) {
+    match schema {
+        Value::Array(branches) => {
+            branches.iter().filter(|branch| **branch != "null").for_each(|branch| open(branch, payload, path, found));
+        }
+        Value::Object(_) if schema["fields"].is_array() => {
+            for field in schema["fields"].as_array().into_iter().flatten() {
+                let name = field["name"].as_str().unwrap();
+                open(&field["type"], &payload[name], &format!("{path}.{name}"), found);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
+            if payload.is_null() {
+                found.push(path.to_owned());
+            }
+        }
+    }
+}
+
+#[test]
+fn full_golden_events_fill_every_field_and_sparse_ones_none_that_may_be_open() {
+    for schema in all() {
+        let (parsed, golden) = (serde_json::from_str(schema.json).unwrap(), golden(schema));
+        let (mut full, mut sparse) = (vec![], vec![]);
+        open(&parsed, &golden.full.stored, schema.event_type, &mut full);
+        open(&parsed, &golden.sparse.stored, schema.event_type, &mut sparse);
+        assert_eq!(full, Vec::<String>::new(), "{}", file_of(schema));
+        let optional = schema.json.matches("\"default\": null").count();
+        assert!(sparse.len() >= optional.min(1), "{}: {sparse:?}", file_of(schema));
+    }
+}
+
+#[test]
+fn an_event_that_nobody_knows_is_named_with_its_position() {
+    let schema = &all()[0];
+    let unknown = RawRecorded { event_version: "7.0".to_owned(), ..recorded(schema, "{}".to_owned()) };
+    let error = unknown.decode::<OpportunityEvent>().unwrap_err();
+    assert!(error.to_string().contains("opportunity.discovered 7.0 at position 7"), "{error}");
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert_eq!(cause, "opportunity.discovered has no version 7.0; the newest one known here is 1.0");
+}
