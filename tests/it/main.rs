@@ -7,3 +7,4 @@ mod graphql;
 mod local_stack;
 mod notices;
 mod projections;
+mod registry;
