@@ -67,8 +67,6 @@ pub struct Config {
     pub postgres: PostgresConfig,
     /// The topics that carry the events.
     pub kafka: KafkaConfig,
-    /// The registry of their schemas.
-    pub registry: RegistryConfig,
     /// The relay from the one to the other.
     pub relay: RelayConfig,
     /// The registry of the events' schemas.

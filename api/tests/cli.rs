@@ -10,12 +10,13 @@ use std::{
 };
 
 /// Addresses where nobody answers, so that a test cannot reach a store by accident.
-const NOWHERE: [(&str, &str); 5] = [
+const NOWHERE: [(&str, &str); 6] = [
     ("DATABASE_URL", "postgres://medhub:s3cr3t@127.0.0.1:1/medhub"),
     ("KAFKA_BROKERS", "127.0.0.1:1"),
     ("CLICKHOUSE_URL", "http://medhub:s3cr3t@127.0.0.1:1"),
     ("QDRANT_URL", "http://127.0.0.1:1"),
     ("REDIS_URL", "redis://:s3cr3t@127.0.0.1:1"),
+    ("SCHEMA_REGISTRY_URL", "http://medhub:s3cr3t@127.0.0.1:1"),
 ];
 
 fn medhub(args: &[&str]) -> Command {
@@ -64,9 +65,8 @@ fn help_lists_every_command_on_standard_output() {
     let output = run(&["--help"]);
     assert!(output.status.success());
     let help = stdout(&output);
-    for command in
-        ["migrate", "serve", "import", "generate", "status", "doctor", "replay", "tail", "bench", "config", "sdl"]
-    {
+    let commands = "migrate serve import generate status doctor replay tail bench recover schemas config sdl";
+    for command in commands.split(' ') {
         assert!(help.contains(&format!("\n  {command} ")), "{command} is missing in\n{help}");
     }
     assert_eq!(stderr(&output), "");

@@ -8,3 +8,4 @@ mod graphql;
 mod local_stack;
 mod notices;
 mod projections;
+mod registry;

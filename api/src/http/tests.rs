@@ -18,6 +18,7 @@ async fn serve(role: Role, assets: Option<&TempDir>) -> String {
         ("CLICKHOUSE_URL", "http://127.0.0.1:1"),
         ("QDRANT_URL", "http://127.0.0.1:1"),
         ("REDIS_URL", "redis://127.0.0.1:1"),
+        ("SCHEMA_REGISTRY_URL", "http://127.0.0.1:1"),
     ];
     let environment = nowhere.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let mut config = Config::load(None, environment).unwrap();

@@ -11,6 +11,7 @@ use super::Refusal;
 
 /// The query of every request; what a request has no use for is ignored, as Confluent's registry does.
 #[derive(Debug, Default, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "they are switches that somebody else named")]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct Options {
     deleted: bool,

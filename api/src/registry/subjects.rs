@@ -14,14 +14,14 @@ use super::{
 
 /// A version of a subject. The type is not named, as Confluent's registry does not for Avro.
 #[derive(Serialize)]
-pub(super) struct Version {
+pub(super) struct Found {
     subject: String,
     version: i32,
     id: i32,
     schema: String,
 }
 
-impl From<Recorded> for Version {
+impl From<Recorded> for Found {
     fn from(recorded: Recorded) -> Self {
         let Recorded { subject, version, id, schema } = recorded;
         Self { subject, version, id, schema }
@@ -44,7 +44,7 @@ pub(super) async fn version(
     State(store): State<SchemaStore>,
     OfVersion(subject, version): OfVersion,
     options: Options,
-) -> Result<Answer<Version>, Refusal> {
+) -> Result<Answer<Found>, Refusal> {
     Ok(Answer(store.version(&subject, version, options.deleted()).await?.into()))
 }
 
@@ -79,7 +79,7 @@ pub(super) async fn lookup(
     OfSubject(subject): OfSubject,
     options: Options,
     Proposal(schema): Proposal,
-) -> Result<Answer<Version>, Refusal> {
+) -> Result<Answer<Found>, Refusal> {
     Ok(Answer(store.lookup(&subject, &schema, options.deleted()).await?.into()))
 }
 

@@ -110,13 +110,13 @@ impl RegistryClient {
         let mut at = self.at(&["compatibility", "subjects", schema.subject, "versions"]);
         at.set_query(Some("verbose=true"));
         match self.answer(self.proposal(at, schema)).await {
-            Ok(Judgement { is_compatible: true, .. }) => Ok(vec![]),
-            Ok(Judgement { messages, .. }) => {
+            Ok(Judgement { is_compatible: false, messages }) => {
                 let messages = messages.unwrap_or_default();
                 Ok(if messages.is_empty() { vec!["the registry does not say why".to_owned()] } else { messages })
             }
             // Where there is no subject yet, there is nothing to break.
-            Err(AskError::Refused { status: StatusCode::NOT_FOUND, .. }) => Ok(vec![]),
+            Ok(Judgement { is_compatible: true, .. })
+            | Err(AskError::Refused { status: StatusCode::NOT_FOUND, .. }) => Ok(vec![]),
             Err(error) => Err(error),
         }
     }

@@ -1,0 +1,26 @@
+//! The schema registry as its clients see it: Confluent's API, one id per schema, nothing forgotten.
+
+mod client;
+mod command;
+mod concurrent;
+mod refusal;
+mod served;
+mod shape;
+
+use serde_json::{Value, json};
+
+use self::served::Served;
+
+/// The schema of a record with these fields.
+fn record(name: &str, fields: &Value) -> String {
+    json!({ "type": "record", "name": name, "namespace": "medhub.test", "fields": fields }).to_string()
+}
+
+/// A record with one field of this type; different types make different schemas.
+fn of_type(name: &str, kind: &str) -> String {
+    record(name, &json!([{ "name": "value", "type": kind }]))
+}
+
+fn proposed(schema: &str) -> Value {
+    json!({ "schema": schema })
+}

@@ -1,0 +1,83 @@
+//! The product's own commands beside a registry: `migrate`, `schemas`, `doctor`.
+
+use std::{collections::BTreeMap, process::Output};
+
+use schemas::catalog;
+use serde_json::{Value, json};
+use tests::{engines, medhub_local};
+use tokio::process::Command;
+
+use super::{Served, proposed};
+
+/// Runs a command of the product on the shared engines, with a registry and a database of the test's own.
+async fn medhub(served: &Served, args: &[&str]) -> Output {
+    let own = BTreeMap::from([("DATABASE_URL", served.database()), ("SCHEMA_REGISTRY_URL", &served.api.url)]);
+    medhub_with(&own, args).await
+}
+
+async fn medhub_with(own: &BTreeMap<&str, &str>, args: &[&str]) -> Output {
+    let mut command = Command::new(medhub_local());
+    command.arg("product").args(args).envs(engines().await.urls()).envs(own).output().await.unwrap()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&[output.stdout.as_slice(), &output.stderr].concat()).into_owned()
+}
+
+#[tokio::test]
+async fn migrate_registers_the_schema_of_every_event_and_schemas_lists_them() {
+    let served = Served::start().await;
+    let before = medhub(&served, &["schemas", "--json"]).await;
+    assert!(!before.status.success(), "nothing is registered yet: {}", said(&before));
+
+    for _ in 0..2 {
+        let migrated = medhub(&served, &["migrate"]).await;
+        assert!(migrated.status.success(), "{}", said(&migrated));
+    }
+
+    let listed = medhub(&served, &["schemas", "--json"]).await;
+    assert!(listed.status.success(), "{}", said(&listed));
+    let rows: Vec<Value> = serde_json::from_slice(&listed.stdout).unwrap();
+    assert_eq!(rows.len(), catalog::all().len());
+    for (row, schema) in rows.iter().zip(catalog::all()) {
+        assert_eq!((row["eventType"].as_str(), row["state"].as_str()), (Some(schema.event_type), Some("registered")));
+        let (_, found) = served.api.get(&format!("/subjects/{}/versions", schema.subject)).await;
+        assert!(found.as_array().unwrap().contains(&row["subjectVersion"]), "{found} {row}");
+    }
+    let table = said(&medhub(&served, &["schemas"]).await);
+    assert!(catalog::all().iter().all(|schema| table.contains(schema.subject)), "{table}");
+}
+
+#[tokio::test]
+async fn migrate_refuses_a_schema_that_breaks_a_registered_one() {
+    let served = Served::start().await;
+    let schema = &catalog::all()[0];
+    let (space, name) = schema.subject.rsplit_once('.').unwrap();
+    let planted = json!({ "type": "fixed", "name": name, "namespace": space, "size": 1 }).to_string();
+    served.api.post(&format!("/subjects/{}/versions", schema.subject), proposed(&planted)).await;
+
+    let migrated = medhub(&served, &["migrate"]).await;
+
+    assert!(!migrated.status.success());
+    let told = said(&migrated);
+    assert!(told.contains(schema.event_type) && told.contains("incompatible with an earlier schema"), "{told}");
+    let listed = said(&medhub(&served, &["schemas"]).await);
+    assert!(listed.contains("BREAKING"), "{listed}");
+}
+
+#[tokio::test]
+async fn doctor_tells_whether_the_registry_answers_and_tells_no_password() {
+    let served = Served::start().await;
+    let output = medhub(&served, &["doctor", "--json"]).await;
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let registry = |report: &Value| {
+        report["engines"].as_array().unwrap().iter().find(|finding| finding["engine"] == "registry").unwrap().clone()
+    };
+    assert_eq!(registry(&report)["answers"], true, "{report}");
+
+    let own = BTreeMap::from([("SCHEMA_REGISTRY_URL", "http://me:s3cr3t@127.0.0.1:9")]);
+    for command in [&["doctor", "--json"][..], &["schemas"], &["config"]] {
+        let told = said(&medhub_with(&own, command).await);
+        assert!(!told.contains("s3cr3t") && told.contains("127.0.0.1:9"), "{command:?}: {told}");
+    }
+}

@@ -1,0 +1,133 @@
+//! A registry of a test's own: a process of the product in the role `registry`, on a database that nobody else uses.
+
+use std::{process::Stdio, time::Duration};
+
+use reqwest::Method;
+use serde_json::Value;
+use sqlx::{Connection as _, PgConnection};
+use tests::{engines, medhub_local};
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    process::{Child, Command},
+};
+use uuid::Uuid;
+
+/// It has no model to load and no engine but Postgres to wait for.
+const READY_WITHIN: Duration = Duration::from_secs(10);
+
+/// A database of the test's own, with nothing in it.
+pub(super) async fn database() -> String {
+    let admin = engines().await.url("DATABASE_URL");
+    let name = format!("t_{}", Uuid::new_v4().simple());
+    run(&admin, &format!("create database {name}")).await;
+    let mut url = reqwest::Url::parse(&admin).unwrap();
+    url.set_path(&name);
+    url.to_string()
+}
+
+/// Runs a statement in a database.
+pub(super) async fn run(database: &str, statement: &str) {
+    let mut connection = PgConnection::connect(database).await.unwrap();
+    sqlx::query(statement).execute(&mut connection).await.unwrap();
+}
+
+/// A running registry; it ends with the test.
+pub(super) struct Served {
+    pub(super) api: Api,
+    database: String,
+    child: Child,
+}
+
+impl Served {
+    /// Starts one on an empty database.
+    pub(super) async fn start() -> Self {
+        Self::on(database().await).await
+    }
+
+    /// Starts one on a database, beside others that may serve it.
+    pub(super) async fn on(database: String) -> Self {
+        let mut command = Command::new(medhub_local());
+        command.args(["product", "serve", "--role", "registry"]).stdin(Stdio::null()).stdout(Stdio::null());
+        command.env("DATABASE_URL", &database).env("MEDHUB__HTTP__LISTEN", "127.0.0.1:0");
+        command.env("MEDHUB__LOG__FORMAT", "json").stderr(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+        let listening = async {
+            let mut seen = Vec::new();
+            while let Some(line) = log.next_line().await.unwrap() {
+                let entry: Value = serde_json::from_str(&line).unwrap_or_default();
+                if let Some(address) = entry["http.address"].as_str() {
+                    return address.to_owned();
+                }
+                seen.push(line);
+            }
+            panic!("the registry ended: {seen:#?}")
+        };
+        let address = tokio::time::timeout(READY_WITHIN, listening).await.expect("no registry in time");
+        // A pipe that nobody empties would stop its writer.
+        tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
+        Self { api: Api::new(format!("http://{address}")), database, child }
+    }
+
+    pub(super) fn database(&self) -> &str {
+        &self.database
+    }
+
+    /// Ends the process as a loss of power would, and starts another on the same database.
+    pub(super) async fn kill9_and_start_again(mut self) -> Self {
+        self.child.kill().await.unwrap();
+        Self::on(self.database).await
+    }
+}
+
+/// Confluent's API by hand.
+#[derive(Debug, Clone)]
+pub(super) struct Api {
+    pub(super) url: String,
+    client: reqwest::Client,
+}
+
+impl Api {
+    pub(super) fn new(url: String) -> Self {
+        Self { url, client: reqwest::Client::new() }
+    }
+
+    /// Asks with a body of the content type that Confluent's own clients use.
+    pub(super) async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> reqwest::Response {
+        let mut request = self.client.request(method, format!("{}{path}", self.url));
+        if let Some(body) = body {
+            request = request.header("content-type", "application/vnd.schemaregistry.v1+json").body(body.to_string());
+        }
+        request.send().await.unwrap()
+    }
+
+    async fn told(&self, method: Method, path: &str, body: Option<Value>) -> (u16, Value) {
+        let answer = self.ask(method, path, body).await;
+        let kind = answer.headers()["content-type"].to_str().unwrap().to_owned();
+        assert_eq!(kind, "application/vnd.schemaregistry.v1+json", "{path}");
+        (answer.status().as_u16(), answer.json().await.unwrap())
+    }
+
+    pub(super) async fn get(&self, path: &str) -> (u16, Value) {
+        self.told(Method::GET, path, None).await
+    }
+
+    pub(super) async fn post(&self, path: &str, body: Value) -> (u16, Value) {
+        self.told(Method::POST, path, Some(body)).await
+    }
+
+    pub(super) async fn put(&self, path: &str, body: Value) -> (u16, Value) {
+        self.told(Method::PUT, path, Some(body)).await
+    }
+
+    pub(super) async fn delete(&self, path: &str) -> (u16, Value) {
+        self.told(Method::DELETE, path, None).await
+    }
+
+    /// Registers a schema, and answers with its id.
+    pub(super) async fn register(&self, subject: &str, schema: &str) -> i64 {
+        let (status, answer) = self.post(&format!("/subjects/{subject}/versions"), super::proposed(schema)).await;
+        assert_eq!(status, 200, "{answer}");
+        answer["id"].as_i64().unwrap()
+    }
+}
