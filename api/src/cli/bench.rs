@@ -1,5 +1,7 @@
 //! `medhub bench`: measures a part of the system beside its raw limit.
 
+mod append;
+
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -15,11 +17,16 @@ pub(super) struct Bench {
 }
 
 #[derive(Debug, Subcommand)]
-enum Part {}
+enum Part {
+    /// Appending: single commands and batches, beside pgbench
+    Append(append::Append),
+}
 
 impl Bench {
     #[expect(clippy::unused_async, reason = "its parts come with their subjects")]
-    pub(super) async fn run(self, _config: &Config) -> anyhow::Result<ExitCode> {
-        match self.part {}
+    pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
+        match self.part {
+            Part::Append(append) => append.run(config).await,
+        }
     }
 }
