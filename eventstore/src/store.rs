@@ -112,12 +112,11 @@ impl<A: Aggregate + Fingerprint> EventStore<A> for PgStore<A> {
         let stream = Stream { aggregate_type: A::TYPE, aggregate_id: aggregate_id.into() };
         let fingerprint = if self.shared.snapshot_every > 0 { A::FINGERPRINT } else { "" };
         let rows = self.shared.loader.load(stream.clone(), fingerprint).await?;
-        let folded = match Folded::<A>::of(&stream, &rows)? {
-            Some(folded) => folded,
-            None => {
-                let rows = self.shared.loader.load(stream.clone(), "").await?;
-                Folded::of(&stream, &rows)?.unwrap_or_default()
-            }
+        let folded = if let Some(folded) = Folded::<A>::of(&stream, &rows)? {
+            folded
+        } else {
+            let rows = self.shared.loader.load(stream.clone(), "").await?;
+            Folded::of(&stream, &rows)?.unwrap_or_default()
         };
         self.snapshot(stream, &folded);
         Ok(EventStoreAggregateContext {

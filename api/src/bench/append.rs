@@ -147,7 +147,7 @@ async fn measured(
     let workload = Workload::new()?;
     let sample = workload.sample()?;
     let pgbench = Pgbench::prepare(config, &database.pool, &database.options, options.in_flight, &sample).await?;
-    let bytes = (sample.discovered.len() + sample.amended.len()) / 2;
+    let bytes = usize::midpoint(sample.discovered.len(), sample.amended.len());
     let bench = Bench::new(config, options, database, workload, sample, pgbench).await;
     progress(format!("warming up; {} in flight, {bytes} bytes of payload", options.in_flight));
     bench.round(Duration::from_secs(1), 0).await?;

@@ -23,7 +23,6 @@ enum Part {
 }
 
 impl Bench {
-    #[expect(clippy::unused_async, reason = "its parts come with their subjects")]
     pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
         match self.part {
             Part::Append(append) => append.run(config).await,

@@ -110,16 +110,16 @@ impl<W: Work> Lanes<W> {
             state.running += 1;
             state.idle.pop().unwrap_or_else(|| self.shared.exchange.line())
         };
-        tokio::spawn(lane(Arc::clone(&self.shared), line));
+        tokio::spawn(work_off(Arc::clone(&self.shared), line));
     }
 }
 
-async fn lane<W: Work>(shared: Arc<Shared<W>>, line: Line) {
-    let mut lane = Lane { shared: &shared, line: Some(line) };
+async fn work_off<W: Work>(shared: Arc<Shared<W>>, line: Line) {
+    let mut running = Lane { shared: &shared, line: Some(line) };
     loop {
         // Whoever is ready to push does so first: the group grows, and nobody has waited for anything.
         tokio::task::yield_now().await;
-        let Some((line, group)) = lane.next() else { return };
+        let Some((line, group)) = running.next() else { return };
         let next = shared.work.run(line, group).await;
         shared.lock().queue.extend(next);
     }

@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use sqlx::{
-    PgPool, Row,
-    postgres::{PgRow, PgRow as Stored},
-};
+use sqlx::{PgPool, Row, postgres::PgRow};
 use tokio::sync::oneshot;
 
 use super::{
@@ -35,10 +32,10 @@ impl Job for Load {
 }
 
 /// A row of the answer: a snapshot when it has no event type, which is then the first row, else an event.
-pub(super) struct StreamRow<'r>(&'r Stored);
+pub(super) struct StreamRow<'r>(&'r PgRow);
 
 impl<'r> StreamRow<'r> {
-    pub(super) fn of(row: &'r Stored) -> Self {
+    pub(super) fn of(row: &'r PgRow) -> Self {
         Self(row)
     }
 
@@ -97,7 +94,9 @@ impl Work for Loading {
         match answer {
             Ok(streams) => group.into_iter().zip(streams).for_each(|(load, rows)| tell(load, Ok(rows))),
             Err(error) => {
-                group.into_iter().for_each(|load| tell(load, Err(LoadError::Unavailable(Arc::clone(&error)))));
+                for load in group {
+                    tell(load, Err(LoadError::Unavailable(Arc::clone(&error))));
+                }
             }
         }
         Vec::new()

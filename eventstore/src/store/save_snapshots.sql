@@ -8,4 +8,4 @@ set fingerprint   = excluded.fingerprint,
     last_sequence = excluded.last_sequence,
     payload       = excluded.payload,
     written_at    = now()
-where snapshots.fingerprint <> excluded.fingerprint or snapshots.last_sequence < excluded.last_sequence
+where snapshots.fingerprint <> excluded.fingerprint or snapshots.last_sequence <= excluded.last_sequence

@@ -31,7 +31,7 @@ impl Server {
 
     /// Processor time of the server so far, of all its processes.
     pub(super) fn used(self) -> Duration {
-        let processes = fs::read_dir("/proc").map(|entries| entries.flatten().collect()).unwrap_or_else(|_| Vec::new());
+        let processes = fs::read_dir("/proc").map_or_else(|_| Vec::new(), |entries| entries.flatten().collect());
         let stats = processes.iter().filter_map(|entry| {
             let pid = entry.file_name().to_str()?.parse().ok()?;
             let stat = stat(pid)?;
