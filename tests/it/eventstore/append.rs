@@ -197,7 +197,9 @@ async fn streams_have_no_holes_and_lose_nothing_under_many_writers_of_two_proces
     }
     let mut acknowledged: HashMap<String, u64> = HashMap::new();
     for committed in writers.join_all().await {
-        committed.into_iter().for_each(|(id, events)| *acknowledged.entry(id).or_default() += events);
+        for (id, events) in committed {
+            *acknowledged.entry(id).or_default() += events;
+        }
     }
 
     let streams = streams(&pool).await;
@@ -206,7 +208,9 @@ async fn streams_have_no_holes_and_lose_nothing_under_many_writers_of_two_proces
         streams.iter().map(|(id, stream)| (id.clone(), u64::try_from(stream.len()).unwrap())).collect();
     acknowledged.retain(|_, events| *events > 0);
     assert_eq!(on_record, acknowledged);
-    streams.iter().for_each(|(id, stream)| assert_no_holes(id, stream));
+    for (id, stream) in &streams {
+        assert_no_holes(id, stream);
+    }
 }
 
 #[tokio::test]
@@ -245,19 +249,33 @@ async fn one_conflict_in_a_group_is_the_verdict_of_its_command_alone() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_events_of_one_append_stand_together_and_in_order() {
+/// Many discoveries at the same time, of two events each; stream -> the positions of its two events.
+async fn discovered_at_once(lanes: usize) -> HashMap<String, (i64, i64)> {
     let pool = database().await;
-    let store = store(&pool, 2);
+    let store = store(&pool, lanes);
     let mut commands = JoinSet::new();
     for number in 0..40 {
         let store = store.clone();
         commands.spawn(async move { execute(&store, &format!("a{number}"), discover()).await.unwrap() });
     }
     commands.join_all().await;
-
-    for (aggregate, stream) in streams(&pool).await {
+    let pair = |(aggregate, stream): (String, Vec<(i64, i64)>)| {
         let [(1, first), (2, second)] = stream[..] else { panic!("{aggregate}: {stream:?}") };
+        (aggregate, (first, second))
+    };
+    streams(&pool).await.into_iter().map(pair).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn positions_follow_the_order_of_the_events_of_an_append() {
+    for (aggregate, (first, second)) in discovered_at_once(2).await {
+        assert!(first < second, "{aggregate}: {first}, {second}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_one_lane_nothing_comes_between_the_events_of_an_append() {
+    for (aggregate, (first, second)) in discovered_at_once(1).await {
         assert_eq!(second, first + 1, "{aggregate}");
     }
 }
@@ -349,7 +367,9 @@ async fn callers_that_go_away_harm_nobody() {
 
     assert_eq!(execute(&store, "a", discover()).await.unwrap(), 2);
     assert_eq!(execute(&store, "gone0", amend(1)).await.map_or(0, |events| events % 2), 0);
-    streams(&pool).await.iter().for_each(|(id, stream)| assert_no_holes(id, stream));
+    for (id, stream) in streams(&pool).await {
+        assert_no_holes(&id, &stream);
+    }
 }
 
 #[tokio::test]
