@@ -2,6 +2,7 @@
 //!
 //! Absolute times drift on shared machines; the ratio is what a claim rests on.
 
+pub mod append;
 pub mod cpu;
 pub mod database;
 mod log;

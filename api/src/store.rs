@@ -92,7 +92,10 @@ impl Stores {
     fn with_model(config: &Config, model: Arc<dyn Embedder>) -> Result<Self, OpenError> {
         let pool = eventstore::postgres::open(&config.postgres).map_err(OpenError::Log)?;
         Ok(Self {
-            opportunities: Arc::new(Opportunities::new(eventstore::store::store(pool.clone()), Arc::new(SystemClock))),
+            opportunities: Arc::new(Opportunities::new(
+                PgStore::new(pool.clone(), &config.postgres),
+                Arc::new(SystemClock),
+            )),
             analytics: Analytics::new(&config.clickhouse).map_err(OpenError::ReadModel)?,
             search: Search::new(&config.qdrant, model).map_err(OpenError::ReadModel)?,
             views: Views::new(&config.redis).map_err(OpenError::ReadModel)?,

@@ -6,6 +6,7 @@
 pub mod clock;
 pub mod context;
 pub mod envelope;
+pub mod fingerprint;
 pub mod opportunity;
 pub mod store;
 pub mod upcast;

@@ -1,13 +1,22 @@
 //! Appending to many streams in one statement, for imports.
 
-use domain::store::{BatchStore, NewEvent, StoreError, StoredEvent};
-use sqlx::{PgPool, Row};
+mod columns;
+
+use domain::{
+    envelope::Metadata,
+    store::{BatchStore, NewEvent, StoreError, StoredEvent},
+};
+use sqlx::{
+    PgPool, Row,
+    postgres::{PgDatabaseError, PgRow},
+};
+
+pub(crate) use self::columns::{Columns, NewRow, is_conflict};
 
 const LOAD: &str = include_str!("append/load_streams.sql");
-const APPEND: &str = include_str!("append/append_events.sql");
 
-/// Postgres' code for a row that is there already.
-const UNIQUE_VIOLATION: &str = "23505";
+/// Postgres' code for one of two transactions that wait for each other; it was rolled back.
+const DEADLOCK: &str = "40P01";
 
 /// The log as a batch store.
 #[derive(Debug, Clone)]
@@ -41,56 +50,58 @@ impl BatchStore for PgBatchStore {
         if events.is_empty() {
             return Ok(());
         }
-        let mut columns = Columns::default();
-        for event in events {
-            columns.push(event).map_err(|error| StoreError::Unavailable(error.into()))?;
+        let origins = Origins::of(&events).map_err(|error| StoreError::Unavailable(error.into()))?;
+        let mut columns = Columns::with_capacity(events.len());
+        for (event, metadata) in events.iter().zip(origins.texts()) {
+            columns.push(NewRow {
+                aggregate_type: event.aggregate_type,
+                aggregate_id: &event.aggregate_id,
+                sequence: event.sequence,
+                event_type: &event.event_type,
+                event_version: &event.event_version,
+                payload: &event.payload,
+                metadata,
+            });
         }
-        let outcome = sqlx::query(APPEND)
-            .bind(&columns.aggregate_type)
-            .bind(&columns.aggregate_id)
-            .bind(&columns.sequence)
-            .bind(&columns.event_type)
-            .bind(&columns.event_version)
-            .bind(&columns.payload)
-            .bind(&columns.metadata)
-            .execute(&self.pool)
-            .await;
-        match outcome {
-            Ok(_) => Ok(()),
-            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(UNIQUE_VIOLATION) => {
-                Err(StoreError::Conflict)
-            }
+        match columns.append(&self.pool).await {
+            Ok(()) => Ok(()),
+            Err(sqlx::Error::Database(error)) if decide_again(error.downcast_ref()) => Err(StoreError::Conflict),
             Err(error) => Err(unavailable(error)),
         }
     }
 }
 
-/// One array per column, as `unnest` takes them.
-#[derive(Default)]
-struct Columns {
-    aggregate_type: Vec<&'static str>,
-    aggregate_id: Vec<String>,
-    sequence: Vec<i64>,
-    event_type: Vec<String>,
-    event_version: Vec<String>,
-    payload: Vec<String>,
-    metadata: Vec<String>,
+/// Two imports over the same streams may wait for each other; the one that Postgres ends decides anew, too.
+fn decide_again(error: &PgDatabaseError) -> bool {
+    is_conflict(error) || error.code() == DEADLOCK
 }
 
-impl Columns {
-    fn push(&mut self, event: NewEvent) -> Result<(), serde_json::Error> {
-        self.aggregate_type.push(event.aggregate_type);
-        self.aggregate_id.push(event.aggregate_id);
-        self.sequence.push(i64::try_from(event.sequence).unwrap_or(i64::MAX));
-        self.event_type.push(event.event_type);
-        self.event_version.push(event.event_version);
-        self.payload.push(event.payload);
-        self.metadata.push(serde_json::to_string(&event.metadata)?);
-        Ok(())
+/// The metadata of each event as JSON. An import has one origin, so that equal neighbours share a text.
+struct Origins {
+    texts: Vec<String>,
+    of_event: Vec<usize>,
+}
+
+impl Origins {
+    fn of(events: &[NewEvent]) -> Result<Self, serde_json::Error> {
+        let mut origins = Self { texts: Vec::new(), of_event: Vec::with_capacity(events.len()) };
+        let mut last: Option<&Metadata> = None;
+        for event in events {
+            if last != Some(&event.metadata) {
+                origins.texts.push(serde_json::to_string(&event.metadata)?);
+                last = Some(&event.metadata);
+            }
+            origins.of_event.push(origins.texts.len() - 1);
+        }
+        Ok(origins)
+    }
+
+    fn texts(&self) -> impl Iterator<Item = &str> {
+        self.of_event.iter().map(|&text| self.texts[text].as_str())
     }
 }
 
-fn stored(row: &sqlx::postgres::PgRow) -> Result<StoredEvent, sqlx::Error> {
+fn stored(row: &PgRow) -> Result<StoredEvent, sqlx::Error> {
     Ok(StoredEvent {
         aggregate_id: row.try_get("aggregate_id")?,
         sequence: row.try_get::<i64, _>("sequence")?.unsigned_abs(),

@@ -18,6 +18,14 @@ pub struct PostgresConfig {
     pub max_connections: u32,
     /// How long a caller waits for a connection, in milliseconds.
     pub acquire_timeout_ms: u64,
+    /// Connections beside these that append the events of single commands.
+    pub append_lanes: usize,
+    /// Connections beside these that load streams for single commands.
+    pub load_lanes: usize,
+    /// Most events that commands append together in one statement, and most streams loaded by one.
+    pub group_events: usize,
+    /// A stream gets a snapshot when this many events had to be folded; 0 for no snapshots at all.
+    pub snapshot_every: usize,
 }
 
 impl Default for PostgresConfig {
@@ -26,6 +34,10 @@ impl Default for PostgresConfig {
             url: "postgres://127.0.0.1:5432/medhub".to_owned().into(),
             max_connections: 10,
             acquire_timeout_ms: 5_000,
+            append_lanes: 2,
+            load_lanes: 2,
+            group_events: 256,
+            snapshot_every: 50,
         }
     }
 }

@@ -1,13 +1,258 @@
-//! The store behind single commands: `cqrs-es` over the same table.
+//! The store behind single commands: one round trip to load a stream, one to append to it, both shared by all
+//! commands that wait at the same time (ADR 0009).
 
-use cqrs_es::{Aggregate, persist::PersistedEventStore};
+mod appender;
+mod error;
+mod lanes;
+mod line;
+mod loader;
+mod snapshots;
+mod turns;
+
+use std::{collections::HashMap, marker::PhantomData, sync::Arc};
+
+use cqrs_es::{
+    Aggregate, AggregateError, DomainEvent, EventEnvelope, EventStore,
+    persist::{EventStoreAggregateContext, PersistedEventStore},
+};
+use domain::fingerprint::Fingerprint;
 use postgres_es::PostgresEventRepository;
-use sqlx::PgPool;
+use serde::de::DeserializeOwned;
+use sqlx::{PgPool, Row, postgres::PgRow};
+
+pub use self::error::{AppendError, LoadError};
+use self::{
+    appender::{Appender, NewEvent},
+    lanes::{Limits, Load},
+    loader::{Loader, StreamRow},
+    snapshots::{Snapshot, Snapshots},
+    turns::Stream,
+};
+use crate::postgres::PostgresConfig;
+
+const LOAD_EVENTS: &str = include_str!("store/load_events.sql");
+
+/// Bytes of events in one statement.
+const GROUP_BYTES: usize = 1024 * 1024;
+
+/// `postgres-es` over the same table: the measured baseline of this module, not used by the product.
+pub type Baseline<A> = PersistedEventStore<PostgresEventRepository, A>;
+
+/// The baseline's store of one kind of aggregate.
+pub fn baseline<A: Aggregate>(pool: PgPool) -> Baseline<A> {
+    PersistedEventStore::new_event_store(PostgresEventRepository::new(pool))
+}
 
 /// Loads and appends one stream per command, with optimistic concurrency on its sequence.
-pub type PgStore<A> = PersistedEventStore<PostgresEventRepository, A>;
+///
+/// Clones and [`Self::of`] share connections and groups.
+pub struct PgStore<A> {
+    shared: Arc<Shared>,
+    aggregate: PhantomData<fn() -> A>,
+}
 
-/// The store of one kind of aggregate.
-pub fn store<A: Aggregate>(pool: PgPool) -> PgStore<A> {
-    PersistedEventStore::new_event_store(PostgresEventRepository::new(pool))
+struct Shared {
+    pool: PgPool,
+    appender: Appender,
+    loader: Loader,
+    snapshots: Snapshots,
+    snapshot_every: usize,
+}
+
+impl<A> PgStore<A> {
+    /// Works on the log behind `pool`, on connections of its own: `append_lanes`, `load_lanes` and one for snapshots.
+    /// They are opened when needed.
+    pub fn new(pool: PgPool, config: &PostgresConfig) -> Self {
+        let limits = |lanes: usize| Limits {
+            lanes: lanes.max(1),
+            group: Load { rows: config.group_events.max(1), bytes: GROUP_BYTES },
+        };
+        let shared = Shared {
+            appender: Appender::new(&pool, limits(config.append_lanes)),
+            loader: Loader::new(&pool, limits(config.load_lanes)),
+            snapshots: Snapshots::new(&pool, limits(1)),
+            snapshot_every: config.snapshot_every,
+            pool,
+        };
+        Self { shared: Arc::new(shared), aggregate: PhantomData }
+    }
+
+    /// The store of another kind of aggregate.
+    pub fn of<B>(&self) -> PgStore<B> {
+        PgStore { shared: Arc::clone(&self.shared), aggregate: PhantomData }
+    }
+}
+
+impl<A> Clone for PgStore<A> {
+    fn clone(&self) -> Self {
+        self.of()
+    }
+}
+
+impl<A> std::fmt::Debug for PgStore<A> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PgStore").field("pool", &self.shared.pool).finish_non_exhaustive()
+    }
+}
+
+impl<A: Aggregate + Fingerprint> EventStore<A> for PgStore<A> {
+    type AC = EventStoreAggregateContext<A>;
+
+    async fn load_events(&self, aggregate_id: &str) -> Result<Vec<EventEnvelope<A>>, AggregateError<A::Error>> {
+        let rows = sqlx::query(LOAD_EVENTS)
+            .bind(A::TYPE)
+            .bind(aggregate_id)
+            .fetch_all(&self.shared.pool)
+            .await
+            .map_err(unavailable)?;
+        rows.iter().map(|row| envelope(aggregate_id, row).map_err(AggregateError::from)).collect()
+    }
+
+    async fn load_aggregate(&self, aggregate_id: &str) -> Result<Self::AC, AggregateError<A::Error>> {
+        let stream = Stream { aggregate_type: A::TYPE, aggregate_id: aggregate_id.into() };
+        let fingerprint = if self.shared.snapshot_every > 0 { A::FINGERPRINT } else { "" };
+        let rows = self.shared.loader.load(stream.clone(), fingerprint).await?;
+        let folded = if let Some(folded) = Folded::<A>::of(&stream, &rows)? {
+            folded
+        } else {
+            let rows = self.shared.loader.load(stream.clone(), "").await?;
+            Folded::of(&stream, &rows)?.unwrap_or_default()
+        };
+        self.snapshot(stream, &folded);
+        Ok(EventStoreAggregateContext {
+            aggregate_id: aggregate_id.to_owned(),
+            aggregate: folded.aggregate,
+            current_sequence: usize::try_from(folded.sequence).unwrap_or(usize::MAX),
+            current_snapshot: None,
+        })
+    }
+
+    async fn commit(
+        &self,
+        events: Vec<A::Event>,
+        context: Self::AC,
+        metadata: HashMap<String, String>,
+    ) -> Result<Vec<EventEnvelope<A>>, AggregateError<A::Error>> {
+        if events.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut sequence = context.current_sequence;
+        let (mut new, mut envelopes) = (Vec::with_capacity(events.len()), Vec::with_capacity(events.len()));
+        for event in events {
+            sequence += 1;
+            new.push(NewEvent {
+                sequence: u64::try_from(sequence).unwrap_or(u64::MAX),
+                event_type: event.event_type(),
+                event_version: event.event_version(),
+                payload: serde_json::to_string(&event).map_err(unwritable)?,
+            });
+            let (aggregate_id, metadata) = (context.aggregate_id.clone(), metadata.clone());
+            envelopes.push(EventEnvelope { aggregate_id, sequence, payload: event, metadata });
+        }
+        let stream = Stream { aggregate_type: A::TYPE, aggregate_id: context.aggregate_id.into() };
+        let metadata = serde_json::to_string(&metadata).map_err(unwritable)?;
+        self.shared.appender.append(stream, new, metadata).await?;
+        Ok(envelopes)
+    }
+}
+
+impl<A: Aggregate + Fingerprint> PgStore<A> {
+    /// Offers a snapshot where a load had many events to fold, so that the next one has few. On load and not on commit:
+    /// here it is certain that the state is that after the last event, and no append waits for it.
+    fn snapshot(&self, stream: Stream, folded: &Folded<A>) {
+        let every = self.shared.snapshot_every;
+        if every == 0 || folded.tail < every {
+            return;
+        }
+        match serde_json::to_string(&folded.aggregate) {
+            Ok(payload) => {
+                let (fingerprint, last_sequence) = (A::FINGERPRINT, folded.sequence);
+                self.shared.snapshots.offer(Snapshot { stream, fingerprint, last_sequence, payload });
+            }
+            Err(error) => {
+                tracing::warn!(aggregate.id = &*stream.aggregate_id, %error, "a state has no form in JSON");
+            }
+        }
+    }
+}
+
+/// The state of an aggregate after `sequence`, and how many events that took beyond a snapshot.
+#[derive(Default)]
+struct Folded<A> {
+    aggregate: A,
+    sequence: u64,
+    tail: usize,
+}
+
+impl<A: Aggregate> Folded<A> {
+    /// Folds the rows of a stream; `None` when they begin with a snapshot that cannot be read.
+    fn of(stream: &Stream, rows: &[PgRow]) -> Result<Option<Self>, LoadError> {
+        let mut folded = Self { aggregate: A::default(), sequence: 0, tail: 0 };
+        for row in rows {
+            let row = StreamRow::of(row);
+            let sequence = row.sequence().map_err(unreadable)?;
+            if let Some(event_type) = row.event_type().map_err(unreadable)? {
+                folded.aggregate.apply(event(stream.aggregate_type, &stream.aggregate_id, event_type, &row)?);
+                folded.tail += 1;
+            } else {
+                match serde_json::from_str(row.payload().map_err(unreadable)?) {
+                    Ok(aggregate) => folded.aggregate = aggregate,
+                    Err(error) => {
+                        let id = &*stream.aggregate_id;
+                        tracing::warn!(aggregate.id = id, sequence, %error, "a snapshot cannot be read, ignoring it");
+                        return Ok(None);
+                    }
+                }
+            }
+            folded.sequence = sequence;
+        }
+        Ok(Some(folded))
+    }
+}
+
+fn event<E: DomainEvent>(
+    aggregate_type: &'static str,
+    aggregate_id: &str,
+    event_type: &str,
+    row: &StreamRow<'_>,
+) -> Result<E, LoadError> {
+    let event_version = row.event_version().map_err(unreadable)?;
+    let (sequence, position) = (row.sequence().map_err(unreadable)?, row.position().map_err(unreadable)?);
+    decode(event_type, event_version, row.payload().map_err(unreadable)?).map_err(|source| LoadError::Undecodable {
+        aggregate_type,
+        aggregate_id: aggregate_id.to_owned(),
+        sequence,
+        position,
+        event_type: event_type.to_owned(),
+        event_version: event_version.to_owned(),
+        source: Arc::new(source),
+    })
+}
+
+/// The one place where a stored payload becomes an event.
+fn decode<E: DeserializeOwned>(_event_type: &str, _event_version: &str, payload: &str) -> Result<E, serde_json::Error> {
+    serde_json::from_str(payload)
+}
+
+fn envelope<A: Aggregate>(aggregate_id: &str, row: &PgRow) -> Result<EventEnvelope<A>, LoadError> {
+    let metadata: String = row.try_get(6).map_err(unreadable)?;
+    let row = StreamRow::of(row);
+    Ok(EventEnvelope {
+        aggregate_id: aggregate_id.to_owned(),
+        sequence: usize::try_from(row.sequence().map_err(unreadable)?).unwrap_or(usize::MAX),
+        payload: event(A::TYPE, aggregate_id, row.event_type().map_err(unreadable)?.unwrap_or_default(), &row)?,
+        metadata: serde_json::from_str(&metadata).map_err(|error| unreadable(sqlx::Error::Decode(error.into())))?,
+    })
+}
+
+fn unreadable(error: sqlx::Error) -> LoadError {
+    LoadError::Unavailable(Arc::new(error))
+}
+
+fn unavailable<E: std::error::Error>(error: sqlx::Error) -> AggregateError<E> {
+    unreadable(error).into()
+}
+
+fn unwritable<E: std::error::Error>(error: serde_json::Error) -> AggregateError<E> {
+    AppendError::Unwritable(Arc::new(error)).into()
 }

@@ -1,5 +1,6 @@
 //! The log and its relay on real Postgres and Kafka: nothing lost, nothing reordered, nobody waited for in vain.
 
+mod append;
 mod fence;
 mod record;
 mod relay;

@@ -1,5 +1,6 @@
 //! `medhub bench`: measures a part of the system beside its raw limit.
 
+mod append;
 mod relay;
 mod replay;
 
@@ -23,6 +24,8 @@ enum Part {
     Relay(relay::BenchRelay),
     /// Read the log, beside a plain COPY of it
     Replay(replay::BenchReplay),
+    /// Appending: single commands and batches, beside pgbench
+    Append(append::Append),
 }
 
 impl Bench {
@@ -30,6 +33,7 @@ impl Bench {
         match self.part {
             Part::Relay(part) => part.run(config).await,
             Part::Replay(part) => part.run(config).await,
+            Part::Append(append) => append.run(config).await,
         }
     }
 }

@@ -1,0 +1,177 @@
+//! The raw limit: pgbench doing the least equivalent work with as many clients.
+
+use std::{
+    ffi::OsString,
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use secrecy::ExposeSecret;
+use sqlx::{PgPool, postgres::PgConnectOptions};
+use tokio::{io::AsyncWriteExt as _, process::Command};
+
+use super::{AppendBenchError, workload::Sample};
+use crate::{
+    bench::{Figures, cpu},
+    config::Config,
+};
+
+/// The table of events without its triggers.
+const TABLE: &str = "create table raw_events (like events including all)";
+
+/// What the raw limit is, for the report.
+pub(super) const DESCRIPTION: &str = "pgbench -M prepared -j 2, autocommit: select the stream, insert one event, into \
+                                      a table like events without triggers";
+
+/// How pgbench is run.
+pub(super) struct Pgbench {
+    program: PathBuf,
+    clients: usize,
+    options: PgConnectOptions,
+    password: Option<String>,
+    script: String,
+}
+
+/// What a run gave: its figures, and the mean wait for one event in milliseconds.
+pub(super) struct RawRun {
+    pub(super) figures: Figures,
+    pub(super) mean_ms: f64,
+}
+
+impl Pgbench {
+    /// Finds the program and makes its table.
+    pub(super) async fn prepare(
+        config: &Config,
+        pool: &PgPool,
+        options: &PgConnectOptions,
+        clients: usize,
+        sample: &Sample,
+    ) -> Result<Self, AppendBenchError> {
+        let program = found().ok_or(AppendBenchError::NoPgbench)?;
+        sqlx::raw_sql(TABLE)
+            .execute(pool)
+            .await
+            .map_err(|source| AppendBenchError::Database { doing: "creating pgbench's table", source })?;
+        let url = url::Url::parse(config.postgres.url.expose_secret()).ok();
+        let password = url.and_then(|url| url.password().map(str::to_owned));
+        Ok(Self { program, clients, options: options.clone(), password, script: script(sample) })
+    }
+
+    /// Runs for `duration`.
+    pub(super) async fn run(&self, duration: Duration) -> Result<RawRun, AppendBenchError> {
+        let cpu_before = cpu::of_ended_children();
+        let clients = self.clients.to_string();
+        let seconds = duration.as_secs().max(1).to_string();
+        let port = self.options.get_port().to_string();
+        let mut command = Command::new(&self.program);
+        command.args(["-n", "-M", "prepared", "-j", "2", "-c", &clients, "-T", &seconds, "-f", "-"]);
+        command.args(["-h", self.options.get_host(), "-p", &port, "-U", self.options.get_username()]);
+        command.arg(self.options.get_database().unwrap_or_default());
+        if let Some(password) = &self.password {
+            command.env("PGPASSWORD", password);
+        }
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        let failed = |source| AppendBenchError::RunPgbench { program: self.program.clone(), source };
+        let mut child = command.spawn().map_err(failed)?;
+        if let Some(mut stdin) = child.stdin.take() {
+            stdin.write_all(self.script.as_bytes()).await.map_err(failed)?;
+        }
+        let output = child.wait_with_output().await.map_err(failed)?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let outcome = parsed(&text).filter(|_| output.status.success());
+        let Some((pairs, pairs_per_s, latency_ms)) = outcome else {
+            let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+            return Err(AppendBenchError::Pgbench { status: output.status, said });
+        };
+        let elapsed = Duration::from_secs_f64(pairs / pairs_per_s);
+        let cpu = cpu::of_ended_children().saturating_sub(cpu_before);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count that pgbench printed")]
+        let events = (pairs * EVENTS_PER_SCRIPT) as u64;
+        Ok(RawRun { figures: Figures::new(events, elapsed, cpu, None), mean_ms: latency_ms / EVENTS_PER_SCRIPT })
+    }
+}
+
+const EVENTS_PER_SCRIPT: f64 = 2.0;
+
+/// What our commands do in pairs: enter an opportunity (its stream is empty), amend it (its stream has one event). Each
+/// select and each insert is a round trip, as for any client that decides between the two; the insert commits itself,
+/// which is faster than `begin` and `commit` around both.
+fn script(sample: &Sample) -> String {
+    let step = |sequence: u32, event_type: &str, payload: &str| {
+        let (payload, metadata) = (quoted(payload), quoted(&sample.metadata));
+        format!(
+            "select sequence, event_type, event_version, payload from raw_events where aggregate_type = 'opportunity' \
+             and aggregate_id = 'k' || :id order by sequence;\n\
+             insert into raw_events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, \
+             metadata) values ('opportunity', 'k' || :id, {sequence}, '{event_type}', '1.0', {payload}, {metadata});\n"
+        )
+    };
+    let discover = step(1, "opportunity.discovered", &sample.discovered);
+    let amend = step(2, "opportunity.amended", &sample.amended);
+    format!("\\set id random(1, 9000000000000000000)\n{discover}{amend}")
+}
+
+/// A literal for pgbench, which takes `:name` for a variable also inside quotes: a blank keeps colon and name apart.
+/// The text differs by that blank; its length hardly does.
+fn quoted(json: &str) -> String {
+    let mut literal = String::from("'");
+    let mut after_colon = false;
+    for letter in json.chars() {
+        if after_colon && (letter.is_alphanumeric() || letter == '_') {
+            literal.push(' ');
+        }
+        if letter == '\'' {
+            literal.push('\'');
+        }
+        literal.push(letter);
+        after_colon = letter == ':';
+    }
+    literal.push('\'');
+    literal
+}
+
+/// Transactions, transactions in a second, mean latency in milliseconds.
+fn parsed(text: &str) -> Option<(f64, f64, f64)> {
+    let number = |start: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(start))?;
+        line.split_whitespace().next()?.parse::<f64>().ok()
+    };
+    let tps = number("tps = ").filter(|&tps| tps > 0.0)?;
+    Some((number("number of transactions actually processed: ")?, tps, number("latency average = ")?))
+}
+
+/// The program on `PATH`, else the newest of Debian's.
+fn found() -> Option<PathBuf> {
+    let path: OsString = std::env::var_os("PATH").unwrap_or_default();
+    let mut debian: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
+        .map(|entries| entries.flatten().map(|entry| entry.path().join("bin")).collect())
+        .unwrap_or_default();
+    debian.sort();
+    debian.reverse();
+    std::env::split_paths(&path).chain(debian).map(|folder| folder.join("pgbench")).find(|file| is_executable(file))
+}
+
+fn is_executable(file: &Path) -> bool {
+    fs::metadata(file).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_summary_of_pgbench_is_understood() {
+        let text = "number of clients: 64\nnumber of transactions actually processed: 52327\n\
+                    latency average = 9.722 ms\ntps = 6582.732953 (without initial connection time)\n";
+        assert_eq!(parsed(text), Some((52_327.0, 6_582.732_953, 9.722)));
+        assert_eq!(parsed("tps = 0.000000 (without initial connection time)\n"), None);
+    }
+
+    #[test]
+    fn no_part_of_a_payload_looks_like_a_variable() {
+        assert_eq!(quoted(r#"{"at":"12:30:00","it's":true}"#), r#"'{"at":"12: 30: 00","it''s": true}'"#);
+    }
+}

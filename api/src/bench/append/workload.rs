@@ -1,0 +1,128 @@
+//! The commands of the benchmark, and what one of each leaves in the log.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use cqrs_es::DomainEvent as _;
+use domain::{
+    envelope::Metadata,
+    opportunity::{
+        Agency, AmendOpportunity, Facts, InvalidValue, Naics, Notice, NoticeId, NoticeSource, NoticeType, Opportunity,
+        OpportunityCommand, OpportunityEvent, Place,
+    },
+    store::NewEvent,
+};
+
+use super::AppendBenchError;
+
+const DESCRIPTION: &str = "The Department of Veterans Affairs intends to award a firm fixed price contract for ceiling \
+    mounted patient lifts including delivery, installation, training of staff and five years of maintenance at the \
+    medical center named below. Offers are due at the date and time stated. The NAICS code and its size standard are \
+    as stated. Questions have to be sent in writing and are answered by an amendment of this notice.";
+
+/// Events as the workload writes them, for those who write as much without this system.
+pub(super) struct Sample {
+    /// The payload of the first event of a stream.
+    pub(super) discovered: String,
+    /// The payload of the second.
+    pub(super) amended: String,
+    /// The metadata of both.
+    pub(super) metadata: String,
+}
+
+/// Makes commands.
+#[derive(Clone)]
+pub(super) struct Workload {
+    notice: Notice,
+    /// What the commands say about their origin.
+    pub(super) origin: Metadata,
+}
+
+impl Workload {
+    pub(super) fn new() -> Result<Self, AppendBenchError> {
+        let notice = notice().map_err(AppendBenchError::Notice)?;
+        let origin = Metadata {
+            user_id: "system:bench".to_owned(),
+            tenant_id: "public".to_owned(),
+            correlation_id: "00000000-0000-7000-8000-000000000000".to_owned(),
+            ..Metadata::default()
+        };
+        Ok(Self { notice, origin })
+    }
+
+    /// Enters an opportunity that is not on record.
+    pub(super) fn discover(&self, number: u64) -> OpportunityCommand {
+        let mut notice = self.notice.clone();
+        notice.facts.solicitation_number = Some(format!("36C10G26R{number:08}"));
+        OpportunityCommand::Discover(Box::new(notice))
+    }
+
+    /// Changes it, which is one event.
+    pub(super) fn amend(&self) -> OpportunityCommand {
+        OpportunityCommand::Amend(Box::new(AmendOpportunity {
+            amended_at: self.notice.posted_at + TimeDelta::days(1),
+            notice_id: None,
+            title: Some("Patient lifts, ceiling mounted, amendment 1".to_owned()),
+            description: None,
+            response_deadline: None,
+            set_aside: None,
+            naics: None,
+        }))
+    }
+
+    /// The first event of a stream, ready to be appended.
+    pub(super) fn event(&self, aggregate_id: String, sample: &Sample) -> NewEvent {
+        NewEvent {
+            aggregate_type: "opportunity",
+            aggregate_id,
+            sequence: 1,
+            event_type: "opportunity.discovered".to_owned(),
+            event_version: "1.0".to_owned(),
+            payload: sample.discovered.clone(),
+            metadata: self.origin.clone(),
+        }
+    }
+
+    /// What the commands leave in the log.
+    pub(super) fn sample(&self) -> Result<Sample, AppendBenchError> {
+        let mut opportunity = Opportunity::default();
+        let discovered = one_event(&mut opportunity, self.discover(1))?;
+        let amended = one_event(&mut opportunity, self.amend())?;
+        let metadata = serde_json::to_string(&self.origin).map_err(AppendBenchError::Json)?;
+        Ok(Sample { discovered, amended, metadata })
+    }
+}
+
+fn one_event(opportunity: &mut Opportunity, command: OpportunityCommand) -> Result<String, AppendBenchError> {
+    let events: Vec<OpportunityEvent> = opportunity.decide(command).unwrap_or_default();
+    let [event] = events.as_slice() else { return Err(AppendBenchError::Workload { events: events.len() }) };
+    opportunity.evolve(event.clone());
+    tracing::debug!(event.kind = event.event_type(), "made a sample");
+    serde_json::to_string(event).map_err(AppendBenchError::Json)
+}
+
+fn notice() -> Result<Notice, InvalidValue> {
+    let posted_at = DateTime::<Utc>::from_timestamp(1_772_539_200, 0).unwrap_or_default();
+    Ok(Notice {
+        notice_id: NoticeId::try_new("f7de794d27e242e89584e27bd9e2b7aa")?,
+        source: NoticeSource::SamCsv,
+        posted_at,
+        facts: Facts {
+            title: "Patient lifts, ceiling mounted".to_owned(),
+            notice_type: NoticeType::try_new("Solicitation")?,
+            agency: Agency::from_name("VETERANS AFFAIRS, DEPARTMENT OF")?,
+            solicitation_number: None,
+            base_type: None,
+            sub_tier: Some("VETERANS AFFAIRS, DEPARTMENT OF".to_owned()),
+            office: Some("PCAC HEALTH INFORMATION".to_owned()),
+            set_aside: None,
+            naics: Some(Naics::try_new("339113")?),
+            psc: Some("6530".to_owned()),
+            response_deadline: Some(posted_at + TimeDelta::days(30)),
+            archive_on: None,
+            active: Some(true),
+            place: Some(Place { city: Some("Tampa".to_owned()), state: Some("FL".to_owned()), ..Place::default() }),
+            description: Some(DESCRIPTION.to_owned()),
+            link: None,
+        },
+        award: None,
+    })
+}

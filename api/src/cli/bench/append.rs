@@ -1,0 +1,62 @@
+//! `medhub bench append`: what an append costs, beside pgbench.
+
+use std::{process::ExitCode, time::Duration};
+
+use clap::{Args, ValueEnum};
+
+use crate::{
+    bench::append::{self, Options, Store},
+    cli::output,
+    config::Config,
+};
+
+/// Measures single commands and batch appends, each beside pgbench doing the least equivalent work on the same server.
+/// Needs the program pgbench, and the right to create a database.
+#[derive(Debug, Args)]
+pub(super) struct Append {
+    /// Commands that wait at the same time, and clients of pgbench
+    #[arg(long, value_name = "COMMANDS", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
+    in_flight: u16,
+    /// Seconds for each of the three measurements
+    #[arg(long, value_name = "SECONDS", default_value_t = 12, value_parser = clap::value_parser!(u16).range(1..))]
+    seconds: u16,
+    /// In how many rounds they take turns; the ratios are medians of the rounds
+    #[arg(long, value_name = "ROUNDS", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
+    rounds: u16,
+    /// Events of a batch
+    #[arg(long, value_name = "EVENTS", default_value_t = 500, value_parser = clap::value_parser!(u16).range(1..))]
+    batch: u16,
+    /// Batches that are appended at the same time
+    #[arg(long, value_name = "BATCHES", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..))]
+    batch_writers: u16,
+    /// Which store handles the single commands
+    #[arg(long, value_enum, default_value_t = Which::Medhub)]
+    store: Which,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Which {
+    /// The product's own
+    Medhub,
+    /// The library's, for comparison
+    PostgresEs,
+}
+
+impl Append {
+    pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
+        let options = Options {
+            in_flight: self.in_flight.into(),
+            round: Duration::from_secs((self.seconds / self.rounds).max(1).into()),
+            rounds: self.rounds.into(),
+            batch: self.batch.into(),
+            batch_writers: self.batch_writers.into(),
+            store: match self.store {
+                Which::Medhub => Store::Medhub,
+                Which::PostgresEs => Store::PostgresEs,
+            },
+        };
+        let report = append::run(config, &options, &|line| output::say(&line)).await?;
+        output::result(&serde_json::to_string(&report)?)?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

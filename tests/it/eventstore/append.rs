@@ -1,0 +1,385 @@
+//! Single commands: appended in groups, each with a verdict of its own, whatever happens to the others.
+
+mod snapshot;
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use cqrs_es::{AggregateError, EventStore, persist::EventStoreAggregateContext};
+use domain::{
+    opportunity::{
+        Agency, AmendOpportunity, Award, Facts, Notice, NoticeId, NoticeSource, NoticeType, Opportunity,
+        OpportunityCommand, OpportunityError,
+    },
+    store::BatchStore,
+};
+use eventstore::{append::PgBatchStore, postgres::PostgresConfig, store::PgStore};
+use rand_chacha::{
+    ChaCha8Rng,
+    rand_core::{RngCore, SeedableRng},
+};
+use sqlx::PgPool;
+use tests::eventually;
+use tokio::{sync::Barrier, task::JoinSet};
+
+use super::{database, event, insert};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+type Context = EventStoreAggregateContext<Opportunity>;
+type Verdict = Result<u64, AggregateError<OpportunityError>>;
+
+fn store(pool: &PgPool, lanes: usize) -> PgStore<Opportunity> {
+    let config = PostgresConfig { append_lanes: lanes, load_lanes: lanes, ..PostgresConfig::default() };
+    PgStore::new(pool.clone(), &config)
+}
+
+/// A notice that leads to two events: the discovery and the award.
+fn discover() -> OpportunityCommand {
+    let award = Award { number: Some("W1".to_owned()), date: None, amount: None, awardee: None };
+    let facts = Facts {
+        title: "Patient lifts".to_owned(),
+        notice_type: NoticeType::try_new("Solicitation").unwrap(),
+        agency: Agency::from_name("VETERANS AFFAIRS, DEPARTMENT OF").unwrap(),
+        solicitation_number: Some("36C10G26R0005".to_owned()),
+        base_type: None,
+        sub_tier: None,
+        office: None,
+        set_aside: None,
+        naics: None,
+        psc: None,
+        response_deadline: None,
+        archive_on: None,
+        active: Some(true),
+        place: None,
+        description: None,
+        link: None,
+    };
+    OpportunityCommand::Discover(Box::new(Notice {
+        notice_id: NoticeId::try_new("n1").unwrap(),
+        source: NoticeSource::Manual,
+        posted_at: noon(),
+        facts,
+        award: Some(award),
+    }))
+}
+
+/// A change that leads to two events: the amendment and the new deadline.
+fn amend(number: u64) -> OpportunityCommand {
+    let moved = TimeDelta::minutes(number.cast_signed());
+    OpportunityCommand::Amend(Box::new(AmendOpportunity {
+        amended_at: noon() + moved,
+        notice_id: None,
+        title: Some(format!("Patient lifts, revision {number}")),
+        description: None,
+        response_deadline: Some(noon() + moved),
+        set_aside: None,
+        naics: None,
+    }))
+}
+
+fn noon() -> DateTime<Utc> {
+    "2026-03-03T12:00:00Z".parse().unwrap()
+}
+
+/// Decides and commits; answers how many events that were.
+async fn commit(store: &PgStore<Opportunity>, context: Context, command: OpportunityCommand) -> Verdict {
+    let events = context.aggregate.decide(command).map_err(AggregateError::UserError)?;
+    let committed = store.commit(events, context, HashMap::new()).await?;
+    Ok(committed.len().try_into().unwrap())
+}
+
+async fn execute(store: &PgStore<Opportunity>, id: &str, command: OpportunityCommand) -> Verdict {
+    commit(store, store.load_aggregate(id).await?, command).await
+}
+
+/// Aggregate -> (sequence, position), in the order of the streams.
+async fn streams(pool: &PgPool) -> HashMap<String, Vec<(i64, i64)>> {
+    let rows: Vec<(String, i64, i64)> =
+        sqlx::query_as("select aggregate_id, sequence, position from events order by aggregate_id, sequence")
+            .fetch_all(pool)
+            .await
+            .unwrap();
+    let mut streams: HashMap<_, Vec<_>> = HashMap::new();
+    for (aggregate, sequence, position) in rows {
+        streams.entry(aggregate).or_default().push((sequence, position));
+    }
+    streams
+}
+
+fn assert_no_holes(aggregate: &str, stream: &[(i64, i64)]) {
+    for (place, (sequence, _)) in (1..).zip(stream) {
+        assert_eq!(*sequence, place, "{aggregate}: {stream:?}");
+    }
+}
+
+/// Keeps appends out until it is dropped or ended, and waits until one stands before the door.
+struct Closed {
+    lock: sqlx::Transaction<'static, sqlx::Postgres>,
+}
+
+impl Closed {
+    async fn door(pool: &PgPool) -> Self {
+        let mut lock = pool.begin().await.unwrap();
+        sqlx::query("lock table events in share mode").execute(&mut *lock).await.unwrap();
+        Self { lock }
+    }
+
+    async fn until_one_waits(&self, pool: &PgPool) -> i32 {
+        eventually(PATIENCE, async || {
+            let waiting = "select pid from pg_locks where not granted and relation = 'events'::regclass";
+            let pid: Option<i32> = sqlx::query_scalar(waiting).fetch_optional(pool).await.unwrap();
+            pid.ok_or("nobody waits")
+        })
+        .await
+    }
+
+    async fn open(self) {
+        self.lock.rollback().await.unwrap();
+    }
+}
+
+/// Lets everything that can go on do so; this runtime has one thread.
+async fn let_others_run() {
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_commands_that_saw_the_same_version_exactly_one_wins() {
+    let pool = database().await;
+    let store = store(&pool, 2);
+    execute(&store, "a", discover()).await.unwrap();
+    let start = Arc::new(Barrier::new(32));
+    let mut commands = JoinSet::new();
+    for number in 0..32 {
+        let (store, start) = (store.clone(), Arc::clone(&start));
+        commands.spawn(async move {
+            let context = store.load_aggregate("a").await.unwrap();
+            start.wait().await;
+            commit(&store, context, amend(number)).await
+        });
+    }
+
+    let verdicts = commands.join_all().await;
+
+    let won: Vec<_> = verdicts.iter().flatten().collect();
+    assert_eq!(won, [&2], "{verdicts:?}");
+    assert!(verdicts.iter().all(|verdict| matches!(verdict, Ok(_) | Err(AggregateError::AggregateConflict))));
+    let streams = streams(&pool).await;
+    assert_eq!(streams["a"].len(), 4);
+    assert_no_holes("a", &streams["a"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_have_no_holes_and_lose_nothing_under_many_writers_of_two_processes() {
+    let pool = database().await;
+    // Two stores know nothing of each other, as two processes do.
+    let stores = [store(&pool, 2), store(&pool, 1)];
+    let mut writers = JoinSet::new();
+    for seed in 0..24_u64 {
+        let store = stores[usize::try_from(seed % 2).unwrap()].clone();
+        writers.spawn(async move {
+            let mut random = ChaCha8Rng::seed_from_u64(seed);
+            let mut committed: HashMap<String, u64> = HashMap::new();
+            for step in 0..25 {
+                let id = format!("a{}", random.next_u32() % 7);
+                let command = if step % 5 == 0 { discover() } else { amend(seed * 1_000 + step) };
+                match execute(&store, &id, command).await {
+                    Ok(events) => *committed.entry(id).or_default() += events,
+                    Err(AggregateError::AggregateConflict | AggregateError::UserError(_)) => {}
+                    Err(error) => panic!("seed {seed}: {error}"),
+                }
+            }
+            committed
+        });
+    }
+    let mut acknowledged: HashMap<String, u64> = HashMap::new();
+    for committed in writers.join_all().await {
+        for (id, events) in committed {
+            *acknowledged.entry(id).or_default() += events;
+        }
+    }
+
+    let streams = streams(&pool).await;
+
+    let on_record: HashMap<_, u64> =
+        streams.iter().map(|(id, stream)| (id.clone(), u64::try_from(stream.len()).unwrap())).collect();
+    acknowledged.retain(|_, events| *events > 0);
+    assert_eq!(on_record, acknowledged);
+    for (id, stream) in &streams {
+        assert_no_holes(id, stream);
+    }
+}
+
+#[tokio::test]
+async fn one_conflict_in_a_group_is_the_verdict_of_its_command_alone() {
+    let pool = database().await;
+    let store = store(&pool, 1);
+    let stale = store.load_aggregate("late").await.unwrap();
+    insert(&mut pool.acquire().await.unwrap(), "late", 1).await;
+    let door = Closed::door(&pool).await;
+    let first = tokio::spawn({
+        let store = store.clone();
+        async move { execute(&store, "first", discover()).await }
+    });
+    door.until_one_waits(&pool).await;
+    let mut contexts = vec![stale];
+    for id in ["b", "c", "d"] {
+        contexts.push(store.load_aggregate(id).await.unwrap());
+    }
+    let mut group = JoinSet::new();
+    for context in contexts {
+        let store = store.clone();
+        group.spawn(async move { (context.aggregate_id.clone(), commit(&store, context, discover()).await) });
+    }
+    let_others_run().await;
+
+    door.open().await;
+
+    let verdicts: HashMap<_, _> = group.join_all().await.into_iter().collect();
+    assert!(matches!(verdicts["late"], Err(AggregateError::AggregateConflict)), "{verdicts:?}");
+    assert_eq!(first.await.unwrap().unwrap(), 2);
+    let streams = streams(&pool).await;
+    assert_eq!(streams["late"].len(), 1);
+    for id in ["b", "c", "d"] {
+        assert!(matches!(verdicts[id], Ok(2)), "{verdicts:?}");
+        assert_eq!(streams[id].len(), 2);
+    }
+}
+
+/// Many discoveries at the same time, of two events each; stream -> the positions of its two events.
+async fn discovered_at_once(lanes: usize) -> HashMap<String, (i64, i64)> {
+    let pool = database().await;
+    let store = store(&pool, lanes);
+    let mut commands = JoinSet::new();
+    for number in 0..40 {
+        let store = store.clone();
+        commands.spawn(async move { execute(&store, &format!("a{number}"), discover()).await.unwrap() });
+    }
+    commands.join_all().await;
+    let pair = |(aggregate, stream): (String, Vec<(i64, i64)>)| {
+        let [(1, first), (2, second)] = stream[..] else { panic!("{aggregate}: {stream:?}") };
+        (aggregate, (first, second))
+    };
+    streams(&pool).await.into_iter().map(pair).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn positions_follow_the_order_of_the_events_of_an_append() {
+    for (aggregate, (first, second)) in discovered_at_once(2).await {
+        assert!(first < second, "{aggregate}: {first}, {second}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_one_lane_nothing_comes_between_the_events_of_an_append() {
+    for (aggregate, (first, second)) in discovered_at_once(1).await {
+        assert_eq!(second, first + 1, "{aggregate}");
+    }
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_an_error_that_says_so_and_the_store_heals_by_itself() {
+    let pool = database().await;
+    let store = store(&pool, 1);
+    execute(&store, "a", discover()).await.unwrap();
+    let door = Closed::door(&pool).await;
+    let append = tokio::spawn({
+        let store = store.clone();
+        async move { execute(&store, "a", amend(1)).await }
+    });
+    let pid = door.until_one_waits(&pool).await;
+
+    sqlx::query("select pg_terminate_backend($1)").bind(pid).execute(&pool).await.unwrap();
+
+    let error = append.await.unwrap().unwrap_err();
+    assert!(matches!(error, AggregateError::UnexpectedError(_)), "{error:?}");
+    assert!(error.to_string().contains("may be on record or not"), "{error}");
+    door.open().await;
+    assert_eq!(execute(&store, "a", amend(1)).await.unwrap(), 2);
+    assert_eq!(streams(&pool).await["a"].len(), 4);
+}
+
+#[tokio::test]
+async fn a_line_that_broke_while_idle_is_made_anew_for_a_load() {
+    let pool = database().await;
+    let store = store(&pool, 1);
+    execute(&store, "a", discover()).await.unwrap();
+    let others = "select count(pg_terminate_backend(pid)) from pg_stat_activity
+                  where datname = current_database() and pid <> pg_backend_pid()";
+    sqlx::query(others).execute(&pool).await.unwrap();
+
+    assert_eq!(store.load_aggregate("a").await.unwrap().current_sequence, 2);
+}
+
+#[tokio::test]
+async fn an_unreachable_server_is_told_to_everybody_who_waits() {
+    let nowhere = PgPool::connect_lazy("postgres://medhub@127.0.0.1:1/nowhere").unwrap();
+    let store = store(&nowhere, 1);
+    let mut commands = JoinSet::new();
+    for number in 0..10 {
+        let store = store.clone();
+        commands.spawn(async move { execute(&store, &format!("a{number}"), discover()).await });
+    }
+    for verdict in commands.join_all().await {
+        assert!(matches!(verdict, Err(AggregateError::DatabaseConnectionError(_))), "{verdict:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_foreign_transaction_that_holds_one_stream_fails_that_command_alone() {
+    let pool = database().await;
+    let store = store(&pool, 1);
+    let mut contexts = Vec::new();
+    for id in ["held", "y", "z"] {
+        contexts.push(store.load_aggregate(id).await.unwrap());
+    }
+    let mut foreign = pool.begin().await.unwrap();
+    insert(&mut foreign, "held", 1).await;
+    let mut group = JoinSet::new();
+    for context in contexts {
+        let store = store.clone();
+        group.spawn(async move { (context.aggregate_id.clone(), commit(&store, context, discover()).await) });
+    }
+
+    let verdicts: HashMap<_, _> = group.join_all().await.into_iter().collect();
+
+    assert!(matches!(verdicts["held"], Err(AggregateError::DatabaseConnectionError(_))), "{verdicts:?}");
+    assert!(verdicts["y"].is_ok() && verdicts["z"].is_ok(), "{verdicts:?}");
+}
+
+#[tokio::test]
+async fn callers_that_go_away_harm_nobody() {
+    let pool = database().await;
+    let store = store(&pool, 1);
+    let door = Closed::door(&pool).await;
+    let mut impatient = JoinSet::new();
+    for number in 0..10 {
+        let store = store.clone();
+        impatient.spawn(async move { execute(&store, &format!("gone{number}"), discover()).await });
+    }
+    door.until_one_waits(&pool).await;
+    impatient.shutdown().await;
+
+    door.open().await;
+
+    assert_eq!(execute(&store, "a", discover()).await.unwrap(), 2);
+    assert_eq!(execute(&store, "gone0", amend(1)).await.map_or(0, |events| events % 2), 0);
+    for (id, stream) in streams(&pool).await {
+        assert_no_holes(&id, &stream);
+    }
+}
+
+#[tokio::test]
+async fn an_event_that_cannot_be_read_is_named_with_its_stream_sequence_and_position() {
+    let pool = database().await;
+    PgBatchStore::new(pool.clone()).append_many(vec![event("other", 1), event("bad", 1)]).await.unwrap();
+
+    let error = store(&pool, 1).load_aggregate("bad").await.err().unwrap();
+
+    assert!(matches!(error, AggregateError::DeserializationError(_)), "{error:?}");
+    let text = error.to_string();
+    assert!(text.contains("opportunity bad, sequence 1, position 2"), "{text}");
+}
