@@ -3,6 +3,7 @@
 
 mod architecture;
 mod eventstore;
+mod faults;
 mod graphql;
 mod local_stack;
 mod notices;

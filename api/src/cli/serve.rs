@@ -20,7 +20,8 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) async fn run(self, config: Config) -> anyhow::Result<ExitCode> {
-        let stores = Stores::open(&config).await?;
+        let stores =
+            if self.role.embeds() { Stores::open(&config).await? } else { Stores::open_without_model(&config)? };
         serve::run(self.role, stores, config).await?;
         Ok(ExitCode::SUCCESS)
     }
