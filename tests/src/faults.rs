@@ -52,7 +52,7 @@ use crate::Stack;
 /// How long the relay may take to come to the end of the log once nobody writes any more.
 const CATCH_UP: Duration = Duration::from_mins(2);
 /// How long two fresh relays may take until one of them leads.
-const FIRST_LEADER: Duration = Duration::from_secs(60);
+const FIRST_LEADER: Duration = Duration::from_mins(1);
 /// The number of the writer that probes, beyond those of a plan.
 const PROBE: usize = 1_000;
 
@@ -84,7 +84,7 @@ async fn with_relays(plan: &Plan, stack: &Stack, field: &Field, foreign: Foreign
     relays.reach(0, FIRST_LEADER).await.context("waiting for a first leader")?;
     let writers = Writers::start(plan, field);
     let mut probe = Writer::new(plan.seed, PROBE, &field.url, field.pool.clone()).alone();
-    let mut chaos = Chaos::new(Engines(stack), field, &mut relays, &mut probe);
+    let mut chaos = Chaos::new(plan.seed, Engines(stack), field, &mut relays, &mut probe);
     chaos.walk(plan).await?;
     let (done, disturbances, mut violations) = (chaos.done, chaos.disturbances, chaos.violations);
     let mut ledger = writers.stop().await?;

@@ -9,7 +9,7 @@ use tests::{
 
 use super::seed;
 
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_mins(1);
 /// The floor for a dead gap, and the least that can be asked of an undisturbed append.
 const FLOOR: Duration = Duration::from_secs(1);
 

@@ -82,7 +82,7 @@ impl Script {
         let name = format!("{}-{}", self.database, self.names);
         let writer = &mut self.writers[number];
         match (writer.open, choice) {
-            (false, 0..=3) => insert(&mut writer.connection, &name).await,
+            (_, 0..=3) => insert(&mut writer.connection, &name).await,
             (false, 4..=8) => {
                 run(&mut writer.connection, "begin").await;
                 if choice == 4 {
@@ -91,7 +91,6 @@ impl Script {
                 writer.open = true;
             }
             (false, _) => self.end_prepared().await,
-            (true, 0..=3) => insert(&mut writer.connection, &name).await,
             (true, 4) => {
                 run(&mut writer.connection, "savepoint s").await;
                 insert(&mut writer.connection, &name).await;

@@ -9,19 +9,23 @@ use tokio::time::sleep;
 
 use super::{
     audit::{Disturbance, Violation},
+    dice::Dice,
     engines::Engines,
     field::Field,
     plan::{Fault, Plan},
     relay::Relays,
     report::say,
     wait::until,
-    writer::Writer,
+    writer::{Way, Writer},
 };
 
 /// How long the system may take to work again after a fault, once everybody is back.
 const RECOVERY: Duration = Duration::from_secs(90);
 /// How long a process may stand still while another takes over.
 const TAKEOVER: Duration = Duration::from_secs(30);
+
+/// Which of a seed's streams of chance is ours; writers have lower ones.
+const DICE: u64 = 1 << 32;
 
 /// What was done, when, and how long it took until an event appended afterwards was on Kafka.
 #[derive(Debug, Clone, Serialize)]
@@ -44,6 +48,7 @@ pub struct Chaos<'a> {
     field: &'a Field,
     relays: &'a mut Relays,
     probe: &'a mut Writer,
+    dice: Dice,
     began: Instant,
     /// What was done.
     pub done: Vec<Done>,
@@ -55,9 +60,15 @@ pub struct Chaos<'a> {
 
 impl<'a> Chaos<'a> {
     /// Ready to go; `probe` appends the events by which a recovery is seen.
-    pub fn new(engines: Engines<'a>, field: &'a Field, relays: &'a mut Relays, probe: &'a mut Writer) -> Self {
-        let began = Instant::now();
-        Self { engines, field, relays, probe, began, done: vec![], disturbances: vec![], violations: vec![] }
+    pub fn new(
+        seed: u64,
+        engines: Engines<'a>,
+        field: &'a Field,
+        relays: &'a mut Relays,
+        probe: &'a mut Writer,
+    ) -> Self {
+        let (dice, began) = (Dice::new(seed, DICE), Instant::now());
+        Self { engines, field, relays, probe, dice, began, done: vec![], disturbances: vec![], violations: vec![] }
     }
 
     /// Walks through the plan. Ends early when the system does not come back, which is a violation and no error.
@@ -84,7 +95,7 @@ impl<'a> Chaos<'a> {
         let (since, from_ms) = (Instant::now(), SystemClock.now().timestamp_millis());
         let at_s = since.duration_since(self.began).as_secs_f32();
         say(&format!("{at_s:6.1} s  {}", fault.name()));
-        let took_over = self.act(fault, since).await;
+        let took_over = self.act(fault).await;
         let recovered = match &took_over {
             Ok(_) => self.recovered().await,
             Err(error) => Err(anyhow::anyhow!("{error:#}")),
@@ -109,8 +120,12 @@ impl<'a> Chaos<'a> {
         }
     }
 
-    async fn act(&mut self, fault: Fault, since: Instant) -> anyhow::Result<Option<Duration>> {
+    async fn act(&mut self, fault: Fault) -> anyhow::Result<Option<Duration>> {
         let (leader, _) = until(RECOVERY, async || self.relays.leader().await).await?;
+        // So that it hits the relay in the middle of its work: hundreds of events and a moment to begin with them.
+        self.probe.append(Way::Import).await?;
+        sleep(self.dice.millis(0, 40)).await;
+        let since = Instant::now();
         match fault {
             Fault::KillLeader => {
                 self.relays.0[leader].kill9()?;

@@ -137,7 +137,7 @@ impl RelayProcess {
     pub fn last_words(&self) -> String {
         let text = fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<_> = text.lines().collect();
-        lines[lines.len().saturating_sub(8)..].iter().map(|line| format!("\n  | {line}")).collect()
+        format!("\n  | {}", lines[lines.len().saturating_sub(8)..].join("\n  | "))
     }
 }
 

@@ -9,6 +9,8 @@ pub enum Way {
     Autocommit,
     /// The product's own batch append.
     Batch,
+    /// The same with hundreds of events, as imports do it.
+    Import,
     /// A transaction that sleeps between its insert and its commit.
     LateCommit,
     /// A transaction that takes its id, idles, and then appends.
@@ -32,9 +34,10 @@ pub enum Way {
 }
 
 /// Each with how often it is chosen among a hundred.
-const WAYS: [(Way, u64); 12] = [
-    (Way::Autocommit, 20),
-    (Way::Batch, 20),
+const WAYS: [(Way, u64); 13] = [
+    (Way::Autocommit, 19),
+    (Way::Batch, 19),
+    (Way::Import, 2),
     (Way::LateCommit, 10),
     (Way::EarlyXid, 8),
     (Way::Statements, 8),
@@ -58,6 +61,7 @@ impl Way {
         match self {
             Self::Autocommit => "autocommit",
             Self::Batch => "batch",
+            Self::Import => "import",
             Self::LateCommit => "late_commit",
             Self::EarlyXid => "early_xid",
             Self::Statements => "statements",
