@@ -29,6 +29,9 @@ struct Cli {
     /// Which broker to run.
     #[arg(long, env = "KAFKA", value_enum, default_value = "auto")]
     kafka: Broker,
+    /// Inject only faults whose name contains this text, e.g. `backend`.
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
     /// Run a naive relay without the fence instead of the product's: this has to fail.
     #[arg(long)]
     without_fence: bool,
@@ -55,7 +58,10 @@ fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    let plan = Plan::long(cli.seed.unwrap_or_else(seed::fresh), cli.writers, Duration::from_secs(cli.seconds));
+    let mut plan = Plan::long(cli.seed.unwrap_or_else(seed::fresh), cli.writers, Duration::from_secs(cli.seconds));
+    if let Some(text) = cli.only {
+        plan.steps.retain(|step| step.fault.name().contains(&text));
+    }
     let plan = if cli.without_fence { plan.without_fence() } else { plan };
     say(&format!("{} s with {} writers, seed {}", cli.seconds, cli.writers, plan.seed));
     let broker = cli.kafka.to_possible_value().context("naming the broker")?.get_name().to_owned();

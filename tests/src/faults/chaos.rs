@@ -20,7 +20,9 @@ use super::{
 };
 
 /// How long the system may take to work again after a fault, once everybody is back.
-const RECOVERY: Duration = Duration::from_secs(90);
+const RECOVERY: Duration = Duration::from_mins(2);
+/// A recovery that took longer is looked into.
+const SLOW: Duration = Duration::from_secs(40);
 /// How long a process may stand still while another takes over.
 const TAKEOVER: Duration = Duration::from_secs(30);
 
@@ -108,6 +110,9 @@ impl<'a> Chaos<'a> {
                 let takeover_ms = took_over.ok().flatten().map(|time| time.as_millis());
                 let takeover = takeover_ms.map(|ms| format!(", taken over in {ms} ms")).unwrap_or_default();
                 say(&format!("          well again after {recovered_s:.1} s{takeover}"));
+                if since.elapsed() > SLOW {
+                    say(&format!("          that was slow; the relays said:{}", self.relays.last_words()));
+                }
                 self.done.push(Done { fault: fault.name(), at_s, recovered_s, takeover_ms });
                 Ok(true)
             }

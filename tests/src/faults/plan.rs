@@ -40,7 +40,7 @@ impl Fault {
             Self::KillStandby => "kill -9 of the relay that stands by".to_owned(),
             Self::StopLeader => "stop of the leading relay".to_owned(),
             Self::PauseLeader(time) => format!("leading relay stands still for {:.1} s", time.as_secs_f32()),
-            Self::Zombie => "leading relay stands still while Postgres is killed".to_owned(),
+            Self::Zombie => "zombie: leading relay stands still while Postgres is killed".to_owned(),
             Self::KillPostgres => "kill -9 of Postgres".to_owned(),
             Self::KillBackend => "kill -9 of a Postgres backend".to_owned(),
             Self::KillBroker => "kill -9 of the broker".to_owned(),

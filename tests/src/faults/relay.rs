@@ -189,10 +189,12 @@ impl Relays {
             anyhow::ensure!(status.position >= position, "{} is at {status:?}, not at {position}", self.0[index].name);
             Ok(index)
         });
-        reached.await.map_err(|error| {
-            let [first, second] = &self.0;
-            error.context(format!("relay-a:{}\nrelay-b:{}", first.last_words(), second.last_words()))
-        })
+        reached.await.map_err(|error| error.context(format!("the relays said:{}", self.last_words())))
+    }
+
+    /// The ends of both logs.
+    pub fn last_words(&self) -> String {
+        self.0.iter().map(|relay| format!("\n  {}{}", relay.name, relay.last_words())).collect::<Vec<_>>().concat()
     }
 
     /// How long it takes from now until a relay other than `before` has published everything up to `position`.
