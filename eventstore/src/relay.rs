@@ -128,9 +128,10 @@ impl Relay {
         let mut source = Source::new(connection, &self.config, position)?;
         let (batches, to_send) = mpsc::channel(READ_AHEAD);
         let (sent, to_acknowledge) = mpsc::channel(self.config.batches_in_flight());
-        let sender = Sender::new(publisher, self.registry.clone(), self.config.beacon(), position);
+        let (saved, checkpoint) = watch::channel(position);
+        let sender = Sender::new(publisher, self.registry.clone(), self.config.beacon(), checkpoint);
         let sender = AbortOnDropHandle::new(tokio::spawn(sender.run(to_send, sent)));
-        let acknowledger = Acknowledger::new(self.pool.clone(), incarnation, self.status.clone());
+        let acknowledger = Acknowledger::new(self.pool.clone(), incarnation, self.status.clone(), saved);
         let acknowledger = AbortOnDropHandle::new(tokio::spawn(acknowledger.run(to_acknowledge)));
         let watch = open_append::watch(self.pool.clone(), self.status.clone(), self.config.slow_append());
         let _watch = AbortOnDropHandle::new(tokio::spawn(watch));

@@ -15,9 +15,8 @@ use cqrs_es::{
     Aggregate, AggregateError, DomainEvent, EventEnvelope, EventStore,
     persist::{EventStoreAggregateContext, PersistedEventStore},
 };
-use domain::fingerprint::Fingerprint;
+use domain::{fingerprint::Fingerprint, upcast};
 use postgres_es::PostgresEventRepository;
-use serde::de::DeserializeOwned;
 use sqlx::{PgPool, Row, postgres::PgRow};
 
 pub use self::error::{AppendError, LoadError};
@@ -218,20 +217,17 @@ fn event<E: DomainEvent>(
 ) -> Result<E, LoadError> {
     let event_version = row.event_version().map_err(unreadable)?;
     let (sequence, position) = (row.sequence().map_err(unreadable)?, row.position().map_err(unreadable)?);
-    decode(event_type, event_version, row.payload().map_err(unreadable)?).map_err(|source| LoadError::Undecodable {
-        aggregate_type,
-        aggregate_id: aggregate_id.to_owned(),
-        sequence,
-        position,
-        event_type: event_type.to_owned(),
-        event_version: event_version.to_owned(),
-        source: Arc::new(source),
+    upcast::decode(event_type, event_version, row.payload().map_err(unreadable)?).map_err(|source| {
+        LoadError::Undecodable {
+            aggregate_type,
+            aggregate_id: aggregate_id.to_owned(),
+            sequence,
+            position,
+            event_type: event_type.to_owned(),
+            event_version: event_version.to_owned(),
+            source: Arc::new(source),
+        }
     })
-}
-
-/// The one place where a stored payload becomes an event.
-fn decode<E: DeserializeOwned>(_event_type: &str, _event_version: &str, payload: &str) -> Result<E, serde_json::Error> {
-    serde_json::from_str(payload)
 }
 
 fn envelope<A: Aggregate>(aggregate_id: &str, row: &PgRow) -> Result<EventEnvelope<A>, LoadError> {

@@ -4,6 +4,7 @@
 mod architecture;
 mod contracts;
 mod eventstore;
+mod faults;
 mod graphql;
 mod local_stack;
 mod notices;

@@ -1,7 +1,8 @@
-//! What end-to-end tests stand on: real stacks, and waiting that says what it waits for.
+//! What end-to-end tests stand on: real stacks, waiting that says what it waits for, and faults on purpose.
 #![expect(clippy::panic, reason = "a harness fails a test by panicking with the reason")]
 
 mod eventually;
+pub mod faults;
 mod stack;
 
 pub use self::{

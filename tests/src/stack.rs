@@ -269,13 +269,16 @@ pub async fn engines() -> &'static Stack {
     blocking(move || SHARED.get_or_init(start)).await
 }
 
-/// The program under test, built beside the test's own executable.
+/// The program under test, built beside the test's own executable or in the folder above it.
 ///
 /// # Panics
 /// If it is not there.
 pub fn medhub_local() -> PathBuf {
     let test = in_test(env::current_exe(), "finding this test's executable");
-    let program = test.ancestors().nth(2).map(|profile| profile.join("medhub-local")).unwrap_or_default();
+    let folders = test.ancestors().skip(1).take(2);
+    let mut candidates: Vec<_> = folders.map(|folder| folder.join("medhub-local")).collect();
+    candidates.sort_by_key(|program| !program.exists());
+    let program = candidates.swap_remove(0);
     assert!(program.exists(), "{} is not there: run `cargo build --workspace --bins` first", program.display());
     program
 }

@@ -25,7 +25,8 @@ impl Serve {
             serve::run_registry(eventstore::postgres::open(&config.postgres)?, &config).await?;
             return Ok(ExitCode::SUCCESS);
         }
-        let stores = Stores::open(&config).await?;
+        let stores =
+            if self.role.embeds() { Stores::open(&config).await? } else { Stores::open_without_model(&config)? };
         serve::run(self.role, stores, config).await?;
         Ok(ExitCode::SUCCESS)
     }

@@ -31,6 +31,11 @@ impl Role {
         }
     }
 
+    /// Whether it needs the model that tells meanings, to find or to index.
+    pub(crate) fn embeds(self) -> bool {
+        self.engines().contains(&Engine::Qdrant)
+    }
+
     pub(crate) fn serves_graphql(self) -> bool {
         matches!(self, Self::All | Self::Api)
     }

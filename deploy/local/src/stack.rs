@@ -46,6 +46,8 @@ pub const FOLDERS: [(&str, &Piece); 2] =
 pub struct Options {
     /// Folders, and which programs may be used.
     pub site: Site,
+    /// The engines that belong to it.
+    pub engines: Vec<Engine>,
     /// Engines that run elsewhere, by URL.
     pub urls: BTreeMap<Engine, String>,
     /// Ports that must be these.
@@ -57,7 +59,7 @@ pub struct Options {
 impl Options {
     /// The engines that this stack starts itself.
     pub fn own_engines(&self) -> impl Iterator<Item = Engine> {
-        Engine::ALL.into_iter().filter(|engine| !self.urls.contains_key(engine))
+        self.engines.iter().copied().filter(|engine| !self.urls.contains_key(engine))
     }
 
     /// The pieces that the stack needs.
@@ -289,7 +291,7 @@ async fn reach(engine: Engine, url: &str) -> anyhow::Result<()> {
 
 fn describe(options: &Options, ports: &Ports, mut known: BTreeMap<Port, u16>) -> anyhow::Result<state::Stack> {
     let mut variables = BTreeMap::new();
-    for engine in Engine::ALL {
+    for &engine in &options.engines {
         let url = match options.urls.get(&engine) {
             Some(url) => url.clone(),
             None => engine.url(ports.of(engine.port())?),

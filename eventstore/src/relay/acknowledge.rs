@@ -27,14 +27,21 @@ pub(super) struct Acknowledger {
     pool: PgPool,
     incarnation: Uuid,
     status: watch::Sender<RelayStatus>,
+    /// What the checkpoint says, for those who may not say more than it does.
+    saved: watch::Sender<u64>,
     /// What is acknowledged and not yet in the checkpoint.
     unsaved: Option<u64>,
     save_due: Instant,
 }
 
 impl Acknowledger {
-    pub(super) fn new(pool: PgPool, incarnation: Uuid, status: watch::Sender<RelayStatus>) -> Self {
-        Self { pool, incarnation, status, unsaved: None, save_due: Instant::now() }
+    pub(super) fn new(
+        pool: PgPool,
+        incarnation: Uuid,
+        status: watch::Sender<RelayStatus>,
+        saved: watch::Sender<u64>,
+    ) -> Self {
+        Self { pool, incarnation, status, saved, unsaved: None, save_due: Instant::now() }
     }
 
     /// Works until nothing more is sent.
@@ -98,6 +105,7 @@ impl Acknowledger {
     async fn save(&mut self) -> Result<(), LogError> {
         if let Some(position) = self.unsaved.take() {
             checkpoint::save(&self.pool, self.incarnation, position).await?;
+            self.saved.send_replace(position);
             self.save_due = Instant::now() + SAVE_EVERY;
         }
         Ok(())

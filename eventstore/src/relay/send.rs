@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use domain::envelope::RawRecorded;
 use schemas::registry::Registry;
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, watch},
     time::{Instant, sleep_until},
 };
 
@@ -49,14 +49,24 @@ pub(super) struct Sender {
     refresh_due: Instant,
     position: u64,
     fence: u64,
+    /// How far the checkpoint has come. Beacons say no more: positions that nobody filled, because their append was
+    /// rolled back, may be given out again after a crash of Postgres unless something was committed behind them.
+    saved: watch::Receiver<u64>,
 }
 
 impl Sender {
-    pub(super) fn new(publisher: Publisher, registry: Registry, beacon_every: Duration, position: u64) -> Self {
+    /// A sender behind `saved`, the position of the checkpoint.
+    pub(super) fn new(
+        publisher: Publisher,
+        registry: Registry,
+        beacon_every: Duration,
+        saved: watch::Receiver<u64>,
+    ) -> Self {
         let now = Instant::now();
+        let position = *saved.borrow();
         let encoder = Encoder::new(registry);
         let (beacon_due, refresh_due) = (now, now + REFRESH);
-        Self { publisher, encoder, beacon_every, beacon_due, refresh_due, position, fence: position }
+        Self { publisher, encoder, beacon_every, beacon_due, refresh_due, position, fence: position, saved }
     }
 
     /// Sends until no more batches come, or until nobody listens.
@@ -66,7 +76,7 @@ impl Sender {
         sent: mpsc::Sender<Sent>,
     ) -> Result<(), LogError> {
         loop {
-            let lags = self.publisher.lags(self.position);
+            let lags = self.publisher.lags(*self.saved.borrow_and_update());
             let flow = tokio::select! {
                 batch = batches.recv() => match batch {
                     Some(batch) => self.send(batch, &sent).await?,
@@ -74,14 +84,13 @@ impl Sender {
                 },
                 () = sleep_until(self.beacon_due), if lags => self.beacon(false, &sent).await?,
                 () = sleep_until(self.refresh_due) => self.beacon(true, &sent).await?,
+                // The checkpoint moves after the acknowledgement, when nothing may be left to send.
+                Ok(()) = self.saved.changed(), if !lags => continue,
                 () = sent.closed() => return Ok(()),
             };
             if flow.is_break() {
                 return Ok(());
             }
-        }
-        if self.publisher.lags(self.position) {
-            let _told = self.beacon(false, &sent).await?;
         }
         // The producer goes with this stage, and with the producer what it has not yet delivered.
         let _nobody_listens = sent.send(Sent::End).await;
@@ -131,7 +140,8 @@ impl Sender {
             self.refresh_due = now + REFRESH;
         }
         let outstanding = Outstanding::new();
-        self.publisher.beacon(self.position, all, &outstanding).await?;
+        let saved = *self.saved.borrow();
+        self.publisher.beacon(saved, all, &outstanding).await?;
         Ok(Self::tell(outstanding, self.sent(), sent).await)
     }
 

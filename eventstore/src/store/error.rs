@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use cqrs_es::AggregateError;
+use domain::upcast::UpcastError;
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
 use crate::append::is_conflict;
@@ -101,7 +102,7 @@ pub enum LoadError {
         event_version: String,
         /// What the decoder found.
         #[source]
-        source: Arc<serde_json::Error>,
+        source: Arc<UpcastError>,
     },
     /// The task that loads broke off: a defect of this program.
     #[error("loading a stream: the task broke off")]

@@ -103,3 +103,29 @@ async fn a_transaction_that_took_its_id_early_and_appends_late_is_seen() {
     let order: Vec<_> = rest.iter().map(|event| event.aggregate_id.as_str()).collect();
     assert_eq!(order, ["late", "after"]);
 }
+
+#[tokio::test]
+async fn an_append_waits_for_the_disk_whatever_its_session_says() {
+    let pool = database().await;
+    let mut hasty = pool.begin().await.unwrap();
+    hasty.execute("set local synchronous_commit = off").await.unwrap();
+    let before: String = sqlx::query_scalar("show synchronous_commit").fetch_one(&mut *hasty).await.unwrap();
+    insert(&mut hasty, "a", 1).await;
+    let after: String = sqlx::query_scalar("show synchronous_commit").fetch_one(&mut *hasty).await.unwrap();
+    assert_eq!((before.as_str(), after.as_str()), ("off", "local"));
+    hasty.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_session_that_switches_ordinary_triggers_off_registers_all_the_same() {
+    let pool = database().await;
+    let (mut reader, mut writer) = (pool.acquire().await.unwrap(), pool.acquire().await.unwrap());
+    let mut replica = pool.begin().await.unwrap();
+    replica.execute("set local session_replication_role = replica").await.unwrap();
+    insert(&mut replica, "slow", 1).await;
+    insert(&mut writer, "fast", 1).await;
+
+    assert_eq!(completed_prefix(&mut reader).await.unwrap(), 0);
+    replica.commit().await.unwrap();
+    assert_eq!(completed_prefix(&mut reader).await.unwrap(), 2);
+}

@@ -112,7 +112,8 @@ impl StackOptions {
     pub(super) fn resolve(self, places: &Places, product: bool) -> anyhow::Result<Options> {
         let cache = Cache { folder: places.cache()?, use_system: self.system == SystemPackages::On };
         let site = Site { cache, data: places.data()?, kafka: self.kafka };
-        Ok(Options { site, urls: self.urls.given(), ports: self.ports.given(), product })
+        let engines = Engine::ALL.to_vec();
+        Ok(Options { site, engines, urls: self.urls.given(), ports: self.ports.given(), product })
     }
 }
 

@@ -54,11 +54,11 @@ impl Status {
 /// Asks every part of a stack.
 pub(super) async fn health(stack: &Stack) -> BTreeMap<String, Health> {
     let engine = |engine: Engine| {
-        let url = stack.variables.get(engine.variable()).cloned().unwrap_or_default();
-        (engine.name(), url.clone(), Probe::Engine(engine, url))
+        let url = stack.variables.get(engine.variable())?.clone();
+        Some((engine.name(), url.clone(), Probe::Engine(engine, url)))
     };
     let product = stack.http.clone().map(|http| (PRODUCT, http.clone(), Probe::Product(http)));
-    let parts = Engine::ALL.into_iter().map(engine).chain(product);
+    let parts = Engine::ALL.into_iter().filter_map(engine).chain(product);
     join_all(parts.map(|(name, url, probe)| one(stack, name, url, probe))).await.into_iter().collect()
 }
 

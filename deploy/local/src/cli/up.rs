@@ -14,6 +14,9 @@ pub(super) struct Up {
     /// Start the engines only, neither migrating nor serving.
     #[arg(long)]
     engines_only: bool,
+    /// Start these engines only, neither migrating nor serving, e.g. `postgres,registry,kafka`.
+    #[arg(long, value_name = "ENGINE,..", value_delimiter = ',')]
+    only: Vec<Engine>,
     /// Stop when standard input ends: for programs that start a stack and may die themselves.
     #[arg(long, hide = true)]
     leash: bool,
@@ -26,7 +29,11 @@ pub(super) struct Up {
 
 impl Up {
     pub(super) async fn run(self, places: &Places) -> anyhow::Result<ExitCode> {
-        let options = self.options.resolve(places, !self.engines_only)?;
+        let mut options = self.options.resolve(places, !self.engines_only && self.only.is_empty())?;
+        if !self.only.is_empty() {
+            options.engines.retain(|engine| self.only.contains(engine));
+            options.urls.retain(|engine, _| self.only.contains(engine));
+        }
         let leash = self.leash.then(input_ended);
         let discarded = self.discard.then(|| options.site.data.clone());
         let outcome = stack::run(options, leash, async |stack| {
@@ -61,7 +68,7 @@ pub(super) fn print_addresses(state: &state::Stack) {
         println!();
     }
     for engine in Engine::ALL {
-        let url = state.variables.get(engine.variable()).map(String::as_str).unwrap_or_default();
+        let Some(url) = state.variables.get(engine.variable()) else { continue };
         println!("{:<12}{}", engine.name(), without_password(url));
     }
     println!("\nCtrl-C or `medhub-local stop` stops it.");

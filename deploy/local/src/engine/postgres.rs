@@ -30,6 +30,8 @@ const SETTINGS: &[&str] = &[
     "listen_addresses=127.0.0.1",
     "unix_socket_directories=",
     "max_connections=200",
+    // The fence promises to see prepared appends, too; Postgres refuses them by default, and then nobody could test it.
+    "max_prepared_transactions=64",
     "shared_buffers=128MB",
     "effective_cache_size=1GB",
     "max_wal_size=2GB",

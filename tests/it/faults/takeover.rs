@@ -1,0 +1,23 @@
+//! A hot standby is at work in less than 5 s after its leader's end, however that came.
+
+use std::time::Duration;
+
+use tests::{
+    engines,
+    faults::plan::{Fault, Plan},
+};
+
+use super::{run, seed};
+
+/// The floor, from the kill to an event appended afterwards, acknowledged by Kafka.
+const FLOOR_MS: u128 = 5_000;
+
+#[tokio::test]
+async fn a_standby_takes_over_in_less_than_5_s_from_a_killed_and_from_a_stopped_leader() {
+    let ends = [Fault::KillLeader, Fault::StopLeader, Fault::KillLeader, Fault::PauseLeader(Duration::from_secs(2))];
+    let report = run(&Plan::short(seed(), 4, &ends), engines().await).await;
+    assert!(report.ok, "{}", report.summary());
+    let takeovers: Vec<_> = report.faults.iter().filter_map(|done| done.takeover_ms).collect();
+    assert_eq!(takeovers.len(), 3, "{:?}", report.faults);
+    assert!(takeovers.iter().all(|ms| *ms < FLOOR_MS), "{takeovers:?} ms");
+}

@@ -1,0 +1,79 @@
+//! `medhub-faults`: the fault-injection suite for as long as you like.
+
+use std::{process::ExitCode, time::Duration};
+
+use anyhow::Context as _;
+use clap::{Parser, ValueEnum};
+use tests::{
+    Environment, Stack,
+    faults::{self, plan::Plan, report::say, seed},
+};
+
+/// Injects faults under load, then compares the log, the topics and what the writers were told.
+///
+/// Starts a Postgres and a Kafka of its own, two relays, writers of every kind and transactions that idle; kills and
+/// stops them by a plan that the seed decides. Progress goes to standard error, one line of JSON to standard output.
+/// Exits with 1 if anything was lost, out of order, repeated without a reason, or did not recover.
+#[derive(Debug, Parser)]
+#[command(name = "medhub-faults", version)]
+struct Cli {
+    /// How long to write and to inject faults, in seconds; the comparison comes on top.
+    #[arg(long, default_value_t = 300)]
+    seconds: u64,
+    /// Repeats the choices of an earlier run [default: one that nobody knows before].
+    #[arg(long, env = seed::VARIABLE)]
+    seed: Option<u64>,
+    /// How many write at once.
+    #[arg(long, default_value_t = 16)]
+    writers: usize,
+    /// Which broker to run.
+    #[arg(long, env = "KAFKA", value_enum, default_value = "auto")]
+    kafka: Broker,
+    /// Inject only faults whose name contains this text, e.g. `backend`.
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
+    /// Run a naive relay without the fence instead of the product's: this has to fail.
+    #[arg(long)]
+    without_fence: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Broker {
+    /// Apache Kafka where it can be had, else Tansu.
+    Auto,
+    /// Apache Kafka.
+    Apache,
+    /// Tansu.
+    Tansu,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // One thread, which lives to the end: the relays die with the thread that started them.
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&error.into()),
+    };
+    runtime.block_on(run(cli)).unwrap_or_else(|error| failed(&error))
+}
+
+async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let mut plan = Plan::long(cli.seed.unwrap_or_else(seed::fresh), cli.writers, Duration::from_secs(cli.seconds));
+    if let Some(text) = cli.only {
+        plan.steps.retain(|step| step.fault.name().contains(&text));
+    }
+    let plan = if cli.without_fence { plan.without_fence() } else { plan };
+    say(&format!("{} s with {} writers, seed {}", cli.seconds, cli.writers, plan.seed));
+    let broker = cli.kafka.to_possible_value().context("naming the broker")?.get_name().to_owned();
+    let stack = Stack::with(&["--only", "postgres,registry,kafka", "--kafka", &broker], Environment::new()).await;
+    let report = faults::run(&plan, &stack).await?;
+    let (_stack, status) = stack.stop().await;
+    anyhow::ensure!(status.success(), "the stack ended with {status}");
+    println!("{}", serde_json::to_string(&report)?);
+    Ok(if report.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn failed(error: &anyhow::Error) -> ExitCode {
+    say(&format!("medhub-faults: {error:#}"));
+    ExitCode::from(2)
+}

@@ -1,0 +1,69 @@
+//! The engines of a test's own stack as victims; `medhub-local` starts again what dies.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use medhub_local::process::Identity;
+use nix::sys::signal::Signal;
+use tokio::time::sleep;
+
+use super::wait::until;
+use crate::Stack;
+
+const RESTART_WITHIN: Duration = Duration::from_secs(30);
+
+/// The engines of a stack.
+#[derive(Debug, Clone, Copy)]
+pub struct Engines<'a>(pub &'a Stack);
+
+impl Engines<'_> {
+    /// kill -9 of an engine with all its processes.
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub fn kill9(self, engine: &str) -> anyhow::Result<Identity> {
+        let victim = self.identity(engine)?;
+        let children = victim.children();
+        victim.send(Signal::SIGKILL);
+        for child in children.into_iter().filter_map(Identity::of) {
+            child.send(Signal::SIGKILL);
+        }
+        Ok(victim)
+    }
+
+    /// Lets an engine stand still for a while: connections stay open, and nobody answers.
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub async fn pause(self, engine: &str, time: Duration) -> anyhow::Result<()> {
+        let victim = self.identity(engine)?;
+        victim.send(Signal::SIGSTOP);
+        sleep(time).await;
+        victim.send(Signal::SIGCONT);
+        Ok(())
+    }
+
+    /// kill -9 of an engine, and its successor is stopped before it listens, so that connections are refused.
+    ///
+    /// # Errors
+    /// If it does not run, or its supervisor does not start it again.
+    pub async fn keep_away(self, engine: &str, time: Duration) -> anyhow::Result<()> {
+        let victim = self.kill9(engine)?;
+        let successor = until(RESTART_WITHIN, async || {
+            let found = self.identity(engine)?;
+            anyhow::ensure!(found != victim, "{engine} was not started again");
+            found.send(Signal::SIGSTOP);
+            Ok(found)
+        })
+        .await?;
+        sleep(time).await;
+        successor.send(Signal::SIGCONT);
+        Ok(())
+    }
+
+    fn identity(self, engine: &str) -> anyhow::Result<Identity> {
+        let state = self.0.state();
+        let process = state.processes.get(engine).with_context(|| format!("the stack has no {engine} of its own"))?;
+        process.identity.with_context(|| format!("{engine} does not run"))
+    }
+}
