@@ -62,6 +62,18 @@ impl Figures {
     }
 }
 
+/// The longest wait that a histogram tells from a longer one, in microseconds: an hour.
+const LONGEST_WAIT: u64 = 3_600_000_000;
+
+/// An empty histogram of waits in microseconds. It has bounds: one without them would grow on `record` only, and
+/// `saturating_record` would put everything into its few first microseconds.
+///
+/// # Errors
+/// Never with these bounds.
+fn waits() -> anyhow::Result<Histogram<u64>> {
+    Histogram::new_with_bounds(1, LONGEST_WAIT, 3).context("making a histogram")
+}
+
 /// A wait as the histograms take it.
 fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)

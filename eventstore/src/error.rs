@@ -182,7 +182,7 @@ pub enum LogError {
         event_id: Uuid,
         /// Why not.
         #[source]
-        source: RegistryError,
+        source: Box<RegistryError>,
     },
     /// Kafka refused a record.
     #[error("publishing the event at position {position}")]
@@ -198,15 +198,18 @@ pub enum LogError {
 impl LogError {
     /// Whether it is an event of the log that is wrong, so that trying again soon is of no use.
     pub(crate) fn is_about_an_event(&self) -> bool {
-        let refused = [RDKafkaErrorCode::MessageSizeTooLarge, RDKafkaErrorCode::InvalidRecord];
-        match self {
-            Self::UnknownAggregate { .. }
-            | Self::UnknownEvent { .. }
-            | Self::Misfit { .. }
-            | Self::Unreadable { .. } => true,
-            Self::Delivery { source, .. } => source.rdkafka_error_code().is_some_and(|code| refused.contains(&code)),
-            _ => false,
-        }
+        let of_the_log = matches!(
+            self,
+            Self::UnknownAggregate { .. } | Self::UnknownEvent { .. } | Self::Misfit { .. } | Self::Unreadable { .. }
+        );
+        of_the_log || self.refuses_a_record()
+    }
+
+    /// Whether Kafka will refuse the record however often it is sent.
+    fn refuses_a_record(&self) -> bool {
+        let Self::Delivery { source, .. } = self else { return false };
+        let refusals = [RDKafkaErrorCode::MessageSizeTooLarge, RDKafkaErrorCode::InvalidRecord];
+        source.rdkafka_error_code().is_some_and(|code| refusals.contains(&code))
     }
 }
 

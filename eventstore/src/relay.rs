@@ -127,9 +127,10 @@ impl Relay {
         let (connection, proof) = leadership.into_parts();
         let mut source = Source::new(connection, &self.config, position)?;
         let (batches, to_send) = mpsc::channel(READ_AHEAD);
-        let (sent, to_acknowledge) = mpsc::channel(self.config.batches_in_flight());
+        // Events are what is counted: a log that trickles makes many small batches.
+        let (sent, to_acknowledge) = mpsc::unbounded_channel();
         let (saved, checkpoint) = watch::channel(position);
-        let sender = Sender::new(publisher, self.registry.clone(), self.config.beacon(), checkpoint);
+        let sender = Sender::new(publisher, self.registry.clone(), &self.config, checkpoint);
         let sender = AbortOnDropHandle::new(tokio::spawn(sender.run(to_send, sent)));
         let acknowledger = Acknowledger::new(self.pool.clone(), incarnation, self.status.clone(), saved);
         let acknowledger = AbortOnDropHandle::new(tokio::spawn(acknowledger.run(to_acknowledge)));
@@ -145,7 +146,7 @@ impl Relay {
         let grace = if read.is_ok() { self.config.stop_timeout() } else { Duration::ZERO };
         let rest = async { (joined(acknowledger).await, joined(sender).await) };
         match tokio::time::timeout(grace, rest).await {
-            Ok((acknowledged, sent)) => acknowledged.and(sent).and(read),
+            Ok((last, before)) => last.and(before).and(read),
             // What was sent and not acknowledged is found again on the partitions' ends.
             Err(_elapsed) => read,
         }

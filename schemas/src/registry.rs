@@ -82,12 +82,13 @@ struct Inner {
 impl Registry {
     /// A client of the registry at `config.url`; connects when first asked.
     pub fn new(config: &RegistryConfig) -> Self {
+        let url = config.url.trim_end_matches('/').to_owned();
         // Only settings that this program does not use can fail here.
-        let patient = SrSettings::new_builder(config.url.clone()).set_timeout(PATIENCE).build();
+        let patient = SrSettings::new_builder(url.clone()).set_timeout(PATIENCE).build();
         Self {
             inner: Arc::new(Inner {
-                url: config.url.clone(),
-                settings: patient.unwrap_or_else(|_| SrSettings::new(config.url.clone())),
+                url: without_login(&url),
+                settings: patient.unwrap_or_else(|_| SrSettings::new(url)),
                 ids: RwLock::default(),
                 decoders: RwLock::default(),
             }),
@@ -133,5 +134,27 @@ impl Registry {
 
     fn refused(&self, doing: String, source: SRCError) -> RegistryError {
         RegistryError::Refused { url: self.inner.url.clone(), doing, source }
+    }
+}
+
+/// A URL as it may be shown: without the name and password that stand in it.
+fn without_login(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let authority = rest.split('/').next().unwrap_or_default();
+    match authority.rsplit_once('@') {
+        Some((login, _)) => format!("{scheme}://{}", &rest[login.len() + 1..]),
+        None => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shown_of_a_url_holds_no_password() {
+        assert_eq!(without_login("http://me:s3cret@registry:8081/x@y"), "http://registry:8081/x@y");
+        assert_eq!(without_login("http://registry:8081/x@y"), "http://registry:8081/x@y");
+        assert_eq!(without_login("registry"), "registry");
     }
 }

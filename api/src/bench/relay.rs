@@ -22,7 +22,7 @@ use super::{Figures, Report, cpu, database, log};
 use crate::config::Config;
 
 /// Longest wait for a relay that does not come on.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// How much is measured.
 #[derive(Debug, Clone, Copy)]

@@ -8,10 +8,9 @@ use eventstore::{
     reader::{Replay, ReplayOptions},
 };
 use futures::TryStreamExt;
-use hdrhistogram::Histogram;
 use sqlx::PgPool;
 
-use super::{Figures, Report, cpu, database, log, memory, micros};
+use super::{Figures, Report, cpu, database, log, memory, micros, waits};
 
 /// The least equivalent work: the whole table to the same client, which throws it away.
 const RAW: &str = "copy events to stdout";
@@ -57,7 +56,7 @@ async fn measure(pool: &PgPool, work: Work, payload_bytes: u64) -> anyhow::Resul
 
 /// Every event as the reader's callers get it. The waits are those for a batch.
 async fn ours(pool: &PgPool, expected: u64) -> anyhow::Result<Figures> {
-    let mut waits = Histogram::new(3).context("making a histogram")?;
+    let mut waits = waits()?;
     let (started, cpu) = (Instant::now(), cpu::of_this_process());
     let mut replay = Replay::start(pool, ReplayOptions::default()).await?;
     let mut events = 0_u64;

@@ -179,7 +179,7 @@ impl Stack {
         let began = Instant::now();
         let pieces = self.options.pieces()?;
         ensure_all(&pieces, &self.options.site.cache, &Progress::default()).await?;
-        let independent = Engine::ALL.into_iter().filter(|engine| engine.stores_in().is_none());
+        let independent = self.options.engines.iter().copied().filter(|engine| engine.stores_in().is_none());
         try_join_all(independent.map(|engine| self.bring_up(engine))).await?;
         tracing::info!(seconds = %seconds(began), "engines ready");
         if self.options.product {
@@ -193,7 +193,7 @@ impl Stack {
     /// Makes an engine answer, and then those that store their data in it.
     async fn bring_up(&self, engine: Engine) -> anyhow::Result<()> {
         self.make_answer(engine).await?;
-        let guests = Engine::ALL.into_iter().filter(|guest| guest.stores_in() == Some(engine));
+        let guests = self.options.engines.iter().copied().filter(|guest| guest.stores_in() == Some(engine));
         try_join_all(guests.map(|guest| self.make_answer(guest))).await.map(drop)
     }
 

@@ -45,7 +45,7 @@ impl Acknowledger {
     }
 
     /// Works until nothing more is sent.
-    pub(super) async fn run(mut self, mut sent: mpsc::Receiver<Sent>) -> Result<(), LogError> {
+    pub(super) async fn run(mut self, mut sent: mpsc::UnboundedReceiver<Sent>) -> Result<(), LogError> {
         loop {
             let next = match self.unsaved {
                 None => sent.recv().await,

@@ -12,7 +12,8 @@ pub struct RelayConfig {
     pub batch_events: u32,
     /// Most events that are read and not yet acknowledged by Kafka; bounds the relay's memory while Kafka is away.
     pub in_flight_events: u32,
-    /// Pause between looks at an idle log, in milliseconds; grows from the first to the second while nothing comes.
+    /// Pause between looks at the log while little comes, in milliseconds: what comes meanwhile travels together. It
+    /// grows to the longest one while nothing comes.
     pub poll_min_ms: u64,
     /// The longest such pause, in milliseconds.
     pub poll_max_ms: u64,
@@ -34,7 +35,7 @@ impl Default for RelayConfig {
         Self {
             batch_events: 2_000,
             in_flight_events: 20_000,
-            poll_min_ms: 2,
+            poll_min_ms: 4,
             poll_max_ms: 20,
             beacon_ms: 500,
             retry_ms: 1_000,
@@ -50,8 +51,8 @@ impl RelayConfig {
         usize::try_from(self.batch_events).unwrap_or(usize::MAX).max(1)
     }
 
-    pub(super) fn batches_in_flight(&self) -> usize {
-        usize::try_from(self.in_flight_events / self.batch_events.max(1)).unwrap_or(1).max(1)
+    pub(super) fn in_flight(&self) -> u32 {
+        self.in_flight_events.max(1)
     }
 
     pub(super) fn poll(&self) -> (Duration, Duration) {

@@ -29,6 +29,17 @@ pub(super) struct Publisher {
     producer: ThreadedProducer<Deliveries>,
     incarnation: String,
     topics: Vec<Topic>,
+    /// Whose turn it is to get a beacon, counted across all topics.
+    next_beacon: usize,
+}
+
+/// Which partitions get a beacon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Beacons {
+    /// Every one.
+    All,
+    /// At most so many of those that lag behind.
+    Lagging { most: usize },
 }
 
 struct Topic {
@@ -55,7 +66,7 @@ impl Publisher {
                 .collect();
             Topic { context, name, partitions }
         });
-        Ok(Self { producer, incarnation: incarnation.to_string(), topics: topics.collect() })
+        Ok(Self { producer, incarnation: incarnation.to_string(), topics: topics.collect(), next_beacon: 0 })
     }
 
     /// Where an event has to go; `None` when it is there already.
@@ -103,30 +114,59 @@ impl Publisher {
         self.topics.iter().flat_map(|topic| &topic.partitions).any(|partition| !partition.holds(position))
     }
 
-    /// Writes a beacon to every partition that does not say yet that it has come to this position, or to all of them.
+    /// How many partitions there are.
+    pub(super) fn partitions(&self) -> usize {
+        self.topics.iter().map(|topic| topic.partitions.len()).sum()
+    }
+
+    /// Writes a beacon to partitions that do not say yet that they have come to this position, `most` of them and in
+    /// turn, or to all partitions whatever they say.
     pub(super) async fn beacon(
         &mut self,
         position: u64,
-        all: bool,
+        beacons: Beacons,
         outstanding: &Arc<Outstanding>,
     ) -> Result<(), LogError> {
-        for topic in &mut self.topics {
-            for (number, partition) in (0_i32..).zip(&mut topic.partitions) {
-                if partition.holds(position) && !all {
-                    continue;
-                }
-                let watermark = position.max(partition.end.watermark);
-                let record: BaseRecord<'_, [u8], [u8], _> =
-                    BaseRecord::with_opaque_to(&topic.name, Arc::clone(outstanding))
-                        .partition(number)
-                        .headers(headers_of(&partition.reach(watermark).to_beacon()));
-                outstanding.add();
-                enqueue(&self.producer, record)
-                    .await
-                    .map_err(|source| LogError::Delivery { position: watermark, source })?;
+        let count = self.partitions();
+        let mut left = match beacons {
+            Beacons::All => count,
+            Beacons::Lagging { most } => most,
+        };
+        let first = self.next_beacon;
+        for turn in (first..first + count).map(|turn| turn % count) {
+            if left == 0 {
+                break;
+            }
+            if self.tell(turn, position, beacons == Beacons::All, outstanding).await? {
+                left -= 1;
+                self.next_beacon = (turn + 1) % count;
             }
         }
         Ok(())
+    }
+
+    /// False where the partition, counted across all topics, has nothing to tell.
+    async fn tell(
+        &mut self,
+        turn: usize,
+        position: u64,
+        always: bool,
+        outstanding: &Arc<Outstanding>,
+    ) -> Result<bool, LogError> {
+        let mut partitions = self.topics.iter_mut().flat_map(|topic| {
+            (0_i32..).zip(&mut topic.partitions).map(|(number, partition)| (&topic.name, number, partition))
+        });
+        let Some((topic, number, partition)) = partitions.nth(turn) else { return Ok(false) };
+        if partition.holds(position) && !always {
+            return Ok(false);
+        }
+        let watermark = position.max(partition.end.watermark);
+        let record: BaseRecord<'_, [u8], [u8], _> = BaseRecord::with_opaque_to(topic, Arc::clone(outstanding))
+            .partition(number)
+            .headers(headers_of(&partition.reach(watermark).to_beacon()));
+        outstanding.add();
+        enqueue(&self.producer, record).await.map_err(|source| LogError::Delivery { position: watermark, source })?;
+        Ok(true)
     }
 }
 

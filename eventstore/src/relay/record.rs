@@ -54,7 +54,7 @@ impl Encoder {
         let id = self.registry.id_of(schema).await.map_err(|source| LogError::Registry {
             position: event.position,
             event_id: event.event_id,
-            source,
+            source: Box::new(source),
         })?;
         self.known.push((schema, id));
         Ok((schema, id))

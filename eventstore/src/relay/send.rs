@@ -6,16 +6,24 @@ use chrono::{DateTime, Utc};
 use domain::envelope::RawRecorded;
 use schemas::registry::Registry;
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
     time::{Instant, sleep_until},
 };
 
-use super::{delivery::Outstanding, publisher::Publisher, record::Encoder};
+use super::{
+    RelayConfig,
+    delivery::Outstanding,
+    publisher::{Beacons, Publisher},
+    record::Encoder,
+};
 use crate::{error::LogError, reader::Batch};
 
 /// Every partition gets a beacon at least this often, so that retention never takes the last record that says how far
 /// the partition had come.
 const REFRESH: Duration = Duration::from_hours(1);
+
+/// Beacons that are sent at once while events come, too.
+const BEACONS_BETWEEN_EVENTS: usize = 2;
 
 /// What was handed to the producer, in order.
 pub(super) enum Sent {
@@ -38,6 +46,8 @@ pub(super) struct SentBatch {
     pub(super) events: u64,
     /// When the log took the oldest of the events.
     pub(super) oldest: Option<DateTime<Utc>>,
+    /// Makes room for as many records once this batch is acknowledged.
+    pub(super) _room: OwnedSemaphorePermit,
 }
 
 /// Encodes and sends.
@@ -47,11 +57,16 @@ pub(super) struct Sender {
     beacon_every: Duration,
     beacon_due: Instant,
     refresh_due: Instant,
+    /// Whether events were sent since the last beacons.
+    busy: bool,
     position: u64,
     fence: u64,
     /// How far the checkpoint has come. Beacons say no more: positions that nobody filled, because their append was
     /// rolled back, may be given out again after a crash of Postgres unless something was committed behind them.
     saved: watch::Receiver<u64>,
+    /// Room for records that Kafka has not acknowledged.
+    room: Arc<Semaphore>,
+    most_in_flight: u32,
 }
 
 impl Sender {
@@ -59,21 +74,34 @@ impl Sender {
     pub(super) fn new(
         publisher: Publisher,
         registry: Registry,
-        beacon_every: Duration,
+        config: &RelayConfig,
         saved: watch::Receiver<u64>,
     ) -> Self {
         let now = Instant::now();
         let position = *saved.borrow();
         let encoder = Encoder::new(registry);
         let (beacon_due, refresh_due) = (now, now + REFRESH);
-        Self { publisher, encoder, beacon_every, beacon_due, refresh_due, position, fence: position, saved }
+        let most_in_flight = config.in_flight();
+        Self {
+            publisher,
+            encoder,
+            beacon_every: config.beacon(),
+            beacon_due,
+            refresh_due,
+            busy: false,
+            position,
+            fence: position,
+            saved,
+            room: Arc::new(Semaphore::new(usize::try_from(most_in_flight).unwrap_or(Semaphore::MAX_PERMITS))),
+            most_in_flight,
+        }
     }
 
     /// Sends until no more batches come, or until nobody listens.
     pub(super) async fn run(
         mut self,
         mut batches: mpsc::Receiver<Batch>,
-        sent: mpsc::Sender<Sent>,
+        sent: mpsc::UnboundedSender<Sent>,
     ) -> Result<(), LogError> {
         loop {
             let lags = self.publisher.lags(*self.saved.borrow_and_update());
@@ -82,8 +110,8 @@ impl Sender {
                     Some(batch) => self.send(batch, &sent).await?,
                     None => break,
                 },
-                () = sleep_until(self.beacon_due), if lags => self.beacon(false, &sent).await?,
-                () = sleep_until(self.refresh_due) => self.beacon(true, &sent).await?,
+                () = sleep_until(self.beacon_due), if lags => self.beacon_in_turn(&sent).await?,
+                () = sleep_until(self.refresh_due) => self.refresh(&sent).await?,
                 // The checkpoint moves after the acknowledgement, when nothing may be left to send.
                 Ok(()) = self.saved.changed(), if !lags => continue,
                 () = sent.closed() => return Ok(()),
@@ -93,14 +121,17 @@ impl Sender {
             }
         }
         // The producer goes with this stage, and with the producer what it has not yet delivered.
-        let _nobody_listens = sent.send(Sent::End).await;
-        sent.closed().await;
+        if sent.send(Sent::End).is_ok() {
+            sent.closed().await;
+        }
         Ok(())
     }
 
-    async fn send(&mut self, batch: Batch, sent: &mpsc::Sender<Sent>) -> Result<ControlFlow<()>, LogError> {
+    async fn send(&mut self, batch: Batch, sent: &mpsc::UnboundedSender<Sent>) -> Result<ControlFlow<()>, LogError> {
+        let Some(room) = self.room_for(batch.events.len(), sent).await else { return Ok(ControlFlow::Break(())) };
         let outstanding = Outstanding::new();
         self.fence = batch.fence;
+        self.busy |= !batch.events.is_empty();
         let (mut events, mut reached, mut stop) = (0, batch.watermark, None);
         for event in &batch.events {
             match self.send_event(event, &outstanding).await {
@@ -115,14 +146,24 @@ impl Sender {
         }
         self.position = reached;
         let oldest = batch.events.first().map(|event| event.recorded_at);
-        let told = Self::tell(outstanding, SentBatch { events, oldest, ..self.sent() }, sent).await;
+        let told = Self::tell(SentBatch { outstanding, reached, fence: self.fence, events, oldest, _room: room }, sent);
         if let Some(error) = stop {
             // What came before it is acknowledged first.
-            let _nobody_listens = sent.send(Sent::Stop(error)).await;
-            sent.closed().await;
+            if sent.send(Sent::Stop(error)).is_ok() {
+                sent.closed().await;
+            }
             return Ok(ControlFlow::Break(()));
         }
         Ok(told)
+    }
+
+    /// Waits until Kafka has acknowledged enough to send so many more; `None` when nobody listens any more.
+    async fn room_for(&self, records: usize, sent: &mpsc::UnboundedSender<Sent>) -> Option<OwnedSemaphorePermit> {
+        let wanted = u32::try_from(records).unwrap_or(u32::MAX).clamp(1, self.most_in_flight);
+        tokio::select! {
+            room = Arc::clone(&self.room).acquire_many_owned(wanted) => room.ok(),
+            () = sent.closed() => None,
+        }
     }
 
     /// False when the event was there already.
@@ -133,29 +174,42 @@ impl Sender {
         Ok(true)
     }
 
-    async fn beacon(&mut self, all: bool, sent: &mpsc::Sender<Sent>) -> Result<ControlFlow<()>, LogError> {
-        let now = Instant::now();
-        self.beacon_due = now + self.beacon_every;
-        if all {
-            self.refresh_due = now + REFRESH;
-        }
-        let outstanding = Outstanding::new();
-        let saved = *self.saved.borrow();
-        self.publisher.beacon(saved, all, &outstanding).await?;
-        Ok(Self::tell(outstanding, self.sent(), sent).await)
+    /// To all that lag behind at once while nothing comes. Between events a few at a time: each partition is a request
+    /// of its own to the broker, and events would wait behind all of them.
+    async fn beacon_in_turn(&mut self, sent: &mpsc::UnboundedSender<Sent>) -> Result<ControlFlow<()>, LogError> {
+        let (most, pause) = if std::mem::take(&mut self.busy) {
+            let rounds = self.publisher.partitions().div_ceil(BEACONS_BETWEEN_EVENTS).max(1);
+            (BEACONS_BETWEEN_EVENTS, self.beacon_every / u32::try_from(rounds).unwrap_or(u32::MAX))
+        } else {
+            (usize::MAX, self.beacon_every)
+        };
+        self.beacon_due = Instant::now() + pause;
+        self.beacon(Beacons::Lagging { most }, sent).await
     }
 
-    fn sent(&self) -> SentBatch {
+    async fn refresh(&mut self, sent: &mpsc::UnboundedSender<Sent>) -> Result<ControlFlow<()>, LogError> {
+        self.refresh_due = Instant::now() + REFRESH;
+        self.beacon(Beacons::All, sent).await
+    }
+
+    async fn beacon(
+        &mut self,
+        beacons: Beacons,
+        sent: &mpsc::UnboundedSender<Sent>,
+    ) -> Result<ControlFlow<()>, LogError> {
+        let Some(room) = self.room_for(1, sent).await else { return Ok(ControlFlow::Break(())) };
         let outstanding = Outstanding::new();
-        SentBatch { outstanding, reached: self.position, fence: self.fence, events: 0, oldest: None }
+        let saved = *self.saved.borrow();
+        self.publisher.beacon(saved, beacons, &outstanding).await?;
+        let (reached, fence) = (self.position, self.fence);
+        Ok(Self::tell(SentBatch { outstanding, reached, fence, events: 0, oldest: None, _room: room }, sent))
     }
 
     /// Break when nobody listens any more.
-    async fn tell(outstanding: Arc<Outstanding>, batch: SentBatch, sent: &mpsc::Sender<Sent>) -> ControlFlow<()> {
+    fn tell(batch: SentBatch, sent: &mpsc::UnboundedSender<Sent>) -> ControlFlow<()> {
         // The sender's own count: from here on only Kafka is awaited.
-        outstanding.done();
-        let batch = SentBatch { outstanding, ..batch };
-        match sent.send(Sent::Batch(batch)).await {
+        batch.outstanding.done();
+        match sent.send(Sent::Batch(batch)) {
             Ok(()) => ControlFlow::Continue(()),
             Err(_nobody_listens) => ControlFlow::Break(()),
         }

@@ -375,7 +375,7 @@ async fn callers_that_go_away_harm_nobody() {
 #[tokio::test]
 async fn an_event_that_cannot_be_read_is_named_with_its_stream_sequence_and_position() {
     let pool = database().await;
-    let bad = NewEvent { payload: r#"{"n":1}"#.to_owned(), ..event("bad", 1) };
+    let bad = domain::store::NewEvent { payload: r#"{"n":1}"#.to_owned(), ..event("bad", 1) };
     PgBatchStore::new(pool.clone()).append_many(vec![event("other", 1), bad]).await.unwrap();
 
     let error = store(&pool, 1).load_aggregate("bad").await.err().unwrap();

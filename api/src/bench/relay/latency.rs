@@ -1,6 +1,7 @@
 //! How long an event takes from its commit until a consumer of Kafka has it.
 
 use std::{
+    ops::Range,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -21,7 +22,7 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use super::{PATIENCE, Work, topics};
-use crate::bench::{log, micros};
+use crate::bench::{log, micros, waits};
 
 /// Appends that are under way at once.
 const WRITERS: u32 = 4;
@@ -46,7 +47,9 @@ pub(super) async fn measure(
     topics: &KafkaConfig,
     work: Work,
 ) -> anyhow::Result<Waits> {
-    let events = u64::from(work.rate) * u64::from(work.seconds);
+    // The first second warms up connections and caches, and is not counted.
+    let warm = u64::from(work.rate);
+    let events = warm + u64::from(work.rate) * u64::from(work.seconds);
     // A relay at the end of the log: what is there from before is not to be waited for.
     let end: i64 = sqlx::query_scalar("select max(position) from events").fetch_one(pool).await?;
     sqlx::query("update relay_checkpoints set position = $1").bind(end).execute(pool).await?;
@@ -59,22 +62,22 @@ pub(super) async fn measure(
 
     let commits: Commits = Arc::new(Mutex::new(vec![None; usize::try_from(events)?]));
     let consumer = topics::consumer(topics, Offset::Beginning)?;
-    let (given_up, seen) = (Arc::new(AtomicBool::new(false)), Arc::clone(&commits));
-    let give_up = Arc::clone(&given_up);
-    let consuming = tokio::task::spawn_blocking(move || consume(&consumer, events, &seen, &give_up));
+    let (stopped, seen) = (Arc::new(AtomicBool::new(false)), Arc::clone(&commits));
+    let stop_consuming = Arc::clone(&stopped);
+    let consuming = tokio::task::spawn_blocking(move || consume(&consumer, warm..events, &seen, &stop_consuming));
     let appended = append(pool, work, events, &commits).await;
     if appended.is_err() {
-        given_up.store(true, Ordering::Relaxed);
+        stopped.store(true, Ordering::Relaxed);
     }
-    let waits = consuming.await?;
+    let outcome = consuming.await?;
     stop.cancel();
     task.await?;
     appended?;
-    let waits = waits?;
+    let waits = outcome?;
     #[expect(clippy::cast_precision_loss, reason = "figures are for reading")]
     let ms = |micros: u64| micros as f64 / 1_000.0;
     Ok(Waits {
-        events,
+        events: waits.len(),
         events_per_s: work.rate,
         p50_ms: ms(waits.value_at_quantile(0.5)),
         p99_ms: ms(waits.value_at_quantile(0.99)),
@@ -117,13 +120,13 @@ fn event(number: u64, payload: String) -> NewEvent {
 
 fn consume(
     consumer: &BaseConsumer,
-    events: u64,
+    counted: Range<u64>,
     commits: &Commits,
-    given_up: &AtomicBool,
+    stopped: &AtomicBool,
 ) -> anyhow::Result<Histogram<u64>> {
     let mut arrivals: Vec<(usize, Instant)> = Vec::new();
     let mut last = Instant::now();
-    while (arrivals.len() as u64) < events && !given_up.load(Ordering::Relaxed) {
+    while (arrivals.len() as u64) < counted.end && !stopped.load(Ordering::Relaxed) {
         anyhow::ensure!(last.elapsed() < PATIENCE, "no more records come");
         let Some(message) = consumer.poll(Duration::from_millis(100)) else { continue };
         let (message, arrived) = (message?, Instant::now());
@@ -134,8 +137,11 @@ fn consume(
         }
     }
     let commits = commits.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut waits = Histogram::new(3)?;
+    let mut waits = waits()?;
     for (number, arrived) in arrivals {
+        if !counted.contains(&(number as u64)) {
+            continue;
+        }
         // A record may arrive before the writer has heard that it is committed: that took no time.
         let committed = commits.get(number).copied().flatten();
         let wait = committed.map_or(Duration::ZERO, |committed| arrived.saturating_duration_since(committed));

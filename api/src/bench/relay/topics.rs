@@ -69,8 +69,7 @@ fn read_blocking(topics: &KafkaConfig, events: u64) -> anyhow::Result<Vec<Record
 
 /// A consumer of all partitions of the topic of opportunities.
 pub(super) fn consumer(topics: &KafkaConfig, from: Offset) -> anyhow::Result<BaseConsumer> {
-    let consumer: BaseConsumer =
-        topics.client().set("group.id", "medhub-bench").set("fetch.wait.max.ms", "5").create()?;
+    let consumer: BaseConsumer = topics.client().set("group.id", "medhub-bench").create()?;
     let topic = Context::Opportunities.topic(&topics.topic_prefix);
     let mut all = TopicPartitionList::new();
     for partition in 0..topics.partitions {

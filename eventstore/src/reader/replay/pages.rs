@@ -54,6 +54,8 @@ pub(super) struct Pages {
     /// How many events are still wanted.
     left: Option<u64>,
     page: u64,
+    /// Whether the last page went to the end of what there was and held little.
+    caught_up: bool,
 }
 
 impl Pages {
@@ -64,7 +66,7 @@ impl Pages {
     ) -> Result<Self, LogError> {
         let conditions = options.filter.to_sql().map_err(LogError::Filter)?;
         let (position, left, page) = (options.after, options.limit, options.page_positions.max(1));
-        Ok(Self { connection, options, conditions, sender, position, fence: 0, left, page })
+        Ok(Self { connection, options, conditions, sender, position, fence: 0, left, page, caught_up: false })
     }
 
     pub(super) async fn run(mut self) -> Result<(), LogError> {
@@ -113,6 +115,14 @@ impl Pages {
     /// Looks how far the log is complete once everything known to be complete was read; `false` at the end.
     async fn move_fence(&mut self) -> Result<bool, LogError> {
         let mut pause = self.options.follow.map(|follow| follow.poll_min);
+        // On a log that grows all the time there is always something new: without a breath, each event would be a
+        // page of its own.
+        if let (true, Some(breath)) = (mem::take(&mut self.caught_up), pause) {
+            tokio::select! {
+                () = tokio::time::sleep(breath) => {}
+                () = self.sender.closed() => return Ok(false),
+            }
+        }
         loop {
             if self.fence > self.position {
                 return Ok(true);
@@ -137,7 +147,7 @@ impl Pages {
         let mut chunks = self.connection.copy_out_raw(&statement).await.map_err(postgres(reading))?;
         let mut decoder = CopyDecoder::<COLUMNS>::default();
         let mut events = Vec::new();
-        let (mut bytes, mut reached) = (0, self.position);
+        let (mut bytes, mut reached, mut whole_batches) = (0, self.position, false);
         while let Some(chunk) = chunks.try_next().await.map_err(postgres(reading))? {
             decoder.push(&chunk);
             while let Some((row, size)) = decoder.next_row().map_err(LogError::Copy)? {
@@ -155,7 +165,7 @@ impl Pages {
                 self.left = self.left.map(|left| left.saturating_sub(1));
                 if events.len() >= self.options.batch_events || bytes >= self.options.batch_bytes {
                     let events = fresh(&mut events);
-                    bytes = 0;
+                    (bytes, whole_batches) = (0, true);
                     let batch = Batch { events, watermark: reached, fence: self.fence };
                     if self.sender.send(batch).await.is_err() {
                         return Ok(Caller::Gone);
@@ -167,6 +177,7 @@ impl Pages {
         drop(chunks);
         // A page that the limit cut short says nothing about the positions behind its last event.
         self.position = if self.left == Some(0) { reached } else { last };
+        self.caught_up = !whole_batches && self.position == self.fence;
         let batch = Batch { events, watermark: self.position, fence: self.fence };
         Ok(if self.sender.send(batch).await.is_ok() { Caller::Waiting } else { Caller::Gone })
     }
