@@ -1,6 +1,6 @@
 //! Payloads as JSON text and as Avro.
 //!
-//! One pass each way, led by the schema, which is understood once and kept as a small tree ([`shape`]). What a schema
+//! One pass each way, led by the schema, which is understood once and kept as a small tree (`shape`). What a schema
 //! says is what a payload must be: an unknown field, a missing one and a value of another kind are refused by name.
 //!
 //! | Avro | JSON |

@@ -153,15 +153,15 @@ impl Publisher {
         always: bool,
         outstanding: &Arc<Outstanding>,
     ) -> Result<bool, LogError> {
-        let mut partitions = self.topics.iter_mut().flat_map(|topic| {
-            (0_i32..).zip(&mut topic.partitions).map(|(number, partition)| (&topic.name, number, partition))
-        });
-        let Some((topic, number, partition)) = partitions.nth(turn) else { return Ok(false) };
+        // Every topic has the same number of partitions.
+        let each = self.topics.first().map_or(1, |topic| topic.partitions.len()).max(1);
+        let topic = &mut self.topics[turn / each];
+        let (number, partition) = (number(turn % each), &mut topic.partitions[turn % each]);
         if partition.holds(position) && !always {
             return Ok(false);
         }
         let watermark = position.max(partition.end.watermark);
-        let record: BaseRecord<'_, [u8], [u8], _> = BaseRecord::with_opaque_to(topic, Arc::clone(outstanding))
+        let record: BaseRecord<'_, [u8], [u8], _> = BaseRecord::with_opaque_to(&topic.name, Arc::clone(outstanding))
             .partition(number)
             .headers(headers_of(&partition.reach(watermark).to_beacon()));
         outstanding.add();
