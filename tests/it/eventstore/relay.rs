@@ -3,6 +3,7 @@
 mod bad_input;
 mod open_append;
 mod restore;
+mod service;
 mod watermark;
 
 use std::{collections::HashMap, time::Duration};
