@@ -82,7 +82,13 @@ impl Publisher {
         let partitions = &self.topics[topic].partitions;
         let count = i32::try_from(partitions.len()).unwrap_or(i32::MAX);
         let partition = usize::try_from(partition_of(&event.aggregate_id, count)).unwrap_or_default();
-        Ok((!partitions[partition].holds(event.position)).then_some(Place { topic, partition }))
+        // Only a configuration without partitions, and topics that are not there, give none.
+        let held = partitions.get(partition).ok_or_else(|| LogError::Partitions {
+            topic: self.topics[topic].name.clone(),
+            found: partitions.len(),
+            expected: 1,
+        })?;
+        Ok((!held.holds(event.position)).then_some(Place { topic, partition }))
     }
 
     /// Hands an event to the producer. Events of one place come in the order of their positions.
