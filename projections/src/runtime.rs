@@ -7,18 +7,24 @@
 //! ```
 //! Every worker has its own task, consumer and consumer group, so that one sick store delays nobody else.
 
+mod compare;
 mod config;
 mod delivery;
 mod error;
+mod generation;
+mod hosted;
 mod intake;
 mod projection;
 mod status;
 mod worker;
 
 pub use self::{
+    compare::{BUCKETS, Fold, Row, Scope, bucket_of},
     config::KafkaConfig,
     error::{ProjectionError, RuntimeError},
-    projection::Projection,
+    generation::{Generation, InvalidGeneration},
+    hosted::{AnyProjection, Projected},
+    projection::{Pace, Projection},
     status::{StatusReader, WorkerState, WorkerStatus},
     worker::Worker,
 };

@@ -3,7 +3,7 @@
 //! | key | default | meaning |
 //! | --- | --- | --- |
 //! | `url` | `http://127.0.0.1:8123` | HTTP interface, may hold `user:password@` |
-//! | `database` | `medhub` | made by the migration |
+//! | `database` | `medhub` | analysts read here; each generation has a database of its own, `medhub_g1` |
 //! | `raw_ttl_days` | 90 | how long the event facts are kept; 0 keeps them for ever |
 //! | `timeout_ms` | 30000 | longest wait for one statement |
 
@@ -11,7 +11,7 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::connection::WithoutPassword;
+use crate::{connection::WithoutPassword, runtime::Generation};
 
 /// Where the read model is and how long it keeps facts.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,7 +19,7 @@ use crate::connection::WithoutPassword;
 pub struct AnalyticsConfig {
     /// The HTTP interface; may hold `user:password@`.
     pub url: String,
-    /// The database.
+    /// The database that analysts read; those of the generations have the same name with `_g1` and so on.
     pub database: String,
     /// Days that event facts are kept, by the time they were recorded; 0 keeps them for ever.
     pub raw_ttl_days: u32,
@@ -39,6 +39,11 @@ impl Default for AnalyticsConfig {
 }
 
 impl AnalyticsConfig {
+    /// The database of a generation.
+    pub(super) fn database_of(&self, generation: Generation) -> String {
+        format!("{}_{generation}", self.database)
+    }
+
     pub(super) fn timeout(&self) -> Duration {
         Duration::from_millis(self.timeout_ms)
     }

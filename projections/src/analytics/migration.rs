@@ -20,7 +20,7 @@ impl Analytics {
     /// # Errors
     /// [`QueryError`] when the server is away or refuses.
     pub async fn migrate(&self) -> Result<(), QueryError> {
-        let database = self.server().query("create database if not exists ?").bind(Identifier(self.database()));
+        let database = self.server().query("create database if not exists ?").bind(Identifier(&self.database()));
         self.run(database.execute()).await?;
         self.run(self.client().query(REGISTER).execute()).await?;
         let done: Vec<String> =

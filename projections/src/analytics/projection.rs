@@ -1,6 +1,8 @@
 //! What the log's events become in `ClickHouse`.
 
-use clickhouse::{RowOwned, RowWrite};
+use std::time::Duration;
+
+use clickhouse::{RowOwned, RowWrite, sql::Identifier};
 use domain::{
     context::Context,
     envelope::RawRecorded,
@@ -9,7 +11,10 @@ use domain::{
 use uuid::Uuid;
 
 use super::{award::AwardRow, fact::FactRow, opportunity::OpportunityRow, store::Analytics};
-use crate::runtime::{Projection, ProjectionError};
+use crate::{
+    QueryError,
+    runtime::{Fold, Generation, Pace, Projection, ProjectionError, Row, Scope},
+};
 
 /// One row to write.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +34,14 @@ impl Projection for Analytics {
 
     fn subscribes() -> &'static [Context] {
         &Context::ALL
+    }
+
+    fn pace() -> Pace {
+        Pace { batch_events: 10_000, linger: Duration::from_millis(100), rebuild_events: 20_000 }
+    }
+
+    fn at(&self, generation: Generation) -> Self {
+        self.at(generation)
     }
 
     fn project(event: &RawRecorded) -> Result<Vec<AnalyticsChange>, ProjectionError> {
@@ -53,6 +66,44 @@ impl Projection for Analytics {
         self.write(OpportunityRow::TABLE, &opportunities, token).await?;
         self.write(AwardRow::TABLE, &awards, token).await?;
         self.write(FactRow::TABLE, &facts, token).await
+    }
+
+    async fn holds(&self, _change: &AnalyticsChange) -> Result<bool, QueryError> {
+        Ok(true)
+    }
+
+    async fn ping(&self) -> Result<(), QueryError> {
+        self.ping().await
+    }
+
+    async fn prepare(&self) -> Result<(), QueryError> {
+        self.migrate().await
+    }
+
+    async fn discard(&self) -> Result<(), QueryError> {
+        let drop = self.server().query("drop database if exists ? sync").bind(Identifier(&self.database()));
+        self.run(drop.execute()).await
+    }
+
+    fn fold(&self, _scope: &Scope) -> Box<dyn Fold> {
+        Box::new(Nothing)
+    }
+
+    async fn read_back(&self, _scope: &Scope) -> Result<Vec<Row>, QueryError> {
+        Ok(vec![])
+    }
+}
+
+/// Stands in until the fold is written.
+struct Nothing;
+
+impl Fold for Nothing {
+    fn take(&mut self, _event: &RawRecorded) -> Result<(), ProjectionError> {
+        Ok(())
+    }
+
+    fn rows(&self) -> Vec<Row> {
+        vec![]
     }
 }
 

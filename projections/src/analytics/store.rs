@@ -10,7 +10,7 @@ use super::{
     item::{ItemRow, PlaceRow},
     stats::StatsRow,
 };
-use crate::{QueryError, error::Source};
+use crate::{QueryError, error::Source, runtime::Generation};
 
 pub(super) const STORE: &str = "ClickHouse";
 
@@ -25,6 +25,7 @@ pub struct Analytics {
     server: Client,
     client: Client,
     config: AnalyticsConfig,
+    generation: Generation,
 }
 
 impl Analytics {
@@ -34,8 +35,18 @@ impl Analytics {
     /// [`QueryError`] when the URL is none.
     pub fn new(config: &AnalyticsConfig) -> Result<Self, QueryError> {
         let server = connect(&config.url)?;
-        let client = server.clone().with_database(&config.database);
-        Ok(Self { server, client, config: config.clone() })
+        Ok(Self::of(server, config.clone(), Generation::FIRST))
+    }
+
+    /// The same read model in another generation.
+    #[must_use]
+    pub fn at(&self, generation: Generation) -> Self {
+        Self::of(self.server.clone(), self.config.clone(), generation)
+    }
+
+    fn of(server: Client, config: AnalyticsConfig, generation: Generation) -> Self {
+        let client = server.clone().with_database(config.database_of(generation));
+        Self { server, client, config, generation }
     }
 
     /// Whether the server answers.
@@ -113,8 +124,9 @@ impl Analytics {
         &self.client
     }
 
-    pub(super) fn database(&self) -> &str {
-        &self.config.database
+    /// The database of this generation.
+    pub(super) fn database(&self) -> String {
+        self.config.database_of(self.generation)
     }
 
     pub(super) fn raw_ttl_days(&self) -> u32 {

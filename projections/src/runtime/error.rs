@@ -8,7 +8,10 @@ pub enum ProjectionError {
     /// The store or the schema registry is away or refused: try again for ever.
     #[error("reaching the read model's store or the schema registry")]
     Unavailable(#[source] Source),
-    /// The event makes no sense to this projection: never skip it, tell a person.
+    /// The store takes other changes, but not this one: find out which event it is, park it, tell a person.
+    #[error("writing what the read model's store refuses")]
+    Refused(#[source] Source),
+    /// The event makes no sense to this projection: never skip it, park it, tell a person.
     #[error("taking in an event that makes no sense here")]
     Poison(#[source] Source),
 }
@@ -17,6 +20,11 @@ impl ProjectionError {
     /// A store that cannot be reached.
     pub fn unavailable(source: impl Into<Source>) -> Self {
         Self::Unavailable(source.into())
+    }
+
+    /// A change that the store refuses while it takes others.
+    pub fn refused(source: impl Into<Source>) -> Self {
+        Self::Refused(source.into())
     }
 
     /// An event that makes no sense.

@@ -75,11 +75,11 @@ impl<P: Projection> Worker<P> {
             rest = left;
             let pause = match error {
                 None => continue,
-                Some(ProjectionError::Poison(_)) if step > 1 && count == 0 && decodes::<P>(&rest[0]) => {
+                Some(ProjectionError::Poison(_) | ProjectionError::Refused(_)) if step > 1 && count == 0 && decodes::<P>(&rest[0]) => {
                     step = 1;
                     continue;
                 }
-                Some(ProjectionError::Poison(reason)) => {
+                Some(ProjectionError::Poison(reason) | ProjectionError::Refused(reason)) => {
                     self.report_poison(&rest[0], reason.as_ref());
                     self.config.poison_pause()
                 }

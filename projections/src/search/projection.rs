@@ -1,6 +1,9 @@
 //! What the log's events become in `Qdrant`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 use domain::{
     context::Context,
@@ -16,7 +19,7 @@ use super::{
 };
 use crate::{
     QueryError,
-    runtime::{Projection, ProjectionError},
+    runtime::{Fold, Generation, Pace, Projection, ProjectionError, Row, Scope},
 };
 
 /// What an event changes in search.
@@ -46,6 +49,14 @@ impl Projection for Search {
         &[Context::Opportunities]
     }
 
+    fn pace() -> Pace {
+        Pace { batch_events: 1_000, linger: Duration::from_millis(30), rebuild_events: 2_000 }
+    }
+
+    fn at(&self, generation: Generation) -> Self {
+        self.at(generation)
+    }
+
     fn project(event: &RawRecorded) -> Result<Vec<SearchChange>, ProjectionError> {
         if event.aggregate_type != <Opportunity as cqrs_es::Aggregate>::TYPE {
             return Ok(vec![]);
@@ -70,6 +81,43 @@ impl Projection for Search {
         let (points, newly_awarded) = self.plan(wishes, stored).await?;
         self.upsert(points).await.map_err(ProjectionError::unavailable)?;
         self.mark_awarded(&newly_awarded).await.map_err(ProjectionError::unavailable)
+    }
+
+    async fn holds(&self, _change: &SearchChange) -> Result<bool, QueryError> {
+        Ok(true)
+    }
+
+    async fn ping(&self) -> Result<(), QueryError> {
+        self.ping().await
+    }
+
+    async fn prepare(&self) -> Result<(), QueryError> {
+        self.migrate().await
+    }
+
+    async fn discard(&self) -> Result<(), QueryError> {
+        self.run(self.client().delete_collection(self.collection())).await.map(drop)
+    }
+
+    fn fold(&self, _scope: &Scope) -> Box<dyn Fold> {
+        Box::new(Nothing)
+    }
+
+    async fn read_back(&self, _scope: &Scope) -> Result<Vec<Row>, QueryError> {
+        Ok(vec![])
+    }
+}
+
+/// Stands in until the fold is written.
+struct Nothing;
+
+impl Fold for Nothing {
+    fn take(&mut self, _event: &RawRecorded) -> Result<(), ProjectionError> {
+        Ok(())
+    }
+
+    fn rows(&self) -> Vec<Row> {
+        vec![]
     }
 }
 

@@ -16,7 +16,7 @@ use super::{
     document::{PointPayload, point_id},
     projection::NewPoint,
 };
-use crate::{QueryError, error::Source};
+use crate::{QueryError, error::Source, runtime::Generation};
 
 pub(super) const STORE: &str = "Qdrant";
 
@@ -27,6 +27,8 @@ const POINTS_PER_CALL: usize = 500;
 #[derive(Clone)]
 pub struct Search {
     client: Qdrant,
+    /// What the collections of all generations begin with.
+    name: Arc<str>,
     collection: Arc<str>,
     embedder: Arc<dyn Embedder>,
 }
@@ -49,7 +51,18 @@ impl Search {
             .skip_compatibility_check()
             .build()
             .map_err(unavailable)?;
-        Ok(Self { client, collection: config.collection().into(), embedder })
+        Ok(Self::of(client, config.collection().into(), Generation::FIRST, embedder))
+    }
+
+    /// The same read model in another generation.
+    #[must_use]
+    pub fn at(&self, generation: Generation) -> Self {
+        Self::of(self.client.clone(), Arc::clone(&self.name), generation, Arc::clone(&self.embedder))
+    }
+
+    fn of(client: Qdrant, name: Arc<str>, generation: Generation, embedder: Arc<dyn Embedder>) -> Self {
+        let collection = format!("{name}_{generation}").into();
+        Self { client, name, collection, embedder }
     }
 
     /// Whether the server answers.

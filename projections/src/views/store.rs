@@ -12,7 +12,7 @@ use super::{
     Counters, OpportunityView, ViewsConfig,
     fold::{Step, Versioned},
 };
-use crate::{QueryError, error::Source};
+use crate::{QueryError, error::Source, runtime::Generation};
 
 const STORE: &str = "Redis";
 
@@ -20,6 +20,8 @@ const STORE: &str = "Redis";
 #[derive(Clone)]
 pub struct Views {
     connection: ConnectionManager,
+    /// What the keys of all generations begin with.
+    name: Arc<str>,
     prefix: Arc<str>,
     apply: Arc<Script>,
 }
@@ -39,7 +41,18 @@ impl Views {
         let client = Client::open(config.url.as_str()).map_err(unavailable)?;
         let connection = ConnectionManager::new_lazy_with_config(client, manager).map_err(unavailable)?;
         let apply = Arc::new(Script::new(include_str!("apply.lua")));
-        Ok(Self { connection, prefix: config.key_prefix.as_str().into(), apply })
+        Ok(Self::of(connection, config.key_prefix.as_str().into(), Generation::FIRST, apply))
+    }
+
+    /// The same read model in another generation.
+    #[must_use]
+    pub fn at(&self, generation: Generation) -> Self {
+        Self::of(self.connection.clone(), Arc::clone(&self.name), generation, Arc::clone(&self.apply))
+    }
+
+    fn of(connection: ConnectionManager, name: Arc<str>, generation: Generation, apply: Arc<Script>) -> Self {
+        let prefix = format!("{name}{generation}:").into();
+        Self { connection, name, prefix, apply }
     }
 
     /// Whether the server answers.
@@ -113,13 +126,18 @@ impl Views {
 
     /// Asks, and once more where the connection turns out to be broken: the first use after a restart of the server
     /// only finds that out. Asking twice is safe, also for a write, because a step is written once at most.
-    async fn ask<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, QueryError> {
+    pub(super) async fn ask<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, QueryError> {
         let mut connection = self.connection.clone();
         let outcome = match pipeline.query_async(&mut connection).await {
             Err(error) if error.is_unrecoverable_error() => pipeline.query_async(&mut connection).await,
             outcome => outcome,
         };
         outcome.map_err(unavailable)
+    }
+
+    /// What every key of this generation begins with.
+    pub(super) fn prefix(&self) -> &str {
+        &self.prefix
     }
 
     fn view_key(&self, id: &str) -> String {

@@ -1,0 +1,66 @@
+//! Which build of a read model: readers follow one, another may be built beside it.
+
+use std::{fmt, num::NonZeroU32, str::FromStr};
+
+/// The number of one build of one read model, from 1. Its text, `g1`, is part of every name in the stores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Generation(NonZeroU32);
+
+/// A text or number that names no generation.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no generation; they are numbered from 1")]
+pub struct InvalidGeneration(String);
+
+impl Generation {
+    /// The one that `medhub migrate` makes.
+    pub const FIRST: Self = Self(NonZeroU32::MIN);
+
+    /// The generation of that number.
+    ///
+    /// # Errors
+    /// [`InvalidGeneration`] for 0 and less, and for more than 31 bits.
+    pub fn try_new(number: i32) -> Result<Self, InvalidGeneration> {
+        let positive = u32::try_from(number).ok().and_then(NonZeroU32::new);
+        positive.map(Self).ok_or_else(|| InvalidGeneration(number.to_string()))
+    }
+
+    /// Its number.
+    pub fn number(self) -> i32 {
+        i32::try_from(self.0.get()).unwrap_or(i32::MAX)
+    }
+}
+
+impl fmt::Display for Generation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "g{}", self.0)
+    }
+}
+
+impl FromStr for Generation {
+    type Err = InvalidGeneration;
+
+    fn from_str(text: &str) -> Result<Self, InvalidGeneration> {
+        let digits = text.strip_prefix('g').unwrap_or(text);
+        let number = digits.parse().map_err(|_| InvalidGeneration(text.to_owned()))?;
+        Self::try_new(number).map_err(|_| InvalidGeneration(text.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_generation_comes_back_as_it_went() {
+        let third = Generation::try_new(3).unwrap();
+        assert_eq!((third.to_string().as_str(), third.number()), ("g3", 3));
+        assert_eq!(["g3", "3"].map(str::parse), [Ok(third), Ok(third)]);
+    }
+
+    #[test]
+    fn what_is_no_generation_is_refused() {
+        for text in ["", "g", "0", "-1", "g0", "one", "3000000000"] {
+            assert_eq!(text.parse::<Generation>(), Err(InvalidGeneration(text.to_owned())));
+        }
+    }
+}
