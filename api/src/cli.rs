@@ -10,6 +10,7 @@ mod log;
 mod migrate;
 mod output;
 mod progress;
+mod project;
 mod recover;
 mod replay;
 mod schemas;
@@ -49,6 +50,8 @@ enum Command {
     Migrate(migrate::Migrate),
     /// Run the service until it is told to stop
     Serve(serve::Serve),
+    /// Run the workers of some projections until they are told to stop
+    Project(project::Project),
     /// Take in notices from a file or from standard input. Safe to interrupt and to repeat
     Import(import::Import),
     /// Write made-up notices in the format of SAM.gov's CSV extract
@@ -99,6 +102,7 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Sdl(command) => return command.run(),
         command @ (Command::Migrate(_)
         | Command::Serve(_)
+        | Command::Project(_)
         | Command::Import(_)
         | Command::Status(_)
         | Command::Doctor(_)
@@ -125,6 +129,7 @@ async fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> 
     match command {
         Command::Migrate(command) => command.run(&config).await,
         Command::Serve(command) => command.run(config).await,
+        Command::Project(command) => command.run(config).await,
         Command::Import(command) => command.run(&config).await,
         Command::Status(command) => command.run(&config).await,
         Command::Doctor(command) => command.run(&config).await,

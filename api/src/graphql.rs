@@ -16,7 +16,10 @@ pub(crate) use self::error::{refused, timed_out};
 use self::opportunity::{
     OpportunityDetailQuery, OpportunityListQuery, OpportunityMutation, OpportunitySearchQuery, OpportunityStatsQuery,
 };
-use crate::{config::HttpConfig, store::Stores};
+use crate::{
+    config::HttpConfig,
+    store::{LiveModels, Stores},
+};
 
 const TIME: &str = "A point in time in RFC 3339, e.g. `\"2026-03-31T17:00:00Z\"`; answers are in UTC.";
 const DAY: &str = "A calendar day, e.g. `\"2026-03-31\"`.";
@@ -37,19 +40,16 @@ type Root = Schema<QueryRoot, MutationRoot, EmptySubscription>;
 #[derive(Clone)]
 pub struct GraphQl {
     schema: Root,
+    /// `None` where no read model is there to be asked, as in tests of the schema itself.
+    live: Option<LiveModels>,
     max_query_bytes: usize,
 }
 
 impl GraphQl {
     /// A schema that reads and writes `stores`, within the limits of `config`.
     pub fn new(stores: &Stores, config: &HttpConfig) -> Self {
-        let schema = limited(config)
-            .data(stores.opportunities.clone())
-            .data(stores.analytics.clone())
-            .data(stores.search.clone())
-            .data(stores.views.clone())
-            .finish();
-        Self { schema, max_query_bytes: config.max_query_bytes }
+        let schema = limited(config).data(stores.opportunities.clone()).finish();
+        Self { schema, live: Some(stores.live.clone()), max_query_bytes: config.max_query_bytes }
     }
 
     /// Runs one document.
@@ -58,7 +58,12 @@ impl GraphQl {
             return refused(format!("the document is longer than {} bytes", self.max_query_bytes));
         }
         // Nobody signs in yet: everything on record is public, and every change is anonymous.
-        let request = request.data(Caller::new("anonymous", PUBLIC_TENANT));
+        let mut request = request.data(Caller::new("anonymous", PUBLIC_TENANT));
+        if let Some(live) = &self.live {
+            // One look for the whole document, so that no answer mixes generations.
+            let live = live.now();
+            request = request.data(live.analytics.clone()).data(live.search.clone()).data(live.views.clone());
+        }
         error::with_codes(self.schema.execute(request).await)
     }
 

@@ -14,7 +14,7 @@ mod wait;
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use eventstore::{registry::RegistryError, relay::Relay};
-use projections::runtime::{Projection, RuntimeError, Worker};
+use projections::runtime::{ControlError, RuntimeError, Supervisor};
 use schemas::registry::Registry;
 use sqlx::PgPool;
 use tokio::net::TcpListener;
@@ -52,6 +52,9 @@ pub enum ServeError {
     /// The schema registry has no tables and cannot make them.
     #[error("preparing the schema registry")]
     Registry(#[source] RegistryError),
+    /// Postgres did not say which generations are live.
+    #[error("asking Postgres which generations of the read models are live")]
+    Generations(#[source] ControlError),
     /// The address is taken or not ours.
     #[error("listening on {address}; http.listen names another address")]
     Listen {
@@ -100,12 +103,13 @@ fn names(engines: &[Engine]) -> String {
     engines.iter().map(|engine| engine.name()).collect::<Vec<_>>().join(", ")
 }
 
-/// Runs `role` until SIGTERM or SIGINT, then lets everything under way come to its end.
+/// Runs `role` until SIGTERM or SIGINT, then lets everything under way come to its end. Where it runs projections, it
+/// runs those named in `only`; all of them if none is named.
 ///
 /// # Errors
 /// [`ServeError`] when it cannot start, when a part can never work, or when the end takes too long.
-pub async fn run(role: Role, stores: Stores, config: Config) -> Result<(), ServeError> {
-    attend(start(role, &stores, &config), config.serve.shutdown_timeout(), &stores.pool).await
+pub async fn run(role: Role, only: &[String], stores: Stores, config: Config) -> Result<(), ServeError> {
+    attend(start(role, only, &stores, &config), config.serve.shutdown_timeout(), &stores.pool).await
 }
 
 /// Starts, and stays until a signal or the end of a part; then lets everything under way come to its end.
@@ -136,10 +140,13 @@ async fn attend(
     ended.and(drained)
 }
 
-async fn start(role: Role, stores: &Stores, config: &Config) -> Result<Parts, ServeError> {
+async fn start(role: Role, only: &[String], stores: &Stores, config: &Config) -> Result<Parts, ServeError> {
     wait::for_engines(stores, role.engines(), config.serve.startup_timeout()).await?;
     if role.engines().contains(&Engine::Postgres) {
         wait::for_migration(stores, config.serve.startup_timeout()).await?;
+    }
+    if role.engines().contains(&Engine::Postgres) {
+        stores.live.refresh(stores.runtime.control()).await.map_err(ServeError::Generations)?;
     }
     // Before anything runs: an address that is taken is the likeliest thing to be wrong.
     let listener = listen(config.http.listen).await?;
@@ -156,11 +163,13 @@ async fn start(role: Role, stores: &Stores, config: &Config) -> Result<Parts, Se
         });
     }
     if role.runs_workers() {
-        let registry = Registry::new(&config.registry);
-        start_worker(stores.analytics.clone(), config, &registry, &mut parts, &mut readiness);
-        start_worker(stores.search.clone(), config, &registry, &mut parts, &mut readiness);
-        start_worker(stores.views.clone(), config, &registry, &mut parts, &mut readiness);
+        start_projections(stores, only, &mut parts, &mut readiness);
     }
+    let (live, control) = (stores.live.clone(), stores.runtime.control().clone());
+    parts.start(Stage::Workers, "following the live generations", |stop| async move {
+        live.follow(control, stop).await;
+        Ok(())
+    });
     let graphql = role.serves_graphql().then(|| GraphQl::new(stores, &config.http));
     let router = http::router(&config.http, graphql, Arc::new(readiness), Some(metrics));
     start_http(listener, router, &mut parts);
@@ -173,13 +182,15 @@ fn start_http(listener: TcpListener, router: axum::Router, parts: &mut Parts) {
     });
 }
 
-fn start_worker<P>(projection: P, config: &Config, registry: &Registry, parts: &mut Parts, readiness: &mut Readiness)
-where
-    P: Projection + Send + Sync + 'static,
-{
-    let worker = Worker::new(projection, config.worker.clone(), registry.clone());
-    readiness.watch(Watched::Worker(worker.status()));
-    parts.start(Stage::Workers, P::NAME, |stop| async move { worker.run(stop).await.map_err(ServeError::Worker) });
+/// Starts the workers of the named projections, of all where none is named.
+fn start_projections(stores: &Stores, only: &[String], parts: &mut Parts, readiness: &mut Readiness) {
+    let mut projections = stores.live.now().all();
+    projections.retain(|projection| only.is_empty() || only.iter().any(|name| name == projection.name()));
+    let supervisor = Supervisor::new(stores.runtime.clone(), projections);
+    readiness.watch(Watched::Workers(supervisor.statuses()));
+    parts.start(Stage::Workers, "the projections", |stop| async move {
+        supervisor.run(stop).await.map_err(ServeError::Worker)
+    });
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {

@@ -4,25 +4,30 @@ mod absent_model;
 mod count;
 mod engine;
 mod kafka;
+mod live;
 mod registry;
 
 use std::sync::Arc;
 
 use commands::opportunity::Opportunities;
 use domain::{clock::SystemClock, opportunity::Opportunity};
-use eventstore::{error::LogError, store::PgStore};
+use eventstore::{error::LogError, reader::PgLog, store::PgStore};
 use projections::{
     QueryError,
     analytics::Analytics,
+    catalog::ReadModels,
+    runtime::{Control, Runtime},
     search::{Embedder, EmbeddingConfig, EmbeddingError, Search, StaticModel},
     views::Views,
 };
+use schemas::registry::Registry;
 use sqlx::PgPool;
 
 use self::{absent_model::AbsentModel, kafka::KafkaClient};
 pub use self::{
     count::{CountError, Counts},
     engine::{Engine, PingError, is_migrated, reach_postgres},
+    live::LiveModels,
     registry::{AskError, Known, RegistryClient},
 };
 use crate::{
@@ -40,12 +45,10 @@ pub struct Stores {
     pub pool: PgPool,
     /// Commands on opportunities.
     pub opportunities: PgOpportunities,
-    /// Figures and lists.
-    pub analytics: Analytics,
-    /// Meanings.
-    pub search: Search,
-    /// Detail views.
-    pub views: Views,
+    /// The read models, in the generations that readers see.
+    pub live: LiveModels,
+    /// What keeps them up to date, rebuilds and compares them.
+    pub runtime: Runtime,
     /// The shapes of events.
     pub registry: RegistryClient,
     kafka: Arc<KafkaClient>,
@@ -91,14 +94,23 @@ impl Stores {
 
     fn with_model(config: &Config, model: Arc<dyn Embedder>) -> Result<Self, OpenError> {
         let pool = eventstore::postgres::open(&config.postgres).map_err(OpenError::Log)?;
+        let models = ReadModels {
+            analytics: Analytics::new(&config.clickhouse).map_err(OpenError::ReadModel)?,
+            search: Search::new(&config.qdrant, model).map_err(OpenError::ReadModel)?,
+            views: Views::new(&config.redis).map_err(OpenError::ReadModel)?,
+        };
         Ok(Self {
             opportunities: Arc::new(Opportunities::new(
                 PgStore::new(pool.clone(), &config.postgres),
                 Arc::new(SystemClock),
             )),
-            analytics: Analytics::new(&config.clickhouse).map_err(OpenError::ReadModel)?,
-            search: Search::new(&config.qdrant, model).map_err(OpenError::ReadModel)?,
-            views: Views::new(&config.redis).map_err(OpenError::ReadModel)?,
+            live: LiveModels::new(models),
+            runtime: Runtime::new(
+                Control::new(pool.clone()),
+                Arc::new(PgLog::new(pool.clone())),
+                Registry::new(&config.registry),
+                config.worker.clone(),
+            ),
             registry: RegistryClient::new(&config.registry).map_err(OpenError::Registry)?,
             kafka: Arc::new(KafkaClient::new(&config.kafka).map_err(OpenError::Kafka)?),
             kafka_config: config.kafka.clone(),

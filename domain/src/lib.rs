@@ -7,6 +7,8 @@ pub mod clock;
 pub mod context;
 pub mod envelope;
 pub mod fingerprint;
+pub mod log;
 pub mod opportunity;
+pub mod partition;
 pub mod store;
 pub mod upcast;

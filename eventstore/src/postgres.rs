@@ -32,7 +32,7 @@ impl Default for PostgresConfig {
     fn default() -> Self {
         Self {
             url: "postgres://127.0.0.1:5432/medhub".to_owned().into(),
-            max_connections: 10,
+            max_connections: 20,
             acquire_timeout_ms: 5_000,
             append_lanes: 2,
             load_lanes: 2,

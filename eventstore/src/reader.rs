@@ -5,6 +5,7 @@
 mod copy;
 mod filter;
 mod literal;
+mod log;
 mod replay;
 mod row;
 
@@ -16,6 +17,7 @@ pub use self::{
     copy::CopyError,
     filter::EventFilter,
     literal::LiteralError,
+    log::PgLog,
     replay::{Batch, Follow, Replay, ReplayOptions},
     row::RowError,
 };

@@ -4,6 +4,7 @@
 //! [`runtime`] drives them all in the same way.
 
 pub mod analytics;
+pub mod catalog;
 mod connection;
 mod error;
 mod filter;

@@ -24,7 +24,7 @@ impl Loudness {
     /// A service logs what its settings say, a command only what goes wrong, unless more is asked for.
     pub(super) fn of(command: &Command, verbose: bool) -> Self {
         let service = match command {
-            Command::Serve(_) => true,
+            Command::Serve(_) | Command::Project(_) => true,
             Command::Migrate(_)
             | Command::Import(_)
             | Command::Generate(_)

@@ -32,12 +32,30 @@ impl Migrate {
         step("Postgres schema", eventstore::postgres::migrate(&stores.pool)).await?;
         register(&stores, config).await?;
         step("Kafka topics", eventstore::topic::ensure(&config.kafka)).await?;
-        step("ClickHouse tables", stores.analytics.migrate()).await?;
-        // Boxed, because the future of the Qdrant client takes up much of a stack.
-        step("Qdrant collection", Box::pin(stores.search.migrate())).await?;
+        prepare_read_models(&stores).await?;
         output::say("every store is prepared");
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Makes the first generation of each read model, and brings those that are there to the shape this program knows.
+async fn prepare_read_models(stores: &Stores) -> anyhow::Result<()> {
+    let control = stores.runtime.control();
+    let incarnation = stores.runtime.log().incarnation().await.context("reading which log this is")?;
+    let models = stores.live.now().all();
+    for projection in &models {
+        control.ensure_first(projection.name(), incarnation).await?;
+    }
+    let pointer = control.pointer().await?;
+    for projection in &models {
+        let name = projection.name();
+        for build in control.builds().await?.into_iter().filter(|build| build.projection == name) {
+            let what = format!("generation {} of {name}", build.generation);
+            step(&what, projection.at(build.generation).prepare()).await?;
+        }
+        step(&format!("what readers of {name} see"), projection.at(pointer.of(name)).publish()).await?;
+    }
+    Ok(())
 }
 
 /// Registers every schema of an event: a breaking one must stop here, and not the first event that has it.

@@ -27,7 +27,7 @@ impl Serve {
         }
         let stores =
             if self.role.embeds() { Stores::open(&config).await? } else { Stores::open_without_model(&config)? };
-        serve::run(self.role, stores, config).await?;
+        serve::run(self.role, &[], stores, config).await?;
         Ok(ExitCode::SUCCESS)
     }
 }

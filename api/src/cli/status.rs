@@ -30,6 +30,7 @@ pub(super) struct Status {
 impl Status {
     pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
         let stores = Stores::open_without_model(config)?;
+        stores.live.refresh(stores.runtime.control()).await?;
         let counts = counted(&stores, Duration::from_secs(self.wait)).await?;
         let text = if self.json { serde_json::to_string(&counts)? } else { table(&counts) };
         output::result(&text)?;

@@ -7,7 +7,7 @@ use std::{
 
 use eventstore::relay::RelayStatus;
 use futures::future::join_all;
-use projections::runtime::{StatusReader, WorkerState};
+use projections::runtime::{Generations, StatusReader, WorkerState, WorkerStatus};
 use serde::Serialize;
 use tokio::sync::{Mutex, watch};
 
@@ -30,8 +30,8 @@ pub struct Readiness {
 pub(super) enum Watched {
     /// The relay.
     Relay(watch::Receiver<RelayStatus>),
-    /// A projection worker.
-    Worker(StatusReader),
+    /// The projection workers, which come and go with the generations.
+    Workers(watch::Receiver<Vec<StatusReader>>),
 }
 
 /// What `/ready` answers. Reasons are in the log, not here: they may name what is inside.
@@ -41,7 +41,7 @@ pub struct Report {
     pub ready: bool,
     /// Whether each engine answers.
     engines: BTreeMap<&'static str, bool>,
-    /// What each part is doing.
+    /// What each part is doing: the relay, and the worker of each read model as readers see it.
     parts: BTreeMap<&'static str, PartReport>,
 }
 
@@ -68,7 +68,8 @@ impl Readiness {
     pub async fn report(&self) -> Report {
         let asked = self.role.engines().iter().map(|engine| async { (engine.name(), self.answers(*engine).await) });
         let engines: BTreeMap<_, _> = join_all(asked).await.into_iter().collect();
-        let parts: BTreeMap<_, _> = self.parts.iter().map(Watched::report).collect();
+        let live = self.stores.live.generations();
+        let parts: BTreeMap<_, _> = self.parts.iter().flat_map(|part| part.report(&live)).collect();
         let ready = engines.values().all(|answers| *answers) && parts.values().all(|part| part.running);
         Report { ready, engines, parts }
     }
@@ -101,22 +102,25 @@ impl Readiness {
 }
 
 impl Watched {
-    fn report(&self) -> (&'static str, PartReport) {
+    /// Generations that are being built or kept for a rollback do not make a process unready.
+    fn report(&self, live: &Generations) -> Vec<(&'static str, PartReport)> {
         match self {
-            Self::Relay(status) => ("relay", relay(&status.borrow())),
-            Self::Worker(status) => {
-                let status = status.get();
-                let (running, state) = match status.state {
-                    WorkerState::Starting => (false, "starting"),
-                    WorkerState::Running => (true, "running"),
-                    WorkerState::Retrying => (false, "retrying"),
-                    WorkerState::Poisoned => (false, "poisoned"),
-                    WorkerState::Stopped => (false, "stopped"),
-                };
-                (status.name, PartReport { running, state, position: status.position })
+            Self::Relay(status) => vec![("relay", relay(&status.borrow()))],
+            Self::Workers(workers) => {
+                let statuses: Vec<_> = workers.borrow().iter().map(StatusReader::get).collect();
+                let shown = |status: &WorkerStatus| live.get(status.name).is_none_or(|live| *live == status.generation);
+                statuses.iter().filter(|status| shown(status)).map(|status| (status.name, worker(status))).collect()
             }
         }
     }
+}
+
+fn worker(status: &WorkerStatus) -> PartReport {
+    let running = match status.state {
+        WorkerState::Running => true,
+        WorkerState::Starting | WorkerState::Retrying | WorkerState::Paused | WorkerState::Stopped => false,
+    };
+    PartReport { running, state: status.state.name(), position: status.position }
 }
 
 fn relay(status: &RelayStatus) -> PartReport {

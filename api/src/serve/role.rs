@@ -23,10 +23,9 @@ impl Role {
     /// The engines it cannot do without.
     pub fn engines(self) -> &'static [Engine] {
         match self {
-            Self::All => &Engine::ALL,
+            Self::All | Self::Projections => &Engine::ALL,
             Self::Api => &[Engine::Postgres, Engine::ClickHouse, Engine::Qdrant, Engine::Redis],
             Self::Relay => &[Engine::Postgres, Engine::Kafka, Engine::Registry],
-            Self::Projections => &[Engine::Kafka, Engine::Registry, Engine::ClickHouse, Engine::Qdrant, Engine::Redis],
             Self::Registry => &[Engine::Postgres],
         }
     }

@@ -93,13 +93,14 @@ impl Stores {
     /// [`CountError`] naming the store that did not answer.
     pub async fn count(&self) -> Result<Counts, CountError> {
         let model = CountError::ReadModel;
+        let live = self.live.now();
         let (log, records, facts, opportunities, views, points, total_count) = tokio::try_join!(
             async { eventstore::count::log(&self.pool).await.map_err(CountError::Log) },
             async { eventstore::count::records(&self.kafka_config).await.map_err(CountError::Log) },
-            async { self.analytics.count_facts().await.map_err(model) },
-            async { self.analytics.count_opportunities().await.map_err(model) },
-            async { self.views.count_views().await.map_err(model) },
-            async { self.search.count().await.map_err(model) },
+            async { live.analytics.count_facts().await.map_err(model) },
+            async { live.analytics.count_opportunities().await.map_err(model) },
+            async { live.views.count_views().await.map_err(model) },
+            async { live.search.count().await.map_err(model) },
             self.total_count(),
         )?;
         let counts = Counts {

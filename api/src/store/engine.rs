@@ -98,9 +98,9 @@ impl Stores {
         match engine {
             Engine::Postgres => reach_postgres(&self.pool).await.map_err(PingError::Postgres),
             Engine::Kafka => self.kafka.ping(ANSWER_WITHIN).await.map_err(PingError::Kafka),
-            Engine::ClickHouse => self.analytics.ping().await.map_err(PingError::ReadModel),
-            Engine::Qdrant => self.search.ping().await.map_err(PingError::ReadModel),
-            Engine::Redis => self.views.ping().await.map_err(PingError::ReadModel),
+            Engine::ClickHouse => self.live.now().analytics.ping().await.map_err(PingError::ReadModel),
+            Engine::Qdrant => self.live.now().search.ping().await.map_err(PingError::ReadModel),
+            Engine::Redis => self.live.now().views.ping().await.map_err(PingError::ReadModel),
             Engine::Registry => self.registry.ping().await.map_err(PingError::Registry),
         }
     }
@@ -125,5 +125,5 @@ pub async fn reach_postgres(pool: &PgPool) -> Result<(), sqlx::Error> {
 /// # Errors
 /// What Postgres, or the network before it, said.
 pub async fn is_migrated(pool: &PgPool) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar("select to_regclass('relay_checkpoints') is not null").fetch_one(pool).await
+    sqlx::query_scalar("select to_regclass('projection_pointer') is not null").fetch_one(pool).await
 }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use domain::{context::Context, envelope::RawRecorded};
+use domain::{context::Context, envelope::RawRecorded, partition::partition_of};
 use rdkafka::{
     error::KafkaError,
     producer::{BaseRecord, Producer, PurgeConfig, ThreadedProducer},
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     error::{LogError, kafka},
-    topic::{KafkaConfig, partition_of},
+    topic::KafkaConfig,
 };
 
 /// Pause while the client library's own queue is full.

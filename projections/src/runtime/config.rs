@@ -4,15 +4,24 @@
 //! | --- | --- | --- |
 //! | `brokers` | `127.0.0.1:9092` | comma-separated Kafka brokers |
 //! | `topic_prefix` | `contracts` | topics are `<prefix>.<context>.events` |
-//! | `group_prefix` | `medhub.` | consumer groups are `<prefix><projection>` |
-//! | `batch_events` | 1000 | events that are applied together, at most |
-//! | `linger_ms` | 50 | how long a batch waits for more events |
+//! | `group_prefix` | `medhub.` | consumer groups are `<prefix><projection>.<generation>` |
+//! | `batch_events` | each projection's own | events that are applied together, at most |
+//! | `batch_bytes` | 8388608 | a batch that has reached this many bytes is not added to |
+//! | `linger_ms` | each projection's own | how long a batch waits for more events |
+//! | `queue_bytes` | 16777216 | records fetched ahead of a worker, in bytes |
 //! | `retry_min_ms`, `retry_max_ms` | 100, 10000 | pauses while a store is away |
-//! | `poison_retry_ms` | 30000 | pause after an event that makes no sense |
+//! | `breaker_failures` | 5 | failures in a row after which a store is only asked whether it is back |
+//! | `parked_sequences_max` | 10000 | streams a projection parks before it pauses instead |
+//!
+//! A worker's memory is bounded by `queue_bytes`, one fetch (10 MiB, the largest record), and about six times
+//! `batch_bytes` for a batch in all its forms: some 75 MiB with the defaults, whatever waits on the topics.
 
 use std::time::Duration;
 
+use domain::context::Context;
 use serde::{Deserialize, Serialize};
+
+use super::{Generation, Pace};
 
 /// How workers consume.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,16 +33,24 @@ pub struct KafkaConfig {
     pub topic_prefix: String,
     /// What consumer groups begin with.
     pub group_prefix: String,
-    /// Events that are applied together, at most.
-    pub batch_events: usize,
-    /// How long a batch waits for more events, in milliseconds.
-    pub linger_ms: u64,
+    /// Events that are applied together, at most; by default as many as suits the projection's store.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch_events: Option<usize>,
+    /// A batch that has reached this many bytes is not added to.
+    pub batch_bytes: usize,
+    /// How long a batch waits for more events, in milliseconds; by default as suits the projection's store.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub linger_ms: Option<u64>,
+    /// Records fetched ahead of a worker, in bytes.
+    pub queue_bytes: usize,
     /// First pause while a store is away, in milliseconds.
     pub retry_min_ms: u64,
     /// Longest pause while a store is away, in milliseconds.
     pub retry_max_ms: u64,
-    /// Pause after an event that makes no sense, in milliseconds.
-    pub poison_retry_ms: u64,
+    /// Failures in a row after which a store is only asked whether it is back.
+    pub breaker_failures: u32,
+    /// Streams that a projection parks before it pauses instead: so many are no accident.
+    pub parked_sequences_max: u32,
 }
 
 impl Default for KafkaConfig {
@@ -42,11 +59,14 @@ impl Default for KafkaConfig {
             brokers: "127.0.0.1:9092".to_owned(),
             topic_prefix: "contracts".to_owned(),
             group_prefix: "medhub.".to_owned(),
-            batch_events: 1_000,
-            linger_ms: 50,
+            batch_events: None,
+            batch_bytes: 8 << 20,
+            linger_ms: None,
+            queue_bytes: 16 << 20,
             retry_min_ms: 100,
             retry_max_ms: 10_000,
-            poison_retry_ms: 30_000,
+            breaker_failures: 5,
+            parked_sequences_max: 10_000,
         }
     }
 }
@@ -58,12 +78,24 @@ impl KafkaConfig {
         Duration::from_millis(self.retry_min_ms.saturating_mul(factor).min(self.retry_max_ms).max(1))
     }
 
-    pub(super) fn poison_pause(&self) -> Duration {
-        Duration::from_millis(self.poison_retry_ms.max(1))
+    /// How long a batch waits for more events.
+    pub(super) fn linger(&self, pace: Pace) -> Duration {
+        self.linger_ms.map_or(pace.linger, Duration::from_millis)
     }
 
-    pub(super) fn linger(&self) -> Duration {
-        Duration::from_millis(self.linger_ms)
+    /// How many events a batch has, at most.
+    pub(super) fn batch_events(&self, pace: Pace) -> usize {
+        self.batch_events.unwrap_or(pace.batch_events).max(1)
+    }
+
+    /// The consumer group of a generation.
+    pub fn group(&self, projection: &str, generation: Generation) -> String {
+        format!("{}{projection}.{generation}", self.group_prefix)
+    }
+
+    /// The topics of these contexts.
+    pub fn topics(&self, contexts: &[Context]) -> Vec<String> {
+        contexts.iter().map(|context| context.topic(&self.topic_prefix)).collect()
     }
 }
 

@@ -1,11 +1,14 @@
 //! One Kafka record as a worker sees it.
 
-use domain::envelope::{HeaderError, RawRecorded, from_headers};
+use std::collections::BTreeMap;
+
+use domain::envelope::{HeaderError, Metadata, PartitionEnd, RawRecorded, Recorded, from_headers, to_headers};
 use rdkafka::message::{Headers, Message};
 use schemas::{
     registry::{Registry, RegistryError},
     wire::unframe,
 };
+use uuid::Uuid;
 
 use super::ProjectionError;
 use crate::error::Source;
@@ -13,16 +16,32 @@ use crate::error::Source;
 /// The header that every event carries and that watermark beacons do not.
 const EVENT_TYPE: &str = "event-type";
 
+/// The kind of aggregate of a record that does not say.
+const UNKNOWN: &str = "unknown";
+
 /// A record, its place, and the event in it.
 #[derive(Debug)]
 pub(super) struct Delivery {
     pub(super) topic: String,
     pub(super) partition: i32,
     pub(super) offset: i64,
+    /// What the record says about everything before it.
+    pub(super) mark: PartitionEnd,
     /// `None` for a record that is no event. The payload is empty until it is unpacked.
-    pub(super) event: Result<Option<RawRecorded>, HeaderError>,
+    pub(super) event: Option<RawRecorded>,
+    /// What is wrong with the record itself.
+    pub(super) fault: Option<ProjectionError>,
     /// The payload as it travelled, until it is unpacked.
     packed: Option<Vec<u8>>,
+    /// How long key and value are, in bytes.
+    pub(super) bytes: usize,
+}
+
+/// A record as it is kept for later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Kept {
+    pub(super) headers: BTreeMap<String, String>,
+    pub(super) value: Vec<u8>,
 }
 
 /// A record's value that nobody can read.
@@ -30,45 +49,134 @@ pub(super) struct Delivery {
 #[error("unpacking {event_type} {event_version} at position {position} (event {event_id})")]
 struct UnpackError {
     position: u64,
-    event_id: uuid::Uuid,
+    event_id: Uuid,
     event_type: String,
     event_version: String,
     #[source]
     source: Source,
 }
 
+/// A record that says it is an event and lacks what events have.
+#[derive(Debug, thiserror::Error)]
+#[error("reading the headers of the record at {topic} partition {partition} offset {offset}")]
+struct EnvelopeError {
+    topic: String,
+    partition: i32,
+    offset: i64,
+    #[source]
+    source: HeaderError,
+}
+
 impl Delivery {
     pub(super) fn of(message: &impl Message) -> Self {
-        let event = event(message);
-        let packed = matches!(event, Ok(Some(_))).then(|| message.payload().unwrap_or_default().to_vec());
-        Self {
-            topic: message.topic().to_owned(),
-            partition: message.partition(),
-            offset: message.offset(),
-            event,
-            packed,
+        let header = |name: &str| {
+            let headers = message.headers()?;
+            headers.iter().find(|header| header.key == name)?.value
+        };
+        let (topic, partition, offset) = (message.topic().to_owned(), message.partition(), message.offset());
+        let (key, value) = (message.key().unwrap_or_default(), message.payload().unwrap_or_default());
+        let bytes = key.len() + value.len();
+        let is_event = header(EVENT_TYPE).is_some();
+        let read = PartitionEnd::from_headers(header).and_then(|mark| {
+            let event = is_event.then(|| from_headers(header, key, b"")).transpose()?;
+            Ok((mark, event))
+        });
+        let packed = is_event.then(|| value.to_vec());
+        match read {
+            Ok((mark, event)) => Self { topic, partition, offset, mark, event, fault: None, packed, bytes },
+            Err(source) => {
+                let event = is_event.then(|| nameless(header, key, &topic, partition, offset));
+                let fault = EnvelopeError { topic: topic.clone(), partition, offset, source };
+                let fault = Some(ProjectionError::poison(fault));
+                Self { topic, partition, offset, mark: PartitionEnd::default(), event, fault, packed, bytes }
+            }
         }
     }
 
+    /// An event that was read from the log instead of Kafka.
+    pub(super) fn from_log(topic: String, partition: i32, event: RawRecorded) -> Self {
+        let mark = PartitionEnd { watermark: event.position, ..PartitionEnd::default() };
+        let bytes = event.payload.len();
+        Self { topic, partition, offset: -1, mark, event: Some(event), fault: None, packed: None, bytes }
+    }
+
+    /// A record that was kept.
+    pub(super) fn from_kept(key: &str, kept: &Kept) -> Result<RawRecorded, HeaderError> {
+        from_headers(|name| kept.headers.get(name).map(String::as_bytes), key.as_bytes(), b"")
+    }
+
+    /// What has to be kept of it, so that it can be read again later.
+    pub(super) fn kept(&self) -> Kept {
+        let Some(event) = &self.event else { return Kept { headers: BTreeMap::new(), value: vec![] } };
+        let headers = to_headers(event).into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let value = self.packed.clone().unwrap_or_else(|| event.payload.clone().into_bytes());
+        Kept { headers, value }
+    }
+
     /// Turns the record's value into the event's payload; asks the registry for a schema that is new to it.
+    ///
+    /// A value that nobody can read becomes the delivery's fault.
     pub(super) async fn unpack(&mut self, registry: &Registry) -> Result<(), ProjectionError> {
-        let (Ok(Some(event)), Some(packed)) = (&mut self.event, &self.packed) else { return Ok(()) };
-        let payload = match payload(packed, registry).await {
-            Ok(payload) => payload,
-            Err(Failure::Away(error)) => return Err(ProjectionError::unavailable(error)),
-            Err(Failure::Unreadable(source)) => {
-                return Err(ProjectionError::poison(UnpackError {
-                    position: event.position,
-                    event_id: event.event_id,
-                    event_type: event.event_type.clone(),
-                    event_version: event.event_version.clone(),
-                    source,
-                }));
+        let (Some(event), Some(packed), None) = (&mut self.event, &self.packed, &self.fault) else { return Ok(()) };
+        match unpacked(event, packed, registry).await {
+            Ok(payload) => {
+                event.payload = payload;
+                self.packed = None;
+                Ok(())
             }
-        };
-        event.payload = payload;
-        self.packed = None;
-        Ok(())
+            Err(error @ ProjectionError::Unavailable(_)) => Err(error),
+            Err(fault @ (ProjectionError::Poison(_) | ProjectionError::Refused(_))) => {
+                self.fault = Some(fault);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// What little is known of an event whose headers cannot be read, so that it can wait in line with others of its key.
+fn nameless<'a>(
+    header: impl Fn(&str) -> Option<&'a [u8]>,
+    key: &[u8],
+    topic: &str,
+    partition: i32,
+    offset: i64,
+) -> RawRecorded {
+    let text = |name: &str| header(name).map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    Recorded {
+        position: 0,
+        event_id: Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{topic}/{partition}/{offset}").as_bytes()),
+        tenant_id: String::new(),
+        aggregate_type: text("aggregate-type").unwrap_or_else(|| UNKNOWN.to_owned()),
+        aggregate_id: String::from_utf8_lossy(key).into_owned(),
+        sequence: 0,
+        event_type: text(EVENT_TYPE).unwrap_or_default(),
+        event_version: String::new(),
+        recorded_at: chrono::DateTime::UNIX_EPOCH,
+        metadata: Metadata::default(),
+        payload: String::new(),
+    }
+}
+
+/// The payload of a value as it travelled.
+///
+/// # Errors
+/// [`ProjectionError::Unavailable`] when the registry does not answer, [`ProjectionError::Poison`] when nobody can
+/// read the value.
+pub(super) async fn unpacked(
+    event: &RawRecorded,
+    packed: &[u8],
+    registry: &Registry,
+) -> Result<String, ProjectionError> {
+    match payload(packed, registry).await {
+        Ok(payload) => Ok(payload),
+        Err(Failure::Away(error)) => Err(ProjectionError::unavailable(error)),
+        Err(Failure::Unreadable(source)) => Err(ProjectionError::poison(UnpackError {
+            position: event.position,
+            event_id: event.event_id,
+            event_type: event.event_type.clone(),
+            event_version: event.event_version.clone(),
+            source,
+        })),
     }
 }
 
@@ -93,17 +201,6 @@ async fn payload(packed: &[u8], registry: &Registry) -> Result<String, Failure> 
         Err(error @ RegistryError::Schema { .. }) => return Err(unreadable(error.into())),
     };
     decoder.to_json(datum).map_err(|error| unreadable(error.into()))
-}
-
-fn event(message: &impl Message) -> Result<Option<RawRecorded>, HeaderError> {
-    let header = |name: &str| {
-        let headers = message.headers()?;
-        headers.iter().find(|header| header.key == name)?.value
-    };
-    if header(EVENT_TYPE).is_none() {
-        return Ok(None);
-    }
-    from_headers(header, message.key().unwrap_or_default(), b"").map(Some)
 }
 
 #[cfg(test)]
@@ -140,20 +237,32 @@ mod tests {
     #[test]
     fn a_whole_record_is_an_event() {
         let delivery = Delivery::of(&record(&WHOLE, b"{}"));
-        let event = delivery.event.unwrap().unwrap();
+        let event = delivery.event.unwrap();
         assert_eq!((event.position, event.sequence, event.aggregate_id.as_str()), (42, 3, "097:X"));
         assert_eq!((delivery.topic.as_str(), delivery.partition, delivery.offset), ("t", 1, 9));
     }
 
     #[test]
     fn a_record_without_an_event_type_is_no_event() {
-        assert_eq!(Delivery::of(&record(&[("watermark", "9")], b"")).event, Ok(None));
+        let beacon = Delivery::of(&record(&[("watermark", "9")], b""));
+        assert_eq!((beacon.event, beacon.mark.watermark), (None, 9));
     }
 
     #[test]
-    fn a_record_that_lacks_a_header_is_an_error() {
+    fn a_record_that_lacks_a_header_waits_in_line_with_its_key() {
         let delivery = Delivery::of(&record(&WHOLE[1..], b"{}"));
-        assert_eq!(delivery.event, Err(HeaderError::Missing("position")));
+        let fault = chain(&delivery.fault.unwrap());
+        assert!(fault.contains("at t partition 1 offset 9: header position is missing"), "{fault}");
+        let event = delivery.event.unwrap();
+        assert_eq!((event.aggregate_type.as_str(), event.aggregate_id.as_str()), ("opportunity", "097:X"));
+    }
+
+    #[test]
+    fn a_record_that_was_kept_is_the_same_event() {
+        let delivery = Delivery::of(&record(&WHOLE, b"{}"));
+        let kept = delivery.kept();
+        assert_eq!(kept.value, b"{}");
+        assert_eq!(Delivery::from_kept("097:X", &kept).unwrap(), delivery.event.unwrap());
     }
 
     /// A registry on a port where nobody listens.
@@ -165,7 +274,10 @@ mod tests {
     async fn unpacked(value: &[u8]) -> Result<String, ProjectionError> {
         let mut delivery = Delivery::of(&record(&WHOLE, value));
         delivery.unpack(&away()).await?;
-        Ok(delivery.event.unwrap().unwrap().payload)
+        match delivery.fault {
+            Some(fault) => Err(fault),
+            None => Ok(delivery.event.unwrap().payload),
+        }
     }
 
     #[tokio::test]
@@ -193,6 +305,6 @@ mod tests {
     async fn a_record_that_is_no_event_has_nothing_to_unpack() {
         let mut beacon = Delivery::of(&record(&[("watermark", "9")], b""));
         beacon.unpack(&away()).await.unwrap();
-        assert_eq!(beacon.event, Ok(None));
+        assert!(beacon.fault.is_none() && beacon.event.is_none());
     }
 }

@@ -45,6 +45,15 @@ pub enum RuntimeError {
         #[source]
         source: Source,
     },
+    /// A worker broke off in the middle of something: a defect of this program.
+    #[error("the worker of projection {projection} broke off")]
+    BrokeOff {
+        /// The projection.
+        projection: String,
+        /// How.
+        #[source]
+        source: tokio::task::JoinError,
+    },
 }
 
 /// Some clients put every failed command of a batch into one message.

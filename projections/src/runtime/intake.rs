@@ -1,74 +1,96 @@
 //! A worker's own Kafka consumer: hands out batches, keeps its group membership while the worker waits.
 
+mod listener;
+mod partitions;
+
 use std::{
-    collections::{HashMap, VecDeque},
-    sync::Arc,
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use domain::context::Context;
 use rdkafka::{
-    ClientConfig, ClientContext, Offset, TopicPartitionList,
+    ClientConfig, Offset, TopicPartitionList,
     config::RDKafkaLogLevel,
-    consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance, StreamConsumer},
+    consumer::{CommitMode, Consumer, StreamConsumer},
     error::KafkaError,
 };
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::{KafkaConfig, delivery::Delivery, status::StatusWriter};
+use self::listener::Listener;
+pub(super) use self::partitions::{Ends, Partitions, commit_for, count, ends, partitions};
+use super::{Generation, KafkaConfig, Pace, delivery::Delivery, status::StatusWriter};
 
 /// How long a farewell to the broker may take.
 const FAREWELL: Duration = Duration::from_secs(5);
 
-/// Consumes for one projection.
+/// The largest answer to a fetch: the broker sends a larger record all the same.
+const FETCH_BYTES: usize = 8 << 20;
+
+/// Consumes for one generation of one projection.
 pub(super) struct Intake {
     consumer: Arc<StreamConsumer<Listener>>,
     name: &'static str,
     status: StatusWriter,
     batch_events: usize,
+    batch_bytes: usize,
     linger: Duration,
     /// Records that came while the worker waited.
     held: VecDeque<Delivery>,
     paused: bool,
     /// Next offsets of what is applied.
-    done: HashMap<(String, i32), i64>,
+    done: BTreeMap<(String, i32), i64>,
 }
 
 impl Intake {
     pub(super) fn open(
         name: &'static str,
+        generation: Generation,
         contexts: &[Context],
+        pace: Pace,
         config: &KafkaConfig,
         status: &StatusWriter,
     ) -> Result<Self, KafkaError> {
-        let consumer: StreamConsumer<Listener> = ClientConfig::new()
-            .set("bootstrap.servers", &config.brokers)
-            .set("group.id", format!("{}{name}", config.group_prefix))
-            .set("client.id", format!("medhub-{name}"))
+        let consumer: StreamConsumer<Listener> = client(config)
+            .set("group.id", config.group(name, generation))
+            .set("client.id", format!("medhub-{name}-{generation}"))
             .set("auto.offset.reset", "earliest")
             .set("enable.auto.commit", "false")
+            // Only what is applied may count as consumed.
+            .set("enable.auto.offset.store", "false")
             // The partitions of a worker that was killed are free again after this; 6 s is the least brokers allow.
             .set("session.timeout.ms", "6000")
             .set("heartbeat.interval.ms", "1500")
             .set("partition.assignment.strategy", "cooperative-sticky")
             // Topics and partitions may appear later; the default is five minutes.
             .set("topic.metadata.refresh.interval.ms", "5000")
-            .set("reconnect.backoff.max.ms", "2000")
-            .set_log_level(RDKafkaLogLevel::Error)
-            .create_with_context(Listener { name, status: status.clone() })?;
-        let topics: Vec<_> = contexts.iter().map(|context| context.topic(&config.topic_prefix)).collect();
+            .set("queued.max.messages.kbytes", (config.queue_bytes / 1024).max(1).to_string())
+            .set("fetch.message.max.bytes", (FETCH_BYTES / 8).to_string())
+            .set("fetch.max.bytes", (FETCH_BYTES + (4 << 20)).to_string())
+            // A record is handed on as soon as it is there; batches are made here.
+            .set("fetch.wait.max.ms", "100")
+            .set("fetch.error.backoff.ms", "50")
+            .create_with_context(Listener::new(name, status.clone()))?;
+        let topics = config.topics(contexts);
         consumer.subscribe(&topics.iter().map(String::as_str).collect::<Vec<_>>())?;
         Ok(Self {
             consumer: Arc::new(consumer),
             name,
             status: status.clone(),
-            batch_events: config.batch_events.max(1),
-            linger: config.linger(),
+            batch_events: config.batch_events(pace),
+            batch_bytes: config.batch_bytes.max(1),
+            linger: config.linger(pace),
             held: VecDeque::new(),
             paused: false,
-            done: HashMap::new(),
+            done: BTreeMap::new(),
         })
+    }
+
+    /// How often partitions have come or gone.
+    pub(super) fn assignments(&self) -> u64 {
+        self.consumer.context().assignments.load(Ordering::Acquire)
     }
 
     /// The next batch, never empty; `None` once the worker is asked to stop.
@@ -79,11 +101,15 @@ impl Intake {
             () = shutdown.cancelled() => return None,
             first = self.next() => first,
         };
+        let mut bytes = first.bytes;
         let mut batch = vec![first];
         let deadline = Instant::now() + self.linger;
-        while batch.len() < self.batch_events && !shutdown.is_cancelled() {
+        while batch.len() < self.batch_events && bytes < self.batch_bytes && !shutdown.is_cancelled() {
             match timeout_at(deadline, self.next()).await {
-                Ok(delivery) => batch.push(delivery),
+                Ok(delivery) => {
+                    bytes += delivery.bytes;
+                    batch.push(delivery);
+                }
                 Err(_) => break,
             }
         }
@@ -108,24 +134,23 @@ impl Intake {
         }
     }
 
-    /// Notes that these records are applied and tells the broker.
-    pub(super) fn commit(&mut self, applied: &[Delivery]) {
-        for delivery in applied {
-            self.done.insert((delivery.topic.clone(), delivery.partition), delivery.offset + 1);
-        }
+    /// Tells the broker where to go on after these records.
+    pub(super) fn commit(&mut self, next: &BTreeMap<(String, i32), i64>) {
+        self.done.extend(next.iter().map(|(place, offset)| (place.clone(), *offset)));
         // A commit that fails means only that events come again, which changes nothing; the next one repeats it.
-        if let Err(error) = offsets(&self.done).and_then(|offsets| self.consumer.commit(&offsets, CommitMode::Async)) {
+        if let Err(error) = offsets(next).and_then(|offsets| self.consumer.commit(&offsets, CommitMode::Async)) {
             tracing::debug!(projection.name = self.name, error = %error, "offsets were not committed");
         }
     }
 
     /// Commits for good and leaves the group, bounded in time.
     pub(super) async fn close(self) {
-        let Self { consumer, done, name, .. } = self;
+        let Self { consumer, mut done, name, .. } = self;
         let farewell = tokio::task::spawn_blocking(move || {
-            let committed = offsets(&done).and_then(|offsets| match offsets.count() {
-                0 => Ok(()),
-                _ => consumer.commit(&offsets, CommitMode::Sync),
+            let committed = consumer.assignment().and_then(|assigned| {
+                // Other partitions have a new owner, who is further by now.
+                done.retain(|(topic, partition), _| assigned.find_partition(topic, *partition).is_some());
+                if done.is_empty() { Ok(()) } else { consumer.commit(&offsets(&done)?, CommitMode::Sync) }
             });
             if let Err(error) = committed {
                 tracing::warn!(projection.name = name, error = %error, "last offsets were not committed");
@@ -167,6 +192,15 @@ impl Intake {
     }
 }
 
+/// What every client here starts from.
+fn client(config: &KafkaConfig) -> ClientConfig {
+    let mut client = ClientConfig::new();
+    client.set("bootstrap.servers", &config.brokers);
+    client.set("reconnect.backoff.max.ms", "2000");
+    client.set_log_level(RDKafkaLogLevel::Error);
+    client
+}
+
 /// The next record, however long it takes. Broker trouble is reported, the client library reconnects by itself.
 async fn receive(consumer: &StreamConsumer<Listener>, name: &'static str, status: &StatusWriter) -> Delivery {
     loop {
@@ -181,41 +215,10 @@ async fn receive(consumer: &StreamConsumer<Listener>, name: &'static str, status
     }
 }
 
-fn offsets(done: &HashMap<(String, i32), i64>) -> Result<TopicPartitionList, KafkaError> {
+fn offsets(next: &BTreeMap<(String, i32), i64>) -> Result<TopicPartitionList, KafkaError> {
     let mut list = TopicPartitionList::new();
-    for ((topic, partition), next) in done {
+    for ((topic, partition), next) in next {
         list.add_partition_offset(topic, *partition, Offset::Offset(*next))?;
     }
     Ok(list)
-}
-
-/// Hears about partitions coming and going.
-struct Listener {
-    name: &'static str,
-    status: StatusWriter,
-}
-
-impl ClientContext for Listener {
-    fn error(&self, error: KafkaError, reason: &str) {
-        if self.status.disturbed(format!("{error}: {reason}")) {
-            tracing::warn!(projection.name = self.name, error = %error, reason, "the broker is disturbed");
-        }
-    }
-}
-
-impl ConsumerContext for Listener {
-    fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        match rebalance {
-            Rebalance::Assign(partitions) => {
-                tracing::debug!(projection.name = self.name, partitions = partitions.count(), "partitions assigned");
-                self.status.assigned();
-            }
-            Rebalance::Revoke(partitions) => {
-                tracing::debug!(projection.name = self.name, partitions = partitions.count(), "partitions revoked");
-            }
-            Rebalance::Error(error) => {
-                tracing::warn!(projection.name = self.name, error = %error, "rebalancing failed");
-            }
-        }
-    }
 }

@@ -30,8 +30,7 @@ pub trait Projection: Clone + Send + Sync + 'static {
 
     /// The same generation, which may copy what is costly to make from `live` instead of making it again.
     #[must_use]
-    fn beside(&self, live: Generation) -> Self {
-        let _nothing_to_copy = live;
+    fn beside(&self, _live: Generation) -> Self {
         self.clone()
     }
 

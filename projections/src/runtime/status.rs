@@ -2,6 +2,8 @@
 
 use tokio::sync::watch;
 
+use super::Generation;
+
 /// What a worker is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WorkerState {
@@ -9,25 +11,48 @@ pub enum WorkerState {
     Starting,
     /// Consuming, or waiting for events.
     Running,
-    /// Trying again: its store is away.
+    /// Trying again: something failed lately.
     Retrying,
-    /// Held up by an event that makes no sense.
-    Poisoned,
+    /// Asking its store from time to time whether it is back: too much failed in a row.
+    Paused,
     /// Ended.
     Stopped,
 }
 
+impl WorkerState {
+    /// Its name in tables and answers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Retrying => "retrying",
+            Self::Paused => "paused",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
 /// A worker's figures.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct WorkerStatus {
     /// The projection.
     pub name: &'static str,
+    /// Its generation.
+    pub generation: Generation,
     /// What it is doing.
     pub state: WorkerState,
-    /// Highest log position it has applied since it started; 0 before the first.
+    /// How many partitions it has.
+    pub partitions: usize,
+    /// Highest log position it has taken in since it started; 0 before the first.
     pub position: u64,
     /// Events it has applied since it started.
     pub applied: u64,
+    /// Events it has parked since it started.
+    pub parked: u64,
+    /// Events it has read from the log because Kafka no longer had them, since it started.
+    pub healed: u64,
+    /// How far it is behind, in seconds; 0 when it has caught up.
+    pub lag_s: f64,
     /// What went wrong last, until it is over.
     pub last_error: Option<String>,
 }
@@ -49,37 +74,59 @@ impl StatusReader {
     }
 }
 
+/// What became of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(super) struct Progress {
+    pub(super) applied: u64,
+    pub(super) parked: u64,
+    pub(super) healed: u64,
+    pub(super) position: u64,
+    pub(super) lag_s: f64,
+}
+
 /// The worker's own end of its status.
 #[derive(Debug, Clone)]
 pub(super) struct StatusWriter(watch::Sender<WorkerStatus>);
 
 impl StatusWriter {
-    pub(super) fn new(name: &'static str) -> Self {
-        let status = WorkerStatus { name, state: WorkerState::Starting, position: 0, applied: 0, last_error: None };
-        Self(watch::Sender::new(status))
+    pub(super) fn new(name: &'static str, generation: Generation) -> Self {
+        Self(watch::Sender::new(WorkerStatus {
+            name,
+            generation,
+            state: WorkerState::Starting,
+            partitions: 0,
+            position: 0,
+            applied: 0,
+            parked: 0,
+            healed: 0,
+            lag_s: 0.0,
+            last_error: None,
+        }))
     }
 
     pub(super) fn reader(&self) -> StatusReader {
         StatusReader(self.0.subscribe())
     }
 
-    /// Partitions were handed out.
-    pub(super) fn assigned(&self) {
-        self.0.send_if_modified(|status| {
-            let waiting = status.state == WorkerState::Starting;
-            if waiting {
+    /// Partitions were handed out or taken away.
+    pub(super) fn assigned(&self, partitions: usize) {
+        self.0.send_modify(|status| {
+            status.partitions = partitions;
+            if status.state == WorkerState::Starting {
                 status.state = WorkerState::Running;
             }
-            waiting
         });
     }
 
-    /// Events went in.
-    pub(super) fn applied(&self, events: u64, position: u64) {
+    /// A batch went in.
+    pub(super) fn progressed(&self, progress: Progress) {
         self.0.send_modify(|status| {
             status.state = WorkerState::Running;
-            status.applied += events;
-            status.position = status.position.max(position);
+            status.applied += progress.applied;
+            status.parked += progress.parked;
+            status.healed += progress.healed;
+            status.position = status.position.max(progress.position);
+            status.lag_s = progress.lag_s;
             status.last_error = None;
         });
     }
@@ -114,11 +161,11 @@ mod tests {
 
     #[test]
     fn the_same_error_is_news_only_once() {
-        let status = StatusWriter::new("x");
+        let status = StatusWriter::new("x", Generation::FIRST);
         assert!(status.failed(WorkerState::Retrying, "away".into()));
         assert!(!status.failed(WorkerState::Retrying, "away".into()));
         assert!(status.failed(WorkerState::Retrying, "refused".into()));
-        status.applied(3, 7);
+        status.progressed(Progress { applied: 3, position: 7, ..Progress::default() });
         assert!(status.failed(WorkerState::Retrying, "refused".into()));
         let seen = status.reader().get();
         assert_eq!((seen.applied, seen.position, seen.state), (3, 7, WorkerState::Retrying));

@@ -1,32 +1,62 @@
-//! Runs one projection until it is told to stop.
+//! Runs one generation of one projection until it is told to stop.
+//!
+//! ```text
+//! Starting ──partitions──▶ Running ◀──batch in── Retrying ──failures in a row──▶ Paused
+//!                             └──────failure────────▲  ▲                            │
+//!                                                      └────the store answers again─┘
+//! ```
 
-use schemas::registry::Registry;
+mod batch;
+mod heal;
+mod isolate;
+mod pulse;
+mod setback;
+
+use std::{collections::HashSet, sync::Arc, time::Instant};
+
 use tokio_util::sync::CancellationToken;
 
+pub(super) use self::setback::Setback;
 use super::{
-    KafkaConfig, Projection, ProjectionError, RuntimeError, StatusReader, WorkerState, delivery::Delivery,
-    error::chain, intake::Intake, status::StatusWriter,
+    AnyProjection, Build, Checkpoint, Runtime, RuntimeError, StatusReader, WorkerState, dead_letter::StreamKey,
+    delivery::Delivery, error::chain, intake::Intake, metric, status::StatusWriter,
 };
 
-/// A projection with its consumer.
-pub struct Worker<P> {
-    projection: P,
-    config: KafkaConfig,
-    registry: Registry,
+/// A generation of a projection with its consumer.
+pub struct Worker {
+    runtime: Runtime,
+    projection: Arc<dyn AnyProjection>,
+    build: Build,
     status: StatusWriter,
 }
 
-/// What became of a batch.
-#[derive(Debug, PartialEq, Eq)]
-enum Outcome {
-    Applied,
-    AskedToStop,
+/// What a worker remembers between batches; read again from Postgres when partitions have come or gone.
+#[derive(Default)]
+pub(super) struct Memory {
+    /// Which assignment of partitions this is about; 0 before anything was read.
+    assignments: u64,
+    checkpoint: Checkpoint,
+    /// Streams with dead letters, as far as is known: others may have been re-driven meanwhile.
+    parked: HashSet<StreamKey>,
 }
 
-impl<P: Projection> Worker<P> {
-    /// A worker that does nothing yet. The registry knows the schemas that events were written with.
-    pub fn new(projection: P, config: KafkaConfig, registry: Registry) -> Self {
-        Self { projection, config, registry, status: StatusWriter::new(P::NAME) }
+impl Worker {
+    /// A worker that does nothing yet, of the read model in this build.
+    pub fn new(runtime: Runtime, projection: &dyn AnyProjection, build: Build) -> Self {
+        let projection = projection.at(build.generation);
+        let status = StatusWriter::new(projection.name(), build.generation);
+        Self { runtime, projection, build, status }
+    }
+
+    /// A worker without a consumer, which is fed from the log.
+    pub(super) fn filling(runtime: Runtime, projection: Arc<dyn AnyProjection>, build: Build) -> Self {
+        let status = StatusWriter::new(projection.name(), build.generation);
+        Self { runtime, projection, build, status }
+    }
+
+    /// Takes in events from the log.
+    pub(super) async fn fill(&self, batch: &mut [Delivery], memory: &mut Memory) -> Result<(), Setback> {
+        self.take_in_whole(batch, memory).await.map(drop)
     }
 
     /// Reads its status, also while it runs.
@@ -39,137 +69,83 @@ impl<P: Projection> Worker<P> {
     /// # Errors
     /// [`RuntimeError`] when the consumer cannot be created. A broker or a store that is away is waited for.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), RuntimeError> {
-        let mut intake = Intake::open(P::NAME, P::subscribes(), &self.config, &self.status)
-            .map_err(|source| RuntimeError::Consumer { projection: P::NAME, source: source.into() })?;
-        tracing::info!(projection.name = P::NAME, "projection started");
+        let name = self.projection.name();
+        let mut intake =
+            self.open_intake().map_err(|source| RuntimeError::Consumer { projection: name, source: source.into() })?;
+        tracing::info!(projection.name = name, generation = %self.build.generation, "projection started");
+        let pulse = pulse::start(&self.runtime.control, self.status.reader());
+        let mut memory = Memory::default();
         while let Some(mut batch) = intake.next_batch(&shutdown).await {
-            if self.take_in(&mut intake, &mut batch, &shutdown).await == Outcome::AskedToStop {
+            if !self.insist(&mut intake, &mut batch, &mut memory, &shutdown).await {
                 break;
             }
         }
         intake.close().await;
         self.status.stopped();
-        tracing::info!(projection.name = P::NAME, "projection stopped");
+        pulse.stop().await;
+        tracing::info!(projection.name = name, generation = %self.build.generation, "projection stopped");
         Ok(())
     }
 
-    /// Applies a batch, however long it takes.
-    async fn take_in(&self, intake: &mut Intake, batch: &mut [Delivery], shutdown: &CancellationToken) -> Outcome {
-        // Becomes 1 when a store finds poison somewhere in the batch, so that the event can be named.
-        let mut step = batch.len();
-        let mut rest = batch;
-        let mut attempt = 0;
-        while !rest.is_empty() {
-            let some = step.min(rest.len());
-            let healthy = self.take_in_some(&mut rest[..some]).await;
-            let (count, error) = match healthy {
-                Ok(count) => (count, None),
-                Err(Stuck { applied, error }) => (applied, Some(error)),
-            };
-            let (applied, left) = rest.split_at_mut(count);
-            if !applied.is_empty() {
-                attempt = 0;
-                intake.commit(applied);
-                self.status.applied(events_in(applied), highest_position(applied));
-            }
-            rest = left;
-            let pause = match error {
-                None => continue,
-                Some(ProjectionError::Poison(_) | ProjectionError::Refused(_)) if step > 1 && count == 0 && decodes::<P>(&rest[0]) => {
-                    step = 1;
-                    continue;
-                }
-                Some(ProjectionError::Poison(reason) | ProjectionError::Refused(reason)) => {
-                    self.report_poison(&rest[0], reason.as_ref());
-                    self.config.poison_pause()
-                }
-                Some(error @ ProjectionError::Unavailable(_)) => {
-                    attempt += 1;
-                    self.report_unavailable(&error);
-                    self.config.pause_before(attempt)
-                }
-            };
-            if !intake.wait(pause, shutdown).await {
-                return Outcome::AskedToStop;
-            }
-        }
-        Outcome::Applied
+    fn open_intake(&self) -> Result<Intake, rdkafka::error::KafkaError> {
+        let (name, generation) = (self.projection.name(), self.build.generation);
+        let (contexts, pace) = (self.projection.subscribes(), self.projection.pace());
+        Intake::open(name, generation, contexts, pace, &self.runtime.config, &self.status)
     }
 
-    /// Applies the longest beginning that can be unpacked and projected; says how much that was.
-    async fn take_in_some(&self, deliveries: &mut [Delivery]) -> Result<usize, Stuck> {
-        let mut changes = Vec::new();
-        let mut projected = 0;
-        let mut obstacle = None;
-        for delivery in deliveries {
-            let unpacked = delivery.unpack(&self.registry).await;
-            match unpacked.and_then(|()| project::<P>(delivery)) {
-                Ok(more) => changes.extend(more),
-                Err(error) => {
-                    obstacle = Some(error);
+    /// Takes a batch in, however long it takes. False when asked to stop before it was.
+    async fn insist(
+        &self,
+        intake: &mut Intake,
+        batch: &mut [Delivery],
+        memory: &mut Memory,
+        shutdown: &CancellationToken,
+    ) -> bool {
+        let mut failures = 0;
+        loop {
+            let started = Instant::now();
+            let setback = match self.take_in(batch, memory, intake.assignments()).await {
+                Ok(taken) => {
+                    intake.commit(&taken.next_offsets);
+                    metric::batch(&self.label(), batch.len(), &taken.progress, started.elapsed());
+                    self.status.progressed(taken.progress);
+                    return true;
+                }
+                Err(setback) => setback,
+            };
+            failures += 1;
+            // What was known may be what is wrong.
+            memory.assignments = 0;
+            metric::retry(&self.label());
+            let is_broken = failures >= self.runtime.config.breaker_failures.max(1);
+            self.report(&setback, if is_broken { WorkerState::Paused } else { WorkerState::Retrying });
+            loop {
+                if !intake.wait(self.runtime.config.pause_before(failures), shutdown).await {
+                    return false;
+                }
+                // An open circuit: a batch is tried again only once the store answers at all.
+                if !is_broken || self.projection.ping().await.is_ok() {
                     break;
                 }
+                failures = failures.saturating_add(1);
             }
-            projected += 1;
-        }
-        if !changes.is_empty() {
-            self.projection.apply(&changes).await.map_err(|error| Stuck { applied: 0, error })?;
-        }
-        match obstacle {
-            None => Ok(projected),
-            Some(error) => Err(Stuck { applied: projected, error }),
         }
     }
 
-    fn report_poison(&self, delivery: &Delivery, reason: &(dyn std::error::Error + Send + Sync + 'static)) {
-        let reason = chain(reason);
-        let event = delivery.event.as_ref().ok().and_then(Option::as_ref);
-        if self.status.failed(WorkerState::Poisoned, reason.clone()) {
-            tracing::error!(
-                projection.name = P::NAME,
-                event.id = event.map(|event| event.event_id.to_string()),
-                event.position = event.map(|event| event.position),
-                kafka.topic = delivery.topic,
-                kafka.partition = delivery.partition,
-                kafka.offset = delivery.offset,
+    fn report(&self, setback: &Setback, state: WorkerState) {
+        let reason = chain(setback);
+        if self.status.failed(state, reason.clone()) {
+            tracing::warn!(
+                projection.name = self.projection.name(),
+                generation = %self.build.generation,
+                state = state.name(),
                 reason,
-                "event makes no sense, holding here"
+                "batch was not taken in, trying again"
             );
         }
     }
 
-    fn report_unavailable(&self, error: &ProjectionError) {
-        let reason = chain(error);
-        if self.status.failed(WorkerState::Retrying, reason.clone()) {
-            tracing::warn!(projection.name = P::NAME, reason, "store is away, retrying");
-        }
+    fn label(&self) -> metric::Label {
+        metric::Label { projection: self.projection.name(), generation: self.build.generation }
     }
-}
-
-/// Where a batch got stuck, and why.
-struct Stuck {
-    applied: usize,
-    error: ProjectionError,
-}
-
-fn project<P: Projection>(delivery: &Delivery) -> Result<Vec<P::Change>, ProjectionError> {
-    match &delivery.event {
-        Ok(None) => Ok(vec![]),
-        Ok(Some(event)) => P::project(event),
-        Err(error) => Err(ProjectionError::poison(error.clone())),
-    }
-}
-
-/// Whether the record itself is sound, so that it was the store that objected.
-fn decodes<P: Projection>(delivery: &Delivery) -> bool {
-    project::<P>(delivery).is_ok()
-}
-
-fn events_in(deliveries: &[Delivery]) -> u64 {
-    deliveries.iter().filter(|delivery| matches!(delivery.event, Ok(Some(_)))).count() as u64
-}
-
-fn highest_position(deliveries: &[Delivery]) -> u64 {
-    let positions = deliveries.iter().filter_map(|delivery| delivery.event.as_ref().ok()?.as_ref());
-    positions.map(|event| event.position).max().unwrap_or_default()
 }

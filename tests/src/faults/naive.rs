@@ -7,11 +7,9 @@ use anyhow::Context as _;
 use domain::{
     context::Context as Topic,
     envelope::{RawRecorded, to_headers},
+    partition::partition_of,
 };
-use eventstore::{
-    reader,
-    topic::{KafkaConfig, partition_of},
-};
+use eventstore::{reader, topic::KafkaConfig};
 use rdkafka::{
     message::{Header, OwnedHeaders},
     producer::{FutureProducer, FutureRecord},

@@ -1,0 +1,81 @@
+//! The read models as readers see them: each in the generation that the one pointer names.
+
+use std::{sync::Arc, time::Duration};
+
+use projections::{
+    catalog::ReadModels,
+    runtime::{Control, ControlError, Generations, Pointer},
+};
+use tokio::{
+    sync::watch,
+    time::{MissedTickBehavior, interval},
+};
+use tokio_util::sync::CancellationToken;
+
+/// How often it is looked whether the pointer has moved: the longest time for which two processes may show different
+/// generations.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// Read models that change their generation together. Cheap to clone; clones change, too.
+#[derive(Clone)]
+pub struct LiveModels {
+    shown: Arc<watch::Sender<Shown>>,
+}
+
+/// What is shown, all of one moment.
+#[derive(Clone)]
+struct Shown {
+    pointer: Pointer,
+    models: Arc<ReadModels>,
+}
+
+impl LiveModels {
+    /// The first generation of each, until the pointer was read.
+    pub(super) fn new(models: ReadModels) -> Self {
+        Self { shown: Arc::new(watch::Sender::new(Shown { pointer: Pointer::default(), models: Arc::new(models) })) }
+    }
+
+    /// All read models of one moment: who uses one answer for a whole request sees no mixture.
+    pub fn now(&self) -> Arc<ReadModels> {
+        Arc::clone(&self.shown.borrow().models)
+    }
+
+    /// The generations that are shown.
+    pub fn generations(&self) -> Generations {
+        self.shown.borrow().pointer.generations.clone()
+    }
+
+    /// Looks where the pointer is.
+    ///
+    /// # Errors
+    /// [`ControlError`] when Postgres does not answer; what was shown is shown further.
+    pub async fn refresh(&self, control: &Control) -> Result<(), ControlError> {
+        self.show(&control.pointer().await?);
+        Ok(())
+    }
+
+    fn show(&self, pointer: &Pointer) {
+        self.shown.send_if_modified(|shown| {
+            let moved = shown.pointer.version < pointer.version;
+            if moved {
+                *shown = Shown { pointer: pointer.clone(), models: Arc::new(shown.models.at(pointer)) };
+            }
+            moved
+        });
+    }
+
+    /// Follows the pointer until told to stop.
+    pub(crate) async fn follow(self, control: Control, stop: CancellationToken) {
+        let mut ticks = interval(LOOK_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = ticks.tick() => {}
+            }
+            if let Err(error) = self.refresh(&control).await {
+                tracing::debug!(error = &error as &dyn std::error::Error, "the live generations are not known");
+            }
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Reading the log in order, for those who must not know what holds it.
+//!
+//! Read models are rebuilt and compared from the log, not from its copies. `eventstore` implements these traits over
+//! Postgres; `projections` uses them.
+
+use std::{future::Future, pin::Pin};
+
+use uuid::Uuid;
+
+use crate::{context::Context, envelope::RawRecorded, store::StoreError};
+
+/// An answer that is being waited for.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// A part of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogPart {
+    /// Events of these contexts; none means all.
+    pub contexts: Vec<Context>,
+    /// Events of this stream only.
+    pub aggregate_id: Option<String>,
+    /// Events behind this position; 0 is the start of the log.
+    pub after: u64,
+    /// Events up to this position, itself included.
+    pub to: u64,
+    /// Events handed out together, at most.
+    pub batch_events: usize,
+}
+
+/// Events in the order of their positions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogBatch {
+    /// The events; may be none where few are wanted.
+    pub events: Vec<RawRecorded>,
+    /// Every wanted event up to here is in this batch or in one before it.
+    pub watermark: u64,
+}
+
+/// Hands out one part of the log.
+pub trait LogCursor: Send {
+    /// The next events; `None` at the end of the part.
+    fn next(&mut self) -> Answer<'_, Option<LogBatch>>;
+}
+
+/// The log, to be read.
+pub trait LogReader: Send + Sync {
+    /// Which log it is: positions mean nothing in another one.
+    fn incarnation(&self) -> Answer<'_, Uuid>;
+
+    /// The position up to which the log is complete: no event at or below it can still appear.
+    fn completed_prefix(&self) -> Answer<'_, u64>;
+
+    /// How many events stand behind a position, counted up to `limit`.
+    fn count_after(&self, position: u64, contexts: &'static [Context], limit: u64) -> Answer<'_, u64>;
+
+    /// Starts to read; nothing beyond the completed prefix is handed out.
+    fn read(&self, part: LogPart) -> Answer<'_, Box<dyn LogCursor>>;
+}

@@ -1,0 +1,89 @@
+//! The log for those who must not know that Postgres holds it.
+
+use domain::{
+    context::Context,
+    log::{Answer, LogBatch, LogCursor, LogPart, LogReader},
+    store::StoreError,
+};
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use super::{EventFilter, Replay, ReplayOptions, completed_prefix};
+use crate::{error::LogError, incarnation};
+
+/// The log in Postgres as a [`LogReader`].
+#[derive(Debug, Clone)]
+pub struct PgLog {
+    pool: PgPool,
+}
+
+impl PgLog {
+    /// The log behind this pool.
+    pub fn new(pool: PgPool) -> Self {
+        Self { pool }
+    }
+
+    async fn ask_incarnation(&self) -> Result<Uuid, LogError> {
+        let mut connection = self.pool.acquire().await.map_err(crate::error::postgres("connecting"))?;
+        incarnation::of(&mut connection).await
+    }
+
+    async fn ask_prefix(&self) -> Result<u64, LogError> {
+        let mut connection = self.pool.acquire().await.map_err(crate::error::postgres("connecting"))?;
+        completed_prefix(&mut connection).await
+    }
+
+    async fn ask_count(&self, position: u64, contexts: &[Context], limit: u64) -> Result<u64, LogError> {
+        let types: Vec<&str> = contexts.iter().flat_map(|context| context.aggregate_types()).copied().collect();
+        let count: i64 = sqlx::query_scalar(include_str!("count_after.sql"))
+            .bind(i64::try_from(position).unwrap_or(i64::MAX))
+            .bind(types)
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+            .fetch_one(&self.pool)
+            .await
+            .map_err(crate::error::postgres("counting events"))?;
+        Ok(count.unsigned_abs())
+    }
+
+    async fn start(&self, part: LogPart) -> Result<Box<dyn LogCursor>, LogError> {
+        let LogPart { contexts, aggregate_id, after, to, batch_events } = part;
+        let filter = EventFilter { contexts, aggregate_id, ..EventFilter::default() };
+        let options = ReplayOptions { filter, after, to: Some(to), batch_events, ..ReplayOptions::default() };
+        let options = ReplayOptions { batch_bytes: LARGEST_BATCH, ..options };
+        Ok(Box::new(Replay::start(&self.pool, options).await?))
+    }
+}
+
+/// A batch is not added to from so many bytes on.
+const LARGEST_BATCH: usize = 16 << 20;
+
+impl LogReader for PgLog {
+    fn incarnation(&self) -> Answer<'_, Uuid> {
+        Box::pin(async { self.ask_incarnation().await.map_err(unavailable) })
+    }
+
+    fn completed_prefix(&self) -> Answer<'_, u64> {
+        Box::pin(async { self.ask_prefix().await.map_err(unavailable) })
+    }
+
+    fn count_after(&self, position: u64, contexts: &'static [Context], limit: u64) -> Answer<'_, u64> {
+        Box::pin(async move { self.ask_count(position, contexts, limit).await.map_err(unavailable) })
+    }
+
+    fn read(&self, part: LogPart) -> Answer<'_, Box<dyn LogCursor>> {
+        Box::pin(async move { self.start(part).await.map_err(unavailable) })
+    }
+}
+
+impl LogCursor for Replay {
+    fn next(&mut self) -> Answer<'_, Option<LogBatch>> {
+        Box::pin(async move {
+            let batch = self.next_batch().await.map_err(unavailable)?;
+            Ok(batch.map(|batch| LogBatch { events: batch.events, watermark: batch.watermark }))
+        })
+    }
+}
+
+fn unavailable(error: LogError) -> StoreError {
+    StoreError::Unavailable(Box::new(error))
+}

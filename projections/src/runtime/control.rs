@@ -1,0 +1,108 @@
+//! What the runtime keeps in Postgres, beside the log: generations and the pointer, checkpoints, who is at work.
+//!
+//! Everything here can be lost with Postgres only together with the log, and is of no use without it.
+
+mod checkpoint;
+mod generation;
+mod pointer;
+mod workers;
+
+use sqlx::{PgPool, Postgres, Transaction};
+
+pub use self::{
+    checkpoint::{Checkpoint, PartitionMark},
+    generation::{Build, BuildState},
+    pointer::{Generations, Pointer},
+    workers::{Heartbeat, WorkerRow},
+};
+use super::Generation;
+
+/// The runtime's tables.
+#[derive(Debug, Clone)]
+pub struct Control {
+    pool: PgPool,
+}
+
+/// The tables did not answer, or hold what this program did not write.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// Postgres did not do what it was asked.
+    #[error("{doing} in Postgres")]
+    Postgres {
+        /// What was asked.
+        doing: &'static str,
+        /// Why not.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// A name that no generation has.
+    #[error("projection {projection} has no generation {generation}")]
+    NoGeneration {
+        /// The projection.
+        projection: String,
+        /// The generation.
+        generation: Generation,
+    },
+    /// Something else is about to change the same.
+    #[error("another process is rebuilding, switching or rolling back; try again when it is done")]
+    Busy,
+}
+
+pub(super) fn postgres(doing: &'static str) -> impl FnOnce(sqlx::Error) -> ControlError {
+    move |source| ControlError::Postgres { doing, source }
+}
+
+/// First key of the advisory locks of this module (`MHp` and a number); two keys, so that it never meets the fence's.
+pub(super) const LOCKS: i32 = 0x4d48_7001;
+
+impl Control {
+    /// The tables behind this pool, which `medhub migrate` has made.
+    pub fn new(pool: PgPool) -> Self {
+        Self { pool }
+    }
+
+    pub(super) fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// Begins a transaction during which nobody compares the generation's store with the log: writers share the lock,
+    /// and whoever compares takes it alone.
+    pub(super) async fn begin_writing(
+        &self,
+        projection: &str,
+        generation: Generation,
+    ) -> Result<Transaction<'static, Postgres>, ControlError> {
+        self.begin_locked("select pg_advisory_xact_lock_shared($1, $2)", projection, generation).await
+    }
+
+    /// Begins a transaction during which no worker writes to the generation's store.
+    pub(super) async fn begin_reading_alone(
+        &self,
+        projection: &str,
+        generation: Generation,
+    ) -> Result<Transaction<'static, Postgres>, ControlError> {
+        self.begin_locked("select pg_advisory_xact_lock($1, $2)", projection, generation).await
+    }
+
+    async fn begin_locked(
+        &self,
+        statement: &'static str,
+        projection: &str,
+        generation: Generation,
+    ) -> Result<Transaction<'static, Postgres>, ControlError> {
+        let mut transaction = self.pool.begin().await.map_err(postgres("beginning a transaction"))?;
+        sqlx::query(statement)
+            .bind(LOCKS)
+            .bind(lock_key(projection, generation))
+            .execute(&mut *transaction)
+            .await
+            .map_err(postgres("taking turns with who compares"))?;
+        Ok(transaction)
+    }
+}
+
+/// Second key of the lock of one generation.
+fn lock_key(projection: &str, generation: Generation) -> i32 {
+    let hash = crc32fast::hash(format!("{projection}/{generation}").as_bytes());
+    hash.cast_signed()
+}

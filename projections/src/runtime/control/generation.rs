@@ -1,0 +1,171 @@
+//! The builds of read models.
+
+use sqlx::{PgConnection, Row, postgres::PgRow};
+use uuid::Uuid;
+
+use super::{Control, ControlError, postgres};
+use crate::runtime::Generation;
+
+/// What is done with a build.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BuildState {
+    /// A rebuild fills it from the log.
+    Building,
+    /// A worker keeps it up to date.
+    Following,
+    /// It differs from the log, and waits for somebody to look at it.
+    Failed,
+}
+
+impl BuildState {
+    /// Its name in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Building => "building",
+            Self::Following => "following",
+            Self::Failed => "failed",
+        }
+    }
+
+    fn of(name: &str) -> Option<Self> {
+        [Self::Building, Self::Following, Self::Failed].into_iter().find(|state| state.name() == name)
+    }
+}
+
+/// One build of one read model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Build {
+    /// The projection.
+    pub projection: String,
+    /// Which build.
+    pub generation: Generation,
+    /// What is done with it.
+    pub state: BuildState,
+    /// The log that it was made from.
+    pub incarnation: Uuid,
+    /// Events up to this position came from the log itself.
+    pub handover: u64,
+}
+
+impl Control {
+    /// Every build there is, by projection and generation.
+    ///
+    /// # Errors
+    /// [`ControlError`] when Postgres does not answer.
+    pub async fn builds(&self) -> Result<Vec<Build>, ControlError> {
+        let rows = sqlx::query(
+            "select projection, generation, state, incarnation, handover from projection_generations order by 1, 2",
+        )
+        .fetch_all(self.pool())
+        .await
+        .map_err(postgres("reading generations"))?;
+        rows.iter().map(build).collect::<Result<_, _>>().map_err(postgres("understanding a generation"))
+    }
+
+    /// One build.
+    ///
+    /// # Errors
+    /// [`ControlError::NoGeneration`] where there is none, [`ControlError::Postgres`] when Postgres does not answer.
+    pub async fn build(&self, projection: &str, generation: Generation) -> Result<Build, ControlError> {
+        let found = self
+            .builds()
+            .await?
+            .into_iter()
+            .find(|build| build.projection == projection && build.generation == generation);
+        found.ok_or_else(|| ControlError::NoGeneration { projection: projection.to_owned(), generation })
+    }
+
+    /// Registers the first build of a projection where it has none, and points readers at it. True if it is new.
+    ///
+    /// # Errors
+    /// [`ControlError`] when Postgres does not answer.
+    pub async fn ensure_first(&self, projection: &str, incarnation: Uuid) -> Result<bool, ControlError> {
+        let doing = || postgres("registering a projection");
+        let mut transaction = self.pool().begin().await.map_err(doing())?;
+        let made = sqlx::query(include_str!("generation/first.sql"))
+            .bind(projection)
+            .bind(Generation::FIRST.number())
+            .bind(incarnation)
+            .execute(&mut *transaction)
+            .await
+            .map_err(doing())?;
+        if made.rows_affected() > 0 {
+            sqlx::query(include_str!("generation/first_pointer.sql"))
+                .bind(projection)
+                .bind(Generation::FIRST.number())
+                .execute(&mut *transaction)
+                .await
+                .map_err(doing())?;
+        }
+        transaction.commit().await.map_err(doing())?;
+        Ok(made.rows_affected() > 0)
+    }
+
+    /// Registers a build to be filled, with the next free number.
+    pub(in crate::runtime) async fn add_build(
+        connection: &mut PgConnection,
+        projection: &str,
+        incarnation: Uuid,
+    ) -> Result<Generation, ControlError> {
+        let number: i32 = sqlx::query_scalar(include_str!("generation/add.sql"))
+            .bind(projection)
+            .bind(incarnation)
+            .fetch_one(connection)
+            .await
+            .map_err(postgres("registering a generation"))?;
+        Generation::try_new(number).map_err(|error| ControlError::Postgres {
+            doing: "numbering a generation",
+            source: sqlx::Error::Decode(error.into()),
+        })
+    }
+
+    /// Says what is done with a build from now on.
+    ///
+    /// # Errors
+    /// [`ControlError`] when Postgres does not answer.
+    pub async fn set_build_state(
+        &self,
+        projection: &str,
+        generation: Generation,
+        state: BuildState,
+        handover: Option<u64>,
+    ) -> Result<(), ControlError> {
+        sqlx::query(include_str!("generation/set_state.sql"))
+            .bind(projection)
+            .bind(generation.number())
+            .bind(state.name())
+            .bind(handover.map(|position| i64::try_from(position).unwrap_or(i64::MAX)))
+            .execute(self.pool())
+            .await
+            .map(drop)
+            .map_err(postgres("changing the state of a generation"))
+    }
+
+    /// Forgets a build with its checkpoints and dead letters.
+    ///
+    /// # Errors
+    /// [`ControlError`] when Postgres does not answer.
+    pub async fn forget_build(&self, projection: &str, generation: Generation) -> Result<(), ControlError> {
+        sqlx::query("delete from projection_generations where projection = $1 and generation = $2")
+            .bind(projection)
+            .bind(generation.number())
+            .execute(self.pool())
+            .await
+            .map(drop)
+            .map_err(postgres("forgetting a generation"))
+    }
+}
+
+fn build(row: &PgRow) -> Result<Build, sqlx::Error> {
+    let state: String = row.try_get("state")?;
+    let state =
+        BuildState::of(&state).ok_or_else(|| sqlx::Error::Decode(format!("no state is named {state}").into()))?;
+    let generation: i32 = row.try_get("generation")?;
+    Ok(Build {
+        projection: row.try_get("projection")?,
+        generation: Generation::try_new(generation).map_err(|error| sqlx::Error::Decode(error.into()))?,
+        state,
+        incarnation: row.try_get("incarnation")?,
+        handover: row.try_get::<i64, _>("handover")?.unsigned_abs(),
+    })
+}

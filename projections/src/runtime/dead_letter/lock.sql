@@ -1,0 +1,4 @@
+select 1
+from parked_sequences
+where projection = $1 and generation = $2 and aggregate_type = $3 and aggregate_id = $4
+for update

@@ -1,0 +1,53 @@
+//! Hears about partitions coming and going.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rdkafka::{
+    ClientContext,
+    consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance},
+    error::KafkaError,
+};
+
+use crate::runtime::status::StatusWriter;
+
+/// Hears about partitions coming and going.
+pub(in crate::runtime) struct Listener {
+    name: &'static str,
+    status: StatusWriter,
+    /// Grows whenever partitions come or go.
+    pub(super) assignments: AtomicU64,
+}
+
+impl Listener {
+    pub(super) fn new(name: &'static str, status: StatusWriter) -> Self {
+        Self { name, status, assignments: AtomicU64::new(1) }
+    }
+}
+
+impl ClientContext for Listener {
+    fn error(&self, error: KafkaError, reason: &str) {
+        if self.status.disturbed(format!("{error}: {reason}")) {
+            tracing::warn!(projection.name = self.name, error = %error, reason, "the broker is disturbed");
+        }
+    }
+}
+
+impl ConsumerContext for Listener {
+    fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        self.assignments.fetch_add(1, Ordering::AcqRel);
+        metrics::counter!("medhub_projection_rebalances_total", "projection" => self.name).increment(1);
+        match rebalance {
+            Rebalance::Assign(partitions) => {
+                tracing::debug!(projection.name = self.name, partitions = partitions.count(), "partitions assigned");
+            }
+            Rebalance::Revoke(partitions) => {
+                tracing::debug!(projection.name = self.name, partitions = partitions.count(), "partitions revoked");
+            }
+            Rebalance::Error(error) => {
+                tracing::warn!(projection.name = self.name, error = %error, "rebalancing failed");
+            }
+        }
+        let partitions = consumer.assignment().map_or(0, |assignment| assignment.count());
+        self.status.assigned(partitions);
+    }
+}

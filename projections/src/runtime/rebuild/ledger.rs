@@ -1,0 +1,368 @@
+//! What is written down about rebuilds, so that one that was cut off goes on.
+
+use std::sync::Arc;
+
+use sqlx::{Connection, PgConnection, Row, postgres::PgRow};
+use tokio::sync::watch;
+
+use super::{RebuildError, RebuildOptions};
+use crate::{
+    QueryError,
+    runtime::{
+        AnyProjection, BuildState, Control, ControlError, Generation, Runtime,
+        control::{LOCKS, postgres},
+    },
+};
+
+/// How far a part of a rebuild is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// It is filled from the log.
+    Filling,
+    /// It follows Kafka and is not there yet.
+    CatchingUp,
+    /// It is compared with the log.
+    Verifying,
+    /// It waits for the other parts.
+    Verified,
+    /// Readers see it.
+    Switched,
+}
+
+impl Phase {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Filling => "filling",
+            Self::CatchingUp => "catching_up",
+            Self::Verifying => "verifying",
+            Self::Verified => "verified",
+            Self::Switched => "switched",
+        }
+    }
+
+    fn of(name: &str) -> Option<Self> {
+        let all = [Self::Filling, Self::CatchingUp, Self::Verifying, Self::Verified, Self::Switched];
+        all.into_iter().find(|phase| phase.name() == name)
+    }
+}
+
+/// How far one part is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartProgress {
+    /// The projection.
+    pub projection: String,
+    /// The generation that is made.
+    pub generation: Generation,
+    /// What is done.
+    pub phase: Phase,
+    /// The position of the log that it is at.
+    pub position: u64,
+    /// The position that it has to come to.
+    pub target: u64,
+    /// Events it has taken from the log.
+    pub events: u64,
+}
+
+/// How far a rebuild is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RebuildProgress {
+    /// Its number; 0 before it has begun.
+    pub id: i64,
+    /// Whether it went on from an earlier attempt.
+    pub continued: bool,
+    /// Its parts.
+    pub parts: Vec<PartProgress>,
+}
+
+impl RebuildProgress {
+    pub(super) fn events_of(&self, projection: &str) -> u64 {
+        self.parts.iter().find(|part| part.projection == projection).map_or(0, |part| part.events)
+    }
+}
+
+/// One projection in a rebuild.
+#[derive(Clone)]
+pub(super) struct Part {
+    /// The generation that is made.
+    pub(super) sink: Arc<dyn AnyProjection>,
+    pub(super) generation: Generation,
+    /// The generation that readers see while it is made.
+    pub(super) replaces: Option<Generation>,
+    pub(super) phase: Phase,
+    pub(super) position: u64,
+    pub(super) events: u64,
+}
+
+impl Part {
+    pub(super) fn name(&self) -> &'static str {
+        self.sink.name()
+    }
+
+    pub(super) fn progress(&self) -> PartProgress {
+        PartProgress {
+            projection: self.name().to_owned(),
+            generation: self.generation,
+            phase: self.phase,
+            position: self.position,
+            target: 0,
+            events: self.events,
+        }
+    }
+
+    /// Changes what is told about this part.
+    pub(super) fn tell(&self, progress: &watch::Sender<RebuildProgress>, change: impl FnOnce(&mut PartProgress)) {
+        progress.send_modify(|all| {
+            if let Some(told) = all.parts.iter_mut().find(|part| part.projection == self.name()) {
+                change(told);
+            }
+        });
+    }
+
+    pub(super) fn store(&self, source: QueryError) -> RebuildError {
+        RebuildError::Store { projection: self.name(), generation: self.generation, source }
+    }
+}
+
+/// The right to rebuild, switch, roll back or drop; one process has it at a time. It ends with the connection, too.
+pub(super) struct Turn {
+    connection: PgConnection,
+}
+
+impl Turn {
+    pub(super) async fn take(control: &Control) -> Result<Self, ControlError> {
+        let doing = || postgres("taking turns at rebuilding");
+        let mut connection = control.pool().acquire().await.map_err(doing())?.detach();
+        let mine: bool = sqlx::query_scalar("select pg_try_advisory_lock($1, 0)")
+            .bind(LOCKS)
+            .fetch_one(&mut connection)
+            .await
+            .map_err(doing())?;
+        if mine { Ok(Self { connection }) } else { Err(ControlError::Busy) }
+    }
+
+    pub(super) fn connection(&mut self) -> &mut PgConnection {
+        &mut self.connection
+    }
+
+    pub(super) async fn give_back(self) {
+        if let Err(error) = self.connection.close().await {
+            tracing::debug!(error = %error, "the connection of a rebuild was not closed well");
+        }
+    }
+}
+
+impl Runtime {
+    /// Goes on with a rebuild that was cut off, if it is of the same projections, else begins one.
+    pub(super) async fn begin_rebuild(
+        &self,
+        projections: &[Arc<dyn AnyProjection>],
+        options: &RebuildOptions,
+        turn: &mut Turn,
+    ) -> Result<(i64, bool, Vec<Part>), RebuildError> {
+        let incarnation = self.log.incarnation().await?;
+        let pointer = self.control.pointer().await?;
+        let unfinished = unfinished(turn.connection()).await?;
+        if let Some((id, rows)) = unfinished {
+            let same = rows.len() == projections.len()
+                && projections.iter().all(|projection| rows.iter().any(|row| row.projection == projection.name()));
+            if !same {
+                let names: Vec<_> = rows.into_iter().map(|row| row.projection).collect();
+                return Err(RebuildError::Unfinished { id, projections: names.join(" ") });
+            }
+            let mut parts = vec![];
+            for projection in projections {
+                let rows = rows.iter().filter(|row| row.projection == projection.name());
+                for row in rows {
+                    parts.push(row.part(projection));
+                }
+            }
+            return Ok((id, true, parts));
+        }
+        let doing = || postgres("beginning a rebuild");
+        let mut transaction = turn.connection().begin().await.map_err(|error| doing()(error))?;
+        let id: i64 = sqlx::query_scalar(
+            "insert into projection_rebuilds (state, started_by) values ('running', $1) returning id",
+        )
+        .bind(&options.by)
+        .fetch_one(&mut *transaction)
+        .await
+        .map_err(|error| doing()(error))?;
+        let mut parts = vec![];
+        for projection in projections {
+            let generation = Control::add_build(&mut transaction, projection.name(), incarnation).await?;
+            let replaces = pointer.generations.get(projection.name()).copied();
+            sqlx::query(include_str!("ledger/add_part.sql"))
+                .bind(id)
+                .bind(projection.name())
+                .bind(generation.number())
+                .bind(replaces.map(Generation::number))
+                .execute(&mut *transaction)
+                .await
+                .map_err(|error| doing()(error))?;
+            let row = PartRow::new(projection.name(), generation, replaces);
+            parts.push(row.part(projection));
+        }
+        transaction.commit().await.map_err(|error| doing()(error))?;
+        Ok((id, false, parts))
+    }
+
+    /// Gives up a rebuild that was cut off, and removes what it made. Answers with its number, if there was one.
+    ///
+    /// # Errors
+    /// [`RebuildError`] when a store does not let go of it.
+    pub async fn abandon_rebuild(&self, projections: &[Arc<dyn AnyProjection>]) -> Result<Option<i64>, RebuildError> {
+        let mut turn = Turn::take(&self.control).await?;
+        let Some((id, rows)) = unfinished(turn.connection()).await? else { return Ok(None) };
+        for row in rows {
+            if let Some(projection) = projections.iter().find(|projection| projection.name() == row.projection) {
+                self.drop_build(projection, row.generation).await?;
+            }
+        }
+        self.finish_rebuild(id, "failed", Some("abandoned")).await?;
+        turn.give_back().await;
+        Ok(Some(id))
+    }
+
+    pub(super) async fn finish_rebuild(&self, id: i64, state: &str, error: Option<&str>) -> Result<(), ControlError> {
+        sqlx::query(include_str!("ledger/finish.sql"))
+            .bind(id)
+            .bind(state)
+            .bind(error)
+            .execute(self.control.pool())
+            .await
+            .map(drop)
+            .map_err(postgres("noting the end of a rebuild"))
+    }
+
+    /// Notes what stopped a rebuild; it may go on later, unless what it made is wrong.
+    pub(super) async fn note_rebuild_error(&self, id: i64, error: &RebuildError) {
+        let state = if matches!(error, RebuildError::Differs { .. }) { "failed" } else { "running" };
+        let reason = crate::runtime::error::chain(error);
+        if let Err(error) = self.finish_rebuild(id, state, Some(&reason)).await {
+            tracing::warn!(reason = crate::runtime::error::chain(&error), "the end of a rebuild was not noted");
+        }
+    }
+
+    pub(super) async fn note_phase(&self, id: i64, part: &Part, phase: Phase) -> Result<(), ControlError> {
+        sqlx::query(include_str!("ledger/phase.sql"))
+            .bind(id)
+            .bind(part.name())
+            .bind(phase.name())
+            .execute(self.control.pool())
+            .await
+            .map(drop)
+            .map_err(postgres("noting how far a rebuild is"))
+    }
+
+    pub(super) async fn note_position(
+        &self,
+        id: i64,
+        part: &Part,
+        (position, target, events): (u64, u64, u64),
+    ) -> Result<(), ControlError> {
+        let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        sqlx::query(include_str!("ledger/position.sql"))
+            .bind(id)
+            .bind(part.name())
+            .bind(number(position))
+            .bind(number(target))
+            .bind(number(events))
+            .execute(self.control.pool())
+            .await
+            .map(drop)
+            .map_err(postgres("noting how far a rebuild is"))
+    }
+
+    /// Marks what was made as wrong, so that no worker follows it any more.
+    pub(super) async fn fail(&self, part: &Part) -> Result<(), ControlError> {
+        self.control.set_build_state(part.name(), part.generation, BuildState::Failed, None).await
+    }
+}
+
+impl Control {
+    /// The rebuild that began last, with how far it is, its state and what stopped it.
+    ///
+    /// # Errors
+    /// [`ControlError`] when Postgres does not answer.
+    pub async fn last_rebuild(&self) -> Result<Option<(RebuildProgress, String, Option<String>)>, ControlError> {
+        let doing = || postgres("reading rebuilds");
+        let mut connection = self.pool().acquire().await.map_err(doing())?;
+        let last = sqlx::query("select id, state, error from projection_rebuilds order by id desc limit 1")
+            .fetch_optional(&mut *connection)
+            .await
+            .map_err(doing())?;
+        let Some(last) = last else { return Ok(None) };
+        let read = || Ok((last.try_get("id")?, last.try_get("state")?, last.try_get("error")?));
+        let (id, state, error): (i64, String, Option<String>) = read().map_err(doing())?;
+        let rows = part_rows(&mut connection, id).await?;
+        let parts = rows.iter().map(PartRow::progress).collect();
+        Ok(Some((RebuildProgress { id, continued: false, parts }, state, error)))
+    }
+}
+
+/// A part as it is written down.
+struct PartRow {
+    projection: String,
+    generation: Generation,
+    replaces: Option<Generation>,
+    phase: Phase,
+    position: u64,
+    target: u64,
+    events: u64,
+}
+
+impl PartRow {
+    fn new(projection: &str, generation: Generation, replaces: Option<Generation>) -> Self {
+        let (projection, phase) = (projection.to_owned(), Phase::Filling);
+        Self { projection, generation, replaces, phase, position: 0, target: 0, events: 0 }
+    }
+
+    fn part(&self, projection: &Arc<dyn AnyProjection>) -> Part {
+        let sink = projection.at(self.generation);
+        let sink = self.replaces.map_or(Arc::clone(&sink), |live| sink.beside(live));
+        let Self { generation, replaces, phase, position, events, .. } = *self;
+        Part { sink, generation, replaces, phase, position, events }
+    }
+
+    fn progress(&self) -> PartProgress {
+        let Self { generation, phase, position, target, events, .. } = *self;
+        PartProgress { projection: self.projection.clone(), generation, phase, position, target, events }
+    }
+}
+
+async fn unfinished(connection: &mut PgConnection) -> Result<Option<(i64, Vec<PartRow>)>, ControlError> {
+    let id: Option<i64> =
+        sqlx::query_scalar("select id from projection_rebuilds where state = 'running' order by id desc limit 1")
+            .fetch_optional(&mut *connection)
+            .await
+            .map_err(postgres("reading rebuilds"))?;
+    match id {
+        None => Ok(None),
+        Some(id) => Ok(Some((id, part_rows(connection, id).await?))),
+    }
+}
+
+async fn part_rows(connection: &mut PgConnection, id: i64) -> Result<Vec<PartRow>, ControlError> {
+    let rows = sqlx::query(include_str!("ledger/parts.sql"))
+        .bind(id)
+        .fetch_all(connection)
+        .await
+        .map_err(postgres("reading the parts of a rebuild"))?;
+    rows.iter().map(part_row).collect::<Result<_, _>>().map_err(postgres("understanding a part of a rebuild"))
+}
+
+fn part_row(row: &PgRow) -> Result<PartRow, sqlx::Error> {
+    let decode = |error: crate::runtime::InvalidGeneration| sqlx::Error::Decode(error.into());
+    let phase: String = row.try_get("phase")?;
+    let replaces: Option<i32> = row.try_get("replaces")?;
+    Ok(PartRow {
+        projection: row.try_get("projection")?,
+        generation: Generation::try_new(row.try_get("generation")?).map_err(decode)?,
+        replaces: replaces.map(Generation::try_new).transpose().map_err(decode)?,
+        phase: Phase::of(&phase).ok_or_else(|| sqlx::Error::Decode(format!("no phase is named {phase}").into()))?,
+        position: row.try_get::<i64, _>("position")?.unsigned_abs(),
+        target: row.try_get::<i64, _>("target")?.unsigned_abs(),
+        events: row.try_get::<i64, _>("events")?.unsigned_abs(),
+    })
+}

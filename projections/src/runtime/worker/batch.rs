@@ -1,0 +1,270 @@
+//! What becomes of one batch.
+//!
+//! ```text
+//! records ─▶ right log? nothing missing? ─▶ unpack ─▶ project ─▶ apply ─▶ shown? ─▶ checkpoints ─▶ offsets
+//!                              │               │         │         └ refused: find the event
+//!                    missing: from the log     └─────────┴─────────┴▶ park the event and what follows of its stream
+//! ```
+//! Dead letters and checkpoints are written in one transaction, which holds a shared lock: whoever compares the store
+//! with the log takes it alone and then sees a store that stands exactly at its checkpoints.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    time::SystemTime,
+};
+
+use chrono::{DateTime, Utc};
+
+use super::{
+    Memory, Worker,
+    heal::{Gap, expected_after, missing_before},
+    setback::Setback,
+};
+use crate::runtime::{
+    Checkpoint, Control, PartitionMark, ProjectionError,
+    control::postgres,
+    dead_letter::{self, Letter, StreamKey},
+    delivery::Delivery,
+    status::Progress,
+};
+
+/// What became of a batch.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    pub(super) progress: Progress,
+    /// Where the broker goes on.
+    pub(super) next_offsets: BTreeMap<(String, i32), i64>,
+}
+
+impl Taken {
+    pub(super) fn add(&mut self, more: &Self) {
+        self.progress.applied += more.progress.applied;
+        self.progress.parked += more.progress.parked;
+        self.progress.healed += more.progress.healed;
+        self.progress.position = self.progress.position.max(more.progress.position);
+        self.progress.lag_s = more.progress.lag_s;
+        self.next_offsets.extend(more.next_offsets.iter().map(|(place, offset)| (place.clone(), *offset)));
+    }
+}
+
+impl Worker {
+    /// Takes in all of a batch, and before it what Kafka lacks. Doing it again changes nothing.
+    pub(super) async fn take_in(
+        &self,
+        batch: &mut [Delivery],
+        memory: &mut Memory,
+        assignments: u64,
+    ) -> Result<Taken, Setback> {
+        self.remember(memory, assignments).await?;
+        self.check_log(batch)?;
+        let mut healed = Taken::default();
+        for gap in self.gaps(batch, memory) {
+            healed.add(&self.heal(&gap, memory).await?);
+        }
+        healed.add(&self.take_in_whole(batch, memory).await?);
+        Ok(healed)
+    }
+
+    /// Reads what the worker has to know, if partitions have come or gone since it was read.
+    async fn remember(&self, memory: &mut Memory, assignments: u64) -> Result<(), Setback> {
+        if memory.assignments == assignments {
+            return Ok(());
+        }
+        let (name, generation) = (self.projection.name(), self.build.generation);
+        memory.checkpoint = self.runtime.control.checkpoint(name, generation).await?;
+        memory.parked = dead_letter::parked_streams(self.runtime.control.pool(), name, generation).await?;
+        memory.assignments = assignments;
+        Ok(())
+    }
+
+    /// Records of another log mean nothing here: their positions are others.
+    fn check_log(&self, batch: &[Delivery]) -> Result<(), Setback> {
+        let expected = self.build.incarnation;
+        match batch.iter().filter_map(|delivery| delivery.mark.incarnation).find(|found| *found != expected) {
+            None => Ok(()),
+            Some(found) => Err(Setback::ForeignLog {
+                projection: self.projection.name(),
+                generation: self.build.generation,
+                found,
+                expected,
+            }),
+        }
+    }
+
+    fn gaps(&self, batch: &[Delivery], memory: &Memory) -> Vec<Gap> {
+        let mut gaps = vec![];
+        let mut seen = BTreeMap::<(&str, i32), (Option<u64>, u64)>::new();
+        for delivery in batch {
+            let place = (delivery.topic.as_str(), delivery.partition);
+            let (last, position) = seen.entry(place).or_insert_with(|| {
+                let mark = memory.checkpoint.0.get(&(delivery.topic.clone(), delivery.partition));
+                let position = mark.map_or(self.build.handover, |mark| mark.position);
+                (expected_after(mark, self.build.handover), position)
+            });
+            if let Some(to) = missing_before(&delivery.mark, delivery.event.is_some(), *last, *position) {
+                let (topic, partition) = (delivery.topic.clone(), delivery.partition);
+                gaps.push(Gap { topic, partition, after: *position, to });
+            }
+            *last = delivery.mark.ordinal.or(*last).max(*last);
+            *position = (*position).max(delivery.mark.watermark);
+        }
+        gaps
+    }
+
+    /// Takes in all of a batch from which nothing is missing.
+    pub(super) async fn take_in_whole(&self, batch: &mut [Delivery], memory: &mut Memory) -> Result<Taken, Setback> {
+        for delivery in &mut *batch {
+            delivery.unpack(&self.runtime.registry).await.map_err(unavailable)?;
+        }
+        let (name, generation) = (self.projection.name(), self.build.generation);
+        let mut transaction = self.runtime.control.begin_writing(name, generation).await?;
+        let candidates: Vec<_> =
+            batch.iter().filter_map(|delivery| delivery.event.as_ref().map(StreamKey::of)).collect();
+        let candidates: HashSet<_> = candidates.into_iter().filter(|key| memory.parked.contains(key)).collect();
+        let standing = dead_letter::still_parked(&mut transaction, name, generation, &candidates).await?;
+        let (letters, applied) = self.apply_or_park(batch, standing.clone()).await?;
+        let parked = letters.len() as u64;
+        let newly: HashSet<_> = letters.iter().map(|letter| letter.stream.clone()).collect();
+        if letters.is_empty() {
+            // A crash of Postgres may take the newest checkpoints back: then events come again, or are read from the
+            // log, and neither changes anything.
+            sqlx::query("set local synchronous_commit = off")
+                .execute(&mut *transaction)
+                .await
+                .map_err(postgres("moving checkpoints"))?;
+        } else {
+            dead_letter::park(&mut transaction, name, generation, &letters).await?;
+            self.check_flood(&mut transaction).await?;
+        }
+        let marks = advanced(batch, &memory.checkpoint, self.build.handover);
+        Control::save_marks(&mut transaction, name, generation, &marks).await?;
+        transaction.commit().await.map_err(postgres("committing checkpoints"))?;
+        for letter in letters.iter().filter(|letter| letter.reason.is_some()) {
+            letter.report(name, generation);
+        }
+        memory.parked.retain(|key| !candidates.contains(key) || standing.contains(key));
+        memory.parked.extend(newly);
+        let next_offsets = next_offsets(batch);
+        memory.checkpoint.0.extend(marks.0);
+        let progress = Progress { applied, parked, position: highest(batch), healed: 0, lag_s: lag_s(batch) };
+        Ok(Taken { progress, next_offsets })
+    }
+
+    /// Applies what can be applied; answers with what has to be parked, and how many events were applied.
+    async fn apply_or_park<'a>(
+        &self,
+        batch: &'a [Delivery],
+        mut blocked: HashSet<StreamKey>,
+    ) -> Result<(Vec<Letter<'a>>, u64), Setback> {
+        let mut reasons = BTreeMap::<usize, String>::new();
+        loop {
+            let (mut places, mut events) = (vec![], vec![]);
+            let mut held_back = blocked.clone();
+            for (place, delivery) in batch.iter().enumerate() {
+                let Some(event) = delivery.event.as_ref().filter(|_| !self.is_known(delivery)) else { continue };
+                if delivery.fault.is_some() || reasons.contains_key(&place) {
+                    held_back.insert(StreamKey::of(event));
+                }
+                if !held_back.contains(&StreamKey::of(event)) {
+                    places.push(place);
+                    events.push(event);
+                }
+            }
+            let projected = self.projection.project(&events);
+            let found: Vec<_> = if projected.poison.is_empty() {
+                let culprits = self.apply_all(&projected, &events).await?;
+                culprits.into_iter().map(|culprit| (culprit.index, culprit.reason)).collect()
+            } else {
+                projected.poison
+            };
+            if found.is_empty() {
+                blocked = held_back;
+                let letters = letters(batch, &places, &reasons, &blocked, |delivery| self.is_known(delivery));
+                return Ok((letters, events.len() as u64));
+            }
+            reasons.extend(found.into_iter().map(|(index, reason)| (places[index], told(&reason))));
+        }
+    }
+
+    /// Whether an event was taken in from the log before this generation followed Kafka.
+    fn is_known(&self, delivery: &Delivery) -> bool {
+        delivery.offset >= 0
+            && delivery.event.as_ref().is_some_and(|event| event.position > 0 && event.position <= self.build.handover)
+    }
+
+    async fn check_flood(&self, connection: &mut sqlx::PgConnection) -> Result<(), Setback> {
+        let (name, generation) = (self.projection.name(), self.build.generation);
+        let parked = dead_letter::count_streams(connection, name, generation).await?;
+        let limit = self.runtime.config.parked_sequences_max;
+        if parked > u64::from(limit) { Err(Setback::Flooded { parked, limit }) } else { Ok(()) }
+    }
+}
+
+/// What of a batch has to be parked: everything of a blocked stream that was not applied.
+fn letters<'a>(
+    batch: &'a [Delivery],
+    applied: &[usize],
+    reasons: &BTreeMap<usize, String>,
+    blocked: &HashSet<StreamKey>,
+    is_known: impl Fn(&Delivery) -> bool,
+) -> Vec<Letter<'a>> {
+    let applied: HashSet<_> = applied.iter().collect();
+    let mut letters = vec![];
+    for (place, delivery) in batch.iter().enumerate() {
+        let Some(event) = &delivery.event else { continue };
+        let stream = StreamKey::of(event);
+        if applied.contains(&place) || !blocked.contains(&stream) || is_known(delivery) {
+            continue;
+        }
+        let reason = reasons.get(&place).cloned().or_else(|| delivery.fault.as_ref().map(told));
+        letters.push(Letter { stream, event, kept: delivery.kept(), reason });
+    }
+    letters
+}
+
+fn told(reason: &ProjectionError) -> String {
+    crate::runtime::error::chain(reason)
+}
+
+/// The checkpoints of the batch's partitions once it is taken in.
+fn advanced(batch: &[Delivery], before: &Checkpoint, handover: u64) -> Checkpoint {
+    // What no record said yet must not be forgotten by a healing that is cut off.
+    let first = PartitionMark { ordinal: expected_after(None, handover), ..PartitionMark::default() };
+    let mut marks = BTreeMap::<(String, i32), PartitionMark>::new();
+    for delivery in batch {
+        let place = (delivery.topic.clone(), delivery.partition);
+        let known = before.0.get(&place).copied().unwrap_or(first);
+        let mark = marks.entry(place).or_insert(known);
+        mark.position = mark.position.max(delivery.mark.watermark);
+        mark.ordinal = delivery.mark.ordinal.max(mark.ordinal);
+        mark.next_offset = mark.next_offset.max(delivery.offset + 1);
+    }
+    Checkpoint(marks)
+}
+
+fn next_offsets(batch: &[Delivery]) -> BTreeMap<(String, i32), i64> {
+    let from_kafka = batch.iter().filter(|delivery| delivery.offset >= 0);
+    from_kafka.map(|delivery| ((delivery.topic.clone(), delivery.partition), delivery.offset + 1)).collect()
+}
+
+fn highest(batch: &[Delivery]) -> u64 {
+    batch.iter().filter_map(|delivery| delivery.event.as_ref()).map(|event| event.position).max().unwrap_or_default()
+}
+
+/// How long ago the newest event of the batch was recorded, in seconds.
+fn lag_s(batch: &[Delivery]) -> f64 {
+    let newest = batch.iter().filter_map(|delivery| delivery.event.as_ref()).map(|event| event.recorded_at).max();
+    let age = newest.and_then(|at| (DateTime::<Utc>::from(SystemTime::now()) - at).to_std().ok());
+    age.unwrap_or_default().as_secs_f64()
+}
+
+fn unavailable(error: ProjectionError) -> Setback {
+    match error {
+        ProjectionError::Unavailable(source) | ProjectionError::Refused(source) | ProjectionError::Poison(source) => {
+            Setback::Store(source)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
