@@ -4,6 +4,7 @@
 //! an event again writes the same row, and `final` shows it once.
 
 mod award;
+mod compare;
 mod config;
 mod cursor;
 mod fact;

@@ -5,6 +5,7 @@
 //! embedded again.
 
 mod collection;
+mod compare;
 mod config;
 mod document;
 pub mod embedding;

@@ -4,6 +4,7 @@
 //! state. One script per change compares the version, writes both and moves the counters, all or nothing; so an event
 //! counts exactly once, however often it comes.
 
+mod compare;
 mod config;
 mod counter;
 mod fold;

@@ -13,7 +13,7 @@ use sqlx::{Connection, PgConnection, PgPool, postgres::PgPoolOptions};
 use uuid::Uuid;
 
 /// A database of the test's own, migrated.
-async fn database() -> PgPool {
+pub(crate) async fn database() -> PgPool {
     let admin = tests::engines().await.url("DATABASE_URL");
     let name = format!("t_{}", Uuid::new_v4().simple());
     let mut connection = PgConnection::connect(&admin).await.unwrap();
@@ -37,7 +37,7 @@ async fn topics() -> KafkaConfig {
 }
 
 /// A client of the stack's schema registry.
-async fn registry() -> Registry {
+pub(crate) async fn registry() -> Registry {
     Registry::new(&RegistryConfig { url: tests::engines().await.url("SCHEMA_REGISTRY_URL") })
 }
 

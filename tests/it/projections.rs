@@ -2,7 +2,11 @@
 //! delays nobody else.
 
 mod analytics;
+mod dead_letter;
+mod field;
+mod rebuild;
 mod search;
+mod sick_sink;
 mod views;
 mod worker;
 

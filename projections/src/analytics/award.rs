@@ -3,12 +3,12 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use clickhouse::Row;
 use domain::{envelope::RawRecorded, opportunity::Award};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::opportunity::storable;
 
 /// One award.
-#[derive(Debug, Clone, PartialEq, Eq, Row, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Row, Serialize, Deserialize)]
 pub struct AwardRow {
     opportunity_id: String,
     award_key: String,
@@ -25,6 +25,22 @@ pub struct AwardRow {
 
 impl AwardRow {
     pub(super) const TABLE: &'static str = "awards";
+
+    pub(super) fn opportunity_id(&self) -> &str {
+        &self.opportunity_id
+    }
+
+    pub(super) fn award_key(&self) -> &str {
+        &self.award_key
+    }
+
+    pub(super) fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    pub(super) fn key(&self) -> String {
+        format!("{} {}", self.opportunity_id, self.award_key)
+    }
 
     pub(super) fn of(event: &RawRecorded, award_key: String, award: Award) -> Self {
         Self {

@@ -8,13 +8,13 @@ use domain::{
     envelope::RawRecorded,
     opportunity::{Facts, Filing},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The dates that a `Date32` can hold, as years.
 const YEARS: std::ops::RangeInclusive<i32> = 1900..=2299;
 
 /// One opportunity.
-#[derive(Debug, Clone, PartialEq, Eq, Row, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Row, Serialize, Deserialize)]
 pub struct OpportunityRow {
     id: String,
     sequence: u64,
@@ -51,6 +51,14 @@ pub struct OpportunityRow {
 
 impl OpportunityRow {
     pub(super) const TABLE: &'static str = "opportunities";
+
+    pub(super) fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
 
     pub(super) fn of(event: &RawRecorded, filing: &Filing, facts: Facts) -> Self {
         let place = facts.place.unwrap_or_default();

@@ -10,7 +10,7 @@ use domain::{
 };
 use uuid::Uuid;
 
-use super::{award::AwardRow, fact::FactRow, opportunity::OpportunityRow, store::Analytics};
+use super::{award::AwardRow, compare::AnalyticsFold, fact::FactRow, opportunity::OpportunityRow, store::Analytics};
 use crate::{
     QueryError,
     runtime::{Fold, Generation, Pace, Projection, ProjectionError, Row, Scope},
@@ -68,8 +68,12 @@ impl Projection for Analytics {
         self.write(FactRow::TABLE, &facts, token).await
     }
 
-    async fn holds(&self, _change: &AnalyticsChange) -> Result<bool, QueryError> {
-        Ok(true)
+    async fn holds(&self, change: &AnalyticsChange) -> Result<bool, QueryError> {
+        match change {
+            AnalyticsChange::Fact(row) => self.has_fact(row).await,
+            AnalyticsChange::Opportunity(row) => self.has_opportunity(row).await,
+            AnalyticsChange::Award(row) => self.has_award(row).await,
+        }
     }
 
     async fn ping(&self) -> Result<(), QueryError> {
@@ -85,25 +89,12 @@ impl Projection for Analytics {
         self.run(drop.execute()).await
     }
 
-    fn fold(&self, _scope: &Scope) -> Box<dyn Fold> {
-        Box::new(Nothing)
+    fn fold(&self, scope: &Scope) -> Box<dyn Fold> {
+        AnalyticsFold::of(scope, self.oldest_fact())
     }
 
-    async fn read_back(&self, _scope: &Scope) -> Result<Vec<Row>, QueryError> {
-        Ok(vec![])
-    }
-}
-
-/// Stands in until the fold is written.
-struct Nothing;
-
-impl Fold for Nothing {
-    fn take(&mut self, _event: &RawRecorded) -> Result<(), ProjectionError> {
-        Ok(())
-    }
-
-    fn rows(&self) -> Vec<Row> {
-        vec![]
+    async fn read_back(&self, scope: &Scope) -> Result<Vec<Row>, QueryError> {
+        self.rows(scope).await
     }
 }
 

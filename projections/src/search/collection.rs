@@ -14,6 +14,7 @@ const INDEXES: &[(&str, FieldType)] = &[
     ("naics_prefixes", FieldType::Keyword),
     ("set_aside", FieldType::Keyword),
     ("tenant_id", FieldType::Keyword),
+    ("bucket", FieldType::Integer),
     ("posted_at", FieldType::Datetime),
     ("response_deadline", FieldType::Datetime),
 ];

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::embedding::{ModelName, NoticeText};
+use crate::runtime::bucket_of;
 
 /// Point ids are derived in this name space; changing it would orphan every point.
 const POINT_IDS: Uuid = Uuid::from_u128(0x6d65_6468_7562_5f8f_a1c5_0000_0000_0001);
@@ -26,7 +27,7 @@ pub struct Document {
 }
 
 /// The payload of a point.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct PointPayload {
     pub(super) id: String,
     pub(super) tenant_id: String,
@@ -48,6 +49,9 @@ pub(super) struct PointPayload {
     pub(super) response_deadline: Option<DateTime<Utc>>,
     #[serde(default)]
     pub(super) awarded: bool,
+    /// The bucket that the opportunity is compared in.
+    #[serde(default)]
+    pub(super) bucket: u32,
     /// Fingerprint of the embedded text.
     pub(super) content_hash: String,
     #[serde(default)]
@@ -74,6 +78,7 @@ impl Document {
             posted_at: filing.posted_at,
             response_deadline: facts.response_deadline,
             awarded: false,
+            bucket: bucket_of(&event.aggregate_id),
             content_hash: text.hash(),
             model: String::new(),
             model_version: String::new(),

@@ -13,6 +13,7 @@ use domain::{
 
 use super::{
     Document, Search,
+    compare::PointFold,
     document::{PointPayload, point_id},
     fold::{Wish, fold},
     store::StoredPoint,
@@ -83,8 +84,16 @@ impl Projection for Search {
         self.mark_awarded(&newly_awarded).await.map_err(ProjectionError::unavailable)
     }
 
-    async fn holds(&self, _change: &SearchChange) -> Result<bool, QueryError> {
-        Ok(true)
+    async fn holds(&self, change: &SearchChange) -> Result<bool, QueryError> {
+        let id = match change {
+            SearchChange::Described(document) => document.payload.id.as_str(),
+            SearchChange::Awarded { id } => id.as_str(),
+        };
+        let stored = self.stored(&[id]).await?;
+        Ok(stored.get(id).is_some_and(|point| match change {
+            SearchChange::Described(document) => point.payload.sequence >= document.payload.sequence,
+            SearchChange::Awarded { .. } => point.payload.awarded,
+        }))
     }
 
     async fn ping(&self) -> Result<(), QueryError> {
@@ -99,25 +108,12 @@ impl Projection for Search {
         self.run(self.client().delete_collection(self.collection())).await.map(drop)
     }
 
-    fn fold(&self, _scope: &Scope) -> Box<dyn Fold> {
-        Box::new(Nothing)
+    fn fold(&self, scope: &Scope) -> Box<dyn Fold> {
+        PointFold::of(scope, self.embedder().model())
     }
 
-    async fn read_back(&self, _scope: &Scope) -> Result<Vec<Row>, QueryError> {
-        Ok(vec![])
-    }
-}
-
-/// Stands in until the fold is written.
-struct Nothing;
-
-impl Fold for Nothing {
-    fn take(&mut self, _event: &RawRecorded) -> Result<(), ProjectionError> {
-        Ok(())
-    }
-
-    fn rows(&self) -> Vec<Row> {
-        vec![]
+    async fn read_back(&self, scope: &Scope) -> Result<Vec<Row>, QueryError> {
+        self.rows(scope).await
     }
 }
 

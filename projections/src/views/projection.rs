@@ -11,7 +11,7 @@ use domain::{
     opportunity::{Opportunity, OpportunityEvent},
 };
 
-use super::{Views, fold::fold};
+use super::{Views, compare::ViewFold, fold::fold};
 use crate::{
     QueryError,
     runtime::{Fold, Generation, Pace, Projection, ProjectionError, Row, Scope},
@@ -71,8 +71,8 @@ impl Projection for Views {
         Ok(())
     }
 
-    async fn holds(&self, _change: &ViewChange) -> Result<bool, QueryError> {
-        Ok(true)
+    async fn holds(&self, change: &ViewChange) -> Result<bool, QueryError> {
+        Ok(self.version(&change.id).await? >= change.sequence)
     }
 
     async fn ping(&self) -> Result<(), QueryError> {
@@ -84,14 +84,11 @@ impl Projection for Views {
     }
 
     async fn discard(&self) -> Result<(), QueryError> {
-        let pattern = format!("{}*", self.prefix());
-        let mut cursor = 0_u64;
+        let mut cursor = 0;
         loop {
-            let mut scan = redis::cmd("SCAN");
-            scan.arg(cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(1_000);
-            let ((next, keys),): ((u64, Vec<String>),) = self.ask(redis::pipe().add_command(scan)).await?;
+            let (next, keys) = self.scan(cursor).await?;
             if !keys.is_empty() {
-                self.ask::<(u64,)>(redis::pipe().unlink(keys)).await?;
+                self.unlink(keys).await?;
             }
             if next == 0 {
                 return Ok(());
@@ -100,25 +97,12 @@ impl Projection for Views {
         }
     }
 
-    fn fold(&self, _scope: &Scope) -> Box<dyn Fold> {
-        Box::new(Nothing)
+    fn fold(&self, scope: &Scope) -> Box<dyn Fold> {
+        ViewFold::of(scope)
     }
 
-    async fn read_back(&self, _scope: &Scope) -> Result<Vec<Row>, QueryError> {
-        Ok(vec![])
-    }
-}
-
-/// Stands in until the fold is written.
-struct Nothing;
-
-impl Fold for Nothing {
-    fn take(&mut self, _event: &RawRecorded) -> Result<(), ProjectionError> {
-        Ok(())
-    }
-
-    fn rows(&self) -> Vec<Row> {
-        vec![]
+    async fn read_back(&self, scope: &Scope) -> Result<Vec<Row>, QueryError> {
+        self.rows(scope).await
     }
 }
 

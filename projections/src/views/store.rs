@@ -10,11 +10,14 @@ use redis::{
 
 use super::{
     Counters, OpportunityView, ViewsConfig,
+    compare::Meaning,
     fold::{Step, Versioned},
 };
 use crate::{QueryError, error::Source, runtime::Generation};
 
 const STORE: &str = "Redis";
+
+const COUNTERS: &str = "counters:opportunities";
 
 /// Detail views and counters.
 #[derive(Clone)]
@@ -87,8 +90,7 @@ impl Views {
     /// # Errors
     /// [`QueryError`] when the server is away.
     pub async fn counters(&self) -> Result<Counters, QueryError> {
-        let (fields,): (HashMap<String, i64>,) = self.ask(redis::pipe().hgetall(self.counters_key())).await?;
-        Ok(Counters::from_fields(fields))
+        Ok(Counters::from_fields(self.counter_fields().await?))
     }
 
     /// The stored states of these opportunities, in their order; undiscovered at version 0 where there is none.
@@ -102,6 +104,12 @@ impl Views {
         }
         let rows: Vec<(Option<u64>, Option<String>)> = self.ask(&pipeline).await?;
         rows.into_iter().map(versioned).collect()
+    }
+
+    /// The version of a view; 0 where there is none.
+    pub(super) async fn version(&self, id: &str) -> Result<u64, QueryError> {
+        let (version,): (Option<u64>,) = self.ask(redis::pipe().hget(self.view_key(id), "version")).await?;
+        Ok(version.unwrap_or_default())
     }
 
     /// Writes steps; answers with the opportunities whose version was no longer the one the step builds on.
@@ -135,9 +143,46 @@ impl Views {
         outcome.map_err(unavailable)
     }
 
-    /// What every key of this generation begins with.
-    pub(super) fn prefix(&self) -> &str {
-        &self.prefix
+    /// The counters as they are stored.
+    pub(super) async fn counter_fields(&self) -> Result<HashMap<String, i64>, QueryError> {
+        let (fields,): (HashMap<String, i64>,) = self.ask(redis::pipe().hgetall(self.counters_key())).await?;
+        Ok(fields)
+    }
+
+    /// The stored states of these opportunities, each readable or not.
+    pub(super) async fn stored_texts(&self, ids: &[&str]) -> Result<Vec<Result<Versioned, QueryError>>, QueryError> {
+        if ids.is_empty() {
+            return Ok(vec![]);
+        }
+        let mut pipeline = redis::pipe();
+        for id in ids {
+            pipeline.hmget(self.view_key(id), &["version", "state"]);
+        }
+        let rows: Vec<(Option<u64>, Option<String>)> = self.ask(&pipeline).await?;
+        Ok(rows.into_iter().map(versioned).collect())
+    }
+
+    /// The next keys of this generation, and where to go on; 0 at the end.
+    pub(super) async fn scan(&self, cursor: u64) -> Result<(u64, Vec<String>), QueryError> {
+        let mut scan = redis::cmd("SCAN");
+        scan.arg(cursor).arg("MATCH").arg(format!("{}*", escaped(&self.prefix))).arg("COUNT").arg(1_000);
+        let (found,) = self.ask(redis::pipe().add_command(scan)).await?;
+        Ok(found)
+    }
+
+    /// Removes keys.
+    pub(super) async fn unlink(&self, keys: Vec<String>) -> Result<(), QueryError> {
+        self.ask::<(u64,)>(redis::pipe().unlink(keys)).await.map(drop)
+    }
+
+    /// What a key of this generation is.
+    pub(super) fn meaning_of<'a>(&self, key: &'a str) -> Meaning<'a> {
+        let name = key.strip_prefix(&*self.prefix).unwrap_or(key);
+        match name.strip_prefix("opportunity:") {
+            Some(id) => Meaning::View(id),
+            None if name == COUNTERS => Meaning::Known,
+            None => Meaning::Stray(name),
+        }
     }
 
     fn view_key(&self, id: &str) -> String {
@@ -145,8 +190,14 @@ impl Views {
     }
 
     fn counters_key(&self) -> String {
-        format!("{}counters:opportunities", self.prefix)
+        format!("{}{COUNTERS}", self.prefix)
     }
+}
+
+/// A text that stands for itself in a pattern of keys.
+fn escaped(text: &str) -> String {
+    let special = |c| matches!(c, '*' | '?' | '[' | ']' | '^' | '\\');
+    text.chars().flat_map(|c| special(c).then_some('\\').into_iter().chain([c])).collect()
 }
 
 fn versioned((version, state): (Option<u64>, Option<String>)) -> Result<Versioned, QueryError> {

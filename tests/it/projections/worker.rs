@@ -1,158 +1,31 @@
-//! Workers on a real Kafka: redelivery, records that are no events, sick stores, poison.
+//! Workers on a real Kafka: redelivery, records that are no events, sick stores, gaps, tokens.
 
 use std::time::Duration;
 
-use domain::{
-    context::Context,
-    envelope::{RawRecorded, to_headers},
-};
-use eventstore::topic::KafkaConfig as TopicConfig;
+use domain::{context::Context, envelope::RawRecorded};
 use projections::{
-    runtime::{KafkaConfig, Projection, RuntimeError, StatusReader, Worker, WorkerState},
+    runtime::{ConsistencyToken, Generation, Reached, WorkerState},
     views::{Views, ViewsConfig},
 };
-use rdkafka::{
-    message::{Header, OwnedHeaders},
-    producer::{FutureProducer, FutureRecord},
-};
-use schemas::{
-    catalog,
-    registry::{Registry, RegistryConfig},
-    wire,
-};
+use rdkafka::message::{Header, OwnedHeaders};
 use tests::eventually;
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
-use super::{analytics, history, search, unique, views};
-
-const PATIENCE: Duration = Duration::from_mins(1);
-
-/// Topics of the test's own, and how to write to them.
-struct Kafka {
-    config: KafkaConfig,
-    producer: FutureProducer,
-}
-
-impl Kafka {
-    /// Names and a producer, without the topics.
-    async fn without_topics() -> (Self, TopicConfig) {
-        let topics = TopicConfig {
-            brokers: tests::engines().await.url("KAFKA_BROKERS"),
-            topic_prefix: unique(),
-            partitions: 3,
-            ..TopicConfig::default()
-        };
-        let config = KafkaConfig {
-            brokers: topics.brokers.clone(),
-            topic_prefix: topics.topic_prefix.clone(),
-            group_prefix: format!("{}.", unique()),
-            poison_retry_ms: 200,
-            ..KafkaConfig::default()
-        };
-        (Self { config, producer: topics.client().create().unwrap() }, topics)
-    }
-
-    async fn new() -> Self {
-        let (kafka, topics) = Self::without_topics().await;
-        make(&topics).await;
-        kafka
-    }
-
-    /// Publishes plain JSON, as earlier versions did: it needs no registry.
-    async fn publish(&self, events: &[RawRecorded]) {
-        for event in events {
-            self.send(&event.aggregate_id, &event.payload, headers(event)).await;
-        }
-    }
-
-    /// Publishes as the relay does, with schemas of this registry.
-    async fn publish_avro(&self, events: &[RawRecorded], registry: &Registry) {
-        for event in events {
-            let schema = catalog::find(&event.event_type, &event.event_version).unwrap();
-            let mut value = vec![];
-            wire::frame(registry.id_of(schema).await.unwrap(), &mut value);
-            schema.encode(&event.payload, &mut value).unwrap();
-            self.send(&event.aggregate_id, &value, headers(event)).await;
-        }
-    }
-
-    async fn send(&self, key: &str, payload: impl AsRef<[u8]>, headers: OwnedHeaders) {
-        let topic = Context::Opportunities.topic(&self.config.topic_prefix);
-        let record = FutureRecord::to(&topic).key(key).payload(payload.as_ref()).headers(headers);
-        self.producer.send(record, PATIENCE).await.unwrap();
-    }
-
-    fn start<P: Projection>(&self, projection: P) -> Running {
-        self.start_with(projection, &nobody())
-    }
-
-    fn start_with<P: Projection>(&self, projection: P, registry: &Registry) -> Running {
-        let worker = Worker::new(projection, self.config.clone(), registry.clone());
-        let (status, shutdown) = (worker.status(), CancellationToken::new());
-        Running { status, task: tokio::spawn(worker.run(shutdown.clone())), shutdown }
-    }
-}
-
-fn headers(event: &RawRecorded) -> OwnedHeaders {
-    let headers = to_headers(event).into_iter();
-    headers.fold(OwnedHeaders::new(), |headers, (key, value)| headers.insert(Header { key, value: Some(&value) }))
-}
-
-/// A registry on a port that was free a moment ago: nobody listens there.
-fn nobody() -> Registry {
-    Registry::new(&RegistryConfig { url: format!("http://127.0.0.1:{}", free_port()) })
-}
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-/// Makes topics. A broker may not show a topic yet that it has just made, hence more than one attempt.
-async fn make(topics: &TopicConfig) {
-    eventstore::topic::ensure(topics).await.unwrap();
-}
-
-/// A worker at work.
-struct Running {
-    status: StatusReader,
-    shutdown: CancellationToken,
-    task: JoinHandle<Result<(), RuntimeError>>,
-}
-
-impl Running {
-    async fn applied(&self, events: usize) {
-        eventually(PATIENCE, async || {
-            let status = self.status.get();
-            if status.applied == events as u64 { Ok(()) } else { Err(format!("{events} events wanted: {status:?}")) }
-        })
-        .await;
-    }
-
-    async fn is(&self, state: WorkerState) {
-        eventually(PATIENCE, async || {
-            let status = self.status.get();
-            if status.state == state { Ok(()) } else { Err(format!("{state:?} wanted: {status:?}")) }
-        })
-        .await;
-    }
-
-    async fn stop(self) {
-        self.shutdown.cancel();
-        self.task.await.unwrap().unwrap();
-        assert_eq!(self.status.get().state, WorkerState::Stopped);
-    }
-}
+use super::{
+    analytics,
+    field::{Field, PATIENCE, free_port, headers, make, nobody},
+    history, search, views,
+};
 
 #[tokio::test]
 async fn every_read_model_takes_in_what_the_topics_hold_however_often() {
-    let (kafka, events) = (Kafka::new().await, history());
+    let (field, events) = (Field::new().await, history());
     let (analytics, search, views) = (analytics().await, search().await, views().await);
-    kafka.publish(&events).await;
-    kafka.publish(&events).await;
-    kafka.send("beacon", "", OwnedHeaders::new().insert(Header { key: "watermark", value: Some("99") })).await;
+    field.publish(&events).await;
+    field.publish(&events).await;
+    field.send("beacon", "", OwnedHeaders::new().insert(Header { key: "watermark", value: Some("99") })).await;
 
-    let workers = [kafka.start(analytics.clone()), kafka.start(search.clone()), kafka.start(views.clone())];
+    let workers = [field.start(&analytics).await, field.start(&search).await, field.start(&views).await];
     for worker in workers {
         worker.applied(2 * events.len()).await;
         assert_eq!(worker.status.get().position, events.len() as u64);
@@ -166,15 +39,15 @@ async fn every_read_model_takes_in_what_the_topics_hold_however_often() {
 
 #[tokio::test]
 async fn a_worker_goes_on_where_it_stopped() {
-    let (kafka, events, views) = (Kafka::new().await, history(), views().await);
+    let (field, events, views) = (Field::new().await, history(), views().await);
     let (early, late) = events.split_at(3);
-    kafka.publish(early).await;
-    let first = kafka.start(views.clone());
+    field.publish(early).await;
+    let first = field.start(&views).await;
     first.applied(early.len()).await;
     first.stop().await;
 
-    kafka.publish(late).await;
-    let second = kafka.start(views.clone());
+    field.publish(late).await;
+    let second = field.start(&views).await;
     second.applied(late.len()).await;
     second.stop().await;
 
@@ -183,8 +56,8 @@ async fn a_worker_goes_on_where_it_stopped() {
 
 #[tokio::test]
 async fn workers_of_one_group_share_the_work_and_take_over_from_each_other() {
-    let (kafka, events, views) = (Kafka::new().await, history(), views().await);
-    let (one, two) = (kafka.start(views.clone()), kafka.start(views.clone()));
+    let (field, events, views) = (Field::new().await, history(), views().await);
+    let (one, two) = (field.start(&views).await, field.start(&views).await);
     let (early, late) = events.split_at(3);
     let version =
         |events: &[RawRecorded]| events.iter().filter(|event| event.aggregate_id == super::WHEELCHAIRS).count();
@@ -197,10 +70,10 @@ async fn workers_of_one_group_share_the_work_and_take_over_from_each_other() {
         .await;
     };
 
-    kafka.publish(early).await;
+    field.publish(early).await;
     reached(version(early)).await;
     one.stop().await;
-    kafka.publish(late).await;
+    field.publish(late).await;
     reached(version(&events)).await;
     eventually(PATIENCE, async || {
         let total = views.counters().await.unwrap().total;
@@ -213,11 +86,11 @@ async fn workers_of_one_group_share_the_work_and_take_over_from_each_other() {
 
 #[tokio::test]
 async fn topics_may_appear_after_their_worker() {
-    let (kafka, topics) = Kafka::without_topics().await;
+    let field = Field::without_topics(nobody(), |_| {}).await;
     let (events, views) = (history(), views().await);
-    let worker = kafka.start(views.clone());
-    make(&topics).await;
-    kafka.publish(&events).await;
+    let worker = field.start(&views).await;
+    make(&field.topics).await;
+    field.publish(&events).await;
 
     worker.applied(events.len()).await;
 
@@ -227,12 +100,12 @@ async fn topics_may_appear_after_their_worker() {
 
 #[tokio::test]
 async fn a_store_that_is_away_delays_only_its_own_worker() {
-    let (kafka, events, analytics) = (Kafka::new().await, history(), analytics().await);
+    let (field, events, analytics) = (Field::new().await, history(), analytics().await);
     let url = format!("redis://127.0.0.1:{}", free_port());
     let away = Views::new(&ViewsConfig { url, ..ViewsConfig::default() }).unwrap();
 
-    let (sick, sound) = (kafka.start(away), kafka.start(analytics.clone()));
-    kafka.publish(&events).await;
+    let (sick, sound) = (field.start(&away).await, field.start(&analytics).await);
+    field.publish(&events).await;
 
     sound.applied(events.len()).await;
     sick.is(WorkerState::Retrying).await;
@@ -243,38 +116,15 @@ async fn a_store_that_is_away_delays_only_its_own_worker() {
 }
 
 #[tokio::test]
-async fn an_event_that_makes_no_sense_is_never_skipped() {
-    let (kafka, events, views) = (Kafka::new().await, history(), views().await);
-    let opportunity: Vec<_> = events.iter().filter(|event| event.aggregate_id == super::WHEELCHAIRS).cloned().collect();
-    kafka.publish(&opportunity[..2]).await;
-    let poison = RawRecorded { payload: r#"{"type":"evaporated"}"#.to_owned(), ..opportunity[2].clone() };
-    kafka.publish(&[poison]).await;
-    kafka.publish(&opportunity[3..]).await;
-
-    let worker = kafka.start(views.clone());
-    worker.is(WorkerState::Poisoned).await;
-    assert_eq!(worker.status.get().applied, 2);
-    let error = worker.status.get().last_error.unwrap();
-    assert!(error.contains("unknown variant `evaporated`"), "{error}");
-    worker.stop().await;
-
-    // Stopping does not skip it either.
-    let again = kafka.start(views.clone());
-    again.is(WorkerState::Poisoned).await;
-    assert_eq!(views.get(&super::id(super::WHEELCHAIRS)).await.unwrap().unwrap().version, 2);
-    again.stop().await;
-}
-
-#[tokio::test]
 async fn avro_is_read_by_the_schema_it_was_written_with() {
-    let (kafka, events, views) = (Kafka::new().await, history(), views().await);
-    let config = RegistryConfig { url: tests::engines().await.url("SCHEMA_REGISTRY_URL") };
+    let registry = crate::eventstore::registry().await;
+    let (field, events, views) = (Field::with(registry.clone(), |_| {}).await, history(), views().await);
     // JSON of an earlier version first, as on a topic that has grown.
     let (old, new) = events.split_at(2);
-    kafka.publish(old).await;
-    kafka.publish_avro(new, &Registry::new(&config)).await;
+    field.publish(old).await;
+    field.publish_avro(new, &registry).await;
 
-    let worker = kafka.start_with(views.clone(), &Registry::new(&config));
+    let worker = field.start(&views).await;
     worker.applied(events.len()).await;
     worker.stop().await;
 
@@ -287,11 +137,11 @@ async fn avro_is_read_by_the_schema_it_was_written_with() {
 
 #[tokio::test]
 async fn a_registry_that_is_away_delays_and_skips_nothing() {
-    let (kafka, events, views) = (Kafka::new().await, history(), views().await);
-    kafka.publish(&events[..1]).await;
-    kafka.send(&events[1].aggregate_id, [0, 0, 0, 0, 7, 1], headers(&events[1])).await;
+    let (field, events, views) = (Field::new().await, history(), views().await);
+    field.publish(&events[..1]).await;
+    field.send(&events[1].aggregate_id, [0, 0, 0, 0, 7, 1], headers(&events[1])).await;
 
-    let worker = kafka.start(views.clone());
+    let worker = field.start(&views).await;
     worker.is(WorkerState::Retrying).await;
 
     let status = worker.status.get();
@@ -301,15 +151,82 @@ async fn a_registry_that_is_away_delays_and_skips_nothing() {
 }
 
 #[tokio::test]
-async fn a_value_that_nobody_can_read_is_poison_and_named() {
-    let (kafka, events, views) = (Kafka::new().await, history(), views().await);
-    kafka.send(&events[0].aggregate_id, b"no Avro", headers(&events[0])).await;
+async fn a_value_that_nobody_can_read_is_parked_and_named() {
+    let (field, events, views) = (Field::new().await, history(), views().await);
+    field.send(&events[0].aggregate_id, b"no Avro", headers(&events[0])).await;
 
-    let worker = kafka.start(views.clone());
-    worker.is(WorkerState::Poisoned).await;
+    let worker = field.start(&views).await;
+    worker.parked(1).await;
 
-    let error = worker.status.get().last_error.unwrap();
-    assert!(error.contains("unpacking opportunity.discovered 1.0 at position 1"), "{error}");
+    let reason = field.parked().await.remove(0).reason;
+    assert!(reason.contains("unpacking opportunity.discovered 1.0 at position 1"), "{reason}");
     worker.stop().await;
     assert_eq!(views.count_views().await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn events_that_kafka_does_not_have_are_read_from_the_log() {
+    let (field, views) = (Field::new().await, views().await);
+    let recorded = field.record(&history()).await;
+    // The topic lacks its first events, as if they had expired, and one in the middle.
+    let of = |id: &str| recorded.iter().filter(|event| event.aggregate_id == id).cloned().collect::<Vec<_>>();
+    let wheelchairs = of(super::WHEELCHAIRS);
+    let numbered = field.numbered(&recorded);
+    for (event, ordinal) in numbered {
+        let known = event.aggregate_id == super::WHEELCHAIRS && ![1, 3].contains(&event.sequence);
+        if known || event.aggregate_id != super::WHEELCHAIRS {
+            field.publish_numbered(&event, ordinal).await;
+        }
+    }
+
+    let worker = field.start(&views).await;
+
+    eventually(PATIENCE, async || {
+        let version = views.get(&super::id(super::WHEELCHAIRS)).await.unwrap().map_or(0, |view| view.version);
+        if version == wheelchairs.len() as u64 { Ok(()) } else { Err(format!("version {version}")) }
+    })
+    .await;
+    let healed = worker.status.get().healed;
+    worker.stop().await;
+    assert!(healed >= 2, "{healed} events came from the log");
+    assert_eq!((views.count_views().await.unwrap(), field.parked().await.len()), (3, 0));
+}
+
+#[tokio::test]
+async fn records_of_another_log_are_not_taken_in() {
+    let (field, events, views) = (Field::new().await, history(), views().await);
+    let other = Uuid::new_v4().to_string();
+    let foreign = headers(&events[0]).insert(Header { key: "incarnation", value: Some(&other) });
+    field.send(&events[0].aggregate_id, &events[0].payload, foreign).await;
+
+    let worker = field.start(&views).await;
+    worker.is(WorkerState::Retrying).await;
+
+    let error = worker.status.get().last_error.unwrap();
+    assert!(error.contains("medhub rebuild views"), "{error}");
+    worker.stop().await;
+    assert_eq!(views.count_views().await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_token_is_reached_once_its_event_is_in() {
+    let (field, events, views) = (Field::new().await, history(), views().await);
+    let worker = field.start(&views).await;
+    let token = ConsistencyToken {
+        incarnation: field.runtime.log().incarnation().await.unwrap(),
+        position: events.last().unwrap().position,
+        stream: Some((Context::Opportunities, events.last().unwrap().aggregate_id.clone())),
+    };
+    let wait = async |patience| field.runtime.wait_for(&views, Generation::FIRST, &token, patience).await.unwrap();
+
+    assert!(matches!(wait(Duration::from_millis(50)).await, Reached::NotYet { .. }));
+    field.publish(&events).await;
+    assert_eq!(wait(PATIENCE).await, Reached::Yes);
+
+    let last = views.get(&super::id(&events.last().unwrap().aggregate_id)).await.unwrap().unwrap();
+    assert_eq!(last.version, events.last().unwrap().sequence);
+    let other = ConsistencyToken { incarnation: Uuid::new_v4(), ..token };
+    let outcome = field.runtime.wait_for(&views, Generation::FIRST, &other, PATIENCE).await.unwrap();
+    assert_eq!(outcome, Reached::OtherLog);
+    worker.stop().await;
 }

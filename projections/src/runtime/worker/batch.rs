@@ -57,12 +57,18 @@ impl Worker {
     ) -> Result<Taken, Setback> {
         self.remember(memory, assignments).await?;
         self.check_log(batch)?;
-        let mut healed = Taken::default();
-        for gap in self.gaps(batch, memory) {
-            healed.add(&self.heal(&gap, memory).await?);
+        let (mut taken, mut rest) = (Taken::default(), batch);
+        // What is missing has to go in between what stands before and after it.
+        while let Some((place, gap)) = self.first_gap(rest, memory) {
+            let (before, after) = rest.split_at_mut(place);
+            if !before.is_empty() {
+                taken.add(&self.take_in_whole(before, memory).await?);
+            }
+            taken.add(&self.heal(&gap, memory).await?);
+            rest = after;
         }
-        healed.add(&self.take_in_whole(batch, memory).await?);
-        Ok(healed)
+        taken.add(&self.take_in_whole(rest, memory).await?);
+        Ok(taken)
     }
 
     /// Reads what the worker has to know, if partitions have come or gone since it was read.
@@ -91,24 +97,26 @@ impl Worker {
         }
     }
 
-    fn gaps(&self, batch: &[Delivery], memory: &Memory) -> Vec<Gap> {
-        let mut gaps = vec![];
+    /// The first record before which something is missing, and what.
+    fn first_gap(&self, batch: &[Delivery], memory: &Memory) -> Option<(usize, Gap)> {
         let mut seen = BTreeMap::<(&str, i32), (Option<u64>, u64)>::new();
-        for delivery in batch {
+        for (index, delivery) in batch.iter().enumerate() {
             let place = (delivery.topic.as_str(), delivery.partition);
             let (last, position) = seen.entry(place).or_insert_with(|| {
                 let mark = memory.checkpoint.0.get(&(delivery.topic.clone(), delivery.partition));
                 let position = mark.map_or(self.build.handover, |mark| mark.position);
                 (expected_after(mark, self.build.handover), position)
             });
-            if let Some(to) = missing_before(&delivery.mark, delivery.event.is_some(), *last, *position) {
+            let is_event = delivery.event.is_some();
+            if let Some(to) = missing_before(&delivery.mark, is_event, *last, *position) {
                 let (topic, partition) = (delivery.topic.clone(), delivery.partition);
-                gaps.push(Gap { topic, partition, after: *position, to });
+                let ordinal = delivery.mark.ordinal.map(|ordinal| ordinal - u64::from(is_event));
+                return Some((index, Gap { topic, partition, after: *position, to, ordinal }));
             }
             *last = delivery.mark.ordinal.or(*last).max(*last);
             *position = (*position).max(delivery.mark.watermark);
         }
-        gaps
+        None
     }
 
     /// Takes in all of a batch from which nothing is missing.

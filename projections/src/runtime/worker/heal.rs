@@ -15,6 +15,8 @@ pub(super) struct Gap {
     pub(super) partition: i32,
     pub(super) after: u64,
     pub(super) to: u64,
+    /// The number of the last event that is missing.
+    pub(super) ordinal: Option<u64>,
 }
 
 /// The number of the last event that a partition's records must follow on; `None` where nothing is known.
@@ -40,7 +42,7 @@ pub(super) fn missing_before(record: &PartitionEnd, is_event: bool, last: Option
 impl Worker {
     /// Takes in what a partition lacks, from the log.
     pub(super) async fn heal(&self, gap: &Gap, memory: &mut Memory) -> Result<Taken, Setback> {
-        let Gap { topic, partition, after, to } = gap;
+        let Gap { topic, partition, after, to, ordinal } = gap;
         tracing::warn!(
             projection.name = self.projection.name(),
             generation = %self.build.generation,
@@ -70,6 +72,9 @@ impl Worker {
             healed.add(&taken);
             healed.progress.healed += taken.progress.applied;
         }
+        // Kept with the next record of the partition.
+        let mark = memory.checkpoint.0.entry((topic.clone(), *partition)).or_default();
+        (mark.position, mark.ordinal) = (mark.position.max(*to), *ordinal);
         Ok(healed)
     }
 }

@@ -1,0 +1,219 @@
+//! A log, topics and a runtime of a test's own, and workers on them.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use domain::{
+    context::Context,
+    envelope::{RawRecorded, to_headers},
+    log::LogReader as _,
+    partition::partition_of,
+    store::{BatchStore as _, NewEvent},
+};
+use eventstore::{
+    append::PgBatchStore,
+    reader::{PgLog, Replay, ReplayOptions},
+    topic::KafkaConfig as TopicConfig,
+};
+use futures::TryStreamExt as _;
+use projections::runtime::{
+    AnyProjection, Control, Generation, KafkaConfig, LetterQuery, ParkedSequence, Runtime, RuntimeError, StatusReader,
+    Worker, WorkerState,
+};
+use rdkafka::{
+    message::{Header, OwnedHeaders},
+    producer::{FutureProducer, FutureRecord},
+};
+use schemas::{
+    catalog,
+    registry::{Registry, RegistryConfig},
+    wire,
+};
+use sqlx::PgPool;
+use tests::eventually;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::unique;
+
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A log, topics and a runtime of the test's own.
+pub(crate) struct Field {
+    pub(crate) pool: PgPool,
+    pub(crate) runtime: Runtime,
+    pub(crate) topics: TopicConfig,
+    producer: FutureProducer,
+    incarnation: Uuid,
+}
+
+impl Field {
+    /// Everything but the topics.
+    pub(crate) async fn without_topics(registry: Registry, change: impl FnOnce(&mut KafkaConfig)) -> Self {
+        let topics = TopicConfig {
+            brokers: tests::engines().await.url("KAFKA_BROKERS"),
+            topic_prefix: unique(),
+            partitions: 3,
+            ..TopicConfig::default()
+        };
+        let mut config = KafkaConfig {
+            brokers: topics.brokers.clone(),
+            topic_prefix: topics.topic_prefix.clone(),
+            group_prefix: format!("{}.", unique()),
+            ..KafkaConfig::default()
+        };
+        change(&mut config);
+        let pool = crate::eventstore::database().await;
+        let log = PgLog::new(pool.clone());
+        let incarnation = log.incarnation().await.unwrap();
+        let runtime = Runtime::new(Control::new(pool.clone()), Arc::new(log), registry, config);
+        let producer = topics.client().create().unwrap();
+        Self { pool, runtime, topics, producer, incarnation }
+    }
+
+    pub(crate) async fn with(registry: Registry, change: impl FnOnce(&mut KafkaConfig)) -> Self {
+        let field = Self::without_topics(registry, change).await;
+        make(&field.topics).await;
+        field
+    }
+
+    pub(crate) async fn new() -> Self {
+        Self::with(nobody(), |_| {}).await
+    }
+
+    /// Publishes plain JSON, as earlier versions did: it needs no registry.
+    pub(crate) async fn publish(&self, events: &[RawRecorded]) {
+        for event in events {
+            self.send(&event.aggregate_id, &event.payload, headers(event)).await;
+        }
+    }
+
+    /// Publishes as the relay does, with schemas of this registry.
+    pub(crate) async fn publish_avro(&self, events: &[RawRecorded], registry: &Registry) {
+        for event in events {
+            let schema = catalog::find(&event.event_type, &event.event_version).unwrap();
+            let mut value = vec![];
+            wire::frame(registry.id_of(schema).await.unwrap(), &mut value);
+            schema.encode(&event.payload, &mut value).unwrap();
+            self.send(&event.aggregate_id, &value, headers(event)).await;
+        }
+    }
+
+    pub(crate) async fn send(&self, key: &str, payload: impl AsRef<[u8]>, headers: OwnedHeaders) {
+        let topic = Context::Opportunities.topic(&self.topics.topic_prefix);
+        let record = FutureRecord::to(&topic).key(key).payload(payload.as_ref()).headers(headers);
+        self.producer.send(record, PATIENCE).await.unwrap();
+    }
+
+    /// Appends events to the log; answers with them as they were recorded.
+    pub(crate) async fn record(&self, events: &[RawRecorded]) -> Vec<RawRecorded> {
+        let new = events.iter().map(|event| NewEvent {
+            aggregate_type: "opportunity",
+            aggregate_id: event.aggregate_id.clone(),
+            sequence: event.sequence,
+            event_type: event.event_type.clone(),
+            event_version: event.event_version.clone(),
+            payload: event.payload.clone(),
+            metadata: event.metadata.clone(),
+        });
+        PgBatchStore::new(self.pool.clone()).append_many(new.collect()).await.unwrap();
+        let replay = Replay::start(&self.pool, ReplayOptions::default()).await.unwrap();
+        replay.into_stream().try_collect().await.unwrap()
+    }
+
+    /// Events with their numbers on their partitions.
+    pub(crate) fn numbered(&self, events: &[RawRecorded]) -> Vec<(RawRecorded, u64)> {
+        let mut numbers = HashMap::<i32, u64>::new();
+        let number = |event: &RawRecorded| {
+            let last = numbers.entry(partition_of(&event.aggregate_id, self.topics.partitions)).or_default();
+            *last += 1;
+            (event.clone(), *last)
+        };
+        events.iter().map(number).collect()
+    }
+
+    /// Publishes an event with its number, on the partition where the relay would.
+    pub(crate) async fn publish_numbered(&self, event: &RawRecorded, ordinal: u64) {
+        let topic = Context::Opportunities.topic(&self.topics.topic_prefix);
+        let ordinal = ordinal.to_string();
+        let headers = headers(event).insert(Header { key: "ordinal", value: Some(&ordinal) });
+        let record = FutureRecord::to(&topic)
+            .key(&event.aggregate_id)
+            .payload(&event.payload)
+            .headers(headers)
+            .partition(partition_of(&event.aggregate_id, self.topics.partitions));
+        self.producer.send(record, PATIENCE).await.unwrap();
+    }
+
+    /// Starts a worker of the first generation of a read model.
+    pub(crate) async fn start(&self, projection: &dyn AnyProjection) -> Running {
+        let control = self.runtime.control();
+        control.ensure_first(projection.name(), self.incarnation).await.unwrap();
+        let build = control.build(projection.name(), Generation::FIRST).await.unwrap();
+        let worker = Worker::new(self.runtime.clone(), projection, build);
+        let (status, shutdown) = (worker.status(), CancellationToken::new());
+        Running { status, task: tokio::spawn(worker.run(shutdown.clone())), shutdown }
+    }
+
+    pub(crate) async fn parked(&self) -> Vec<ParkedSequence> {
+        self.runtime.control().parked(&LetterQuery::default()).await.unwrap()
+    }
+}
+
+pub(crate) fn headers(event: &RawRecorded) -> OwnedHeaders {
+    let headers = to_headers(event).into_iter();
+    headers.fold(OwnedHeaders::new(), |headers, (key, value)| headers.insert(Header { key, value: Some(&value) }))
+}
+
+/// A registry on a port that was free a moment ago: nobody listens there.
+pub(crate) fn nobody() -> Registry {
+    Registry::new(&RegistryConfig { url: format!("http://127.0.0.1:{}", free_port()) })
+}
+
+pub(crate) fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Makes topics. A broker may not show a topic yet that it has just made, hence more than one attempt.
+pub(crate) async fn make(topics: &TopicConfig) {
+    eventstore::topic::ensure(topics).await.unwrap();
+}
+
+/// A worker at work.
+pub(crate) struct Running {
+    pub(crate) status: StatusReader,
+    shutdown: CancellationToken,
+    task: JoinHandle<Result<(), RuntimeError>>,
+}
+
+impl Running {
+    pub(crate) async fn applied(&self, events: usize) {
+        eventually(PATIENCE, async || {
+            let status = self.status.get();
+            if status.applied == events as u64 { Ok(()) } else { Err(format!("{events} events wanted: {status:?}")) }
+        })
+        .await;
+    }
+
+    pub(crate) async fn is(&self, state: WorkerState) {
+        eventually(PATIENCE, async || {
+            let status = self.status.get();
+            if status.state == state { Ok(()) } else { Err(format!("{state:?} wanted: {status:?}")) }
+        })
+        .await;
+    }
+
+    pub(crate) async fn parked(&self, events: u64) {
+        eventually(PATIENCE, async || {
+            let status = self.status.get();
+            if status.parked == events { Ok(()) } else { Err(format!("{events} parked wanted: {status:?}")) }
+        })
+        .await;
+    }
+
+    pub(crate) async fn stop(self) {
+        self.shutdown.cancel();
+        self.task.await.unwrap().unwrap();
+        assert_eq!(self.status.get().state, WorkerState::Stopped);
+    }
+}

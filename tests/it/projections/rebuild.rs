@@ -1,0 +1,216 @@
+//! Rebuilding beside the live generation, verification, switching and rolling back.
+
+use std::sync::Arc;
+
+use domain::envelope::RawRecorded;
+use eventstore::relay::{Relay, RelayConfig};
+use projections::runtime::{
+    AnyProjection, DifferenceKind, Generation, Projection, RebuildError, RebuildOptions, RebuildProgress,
+    RebuildReport, Supervisor, VerifyOptions,
+};
+use tests::eventually;
+use tokio::{sync::watch, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    SHIP, VALVES, WHEELCHAIRS, analytics,
+    field::{Field, PATIENCE},
+    history, id, search, views,
+};
+
+/// A relay and workers on a field, as a service would run them.
+struct Service {
+    stop: CancellationToken,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Service {
+    async fn start(field: &Field, projections: &[Arc<dyn AnyProjection>]) -> Self {
+        let stop = CancellationToken::new();
+        for projection in projections {
+            projection.prepare().await.unwrap();
+            let incarnation = field.runtime.log().incarnation().await.unwrap();
+            field.runtime.control().ensure_first(projection.name(), incarnation).await.unwrap();
+        }
+        let registry = crate::eventstore::registry().await;
+        let relay = Relay::new(field.pool.clone(), field.topics.clone(), registry, RelayConfig::default());
+        let supervisor = Supervisor::new(field.runtime.clone(), projections.to_vec());
+        let (relay_stop, workers_stop) = (stop.clone(), stop.clone());
+        let tasks = vec![
+            tokio::spawn(async move { relay.run(relay_stop).await }),
+            tokio::spawn(async move { supervisor.run(workers_stop).await.unwrap() }),
+        ];
+        Self { stop, tasks }
+    }
+
+    async fn stop(self) {
+        self.stop.cancel();
+        for task in self.tasks {
+            task.await.unwrap();
+        }
+    }
+}
+
+async fn field() -> Field {
+    Field::with(crate::eventstore::registry().await, |_| {}).await
+}
+
+async fn rebuild(field: &Field, projections: &[Arc<dyn AnyProjection>]) -> Result<RebuildReport, RebuildError> {
+    let progress = watch::Sender::new(RebuildProgress::default());
+    let options = RebuildOptions { by: "a test".to_owned(), ..RebuildOptions::default() };
+    field.runtime.rebuild(projections, &options, &progress, &CancellationToken::new()).await
+}
+
+/// Waits until a generation has taken in the whole log.
+async fn current(field: &Field, projection: &Arc<dyn AnyProjection>, generation: Generation) {
+    let end = field.runtime.log().completed_prefix().await.unwrap();
+    eventually(PATIENCE, async || {
+        let position = field.runtime.completed_prefix(projection.as_ref(), generation).await.unwrap();
+        if position >= end { Ok(()) } else { Err(format!("{position} of {end}")) }
+    })
+    .await;
+}
+
+fn g(number: i32) -> Generation {
+    Generation::try_new(number).unwrap()
+}
+
+#[tokio::test]
+async fn all_read_models_are_rebuilt_together_and_switched_by_one_pointer() {
+    let (field, events) = (field().await, history());
+    let (analytics, search, views) = (analytics().await, search().await, views().await);
+    let all: Vec<Arc<dyn AnyProjection>> =
+        vec![Arc::new(analytics.clone()), Arc::new(search.clone()), Arc::new(views.clone())];
+    let service = Service::start(&field, &all).await;
+    let (early, late) = events.split_at(4);
+    field.record(early).await;
+    for projection in &all {
+        current(&field, projection, g(1)).await;
+    }
+    let before = field.runtime.control().pointer().await.unwrap();
+
+    let report = rebuild(&field, &all).await.unwrap();
+
+    let after = field.runtime.control().pointer().await.unwrap();
+    assert_eq!(after.version, before.version + 1, "one move for all");
+    assert!(after.generations.values().all(|generation| *generation == g(2)), "{after:?}");
+    assert!(report.retained.values().all(|generation| *generation == g(1)), "{report:?}");
+    assert!(report.verified.iter().all(|verification| verification.rows > 0), "{:?}", report.verified);
+    // Both generations go on: the new one for readers, the old one for a rollback.
+    field.record(late).await;
+    for projection in &all {
+        for generation in [g(1), g(2)] {
+            current(&field, projection, generation).await;
+            let found = field.runtime.verify(projection.as_ref(), generation, VerifyOptions::default(), |_| {}).await;
+            let found = found.unwrap();
+            assert!(found.is_clean(), "{} {generation}: {:?}", projection.name(), found.differences);
+        }
+    }
+    assert_eq!(Projection::at(&analytics, g(2)).count_facts().await.unwrap(), events.len() as u64);
+    assert_eq!(Projection::at(&search, g(2)).count().await.unwrap(), 3);
+    for stream in [WHEELCHAIRS, SHIP, VALVES].map(id) {
+        let (old, new) = (views.get(&stream).await.unwrap(), Projection::at(&views, g(2)).get(&stream).await.unwrap());
+        assert_eq!(old, new);
+    }
+
+    let back = field.runtime.rollback(&all).await.unwrap();
+    assert!(back.generations.values().all(|generation| *generation == g(1)), "{back:?}");
+    let forward = field.runtime.rollback(&all).await.unwrap();
+    assert!(forward.generations.values().all(|generation| *generation == g(2)), "{forward:?}");
+
+    let again = rebuild(&field, &all).await.unwrap();
+    assert!(again.live.values().all(|generation| *generation == g(3)), "{again:?}");
+    assert_eq!(again.dropped.len(), 3, "two generations of each are kept: {again:?}");
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_rebuild_that_was_cut_off_goes_on_and_others_are_told_of_it() {
+    let (field, views) = (field().await, views().await);
+    let all: Vec<Arc<dyn AnyProjection>> = vec![Arc::new(views.clone())];
+    let service = Service::start(&field, &all).await;
+    field.record(&history()).await;
+    current(&field, &all[0], g(1)).await;
+    let stop = CancellationToken::new();
+    stop.cancel();
+    let progress = watch::Sender::new(RebuildProgress::default());
+
+    let options = RebuildOptions::default();
+    let cut_off = field.runtime.rebuild(&all, &options, &progress, &stop).await;
+
+    assert!(matches!(cut_off, Err(RebuildError::Interrupted)), "{cut_off:?}");
+    let other: Vec<Arc<dyn AnyProjection>> = vec![Arc::new(search().await)];
+    let refused = rebuild(&field, &other).await;
+    assert!(matches!(refused, Err(RebuildError::Unfinished { .. })), "{refused:?}");
+    let report = rebuild(&field, &all).await.unwrap();
+    assert!(report.continued);
+    assert_eq!(report.live["views"], g(2));
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_rebuild_can_be_given_up_and_the_live_generation_cannot_be_dropped() {
+    let (field, views) = (field().await, views().await);
+    let all: Vec<Arc<dyn AnyProjection>> = vec![Arc::new(views.clone())];
+    let service = Service::start(&field, &all).await;
+    field.record(&history()).await;
+    current(&field, &all[0], g(1)).await;
+    let nothing = field.runtime.rollback(&all).await;
+    assert!(matches!(nothing, Err(RebuildError::NothingRetained { .. })), "{nothing:?}");
+    let stop = CancellationToken::new();
+    stop.cancel();
+    let progress = watch::Sender::new(RebuildProgress::default());
+    drop(field.runtime.rebuild(&all, &RebuildOptions::default(), &progress, &stop).await);
+
+    assert!(field.runtime.abandon_rebuild(&all).await.unwrap().is_some());
+    assert_eq!(field.runtime.abandon_rebuild(&all).await.unwrap(), None);
+
+    let generations: Vec<_> = field.runtime.control().builds().await.unwrap();
+    assert_eq!(generations.iter().map(|build| build.generation).collect::<Vec<_>>(), [g(1)]);
+    let live = field.runtime.drop_generation(&all[0], g(1)).await;
+    assert!(matches!(live, Err(RebuildError::IsLive { .. })), "{live:?}");
+    // Numbers are never used again.
+    assert_eq!(rebuild(&field, &all).await.unwrap().live["views"], g(3));
+    field.runtime.drop_generation(&all[0], g(1)).await.unwrap();
+    assert_eq!(views.get(&id(SHIP)).await.unwrap(), None, "what was dropped is gone from the store");
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_rebuild_appends_nothing_and_publishes_nothing() {
+    let (field, views) = (field().await, views().await);
+    let all: Vec<Arc<dyn AnyProjection>> = vec![Arc::new(views.clone())];
+    let service = Service::start(&field, &all).await;
+    field.record(&history()).await;
+    current(&field, &all[0], g(1)).await;
+    let events = async || eventstore::count::log(&field.pool).await.unwrap().events;
+    let records = async || eventstore::count::records(&field.topics).await.unwrap();
+    let before = (events().await, records().await);
+
+    rebuild(&field, &all).await.unwrap();
+
+    assert_eq!((events().await, records().await), before);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_generation_that_is_not_what_the_log_says_is_never_switched_to() {
+    let (field, views) = (field().await, views().await);
+    let all: Vec<Arc<dyn AnyProjection>> = vec![Arc::new(views.clone())];
+    let service = Service::start(&field, &all).await;
+    field.record(&history()).await;
+    current(&field, &all[0], g(1)).await;
+    // Something else writes where the next generation will be.
+    let next = Projection::at(&views, g(2));
+    Projection::prepare(&next).await.unwrap();
+    let stray = RawRecorded { aggregate_id: "036:STRAY".to_owned(), ..history().remove(0) };
+    super::apply(&next, &[stray]).await;
+
+    let outcome = rebuild(&field, &all).await;
+
+    let Err(RebuildError::Differs { verification }) = outcome else { panic!("{outcome:?}") };
+    let named = verification.differences.iter().find(|difference| difference.key.contains("036:STRAY")).unwrap();
+    assert_eq!(named.kind, DifferenceKind::Unexpected);
+    assert_eq!(field.runtime.control().pointer().await.unwrap().of("views"), g(1));
+    service.stop().await;
+}
