@@ -85,7 +85,8 @@ impl Projection for Analytics {
     }
 
     async fn discard(&self) -> Result<(), QueryError> {
-        let drop = self.server().query("drop database if exists ? sync").bind(Identifier(&self.database()));
+        // Not `sync`: the server gives the space back when no query reads the tables any more, and that may take minutes.
+        let drop = self.server().query("drop database if exists ?").bind(Identifier(&self.database()));
         self.run(drop.execute()).await
     }
 
