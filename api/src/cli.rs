@@ -2,23 +2,30 @@
 
 mod bench;
 mod config;
+mod dead_letters;
 mod doctor;
 mod event_lines;
 mod generate;
+mod generations;
 mod import;
 mod log;
 mod migrate;
 mod output;
 mod progress;
 mod project;
+mod projection_names;
+mod rebuild;
 mod recover;
 mod replay;
+mod rollback;
 mod schemas;
 mod sdl;
 mod selection;
 mod serve;
 mod status;
 mod tail;
+mod verify;
+mod who;
 
 use std::{ffi::OsString, iter, path::PathBuf, process::ExitCode};
 
@@ -58,6 +65,16 @@ enum Command {
     Generate(generate::Generate),
     /// Count what every store holds, and say whether they agree
     Status(status::Status),
+    /// Build the next generation of read models from the log, and switch readers over
+    Rebuild(rebuild::Rebuild),
+    /// Point readers back at the generations they saw before
+    Rollback(rollback::Rollback),
+    /// List the builds of every read model, or drop one
+    Generations(generations::ListGenerations),
+    /// Compare read models with the log, and name what differs
+    Verify(verify::Verify),
+    /// Deal with events that a projection could not take in
+    DeadLetters(dead_letters::DeadLetters),
     /// Publish a log anew that was restored from a backup
     Recover(recover::Recover),
     /// Reach every store, and say which one is away and what to do
@@ -103,6 +120,11 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         command @ (Command::Migrate(_)
         | Command::Serve(_)
         | Command::Project(_)
+        | Command::Rebuild(_)
+        | Command::Rollback(_)
+        | Command::Generations(_)
+        | Command::Verify(_)
+        | Command::DeadLetters(_)
         | Command::Import(_)
         | Command::Status(_)
         | Command::Doctor(_)
@@ -130,6 +152,11 @@ async fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> 
         Command::Migrate(command) => command.run(&config).await,
         Command::Serve(command) => command.run(config).await,
         Command::Project(command) => command.run(config).await,
+        Command::Rebuild(command) => command.run(&config).await,
+        Command::Rollback(command) => command.run(&config).await,
+        Command::Generations(command) => command.run(&config).await,
+        Command::Verify(command) => command.run(&config).await,
+        Command::DeadLetters(command) => command.run(&config).await,
         Command::Import(command) => command.run(&config).await,
         Command::Status(command) => command.run(&config).await,
         Command::Doctor(command) => command.run(&config).await,

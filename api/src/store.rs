@@ -5,6 +5,7 @@ mod count;
 mod engine;
 mod kafka;
 mod live;
+mod pipeline;
 mod registry;
 
 use std::sync::Arc;
@@ -28,6 +29,7 @@ pub use self::{
     count::{CountError, Counts},
     engine::{Engine, PingError, is_migrated, reach_postgres},
     live::LiveModels,
+    pipeline::{Pipeline, PipelineError, ProjectionRow, RelayRow},
     registry::{AskError, Known, RegistryClient},
 };
 use crate::{

@@ -26,6 +26,7 @@ mod leadership;
 mod metric;
 mod open_append;
 mod partition;
+mod progress;
 mod publisher;
 mod record;
 mod send;
@@ -42,7 +43,12 @@ use uuid::Uuid;
 
 pub(crate) use self::end::read as partition_ends;
 use self::{acknowledge::Acknowledger, leadership::Leadership, publisher::Publisher, send::Sender, source::Source};
-pub use self::{config::RelayConfig, open_append::OpenAppend, status::RelayStatus};
+pub use self::{
+    config::RelayConfig,
+    open_append::OpenAppend,
+    progress::{RelayProgress, progress},
+    status::RelayStatus,
+};
 use crate::{
     error::{LogError, chain},
     incarnation,

@@ -8,5 +8,6 @@ mod faults;
 mod graphql;
 mod local_stack;
 mod notices;
+mod operate;
 mod projections;
 mod registry;

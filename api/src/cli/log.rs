@@ -27,6 +27,11 @@ impl Loudness {
             Command::Serve(_) | Command::Project(_) => true,
             Command::Migrate(_)
             | Command::Import(_)
+            | Command::Rebuild(_)
+            | Command::Rollback(_)
+            | Command::Generations(_)
+            | Command::Verify(_)
+            | Command::DeadLetters(_)
             | Command::Generate(_)
             | Command::Status(_)
             | Command::Doctor(_)

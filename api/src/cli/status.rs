@@ -1,41 +1,113 @@
-//! `medhub status`: what every store holds, and whether they agree.
+//! `medhub status`: how the relay and the projections are doing, what every store holds, and whether they agree.
 
 use std::{
+    io::IsTerminal,
     process::ExitCode,
     time::{Duration, Instant},
 };
 
+use anyhow::Context;
 use clap::Args;
+use serde_json::json;
 
 use super::output;
 use crate::{
     config::Config,
-    store::{CountError, Counts, Stores},
+    store::{CountError, Counts, Pipeline, ProjectionRow, Stores},
 };
 
 /// Pause between two counts: short enough to time a journey of seconds, long enough not to be part of it.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Counts what every store holds. Exit code 0 only if all of them hold what the log holds.
+/// Characters of an error that fit beside the rest.
+const MOST_ERROR: usize = 120;
+
+/// Tells how the relay and every generation of every projection are doing, and counts what every store holds. Exit code
+/// 0 only if all stores hold what the log holds.
 #[derive(Debug, Args)]
 pub(super) struct Status {
-    /// Print one JSON object instead of a table
+    /// Print one JSON object instead of tables
     #[arg(long)]
     json: bool,
     /// Keep counting until the stores agree, for at most this long
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     wait: u64,
+    /// Tell how the relay and the projections are doing again and again, until Ctrl-C
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2", conflicts_with_all = ["json", "wait"], value_parser = clap::value_parser!(u64).range(1..=3600))]
+    watch: Option<u64>,
 }
 
 impl Status {
     pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
         let stores = Stores::open_without_model(config)?;
+        if let Some(pause) = self.watch {
+            return watch(&stores, Duration::from_secs(pause)).await;
+        }
         stores.live.refresh(stores.runtime.control()).await?;
-        let counts = counted(&stores, Duration::from_secs(self.wait)).await?;
-        let text = if self.json { serde_json::to_string(&counts)? } else { table(&counts) };
-        output::result(&text)?;
-        Ok(if counts.agree { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        let counted = counted(&stores, Duration::from_secs(self.wait)).await;
+        let pipeline = stores.pipeline().await?;
+        if self.json {
+            let counts = counted?;
+            let mut all = serde_json::to_value(&counts)?;
+            (all["relay"], all["projections"]) = (json!(pipeline.relay), json!(pipeline.projections));
+            output::result(&all.to_string())?;
+            return Ok(code(counts.agree));
+        }
+        output::result(&pipeline_table(&pipeline))?;
+        // A store that is away must not hide how the rest is doing.
+        let counts =
+            counted.context("counting what every store holds; the table above is what Postgres and Kafka say")?;
+        output::result(&format!("\n{}", table(&counts)))?;
+        Ok(code(counts.agree))
     }
+}
+
+fn code(agree: bool) -> ExitCode {
+    if agree { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+async fn watch(stores: &Stores, pause: Duration) -> anyhow::Result<ExitCode> {
+    // Clears the terminal and goes to its top.
+    const CLEAR: &str = "\x1b[2J\x1b[H";
+    let drawn = std::io::stdout().is_terminal();
+    loop {
+        let text = match stores.pipeline().await {
+            Ok(pipeline) => pipeline_table(&pipeline),
+            Err(error) => format!("{:#}", anyhow::Error::from(error)),
+        };
+        output::result(&if drawn { format!("{CLEAR}{text}") } else { text })?;
+        tokio::select! {
+            interrupted = tokio::signal::ctrl_c() => {
+                interrupted.context("waiting for Ctrl-C")?;
+                return Ok(ExitCode::SUCCESS);
+            }
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+fn pipeline_table(pipeline: &Pipeline) -> String {
+    let relay = &pipeline.relay;
+    let leads = if relay.leads { "leads" } else { "NO RELAY" };
+    let mut lines = vec![
+        format!(
+            "{:<16}{:<12}{:>12}{:>10}{:>9}{:>8}  {}",
+            "", "state", "position", "lag", "lag s", "parked", "last error"
+        ),
+        format!("{:<16}{leads:<12}{:>12}{:>10}", "relay", relay.position, relay.lag_events),
+    ];
+    lines.extend(pipeline.projections.iter().map(projection_line));
+    lines.push(format!("{:<16}{:<12}{:>12}", "log", "", relay.log_end));
+    lines.join("\n")
+}
+
+fn projection_line(row: &ProjectionRow) -> String {
+    let name = format!("{} g{}{}", row.projection, row.generation, if row.live { " *" } else { "" });
+    let lag = row.lag_records.map_or("?".to_owned(), |records| records.to_string());
+    let error: String = row.last_error.iter().flat_map(|error| error.chars()).take(MOST_ERROR).collect();
+    let line =
+        format!("{name:<16}{:<12}{:>12}{lag:>10}{:>9.1}{:>8}  {error}", row.state, row.position, row.lag_s, row.parked);
+    line.trim_end().to_owned()
 }
 
 /// Counts until the stores agree or `patience` is over; answers with the last count.

@@ -31,7 +31,12 @@ pub(super) enum Watched {
     /// The relay.
     Relay(watch::Receiver<RelayStatus>),
     /// The projection workers, which come and go with the generations.
-    Workers(watch::Receiver<Vec<StatusReader>>),
+    Workers {
+        /// The projections that have to have one.
+        names: Vec<&'static str>,
+        /// What they say.
+        statuses: watch::Receiver<Vec<StatusReader>>,
+    },
 }
 
 /// What `/ready` answers. Reasons are in the log, not here: they may name what is inside.
@@ -106,10 +111,15 @@ impl Watched {
     fn report(&self, live: &Generations) -> Vec<(&'static str, PartReport)> {
         match self {
             Self::Relay(status) => vec![("relay", relay(&status.borrow()))],
-            Self::Workers(workers) => {
-                let statuses: Vec<_> = workers.borrow().iter().map(StatusReader::get).collect();
-                let shown = |status: &WorkerStatus| live.get(status.name).is_none_or(|live| *live == status.generation);
-                statuses.iter().filter(|status| shown(status)).map(|status| (status.name, worker(status))).collect()
+            Self::Workers { names, statuses } => {
+                let statuses: Vec<_> = statuses.borrow().iter().map(StatusReader::get).collect();
+                let shown =
+                    |status: &&WorkerStatus| live.get(status.name).is_none_or(|live| *live == status.generation);
+                let report = |name: &&'static str| {
+                    let status = statuses.iter().filter(shown).find(|status| status.name == *name);
+                    (*name, status.map_or(PartReport { running: false, state: "starting", position: 0 }, worker))
+                };
+                names.iter().map(report).collect()
             }
         }
     }

@@ -8,7 +8,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::error::{LogError, postgres};
 
 /// Key of the leader's lock: 'MHRL'.
-const LEADER_LOCK: i64 = 0x4d48_524c;
+pub(super) const LEADER_LOCK: i64 = 0x4d48_524c;
 /// How often a leader makes sure that it still leads: while it waits for Kafka it reads nothing that could fail.
 const PROOF_EVERY: Duration = Duration::from_millis(500);
 

@@ -24,6 +24,8 @@ pub trait AnyProjection: Send + Sync {
     fn project(&self, events: &[&RawRecorded]) -> Projected;
     /// See [`Projection::apply`].
     fn apply<'a>(&'a self, projected: &'a Projected) -> BoxFuture<'a, Result<(), ProjectionError>>;
+    /// See [`Projection::give_up`].
+    fn give_up<'a>(&'a self, event: &'a RawRecorded) -> BoxFuture<'a, Result<(), ProjectionError>>;
     /// Whether the store shows the last of these changes.
     fn holds<'a>(&'a self, projected: &'a Projected) -> BoxFuture<'a, Result<bool, QueryError>>;
     /// See [`Projection::ping`].
@@ -91,6 +93,10 @@ impl<P: Projection> AnyProjection for P {
 
     fn apply<'a>(&'a self, projected: &'a Projected) -> BoxFuture<'a, Result<(), ProjectionError>> {
         Projection::apply(self, projected.changes::<P>()).boxed()
+    }
+
+    fn give_up<'a>(&'a self, event: &'a RawRecorded) -> BoxFuture<'a, Result<(), ProjectionError>> {
+        Projection::give_up(self, event).boxed()
     }
 
     fn holds<'a>(&'a self, projected: &'a Projected) -> BoxFuture<'a, Result<bool, QueryError>> {

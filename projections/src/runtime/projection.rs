@@ -47,6 +47,15 @@ pub trait Projection: Clone + Send + Sync + 'static {
     /// takes others but not these, [`ProjectionError::Poison`] when one of them contradicts what the store holds.
     fn apply(&self, changes: &[Self::Change]) -> impl Future<Output = Result<(), ProjectionError>> + Send;
 
+    /// An event that will never be applied is given up on purpose: the next one of its stream may follow. Doing it again
+    /// changes nothing.
+    ///
+    /// # Errors
+    /// As [`Self::apply`].
+    fn give_up(&self, _event: &RawRecorded) -> impl Future<Output = Result<(), ProjectionError>> + Send {
+        async { Ok(()) }
+    }
+
     /// Whether the store shows this change, or what came after it: asked for the last change of a batch, because stores
     /// have acknowledged writes that they did not keep.
     ///

@@ -11,7 +11,11 @@ use domain::{
     opportunity::{Opportunity, OpportunityEvent},
 };
 
-use super::{Views, compare::ViewFold, fold::fold};
+use super::{
+    Views,
+    compare::ViewFold,
+    fold::{Step, Versioned, fold},
+};
 use crate::{
     QueryError,
     runtime::{Fold, Generation, Pace, Projection, ProjectionError, Row, Scope},
@@ -69,6 +73,20 @@ impl Projection for Views {
             self.apply_some(some.iter().cloned().collect()).await?;
         }
         Ok(())
+    }
+
+    async fn give_up(&self, event: &RawRecorded) -> Result<(), ProjectionError> {
+        if event.aggregate_type != <Opportunity as cqrs_es::Aggregate>::TYPE {
+            return Ok(());
+        }
+        let id = event.aggregate_id.as_str();
+        let stored = self.stored(&[id]).await.map_err(ProjectionError::unavailable)?;
+        let before = stored.into_iter().find(|stored| stored.version + 1 == event.sequence);
+        let step = before.map(|before| {
+            let to = Versioned { version: event.sequence, state: before.state };
+            (id, Step { from: before.version, to, deltas: BTreeMap::new() })
+        });
+        self.write(&Vec::from_iter(step)).await.map(drop).map_err(ProjectionError::unavailable)
     }
 
     async fn holds(&self, change: &ViewChange) -> Result<bool, QueryError> {

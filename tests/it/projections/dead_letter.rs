@@ -117,7 +117,7 @@ async fn a_letter_is_given_up_only_with_a_reason_and_stays_on_record() {
     worker.parked(waiting).await;
 
     let parked = field.parked().await.remove(0);
-    let position = field.runtime.control().drop_first_letter(&parked, "op@host", "a test notice").await.unwrap();
+    let position = field.runtime.drop_first_letter(&analytics, &parked, "op@host", "a test notice").await.unwrap();
     let outcome = field.runtime.redrive(&analytics, &parked).await.unwrap();
 
     assert_eq!((outcome.applied, outcome.obstacle), (waiting - 1, None));
@@ -172,4 +172,21 @@ async fn letters_are_found_by_what_is_wrong_with_them() {
     ] {
         assert_eq!(field.runtime.control().parked(&none).await.unwrap(), [], "{none:?}");
     }
+}
+
+#[tokio::test]
+async fn the_next_event_follows_one_that_was_given_up_also_where_order_is_checked() {
+    let (field, views) = (Field::new().await, views().await);
+    let events = with_poison(&field).await;
+    let wheelchairs = of(&events, WHEELCHAIRS);
+    let worker = field.start(&views).await;
+    worker.parked(wheelchairs.len() as u64 - 2).await;
+
+    let parked = field.parked().await.remove(0);
+    field.runtime.drop_first_letter(&views, &parked, "op@host", "a test notice").await.unwrap();
+    let outcome = field.runtime.redrive(&views, &parked).await.unwrap();
+
+    assert_eq!((outcome.applied, outcome.obstacle), (wheelchairs.len() as u64 - 3, None));
+    assert_eq!(views.get(&id(WHEELCHAIRS)).await.unwrap().unwrap().version, wheelchairs.len() as u64);
+    worker.stop().await;
 }

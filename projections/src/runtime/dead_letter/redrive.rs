@@ -5,12 +5,12 @@
 
 use std::sync::Arc;
 
-use domain::envelope::HeaderError;
+use domain::envelope::{HeaderError, RawRecorded};
 use sqlx::PgConnection;
 
 use super::{DeadLetter, ParkedSequence, inspect::letter};
 use crate::runtime::{
-    AnyProjection, Control, ControlError, ProjectionError, Runtime,
+    AnyProjection, ControlError, ProjectionError, Runtime,
     control::postgres,
     delivery::{Delivery, Kept, unpacked},
     error::chain,
@@ -134,16 +134,26 @@ impl Runtime {
         Ok(outcome)
     }
 
+    /// The payload of an event that waits, or why it cannot be read.
+    ///
+    /// # Errors
+    /// The reason, as a person reads it.
+    pub async fn payload(&self, letter: &DeadLetter) -> Result<String, String> {
+        let read = match event_of(letter) {
+            Ok(event) => unpacked(&event, &letter.value, &self.registry).await,
+            Err(error) => Err(ProjectionError::poison(error)),
+        };
+        read.map_err(|error| chain(&error))
+    }
+
     async fn try_letter(
         &self,
         sink: &Arc<dyn AnyProjection>,
         letter: &DeadLetter,
         trial: Trial,
     ) -> Result<(), ProjectionError> {
-        let kept = Kept { headers: letter.headers.clone(), value: letter.value.clone() };
-        let read = Delivery::from_kept(&letter.stream.aggregate_id, &kept);
-        let mut event = read.map_err(|error: HeaderError| ProjectionError::poison(error))?;
-        event.payload = unpacked(&event, &kept.value, &self.registry).await?;
+        let mut event = event_of(letter).map_err(ProjectionError::poison)?;
+        event.payload = unpacked(&event, &letter.value, &self.registry).await?;
         let mut projected = sink.project(&[&event]);
         if let Some((_, reason)) = projected.poison.pop() {
             return Err(reason);
@@ -160,20 +170,33 @@ impl Runtime {
     }
 }
 
+/// The event without its payload.
+fn event_of(letter: &DeadLetter) -> Result<RawRecorded, HeaderError> {
+    let kept = Kept { headers: letter.headers.clone(), value: vec![] };
+    Delivery::from_kept(&letter.stream.aggregate_id, &kept)
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Trial {
     Real,
     Dry,
 }
 
-impl Control {
+impl Runtime {
     /// Gives up the first event of a parked stream, which then goes on without it at the next re-drive; answers with
     /// its position. Who did so and why stays on record.
     ///
     /// # Errors
     /// [`RedriveError`] when it could not be done.
-    pub async fn drop_first_letter(&self, parked: &ParkedSequence, by: &str, why: &str) -> Result<u64, RedriveError> {
-        let mut transaction = self.begin_writing(&parked.projection, parked.generation).await?;
+    pub async fn drop_first_letter(
+        &self,
+        projection: &dyn AnyProjection,
+        parked: &ParkedSequence,
+        by: &str,
+        why: &str,
+    ) -> Result<u64, RedriveError> {
+        let away = |source| RedriveError::Away { projection: parked.projection.clone(), source };
+        let mut transaction = self.control.begin_writing(&parked.projection, parked.generation).await?;
         lock(&mut transaction, parked).await?;
         let letters = locked_letters(&mut transaction, parked).await?;
         let first = letters.first().ok_or(RedriveError::Gone)?;
@@ -184,6 +207,9 @@ impl Control {
             .execute(&mut *transaction)
             .await
             .map_err(postgres("giving up an event"))?;
+        let event = event_of(first).map_err(|error| away(error.into()))?;
+        let given_up = projection.at(parked.generation).give_up(&event).await;
+        given_up.map_err(|error| away(error.into()))?;
         if letters.len() == 1 {
             unpark(&mut transaction, parked).await?;
         }

@@ -1,0 +1,127 @@
+//! `medhub rebuild`: the next generation of read models, made from the log beside the live one.
+
+mod watch;
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Args, builder::PossibleValuesParser};
+use projections::runtime::{Generations, RebuildError, RebuildOptions, RebuildProgress, RebuildReport};
+use serde_json::json;
+use tokio::sync::watch::Sender;
+use tokio_util::sync::CancellationToken;
+
+use super::{output, projection_names, who};
+use crate::{config::Config, store::Stores};
+
+/// The exit code of a program that was interrupted.
+const INTERRUPTED: u8 = 130;
+
+/// Builds the next generation of read models from the log, beside the live ones, compares it with the log, and switches
+/// readers over, all at once. Safe to interrupt: the same command goes on. The generation that readers saw before is
+/// kept up to date for `medhub rollback`; an older one is dropped.
+#[derive(Debug, Args)]
+pub(super) struct Rebuild {
+    /// Which read models, together; `all` for all of them
+    #[arg(required_unless_present = "abandon", value_name = "NAME", value_parser = PossibleValuesParser::new(projection_names::possible()))]
+    projections: Vec<String>,
+    /// Give up a rebuild that was cut off, and remove what it made
+    #[arg(long, conflicts_with = "projections")]
+    abandon: bool,
+    /// Switch also if events had to be parked that the live generation took in
+    #[arg(long)]
+    allow_parked: bool,
+    /// Print one JSON object at the end
+    #[arg(long)]
+    json: bool,
+}
+
+impl Rebuild {
+    pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
+        let stores = Stores::open(config).await?;
+        if self.abandon {
+            return abandon(&stores).await;
+        }
+        let projections = projection_names::chosen(&stores, &self.projections)?;
+        let options = RebuildOptions { by: who::am_i(), allow_parked: self.allow_parked, ..RebuildOptions::default() };
+        let (progress, stop) = (Sender::new(RebuildProgress::default()), CancellationToken::new());
+        let shown = watch::start(progress.subscribe());
+        let work = stores.runtime.rebuild(&projections, &options, &progress, &stop);
+        tokio::pin!(work);
+        let outcome = tokio::select! {
+            outcome = &mut work => outcome,
+            interrupted = tokio::signal::ctrl_c() => {
+                interrupted.context("waiting for Ctrl-C")?;
+                output::say("interrupted, finishing what is under way");
+                stop.cancel();
+                work.await
+            }
+        };
+        shown.finish(&progress).await;
+        match outcome {
+            Ok(report) => {
+                output::result(&if self.json { as_json(&report) } else { as_text(&report) })?;
+                Ok(ExitCode::SUCCESS)
+            }
+            Err(interrupted @ RebuildError::Interrupted) => {
+                output::say(&interrupted.to_string());
+                Ok(ExitCode::from(INTERRUPTED))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+async fn abandon(stores: &Stores) -> anyhow::Result<ExitCode> {
+    match stores.runtime.abandon_rebuild(&stores.live.now().all()).await? {
+        Some(id) => output::say(&format!("rebuild {id} is given up, what it made is removed")),
+        None => output::say("no rebuild was cut off"),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn as_text(report: &RebuildReport) -> String {
+    let mut lines = vec![];
+    for verification in &report.verified {
+        let name = &verification.projection;
+        let before = report.retained.get(name).map_or("nothing".to_owned(), ToString::to_string);
+        lines.push(format!(
+            "{name}: readers see {} instead of {before}; {} rows are what {} events say",
+            verification.generation, verification.rows, verification.events
+        ));
+        if verification.parked > 0 {
+            lines.push(format!("{name}: {} events wait as dead letters", verification.parked));
+        }
+    }
+    lines.extend(report.dropped.iter().map(|(name, generation)| format!("{name}: {generation} is dropped")));
+    if !report.retained.is_empty() {
+        lines.push("`medhub rollback` goes back".to_owned());
+    }
+    lines.join("\n")
+}
+
+fn as_json(report: &RebuildReport) -> String {
+    let numbers = |generations: &Generations| -> serde_json::Map<_, _> {
+        generations.iter().map(|(name, generation)| (name.clone(), json!(generation.number()))).collect()
+    };
+    let dropped: Vec<_> = report
+        .dropped
+        .iter()
+        .map(|(projection, generation)| json!({ "projection": projection, "generation": generation.number() }))
+        .collect();
+    let verified: Vec<_> = report
+        .verified
+        .iter()
+        .map(|found| json!({ "projection": found.projection, "rows": found.rows, "events": found.events }))
+        .collect();
+    json!({
+        "id": report.id,
+        "continued": report.continued,
+        "live": numbers(&report.live),
+        "retained": numbers(&report.retained),
+        "dropped": dropped,
+        "verified": verified,
+        "events": report.events,
+    })
+    .to_string()
+}

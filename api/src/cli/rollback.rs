@@ -1,0 +1,40 @@
+//! `medhub rollback`: readers see again what they saw before the last switch.
+
+use std::process::ExitCode;
+
+use clap::{Args, builder::PossibleValuesParser};
+
+use super::{output, projection_names};
+use crate::{config::Config, store::Stores};
+
+/// Points readers back at the generations that they saw before the last switch, all at once. What they leave stays up
+/// to date, so that the same command goes forward again.
+#[derive(Debug, Args)]
+pub(super) struct Rollback {
+    /// Which read models; by default all that were switched last
+    #[arg(value_name = "NAME", value_parser = PossibleValuesParser::new(projection_names::possible()))]
+    projections: Vec<String>,
+}
+
+impl Rollback {
+    pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
+        let stores = Stores::open_without_model(config)?;
+        let mut projections = projection_names::chosen(&stores, &self.projections)?;
+        if self.projections.is_empty() {
+            let pointer = stores.runtime.control().pointer().await?;
+            let moved = |name: &str| pointer.previous.get(name).is_some_and(|earlier| pointer.of(name) != *earlier);
+            projections.retain(|projection| moved(projection.name()));
+        }
+        if projections.is_empty() {
+            anyhow::bail!("no read model was switched yet: there is nothing to go back to");
+        }
+        let pointer = stores.runtime.rollback(&projections).await?;
+        let lines = projections.iter().map(|projection| {
+            let name = projection.name();
+            let before = pointer.previous.get(name).map_or(String::new(), |before| format!(" instead of {before}"));
+            format!("{name}: readers see {}{before}", pointer.of(name))
+        });
+        output::result(&lines.collect::<Vec<_>>().join("\n"))?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,96 @@
+//! `medhub verify`: compares read models with the log.
+
+use std::{process::ExitCode, sync::Mutex};
+
+use clap::{Args, builder::PossibleValuesParser};
+use projections::runtime::{Generation, Verification, VerifyOptions, VerifyProgress};
+use serde_json::json;
+
+use super::{
+    output,
+    progress::{Progress, Unit},
+    projection_names,
+};
+use crate::{config::Config, store::Stores};
+
+/// Compares read models with a fold of the log, and names every row that is missing, unexpected or differs. Exact also
+/// while events come in. Exit code 0 only if nothing differs.
+#[derive(Debug, Args)]
+pub(super) struct Verify {
+    /// Which read models; by default all of them
+    #[arg(value_name = "NAME", value_parser = PossibleValuesParser::new(projection_names::possible()))]
+    projections: Vec<String>,
+    /// Compare only so many of the 256 buckets that streams are spread over, chosen by chance, and no totals
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
+    sample: Option<u32>,
+    /// This generation instead of the live one
+    #[arg(long, value_name = "GENERATION")]
+    generation: Option<Generation>,
+    /// Print one JSON object for each read model
+    #[arg(long)]
+    json: bool,
+}
+
+impl Verify {
+    pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
+        let stores = Stores::open(config).await?;
+        let pointer = stores.runtime.control().pointer().await?;
+        let mut clean = true;
+        for projection in projection_names::chosen(&stores, &self.projections)? {
+            let generation = self.generation.unwrap_or_else(|| pointer.of(projection.name()));
+            let shown = Mutex::new(None);
+            let told = |now: VerifyProgress| show(&shown, projection.name(), now);
+            let options = VerifyOptions { sample: self.sample };
+            let found = stores.runtime.verify(projection.as_ref(), generation, options, told).await?;
+            if let Some(progress) = shown.into_inner().unwrap_or_default() {
+                Progress::finish(progress);
+            }
+            clean &= found.is_clean();
+            output::result(&if self.json { as_json(&found) } else { as_text(&found) })?;
+        }
+        Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+fn show(shown: &Mutex<Option<Progress>>, name: &str, now: VerifyProgress) {
+    let Ok(mut shown) = shown.lock() else { return };
+    let progress = shown.get_or_insert_with(|| Progress::start(Unit::Positions, Some(now.end)));
+    progress.at(now.position, || format!("{name}: {} rows read", now.rows));
+}
+
+fn as_text(found: &Verification) -> String {
+    let Verification { projection, generation, rows, events, buckets, parked, different, .. } = found;
+    let what = if found.totals { "and totals" } else { "without totals" };
+    let mut lines: Vec<String> =
+        found.differences.iter().map(|difference| format!("{projection} {difference}")).collect();
+    let verdict = if found.is_clean() { "nothing differs".to_owned() } else { format!("{different} rows differ") };
+    lines.push(format!(
+        "{projection} {generation}: {verdict}; {rows} rows against {events} events, {buckets} of 256 buckets {what}"
+    ));
+    if *parked > 0 {
+        lines.push(format!("{projection} {generation}: {parked} events are dead letters and left out on both sides"));
+    }
+    lines.join("\n")
+}
+
+fn as_json(found: &Verification) -> String {
+    let differences: Vec<_> = found
+        .differences
+        .iter()
+        .map(|difference| json!({ "table": difference.table, "key": difference.key, "kind": difference.kind.name() }))
+        .collect();
+    json!({
+        "projection": found.projection,
+        "generation": found.generation.number(),
+        "clean": found.is_clean(),
+        "position": found.position,
+        "rows": found.rows,
+        "events": found.events,
+        "buckets": found.buckets,
+        "totals": found.totals,
+        "parked": found.parked,
+        "different": found.different,
+        "differences": differences,
+    })
+    .to_string()
+}
