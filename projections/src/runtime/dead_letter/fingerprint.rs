@@ -21,10 +21,10 @@ fn plain(reason: &str) -> String {
         }
         // Field names in backticks tell causes apart: `unknown field `x`` is another one than `y`.
         let keeps_name = word.contains('`') && !word.contains('"');
-        if word.chars().any(|c| c.is_ascii_digit()) {
-            words.push("#");
-        } else if within && !keeps_name {
+        if within && !keeps_name {
             words.push("…");
+        } else if word.chars().any(|c| c.is_ascii_digit()) {
+            words.push("#");
         } else {
             words.push(word);
         }
