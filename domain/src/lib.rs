@@ -10,3 +10,6 @@ pub mod fingerprint;
 pub mod opportunity;
 pub mod store;
 pub mod upcast;
+pub mod value;
+pub mod visit;
+pub mod watchlist;
