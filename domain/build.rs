@@ -6,9 +6,9 @@ use std::{
 };
 
 /// The aggregates: `src/<name>.rs` and all below `src/<name>/`.
-const AGGREGATES: [&str; 1] = ["opportunity"];
+const AGGREGATES: [&str; 3] = ["opportunity", "visit", "watchlist"];
 /// What all of them are folded with.
-const SHARED: &str = "upcast";
+const SHARED: [&str; 2] = ["upcast", "value"];
 
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=build.rs");
@@ -17,7 +17,9 @@ fn main() -> io::Result<()> {
     for aggregate in AGGREGATES {
         let mut files = Vec::new();
         collect(Path::new("src"), aggregate, &mut files)?;
-        collect(Path::new("src"), SHARED, &mut files)?;
+        for shared in SHARED {
+            collect(Path::new("src"), shared, &mut files)?;
+        }
         files.sort();
         files.dedup();
         let mut hash = Fnv::new();

@@ -1,4 +1,4 @@
-//! How a command ends when it does not succeed.
+//! How commands, single ones and batches of them, end when they do not succeed.
 
 use cqrs_es::AggregateError;
 use domain::store::StoreError;
@@ -36,4 +36,23 @@ impl<E: std::error::Error + 'static> From<StoreError> for CommandError<E> {
             StoreError::Unavailable(source) => Self::Store(source),
         }
     }
+}
+
+/// Why a batch was not recorded.
+#[derive(Debug, thiserror::Error)]
+pub enum BatchError {
+    /// The log is away or refused, or others kept writing to the same streams.
+    #[error(transparent)]
+    Store(StoreError),
+    /// An event does not have the shape it should have.
+    #[error("reading or writing event {sequence} of {aggregate_id}")]
+    Corrupt {
+        /// The stream.
+        aggregate_id: String,
+        /// The event's place in the stream.
+        sequence: u64,
+        /// What the codec found.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
 }

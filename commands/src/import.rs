@@ -9,27 +9,24 @@
 //! A batch is one transaction, so an interruption leaves whole batches behind; importing the same source again finds
 //! their notices on record and goes on with the rest.
 
-mod batch;
 #[cfg(test)]
 mod tests;
 
-use cqrs_es::Aggregate;
 use domain::{
-    opportunity::{Notice, Opportunity},
-    store::{BatchStore, StoreError},
+    opportunity::{Notice, Opportunity, OpportunityCommand, OpportunityEvent},
+    store::BatchStore,
 };
 use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use self::batch::Batch;
 use crate::{
+    batch::{self, Batch},
     caller::Caller,
+    error::BatchError,
     sam::{Row, RowError, Rows, SourceError},
 };
 
-/// How often a batch is decided anew when others write to the same streams.
-const MAX_ATTEMPTS: u32 = 10;
 /// Batches that are parsed ahead of the one being stored.
 const READ_AHEAD: usize = 2;
 
@@ -68,20 +65,9 @@ pub enum ImportError {
     /// The source cannot be read on.
     #[error("reading the source")]
     Source(#[source] SourceError),
-    /// The log is away or refused.
+    /// A batch could not be recorded.
     #[error("storing a batch of notices")]
-    Store(#[source] StoreError),
-    /// An event in the log does not have the shape it should have.
-    #[error("reading event {sequence} of {aggregate_id}")]
-    Corrupt {
-        /// The stream.
-        aggregate_id: String,
-        /// The event's place in the stream.
-        sequence: u64,
-        /// What the decoder found.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
+    Batch(#[from] BatchError),
     /// A rejected row could not be noted down.
     #[error("writing the report of rejected rows")]
     Report(#[source] std::io::Error),
@@ -161,22 +147,19 @@ impl<S: BatchStore> Import<S> {
 
     /// Answers how many notices led to events, and to how many.
     async fn store_notices(&self, caller: &Caller, notices: &[Notice]) -> Result<(u64, u64), ImportError> {
-        let mut attempts_left = MAX_ATTEMPTS;
-        loop {
-            attempts_left -= 1;
-            let mut batch = Batch::load(&self.store, notices).await?;
-            let imported = notices.iter().filter(|notice| batch.take_in(caller, notice)).count();
-            let events = batch.into_events()?;
-            let count = u64::try_from(events.len()).unwrap_or(u64::MAX);
-            match self.store.append_many(events).await {
-                Ok(()) => return Ok((u64::try_from(imported).unwrap_or(u64::MAX), count)),
-                Err(StoreError::Conflict) if attempts_left > 0 => {
-                    tracing::debug!(aggregate.kind = Opportunity::TYPE, "another writer was faster, deciding anew");
-                }
-                Err(error) => return Err(ImportError::Store(error)),
-            }
-        }
+        let ids: Vec<_> = notices.iter().map(|notice| notice.opportunity_id().to_string()).collect();
+        let decide = |batch: &mut Batch<Opportunity>| {
+            let wishes = notices.iter().zip(&ids);
+            wishes.filter(|(notice, id)| batch.decide(id, |state| recorded(state, notice)) > 0).count()
+        };
+        let (imported, events) = batch::record(&self.store, caller, ids.clone(), decide).await?;
+        Ok((u64::try_from(imported).unwrap_or(u64::MAX), events))
     }
+}
+
+/// What a notice changes; recording one is never refused.
+fn recorded(opportunity: &Opportunity, notice: &Notice) -> Vec<OpportunityEvent> {
+    opportunity.decide(OpportunityCommand::RecordNotice(Box::new(notice.clone()))).unwrap_or_default()
 }
 
 type ReadBatch = (Vec<Row>, Option<SourceError>);

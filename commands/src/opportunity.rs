@@ -12,10 +12,11 @@ use domain::{
     },
 };
 
-use crate::{caller::Caller, error::CommandError};
-
-/// How often a command is decided anew when others change the same opportunity.
-const MAX_ATTEMPTS: u32 = 5;
+use crate::{
+    caller::Caller,
+    error::CommandError,
+    execute::{Executed, execute},
+};
 
 type Outcome = Result<Accepted, CommandError<OpportunityError>>;
 
@@ -100,27 +101,8 @@ where
     }
 
     async fn execute(&self, caller: &Caller, id: &OpportunityId, command: OpportunityCommand) -> Outcome {
-        let mut attempts_left = MAX_ATTEMPTS;
-        loop {
-            attempts_left -= 1;
-            match self.attempt(caller, id, command.clone()).await {
-                Err(CommandError::Conflict) if attempts_left > 0 => {}
-                outcome => return outcome,
-            }
-        }
-    }
-
-    async fn attempt(&self, caller: &Caller, id: &OpportunityId, command: OpportunityCommand) -> Outcome {
-        let context = self.store.load_aggregate(id.as_str()).await?;
-        let events = context.aggregate.decide(command).map_err(CommandError::Rejected)?;
-        let accepted = Accepted {
-            id: id.clone(),
-            version: u64::try_from(context.current_sequence + events.len()).unwrap_or(u64::MAX),
-            events: events.len(),
-        };
-        if !events.is_empty() {
-            self.store.commit(events, context, caller.metadata().into_map()).await?;
-        }
-        Ok(accepted)
+        let decide = |opportunity: &Opportunity| opportunity.decide(command.clone());
+        let Executed { version, events } = execute(&self.store, caller, id.as_str(), decide).await?;
+        Ok(Accepted { id: id.clone(), version, events })
     }
 }

@@ -3,7 +3,7 @@
 /// A bounded context: one topic, one folder in each crate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Context {
-    /// Federal contract opportunities.
+    /// Federal contract opportunities, and who saved them.
     Opportunities,
     /// Proposals written by teams.
     Proposals,
@@ -47,8 +47,9 @@ impl Context {
     /// The types of this context's aggregates.
     pub fn aggregate_types(self) -> &'static [&'static str] {
         match self {
-            Self::Opportunities => &["opportunity"],
-            Self::Proposals | Self::Documents | Self::Analytics | Self::System | Self::Resources | Self::Tasks => &[],
+            Self::Opportunities => &["opportunity", "watchlist"],
+            Self::Analytics => &["visit"],
+            Self::Proposals | Self::Documents | Self::System | Self::Resources | Self::Tasks => &[],
         }
     }
 
@@ -70,11 +71,16 @@ impl Context {
 
 #[cfg(test)]
 mod tests {
+    use cqrs_es::Aggregate;
+
     use super::*;
+    use crate::{opportunity::Opportunity, visit::Visit, watchlist::Watchlist};
 
     #[test]
     fn an_aggregate_type_belongs_to_its_context() {
-        assert_eq!(Context::of_aggregate("opportunity"), Some(Context::Opportunities));
+        assert_eq!(Context::of_aggregate(Opportunity::TYPE), Some(Context::Opportunities));
+        assert_eq!(Context::of_aggregate(Watchlist::TYPE), Some(Context::Opportunities));
+        assert_eq!(Context::of_aggregate(Visit::TYPE), Some(Context::Analytics));
         assert_eq!(Context::of_aggregate("nobody's"), None);
     }
 

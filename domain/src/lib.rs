@@ -12,3 +12,6 @@ pub mod opportunity;
 pub mod partition;
 pub mod store;
 pub mod upcast;
+pub mod value;
+pub mod visit;
+pub mod watchlist;

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::opportunity;
+use crate::{opportunity, visit, watchlist};
 
 /// Turns the fields of one version into those of the next.
 pub type Lift = fn(&mut Map<String, Value>);
@@ -59,7 +59,7 @@ pub enum UpcastError {
 
 /// Every event of every context.
 pub fn lineages() -> impl Iterator<Item = &'static Lineage> {
-    [opportunity::LINEAGES].into_iter().flatten()
+    [opportunity::LINEAGES, watchlist::LINEAGES, visit::LINEAGES].into_iter().flatten()
 }
 
 /// A stored payload as JSON text in the current shape; the very text when it has it already.

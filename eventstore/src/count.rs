@@ -1,5 +1,7 @@
 //! How much is in the log and on the topics.
 
+use cqrs_es::Aggregate;
+use domain::opportunity::Opportunity;
 use sqlx::PgPool;
 
 use crate::{
@@ -8,6 +10,8 @@ use crate::{
     topic::KafkaConfig,
 };
 
+const LOG: &str = include_str!("count/log.sql");
+
 /// Events and streams in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogCounts {
@@ -15,6 +19,8 @@ pub struct LogCounts {
     pub events: u64,
     /// How many aggregates they belong to.
     pub streams: u64,
+    /// How many of these are opportunities.
+    pub opportunities: u64,
 }
 
 /// Counts the log. Walks the whole primary key: meant for people and tests, not for a busy loop.
@@ -22,12 +28,13 @@ pub struct LogCounts {
 /// # Errors
 /// [`LogError::Postgres`] when the database does not answer.
 pub async fn log(pool: &PgPool) -> Result<LogCounts, LogError> {
-    let (events, streams): (i64, i64) =
-        sqlx::query_as("select count(*), count(*) filter (where sequence = 1) from events")
-            .fetch_one(pool)
-            .await
-            .map_err(postgres("counting events"))?;
-    Ok(LogCounts { events: events.unsigned_abs(), streams: streams.unsigned_abs() })
+    let (events, streams, opportunities): (i64, i64, i64) =
+        sqlx::query_as(LOG).bind(Opportunity::TYPE).fetch_one(pool).await.map_err(postgres("counting events"))?;
+    Ok(LogCounts {
+        events: events.unsigned_abs(),
+        streams: streams.unsigned_abs(),
+        opportunities: opportunities.unsigned_abs(),
+    })
 }
 
 /// Counts the events on the topics, dead letters and beacons not included: the last record of every partition says how

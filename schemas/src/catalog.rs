@@ -1,11 +1,13 @@
 //! The schema of every version of every event that was ever recorded.
 //!
-//! A context is one file here, an event's version one file in `avro/` and one line in its context's file. How to add
+//! An aggregate is one file here, an event's version one file in `avro/` and one line in its aggregate's file. How to add
 //! one, and why none is ever edited, stands in `schemas/README.md`.
 
 mod opportunity;
 #[cfg(test)]
 mod tests;
+mod visit;
+mod watchlist;
 
 use std::sync::OnceLock;
 
@@ -42,10 +44,23 @@ impl EventSchema {
     }
 }
 
-/// Every schema, by context and event, the versions of an event from the first to the newest.
+/// One version of one event of an aggregate, from the file that is named after them.
+macro_rules! event {
+    ($aggregate:literal, $event_type:literal, $version:literal, $record:literal) => {
+        $crate::catalog::EventSchema::new(
+            concat!($aggregate, ".", $event_type),
+            $version,
+            concat!("medhub.", $aggregate, ".", $record),
+            include_str!(concat!("../../avro/", $aggregate, "/", $aggregate, ".", $event_type, "-", $version, ".avsc")),
+        )
+    };
+}
+use event;
+
+/// Every schema, by aggregate and event, the versions of an event from the first to the newest.
 pub fn all() -> &'static [EventSchema] {
     static ALL: OnceLock<Vec<EventSchema>> = OnceLock::new();
-    ALL.get_or_init(|| [opportunity::schemas()].into_iter().flatten().collect())
+    ALL.get_or_init(|| [opportunity::schemas(), watchlist::schemas(), visit::schemas()].into_iter().flatten().collect())
 }
 
 /// The schema of a version of an event, if it was ever recorded.

@@ -91,7 +91,20 @@ async fn a_batch_is_appended_whole_or_not_at_all() {
 
     assert!(matches!(outcome, Err(StoreError::Conflict)), "{outcome:?}");
     let counts = eventstore::count::log(&pool).await.unwrap();
-    assert_eq!((counts.events, counts.streams), (2, 2));
+    assert_eq!((counts.events, counts.streams, counts.opportunities), (2, 2, 2));
+}
+
+#[tokio::test]
+async fn streams_of_two_kinds_with_the_same_id_are_two_and_are_counted_by_kind() {
+    let pool = database().await;
+    let store = PgBatchStore::new(pool.clone());
+    let watchlist = NewEvent { aggregate_type: "watchlist", ..event("a", 1) };
+
+    store.append_many(vec![event("a", 1), event("a", 2), watchlist]).await.unwrap();
+
+    let counts = eventstore::count::log(&pool).await.unwrap();
+    assert_eq!((counts.events, counts.streams, counts.opportunities), (3, 2, 1));
+    assert_eq!(store.load_many("watchlist", &["a".to_owned()]).await.unwrap().len(), 1);
 }
 
 #[tokio::test]

@@ -99,7 +99,7 @@ impl Expected {
             assert_eq!(counts[store][figure], self.events, "{store} {figure}: {counts}");
         }
         for (store, figure) in [
-            ("postgres", "streams"),
+            ("postgres", "opportunities"),
             ("clickhouse", "opportunities"),
             ("redis", "views"),
             ("qdrant", "points"),

@@ -129,6 +129,7 @@ fn table(counts: &Counts) -> String {
         ("Kafka", "records", counts.kafka.records),
         ("ClickHouse", "facts", counts.clickhouse.facts),
         ("Postgres", "streams", counts.postgres.streams),
+        ("Postgres", "opportunities", counts.postgres.opportunities),
         ("ClickHouse", "opportunities", counts.clickhouse.opportunities),
         ("Qdrant", "points", counts.qdrant.points),
         ("Redis", "views", counts.redis.views),

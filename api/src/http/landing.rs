@@ -29,6 +29,7 @@ fn table(counts: &Counts) -> String {
     let rows = [
         ("Postgres", "events", counts.postgres.events),
         ("Postgres", "streams", counts.postgres.streams),
+        ("Postgres", "opportunities", counts.postgres.opportunities),
         ("Kafka", "records", counts.kafka.records),
         ("ClickHouse", "facts", counts.clickhouse.facts),
         ("ClickHouse", "opportunities", counts.clickhouse.opportunities),

@@ -32,6 +32,8 @@ pub struct LogCounts {
     pub events: u64,
     /// Aggregates they belong to.
     pub streams: u64,
+    /// Those of them that are opportunities.
+    pub opportunities: u64,
 }
 
 /// What the topics hold.
@@ -104,7 +106,7 @@ impl Stores {
             self.total_count(),
         )?;
         let counts = Counts {
-            postgres: LogCounts { events: log.events, streams: log.streams },
+            postgres: LogCounts { events: log.events, streams: log.streams, opportunities: log.opportunities },
             kafka: KafkaCounts { records },
             clickhouse: AnalyticsCounts { facts, opportunities },
             redis: ViewCounts { views },
@@ -117,11 +119,52 @@ impl Stores {
 }
 
 impl Counts {
-    /// Every event is on Kafka and a fact, every stream is an opportunity everywhere.
+    /// Every event is on Kafka and a fact, every opportunity in the log is one everywhere.
     fn all_equal(&self) -> bool {
         let events = [self.kafka.records, self.clickhouse.facts];
-        let streams = [self.clickhouse.opportunities, self.redis.views, self.qdrant.points, self.graphql.total_count];
+        let opportunities =
+            [self.clickhouse.opportunities, self.redis.views, self.qdrant.points, self.graphql.total_count];
         events.iter().all(|count| *count == self.postgres.events)
-            && streams.iter().all(|count| *count == self.postgres.streams)
+            && opportunities.iter().all(|count| *count == self.postgres.opportunities)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 12 events of 3 opportunities, a watchlist and a visit, everywhere.
+    fn agreeing() -> Counts {
+        Counts {
+            postgres: LogCounts { events: 12, streams: 5, opportunities: 3 },
+            kafka: KafkaCounts { records: 12 },
+            clickhouse: AnalyticsCounts { facts: 12, opportunities: 3 },
+            redis: ViewCounts { views: 3 },
+            qdrant: SearchCounts { points: 3 },
+            graphql: ApiCounts { total_count: 3 },
+            agree: false,
+        }
+    }
+
+    #[test]
+    fn streams_of_other_kinds_are_no_opportunities_and_need_not_be_anywhere() {
+        assert!(agreeing().all_equal());
+    }
+
+    #[test]
+    fn a_store_that_lacks_something_does_not_agree() {
+        let lacking: [fn(&mut Counts) -> &mut u64; 6] = [
+            |counts| &mut counts.kafka.records,
+            |counts| &mut counts.clickhouse.facts,
+            |counts| &mut counts.clickhouse.opportunities,
+            |counts| &mut counts.redis.views,
+            |counts| &mut counts.qdrant.points,
+            |counts| &mut counts.graphql.total_count,
+        ];
+        for figure in lacking {
+            let mut counts = agreeing();
+            *figure(&mut counts) -= 1;
+            assert!(!counts.all_equal(), "{counts:?}");
+        }
     }
 }

@@ -1,58 +1,12 @@
 //! What an import does with rows, conflicts and interruptions, over a log in memory.
 
-use std::{
-    io::Cursor,
-    sync::{Mutex, PoisonError},
-};
-
-use domain::store::{NewEvent, StoredEvent};
+use std::{io::Cursor, sync::Mutex};
 
 use super::*;
-use crate::sam::{self, Format, generate};
-
-/// A log in memory that keeps the promises of [`BatchStore`], and can let another writer be faster.
-#[derive(Default)]
-struct MemLog {
-    events: Mutex<Vec<NewEvent>>,
-    rivals: Mutex<Vec<NewEvent>>,
-}
-
-impl MemLog {
-    fn len(&self) -> usize {
-        self.events.lock().unwrap_or_else(PoisonError::into_inner).len()
-    }
-}
-
-impl BatchStore for &MemLog {
-    async fn load_many(&self, _: &'static str, ids: &[String]) -> Result<Vec<StoredEvent>, StoreError> {
-        let events = self.events.lock().unwrap();
-        let mut found: Vec<_> = events.iter().filter(|event| ids.contains(&event.aggregate_id)).cloned().collect();
-        found.sort_by(|a, b| (&a.aggregate_id, a.sequence).cmp(&(&b.aggregate_id, b.sequence)));
-        Ok(found
-            .into_iter()
-            .map(|event| StoredEvent {
-                aggregate_id: event.aggregate_id,
-                sequence: event.sequence,
-                event_type: event.event_type,
-                event_version: event.event_version,
-                payload: event.payload,
-            })
-            .collect())
-    }
-
-    async fn append_many(&self, new: Vec<NewEvent>) -> Result<(), StoreError> {
-        let mut events = self.events.lock().unwrap();
-        events.append(&mut self.rivals.lock().unwrap());
-        let taken = |event: &NewEvent| {
-            events.iter().any(|old| old.aggregate_id == event.aggregate_id && old.sequence == event.sequence)
-        };
-        if new.iter().any(taken) {
-            return Err(StoreError::Conflict);
-        }
-        events.extend(new);
-        Ok(())
-    }
-}
+use crate::{
+    mem_log::MemLog,
+    sam::{self, Format, generate},
+};
 
 #[derive(Default)]
 struct Notes {
@@ -152,5 +106,5 @@ async fn an_event_that_cannot_be_read_is_named() {
 
     let outcome = import(&log, file, &mut Notes::default()).await;
 
-    assert!(matches!(outcome, Err(ImportError::Corrupt { sequence: 1, .. })), "{outcome:?}");
+    assert!(matches!(outcome, Err(ImportError::Batch(BatchError::Corrupt { sequence: 1, .. }))), "{outcome:?}");
 }

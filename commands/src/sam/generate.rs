@@ -8,7 +8,6 @@ mod award;
 mod calendar;
 mod damage;
 mod description;
-mod dice;
 mod notice;
 mod solicitation;
 #[cfg(test)]
@@ -22,11 +21,11 @@ use csv::StringRecord;
 use self::{
     award::Award,
     calendar::Calendar,
-    dice::Dice,
     notice::Notice,
     solicitation::{Kind, Solicitation},
 };
 use super::HEADER;
+use crate::dice::Dice;
 
 /// How many solicitations are open at most.
 const MAX_OPEN: usize = 8_192;

@@ -82,7 +82,7 @@ mod tests {
         };
         assert_eq!(
             filter.to_sql().unwrap(),
-            r" and aggregate_type in ('opportunity') and event_type in ('opportunity.discovered', 'it''s') and tenant_id = 'public' and aggregate_id =  E'a\\b' and recorded_at >= timestamptz '2026-01-01T00:00:00.000000Z' and recorded_at < timestamptz '2026-02-01T00:00:00.000000Z'"
+            r" and aggregate_type in ('opportunity', 'watchlist') and event_type in ('opportunity.discovered', 'it''s') and tenant_id = 'public' and aggregate_id =  E'a\\b' and recorded_at >= timestamptz '2026-01-01T00:00:00.000000Z' and recorded_at < timestamptz '2026-02-01T00:00:00.000000Z'"
         );
     }
 
@@ -95,7 +95,10 @@ mod tests {
     #[test]
     fn a_stream_alone_is_found_by_the_primary_key() {
         let filter = EventFilter { aggregate_id: Some("a".to_owned()), ..EventFilter::default() };
-        assert_eq!(filter.to_sql().unwrap(), " and aggregate_type in ('opportunity') and aggregate_id = 'a'");
+        assert_eq!(
+            filter.to_sql().unwrap(),
+            " and aggregate_type in ('opportunity', 'watchlist', 'visit') and aggregate_id = 'a'"
+        );
     }
 
     #[test]

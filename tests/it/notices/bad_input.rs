@@ -108,6 +108,6 @@ async fn broken_sources_are_refused_or_listed_and_nothing_is_lost() {
     bench.lists("huge.csv", &file(huge.as_bytes(), "g5"), 2, "").await;
 
     let counts = agreed_counts(&bench.stack).await;
-    let streams = |counts: &Value| counts["postgres"]["streams"].as_u64().unwrap();
+    let streams = |counts: &Value| counts["postgres"]["opportunities"].as_u64().unwrap();
     assert_eq!(streams(&counts), streams(&bench.before) + 5, "five good rows stood beside the broken ones");
 }

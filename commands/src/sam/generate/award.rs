@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{dice::Dice, solicitation::Solicitation, vocabulary::company};
+use super::{solicitation::Solicitation, vocabulary::company};
+use crate::dice::Dice;
 
 /// The four award columns.
 #[derive(Debug, Default)]

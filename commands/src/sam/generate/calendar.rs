@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, TimeDelta, Timelike, Utc, Weekday};
 
-use super::dice::Dice;
+use crate::dice::Dice;
 
 /// Mean time between two notices while there is room: about 1,500 a working day, as in real life.
 const PACE_MS: u64 = 57_600;

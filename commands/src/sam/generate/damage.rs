@@ -2,7 +2,8 @@
 
 use csv::StringRecord;
 
-use super::{dice::Dice, write_fields};
+use super::write_fields;
+use crate::dice::Dice;
 use crate::sam::HEADER;
 
 /// Ways in which a row can be broken. Each makes exactly one rejected row.

@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 
 use super::{
-    dice::Dice,
     solicitation::{Kind, Solicitation},
     vocabulary::{Field, prose},
 };
+use crate::dice::Dice;
 
 /// The text of a solicitation's current notice; empty for half of them.
 pub(super) fn write(solicitation: &Solicitation, kind: Kind) -> String {

@@ -6,10 +6,10 @@ use csv::StringRecord;
 use super::{
     award::Award,
     calendar, description,
-    dice::Dice,
     solicitation::{Kind, Solicitation},
     vocabulary::{Field, company},
 };
+use crate::dice::Dice;
 
 /// One notice of a solicitation.
 pub(super) struct Notice<'a> {

@@ -5,7 +5,6 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::{
     calendar::{self, Form},
     description,
-    dice::Dice,
     vocabulary::{
         self, Field, Item,
         agency::{AGENCIES, Agency, Office},
@@ -13,6 +12,7 @@ use super::{
         prose,
     },
 };
+use crate::dice::Dice;
 
 /// The kinds of notices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! Who sells and who may be asked: invented companies and persons.
 
-use crate::sam::generate::{
+use crate::{
     dice::Dice,
-    vocabulary::{Field, place},
+    sam::generate::vocabulary::{Field, place},
 };
 
 const FIRST: &[&str] = &[

@@ -10,11 +10,12 @@ use serde_json::Value;
 use crate::stack::Stack;
 
 /// Store, what is counted in it, and where `medhub status --json` tells that.
-const COUNTS: [(&str, &str, &str); 8] = [
+const COUNTS: [(&str, &str, &str); 9] = [
     ("Postgres", "events", "/postgres/events"),
     ("Kafka", "records", "/kafka/records"),
     ("ClickHouse", "facts", "/clickhouse/facts"),
     ("Postgres", "streams", "/postgres/streams"),
+    ("Postgres", "opportunities", "/postgres/opportunities"),
     ("ClickHouse", "opportunities", "/clickhouse/opportunities"),
     ("Redis", "views", "/redis/views"),
     ("Qdrant", "points", "/qdrant/points"),

@@ -7,41 +7,41 @@ use rand_chacha::{
 
 /// A stream of random choices. Integers only: rounding differs between machines.
 #[derive(Debug, Clone)]
-pub(super) struct Dice(ChaCha8Rng);
+pub(crate) struct Dice(ChaCha8Rng);
 
 impl Dice {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(ChaCha8Rng::seed_from_u64(seed))
     }
 
     /// A number below a limit; zero where the limit is zero.
-    pub(super) fn below(&mut self, limit: u32) -> u32 {
+    pub(crate) fn below(&mut self, limit: u32) -> u32 {
         let product = u64::from(self.0.next_u32()) * u64::from(limit);
         u32::try_from(product >> 32).unwrap_or_default()
     }
 
     /// A number from a range, both ends included.
-    pub(super) fn between(&mut self, low: u32, high: u32) -> u32 {
+    pub(crate) fn between(&mut self, low: u32, high: u32) -> u32 {
         low + self.below(high.saturating_sub(low) + 1)
     }
 
     /// True so many times in a thousand.
-    pub(super) fn per_mille(&mut self, share: u32) -> bool {
+    pub(crate) fn per_mille(&mut self, share: u32) -> bool {
         self.below(1_000) < share
     }
 
     /// An index below a length.
-    pub(super) fn index(&mut self, length: usize) -> usize {
+    pub(crate) fn index(&mut self, length: usize) -> usize {
         self.below(u32::try_from(length).unwrap_or(u32::MAX)) as usize
     }
 
     /// One of some; the list is not empty.
-    pub(super) fn pick<T: Copy>(&mut self, list: &[T]) -> T {
+    pub(crate) fn pick<T: Copy>(&mut self, list: &[T]) -> T {
         list[self.index(list.len())]
     }
 
     /// One of some by weight.
-    pub(super) fn weighted<T: Copy>(&mut self, list: &[(T, u32)]) -> T {
+    pub(crate) fn weighted<T: Copy>(&mut self, list: &[(T, u32)]) -> T {
         let total = list.iter().map(|(_, weight)| weight).sum();
         let mut left = self.below(total);
         for (value, weight) in list {
@@ -54,12 +54,12 @@ impl Dice {
     }
 
     /// A seed for another stream.
-    pub(super) fn seed(&mut self) -> u64 {
+    pub(crate) fn seed(&mut self) -> u64 {
         self.0.next_u64()
     }
 
     /// So many hexadecimal digits.
-    pub(super) fn hex(&mut self, digits: usize) -> String {
+    pub(crate) fn hex(&mut self, digits: usize) -> String {
         (0..digits).map(|_| char::from_digit(self.below(16), 16).unwrap_or('0')).collect()
     }
 }

@@ -1,0 +1,60 @@
+//! Values that several aggregates are made of; each checks itself when made, not when read back from an event.
+
+mod text;
+
+pub(crate) use self::text::text_value;
+
+text_value!(
+    /// Who uses the platform, as the identity provider names them.
+    UserId, "user id", max 200, |c| !c.is_control(), "printable text"
+);
+
+/// A value that cannot be what it should be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidValue {
+    /// Nothing was given.
+    #[error("{what} is empty")]
+    Empty {
+        /// Which value.
+        what: &'static str,
+    },
+    /// More was given than is stored.
+    #[error("{what} is longer than {max} characters")]
+    TooLong {
+        /// Which value.
+        what: &'static str,
+        /// The limit in characters.
+        max: usize,
+    },
+    /// It has another form.
+    #[error("{what} {value:?} is not {expected}")]
+    Malformed {
+        /// Which value.
+        what: &'static str,
+        /// What was given, cut short.
+        value: String,
+        /// What it should be.
+        expected: &'static str,
+    },
+}
+
+impl InvalidValue {
+    /// A value of the wrong form; quotes at most 60 characters of it.
+    pub fn malformed(what: &'static str, value: &str, expected: &'static str) -> Self {
+        Self::Malformed { what, value: value.chars().take(60).collect(), expected }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_id_has_a_length_and_can_be_printed() {
+        assert_eq!(UserId::try_new(" ann@example.org ").unwrap().as_str(), "ann@example.org");
+        assert_eq!(UserId::try_new(" "), Err(InvalidValue::Empty { what: "user id" }));
+        assert!(UserId::try_new(&"é".repeat(200)).is_ok());
+        assert_eq!(UserId::try_new(&"é".repeat(201)), Err(InvalidValue::TooLong { what: "user id", max: 200 }));
+        assert_eq!(UserId::try_new("a\nb"), Err(InvalidValue::malformed("user id", "a\nb", "printable text")));
+    }
+}

@@ -1,0 +1,45 @@
+//! How a text value with a limit and a form is made.
+
+/// A text value with a name, a longest length and a form.
+macro_rules! text_value {
+    ($(#[$doc:meta])* $name:ident, $what:literal, max $max:literal, $accepts:expr, $expected:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            #[doc = concat!("Checks ", $expected, ".")]
+            ///
+            /// # Errors
+            /// [`InvalidValue`](crate::value::InvalidValue) saying what is wrong with it.
+            pub fn try_new(text: &str) -> Result<Self, $crate::value::InvalidValue> {
+                let text = text.trim();
+                if text.is_empty() {
+                    return Err($crate::value::InvalidValue::Empty { what: $what });
+                }
+                if text.chars().count() > $max {
+                    return Err($crate::value::InvalidValue::TooLong { what: $what, max: $max });
+                }
+                let accepts: fn(char) -> bool = $accepts;
+                if !text.chars().all(accepts) {
+                    return Err($crate::value::InvalidValue::malformed($what, text, $expected));
+                }
+                Ok(Self(text.to_owned()))
+            }
+
+            /// The value as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+pub(crate) use text_value;

@@ -1,0 +1,95 @@
+//! A visit: one browsing session, told by the pages that were seen and the links that were clicked.
+//!
+//! ```text
+//! Unbegun ──view, click──▶ Begun ──┐ view, click
+//!                            ▲     │
+//!                            └─────┘
+//! ```
+//!
+//! Nothing is ever refused: it took place. The state only recognises what was told before.
+
+mod command;
+mod event;
+#[cfg(test)]
+mod tests;
+mod trail;
+mod upcast;
+mod value;
+
+use std::convert::Infallible;
+
+use cqrs_es::{Aggregate, event_sink::EventSink};
+use serde::{Deserialize, Serialize};
+
+pub(crate) use self::upcast::LINEAGES;
+pub use self::{
+    command::{RecordClick, RecordView, VisitCommand},
+    event::VisitEvent,
+    trail::Trail,
+    value::{Url, VisitId},
+};
+
+/// State of one visit, rebuilt from its events.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Visit {
+    /// Nobody has seen a page yet.
+    #[default]
+    Unbegun,
+    /// At least one page was seen or link clicked.
+    Begun(Trail),
+}
+
+impl Visit {
+    /// Decides what a command changes. An empty answer means that it was told before.
+    ///
+    /// # Errors
+    /// None: what took place cannot be refused.
+    pub fn decide(&self, command: VisitCommand) -> Result<Vec<VisitEvent>, Infallible> {
+        let event = VisitEvent::from(command);
+        let known = self.trail().is_some_and(|trail| trail.knows(&event));
+        Ok(if known { vec![] } else { vec![event] })
+    }
+
+    /// What is remembered of it, once it has begun.
+    pub fn trail(&self) -> Option<&Trail> {
+        match self {
+            Self::Unbegun => None,
+            Self::Begun(trail) => Some(trail),
+        }
+    }
+
+    /// Folds one event into the state. Never fails and never judges: it happened.
+    pub fn evolve(&mut self, event: &VisitEvent) {
+        let mut trail = match std::mem::take(self) {
+            Self::Unbegun => Trail::beginning(event),
+            Self::Begun(trail) => trail,
+        };
+        trail.take_in(event);
+        *self = Self::Begun(trail);
+    }
+}
+
+impl Aggregate for Visit {
+    const TYPE: &'static str = "visit";
+
+    type Command = VisitCommand;
+    type Event = VisitEvent;
+    type Error = Infallible;
+    type Services = ();
+
+    async fn handle(
+        &mut self,
+        command: Self::Command,
+        (): &Self::Services,
+        sink: &EventSink<Self>,
+    ) -> Result<(), Self::Error> {
+        for event in self.decide(command)? {
+            sink.write(event, self).await;
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, event: Self::Event) {
+        self.evolve(&event);
+    }
+}

@@ -1,0 +1,93 @@
+//! What has happened in a visit.
+//!
+//! These names are a storage format. Add variants and fields; never rename or remove one. The golden test beside this
+//! file pins the stored JSON. A changed shape is a new version, which `upcast.rs` lifts the old one to;
+//! `schemas/README.md` says what else it takes.
+
+use chrono::{DateTime, SubsecRound, Utc};
+use cqrs_es::DomainEvent;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    command::{RecordClick, RecordView, VisitCommand},
+    value::Url,
+};
+use crate::{opportunity::OpportunityId, value::UserId};
+
+/// Something that happened in a visit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum VisitEvent {
+    /// A page was seen.
+    PageViewed {
+        /// The page.
+        page_url: Url,
+        /// The page before it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        referrer: Option<Url>,
+        /// Who saw it, if signed in.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        user_id: Option<UserId>,
+        /// The opportunity that the page is about.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        opportunity_id: Option<OpportunityId>,
+        /// When.
+        at: DateTime<Utc>,
+    },
+    /// A link was clicked.
+    LinkClicked {
+        /// The page with the link.
+        page_url: Url,
+        /// Where the link leads.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        target_url: Option<Url>,
+        /// Who clicked, if signed in.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        user_id: Option<UserId>,
+        /// The opportunity that the click is about.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        opportunity_id: Option<OpportunityId>,
+        /// When.
+        at: DateTime<Utc>,
+    },
+}
+
+impl VisitEvent {
+    /// When it happened.
+    pub fn at(&self) -> DateTime<Utc> {
+        match self {
+            Self::PageViewed { at, .. } | Self::LinkClicked { at, .. } => *at,
+        }
+    }
+}
+
+impl From<VisitCommand> for VisitEvent {
+    /// Times come from clients here. Copies of an event hold microseconds; what all of them hold is the same then.
+    fn from(command: VisitCommand) -> Self {
+        match command {
+            VisitCommand::View(RecordView { page_url, referrer, user_id, opportunity_id, at }) => {
+                Self::PageViewed { page_url, referrer, user_id, opportunity_id, at: at.trunc_subsecs(6) }
+            }
+            VisitCommand::Click(RecordClick { page_url, target_url, user_id, opportunity_id, at }) => {
+                Self::LinkClicked { page_url, target_url, user_id, opportunity_id, at: at.trunc_subsecs(6) }
+            }
+        }
+    }
+}
+
+impl DomainEvent for VisitEvent {
+    fn event_type(&self) -> String {
+        match self {
+            Self::PageViewed { .. } => "visit.page_viewed",
+            Self::LinkClicked { .. } => "visit.link_clicked",
+        }
+        .to_owned()
+    }
+
+    fn event_version(&self) -> String {
+        match self {
+            Self::PageViewed { .. } | Self::LinkClicked { .. } => "1.0",
+        }
+        .to_owned()
+    }
+}

@@ -1,0 +1,131 @@
+//! What a visit does with what it is told.
+
+mod invariants;
+mod stored_form;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use cqrs_es::test::TestFramework;
+
+use super::*;
+use crate::{opportunity::OpportunityId, value::UserId};
+
+type Scenario = TestFramework<Visit>;
+
+#[test]
+fn a_first_page_begins_the_visit() {
+    Scenario::with(()).given_no_previous_events().when(view("/a", 0)).then_expect_events(vec![viewed("/a", 0)]);
+}
+
+#[test]
+fn a_visit_may_begin_with_a_click() {
+    let click = click("/a", Some("/b"), 0);
+    Scenario::with(()).given_no_previous_events().when(click.clone()).then_expect_events(vec![click.into()]);
+}
+
+#[test]
+fn the_same_page_at_another_time_is_another_view() {
+    Scenario::with(()).given(vec![viewed("/a", 0)]).when(view("/a", 1)).then_expect_events(vec![viewed("/a", 1)]);
+}
+
+#[test]
+fn the_same_view_again_changes_nothing() {
+    Scenario::with(()).given(vec![viewed("/a", 0)]).when(view("/a", 0)).then_expect_events(vec![]);
+}
+
+#[test]
+fn the_same_click_again_changes_nothing() {
+    let click = click("/a", None, 0);
+    Scenario::with(()).given(vec![click.clone().into()]).when(click).then_expect_events(vec![]);
+}
+
+#[test]
+fn a_click_is_no_repetition_of_a_view_of_its_page() {
+    let click = click("/a", None, 0);
+    Scenario::with(()).given(vec![viewed("/a", 0)]).when(click.clone()).then_expect_events(vec![click.into()]);
+}
+
+#[test]
+fn clicks_on_two_links_are_two_clicks() {
+    let (one, two) = (click("/a", Some("/b"), 0), click("/a", Some("/c"), 0));
+    Scenario::with(()).given(vec![one.into()]).when(two.clone()).then_expect_events(vec![two.into()]);
+}
+
+#[test]
+fn times_are_kept_to_the_microsecond_and_compared_so() {
+    let (coarse, fine) = (start(), start() + TimeDelta::nanoseconds(999));
+    let view = |at| VisitCommand::View(RecordView { at, ..plain_view("/a") });
+    Scenario::with(())
+        .given_no_previous_events()
+        .when(view(fine))
+        .then_expect_events(vec![VisitEvent::from(view(coarse))]);
+    Scenario::with(()).given(vec![view(coarse).into()]).when(view(fine)).then_expect_events(vec![]);
+}
+
+#[test]
+fn an_event_carries_all_that_was_told() {
+    let (user, opportunity) = (UserId::try_new("ann").unwrap(), OpportunityId::parse("036:36C10G26R0005").unwrap());
+    let command = VisitCommand::View(RecordView {
+        page_url: url("/a"),
+        referrer: Some(url("https://search.example/")),
+        user_id: Some(user.clone()),
+        opportunity_id: Some(opportunity.clone()),
+        at: start(),
+    });
+    Scenario::with(()).given_no_previous_events().when(command).then_expect_events(vec![VisitEvent::PageViewed {
+        page_url: url("/a"),
+        referrer: Some(url("https://search.example/")),
+        user_id: Some(user),
+        opportunity_id: Some(opportunity),
+        at: start(),
+    }]);
+}
+
+#[test]
+fn a_visit_counts_and_knows_its_first_and_last_time() {
+    let state = folded(&[viewed("/a", 5), click("/a", Some("/b"), 7).into(), viewed("/b", 3)]);
+    let trail = state.trail().unwrap();
+    assert_eq!((trail.views, trail.clicks), (2, 1));
+    assert_eq!((trail.first_at, trail.last_at), (second(3), second(7)));
+}
+
+fn folded(events: &[VisitEvent]) -> Visit {
+    let mut state = Visit::default();
+    for event in events {
+        state.evolve(event);
+    }
+    state
+}
+
+fn start() -> DateTime<Utc> {
+    "2026-03-03T12:00:00Z".parse().unwrap()
+}
+
+fn second(second: i64) -> DateTime<Utc> {
+    start() + TimeDelta::seconds(second)
+}
+
+fn url(text: &str) -> Url {
+    Url::try_new(text).unwrap()
+}
+
+fn plain_view(page: &str) -> RecordView {
+    RecordView { page_url: url(page), referrer: None, user_id: None, opportunity_id: None, at: start() }
+}
+
+fn view(page: &str, at: i64) -> VisitCommand {
+    VisitCommand::View(RecordView { at: second(at), ..plain_view(page) })
+}
+
+fn viewed(page: &str, at: i64) -> VisitEvent {
+    view(page, at).into()
+}
+
+fn click(page: &str, target: Option<&str>, at: i64) -> VisitCommand {
+    VisitCommand::Click(RecordClick {
+        page_url: url(page),
+        target_url: target.map(url),
+        user_id: None,
+        opportunity_id: None,
+        at: second(at),
+    })
+}

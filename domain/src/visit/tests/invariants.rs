@@ -1,0 +1,68 @@
+//! What holds for any sequence of steps.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn any_step() -> impl Strategy<Value = VisitCommand> {
+    (any::<bool>(), 0_u8..4, prop::option::of(0_u8..3), 0_i64..50).prop_map(|(is_view, page, target, at)| {
+        let page = format!("/{page}");
+        if is_view { view(&page, at) } else { click(&page, target.map(|target| format!("/{target}")).as_deref(), at) }
+    })
+}
+
+fn take_in(state: &mut Visit, step: &VisitCommand) -> Vec<VisitEvent> {
+    let events = state.decide(step.clone()).unwrap();
+    for event in &events {
+        state.evolve(event);
+    }
+    events
+}
+
+proptest! {
+    #[test]
+    fn every_step_is_counted_once_and_none_is_lost(steps in prop::collection::vec(any_step(), 1..60)) {
+        let mut state = Visit::default();
+        let events: Vec<_> = steps.iter().flat_map(|step| take_in(&mut state, step)).collect();
+        let trail = state.trail().unwrap();
+        prop_assert_eq!(trail.views + trail.clicks, events.len() as u64);
+        for step in &steps {
+            let same = events.iter().filter(|event| **event == VisitEvent::from(step.clone())).count();
+            prop_assert_eq!(same, 1, "{:?}", step);
+        }
+    }
+
+    #[test]
+    fn steps_that_are_sent_again_give_no_events(
+        before in prop::collection::vec(any_step(), 0..16),
+        request in prop::collection::vec(any_step(), 1..49),
+    ) {
+        let mut state = Visit::default();
+        for step in before.iter().chain(&request) {
+            take_in(&mut state, step);
+        }
+        for step in &request {
+            prop_assert_eq!(take_in(&mut state, step), vec![]);
+        }
+    }
+
+    #[test]
+    fn the_state_comes_back_from_its_snapshot(steps in prop::collection::vec(any_step(), 0..90)) {
+        let mut state = Visit::default();
+        for step in &steps {
+            take_in(&mut state, step);
+        }
+        let snapshot = serde_json::to_string(&state).unwrap();
+        prop_assert_eq!(serde_json::from_str::<Visit>(&snapshot).unwrap(), state);
+    }
+}
+
+#[test]
+fn the_state_of_an_endless_visit_stays_small() {
+    let mut state = Visit::default();
+    for at in 0..10_000 {
+        state.evolve(&viewed("/a", at));
+    }
+    assert_eq!(state.trail().unwrap().views, 10_000);
+    assert!(serde_json::to_string(&state).unwrap().len() < 2_000);
+}

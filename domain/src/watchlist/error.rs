@@ -1,0 +1,9 @@
+//! Why a wish about a watchlist is refused.
+
+/// A business reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum WatchlistError {
+    /// As many opportunities are saved as one user may have.
+    #[error("the watchlist is full; unsave an opportunity first")]
+    Full,
+}

@@ -1,0 +1,51 @@
+//! What holds for any sequence of wishes.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn any_wish() -> impl Strategy<Value = WatchlistCommand> {
+    (any::<bool>(), 0_u8..5, 1_u32..28).prop_map(|(wants, number, day)| {
+        let opportunity = format!("036:{number}");
+        if wants { save(&opportunity, day) } else { unsave(&opportunity, day) }
+    })
+}
+
+proptest! {
+    #[test]
+    fn what_is_saved_is_what_was_last_asked_for(wishes in prop::collection::vec(any_wish(), 0..40)) {
+        let (mut state, mut last) = (Watchlist::default(), BTreeMap::new());
+        for wish in wishes {
+            let (opportunity_id, wanted) = match &wish {
+                WatchlistCommand::Save { opportunity_id, .. } => (opportunity_id.clone(), true),
+                WatchlistCommand::Unsave { opportunity_id, .. } => (opportunity_id.clone(), false),
+            };
+            last.insert(opportunity_id, wanted);
+            for event in state.decide(wish).unwrap() {
+                state.evolve(event);
+            }
+        }
+        let wanted: Vec<_> = last.iter().filter(|(_, wanted)| **wanted).map(|(id, _)| id).collect();
+        prop_assert_eq!(state.saved().collect::<Vec<_>>(), wanted);
+    }
+
+    #[test]
+    fn saves_and_unsaves_of_an_opportunity_take_turns(wishes in prop::collection::vec(any_wish(), 0..40)) {
+        let (mut state, mut turns) = (Watchlist::default(), BTreeMap::<OpportunityId, i32>::new());
+        for event in wishes.into_iter().flat_map(|wish| {
+            let events = state.decide(wish).unwrap();
+            events.iter().cloned().for_each(|event| state.evolve(event));
+            events
+        }) {
+            let (id, step) = match event {
+                WatchlistEvent::OpportunitySaved { opportunity_id, .. } => (opportunity_id, 1),
+                WatchlistEvent::OpportunityUnsaved { opportunity_id, .. } => (opportunity_id, -1),
+            };
+            let turn = turns.entry(id).or_default();
+            *turn += step;
+            prop_assert!((0..=1).contains(turn));
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! The versions that events of watchlists ever had.
+
+use crate::upcast::Lineage;
+
+/// Every event of a watchlist.
+pub(crate) const LINEAGES: &[Lineage] = &[
+    Lineage { event_type: "watchlist.opportunity_saved", current: "1.0", earlier: &[] },
+    Lineage { event_type: "watchlist.opportunity_unsaved", current: "1.0", earlier: &[] },
+];

@@ -1,0 +1,10 @@
+//! The events of watchlists.
+
+use super::{EventSchema, event};
+
+pub(super) fn schemas() -> Vec<EventSchema> {
+    vec![
+        event!("watchlist", "opportunity_saved", "1.0", "OpportunitySaved"),
+        event!("watchlist", "opportunity_unsaved", "1.0", "OpportunityUnsaved"),
+    ]
+}
