@@ -1,14 +1,14 @@
 //! A row of `awards`: one award of one opportunity.
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, SubsecRound, Utc};
 use clickhouse::Row;
 use domain::{envelope::RawRecorded, opportunity::Award};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::opportunity::storable;
 
 /// One award.
-#[derive(Debug, Clone, PartialEq, Eq, Row, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Row, Serialize, Deserialize)]
 pub struct AwardRow {
     opportunity_id: String,
     award_key: String,
@@ -26,6 +26,11 @@ pub struct AwardRow {
 impl AwardRow {
     pub(super) const TABLE: &'static str = "awards";
 
+    /// The opportunity, and which of its awards.
+    pub(super) fn key(&self) -> (&str, &str) {
+        (&self.opportunity_id, &self.award_key)
+    }
+
     pub(super) fn of(event: &RawRecorded, award_key: String, award: Award) -> Self {
         Self {
             opportunity_id: event.aggregate_id.clone(),
@@ -36,7 +41,7 @@ impl AwardRow {
             awarded_on: award.date.and_then(storable),
             amount_cents: award.amount.map(|amount| amount.0),
             awardee: award.awardee.unwrap_or_default(),
-            recorded_at: event.recorded_at,
+            recorded_at: event.recorded_at.trunc_subsecs(6),
         }
     }
 }

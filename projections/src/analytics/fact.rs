@@ -1,22 +1,24 @@
 //! A row of `events`: one event of any context.
 
-use chrono::{DateTime, Utc};
+use std::borrow::Cow;
+
+use chrono::{DateTime, SubsecRound, Utc};
 use clickhouse::Row;
 use domain::{context::Context, envelope::RawRecorded};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 /// The context of aggregates that nobody registered; their events are facts all the same.
 const UNKNOWN_CONTEXT: &str = "unknown";
 
 /// One event.
-#[derive(Debug, Clone, PartialEq, Eq, Row, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Row, Serialize, Deserialize)]
 pub struct FactRow {
     position: u64,
     #[serde(with = "clickhouse::serde::uuid")]
     event_id: Uuid,
     tenant_id: String,
-    context: &'static str,
+    context: Cow<'static, str>,
     aggregate_type: String,
     aggregate_id: String,
     sequence: u64,
@@ -37,22 +39,35 @@ impl FactRow {
         self.event_id
     }
 
+    pub(super) fn recorded_at(&self) -> DateTime<Utc> {
+        self.recorded_at
+    }
+
+    /// The values of its sorting key, in the order of `holds.sql`.
+    pub(super) fn sorting_key(&self) -> (&str, &str, &str, i64, Uuid) {
+        (&self.tenant_id, &self.context, &self.event_type, self.recorded_at.timestamp_micros(), self.event_id)
+    }
+
     pub(super) fn of(event: &RawRecorded) -> Self {
         Self {
             position: event.position,
             event_id: event.event_id,
             tenant_id: event.tenant_id.clone(),
-            context: Context::of_aggregate(&event.aggregate_type).map_or(UNKNOWN_CONTEXT, Context::name),
+            context: Cow::Borrowed(context_of(event)),
             aggregate_type: event.aggregate_type.clone(),
             aggregate_id: event.aggregate_id.clone(),
             sequence: event.sequence,
             event_type: event.event_type.clone(),
             event_version: event.event_version.clone(),
-            recorded_at: event.recorded_at,
+            recorded_at: event.recorded_at.trunc_subsecs(6),
             correlation_id: event.metadata.correlation_id.clone(),
             causation_id: event.metadata.causation_id.clone(),
             user_id: event.metadata.user_id.clone(),
             payload: event.payload.clone(),
         }
     }
+}
+
+fn context_of(event: &RawRecorded) -> &'static str {
+    Context::of_aggregate(&event.aggregate_type).map_or(UNKNOWN_CONTEXT, Context::name)
 }

@@ -124,9 +124,15 @@ async fn how_long_facts_are_kept_is_a_setting() {
     let database = unique();
     let keeping = async |raw_ttl_days| {
         let url = tests::engines().await.url("CLICKHOUSE_URL");
-        let config = AnalyticsConfig { url: url.clone(), database: database.clone(), raw_ttl_days, timeout_ms: 30_000 };
+        let config = AnalyticsConfig {
+            url: url.clone(),
+            database: database.clone(),
+            raw_ttl_days,
+            ..AnalyticsConfig::default()
+        };
         Analytics::new(&config).unwrap().migrate().await.unwrap();
-        let query = format!("select engine_full from system.tables where database = '{database}' and name = 'events'");
+        let query =
+            format!("select engine_full from system.tables where database = '{database}_g1' and name = 'events'");
         reqwest::Client::new().post(url).body(query).send().await.unwrap().text().await.unwrap()
     };
 
