@@ -111,10 +111,6 @@ impl EngagementRow {
     pub(super) fn event_id(&self) -> Uuid {
         self.event_id
     }
-
-    pub(super) fn recorded_at(&self) -> DateTime<Utc> {
-        self.recorded_at
-    }
 }
 
 /// The nearest time that minutes and hours can hold: clients tell these times, and one may be far off.

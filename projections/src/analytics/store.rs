@@ -127,7 +127,7 @@ impl Analytics {
     }
 
     /// The database of this generation.
-    pub(super) fn database(&self) -> String {
+    pub fn database(&self) -> String {
         self.config.database_of(self.generation)
     }
 
