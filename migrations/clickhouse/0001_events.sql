@@ -14,7 +14,7 @@ create table if not exists events
     correlation_id String                       comment 'groups what one request set in motion',
     causation_id   String,
     user_id        String                       comment 'who asked; empty for machines',
-    payload        String                      comment 'the event as JSON' codec(ZSTD(1))
+    payload        String                       comment 'the event as JSON' codec(ZSTD(1))
 )
 engine = ReplacingMergeTree
 partition by toYYYYMM(recorded_at)

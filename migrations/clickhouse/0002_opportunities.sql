@@ -26,8 +26,9 @@ create table if not exists opportunities
     place_zip           String,
     place_country       LowCardinality(String),
     link                String,
-    search_text         String                       comment 'title, number and text in lower case' codec(ZSTD(1)),
-    recorded_at         DateTime64(6, 'UTC')
+    recorded_at         DateTime64(6, 'UTC'),
+    search_text         String materialized lowerUTF8(concat(title, '\n', solicitation_number, '\n', description))
+                                                     comment 'what words are looked for in' codec(ZSTD(1))
 )
 engine = ReplacingMergeTree(sequence)
 order by id

@@ -85,3 +85,15 @@ pub(crate) fn broken() -> RawRecorded {
 pub(crate) fn foreign() -> RawRecorded {
     RawRecorded { aggregate_type: "spaceship".to_owned(), payload: "{}".to_owned(), ..recorded(1, &discovered("x")) }
 }
+
+/// An event about what somebody did, in a stream named `stream`.
+pub(crate) fn engaged(aggregate_type: &str, event_type: &str, payload: &str) -> RawRecorded {
+    RawRecorded {
+        aggregate_type: aggregate_type.to_owned(),
+        aggregate_id: "stream".to_owned(),
+        event_type: event_type.to_owned(),
+        event_version: "1.0".to_owned(),
+        payload: payload.to_owned(),
+        ..recorded(1, &discovered("x"))
+    }
+}

@@ -1,6 +1,6 @@
 //! A row of `awards`: one award of one opportunity.
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, SubsecRound, Utc};
 use clickhouse::Row;
 use domain::{envelope::RawRecorded, opportunity::Award};
 use serde::{Deserialize, Serialize};
@@ -26,20 +26,9 @@ pub struct AwardRow {
 impl AwardRow {
     pub(super) const TABLE: &'static str = "awards";
 
-    pub(super) fn opportunity_id(&self) -> &str {
-        &self.opportunity_id
-    }
-
-    pub(super) fn award_key(&self) -> &str {
-        &self.award_key
-    }
-
-    pub(super) fn sequence(&self) -> u64 {
-        self.sequence
-    }
-
-    pub(super) fn key(&self) -> String {
-        format!("{} {}", self.opportunity_id, self.award_key)
+    /// The opportunity, and which of its awards.
+    pub(super) fn key(&self) -> (&str, &str) {
+        (&self.opportunity_id, &self.award_key)
     }
 
     pub(super) fn of(event: &RawRecorded, award_key: String, award: Award) -> Self {
@@ -52,7 +41,7 @@ impl AwardRow {
             awarded_on: award.date.and_then(storable),
             amount_cents: award.amount.map(|amount| amount.0),
             awardee: award.awardee.unwrap_or_default(),
-            recorded_at: event.recorded_at,
+            recorded_at: event.recorded_at.trunc_subsecs(6),
         }
     }
 }

@@ -4,7 +4,9 @@
 //! | --- | --- | --- |
 //! | `url` | `http://127.0.0.1:8123` | HTTP interface, may hold `user:password@` |
 //! | `database` | `medhub` | analysts read here; each generation has a database of its own, `medhub_g1` |
-//! | `raw_ttl_days` | 90 | how long the event facts are kept; 0 keeps them for ever |
+//! | `raw_ttl_days` | 90 | how long events and engagement are kept; 0 keeps them for ever |
+//! | `minute_ttl_days` | 30 | how long figures by minute are kept; 0 keeps them for ever |
+//! | `hour_ttl_days` | 365 | how long figures by hour are kept; 0 keeps them for ever |
 //! | `timeout_ms` | 30000 | longest wait for one statement |
 
 use std::{fmt, time::Duration};
@@ -21,8 +23,12 @@ pub struct AnalyticsConfig {
     pub url: String,
     /// The database that analysts read; those of the generations have the same name with `_g1` and so on.
     pub database: String,
-    /// Days that event facts are kept, by the time they were recorded; 0 keeps them for ever.
+    /// Days that events and engagement are kept, by the time they were recorded; 0 keeps them for ever.
     pub raw_ttl_days: u32,
+    /// Days that figures by minute are kept; 0 keeps them for ever.
+    pub minute_ttl_days: u32,
+    /// Days that figures by hour are kept; 0 keeps them for ever.
+    pub hour_ttl_days: u32,
     /// Longest wait for one statement, in milliseconds.
     pub timeout_ms: u64,
 }
@@ -33,6 +39,8 @@ impl Default for AnalyticsConfig {
             url: "http://127.0.0.1:8123".to_owned(),
             database: "medhub".to_owned(),
             raw_ttl_days: 90,
+            minute_ttl_days: 30,
+            hour_ttl_days: 365,
             timeout_ms: 30_000,
         }
     }
@@ -55,6 +63,8 @@ impl fmt::Debug for AnalyticsConfig {
             .field("url", &WithoutPassword(&self.url))
             .field("database", &self.database)
             .field("raw_ttl_days", &self.raw_ttl_days)
+            .field("minute_ttl_days", &self.minute_ttl_days)
+            .field("hour_ttl_days", &self.hour_ttl_days)
             .field("timeout_ms", &self.timeout_ms)
             .finish()
     }

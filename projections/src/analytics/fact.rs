@@ -1,7 +1,9 @@
 //! A row of `events`: one event of any context.
 
-use chrono::{DateTime, Utc};
-use clickhouse::{Row, query::Query};
+use std::borrow::Cow;
+
+use chrono::{DateTime, SubsecRound, Utc};
+use clickhouse::Row;
 use domain::{context::Context, envelope::RawRecorded};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -16,7 +18,7 @@ pub struct FactRow {
     #[serde(with = "clickhouse::serde::uuid")]
     event_id: Uuid,
     tenant_id: String,
-    context: String,
+    context: Cow<'static, str>,
     aggregate_type: String,
     aggregate_id: String,
     sequence: u64,
@@ -33,29 +35,17 @@ pub struct FactRow {
 impl FactRow {
     pub(super) const TABLE: &'static str = "events";
 
-    /// The same with its payload in one form: what travelled through Kafka may be written in another order.
-    pub(super) fn comparable(self) -> Self {
-        let payload =
-            serde_json::from_str::<serde_json::Value>(&self.payload).map_or(self.payload, |value| value.to_string());
-        Self { payload, ..self }
-    }
-
-    /// Binds what the table is sorted by, so that the fact is found without a walk through the table.
-    pub(super) fn bind_key(&self, query: Query) -> Query {
-        query
-            .bind(&self.tenant_id)
-            .bind(&self.context)
-            .bind(&self.event_type)
-            .bind(self.recorded_at.timestamp_micros())
-            .bind(self.event_id.to_string())
+    pub(super) fn event_id(&self) -> Uuid {
+        self.event_id
     }
 
     pub(super) fn recorded_at(&self) -> DateTime<Utc> {
         self.recorded_at
     }
 
-    pub(super) fn event_id(&self) -> Uuid {
-        self.event_id
+    /// The values of its sorting key, in the order of `holds.sql`.
+    pub(super) fn sorting_key(&self) -> (&str, &str, &str, i64, Uuid) {
+        (&self.tenant_id, &self.context, &self.event_type, self.recorded_at.timestamp_micros(), self.event_id)
     }
 
     pub(super) fn of(event: &RawRecorded) -> Self {
@@ -63,17 +53,21 @@ impl FactRow {
             position: event.position,
             event_id: event.event_id,
             tenant_id: event.tenant_id.clone(),
-            context: Context::of_aggregate(&event.aggregate_type).map_or(UNKNOWN_CONTEXT, Context::name).to_owned(),
+            context: Cow::Borrowed(context_of(event)),
             aggregate_type: event.aggregate_type.clone(),
             aggregate_id: event.aggregate_id.clone(),
             sequence: event.sequence,
             event_type: event.event_type.clone(),
             event_version: event.event_version.clone(),
-            recorded_at: event.recorded_at,
+            recorded_at: event.recorded_at.trunc_subsecs(6),
             correlation_id: event.metadata.correlation_id.clone(),
             causation_id: event.metadata.causation_id.clone(),
             user_id: event.metadata.user_id.clone(),
             payload: event.payload.clone(),
         }
     }
+}
+
+fn context_of(event: &RawRecorded) -> &'static str {
+    Context::of_aggregate(&event.aggregate_type).map_or(UNKNOWN_CONTEXT, Context::name)
 }

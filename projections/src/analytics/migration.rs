@@ -10,12 +10,14 @@ const STEPS: &[(&str, &str)] = &[
     ("0001_events", include_str!("../../../migrations/clickhouse/0001_events.sql")),
     ("0002_opportunities", include_str!("../../../migrations/clickhouse/0002_opportunities.sql")),
     ("0003_awards", include_str!("../../../migrations/clickhouse/0003_awards.sql")),
+    ("0004_engagement", include_str!("../../../migrations/clickhouse/0004_engagement.sql")),
+    ("0005_engagement_aggregates", include_str!("../../../migrations/clickhouse/0005_engagement_aggregates.sql")),
 ];
 
 const REGISTER: &str = include_str!("sql/schema_migrations.sql");
 
 impl Analytics {
-    /// Makes the database and its tables, and sets how long facts are kept.
+    /// Makes this generation's database and tables, and sets how long rows are kept.
     ///
     /// # Errors
     /// [`QueryError`] when the server is away or refuses.
@@ -33,26 +35,38 @@ impl Analytics {
             self.run(noted.execute()).await?;
             tracing::info!(migration.name = name, "{STORE} migrated");
         }
-        self.keep_facts_for(self.raw_ttl_days()).await
-    }
-
-    /// Sets the facts' time to live, only if it is another one: each change makes the server look at all its parts.
-    async fn keep_facts_for(&self, days: u32) -> Result<(), QueryError> {
-        const EXPIRY: &str = "TTL toDateTime(recorded_at) + toIntervalDay(";
-        let engine = self
-            .client()
-            .query("select engine_full from system.tables where database = ? and name = 'events'")
-            .bind(self.database());
-        let engine: String = self.run(engine.fetch_one()).await?;
-        if days == 0 {
-            if engine.contains(EXPIRY) {
-                self.run(self.client().query("alter table events remove ttl").execute()).await?;
-            }
-        } else if !engine.contains(&format!("{EXPIRY}{days})")) {
-            let alter = self.client().query("alter table events modify ttl toDateTime(recorded_at) + toIntervalDay(?)");
-            self.run(alter.bind(days).execute()).await?;
+        let config = self.config();
+        for (table, time, days) in [
+            ("events", "toDateTime(recorded_at)", config.raw_ttl_days),
+            ("engagement", "toDateTime(recorded_at)", config.raw_ttl_days),
+            ("engagement_1m_states", "minute", config.minute_ttl_days),
+            ("engagement_1h_states", "hour", config.hour_ttl_days),
+        ] {
+            self.keep_for(table, time, days).await?;
         }
         Ok(())
+    }
+
+    /// Sets a table's time to live, only if it is another one: each change makes the server look at all its parts.
+    async fn keep_for(&self, table: &str, time: &str, days: u32) -> Result<(), QueryError> {
+        let engine = self
+            .client()
+            .query("select engine_full from system.tables where database = ? and name = ?")
+            .bind(self.database())
+            .bind(table);
+        let engine: String = self.run(engine.fetch_one()).await?;
+        let alter = if days == 0 {
+            engine.contains("TTL ").then(|| self.client().query("alter table ? remove ttl").bind(Identifier(table)))
+        } else if engine.contains(&format!("TTL {time} + toIntervalDay({days})")) {
+            None
+        } else {
+            let alter = format!("alter table ? modify ttl {time} + toIntervalDay(?)");
+            Some(self.client().query(&alter).bind(Identifier(table)).bind(days))
+        };
+        match alter {
+            Some(alter) => self.run(alter.execute()).await,
+            None => Ok(()),
+        }
     }
 }
 

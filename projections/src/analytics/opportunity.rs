@@ -2,11 +2,11 @@
 //!
 //! Discoveries and current amendments carry whole facts, so that a row follows from one event alone.
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, SubsecRound, Utc};
 use clickhouse::Row;
 use domain::{
     envelope::RawRecorded,
-    opportunity::{Facts, Filing},
+    opportunity::{Facts, NoticeId},
 };
 use serde::{Deserialize, Serialize};
 
@@ -44,7 +44,6 @@ pub struct OpportunityRow {
     place_zip: String,
     place_country: String,
     link: String,
-    search_text: String,
     #[serde(with = "clickhouse::serde::chrono::datetime64::micros")]
     recorded_at: DateTime<Utc>,
 }
@@ -52,22 +51,17 @@ pub struct OpportunityRow {
 impl OpportunityRow {
     pub(super) const TABLE: &'static str = "opportunities";
 
-    pub(super) fn sequence(&self) -> u64 {
-        self.sequence
-    }
-
     pub(super) fn id(&self) -> &str {
         &self.id
     }
 
-    pub(super) fn of(event: &RawRecorded, filing: &Filing, facts: Facts) -> Self {
+    pub(super) fn of(event: &RawRecorded, notice_id: &NoticeId, posted_at: DateTime<Utc>, facts: Facts) -> Self {
         let place = facts.place.unwrap_or_default();
-        let search_text = search_text(&facts.title, facts.solicitation_number.as_deref(), facts.description.as_deref());
         Self {
             id: event.aggregate_id.clone(),
             sequence: event.sequence,
             tenant_id: event.tenant_id.clone(),
-            notice_id: filing.notice_id.to_string(),
+            notice_id: notice_id.to_string(),
             title: facts.title,
             description: facts.description.unwrap_or_default(),
             solicitation_number: facts.solicitation_number.unwrap_or_default(),
@@ -80,8 +74,8 @@ impl OpportunityRow {
             set_aside: facts.set_aside.map(|code| code.to_string()).unwrap_or_default(),
             naics: facts.naics.map(|code| code.to_string()).unwrap_or_default(),
             psc: facts.psc.unwrap_or_default(),
-            posted_at: filing.posted_at,
-            response_deadline: facts.response_deadline,
+            posted_at: posted_at.trunc_subsecs(6),
+            response_deadline: facts.response_deadline.map(|deadline| deadline.trunc_subsecs(6)),
             archive_on: facts.archive_on.and_then(storable),
             active: facts.active,
             place_city: place.city.unwrap_or_default(),
@@ -89,8 +83,7 @@ impl OpportunityRow {
             place_zip: place.zip.unwrap_or_default(),
             place_country: place.country.unwrap_or_default(),
             link: facts.link.unwrap_or_default(),
-            search_text,
-            recorded_at: event.recorded_at,
+            recorded_at: event.recorded_at.trunc_subsecs(6),
         }
     }
 }
@@ -98,8 +91,4 @@ impl OpportunityRow {
 /// A date, if the column can hold it: a slip like the year 20226 must not stop a whole batch.
 pub(super) fn storable(date: NaiveDate) -> Option<NaiveDate> {
     YEARS.contains(&chrono::Datelike::year(&date)).then_some(date)
-}
-
-fn search_text(title: &str, number: Option<&str>, description: Option<&str>) -> String {
-    [title, number.unwrap_or_default(), description.unwrap_or_default()].join("\n").to_lowercase()
 }

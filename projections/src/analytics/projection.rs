@@ -2,15 +2,23 @@
 
 use std::time::Duration;
 
-use clickhouse::{RowOwned, RowWrite, sql::Identifier};
+use chrono::{DateTime, Utc};
+use clickhouse::sql::Identifier;
 use domain::{
     context::Context,
     envelope::RawRecorded,
     opportunity::{Opportunity, OpportunityEvent, Standing},
 };
-use uuid::Uuid;
 
-use super::{award::AwardRow, compare::AnalyticsFold, fact::FactRow, opportunity::OpportunityRow, store::Analytics};
+use super::{
+    award::AwardRow,
+    engagement::{EngagementRow, is_engagement},
+    expiry::{self, Kept},
+    fact::FactRow,
+    fold::{StreamFold, TotalsFold},
+    opportunity::OpportunityRow,
+    store::Analytics,
+};
 use crate::{
     QueryError,
     runtime::{Fold, Generation, Pace, Projection, ProjectionError, Row, Scope},
@@ -25,6 +33,8 @@ pub enum AnalyticsChange {
     Opportunity(Box<OpportunityRow>),
     /// What is known about an award.
     Award(Box<AwardRow>),
+    /// What somebody did.
+    Engagement(Box<EngagementRow>),
 }
 
 impl Projection for Analytics {
@@ -45,34 +55,30 @@ impl Projection for Analytics {
     }
 
     fn project(event: &RawRecorded) -> Result<Vec<AnalyticsChange>, ProjectionError> {
-        let mut changes = vec![AnalyticsChange::Fact(Box::new(FactRow::of(event)))];
+        let mut changes = Vec::with_capacity(2);
         if event.aggregate_type == <Opportunity as cqrs_es::Aggregate>::TYPE {
             changes.extend(opportunity_change(event)?);
+        } else if is_engagement(&event.aggregate_type) {
+            let row = EngagementRow::of(event).map_err(ProjectionError::poison)?;
+            changes.push(AnalyticsChange::Engagement(Box::new(row)));
         }
+        // Last, because facts are written last: a store that has it has the others.
+        changes.push(AnalyticsChange::Fact(Box::new(FactRow::of(event))));
         Ok(changes)
     }
 
     async fn apply(&self, changes: &[AnalyticsChange]) -> Result<(), ProjectionError> {
-        let (mut facts, mut opportunities, mut awards) = (vec![], vec![], vec![]);
-        for change in changes {
-            match change {
-                AnalyticsChange::Fact(row) => facts.push(&**row),
-                AnalyticsChange::Opportunity(row) => opportunities.push(&**row),
-                AnalyticsChange::Award(row) => awards.push(&**row),
-            }
-        }
-        let token = batch_token(&facts);
-        // Facts last: whoever counts them may expect the other tables to be as far.
-        self.write(OpportunityRow::TABLE, &opportunities, token).await?;
-        self.write(AwardRow::TABLE, &awards, token).await?;
-        self.write(FactRow::TABLE, &facts, token).await
+        self.write(changes).await
     }
 
     async fn holds(&self, change: &AnalyticsChange) -> Result<bool, QueryError> {
         match change {
-            AnalyticsChange::Fact(row) => self.has_fact(row).await,
-            AnalyticsChange::Opportunity(row) => self.has_opportunity(row).await,
-            AnalyticsChange::Award(row) => self.has_award(row).await,
+            AnalyticsChange::Fact(fact) if fact.recorded_at() >= self.lasting_from() => self.holds_fact(fact).await,
+            // What the server may have removed by its age tells nothing. Every event ends with its fact.
+            AnalyticsChange::Fact(_)
+            | AnalyticsChange::Opportunity(_)
+            | AnalyticsChange::Award(_)
+            | AnalyticsChange::Engagement(_) => Ok(true),
         }
     }
 
@@ -85,40 +91,42 @@ impl Projection for Analytics {
     }
 
     async fn discard(&self) -> Result<(), QueryError> {
-        // Not `sync`: the server gives the space back when no query reads the tables any more, and that may take minutes.
+        self.hide().await?;
+        // Not `sync`: the names are free at once, and the embedded engine never answers that it removed the files.
         let drop = self.server().query("drop database if exists ?").bind(Identifier(&self.database()));
         self.run(drop.execute()).await
     }
 
+    async fn publish(&self) -> Result<(), QueryError> {
+        self.show().await
+    }
+
     fn fold(&self, scope: &Scope) -> Box<dyn Fold> {
-        AnalyticsFold::of(scope, self.oldest_fact())
+        let kept = self.begin_comparison();
+        match scope {
+            Scope::Buckets(_) => Box::new(StreamFold::new(scope.clone(), kept)),
+            Scope::Totals => Box::new(TotalsFold::new(kept)),
+        }
     }
 
     async fn read_back(&self, scope: &Scope) -> Result<Vec<Row>, QueryError> {
-        self.rows(scope).await
+        match scope {
+            Scope::Buckets(buckets) => self.stream_rows(buckets, self.compared()).await,
+            Scope::Totals => self.total_rows(self.compared()).await,
+        }
     }
 }
 
 impl Analytics {
-    async fn write<R>(&self, table: &str, rows: &[&R], token: Option<Uuid>) -> Result<(), ProjectionError>
-    where
-        R: RowOwned + RowWrite,
-    {
-        if rows.is_empty() {
-            return Ok(());
-        }
-        let timeout = Some(self.timeout());
-        let written = async {
-            let mut insert = self.client().insert::<R>(table).await?.with_timeouts(timeout, timeout);
-            if let Some(token) = token {
-                insert = insert.with_setting("insert_deduplication_token", format!("{table}-{token}"));
-            }
-            for row in rows {
-                insert.write(row).await?;
-            }
-            insert.end().await
-        };
-        written.await.map_err(ProjectionError::unavailable)
+    /// Facts of that time and later are surely still there.
+    fn lasting_from(&self) -> DateTime<Utc> {
+        Kept::at(expiry::now(), self.config()).raw
+    }
+
+    async fn holds_fact(&self, fact: &FactRow) -> Result<bool, QueryError> {
+        let (tenant, context, event_type, recorded_at, event_id) = fact.sorting_key();
+        let query = self.client().query(include_str!("sql/holds.sql")).bind(tenant).bind(context).bind(event_type);
+        self.run(query.bind(recorded_at).bind(event_id.to_string()).fetch_one()).await
     }
 }
 
@@ -127,7 +135,12 @@ fn opportunity_change(event: &RawRecorded) -> Result<Option<AnalyticsChange>, Pr
     Ok(match payload {
         OpportunityEvent::Discovered { filing, facts }
         | OpportunityEvent::Amended { filing, standing: Standing::Current, facts } => {
-            Some(AnalyticsChange::Opportunity(Box::new(OpportunityRow::of(event, &filing, *facts))))
+            Some(AnalyticsChange::Opportunity(Box::new(OpportunityRow::of(
+                event,
+                &filing.notice_id,
+                filing.posted_at,
+                *facts,
+            ))))
         }
         OpportunityEvent::Awarded { key, award } => {
             Some(AnalyticsChange::Award(Box::new(AwardRow::of(event, key, award))))
@@ -137,12 +150,6 @@ fn opportunity_change(event: &RawRecorded) -> Result<Option<AnalyticsChange>, Pr
             None
         }
     })
-}
-
-/// Names a batch by its events, so that a batch whose answer was lost is not stored twice.
-fn batch_token(facts: &[&FactRow]) -> Option<Uuid> {
-    let ids: Vec<u8> = facts.iter().flat_map(|fact| fact.event_id().into_bytes()).collect();
-    (!ids.is_empty()).then(|| Uuid::new_v5(&Uuid::NAMESPACE_OID, &ids))
 }
 
 #[cfg(test)]

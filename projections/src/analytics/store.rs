@@ -7,6 +7,7 @@ use url::Url;
 
 use super::{
     AnalyticsConfig, Cursor, OpportunityItem, Page, Selection, Stats,
+    expiry::{AsOf, Kept},
     item::{ItemRow, PlaceRow},
     stats::StatsRow,
 };
@@ -26,6 +27,7 @@ pub struct Analytics {
     client: Client,
     config: AnalyticsConfig,
     generation: Generation,
+    as_of: AsOf,
 }
 
 impl Analytics {
@@ -46,7 +48,7 @@ impl Analytics {
 
     fn of(server: Client, config: AnalyticsConfig, generation: Generation) -> Self {
         let client = server.clone().with_database(config.database_of(generation));
-        Self { server, client, config, generation }
+        Self { server, client, config, generation, as_of: AsOf::default() }
     }
 
     /// Whether the server answers.
@@ -125,12 +127,31 @@ impl Analytics {
     }
 
     /// The database of this generation.
-    pub(super) fn database(&self) -> String {
+    pub fn database(&self) -> String {
         self.config.database_of(self.generation)
     }
 
-    pub(super) fn raw_ttl_days(&self) -> u32 {
-        self.config.raw_ttl_days
+    /// The database that analysts read.
+    pub(super) fn shown_database(&self) -> &str {
+        &self.config.database
+    }
+
+    pub(super) fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    pub(super) fn config(&self) -> &AnalyticsConfig {
+        &self.config
+    }
+
+    /// What is compared in a comparison that begins now.
+    pub(super) fn begin_comparison(&self) -> Kept {
+        Kept::at(self.as_of.begin(), &self.config)
+    }
+
+    /// What is compared in the comparison that began last.
+    pub(super) fn compared(&self) -> Kept {
+        Kept::at(self.as_of.get(), &self.config)
     }
 
     pub(super) fn timeout(&self) -> Duration {

@@ -7,6 +7,20 @@ use projections::{
 
 use super::{SHIP, VALVES, WHEELCHAIRS, analytics, apply, apply_live, apply_with_repetitions, history, march, unique};
 
+mod engagement;
+mod guide;
+mod publication;
+
+/// Asks the server as `default`; the answer's lines and their values.
+async fn rows(database: &str, statement: &str) -> Vec<Vec<String>> {
+    let url = tests::engines().await.url("CLICKHOUSE_URL");
+    let request = reqwest::Client::new().post(format!("{}/?database={database}", url.trim_end_matches('/')));
+    let answer = request.body(statement.to_owned()).send().await.unwrap();
+    let (status, text) = (answer.status(), answer.text().await.unwrap());
+    assert!(status.is_success(), "{statement}: {text}");
+    text.lines().map(|line| line.split('\t').map(str::to_owned).collect()).collect()
+}
+
 /// Everything a reader can see.
 async fn seen(analytics: &Analytics) -> (u64, u64, Vec<OpportunityItem>, Stats) {
     let all = Selection::default();
@@ -124,7 +138,12 @@ async fn how_long_facts_are_kept_is_a_setting() {
     let database = unique();
     let keeping = async |raw_ttl_days| {
         let url = tests::engines().await.url("CLICKHOUSE_URL");
-        let config = AnalyticsConfig { url: url.clone(), database: database.clone(), raw_ttl_days, timeout_ms: 30_000 };
+        let config = AnalyticsConfig {
+            url: url.clone(),
+            database: database.clone(),
+            raw_ttl_days,
+            ..AnalyticsConfig::default()
+        };
         Analytics::new(&config).unwrap().migrate().await.unwrap();
         let query =
             format!("select engine_full from system.tables where database = '{database}_g1' and name = 'events'");

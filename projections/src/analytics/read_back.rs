@@ -1,0 +1,87 @@
+//! What the tables hold, to be compared with the log.
+
+use std::ops::RangeInclusive;
+
+use chrono::{DateTime, Utc};
+use clickhouse::{RowOwned, RowRead, query::Query};
+use serde::Deserialize;
+
+use super::{
+    Analytics,
+    award::AwardRow,
+    engagement::EngagementRow,
+    expiry::Kept,
+    fact::FactRow,
+    fold::{HOURS, MINUTES, award_name, figure_name},
+    opportunity::OpportunityRow,
+};
+use crate::{QueryError, runtime::Row};
+
+/// The row that `figures_1m.sql` and `figures_1h.sql` select.
+#[derive(Debug, clickhouse::Row, Deserialize)]
+struct FigureRow {
+    tenant_id: String,
+    kind: String,
+    opportunity_id: String,
+    #[serde(with = "clickhouse::serde::chrono::datetime")]
+    time: DateTime<Utc>,
+    events: u64,
+    users: u64,
+    visits: u64,
+}
+
+impl Analytics {
+    /// Rows about the streams of these buckets.
+    pub(super) async fn stream_rows(&self, buckets: &RangeInclusive<u32>, kept: Kept) -> Result<Vec<Row>, QueryError> {
+        let in_buckets = |query: &str| self.client().query(query).bind(buckets.start()).bind(buckets.end());
+        let from = kept.raw.timestamp_micros();
+        let mut rows = Vec::new();
+        let facts = in_buckets(include_str!("sql/facts_of.sql")).bind(from);
+        self.collect(&mut rows, facts, |row: FactRow| Row::new(FactRow::TABLE, row.event_id(), row)).await?;
+        let engagement = in_buckets(include_str!("sql/engagement_of.sql")).bind(from);
+        self.collect(&mut rows, engagement, |row: EngagementRow| Row::new(EngagementRow::TABLE, row.event_id(), row))
+            .await?;
+        let opportunities = in_buckets(include_str!("sql/opportunities_of.sql"));
+        self.collect(&mut rows, opportunities, |row: OpportunityRow| {
+            Row::new(OpportunityRow::TABLE, row.id().to_owned(), row)
+        })
+        .await?;
+        let awards = in_buckets(include_str!("sql/awards_of.sql"));
+        self.collect(&mut rows, awards, |row: AwardRow| {
+            let (opportunity, key) = row.key();
+            Row::new(AwardRow::TABLE, award_name(opportunity, key), &row)
+        })
+        .await?;
+        Ok(rows)
+    }
+
+    /// Figures over all streams.
+    pub(super) async fn total_rows(&self, kept: Kept) -> Result<Vec<Row>, QueryError> {
+        let spans = [
+            (MINUTES, include_str!("sql/figures_1m.sql"), kept.minutes),
+            (HOURS, include_str!("sql/figures_1h.sql"), kept.hours),
+        ];
+        let mut rows = Vec::new();
+        for (table, query, from) in spans {
+            let query = self.client().query(query).bind(from.timestamp());
+            self.collect(&mut rows, query, |row: FigureRow| {
+                let name = figure_name(&row.tenant_id, &row.kind, &row.opportunity_id, row.time);
+                Row::new(table, name, (row.events, row.users, row.visits))
+            })
+            .await?;
+        }
+        Ok(rows)
+    }
+
+    /// Reads rows one by one, so that only their fingerprints are in memory.
+    async fn collect<R>(&self, rows: &mut Vec<Row>, query: Query, row: impl Fn(R) -> Row) -> Result<(), QueryError>
+    where
+        R: RowOwned + RowRead,
+    {
+        let mut cursor = self.run(async { query.fetch::<R>() }).await?;
+        while let Some(next) = self.run(cursor.next()).await? {
+            rows.push(row(next));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,106 @@
+//! What analysts are told works: every question of the guide, every panel of the dashboard, as their login.
+
+use serde_json::Value;
+
+use super::{super::*, engagement::everything};
+
+const GUIDE: &str = "../docs/guides/analysts.md";
+const DASHBOARD: &str = "../deploy/observability/grafana/dashboards/engagement.json";
+
+/// A database with opportunities, awards and engagement, as analysts see it.
+async fn shown() -> String {
+    let analytics = analytics().await;
+    apply_with_repetitions(&analytics, &everything()).await;
+    analytics.publish().await.unwrap();
+    analytics.database().strip_suffix("_g1").unwrap().to_owned()
+}
+
+/// Asks as login `analyst`.
+async fn ask(database: &str, statement: &str) -> Result<Vec<Vec<String>>, String> {
+    let url = tests::engines().await.url("CLICKHOUSE_URL");
+    let request = reqwest::Client::new().post(format!("{}/?database={database}", url.trim_end_matches('/')));
+    let request = request.header("X-ClickHouse-User", "analyst").header("X-ClickHouse-Key", "analyst");
+    let answer = request.body(statement.to_owned()).send().await.unwrap();
+    let (status, text) = (answer.status(), answer.text().await.unwrap());
+    if !status.is_success() {
+        return Err(text);
+    }
+    Ok(text.lines().map(|line| line.split('\t').map(str::to_owned).collect()).collect())
+}
+
+/// Headings and the SQL below them.
+fn questions() -> Vec<(String, String)> {
+    let text = std::fs::read_to_string(GUIDE).unwrap();
+    let mut questions = vec![];
+    for section in text.split("\n### ").skip(1) {
+        let heading = section.lines().next().unwrap().to_owned();
+        let sql = section.split_once("```sql\n").and_then(|(_, rest)| rest.split_once("```")).map(|(sql, _)| sql);
+        questions.push((heading.clone(), sql.unwrap_or_else(|| panic!("no SQL below {heading}")).to_owned()));
+    }
+    questions
+}
+
+#[tokio::test]
+async fn every_question_of_the_guide_has_an_answer() {
+    let (database, questions) = (shown().await, questions());
+    assert!(questions.len() >= 20, "{}", questions.len());
+    for (heading, sql) in &questions {
+        let answer = ask(&database, sql).await;
+        assert!(answer.as_ref().is_ok_and(|rows| !rows.is_empty()), "{heading}: {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_guide_s_answers_are_right() {
+    let (database, questions) = (shown().await, questions());
+    let answer = async |number: &str| {
+        let (_, sql) = questions.iter().find(|(heading, _)| heading.split(' ').next() == Some(number)).unwrap();
+        ask(&database, sql).await.unwrap()
+    };
+    assert_eq!(answer("2").await, [["336611", "1", "819300"], ["339113", "2", "1.11"]]);
+    assert_eq!(answer("4").await, [["none", "2", "66.7"], ["SDVOSBC", "1", "33.3"]]);
+    assert_eq!(answer("5").await, [["2026-03-16", "1"]]);
+    assert_eq!(answer("7").await, [[WHEELCHAIRS, "6530--Wheelchairs and lifts", "3"]]);
+    assert_eq!(answer("8").await, [["not told", "3", "819301.11"]]);
+    assert_eq!(answer("12").await[0][0], WHEELCHAIRS);
+    assert_eq!(answer("14").await[0][0], "6");
+    // Of 200 events two of ten are clicks.
+    assert_eq!(answer("18").await[0][..2], ["sam.gov", "40"]);
+    assert_eq!(answer("20").await[0][0], "11");
+    let by_agency: u64 = answer("17").await.iter().map(|row| row[1].parse::<u64>().unwrap()).sum();
+    assert_eq!(by_agency, 120, "six of ten are views of an opportunity");
+    assert_eq!(answer("24").await[0][0], "1199");
+}
+
+#[tokio::test]
+async fn every_panel_of_the_dashboard_has_an_answer() {
+    let database = shown().await;
+    let dashboard: Value = serde_json::from_str(&std::fs::read_to_string(DASHBOARD).unwrap()).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    assert!(panels.len() >= 8);
+    for panel in panels {
+        let sql = panel["targets"][0]["rawSql"].as_str().unwrap();
+        // What the data source makes of its macros.
+        let sql = sql.replace("$__fromTime", "toDateTime(now() - 86400)").replace("$__toTime", "toDateTime(now())");
+        let answer = ask(&database, &sql).await;
+        let told = answer.as_ref().is_ok_and(|rows| !rows.is_empty() && rows[0].iter().any(|value| value != "0"));
+        assert!(told, "{}: {answer:?}", panel["title"]);
+    }
+}
+
+#[tokio::test]
+async fn an_analyst_changes_nothing() {
+    let database = shown().await;
+    for statement in [
+        "insert into generation values (2, 99)",
+        "create table mine (n UInt8) engine = Memory",
+        "drop view events",
+        "alter table generation delete where 1",
+        "truncate table generation",
+        "set max_memory_usage = 1",
+    ] {
+        let refused = ask(&database, statement).await.unwrap_err();
+        assert!(refused.contains("Code: 164"), "{statement}: {refused}");
+    }
+    assert_eq!(ask(&database, "select number from generation").await.unwrap(), [["1"]]);
+}
