@@ -16,6 +16,7 @@ mod schemas;
 mod sdl;
 mod selection;
 mod serve;
+mod simulate;
 mod status;
 mod tail;
 
@@ -53,6 +54,8 @@ enum Command {
     Import(import::Import),
     /// Write made-up notices in the format of SAM.gov's CSV extract
     Generate(generate::Generate),
+    /// Record made-up visits to the opportunities in the log
+    Simulate(simulate::Simulate),
     /// Count what every store holds, and say whether they agree
     Status(status::Status),
     /// Publish a log anew that was restored from a backup
@@ -100,6 +103,7 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         command @ (Command::Migrate(_)
         | Command::Serve(_)
         | Command::Import(_)
+        | Command::Simulate(_)
         | Command::Status(_)
         | Command::Doctor(_)
         | Command::Replay(_)
@@ -126,6 +130,7 @@ async fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> 
         Command::Migrate(command) => command.run(&config).await,
         Command::Serve(command) => command.run(config).await,
         Command::Import(command) => command.run(&config).await,
+        Command::Simulate(command) => command.run(&config).await,
         Command::Status(command) => command.run(&config).await,
         Command::Doctor(command) => command.run(&config).await,
         Command::Replay(command) => command.run(&config).await,

@@ -28,6 +28,7 @@ impl Loudness {
             Command::Migrate(_)
             | Command::Import(_)
             | Command::Generate(_)
+            | Command::Simulate(_)
             | Command::Status(_)
             | Command::Doctor(_)
             | Command::Replay(_)

@@ -148,7 +148,7 @@ impl Evidence {
         records.sort_by_key(|record| (&record.topic, record.partition, record.offset));
         let mut lanes = HashMap::<_, Lane>::new();
         let mut first_seen = HashMap::<&str, &TopicRecord>::new();
-        let mut last_of_aggregate = HashMap::<&str, u64>::new();
+        let mut last_of_aggregate = HashMap::<(&str, &str), u64>::new();
         for record in records {
             let lane = lanes.entry((&record.topic, record.partition)).or_default();
             self.check_incarnation(record, findings);
@@ -169,7 +169,7 @@ impl Evidence {
             }
             first_seen.insert(&event.event_id, record);
             lane.event(event, record, findings);
-            let last = last_of_aggregate.entry(&event.aggregate_id).or_default();
+            let last = last_of_aggregate.entry((&event.aggregate_type, &event.aggregate_id)).or_default();
             if event.position < *last {
                 findings.violations.push(Violation::Reordered {
                     aggregate_id: event.aggregate_id.clone(),
