@@ -22,6 +22,7 @@ mod schemas;
 mod sdl;
 mod selection;
 mod serve;
+mod simulate;
 mod status;
 mod tail;
 mod verify;
@@ -63,6 +64,8 @@ enum Command {
     Import(import::Import),
     /// Write made-up notices in the format of SAM.gov's CSV extract
     Generate(generate::Generate),
+    /// Record made-up visits to the opportunities in the log
+    Simulate(simulate::Simulate),
     /// Count what every store holds, and say whether they agree
     Status(status::Status),
     /// Build the next generation of read models from the log, and switch readers over
@@ -126,6 +129,7 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         | Command::Verify(_)
         | Command::DeadLetters(_)
         | Command::Import(_)
+        | Command::Simulate(_)
         | Command::Status(_)
         | Command::Doctor(_)
         | Command::Replay(_)
@@ -158,6 +162,7 @@ async fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> 
         Command::Verify(command) => command.run(&config).await,
         Command::DeadLetters(command) => command.run(&config).await,
         Command::Import(command) => command.run(&config).await,
+        Command::Simulate(command) => command.run(&config).await,
         Command::Status(command) => command.run(&config).await,
         Command::Doctor(command) => command.run(&config).await,
         Command::Replay(command) => command.run(&config).await,

@@ -1,6 +1,7 @@
 //! Real notices through the whole system: in by the command line, out by GraphQL, the same in every store.
 
 mod bad_input;
+mod browsing;
 mod crash;
 mod import;
 mod search;

@@ -33,6 +33,7 @@ impl Loudness {
             | Command::Verify(_)
             | Command::DeadLetters(_)
             | Command::Generate(_)
+            | Command::Simulate(_)
             | Command::Status(_)
             | Command::Doctor(_)
             | Command::Replay(_)

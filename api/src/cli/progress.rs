@@ -21,6 +21,8 @@ pub(super) enum Unit {
     Rows,
     /// Positions of the log.
     Positions,
+    /// Visits of a website.
+    Visits,
 }
 
 /// Shows how far a command has come, on standard error.
@@ -81,6 +83,7 @@ impl Progress {
             (_, Unit::Bytes) => format!("{} MB", done / 1_000_000),
             (_, Unit::Positions) => format!("{done} positions"),
             (_, Unit::Rows) => format!("{done} rows"),
+            (_, Unit::Visits) => format!("{done} visits"),
         }
     }
 }
@@ -92,6 +95,8 @@ fn style(unit: Unit, total: Option<u64>) -> ProgressStyle {
         (Unit::Positions, _) => "{bar:30} {percent:>3} %  {msg}  {per_sec}  {eta} left",
         (Unit::Rows, Some(_)) => "{bar:30} {percent:>3} %  {human_pos}/{human_len} rows  {eta} left  {msg}",
         (Unit::Rows, None) => "{spinner} {human_pos} rows  {elapsed}  {msg}",
+        (Unit::Visits, Some(_)) => "{bar:30} {percent:>3} %  {human_pos}/{human_len} visits  {eta} left  {msg}",
+        (Unit::Visits, None) => "{spinner} {human_pos} visits  {elapsed}  {msg}",
     };
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }

@@ -25,6 +25,9 @@ pub(super) struct Demo {
     /// Seed of the generator: the same seed gives the same notices.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// How many visits of made-up people to record after the import; 0 for none.
+    #[arg(long, default_value_t = 300)]
+    visits: u64,
     /// Stop at the end instead of staying up; exit with 0 only if all stores agree and every query was answered.
     #[arg(long)]
     exit: bool,
@@ -63,6 +66,7 @@ impl Demo {
             }
         };
         println!("\n{}", told(&summary));
+        self.simulate(stack).await?;
         let deadline = Instant::now() + Duration::from_secs(self.patience);
         samples.take(stack).await;
         let waiting = ProgressBar::new_spinner();
@@ -77,6 +81,20 @@ impl Demo {
         let address = stack.state().http.context("the product has no address")?;
         let answered = answers::print(&address).await?;
         Ok((samples.agree(), answered))
+    }
+
+    /// Runs `simulate`, which tells by itself what it did.
+    async fn simulate(&self, stack: &Stack) -> anyhow::Result<()> {
+        if self.visits == 0 {
+            return Ok(());
+        }
+        let (visits, seed) = (self.visits.to_string(), self.seed.to_string());
+        let mut simulate = stack.product(&["simulate", "--visits", &visits, "--seed", &seed]);
+        let status = simulate.stdin(Stdio::null()).status().await.context("starting the simulation of visits")?;
+        if !status.success() {
+            bail!("`simulate` failed: {status}");
+        }
+        Ok(())
     }
 
     /// Runs `generate | import` and answers with the import's summary.
