@@ -5,8 +5,12 @@
 pub mod append;
 pub mod cpu;
 pub mod database;
+mod field;
+pub mod latency;
 mod log;
 pub mod memory;
+pub mod project;
+mod raw;
 pub mod relay;
 pub mod replay;
 

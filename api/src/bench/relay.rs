@@ -2,7 +2,7 @@
 //! to get there.
 
 mod latency;
-mod topics;
+pub(super) mod topics;
 
 use std::time::{Duration, Instant};
 

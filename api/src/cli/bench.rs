@@ -1,6 +1,8 @@
 //! `medhub bench`: measures a part of the system beside its raw limit.
 
 mod append;
+mod latency;
+mod project;
 mod relay;
 mod replay;
 
@@ -22,6 +24,12 @@ pub(super) struct Bench {
 enum Part {
     /// Carry the log to Kafka, beside a plain producer
     Relay(relay::BenchRelay),
+    /// Take events from Kafka into the read models, beside plain clients
+    Project(project::BenchProject),
+    /// Rebuild the read models from the log, beside plain clients
+    Rebuild(project::BenchProject),
+    /// Time the way from a commit until each store shows it
+    Latency(latency::BenchLatency),
     /// Read the log, beside a plain COPY of it
     Replay(replay::BenchReplay),
     /// Appending: single commands and batches, beside pgbench
@@ -32,6 +40,9 @@ impl Bench {
     pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
         match self.part {
             Part::Relay(part) => part.run(config).await,
+            Part::Project(part) => part.project(config).await,
+            Part::Rebuild(part) => part.rebuild(config).await,
+            Part::Latency(part) => part.run(config).await,
             Part::Replay(part) => part.run(config).await,
             Part::Append(append) => append.run(config).await,
         }

@@ -123,7 +123,7 @@ pub(super) fn produce(topics: &KafkaConfig, records: &[Record]) -> anyhow::Resul
 }
 
 /// Deletes every topic of the benchmark.
-pub(super) async fn remove(kafka: &KafkaConfig, prefix: &str) -> anyhow::Result<()> {
+pub(in crate::bench) async fn remove(kafka: &KafkaConfig, prefix: &str) -> anyhow::Result<()> {
     let admin: AdminClient<DefaultClientContext> = kafka.client().create()?;
     let metadata = {
         let client = kafka.clone();
