@@ -13,7 +13,7 @@ use super::{
     engines::Engines,
     field::Field,
     plan::{Fault, Plan},
-    relay::Relays,
+    relay::{self, Relays},
     report::say,
     wait::until,
     writer::{Way, Writer},
@@ -201,7 +201,7 @@ impl<'a> Chaos<'a> {
         let leader = self.relays.reach(position, RECOVERY).await?;
         let other = &self.relays.0[1 - leader];
         until(RECOVERY, async || {
-            let status = other.status().await?;
+            let status = relay::status(other).await?;
             anyhow::ensure!(status.state != "retrying", "{} is {status:?}{}", other.name(), other.last_words());
             Ok(())
         })

@@ -1,0 +1,57 @@
+//! `medhub-chaos`: faults against the read side, for as many events as you like.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use tests::{
+    Environment, Stack,
+    chaos::{self, Fault, Plan},
+    faults::{report::say, seed},
+};
+
+/// Kills and stops workers and stores while events come in, then compares every read model with the log.
+///
+/// Starts engines of its own, a relay and two processes with workers. Progress goes to standard error, one line of JSON
+/// to standard output. Exits with 1 if a row is missing, twice or different.
+#[derive(Debug, Parser)]
+#[command(name = "medhub-chaos", version)]
+struct Cli {
+    /// How many events the log holds in the end, at least.
+    #[arg(long, default_value_t = 100_000)]
+    events: u64,
+    /// How many faults.
+    #[arg(long, default_value_t = 2 * Fault::ALL.len())]
+    faults: usize,
+    /// Longest pause before a fault, in milliseconds.
+    #[arg(long, default_value_t = 6_000)]
+    pause: u64,
+    /// Repeats the choices of an earlier run [default: one that nobody knows before].
+    #[arg(long, env = seed::VARIABLE)]
+    seed: Option<u64>,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // One thread, which lives to the end: the processes die with the thread that started them.
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&error.into()),
+    };
+    runtime.block_on(run(cli)).unwrap_or_else(|error| failed(&error))
+}
+
+async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let seed = cli.seed.unwrap_or_else(seed::fresh);
+    let plan = Plan { seed, events: cli.events, faults: cli.faults, longest_pause_ms: cli.pause };
+    let stack = Stack::with(&["--engines-only"], Environment::new()).await;
+    let report = chaos::run(&plan, &stack).await?;
+    let (_stack, status) = stack.stop().await;
+    anyhow::ensure!(status.success(), "the stack ended with {status}");
+    println!("{}", serde_json::to_string(&report)?);
+    Ok(if report.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn failed(error: &anyhow::Error) -> ExitCode {
+    say(&format!("medhub-chaos: {error:#}"));
+    ExitCode::from(2)
+}

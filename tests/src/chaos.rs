@@ -1,0 +1,115 @@
+//! Faults against the read side: workers and stores die, hang and come back while events come in, and in the end every
+//! read model is compared with the log.
+//!
+//! ```text
+//! load ──▶ log ──relay──▶ Kafka ──two processes of workers──▶ ClickHouse, Qdrant, Redis
+//!                           ▲            ▲                        ▲
+//!                           └── faults, one after the other ──────┘        then: verify, and counts of its own
+//! ```
+//! `docs/faults.md` says how to run it.
+
+mod audit;
+mod fault;
+mod load;
+mod workers;
+
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use serde::Serialize;
+
+pub use self::fault::Fault;
+use self::{load::Load, workers::Workers};
+use crate::{
+    Stack,
+    faults::{dice::Dice, report::say, seed},
+};
+
+/// How long everything may take to come to the end once nothing disturbs it any more.
+const CATCH_UP: Duration = Duration::from_mins(5);
+
+/// What is done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// Decides which faults come when, and what is loaded.
+    pub seed: u64,
+    /// Events in the log at least, in the end.
+    pub events: u64,
+    /// Faults at least.
+    pub faults: usize,
+    /// Longest pause before a fault, in milliseconds.
+    pub longest_pause_ms: u64,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// Whether nothing differs.
+    pub ok: bool,
+    /// The seed.
+    pub seed: u64,
+    /// Events in the log.
+    pub events: u64,
+    /// How long it took, in seconds.
+    pub seconds: f64,
+    /// The faults, in order.
+    pub faults: Vec<String>,
+    /// From the last fault until everything was taken in, in seconds.
+    pub caught_up_s: f64,
+    /// Rows that were compared, over all read models.
+    pub rows: u64,
+    /// What differs, named; or what else is wrong.
+    pub violations: Vec<String>,
+}
+
+/// Carries out a plan on a stack of engines of its own.
+///
+/// Call it on a thread that outlives the run: the processes of the product die with it.
+///
+/// # Errors
+/// If the harness itself cannot do its work; what the system does wrong is in the report.
+pub async fn run(plan: &Plan, stack: &Stack) -> anyhow::Result<Report> {
+    let began = Instant::now();
+    say(&format!("seed {} ({}={} repeats it)", plan.seed, seed::VARIABLE, plan.seed));
+    let migrated = stack.medhub(&["migrate"]).await;
+    anyhow::ensure!(migrated.status.success(), "migrating: {}", String::from_utf8_lossy(&migrated.stderr));
+    let mut workers = Workers::start(stack)?;
+    let mut load = Load::new(stack, plan);
+    let mut dice = Dice::new(plan.seed, 1);
+    let mut done: Vec<String> = vec![];
+    // Load and faults at the same time; whichever is through first waits for the other.
+    let events = {
+        let faults = async {
+            let mut order = Fault::ALL.to_vec();
+            dice.shuffle(&mut order);
+            for fault in order.iter().cycle().take(plan.faults.max(1)) {
+                tokio::time::sleep(dice.millis(200, plan.longest_pause_ms)).await;
+                say(&format!("fault: {}", fault.name()));
+                fault
+                    .inject(stack, &mut workers, &mut dice)
+                    .await
+                    .with_context(|| format!("injecting {}", fault.name()))?;
+                done.push(fault.name().to_owned());
+            }
+            Ok::<_, anyhow::Error>(())
+        };
+        let (loaded, injected) = tokio::join!(load.run(), faults);
+        injected?;
+        loaded?
+    };
+    workers.heal()?;
+    let last_fault = Instant::now();
+    let mut violations = vec![];
+    if let Err(error) = audit::caught_up(stack, CATCH_UP).await {
+        violations.push(format!("not caught up: {error:#}{}", workers.last_words()));
+    }
+    let caught_up_s = last_fault.elapsed().as_secs_f64();
+    let compared = audit::compare(stack).await?;
+    violations.extend(compared.violations);
+    for reason in workers.stop().await {
+        violations.push(reason);
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    let (ok, faults) = (violations.is_empty(), done);
+    Ok(Report { ok, seed: plan.seed, events, seconds, faults, caught_up_s, rows: compared.rows, violations })
+}
