@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 
 pub use self::fault::Fault;
 use self::{load::Load, workers::Workers};
@@ -78,6 +79,7 @@ pub async fn run(plan: &Plan, stack: &Stack) -> anyhow::Result<Report> {
     let mut dice = Dice::new(plan.seed, 1);
     let mut done: Vec<String> = vec![];
     // Load and faults at the same time; whichever is through first waits for the other.
+    let no_more = CancellationToken::new();
     let events = {
         let faults = async {
             let mut order = Fault::ALL.to_vec();
@@ -93,7 +95,12 @@ pub async fn run(plan: &Plan, stack: &Stack) -> anyhow::Result<Report> {
             }
             Ok::<_, anyhow::Error>(())
         };
-        let (loaded, injected) = tokio::join!(load.run(), faults);
+        let faults = async {
+            // Also where one could not be injected: the load must come to its end.
+            let _ended = no_more.clone().drop_guard();
+            faults.await
+        };
+        let (loaded, injected) = tokio::join!(load.run(&no_more), faults);
         injected?;
         loaded?
     };

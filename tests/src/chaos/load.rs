@@ -4,6 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use anyhow::Context as _;
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
 use super::Plan;
 use crate::{Stack, faults::report::say};
@@ -27,14 +28,16 @@ impl<'a> Load<'a> {
         Self { stack, seed: plan.seed, wanted: plan.events }
     }
 
-    /// Loads until the log holds as many events as wanted; answers with how many it holds.
-    pub(super) async fn run(&mut self) -> anyhow::Result<u64> {
+    /// Loads until the log holds as many events as wanted, and until there are no more faults; answers with how many it
+    /// holds.
+    pub(super) async fn run(&mut self, faults: &CancellationToken) -> anyhow::Result<u64> {
         let mut events = 0;
         for round in 0_u64.. {
-            if events >= self.wanted {
+            if events >= self.wanted && faults.is_cancelled() {
                 break;
             }
-            let rows = (self.wanted - events).div_ceil(2).clamp(50, ROWS);
+            // Once there are enough, only a trickle, so that every fault finds something under way.
+            let rows = (self.wanted.saturating_sub(events) / 4).clamp(50, ROWS);
             let seed = self.seed.wrapping_add(round) % 1_000_000;
             let file = self.notices(rows, seed).await?;
             // Twice the same is once: what was cut off is simply imported again.
