@@ -14,7 +14,8 @@ use domain::envelope::PUBLIC_TENANT;
 
 pub(crate) use self::error::{refused, timed_out};
 use self::opportunity::{
-    OpportunityDetailQuery, OpportunityListQuery, OpportunityMutation, OpportunitySearchQuery, OpportunityStatsQuery,
+    OpportunityDetailQuery, OpportunityListQuery, OpportunityMutation, OpportunitySearchQuery, OpportunitySimilarQuery,
+    OpportunityStatsQuery,
 };
 use crate::{
     config::HttpConfig,
@@ -27,7 +28,13 @@ const DAY: &str = "A calendar day, e.g. `\"2026-03-31\"`.";
 /// What can be read.
 #[derive(MergedObject, Default)]
 #[graphql(name = "Query")]
-struct QueryRoot(OpportunityListQuery, OpportunityDetailQuery, OpportunitySearchQuery, OpportunityStatsQuery);
+struct QueryRoot(
+    OpportunityListQuery,
+    OpportunityDetailQuery,
+    OpportunitySearchQuery,
+    OpportunitySimilarQuery,
+    OpportunityStatsQuery,
+);
 
 /// What can be asked for. An answer means that the change is on record; read models follow shortly.
 #[derive(MergedObject, Default)]

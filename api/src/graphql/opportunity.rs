@@ -10,6 +10,7 @@ mod input;
 mod list;
 mod outcome;
 mod search;
+mod similar;
 mod stats;
 
 use async_graphql::MergedObject;
@@ -17,7 +18,7 @@ use async_graphql::MergedObject;
 use self::{amend::AmendMutation, award::AwardMutation, discover::DiscoverMutation};
 pub(super) use self::{
     detail::OpportunityDetailQuery, list::OpportunityListQuery, search::OpportunitySearchQuery,
-    stats::OpportunityStatsQuery,
+    similar::OpportunitySimilarQuery, stats::OpportunityStatsQuery,
 };
 
 /// Changes to opportunities.

@@ -1,10 +1,14 @@
 //! The collection of opportunities and its indexes.
 
 use qdrant_client::qdrant::{
-    CreateCollectionBuilder, CreateFieldIndexCollectionBuilder, Distance, FieldType, VectorParamsBuilder,
+    CreateCollectionBuilder, CreateFieldIndexCollectionBuilder, Distance, FieldType, Modifier,
+    SparseVectorParamsBuilder, SparseVectorsConfigBuilder, VectorParamsBuilder, VectorsConfigBuilder,
 };
 
-use super::Search;
+use super::{
+    Search,
+    point::{DENSE, SPARSE},
+};
 use crate::QueryError;
 
 /// Payload fields that filters ask for.
@@ -27,8 +31,12 @@ impl Search {
     pub async fn migrate(&self) -> Result<(), QueryError> {
         let exists = self.run(self.client().collection_exists(self.collection())).await?;
         if !exists {
-            let vectors = VectorParamsBuilder::new(self.embedder().dimension() as u64, Distance::Cosine);
-            let create = CreateCollectionBuilder::new(self.collection()).vectors_config(vectors);
+            let (mut dense, mut sparse) = (VectorsConfigBuilder::default(), SparseVectorsConfigBuilder::default());
+            let size = self.embedder().dimension() as u64;
+            dense.add_named_vector_params(DENSE, VectorParamsBuilder::new(size, Distance::Cosine));
+            sparse.add_named_vector_params(SPARSE, SparseVectorParamsBuilder::default().modifier(Modifier::Idf));
+            let create =
+                CreateCollectionBuilder::new(self.collection()).vectors_config(dense).sparse_vectors_config(sparse);
             if let Err(error) = self.run(self.client().create_collection(create)).await {
                 // Another process may have been faster.
                 if !self.run(self.client().collection_exists(self.collection())).await? {

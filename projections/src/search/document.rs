@@ -8,7 +8,7 @@ use domain::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::embedding::{ModelName, NoticeText};
+use super::{embedding::NoticeText, terms::Terms};
 use crate::runtime::bucket_of;
 
 /// Point ids are derived in this name space; changing it would orphan every point.
@@ -17,13 +17,15 @@ const POINT_IDS: Uuid = Uuid::from_u128(0x6d65_6468_7562_5f8f_a1c5_0000_0000_000
 /// Shortest beginning of a NAICS code that can be asked for.
 const NAICS_SECTOR: usize = 2;
 
-/// The facts of one opportunity as search needs them, and the text behind its vector.
+/// The facts of one opportunity as search needs them, and what its vectors are made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
     /// The payload, all but what the store adds.
     pub(super) payload: PointPayload,
     /// The text to embed.
     pub(super) text: NoticeText,
+    /// Its words and numbers.
+    pub(super) terms: Terms,
 }
 
 /// The payload of a point.
@@ -63,6 +65,12 @@ pub(super) struct PointPayload {
 impl Document {
     pub(super) fn of(event: &RawRecorded, filing: &Filing, facts: Facts) -> Self {
         let text = NoticeText::new(&facts.title, facts.psc.as_deref(), facts.description.as_deref());
+        let terms = Terms::of_notice(
+            &facts.title,
+            number_of(event, facts.solicitation_number.as_deref()),
+            facts.psc.as_deref(),
+            facts.description.as_deref(),
+        );
         let naics = facts.naics.map(|code| code.to_string());
         let payload = PointPayload {
             id: event.aggregate_id.clone(),
@@ -83,17 +91,13 @@ impl Document {
             model: String::new(),
             model_version: String::new(),
         };
-        Self { payload, text }
+        Self { payload, text, terms }
     }
 }
 
-impl PointPayload {
-    /// Whether the vector beside this payload is that of the same text by the same model.
-    pub(super) fn has_vector_of(&self, document: &Document, model: &ModelName) -> bool {
-        self.content_hash == document.payload.content_hash
-            && self.model == model.name
-            && self.model_version == model.version
-    }
+/// The number to be found by: what the notice says, or else what the opportunity is known by.
+pub(super) fn number_of<'a>(event: &'a RawRecorded, stated: Option<&'a str>) -> &'a str {
+    stated.unwrap_or_else(|| event.aggregate_id.split_once(':').map_or("", |(_, number)| number))
 }
 
 /// The id of an opportunity's point.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Document, SearchChange};
+use super::{Document, SearchChange, point::Known};
 
 /// What a batch asks of one opportunity's point.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -11,6 +11,19 @@ pub(super) struct Wish {
     pub(super) document: Option<Box<Document>>,
     /// Whether the batch has an award.
     pub(super) awarded: bool,
+}
+
+impl Wish {
+    /// Its facts, where they are newer than those of the stored point.
+    pub(super) fn news(&self, known: Option<&Known>) -> Option<&Document> {
+        let stored = known.map_or(0, |known| known.sequence);
+        self.document.as_deref().filter(|document| document.payload.sequence > stored)
+    }
+
+    /// Whether the stored point says all that is wished, or what came after it.
+    pub(super) fn is_met_by(&self, known: Option<&Known>) -> bool {
+        self.news(known).is_none() && (!self.awarded || known.is_some_and(|known| known.awarded))
+    }
 }
 
 /// Folds changes by opportunity; later facts replace earlier ones.

@@ -1,9 +1,6 @@
 //! What the log's events become in `Qdrant`.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    time::Duration,
-};
+use std::time::Duration;
 
 use domain::{
     context::Context,
@@ -11,13 +8,7 @@ use domain::{
     opportunity::{Opportunity, OpportunityEvent, Standing},
 };
 
-use super::{
-    Document, Search,
-    compare::PointFold,
-    document::{PointPayload, point_id},
-    fold::{Wish, fold},
-    store::StoredPoint,
-};
+use super::{Document, Search, compare::PointFold, fold::fold};
 use crate::{
     QueryError,
     runtime::{Fold, Generation, Pace, Projection, ProjectionError, Row, Scope},
@@ -35,12 +26,6 @@ pub enum SearchChange {
     },
 }
 
-/// A point ready to be written.
-pub(super) struct NewPoint {
-    pub(super) payload: PointPayload,
-    pub(super) vector: Vec<f32>,
-}
-
 impl Projection for Search {
     const NAME: &'static str = "search";
 
@@ -56,6 +41,10 @@ impl Projection for Search {
 
     fn at(&self, generation: Generation) -> Self {
         self.at(generation)
+    }
+
+    fn beside(&self, live: Generation) -> Self {
+        self.beside(live)
     }
 
     fn project(event: &RawRecorded) -> Result<Vec<SearchChange>, ProjectionError> {
@@ -76,12 +65,7 @@ impl Projection for Search {
     }
 
     async fn apply(&self, changes: &[SearchChange]) -> Result<(), ProjectionError> {
-        let wishes = fold(changes);
-        let ids: Vec<&str> = wishes.keys().map(String::as_str).collect();
-        let stored = self.stored(&ids).await.map_err(ProjectionError::unavailable)?;
-        let (points, newly_awarded) = self.plan(wishes, stored).await?;
-        self.upsert(points).await.map_err(ProjectionError::unavailable)?;
-        self.mark_awarded(&newly_awarded).await.map_err(ProjectionError::unavailable)
+        self.fulfil(fold(changes)).await
     }
 
     async fn holds(&self, change: &SearchChange) -> Result<bool, QueryError> {
@@ -89,10 +73,10 @@ impl Projection for Search {
             SearchChange::Described(document) => document.payload.id.as_str(),
             SearchChange::Awarded { id } => id.as_str(),
         };
-        let stored = self.stored(&[id]).await?;
-        Ok(stored.get(id).is_some_and(|point| match change {
-            SearchChange::Described(document) => point.payload.sequence >= document.payload.sequence,
-            SearchChange::Awarded { .. } => point.payload.awarded,
+        let known = self.known(&[id]).await?;
+        Ok(known.get(id).is_some_and(|known| match change {
+            SearchChange::Described(document) => known.sequence >= document.payload.sequence,
+            SearchChange::Awarded { .. } => known.awarded,
         }))
     }
 
@@ -114,52 +98,6 @@ impl Projection for Search {
 
     async fn read_back(&self, scope: &Scope) -> Result<Vec<Row>, QueryError> {
         self.rows(scope).await
-    }
-}
-
-impl Search {
-    /// The points to write, and the opportunities whose points only have to be marked as awarded.
-    async fn plan(
-        &self,
-        wishes: BTreeMap<String, Wish>,
-        mut stored: HashMap<String, StoredPoint>,
-    ) -> Result<(Vec<NewPoint>, Vec<String>), ProjectionError> {
-        let (model, dimension) = (self.embedder().model(), self.embedder().dimension());
-        let (mut points, mut to_embed, mut newly_awarded) = (vec![], vec![], vec![]);
-        for (id, Wish { document, awarded }) in wishes {
-            let known = stored.remove(&id);
-            let fence = known.as_ref().map_or(0, |point| point.payload.sequence);
-            let was_awarded = known.as_ref().is_some_and(|point| point.payload.awarded);
-            let Some(mut document) = document.filter(|document| document.payload.sequence > fence) else {
-                if awarded && !was_awarded {
-                    newly_awarded.push(id);
-                }
-                continue;
-            };
-            document.payload.awarded = awarded || was_awarded;
-            model.name.clone_into(&mut document.payload.model);
-            model.version.clone_into(&mut document.payload.model_version);
-            match known {
-                Some(known) if known.payload.has_vector_of(&document, &model) && known.vector.len() == dimension => {
-                    points.push(NewPoint { payload: document.payload, vector: known.vector });
-                }
-                _ => to_embed.push(*document),
-            }
-        }
-        points.extend(self.embedded(to_embed).await?);
-        Ok((points, newly_awarded))
-    }
-
-    async fn embedded(&self, documents: Vec<Document>) -> Result<Vec<NewPoint>, ProjectionError> {
-        let (payloads, texts): (Vec<_>, Vec<_>) =
-            documents.into_iter().map(|document| (document.payload, document.text)).unzip();
-        let vectors = self.embedder().embed(&texts).await.map_err(ProjectionError::unavailable)?;
-        Ok(payloads.into_iter().zip(vectors).map(|(payload, vector)| NewPoint { payload, vector }).collect())
-    }
-
-    async fn mark_awarded(&self, ids: &[String]) -> Result<(), QueryError> {
-        let points: Vec<_> = ids.iter().map(|id| point_id(id)).collect();
-        self.set_awarded(&points).await
     }
 }
 

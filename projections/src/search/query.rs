@@ -1,24 +1,42 @@
-//! Asking what is about the same thing.
+//! Asking for what is about the same thing, or has the same words and numbers in it.
 
 use chrono::{DateTime, Utc};
 use qdrant_client::{
     Payload,
-    qdrant::{self, Condition, DatetimeRange, Query, QueryPointsBuilder, ScoredPoint},
+    qdrant::{PrefetchQueryBuilder, Query, QueryPointsBuilder, RrfBuilder, ScoredPoint},
 };
 
 use super::{
-    Search,
+    EmbeddingError, Search,
+    condition::conditions,
     document::PointPayload,
-    store::{STORE, unreadable},
+    point::{DENSE, SPARSE},
+    store::{unavailable, unreadable},
+    terms::QueryTerms,
 };
-use crate::{Filter, QueryError, TimeRange};
+use crate::{Filter, QueryError};
+
+/// How many of either kind are ranked against each other, at least.
+const CANDIDATES: u64 = 100;
+
+/// The constant of reciprocal rank fusion; small, so that the first places count for much.
+const RANK_CONSTANT: u32 = 2;
+
+/// How much the ranks by meaning and by words weigh. Chosen on real notices.
+const MEANING_FIRST: [f32; 2] = [3.0, 1.0];
+
+/// The same for a question with an identifier in it: who has it comes before all that has not.
+const IDENTIFIER_FIRST: [f32; 2] = [1.0, 20.0];
 
 /// An opportunity that answers a question.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Hit {
     /// The opportunity.
     pub id: String,
-    /// How near it is to the question: 1 is the same, 0 is unrelated.
+    /// How good an answer it is, more being better; comparable within one answer only. Of [`Search::search`], the sum
+    /// over its ranks by meaning and by words of `1 / (rank / weight + 1)`, so that 2 is the limit; of
+    /// [`Search::similar`], the cosine of the angle between the meanings; of [`Search::recommend`], that with the mean
+    /// of what is wished.
     pub score: f32,
     /// Its title.
     pub title: String,
@@ -41,21 +59,42 @@ pub struct Hit {
 }
 
 impl Search {
-    /// The opportunities nearest to a question in plain words, best first.
+    /// The best answers to a question in plain words, part numbers or both, among what the tenant may see; best first.
     ///
     /// # Errors
     /// [`QueryError`] when the server is away or refuses.
-    pub async fn search(&self, query: &str, filter: &Filter, first: u32) -> Result<Vec<Hit>, QueryError> {
-        let vector = self
-            .embedder()
-            .embed_query(query)
-            .await
-            .map_err(|source| QueryError::Unavailable { store: STORE, source: source.into() })?;
+    pub async fn search(&self, query: &str, filter: &Filter, tenant: &str, first: u32) -> Result<Vec<Hit>, QueryError> {
+        let conditions = conditions(filter, tenant);
+        let candidates = CANDIDATES.max(u64::from(first));
+        let list = |query: Query, using: &str| {
+            let list = PrefetchQueryBuilder::default().query(query).using(using);
+            list.filter(conditions.clone()).limit(candidates).build()
+        };
+        let terms = QueryTerms::of(query);
+        let mut lists = vec![list(Query::new_nearest(self.meaning(query).await?), DENSE)];
+        let mut weights = if terms.has_identifier { IDENTIFIER_FIRST } else { MEANING_FIRST }.to_vec();
+        if terms.dimensions.is_empty() {
+            weights.pop();
+        } else {
+            let once: Vec<(u32, f32)> = terms.dimensions.iter().map(|dimension| (*dimension, 1.0)).collect();
+            lists.push(list(Query::new_nearest(once.as_slice()), SPARSE));
+        }
+        let fusion = RrfBuilder::with_k(RANK_CONSTANT).weights(weights);
         let query = QueryPointsBuilder::new(self.collection())
-            .query(Query::new_nearest(vector))
-            .filter(conditions(filter))
+            .prefetch(lists)
+            .query(Query::new_rrf(fusion))
+            .filter(conditions)
             .limit(u64::from(first))
             .with_payload(true);
+        self.hits(query).await
+    }
+
+    /// The vector of a question.
+    pub(super) async fn meaning(&self, query: &str) -> Result<Vec<f32>, QueryError> {
+        self.embedder().embed_query(query).await.map_err(|source: EmbeddingError| unavailable(source))
+    }
+
+    pub(super) async fn hits(&self, query: QueryPointsBuilder) -> Result<Vec<Hit>, QueryError> {
         self.run(self.client().query(query)).await?.result.into_iter().map(hit).collect()
     }
 }
@@ -75,32 +114,4 @@ fn hit(point: ScoredPoint) -> Result<Hit, QueryError> {
         response_deadline: payload.response_deadline,
         awarded: payload.awarded,
     })
-}
-
-fn conditions(filter: &Filter) -> qdrant::Filter {
-    let one_of =
-        |field: &str, values: &[String]| (!values.is_empty()).then(|| Condition::matches(field, values.to_vec()));
-    let within = |field: &str, range: TimeRange| (!range.is_open()).then(|| between(field, range));
-    let conditions = [
-        one_of("agency_code", &filter.agencies),
-        one_of("notice_type", &filter.notice_types),
-        one_of("naics_prefixes", &filter.naics),
-        one_of("set_aside", &filter.set_asides),
-        within("posted_at", filter.posted),
-        within("response_deadline", filter.deadline),
-    ];
-    qdrant::Filter::must(conditions.into_iter().flatten())
-}
-
-fn between(field: &str, range: TimeRange) -> Condition {
-    let stamp = |time: Option<DateTime<Utc>>| {
-        time.map(|time| qdrant::Timestamp {
-            seconds: time.timestamp(),
-            nanos: i32::try_from(time.timestamp_subsec_nanos()).unwrap_or_default(),
-        })
-    };
-    Condition::datetime_range(
-        field,
-        DatetimeRange { gte: stamp(range.from), lte: stamp(range.to), ..DatetimeRange::default() },
-    )
 }

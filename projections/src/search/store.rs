@@ -1,42 +1,55 @@
-//! The connection to `Qdrant`, and reading and writing points.
+//! The connection to `Qdrant`, and reading of points by their opportunities.
 
-use std::{collections::HashMap, future::Future, sync::Arc};
-
-use qdrant_client::{
-    Payload, Qdrant, QdrantError,
-    qdrant::{
-        CountPointsBuilder, GetPointsBuilder, PointId, PointStruct, PointsIdsList, RetrievedPoint,
-        SetPayloadPointsBuilder, UpsertPointsBuilder, Value, VectorsOutput, vector_output::Vector,
+use std::{
+    collections::HashMap,
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
     },
 };
-use uuid::Uuid;
+
+use qdrant_client::{
+    Qdrant, QdrantError,
+    qdrant::{
+        CountPointsBuilder, GetPointsBuilder, PayloadIncludeSelector, PointId, RetrievedPoint, VectorsSelector,
+        point_id::PointIdOptions, with_payload_selector, with_vectors_selector,
+    },
+};
+use tonic::Code;
 
 use super::{
-    Embedder, SearchConfig,
-    document::{PointPayload, point_id},
-    projection::NewPoint,
+    Document, Embedder, SearchConfig,
+    document::point_id,
+    point::{DENSE, Known, dense_of, wire_id},
 };
 use crate::{QueryError, error::Source, runtime::Generation};
 
 pub(super) const STORE: &str = "Qdrant";
 
-/// Points of one call, at most: about a megabyte.
-const POINTS_PER_CALL: usize = 500;
+/// Points of one call, at most: about two megabytes where vectors are with them.
+pub(super) const POINTS_PER_CALL: usize = 500;
 
-/// Semantic search over opportunities.
+/// Search over opportunities; a value is a handle to one generation.
 #[derive(Clone)]
 pub struct Search {
     client: Qdrant,
     /// What the collections of all generations begin with.
     name: Arc<str>,
     collection: Arc<str>,
+    /// Where vectors may be copied from.
+    beside: Option<Arc<str>>,
     embedder: Arc<dyn Embedder>,
+    embedded: Arc<AtomicU64>,
 }
 
-/// A point as the collection holds it.
-pub(super) struct StoredPoint {
-    pub(super) payload: PointPayload,
-    pub(super) vector: Vec<f32>,
+/// A collection that should be there.
+#[derive(Debug, thiserror::Error)]
+#[error("collection {collection} is not there, or not whole; `medhub rebuild search` makes it anew")]
+struct Missing {
+    collection: Arc<str>,
+    #[source]
+    source: QdrantError,
 }
 
 impl Search {
@@ -51,18 +64,22 @@ impl Search {
             .skip_compatibility_check()
             .build()
             .map_err(unavailable)?;
-        Ok(Self::of(client, config.collection().into(), Generation::FIRST, embedder))
+        let name: Arc<str> = config.collection().into();
+        let collection = collection_of(&name, Generation::FIRST);
+        Ok(Self { client, name, collection, beside: None, embedder, embedded: Arc::default() })
     }
 
     /// The same read model in another generation.
     #[must_use]
     pub fn at(&self, generation: Generation) -> Self {
-        Self::of(self.client.clone(), Arc::clone(&self.name), generation, Arc::clone(&self.embedder))
+        Self { collection: collection_of(&self.name, generation), beside: None, ..self.clone() }
     }
 
-    fn of(client: Qdrant, name: Arc<str>, generation: Generation, embedder: Arc<dyn Embedder>) -> Self {
-        let collection = format!("{name}_{generation}").into();
-        Self { client, name, collection, embedder }
+    /// The same generation, which copies the vectors of texts that `live` has embedded with the same model.
+    #[must_use]
+    pub fn beside(&self, live: Generation) -> Self {
+        let live = collection_of(&self.name, live);
+        Self { beside: (live != self.collection).then_some(live), ..self.clone() }
     }
 
     /// Whether the server answers.
@@ -83,6 +100,16 @@ impl Search {
         Ok(answer.result.map_or(0, |result| result.count))
     }
 
+    /// How many notices this value, its clones and its other generations have embedded.
+    pub fn embedded(&self) -> u64 {
+        self.embedded.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn note_embedded(&self, notices: usize) {
+        self.embedded.fetch_add(notices as u64, Ordering::Relaxed);
+        metrics::counter!("medhub_search_embedded_total").increment(notices as u64);
+    }
+
     pub(super) fn client(&self) -> &Qdrant {
         &self.client
     }
@@ -91,49 +118,86 @@ impl Search {
         &self.collection
     }
 
+    /// The collection that vectors may be copied from.
+    pub(super) fn copied_from(&self) -> Option<&str> {
+        self.beside.as_deref()
+    }
+
     pub(super) fn embedder(&self) -> &dyn Embedder {
         self.embedder.as_ref()
     }
 
-    /// What the collection holds of these opportunities, by their id.
-    pub(super) async fn stored(&self, ids: &[&str]) -> Result<HashMap<String, StoredPoint>, QueryError> {
+    /// What a write has to know of these opportunities' points, by opportunity.
+    pub(super) async fn known<'a>(&self, ids: &[&'a str]) -> Result<HashMap<&'a str, Known>, QueryError> {
+        let points = self.points(self.collection(), ids, false).await?;
+        Ok(points.into_iter().map(|(id, point)| (id, Known::of(point.payload))).collect())
+    }
+
+    /// The vectors of those texts that the collection holds the vector of.
+    pub(super) async fn vectors(
+        &self,
+        collection: &str,
+        documents: &[&Document],
+    ) -> Result<HashMap<String, Vec<f32>>, QueryError> {
+        let (model, dimension) = (self.embedder().model(), self.embedder().dimension());
+        let ids: Vec<&str> = documents.iter().map(|document| document.payload.id.as_str()).collect();
+        let mut points = self.points(collection, &ids, true).await?;
+        let mut vectors = HashMap::new();
+        for document in documents {
+            let Some(point) = points.remove(document.payload.id.as_str()) else { continue };
+            let dense = dense_of(&point);
+            // Payload and vector of one answer belong together, whatever the point was a moment before.
+            if dense.len() == dimension && Known::of(point.payload).has_vector_of(document, &model) {
+                vectors.insert(document.payload.id.clone(), dense);
+            }
+        }
+        Ok(vectors)
+    }
+
+    async fn points<'a>(
+        &self,
+        collection: &str,
+        ids: &[&'a str],
+        with_vectors: bool,
+    ) -> Result<HashMap<&'a str, RetrievedPoint>, QueryError> {
+        let fields = PayloadIncludeSelector { fields: Known::FIELDS.map(str::to_owned).to_vec() };
         let mut found = HashMap::with_capacity(ids.len());
         for ids in ids.chunks(POINTS_PER_CALL) {
-            let ids: Vec<PointId> = ids.iter().map(|id| wire_id(point_id(id))).collect();
-            let get = GetPointsBuilder::new(self.collection(), ids).with_payload(true).with_vectors(true);
+            let mut asked: HashMap<String, &str> = ids.iter().map(|id| (point_id(id).to_string(), *id)).collect();
+            let wanted: Vec<PointId> = ids.iter().map(|id| wire_id(point_id(id))).collect();
+            let mut get = GetPointsBuilder::new(collection, wanted)
+                .with_payload(with_payload_selector::SelectorOptions::Include(fields.clone()));
+            if with_vectors {
+                let dense = VectorsSelector { names: vec![DENSE.to_owned()] };
+                get = get.with_vectors(with_vectors_selector::SelectorOptions::Include(dense));
+            }
             for point in self.run(self.client.get_points(get)).await?.result {
-                let point = stored_point(point)?;
-                found.insert(point.payload.id.clone(), point);
+                if let Some(id) = uuid_of(&point).and_then(|uuid| asked.remove(uuid)) {
+                    found.insert(id, point);
+                }
             }
         }
         Ok(found)
     }
 
-    pub(super) async fn upsert(&self, points: Vec<NewPoint>) -> Result<(), QueryError> {
-        let mut points = points.into_iter().map(wire_point).collect::<Result<Vec<_>, _>>()?;
-        while !points.is_empty() {
-            let rest = points.split_off(points.len().min(POINTS_PER_CALL));
-            let upsert = UpsertPointsBuilder::new(self.collection(), points).wait(true);
-            self.run(self.client.upsert_points(upsert)).await?;
-            points = rest;
-        }
-        Ok(())
-    }
-
-    /// Marks points as awarded. It stays true for ever, so that it needs no fence.
-    pub(super) async fn set_awarded(&self, points: &[Uuid]) -> Result<(), QueryError> {
-        for ids in points.chunks(POINTS_PER_CALL) {
-            let ids = PointsIdsList { ids: ids.iter().copied().map(wire_id).collect() };
-            let payload = Payload::from([("awarded", Value::from(true))]);
-            let set = SetPayloadPointsBuilder::new(self.collection(), payload).points_selector(ids).wait(true);
-            self.run(self.client.set_payload(set)).await?;
-        }
-        Ok(())
-    }
-
     pub(super) async fn run<T>(&self, request: impl Future<Output = Result<T, QdrantError>>) -> Result<T, QueryError> {
         // The client's futures are tens of kilobytes: too big for a stack that they are moved about on.
-        Box::pin(request).await.map_err(unavailable)
+        Box::pin(request).await.map_err(|error| unavailable(self.explained(error)))
+    }
+
+    /// What to say about a failure: a person can do something about a collection that is gone.
+    pub(super) fn explained(&self, error: QdrantError) -> Source {
+        let missing = matches!(&error, QdrantError::ResponseError { status } if status.code() == Code::NotFound);
+        if missing { Missing { collection: Arc::clone(&self.collection), source: error }.into() } else { error.into() }
+    }
+}
+
+/// The id of a point, as text.
+pub(super) fn uuid_of(point: &RetrievedPoint) -> Option<&str> {
+    match point.id.as_ref()?.point_id_options.as_ref()? {
+        PointIdOptions::Uuid(uuid) => Some(uuid),
+        // Never given by this program.
+        PointIdOptions::Num(_) => None,
     }
 }
 
@@ -141,27 +205,10 @@ pub(super) fn unreadable(source: impl Into<Source>) -> QueryError {
     QueryError::Unreadable { store: STORE, source: source.into() }
 }
 
-fn unavailable(source: impl Into<Source>) -> QueryError {
+pub(super) fn unavailable(source: impl Into<Source>) -> QueryError {
     QueryError::Unavailable { store: STORE, source: source.into() }
 }
 
-fn wire_id(id: Uuid) -> PointId {
-    id.to_string().into()
-}
-
-fn wire_point(point: NewPoint) -> Result<PointStruct, QueryError> {
-    let id = wire_id(point_id(&point.payload.id));
-    let payload = serde_json::to_value(&point.payload).map_err(unreadable)?;
-    let payload = Payload::try_from(payload).map_err(unreadable)?;
-    Ok(PointStruct::new(id, point.vector, payload))
-}
-
-fn stored_point(point: RetrievedPoint) -> Result<StoredPoint, QueryError> {
-    let payload = Payload::from(point.payload).deserialize().map_err(unreadable)?;
-    let vector = match point.vectors.as_ref().and_then(VectorsOutput::get_vector) {
-        Some(Vector::Dense(dense)) => dense.data,
-        // Never written by this program: counts as no vector, so that the text is embedded again.
-        Some(Vector::Sparse(_) | Vector::MultiDense(_)) | None => vec![],
-    };
-    Ok(StoredPoint { payload, vector })
+fn collection_of(name: &str, generation: Generation) -> Arc<str> {
+    format!("{name}_{generation}").into()
 }

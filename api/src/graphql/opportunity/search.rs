@@ -1,7 +1,8 @@
-//! Search by meaning; from Qdrant.
+//! Search by meaning and by words; from Qdrant.
 
 use async_graphql::{Context, Object, Result, SimpleObject};
 use chrono::{DateTime, Utc};
+use domain::envelope::PUBLIC_TENANT;
 use projections::search::{Hit, Search};
 
 use super::{
@@ -13,18 +14,19 @@ use crate::graphql::{error, page};
 /// Hits where nothing is said.
 const DEFAULT_HITS: u32 = 10;
 
-/// Opportunities by meaning.
+/// Opportunities by meaning and by words.
 #[derive(Default)]
 pub(in crate::graphql) struct OpportunitySearchQuery;
 
 #[Object]
 impl OpportunitySearchQuery {
-    /// Opportunities that mean what the query says, the nearest first; the words need not occur.
+    /// Opportunities that mean what the query says or have its words and numbers in them, the best first. A part number,
+    /// a stock number or a solicitation's number is found with and without its hyphens.
     #[graphql(complexity = "page::complexity(first, DEFAULT_HITS, child_complexity)")]
     async fn search_opportunities(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "What is looked for, in plain words, at most 200 characters.")] query: String,
+        #[graphql(desc = "What is looked for, in plain words or by a number, at most 200 characters.")] query: String,
         #[graphql(desc = "How many, 1 to 100; 10 where nothing is said.")] first: Option<i32>,
         #[graphql(desc = "Only those that fit.")] filter: Option<OpportunityFilter>,
     ) -> Result<Vec<SearchHit>> {
@@ -35,15 +37,16 @@ impl OpportunitySearchQuery {
         }
         let filter = filter.unwrap_or_default().into_filter()?;
         let search = error::wired(ctx.data::<Search>())?;
-        let hits = search.search(&query, &filter, first).await.map_err(|error| error::query(&error))?;
+        let hits = search.search(&query, &filter, PUBLIC_TENANT, first).await.map_err(|error| error::query(&error))?;
         Ok(hits.into_iter().map(SearchHit::from).collect())
     }
 }
 
-/// An opportunity near the query.
+/// An opportunity that answers a search.
 #[derive(SimpleObject)]
-struct SearchHit {
-    /// How near, 1 being the same meaning. Comparable within one answer only.
+pub(super) struct SearchHit {
+    /// How good an answer it is, more being better; comparable within one answer only. Of `searchOpportunities` it tells
+    /// the places by meaning and by words together; of `similarOpportunities` it is 1 for the same meaning.
     score: f32,
     /// The opportunity's id.
     id: String,

@@ -1,4 +1,9 @@
-use super::*;
+use std::collections::BTreeMap;
+
+use super::{
+    super::{document::PointPayload, fold::Wish},
+    *,
+};
 use crate::fixture::{ID, amended, awarded, broken, deadline_changed, discovered, facts, filing, foreign, recorded};
 
 fn described(sequence: u64, title: &str, notice: &str) -> SearchChange {

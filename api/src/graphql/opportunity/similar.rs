@@ -1,0 +1,36 @@
+//! What else is like an opportunity; from Qdrant.
+
+use async_graphql::{Context, Object, Result};
+use domain::envelope::PUBLIC_TENANT;
+use projections::search::Search;
+
+use super::{filter::OpportunityFilter, input, search::SearchHit};
+use crate::graphql::{error, page};
+
+/// Opportunities where nothing is said.
+const DEFAULT_HITS: u32 = 10;
+
+/// Opportunities like another one.
+#[derive(Default)]
+pub(in crate::graphql) struct OpportunitySimilarQuery;
+
+#[Object]
+impl OpportunitySimilarQuery {
+    /// Opportunities that mean nearly what this one means, the nearest first, itself left out; null where it is not on
+    /// record.
+    #[graphql(complexity = "page::complexity(first, DEFAULT_HITS, child_complexity)")]
+    async fn similar_opportunities(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The id of the opportunity to compare with, e.g. `097:SPE4A726RX326`.")] id: String,
+        #[graphql(desc = "How many, 1 to 100; 10 where nothing is said.")] first: Option<i32>,
+        #[graphql(desc = "Only those that fit.")] filter: Option<OpportunityFilter>,
+    ) -> Result<Option<Vec<SearchHit>>> {
+        let first = page::size(first, DEFAULT_HITS)?;
+        let id = input::id("id", &id)?.to_string();
+        let filter = filter.unwrap_or_default().into_filter()?;
+        let search = error::wired(ctx.data::<Search>())?;
+        let hits = search.similar(&id, &filter, PUBLIC_TENANT, first).await.map_err(|error| error::query(&error))?;
+        Ok(hits.map(|hits| hits.into_iter().map(SearchHit::from).collect()))
+    }
+}

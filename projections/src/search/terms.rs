@@ -1,0 +1,175 @@
+//! The words and numbers of a text as a sparse vector, so that a part number is found by being there.
+//!
+//! A term is a word in lower case without its plural ending, or an identifier without its separators:
+//! `SPE4A7-26-R-0012` is found as it stands, as `SPE4A726R0012`, and by its longer parts. A term's dimension is the CRC-32
+//! of its text, so that no dictionary has to be kept.
+//!
+//! Weights are those of BM25 (Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond", 2009)
+//! without the inverse document frequency, which the store multiplies in itself when it is asked, from what it holds then.
+//! The mean length of a text is a constant here: a weight must follow from the text alone.
+
+use std::collections::BTreeMap;
+
+/// How soon repeating a term stops to count.
+const SATURATION: f32 = 1.2;
+/// How far long texts are held against their terms.
+const LENGTH_PENALTY: f32 = 0.75;
+/// Terms of a notice, on average of the notices of March 2026.
+const MEAN_LENGTH: f32 = 90.0;
+
+/// A term of a title counts as if the text had it so many times.
+const TITLE_TIMES: u16 = 3;
+/// How much of a description is looked at, in characters.
+const DESCRIPTION_CHARS: usize = 4_000;
+/// Shortest identifier that is kept whole beside its parts.
+const IDENTIFIER_CHARS: usize = 5;
+
+/// Words that say nothing about what a text is about.
+const EMPTY_WORDS: &[&str] = &[
+    "about", "all", "an", "and", "any", "are", "as", "at", "be", "been", "by", "can", "for", "from", "has", "have",
+    "if", "in", "into", "is", "it", "its", "may", "must", "no", "not", "of", "on", "or", "shall", "such", "that",
+    "the", "their", "them", "this", "to", "was", "we", "were", "which", "will", "with", "you", "your",
+];
+
+/// How often each term occurs in a text.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Terms {
+    counts: BTreeMap<u32, u16>,
+    length: u16,
+}
+
+impl Terms {
+    /// The terms of a notice. The number is the agency's own.
+    pub(super) fn of_notice(title: &str, number: &str, code: Option<&str>, description: Option<&str>) -> Self {
+        let mut terms = Self::default();
+        terms.add(title, TITLE_TIMES);
+        terms.add(number, 1);
+        terms.add(code.unwrap_or_default(), 1);
+        let description = description.unwrap_or_default();
+        let end = description.char_indices().nth(DESCRIPTION_CHARS).map_or(description.len(), |(end, _)| end);
+        terms.add(&description[..end], 1);
+        terms
+    }
+
+    fn add(&mut self, text: &str, times: u16) {
+        for term in split(text) {
+            let count = self.counts.entry(dimension(&term)).or_default();
+            *count = count.saturating_add(times);
+            self.length = self.length.saturating_add(1);
+        }
+    }
+
+    /// The dimensions of the terms, in order.
+    pub(super) fn dimensions(&self) -> Vec<u32> {
+        self.counts.keys().copied().collect()
+    }
+
+    /// The sparse vector of the text: dimensions and values.
+    pub(super) fn weights(&self) -> (Vec<u32>, Vec<f32>) {
+        let penalty = 1.0 - LENGTH_PENALTY + LENGTH_PENALTY * f32::from(self.length) / MEAN_LENGTH;
+        let weight = |count: u16| {
+            let count = f32::from(count);
+            count * (SATURATION + 1.0) / (count + SATURATION * penalty)
+        };
+        self.counts.iter().map(|(dimension, count)| (*dimension, weight(*count))).unzip()
+    }
+}
+
+/// A question's terms.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct QueryTerms {
+    /// Their dimensions, each once.
+    pub(super) dimensions: Vec<u32>,
+    /// Whether one of them is an identifier, so that being there matters more than meaning.
+    pub(super) has_identifier: bool,
+}
+
+impl QueryTerms {
+    pub(super) fn of(query: &str) -> Self {
+        let terms: Vec<String> = split(query).collect();
+        let mut dimensions: Vec<u32> = terms.iter().map(|term| dimension(term)).collect();
+        dimensions.sort_unstable();
+        dimensions.dedup();
+        Self { dimensions, has_identifier: terms.iter().any(|term| is_identifier(term)) }
+    }
+}
+
+fn dimension(term: &str) -> u32 {
+    crc32fast::hash(term.as_bytes())
+}
+
+fn is_identifier(term: &str) -> bool {
+    term.len() >= IDENTIFIER_CHARS && has_digit(term)
+}
+
+fn has_digit(text: &str) -> bool {
+    text.chars().any(|c| c.is_ascii_digit())
+}
+
+/// The terms of a text, in order.
+fn split(text: &str) -> impl Iterator<Item = String> {
+    let joins = |c: char| matches!(c, '-' | '.' | '/' | '_');
+    let chunks = text.split_whitespace().filter(|chunk| !chunk.contains("://")).flat_map(|chunk| chunk.split("--"));
+    chunks.flat_map(move |chunk| chunk.split(move |c: char| !c.is_alphanumeric() && !joins(c))).flat_map(move |piece| {
+        let piece = piece.to_lowercase();
+        let parts: Vec<&str> = piece.split(joins).filter(|part| !part.is_empty()).collect();
+        let whole = parts.concat();
+        let whole = (parts.len() > 1 && is_identifier(&whole)).then_some(whole);
+        parts.into_iter().filter_map(word).chain(whole).collect::<Vec<_>>()
+    })
+}
+
+/// A word or part of an identifier in its plain form; `None` for what says nothing.
+fn word(part: &str) -> Option<String> {
+    if part.chars().nth(1).is_none() || EMPTY_WORDS.binary_search(&part).is_ok() {
+        return None;
+    }
+    let plural = !has_digit(part) && part.len() > 3 && part.ends_with('s') && !part.ends_with("ss");
+    Some(if plural { part[..part.len() - 1].to_owned() } else { part.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn terms(text: &str) -> Vec<String> {
+        split(text).collect()
+    }
+
+    #[test]
+    fn words_lose_their_plural_and_what_says_nothing() {
+        assert_eq!(terms("Wheelchairs, and patient LIFTS at (the) glass"), ["wheelchair", "patient", "lift", "glass"]);
+        assert!(EMPTY_WORDS.is_sorted());
+    }
+
+    #[test]
+    fn an_identifier_is_the_same_with_and_without_separators() {
+        assert_eq!(terms("SPE4A7-26-R-0012"), ["spe4a7", "26", "0012", "spe4a726r0012"]);
+        assert_eq!(terms("SPE4A726R0012"), ["spe4a726r0012"]);
+        assert_eq!(terms("(NSN:5340-01-234-5678),"), ["nsn", "5340", "01", "234", "5678", "5340012345678"]);
+        assert!(QueryTerms::of("bolt 5340-01-234-5678").has_identifier && !QueryTerms::of("bolt 6515").has_identifier);
+    }
+
+    #[test]
+    fn a_product_code_and_a_link_are_no_part_of_an_identifier() {
+        assert_eq!(terms("53--BOLT,MACHINE https://sam.gov/opp/1"), ["53", "bolt", "machine"]);
+    }
+
+    #[test]
+    fn a_dimension_never_changes() {
+        assert_eq!(dimension("wheelchair"), 0x4d36_640f);
+    }
+
+    #[test]
+    fn a_term_weighs_more_in_the_title_and_less_and_less_when_repeated() {
+        let weight = |title: &str, description: &str| {
+            let terms = Terms::of_notice(title, "", None, Some(description));
+            let (dimensions, values) = terms.weights();
+            let at = dimensions.iter().position(|found| *found == dimension("valve")).unwrap();
+            values[at]
+        };
+        let (once, twice, often) = (weight("", "valve"), weight("", "valve valve"), weight("", &"valve ".repeat(60)));
+        assert!(weight("valve", "") > once && twice > once && twice < 2.0 * once && often < 1.0 + SATURATION);
+        assert!(weight("", &format!("valve {}", "pump ".repeat(200))) < once);
+    }
+}

@@ -1,0 +1,136 @@
+//! Writing points so that of several writers the newest facts win, whoever is last.
+//!
+//! Reading a point and writing it are two steps, and another worker may write in between. So every write carries its own
+//! condition, which the store checks in the same step: it goes in unless the point has facts as new, or an award that the
+//! writer had not seen. A refused write is not reported; the caller reads again what became of it.
+
+use std::{collections::BTreeMap, future::Future};
+
+use qdrant_client::{
+    Payload, QdrantError,
+    qdrant::{
+        Condition, Filter, PointsIdsList, PointsOperationResponse, Range, SetPayloadPointsBuilder, UpdateStatus,
+        UpsertPointsBuilder, Value,
+    },
+};
+use tonic::Code;
+use uuid::Uuid;
+
+use super::{
+    Search,
+    point::{NewPoint, wire_id},
+    store::POINTS_PER_CALL,
+};
+use crate::runtime::ProjectionError;
+
+/// What is to be written.
+#[derive(Default)]
+pub(super) struct Writes {
+    /// Whole points.
+    pub(super) points: Vec<NewPoint>,
+    /// Points that only have to be marked as awarded. That stays true for ever, so that it needs no condition.
+    pub(super) awarded: Vec<Uuid>,
+}
+
+/// The store has not done what it was asked to wait for.
+#[derive(Debug, thiserror::Error)]
+#[error("a write was answered with status {0}")]
+struct NotCompleted(String);
+
+impl Search {
+    pub(super) async fn write(&self, writes: Writes) -> Result<(), ProjectionError> {
+        // A condition holds for all points of a call, so that a call has points of one condition.
+        let mut alike = BTreeMap::<(u64, bool), Vec<NewPoint>>::new();
+        for point in writes.points {
+            alike.entry((point.payload.sequence, point.payload.awarded)).or_default().push(point);
+        }
+        for ((sequence, awarded), points) in alike {
+            for some in points.chunks(POINTS_PER_CALL) {
+                let some = some.iter().map(NewPoint::to_wire).collect::<Result<Vec<_>, _>>();
+                let some = some.map_err(ProjectionError::refused)?;
+                let upsert = UpsertPointsBuilder::new(self.collection(), some)
+                    .update_filter(unless_newer(sequence, awarded))
+                    .wait(true);
+                self.done(self.client().upsert_points(upsert)).await?;
+            }
+        }
+        for ids in writes.awarded.chunks(POINTS_PER_CALL) {
+            let ids = PointsIdsList { ids: ids.iter().copied().map(wire_id).collect() };
+            let payload = Payload::from([("awarded", Value::from(true))]);
+            let set = SetPayloadPointsBuilder::new(self.collection(), payload).points_selector(ids).wait(true);
+            self.done(self.client().set_payload(set)).await?;
+        }
+        Ok(())
+    }
+
+    async fn done(
+        &self,
+        request: impl Future<Output = Result<PointsOperationResponse, QdrantError>>,
+    ) -> Result<(), ProjectionError> {
+        let answer = Box::pin(request).await.map_err(|error| self.failure(error))?;
+        match answer.result.map(|result| result.status()) {
+            Some(UpdateStatus::Completed) => Ok(()),
+            other => {
+                let status = other.map_or("none", |status| status.as_str_name()).to_owned();
+                Err(ProjectionError::unavailable(NotCompleted(status)))
+            }
+        }
+    }
+
+    fn failure(&self, error: QdrantError) -> ProjectionError {
+        let refused = match &error {
+            QdrantError::ResponseError { status } => is_about_the_points(status.code()),
+            QdrantError::ConversionError(_)
+            | QdrantError::JsonToPayload(_)
+            | QdrantError::PayloadDeserialization(_) => true,
+            QdrantError::ResourceExhaustedError { .. }
+            | QdrantError::InvalidUri(_)
+            | QdrantError::NoSnapshotFound(_)
+            | QdrantError::Io(_) => false,
+        };
+        let source = self.explained(error);
+        if refused { ProjectionError::refused(source) } else { ProjectionError::unavailable(source) }
+    }
+}
+
+/// Whether a status says that other points would be taken; else it says that now is not the time.
+fn is_about_the_points(code: Code) -> bool {
+    match code {
+        Code::InvalidArgument | Code::OutOfRange => true,
+        Code::Ok
+        | Code::Cancelled
+        | Code::Unknown
+        | Code::DeadlineExceeded
+        | Code::NotFound
+        | Code::AlreadyExists
+        | Code::PermissionDenied
+        | Code::ResourceExhausted
+        | Code::FailedPrecondition
+        | Code::Aborted
+        | Code::Unimplemented
+        | Code::Internal
+        | Code::Unavailable
+        | Code::DataLoss
+        | Code::Unauthenticated => false,
+    }
+}
+
+/// The condition of overwriting a point with facts of this sequence.
+fn unless_newer(sequence: u64, awarded: bool) -> Filter {
+    #[expect(clippy::cast_precision_loss, reason = "no stream has 2^53 events")]
+    let as_new = Range { gte: Some(sequence as f64), ..Range::default() };
+    let unseen_award = (!awarded).then(|| Condition::matches("awarded", true));
+    Filter::must_not([Some(Condition::range("sequence", as_new)), unseen_award].into_iter().flatten())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_wrong_point_is_refused_for_good() {
+        let away = [Code::Unavailable, Code::DeadlineExceeded, Code::ResourceExhausted, Code::Internal, Code::NotFound];
+        assert!(away.iter().all(|code| !is_about_the_points(*code)));
+        assert!(is_about_the_points(Code::InvalidArgument));
+    }
+}
