@@ -75,7 +75,9 @@ impl<P: Projection> Worker<P> {
             rest = left;
             let pause = match error {
                 None => continue,
-                Some(ProjectionError::Poison(_) | ProjectionError::Refused(_)) if step > 1 && count == 0 && decodes::<P>(&rest[0]) => {
+                Some(ProjectionError::Poison(_) | ProjectionError::Refused(_))
+                    if step > 1 && count == 0 && decodes::<P>(&rest[0]) =>
+                {
                     step = 1;
                     continue;
                 }
