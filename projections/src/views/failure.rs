@@ -10,8 +10,11 @@ use crate::runtime::{Generation, ProjectionError};
 #[error("redis lost generation {generation} of the views; `medhub rebuild views` makes it anew")]
 struct Lost {
     generation: Generation,
-    #[source]
-    source: RedisError,
+}
+
+/// Tells that the generation's marker is missing.
+pub(super) fn lost(generation: Generation) -> ProjectionError {
+    ProjectionError::unavailable(Lost { generation })
 }
 
 /// A key that every event moves holds something else.
@@ -27,7 +30,7 @@ struct Damaged {
 /// The server refuses all of them when it is out of memory, a replica, cannot save, is loading, or wants a password.
 pub(super) fn classify(error: RedisError, generation: Generation) -> ProjectionError {
     match error.code() {
-        Some("NOGENERATION") => ProjectionError::unavailable(Lost { generation, source: error }),
+        Some("NOGENERATION") => lost(generation),
         Some("SHAREDKEY") => ProjectionError::unavailable(Damaged { generation, source: error }),
         Some("WRONGTYPE" | "ONEKEY") => ProjectionError::refused(error),
         _ => ProjectionError::unavailable(unavailable(error)),

@@ -7,7 +7,7 @@ use redis::{RedisResult, Value};
 use super::{
     ViewChange, Views,
     delta::Target,
-    failure::{Foreign, classify},
+    failure::{Foreign, classify, lost},
     generation::MARKER,
     step::{Step, Versioned, step},
     store::{StoredText, versioned},
@@ -102,14 +102,20 @@ impl Views {
         for work in &pending {
             pipeline.hmget(&work.key, &["version", "state"]);
         }
-        let answers: Vec<RedisResult<StoredText>> =
-            self.send(pipeline.ignore_errors()).await.map_err(|error| classify(error, self.generation))?;
+        // Last, so that what was read before it was there: events are not missing where the server lost everything.
+        pipeline.exists(self.key(MARKER));
+        let classify = |error| classify(error, self.generation);
+        let mut answers: Vec<RedisResult<Value>> = self.send(pipeline.ignore_errors()).await.map_err(classify)?;
+        if answers.pop().unwrap_or(Ok(Value::Nil)).map_err(classify)? != Value::Int(1) {
+            return Err(lost(self.generation));
+        }
         let mut stored = Vec::with_capacity(pending.len());
         for (work, answer) in pending.into_iter().zip(answers) {
-            let read = match answer.map_err(|error| classify(error, self.generation)) {
+            let answer = answer.and_then(|value| Ok(redis::from_redis_value::<StoredText>(value)?));
+            let read = match answer.map_err(classify) {
                 Ok(text) => versioned(work.stream, &work.key, text).map_err(ProjectionError::refused),
                 Err(error @ ProjectionError::Unavailable(_)) => return Err(error),
-                Err(error) => Err(error),
+                Err(error @ (ProjectionError::Refused(_) | ProjectionError::Poison(_))) => Err(error),
             };
             stored.push((work, read));
         }
