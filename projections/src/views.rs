@@ -1,21 +1,43 @@
-//! Detail views and counters in `Redis`.
+//! Detail views, counters and leaderboards in `Redis`.
 //!
-//! A view is a hash of two fields: the version, which is the sequence of the last event taken in, and the folded
-//! state. One script per change compares the version, writes both and moves the counters, all or nothing; so an event
-//! counts exactly once, however often it comes.
+//! Each stream (an opportunity, a visit, a user's watchlist) is a hash of two fields: the version, which is the sequence
+//! of the last event taken in, and the folded state. One script compares versions, writes both and moves the figures that
+//! the events add to, all or nothing; so an event counts exactly once, however often it comes.
+//!
+//! | key below `medhub:g1:` | what it holds |
+//! | --- | --- |
+//! | `generation` | the marker: without it nothing is written |
+//! | `opportunity:<id>` | version and state |
+//! | `visit:<id>` | version, and the day of the last event; expires |
+//! | `watchlist:<user>` | version, and what the user saved when |
+//! | `counters:opportunities` | how many, by agency, type, status |
+//! | `engagement:<opportunity>` | how often `viewed`, `clicked`, `saved` |
+//! | `top:<viewed, clicked, saved>` | sorted set of opportunities |
+//! | `top:<viewed, clicked, saved>:<day>` | the same of one day in UTC; expires |
 
-mod compare;
+mod cache;
+mod change;
 mod config;
+mod content;
 mod counter;
-mod fold;
+mod delta;
+mod expected;
+mod failure;
+mod generation;
+mod leaderboard;
+mod lifetime;
 mod projection;
+mod step;
 mod store;
+mod stream;
 mod view;
+mod write;
 
 pub use self::{
+    change::{Choice, Sight, ViewChange, ViewEvent},
     config::ViewsConfig,
     counter::Counters,
-    projection::ViewChange,
+    leaderboard::{Engaged, Engagement, Period, Ranked, SavedOpportunity},
     store::Views,
     view::{OpportunityView, Status},
 };

@@ -160,10 +160,16 @@ async fn search() -> Search {
     search
 }
 
-/// Keys of the test's own.
+/// A generation under keys of the test's own.
 async fn views() -> Views {
+    let views = Views::new(&views_config().await).unwrap();
+    views.prepare().await.unwrap();
+    views
+}
+
+async fn views_config() -> ViewsConfig {
     let url = tests::engines().await.url("REDIS_URL");
-    Views::new(&ViewsConfig { url, key_prefix: format!("{}:", unique()), ..ViewsConfig::default() }).unwrap()
+    ViewsConfig { url, key_prefix: format!("{}:", unique()), ..ViewsConfig::default() }
 }
 
 fn id(text: &str) -> OpportunityId {

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use domain::opportunity::Opportunity;
 
-use super::view::Status;
+use super::{
+    delta::{Deltas, Target},
+    view::Status,
+};
 
 const TOTAL: &str = "total";
 const AGENCY: &str = "agency:";
@@ -47,28 +50,17 @@ impl Counters {
     pub(super) const TOTAL: &'static str = TOTAL;
 }
 
-/// What has to be added to which counter when an opportunity's state changes.
-pub(super) fn deltas(before: &Opportunity, after: &Opportunity) -> BTreeMap<String, i64> {
-    let mut deltas = BTreeMap::new();
-    for (state, sign) in [(before, -1), (after, 1)] {
-        for field in fields(state) {
-            *deltas.entry(field).or_default() += sign;
-        }
-    }
-    deltas.retain(|_, delta| *delta != 0);
-    deltas
-}
-
-/// The counters that an opportunity in this state counts in.
-fn fields(state: &Opportunity) -> Vec<String> {
-    let Some(record) = state.record() else {
-        return vec![];
+/// Adds an opportunity in this state to the counters that it counts in; `sign` is -1 to take it away.
+pub(super) fn count(state: &Opportunity, sign: i64, deltas: &mut Deltas) {
+    let (Some(record), Some(status)) = (state.record(), Status::of(state)) else {
+        return;
     };
-    let status = Status::of(state);
-    vec![
+    for field in [
         TOTAL.to_owned(),
         format!("{AGENCY}{}", record.facts.agency.code),
         format!("{TYPE}{}", record.facts.notice_type),
-        format!("{STATUS}{}", status.map_or("", Status::name)),
-    ]
+        format!("{STATUS}{}", status.name()),
+    ] {
+        deltas.add(Target::Counters, &field, sign);
+    }
 }

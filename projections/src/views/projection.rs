@@ -1,42 +1,25 @@
 //! What the log's events become in `Redis`.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    time::Duration,
-};
+use std::time::Duration;
 
 use domain::{
+    clock::{Clock, SystemClock},
     context::Context,
     envelope::RawRecorded,
-    opportunity::{Opportunity, OpportunityEvent},
 };
+use futures::{StreamExt, stream};
 
-use super::{
-    Views,
-    compare::ViewFold,
-    fold::{Step, Versioned, fold},
-};
+use super::{ViewChange, Views, expected, stream::Stream};
 use crate::{
     QueryError,
     runtime::{Fold, Generation, Pace, Projection, ProjectionError, Row, Scope},
 };
 
-/// How often a batch is folded anew because another worker was faster.
-const ATTEMPTS: usize = 10;
+/// Streams that are read or written in one round trip.
+const PER_ROUND_TRIP: usize = 100;
 
-/// Opportunities that are read or written in one round trip.
-const PER_ROUND_TRIP: usize = 200;
-
-/// One event of one opportunity.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ViewChange {
-    /// The opportunity.
-    pub id: String,
-    /// The event's place in its stream.
-    pub sequence: u64,
-    /// The event.
-    pub event: OpportunityEvent,
-}
+/// Round trips that are under way together, so that the server has something to do while the next one is folded.
+const IN_FLIGHT: usize = 3;
 
 impl Projection for Views {
     const NAME: &'static str = "views";
@@ -44,7 +27,7 @@ impl Projection for Views {
     type Change = ViewChange;
 
     fn subscribes() -> &'static [Context] {
-        &[Context::Opportunities]
+        &[Context::Opportunities, Context::Analytics]
     }
 
     fn pace() -> Pace {
@@ -56,41 +39,32 @@ impl Projection for Views {
     }
 
     fn project(event: &RawRecorded) -> Result<Vec<ViewChange>, ProjectionError> {
-        if event.aggregate_type != <Opportunity as cqrs_es::Aggregate>::TYPE {
-            return Ok(vec![]);
-        }
-        let payload = event.decode::<OpportunityEvent>().map_err(ProjectionError::poison)?.payload;
-        Ok(vec![ViewChange { id: event.aggregate_id.clone(), sequence: event.sequence, event: payload }])
+        Ok(ViewChange::of(event)?.into_iter().collect())
     }
 
     async fn apply(&self, changes: &[ViewChange]) -> Result<(), ProjectionError> {
-        let mut streams = BTreeMap::<&str, Vec<&ViewChange>>::new();
-        for change in changes {
-            streams.entry(&change.id).or_default().push(change);
+        let (mut rest, mut portions) = (self.work(changes), vec![]);
+        while rest.len() > PER_ROUND_TRIP {
+            portions.push(rest.split_off(rest.len() - PER_ROUND_TRIP));
         }
-        let streams: Vec<_> = streams.into_iter().collect();
-        for some in streams.chunks(PER_ROUND_TRIP) {
-            self.apply_some(some.iter().cloned().collect()).await?;
-        }
-        Ok(())
+        portions.push(rest);
+        let round_trips: Vec<_> = portions.into_iter().map(|some| self.apply_some(some)).collect();
+        // All of them, also after a failure: what is wrong with one stream keeps no other from being written.
+        let outcomes: Vec<_> = stream::iter(round_trips).buffer_unordered(IN_FLIGHT).collect().await;
+        worst(outcomes)
     }
 
     async fn give_up(&self, event: &RawRecorded) -> Result<(), ProjectionError> {
-        if event.aggregate_type != <Opportunity as cqrs_es::Aggregate>::TYPE {
-            return Ok(());
+        match Stream::of_aggregate(&event.aggregate_type) {
+            Some(stream) => self.skip(stream, &event.aggregate_id, event.sequence).await,
+            None => Ok(()),
         }
-        let id = event.aggregate_id.as_str();
-        let stored = self.stored(&[id]).await.map_err(ProjectionError::unavailable)?;
-        let before = stored.into_iter().find(|stored| stored.version + 1 == event.sequence);
-        let step = before.map(|before| {
-            let to = Versioned { version: event.sequence, state: before.state };
-            (id, Step { from: before.version, to, deltas: BTreeMap::new() })
-        });
-        self.write(&Vec::from_iter(step)).await.map(drop).map_err(ProjectionError::unavailable)
     }
 
     async fn holds(&self, change: &ViewChange) -> Result<bool, QueryError> {
-        Ok(self.version(&change.id).await? >= change.sequence)
+        let key = self.stream_key(Stream::of(change), &change.id);
+        let (version,): (Option<u64>,) = self.ask(redis::pipe().hget(key, "version")).await?;
+        Ok(version.unwrap_or_default() >= change.sequence)
     }
 
     async fn ping(&self) -> Result<(), QueryError> {
@@ -98,52 +72,27 @@ impl Projection for Views {
     }
 
     async fn prepare(&self) -> Result<(), QueryError> {
-        self.ping().await
+        self.mark().await
     }
 
     async fn discard(&self) -> Result<(), QueryError> {
-        let mut cursor = 0;
-        loop {
-            let (next, keys) = self.scan(cursor).await?;
-            if !keys.is_empty() {
-                self.unlink(keys).await?;
-            }
-            if next == 0 {
-                return Ok(());
-            }
-            cursor = next;
-        }
+        self.remove().await
     }
 
     fn fold(&self, scope: &Scope) -> Box<dyn Fold> {
-        ViewFold::of(scope)
+        expected::fold(scope, self.generation, self.lifetime, SystemClock.now())
     }
 
     async fn read_back(&self, scope: &Scope) -> Result<Vec<Row>, QueryError> {
-        self.rows(scope).await
+        self.content(scope, SystemClock.now()).await
     }
 }
 
-impl Views {
-    async fn apply_some(&self, mut streams: HashMap<&str, Vec<&ViewChange>>) -> Result<(), ProjectionError> {
-        for _ in 0..ATTEMPTS {
-            let ids: Vec<&str> = streams.keys().copied().collect();
-            let stored = self.stored(&ids).await.map_err(ProjectionError::unavailable)?;
-            let mut steps = vec![];
-            for (id, stored) in ids.iter().zip(&stored) {
-                if let Some(step) = fold(stored, &streams[id]).map_err(ProjectionError::poison)? {
-                    steps.push((*id, step));
-                }
-            }
-            // Only those stay in hand whose version somebody else moved meanwhile.
-            let overtaken = self.write(&steps).await.map_err(ProjectionError::unavailable)?;
-            streams.retain(|id, _| overtaken.contains(id));
-            if streams.is_empty() {
-                return Ok(());
-            }
-        }
-        Err(ProjectionError::unavailable("another writer keeps moving the same views"))
-    }
+/// A store that is away is told first: nothing can be said about single events then.
+fn worst(outcomes: Vec<Result<(), ProjectionError>>) -> Result<(), ProjectionError> {
+    let mut errors: Vec<_> = outcomes.into_iter().filter_map(Result::err).collect();
+    errors.sort_by_key(|error| !matches!(error, ProjectionError::Unavailable(_)));
+    errors.into_iter().next().map_or(Ok(()), Err)
 }
 
 #[cfg(test)]

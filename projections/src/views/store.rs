@@ -1,32 +1,41 @@
-//! The connection to `Redis`, and reading and writing views.
+//! The connection to `Redis`, and reading views.
 
 use std::{collections::HashMap, sync::Arc};
 
 use domain::opportunity::OpportunityId;
 use redis::{
-    Client, FromRedisValue, Pipeline, RedisError, Script,
+    Client, FromRedisValue, Pipeline, RedisError, RedisResult, Script,
     aio::{ConnectionManager, ConnectionManagerConfig},
 };
 
 use super::{
     Counters, OpportunityView, ViewsConfig,
-    compare::Meaning,
-    fold::{Step, Versioned},
+    cache::Cache,
+    delta::Target,
+    failure::Foreign,
+    lifetime::Lifetime,
+    step::Versioned,
+    stream::{State, Stream},
 };
 use crate::{QueryError, error::Source, runtime::Generation};
 
 const STORE: &str = "Redis";
 
-const COUNTERS: &str = "counters:opportunities";
+/// What is stored of a stream: version and state, as they came from the server.
+pub(super) type StoredText = (Option<String>, Option<String>);
 
-/// Detail views and counters.
+/// Detail views and figures, in one generation.
 #[derive(Clone)]
 pub struct Views {
     connection: ConnectionManager,
     /// What the keys of all generations begin with.
     name: Arc<str>,
     prefix: Arc<str>,
-    apply: Arc<Script>,
+    pub(super) generation: Generation,
+    pub(super) apply: Arc<Script>,
+    pub(super) cache: Arc<Cache>,
+    pub(super) lifetime: Lifetime,
+    cache_mb: u32,
 }
 
 impl Views {
@@ -42,20 +51,24 @@ impl Views {
             // The workers retry for ever, and a query wants its error soon.
             .set_number_of_retries(1);
         let client = Client::open(config.url.as_str()).map_err(unavailable)?;
-        let connection = ConnectionManager::new_lazy_with_config(client, manager).map_err(unavailable)?;
-        let apply = Arc::new(Script::new(include_str!("apply.lua")));
-        Ok(Self::of(connection, config.key_prefix.as_str().into(), Generation::FIRST, apply))
+        let name: Arc<str> = config.key_prefix.as_str().into();
+        Ok(Self {
+            connection: ConnectionManager::new_lazy_with_config(client, manager).map_err(unavailable)?,
+            prefix: prefix(&name, Generation::FIRST),
+            name,
+            generation: Generation::FIRST,
+            apply: Arc::new(Script::new(include_str!("apply.lua"))),
+            cache: Arc::new(Cache::new(config.cache_mb)),
+            lifetime: Lifetime::of(config),
+            cache_mb: config.cache_mb,
+        })
     }
 
     /// The same read model in another generation.
     #[must_use]
     pub fn at(&self, generation: Generation) -> Self {
-        Self::of(self.connection.clone(), Arc::clone(&self.name), generation, Arc::clone(&self.apply))
-    }
-
-    fn of(connection: ConnectionManager, name: Arc<str>, generation: Generation, apply: Arc<Script>) -> Self {
-        let prefix = format!("{name}{generation}:").into();
-        Self { connection, name, prefix, apply }
+        let cache = Arc::new(Cache::new(self.cache_mb));
+        Self { prefix: prefix(&self.name, generation), generation, cache, ..self.clone() }
     }
 
     /// Whether the server answers.
@@ -71,9 +84,11 @@ impl Views {
     /// # Errors
     /// [`QueryError`] when the server is away or holds something else under its key.
     pub async fn get(&self, id: &OpportunityId) -> Result<Option<OpportunityView>, QueryError> {
-        let id = id.as_str();
-        let stored = self.stored(&[id]).await?;
-        Ok(stored.first().and_then(|stored| OpportunityView::of(id, stored.version, &stored.state)))
+        let stored = self.stored_one(Stream::Opportunity, id.as_str()).await?;
+        Ok(match &stored.state {
+            State::Opportunity(state) => OpportunityView::of(id.as_str(), stored.version, state),
+            State::Visit(_) | State::Watchlist(_) => None,
+        })
     }
 
     /// How many views there are.
@@ -81,7 +96,8 @@ impl Views {
     /// # Errors
     /// [`QueryError`] when the server is away.
     pub async fn count_views(&self) -> Result<u64, QueryError> {
-        let (count,): (Option<u64>,) = self.ask(redis::pipe().hget(self.counters_key(), Counters::TOTAL)).await?;
+        let key = self.key(&Target::Counters.key());
+        let (count,): (Option<u64>,) = self.ask(redis::pipe().hget(key, Counters::TOTAL)).await?;
         Ok(count.unwrap_or_default())
     }
 
@@ -90,130 +106,69 @@ impl Views {
     /// # Errors
     /// [`QueryError`] when the server is away.
     pub async fn counters(&self) -> Result<Counters, QueryError> {
-        Ok(Counters::from_fields(self.counter_fields().await?))
+        let key = self.key(&Target::Counters.key());
+        let (fields,): (HashMap<String, i64>,) = self.ask(redis::pipe().hgetall(key)).await?;
+        Ok(Counters::from_fields(fields))
     }
 
-    /// The stored states of these opportunities, in their order; undiscovered at version 0 where there is none.
-    pub(super) async fn stored(&self, ids: &[&str]) -> Result<Vec<Versioned>, QueryError> {
-        if ids.is_empty() {
-            return Ok(vec![]);
-        }
-        let mut pipeline = redis::pipe();
-        for id in ids {
-            pipeline.hmget(self.view_key(id), &["version", "state"]);
-        }
-        let rows: Vec<(Option<u64>, Option<String>)> = self.ask(&pipeline).await?;
-        rows.into_iter().map(versioned).collect()
+    /// What is stored of one stream; its beginning where nothing is.
+    pub(super) async fn stored_one(&self, stream: Stream, id: &str) -> Result<Versioned, QueryError> {
+        let key = self.stream_key(stream, id);
+        let (stored,): (StoredText,) = self.ask(redis::pipe().hmget(&key, &["version", "state"])).await?;
+        versioned(stream, &key, stored).map_err(unreadable)
     }
 
-    /// The version of a view; 0 where there is none.
-    pub(super) async fn version(&self, id: &str) -> Result<u64, QueryError> {
-        let (version,): (Option<u64>,) = self.ask(redis::pipe().hget(self.view_key(id), "version")).await?;
-        Ok(version.unwrap_or_default())
-    }
-
-    /// Writes steps; answers with the opportunities whose version was no longer the one the step builds on.
-    pub(super) async fn write<'a>(&self, steps: &[(&'a str, Step)]) -> Result<Vec<&'a str>, QueryError> {
-        if steps.is_empty() {
-            return Ok(vec![]);
-        }
-        let mut pipeline = redis::pipe();
-        pipeline.load_script(&self.apply).ignore();
-        for (id, step) in steps {
-            let state = serde_json::to_string(&step.to.state).map_err(unreadable)?;
-            let mut call = self.apply.prepare_invoke();
-            call.key(self.view_key(id)).key(self.counters_key()).arg(step.from).arg(step.to.version).arg(state);
-            for (counter, delta) in &step.deltas {
-                call.arg(counter).arg(*delta);
-            }
-            pipeline.invoke_script(&call);
-        }
-        let moved: Vec<bool> = self.ask(&pipeline).await?;
-        Ok(steps.iter().zip(moved).filter(|(_, moved)| !moved).map(|((id, _), _)| *id).collect())
+    /// Asks; any command that fails makes all of it fail.
+    pub(super) async fn ask<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, QueryError> {
+        self.send(pipeline).await.map_err(unavailable)
     }
 
     /// Asks, and once more where the connection turns out to be broken: the first use after a restart of the server
     /// only finds that out. Asking twice is safe, also for a write, because a step is written once at most.
-    pub(super) async fn ask<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, QueryError> {
+    pub(super) async fn send<T: FromRedisValue>(&self, pipeline: &Pipeline) -> RedisResult<T> {
         let mut connection = self.connection.clone();
-        let outcome = match pipeline.query_async(&mut connection).await {
+        match pipeline.query_async(&mut connection).await {
             Err(error) if error.is_unrecoverable_error() => pipeline.query_async(&mut connection).await,
             outcome => outcome,
-        };
-        outcome.map_err(unavailable)
-    }
-
-    /// The counters as they are stored.
-    pub(super) async fn counter_fields(&self) -> Result<HashMap<String, i64>, QueryError> {
-        let (fields,): (HashMap<String, i64>,) = self.ask(redis::pipe().hgetall(self.counters_key())).await?;
-        Ok(fields)
-    }
-
-    /// The stored states of these opportunities, each readable or not.
-    pub(super) async fn stored_texts(&self, ids: &[&str]) -> Result<Vec<Result<Versioned, QueryError>>, QueryError> {
-        if ids.is_empty() {
-            return Ok(vec![]);
-        }
-        let mut pipeline = redis::pipe();
-        for id in ids {
-            pipeline.hmget(self.view_key(id), &["version", "state"]);
-        }
-        let rows: Vec<(Option<u64>, Option<String>)> = self.ask(&pipeline).await?;
-        Ok(rows.into_iter().map(versioned).collect())
-    }
-
-    /// The next keys of this generation, and where to go on; 0 at the end.
-    pub(super) async fn scan(&self, cursor: u64) -> Result<(u64, Vec<String>), QueryError> {
-        let mut scan = redis::cmd("SCAN");
-        scan.arg(cursor).arg("MATCH").arg(format!("{}*", escaped(&self.prefix))).arg("COUNT").arg(1_000);
-        let (found,) = self.ask(redis::pipe().add_command(scan)).await?;
-        Ok(found)
-    }
-
-    /// Removes keys.
-    pub(super) async fn unlink(&self, keys: Vec<String>) -> Result<(), QueryError> {
-        self.ask::<(u64,)>(redis::pipe().unlink(keys)).await.map(drop)
-    }
-
-    /// What a key of this generation is.
-    pub(super) fn meaning_of<'a>(&self, key: &'a str) -> Meaning<'a> {
-        let name = key.strip_prefix(&*self.prefix).unwrap_or(key);
-        match name.strip_prefix("opportunity:") {
-            Some(id) => Meaning::View(id),
-            None if name == COUNTERS => Meaning::Known,
-            None => Meaning::Stray(name),
         }
     }
 
-    fn view_key(&self, id: &str) -> String {
-        format!("{}opportunity:{id}", self.prefix)
+    /// What every key of this generation begins with.
+    pub(super) fn prefix(&self) -> &str {
+        &self.prefix
     }
 
-    fn counters_key(&self) -> String {
-        format!("{}{COUNTERS}", self.prefix)
+    pub(super) fn key(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+
+    pub(super) fn stream_key(&self, stream: Stream, id: &str) -> String {
+        format!("{}{}:{id}", self.prefix, stream.name())
     }
 }
 
-/// A text that stands for itself in a pattern of keys.
-fn escaped(text: &str) -> String {
-    let special = |c| matches!(c, '*' | '?' | '[' | ']' | '^' | '\\');
-    text.chars().flat_map(|c| special(c).then_some('\\').into_iter().chain([c])).collect()
+fn prefix(name: &str, generation: Generation) -> Arc<str> {
+    format!("{name}{generation}:").into()
 }
 
-fn versioned((version, state): (Option<u64>, Option<String>)) -> Result<Versioned, QueryError> {
+/// Reads what is stored of a stream.
+pub(super) fn versioned(stream: Stream, key: &str, (version, state): StoredText) -> Result<Versioned, Foreign> {
+    let foreign = |reason: String| Foreign { key: key.to_owned(), reason };
     match (version, state) {
-        (Some(version), Some(state)) => {
-            Ok(Versioned { version, state: serde_json::from_str(&state).map_err(unreadable)? })
-        }
-        (None, None) => Ok(Versioned::default()),
-        (Some(_), None) | (None, Some(_)) => Err(unreadable("a view without its version or its state")),
+        (Some(version), Some(state)) => Ok(Versioned {
+            version: version.parse().map_err(|_| foreign(format!("{version:?} is no version")))?,
+            state: State::parse(stream, &state).map_err(|error| foreign(error.to_string()))?,
+        }),
+        (None, None) => Ok(Versioned::new(stream)),
+        (Some(_), None) => Err(foreign("its state is missing".to_owned())),
+        (None, Some(_)) => Err(foreign("its version is missing".to_owned())),
     }
 }
 
-fn unreadable(source: impl Into<Source>) -> QueryError {
+pub(super) fn unreadable(source: impl Into<Source>) -> QueryError {
     QueryError::Unreadable { store: STORE, source: source.into() }
 }
 
-fn unavailable(source: RedisError) -> QueryError {
+pub(super) fn unavailable(source: RedisError) -> QueryError {
     QueryError::Unavailable { store: STORE, source: source.into() }
 }

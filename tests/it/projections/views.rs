@@ -1,13 +1,70 @@
-//! Redis: detail views and counters that move together, exactly once.
+//! Redis: detail views, counters and leaderboards that move together, exactly once.
+
+mod cache;
+mod compare;
+mod engagement;
+mod refusal;
 
 use std::collections::BTreeMap;
 
+use domain::envelope::RawRecorded;
 use projections::{
     runtime::{Projection, ProjectionError},
-    views::{Counters, OpportunityView, Status, Views},
+    views::{Counters, OpportunityView, Status, Views, ViewsConfig},
 };
+use redis::{FromRedisValue, aio::MultiplexedConnection};
 
-use super::{SHIP, VALVES, WHEELCHAIRS, apply, apply_live, apply_with_repetitions, history, id, views};
+use super::{SHIP, VALVES, WHEELCHAIRS, apply, apply_live, apply_with_repetitions, history, id, views, views_config};
+
+/// A generation whose keys the test can lay hands on.
+struct Opened {
+    views: Views,
+    config: ViewsConfig,
+    connection: MultiplexedConnection,
+}
+
+impl Opened {
+    async fn new() -> Self {
+        let config = views_config().await;
+        let views = Views::new(&config).unwrap();
+        views.prepare().await.unwrap();
+        let client = redis::Client::open(config.url.as_str()).unwrap();
+        Self { views, config, connection: client.get_multiplexed_async_connection().await.unwrap() }
+    }
+
+    /// A second worker on the same keys, with a memory of its own.
+    fn other(&self) -> Views {
+        Views::new(&self.config).unwrap()
+    }
+
+    fn key(&self, name: &str) -> String {
+        format!("{}g1:{name}", self.config.key_prefix)
+    }
+
+    /// Runs a command on one key of the generation.
+    async fn on<T: FromRedisValue>(&self, command: &str, name: &str, arguments: &[&str]) -> T {
+        let mut command = redis::cmd(command);
+        command.arg(self.key(name)).arg(arguments);
+        command.query_async(&mut self.connection.clone()).await.unwrap()
+    }
+
+    async fn keys(&self) -> Vec<String> {
+        let pattern = format!("{}*", self.config.key_prefix);
+        redis::cmd("KEYS").arg(pattern).query_async(&mut self.connection.clone()).await.unwrap()
+    }
+
+    /// What a server does that is started anew without its data.
+    async fn lose_everything(&self) {
+        let keys = self.keys().await;
+        redis::cmd("DEL").arg(keys).exec_async(&mut self.connection.clone()).await.unwrap();
+    }
+}
+
+/// Tries to apply events as one batch.
+async fn attempt(views: &Views, events: &[RawRecorded]) -> Result<(), ProjectionError> {
+    let changes: Vec<_> = events.iter().flat_map(|event| Views::project(event).unwrap()).collect();
+    views.apply(&changes).await
+}
 
 /// Everything a reader can see.
 async fn seen(views: &Views) -> (u64, Counters, Vec<Option<OpportunityView>>) {

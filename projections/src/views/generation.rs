@@ -1,0 +1,66 @@
+//! Making and removing a generation.
+//!
+//! A generation has a marker, a key of its own that everything written depends on. A server that was flushed or replaced
+//! by an empty one has no marker, so that nobody goes on as if what was lost had been kept; and without the marker, which
+//! goes first, no late writer adds keys to a generation that is being removed.
+
+use redis::Pipeline;
+
+use super::Views;
+use crate::QueryError;
+
+/// The marker's key, without what every key begins with.
+pub(super) const MARKER: &str = "generation";
+
+/// Keys that are asked for in one round trip.
+const PER_SCAN: usize = 1_000;
+
+impl Views {
+    pub(super) async fn mark(&self) -> Result<(), QueryError> {
+        let (key, value) = (self.key(MARKER), self.generation.to_string());
+        self.ask::<()>(redis::pipe().set(key, value).ignore()).await
+    }
+
+    pub(super) async fn remove(&self) -> Result<(), QueryError> {
+        self.ask::<()>(redis::pipe().del(self.key(MARKER)).ignore()).await?;
+        let mut cursor = Some(0);
+        while let Some(at) = cursor {
+            let (next, keys) = self.scan(at).await?;
+            if !keys.is_empty() {
+                self.ask::<()>(redis::pipe().unlink(keys).ignore()).await?;
+            }
+            cursor = next;
+        }
+        Ok(())
+    }
+
+    /// Some keys of this generation, and where to go on. A key may come twice.
+    pub(super) async fn scan(&self, cursor: u64) -> Result<(Option<u64>, Vec<Vec<u8>>), QueryError> {
+        let mut scan = redis::cmd("SCAN");
+        scan.arg(cursor).arg("MATCH").arg(format!("{}*", literal(self.prefix()))).arg("COUNT").arg(PER_SCAN);
+        let ((next, keys),) = self.ask(Pipeline::new().add_command(scan)).await?;
+        Ok(((next != 0).then_some(next), keys))
+    }
+}
+
+/// A pattern that matches this text and nothing else.
+fn literal(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if matches!(letter, '*' | '?' | '[' | ']' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(letter);
+    }
+    pattern
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_matches_itself_only() {
+        assert_eq!(literal("med*hub[1]?\\:"), "med\\*hub\\[1\\]\\?\\\\:");
+    }
+}

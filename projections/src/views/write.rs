@@ -1,0 +1,213 @@
+//! Writing what batches of events change.
+
+use std::collections::BTreeMap;
+
+use redis::{RedisResult, Value};
+
+use super::{
+    ViewChange, Views,
+    delta::{Deltas, Target},
+    failure::{Foreign, classify, lost},
+    generation::MARKER,
+    step::{Step, Versioned, step},
+    store::{StoredText, versioned},
+    stream::Stream,
+};
+use crate::runtime::ProjectionError;
+
+/// How often a batch is folded anew because another worker was faster.
+const ATTEMPTS: usize = 10;
+
+/// The events of one stream in a batch.
+pub(super) struct Work<'a> {
+    stream: Stream,
+    key: String,
+    changes: Vec<&'a ViewChange>,
+}
+
+/// A step that is ready to be written.
+struct Ready<'a> {
+    work: Work<'a>,
+    step: Step,
+    text: String,
+}
+
+impl Views {
+    /// A batch by streams, in the order of their first events.
+    pub(super) fn work<'a>(&self, changes: &'a [ViewChange]) -> Vec<Work<'a>> {
+        let mut streams = BTreeMap::<(Stream, &str), Vec<&ViewChange>>::new();
+        for change in changes {
+            streams.entry((Stream::of(change), &change.id)).or_default().push(change);
+        }
+        let work = |((stream, id), changes)| Work { stream, key: self.stream_key(stream, id), changes };
+        streams.into_iter().map(work).collect()
+    }
+
+    /// Applies some streams' events. What is wrong with one stream keeps none of the others from being written.
+    pub(super) async fn apply_some(&self, mut pending: Vec<Work<'_>>) -> Result<(), ProjectionError> {
+        let mut refusal = None;
+        for attempt in 0..ATTEMPTS {
+            let (mut ready, unread) = if attempt == 0 { self.without_reading(pending)? } else { (vec![], pending) };
+            ready.extend(self.with_reading(unread, &mut refusal).await?);
+            // Only those stay in hand whose version somebody else moved meanwhile.
+            pending = self.write(ready, &mut refusal).await?;
+            if pending.is_empty() {
+                return refusal.map_or(Ok(()), Err);
+            }
+        }
+        Err(ProjectionError::unavailable("another writer keeps moving the same views"))
+    }
+
+    /// Moves a stream's version on without its next event, which was given up.
+    pub(super) async fn skip(&self, stream: Stream, id: &str, sequence: u64) -> Result<(), ProjectionError> {
+        let work = Work { stream, key: self.stream_key(stream, id), changes: vec![] };
+        let (mut ready, mut refusal) = (vec![], None);
+        for (work, stored) in self.stored(vec![work]).await? {
+            let Versioned { version: from, state } = stored?;
+            if from + 1 == sequence {
+                let to = Versioned { version: sequence, state };
+                ready.push(Ready::of(work, Step { from, to, deltas: Deltas::default() })?);
+            }
+        }
+        self.write(ready, &mut refusal).await?;
+        refusal.map_or(Ok(()), Err)
+    }
+
+    /// Steps that build on what was written last, or on nothing. They are guesses: the script that writes compares
+    /// versions. Where a guess says that nothing is to be done, or that events are missing, only the store is believed.
+    fn without_reading<'a>(&self, pending: Vec<Work<'a>>) -> Result<(Vec<Ready<'a>>, Vec<Work<'a>>), ProjectionError> {
+        let (mut ready, mut unread) = (vec![], vec![]);
+        for work in pending {
+            let begins = work.changes.first().is_some_and(|change| change.sequence == 1);
+            let guess = self.cache.take(&work.key).or_else(|| begins.then(|| Versioned::new(work.stream)));
+            match guess.map(|guess| step(guess, &work.changes)) {
+                Some(Ok(Some(step))) => ready.push(Ready::of(work, step)?),
+                Some(Ok(None) | Err(_)) | None => unread.push(work),
+            }
+        }
+        Ok((ready, unread))
+    }
+
+    async fn with_reading<'a>(
+        &self,
+        pending: Vec<Work<'a>>,
+        refusal: &mut Option<ProjectionError>,
+    ) -> Result<Vec<Ready<'a>>, ProjectionError> {
+        let mut ready = vec![];
+        for (work, stored) in self.stored(pending).await? {
+            match stored.and_then(|stored| step(stored, &work.changes).map_err(ProjectionError::poison)) {
+                Ok(Some(step)) => ready.push(Ready::of(work, step)?),
+                Ok(None) => {}
+                Err(error) => {
+                    refusal.get_or_insert(error);
+                }
+            }
+        }
+        Ok(ready)
+    }
+
+    async fn stored<'a>(
+        &self,
+        pending: Vec<Work<'a>>,
+    ) -> Result<Vec<(Work<'a>, Result<Versioned, ProjectionError>)>, ProjectionError> {
+        if pending.is_empty() {
+            return Ok(vec![]);
+        }
+        let mut pipeline = redis::pipe();
+        for work in &pending {
+            pipeline.hmget(&work.key, &["version", "state"]);
+        }
+        // Last, so that what was read before it was there: events are not missing where the server lost everything.
+        pipeline.exists(self.key(MARKER));
+        let classify = |error| classify(error, self.generation);
+        let mut answers: Vec<RedisResult<Value>> = self.send(pipeline.ignore_errors()).await.map_err(classify)?;
+        if answers.pop().unwrap_or(Ok(Value::Nil)).map_err(classify)? != Value::Int(1) {
+            return Err(lost(self.generation));
+        }
+        let mut stored = Vec::with_capacity(pending.len());
+        for (work, answer) in pending.into_iter().zip(answers) {
+            let answer = answer.and_then(|value| Ok(redis::from_redis_value::<StoredText>(value)?));
+            let read = match answer.map_err(classify) {
+                Ok(text) => versioned(work.stream, &work.key, text).map_err(ProjectionError::refused),
+                Err(error @ ProjectionError::Unavailable(_)) => return Err(error),
+                Err(error @ (ProjectionError::Refused(_) | ProjectionError::Poison(_))) => Err(error),
+            };
+            stored.push((work, read));
+        }
+        Ok(stored)
+    }
+
+    /// Writes steps with one call; answers with those whose version was no longer the one that the step builds on.
+    async fn write<'a>(
+        &self,
+        ready: Vec<Ready<'a>>,
+        refusal: &mut Option<ProjectionError>,
+    ) -> Result<Vec<Work<'a>>, ProjectionError> {
+        if ready.is_empty() {
+            return Ok(vec![]);
+        }
+        let mut pipeline = redis::pipe();
+        pipeline.ignore_errors().load_script(&self.apply).ignore().invoke_script(&self.call(&ready));
+        let classify = |error| classify(error, self.generation);
+        let answer: Vec<RedisResult<Vec<Value>>> = self.send(&pipeline).await.map_err(classify)?;
+        let answers = answer.into_iter().next().unwrap_or_else(|| Ok(vec![])).map_err(classify)?;
+        if answers.len() != ready.len() {
+            return Err(ProjectionError::unavailable("an answer of another length than the question"));
+        }
+        let mut overtaken = vec![];
+        for (Ready { work, step, text }, answer) in ready.into_iter().zip(answers) {
+            if answer == Value::Int(1) {
+                self.cache.put(work.key, step.to, text.len());
+            } else if answer == Value::Int(0) {
+                overtaken.push(work);
+            } else {
+                let reason = redis::from_redis_value(answer).unwrap_or_default();
+                refusal.get_or_insert(ProjectionError::refused(Foreign { key: work.key, reason }));
+            }
+        }
+        Ok(overtaken)
+    }
+
+    /// The script's keys and arguments; it says itself what they are.
+    fn call(&self, ready: &[Ready<'_>]) -> redis::ScriptInvocation<'_> {
+        let mut targets = BTreeMap::<&Target, usize>::new();
+        for (target, _, _) in ready.iter().flat_map(|ready| ready.step.deltas.iter()) {
+            let next = targets.len() + 1;
+            targets.entry(target).or_insert(next);
+        }
+        let mut numbered: Vec<_> = targets.iter().map(|(target, number)| (*number, *target)).collect();
+        numbered.sort_unstable();
+        let mut call = self.apply.key(self.key(MARKER));
+        for Ready { work, .. } in ready {
+            call.key(&work.key);
+        }
+        call.arg(ready.len()).arg(numbered.len());
+        for (_, target) in numbered {
+            let (kind, end) = match target {
+                Target::Counters => ("c", 0),
+                Target::Engagement(_) => ("e", 0),
+                Target::Leaderboard(_, None) => ("z", 0),
+                Target::Leaderboard(_, Some(day)) => ("z", self.lifetime.leaderboard_end(*day)),
+            };
+            call.key(self.key(&target.key())).arg(kind).arg(end);
+        }
+        for Ready { work, step, text } in ready {
+            let seconds = match work.stream {
+                Stream::Visit => self.lifetime.visit_seconds(),
+                Stream::Opportunity | Stream::Watchlist => 0,
+            };
+            call.arg(step.from).arg(step.to.version).arg(text).arg(seconds).arg(step.deltas.len());
+            for (target, field, delta) in step.deltas.iter() {
+                call.arg(targets.get(target)).arg(field).arg(delta);
+            }
+        }
+        call
+    }
+}
+
+impl<'a> Ready<'a> {
+    fn of(work: Work<'a>, step: Step) -> Result<Self, ProjectionError> {
+        let text = step.to.state.text().map_err(ProjectionError::poison)?;
+        Ok(Self { work, step, text })
+    }
+}

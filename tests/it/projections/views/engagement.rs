@@ -1,0 +1,180 @@
+//! Leaderboards, engagement and saved lists: counted once, whoever writes and however often.
+
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use domain::{
+    clock::{Clock, SystemClock},
+    envelope::{Metadata, PUBLIC_TENANT, RawRecorded},
+};
+use projections::views::{Engaged, Engagement, Period, Ranked, SavedOpportunity, Views};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{super::march, Opened, SHIP, VALVES, WHEELCHAIRS, apply, apply_live, apply_with_repetitions, views};
+
+pub(super) fn now() -> DateTime<Utc> {
+    SystemClock.now()
+}
+
+fn event(aggregate_type: &str, id: &str, sequence: u64, payload: &Value) -> RawRecorded {
+    let name = payload["type"].as_str().unwrap();
+    RawRecorded {
+        position: sequence,
+        event_id: Uuid::new_v4(),
+        tenant_id: PUBLIC_TENANT.to_owned(),
+        aggregate_type: aggregate_type.to_owned(),
+        aggregate_id: id.to_owned(),
+        sequence,
+        event_type: format!("{aggregate_type}.{name}"),
+        event_version: "1.0".to_owned(),
+        recorded_at: now(),
+        metadata: Metadata::default(),
+        payload: payload.to_string(),
+    }
+}
+
+pub(super) fn viewed(visit: &str, sequence: u64, opportunity: &str, at: DateTime<Utc>) -> RawRecorded {
+    let payload = json!({"type": "page_viewed", "page_url": "https://x", "opportunity_id": opportunity, "at": at});
+    event("visit", visit, sequence, &payload)
+}
+
+fn clicked(visit: &str, sequence: u64, opportunity: &str, at: DateTime<Utc>) -> RawRecorded {
+    let payload = json!({"type": "link_clicked", "page_url": "https://x", "opportunity_id": opportunity, "at": at});
+    event("visit", visit, sequence, &payload)
+}
+
+fn passed_by(visit: &str, sequence: u64) -> RawRecorded {
+    let payload = json!({"type": "page_viewed", "page_url": "https://x/start", "at": now()});
+    event("visit", visit, sequence, &payload)
+}
+
+pub(super) fn saved(user: &str, sequence: u64, opportunity: &str, at: DateTime<Utc>) -> RawRecorded {
+    let payload = json!({"type": "opportunity_saved", "opportunity_id": opportunity, "at": at});
+    event("watchlist", user, sequence, &payload)
+}
+
+fn unsaved(user: &str, sequence: u64, opportunity: &str) -> RawRecorded {
+    let payload = json!({"type": "opportunity_unsaved", "opportunity_id": opportunity, "at": now()});
+    event("watchlist", user, sequence, &payload)
+}
+
+/// Two visits and two users; some of it long ago.
+pub(super) fn engagement() -> Vec<RawRecorded> {
+    let (today, early) = (now(), now() - TimeDelta::seconds(1));
+    vec![
+        viewed("visit-1", 1, SHIP, today),
+        saved("ann", 1, SHIP, early),
+        passed_by("visit-1", 2),
+        viewed("visit-2", 1, WHEELCHAIRS, march(3)),
+        clicked("visit-1", 3, SHIP, today),
+        saved("ann", 2, WHEELCHAIRS, today),
+        viewed("visit-2", 2, SHIP, today),
+        saved("bob", 1, SHIP, march(3)),
+        clicked("visit-2", 3, WHEELCHAIRS, today),
+        saved("bob", 2, VALVES, today),
+        viewed("visit-2", 4, SHIP, today),
+        unsaved("bob", 3, VALVES),
+        unsaved("bob", 4, SHIP),
+    ]
+}
+
+fn ranked(pairs: &[(&str, u64)]) -> Vec<Ranked> {
+    pairs.iter().map(|(id, count)| Ranked { id: (*id).to_owned(), count: *count }).collect()
+}
+
+/// Everything a reader can see.
+#[derive(Debug, PartialEq)]
+struct Seen {
+    boards: Vec<Vec<Ranked>>,
+    engagement: Vec<Engagement>,
+    saved: Vec<Vec<SavedOpportunity>>,
+}
+
+async fn seen(views: &Views, day: NaiveDate) -> Seen {
+    let mut seen = Seen { boards: vec![], engagement: vec![], saved: vec![] };
+    for kind in Engaged::ALL {
+        for period in [Period::AllTime, Period::Day(day)] {
+            seen.boards.push(views.leaderboard(kind, period, 10).await.unwrap());
+        }
+    }
+    for opportunity in [WHEELCHAIRS, SHIP, VALVES] {
+        seen.engagement.push(views.engagement(opportunity).await.unwrap());
+    }
+    for user in ["ann", "bob", "nobody"] {
+        seen.saved.push(views.saved(user).await.unwrap());
+    }
+    seen
+}
+
+#[tokio::test]
+async fn twice_the_same_engagement_and_a_replay_from_zero_equal_live() {
+    let (live, repeated, replayed) = (views().await, views().await, views().await);
+    let events = engagement();
+    let day = events[0].recorded_at.date_naive();
+    apply_live(&live, &events).await;
+    apply_with_repetitions(&repeated, &events).await;
+    apply(&replayed, &events).await;
+
+    let expected = seen(&live, day).await;
+
+    assert_eq!(seen(&repeated, day).await, expected);
+    assert_eq!(seen(&replayed, day).await, expected);
+    let boards = [
+        ranked(&[(SHIP, 3), (WHEELCHAIRS, 1)]),
+        ranked(&[(SHIP, 3)]),
+        ranked(&[(SHIP, 1), (WHEELCHAIRS, 1)]),
+        ranked(&[(SHIP, 1), (WHEELCHAIRS, 1)]),
+        ranked(&[(SHIP, 1), (WHEELCHAIRS, 1)]),
+    ];
+    assert_eq!(expected.boards[..5], boards);
+    let [wheelchairs, ship, valves] = expected.engagement[..] else { panic!("three wanted") };
+    assert_eq!(wheelchairs, Engagement { views: 1, clicks: 1, saves: 1 });
+    assert_eq!(ship, Engagement { views: 3, clicks: 1, saves: 1 });
+    assert_eq!(valves, Engagement::default());
+    let ids = |list: &[SavedOpportunity]| list.iter().map(|saved| saved.id.clone()).collect::<Vec<_>>();
+    assert_eq!(
+        expected.saved.iter().map(|list| ids(list)).collect::<Vec<_>>(),
+        [vec![WHEELCHAIRS.to_owned(), SHIP.to_owned()], vec![], vec![],]
+    );
+}
+
+#[tokio::test]
+async fn workers_that_overlap_count_every_view_once() {
+    let (opened, events) = (Opened::new().await, engagement());
+    let day = events[0].recorded_at.date_naive();
+    let (one, two, three) = (&opened.views, opened.other(), opened.other());
+    for event in &events {
+        let batch = std::slice::from_ref(event);
+        tokio::join!(apply(one, batch), apply(&two, batch), apply(&three, batch));
+    }
+    let replayed = views().await;
+    apply(&replayed, &events).await;
+
+    assert_eq!(seen(one, day).await, seen(&replayed, day).await);
+}
+
+#[tokio::test]
+async fn only_what_is_limited_in_time_expires() {
+    let opened = Opened::new().await;
+    apply(&opened.views, &engagement()).await;
+    let ttl = async |name: &str| opened.on::<i64>("TTL", name, &[]).await;
+    let days = |range: std::ops::Range<i64>| range.start * 86_400..range.end * 86_400;
+    let today = now().date_naive();
+
+    assert!(days(30..31).contains(&ttl(&format!("top:viewed:{today}")).await));
+    assert!(days(90..92).contains(&ttl("visit:visit-1").await));
+    for kept in ["top:viewed", "watchlist:ann", &format!("engagement:{SHIP}"), "generation"] {
+        assert_eq!(ttl(kept).await, -1, "{kept}");
+    }
+    // A day that is long over leaves no key.
+    assert_eq!(ttl("top:viewed:2026-03-03").await, -2);
+}
+
+#[tokio::test]
+async fn a_leaderboard_has_as_many_places_as_asked_for() {
+    let views = views().await;
+    apply(&views, &engagement()).await;
+    let first = async |first| views.leaderboard(Engaged::Viewed, Period::AllTime, first).await.unwrap();
+    assert_eq!(first(1).await, ranked(&[(SHIP, 3)]));
+    assert_eq!(first(0).await, []);
+    assert_eq!(first(u32::MAX).await.len(), 2);
+}
