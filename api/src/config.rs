@@ -3,6 +3,7 @@
 //! A later source wins over an earlier one: defaults in code, the TOML file, `MEDHUB__SECTION__KEY`, and the engines'
 //! well-known URL variables of [`WELL_KNOWN`]. Each section's file is the table of its keys.
 
+mod admin;
 mod environment;
 mod error;
 mod http;
@@ -29,6 +30,7 @@ use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    admin::{AdminConfig, AdminToken, ShortToken},
     error::ConfigError,
     http::HttpConfig,
     log::{LogConfig, LogFormat},
@@ -58,6 +60,9 @@ const SHARED_WITH_WORKERS: [&str; 2] = ["brokers", "topic_prefix"];
 pub struct Config {
     /// The HTTP edge.
     pub http: HttpConfig,
+    /// Who may operate the service over its API. It is a secret, so that it is not written with the rest.
+    #[serde(skip_serializing)]
+    pub admin: AdminConfig,
     /// Start and end of a service.
     pub serve: ServeConfig,
     /// The log of the program.

@@ -2,20 +2,29 @@
 
 mod cents;
 mod error;
+mod operations;
 mod opportunity;
 mod page;
+mod session;
 #[cfg(test)]
 mod tests;
 
-use async_graphql::{EmptySubscription, MergedObject, Request, Response, SDLExportOptions, Schema};
+use async_graphql::{MergedObject, MergedSubscription, Request, Response, SDLExportOptions, Schema};
 use chrono::{DateTime, NaiveDate, Utc};
 use commands::caller::Caller;
 use domain::envelope::PUBLIC_TENANT;
 
-pub(crate) use self::error::{refused, timed_out};
-use self::opportunity::{
-    OpportunityDetailQuery, OpportunityListQuery, OpportunityMutation, OpportunitySearchQuery, OpportunitySimilarQuery,
-    OpportunityStatsQuery,
+pub(crate) use self::{
+    error::{refused, timed_out},
+    operations::Standing,
+    session::Session,
+};
+use self::{
+    operations::{OperationsMutation, ProjectionQuery, RebuildQuery, RebuildSubscription},
+    opportunity::{
+        OpportunityDetailQuery, OpportunityListQuery, OpportunityMutation, OpportunitySearchQuery,
+        OpportunitySimilarQuery, OpportunityStatsQuery,
+    },
 };
 use crate::{
     config::HttpConfig,
@@ -34,14 +43,21 @@ struct QueryRoot(
     OpportunitySearchQuery,
     OpportunitySimilarQuery,
     OpportunityStatsQuery,
+    ProjectionQuery,
+    RebuildQuery,
 );
 
 /// What can be asked for. An answer means that the change is on record; read models follow shortly.
 #[derive(MergedObject, Default)]
 #[graphql(name = "Mutation")]
-struct MutationRoot(OpportunityMutation);
+struct MutationRoot(OpportunityMutation, OperationsMutation);
 
-type Root = Schema<QueryRoot, MutationRoot, EmptySubscription>;
+/// What is told as it happens.
+#[derive(MergedSubscription, Default)]
+#[graphql(name = "Subscription")]
+struct SubscriptionRoot(RebuildSubscription);
+
+type Root = Schema<QueryRoot, MutationRoot, SubscriptionRoot>;
 
 /// Runs GraphQL documents.
 #[derive(Clone)]
@@ -55,23 +71,35 @@ pub struct GraphQl {
 impl GraphQl {
     /// A schema that reads and writes `stores`, within the limits of `config`.
     pub fn new(stores: &Stores, config: &HttpConfig) -> Self {
-        let schema = limited(config).data(stores.opportunities.clone()).finish();
+        let schema = limited(config).data(stores.opportunities.clone()).data(stores.clone()).finish();
         Self { schema, live: Some(stores.live.clone()), max_query_bytes: config.max_query_bytes }
     }
 
-    /// Runs one document.
-    pub async fn execute(&self, request: Request) -> Response {
-        if request.query.len() > self.max_query_bytes {
-            return refused(format!("the document is longer than {} bytes", self.max_query_bytes));
+    /// Runs one document for one who has this standing.
+    pub(crate) async fn execute(&self, request: Request, standing: Standing) -> Response {
+        match self.admit(request, standing) {
+            Ok(request) => error::with_codes(self.schema.execute(request.data(standing)).await),
+            Err(refusal) => *refusal,
         }
-        // Nobody signs in yet: everything on record is public, and every change is anonymous.
-        let mut request = request.data(Caller::new("anonymous", PUBLIC_TENANT));
+    }
+
+    /// What every document needs, whatever way it comes.
+    fn admit(&self, request: Request, standing: Standing) -> Result<Request, Box<Response>> {
+        if request.query.len() > self.max_query_bytes {
+            return Err(Box::new(refused(format!("the document is longer than {} bytes", self.max_query_bytes))));
+        }
+        // Nobody signs in yet: everything on record is public, and changes are anonymous.
+        let user = match standing {
+            Standing::Visitor => "anonymous",
+            Standing::Operator => "operator",
+        };
+        let mut request = request.data(Caller::new(user, PUBLIC_TENANT));
         if let Some(live) = &self.live {
             // One look for the whole document, so that no answer mixes generations.
             let live = live.now();
             request = request.data(live.analytics.clone()).data(live.search.clone()).data(live.views.clone());
         }
-        error::with_codes(self.schema.execute(request).await)
+        Ok(request)
     }
 
     /// How many opportunities there are, as a caller is told.
@@ -79,7 +107,8 @@ impl GraphQl {
     /// # Errors
     /// The text of the first error that a caller would get.
     pub async fn total_count(&self) -> Result<u64, String> {
-        let answer = self.execute(Request::new("{ opportunities(first: 1) { totalCount } }")).await;
+        let document = Request::new("{ opportunities(first: 1) { totalCount } }");
+        let answer = self.execute(document, Standing::Visitor).await;
         if let Some(error) = answer.errors.first() {
             return Err(error.message.clone());
         }
@@ -95,8 +124,8 @@ pub fn sdl() -> String {
     sdl.lines().map(str::trim_end).collect::<Vec<_>>().join("\n").trim().to_owned() + "\n"
 }
 
-fn limited(config: &HttpConfig) -> async_graphql::SchemaBuilder<QueryRoot, MutationRoot, EmptySubscription> {
-    Schema::build(QueryRoot::default(), MutationRoot::default(), EmptySubscription)
+fn limited(config: &HttpConfig) -> async_graphql::SchemaBuilder<QueryRoot, MutationRoot, SubscriptionRoot> {
+    Schema::build(QueryRoot::default(), MutationRoot::default(), SubscriptionRoot::default())
         .override_output_type_description::<DateTime<Utc>>(TIME)
         .override_output_type_description::<NaiveDate>(DAY)
         .limit_depth(config.max_depth)

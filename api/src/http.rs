@@ -6,6 +6,8 @@ mod health;
 mod landing;
 mod metrics;
 mod playground;
+mod socket;
+mod standing;
 #[cfg(test)]
 mod tests;
 
@@ -19,10 +21,15 @@ use axum::{
     routing::get,
 };
 use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::sync::Semaphore;
 use tower_http::{timeout::TimeoutLayer, trace::TraceLayer};
 
 pub use self::metrics::keep as keep_metrics;
-use crate::{config::HttpConfig, graphql::GraphQl, serve::Readiness};
+use crate::{
+    config::{AdminConfig, HttpConfig},
+    graphql::GraphQl,
+    serve::Readiness,
+};
 
 /// Time for everything around a GraphQL document: reading the body, writing the answer.
 const TRANSFER: Duration = Duration::from_secs(5);
@@ -40,18 +47,33 @@ struct Edge {
     assets_dir: Option<PathBuf>,
     /// How long a GraphQL document may run.
     timeout: Duration,
+    /// Who is an operator.
+    admin: AdminConfig,
+    /// WebSocket connections that may still be opened.
+    sockets: Arc<Semaphore>,
+    /// Longest message over a WebSocket, in bytes.
+    max_message_bytes: usize,
 }
 
 /// All routes. Without `graphql` only those that tell how the process is.
 pub fn router(
     config: &HttpConfig,
+    admin: &AdminConfig,
     graphql: Option<GraphQl>,
     readiness: Arc<Readiness>,
     metrics: Option<PrometheusHandle>,
 ) -> Router {
     let serves_graphql = graphql.is_some();
-    let edge =
-        Edge { graphql, readiness, metrics, assets_dir: config.assets_dir.clone(), timeout: config.request_timeout() };
+    let edge = Edge {
+        graphql,
+        readiness,
+        metrics,
+        assets_dir: config.assets_dir.clone(),
+        timeout: config.request_timeout(),
+        admin: admin.clone(),
+        sockets: Arc::new(Semaphore::new(config.max_sockets)),
+        max_message_bytes: config.max_body_bytes,
+    };
     let mut routes = Router::new()
         .route("/", get(landing::page))
         .route("/health", get(health::alive))
@@ -59,7 +81,7 @@ pub fn router(
         .route("/metrics", get(metrics::text));
     if serves_graphql {
         routes = routes
-            .route("/graphql", get(playground::page).post(execute::document))
+            .route("/graphql", get(socket::or_playground).post(execute::document))
             .route("/playground.js", get(playground::script))
             .route("/assets/{file}", get(assets::file));
     }

@@ -170,8 +170,13 @@ async fn start(role: Role, only: &[String], stores: &Stores, config: &Config) ->
         live.follow(control, stop).await;
         Ok(())
     });
+    let rebuilds = stores.rebuilds.clone();
+    parts.start(Stage::Workers, "rebuilds asked for over the API", |stop| async move {
+        rebuilds.keep(stop).await;
+        Ok(())
+    });
     let graphql = role.serves_graphql().then(|| GraphQl::new(stores, &config.http));
-    let router = http::router(&config.http, graphql, Arc::new(readiness), Some(metrics));
+    let router = http::router(&config.http, &config.admin, graphql, Arc::new(readiness), Some(metrics));
     start_http(listener, router, &mut parts);
     Ok(parts)
 }

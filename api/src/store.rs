@@ -6,6 +6,7 @@ mod engine;
 mod kafka;
 mod live;
 mod pipeline;
+mod rebuilds;
 mod registry;
 
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use projections::{
     QueryError,
     analytics::Analytics,
     catalog::ReadModels,
-    runtime::{Control, Runtime},
+    runtime::{AnyProjection, Control, ControlError, Runtime},
     search::{Embedder, EmbeddingConfig, EmbeddingError, Search, StaticModel},
     views::Views,
 };
@@ -28,8 +29,9 @@ use self::{absent_model::AbsentModel, kafka::KafkaClient};
 pub use self::{
     count::{CountError, Counts},
     engine::{Engine, PingError, is_migrated, reach_postgres},
-    live::LiveModels,
+    live::{LiveModels, UnknownProjection},
     pipeline::{Pipeline, PipelineError, ProjectionRow, RelayRow},
+    rebuilds::Rebuilds,
     registry::{AskError, Known, RegistryClient},
 };
 use crate::{
@@ -51,6 +53,8 @@ pub struct Stores {
     pub live: LiveModels,
     /// What keeps them up to date, rebuilds and compares them.
     pub runtime: Runtime,
+    /// Rebuilds that are asked for over the API.
+    pub rebuilds: Rebuilds,
     /// The shapes of events.
     pub registry: RegistryClient,
     kafka: Arc<KafkaClient>,
@@ -101,23 +105,37 @@ impl Stores {
             search: Search::new(&config.qdrant, model).map_err(OpenError::ReadModel)?,
             views: Views::new(&config.redis).map_err(OpenError::ReadModel)?,
         };
+        let runtime = Runtime::new(
+            Control::new(pool.clone()),
+            Arc::new(PgLog::new(pool.clone())),
+            Registry::new(&config.registry),
+            config.worker.clone(),
+        );
         Ok(Self {
             opportunities: Arc::new(Opportunities::new(
                 PgStore::new(pool.clone(), &config.postgres),
                 Arc::new(SystemClock),
             )),
             live: LiveModels::new(models),
-            runtime: Runtime::new(
-                Control::new(pool.clone()),
-                Arc::new(PgLog::new(pool.clone())),
-                Registry::new(&config.registry),
-                config.worker.clone(),
-            ),
+            rebuilds: Rebuilds::new(runtime.clone()),
+            runtime,
             registry: RegistryClient::new(&config.registry).map_err(OpenError::Registry)?,
             kafka: Arc::new(KafkaClient::new(&config.kafka).map_err(OpenError::Kafka)?),
             kafka_config: config.kafka.clone(),
             pool,
         })
+    }
+
+    /// The projections whose generation was switched last: those that can go back.
+    ///
+    /// # Errors
+    /// [`ControlError`] when Postgres does not answer.
+    pub async fn switched_last(&self) -> Result<Vec<Arc<dyn AnyProjection>>, ControlError> {
+        let pointer = self.runtime.control().pointer().await?;
+        let moved = |name: &str| pointer.previous.get(name).is_some_and(|earlier| pointer.of(name) != *earlier);
+        let mut projections = self.live.now().all();
+        projections.retain(|projection| moved(projection.name()));
+        Ok(projections)
     }
 
     /// How many opportunities a caller of GraphQL is told there are.

@@ -37,7 +37,9 @@ pub use self::{
     lag::{Lag, LagError},
     parts::Runtime,
     projection::{Pace, Projection},
-    rebuild::{PartProgress, Phase, RebuildError, RebuildOptions, RebuildProgress, RebuildReport},
+    rebuild::{
+        PartProgress, Phase, RebuildError, RebuildOptions, RebuildProgress, RebuildRecord, RebuildReport, RebuildState,
+    },
     status::{StatusReader, WorkerState, WorkerStatus},
     supervisor::Supervisor,
     token::{ConsistencyToken, InvalidToken, Reached, TokenError},

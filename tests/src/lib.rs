@@ -5,8 +5,10 @@ pub mod chaos;
 mod eventually;
 pub mod faults;
 mod stack;
+mod subscription;
 
 pub use self::{
     eventually::eventually,
     stack::{Environment, Stack, engines, medhub_local},
+    subscription::Subscription,
 };

@@ -146,10 +146,29 @@ impl Stack {
     /// # Panics
     /// If the product does not run or does not answer in JSON.
     pub async fn graphql(&self, query: &str, variables: Value) -> Value {
-        let Some(http) = self.state().http else { panic!("this stack runs without the product") };
+        self.graphql_with(None, query, variables).await
+    }
+
+    /// Asks the product, showing a bearer token.
+    ///
+    /// # Panics
+    /// As [`Self::graphql`].
+    pub async fn graphql_with(&self, token: Option<&str>, query: &str, variables: Value) -> Value {
         let body = json!({ "query": query, "variables": variables });
-        let answer = reqwest::Client::new().post(format!("{http}/graphql")).json(&body).send().await;
-        in_test(in_test(answer, "asking GraphQL").json().await, "reading GraphQL's answer")
+        let mut request = reqwest::Client::new().post(format!("{}/graphql", self.http())).json(&body);
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        in_test(in_test(request.send().await, "asking GraphQL").json().await, "reading GraphQL's answer")
+    }
+
+    /// The product's address.
+    ///
+    /// # Panics
+    /// If it does not run.
+    pub fn http(&self) -> String {
+        let Some(http) = self.state().http else { panic!("this stack runs without the product") };
+        http
     }
 
     /// Kills every process of the stack at once, as a loss of power would, and waits until they are gone.

@@ -19,12 +19,10 @@ pub(super) struct Rollback {
 impl Rollback {
     pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
         let stores = Stores::open_without_model(config)?;
-        let mut projections = projection_names::chosen(&stores, &self.projections)?;
-        if self.projections.is_empty() {
-            let pointer = stores.runtime.control().pointer().await?;
-            let moved = |name: &str| pointer.previous.get(name).is_some_and(|earlier| pointer.of(name) != *earlier);
-            projections.retain(|projection| moved(projection.name()));
-        }
+        let projections = match self.projections.as_slice() {
+            [] => stores.switched_last().await?,
+            named => projection_names::chosen(&stores, named)?,
+        };
         if projections.is_empty() {
             anyhow::bail!("no read model was switched yet: there is nothing to go back to");
         }

@@ -5,7 +5,8 @@
 //! | `MEDHUB__HTTP__LISTEN` | `127.0.0.1:8080` | address and port of every role, `registry` too; port 0 takes a free one |
 //! | `MEDHUB__HTTP__ASSETS_DIR` | none | folder with the playground's scripts |
 //! | `MEDHUB__HTTP__REQUEST_TIMEOUT_MS` | `10000` | one request, from its last byte to the answer |
-//! | `MEDHUB__HTTP__MAX_BODY_BYTES` | `1048576` | one request's body |
+//! | `MEDHUB__HTTP__MAX_BODY_BYTES` | `1048576` | one request's body, or one message over a WebSocket |
+//! | `MEDHUB__HTTP__MAX_SOCKETS` | `2000` | WebSockets that are open at the same time |
 //! | `MEDHUB__HTTP__MAX_QUERY_BYTES` | `16384` | one GraphQL document |
 //! | `MEDHUB__HTTP__MAX_DEPTH` | `20` | nesting of a GraphQL document; introspection by GraphiQL needs 15 |
 //! | `MEDHUB__HTTP__MAX_COMPLEXITY` | `5000` | fields that a GraphQL document may ask for, list items counted each |
@@ -30,6 +31,8 @@ pub struct HttpConfig {
     pub request_timeout_ms: u64,
     /// Longest body of a request, in bytes.
     pub max_body_bytes: usize,
+    /// `WebSocket`s that may be open at the same time.
+    pub max_sockets: usize,
     /// Longest GraphQL document, in bytes.
     pub max_query_bytes: usize,
     /// Deepest GraphQL document, in fields inside fields.
@@ -45,6 +48,7 @@ impl Default for HttpConfig {
             assets_dir: None,
             request_timeout_ms: 10_000,
             max_body_bytes: 1024 * 1024,
+            max_sockets: 2_000,
             max_query_bytes: 16 * 1024,
             max_depth: 20,
             max_complexity: 5_000,

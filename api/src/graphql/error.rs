@@ -2,7 +2,10 @@
 
 use async_graphql::{Error, ErrorExtensions, Response, ServerError};
 use domain::opportunity::InvalidValue;
-use projections::QueryError;
+use projections::{
+    QueryError,
+    runtime::{ControlError, RebuildError},
+};
 
 /// The caller sent something that cannot be right.
 const INVALID_INPUT: &str = "INVALID_INPUT";
@@ -10,6 +13,8 @@ const INVALID_INPUT: &str = "INVALID_INPUT";
 const INVALID_QUERY: &str = "INVALID_QUERY";
 /// The answer took too long.
 const TIMEOUT: &str = "TIMEOUT";
+/// The one who asks may not.
+const FORBIDDEN: &str = "FORBIDDEN";
 /// Others changed the same thing at the same time; the same request may succeed later.
 const CONFLICT: &str = "CONFLICT";
 /// A store is away; the same request may succeed later.
@@ -43,6 +48,44 @@ pub(crate) fn timed_out() -> Response {
 /// Somebody else was faster, several times over.
 pub(super) fn conflict() -> Error {
     coded("others are changing the same opportunity, try again", CONFLICT)
+}
+
+/// What only operators may do.
+pub(super) fn operators_only() -> Error {
+    coded("this is for operators: send their token as `Authorization: Bearer ...`", FORBIDDEN)
+}
+
+/// An operator is told what hinders, since it is theirs to mend.
+pub(super) fn operation(error: &RebuildError) -> Error {
+    let code = match error {
+        RebuildError::Control(ControlError::Busy)
+        | RebuildError::Unfinished { .. }
+        | RebuildError::NewDeadLetters { .. }
+        | RebuildError::NothingRetained { .. }
+        | RebuildError::IsLive { .. }
+        | RebuildError::StillFollowed { .. } => CONFLICT,
+        RebuildError::Interrupted
+        | RebuildError::Control(_)
+        | RebuildError::Log(_)
+        | RebuildError::Kafka(_)
+        | RebuildError::Store { .. }
+        | RebuildError::Filling { .. }
+        | RebuildError::Behind { .. }
+        | RebuildError::Progress(_)
+        | RebuildError::Worker(_)
+        | RebuildError::Verify(_) => UNAVAILABLE,
+        RebuildError::Differs { .. } => INTERNAL,
+    };
+    tracing::warn!(error = error as &dyn std::error::Error, "an operator's request was not fulfilled");
+    let text =
+        if let RebuildError::Control(busy @ ControlError::Busy) = error { busy.to_string() } else { error.to_string() };
+    coded(&text, code)
+}
+
+/// What was written a moment ago cannot be found: a defect of ours, or somebody clears up by hand.
+pub(super) fn vanished() -> Error {
+    tracing::error!("a rebuild that has begun is not on record");
+    coded("internal error", INTERNAL)
 }
 
 /// A read model did not answer.

@@ -11,7 +11,7 @@ fn graphql(config: &HttpConfig) -> GraphQl {
 }
 
 async fn failure(document: &str) -> (Option<Value>, Option<Value>, String) {
-    let answer = graphql(&HttpConfig::default()).execute(Request::new(document)).await;
+    let answer = graphql(&HttpConfig::default()).execute(Request::new(document), Standing::Visitor).await;
     let error = answer.errors.into_iter().next().unwrap();
     let extensions = error.extensions.unwrap();
     (extensions.get("code").cloned(), extensions.get("field").cloned(), error.message)
@@ -28,7 +28,7 @@ fn the_committed_schema_is_current() {
 async fn every_item_of_the_schema_is_described() {
     let document = "{ __schema { types { name kind description enumValues { name description }
         fields { name description args { name description } } inputFields { name description } } } }";
-    let answer = graphql(&HttpConfig::default()).execute(Request::new(document)).await;
+    let answer = graphql(&HttpConfig::default()).execute(Request::new(document), Standing::Visitor).await;
     assert_eq!(answer.errors, []);
     let schema = answer.data.into_json().unwrap();
     let types = schema["__schema"]["types"].as_array().unwrap();
@@ -135,7 +135,7 @@ async fn the_playground_can_read_the_whole_schema() {
         "query IntrospectionQuery {{ __schema {{ queryType {{ name }} types {{ kind name description fields {{ name
          args {{ name type {{ {wrapped} }} defaultValue }} type {{ {wrapped} }} }} }} }} }}"
     );
-    let answer = graphql(&HttpConfig::default()).execute(Request::new(document)).await;
+    let answer = graphql(&HttpConfig::default()).execute(Request::new(document), Standing::Visitor).await;
     assert_eq!(answer.errors, []);
 }
 

@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::Edge;
+use super::{Edge, standing};
 use crate::graphql::{refused, timed_out};
 
 /// Runs the document in the body: a JSON object with `query`, and perhaps `variables` and `operationName`.
@@ -37,7 +37,8 @@ pub(super) async fn document(
             return (StatusCode::BAD_REQUEST, Json(answer)).into_response();
         }
     };
-    match tokio::time::timeout(edge.timeout, graphql.execute(request)).await {
+    let standing = standing::of_headers(&headers, &edge.admin);
+    match tokio::time::timeout(edge.timeout, graphql.execute(request, standing)).await {
         Ok(answer) => Json::<Answer>(answer).into_response(),
         Err(_elapsed) => (StatusCode::SERVICE_UNAVAILABLE, Json(timed_out())).into_response(),
     }

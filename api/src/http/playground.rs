@@ -1,7 +1,6 @@
 //! The page on which GraphQL can be tried out by hand.
 
 use axum::{
-    extract::State,
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -9,7 +8,7 @@ use axum::{
 use super::{Edge, assets::FILES, html};
 
 /// GraphiQL, or how to get it where its scripts are not here.
-pub(super) async fn page(State(edge): State<Edge>) -> Response {
+pub(super) fn page(edge: &Edge) -> Response {
     let complete = match &edge.assets_dir {
         None => false,
         Some(dir) => FILES.iter().all(|(file, _)| dir.join(file).is_file()),

@@ -25,7 +25,7 @@ async fn serve(role: Role, assets: Option<&TempDir>) -> String {
     config.http.assets_dir = assets.map(|folder| folder.path().to_owned());
     let stores = Stores::open_without_model(&config).unwrap();
     let graphql = role.serves_graphql().then(|| GraphQl::new(&stores, &config.http));
-    let app = router(&config.http, graphql, Arc::new(Readiness::new(stores, role)), None);
+    let app = router(&config.http, &config.admin, graphql, Arc::new(Readiness::new(stores, role)), None);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, app).await });

@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use projections::{
-    catalog::ReadModels,
-    runtime::{Control, ControlError, Generations, Pointer},
+    catalog::{self, ReadModels},
+    runtime::{AnyProjection, Control, ControlError, Generations, Pointer},
 };
 use tokio::{
     sync::watch,
@@ -20,6 +20,14 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 #[derive(Clone)]
 pub struct LiveModels {
     shown: Arc<watch::Sender<Shown>>,
+}
+
+/// A name that no projection has.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no projection named {name}; there are {}", catalog::NAMES.join(", "))]
+pub struct UnknownProjection {
+    /// The name.
+    pub name: String,
 }
 
 /// What is shown, all of one moment.
@@ -38,6 +46,19 @@ impl LiveModels {
     /// All read models of one moment: who uses one answer for a whole request sees no mixture.
     pub fn now(&self) -> Arc<ReadModels> {
         Arc::clone(&self.shown.borrow().models)
+    }
+
+    /// The projections that are named, each once; all of them where none is.
+    ///
+    /// # Errors
+    /// [`UnknownProjection`] for a name that none has.
+    pub fn chosen(&self, names: &[String]) -> Result<Vec<Arc<dyn AnyProjection>>, UnknownProjection> {
+        if let Some(name) = names.iter().find(|name| !catalog::NAMES.contains(&name.as_str())) {
+            return Err(UnknownProjection { name: name.clone() });
+        }
+        let mut chosen = self.now().all();
+        chosen.retain(|projection| names.is_empty() || names.iter().any(|name| name == projection.name()));
+        Ok(chosen)
     }
 
     /// The generations that are shown.

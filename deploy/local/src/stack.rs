@@ -18,6 +18,7 @@ use tokio::{
     time::sleep,
 };
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use self::signals::Signals;
 use crate::{
@@ -36,6 +37,9 @@ pub const PRODUCT: &str = "medhub";
 
 /// How long an engine that is not ours may take to answer.
 const FOREIGN_LIMIT: Duration = Duration::from_secs(10);
+
+/// What operators show to the product's API.
+const OPERATORS_TOKEN: &str = "MEDHUB__ADMIN__TOKEN";
 
 /// Folders that the product reads, by the variable that names each, and the piece that is used unless it is set.
 pub const FOLDERS: [(&str, &Piece); 2] =
@@ -303,6 +307,7 @@ fn describe(options: &Options, ports: &Ports, mut known: BTreeMap<Port, u16>) ->
         let listen = format!("127.0.0.1:{}", ports.of(Port::Http)?);
         http = Some(format!("http://{listen}"));
         variables.insert("MEDHUB__HTTP__LISTEN".to_owned(), listen);
+        variables.insert(OPERATORS_TOKEN.to_owned(), operators_token()?);
     }
     for (variable, piece) in FOLDERS {
         let folder = std::env::var_os(variable).unwrap_or_else(|| piece.place(&options.site.cache).into_os_string());
@@ -312,6 +317,14 @@ fn describe(options: &Options, ports: &Ports, mut known: BTreeMap<Port, u16>) ->
     known.extend(ports.all());
     let supervisor = Identity::of(std::process::id()).context("reading about this process")?;
     Ok(state::Stack { supervisor, ready: false, ports: known, variables, http, processes: BTreeMap::new() })
+}
+
+/// The token from the environment, else a new one: the state file that holds it is its owner's alone.
+fn operators_token() -> anyhow::Result<String> {
+    match std::env::var_os(OPERATORS_TOKEN) {
+        None => Ok(format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple())),
+        Some(token) => token.into_string().map_err(|_| anyhow!("{OPERATORS_TOKEN} is not UTF-8")),
+    }
 }
 
 /// The time since `began`, as people read it.

@@ -13,6 +13,7 @@ mod error;
 mod fill;
 mod hand_over;
 mod ledger;
+mod record;
 mod retire;
 mod switch;
 
@@ -26,6 +27,7 @@ use self::ledger::{Part, Turn};
 pub use self::{
     error::RebuildError,
     ledger::{PartProgress, Phase, RebuildProgress},
+    record::{RebuildRecord, RebuildState},
 };
 use super::{AnyProjection, Generations, Runtime, Verification, VerifyOptions};
 

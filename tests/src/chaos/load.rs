@@ -7,7 +7,10 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::Plan;
-use crate::{Stack, faults::report::say};
+use crate::{
+    Stack,
+    faults::{report::say, wait::until},
+};
 
 /// Notices of one import, at most.
 const ROWS: u64 = 5_000;
@@ -15,6 +18,8 @@ const ROWS: u64 = 5_000;
 /// An import that a fault cut off is run again, so often.
 const ATTEMPTS: u32 = 20;
 const PAUSE: Duration = Duration::from_secs(1);
+
+const POSTGRES_COMES_BACK: Duration = Duration::from_mins(1);
 
 /// Puts events into the log.
 pub(super) struct Load<'a> {
@@ -74,9 +79,14 @@ impl<'a> Load<'a> {
     }
 
     async fn events(&self) -> anyhow::Result<u64> {
-        let mut connection = <sqlx::PgConnection as sqlx::Connection>::connect(&self.stack.url("DATABASE_URL")).await?;
-        let count: i64 = sqlx::query_scalar("select count(*) from events").fetch_one(&mut connection).await?;
-        Ok(count.unsigned_abs())
+        // Postgres dies, too, while this is asked.
+        until(POSTGRES_COMES_BACK, async || {
+            let mut connection =
+                <sqlx::PgConnection as sqlx::Connection>::connect(&self.stack.url("DATABASE_URL")).await?;
+            let count: i64 = sqlx::query_scalar("select count(*) from events").fetch_one(&mut connection).await?;
+            Ok(count.unsigned_abs())
+        })
+        .await
     }
 }
 

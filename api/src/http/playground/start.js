@@ -1,5 +1,8 @@
-// Starts GraphiQL against this server.
-const fetcher = GraphiQL.createFetcher({ url: '/graphql' });
+// Starts GraphiQL against this server. Subscriptions go over a WebSocket, begun with what stands under "Headers".
+const fetcher = GraphiQL.createFetcher({
+  url: '/graphql',
+  subscriptionUrl: `${location.origin.replace(/^http/, 'ws')}/graphql`,
+});
 const defaultQuery = `# Wheelchairs and lifts, by meaning rather than by words
 query Search {
   searchOpportunities(query: "wheelchairs and patient lifts", first: 5) {

@@ -71,6 +71,9 @@ pub(super) fn print_addresses(state: &state::Stack) {
         let Some(url) = state.variables.get(engine.variable()) else { continue };
         println!("{:<12}{}", engine.name(), without_password(url));
     }
+    if state.http.is_some() {
+        println!("\n`medhub-local env` shows the operator's token.");
+    }
     println!("\nCtrl-C or `medhub-local stop` stops it.");
 }
 

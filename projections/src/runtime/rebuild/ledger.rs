@@ -280,29 +280,8 @@ impl Runtime {
     }
 }
 
-impl Control {
-    /// The rebuild that began last, with how far it is, its state and what stopped it.
-    ///
-    /// # Errors
-    /// [`ControlError`] when Postgres does not answer.
-    pub async fn last_rebuild(&self) -> Result<Option<(RebuildProgress, String, Option<String>)>, ControlError> {
-        let doing = || postgres("reading rebuilds");
-        let mut connection = self.pool().acquire().await.map_err(doing())?;
-        let last = sqlx::query("select id, state, error from projection_rebuilds order by id desc limit 1")
-            .fetch_optional(&mut *connection)
-            .await
-            .map_err(doing())?;
-        let Some(last) = last else { return Ok(None) };
-        let read = || Ok((last.try_get("id")?, last.try_get("state")?, last.try_get("error")?));
-        let (id, state, error): (i64, String, Option<String>) = read().map_err(doing())?;
-        let rows = part_rows(&mut connection, id).await?;
-        let parts = rows.iter().map(PartRow::progress).collect();
-        Ok(Some((RebuildProgress { id, continued: false, parts }, state, error)))
-    }
-}
-
 /// A part as it is written down.
-struct PartRow {
+pub(super) struct PartRow {
     projection: String,
     generation: Generation,
     replaces: Option<Generation>,
@@ -325,7 +304,7 @@ impl PartRow {
         Part { sink, generation, replaces, phase, position, events }
     }
 
-    fn progress(&self) -> PartProgress {
+    pub(super) fn progress(&self) -> PartProgress {
         let Self { generation, phase, position, target, events, .. } = *self;
         PartProgress { projection: self.projection.clone(), generation, phase, position, target, events }
     }
@@ -343,7 +322,7 @@ async fn unfinished(connection: &mut PgConnection) -> Result<Option<(i64, Vec<Pa
     }
 }
 
-async fn part_rows(connection: &mut PgConnection, id: i64) -> Result<Vec<PartRow>, ControlError> {
+pub(super) async fn part_rows(connection: &mut PgConnection, id: i64) -> Result<Vec<PartRow>, ControlError> {
     let rows = sqlx::query(include_str!("ledger/parts.sql"))
         .bind(id)
         .fetch_all(connection)

@@ -1,0 +1,70 @@
+//! Who may operate the service over its API.
+//!
+//! | variable | default | meaning |
+//! | --- | --- | --- |
+//! | `MEDHUB__ADMIN__TOKEN` | none | what an operator shows, at least 16 characters; without it nobody operates over the API |
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use subtle::ConstantTimeEq;
+
+/// A shorter one could be guessed.
+const SHORTEST: usize = 16;
+
+/// Settings of operating over the API.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AdminConfig {
+    /// What an operator shows.
+    pub token: Option<AdminToken>,
+}
+
+/// What an operator shows.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "SecretString")]
+pub struct AdminToken(SecretString);
+
+/// A token that is too easy to guess.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("it is shorter than {SHORTEST} characters")]
+pub struct ShortToken;
+
+impl TryFrom<SecretString> for AdminToken {
+    type Error = ShortToken;
+
+    fn try_from(token: SecretString) -> Result<Self, Self::Error> {
+        if token.expose_secret().chars().count() < SHORTEST { Err(ShortToken) } else { Ok(Self(token)) }
+    }
+}
+
+impl AdminConfig {
+    /// Whether this is the operator's token; takes the same time wherever it differs.
+    pub fn recognises(&self, shown: &str) -> bool {
+        self.token.as_ref().is_some_and(|token| token.0.expose_secret().as_bytes().ct_eq(shown.as_bytes()).into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(token: &str) -> Result<AdminToken, ShortToken> {
+        AdminToken::try_from(SecretString::from(token))
+    }
+
+    #[test]
+    fn only_the_very_token_is_recognised() {
+        let admin = AdminConfig { token: Some(of("correct-horse-battery").unwrap()) };
+        assert!(admin.recognises("correct-horse-battery"));
+        for other in ["", "correct-horse-batterz", "correct-horse-battery ", "correct-horse"] {
+            assert!(!admin.recognises(other), "{other}");
+        }
+        assert!(!AdminConfig::default().recognises(""), "without a token nobody is an operator");
+    }
+
+    #[test]
+    fn a_short_token_is_refused_and_none_is_shown() {
+        assert_eq!(of("fifteen letters").unwrap_err(), ShortToken);
+        assert!(!format!("{:?}", of("correct-horse-battery").unwrap()).contains("horse"));
+    }
+}

@@ -1,0 +1,77 @@
+//! Rebuilds as everybody can look them up, also those that another process does.
+
+use sqlx::Row;
+
+use super::{
+    RebuildProgress,
+    ledger::{PartRow, part_rows},
+};
+use crate::runtime::{
+    Control, ControlError,
+    control::{LOCKS, postgres},
+};
+
+/// How a rebuild is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RebuildState {
+    /// Some process is at it.
+    Running,
+    /// It was cut off; the same request goes on with it.
+    Interrupted,
+    /// Readers were switched.
+    Switched,
+    /// What it made is wrong or was given up; readers were not switched.
+    Failed,
+}
+
+impl RebuildState {
+    /// Whether nothing changes any more by itself.
+    pub fn is_over(self) -> bool {
+        match self {
+            Self::Running => false,
+            Self::Interrupted | Self::Switched | Self::Failed => true,
+        }
+    }
+}
+
+/// A rebuild as it is on record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RebuildRecord {
+    /// How far it is; up to half a second old.
+    pub progress: RebuildProgress,
+    /// How it is doing.
+    pub state: RebuildState,
+    /// Who asked for it.
+    pub by: String,
+    /// What stopped it.
+    pub error: Option<String>,
+}
+
+impl Control {
+    /// The rebuild that began last.
+    ///
+    /// # Errors
+    /// [`ControlError`] when Postgres does not answer.
+    pub async fn last_rebuild(&self) -> Result<Option<RebuildRecord>, ControlError> {
+        let doing = || postgres("reading rebuilds");
+        let mut connection = self.pool().acquire().await.map_err(doing())?;
+        let last = sqlx::query(include_str!("record/last.sql"))
+            .bind(LOCKS)
+            .fetch_optional(&mut *connection)
+            .await
+            .map_err(doing())?;
+        let Some(last) = last else { return Ok(None) };
+        let read =
+            || Ok((last.try_get("id")?, last.try_get("state")?, last.try_get("started_by")?, last.try_get("error")?));
+        let (id, state, by, error): (i64, String, String, Option<String>) = read().map_err(doing())?;
+        let at_work: bool = last.try_get("at_work").map_err(doing())?;
+        let state = match (state.as_str(), at_work) {
+            ("switched", _) => RebuildState::Switched,
+            ("failed", _) => RebuildState::Failed,
+            (_, true) => RebuildState::Running,
+            (_, false) => RebuildState::Interrupted,
+        };
+        let parts = part_rows(&mut connection, id).await?.iter().map(PartRow::progress).collect();
+        Ok(Some(RebuildRecord { progress: RebuildProgress { id, continued: false, parts }, state, by, error }))
+    }
+}

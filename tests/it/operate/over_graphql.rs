@@ -1,0 +1,96 @@
+//! The same for those who operate over GraphQL, and nothing of it for everybody else.
+
+use tests::Subscription;
+
+use super::*;
+
+const PROGRESS: &str = "subscription { rebuildProgress { id state error parts { projection phase position target } } }";
+
+fn code(answer: &Value) -> &Value {
+    &answer["errors"][0]["extensions"]["code"]
+}
+
+fn bearer(token: &str) -> Value {
+    json!({ "authorization": format!("Bearer {token}") })
+}
+
+/// All that a subscriber is told.
+async fn told(stack: &Stack, payload: Value) -> Vec<Value> {
+    let mut subscription = Subscription::begin(&stack.http(), payload, PROGRESS).await.unwrap();
+    let mut told = vec![];
+    while let Some(answer) = subscription.next().await.unwrap() {
+        told.push(answer);
+    }
+    told
+}
+
+#[tokio::test]
+async fn operators_rebuild_watch_and_roll_back_over_graphql_and_others_may_not() {
+    let stack = stack().await;
+    let token = stack.url("MEDHUB__ADMIN__TOKEN");
+
+    for document in [
+        "{ projections { projection } }",
+        "{ rebuild { id } }",
+        "mutation { rebuildProjections { id } }",
+        "mutation { rollbackProjections { projection } }",
+    ] {
+        for shown in [None, Some("Bearer"), Some("correct-horse-battery-staple"), Some(&token[..31])] {
+            let answer = stack.graphql_with(shown, document, json!({})).await;
+            assert_eq!(code(&answer), "FORBIDDEN", "{document}: {answer}");
+        }
+    }
+    for payload in [json!({}), Value::Null, bearer("correct-horse-battery-staple"), json!({ "authorization": 7 })] {
+        let told = told(&stack, payload).await;
+        assert_eq!((told.len(), code(&told[0])), (1, &json!("FORBIDDEN")), "{told:?}");
+    }
+    let operator = async |document: &str| stack.graphql_with(Some(&token), document, json!({})).await;
+
+    assert_eq!(operator("{ rebuild { id } }").await["data"], json!({ "rebuild": null }));
+    assert_eq!(told(&stack, bearer(&token)).await, Vec::<Value>::new(), "there was no rebuild yet");
+    let unknown = operator("mutation { rebuildProjections(projections: [\"vews\"]) { id } }").await;
+    assert_eq!(
+        (code(&unknown), &unknown["errors"][0]["extensions"]["field"]),
+        (&json!("INVALID_INPUT"), &json!("projections"))
+    );
+    let nothing = operator("mutation { rollbackProjections(projections: [\"views\"]) { projection } }").await;
+    assert_eq!(code(&nothing), "CONFLICT", "{nothing}");
+
+    let both = "mutation { first: rebuildProjections { id state startedBy parts { projection } }
+        second: rebuildProjections { id } }";
+    let begun = operator(both).await;
+    assert_eq!(code(&begun), "CONFLICT", "one is enough: {begun}");
+    let told = told(&stack, bearer(&token)).await;
+    let last = &told.last().unwrap()["data"]["rebuildProgress"];
+    assert_eq!((&last["state"], &last["error"]), (&json!("SWITCHED"), &Value::Null), "{told:?}");
+    assert_eq!(last["parts"].as_array().unwrap().len(), 3, "{last}");
+    assert!(told.len() > 1, "the way there is told: {told:?}");
+
+    let live =
+        operator("{ projections { projection generation live } rebuild { state startedBy } }").await["data"].clone();
+    let rows = live["projections"].as_array().unwrap();
+    let seen: Vec<_> = rows.iter().filter(|row| row["live"] == true).map(|row| &row["generation"]).collect();
+    assert_eq!((seen, rows.len()), (vec![&json!(2); 3], 6), "{live}");
+    assert_eq!(live["rebuild"], json!({ "state": "SWITCHED", "startedBy": "operator" }));
+    let back = operator("mutation { rollbackProjections { projection generation previous } }").await;
+    let back = back["data"]["rollbackProjections"].as_array().unwrap_or_else(|| panic!("{back}")).clone();
+    assert_eq!(back.len(), 3);
+    assert!(back.iter().all(|row| row["generation"] == 1 && row["previous"] == 2), "{back:?}");
+}
+
+#[tokio::test]
+async fn a_websocket_of_another_protocol_is_refused() {
+    let stack = Stack::start().await;
+    let asked = reqwest::Client::new()
+        .get(format!("{}/graphql", stack.http()))
+        .header("connection", "upgrade")
+        .header("upgrade", "websocket")
+        .header("sec-websocket-version", "13")
+        .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
+        .header("sec-websocket-protocol", "graphql-ws")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(asked.status(), 400);
+    assert!(asked.text().await.unwrap().contains("graphql-transport-ws"));
+}

@@ -1,0 +1,71 @@
+//! A subscriber over a WebSocket that speaks `graphql-transport-ws`.
+
+use std::time::Duration;
+
+use futures::{SinkExt as _, StreamExt as _};
+use serde_json::{Value, json};
+use tokio::{net::TcpStream, time::timeout};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, connect_async,
+    tungstenite::{Message, client::IntoClientRequest as _, http::HeaderValue},
+};
+
+/// Nothing that is asked here takes so long.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// One subscription on a connection of its own.
+#[derive(Debug)]
+pub struct Subscription {
+    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+}
+
+impl Subscription {
+    /// Opens a connection to the product at `http`, begins it with `payload` and subscribes.
+    ///
+    /// # Errors
+    /// What went wrong, or what the product said instead.
+    pub async fn begin(http: &str, payload: Value, document: &str) -> anyhow::Result<Self> {
+        let mut request = format!("{}/graphql", http.replacen("http", "ws", 1)).into_client_request()?;
+        request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static("graphql-transport-ws"));
+        let (socket, answer) = connect_async(request).await?;
+        let agreed = answer.headers().get("sec-websocket-protocol").and_then(|protocol| protocol.to_str().ok());
+        anyhow::ensure!(agreed == Some("graphql-transport-ws"), "the protocol is {agreed:?}");
+        let mut subscription = Self { socket };
+        subscription.say(json!({ "type": "connection_init", "payload": payload })).await?;
+        let hello = subscription.hear().await?;
+        anyhow::ensure!(hello["type"] == "connection_ack", "{hello}");
+        subscription.say(json!({ "id": "1", "type": "subscribe", "payload": { "query": document } })).await?;
+        Ok(subscription)
+    }
+
+    /// The next answer, with `data`, `errors` or both; `None` at the end of the subscription.
+    ///
+    /// # Errors
+    /// If the connection breaks off, or nothing comes for a minute.
+    pub async fn next(&mut self) -> anyhow::Result<Option<Value>> {
+        loop {
+            let said = self.hear().await?;
+            match said["type"].as_str() {
+                Some("next") => return Ok(Some(said["payload"].clone())),
+                Some("error") => return Ok(Some(json!({ "errors": said["payload"] }))),
+                Some("complete") => return Ok(None),
+                Some("ping") => self.say(json!({ "type": "pong" })).await?,
+                _ => anyhow::bail!("{said}"),
+            }
+        }
+    }
+
+    async fn say(&mut self, message: Value) -> anyhow::Result<()> {
+        Ok(self.socket.send(Message::text(message.to_string())).await?)
+    }
+
+    async fn hear(&mut self) -> anyhow::Result<Value> {
+        loop {
+            match timeout(PATIENCE, self.socket.next()).await? {
+                Some(Ok(Message::Text(text))) => return Ok(serde_json::from_str(&text)?),
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                other => anyhow::bail!("the connection ended: {other:?}"),
+            }
+        }
+    }
+}
