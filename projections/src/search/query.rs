@@ -23,11 +23,11 @@ const CANDIDATES: u64 = 100;
 const RANK_CONSTANT: u32 = 2;
 
 /// How much the ranks by meaning and by words weigh. Chosen on real notices.
-const MEANING_FIRST: &[f32] = &[3.0, 1.0];
+const MEANING_FIRST: [f32; 2] = [3.0, 1.0];
 
-/// The same for a question with an identifier in it: who has it comes before all that has not. Words rank twice, since
-/// the first place of any list counts the same whatever its weight.
-const IDENTIFIER_FIRST: &[f32] = &[1.0, 20.0, 20.0];
+/// The same for a question with an identifier in it. Meaning weighs so little that its first place is worth less than one
+/// place by words, down to the thirtieth: who has the identifier comes before all that have not.
+const IDENTIFIER_FIRST: [f32; 2] = [0.01, 20.0];
 
 /// An opportunity that answers a question.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,8 +35,8 @@ pub struct Hit {
     /// The opportunity.
     pub id: String,
     /// How good an answer it is, more being better; comparable within one answer only. Of [`Search::search`], the sum
-    /// over its ranks by meaning and by words of `1 / (rank / weight + 1)`, so that 2 is the limit, 3 where the
-    /// question has an identifier; of [`Search::similar`], the cosine of the angle between the meanings; of [`Search::recommend`], that with the mean
+    /// over its ranks by meaning and by words of `1 / (rank / weight + 1)`, the first rank being 1, so that 2 is the limit; of
+    /// [`Search::similar`], the cosine of the angle between the meanings; of [`Search::recommend`], that with the mean
     /// of what is wished.
     pub score: f32,
     /// Its title.
@@ -73,16 +73,14 @@ impl Search {
         };
         let terms = QueryTerms::of(query);
         let mut lists = vec![list(Query::new_nearest(self.meaning(query).await?), DENSE)];
-        let weights = match (terms.dimensions.is_empty(), terms.has_identifier) {
-            (true, _) => &MEANING_FIRST[..1],
-            (false, false) => MEANING_FIRST,
-            (false, true) => IDENTIFIER_FIRST,
-        };
-        let once: Vec<(u32, f32)> = terms.dimensions.iter().map(|dimension| (*dimension, 1.0)).collect();
-        for _ in 1..weights.len() {
+        let mut weights = if terms.has_identifier { IDENTIFIER_FIRST } else { MEANING_FIRST }.to_vec();
+        if terms.dimensions.is_empty() {
+            weights.pop();
+        } else {
+            let once: Vec<(u32, f32)> = terms.dimensions.iter().map(|dimension| (*dimension, 1.0)).collect();
             lists.push(list(Query::new_nearest(once.as_slice()), SPARSE));
         }
-        let fusion = RrfBuilder::with_k(RANK_CONSTANT).weights(weights.to_vec());
+        let fusion = RrfBuilder::with_k(RANK_CONSTANT).weights(weights);
         let query = QueryPointsBuilder::new(self.collection())
             .prefetch(lists)
             .query(Query::new_rrf(fusion))
