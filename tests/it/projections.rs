@@ -4,6 +4,7 @@
 mod analytics;
 mod dead_letter;
 mod field;
+mod memory;
 mod rebuild;
 mod search;
 mod sick_sink;

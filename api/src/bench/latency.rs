@@ -174,8 +174,19 @@ async fn shown(field: &Field, projection: &Arc<dyn AnyProjection>, aggregate_id:
     Ok(())
 }
 
-/// The event as the log has it.
+/// The event as the log has it, once the appends that are open below it have ended.
 async fn recorded(field: &Field, aggregate_id: &str) -> anyhow::Result<RawRecorded> {
+    let asked = Instant::now();
+    loop {
+        if let Some(event) = first_of(field, aggregate_id).await? {
+            return Ok(event);
+        }
+        ensure!(asked.elapsed() < PATIENCE, "the log does not hold {aggregate_id}");
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+async fn first_of(field: &Field, aggregate_id: &str) -> anyhow::Result<Option<RawRecorded>> {
     let part = LogPart {
         contexts: vec![],
         aggregate_id: Some(aggregate_id.to_owned()),
@@ -186,10 +197,10 @@ async fn recorded(field: &Field, aggregate_id: &str) -> anyhow::Result<RawRecord
     let mut cursor = field.runtime.log().read(part).await?;
     while let Some(batch) = cursor.next().await? {
         if let Some(event) = batch.events.into_iter().next() {
-            return Ok(event);
+            return Ok(Some(event));
         }
     }
-    anyhow::bail!("the log does not hold {aggregate_id}")
+    Ok(None)
 }
 
 fn id(kind: &str, number: u64) -> String {

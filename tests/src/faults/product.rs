@@ -120,6 +120,19 @@ impl ProductProcess {
         }
     }
 
+    /// The most memory that it has had resident, in bytes.
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub fn peak_memory(&self) -> anyhow::Result<u64> {
+        let guard = self.child.as_ref().and_then(|child| Identity::of(child.id())).context("it does not run")?;
+        let pid = guard.children().into_iter().next().context("its guard guards nothing")?;
+        let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no peak is told")?;
+        let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
+        Ok(kib * 1024)
+    }
+
     /// The end of its log.
     pub fn last_words(&self) -> String {
         let text = fs::read_to_string(&self.log).unwrap_or_default();
