@@ -27,7 +27,13 @@ use super::{Generation, KafkaConfig, Pace, delivery::Delivery, status::StatusWri
 const FAREWELL: Duration = Duration::from_secs(5);
 
 /// The largest answer to a fetch: the broker sends a larger record all the same.
-const FETCH_BYTES: usize = 8 << 20;
+const FETCH_BYTES: usize = 12 << 20;
+
+/// What one partition may have of it.
+const MOST_OF_A_PARTITION: usize = 1 << 20;
+
+/// The smallest answer that the client lets be asked for.
+const LEAST_FETCH_BYTES: usize = 1 << 20;
 
 /// Consumes for one generation of one projection.
 pub(super) struct Intake {
@@ -53,6 +59,8 @@ impl Intake {
         config: &KafkaConfig,
         status: &StatusWriter,
     ) -> Result<Self, KafkaError> {
+        // No more than may wait: what one answer holds comes on top of it.
+        let fetch_bytes = config.queue_bytes.clamp(LEAST_FETCH_BYTES, FETCH_BYTES);
         let consumer: StreamConsumer<Listener> = client(config)
             .set("group.id", config.group(name, generation))
             .set("client.id", format!("medhub-{name}-{generation}"))
@@ -67,8 +75,8 @@ impl Intake {
             // Topics and partitions may appear later; the default is five minutes.
             .set("topic.metadata.refresh.interval.ms", "5000")
             .set("queued.max.messages.kbytes", (config.queue_bytes / 1024).max(1).to_string())
-            .set("fetch.message.max.bytes", (FETCH_BYTES / 8).to_string())
-            .set("fetch.max.bytes", (FETCH_BYTES + (4 << 20)).to_string())
+            .set("fetch.message.max.bytes", (fetch_bytes / 8).min(MOST_OF_A_PARTITION).to_string())
+            .set("fetch.max.bytes", fetch_bytes.to_string())
             // A record is handed on as soon as it is there; batches are made here.
             .set("fetch.wait.max.ms", "100")
             .set("fetch.error.backoff.ms", "50")

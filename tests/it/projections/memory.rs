@@ -13,11 +13,11 @@ const PATIENCE: Duration = Duration::from_mins(2);
 /// Settings of the worker: 1 MiB of records fetched ahead, batches of 1 MiB.
 const SMALL: u64 = 1 << 20;
 
-/// What `runtime/config.rs` promises for them: the queue, one fetch of 10 MiB, six times a batch.
-const BOUND: u64 = SMALL + (10 << 20) + 6 * SMALL;
+/// What `runtime/config.rs` promises for them. A queue of the default size alone takes more.
+const BOUND: u64 = (80 << 20) + 4 * SMALL + 6 * SMALL;
 
-/// Notices that wait: records and what the client keeps about them come to several times the bound.
-const ROWS: &str = "40000";
+/// Notices that wait: twice as many as it takes until a worker's memory grows no more.
+const ROWS: &str = "60000";
 
 /// Whether the views are where the log is.
 async fn caught_up(stack: &Stack) -> anyhow::Result<()> {
