@@ -53,6 +53,8 @@ struct Edge {
     sockets: Arc<Semaphore>,
     /// Longest message over a WebSocket, in bytes.
     max_message_bytes: usize,
+    /// Time between two pings over a WebSocket.
+    ping_every: Duration,
 }
 
 /// All routes. Without `graphql` only those that tell how the process is.
@@ -73,6 +75,7 @@ pub fn router(
         admin: admin.clone(),
         sockets: Arc::new(Semaphore::new(config.max_sockets)),
         max_message_bytes: config.max_body_bytes,
+        ping_every: config.ping_every(),
     };
     let mut routes = Router::new()
         .route("/", get(landing::page))

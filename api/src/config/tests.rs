@@ -85,3 +85,14 @@ fn what_is_shown_can_be_read_back_and_holds_no_password() {
     let read: Config = toml::from_str(&shown).unwrap();
     assert_eq!(read.http, HttpConfig::default());
 }
+
+#[test]
+fn the_operators_token_has_a_length_and_is_not_shown() {
+    let short = problem(&[("MEDHUB__ADMIN__TOKEN", "fifteen letters")]);
+    assert!(short.contains("MEDHUB__ADMIN__TOKEN") && short.contains("shorter than 16 characters"), "{short}");
+    assert!(!short.contains("fifteen"), "{short}");
+
+    let config = from_environment(&[("MEDHUB__ADMIN__TOKEN", "correct-horse-battery")]).unwrap();
+    let shown = config.to_masked_toml().unwrap();
+    assert!(!shown.contains("horse") && shown.contains("***"), "{shown}");
+}

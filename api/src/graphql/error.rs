@@ -77,9 +77,7 @@ pub(super) fn operation(error: &RebuildError) -> Error {
         RebuildError::Differs { .. } => INTERNAL,
     };
     tracing::warn!(error = error as &dyn std::error::Error, "an operator's request was not fulfilled");
-    let text =
-        if let RebuildError::Control(busy @ ControlError::Busy) = error { busy.to_string() } else { error.to_string() };
-    coded(&text, code)
+    coded(&error.to_string(), code)
 }
 
 /// What was written a moment ago cannot be found: a defect of ours, or somebody clears up by hand.

@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use super::{GraphQl, Standing, error, refused};
 
 /// Documents that one connection may have under way.
-const MOST_AT_ONCE: usize = 64;
+pub(super) const MOST_AT_ONCE: usize = 64;
 
 /// One connection.
 #[derive(Clone)]

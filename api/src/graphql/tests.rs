@@ -1,6 +1,9 @@
 //! The schema as callers see it: its text, its descriptions, its limits. No store is needed.
 
-use async_graphql::Value;
+use std::sync::Arc;
+
+use async_graphql::{Executor as _, Value};
+use futures::StreamExt as _;
 use serde_json::json;
 
 use super::*;
@@ -143,4 +146,18 @@ async fn the_playground_can_read_the_whole_schema() {
 async fn a_failure_of_ours_tells_the_caller_nothing_but_a_code() {
     let (found, _, message) = failure("{ opportunity(id: \"097:X\") { id } }").await;
     assert_eq!((found, message.as_str()), (Some(Value::from("INTERNAL")), "internal error"));
+}
+
+#[tokio::test]
+async fn one_connection_has_a_bounded_number_of_documents_under_way() {
+    let graphql = graphql(&HttpConfig::default());
+    let data = Arc::new(Session::data(Standing::Visitor));
+    let begin = || graphql.execute_stream(Request::new("{ __typename }"), Some(Arc::clone(&data)));
+    let mut under_way: Vec<_> = (0..session::MOST_AT_ONCE).map(|_| begin()).collect();
+
+    let refused = begin().next().await.unwrap();
+    assert!(refused.errors[0].message.contains("64 documents are under way"), "{refused:?}");
+
+    under_way.pop();
+    assert_eq!(begin().next().await.unwrap().errors, []);
 }

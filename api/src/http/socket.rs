@@ -1,24 +1,31 @@
 //! GraphQL over a WebSocket, in the protocol `graphql-transport-ws`.
+//!
+//! A client that only listens says nothing for hours, so the connection is kept up by pings of the WebSocket itself
+//! (RFC 6455, section 5.5.2), which browsers answer without the page's help.
 
-use std::time::Duration;
+mod alive;
+#[cfg(test)]
+mod tests;
 
 use async_graphql_axum::{GraphQLProtocol, GraphQLWebSocket};
 use axum::{
     extract::{
         State, WebSocketUpgrade,
-        ws::{WebSocket, rejection::WebSocketUpgradeRejection},
+        ws::{CloseFrame, Message, WebSocket, rejection::WebSocketUpgradeRejection},
     },
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use futures::{SinkExt, StreamExt};
+use tokio::{sync::oneshot, time::timeout};
 
 use super::{Edge, playground, standing};
 use crate::graphql::{GraphQl, Session, Standing};
 
 const PROTOCOL: &str = "graphql-transport-ws";
 
-/// A connection that does not answer a ping in this time is closed.
-const PING_PATIENCE: Duration = Duration::from_secs(30);
+/// The protocol's code for a client that never says `connection_init`.
+const INITIALISATION_TIMEOUT: u16 = 4408;
 
 /// Whether a request wants a WebSocket, and what it takes to open one.
 type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
@@ -60,16 +67,34 @@ pub(super) async fn or_playground(
 }
 
 async fn serve(socket: WebSocket, protocol: GraphQLProtocol, graphql: GraphQl, edge: Edge, begun_as: Standing) {
+    let (sink, stream) = socket.split();
+    let silence = alive::silence(edge.ping_every);
+    let (mut out, writer) = alive::write(sink, edge.ping_every);
     let admin = edge.admin;
-    GraphQLWebSocket::new(socket, graphql, protocol)
-        .keepalive_timeout(PING_PATIENCE)
+    let (begin, begun) = oneshot::channel();
+    let served = GraphQLWebSocket::new_with_pair(out.clone(), alive::read(stream, silence), graphql, protocol)
         .on_connection_init(async move |payload: serde_json::Value| {
+            // Nobody waits for it once the deadline is over, and then the connection ends anyway.
+            let _ = begin.send(());
             let standing = match begun_as {
                 Standing::Operator => Standing::Operator,
                 Standing::Visitor => standing::of_payload(&payload, &admin),
             };
             Ok(Session::data(standing))
         })
-        .serve()
-        .await;
+        .serve();
+    let never_begun = async {
+        if !matches!(timeout(silence, begun).await, Ok(Ok(()))) {
+            let reason = "Connection initialisation timeout".into();
+            let _ = out.send(Message::Close(Some(CloseFrame { code: INITIALISATION_TIMEOUT, reason }))).await;
+            return;
+        }
+        std::future::pending().await
+    };
+    tokio::select! {
+        () = served => {}
+        () = never_begun => {}
+    }
+    drop(out);
+    writer.finish().await;
 }

@@ -12,6 +12,11 @@ use crate::{config::Config, serve::Role, store::Stores};
 
 /// A server on a free port; it ends with the test's runtime.
 async fn serve(role: Role, assets: Option<&TempDir>) -> String {
+    serve_with(role, |http| http.assets_dir = assets.map(|folder| folder.path().to_owned())).await
+}
+
+/// A server whose settings are changed first.
+pub(super) async fn serve_with(role: Role, change: impl FnOnce(&mut HttpConfig)) -> String {
     let nowhere = [
         ("DATABASE_URL", "postgres://127.0.0.1:1/medhub"),
         ("KAFKA_BROKERS", "127.0.0.1:1"),
@@ -22,7 +27,7 @@ async fn serve(role: Role, assets: Option<&TempDir>) -> String {
     ];
     let environment = nowhere.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let mut config = Config::load(None, environment).unwrap();
-    config.http.assets_dir = assets.map(|folder| folder.path().to_owned());
+    change(&mut config.http);
     let stores = Stores::open_without_model(&config).unwrap();
     let graphql = role.serves_graphql().then(|| GraphQl::new(&stores, &config.http));
     let app = router(&config.http, &config.admin, graphql, Arc::new(Readiness::new(stores, role)), None);
