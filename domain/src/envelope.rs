@@ -73,27 +73,13 @@ impl RawRecorded {
     ///
     /// # Errors
     /// [`DecodeError`] naming event and position when name or version are unknown or the payload has another shape.
-    pub fn decode<E: serde::de::DeserializeOwned>(&self) -> Result<Recorded<E>, DecodeError> {
-        let payload =
-            upcast::decode(&self.event_type, &self.event_version, &self.payload).map_err(|source| DecodeError {
-                position: self.position,
-                event_id: self.event_id,
-                event_type: self.event_type.clone(),
-                event_version: self.event_version.clone(),
-                source: Box::new(source),
-            })?;
-        Ok(Recorded {
+    pub fn decode<E: serde::de::DeserializeOwned>(&self) -> Result<E, DecodeError> {
+        upcast::decode(&self.event_type, &self.event_version, &self.payload).map_err(|source| DecodeError {
             position: self.position,
             event_id: self.event_id,
-            tenant_id: self.tenant_id.clone(),
-            aggregate_type: self.aggregate_type.clone(),
-            aggregate_id: self.aggregate_id.clone(),
-            sequence: self.sequence,
             event_type: self.event_type.clone(),
             event_version: self.event_version.clone(),
-            recorded_at: self.recorded_at,
-            metadata: self.metadata.clone(),
-            payload,
+            source: Box::new(source),
         })
     }
 }

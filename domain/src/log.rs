@@ -25,6 +25,8 @@ pub struct LogPart {
     pub to: u64,
     /// Events handed out together, at most.
     pub batch_events: usize,
+    /// A batch is not added to from so many bytes on.
+    pub batch_bytes: usize,
 }
 
 /// Events in the order of their positions.

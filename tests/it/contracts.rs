@@ -127,7 +127,7 @@ where
     A::Event: PartialEq + std::fmt::Debug,
 {
     assert_eq!(event.aggregate_type, A::TYPE);
-    let payload = event.decode::<A::Event>().unwrap().payload;
+    let payload = event.decode::<A::Event>().unwrap();
     assert_eq!(serde_json::to_value(&payload).unwrap(), current, "{} {}", event.event_type, event.event_version);
     assert_eq!(serde_json::from_value::<A::Event>(current).unwrap(), payload);
     payload

@@ -1,5 +1,7 @@
 //! What an operator does: rebuild, go back, compare, deal with dead letters, look how everything is.
 
+mod measured;
+mod observed;
 mod over_graphql;
 
 use std::{

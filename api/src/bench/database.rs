@@ -1,8 +1,8 @@
 //! A database for one benchmark: made, migrated, and dropped however the benchmark ends.
 
-use std::panic::AssertUnwindSafe;
+use std::{convert::Infallible, panic::AssertUnwindSafe};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow};
 use eventstore::postgres::PostgresConfig;
 use futures::FutureExt;
 use secrecy::ExposeSecret;
@@ -11,16 +11,36 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// Runs `work` on a fresh, migrated database on the server of `config`, and drops the database when the work is done,
-/// fails, panics, or is ended by SIGINT or SIGTERM.
+/// A fresh, migrated database.
+pub(super) struct Own {
+    pub(super) pool: PgPool,
+    interrupted: CancellationToken,
+}
+
+impl Own {
+    /// Does what may take long, but no longer than until SIGINT or SIGTERM; what follows it clears up.
+    ///
+    /// # Errors
+    /// What the work failed with, that it was interrupted, or that it panicked.
+    pub(super) async fn measure<T>(&self, work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+        match self.interrupted.run_until_cancelled(AssertUnwindSafe(work).catch_unwind()).await {
+            Some(Ok(outcome)) => outcome,
+            Some(Err(_told_already)) => Err(anyhow!("the benchmark has a defect, which is told above")),
+            None => Err(anyhow!("interrupted; what the benchmark had made is removed")),
+        }
+    }
+}
+
+/// Runs `work` on a fresh, migrated database on the server of `config`, and drops the database however the work ends.
 ///
 /// # Errors
-/// What the work failed with, an interruption, or why the database could not be made or dropped.
-pub async fn with_own<T>(
+/// What the work failed with, or why the database could not be made or dropped.
+pub(super) async fn with_own<T>(
     config: &PostgresConfig,
-    work: impl AsyncFnOnce(&PgPool) -> anyhow::Result<T>,
+    work: impl AsyncFnOnce(&Own) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
     let server: PgConnectOptions = config.url.expose_secret().parse().context("reading postgres.url")?;
     // Filling a log takes long statements, which are no news.
@@ -33,29 +53,30 @@ pub async fn with_own<T>(
 
     let pool =
         PgPoolOptions::new().max_connections(config.max_connections).connect_lazy_with(server.clone().database(&name));
-    let measured = AssertUnwindSafe(async {
-        eventstore::postgres::migrate(&pool).await.context("preparing the benchmark's database")?;
-        work(&pool).await
-    })
-    .catch_unwind();
+    let own = Own { pool, interrupted: CancellationToken::new() };
+    let measured = async {
+        let migrate = async { Ok(eventstore::postgres::migrate(&own.pool).await?) };
+        own.measure(migrate).await.context("preparing the benchmark's database")?;
+        work(&own).await
+    };
+    let listen = async {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        own.interrupted.cancel();
+        std::future::pending::<Infallible>().await
+    };
     let outcome = tokio::select! {
-        outcome = measured => Some(outcome),
-        _ = terminate.recv() => None,
-        _ = interrupt.recv() => None,
+        outcome = measured => outcome,
+        never = listen => match never {},
     };
 
-    pool.close().await;
+    own.pool.close().await;
     let dropped = execute(&server, &format!("drop database if exists {name} with (force)"))
         .await
         .with_context(|| format!("dropping the benchmark's database {name}"));
-    match outcome {
-        Some(Ok(outcome)) => outcome.and_then(|done| dropped.map(|()| done)),
-        Some(Err(panicked)) => std::panic::resume_unwind(panicked),
-        None => {
-            dropped?;
-            bail!("interrupted; the benchmark's database is dropped")
-        }
-    }
+    outcome.and_then(|done| dropped.map(|()| done))
 }
 
 /// Runs one statement outside the benchmark's database.

@@ -18,7 +18,7 @@ use schemas::registry::Registry;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::{database, relay::topics};
+use super::{database, raw, relay::topics};
 use crate::{config::Config, store};
 
 /// Everything that a benchmark of read models needs.
@@ -40,7 +40,8 @@ pub(super) async fn with_own<T>(
     work: impl AsyncFnOnce(&Field) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
     let model = Arc::new(store::load_model(&config.embedding).await?);
-    database::with_own(&config.postgres, async |pool| {
+    database::with_own(&config.postgres, async |own| {
+        let pool = &own.pool;
         let name = format!("bench_{}", Uuid::new_v4().simple());
         let mut config = config.clone();
         config.kafka.topic_prefix.clone_from(&name);
@@ -58,7 +59,7 @@ pub(super) async fn with_own<T>(
         let registry = Registry::new(&config.registry);
         let runtime = Runtime::new(Control::new(pool.clone()), log, registry, config.worker.clone());
         let field = Field { pool: pool.clone(), config, runtime, models, name };
-        let outcome = field.prepared(work).await;
+        let outcome = own.measure(field.prepared(work)).await;
         let removed = field.remove().await;
         outcome.and_then(|done| removed.map(|()| done))
     })
@@ -84,6 +85,7 @@ impl Field {
             };
             projection.at(build.generation).discard().await.context("removing the benchmark's read models")?;
         }
+        raw::remove_shown(self).await.context("removing the benchmark's database for analysts")?;
         topics::remove(&self.config.kafka, &self.name).await.context("removing the benchmark's topics")
     }
 

@@ -193,6 +193,7 @@ async fn first_of(field: &Field, aggregate_id: &str) -> anyhow::Result<Option<Ra
         after: 0,
         to: u64::MAX >> 1,
         batch_events: 1,
+        batch_bytes: 1,
     };
     let mut cursor = field.runtime.log().read(part).await?;
     while let Some(batch) = cursor.next().await? {

@@ -20,6 +20,14 @@ pub(super) struct Raw {
     pub(super) is: &'static str,
 }
 
+/// Removes the database in which analysts would find what a generation shows: it outlives its generations.
+///
+/// # Errors
+/// When `ClickHouse` does not do its part.
+pub(super) async fn remove_shown(field: &Field) -> anyhow::Result<()> {
+    clickhouse::remove(&field.config.clickhouse.url, &field.config.clickhouse.database).await
+}
+
 /// Writes what a generation holds by nothing but the store's client.
 ///
 /// # Errors

@@ -42,9 +42,9 @@ pub struct Work {
 /// # Errors
 /// When an engine does not do its part, or not every event arrives.
 pub async fn run(config: &Config, work: Work) -> anyhow::Result<Report> {
-    database::with_own(&config.postgres, async |pool| {
-        let bench = Bench { pool, config, prefix: format!("bench-{}", Uuid::new_v4().simple()) };
-        let outcome = bench.measure(work).await;
+    database::with_own(&config.postgres, async |own| {
+        let bench = Bench { pool: &own.pool, config, prefix: format!("bench-{}", Uuid::new_v4().simple()) };
+        let outcome = own.measure(bench.measure(work)).await;
         let removed = topics::remove(&config.kafka, &bench.prefix).await;
         let report = outcome?;
         removed.context("removing the benchmark's topics")?;

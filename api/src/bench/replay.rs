@@ -29,9 +29,12 @@ pub struct Work {
 /// # Errors
 /// When Postgres does not do its part, or the reader does not read every event.
 pub async fn run(config: &PostgresConfig, work: Work) -> anyhow::Result<Report> {
-    database::with_own(config, async |pool| {
-        let payload_bytes = log::fill(pool, work.events).await.context("filling the log")?;
-        measure(pool, work, payload_bytes).await
+    database::with_own(config, async |own| {
+        own.measure(async {
+            let payload_bytes = log::fill(&own.pool, work.events).await.context("filling the log")?;
+            measure(&own.pool, work, payload_bytes).await
+        })
+        .await
     })
     .await
 }

@@ -46,16 +46,13 @@ impl PgLog {
     }
 
     async fn start(&self, part: LogPart) -> Result<Box<dyn LogCursor>, LogError> {
-        let LogPart { contexts, aggregate_id, after, to, batch_events } = part;
+        let LogPart { contexts, aggregate_id, after, to, batch_events, batch_bytes } = part;
         let filter = EventFilter { contexts, aggregate_id, ..EventFilter::default() };
-        let options = ReplayOptions { filter, after, to: Some(to), batch_events, ..ReplayOptions::default() };
-        let options = ReplayOptions { batch_bytes: LARGEST_BATCH, ..options };
+        let options =
+            ReplayOptions { filter, after, to: Some(to), batch_events, batch_bytes, ..ReplayOptions::default() };
         Ok(Box::new(Replay::start(&self.pool, options).await?))
     }
 }
-
-/// A batch is not added to from so many bytes on.
-const LARGEST_BATCH: usize = 16 << 20;
 
 impl LogReader for PgLog {
     fn incarnation(&self) -> Answer<'_, Uuid> {

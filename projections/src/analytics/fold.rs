@@ -43,7 +43,7 @@ impl StreamFold {
     }
 
     fn take_opportunity(&mut self, event: &RawRecorded) -> Result<(), ProjectionError> {
-        let payload = event.decode::<OpportunityEvent>().map_err(ProjectionError::poison)?.payload;
+        let payload = event.decode::<OpportunityEvent>().map_err(ProjectionError::poison)?;
         let id = event.aggregate_id.clone();
         let (sequence, state) = self.states.entry(id.clone()).or_default();
         if event.sequence <= *sequence {

@@ -47,7 +47,7 @@ impl Projection for Analytics {
     }
 
     fn pace() -> Pace {
-        Pace { batch_events: 10_000, linger: Duration::from_millis(100), rebuild_events: 20_000 }
+        Pace { batch_events: 10_000, linger: Duration::from_millis(100), rebuild_events: 40_000 }
     }
 
     fn at(&self, generation: Generation) -> Self {
@@ -131,7 +131,7 @@ impl Analytics {
 }
 
 fn opportunity_change(event: &RawRecorded) -> Result<Option<AnalyticsChange>, ProjectionError> {
-    let payload = event.decode::<OpportunityEvent>().map_err(ProjectionError::poison)?.payload;
+    let payload = event.decode::<OpportunityEvent>().map_err(ProjectionError::poison)?;
     Ok(match payload {
         OpportunityEvent::Discovered { filing, facts }
         | OpportunityEvent::Amended { filing, standing: Standing::Current, facts } => {

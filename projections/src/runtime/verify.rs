@@ -184,7 +184,8 @@ impl Runtime {
             aggregate_id: None,
             after: 0,
             to,
-            batch_events: sink.pace().rebuild_events,
+            batch_events: sink.pace().batch_events,
+            batch_bytes: self.config.batch_bytes,
         };
         let mut cursor = self.log.read(part).await?;
         let mut events = 0;

@@ -88,7 +88,7 @@ impl Fold for PointFold {
         if !wanted || event.aggregate_type != <Opportunity as cqrs_es::Aggregate>::TYPE {
             return Ok(());
         }
-        match event.decode::<OpportunityEvent>().map_err(ProjectionError::poison)?.payload {
+        match event.decode::<OpportunityEvent>().map_err(ProjectionError::poison)? {
             OpportunityEvent::Discovered { filing, facts }
             | OpportunityEvent::Amended { filing, standing: Standing::Current, facts } => {
                 let described = self.describe(event, &filing, &facts);

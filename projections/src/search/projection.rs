@@ -51,7 +51,7 @@ impl Projection for Search {
         if event.aggregate_type != <Opportunity as cqrs_es::Aggregate>::TYPE {
             return Ok(vec![]);
         }
-        let payload = event.decode::<OpportunityEvent>().map_err(ProjectionError::poison)?.payload;
+        let payload = event.decode::<OpportunityEvent>().map_err(ProjectionError::poison)?;
         Ok(match payload {
             OpportunityEvent::Discovered { filing, facts }
             | OpportunityEvent::Amended { filing, standing: Standing::Current, facts } => {

@@ -67,7 +67,7 @@ impl ViewChange {
     /// Reads an event; `None` when it is of no interest here.
     pub(super) fn of(event: &RawRecorded) -> Result<Option<Self>, ProjectionError> {
         let read = if event.aggregate_type == Opportunity::TYPE {
-            ViewEvent::Opportunity(event.decode().map_err(ProjectionError::poison)?.payload)
+            ViewEvent::Opportunity(event.decode().map_err(ProjectionError::poison)?)
         } else if event.aggregate_type == VISIT {
             ViewEvent::Visit(Sight::of(parsed(event)?, event.recorded_at))
         } else if event.aggregate_type == WATCHLIST {

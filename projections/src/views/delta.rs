@@ -69,10 +69,6 @@ impl Deltas {
         self.0.retain(|_, fields| !fields.is_empty());
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.0.values().map(BTreeMap::len).sum()
-    }
-
     pub(super) fn iter(&self) -> impl Iterator<Item = (&Target, &str, i64)> {
         self.0.iter().flat_map(|(target, fields)| fields.iter().map(move |(field, sum)| (target, field.as_str(), *sum)))
     }

@@ -31,7 +31,7 @@ impl Projection for Views {
     }
 
     fn pace() -> Pace {
-        Pace { batch_events: 2_000, linger: Duration::from_millis(5), rebuild_events: 5_000 }
+        Pace { batch_events: 2_000, linger: Duration::from_millis(5), rebuild_events: 15_000 }
     }
 
     fn at(&self, generation: Generation) -> Self {

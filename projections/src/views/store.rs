@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use domain::opportunity::OpportunityId;
 use redis::{
-    Client, FromRedisValue, Pipeline, RedisError, RedisResult, Script,
+    Client, FromRedisValue, Pipeline, RedisError, RedisResult,
     aio::{ConnectionManager, ConnectionManagerConfig},
 };
 
@@ -32,7 +32,6 @@ pub struct Views {
     name: Arc<str>,
     prefix: Arc<str>,
     pub(super) generation: Generation,
-    pub(super) apply: Arc<Script>,
     pub(super) cache: Arc<Cache>,
     pub(super) lifetime: Lifetime,
     cache_mb: u32,
@@ -57,7 +56,6 @@ impl Views {
             prefix: prefix(&name, Generation::FIRST),
             name,
             generation: Generation::FIRST,
-            apply: Arc::new(Script::new(include_str!("apply.lua"))),
             cache: Arc::new(Cache::new(config.cache_mb)),
             lifetime: Lifetime::of(config),
             cache_mb: config.cache_mb,

@@ -15,6 +15,9 @@ use super::{
 };
 use crate::runtime::ProjectionError;
 
+/// Moves streams together with figures.
+const APPLY: &str = include_str!("apply.lua");
+
 /// How often a batch is folded anew because another worker was faster.
 const ATTEMPTS: usize = 10;
 
@@ -137,68 +140,90 @@ impl Views {
         Ok(stored)
     }
 
-    /// Writes steps with one call; answers with those whose version was no longer the one that the step builds on.
+    /// Writes steps together; answers with those whose version was no longer the one that the step builds on.
     async fn write<'a>(
         &self,
-        ready: Vec<Ready<'a>>,
+        mut ready: Vec<Ready<'a>>,
         refusal: &mut Option<ProjectionError>,
     ) -> Result<Vec<Work<'a>>, ProjectionError> {
-        if ready.is_empty() {
-            return Ok(vec![]);
-        }
-        let mut pipeline = redis::pipe();
-        pipeline.ignore_errors().load_script(&self.apply).ignore().invoke_script(&self.call(&ready));
-        let classify = |error| classify(error, self.generation);
-        let answer: Vec<RedisResult<Vec<Value>>> = self.send(&pipeline).await.map_err(classify)?;
-        let answers = answer.into_iter().next().unwrap_or_else(|| Ok(vec![])).map_err(classify)?;
-        if answers.len() != ready.len() {
-            return Err(ProjectionError::unavailable("an answer of another length than the question"));
-        }
         let mut overtaken = vec![];
-        for (Ready { work, step, text }, answer) in ready.into_iter().zip(answers) {
-            if answer == Value::Int(1) {
-                self.cache.put(work.key, step.to, text.len());
-            } else if answer == Value::Int(0) {
-                overtaken.push(work);
-            } else {
-                let reason = redis::from_redis_value(answer).unwrap_or_default();
-                refusal.get_or_insert(ProjectionError::refused(Foreign { key: work.key, reason }));
+        // Each round is the last, or leaves out a step that keeps the others from being written.
+        while !ready.is_empty() {
+            let mut answers = self.moved(&ready).await?.into_iter();
+            if answers.next() == Some(Value::Int(1)) {
+                for Ready { work, step, text } in ready {
+                    self.cache.put(work.key, step.to, text.len());
+                }
+                break;
             }
+            let mut left = Vec::with_capacity(ready.len());
+            for (step, answer) in ready.into_iter().zip(answers) {
+                match answer {
+                    Value::Int(1) => left.push(step),
+                    Value::Int(_) => overtaken.push(step.work),
+                    text => {
+                        let reason = redis::from_redis_value(text).unwrap_or_default();
+                        refusal.get_or_insert(ProjectionError::refused(Foreign { key: step.work.key, reason }));
+                    }
+                }
+            }
+            ready = left;
         }
         Ok(overtaken)
     }
 
-    /// The script's keys and arguments; it says itself what they are.
-    fn call(&self, ready: &[Ready<'_>]) -> redis::ScriptInvocation<'_> {
-        let mut targets = BTreeMap::<&Target, usize>::new();
-        for (target, _, _) in ready.iter().flat_map(|ready| ready.step.deltas.iter()) {
-            let next = targets.len() + 1;
-            targets.entry(target).or_insert(next);
+    /// What the script answers about these steps: whether all moved, and how each of them stands.
+    async fn moved(&self, ready: &[Ready<'_>]) -> Result<Vec<Value>, ProjectionError> {
+        let mut pipeline = redis::pipe();
+        pipeline.ignore_errors().add_command(self.call(ready));
+        let classify = |error| classify(error, self.generation);
+        let answer: Vec<RedisResult<Vec<Value>>> = self.send(&pipeline).await.map_err(classify)?;
+        let answers = answer.into_iter().next().unwrap_or_else(|| Ok(vec![])).map_err(classify)?;
+        let (all, each) = answers.split_first().unwrap_or((&Value::Nil, &[]));
+        let stuck = *all != Value::Int(1) && each.iter().all(|answer| *answer == Value::Int(1));
+        if each.len() != ready.len() || stuck {
+            return Err(ProjectionError::unavailable("an answer that does not fit the question"));
         }
-        let mut numbered: Vec<_> = targets.iter().map(|(target, number)| (*number, *target)).collect();
-        numbered.sort_unstable();
-        let mut call = self.apply.key(self.key(MARKER));
+        Ok(answers)
+    }
+
+    /// The script with its keys and arguments; it says itself what they are. The text goes along each time, which is
+    /// little beside what it moves, and spares asking whether the server knows it.
+    fn call(&self, ready: &[Ready<'_>]) -> redis::Cmd {
+        let mut sums = BTreeMap::<&Target, BTreeMap<&str, i64>>::new();
+        for (target, field, delta) in ready.iter().flat_map(|ready| ready.step.deltas.iter()) {
+            *sums.entry(target).or_default().entry(field).or_default() += delta;
+        }
+        sums.retain(|_, fields| {
+            fields.retain(|_, sum| *sum != 0);
+            !fields.is_empty()
+        });
+        let mut call = redis::cmd("EVAL");
+        call.arg(APPLY).arg(1 + ready.len() + sums.len()).arg(self.key(MARKER));
         for Ready { work, .. } in ready {
-            call.key(&work.key);
+            call.arg(&work.key);
         }
-        call.arg(ready.len()).arg(numbered.len());
-        for (_, target) in numbered {
+        for target in sums.keys() {
+            call.arg(self.key(&target.key()));
+        }
+        call.arg(ready.len()).arg(sums.len());
+        for Ready { work, step, text } in ready {
+            let seconds = match work.stream {
+                Stream::Visit => self.lifetime.visit_seconds(),
+                Stream::Opportunity | Stream::Watchlist => 0,
+            };
+            call.arg(step.from).arg(step.to.version).arg(text).arg(seconds);
+        }
+        for (target, fields) in &sums {
             let (kind, end) = match target {
                 Target::Counters => ("c", 0),
                 Target::Engagement(_) => ("e", 0),
                 Target::Leaderboard(_, None) => ("z", 0),
                 Target::Leaderboard(_, Some(day)) => ("z", self.lifetime.leaderboard_end(*day)),
             };
-            call.key(self.key(&target.key())).arg(kind).arg(end);
-        }
-        for Ready { work, step, text } in ready {
-            let seconds = match work.stream {
-                Stream::Visit => self.lifetime.visit_seconds(),
-                Stream::Opportunity | Stream::Watchlist => 0,
-            };
-            call.arg(step.from).arg(step.to.version).arg(text).arg(seconds).arg(step.deltas.len());
-            for (target, field, delta) in step.deltas.iter() {
-                call.arg(targets.get(target)).arg(field).arg(delta);
+            call.arg(kind).arg(end).arg(fields.len());
+            for (field, sum) in fields {
+                call.arg(field).arg(sum);
             }
         }
         call

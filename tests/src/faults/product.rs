@@ -99,7 +99,15 @@ impl ProductProcess {
     /// # Errors
     /// If it does not end in time, or not with success.
     pub async fn stop(&mut self) -> anyhow::Result<()> {
-        self.send(Signal::SIGTERM);
+        self.stop_by(Signal::SIGTERM).await
+    }
+
+    /// Asks it by a signal to end, and waits for it.
+    ///
+    /// # Errors
+    /// As [`Self::stop`].
+    pub async fn stop_by(&mut self, signal: Signal) -> anyhow::Result<()> {
+        self.send(signal);
         let Some(mut child) = self.child.take() else { return Ok(()) };
         let ended = until(STOP_WITHIN, async || child.try_wait()?.context("it still runs")).await;
         match ended {

@@ -22,6 +22,10 @@ pub(super) async fn write(field: &Field, generation: Generation) -> anyhow::Resu
     Ok(Raw { elapsed, rows, is: "inserts of the same rows in RowBinary over HTTP, 20,000 rows each" })
 }
 
+pub(super) async fn remove(url: &str, database: &str) -> anyhow::Result<()> {
+    Server::of(url)?.ask(format!("drop database if exists {database}")).await.map(drop)
+}
+
 async fn copy(server: &Server, from: &str, to: &str) -> anyhow::Result<(Duration, u64)> {
     let tables = server
         .ask(format!(

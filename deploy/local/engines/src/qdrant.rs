@@ -9,6 +9,7 @@ mod api;
 mod catalog;
 mod collection;
 mod collections;
+mod condition;
 mod convert;
 mod journal;
 mod points;

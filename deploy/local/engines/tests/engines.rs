@@ -7,6 +7,8 @@ mod clickhouse_client;
 mod clickhouse_http;
 #[path = "engines/process.rs"]
 mod process;
+#[path = "engines/qdrant_conditions.rs"]
+mod qdrant_conditions;
 #[path = "engines/qdrant_durability.rs"]
 mod qdrant_durability;
 #[path = "engines/qdrant_requests.rs"]

@@ -21,6 +21,9 @@ use crate::runtime::{
     worker::{Memory, Setback},
 };
 
+/// A batch is not added to from so many bytes on. Stores take few large batches better than many small ones.
+const LARGEST_BATCH: usize = 48 << 20;
+
 /// Lanes that write at the same time.
 const LANES: usize = 2;
 
@@ -60,6 +63,7 @@ impl Runtime {
                 after: position,
                 to: target,
                 batch_events: part.sink.pace().rebuild_events,
+                batch_bytes: LARGEST_BATCH,
             };
             let mut cursor = self.log.read(log_part).await?;
             while let Some(LogBatch { events: batch, watermark }) = cursor.next().await? {

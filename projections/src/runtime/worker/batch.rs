@@ -126,9 +126,11 @@ impl Worker {
         }
         let (name, generation) = (self.projection.name(), self.build.generation);
         let mut transaction = self.runtime.control.begin_writing(name, generation).await?;
-        let candidates: Vec<_> =
-            batch.iter().filter_map(|delivery| delivery.event.as_ref().map(StreamKey::of)).collect();
-        let candidates: HashSet<_> = candidates.into_iter().filter(|key| memory.parked.contains(key)).collect();
+        let mut candidates = HashSet::new();
+        if !memory.parked.is_empty() {
+            let streams = batch.iter().filter_map(|delivery| delivery.event.as_ref().map(StreamKey::of));
+            candidates.extend(streams.filter(|key| memory.parked.contains(key)));
+        }
         let standing = dead_letter::still_parked(&mut transaction, name, generation, &candidates).await?;
         let (letters, applied) = self.apply_or_park(batch, standing.clone()).await?;
         let parked = letters.len() as u64;
@@ -173,7 +175,8 @@ impl Worker {
                 if delivery.fault.is_some() || reasons.contains_key(&place) {
                     held_back.insert(StreamKey::of(event));
                 }
-                if !held_back.contains(&StreamKey::of(event)) {
+                // Nearly always nothing is held back, and naming a stream costs more than looking.
+                if held_back.is_empty() || !held_back.contains(&StreamKey::of(event)) {
                     places.push(place);
                     events.push(event);
                 }
@@ -238,21 +241,23 @@ fn told(reason: &ProjectionError) -> String {
 fn advanced(batch: &[Delivery], before: &Checkpoint, handover: u64) -> Checkpoint {
     // What no record said yet must not be forgotten by a healing that is cut off.
     let first = PartitionMark { ordinal: expected_after(None, handover), ..PartitionMark::default() };
-    let mut marks = BTreeMap::<(String, i32), PartitionMark>::new();
+    let mut marks = BTreeMap::<(&str, i32), PartitionMark>::new();
     for delivery in batch {
-        let place = (delivery.topic.clone(), delivery.partition);
-        let known = before.0.get(&place).copied().unwrap_or(first);
-        let mark = marks.entry(place).or_insert(known);
+        let place = (delivery.topic.as_str(), delivery.partition);
+        let known = || before.0.get(&(delivery.topic.clone(), delivery.partition)).copied().unwrap_or(first);
+        let mark = marks.entry(place).or_insert_with(known);
         mark.position = mark.position.max(delivery.mark.watermark);
         mark.ordinal = delivery.mark.ordinal.max(mark.ordinal);
         mark.next_offset = mark.next_offset.max(delivery.offset + 1);
     }
-    Checkpoint(marks)
+    Checkpoint(marks.into_iter().map(|((topic, partition), mark)| ((topic.to_owned(), partition), mark)).collect())
 }
 
 fn next_offsets(batch: &[Delivery]) -> BTreeMap<(String, i32), i64> {
     let from_kafka = batch.iter().filter(|delivery| delivery.offset >= 0);
-    from_kafka.map(|delivery| ((delivery.topic.clone(), delivery.partition), delivery.offset + 1)).collect()
+    let next: BTreeMap<_, _> =
+        from_kafka.map(|delivery| ((delivery.topic.as_str(), delivery.partition), delivery.offset + 1)).collect();
+    next.into_iter().map(|((topic, partition), offset)| ((topic.to_owned(), partition), offset)).collect()
 }
 
 fn highest(batch: &[Delivery]) -> u64 {

@@ -61,7 +61,8 @@ impl Worker {
             aggregate_id: None,
             after: *after,
             to: *to,
-            batch_events: self.projection.pace().rebuild_events,
+            batch_events: self.projection.pace().batch_events,
+            batch_bytes: self.runtime.config.batch_bytes,
         };
         let mut cursor = self.runtime.log.read(part).await.map_err(Setback::Log)?;
         let mut healed = Taken::default();

@@ -115,7 +115,7 @@ fn counters_move_by_the_difference_of_the_states() {
     let second = stepped(first.to, &history[2..3]).unwrap().unwrap();
     assert_eq!(sums(&second.deltas), counters(&[("status:awarded", 1), ("status:open", -1)]));
     let third = stepped(second.to, &history[3..]).unwrap().unwrap();
-    assert_eq!(third.deltas.len(), 0);
+    assert_eq!(third.deltas, Deltas::default());
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! One collection: the engine's shard, the journal in front of it, and the locks between them.
 //!
 //! Reads share the shard. Changes go one after the other: journal first, then engine. A checkpoint makes the engine
-//! write everything down and empties the journal. Changes that depend on what is stored (by filter) are enclosed by
-//! checkpoints, so that reading the journal again repeats at most that one change, which then finds nothing more to do.
+//! write everything down and empties the journal. A write with a condition is journalled as what the condition lets
+//! through. Other changes that depend on what is stored (by filter) are enclosed by checkpoints, so that reading the
+//! journal again repeats at most that one change, which then finds nothing more to do.
 
 use std::{
     fs::{self, File},
@@ -17,14 +18,16 @@ use qdrant_edge::{EdgeConfig, EdgeShard, FieldIndexOperations, UpdateOperation};
 use tonic::Status;
 
 use super::{
+    condition,
     convert::operation,
     journal::{self, Journal},
     refusal::{internal, no_collection, status},
     repair,
 };
 
-/// The journal is emptied when it is larger, in bytes.
-const JOURNAL_LIMIT: u64 = 64 << 20;
+/// The journal is emptied when it is larger, in bytes, even while changes come: those wait for it, for a second or two.
+/// Reading so much again after a kill takes some ten seconds.
+const JOURNAL_LIMIT: u64 = 128 << 20;
 /// So many times the usual number of changes makes a rebuild due although changes still come.
 const OVERDUE: u64 = 50;
 /// The engine keeps its own log for ever while it is open; above so many closed files it is opened anew.
@@ -109,9 +112,10 @@ impl Collection {
         let depends = operation::depends_on_state(&operation);
         let quiet = depends.then(|| lock(&self.maintenance));
         let mut writer = lock(&self.writer);
-        let (record, operation) = journal::encode(operation);
-        let operation = operation.ok_or_else(|| internal("an operation was lost"))?;
         self.read(|shard| {
+            let Some(operation) = condition::resolved(shard, operation)? else { return Ok(()) };
+            let (record, operation) = journal::encode(operation);
+            let operation = operation.ok_or_else(|| internal("an operation was lost"))?;
             let change = operation::to_engine(operation, &shard.config())?;
             if depends {
                 checkpoint(shard, &mut writer)?;
@@ -143,6 +147,14 @@ impl Collection {
             checkpoint(shard, &mut writer)
         })?;
         Ok(writer.changes)
+    }
+
+    /// Makes the engine write everything down if no change came lately. All changes wait while it does.
+    pub(super) fn flush_when_calm(&self, idle: Duration) -> Result<(), Status> {
+        if lock(&self.writer).last_change.elapsed() < idle {
+            return Ok(());
+        }
+        self.flush()
     }
 
     /// Makes the engine write everything down, unless it is rebuilding indexes: then the journal waits.
@@ -227,8 +239,11 @@ fn checkpoint(shard: &EdgeShard, writer: &mut Writer) -> Result<(), Status> {
 }
 
 fn replay(shard: &EdgeShard, operation: Operation) {
-    let change = operation::to_engine(operation, &shard.config());
-    let applied = change.and_then(|change| shard.update(change).map_err(|error| status(&error)));
+    let applied = condition::resolved(shard, operation).and_then(|operation| {
+        let Some(operation) = operation else { return Ok(()) };
+        let change = operation::to_engine(operation, &shard.config())?;
+        shard.update(change).map_err(|error| status(&error))
+    });
     if let Err(refused) = applied {
         // It was refused the first time too, or concerns a point that a later change deleted.
         tracing::debug!(reason = refused.message(), "a change of the journal does not apply");

@@ -2,8 +2,8 @@
 //!
 //! A record is its length, its checksum (both 32 bits, little endian) and a `PointsUpdateOperation`. Records are written
 //! before the change is applied and read again when the collection is opened, so a killed process loses nothing that
-//! it acknowledged. They are handed to the operating system, not forced to the disk: like Qdrant's own defaults, the
-//! last seconds before a power failure may be lost.
+//! it acknowledged. They are handed to the operating system, not forced to the disk: what it had not written by itself
+//! before a power failure, half a minute by Linux' defaults, may be lost.
 
 use std::{
     fs::File,

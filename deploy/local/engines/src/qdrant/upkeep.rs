@@ -31,7 +31,7 @@ pub(super) fn start(catalog: Arc<Catalog>, every: Duration, optimise_after: u64)
 }
 
 fn look_after(collection: &Collection, every: Duration, optimise_after: u64) {
-    let step = || collection.flush().and_then(|()| collection.optimise_when_due(optimise_after, every));
+    let step = || collection.flush_when_calm(every).and_then(|()| collection.optimise_when_due(optimise_after, every));
     // The engine panics where it cannot write; the journal still has everything, and the next round tries again.
     match panic::catch_unwind(AssertUnwindSafe(step)) {
         Ok(Ok(())) => {}

@@ -10,13 +10,12 @@ use qdrant_client::{
     },
 };
 use qdrant_edge::{
-    ConditionalInsertOperation, DeletePayloadOp, EdgeConfig, Filter, Payload, PayloadOps, PointId,
-    PointInsertOperations, PointOperations, PointStructPersisted, PointVectorsPersisted, SetPayloadOp, UpdateMode,
-    UpdateOperation, UpdateVectorsOp, VectorOperations,
+    DeletePayloadOp, EdgeConfig, Filter, Payload, PayloadOps, PointId, PointInsertOperations, PointOperations,
+    PointStructPersisted, PointVectorsPersisted, SetPayloadOp, UpdateOperation, UpdateVectorsOp, VectorOperations,
 };
 use tonic::Status;
 
-use super::{filter, member, no_shard_key, path, point_id, point_ids, vector};
+use super::{filter, no_shard_key, path, point_id, point_ids, vector};
 use crate::qdrant::refusal::wrong;
 
 /// The points an operation is about.
@@ -41,7 +40,7 @@ pub(crate) fn depends_on_state(operation: &Operation) -> bool {
     };
     #[expect(deprecated, reason = "older clients still send these variants")]
     match operation {
-        Operation::Upsert(list) => list.update_filter.is_some() || list.update_mode.is_some_and(|mode| mode != 0),
+        Operation::Upsert(_) => false,
         Operation::UpdateVectors(update) => update.update_filter.is_some(),
         Operation::SetPayload(set) => by_filter(set.points_selector.as_ref()),
         Operation::OverwritePayload(set) => by_filter(set.points_selector.as_ref()),
@@ -98,7 +97,8 @@ pub(crate) fn to_engine(operation: Operation, config: &EdgeConfig) -> Result<Upd
 }
 
 fn upsert(list: PointStructList, config: &EdgeConfig) -> Result<PointOperations, Status> {
-    let PointStructList { points, shard_key_selector, update_filter, update_mode } = list;
+    // Conditions are resolved before.
+    let PointStructList { points, shard_key_selector, .. } = list;
     no_shard_key(shard_key_selector.as_ref())?;
     let points = points.into_iter().map(|point| {
         Ok(PointStructPersisted {
@@ -107,18 +107,8 @@ fn upsert(list: PointStructList, config: &EdgeConfig) -> Result<PointOperations,
             payload: Some(payload(point.payload)),
         })
     });
-    let points_op = PointInsertOperations::PointsList(points.collect::<Result<_, Status>>()?);
-    let mode = match update_mode.map(member::<qdrant::UpdateMode>).transpose()? {
-        None | Some(qdrant::UpdateMode::Upsert) => None,
-        Some(qdrant::UpdateMode::InsertOnly) => Some(UpdateMode::InsertOnly),
-        Some(qdrant::UpdateMode::UpdateOnly) => Some(UpdateMode::UpdateOnly),
-    };
-    if update_filter.is_none() && mode.is_none() {
-        return Ok(PointOperations::UpsertPoints(points_op));
-    }
-    let condition = filter::optional(update_filter)?.unwrap_or_default();
-    let update_mode = mode.or(Some(UpdateMode::Upsert));
-    Ok(PointOperations::UpsertPointsConditional(ConditionalInsertOperation { points_op, condition, update_mode }))
+    let points = points.collect::<Result<_, Status>>()?;
+    Ok(PointOperations::UpsertPoints(PointInsertOperations::PointsList(points)))
 }
 
 fn point_vectors(points: Vec<qdrant::PointVectors>, config: &EdgeConfig) -> Result<Vec<PointVectorsPersisted>, Status> {

@@ -1,0 +1,68 @@
+//! What Prometheus is told, and the table that goes on.
+
+use nix::sys::signal::Signal;
+use tests::faults::{product::ProductProcess, wait::until};
+
+use super::*;
+
+/// The figure of one metric, read as Prometheus reads it: its name, its labels in any order, its value.
+fn figure(text: &str, name: &str, projection: &str) -> Option<f64> {
+    let (label, live) = (format!("projection=\"{projection}\""), "generation=\"g1\"");
+    let of = |line: &&str| line.starts_with(&format!("{name}{{")) && line.contains(&label) && line.contains(live);
+    text.lines().find(of)?.rsplit_once(' ')?.1.parse().ok()
+}
+
+#[tokio::test]
+async fn prometheus_is_told_how_each_projection_is_doing() {
+    let stack = stack().await;
+    let events = json_lines(&stack.medhub(&["status", "--json"]).await)[0]["postgres"]["events"].as_u64().unwrap();
+
+    let answer = reqwest::get(format!("{}/metrics", stack.http())).await.unwrap();
+    let kind = answer.headers()["content-type"].to_str().unwrap().to_owned();
+    assert!(kind.starts_with("text/plain; version=0.0.4"), "{kind}");
+    let text = answer.text().await.unwrap();
+
+    for projection in ["analytics", "search", "views"] {
+        let figure =
+            |name| figure(&text, name, projection).unwrap_or_else(|| panic!("{name} of {projection}:\n{text}"));
+        // Each event is applied at least once; Kafka may give it again.
+        assert!(figure("medhub_projection_events_total") >= events as f64, "{text}");
+        assert_eq!(figure("medhub_projection_position"), events as f64, "{text}");
+        for (name, at_least, at_most) in [
+            ("medhub_projection_up", 1.0, 1.0),
+            ("medhub_projection_parked_total", 0.0, 0.0),
+            ("medhub_projection_lag_events", 0.0, 0.0),
+            ("medhub_projection_lag_seconds", 0.0, 600.0),
+            ("medhub_projection_batch_events", 1.0, events as f64),
+            ("medhub_projection_apply_seconds_count", 1.0, 2.0 * events as f64),
+            ("medhub_projection_apply_seconds_sum", 0.000_001, 600.0),
+        ] {
+            let found = figure(name);
+            assert!((at_least..=at_most).contains(&found), "{name} of {projection} is {found}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_table_goes_on_until_it_is_interrupted() {
+    let stack = stack().await;
+    let logs = tempfile::tempdir().unwrap();
+    let args = ["status", "--watch", "1"];
+    let mut watch = ProductProcess::start(&stack.urls(), logs.path(), "watch", &args).unwrap();
+    let printed = || std::fs::read_to_string(logs.path().join("watch.log")).unwrap();
+
+    until(PATIENCE, async || {
+        let tables = printed().matches("last error").count();
+        anyhow::ensure!(tables >= 3, "{tables} tables: {}", printed());
+        Ok(())
+    })
+    .await
+    .unwrap();
+    watch.stop_by(Signal::SIGINT).await.unwrap();
+
+    let text = printed();
+    for part in ["relay", "analytics g1 *", "search g1 *", "views g1 *", "log"] {
+        assert!(text.lines().filter(|line| line.starts_with(part)).count() >= 3, "{part}:\n{text}");
+    }
+    assert!(!text.contains('\u{1b}'), "a file is no terminal:\n{text}");
+}
