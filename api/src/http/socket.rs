@@ -71,11 +71,11 @@ async fn serve(socket: WebSocket, protocol: GraphQLProtocol, graphql: GraphQl, e
     let silence = alive::silence(edge.ping_every);
     let (mut out, writer) = alive::write(sink, edge.ping_every);
     let admin = edge.admin;
-    let (begin, begun) = oneshot::channel();
+    let (tell, begun) = oneshot::channel();
     let served = GraphQLWebSocket::new_with_pair(out.clone(), alive::read(stream, silence), graphql, protocol)
         .on_connection_init(async move |payload: serde_json::Value| {
             // Nobody waits for it once the deadline is over, and then the connection ends anyway.
-            let _ = begin.send(());
+            let _ = tell.send(());
             let standing = match begun_as {
                 Standing::Operator => Standing::Operator,
                 Standing::Visitor => standing::of_payload(&payload, &admin),
@@ -89,7 +89,7 @@ async fn serve(socket: WebSocket, protocol: GraphQLProtocol, graphql: GraphQl, e
             let _ = out.send(Message::Close(Some(CloseFrame { code: INITIALISATION_TIMEOUT, reason }))).await;
             return;
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     };
     tokio::select! {
         () = served => {}

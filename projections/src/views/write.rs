@@ -158,13 +158,13 @@ impl Views {
             }
             let mut left = Vec::with_capacity(ready.len());
             for (step, answer) in ready.into_iter().zip(answers) {
-                match answer {
-                    Value::Int(1) => left.push(step),
-                    Value::Int(_) => overtaken.push(step.work),
-                    text => {
-                        let reason = redis::from_redis_value(text).unwrap_or_default();
-                        refusal.get_or_insert(ProjectionError::refused(Foreign { key: step.work.key, reason }));
-                    }
+                if answer == Value::Int(1) {
+                    left.push(step);
+                } else if answer == Value::Int(0) {
+                    overtaken.push(step.work);
+                } else {
+                    let reason = redis::from_redis_value(answer).unwrap_or_default();
+                    refusal.get_or_insert(ProjectionError::refused(Foreign { key: step.work.key, reason }));
                 }
             }
             ready = left;

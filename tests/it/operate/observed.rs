@@ -15,7 +15,7 @@ fn figure(text: &str, name: &str, projection: &str) -> Option<f64> {
 #[tokio::test]
 async fn prometheus_is_told_how_each_projection_is_doing() {
     let stack = stack().await;
-    let events = json_lines(&stack.medhub(&["status", "--json"]).await)[0]["postgres"]["events"].as_u64().unwrap();
+    let events = json_lines(&stack.medhub(&["status", "--json"]).await)[0]["postgres"]["events"].as_f64().unwrap();
 
     let answer = reqwest::get(format!("{}/metrics", stack.http())).await.unwrap();
     let kind = answer.headers()["content-type"].to_str().unwrap().to_owned();
@@ -25,16 +25,16 @@ async fn prometheus_is_told_how_each_projection_is_doing() {
     for projection in ["analytics", "search", "views"] {
         let figure =
             |name| figure(&text, name, projection).unwrap_or_else(|| panic!("{name} of {projection}:\n{text}"));
-        // Each event is applied at least once; Kafka may give it again.
-        assert!(figure("medhub_projection_events_total") >= events as f64, "{text}");
-        assert_eq!(figure("medhub_projection_position"), events as f64, "{text}");
         for (name, at_least, at_most) in [
+            // Each event is applied at least once; Kafka may give it again.
+            ("medhub_projection_events_total", events, 2.0 * events),
+            ("medhub_projection_position", events, events),
             ("medhub_projection_up", 1.0, 1.0),
             ("medhub_projection_parked_total", 0.0, 0.0),
             ("medhub_projection_lag_events", 0.0, 0.0),
             ("medhub_projection_lag_seconds", 0.0, 600.0),
-            ("medhub_projection_batch_events", 1.0, events as f64),
-            ("medhub_projection_apply_seconds_count", 1.0, 2.0 * events as f64),
+            ("medhub_projection_batch_events", 1.0, events),
+            ("medhub_projection_apply_seconds_count", 1.0, 2.0 * events),
             ("medhub_projection_apply_seconds_sum", 0.000_001, 600.0),
         ] {
             let found = figure(name);

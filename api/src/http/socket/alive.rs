@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::{
     Error,
+    body::Bytes,
     extract::ws::{Message, WebSocket},
 };
 use futures::{
@@ -63,7 +64,7 @@ async fn forward(mut taken: mpsc::Receiver<Message>, mut client: SplitSink<WebSo
     loop {
         let message = tokio::select! {
             message = taken.next() => message,
-            _ = pings.tick() => Some(Message::Ping(Default::default())),
+            _ = pings.tick() => Some(Message::Ping(Bytes::new())),
         };
         let Some(message) = message else { break };
         // A client that takes nothing would keep this connection for ever.
