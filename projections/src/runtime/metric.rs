@@ -6,7 +6,7 @@
 //! | `medhub_projection_parked_total` | events parked as dead letters |
 //! | `medhub_projection_healed_total` | events read from the log because Kafka no longer had them |
 //! | `medhub_projection_retries_total` | batches that were not taken in at once |
-//! | `medhub_projection_batch_events` | events of the last batch |
+//! | `medhub_projection_batch_events` | events of the last batch, beacons not counted |
 //! | `medhub_projection_apply_seconds` | time to take a batch in |
 //! | `medhub_projection_lag_seconds` | age of the last event when it was taken in |
 //! | `medhub_projection_position` | highest position taken in |
@@ -35,12 +35,12 @@ impl Label {
 
 /// A batch went in.
 #[expect(clippy::cast_precision_loss, reason = "gauges are floating point; a batch has few events")]
-pub(super) fn batch(label: &Label, records: usize, progress: &Progress, took: Duration) {
+pub(super) fn batch(label: &Label, progress: &Progress, took: Duration) {
     let labels = label.labels();
     counter!("medhub_projection_events_total", &labels).increment(progress.applied);
     counter!("medhub_projection_parked_total", &labels).increment(progress.parked);
     counter!("medhub_projection_healed_total", &labels).increment(progress.healed);
-    gauge!("medhub_projection_batch_events", &labels).set(records as f64);
+    gauge!("medhub_projection_batch_events", &labels).set((progress.applied + progress.parked) as f64);
     histogram!("medhub_projection_apply_seconds", &labels).record(took);
 }
 

@@ -107,7 +107,7 @@ impl Worker {
             let setback = match self.take_in(batch, memory, intake.assignments()).await {
                 Ok(taken) => {
                     intake.commit(&taken.next_offsets);
-                    metric::batch(&self.label(), batch.len(), &taken.progress, started.elapsed());
+                    metric::batch(&self.label(), &taken.progress, started.elapsed());
                     self.status.progressed(taken.progress);
                     return true;
                 }
