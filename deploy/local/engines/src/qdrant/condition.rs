@@ -29,7 +29,7 @@ pub(super) fn resolved(shard: &EdgeShard, operation: Operation) -> Result<Option
     if list.update_filter.is_none() && mode == UpdateMode::Upsert {
         return Ok(Some(Operation::Upsert(list)));
     }
-    let PointStructList { mut points, shard_key_selector, update_filter, .. } = list;
+    let PointStructList { points, shard_key_selector, update_filter, .. } = list;
     let ids: Vec<_> = points.iter().filter_map(|point| point.id.clone()).collect();
     let refused = match (mode, update_filter) {
         (UpdateMode::InsertOnly, _) | (_, None) => HashSet::new(),
@@ -37,7 +37,7 @@ pub(super) fn resolved(shard: &EdgeShard, operation: Operation) -> Result<Option
     };
     let present = if mode == UpdateMode::Upsert { HashSet::new() } else { present(shard, ids)? };
     let mut kept = Vec::with_capacity(points.len());
-    for point in points.drain(..) {
+    for point in points {
         let id = point_id(point.id.clone())?;
         let wanted = match mode {
             UpdateMode::Upsert => true,
