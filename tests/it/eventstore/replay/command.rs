@@ -203,5 +203,7 @@ async fn a_log_ten_times_as_long_takes_no_more_memory() {
         assert_eq!(end(child).await.0, Some(0));
         peaks.push(held.unwrap());
     }
-    assert!(peaks[1] < peaks[0] + 10_000, "180 MB more of the log took {peaks:?} kB");
+    // What is held at a time fills the allocator's blocks of 2 MB a little differently in each run; a replay that kept
+    // what it has read would stand at four times as much.
+    assert!(peaks[1] < peaks[0] / 2 * 3, "180 MB more of the log took {peaks:?} kB");
 }
