@@ -1,12 +1,35 @@
 //! Values that several aggregates are made of; each checks itself when made, not when read back from an event.
 
+mod id;
+mod tenant;
 mod text;
 
-pub(crate) use self::text::text_value;
+pub use self::tenant::TenantId;
+pub(crate) use self::{id::uuid_id, text::text_value};
 
 text_value!(
     /// Who uses the platform, as the identity provider names them.
     UserId, "user id", max 200, |c| !c.is_control(), "printable text"
+);
+
+uuid_id!(
+    /// A proposal.
+    ProposalId, "proposal id"
+);
+
+uuid_id!(
+    /// A document.
+    DocumentId, "document id"
+);
+
+uuid_id!(
+    /// A reusable asset of a company.
+    ResourceId, "resource id"
+);
+
+uuid_id!(
+    /// A piece of work.
+    TaskId, "task id"
 );
 
 /// A value that cannot be what it should be.
@@ -48,6 +71,13 @@ impl InvalidValue {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_id_is_a_uuid() {
+        let id = TaskId::parse(" 01890A5D-AC96-774B-BCCE-B302099A8057 ").unwrap();
+        assert_eq!(id.to_string(), "01890a5d-ac96-774b-bcce-b302099a8057");
+        assert_eq!(TaskId::parse("7"), Err(InvalidValue::malformed("task id", "7", "a UUID")));
+    }
 
     #[test]
     fn a_user_id_has_a_length_and_can_be_printed() {

@@ -1,0 +1,40 @@
+//! Whose data something is.
+
+use std::fmt;
+
+use super::{InvalidValue, text_value};
+
+text_value!(
+    /// A company on the platform, by a short name that never changes. What it owns nobody else sees.
+    TenantId, "tenant id", max 60, |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-',
+    "lower-case letters, digits and hyphens"
+);
+
+impl TenantId {
+    /// The stream of what this tenant owns under `id`.
+    ///
+    /// The tenant is part of it, so that nobody can name a stream of another tenant: asking for a foreign id finds what
+    /// an unknown id finds, nothing.
+    pub fn stream(&self, id: impl fmt::Display) -> String {
+        format!("{self}:{id}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tenant_id_is_short_and_plain() {
+        assert_eq!(TenantId::try_new("acme-medical").unwrap().stream(7), "acme-medical:7");
+        for bad in ["Acme", "acme:other", "acme medical", ""] {
+            assert!(TenantId::try_new(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn no_two_tenants_share_a_stream() {
+        let streams = ["a", "a-b"].map(|tenant| TenantId::try_new(tenant).unwrap().stream("b:c"));
+        assert_ne!(streams[0], streams[1]);
+    }
+}
