@@ -18,6 +18,7 @@ use projections::{
     QueryError,
     analytics::Analytics,
     catalog::ReadModels,
+    live::Live,
     runtime::{AnyProjection, Control, ControlError, Runtime},
     search::{Embedder, EmbeddingConfig, EmbeddingError, Search, StaticModel},
     views::Views,
@@ -29,7 +30,7 @@ use self::{absent_model::AbsentModel, kafka::KafkaClient};
 pub use self::{
     count::{CountError, Counts},
     engine::{Engine, PingError, is_migrated, reach_postgres},
-    live::{LiveModels, UnknownProjection},
+    live::{LiveModels, UnknownProjection, UnknownReadModel},
     pipeline::{Pipeline, PipelineError, ProjectionRow, RelayRow},
     rebuilds::Rebuilds,
     registry::{AskError, Known, RegistryClient},
@@ -104,6 +105,7 @@ impl Stores {
             analytics: Analytics::new(&config.clickhouse).map_err(OpenError::ReadModel)?,
             search: Search::new(&config.qdrant, model).map_err(OpenError::ReadModel)?,
             views: Views::new(&config.redis).map_err(OpenError::ReadModel)?,
+            live: Live::new(&config.redis).map_err(OpenError::ReadModel)?,
         };
         let runtime = Runtime::new(
             Control::new(pool.clone()),

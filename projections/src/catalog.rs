@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use crate::{
     analytics::Analytics,
+    live::Live,
     runtime::{AnyProjection, Pointer, Projection},
     search::Search,
     views::Views,
 };
 
-/// A handle to every read model, each in one generation.
+/// A handle to every projection, each in one generation.
 #[derive(Clone)]
 pub struct ReadModels {
     /// Figures and lists.
@@ -18,6 +19,8 @@ pub struct ReadModels {
     pub search: Search,
     /// Detail views.
     pub views: Views,
+    /// Tells subscribers what changes; keeps nothing.
+    pub live: Live,
 }
 
 impl ReadModels {
@@ -28,14 +31,28 @@ impl ReadModels {
             analytics: self.analytics.at(pointer.of(Analytics::NAME)),
             search: self.search.at(pointer.of(Search::NAME)),
             views: self.views.at(pointer.of(Views::NAME)),
+            live: self.live.clone(),
         }
     }
 
-    /// All of them as projections.
+    /// Everything that follows the log.
     pub fn all(&self) -> Vec<Arc<dyn AnyProjection>> {
-        vec![Arc::new(self.analytics.clone()), Arc::new(self.search.clone()), Arc::new(self.views.clone())]
+        vec![
+            Arc::new(self.analytics.clone()),
+            Arc::new(self.search.clone()),
+            Arc::new(self.views.clone()),
+            Arc::new(self.live.clone()),
+        ]
+    }
+
+    /// Those that keep what can be built anew and compared with the log.
+    pub fn kept(&self) -> Vec<Arc<dyn AnyProjection>> {
+        self.all().into_iter().filter(|projection| projection.keeps()).collect()
     }
 }
 
 /// The names of all projections.
-pub const NAMES: [&str; 3] = [Analytics::NAME, Search::NAME, Views::NAME];
+pub const NAMES: [&str; 4] = [Analytics::NAME, Search::NAME, Views::NAME, Live::NAME];
+
+/// The names of those that keep what can be built anew and compared with the log.
+pub const KEPT: [&str; 3] = [Analytics::NAME, Search::NAME, Views::NAME];

@@ -10,6 +10,7 @@ mod error;
 mod filter;
 #[cfg(test)]
 mod fixture;
+pub mod live;
 pub mod runtime;
 pub mod search;
 pub mod views;

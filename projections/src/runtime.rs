@@ -18,6 +18,7 @@ mod metric;
 mod parts;
 mod projection;
 mod rebuild;
+mod register;
 mod status;
 mod supervisor;
 mod token;
@@ -40,6 +41,7 @@ pub use self::{
     rebuild::{
         PartProgress, Phase, RebuildError, RebuildOptions, RebuildProgress, RebuildRecord, RebuildReport, RebuildState,
     },
+    register::RegisterError,
     status::{StatusReader, WorkerState, WorkerStatus},
     supervisor::Supervisor,
     token::{ConsistencyToken, InvalidToken, Reached, TokenError},

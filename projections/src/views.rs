@@ -18,6 +18,7 @@
 mod cache;
 mod change;
 mod config;
+mod connect;
 mod content;
 mod counter;
 mod delta;
@@ -40,4 +41,9 @@ pub use self::{
     leaderboard::{Engaged, Engagement, Period, Ranked, SavedOpportunity},
     store::Views,
     view::{OpportunityView, Status},
+};
+pub(crate) use self::{
+    connect::connect,
+    generation::literal,
+    store::{unavailable, unreadable},
 };

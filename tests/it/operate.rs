@@ -202,7 +202,7 @@ async fn status_tells_how_the_relay_and_every_projection_are() {
     let told = &json_lines(&status)[0];
     assert_eq!((&told["agree"], &told["relay"]["leads"]), (&json!(true), &json!(true)), "{told}");
     let projections = told["projections"].as_array().unwrap();
-    assert_eq!(projections.len(), 3, "{told}");
+    assert_eq!(projections.len(), 4, "{told}");
     for row in projections {
         assert_eq!(
             (&row["live"], &row["state"], &row["parked"]),
@@ -211,7 +211,7 @@ async fn status_tells_how_the_relay_and_every_projection_are() {
         );
     }
     let table = text(&stack.medhub(&["status"]).await);
-    for word in ["relay", "leads", "analytics g1 *", "search g1 *", "views g1 *", "all stores agree"] {
+    for word in ["relay", "leads", "analytics g1 *", "search g1 *", "views g1 *", "live g1 *", "all stores agree"] {
         assert!(table.contains(word), "{word} in {table}");
     }
 }

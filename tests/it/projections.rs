@@ -4,6 +4,7 @@
 mod analytics;
 mod dead_letter;
 mod field;
+mod live;
 mod memory;
 mod rebuild;
 mod search;

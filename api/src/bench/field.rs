@@ -10,6 +10,7 @@ use eventstore::{
 use projections::{
     analytics::Analytics,
     catalog::ReadModels,
+    live::Live,
     runtime::{AnyProjection, Control, Generation, Runtime},
     search::Search,
     views::Views,
@@ -54,6 +55,7 @@ pub(super) async fn with_own<T>(
             analytics: Analytics::new(&config.clickhouse)?,
             search: Search::new(&config.qdrant, model)?,
             views: Views::new(&config.redis)?,
+            live: Live::new(&config.redis)?,
         };
         let log = Arc::new(PgLog::new(pool.clone()));
         let registry = Registry::new(&config.registry);
@@ -69,9 +71,9 @@ pub(super) async fn with_own<T>(
 impl Field {
     async fn prepared<T>(&self, work: impl AsyncFnOnce(&Self) -> anyhow::Result<T>) -> anyhow::Result<T> {
         eventstore::topic::ensure(&self.config.kafka).await.context("making topics")?;
-        let incarnation = self.runtime.log().incarnation().await?;
-        for projection in self.models.all() {
-            self.runtime.control().ensure_first(projection.name(), incarnation).await?;
+        let projections = self.models.all();
+        self.runtime.register(&projections).await?;
+        for projection in projections {
             projection.prepare().await.with_context(|| format!("preparing {}", projection.name()))?;
         }
         work(self).await
@@ -91,7 +93,7 @@ impl Field {
 
     /// The projections with these names; all of them where none is named.
     pub(super) fn chosen(&self, names: &[String]) -> Vec<Arc<dyn AnyProjection>> {
-        let mut all = self.models.all();
+        let mut all = self.models.kept();
         all.retain(|projection| names.is_empty() || names.iter().any(|name| name == projection.name()));
         all
     }

@@ -28,7 +28,7 @@ enum Action {
     /// Remove a generation that readers do not see
     Drop {
         /// The read model
-        #[arg(value_name = "NAME", value_parser = PossibleValuesParser::new(catalog::NAMES))]
+        #[arg(value_name = "NAME", value_parser = PossibleValuesParser::new(catalog::KEPT))]
         projection: String,
         /// Its generation, e.g. g1
         generation: Generation,

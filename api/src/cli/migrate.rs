@@ -41,11 +41,8 @@ impl Migrate {
 /// Makes the first generation of each read model, and brings those that are there to the shape this program knows.
 async fn prepare_read_models(stores: &Stores) -> anyhow::Result<()> {
     let control = stores.runtime.control();
-    let incarnation = stores.runtime.log().incarnation().await.context("reading which log this is")?;
     let models = stores.live.now().all();
-    for projection in &models {
-        control.ensure_first(projection.name(), incarnation).await?;
-    }
+    stores.runtime.register(&models).await?;
     let pointer = control.pointer().await?;
     for projection in &models {
         let name = projection.name();

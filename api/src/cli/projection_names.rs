@@ -6,15 +6,15 @@ use projections::{catalog, runtime::AnyProjection};
 
 use crate::store::{Stores, UnknownProjection};
 
-/// Stands for every projection.
+/// Stands for every read model.
 pub(super) const ALL: &str = "all";
 
-/// What can be named.
+/// The read models that can be named.
 pub(super) fn possible() -> Vec<&'static str> {
-    catalog::NAMES.into_iter().chain([ALL]).collect()
+    catalog::KEPT.into_iter().chain([ALL]).collect()
 }
 
-/// The projections that are named, each once; all of them where none is.
+/// The projections that are named, each once; every read model where none is.
 pub(super) fn chosen(stores: &Stores, names: &[String]) -> Result<Vec<Arc<dyn AnyProjection>>, UnknownProjection> {
     let all = names.iter().any(|name| name == ALL);
     stores.live.chosen(if all { &[] } else { names })

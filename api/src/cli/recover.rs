@@ -33,6 +33,12 @@ impl Recover {
         let incarnation = eventstore::relay::recover(&stores.pool, &config.kafka)
             .await
             .context("recovering; it is safe to repeat")?;
+        // Those that keep nothing follow the new incarnation from here; read models have to be rebuilt.
+        stores
+            .runtime
+            .register(&stores.live.now().all())
+            .await
+            .context("registering projections; it is safe to repeat")?;
         output::result(&incarnation.to_string())?;
         output::say(&format!("the log is incarnation {incarnation} now; the relay publishes its {events} events anew"));
         Ok(ExitCode::SUCCESS)

@@ -30,6 +30,14 @@ pub struct UnknownProjection {
     pub name: String,
 }
 
+/// A name that no read model has.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no read model named {name}; there are {}", catalog::KEPT.join(", "))]
+pub struct UnknownReadModel {
+    /// The name.
+    pub name: String,
+}
+
 /// What is shown, all of one moment.
 #[derive(Clone)]
 struct Shown {
@@ -48,7 +56,7 @@ impl LiveModels {
         Arc::clone(&self.shown.borrow().models)
     }
 
-    /// The projections that are named, each once; all of them where none is.
+    /// The projections that are named, each once; every read model where none is.
     ///
     /// # Errors
     /// [`UnknownProjection`] for a name that none has.
@@ -56,9 +64,27 @@ impl LiveModels {
         if let Some(name) = names.iter().find(|name| !catalog::NAMES.contains(&name.as_str())) {
             return Err(UnknownProjection { name: name.clone() });
         }
+        if names.is_empty() {
+            return Ok(self.now().kept());
+        }
         let mut chosen = self.now().all();
-        chosen.retain(|projection| names.is_empty() || names.iter().any(|name| name == projection.name()));
+        chosen.retain(|projection| names.iter().any(|name| name == projection.name()));
         Ok(chosen)
+    }
+
+    /// The read models that are named, each once; all of them where none is.
+    ///
+    /// # Errors
+    /// [`UnknownReadModel`] for a name that none has.
+    pub fn kept(&self, names: &[String]) -> Result<Vec<Arc<dyn AnyProjection>>, UnknownReadModel> {
+        match names.iter().find(|name| !catalog::KEPT.contains(&name.as_str())) {
+            Some(name) => Err(UnknownReadModel { name: name.clone() }),
+            None => {
+                let mut kept = self.now().kept();
+                kept.retain(|projection| names.is_empty() || names.iter().any(|name| name == projection.name()));
+                Ok(kept)
+            }
+        }
     }
 
     /// The generations that are shown.

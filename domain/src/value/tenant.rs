@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{InvalidValue, text_value};
+use super::text_value;
 
 text_value!(
     /// A company on the platform, by a short name that never changes. What it owns nobody else sees.

@@ -4,6 +4,7 @@
 
 mod checkpoint;
 mod generation;
+mod join;
 mod pointer;
 mod workers;
 

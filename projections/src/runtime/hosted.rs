@@ -12,6 +12,8 @@ use crate::QueryError;
 pub trait AnyProjection: Send + Sync {
     /// Its name.
     fn name(&self) -> &'static str;
+    /// See [`Projection::KEEPS`].
+    fn keeps(&self) -> bool;
     /// The contexts whose events it wants.
     fn subscribes(&self) -> &'static [Context];
     /// How its store likes to be written to.
@@ -61,6 +63,10 @@ impl Projected {
 impl<P: Projection> AnyProjection for P {
     fn name(&self) -> &'static str {
         P::NAME
+    }
+
+    fn keeps(&self) -> bool {
+        P::KEEPS
     }
 
     fn subscribes(&self) -> &'static [Context] {

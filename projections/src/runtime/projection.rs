@@ -15,6 +15,10 @@ pub trait Projection: Clone + Send + Sync + 'static {
     /// Consumer group, metric label and command line argument in one; never reused.
     const NAME: &'static str;
 
+    /// Whether it keeps a read model, which can be built anew and compared with the log; not where events are only
+    /// passed on. One that keeps nothing begins with the events that are recorded after it was registered.
+    const KEEPS: bool = true;
+
     /// What an event changes in the store.
     type Change: Send + Sync + 'static;
 

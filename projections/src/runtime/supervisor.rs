@@ -9,9 +9,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    AnyProjection, Build, BuildState, Generation, Runtime, RuntimeError, StatusReader, Worker, error::chain, metric,
-};
+use super::{AnyProjection, Build, BuildState, Runtime, RuntimeError, StatusReader, Worker, error::chain, metric};
 
 /// How often it is looked whether generations have come or gone.
 const LOOK_EVERY: Duration = Duration::from_millis(300);
@@ -178,6 +176,6 @@ impl Running {
 
 /// Whether two are the same build in the same circumstances.
 fn same(one: &Build, other: &Build) -> bool {
-    let key = |build: &Build| -> (String, Generation) { (build.projection.clone(), build.generation) };
-    key(one) == key(other)
+    // The log is another one after a restore, and a worker that waits for the old one has to be replaced.
+    (&one.projection, one.generation, one.incarnation) == (&other.projection, other.generation, other.incarnation)
 }

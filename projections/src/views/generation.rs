@@ -44,7 +44,7 @@ impl Views {
 }
 
 /// A pattern that matches this text and nothing else.
-fn literal(text: &str) -> String {
+pub(crate) fn literal(text: &str) -> String {
     let mut pattern = String::with_capacity(text.len());
     for letter in text.chars() {
         if matches!(letter, '*' | '?' | '[' | ']' | '\\') {

@@ -3,14 +3,12 @@
 use std::{collections::HashMap, sync::Arc};
 
 use domain::opportunity::OpportunityId;
-use redis::{
-    Client, FromRedisValue, Pipeline, RedisError, RedisResult,
-    aio::{ConnectionManager, ConnectionManagerConfig},
-};
+use redis::{FromRedisValue, Pipeline, RedisError, RedisResult, aio::ConnectionManager};
 
 use super::{
     Counters, OpportunityView, ViewsConfig,
     cache::Cache,
+    connect::connect,
     delta::Target,
     failure::Foreign,
     lifetime::Lifetime,
@@ -43,16 +41,10 @@ impl Views {
     /// # Errors
     /// [`QueryError`] when the URL is none.
     pub fn new(config: &ViewsConfig) -> Result<Self, QueryError> {
-        let timeout = Some(config.timeout());
-        let manager = ConnectionManagerConfig::new()
-            .set_connection_timeout(timeout)
-            .set_response_timeout(timeout)
-            // The workers retry for ever, and a query wants its error soon.
-            .set_number_of_retries(1);
-        let client = Client::open(config.url.as_str()).map_err(unavailable)?;
+        let (_, connection) = connect(config)?;
         let name: Arc<str> = config.key_prefix.as_str().into();
         Ok(Self {
-            connection: ConnectionManager::new_lazy_with_config(client, manager).map_err(unavailable)?,
+            connection,
             prefix: prefix(&name, Generation::FIRST),
             name,
             generation: Generation::FIRST,
@@ -163,10 +155,10 @@ pub(super) fn versioned(stream: Stream, key: &str, (version, state): StoredText)
     }
 }
 
-pub(super) fn unreadable(source: impl Into<Source>) -> QueryError {
+pub(crate) fn unreadable(source: impl Into<Source>) -> QueryError {
     QueryError::Unreadable { store: STORE, source: source.into() }
 }
 
-pub(super) fn unavailable(source: RedisError) -> QueryError {
+pub(crate) fn unavailable(source: RedisError) -> QueryError {
     QueryError::Unavailable { store: STORE, source: source.into() }
 }

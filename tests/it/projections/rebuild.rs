@@ -19,19 +19,18 @@ use super::{
 };
 
 /// A relay and workers on a field, as a service would run them.
-struct Service {
+pub(super) struct Service {
     stop: CancellationToken,
     tasks: Vec<JoinHandle<()>>,
 }
 
 impl Service {
-    async fn start(field: &Field, projections: &[Arc<dyn AnyProjection>]) -> Self {
+    pub(super) async fn start(field: &Field, projections: &[Arc<dyn AnyProjection>]) -> Self {
         let stop = CancellationToken::new();
         for projection in projections {
             projection.prepare().await.unwrap();
-            let incarnation = field.runtime.log().incarnation().await.unwrap();
-            field.runtime.control().ensure_first(projection.name(), incarnation).await.unwrap();
         }
+        field.runtime.register(projections).await.unwrap();
         let registry = crate::eventstore::registry().await;
         let relay = Relay::new(field.pool.clone(), field.topics.clone(), registry, RelayConfig::default());
         let supervisor = Supervisor::new(field.runtime.clone(), projections.to_vec());
@@ -43,7 +42,7 @@ impl Service {
         Self { stop, tasks }
     }
 
-    async fn stop(self) {
+    pub(super) async fn stop(self) {
         self.stop.cancel();
         for task in self.tasks {
             task.await.unwrap();
@@ -51,7 +50,7 @@ impl Service {
     }
 }
 
-async fn field() -> Field {
+pub(super) async fn field() -> Field {
     Field::with(crate::eventstore::registry().await, |_| {}).await
 }
 

@@ -12,8 +12,8 @@ pub(super) fn stores<'a>(ctx: &Context<'a>) -> Result<&'a Stores> {
     error::wired(ctx.data::<Stores>())
 }
 
-/// The projections that are named, each once; all of them where none is.
+/// The read models that are named, each once; all of them where none is.
 pub(super) fn projections(stores: &Stores, names: Option<Vec<String>>) -> Result<Vec<Arc<dyn AnyProjection>>> {
-    let chosen = stores.live.chosen(&names.unwrap_or_default());
+    let chosen = stores.live.kept(&names.unwrap_or_default());
     chosen.map_err(|unknown| error::invalid_field("projections", unknown.to_string()))
 }

@@ -1,0 +1,104 @@
+//! The connection to `Redis`, and telling each event once.
+
+use std::sync::Arc;
+
+use redis::{Client, FromRedisValue, Pipeline, RedisError, RedisResult, aio::ConnectionManager};
+
+use super::LiveChange;
+use crate::{
+    QueryError,
+    runtime::ProjectionError,
+    views::{ViewsConfig, connect, unavailable},
+};
+
+/// Tells each event once.
+const TELL: &str = include_str!("tell.lua");
+
+/// Events that are told in one call of the script: others wait at the server for as long as it runs.
+const PER_CALL: usize = 500;
+
+/// How long it is remembered how far a stream was told, in seconds. A broker repeats what was not committed, which is
+/// minutes old.
+const REMEMBERED_S: u64 = 24 * 60 * 60;
+
+/// Where subscribers are told.
+#[derive(Clone)]
+pub struct Live {
+    connection: ConnectionManager,
+    client: Client,
+    prefix: Arc<str>,
+}
+
+impl Live {
+    /// A client; connects when it is used, and again when the connection breaks. Call it inside a Tokio runtime.
+    ///
+    /// # Errors
+    /// [`QueryError`] when the URL is none.
+    pub fn new(config: &ViewsConfig) -> Result<Self, QueryError> {
+        let (client, connection) = connect(config)?;
+        Ok(Self { connection, client, prefix: format!("{}live:", config.key_prefix).into() })
+    }
+
+    /// Tells what was not told yet, in order; answers how many that were.
+    pub(super) async fn tell(&self, changes: &[LiveChange]) -> Result<u64, ProjectionError> {
+        let mut told = 0;
+        for some in changes.chunks(PER_CALL) {
+            let mut call = redis::cmd("EVAL");
+            call.arg(TELL).arg(some.len());
+            for change in some {
+                call.arg(self.memory(change));
+            }
+            call.arg(REMEMBERED_S);
+            for change in some {
+                let message = serde_json::to_string(change).map_err(ProjectionError::poison)?;
+                call.arg(change.sequence).arg(format!("{}{}", self.prefix, change.channel())).arg(message);
+            }
+            let mut pipeline = redis::pipe();
+            pipeline.add_command(call);
+            let (some,): (u64,) = self.ask(&pipeline).await.map_err(failed)?;
+            told += some;
+        }
+        Ok(told)
+    }
+
+    /// Whether this event was told, or one after it of the same stream.
+    pub(super) async fn has_told(&self, change: &LiveChange) -> Result<bool, QueryError> {
+        let (told,): (Option<u64>,) = self.ask(redis::pipe().get(self.memory(change))).await.map_err(unavailable)?;
+        Ok(told.unwrap_or_default() >= change.sequence)
+    }
+
+    pub(super) async fn answers(&self) -> Result<(), QueryError> {
+        self.ask::<(String,)>(redis::pipe().ping()).await.map(drop).map_err(unavailable)
+    }
+
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// What the name of every channel begins with; the tenant and the context follow.
+    pub fn channels(&self) -> &str {
+        &self.prefix
+    }
+
+    fn memory(&self, change: &LiveChange) -> String {
+        format!("{}told:{}:{}", self.prefix, change.aggregate_type, change.aggregate_id)
+    }
+
+    async fn ask<T: FromRedisValue>(&self, pipeline: &Pipeline) -> RedisResult<T> {
+        let mut connection = self.connection.clone();
+        match pipeline.query_async(&mut connection).await {
+            // The first use after a restart of the server only finds out that the connection is broken. Asking twice is
+            // safe: an event is told once at most.
+            Err(error) if error.is_unrecoverable_error() => pipeline.query_async(&mut connection).await,
+            outcome => outcome,
+        }
+    }
+}
+
+/// A key of ours that holds something else stands for one stream, anything else for the server.
+fn failed(error: RedisError) -> ProjectionError {
+    match error.code() {
+        Some("WRONGTYPE") => ProjectionError::refused(error),
+        _ => ProjectionError::unavailable(unavailable(error)),
+    }
+}

@@ -1,0 +1,111 @@
+//! Telling subscribers what has changed, over a real Redis.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use projections::{
+    live::{Live, LiveChange, Subscription},
+    runtime::{AnyProjection, Projection},
+};
+use tokio::time::timeout;
+
+use super::{
+    apply,
+    field::{Field, PATIENCE},
+    history,
+    rebuild::Service,
+    views_config,
+};
+
+/// How long nothing has to be heard until it counts as silence.
+const SILENCE: Duration = Duration::from_millis(500);
+
+async fn live() -> Live {
+    Live::new(&views_config().await).unwrap()
+}
+
+async fn next(subscription: &mut Subscription) -> LiveChange {
+    timeout(PATIENCE, subscription.next()).await.expect("a message").unwrap().expect("a connection")
+}
+
+/// Everything that is heard until there is silence.
+async fn heard(subscription: &mut Subscription) -> Vec<LiveChange> {
+    let mut heard = vec![];
+    while let Ok(change) = timeout(SILENCE, subscription.next()).await {
+        heard.push(change.unwrap().expect("a connection"));
+    }
+    heard
+}
+
+fn by_stream(changes: &[LiveChange]) -> BTreeMap<String, Vec<u64>> {
+    let mut streams = BTreeMap::<_, Vec<_>>::new();
+    for change in changes {
+        streams.entry(change.aggregate_id.clone()).or_default().push(change.sequence);
+    }
+    streams
+}
+
+#[tokio::test]
+async fn a_worker_tells_each_event_once_and_in_the_order_of_its_stream_however_often_it_comes() {
+    let (field, events, live) = (Field::new().await, history(), live().await);
+    let mut subscription = live.subscribe().await.unwrap();
+    field.publish(&events).await;
+    field.publish(&events).await;
+
+    let worker = field.start(&live).await;
+    worker.applied(2 * events.len()).await;
+    worker.stop().await;
+
+    let heard = heard(&mut subscription).await;
+    let mut wanted = BTreeMap::<_, Vec<_>>::new();
+    for event in &events {
+        wanted.entry(event.aggregate_id.clone()).or_default().push(event.sequence);
+    }
+    assert_eq!(by_stream(&heard), wanted);
+    assert!(heard.iter().all(|change| change.tenant_id == "public" && change.aggregate_type == "opportunity"));
+}
+
+#[tokio::test]
+async fn a_server_that_was_told_holds_it_and_a_stranger_between_the_messages_does_no_harm() {
+    let (events, live) = (history(), live().await);
+    let mut subscription = live.subscribe().await.unwrap();
+    let change = <Live as Projection>::project(&events[0]).unwrap().remove(0);
+    assert!(!Projection::holds(&live, &change).await.unwrap());
+
+    apply(&live, &events[..1]).await;
+    let config = views_config().await;
+    let mut stranger = redis::Client::open(config.url).unwrap().get_multiplexed_async_connection().await.unwrap();
+    let channel = format!("{}public:opportunities", live.channels());
+    redis::cmd("PUBLISH").arg(channel).arg("no JSON").exec_async(&mut stranger).await.unwrap();
+    apply(&live, &events[1..2]).await;
+
+    assert!(Projection::holds(&live, &change).await.unwrap());
+    assert_eq!(next(&mut subscription).await.event_id, events[0].event_id);
+    subscription.next().await.expect_err("what is no message of ours is said to be none");
+    assert_eq!(next(&mut subscription).await.event_id, events[1].event_id);
+}
+
+#[tokio::test]
+async fn what_was_recorded_before_it_was_registered_is_not_told_and_all_that_comes_later_is() {
+    let field = super::rebuild::field().await;
+    let (live, events) = (live().await, history());
+    let mut subscription = live.subscribe().await.unwrap();
+    let (early, late) = events.split_at(4);
+    field.record(early).await;
+    let all: Vec<Arc<dyn AnyProjection>> = vec![Arc::new(live.clone())];
+    field.runtime.register(&all).await.unwrap();
+    let service = Service::start(&field, &all).await;
+
+    field.record(late).await;
+    let heard = [next(&mut subscription).await].into_iter().chain(heard(&mut subscription).await).collect::<Vec<_>>();
+    field.runtime.register(&all).await.unwrap();
+    service.stop().await;
+
+    let (told, wanted): (Vec<_>, Vec<_>) =
+        (heard.iter().map(|change| change.position).collect(), (5..=events.len() as u64).collect());
+    let sorted = {
+        let mut told = told.clone();
+        told.sort_unstable();
+        told
+    };
+    assert_eq!(sorted, wanted, "{told:?}");
+}
