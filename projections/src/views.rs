@@ -44,6 +44,6 @@ pub use self::{
 };
 pub(crate) use self::{
     connect::connect,
-    generation::literal,
+    generation::{literal, scan},
     store::{unavailable, unreadable},
 };

@@ -63,9 +63,8 @@ impl Projection for Live {
         self.answers().await
     }
 
-    /// What is remembered goes by itself.
     async fn discard(&self) -> Result<(), QueryError> {
-        Ok(())
+        self.forget().await
     }
 
     fn fold(&self, _scope: &Scope) -> Box<dyn Fold> {

@@ -8,7 +8,7 @@ use super::LiveChange;
 use crate::{
     QueryError,
     runtime::ProjectionError,
-    views::{ViewsConfig, connect, unavailable},
+    views::{ViewsConfig, connect, scan, unavailable},
 };
 
 /// Tells each event once.
@@ -18,8 +18,8 @@ const TELL: &str = include_str!("tell.lua");
 const PER_CALL: usize = 500;
 
 /// How long it is remembered how far a stream was told, in seconds. A broker repeats what was not committed, which is
-/// minutes old.
-const REMEMBERED_S: u64 = 24 * 60 * 60;
+/// minutes old; and a worker that was away for longer tells at most one batch again.
+const REMEMBERED_S: u64 = 60 * 60;
 
 /// Where subscribers are told.
 #[derive(Clone)]
@@ -65,6 +65,22 @@ impl Live {
     pub(super) async fn has_told(&self, change: &LiveChange) -> Result<bool, QueryError> {
         let (told,): (Option<u64>,) = self.ask(redis::pipe().get(self.memory(change))).await.map_err(unavailable)?;
         Ok(told.unwrap_or_default() >= change.sequence)
+    }
+
+    /// Forgets what was told.
+    pub(super) async fn forget(&self) -> Result<(), QueryError> {
+        let (prefix, mut cursor) = (format!("{}told:", self.prefix), 0_u64);
+        loop {
+            let ((next, keys),): ((u64, Vec<Vec<u8>>),) =
+                self.ask(&scan(&prefix, cursor)).await.map_err(unavailable)?;
+            if !keys.is_empty() {
+                self.ask::<()>(redis::pipe().unlink(keys).ignore()).await.map_err(unavailable)?;
+            }
+            if next == 0 {
+                return Ok(());
+            }
+            cursor = next;
+        }
     }
 
     pub(super) async fn answers(&self) -> Result<(), QueryError> {

@@ -36,11 +36,18 @@ impl Views {
 
     /// Some keys of this generation, and where to go on. A key may come twice.
     pub(super) async fn scan(&self, cursor: u64) -> Result<(Option<u64>, Vec<Vec<u8>>), QueryError> {
-        let mut scan = redis::cmd("SCAN");
-        scan.arg(cursor).arg("MATCH").arg(format!("{}*", literal(self.prefix()))).arg("COUNT").arg(PER_SCAN);
-        let ((next, keys),) = self.ask(Pipeline::new().add_command(scan)).await?;
+        let ((next, keys),) = self.ask(&scan(self.prefix(), cursor)).await?;
         Ok(((next != 0).then_some(next), keys))
     }
+}
+
+/// Asks for some keys that begin with `prefix`.
+pub(crate) fn scan(prefix: &str, cursor: u64) -> Pipeline {
+    let mut scan = redis::cmd("SCAN");
+    scan.arg(cursor).arg("MATCH").arg(format!("{}*", literal(prefix))).arg("COUNT").arg(PER_SCAN);
+    let mut pipeline = redis::pipe();
+    pipeline.add_command(scan);
+    pipeline
 }
 
 /// A pattern that matches this text and nothing else.
