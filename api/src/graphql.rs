@@ -1,6 +1,7 @@
 //! The GraphQL schema: mutations are commands, queries are read models.
 
 mod cents;
+mod condition;
 mod error;
 mod operations;
 mod opportunity;

@@ -9,6 +9,15 @@ pub enum CommandError<E: std::error::Error + 'static> {
     /// A business rule forbids it: tell the caller.
     #[error("the command was rejected")]
     Rejected(#[source] E),
+    /// The caller has seen an older version of the aggregate than it has now.
+    #[error("the aggregate has changed since: its version is {current}")]
+    Outdated {
+        /// The version now: the sequence of its last event.
+        current: u64,
+    },
+    /// The client's key belongs to another command.
+    #[error("the idempotency key belongs to another command")]
+    KeyReused,
     /// Others kept changing the same aggregate: the caller may try again.
     #[error("the aggregate kept changing while the command was decided")]
     Conflict,

@@ -1,19 +1,31 @@
 //! One command to one aggregate: load, decide, append, and anew when others change the same aggregate.
 
 use cqrs_es::{Aggregate, EventStore, persist::EventStoreAggregateContext};
+use domain::{
+    envelope::Metadata,
+    store::{CommandLog, DoneCommand},
+};
 
-use crate::{caller::Caller, error::CommandError};
+use crate::{
+    caller::Caller,
+    condition::{Conditions, Once},
+    error::CommandError,
+};
 
 /// How often a command is decided anew when others change the same aggregate.
 const MAX_ATTEMPTS: u32 = 5;
 
 /// Where a stream stands after a command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Executed {
-    /// The sequence of its last event.
+    /// The stream.
+    pub(crate) aggregate_id: String,
+    /// The sequence of its last event, as far as this command knows.
     pub(crate) version: u64,
-    /// How many events the command led to.
+    /// How many events the command led to; 0 when its wish was already met.
     pub(crate) events: usize,
+    /// Whether it was carried out before, by the same key.
+    pub(crate) repeated: bool,
 }
 
 /// Decides with `decide` over the stream `id`, and appends what follows.
@@ -21,40 +33,72 @@ pub(crate) async fn execute<A, S>(
     store: &S,
     caller: &Caller,
     id: &str,
+    conditions: &Conditions,
     decide: impl Fn(&A) -> Result<Vec<A::Event>, A::Error>,
 ) -> Result<Executed, CommandError<A::Error>>
 where
     A: Aggregate<Error: 'static>,
-    S: EventStore<A, AC = EventStoreAggregateContext<A>>,
+    S: EventStore<A, AC = EventStoreAggregateContext<A>> + CommandLog,
 {
     let mut attempts_left = MAX_ATTEMPTS;
     loop {
         attempts_left -= 1;
-        match attempt(store, caller, id, &decide).await {
+        match attempt(store, caller, id, conditions, &decide).await {
             Err(CommandError::Conflict) if attempts_left > 0 => {}
             outcome => return outcome,
         }
     }
 }
 
+fn repeated<A: Aggregate<Error: 'static>>(
+    once: &Once,
+    id: &str,
+    done: DoneCommand,
+) -> Result<Executed, CommandError<A::Error>> {
+    if done.digest != once.digest() || done.aggregate_type != A::TYPE || done.aggregate_id != id {
+        return Err(CommandError::KeyReused);
+    }
+    Ok(Executed { aggregate_id: done.aggregate_id, version: done.version, events: done.events, repeated: true })
+}
+
 async fn attempt<A, S>(
     store: &S,
     caller: &Caller,
     id: &str,
+    conditions: &Conditions,
     decide: impl Fn(&A) -> Result<Vec<A::Event>, A::Error>,
 ) -> Result<Executed, CommandError<A::Error>>
 where
     A: Aggregate<Error: 'static>,
-    S: EventStore<A, AC = EventStoreAggregateContext<A>>,
+    S: EventStore<A, AC = EventStoreAggregateContext<A>> + CommandLog,
 {
     let context = store.load_aggregate(id).await?;
+    // After loading: if the same command, sent twice, is in what was loaded, it is found here; if it comes later, the
+    // append meets it as a conflict.
+    if let Some(once) = &conditions.once
+        && let Some(done) = store.done(&caller.tenant_id, once.key()).await?
+    {
+        return repeated::<A>(once, id, done);
+    }
+    let current = u64::try_from(context.current_sequence).unwrap_or(u64::MAX);
+    if conditions.expected_version.is_some_and(|expected| expected != current) {
+        return Err(CommandError::Outdated { current });
+    }
     let events = decide(&context.aggregate).map_err(CommandError::Rejected)?;
     let executed = Executed {
-        version: u64::try_from(context.current_sequence + events.len()).unwrap_or(u64::MAX),
+        aggregate_id: id.to_owned(),
+        version: current.saturating_add(u64::try_from(events.len()).unwrap_or(u64::MAX)),
         events: events.len(),
+        repeated: false,
     };
     if !events.is_empty() {
-        store.commit(events, context, caller.metadata().into_map()).await?;
+        store.commit(events, context, metadata(caller, conditions).into_map()).await?;
     }
     Ok(executed)
+}
+
+fn metadata(caller: &Caller, conditions: &Conditions) -> Metadata {
+    let (idempotency_key, command_digest) =
+        conditions.once.as_ref().map(|once| (once.key().to_owned(), once.digest().to_owned())).unwrap_or_default();
+    Metadata { idempotency_key, command_digest, ..caller.metadata() }
 }

@@ -4,6 +4,7 @@
 
 mod batch;
 pub mod caller;
+pub mod condition;
 mod dice;
 pub mod error;
 mod execute;

@@ -10,10 +10,12 @@ use domain::{
         AmendOpportunity, Award, AwardOpportunity, Naics, Notice, NoticeId, Opportunity, OpportunityCommand,
         OpportunityError, OpportunityId, SetAside,
     },
+    store::CommandLog,
 };
 
 use crate::{
     caller::Caller,
+    condition::Conditions,
     error::CommandError,
     execute::{Executed, execute},
 };
@@ -56,7 +58,7 @@ pub struct Opportunities<S> {
 
 impl<S> Opportunities<S>
 where
-    S: EventStore<Opportunity, AC = EventStoreAggregateContext<Opportunity>>,
+    S: EventStore<Opportunity, AC = EventStoreAggregateContext<Opportunity>> + CommandLog,
 {
     /// Works on the log behind `store`.
     pub fn new(store: S, clock: Arc<dyn Clock>) -> Self {
@@ -68,9 +70,9 @@ where
     /// # Errors
     /// [`CommandError::Rejected`] when the opportunity is on record with another notice.
     #[tracing::instrument(skip_all, fields(opportunity.id = %notice.opportunity_id()))]
-    pub async fn discover(&self, caller: &Caller, notice: Notice) -> Outcome {
+    pub async fn discover(&self, caller: &Caller, notice: Notice, conditions: &Conditions) -> Outcome {
         let id = notice.opportunity_id();
-        self.execute(caller, &id, OpportunityCommand::Discover(Box::new(notice))).await
+        self.execute(caller, &id, conditions, OpportunityCommand::Discover(Box::new(notice))).await
     }
 
     /// Changes what is on record; the time of the amendment is now.
@@ -78,7 +80,13 @@ where
     /// # Errors
     /// [`CommandError::Rejected`] when the opportunity is not on record.
     #[tracing::instrument(skip_all, fields(opportunity.id = %id))]
-    pub async fn amend(&self, caller: &Caller, id: &OpportunityId, amendment: Amendment) -> Outcome {
+    pub async fn amend(
+        &self,
+        caller: &Caller,
+        id: &OpportunityId,
+        amendment: Amendment,
+        conditions: &Conditions,
+    ) -> Outcome {
         let command = AmendOpportunity {
             amended_at: self.clock.now(),
             notice_id: amendment.notice_id,
@@ -88,7 +96,7 @@ where
             set_aside: amendment.set_aside,
             naics: amendment.naics,
         };
-        self.execute(caller, id, OpportunityCommand::Amend(Box::new(command))).await
+        self.execute(caller, id, conditions, OpportunityCommand::Amend(Box::new(command))).await
     }
 
     /// Adds an award, told apart from others by its number.
@@ -96,13 +104,19 @@ where
     /// # Errors
     /// [`CommandError::Rejected`] when the opportunity is not on record.
     #[tracing::instrument(skip_all, fields(opportunity.id = %id))]
-    pub async fn award(&self, caller: &Caller, id: &OpportunityId, award: Award) -> Outcome {
-        self.execute(caller, id, OpportunityCommand::Award(AwardOpportunity { award })).await
+    pub async fn award(&self, caller: &Caller, id: &OpportunityId, award: Award, conditions: &Conditions) -> Outcome {
+        self.execute(caller, id, conditions, OpportunityCommand::Award(AwardOpportunity { award })).await
     }
 
-    async fn execute(&self, caller: &Caller, id: &OpportunityId, command: OpportunityCommand) -> Outcome {
+    async fn execute(
+        &self,
+        caller: &Caller,
+        id: &OpportunityId,
+        conditions: &Conditions,
+        command: OpportunityCommand,
+    ) -> Outcome {
         let decide = |opportunity: &Opportunity| opportunity.decide(command.clone());
-        let Executed { version, events } = execute(&self.store, caller, id.as_str(), decide).await?;
+        let Executed { version, events, .. } = execute(&self.store, caller, id.as_str(), conditions, decide).await?;
         Ok(Accepted { id: id.clone(), version, events })
     }
 }

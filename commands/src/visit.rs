@@ -8,13 +8,14 @@ use std::convert::Infallible;
 
 use cqrs_es::{EventStore, persist::EventStoreAggregateContext};
 use domain::{
-    store::BatchStore,
+    store::{BatchStore, CommandLog},
     visit::{Visit, VisitCommand, VisitEvent, VisitId},
 };
 
 use crate::{
     batch::{self, Batch},
     caller::Caller,
+    condition::Conditions,
     error::{BatchError, CommandError},
     execute::{Executed, execute},
 };
@@ -53,7 +54,7 @@ pub struct Visits<S> {
 
 impl<S> Visits<S>
 where
-    S: EventStore<Visit, AC = EventStoreAggregateContext<Visit>>,
+    S: EventStore<Visit, AC = EventStoreAggregateContext<Visit>> + CommandLog,
 {
     /// Works on the log behind `store`.
     pub fn new(store: S) -> Self {
@@ -67,7 +68,9 @@ where
     #[tracing::instrument(skip_all, fields(visit.id = %step.visit_id))]
     pub async fn record(&self, caller: &Caller, step: &Step) -> Result<Accepted, CommandError<Infallible>> {
         let decide = |visit: &Visit| visit.decide(step.command.clone());
-        let Executed { version, events } = execute(&self.store, caller, step.visit_id.as_str(), decide).await?;
+        let none = Conditions::default();
+        let Executed { version, events, .. } =
+            execute(&self.store, caller, step.visit_id.as_str(), &none, decide).await?;
         Ok(Accepted { version, events })
     }
 }

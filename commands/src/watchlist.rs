@@ -6,12 +6,14 @@ use cqrs_es::{EventStore, persist::EventStoreAggregateContext};
 use domain::{
     clock::Clock,
     opportunity::OpportunityId,
+    store::CommandLog,
     value::UserId,
     watchlist::{Watchlist, WatchlistCommand, WatchlistError},
 };
 
 use crate::{
     caller::Caller,
+    condition::Conditions,
     error::CommandError,
     execute::{Executed, execute},
 };
@@ -35,7 +37,7 @@ pub struct Watchlists<S> {
 
 impl<S> Watchlists<S>
 where
-    S: EventStore<Watchlist, AC = EventStoreAggregateContext<Watchlist>>,
+    S: EventStore<Watchlist, AC = EventStoreAggregateContext<Watchlist>> + CommandLog,
 {
     /// Works on the log behind `store`.
     pub fn new(store: S, clock: Arc<dyn Clock>) -> Self {
@@ -66,7 +68,8 @@ where
     #[tracing::instrument(skip_all, fields(correlation.id = %caller.correlation_id))]
     pub async fn record(&self, caller: &Caller, user: &UserId, command: WatchlistCommand) -> Outcome {
         let decide = |watchlist: &Watchlist| watchlist.decide(command.clone());
-        let Executed { version, events } = execute(&self.store, caller, user.as_str(), decide).await?;
+        let none = Conditions::default();
+        let Executed { version, events, .. } = execute(&self.store, caller, user.as_str(), &none, decide).await?;
         Ok(Accepted { version, events })
     }
 }

@@ -103,6 +103,12 @@ pub struct Metadata {
     /// W3C trace context.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub traceparent: String,
+    /// The client's own key of the command, by which a repetition is recognised; stays in the log.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub idempotency_key: String,
+    /// Tells whether a repetition asks for the same; goes with `idempotency_key`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub command_digest: String,
 }
 
 impl Metadata {
@@ -114,6 +120,8 @@ impl Metadata {
             ("causation_id", self.causation_id),
             ("user_id", self.user_id),
             ("traceparent", self.traceparent),
+            ("idempotency_key", self.idempotency_key),
+            ("command_digest", self.command_digest),
         ]
         .into_iter()
         .filter(|(_, value)| !value.is_empty())

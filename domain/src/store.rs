@@ -52,6 +52,30 @@ pub enum StoreError {
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
+/// A command that is on record, found by the key that its client gave it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DoneCommand {
+    /// The stream that it changed.
+    pub aggregate_id: String,
+    /// The kind of aggregate.
+    pub aggregate_type: String,
+    /// The sequence of its last event.
+    pub version: u64,
+    /// How many events it led to.
+    pub events: usize,
+    /// What was asked, as the client's request was digested.
+    pub digest: String,
+}
+
+/// Finds commands that are on record.
+pub trait CommandLog: Send + Sync {
+    /// The command that a tenant's client gave this key; `None` while nothing of it is on record.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the log cannot be read.
+    fn done(&self, tenant_id: &str, key: &str) -> impl Future<Output = Result<Option<DoneCommand>, StoreError>> + Send;
+}
+
 /// Loads and appends many streams at once.
 pub trait BatchStore: Send + Sync {
     /// All events of the named streams, ordered by stream and sequence. Unknown streams give nothing.

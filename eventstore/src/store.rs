@@ -2,6 +2,7 @@
 //! commands that wait at the same time (ADR 0009).
 
 mod appender;
+mod done;
 mod error;
 mod lanes;
 mod line;

@@ -3,6 +3,7 @@
 
 mod architecture;
 mod chaos;
+mod commands;
 mod contracts;
 mod eventstore;
 mod faults;

@@ -60,7 +60,7 @@ fn march(day: u32) -> DateTime<Utc> {
     format!("2026-03-{day:02}T12:00:00.5Z").parse().unwrap()
 }
 
-fn notice(id: &str, agency: &str, number: &str, title: &str, psc: &str, day: u32) -> Notice {
+pub(crate) fn notice(id: &str, agency: &str, number: &str, title: &str, psc: &str, day: u32) -> Notice {
     let facts = Facts {
         title: title.to_owned(),
         notice_type: NoticeType::try_new("Solicitation").unwrap(),

@@ -163,7 +163,12 @@ impl Recorder {
                 summary.events += count(accepted.events);
             }
             Err(CommandError::Rejected(_full)) => summary.refused += 1,
-            Err(error @ (CommandError::Conflict | CommandError::Store(_))) => {
+            Err(
+                error @ (CommandError::Conflict
+                | CommandError::Store(_)
+                | CommandError::Outdated { .. }
+                | CommandError::KeyReused),
+            ) => {
                 return Err(error).context("recording what a user saved");
             }
         }

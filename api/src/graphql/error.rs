@@ -1,6 +1,7 @@
 //! The only place where failures become GraphQL errors: a code for programs, and never what is inside.
 
 use async_graphql::{Error, ErrorExtensions, Response, ServerError};
+use commands::error::CommandError;
 use domain::opportunity::InvalidValue;
 use projections::{
     QueryError,
@@ -17,6 +18,8 @@ const TIMEOUT: &str = "TIMEOUT";
 const FORBIDDEN: &str = "FORBIDDEN";
 /// Others changed the same thing at the same time; the same request may succeed later.
 const CONFLICT: &str = "CONFLICT";
+/// The client's key belongs to another change.
+const IDEMPOTENCY_KEY_REUSED: &str = "IDEMPOTENCY_KEY_REUSED";
 /// A store is away; the same request may succeed later.
 const UNAVAILABLE: &str = "UNAVAILABLE";
 /// We failed.
@@ -45,9 +48,21 @@ pub(crate) fn timed_out() -> Response {
     response("the request took too long".to_owned(), TIMEOUT)
 }
 
-/// Somebody else was faster, several times over.
-pub(super) fn conflict() -> Error {
-    coded("others are changing the same opportunity, try again", CONFLICT)
+/// A command that was not decided at all.
+pub(super) fn undecided<E: std::error::Error + 'static>(error: &CommandError<E>) -> Error {
+    match error {
+        CommandError::Outdated { current } => {
+            let current = *current;
+            let message = format!("it has changed since you looked: its version is {current}");
+            coded(&message, CONFLICT).extend_with(|_, e| e.set("currentVersion", current))
+        }
+        CommandError::KeyReused => {
+            coded("the idempotency key was used for another change, take a new one", IDEMPOTENCY_KEY_REUSED)
+        }
+        CommandError::Conflict => coded("others are changing the same, try again", CONFLICT),
+        // Refusals are told as answers where the schema has them; what is left is a defect of ours.
+        CommandError::Rejected(_) | CommandError::Store(_) => unavailable(error),
+    }
 }
 
 /// What only operators may do.

@@ -95,6 +95,8 @@ pub fn from_headers<'a>(
             causation_id: optional(CAUSATION_ID)?,
             user_id: optional(USER_ID)?,
             traceparent: optional(TRACEPARENT)?,
+            // A repetition is recognised by the log, not by its copies.
+            ..Metadata::default()
         },
         payload: text("value", value)?,
     })

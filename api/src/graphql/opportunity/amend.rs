@@ -9,7 +9,13 @@ use super::{
     input::{self, MAX_DESCRIPTION, MAX_TITLE},
     outcome::{self, OpportunityOutcome},
 };
-use crate::{graphql::error, store::PgOpportunities};
+use crate::{
+    graphql::{
+        condition::{self, ChangeConditions},
+        error,
+    },
+    store::PgOpportunities,
+};
 
 /// Changes opportunities.
 #[derive(Default)]
@@ -22,11 +28,13 @@ impl AmendMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "What changes.")] input: AmendOpportunityInput,
+        #[graphql(desc = "What has to hold.")] conditions: Option<ChangeConditions>,
     ) -> Result<OpportunityOutcome> {
         let id = input::id("input.id", &input.id)?;
         let amendment = input.into_amendment()?;
         let opportunities = error::wired(ctx.data::<PgOpportunities>())?;
-        outcome::of(opportunities.amend(error::wired(ctx.data::<Caller>())?, &id, amendment).await)
+        let conditions = condition::of(ctx, conditions)?;
+        outcome::of(opportunities.amend(error::wired(ctx.data::<Caller>())?, &id, amendment, &conditions).await)
     }
 }
 

@@ -10,7 +10,11 @@ use super::{
     outcome::{self, OpportunityOutcome},
 };
 use crate::{
-    graphql::{cents::Cents, error},
+    graphql::{
+        cents::Cents,
+        condition::{self, ChangeConditions},
+        error,
+    },
     store::PgOpportunities,
 };
 
@@ -25,11 +29,13 @@ impl AwardMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The award.")] input: AwardOpportunityInput,
+        #[graphql(desc = "What has to hold.")] conditions: Option<ChangeConditions>,
     ) -> Result<OpportunityOutcome> {
         let id = input::id("input.id", &input.id)?;
         let award = input.into_award()?;
         let opportunities = error::wired(ctx.data::<PgOpportunities>())?;
-        outcome::of(opportunities.award(error::wired(ctx.data::<Caller>())?, &id, award).await)
+        let conditions = condition::of(ctx, conditions)?;
+        outcome::of(opportunities.award(error::wired(ctx.data::<Caller>())?, &id, award, &conditions).await)
     }
 }
 

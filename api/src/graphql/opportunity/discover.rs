@@ -9,7 +9,13 @@ use super::{
     input::{self, MAX_DESCRIPTION, MAX_NAME, MAX_TITLE},
     outcome::{self, OpportunityOutcome},
 };
-use crate::{graphql::error, store::PgOpportunities};
+use crate::{
+    graphql::{
+        condition::{self, ChangeConditions},
+        error,
+    },
+    store::PgOpportunities,
+};
 
 /// Enters opportunities.
 #[derive(Default)]
@@ -22,10 +28,12 @@ impl DiscoverMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The notice that announces it.")] input: DiscoverOpportunityInput,
+        #[graphql(desc = "What has to hold.")] conditions: Option<ChangeConditions>,
     ) -> Result<OpportunityOutcome> {
         let notice = input.into_notice()?;
         let opportunities = error::wired(ctx.data::<PgOpportunities>())?;
-        outcome::of(opportunities.discover(error::wired(ctx.data::<Caller>())?, notice).await)
+        let conditions = condition::of(ctx, conditions)?;
+        outcome::of(opportunities.discover(error::wired(ctx.data::<Caller>())?, notice, &conditions).await)
     }
 }
 

@@ -55,8 +55,7 @@ pub(super) fn of(
             tracing::info!(reason = %reason, "command refused");
             Ok(OpportunityOutcome::Rejected(OpportunityRejected { rule: reason.into(), reason: reason.to_string() }))
         }
-        Err(CommandError::Conflict) => Err(error::conflict()),
-        Err(error @ CommandError::Store(_)) => Err(error::unavailable(&error)),
+        Err(undecided) => Err(error::undecided(&undecided)),
     }
 }
 

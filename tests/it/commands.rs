@@ -1,0 +1,121 @@
+//! What holds for every command, over a real log: carried out once by its key, and only on the version that was seen.
+
+use std::sync::Arc;
+
+use commands::{
+    caller::Caller,
+    condition::{Conditions, Once},
+    error::CommandError,
+    opportunity::{Accepted, Amendment, Opportunities},
+};
+use domain::{
+    clock::SystemClock,
+    opportunity::{Opportunity, OpportunityError, OpportunityId},
+};
+use eventstore::{postgres::PostgresConfig, store::PgStore};
+use sqlx::PgPool;
+
+use crate::{eventstore::database, projections::notice};
+
+type Commands = Opportunities<PgStore<Opportunity>>;
+type Outcome = Result<Accepted, CommandError<OpportunityError>>;
+
+fn commands(pool: &PgPool) -> Arc<Commands> {
+    Arc::new(Commands::new(PgStore::new(pool.clone(), &PostgresConfig::default()), Arc::new(SystemClock)))
+}
+
+fn caller(tenant: &str) -> Caller {
+    Caller::new("ann", tenant)
+}
+
+fn once(key: &str, asked: &str) -> Conditions {
+    Conditions { once: Some(Once::try_new(key, asked).unwrap()), ..Conditions::default() }
+}
+
+fn seen(version: u64) -> Conditions {
+    Conditions { expected_version: Some(version), ..Conditions::default() }
+}
+
+async fn discovered(commands: &Commands) -> OpportunityId {
+    let notice = notice("w1", "VETERANS AFFAIRS, DEPARTMENT OF", "W-1", "Wheelchairs", "6530", 3);
+    commands.discover(&caller("public"), notice, &Conditions::default()).await.unwrap().id
+}
+
+async fn retitle(
+    commands: &Commands,
+    tenant: &str,
+    id: &OpportunityId,
+    title: &str,
+    conditions: Conditions,
+) -> Outcome {
+    let amendment = Amendment { title: Some(title.to_owned()), ..Amendment::default() };
+    commands.amend(&caller(tenant), id, amendment, &conditions).await
+}
+
+async fn events(pool: &PgPool) -> i64 {
+    sqlx::query_scalar("select count(*) from events").fetch_one(pool).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_command_that_is_sent_again_is_answered_as_it_was_and_not_carried_out_again() {
+    let pool = database().await;
+    let commands = commands(&pool);
+    let id = discovered(&commands).await;
+    let first = retitle(&commands, "public", &id, "Wheelchairs and lifts", once("k1", "lifts")).await.unwrap();
+    let later = retitle(&commands, "public", &id, "Something else", once("k2", "else")).await.unwrap();
+    let before = events(&pool).await;
+
+    let again = retitle(&commands, "public", &id, "Wheelchairs and lifts", once("k1", "lifts")).await.unwrap();
+
+    assert_eq!(again, first);
+    assert!(later.version > first.version);
+    assert_eq!(events(&pool).await, before);
+}
+
+#[tokio::test]
+async fn a_key_belongs_to_one_command_of_one_tenant() {
+    let pool = database().await;
+    let commands = commands(&pool);
+    let id = discovered(&commands).await;
+    retitle(&commands, "public", &id, "One", once("k", "one")).await.unwrap();
+
+    let other = retitle(&commands, "public", &id, "Two", once("k", "two")).await;
+    let elsewhere = retitle(&commands, "acme", &id, "Three", once("k", "three")).await;
+
+    assert!(matches!(other, Err(CommandError::KeyReused)), "{other:?}");
+    assert!(elsewhere.is_ok(), "{elsewhere:?}");
+}
+
+#[tokio::test]
+async fn a_command_sent_many_times_at_once_is_carried_out_once() {
+    let pool = database().await;
+    let commands = commands(&pool);
+    let id = discovered(&commands).await;
+    let before = events(&pool).await;
+
+    let sent = (0..20).map(|_| {
+        let (commands, id) = (Arc::clone(&commands), id.clone());
+        tokio::spawn(async move { retitle(&commands, "public", &id, "Lifts", once("k", "lifts")).await.unwrap() })
+    });
+    let answers: Vec<_> = futures::future::join_all(sent).await.into_iter().map(Result::unwrap).collect();
+
+    assert_eq!(events(&pool).await, before + 1);
+    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+}
+
+#[tokio::test]
+async fn a_command_on_another_version_than_the_current_one_is_told_the_current_one() {
+    let pool = database().await;
+    let commands = commands(&pool);
+    let id = discovered(&commands).await;
+
+    let current = retitle(&commands, "public", &id, "Lifts", seen(1)).await.unwrap();
+    let outdated = retitle(&commands, "public", &id, "Ramps", seen(1)).await;
+    let early = retitle(&commands, "public", &id, "Ramps", seen(9)).await;
+
+    assert_eq!(current.version, 2);
+    for refused in [outdated, early] {
+        assert!(matches!(refused, Err(CommandError::Outdated { current: 2 })), "{refused:?}");
+    }
+    assert!(retitle(&commands, "public", &id, "Ramps", seen(2)).await.is_ok());
+}
