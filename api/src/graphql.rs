@@ -2,13 +2,17 @@
 
 mod cents;
 mod condition;
+mod consistency;
 mod error;
 mod operations;
 mod opportunity;
 mod page;
+mod reading;
 mod session;
 #[cfg(test)]
 mod tests;
+
+use std::time::Duration;
 
 use async_graphql::{MergedObject, MergedSubscription, Request, Response, SDLExportOptions, Schema};
 use chrono::{DateTime, NaiveDate, Utc};
@@ -23,14 +27,12 @@ pub(crate) use self::{
 use self::{
     operations::{OperationsMutation, ProjectionQuery, RebuildQuery, RebuildSubscription},
     opportunity::{
-        OpportunityDetailQuery, OpportunityListQuery, OpportunityMutation, OpportunitySearchQuery,
-        OpportunitySimilarQuery, OpportunityStatsQuery,
+        OpportunityChangesSubscription, OpportunityDetailQuery, OpportunityListQuery, OpportunityMutation,
+        OpportunitySearchQuery, OpportunitySimilarQuery, OpportunityStatsQuery,
     },
+    reading::Reading,
 };
-use crate::{
-    config::HttpConfig,
-    store::{LiveModels, Stores},
-};
+use crate::{config::HttpConfig, store::Stores};
 
 const TIME: &str = "A point in time in RFC 3339, e.g. `\"2026-03-31T17:00:00Z\"`; answers are in UTC.";
 const DAY: &str = "A calendar day, e.g. `\"2026-03-31\"`.";
@@ -56,7 +58,7 @@ struct MutationRoot(OpportunityMutation, OperationsMutation);
 /// What is told as it happens.
 #[derive(MergedSubscription, Default)]
 #[graphql(name = "Subscription")]
-struct SubscriptionRoot(RebuildSubscription);
+struct SubscriptionRoot(OpportunityChangesSubscription, RebuildSubscription);
 
 type Root = Schema<QueryRoot, MutationRoot, SubscriptionRoot>;
 
@@ -64,16 +66,23 @@ type Root = Schema<QueryRoot, MutationRoot, SubscriptionRoot>;
 #[derive(Clone)]
 pub struct GraphQl {
     schema: Root,
-    /// `None` where no read model is there to be asked, as in tests of the schema itself.
-    live: Option<LiveModels>,
+    /// `None` where nothing is there to be asked, as in tests of the schema itself.
+    stores: Option<Stores>,
     max_query_bytes: usize,
+    /// How long a document waits for read models that are behind its consistency token.
+    patience: Duration,
 }
 
 impl GraphQl {
     /// A schema that reads and writes `stores`, within the limits of `config`.
     pub fn new(stores: &Stores, config: &HttpConfig) -> Self {
         let schema = limited(config).data(stores.opportunities.clone()).data(stores.clone()).finish();
-        Self { schema, live: Some(stores.live.clone()), max_query_bytes: config.max_query_bytes }
+        Self {
+            schema,
+            stores: Some(stores.clone()),
+            max_query_bytes: config.max_query_bytes,
+            patience: config.consistency_wait(),
+        }
     }
 
     /// Runs one document for one who has this standing.
@@ -95,10 +104,9 @@ impl GraphQl {
             Standing::Operator => "operator",
         };
         let mut request = request.data(Caller::new(user, PUBLIC_TENANT));
-        if let Some(live) = &self.live {
-            // One look for the whole document, so that no answer mixes generations.
-            let live = live.now();
-            request = request.data(live.analytics.clone()).data(live.search.clone()).data(live.views.clone());
+        if let Some(stores) = &self.stores {
+            let reading = Reading::of(&request, stores, self.patience);
+            request = request.data(reading);
         }
         Ok(request)
     }

@@ -170,6 +170,13 @@ async fn start(role: Role, only: &[String], stores: &Stores, config: &Config) ->
         live.follow(control, stop).await;
         Ok(())
     });
+    if role.serves_graphql() {
+        let feed = stores.feed.clone();
+        parts.start(Stage::Workers, "the feed of events", |stop| async move {
+            feed.run(stop).await;
+            Ok(())
+        });
+    }
     let rebuilds = stores.rebuilds.clone();
     parts.start(Stage::Workers, "rebuilds asked for over the API", |stop| async move {
         rebuilds.keep(stop).await;

@@ -3,6 +3,7 @@
 mod absent_model;
 mod count;
 mod engine;
+mod feed;
 mod kafka;
 mod live;
 mod pipeline;
@@ -30,6 +31,7 @@ use self::{absent_model::AbsentModel, kafka::KafkaClient};
 pub use self::{
     count::{CountError, Counts},
     engine::{Engine, PingError, is_migrated, reach_postgres},
+    feed::{Feed, Follower},
     live::{LiveModels, UnknownProjection, UnknownReadModel},
     pipeline::{Pipeline, PipelineError, ProjectionRow, RelayRow},
     rebuilds::Rebuilds,
@@ -54,6 +56,8 @@ pub struct Stores {
     pub live: LiveModels,
     /// What keeps them up to date, rebuilds and compares them.
     pub runtime: Runtime,
+    /// The events of the log as they come.
+    pub feed: Feed,
     /// Rebuilds that are asked for over the API.
     pub rebuilds: Rebuilds,
     /// The shapes of events.
@@ -107,18 +111,17 @@ impl Stores {
             views: Views::new(&config.redis).map_err(OpenError::ReadModel)?,
             live: Live::new(&config.redis).map_err(OpenError::ReadModel)?,
         };
-        let runtime = Runtime::new(
-            Control::new(pool.clone()),
-            Arc::new(PgLog::new(pool.clone())),
-            Registry::new(&config.registry),
-            config.worker.clone(),
-        );
+        let log = Arc::new(PgLog::new(pool.clone()));
+        let feed = Feed::new(log.clone(), models.live.clone());
+        let runtime =
+            Runtime::new(Control::new(pool.clone()), log, Registry::new(&config.registry), config.worker.clone());
         Ok(Self {
             opportunities: Arc::new(Opportunities::new(
                 PgStore::new(pool.clone(), &config.postgres),
                 Arc::new(SystemClock),
             )),
             live: LiveModels::new(models),
+            feed,
             rebuilds: Rebuilds::new(runtime.clone()),
             runtime,
             registry: RegistryClient::new(&config.registry).map_err(OpenError::Registry)?,

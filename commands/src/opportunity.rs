@@ -10,7 +10,7 @@ use domain::{
         AmendOpportunity, Award, AwardOpportunity, Naics, Notice, NoticeId, Opportunity, OpportunityCommand,
         OpportunityError, OpportunityId, SetAside,
     },
-    store::CommandLog,
+    store::{CommandLog, StoreError},
 };
 
 use crate::{
@@ -106,6 +106,14 @@ where
     #[tracing::instrument(skip_all, fields(opportunity.id = %id))]
     pub async fn award(&self, caller: &Caller, id: &OpportunityId, award: Award, conditions: &Conditions) -> Outcome {
         self.execute(caller, id, conditions, OpportunityCommand::Award(AwardOpportunity { award })).await
+    }
+
+    /// Where in the log an event of a stream stands.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the log does not answer.
+    pub async fn position(&self, kind: &str, id: &str, version: u64) -> Result<Option<u64>, StoreError> {
+        self.store.position(kind, id, version).await
     }
 
     async fn execute(

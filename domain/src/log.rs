@@ -55,6 +55,10 @@ pub trait LogReader: Send + Sync {
     /// How many events stand behind a position, counted up to `limit`.
     fn count_after(&self, position: u64, contexts: &'static [Context], limit: u64) -> Answer<'_, u64>;
 
+    /// The next events behind a position, `limit` at most, none beyond `fence`: for a few at a time, where [`Self::read`]
+    /// would be too much. `fence` comes from a call of [`Self::completed_prefix`] that has ended.
+    fn next_after(&self, position: u64, fence: u64, limit: u32) -> Answer<'_, Vec<RawRecorded>>;
+
     /// Starts to read; nothing beyond the completed prefix is handed out.
     fn read(&self, part: LogPart) -> Answer<'_, Box<dyn LogCursor>>;
 }

@@ -74,6 +74,17 @@ pub trait CommandLog: Send + Sync {
     /// # Errors
     /// [`StoreError::Unavailable`] when the log cannot be read.
     fn done(&self, tenant_id: &str, key: &str) -> impl Future<Output = Result<Option<DoneCommand>, StoreError>> + Send;
+
+    /// Where in the log an event of a stream stands; `None` while it is not on record.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the log cannot be read.
+    fn position(
+        &self,
+        aggregate_type: &str,
+        aggregate_id: &str,
+        sequence: u64,
+    ) -> impl Future<Output = Result<Option<u64>, StoreError>> + Send;
 }
 
 /// Loads and appends many streams at once.

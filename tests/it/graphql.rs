@@ -1,5 +1,7 @@
 //! What a frontend sees: commands with their refusals, errors with codes, a playground without the internet.
 
+mod changes;
+
 use std::time::Duration;
 
 use serde_json::{Value, json};

@@ -154,8 +154,20 @@ impl Stack {
     /// # Panics
     /// As [`Self::graphql`].
     pub async fn graphql_with(&self, token: Option<&str>, query: &str, variables: Value) -> Value {
-        let body = json!({ "query": query, "variables": variables });
-        let mut request = reqwest::Client::new().post(format!("{}/graphql", self.http())).json(&body);
+        self.ask(token, &json!({ "query": query, "variables": variables })).await
+    }
+
+    /// Asks for an answer that is at least as new as a consistency token says.
+    ///
+    /// # Panics
+    /// As [`Self::graphql`].
+    pub async fn graphql_within(&self, token: &str, query: &str, variables: Value) -> Value {
+        let extensions = json!({ "consistencyToken": token });
+        self.ask(None, &json!({ "query": query, "variables": variables, "extensions": extensions })).await
+    }
+
+    async fn ask(&self, token: Option<&str>, body: &Value) -> Value {
+        let mut request = reqwest::Client::new().post(format!("{}/graphql", self.http())).json(body);
         if let Some(token) = token {
             request = request.bearer_auth(token);
         }

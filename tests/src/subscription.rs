@@ -60,12 +60,16 @@ impl Subscription {
     }
 
     async fn hear(&mut self) -> anyhow::Result<Value> {
-        loop {
-            match timeout(PATIENCE, self.socket.next()).await? {
-                Some(Ok(Message::Text(text))) => return Ok(serde_json::from_str(&text)?),
-                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-                other => anyhow::bail!("the connection ended: {other:?}"),
+        // Pings keep the connection and are no answer.
+        let said = async {
+            loop {
+                match self.socket.next().await {
+                    Some(Ok(Message::Text(text))) => return Ok(serde_json::from_str(&text)?),
+                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                    other => anyhow::bail!("the connection ended: {other:?}"),
+                }
             }
-        }
+        };
+        timeout(PATIENCE, said).await?
     }
 }

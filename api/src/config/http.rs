@@ -8,6 +8,7 @@
 //! | `MEDHUB__HTTP__MAX_BODY_BYTES` | `1048576` | one request's body, or one message over a WebSocket |
 //! | `MEDHUB__HTTP__MAX_SOCKETS` | `2000` | WebSockets that are open at the same time |
 //! | `MEDHUB__HTTP__PING_EVERY_MS` | `10000` | pings over a WebSocket; after three without an answer it is closed |
+//! | `MEDHUB__HTTP__CONSISTENCY_WAIT_MS` | `2000` | how long a query waits for a read model behind its consistency token |
 //! | `MEDHUB__HTTP__MAX_QUERY_BYTES` | `16384` | one GraphQL document |
 //! | `MEDHUB__HTTP__MAX_DEPTH` | `20` | nesting of a GraphQL document; introspection by GraphiQL needs 15 |
 //! | `MEDHUB__HTTP__MAX_COMPLEXITY` | `5000` | fields that a GraphQL document may ask for, list items counted each |
@@ -37,6 +38,8 @@ pub struct HttpConfig {
     /// Time between two pings over a `WebSocket`, in milliseconds; at least 1. A client that does not answer three is
     /// taken for gone.
     pub ping_every_ms: u64,
+    /// How long a query waits for a read model that is behind its consistency token, in milliseconds.
+    pub consistency_wait_ms: u64,
     /// Longest GraphQL document, in bytes.
     pub max_query_bytes: usize,
     /// Deepest GraphQL document, in fields inside fields.
@@ -54,6 +57,7 @@ impl Default for HttpConfig {
             max_body_bytes: 1024 * 1024,
             max_sockets: 2_000,
             ping_every_ms: 10_000,
+            consistency_wait_ms: 2_000,
             max_query_bytes: 16 * 1024,
             max_depth: 20,
             max_complexity: 5_000,
@@ -65,6 +69,11 @@ impl HttpConfig {
     /// How long one request may take.
     pub fn request_timeout(&self) -> Duration {
         Duration::from_millis(self.request_timeout_ms)
+    }
+
+    /// How long a query waits for a read model that is behind its consistency token.
+    pub fn consistency_wait(&self) -> Duration {
+        Duration::from_millis(self.consistency_wait_ms)
     }
 
     /// Time between two pings over a `WebSocket`; never zero.

@@ -20,6 +20,8 @@ const FORBIDDEN: &str = "FORBIDDEN";
 const CONFLICT: &str = "CONFLICT";
 /// The client's key belongs to another change.
 const IDEMPOTENCY_KEY_REUSED: &str = "IDEMPOTENCY_KEY_REUSED";
+/// A read model is behind the token; the same request may succeed soon.
+const NOT_YET: &str = "NOT_YET";
 /// A store is away; the same request may succeed later.
 const UNAVAILABLE: &str = "UNAVAILABLE";
 /// We failed.
@@ -107,6 +109,12 @@ pub(super) fn query(error: &QueryError) -> Error {
         QueryError::Unavailable { .. } => unavailable(error),
         QueryError::Unreadable { .. } => internal(error),
     }
+}
+
+/// A read model is not as far as the caller wants it to be.
+pub(super) fn not_yet(projection: &str, position: u64) -> Error {
+    let message = format!("{projection} has not come as far as the consistency token yet, try again");
+    coded(&message, NOT_YET).extend_with(|_, e| e.set("position", position))
 }
 
 /// A store is away; logs why, tells the caller only that.

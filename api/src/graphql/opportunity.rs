@@ -3,6 +3,7 @@
 mod agency;
 mod amend;
 mod award;
+mod changes;
 mod detail;
 mod discover;
 mod filter;
@@ -17,8 +18,8 @@ use async_graphql::MergedObject;
 
 use self::{amend::AmendMutation, award::AwardMutation, discover::DiscoverMutation};
 pub(super) use self::{
-    detail::OpportunityDetailQuery, list::OpportunityListQuery, search::OpportunitySearchQuery,
-    similar::OpportunitySimilarQuery, stats::OpportunityStatsQuery,
+    changes::OpportunityChangesSubscription, detail::OpportunityDetailQuery, list::OpportunityListQuery,
+    search::OpportunitySearchQuery, similar::OpportunitySimilarQuery, stats::OpportunityStatsQuery,
 };
 
 /// Changes to opportunities.

@@ -10,7 +10,12 @@ use super::*;
 
 /// A schema without stores: whatever reaches one of them ends in an error of ours.
 fn graphql(config: &HttpConfig) -> GraphQl {
-    GraphQl { schema: limited(config).finish(), live: None, max_query_bytes: config.max_query_bytes }
+    GraphQl {
+        schema: limited(config).finish(),
+        stores: None,
+        max_query_bytes: config.max_query_bytes,
+        patience: config.consistency_wait(),
+    }
 }
 
 async fn failure(document: &str) -> (Option<Value>, Option<Value>, String) {

@@ -56,6 +56,12 @@ impl LiveModels {
         Arc::clone(&self.shown.borrow().models)
     }
 
+    /// All read models of one moment, and their generations.
+    pub(crate) fn of_now(&self) -> (Arc<ReadModels>, Generations) {
+        let shown = self.shown.borrow();
+        (Arc::clone(&shown.models), shown.pointer.generations.clone())
+    }
+
     /// The projections that are named, each once; every read model where none is.
     ///
     /// # Errors

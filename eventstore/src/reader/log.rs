@@ -2,13 +2,14 @@
 
 use domain::{
     context::Context,
+    envelope::RawRecorded,
     log::{Answer, LogBatch, LogCursor, LogPart, LogReader},
     store::StoreError,
 };
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::{EventFilter, Replay, ReplayOptions, completed_prefix};
+use super::{EventFilter, Replay, ReplayOptions, completed_prefix, read_after};
 use crate::{error::LogError, incarnation};
 
 /// The log in Postgres as a [`LogReader`].
@@ -45,6 +46,11 @@ impl PgLog {
         Ok(count.unsigned_abs())
     }
 
+    async fn ask_next(&self, position: u64, fence: u64, limit: u32) -> Result<Vec<RawRecorded>, LogError> {
+        let mut connection = self.pool.acquire().await.map_err(crate::error::postgres("connecting"))?;
+        read_after(&mut connection, position, fence, limit).await
+    }
+
     async fn start(&self, part: LogPart) -> Result<Box<dyn LogCursor>, LogError> {
         let LogPart { contexts, aggregate_id, after, to, batch_events, batch_bytes } = part;
         let filter = EventFilter { contexts, aggregate_id, ..EventFilter::default() };
@@ -65,6 +71,10 @@ impl LogReader for PgLog {
 
     fn count_after(&self, position: u64, contexts: &'static [Context], limit: u64) -> Answer<'_, u64> {
         Box::pin(async move { self.ask_count(position, contexts, limit).await.map_err(unavailable) })
+    }
+
+    fn next_after(&self, position: u64, fence: u64, limit: u32) -> Answer<'_, Vec<RawRecorded>> {
+        Box::pin(async move { self.ask_next(position, fence, limit).await.map_err(unavailable) })
     }
 
     fn read(&self, part: LogPart) -> Answer<'_, Box<dyn LogCursor>> {

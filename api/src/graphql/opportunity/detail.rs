@@ -3,10 +3,10 @@
 use async_graphql::{Context, Enum, Object, Result, SimpleObject};
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::opportunity as record;
-use projections::views::{OpportunityView, Status, Views};
+use projections::views::{OpportunityView, Status};
 
 use super::{agency::Agency, input};
-use crate::graphql::{cents::Cents, error};
+use crate::graphql::{cents::Cents, error, reading};
 
 /// One opportunity.
 #[derive(Default)]
@@ -21,14 +21,14 @@ impl OpportunityDetailQuery {
         #[graphql(desc = "Its id, e.g. `097:SPE4A726RX326`.")] id: String,
     ) -> Result<Option<Opportunity>> {
         let id = input::id("id", &id)?;
-        let view = error::wired(ctx.data::<Views>())?.get(&id).await.map_err(|error| error::query(&error))?;
+        let view = reading::of(ctx)?.views().await?.get(&id).await.map_err(|error| error::query(&error))?;
         Ok(view.map(Opportunity::from))
     }
 }
 
 /// A federal solicitation with everything on record about it.
 #[derive(SimpleObject)]
-struct Opportunity {
+pub(super) struct Opportunity {
     /// Its id: department code and solicitation number.
     id: String,
     /// How many changes are on record; grows with each.

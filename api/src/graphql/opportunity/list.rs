@@ -2,10 +2,10 @@
 
 use async_graphql::{Context, Object, Result, SimpleObject};
 use chrono::{DateTime, Utc};
-use projections::analytics::{Analytics, Cursor, OpportunityItem, Page};
+use projections::analytics::{Cursor, OpportunityItem, Page};
 
 use super::{agency::Agency, filter::OpportunityTextFilter};
-use crate::graphql::{cents::Cents, error, page};
+use crate::graphql::{cents::Cents, error, page, reading};
 
 /// Opportunities as lists.
 #[derive(Default)]
@@ -25,7 +25,7 @@ impl OpportunityListQuery {
         let first = page::size(first, page::DEFAULT)?;
         let after = after.map(|cursor| parse_cursor(&cursor)).transpose()?;
         let selection = filter.unwrap_or_default().into_selection()?;
-        let analytics = error::wired(ctx.data::<Analytics>())?;
+        let analytics = reading::of(ctx)?.analytics().await?;
         let found = analytics.list(&selection, after.as_ref(), first).await.map_err(|error| error::query(&error))?;
         Ok(OpportunityConnection::new(found, after.is_some()))
     }

@@ -1,10 +1,11 @@
 //! What becomes of a change that somebody asked for.
 
-use async_graphql::{Enum, SimpleObject, Union};
+use async_graphql::{ComplexObject, Context, Enum, SimpleObject, Union};
 use commands::{error::CommandError, opportunity::Accepted};
-use domain::opportunity::OpportunityError;
+use cqrs_es::Aggregate;
+use domain::opportunity::{Opportunity, OpportunityError};
 
-use crate::graphql::error;
+use crate::graphql::{consistency, error};
 
 /// What became of a change that was asked for.
 #[derive(Union)]
@@ -17,11 +18,20 @@ pub(super) enum OpportunityOutcome {
 
 /// The change is on record, or was already; read models follow shortly.
 #[derive(SimpleObject)]
+#[graphql(complex)]
 pub(super) struct OpportunityAccepted {
     /// The opportunity.
     id: String,
     /// How many changes are on record now.
     version: u64,
+}
+
+#[ComplexObject]
+impl OpportunityAccepted {
+    /// For the extension `consistencyToken` of a query that has to show this change: it waits for the read models.
+    async fn consistency_token(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<String>> {
+        consistency::token_of(ctx, Opportunity::TYPE, &self.id, self.version).await
+    }
 }
 
 /// The change breaks a business rule; nothing was recorded.

@@ -3,13 +3,13 @@
 use async_graphql::{Context, Object, Result, SimpleObject};
 use chrono::{DateTime, Utc};
 use domain::envelope::PUBLIC_TENANT;
-use projections::search::{Hit, Search};
+use projections::search::Hit;
 
 use super::{
     agency::Agency,
     filter::{OpportunityFilter, bounded},
 };
-use crate::graphql::{error, page};
+use crate::graphql::{error, page, reading};
 
 /// Hits where nothing is said.
 const DEFAULT_HITS: u32 = 10;
@@ -36,7 +36,7 @@ impl OpportunitySearchQuery {
             return Err(error::invalid_field("query", "query is empty".to_owned()));
         }
         let filter = filter.unwrap_or_default().into_filter()?;
-        let search = error::wired(ctx.data::<Search>())?;
+        let search = reading::of(ctx)?.search().await?;
         let hits = search.search(&query, &filter, PUBLIC_TENANT, first).await.map_err(|error| error::query(&error))?;
         Ok(hits.into_iter().map(SearchHit::from).collect())
     }

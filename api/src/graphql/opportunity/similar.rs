@@ -2,10 +2,9 @@
 
 use async_graphql::{Context, Object, Result};
 use domain::envelope::PUBLIC_TENANT;
-use projections::search::Search;
 
 use super::{filter::OpportunityFilter, input, search::SearchHit};
-use crate::graphql::{error, page};
+use crate::graphql::{error, page, reading};
 
 /// Opportunities where nothing is said.
 const DEFAULT_HITS: u32 = 10;
@@ -29,7 +28,7 @@ impl OpportunitySimilarQuery {
         let first = page::size(first, DEFAULT_HITS)?;
         let id = input::id("id", &id)?.to_string();
         let filter = filter.unwrap_or_default().into_filter()?;
-        let search = error::wired(ctx.data::<Search>())?;
+        let search = reading::of(ctx)?.search().await?;
         let hits = search.similar(&id, &filter, PUBLIC_TENANT, first).await.map_err(|error| error::query(&error))?;
         Ok(hits.map(|hits| hits.into_iter().map(SearchHit::from).collect()))
     }

@@ -2,10 +2,10 @@
 
 use async_graphql::{Context, Object, Result, SimpleObject};
 use chrono::NaiveDate;
-use projections::analytics::{Analytics, Bucket, Stats};
+use projections::analytics::{Bucket, Stats};
 
 use super::{agency::Agency, filter::OpportunityTextFilter};
-use crate::graphql::{cents::Cents, error};
+use crate::graphql::{cents::Cents, error, reading};
 
 /// What counting over everything costs, however few fields are asked for.
 const COST: usize = 200;
@@ -25,7 +25,7 @@ impl OpportunityStatsQuery {
     ) -> Result<OpportunityStats> {
         let selection = filter.unwrap_or_default().into_selection()?;
         let stats =
-            error::wired(ctx.data::<Analytics>())?.stats(&selection).await.map_err(|error| error::query(&error))?;
+            reading::of(ctx)?.analytics().await?.stats(&selection).await.map_err(|error| error::query(&error))?;
         Ok(OpportunityStats::from(stats))
     }
 }

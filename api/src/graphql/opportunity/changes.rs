@@ -1,0 +1,163 @@
+//! Telling what happens to opportunities, as it happens.
+
+use std::{collections::HashSet, sync::Arc};
+
+use async_graphql::{ComplexObject, Context, Enum, Result, SimpleObject, Subscription};
+use chrono::{DateTime, Utc};
+use cqrs_es::Aggregate;
+use domain::{
+    envelope::{PUBLIC_TENANT, RawRecorded},
+    opportunity as record,
+};
+use futures::{Stream, stream};
+use projections::runtime::ConsistencyToken;
+
+use super::{detail::Opportunity, input};
+use crate::{
+    graphql::{error, reading},
+    store::{Follower, Stores},
+};
+
+/// Most opportunities that one subscription names.
+const MAX_IDS: usize = 500;
+
+/// What happens to opportunities.
+#[derive(Default)]
+pub(in crate::graphql) struct OpportunityChangesSubscription;
+
+#[Subscription]
+impl OpportunityChangesSubscription {
+    /// Every change to opportunities, once and in the order of the log, from now on or behind a cursor. To miss nothing
+    /// over a broken connection, subscribe again behind the cursor of the last change you have seen.
+    async fn opportunity_changes(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Continue behind the change with this cursor, however long ago it was.")] after: Option<
+            String,
+        >,
+        #[graphql(desc = "Only changes to these opportunities; 1 to 500.")] ids: Option<Vec<String>>,
+    ) -> Result<impl Stream<Item = Result<OpportunityChange>> + use<>> {
+        let stores = error::wired(ctx.data::<Stores>())?.clone();
+        let incarnation = stores.runtime.log().incarnation().await.map_err(|error| error::unavailable(&error))?;
+        let after = after.map(|cursor| position(&cursor, incarnation)).transpose()?;
+        let wanted = ids.map(|ids| chosen(&ids)).transpose()?;
+        let follower = stores.feed.follow(after).await.map_err(|error| error::unavailable(&error))?;
+        Ok(stream::unfold((follower, wanted), move |(follower, wanted)| next(follower, wanted, incarnation)))
+    }
+}
+
+/// One change to an opportunity.
+#[derive(SimpleObject)]
+#[graphql(complex)]
+pub(super) struct OpportunityChange {
+    /// Where the log has it; a later subscription continues behind it.
+    cursor: String,
+    /// The opportunity.
+    opportunity_id: String,
+    /// Its version after the change.
+    version: u64,
+    /// What happened.
+    kind: OpportunityChangeKind,
+    /// When it was recorded.
+    recorded_at: DateTime<Utc>,
+    /// For the extension `consistencyToken` of a query that has to show this change.
+    consistency_token: String,
+    #[graphql(skip)]
+    token: ConsistencyToken,
+}
+
+/// What can happen to an opportunity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+enum OpportunityChangeKind {
+    /// Its first notice was published.
+    Discovered,
+    /// A notice changed what is on record.
+    Amended,
+    /// Responses are taken until another time.
+    DeadlineChanged,
+    /// Somebody won it, or another contract.
+    Awarded,
+}
+
+#[ComplexObject]
+impl OpportunityChange {
+    /// The opportunity with this change in it; later ones may be in it, too.
+    async fn opportunity(&self, ctx: &Context<'_>) -> Result<Option<Opportunity>> {
+        let reading = reading::of(ctx)?.anew(error::wired(ctx.data::<Stores>())?, self.token.clone());
+        let id = input::id("id", &self.opportunity_id)?;
+        let view = reading.views().await?.get(&id).await.map_err(|error| error::query(&error))?;
+        Ok(view.map(Opportunity::from))
+    }
+}
+
+/// The position that a cursor stands for.
+fn position(cursor: &str, incarnation: uuid::Uuid) -> Result<u64> {
+    let token: ConsistencyToken =
+        cursor.parse().map_err(|_| error::invalid_field("after", "this is no cursor of ours".to_owned()))?;
+    if token.incarnation != incarnation {
+        let reason = "the cursor is of a log that was replaced by a backup; begin without one and read anew".to_owned();
+        return Err(error::invalid_field("after", reason));
+    }
+    Ok(token.position)
+}
+
+fn chosen(ids: &[String]) -> Result<HashSet<String>> {
+    if ids.is_empty() || ids.len() > MAX_IDS {
+        return Err(error::invalid_field("ids", format!("name 1 to {MAX_IDS} opportunities")));
+    }
+    ids.iter().map(|id| input::id("ids", id).map(|id| id.to_string())).collect()
+}
+
+type Wanted = Option<HashSet<String>>;
+
+/// The next change that is wanted.
+async fn next(
+    mut follower: Follower,
+    wanted: Wanted,
+    incarnation: uuid::Uuid,
+) -> Option<(Result<OpportunityChange>, (Follower, Wanted))> {
+    loop {
+        match follower.next().await {
+            Ok(Some(event)) => {
+                if let Some(change) = change(&event, wanted.as_ref(), incarnation) {
+                    return Some((Ok(change), (follower, wanted)));
+                }
+            }
+            Ok(None) => return None,
+            // The subscriber is told and may subscribe again; what follows would only repeat it.
+            Err(error) => return Some((Err(error::unavailable(&error)), (follower, wanted))),
+        }
+    }
+}
+
+fn change(
+    event: &Arc<RawRecorded>,
+    wanted: Option<&HashSet<String>>,
+    incarnation: uuid::Uuid,
+) -> Option<OpportunityChange> {
+    let is_public = event.aggregate_type == record::Opportunity::TYPE && event.tenant_id == PUBLIC_TENANT;
+    if !is_public || wanted.is_some_and(|ids| !ids.contains(&event.aggregate_id)) {
+        return None;
+    }
+    let kind = match event.event_type.as_str() {
+        "opportunity.discovered" => OpportunityChangeKind::Discovered,
+        "opportunity.amended" => OpportunityChangeKind::Amended,
+        "opportunity.deadline_changed" => OpportunityChangeKind::DeadlineChanged,
+        "opportunity.awarded" => OpportunityChangeKind::Awarded,
+        newer => {
+            tracing::warn!(event.r#type = newer, "subscribers cannot be told of this kind of event");
+            return None;
+        }
+    };
+    let stream = Some((domain::context::Context::Opportunities, event.aggregate_id.clone()));
+    let token = ConsistencyToken { incarnation, position: event.position, stream };
+    Some(OpportunityChange {
+        cursor: ConsistencyToken { stream: None, ..token.clone() }.to_string(),
+        opportunity_id: event.aggregate_id.clone(),
+        version: event.sequence,
+        kind,
+        recorded_at: event.recorded_at,
+        consistency_token: token.to_string(),
+        token,
+    })
+}

@@ -1,0 +1,121 @@
+//! The events of the log as they come, for subscribers.
+//!
+//! One task for all of them reads the log in the order of its positions, woken by what the projection `live` tells over
+//! `Redis`; it looks by itself once a second, so that a lost message delays and loses nothing. A subscriber that went away
+//! goes on behind the last position it has seen; one that is too slow for the buffer is served from the log until it has
+//! caught up. So nobody misses an event, and none holds the others up.
+
+mod follower;
+
+use std::{sync::Arc, time::Duration};
+
+use domain::{envelope::RawRecorded, log::LogReader, store::StoreError};
+use projections::live::{Live, Subscription};
+use tokio::{
+    sync::{broadcast, watch},
+    time::{sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+pub use self::follower::Follower;
+
+/// Events that wait for the slowest subscriber in memory; whoever is slower reads the log.
+const BUFFER: usize = 4_096;
+
+/// Events that are read together.
+const PAGE: u32 = 1_000;
+
+/// How long the log is left alone when nobody tells that something happened.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Messages that come within this time cause one look.
+const GATHER: Duration = Duration::from_millis(2);
+
+/// Hands out the events of the log. Cheap to clone; clones are the same feed.
+#[derive(Clone)]
+pub struct Feed {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    log: Arc<dyn LogReader>,
+    live: Live,
+    events: broadcast::Sender<Arc<RawRecorded>>,
+    /// Up to here everything was handed out; `None` before the first look.
+    position: watch::Sender<Option<u64>>,
+}
+
+impl Feed {
+    /// Nothing is handed out before [`Self::run`].
+    pub(super) fn new(log: Arc<dyn LogReader>, live: Live) -> Self {
+        let (events, position) = (broadcast::Sender::new(BUFFER), watch::Sender::new(None));
+        Self { shared: Arc::new(Shared { log, live, events, position }) }
+    }
+
+    /// Hands out events until told to stop. Stores that are away are waited for.
+    pub(crate) async fn run(self, stop: CancellationToken) {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = self.keep_on() => {}
+        }
+    }
+
+    async fn keep_on(&self) {
+        let mut told = None;
+        loop {
+            if let Err(error) = self.read_on().await {
+                tracing::debug!(error = &error as &dyn std::error::Error, "the log cannot be read for subscribers");
+                sleep(LOOK_EVERY).await;
+            }
+            if told.is_none() {
+                told = self.shared.live.subscribe().await.ok();
+                // What happened before the subscription began was told to nobody.
+                if told.is_some() {
+                    continue;
+                }
+            }
+            if !woken(told.as_mut()).await {
+                told = None;
+            }
+        }
+    }
+
+    /// Hands out everything that is in the log by now.
+    async fn read_on(&self) -> Result<(), StoreError> {
+        let Shared { log, events, position, .. } = &*self.shared;
+        let fence = log.completed_prefix().await?;
+        // The first look begins at the end, and so does the first one after a restore took the log back.
+        let mut at = (*position.borrow()).filter(|at| *at <= fence).unwrap_or(fence);
+        while at < fence && events.receiver_count() > 0 {
+            let page = log.next_after(at, fence, PAGE).await?;
+            let last = page.last().map_or(fence, |event| event.position);
+            let whole = page.len() < usize::try_from(PAGE).unwrap_or(usize::MAX);
+            for event in page {
+                // Nobody may be listening any more.
+                let _ = events.send(Arc::new(event));
+            }
+            at = if whole { fence } else { last };
+            position.send_replace(Some(at));
+        }
+        position.send_replace(Some(fence));
+        Ok(())
+    }
+}
+
+/// Waits until something was told, or long enough; false when the connection is lost.
+async fn woken(told: Option<&mut Subscription>) -> bool {
+    let Some(told) = told else {
+        sleep(LOOK_EVERY).await;
+        return true;
+    };
+    match timeout(LOOK_EVERY, told.next()).await {
+        Ok(Ok(None)) => false,
+        Ok(Ok(Some(_)) | Err(_)) => {
+            let gathered = timeout(GATHER, async { while let Ok(Some(_)) = told.next().await {} });
+            // Ended early only where the connection is lost, which the next wait notices.
+            drop(gathered.await);
+            true
+        }
+        Err(_elapsed) => true,
+    }
+}

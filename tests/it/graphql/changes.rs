@@ -1,0 +1,160 @@
+//! Changes as they happen, without a gap over broken connections; and reading what was just written.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use tests::{Stack, Subscription};
+
+use super::{AMEND, DISCOVER, told};
+
+fn notice(number: u32) -> Value {
+    json!({ "input": {
+        "noticeId": format!("manual-{number}"),
+        "title": "Patient lifts",
+        "type": "Solicitation",
+        "agency": "VETERANS AFFAIRS, DEPARTMENT OF",
+        "solicitationNumber": format!("36C24526Q{number:04}"),
+        "postedAt": "2026-03-03T12:00:00Z",
+    } })
+}
+
+fn id(number: u32) -> String {
+    format!("036:36C24526Q{number:04}")
+}
+
+async fn discover(stack: &Stack, numbers: std::ops::Range<u32>) {
+    for number in numbers {
+        let outcome = told(stack, DISCOVER, notice(number)).await;
+        assert_eq!(outcome["__typename"], "OpportunityAccepted", "{outcome}");
+    }
+}
+
+/// Enters an opportunity, as often as one likes; answers with the token of its change, which is a cursor, too.
+async fn entered(stack: &Stack, number: u32) -> String {
+    let discover = "mutation($input: DiscoverOpportunityInput!) { outcome: discoverOpportunity(input: $input) {
+        ... on OpportunityAccepted { consistencyToken } } }";
+    told(stack, discover, notice(number)).await["consistencyToken"].as_str().unwrap().to_owned()
+}
+
+fn behind(cursor: &str) -> String {
+    format!("(after: \"{cursor}\")")
+}
+
+async fn subscribe(stack: &Stack, arguments: &str) -> Subscription {
+    let document = format!(
+        "subscription {{ opportunityChanges{arguments} {{
+            cursor opportunityId version kind consistencyToken opportunity {{ id version facts {{ title }} }}
+        }} }}"
+    );
+    Subscription::begin(&stack.http(), json!({}), &document).await.unwrap()
+}
+
+async fn next(subscription: &mut Subscription) -> Value {
+    let answer = subscription.next().await.unwrap().expect("it goes on");
+    assert!(answer["errors"].is_null(), "{answer}");
+    answer["data"]["opportunityChanges"].clone()
+}
+
+#[tokio::test]
+async fn a_subscriber_who_comes_back_behind_a_cursor_misses_nothing_and_hears_nothing_twice() {
+    let stack = Stack::start().await;
+    let mut first = subscribe(&stack, &behind(&entered(&stack, 99).await)).await;
+    discover(&stack, 0..5).await;
+    let mut heard = vec![];
+    for _ in 0..3 {
+        heard.push(next(&mut first).await);
+    }
+    let cursor = heard[2]["cursor"].as_str().unwrap().to_owned();
+    drop(first);
+    discover(&stack, 5..8).await;
+
+    let mut second = subscribe(&stack, &behind(&cursor)).await;
+    for _ in 3..8 {
+        heard.push(next(&mut second).await);
+    }
+    discover(&stack, 8..10).await;
+    for _ in 8..10 {
+        heard.push(next(&mut second).await);
+    }
+
+    let ids: Vec<_> = heard.iter().map(|change| change["opportunityId"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(ids, (0..10).map(id).collect::<Vec<_>>());
+    for change in &heard {
+        assert_eq!(change["kind"], "DISCOVERED");
+        assert_eq!(change["opportunity"]["id"], change["opportunityId"], "the view has the change: {change}");
+    }
+    let cursors: BTreeSet<_> = heard.iter().map(|change| change["cursor"].as_str().unwrap()).collect();
+    assert_eq!(cursors.len(), 10);
+}
+
+#[tokio::test]
+async fn a_subscriber_hears_only_of_the_opportunities_that_were_named() {
+    let stack = Stack::start().await;
+    discover(&stack, 0..1).await;
+    let cursor = entered(&stack, 1).await;
+    let mut one = subscribe(&stack, &format!("(after: \"{cursor}\", ids: [\"{}\"])", id(1))).await;
+
+    for number in [0, 1] {
+        let change = json!({ "input": { "id": id(number), "title": "Patient lifts and slings" } });
+        told(&stack, AMEND, change).await;
+    }
+
+    let change = next(&mut one).await;
+    assert_eq!((&change["opportunityId"], &change["kind"]), (&json!(id(1)), &json!("AMENDED")), "{change}");
+    assert_eq!(change["opportunity"]["facts"]["title"], "Patient lifts and slings");
+    for wrong in ["(ids: [])", "(after: \"x\")", "(after: \"00000000000000000000000000000000.1\")"] {
+        let mut refused = subscribe(&stack, wrong).await;
+        let answer = refused.next().await.unwrap().unwrap();
+        assert_eq!(answer["errors"][0]["extensions"]["code"], "INVALID_INPUT", "{wrong}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn who_shows_the_token_of_a_change_reads_it_in_every_read_model() {
+    let stack = Stack::start().await;
+    let read = "query($id: String!) {
+        opportunity(id: $id) { version }
+        opportunities(filter: { text: \"lifts\" }) { totalCount }
+        searchOpportunities(query: \"patient lift\") { id }
+    }";
+    for number in 0..10_u32 {
+        let token = entered(&stack, number).await;
+        let answer = stack.graphql_within(&token, read, json!({ "id": id(number) })).await;
+        assert!(answer["errors"].is_null(), "{answer}");
+        let data = &answer["data"];
+        assert_eq!(data["opportunity"]["version"], 1, "{answer}");
+        assert_eq!(data["opportunities"]["totalCount"], number + 1, "{answer}");
+        let found = data["searchOpportunities"].as_array().unwrap();
+        assert!(found.iter().any(|hit| hit["id"] == id(number)), "{answer}");
+    }
+
+    let ahead = entered(&stack, 0).await;
+    let mut parts: Vec<_> = ahead.splitn(3, '.').map(str::to_owned).collect();
+    parts[1] = "99999999".to_owned();
+    let answer = stack.graphql_within(&parts.join("."), read, json!({ "id": id(0) })).await;
+    assert_eq!(answer["errors"][0]["extensions"]["code"], "NOT_YET", "{answer}");
+    let answer = stack.graphql_within("nonsense", read, json!({ "id": id(0) })).await;
+    assert_eq!(answer["errors"][0]["extensions"]["code"], "INVALID_INPUT", "{answer}");
+}
+
+#[tokio::test]
+async fn a_change_with_a_key_is_made_once_and_one_on_another_version_is_told_the_current_one() {
+    let stack = Stack::start().await;
+    discover(&stack, 0..1).await;
+    let amend = "mutation($input: AmendOpportunityInput!, $conditions: ChangeConditions) {
+        outcome: amendOpportunity(input: $input, conditions: $conditions) { ... on OpportunityAccepted { version } } }";
+    let titled =
+        |title: &str, conditions: Value| json!({ "input": { "id": id(0), "title": title }, "conditions": conditions });
+
+    let key = json!({ "idempotencyKey": "k-1" });
+    let first = told(&stack, amend, titled("Lifts", key.clone())).await;
+    told(&stack, amend, titled("Ramps", Value::Null)).await;
+    assert_eq!(told(&stack, amend, titled("Lifts", key.clone())).await, first, "it is answered as it was");
+    let code = |answer: &Value| answer["errors"][0]["extensions"].clone();
+    let reused = stack.graphql(amend, titled("Beds", key)).await;
+    assert_eq!(code(&reused)["code"], "IDEMPOTENCY_KEY_REUSED", "{reused}");
+    let outdated = stack.graphql(amend, titled("Beds", json!({ "expectedVersion": 1 }))).await;
+    assert_eq!(code(&outdated), json!({ "code": "CONFLICT", "currentVersion": 3 }), "{outdated}");
+    let current = told(&stack, amend, titled("Beds", json!({ "expectedVersion": 3 }))).await;
+    assert_eq!(current["version"], 4);
+}
