@@ -49,7 +49,11 @@ impl Context {
         match self {
             Self::Opportunities => &["opportunity", "watchlist"],
             Self::Analytics => &["visit"],
-            Self::Proposals | Self::Documents | Self::System | Self::Resources | Self::Tasks => &[],
+            Self::Resources => &["resource"],
+            Self::Tasks => &["task"],
+            Self::Proposals => &["proposal"],
+            Self::Documents => &["document"],
+            Self::System => &["company"],
         }
     }
 
@@ -74,13 +78,21 @@ mod tests {
     use cqrs_es::Aggregate;
 
     use super::*;
-    use crate::{opportunity::Opportunity, visit::Visit, watchlist::Watchlist};
+    use crate::{
+        company::Company, document::Document, opportunity::Opportunity, proposal::Proposal, resource::Resource,
+        task::Task, visit::Visit, watchlist::Watchlist,
+    };
 
     #[test]
     fn an_aggregate_type_belongs_to_its_context() {
         assert_eq!(Context::of_aggregate(Opportunity::TYPE), Some(Context::Opportunities));
         assert_eq!(Context::of_aggregate(Watchlist::TYPE), Some(Context::Opportunities));
         assert_eq!(Context::of_aggregate(Visit::TYPE), Some(Context::Analytics));
+        assert_eq!(Context::of_aggregate(Company::TYPE), Some(Context::System));
+        assert_eq!(Context::of_aggregate(Document::TYPE), Some(Context::Documents));
+        assert_eq!(Context::of_aggregate(Proposal::TYPE), Some(Context::Proposals));
+        assert_eq!(Context::of_aggregate(Resource::TYPE), Some(Context::Resources));
+        assert_eq!(Context::of_aggregate(Task::TYPE), Some(Context::Tasks));
         assert_eq!(Context::of_aggregate("nobody's"), None);
     }
 

@@ -1,6 +1,9 @@
 //! Which code folds an aggregate: snapshots of other code are not trusted.
 
-use crate::{opportunity::Opportunity, visit::Visit, watchlist::Watchlist};
+use crate::{
+    company::Company, document::Document, opportunity::Opportunity, proposal::Proposal, resource::Resource, task::Task,
+    visit::Visit, watchlist::Watchlist,
+};
 
 /// An aggregate whose code has a fingerprint.
 pub trait Fingerprint {
@@ -8,29 +11,41 @@ pub trait Fingerprint {
     const FINGERPRINT: &'static str;
 }
 
-impl Fingerprint for Opportunity {
-    const FINGERPRINT: &'static str = env!("FINGERPRINT_OPPORTUNITY");
+/// Takes over what `build.rs` computed.
+macro_rules! fingerprints {
+    ($($aggregate:ty = $variable:literal,)+) => {
+        $(impl Fingerprint for $aggregate {
+            const FINGERPRINT: &'static str = env!($variable);
+        })+
+
+        #[cfg(test)]
+        const ALL: &[&str] = &[$(<$aggregate>::FINGERPRINT,)+];
+    };
 }
 
-impl Fingerprint for Visit {
-    const FINGERPRINT: &'static str = env!("FINGERPRINT_VISIT");
-}
-
-impl Fingerprint for Watchlist {
-    const FINGERPRINT: &'static str = env!("FINGERPRINT_WATCHLIST");
+fingerprints! {
+    Company = "FINGERPRINT_COMPANY",
+    Document = "FINGERPRINT_DOCUMENT",
+    Opportunity = "FINGERPRINT_OPPORTUNITY",
+    Proposal = "FINGERPRINT_PROPOSAL",
+    Resource = "FINGERPRINT_RESOURCE",
+    Task = "FINGERPRINT_TASK",
+    Visit = "FINGERPRINT_VISIT",
+    Watchlist = "FINGERPRINT_WATCHLIST",
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     #[test]
     fn fingerprints_are_32_hexadecimal_digits_and_differ() {
-        let all = [Opportunity::FINGERPRINT, Visit::FINGERPRINT, Watchlist::FINGERPRINT];
-        for fingerprint in all {
+        for fingerprint in ALL {
             assert_eq!(fingerprint.len(), 32);
             assert!(fingerprint.chars().all(|digit| digit.is_ascii_hexdigit()));
         }
-        assert!(all[0] != all[1] && all[1] != all[2] && all[0] != all[2], "{all:?}");
+        assert_eq!(ALL.iter().collect::<HashSet<_>>().len(), ALL.len(), "{ALL:?}");
     }
 }

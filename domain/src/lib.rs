@@ -4,13 +4,18 @@
 //! them; what siblings share (the envelope, the topics, the traits of a log) lives here.
 
 pub mod clock;
+pub mod company;
 pub mod context;
+pub mod document;
 pub mod envelope;
 pub mod fingerprint;
 pub mod log;
 pub mod opportunity;
 pub mod partition;
+pub mod proposal;
+pub mod resource;
 pub mod store;
+pub mod task;
 pub mod upcast;
 pub mod value;
 pub mod visit;

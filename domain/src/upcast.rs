@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::{opportunity, visit, watchlist};
+use crate::{company, document, opportunity, proposal, resource, task, visit, watchlist};
 
 /// Turns the fields of one version into those of the next.
 pub type Lift = fn(&mut Map<String, Value>);
@@ -59,7 +59,18 @@ pub enum UpcastError {
 
 /// Every event of every context.
 pub fn lineages() -> impl Iterator<Item = &'static Lineage> {
-    [opportunity::LINEAGES, watchlist::LINEAGES, visit::LINEAGES].into_iter().flatten()
+    [
+        opportunity::LINEAGES,
+        watchlist::LINEAGES,
+        visit::LINEAGES,
+        company::LINEAGES,
+        document::LINEAGES,
+        proposal::LINEAGES,
+        resource::LINEAGES,
+        task::LINEAGES,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// A stored payload as JSON text in the current shape; the very text when it has it already.

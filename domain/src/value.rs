@@ -1,11 +1,17 @@
 //! Values that several aggregates are made of; each checks itself when made, not when read back from an event.
 
 mod id;
+mod stamp;
 mod tenant;
 mod text;
+mod vocabulary;
 
-pub use self::tenant::TenantId;
-pub(crate) use self::{id::uuid_id, text::text_value};
+pub(crate) use self::{
+    id::uuid_id,
+    text::{is_prose, text_value},
+    vocabulary::vocabulary,
+};
+pub use self::{stamp::Stamp, tenant::TenantId};
 
 text_value!(
     /// Who uses the platform, as the identity provider names them.
@@ -47,6 +53,14 @@ pub enum InvalidValue {
         /// Which value.
         what: &'static str,
         /// The limit in characters.
+        max: usize,
+    },
+    /// There are more of them than are stored.
+    #[error("more than {max} {what}")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// How many may be.
         max: usize,
     },
     /// It has another form.

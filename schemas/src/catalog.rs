@@ -3,7 +3,12 @@
 //! An aggregate is one file here, an event's version one file in `avro/` and one line in its aggregate's file. How to add
 //! one, and why none is ever edited, stands in `schemas/README.md`.
 
+mod company;
+mod document;
 mod opportunity;
+mod proposal;
+mod resource;
+mod task;
 #[cfg(test)]
 mod tests;
 mod visit;
@@ -60,7 +65,21 @@ use event;
 /// Every schema, by aggregate and event, the versions of an event from the first to the newest.
 pub fn all() -> &'static [EventSchema] {
     static ALL: OnceLock<Vec<EventSchema>> = OnceLock::new();
-    ALL.get_or_init(|| [opportunity::schemas(), watchlist::schemas(), visit::schemas()].into_iter().flatten().collect())
+    ALL.get_or_init(|| {
+        [
+            opportunity::schemas(),
+            watchlist::schemas(),
+            visit::schemas(),
+            company::schemas(),
+            document::schemas(),
+            proposal::schemas(),
+            resource::schemas(),
+            task::schemas(),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    })
 }
 
 /// The schema of a version of an event, if it was ever recorded.

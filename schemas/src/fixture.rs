@@ -1,14 +1,30 @@
 //! Events of every form, to test with.
 
+mod company;
+mod document;
 mod opportunity;
+mod proposal;
+mod resource;
+mod task;
 mod visit;
 mod watchlist;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use cqrs_es::DomainEvent;
-use domain::{opportunity::OpportunityEvent, visit::VisitEvent, watchlist::WatchlistEvent};
+use domain::{
+    company::CompanyEvent,
+    document::DocumentEvent,
+    opportunity::OpportunityEvent,
+    proposal::ProposalEvent,
+    resource::ResourceEvent,
+    task::TaskEvent,
+    value::{DocumentId, Stamp},
+    visit::VisitEvent,
+    watchlist::WatchlistEvent,
+};
 use proptest::prelude::*;
 use serde::{Serialize, de::DeserializeOwned};
+use uuid::Uuid;
 
 use crate::catalog::{EventSchema, find};
 
@@ -19,6 +35,11 @@ pub(crate) enum AnyEvent {
     Opportunity(OpportunityEvent),
     Watchlist(WatchlistEvent),
     Visit(VisitEvent),
+    Company(CompanyEvent),
+    Document(DocumentEvent),
+    Proposal(ProposalEvent),
+    Resource(ResourceEvent),
+    Task(TaskEvent),
 }
 
 impl AnyEvent {
@@ -28,6 +49,11 @@ impl AnyEvent {
             Self::Opportunity(_) => serde_json::from_str(json).map(Self::Opportunity),
             Self::Watchlist(_) => serde_json::from_str(json).map(Self::Watchlist),
             Self::Visit(_) => serde_json::from_str(json).map(Self::Visit),
+            Self::Company(_) => serde_json::from_str(json).map(Self::Company),
+            Self::Document(_) => serde_json::from_str(json).map(Self::Document),
+            Self::Proposal(_) => serde_json::from_str(json).map(Self::Proposal),
+            Self::Resource(_) => serde_json::from_str(json).map(Self::Resource),
+            Self::Task(_) => serde_json::from_str(json).map(Self::Task),
         }
     }
 }
@@ -41,6 +67,11 @@ pub(crate) fn schema_of(event: &AnyEvent) -> &'static EventSchema {
         AnyEvent::Opportunity(event) => named(event),
         AnyEvent::Watchlist(event) => named(event),
         AnyEvent::Visit(event) => named(event),
+        AnyEvent::Company(event) => named(event),
+        AnyEvent::Document(event) => named(event),
+        AnyEvent::Proposal(event) => named(event),
+        AnyEvent::Resource(event) => named(event),
+        AnyEvent::Task(event) => named(event),
     };
     schema.expect("a schema of the event's version")
 }
@@ -51,6 +82,11 @@ pub(crate) fn any_event() -> BoxedStrategy<AnyEvent> {
         2 => opportunity::any_event().prop_map(AnyEvent::Opportunity),
         1 => watchlist::any_event().prop_map(AnyEvent::Watchlist),
         1 => visit::any_event().prop_map(AnyEvent::Visit),
+        1 => company::any_event().prop_map(AnyEvent::Company),
+        1 => document::any_event().prop_map(AnyEvent::Document),
+        1 => proposal::any_event().prop_map(AnyEvent::Proposal),
+        1 => resource::any_event().prop_map(AnyEvent::Resource),
+        1 => task::any_event().prop_map(AnyEvent::Task),
     ]
     .boxed()
 }
@@ -69,6 +105,19 @@ fn text() -> BoxedStrategy<String> {
 /// A code as an event may hold it: what is stored is not checked again.
 fn code<T: DeserializeOwned + std::fmt::Debug>() -> impl Strategy<Value = T> {
     text().prop_map(|text| serde_json::from_value(serde_json::Value::String(text)).unwrap())
+}
+
+/// A value in the shape that it is stored in.
+fn stored<T: DeserializeOwned>(shape: &impl Serialize) -> T {
+    serde_json::from_value(serde_json::to_value(shape).unwrap()).unwrap()
+}
+
+fn id() -> impl Strategy<Value = DocumentId> {
+    any::<u128>().prop_map(|number| DocumentId::new(Uuid::from_u128(number)))
+}
+
+fn stamp() -> impl Strategy<Value = Stamp> {
+    (code(), time()).prop_map(|(by, at)| Stamp { by, at })
 }
 
 /// Any time with the digits that a copy holds.

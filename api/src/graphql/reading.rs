@@ -36,9 +36,9 @@ impl Reading {
     /// The read models that readers see now, for this request. One look for the whole document, so that no answer mixes
     /// generations.
     pub(super) fn of(request: &Request, stores: &Stores, patience: Duration) -> Self {
-        let wanted = request.extensions.get(EXTENSION).map(|token| match token {
-            async_graphql::Value::String(token) if token.len() <= LONGEST_TOKEN => token.parse(),
-            _ => Err(InvalidToken),
+        let wanted = request.extensions.get(EXTENSION).map(|token| {
+            let token = if let async_graphql::Value::String(token) = token { Some(token) } else { None };
+            token.filter(|token| token.len() <= LONGEST_TOKEN).ok_or(InvalidToken)?.parse()
         });
         Self::new(stores, wanted, patience)
     }

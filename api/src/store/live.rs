@@ -83,14 +83,12 @@ impl LiveModels {
     /// # Errors
     /// [`UnknownReadModel`] for a name that none has.
     pub fn kept(&self, names: &[String]) -> Result<Vec<Arc<dyn AnyProjection>>, UnknownReadModel> {
-        match names.iter().find(|name| !catalog::KEPT.contains(&name.as_str())) {
-            Some(name) => Err(UnknownReadModel { name: name.clone() }),
-            None => {
-                let mut kept = self.now().kept();
-                kept.retain(|projection| names.is_empty() || names.iter().any(|name| name == projection.name()));
-                Ok(kept)
-            }
+        if let Some(name) = names.iter().find(|name| !catalog::KEPT.contains(&name.as_str())) {
+            return Err(UnknownReadModel { name: name.clone() });
         }
+        let mut kept = self.now().kept();
+        kept.retain(|projection| names.is_empty() || names.iter().any(|name| name == projection.name()));
+        Ok(kept)
     }
 
     /// The generations that are shown.

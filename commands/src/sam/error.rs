@@ -94,7 +94,7 @@ impl From<InvalidValue> for Reason {
     fn from(invalid: InvalidValue) -> Self {
         match invalid {
             InvalidValue::Empty { .. } => Self::Empty,
-            InvalidValue::TooLong { max, .. } => Self::TooLong { max },
+            InvalidValue::TooLong { max, .. } | InvalidValue::TooMany { max, .. } => Self::TooLong { max },
             InvalidValue::Malformed { expected, .. } => Self::Malformed { expected },
         }
     }

@@ -1,5 +1,10 @@
 //! How a text value with a limit and a form is made.
 
+/// Whether a letter may stand in a text of several lines.
+pub(crate) fn is_prose(letter: char) -> bool {
+    !letter.is_control() || matches!(letter, '\n' | '\r' | '\t')
+}
+
 /// A text value with a name, a longest length and a form.
 macro_rules! text_value {
     ($(#[$doc:meta])* $name:ident, $what:literal, max $max:literal, $accepts:expr, $expected:literal) => {

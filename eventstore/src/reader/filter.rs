@@ -87,9 +87,8 @@ mod tests {
     }
 
     #[test]
-    fn a_context_without_aggregates_has_no_events() {
-        let filter = EventFilter { contexts: vec![Context::Tasks], ..EventFilter::default() };
-        assert_eq!(filter.to_sql().unwrap(), " and false");
+    fn one_of_nothing_is_nothing() {
+        assert_eq!(one_of::<&str>("aggregate_type", &[]).unwrap(), "false");
     }
 
     #[test]
@@ -97,7 +96,8 @@ mod tests {
         let filter = EventFilter { aggregate_id: Some("a".to_owned()), ..EventFilter::default() };
         assert_eq!(
             filter.to_sql().unwrap(),
-            " and aggregate_type in ('opportunity', 'watchlist', 'visit') and aggregate_id = 'a'"
+            " and aggregate_type in ('opportunity', 'watchlist', 'proposal', 'document', 'visit', 'company', 'resource', \
+             'task') and aggregate_id = 'a'"
         );
     }
 

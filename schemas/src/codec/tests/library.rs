@@ -19,7 +19,10 @@ proptest! {
         prop_assert!(matches!(&value, Avro::Record(fields) if fields[0].0 == "type"));
         let theirs = GenericDatumWriter::builder(&schema).build().unwrap().write_value_to_vec(value).unwrap();
         prop_assert_eq!(decoded(&event, &theirs), json);
-        prop_assert_eq!(theirs, ours);
+        // Avro leaves open into how many blocks a list is cut.
+        if !schema_of(&event).json.contains("\"array\"") {
+            prop_assert_eq!(theirs, ours);
+        }
     }
 }
 

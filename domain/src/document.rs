@@ -1,0 +1,110 @@
+//! A document: a file that somebody uploaded, and what was read from it.
+//!
+//! ```text
+//! Missing ──upload──▶ Present: Uploaded ──text──▶ Extracted ──requirements──▶ Understood ──analysis──▶ Analysed
+//!                       │         a stage that failed is noted until it succeeds          ▲              │
+//!                       │                                                                 └──────────────┘
+//!                       └──delete, at any stage──▶ Deleted                                  another analysis
+//! ```
+
+mod command;
+mod error;
+mod event;
+mod reading;
+#[cfg(test)]
+mod tests;
+mod upcast;
+mod value;
+
+use cqrs_es::{Aggregate, event_sink::EventSink};
+use serde::{Deserialize, Serialize};
+
+pub(crate) use self::upcast::LINEAGES;
+pub use self::{
+    command::DocumentCommand,
+    error::DocumentError,
+    event::DocumentEvent,
+    reading::{Failure, Reading, Stage},
+    value::{
+        Analysis, Extraction, ExtractionMethod, FailureReason, FileName, FitScore, MAX_BYTES, MAX_REQUIREMENTS,
+        MAX_RISKS, MediaType, ModelName, ObjectKey, Requirement, RequirementKind, RequirementNumber, RequirementText,
+        Requirements, Risk, Sha256, Summary, Upload,
+    },
+};
+
+/// State of one document, rebuilt from its events.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Document {
+    /// Nobody has uploaded it.
+    #[default]
+    Missing,
+    /// It is there.
+    Present(Box<Reading>),
+    /// It is gone for good.
+    Deleted,
+}
+
+impl Document {
+    /// Decides what a command changes. An empty answer means the wish is already met.
+    ///
+    /// # Errors
+    /// [`DocumentError`] when the document's state forbids it.
+    pub fn decide(&self, command: DocumentCommand) -> Result<Vec<DocumentEvent>, DocumentError> {
+        match (self, command) {
+            (Self::Missing, DocumentCommand::Upload { upload, stamp }) => {
+                Ok(vec![DocumentEvent::Uploaded { upload, stamp }])
+            }
+            (Self::Missing, _) => Err(DocumentError::NotUploaded),
+            (Self::Deleted, DocumentCommand::Delete { .. }) => Ok(vec![]),
+            (Self::Deleted, _) => Err(DocumentError::Deleted),
+            (Self::Present(_), DocumentCommand::Delete { stamp }) => Ok(vec![DocumentEvent::Deleted { stamp }]),
+            (Self::Present(reading), command) => reading.decide(command),
+        }
+    }
+
+    /// What was read from it, while it is there.
+    pub fn reading(&self) -> Option<&Reading> {
+        match self {
+            Self::Present(reading) => Some(reading),
+            Self::Missing | Self::Deleted => None,
+        }
+    }
+
+    /// Folds one event into the state. Never fails and never judges: it happened.
+    pub fn evolve(&mut self, event: DocumentEvent) {
+        *self = match (std::mem::take(self), event) {
+            (_, DocumentEvent::Uploaded { upload, .. }) => Self::Present(Box::new(Reading::of(upload))),
+            (_, DocumentEvent::Deleted { .. }) => Self::Deleted,
+            (Self::Present(mut reading), event) => {
+                reading.evolve(event);
+                Self::Present(reading)
+            }
+            (state @ (Self::Missing | Self::Deleted), _) => state,
+        };
+    }
+}
+
+impl Aggregate for Document {
+    const TYPE: &'static str = "document";
+
+    type Command = DocumentCommand;
+    type Event = DocumentEvent;
+    type Error = DocumentError;
+    type Services = ();
+
+    async fn handle(
+        &mut self,
+        command: Self::Command,
+        (): &Self::Services,
+        sink: &EventSink<Self>,
+    ) -> Result<(), Self::Error> {
+        for event in self.decide(command)? {
+            sink.write(event, self).await;
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, event: Self::Event) {
+        self.evolve(event);
+    }
+}

@@ -1,0 +1,88 @@
+//! What has happened to a document.
+//!
+//! These names are a storage format. Add variants and fields; never rename or remove one. The golden test beside this
+//! file pins the stored JSON. A changed shape is a new version, which `upcast.rs` lifts the old one to;
+//! `schemas/README.md` says what else it takes.
+
+use cqrs_es::DomainEvent;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    reading::Stage,
+    value::{Analysis, Extraction, FailureReason, Requirements, Upload},
+};
+use crate::value::Stamp;
+
+/// Something that happened to a document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum DocumentEvent {
+    /// It was taken in.
+    Uploaded {
+        /// The file.
+        upload: Upload,
+        /// Who did it, and when.
+        stamp: Stamp,
+    },
+    /// Its text was read.
+    TextExtracted {
+        /// The text.
+        text: Extraction,
+        /// Who did it, and when.
+        stamp: Stamp,
+    },
+    /// What it asks for was found.
+    RequirementsExtracted {
+        /// What it asks for.
+        requirements: Requirements,
+        /// Who did it, and when.
+        stamp: Stamp,
+    },
+    /// It was summed up.
+    Analysed {
+        /// What it comes to.
+        analysis: Analysis,
+        /// Who did it, and when.
+        stamp: Stamp,
+    },
+    /// A stage of the reading failed.
+    Failed {
+        /// Which stage.
+        stage: Stage,
+        /// Why.
+        reason: FailureReason,
+        /// Who said so, and when.
+        stamp: Stamp,
+    },
+    /// It was deleted.
+    Deleted {
+        /// Who did it, and when.
+        stamp: Stamp,
+    },
+}
+
+impl DomainEvent for DocumentEvent {
+    fn event_type(&self) -> String {
+        match self {
+            Self::Uploaded { .. } => "document.uploaded",
+            Self::TextExtracted { .. } => "document.text_extracted",
+            Self::RequirementsExtracted { .. } => "document.requirements_extracted",
+            Self::Analysed { .. } => "document.analysed",
+            Self::Failed { .. } => "document.failed",
+            Self::Deleted { .. } => "document.deleted",
+        }
+        .to_owned()
+    }
+
+    fn event_version(&self) -> String {
+        match self {
+            Self::Uploaded { .. }
+            | Self::TextExtracted { .. }
+            | Self::RequirementsExtracted { .. }
+            | Self::Analysed { .. }
+            | Self::Failed { .. }
+            | Self::Deleted { .. } => "1.0",
+        }
+        .to_owned()
+    }
+}

@@ -1,0 +1,150 @@
+//! What has happened to a proposal.
+//!
+//! These names are a storage format. Add variants and fields; never rename or remove one. The golden test beside this
+//! file pins the stored JSON. A changed shape is a new version, which `upcast.rs` lifts the old one to;
+//! `schemas/README.md` says what else it takes.
+
+use cqrs_es::DomainEvent;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    section::{Outline, SectionKey},
+    value::{
+        CommentId, CommentText, Confirmation, Content, Heading, Outcome, ProposalTitle, ReviewNote, WithdrawalReason,
+    },
+};
+use crate::{opportunity::OpportunityId, value::Stamp};
+
+/// Something that happened to a proposal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ProposalEvent {
+    /// It was begun.
+    Drafted {
+        /// The opportunity it is to win.
+        opportunity_id: OpportunityId,
+        /// What it is called.
+        title: ProposalTitle,
+        /// The sections that are planned.
+        outline: Outline,
+        /// Who did it, and when.
+        stamp: Stamp,
+    },
+    /// A section was written or rewritten.
+    SectionEdited {
+        /// Which section.
+        section: SectionKey,
+        /// What it is called from then on.
+        heading: Heading,
+        /// What it says from then on.
+        content: Content,
+        /// Its revision from then on.
+        revision: u32,
+        /// Who did it, and when.
+        stamp: Stamp,
+    },
+    /// A section was taken out.
+    SectionRemoved {
+        /// Which section.
+        section: SectionKey,
+        /// Who did it, and when.
+        stamp: Stamp,
+    },
+    /// Somebody remarked something.
+    Commented {
+        /// Which remark.
+        comment_id: CommentId,
+        /// The section it is about; the whole proposal where none is named.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        section: Option<SectionKey>,
+        /// What it says.
+        text: CommentText,
+        /// Who did it, and when.
+        stamp: Stamp,
+    },
+    /// A remark was dealt with.
+    CommentResolved {
+        /// Which remark.
+        comment_id: CommentId,
+        /// Who did it, and when.
+        stamp: Stamp,
+    },
+    /// Somebody else was asked to look at it.
+    SubmittedForReview {
+        /// Who did it, and when.
+        stamp: Stamp,
+    },
+    /// It may be handed in.
+    Approved {
+        /// What the reviewer said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<ReviewNote>,
+        /// Who did it, and when.
+        stamp: Stamp,
+    },
+    /// It has to be written further.
+    Rejected {
+        /// What the reviewer said.
+        note: ReviewNote,
+        /// Who did it, and when.
+        stamp: Stamp,
+    },
+    /// It was handed in.
+    Submitted {
+        /// How the agency confirmed that.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        confirmation: Option<Confirmation>,
+        /// Who did it, and when.
+        stamp: Stamp,
+    },
+    /// The agency decided.
+    Decided {
+        /// How.
+        outcome: Outcome,
+        /// Who did it, and when.
+        stamp: Stamp,
+    },
+    /// The company gave it up.
+    Withdrawn {
+        /// Why.
+        reason: WithdrawalReason,
+        /// Who did it, and when.
+        stamp: Stamp,
+    },
+}
+
+impl DomainEvent for ProposalEvent {
+    fn event_type(&self) -> String {
+        match self {
+            Self::Drafted { .. } => "proposal.drafted",
+            Self::SectionEdited { .. } => "proposal.section_edited",
+            Self::SectionRemoved { .. } => "proposal.section_removed",
+            Self::Commented { .. } => "proposal.commented",
+            Self::CommentResolved { .. } => "proposal.comment_resolved",
+            Self::SubmittedForReview { .. } => "proposal.submitted_for_review",
+            Self::Approved { .. } => "proposal.approved",
+            Self::Rejected { .. } => "proposal.rejected",
+            Self::Submitted { .. } => "proposal.submitted",
+            Self::Decided { .. } => "proposal.decided",
+            Self::Withdrawn { .. } => "proposal.withdrawn",
+        }
+        .to_owned()
+    }
+
+    fn event_version(&self) -> String {
+        match self {
+            Self::Drafted { .. }
+            | Self::SectionEdited { .. }
+            | Self::SectionRemoved { .. }
+            | Self::Commented { .. }
+            | Self::CommentResolved { .. }
+            | Self::SubmittedForReview { .. }
+            | Self::Approved { .. }
+            | Self::Rejected { .. }
+            | Self::Submitted { .. }
+            | Self::Decided { .. }
+            | Self::Withdrawn { .. } => "1.0",
+        }
+        .to_owned()
+    }
+}

@@ -1,0 +1,188 @@
+//! What a proposal does with what it is asked.
+
+mod invariants;
+mod review;
+mod stored_form;
+mod writing;
+
+use cqrs_es::test::TestFramework;
+
+use super::*;
+use crate::{
+    opportunity::{Cents, OpportunityId},
+    value::InvalidValue,
+};
+
+type Scenario = TestFramework<Proposal>;
+
+fn expect(given: &[ProposalEvent], when: ProposalCommand, then: Vec<ProposalEvent>) {
+    Scenario::with(()).given(given.to_vec()).when(when).then_expect_events(then);
+}
+
+fn refuse(given: &[ProposalEvent], when: ProposalCommand, then: ProposalError) {
+    Scenario::with(()).given(given.to_vec()).when(when).then_expect_error(then);
+}
+
+fn after(events: &[ProposalEvent]) -> Proposal {
+    let mut state = Proposal::default();
+    events.iter().cloned().for_each(|event| state.evolve(event));
+    state
+}
+
+fn by(name: &str) -> Stamp {
+    Stamp { by: UserId::try_new(name).unwrap(), at: "2026-03-03T12:00:00Z".parse().unwrap() }
+}
+
+fn key(text: &str) -> SectionKey {
+    SectionKey::try_new(text).unwrap()
+}
+
+fn content(text: &str) -> Content {
+    Content::try_new(text).unwrap()
+}
+
+fn heading() -> Heading {
+    Heading::try_new("Approach").unwrap()
+}
+
+fn opportunity() -> OpportunityId {
+    OpportunityId::parse("036:36C10G26R0005").unwrap()
+}
+
+fn title(text: &str) -> ProposalTitle {
+    ProposalTitle::try_new(text).unwrap()
+}
+
+fn outline() -> Outline {
+    Outline::try_new(vec![(key("approach"), heading())]).unwrap()
+}
+
+fn comment_id(number: u128) -> CommentId {
+    CommentId::new(uuid::Uuid::from_u128(number))
+}
+
+fn note() -> ReviewNote {
+    ReviewNote::try_new("Say more about delivery.").unwrap()
+}
+
+fn reason() -> WithdrawalReason {
+    WithdrawalReason::try_new("no staff").unwrap()
+}
+
+fn draft(text: &str) -> ProposalCommand {
+    ProposalCommand::Draft { opportunity_id: opportunity(), title: title(text), outline: outline(), stamp: by("ann") }
+}
+
+fn edit(section: &str, text: &str, based_on: u32) -> ProposalCommand {
+    let edit = Edit { section: key(section), heading: heading(), content: content(text), based_on };
+    ProposalCommand::EditSection { edit, stamp: by("ann") }
+}
+
+fn remove(section: &str, based_on: u32) -> ProposalCommand {
+    ProposalCommand::RemoveSection { section: key(section), based_on, stamp: by("ann") }
+}
+
+fn comment(number: u128, section: Option<&str>, text: &str) -> ProposalCommand {
+    ProposalCommand::Comment {
+        comment_id: comment_id(number),
+        section: section.map(key),
+        text: CommentText::try_new(text).unwrap(),
+        stamp: by("bob"),
+    }
+}
+
+fn resolve(number: u128) -> ProposalCommand {
+    ProposalCommand::ResolveComment { comment_id: comment_id(number), stamp: by("ann") }
+}
+
+fn submit_for_review() -> ProposalCommand {
+    ProposalCommand::SubmitForReview { stamp: by("ann") }
+}
+
+fn approve(name: &str) -> ProposalCommand {
+    ProposalCommand::Approve { note: None, stamp: by(name) }
+}
+
+fn reject(name: &str) -> ProposalCommand {
+    ProposalCommand::Reject { note: note(), stamp: by(name) }
+}
+
+fn submit() -> ProposalCommand {
+    ProposalCommand::Submit { confirmation: None, stamp: by("ann") }
+}
+
+fn record(outcome: Outcome) -> ProposalCommand {
+    ProposalCommand::RecordOutcome { outcome, stamp: by("ann") }
+}
+
+fn withdraw() -> ProposalCommand {
+    ProposalCommand::Withdraw { reason: reason(), stamp: by("ann") }
+}
+
+fn drafted(text: &str) -> ProposalEvent {
+    ProposalEvent::Drafted { opportunity_id: opportunity(), title: title(text), outline: outline(), stamp: by("ann") }
+}
+
+fn edited(section: &str, text: &str, revision: u32) -> ProposalEvent {
+    ProposalEvent::SectionEdited {
+        section: key(section),
+        heading: heading(),
+        content: content(text),
+        revision,
+        stamp: by("ann"),
+    }
+}
+
+fn removed(section: &str) -> ProposalEvent {
+    ProposalEvent::SectionRemoved { section: key(section), stamp: by("ann") }
+}
+
+fn commented(number: u128, section: Option<&str>, text: &str) -> ProposalEvent {
+    ProposalEvent::Commented {
+        comment_id: comment_id(number),
+        section: section.map(key),
+        text: CommentText::try_new(text).unwrap(),
+        stamp: by("bob"),
+    }
+}
+
+fn resolved(number: u128) -> ProposalEvent {
+    ProposalEvent::CommentResolved { comment_id: comment_id(number), stamp: by("ann") }
+}
+
+fn in_review() -> ProposalEvent {
+    ProposalEvent::SubmittedForReview { stamp: by("ann") }
+}
+
+fn approved() -> ProposalEvent {
+    ProposalEvent::Approved { note: None, stamp: by("bob") }
+}
+
+fn rejected() -> ProposalEvent {
+    ProposalEvent::Rejected { note: note(), stamp: by("bob") }
+}
+
+fn submitted() -> ProposalEvent {
+    ProposalEvent::Submitted { confirmation: None, stamp: by("ann") }
+}
+
+fn decided(outcome: Outcome) -> ProposalEvent {
+    ProposalEvent::Decided { outcome, stamp: by("ann") }
+}
+
+fn withdrawn() -> ProposalEvent {
+    ProposalEvent::Withdrawn { reason: reason(), stamp: by("ann") }
+}
+
+fn won() -> Outcome {
+    Outcome::Won { amount: Some(Cents(81_930_000)) }
+}
+
+fn lost() -> Outcome {
+    Outcome::Lost { reason: None }
+}
+
+/// The whole way to the agency.
+fn way() -> Vec<ProposalEvent> {
+    vec![drafted("Lifts"), edited("approach", "We deliver.", 1), in_review(), approved(), submitted()]
+}

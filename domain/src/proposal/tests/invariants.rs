@@ -1,0 +1,48 @@
+//! What holds for any sequence of wishes.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn any_wish() -> impl Strategy<Value = ProposalCommand> {
+    prop_oneof![
+        4 => "[AB]".prop_map(|text| draft(&text)),
+        8 => ("[ab]", "[xy]", 0_u32..4).prop_map(|(section, text, based_on)| edit(&section, &text, based_on)),
+        2 => ("[ab]", 0_u32..4).prop_map(|(section, based_on)| remove(&section, based_on)),
+        4 => (0_u128..3, "[xy]").prop_map(|(number, text)| comment(number, None, &text)),
+        2 => (0_u128..3).prop_map(resolve),
+        6 => Just(submit_for_review()),
+        6 => "ann|bob".prop_map(|name| approve(&name)),
+        3 => "ann|bob".prop_map(|name| reject(&name)),
+        6 => Just(submit()),
+        2 => Just(record(won())),
+        2 => Just(record(lost())),
+        1 => Just(withdraw()),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn revisions_grow_the_author_never_approves_and_replaying_gives_the_same(
+        wishes in prop::collection::vec(any_wish(), 0..80)
+    ) {
+        let (mut state, mut log) = (Proposal::default(), vec![]);
+        for wish in wishes {
+            let before = state.clone();
+            for event in state.decide(wish).unwrap_or_default() {
+                if let ProposalEvent::SectionEdited { section, revision, .. } = &event {
+                    let known = before.manuscript().and_then(|text| text.section(section)).map_or(0, |known| known.revision);
+                    prop_assert_eq!(*revision, known + 1);
+                }
+                if let (Proposal::InReview { author, .. }, ProposalEvent::Approved { stamp, .. }) = (&before, &event) {
+                    prop_assert!(author != &stamp.by);
+                }
+                let over = matches!(before, Proposal::Decided { .. } | Proposal::Withdrawn(_));
+                prop_assert!(!over, "{event:?} after the end");
+                state.evolve(event.clone());
+                log.push(event);
+            }
+        }
+        prop_assert_eq!(after(&log), state);
+    }
+}

@@ -1,0 +1,64 @@
+//! The stored JSON of every event, both ways. A change here is a change of the log.
+
+use cqrs_es::DomainEvent;
+use serde_json::{Value, json};
+
+use super::*;
+
+fn keeps_its_form(event: &ProposalEvent, by: &str, mut stored: Value) {
+    stored["stamp"] = json!({ "by": by, "at": "2026-03-03T12:00:00Z" });
+    assert_eq!(serde_json::to_value(event).unwrap(), stored);
+    assert_eq!(&serde_json::from_value::<ProposalEvent>(stored).unwrap(), event);
+}
+
+#[test]
+fn events_of_writing_keep_their_stored_form() {
+    let begun = json!({
+        "type": "drafted", "opportunity_id": "036:36C10G26R0005", "title": "Lifts",
+        "outline": [{ "key": "approach", "heading": "Approach" }],
+    });
+    keeps_its_form(&drafted("Lifts"), "ann", begun);
+    let section = json!({
+        "type": "section_edited", "section": "approach", "heading": "Approach", "content": "We deliver.", "revision": 1,
+    });
+    keeps_its_form(&edited("approach", "We deliver.", 1), "ann", section);
+    keeps_its_form(&removed("approach"), "ann", json!({ "type": "section_removed", "section": "approach" }));
+    let id = "00000000-0000-0000-0000-000000000001";
+    let remark = json!({ "type": "commented", "comment_id": id, "section": "approach", "text": "More." });
+    keeps_its_form(&commented(1, Some("approach"), "More."), "bob", remark);
+    let remark = json!({ "type": "commented", "comment_id": id, "text": "More." });
+    keeps_its_form(&commented(1, None, "More."), "bob", remark);
+    keeps_its_form(&resolved(1), "ann", json!({ "type": "comment_resolved", "comment_id": id }));
+}
+
+#[test]
+fn events_of_the_way_keep_their_stored_form() {
+    keeps_its_form(&in_review(), "ann", json!({ "type": "submitted_for_review" }));
+    keeps_its_form(&approved(), "bob", json!({ "type": "approved" }));
+    keeps_its_form(&rejected(), "bob", json!({ "type": "rejected", "note": "Say more about delivery." }));
+    keeps_its_form(&submitted(), "ann", json!({ "type": "submitted" }));
+    let outcome = json!({ "verdict": "won", "amount": 81_930_000 });
+    keeps_its_form(&decided(won()), "ann", json!({ "type": "decided", "outcome": outcome }));
+    keeps_its_form(&decided(lost()), "ann", json!({ "type": "decided", "outcome": { "verdict": "lost" } }));
+    keeps_its_form(&withdrawn(), "ann", json!({ "type": "withdrawn", "reason": "no staff" }));
+}
+
+#[test]
+fn every_event_is_recorded_in_the_current_version_of_its_lineage() {
+    let all = [
+        drafted("a"),
+        edited("a", "x", 1),
+        removed("a"),
+        commented(1, None, "x"),
+        resolved(1),
+        in_review(),
+        approved(),
+        rejected(),
+        submitted(),
+        decided(won()),
+        withdrawn(),
+    ];
+    let recorded = all.map(|event| (event.event_type(), event.event_version()));
+    let current = LINEAGES.iter().map(|lineage| (lineage.event_type.to_owned(), lineage.current.to_owned()));
+    assert_eq!(current.collect::<Vec<_>>(), recorded);
+}

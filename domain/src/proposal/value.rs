@@ -1,0 +1,124 @@
+//! What a proposal is made of.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    opportunity::Cents,
+    value::{is_prose, text_value, uuid_id, vocabulary},
+};
+
+uuid_id!(
+    /// A remark about a proposal.
+    CommentId, "comment id"
+);
+
+text_value!(
+    /// What a proposal is called.
+    ProposalTitle, "title", max 300, |c| !c.is_control(), "text on one line"
+);
+
+text_value!(
+    /// What a section is called.
+    Heading, "heading", max 300, |c| !c.is_control(), "text on one line"
+);
+
+text_value!(
+    /// What a section says.
+    Content, "content", max 100_000, is_prose, "text"
+);
+
+text_value!(
+    /// What somebody remarks.
+    CommentText, "comment", max 5_000, is_prose, "text"
+);
+
+text_value!(
+    /// What a reviewer says.
+    ReviewNote, "review", max 5_000, is_prose, "text"
+);
+
+text_value!(
+    /// How an agency confirmed that a proposal was handed in.
+    Confirmation, "confirmation", max 500, |c| !c.is_control(), "text on one line"
+);
+
+text_value!(
+    /// Why a company gave a proposal up, or an agency decided against it.
+    WithdrawalReason, "reason", max 2_000, is_prose, "text"
+);
+
+vocabulary!(
+    /// How far a proposal is.
+    Phase, "phase" {
+        /// Nobody has begun it.
+        Unwritten = "unwritten",
+        /// It is written.
+        Draft = "draft",
+        /// Somebody else looks at it.
+        InReview = "in_review",
+        /// It may be handed in.
+        Approved = "approved",
+        /// It was handed in.
+        Submitted = "submitted",
+        /// The agency chose it.
+        Won = "won",
+        /// The agency chose another, or none.
+        Lost = "lost",
+        /// The company gave it up.
+        Withdrawn = "withdrawn",
+    }
+);
+
+vocabulary!(
+    /// How an agency decided.
+    Verdict, "verdict" {
+        /// For the proposal.
+        Won = "won",
+        /// Against it.
+        Lost = "lost",
+    }
+);
+
+/// How an agency decided about a proposal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "StoredOutcome", from = "StoredOutcome")]
+pub enum Outcome {
+    /// For it.
+    Won {
+        /// What the contract is worth, if that is known.
+        amount: Option<Cents>,
+    },
+    /// Against it.
+    Lost {
+        /// Why, if that is known.
+        reason: Option<WithdrawalReason>,
+    },
+}
+
+/// The outcome as it is stored: one shape for both, since Avro has no enums with fields.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct StoredOutcome {
+    verdict: Verdict,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    amount: Option<Cents>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reason: Option<WithdrawalReason>,
+}
+
+impl From<Outcome> for StoredOutcome {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Won { amount } => Self { verdict: Verdict::Won, amount, reason: None },
+            Outcome::Lost { reason } => Self { verdict: Verdict::Lost, amount: None, reason },
+        }
+    }
+}
+
+impl From<StoredOutcome> for Outcome {
+    fn from(stored: StoredOutcome) -> Self {
+        match stored.verdict {
+            Verdict::Won => Self::Won { amount: stored.amount },
+            Verdict::Lost => Self::Lost { reason: stored.reason },
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! A resource: something that a company keeps to use again in its proposals.
+//!
+//! ```text
+//! Absent ──create──▶ Present ──delete──▶ Deleted
+//!                     │   ▲
+//!                     └───┘ update
+//! ```
+
+mod command;
+mod error;
+mod event;
+#[cfg(test)]
+mod tests;
+mod upcast;
+mod value;
+
+use cqrs_es::{Aggregate, event_sink::EventSink};
+use serde::{Deserialize, Serialize};
+
+pub(crate) use self::upcast::LINEAGES;
+pub use self::{
+    command::ResourceCommand,
+    error::ResourceError,
+    event::ResourceEvent,
+    value::{Asset, MAX_TAGS, ResourceBody, ResourceKind, ResourceName, Tag, Tags},
+};
+
+/// State of one resource, rebuilt from its events.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Resource {
+    /// Nobody has made it yet.
+    #[default]
+    Absent,
+    /// It can be used.
+    Present(Asset),
+    /// It is gone for good.
+    Deleted,
+}
+
+impl Resource {
+    /// Decides what a command changes. An empty answer means the wish is already met.
+    ///
+    /// # Errors
+    /// [`ResourceError`] when the resource's state forbids it.
+    pub fn decide(&self, command: ResourceCommand) -> Result<Vec<ResourceEvent>, ResourceError> {
+        match (self, command) {
+            (Self::Absent, ResourceCommand::Create { asset, stamp }) => {
+                Ok(vec![ResourceEvent::Created { asset, stamp }])
+            }
+            (Self::Present(present), ResourceCommand::Create { asset, .. }) if *present == asset => Ok(vec![]),
+            (Self::Present(_), ResourceCommand::Create { .. }) => Err(ResourceError::AlreadyCreated),
+            (Self::Present(present), ResourceCommand::Update { asset, .. }) if *present == asset => Ok(vec![]),
+            (Self::Present(_), ResourceCommand::Update { asset, stamp }) => {
+                Ok(vec![ResourceEvent::Updated { asset, stamp }])
+            }
+            (Self::Present(_), ResourceCommand::Delete { stamp }) => Ok(vec![ResourceEvent::Deleted { stamp }]),
+            (Self::Absent, ResourceCommand::Update { .. } | ResourceCommand::Delete { .. }) => {
+                Err(ResourceError::NotCreated)
+            }
+            (Self::Deleted, ResourceCommand::Delete { .. }) => Ok(vec![]),
+            (Self::Deleted, ResourceCommand::Create { .. } | ResourceCommand::Update { .. }) => {
+                Err(ResourceError::Deleted)
+            }
+        }
+    }
+
+    /// What it holds, while it can be used.
+    pub fn asset(&self) -> Option<&Asset> {
+        match self {
+            Self::Present(asset) => Some(asset),
+            Self::Absent | Self::Deleted => None,
+        }
+    }
+
+    /// Folds one event into the state. Never fails and never judges: it happened.
+    pub fn evolve(&mut self, event: ResourceEvent) {
+        *self = match event {
+            ResourceEvent::Created { asset, .. } | ResourceEvent::Updated { asset, .. } => Self::Present(asset),
+            ResourceEvent::Deleted { .. } => Self::Deleted,
+        };
+    }
+}
+
+impl Aggregate for Resource {
+    const TYPE: &'static str = "resource";
+
+    type Command = ResourceCommand;
+    type Event = ResourceEvent;
+    type Error = ResourceError;
+    type Services = ();
+
+    async fn handle(
+        &mut self,
+        command: Self::Command,
+        (): &Self::Services,
+        sink: &EventSink<Self>,
+    ) -> Result<(), Self::Error> {
+        for event in self.decide(command)? {
+            sink.write(event, self).await;
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, event: Self::Event) {
+        self.evolve(event);
+    }
+}

@@ -1,0 +1,51 @@
+//! The stored JSON of every event, both ways. A change here is a change of the log.
+
+use cqrs_es::DomainEvent;
+use serde_json::{Value, json};
+
+use super::*;
+
+fn keeps_its_form(event: &ResourceEvent, stored: &Value) {
+    assert_eq!(&serde_json::to_value(event).unwrap(), stored);
+    assert_eq!(&serde_json::from_value::<ResourceEvent>(stored.clone()).unwrap(), event);
+}
+
+fn stored_asset() -> Value {
+    json!({
+        "name": "a",
+        "kind": "past_performance",
+        "body": "Delivered 200 patient lifts.",
+        "tags": ["lifts", "va"],
+    })
+}
+
+fn stored_stamp() -> Value {
+    json!({ "by": "ann", "at": "2026-03-03T12:00:00Z" })
+}
+
+#[test]
+fn created_keeps_its_stored_form() {
+    let mut asset = stored_asset();
+    asset["document_id"] = json!("01890a5d-ac96-774b-bcce-b302099a8057");
+    keeps_its_form(
+        &ResourceEvent::Created { asset: with_document("a"), stamp: stamp() },
+        &json!({ "type": "created", "asset": asset, "stamp": stored_stamp() }),
+    );
+}
+
+#[test]
+fn updated_keeps_its_stored_form() {
+    keeps_its_form(&updated("a"), &json!({ "type": "updated", "asset": stored_asset(), "stamp": stored_stamp() }));
+}
+
+#[test]
+fn deleted_keeps_its_stored_form() {
+    keeps_its_form(&deleted(), &json!({ "type": "deleted", "stamp": stored_stamp() }));
+}
+
+#[test]
+fn every_event_is_recorded_in_the_current_version_of_its_lineage() {
+    let recorded = [created("a"), updated("a"), deleted()].map(|event| (event.event_type(), event.event_version()));
+    let current = LINEAGES.iter().map(|lineage| (lineage.event_type.to_owned(), lineage.current.to_owned()));
+    assert_eq!(current.collect::<Vec<_>>(), recorded);
+}

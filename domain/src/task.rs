@@ -1,0 +1,218 @@
+//! A task: work that somebody wants done on something, and a worker does.
+//!
+//! ```text
+//! Unrequested ──request──▶ Requested ──start──▶ Started ──complete──▶ Completed
+//!                            │   ▲               │   │
+//!                            │   └─failed, again─┘   └─failed for good──▶ Failed
+//!                            └──cancel──▶ Cancelled ◀──cancel──┘
+//! ```
+
+mod command;
+mod error;
+mod event;
+#[cfg(test)]
+mod tests;
+mod upcast;
+mod value;
+
+use cqrs_es::{Aggregate, event_sink::EventSink};
+use serde::{Deserialize, Serialize};
+
+pub(crate) use self::upcast::LINEAGES;
+pub use self::{
+    command::TaskCommand,
+    error::TaskError,
+    event::TaskEvent,
+    value::{
+        Job, MAX_ATTEMPTS, MAX_PARAMETERS, Parameters, Percent, Retry, Subject, SubjectKind, TaskKind, TaskNote,
+        TaskResult, WorkerName,
+    },
+};
+
+/// State of one task, rebuilt from its events.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Task {
+    /// Nobody wants it.
+    #[default]
+    Unrequested,
+    /// It waits for a worker.
+    Requested {
+        /// What is wanted.
+        job: Job,
+        /// How often a worker has failed at it.
+        failures: u32,
+    },
+    /// A worker is at it.
+    Started {
+        /// What is wanted.
+        job: Job,
+        /// How often a worker has failed at it before.
+        failures: u32,
+        /// Who is at it.
+        worker: WorkerName,
+        /// How much is done.
+        percent: Percent,
+    },
+    /// It is done.
+    Completed {
+        /// What was wanted.
+        job: Job,
+        /// What came of it.
+        result: TaskResult,
+    },
+    /// It cannot be done.
+    Failed {
+        /// What was wanted.
+        job: Job,
+        /// Why not.
+        reason: TaskNote,
+    },
+    /// Nobody wants it any more.
+    Cancelled {
+        /// What was wanted.
+        job: Job,
+    },
+}
+
+impl Task {
+    /// Decides what a command changes. An empty answer means the wish is already met.
+    ///
+    /// # Errors
+    /// [`TaskError`] when the task's state forbids it.
+    pub fn decide(&self, command: TaskCommand) -> Result<Vec<TaskEvent>, TaskError> {
+        match command {
+            TaskCommand::Request { job, stamp } => match self.job() {
+                None => Ok(vec![TaskEvent::Requested { job, stamp }]),
+                Some(known) if *known == job => Ok(vec![]),
+                Some(_) => Err(TaskError::AlreadyRequested),
+            },
+            TaskCommand::Start { worker, stamp } => self.start(worker, stamp),
+            TaskCommand::Report { percent, note, stamp } => match self {
+                Self::Started { percent: done, .. } if percent <= *done => Ok(vec![]),
+                Self::Started { .. } => Ok(vec![TaskEvent::ProgressReported { percent, note, stamp }]),
+                Self::Unrequested
+                | Self::Requested { .. }
+                | Self::Completed { .. }
+                | Self::Failed { .. }
+                | Self::Cancelled { .. } => Err(self.not_started()),
+            },
+            TaskCommand::Complete { result, stamp } => match self {
+                Self::Started { .. } => Ok(vec![TaskEvent::Completed { result, stamp }]),
+                Self::Completed { result: known, .. } if *known == result => Ok(vec![]),
+                Self::Unrequested
+                | Self::Requested { .. }
+                | Self::Completed { .. }
+                | Self::Failed { .. }
+                | Self::Cancelled { .. } => Err(self.not_started()),
+            },
+            TaskCommand::Fail { reason, retry, stamp } => match self {
+                Self::Started { failures, .. } => {
+                    let attempt = failures + 1;
+                    let retry = if attempt < MAX_ATTEMPTS { retry } else { Retry::Never };
+                    Ok(vec![TaskEvent::Failed { attempt, reason, retry, stamp }])
+                }
+                Self::Unrequested
+                | Self::Requested { .. }
+                | Self::Completed { .. }
+                | Self::Failed { .. }
+                | Self::Cancelled { .. } => Err(self.not_started()),
+            },
+            TaskCommand::Cancel { reason, stamp } => match self {
+                Self::Requested { .. } | Self::Started { .. } => Ok(vec![TaskEvent::Cancelled { reason, stamp }]),
+                Self::Cancelled { .. } => Ok(vec![]),
+                Self::Unrequested | Self::Completed { .. } | Self::Failed { .. } => Err(self.not_started()),
+            },
+        }
+    }
+
+    fn start(&self, worker: WorkerName, stamp: crate::value::Stamp) -> Result<Vec<TaskEvent>, TaskError> {
+        match self {
+            Self::Requested { failures, .. } => Ok(vec![TaskEvent::Started { worker, attempt: failures + 1, stamp }]),
+            Self::Started { worker: busy, .. } if *busy == worker => Ok(vec![]),
+            Self::Started { worker: busy, .. } => Err(TaskError::AlreadyStarted { worker: busy.clone() }),
+            Self::Unrequested | Self::Completed { .. } | Self::Failed { .. } | Self::Cancelled { .. } => {
+                Err(self.not_started())
+            }
+        }
+    }
+
+    /// Why something cannot be done to a task that no worker is at.
+    fn not_started(&self) -> TaskError {
+        match self {
+            Self::Unrequested => TaskError::NotRequested,
+            Self::Requested { .. } | Self::Started { .. } => TaskError::NotStarted,
+            Self::Completed { .. } | Self::Failed { .. } | Self::Cancelled { .. } => TaskError::Over,
+        }
+    }
+
+    /// What is or was wanted, once it was requested.
+    pub fn job(&self) -> Option<&Job> {
+        match self {
+            Self::Unrequested => None,
+            Self::Requested { job, .. }
+            | Self::Started { job, .. }
+            | Self::Completed { job, .. }
+            | Self::Failed { job, .. }
+            | Self::Cancelled { job } => Some(job),
+        }
+    }
+
+    /// Folds one event into the state. Never fails and never judges: it happened.
+    pub fn evolve(&mut self, event: TaskEvent) {
+        let before = std::mem::take(self);
+        let failures = before.failures();
+        let Some(job) = (if let TaskEvent::Requested { job, .. } = &event { Some(job) } else { before.job() }).cloned()
+        else {
+            return;
+        };
+        *self = match event {
+            TaskEvent::Requested { .. } => Self::Requested { job, failures: 0 },
+            TaskEvent::Started { worker, .. } => Self::Started { job, failures, worker, percent: Percent::NOTHING },
+            TaskEvent::ProgressReported { percent, .. } => match before {
+                Self::Started { worker, .. } => Self::Started { job, failures, worker, percent },
+                other @ (Self::Unrequested
+                | Self::Requested { .. }
+                | Self::Completed { .. }
+                | Self::Failed { .. }
+                | Self::Cancelled { .. }) => other,
+            },
+            TaskEvent::Completed { result, .. } => Self::Completed { job, result },
+            TaskEvent::Failed { attempt, retry: Retry::Later, .. } => Self::Requested { job, failures: attempt },
+            TaskEvent::Failed { reason, retry: Retry::Never, .. } => Self::Failed { job, reason },
+            TaskEvent::Cancelled { .. } => Self::Cancelled { job },
+        };
+    }
+
+    /// How often a worker has failed at it.
+    pub fn failures(&self) -> u32 {
+        match self {
+            Self::Requested { failures, .. } | Self::Started { failures, .. } => *failures,
+            Self::Unrequested | Self::Completed { .. } | Self::Failed { .. } | Self::Cancelled { .. } => 0,
+        }
+    }
+}
+
+impl Aggregate for Task {
+    const TYPE: &'static str = "task";
+
+    type Command = TaskCommand;
+    type Event = TaskEvent;
+    type Error = TaskError;
+    type Services = ();
+
+    async fn handle(
+        &mut self,
+        command: Self::Command,
+        (): &Self::Services,
+        sink: &EventSink<Self>,
+    ) -> Result<(), Self::Error> {
+        for event in self.decide(command)? {
+            sink.write(event, self).await;
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, event: Self::Event) {
+        self.evolve(event);
+    }
+}

@@ -1,0 +1,55 @@
+//! What can be asked of a task.
+
+use super::value::{Job, Percent, Retry, TaskNote, TaskResult, WorkerName};
+use crate::value::Stamp;
+
+/// A wish about one task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TaskCommand {
+    /// Have it done.
+    Request {
+        /// What is wanted.
+        job: Job,
+        /// Who wishes it, and when.
+        stamp: Stamp,
+    },
+    /// A worker takes it.
+    Start {
+        /// Which one.
+        worker: WorkerName,
+        /// Who says so, and when.
+        stamp: Stamp,
+    },
+    /// The worker tells how far it is.
+    Report {
+        /// How much is done.
+        percent: Percent,
+        /// What else it tells.
+        note: Option<TaskNote>,
+        /// Who says so, and when.
+        stamp: Stamp,
+    },
+    /// The worker is done.
+    Complete {
+        /// What came of it.
+        result: TaskResult,
+        /// Who says so, and when.
+        stamp: Stamp,
+    },
+    /// The worker could not do it.
+    Fail {
+        /// Why not.
+        reason: TaskNote,
+        /// Whether trying again may help.
+        retry: Retry,
+        /// Who says so, and when.
+        stamp: Stamp,
+    },
+    /// Do not have it done.
+    Cancel {
+        /// Why not.
+        reason: TaskNote,
+        /// Who wishes it, and when.
+        stamp: Stamp,
+    },
+}

@@ -1,0 +1,94 @@
+//! What a task does with what it is asked.
+
+mod invariants;
+mod life;
+mod stored_form;
+
+use cqrs_es::test::TestFramework;
+
+use super::*;
+use crate::value::{InvalidValue, Stamp, UserId};
+
+type Scenario = TestFramework<Task>;
+
+#[test]
+fn values_check_themselves() {
+    assert_eq!(Percent::try_new(100).unwrap().number(), 100);
+    for wrong in [101, 256, u32::MAX] {
+        assert!(Percent::try_new(wrong).is_err());
+    }
+    assert_eq!(Parameters::try_new([("b", "1"), ("a", "2"), ("b", "3")]).unwrap().iter().len(), 2);
+    let names: Vec<_> = (0..=MAX_PARAMETERS).map(|number| format!("p{number}")).collect();
+    let many = names.iter().map(|name| (name.as_str(), "x"));
+    assert_eq!(Parameters::try_new(many), Err(InvalidValue::TooMany { what: "parameters", max: MAX_PARAMETERS }));
+    assert!(Parameters::try_new([("Not a name", "x")]).is_err());
+    assert!(Subject::try_new(SubjectKind::Document, " ").is_err());
+}
+
+fn stamp() -> Stamp {
+    Stamp { by: UserId::try_new("ann").unwrap(), at: "2026-03-03T12:00:00Z".parse().unwrap() }
+}
+
+fn job(subject: &str) -> Job {
+    Job {
+        kind: TaskKind::ExtractText,
+        subject: Subject::try_new(SubjectKind::Document, subject).unwrap(),
+        parameters: Parameters::try_new([("language", "en")]).unwrap(),
+    }
+}
+
+fn worker(name: &str) -> WorkerName {
+    WorkerName::try_new(name).unwrap()
+}
+
+fn note(text: &str) -> TaskNote {
+    TaskNote::try_new(text).unwrap()
+}
+
+fn request(subject: &str) -> TaskCommand {
+    TaskCommand::Request { job: job(subject), stamp: stamp() }
+}
+
+fn start(name: &str) -> TaskCommand {
+    TaskCommand::Start { worker: worker(name), stamp: stamp() }
+}
+
+fn report(percent: u32) -> TaskCommand {
+    TaskCommand::Report { percent: Percent::try_new(percent).unwrap(), note: None, stamp: stamp() }
+}
+
+fn complete(result: &str) -> TaskCommand {
+    TaskCommand::Complete { result: TaskResult::try_new(result).unwrap(), stamp: stamp() }
+}
+
+fn fail(retry: Retry) -> TaskCommand {
+    TaskCommand::Fail { reason: note("no text"), retry, stamp: stamp() }
+}
+
+fn cancel() -> TaskCommand {
+    TaskCommand::Cancel { reason: note("not needed"), stamp: stamp() }
+}
+
+fn requested(subject: &str) -> TaskEvent {
+    TaskEvent::Requested { job: job(subject), stamp: stamp() }
+}
+
+fn started(name: &str, attempt: u32) -> TaskEvent {
+    TaskEvent::Started { worker: worker(name), attempt, stamp: stamp() }
+}
+
+fn reported(percent: u32) -> TaskEvent {
+    TaskEvent::ProgressReported { percent: Percent::try_new(percent).unwrap(), note: None, stamp: stamp() }
+}
+
+fn completed(result: &str) -> TaskEvent {
+    TaskEvent::Completed { result: TaskResult::try_new(result).unwrap(), stamp: stamp() }
+}
+
+fn failed(attempt: u32, retry: Retry) -> TaskEvent {
+    TaskEvent::Failed { attempt, reason: note("no text"), retry, stamp: stamp() }
+}
+
+fn cancelled() -> TaskEvent {
+    TaskEvent::Cancelled { reason: note("not needed"), stamp: stamp() }
+}

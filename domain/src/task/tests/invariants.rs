@@ -1,0 +1,46 @@
+//! What holds for any sequence of wishes.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn any_wish() -> impl Strategy<Value = TaskCommand> {
+    prop_oneof![
+        "[ab]".prop_map(|subject| request(&subject)),
+        "[vw]".prop_map(|name| start(&name)),
+        (0_u32..=100).prop_map(report),
+        Just(complete("x")),
+        prop_oneof![Just(Retry::Later), Just(Retry::Never)].prop_map(fail),
+        Just(cancel()),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn a_task_ends_once_is_tried_a_bounded_number_of_times_and_replays_to_the_same(
+        wishes in prop::collection::vec(any_wish(), 0..60)
+    ) {
+        let (mut state, mut log) = (Task::default(), vec![]);
+        for wish in wishes {
+            let Ok(events) = state.decide(wish) else { continue };
+            events.iter().cloned().for_each(|event| state.evolve(event));
+            log.extend(events);
+        }
+        let count = |wanted: fn(&TaskEvent) -> bool| log.iter().filter(|event| wanted(event)).count();
+        let ends = count(|event| {
+            matches!(
+                event,
+                TaskEvent::Completed { .. } | TaskEvent::Cancelled { .. } | TaskEvent::Failed { retry: Retry::Never, .. }
+            )
+        });
+        prop_assert!(ends <= 1, "{:?}", log);
+        let requests = count(|event| matches!(event, TaskEvent::Requested { .. }));
+        let starts = count(|event| matches!(event, TaskEvent::Started { .. }));
+        prop_assert!(requests <= 1 && starts <= MAX_ATTEMPTS as usize, "{:?}", log);
+        let mut replayed = Task::default();
+        for event in log {
+            replayed.evolve(event);
+        }
+        prop_assert_eq!(replayed, state);
+    }
+}
