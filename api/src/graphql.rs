@@ -17,7 +17,7 @@ use std::time::Duration;
 use async_graphql::{MergedObject, MergedSubscription, Request, Response, SDLExportOptions, Schema};
 use chrono::{DateTime, NaiveDate, Utc};
 use commands::caller::Caller;
-use domain::envelope::PUBLIC_TENANT;
+use domain::value::{TenantId, UserId};
 
 pub(crate) use self::{
     error::{refused, timed_out},
@@ -99,11 +99,11 @@ impl GraphQl {
             return Err(Box::new(refused(format!("the document is longer than {} bytes", self.max_query_bytes))));
         }
         // Nobody signs in yet: everything on record is public, and changes are anonymous.
-        let user = match standing {
+        let user = UserId::ours(match standing {
             Standing::Visitor => "anonymous",
             Standing::Operator => "operator",
-        };
-        let mut request = request.data(Caller::new(user, PUBLIC_TENANT));
+        });
+        let mut request = request.data(Caller::new(user, TenantId::public()));
         if let Some(stores) = &self.stores {
             let reading = Reading::of(&request, stores, self.patience);
             request = request.data(reading);

@@ -1,35 +1,44 @@
 //! Who asks, as the log remembers it.
 
-use domain::envelope::{Metadata, PUBLIC_TENANT};
+use chrono::{DateTime, Utc};
+use domain::{
+    envelope::Metadata,
+    value::{Stamp, TenantId, UserId},
+};
 use uuid::Uuid;
 
 /// The origin of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     /// The person or program.
-    pub user_id: String,
+    pub user_id: UserId,
     /// Whose data is touched.
-    pub tenant_id: String,
+    pub tenant_id: TenantId,
     /// Groups everything that one request sets in motion.
     pub correlation_id: Uuid,
 }
 
 impl Caller {
     /// A caller with a new correlation id.
-    pub fn new(user_id: impl Into<String>, tenant_id: impl Into<String>) -> Self {
-        Self { user_id: user_id.into(), tenant_id: tenant_id.into(), correlation_id: new_correlation_id() }
+    pub fn new(user_id: UserId, tenant_id: TenantId) -> Self {
+        Self { user_id, tenant_id, correlation_id: new_correlation_id() }
     }
 
-    /// A program of ours working on public data, e.g. the import.
-    pub fn system(program: &str) -> Self {
-        Self::new(format!("system:{program}"), PUBLIC_TENANT)
+    /// A program of ours working on public data, e.g. `system:import`.
+    pub fn system(program: &'static str) -> Self {
+        Self::new(UserId::ours(program), TenantId::public())
+    }
+
+    /// Who did something, and when, as events keep it.
+    pub fn stamp(&self, at: DateTime<Utc>) -> Stamp {
+        Stamp { by: self.user_id.clone(), at }
     }
 
     /// What the log records about the origin.
     pub fn metadata(&self) -> Metadata {
         Metadata {
-            tenant_id: self.tenant_id.clone(),
-            user_id: self.user_id.clone(),
+            tenant_id: self.tenant_id.to_string(),
+            user_id: self.user_id.to_string(),
             correlation_id: self.correlation_id.to_string(),
             ..Metadata::default()
         }

@@ -76,7 +76,7 @@ where
     // After loading: if the same command, sent twice, is in what was loaded, it is found here; if it comes later, the
     // append meets it as a conflict.
     if let Some(once) = &conditions.once
-        && let Some(done) = store.done(&caller.tenant_id, once.key()).await?
+        && let Some(done) = store.done(caller.tenant_id.as_str(), once.key()).await?
     {
         return repeated::<A>(once, id, done);
     }

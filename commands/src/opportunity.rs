@@ -7,8 +7,8 @@ use cqrs_es::{EventStore, persist::EventStoreAggregateContext};
 use domain::{
     clock::Clock,
     opportunity::{
-        AmendOpportunity, Award, AwardOpportunity, Naics, Notice, NoticeId, Opportunity, OpportunityCommand,
-        OpportunityError, OpportunityId, SetAside,
+        AmendOpportunity, Award, AwardOpportunity, CancellationReason, Naics, Notice, NoticeId, Opportunity,
+        OpportunityCommand, OpportunityError, OpportunityId, SetAside,
     },
     store::{CommandLog, StoreError},
 };
@@ -106,6 +106,32 @@ where
     #[tracing::instrument(skip_all, fields(opportunity.id = %id))]
     pub async fn award(&self, caller: &Caller, id: &OpportunityId, award: Award, conditions: &Conditions) -> Outcome {
         self.execute(caller, id, conditions, OpportunityCommand::Award(AwardOpportunity { award })).await
+    }
+
+    /// Notes that the agency no longer wants it.
+    ///
+    /// # Errors
+    /// [`CommandError::Rejected`] when the opportunity is not on record or over.
+    #[tracing::instrument(skip_all, fields(opportunity.id = %id))]
+    pub async fn cancel(
+        &self,
+        caller: &Caller,
+        id: &OpportunityId,
+        reason: Option<CancellationReason>,
+        conditions: &Conditions,
+    ) -> Outcome {
+        let stamp = caller.stamp(self.clock.now());
+        self.execute(caller, id, conditions, OpportunityCommand::Cancel { reason, stamp }).await
+    }
+
+    /// Notes that it is over.
+    ///
+    /// # Errors
+    /// [`CommandError::Rejected`] when the opportunity is not on record.
+    #[tracing::instrument(skip_all, fields(opportunity.id = %id))]
+    pub async fn archive(&self, caller: &Caller, id: &OpportunityId, conditions: &Conditions) -> Outcome {
+        let stamp = caller.stamp(self.clock.now());
+        self.execute(caller, id, conditions, OpportunityCommand::Archive { stamp }).await
     }
 
     /// Where in the log an event of a stream stands.

@@ -6,7 +6,12 @@
 //!                           └──┘ amended,    └──┘ amended, deadline changed,
 //!                                deadline         further awards
 //!                                changed
+//!
+//! Open, Awarded ──cancel──▶ Cancelled ──archive──▶ Archived ◀──archive── Open, Awarded
 //! ```
+//!
+//! A cancelled or archived opportunity about which the agency publishes a newer notice, or an award, is open or awarded
+//! again: agencies do that.
 
 mod agency;
 mod command;
@@ -30,7 +35,10 @@ pub use self::{
     event::{Filing, OpportunityEvent, Standing},
     identity::OpportunityId,
     record::Record,
-    value::{Award, Cents, Facts, InvalidValue, Naics, Notice, NoticeId, NoticeSource, NoticeType, Place, SetAside},
+    value::{
+        Award, CancellationReason, Cents, Facts, InvalidValue, Naics, Notice, NoticeId, NoticeSource, NoticeType,
+        Place, SetAside,
+    },
 };
 
 /// State of one opportunity, rebuilt from its events.
@@ -43,6 +51,10 @@ pub enum Opportunity {
     Open(Record),
     /// At least one contract was awarded.
     Awarded(Record),
+    /// The agency no longer wants it.
+    Cancelled(Record),
+    /// It is over, and kept for the record.
+    Archived(Record),
 }
 
 impl Opportunity {
@@ -56,6 +68,17 @@ impl Opportunity {
             OpportunityCommand::Discover(notice) => self.discover(*notice),
             OpportunityCommand::Amend(command) => self.amend(*command),
             OpportunityCommand::Award(command) => self.award(command),
+            OpportunityCommand::Cancel { reason, stamp } => match self {
+                Self::Undiscovered => Err(OpportunityError::NotDiscovered),
+                Self::Open(_) | Self::Awarded(_) => Ok(vec![OpportunityEvent::Cancelled { reason, stamp }]),
+                Self::Cancelled(_) => Ok(vec![]),
+                Self::Archived(_) => Err(OpportunityError::Archived),
+            },
+            OpportunityCommand::Archive { stamp } => match self {
+                Self::Undiscovered => Err(OpportunityError::NotDiscovered),
+                Self::Open(_) | Self::Awarded(_) | Self::Cancelled(_) => Ok(vec![OpportunityEvent::Archived { stamp }]),
+                Self::Archived(_) => Ok(vec![]),
+            },
         }
     }
 
@@ -63,7 +86,9 @@ impl Opportunity {
     pub fn record(&self) -> Option<&Record> {
         match self {
             Self::Undiscovered => None,
-            Self::Open(record) | Self::Awarded(record) => Some(record),
+            Self::Open(record) | Self::Awarded(record) | Self::Cancelled(record) | Self::Archived(record) => {
+                Some(record)
+            }
         }
     }
 
@@ -95,22 +120,30 @@ impl Opportunity {
 
     /// Folds one event into the state. Never fails and never judges: it happened.
     pub fn evolve(&mut self, event: OpportunityEvent) {
-        *self = match (std::mem::take(self), event) {
-            (_, OpportunityEvent::Discovered { filing, facts }) => Self::Open(Record::first(&filing, *facts)),
-            (Self::Undiscovered, _) => Self::Undiscovered,
-            (Self::Open(mut record) | Self::Awarded(mut record), OpportunityEvent::Awarded { key, award }) => {
-                record.add_award(key, award);
-                Self::Awarded(record)
-            }
-            (Self::Open(mut record), event) => {
-                record.evolve(event);
-                Self::Open(record)
-            }
-            (Self::Awarded(mut record), event) => {
-                record.evolve(event);
-                Self::Awarded(record)
-            }
+        if let OpportunityEvent::Discovered { filing, facts } = event {
+            *self = Self::Open(Record::first(&filing, *facts));
+            return;
+        }
+        let (phase, mut record) = match std::mem::take(self) {
+            Self::Undiscovered => return,
+            Self::Open(record) => (Self::Open as fn(Record) -> Self, record),
+            Self::Awarded(record) => (Self::Awarded as fn(Record) -> Self, record),
+            Self::Cancelled(record) => (Self::Cancelled as fn(Record) -> Self, record),
+            Self::Archived(record) => (Self::Archived as fn(Record) -> Self, record),
         };
+        let phase = match &event {
+            OpportunityEvent::Amended { standing: Standing::Current, .. } if record.awards.is_empty() => Self::Open,
+            OpportunityEvent::Amended { standing: Standing::Current, .. } | OpportunityEvent::Awarded { .. } => {
+                Self::Awarded
+            }
+            OpportunityEvent::Cancelled { .. } => Self::Cancelled,
+            OpportunityEvent::Archived { .. } => Self::Archived,
+            OpportunityEvent::Discovered { .. }
+            | OpportunityEvent::Amended { standing: Standing::Earlier, .. }
+            | OpportunityEvent::DeadlineChanged { .. } => phase,
+        };
+        record.evolve(event);
+        *self = phase(record);
     }
 }
 

@@ -18,6 +18,13 @@ text_value!(
     UserId, "user id", max 200, |c| !c.is_control(), "printable text"
 );
 
+impl UserId {
+    /// One of our own, by a name that is written in the code.
+    pub fn ours(name: &'static str) -> Self {
+        Self(name.to_owned())
+    }
+}
+
 uuid_id!(
     /// A proposal.
     ProposalId, "proposal id"

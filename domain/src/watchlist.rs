@@ -1,37 +1,48 @@
-//! A watchlist: the opportunities that one user saved.
+//! A watchlist: the opportunities and the searches that one user saved.
 //!
 //! Its stream is the user's id, so that a user has one watchlist from the start, and it is empty.
 
 mod command;
 mod error;
 mod event;
+mod search;
 #[cfg(test)]
 mod tests;
 mod upcast;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::{DateTime, Utc};
 use cqrs_es::{Aggregate, event_sink::EventSink};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::upcast::LINEAGES;
-pub use self::{command::WatchlistCommand, error::WatchlistError, event::WatchlistEvent};
+pub use self::{
+    command::WatchlistCommand,
+    error::WatchlistError,
+    event::WatchlistEvent,
+    search::{Criteria, MAX_CRITERIA, Notify, SavedSearch, SearchId, SearchName, SearchText},
+};
 use crate::opportunity::OpportunityId;
 
 /// How many opportunities one user may keep saved at the same time.
 pub const MAX_SAVED: usize = 10_000;
 
-/// State of one user's watchlist, rebuilt from its events. Nothing but a set: a watchlist has no phases.
+/// How many searches one user may keep saved at the same time.
+pub const MAX_SEARCHES: usize = 100;
+
+/// State of one user's watchlist, rebuilt from its events. Nothing but two sets: a watchlist has no phases.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Watchlist {
     saved: BTreeSet<OpportunityId>,
+    searches: BTreeMap<SearchId, SavedSearch>,
 }
 
 impl Watchlist {
     /// Decides what a command changes. An empty answer means the wish is already met.
     ///
     /// # Errors
-    /// [`WatchlistError::Full`] when another opportunity would be too many.
+    /// [`WatchlistError`] when another opportunity or search would be too many, or a search's name is taken.
     pub fn decide(&self, command: WatchlistCommand) -> Result<Vec<WatchlistEvent>, WatchlistError> {
         match command {
             WatchlistCommand::Save { opportunity_id, .. } if self.saved.contains(&opportunity_id) => Ok(vec![]),
@@ -42,8 +53,36 @@ impl Watchlist {
             WatchlistCommand::Unsave { opportunity_id, at } if self.saved.contains(&opportunity_id) => {
                 Ok(vec![WatchlistEvent::OpportunityUnsaved { opportunity_id, at }])
             }
-            WatchlistCommand::Unsave { .. } => Ok(vec![]),
+            WatchlistCommand::SaveSearch { search_id, search, at } => self.save_search(search_id, search, at),
+            WatchlistCommand::RemoveSearch { search_id, at } if self.searches.contains_key(&search_id) => {
+                Ok(vec![WatchlistEvent::SearchRemoved { search_id, at }])
+            }
+            WatchlistCommand::Unsave { .. } | WatchlistCommand::RemoveSearch { .. } => Ok(vec![]),
         }
+    }
+
+    fn save_search(
+        &self,
+        search_id: SearchId,
+        search: SavedSearch,
+        at: DateTime<Utc>,
+    ) -> Result<Vec<WatchlistEvent>, WatchlistError> {
+        let known = self.searches.get(&search_id);
+        if known == Some(&search) {
+            return Ok(vec![]);
+        }
+        if self.searches.iter().any(|(id, other)| *id != search_id && other.name == search.name) {
+            return Err(WatchlistError::NameTaken);
+        }
+        if known.is_none() && self.searches.len() >= MAX_SEARCHES {
+            return Err(WatchlistError::TooManySearches);
+        }
+        Ok(vec![WatchlistEvent::SearchSaved { search_id, search, at }])
+    }
+
+    /// The saved searches, in the order of their ids.
+    pub fn searches(&self) -> impl ExactSizeIterator<Item = (SearchId, &SavedSearch)> {
+        self.searches.iter().map(|(id, search)| (*id, search))
     }
 
     /// What is saved, in the order of the ids.
@@ -59,6 +98,12 @@ impl Watchlist {
             }
             WatchlistEvent::OpportunityUnsaved { opportunity_id, .. } => {
                 self.saved.remove(&opportunity_id);
+            }
+            WatchlistEvent::SearchSaved { search_id, search, .. } => {
+                self.searches.insert(search_id, search);
+            }
+            WatchlistEvent::SearchRemoved { search_id, .. } => {
+                self.searches.remove(&search_id);
             }
         }
     }

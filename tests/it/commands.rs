@@ -11,6 +11,7 @@ use commands::{
 use domain::{
     clock::SystemClock,
     opportunity::{Opportunity, OpportunityError, OpportunityId},
+    value::{TenantId, UserId},
 };
 use eventstore::{postgres::PostgresConfig, store::PgStore};
 use sqlx::PgPool;
@@ -25,7 +26,7 @@ fn commands(pool: &PgPool) -> Arc<Commands> {
 }
 
 fn caller(tenant: &str) -> Caller {
-    Caller::new("ann", tenant)
+    Caller::new(UserId::try_new("ann").unwrap(), TenantId::try_new(tenant).unwrap())
 }
 
 fn once(key: &str, asked: &str) -> Conditions {

@@ -1,6 +1,7 @@
 //! What a frontend sees: commands with their refusals, errors with codes, a playground without the internet.
 
 mod changes;
+mod closing;
 
 use std::time::Duration;
 

@@ -89,7 +89,7 @@ impl Import {
         let import = import::Import::new(PgBatchStore::new(pool.clone()), self.batch);
         let stop = CancellationToken::new();
         let interrupt = tokio::spawn(stop_at_interrupt(stop.clone()));
-        let outcome = import.run(&Caller::system("import"), source.rows, &mut watch, stop).await;
+        let outcome = import.run(&Caller::system("system:import"), source.rows, &mut watch, stop).await;
         interrupt.abort();
         let so_far = watch.rows();
         let report = watch.finish();

@@ -130,7 +130,7 @@ impl Simulate {
 impl Recorder {
     fn new(config: &Config, pool: &PgPool, opportunities: usize) -> Self {
         Self {
-            caller: Caller::system("simulate"),
+            caller: Caller::system("system:simulate"),
             visits: VisitBatches::new(PgBatchStore::new(pool.clone())),
             watchlists: Watchlists::new(PgStore::new(pool.clone(), &config.postgres), Arc::new(SystemClock)),
             summary: Summary { opportunities: count(opportunities), ..Summary::default() },
@@ -156,6 +156,8 @@ impl Recorder {
         let figure = match command {
             WatchlistCommand::Save { .. } => &mut summary.saves,
             WatchlistCommand::Unsave { .. } => &mut summary.unsaves,
+            // Made-up users save no searches.
+            WatchlistCommand::SaveSearch { .. } | WatchlistCommand::RemoveSearch { .. } => return Ok(()),
         };
         match self.watchlists.record(&self.caller, &user_id, command).await {
             Ok(accepted) => {

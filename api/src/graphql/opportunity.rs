@@ -4,6 +4,7 @@ mod agency;
 mod amend;
 mod award;
 mod changes;
+mod close;
 mod detail;
 mod discover;
 mod filter;
@@ -16,7 +17,7 @@ mod stats;
 
 use async_graphql::MergedObject;
 
-use self::{amend::AmendMutation, award::AwardMutation, discover::DiscoverMutation};
+use self::{amend::AmendMutation, award::AwardMutation, close::CloseMutation, discover::DiscoverMutation};
 pub(super) use self::{
     changes::OpportunityChangesSubscription, detail::OpportunityDetailQuery, list::OpportunityListQuery,
     search::OpportunitySearchQuery, similar::OpportunitySimilarQuery, stats::OpportunityStatsQuery,
@@ -24,4 +25,4 @@ pub(super) use self::{
 
 /// Changes to opportunities.
 #[derive(MergedObject, Default)]
-pub(super) struct OpportunityMutation(DiscoverMutation, AmendMutation, AwardMutation);
+pub(super) struct OpportunityMutation(DiscoverMutation, AmendMutation, AwardMutation, CloseMutation);

@@ -40,7 +40,7 @@ fn generated(rows: u64) -> Vec<u8> {
 async fn import(log: &MemLog, file: Vec<u8>, notes: &mut Notes) -> Result<Summary, ImportError> {
     let rows = sam::rows(Box::new(Cursor::new(file)), Format::Csv).unwrap();
     let stop = notes.stop_after.as_ref().map(|(_, stop)| stop.clone()).unwrap_or_default();
-    Import::new(log, 100).run(&Caller::system("test"), rows, notes, stop).await
+    Import::new(log, 100).run(&Caller::system("system:test"), rows, notes, stop).await
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ fn steps(visits: u64) -> Vec<Step> {
 }
 
 async fn record(log: &MemLog, steps: &[Step]) -> Result<Recorded, BatchError> {
-    VisitBatches::new(log).record(&Caller::system("test"), steps).await
+    VisitBatches::new(log).record(&Caller::system("system:test"), steps).await
 }
 
 #[tokio::test]

@@ -4,8 +4,9 @@ use chrono::{DateTime, Utc};
 
 use super::{
     record::Record,
-    value::{Award, Naics, Notice, NoticeId, NoticeSource, SetAside},
+    value::{Award, CancellationReason, Naics, Notice, NoticeId, NoticeSource, SetAside},
 };
+use crate::value::Stamp;
 
 /// A wish about one opportunity.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +20,18 @@ pub enum OpportunityCommand {
     Amend(Box<AmendOpportunity>),
     /// Add an award.
     Award(AwardOpportunity),
+    /// Note that the agency no longer wants it.
+    Cancel {
+        /// Why, if that is known.
+        reason: Option<CancellationReason>,
+        /// Who says so, and when.
+        stamp: Stamp,
+    },
+    /// Note that it is over.
+    Archive {
+        /// Who says so, and when.
+        stamp: Stamp,
+    },
 }
 
 /// A change by hand: what is `None` stays as it is.

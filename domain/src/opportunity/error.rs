@@ -9,4 +9,7 @@ pub enum OpportunityError {
     /// Nothing is on record that could be amended or awarded.
     #[error("the opportunity is not on record; discover it first")]
     NotDiscovered,
+    /// It is over.
+    #[error("the opportunity is archived")]
+    Archived,
 }

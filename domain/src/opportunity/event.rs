@@ -8,7 +8,8 @@ use chrono::{DateTime, Utc};
 use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 
-use super::value::{Award, Facts, Notice, NoticeId, NoticeSource};
+use super::value::{Award, CancellationReason, Facts, Notice, NoticeId, NoticeSource};
+use crate::value::Stamp;
 
 /// Something that happened to an opportunity.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +50,19 @@ pub enum OpportunityEvent {
         key: String,
         /// The award.
         award: Award,
+    },
+    /// The agency no longer wants it.
+    Cancelled {
+        /// Why, if that is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<CancellationReason>,
+        /// Who said so, and when.
+        stamp: Stamp,
+    },
+    /// It is over, and kept for the record.
+    Archived {
+        /// Who said so, and when.
+        stamp: Stamp,
     },
 }
 
@@ -94,13 +108,19 @@ impl DomainEvent for OpportunityEvent {
             Self::Amended { .. } => "opportunity.amended",
             Self::DeadlineChanged { .. } => "opportunity.deadline_changed",
             Self::Awarded { .. } => "opportunity.awarded",
+            Self::Cancelled { .. } => "opportunity.cancelled",
+            Self::Archived { .. } => "opportunity.archived",
         }
         .to_owned()
     }
 
     fn event_version(&self) -> String {
         match self {
-            Self::Discovered { .. } | Self::Amended { .. } | Self::Awarded { .. } => "1.0",
+            Self::Discovered { .. }
+            | Self::Amended { .. }
+            | Self::Awarded { .. }
+            | Self::Cancelled { .. }
+            | Self::Archived { .. } => "1.0",
             Self::DeadlineChanged { .. } => "1.1",
         }
         .to_owned()

@@ -133,12 +133,12 @@ impl Record {
                 }
             }
             OpportunityEvent::DeadlineChanged { to, .. } => self.facts.response_deadline = to,
-            OpportunityEvent::Awarded { key, award } => self.add_award(key, award),
+            OpportunityEvent::Awarded { key, award } => {
+                self.awards.insert(key, award);
+            }
+            // They are about the opportunity, and change nothing that is said of it.
+            OpportunityEvent::Cancelled { .. } | OpportunityEvent::Archived { .. } => {}
         }
-    }
-
-    pub(super) fn add_award(&mut self, key: String, award: Award) {
-        self.awards.insert(key, award);
     }
 
     fn told(&self, notice: &Notice) -> Option<&String> {

@@ -1,5 +1,6 @@
 //! What an opportunity does with what it is told.
 
+mod closing;
 mod invariants;
 mod stored_form;
 
@@ -7,6 +8,7 @@ use chrono::{DateTime, Utc};
 use cqrs_es::test::TestFramework;
 
 use super::*;
+use crate::value::{Stamp, UserId};
 
 type Scenario = TestFramework<Opportunity>;
 
@@ -200,6 +202,28 @@ fn amend(day: u32, title: &str) -> OpportunityCommand {
         set_aside: None,
         naics: None,
     }))
+}
+
+fn stamp() -> Stamp {
+    Stamp { by: UserId::try_new("ann").unwrap(), at: march(9) }
+}
+
+fn cancel() -> OpportunityCommand {
+    let reason = Some(CancellationReason::try_new("no funds").unwrap());
+    OpportunityCommand::Cancel { reason, stamp: stamp() }
+}
+
+fn archive() -> OpportunityCommand {
+    OpportunityCommand::Archive { stamp: stamp() }
+}
+
+fn cancelled() -> OpportunityEvent {
+    let reason = Some(CancellationReason::try_new("no funds").unwrap());
+    OpportunityEvent::Cancelled { reason, stamp: stamp() }
+}
+
+fn archived() -> OpportunityEvent {
+    OpportunityEvent::Archived { stamp: stamp() }
 }
 
 fn first(notice: &Notice) -> OpportunityEvent {

@@ -17,4 +17,6 @@ pub(crate) const LINEAGES: &[Lineage] = &[
         })],
     },
     Lineage { event_type: "opportunity.awarded", current: "1.0", earlier: &[] },
+    Lineage { event_type: "opportunity.cancelled", current: "1.0", earlier: &[] },
+    Lineage { event_type: "opportunity.archived", current: "1.0", earlier: &[] },
 ];

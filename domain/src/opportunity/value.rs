@@ -6,7 +6,7 @@ mod notice;
 
 pub use self::{
     award::{Award, Cents},
-    code::{Naics, NoticeId, NoticeType, SetAside},
+    code::{CancellationReason, Naics, NoticeId, NoticeType, SetAside},
     notice::{Facts, Notice, NoticeSource, Place},
 };
 pub use crate::value::InvalidValue;

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::text_value;
+use crate::envelope::PUBLIC_TENANT;
 
 text_value!(
     /// A company on the platform, by a short name that never changes. What it owns nobody else sees.
@@ -11,6 +12,11 @@ text_value!(
 );
 
 impl TenantId {
+    /// The tenant of what everybody may see.
+    pub fn public() -> Self {
+        Self(PUBLIC_TENANT.to_owned())
+    }
+
     /// The stream of what this tenant owns under `id`.
     ///
     /// The tenant is part of it, so that nobody can name a stream of another tenant: asking for a foreign id finds what

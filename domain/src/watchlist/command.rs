@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::search::{SavedSearch, SearchId};
 use crate::opportunity::OpportunityId;
 
 /// A wish about one user's watchlist.
@@ -18,6 +19,22 @@ pub enum WatchlistCommand {
     Unsave {
         /// The opportunity.
         opportunity_id: OpportunityId,
+        /// When.
+        at: DateTime<Utc>,
+    },
+    /// Keep a search, or let a kept one search for something else.
+    SaveSearch {
+        /// Which search.
+        search_id: SearchId,
+        /// What it searches for.
+        search: SavedSearch,
+        /// When.
+        at: DateTime<Utc>,
+    },
+    /// Let go of a search.
+    RemoveSearch {
+        /// Which search.
+        search_id: SearchId,
         /// When.
         at: DateTime<Utc>,
     },

@@ -6,4 +6,10 @@ pub enum WatchlistError {
     /// As many opportunities are saved as one user may have.
     #[error("the watchlist is full; unsave an opportunity first")]
     Full,
+    /// As many searches are saved as one user may have.
+    #[error("as many searches are saved as one may have; remove one first")]
+    TooManySearches,
+    /// Another saved search is called so.
+    #[error("another search has that name")]
+    NameTaken,
 }

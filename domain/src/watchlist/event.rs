@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 
+use super::search::{SavedSearch, SearchId};
 use crate::opportunity::OpportunityId;
 
 /// Something that happened to a watchlist.
@@ -28,6 +29,22 @@ pub enum WatchlistEvent {
         /// When.
         at: DateTime<Utc>,
     },
+    /// The user saved a search, or changed a saved one.
+    SearchSaved {
+        /// Which search.
+        search_id: SearchId,
+        /// What it searches for from then on.
+        search: SavedSearch,
+        /// When.
+        at: DateTime<Utc>,
+    },
+    /// The user no longer wants a search saved.
+    SearchRemoved {
+        /// Which search.
+        search_id: SearchId,
+        /// When.
+        at: DateTime<Utc>,
+    },
 }
 
 impl DomainEvent for WatchlistEvent {
@@ -35,13 +52,18 @@ impl DomainEvent for WatchlistEvent {
         match self {
             Self::OpportunitySaved { .. } => "watchlist.opportunity_saved",
             Self::OpportunityUnsaved { .. } => "watchlist.opportunity_unsaved",
+            Self::SearchSaved { .. } => "watchlist.search_saved",
+            Self::SearchRemoved { .. } => "watchlist.search_removed",
         }
         .to_owned()
     }
 
     fn event_version(&self) -> String {
         match self {
-            Self::OpportunitySaved { .. } | Self::OpportunityUnsaved { .. } => "1.0",
+            Self::OpportunitySaved { .. }
+            | Self::OpportunityUnsaved { .. }
+            | Self::SearchSaved { .. }
+            | Self::SearchRemoved { .. } => "1.0",
         }
         .to_owned()
     }

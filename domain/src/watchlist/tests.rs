@@ -1,6 +1,7 @@
 //! What a watchlist does with what it is asked.
 
 mod invariants;
+mod searches;
 mod stored_form;
 
 use chrono::{DateTime, Utc};

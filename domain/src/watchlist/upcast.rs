@@ -6,4 +6,6 @@ use crate::upcast::Lineage;
 pub(crate) const LINEAGES: &[Lineage] = &[
     Lineage { event_type: "watchlist.opportunity_saved", current: "1.0", earlier: &[] },
     Lineage { event_type: "watchlist.opportunity_unsaved", current: "1.0", earlier: &[] },
+    Lineage { event_type: "watchlist.search_saved", current: "1.0", earlier: &[] },
+    Lineage { event_type: "watchlist.search_removed", current: "1.0", earlier: &[] },
 ];

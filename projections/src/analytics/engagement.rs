@@ -63,9 +63,13 @@ pub(super) struct Told {
     pub(super) opportunity_id: Option<String>,
 }
 
-/// Whether an aggregate's events are engagement.
-pub(super) fn is_engagement(aggregate_type: &str) -> bool {
-    matches!(aggregate_type, "visit" | "watchlist")
+/// Whether an event is engagement: what happens in visits, and what is done about opportunities in watchlists.
+pub(super) fn is_engagement(event: &RawRecorded) -> bool {
+    match event.aggregate_type.as_str() {
+        "visit" => true,
+        "watchlist" => !event.event_type.starts_with("watchlist.search_"),
+        _ => false,
+    }
 }
 
 impl Told {
@@ -140,6 +144,12 @@ mod tests {
         let payload = r#"{"type":"opportunity_saved","opportunity_id":"036:A","at":"2026-03-03T12:00:00Z"}"#;
         let row = EngagementRow::of(&engaged("watchlist", "watchlist.opportunity_saved", payload)).unwrap();
         assert_eq!((&*row.kind, row.user_id.as_str()), ("save", "stream"));
+    }
+
+    #[test]
+    fn a_saved_search_is_no_engagement() {
+        assert!(is_engagement(&engaged("watchlist", "watchlist.opportunity_saved", "{}")));
+        assert!(!is_engagement(&engaged("watchlist", "watchlist.search_saved", "{}")));
     }
 
     #[test]

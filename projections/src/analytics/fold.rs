@@ -63,7 +63,9 @@ impl StreamFold {
                 self.put(AwardRow::TABLE, name, AwardRow::of(event, key, award));
             }
             OpportunityEvent::Amended { standing: Standing::Earlier, .. }
-            | OpportunityEvent::DeadlineChanged { .. } => {}
+            | OpportunityEvent::DeadlineChanged { .. }
+            | OpportunityEvent::Cancelled { .. }
+            | OpportunityEvent::Archived { .. } => {}
         }
         Ok(())
     }
@@ -74,11 +76,8 @@ impl Fold for StreamFold {
         if !self.scope.holds(&event.aggregate_id) {
             return Ok(());
         }
-        let engagement = if is_engagement(&event.aggregate_type) {
-            Some(EngagementRow::of(event).map_err(ProjectionError::poison)?)
-        } else {
-            None
-        };
+        let engagement =
+            if is_engagement(event) { Some(EngagementRow::of(event).map_err(ProjectionError::poison)?) } else { None };
         if event.aggregate_type == <Opportunity as cqrs_es::Aggregate>::TYPE {
             self.take_opportunity(event)?;
         }

@@ -58,7 +58,7 @@ impl Projection for Analytics {
         let mut changes = Vec::with_capacity(2);
         if event.aggregate_type == <Opportunity as cqrs_es::Aggregate>::TYPE {
             changes.extend(opportunity_change(event)?);
-        } else if is_engagement(&event.aggregate_type) {
+        } else if is_engagement(event) {
             let row = EngagementRow::of(event).map_err(ProjectionError::poison)?;
             changes.push(AnalyticsChange::Engagement(Box::new(row)));
         }
@@ -146,9 +146,10 @@ fn opportunity_change(event: &RawRecorded) -> Result<Option<AnalyticsChange>, Pr
             Some(AnalyticsChange::Award(Box::new(AwardRow::of(event, key, award))))
         }
         // An earlier notice changes no current fact; a new deadline is part of the amendment before it.
-        OpportunityEvent::Amended { standing: Standing::Earlier, .. } | OpportunityEvent::DeadlineChanged { .. } => {
-            None
-        }
+        OpportunityEvent::Amended { standing: Standing::Earlier, .. }
+        | OpportunityEvent::DeadlineChanged { .. }
+        | OpportunityEvent::Cancelled { .. }
+        | OpportunityEvent::Archived { .. } => None,
     })
 }
 

@@ -98,7 +98,9 @@ impl Fold for PointFold {
                 self.points.entry(event.aggregate_id.clone()).or_default().awarded = true;
             }
             OpportunityEvent::Amended { standing: Standing::Earlier, .. }
-            | OpportunityEvent::DeadlineChanged { .. } => {}
+            | OpportunityEvent::DeadlineChanged { .. }
+            | OpportunityEvent::Cancelled { .. }
+            | OpportunityEvent::Archived { .. } => {}
         }
         Ok(())
     }

@@ -60,7 +60,9 @@ impl Projection for Search {
             OpportunityEvent::Awarded { .. } => vec![SearchChange::Awarded { id: event.aggregate_id.clone() }],
             // An earlier notice changes no current fact; a new deadline is part of the amendment before it.
             OpportunityEvent::Amended { standing: Standing::Earlier, .. }
-            | OpportunityEvent::DeadlineChanged { .. } => vec![],
+            | OpportunityEvent::DeadlineChanged { .. }
+            | OpportunityEvent::Cancelled { .. }
+            | OpportunityEvent::Archived { .. } => vec![],
         })
     }
 

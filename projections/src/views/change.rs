@@ -61,6 +61,8 @@ pub enum Choice {
         /// The opportunity.
         opportunity: String,
     },
+    /// A search was saved or removed: nothing that is counted here.
+    Search,
 }
 
 impl ViewChange {
@@ -96,6 +98,8 @@ enum VisitEvent {
 enum WatchlistEvent {
     OpportunitySaved { opportunity_id: String, at: DateTime<Utc> },
     OpportunityUnsaved { opportunity_id: String },
+    SearchSaved {},
+    SearchRemoved {},
 }
 
 impl Sight {
@@ -116,6 +120,7 @@ impl Choice {
                 Self::Saved { opportunity: opportunity_id, at: at.min(recorded_at) }
             }
             WatchlistEvent::OpportunityUnsaved { opportunity_id } => Self::Unsaved { opportunity: opportunity_id },
+            WatchlistEvent::SearchSaved {} | WatchlistEvent::SearchRemoved {} => Self::Search,
         }
     }
 }

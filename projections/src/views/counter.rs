@@ -23,7 +23,7 @@ pub struct Counters {
     pub by_agency: BTreeMap<String, u64>,
     /// By the type of the current notice.
     pub by_type: BTreeMap<String, u64>,
-    /// By status: `open`, `awarded`.
+    /// By status: `open`, `awarded`, `cancelled`, `archived`.
     pub by_status: BTreeMap<String, u64>,
 }
 

@@ -125,6 +125,7 @@ fn choose(saved: &mut Saved, choice: &Choice, deltas: &mut Deltas) {
                 engage(Engaged::Saved, opportunity, at.date_naive(), 1, deltas);
             }
         }
+        Choice::Search => {}
         Choice::Unsaved { opportunity } => {
             if let Some(at) = saved.remove(opportunity) {
                 engage(Engaged::Saved, opportunity, at.date_naive(), -1, deltas);

@@ -5,13 +5,17 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use domain::opportunity::{Award, Facts, NoticeId, Opportunity};
 
-/// Whether somebody has won it.
+/// How far it has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
-    /// Nobody has.
+    /// Nobody has won it.
     Open,
     /// At least one contract was awarded.
     Awarded,
+    /// The agency no longer wants it.
+    Cancelled,
+    /// It is over.
+    Archived,
 }
 
 impl Status {
@@ -20,6 +24,8 @@ impl Status {
         match self {
             Self::Open => "open",
             Self::Awarded => "awarded",
+            Self::Cancelled => "cancelled",
+            Self::Archived => "archived",
         }
     }
 
@@ -29,6 +35,8 @@ impl Status {
             Opportunity::Undiscovered => None,
             Opportunity::Open(_) => Some(Self::Open),
             Opportunity::Awarded(_) => Some(Self::Awarded),
+            Opportunity::Cancelled(_) => Some(Self::Cancelled),
+            Opportunity::Archived(_) => Some(Self::Archived),
         }
     }
 }
@@ -40,7 +48,7 @@ pub struct OpportunityView {
     pub id: String,
     /// Sequence of the last event taken in.
     pub version: u64,
-    /// Whether somebody has won it.
+    /// How far it has come.
     pub status: Status,
     /// What the current notice states.
     pub facts: Facts,

@@ -9,5 +9,7 @@ pub(super) fn schemas() -> Vec<EventSchema> {
         event!("opportunity", "deadline_changed", "1.0", "DeadlineChanged"),
         event!("opportunity", "deadline_changed", "1.1", "DeadlineChanged"),
         event!("opportunity", "awarded", "1.0", "Awarded"),
+        event!("opportunity", "cancelled", "1.0", "Cancelled"),
+        event!("opportunity", "archived", "1.0", "Archived"),
     ]
 }

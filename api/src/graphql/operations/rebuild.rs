@@ -151,7 +151,7 @@ impl RebuildMutation {
     ) -> Result<Rebuild> {
         let stores = chosen::stores(ctx)?;
         let chosen = chosen::projections(stores, projections)?;
-        let by = error::wired(ctx.data::<Caller>())?.user_id.clone();
+        let by = error::wired(ctx.data::<Caller>())?.user_id.to_string();
         let options = RebuildOptions { by, allow_parked, ..RebuildOptions::default() };
         stores.rebuilds.begin(chosen, options).await.map_err(|error| error::operation(&error))?;
         let last = stores.runtime.control().last_rebuild().await.map_err(|error| error::unavailable(&error))?;

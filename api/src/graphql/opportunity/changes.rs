@@ -77,6 +77,10 @@ enum OpportunityChangeKind {
     DeadlineChanged,
     /// Somebody won it, or another contract.
     Awarded,
+    /// The agency no longer wants it.
+    Cancelled,
+    /// It is over.
+    Archived,
 }
 
 #[ComplexObject]
@@ -144,6 +148,8 @@ fn change(
         "opportunity.amended" => OpportunityChangeKind::Amended,
         "opportunity.deadline_changed" => OpportunityChangeKind::DeadlineChanged,
         "opportunity.awarded" => OpportunityChangeKind::Awarded,
+        "opportunity.cancelled" => OpportunityChangeKind::Cancelled,
+        "opportunity.archived" => OpportunityChangeKind::Archived,
         newer => {
             tracing::warn!(event.r#type = newer, "subscribers cannot be told of this kind of event");
             return None;

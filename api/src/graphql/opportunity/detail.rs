@@ -33,7 +33,7 @@ pub(super) struct Opportunity {
     id: String,
     /// How many changes are on record; grows with each.
     version: u64,
-    /// Whether somebody has won it.
+    /// How far it has come.
     status: OpportunityStatus,
     /// How many notices were published about it.
     notice_count: u64,
@@ -58,6 +58,10 @@ enum OpportunityStatus {
     Open,
     /// At least one contract was awarded.
     Awarded,
+    /// The agency no longer wants it.
+    Cancelled,
+    /// It is over.
+    Archived,
 }
 
 /// What a notice states about a solicitation; null where it does not say.
@@ -132,6 +136,8 @@ impl From<OpportunityView> for Opportunity {
             status: match view.status {
                 Status::Open => OpportunityStatus::Open,
                 Status::Awarded => OpportunityStatus::Awarded,
+                Status::Cancelled => OpportunityStatus::Cancelled,
+                Status::Archived => OpportunityStatus::Archived,
             },
             notice_count: view.notice_count,
             notice_id: view.notice_id.to_string(),

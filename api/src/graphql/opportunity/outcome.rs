@@ -50,6 +50,8 @@ enum OpportunityRule {
     AlreadyDiscovered,
     /// It is not on record; discover it first.
     NotDiscovered,
+    /// It is over.
+    Archived,
 }
 
 /// Refusals are answers; only what is nobody's decision is an error.
@@ -74,6 +76,7 @@ impl From<OpportunityError> for OpportunityRule {
         match error {
             OpportunityError::AlreadyDiscovered => Self::AlreadyDiscovered,
             OpportunityError::NotDiscovered => Self::NotDiscovered,
+            OpportunityError::Archived => Self::Archived,
         }
     }
 }

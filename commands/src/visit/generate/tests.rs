@@ -93,17 +93,24 @@ fn some_visitors_are_anonymous_and_only_the_others_save_what_they_saw() {
     for visit in &visits {
         for wish in &visit.wishes {
             assert_eq!(user_of(&visit.steps[0].command), Some(&wish.user_id));
-            let (WatchlistCommand::Save { opportunity_id, .. } | WatchlistCommand::Unsave { opportunity_id, .. }) =
-                &wish.command;
+            let opportunity_id = match &wish.command {
+                WatchlistCommand::Save { opportunity_id, .. } => {
+                    saves += 1;
+                    opportunity_id
+                }
+                WatchlistCommand::Unsave { opportunity_id, .. } => {
+                    unsaves += 1;
+                    opportunity_id
+                }
+                other @ (WatchlistCommand::SaveSearch { .. } | WatchlistCommand::RemoveSearch { .. }) => {
+                    panic!("made-up users save no searches: {other:?}")
+                }
+            };
             let saw = |step: &Step| match &step.command {
                 VisitCommand::View(view) => view.opportunity_id.as_ref() == Some(opportunity_id),
                 VisitCommand::Click(_) => false,
             };
             assert!(visit.steps.iter().any(saw));
-            match wish.command {
-                WatchlistCommand::Save { .. } => saves += 1,
-                WatchlistCommand::Unsave { .. } => unsaves += 1,
-            }
         }
     }
     assert!(saves > 200 && unsaves > 10 && unsaves < saves / 5, "{saves} saves, {unsaves} unsaves");

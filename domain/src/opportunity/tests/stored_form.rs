@@ -74,6 +74,13 @@ fn deadline_changed_1_0_is_still_understood() {
 }
 
 #[test]
+fn cancelled_and_archived_keep_their_stored_form() {
+    let stamp = json!({ "by": "ann", "at": "2026-03-09T12:00:00Z" });
+    keeps_its_form(&cancelled(), &json!({ "type": "cancelled", "reason": "no funds", "stamp": stamp }));
+    keeps_its_form(&archived(), &json!({ "type": "archived", "stamp": stamp }));
+}
+
+#[test]
 fn every_event_is_recorded_in_the_current_version_of_its_lineage() {
     let moved = OpportunityEvent::DeadlineChanged {
         notice_id: NoticeId::try_new("n1").unwrap(),
@@ -82,7 +89,8 @@ fn every_event_is_recorded_in_the_current_version_of_its_lineage() {
         posted_at: None,
     };
     let notice = notice("n1", 3);
-    let events = [first(&notice), amended(&notice, Standing::Current), moved, awarded("n1", "W1")];
+    let events =
+        [first(&notice), amended(&notice, Standing::Current), moved, awarded("n1", "W1"), cancelled(), archived()];
     let recorded = events.map(|event| (event.event_type(), event.event_version()));
     let current = LINEAGES.iter().map(|lineage| (lineage.event_type.to_owned(), lineage.current.to_owned()));
     assert_eq!(current.collect::<Vec<_>>(), recorded);

@@ -1,6 +1,6 @@
 //! Identifiers and codes of the notice format.
 
-use crate::value::text_value;
+use crate::value::{is_prose, text_value};
 
 text_value!(
     /// SAM.gov's id of one notice.
@@ -24,4 +24,9 @@ text_value!(
 text_value!(
     /// A code of the North American Industry Classification System: six digits, or fewer for a whole sector.
     Naics, "NAICS code", max 6, |c| c.is_ascii_digit(), "two to six digits"
+);
+
+text_value!(
+    /// Why an agency no longer wants something.
+    CancellationReason, "reason", max 2_000, is_prose, "text"
 );

@@ -13,7 +13,33 @@ fn any_wish() -> impl Strategy<Value = WatchlistCommand> {
     })
 }
 
+fn any_search_wish() -> impl Strategy<Value = WatchlistCommand> {
+    (any::<bool>(), 0_u128..4, "[ab]").prop_map(|(wants, number, name)| {
+        if wants { searches::save_search(number, &name) } else { searches::remove_search(number) }
+    })
+}
+
 proptest! {
+    #[test]
+    fn names_of_searches_differ_and_replaying_gives_the_same(
+        wishes in prop::collection::vec(prop_oneof![any_wish(), any_search_wish()], 0..40)
+    ) {
+        let (mut state, mut log) = (Watchlist::default(), vec![]);
+        for wish in wishes {
+            for event in state.decide(wish).unwrap_or_default() {
+                state.evolve(event.clone());
+                log.push(event);
+            }
+            let names: std::collections::HashSet<_> = state.searches().map(|(_, search)| search.name.as_str()).collect();
+            prop_assert_eq!(names.len(), state.searches().len());
+        }
+        let mut replayed = Watchlist::default();
+        for event in log {
+            replayed.evolve(event);
+        }
+        prop_assert_eq!(replayed, state);
+    }
+
     #[test]
     fn what_is_saved_is_what_was_last_asked_for(wishes in prop::collection::vec(any_wish(), 0..40)) {
         let (mut state, mut last) = (Watchlist::default(), BTreeMap::new());
@@ -21,6 +47,7 @@ proptest! {
             let (opportunity_id, wanted) = match &wish {
                 WatchlistCommand::Save { opportunity_id, .. } => (opportunity_id.clone(), true),
                 WatchlistCommand::Unsave { opportunity_id, .. } => (opportunity_id.clone(), false),
+                WatchlistCommand::SaveSearch { .. } | WatchlistCommand::RemoveSearch { .. } => continue,
             };
             last.insert(opportunity_id, wanted);
             for event in state.decide(wish).unwrap() {
@@ -42,6 +69,7 @@ proptest! {
             let (id, step) = match event {
                 WatchlistEvent::OpportunitySaved { opportunity_id, .. } => (opportunity_id, 1),
                 WatchlistEvent::OpportunityUnsaved { opportunity_id, .. } => (opportunity_id, -1),
+                WatchlistEvent::SearchSaved { .. } | WatchlistEvent::SearchRemoved { .. } => continue,
             };
             let turn = turns.entry(id).or_default();
             *turn += step;

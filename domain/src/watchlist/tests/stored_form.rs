@@ -27,8 +27,22 @@ fn opportunity_unsaved_keeps_its_stored_form() {
 }
 
 #[test]
+fn search_saved_and_removed_keep_their_stored_form() {
+    let (id, at) = ("00000000-0000-0000-0000-000000000001", "2026-03-03T12:00:00Z");
+    let criteria = json!({ "text": "patient lifts", "agencies": [], "naics": ["339113"], "set_asides": [] });
+    let search = json!({ "name": "lifts", "criteria": criteria, "notify": "daily" });
+    keeps_its_form(
+        &searches::search_saved(1, "lifts"),
+        &json!({ "type": "search_saved", "search_id": id, "search": search, "at": at }),
+    );
+    keeps_its_form(&searches::search_removed(1), &json!({ "type": "search_removed", "search_id": id, "at": at }));
+}
+
+#[test]
 fn every_event_is_recorded_in_the_current_version_of_its_lineage() {
-    let recorded = [saved("036:A", 3), unsaved("036:A", 3)].map(|event| (event.event_type(), event.event_version()));
+    let recorded =
+        [saved("036:A", 3), unsaved("036:A", 3), searches::search_saved(1, "s"), searches::search_removed(1)]
+            .map(|event| (event.event_type(), event.event_version()));
     let current = LINEAGES.iter().map(|lineage| (lineage.event_type.to_owned(), lineage.current.to_owned()));
     assert_eq!(current.collect::<Vec<_>>(), recorded);
 }

@@ -55,7 +55,7 @@ impl Fold for Streams {
             (State::Watchlist(saved), ViewEvent::Watchlist(Choice::Unsaved { opportunity })) => {
                 saved.remove(&opportunity);
             }
-            // A stream is of the kind that its events are.
+            // A stream is of the kind that its events are, and of searches nothing is kept.
             (State::Opportunity(_) | State::Visit(_) | State::Watchlist(_), _) => {}
         }
         Ok(())

@@ -38,6 +38,8 @@ struct Counted {
     agency: String,
     notice_type: String,
     is_awarded: bool,
+    /// How it ended, until more is heard of it.
+    over: Option<&'static str>,
 }
 
 impl Totals {
@@ -50,12 +52,13 @@ impl Totals {
         match event {
             OpportunityEvent::Discovered { facts, .. } => {
                 let (agency, notice_type) = (facts.agency.code.clone(), facts.notice_type.to_string());
-                self.opportunities.insert(id, Counted { agency, notice_type, is_awarded: false });
+                self.opportunities.insert(id, Counted { agency, notice_type, is_awarded: false, over: None });
             }
             OpportunityEvent::Amended { standing: Standing::Current, facts, .. } => {
                 if let Some(counted) = self.opportunities.get_mut(&id) {
                     counted.agency.clone_from(&facts.agency.code);
                     counted.notice_type = facts.notice_type.to_string();
+                    counted.over = None;
                 }
             }
             OpportunityEvent::Amended { standing: Standing::Earlier, .. }
@@ -63,8 +66,17 @@ impl Totals {
             OpportunityEvent::Awarded { .. } => {
                 if let Some(counted) = self.opportunities.get_mut(&id) {
                     counted.is_awarded = true;
+                    counted.over = None;
                 }
             }
+            OpportunityEvent::Cancelled { .. } => self.end(&id, "cancelled"),
+            OpportunityEvent::Archived { .. } => self.end(&id, "archived"),
+        }
+    }
+
+    fn end(&mut self, id: &str, how: &'static str) {
+        if let Some(counted) = self.opportunities.get_mut(id) {
+            counted.over = Some(how);
         }
     }
 
@@ -79,6 +91,7 @@ impl Totals {
             Choice::Saved { opportunity, at } => {
                 self.saved.entry((user, opportunity)).or_insert(at.date_naive());
             }
+            Choice::Search => {}
             Choice::Unsaved { opportunity } => {
                 self.saved.remove(&(user, opportunity));
             }
@@ -91,7 +104,7 @@ impl Totals {
             *figures.entry(figure_key(target, field)).or_default() += count;
         };
         for counted in self.opportunities.values() {
-            let status = if counted.is_awarded { "awarded" } else { "open" };
+            let status = counted.over.unwrap_or(if counted.is_awarded { "awarded" } else { "open" });
             add(&Target::Counters, "total", 1);
             add(&Target::Counters, &format!("agency:{}", counted.agency), 1);
             add(&Target::Counters, &format!("type:{}", counted.notice_type), 1);
