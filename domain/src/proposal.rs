@@ -28,8 +28,8 @@ pub use self::{
     manuscript::{Comment, MAX_COMMENTS, Manuscript},
     section::{Edit, MAX_SECTIONS, Outline, Planned, Section, SectionKey},
     value::{
-        CommentId, CommentText, Confirmation, Content, Heading, Outcome, Phase, ProposalTitle, ReviewNote, Verdict,
-        WithdrawalReason,
+        CommentId, CommentText, Confirmation, Content, DecisionReason, Heading, Outcome, Phase, ProposalTitle,
+        ReviewNote, Verdict, WithdrawalReason,
     },
 };
 use crate::value::{Stamp, UserId};
@@ -189,8 +189,10 @@ impl Proposal {
             Self::InReview { .. } => Phase::InReview,
             Self::Approved(_) => Phase::Approved,
             Self::Submitted(_) => Phase::Submitted,
-            Self::Decided { outcome: Outcome::Won { .. }, .. } => Phase::Won,
-            Self::Decided { outcome: Outcome::Lost { .. }, .. } => Phase::Lost,
+            Self::Decided { outcome, .. } => match outcome.verdict {
+                Verdict::Won => Phase::Won,
+                Verdict::Lost => Phase::Lost,
+            },
             Self::Withdrawn(_) => Phase::Withdrawn,
         }
     }

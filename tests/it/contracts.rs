@@ -169,6 +169,12 @@ fn open(schema: &Value, payload: &Value, path: &str, found: &mut Vec<String>) {
                 open(&field["type"], &payload[name], &format!("{path}.{name}"), found);
             }
         }
+        Value::Object(_) if schema["type"] == "array" && payload.is_array() => {
+            for (place, item) in payload.as_array().into_iter().flatten().enumerate() {
+                open(&schema["items"], item, &format!("{path}[{place}]"), found);
+            }
+        }
+        Value::Object(_) if schema["type"].is_object() => open(&schema["type"], payload, path, found),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
             if payload.is_null() {
                 found.push(path.to_owned());

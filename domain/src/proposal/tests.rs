@@ -175,11 +175,11 @@ fn withdrawn() -> ProposalEvent {
 }
 
 fn won() -> Outcome {
-    Outcome::Won { amount: Some(Cents(81_930_000)) }
+    Outcome { verdict: Verdict::Won, amount: Some(Cents(81_930_000)), reason: None }
 }
 
 fn lost() -> Outcome {
-    Outcome::Lost { reason: None }
+    Outcome { verdict: Verdict::Lost, amount: None, reason: None }
 }
 
 /// The whole way to the agency.

@@ -43,8 +43,13 @@ text_value!(
 );
 
 text_value!(
-    /// Why a company gave a proposal up, or an agency decided against it.
+    /// Why a company gave a proposal up.
     WithdrawalReason, "reason", max 2_000, is_prose, "text"
+);
+
+text_value!(
+    /// Why an agency decided as it did.
+    DecisionReason, "reason", max 2_000, is_prose, "text"
 );
 
 vocabulary!(
@@ -81,44 +86,13 @@ vocabulary!(
 
 /// How an agency decided about a proposal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(into = "StoredOutcome", from = "StoredOutcome")]
-pub enum Outcome {
-    /// For it.
-    Won {
-        /// What the contract is worth, if that is known.
-        amount: Option<Cents>,
-    },
-    /// Against it.
-    Lost {
-        /// Why, if that is known.
-        reason: Option<WithdrawalReason>,
-    },
-}
-
-/// The outcome as it is stored: one shape for both, since Avro has no enums with fields.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct StoredOutcome {
-    verdict: Verdict,
+pub struct Outcome {
+    /// For it or against it.
+    pub verdict: Verdict,
+    /// What the contract is worth, if that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    amount: Option<Cents>,
+    pub amount: Option<Cents>,
+    /// Why it was decided so, if that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    reason: Option<WithdrawalReason>,
-}
-
-impl From<Outcome> for StoredOutcome {
-    fn from(outcome: Outcome) -> Self {
-        match outcome {
-            Outcome::Won { amount } => Self { verdict: Verdict::Won, amount, reason: None },
-            Outcome::Lost { reason } => Self { verdict: Verdict::Lost, amount: None, reason },
-        }
-    }
-}
-
-impl From<StoredOutcome> for Outcome {
-    fn from(stored: StoredOutcome) -> Self {
-        match stored.verdict {
-            Verdict::Won => Self::Won { amount: stored.amount },
-            Verdict::Lost => Self::Lost { reason: stored.reason },
-        }
-    }
+    pub reason: Option<DecisionReason>,
 }
