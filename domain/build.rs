@@ -6,8 +6,8 @@ use std::{
 };
 
 /// The aggregates: `src/<name>.rs` and all below `src/<name>/`.
-const AGGREGATES: [&str; 8] =
-    ["company", "document", "opportunity", "proposal", "resource", "task", "visit", "watchlist"];
+const AGGREGATES: [&str; 9] =
+    ["company", "document", "inbox", "opportunity", "proposal", "resource", "task", "visit", "watchlist"];
 /// What all of them are folded with.
 const SHARED: [&str; 2] = ["upcast", "value"];
 

@@ -53,7 +53,7 @@ impl Context {
             Self::Tasks => &["task"],
             Self::Proposals => &["proposal"],
             Self::Documents => &["document"],
-            Self::System => &["company"],
+            Self::System => &["company", "inbox"],
         }
     }
 
@@ -79,8 +79,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        company::Company, document::Document, opportunity::Opportunity, proposal::Proposal, resource::Resource,
-        task::Task, visit::Visit, watchlist::Watchlist,
+        company::Company, document::Document, inbox::Inbox, opportunity::Opportunity, proposal::Proposal,
+        resource::Resource, task::Task, visit::Visit, watchlist::Watchlist,
     };
 
     #[test]
@@ -89,6 +89,7 @@ mod tests {
         assert_eq!(Context::of_aggregate(Watchlist::TYPE), Some(Context::Opportunities));
         assert_eq!(Context::of_aggregate(Visit::TYPE), Some(Context::Analytics));
         assert_eq!(Context::of_aggregate(Company::TYPE), Some(Context::System));
+        assert_eq!(Context::of_aggregate(Inbox::TYPE), Some(Context::System));
         assert_eq!(Context::of_aggregate(Document::TYPE), Some(Context::Documents));
         assert_eq!(Context::of_aggregate(Proposal::TYPE), Some(Context::Proposals));
         assert_eq!(Context::of_aggregate(Resource::TYPE), Some(Context::Resources));

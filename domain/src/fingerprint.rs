@@ -1,8 +1,8 @@
 //! Which code folds an aggregate: snapshots of other code are not trusted.
 
 use crate::{
-    company::Company, document::Document, opportunity::Opportunity, proposal::Proposal, resource::Resource, task::Task,
-    visit::Visit, watchlist::Watchlist,
+    company::Company, document::Document, inbox::Inbox, opportunity::Opportunity, proposal::Proposal,
+    resource::Resource, task::Task, visit::Visit, watchlist::Watchlist,
 };
 
 /// An aggregate whose code has a fingerprint.
@@ -26,6 +26,7 @@ macro_rules! fingerprints {
 fingerprints! {
     Company = "FINGERPRINT_COMPANY",
     Document = "FINGERPRINT_DOCUMENT",
+    Inbox = "FINGERPRINT_INBOX",
     Opportunity = "FINGERPRINT_OPPORTUNITY",
     Proposal = "FINGERPRINT_PROPOSAL",
     Resource = "FINGERPRINT_RESOURCE",

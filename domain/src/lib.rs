@@ -9,6 +9,7 @@ pub mod context;
 pub mod document;
 pub mod envelope;
 pub mod fingerprint;
+pub mod inbox;
 pub mod log;
 pub mod opportunity;
 pub mod partition;

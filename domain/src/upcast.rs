@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::{company, document, opportunity, proposal, resource, task, visit, watchlist};
+use crate::{company, document, inbox, opportunity, proposal, resource, task, visit, watchlist};
 
 /// Turns the fields of one version into those of the next.
 pub type Lift = fn(&mut Map<String, Value>);
@@ -64,6 +64,7 @@ pub fn lineages() -> impl Iterator<Item = &'static Lineage> {
         watchlist::LINEAGES,
         visit::LINEAGES,
         company::LINEAGES,
+        inbox::LINEAGES,
         document::LINEAGES,
         proposal::LINEAGES,
         resource::LINEAGES,

@@ -5,6 +5,7 @@
 
 mod company;
 mod document;
+mod inbox;
 mod opportunity;
 mod proposal;
 mod resource;
@@ -71,6 +72,7 @@ pub fn all() -> &'static [EventSchema] {
             watchlist::schemas(),
             visit::schemas(),
             company::schemas(),
+            inbox::schemas(),
             document::schemas(),
             proposal::schemas(),
             resource::schemas(),

@@ -2,6 +2,7 @@
 
 mod company;
 mod document;
+mod inbox;
 mod opportunity;
 mod proposal;
 mod resource;
@@ -14,6 +15,7 @@ use cqrs_es::DomainEvent;
 use domain::{
     company::CompanyEvent,
     document::DocumentEvent,
+    inbox::InboxEvent,
     opportunity::OpportunityEvent,
     proposal::ProposalEvent,
     resource::ResourceEvent,
@@ -36,6 +38,7 @@ pub(crate) enum AnyEvent {
     Watchlist(WatchlistEvent),
     Visit(VisitEvent),
     Company(CompanyEvent),
+    Inbox(InboxEvent),
     Document(DocumentEvent),
     Proposal(ProposalEvent),
     Resource(ResourceEvent),
@@ -50,6 +53,7 @@ impl AnyEvent {
             Self::Watchlist(_) => serde_json::from_str(json).map(Self::Watchlist),
             Self::Visit(_) => serde_json::from_str(json).map(Self::Visit),
             Self::Company(_) => serde_json::from_str(json).map(Self::Company),
+            Self::Inbox(_) => serde_json::from_str(json).map(Self::Inbox),
             Self::Document(_) => serde_json::from_str(json).map(Self::Document),
             Self::Proposal(_) => serde_json::from_str(json).map(Self::Proposal),
             Self::Resource(_) => serde_json::from_str(json).map(Self::Resource),
@@ -68,6 +72,7 @@ pub(crate) fn schema_of(event: &AnyEvent) -> &'static EventSchema {
         AnyEvent::Watchlist(event) => named(event),
         AnyEvent::Visit(event) => named(event),
         AnyEvent::Company(event) => named(event),
+        AnyEvent::Inbox(event) => named(event),
         AnyEvent::Document(event) => named(event),
         AnyEvent::Proposal(event) => named(event),
         AnyEvent::Resource(event) => named(event),
@@ -83,6 +88,7 @@ pub(crate) fn any_event() -> BoxedStrategy<AnyEvent> {
         1 => watchlist::any_event().prop_map(AnyEvent::Watchlist),
         1 => visit::any_event().prop_map(AnyEvent::Visit),
         1 => company::any_event().prop_map(AnyEvent::Company),
+        1 => inbox::any_event().prop_map(AnyEvent::Inbox),
         1 => document::any_event().prop_map(AnyEvent::Document),
         1 => proposal::any_event().prop_map(AnyEvent::Proposal),
         1 => resource::any_event().prop_map(AnyEvent::Resource),

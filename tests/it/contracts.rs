@@ -10,6 +10,7 @@ use domain::{
     company::Company,
     document::Document,
     envelope::{Metadata, PUBLIC_TENANT, RawRecorded},
+    inbox::Inbox,
     opportunity::{Opportunity, OpportunityEvent},
     proposal::Proposal,
     resource::Resource,
@@ -120,6 +121,7 @@ fn golden_events_travel_through_schema_upcasters_and_every_read_model() {
                     concerns_no_opportunity(&event);
                 }
                 Company::TYPE => leave_it_alone(&event, &understood::<Company>(&event, case.current)),
+                Inbox::TYPE => leave_it_alone(&event, &understood::<Inbox>(&event, case.current)),
                 Document::TYPE => leave_it_alone(&event, &understood::<Document>(&event, case.current)),
                 Proposal::TYPE => leave_it_alone(&event, &understood::<Proposal>(&event, case.current)),
                 Resource::TYPE => leave_it_alone(&event, &understood::<Resource>(&event, case.current)),

@@ -96,8 +96,8 @@ mod tests {
         let filter = EventFilter { aggregate_id: Some("a".to_owned()), ..EventFilter::default() };
         assert_eq!(
             filter.to_sql().unwrap(),
-            " and aggregate_type in ('opportunity', 'watchlist', 'proposal', 'document', 'visit', 'company', 'resource', \
-             'task') and aggregate_id = 'a'"
+            " and aggregate_type in ('opportunity', 'watchlist', 'proposal', 'document', 'visit', 'company', 'inbox', \
+             'resource', 'task') and aggregate_id = 'a'"
         );
     }
 
