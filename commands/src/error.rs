@@ -3,12 +3,20 @@
 use cqrs_es::AggregateError;
 use domain::store::StoreError;
 
+use crate::authority::Need;
+
 /// Why a command had no effect.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError<E: std::error::Error + 'static> {
     /// A business rule forbids it: tell the caller.
     #[error("the command was rejected")]
     Rejected(#[source] E),
+    /// Who gave it may not.
+    #[error("the command needs more than its sender may")]
+    Forbidden {
+        /// What it needs.
+        need: Need,
+    },
     /// The caller has seen an older version of the aggregate than it has now.
     #[error("the aggregate has changed since: its version is {current}")]
     Outdated {

@@ -17,15 +17,15 @@ const MAX_ATTEMPTS: u32 = 5;
 
 /// Where a stream stands after a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Executed {
+pub struct Executed {
     /// The stream.
-    pub(crate) aggregate_id: String,
+    pub aggregate_id: String,
     /// The sequence of its last event, as far as this command knows.
-    pub(crate) version: u64,
+    pub version: u64,
     /// How many events the command led to; 0 when its wish was already met.
-    pub(crate) events: usize,
+    pub events: usize,
     /// Whether it was carried out before, by the same key.
-    pub(crate) repeated: bool,
+    pub repeated: bool,
 }
 
 /// Decides with `decide` over the stream `id`, and appends what follows.

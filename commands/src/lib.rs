@@ -2,7 +2,9 @@
 //!
 //! The words (aggregates, commands, events) belong to `domain`; here they are put to use.
 
+pub mod authority;
 mod batch;
+pub mod bus;
 pub mod caller;
 pub mod condition;
 mod dice;

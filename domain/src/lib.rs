@@ -6,6 +6,7 @@
 pub mod clock;
 pub mod company;
 pub mod context;
+pub mod decide;
 pub mod document;
 pub mod envelope;
 pub mod fingerprint;

@@ -5,7 +5,9 @@
 
 use std::future::Future;
 
-use crate::envelope::Metadata;
+use cqrs_es::{Aggregate, EventStore, persist::EventStoreAggregateContext};
+
+use crate::{envelope::Metadata, fingerprint::Fingerprint};
 
 /// A stored event as the fold of its aggregate needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +87,15 @@ pub trait CommandLog: Send + Sync {
         aggregate_id: &str,
         sequence: u64,
     ) -> impl Future<Output = Result<Option<u64>, StoreError>> + Send;
+}
+
+/// The stores of single aggregates, of every kind, over one log.
+pub trait AggregateStores: Send + Sync {
+    /// The store of one kind.
+    type Store<A: Aggregate + Fingerprint>: EventStore<A, AC = EventStoreAggregateContext<A>> + CommandLog;
+
+    /// The store of that kind.
+    fn of<A: Aggregate + Fingerprint>(&self) -> Self::Store<A>;
 }
 
 /// Loads and appends many streams at once.

@@ -1,5 +1,7 @@
 //! What holds for every command, over a real log: carried out once by its key, and only on the version that was seen.
 
+mod bus;
+
 use std::sync::Arc;
 
 use commands::{

@@ -169,7 +169,8 @@ impl Recorder {
                 error @ (CommandError::Conflict
                 | CommandError::Store(_)
                 | CommandError::Outdated { .. }
-                | CommandError::KeyReused),
+                | CommandError::KeyReused
+                | CommandError::Forbidden { .. }),
             ) => {
                 return Err(error).context("recording what a user saved");
             }

@@ -61,6 +61,7 @@ pub(super) fn undecided<E: std::error::Error + 'static>(error: &CommandError<E>)
         CommandError::KeyReused => {
             coded("the idempotency key was used for another change, take a new one", IDEMPOTENCY_KEY_REUSED)
         }
+        CommandError::Forbidden { .. } => coded("you may not do that", FORBIDDEN),
         CommandError::Conflict => coded("others are changing the same, try again", CONFLICT),
         // Refusals are told as answers where the schema has them; what is left is a defect of ours.
         CommandError::Rejected(_) | CommandError::Store(_) => unavailable(error),

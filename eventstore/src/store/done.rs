@@ -1,12 +1,24 @@
 //! Commands that are on record, by the keys that their clients gave them.
 
-use domain::store::{CommandLog, DoneCommand, StoreError};
+use cqrs_es::Aggregate;
+use domain::{
+    fingerprint::Fingerprint,
+    store::{AggregateStores, CommandLog, DoneCommand, StoreError},
+};
 use sqlx::Row;
 
 use super::PgStore;
 
 const POSITION: &str = "select position from events where aggregate_type = $1 and aggregate_id = $2 and sequence = $3";
 const DONE: &str = include_str!("done.sql");
+
+impl<Any> AggregateStores for PgStore<Any> {
+    type Store<A: Aggregate + Fingerprint> = PgStore<A>;
+
+    fn of<A: Aggregate + Fingerprint>(&self) -> PgStore<A> {
+        Self::of(self)
+    }
+}
 
 impl<A> CommandLog for PgStore<A> {
     async fn done(&self, tenant_id: &str, key: &str) -> Result<Option<DoneCommand>, StoreError> {
