@@ -27,8 +27,8 @@ pub(crate) use self::{
 use self::{
     operations::{OperationsMutation, ProjectionQuery, RebuildQuery, RebuildSubscription},
     opportunity::{
-        OpportunityChangesSubscription, OpportunityDetailQuery, OpportunityListQuery, OpportunityMutation,
-        OpportunitySearchQuery, OpportunitySimilarQuery, OpportunityStatsQuery,
+        OpportunityChangesSubscription, OpportunityDetailQuery, OpportunityHistoryQuery, OpportunityListQuery,
+        OpportunityMutation, OpportunitySearchQuery, OpportunitySimilarQuery, OpportunityStatsQuery,
     },
     reading::Reading,
 };
@@ -43,6 +43,7 @@ const DAY: &str = "A calendar day, e.g. `\"2026-03-31\"`.";
 struct QueryRoot(
     OpportunityListQuery,
     OpportunityDetailQuery,
+    OpportunityHistoryQuery,
     OpportunitySearchQuery,
     OpportunitySimilarQuery,
     OpportunityStatsQuery,

@@ -59,6 +59,15 @@ pub trait LogReader: Send + Sync {
     /// would be too much. `fence` comes from a call of [`Self::completed_prefix`] that has ended.
     fn next_after(&self, position: u64, fence: u64, limit: u32) -> Answer<'_, Vec<RawRecorded>>;
 
+    /// The events of one stream behind a sequence, `limit` at most, in their order.
+    fn of_stream<'a>(
+        &'a self,
+        aggregate_type: &'a str,
+        aggregate_id: &'a str,
+        after: u64,
+        limit: u32,
+    ) -> Answer<'a, Vec<RawRecorded>>;
+
     /// Starts to read; nothing beyond the completed prefix is handed out.
     fn read(&self, part: LogPart) -> Answer<'_, Box<dyn LogCursor>>;
 }

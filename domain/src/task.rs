@@ -87,36 +87,29 @@ impl Task {
                 Some(_) => Err(TaskError::AlreadyRequested),
             },
             TaskCommand::Start { worker, stamp } => self.start(worker, stamp),
-            TaskCommand::Report { percent, note, stamp } => match self {
-                Self::Started { percent: done, .. } if percent <= *done => Ok(vec![]),
-                Self::Started { .. } => Ok(vec![TaskEvent::ProgressReported { percent, note, stamp }]),
-                Self::Unrequested
-                | Self::Requested { .. }
-                | Self::Completed { .. }
-                | Self::Failed { .. }
-                | Self::Cancelled { .. } => Err(self.not_started()),
-            },
-            TaskCommand::Complete { result, stamp } => match self {
-                Self::Started { .. } => Ok(vec![TaskEvent::Completed { result, stamp }]),
+            TaskCommand::Report { worker, percent, note, stamp } => {
+                let (_, done) = self.at_it(&worker)?;
+                let is_news = percent > done || percent == done && note.is_some();
+                Ok(if is_news { vec![TaskEvent::ProgressReported { percent, note, stamp }] } else { vec![] })
+            }
+            TaskCommand::Complete { worker, result, stamp } => match self {
                 Self::Completed { result: known, .. } if *known == result => Ok(vec![]),
                 Self::Unrequested
                 | Self::Requested { .. }
+                | Self::Started { .. }
                 | Self::Completed { .. }
                 | Self::Failed { .. }
-                | Self::Cancelled { .. } => Err(self.not_started()),
-            },
-            TaskCommand::Fail { reason, retry, stamp } => match self {
-                Self::Started { failures, .. } => {
-                    let attempt = failures + 1;
-                    let retry = if attempt < MAX_ATTEMPTS { retry } else { Retry::Never };
-                    Ok(vec![TaskEvent::Failed { attempt, reason, retry, stamp }])
+                | Self::Cancelled { .. } => {
+                    self.at_it(&worker)?;
+                    Ok(vec![TaskEvent::Completed { result, stamp }])
                 }
-                Self::Unrequested
-                | Self::Requested { .. }
-                | Self::Completed { .. }
-                | Self::Failed { .. }
-                | Self::Cancelled { .. } => Err(self.not_started()),
             },
+            TaskCommand::Fail { worker, reason, retry, stamp } => {
+                let (failures, _) = self.at_it(&worker)?;
+                let attempt = failures + 1;
+                let retry = if attempt < MAX_ATTEMPTS { retry } else { Retry::Never };
+                Ok(vec![TaskEvent::Failed { attempt, reason, retry, stamp }])
+            }
             TaskCommand::Cancel { reason, stamp } => match self {
                 Self::Requested { .. } | Self::Started { .. } => Ok(vec![TaskEvent::Cancelled { reason, stamp }]),
                 Self::Cancelled { .. } => Ok(vec![]),
@@ -133,6 +126,20 @@ impl Task {
             Self::Unrequested | Self::Completed { .. } | Self::Failed { .. } | Self::Cancelled { .. } => {
                 Err(self.not_started())
             }
+        }
+    }
+
+    /// How often it was failed at, and how much is done, where that worker is at it: one that was given up on and comes
+    /// back late has no say in what another does now.
+    fn at_it(&self, worker: &WorkerName) -> Result<(u32, Percent), TaskError> {
+        match self {
+            Self::Started { worker: busy, failures, percent, .. } if busy == worker => Ok((*failures, *percent)),
+            Self::Started { worker: busy, .. } => Err(TaskError::AlreadyStarted { worker: busy.clone() }),
+            Self::Unrequested
+            | Self::Requested { .. }
+            | Self::Completed { .. }
+            | Self::Failed { .. }
+            | Self::Cancelled { .. } => Err(self.not_started()),
         }
     }
 

@@ -24,6 +24,7 @@ pub use self::{
 use crate::error::{LogError, postgres};
 
 const READ: &str = include_str!("reader/read_after.sql");
+const READ_STREAM: &str = include_str!("reader/read_stream.sql");
 
 /// The position up to which the log is complete: no event at or below it can still appear.
 ///
@@ -84,6 +85,28 @@ pub async fn read_after(
         .fetch_all(connection)
         .await
         .map_err(postgres("reading events"))?;
+    rows.iter().map(recorded).collect::<Result<_, _>>().map_err(postgres("understanding an event"))
+}
+
+/// Up to `limit` events of one stream behind the sequence `after`, in their order.
+///
+/// # Errors
+/// [`LogError::Postgres`] when the database does not answer or a row cannot be understood.
+pub async fn read_stream(
+    connection: &mut PgConnection,
+    aggregate_type: &str,
+    aggregate_id: &str,
+    after: u64,
+    limit: u32,
+) -> Result<Vec<RawRecorded>, LogError> {
+    let rows = sqlx::query(READ_STREAM)
+        .bind(aggregate_type)
+        .bind(aggregate_id)
+        .bind(i64::try_from(after).unwrap_or(i64::MAX))
+        .bind(i64::from(limit))
+        .fetch_all(connection)
+        .await
+        .map_err(postgres("reading a stream"))?;
     rows.iter().map(recorded).collect::<Result<_, _>>().map_err(postgres("understanding an event"))
 }
 

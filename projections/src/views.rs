@@ -27,6 +27,7 @@ mod failure;
 mod generation;
 mod leaderboard;
 mod lifetime;
+mod past;
 mod projection;
 mod step;
 mod store;
@@ -39,6 +40,7 @@ pub use self::{
     config::ViewsConfig,
     counter::Counters,
     leaderboard::{Engaged, Engagement, Period, Ranked, SavedOpportunity},
+    past::{Moment, events_of, opportunity_at},
     store::Views,
     view::{OpportunityView, Status},
 };

@@ -2,6 +2,7 @@
 
 mod changes;
 mod closing;
+mod past;
 
 use std::time::Duration;
 

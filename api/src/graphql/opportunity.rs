@@ -11,6 +11,7 @@ mod filter;
 mod input;
 mod list;
 mod outcome;
+mod past;
 mod search;
 mod similar;
 mod stats;
@@ -20,7 +21,8 @@ use async_graphql::MergedObject;
 use self::{amend::AmendMutation, award::AwardMutation, close::CloseMutation, discover::DiscoverMutation};
 pub(super) use self::{
     changes::OpportunityChangesSubscription, detail::OpportunityDetailQuery, list::OpportunityListQuery,
-    search::OpportunitySearchQuery, similar::OpportunitySimilarQuery, stats::OpportunityStatsQuery,
+    past::OpportunityHistoryQuery, search::OpportunitySearchQuery, similar::OpportunitySimilarQuery,
+    stats::OpportunityStatsQuery,
 };
 
 /// Changes to opportunities.

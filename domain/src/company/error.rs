@@ -32,7 +32,7 @@ pub enum CompanyError {
     /// The id belongs to another key, perhaps one that was revoked.
     #[error("the key id is taken")]
     KeyIdTaken,
-    /// Another key that counts is called so.
+    /// Another key that was not revoked is called so.
     #[error("another key has that name")]
     KeyNameTaken,
     /// It has as many keys as a company may.

@@ -1,5 +1,7 @@
 //! What is written in a proposal, and what is said about it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -41,6 +43,9 @@ pub struct Manuscript {
     pub begun: Stamp,
     /// Its sections, in their order.
     pub sections: Vec<Section>,
+    /// The last revisions of sections that were taken out: one that comes back goes on from there, so that who read the
+    /// old text cannot write over the new one.
+    removed: BTreeMap<SectionKey, u32>,
     /// What is said about it, the oldest first.
     pub comments: Vec<Comment>,
     /// What the last reviewer said.
@@ -52,8 +57,8 @@ pub struct Manuscript {
 impl Manuscript {
     pub(super) fn begun(opportunity_id: OpportunityId, title: ProposalTitle, outline: Outline, begun: Stamp) -> Self {
         let sections = outline.clone().into_sections();
-        let (comments, review, confirmation) = (vec![], None, None);
-        Self { opportunity_id, title, outline, begun, sections, comments, review, confirmation }
+        let (removed, comments, review, confirmation) = (BTreeMap::new(), vec![], None, None);
+        Self { opportunity_id, title, outline, begun, sections, removed, comments, review, confirmation }
     }
 
     pub(super) fn began_as(&self, opportunity_id: &OpportunityId, title: &ProposalTitle, outline: &Outline) -> bool {
@@ -85,7 +90,8 @@ impl Manuscript {
         if self.section(&section).is_none() && self.sections.len() >= MAX_SECTIONS {
             return Err(ProposalError::TooManySections);
         }
-        Ok(vec![ProposalEvent::SectionEdited { section, heading, content, revision: current + 1, stamp }])
+        let revision = current.max(self.removed.get(&section).copied().unwrap_or_default()) + 1;
+        Ok(vec![ProposalEvent::SectionEdited { section, heading, content, revision, stamp }])
     }
 
     pub(super) fn remove(
@@ -138,7 +144,12 @@ impl Manuscript {
                     None => self.sections.push(edited),
                 }
             }
-            ProposalEvent::SectionRemoved { section, .. } => self.sections.retain(|known| known.key != section),
+            ProposalEvent::SectionRemoved { section, .. } => {
+                if let Some(place) = self.sections.iter().position(|known| known.key == section) {
+                    let known = self.sections.remove(place);
+                    self.removed.insert(known.key, known.revision);
+                }
+            }
             ProposalEvent::Commented { comment_id, section, text, stamp } => {
                 self.comments.push(Comment { comment_id, section, text, stamp, resolved: false });
             }

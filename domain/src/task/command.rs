@@ -22,6 +22,8 @@ pub enum TaskCommand {
     },
     /// The worker tells how far it is.
     Report {
+        /// Which worker.
+        worker: WorkerName,
         /// How much is done.
         percent: Percent,
         /// What else it tells.
@@ -31,6 +33,8 @@ pub enum TaskCommand {
     },
     /// The worker is done.
     Complete {
+        /// Which worker.
+        worker: WorkerName,
         /// What came of it.
         result: TaskResult,
         /// Who says so, and when.
@@ -38,6 +42,8 @@ pub enum TaskCommand {
     },
     /// The worker could not do it.
     Fail {
+        /// Which worker.
+        worker: WorkerName,
         /// Why not.
         reason: TaskNote,
         /// Whether trying again may help.

@@ -54,15 +54,15 @@ fn start(name: &str) -> TaskCommand {
 }
 
 fn report(percent: u32) -> TaskCommand {
-    TaskCommand::Report { percent: Percent::try_new(percent).unwrap(), note: None, stamp: stamp() }
+    TaskCommand::Report { worker: worker("w"), percent: Percent::try_new(percent).unwrap(), note: None, stamp: stamp() }
 }
 
 fn complete(result: &str) -> TaskCommand {
-    TaskCommand::Complete { result: TaskResult::try_new(result).unwrap(), stamp: stamp() }
+    TaskCommand::Complete { worker: worker("w"), result: TaskResult::try_new(result).unwrap(), stamp: stamp() }
 }
 
 fn fail(retry: Retry) -> TaskCommand {
-    TaskCommand::Fail { reason: note("no text"), retry, stamp: stamp() }
+    TaskCommand::Fail { worker: worker("w"), reason: note("no text"), retry, stamp: stamp() }
 }
 
 fn cancel() -> TaskCommand {

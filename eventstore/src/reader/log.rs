@@ -9,7 +9,7 @@ use domain::{
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::{EventFilter, Replay, ReplayOptions, completed_prefix, read_after};
+use super::{EventFilter, Replay, ReplayOptions, completed_prefix, read_after, read_stream};
 use crate::{error::LogError, incarnation};
 
 /// The log in Postgres as a [`LogReader`].
@@ -75,6 +75,20 @@ impl LogReader for PgLog {
 
     fn next_after(&self, position: u64, fence: u64, limit: u32) -> Answer<'_, Vec<RawRecorded>> {
         Box::pin(async move { self.ask_next(position, fence, limit).await.map_err(unavailable) })
+    }
+
+    fn of_stream<'a>(
+        &'a self,
+        aggregate_type: &'a str,
+        aggregate_id: &'a str,
+        after: u64,
+        limit: u32,
+    ) -> Answer<'a, Vec<RawRecorded>> {
+        Box::pin(async move {
+            let mut connection = self.pool.acquire().await.map_err(|error| StoreError::Unavailable(error.into()))?;
+            let stream = read_stream(&mut connection, aggregate_type, aggregate_id, after, limit).await;
+            stream.map_err(unavailable)
+        })
     }
 
     fn read(&self, part: LogPart) -> Answer<'_, Box<dyn LogCursor>> {

@@ -68,7 +68,7 @@ pub(super) struct OpportunityChange {
 
 /// What can happen to an opportunity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-enum OpportunityChangeKind {
+pub(super) enum OpportunityChangeKind {
     /// Its first notice was published.
     Discovered,
     /// A notice changed what is on record.
@@ -81,6 +81,24 @@ enum OpportunityChangeKind {
     Cancelled,
     /// It is over.
     Archived,
+}
+
+impl OpportunityChangeKind {
+    /// What an event of this name is; `None` for one that a newer program recorded.
+    pub(super) fn of(event_type: &str) -> Option<Self> {
+        match event_type {
+            "opportunity.discovered" => Some(Self::Discovered),
+            "opportunity.amended" => Some(Self::Amended),
+            "opportunity.deadline_changed" => Some(Self::DeadlineChanged),
+            "opportunity.awarded" => Some(Self::Awarded),
+            "opportunity.cancelled" => Some(Self::Cancelled),
+            "opportunity.archived" => Some(Self::Archived),
+            newer => {
+                tracing::warn!(event.r#type = newer, "callers cannot be told of this kind of event");
+                None
+            }
+        }
+    }
 }
 
 #[ComplexObject]
@@ -143,18 +161,7 @@ fn change(
     if !is_public || wanted.is_some_and(|ids| !ids.contains(&event.aggregate_id)) {
         return None;
     }
-    let kind = match event.event_type.as_str() {
-        "opportunity.discovered" => OpportunityChangeKind::Discovered,
-        "opportunity.amended" => OpportunityChangeKind::Amended,
-        "opportunity.deadline_changed" => OpportunityChangeKind::DeadlineChanged,
-        "opportunity.awarded" => OpportunityChangeKind::Awarded,
-        "opportunity.cancelled" => OpportunityChangeKind::Cancelled,
-        "opportunity.archived" => OpportunityChangeKind::Archived,
-        newer => {
-            tracing::warn!(event.r#type = newer, "subscribers cannot be told of this kind of event");
-            return None;
-        }
-    };
+    let kind = OpportunityChangeKind::of(&event.event_type)?;
     let stream = Some((domain::context::Context::Opportunities, event.aggregate_id.clone()));
     let token = ConsistencyToken { incarnation, position: event.position, stream };
     Some(OpportunityChange {

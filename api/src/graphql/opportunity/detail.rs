@@ -3,10 +3,13 @@
 use async_graphql::{Context, Enum, Object, Result, SimpleObject};
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::opportunity as record;
-use projections::views::{OpportunityView, Status};
+use projections::views::{self, OpportunityView, Status};
 
-use super::{agency::Agency, input};
-use crate::graphql::{cents::Cents, error, reading};
+use super::{agency::Agency, input, past::OpportunityMoment};
+use crate::{
+    graphql::{cents::Cents, error, reading},
+    store::Stores,
+};
 
 /// One opportunity.
 #[derive(Default)]
@@ -19,10 +22,17 @@ impl OpportunityDetailQuery {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Its id, e.g. `097:SPE4A726RX326`.")] id: String,
+        #[graphql(desc = "As it was then; by default as it is.")] as_of: Option<OpportunityMoment>,
     ) -> Result<Option<Opportunity>> {
         let id = input::id("id", &id)?;
-        let view = reading::of(ctx)?.views().await?.get(&id).await.map_err(|error| error::query(&error))?;
-        Ok(view.map(Opportunity::from))
+        let view = match as_of {
+            None => reading::of(ctx)?.views().await?.get(&id).await,
+            Some(moment) => {
+                let log = error::wired(ctx.data::<Stores>())?.runtime.log();
+                views::opportunity_at(log, &id, moment.into()).await
+            }
+        };
+        Ok(view.map_err(|error| error::query(&error))?.map(Opportunity::from))
     }
 }
 

@@ -39,6 +39,8 @@ proptest! {
                 prop_assert_eq!(names.len(), roster.keys().len());
             }
         }
+        let snapshot = serde_json::to_string(&state).unwrap();
+        prop_assert_eq!(&serde_json::from_str::<Company>(&snapshot).unwrap(), &state);
         prop_assert_eq!(after(&log), state);
     }
 }

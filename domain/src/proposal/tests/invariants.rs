@@ -1,5 +1,7 @@
 //! What holds for any sequence of wishes.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -27,12 +29,13 @@ proptest! {
         wishes in prop::collection::vec(any_wish(), 0..80)
     ) {
         let (mut state, mut log) = (Proposal::default(), vec![]);
+        let mut revisions = BTreeMap::<SectionKey, u32>::new();
         for wish in wishes {
             let before = state.clone();
             for event in state.decide(wish).unwrap_or_default() {
                 if let ProposalEvent::SectionEdited { section, revision, .. } = &event {
-                    let known = before.manuscript().and_then(|text| text.section(section)).map_or(0, |known| known.revision);
-                    prop_assert_eq!(*revision, known + 1);
+                    let last = revisions.insert(section.clone(), *revision).unwrap_or_default();
+                    prop_assert_eq!(*revision, last + 1, "also over a removal");
                 }
                 if let (Proposal::InReview { author, .. }, ProposalEvent::Approved { stamp, .. }) = (&before, &event) {
                     prop_assert!(author != &stamp.by);
@@ -43,6 +46,8 @@ proptest! {
                 log.push(event);
             }
         }
+        let snapshot = serde_json::to_string(&state).unwrap();
+        prop_assert_eq!(&serde_json::from_str::<Proposal>(&snapshot).unwrap(), &state);
         prop_assert_eq!(after(&log), state);
     }
 }

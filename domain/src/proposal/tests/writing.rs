@@ -39,6 +39,14 @@ fn a_section_is_taken_out() {
 }
 
 #[test]
+fn a_section_that_comes_back_is_not_taken_for_the_old_one() {
+    let given = [drafted("Lifts"), edited("price", "Old.", 1), removed("price")];
+    expect(&given, edit("price", "New.", 0), vec![edited("price", "New.", 2)]);
+    let back = [&given[..], &[edited("price", "New.", 2)]].concat();
+    refuse(&back, edit("price", "By one who read the old text.", 1), ProposalError::StaleSection { current: 2 });
+}
+
+#[test]
 fn a_proposal_has_so_many_sections_and_no_more() {
     let mut given = vec![drafted("Lifts")];
     given.extend((1..MAX_SECTIONS).map(|number| edited(&format!("s{number}"), "x", 1)));

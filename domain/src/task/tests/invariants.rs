@@ -41,6 +41,8 @@ proptest! {
         for event in log {
             replayed.evolve(event);
         }
+        let snapshot = serde_json::to_string(&state).unwrap();
+        prop_assert_eq!(&serde_json::from_str::<Task>(&snapshot).unwrap(), &state);
         prop_assert_eq!(replayed, state);
     }
 }

@@ -40,6 +40,27 @@ fn only_one_worker_is_at_it() {
 }
 
 #[test]
+fn a_worker_that_comes_back_late_has_no_say() {
+    let given = [requested("d"), started("w", 1), failed(1, Retry::Later), started("v", 2)];
+    for command in [report(50), complete("late"), fail(Retry::Never)] {
+        refuse(given.to_vec(), command, TaskError::AlreadyStarted { worker: worker("v") });
+    }
+}
+
+#[test]
+fn a_remark_is_news_also_without_progress() {
+    let command = |note| TaskCommand::Report { worker: worker("w"), percent: Percent::NOTHING, note, stamp: stamp() };
+    let begun = TaskEvent::ProgressReported { percent: Percent::NOTHING, note: Some(note("begun")), stamp: stamp() };
+    expect(vec![requested("d"), started("w", 1)], command(Some(note("begun"))), vec![begun]);
+    expect(vec![requested("d"), started("w", 1)], command(None), vec![]);
+}
+
+#[test]
+fn a_task_is_cancelled_between_two_attempts() {
+    expect(vec![requested("d"), started("w", 1), failed(1, Retry::Later)], cancel(), vec![cancelled()]);
+}
+
+#[test]
 fn a_failure_that_may_pass_is_tried_again_by_any_worker() {
     let given = vec![requested("d"), started("w", 1), failed(1, Retry::Later)];
     expect(given, start("v"), vec![started("v", 2)]);
