@@ -13,7 +13,7 @@ use domain::{envelope::RawRecorded, log::LogReader, store::StoreError};
 use projections::live::{Live, Subscription};
 use tokio::{
     sync::{broadcast, watch},
-    time::{sleep, timeout},
+    time::{Instant, sleep, sleep_until, timeout, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -67,17 +67,22 @@ impl Feed {
                 tracing::debug!(error = &error as &dyn std::error::Error, "the log cannot be read for subscribers");
                 sleep(LOOK_EVERY).await;
             }
-            if told.is_none() {
-                told = self.shared.live.subscribe().await.ok();
-                // What happened before the subscription began was told to nobody.
-                if told.is_some() {
-                    continue;
-                }
-            }
-            if !woken(told.as_mut()).await {
-                told = None;
-            }
+            told = match told {
+                Some(told) => woken(told).await,
+                // What happened before the subscription began was told to nobody, so the log is looked at again.
+                None => self.listen().await,
+            };
         }
+    }
+
+    /// Begins to listen. A server that is away, or does not answer, costs no more than the time until the next look.
+    async fn listen(&self) -> Option<Subscription> {
+        let until = Instant::now() + LOOK_EVERY;
+        if let Ok(Ok(told)) = timeout_at(until, self.shared.live.subscribe()).await {
+            return Some(told);
+        }
+        sleep_until(until).await;
+        None
     }
 
     /// Hands out everything that is in the log by now.
@@ -102,20 +107,16 @@ impl Feed {
     }
 }
 
-/// Waits until something was told, or long enough; false when the connection is lost.
-async fn woken(told: Option<&mut Subscription>) -> bool {
-    let Some(told) = told else {
-        sleep(LOOK_EVERY).await;
-        return true;
-    };
+/// Waits until something was told, or long enough; `None` when the connection is lost.
+async fn woken(mut told: Subscription) -> Option<Subscription> {
     match timeout(LOOK_EVERY, told.next()).await {
-        Ok(Ok(None)) => false,
+        Ok(Ok(None)) => return None,
         Ok(Ok(Some(_)) | Err(_)) => {
             let gathered = timeout(GATHER, async { while let Ok(Some(_)) = told.next().await {} });
             // Ended early only where the connection is lost, which the next wait notices.
             drop(gathered.await);
-            true
         }
-        Err(_elapsed) => true,
+        Err(_elapsed) => {}
     }
+    Some(told)
 }

@@ -1,9 +1,9 @@
 //! Changes as they happen, without a gap over broken connections; and reading what was just written.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use serde_json::{Value, json};
-use tests::{Stack, Subscription};
+use tests::{Stack, Subscription, faults::engines::Engines};
 
 use super::{AMEND, DISCOVER, told};
 
@@ -157,4 +157,27 @@ async fn a_change_with_a_key_is_made_once_and_one_on_another_version_is_told_the
     assert_eq!(code(&outdated), json!({ "code": "CONFLICT", "currentVersion": 3 }), "{outdated}");
     let current = told(&stack, amend, titled("Beds", json!({ "expectedVersion": 3 }))).await;
     assert_eq!(current["version"], 4);
+}
+
+#[tokio::test]
+async fn a_redis_that_answers_nobody_delays_changes_and_loses_none() {
+    let stack = Stack::start().await;
+    let cursor = entered(&stack, 99).await;
+    let document = format!("subscription {{ opportunityChanges{} {{ opportunityId }} }}", behind(&cursor));
+    let mut subscription = Subscription::begin(&stack.http(), json!({}), &document).await.unwrap();
+    let heard = async {
+        discover(&stack, 0..3).await;
+        let mut ids = vec![];
+        for _ in 0..3 {
+            ids.push(next(&mut subscription).await["opportunityId"].as_str().unwrap().to_owned());
+        }
+        ids
+    };
+
+    let ids = tokio::select! {
+        ids = heard => ids,
+        _ = Engines(&stack).pause("redis", Duration::from_secs(50)) => panic!("nothing was heard while Redis stood still"),
+    };
+
+    assert_eq!(ids, (0..3).map(id).collect::<Vec<_>>());
 }
