@@ -42,7 +42,7 @@ impl OpportunityChangesSubscription {
         let after = after.map(|cursor| position(&cursor, incarnation)).transpose()?;
         let wanted = ids.map(|ids| chosen(&ids)).transpose()?;
         let follower = stores.feed.follow(after).await.map_err(|error| error::unavailable(&error))?;
-        Ok(stream::unfold((follower, wanted), move |(follower, wanted)| next(follower, wanted, incarnation)))
+        Ok(stream::unfold(Some((follower, wanted)), move |rest| next(rest, incarnation)))
     }
 }
 
@@ -132,22 +132,22 @@ fn chosen(ids: &[String]) -> Result<HashSet<String>> {
 
 type Wanted = Option<HashSet<String>>;
 
+/// What is left of a subscription.
+type Rest = Option<(Follower, Wanted)>;
+
 /// The next change that is wanted.
-async fn next(
-    mut follower: Follower,
-    wanted: Wanted,
-    incarnation: uuid::Uuid,
-) -> Option<(Result<OpportunityChange>, (Follower, Wanted))> {
+async fn next(rest: Rest, incarnation: uuid::Uuid) -> Option<(Result<OpportunityChange>, Rest)> {
+    let (mut follower, wanted) = rest?;
     loop {
         match follower.next().await {
             Ok(Some(event)) => {
                 if let Some(change) = change(&event, wanted.as_ref(), incarnation) {
-                    return Some((Ok(change), (follower, wanted)));
+                    return Some((Ok(change), Some((follower, wanted))));
                 }
             }
             Ok(None) => return None,
-            // The subscriber is told and may subscribe again; what follows would only repeat it.
-            Err(error) => return Some((Err(error::unavailable(&error)), (follower, wanted))),
+            // The last that is told: the subscriber may subscribe again behind the last cursor.
+            Err(error) => return Some((Err(error::unavailable(&error)), None)),
         }
     }
 }

@@ -34,11 +34,6 @@ impl Feed {
 }
 
 impl Follower {
-    /// Everything up to here was handed out.
-    pub fn position(&self) -> u64 {
-        self.at
-    }
-
     /// The next event; waits for it. `None` when the feed has ended.
     ///
     /// # Errors
@@ -71,8 +66,10 @@ impl Follower {
 
     /// Listens to the feed first and then looks at the log: what comes in between is seen twice rather than not at all.
     async fn join(&mut self) -> Result<(), StoreError> {
-        self.coming = Some(self.feed.shared.events.subscribe());
+        let coming = self.feed.shared.events.subscribe();
+        // Both or none: whoever listened without having looked would miss what is between.
         self.catch_up_to = Some(self.feed.shared.log.completed_prefix().await?);
+        self.coming = Some(coming);
         Ok(())
     }
 
