@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use domain::{
+    aggregate::Decide,
     clock::Clock,
-    decide::Decide,
     fingerprint::Fingerprint,
     store::AggregateStores,
     value::{Stamp, TenantId},

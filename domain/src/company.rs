@@ -19,7 +19,6 @@ mod tests;
 mod upcast;
 mod value;
 
-use cqrs_es::{Aggregate, event_sink::EventSink};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::upcast::LINEAGES;
@@ -32,6 +31,7 @@ pub use self::{
     roster::{MAX_MEMBERS, Roster},
     value::{Cage, Capabilities, ClosingReason, CompanyName, MAX_NAICS, MAX_SET_ASIDES, Profile, Uei},
 };
+use crate::aggregate::aggregate;
 
 /// State of one company, rebuilt from its events.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,27 +89,4 @@ impl Company {
     }
 }
 
-impl Aggregate for Company {
-    const TYPE: &'static str = "company";
-
-    type Command = CompanyCommand;
-    type Event = CompanyEvent;
-    type Error = CompanyError;
-    type Services = ();
-
-    async fn handle(
-        &mut self,
-        command: Self::Command,
-        (): &Self::Services,
-        sink: &EventSink<Self>,
-    ) -> Result<(), Self::Error> {
-        for event in self.decide(command)? {
-            sink.write(event, self).await;
-        }
-        Ok(())
-    }
-
-    fn apply(&mut self, event: Self::Event) {
-        self.evolve(event);
-    }
-}
+aggregate!(Company, "company", CompanyCommand, CompanyEvent, CompanyError);

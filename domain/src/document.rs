@@ -16,7 +16,6 @@ mod tests;
 mod upcast;
 mod value;
 
-use cqrs_es::{Aggregate, event_sink::EventSink};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::upcast::LINEAGES;
@@ -31,6 +30,7 @@ pub use self::{
         Requirements, Risk, Sha256, Summary, Upload,
     },
 };
+use crate::aggregate::aggregate;
 
 /// State of one document, rebuilt from its events.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,27 +84,4 @@ impl Document {
     }
 }
 
-impl Aggregate for Document {
-    const TYPE: &'static str = "document";
-
-    type Command = DocumentCommand;
-    type Event = DocumentEvent;
-    type Error = DocumentError;
-    type Services = ();
-
-    async fn handle(
-        &mut self,
-        command: Self::Command,
-        (): &Self::Services,
-        sink: &EventSink<Self>,
-    ) -> Result<(), Self::Error> {
-        for event in self.decide(command)? {
-            sink.write(event, self).await;
-        }
-        Ok(())
-    }
-
-    fn apply(&mut self, event: Self::Event) {
-        self.evolve(event);
-    }
-}
+aggregate!(Document, "document", DocumentCommand, DocumentEvent, DocumentError);

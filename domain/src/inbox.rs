@@ -19,7 +19,6 @@ mod value;
 
 use std::{collections::VecDeque, convert::Infallible};
 
-use cqrs_es::{Aggregate, event_sink::EventSink};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::upcast::LINEAGES;
@@ -32,6 +31,7 @@ pub use self::{
         NotificationTitle, Topic,
     },
 };
+use crate::aggregate::aggregate;
 use crate::value::Stamp;
 
 /// How many notifications one inbox keeps. Those that are told beyond it push the oldest out.
@@ -129,27 +129,4 @@ impl Inbox {
     }
 }
 
-impl Aggregate for Inbox {
-    const TYPE: &'static str = "inbox";
-
-    type Command = InboxCommand;
-    type Event = InboxEvent;
-    type Error = Infallible;
-    type Services = ();
-
-    async fn handle(
-        &mut self,
-        command: Self::Command,
-        (): &Self::Services,
-        sink: &EventSink<Self>,
-    ) -> Result<(), Self::Error> {
-        for event in self.decide(command)? {
-            sink.write(event, self).await;
-        }
-        Ok(())
-    }
-
-    fn apply(&mut self, event: Self::Event) {
-        self.evolve(event);
-    }
-}
+aggregate!(Inbox, "inbox", InboxCommand, InboxEvent, Infallible);

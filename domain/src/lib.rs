@@ -3,10 +3,10 @@
 //! Pure: no clock, no ids, no environment, no I/O. Every other crate depends on this one and it depends on none of
 //! them; what siblings share (the envelope, the topics, the traits of a log) lives here.
 
+pub mod aggregate;
 pub mod clock;
 pub mod company;
 pub mod context;
-pub mod decide;
 pub mod document;
 pub mod envelope;
 pub mod fingerprint;

@@ -24,7 +24,6 @@ mod tests;
 mod upcast;
 mod value;
 
-use cqrs_es::{Aggregate, event_sink::EventSink};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::upcast::LINEAGES;
@@ -40,6 +39,7 @@ pub use self::{
         Place, SetAside,
     },
 };
+use crate::aggregate::aggregate;
 
 /// State of one opportunity, rebuilt from its events.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -156,27 +156,4 @@ fn discovered(notice: Notice) -> Vec<OpportunityEvent> {
     events
 }
 
-impl Aggregate for Opportunity {
-    const TYPE: &'static str = "opportunity";
-
-    type Command = OpportunityCommand;
-    type Event = OpportunityEvent;
-    type Error = OpportunityError;
-    type Services = ();
-
-    async fn handle(
-        &mut self,
-        command: Self::Command,
-        (): &Self::Services,
-        sink: &EventSink<Self>,
-    ) -> Result<(), Self::Error> {
-        for event in self.decide(command)? {
-            sink.write(event, self).await;
-        }
-        Ok(())
-    }
-
-    fn apply(&mut self, event: Self::Event) {
-        self.evolve(event);
-    }
-}
+aggregate!(Opportunity, "opportunity", OpportunityCommand, OpportunityEvent, OpportunityError);

@@ -17,7 +17,6 @@ mod tests;
 mod upcast;
 mod value;
 
-use cqrs_es::{Aggregate, event_sink::EventSink};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::upcast::LINEAGES;
@@ -32,6 +31,7 @@ pub use self::{
         ReviewNote, Verdict, WithdrawalReason,
     },
 };
+use crate::aggregate::aggregate;
 use crate::value::{Stamp, UserId};
 
 /// State of one proposal, rebuilt from its events.
@@ -264,27 +264,4 @@ impl Proposal {
     }
 }
 
-impl Aggregate for Proposal {
-    const TYPE: &'static str = "proposal";
-
-    type Command = ProposalCommand;
-    type Event = ProposalEvent;
-    type Error = ProposalError;
-    type Services = ();
-
-    async fn handle(
-        &mut self,
-        command: Self::Command,
-        (): &Self::Services,
-        sink: &EventSink<Self>,
-    ) -> Result<(), Self::Error> {
-        for event in self.decide(command)? {
-            sink.write(event, self).await;
-        }
-        Ok(())
-    }
-
-    fn apply(&mut self, event: Self::Event) {
-        self.evolve(event);
-    }
-}
+aggregate!(Proposal, "proposal", ProposalCommand, ProposalEvent, ProposalError);

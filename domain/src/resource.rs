@@ -14,7 +14,6 @@ mod tests;
 mod upcast;
 mod value;
 
-use cqrs_es::{Aggregate, event_sink::EventSink};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::upcast::LINEAGES;
@@ -24,6 +23,7 @@ pub use self::{
     event::ResourceEvent,
     value::{Asset, MAX_TAGS, ResourceBody, ResourceKind, ResourceName, Tag, Tags},
 };
+use crate::aggregate::aggregate;
 
 /// State of one resource, rebuilt from its events.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,27 +81,4 @@ impl Resource {
     }
 }
 
-impl Aggregate for Resource {
-    const TYPE: &'static str = "resource";
-
-    type Command = ResourceCommand;
-    type Event = ResourceEvent;
-    type Error = ResourceError;
-    type Services = ();
-
-    async fn handle(
-        &mut self,
-        command: Self::Command,
-        (): &Self::Services,
-        sink: &EventSink<Self>,
-    ) -> Result<(), Self::Error> {
-        for event in self.decide(command)? {
-            sink.write(event, self).await;
-        }
-        Ok(())
-    }
-
-    fn apply(&mut self, event: Self::Event) {
-        self.evolve(event);
-    }
-}
+aggregate!(Resource, "resource", ResourceCommand, ResourceEvent, ResourceError);

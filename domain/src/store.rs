@@ -76,17 +76,6 @@ pub trait CommandLog: Send + Sync {
     /// # Errors
     /// [`StoreError::Unavailable`] when the log cannot be read.
     fn done(&self, tenant_id: &str, key: &str) -> impl Future<Output = Result<Option<DoneCommand>, StoreError>> + Send;
-
-    /// Where in the log an event of a stream stands; `None` while it is not on record.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`] when the log cannot be read.
-    fn position(
-        &self,
-        aggregate_type: &str,
-        aggregate_id: &str,
-        sequence: u64,
-    ) -> impl Future<Output = Result<Option<u64>, StoreError>> + Send;
 }
 
 /// The stores of single aggregates, of every kind, over one log.

@@ -13,7 +13,6 @@ mod upcast;
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
-use cqrs_es::{Aggregate, event_sink::EventSink};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::upcast::LINEAGES;
@@ -23,6 +22,7 @@ pub use self::{
     event::WatchlistEvent,
     search::{Criteria, MAX_CRITERIA, Notify, SavedSearch, SearchId, SearchName, SearchText},
 };
+use crate::aggregate::aggregate;
 use crate::opportunity::OpportunityId;
 
 /// How many opportunities one user may keep saved at the same time.
@@ -109,27 +109,4 @@ impl Watchlist {
     }
 }
 
-impl Aggregate for Watchlist {
-    const TYPE: &'static str = "watchlist";
-
-    type Command = WatchlistCommand;
-    type Event = WatchlistEvent;
-    type Error = WatchlistError;
-    type Services = ();
-
-    async fn handle(
-        &mut self,
-        command: Self::Command,
-        (): &Self::Services,
-        sink: &EventSink<Self>,
-    ) -> Result<(), Self::Error> {
-        for event in self.decide(command)? {
-            sink.write(event, self).await;
-        }
-        Ok(())
-    }
-
-    fn apply(&mut self, event: Self::Event) {
-        self.evolve(event);
-    }
-}
+aggregate!(Watchlist, "watchlist", WatchlistCommand, WatchlistEvent, WatchlistError);
