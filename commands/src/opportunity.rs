@@ -10,7 +10,7 @@ use domain::{
         AmendOpportunity, Award, AwardOpportunity, CancellationReason, Naics, Notice, NoticeId, Opportunity,
         OpportunityCommand, OpportunityError, OpportunityId, SetAside,
     },
-    store::{CommandLog, StoreError},
+    store::CommandLog,
 };
 
 use crate::{
@@ -132,14 +132,6 @@ where
     pub async fn archive(&self, caller: &Caller, id: &OpportunityId, conditions: &Conditions) -> Outcome {
         let stamp = caller.stamp(self.clock.now());
         self.execute(caller, id, conditions, OpportunityCommand::Archive { stamp }).await
-    }
-
-    /// Where in the log an event of a stream stands.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the log does not answer.
-    pub async fn position(&self, kind: &str, id: &str, version: u64) -> Result<Option<u64>, StoreError> {
-        self.store.position(kind, id, version).await
     }
 
     async fn execute(

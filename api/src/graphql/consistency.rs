@@ -7,32 +7,17 @@ use projections::runtime::ConsistencyToken;
 use super::error;
 use crate::store::Stores;
 
-/// The token of an event at a position of this log.
-pub(super) async fn token_at(
-    ctx: &Context<'_>,
-    aggregate_type: &str,
-    aggregate_id: &str,
-    position: u64,
-) -> Result<ConsistencyToken> {
-    let stores = error::wired(ctx.data::<Stores>())?;
-    let incarnation = stores.runtime.log().incarnation().await.map_err(|error| error::unavailable(&error))?;
-    let stream = Bounded::of_aggregate(aggregate_type).map(|context| (context, aggregate_id.to_owned()));
-    Ok(ConsistencyToken { incarnation, position, stream })
-}
-
-/// The token of a stream's event that was just recorded.
+/// The token of a stream's event that was just recorded; `None` where nothing is.
 pub(super) async fn token_of(
     ctx: &Context<'_>,
     aggregate_type: &str,
     aggregate_id: &str,
     version: u64,
 ) -> Result<Option<String>> {
-    let stores = error::wired(ctx.data::<Stores>())?;
-    let position = stores.opportunities.position(aggregate_type, aggregate_id, version).await;
-    match position.map_err(|error| error::unavailable(&error))? {
-        Some(position) => {
-            token_at(ctx, aggregate_type, aggregate_id, position).await.map(|token| Some(token.to_string()))
-        }
-        None => Ok(None),
-    }
+    let log = error::wired(ctx.data::<Stores>())?.runtime.log();
+    let incarnation = log.incarnation().await.map_err(|error| error::unavailable(&error))?;
+    let event = log.of_stream(aggregate_type, aggregate_id, version.saturating_sub(1), 1).await;
+    let event = event.map_err(|error| error::unavailable(&error))?.into_iter().next();
+    let stream = Bounded::of_aggregate(aggregate_type).map(|context| (context, aggregate_id.to_owned()));
+    Ok(event.map(|event| ConsistencyToken { incarnation, position: event.position, stream }.to_string()))
 }

@@ -9,7 +9,6 @@ use sqlx::Row;
 
 use super::PgStore;
 
-const POSITION: &str = "select position from events where aggregate_type = $1 and aggregate_id = $2 and sequence = $3";
 const DONE: &str = include_str!("done.sql");
 
 impl<Any> AggregateStores for PgStore<Any> {
@@ -35,21 +34,5 @@ impl<A> CommandLog for PgStore<A> {
             })
         };
         done().map(Some).map_err(unavailable)
-    }
-
-    async fn position(
-        &self,
-        aggregate_type: &str,
-        aggregate_id: &str,
-        sequence: u64,
-    ) -> Result<Option<u64>, StoreError> {
-        let position: Option<i64> = sqlx::query_scalar(POSITION)
-            .bind(aggregate_type)
-            .bind(aggregate_id)
-            .bind(i64::try_from(sequence).unwrap_or(i64::MAX))
-            .fetch_optional(&self.shared.pool)
-            .await
-            .map_err(|error| StoreError::Unavailable(error.into()))?;
-        Ok(position.map(i64::unsigned_abs))
     }
 }
