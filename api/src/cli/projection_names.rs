@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use projections::{catalog, runtime::AnyProjection};
 
-use crate::store::{Stores, UnknownProjection};
+use crate::store::{Stores, UnknownReadModel};
 
 /// Stands for every read model.
 pub(super) const ALL: &str = "all";
@@ -14,8 +14,8 @@ pub(super) fn possible() -> Vec<&'static str> {
     catalog::KEPT.into_iter().chain([ALL]).collect()
 }
 
-/// The projections that are named, each once; every read model where none is.
-pub(super) fn chosen(stores: &Stores, names: &[String]) -> Result<Vec<Arc<dyn AnyProjection>>, UnknownProjection> {
+/// The read models that are named, each once; all of them where none is.
+pub(super) fn chosen(stores: &Stores, names: &[String]) -> Result<Vec<Arc<dyn AnyProjection>>, UnknownReadModel> {
     let all = names.iter().any(|name| name == ALL);
-    stores.live.chosen(if all { &[] } else { names })
+    stores.live.kept(if all { &[] } else { names })
 }

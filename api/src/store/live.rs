@@ -62,20 +62,13 @@ impl LiveModels {
         (Arc::clone(&shown.models), shown.pointer.generations.clone())
     }
 
-    /// The projections that are named, each once; every read model where none is.
+    /// The projection of that name.
     ///
     /// # Errors
     /// [`UnknownProjection`] for a name that none has.
-    pub fn chosen(&self, names: &[String]) -> Result<Vec<Arc<dyn AnyProjection>>, UnknownProjection> {
-        if let Some(name) = names.iter().find(|name| !catalog::NAMES.contains(&name.as_str())) {
-            return Err(UnknownProjection { name: name.clone() });
-        }
-        if names.is_empty() {
-            return Ok(self.now().kept());
-        }
-        let mut chosen = self.now().all();
-        chosen.retain(|projection| names.iter().any(|name| name == projection.name()));
-        Ok(chosen)
+    pub fn named(&self, name: &str) -> Result<Arc<dyn AnyProjection>, UnknownProjection> {
+        let found = self.now().all().into_iter().find(|projection| projection.name() == name);
+        found.ok_or_else(|| UnknownProjection { name: name.to_owned() })
     }
 
     /// The read models that are named, each once; all of them where none is.

@@ -4,9 +4,10 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use projections::{
     live::{Live, LiveChange, Subscription},
-    runtime::{AnyProjection, Projection},
+    runtime::{AnyProjection, Generation, Projection},
 };
 use tokio::time::timeout;
+use uuid::Uuid;
 
 use super::{
     apply,
@@ -108,4 +109,22 @@ async fn what_was_recorded_before_it_was_registered_is_not_told_and_all_that_com
         told
     };
     assert_eq!(sorted, wanted, "{told:?}");
+}
+
+#[tokio::test]
+async fn a_log_that_was_put_back_is_followed_from_its_end_on() {
+    let field = Field::new().await;
+    let control = field.runtime.control();
+    let registered = async || {
+        let build = control.build("live", Generation::FIRST).await.unwrap();
+        (build.incarnation, build.handover)
+    };
+    let (old, new) = (Uuid::from_u128(1), Uuid::from_u128(2));
+
+    control.join("live", old, 7).await.unwrap();
+    control.join("live", old, 9).await.unwrap();
+    assert_eq!(registered().await, (old, 7), "who follows the log already goes on where it is");
+    control.join("live", new, 5).await.unwrap();
+    assert_eq!(registered().await, (new, 5));
+    assert_eq!(control.pointer().await.unwrap().of("live"), Generation::FIRST);
 }

@@ -7,7 +7,7 @@ use projections::{catalog, runtime::Generation};
 
 use super::find;
 use crate::{
-    cli::{output, projection_names, who},
+    cli::{output, who},
     config::Config,
     store::Stores,
 };
@@ -34,11 +34,10 @@ impl DropLetter {
     pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
         let stores = Stores::open_without_model(config)?;
         let parked = find(&stores, &self.projection, &self.aggregate, self.generation).await?;
-        for projection in projection_names::chosen(&stores, std::slice::from_ref(&self.projection))? {
-            let position =
-                stores.runtime.drop_first_letter(projection.as_ref(), &parked, &who::am_i(), &self.reason).await?;
-            output::result(&format!("the event at position {position} is given up"))?;
-        }
+        let projection = stores.live.named(&self.projection)?;
+        let position =
+            stores.runtime.drop_first_letter(projection.as_ref(), &parked, &who::am_i(), &self.reason).await?;
+        output::result(&format!("the event at position {position} is given up"))?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -7,11 +7,7 @@ use clap::Args;
 use projections::runtime::{LetterQuery, RedriveReport, Redriven};
 
 use super::Choice;
-use crate::{
-    cli::{output, projection_names},
-    config::Config,
-    store::Stores,
-};
+use crate::{cli::output, config::Config, store::Stores};
 
 /// Tries streams again, each in order up to the first event that still makes trouble. Events are read anew, so that a
 /// newer release with a fix takes them in. Exit code 1 if something still waits.
@@ -36,16 +32,14 @@ impl Redrive {
         let stores = Stores::open(config).await?;
         let mut report = RedriveReport::default();
         for parked in stores.runtime.control().parked(&query).await? {
-            let chosen = projection_names::chosen(&stores, std::slice::from_ref(&parked.projection))?;
-            for projection in &chosen {
-                let outcome = if self.dry_run {
-                    stores.runtime.redrive_dry(projection.as_ref(), &parked).await?
-                } else {
-                    stores.runtime.redrive(projection.as_ref(), &parked).await?
-                };
-                output::result(&as_text(&outcome, self.dry_run))?;
-                report.streams.push(outcome);
-            }
+            let projection = stores.live.named(&parked.projection)?;
+            let outcome = if self.dry_run {
+                stores.runtime.redrive_dry(projection.as_ref(), &parked).await?
+            } else {
+                stores.runtime.redrive(projection.as_ref(), &parked).await?
+            };
+            output::result(&as_text(&outcome, self.dry_run))?;
+            report.streams.push(outcome);
         }
         if report.streams.is_empty() {
             output::say("no such dead letters");
