@@ -2,6 +2,7 @@
 //!
 //! Absolute times drift on shared machines; the ratio is what a claim rests on.
 
+pub mod api;
 pub mod append;
 pub mod cpu;
 pub mod database;
@@ -19,6 +20,8 @@ use std::time::Duration;
 use anyhow::Context;
 use hdrhistogram::Histogram;
 use serde::Serialize;
+
+pub(crate) use self::raw::MEASURED;
 
 /// What one measurement gave.
 #[derive(Debug, Clone, Serialize)]

@@ -10,6 +10,7 @@ mod generations;
 mod import;
 mod log;
 mod migrate;
+mod openapi;
 mod output;
 mod progress;
 mod project;
@@ -94,6 +95,9 @@ enum Command {
     Config(config::ShowConfig),
     /// Print the GraphQL schema
     Sdl(sdl::Sdl),
+    /// Print the description of the REST API
+    #[command(name = "openapi")]
+    OpenApi(openapi::OpenApi),
 }
 
 /// Runs one command in this process's environment and answers with its exit code: 0 done, 1 failed, 2 misused.
@@ -120,6 +124,7 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
     let command = match cli.command {
         Command::Generate(command) => return command.run(),
         Command::Sdl(command) => return command.run(),
+        Command::OpenApi(command) => return command.run(),
         command @ (Command::Migrate(_)
         | Command::Serve(_)
         | Command::Project(_)
@@ -173,6 +178,7 @@ async fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> 
         Command::Config(command) => command.run(&config),
         Command::Generate(command) => command.run(),
         Command::Sdl(command) => command.run(),
+        Command::OpenApi(command) => command.run(),
     }
 }
 

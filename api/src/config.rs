@@ -4,9 +4,11 @@
 //! well-known URL variables of [`WELL_KNOWN`]. Each section's file is the table of its keys.
 
 mod admin;
+mod auth;
 mod environment;
 mod error;
 mod http;
+mod limits;
 mod log;
 mod secret;
 mod serve;
@@ -29,10 +31,17 @@ use schemas::registry::RegistryConfig;
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 
+use crate::{
+    grpc::GrpcConfig,
+    rest::{IngestConfig, ObjectsConfig},
+};
+
 pub use self::{
     admin::{AdminConfig, AdminToken, ShortToken},
+    auth::{AuthConfig, AuthSecret, ShortSecret},
     error::ConfigError,
     http::HttpConfig,
+    limits::LimitsConfig,
     log::{LogConfig, LogFormat},
     secret::masked_url,
     serve::ServeConfig,
@@ -63,6 +72,17 @@ pub struct Config {
     /// Who may operate the service over its API. It is a secret, so that it is not written with the rest.
     #[serde(skip_serializing)]
     pub admin: AdminConfig,
+    /// How people and machines say who they are. It holds a secret, so that it is not written with the rest.
+    #[serde(skip_serializing)]
+    pub auth: AuthConfig,
+    /// How often somebody may ask.
+    pub limits: LimitsConfig,
+    /// Where gRPC listens.
+    pub grpc: GrpcConfig,
+    /// How views and clicks are taken in.
+    pub ingest: IngestConfig,
+    /// Where files are held.
+    pub objects: ObjectsConfig,
     /// Start and end of a service.
     pub serve: ServeConfig,
     /// The log of the program.

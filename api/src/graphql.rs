@@ -1,38 +1,67 @@
 //! The GraphQL schema: mutations are commands, queries are read models.
 
+mod aliases;
 mod cents;
+mod company;
 mod condition;
 mod consistency;
+mod document;
 mod error;
+mod follow;
+mod inbox;
+mod input;
+mod loader;
 mod operations;
 mod opportunity;
+mod outcome;
 mod page;
+mod proposal;
 mod reading;
+mod resource;
 mod session;
+mod task;
 #[cfg(test)]
 mod tests;
+mod watchlist;
 
 use std::time::Duration;
 
-use async_graphql::{MergedObject, MergedSubscription, Request, Response, SDLExportOptions, Schema};
-use chrono::{DateTime, NaiveDate, Utc};
-use commands::caller::Caller;
-use domain::value::{TenantId, UserId};
-
-pub(crate) use self::{
-    error::{refused, timed_out},
-    operations::Standing,
-    session::Session,
+use async_graphql::{
+    MergedObject, MergedSubscription, Request, Response, SDLExportOptions, Schema, SchemaBuilder,
+    dataloader::DataLoader,
+    extensions::apollo_persisted_queries::{ApolloPersistedQueries, LruCacheStorage},
 };
+use chrono::{DateTime, NaiveDate, Utc};
+
 use self::{
+    company::{CompanyMutation, CompanyQuery},
+    document::{DocumentMutation, DocumentQuery},
+    inbox::{NotificationMutation, NotificationQuery, NotificationSubscription},
+    loader::OpportunityLoader,
     operations::{OperationsMutation, ProjectionQuery, RebuildQuery, RebuildSubscription},
     opportunity::{
-        OpportunityChangesSubscription, OpportunityDetailQuery, OpportunityHistoryQuery, OpportunityListQuery,
-        OpportunityMutation, OpportunitySearchQuery, OpportunitySimilarQuery, OpportunityStatsQuery,
+        OpportunityChangesSubscription, OpportunityDashboardSubscription, OpportunityDetailQuery,
+        OpportunityHistoryQuery, OpportunityListQuery, OpportunityMutation, OpportunitySearchQuery,
+        OpportunitySimilarQuery, OpportunityStatsQuery,
     },
+    proposal::{ProposalChangesSubscription, ProposalHistoryQuery, ProposalMutation, ProposalQuery},
     reading::Reading,
+    resource::{ResourceMutation, ResourceQuery},
+    task::{TaskMutation, TaskQuery},
+    watchlist::{WatchlistMutation, WatchlistQuery},
 };
-use crate::{config::HttpConfig, store::Stores};
+pub(crate) use self::{
+    error::{refused, refused_with, timed_out},
+    session::Session,
+};
+use crate::{
+    config::HttpConfig,
+    identity::{Authenticator, Identity},
+    store::Stores,
+};
+
+/// Documents that are known by their hashes, the last ones.
+const PERSISTED: usize = 1_000;
 
 const TIME: &str = "A point in time in RFC 3339, e.g. `\"2026-03-31T17:00:00Z\"`; answers are in UTC.";
 const DAY: &str = "A calendar day, e.g. `\"2026-03-31\"`.";
@@ -47,6 +76,14 @@ struct QueryRoot(
     OpportunitySearchQuery,
     OpportunitySimilarQuery,
     OpportunityStatsQuery,
+    ProposalQuery,
+    ProposalHistoryQuery,
+    ResourceQuery,
+    DocumentQuery,
+    TaskQuery,
+    CompanyQuery,
+    WatchlistQuery,
+    NotificationQuery,
     ProjectionQuery,
     RebuildQuery,
 );
@@ -54,14 +91,31 @@ struct QueryRoot(
 /// What can be asked for. An answer means that the change is on record; read models follow shortly.
 #[derive(MergedObject, Default)]
 #[graphql(name = "Mutation")]
-struct MutationRoot(OpportunityMutation, OperationsMutation);
+struct MutationRoot(
+    OpportunityMutation,
+    ProposalMutation,
+    ResourceMutation,
+    DocumentMutation,
+    TaskMutation,
+    CompanyMutation,
+    WatchlistMutation,
+    NotificationMutation,
+    OperationsMutation,
+);
 
 /// What is told as it happens.
 #[derive(MergedSubscription, Default)]
 #[graphql(name = "Subscription")]
-struct SubscriptionRoot(OpportunityChangesSubscription, RebuildSubscription);
+struct SubscriptionRoot(
+    OpportunityChangesSubscription,
+    OpportunityDashboardSubscription,
+    ProposalChangesSubscription,
+    NotificationSubscription,
+    RebuildSubscription,
+);
 
 type Root = Schema<QueryRoot, MutationRoot, SubscriptionRoot>;
+type Builder = SchemaBuilder<QueryRoot, MutationRoot, SubscriptionRoot>;
 
 /// Runs GraphQL documents.
 #[derive(Clone)]
@@ -70,6 +124,7 @@ pub struct GraphQl {
     /// `None` where nothing is there to be asked, as in tests of the schema itself.
     stores: Option<Stores>,
     max_query_bytes: usize,
+    max_aliases: usize,
     /// How long a document waits for read models that are behind its consistency token.
     patience: Duration,
 }
@@ -77,37 +132,47 @@ pub struct GraphQl {
 impl GraphQl {
     /// A schema that reads and writes `stores`, within the limits of `config`.
     pub fn new(stores: &Stores, config: &HttpConfig) -> Self {
-        let schema = limited(config).data(stores.opportunities.clone()).data(stores.clone()).finish();
+        Self::of(limited(config), stores, config)
+    }
+
+    /// The same for those who sign in: companies change what they may.
+    pub fn with_identity(stores: &Stores, config: &HttpConfig, authenticator: &Authenticator) -> Self {
+        Self::of(limited(config).data(authenticator.clone()), stores, config)
+    }
+
+    fn of(schema: Builder, stores: &Stores, config: &HttpConfig) -> Self {
         Self {
-            schema,
+            schema: schema.data(stores.opportunities.clone()).data(stores.clone()).finish(),
             stores: Some(stores.clone()),
             max_query_bytes: config.max_query_bytes,
+            max_aliases: config.max_aliases,
             patience: config.consistency_wait(),
         }
     }
 
-    /// Runs one document for one who has this standing.
-    pub(crate) async fn execute(&self, request: Request, standing: Standing) -> Response {
-        match self.admit(request, standing) {
-            Ok(request) => error::with_codes(self.schema.execute(request.data(standing)).await),
+    /// Runs one document for somebody.
+    pub(crate) async fn execute(&self, request: Request, identity: &Identity) -> Response {
+        match self.admit(request, identity) {
+            Ok(request) => error::with_codes(self.schema.execute(request).await),
             Err(refusal) => *refusal,
         }
     }
 
     /// What every document needs, whatever way it comes.
-    fn admit(&self, request: Request, standing: Standing) -> Result<Request, Box<Response>> {
+    fn admit(&self, mut request: Request, identity: &Identity) -> Result<Request, Box<Response>> {
         if request.query.len() > self.max_query_bytes {
             return Err(Box::new(refused(format!("the document is longer than {} bytes", self.max_query_bytes))));
         }
-        // Nobody signs in yet: everything on record is public, and changes are anonymous.
-        let user = UserId::ours(match standing {
-            Standing::Visitor => "anonymous",
-            Standing::Operator => "operator",
-        });
-        let mut request = request.data(Caller::new(user, TenantId::public()));
+        // One that is known by its hash was looked at when it was sent.
+        let aliases = request.parsed_query().map_or(0, aliases::count);
+        if aliases > self.max_aliases {
+            return Err(Box::new(refused(format!("the document has more than {} aliases", self.max_aliases))));
+        }
+        let mut request = request.data(identity.sender.caller.clone()).data(identity.clone());
         if let Some(stores) = &self.stores {
             let reading = Reading::of(&request, stores, self.patience);
-            request = request.data(reading);
+            let loader = OpportunityLoader(reading.views_now().clone());
+            request = request.data(DataLoader::new(loader, tokio::spawn)).data(reading);
         }
         Ok(request)
     }
@@ -118,7 +183,7 @@ impl GraphQl {
     /// The text of the first error that a caller would get.
     pub async fn total_count(&self) -> Result<u64, String> {
         let document = Request::new("{ opportunities(first: 1) { totalCount } }");
-        let answer = self.execute(document, Standing::Visitor).await;
+        let answer = self.execute(document, &Identity::anonymous()).await;
         if let Some(error) = answer.errors.first() {
             return Err(error.message.clone());
         }
@@ -134,11 +199,12 @@ pub fn sdl() -> String {
     sdl.lines().map(str::trim_end).collect::<Vec<_>>().join("\n").trim().to_owned() + "\n"
 }
 
-fn limited(config: &HttpConfig) -> async_graphql::SchemaBuilder<QueryRoot, MutationRoot, SubscriptionRoot> {
+fn limited(config: &HttpConfig) -> Builder {
     Schema::build(QueryRoot::default(), MutationRoot::default(), SubscriptionRoot::default())
         .override_output_type_description::<DateTime<Utc>>(TIME)
         .override_output_type_description::<NaiveDate>(DAY)
         .limit_depth(config.max_depth)
         .limit_complexity(config.max_complexity)
         .limit_directives(8)
+        .extension(ApolloPersistedQueries::new(LruCacheStorage::new(PERSISTED)))
 }

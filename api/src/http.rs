@@ -1,13 +1,16 @@
 //! The HTTP edge: routes, limits and nothing else.
 
 mod assets;
+pub(crate) mod door;
 mod execute;
 mod health;
 mod landing;
+pub(crate) mod limiter;
 mod metrics;
+mod objectives;
 mod playground;
+pub(crate) mod problem;
 mod socket;
-mod standing;
 #[cfg(test)]
 mod tests;
 
@@ -16,18 +19,25 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use axum::{
     Router,
     extract::DefaultBodyLimit,
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderName, HeaderValue, Method, StatusCode, header},
+    middleware,
     response::{IntoResponse, Response},
     routing::get,
 };
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::Semaphore;
-use tower_http::{timeout::TimeoutLayer, trace::TraceLayer};
+use tower_http::{
+    cors::{AllowOrigin, CorsLayer},
+    timeout::TimeoutLayer,
+    trace::TraceLayer,
+};
 
 pub use self::metrics::keep as keep_metrics;
+use self::{door::Door, objectives::Objectives};
 use crate::{
-    config::{AdminConfig, HttpConfig},
+    config::HttpConfig,
     graphql::GraphQl,
+    rest::{self, Rest},
     serve::Readiness,
 };
 
@@ -47,53 +57,94 @@ struct Edge {
     assets_dir: Option<PathBuf>,
     /// How long a GraphQL document may run.
     timeout: Duration,
-    /// Who is an operator.
-    admin: AdminConfig,
+    /// Finds out who asks; there is one wherever something is asked.
+    door: Option<Door>,
     /// WebSocket connections that may still be opened.
     sockets: Arc<Semaphore>,
     /// Longest message over a WebSocket, in bytes.
     max_message_bytes: usize,
     /// Time between two pings over a WebSocket.
     ping_every: Duration,
+    /// How requests are answered.
+    objectives: Objectives,
 }
 
-/// All routes. Without `graphql` only those that tell how the process is.
-pub fn router(
+/// What is served to those who ask, and who is let in.
+pub(crate) struct Served {
+    /// Runs GraphQL documents.
+    pub(crate) graphql: GraphQl,
+    /// Finds out who asks.
+    pub(crate) door: Door,
+    /// What REST works on.
+    pub(crate) rest: Rest,
+}
+
+/// All routes. Without `served` only those that tell how the process is.
+pub(crate) fn router(
     config: &HttpConfig,
-    admin: &AdminConfig,
-    graphql: Option<GraphQl>,
+    served: Option<Served>,
     readiness: Arc<Readiness>,
     metrics: Option<PrometheusHandle>,
 ) -> Router {
-    let serves_graphql = graphql.is_some();
+    let (graphql, door, rest) = match served {
+        Some(Served { graphql, door, rest }) => (Some(graphql), Some(door), Some(rest)),
+        None => (None, None, None),
+    };
     let edge = Edge {
         graphql,
         readiness,
         metrics,
         assets_dir: config.assets_dir.clone(),
         timeout: config.request_timeout(),
-        admin: admin.clone(),
+        door: door.clone(),
         sockets: Arc::new(Semaphore::new(config.max_sockets)),
         max_message_bytes: config.max_body_bytes,
         ping_every: config.ping_every(),
+        objectives: Objectives::default(),
     };
+    let mut described = Router::new();
     let mut routes = Router::new()
         .route("/", get(landing::page))
         .route("/health", get(health::alive))
         .route("/ready", get(health::ready))
+        .route("/slo", get(objectives::report))
         .route("/metrics", get(metrics::text));
-    if serves_graphql {
+    if let (Some(door), Some(rest)) = (door, rest) {
+        let measure = || middleware::from_fn_with_state(edge.objectives.clone(), objectives::measure);
+        let rest = rest::routes(rest).layer(middleware::from_fn_with_state(door.clone(), door::guard)).layer(measure());
+        let asked = Router::new().route("/graphql", get(socket::or_playground).post(execute::document));
         routes = routes
-            .route("/graphql", get(socket::or_playground).post(execute::document))
+            .merge(asked.layer(middleware::from_fn_with_state(door, door::guard)).layer(measure()))
             .route("/playground.js", get(playground::script))
             .route("/assets/{file}", get(assets::file));
+        described = described.merge(rest);
     }
-    routes
+    described
+        .merge(routes.with_state(edge))
         .fallback(not_found)
-        .with_state(edge)
         .layer(DefaultBodyLimit::max(config.max_body_bytes))
+        .layer(cors(config))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, config.request_timeout() + TRANSFER))
         .layer(TraceLayer::new_for_http().on_failure(()))
+}
+
+/// Lets pages of these origins ask; of none where none is named.
+fn cors(config: &HttpConfig) -> CorsLayer {
+    let origins = config.cors_origins.split(',').filter_map(|origin| HeaderValue::from_str(origin.trim()).ok());
+    let origins: Vec<_> = origins.filter(|origin| !origin.is_empty()).collect();
+    let told = ["ratelimit-limit", "ratelimit-remaining", "ratelimit-reset", "retry-after", "x-correlation-id", "etag"];
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::list(origins))
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
+        .allow_headers([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            header::IF_MATCH,
+            door::TENANT,
+            HeaderName::from_static("idempotency-key"),
+        ])
+        .expose_headers(told.map(HeaderName::from_static))
+        .max_age(Duration::from_mins(10))
 }
 
 async fn not_found() -> impl IntoResponse {

@@ -9,11 +9,12 @@ mod readiness;
 mod registry;
 mod role;
 mod signal;
+mod stuck;
 mod wait;
 
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
-use eventstore::{registry::RegistryError, relay::Relay};
+use eventstore::{append::PgBatchStore, registry::RegistryError, relay::Relay};
 use projections::runtime::{ControlError, RuntimeError, Supervisor};
 use schemas::registry::Registry;
 use sqlx::PgPool;
@@ -28,7 +29,10 @@ pub use self::{readiness::Readiness, registry::run as run_registry, role::Role};
 use crate::{
     config::Config,
     graphql::GraphQl,
-    http,
+    grpc,
+    http::{self, door::Door, limiter::Limiter},
+    identity::Authenticator,
+    rest::{Ingest, Objects, Rest},
     store::{Engine, Stores},
 };
 
@@ -55,8 +59,11 @@ pub enum ServeError {
     /// Postgres did not say which generations are live.
     #[error("asking Postgres which generations of the read models are live")]
     Generations(#[source] ControlError),
+    /// Who asks cannot be found out with these settings.
+    #[error("setting up who may come in")]
+    Identity(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The address is taken or not ours.
-    #[error("listening on {address}; http.listen names another address")]
+    #[error("listening on {address}; http.listen and grpc.listen name other addresses")]
     Listen {
         /// Where.
         address: SocketAddr,
@@ -182,14 +189,42 @@ async fn start(role: Role, only: &[String], stores: &Stores, config: &Config) ->
         rebuilds.keep(stop).await;
         Ok(())
     });
-    let graphql = role.serves_graphql().then(|| GraphQl::new(stores, &config.http));
-    let router = http::router(&config.http, &config.admin, graphql, Arc::new(readiness), Some(metrics));
-    start_http(listener, router, &mut parts);
+    let served = if role.serves_graphql() { Some(serving(stores, config)?) } else { None };
+    if let Some(served) = &served {
+        let ingest = Arc::clone(&served.rest.ingest);
+        parts.start(Stage::Relay, "ingest", |stop| async move {
+            ingest.run(stop).await;
+            Ok(())
+        });
+        let listener = listen(config.grpc.listen).await?;
+        let router = grpc::router(stores, served.door.clone()).await;
+        start_http("gRPC", listener, router.map_err(|error| ServeError::Identity(Box::new(error)))?, &mut parts);
+    }
+    let router = http::router(&config.http, served, Arc::new(readiness), Some(metrics));
+    start_http("HTTP", listener, router, &mut parts);
     Ok(parts)
 }
 
-fn start_http(listener: TcpListener, router: axum::Router, parts: &mut Parts) {
-    parts.start(Stage::Http, "HTTP", |stop: CancellationToken| async move {
+/// What those get who ask.
+fn serving(stores: &Stores, config: &Config) -> Result<http::Served, ServeError> {
+    let authenticator = Authenticator::new(&config.auth, &config.admin, stores.store.of());
+    let authenticator = authenticator.map_err(|error| ServeError::Identity(Box::new(error)))?;
+    let limiter = Limiter::new(&config.limits, &config.redis).map_err(|error| ServeError::Identity(Box::new(error)))?;
+    if config.auth.development_login {
+        tracing::warn!("the development login is on: whoever reaches this service can be anybody");
+    }
+    let graphql = GraphQl::with_identity(stores, &config.http, &authenticator);
+    let rest = Rest {
+        stores: stores.clone(),
+        ingest: Arc::new(Ingest::new(&config.ingest, PgBatchStore::new(stores.pool.clone()))),
+        objects: Objects::new(&config.objects),
+    };
+    Ok(http::Served { graphql, door: Door::new(authenticator, limiter), rest })
+}
+
+fn start_http(name: &'static str, listener: TcpListener, router: axum::Router, parts: &mut Parts) {
+    parts.start(Stage::Http, name, |stop: CancellationToken| async move {
+        let router = router.into_make_service_with_connect_info::<SocketAddr>();
         axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await.map_err(ServeError::Http)
     });
 }

@@ -12,17 +12,19 @@ mod registry;
 
 use std::sync::Arc;
 
-use commands::opportunity::Opportunities;
+use commands::{bus::Bus, opportunity::Opportunities};
 use domain::{clock::SystemClock, opportunity::Opportunity};
 use eventstore::{error::LogError, reader::PgLog, store::PgStore};
 use projections::{
     QueryError,
     analytics::Analytics,
+    answers::Answers,
     catalog::ReadModels,
     live::Live,
     runtime::{AnyProjection, Control, ControlError, Runtime},
     search::{Embedder, EmbeddingConfig, EmbeddingError, Search, StaticModel},
     views::Views,
+    workspace::Workspace,
 };
 use schemas::registry::Registry;
 use sqlx::PgPool;
@@ -52,6 +54,8 @@ pub struct Stores {
     pub pool: PgPool,
     /// Commands on opportunities.
     pub opportunities: PgOpportunities,
+    /// Commands on what tenants own.
+    pub bus: Arc<Bus<PgStore<()>>>,
     /// The read models, in the generations that readers see.
     pub live: LiveModels,
     /// What keeps them up to date, rebuilds and compares them.
@@ -62,6 +66,10 @@ pub struct Stores {
     pub rebuilds: Rebuilds,
     /// The shapes of events.
     pub registry: RegistryClient,
+    /// The log, as commands see it.
+    pub store: PgStore<()>,
+    /// How long a query waits for a read model that is behind its consistency token.
+    pub consistency_wait: std::time::Duration,
     kafka: Arc<KafkaClient>,
     kafka_config: eventstore::topic::KafkaConfig,
 }
@@ -109,17 +117,19 @@ impl Stores {
             analytics: Analytics::new(&config.clickhouse).map_err(OpenError::ReadModel)?,
             search: Search::new(&config.qdrant, model).map_err(OpenError::ReadModel)?,
             views: Views::new(&config.redis).map_err(OpenError::ReadModel)?,
+            workspace: Workspace::new(&config.redis).map_err(OpenError::ReadModel)?,
             live: Live::new(&config.redis).map_err(OpenError::ReadModel)?,
+            answers: Answers::new(&config.redis).map_err(OpenError::ReadModel)?,
         };
-        let log = Arc::new(PgLog::new(pool.clone()));
+        let (log, store) = (Arc::new(PgLog::new(pool.clone())), PgStore::<()>::new(pool.clone(), &config.postgres));
         let feed = Feed::new(log.clone(), models.live.clone());
         let runtime =
             Runtime::new(Control::new(pool.clone()), log, Registry::new(&config.registry), config.worker.clone());
         Ok(Self {
-            opportunities: Arc::new(Opportunities::new(
-                PgStore::new(pool.clone(), &config.postgres),
-                Arc::new(SystemClock),
-            )),
+            opportunities: Arc::new(Opportunities::new(store.of(), Arc::new(SystemClock))),
+            bus: Arc::new(Bus::new(store.clone(), Arc::new(SystemClock))),
+            store,
+            consistency_wait: config.http.consistency_wait(),
             live: LiveModels::new(models),
             feed,
             rebuilds: Rebuilds::new(runtime.clone()),

@@ -9,6 +9,8 @@
 //! | say what became of a document or a task | machines with the scope `tasks` |
 //! | profile, members, keys, the end of a company | admins |
 //! | register a company | whoever is signed in |
+//! | save opportunities and searches, see to one's own notifications | members |
+//! | tell users something | this program |
 //!
 //! Machines with the scope `write` do what contributors do. A tenant's streams are named after it, so that nobody reaches
 //! those of another tenant, whatever they may do at home.
@@ -16,9 +18,11 @@
 use domain::{
     company::{CompanyCommand, Role, Scope, Scopes},
     document::DocumentCommand,
+    inbox::InboxCommand,
     proposal::ProposalCommand,
     resource::ResourceCommand,
     task::TaskCommand,
+    watchlist::WatchlistCommand,
 };
 
 /// What somebody may do for the tenant that they act for.
@@ -45,6 +49,8 @@ pub enum Need {
     AtLeast(Role),
     /// A machine with this scope.
     Holds(Scope),
+    /// To be a part of this program.
+    Program,
 }
 
 /// A command that says what it needs.
@@ -64,9 +70,9 @@ impl Authority {
                 scopes.allow(Scope::Write) && Role::Contributor.covers(least)
             }
             (Self::Anonymous, _)
-            | (Self::Stranger, Need::AtLeast(_) | Need::Holds(_))
-            | (Self::Member(_), Need::Holds(_))
-            | (Self::Machine(_), Need::SignedIn) => false,
+            | (Self::Stranger, Need::AtLeast(_) | Need::Holds(_) | Need::Program)
+            | (Self::Member(_), Need::Holds(_) | Need::Program)
+            | (Self::Machine(_), Need::SignedIn | Need::Program) => false,
         }
     }
 }
@@ -137,6 +143,22 @@ impl Guarded for CompanyCommand {
     }
 }
 
+/// A watchlist is its user's own: whoever gives the command names no other.
+impl Guarded for WatchlistCommand {
+    fn needs(&self) -> Need {
+        Need::AtLeast(Role::Viewer)
+    }
+}
+
+impl Guarded for InboxCommand {
+    fn needs(&self) -> Need {
+        match self {
+            Self::Notify { .. } => Need::Program,
+            Self::MarkRead { .. } | Self::MarkAllRead { .. } | Self::Dismiss { .. } => Need::AtLeast(Role::Viewer),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -167,7 +189,7 @@ mod tests {
 
     #[test]
     fn who_is_not_known_may_nothing_and_who_belongs_nowhere_may_begin() {
-        for need in [Need::SignedIn, Need::AtLeast(Role::Viewer), Need::Holds(Scope::Read)] {
+        for need in [Need::SignedIn, Need::AtLeast(Role::Viewer), Need::Holds(Scope::Read), Need::Program] {
             assert!(!Authority::Anonymous.suffices(need) && Authority::System.suffices(need));
         }
         assert!(Authority::Stranger.suffices(Need::SignedIn));

@@ -23,7 +23,7 @@ pub use self::{
     command::DocumentCommand,
     error::DocumentError,
     event::DocumentEvent,
-    reading::{Failure, Reading, Stage},
+    reading::{DocumentStatus, Failure, Reading, Stage},
     value::{
         Analysis, Extraction, ExtractionMethod, FailureReason, FileName, FitScore, MAX_BYTES, MAX_REQUIREMENTS,
         MAX_RISKS, MediaType, ModelName, ObjectKey, Requirement, RequirementKind, RequirementNumber, RequirementText,

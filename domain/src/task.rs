@@ -23,8 +23,8 @@ pub use self::{
     error::TaskError,
     event::TaskEvent,
     value::{
-        Job, MAX_ATTEMPTS, MAX_PARAMETERS, Parameters, Percent, Retry, Subject, SubjectKind, TaskKind, TaskNote,
-        TaskResult, WorkerName,
+        Job, MAX_ATTEMPTS, MAX_PARAMETERS, Parameter, Parameters, Percent, Retry, Subject, SubjectKind, TaskKind,
+        TaskNote, TaskResult, TaskStatus, WorkerName,
     },
 };
 use crate::aggregate::aggregate;
@@ -149,6 +149,18 @@ impl Task {
             Self::Unrequested => TaskError::NotRequested,
             Self::Requested { .. } | Self::Started { .. } => TaskError::NotStarted,
             Self::Completed { .. } | Self::Failed { .. } | Self::Cancelled { .. } => TaskError::Over,
+        }
+    }
+
+    /// How far it is.
+    pub fn status(&self) -> TaskStatus {
+        match self {
+            Self::Unrequested => TaskStatus::Unrequested,
+            Self::Requested { .. } => TaskStatus::Requested,
+            Self::Started { .. } => TaskStatus::Started,
+            Self::Completed { .. } => TaskStatus::Completed,
+            Self::Failed { .. } => TaskStatus::Failed,
+            Self::Cancelled { .. } => TaskStatus::Cancelled,
         }
     }
 

@@ -20,7 +20,7 @@ pub use self::{
     command::WatchlistCommand,
     error::WatchlistError,
     event::WatchlistEvent,
-    search::{Criteria, MAX_CRITERIA, Notify, SavedSearch, SearchId, SearchName, SearchText},
+    search::{AgencyCode, Criteria, MAX_CRITERIA, Notify, SavedSearch, SearchId, SearchName, SearchText},
 };
 use crate::aggregate::aggregate;
 use crate::opportunity::OpportunityId;

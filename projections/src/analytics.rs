@@ -5,6 +5,7 @@
 //! an event again writes the same row, and `final` shows it once. Figures are made of sets, which take an event in again
 //! without a change.
 
+mod acts;
 mod award;
 mod config;
 mod cursor;
@@ -25,6 +26,7 @@ mod store;
 mod write;
 
 pub use self::{
+    acts::Act,
     config::AnalyticsConfig,
     cursor::{Cursor, InvalidCursor},
     item::{OpportunityItem, Page},

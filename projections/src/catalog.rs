@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use crate::{
     analytics::Analytics,
+    answers::Answers,
     live::Live,
     runtime::{AnyProjection, Pointer, Projection},
     search::Search,
     views::Views,
+    workspace::Workspace,
 };
 
 /// A handle to every projection, each in one generation.
@@ -19,8 +21,12 @@ pub struct ReadModels {
     pub search: Search,
     /// Detail views.
     pub views: Views,
+    /// What tenants own.
+    pub workspace: Workspace,
     /// Tells subscribers what changes; keeps nothing.
     pub live: Live,
+    /// Keeps answers until they are old.
+    pub answers: Answers,
 }
 
 impl ReadModels {
@@ -31,7 +37,9 @@ impl ReadModels {
             analytics: self.analytics.at(pointer.of(Analytics::NAME)),
             search: self.search.at(pointer.of(Search::NAME)),
             views: self.views.at(pointer.of(Views::NAME)),
+            workspace: self.workspace.at(pointer.of(Workspace::NAME)),
             live: self.live.clone(),
+            answers: self.answers.clone(),
         }
     }
 
@@ -41,7 +49,9 @@ impl ReadModels {
             Arc::new(self.analytics.clone()),
             Arc::new(self.search.clone()),
             Arc::new(self.views.clone()),
+            Arc::new(self.workspace.clone()),
             Arc::new(self.live.clone()),
+            Arc::new(self.answers.clone()),
         ]
     }
 
@@ -52,7 +62,7 @@ impl ReadModels {
 }
 
 /// The names of all projections.
-pub const NAMES: [&str; 4] = [Analytics::NAME, Search::NAME, Views::NAME, Live::NAME];
+pub const NAMES: [&str; 6] = [Analytics::NAME, Search::NAME, Views::NAME, Workspace::NAME, Live::NAME, Answers::NAME];
 
 /// The names of those that keep what can be built anew and compared with the log.
-pub const KEPT: [&str; 3] = [Analytics::NAME, Search::NAME, Views::NAME];
+pub const KEPT: [&str; 4] = [Analytics::NAME, Search::NAME, Views::NAME, Workspace::NAME];

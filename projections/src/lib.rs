@@ -4,6 +4,7 @@
 //! [`runtime`] drives them all in the same way.
 
 pub mod analytics;
+pub mod answers;
 pub mod catalog;
 mod connection;
 mod error;
@@ -11,9 +12,11 @@ mod filter;
 #[cfg(test)]
 mod fixture;
 pub mod live;
+mod question;
 pub mod runtime;
 pub mod search;
 pub mod views;
+pub mod workspace;
 
 pub use self::{
     error::QueryError,

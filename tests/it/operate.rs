@@ -96,21 +96,21 @@ async fn read_models_are_rebuilt_compared_rolled_back_and_dropped_while_queries_
     assert_eq!(failed, None, "no query may fail");
     assert!(asked.load(Ordering::SeqCst) > 0);
     let report = &json_lines(&rebuilt)[0];
-    assert_eq!(report["live"], json!({ "analytics": 2, "search": 2, "views": 2 }), "{report}");
-    assert_eq!(report["retained"], json!({ "analytics": 1, "search": 1, "views": 1 }), "{report}");
+    assert_eq!(report["live"], json!({ "analytics": 2, "search": 2, "views": 2, "workspace": 2 }), "{report}");
+    assert_eq!(report["retained"], json!({ "analytics": 1, "search": 1, "views": 1, "workspace": 1 }), "{report}");
     let generations = json_lines(&stack.medhub(&["generations", "--json"]).await);
     let standing = |number: u64| {
         let of = generations.iter().filter(|row| row["generation"] == number);
         of.map(|row| row["standing"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
-    assert_eq!((standing(1), standing(2)), (vec!["live".to_owned(); 4], vec!["retained".to_owned(); 3]));
+    assert_eq!((standing(1), standing(2)), (vec!["live".to_owned(); 6], vec!["retained".to_owned(); 4]));
 
     let live = stack.medhub(&["generations", "drop", "views", "g1"]).await;
     assert!(!live.status.success() && text(&live).contains("what readers see"), "{}", text(&live));
     let dropped = stack.medhub(&["generations", "drop", "views", "g2"]).await;
     assert!(dropped.status.success(), "{}", text(&dropped));
     let left = json_lines(&stack.medhub(&["generations", "--json"]).await);
-    assert_eq!(left.len(), 6, "{left:?}");
+    assert_eq!(left.len(), 9, "{left:?}");
 }
 
 #[tokio::test]
@@ -119,7 +119,7 @@ async fn one_wrong_row_in_each_store_is_named() {
     let id = some_id(&stack).await;
     let clean = stack.medhub(&["verify"]).await;
     assert!(clean.status.success(), "{}", text(&clean));
-    assert!(text(&clean).matches("nothing differs").count() == 3, "{}", text(&clean));
+    assert!(text(&clean).matches("nothing differs").count() == 4, "{}", text(&clean));
 
     let corrupt = format!(
         "insert into medhub_g1.opportunities select * replace (sequence + 1 as sequence, 'corrupt' as title) \
@@ -202,7 +202,7 @@ async fn status_tells_how_the_relay_and_every_projection_are() {
     let told = &json_lines(&status)[0];
     assert_eq!((&told["agree"], &told["relay"]["leads"]), (&json!(true), &json!(true)), "{told}");
     let projections = told["projections"].as_array().unwrap();
-    assert_eq!(projections.len(), 4, "{told}");
+    assert_eq!(projections.len(), 6, "{told}");
     for row in projections {
         assert_eq!(
             (&row["live"], &row["state"], &row["parked"]),
@@ -211,7 +211,16 @@ async fn status_tells_how_the_relay_and_every_projection_are() {
         );
     }
     let table = text(&stack.medhub(&["status"]).await);
-    for word in ["relay", "leads", "analytics g1 *", "search g1 *", "views g1 *", "live g1 *", "all stores agree"] {
+    for word in [
+        "relay",
+        "leads",
+        "analytics g1 *",
+        "search g1 *",
+        "views g1 *",
+        "workspace g1 *",
+        "live g1 *",
+        "all stores agree",
+    ] {
         assert!(table.contains(word), "{word} in {table}");
     }
 }

@@ -11,6 +11,7 @@ mod search;
 mod sick_sink;
 mod views;
 mod worker;
+mod workspace;
 
 use std::{collections::HashMap, path::PathBuf, sync::Arc};
 

@@ -141,15 +141,23 @@ impl Stack {
         blocking(move || in_test(command.output(), "running medhub")).await
     }
 
-    /// Asks the product; the answer holds `data`, `errors` or both.
+    /// Asks the product as its operator; the answer holds `data`, `errors` or both.
     ///
     /// # Panics
     /// If the product does not run or does not answer in JSON.
     pub async fn graphql(&self, query: &str, variables: Value) -> Value {
-        self.graphql_with(None, query, variables).await
+        self.graphql_with(Some(&self.operators_token()), query, variables).await
     }
 
-    /// Asks the product, showing a bearer token.
+    /// What an operator of the product shows.
+    ///
+    /// # Panics
+    /// If the product does not run.
+    pub fn operators_token(&self) -> String {
+        self.url("MEDHUB__ADMIN__TOKEN")
+    }
+
+    /// Asks the product, showing a bearer token, or nothing.
     ///
     /// # Panics
     /// As [`Self::graphql`].
@@ -163,7 +171,8 @@ impl Stack {
     /// As [`Self::graphql`].
     pub async fn graphql_within(&self, token: &str, query: &str, variables: Value) -> Value {
         let extensions = json!({ "consistencyToken": token });
-        self.ask(None, &json!({ "query": query, "variables": variables, "extensions": extensions })).await
+        let token = self.operators_token();
+        self.ask(Some(&token), &json!({ "query": query, "variables": variables, "extensions": extensions })).await
     }
 
     async fn ask(&self, token: Option<&str>, body: &Value) -> Value {

@@ -9,11 +9,13 @@ use eventstore::{
 };
 use projections::{
     analytics::Analytics,
+    answers::Answers,
     catalog::ReadModels,
     live::Live,
     runtime::{AnyProjection, Control, Generation, Runtime},
     search::Search,
     views::Views,
+    workspace::Workspace,
 };
 use schemas::registry::Registry;
 use sqlx::PgPool;
@@ -55,7 +57,9 @@ pub(super) async fn with_own<T>(
             analytics: Analytics::new(&config.clickhouse)?,
             search: Search::new(&config.qdrant, model)?,
             views: Views::new(&config.redis)?,
+            workspace: Workspace::new(&config.redis)?,
             live: Live::new(&config.redis)?,
+            answers: Answers::new(&config.redis)?,
         };
         let log = Arc::new(PgLog::new(pool.clone()));
         let registry = Registry::new(&config.registry);
@@ -91,9 +95,10 @@ impl Field {
         topics::remove(&self.config.kafka, &self.name).await.context("removing the benchmark's topics")
     }
 
-    /// The projections with these names; all of them where none is named.
+    /// The measured projections with these names; all of them where none is named.
     pub(super) fn chosen(&self, names: &[String]) -> Vec<Arc<dyn AnyProjection>> {
         let mut all = self.models.kept();
+        all.retain(|projection| raw::MEASURED.contains(&projection.name()));
         all.retain(|projection| names.is_empty() || names.iter().any(|name| name == projection.name()));
         all
     }

@@ -89,11 +89,11 @@ async fn measure(field: &Field, work: Work) -> anyhow::Result<Vec<Waits>> {
     let payload = log::payloads()?.swap_remove(0);
     // The first event finds connections, groups and caches cold: it is waited for and not counted.
     PgBatchStore::new(field.pool.clone()).append_many(vec![event("warm", 0, payload.clone())]).await?;
-    for projection in field.models.kept() {
+    for projection in field.chosen(&[]) {
         shown(field, &projection, &id("warm", 0)).await?;
     }
     let (newest, done) = (Newest::default(), CancellationToken::new());
-    let watching = field.models.kept().into_iter().map(|projection| watch(field, projection, &newest, &done));
+    let watching = field.chosen(&[]).into_iter().map(|projection| watch(field, projection, &newest, &done));
     let append = async {
         let appended = append(field, work, &payload, &newest).await;
         done.cancel();

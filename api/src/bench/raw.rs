@@ -6,9 +6,17 @@ mod redis;
 
 use std::time::Duration;
 
-use projections::runtime::Generation;
+use projections::{
+    analytics::Analytics,
+    runtime::{Generation, Projection},
+    search::Search,
+    views::Views,
+};
 
 use super::field::Field;
+
+/// The read models of what the benchmark makes up: opportunities. What tenants own is no part of it.
+pub(crate) const MEASURED: [&str; 3] = [Analytics::NAME, Search::NAME, Views::NAME];
 
 /// What a plain client did.
 pub(super) struct Raw {

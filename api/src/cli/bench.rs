@@ -1,5 +1,6 @@
 //! `medhub bench`: measures a part of the system beside its raw limit.
 
+mod api;
 mod append;
 mod latency;
 mod project;
@@ -32,6 +33,8 @@ enum Part {
     Latency(latency::BenchLatency),
     /// Read the log, beside a plain COPY of it
     Replay(replay::BenchReplay),
+    /// What a caller gets from a running service
+    Api(api::BenchApi),
     /// Appending: single commands and batches, beside pgbench
     Append(append::Append),
 }
@@ -44,6 +47,7 @@ impl Bench {
             Part::Rebuild(part) => part.rebuild(config).await,
             Part::Latency(part) => part.run(config).await,
             Part::Replay(part) => part.run(config).await,
+            Part::Api(part) => part.run(config).await,
             Part::Append(append) => append.run(config).await,
         }
     }

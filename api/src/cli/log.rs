@@ -42,7 +42,8 @@ impl Loudness {
             | Command::Bench(_)
             | Command::Recover(_)
             | Command::Schemas(_)
-            | Command::Sdl(_) => false,
+            | Command::Sdl(_)
+            | Command::OpenApi(_) => false,
         };
         if service || verbose { Self::Configured } else { Self::Quiet }
     }

@@ -9,8 +9,10 @@
 //! | `MEDHUB__HTTP__MAX_SOCKETS` | `2000` | WebSockets that are open at the same time |
 //! | `MEDHUB__HTTP__PING_EVERY_MS` | `10000` | pings over a WebSocket; after three without an answer it is closed |
 //! | `MEDHUB__HTTP__CONSISTENCY_WAIT_MS` | `2000` | how long a query waits for a read model behind its consistency token |
+//! | `MEDHUB__HTTP__CORS_ORIGINS` | none | origins whose pages may ask, separated by commas, e.g. `https://app.example.org` |
 //! | `MEDHUB__HTTP__MAX_QUERY_BYTES` | `16384` | one GraphQL document |
 //! | `MEDHUB__HTTP__MAX_DEPTH` | `20` | nesting of a GraphQL document; introspection by GraphiQL needs 15 |
+//! | `MEDHUB__HTTP__MAX_ALIASES` | `50` | names of its own that a GraphQL document gives to fields |
 //! | `MEDHUB__HTTP__MAX_COMPLEXITY` | `5000` | fields that a GraphQL document may ask for, list items counted each |
 
 use std::{
@@ -40,12 +42,16 @@ pub struct HttpConfig {
     pub ping_every_ms: u64,
     /// How long a query waits for a read model that is behind its consistency token, in milliseconds.
     pub consistency_wait_ms: u64,
+    /// Origins whose pages may ask, separated by commas.
+    pub cors_origins: String,
     /// Longest GraphQL document, in bytes.
     pub max_query_bytes: usize,
     /// Deepest GraphQL document, in fields inside fields.
     pub max_depth: usize,
     /// How many fields a GraphQL document may ask for, list items counted each.
     pub max_complexity: usize,
+    /// How many names of its own a GraphQL document may give to fields.
+    pub max_aliases: usize,
 }
 
 impl Default for HttpConfig {
@@ -58,9 +64,11 @@ impl Default for HttpConfig {
             max_sockets: 2_000,
             ping_every_ms: 10_000,
             consistency_wait_ms: 2_000,
+            cors_origins: String::new(),
             max_query_bytes: 16 * 1024,
             max_depth: 20,
             max_complexity: 5_000,
+            max_aliases: 50,
         }
     }
 }

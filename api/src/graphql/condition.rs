@@ -16,6 +16,13 @@ pub(super) struct ChangeConditions {
     idempotency_key: Option<String>,
 }
 
+impl ChangeConditions {
+    /// Nothing but that version.
+    pub(super) fn at_version(version: u64) -> Self {
+        Self { expected_version: Some(version), idempotency_key: None }
+    }
+}
+
 /// What the caller asked for, with a digest of the whole field as it was sent.
 pub(super) fn of(ctx: &Context<'_>, given: Option<ChangeConditions>) -> Result<Conditions> {
     let ChangeConditions { expected_version, idempotency_key } = given.unwrap_or_default();

@@ -8,10 +8,14 @@ use projections::{
     runtime::{ControlError, RebuildError},
 };
 
+use crate::owned::Undone;
+
 /// The caller sent something that cannot be right.
 const INVALID_INPUT: &str = "INVALID_INPUT";
 /// The document itself cannot be run: its syntax, its types, or it asks for too much.
 const INVALID_QUERY: &str = "INVALID_QUERY";
+/// The document is not known by its hash: send it along once.
+const PERSISTED_QUERY_NOT_FOUND: &str = "PERSISTED_QUERY_NOT_FOUND";
 /// The answer took too long.
 const TIMEOUT: &str = "TIMEOUT";
 /// The one who asks may not.
@@ -45,6 +49,11 @@ pub(crate) fn refused(reason: impl Into<String>) -> Response {
     response(reason.into(), INVALID_QUERY)
 }
 
+/// The document is not run, for a reason with a code of its own.
+pub(crate) fn refused_with(reason: String, code: &'static str) -> Response {
+    response(reason, code)
+}
+
 /// The answer took too long.
 pub(crate) fn timed_out() -> Response {
     response("the request took too long".to_owned(), TIMEOUT)
@@ -66,6 +75,29 @@ pub(super) fn undecided<E: std::error::Error + 'static>(error: &CommandError<E>)
         // Refusals are told as answers where the schema has them; what is left is a defect of ours.
         CommandError::Rejected(_) | CommandError::Store(_) => unavailable(error),
     }
+}
+
+/// What was not done, and why.
+pub(super) fn undone(undone: &Undone) -> Error {
+    let error = coded(&undone.to_string(), undone.code());
+    match undone {
+        Undone::Outdated { current } => {
+            let current = *current;
+            error.extend_with(|_, e| e.set("currentVersion", current))
+        }
+        Undone::Rejected { rule, .. } => {
+            let rule = *rule;
+            error.extend_with(|_, e| e.set("rule", rule))
+        }
+        Undone::Unauthenticated | Undone::Forbidden | Undone::KeyReused | Undone::Conflict | Undone::Unavailable => {
+            error
+        }
+    }
+}
+
+/// What is not done here, for a reason that the caller may know.
+pub(super) fn forbidden(reason: &str) -> Error {
+    coded(reason, FORBIDDEN)
 }
 
 /// What only operators may do.
@@ -102,6 +134,11 @@ pub(super) fn operation(error: &RebuildError) -> Error {
 pub(super) fn vanished() -> Error {
     tracing::error!("a rebuild that has begun is not on record");
     coded("internal error", INTERNAL)
+}
+
+/// A read model did not answer one who asked for others, too.
+pub(super) fn loaded(error: &std::sync::Arc<QueryError>) -> Error {
+    query(error)
 }
 
 /// A read model did not answer.
@@ -143,6 +180,10 @@ pub(super) fn with_codes(mut response: Response) -> Response {
     for error in &mut response.errors {
         let extensions = error.extensions.get_or_insert_default();
         if extensions.get("code").is_some() {
+            continue;
+        }
+        if error.message == "PersistedQueryNotFound" {
+            extensions.set("code", PERSISTED_QUERY_NOT_FOUND);
             continue;
         }
         // The library tells these apart from other errors by their text only; a test of the schema pins it.

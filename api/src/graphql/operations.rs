@@ -2,14 +2,13 @@
 
 mod chosen;
 mod generation;
-mod guard;
+pub(super) mod guard;
 mod progress;
 mod rebuild;
 mod rollback;
 
 use async_graphql::MergedObject;
 
-pub(crate) use self::guard::Standing;
 pub(super) use self::{generation::ProjectionQuery, progress::RebuildSubscription, rebuild::RebuildQuery};
 use self::{rebuild::RebuildMutation, rollback::RollbackMutation};
 

@@ -5,10 +5,10 @@ mod amend;
 mod award;
 mod changes;
 mod close;
+mod dashboard;
 mod detail;
 mod discover;
 mod filter;
-mod input;
 mod list;
 mod outcome;
 mod past;
@@ -20,10 +20,11 @@ use async_graphql::MergedObject;
 
 use self::{amend::AmendMutation, award::AwardMutation, close::CloseMutation, discover::DiscoverMutation};
 pub(super) use self::{
-    changes::OpportunityChangesSubscription, detail::OpportunityDetailQuery, list::OpportunityListQuery,
-    past::OpportunityHistoryQuery, search::OpportunitySearchQuery, similar::OpportunitySimilarQuery,
-    stats::OpportunityStatsQuery,
+    changes::OpportunityChangesSubscription, dashboard::OpportunityDashboardSubscription, detail::Opportunity,
+    detail::OpportunityDetailQuery, list::OpportunityListQuery, past::OpportunityHistoryQuery,
+    search::OpportunitySearchQuery, similar::OpportunitySimilarQuery, stats::OpportunityStatsQuery,
 };
+use super::input;
 
 /// Changes to opportunities.
 #[derive(MergedObject, Default)]

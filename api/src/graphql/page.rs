@@ -1,6 +1,9 @@
 //! How much of a list one request may ask for.
 
-use async_graphql::Result;
+use std::borrow::Cow;
+
+use async_graphql::{OutputType, Result, SimpleObject, TypeName};
+use projections::workspace::{Kept, ListCursor, Page};
 
 use super::error::invalid_field;
 
@@ -22,6 +25,77 @@ pub(super) fn size(first: Option<i32>, default: u32) -> Result<u32> {
 pub(super) fn complexity(first: Option<i32>, default: u32, child_complexity: usize) -> usize {
     let entries = size(first, default).unwrap_or(MAX);
     1 + child_complexity.saturating_mul(usize::try_from(entries).unwrap_or(usize::MAX))
+}
+
+/// Where a page lies in the whole list.
+#[derive(SimpleObject)]
+pub(super) struct PageInfo {
+    /// Whether entries follow behind this page.
+    pub(super) has_next_page: bool,
+    /// Whether entries were passed over to reach this page.
+    pub(super) has_previous_page: bool,
+    /// Cursor of the first entry.
+    pub(super) start_cursor: Option<String>,
+    /// Cursor of the last entry: `after` of the next page.
+    pub(super) end_cursor: Option<String>,
+}
+
+/// One page of what a company owns, the newest first.
+#[derive(SimpleObject)]
+#[graphql(name_type)]
+pub(super) struct Connection<T: OutputType> {
+    /// The entries of this page with their cursors.
+    edges: Vec<Edge<T>>,
+    /// Where this page lies in the whole list.
+    page_info: PageInfo,
+    /// How many there are on all pages together.
+    total_count: u64,
+}
+
+/// One entry of a page.
+#[derive(SimpleObject)]
+#[graphql(name_type)]
+pub(super) struct Edge<T: OutputType> {
+    /// Where this entry stands; stays valid while the list grows and shrinks.
+    cursor: String,
+    /// The entry.
+    node: T,
+}
+
+impl<T: OutputType> TypeName for Connection<T> {
+    fn type_name() -> Cow<'static, str> {
+        format!("{}Connection", T::type_name()).into()
+    }
+}
+
+impl<T: OutputType> TypeName for Edge<T> {
+    fn type_name() -> Cow<'static, str> {
+        format!("{}Edge", T::type_name()).into()
+    }
+}
+
+impl<T: OutputType> Connection<T> {
+    /// The page as clients see it; what has no view, as it is gone, is left out.
+    pub(super) fn new<A>(page: Page<A>, continued: bool, view: impl Fn(String, Kept<A>) -> Option<T>) -> Self {
+        let edges = page
+            .items
+            .into_iter()
+            .filter_map(|(id, cursor, kept)| Some(Edge { cursor: cursor.to_string(), node: view(id, kept)? }));
+        let edges: Vec<_> = edges.collect();
+        let page_info = PageInfo {
+            has_next_page: page.has_more,
+            has_previous_page: continued,
+            start_cursor: edges.first().map(|edge| edge.cursor.clone()),
+            end_cursor: edges.last().map(|edge| edge.cursor.clone()),
+        };
+        Self { edges, page_info, total_count: page.total }
+    }
+}
+
+/// The place that a cursor names.
+pub(super) fn cursor(after: Option<String>) -> Result<Option<ListCursor>> {
+    let wrong = |_| invalid_field("after", "this is no cursor of ours".to_owned());
+    after.map(|after| after.parse().map_err(wrong)).transpose()
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use projections::{
     runtime::{AnyProjection, ConsistencyToken, Generations, InvalidToken, Projection, Reached, Runtime},
     search::Search,
     views::Views,
+    workspace::Workspace,
 };
 use tokio::sync::OnceCell;
 
@@ -29,7 +30,7 @@ pub(super) struct Reading {
     wanted: Option<Result<ConsistencyToken, InvalidToken>>,
     patience: Duration,
     /// Each read model is waited for once, however often it is asked.
-    waited: [OnceCell<()>; 3],
+    waited: [OnceCell<()>; 4],
 }
 
 impl Reading {
@@ -64,6 +65,15 @@ impl Reading {
 
     pub(super) async fn views(&self) -> Result<&Views> {
         self.wait(2, &self.models.views).await
+    }
+
+    /// The views as they are, however far they have come.
+    pub(super) fn views_now(&self) -> &Views {
+        &self.models.views
+    }
+
+    pub(super) async fn workspace(&self) -> Result<&Workspace> {
+        self.wait(3, &self.models.workspace).await
     }
 
     async fn wait<'a, P: Projection>(&self, place: usize, model: &'a P) -> Result<&'a P> {

@@ -1,5 +1,7 @@
 //! The schema as callers see it: its text, its descriptions, its limits. No store is needed.
 
+mod breaking;
+
 use std::sync::Arc;
 
 use async_graphql::{Executor as _, Value};
@@ -7,6 +9,7 @@ use futures::StreamExt as _;
 use serde_json::json;
 
 use super::*;
+use crate::http::door::{Address, Door};
 
 /// A schema without stores: whatever reaches one of them ends in an error of ours.
 fn graphql(config: &HttpConfig) -> GraphQl {
@@ -14,12 +17,13 @@ fn graphql(config: &HttpConfig) -> GraphQl {
         schema: limited(config).finish(),
         stores: None,
         max_query_bytes: config.max_query_bytes,
+        max_aliases: config.max_aliases,
         patience: config.consistency_wait(),
     }
 }
 
 async fn failure(document: &str) -> (Option<Value>, Option<Value>, String) {
-    let answer = graphql(&HttpConfig::default()).execute(Request::new(document), Standing::Visitor).await;
+    let answer = graphql(&HttpConfig::default()).execute(Request::new(document), &Identity::anonymous()).await;
     let error = answer.errors.into_iter().next().unwrap();
     let extensions = error.extensions.unwrap();
     (extensions.get("code").cloned(), extensions.get("field").cloned(), error.message)
@@ -36,7 +40,7 @@ fn the_committed_schema_is_current() {
 async fn every_item_of_the_schema_is_described() {
     let document = "{ __schema { types { name kind description enumValues { name description }
         fields { name description args { name description } } inputFields { name description } } } }";
-    let answer = graphql(&HttpConfig::default()).execute(Request::new(document), Standing::Visitor).await;
+    let answer = graphql(&HttpConfig::default()).execute(Request::new(document), &Identity::anonymous()).await;
     assert_eq!(answer.errors, []);
     let schema = answer.data.into_json().unwrap();
     let types = schema["__schema"]["types"].as_array().unwrap();
@@ -143,7 +147,7 @@ async fn the_playground_can_read_the_whole_schema() {
         "query IntrospectionQuery {{ __schema {{ queryType {{ name }} types {{ kind name description fields {{ name
          args {{ name type {{ {wrapped} }} defaultValue }} type {{ {wrapped} }} }} }} }} }}"
     );
-    let answer = graphql(&HttpConfig::default()).execute(Request::new(document), Standing::Visitor).await;
+    let answer = graphql(&HttpConfig::default()).execute(Request::new(document), &Identity::anonymous()).await;
     assert_eq!(answer.errors, []);
 }
 
@@ -156,7 +160,7 @@ async fn a_failure_of_ours_tells_the_caller_nothing_but_a_code() {
 #[tokio::test]
 async fn one_connection_has_a_bounded_number_of_documents_under_way() {
     let graphql = graphql(&HttpConfig::default());
-    let data = Arc::new(Session::data(Standing::Visitor));
+    let data = Arc::new(Session::data(Identity::anonymous(), Door::open(), Address("here".to_owned())));
     let begin = || graphql.execute_stream(Request::new("{ __typename }"), Some(Arc::clone(&data)));
     let mut under_way: Vec<_> = (0..session::MOST_AT_ONCE).map(|_| begin()).collect();
 

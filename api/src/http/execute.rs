@@ -2,15 +2,18 @@
 
 use async_graphql::{Request, Response as Answer};
 use axum::{
-    Json,
+    Extension, Json,
     body::Bytes,
     extract::{State, rejection::BytesRejection},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
 
-use super::{Edge, standing};
-use crate::graphql::{refused, timed_out};
+use super::Edge;
+use crate::{
+    graphql::{refused, timed_out},
+    identity::Identity,
+};
 
 /// Runs the document in the body: a JSON object with `query`, and perhaps `variables` and `operationName`.
 ///
@@ -18,6 +21,7 @@ use crate::graphql::{refused, timed_out};
 /// There are no batches, which would multiply every limit.
 pub(super) async fn document(
     State(edge): State<Edge>,
+    Extension(identity): Extension<Identity>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
@@ -37,8 +41,7 @@ pub(super) async fn document(
             return (StatusCode::BAD_REQUEST, Json(answer)).into_response();
         }
     };
-    let standing = standing::of_headers(&headers, &edge.admin);
-    match tokio::time::timeout(edge.timeout, graphql.execute(request, standing)).await {
+    match tokio::time::timeout(edge.timeout, graphql.execute(request, &identity)).await {
         Ok(answer) => Json::<Answer>(answer).into_response(),
         Err(_elapsed) => (StatusCode::SERVICE_UNAVAILABLE, Json(timed_out())).into_response(),
     }

@@ -2,13 +2,21 @@
 
 use std::fs;
 
+use eventstore::append::PgBatchStore;
 use reqwest::{StatusCode, header};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
+use self::limiter::Limiter;
 use super::*;
-use crate::{config::Config, serve::Role, store::Stores};
+use crate::{
+    config::Config,
+    identity::Authenticator,
+    rest::{Ingest, Objects},
+    serve::Role,
+    store::Stores,
+};
 
 /// A server on a free port; it ends with the test's runtime.
 async fn serve(role: Role, assets: Option<&TempDir>) -> String {
@@ -29,8 +37,14 @@ pub(super) async fn serve_with(role: Role, change: impl FnOnce(&mut HttpConfig))
     let mut config = Config::load(None, environment).unwrap();
     change(&mut config.http);
     let stores = Stores::open_without_model(&config).unwrap();
-    let graphql = role.serves_graphql().then(|| GraphQl::new(&stores, &config.http));
-    let app = router(&config.http, &config.admin, graphql, Arc::new(Readiness::new(stores, role)), None);
+    let served = role.serves_graphql().then(|| {
+        let authenticator = Authenticator::new(&config.auth, &config.admin, stores.store.of()).unwrap();
+        let graphql = GraphQl::with_identity(&stores, &config.http, &authenticator);
+        let ingest = Ingest::new(&config.ingest, PgBatchStore::new(stores.pool.clone()));
+        let rest = Rest { stores: stores.clone(), ingest: Arc::new(ingest), objects: Objects::new(&config.objects) };
+        Served { graphql, door: Door::new(authenticator, Limiter::none()), rest }
+    });
+    let app = router(&config.http, served, Arc::new(Readiness::new(stores, role)), None);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, app).await });

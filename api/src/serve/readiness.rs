@@ -5,13 +5,15 @@ use std::{
     time::{Duration, Instant},
 };
 
+use chrono::{DateTime, Utc};
+use domain::clock::{Clock, SystemClock};
 use eventstore::relay::RelayStatus;
 use futures::future::join_all;
-use projections::runtime::{Generations, StatusReader, WorkerState, WorkerStatus};
+use projections::runtime::{Generation, Generations, StatusReader, WorkerState, WorkerStatus};
 use serde::Serialize;
 use tokio::sync::{Mutex, watch};
 
-use super::Role;
+use super::{Role, stuck::Places};
 use crate::store::{CountError, Counts, Engine, Stores};
 
 /// How long a count is shown again.
@@ -24,6 +26,8 @@ pub struct Readiness {
     parts: Vec<Watched>,
     /// So that many readers of the first page cause one count.
     last_counts: Mutex<Option<(Instant, Counts)>>,
+    /// Where workers were seen.
+    places: Places,
 }
 
 /// A part whose state is known.
@@ -58,10 +62,18 @@ struct PartReport {
     position: u64,
 }
 
+/// How far a read model has come.
+struct Behind {
+    /// Everything up to here is in it.
+    position: u64,
+    /// When the first event behind it was recorded.
+    oldest: Option<DateTime<Utc>>,
+}
+
 impl Readiness {
     /// Of a process with this role and no parts yet.
     pub(crate) fn new(stores: Stores, role: Role) -> Self {
-        Self { stores, role, parts: Vec::new(), last_counts: Mutex::new(None) }
+        Self { stores, role, parts: Vec::new(), last_counts: Mutex::new(None), places: Places::default() }
     }
 
     /// From now on the process is ready only if this part is running.
@@ -74,9 +86,42 @@ impl Readiness {
         let asked = self.role.engines().iter().map(|engine| async { (engine.name(), self.answers(*engine).await) });
         let engines: BTreeMap<_, _> = join_all(asked).await.into_iter().collect();
         let live = self.stores.live.generations();
-        let parts: BTreeMap<_, _> = self.parts.iter().flat_map(|part| part.report(&live)).collect();
+        let mut parts: BTreeMap<_, _> = self.parts.iter().flat_map(|part| part.report(&live)).collect();
+        for (name, behind) in self.behind().await.unwrap_or_default() {
+            if let Some(part) = parts.get_mut(name)
+                && self.places.is_stuck(name, behind.position, behind.oldest.is_some(), Instant::now())
+                && part.running
+            {
+                (part.running, part.state) = (false, "stuck");
+            }
+        }
         let ready = engines.values().all(|answers| *answers) && parts.values().all(|part| part.running);
         Report { ready, engines, parts }
+    }
+
+    /// How old the oldest event is that each read model does not show, in seconds; `None` where that cannot be found out.
+    pub(crate) async fn ages(&self) -> Option<BTreeMap<&'static str, f64>> {
+        let now = SystemClock.now();
+        let age = |behind: Behind| behind.oldest.map_or(0.0, |oldest| (now - oldest).as_seconds_f64().max(0.0));
+        Some(self.behind().await?.into_iter().map(|(name, behind)| (name, age(behind))).collect())
+    }
+
+    /// How far each read model has come, as readers see it.
+    async fn behind(&self) -> Option<BTreeMap<&'static str, Behind>> {
+        if !self.role.engines().contains(&Engine::Postgres) {
+            return Some(BTreeMap::new());
+        }
+        let (models, generations) = self.stores.live.of_now();
+        let (log, runtime) = (self.stores.runtime.log(), &self.stores.runtime);
+        let end = log.completed_prefix().await.ok()?;
+        let mut all = BTreeMap::new();
+        for projection in models.kept() {
+            let generation = generations.get(projection.name()).copied().unwrap_or(Generation::FIRST);
+            let position = runtime.completed_prefix(projection.as_ref(), generation).await.ok()?;
+            let next = if position < end { log.next_after(position, end, 1).await.ok()? } else { vec![] };
+            all.insert(projection.name(), Behind { position, oldest: next.first().map(|event| event.recorded_at) });
+        }
+        Some(all)
     }
 
     /// What every store holds, as it was a moment ago: counting walks through the whole log.

@@ -20,6 +20,6 @@ async fn start(pool: &PgPool, config: &Config) -> Result<Parts, ServeError> {
     store.prepare().await.map_err(ServeError::Registry)?;
     let listener = listen(config.http.listen).await?;
     let mut parts = Parts::default();
-    start_http(listener, registry::router(&config.http, store), &mut parts);
+    start_http("HTTP", listener, registry::router(&config.http, store), &mut parts);
     Ok(parts)
 }

@@ -29,11 +29,13 @@ pub enum Port {
     Registry,
     /// The product's HTTP interface.
     Http,
+    /// The product's gRPC interface.
+    Grpc,
 }
 
 impl Port {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Postgres,
         Self::Redis,
         Self::Kafka,
@@ -42,6 +44,7 @@ impl Port {
         Self::Qdrant,
         Self::Registry,
         Self::Http,
+        Self::Grpc,
     ];
 
     /// Where counting up starts: beside the well-known port, so that a server of the machine keeps its own.
@@ -55,6 +58,7 @@ impl Port {
             Self::Qdrant => 6335,
             Self::Registry => 8082,
             Self::Http => 8080,
+            Self::Grpc => 50_051,
         }
     }
 }

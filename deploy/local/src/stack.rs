@@ -41,6 +41,10 @@ const FOREIGN_LIMIT: Duration = Duration::from_secs(10);
 /// What operators show to the product's API.
 const OPERATORS_TOKEN: &str = "MEDHUB__ADMIN__TOKEN";
 
+/// Signs the tokens of the development login, which this stack allows.
+const SIGNING_SECRET: &str = "MEDHUB__AUTH__HS256_SECRET";
+const DEVELOPMENT_LOGIN: &str = "MEDHUB__AUTH__DEVELOPMENT_LOGIN";
+
 /// Folders that the product reads, by the variable that names each, and the piece that is used unless it is set.
 pub const FOLDERS: [(&str, &Piece); 2] =
     [("MEDHUB__HTTP__ASSETS_DIR", &GRAPHIQL), ("MEDHUB__EMBEDDING__MODEL_DIR", &WORDLLAMA)];
@@ -88,7 +92,7 @@ impl Options {
             ports.push(Port::KafkaController);
         }
         if self.product {
-            ports.push(Port::Http);
+            ports.extend([Port::Http, Port::Grpc]);
         }
         ports
     }
@@ -307,7 +311,14 @@ fn describe(options: &Options, ports: &Ports, mut known: BTreeMap<Port, u16>) ->
         let listen = format!("127.0.0.1:{}", ports.of(Port::Http)?);
         http = Some(format!("http://{listen}"));
         variables.insert("MEDHUB__HTTP__LISTEN".to_owned(), listen);
-        variables.insert(OPERATORS_TOKEN.to_owned(), operators_token()?);
+        variables.insert("MEDHUB__GRPC__LISTEN".to_owned(), format!("127.0.0.1:{}", ports.of(Port::Grpc)?));
+        let objects = options.site.data.join("objects").into_os_string().into_string();
+        let objects = objects.map_err(|folder| anyhow!("{} is not UTF-8", folder.display()))?;
+        variables.insert("MEDHUB__OBJECTS__DIR".to_owned(), objects);
+        for secret in [OPERATORS_TOKEN, SIGNING_SECRET] {
+            variables.insert(secret.to_owned(), given_or_new(secret)?);
+        }
+        variables.insert(DEVELOPMENT_LOGIN.to_owned(), "true".to_owned());
     }
     for (variable, piece) in FOLDERS {
         let folder = std::env::var_os(variable).unwrap_or_else(|| piece.place(&options.site.cache).into_os_string());
@@ -319,11 +330,11 @@ fn describe(options: &Options, ports: &Ports, mut known: BTreeMap<Port, u16>) ->
     Ok(state::Stack { supervisor, ready: false, ports: known, variables, http, processes: BTreeMap::new() })
 }
 
-/// The token from the environment, else a new one: the state file that holds it is its owner's alone.
-fn operators_token() -> anyhow::Result<String> {
-    match std::env::var_os(OPERATORS_TOKEN) {
+/// The secret from the environment, else a new one: the state file that holds it is its owner's alone.
+fn given_or_new(variable: &str) -> anyhow::Result<String> {
+    match std::env::var_os(variable) {
         None => Ok(format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple())),
-        Some(token) => token.into_string().map_err(|_| anyhow!("{OPERATORS_TOKEN} is not UTF-8")),
+        Some(secret) => secret.into_string().map_err(|_| anyhow!("{variable} is not UTF-8")),
     }
 }
 

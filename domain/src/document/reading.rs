@@ -22,6 +22,22 @@ vocabulary!(
     }
 );
 
+vocabulary!(
+    /// How far a document is.
+    DocumentStatus, "status" {
+        /// Nothing of it was read yet.
+        Uploaded = "uploaded",
+        /// Its text was read.
+        Extracted = "extracted",
+        /// What it asks for was found.
+        Understood = "understood",
+        /// It was summed up.
+        Analysed = "analysed",
+        /// A stage failed, and has not succeeded since.
+        Failed = "failed",
+    }
+);
+
 /// A stage that failed, and has not succeeded since.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
@@ -61,6 +77,17 @@ impl Reading {
             Some(Stage::Analysis)
         } else {
             None
+        }
+    }
+
+    /// How far it is.
+    pub fn status(&self) -> DocumentStatus {
+        match self.next() {
+            _ if self.failure.is_some() => DocumentStatus::Failed,
+            Some(Stage::Text) => DocumentStatus::Uploaded,
+            Some(Stage::Requirements) => DocumentStatus::Extracted,
+            Some(Stage::Analysis) => DocumentStatus::Understood,
+            None => DocumentStatus::Analysed,
         }
     }
 

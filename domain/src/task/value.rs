@@ -54,6 +54,24 @@ vocabulary!(
     }
 );
 
+vocabulary!(
+    /// How far a task is.
+    TaskStatus, "status" {
+        /// Nobody wants it.
+        Unrequested = "unrequested",
+        /// It waits for a worker.
+        Requested = "requested",
+        /// A worker is at it.
+        Started = "started",
+        /// It is done.
+        Completed = "completed",
+        /// It cannot be done.
+        Failed = "failed",
+        /// Nobody wants it any more.
+        Cancelled = "cancelled",
+    }
+);
+
 text_value!(
     /// The id of what is worked on.
     SubjectId, "subject id", max 200, |c| !c.is_control(), "text on one line"

@@ -26,7 +26,7 @@ pub enum Moment {
 }
 
 impl Moment {
-    fn includes(self, event: &RawRecorded) -> bool {
+    pub(crate) fn includes(self, event: &RawRecorded) -> bool {
         match self {
             Self::Version(version) => event.sequence <= version,
             Self::Time(time) => event.recorded_at <= time,

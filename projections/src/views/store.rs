@@ -15,7 +15,7 @@ use super::{
     step::Versioned,
     stream::{State, Stream},
 };
-use crate::{QueryError, error::Source, runtime::Generation};
+use crate::{QueryError, error::Source, question, runtime::Generation};
 
 const STORE: &str = "Redis";
 
@@ -74,11 +74,37 @@ impl Views {
     /// # Errors
     /// [`QueryError`] when the server is away or holds something else under its key.
     pub async fn get(&self, id: &OpportunityId) -> Result<Option<OpportunityView>, QueryError> {
+        question::count("views");
         let stored = self.stored_one(Stream::Opportunity, id.as_str()).await?;
         Ok(match &stored.state {
             State::Opportunity(state) => OpportunityView::of(id.as_str(), stored.version, state),
             State::Visit(_) | State::Watchlist(_) => None,
         })
+    }
+
+    /// Several opportunities in detail, in one round trip; those that are on record.
+    ///
+    /// # Errors
+    /// [`QueryError`] when the server is away or holds something else under a key.
+    pub async fn get_many(&self, ids: &[OpportunityId]) -> Result<Vec<OpportunityView>, QueryError> {
+        if ids.is_empty() {
+            return Ok(vec![]);
+        }
+        question::count("views");
+        let mut pipeline = redis::pipe();
+        let keys: Vec<_> = ids.iter().map(|id| self.stream_key(Stream::Opportunity, id.as_str())).collect();
+        for key in &keys {
+            pipeline.hmget(key, &["version", "state"]);
+        }
+        let stored: Vec<StoredText> = self.ask(&pipeline).await?;
+        let mut found = vec![];
+        for ((id, key), stored) in ids.iter().zip(keys).zip(stored) {
+            let stored = versioned(Stream::Opportunity, &key, stored).map_err(unreadable)?;
+            if let State::Opportunity(state) = &stored.state {
+                found.extend(OpportunityView::of(id.as_str(), stored.version, state));
+            }
+        }
+        Ok(found)
     }
 
     /// How many views there are.

@@ -44,7 +44,7 @@ impl ProductProcess {
         let mut command = Command::new(&program);
         command.args(["guard", "--parent", &std::process::id().to_string(), "--signal", "SIGKILL", "--"]);
         command.arg(program).arg("product").args(args);
-        command.envs(variables).env("MEDHUB__HTTP__LISTEN", &listen);
+        command.envs(variables).env("MEDHUB__HTTP__LISTEN", &listen).env("MEDHUB__GRPC__LISTEN", "127.0.0.1:0");
         let http = reqwest::Client::builder().timeout(ANSWER_WITHIN).build()?;
         let log = logs.join(format!("{name}.log"));
         let mut process = Self { name: name.to_owned(), listen, log, command, child: None, http };

@@ -3,10 +3,12 @@
 use std::process::ExitCode;
 
 use clap::{Args, builder::PossibleValuesParser};
-use projections::catalog;
 
 use crate::{
-    bench::project::{self, Work},
+    bench::{
+        MEASURED,
+        project::{self, Work},
+    },
     cli::output,
     config::Config,
 };
@@ -19,7 +21,7 @@ pub(super) struct BenchProject {
     #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..=5_000_000))]
     events: u64,
     /// Only this read model; may be given again
-    #[arg(long = "projection", value_name = "NAME", value_parser = PossibleValuesParser::new(catalog::KEPT))]
+    #[arg(long = "projection", value_name = "NAME", value_parser = PossibleValuesParser::new(MEASURED))]
     projections: Vec<String>,
 }
 

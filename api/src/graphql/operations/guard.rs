@@ -1,26 +1,17 @@
-//! Who may operate.
+//! Who may operate, and who may change what is public.
 
 use async_graphql::{Context, Guard, Result};
 
-use crate::graphql::error;
-
-/// What the one who asks may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Standing {
-    /// Reads, and gives commands to the domain.
-    Visitor,
-    /// Operates the service, too.
-    Operator,
-}
+use crate::{graphql::error, identity::Identity};
 
 /// Lets only operators pass.
-pub(super) struct OperatorOnly;
+pub(in crate::graphql) struct OperatorOnly;
 
 impl Guard for OperatorOnly {
     async fn check(&self, ctx: &Context<'_>) -> Result<()> {
-        match ctx.data_opt::<Standing>() {
-            Some(Standing::Operator) => Ok(()),
-            Some(Standing::Visitor) | None => Err(error::operators_only()),
+        match ctx.data_opt::<Identity>() {
+            Some(identity) if identity.is_operator => Ok(()),
+            Some(_) | None => Err(error::operators_only()),
         }
     }
 }

@@ -3,7 +3,7 @@
 use async_graphql::SimpleObject;
 
 /// A department or independent agency.
-#[derive(SimpleObject)]
+#[derive(Clone, SimpleObject)]
 pub(super) struct Agency {
     /// Its Common Government-wide Accounting Classification code, or a slug of its name.
     pub(super) code: String,

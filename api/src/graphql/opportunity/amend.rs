@@ -13,6 +13,7 @@ use crate::{
     graphql::{
         condition::{self, ChangeConditions},
         error,
+        operations::guard::OperatorOnly,
     },
     store::PgOpportunities,
 };
@@ -24,6 +25,7 @@ pub(super) struct AmendMutation;
 #[Object]
 impl AmendMutation {
     /// Change what is on record about an opportunity.
+    #[graphql(guard = "OperatorOnly")]
     async fn amend_opportunity(
         &self,
         ctx: &Context<'_>,

@@ -14,6 +14,7 @@ use crate::{
         cents::Cents,
         condition::{self, ChangeConditions},
         error,
+        operations::guard::OperatorOnly,
     },
     store::PgOpportunities,
 };
@@ -25,6 +26,7 @@ pub(super) struct AwardMutation;
 #[Object]
 impl AwardMutation {
     /// Enter a contract that somebody won. Safe to repeat: awards are told apart by their number.
+    #[graphql(guard = "OperatorOnly")]
     async fn award_opportunity(
         &self,
         ctx: &Context<'_>,

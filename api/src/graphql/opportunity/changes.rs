@@ -1,21 +1,22 @@
 //! Telling what happens to opportunities, as it happens.
 
-use std::{collections::HashSet, sync::Arc};
+use std::collections::HashSet;
 
 use async_graphql::{ComplexObject, Context, Enum, Result, SimpleObject, Subscription};
 use chrono::{DateTime, Utc};
 use cqrs_es::Aggregate;
-use domain::{
-    envelope::{PUBLIC_TENANT, RawRecorded},
-    opportunity as record,
-};
-use futures::{Stream, stream};
+use domain::{envelope::PUBLIC_TENANT, opportunity as record};
+use futures::Stream;
 use projections::runtime::ConsistencyToken;
 
 use super::{detail::Opportunity, input};
 use crate::{
-    graphql::{error, reading},
-    store::{Follower, Stores},
+    graphql::{
+        error,
+        follow::{self, Happened},
+        reading,
+    },
+    store::Stores,
 };
 
 /// Most opportunities that one subscription names.
@@ -37,12 +38,8 @@ impl OpportunityChangesSubscription {
         >,
         #[graphql(desc = "Only changes to these opportunities; 1 to 500.")] ids: Option<Vec<String>>,
     ) -> Result<impl Stream<Item = Result<OpportunityChange>> + use<>> {
-        let stores = error::wired(ctx.data::<Stores>())?.clone();
-        let incarnation = stores.runtime.log().incarnation().await.map_err(|error| error::unavailable(&error))?;
-        let after = after.map(|cursor| position(&cursor, incarnation)).transpose()?;
         let wanted = ids.map(|ids| chosen(&ids)).transpose()?;
-        let follower = stores.feed.follow(after).await.map_err(|error| error::unavailable(&error))?;
-        Ok(stream::unfold(Some((follower, wanted)), move |rest| next(rest, incarnation)))
+        follow::follow(ctx, after, move |happened| change(happened, wanted.as_ref())).await
     }
 }
 
@@ -112,17 +109,6 @@ impl OpportunityChange {
     }
 }
 
-/// The position that a cursor stands for.
-fn position(cursor: &str, incarnation: uuid::Uuid) -> Result<u64> {
-    let token: ConsistencyToken =
-        cursor.parse().map_err(|_| error::invalid_field("after", "this is no cursor of ours".to_owned()))?;
-    if token.incarnation != incarnation {
-        let reason = "the cursor is of a log that was replaced by a backup; begin without one and read anew".to_owned();
-        return Err(error::invalid_field("after", reason));
-    }
-    Ok(token.position)
-}
-
 fn chosen(ids: &[String]) -> Result<HashSet<String>> {
     if ids.is_empty() || ids.len() > MAX_IDS {
         return Err(error::invalid_field("ids", format!("name 1 to {MAX_IDS} opportunities")));
@@ -130,45 +116,18 @@ fn chosen(ids: &[String]) -> Result<HashSet<String>> {
     ids.iter().map(|id| input::id("ids", id).map(|id| id.to_string())).collect()
 }
 
-type Wanted = Option<HashSet<String>>;
-
-/// What is left of a subscription.
-type Rest = Option<(Follower, Wanted)>;
-
-/// The next change that is wanted.
-async fn next(rest: Rest, incarnation: uuid::Uuid) -> Option<(Result<OpportunityChange>, Rest)> {
-    let (mut follower, wanted) = rest?;
-    loop {
-        match follower.next().await {
-            Ok(Some(event)) => {
-                if let Some(change) = change(&event, wanted.as_ref(), incarnation) {
-                    return Some((Ok(change), Some((follower, wanted))));
-                }
-            }
-            Ok(None) => return None,
-            // The last that is told: the subscriber may subscribe again behind the last cursor.
-            Err(error) => return Some((Err(error::unavailable(&error)), None)),
-        }
-    }
-}
-
-fn change(
-    event: &Arc<RawRecorded>,
-    wanted: Option<&HashSet<String>>,
-    incarnation: uuid::Uuid,
-) -> Option<OpportunityChange> {
+fn change(happened: &Happened, wanted: Option<&HashSet<String>>) -> Option<OpportunityChange> {
+    let event = &happened.event;
     let is_public = event.aggregate_type == record::Opportunity::TYPE && event.tenant_id == PUBLIC_TENANT;
     if !is_public || wanted.is_some_and(|ids| !ids.contains(&event.aggregate_id)) {
         return None;
     }
-    let kind = OpportunityChangeKind::of(&event.event_type)?;
-    let stream = Some((domain::context::Context::Opportunities, event.aggregate_id.clone()));
-    let token = ConsistencyToken { incarnation, position: event.position, stream };
+    let token = happened.token();
     Some(OpportunityChange {
-        cursor: ConsistencyToken { stream: None, ..token.clone() }.to_string(),
+        cursor: happened.cursor(),
         opportunity_id: event.aggregate_id.clone(),
         version: event.sequence,
-        kind,
+        kind: OpportunityChangeKind::of(&event.event_type)?,
         recorded_at: event.recorded_at,
         consistency_token: token.to_string(),
         token,

@@ -12,6 +12,7 @@ use crate::{
     graphql::{
         condition::{self, ChangeConditions},
         error,
+        operations::guard::OperatorOnly,
     },
     store::PgOpportunities,
 };
@@ -23,6 +24,7 @@ pub(super) struct CloseMutation;
 #[Object]
 impl CloseMutation {
     /// Note that the agency no longer wants it. A newer notice or an award opens it again.
+    #[graphql(guard = "OperatorOnly")]
     async fn cancel_opportunity(
         &self,
         ctx: &Context<'_>,
@@ -38,6 +40,7 @@ impl CloseMutation {
     }
 
     /// Note that it is over. A newer notice or an award opens it again.
+    #[graphql(guard = "OperatorOnly")]
     async fn archive_opportunity(
         &self,
         ctx: &Context<'_>,

@@ -37,8 +37,8 @@ impl OpportunityDetailQuery {
 }
 
 /// A federal solicitation with everything on record about it.
-#[derive(SimpleObject)]
-pub(super) struct Opportunity {
+#[derive(Clone, SimpleObject)]
+pub(in crate::graphql) struct Opportunity {
     /// Its id: department code and solicitation number.
     id: String,
     /// How many changes are on record; grows with each.
@@ -75,7 +75,7 @@ enum OpportunityStatus {
 }
 
 /// What a notice states about a solicitation; null where it does not say.
-#[derive(SimpleObject)]
+#[derive(Clone, SimpleObject)]
 struct OpportunityFacts {
     /// Its title.
     title: String,
@@ -113,7 +113,7 @@ struct OpportunityFacts {
 }
 
 /// Where work is done.
-#[derive(SimpleObject)]
+#[derive(Clone, SimpleObject)]
 struct Place {
     /// City.
     city: Option<String>,
@@ -126,7 +126,7 @@ struct Place {
 }
 
 /// A contract that somebody won.
-#[derive(SimpleObject)]
+#[derive(Clone, SimpleObject)]
 struct Award {
     /// The contract's number.
     number: Option<String>,

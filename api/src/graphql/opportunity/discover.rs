@@ -13,6 +13,7 @@ use crate::{
     graphql::{
         condition::{self, ChangeConditions},
         error,
+        operations::guard::OperatorOnly,
     },
     store::PgOpportunities,
 };
@@ -24,6 +25,7 @@ pub(super) struct DiscoverMutation;
 #[Object]
 impl DiscoverMutation {
     /// Enter an opportunity that is not on record yet. Safe to repeat with the same input.
+    #[graphql(guard = "OperatorOnly")]
     async fn discover_opportunity(
         &self,
         ctx: &Context<'_>,

@@ -5,7 +5,12 @@ use chrono::{DateTime, Utc};
 use projections::analytics::{Cursor, OpportunityItem, Page};
 
 use super::{agency::Agency, filter::OpportunityTextFilter};
-use crate::graphql::{cents::Cents, error, page, reading};
+use crate::graphql::{
+    cents::Cents,
+    error,
+    page::{self, PageInfo},
+    reading,
+};
 
 /// Opportunities as lists.
 #[derive(Default)]
@@ -53,19 +58,6 @@ struct OpportunityEdge {
     cursor: String,
     /// The entry.
     node: OpportunitySummary,
-}
-
-/// Where a page lies in the whole list.
-#[derive(SimpleObject)]
-struct PageInfo {
-    /// Whether entries follow behind this page.
-    has_next_page: bool,
-    /// Whether entries were passed over to reach this page.
-    has_previous_page: bool,
-    /// Cursor of the first entry.
-    start_cursor: Option<String>,
-    /// Cursor of the last entry: `after` of the next page.
-    end_cursor: Option<String>,
 }
 
 impl OpportunityConnection {

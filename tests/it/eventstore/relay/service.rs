@@ -32,6 +32,7 @@ async fn an_open_append_that_holds_the_relay_up_is_in_the_log_and_in_the_metrics
         .env("MEDHUB__KAFKA__TOPIC_PREFIX", &topics)
         .env("MEDHUB__RELAY__SLOW_APPEND_MS", "300")
         .env("MEDHUB__HTTP__LISTEN", &http)
+        .env("MEDHUB__GRPC__LISTEN", "127.0.0.1:0")
         .stdin(Stdio::null())
         .stderr(fs::File::create(&log).unwrap())
         .kill_on_drop(true)

@@ -3,7 +3,7 @@
 use async_graphql::Result;
 use domain::opportunity::{InvalidValue, OpportunityId};
 
-use crate::graphql::error::{invalid, invalid_field};
+use super::error::{invalid, invalid_field};
 
 /// Longest title in characters, as imports take it.
 pub(super) const MAX_TITLE: usize = 1_000;

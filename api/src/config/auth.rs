@@ -1,0 +1,101 @@
+//! How people and machines say who they are.
+//!
+//! | variable | default | meaning |
+//! | --- | --- | --- |
+//! | `MEDHUB__AUTH__HS256_SECRET` | none | a secret of at least 32 bytes that signs tokens; for development and tests |
+//! | `MEDHUB__AUTH__JWKS_URL` | none | where the identity provider publishes its keys (RS256, ES256) |
+//! | `MEDHUB__AUTH__JWKS_CACHE_S` | `300` | how long these are kept; an unknown key is asked for at once |
+//! | `MEDHUB__AUTH__ISSUER` | none | what `iss` has to say; nothing is asked of it where this is not set |
+//! | `MEDHUB__AUTH__AUDIENCE` | none | what `aud` has to hold; likewise |
+//! | `MEDHUB__AUTH__LEEWAY_S` | `30` | how far clocks may differ |
+//! | `MEDHUB__AUTH__ROSTER_CACHE_MS` | `1000` | how long roles and keys are remembered; changes by the same process count at once |
+//! | `MEDHUB__AUTH__DEVELOPMENT_LOGIN` | `false` | lets anybody be anybody, by the mutation `developmentLogin` |
+
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+/// Shortest secret, in bytes: as long as what it signs with (RFC 7518, section 3.2).
+const SHORTEST: usize = 32;
+
+/// Settings of who is who. They hold a secret, so that they are not written with the rest.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AuthConfig {
+    /// Signs tokens by HS256.
+    pub hs256_secret: Option<AuthSecret>,
+    /// Where the identity provider publishes its keys.
+    pub jwks_url: Option<String>,
+    /// How long these are kept, in seconds.
+    pub jwks_cache_s: u64,
+    /// What `iss` has to say.
+    pub issuer: Option<String>,
+    /// What `aud` has to hold.
+    pub audience: Option<String>,
+    /// How far clocks may differ, in seconds.
+    pub leeway_s: u64,
+    /// How long roles and keys are remembered, in milliseconds.
+    pub roster_cache_ms: u64,
+    /// Lets anybody be anybody.
+    pub development_login: bool,
+}
+
+impl Default for AuthConfig {
+    fn default() -> Self {
+        Self {
+            hs256_secret: None,
+            jwks_url: None,
+            jwks_cache_s: 300,
+            issuer: None,
+            audience: None,
+            leeway_s: 30,
+            roster_cache_ms: 1_000,
+            development_login: false,
+        }
+    }
+}
+
+impl AuthConfig {
+    pub(crate) fn secret(&self) -> Option<&SecretString> {
+        self.hs256_secret.as_ref().map(|secret| &secret.0)
+    }
+
+    pub(crate) fn jwks_cache(&self) -> Duration {
+        Duration::from_secs(self.jwks_cache_s)
+    }
+
+    pub(crate) fn roster_cache(&self) -> Duration {
+        Duration::from_millis(self.roster_cache_ms)
+    }
+}
+
+/// A secret that signs tokens.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "SecretString")]
+pub struct AuthSecret(SecretString);
+
+/// A secret that is too easy to guess.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("it is shorter than {SHORTEST} bytes")]
+pub struct ShortSecret;
+
+impl TryFrom<SecretString> for AuthSecret {
+    type Error = ShortSecret;
+
+    fn try_from(secret: SecretString) -> Result<Self, ShortSecret> {
+        if secret.expose_secret().len() < SHORTEST { Err(ShortSecret) } else { Ok(Self(secret)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_secret_is_refused_and_none_is_shown() {
+        let of = |secret: &str| AuthSecret::try_from(SecretString::from(secret));
+        assert_eq!(of("short").unwrap_err(), ShortSecret);
+        assert!(!format!("{:?}", of(&"correct-horse".repeat(3)).unwrap()).contains("horse"));
+    }
+}

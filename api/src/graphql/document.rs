@@ -1,0 +1,7 @@
+//! Documents on the wire. Files come and go over REST.
+
+mod mutation;
+mod query;
+mod view;
+
+pub(super) use self::{mutation::DocumentMutation, query::DocumentQuery};

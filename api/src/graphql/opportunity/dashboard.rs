@@ -1,0 +1,93 @@
+//! Figures about opportunities as they move.
+
+use std::time::Duration;
+
+use async_graphql::{Context, Result, SimpleObject, Subscription};
+use cqrs_es::Aggregate;
+use domain::opportunity as record;
+use futures::{Stream, StreamExt, stream};
+use projections::{runtime::ConsistencyToken, views::Counters};
+use tokio::time::sleep;
+
+use crate::{
+    graphql::{
+        error,
+        follow::{self, Happened},
+        reading,
+    },
+    store::{LiveModels, Stores},
+};
+
+/// Time between two looks at figures that move.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Figures as they move.
+#[derive(Default)]
+pub(in crate::graphql) struct OpportunityDashboardSubscription;
+
+#[Subscription]
+impl OpportunityDashboardSubscription {
+    /// How many opportunities there are by status: now, and whenever that may have changed, once a second at most.
+    async fn opportunity_dashboard(
+        &self,
+        ctx: &Context<'_>,
+    ) -> Result<impl Stream<Item = Result<OpportunityDashboard>> + use<>> {
+        let live = error::wired(ctx.data::<Stores>())?.live.clone();
+        let now = reading::of(ctx)?.views().await?.counters().await.map_err(|error| error::query(&error))?;
+        let moved = Box::pin(follow::follow(ctx, None, changed).await?.ready_chunks(CHUNK));
+        let later = stream::unfold(Some((moved, live)), next);
+        Ok(stream::once(std::future::ready(Ok(OpportunityDashboard::from(now)))).chain(later))
+    }
+}
+
+/// Changes that are looked at together.
+const CHUNK: usize = 10_000;
+
+/// Opportunities by status.
+#[derive(SimpleObject)]
+struct OpportunityDashboard {
+    /// In all.
+    total: u64,
+    /// Nobody has won them.
+    open: u64,
+    /// At least one contract was awarded.
+    awarded: u64,
+    /// The agency no longer wants them.
+    cancelled: u64,
+    /// They are over.
+    archived: u64,
+}
+
+impl From<Counters> for OpportunityDashboard {
+    fn from(counters: Counters) -> Self {
+        let of = |status: &str| counters.by_status.get(status).copied().unwrap_or_default();
+        Self {
+            total: counters.total,
+            open: of("open"),
+            awarded: of("awarded"),
+            cancelled: of("cancelled"),
+            archived: of("archived"),
+        }
+    }
+}
+
+fn changed(happened: &Happened) -> Option<ConsistencyToken> {
+    (happened.event.aggregate_type == record::Opportunity::TYPE).then(|| happened.token())
+}
+
+/// The figures after the next changes. They are read a moment later: what was changed together is shown together, and
+/// the read model has come as far by then.
+async fn next<S>(rest: Option<(S, LiveModels)>) -> Option<(Result<OpportunityDashboard>, Option<(S, LiveModels)>)>
+where
+    S: Stream<Item = Vec<Result<ConsistencyToken>>> + Unpin,
+{
+    let (mut moved, live) = rest?;
+    if let Some(Err(error)) = moved.next().await?.into_iter().find(Result::is_err) {
+        return Some((Err(error), None));
+    }
+    sleep(EVERY).await;
+    match live.now().views.counters().await {
+        Ok(counters) => Some((Ok(counters.into()), Some((moved, live)))),
+        Err(error) => Some((Err(error::query(&error)), None)),
+    }
+}

@@ -1,0 +1,87 @@
+//! Changing resources.
+
+use async_graphql::{Context, InputObject, Object, Result};
+use domain::{
+    resource::{Asset, Resource, ResourceBody, ResourceCommand, ResourceName, Tags},
+    value::DocumentId,
+};
+use uuid::Uuid;
+
+use super::view::ResourceKind;
+use crate::graphql::{
+    condition::{self, ChangeConditions},
+    error,
+    input::value,
+    outcome::{Outcome, give, new_id},
+};
+
+/// Changes resources.
+#[derive(Default)]
+pub(in crate::graphql) struct ResourceMutation;
+
+/// What a resource is to hold.
+#[derive(InputObject)]
+struct ResourceInput {
+    /// What it is to be called, at most 200 characters.
+    name: String,
+    /// What it is good for.
+    kind: ResourceKind,
+    /// What it is to say, at most 100,000 characters.
+    body: String,
+    /// Words to find it by, at most 20: lower-case letters, digits and hyphens.
+    #[graphql(default)]
+    tags: Vec<String>,
+    /// The document that it was taken from.
+    document_id: Option<Uuid>,
+}
+
+impl ResourceInput {
+    fn into_asset(self) -> Result<Asset> {
+        Ok(Asset {
+            name: value("input.name", &self.name, ResourceName::try_new)?,
+            kind: self.kind.into(),
+            body: value("input.body", &self.body, ResourceBody::try_new)?,
+            tags: Tags::try_new(self.tags).map_err(|reason| error::invalid("input.tags", &reason))?,
+            document_id: self.document_id.map(DocumentId::new),
+        })
+    }
+}
+
+#[Object]
+impl ResourceMutation {
+    /// Keep something to use again; contributors may.
+    async fn create_resource(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Its id, a UUID of yours; one is made where none is given.")] id: Option<Uuid>,
+        #[graphql(desc = "What it holds.")] input: ResourceInput,
+        #[graphql(desc = "What has to hold.")] conditions: Option<ChangeConditions>,
+    ) -> Result<Outcome> {
+        let (conditions, asset) = (condition::of(ctx, conditions)?, input.into_asset()?);
+        let id = new_id(ctx, "resource", id, &conditions)?;
+        give::<Resource>(ctx, id, &conditions, |stamp| ResourceCommand::Create { asset, stamp }).await
+    }
+
+    /// Let it hold something else; contributors may.
+    async fn update_resource(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which one.")] id: Uuid,
+        #[graphql(desc = "All that it holds from then on.")] input: ResourceInput,
+        #[graphql(desc = "What has to hold.")] conditions: Option<ChangeConditions>,
+    ) -> Result<Outcome> {
+        let (conditions, asset) = (condition::of(ctx, conditions)?, input.into_asset()?);
+        give::<Resource>(ctx, id, &conditions, |stamp| ResourceCommand::Update { asset, stamp }).await
+    }
+
+    /// Do away with it for good; managers may.
+    async fn delete_resource(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which one.")] id: Uuid,
+        #[graphql(desc = "What has to hold.")] conditions: Option<ChangeConditions>,
+    ) -> Result<Outcome> {
+        let conditions = condition::of(ctx, conditions)?;
+        give::<Resource>(ctx, id, &conditions, |stamp| ResourceCommand::Delete { stamp }).await
+    }
+}

@@ -1,0 +1,51 @@
+//! Reading tasks; from Redis, one read a question.
+
+use async_graphql::{Context, Object, Result};
+use domain::task as record;
+use projections::workspace::Group;
+use uuid::Uuid;
+
+use super::view::{Task, TaskStatus};
+use crate::{
+    graphql::{
+        error,
+        outcome::identity,
+        page::{self, Connection},
+        reading,
+    },
+    owned,
+};
+
+/// Work on documents, resources, proposals and opportunities.
+#[derive(Default)]
+pub(in crate::graphql) struct TaskQuery;
+
+#[Object]
+impl TaskQuery {
+    /// A task of your company; null where it has none with that id.
+    async fn task(&self, ctx: &Context<'_>, #[graphql(desc = "Its id.")] id: Uuid) -> Result<Option<Task>> {
+        let tenant = owned::task_reader(identity(ctx)?).map_err(|undone| error::undone(&undone))?;
+        let id = id.to_string();
+        let found =
+            reading::of(ctx)?.workspace().await?.get(tenant, &id).await.map_err(|error| error::query(&error))?;
+        Ok(found.and_then(|kept| Task::of(id, kept)))
+    }
+
+    /// The tasks of your company, the newest first.
+    #[graphql(complexity = "page::complexity(first, page::DEFAULT, child_complexity)")]
+    async fn tasks(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many, 1 to 100; 20 where nothing is said.")] first: Option<i32>,
+        #[graphql(desc = "Continue behind the entry with this cursor.")] after: Option<String>,
+        #[graphql(desc = "Only those that are that far.")] status: Option<TaskStatus>,
+    ) -> Result<Connection<Task>> {
+        let tenant = owned::task_reader(identity(ctx)?).map_err(|undone| error::undone(&undone))?;
+        let (first, after) = (page::size(first, page::DEFAULT)?, page::cursor(after)?);
+        let group = status.map_or_else(Group::all, |status| Group::status(record::TaskStatus::from(status).name()));
+        let workspace = reading::of(ctx)?.workspace().await?;
+        let found =
+            workspace.list(tenant, &group, first, after.as_ref()).await.map_err(|error| error::query(&error))?;
+        Ok(Connection::new(found, after.is_some(), Task::of))
+    }
+}

@@ -1,0 +1,55 @@
+//! Errors of everything that is not GraphQL, as RFC 9457 has them.
+
+use axum::{
+    Json,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// What went wrong, for people and for programs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Problem {
+    /// What the status means.
+    title: String,
+    /// The status.
+    status: u16,
+    /// The same for programs, e.g. `INVALID_INPUT`.
+    code: &'static str,
+    /// What is wrong with this very request.
+    detail: String,
+    /// Where in the request it is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<String>,
+    /// The version now, where another one was expected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    current_version: Option<u64>,
+}
+
+impl Problem {
+    pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        let title = status.canonical_reason().unwrap_or("error").to_owned();
+        Self { title, status: status.as_u16(), code, detail: detail.into(), field: None, current_version: None }
+    }
+
+    /// Wrong in that place.
+    pub(crate) fn in_field(self, field: impl Into<String>) -> Self {
+        Self { field: Some(field.into()), ..self }
+    }
+
+    /// Another version than was expected.
+    pub(crate) fn at_version(self, version: u64) -> Self {
+        Self { current_version: Some(version), ..self }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut answer = (status, Json(self)).into_response();
+        answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        answer
+    }
+}

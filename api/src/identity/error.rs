@@ -1,0 +1,24 @@
+//! Why what somebody showed does not tell who they are.
+
+/// A request that claims to be somebody's and is not. Says no more than its sender knows.
+#[derive(Debug, thiserror::Error)]
+pub enum Unauthenticated {
+    /// The header is no `Bearer` token.
+    #[error("the header Authorization has to say: Bearer, a space, and the token")]
+    Malformed,
+    /// The token is forged, expired, of another issuer, or none at all.
+    #[error("the token is not valid: {reason}")]
+    Token {
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The key is unknown, revoked or expired: which of them is not told.
+    #[error("the API key is not valid")]
+    Key,
+    /// The header names another tenant than the token.
+    #[error("the header X-Medhub-Tenant names another tenant than the token")]
+    Tenant,
+    /// Nobody can be recognised now; trying later may help.
+    #[error("who you are cannot be found out now, try again")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+}

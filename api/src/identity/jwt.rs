@@ -1,0 +1,125 @@
+//! Reading tokens: who signed them, and whether they still count.
+
+use chrono::{DateTime, Utc};
+use domain::value::{TenantId, UserId};
+use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header, errors::ErrorKind};
+use secrecy::ExposeSecret;
+use serde::{Deserialize, Serialize};
+
+use super::{Unauthenticated, jwks::Jwks};
+use crate::config::AuthConfig;
+
+/// Longest token that is looked at, in bytes.
+const LONGEST: usize = 8 * 1024;
+
+/// What a token says.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Claims {
+    /// Who.
+    pub(super) sub: String,
+    /// Until when it counts, in Unix seconds.
+    pub(super) exp: i64,
+    /// For which tenant, if the provider knows that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) tenant: Option<String>,
+    /// Who made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) iss: Option<String>,
+    /// For whom it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) aud: Option<serde_json::Value>,
+}
+
+/// Somebody that a token names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Named {
+    pub(super) user: UserId,
+    pub(super) tenant: Option<TenantId>,
+    pub(super) expires_at: Option<DateTime<Utc>>,
+}
+
+/// Reads tokens by a secret of our own, by an identity provider's keys, or both.
+#[derive(Clone)]
+pub(super) struct Tokens {
+    secret: Option<DecodingKey>,
+    jwks: Option<Jwks>,
+    issuer: Option<String>,
+    audience: Option<String>,
+    leeway_s: u64,
+}
+
+impl Tokens {
+    pub(super) fn new(config: &AuthConfig) -> Result<Self, reqwest::Error> {
+        let jwks = config.jwks_url.as_deref().map(|url| Jwks::new(url, config.jwks_cache())).transpose()?;
+        Ok(Self {
+            secret: config.secret().map(|secret| DecodingKey::from_secret(secret.expose_secret().as_bytes())),
+            jwks,
+            issuer: config.issuer.clone(),
+            audience: config.audience.clone(),
+            leeway_s: config.leeway_s,
+        })
+    }
+
+    /// Who a token names.
+    ///
+    /// The algorithm is never taken from the token's word alone: a secret is used for HS256 only, and a key of the
+    /// provider for the algorithm that the provider says it is for.
+    pub(super) async fn read(&self, token: &str) -> Result<Named, Unauthenticated> {
+        let refused = |reason| Unauthenticated::Token { reason };
+        if token.len() > LONGEST {
+            return Err(refused("it is too long"));
+        }
+        let header = decode_header(token).map_err(|_| refused("it is no JWT that is taken here"))?;
+        let claims = match (header.alg, &self.secret, &self.jwks) {
+            (Algorithm::HS256, Some(secret), _) => self.claims(token, secret, Algorithm::HS256)?,
+            (alg @ (Algorithm::RS256 | Algorithm::ES256), _, Some(jwks)) => {
+                let id = header.kid.ok_or(refused("it does not say which key signed it"))?;
+                let key = jwks.key(&id).await?.ok_or(refused("nobody knows the key that signed it"))?;
+                let is_for = key.common.key_algorithm.is_none_or(|known| known.to_string() == format!("{alg:?}"));
+                if !is_for {
+                    return Err(refused("its key is for another algorithm"));
+                }
+                let key = DecodingKey::from_jwk(&key).map_err(|_| refused("its key cannot be used"))?;
+                self.claims(token, &key, alg)?
+            }
+            _ => return Err(refused("its algorithm is not taken here")),
+        };
+        let user = UserId::try_new(&claims.sub).map_err(|_| refused("sub is no user id"))?;
+        let tenant = claims.tenant.as_deref().map(TenantId::try_new).transpose();
+        let tenant = tenant.map_err(|_| refused("tenant is no tenant id"))?;
+        Ok(Named { user, tenant, expires_at: DateTime::from_timestamp(claims.exp, 0) })
+    }
+
+    fn claims(&self, token: &str, key: &DecodingKey, algorithm: Algorithm) -> Result<Claims, Unauthenticated> {
+        let mut validation = Validation::new(algorithm);
+        validation.leeway = self.leeway_s;
+        validation.validate_nbf = true;
+        validation.set_required_spec_claims(&["exp", "sub"]);
+        match &self.audience {
+            Some(audience) => validation.set_audience(&[audience]),
+            None => validation.validate_aud = false,
+        }
+        if let Some(issuer) = &self.issuer {
+            validation.set_issuer(&[issuer]);
+            validation.required_spec_claims.insert("iss".to_owned());
+        }
+        if self.audience.is_some() {
+            validation.required_spec_claims.insert("aud".to_owned());
+        }
+        decode::<Claims>(token, key, &validation).map(|data| data.claims).map_err(|error| {
+            #[expect(
+                clippy::wildcard_enum_match_arm,
+                reason = "the library may tell more; all of it means the same here"
+            )]
+            let reason = match error.kind() {
+                ErrorKind::ExpiredSignature => "it has expired",
+                ErrorKind::ImmatureSignature => "it does not count yet",
+                ErrorKind::InvalidIssuer => "it is of another issuer",
+                ErrorKind::InvalidAudience => "it was made for another audience",
+                ErrorKind::InvalidSignature => "its signature is wrong",
+                _ => "it is no JWT that is taken here",
+            };
+            Unauthenticated::Token { reason }
+        })
+    }
+}

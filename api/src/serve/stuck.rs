@@ -1,0 +1,44 @@
+//! Workers that say that they run and do not move.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// How long a worker may stand still while there is something to do.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Where each worker was seen, and since when it has been there.
+#[derive(Default)]
+pub(super) struct Places(Mutex<HashMap<&'static str, (u64, Instant)>>);
+
+impl Places {
+    /// Whether a worker is stuck: it has stood at that position for too long, although there is something behind it.
+    pub(super) fn is_stuck(&self, worker: &'static str, position: u64, has_work: bool, now: Instant) -> bool {
+        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (seen, since) = places.entry(worker).or_insert((position, now));
+        if *seen != position || !has_work {
+            (*seen, *since) = (position, now);
+        }
+        now.duration_since(*since) >= PATIENCE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_is_stuck_when_it_stands_still_with_work_to_do() {
+        let (places, start) = (Places::default(), Instant::now());
+        let after = |seconds| start + Duration::from_secs(seconds);
+        assert!(!places.is_stuck("views", 5, true, after(0)));
+        assert!(!places.is_stuck("views", 5, true, after(59)));
+        assert!(places.is_stuck("views", 5, true, after(61)));
+        assert!(!places.is_stuck("views", 6, true, after(62)), "it moved");
+        assert!(!places.is_stuck("views", 6, false, after(200)), "it has nothing to do");
+        assert!(!places.is_stuck("views", 6, true, after(230)), "it had nothing to do until a moment ago");
+        assert!(places.is_stuck("views", 6, true, after(270)));
+    }
+}

@@ -1,0 +1,33 @@
+//! What each tenant owns, in `Redis`: proposals, documents, resources, tasks, the company itself, and the inboxes of its
+//! users.
+//!
+//! Every stream is a hash of its version and its folded state; the lists that it is in are sorted sets by time of
+//! creation. One script compares versions and moves a stream together with its places in lists, so that an event has
+//! its effect once, however often it comes. The tenant is part of every key that a reader asks for: there is no key that
+//! shows what two tenants own.
+//!
+//! | key below `medhub:workspace:g1:` | what it holds |
+//! | --- | --- |
+//! | `generation` | the marker: without it nothing is written |
+//! | `<kind>:<stream>` | version and state; a stream is named `<tenant>:<id>`, that of a company `<tenant>` |
+//! | `list:<kind>:<tenant>:<group>` | what is in a group, by time of creation |
+//!
+//! A new kind is one `impl Owned` and one line in `kind.rs`.
+
+mod content;
+mod kept;
+mod kind;
+mod list;
+mod past;
+mod projection;
+mod store;
+mod write;
+
+pub use self::{
+    kept::Kept,
+    kind::{Group, Owned},
+    list::{ListCursor, Page},
+    past::{owned_at, owned_events},
+    projection::WorkspaceChange,
+    store::Workspace,
+};

@@ -1,0 +1,34 @@
+//! A frontend's client in TypeScript, with types that are made of the schema and of its own documents.
+
+use std::{path::Path, process::Command};
+
+use tests::Stack;
+
+use super::run;
+
+#[tokio::test]
+async fn a_typed_client_asks_changes_and_hears() {
+    let stack = Stack::start().await;
+    let http = stack.http();
+    let told = tokio::task::spawn_blocking(move || {
+        // A copy, so that nothing is made between the sources.
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("client");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("client");
+        for file in ["package.json", "package-lock.json", "codegen.ts", "tsconfig.json", "src/client.ts", "src/main.ts"]
+        {
+            let target = folder.join(file);
+            std::fs::create_dir_all(target.parent().unwrap()).unwrap();
+            std::fs::copy(source.join(file), target).unwrap();
+        }
+        let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("../api/schema.graphql");
+        let here = |program: &str| {
+            let mut command = Command::new(program);
+            command.current_dir(&folder).env("MEDHUB_SCHEMA", &schema);
+            command
+        };
+        run(here("npm").args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]));
+        run(here("npm").args(["run", "check"]));
+        run(here("node").args(["out/main.js", &http]))
+    });
+    assert!(told.await.unwrap().contains("everything holds"));
+}

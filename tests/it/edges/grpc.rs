@@ -1,0 +1,36 @@
+//! Tasks over gRPC, by a client that knows nothing but what reflection tells it.
+
+use serde_json::json;
+use tests::Stack;
+
+use super::{python, run};
+use crate::tenants::Person;
+
+/// Python's own gRPC, with a client that builds messages from reflection.
+const PACKAGES: [&str; 3] = ["grpcio==1.85.1", "grpcio-reflection==1.85.1", "grpcio-health-checking==1.85.1"];
+
+#[tokio::test]
+async fn a_stock_client_asks_for_work_and_a_worker_does_it() {
+    let stack = Stack::start().await;
+    let admin = Person::found(&stack, "ada", "acme").await;
+    let eve = Person::found(&stack, "eve", "other").await;
+    let issue = |name: &str, scopes: &str| {
+        format!("mutation {{ issueApiKey(input: {{ name: \"{name}\", scopes: [{scopes}] }}) {{ key }} }}")
+    };
+    let mut keys = vec![];
+    for (name, scopes) in [("worker", "TASKS"), ("writer", "WRITE")] {
+        let issued = admin.ask(&issue(name, scopes), json!({})).await;
+        keys.push(issued["data"]["issueApiKey"]["key"].as_str().unwrap_or_else(|| panic!("{issued}")).to_owned());
+    }
+    let address = stack.url("MEDHUB__GRPC__LISTEN");
+    let arguments = [address, keys[0].clone(), keys[1].clone(), eve.token.clone()];
+    let told = tokio::task::spawn_blocking(move || {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/it/edges/tasks.py");
+        run(python(&PACKAGES).arg(script).args(arguments))
+    });
+    assert!(told.await.unwrap().contains("everything holds"));
+
+    let seen =
+        admin.ask("{ tasks(status: COMPLETED) { totalCount edges { node { result createdBy } } } }", json!({})).await;
+    assert_eq!(seen["data"]["tasks"]["edges"][0]["node"]["result"], "30 pages", "{seen}");
+}

@@ -1,0 +1,124 @@
+//! Resources and opportunities over REST, and the description of it all, tried by a program that knows only that.
+
+use serde_json::json;
+use tests::Stack;
+
+use super::{Answer, python, request, run};
+use crate::tenants::Person;
+
+/// The program that tries every operation of a description with values that fit it and values that do not.
+const SCHEMATHESIS: &str = "schemathesis==4.32.5";
+
+#[tokio::test]
+async fn resources_are_made_read_changed_and_deleted() {
+    let stack = Stack::start().await;
+    let admin = Person::found(&stack, "ada", "acme").await;
+    let eve = Person::found(&stack, "eve", "other").await;
+    let (ada, eve) = (admin.token.as_str(), eve.token.as_str());
+    let body = json!({ "name": "Past work", "kind": "past_performance", "body": "Lifts.", "tags": ["lift"] });
+    let call = async |method: &str,
+                      path: &str,
+                      token: &str,
+                      change: &dyn Fn(reqwest::RequestBuilder) -> reqwest::RequestBuilder| {
+        Answer::to(change(request(&stack, method, path, Some(token)))).await
+    };
+    let create = async |key: &str, body: &serde_json::Value| {
+        call("POST", "/api/v1/resources", ada, &|request| request.header("idempotency-key", key).json(body)).await
+    };
+
+    let made = create("k1", &body).await;
+    assert_eq!((made.status.as_u16(), made.header("etag")), (201, "\"1\""), "{}", made.body);
+    let again = create("k1", &body).await;
+    assert_eq!((&again.body["id"], &again.body["repeated"]), (&made.body["id"], &json!(true)));
+    let other = create("k1", &json!({ "name": "Other", "kind": "other", "body": "x" })).await;
+    assert_eq!((other.status.as_u16(), other.code()), (409, "IDEMPOTENCY_KEY_REUSED"));
+
+    let path = format!("/api/v1/resources/{}", made.body["id"].as_str().unwrap());
+    let token = made.header("consistency-token").to_owned();
+    let shown = call("GET", &path, ada, &|request| request.header("consistency-token", &token)).await;
+    assert_eq!((shown.status.as_u16(), &shown.body["name"], shown.header("etag")), (200, &json!("Past work"), "\"1\""));
+    let foreign = call("GET", &path, eve, &|request| request.header("consistency-token", &token)).await;
+    let unknown = call("GET", "/api/v1/resources/01890a5d-ac96-774b-bcce-b302099a8057", eve, &|request| request).await;
+    assert_eq!((foreign.status.as_u16(), &foreign.body), (404, &unknown.body), "another's is nobody's");
+
+    let changed = json!({ "name": "Past work", "kind": "past_performance", "body": "Lifts and beds." });
+    let stale = call("PUT", &path, ada, &|request| request.header("if-match", "\"7\"").json(&changed)).await;
+    assert_eq!((stale.status.as_u16(), &stale.body["currentVersion"]), (412, &json!(1)), "{}", stale.body);
+    let put = call("PUT", &path, ada, &|request| request.header("if-match", "\"1\"").json(&changed)).await;
+    assert_eq!((put.status.as_u16(), put.header("etag")), (200, "\"2\""));
+    let theirs = call("PUT", &path, eve, &|request| request.json(&changed)).await;
+    assert_eq!((theirs.status.as_u16(), theirs.code()), (404, "NOT_FOUND"));
+    let deleted = call("DELETE", &path, ada, &|request| request).await;
+    assert_eq!(deleted.status.as_u16(), 204);
+    let token = deleted.header("consistency-token").to_owned();
+    let gone = call("GET", &path, ada, &|request| request.header("consistency-token", &token)).await;
+    assert_eq!(gone.status.as_u16(), 404);
+
+    for number in 0..3 {
+        create(&format!("list-{number}"), &body).await;
+    }
+    let last = create("list-4", &body).await.header("consistency-token").to_owned();
+    let page = async |query: &str| {
+        call("GET", &format!("/api/v1/resources?{query}"), ada, &|request| request.header("consistency-token", &last))
+            .await
+            .body
+    };
+    let first = page("first=3").await;
+    assert_eq!((first["items"].as_array().unwrap().len(), &first["total"]), (3, &json!(4)));
+    let rest = page(&format!("first=3&after={}", first["next"].as_str().unwrap())).await;
+    assert_eq!((rest["items"].as_array().unwrap().len(), &rest["next"]), (1, &json!(null)), "{rest}");
+    everybody_reads_opportunities(&stack).await;
+}
+
+async fn everybody_reads_opportunities(stack: &Stack) {
+    let discover = "mutation($input: DiscoverOpportunityInput!) { discoverOpportunity(input: $input) {
+        ... on OpportunityAccepted { id consistencyToken } } }";
+    let input = json!({ "input": { "noticeId": "n-1", "title": "Bariatric beds", "type": "Solicitation",
+        "agency": "VETERANS AFFAIRS, DEPARTMENT OF", "solicitationNumber": "36C24526Q0001", "postedAt": "2026-03-03T12:00:00Z" } });
+    let made = stack.graphql(discover, input).await["data"]["discoverOpportunity"].clone();
+    let token = made["consistencyToken"].as_str().unwrap();
+    let get = async |path: &str| Answer::to(request(stack, "GET", path, None).header("consistency-token", token)).await;
+    let list = get("/api/v1/opportunities?text=bariatric&agency=036").await;
+    assert_eq!((&list.body["total"], &list.body["items"][0]["id"]), (&json!(1), &made["id"]), "{}", list.body);
+    let one = get(&format!("/api/v1/opportunities/{}", made["id"].as_str().unwrap())).await;
+    assert_eq!((one.status.as_u16(), &one.body["status"]), (200, &json!("open")));
+    assert_eq!(get("/api/v1/opportunities/036:NONE").await.status.as_u16(), 404);
+    assert_eq!(get("/api/v1/opportunities?first=0").await.code(), "INVALID_INPUT");
+}
+
+#[tokio::test]
+async fn a_program_that_knows_only_the_description_finds_no_fault() {
+    let mut environment = tests::Environment::new();
+    environment.insert("MEDHUB__LIMITS__ENABLED".into(), "false".into());
+    let stack = Stack::with(&[], environment).await;
+    let admin = Person::found(&stack, "ada", "acme").await;
+    let (http, token) = (stack.http(), admin.token.clone());
+    let tried = tokio::task::spawn_blocking(move || {
+        run(python(&[SCHEMATHESIS])
+            .args([
+                "-c",
+                "from schemathesis.cli import schemathesis; schemathesis()",
+                "run",
+                "--max-examples",
+                "25",
+                "--seed",
+                "42",
+                "--phases",
+                "examples,coverage,fuzzing",
+            ])
+            .args([
+                "--checks",
+                "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance",
+            ])
+            .args(["-H", &format!("Authorization: Bearer {token}")])
+            .arg(format!("{http}/api/v1/openapi.json")))
+    });
+    println!("{}", tried.await.unwrap());
+}
+
+#[test]
+fn the_committed_description_is_current() {
+    let committed = include_str!("../../../api/openapi.json");
+    let current = serde_json::to_string_pretty(&api::rest::openapi().unwrap()).unwrap() + "\n";
+    assert!(current == committed, "write it anew: cargo run --bin medhub -- openapi > api/openapi.json");
+}

@@ -1,0 +1,96 @@
+"""Drives TaskService by what reflection tells; ends with an error where something is not as it should be."""
+
+import sys
+import time
+
+import grpc
+from google.protobuf import descriptor_pool, message_factory
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+
+address, worker, writer, foreign = sys.argv[1:]
+channel = grpc.insecure_channel(address)
+reflected = ProtoReflectionDescriptorDatabase(channel)
+services = set(reflected.get_services())
+assert {"medhub.tasks.v1.TaskService", "grpc.health.v1.Health"} <= services, services
+pool = descriptor_pool.DescriptorPool(reflected)
+service = pool.FindServiceByName("medhub.tasks.v1.TaskService")
+
+
+def call(name, token, **fields):
+    method = service.methods_by_name[name]
+    request = message_factory.GetMessageClass(method.input_type)(**fields)
+    answer = message_factory.GetMessageClass(method.output_type)
+    stub = channel.unary_unary(
+        f"/{service.full_name}/{name}",
+        request_serializer=lambda message: message.SerializeToString(),
+        response_deserializer=answer.FromString,
+    )
+    return stub(request, metadata=[("authorization", f"Bearer {token}")] if token else [], timeout=30)
+
+
+def refused(code, name, token, **fields):
+    try:
+        answer = call(name, token, **fields)
+    except grpc.RpcError as error:
+        assert error.code() == code, (name, fields, error)
+        return error.details()
+    raise AssertionError((name, fields, answer))
+
+
+def eventually(question, wanted):
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            answer = question()
+            if wanted(answer):
+                return answer
+        except grpc.RpcError as error:
+            answer = error
+        assert time.monotonic() < deadline, answer
+        time.sleep(0.05)
+
+
+Code = grpc.StatusCode
+health = health_pb2_grpc.HealthStub(channel)
+for name in ["", "medhub.tasks.v1.TaskService"]:
+    status = health.Check(health_pb2.HealthCheckRequest(service=name)).status
+    assert status == health_pb2.HealthCheckResponse.SERVING, (name, status)
+
+wanted = {"kind": 1, "subject_kind": 1, "subject_id": "doc-1", "parameters": {"language": "en"}}
+refused(Code.UNAUTHENTICATED, "ProcessTask", None, request=wanted)
+refused(Code.UNAUTHENTICATED, "ProcessTask", "forged", request=wanted)
+refused(Code.PERMISSION_DENIED, "ProcessTask", worker, request=wanted)
+refused(Code.INVALID_ARGUMENT, "ProcessTask", writer, request={**wanted, "kind": 0})
+refused(Code.INVALID_ARGUMENT, "ProcessTask", writer)
+refused(Code.INVALID_ARGUMENT, "GetTaskStatus", worker, task_id="no uuid")
+
+made = call("ProcessTask", writer, request=wanted, idempotency_key="once")
+again = call("ProcessTask", writer, request=wanted, idempotency_key="once")
+assert (again.task_id, again.repeated, made.repeated) == (made.task_id, True, False), (made, again)
+refused(Code.ALREADY_EXISTS, "ProcessTask", writer, request={**wanted, "subject_id": "doc-2"}, idempotency_key="once")
+
+task = made.task_id
+refused(Code.PERMISSION_DENIED, "ProcessTask", writer, task_id=task, start={"worker": "w1"})
+refused(Code.NOT_FOUND, "GetTaskStatus", foreign, task_id=task)
+call("ProcessTask", worker, task_id=task, start={"worker": "w1"})
+refused(Code.ABORTED, "ProcessTask", worker, task_id=task, start={"worker": "w1"}, expected_version=1)
+details = refused(Code.FAILED_PRECONDITION, "ProcessTask", worker, task_id=task, start={"worker": "w2"})
+assert details.startswith("ALREADY_STARTED"), details
+call("ProcessTask", worker, task_id=task, report={"worker": "w1", "percent": 40, "note": "half of it"})
+shown = eventually(lambda: call("GetTaskStatus", worker, task_id=task), lambda task: task.percent == 40)
+assert (shown.status, shown.worker, shown.parameters["language"]) == (2, "w1", "en"), shown
+call("ProcessTask", worker, task_id=task, complete={"worker": "w1", "result": "30 pages"})
+refused(Code.FAILED_PRECONDITION, "ProcessTask", writer, task_id=task, cancel={"reason": "too late"})
+
+ids = [call("ProcessTask", writer, request={**wanted, "subject_id": f"more-{number}"}).task_id for number in range(3)]
+failed = call("ProcessTask", worker, task_id=ids[0], start={"worker": "w1"})
+call("ProcessTask", worker, task_id=ids[0], fail={"worker": "w1", "reason": "no text", "retry": False})
+eventually(lambda: call("ListTasks", worker, status=4), lambda page: page.total_size == 1 and page.tasks[0].failure == "no text")
+page = eventually(lambda: call("ListTasks", worker, page_size=3), lambda page: page.total_size == 4)
+rest = call("ListTasks", worker, page_size=3, page_token=page.next_page_token)
+assert (len(page.tasks), len(rest.tasks), rest.next_page_token) == (3, 1, ""), (page, rest)
+assert call("ListTasks", foreign).total_size == 0
+refused(Code.INVALID_ARGUMENT, "ListTasks", worker, page_size=101)
+refused(Code.INVALID_ARGUMENT, "ListTasks", worker, page_token="none")
+print("everything holds")

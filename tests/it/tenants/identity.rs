@@ -1,0 +1,289 @@
+//! Who is let in: tokens of every kind, good and bad, keys, roles that change, and how often one may ask.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use axum::{Json, Router, routing::get};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, get_current_timestamp, jwk::Jwk};
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use tests::{Environment, Stack};
+
+use super::{Person, code};
+
+const ME: &str = "{ me { user tenant role scopes operator } }";
+
+fn claims(user: &str, tenant: Option<&str>, expires_in: i64) -> Value {
+    let expires = i64::try_from(get_current_timestamp()).unwrap() + expires_in;
+    json!({ "sub": user, "tenant": tenant, "exp": expires })
+}
+
+fn signed(algorithm: Algorithm, key_id: Option<&str>, claims: &Value, key: &EncodingKey) -> String {
+    let header = Header { kid: key_id.map(str::to_owned), ..Header::new(algorithm) };
+    encode(&header, claims, key).unwrap()
+}
+
+/// What is answered over HTTP, with its status and headers.
+async fn asked(stack: &Stack, token: &str, document: &str) -> (StatusCode, reqwest::header::HeaderMap, Value) {
+    let body = json!({ "query": document });
+    let request = reqwest::Client::new().post(format!("{}/graphql", stack.http())).bearer_auth(token).json(&body);
+    let answer = request.send().await.unwrap();
+    (answer.status(), answer.headers().clone(), answer.json().await.unwrap())
+}
+
+#[tokio::test]
+async fn good_tokens_say_who_one_is_and_bad_ones_let_nobody_in() {
+    let provider = Provider::start().await;
+    let mut environment = Environment::new();
+    environment.insert("MEDHUB__AUTH__JWKS_URL".into(), provider.url.clone().into());
+    environment.insert("MEDHUB__AUTH__ROSTER_CACHE_MS".into(), "0".into());
+    environment.insert("MEDHUB__LIMITS__REFUSED_TOKENS".into(), "10000".into());
+    let stack = Stack::with(&[], environment).await;
+    let secret = EncodingKey::from_secret(stack.url("MEDHUB__AUTH__HS256_SECRET").as_bytes());
+    let ann = Person::found(&stack, "ann", "acme").await;
+
+    let good = signed(Algorithm::HS256, None, &claims("ann", Some("acme"), 60), &secret);
+    let (status, headers, answer) = asked(&stack, &good, ME).await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(
+        answer["data"]["me"],
+        json!({ "user": "ann", "tenant": "acme", "role": "ADMIN", "scopes": [], "operator": false })
+    );
+    assert!(headers.contains_key("ratelimit-remaining") && headers.contains_key("x-correlation-id"), "{headers:?}");
+
+    bad_tokens_let_nobody_in(&stack, &secret, &good).await;
+    the_providers_keys_count_and_change(&stack, &provider).await;
+    a_key_does_what_its_scopes_allow_until_it_is_revoked(&stack, &ann).await;
+    a_role_counts_as_it_is_now(&stack, &ann).await;
+    a_connection_ends_with_its_token(&stack, &secret).await;
+}
+
+async fn bad_tokens_let_nobody_in(stack: &Stack, secret: &EncodingKey, good: &str) {
+    let (header, rest) = good.split_once('.').unwrap();
+    let (body, signature) = rest.split_once('.').unwrap();
+    let none = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0";
+    let other = EncodingKey::from_secret(b"another secret of more than 32 bytes");
+    let hs = |claims: Value| signed(Algorithm::HS256, None, &claims, secret);
+    let mut flipped = signature.to_owned().into_bytes();
+    flipped[5] = if flipped[5] == b'A' { b'B' } else { b'A' };
+    let mut without_end = claims("ann", Some("acme"), 60);
+    without_end.as_object_mut().unwrap().remove("exp");
+    let mut not_yet = claims("ann", Some("acme"), 600);
+    not_yet["nbf"] = json!(get_current_timestamp() + 300);
+    for (what, token) in [
+        ("expired", hs(claims("ann", Some("acme"), -60))),
+        ("without an end", hs(without_end)),
+        ("not yet", hs(not_yet)),
+        ("forged", signed(Algorithm::HS256, None, &claims("ann", Some("acme"), 60), &other)),
+        ("changed", format!("{header}.{body}.{}", String::from_utf8(flipped).unwrap())),
+        ("alg none", format!("{none}.{body}.")),
+        ("alg none with a signature", format!("{none}.{body}.{signature}")),
+        (
+            "another algorithm by the same secret",
+            signed(Algorithm::HS384, None, &claims("ann", Some("acme"), 60), secret),
+        ),
+        ("no user", hs(json!({ "exp": get_current_timestamp() + 60 }))),
+        ("an empty user", hs(claims("", None, 60))),
+        ("no tenant id", hs(claims("ann", Some("Acme:Other"), 60))),
+        ("too long", hs(claims(&"a".repeat(9_000), None, 60))),
+        ("no token", "abc".to_owned()),
+        ("an unknown key", "mhk_acme.01890a5d-ac96-774b-bcce-b302099a8057.".to_owned() + &"ab".repeat(32)),
+        ("half a key", "mhk_acme".to_owned()),
+    ] {
+        let (status, headers, answer) = asked(stack, &token, ME).await;
+        assert_eq!((status, code(&answer)), (StatusCode::UNAUTHORIZED, "UNAUTHENTICATED"), "{what}: {answer}");
+        assert!(headers.contains_key("www-authenticate"), "{what}");
+        assert!(!answer.to_string().contains(&token[..token.len().min(40)]), "{what}: the token is not told again");
+    }
+    let mut foreign = reqwest::Client::new().post(format!("{}/graphql", stack.http())).json(&json!({ "query": ME }));
+    foreign = foreign.bearer_auth(good).header("x-medhub-tenant", "other");
+    assert_eq!(foreign.send().await.unwrap().status(), StatusCode::UNAUTHORIZED, "the token is for another tenant");
+}
+
+async fn the_providers_keys_count_and_change(stack: &Stack, provider: &Provider) {
+    let (first, second) = (Provider::ec("first"), Provider::ec("second"));
+    provider.publish(&[&first]);
+    let ann = claims("ann", Some("acme"), 60);
+    let token = |key: &Signer| signed(key.algorithm, Some(key.id), &ann, &key.key);
+    assert_eq!(asked(stack, &token(&first), ME).await.2["data"]["me"]["role"], "ADMIN");
+
+    let unknown = asked(stack, &token(&second), ME).await;
+    assert_eq!(unknown.0, StatusCode::UNAUTHORIZED, "{}", unknown.2);
+    let rsa = Provider::rsa("third");
+    provider.publish(&[&second, &rsa]);
+    // Unknown keys are asked for at once, but not more often than every few seconds.
+    tests::eventually(Duration::from_secs(30), async || {
+        let (status, _, answer) = asked(stack, &token(&second), ME).await;
+        if status == StatusCode::OK { Ok(()) } else { Err(answer.to_string()) }
+    })
+    .await;
+    assert_eq!(asked(stack, &token(&rsa), ME).await.2["data"]["me"]["user"], "ann");
+    assert_eq!(asked(stack, &token(&first), ME).await.0, StatusCode::UNAUTHORIZED, "it was withdrawn");
+    // A public key is no secret: who signs by it as if it were one is not let in.
+    let public = serde_json::to_vec(&second.public).unwrap();
+    let confused = signed(Algorithm::HS256, Some(second.id), &ann, &EncodingKey::from_secret(&public));
+    assert_eq!(asked(stack, &confused, ME).await.0, StatusCode::UNAUTHORIZED);
+    assert_eq!(asked(stack, &signed(Algorithm::ES256, None, &ann, &second.key), ME).await.0, StatusCode::UNAUTHORIZED);
+}
+
+async fn a_key_does_what_its_scopes_allow_until_it_is_revoked(stack: &Stack, ann: &Person<'_>) {
+    let issue = |name: &str, scopes: &str| {
+        format!(
+            "mutation {{ issueApiKey(input: {{ name: \"{name}\", scopes: [{scopes}] }}) {{ id key
+            outcome {{ ... on Rejected {{ rule }} }} }} }}"
+        )
+    };
+    let issued = ann.ask(&issue("writer", "WRITE"), json!({})).await["data"]["issueApiKey"].clone();
+    let key = issued["key"].as_str().unwrap_or_else(|| panic!("{issued}")).to_owned();
+    let taken = ann.ask(&issue("writer", "READ"), json!({})).await["data"]["issueApiKey"].clone();
+    assert_eq!((&taken["key"], &taken["outcome"]["rule"]), (&Value::Null, &json!("KEY_NAME_TAKEN")), "{taken}");
+
+    let me = asked(stack, &key, ME).await.2["data"]["me"].clone();
+    assert_eq!((&me["role"], &me["scopes"], &me["tenant"]), (&json!("SERVICE"), &json!(["WRITE"]), &json!("acme")));
+    let draft = "mutation { outcome: draftProposal(input: { opportunityId: \"036:X\", title: \"By machine\" }) { __typename } }";
+    assert_eq!(asked(stack, &key, draft).await.2["data"]["outcome"]["__typename"], "Accepted");
+    let admin = "mutation { outcome: addCompanyMember(user: \"mallory\", role: ADMIN) { __typename } }";
+    assert_eq!(code(&asked(stack, &key, admin).await.2), "FORBIDDEN");
+    let reader = ann.ask(&issue("ingest", "INGEST"), json!({})).await["data"]["issueApiKey"]["key"].clone();
+    let only_ingest = asked(stack, reader.as_str().unwrap(), "{ proposals { totalCount } }").await.2;
+    assert_eq!(code(&only_ingest), "FORBIDDEN");
+
+    let shown = ann.ask("{ company { apiKeys { id name scopes } } }", json!({})).await;
+    assert!(!shown.to_string().contains(&key[key.len() - 64..]), "the secret is shown once: {shown}");
+    let revoke = "mutation($id: UUID!) { outcome: revokeApiKey(id: $id) { ... on Accepted { version } } }";
+    assert!(ann.done(revoke, json!({ "id": issued["id"] })).await["version"].is_u64());
+    assert_eq!(asked(stack, &key, ME).await.0, StatusCode::UNAUTHORIZED, "it no longer counts, at once");
+    let log = stack.medhub(&["replay"]).await;
+    assert!(!String::from_utf8_lossy(&log.stdout).contains(&key[key.len() - 64..]), "the log keeps a hash");
+}
+
+async fn a_role_counts_as_it_is_now(stack: &Stack, ann: &Person<'_>) {
+    let bob = ann.joined_by("bob", "CONTRIBUTOR", "acme").await;
+    let draft = "mutation { outcome: draftProposal(input: { opportunityId: \"036:X\", title: \"x\" }) { __typename } }";
+    assert_eq!(bob.done(draft, json!({})).await["__typename"], "Accepted");
+    let demote = "mutation { outcome: changeCompanyRole(user: \"bob\", role: VIEWER) { ... on Accepted { version } } }";
+    ann.done(demote, json!({})).await;
+    assert_eq!(code(&bob.ask(draft, json!({})).await), "FORBIDDEN", "by the same token");
+    let out = "mutation { outcome: removeCompanyMember(user: \"bob\") { ... on Accepted { version } } }";
+    ann.done(out, json!({})).await;
+    assert_eq!(code(&bob.ask("{ proposals { totalCount } }", json!({})).await), "FORBIDDEN");
+    let last = "mutation { outcome: removeCompanyMember(user: \"ann\") { ... on Rejected { rule } } }";
+    assert_eq!(ann.done(last, json!({})).await["rule"], "LAST_ADMIN");
+    let _ = stack;
+}
+
+async fn a_connection_ends_with_its_token(stack: &Stack, secret: &EncodingKey) {
+    let token = signed(Algorithm::HS256, None, &claims("ann", Some("acme"), 2), secret);
+    let payload = json!({ "authorization": format!("Bearer {token}") });
+    let mut told = tests::Subscription::begin(&stack.http(), payload, "subscription { proposalChanges { cursor } }")
+        .await
+        .unwrap();
+    let end = told.next().await.unwrap_err().to_string();
+    assert!(end.contains("4401") || end.contains("Library(4401)"), "{end}");
+}
+
+#[tokio::test]
+async fn who_asks_too_often_is_told_when_to_come_back() {
+    let mut environment = Environment::new();
+    for (variable, value) in [("PER_ADDRESS", "5"), ("PER_USER", "20"), ("REFUSED_TOKENS", "3")] {
+        environment.insert(format!("MEDHUB__LIMITS__{variable}").into(), value.into());
+    }
+    environment.insert("MEDHUB__HTTP__CORS_ORIGINS".into(), "https://app.example.org".into());
+    let stack = Stack::with(&[], environment).await;
+    let client = reqwest::Client::new();
+    let ask = async |token: Option<&str>| {
+        let mut request = client.post(format!("{}/graphql", stack.http())).json(&json!({ "query": "{ __typename }" }));
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        let answer = request.header("origin", "https://app.example.org").send().await.unwrap();
+        (answer.status(), answer.headers().clone(), answer.json::<Value>().await.unwrap())
+    };
+    let ann = Person::login(&stack, "ann", None).await;
+
+    let mut statuses = vec![];
+    for _ in 0..6 {
+        statuses.push(ask(None).await.0.as_u16());
+    }
+    assert_eq!(statuses[..4], [200; 4], "one of the five was the login");
+    assert_eq!(statuses[5], 429, "{statuses:?}");
+    let (status, headers, answer) = ask(None).await;
+    assert_eq!(
+        (status.as_u16(), code(&answer), &headers["ratelimit-limit"]),
+        (429, "RATE_LIMITED", &"5".parse().unwrap())
+    );
+    let wait: u64 = headers["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!((1..=12).contains(&wait), "{wait}");
+
+    // Others are not held up by one address: people and operators count for themselves.
+    let (status, headers, _) = ask(Some(&ann.token)).await;
+    assert_eq!((status.as_u16(), &headers["ratelimit-limit"]), (200, &"20".parse().unwrap()));
+    assert_eq!(headers["access-control-allow-origin"], "https://app.example.org");
+    assert_eq!(ask(Some(&stack.operators_token())).await.0, StatusCode::OK);
+    let mut guesses = vec![];
+    for _ in 0..5 {
+        guesses.push(ask(Some("guess")).await.0.as_u16());
+    }
+    assert_eq!(guesses, [401, 401, 401, 429, 429]);
+}
+
+/// What stands before a key of 2,048 bits in PKCS #8 (RFC 5208): its version, its kind, its length.
+const PKCS8_HEADER: usize = 26;
+
+/// An identity provider: publishes keys, and has what signs by them.
+struct Provider {
+    url: String,
+    keys: Arc<Mutex<Vec<Jwk>>>,
+}
+
+/// A key with which a provider signs.
+struct Signer {
+    id: &'static str,
+    algorithm: Algorithm,
+    key: EncodingKey,
+    public: Jwk,
+}
+
+impl Provider {
+    async fn start() -> Self {
+        let keys = Arc::new(Mutex::new(Vec::<Jwk>::new()));
+        let published = Arc::clone(&keys);
+        let answer = async move || Json(json!({ "keys": *published.lock().unwrap() }));
+        let router = Router::new().route("/jwks.json", get(answer));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/jwks.json", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self { url, keys }
+    }
+
+    fn publish(&self, signers: &[&Signer]) {
+        *self.keys.lock().unwrap() = signers.iter().map(|signer| signer.public.clone()).collect();
+    }
+
+    fn ec(id: &'static str) -> Signer {
+        use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+        let document =
+            EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &aws_lc_rs::rand::SystemRandom::new());
+        Signer::new(id, Algorithm::ES256, EncodingKey::from_ec_der(document.unwrap().as_ref()))
+    }
+
+    fn rsa(id: &'static str) -> Signer {
+        use aws_lc_rs::{
+            encoding::{AsDer, Pkcs8V1Der},
+            rsa::{KeyPair, KeySize},
+        };
+        let pair = KeyPair::generate(KeySize::Rsa2048).unwrap();
+        let document: Pkcs8V1Der<'_> = pair.as_der().unwrap();
+        Signer::new(id, Algorithm::RS256, EncodingKey::from_rsa_der(&document.as_ref()[PKCS8_HEADER..]))
+    }
+}
+
+impl Signer {
+    fn new(id: &'static str, algorithm: Algorithm, key: EncodingKey) -> Self {
+        let mut public = Jwk::from_encoding_key(&key, algorithm).unwrap();
+        public.common.key_id = Some(id.to_owned());
+        Self { id, algorithm, key, public }
+    }
+}

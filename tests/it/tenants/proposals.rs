@@ -1,0 +1,191 @@
+//! A proposal from its first line to the agency's decision, and what a team keeps beside it.
+
+use serde_json::json;
+use tests::Stack;
+
+use super::{Person, code};
+
+const DRAFT: &str = "draftProposal(input: { opportunityId: \"036:36C24526Q0001\", title: \"Beds\",
+    outline: [{ key: \"approach\", heading: \"Approach\" }] })";
+
+#[tokio::test]
+async fn a_team_writes_reviews_hands_in_and_wins() {
+    let stack = Stack::start().await;
+    let admin = Person::found(&stack, "ada", "acme").await;
+    let (ann, bob) =
+        (admin.joined_by("ann", "CONTRIBUTOR", "acme").await, admin.joined_by("bob", "MANAGER", "acme").await);
+    let vic = admin.joined_by("vic", "VIEWER", "acme").await;
+
+    let drafted = ann.change(DRAFT, json!({})).await;
+    let id = json!({ "id": drafted.id });
+    let edit = "editProposalSection(input: { proposalId: $id, section: \"approach\", heading: \"Approach\",
+        content: \"We deliver.\", basedOn: 0 })";
+    ann.change(edit, id.clone()).await;
+    let stale = ann
+        .done(
+            &format!(
+                "mutation($id: UUID!) {{ outcome: {} {{ ... on Rejected {{ rule }} }} }}",
+                edit.replace("We deliver.", "We do not.")
+            ),
+            id.clone(),
+        )
+        .await;
+    assert_eq!(stale["rule"], "STALE_SECTION");
+    let comment = "commentOnProposal(input: { proposalId: $id, section: \"approach\", text: \"By when?\" })";
+    ann.change(comment, id.clone()).await;
+    ann.change("submitProposalForReview(proposalId: $id)", id.clone()).await;
+
+    let approve = "mutation($id: UUID!) { outcome: approveProposal(proposalId: $id) {
+        ... on Accepted { version } ... on Rejected { rule } } }";
+    for (who, wanted) in [(&ann, "FORBIDDEN"), (&vic, "FORBIDDEN")] {
+        assert_eq!(code(&who.ask(approve, id.clone()).await), wanted);
+    }
+    let nobody = stack.graphql_with(None, approve, id.clone()).await;
+    assert_eq!(code(&nobody), "UNAUTHENTICATED");
+    bob.change("approveProposal(proposalId: $id, note: \"Good.\")", id.clone()).await;
+    bob.change("submitProposal(proposalId: $id, confirmation: \"SAM-1\")", id.clone()).await;
+    let won = bob
+        .change("recordProposalOutcome(input: { proposalId: $id, won: true, amount: \"81930000\" })", id.clone())
+        .await;
+    assert_eq!(won.version, 7);
+
+    let seen = vic
+        .see(
+            &won,
+            "query($id: UUID!) { proposal(id: $id) { version phase title createdBy updatedBy
+        sections { key content revision } comments { text author resolved } review confirmation
+        outcome { won amount } opportunity { id } }
+        proposals(phase: WON) { totalCount edges { node { id } } } drafts: proposals(phase: DRAFT) { totalCount } }",
+            id.clone(),
+        )
+        .await;
+    assert_eq!(
+        seen["proposal"],
+        json!({
+            "version": 7, "phase": "WON", "title": "Beds", "createdBy": "ann", "updatedBy": "bob",
+            "sections": [{ "key": "approach", "content": "We deliver.", "revision": 1 }],
+            "comments": [{ "text": "By when?", "author": "ann", "resolved": false }],
+            "review": "Good.", "confirmation": "SAM-1", "outcome": { "won": true, "amount": "81930000" },
+            "opportunity": null,
+        })
+    );
+    assert_eq!(seen["proposals"], json!({ "totalCount": 1, "edges": [{ "node": { "id": drafted.id } }] }));
+    assert_eq!(seen["drafts"]["totalCount"], 0);
+
+    as_it_was(&vic, &id).await;
+    the_same_again_is_done_once(&ann).await;
+    what_a_company_keeps_is_listed_changed_and_deleted(&ann, &bob).await;
+    what_one_saves_is_ones_own(&ann, &vic).await;
+    work_is_asked_for_and_called_off(&ann).await;
+
+    let verified = stack.medhub(&["verify"]).await;
+    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
+    let rebuilt = stack.medhub(&["rebuild", "workspace"]).await;
+    assert!(rebuilt.status.success(), "{}", String::from_utf8_lossy(&rebuilt.stderr));
+    let again = vic.ask("query($id: UUID!) { proposal(id: $id) { version phase } }", id).await;
+    assert_eq!(again["data"]["proposal"], json!({ "version": 7, "phase": "WON" }), "{again}");
+}
+
+/// A proposal as it was, and what happened to it.
+async fn as_it_was(vic: &Person<'_>, id: &serde_json::Value) {
+    let document = "query($id: UUID!) { then: proposal(id: $id, asOf: { version: 1 }) { version phase updatedBy }
+        later: proposal(id: $id, asOf: { version: 99 }) { version } before: proposal(id: $id, asOf: { time: \"2020-01-01T00:00:00Z\" }) { version }
+        proposalHistory(id: $id, first: 2, after: 1) { hasMore changes { version kind by } } }";
+    let answer = vic.ask(document, id.clone()).await["data"].clone();
+    assert_eq!(answer["then"], json!({ "version": 1, "phase": "DRAFT", "updatedBy": "ann" }));
+    assert_eq!((&answer["later"], &answer["before"]), (&json!(null), &json!(null)));
+    assert_eq!(
+        answer["proposalHistory"],
+        json!({ "hasMore": true, "changes": [
+        { "version": 2, "kind": "proposal.section_edited", "by": "ann" },
+        { "version": 3, "kind": "proposal.commented", "by": "ann" },
+    ] })
+    );
+}
+
+async fn the_same_again_is_done_once(ann: &Person<'_>) {
+    let draft = "mutation { outcome: draftProposal(input: { opportunityId: \"036:X\", title: \"Once\" },
+        conditions: { idempotencyKey: \"k-1\" }) { ... on Accepted { id version repeated } } }";
+    let first = ann.done(draft, json!({})).await;
+    let second = ann.done(draft, json!({})).await;
+    assert_eq!((&first["repeated"], &second["repeated"]), (&json!(false), &json!(true)), "{first} {second}");
+    assert_eq!(first["id"], second["id"], "an id that the service made is the same for the same key");
+    let other = ann.ask(&draft.replace("Once", "Twice"), json!({})).await;
+    assert_eq!(code(&other), "IDEMPOTENCY_KEY_REUSED");
+    let outdated = "mutation($id: UUID!) { outcome: withdrawProposal(proposalId: $id, reason: \"x\",
+        conditions: { expectedVersion: 9 }) { ... on Accepted { id } } }";
+    assert_eq!(
+        code(&ann.ask(outdated, json!({ "id": first["id"] })).await),
+        "FORBIDDEN",
+        "rights come before versions"
+    );
+}
+
+async fn what_a_company_keeps_is_listed_changed_and_deleted(ann: &Person<'_>, bob: &Person<'_>) {
+    let input = |name: &str| format!("{{ name: \"{name}\", kind: BOILERPLATE, body: \"Text.\", tags: [\"lift\"] }}");
+    let mut made = vec![];
+    for name in ["One", "Two", "Three"] {
+        made.push(ann.change(&format!("createResource(input: {})", input(name)), json!({})).await);
+    }
+    let id = json!({ "id": made[1].id });
+    ann.change(&format!("updateResource(id: $id, input: {})", input("Second")), id.clone()).await;
+    let delete = "mutation($id: UUID!) { outcome: deleteResource(id: $id) { ... on Accepted { version } } }";
+    assert_eq!(code(&ann.ask(delete, id.clone()).await), "FORBIDDEN");
+    let deleted = bob.change("deleteResource(id: $id)", json!({ "id": made[0].id })).await;
+
+    let page = "query($after: String) { resources(first: 1, after: $after, kind: BOILERPLATE) {
+        totalCount pageInfo { hasNextPage endCursor } edges { node { name tags version } } } }";
+    let first = ann.see(&deleted, page, json!({})).await["resources"].clone();
+    assert_eq!((&first["totalCount"], &first["edges"][0]["node"]["name"]), (&json!(2), &json!("Three")), "{first}");
+    let second = ann.see(&deleted, page, json!({ "after": first["pageInfo"]["endCursor"] })).await["resources"].clone();
+    assert_eq!(second["edges"][0]["node"], json!({ "name": "Second", "tags": ["lift"], "version": 2 }), "{second}");
+    assert_eq!(second["pageInfo"]["hasNextPage"], false);
+    let gone = bob.see(&deleted, "query($id: UUID!) { resource(id: $id) { name } }", json!({ "id": made[0].id })).await;
+    assert_eq!(gone["resource"], json!(null));
+}
+
+async fn what_one_saves_is_ones_own(ann: &Person<'_>, vic: &Person<'_>) {
+    ann.change("saveOpportunity(opportunityId: \"036:36C24526Q0001\")", json!({})).await;
+    let saved =
+        ann.change("saveSearch(search: { name: \"Beds\", text: \"hospital beds\", notify: DAILY })", json!({})).await;
+    let own = "{ savedOpportunities { opportunityId opportunity { id } } savedSearches { name text notify } }";
+    assert_eq!(
+        ann.see(&saved, own, json!({})).await,
+        json!({
+            "savedOpportunities": [{ "opportunityId": "036:36C24526Q0001", "opportunity": null }],
+            "savedSearches": [{ "name": "Beds", "text": "hospital beds", "notify": "DAILY" }],
+        })
+    );
+    let others = vic.see(&saved, own, json!({})).await;
+    assert_eq!(others, json!({ "savedOpportunities": [], "savedSearches": [] }));
+    let again = "mutation { outcome: saveSearch(search: { name: \"Beds\", text: \"x\", notify: NEVER }) {
+        ... on Rejected { rule } } }";
+    assert_eq!(ann.done(again, json!({})).await["rule"], "NAME_TAKEN");
+    let empty =
+        "mutation { outcome: saveSearch(search: { name: \"All\", notify: NEVER }) { ... on Rejected { rule } } }";
+    assert_eq!(code(&ann.ask(empty, json!({})).await), "INVALID_INPUT");
+}
+
+async fn work_is_asked_for_and_called_off(ann: &Person<'_>) {
+    let wanted = "requestTask(input: { kind: GENERATE_PROPOSAL, subjectKind: OPPORTUNITY, subjectId: \"036:X\",
+        parameters: [{ name: \"tone\", value: \"plain\" }] })";
+    let task = ann.change(wanted, json!({})).await;
+    let id = json!({ "id": task.id });
+    let off = ann.change("cancelTask(id: $id, reason: \"no longer\")", id.clone()).await;
+    let seen = ann
+        .see(
+            &off,
+            "query($id: UUID!) { task(id: $id) { status kind subjectId parameters { name value } }
+        tasks(status: CANCELLED) { totalCount } }",
+            id,
+        )
+        .await;
+    assert_eq!(
+        seen,
+        json!({
+            "task": { "status": "CANCELLED", "kind": "GENERATE_PROPOSAL", "subjectId": "036:X",
+                      "parameters": [{ "name": "tone", "value": "plain" }] },
+            "tasks": { "totalCount": 1 },
+        })
+    );
+}
