@@ -68,15 +68,19 @@ impl<'a> Person<'a> {
         Done { id: text("id"), token: text("consistencyToken"), version: outcome["version"].as_u64().unwrap() }
     }
 
-    /// Asks for what is at least as new as a change.
+    /// Asks for what is at least as new as a change, and as everything before it.
     pub(crate) async fn see(&self, since: &Done, document: &str, variables: Value) -> Value {
-        let body =
-            json!({ "query": document, "variables": variables, "extensions": { "consistencyToken": since.token } });
+        let body = json!({ "query": document, "variables": variables, "extensions": { "consistencyToken": everything(&since.token) } });
         let request = reqwest::Client::new().post(format!("{}/graphql", self.stack.http())).json(&body);
         let answer: Value = request.bearer_auth(&self.token).send().await.unwrap().json().await.unwrap();
         assert!(answer["errors"].is_null(), "{document}: {answer}");
         answer["data"].clone()
     }
+}
+
+/// A token for everything up to a change, where its own is for what happened to the same thing.
+pub(crate) fn everything(token: &str) -> String {
+    token.splitn(3, '.').take(2).collect::<Vec<_>>().join(".")
 }
 
 /// A change that is on record.

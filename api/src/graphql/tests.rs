@@ -23,7 +23,7 @@ fn graphql(config: &HttpConfig) -> GraphQl {
 }
 
 async fn failure(document: &str) -> (Option<Value>, Option<Value>, String) {
-    let answer = graphql(&HttpConfig::default()).execute(Request::new(document), &Identity::anonymous()).await;
+    let answer = graphql(&HttpConfig::default()).execute(Request::new(document), &Identity::operator()).await;
     let error = answer.errors.into_iter().next().unwrap();
     let extensions = error.extensions.unwrap();
     (extensions.get("code").cloned(), extensions.get("field").cloned(), error.message)
