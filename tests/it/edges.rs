@@ -57,7 +57,8 @@ pub(crate) fn python(packages: &[&str]) -> Command {
         std::fs::write(done, "").unwrap();
     }
     let mut python = Command::new("python3");
-    python.env("PYTHONPATH", folder);
+    // What it remembers of its runs belongs to no source.
+    python.env("PYTHONPATH", folder).current_dir(env!("CARGO_TARGET_TMPDIR"));
     python
 }
 
