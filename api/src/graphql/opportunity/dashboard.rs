@@ -6,7 +6,10 @@ use async_graphql::{Context, Result, SimpleObject, Subscription};
 use cqrs_es::Aggregate;
 use domain::opportunity as record;
 use futures::{Stream, StreamExt, stream};
-use projections::{runtime::ConsistencyToken, views::Counters};
+use projections::{
+    runtime::{ConsistencyToken, Generation, Projection},
+    views::{Counters, Views},
+};
 use tokio::time::sleep;
 
 use crate::{
@@ -15,7 +18,7 @@ use crate::{
         follow::{self, Happened},
         reading,
     },
-    store::{LiveModels, Stores},
+    store::Stores,
 };
 
 /// Time between two looks at figures that move.
@@ -32,10 +35,10 @@ impl OpportunityDashboardSubscription {
         &self,
         ctx: &Context<'_>,
     ) -> Result<impl Stream<Item = Result<OpportunityDashboard>> + use<>> {
-        let live = error::wired(ctx.data::<Stores>())?.live.clone();
+        let stores = error::wired(ctx.data::<Stores>())?.clone();
         let now = reading::of(ctx)?.views().await?.counters().await.map_err(|error| error::query(&error))?;
         let moved = Box::pin(follow::follow(ctx, None, changed).await?.ready_chunks(CHUNK));
-        let later = stream::unfold(Some((moved, live)), next);
+        let later = stream::unfold(Some((moved, stores)), next);
         Ok(stream::once(std::future::ready(Ok(OpportunityDashboard::from(now)))).chain(later))
     }
 }
@@ -75,19 +78,29 @@ fn changed(happened: &Happened) -> Option<ConsistencyToken> {
     (happened.event.aggregate_type == record::Opportunity::TYPE).then(|| happened.token())
 }
 
-/// The figures after the next changes. They are read a moment later: what was changed together is shown together, and
-/// the read model has come as far by then.
-async fn next<S>(rest: Option<(S, LiveModels)>) -> Option<(Result<OpportunityDashboard>, Option<(S, LiveModels)>)>
+/// The figures after the next changes. They are read a moment later, so that what was changed together is shown together,
+/// and when the read model has come as far.
+async fn next<S>(rest: Option<(S, Stores)>) -> Option<(Result<OpportunityDashboard>, Option<(S, Stores)>)>
 where
     S: Stream<Item = Vec<Result<ConsistencyToken>>> + Unpin,
 {
-    let (mut moved, live) = rest?;
-    if let Some(Err(error)) = moved.next().await?.into_iter().find(Result::is_err) {
-        return Some((Err(error), None));
-    }
+    let (mut moved, stores) = rest?;
+    let last = match moved.next().await?.into_iter().collect::<Result<Vec<_>>>() {
+        Ok(tokens) => tokens.into_iter().next_back(),
+        Err(error) => return Some((Err(error), None)),
+    };
     sleep(EVERY).await;
-    match live.now().views.counters().await {
-        Ok(counters) => Some((Ok(counters.into()), Some((moved, live)))),
+    let (models, generations) = stores.live.of_now();
+    if let Some(token) = last {
+        let generation = generations.get(Views::NAME).copied().unwrap_or(Generation::FIRST);
+        // Figures that are behind are better than none: the next change brings them up to date.
+        let waited = stores.runtime.wait_for(&models.views, generation, &token, stores.consistency_wait).await;
+        if let Err(away) = waited {
+            return Some((Err(error::unavailable(&away)), None));
+        }
+    }
+    match models.views.counters().await {
+        Ok(counters) => Some((Ok(counters.into()), Some((moved, stores)))),
         Err(error) => Some((Err(error::query(&error)), None)),
     }
 }
