@@ -54,7 +54,7 @@ pub(super) struct EventsQuery {
 pub(super) struct EventView {
     /// Its id.
     event_id: String,
-    /// `view`, `click`, `save` or `unsave`.
+    /// `view` or `click`.
     kind: String,
     /// The opportunity that it was about.
     #[serde(skip_serializing_if = "String::is_empty")]

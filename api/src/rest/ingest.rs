@@ -7,7 +7,8 @@
 //! ```
 //!
 //! An answer of 200 means that the events are in the log, from where nothing is lost. A client that does not want to wait
-//! says `Prefer: respond-async`, is answered 202 at once, and loses what is in the buffer if the process is killed.
+//! says `Prefer: respond-async`, is answered 202 at once, and loses what is in the buffer if the process is killed or the
+//! log does not take it.
 //!
 //! | variable | default | meaning |
 //! | --- | --- | --- |
@@ -238,7 +239,7 @@ pub(super) struct Ingested {
 #[utoipa::path(post, path = "/ingest", tag = "analytics", request_body = IngestRequest,
     params(("Prefer" = Option<String>, Header, description = "`respond-async`: answer before the events are on record")),
     responses((status = 200, description = "On record", body = Ingested),
-    (status = 202, description = "In the buffer: lost if the process is killed", body = Ingested),
+    (status = 202, description = "In the buffer: lost if the process is killed or the log does not take it", body = Ingested),
     (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
     (status = 413, body = Problem), (status = 415, body = Problem),
     (status = 429, description = "The buffer is full, or too many requests", body = Problem),

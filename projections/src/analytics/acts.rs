@@ -10,17 +10,17 @@ use crate::QueryError;
 
 const ACTS: &str = include_str!("sql/acts.sql");
 
-/// A page that was viewed, a link that was clicked, an opportunity that was saved or no longer is.
+/// A page that was viewed or a link that was clicked: what visits tell, and what makes kept answers old.
 #[derive(Debug, Clone, PartialEq, Eq, Row, Deserialize)]
 pub struct Act {
     /// The event's identity.
     #[serde(with = "clickhouse::serde::uuid")]
     pub event_id: Uuid,
-    /// `view`, `click`, `save` or `unsave`.
+    /// `view` or `click`.
     pub kind: String,
     /// The opportunity that it was about; empty for none.
     pub opportunity_id: String,
-    /// The visit; for saves the watchlist.
+    /// The visit.
     pub aggregate_id: String,
     /// Who did it; empty for who is not signed in.
     pub user_id: String,
