@@ -69,6 +69,12 @@ async fn nonsense_is_refused_at_every_edge_and_nothing_is_lost() {
     assert_eq!(kept["proposal"], json!({ "title": "Kept", "version": 1 }));
     let ready = Answer::to(request(&stack, "GET", "/ready", None)).await;
     assert_eq!((ready.status.as_u16(), &ready.body["ready"]), (200, &json!(true)), "{}", ready.body);
+    // All of it was measured, and none of it failed by our fault but what the slow clients were let go with.
+    let slo = Answer::to(request(&stack, "GET", "/slo", None)).await;
+    let number = |path: &str| slo.body.pointer(path).and_then(Value::as_f64).unwrap_or_else(|| panic!("{}", slo.body));
+    assert!(number("/availability/requests") >= 300.0 && number("/availability/failed") <= 50.0, "{}", slo.body);
+    assert!(number("/latency/p99_ms") >= number("/latency/p50_ms"), "{}", slo.body);
+    assert_eq!(slo.body["freshness"]["read_models"].as_object().unwrap().len(), 4, "{}", slo.body);
 }
 
 /// Documents of pieces that do not belong together, the same ones in every run.
