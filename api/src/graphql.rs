@@ -15,9 +15,11 @@ mod operations;
 mod opportunity;
 mod outcome;
 mod page;
+mod parsed;
 mod proposal;
 mod reading;
 mod resource;
+mod search;
 mod session;
 mod task;
 #[cfg(test)]
@@ -29,7 +31,6 @@ use std::time::Duration;
 use async_graphql::{
     MergedObject, MergedSubscription, Request, Response, SDLExportOptions, Schema, SchemaBuilder,
     dataloader::DataLoader,
-    extensions::apollo_persisted_queries::{ApolloPersistedQueries, LruCacheStorage},
 };
 use chrono::{DateTime, NaiveDate, Utc};
 
@@ -41,12 +42,14 @@ use self::{
     operations::{OperationsMutation, ProjectionQuery, RebuildQuery, RebuildSubscription},
     opportunity::{
         OpportunityChangesSubscription, OpportunityDashboardSubscription, OpportunityDetailQuery,
-        OpportunityHistoryQuery, OpportunityListQuery, OpportunityMutation, OpportunitySearchQuery,
-        OpportunitySimilarQuery, OpportunityStatsQuery,
+        OpportunityHistoryQuery, OpportunityListQuery, OpportunityMutation, OpportunityRecommendedQuery,
+        OpportunitySearchQuery, OpportunitySimilarQuery, OpportunityStatsQuery,
     },
+    parsed::ParsedDocuments,
     proposal::{ProposalChangesSubscription, ProposalHistoryQuery, ProposalMutation, ProposalQuery},
     reading::Reading,
     resource::{ResourceMutation, ResourceQuery},
+    search::WorkspaceSearchQuery,
     task::{TaskMutation, TaskQuery},
     watchlist::{WatchlistMutation, WatchlistQuery},
 };
@@ -60,9 +63,6 @@ use crate::{
     store::Stores,
 };
 
-/// Documents that are known by their hashes, the last ones.
-const PERSISTED: usize = 1_000;
-
 const TIME: &str = "A point in time in RFC 3339, e.g. `\"2026-03-31T17:00:00Z\"`; answers are in UTC.";
 const DAY: &str = "A calendar day, e.g. `\"2026-03-31\"`.";
 
@@ -75,7 +75,9 @@ struct QueryRoot(
     OpportunityHistoryQuery,
     OpportunitySearchQuery,
     OpportunitySimilarQuery,
+    OpportunityRecommendedQuery,
     OpportunityStatsQuery,
+    WorkspaceSearchQuery,
     ProposalQuery,
     ProposalHistoryQuery,
     ResourceQuery,
@@ -125,6 +127,7 @@ pub struct GraphQl {
     stores: Option<Stores>,
     max_query_bytes: usize,
     max_aliases: usize,
+    parsed: ParsedDocuments,
     /// How long a document waits for read models that are behind its consistency token.
     patience: Duration,
 }
@@ -146,6 +149,7 @@ impl GraphQl {
             stores: Some(stores.clone()),
             max_query_bytes: config.max_query_bytes,
             max_aliases: config.max_aliases,
+            parsed: ParsedDocuments::default(),
             patience: config.consistency_wait(),
         }
     }
@@ -163,8 +167,7 @@ impl GraphQl {
         if request.query.len() > self.max_query_bytes {
             return Err(Box::new(refused(format!("the document is longer than {} bytes", self.max_query_bytes))));
         }
-        // One that is known by its hash was looked at when it was sent.
-        let aliases = request.parsed_query().map_or(0, aliases::count);
+        let aliases = self.parsed.settle(&mut request).map_err(|error| Box::new(error::not_known(&error)))?;
         if aliases > self.max_aliases {
             return Err(Box::new(refused(format!("the document has more than {} aliases", self.max_aliases))));
         }
@@ -206,5 +209,4 @@ fn limited(config: &HttpConfig) -> Builder {
         .limit_depth(config.max_depth)
         .limit_complexity(config.max_complexity)
         .limit_directives(8)
-        .extension(ApolloPersistedQueries::new(LruCacheStorage::new(PERSISTED)))
 }

@@ -44,9 +44,20 @@ use crate::{
 /// Time for everything around a GraphQL document: reading the body, writing the answer.
 const TRANSFER: Duration = Duration::from_secs(5);
 
-/// What the handlers share.
+/// What the handlers share. Cheap to clone, since every request does.
 #[derive(Clone)]
-struct Edge {
+struct Edge(Arc<Shared>);
+
+impl std::ops::Deref for Edge {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+/// What is behind it.
+struct Shared {
     /// Runs GraphQL documents; `None` where this process serves none.
     graphql: Option<GraphQl>,
     /// Tells whether this process can do its work.
@@ -90,7 +101,7 @@ pub(crate) fn router(
         Some(Served { graphql, door, rest }) => (Some(graphql), Some(door), Some(rest)),
         None => (None, None, None),
     };
-    let edge = Edge {
+    let edge = Edge(Arc::new(Shared {
         graphql,
         readiness,
         metrics,
@@ -101,7 +112,7 @@ pub(crate) fn router(
         max_message_bytes: config.max_body_bytes,
         ping_every: config.ping_every(),
         objectives: Objectives::default(),
-    };
+    }));
     let mut described = Router::new();
     let mut routes = Router::new()
         .route("/", get(landing::page))

@@ -56,5 +56,5 @@ pub(crate) fn routes(rest: Rest) -> Router {
         .route("/api/v1/openapi.json", get(openapi::served))
         .route("/ingest", post(ingest::take))
         .route("/analytics/events", get(analytics::events))
-        .with_state(rest)
+        .with_state(Arc::new(rest))
 }

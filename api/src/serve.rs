@@ -234,7 +234,7 @@ fn start_projections(stores: &Stores, only: &[String], parts: &mut Parts, readin
     let mut projections = stores.live.now().all();
     projections.retain(|projection| only.is_empty() || only.iter().any(|name| name == projection.name()));
     let names = projections.iter().map(|projection| projection.name()).collect();
-    let supervisor = Supervisor::new(stores.runtime.clone(), projections);
+    let supervisor = Supervisor::new((*stores.runtime).clone(), projections);
     readiness.watch(Watched::Workers { names, statuses: supervisor.statuses() });
     parts.start(Stage::Workers, "the projections", |stop| async move {
         supervisor.run(stop).await.map_err(ServeError::Worker)

@@ -59,7 +59,7 @@ pub struct Stores {
     /// The read models, in the generations that readers see.
     pub live: LiveModels,
     /// What keeps them up to date, rebuilds and compares them.
-    pub runtime: Runtime,
+    pub runtime: Arc<Runtime>,
     /// The events of the log as they come.
     pub feed: Feed,
     /// Rebuilds that are asked for over the API.
@@ -133,7 +133,7 @@ impl Stores {
             live: LiveModels::new(models),
             feed,
             rebuilds: Rebuilds::new(runtime.clone()),
-            runtime,
+            runtime: Arc::new(runtime),
             registry: RegistryClient::new(&config.registry).map_err(OpenError::Registry)?,
             kafka: Arc::new(KafkaClient::new(&config.kafka).map_err(OpenError::Kafka)?),
             kafka_config: config.kafka.clone(),

@@ -23,6 +23,7 @@ mod projection;
 mod store;
 mod write;
 
+pub(crate) use self::write::local_id;
 pub use self::{
     kept::Kept,
     kind::{Group, Owned},

@@ -8,6 +8,7 @@ use projections::{
     runtime::{ControlError, RebuildError},
 };
 
+use super::parsed::NotKnown;
 use crate::owned::Undone;
 
 /// The caller sent something that cannot be right.
@@ -52,6 +53,15 @@ pub(crate) fn refused(reason: impl Into<String>) -> Response {
 /// The document is not run, for a reason with a code of its own.
 pub(crate) fn refused_with(reason: String, code: &'static str) -> Response {
     response(reason, code)
+}
+
+/// The document is not found by its hash.
+pub(super) fn not_known(error: &NotKnown) -> Response {
+    let code = match error {
+        NotKnown::NotFound => PERSISTED_QUERY_NOT_FOUND,
+        NotKnown::OtherText | NotKnown::Malformed => INVALID_QUERY,
+    };
+    response(error.to_string(), code)
 }
 
 /// The answer took too long.
@@ -180,10 +190,6 @@ pub(super) fn with_codes(mut response: Response) -> Response {
     for error in &mut response.errors {
         let extensions = error.extensions.get_or_insert_default();
         if extensions.get("code").is_some() {
-            continue;
-        }
-        if error.message == "PersistedQueryNotFound" {
-            extensions.set("code", PERSISTED_QUERY_NOT_FOUND);
             continue;
         }
         // The library tells these apart from other errors by their text only; a test of the schema pins it.

@@ -11,6 +11,8 @@ pub(super) const MAX_TITLE: usize = 1_000;
 pub(super) const MAX_DESCRIPTION: usize = 256 * 1024;
 /// Longest name, number or code in characters.
 pub(super) const MAX_NAME: usize = 200;
+/// Longest text to look for, in characters.
+pub(super) const MAX_TEXT: usize = 200;
 /// Longest link in characters.
 pub(super) const MAX_LINK: usize = 2_000;
 
@@ -55,6 +57,20 @@ pub(super) fn text(field: &str, text: &str, max: usize) -> Result<String> {
 /// [`text`] that may be absent; blank counts as absent.
 pub(super) fn optional_text(field: &str, given: Option<String>, max: usize) -> Result<Option<String>> {
     given.filter(|given| !given.trim().is_empty()).map(|given| text(field, &given, max)).transpose()
+}
+
+/// What is looked for: free text of bearable length, trimmed, not blank.
+pub(super) fn question(field: &str, text: &str) -> Result<String> {
+    let text = bounded(field, text)?;
+    if text.is_empty() { Err(invalid_field(field, format!("{field} is empty"))) } else { Ok(text) }
+}
+
+/// Free text of bearable length, trimmed.
+pub(super) fn bounded(field: &str, text: &str) -> Result<String> {
+    if text.chars().count() > MAX_TEXT {
+        return Err(invalid_field(field, format!("text is longer than {MAX_TEXT} characters")));
+    }
+    Ok(text.trim().to_owned())
 }
 
 /// A link that a browser may follow.

@@ -12,6 +12,7 @@ mod filter;
 mod list;
 mod outcome;
 mod past;
+mod recommended;
 mod search;
 mod similar;
 mod stats;
@@ -22,7 +23,8 @@ use self::{amend::AmendMutation, award::AwardMutation, close::CloseMutation, dis
 pub(super) use self::{
     changes::OpportunityChangesSubscription, dashboard::OpportunityDashboardSubscription, detail::Opportunity,
     detail::OpportunityDetailQuery, list::OpportunityListQuery, past::OpportunityHistoryQuery,
-    search::OpportunitySearchQuery, similar::OpportunitySimilarQuery, stats::OpportunityStatsQuery,
+    recommended::OpportunityRecommendedQuery, search::OpportunitySearchQuery, similar::OpportunitySimilarQuery,
+    stats::OpportunityStatsQuery,
 };
 use super::input;
 

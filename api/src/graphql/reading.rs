@@ -26,7 +26,7 @@ const LONGEST_TOKEN: usize = 500;
 pub(super) struct Reading {
     models: Arc<ReadModels>,
     generations: Generations,
-    runtime: Runtime,
+    runtime: Arc<Runtime>,
     wanted: Option<Result<ConsistencyToken, InvalidToken>>,
     patience: Duration,
     /// Each read model is waited for once, however often it is asked.
@@ -52,7 +52,7 @@ impl Reading {
 
     fn new(stores: &Stores, wanted: Option<Result<ConsistencyToken, InvalidToken>>, patience: Duration) -> Self {
         let (models, generations) = stores.live.of_now();
-        Self { models, generations, runtime: stores.runtime.clone(), wanted, patience, waited: Default::default() }
+        Self { models, generations, runtime: Arc::clone(&stores.runtime), wanted, patience, waited: Default::default() }
     }
 
     pub(super) async fn analytics(&self) -> Result<&Analytics> {

@@ -1,6 +1,6 @@
 //! The one way in: who asks is found out and counted before anything else is done, whatever is asked.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
     Json,
@@ -22,11 +22,11 @@ use crate::{
 /// Names the tenant that a member of several companies acts for.
 pub(super) const TENANT: HeaderName = HeaderName::from_static("x-medhub-tenant");
 
-/// Finds out who asks, and counts them.
+/// Finds out who asks, and counts them. Cheap to clone, since every request does.
 #[derive(Clone)]
 pub(crate) struct Door {
-    authenticator: Authenticator,
-    limiter: Limiter,
+    authenticator: Arc<Authenticator>,
+    limiter: Arc<Limiter>,
 }
 
 /// Why somebody is not let in.
@@ -46,7 +46,7 @@ pub(crate) struct Address(pub(crate) String);
 
 impl Door {
     pub(crate) fn new(authenticator: Authenticator, limiter: Limiter) -> Self {
-        Self { authenticator, limiter }
+        Self { authenticator: Arc::new(authenticator), limiter: Arc::new(limiter) }
     }
 
     /// One that asks nobody and counts nothing.
@@ -57,7 +57,7 @@ impl Door {
         let pool = eventstore::postgres::open(&eventstore::postgres::PostgresConfig::default()).unwrap();
         let store = eventstore::store::PgStore::new(pool, &eventstore::postgres::PostgresConfig::default());
         let authenticator = Authenticator::new(&AuthConfig::default(), &AdminConfig::default(), store).unwrap();
-        Self { authenticator, limiter: Limiter::none() }
+        Self::new(authenticator, Limiter::none())
     }
 
     /// Who shows that. Tokens that turn out to be none are counted, so that nobody tries them one after the other.

@@ -38,7 +38,7 @@ pub fn keep() -> Result<PrometheusHandle, BuildError> {
 
 /// Everything measured so far, in Prometheus' text format.
 pub(super) async fn text(State(edge): State<Edge>) -> Response {
-    match edge.metrics {
+    match &edge.metrics {
         Some(metrics) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], metrics.render()).into_response(),
         None => (StatusCode::NOT_FOUND, "this process measures nothing\n").into_response(),
     }

@@ -1,6 +1,8 @@
 //! `/analytics/events`: what one user did, or what was done on one page. From Redis while nothing is new, else from
 //! ClickHouse.
 
+use std::sync::Arc;
+
 use axum::{
     Extension,
     extract::State,
@@ -90,7 +92,7 @@ impl From<Act> for EventView {
     (status = 200, body = Events), (status = 400, body = Problem), (status = 401, body = Problem),
     (status = 403, body = Problem), (status = 429, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn events(
-    State(rest): State<Rest>,
+    State(rest): State<Arc<Rest>>,
     Extension(identity): Extension<Identity>,
     headers: HeaderMap,
     Asked(query): Asked<EventsQuery>,

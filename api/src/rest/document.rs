@@ -1,5 +1,7 @@
 //! `/api/v1/documents`: files that a company uploads.
 
+use std::sync::Arc;
+
 use axum::{
     Extension, Json,
     body::Body,
@@ -107,7 +109,7 @@ impl DocumentView {
     (status = 403, body = Problem), (status = 409, body = Problem), (status = 413, body = Problem),
     (status = 429, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn upload(
-    State(rest): State<Rest>,
+    State(rest): State<Arc<Rest>>,
     Extension(identity): Extension<Identity>,
     headers: HeaderMap,
     Asked(query): Asked<UploadQuery>,
@@ -161,7 +163,7 @@ fn kept_not(failure: &StoreFailure) -> Problem {
     (status = 200, body = Listed<DocumentView>), (status = 400, body = Problem), (status = 401, body = Problem),
     (status = 403, body = Problem), (status = 429, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn list(
-    State(rest): State<Rest>,
+    State(rest): State<Arc<Rest>>,
     Extension(identity): Extension<Identity>,
     headers: HeaderMap,
     Asked(query): Asked<DocumentQuery>,
@@ -181,7 +183,7 @@ pub(super) async fn list(
     (status = 403, body = Problem), (status = 404, body = Problem), (status = 429, body = Problem),
     (status = 503, body = Problem)))]
 pub(super) async fn one(
-    State(rest): State<Rest>,
+    State(rest): State<Arc<Rest>>,
     Extension(identity): Extension<Identity>,
     headers: HeaderMap,
     Named(id): Named,
@@ -199,7 +201,7 @@ pub(super) async fn one(
     (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
     (status = 429, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn content(
-    State(rest): State<Rest>,
+    State(rest): State<Arc<Rest>>,
     Extension(identity): Extension<Identity>,
     headers: HeaderMap,
     Named(id): Named,
@@ -230,7 +232,7 @@ pub(super) async fn content(
     (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
     (status = 412, body = Problem), (status = 429, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn delete(
-    State(rest): State<Rest>,
+    State(rest): State<Arc<Rest>>,
     Extension(identity): Extension<Identity>,
     headers: HeaderMap,
     Named(id): Named,

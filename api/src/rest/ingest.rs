@@ -245,7 +245,7 @@ pub(super) struct Ingested {
     (status = 429, description = "The buffer is full, or too many requests", body = Problem),
     (status = 503, body = Problem)))]
 pub(super) async fn take(
-    State(rest): State<Rest>,
+    State(rest): State<Arc<Rest>>,
     Extension(identity): Extension<Identity>,
     headers: HeaderMap,
     Sent(request): Sent<IngestRequest>,

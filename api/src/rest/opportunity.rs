@@ -1,5 +1,7 @@
 //! `/api/v1/opportunities`: federal contract opportunities, which everybody may read.
 
+use std::sync::Arc;
+
 use axum::{
     Json,
     extract::{Path, State},
@@ -155,7 +157,7 @@ impl From<OpportunityView> for OpportunityDetail {
     (status = 200, body = Listed<OpportunitySummary>), (status = 400, body = Problem), (status = 401, body = Problem),
     (status = 429, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn list(
-    State(rest): State<Rest>,
+    State(rest): State<Arc<Rest>>,
     headers: HeaderMap,
     Asked(query): Asked<OpportunityQuery>,
 ) -> Result<Json<Listed<OpportunitySummary>>, Problem> {
@@ -186,7 +188,7 @@ pub(super) async fn list(
     responses((status = 200, body = OpportunityDetail), (status = 400, body = Problem), (status = 401, body = Problem),
     (status = 404, body = Problem), (status = 429, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn one(
-    State(rest): State<Rest>,
+    State(rest): State<Arc<Rest>>,
     headers: HeaderMap,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {

@@ -1,5 +1,7 @@
 //! `/api/v1/resources`: what a company keeps to use again in its proposals.
 
+use std::sync::Arc;
+
 use axum::{
     Extension,
     extract::State,
@@ -130,7 +132,7 @@ impl ResourceView {
     (status = 200, body = Listed<ResourceView>), (status = 400, body = Problem), (status = 401, body = Problem),
     (status = 403, body = Problem), (status = 429, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn list(
-    State(rest): State<Rest>,
+    State(rest): State<Arc<Rest>>,
     Extension(identity): Extension<Identity>,
     headers: HeaderMap,
     Asked(query): Asked<ResourceQuery>,
@@ -153,7 +155,7 @@ pub(super) async fn list(
     (status = 403, body = Problem), (status = 404, body = Problem), (status = 429, body = Problem),
     (status = 503, body = Problem)))]
 pub(super) async fn one(
-    State(rest): State<Rest>,
+    State(rest): State<Arc<Rest>>,
     Extension(identity): Extension<Identity>,
     headers: HeaderMap,
     Named(id): Named,
@@ -172,7 +174,7 @@ pub(super) async fn one(
     (status = 403, body = Problem), (status = 409, body = Problem), (status = 413, body = Problem),
     (status = 415, body = Problem), (status = 429, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn create(
-    State(rest): State<Rest>,
+    State(rest): State<Arc<Rest>>,
     Extension(identity): Extension<Identity>,
     headers: HeaderMap,
     Sent(input): Sent<ResourceInput>,
@@ -195,7 +197,7 @@ pub(super) async fn create(
     (status = 412, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem),
     (status = 429, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn update(
-    State(rest): State<Rest>,
+    State(rest): State<Arc<Rest>>,
     Extension(identity): Extension<Identity>,
     headers: HeaderMap,
     Named(id): Named,
@@ -217,7 +219,7 @@ pub(super) async fn update(
     (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
     (status = 412, body = Problem), (status = 429, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn delete(
-    State(rest): State<Rest>,
+    State(rest): State<Arc<Rest>>,
     Extension(identity): Extension<Identity>,
     headers: HeaderMap,
     Named(id): Named,

@@ -1,4 +1,4 @@
-//! The collection of opportunities and its indexes.
+//! Making collections and their indexes: here that of the opportunities.
 
 use qdrant_client::qdrant::{
     CreateCollectionBuilder, CreateFieldIndexCollectionBuilder, Distance, FieldType, Modifier,
@@ -24,29 +24,39 @@ const INDEXES: &[(&str, FieldType)] = &[
 ];
 
 impl Search {
-    /// Makes the collection and its indexes. Safe to run again.
+    /// Makes the collections and their indexes. Safe to run again.
     ///
     /// # Errors
     /// [`QueryError`] when the server is away or refuses.
     pub async fn migrate(&self) -> Result<(), QueryError> {
-        let exists = self.run(self.client().collection_exists(self.collection())).await?;
-        if !exists {
-            let (mut dense, mut sparse) = (VectorsConfigBuilder::default(), SparseVectorsConfigBuilder::default());
-            let size = self.embedder().dimension() as u64;
-            dense.add_named_vector_params(DENSE, VectorParamsBuilder::new(size, Distance::Cosine));
-            sparse.add_named_vector_params(SPARSE, SparseVectorParamsBuilder::default().modifier(Modifier::Idf));
-            let create =
-                CreateCollectionBuilder::new(self.collection()).vectors_config(dense).sparse_vectors_config(sparse);
+        let (mut dense, mut sparse) = (VectorsConfigBuilder::default(), SparseVectorsConfigBuilder::default());
+        let size = self.embedder().dimension() as u64;
+        dense.add_named_vector_params(DENSE, VectorParamsBuilder::new(size, Distance::Cosine));
+        sparse.add_named_vector_params(SPARSE, SparseVectorParamsBuilder::default().modifier(Modifier::Idf));
+        let create =
+            CreateCollectionBuilder::new(self.collection()).vectors_config(dense).sparse_vectors_config(sparse);
+        self.make(self.collection(), create, INDEXES).await?;
+        self.migrate_owned().await
+    }
+
+    /// Makes a collection that is not there, and its indexes.
+    pub(super) async fn make(
+        &self,
+        collection: &str,
+        create: CreateCollectionBuilder,
+        indexes: &[(&str, FieldType)],
+    ) -> Result<(), QueryError> {
+        if !self.run(self.client().collection_exists(collection)).await? {
             if let Err(error) = self.run(self.client().create_collection(create)).await {
                 // Another process may have been faster.
-                if !self.run(self.client().collection_exists(self.collection())).await? {
+                if !self.run(self.client().collection_exists(collection)).await? {
                     return Err(error);
                 }
             }
-            tracing::info!(collection.name = self.collection(), "search collection made");
+            tracing::info!(collection.name = collection, "search collection made");
         }
-        for (field, kind) in INDEXES {
-            let index = CreateFieldIndexCollectionBuilder::new(self.collection(), *field, *kind).wait(true);
+        for (field, kind) in indexes {
+            let index = CreateFieldIndexCollectionBuilder::new(collection, *field, *kind).wait(true);
             self.run(self.client().create_field_index(index)).await?;
         }
         Ok(())

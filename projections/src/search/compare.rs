@@ -19,6 +19,7 @@ use super::{
     Search,
     document::{PointPayload, number_of, point_id},
     embedding::{ModelName, NoticeText},
+    owned::UnitFold,
     point::{dense_of, terms_of},
     store::uuid_of,
     terms::Terms,
@@ -38,6 +39,7 @@ pub(super) struct PointFold {
     model: ModelName,
     scope: Scope,
     points: HashMap<String, Expected>,
+    owned: UnitFold,
 }
 
 /// One point as it should be.
@@ -50,7 +52,8 @@ struct Expected {
 
 impl PointFold {
     pub(super) fn of(scope: &Scope, model: ModelName) -> Box<dyn Fold> {
-        Box::new(Self { model, scope: scope.clone(), points: HashMap::new() })
+        let owned = UnitFold::of(model.clone());
+        Box::new(Self { model, scope: scope.clone(), points: HashMap::new(), owned })
     }
 
     fn describe(&self, event: &RawRecorded, filing: &Filing, facts: &Facts) -> (PointPayload, u64) {
@@ -85,8 +88,11 @@ impl PointFold {
 impl Fold for PointFold {
     fn take(&mut self, event: &RawRecorded) -> Result<(), ProjectionError> {
         let wanted = self.scope != Scope::Totals && self.scope.holds(&event.aggregate_id);
-        if !wanted || event.aggregate_type != <Opportunity as cqrs_es::Aggregate>::TYPE {
+        if !wanted {
             return Ok(());
+        }
+        if event.aggregate_type != <Opportunity as cqrs_es::Aggregate>::TYPE {
+            return self.owned.take(event);
         }
         match event.decode::<OpportunityEvent>().map_err(ProjectionError::poison)? {
             OpportunityEvent::Discovered { filing, facts }
@@ -110,18 +116,30 @@ impl Fold for PointFold {
             let (payload, terms) = point.described.as_ref()?;
             Some(row(&PointPayload { awarded: point.awarded, ..payload.clone() }, true, *terms))
         };
-        self.points.values().filter_map(row).collect()
+        self.points.values().filter_map(row).chain(self.owned.rows()).collect()
     }
 }
 
 impl Search {
     /// What the generation holds of this scope.
     pub(super) async fn rows(&self, scope: &Scope) -> Result<Vec<Row>, QueryError> {
+        let mut rows = self.scrolled(self.collection(), scope, |point| self.stored_row(point)).await?;
+        rows.extend(self.owned_rows(scope).await?);
+        Ok(rows)
+    }
+
+    /// The rows of a collection's points in this scope.
+    pub(super) async fn scrolled(
+        &self,
+        collection: &str,
+        scope: &Scope,
+        row: impl Fn(RetrievedPoint) -> Row,
+    ) -> Result<Vec<Row>, QueryError> {
         let Scope::Buckets(buckets) = scope else { return Ok(vec![]) };
         let filter = within(buckets);
         let (mut rows, mut offset) = (vec![], None::<PointId>);
         loop {
-            let mut scroll = ScrollPointsBuilder::new(self.collection())
+            let mut scroll = ScrollPointsBuilder::new(collection)
                 .filter(filter.clone())
                 .limit(PAGE)
                 .with_payload(true)
@@ -130,7 +148,7 @@ impl Search {
                 scroll = scroll.offset(from);
             }
             let page = self.run(self.client().scroll(scroll)).await?;
-            rows.extend(page.result.into_iter().map(|point| self.stored_row(point)));
+            rows.extend(page.result.into_iter().map(&row));
             match page.next_page_offset {
                 Some(next) => offset = Some(next),
                 None => return Ok(rows),
@@ -162,7 +180,7 @@ fn row(payload: &PointPayload, sound: bool, terms: u64) -> Row {
     Row::new(TABLE, payload.id.as_str(), (payload, sound, terms))
 }
 
-fn fingerprint(terms: &[u32]) -> u64 {
+pub(super) fn fingerprint(terms: &[u32]) -> u64 {
     let mut hasher = DefaultHasher::new();
     terms.hash(&mut hasher);
     hasher.finish()

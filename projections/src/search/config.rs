@@ -35,11 +35,6 @@ impl SearchConfig {
     pub(super) fn timeout(&self) -> Duration {
         Duration::from_millis(self.timeout_ms)
     }
-
-    /// The collection of opportunities.
-    pub(super) fn collection(&self) -> String {
-        format!("{}opportunities", self.collection_prefix)
-    }
 }
 
 impl fmt::Debug for SearchConfig {

@@ -39,6 +39,7 @@ pub(super) fn fold(changes: &[SearchChange]) -> BTreeMap<String, Wish> {
                 }
             }
             SearchChange::Awarded { id } => wishes.entry(id.clone()).or_default().awarded = true,
+            SearchChange::Owned(_) => {}
         }
     }
     wishes

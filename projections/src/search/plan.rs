@@ -85,11 +85,11 @@ impl Search {
             vectors.extend(found);
             wanted.retain(|document| !vectors.contains_key(&document.payload.id));
         }
-        if let (Some(live), false) = (self.copied_from(), wanted.is_empty()) {
-            match self.vectors(live, &wanted).await {
+        if let (Some((live, _)), false) = (self.copied_from(), wanted.is_empty()) {
+            match self.vectors(&live, &wanted).await {
                 Ok(found) => vectors.extend(found),
                 // Copying only saves work.
-                Err(reason) => tracing::debug!(collection.name = live, %reason, "copying no vectors"),
+                Err(reason) => tracing::debug!(collection.name = &*live, %reason, "copying no vectors"),
             }
             wanted.retain(|document| !vectors.contains_key(&document.payload.id));
         }

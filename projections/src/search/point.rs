@@ -82,6 +82,16 @@ pub(super) fn dense_of(point: &RetrievedPoint) -> Vec<f32> {
     }
 }
 
+/// The dense vectors of a point's passages; empty where it has none.
+pub(super) fn passages_of(point: &RetrievedPoint) -> Vec<Vec<f32>> {
+    match point.vectors.as_ref().and_then(|vectors| VectorsOutput::get_vector_by_name(vectors, DENSE)) {
+        Some(vector_output::Vector::MultiDense(passages)) => {
+            passages.vectors.into_iter().map(|passage| passage.data).collect()
+        }
+        Some(vector_output::Vector::Dense(_) | vector_output::Vector::Sparse(_)) | None => vec![],
+    }
+}
+
 /// The terms of a point, in order; empty where it has none.
 pub(super) fn terms_of(point: &RetrievedPoint) -> Vec<u32> {
     match point.vectors.as_ref().and_then(|vectors| VectorsOutput::get_vector_by_name(vectors, SPARSE)) {

@@ -8,7 +8,7 @@ use domain::{
     opportunity::{Opportunity, OpportunityEvent, Standing},
 };
 
-use super::{Document, Search, compare::PointFold, fold::fold};
+use super::{Document, Search, Unit, compare::PointFold, fold::fold, owned::units};
 use crate::{
     QueryError,
     runtime::{Fold, Generation, Pace, Projection, ProjectionError, Row, Scope},
@@ -24,6 +24,8 @@ pub enum SearchChange {
         /// The opportunity.
         id: String,
     },
+    /// Something that a tenant owns says something else.
+    Owned(Box<Unit>),
 }
 
 impl Projection for Search {
@@ -32,7 +34,7 @@ impl Projection for Search {
     type Change = SearchChange;
 
     fn subscribes() -> &'static [Context] {
-        &[Context::Opportunities]
+        &[Context::Opportunities, Context::Proposals, Context::Documents, Context::Resources]
     }
 
     fn pace() -> Pace {
@@ -49,7 +51,7 @@ impl Projection for Search {
 
     fn project(event: &RawRecorded) -> Result<Vec<SearchChange>, ProjectionError> {
         if event.aggregate_type != <Opportunity as cqrs_es::Aggregate>::TYPE {
-            return Ok(vec![]);
+            return Ok(units(event)?.into_iter().map(|unit| SearchChange::Owned(Box::new(unit))).collect());
         }
         let payload = event.decode::<OpportunityEvent>().map_err(ProjectionError::poison)?;
         Ok(match payload {
@@ -67,18 +69,28 @@ impl Projection for Search {
     }
 
     async fn apply(&self, changes: &[SearchChange]) -> Result<(), ProjectionError> {
-        self.fulfil(fold(changes)).await
+        let wishes = fold(changes);
+        if !wishes.is_empty() {
+            self.fulfil(wishes).await?;
+        }
+        let units = changes.iter().filter_map(|change| match change {
+            SearchChange::Owned(unit) => Some(&**unit),
+            SearchChange::Described(_) | SearchChange::Awarded { .. } => None,
+        });
+        self.write_units(&units.collect::<Vec<_>>()).await
     }
 
     async fn holds(&self, change: &SearchChange) -> Result<bool, QueryError> {
         let id = match change {
             SearchChange::Described(document) => document.payload.id.as_str(),
             SearchChange::Awarded { id } => id.as_str(),
+            SearchChange::Owned(unit) => return self.holds_unit(unit).await,
         };
         let known = self.known(&[id]).await?;
         Ok(known.get(id).is_some_and(|known| match change {
             SearchChange::Described(document) => known.sequence >= document.payload.sequence,
             SearchChange::Awarded { .. } => known.awarded,
+            SearchChange::Owned(_) => false,
         }))
     }
 
@@ -91,7 +103,8 @@ impl Projection for Search {
     }
 
     async fn discard(&self) -> Result<(), QueryError> {
-        self.run(self.client().delete_collection(self.collection())).await.map(drop)
+        self.run(self.client().delete_collection(self.collection())).await?;
+        self.run(self.client().delete_collection(self.owned())).await.map(drop)
     }
 
     fn fold(&self, scope: &Scope) -> Box<dyn Fold> {

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use qdrant_client::{
     Payload,
-    qdrant::{PrefetchQueryBuilder, Query, QueryPointsBuilder, RrfBuilder, ScoredPoint},
+    qdrant::{Filter as StoreFilter, PrefetchQueryBuilder, Query, QueryPointsBuilder, RrfBuilder, ScoredPoint},
 };
 
 use super::{
@@ -65,13 +65,25 @@ impl Search {
     /// # Errors
     /// [`QueryError`] when the server is away or refuses.
     pub async fn search(&self, query: &str, filter: &Filter, tenant: &str, first: u32) -> Result<Vec<Hit>, QueryError> {
-        let conditions = conditions(filter, tenant);
+        let terms = QueryTerms::of(query);
+        let query = self.hybrid(self.collection(), query, &terms, &conditions(filter, tenant), first).await?;
+        self.hits(query).await
+    }
+
+    /// The points of a collection that mean what is asked or have its words in them, both ranks fused.
+    pub(super) async fn hybrid(
+        &self,
+        collection: &str,
+        query: &str,
+        terms: &QueryTerms,
+        conditions: &StoreFilter,
+        first: u32,
+    ) -> Result<QueryPointsBuilder, QueryError> {
         let candidates = CANDIDATES.max(u64::from(first));
         let list = |query: Query, using: &str| {
             let list = PrefetchQueryBuilder::default().query(query).using(using);
             list.filter(conditions.clone()).limit(candidates).build()
         };
-        let terms = QueryTerms::of(query);
         let mut lists = vec![list(Query::new_nearest(self.meaning(query).await?), DENSE)];
         let mut weights = if terms.has_identifier { IDENTIFIER_FIRST } else { MEANING_FIRST }.to_vec();
         if terms.dimensions.is_empty() {
@@ -81,13 +93,13 @@ impl Search {
             lists.push(list(Query::new_nearest(once.as_slice()), SPARSE));
         }
         let fusion = RrfBuilder::with_k(RANK_CONSTANT).weights(weights);
-        let query = QueryPointsBuilder::new(self.collection())
+        let question = QueryPointsBuilder::new(collection)
             .prefetch(lists)
             .query(Query::new_rrf(fusion))
-            .filter(conditions)
+            .filter(conditions.clone())
             .limit(u64::from(first))
             .with_payload(true);
-        self.hits(query).await
+        Ok(question)
     }
 
     /// The vector of a question.

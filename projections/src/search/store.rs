@@ -34,20 +34,23 @@ pub(super) const POINTS_PER_CALL: usize = 500;
 #[derive(Clone)]
 pub struct Search {
     client: Qdrant,
-    /// What the collections of all generations begin with.
+    /// What all collections begin with.
     name: Arc<str>,
     collection: Arc<str>,
+    /// What tenants own.
+    owned: Arc<str>,
     /// Where vectors may be copied from.
-    beside: Option<Arc<str>>,
+    beside: Option<Generation>,
     embedder: Arc<dyn Embedder>,
     embedded: Arc<AtomicU64>,
 }
 
 /// A collection that should be there.
 #[derive(Debug, thiserror::Error)]
-#[error("collection {collection} is not there, or not whole; `medhub rebuild search` makes it anew")]
+#[error("collection {collection} or {owned} is not there, or not whole; `medhub rebuild search` makes it anew")]
 struct Missing {
     collection: Arc<str>,
+    owned: Arc<str>,
     #[source]
     source: QdrantError,
 }
@@ -64,22 +67,23 @@ impl Search {
             .skip_compatibility_check()
             .build()
             .map_err(unavailable)?;
-        let name: Arc<str> = config.collection().into();
-        let collection = collection_of(&name, Generation::FIRST);
-        Ok(Self { client, name, collection, beside: None, embedder, embedded: Arc::default() })
+        let name: Arc<str> = config.collection_prefix.as_str().into();
+        let (collection, owned) = collections_of(&name, Generation::FIRST);
+        Ok(Self { client, name, collection, owned, beside: None, embedder, embedded: Arc::default() })
     }
 
     /// The same read model in another generation.
     #[must_use]
     pub fn at(&self, generation: Generation) -> Self {
-        Self { collection: collection_of(&self.name, generation), beside: None, ..self.clone() }
+        let (collection, owned) = collections_of(&self.name, generation);
+        Self { collection, owned, beside: None, ..self.clone() }
     }
 
     /// The same generation, which copies the vectors of texts that `live` has embedded with the same model.
     #[must_use]
     pub fn beside(&self, live: Generation) -> Self {
-        let live = collection_of(&self.name, live);
-        Self { beside: (live != self.collection).then_some(live), ..self.clone() }
+        let is_another = collections_of(&self.name, live).0 != self.collection;
+        Self { beside: is_another.then_some(live), ..self.clone() }
     }
 
     /// Whether the server answers.
@@ -118,9 +122,14 @@ impl Search {
         &self.collection
     }
 
-    /// The collection that vectors may be copied from.
-    pub(super) fn copied_from(&self) -> Option<&str> {
-        self.beside.as_deref()
+    /// The collection of what tenants own.
+    pub(super) fn owned(&self) -> &str {
+        &self.owned
+    }
+
+    /// The collections that vectors may be copied from.
+    pub(super) fn copied_from(&self) -> Option<(Arc<str>, Arc<str>)> {
+        self.beside.map(|live| collections_of(&self.name, live))
     }
 
     pub(super) fn embedder(&self) -> &dyn Embedder {
@@ -188,7 +197,11 @@ impl Search {
     /// What to say about a failure: a person can do something about a collection that is gone.
     pub(super) fn explained(&self, error: QdrantError) -> Source {
         let missing = matches!(&error, QdrantError::ResponseError { status } if status.code() == Code::NotFound);
-        if missing { Missing { collection: Arc::clone(&self.collection), source: error }.into() } else { error.into() }
+        if missing {
+            Missing { collection: Arc::clone(&self.collection), owned: Arc::clone(&self.owned), source: error }.into()
+        } else {
+            error.into()
+        }
     }
 }
 
@@ -209,6 +222,7 @@ pub(super) fn unavailable(source: impl Into<Source>) -> QueryError {
     QueryError::Unavailable { store: STORE, source: source.into() }
 }
 
-fn collection_of(name: &str, generation: Generation) -> Arc<str> {
-    format!("{name}_{generation}").into()
+/// The collections of opportunities and of what tenants own.
+fn collections_of(prefix: &str, generation: Generation) -> (Arc<str>, Arc<str>) {
+    (format!("{prefix}opportunities_{generation}").into(), format!("{prefix}owned_{generation}").into())
 }

@@ -8,7 +8,7 @@
 //! without the inverse document frequency, which the store multiplies in itself when it is asked, from what it holds then.
 //! The mean length of a text is a constant here: a weight must follow from the text alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How soon repeating a term stops to count.
 const SATURATION: f32 = 1.2;
@@ -48,6 +48,14 @@ impl Terms {
         let description = description.unwrap_or_default();
         let end = description.char_indices().nth(DESCRIPTION_CHARS).map_or(description.len(), |(end, _)| end);
         terms.add(&description[..end], 1);
+        terms
+    }
+
+    /// The terms of a text with a heading.
+    pub(super) fn of_text(heading: &str, text: &str) -> Self {
+        let mut terms = Self::default();
+        terms.add(heading, TITLE_TIMES);
+        terms.add(text, 1);
         terms
     }
 
@@ -91,6 +99,12 @@ impl QueryTerms {
         dimensions.sort_unstable();
         dimensions.dedup();
         Self { dimensions, has_identifier: terms.iter().any(|term| is_identifier(term)) }
+    }
+
+    /// How many of them a text has in it.
+    pub(super) fn found_in(&self, text: &str) -> usize {
+        let found = split(text).map(|term| dimension(&term)).filter(|term| self.dimensions.binary_search(term).is_ok());
+        found.collect::<BTreeSet<_>>().len()
     }
 }
 

@@ -63,7 +63,7 @@ impl Search {
         Ok(())
     }
 
-    async fn done(
+    pub(super) async fn done(
         &self,
         request: impl Future<Output = Result<PointsOperationResponse, QdrantError>>,
     ) -> Result<(), ProjectionError> {
@@ -117,10 +117,16 @@ fn is_about_the_points(code: Code) -> bool {
 
 /// The condition of overwriting a point with facts of this sequence.
 fn unless_newer(sequence: u64, awarded: bool) -> Filter {
+    let mut unless = unless_as_new(sequence);
+    unless.must_not.extend((!awarded).then(|| Condition::matches("awarded", true)));
+    unless
+}
+
+/// The condition of overwriting a point by what an event of this sequence left.
+pub(super) fn unless_as_new(sequence: u64) -> Filter {
     #[expect(clippy::cast_precision_loss, reason = "no stream has 2^53 events")]
     let as_new = Range { gte: Some(sequence as f64), ..Range::default() };
-    let unseen_award = (!awarded).then(|| Condition::matches("awarded", true));
-    Filter::must_not([Some(Condition::range("sequence", as_new)), unseen_award].into_iter().flatten())
+    Filter::must_not([Condition::range("sequence", as_new)])
 }
 
 #[cfg(test)]

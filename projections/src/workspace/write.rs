@@ -226,7 +226,7 @@ impl Workspace {
 }
 
 /// A thing's id within its tenant.
-pub(super) fn local_id(event: &RawRecorded) -> &str {
+pub(crate) fn local_id(event: &RawRecorded) -> &str {
     let rest = event.aggregate_id.strip_prefix(event.tenant_id.as_str());
     rest.and_then(|rest| rest.strip_prefix(':')).unwrap_or(&event.aggregate_id)
 }

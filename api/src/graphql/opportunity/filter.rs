@@ -5,12 +5,13 @@ use chrono::{DateTime, Utc};
 use domain::opportunity::{Agency, InvalidValue, Naics, NoticeType, SetAside};
 use projections::{Filter, TimeRange, analytics::Selection};
 
-use crate::graphql::error::{invalid, invalid_field};
+use crate::graphql::{
+    error::{invalid, invalid_field},
+    input::bounded,
+};
 
 /// Most alternatives of one restriction.
 const MAX_ALTERNATIVES: usize = 50;
-/// Longest free text in characters.
-pub(super) const MAX_TEXT: usize = 200;
 
 /// Narrows opportunities down. Restrictions hold together; of several values in one restriction any may match.
 #[derive(Debug, Default, InputObject)]
@@ -64,14 +65,6 @@ impl OpportunityTextFilter {
         let text = self.text.map(|text| bounded("filter.text", &text)).transpose()?;
         Ok(Selection { filter: self.facts.into_filter()?, text: text.filter(|text| !text.is_empty()) })
     }
-}
-
-/// Free text of bearable length, trimmed.
-pub(super) fn bounded(field: &str, text: &str) -> Result<String> {
-    if text.chars().count() > MAX_TEXT {
-        return Err(invalid_field(field, format!("text is longer than {MAX_TEXT} characters")));
-    }
-    Ok(text.trim().to_owned())
 }
 
 fn each(

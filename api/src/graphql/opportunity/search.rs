@@ -5,11 +5,8 @@ use chrono::{DateTime, Utc};
 use domain::envelope::PUBLIC_TENANT;
 use projections::search::Hit;
 
-use super::{
-    agency::Agency,
-    filter::{OpportunityFilter, bounded},
-};
-use crate::graphql::{error, page, reading};
+use super::{agency::Agency, filter::OpportunityFilter};
+use crate::graphql::{error, input, page, reading};
 
 /// Hits where nothing is said.
 const DEFAULT_HITS: u32 = 10;
@@ -31,10 +28,7 @@ impl OpportunitySearchQuery {
         #[graphql(desc = "Only those that fit.")] filter: Option<OpportunityFilter>,
     ) -> Result<Vec<SearchHit>> {
         let first = page::size(first, DEFAULT_HITS)?;
-        let query = bounded("query", &query)?;
-        if query.is_empty() {
-            return Err(error::invalid_field("query", "query is empty".to_owned()));
-        }
+        let query = input::question("query", &query)?;
         let filter = filter.unwrap_or_default().into_filter()?;
         let search = reading::of(ctx)?.search().await?;
         let hits = search.search(&query, &filter, PUBLIC_TENANT, first).await.map_err(|error| error::query(&error))?;
