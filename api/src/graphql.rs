@@ -16,6 +16,7 @@ mod opportunity;
 mod outcome;
 mod page;
 mod parsed;
+mod past;
 mod proposal;
 mod reading;
 mod resource;

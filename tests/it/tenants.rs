@@ -4,6 +4,7 @@ mod cost;
 mod identity;
 mod isolation;
 mod proposals;
+mod search;
 mod told;
 
 use serde_json::{Value, json};

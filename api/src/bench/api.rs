@@ -144,7 +144,7 @@ pub async fn run(
         print(&mutation(config, &target, &scene, Load { requests: work.requests / 2, ..full }).await?)?;
     }
     for (kind, load, events) in [
-        ("ingest", Load { requests: work.requests, in_flight: 8, rate: None }, 1),
+        ("ingest", Load { requests: work.requests / 10, in_flight: 1, rate: None }, 1),
         ("ingest-batch", Load { requests: work.requests / 50, in_flight: 8, rate: None }, 500),
     ] {
         if wanted(kind) {
@@ -213,13 +213,14 @@ impl Scene {
 
 /// Changes over the API, beside the same commands inside this process on the same log.
 async fn mutation(config: &Config, target: &Target, scene: &Scene, load: Load) -> anyhow::Result<Line> {
-    let document =
-        "mutation { createResource(input: { name: \"Bench\", kind: OTHER, body: \"Text.\" }) { __typename } }";
+    let document = "mutation($body: String!) {
+        createResource(input: { name: $body, kind: OTHER, body: $body }) { __typename } }";
     let member = scene.member.clone();
-    let change = move |target: Target, _| {
+    let change = move |target: Target, number| {
         let member = member.clone();
         async move {
-            let answer = target.graphql(Some(&member), &json!({ "query": document })).await?;
+            let question = json!({ "query": document, "variables": { "body": words(number) } });
+            let answer = target.graphql(Some(&member), &question).await?;
             anyhow::ensure!(answer["createResource"]["__typename"] == "Accepted", "{answer}");
             Ok(1)
         }
@@ -229,16 +230,16 @@ async fn mutation(config: &Config, target: &Target, scene: &Scene, load: Load) -
     let stores = Stores::open_without_model(config)?;
     let caller = Caller::new(UserId::try_new("bench")?, scene.tenant.clone());
     let sender = Arc::new(Sender { caller, authority: Authority::Member(Role::Admin) });
-    let asset = Asset {
-        name: ResourceName::try_new("Bench")?,
-        kind: ResourceKind::Other,
-        body: ResourceBody::try_new("Text.")?,
-        tags: Tags::default(),
-        document_id: None,
-    };
-    let give = move |_, _| {
-        let (bus, sender, asset) = (Arc::clone(&stores.bus), Arc::clone(&sender), asset.clone());
+    let give = move |_, number| {
+        let (bus, sender) = (Arc::clone(&stores.bus), Arc::clone(&sender));
         async move {
+            let asset = Asset {
+                name: ResourceName::try_new(&words(number))?,
+                kind: ResourceKind::Other,
+                body: ResourceBody::try_new(&words(number))?,
+                tags: Tags::default(),
+                document_id: None,
+            };
             let command = ResourceCommand::Create { asset, stamp: bus.stamp(&sender) };
             let id = Uuid::new_v4().to_string();
             bus.give::<Resource>(&sender, &id, &Conditions::default(), command).await?;
@@ -256,6 +257,12 @@ async fn mutation(config: &Config, target: &Target, scene: &Scene, load: Load) -
         rate: None,
         at_once: load.in_flight,
     })
+}
+
+/// A text of words that other texts hardly have: an index in which all have the same is none that anybody keeps.
+fn words(number: u64) -> String {
+    let word = |place: u64| format!("w{:x}", (number * 12 + place).wrapping_mul(0x9e37_79b9) % 100_003);
+    (0..12).map(word).collect::<Vec<_>>().join(" ")
 }
 
 /// One request with views; answers how many.

@@ -17,6 +17,7 @@ fn graphql(config: &HttpConfig) -> GraphQl {
         schema: limited(config).finish(),
         stores: None,
         max_query_bytes: config.max_query_bytes,
+        parsed: ParsedDocuments::default(),
         max_aliases: config.max_aliases,
         patience: config.consistency_wait(),
     }

@@ -119,3 +119,17 @@ impl Room {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn everybody_is_let_in_while_redis_is_away() {
+        let nowhere = ViewsConfig { url: "redis://127.0.0.1:1".to_owned(), ..ViewsConfig::default() };
+        let limiter = Limiter::new(&LimitsConfig { enabled: true, ..LimitsConfig::default() }, &nowhere).unwrap();
+        for asked in [Asked::Request, Asked::RefusedToken] {
+            assert_eq!(limiter.count(asked, &Counted::Address, "127.0.0.1").await, None, "{asked:?}");
+        }
+    }
+}

@@ -35,6 +35,17 @@ const MOST_OF_A_PARTITION: usize = 1 << 20;
 /// The smallest answer that the client lets be asked for.
 const LEAST_FETCH_BYTES: usize = 1 << 20;
 
+/// Time between two commits of offsets: each costs the broker a record of its own. What is applied stands in the
+/// checkpoints; who takes a partition over reads at most so much of it again, which changes nothing.
+const COMMIT_EVERY: Duration = Duration::from_millis(100);
+
+/// How long a broker collects records before it answers a fetch that has less than [`WORTH_AN_ANSWER`] to tell: with an
+/// answer for every single record, the broker and the workers keep a core busy with a few hundred events a second.
+const COLLECT: Duration = Duration::from_millis(15);
+
+/// Bytes that a fetch is answered with at once.
+const WORTH_AN_ANSWER: usize = 32 << 10;
+
 /// Consumes for one generation of one projection.
 pub(super) struct Intake {
     consumer: Arc<StreamConsumer<Listener>>,
@@ -48,6 +59,9 @@ pub(super) struct Intake {
     paused: bool,
     /// Next offsets of what is applied.
     done: BTreeMap<(String, i32), i64>,
+    /// Those that the broker has not been told.
+    untold: BTreeMap<(String, i32), i64>,
+    told_at: Instant,
 }
 
 impl Intake {
@@ -77,8 +91,8 @@ impl Intake {
             .set("queued.max.messages.kbytes", (config.queue_bytes / 1024).max(1).to_string())
             .set("fetch.message.max.bytes", (fetch_bytes / 8).min(MOST_OF_A_PARTITION).to_string())
             .set("fetch.max.bytes", fetch_bytes.to_string())
-            // A record is handed on as soon as it is there; batches are made here.
-            .set("fetch.wait.max.ms", "100")
+            .set("fetch.wait.max.ms", COLLECT.as_millis().to_string())
+            .set("fetch.min.bytes", WORTH_AN_ANSWER.to_string())
             .set("fetch.error.backoff.ms", "50")
             .create_with_context(Listener::new(name, status.clone()))?;
         let topics = config.topics(contexts);
@@ -93,6 +107,8 @@ impl Intake {
             held: VecDeque::new(),
             paused: false,
             done: BTreeMap::new(),
+            untold: BTreeMap::new(),
+            told_at: Instant::now(),
         })
     }
 
@@ -104,10 +120,14 @@ impl Intake {
     /// The next batch, never empty; `None` once the worker is asked to stop.
     pub(super) async fn next_batch(&mut self, shutdown: &CancellationToken) -> Option<Vec<Delivery>> {
         self.resume();
-        let first = tokio::select! {
-            biased;
-            () = shutdown.cancelled() => return None,
-            first = self.next() => first,
+        let first = loop {
+            let (due, is_behind) = (self.told_at + COMMIT_EVERY, !self.untold.is_empty());
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled() => return None,
+                first = self.next() => break first,
+                () = sleep_until(due), if is_behind => self.tell(),
+            }
         };
         let mut bytes = first.bytes;
         let mut batch = vec![first];
@@ -142,11 +162,20 @@ impl Intake {
         }
     }
 
-    /// Tells the broker where to go on after these records.
+    /// Tells the broker soon where to go on after these records.
     pub(super) fn commit(&mut self, next: &BTreeMap<(String, i32), i64>) {
         self.done.extend(next.iter().map(|(place, offset)| (place.clone(), *offset)));
+        self.untold.extend(next.iter().map(|(place, offset)| (place.clone(), *offset)));
+        if self.told_at.elapsed() >= COMMIT_EVERY {
+            self.tell();
+        }
+    }
+
+    fn tell(&mut self) {
+        let next = std::mem::take(&mut self.untold);
+        self.told_at = Instant::now();
         // A commit that fails means only that events come again, which changes nothing; the next one repeats it.
-        if let Err(error) = offsets(next).and_then(|offsets| self.consumer.commit(&offsets, CommitMode::Async)) {
+        if let Err(error) = offsets(&next).and_then(|offsets| self.consumer.commit(&offsets, CommitMode::Async)) {
             tracing::debug!(projection.name = self.name, error = %error, "offsets were not committed");
         }
     }

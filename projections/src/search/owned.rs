@@ -4,7 +4,7 @@
 //! such as a section of a proposal: an event says all of the units that it touches, so that a point needs no other point to
 //! be written, and what is deleted leaves a point that says so and nothing else, against which older events are held. A
 //! long text is cut into passages; a unit is as near to a question as its nearest passage (the largest cosine, as in
-//! Khattab and Zaharia, "ColBERT", 2020).
+//! Khattab and Zaharia, "`ColBERT`", 2020).
 //!
 //! Every question names one tenant, and the store is asked for points of that tenant only.
 

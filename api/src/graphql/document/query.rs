@@ -10,6 +10,7 @@ use crate::graphql::{
     error, input,
     outcome::reader,
     page::{self, Connection},
+    past::{self, History, PastMoment},
     reading,
 };
 
@@ -20,11 +21,27 @@ pub(in crate::graphql) struct DocumentQuery;
 #[Object]
 impl DocumentQuery {
     /// A document of your company; null where it has none with that id.
-    async fn document(&self, ctx: &Context<'_>, #[graphql(desc = "Its id.")] id: Uuid) -> Result<Option<Document>> {
+    async fn document(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Its id.")] id: Uuid,
+        #[graphql(desc = "As it was then; by default as it is.")] as_of: Option<PastMoment>,
+    ) -> Result<Option<Document>> {
         let (tenant, id) = (reader(ctx)?, id.to_string());
-        let found =
-            reading::of(ctx)?.workspace().await?.get(tenant, &id).await.map_err(|error| error::query(&error))?;
+        let found = past::now_or_then(ctx, tenant, &id, as_of).await?;
         Ok(found.and_then(|kept| Document::of(id, kept)))
+    }
+
+    /// What happened to a document of your company, the oldest first; nothing where it has none with that id.
+    #[graphql(complexity = "page::complexity(first, page::DEFAULT, child_complexity)")]
+    async fn document_history(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Its id.")] id: Uuid,
+        #[graphql(desc = "How many, 1 to 100; 20 where nothing is said.")] first: Option<i32>,
+        #[graphql(desc = "Continue behind the change with this version.")] after: Option<u64>,
+    ) -> Result<History<record::Document>> {
+        past::history(ctx, reader(ctx)?, &id.to_string(), first, after).await
     }
 
     /// The documents of your company, the newest first.

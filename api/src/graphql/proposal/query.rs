@@ -2,21 +2,18 @@
 
 use async_graphql::{Context, Object, Result};
 use domain::{opportunity::OpportunityId, proposal as record};
-use projections::workspace::{Group, owned_at};
+use projections::workspace::Group;
 use uuid::Uuid;
 
 use super::{
     past::ProposalMoment,
     view::{Proposal, ProposalPhase},
 };
-use crate::{
-    graphql::{
-        error, input,
-        outcome::reader,
-        page::{self, Connection},
-        reading,
-    },
-    store::Stores,
+use crate::graphql::{
+    error, input,
+    outcome::reader,
+    page::{self, Connection},
+    past, reading,
 };
 
 /// What a company writes.
@@ -33,14 +30,7 @@ impl ProposalQuery {
         #[graphql(desc = "As it was then; by default as it is.")] as_of: Option<ProposalMoment>,
     ) -> Result<Option<Proposal>> {
         let (tenant, id) = (reader(ctx)?, id.to_string());
-        let found = match as_of {
-            None => reading::of(ctx)?.workspace().await?.get(tenant, &id).await,
-            Some(moment) => {
-                let log = error::wired(ctx.data::<Stores>())?.runtime.log();
-                owned_at(log, tenant, &id, moment.into()).await
-            }
-        };
-        let found = found.map_err(|error| error::query(&error))?;
+        let found = past::now_or_then(ctx, tenant, &id, as_of).await?;
         Ok(found.and_then(|kept| Proposal::of(id, kept)))
     }
 

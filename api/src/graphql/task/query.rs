@@ -11,6 +11,7 @@ use crate::{
         error,
         outcome::identity,
         page::{self, Connection},
+        past::{self, History, PastMoment},
         reading,
     },
     owned,
@@ -23,12 +24,29 @@ pub(in crate::graphql) struct TaskQuery;
 #[Object]
 impl TaskQuery {
     /// A task of your company; null where it has none with that id.
-    async fn task(&self, ctx: &Context<'_>, #[graphql(desc = "Its id.")] id: Uuid) -> Result<Option<Task>> {
+    async fn task(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Its id.")] id: Uuid,
+        #[graphql(desc = "As it was then; by default as it is.")] as_of: Option<PastMoment>,
+    ) -> Result<Option<Task>> {
         let tenant = owned::task_reader(identity(ctx)?).map_err(|undone| error::undone(&undone))?;
         let id = id.to_string();
-        let found =
-            reading::of(ctx)?.workspace().await?.get(tenant, &id).await.map_err(|error| error::query(&error))?;
+        let found = past::now_or_then(ctx, tenant, &id, as_of).await?;
         Ok(found.and_then(|kept| Task::of(id, kept)))
+    }
+
+    /// What happened to a task of your company, the oldest first; nothing where it has none with that id.
+    #[graphql(complexity = "page::complexity(first, page::DEFAULT, child_complexity)")]
+    async fn task_history(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Its id.")] id: Uuid,
+        #[graphql(desc = "How many, 1 to 100; 20 where nothing is said.")] first: Option<i32>,
+        #[graphql(desc = "Continue behind the change with this version.")] after: Option<u64>,
+    ) -> Result<History<record::Task>> {
+        let tenant = owned::task_reader(identity(ctx)?).map_err(|undone| error::undone(&undone))?;
+        past::history(ctx, tenant, &id.to_string(), first, after).await
     }
 
     /// The tasks of your company, the newest first.

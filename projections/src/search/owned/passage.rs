@@ -1,10 +1,10 @@
 //! Cutting long texts into passages.
 
-/// Longest passage, in characters: what the model looks at of a text.
-const PASSAGE_CHARS: usize = 1_500;
+/// Longest passage, in characters. A vector is the mean of its words: the longer a text, the less is told by one.
+const PASSAGE_CHARS: usize = 600;
 
 /// How far back an end of a sentence is looked for, in characters.
-const LOOK_BACK: usize = 500;
+const LOOK_BACK: usize = 200;
 
 /// A text as passages, cut between paragraphs, sentences or words where there are such places.
 pub(super) fn passages(text: &str) -> Vec<String> {
@@ -44,7 +44,7 @@ mod tests {
 
     #[test]
     fn a_long_text_is_cut_where_a_paragraph_ends() {
-        let (first, second) = ("a ".repeat(600), "b ".repeat(600));
+        let (first, second) = ("a ".repeat(240), "b ".repeat(240));
         assert_eq!(passages(&format!("{first}\n\n{second}")), [first.trim(), second.trim()]);
         let sentence = format!("{}. ", "word ".repeat(25).trim());
         assert!(passages(&sentence.repeat(40)).iter().all(|passage| passage.ends_with('.')));

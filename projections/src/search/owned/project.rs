@@ -91,3 +91,6 @@ fn text_of(asset: &Asset) -> String {
     let tags: Vec<_> = asset.tags.iter().map(|tag| tag.as_str().replace('-', " ")).collect();
     if tags.is_empty() { asset.body.to_string() } else { format!("{}\n\n{}", asset.body, tags.join(", ")) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,164 @@
+//! Finding what one's own company wrote, and opportunities that suit it.
+
+use serde_json::{Value, json};
+use tests::Stack;
+
+use super::{Done, Person, code};
+
+const SEARCH: &str = "query($words: String!, $kinds: [WorkspaceKind!]) {
+    searchWorkspace(query: $words, kinds: $kinds, first: 20) { kind id title part heading passage version score } }";
+
+/// A text of many passages of which only one is about pumps.
+fn long_text() -> String {
+    let filler = "We keep hospital beds in repair, on site and within two days. ".repeat(40);
+    format!("{filler}\n\nInfusion pumps are calibrated by the maker's own technicians, part PX-4711-B.\n\n{filler}")
+}
+
+async fn found(who: &Person<'_>, since: &Done, words: &str, kinds: Value) -> Vec<Value> {
+    let answer = who.see(since, SEARCH, json!({ "words": words, "kinds": kinds })).await;
+    answer["searchWorkspace"].as_array().unwrap().clone()
+}
+
+fn ids(hits: &[Value]) -> Vec<&str> {
+    hits.iter().map(|hit| hit["id"].as_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_company_finds_what_it_wrote_and_nothing_of_others() {
+    let stack = Stack::start().await;
+    let ann = Person::found(&stack, "ann", "acme").await;
+    let eve = Person::found(&stack, "eve", "other").await;
+
+    let resource = ann
+        .ask(
+            "mutation($body: String!) { outcome: createResource(input: { name: \"Service\", kind: BOILERPLATE,
+            body: $body, tags: [\"spare-parts\"] }) { ... on Accepted { id } } }",
+            json!({ "body": long_text() }),
+        )
+        .await["data"]["outcome"]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let draft = "draftProposal(input: { opportunityId: \"036:36C24526Q0001\", title: \"Training in Tampa\" })";
+    let proposal = ann.change(draft, json!({})).await;
+    let (drafted, id) = (proposal.id.clone(), json!({ "id": proposal.id }));
+    let edit = "editProposalSection(input: { proposalId: $id, section: \"staff\", heading: \"Staff\",
+        content: \"Nurses train every user of the defibrillators.\", basedOn: 0 })";
+    ann.change(edit, id.clone()).await;
+    let theirs = "createResource(input: { name: \"Infusion pumps\", kind: OTHER, body: \"Infusion pump calibration PX-4711-B.\" })";
+    let foreign = eve.change(theirs, json!({})).await;
+
+    let pumps = found(&ann, &foreign, "calibration of infusion pumps", json!(null)).await;
+    assert_eq!(
+        (&pumps[0]["id"], &pumps[0]["title"], &pumps[0]["part"]),
+        (&json!(resource), &json!("Service"), &json!("whole"))
+    );
+    assert!(pumps[0]["passage"].as_str().unwrap().contains("Infusion pumps are calibrated"), "{}", pumps[0]);
+    assert!(!ids(&pumps).contains(&foreign.id.as_str()), "of another company: {pumps:?}");
+    for number in ["PX4711B", "px-4711-b"] {
+        assert_eq!(found(&ann, &foreign, number, json!(null)).await[0]["id"], resource.as_str(), "{number}");
+    }
+    let staff = found(&ann, &foreign, "who teaches people to use defibrillators", json!(["PROPOSAL"])).await;
+    assert_eq!((&staff[0]["part"], &staff[0]["title"]), (&json!("section:staff"), &json!("Training in Tampa")));
+    assert!(staff.iter().all(|hit| hit["kind"] == "PROPOSAL"), "{staff:?}");
+    let others = found(&eve, &foreign, "infusion pumps", json!(null)).await;
+    assert_eq!(ids(&others), [foreign.id.as_str()]);
+
+    let refused = [json!({ "words": " " }), json!({ "words": "x".repeat(201) })];
+    for variables in refused {
+        assert_eq!(code(&ann.ask(SEARCH, variables).await), "INVALID_INPUT");
+    }
+    let stranger = Person::login(&stack, "mallory", Some("acme")).await;
+    assert_eq!(code(&stranger.ask(SEARCH, json!({ "words": "pumps" })).await), "FORBIDDEN");
+
+    // What is rewritten, taken out or deleted is found no more.
+    let removed = ann.change("removeProposalSection(proposalId: $id, section: \"staff\", basedOn: 1)", id).await;
+    assert_eq!(removed.version, 3);
+    let deleted = ann.change("deleteResource(id: $id)", json!({ "id": resource })).await;
+    for (words, part) in [("defibrillators", "section:staff"), ("infusion pumps", "whole")] {
+        let hits = found(&ann, &deleted, words, json!(null)).await;
+        assert!(hits.iter().all(|hit| hit["part"] != part), "{words}: {hits:?}");
+    }
+
+    let verified = stack.medhub(&["verify", "search"]).await;
+    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
+    let rebuilt = stack.medhub(&["rebuild", "search"]).await;
+    assert!(rebuilt.status.success(), "{}", String::from_utf8_lossy(&rebuilt.stderr));
+    let again = found(&ann, &deleted, "Tampa", json!(null)).await;
+    assert_eq!(ids(&again), [drafted.as_str()], "the same from the new generation");
+    assert_eq!(ids(&found(&eve, &deleted, "Tampa", json!(null)).await), [foreign.id.as_str()]);
+
+    what_suits_a_company_is_recommended(&stack, &ann).await;
+    everything_has_a_history(&ann, &resource).await;
+}
+
+async fn what_suits_a_company_is_recommended(stack: &Stack, ann: &Person<'_>) {
+    let discover = "mutation($input: DiscoverOpportunityInput!) { outcome: discoverOpportunity(input: $input) {
+        ... on OpportunityAccepted { consistencyToken } ... on OpportunityRejected { rule } } }";
+    let mut token = String::new();
+    for (number, title, naics) in [
+        ("R1", "Patient lifts and ceiling hoists for the ward", "339113"),
+        ("R2", "Mobile patient lift, bariatric", "339113"),
+        ("R3", "Lawn mowing at the national cemetery", "561730"),
+    ] {
+        let input = json!({
+            "noticeId": number, "postedAt": "2026-03-01T00:00:00Z", "title": title, "type": "Solicitation",
+            "agency": "VETERANS AFFAIRS, DEPARTMENT OF", "solicitationNumber": number, "naics": naics,
+        });
+        let answer = stack.graphql(discover, json!({ "input": input })).await;
+        let told = answer["data"]["outcome"]["consistencyToken"].as_str();
+        told.unwrap_or_else(|| panic!("{answer}")).clone_into(&mut token);
+    }
+    let discovered = Done { id: String::new(), token, version: 1 };
+    let recommended = "query($ours: Boolean!) { recommendedOpportunities(first: 2, inOurIndustries: $ours) { id } }";
+    let none = ann.see(&discovered, recommended, json!({ "ours": false })).await;
+    assert_eq!(none["recommendedOpportunities"], json!([]), "nothing is known of what they want");
+    assert_eq!(code(&ann.ask(recommended, json!({ "ours": true })).await), "INVALID_INPUT");
+
+    let profile =
+        "changeCompanyProfile(profile: { name: \"Acme\", capabilities: \"Grounds maintenance and mowing of lawns\",
+        naics: [\"339113\"] })";
+    let changed = ann.change(profile, json!({})).await;
+    let by_profile = ann.see(&changed, recommended, json!({ "ours": false })).await;
+    assert_eq!(by_profile["recommendedOpportunities"][0]["id"], "036:R3");
+    let ours = ann.see(&changed, recommended, json!({ "ours": true })).await;
+    let ours: Vec<_> = ours["recommendedOpportunities"].as_array().unwrap().clone();
+    assert!(ours.len() == 2 && !ids(&ours).contains(&"036:R3"), "{ours:?}");
+
+    let saved = ann.change("saveOpportunity(opportunityId: \"036:R1\")", json!({})).await;
+    let by_wish = ann.see(&saved, recommended, json!({ "ours": true })).await;
+    assert_eq!(by_wish["recommendedOpportunities"], json!([{ "id": "036:R2" }]), "what is saved is known");
+}
+
+async fn everything_has_a_history(ann: &Person<'_>, resource: &str) {
+    let task = ann
+        .change(
+            "requestTask(input: { kind: INDEX_RESOURCE, subjectKind: RESOURCE, subjectId: $subject })",
+            json!({ "subject": resource }),
+        )
+        .await;
+    ann.change("cancelTask(id: $id, reason: \"Not needed\")", json!({ "id": task.id })).await;
+    let then = ann
+        .ask(
+            "query($resource: UUID!, $task: UUID!) {
+            resource(id: $resource) { id } before: resource(id: $resource, asOf: { version: 1 }) { name version }
+            resourceHistory(id: $resource) { hasMore changes { version kind by } }
+            taskHistory(id: $task, after: 1) { changes { version kind } }
+            requested: task(id: $task, asOf: { version: 1 }) { status }
+            documentHistory(id: $task) { changes { kind } } }",
+            json!({ "resource": resource, "task": task.id }),
+        )
+        .await;
+    let data = &then["data"];
+    assert_eq!(
+        (&data["resource"], &data["before"]),
+        (&json!(null), &json!({ "name": "Service", "version": 1 })),
+        "{then}"
+    );
+    let changes = json!([{ "version": 1, "kind": "resource.created", "by": "ann" },
+        { "version": 2, "kind": "resource.deleted", "by": "ann" }]);
+    assert_eq!(data["resourceHistory"], json!({ "hasMore": false, "changes": changes }));
+    assert_eq!(data["taskHistory"]["changes"], json!([{ "version": 2, "kind": "task.cancelled" }]));
+    assert_eq!(data["requested"]["status"], "REQUESTED");
+    assert_eq!(data["documentHistory"]["changes"], json!([]), "a task is no document");
+}
