@@ -17,12 +17,14 @@ mod error;
 mod jwks;
 mod jwt;
 mod login;
+mod signed_out;
 
 pub use self::{
     api_key::ApiKeySecret,
     authenticator::{Authenticator, Credentials},
-    error::Unauthenticated,
+    error::{SetupError, SignOutError, Unauthenticated},
     login::LoginError,
+    signed_out::TokenId,
 };
 
 use chrono::{DateTime, Utc};
@@ -40,6 +42,8 @@ pub struct Identity {
     pub counted: Counted,
     /// Until when a long connection may be kept; `None` where nothing ends it.
     pub expires_at: Option<DateTime<Utc>>,
+    /// The token that they showed; `None` where it was none, or something else.
+    pub token: Option<TokenId>,
 }
 
 /// Whom limits count for.
@@ -66,6 +70,7 @@ impl Identity {
             is_operator: false,
             counted: Counted::Address,
             expires_at: None,
+            token: None,
         }
     }
 
@@ -79,6 +84,7 @@ impl Identity {
             is_operator: true,
             counted: Counted::Nobody,
             expires_at: None,
+            token: None,
         }
     }
 

@@ -207,7 +207,7 @@ async fn start(role: Role, only: &[String], stores: &Stores, config: &Config) ->
 
 /// What those get who ask.
 fn serving(stores: &Stores, config: &Config) -> Result<http::Served, ServeError> {
-    let authenticator = Authenticator::new(&config.auth, &config.admin, stores.store.of());
+    let authenticator = Authenticator::new(&config.auth, &config.admin, stores.store.of(), &config.redis);
     let authenticator = authenticator.map_err(|error| ServeError::Identity(Box::new(error)))?;
     let limiter = Limiter::new(&config.limits, &config.redis).map_err(|error| ServeError::Identity(Box::new(error)))?;
     if config.auth.development_login {

@@ -55,6 +55,24 @@ impl Subscription {
         }
     }
 
+    /// What one more document on the same connection is answered with first, under an id that was not used before.
+    ///
+    /// # Errors
+    /// If the connection breaks off, or nothing comes for a minute.
+    pub async fn ask(&mut self, id: &str, document: &str) -> anyhow::Result<Value> {
+        self.say(json!({ "id": id, "type": "subscribe", "payload": { "query": document } })).await?;
+        loop {
+            let said = self.hear().await?;
+            match said["type"].as_str() {
+                Some("next") if said["id"] == id => return Ok(said["payload"].clone()),
+                Some("error") if said["id"] == id => return Ok(json!({ "errors": said["payload"] })),
+                Some("ping") => self.say(json!({ "type": "pong" })).await?,
+                // Of documents before it.
+                _ => anyhow::ensure!(said["id"] != id, "{said}"),
+            }
+        }
+    }
+
     async fn say(&mut self, message: Value) -> anyhow::Result<()> {
         Ok(self.socket.send(Message::text(message.to_string())).await?)
     }

@@ -60,7 +60,12 @@ impl Executor for GraphQl {
             if let Err(refusal) = session.door.count(&session.identity, &session.address).await {
                 return answer(refused_with(refusal.to_string(), "RATE_LIMITED"));
             }
-            match graphql.admit(request, &session.identity.again()) {
+            // What they may is asked for each document: the connection may be older than their role.
+            let identity = match session.door.again(&session.identity).await {
+                Ok(identity) => identity,
+                Err(away) => return answer(refused_with(away.to_string(), "UNAVAILABLE")),
+            };
+            match graphql.admit(request, &identity) {
                 Err(refusal) => answer(*refusal),
                 Ok(request) => graphql.schema.execute_stream_with_session_data(request, data).boxed(),
             }

@@ -52,11 +52,15 @@ impl Door {
     /// One that asks nobody and counts nothing.
     #[cfg(test)]
     pub(crate) fn open() -> Self {
+        use projections::views::ViewsConfig;
+
         use crate::config::{AdminConfig, AuthConfig};
 
         let pool = eventstore::postgres::open(&eventstore::postgres::PostgresConfig::default()).unwrap();
         let store = eventstore::store::PgStore::new(pool, &eventstore::postgres::PostgresConfig::default());
-        let authenticator = Authenticator::new(&AuthConfig::default(), &AdminConfig::default(), store).unwrap();
+        let authenticator =
+            Authenticator::new(&AuthConfig::default(), &AdminConfig::default(), store, &ViewsConfig::default())
+                .unwrap();
         Self::new(authenticator, Limiter::none())
     }
 
@@ -73,6 +77,13 @@ impl Door {
                 }
             }
         }
+    }
+
+    /// Somebody who was identified before, for another request, with what they may now.
+    pub(crate) async fn again(&self, known: &Identity) -> Result<Identity, Unauthenticated> {
+        let mut identity = known.again();
+        identity.sender.authority = self.authenticator.authority_now(known).await?;
+        Ok(identity)
     }
 
     /// Counts one request of theirs.

@@ -38,7 +38,7 @@ pub(super) async fn serve_with(role: Role, change: impl FnOnce(&mut HttpConfig))
     change(&mut config.http);
     let stores = Stores::open_without_model(&config).unwrap();
     let served = role.serves_graphql().then(|| {
-        let authenticator = Authenticator::new(&config.auth, &config.admin, stores.store.of()).unwrap();
+        let authenticator = Authenticator::new(&config.auth, &config.admin, stores.store.of(), &config.redis).unwrap();
         let graphql = GraphQl::with_identity(&stores, &config.http, &authenticator);
         let ingest = Ingest::new(&config.ingest, PgBatchStore::new(stores.pool.clone()));
         let rest = Rest { stores: stores.clone(), ingest: Arc::new(ingest), objects: Objects::new(&config.objects) };

@@ -8,13 +8,15 @@ use domain::{
     value::{TenantId, UserId},
 };
 use eventstore::store::PgStore;
+use projections::views::ViewsConfig;
 
 use super::{
-    Counted, Identity, LoginError, Unauthenticated,
+    Counted, Identity, LoginError, SetupError, SignOutError, Unauthenticated,
     api_key::{ApiKeySecret, PREFIX},
     directory::Directory,
     jwt::{Named, Tokens},
     login::Login,
+    signed_out::{SignedOut, TokenId},
 };
 use crate::config::{AdminConfig, AuthConfig};
 
@@ -34,15 +36,23 @@ pub struct Authenticator {
     tokens: Tokens,
     directory: Directory,
     login: Login,
+    signed_out: SignedOut,
 }
 
 impl Authenticator {
-    /// By these settings, over the companies that `store` knows.
+    /// By these settings, over the companies that `store` knows and the tokens that `redis` knows to be signed out. Call
+    /// it inside a Tokio runtime.
     ///
     /// # Errors
-    /// [`reqwest::Error`] when no client for the identity provider can be made.
-    pub fn new(config: &AuthConfig, admin: &AdminConfig, store: PgStore<Company>) -> Result<Self, reqwest::Error> {
+    /// [`SetupError`] when a client cannot be made.
+    pub fn new(
+        config: &AuthConfig,
+        admin: &AdminConfig,
+        store: PgStore<Company>,
+        redis: &ViewsConfig,
+    ) -> Result<Self, SetupError> {
         Ok(Self {
+            signed_out: SignedOut::new(redis, config.roster_cache())?,
             admin: admin.clone(),
             tokens: Tokens::new(config)?,
             directory: Directory::new(store, config.roster_cache()),
@@ -75,6 +85,11 @@ impl Authenticator {
     /// # Errors
     /// [`Unauthenticated::Unavailable`] when the log does not answer.
     pub async fn authority_now(&self, identity: &Identity) -> Result<Authority, Unauthenticated> {
+        if let Some(token) = identity.token
+            && self.signed_out.has(token).await
+        {
+            return Ok(Authority::Anonymous);
+        }
         match &identity.sender.authority {
             Authority::Anonymous | Authority::System => Ok(identity.sender.authority.clone()),
             Authority::Stranger | Authority::Member(_) => self.member(identity.tenant(), identity.user()).await,
@@ -87,6 +102,17 @@ impl Authenticator {
                 Ok(key.map_or(Authority::Anonymous, |key| Authority::Machine(key.scopes.clone())))
             }
         }
+    }
+
+    /// Lets the token that somebody showed count no more, wherever it is shown from now on: in this process at once, in
+    /// others as soon as they ask again.
+    ///
+    /// # Errors
+    /// [`SignOutError`] when they showed none, or when it is not remembered.
+    pub async fn sign_out(&self, identity: &Identity) -> Result<(), SignOutError> {
+        let token = identity.token.ok_or(SignOutError::NoToken)?;
+        let until = identity.expires_at.ok_or(SignOutError::NoToken)? + self.tokens.leeway();
+        Ok(self.signed_out.add(token, until).await?)
     }
 
     /// A company has changed: what it says counts at once.
@@ -108,6 +134,10 @@ impl Authenticator {
 
     async fn person(&self, token: &str, wanted: Option<TenantId>) -> Result<Identity, Unauthenticated> {
         let Named { user, tenant: named, expires_at } = self.tokens.read(token).await?;
+        let token = TokenId::of(token);
+        if self.signed_out.has(token).await {
+            return Err(Unauthenticated::Token { reason: "it was signed out" });
+        }
         let tenant = match (named, wanted) {
             (Some(named), Some(wanted)) if named != wanted => return Err(Unauthenticated::Tenant),
             (named, wanted) => named.or(wanted).unwrap_or_else(TenantId::public),
@@ -119,6 +149,7 @@ impl Authenticator {
             is_operator: false,
             counted,
             expires_at,
+            token: Some(token),
         })
     }
 
@@ -149,6 +180,7 @@ impl Authenticator {
             is_operator: false,
             counted: Counted::Key(shown.id.to_string()),
             expires_at: key.expires_at,
+            token: None,
         })
     }
 }

@@ -22,3 +22,25 @@ pub enum Unauthenticated {
     #[error("who you are cannot be found out now, try again")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
+
+/// Why nobody can be recognised by these settings.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// No client for the identity provider can be made.
+    #[error("making a client for the identity provider")]
+    Provider(#[from] reqwest::Error),
+    /// The URL of Redis is none.
+    #[error("reading the URL of Redis")]
+    Redis(#[from] redis::RedisError),
+}
+
+/// Why a token was not signed out.
+#[derive(Debug, thiserror::Error)]
+pub enum SignOutError {
+    /// It is no token that was shown.
+    #[error("only a token is signed out; a key is revoked by its company")]
+    NoToken,
+    /// Redis did not take it.
+    #[error("remembering that a token was signed out")]
+    Unavailable(#[from] redis::RedisError),
+}

@@ -1,5 +1,7 @@
 //! Reading tokens: who signed them, and whether they still count.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use domain::value::{TenantId, UserId};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header, errors::ErrorKind};
@@ -58,6 +60,11 @@ impl Tokens {
             audience: config.audience.clone(),
             leeway_s: config.leeway_s,
         })
+    }
+
+    /// How long a token counts behind its end, since clocks differ.
+    pub(super) fn leeway(&self) -> Duration {
+        Duration::from_secs(self.leeway_s)
     }
 
     /// Who a token names.

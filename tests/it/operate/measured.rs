@@ -74,6 +74,55 @@ async fn the_way_from_a_commit_into_each_store_is_timed() {
 }
 
 #[tokio::test]
+async fn what_a_caller_gets_is_measured_kind_by_kind() {
+    let mut environment = tests::Environment::new();
+    environment.insert("MEDHUB__LIMITS__ENABLED".into(), "false".into());
+    let stack = Stack::with(&[], environment).await;
+    let notices = stack.data().join("notices.csv");
+    let notices = notices.to_str().unwrap();
+    for args in [&["generate", "--rows", "60", "--out", notices][..], &["import", notices]] {
+        let output = stack.medhub(args).await;
+        assert!(output.status.success(), "{}", text(&output));
+    }
+    until(PATIENCE, async || {
+        let counted = stack.graphql("{ opportunities(first: 1) { totalCount } }", serde_json::json!({})).await;
+        let count = counted["data"]["opportunities"]["totalCount"].as_u64().unwrap_or_default();
+        anyhow::ensure!(count > 0, "{counted}");
+        Ok(())
+    })
+    .await
+    .unwrap();
+
+    let args = ["bench", "api", "--requests", "100", "--rate", "100", "--subscribers", "3"];
+    let operator = stack.operators_token();
+    let output = stack.medhub(&[&args[..], &["--operator", &operator]].concat()).await;
+
+    assert!(output.status.success(), "{}", text(&output));
+    let lines = json_lines(&output);
+    let told: Vec<_> =
+        lines.iter().map(|line| (line["kind"].as_str().unwrap(), line["events"].as_u64().unwrap())).collect();
+    let wanted = [
+        ("health", 100),
+        ("view", 100),
+        ("list", 10),
+        ("search", 10),
+        ("analytics", 5),
+        ("mutation", 50),
+        ("ingest", 10),
+        ("ingest-batch", 1_000),
+        ("subscribers", 60),
+    ];
+    assert_eq!(told, wanted, "of three subscribers, each hears of twenty changes");
+    for line in &lines {
+        let number = |name: &str| line[name].as_f64().unwrap_or_else(|| panic!("{line}"));
+        assert!(
+            number("events_per_s") > 0.0 && 0.0 < number("p50_ms") && number("p50_ms") <= number("p99_ms"),
+            "{line}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn an_interrupted_benchmark_clears_up() {
     let stack = Stack::with(&["--engines-only"], tests::Environment::new()).await;
     let logs = tempfile::tempdir().unwrap();

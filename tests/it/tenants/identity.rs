@@ -9,7 +9,7 @@ use axum::{Json, Router, routing::get};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, get_current_timestamp, jwk::Jwk};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use tests::{Environment, Stack};
+use tests::{Environment, Stack, Subscription};
 
 use super::{Person, code};
 
@@ -58,6 +58,33 @@ async fn good_tokens_say_who_one_is_and_bad_ones_let_nobody_in() {
     a_key_does_what_its_scopes_allow_until_it_is_revoked(&stack, &ann).await;
     a_role_counts_as_it_is_now(&stack, &ann).await;
     a_connection_ends_with_its_token(&stack, &secret).await;
+    a_token_is_signed_out(&stack, &secret).await;
+}
+
+/// One token of two that name the same person; keys and operators have none to sign out.
+async fn a_token_is_signed_out(stack: &Stack, secret: &EncodingKey) {
+    const OUT: &str = "mutation { signOut }";
+    let token = |seconds| signed(Algorithm::HS256, None, &claims("ann", Some("acme"), seconds), secret);
+    let (lost, kept) = (token(90), token(120));
+    let shown = json!({ "authorization": format!("Bearer {lost}") });
+    let mut connection = Subscription::begin(&stack.http(), shown, "{ __typename }").await.unwrap();
+
+    assert_eq!(asked(stack, &lost, OUT).await.2["data"], json!({ "signOut": true }));
+
+    let (status, _, answer) = asked(stack, &lost, ME).await;
+    assert_eq!((status, code(&answer)), (StatusCode::UNAUTHORIZED, "UNAUTHENTICATED"), "{answer}");
+    assert!(answer["errors"][0]["message"].as_str().unwrap().contains("signed out"), "{answer}");
+    let asked_later = connection.ask("later", "{ proposals { totalCount } }").await.unwrap();
+    assert_eq!(code(&asked_later), "UNAUTHENTICATED", "on a connection from before: {asked_later}");
+    assert_eq!(asked(stack, &kept, ME).await.0, StatusCode::OK);
+    assert_eq!(code(&asked(stack, &stack.operators_token(), OUT).await.2), "FORBIDDEN");
+
+    // What is kept tells nobody the token, and is gone when the token would not count any more.
+    let mut redis = redis::Client::open(stack.url("REDIS_URL")).unwrap().get_connection().unwrap();
+    let keys: Vec<String> = redis::cmd("KEYS").arg("*signed-out:*").query(&mut redis).unwrap();
+    assert!(keys.len() == 1 && !keys[0].contains(&lost), "{keys:?}");
+    let left: i64 = redis::cmd("TTL").arg(&keys[0]).query(&mut redis).unwrap();
+    assert!((1..=90 + 120).contains(&left), "{left} s");
 }
 
 async fn bad_tokens_let_nobody_in(stack: &Stack, secret: &EncodingKey, good: &str) {
@@ -163,23 +190,24 @@ async fn a_role_counts_as_it_is_now(stack: &Stack, ann: &Person<'_>) {
     let bob = ann.joined_by("bob", "CONTRIBUTOR", "acme").await;
     let draft = "mutation { outcome: draftProposal(input: { opportunityId: \"036:X\", title: \"x\" }) { __typename } }";
     assert_eq!(bob.done(draft, json!({})).await["__typename"], "Accepted");
+    let shown = json!({ "authorization": format!("Bearer {}", bob.token) });
+    let mut connection = Subscription::begin(&stack.http(), shown, "{ __typename }").await.unwrap();
     let demote = "mutation { outcome: changeCompanyRole(user: \"bob\", role: VIEWER) { ... on Accepted { version } } }";
     ann.done(demote, json!({})).await;
     assert_eq!(code(&bob.ask(draft, json!({})).await), "FORBIDDEN", "by the same token");
+    assert_eq!(code(&connection.ask("draft", draft).await.unwrap()), "FORBIDDEN", "by the same connection");
     let out = "mutation { outcome: removeCompanyMember(user: \"bob\") { ... on Accepted { version } } }";
     ann.done(out, json!({})).await;
     assert_eq!(code(&bob.ask("{ proposals { totalCount } }", json!({})).await), "FORBIDDEN");
     let last = "mutation { outcome: removeCompanyMember(user: \"ann\") { ... on Rejected { rule } } }";
     assert_eq!(ann.done(last, json!({})).await["rule"], "LAST_ADMIN");
-    let _ = stack;
 }
 
 async fn a_connection_ends_with_its_token(stack: &Stack, secret: &EncodingKey) {
     let token = signed(Algorithm::HS256, None, &claims("ann", Some("acme"), 2), secret);
     let payload = json!({ "authorization": format!("Bearer {token}") });
-    let mut told = tests::Subscription::begin(&stack.http(), payload, "subscription { proposalChanges { cursor } }")
-        .await
-        .unwrap();
+    let mut told =
+        Subscription::begin(&stack.http(), payload, "subscription { proposalChanges { cursor } }").await.unwrap();
     let end = told.next().await.unwrap_err().to_string();
     assert!(end.contains("4401") || end.contains("Library(4401)"), "{end}");
 }
@@ -222,6 +250,19 @@ async fn who_asks_too_often_is_told_when_to_come_back() {
     assert_eq!((status.as_u16(), &headers["ratelimit-limit"]), (200, &"20".parse().unwrap()));
     assert_eq!(headers["access-control-allow-origin"], "https://app.example.org");
     assert_eq!(ask(Some(&stack.operators_token())).await.0, StatusCode::OK);
+    // Documents count as requests do, also when they share a connection.
+    let shown = json!({ "authorization": format!("Bearer {}", ann.token) });
+    let mut connection = Subscription::begin(&stack.http(), shown, "{ __typename }").await.unwrap();
+    let mut answered = 0;
+    let refused = loop {
+        let answer = connection.ask(&format!("more-{answered}"), "{ __typename }").await.unwrap();
+        if !answer["errors"].is_null() {
+            break answer;
+        }
+        answered += 1;
+        assert!(answered < 40, "nobody counts documents on a connection");
+    };
+    assert!((10..=20).contains(&answered) && code(&refused) == "RATE_LIMITED", "{answered}: {refused}");
     let mut guesses = vec![];
     for _ in 0..5 {
         guesses.push(ask(Some("guess")).await.0.as_u16());

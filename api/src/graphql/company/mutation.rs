@@ -17,7 +17,7 @@ use crate::{
         input::{optional, value},
         outcome::{Outcome, give, give_as, identity},
     },
-    identity::{Authenticator, Identity, LoginError},
+    identity::{Authenticator, Identity, LoginError, SignOutError},
 };
 
 /// Names that no company can have: they stand for what is nobody's.
@@ -72,6 +72,16 @@ impl MemberMutation {
             Ok((token, expires_at)) => Ok(DevelopmentToken { token, expires_at }),
             Err(off @ LoginError::Off) => Err(error::forbidden(&off.to_string())),
             Err(failed @ LoginError::Signing(_)) => Err(error::internal(&failed)),
+        }
+    }
+
+    /// Let the token that you show count no more, as long as it would have; true when that is remembered.
+    async fn sign_out(&self, ctx: &Context<'_>) -> Result<bool> {
+        let authenticator = error::wired(ctx.data::<Authenticator>())?;
+        match authenticator.sign_out(identity(ctx)?).await {
+            Ok(()) => Ok(true),
+            Err(none @ SignOutError::NoToken) => Err(error::forbidden(&none.to_string())),
+            Err(away @ SignOutError::Unavailable(_)) => Err(error::unavailable(&away)),
         }
     }
 
