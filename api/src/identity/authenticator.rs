@@ -1,6 +1,6 @@
 //! From what somebody shows to who they are.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use commands::{authority::Authority, bus::Sender, caller::Caller};
 use domain::{
     clock::{Clock, SystemClock},
@@ -111,8 +111,10 @@ impl Authenticator {
     /// [`SignOutError`] when they showed none, or when it is not remembered.
     pub async fn sign_out(&self, identity: &Identity) -> Result<(), SignOutError> {
         let token = identity.token.ok_or(SignOutError::NoToken)?;
-        let until = identity.expires_at.ok_or(SignOutError::NoToken)? + self.tokens.leeway();
-        Ok(self.signed_out.add(token, until).await?)
+        let end = identity.expires_at.ok_or(SignOutError::NoToken)?;
+        // A token may name an end as far away as a time can be.
+        let until = TimeDelta::from_std(self.tokens.leeway()).ok().and_then(|leeway| end.checked_add_signed(leeway));
+        Ok(self.signed_out.add(token, until.unwrap_or(end)).await?)
     }
 
     /// A company has changed: what it says counts at once.
