@@ -11,7 +11,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::Context;
@@ -23,6 +23,7 @@ use domain::{
 };
 use serde::Serialize;
 use serde_json::{Value, json};
+use tokio::time::sleep;
 use uuid::Uuid;
 
 use self::load::{Load, Target};
@@ -84,8 +85,10 @@ pub async fn run(
     work: &Work,
     mut print: impl FnMut(&Line) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
+    let stores = Stores::open_without_model(config)?;
     let target = Target::new(&work.http);
     let scene = Scene::prepare(&target, work).await?;
+    settled(&stores).await?;
     let wanted = |kind: &str| work.only.is_empty() || work.only.iter().any(|only| only == kind);
     let full = Load { requests: work.requests, in_flight: IN_FLIGHT, rate: None };
     let steady = Load { rate: Some(work.rate), ..full };
@@ -141,18 +144,20 @@ pub async fn run(
         }
     }
     if wanted("mutation") {
-        print(&mutation(config, &target, &scene, Load { requests: work.requests / 2, ..full }).await?)?;
+        print(&mutation(&stores, &target, &scene, Load { requests: work.requests / 2, ..full }).await?)?;
     }
     for (kind, load, events) in [
         ("ingest", Load { requests: work.requests / 10, in_flight: 1, rate: None }, 1),
         ("ingest-batch", Load { requests: work.requests / 50, in_flight: 8, rate: None }, 500),
     ] {
         if wanted(kind) {
+            settled(&stores).await?;
             let figures = target.measure(load, move |target, number| ingest(target, number, events)).await?;
             print(&line(kind, figures, load, events))?;
         }
     }
     if wanted("subscribers") {
+        settled(&stores).await?;
         print(&subscribers::measure(&target, &scene, work.subscribers).await?)?;
     }
     Ok(())
@@ -212,7 +217,7 @@ impl Scene {
 }
 
 /// Changes over the API, beside the same commands inside this process on the same log.
-async fn mutation(config: &Config, target: &Target, scene: &Scene, load: Load) -> anyhow::Result<Line> {
+async fn mutation(stores: &Stores, target: &Target, scene: &Scene, load: Load) -> anyhow::Result<Line> {
     let document = "mutation($body: String!) {
         createResource(input: { name: $body, kind: OTHER, body: $body }) { __typename } }";
     let member = scene.member.clone();
@@ -227,11 +232,12 @@ async fn mutation(config: &Config, target: &Target, scene: &Scene, load: Load) -
     };
     let figures = target.measure(load, change).await.context("changing something")?;
 
-    let stores = Stores::open_without_model(config)?;
+    settled(stores).await?;
     let caller = Caller::new(UserId::try_new("bench")?, scene.tenant.clone());
     let sender = Arc::new(Sender { caller, authority: Authority::Member(Role::Admin) });
+    let own_bus = Arc::clone(&stores.bus);
     let give = move |_, number| {
-        let (bus, sender) = (Arc::clone(&stores.bus), Arc::clone(&sender));
+        let (bus, sender) = (Arc::clone(&own_bus), Arc::clone(&sender));
         async move {
             let asset = Asset {
                 name: ResourceName::try_new(&words(number))?,
@@ -259,6 +265,21 @@ async fn mutation(config: &Config, target: &Target, scene: &Scene, load: Load) -
     })
 }
 
+/// Waits until the read models have taken in what was measured before: that work is not part of what comes next.
+async fn settled(stores: &Stores) -> anyhow::Result<()> {
+    let end = Instant::now() + SETTLING;
+    loop {
+        let pipeline = stores.pipeline().await?;
+        let behind = pipeline.projections.iter().filter(|row| row.live && row.lag_records != Some(0));
+        let behind: Vec<_> = behind.map(|row| row.projection.as_str()).collect();
+        if pipeline.relay.lag_events == 0 && behind.is_empty() {
+            return Ok(());
+        }
+        anyhow::ensure!(Instant::now() < end, "after {SETTLING:?} these are still behind: the relay or {behind:?}");
+        sleep(Duration::from_millis(500)).await;
+    }
+}
+
 /// A text of words that other texts hardly have: an index in which all have the same is none that anybody keeps.
 fn words(number: u64) -> String {
     let word = |place: u64| format!("w{:x}", (number * 12 + place).wrapping_mul(0x9e37_79b9) % 100_003);
@@ -279,6 +300,9 @@ async fn ingest(target: Target, number: u64, events: u64) -> anyhow::Result<u64>
 fn u64_to_f64(number: u64) -> f64 {
     number as f64
 }
+
+/// Longest wait for the read models.
+const SETTLING: Duration = Duration::from_mins(3);
 
 /// Longest wait for one answer.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -1,10 +1,12 @@
 //! `/ingest`: views and clicks, one or many at a time.
 //!
 //! ```text
-//! requests ──▶ bounded buffer ──▶ one writer: all that waits, in one append ──▶ log ──▶ relay ──▶ Kafka
-//!    ▲              │ full: 429                                                  │
-//!    └──────────────┴───────────────────── acknowledged when it is on record ◀───┘
+//! requests ──▶ bounded buffer ──▶ lanes of visits: all that waits in one, in one append ──▶ log ──▶ relay ──▶ Kafka
+//!    ▲              │ full: 429                                                             │
+//!    └──────────────┴───────────────────── acknowledged when all of it is on record ◀───────┘
 //! ```
+//!
+//! A visit has one lane, so that its events keep their order and no two appends decide about it at once.
 //!
 //! An answer of 200 means that the events are in the log, from where nothing is lost. A client that does not want to wait
 //! says `Prefer: respond-async`, is answered 202 at once, and loses what is in the buffer if the process is killed or the
@@ -15,8 +17,14 @@
 //! | `MEDHUB__INGEST__BUFFER_EVENTS` | `50000` | events that wait in memory; more are refused with 429 |
 //! | `MEDHUB__INGEST__BATCH_EVENTS` | `5000` | events in one append |
 //! | `MEDHUB__INGEST__REQUEST_EVENTS` | `5000` | events in one request |
+//! | `MEDHUB__INGEST__LANES` | `2` | appends that are under way together |
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{
     Extension, Json,
@@ -38,6 +46,7 @@ use domain::{
     visit::{RecordClick, RecordView, Url, VisitCommand, VisitId},
 };
 use eventstore::append::PgBatchStore;
+use futures::future::join_all;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -68,15 +77,17 @@ pub struct IngestConfig {
     pub batch_events: usize,
     /// Events in one request.
     pub request_events: usize,
+    /// Appends that are under way together.
+    pub lanes: usize,
 }
 
 impl Default for IngestConfig {
     fn default() -> Self {
-        Self { buffer_events: 50_000, batch_events: 5_000, request_events: 5_000 }
+        Self { buffer_events: 50_000, batch_events: 5_000, request_events: 5_000, lanes: 2 }
     }
 }
 
-/// A request's events on their way.
+/// Events of a request on their way through one lane.
 struct Waiting {
     tenant: TenantId,
     steps: Vec<Step>,
@@ -86,27 +97,39 @@ struct Waiting {
     _place: OwnedSemaphorePermit,
 }
 
+/// What waits for one append after the other.
+struct Lane {
+    sender: mpsc::Sender<Waiting>,
+    receiver: Mutex<mpsc::Receiver<Waiting>>,
+}
+
 /// Takes events in.
 pub struct Ingest {
     config: IngestConfig,
     places: Arc<Semaphore>,
-    sender: mpsc::Sender<Waiting>,
-    receiver: Mutex<mpsc::Receiver<Waiting>>,
+    lanes: Vec<Lane>,
     batches: VisitBatches<PgBatchStore>,
 }
 
 impl Ingest {
     /// Over that log. Nothing is written before [`Self::run`].
     pub fn new(config: &IngestConfig, store: PgBatchStore) -> Self {
-        let (sender, receiver) = mpsc::channel(MAX_REQUESTS);
+        let lane = |_| {
+            let (sender, receiver) = mpsc::channel(MAX_REQUESTS);
+            Lane { sender, receiver: Mutex::new(receiver) }
+        };
+        let lanes = (0..config.lanes.max(1)).map(lane).collect();
         let places = Arc::new(Semaphore::new(config.buffer_events.min(Semaphore::MAX_PERMITS)));
-        let batches = VisitBatches::new(store);
-        Self { config: config.clone(), places, sender, receiver: Mutex::new(receiver), batches }
+        Self { config: config.clone(), places, lanes, batches: VisitBatches::new(store) }
     }
 
     /// Writes what waits, until told to stop and nothing waits any more.
     pub async fn run(&self, stop: CancellationToken) {
-        let mut receiver = self.receiver.lock().await;
+        join_all(self.lanes.iter().map(|lane| self.drain(lane, &stop))).await;
+    }
+
+    async fn drain(&self, lane: &Lane, stop: &CancellationToken) {
+        let mut receiver = lane.receiver.lock().await;
         loop {
             let first = tokio::select! {
                 waiting = receiver.recv() => waiting,
@@ -161,18 +184,44 @@ impl Ingest {
         }
     }
 
-    /// Puts a request's events into the buffer; answers how to hear what becomes of them.
-    fn offer(
-        &self,
-        tenant: TenantId,
-        steps: Vec<Step>,
-        waits: bool,
-    ) -> Result<Option<oneshot::Receiver<Option<Recorded>>>, Full> {
+    /// Puts a request's events into the buffer, all of them or none; answers how to hear what becomes of them.
+    fn offer(&self, tenant: &TenantId, steps: Vec<Step>, waits: bool) -> Result<Hearing, Full> {
         let count = u32::try_from(steps.len()).map_err(|_| Full)?;
-        let place = Arc::clone(&self.places).try_acquire_many_owned(count).map_err(|_| Full)?;
-        let (told, hear) = waits.then(oneshot::channel).unzip();
-        self.sender.try_send(Waiting { tenant, steps, told, _place: place }).map_err(|_| Full)?;
-        Ok(hear)
+        let mut places = Arc::clone(&self.places).try_acquire_many_owned(count).map_err(|_| Full)?;
+        let mut by_lane = BTreeMap::<usize, Vec<Step>>::new();
+        for step in steps {
+            by_lane.entry(lane_of(&step.visit_id, self.lanes.len())).or_default().push(step);
+        }
+        let (mut hearing, mut offers) = (vec![], Vec::with_capacity(by_lane.len()));
+        for (number, steps) in by_lane {
+            let slot = self.lanes.get(number).and_then(|lane| lane.sender.try_reserve().ok()).ok_or(Full)?;
+            let place = places.split(steps.len()).ok_or(Full)?;
+            let (told, hear) = waits.then(oneshot::channel).unzip();
+            hearing.extend(hear);
+            offers.push((slot, Waiting { tenant: tenant.clone(), steps, told, _place: place }));
+        }
+        for (slot, waiting) in offers {
+            slot.send(waiting);
+        }
+        Ok(Hearing(hearing))
+    }
+}
+
+/// The lane of a visit: always the same one.
+fn lane_of(visit_id: &VisitId, lanes: usize) -> usize {
+    let mut hasher = DefaultHasher::new();
+    visit_id.as_str().hash(&mut hasher);
+    // The remainder is smaller than a `usize`.
+    usize::try_from(hasher.finish() % (lanes.max(1) as u64)).unwrap_or_default()
+}
+
+/// What becomes of a request's events.
+struct Hearing(Vec<oneshot::Receiver<Option<Recorded>>>);
+
+impl Hearing {
+    /// Whether all of them are on record now.
+    async fn all_recorded(self) -> bool {
+        join_all(self.0).await.into_iter().all(|outcome| matches!(outcome, Ok(Some(_))))
     }
 }
 
@@ -243,7 +292,7 @@ pub(super) struct Ingested {
     (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
     (status = 413, body = Problem), (status = 415, body = Problem),
     (status = 429, description = "The buffer is full, or too many requests", body = Problem),
-    (status = 503, body = Problem)))]
+    (status = 503, description = "Not all of them are on record: send them again, with their `at`", body = Problem)))]
 pub(super) async fn take(
     State(rest): State<Arc<Rest>>,
     Extension(identity): Extension<Identity>,
@@ -268,14 +317,14 @@ pub(super) async fn take(
     let steps: Vec<_> = events.into_iter().enumerate().map(step).collect::<Result<_, _>>()?;
     let accepted = steps.len();
     let asks_for_less = headers.get("prefer").is_some_and(|prefer| prefer.as_bytes() == b"respond-async");
-    let hear = match rest.ingest.offer(visitor.tenant, steps, !asks_for_less) {
-        Ok(hear) => hear,
-        Err(Full) => return Ok(full()),
-    };
-    let Some(hear) = hear else { return Ok((StatusCode::ACCEPTED, Json(Ingested { accepted })).into_response()) };
-    match hear.await {
-        Ok(Some(_)) => Ok((StatusCode::OK, Json(Ingested { accepted })).into_response()),
-        Ok(None) | Err(_) => Err(Undone::Unavailable.into()),
+    let Ok(hearing) = rest.ingest.offer(&visitor.tenant, steps, !asks_for_less) else { return Ok(full()) };
+    if asks_for_less {
+        return Ok((StatusCode::ACCEPTED, Json(Ingested { accepted })).into_response());
+    }
+    if hearing.all_recorded().await {
+        Ok((StatusCode::OK, Json(Ingested { accepted })).into_response())
+    } else {
+        Err(Undone::Unavailable.into())
     }
 }
 
@@ -361,5 +410,23 @@ impl IngestEvent {
             }
         };
         Ok(Step { visit_id, command })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_visit_keeps_its_lane_and_visits_are_spread() {
+        let mut visits = [0_u32; 4];
+        for number in 0..400 {
+            let visit_id = VisitId::try_new(&format!("visit-{number}")).unwrap();
+            let lane = lane_of(&visit_id, visits.len());
+            assert_eq!(lane, lane_of(&visit_id, visits.len()));
+            visits[lane] += 1;
+        }
+        assert!(visits.iter().all(|count| *count > 50), "{visits:?}");
+        assert_eq!(lane_of(&VisitId::try_new("visit").unwrap(), 1), 0);
     }
 }

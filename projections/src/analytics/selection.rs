@@ -1,13 +1,19 @@
 //! Which opportunities a list or a statistic is about, and how that is said to `ClickHouse`.
 
 use chrono::{DateTime, Utc};
-use clickhouse::query::Query;
+use clickhouse::{Client, query::Query};
 
 use crate::{Filter, TimeRange};
 
 /// Years 1 to 9999 in microseconds: wider than any date that a notice carries.
 const EARLIEST: i64 = -62_135_596_800_000_000;
 const LATEST: i64 = 253_402_300_799_999_999;
+
+/// The chosen opportunities and their awards, for a question to follow.
+const CHOSEN: &str = include_str!("sql/chosen.sql");
+
+/// Where `chosen.sql` takes what opportunities have to be like.
+const CONDITIONS: &str = "/* conditions */";
 
 /// Words beyond this many are not looked at.
 const MAX_WORDS: usize = 20;
@@ -22,21 +28,45 @@ pub struct Selection {
 }
 
 impl Selection {
-    /// Binds the parameters of `chosen.sql`, in its order.
-    pub(super) fn bind(&self, query: Query) -> Query {
-        let (posted_from, posted_to) = bounds(self.filter.posted);
-        let (deadline_from, deadline_to) = bounds(self.filter.deadline);
+    /// Asks `question` of the chosen opportunities; its own parameters are bound to what is answered.
+    ///
+    /// Only conditions that exclude something are said: each is worked out for every row, even one that holds for all.
+    pub(super) fn ask(&self, client: &Client, question: &str) -> Query {
+        let Filter { agencies, notice_types, naics, set_asides, posted, deadline } = &self.filter;
+        let words = self.words();
+        let lists = [
+            (agencies, "has(cast(? as Array(String)), agency_code)"),
+            (notice_types, "has(cast(? as Array(String)), notice_type)"),
+            (naics, "arrayExists(code -> startsWith(naics, code), cast(? as Array(String)))"),
+            (set_asides, "has(cast(? as Array(String)), set_aside)"),
+            (&words, "arrayAll(word -> position(search_text, word) > 0, cast(? as Array(String)))"),
+        ];
+        let lists = lists.into_iter().filter(|(wanted, _)| !wanted.is_empty());
+        let ranges = [
+            (posted, "toUnixTimestamp64Micro(posted_at) between toInt64(?) and toInt64(?)"),
+            (
+                deadline,
+                "isNotNull(response_deadline) and toUnixTimestamp64Micro(assumeNotNull(response_deadline)) \
+                 between toInt64(?) and toInt64(?)",
+            ),
+        ];
+        let ranges = ranges.into_iter().filter(|(range, _)| !range.is_open());
+        let conditions: Vec<_> = lists
+            .clone()
+            .map(|(_, condition)| condition)
+            .chain(ranges.clone().map(|(_, condition)| condition))
+            .collect();
+        let conditions = if conditions.is_empty() { "true".to_owned() } else { conditions.join(" and ") };
+
+        let mut query = client.query(&format!("{}{question}", CHOSEN.replace(CONDITIONS, &conditions)));
+        for (wanted, _) in lists {
+            query = query.bind(wanted);
+        }
+        for (range, _) in ranges {
+            let (from, to) = bounds(*range);
+            query = query.bind(from).bind(to);
+        }
         query
-            .bind(&self.filter.agencies)
-            .bind(&self.filter.notice_types)
-            .bind(&self.filter.naics)
-            .bind(&self.filter.set_asides)
-            .bind(self.words())
-            .bind(posted_from)
-            .bind(posted_to)
-            .bind(deadline_from)
-            .bind(deadline_to)
-            .bind(!self.filter.deadline.is_open())
     }
 
     fn words(&self) -> Vec<String> {

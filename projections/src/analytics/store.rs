@@ -15,10 +15,10 @@ use crate::{QueryError, error::Source, runtime::Generation};
 
 pub(super) const STORE: &str = "ClickHouse";
 
-const PLACES: &str = concat!(include_str!("sql/chosen.sql"), include_str!("sql/places.sql"));
+const PLACES: &str = include_str!("sql/places.sql");
 const LIST: &str = include_str!("sql/list.sql");
-const COUNT: &str = concat!(include_str!("sql/chosen.sql"), include_str!("sql/count.sql"));
-const STATS: &str = concat!(include_str!("sql/chosen.sql"), include_str!("sql/stats.sql"));
+const COUNT: &str = include_str!("sql/count.sql");
+const STATS: &str = include_str!("sql/stats.sql");
 
 /// The analysts' read model.
 #[derive(Clone)]
@@ -66,7 +66,7 @@ impl Analytics {
     pub async fn list(&self, selection: &Selection, after: Option<&Cursor>, first: u32) -> Result<Page, QueryError> {
         let (posted_at, id) = after.map_or((i64::MAX, ""), |cursor| (cursor.posted_at_micros(), cursor.id()));
         let places = selection
-            .bind(self.client.query(PLACES))
+            .ask(&self.client, PLACES)
             .bind(posted_at)
             .bind(posted_at)
             .bind(id)
@@ -77,7 +77,7 @@ impl Analytics {
             (Some(place), _) => place.total,
             (None, None) => 0,
             // Behind the last page there is no row that could tell.
-            (None, Some(_)) => self.run(selection.bind(self.client.query(COUNT)).fetch_one()).await?,
+            (None, Some(_)) => self.run(selection.ask(&self.client, COUNT).fetch_one()).await?,
         };
         let has_next = places.len() > first as usize;
         let ids: Vec<_> = places.into_iter().take(first as usize).map(|place| place.id).collect();
@@ -96,7 +96,7 @@ impl Analytics {
     /// # Errors
     /// [`QueryError`] when the server is away or refuses.
     pub async fn stats(&self, selection: &Selection) -> Result<Stats, QueryError> {
-        let query = selection.bind(self.client.query(STATS));
+        let query = selection.ask(&self.client, STATS);
         Ok(Stats::from_rows(self.run(query.fetch_all::<StatsRow>()).await?))
     }
 
