@@ -257,6 +257,26 @@ async fn who_asks_too_often_is_told_when_to_come_back() {
     assert_eq!(guesses, [401, 401, 401, 429, 429]);
 }
 
+#[tokio::test]
+async fn documents_over_a_websocket_count_as_requests_do() {
+    let environment = Environment::from([("MEDHUB__LIMITS__PER_USER".into(), "6".into())]);
+    let stack = Stack::with(&[], environment).await;
+    let ann = Person::login(&stack, "ann", None).await;
+    let shown = json!({ "authorization": format!("Bearer {}", ann.token) });
+    let mut connection = Subscription::begin(&stack.http(), shown, "{ __typename }").await.unwrap();
+
+    let mut answers = vec![];
+    for number in 0..12 {
+        answers.push(connection.ask(&format!("document-{number}"), "{ __typename }").await.unwrap());
+    }
+
+    assert_eq!(answers[0]["data"]["__typename"], "Query", "{answers:?}");
+    assert_eq!(code(&answers[11]), "RATE_LIMITED", "{answers:?}");
+    let request = reqwest::Client::new().post(format!("{}/graphql", stack.http())).bearer_auth(&ann.token);
+    let status = request.json(&json!({ "query": "{ __typename }" })).send().await.unwrap().status();
+    assert_eq!(status, StatusCode::TOO_MANY_REQUESTS, "one count for both ways");
+}
+
 /// What stands before a key of 2,048 bits in PKCS #8 (RFC 5208): its version, its kind, its length.
 const PKCS8_HEADER: usize = 26;
 

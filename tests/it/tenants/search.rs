@@ -114,6 +114,8 @@ async fn what_suits_a_company_is_recommended(stack: &Stack, ann: &Person<'_>) {
     let none = ann.see(&discovered, recommended, json!({ "ours": false })).await;
     assert_eq!(none["recommendedOpportunities"], json!([]), "nothing is known of what they want");
     assert_eq!(code(&ann.ask(recommended, json!({ "ours": true })).await), "INVALID_INPUT");
+    let zoe = Person::login(stack, "zoe", None).await;
+    assert_eq!(code(&zoe.ask(recommended, json!({ "ours": false })).await), "FORBIDDEN", "she has no company");
 
     let profile =
         "changeCompanyProfile(profile: { name: \"Acme\", capabilities: \"Grounds maintenance and mowing of lawns\",
