@@ -6,7 +6,9 @@
 //!    └──────────────┴───────────────────── acknowledged when all of it is on record ◀───────┘
 //! ```
 //!
-//! A visit has one lane, so that its events keep their order and no two appends decide about it at once.
+//! A visit has one lane, so that its events keep their order and no two appends of a process decide about it at once. The
+//! events of a request may go several ways: an answer of 503 leaves open which of them are on record. Sent again with their
+//! `at`, they are not counted twice.
 //!
 //! An answer of 200 means that the events are in the log, from where nothing is lost. A client that does not want to wait
 //! says `Prefer: respond-async`, is answered 202 at once, and loses what is in the buffer if the process is killed or the
