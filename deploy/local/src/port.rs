@@ -136,29 +136,36 @@ fn claims_folder() -> PathBuf {
 mod tests {
     use super::*;
 
+    // No number is written down here: any fixed one may be the end of some connection of the machine.
+
+    fn chosen(port: Port, asked: &[u16], remembered: &[u16]) -> anyhow::Result<Ports> {
+        let said = |numbers: &[u16]| numbers.iter().map(|&number| (port, number)).collect();
+        Ports::choose(&[port], &said(asked), &said(remembered))
+    }
+
     #[test]
     fn a_taken_port_is_passed_over() {
-        let (first, second) = (51_873, BTreeMap::new());
-        let listener = TcpListener::bind(("127.0.0.1", first));
-        let remembered = BTreeMap::from([(Port::Http, first)]);
-        let ports = Ports::choose(&[Port::Http], &second, &remembered).unwrap();
-        assert!(listener.is_ok());
-        assert_ne!(ports.of(Port::Http).unwrap(), first);
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let taken = listener.local_addr().unwrap().port();
+        let ports = chosen(Port::Http, &[], &[taken]).unwrap();
+        assert_ne!(ports.of(Port::Http).unwrap(), taken);
     }
 
     #[test]
     fn a_port_held_by_one_stack_is_refused_to_another() {
-        let asked = BTreeMap::from([(Port::Redis, 51_874)]);
-        let first = Ports::choose(&[Port::Redis], &asked, &BTreeMap::new()).unwrap();
-        let second = Ports::choose(&[Port::Redis], &asked, &BTreeMap::new());
-        assert_eq!(first.of(Port::Redis).unwrap(), 51_874);
+        let first = chosen(Port::Redis, &[], &[]).unwrap();
+        let number = first.of(Port::Redis).unwrap();
+        let second = chosen(Port::Redis, &[number], &[]);
         assert!(format!("{:#}", second.unwrap_err()).contains(&std::process::id().to_string()));
     }
 
     #[test]
     fn a_remembered_port_is_used_again() {
-        let remembered = BTreeMap::from([(Port::Kafka, 51_875)]);
-        let ports = Ports::choose(&[Port::Kafka], &BTreeMap::new(), &remembered).unwrap();
-        assert_eq!(ports.of(Port::Kafka).unwrap(), 51_875);
+        let first = chosen(Port::Kafka, &[], &[]).unwrap();
+        let second = chosen(Port::Kafka, &[], &[]).unwrap();
+        let remembered = second.of(Port::Kafka).unwrap();
+        drop((first, second));
+        let ports = chosen(Port::Kafka, &[], &[remembered]).unwrap();
+        assert_eq!(ports.of(Port::Kafka).unwrap(), remembered);
     }
 }
