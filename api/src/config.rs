@@ -15,6 +15,7 @@ mod serve;
 
 use std::path::{Path, PathBuf};
 
+use collaboration::CollaborationConfig;
 use eventstore::{postgres::PostgresConfig, relay::RelayConfig, topic::KafkaConfig};
 use figment::{
     Figment,
@@ -81,6 +82,8 @@ pub struct Config {
     pub grpc: GrpcConfig,
     /// How views and clicks are taken in.
     pub ingest: IngestConfig,
+    /// How proposals are written together.
+    pub collaboration: CollaborationConfig,
     /// Where files are held.
     pub objects: ObjectsConfig,
     /// Start and end of a service.

@@ -13,6 +13,7 @@ pub(crate) mod problem;
 mod socket;
 #[cfg(test)]
 mod tests;
+mod together;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -24,6 +25,8 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use collaboration::Rooms;
+use eventstore::store::PgStore;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::Semaphore;
 use tower_http::{
@@ -70,6 +73,8 @@ struct Shared {
     timeout: Duration,
     /// Finds out who asks; there is one wherever something is asked.
     door: Option<Door>,
+    /// Where proposals are written together, wherever something is asked.
+    rooms: Option<Arc<Rooms<PgStore<()>>>>,
     /// WebSocket connections that may still be opened.
     sockets: Arc<Semaphore>,
     /// Longest message over a WebSocket, in bytes.
@@ -102,6 +107,7 @@ pub(crate) fn router(
         None => (None, None, None),
     };
     let edge = Edge(Arc::new(Shared {
+        rooms: rest.as_ref().map(|rest| Arc::clone(&rest.stores.rooms)),
         graphql,
         readiness,
         metrics,
@@ -123,7 +129,9 @@ pub(crate) fn router(
     if let (Some(door), Some(rest)) = (door, rest) {
         let measure = || middleware::from_fn_with_state(edge.objectives.clone(), objectives::measure);
         let rest = rest::routes(rest).layer(middleware::from_fn_with_state(door.clone(), door::guard)).layer(measure());
-        let asked = Router::new().route("/graphql", get(socket::or_playground).post(execute::document));
+        let asked = Router::new()
+            .route("/graphql", get(socket::or_playground).post(execute::document))
+            .route("/together/{proposal_id}", get(together::open));
         routes = routes
             .merge(asked.layer(middleware::from_fn_with_state(door, door::guard)).layer(measure()))
             .route("/playground.js", get(playground::script))
@@ -152,6 +160,8 @@ fn cors(config: &HttpConfig) -> CorsLayer {
             header::CONTENT_TYPE,
             header::IF_MATCH,
             door::TENANT,
+            door::CORRELATION,
+            door::CAUSATION,
             HeaderName::from_static("idempotency-key"),
         ])
         .expose_headers(told.map(HeaderName::from_static))

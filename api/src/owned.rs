@@ -131,6 +131,13 @@ pub(crate) fn contributes(identity: &Identity) -> Result<(), Undone> {
     if may { Ok(()) } else { Err(denied(identity)) }
 }
 
+/// Whether somebody may say what became of a document: for what has to be known before there is a command.
+pub(crate) fn works(identity: &Identity) -> Result<(), Undone> {
+    let is_owned = *identity.tenant() != TenantId::public();
+    let may = is_owned && identity.sender.authority.suffices(Need::Holds(Scope::Tasks));
+    if may { Ok(()) } else { Err(denied(identity)) }
+}
+
 /// The token of a stream's event that was just recorded; `None` where nothing is.
 pub(crate) async fn token_of(
     stores: &Stores,

@@ -14,13 +14,14 @@ mod openapi;
 mod opportunity;
 mod resource;
 mod settled;
+mod text;
 
 use std::sync::Arc;
 
 use axum::{
     Router,
     extract::DefaultBodyLimit,
-    routing::{get, post},
+    routing::{get, post, put},
 };
 use domain::document::MAX_BYTES;
 
@@ -53,6 +54,10 @@ pub(crate) fn routes(rest: Rest) -> Router {
         .route("/api/v1/documents", post(document::upload).layer(DefaultBodyLimit::max(longest)).get(document::list))
         .route("/api/v1/documents/{id}", get(document::one).delete(document::delete))
         .route("/api/v1/documents/{id}/content", get(document::content))
+        .route(
+            "/api/v1/documents/{id}/text",
+            put(text::record).layer(DefaultBodyLimit::max(text::MOST_BYTES)).get(text::shown),
+        )
         .route("/api/v1/openapi.json", get(openapi::served))
         .route("/ingest", post(ingest::take))
         .route("/analytics/events", get(analytics::events))

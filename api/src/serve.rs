@@ -184,6 +184,13 @@ async fn start(role: Role, only: &[String], stores: &Stores, config: &Config) ->
             Ok(())
         });
     }
+    if role.serves_graphql() {
+        let rooms = Arc::clone(&stores.rooms);
+        parts.start(Stage::Http, "the rooms of those who write together", |stop| async move {
+            rooms.run(stop).await;
+            Ok(())
+        });
+    }
     let rebuilds = stores.rebuilds.clone();
     parts.start(Stage::Workers, "rebuilds asked for over the API", |stop| async move {
         rebuilds.keep(stop).await;

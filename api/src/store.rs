@@ -12,6 +12,7 @@ mod registry;
 
 use std::sync::Arc;
 
+use collaboration::{PeersConfig, PgTexts, Rooms, Settling, TextError};
 use commands::{bus::Bus, opportunity::Opportunities};
 use domain::{clock::SystemClock, opportunity::Opportunity};
 use eventstore::{error::LogError, reader::PgLog, store::PgStore};
@@ -56,6 +57,8 @@ pub struct Stores {
     pub opportunities: PgOpportunities,
     /// Commands on what tenants own.
     pub bus: Arc<Bus<PgStore<()>>>,
+    /// The rooms where proposals are written together.
+    pub rooms: Arc<Rooms<PgStore<()>>>,
     /// The read models, in the generations that readers see.
     pub live: LiveModels,
     /// What keeps them up to date, rebuilds and compares them.
@@ -86,6 +89,9 @@ pub enum OpenError {
     /// The model that tells meanings is not where the settings say.
     #[error("loading the embedding model; embedding.model_dir names its folder")]
     Model(#[source] EmbeddingError),
+    /// The settings of writing together are unusable.
+    #[error("setting up the rooms where proposals are written together")]
+    Rooms(#[source] TextError),
     /// The address of the schema registry is none.
     #[error("setting up the client of the schema registry")]
     Registry(#[source] AskError),
@@ -125,9 +131,14 @@ impl Stores {
         let feed = Feed::new(log.clone(), models.live.clone());
         let runtime =
             Runtime::new(Control::new(pool.clone()), log, Registry::new(&config.registry), config.worker.clone());
+        let bus = Arc::new(Bus::new(store.clone(), Arc::new(SystemClock)));
+        let settling = Settling::new(PgTexts::new(pool.clone()), Arc::clone(&bus));
+        let peers = PeersConfig { url: config.redis.url.clone(), prefix: config.redis.key_prefix.clone() };
+        let rooms = Rooms::new(config.collaboration.clone(), settling, &peers).map_err(OpenError::Rooms)?;
         Ok(Self {
             opportunities: Arc::new(Opportunities::new(store.of(), Arc::new(SystemClock))),
-            bus: Arc::new(Bus::new(store.clone(), Arc::new(SystemClock))),
+            bus,
+            rooms: Arc::new(rooms),
             store,
             consistency_wait: config.http.consistency_wait(),
             live: LiveModels::new(models),

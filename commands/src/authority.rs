@@ -10,7 +10,7 @@
 //! | profile, members, keys, the end of a company | admins |
 //! | register a company | whoever is signed in |
 //! | save opportunities and searches, see to one's own notifications | members |
-//! | tell users something | this program |
+//! | tell users something, take over what was written together | this program |
 //!
 //! Machines with the scope `write` do what contributors do. A tenant's streams are named after it, so that nobody reaches
 //! those of another tenant, whatever they may do at home.
@@ -86,6 +86,7 @@ impl Guarded for ProposalCommand {
             | Self::Comment { .. }
             | Self::ResolveComment { .. }
             | Self::SubmitForReview { .. } => Need::AtLeast(Role::Contributor),
+            Self::EditTogether { .. } => Need::Program,
             Self::Approve { .. }
             | Self::Reject { .. }
             | Self::Submit { .. }

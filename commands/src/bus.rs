@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use cqrs_es::EventStore;
 use domain::{
     aggregate::Decide,
     clock::Clock,
@@ -52,6 +53,19 @@ impl<S: AggregateStores> Bus<S> {
         self.clock.now()
     }
 
+    /// What a tenant owns under `id`, as the next command about it will find it.
+    ///
+    /// # Errors
+    /// [`CommandError::Store`] when the log cannot be read.
+    pub async fn on_record<A>(&self, tenant: &TenantId, id: &str) -> Result<OnRecord<A>, CommandError<A::Error>>
+    where
+        A: Decide<Error: 'static> + Fingerprint,
+    {
+        let context = self.stores.of::<A>().load_aggregate(&stream::<A>(tenant, id)).await?;
+        let version = u64::try_from(context.current_sequence).unwrap_or(u64::MAX);
+        Ok(OnRecord { state: context.aggregate, version })
+    }
+
     /// Gives a command about what the sender's tenant owns under `id`. There is no way to name what another tenant owns:
     /// its ids are unknown here.
     ///
@@ -77,6 +91,15 @@ impl<S: AggregateStores> Bus<S> {
         let decide = |aggregate: &A| aggregate.decide(command.clone());
         execute(&self.stores.of::<A>(), &sender.caller, &stream, conditions, decide).await
     }
+}
+
+/// What a tenant owns as it stands on record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OnRecord<A> {
+    /// Its state.
+    pub state: A,
+    /// The sequence of its last event; 0 for what is not there.
+    pub version: u64,
 }
 
 /// The stream of what a tenant owns; a company is its tenant.

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::{
-    envelope::{Metadata, RawRecorded},
+    envelope::Metadata,
     value::{Stamp, TenantId, UserId},
 };
 use uuid::Uuid;
@@ -16,7 +16,7 @@ pub struct Caller {
     pub tenant_id: TenantId,
     /// Groups everything that one request sets in motion.
     pub correlation_id: Uuid,
-    /// The event that led to it, where a program of ours answers one.
+    /// The event that led to it, where a program answers one.
     pub causation_id: Option<Uuid>,
 }
 
@@ -29,13 +29,6 @@ impl Caller {
     /// A program of ours working on public data, e.g. `system:import`.
     pub fn system(program: &'static str) -> Self {
         Self::new(UserId::ours(program), TenantId::public())
-    }
-
-    /// A program of ours that answers an event: what it sets in motion belongs to what led to the event.
-    pub fn because_of(program: &'static str, event: &RawRecorded) -> Self {
-        let tenant_id = TenantId::try_new(&event.tenant_id).unwrap_or_else(|_| TenantId::public());
-        let correlation_id = event.metadata.correlation_id.parse().unwrap_or_else(|_| new_correlation_id());
-        Self { user_id: UserId::ours(program), tenant_id, correlation_id, causation_id: Some(event.event_id) }
     }
 
     /// Who did something, and when, as events keep it.

@@ -25,9 +25,9 @@ pub use self::{
     event::DocumentEvent,
     reading::{DocumentStatus, Failure, Reading, Stage},
     value::{
-        Analysis, Extraction, ExtractionMethod, FailureReason, FileName, FitScore, MAX_BYTES, MAX_REQUIREMENTS,
-        MAX_RISKS, MediaType, ModelName, ObjectKey, Requirement, RequirementKind, RequirementNumber, RequirementText,
-        Requirements, Risk, Sha256, Summary, Upload,
+        Analysis, Extraction, ExtractionMethod, FailureReason, FileName, FitScore, Language, MAX_BYTES,
+        MAX_REQUIREMENTS, MAX_RISKS, MediaType, ModelName, ObjectKey, Requirement, RequirementKind, RequirementNumber,
+        RequirementText, Requirements, Risk, Sha256, Summary, Upload,
     },
 };
 use crate::aggregate::aggregate;

@@ -77,6 +77,7 @@ impl Proposal {
                 Some(_) => Err(ProposalError::AlreadyDrafted),
             },
             ProposalCommand::EditSection { edit, stamp } => self.draft()?.edit(edit, stamp),
+            ProposalCommand::EditTogether { edits } => self.draft()?.edit_together(edits),
             ProposalCommand::RemoveSection { section, based_on, stamp } => {
                 self.draft()?.remove(section, based_on, stamp)
             }

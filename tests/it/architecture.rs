@@ -9,12 +9,13 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("schemas", &["domain"]),
     ("commands", &["domain"]),
+    ("collaboration", &["domain", "commands"]),
     ("eventstore", &["domain", "schemas"]),
     ("projections", &["domain", "schemas"]),
-    ("api", &["domain", "schemas", "commands", "eventstore", "projections"]),
+    ("api", &["domain", "schemas", "commands", "collaboration", "eventstore", "projections"]),
     ("medhub-engines", &[]),
     ("medhub-local", &["api", "medhub-engines"]),
-    ("tests", &["domain", "schemas", "commands", "eventstore", "projections", "api", "medhub-local"]),
+    ("tests", &["domain", "schemas", "commands", "collaboration", "eventstore", "projections", "api", "medhub-local"]),
 ];
 
 /// The arrows that are not allowed, as `from -> to`, and the packages nobody listed.

@@ -2,12 +2,14 @@
 #![expect(clippy::panic, reason = "a harness fails a test by panicking with the reason")]
 
 pub mod chaos;
+mod editor;
 mod eventually;
 pub mod faults;
 mod stack;
 mod subscription;
 
 pub use self::{
+    editor::Editor,
     eventually::eventually,
     stack::{Environment, Stack, engines, medhub_local},
     subscription::Subscription,

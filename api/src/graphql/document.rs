@@ -2,6 +2,7 @@
 
 mod mutation;
 mod query;
+mod reading;
 mod view;
 
 pub(super) use self::{mutation::DocumentMutation, query::DocumentQuery};

@@ -10,7 +10,7 @@ use axum::{
 use tonic::Status;
 
 use crate::{
-    http::door::{Door, Refusal, shown},
+    http::door::{Door, Refusal, origin, shown},
     identity::Unauthenticated,
 };
 
@@ -24,10 +24,14 @@ pub(super) async fn guard(State(door): State<Door>, mut request: Request, next: 
     }
     let connected = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(at)| *at);
     let address = door.address(request.headers(), connected);
-    let identity = match door.identify(&shown(request.headers()), &address).await {
+    let mut identity = match door.identify(&shown(request.headers()), &address).await {
         Ok(identity) => identity,
         Err(refusal) => return refused(&refusal),
     };
+    if let Err(header) = origin(request.headers(), &mut identity) {
+        let status = Status::invalid_argument(format!("the metadata {header} has to be a UUID"));
+        return status.into_http::<tonic::body::Body>().into_response();
+    }
     let room = match door.count(&identity, &address).await {
         Ok(room) => room,
         Err(refusal) => return refused(&refusal),

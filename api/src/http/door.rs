@@ -9,6 +9,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use uuid::Uuid;
 
 use super::{
     limiter::{Asked, Limiter, Room},
@@ -103,6 +104,29 @@ impl Door {
     }
 }
 
+/// Names the operation that a request is part of; one is made where none is named.
+pub(super) const CORRELATION: HeaderName = HeaderName::from_static("x-correlation-id");
+
+/// Names the event that a request answers.
+pub(super) const CAUSATION: HeaderName = HeaderName::from_static("x-causation-id");
+
+/// Why a request is part of what it says it is part of.
+///
+/// # Errors
+/// The name of the header that has no UUID.
+pub(crate) fn origin(headers: &HeaderMap, identity: &mut Identity) -> Result<(), HeaderName> {
+    let named = |name: &HeaderName| match headers.get(name) {
+        None => Ok(None),
+        Some(value) => value.to_str().ok().and_then(|id| Uuid::parse_str(id).ok()).map(Some).ok_or(name.clone()),
+    };
+    let caller = &mut identity.sender.caller;
+    if let Some(correlation) = named(&CORRELATION)? {
+        caller.correlation_id = correlation;
+    }
+    caller.causation_id = named(&CAUSATION)?;
+    Ok(())
+}
+
 /// What the headers of a request show.
 pub(crate) fn shown(headers: &HeaderMap) -> Credentials {
     let text =
@@ -115,10 +139,18 @@ pub(super) async fn guard(State(door): State<Door>, mut request: Request, next: 
     let connected = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(at)| *at);
     let address = door.address(request.headers(), connected);
     let is_graphql = request.uri().path() == "/graphql";
-    let identity = match door.identify(&shown(request.headers()), &address).await {
+    let mut identity = match door.identify(&shown(request.headers()), &address).await {
         Ok(identity) => identity,
         Err(refusal) => return refused(&refusal, is_graphql),
     };
+    if let Err(header) = origin(request.headers(), &mut identity) {
+        return told(
+            StatusCode::BAD_REQUEST,
+            "INVALID_INPUT",
+            format!("the header {header} has to be a UUID"),
+            is_graphql,
+        );
+    }
     let room = match door.count(&identity, &address).await {
         Ok(room) => room,
         Err(refusal) => return refused(&refusal, is_graphql),
@@ -131,13 +163,22 @@ pub(super) async fn guard(State(door): State<Door>, mut request: Request, next: 
         room.tell(answer.headers_mut());
     }
     if let Ok(correlation) = HeaderValue::from_str(&correlation) {
-        answer.headers_mut().insert("x-correlation-id", correlation);
+        answer.headers_mut().insert(CORRELATION, correlation);
     }
     answer
 }
 
+/// What is wrong, in the form that clients of that address read.
+fn told(status: StatusCode, code: &'static str, reason: String, is_graphql: bool) -> Response {
+    if is_graphql {
+        (status, Json(graphql::refused_with(reason, code))).into_response()
+    } else {
+        Problem::new(status, code, reason).into_response()
+    }
+}
+
 /// The refusal in the form that clients of that address read.
-fn refused(refusal: &Refusal, is_graphql: bool) -> Response {
+pub(super) fn refused(refusal: &Refusal, is_graphql: bool) -> Response {
     let (status, code) = match refusal {
         Refusal::TooMany(_) => (StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED"),
         Refusal::Unauthenticated(Unauthenticated::Unavailable(cause)) => {
@@ -146,11 +187,7 @@ fn refused(refusal: &Refusal, is_graphql: bool) -> Response {
         }
         Refusal::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, "UNAUTHENTICATED"),
     };
-    let mut answer = if is_graphql {
-        (status, Json(graphql::refused_with(refusal.to_string(), code))).into_response()
-    } else {
-        Problem::new(status, code, refusal.to_string()).into_response()
-    };
+    let mut answer = told(status, code, refusal.to_string(), is_graphql);
     match refusal {
         Refusal::TooMany(room) => room.tell(answer.headers_mut()),
         Refusal::Unauthenticated(_) if status == StatusCode::UNAUTHORIZED => {

@@ -3,7 +3,7 @@
 //! A client that only listens says nothing for hours, so the connection is kept up by pings of the WebSocket itself
 //! (RFC 6455, section 5.5.2), which browsers answer without the page's help.
 
-mod alive;
+pub(super) mod alive;
 #[cfg(test)]
 mod tests;
 

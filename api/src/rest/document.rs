@@ -150,7 +150,7 @@ pub(super) async fn upload(
     settled(&rest.stores, StatusCode::CREATED, Document::TYPE, &done.aggregate_id, body).await
 }
 
-fn kept_not(failure: &StoreFailure) -> Problem {
+pub(super) fn kept_not(failure: &StoreFailure) -> Problem {
     match failure {
         StoreFailure::TooLong(_) => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "TOO_LARGE", failure.to_string()),
         StoreFailure::Broken => Problem::new(StatusCode::BAD_REQUEST, "INVALID_INPUT", failure.to_string()),

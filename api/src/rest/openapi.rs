@@ -10,7 +10,7 @@ use utoipa::{
     openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
 };
 
-use super::{analytics, document, ingest, opportunity, resource};
+use super::{analytics, document, ingest, opportunity, resource, text};
 use crate::{http::problem::Problem, owned::Undone};
 
 /// The description.
@@ -30,6 +30,8 @@ use crate::{http::problem::Problem, owned::Undone};
         document::content,
         document::upload,
         document::delete,
+        text::record,
+        text::shown,
         ingest::take,
         analytics::events,
     ),

@@ -8,7 +8,7 @@ use crate::value::{is_prose, text_value};
 
 pub use self::{
     analysis::{Analysis, FitScore, MAX_RISKS, ModelName, Risk, Summary},
-    file::{Extraction, ExtractionMethod, FileName, MAX_BYTES, MediaType, ObjectKey, Sha256, Upload},
+    file::{Extraction, ExtractionMethod, FileName, Language, MAX_BYTES, MediaType, ObjectKey, Sha256, Upload},
     requirement::{MAX_REQUIREMENTS, Requirement, RequirementKind, RequirementNumber, RequirementText, Requirements},
 };
 

@@ -27,6 +27,11 @@ pub enum ProposalCommand {
         /// Who wishes it, and when.
         stamp: Stamp,
     },
+    /// Take over what several people wrote together: all of it, or nothing.
+    EditTogether {
+        /// Each section at most once, with who wrote it last, and when.
+        edits: Vec<(Edit, Stamp)>,
+    },
     /// Take a section out.
     RemoveSection {
         /// Which section.

@@ -94,6 +94,17 @@ impl Manuscript {
         Ok(vec![ProposalEvent::SectionEdited { section, heading, content, revision, stamp }])
     }
 
+    pub(super) fn edit_together(&self, edits: Vec<(Edit, Stamp)>) -> Result<Vec<ProposalEvent>, ProposalError> {
+        let (mut after, mut events) = (self.clone(), vec![]);
+        for (edit, stamp) in edits {
+            for event in after.edit(edit, stamp)? {
+                after.evolve(event.clone());
+                events.push(event);
+            }
+        }
+        Ok(events)
+    }
+
     pub(super) fn remove(
         &self,
         section: SectionKey,

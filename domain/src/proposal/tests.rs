@@ -78,6 +78,13 @@ fn edit(section: &str, text: &str, based_on: u32) -> ProposalCommand {
     ProposalCommand::EditSection { edit, stamp: by("ann") }
 }
 
+fn edit_together(edits: &[(&str, &str, u32)]) -> ProposalCommand {
+    let edit = |&(section, text, based_on): &(&str, &str, u32)| {
+        (Edit { section: key(section), heading: heading(), content: content(text), based_on }, by("ann"))
+    };
+    ProposalCommand::EditTogether { edits: edits.iter().map(edit).collect() }
+}
+
 fn remove(section: &str, based_on: u32) -> ProposalCommand {
     ProposalCommand::RemoveSection { section: key(section), based_on, stamp: by("ann") }
 }

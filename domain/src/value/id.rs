@@ -14,6 +14,11 @@ macro_rules! uuid_id {
                 Self(id)
             }
 
+            /// Its number.
+            pub const fn uuid(&self) -> uuid::Uuid {
+                self.0
+            }
+
             /// Reads the usual text of 36 characters, or what else means a UUID.
             ///
             /// # Errors

@@ -14,8 +14,15 @@ async fn a_typed_client_asks_changes_and_hears() {
         // A copy, so that nothing is made between the sources.
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("client");
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("client");
-        for file in ["package.json", "package-lock.json", "codegen.ts", "tsconfig.json", "src/client.ts", "src/main.ts"]
-        {
+        for file in [
+            "package.json",
+            "package-lock.json",
+            "codegen.ts",
+            "tsconfig.json",
+            "src/client.ts",
+            "src/main.ts",
+            "src/together.ts",
+        ] {
             let target = folder.join(file);
             std::fs::create_dir_all(target.parent().unwrap()).unwrap();
             std::fs::copy(source.join(file), target).unwrap();
@@ -28,7 +35,8 @@ async fn a_typed_client_asks_changes_and_hears() {
         };
         run(here("npm").args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]));
         run(here("npm").args(["run", "check"]));
-        run(here("node").args(["out/main.js", &http]))
+        (run(here("node").args(["out/main.js", &http])), run(here("node").args(["out/together.js", &http])))
     });
-    assert!(told.await.unwrap().contains("everything holds"));
+    let (typed, together) = told.await.unwrap();
+    assert!(typed.contains("everything holds") && together.contains("written together"), "{typed} {together}");
 }

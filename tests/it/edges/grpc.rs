@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use serde_json::json;
+use sqlx::{Connection as _, PgConnection};
 use tests::{Stack, eventually};
+use uuid::Uuid;
 
 use super::{python, run};
 use crate::tenants::Person;
@@ -25,12 +27,18 @@ async fn a_stock_client_asks_for_work_and_a_worker_does_it() {
         keys.push(issued["data"]["issueApiKey"]["key"].as_str().unwrap_or_else(|| panic!("{issued}")).to_owned());
     }
     let address = stack.url("MEDHUB__GRPC__LISTEN");
-    let arguments = [address, keys[0].clone(), keys[1].clone(), eve.token.clone()];
+    let operation = Uuid::new_v4().to_string();
+    let arguments = [address, keys[0].clone(), keys[1].clone(), eve.token.clone(), operation.clone()];
     let told = tokio::task::spawn_blocking(move || {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/it/edges/tasks.py");
         run(python(&PACKAGES).arg(script).args(arguments))
     });
     assert!(told.await.unwrap().contains("everything holds"));
+    let mut log = PgConnection::connect(&stack.url("DATABASE_URL")).await.unwrap();
+    let part_of = "select event_type from events
+        where metadata ->> 'correlation_id' = $1 and metadata ->> 'causation_id' = $1";
+    let events: Vec<String> = sqlx::query_scalar(part_of).bind(&operation).fetch_all(&mut log).await.unwrap();
+    assert_eq!(events, ["task.started"], "what led to it is on record");
 
     eventually(Duration::from_secs(30), async || {
         let seen = admin.ask("{ tasks(status: COMPLETED) { edges { node { result } } } }", json!({})).await;

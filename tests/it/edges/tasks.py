@@ -8,7 +8,7 @@ from google.protobuf import descriptor_pool, message_factory
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
-address, worker, writer, foreign = sys.argv[1:]
+address, worker, writer, foreign, operation = sys.argv[1:]
 channel = grpc.insecure_channel(address)
 reflected = ProtoReflectionDescriptorDatabase(channel)
 services = set(reflected.get_services())
@@ -17,7 +17,7 @@ pool = descriptor_pool.DescriptorPool(reflected)
 service = pool.FindServiceByName("medhub.tasks.v1.TaskService")
 
 
-def call(name, token, **fields):
+def call(name, token, origin=(), **fields):
     method = service.methods_by_name[name]
     request = message_factory.GetMessageClass(method.input_type)(**fields)
     answer = message_factory.GetMessageClass(method.output_type)
@@ -26,7 +26,7 @@ def call(name, token, **fields):
         request_serializer=lambda message: message.SerializeToString(),
         response_deserializer=answer.FromString,
     )
-    return stub(request, metadata=[("authorization", f"Bearer {token}")] if token else [], timeout=30)
+    return stub(request, metadata=[*origin, *([("authorization", f"Bearer {token}")] if token else [])], timeout=30)
 
 
 def refused(code, name, token, **fields):
@@ -73,7 +73,9 @@ refused(Code.ALREADY_EXISTS, "ProcessTask", writer, request={**wanted, "subject_
 task = made.task_id
 refused(Code.PERMISSION_DENIED, "ProcessTask", writer, task_id=task, start={"worker": "w1"})
 refused(Code.NOT_FOUND, "GetTaskStatus", foreign, task_id=task)
-call("ProcessTask", worker, task_id=task, start={"worker": "w1"})
+refused(Code.INVALID_ARGUMENT, "ProcessTask", worker, origin=[("x-causation-id", "7")], task_id=task, start={"worker": "w1"})
+origin = [("x-correlation-id", operation), ("x-causation-id", operation)]
+call("ProcessTask", worker, origin=origin, task_id=task, start={"worker": "w1"})
 refused(Code.ABORTED, "ProcessTask", worker, task_id=task, start={"worker": "w1"}, expected_version=1)
 details = refused(Code.FAILED_PRECONDITION, "ProcessTask", worker, task_id=task, start={"worker": "w2"})
 assert details.startswith("ALREADY_STARTED"), details

@@ -73,6 +73,11 @@ impl ProductProcess {
         &self.name
     }
 
+    /// Where it answers.
+    pub fn http(&self) -> String {
+        format!("http://{}", self.listen)
+    }
+
     /// What it answers at `/ready`.
     ///
     /// # Errors

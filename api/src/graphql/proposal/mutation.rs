@@ -7,15 +7,19 @@ use domain::{
         CommentId, CommentText, Confirmation, Content, DecisionReason, Edit, Heading, Outcome as Decision, Outline,
         Proposal, ProposalCommand, ProposalTitle, ReviewNote, SectionKey, Verdict, WithdrawalReason,
     },
+    value::ProposalId,
 };
 use uuid::Uuid;
 
-use crate::graphql::{
-    cents::Cents,
-    condition::{self, ChangeConditions},
-    error,
-    input::{self, optional, value},
-    outcome::{Outcome, give, new_id},
+use crate::{
+    graphql::{
+        cents::Cents,
+        condition::{self, ChangeConditions},
+        error,
+        input::{self, optional, value},
+        outcome::{self, Outcome, give, new_id},
+    },
+    store::Stores,
 };
 
 /// Changes proposals.
@@ -178,6 +182,10 @@ impl ProposalMutation {
         #[graphql(desc = "What has to hold.")] conditions: Option<ChangeConditions>,
     ) -> Result<Outcome> {
         let conditions = condition::of(ctx, conditions)?;
+        // What was written together up to now is looked at, too.
+        let (stores, tenant) = (error::wired(ctx.data::<Stores>())?, outcome::identity(ctx)?.tenant());
+        let settled = stores.rooms.settling().settle_now(tenant, ProposalId::new(proposal_id)).await;
+        settled.map_err(|error| error::unavailable(&error))?;
         give::<Proposal>(ctx, proposal_id, &conditions, |stamp| ProposalCommand::SubmitForReview { stamp }).await
     }
 

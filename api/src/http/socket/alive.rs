@@ -27,12 +27,15 @@ const UNDER_WAY: usize = 16;
 const FAREWELL: Duration = Duration::from_secs(5);
 
 /// How long nothing may come from a client that is pinged `every` so often.
-pub(super) fn silence(every: Duration) -> Duration {
+pub(in crate::http) fn silence(every: Duration) -> Duration {
     every.saturating_mul(UNANSWERED)
 }
 
 /// What the client sends, the answers to pings included. Ends when nothing comes for the time of `silence`.
-pub(super) fn read(client: SplitStream<WebSocket>, silence: Duration) -> impl Stream<Item = Result<Message, Error>> {
+pub(in crate::http) fn read(
+    client: SplitStream<WebSocket>,
+    silence: Duration,
+) -> impl Stream<Item = Result<Message, Error>> {
     // Without `Box::pin` the stream could not be moved while it is read.
     Box::pin(stream::unfold(client, move |mut client| async move {
         let message = timeout(silence, client.next()).await.ok().flatten()?;
@@ -41,17 +44,20 @@ pub(super) fn read(client: SplitStream<WebSocket>, silence: Duration) -> impl St
 }
 
 /// Writes what is given to it, and a ping `every` so often.
-pub(super) fn write(client: SplitSink<WebSocket, Message>, every: Duration) -> (mpsc::Sender<Message>, Writer) {
+pub(in crate::http) fn write(
+    client: SplitSink<WebSocket, Message>,
+    every: Duration,
+) -> (mpsc::Sender<Message>, Writer) {
     let (give, taken) = mpsc::channel(UNDER_WAY);
     (give, Writer(tokio::spawn(forward(taken, client, every))))
 }
 
 /// The task that writes to one client.
-pub(super) struct Writer(JoinHandle<()>);
+pub(in crate::http) struct Writer(JoinHandle<()>);
 
 impl Writer {
     /// Waits until everything given is written, for a bounded time. The senders have to be gone.
-    pub(super) async fn finish(mut self) {
+    pub(in crate::http) async fn finish(mut self) {
         if timeout(FAREWELL, &mut self.0).await.is_err() {
             self.0.abort();
         }

@@ -10,6 +10,9 @@ fn any_wish() -> impl Strategy<Value = ProposalCommand> {
     prop_oneof![
         4 => "[AB]".prop_map(|text| draft(&text)),
         8 => ("[ab]", "[xy]", 0_u32..4).prop_map(|(section, text, based_on)| edit(&section, &text, based_on)),
+        4 => ("[ab]", "[xy]", 0_u32..4, 0_u32..4).prop_map(|(section, text, based_on, other)| {
+            edit_together(&[(&section, &text, based_on), ("c", &text, other)])
+        }),
         2 => ("[ab]", 0_u32..4).prop_map(|(section, based_on)| remove(&section, based_on)),
         4 => (0_u128..3, "[xy]").prop_map(|(number, text)| comment(number, None, &text)),
         2 => (0_u128..3).prop_map(resolve),

@@ -31,6 +31,19 @@ fn writing_what_it_says_changes_nothing_whatever_was_read() {
 }
 
 #[test]
+fn what_was_written_together_is_taken_over_as_a_whole_or_not_at_all() {
+    let given = [drafted("Lifts"), edited("approach", "One.", 1)];
+    let both = vec![edited("approach", "Two.", 2), edited("price", "Low.", 1)];
+    expect(&given, edit_together(&[("approach", "Two.", 1), ("price", "Low.", 0)]), both);
+    expect(&given, edit_together(&[("approach", "One.", 1), ("price", "Low.", 0)]), vec![edited("price", "Low.", 1)]);
+    let stale = edit_together(&[("price", "Low.", 0), ("approach", "Two.", 0)]);
+    refuse(&given, stale, ProposalError::StaleSection { current: 1 });
+    let under_review = [&given[..], &[in_review()]].concat();
+    let phases = ProposalError::WrongPhase { phase: Phase::InReview, needed: Phase::Draft };
+    refuse(&under_review, edit_together(&[("approach", "Two.", 1)]), phases);
+}
+
+#[test]
 fn a_section_is_taken_out() {
     let given = [drafted("Lifts"), edited("approach", "One.", 1)];
     expect(&given, remove("approach", 1), vec![removed("approach")]);

@@ -1,0 +1,111 @@
+//! `/api/v1/documents/{id}/text`: the text of a document, which a worker has read from its file.
+
+use std::sync::Arc;
+
+use axum::{
+    Extension,
+    body::{Body, Bytes, to_bytes},
+    extract::State,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::Response,
+};
+use cqrs_es::Aggregate;
+use domain::document::{Document, DocumentCommand, Extraction, ExtractionMethod, Language, ObjectKey};
+use futures::stream;
+use serde::Deserialize;
+use tokio_util::io::ReaderStream;
+use utoipa::IntoParams;
+
+use super::{
+    Rest,
+    document::kept_not,
+    extract::{Asked, Named, conditions, invalid, wrong},
+    settled::{Settled, not_found, settled, workspace},
+};
+use crate::{
+    http::problem::Problem,
+    identity::Identity,
+    owned::{self, Undone},
+};
+
+/// The longest text that is taken, in bytes.
+pub(super) const MOST_BYTES: usize = 20 << 20;
+
+/// How a text was read.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TextQuery {
+    /// How many pages it is of.
+    pages: u32,
+    /// How it was read: `native`, `ocr` or `mixed`.
+    method: String,
+    /// The language that it is in, e.g. `en`, as far as is known.
+    #[param(max_length = 20)]
+    language: Option<String>,
+}
+
+/// Records the text of a document, which is the body in UTF-8. Machines with the scope `tasks` may; 20 MiB at most.
+#[utoipa::path(put, path = "/api/v1/documents/{id}/text", tag = "documents",
+    request_body(content = String, content_type = "text/plain"),
+    params(("id" = Uuid, Path), TextQuery, ("If-Match" = Option<String>, Header),
+    ("Idempotency-Key" = Option<String>, Header)), responses(
+    (status = 200, body = Settled), (status = 400, body = Problem), (status = 401, body = Problem),
+    (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
+    (status = 412, body = Problem), (status = 413, body = Problem), (status = 429, body = Problem),
+    (status = 503, body = Problem)))]
+pub(super) async fn record(
+    State(rest): State<Arc<Rest>>,
+    Extension(identity): Extension<Identity>,
+    headers: HeaderMap,
+    Named(id): Named,
+    Asked(query): Asked<TextQuery>,
+    body: Body,
+) -> Result<Response, Problem> {
+    // Before the text is taken in: nobody fills the disk with what they may not record.
+    owned::works(&identity)?;
+    let method = ExtractionMethod::parse(&query.method).map_err(|reason| invalid("method", &reason))?;
+    let language = query.language.as_deref().map(Language::try_new).transpose();
+    let language = language.map_err(|reason| invalid("language", &reason))?;
+    let too_long = |_| {
+        let detail = format!("the text is longer than {MOST_BYTES} bytes, or broke off");
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "TOO_LARGE", detail)
+    };
+    let body = to_bytes(body, MOST_BYTES).await.map_err(too_long)?;
+    let text = std::str::from_utf8(&body).map_err(|error| wrong("body", format!("it is no UTF-8: {error}")))?;
+    let characters = u64::try_from(text.chars().count()).unwrap_or(u64::MAX);
+    let whole = stream::iter([Ok::<Bytes, std::convert::Infallible>(body.clone())]);
+    let most = u64::try_from(MOST_BYTES).unwrap_or(u64::MAX);
+    let stored = rest.objects.put(identity.tenant(), whole, most).await.map_err(|failure| kept_not(&failure))?;
+    let asked = format!("PUT /api/v1/documents/{id}/text {} {} {}", stored.sha256, query.pages, query.method);
+    let conditions = conditions(&headers, &asked)?;
+    let text_key = ObjectKey::try_new(&stored.key).map_err(|reason| invalid("body", &reason))?;
+    let text = Extraction { text_key, pages: query.pages, characters, method, language };
+    let command = |stamp| DocumentCommand::RecordText { text, stamp };
+    let done = owned::give::<Document>(&rest.stores, &identity, &id, &conditions, command).await?;
+    let body = Settled { id: id.to_string(), version: done.version, repeated: done.repeated };
+    settled(&rest.stores, StatusCode::OK, Document::TYPE, &done.aggregate_id, body).await
+}
+
+/// The text of a document, once it was read.
+#[utoipa::path(get, path = "/api/v1/documents/{id}/text", tag = "documents", params(("id" = Uuid, Path)), responses(
+    (status = 200, description = "The text", content_type = "text/plain"), (status = 400, body = Problem),
+    (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
+    (status = 429, body = Problem), (status = 503, body = Problem)))]
+pub(super) async fn shown(
+    State(rest): State<Arc<Rest>>,
+    Extension(identity): Extension<Identity>,
+    headers: HeaderMap,
+    Named(id): Named,
+) -> Result<Response, Problem> {
+    let tenant = owned::reader(&identity)?;
+    let found = workspace(&rest.stores, &headers).await?.get::<Document>(tenant, &id.to_string()).await?;
+    let text = found.and_then(|kept| kept.state.reading()?.text.clone()).ok_or_else(not_found)?;
+    let file = rest.objects.get(text.text_key.as_str()).await;
+    let file = file.map_err(|error| Problem::from(Undone::unavailable(&error)))?;
+    let mut answer = Response::new(Body::from_stream(ReaderStream::new(file.ok_or_else(not_found)?)));
+    let headers = answer.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    Ok(answer)
+}

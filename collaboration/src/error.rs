@@ -1,0 +1,85 @@
+//! What can go wrong with a text that several people write.
+
+use domain::proposal::{MAX_SECTIONS, ProposalError};
+
+/// Why an update of an editor is not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RefusedUpdate {
+    /// It is no update of the protocol.
+    #[error("this is no message of the Yjs protocol")]
+    Malformed,
+    /// A text of it can be no section.
+    #[error("a section cannot be called {name:?}: its key has lower-case letters, digits and hyphens, at most 60")]
+    NoSection {
+        /// What it is called, cut off after 80 letters.
+        name: String,
+    },
+    /// There would be more sections than a proposal may have.
+    #[error("a proposal has at most {MAX_SECTIONS} sections")]
+    TooManySections,
+    /// What a section would say cannot be its content.
+    #[error("section {section}: {reason}")]
+    NoContent {
+        /// Which section.
+        section: String,
+        /// Why not.
+        reason: String,
+    },
+    /// Who sent it may only read.
+    #[error("you may read this proposal, and not write it")]
+    ReadOnly,
+    /// The proposal is not written any more.
+    #[error("the proposal is {phase}, and is not written any more")]
+    Closed {
+        /// How far it is.
+        phase: &'static str,
+    },
+    /// What is told of oneself is too long, or is of too many editors.
+    #[error(
+        "what an editor tells of itself is a JSON object of at most 4,096 bytes, and a connection has at most 8 editors"
+    )]
+    Presence,
+}
+
+/// A shared text cannot be read or kept.
+#[derive(Debug, thiserror::Error)]
+pub enum TextError {
+    /// Postgres did not do what it was asked.
+    #[error("{doing} in Postgres")]
+    Postgres {
+        /// What was asked.
+        doing: &'static str,
+        /// Why not.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// The proposal's events cannot be read or written.
+    #[error("reaching the event store")]
+    Log(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The company has no such proposal.
+    #[error("there is no such proposal")]
+    NotFound,
+    /// What is kept of the text cannot be read: our fault.
+    #[error("what is kept of the text cannot be read: {reason}")]
+    Kept {
+        /// Why not.
+        reason: String,
+    },
+    /// Somebody else is settling it all the time.
+    #[error("another process is busy with this text, try again")]
+    Busy,
+    /// The settings of Redis are unusable.
+    #[error("setting up the client of Redis")]
+    Redis(#[source] redis::RedisError),
+}
+
+/// Names what was being done.
+pub(crate) fn postgres(doing: &'static str) -> impl FnOnce(sqlx::Error) -> TextError {
+    move |source| TextError::Postgres { doing, source }
+}
+
+impl From<commands::error::CommandError<ProposalError>> for TextError {
+    fn from(error: commands::error::CommandError<ProposalError>) -> Self {
+        Self::Log(Box::new(error))
+    }
+}

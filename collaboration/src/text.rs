@@ -1,0 +1,314 @@
+//! A text that several people write at once: a Yjs document with one text per section.
+
+use std::{
+    collections::BTreeMap,
+    mem::ManuallyDrop,
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
+};
+
+use domain::proposal::{Content, MAX_SECTIONS, SectionKey};
+use similar::{ChangeTag, TextDiff};
+use yrs::{
+    Doc, GetString, ReadTxn, StateVector, Text, Transact, Update, WriteTxn,
+    updates::{decoder::Decode, encoder::Encode},
+};
+
+use crate::error::RefusedUpdate;
+
+/// How long words are compared; what is not found to be the same by then is written anew.
+const COMPARING: Duration = Duration::from_millis(200);
+
+/// The letters of a refused name that are told.
+const NAME_SHOWN: usize = 80;
+
+/// A document in memory.
+pub struct SharedText(Doc);
+
+impl Default for SharedText {
+    fn default() -> Self {
+        Self(Doc::new())
+    }
+}
+
+impl SharedText {
+    /// The document that these updates make; each behind those that it builds on.
+    ///
+    /// # Errors
+    /// [`RefusedUpdate::Malformed`] when one of them is none.
+    pub fn of<'a>(updates: impl IntoIterator<Item = &'a [u8]>) -> Result<Self, RefusedUpdate> {
+        let text = Self::default();
+        for update in updates {
+            text.merge(update)?;
+        }
+        Ok(text)
+    }
+
+    /// Takes an update in, whatever it does. Tells whether there was anything in it. After an error the document is of no
+    /// more use.
+    ///
+    /// # Errors
+    /// [`RefusedUpdate::Malformed`] when it is none.
+    pub fn merge(&self, update: &[u8]) -> Result<bool, RefusedUpdate> {
+        // The library is careful with what comes over a network; a defect of it must not end the room of everybody.
+        let merged = catch_unwind(AssertUnwindSafe(|| {
+            let update = Update::decode_v1(update).map_err(|_| RefusedUpdate::Malformed)?;
+            if update.is_empty() {
+                return Ok(false);
+            }
+            let transaction = self.0.try_transact_mut().map_err(|_| RefusedUpdate::Malformed)?;
+            // Its end does more work, which must not be begun while a panic is on its way.
+            let mut transaction = ManuallyDrop::new(transaction);
+            let applied = transaction.apply_update(update);
+            drop(ManuallyDrop::into_inner(transaction));
+            applied.map(|()| true).map_err(|_| RefusedUpdate::Malformed)
+        }));
+        merged.unwrap_or(Err(RefusedUpdate::Malformed))
+    }
+
+    /// Takes an editor's update in. Tells whether there was anything in it. After an error the document is of no more use.
+    ///
+    /// # Errors
+    /// [`RefusedUpdate`] saying what is wrong with it or with what it makes of the text.
+    pub fn take(&self, update: &[u8]) -> Result<bool, RefusedUpdate> {
+        let is_something = self.merge(update)?;
+        if is_something {
+            self.check()?;
+        }
+        Ok(is_something)
+    }
+
+    /// What each section says, by the name that editors gave it.
+    fn named(&self) -> BTreeMap<String, String> {
+        let Ok(transaction) = self.0.try_transact() else { return BTreeMap::new() };
+        let names: Vec<String> = transaction.root_refs().map(|(name, _)| name.to_owned()).collect();
+        let text = |name: String| {
+            let said = transaction.get_text(name.as_str()).map(|text| text.get_string(&transaction));
+            (name, said.unwrap_or_default())
+        };
+        names.into_iter().map(text).collect()
+    }
+
+    fn check(&self) -> Result<(), RefusedUpdate> {
+        let named = self.named();
+        if named.len() > MAX_SECTIONS {
+            return Err(RefusedUpdate::TooManySections);
+        }
+        for (name, text) in named {
+            if SectionKey::try_new(&name).is_ok_and(|key| key.as_str() == name) {
+                if !text.trim().is_empty() {
+                    let wrong = |reason: domain::value::InvalidValue| RefusedUpdate::NoContent {
+                        section: name.clone(),
+                        reason: reason.to_string(),
+                    };
+                    Content::try_new(&text).map_err(wrong)?;
+                }
+            } else {
+                return Err(RefusedUpdate::NoSection { name: name.chars().take(NAME_SHOWN).collect() });
+            }
+        }
+        Ok(())
+    }
+
+    /// What each section says.
+    pub fn texts(&self) -> BTreeMap<SectionKey, String> {
+        self.named().into_iter().filter_map(|(name, text)| Some((SectionKey::try_new(&name).ok()?, text))).collect()
+    }
+
+    /// What one section says; nothing where there is none.
+    pub fn section(&self, key: &SectionKey) -> String {
+        let Ok(transaction) = self.0.try_transact() else { return String::new() };
+        transaction.get_text(key.as_str()).map(|text| text.get_string(&transaction)).unwrap_or_default()
+    }
+
+    /// Makes a section say that, word by word, so that what others write meanwhile stays where it belongs. The answer is
+    /// the update that did it; `None` where it says that already.
+    pub fn rewrite(&self, key: &SectionKey, wanted: &str) -> Option<Vec<u8>> {
+        let now = self.section(key);
+        if now == wanted {
+            return None;
+        }
+        let mut transaction = self.0.try_transact_mut().ok()?;
+        let before = transaction.state_vector();
+        let text = transaction.get_or_insert_text(key.as_str());
+        let changes = TextDiff::configure().timeout(COMPARING).diff_words(now.as_str(), wanted);
+        let mut place = 0;
+        for change in changes.iter_all_changes() {
+            // Sections are of some 400,000 bytes at most.
+            let length = u32::try_from(change.value().len()).ok()?;
+            match change.tag() {
+                ChangeTag::Equal => place += length,
+                ChangeTag::Delete => text.remove_range(&mut transaction, place, length),
+                ChangeTag::Insert => {
+                    text.insert(&mut transaction, place, change.value());
+                    place += length;
+                }
+            }
+        }
+        drop(transaction);
+        Some(self.since(&before))
+    }
+
+    /// All of it as one update.
+    pub fn whole(&self) -> Vec<u8> {
+        self.since(&StateVector::default())
+    }
+
+    /// What one that knows `known` does not know, as one update.
+    pub fn since(&self, known: &StateVector) -> Vec<u8> {
+        self.0.try_transact().map(|transaction| transaction.encode_state_as_update_v1(known)).unwrap_or_default()
+    }
+
+    /// What it knows, as others are told it.
+    pub fn known(&self) -> StateVector {
+        self.0.try_transact().map(|transaction| transaction.state_vector()).unwrap_or_default()
+    }
+
+    /// The same as bytes.
+    pub fn known_v1(&self) -> Vec<u8> {
+        self.known().encode_v1()
+    }
+
+    /// Whether it was given an update without those that it builds on. What waits for them is not to be relied on: the
+    /// library does not always take it in once they come.
+    pub fn waits(&self) -> bool {
+        self.0.try_transact().is_ok_and(|transaction| transaction.has_missing_updates())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn key(name: &str) -> SectionKey {
+        SectionKey::try_new(name).unwrap()
+    }
+
+    fn saying(text: &str) -> SharedText {
+        let shared = SharedText::default();
+        shared.rewrite(&key("approach"), text);
+        shared
+    }
+
+    /// Writes `insert` at the place, or deletes a letter there where it is empty; tells how many it deleted.
+    fn write(shared: &SharedText, place: usize, insert: &str) -> usize {
+        let now = shared.section(&key("approach"));
+        let text = shared.0.get_or_insert_text("approach");
+        let mut transaction = shared.0.try_transact_mut().unwrap();
+        let (at, letter) = now.char_indices().nth(place).unwrap_or((now.len(), ' '));
+        let at_byte = u32::try_from(at).unwrap();
+        if !insert.is_empty() {
+            text.insert(&mut transaction, at_byte, insert);
+        } else if at < now.len() {
+            text.remove_range(&mut transaction, at_byte, u32::try_from(letter.len_utf8()).unwrap());
+            return 1;
+        }
+        0
+    }
+
+    #[test]
+    fn what_two_write_at_once_is_all_there() {
+        let (ann, bob) = (saying("We deliver beds."), SharedText::default());
+        bob.merge(&ann.whole()).unwrap();
+        ann.rewrite(&key("approach"), "We deliver hospital beds.");
+        bob.rewrite(&key("approach"), "We deliver beds. Tomorrow.");
+        ann.take(&bob.whole()).unwrap();
+        bob.take(&ann.whole()).unwrap();
+        assert_eq!(ann.section(&key("approach")), "We deliver hospital beds. Tomorrow.");
+        assert_eq!(ann.texts(), bob.texts());
+    }
+
+    #[test]
+    fn a_text_is_rewritten_to_any_other() {
+        let shared = saying("Ein Bett für 12 €\nund zwei Stühle");
+        for wanted in ["", "zwei Stühle und ein Bett für 12 €", "😀 und\ttabs", "x"] {
+            let told = shared.rewrite(&key("approach"), wanted).unwrap();
+            assert!(!told.is_empty());
+            assert_eq!(shared.section(&key("approach")), wanted);
+            assert_eq!(shared.rewrite(&key("approach"), wanted), None);
+        }
+    }
+
+    #[test]
+    fn what_can_be_no_section_is_refused() {
+        let other = SharedText::default();
+        let named = |name: &str, text: &str| {
+            let doc = Doc::new();
+            let root = doc.get_or_insert_text(name);
+            root.insert(&mut doc.try_transact_mut().unwrap(), 0, text);
+            let transaction = doc.try_transact().unwrap();
+            transaction.encode_state_as_update_v1(&StateVector::default())
+        };
+        let refused = |update: &[u8]| SharedText::default().take(update).unwrap_err().to_string();
+        assert!(refused(&named("No Key", "x")).contains("No Key"));
+        assert!(refused(&named(" approach", "x")).contains("approach"));
+        assert!(refused(&named("approach", "\u{0}")).contains("section approach"));
+        assert!(refused(&named("approach", &"x".repeat(100_001))).contains("100000"));
+        assert_eq!(other.take(b"no update"), Err(RefusedUpdate::Malformed));
+        assert_eq!(SharedText::default().take(&other.whole()), Ok(false), "nothing is in it");
+    }
+
+    proptest! {
+        /// Three editors and a room between them, as the service has it: each hears of the others whenever it does.
+        #[test]
+        fn whatever_is_written_and_whenever_it_is_heard_all_see_the_same_in_the_end(
+            steps in prop::collection::vec((0_usize..3, 0_usize..20, "[a-c é]{0,3}", 0_u8..4), 1..60),
+        ) {
+            let (room, editors) = (SharedText::default(), [(); 3].map(|()| SharedText::default()));
+            let mut on_the_way_in: [VecDeque<Vec<u8>>; 3] = Default::default();
+            let mut on_the_way_out: [VecDeque<Vec<u8>>; 3] = Default::default();
+            let (mut written, mut deleted) = (0, 0);
+            let come_in = |who: usize, update: Vec<u8>, out: &mut [VecDeque<Vec<u8>>; 3]| {
+                room.take(&update).unwrap();
+                assert!(!room.waits());
+                out.iter_mut().enumerate().filter(|(other, _)| *other != who).for_each(|(_, out)| out.push_back(update.clone()));
+            };
+            for (who, place, insert, what) in steps {
+                match what {
+                    0 | 1 => {
+                        let known = editors[who].known();
+                        deleted += write(&editors[who], place, &insert);
+                        on_the_way_in[who].push_back(editors[who].since(&known));
+                        written += insert.chars().count();
+                    }
+                    2 => if let Some(update) = on_the_way_in[who].pop_front() {
+                        come_in(who, update, &mut on_the_way_out);
+                    },
+                    _ => if let Some(update) = on_the_way_out[who].pop_front() {
+                        editors[who].take(&update).unwrap();
+                    },
+                }
+            }
+            for (who, waiting) in on_the_way_in.iter_mut().enumerate() {
+                for update in waiting.drain(..) {
+                    come_in(who, update, &mut on_the_way_out);
+                }
+            }
+            for (editor, waiting) in editors.iter().zip(&mut on_the_way_out) {
+                for update in waiting.drain(..) {
+                    editor.take(&update).unwrap();
+                }
+                prop_assert_eq!(editor.section(&key("approach")), room.section(&key("approach")));
+                let known = SharedText::of([room.whole().as_slice()]).unwrap();
+                prop_assert_eq!(known.texts(), room.texts(), "what is kept of it says the same");
+            }
+            let there = room.section(&key("approach")).chars().count();
+            prop_assert!(there <= written && there + deleted >= written, "{there} of {written}, {deleted} deleted");
+        }
+
+        #[test]
+        fn no_bytes_break_it(flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6)) {
+            let mut update = saying("We deliver hospital beds to every clinic of the region.").whole();
+            for (place, byte) in flips {
+                let place = place.index(update.len());
+                update[place] = byte;
+            }
+            let shared = SharedText::default();
+            let _ = shared.take(&update);
+        }
+    }
+}

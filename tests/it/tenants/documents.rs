@@ -1,0 +1,195 @@
+//! What workers read from a document, and what everything of one operation has in common.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use sqlx::{Connection as _, PgConnection, Row as _};
+use tests::{Stack, eventually};
+use uuid::Uuid;
+
+use super::{Person, code};
+use crate::edges::{Answer, request};
+
+/// A machine of a company with a key of its own.
+struct Worker<'a> {
+    stack: &'a Stack,
+    key: String,
+}
+
+impl Worker<'_> {
+    async fn ask(&self, document: &str, variables: Value) -> Value {
+        self.stack.graphql_with(Some(&self.key), document, variables).await
+    }
+
+    async fn outcome(&self, field: &str, id: &Value) -> Value {
+        let document = format!(
+            "mutation($id: UUID!) {{ outcome: {field} {{ ... on Accepted {{ version repeated consistencyToken }}
+            ... on Rejected {{ rule }} }} }}"
+        );
+        let answer = self.ask(&document, json!({ "id": id })).await;
+        assert!(answer["errors"].is_null(), "{field}: {answer}");
+        answer["data"]["outcome"].clone()
+    }
+}
+
+async fn key(admin: &Person<'_>, name: &str, scopes: &str) -> String {
+    let issue = format!("mutation {{ issueApiKey(input: {{ name: \"{name}\", scopes: [{scopes}] }}) {{ key }} }}");
+    let issued = admin.ask(&issue, json!({})).await;
+    issued["data"]["issueApiKey"]["key"].as_str().unwrap_or_else(|| panic!("{issued}")).to_owned()
+}
+
+const REQUIREMENTS: &str = "recordDocumentRequirements(id: $id, requirements: [
+    { number: \"L.3.2\", kind: OBLIGATION, text: \"Infusion pumps are delivered within ten days.\", page: 2 },
+    { kind: DEADLINE, text: \"Questions until Friday.\", due: \"2026-12-04T17:00:00Z\" }])";
+const ANALYSIS: &str = "recordDocumentAnalysis(id: $id, analysis: { summary: \"Pumps for one hospital.\", fitScore: 80,
+    risks: [\"Ten days are short.\"], model: \"reader-1\" })";
+
+#[tokio::test]
+async fn a_worker_reads_a_document_stage_by_stage_and_its_company_finds_it() {
+    let stack = Stack::start().await;
+    let admin = Person::found(&stack, "ada", "acme").await;
+    let ann = admin.joined_by("ann", "CONTRIBUTOR", "acme").await;
+    let eve = Person::found(&stack, "eve", "other").await;
+    let worker = Worker { stack: &stack, key: key(&admin, "reader", "TASKS, READ").await };
+    let foreign = Worker { stack: &stack, key: key(&eve, "reader", "TASKS, READ").await };
+
+    let upload = request(&stack, "POST", "/api/v1/documents?fileName=sow.pdf", Some(&ann.token));
+    let uploaded = Answer::to(upload.header("content-type", "application/pdf").body("%PDF-1.7")).await;
+    let id = uploaded.body["id"].clone();
+    let path = format!("/api/v1/documents/{}/text", id.as_str().unwrap());
+    let put = async |token: &str, query: &str, text: Vec<u8>| {
+        Answer::to(request(&stack, "PUT", &format!("{path}?{query}"), Some(token)).body(text)).await
+    };
+    let text = "Infusion pumps – delivered within ten days.";
+    let plain = "pages=2&method=native&language=en";
+
+    assert_eq!(put(&ann.token, plain, text.into()).await.status.as_u16(), 403, "people do not say what was read");
+    assert_eq!(put(&foreign.key, plain, text.into()).await.status.as_u16(), 404);
+    assert_eq!(put(&worker.key, "pages=2&method=guessed", text.into()).await.body["field"], "method");
+    assert_eq!(put(&worker.key, plain, vec![0xff, 0xfe]).await.body["field"], "body");
+    assert_eq!(put(&worker.key, plain, vec![b'x'; (20 << 20) + 1]).await.status.as_u16(), 413);
+    assert_eq!(worker.outcome(REQUIREMENTS, &id).await["rule"], "OUT_OF_ORDER");
+    let failed = worker.outcome("recordDocumentFailure(id: $id, stage: TEXT, reason: \"a scan\")", &id).await;
+    assert_eq!(failed["version"], 2, "{failed}");
+
+    let read = put(&worker.key, plain, text.into()).await;
+    assert_eq!((read.status.as_u16(), &read.body["version"]), (200, &json!(3)), "{}", read.body);
+    let again = put(&worker.key, plain, text.into()).await;
+    assert_eq!((again.status.as_u16(), &again.body["version"]), (200, &json!(3)), "the same again changes nothing");
+    let other = put(&worker.key, plain, "Something else.".into()).await;
+    assert_eq!((other.status.as_u16(), other.code()), (409, "ALREADY_DONE"), "{}", other.body);
+    assert_eq!(worker.outcome(REQUIREMENTS, &id).await["version"], 4);
+    let done = worker.outcome(ANALYSIS, &id).await;
+    assert_eq!(done["version"], 5, "{done}");
+    let member = ann.ask(&format!("mutation($id: UUID!) {{ {ANALYSIS} {{ __typename }} }}"), json!({ "id": id })).await;
+    assert_eq!(code(&member), "FORBIDDEN");
+    let wrong = worker.ask(
+        "mutation($id: UUID!) { recordDocumentAnalysis(id: $id, analysis: { summary: \"x\", fitScore: 101, model: \"m\" })
+        { __typename } }",
+        json!({ "id": id }),
+    );
+    assert_eq!(wrong.await["errors"][0]["extensions"]["field"], "analysis.fitScore");
+
+    let since = super::Done {
+        id: id.as_str().unwrap().to_owned(),
+        token: done["consistencyToken"].as_str().unwrap().to_owned(),
+        version: 5,
+    };
+    let document = "query($id: UUID!) { document(id: $id) { status pages failure requirements { number kind text due }
+        analysis { summary fitScore risks model } }
+        searchWorkspace(query: \"when are infusion pumps delivered\", first: 5) { id part passage } }";
+    let seen = ann.see(&since, document, json!({ "id": id })).await;
+    assert_eq!(
+        seen["document"],
+        json!({
+            "status": "ANALYSED", "pages": 2, "failure": null,
+            "requirements": [
+                { "number": "L.3.2", "kind": "OBLIGATION", "due": null,
+                  "text": "Infusion pumps are delivered within ten days." },
+                { "number": null, "kind": "DEADLINE", "text": "Questions until Friday.", "due": "2026-12-04T17:00:00+00:00" },
+            ],
+            "analysis": { "summary": "Pumps for one hospital.", "fitScore": 80, "risks": ["Ten days are short."],
+                          "model": "reader-1" },
+        })
+    );
+    let hits = seen["searchWorkspace"].as_array().unwrap();
+    let parts: Vec<_> = hits.iter().filter(|hit| hit["id"] == id).filter_map(|hit| hit["part"].as_str()).collect();
+    assert!(parts.contains(&"requirements") && parts.contains(&"analysis"), "{hits:?}");
+    let theirs = eve.see(&since, document, json!({ "id": id })).await;
+    assert_eq!(theirs, json!({ "document": null, "searchWorkspace": [] }));
+
+    let shown =
+        request(&stack, "GET", &path, Some(&ann.token)).header("consistency-token", read.header("consistency-token"));
+    let shown = shown.send().await.unwrap();
+    assert_eq!(shown.headers()["content-type"], "text/plain; charset=utf-8");
+    assert_eq!(shown.text().await.unwrap(), text);
+    let hidden = request(&stack, "GET", &path, Some(&eve.token)).send().await.unwrap();
+    assert_eq!(hidden.status().as_u16(), 404);
+}
+
+#[tokio::test]
+async fn what_one_operation_sets_in_motion_is_known_by_it_in_the_log_and_to_analysts() {
+    let stack = Stack::start().await;
+    let admin = Person::found(&stack, "ada", "acme").await;
+    let worker = key(&admin, "reader", "TASKS").await;
+    let operation = Uuid::new_v4().to_string();
+    let post = async |token: &str, headers: &[(&str, &str)], document: &str| {
+        let mut asked = request(&stack, "POST", "/graphql", Some(token)).json(&json!({ "query": document }));
+        for (name, value) in headers {
+            asked = asked.header(*name, *value);
+        }
+        Answer::to(asked).await
+    };
+    let wanted =
+        "mutation { requestTask(input: { kind: GENERATE_PROPOSAL, subjectKind: OPPORTUNITY, subjectId: \"036:X\" })
+        { ... on Accepted { id } } }";
+    let asked = post(&admin.token, &[("x-correlation-id", &operation)], wanted).await;
+    assert_eq!(asked.header("x-correlation-id"), operation);
+    let task = asked.body["data"]["requestTask"]["id"].as_str().unwrap().to_owned();
+
+    let mut log = PgConnection::connect(&stack.url("DATABASE_URL")).await.unwrap();
+    let requested: Uuid = sqlx::query_scalar("select event_id from events where aggregate_id = $1")
+        .bind(format!("acme:{task}"))
+        .fetch_one(&mut log)
+        .await
+        .unwrap();
+    let requested = requested.to_string();
+    for bad in [("x-correlation-id", "mine"), ("x-causation-id", "7")] {
+        let refused = post(&admin.token, &[bad], wanted).await;
+        assert_eq!((refused.status.as_u16(), code(&refused.body)), (400, "INVALID_INPUT"), "{}", refused.body);
+    }
+    // Who answers an event says so, whatever edge it is.
+    let upload = request(&stack, "POST", "/api/v1/documents?fileName=x.txt", Some(&admin.token));
+    let upload = upload.header("x-correlation-id", &operation).header("x-causation-id", &requested).body("x");
+    let uploaded = Answer::to(upload).await;
+    assert_eq!(uploaded.status.as_u16(), 201, "{}", uploaded.body);
+    let failed = format!(
+        "mutation {{ recordDocumentFailure(id: {}, stage: TEXT, reason: \"empty\") {{ ... on Accepted {{ version }} }} }}",
+        uploaded.body["id"]
+    );
+    let origin = [("x-correlation-id", operation.as_str()), ("x-causation-id", requested.as_str())];
+    let failed = post(&worker, &origin, &failed).await;
+    assert_eq!(failed.body["data"]["recordDocumentFailure"]["version"], 2, "{}", failed.body);
+
+    let rows = sqlx::query(
+        "select event_type, metadata ->> 'correlation_id' as correlation, coalesce(metadata ->> 'causation_id', '') as causation
+         from events where metadata ->> 'correlation_id' = $1 order by position",
+    );
+    let rows = rows.bind(&operation).fetch_all(&mut log).await.unwrap();
+    let told: Vec<(String, String)> = rows.iter().map(|row| (row.get("event_type"), row.get("causation"))).collect();
+    let wanted = [("task.requested", ""), ("document.uploaded", &*requested), ("document.failed", &*requested)];
+    assert_eq!(told, wanted.map(|(kind, causation)| (kind.to_owned(), causation.to_owned())));
+
+    // Analysts see the same, by way of Kafka.
+    let sql = format!(
+        "select event_type, causation_id from medhub.events where correlation_id = '{operation}' order by position format TSV"
+    );
+    eventually(Duration::from_secs(30), async || {
+        let answer =
+            reqwest::Client::new().post(stack.url("CLICKHOUSE_URL")).body(sql.clone()).send().await?.text().await?;
+        let wanted = format!("task.requested\t\ndocument.uploaded\t{requested}\ndocument.failed\t{requested}\n");
+        anyhow::ensure!(answer == wanted, "{answer}");
+        Ok(())
+    })
+    .await;
+}

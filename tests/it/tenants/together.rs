@@ -1,0 +1,227 @@
+//! Writing a proposal together: what several write at once is all there, in every process, and on record.
+
+mod crash;
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tests::{Editor, Stack, eventually, faults::product::ProductProcess};
+use tokio_tungstenite::tungstenite::Message;
+
+use super::{Done, Person};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+const DRAFT: &str = "draftProposal(input: { opportunityId: \"036:36C24526Q0001\", title: \"Beds\",
+    outline: [{ key: \"approach\", heading: \"Our approach\" }] })";
+
+fn protocols(person: &Person<'_>) -> String {
+    format!("medhub-together, bearer.{}", person.token)
+}
+
+async fn open(http: &str, person: &Person<'_>, drafted: &Done) -> Editor {
+    Editor::open(http, &drafted.id, &protocols(person)).await.unwrap()
+}
+
+fn shows(section: &'static str, text: &'static str) -> impl Fn(&Editor) -> bool {
+    move |editor| editor.shows(section).unwrap() == text
+}
+
+/// What is on record of a proposal.
+async fn on_record(person: &Person<'_>, drafted: &Done) -> Value {
+    let document =
+        "query($id: UUID!) { proposal(id: $id) { updatedBy phase sections { key heading content revision } } }";
+    let answer = person.ask(document, json!({ "id": drafted.id })).await;
+    answer["data"]["proposal"].clone()
+}
+
+async fn until_recorded(person: &Person<'_>, drafted: &Done, section: usize, content: &str) -> Value {
+    eventually(PATIENCE, async || {
+        let proposal = on_record(person, drafted).await;
+        anyhow::ensure!(proposal["sections"][section]["content"] == content, "{proposal}");
+        anyhow::Ok(proposal)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn what_several_write_at_once_is_all_there_in_two_processes_and_on_record() {
+    let stack = Stack::start().await;
+    let admin = Person::found(&stack, "ada", "acme").await;
+    let ann = admin.joined_by("ann", "CONTRIBUTOR", "acme").await;
+    let bob = admin.joined_by("bob", "CONTRIBUTOR", "acme").await;
+    let drafted = ann.change(DRAFT, json!({})).await;
+    let logs = tempfile::tempdir().unwrap();
+    let mut second = ProductProcess::start(&stack.urls(), logs.path(), "second", &["serve", "--role", "api"]).unwrap();
+    eventually(PATIENCE, async || {
+        anyhow::ensure!(second.ready().await?["ready"] == true, "not ready");
+        anyhow::Ok(())
+    })
+    .await;
+
+    let mut at_ann = open(&stack.http(), &ann, &drafted).await;
+    let mut at_bob = open(&second.http(), &bob, &drafted).await;
+    at_ann.write("approach", "We deliver beds.").await.unwrap();
+    at_bob.until(shows("approach", "We deliver beds.")).await.unwrap();
+    let recorded = until_recorded(&ann, &drafted, 0, "We deliver beds.").await;
+    let section = json!({ "key": "approach", "heading": "Our approach", "content": "We deliver beds.", "revision": 1 });
+    assert_eq!(recorded["sections"], json!([section]));
+    assert_eq!(recorded["updatedBy"], "ann");
+
+    // Both write before they see what the other wrote, in one section and in others.
+    at_ann.write("approach", "We deliver hospital beds.").await.unwrap();
+    at_bob.write("approach", "We deliver beds. Within a week.").await.unwrap();
+    at_bob.write("price", "Low.").await.unwrap();
+    let merged = "We deliver hospital beds. Within a week.";
+    at_ann.until(shows("approach", merged)).await.unwrap();
+    at_bob.until(shows("approach", merged)).await.unwrap();
+    at_ann.until(shows("price", "Low.")).await.unwrap();
+    let recorded = until_recorded(&ann, &drafted, 1, "Low.").await;
+    let price = json!({ "key": "price", "heading": "price", "content": "Low.", "revision": 1 });
+    assert_eq!((&recorded["sections"][0]["content"], &recorded["sections"][1]), (&json!(merged), &price));
+
+    they_see_each_other(&mut at_ann, &mut at_bob).await;
+    what_a_command_changes_merges_with_what_is_written(&bob, &drafted, &mut at_ann, &mut at_bob).await;
+    what_is_written_outlives_its_process(&stack, &mut second, (&ann, &bob), &drafted, (&mut at_ann, &mut at_bob)).await;
+    what_is_looked_at_is_what_was_written(&ann, &drafted, &mut at_ann).await;
+
+    let verified = stack.medhub(&["verify"]).await;
+    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
+}
+
+async fn they_see_each_other(at_ann: &mut Editor, at_bob: &mut Editor) {
+    at_ann.tell(7, 1, &json!({ "cursor": 3, "by": "somebody else" })).await.unwrap();
+    at_bob.until(|editor| editor.others.get(&7) == Some(&json!({ "by": "ann", "cursor": 3 }))).await.unwrap();
+    at_bob.tell(8, 1, &json!({ "cursor": 0 })).await.unwrap();
+    at_ann.until(|editor| editor.others.get(&8) == Some(&json!({ "by": "bob", "cursor": 0 }))).await.unwrap();
+}
+
+async fn what_a_command_changes_merges_with_what_is_written(
+    bob: &Person<'_>,
+    drafted: &Done,
+    at_ann: &mut Editor,
+    at_bob: &mut Editor,
+) {
+    let revision = on_record(bob, drafted).await["sections"][0]["revision"].as_u64().unwrap();
+    let edit = format!(
+        "editProposalSection(input: {{ proposalId: $id, section: \"approach\", heading: \"Our approach\",
+        content: \"We deliver hospital beds. Within a day.\", basedOn: {revision} }})"
+    );
+    bob.change(&edit, json!({ "id": drafted.id })).await;
+    at_ann.write("approach", "Gladly: We deliver hospital beds. Within a week.").await.unwrap();
+    let merged = shows("approach", "Gladly: We deliver hospital beds. Within a day.");
+    at_ann.until(&merged).await.unwrap();
+    at_bob.until(&merged).await.unwrap();
+    until_recorded(bob, drafted, 0, "Gladly: We deliver hospital beds. Within a day.").await;
+}
+
+async fn what_is_written_outlives_its_process(
+    stack: &Stack,
+    second: &mut ProductProcess,
+    (ann, bob): (&Person<'_>, &Person<'_>),
+    drafted: &Done,
+    (at_ann, at_bob): (&mut Editor, &mut Editor),
+) {
+    at_bob.write("price", "Very low.").await.unwrap();
+    // Seen by somebody else, it is on record as an update; what becomes of the process is nothing to it.
+    at_ann.until(shows("price", "Very low.")).await.unwrap();
+    second.kill9().unwrap();
+    at_bob.cut_off();
+    until_recorded(ann, drafted, 1, "Very low.").await;
+    at_bob.write("price", "Very low. Promised.").await.unwrap();
+    at_ann.write("price", "As agreed: Very low.").await.unwrap();
+    at_bob.connect(&stack.http(), &drafted.id, &protocols(bob)).await.unwrap();
+    let merged = shows("price", "As agreed: Very low. Promised.");
+    // What it wrote by itself it offers when it is asked for it.
+    at_bob.until(&merged).await.unwrap();
+    at_ann.until(&merged).await.unwrap();
+}
+
+/// What was written a moment before a review is asked for is reviewed, and nothing is written during it.
+async fn what_is_looked_at_is_what_was_written(ann: &Person<'_>, drafted: &Done, at_ann: &mut Editor) {
+    let mut other = open(&ann.stack.http(), ann, drafted).await;
+    at_ann.write("price", "The last word.").await.unwrap();
+    other.until(shows("price", "The last word.")).await.unwrap();
+    let asked = ann.change("submitProposalForReview(proposalId: $id)", json!({ "id": drafted.id })).await;
+    let seen = "query($id: UUID!) { proposal(id: $id) { phase sections { content } } }";
+    let proposal = ann.see(&asked, seen, json!({ "id": drafted.id })).await["proposal"].clone();
+    assert_eq!(
+        (&proposal["phase"], &proposal["sections"][1]["content"]),
+        (&json!("IN_REVIEW"), &json!("The last word."))
+    );
+    // The room looks once a second; what is written until then is kept for the draft that it may become again.
+    let closed = eventually(PATIENCE, async || {
+        let mut editor = open(&ann.stack.http(), ann, drafted).await;
+        editor.until(|editor| editor.shows("price").is_ok_and(|text| text.starts_with("The last word."))).await?;
+        let more = format!("{} And more.", editor.shows("price")?);
+        editor.write("price", &more).await?;
+        let ended = tokio::time::timeout(Duration::from_secs(2), editor.ended()).await?;
+        anyhow::Ok(ended?)
+    })
+    .await;
+    assert_eq!((closed.0, closed.1.contains("in_review")), (4409, true), "{}", closed.1);
+}
+
+#[tokio::test]
+async fn who_may_not_is_kept_out_and_what_is_no_edit_is_refused() {
+    let stack = Stack::start().await;
+    let admin = Person::found(&stack, "ada", "acme").await;
+    let (ann, vic) =
+        (admin.joined_by("ann", "CONTRIBUTOR", "acme").await, admin.joined_by("vic", "VIEWER", "acme").await);
+    let eve = Person::found(&stack, "eve", "evil").await;
+    let drafted = ann.change(DRAFT, json!({})).await;
+    let refused = async |proposal: &str, protocols: &str| {
+        Editor::open(&stack.http(), proposal, protocols).await.err().unwrap().to_string()
+    };
+    let unknown = "01890a5d-ac96-774b-bcce-b302099a8057";
+    let (foreign, missing) = (refused(&drafted.id, &protocols(&eve)).await, refused(unknown, &protocols(&eve)).await);
+    assert!(foreign.starts_with("404 ") && foreign == missing, "{foreign} {missing}");
+    assert!(refused("no-id", &protocols(&ann)).await.starts_with("404 "));
+    assert!(refused(&drafted.id, "medhub-together").await.starts_with("401 "));
+    assert!(refused(&drafted.id, "medhub-together, bearer.forged").await.starts_with("401 "));
+    assert!(refused(&drafted.id, &format!("y, bearer.{}", ann.token)).await.starts_with("400 "));
+    let plain = reqwest::Client::new().get(format!("{}/together/{}", stack.http(), drafted.id));
+    assert_eq!(plain.bearer_auth(&ann.token).send().await.unwrap().status().as_u16(), 400, "no WebSocket");
+
+    let mut at_ann = open(&stack.http(), &ann, &drafted).await;
+    at_ann.write("approach", "We deliver.").await.unwrap();
+    let mut at_vic = open(&stack.http(), &vic, &drafted).await;
+    at_vic.until(shows("approach", "We deliver.")).await.unwrap();
+    at_vic.write("approach", "We do not.").await.unwrap();
+    assert_eq!(at_vic.ended().await.unwrap().0, 4403);
+
+    for (name, section, text) in [("4400 control", "approach", "a\u{1}b"), ("4400 long", "long", &*"x".repeat(100_001))]
+    {
+        let mut editor = open(&stack.http(), &ann, &drafted).await;
+        editor.until(shows("approach", "We deliver.")).await.unwrap();
+        editor.write(section, text).await.unwrap();
+        let (code, reason) = editor.ended().await.unwrap();
+        assert!(code == 4400 && reason.contains(section), "{name}: {code} {reason}");
+    }
+    for message in [Message::binary(b"hello".to_vec()), Message::text("hello"), Message::binary(vec![0, 2, 200, 1])] {
+        let mut editor = open(&stack.http(), &ann, &drafted).await;
+        editor.send(message.clone()).await.unwrap();
+        assert_eq!(editor.ended().await.unwrap().0, 4400, "{message:?}");
+    }
+    let mut chatty = open(&stack.http(), &ann, &drafted).await;
+    chatty.tell(1, 1, &json!({ "x": "x".repeat(5_000) })).await.unwrap();
+    assert_eq!(chatty.ended().await.unwrap().0, 4400);
+
+    // Nothing of all that came to the others, who go on.
+    let mut other = open(&stack.http(), &ann, &drafted).await;
+    at_ann.write("approach", "We deliver on.").await.unwrap();
+    other.until(shows("approach", "We deliver on.")).await.unwrap();
+    assert!(other.others.is_empty() && other.shows("long").unwrap().is_empty());
+
+    // A role that is taken away counts at once, also on a connection that is open.
+    let removed =
+        "mutation { outcome: changeCompanyRole(user: \"ann\", role: VIEWER) { ... on Accepted { version } } }";
+    assert!(admin.done(removed, json!({})).await["version"].is_u64());
+    let ended = eventually(PATIENCE, async || {
+        at_ann.write("approach", &format!("{} More.", at_ann.shows("approach")?)).await?;
+        anyhow::Ok(tokio::time::timeout(Duration::from_secs(1), at_ann.ended()).await??)
+    })
+    .await;
+    assert_eq!(ended.0, 4403, "{}", ended.1);
+    assert!(!other.shows("approach").unwrap().contains("before"), "what was refused is not told");
+}
