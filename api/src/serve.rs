@@ -159,7 +159,7 @@ async fn start(role: Role, only: &[String], stores: &Stores, config: &Config) ->
     let listener = listen(config.http.listen).await?;
     let metrics = http::keep_metrics().map_err(ServeError::Metrics)?;
     let mut parts = Parts::default();
-    let mut readiness = Readiness::new(stores.clone(), role);
+    let mut readiness = Readiness::new(stores.clone(), role, config.serve.stuck_after());
     if role.runs_relay() {
         let registry = Registry::new(&config.registry);
         let relay = Relay::new(stores.pool.clone(), config.kafka.clone(), registry, config.relay.clone());

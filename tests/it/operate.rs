@@ -1,5 +1,6 @@
 //! What an operator does: rebuild, go back, compare, deal with dead letters, look how everything is.
 
+mod away;
 mod measured;
 mod observed;
 mod over_graphql;

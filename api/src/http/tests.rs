@@ -44,7 +44,7 @@ pub(super) async fn serve_with(role: Role, change: impl FnOnce(&mut HttpConfig))
         let rest = Rest { stores: stores.clone(), ingest: Arc::new(ingest), objects: Objects::new(&config.objects) };
         Served { graphql, door: Door::new(authenticator, Limiter::none()), rest }
     });
-    let app = router(&config.http, served, Arc::new(Readiness::new(stores, role)), None);
+    let app = router(&config.http, served, Arc::new(Readiness::new(stores, role, config.serve.stuck_after())), None);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, app).await });

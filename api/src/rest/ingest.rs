@@ -19,7 +19,7 @@
 //! | `MEDHUB__INGEST__BUFFER_EVENTS` | `50000` | events that wait in memory; more are refused with 429 |
 //! | `MEDHUB__INGEST__BATCH_EVENTS` | `5000` | events in one append |
 //! | `MEDHUB__INGEST__REQUEST_EVENTS` | `5000` | events in one request |
-//! | `MEDHUB__INGEST__LANES` | `2` | appends that are under way together |
+//! | `MEDHUB__INGEST__LANES` | `2` | appends that are under way together, 1 to 16 |
 
 use std::{
     collections::BTreeMap,
@@ -60,6 +60,9 @@ use super::{
 };
 use crate::{http::problem::Problem, identity::Identity, owned::Undone};
 
+/// The most appends that are under way together.
+const MOST_LANES: usize = 16;
+
 /// Requests that wait, whatever they hold.
 const MAX_REQUESTS: usize = 10_000;
 
@@ -79,7 +82,7 @@ pub struct IngestConfig {
     pub batch_events: usize,
     /// Events in one request.
     pub request_events: usize,
-    /// Appends that are under way together.
+    /// Appends that are under way together, 1 to 16: each takes a connection.
     pub lanes: usize,
 }
 
@@ -120,7 +123,7 @@ impl Ingest {
             let (sender, receiver) = mpsc::channel(MAX_REQUESTS);
             Lane { sender, receiver: Mutex::new(receiver) }
         };
-        let lanes = (0..config.lanes.max(1)).map(lane).collect();
+        let lanes = (0..config.lanes.clamp(1, MOST_LANES)).map(lane).collect();
         let places = Arc::new(Semaphore::new(config.buffer_events.min(Semaphore::MAX_PERMITS)));
         Self { config: config.clone(), places, lanes, batches: VisitBatches::new(store) }
     }

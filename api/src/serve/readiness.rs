@@ -71,9 +71,10 @@ struct Behind {
 }
 
 impl Readiness {
-    /// Of a process with this role and no parts yet.
-    pub(crate) fn new(stores: Stores, role: Role) -> Self {
-        Self { stores, role, parts: Vec::new(), last_counts: Mutex::new(None), places: Places::default() }
+    /// Of a process with this role and no parts yet. A worker that stands still for the time of `stuck_after` with work to
+    /// do is stuck.
+    pub(crate) fn new(stores: Stores, role: Role, stuck_after: Duration) -> Self {
+        Self { stores, role, parts: Vec::new(), last_counts: Mutex::new(None), places: Places::new(stuck_after) }
     }
 
     /// From now on the process is ready only if this part is running.

@@ -6,22 +6,26 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long a worker may stand still while there is something to do.
-const PATIENCE: Duration = Duration::from_mins(1);
-
 /// Where each worker was seen, and since when it has been there.
-#[derive(Default)]
-pub(super) struct Places(Mutex<HashMap<&'static str, (u64, Instant)>>);
+pub(super) struct Places {
+    seen: Mutex<HashMap<&'static str, (u64, Instant)>>,
+    patience: Duration,
+}
 
 impl Places {
+    /// For workers that may stand still for that time while there is something to do.
+    pub(super) fn new(patience: Duration) -> Self {
+        Self { seen: Mutex::default(), patience }
+    }
+
     /// Whether a worker is stuck: it has stood at that position for too long, although there is something behind it.
     pub(super) fn is_stuck(&self, worker: &'static str, position: u64, has_work: bool, now: Instant) -> bool {
-        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut places = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let (seen, since) = places.entry(worker).or_insert((position, now));
         if *seen != position || !has_work {
             (*seen, *since) = (position, now);
         }
-        now.duration_since(*since) >= PATIENCE
+        now.duration_since(*since) >= self.patience
     }
 }
 
@@ -31,7 +35,7 @@ mod tests {
 
     #[test]
     fn a_worker_is_stuck_when_it_stands_still_with_work_to_do() {
-        let (places, start) = (Places::default(), Instant::now());
+        let (places, start) = (Places::new(Duration::from_mins(1)), Instant::now());
         let after = |seconds| start + Duration::from_secs(seconds);
         assert!(!places.is_stuck("views", 5, true, after(0)));
         assert!(!places.is_stuck("views", 5, true, after(59)));

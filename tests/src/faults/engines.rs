@@ -36,11 +36,19 @@ impl Engines<'_> {
     /// # Errors
     /// If it does not run.
     pub async fn pause(self, engine: &str, time: Duration) -> anyhow::Result<()> {
+        let _standing = self.stand_still(engine)?;
+        sleep(time).await;
+        Ok(())
+    }
+
+    /// Lets an engine stand still until the answer is dropped.
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub fn stand_still(self, engine: &str) -> anyhow::Result<Standing> {
         let victim = self.identity(engine)?;
         victim.send(Signal::SIGSTOP);
-        sleep(time).await;
-        victim.send(Signal::SIGCONT);
-        Ok(())
+        Ok(Standing(victim))
     }
 
     /// kill -9 of an engine, and its successor is stopped before it listens, so that connections are refused.
@@ -65,5 +73,15 @@ impl Engines<'_> {
         let state = self.0.state();
         let process = state.processes.get(engine).with_context(|| format!("the stack has no {engine} of its own"))?;
         process.identity.with_context(|| format!("{engine} does not run"))
+    }
+}
+
+/// An engine that stands still; it goes on when this is dropped.
+#[derive(Debug)]
+pub struct Standing(Identity);
+
+impl Drop for Standing {
+    fn drop(&mut self) {
+        self.0.send(Signal::SIGCONT);
     }
 }
