@@ -12,7 +12,7 @@ use std::{
 use domain::{proposal::Phase, store::AggregateStores, value::UserId};
 use tokio::{
     sync::{mpsc, oneshot},
-    time::{MissedTickBehavior, interval, sleep},
+    time::{MissedTickBehavior, interval},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -37,9 +37,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// How often a room without anybody looks before it closes: a page that is loaded anew finds it open.
 const EMPTY_LOOKS: u32 = 5;
-
-/// How often it is tried to open a room that another process is busy with, and how long apart.
-const OPENING: (u32, Duration) = (50, Duration::from_millis(100));
 
 /// What somebody in a room is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -153,21 +150,14 @@ impl<S: AggregateStores> Room<S> {
             return Err(TextError::NotFound);
         }
         settling.texts().open(&place).await?;
-        let mut attempts_left = OPENING.0;
-        let settled = loop {
-            attempts_left -= 1;
-            match settling.settle(&place).await {
-                Err(TextError::Busy) if attempts_left > 0 => sleep(OPENING.1).await,
-                settled => break settled?,
-            }
-        };
+        let settled = settling.settle_patiently(&place).await?;
         let (send, happens) = mpsc::channel(WAITING);
         let mut room = Self {
             place,
             settling,
             peers,
             text: SharedText::default(),
-            seq: -1,
+            seq: 0,
             version: settled.version,
             phase: settled.phase,
             members: BTreeMap::new(),
@@ -345,7 +335,7 @@ impl<S: AggregateStores> Room<S> {
 
     /// Reads the text as it is on record.
     async fn read_anew(&mut self) -> Result<(), TextError> {
-        (self.text, self.seq) = (SharedText::default(), -1);
+        (self.text, self.seq) = (SharedText::default(), 0);
         self.catch_up().await
     }
 

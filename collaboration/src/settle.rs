@@ -12,7 +12,7 @@
 //!
 //! A section that says nothing cannot be on record: it stays as it was there until something is written.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use commands::{
     authority::Authority,
@@ -26,6 +26,7 @@ use domain::{
     store::AggregateStores,
     value::{ProposalId, TenantId, UserId},
 };
+use tokio::time::sleep;
 use uuid::Uuid;
 
 use crate::{
@@ -33,6 +34,10 @@ use crate::{
     store::{Book, Intent, Kept, PgTexts, Place, Texts, Written},
     text::SharedText,
 };
+
+/// How often it is tried to settle a text that another process is busy with, and how long apart: 5 s altogether.
+const ATTEMPTS: u32 = 100;
+const BETWEEN: Duration = Duration::from_millis(50);
 
 /// Updates that are told apart by who wrote them; of more, the last author is taken for all.
 const TOLD_APART: usize = 200;
@@ -69,14 +74,26 @@ impl<S: AggregateStores> Settling<S> {
     /// Records what was written together in that proposal so far. Does nothing where nobody wrote together.
     ///
     /// # Errors
-    /// [`TextError`] when a store is away or another process is at it.
+    /// [`TextError`] when a store is away or another process is at it for seconds.
     pub async fn settle_now(&self, tenant: &TenantId, proposal: ProposalId) -> Result<(), TextError> {
         let place = Place { tenant: tenant.clone(), proposal };
         let book = self.texts.book(&place).await?;
         if book.seq == book.base_seq && book.intent.is_none() {
             return Ok(());
         }
-        self.settle(&place).await.map(|_| ())
+        self.settle_patiently(&place).await.map(|_| ())
+    }
+
+    /// The same as [`Self::settle`], after whoever is at it.
+    pub(crate) async fn settle_patiently(&self, place: &Place) -> Result<Settled, TextError> {
+        let mut attempts_left = ATTEMPTS;
+        loop {
+            attempts_left -= 1;
+            match self.settle(place).await {
+                Err(TextError::Busy) if attempts_left > 0 => sleep(BETWEEN).await,
+                settled => return settled,
+            }
+        }
     }
 
     pub(crate) fn texts(&self) -> &PgTexts {

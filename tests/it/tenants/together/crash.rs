@@ -191,6 +191,24 @@ async fn a_process_that_ends_after_the_command_is_on_record_has_doubled_nothing(
 }
 
 #[tokio::test]
+async fn who_asks_for_what_was_written_waits_for_one_who_is_at_it() {
+    let (field, editor) = (Field::new().await, SharedText::default());
+    field.write(&editor, "We deliver.").await;
+    let mut other = field.pool.begin().await.unwrap();
+    let name = format!("shared text\n{}\n{}", field.tenant, field.proposal);
+    let held = "select pg_try_advisory_xact_lock(hashtextextended($1, 0))";
+    let is_held: bool = sqlx::query_scalar(held).bind(name).fetch_one(&mut *other).await.unwrap();
+    assert!(is_held);
+    let ends = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        other.rollback().await.unwrap();
+    };
+    let (settled, ()) = tokio::join!(field.settle(NEVER), ends);
+    settled.unwrap();
+    assert_eq!(field.recorded().await, ["We deliver."]);
+}
+
+#[tokio::test]
 async fn nobody_can_take_over_a_text_of_another_company() {
     let field = Field::new().await;
     let peers = PeersConfig { url: "redis://127.0.0.1:1".to_owned(), prefix: String::new() };
