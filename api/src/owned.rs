@@ -126,15 +126,17 @@ pub(crate) fn reader(identity: &Identity) -> Result<&TenantId, Undone> {
 
 /// Whether somebody may do what contributors may: for what has to be known before there is a command.
 pub(crate) fn contributes(identity: &Identity) -> Result<(), Undone> {
-    let is_owned = *identity.tenant() != TenantId::public();
-    let may = is_owned && identity.sender.authority.suffices(Need::AtLeast(Role::Contributor));
-    if may { Ok(()) } else { Err(denied(identity)) }
+    meets(identity, Need::AtLeast(Role::Contributor))
 }
 
 /// Whether somebody may say what became of a document: for what has to be known before there is a command.
 pub(crate) fn works(identity: &Identity) -> Result<(), Undone> {
+    meets(identity, Need::Holds(Scope::Tasks))
+}
+
+fn meets(identity: &Identity, need: Need) -> Result<(), Undone> {
     let is_owned = *identity.tenant() != TenantId::public();
-    let may = is_owned && identity.sender.authority.suffices(Need::Holds(Scope::Tasks));
+    let may = is_owned && identity.sender.authority.suffices(need);
     if may { Ok(()) } else { Err(denied(identity)) }
 }
 

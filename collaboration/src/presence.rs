@@ -100,6 +100,13 @@ impl Presence {
         self.remove(&gone)
     }
 
+    /// The room closes: everybody of this process is gone; the answer is what the others are told.
+    pub(crate) fn close(&mut self) -> Option<AwarenessUpdate> {
+        let own = self.0.iter().filter(|(_, present)| matches!(present.owner, Owner::Member(_)));
+        let own: Vec<_> = own.map(|(editor, _)| *editor).collect();
+        self.remove(&own)
+    }
+
     /// Forgets the editors of other processes that say nothing any more; the answer is what the others are told.
     pub(crate) fn forget(&mut self, now: Instant) -> Option<AwarenessUpdate> {
         let is_silent = |owner: Owner| matches!(owner, Owner::Elsewhere(at) if now.duration_since(at) > FORGOTTEN);

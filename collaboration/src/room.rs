@@ -200,12 +200,7 @@ impl<S: AggregateStores> Room<S> {
         for member in std::mem::take(&mut self.members).into_values() {
             let _ = member.out.try_send(Told::Out(Ended::ComeBack));
         }
-        if let Some(gone) = self.presence.all(true) {
-            let gone = gone.clients.into_iter().map(|(editor, mut entry)| {
-                (entry.clock, entry.json) = (entry.clock.saturating_add(1), "null".into());
-                (editor, entry)
-            });
-            let gone = yrs::sync::AwarenessUpdate { clients: gone.collect() };
+        if let Some(gone) = self.presence.close() {
             self.peers.tell(&self.place, &Word::Presence(gone)).await;
         }
         // What is not settled now is found later by whoever looks.

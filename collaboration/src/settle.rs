@@ -240,7 +240,13 @@ fn written(
     authors: &BTreeMap<SectionKey, UserId>,
 ) -> Vec<Written> {
     let changed = text.texts().into_iter().filter_map(|(key, text)| {
-        let content = Content::try_new(&text).ok()?;
+        // A section that says nothing stays on record as it was.
+        let content = (!text.trim().is_empty()).then(|| Content::try_new(&text))?;
+        let content = content.inspect_err(|reason| {
+            // Edits that were each taken by another process can be too much together.
+            tracing::warn!(section = %key, %reason, "a section of a shared text cannot be recorded as it is");
+        });
+        let content = content.ok()?;
         if recorded.get(&key).is_some_and(|known| known == content.as_str()) {
             return None;
         }

@@ -114,10 +114,15 @@ impl PgTexts {
         Self { pool }
     }
 
+    /// Runs a statement that needs to know nothing but the place.
+    async fn change(&self, statement: &'static str, place: &Place, doing: &'static str) -> Result<(), TextError> {
+        let done = sqlx::query(statement).bind(place.tenant.as_str()).bind(place.uuid()).execute(&self.pool).await;
+        done.map(|_| ()).map_err(postgres(doing))
+    }
+
     /// Makes room for a text where there is none.
     pub(crate) async fn open(&self, place: &Place) -> Result<(), TextError> {
-        let opened = sqlx::query(OPEN).bind(place.tenant.as_str()).bind(place.uuid()).execute(&self.pool).await;
-        opened.map(|_| ()).map_err(postgres("opening a shared text"))
+        self.change(OPEN, place, "opening a shared text").await
     }
 
     /// Puts an update on record, and tells its number.
@@ -188,14 +193,12 @@ impl PgTexts {
 
     /// Notes that the log has refused what was about to be recorded.
     pub(crate) async fn give_up(&self, place: &Place) -> Result<(), TextError> {
-        let noted = sqlx::query(GIVE_UP).bind(place.tenant.as_str()).bind(place.uuid()).execute(&self.pool).await;
-        noted.map(|_| ()).map_err(postgres("settling a shared text"))
+        self.change(GIVE_UP, place, "settling a shared text").await
     }
 
     /// Notes that what there is cannot be recorded for now, and is not to be tried again before there is more.
     pub(crate) async fn rest(&self, place: &Place) -> Result<(), TextError> {
-        let noted = sqlx::query(REST).bind(place.tenant.as_str()).bind(place.uuid()).execute(&self.pool).await;
-        noted.map(|_| ()).map_err(postgres("settling a shared text"))
+        self.change(REST, place, "settling a shared text").await
     }
 
     /// Texts that nobody has changed for the time of `quiet`, or that have waited for that of `most`.

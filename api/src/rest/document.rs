@@ -210,18 +210,21 @@ pub(super) async fn content(
     let found = workspace(&rest.stores, &headers).await?.get::<Document>(tenant, &id.to_string()).await?;
     let upload =
         found.and_then(|kept| kept.state.reading().map(|reading| reading.upload.clone())).ok_or_else(not_found)?;
-    let file = rest
-        .objects
-        .get(upload.object_key.as_str())
-        .await
-        .map_err(|error| Problem::from(Undone::unavailable(&error)))?;
-    let mut answer = Response::new(Body::from_stream(ReaderStream::new(file.ok_or_else(not_found)?)));
     // What others uploaded is never run by a browser as if it were ours.
+    let mut answer = held(&rest, &upload.object_key, "application/octet-stream").await?;
     let headers = answer.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
     headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(upload.bytes));
+    Ok(answer)
+}
+
+/// What the store of files has under a key, as that kind of content and no other.
+pub(super) async fn held(rest: &Rest, key: &ObjectKey, kind: &'static str) -> Result<Response, Problem> {
+    let file = rest.objects.get(key.as_str()).await.map_err(|error| Problem::from(Undone::unavailable(&error)))?;
+    let mut answer = Response::new(Body::from_stream(ReaderStream::new(file.ok_or_else(not_found)?)));
+    let headers = answer.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     Ok(answer)
 }
 

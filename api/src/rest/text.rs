@@ -6,27 +6,22 @@ use axum::{
     Extension,
     body::{Body, Bytes, to_bytes},
     extract::State,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, StatusCode},
     response::Response,
 };
 use cqrs_es::Aggregate;
 use domain::document::{Document, DocumentCommand, Extraction, ExtractionMethod, Language, ObjectKey};
 use futures::stream;
 use serde::Deserialize;
-use tokio_util::io::ReaderStream;
 use utoipa::IntoParams;
 
 use super::{
     Rest,
-    document::kept_not,
+    document::{held, kept_not},
     extract::{Asked, Named, conditions, invalid, wrong},
     settled::{Settled, not_found, settled, workspace},
 };
-use crate::{
-    http::problem::Problem,
-    identity::Identity,
-    owned::{self, Undone},
-};
+use crate::{http::problem::Problem, identity::Identity, owned};
 
 /// The longest text that is taken, in bytes.
 pub(super) const MOST_BYTES: usize = 20 << 20;
@@ -101,11 +96,5 @@ pub(super) async fn shown(
     let tenant = owned::reader(&identity)?;
     let found = workspace(&rest.stores, &headers).await?.get::<Document>(tenant, &id.to_string()).await?;
     let text = found.and_then(|kept| kept.state.reading()?.text.clone()).ok_or_else(not_found)?;
-    let file = rest.objects.get(text.text_key.as_str()).await;
-    let file = file.map_err(|error| Problem::from(Undone::unavailable(&error)))?;
-    let mut answer = Response::new(Body::from_stream(ReaderStream::new(file.ok_or_else(not_found)?)));
-    let headers = answer.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    Ok(answer)
+    held(&rest, &text.text_key, "text/plain; charset=utf-8").await
 }
