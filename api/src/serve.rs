@@ -156,7 +156,7 @@ async fn start(role: Role, only: &[String], stores: &Stores, config: &Config) ->
         stores.live.refresh(stores.runtime.control()).await.map_err(ServeError::Generations)?;
     }
     // Before anything runs: an address that is taken is the likeliest thing to be wrong.
-    let listener = listen(config.http.listen).await?;
+    let listener = listen("HTTP", config.http.listen).await?;
     let metrics = http::keep_metrics().map_err(ServeError::Metrics)?;
     let mut parts = Parts::default();
     let mut readiness = Readiness::new(stores.clone(), role, config.serve.stuck_after());
@@ -203,7 +203,7 @@ async fn start(role: Role, only: &[String], stores: &Stores, config: &Config) ->
             ingest.run(stop).await;
             Ok(())
         });
-        let listener = listen(config.grpc.listen).await?;
+        let listener = listen("gRPC", config.grpc.listen).await?;
         let router = grpc::router(stores, served.door.clone()).await;
         start_http("gRPC", listener, router.map_err(|error| ServeError::Identity(Box::new(error)))?, &mut parts);
     }
@@ -248,10 +248,10 @@ fn start_projections(stores: &Stores, only: &[String], parts: &mut Parts, readin
     });
 }
 
-async fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
+async fn listen(edge: &'static str, address: SocketAddr) -> Result<TcpListener, ServeError> {
     let failed = |source| ServeError::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
-    tracing::info!(http.address = %address, "listening");
+    tracing::info!(edge, %address, "listening");
     Ok(listener)
 }

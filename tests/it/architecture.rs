@@ -14,8 +14,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("projections", &["domain", "schemas"]),
     ("api", &["domain", "schemas", "commands", "collaboration", "eventstore", "projections"]),
     ("medhub-engines", &[]),
-    ("medhub-local", &["api", "medhub-engines"]),
-    ("tests", &["domain", "schemas", "commands", "collaboration", "eventstore", "projections", "api", "medhub-local"]),
+    ("medhub-local", &["medhub-engines"]),
+    ("medhub-local-program", &["api", "medhub-local"]),
+    ("tests", &["domain", "schemas", "commands", "collaboration", "eventstore", "projections", "medhub-local"]),
 ];
 
 /// The arrows that are not allowed, as `from -> to`, and the packages nobody listed.

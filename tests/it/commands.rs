@@ -18,7 +18,7 @@ use domain::{
 use eventstore::{postgres::PostgresConfig, store::PgStore};
 use sqlx::PgPool;
 
-use crate::{eventstore::database, projections::notice};
+use tests::{database, opportunity_history::notice};
 
 type Commands = Opportunities<PgStore<Opportunity>>;
 type Outcome = Result<Accepted, CommandError<OpportunityError>>;

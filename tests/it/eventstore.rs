@@ -2,84 +2,15 @@
 
 mod append;
 mod fence;
-mod record;
 mod relay;
 mod replay;
 
 use domain::store::{BatchStore, NewEvent, StoreError};
-use eventstore::{append::PgBatchStore, topic::KafkaConfig};
-use schemas::registry::{Registry, RegistryConfig};
-use sqlx::{Connection, PgConnection, PgPool, postgres::PgPoolOptions};
-use uuid::Uuid;
-
-/// A database of the test's own, migrated.
-pub(crate) async fn database() -> PgPool {
-    let admin = tests::engines().await.url("DATABASE_URL");
-    let name = format!("t_{}", Uuid::new_v4().simple());
-    let mut connection = PgConnection::connect(&admin).await.unwrap();
-    sqlx::query(&format!("create database {name}")).execute(&mut connection).await.unwrap();
-    let mut url = reqwest::Url::parse(&admin).unwrap();
-    url.set_path(&name);
-    let pool = PgPoolOptions::new().max_connections(8).connect(url.as_str()).await.unwrap();
-    eventstore::postgres::migrate(&pool).await.unwrap();
-    pool
-}
-
-/// Topics of the test's own.
-async fn topics() -> KafkaConfig {
-    let config = KafkaConfig {
-        brokers: tests::engines().await.url("KAFKA_BROKERS"),
-        topic_prefix: format!("t-{}", Uuid::new_v4().simple()),
-        ..KafkaConfig::default()
-    };
-    eventstore::topic::ensure(&config).await.unwrap();
-    config
-}
-
-/// A client of the stack's schema registry.
-pub(crate) async fn registry() -> Registry {
-    Registry::new(&RegistryConfig { url: tests::engines().await.url("SCHEMA_REGISTRY_URL") })
-}
-
-/// A payload of `opportunity.discovered` 1.0 that differs by its title.
-fn payload(title: &str) -> String {
-    serde_json::json!({
-        "type": "discovered",
-        "filing": { "notice_id": "n1", "source": "sam_csv", "posted_at": "2026-03-03T12:00:00Z", "digest": "d" },
-        "facts": {
-            "title": title,
-            "notice_type": "Solicitation",
-            "agency": { "code": "036", "name": "VETERANS AFFAIRS, DEPARTMENT OF" },
-        },
-    })
-    .to_string()
-}
-
-fn event(aggregate: &str, sequence: u64) -> NewEvent {
-    NewEvent {
-        aggregate_type: "opportunity",
-        aggregate_id: aggregate.to_owned(),
-        sequence,
-        event_type: "opportunity.discovered".to_owned(),
-        event_version: "1.0".to_owned(),
-        payload: payload(&sequence.to_string()),
-        metadata: domain::envelope::Metadata::default(),
-    }
-}
-
-/// Appends as anybody could, by a plain statement.
-async fn insert(connection: &mut PgConnection, aggregate: &str, sequence: i64) {
-    sqlx::query(
-        "insert into events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata)
-         values ('opportunity', $1, $2, 'opportunity.discovered', '1.0', $3::json, '{}')",
-    )
-    .bind(aggregate)
-    .bind(sequence)
-    .bind(payload(&sequence.to_string()))
-    .execute(connection)
-    .await
-    .unwrap();
-}
+use eventstore::append::PgBatchStore;
+use tests::{
+    database,
+    log_events::{event, payload},
+};
 
 #[tokio::test]
 async fn a_batch_is_appended_whole_or_not_at_all() {

@@ -7,9 +7,9 @@ mod past;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tests::{Stack, eventually};
+use tests::{Product, ProductInstance, eventually_within, run_alone};
 
-/// From a mutation's answer until every read model shows it.
+/// How long it may take from a mutation's answer until every read model shows it.
 const VISIBLE_WITHIN: Duration = Duration::from_secs(20);
 
 const DISCOVER: &str = "mutation($input: DiscoverOpportunityInput!) { outcome: discoverOpportunity(input: $input) {
@@ -22,42 +22,49 @@ const AWARD: &str = "mutation($input: AwardOpportunityInput!) { outcome: awardOp
     __typename ... on OpportunityAccepted { id version } ... on OpportunityRejected { rule reason }
 } }";
 
-fn bariatric_bed(notice: &str) -> Value {
+/// An opportunity under this solicitation number, as it is entered by hand.
+fn bariatric_bed(notice: &str, number: &str) -> Value {
     json!({ "input": {
         "noticeId": notice,
         "title": "Bariatric beds with built-in scale",
         "type": "Solicitation",
         "agency": "VETERANS AFFAIRS, DEPARTMENT OF",
-        "solicitationNumber": "36C24526Q0001",
+        "solicitationNumber": number,
         "postedAt": "2026-03-03T12:00:00Z",
         "responseDeadline": "2026-03-20T17:00:00Z",
         "psc": "6530",
     } })
 }
 
-async fn told(stack: &Stack, mutation: &str, variables: Value) -> Value {
-    let answer = stack.graphql(mutation, variables).await;
+/// Sends a mutation as the operator and returns its field `outcome`, accepted or rejected.
+async fn outcome_of(product: &Product, mutation: &str, variables: Value) -> Value {
+    let answer = product.graphql(mutation, variables).await;
     assert!(answer["errors"].is_null(), "{answer}");
     answer["data"]["outcome"].clone()
 }
 
 #[tokio::test]
 async fn an_opportunity_is_entered_amended_and_awarded_by_hand_and_shows_in_every_read_model() {
-    let stack = Stack::start().await;
+    run_alone();
+    let product = ProductInstance::start().await;
 
-    let entered = told(&stack, DISCOVER, bariatric_bed("manual-1")).await;
+    let entered = outcome_of(&product, DISCOVER, bariatric_bed("manual-1", "36C24526Q0001")).await;
     assert_eq!(entered, json!({ "__typename": "OpportunityAccepted", "id": "036:36C24526Q0001", "version": 1 }));
     let id = &entered["id"];
-    assert_eq!(told(&stack, DISCOVER, bariatric_bed("manual-1")).await, entered, "repeating it is harmless");
-    let refused = told(&stack, DISCOVER, bariatric_bed("manual-2")).await;
+    assert_eq!(
+        outcome_of(&product, DISCOVER, bariatric_bed("manual-1", "36C24526Q0001")).await,
+        entered,
+        "repeating it is harmless"
+    );
+    let refused = outcome_of(&product, DISCOVER, bariatric_bed("manual-2", "36C24526Q0001")).await;
     assert_eq!(refused["__typename"], "OpportunityRejected", "{refused}");
 
     let change = json!({ "input": { "id": id, "responseDeadline": "2026-03-27T17:00:00Z" } });
-    let amended = told(&stack, AMEND, change.clone()).await;
+    let amended = outcome_of(&product, AMEND, change.clone()).await;
     assert_eq!(amended["version"], 3, "an amendment and a moved deadline: {amended}");
-    assert_eq!(told(&stack, AMEND, change).await, amended, "repeating it is harmless");
+    assert_eq!(outcome_of(&product, AMEND, change).await, amended, "repeating it is harmless");
     let award = json!({ "input": { "id": id, "number": "36C24526C0099", "amount": "81930000" } });
-    assert_eq!(told(&stack, AWARD, award).await["version"], 4);
+    assert_eq!(outcome_of(&product, AWARD, award).await["version"], 4);
 
     let seen = "query($id: String!) {
         opportunity(id: $id) { version status facts { responseDeadline } awards { number amount } }
@@ -74,38 +81,38 @@ async fn an_opportunity_is_entered_amended_and_awarded_by_hand_and_shows_in_ever
         "searchOpportunities": [{ "id": id, "awarded": true }],
         "opportunityStats": { "total": { "opportunities": 1, "awardedOpportunities": 1, "awarded": "81930000" } },
     });
-    eventually(VISIBLE_WITHIN, async || {
-        let answer = stack.graphql(seen, json!({ "id": id })).await;
+    eventually_within(VISIBLE_WITHIN, async || {
+        let answer = product.graphql(seen, json!({ "id": id })).await;
         if answer["data"] == expected { Ok(()) } else { Err(format!("{answer:#}\nexpected {expected:#}")) }
     })
     .await;
 
-    what_cannot_be_right_is_refused_with_a_code(&stack).await;
-    the_playground_needs_no_internet(&stack).await;
+    what_cannot_be_right_is_refused_with_a_code(&product).await;
+    the_playground_needs_no_internet(&product).await;
 }
 
-async fn what_cannot_be_right_is_refused_with_a_code(stack: &Stack) {
-    let mut nameless = bariatric_bed("manual-3");
+async fn what_cannot_be_right_is_refused_with_a_code(product: &Product) {
+    let mut nameless = bariatric_bed("manual-3", "36C24526Q0001");
     nameless["input"]["agency"] = json!(" ,. ");
-    let answer = stack.graphql(DISCOVER, nameless).await;
+    let answer = product.graphql(DISCOVER, nameless).await;
     let extensions = &answer["errors"][0]["extensions"];
     assert_eq!(extensions["code"], "INVALID_INPUT", "{answer}");
     assert_eq!(extensions["field"], "input.agency", "{answer}");
 
     let unknown = json!({ "input": { "id": "036:UNKNOWN", "title": "x" } });
-    assert_eq!(told(stack, AMEND, unknown).await["__typename"], "OpportunityRejected");
+    assert_eq!(outcome_of(product, AMEND, unknown).await["__typename"], "OpportunityRejected");
 
-    let greedy = stack.graphql("{ opportunities(first: 101) { totalCount } }", json!({})).await;
+    let greedy = product.graphql("{ opportunities(first: 101) { totalCount } }", json!({})).await;
     assert_eq!(greedy["errors"][0]["extensions"]["code"], "INVALID_INPUT", "{greedy}");
     let deep = format!("{{ {} __typename {} }}", "... { ".repeat(60), "}".repeat(60));
-    let deep = stack.graphql(&deep, json!({})).await;
+    let deep = product.graphql(&deep, json!({})).await;
     assert!(deep["errors"].is_array(), "{deep}");
-    let missing = stack.graphql("{ opportunity(id: \"036:UNKNOWN\") { id } }", json!({})).await;
+    let missing = product.graphql("{ opportunity(id: \"036:UNKNOWN\") { id } }", json!({})).await;
     assert_eq!(missing["data"]["opportunity"], Value::Null, "{missing}");
 }
 
-async fn the_playground_needs_no_internet(stack: &Stack) {
-    let http = stack.state().http.unwrap();
+async fn the_playground_needs_no_internet(product: &Product) {
+    let http = product.http();
     let client = reqwest::Client::new();
     let page = client.get(format!("{http}/graphql")).header("accept", "text/html").send().await.unwrap();
     let page = page.text().await.unwrap();

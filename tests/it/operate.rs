@@ -1,17 +1,11 @@
 //! What an operator does: rebuild, go back, compare, deal with dead letters, look how everything is.
 
-mod away;
-mod measured;
 mod observed;
 mod over_graphql;
 
-use std::{
-    process::Output,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use qdrant_client::{
@@ -24,53 +18,45 @@ use rdkafka::{
     producer::{FutureProducer, FutureRecord},
 };
 use serde_json::{Value, json};
-use tests::{Stack, eventually};
+use tests::{
+    PATIENCE, Product, ProductInstance, eventually, json_lines, output_text, run_beside_others, shared_product,
+};
+use tokio::sync::OnceCell;
 
-const PATIENCE: Duration = Duration::from_mins(1);
-
-fn text(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
-}
-
-fn json_lines(output: &Output) -> Vec<Value> {
-    let lines = String::from_utf8_lossy(&output.stdout);
-    lines.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"))).collect()
-}
-
-/// A stack with generated notices in every store.
-async fn stack() -> Stack {
-    let stack = Stack::start().await;
-    let file = stack.data().join("notices.csv");
-    let generated = stack.medhub(&["generate", "--rows", "400", "--seed", "7"]).await;
-    assert!(generated.status.success(), "{}", text(&generated));
+/// A product with generated notices in every store.
+async fn product_with_notices() -> ProductInstance {
+    let product = ProductInstance::start().await;
+    let file = product.folder().join("notices.csv");
+    let generated = product.medhub(&["generate", "--rows", "400", "--seed", "7"]).await;
+    assert!(generated.status.success(), "{}", output_text(&generated));
     std::fs::write(&file, &generated.stdout).unwrap();
-    let imported = stack.medhub(&["import", file.to_str().unwrap()]).await;
+    let imported = product.medhub(&["import", file.to_str().unwrap()]).await;
     // Generated notices have some damaged rows, which are reported.
-    assert!(imported.status.code().is_some_and(|code| code <= 1), "{}", text(&imported));
-    let agreed = stack.medhub(&["status", "--wait", "60"]).await;
-    assert!(agreed.status.success(), "{}", text(&agreed));
-    stack
+    assert!(imported.status.code().is_some_and(|code| code <= 1), "{}", output_text(&imported));
+    let agreed = product.medhub(&["status", "--wait", &PATIENCE.as_secs().to_string()]).await;
+    assert!(agreed.status.success(), "{}", output_text(&agreed));
+    product
 }
 
-async fn some_id(stack: &Stack) -> String {
-    let answer = stack.graphql("{ opportunities(first: 1) { edges { node { id } } } }", json!({})).await;
+/// [`product_with_notices`] for all tests that only look at it.
+async fn shared_product_with_notices() -> &'static ProductInstance {
+    static SHARED: OnceCell<ProductInstance> = OnceCell::const_new();
+    run_beside_others();
+    SHARED.get_or_init(product_with_notices).await
+}
+
+async fn some_id(product: &Product) -> String {
+    let answer = product.graphql("{ opportunities(first: 1) { edges { node { id } } } }", json!({})).await;
     answer["data"]["opportunities"]["edges"][0]["node"]["id"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
 }
 
-async fn clickhouse(stack: &Stack, statement: String) -> String {
-    let answer = reqwest::Client::new().post(stack.url("CLICKHOUSE_URL")).body(statement).send().await.unwrap();
-    let (status, body) = (answer.status(), answer.text().await.unwrap());
-    assert!(status.is_success(), "{body}");
-    body
-}
-
 /// Asks all read models again and again; counts the answers and keeps the first error.
-async fn ask_until(stack: &Stack, stop: &AtomicBool, asked: &AtomicU64) -> Option<Value> {
+async fn ask_until(product: &Product, stop: &AtomicBool, asked: &AtomicU64) -> Option<Value> {
     let query = "query($id: String!) { opportunity(id: $id) { id }
         opportunities(first: 3) { totalCount edges { node { id } } } searchOpportunities(query: \"beds\") { id } }";
-    let id = some_id(stack).await;
+    let id = some_id(product).await;
     while !stop.load(Ordering::SeqCst) {
-        let answer = stack.graphql(query, json!({ "id": id })).await;
+        let answer = product.graphql(query, json!({ "id": id })).await;
         if !answer["errors"].is_null() || answer["data"]["opportunity"]["id"] != json!(id) {
             return Some(answer);
         }
@@ -81,62 +67,64 @@ async fn ask_until(stack: &Stack, stop: &AtomicBool, asked: &AtomicU64) -> Optio
 
 #[tokio::test]
 async fn read_models_are_rebuilt_compared_rolled_back_and_dropped_while_queries_go_on() {
-    let stack = stack().await;
+    let product = product_with_notices().await;
     let (stop, asked) = (Arc::new(AtomicBool::new(false)), AtomicU64::new(0));
 
     let work = async {
-        let rebuilt = stack.medhub(&["rebuild", "all", "--json"]).await;
-        assert!(rebuilt.status.success(), "{}", text(&rebuilt));
-        let rolled_back = stack.medhub(&["rollback"]).await;
-        assert!(rolled_back.status.success(), "{}", text(&rolled_back));
+        let rebuilt = product.medhub(&["rebuild", "all", "--json"]).await;
+        assert!(rebuilt.status.success(), "{}", output_text(&rebuilt));
+        let rolled_back = product.medhub(&["rollback"]).await;
+        assert!(rolled_back.status.success(), "{}", output_text(&rolled_back));
         stop.store(true, Ordering::SeqCst);
         rebuilt
     };
-    let (rebuilt, failed) = tokio::join!(work, ask_until(&stack, &stop, &asked));
+    let (rebuilt, failed) = tokio::join!(work, ask_until(&product, &stop, &asked));
 
     assert_eq!(failed, None, "no query may fail");
     assert!(asked.load(Ordering::SeqCst) > 0);
     let report = &json_lines(&rebuilt)[0];
     assert_eq!(report["live"], json!({ "analytics": 2, "search": 2, "views": 2, "workspace": 2 }), "{report}");
     assert_eq!(report["retained"], json!({ "analytics": 1, "search": 1, "views": 1, "workspace": 1 }), "{report}");
-    let generations = json_lines(&stack.medhub(&["generations", "--json"]).await);
+    let generations = json_lines(&product.medhub(&["generations", "--json"]).await);
     let standing = |number: u64| {
         let of = generations.iter().filter(|row| row["generation"] == number);
         of.map(|row| row["standing"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
     assert_eq!((standing(1), standing(2)), (vec!["live".to_owned(); 6], vec!["retained".to_owned(); 4]));
 
-    let live = stack.medhub(&["generations", "drop", "views", "g1"]).await;
-    assert!(!live.status.success() && text(&live).contains("what readers see"), "{}", text(&live));
-    let dropped = stack.medhub(&["generations", "drop", "views", "g2"]).await;
-    assert!(dropped.status.success(), "{}", text(&dropped));
-    let left = json_lines(&stack.medhub(&["generations", "--json"]).await);
+    let live = product.medhub(&["generations", "drop", "views", "g1"]).await;
+    assert!(!live.status.success() && output_text(&live).contains("what readers see"), "{}", output_text(&live));
+    let dropped = product.medhub(&["generations", "drop", "views", "g2"]).await;
+    assert!(dropped.status.success(), "{}", output_text(&dropped));
+    let left = json_lines(&product.medhub(&["generations", "--json"]).await);
     assert_eq!(left.len(), 9, "{left:?}");
 }
 
 #[tokio::test]
 async fn one_wrong_row_in_each_store_is_named() {
-    let stack = stack().await;
-    let id = some_id(&stack).await;
-    let clean = stack.medhub(&["verify"]).await;
-    assert!(clean.status.success(), "{}", text(&clean));
-    assert!(text(&clean).matches("nothing differs").count() == 4, "{}", text(&clean));
+    let product = product_with_notices().await;
+    let id = some_id(&product).await;
+    let clean = product.medhub(&["verify"]).await;
+    assert!(clean.status.success(), "{}", output_text(&clean));
+    assert!(output_text(&clean).matches("nothing differs").count() == 4, "{}", output_text(&clean));
 
+    let namespace = product.namespace();
+    let database = namespace.clickhouse_database(1);
     let corrupt = format!(
-        "insert into medhub_g1.opportunities select * replace (sequence + 1 as sequence, 'corrupt' as title) \
-         from medhub_g1.opportunities final where id = '{id}'"
+        "insert into {database}.opportunities select * replace (sequence + 1 as sequence, 'corrupt' as title) \
+         from {database}.opportunities final where id = '{id}'"
     );
-    clickhouse(&stack, corrupt).await;
-    let mut redis = redis::Client::open(stack.url("REDIS_URL")).unwrap().get_connection().unwrap();
-    let key = format!("medhub:g1:opportunity:{id}");
+    product.clickhouse(&corrupt).await;
+    let mut redis = redis::Client::open(product.variable("REDIS_URL").to_owned()).unwrap().get_connection().unwrap();
+    let key = format!("{}g1:opportunity:{id}", namespace.key_prefix());
     let _changed: i64 = redis::cmd("HSET").arg(&key).arg("state").arg("\"Undiscovered\"").query(&mut redis).unwrap();
-    let qdrant = Qdrant::from_url(&stack.url("QDRANT_URL")).skip_compatibility_check().build().unwrap();
-    let gone = DeletePointsBuilder::new("medhub_opportunities_g1")
+    let qdrant = Qdrant::from_url(product.variable("QDRANT_URL")).skip_compatibility_check().build().unwrap();
+    let gone = DeletePointsBuilder::new(format!("{}opportunities_g1", namespace.collection_prefix()))
         .points(Filter::must([Condition::matches("id", id.clone())]));
     qdrant.delete_points(gone.wait(true)).await.unwrap();
 
-    let found = stack.medhub(&["verify", "--json"]).await;
-    assert_eq!(found.status.code(), Some(1), "{}", text(&found));
+    let found = product.medhub(&["verify", "--json"]).await;
+    assert_eq!(found.status.code(), Some(1), "{}", output_text(&found));
     let named = |projection: &str| {
         let report = json_lines(&found).into_iter().find(|report| report["projection"] == projection).unwrap();
         report["differences"].as_array().cloned().unwrap_or_default()
@@ -146,16 +134,16 @@ async fn one_wrong_row_in_each_store_is_named() {
     assert_eq!(named("search"), [difference("points", "missing")]);
     assert_eq!(named("views"), [difference("opportunity", "differs")]);
     // A sample looks at some buckets only, all of them if so many are asked for.
-    let all = stack.medhub(&["verify", "views", "--sample", "256"]).await;
-    assert!(text(&all).contains(&format!("opportunity {id} differs")), "{}", text(&all));
+    let all = product.medhub(&["verify", "views", "--sample", "256"]).await;
+    assert!(output_text(&all).contains(&format!("opportunity {id} differs")), "{}", output_text(&all));
 }
 
 #[tokio::test]
 async fn a_record_that_nobody_can_read_is_listed_inspected_tried_again_and_given_up() {
-    let stack = stack().await;
-    let id = some_id(&stack).await;
+    let product = product_with_notices().await;
+    let id = some_id(&product).await;
     let producer: FutureProducer =
-        ClientConfig::new().set("bootstrap.servers", stack.url("KAFKA_BROKERS")).create().unwrap();
+        ClientConfig::new().set("bootstrap.servers", product.variable("KAFKA_BROKERS").to_owned()).create().unwrap();
     let headers = [
         ("position", "0"),
         ("event-id", "00000000-0000-0000-0000-00000000dead"),
@@ -168,50 +156,53 @@ async fn a_record_that_nobody_can_read_is_listed_inspected_tried_again_and_given
     ];
     let headers =
         headers.iter().fold(OwnedHeaders::new(), |all, (key, value)| all.insert(Header { key, value: Some(*value) }));
-    let record = FutureRecord::to("contracts.opportunities.events").key(&id).payload("{}").headers(headers);
+    let topic = format!("{}.opportunities.events", product.namespace().topic_prefix());
+    let record = FutureRecord::to(&topic).key(&id).payload("{}").headers(headers);
     producer.send(record, PATIENCE).await.unwrap();
 
-    let parked = eventually(PATIENCE, async || {
-        let listed = json_lines(&stack.medhub(&["dead-letters", "list", "--json"]).await);
+    let parked = eventually(async || {
+        let listed = json_lines(&product.medhub(&["dead-letters", "list", "--json"]).await);
         if listed.len() == 3 { Ok(listed) } else { Err(format!("{listed:?}")) }
     })
     .await;
 
     assert!(parked.iter().all(|row| row["aggregate_id"] == json!(id)), "{parked:?}");
-    let inspected = stack.medhub(&["dead-letters", "inspect", "views", &id]).await;
-    assert_eq!(json_lines(&inspected)[0]["event_type"], "opportunity.evaporated", "{}", text(&inspected));
-    let tried = stack.medhub(&["dead-letters", "redrive", "--projection", "views"]).await;
+    let inspected = product.medhub(&["dead-letters", "inspect", "views", &id]).await;
+    assert_eq!(json_lines(&inspected)[0]["event_type"], "opportunity.evaporated", "{}", output_text(&inspected));
+    let tried = product.medhub(&["dead-letters", "redrive", "--projection", "views"]).await;
     assert_eq!(tried.status.code(), Some(1));
-    assert!(text(&tried).contains("no event is named opportunity.evaporated"), "{}", text(&tried));
-    let everything = stack.medhub(&["dead-letters", "redrive"]).await;
-    assert!(!everything.status.success() && text(&everything).contains("--all"), "{}", text(&everything));
-    let without_reason = stack.medhub(&["dead-letters", "drop", "views", &id]).await;
-    assert_eq!(without_reason.status.code(), Some(2), "{}", text(&without_reason));
+    assert!(output_text(&tried).contains("no event is named opportunity.evaporated"), "{}", output_text(&tried));
+    let everything = product.medhub(&["dead-letters", "redrive"]).await;
+    assert!(!everything.status.success() && output_text(&everything).contains("--all"), "{}", output_text(&everything));
+    let without_reason = product.medhub(&["dead-letters", "drop", "views", &id]).await;
+    assert_eq!(without_reason.status.code(), Some(2), "{}", output_text(&without_reason));
     for projection in ["analytics", "search", "views"] {
-        let dropped = stack.medhub(&["dead-letters", "drop", projection, &id, "--reason", "not ours"]).await;
-        assert!(dropped.status.success(), "{}", text(&dropped));
+        let dropped = product.medhub(&["dead-letters", "drop", projection, &id, "--reason", "not ours"]).await;
+        assert!(dropped.status.success(), "{}", output_text(&dropped));
     }
-    assert_eq!(json_lines(&stack.medhub(&["dead-letters", "list", "--json"]).await), Vec::<Value>::new());
+    assert_eq!(json_lines(&product.medhub(&["dead-letters", "list", "--json"]).await), Vec::<Value>::new());
 }
 
 #[tokio::test]
 async fn status_tells_how_the_relay_and_every_projection_are() {
-    let stack = stack().await;
+    let product = shared_product_with_notices().await;
 
-    let status = stack.medhub(&["status", "--json"]).await;
+    // A worker says how it is only now and then.
+    let status = eventually(async || {
+        let output = product.medhub(&["status", "--json"]).await;
+        let status = json_lines(&output).into_iter().next().ok_or_else(|| output_text(&output))?;
+        let projections = status["projections"].as_array().cloned().unwrap_or_default();
+        if projections.iter().all(|row| row["state"] == "running") { Ok(status) } else { Err(status.to_string()) }
+    })
+    .await;
 
-    let told = &json_lines(&status)[0];
-    assert_eq!((&told["agree"], &told["relay"]["leads"]), (&json!(true), &json!(true)), "{told}");
-    let projections = told["projections"].as_array().unwrap();
-    assert_eq!(projections.len(), 6, "{told}");
+    assert_eq!((&status["agree"], &status["relay"]["leads"]), (&json!(true), &json!(true)), "{status}");
+    let projections = status["projections"].as_array().unwrap();
+    assert_eq!(projections.len(), 6, "{status}");
     for row in projections {
-        assert_eq!(
-            (&row["live"], &row["state"], &row["parked"]),
-            (&json!(true), &json!("running"), &json!(0)),
-            "{row}"
-        );
+        assert_eq!((&row["live"], &row["parked"]), (&json!(true), &json!(0)), "{row}");
     }
-    let table = text(&stack.medhub(&["status"]).await);
+    let table = output_text(&product.medhub(&["status"]).await);
     for word in [
         "relay",
         "leads",

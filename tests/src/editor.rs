@@ -1,6 +1,6 @@
 //! An editor of a proposal that is written together, as browsers have them: a Yjs document over a WebSocket.
 
-use std::{collections::HashMap, time::Duration};
+use std::collections::HashMap;
 
 use collaboration::SharedText;
 use domain::proposal::SectionKey;
@@ -21,8 +21,7 @@ use yrs::{
     updates::{decoder::DecoderV1, encoder::Encode as _},
 };
 
-/// Nothing that is waited for here takes so long.
-const PATIENCE: Duration = Duration::from_secs(30);
+use crate::PATIENCE;
 
 /// One editor. Without a connection it writes on by itself.
 #[derive(Default)]
@@ -100,7 +99,7 @@ impl Editor {
     /// Waits until it shows what is looked for.
     ///
     /// # Errors
-    /// What it shows instead after half a minute, or that the connection ended.
+    /// What it shows instead when [`PATIENCE`] is over, or that the connection ended.
     pub async fn until(&mut self, wanted: impl Fn(&Self) -> bool) -> anyhow::Result<()> {
         let deadline = Instant::now() + PATIENCE;
         while !wanted(self) {
@@ -117,7 +116,7 @@ impl Editor {
     /// Waits until it is let go; the code and the reason of that.
     ///
     /// # Errors
-    /// If that takes half a minute.
+    /// If that takes longer than [`PATIENCE`].
     pub async fn ended(&mut self) -> anyhow::Result<(u16, String)> {
         let deadline = Instant::now() + PATIENCE;
         loop {

@@ -5,21 +5,38 @@ use std::{
     time::{Duration, Instant},
 };
 
-const PAUSE: Duration = Duration::from_millis(50);
+/// How long a test waits for something that has to happen, before it fails.
+///
+/// It is the same everywhere and says nothing about how fast something is: a test that promises a time names it, and
+/// runs alone.
+pub const PATIENCE: Duration = Duration::from_mins(2);
 
-/// Asks `probe` again and again until it answers `Ok`, and fails the test with its last objection when `patience` is
-/// over.
+/// The first pause between two probes, and the longest: probes may start processes, which would slow down what they wait
+/// for.
+const PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_millis(300);
+
+/// Calls `probe` until it returns `Ok`, and fails the test with its last error when [`PATIENCE`] is over.
 ///
 /// # Panics
-/// When `patience` is over.
-pub async fn eventually<T, E: Display>(patience: Duration, mut probe: impl AsyncFnMut() -> Result<T, E>) -> T {
-    let deadline = Instant::now() + patience;
+/// When the patience is over.
+pub async fn eventually<T, E: Display>(probe: impl AsyncFnMut() -> Result<T, E>) -> T {
+    eventually_within(PATIENCE, probe).await
+}
+
+/// [`eventually`] for something that is promised within `limit`.
+///
+/// # Panics
+/// When `limit` is over.
+pub async fn eventually_within<T, E: Display>(limit: Duration, mut probe: impl AsyncFnMut() -> Result<T, E>) -> T {
+    let (deadline, mut pause) = (Instant::now() + limit, PAUSE);
     loop {
         match probe().await {
             Ok(answer) => return answer,
-            Err(objection) if Instant::now() >= deadline => panic!("not within {patience:?}: {objection}"),
-            Err(_) => tokio::time::sleep(PAUSE).await,
+            Err(error) if Instant::now() >= deadline => panic!("not within {limit:?}: {error}"),
+            Err(_) => tokio::time::sleep(pause).await,
         }
+        pause = (pause * 3 / 2).min(LONGEST_PAUSE);
     }
 }
 
@@ -28,11 +45,11 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_first_yes_ends_the_waiting() {
-        let mut asked = 0;
-        let answer = eventually(Duration::from_secs(5), async || {
-            asked += 1;
-            if asked < 3 { Err("not yet") } else { Ok(asked) }
+    async fn the_first_success_ends_the_waiting() {
+        let mut calls = 0;
+        let answer = eventually(async || {
+            calls += 1;
+            if calls < 3 { Err("not yet") } else { Ok(calls) }
         })
         .await;
         assert_eq!(answer, 3);
@@ -40,7 +57,7 @@ mod tests {
 
     #[tokio::test]
     #[should_panic(expected = "the stores differ")]
-    async fn the_last_objection_is_told() {
-        eventually(Duration::from_millis(1), async || Err::<(), _>("the stores differ")).await;
+    async fn the_last_error_is_shown() {
+        eventually_within(Duration::from_millis(1), async || Err::<(), _>("the stores differ")).await;
     }
 }

@@ -22,7 +22,6 @@ pub mod gather;
 pub mod ledger;
 pub mod naive;
 pub mod plan;
-pub mod product;
 pub mod relay;
 pub mod report;
 pub mod seed;

@@ -1,22 +1,23 @@
-//! A stack of real engines for a test: the program `medhub-local` on a folder and ports of its own.
+//! Engines of a test's own, with or without the product: the program `medhub-local` on a folder and ports of its own.
 
 use std::{
     collections::BTreeMap,
     env,
-    ffi::OsString,
     fs::{self, File, Permissions},
+    ops::Deref,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Output, Stdio},
-    sync::OnceLock,
+    process::{Child, Command, ExitStatus, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
 use medhub_local::{process::Identity, state};
 use nix::sys::signal::Signal;
-use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::sync::OnceCell;
+
+use crate::{Product, blocking::blocking, failure::or_fail, keep_logs::keep_if_failed, medhub_local, turn};
 
 /// A start may have to fetch engines first.
 const START_LIMIT: Duration = Duration::from_mins(15);
@@ -24,15 +25,28 @@ const STOP_LIMIT: Duration = Duration::from_mins(2);
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Variables for the program, on top of this process's own.
-pub type Environment = BTreeMap<OsString, OsString>;
+pub type Environment = BTreeMap<String, String>;
 
-/// A running stack; dropping it stops it. It also ends with this process, however that ends.
+/// Engines that run; dropping it stops them, and they also end with this process, however that ends.
+///
+/// Stacks are for tests that kill engines, start and stop them, or change their configuration; such a test counts as two.
+/// All others share engines ([`engines`]) and take a [`crate::ProductInstance`].
 #[derive(Debug)]
 pub struct Stack {
-    folder: TempDir,
+    product: Product,
+    data: Data,
     args: Vec<String>,
     environment: Environment,
     child: Option<Child>,
+}
+
+/// The data folder of a stack.
+#[derive(Debug)]
+enum Data {
+    /// Made for the stack and removed with it.
+    Own(Option<TempDir>),
+    /// Of a stack that somebody else runs.
+    Foreign,
 }
 
 impl Stack {
@@ -44,7 +58,7 @@ impl Stack {
         Self::with(&[], Environment::new()).await
     }
 
-    /// Starts a stack of a test's own without the product.
+    /// Starts engines without the product.
     ///
     /// # Panics
     /// If the stack does not come up.
@@ -57,29 +71,38 @@ impl Stack {
     /// # Panics
     /// If the stack does not come up.
     pub async fn with(args: &[&str], environment: Environment) -> Self {
+        turn::run_with_own_engines();
         let args = args.iter().map(|&arg| arg.to_owned()).collect();
         blocking(move || Self::bring_up(args, environment)).await
     }
 
+    /// Uses the engines of a stack that runs already, and leaves it running.
+    fn attach(data: PathBuf) -> Self {
+        let state = or_fail(state::Stack::running(&data), "attaching to the stack that MEDHUB_TEST_STACK names");
+        let product = Product::new(None, state.variables, data);
+        Self { product, data: Data::Foreign, args: Vec::new(), environment: Environment::new(), child: None }
+    }
+
     fn bring_up(args: Vec<String>, environment: Environment) -> Self {
-        let folder = in_test(tempfile::Builder::new().prefix("medhub-test-").tempdir(), "making a folder");
+        let folder = or_fail(tempfile::Builder::new().prefix("medhub-test-").tempdir(), "making a folder");
         // Postgres runs as another user when the tests run as root.
-        in_test(fs::set_permissions(folder.path(), Permissions::from_mode(0o755)), "opening the folder");
-        in_test(fs::create_dir(folder.path().join("log")), "making a folder for logs");
-        let mut stack = Self { folder, args, environment, child: None };
+        or_fail(fs::set_permissions(folder.path(), Permissions::from_mode(0o755)), "opening the folder");
+        or_fail(fs::create_dir(folder.path().join("log")), "making a folder for logs");
+        let product = Product::new(None, BTreeMap::new(), folder.path().to_owned());
+        let mut stack = Self { product, data: Data::Own(Some(folder)), args, environment, child: None };
         stack.launch();
         stack
     }
 
     fn launch(&mut self) {
-        let log = in_test(File::options().create(true).append(true).open(self.log()), "opening the stack's log");
+        let log = or_fail(File::options().create(true).append(true).open(self.log()), "opening the stack's log");
         let mut command = Command::new(medhub_local());
         command.args(["up", "--leash", "--data"]).arg(self.data()).args(&self.args).envs(&self.environment);
-        let output = in_test(log.try_clone(), "sharing the stack's log");
+        let output = or_fail(log.try_clone(), "sharing the stack's log");
         command.stdin(Stdio::piped()).stdout(output).stderr(log);
-        self.child = Some(in_test(command.spawn(), "starting medhub-local"));
+        self.child = Some(or_fail(command.spawn(), "starting medhub-local"));
         let deadline = Instant::now() + START_LIMIT;
-        while !self.is_ready() {
+        while !self.read_state() {
             let ended = self.child.as_mut().and_then(|child| child.try_wait().ok().flatten());
             if let Some(status) = ended {
                 panic!("medhub-local ended with {status}:\n{}", self.last_words());
@@ -89,14 +112,20 @@ impl Stack {
         }
     }
 
-    fn is_ready(&self) -> bool {
+    /// Takes addresses and settings from the state file, once the stack is ready.
+    fn read_state(&mut self) -> bool {
         let pid = self.child.as_ref().map(Child::id);
-        state::Stack::last(self.data()).is_some_and(|state| state.ready && Some(state.supervisor.pid) == pid)
+        let Some(state) = state::Stack::last(self.data()) else { return false };
+        let is_ready = state.ready && Some(state.supervisor.pid) == pid;
+        if is_ready {
+            self.product = Product::new(state.http, state.variables, self.data().to_owned());
+        }
+        is_ready
     }
 
     /// The data folder.
     pub fn data(&self) -> &Path {
-        self.folder.path()
+        self.product.folder()
     }
 
     /// What runs where.
@@ -110,86 +139,11 @@ impl Stack {
         state
     }
 
-    /// The variables that make a program use this stack, such as `DATABASE_URL`.
-    pub fn urls(&self) -> BTreeMap<String, String> {
-        self.state().variables
-    }
-
-    /// One of [`Self::urls`].
-    ///
-    /// # Panics
-    /// If there is none of that name.
-    pub fn url(&self, variable: &str) -> String {
-        let urls = self.urls();
-        let Some(url) = urls.get(variable) else { panic!("the stack has no {variable}: {urls:?}") };
-        url.clone()
-    }
-
     /// A command of `medhub-local` on this stack's folder, to be run by the caller.
     pub fn local(&self, args: &[&str]) -> Command {
         let mut command = Command::new(medhub_local());
         command.arg("--data").arg(self.data()).args(args).envs(&self.environment).stdin(Stdio::null());
         command
-    }
-
-    /// Runs a command of the product's command line against this stack.
-    ///
-    /// # Panics
-    /// If it cannot be started.
-    pub async fn medhub(&self, args: &[&str]) -> Output {
-        let mut command = self.local(&[&["medhub"], args].concat());
-        blocking(move || in_test(command.output(), "running medhub")).await
-    }
-
-    /// Asks the product as its operator; the answer holds `data`, `errors` or both.
-    ///
-    /// # Panics
-    /// If the product does not run or does not answer in JSON.
-    pub async fn graphql(&self, query: &str, variables: Value) -> Value {
-        self.graphql_with(Some(&self.operators_token()), query, variables).await
-    }
-
-    /// What an operator of the product shows.
-    ///
-    /// # Panics
-    /// If the product does not run.
-    pub fn operators_token(&self) -> String {
-        self.url("MEDHUB__ADMIN__TOKEN")
-    }
-
-    /// Asks the product, showing a bearer token, or nothing.
-    ///
-    /// # Panics
-    /// As [`Self::graphql`].
-    pub async fn graphql_with(&self, token: Option<&str>, query: &str, variables: Value) -> Value {
-        self.ask(token, &json!({ "query": query, "variables": variables })).await
-    }
-
-    /// Asks for an answer that is at least as new as a consistency token says.
-    ///
-    /// # Panics
-    /// As [`Self::graphql`].
-    pub async fn graphql_within(&self, token: &str, query: &str, variables: Value) -> Value {
-        let extensions = json!({ "consistencyToken": token });
-        let token = self.operators_token();
-        self.ask(Some(&token), &json!({ "query": query, "variables": variables, "extensions": extensions })).await
-    }
-
-    async fn ask(&self, token: Option<&str>, body: &Value) -> Value {
-        let mut request = reqwest::Client::new().post(format!("{}/graphql", self.http())).json(body);
-        if let Some(token) = token {
-            request = request.bearer_auth(token);
-        }
-        in_test(in_test(request.send().await, "asking GraphQL").json().await, "reading GraphQL's answer")
-    }
-
-    /// The product's address.
-    ///
-    /// # Panics
-    /// If it does not run.
-    pub fn http(&self) -> String {
-        let Some(http) = self.state().http else { panic!("this stack runs without the product") };
-        http
     }
 
     /// Kills every process of the stack at once, as a loss of power would, and waits until they are gone.
@@ -207,7 +161,7 @@ impl Stack {
             process.send(Signal::SIGKILL);
         }
         self.reap();
-        crate::eventually(Duration::from_secs(10), async || {
+        crate::eventually(async || {
             let left: Vec<_> = processes.iter().filter(|process| process.alive()).collect();
             if left.is_empty() { Ok(()) } else { Err(format!("still alive: {left:?}")) }
         })
@@ -257,11 +211,11 @@ impl Stack {
         }
         let deadline = Instant::now() + STOP_LIMIT;
         loop {
-            if let Some(status) = in_test(child.try_wait(), "waiting for medhub-local") {
+            if let Some(status) = or_fail(child.try_wait(), "waiting for medhub-local") {
                 return Some(status);
             }
             if Instant::now() > deadline {
-                in_test(child.kill(), "killing medhub-local");
+                or_fail(child.kill(), "killing medhub-local");
                 panic!("medhub-local did not end within {STOP_LIMIT:?}:\n{}", self.last_words());
             }
             thread::sleep(PAUSE);
@@ -270,12 +224,12 @@ impl Stack {
 
     fn reap(&mut self) {
         if let Some(mut child) = self.child.take() {
-            in_test(child.wait(), "waiting for medhub-local");
+            or_fail(child.wait(), "waiting for medhub-local");
         }
     }
 
     fn log(&self) -> PathBuf {
-        self.folder.path().join("log/medhub-local.log")
+        self.data().join("log/medhub-local.log")
     }
 
     fn last_words(&self) -> String {
@@ -285,61 +239,49 @@ impl Stack {
     }
 }
 
+impl Deref for Stack {
+    type Target = Product;
+
+    fn deref(&self) -> &Product {
+        &self.product
+    }
+}
+
 impl Drop for Stack {
     fn drop(&mut self) {
         if thread::panicking() {
-            // A panic while panicking ends all tests; nothing here may panic, and nobody needs the data.
+            // A panic while panicking ends all tests; nothing here may panic, and nobody needs the engines.
             let _unneeded = self.child.take().map(|mut child| child.kill().and_then(|()| child.wait()));
         } else {
             self.stop_now();
         }
+        if let Data::Own(folder) = &mut self.data {
+            keep_if_failed(folder.take());
+        }
     }
 }
 
-/// The one stack of engines that all tests of this process share. Each test takes a database, topics, tables, a
-/// collection and keys of its own in it.
+/// Names the data folder of a running stack, whose engines are used instead of new ones.
+const RUNNING_STACK: &str = "MEDHUB_TEST_STACK";
+
+/// The engines that all tests of this process share: each test has a [`crate::Namespace`] of its own in them.
+///
+/// They are those of the stack whose data folder `MEDHUB_TEST_STACK` names, else started for this process and removed
+/// with it. The test runs beside others from here on.
 ///
 /// # Panics
-/// If the stack does not come up.
+/// If they do not come up.
 pub async fn engines() -> &'static Stack {
-    static SHARED: OnceLock<Stack> = OnceLock::new();
-    // Statics are never dropped: the program itself clears up when this process ends.
-    let args = ["--engines-only", "--discard"].map(str::to_owned).to_vec();
-    let start = || Stack::bring_up(args, Environment::new());
-    blocking(move || SHARED.get_or_init(start)).await
-}
-
-/// The program under test, built beside the test's own executable or in the folder above it.
-///
-/// # Panics
-/// If it is not there.
-pub fn medhub_local() -> PathBuf {
-    let test = in_test(env::current_exe(), "finding this test's executable");
-    let folders = test.ancestors().skip(1).take(2);
-    let mut candidates: Vec<_> = folders.map(|folder| folder.join("medhub-local")).collect();
-    candidates.sort_by_key(|program| !program.exists());
-    let program = candidates.swap_remove(0);
-    assert!(program.exists(), "{} is not there: run `cargo build --workspace --bins` first", program.display());
-    program
-}
-
-/// Runs blocking work beside the test's runtime, and its panics in the test.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(answer) => answer,
-        Err(panicked) => panic!("{}", told(panicked)),
-    }
-}
-
-fn told(error: tokio::task::JoinError) -> String {
-    let Ok(panicked) = error.try_into_panic() else { return "the harness was cancelled".to_owned() };
-    let text = panicked.downcast_ref::<String>().cloned();
-    text.or_else(|| panicked.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
-}
-
-fn in_test<T, E: std::fmt::Debug>(result: Result<T, E>, doing: &str) -> T {
-    match result {
-        Ok(value) => value,
-        Err(error) => panic!("{doing}: {error:?}"),
-    }
+    static SHARED: OnceCell<Stack> = OnceCell::const_new();
+    turn::run_beside_others();
+    SHARED
+        .get_or_init(async || {
+            if let Some(data) = env::var_os(RUNNING_STACK) {
+                return Stack::attach(data.into());
+            }
+            // Statics are never dropped: the program itself clears up when this process ends.
+            let args = ["--engines-only", "--discard"].map(str::to_owned).to_vec();
+            blocking(move || Stack::bring_up(args, Environment::new())).await
+        })
+        .await
 }

@@ -1,7 +1,5 @@
 //! A subscriber over a WebSocket that speaks `graphql-transport-ws`.
 
-use std::time::Duration;
-
 use futures::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use tokio::{net::TcpStream, time::timeout};
@@ -10,8 +8,7 @@ use tokio_tungstenite::{
     tungstenite::{Message, client::IntoClientRequest as _, http::HeaderValue},
 };
 
-/// Nothing that is asked here takes so long.
-const PATIENCE: Duration = Duration::from_mins(1);
+use crate::PATIENCE;
 
 /// One subscription on a connection of its own.
 #[derive(Debug)]
@@ -41,7 +38,7 @@ impl Subscription {
     /// The next answer, with `data`, `errors` or both; `None` at the end of the subscription.
     ///
     /// # Errors
-    /// If the connection breaks off, or nothing comes for a minute.
+    /// If the connection breaks off, or nothing comes for as long as [`PATIENCE`].
     pub async fn next(&mut self) -> anyhow::Result<Option<Value>> {
         loop {
             let said = self.hear().await?;
@@ -58,7 +55,7 @@ impl Subscription {
     /// What one more document on the same connection is answered with first, under an id that was not used before.
     ///
     /// # Errors
-    /// If the connection breaks off, or nothing comes for a minute.
+    /// If the connection breaks off, or nothing comes for as long as [`PATIENCE`].
     pub async fn ask(&mut self, id: &str, document: &str) -> anyhow::Result<Value> {
         self.say(json!({ "id": id, "type": "subscribe", "payload": { "query": document } })).await?;
         loop {

@@ -18,7 +18,7 @@ async fn start(pool: &PgPool, config: &Config) -> Result<Parts, ServeError> {
     wait::for_postgres(pool, config.serve.startup_timeout()).await?;
     let store = SchemaStore::new(pool.clone());
     store.prepare().await.map_err(ServeError::Registry)?;
-    let listener = listen(config.http.listen).await?;
+    let listener = listen("HTTP", config.http.listen).await?;
     let mut parts = Parts::default();
     start_http("HTTP", listener, registry::router(&config.http, store), &mut parts);
     Ok(parts)

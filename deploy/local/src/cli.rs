@@ -91,20 +91,23 @@ enum Command {
     },
 }
 
+/// The product's command line: runs its arguments, the program's name not among them, in this process.
+pub type ProductCommandLine = fn(Vec<OsString>) -> ExitCode;
+
 /// Runs the command that the process was started with.
-pub fn main() -> ExitCode {
+pub fn main(product: ProductCommandLine) -> ExitCode {
     let cli = Cli::parse();
     // The product writes its own logs.
     if !matches!(cli.command, Command::Product { .. }) {
         log_to_stderr();
     }
-    run(cli.command, &cli.places).unwrap_or_else(|error| {
+    run(cli.command, &cli.places, product).unwrap_or_else(|error| {
         complain(&error);
         ExitCode::FAILURE
     })
 }
 
-fn run(command: Command, places: &Places) -> anyhow::Result<ExitCode> {
+fn run(command: Command, places: &Places, product: ProductCommandLine) -> anyhow::Result<ExitCode> {
     match command {
         Command::Demo(demo) => block_on(demo.run(places)),
         Command::Up(up) => block_on(up.run(places)),
@@ -116,7 +119,7 @@ fn run(command: Command, places: &Places) -> anyhow::Result<ExitCode> {
         Command::Engine(engine) => engine.run(),
         Command::Medhub(command) => command.run(places),
         Command::Guard(guard) => guard.run(),
-        Command::Product { args } => Ok(product::run(args)),
+        Command::Product { args } => Ok(product(args)),
     }
 }
 

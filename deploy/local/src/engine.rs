@@ -6,7 +6,7 @@
 mod clickhouse;
 mod kafka;
 mod postgres;
-mod qdrant;
+pub mod qdrant;
 mod redis;
 mod registry;
 
@@ -113,7 +113,7 @@ impl Engine {
             Self::Redis => Ok(redis::choose(site)),
             Self::Kafka => Ok(kafka::choose(site)),
             Self::ClickHouse => Ok(clickhouse::choose(site)),
-            Self::Qdrant => Ok(qdrant::choose()),
+            Self::Qdrant => Ok(qdrant::choose(site)),
         }
     }
 

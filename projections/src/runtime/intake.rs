@@ -39,11 +39,7 @@ const LEAST_FETCH_BYTES: usize = 1 << 20;
 /// checkpoints; who takes a partition over reads at most so much of it again, which changes nothing.
 const COMMIT_EVERY: Duration = Duration::from_millis(100);
 
-/// How long a broker collects records before it answers a fetch that has less than [`WORTH_AN_ANSWER`] to tell: with an
-/// answer for every single record, the broker and the workers keep a core busy with a few hundred events a second.
-const COLLECT: Duration = Duration::from_millis(15);
-
-/// Bytes that a fetch is answered with at once.
+/// Bytes that a fetch is answered with at once, before `fetch_wait_ms` is over.
 const WORTH_AN_ANSWER: usize = 32 << 10;
 
 /// Consumes for one generation of one projection.
@@ -91,7 +87,7 @@ impl Intake {
             .set("queued.max.messages.kbytes", (config.queue_bytes / 1024).max(1).to_string())
             .set("fetch.message.max.bytes", (fetch_bytes / 8).min(MOST_OF_A_PARTITION).to_string())
             .set("fetch.max.bytes", fetch_bytes.to_string())
-            .set("fetch.wait.max.ms", COLLECT.as_millis().to_string())
+            .set("fetch.wait.max.ms", config.fetch_wait_ms.to_string())
             .set("fetch.min.bytes", WORTH_AN_ANSWER.to_string())
             .set("fetch.error.backoff.ms", "50")
             .create_with_context(Listener::new(name, status.clone()))?;

@@ -3,7 +3,7 @@
 mod library;
 mod speed;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::LazyLock};
 
 use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
 use serde_json::{Value, json};
@@ -115,10 +115,14 @@ fn unfilled(schema: &str, events: &[String]) -> Vec<String> {
     wanted.difference(&found).cloned().collect()
 }
 
+/// The events of one type among 800 generated ones, always the same; making them takes most of the time of these tests.
 fn generated(event_type: &str) -> Vec<String> {
-    let mut runner = TestRunner::deterministic();
-    let events = (0..800).map(|_| any_event().new_tree(&mut runner).unwrap().current());
-    events.filter(|event| schema_of(event).event_type == event_type).map(|event| json!(event).to_string()).collect()
+    static EVENTS: LazyLock<Vec<AnyEvent>> = LazyLock::new(|| {
+        let mut runner = TestRunner::deterministic();
+        (0..800).map(|_| any_event().new_tree(&mut runner).unwrap().current()).collect()
+    });
+    let of_type = EVENTS.iter().filter(|event| schema_of(event).event_type == event_type);
+    of_type.map(|event| json!(event).to_string()).collect()
 }
 
 #[test]

@@ -60,8 +60,10 @@ const editor = (token: string) => {
   });
   return { provider, text: doc.getText("approach") };
 };
+/** How long something may take that has to happen, in milliseconds: the machine may be busy. */
+const patience = 120_000;
 const until = async (what: string, holds: () => boolean | Promise<boolean>) => {
-  for (const end = Date.now() + 30_000; !(await holds()); await new Promise((done) => setTimeout(done, 50))) {
+  for (const end = Date.now() + patience; !(await holds()); await new Promise((done) => setTimeout(done, 50))) {
     assert(Date.now() < end, `not in time: ${what}`);
   }
 };

@@ -14,6 +14,7 @@ use domain::{
 };
 
 use super::*;
+use tests::database;
 
 const PROPOSAL: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 

@@ -1,19 +1,17 @@
 //! The events that the real records of March 2026 lead to fit their schemas.
 
-use std::{collections::HashMap, fs::File, path::Path};
+use std::{collections::HashMap, fs::File};
 
 use commands::sam::{Format, open, rows};
 use cqrs_es::DomainEvent;
 use domain::opportunity::{Opportunity, OpportunityCommand, OpportunityEvent};
 use schemas::{catalog::find, codec::Decoder};
+use tests::{notice_import::real, run_beside_others};
 
-/// The events of a file of records, unless it is not there.
+/// The events of a file of records, unless it is not there. It needs no engines, but it keeps a core busy.
 fn events(name: &str, format: Format) -> Option<Vec<OpportunityEvent>> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/sam").join(name);
-    let Ok(file) = File::open(&path) else {
-        println!("skipped: {} is absent (the records are not part of the repository)", path.display());
-        return None;
-    };
+    run_beside_others();
+    let file = File::open(real(name)?).unwrap();
     let mut states: HashMap<_, Opportunity> = HashMap::new();
     let mut events = vec![];
     for row in rows(open(file).unwrap(), format).unwrap() {

@@ -1,16 +1,13 @@
 //! A frontend's client in TypeScript, with types that are made of the schema and of its own documents.
 
 use std::{path::Path, process::Command};
-
-use tests::Stack;
-
-use super::run;
+use tests::{run_to_end, shared_product};
 
 #[tokio::test]
 async fn a_typed_client_asks_changes_and_hears() {
-    let stack = Stack::start().await;
-    let http = stack.http();
-    let told = tokio::task::spawn_blocking(move || {
+    // The programs name companies that no other test has.
+    let http = shared_product().await.http().to_owned();
+    let outputs = tokio::task::spawn_blocking(move || {
         // A copy, so that nothing is made between the sources.
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("client");
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("client");
@@ -33,10 +30,13 @@ async fn a_typed_client_asks_changes_and_hears() {
             command.current_dir(&folder).env("MEDHUB_SCHEMA", &schema);
             command
         };
-        run(here("npm").args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]));
-        run(here("npm").args(["run", "check"]));
-        (run(here("node").args(["out/main.js", &http])), run(here("node").args(["out/together.js", &http])))
+        run_to_end(here("npm").args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]));
+        run_to_end(here("npm").args(["run", "check"]));
+        (
+            run_to_end(here("node").args(["out/main.js", &http])),
+            run_to_end(here("node").args(["out/together.js", &http])),
+        )
     });
-    let (typed, together) = told.await.unwrap();
+    let (typed, together) = outputs.await.unwrap();
     assert!(typed.contains("everything holds") && together.contains("written together"), "{typed} {together}");
 }

@@ -1,21 +1,18 @@
 //! Files that a company uploads.
 
 use serde_json::json;
-use tests::Stack;
-
-use super::{Answer, request};
-use crate::tenants::Person;
+use tests::{HttpAnswer, Person, request, shared_product, unique_name};
 
 #[tokio::test]
 async fn a_file_is_uploaded_listed_and_read_again_by_its_company_only() {
-    let stack = Stack::start().await;
-    let admin = Person::found(&stack, "ada", "acme").await;
-    let vic = admin.joined_by("vic", "VIEWER", "acme").await;
-    let eve = Person::found(&stack, "eve", "other").await;
+    let (product, company) = (shared_product().await, unique_name("acme"));
+    let admin = Person::found(product, "ada", &company).await;
+    let vic = admin.add_member("vic", "VIEWER", &company).await;
+    let eve = Person::found(product, "eve", &unique_name("other")).await;
     let upload = async |token: Option<&str>, name: &str, kind: &str, content: &'static [u8]| {
         let path = format!("/api/v1/documents?fileName={name}&opportunityId=036:X");
-        let request = request(&stack, "POST", &path, token).header("content-type", kind);
-        Answer::to(request.header("idempotency-key", format!("{name}-1")).body(content)).await
+        let request = request(product, "POST", &path, token).header("content-type", kind);
+        HttpAnswer::to(request.header("idempotency-key", format!("{name}-1")).body(content)).await
     };
     let pdf = b"%PDF-1.7 not much of a document".as_slice();
 
@@ -31,7 +28,7 @@ async fn a_file_is_uploaded_listed_and_read_again_by_its_company_only() {
     let path = format!("/api/v1/documents/{}", made.body["id"].as_str().unwrap());
     let token = made.header("consistency-token").to_owned();
     let get = async |path: &str, who: &Person<'_>| {
-        let request = request(&stack, "GET", path, Some(&who.token)).header("consistency-token", &token);
+        let request = request(product, "GET", path, Some(&who.token)).header("consistency-token", &token);
         request.send().await.unwrap()
     };
     let shown: serde_json::Value = get(&path, &vic).await.json().await.unwrap();
@@ -48,7 +45,8 @@ async fn a_file_is_uploaded_listed_and_read_again_by_its_company_only() {
     let seen = vic.ask("{ documents { totalCount edges { node { fileName status } } } }", json!({})).await;
     assert_eq!(seen["data"]["documents"]["totalCount"], 1, "{seen}");
     let deleted = admin.change("deleteDocument(id: $id)", json!({ "id": made.body["id"] })).await;
-    let gone =
-        vic.see(&deleted, "query($id: UUID!) { document(id: $id) { id } }", json!({ "id": made.body["id"] })).await;
+    let gone = vic
+        .ask_since(&deleted, "query($id: UUID!) { document(id: $id) { id } }", json!({ "id": made.body["id"] }))
+        .await;
     assert_eq!(gone["document"], json!(null));
 }

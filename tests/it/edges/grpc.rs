@@ -1,23 +1,18 @@
 //! Tasks over gRPC, by a client that knows nothing but what reflection tells it.
 
-use std::time::Duration;
-
 use serde_json::json;
 use sqlx::{Connection as _, PgConnection};
-use tests::{Stack, eventually};
+use tests::{Person, eventually, python, run_to_end, shared_product, unique_name};
 use uuid::Uuid;
-
-use super::{python, run};
-use crate::tenants::Person;
 
 /// Python's own gRPC, with a client that builds messages from reflection.
 const PACKAGES: [&str; 3] = ["grpcio==1.85.1", "grpcio-reflection==1.85.1", "grpcio-health-checking==1.85.1"];
 
 #[tokio::test]
 async fn a_stock_client_asks_for_work_and_a_worker_does_it() {
-    let stack = Stack::start().await;
-    let admin = Person::found(&stack, "ada", "acme").await;
-    let eve = Person::found(&stack, "eve", "other").await;
+    let product = shared_product().await;
+    let admin = Person::found(product, "ada", &unique_name("acme")).await;
+    let eve = Person::found(product, "eve", &unique_name("other")).await;
     let issue = |name: &str, scopes: &str| {
         format!("mutation {{ issueApiKey(input: {{ name: \"{name}\", scopes: [{scopes}] }}) {{ key }} }}")
     };
@@ -26,21 +21,21 @@ async fn a_stock_client_asks_for_work_and_a_worker_does_it() {
         let issued = admin.ask(&issue(name, scopes), json!({})).await;
         keys.push(issued["data"]["issueApiKey"]["key"].as_str().unwrap_or_else(|| panic!("{issued}")).to_owned());
     }
-    let address = stack.url("MEDHUB__GRPC__LISTEN");
+    let address = product.variable("MEDHUB__GRPC__LISTEN").to_owned();
     let operation = Uuid::new_v4().to_string();
     let arguments = [address, keys[0].clone(), keys[1].clone(), eve.token.clone(), operation.clone()];
-    let told = tokio::task::spawn_blocking(move || {
+    let output = tokio::task::spawn_blocking(move || {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/it/edges/tasks.py");
-        run(python(&PACKAGES).arg(script).args(arguments))
+        run_to_end(python(&PACKAGES).arg(script).args(arguments))
     });
-    assert!(told.await.unwrap().contains("everything holds"));
-    let mut log = PgConnection::connect(&stack.url("DATABASE_URL")).await.unwrap();
+    assert!(output.await.unwrap().contains("everything holds"));
+    let mut log = PgConnection::connect(product.variable("DATABASE_URL")).await.unwrap();
     let part_of = "select event_type from events
         where metadata ->> 'correlation_id' = $1 and metadata ->> 'causation_id' = $1";
     let events: Vec<String> = sqlx::query_scalar(part_of).bind(&operation).fetch_all(&mut log).await.unwrap();
     assert_eq!(events, ["task.started"], "what led to it is on record");
 
-    eventually(Duration::from_secs(30), async || {
+    eventually(async || {
         let seen = admin.ask("{ tasks(status: COMPLETED) { edges { node { result } } } }", json!({})).await;
         if seen["data"]["tasks"]["edges"][0]["node"]["result"] == "30 pages" { Ok(()) } else { Err(seen.to_string()) }
     })

@@ -1,26 +1,26 @@
 //! Resources and opportunities over REST, and the description of it all, tried by a program that knows only that.
 
 use serde_json::json;
-use tests::Stack;
-
-use super::{Answer, python, request, run};
-use crate::tenants::{Person, everything};
+use tests::{
+    Environment, HttpAnswer, PATIENCE, Person, Product, ProductInstance, medhub_local, output_text, python, request,
+    run_to_end, shared_product, token_for_everything_until, unique_name,
+};
 
 /// The program that tries every operation of a description with values that fit it and values that do not.
 const SCHEMATHESIS: &str = "schemathesis==4.32.5";
 
 #[tokio::test]
 async fn resources_are_made_read_changed_and_deleted() {
-    let stack = Stack::start().await;
-    let admin = Person::found(&stack, "ada", "acme").await;
-    let eve = Person::found(&stack, "eve", "other").await;
+    let product = shared_product().await;
+    let admin = Person::found(product, "ada", &unique_name("acme")).await;
+    let eve = Person::found(product, "eve", &unique_name("other")).await;
     let (ada, eve) = (admin.token.as_str(), eve.token.as_str());
     let body = json!({ "name": "Past work", "kind": "past_performance", "body": "Lifts.", "tags": ["lift"] });
     let call = async |method: &str,
                       path: &str,
                       token: &str,
                       change: &dyn Fn(reqwest::RequestBuilder) -> reqwest::RequestBuilder| {
-        Answer::to(change(request(&stack, method, path, Some(token)))).await
+        HttpAnswer::to(change(request(product, method, path, Some(token)))).await
     };
     let create = async |key: &str, body: &serde_json::Value| {
         call("POST", "/api/v1/resources", ada, &|request| request.header("idempotency-key", key).json(body)).await
@@ -57,7 +57,7 @@ async fn resources_are_made_read_changed_and_deleted() {
     for number in 0..3 {
         create(&format!("list-{number}"), &body).await;
     }
-    let last = everything(create("list-4", &body).await.header("consistency-token"));
+    let last = token_for_everything_until(create("list-4", &body).await.header("consistency-token"));
     let page = async |query: &str| {
         call("GET", &format!("/api/v1/resources?{query}"), ada, &|request| request.header("consistency-token", &last))
             .await
@@ -67,18 +67,19 @@ async fn resources_are_made_read_changed_and_deleted() {
     assert_eq!((first["items"].as_array().unwrap().len(), &first["total"]), (3, &json!(4)));
     let rest = page(&format!("first=3&after={}", first["next"].as_str().unwrap())).await;
     assert_eq!((rest["items"].as_array().unwrap().len(), &rest["next"]), (1, &json!(null)), "{rest}");
-    everybody_reads_opportunities(&stack).await;
+    everybody_reads_opportunities(product).await;
 }
 
-async fn everybody_reads_opportunities(stack: &Stack) {
+async fn everybody_reads_opportunities(product: &Product) {
     let discover = "mutation($input: DiscoverOpportunityInput!) { discoverOpportunity(input: $input) {
         ... on OpportunityAccepted { id consistencyToken } } }";
-    let input = json!({ "input": { "noticeId": "n-1", "title": "Bariatric beds", "type": "Solicitation",
-        "agency": "VETERANS AFFAIRS, DEPARTMENT OF", "solicitationNumber": "36C24526Q0001", "postedAt": "2026-03-03T12:00:00Z" } });
-    let made = stack.graphql(discover, input).await["data"]["discoverOpportunity"].clone();
+    let input = json!({ "input": { "noticeId": "n-1", "title": "Cryogenic freezers", "type": "Solicitation",
+        "agency": "VETERANS AFFAIRS, DEPARTMENT OF", "solicitationNumber": "36C24526Q7100", "postedAt": "2026-03-03T12:00:00Z" } });
+    let made = product.graphql(discover, input).await["data"]["discoverOpportunity"].clone();
     let token = made["consistencyToken"].as_str().unwrap();
-    let get = async |path: &str| Answer::to(request(stack, "GET", path, None).header("consistency-token", token)).await;
-    let list = get("/api/v1/opportunities?text=bariatric&agency=036").await;
+    let get =
+        async |path: &str| HttpAnswer::to(request(product, "GET", path, None).header("consistency-token", token)).await;
+    let list = get("/api/v1/opportunities?text=cryogenic&agency=036").await;
     assert_eq!((&list.body["total"], &list.body["items"][0]["id"]), (&json!(1), &made["id"]), "{}", list.body);
     let one = get(&format!("/api/v1/opportunities/{}", made["id"].as_str().unwrap())).await;
     assert_eq!((one.status.as_u16(), &one.body["status"]), (200, &json!("open")));
@@ -88,37 +89,29 @@ async fn everybody_reads_opportunities(stack: &Stack) {
 
 #[tokio::test]
 async fn a_program_that_knows_only_the_description_finds_no_fault() {
-    let mut environment = tests::Environment::new();
-    environment.insert("MEDHUB__LIMITS__ENABLED".into(), "false".into());
-    let stack = Stack::with(&[], environment).await;
-    let admin = Person::found(&stack, "ada", "acme").await;
-    let (http, token) = (stack.http(), admin.token.clone());
-    let tried = tokio::task::spawn_blocking(move || {
-        run(python(&[SCHEMATHESIS])
-            .args([
-                "-c",
-                "from schemathesis.cli import schemathesis; schemathesis()",
-                "run",
-                "--max-examples",
-                "25",
-                "--seed",
-                "42",
-                "--phases",
-                "examples,coverage,fuzzing",
-            ])
-            .args([
-                "--checks",
-                "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance",
-            ])
-            .args(["-H", &format!("Authorization: Bearer {token}")])
-            .arg(format!("{http}/api/v1/openapi.json")))
-    });
-    println!("{}", tried.await.unwrap());
+    let environment = Environment::from([("MEDHUB__LIMITS__ENABLED".into(), "false".into())]);
+    let product = ProductInstance::with(environment).await;
+    let admin = Person::found(&product, "ada", "acme").await;
+    let mut schemathesis = python(&[SCHEMATHESIS]);
+    schemathesis.args(["-c", "from schemathesis.cli import schemathesis; schemathesis()", "run"]);
+    schemathesis.args(["--max-examples", "25", "--seed", "42", "--phases", "examples,coverage,fuzzing"]);
+    schemathesis.args([
+        "--checks",
+        "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance",
+    ]);
+    schemathesis.args(["--request-timeout", &PATIENCE.as_secs().to_string()]);
+    schemathesis.args(["-H", &format!("Authorization: Bearer {}", admin.token)]);
+    schemathesis.arg(format!("{}/api/v1/openapi.json", product.http()));
+
+    let report = tokio::task::spawn_blocking(move || run_to_end(&mut schemathesis)).await.unwrap();
+    println!("{report}");
 }
 
 #[test]
 fn the_committed_description_is_current() {
     let committed = include_str!("../../../api/openapi.json");
-    let current = serde_json::to_string_pretty(&api::rest::openapi().unwrap()).unwrap() + "\n";
+    let printed = std::process::Command::new(medhub_local()).args(["product", "openapi"]).output().unwrap();
+    assert!(printed.status.success(), "{}", output_text(&printed));
+    let current = String::from_utf8(printed.stdout).unwrap();
     assert!(current == committed, "write it anew: cargo run --bin medhub -- openapi > api/openapi.json");
 }

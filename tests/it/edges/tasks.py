@@ -8,6 +8,9 @@ from google.protobuf import descriptor_pool, message_factory
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
+# How long something may take that has to happen, in seconds: the machine may be busy.
+PATIENCE = 120
+
 address, worker, writer, foreign, operation = sys.argv[1:]
 channel = grpc.insecure_channel(address)
 reflected = ProtoReflectionDescriptorDatabase(channel)
@@ -26,7 +29,7 @@ def call(name, token, origin=(), **fields):
         request_serializer=lambda message: message.SerializeToString(),
         response_deserializer=answer.FromString,
     )
-    return stub(request, metadata=[*origin, *([("authorization", f"Bearer {token}")] if token else [])], timeout=30)
+    return stub(request, metadata=[*origin, *([("authorization", f"Bearer {token}")] if token else [])], timeout=PATIENCE)
 
 
 def refused(code, name, token, **fields):
@@ -39,7 +42,7 @@ def refused(code, name, token, **fields):
 
 
 def eventually(question, wanted):
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while True:
         try:
             answer = question()

@@ -2,7 +2,7 @@
 
 mod snapshot;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use cqrs_es::{AggregateError, EventStore, persist::EventStoreAggregateContext};
@@ -19,12 +19,12 @@ use rand_chacha::{
     rand_core::{RngCore, SeedableRng},
 };
 use sqlx::PgPool;
-use tests::eventually;
 use tokio::{sync::Barrier, task::JoinSet};
 
-use super::{database, event, insert};
-
-const PATIENCE: Duration = Duration::from_secs(20);
+use tests::{
+    database, eventually,
+    log_events::{event, insert_event},
+};
 
 type Context = EventStoreAggregateContext<Opportunity>;
 type Verdict = Result<u64, AggregateError<OpportunityError>>;
@@ -126,8 +126,9 @@ impl Closed {
     }
 
     async fn until_one_waits(&self, pool: &PgPool) -> i32 {
-        eventually(PATIENCE, async || {
-            let waiting = "select pid from pg_locks where not granted and relation = 'events'::regclass";
+        eventually(async || {
+            let waiting = "select pid from pg_locks where not granted and relation = 'events'::regclass
+                           and database = (select oid from pg_database where datname = current_database())";
             let pid: Option<i32> = sqlx::query_scalar(waiting).fetch_optional(pool).await.unwrap();
             pid.ok_or("nobody waits")
         })
@@ -217,18 +218,17 @@ async fn streams_have_no_holes_and_lose_nothing_under_many_writers_of_two_proces
 async fn one_conflict_in_a_group_is_the_verdict_of_its_command_alone() {
     let pool = database().await;
     let store = store(&pool, 1);
-    let stale = store.load_aggregate("late").await.unwrap();
-    insert(&mut pool.acquire().await.unwrap(), "late", 1).await;
+    let mut contexts = vec![store.load_aggregate("late").await.unwrap()];
+    for id in ["b", "c", "d"] {
+        contexts.push(store.load_aggregate(id).await.unwrap());
+    }
+    insert_event(&mut pool.acquire().await.unwrap(), "late", 1).await;
     let door = Closed::door(&pool).await;
     let first = tokio::spawn({
         let store = store.clone();
         async move { execute(&store, "first", discover()).await }
     });
     door.until_one_waits(&pool).await;
-    let mut contexts = vec![stale];
-    for id in ["b", "c", "d"] {
-        contexts.push(store.load_aggregate(id).await.unwrap());
-    }
     let mut group = JoinSet::new();
     for context in contexts {
         let store = store.clone();
@@ -337,7 +337,7 @@ async fn a_foreign_transaction_that_holds_one_stream_fails_that_command_alone() 
         contexts.push(store.load_aggregate(id).await.unwrap());
     }
     let mut foreign = pool.begin().await.unwrap();
-    insert(&mut foreign, "held", 1).await;
+    insert_event(&mut foreign, "held", 1).await;
     let mut group = JoinSet::new();
     for context in contexts {
         let store = store.clone();

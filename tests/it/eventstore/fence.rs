@@ -3,15 +3,15 @@
 use eventstore::reader::{completed_prefix, read_after};
 use sqlx::Executor;
 
-use super::{database, insert};
+use tests::{database, log_events::insert_event};
 
 #[tokio::test]
 async fn an_open_append_holds_back_what_came_after_it_until_it_commits() {
     let pool = database().await;
     let (mut reader, mut writer) = (pool.acquire().await.unwrap(), pool.acquire().await.unwrap());
     let mut slow = pool.begin().await.unwrap();
-    insert(&mut slow, "slow", 1).await;
-    insert(&mut writer, "fast", 1).await;
+    insert_event(&mut slow, "slow", 1).await;
+    insert_event(&mut writer, "fast", 1).await;
 
     let fence = completed_prefix(&mut reader).await.unwrap();
     assert_eq!(fence, 0, "position 2 is visible, but 1 may still appear");
@@ -28,8 +28,8 @@ async fn a_reader_without_the_fence_would_skip_the_slow_append() {
     let pool = database().await;
     let (mut reader, mut writer) = (pool.acquire().await.unwrap(), pool.acquire().await.unwrap());
     let mut slow = pool.begin().await.unwrap();
-    insert(&mut slow, "slow", 1).await;
-    insert(&mut writer, "fast", 1).await;
+    insert_event(&mut slow, "slow", 1).await;
+    insert_event(&mut writer, "fast", 1).await;
 
     let naive = read_after(&mut reader, 0, u64::MAX, 10).await.unwrap();
     let reached = naive.last().unwrap().position;
@@ -44,8 +44,8 @@ async fn a_rolled_back_append_leaves_a_gap_that_nobody_waits_for() {
     let pool = database().await;
     let (mut reader, mut writer) = (pool.acquire().await.unwrap(), pool.acquire().await.unwrap());
     let mut doomed = pool.begin().await.unwrap();
-    insert(&mut doomed, "doomed", 1).await;
-    insert(&mut writer, "kept", 1).await;
+    insert_event(&mut doomed, "doomed", 1).await;
+    insert_event(&mut writer, "kept", 1).await;
     doomed.rollback().await.unwrap();
 
     let fence = completed_prefix(&mut reader).await.unwrap();
@@ -60,11 +60,11 @@ async fn a_savepoint_rolled_back_inside_an_open_append_does_not_free_its_other_p
     let pool = database().await;
     let (mut reader, mut writer) = (pool.acquire().await.unwrap(), pool.acquire().await.unwrap());
     let mut open = pool.begin().await.unwrap();
-    insert(&mut open, "kept", 1).await;
+    insert_event(&mut open, "kept", 1).await;
     open.execute("savepoint s").await.unwrap();
-    insert(&mut open, "undone", 1).await;
+    insert_event(&mut open, "undone", 1).await;
     open.execute("rollback to savepoint s").await.unwrap();
-    insert(&mut writer, "other", 1).await;
+    insert_event(&mut writer, "other", 1).await;
 
     assert_eq!(completed_prefix(&mut reader).await.unwrap(), 0);
     open.commit().await.unwrap();
@@ -78,7 +78,7 @@ async fn a_foreign_transaction_that_wrote_and_idles_delays_nothing() {
     pool.execute("create table foreign_table (n int)").await.unwrap();
     let mut idle = pool.begin().await.unwrap();
     idle.execute("insert into foreign_table values (1)").await.unwrap();
-    insert(&mut writer, "a", 1).await;
+    insert_event(&mut writer, "a", 1).await;
 
     assert_eq!(completed_prefix(&mut reader).await.unwrap(), 1);
     idle.rollback().await.unwrap();
@@ -90,11 +90,11 @@ async fn a_transaction_that_took_its_id_early_and_appends_late_is_seen() {
     let (mut reader, mut writer) = (pool.acquire().await.unwrap(), pool.acquire().await.unwrap());
     let mut early = pool.begin().await.unwrap();
     early.execute("select pg_current_xact_id()").await.unwrap();
-    insert(&mut writer, "first", 1).await;
+    insert_event(&mut writer, "first", 1).await;
     assert_eq!(completed_prefix(&mut reader).await.unwrap(), 1);
 
-    insert(&mut early, "late", 1).await;
-    insert(&mut writer, "after", 1).await;
+    insert_event(&mut early, "late", 1).await;
+    insert_event(&mut writer, "after", 1).await;
     assert_eq!(completed_prefix(&mut reader).await.unwrap(), 1);
     early.commit().await.unwrap();
 
@@ -110,7 +110,7 @@ async fn an_append_waits_for_the_disk_whatever_its_session_says() {
     let mut hasty = pool.begin().await.unwrap();
     hasty.execute("set local synchronous_commit = off").await.unwrap();
     let before: String = sqlx::query_scalar("show synchronous_commit").fetch_one(&mut *hasty).await.unwrap();
-    insert(&mut hasty, "a", 1).await;
+    insert_event(&mut hasty, "a", 1).await;
     let after: String = sqlx::query_scalar("show synchronous_commit").fetch_one(&mut *hasty).await.unwrap();
     assert_eq!((before.as_str(), after.as_str()), ("off", "local"));
     hasty.commit().await.unwrap();
@@ -122,8 +122,8 @@ async fn a_session_that_switches_ordinary_triggers_off_registers_all_the_same() 
     let (mut reader, mut writer) = (pool.acquire().await.unwrap(), pool.acquire().await.unwrap());
     let mut replica = pool.begin().await.unwrap();
     replica.execute("set local session_replication_role = replica").await.unwrap();
-    insert(&mut replica, "slow", 1).await;
-    insert(&mut writer, "fast", 1).await;
+    insert_event(&mut replica, "slow", 1).await;
+    insert_event(&mut writer, "fast", 1).await;
 
     assert_eq!(completed_prefix(&mut reader).await.unwrap(), 0);
     replica.commit().await.unwrap();

@@ -17,11 +17,8 @@ use eventstore::{
 use futures::TryStreamExt;
 use serde_json::json;
 use sqlx::PgPool;
-use tests::eventually;
 
-use super::{database, insert};
-
-const PATIENCE: Duration = Duration::from_secs(30);
+use tests::{PATIENCE, database, eventually, log_events::insert_event};
 
 /// Records an opportunity that was discovered, and answers with its position.
 async fn discovered(pool: &PgPool, aggregate: &str, tenant: &str, recorded_at: &str) -> u64 {
@@ -203,8 +200,8 @@ async fn a_range_of_positions_and_a_limit_cut_the_log() {
 async fn an_open_append_is_not_passed() {
     let pool = database().await;
     let mut slow = pool.begin().await.unwrap();
-    insert(&mut slow, "slow", 1).await;
-    insert(&mut pool.acquire().await.unwrap(), "fast", 1).await;
+    insert_event(&mut slow, "slow", 1).await;
+    insert_event(&mut pool.acquire().await.unwrap(), "fast", 1).await;
     assert_eq!(positions(&pool, ReplayOptions::default()).await, [0_u64; 0], "1 may still appear before 2");
 
     let follow = ReplayOptions { follow: Some(Follow::default()), ..ReplayOptions::default() };
@@ -229,7 +226,7 @@ async fn following_goes_on_over_gaps_and_tells_how_far_the_log_is_read() {
     let mut replay = Replay::start(&pool, options).await.unwrap();
     for number in 1..=3 {
         let mut undone = pool.begin().await.unwrap();
-        insert(&mut undone, "undone", 1).await;
+        insert_event(&mut undone, "undone", 1).await;
         undone.rollback().await.unwrap();
         let position = discovered(&pool, &format!("a{number}"), "acme", "2026-03-03T12:00:00Z").await;
         let (mut watermark, mut seen) = (0, vec![]);
@@ -272,7 +269,7 @@ async fn a_reader_dropped_midway_leaves_nothing_running_and_the_pool_sound() {
         assert!(replay.next_batch().await.unwrap().is_some());
         drop(replay);
     }
-    eventually(PATIENCE, async || {
+    eventually(async || {
         let left: Vec<String> = sqlx::query_scalar(
             "select query from pg_stat_activity
              where datname = current_database() and pid <> pg_backend_pid() and query like 'copy%'",

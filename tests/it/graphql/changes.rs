@@ -3,9 +3,12 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use serde_json::{Value, json};
-use tests::{Stack, Subscription, faults::engines::Engines};
 
-use super::{AMEND, DISCOVER, told};
+use super::{AMEND, DISCOVER, outcome_of};
+use tests::{
+    Environment, Product, ProductInstance, Stack, Subscription, error_code, faults::engines::Engines, shared_product,
+    unique_name,
+};
 
 fn notice(number: u32) -> Value {
     json!({ "input": {
@@ -22,31 +25,31 @@ fn id(number: u32) -> String {
     format!("036:36C24526Q{number:04}")
 }
 
-async fn discover(stack: &Stack, numbers: std::ops::Range<u32>) {
+async fn discover(product: &Product, numbers: std::ops::Range<u32>) {
     for number in numbers {
-        let outcome = told(stack, DISCOVER, notice(number)).await;
+        let outcome = outcome_of(product, DISCOVER, notice(number)).await;
         assert_eq!(outcome["__typename"], "OpportunityAccepted", "{outcome}");
     }
 }
 
 /// Enters an opportunity, as often as one likes; answers with the token of its change, which is a cursor, too.
-async fn entered(stack: &Stack, number: u32) -> String {
+async fn entered(product: &Product, number: u32) -> String {
     let discover = "mutation($input: DiscoverOpportunityInput!) { outcome: discoverOpportunity(input: $input) {
         ... on OpportunityAccepted { consistencyToken } } }";
-    told(stack, discover, notice(number)).await["consistencyToken"].as_str().unwrap().to_owned()
+    outcome_of(product, discover, notice(number)).await["consistencyToken"].as_str().unwrap().to_owned()
 }
 
 fn behind(cursor: &str) -> String {
     format!("(after: \"{cursor}\")")
 }
 
-async fn subscribe(stack: &Stack, arguments: &str) -> Subscription {
+async fn subscribe(product: &Product, arguments: &str) -> Subscription {
     let document = format!(
         "subscription {{ opportunityChanges{arguments} {{
             cursor opportunityId version kind consistencyToken opportunity {{ id version facts {{ title }} }}
         }} }}"
     );
-    Subscription::begin(&stack.http(), json!({}), &document).await.unwrap()
+    Subscription::begin(product.http(), json!({}), &document).await.unwrap()
 }
 
 async fn next(subscription: &mut Subscription) -> Value {
@@ -57,22 +60,22 @@ async fn next(subscription: &mut Subscription) -> Value {
 
 #[tokio::test]
 async fn a_subscriber_who_comes_back_behind_a_cursor_misses_nothing_and_hears_nothing_twice() {
-    let stack = Stack::start().await;
-    let mut first = subscribe(&stack, &behind(&entered(&stack, 99).await)).await;
-    discover(&stack, 0..5).await;
+    let product = ProductInstance::start().await;
+    let mut first = subscribe(&product, &behind(&entered(&product, 99).await)).await;
+    discover(&product, 0..5).await;
     let mut heard = vec![];
     for _ in 0..3 {
         heard.push(next(&mut first).await);
     }
     let cursor = heard[2]["cursor"].as_str().unwrap().to_owned();
     drop(first);
-    discover(&stack, 5..8).await;
+    discover(&product, 5..8).await;
 
-    let mut second = subscribe(&stack, &behind(&cursor)).await;
+    let mut second = subscribe(&product, &behind(&cursor)).await;
     for _ in 3..8 {
         heard.push(next(&mut second).await);
     }
-    discover(&stack, 8..10).await;
+    discover(&product, 8..10).await;
     for _ in 8..10 {
         heard.push(next(&mut second).await);
     }
@@ -89,21 +92,22 @@ async fn a_subscriber_who_comes_back_behind_a_cursor_misses_nothing_and_hears_no
 
 #[tokio::test]
 async fn a_subscriber_hears_only_of_the_opportunities_that_were_named() {
-    let stack = Stack::start().await;
-    discover(&stack, 0..1).await;
-    let cursor = entered(&stack, 1).await;
-    let mut one = subscribe(&stack, &format!("(after: \"{cursor}\", ids: [\"{}\"])", id(1))).await;
+    let product = shared_product().await;
+    let (unnamed, named) = (7400, 7401);
+    discover(product, unnamed..named).await;
+    let cursor = entered(product, named).await;
+    let mut one = subscribe(product, &format!("(after: \"{cursor}\", ids: [\"{}\"])", id(named))).await;
 
-    for number in [0, 1] {
+    for number in [unnamed, named] {
         let change = json!({ "input": { "id": id(number), "title": "Patient lifts and slings" } });
-        told(&stack, AMEND, change).await;
+        outcome_of(product, AMEND, change).await;
     }
 
     let change = next(&mut one).await;
-    assert_eq!((&change["opportunityId"], &change["kind"]), (&json!(id(1)), &json!("AMENDED")), "{change}");
+    assert_eq!((&change["opportunityId"], &change["kind"]), (&json!(id(named)), &json!("AMENDED")), "{change}");
     assert_eq!(change["opportunity"]["facts"]["title"], "Patient lifts and slings");
     for wrong in ["(ids: [])", "(after: \"x\")", "(after: \"00000000000000000000000000000000.1\")"] {
-        let mut refused = subscribe(&stack, wrong).await;
+        let mut refused = subscribe(product, wrong).await;
         let answer = refused.next().await.unwrap().unwrap();
         assert_eq!(answer["errors"][0]["extensions"]["code"], "INVALID_INPUT", "{wrong}: {answer}");
     }
@@ -111,15 +115,15 @@ async fn a_subscriber_hears_only_of_the_opportunities_that_were_named() {
 
 #[tokio::test]
 async fn who_shows_the_token_of_a_change_reads_it_in_every_read_model() {
-    let stack = Stack::start().await;
+    let product = ProductInstance::start().await;
     let read = "query($id: String!) {
         opportunity(id: $id) { version }
         opportunities(filter: { text: \"lifts\" }) { totalCount }
         searchOpportunities(query: \"patient lift\") { id }
     }";
     for number in 0..10_u32 {
-        let token = entered(&stack, number).await;
-        let answer = stack.graphql_within(&token, read, json!({ "id": id(number) })).await;
+        let token = entered(&product, number).await;
+        let answer = product.graphql_since(&token, read, json!({ "id": id(number) })).await;
         assert!(answer["errors"].is_null(), "{answer}");
         let data = &answer["data"];
         assert_eq!(data["opportunity"]["version"], 1, "{answer}");
@@ -128,34 +132,44 @@ async fn who_shows_the_token_of_a_change_reads_it_in_every_read_model() {
         assert!(found.iter().any(|hit| hit["id"] == id(number)), "{answer}");
     }
 
-    let ahead = entered(&stack, 0).await;
-    let mut parts: Vec<_> = ahead.splitn(3, '.').map(str::to_owned).collect();
-    parts[1] = "99999999".to_owned();
-    let answer = stack.graphql_within(&parts.join("."), read, json!({ "id": id(0) })).await;
-    assert_eq!(answer["errors"][0]["extensions"]["code"], "NOT_YET", "{answer}");
-    let answer = stack.graphql_within("nonsense", read, json!({ "id": id(0) })).await;
-    assert_eq!(answer["errors"][0]["extensions"]["code"], "INVALID_INPUT", "{answer}");
+    let answer = product.graphql_since("nonsense", read, json!({ "id": id(0) })).await;
+    assert_eq!(error_code(&answer), "INVALID_INPUT");
+}
+
+#[tokio::test]
+async fn a_token_of_what_no_read_model_has_is_waited_for_and_then_refused() {
+    let environment = Environment::from([("MEDHUB__HTTP__CONSISTENCY_WAIT_MS".into(), "500".into())]);
+    let product = ProductInstance::with(environment).await;
+    let mut ahead: Vec<_> = entered(&product, 0).await.splitn(3, '.').map(str::to_owned).collect();
+    ahead[1] = "99999999".to_owned();
+    for read in [
+        "query($id: String!) { opportunity(id: $id) { version } }",
+        "{ opportunities(filter: { text: \"lifts\" }) { totalCount } }",
+        "{ searchOpportunities(query: \"patient lift\") { id } }",
+    ] {
+        let answer = product.graphql_since(&ahead.join("."), read, json!({ "id": id(0) })).await;
+        assert_eq!(error_code(&answer), "NOT_YET", "{read}");
+    }
 }
 
 #[tokio::test]
 async fn a_change_with_a_key_is_made_once_and_one_on_another_version_is_told_the_current_one() {
-    let stack = Stack::start().await;
-    discover(&stack, 0..1).await;
+    let (product, number) = (shared_product().await, 7402);
+    discover(product, number..number + 1).await;
     let amend = "mutation($input: AmendOpportunityInput!, $conditions: ChangeConditions) {
         outcome: amendOpportunity(input: $input, conditions: $conditions) { ... on OpportunityAccepted { version } } }";
-    let titled =
-        |title: &str, conditions: Value| json!({ "input": { "id": id(0), "title": title }, "conditions": conditions });
+    let titled = |title: &str, conditions: Value| json!({ "input": { "id": id(number), "title": title }, "conditions": conditions });
 
-    let key = json!({ "idempotencyKey": "k-1" });
-    let first = told(&stack, amend, titled("Lifts", key.clone())).await;
-    told(&stack, amend, titled("Ramps", Value::Null)).await;
-    assert_eq!(told(&stack, amend, titled("Lifts", key.clone())).await, first, "it is answered as it was");
+    let key = json!({ "idempotencyKey": unique_name("k") });
+    let first = outcome_of(product, amend, titled("Lifts", key.clone())).await;
+    outcome_of(product, amend, titled("Ramps", Value::Null)).await;
+    assert_eq!(outcome_of(product, amend, titled("Lifts", key.clone())).await, first, "it is answered as it was");
     let code = |answer: &Value| answer["errors"][0]["extensions"].clone();
-    let reused = stack.graphql(amend, titled("Beds", key)).await;
+    let reused = product.graphql(amend, titled("Beds", key)).await;
     assert_eq!(code(&reused)["code"], "IDEMPOTENCY_KEY_REUSED", "{reused}");
-    let outdated = stack.graphql(amend, titled("Beds", json!({ "expectedVersion": 1 }))).await;
+    let outdated = product.graphql(amend, titled("Beds", json!({ "expectedVersion": 1 }))).await;
     assert_eq!(code(&outdated), json!({ "code": "CONFLICT", "currentVersion": 3 }), "{outdated}");
-    let current = told(&stack, amend, titled("Beds", json!({ "expectedVersion": 3 }))).await;
+    let current = outcome_of(product, amend, titled("Beds", json!({ "expectedVersion": 3 }))).await;
     assert_eq!(current["version"], 4);
 }
 
@@ -164,7 +178,7 @@ async fn a_redis_that_answers_nobody_delays_changes_and_loses_none() {
     let stack = Stack::start().await;
     let cursor = entered(&stack, 99).await;
     let document = format!("subscription {{ opportunityChanges{} {{ opportunityId }} }}", behind(&cursor));
-    let mut subscription = Subscription::begin(&stack.http(), json!({}), &document).await.unwrap();
+    let mut subscription = Subscription::begin(stack.http(), json!({}), &document).await.unwrap();
     let heard = async {
         discover(&stack, 0..3).await;
         let mut ids = vec![];

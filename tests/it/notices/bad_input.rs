@@ -5,29 +5,28 @@ use std::{fs, path::PathBuf, process::Output};
 use commands::sam::generate;
 use serde_json::Value;
 use tempfile::TempDir;
-use tests::Stack;
 
-use super::agreed_counts;
+use tests::{ProductInstance, notice_import::agreed_counts};
 
-/// One stack with twenty generated notices in it, and a folder for broken files.
-struct Bench {
-    stack: Stack,
+/// A product with twenty generated notices in it, and a folder for broken files.
+struct ImportCase {
+    product: ProductInstance,
     folder: TempDir,
     good: String,
     before: Value,
 }
 
-impl Bench {
+impl ImportCase {
     async fn set_up() -> Self {
-        let (stack, folder) = (Stack::start().await, tempfile::tempdir().unwrap());
+        let (product, folder) = (ProductInstance::start().await, tempfile::tempdir().unwrap());
         let mut good = Vec::new();
         generate::write_csv(&mut good, 20, 7, |_| {}).unwrap();
         let good = String::from_utf8(good).unwrap();
-        let bench = Self { stack, folder, good, before: Value::Null };
-        let output = bench.import("good.csv", bench.good.as_bytes()).await;
+        let case = Self { product, folder, good, before: Value::Null };
+        let output = case.import("good.csv", case.good.as_bytes()).await;
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let before = agreed_counts(&bench.stack).await;
-        Self { before, ..bench }
+        let before = agreed_counts(&case.product).await;
+        Self { before, ..case }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -36,7 +35,7 @@ impl Bench {
 
     async fn import(&self, name: &str, bytes: &[u8]) -> Output {
         fs::write(self.path(name), bytes).unwrap();
-        self.stack.medhub(&["import", self.path(name).to_str().unwrap(), "--json"]).await
+        self.product.medhub(&["import", self.path(name).to_str().unwrap(), "--json"]).await
     }
 
     /// The import fails with these words, and the stores hold what they held.
@@ -48,7 +47,7 @@ impl Bench {
             assert!(text.contains(word), "{name}: {word:?} is not in: {text}");
         }
         assert!(!text.contains("panicked"), "{name}: {text}");
-        assert_eq!(agreed_counts(&self.stack).await, self.before, "{name}");
+        assert_eq!(agreed_counts(&self.product).await, self.before, "{name}");
     }
 
     /// The import takes in what it can, lists `line` with `words` in its report, and says so by its exit code.
@@ -67,20 +66,20 @@ impl Bench {
 
 #[tokio::test]
 async fn broken_sources_are_refused_or_listed_and_nothing_is_lost() {
-    let bench = Bench::set_up().await;
-    let header = bench.good.lines().next().unwrap().to_owned();
+    let case = ImportCase::set_up().await;
+    let header = case.good.lines().next().unwrap().to_owned();
 
-    bench.refuses("empty.csv", b"", &["empty"]).await;
-    bench.refuses("columns.csv", b"Name,Phone\nx,y\n", &["NoticeId"]).await;
-    bench.refuses("image.csv", &[0x89, b'P', b'N', b'G', 0, 1, 2, 3], &[]).await;
-    bench.refuses("cut.csv.gz", &[0x1f, 0x8b, 8, 0, 1, 2], &["gzip"]).await;
-    fs::create_dir(bench.path("folder")).unwrap();
-    let output = bench.stack.medhub(&["import", bench.path("folder").to_str().unwrap()]).await;
+    case.refuses("empty.csv", b"", &["empty"]).await;
+    case.refuses("columns.csv", b"Name,Phone\nx,y\n", &["NoticeId"]).await;
+    case.refuses("image.csv", &[0x89, b'P', b'N', b'G', 0, 1, 2, 3], &[]).await;
+    case.refuses("cut.csv.gz", &[0x1f, 0x8b, 8, 0, 1, 2], &["gzip"]).await;
+    fs::create_dir(case.path("folder")).unwrap();
+    let output = case.product.medhub(&["import", case.path("folder").to_str().unwrap()]).await;
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success() && text.contains("directory"), "{text}");
-    let output = bench.stack.medhub(&["import", bench.path("absent.csv").to_str().unwrap()]).await;
+    let output = case.product.medhub(&["import", case.path("absent.csv").to_str().unwrap()]).await;
     assert!(!output.status.success() && String::from_utf8_lossy(&output.stderr).contains("absent.csv"));
-    assert_eq!(agreed_counts(&bench.stack).await, bench.before);
+    assert_eq!(agreed_counts(&case.product).await, case.before);
 
     let row = |id: &str, title: &str, naics: &str| {
         let cells = header.split(',').map(|column| match column {
@@ -100,14 +99,14 @@ async fn broken_sources_are_refused_or_listed_and_nothing_is_lost() {
     };
     let latin1 = row("b1", "Caf\u{1}", "339113").replace('\u{1}', "~").into_bytes();
     let latin1: Vec<u8> = latin1.into_iter().map(|byte| if byte == b'~' { 0xe9 } else { byte }).collect();
-    bench.lists("latin1.csv", &file(&latin1, "g1"), 2, "UTF-8").await;
-    bench.lists("short.csv", &file(b"only,three,fields", "g2"), 2, "fields").await;
-    bench.lists("naics.csv", &file(row("b3", "Lifts", "33X").as_bytes(), "g3"), 2, "NaicsCode").await;
-    bench.lists("notice-id.csv", &file(row("", "Lifts", "339113").as_bytes(), "g4"), 2, "NoticeId").await;
+    case.lists("latin1.csv", &file(&latin1, "g1"), 2, "UTF-8").await;
+    case.lists("short.csv", &file(b"only,three,fields", "g2"), 2, "fields").await;
+    case.lists("naics.csv", &file(row("b3", "Lifts", "33X").as_bytes(), "g3"), 2, "NaicsCode").await;
+    case.lists("notice-id.csv", &file(row("", "Lifts", "339113").as_bytes(), "g4"), 2, "NoticeId").await;
     let huge = row("b5", &"x".repeat(2 << 20), "339113");
-    bench.lists("huge.csv", &file(huge.as_bytes(), "g5"), 2, "").await;
+    case.lists("huge.csv", &file(huge.as_bytes(), "g5"), 2, "").await;
 
-    let counts = agreed_counts(&bench.stack).await;
+    let counts = agreed_counts(&case.product).await;
     let streams = |counts: &Value| counts["postgres"]["opportunities"].as_u64().unwrap();
-    assert_eq!(streams(&counts), streams(&bench.before) + 5, "five good rows stood beside the broken ones");
+    assert_eq!(streams(&counts), streams(&case.before) + 5, "five good rows stood beside the broken ones");
 }

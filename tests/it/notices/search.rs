@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use serde_json::json;
 
-use super::{notices, real_csv, stack_with_real_notices};
+use super::product_with_real_notices;
+use tests::notice_import::{notices, real_csv};
 
 /// What is asked, and which product and service codes are a good answer.
 const QUERIES: &[(&str, &[&str])] = &[
@@ -29,13 +30,13 @@ const HIT_RATE: f64 = 0.9;
 #[tokio::test]
 async fn a_dozen_questions_are_answered_with_what_was_meant() {
     let Some(csv) = real_csv() else { return };
-    let stack = stack_with_real_notices(&csv).await;
+    let product = product_with_real_notices(&csv).await;
     let codes: HashMap<String, String> = notices(&csv)
         .map(|notice| (notice.opportunity_id().to_string(), notice.facts.psc.unwrap_or_default()))
         .collect();
     let (mut right, mut answers) = (0_u32, 0_u32);
     for (question, good) in QUERIES {
-        let found = search(stack, question, 10).await;
+        let found = search(product, question, 10).await;
         assert_eq!(found.len(), 10, "{question}");
         let hits = found.iter().filter(|id| good.iter().any(|code| codes[*id].starts_with(code))).count();
         println!("{hits:2} of 10  {question}");
@@ -50,20 +51,20 @@ async fn a_dozen_questions_are_answered_with_what_was_meant() {
 #[tokio::test]
 async fn wheelchairs_and_patient_lifts_find_medical_equipment_before_any_drydock_repair() {
     let Some(csv) = real_csv() else { return };
-    let stack = stack_with_real_notices(&csv).await;
+    let product = product_with_real_notices(&csv).await;
     let codes: HashMap<String, String> = notices(&csv)
         .map(|notice| (notice.opportunity_id().to_string(), notice.facts.psc.unwrap_or_default()))
         .collect();
-    let found = search(stack, "wheelchairs and patient lifts", 100).await;
+    let found = search(product, "wheelchairs and patient lifts", 100).await;
     let rank = |code: &str| found.iter().position(|id| codes[id].starts_with(code));
     let (medical, drydock) = (rank("65"), rank("J998"));
     assert!(medical == Some(0), "medical equipment first at {medical:?}");
     assert!(drydock.is_none_or(|drydock| Some(drydock) > medical), "{drydock:?} before {medical:?}");
 }
 
-async fn search(stack: &tests::Stack, question: &str, first: u32) -> Vec<String> {
+async fn search(product: &tests::Product, question: &str, first: u32) -> Vec<String> {
     let query = "query($q: String!, $n: Int) { searchOpportunities(query: $q, first: $n) { id } }";
-    let answer = stack.graphql(query, json!({ "q": question, "n": first })).await;
+    let answer = product.graphql(query, json!({ "q": question, "n": first })).await;
     let hits = answer["data"]["searchOpportunities"].as_array().cloned();
     let hits = hits.unwrap_or_else(|| panic!("{question}: {answer}"));
     hits.iter().map(|hit| hit["id"].as_str().unwrap().to_owned()).collect()

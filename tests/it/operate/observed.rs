@@ -1,7 +1,7 @@
 //! What Prometheus is told, and the table that goes on.
 
 use nix::sys::signal::Signal;
-use tests::faults::{product::ProductProcess, wait::until};
+use tests::ProductProcess;
 
 use super::*;
 
@@ -14,22 +14,22 @@ fn figure(text: &str, name: &str, projection: &str) -> Option<f64> {
 
 #[tokio::test]
 async fn prometheus_is_told_how_each_projection_is_doing() {
-    let stack = stack().await;
-    let events = json_lines(&stack.medhub(&["status", "--json"]).await)[0]["postgres"]["events"].as_f64().unwrap();
+    let product = shared_product_with_notices().await;
+    let events = json_lines(&product.medhub(&["status", "--json"]).await)[0]["postgres"]["events"].as_f64().unwrap();
 
     // Some figures are looked at every few seconds only.
-    eventually(PATIENCE, async || {
-        let answer = reqwest::get(format!("{}/metrics", stack.http())).await.unwrap();
+    eventually(async || {
+        let answer = reqwest::get(format!("{}/metrics", product.http())).await.unwrap();
         let kind = answer.headers()["content-type"].to_str().unwrap().to_owned();
         assert!(kind.starts_with("text/plain; version=0.0.4"), "{kind}");
         let text = answer.text().await.unwrap();
-        ["analytics", "search", "views"].iter().try_for_each(|projection| told_of(projection, events, &text))
+        ["analytics", "search", "views"].iter().try_for_each(|projection| check_figures(projection, events, &text))
     })
     .await;
 }
 
-/// Checks what is told of a projection that has taken in so many events.
-fn told_of(projection: &str, events: f64, text: &str) -> Result<(), String> {
+/// Checks the figures of a projection that has taken in so many events.
+fn check_figures(projection: &str, events: f64, text: &str) -> Result<(), String> {
     for (name, at_least, at_most) in [
         // Each event is applied at least once; Kafka may give it again.
         ("medhub_projection_events_total", events, 2.0 * events),
@@ -54,19 +54,17 @@ fn told_of(projection: &str, events: f64, text: &str) -> Result<(), String> {
 
 #[tokio::test]
 async fn the_table_goes_on_until_it_is_interrupted() {
-    let stack = stack().await;
+    let product = shared_product_with_notices().await;
     let logs = tempfile::tempdir().unwrap();
     let args = ["status", "--watch", "1"];
-    let mut watch = ProductProcess::start(&stack.urls(), logs.path(), "watch", &args).unwrap();
+    let mut watch = ProductProcess::start(product.variables(), logs.path(), "watch", &args).unwrap();
     let printed = || std::fs::read_to_string(logs.path().join("watch.log")).unwrap();
 
-    until(PATIENCE, async || {
+    eventually(async || {
         let tables = printed().matches("last error").count();
-        anyhow::ensure!(tables >= 3, "{tables} tables: {}", printed());
-        Ok(())
+        if tables >= 3 { Ok(()) } else { Err(format!("{tables} tables: {}", printed())) }
     })
-    .await
-    .unwrap();
+    .await;
     watch.stop_by(Signal::SIGINT).await.unwrap();
 
     let text = printed();

@@ -1,8 +1,7 @@
 //! The same for those who operate over GraphQL, and nothing of it for everybody else.
 
-use tests::Subscription;
-
 use super::*;
+use tests::Subscription;
 
 const PROGRESS: &str = "subscription { rebuildProgress { id state error parts { projection phase position target } } }";
 
@@ -14,20 +13,20 @@ fn bearer(token: &str) -> Value {
     json!({ "authorization": format!("Bearer {token}") })
 }
 
-/// All that a subscriber is told.
-async fn told(stack: &Stack, payload: Value) -> Vec<Value> {
-    let mut subscription = Subscription::begin(&stack.http(), payload, PROGRESS).await.unwrap();
-    let mut told = vec![];
+/// All that a subscriber is told of a rebuild.
+async fn rebuild_progress(product: &Product, payload: Value) -> Vec<Value> {
+    let mut subscription = Subscription::begin(product.http(), payload, PROGRESS).await.unwrap();
+    let mut answers = vec![];
     while let Some(answer) = subscription.next().await.unwrap() {
-        told.push(answer);
+        answers.push(answer);
     }
-    told
+    answers
 }
 
 #[tokio::test]
 async fn operators_rebuild_watch_and_roll_back_over_graphql_and_others_may_not() {
-    let stack = stack().await;
-    let token = stack.url("MEDHUB__ADMIN__TOKEN");
+    let product = product_with_notices().await;
+    let token = product.variable("MEDHUB__ADMIN__TOKEN").to_owned();
 
     for document in [
         "{ projections { projection } }",
@@ -35,23 +34,23 @@ async fn operators_rebuild_watch_and_roll_back_over_graphql_and_others_may_not()
         "mutation { rebuildProjections { id } }",
         "mutation { rollbackProjections { projection } }",
     ] {
-        let answer = stack.graphql_with(None, document, json!({})).await;
+        let answer = product.graphql_as(None, document, json!({})).await;
         assert_eq!(code(&answer), "FORBIDDEN", "{document}: {answer}");
         for shown in ["Bearer", "correct-horse-battery-staple", &token[..31]] {
-            let answer = stack.graphql_with(Some(shown), document, json!({})).await;
+            let answer = product.graphql_as(Some(shown), document, json!({})).await;
             assert_eq!(code(&answer), "UNAUTHENTICATED", "{document}: {answer}");
         }
     }
-    let refused = Subscription::begin(&stack.http(), bearer("correct-horse-battery-staple"), PROGRESS).await;
+    let refused = Subscription::begin(product.http(), bearer("correct-horse-battery-staple"), PROGRESS).await;
     assert!(refused.is_err(), "a token that is none does not begin a connection");
     for payload in [json!({}), Value::Null, json!({ "authorization": 7 })] {
-        let told = told(&stack, payload).await;
+        let told = rebuild_progress(&product, payload).await;
         assert_eq!((told.len(), code(&told[0])), (1, &json!("FORBIDDEN")), "{told:?}");
     }
-    let operator = async |document: &str| stack.graphql_with(Some(&token), document, json!({})).await;
+    let operator = async |document: &str| product.graphql_as(Some(&token), document, json!({})).await;
 
     assert_eq!(operator("{ rebuild { id } }").await["data"], json!({ "rebuild": null }));
-    assert_eq!(told(&stack, bearer(&token)).await, Vec::<Value>::new(), "there was no rebuild yet");
+    assert_eq!(rebuild_progress(&product, bearer(&token)).await, Vec::<Value>::new(), "there was no rebuild yet");
     for name in ["vews", "live"] {
         let unknown = operator(&format!("mutation {{ rebuildProjections(projections: [\"{name}\"]) {{ id }} }}")).await;
         assert_eq!(
@@ -67,7 +66,7 @@ async fn operators_rebuild_watch_and_roll_back_over_graphql_and_others_may_not()
         second: rebuildProjections { id } }";
     let begun = operator(both).await;
     assert_eq!(code(&begun), "CONFLICT", "one is enough: {begun}");
-    let told = told(&stack, bearer(&token)).await;
+    let told = rebuild_progress(&product, bearer(&token)).await;
     let last = &told.last().unwrap()["data"]["rebuildProgress"];
     assert_eq!((&last["state"], &last["error"]), (&json!("SWITCHED"), &Value::Null), "{told:?}");
     assert_eq!(last["parts"].as_array().unwrap().len(), 4, "{last}");
@@ -91,9 +90,9 @@ async fn operators_rebuild_watch_and_roll_back_over_graphql_and_others_may_not()
 
 #[tokio::test]
 async fn a_websocket_of_another_protocol_is_refused() {
-    let stack = Stack::start().await;
+    let product = shared_product().await;
     let asked = reqwest::Client::new()
-        .get(format!("{}/graphql", stack.http()))
+        .get(format!("{}/graphql", product.http()))
         .header("connection", "upgrade")
         .header("upgrade", "websocket")
         .header("sec-websocket-version", "13")

@@ -5,7 +5,11 @@ use projections::{
     analytics::{Analytics, AnalyticsConfig, Bucket, Cursor, OpportunityItem, Selection, Stats},
 };
 
-use super::{SHIP, VALVES, WHEELCHAIRS, analytics, apply, apply_live, apply_with_repetitions, history, march, unique};
+use super::{apply, apply_live, apply_with_repetitions};
+use tests::{
+    Namespace,
+    opportunity_history::{SHIP, VALVES, WHEELCHAIRS, history, march},
+};
 
 mod engagement;
 mod guide;
@@ -13,7 +17,7 @@ mod publication;
 
 /// Asks the server as `default`; the answer's lines and their values.
 async fn rows(database: &str, statement: &str) -> Vec<Vec<String>> {
-    let url = tests::engines().await.url("CLICKHOUSE_URL");
+    let url = tests::engines().await.variable("CLICKHOUSE_URL").to_owned();
     let request = reqwest::Client::new().post(format!("{}/?database={database}", url.trim_end_matches('/')));
     let answer = request.body(statement.to_owned()).send().await.unwrap();
     let (status, text) = (answer.status(), answer.text().await.unwrap());
@@ -42,7 +46,7 @@ async fn ids(analytics: &Analytics, selection: &Selection) -> Vec<String> {
 
 #[tokio::test]
 async fn twice_the_same_events_and_a_replay_from_zero_equal_live() {
-    let (live, repeated, replayed) = (analytics().await, analytics().await, analytics().await);
+    let (live, repeated, replayed) = (tests::analytics().await, tests::analytics().await, tests::analytics().await);
     let events = history();
     apply_live(&live, &events).await;
     apply_with_repetitions(&repeated, &events).await;
@@ -57,7 +61,7 @@ async fn twice_the_same_events_and_a_replay_from_zero_equal_live() {
 
 #[tokio::test]
 async fn a_list_shows_current_facts_newest_first_page_by_page() {
-    let analytics = analytics().await;
+    let analytics = tests::analytics().await;
     apply(&analytics, &history()).await;
     let all = Selection::default();
 
@@ -87,7 +91,7 @@ async fn a_list_shows_current_facts_newest_first_page_by_page() {
 
 #[tokio::test]
 async fn filters_choose_and_combine() {
-    let analytics = analytics().await;
+    let analytics = tests::analytics().await;
     apply(&analytics, &history()).await;
     let text = |text: &str| Selection { text: Some(text.to_owned()), ..Selection::default() };
     let filter = |filter: Filter| Selection { filter, text: None };
@@ -117,7 +121,7 @@ async fn filters_choose_and_combine() {
 
 #[tokio::test]
 async fn figures_add_up_by_agency_type_and_day() {
-    let analytics = analytics().await;
+    let analytics = tests::analytics().await;
     apply_with_repetitions(&analytics, &history()).await;
 
     let stats = analytics.stats(&Selection::default()).await.unwrap();
@@ -135,9 +139,9 @@ async fn figures_add_up_by_agency_type_and_day() {
 
 #[tokio::test]
 async fn how_long_facts_are_kept_is_a_setting() {
-    let database = unique();
+    let database = Namespace::new().name().to_owned();
     let keeping = async |raw_ttl_days| {
-        let url = tests::engines().await.url("CLICKHOUSE_URL");
+        let url = tests::engines().await.variable("CLICKHOUSE_URL").to_owned();
         let config = AnalyticsConfig {
             url: url.clone(),
             database: database.clone(),
@@ -157,7 +161,7 @@ async fn how_long_facts_are_kept_is_a_setting() {
 
 #[tokio::test]
 async fn migrating_again_and_at_once_changes_nothing() {
-    let analytics = analytics().await;
+    let analytics = tests::analytics().await;
     apply(&analytics, &history()).await;
     let before = seen(&analytics).await;
 

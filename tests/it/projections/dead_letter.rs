@@ -4,10 +4,10 @@ use domain::envelope::RawRecorded;
 use projections::runtime::{Generation, LetterQuery};
 
 use super::{
-    SHIP, WHEELCHAIRS, analytics,
-    field::{Field, PATIENCE},
-    history, id, views,
+    field::{Field, unreachable_registry},
+    id,
 };
+use tests::opportunity_history::{SHIP, WHEELCHAIRS, history};
 
 fn of(events: &[RawRecorded], stream: &str) -> Vec<RawRecorded> {
     events.iter().filter(|event| event.aggregate_id == stream).cloned().collect()
@@ -29,7 +29,7 @@ async fn with_poison(field: &Field) -> Vec<RawRecorded> {
 
 #[tokio::test]
 async fn an_event_that_makes_no_sense_holds_back_its_own_stream_only() {
-    let (field, views, analytics) = (Field::new().await, views().await, analytics().await);
+    let (field, views, analytics) = (Field::new().await, tests::views().await, tests::analytics().await);
     let events = with_poison(&field).await;
     let waiting = of(&events, WHEELCHAIRS).len() as u64 - 2;
 
@@ -57,7 +57,7 @@ async fn an_event_that_makes_no_sense_holds_back_its_own_stream_only() {
 
 #[tokio::test]
 async fn later_events_wait_also_after_a_restart_and_a_redrive_says_what_is_still_wrong() {
-    let (field, views) = (Field::new().await, views().await);
+    let (field, views) = (Field::new().await, tests::views().await);
     let events = of(&history(), WHEELCHAIRS);
     field.publish(&events[..2]).await;
     field.publish(&[broken(&events[2])]).await;
@@ -81,7 +81,7 @@ async fn later_events_wait_also_after_a_restart_and_a_redrive_says_what_is_still
 
 #[tokio::test]
 async fn a_repaired_stream_is_taken_in_whole_and_in_order_and_goes_on_by_itself() {
-    let (field, views) = (Field::new().await, views().await);
+    let (field, views) = (Field::new().await, tests::views().await);
     let events = of(&history(), WHEELCHAIRS);
     let last = events.len() - 1;
     field.publish(&events[..2]).await;
@@ -110,7 +110,7 @@ async fn a_repaired_stream_is_taken_in_whole_and_in_order_and_goes_on_by_itself(
 
 #[tokio::test]
 async fn a_letter_is_given_up_only_with_a_reason_and_stays_on_record() {
-    let (field, analytics) = (Field::new().await, analytics().await);
+    let (field, analytics) = (Field::new().await, tests::analytics().await);
     let events = with_poison(&field).await;
     let waiting = of(&events, WHEELCHAIRS).len() as u64 - 2;
     let worker = field.start(&analytics).await;
@@ -133,15 +133,15 @@ async fn a_letter_is_given_up_only_with_a_reason_and_stays_on_record() {
 
 #[tokio::test]
 async fn so_much_poison_is_no_accident_and_pauses_the_projection() {
-    let field = Field::with(super::field::nobody(), |config| config.parked_sequences_max = 1).await;
-    let views = views().await;
+    let field = Field::with(unreachable_registry(), |config| config.parked_sequences_max = 1).await;
+    let views = tests::views().await;
     let events = history();
     let worker = field.start(&views).await;
     for stream in [WHEELCHAIRS, SHIP] {
         field.publish(&[broken(&of(&events, stream)[0])]).await;
     }
 
-    tests::eventually(PATIENCE, async || {
+    tests::eventually(async || {
         let error = worker.status.get().last_error.unwrap_or_default();
         if error.contains("2 streams are parked, the limit is 1") { Ok(()) } else { Err(error) }
     })
@@ -153,7 +153,7 @@ async fn so_much_poison_is_no_accident_and_pauses_the_projection() {
 
 #[tokio::test]
 async fn letters_are_found_by_what_is_wrong_with_them() {
-    let (field, views) = (Field::new().await, views().await);
+    let (field, views) = (Field::new().await, tests::views().await);
     let events = history();
     for stream in [WHEELCHAIRS, SHIP] {
         field.publish(&[broken(&of(&events, stream)[0])]).await;
@@ -176,7 +176,7 @@ async fn letters_are_found_by_what_is_wrong_with_them() {
 
 #[tokio::test]
 async fn the_next_event_follows_one_that_was_given_up_also_where_order_is_checked() {
-    let (field, views) = (Field::new().await, views().await);
+    let (field, views) = (Field::new().await, tests::views().await);
     let events = with_poison(&field).await;
     let wheelchairs = of(&events, WHEELCHAIRS);
     let worker = field.start(&views).await;

@@ -1,6 +1,6 @@
 //! A log, topics and a runtime of a test's own, and workers on them.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc};
 
 use domain::{
     context::Context,
@@ -29,14 +29,10 @@ use schemas::{
     wire,
 };
 use sqlx::PgPool;
-use tests::eventually;
+use tests::{Namespace, PATIENCE, eventually};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
-
-use super::unique;
-
-pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A log, topics and a runtime of the test's own.
 pub(crate) struct Field {
@@ -50,20 +46,21 @@ pub(crate) struct Field {
 impl Field {
     /// Everything but the topics.
     pub(crate) async fn without_topics(registry: Registry, change: impl FnOnce(&mut KafkaConfig)) -> Self {
+        let namespace = Namespace::new();
         let topics = TopicConfig {
-            brokers: tests::engines().await.url("KAFKA_BROKERS"),
-            topic_prefix: unique(),
+            brokers: tests::engines().await.variable("KAFKA_BROKERS").to_owned(),
+            topic_prefix: namespace.topic_prefix().to_owned(),
             partitions: 3,
             ..TopicConfig::default()
         };
         let mut config = KafkaConfig {
             brokers: topics.brokers.clone(),
             topic_prefix: topics.topic_prefix.clone(),
-            group_prefix: format!("{}.", unique()),
+            group_prefix: format!("{}.", namespace.name()),
             ..KafkaConfig::default()
         };
         change(&mut config);
-        let pool = crate::eventstore::database().await;
+        let pool = tests::database().await;
         let log = PgLog::new(pool.clone());
         let incarnation = log.incarnation().await.unwrap();
         let runtime = Runtime::new(Control::new(pool.clone()), Arc::new(log), registry, config);
@@ -73,12 +70,12 @@ impl Field {
 
     pub(crate) async fn with(registry: Registry, change: impl FnOnce(&mut KafkaConfig)) -> Self {
         let field = Self::without_topics(registry, change).await;
-        make(&field.topics).await;
+        eventstore::topic::ensure(&field.topics).await.unwrap();
         field
     }
 
     pub(crate) async fn new() -> Self {
-        Self::with(nobody(), |_| {}).await
+        Self::with(unreachable_registry(), |_| {}).await
     }
 
     /// Publishes plain JSON, as earlier versions did: it needs no registry.
@@ -165,18 +162,9 @@ pub(crate) fn headers(event: &RawRecorded) -> OwnedHeaders {
     headers.fold(OwnedHeaders::new(), |headers, (key, value)| headers.insert(Header { key, value: Some(&value) }))
 }
 
-/// A registry on a port that was free a moment ago: nobody listens there.
-pub(crate) fn nobody() -> Registry {
-    Registry::new(&RegistryConfig { url: format!("http://127.0.0.1:{}", free_port()) })
-}
-
-pub(crate) fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-/// Makes topics. A broker may not show a topic yet that it has just made, hence more than one attempt.
-pub(crate) async fn make(topics: &TopicConfig) {
-    eventstore::topic::ensure(topics).await.unwrap();
+/// A registry at a reserved port, where connections are refused.
+pub(crate) fn unreachable_registry() -> Registry {
+    Registry::new(&RegistryConfig { url: "http://127.0.0.1:1".to_owned() })
 }
 
 /// A worker at work.
@@ -188,7 +176,7 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) async fn applied(&self, events: usize) {
-        eventually(PATIENCE, async || {
+        eventually(async || {
             let status = self.status.get();
             if status.applied == events as u64 { Ok(()) } else { Err(format!("{events} events wanted: {status:?}")) }
         })
@@ -196,7 +184,7 @@ impl Running {
     }
 
     pub(crate) async fn is(&self, state: WorkerState) {
-        eventually(PATIENCE, async || {
+        eventually(async || {
             let status = self.status.get();
             if status.state == state { Ok(()) } else { Err(format!("{state:?} wanted: {status:?}")) }
         })
@@ -204,7 +192,7 @@ impl Running {
     }
 
     pub(crate) async fn parked(&self, events: u64) {
-        eventually(PATIENCE, async || {
+        eventually(async || {
             let status = self.status.get();
             if status.parked == events { Ok(()) } else { Err(format!("{events} parked wanted: {status:?}")) }
         })

@@ -9,31 +9,28 @@ use projections::{
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::{
-    apply,
-    field::{Field, PATIENCE},
-    history,
-    rebuild::Service,
-    views_config,
-};
+use super::{apply, field::Field, rebuild::Service};
+use tests::{PATIENCE, opportunity_history::history};
 
 /// How long nothing has to be heard until it counts as silence.
 const SILENCE: Duration = Duration::from_millis(500);
 
 async fn live() -> Live {
-    Live::new(&views_config().await).unwrap()
+    Live::new(&tests::views_config().await).unwrap()
 }
 
 async fn next(subscription: &mut Subscription) -> LiveChange {
     timeout(PATIENCE, subscription.next()).await.expect("a message").unwrap().expect("a connection")
 }
 
-/// Everything that is heard until there is silence.
-async fn heard(subscription: &mut Subscription) -> Vec<LiveChange> {
+/// The next changes, so many of them, after which there has to be silence.
+async fn next_and_no_more(subscription: &mut Subscription, changes: usize) -> Vec<LiveChange> {
     let mut heard = vec![];
-    while let Ok(change) = timeout(SILENCE, subscription.next()).await {
-        heard.push(change.unwrap().expect("a connection"));
+    for _ in 0..changes {
+        heard.push(next(subscription).await);
     }
+    let more = timeout(SILENCE, subscription.next()).await;
+    assert!(more.is_err(), "{more:?} after {heard:?}");
     heard
 }
 
@@ -56,7 +53,7 @@ async fn a_worker_tells_each_event_once_and_in_the_order_of_its_stream_however_o
     worker.applied(2 * events.len()).await;
     worker.stop().await;
 
-    let heard = heard(&mut subscription).await;
+    let heard = next_and_no_more(&mut subscription, events.len()).await;
     let mut wanted = BTreeMap::<_, Vec<_>>::new();
     for event in &events {
         wanted.entry(event.aggregate_id.clone()).or_default().push(event.sequence);
@@ -73,7 +70,7 @@ async fn a_server_that_was_told_holds_it_and_a_stranger_between_the_messages_doe
     assert!(!Projection::holds(&live, &change).await.unwrap());
 
     apply(&live, &events[..1]).await;
-    let config = views_config().await;
+    let config = tests::views_config().await;
     let mut stranger = redis::Client::open(config.url).unwrap().get_multiplexed_async_connection().await.unwrap();
     let channel = format!("{}public:opportunities", live.channels());
     redis::cmd("PUBLISH").arg(channel).arg("no JSON").exec_async(&mut stranger).await.unwrap();
@@ -97,7 +94,7 @@ async fn what_was_recorded_before_it_was_registered_is_not_told_and_all_that_com
     let service = Service::start(&field, &all).await;
 
     field.record(late).await;
-    let heard = [next(&mut subscription).await].into_iter().chain(heard(&mut subscription).await).collect::<Vec<_>>();
+    let heard = next_and_no_more(&mut subscription, late.len()).await;
     field.runtime.register(&all).await.unwrap();
     service.stop().await;
 

@@ -8,14 +8,13 @@ use projections::runtime::{
     AnyProjection, DifferenceKind, Generation, Projection, RebuildError, RebuildOptions, RebuildProgress,
     RebuildReport, Supervisor, VerifyOptions,
 };
-use tests::eventually;
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    SHIP, VALVES, WHEELCHAIRS, analytics,
-    field::{Field, PATIENCE},
-    history, id, search, views,
+use super::{field::Field, id};
+use tests::{
+    eventually,
+    opportunity_history::{SHIP, VALVES, WHEELCHAIRS, history},
 };
 
 /// A relay and workers on a field, as a service would run them.
@@ -31,7 +30,7 @@ impl Service {
             projection.prepare().await.unwrap();
         }
         field.runtime.register(projections).await.unwrap();
-        let registry = crate::eventstore::registry().await;
+        let registry = tests::registry().await;
         let relay = Relay::new(field.pool.clone(), field.topics.clone(), registry, RelayConfig::default());
         let supervisor = Supervisor::new(field.runtime.clone(), projections.to_vec());
         let (relay_stop, workers_stop) = (stop.clone(), stop.clone());
@@ -51,7 +50,7 @@ impl Service {
 }
 
 pub(super) async fn field() -> Field {
-    Field::with(crate::eventstore::registry().await, |_| {}).await
+    Field::with(tests::registry().await, |_| {}).await
 }
 
 async fn rebuild(field: &Field, projections: &[Arc<dyn AnyProjection>]) -> Result<RebuildReport, RebuildError> {
@@ -63,7 +62,7 @@ async fn rebuild(field: &Field, projections: &[Arc<dyn AnyProjection>]) -> Resul
 /// Waits until a generation has taken in the whole log.
 async fn current(field: &Field, projection: &Arc<dyn AnyProjection>, generation: Generation) {
     let end = field.runtime.log().completed_prefix().await.unwrap();
-    eventually(PATIENCE, async || {
+    eventually(async || {
         let position = field.runtime.completed_prefix(projection.as_ref(), generation).await.unwrap();
         if position >= end { Ok(()) } else { Err(format!("{position} of {end}")) }
     })
@@ -77,7 +76,7 @@ fn g(number: i32) -> Generation {
 #[tokio::test]
 async fn all_read_models_are_rebuilt_together_and_switched_by_one_pointer() {
     let (field, events) = (field().await, history());
-    let (analytics, search, views) = (analytics().await, search().await, views().await);
+    let (analytics, search, views) = (tests::analytics().await, tests::search().await, tests::views().await);
     let all: Vec<Arc<dyn AnyProjection>> =
         vec![Arc::new(analytics.clone()), Arc::new(search.clone()), Arc::new(views.clone())];
     let service = Service::start(&field, &all).await;
@@ -125,7 +124,7 @@ async fn all_read_models_are_rebuilt_together_and_switched_by_one_pointer() {
 
 #[tokio::test]
 async fn a_rebuild_that_was_cut_off_goes_on_and_others_are_told_of_it() {
-    let (field, views) = (field().await, views().await);
+    let (field, views) = (field().await, tests::views().await);
     let all: Vec<Arc<dyn AnyProjection>> = vec![Arc::new(views.clone())];
     let service = Service::start(&field, &all).await;
     field.record(&history()).await;
@@ -138,7 +137,7 @@ async fn a_rebuild_that_was_cut_off_goes_on_and_others_are_told_of_it() {
     let cut_off = field.runtime.rebuild(&all, &options, &progress, &stop).await;
 
     assert!(matches!(cut_off, Err(RebuildError::Interrupted)), "{cut_off:?}");
-    let other: Vec<Arc<dyn AnyProjection>> = vec![Arc::new(search().await)];
+    let other: Vec<Arc<dyn AnyProjection>> = vec![Arc::new(tests::search().await)];
     let refused = rebuild(&field, &other).await;
     assert!(matches!(refused, Err(RebuildError::Unfinished { .. })), "{refused:?}");
     let report = rebuild(&field, &all).await.unwrap();
@@ -149,7 +148,7 @@ async fn a_rebuild_that_was_cut_off_goes_on_and_others_are_told_of_it() {
 
 #[tokio::test]
 async fn a_rebuild_can_be_given_up_and_the_live_generation_cannot_be_dropped() {
-    let (field, views) = (field().await, views().await);
+    let (field, views) = (field().await, tests::views().await);
     let all: Vec<Arc<dyn AnyProjection>> = vec![Arc::new(views.clone())];
     let service = Service::start(&field, &all).await;
     field.record(&history()).await;
@@ -177,7 +176,7 @@ async fn a_rebuild_can_be_given_up_and_the_live_generation_cannot_be_dropped() {
 
 #[tokio::test]
 async fn a_rebuild_appends_nothing_and_publishes_nothing() {
-    let (field, views) = (field().await, views().await);
+    let (field, views) = (field().await, tests::views().await);
     let all: Vec<Arc<dyn AnyProjection>> = vec![Arc::new(views.clone())];
     let service = Service::start(&field, &all).await;
     field.record(&history()).await;
@@ -194,7 +193,7 @@ async fn a_rebuild_appends_nothing_and_publishes_nothing() {
 
 #[tokio::test]
 async fn a_generation_that_is_not_what_the_log_says_is_never_switched_to() {
-    let (field, views) = (field().await, views().await);
+    let (field, views) = (field().await, tests::views().await);
     let all: Vec<Arc<dyn AnyProjection>> = vec![Arc::new(views.clone())];
     let service = Service::start(&field, &all).await;
     field.record(&history()).await;

@@ -5,13 +5,13 @@ mod find;
 mod like;
 mod write;
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use domain::envelope::{PUBLIC_TENANT, RawRecorded};
 use projections::{
     Filter,
     runtime::{Generation, Projection, Row, Scope},
-    search::{Hit, Search, SearchConfig, StaticModel},
+    search::{Hit, Search, SearchConfig},
 };
 use qdrant_client::{
     Payload, Qdrant,
@@ -20,9 +20,8 @@ use qdrant_client::{
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{
-    Log, SHIP, VALVES, WHEELCHAIRS, apply, apply_live, apply_with_repetitions, history, march, notice, unique,
-};
+use super::{apply, apply_live, apply_with_repetitions};
+use tests::Namespace;
 
 /// A collection of the test's own, and a way to it past the read model.
 struct Own {
@@ -33,13 +32,12 @@ struct Own {
 
 impl Own {
     async fn new() -> Self {
-        let stack = tests::engines().await;
-        let (url, prefix) = (stack.url("QDRANT_URL"), unique());
+        let url = tests::engines().await.variable("QDRANT_URL").to_owned();
+        let prefix = Namespace::new().collection_prefix();
         let qdrant = Qdrant::from_url(&url).skip_compatibility_check().build().unwrap();
         let collection = format!("{prefix}opportunities_g1");
         let config = SearchConfig { url, collection_prefix: prefix, ..SearchConfig::default() };
-        let model = StaticModel::load(&PathBuf::from(stack.url("MEDHUB__EMBEDDING__MODEL_DIR"))).unwrap();
-        let search = Search::new(&config, Arc::new(model)).unwrap();
+        let search = Search::new(&config, Arc::new(tests::embedding_model().await)).unwrap();
         search.migrate().await.unwrap();
         Self { search, collection, qdrant }
     }

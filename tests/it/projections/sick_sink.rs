@@ -11,12 +11,14 @@ use projections::{
     runtime::{Fold, Generation, Pace, Projection, ProjectionError, Row, Scope, WorkerState},
     views::{ViewChange, Views},
 };
-use tests::eventually;
 
 use super::{
-    SHIP, VALVES, WHEELCHAIRS,
-    field::{Field, PATIENCE},
-    history, id, views,
+    field::{Field, unreachable_registry},
+    id,
+};
+use tests::{
+    eventually,
+    opportunity_history::{SHIP, VALVES, WHEELCHAIRS, history},
 };
 
 const SOUND: u8 = 0;
@@ -33,7 +35,7 @@ struct Sick {
 
 impl Sick {
     async fn with(fault: u8) -> Self {
-        Self { inner: views().await, fault: Arc::new(AtomicU8::new(fault)) }
+        Self { inner: tests::views().await, fault: Arc::new(AtomicU8::new(fault)) }
     }
 
     fn set(&self, fault: u8) {
@@ -128,7 +130,7 @@ async fn what_a_store_refuses_is_found_in_its_batch_and_parked_and_the_rest_goes
 
 #[tokio::test]
 async fn a_store_that_is_full_is_paused_named_and_taken_up_again() {
-    let field = Field::with(super::field::nobody(), |config| {
+    let field = Field::with(unreachable_registry(), |config| {
         (config.breaker_failures, config.retry_min_ms, config.retry_max_ms) = (2, 20, 50);
     })
     .await;
@@ -153,7 +155,7 @@ async fn a_store_that_acknowledges_what_it_does_not_keep_is_found_out() {
 
     let worker = field.start(&sink).await;
 
-    eventually(PATIENCE, async || {
+    eventually(async || {
         let error = worker.status.get().last_error.unwrap_or_default();
         if error.contains("does not show the last of them") { Ok(()) } else { Err(error) }
     })

@@ -14,7 +14,8 @@ use projections::{
 };
 use redis::{FromRedisValue, aio::MultiplexedConnection};
 
-use super::{SHIP, VALVES, WHEELCHAIRS, apply, apply_live, apply_with_repetitions, history, id, views, views_config};
+use super::{apply, apply_live, apply_with_repetitions, id};
+use tests::opportunity_history::{SHIP, VALVES, WHEELCHAIRS, history};
 
 /// A generation whose keys the test can lay hands on.
 struct Opened {
@@ -25,7 +26,7 @@ struct Opened {
 
 impl Opened {
     async fn new() -> Self {
-        let config = views_config().await;
+        let config = tests::views_config().await;
         let views = Views::new(&config).unwrap();
         views.prepare().await.unwrap();
         let client = redis::Client::open(config.url.as_str()).unwrap();
@@ -77,7 +78,7 @@ async fn seen(views: &Views) -> (u64, Counters, Vec<Option<OpportunityView>>) {
 
 #[tokio::test]
 async fn twice_the_same_events_and_a_replay_from_zero_equal_live() {
-    let (live, repeated, replayed) = (views().await, views().await, views().await);
+    let (live, repeated, replayed) = (tests::views().await, tests::views().await, tests::views().await);
     let events = history();
     apply_live(&live, &events).await;
     apply_with_repetitions(&repeated, &events).await;
@@ -106,7 +107,7 @@ async fn twice_the_same_events_and_a_replay_from_zero_equal_live() {
 
 #[tokio::test]
 async fn a_view_shows_what_is_on_record() {
-    let views = views().await;
+    let views = tests::views().await;
     assert_eq!((views.get(&id(WHEELCHAIRS)).await.unwrap(), views.count_views().await.unwrap()), (None, 0));
     let events = history();
     apply(&views, &events).await;
@@ -120,14 +121,14 @@ async fn a_view_shows_what_is_on_record() {
 
 #[tokio::test]
 async fn workers_that_overlap_count_every_event_once() {
-    let views = views().await;
+    let views = tests::views().await;
     let events = history();
     // Every event makes its own race: four workers, all with the same batch.
     for event in &events {
         let batch = std::slice::from_ref(event);
         tokio::join!(apply(&views, batch), apply(&views, batch), apply(&views, batch), apply(&views, batch));
     }
-    let replayed = self::views().await;
+    let replayed = tests::views().await;
     apply(&replayed, &events).await;
 
     assert_eq!(seen(&views).await, seen(&replayed).await);
@@ -135,7 +136,7 @@ async fn workers_that_overlap_count_every_event_once() {
 
 #[tokio::test]
 async fn a_missing_event_is_never_glossed_over() {
-    let views = views().await;
+    let views = tests::views().await;
     let events = history();
     apply(&views, &events[..1]).await;
     let later: Vec<_> = events.iter().filter(|event| event.aggregate_id == WHEELCHAIRS && event.sequence > 2).collect();

@@ -8,19 +8,18 @@ use projections::{
     views::{Views, ViewsConfig},
 };
 use rdkafka::message::{Header, OwnedHeaders};
-use tests::eventually;
 use uuid::Uuid;
 
-use super::{
-    analytics,
-    field::{Field, PATIENCE, free_port, headers, make, nobody},
-    history, search, views,
+use super::field::{Field, headers, unreachable_registry};
+use tests::{
+    PATIENCE, eventually,
+    opportunity_history::{SHIP, VALVES, WHEELCHAIRS, history},
 };
 
 #[tokio::test]
 async fn every_read_model_takes_in_what_the_topics_hold_however_often() {
     let (field, events) = (Field::new().await, history());
-    let (analytics, search, views) = (analytics().await, search().await, views().await);
+    let (analytics, search, views) = (tests::analytics().await, tests::search().await, tests::views().await);
     field.publish(&events).await;
     field.publish(&events).await;
     field.send("beacon", "", OwnedHeaders::new().insert(Header { key: "watermark", value: Some("99") })).await;
@@ -39,7 +38,7 @@ async fn every_read_model_takes_in_what_the_topics_hold_however_often() {
 
 #[tokio::test]
 async fn a_worker_goes_on_where_it_stopped() {
-    let (field, events, views) = (Field::new().await, history(), views().await);
+    let (field, events, views) = (Field::new().await, history(), tests::views().await);
     let (early, late) = events.split_at(3);
     field.publish(early).await;
     let first = field.start(&views).await;
@@ -56,14 +55,13 @@ async fn a_worker_goes_on_where_it_stopped() {
 
 #[tokio::test]
 async fn workers_of_one_group_share_the_work_and_take_over_from_each_other() {
-    let (field, events, views) = (Field::new().await, history(), views().await);
+    let (field, events, views) = (Field::new().await, history(), tests::views().await);
     let (one, two) = (field.start(&views).await, field.start(&views).await);
     let (early, late) = events.split_at(3);
-    let version =
-        |events: &[RawRecorded]| events.iter().filter(|event| event.aggregate_id == super::WHEELCHAIRS).count();
+    let version = |events: &[RawRecorded]| events.iter().filter(|event| event.aggregate_id == WHEELCHAIRS).count();
     let reached = async |wanted: usize| {
-        eventually(PATIENCE, async || {
-            let view = views.get(&super::id(super::WHEELCHAIRS)).await.unwrap();
+        eventually(async || {
+            let view = views.get(&super::id(WHEELCHAIRS)).await.unwrap();
             let found = view.map_or(0, |view| view.version);
             if found == wanted as u64 { Ok(()) } else { Err(format!("version {found}, not {wanted}")) }
         })
@@ -75,7 +73,7 @@ async fn workers_of_one_group_share_the_work_and_take_over_from_each_other() {
     one.stop().await;
     field.publish(late).await;
     reached(version(&events)).await;
-    eventually(PATIENCE, async || {
+    eventually(async || {
         let total = views.counters().await.unwrap().total;
         if total == 3 { Ok(()) } else { Err(format!("{total} views")) }
     })
@@ -86,10 +84,10 @@ async fn workers_of_one_group_share_the_work_and_take_over_from_each_other() {
 
 #[tokio::test]
 async fn topics_may_appear_after_their_worker() {
-    let field = Field::without_topics(nobody(), |_| {}).await;
-    let (events, views) = (history(), views().await);
+    let field = Field::without_topics(unreachable_registry(), |_| {}).await;
+    let (events, views) = (history(), tests::views().await);
     let worker = field.start(&views).await;
-    make(&field.topics).await;
+    eventstore::topic::ensure(&field.topics).await.unwrap();
     field.publish(&events).await;
 
     worker.applied(events.len()).await;
@@ -100,9 +98,9 @@ async fn topics_may_appear_after_their_worker() {
 
 #[tokio::test]
 async fn a_store_that_is_away_delays_only_its_own_worker() {
-    let (field, events, analytics) = (Field::new().await, history(), analytics().await);
-    let url = format!("redis://127.0.0.1:{}", free_port());
-    let away = Views::new(&ViewsConfig { url, ..ViewsConfig::default() }).unwrap();
+    let (field, events, analytics) = (Field::new().await, history(), tests::analytics().await);
+    let away = ViewsConfig { url: "redis://127.0.0.1:1".to_owned(), ..tests::views_config().await };
+    let away = Views::new(&away).unwrap();
 
     let (sick, sound) = (field.start(&away).await, field.start(&analytics).await);
     field.publish(&events).await;
@@ -117,8 +115,8 @@ async fn a_store_that_is_away_delays_only_its_own_worker() {
 
 #[tokio::test]
 async fn avro_is_read_by_the_schema_it_was_written_with() {
-    let registry = crate::eventstore::registry().await;
-    let (field, events, views) = (Field::with(registry.clone(), |_| {}).await, history(), views().await);
+    let registry = tests::registry().await;
+    let (field, events, views) = (Field::with(registry.clone(), |_| {}).await, history(), tests::views().await);
     // JSON of an earlier version first, as on a topic that has grown.
     let (old, new) = events.split_at(2);
     field.publish(old).await;
@@ -128,16 +126,16 @@ async fn avro_is_read_by_the_schema_it_was_written_with() {
     worker.applied(events.len()).await;
     worker.stop().await;
 
-    let replayed = super::views().await;
+    let replayed = tests::views().await;
     super::apply(&replayed, &events).await;
-    for id in [super::WHEELCHAIRS, super::SHIP, super::VALVES].map(super::id) {
+    for id in [WHEELCHAIRS, SHIP, VALVES].map(super::id) {
         assert_eq!(views.get(&id).await.unwrap(), replayed.get(&id).await.unwrap());
     }
 }
 
 #[tokio::test]
 async fn a_registry_that_is_away_delays_and_skips_nothing() {
-    let (field, events, views) = (Field::new().await, history(), views().await);
+    let (field, events, views) = (Field::new().await, history(), tests::views().await);
     field.publish(&events[..1]).await;
     field.send(&events[1].aggregate_id, [0, 0, 0, 0, 7, 1], headers(&events[1])).await;
 
@@ -152,7 +150,7 @@ async fn a_registry_that_is_away_delays_and_skips_nothing() {
 
 #[tokio::test]
 async fn a_value_that_nobody_can_read_is_parked_and_named() {
-    let (field, events, views) = (Field::new().await, history(), views().await);
+    let (field, events, views) = (Field::new().await, history(), tests::views().await);
     field.send(&events[0].aggregate_id, b"no Avro", headers(&events[0])).await;
 
     let worker = field.start(&views).await;
@@ -166,28 +164,28 @@ async fn a_value_that_nobody_can_read_is_parked_and_named() {
 
 #[tokio::test]
 async fn events_that_kafka_does_not_have_are_read_from_the_log() {
-    let (field, views) = (Field::new().await, views().await);
+    let (field, views) = (Field::new().await, tests::views().await);
     let recorded = field.record(&history()).await;
     // The topic lacks its first events, as if they had expired, and one in the middle.
     let of = |id: &str| recorded.iter().filter(|event| event.aggregate_id == id).cloned().collect::<Vec<_>>();
-    let wheelchairs = of(super::WHEELCHAIRS);
+    let wheelchairs = of(WHEELCHAIRS);
     let numbered = field.numbered(&recorded);
     for (event, ordinal) in numbered {
-        let known = event.aggregate_id == super::WHEELCHAIRS && ![1, 3].contains(&event.sequence);
-        if known || event.aggregate_id != super::WHEELCHAIRS {
+        let known = event.aggregate_id == WHEELCHAIRS && ![1, 3].contains(&event.sequence);
+        if known || event.aggregate_id != WHEELCHAIRS {
             field.publish_numbered(&event, ordinal).await;
         }
     }
 
     let worker = field.start(&views).await;
 
-    eventually(PATIENCE, async || {
-        let version = views.get(&super::id(super::WHEELCHAIRS)).await.unwrap().map_or(0, |view| view.version);
+    eventually(async || {
+        let version = views.get(&super::id(WHEELCHAIRS)).await.unwrap().map_or(0, |view| view.version);
         if version == wheelchairs.len() as u64 { Ok(()) } else { Err(format!("version {version}")) }
     })
     .await;
     // The store has a batch a moment before the worker counts it.
-    eventually(PATIENCE, async || match worker.status.get().healed {
+    eventually(async || match worker.status.get().healed {
         healed @ 0..2 => Err(format!("{healed} events came from the log")),
         _ => Ok(()),
     })
@@ -198,7 +196,7 @@ async fn events_that_kafka_does_not_have_are_read_from_the_log() {
 
 #[tokio::test]
 async fn records_of_another_log_are_not_taken_in() {
-    let (field, events, views) = (Field::new().await, history(), views().await);
+    let (field, events, views) = (Field::new().await, history(), tests::views().await);
     let other = Uuid::new_v4().to_string();
     let foreign = headers(&events[0]).insert(Header { key: "incarnation", value: Some(&other) });
     field.send(&events[0].aggregate_id, &events[0].payload, foreign).await;
@@ -214,7 +212,7 @@ async fn records_of_another_log_are_not_taken_in() {
 
 #[tokio::test]
 async fn a_token_is_reached_once_its_event_is_in() {
-    let (field, events, views) = (Field::new().await, history(), views().await);
+    let (field, events, views) = (Field::new().await, history(), tests::views().await);
     let worker = field.start(&views).await;
     let token = ConsistencyToken {
         incarnation: field.runtime.log().incarnation().await.unwrap(),

@@ -14,7 +14,8 @@ use projections::{
     workspace::{Group, ListCursor, Workspace},
 };
 
-use super::{apply, apply_live, apply_with_repetitions, history, id, views_config};
+use super::{apply, apply_live, apply_with_repetitions, id};
+use tests::opportunity_history::history;
 
 /// What two companies did: three proposals of one, of which the first is withdrawn, a resource that is deleted, and a
 /// proposal of the other.
@@ -94,7 +95,7 @@ fn number(number: u128) -> String {
 }
 
 async fn workspace() -> Workspace {
-    let workspace = Workspace::new(&views_config().await).unwrap();
+    let workspace = Workspace::new(&tests::views_config().await).unwrap();
     workspace.prepare().await.unwrap();
     workspace
 }

@@ -1,42 +1,41 @@
 //! The product's own commands beside a registry: `migrate`, `schemas`, `doctor`.
 
-use std::{collections::BTreeMap, process::Output};
+use std::process::Output;
 
 use schemas::catalog;
 use serde_json::{Value, json};
-use tests::{engines, medhub_local};
 use tokio::process::Command;
 
 use super::{Served, proposed};
+use tests::{engines, medhub_local, output_text};
 
-/// Runs a command of the product on the shared engines, with a registry and a database of the test's own.
+/// Runs a command of the product with this registry, in its namespace of the shared engines.
 async fn medhub(served: &Served, args: &[&str]) -> Output {
-    let own = BTreeMap::from([("DATABASE_URL", served.database()), ("SCHEMA_REGISTRY_URL", &served.api.url)]);
-    medhub_with(&own, args).await
+    medhub_with(served, &served.api.url, args).await
 }
 
-async fn medhub_with(own: &BTreeMap<&str, &str>, args: &[&str]) -> Output {
+/// [`medhub`] with another registry.
+async fn medhub_with(served: &Served, registry: &str, args: &[&str]) -> Output {
+    let engines = engines().await;
+    let own = served.namespace().variables(engines.variable("DATABASE_URL")).unwrap();
     let mut command = Command::new(medhub_local());
-    command.arg("product").args(args).envs(engines().await.urls()).envs(own).output().await.unwrap()
-}
-
-fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&[output.stdout.as_slice(), &output.stderr].concat()).into_owned()
+    command.arg("product").args(args).envs(engines.variables()).envs(own).env("SCHEMA_REGISTRY_URL", registry);
+    command.output().await.unwrap()
 }
 
 #[tokio::test]
 async fn migrate_registers_the_schema_of_every_event_and_schemas_lists_them() {
     let served = Served::start().await;
     let before = medhub(&served, &["schemas", "--json"]).await;
-    assert!(!before.status.success(), "nothing is registered yet: {}", said(&before));
+    assert!(!before.status.success(), "nothing is registered yet: {}", output_text(&before));
 
     for _ in 0..2 {
         let migrated = medhub(&served, &["migrate"]).await;
-        assert!(migrated.status.success(), "{}", said(&migrated));
+        assert!(migrated.status.success(), "{}", output_text(&migrated));
     }
 
     let listed = medhub(&served, &["schemas", "--json"]).await;
-    assert!(listed.status.success(), "{}", said(&listed));
+    assert!(listed.status.success(), "{}", output_text(&listed));
     let rows: Vec<Value> = serde_json::from_slice(&listed.stdout).unwrap();
     assert_eq!(rows.len(), catalog::all().len());
     for (row, schema) in rows.iter().zip(catalog::all()) {
@@ -44,7 +43,7 @@ async fn migrate_registers_the_schema_of_every_event_and_schemas_lists_them() {
         let (_, found) = served.api.get(&format!("/subjects/{}/versions", schema.subject)).await;
         assert!(found.as_array().unwrap().contains(&row["subjectVersion"]), "{found} {row}");
     }
-    let table = said(&medhub(&served, &["schemas"]).await);
+    let table = output_text(&medhub(&served, &["schemas"]).await);
     assert!(catalog::all().iter().all(|schema| table.contains(schema.subject)), "{table}");
 }
 
@@ -59,9 +58,9 @@ async fn migrate_refuses_a_schema_that_breaks_a_registered_one() {
     let migrated = medhub(&served, &["migrate"]).await;
 
     assert!(!migrated.status.success());
-    let told = said(&migrated);
+    let told = output_text(&migrated);
     assert!(told.contains(schema.event_type) && told.contains("incompatible with an earlier schema"), "{told}");
-    let listed = said(&medhub(&served, &["schemas"]).await);
+    let listed = output_text(&medhub(&served, &["schemas"]).await);
     assert!(listed.contains("BREAKING"), "{listed}");
 }
 
@@ -75,9 +74,9 @@ async fn doctor_tells_whether_the_registry_answers_and_tells_no_password() {
     };
     assert_eq!(registry(&report)["answers"], true, "{report}");
 
-    let own = BTreeMap::from([("SCHEMA_REGISTRY_URL", "http://me:s3cr3t@127.0.0.1:9")]);
+    let nowhere = "http://me:s3cr3t@127.0.0.1:9";
     for command in [&["doctor", "--json"][..], &["schemas"], &["config"]] {
-        let told = said(&medhub_with(&own, command).await);
+        let told = output_text(&medhub_with(&served, nowhere, command).await);
         assert!(!told.contains("s3cr3t") && told.contains("127.0.0.1:9"), "{command:?}: {told}");
     }
 }

@@ -5,10 +5,9 @@ use std::collections::BTreeSet;
 use futures::future::join_all;
 use serde_json::{Value, json};
 
-use super::{
-    Served, of_type, record,
-    served::{database, run},
-};
+use super::{Served, of_type, record, served::run};
+use tests::{Namespace, PATIENCE, empty_database};
+use tokio::time::timeout;
 
 const CLIENTS: usize = 8;
 
@@ -19,10 +18,11 @@ fn numbered(number: usize) -> String {
 
 #[tokio::test]
 async fn processes_that_start_at_once_on_an_empty_database_serve_the_same_registry() {
-    let database = database().await;
-    let both = join_all([Served::on(database.clone()), Served::on(database.clone()), Served::on(database)]).await;
-    let id = both[0].api.register("a", &of_type("A", "int")).await;
-    for served in &both {
+    let namespace = Namespace::new();
+    let database = empty_database(&namespace).await;
+    let all = join_all((0..3).map(|_| Served::on(namespace.clone(), database.clone()))).await;
+    let id = all[0].api.register("a", &of_type("A", "int")).await;
+    for served in &all {
         assert_eq!(served.api.get(&format!("/schemas/ids/{id}/subjects")).await, (200, json!(["a"])));
     }
 }
@@ -30,7 +30,7 @@ async fn processes_that_start_at_once_on_an_empty_database_serve_the_same_regist
 #[tokio::test]
 async fn the_same_schema_registered_at_once_gets_one_id_and_one_version() {
     let served = Served::start().await;
-    let second = Served::on(served.database().to_owned()).await;
+    let second = served.start_second().await;
     let schema = of_type("A", "int");
     let clients = (0..CLIENTS).flat_map(|_| [&served.api, &second.api]);
     let ids: BTreeSet<i64> = join_all(clients.map(|api| api.register("a", &schema))).await.into_iter().collect();
@@ -41,7 +41,7 @@ async fn the_same_schema_registered_at_once_gets_one_id_and_one_version() {
 #[tokio::test]
 async fn different_schemas_registered_at_once_get_dense_ids_and_versions() {
     let served = Served::start().await;
-    let second = Served::on(served.database().to_owned()).await;
+    let second = served.start_second().await;
     let schemas: Vec<String> = (0..CLIENTS * 4).map(numbered).collect();
     let register = |(number, schema): (usize, &String)| {
         let api = if number % 2 == 0 { served.api.clone() } else { second.api.clone() };
@@ -58,7 +58,7 @@ async fn different_schemas_registered_at_once_get_dense_ids_and_versions() {
 #[tokio::test]
 async fn of_two_schemas_that_exclude_each_other_one_is_registered() {
     let served = Served::start().await;
-    let second = Served::on(served.database().to_owned()).await;
+    let second = served.start_second().await;
     let path = "/subjects/a/versions";
     let (int, text) = (super::proposed(&of_type("A", "int")), super::proposed(&of_type("A", "string")));
     let (one, other) = tokio::join!(served.api.post(path, int), second.api.post(path, text));
@@ -78,7 +78,8 @@ async fn kill_9_loses_nothing_that_was_acknowledged() {
             })
             .collect();
         // In the middle of it: some are acknowledged, some are under way.
-        while served.api.get("/schemas/ids/1").await.0 != 200 {}
+        let first = async { while served.api.get("/schemas/ids/1").await.0 != 200 {} };
+        timeout(PATIENCE, first).await.unwrap();
         served = served.kill9_and_start_again().await;
         known.extend(join_all(busy).await.into_iter().filter_map(Result::unwrap));
     }

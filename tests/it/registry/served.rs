@@ -1,29 +1,15 @@
 //! A registry of a test's own: a process of the product in the role `registry`, on a database that nobody else uses.
 
-use std::{process::Stdio, time::Duration};
+use std::process::Stdio;
 
 use reqwest::Method;
 use serde_json::Value;
 use sqlx::{Connection as _, PgConnection};
-use tests::{engines, medhub_local};
+use tests::{Namespace, PATIENCE, empty_database, medhub_local};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     process::{Child, Command},
 };
-use uuid::Uuid;
-
-/// It has no model to load and no engine but Postgres to wait for.
-const READY_WITHIN: Duration = Duration::from_secs(10);
-
-/// A database of the test's own, with nothing in it.
-pub(super) async fn database() -> String {
-    let admin = engines().await.url("DATABASE_URL");
-    let name = format!("t_{}", Uuid::new_v4().simple());
-    run(&admin, &format!("create database {name}")).await;
-    let mut url = reqwest::Url::parse(&admin).unwrap();
-    url.set_path(&name);
-    url.to_string()
-}
 
 /// Runs a statement in a database.
 pub(super) async fn run(database: &str, statement: &str) {
@@ -34,6 +20,7 @@ pub(super) async fn run(database: &str, statement: &str) {
 /// A running registry; it ends with the test.
 pub(super) struct Served {
     pub(super) api: Api,
+    namespace: Namespace,
     database: String,
     child: Child,
 }
@@ -41,11 +28,13 @@ pub(super) struct Served {
 impl Served {
     /// Starts one on an empty database.
     pub(super) async fn start() -> Self {
-        Self::on(database().await).await
+        let namespace = Namespace::new();
+        let database = empty_database(&namespace).await;
+        Self::on(namespace, database).await
     }
 
-    /// Starts one on a database, beside others that may serve it.
-    pub(super) async fn on(database: String) -> Self {
+    /// Starts one on the database of a namespace, beside others that may serve it.
+    pub(super) async fn on(namespace: Namespace, database: String) -> Self {
         let mut command = Command::new(medhub_local());
         command.args(["product", "serve", "--role", "registry"]).stdin(Stdio::null()).stdout(Stdio::null());
         command.env("DATABASE_URL", &database).env("MEDHUB__HTTP__LISTEN", "127.0.0.1:0");
@@ -56,17 +45,26 @@ impl Served {
             let mut seen = Vec::new();
             while let Some(line) = log.next_line().await.unwrap() {
                 let entry: Value = serde_json::from_str(&line).unwrap_or_default();
-                if let Some(address) = entry["http.address"].as_str() {
+                if let Some(address) = entry["address"].as_str() {
                     return address.to_owned();
                 }
                 seen.push(line);
             }
             panic!("the registry ended: {seen:#?}")
         };
-        let address = tokio::time::timeout(READY_WITHIN, listening).await.expect("no registry in time");
+        let address = tokio::time::timeout(PATIENCE, listening).await.expect("no registry in time");
         // A pipe that nobody empties would stop its writer.
         tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
-        Self { api: Api::new(format!("http://{address}")), database, child }
+        Self { api: Api::new(format!("http://{address}")), namespace, database, child }
+    }
+
+    /// Starts another one on the same database.
+    pub(super) async fn start_second(&self) -> Self {
+        Self::on(self.namespace.clone(), self.database.clone()).await
+    }
+
+    pub(super) fn namespace(&self) -> &Namespace {
+        &self.namespace
     }
 
     pub(super) fn database(&self) -> &str {
@@ -76,7 +74,7 @@ impl Served {
     /// Ends the process as a loss of power would, and starts another on the same database.
     pub(super) async fn kill9_and_start_again(mut self) -> Self {
         self.child.kill().await.unwrap();
-        Self::on(self.database).await
+        Self::on(self.namespace, self.database).await
     }
 }
 
@@ -101,7 +99,7 @@ impl Api {
         request.send().await.unwrap()
     }
 
-    async fn told(&self, method: Method, path: &str, body: Option<Value>) -> (u16, Value) {
+    async fn answer_to(&self, method: Method, path: &str, body: Option<Value>) -> (u16, Value) {
         let answer = self.ask(method, path, body).await;
         let kind = answer.headers()["content-type"].to_str().unwrap().to_owned();
         assert_eq!(kind, "application/vnd.schemaregistry.v1+json", "{path}");
@@ -109,19 +107,19 @@ impl Api {
     }
 
     pub(super) async fn get(&self, path: &str) -> (u16, Value) {
-        self.told(Method::GET, path, None).await
+        self.answer_to(Method::GET, path, None).await
     }
 
     pub(super) async fn post(&self, path: &str, body: Value) -> (u16, Value) {
-        self.told(Method::POST, path, Some(body)).await
+        self.answer_to(Method::POST, path, Some(body)).await
     }
 
     pub(super) async fn put(&self, path: &str, body: Value) -> (u16, Value) {
-        self.told(Method::PUT, path, Some(body)).await
+        self.answer_to(Method::PUT, path, Some(body)).await
     }
 
     pub(super) async fn delete(&self, path: &str) -> (u16, Value) {
-        self.told(Method::DELETE, path, None).await
+        self.answer_to(Method::DELETE, path, None).await
     }
 
     /// Registers a schema, and answers with its id.

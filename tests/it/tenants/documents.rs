@@ -1,24 +1,21 @@
 //! What workers read from a document, and what everything of one operation has in common.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection, Row as _};
-use tests::{Stack, eventually};
+use tests::{
+    AcceptedChange, HttpAnswer, Person, Product, error_code, eventually, request, shared_product, unique_name,
+};
 use uuid::Uuid;
-
-use super::{Person, code};
-use crate::edges::{Answer, request};
 
 /// A machine of a company with a key of its own.
 struct Worker<'a> {
-    stack: &'a Stack,
+    product: &'a Product,
     key: String,
 }
 
 impl Worker<'_> {
     async fn ask(&self, document: &str, variables: Value) -> Value {
-        self.stack.graphql_with(Some(&self.key), document, variables).await
+        self.product.graphql_as(Some(&self.key), document, variables).await
     }
 
     async fn outcome(&self, field: &str, id: &Value) -> Value {
@@ -46,19 +43,19 @@ const ANALYSIS: &str = "recordDocumentAnalysis(id: $id, analysis: { summary: \"P
 
 #[tokio::test]
 async fn a_worker_reads_a_document_stage_by_stage_and_its_company_finds_it() {
-    let stack = Stack::start().await;
-    let admin = Person::found(&stack, "ada", "acme").await;
-    let ann = admin.joined_by("ann", "CONTRIBUTOR", "acme").await;
-    let eve = Person::found(&stack, "eve", "other").await;
-    let worker = Worker { stack: &stack, key: key(&admin, "reader", "TASKS, READ").await };
-    let foreign = Worker { stack: &stack, key: key(&eve, "reader", "TASKS, READ").await };
+    let (product, company) = (shared_product().await, unique_name("acme"));
+    let admin = Person::found(product, "ada", &company).await;
+    let ann = admin.add_member("ann", "CONTRIBUTOR", &company).await;
+    let eve = Person::found(product, "eve", &unique_name("other")).await;
+    let worker = Worker { product, key: key(&admin, "reader", "TASKS, READ").await };
+    let foreign = Worker { product, key: key(&eve, "reader", "TASKS, READ").await };
 
-    let upload = request(&stack, "POST", "/api/v1/documents?fileName=sow.pdf", Some(&ann.token));
-    let uploaded = Answer::to(upload.header("content-type", "application/pdf").body("%PDF-1.7")).await;
+    let upload = request(product, "POST", "/api/v1/documents?fileName=sow.pdf", Some(&ann.token));
+    let uploaded = HttpAnswer::to(upload.header("content-type", "application/pdf").body("%PDF-1.7")).await;
     let id = uploaded.body["id"].clone();
     let path = format!("/api/v1/documents/{}/text", id.as_str().unwrap());
     let put = async |token: &str, query: &str, text: Vec<u8>| {
-        Answer::to(request(&stack, "PUT", &format!("{path}?{query}"), Some(token)).body(text)).await
+        HttpAnswer::to(request(product, "PUT", &format!("{path}?{query}"), Some(token)).body(text)).await
     };
     let text = "Infusion pumps – delivered within ten days.";
     let plain = "pages=2&method=native&language=en";
@@ -82,7 +79,7 @@ async fn a_worker_reads_a_document_stage_by_stage_and_its_company_finds_it() {
     let done = worker.outcome(ANALYSIS, &id).await;
     assert_eq!(done["version"], 5, "{done}");
     let member = ann.ask(&format!("mutation($id: UUID!) {{ {ANALYSIS} {{ __typename }} }}"), json!({ "id": id })).await;
-    assert_eq!(code(&member), "FORBIDDEN");
+    assert_eq!(error_code(&member), "FORBIDDEN");
     let wrong = worker.ask(
         "mutation($id: UUID!) { recordDocumentAnalysis(id: $id, analysis: { summary: \"x\", fitScore: 101, model: \"m\" })
         { __typename } }",
@@ -90,7 +87,7 @@ async fn a_worker_reads_a_document_stage_by_stage_and_its_company_finds_it() {
     );
     assert_eq!(wrong.await["errors"][0]["extensions"]["field"], "analysis.fitScore");
 
-    let since = super::Done {
+    let since = AcceptedChange {
         id: id.as_str().unwrap().to_owned(),
         token: done["consistencyToken"].as_str().unwrap().to_owned(),
         version: 5,
@@ -98,7 +95,7 @@ async fn a_worker_reads_a_document_stage_by_stage_and_its_company_finds_it() {
     let document = "query($id: UUID!) { document(id: $id) { status pages failure requirements { number kind text due }
         analysis { summary fitScore risks model } }
         searchWorkspace(query: \"when are infusion pumps delivered\", first: 5) { id part passage } }";
-    let seen = ann.see(&since, document, json!({ "id": id })).await;
+    let seen = ann.ask_since(&since, document, json!({ "id": id })).await;
     assert_eq!(
         seen["document"],
         json!({
@@ -115,30 +112,30 @@ async fn a_worker_reads_a_document_stage_by_stage_and_its_company_finds_it() {
     let hits = seen["searchWorkspace"].as_array().unwrap();
     let parts: Vec<_> = hits.iter().filter(|hit| hit["id"] == id).filter_map(|hit| hit["part"].as_str()).collect();
     assert!(parts.contains(&"requirements") && parts.contains(&"analysis"), "{hits:?}");
-    let theirs = eve.see(&since, document, json!({ "id": id })).await;
+    let theirs = eve.ask_since(&since, document, json!({ "id": id })).await;
     assert_eq!(theirs, json!({ "document": null, "searchWorkspace": [] }));
 
     let shown =
-        request(&stack, "GET", &path, Some(&ann.token)).header("consistency-token", read.header("consistency-token"));
+        request(product, "GET", &path, Some(&ann.token)).header("consistency-token", read.header("consistency-token"));
     let shown = shown.send().await.unwrap();
     assert_eq!(shown.headers()["content-type"], "text/plain; charset=utf-8");
     assert_eq!(shown.text().await.unwrap(), text);
-    let hidden = request(&stack, "GET", &path, Some(&eve.token)).send().await.unwrap();
+    let hidden = request(product, "GET", &path, Some(&eve.token)).send().await.unwrap();
     assert_eq!(hidden.status().as_u16(), 404);
 }
 
 #[tokio::test]
 async fn what_one_operation_sets_in_motion_is_known_by_it_in_the_log_and_to_analysts() {
-    let stack = Stack::start().await;
-    let admin = Person::found(&stack, "ada", "acme").await;
+    let (product, company) = (shared_product().await, unique_name("acme"));
+    let admin = Person::found(product, "ada", &company).await;
     let worker = key(&admin, "reader", "TASKS").await;
     let operation = Uuid::new_v4().to_string();
     let post = async |token: &str, headers: &[(&str, &str)], document: &str| {
-        let mut asked = request(&stack, "POST", "/graphql", Some(token)).json(&json!({ "query": document }));
+        let mut asked = request(product, "POST", "/graphql", Some(token)).json(&json!({ "query": document }));
         for (name, value) in headers {
             asked = asked.header(*name, *value);
         }
-        Answer::to(asked).await
+        HttpAnswer::to(asked).await
     };
     let wanted =
         "mutation { requestTask(input: { kind: GENERATE_PROPOSAL, subjectKind: OPPORTUNITY, subjectId: \"036:X\" })
@@ -147,21 +144,21 @@ async fn what_one_operation_sets_in_motion_is_known_by_it_in_the_log_and_to_anal
     assert_eq!(asked.header("x-correlation-id"), operation);
     let task = asked.body["data"]["requestTask"]["id"].as_str().unwrap().to_owned();
 
-    let mut log = PgConnection::connect(&stack.url("DATABASE_URL")).await.unwrap();
+    let mut log = PgConnection::connect(product.variable("DATABASE_URL")).await.unwrap();
     let requested: Uuid = sqlx::query_scalar("select event_id from events where aggregate_id = $1")
-        .bind(format!("acme:{task}"))
+        .bind(format!("{company}:{task}"))
         .fetch_one(&mut log)
         .await
         .unwrap();
     let requested = requested.to_string();
     for bad in [("x-correlation-id", "mine"), ("x-causation-id", "7")] {
         let refused = post(&admin.token, &[bad], wanted).await;
-        assert_eq!((refused.status.as_u16(), code(&refused.body)), (400, "INVALID_INPUT"), "{}", refused.body);
+        assert_eq!((refused.status.as_u16(), error_code(&refused.body)), (400, "INVALID_INPUT"), "{}", refused.body);
     }
     // Who answers an event says so, whatever edge it is.
-    let upload = request(&stack, "POST", "/api/v1/documents?fileName=x.txt", Some(&admin.token));
+    let upload = request(product, "POST", "/api/v1/documents?fileName=x.txt", Some(&admin.token));
     let upload = upload.header("x-correlation-id", &operation).header("x-causation-id", &requested).body("x");
-    let uploaded = Answer::to(upload).await;
+    let uploaded = HttpAnswer::to(upload).await;
     assert_eq!(uploaded.status.as_u16(), 201, "{}", uploaded.body);
     let failed = format!(
         "mutation {{ recordDocumentFailure(id: {}, stage: TEXT, reason: \"empty\") {{ ... on Accepted {{ version }} }} }}",
@@ -182,14 +179,13 @@ async fn what_one_operation_sets_in_motion_is_known_by_it_in_the_log_and_to_anal
 
     // Analysts see the same, by way of Kafka.
     let sql = format!(
-        "select event_type, causation_id from medhub.events where correlation_id = '{operation}' order by position format TSV"
+        "select event_type, causation_id from {}.events where correlation_id = '{operation}' order by position format TSV",
+        product.variable("MEDHUB__CLICKHOUSE__DATABASE")
     );
-    eventually(Duration::from_secs(30), async || {
-        let answer =
-            reqwest::Client::new().post(stack.url("CLICKHOUSE_URL")).body(sql.clone()).send().await?.text().await?;
-        let wanted = format!("task.requested\t\ndocument.uploaded\t{requested}\ndocument.failed\t{requested}\n");
-        anyhow::ensure!(answer == wanted, "{answer}");
-        Ok(())
+    let wanted = format!("task.requested\t\ndocument.uploaded\t{requested}\ndocument.failed\t{requested}\n");
+    eventually(async || {
+        let answer = product.clickhouse(&sql).await;
+        if answer == wanted { Ok(()) } else { Err(answer) }
     })
     .await;
 }

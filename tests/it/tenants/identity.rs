@@ -1,17 +1,12 @@
 //! Who is let in: tokens of every kind, good and bad, keys, roles that change, and how often one may ask.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex};
 
 use axum::{Json, Router, routing::get};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, get_current_timestamp, jwk::Jwk};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use tests::{Environment, Stack, Subscription};
-
-use super::{Person, code};
+use tests::{Environment, Person, Product, ProductInstance, Subscription, error_code};
 
 const ME: &str = "{ me { user tenant role scopes operator } }";
 
@@ -26,9 +21,9 @@ fn signed(algorithm: Algorithm, key_id: Option<&str>, claims: &Value, key: &Enco
 }
 
 /// What is answered over HTTP, with its status and headers.
-async fn asked(stack: &Stack, token: &str, document: &str) -> (StatusCode, reqwest::header::HeaderMap, Value) {
+async fn answer_to(product: &Product, token: &str, document: &str) -> (StatusCode, reqwest::header::HeaderMap, Value) {
     let body = json!({ "query": document });
-    let request = reqwest::Client::new().post(format!("{}/graphql", stack.http())).bearer_auth(token).json(&body);
+    let request = reqwest::Client::new().post(format!("{}/graphql", product.http())).bearer_auth(token).json(&body);
     let answer = request.send().await.unwrap();
     (answer.status(), answer.headers().clone(), answer.json().await.unwrap())
 }
@@ -37,15 +32,15 @@ async fn asked(stack: &Stack, token: &str, document: &str) -> (StatusCode, reqwe
 async fn good_tokens_say_who_one_is_and_bad_ones_let_nobody_in() {
     let provider = Provider::start().await;
     let mut environment = Environment::new();
-    environment.insert("MEDHUB__AUTH__JWKS_URL".into(), provider.url.clone().into());
+    environment.insert("MEDHUB__AUTH__JWKS_URL".into(), provider.url.clone());
     environment.insert("MEDHUB__AUTH__ROSTER_CACHE_MS".into(), "0".into());
     environment.insert("MEDHUB__LIMITS__REFUSED_TOKENS".into(), "10000".into());
-    let stack = Stack::with(&[], environment).await;
-    let secret = EncodingKey::from_secret(stack.url("MEDHUB__AUTH__HS256_SECRET").as_bytes());
-    let ann = Person::found(&stack, "ann", "acme").await;
+    let product = ProductInstance::with(environment).await;
+    let secret = EncodingKey::from_secret(product.variable("MEDHUB__AUTH__HS256_SECRET").as_bytes());
+    let ann = Person::found(&product, "ann", "acme").await;
 
-    let good = signed(Algorithm::HS256, None, &claims("ann", Some("acme"), 60), &secret);
-    let (status, headers, answer) = asked(&stack, &good, ME).await;
+    let good = signed(Algorithm::HS256, None, &claims("ann", Some("acme"), 600), &secret);
+    let (status, headers, answer) = answer_to(&product, &good, ME).await;
     assert_eq!(status, StatusCode::OK);
     assert_eq!(
         answer["data"]["me"],
@@ -53,41 +48,42 @@ async fn good_tokens_say_who_one_is_and_bad_ones_let_nobody_in() {
     );
     assert!(headers.contains_key("ratelimit-remaining") && headers.contains_key("x-correlation-id"), "{headers:?}");
 
-    bad_tokens_let_nobody_in(&stack, &secret, &good).await;
-    the_providers_keys_count_and_change(&stack, &provider).await;
-    a_key_does_what_its_scopes_allow_until_it_is_revoked(&stack, &ann).await;
-    a_role_counts_as_it_is_now(&stack, &ann).await;
-    a_connection_ends_with_its_token(&stack, &secret).await;
-    a_token_is_signed_out(&stack, &secret).await;
+    bad_tokens_let_nobody_in(&product, &secret, &good).await;
+    the_providers_keys_count_and_change(&product, &provider).await;
+    a_key_does_what_its_scopes_allow_until_it_is_revoked(&product, &ann).await;
+    a_role_counts_as_it_is_now(&product, &ann).await;
+    a_connection_ends_with_its_token(&product, &secret).await;
+    a_token_is_signed_out(&product, &secret).await;
 }
 
 /// One token of two that name the same person; keys and operators have none to sign out.
-async fn a_token_is_signed_out(stack: &Stack, secret: &EncodingKey) {
+async fn a_token_is_signed_out(product: &Product, secret: &EncodingKey) {
     const OUT: &str = "mutation { signOut }";
     let token = |seconds| signed(Algorithm::HS256, None, &claims("ann", Some("acme"), seconds), secret);
     let (lost, kept) = (token(90), token(120));
     let shown = json!({ "authorization": format!("Bearer {lost}") });
-    let mut connection = Subscription::begin(&stack.http(), shown, "{ __typename }").await.unwrap();
+    let mut connection = Subscription::begin(product.http(), shown, "{ __typename }").await.unwrap();
 
-    assert_eq!(asked(stack, &lost, OUT).await.2["data"], json!({ "signOut": true }));
+    assert_eq!(answer_to(product, &lost, OUT).await.2["data"], json!({ "signOut": true }));
 
-    let (status, _, answer) = asked(stack, &lost, ME).await;
-    assert_eq!((status, code(&answer)), (StatusCode::UNAUTHORIZED, "UNAUTHENTICATED"), "{answer}");
+    let (status, _, answer) = answer_to(product, &lost, ME).await;
+    assert_eq!((status, error_code(&answer)), (StatusCode::UNAUTHORIZED, "UNAUTHENTICATED"), "{answer}");
     assert!(answer["errors"][0]["message"].as_str().unwrap().contains("signed out"), "{answer}");
     let asked_later = connection.ask("later", "{ proposals { totalCount } }").await.unwrap();
-    assert_eq!(code(&asked_later), "UNAUTHENTICATED", "on a connection from before: {asked_later}");
-    assert_eq!(asked(stack, &kept, ME).await.0, StatusCode::OK);
-    assert_eq!(code(&asked(stack, &stack.operators_token(), OUT).await.2), "FORBIDDEN");
+    assert_eq!(error_code(&asked_later), "UNAUTHENTICATED", "on a connection from before: {asked_later}");
+    assert_eq!(answer_to(product, &kept, ME).await.0, StatusCode::OK);
+    assert_eq!(error_code(&answer_to(product, product.operator_token(), OUT).await.2), "FORBIDDEN");
 
     // What is kept tells nobody the token, and is gone when the token would not count any more.
-    let mut redis = redis::Client::open(stack.url("REDIS_URL")).unwrap().get_connection().unwrap();
-    let keys: Vec<String> = redis::cmd("KEYS").arg("*signed-out:*").query(&mut redis).unwrap();
+    let mut redis = redis::Client::open(product.variable("REDIS_URL").to_owned()).unwrap().get_connection().unwrap();
+    let pattern = format!("{}signed-out:*", product.variable("MEDHUB__REDIS__KEY_PREFIX"));
+    let keys: Vec<String> = redis::cmd("KEYS").arg(pattern).query(&mut redis).unwrap();
     assert!(keys.len() == 1 && !keys[0].contains(&lost), "{keys:?}");
     let left: i64 = redis::cmd("TTL").arg(&keys[0]).query(&mut redis).unwrap();
     assert!((1..=90 + 120).contains(&left), "{left} s");
 }
 
-async fn bad_tokens_let_nobody_in(stack: &Stack, secret: &EncodingKey, good: &str) {
+async fn bad_tokens_let_nobody_in(product: &Product, secret: &EncodingKey, good: &str) {
     let (header, rest) = good.split_once('.').unwrap();
     let (body, signature) = rest.split_once('.').unwrap();
     let none = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0";
@@ -119,43 +115,46 @@ async fn bad_tokens_let_nobody_in(stack: &Stack, secret: &EncodingKey, good: &st
         ("an unknown key", "mhk_acme.01890a5d-ac96-774b-bcce-b302099a8057.".to_owned() + &"ab".repeat(32)),
         ("half a key", "mhk_acme".to_owned()),
     ] {
-        let (status, headers, answer) = asked(stack, &token, ME).await;
-        assert_eq!((status, code(&answer)), (StatusCode::UNAUTHORIZED, "UNAUTHENTICATED"), "{what}: {answer}");
+        let (status, headers, answer) = answer_to(product, &token, ME).await;
+        assert_eq!((status, error_code(&answer)), (StatusCode::UNAUTHORIZED, "UNAUTHENTICATED"), "{what}: {answer}");
         assert!(headers.contains_key("www-authenticate"), "{what}");
         assert!(!answer.to_string().contains(&token[..token.len().min(40)]), "{what}: the token is not told again");
     }
-    let mut foreign = reqwest::Client::new().post(format!("{}/graphql", stack.http())).json(&json!({ "query": ME }));
+    let mut foreign = reqwest::Client::new().post(format!("{}/graphql", product.http())).json(&json!({ "query": ME }));
     foreign = foreign.bearer_auth(good).header("x-medhub-tenant", "other");
     assert_eq!(foreign.send().await.unwrap().status(), StatusCode::UNAUTHORIZED, "the token is for another tenant");
 }
 
-async fn the_providers_keys_count_and_change(stack: &Stack, provider: &Provider) {
+async fn the_providers_keys_count_and_change(product: &Product, provider: &Provider) {
     let (first, second) = (Provider::ec("first"), Provider::ec("second"));
     provider.publish(&[&first]);
-    let ann = claims("ann", Some("acme"), 60);
+    let ann = claims("ann", Some("acme"), 600);
     let token = |key: &Signer| signed(key.algorithm, Some(key.id), &ann, &key.key);
-    assert_eq!(asked(stack, &token(&first), ME).await.2["data"]["me"]["role"], "ADMIN");
+    assert_eq!(answer_to(product, &token(&first), ME).await.2["data"]["me"]["role"], "ADMIN");
 
-    let unknown = asked(stack, &token(&second), ME).await;
+    let unknown = answer_to(product, &token(&second), ME).await;
     assert_eq!(unknown.0, StatusCode::UNAUTHORIZED, "{}", unknown.2);
     let rsa = Provider::rsa("third");
     provider.publish(&[&second, &rsa]);
     // Unknown keys are asked for at once, but not more often than every few seconds.
-    tests::eventually(Duration::from_secs(30), async || {
-        let (status, _, answer) = asked(stack, &token(&second), ME).await;
+    tests::eventually(async || {
+        let (status, _, answer) = answer_to(product, &token(&second), ME).await;
         if status == StatusCode::OK { Ok(()) } else { Err(answer.to_string()) }
     })
     .await;
-    assert_eq!(asked(stack, &token(&rsa), ME).await.2["data"]["me"]["user"], "ann");
-    assert_eq!(asked(stack, &token(&first), ME).await.0, StatusCode::UNAUTHORIZED, "it was withdrawn");
+    assert_eq!(answer_to(product, &token(&rsa), ME).await.2["data"]["me"]["user"], "ann");
+    assert_eq!(answer_to(product, &token(&first), ME).await.0, StatusCode::UNAUTHORIZED, "it was withdrawn");
     // A public key is no secret: who signs by it as if it were one is not let in.
     let public = serde_json::to_vec(&second.public).unwrap();
     let confused = signed(Algorithm::HS256, Some(second.id), &ann, &EncodingKey::from_secret(&public));
-    assert_eq!(asked(stack, &confused, ME).await.0, StatusCode::UNAUTHORIZED);
-    assert_eq!(asked(stack, &signed(Algorithm::ES256, None, &ann, &second.key), ME).await.0, StatusCode::UNAUTHORIZED);
+    assert_eq!(answer_to(product, &confused, ME).await.0, StatusCode::UNAUTHORIZED);
+    assert_eq!(
+        answer_to(product, &signed(Algorithm::ES256, None, &ann, &second.key), ME).await.0,
+        StatusCode::UNAUTHORIZED
+    );
 }
 
-async fn a_key_does_what_its_scopes_allow_until_it_is_revoked(stack: &Stack, ann: &Person<'_>) {
+async fn a_key_does_what_its_scopes_allow_until_it_is_revoked(product: &Product, ann: &Person<'_>) {
     let issue = |name: &str, scopes: &str| {
         format!(
             "mutation {{ issueApiKey(input: {{ name: \"{name}\", scopes: [{scopes}] }}) {{ id key
@@ -167,114 +166,49 @@ async fn a_key_does_what_its_scopes_allow_until_it_is_revoked(stack: &Stack, ann
     let taken = ann.ask(&issue("writer", "READ"), json!({})).await["data"]["issueApiKey"].clone();
     assert_eq!((&taken["key"], &taken["outcome"]["rule"]), (&Value::Null, &json!("KEY_NAME_TAKEN")), "{taken}");
 
-    let me = asked(stack, &key, ME).await.2["data"]["me"].clone();
+    let me = answer_to(product, &key, ME).await.2["data"]["me"].clone();
     assert_eq!((&me["role"], &me["scopes"], &me["tenant"]), (&json!("SERVICE"), &json!(["WRITE"]), &json!("acme")));
     let draft = "mutation { outcome: draftProposal(input: { opportunityId: \"036:X\", title: \"By machine\" }) { __typename } }";
-    assert_eq!(asked(stack, &key, draft).await.2["data"]["outcome"]["__typename"], "Accepted");
+    assert_eq!(answer_to(product, &key, draft).await.2["data"]["outcome"]["__typename"], "Accepted");
     let admin = "mutation { outcome: addCompanyMember(user: \"mallory\", role: ADMIN) { __typename } }";
-    assert_eq!(code(&asked(stack, &key, admin).await.2), "FORBIDDEN");
+    assert_eq!(error_code(&answer_to(product, &key, admin).await.2), "FORBIDDEN");
     let reader = ann.ask(&issue("ingest", "INGEST"), json!({})).await["data"]["issueApiKey"]["key"].clone();
-    let only_ingest = asked(stack, reader.as_str().unwrap(), "{ proposals { totalCount } }").await.2;
-    assert_eq!(code(&only_ingest), "FORBIDDEN");
+    let only_ingest = answer_to(product, reader.as_str().unwrap(), "{ proposals { totalCount } }").await.2;
+    assert_eq!(error_code(&only_ingest), "FORBIDDEN");
 
     let shown = ann.ask("{ company { apiKeys { id name scopes } } }", json!({})).await;
     assert!(!shown.to_string().contains(&key[key.len() - 64..]), "the secret is shown once: {shown}");
     let revoke = "mutation($id: UUID!) { outcome: revokeApiKey(id: $id) { ... on Accepted { version } } }";
-    assert!(ann.done(revoke, json!({ "id": issued["id"] })).await["version"].is_u64());
-    assert_eq!(asked(stack, &key, ME).await.0, StatusCode::UNAUTHORIZED, "it no longer counts, at once");
-    let log = stack.medhub(&["replay"]).await;
+    assert!(ann.outcome_of(revoke, json!({ "id": issued["id"] })).await["version"].is_u64());
+    assert_eq!(answer_to(product, &key, ME).await.0, StatusCode::UNAUTHORIZED, "it no longer counts, at once");
+    let log = product.medhub(&["replay"]).await;
     assert!(!String::from_utf8_lossy(&log.stdout).contains(&key[key.len() - 64..]), "the log keeps a hash");
 }
 
-async fn a_role_counts_as_it_is_now(stack: &Stack, ann: &Person<'_>) {
-    let bob = ann.joined_by("bob", "CONTRIBUTOR", "acme").await;
+async fn a_role_counts_as_it_is_now(product: &Product, ann: &Person<'_>) {
+    let bob = ann.add_member("bob", "CONTRIBUTOR", "acme").await;
     let draft = "mutation { outcome: draftProposal(input: { opportunityId: \"036:X\", title: \"x\" }) { __typename } }";
-    assert_eq!(bob.done(draft, json!({})).await["__typename"], "Accepted");
+    assert_eq!(bob.outcome_of(draft, json!({})).await["__typename"], "Accepted");
     let shown = json!({ "authorization": format!("Bearer {}", bob.token) });
-    let mut connection = Subscription::begin(&stack.http(), shown, "{ __typename }").await.unwrap();
+    let mut connection = Subscription::begin(product.http(), shown, "{ __typename }").await.unwrap();
     let demote = "mutation { outcome: changeCompanyRole(user: \"bob\", role: VIEWER) { ... on Accepted { version } } }";
-    ann.done(demote, json!({})).await;
-    assert_eq!(code(&bob.ask(draft, json!({})).await), "FORBIDDEN", "by the same token");
-    assert_eq!(code(&connection.ask("draft", draft).await.unwrap()), "FORBIDDEN", "by the same connection");
+    ann.outcome_of(demote, json!({})).await;
+    assert_eq!(error_code(&bob.ask(draft, json!({})).await), "FORBIDDEN", "by the same token");
+    assert_eq!(error_code(&connection.ask("draft", draft).await.unwrap()), "FORBIDDEN", "by the same connection");
     let out = "mutation { outcome: removeCompanyMember(user: \"bob\") { ... on Accepted { version } } }";
-    ann.done(out, json!({})).await;
-    assert_eq!(code(&bob.ask("{ proposals { totalCount } }", json!({})).await), "FORBIDDEN");
+    ann.outcome_of(out, json!({})).await;
+    assert_eq!(error_code(&bob.ask("{ proposals { totalCount } }", json!({})).await), "FORBIDDEN");
     let last = "mutation { outcome: removeCompanyMember(user: \"ann\") { ... on Rejected { rule } } }";
-    assert_eq!(ann.done(last, json!({})).await["rule"], "LAST_ADMIN");
+    assert_eq!(ann.outcome_of(last, json!({})).await["rule"], "LAST_ADMIN");
 }
 
-async fn a_connection_ends_with_its_token(stack: &Stack, secret: &EncodingKey) {
-    let token = signed(Algorithm::HS256, None, &claims("ann", Some("acme"), 2), secret);
+async fn a_connection_ends_with_its_token(product: &Product, secret: &EncodingKey) {
+    let token = signed(Algorithm::HS256, None, &claims("ann", Some("acme"), 5), secret);
     let payload = json!({ "authorization": format!("Bearer {token}") });
     let mut told =
-        Subscription::begin(&stack.http(), payload, "subscription { proposalChanges { cursor } }").await.unwrap();
+        Subscription::begin(product.http(), payload, "subscription { proposalChanges { cursor } }").await.unwrap();
     let end = told.next().await.unwrap_err().to_string();
     assert!(end.contains("4401") || end.contains("Library(4401)"), "{end}");
-}
-
-#[tokio::test]
-async fn who_asks_too_often_is_told_when_to_come_back() {
-    let mut environment = Environment::new();
-    for (variable, value) in [("PER_ADDRESS", "5"), ("PER_USER", "20"), ("REFUSED_TOKENS", "3")] {
-        environment.insert(format!("MEDHUB__LIMITS__{variable}").into(), value.into());
-    }
-    environment.insert("MEDHUB__HTTP__CORS_ORIGINS".into(), "https://app.example.org".into());
-    let stack = Stack::with(&[], environment).await;
-    let client = reqwest::Client::new();
-    let ask = async |token: Option<&str>| {
-        let mut request = client.post(format!("{}/graphql", stack.http())).json(&json!({ "query": "{ __typename }" }));
-        if let Some(token) = token {
-            request = request.bearer_auth(token);
-        }
-        let answer = request.header("origin", "https://app.example.org").send().await.unwrap();
-        (answer.status(), answer.headers().clone(), answer.json::<Value>().await.unwrap())
-    };
-    let ann = Person::login(&stack, "ann", None).await;
-
-    let mut statuses = vec![];
-    for _ in 0..6 {
-        statuses.push(ask(None).await.0.as_u16());
-    }
-    assert_eq!(statuses[..4], [200; 4], "one of the five was the login");
-    assert_eq!(statuses[5], 429, "{statuses:?}");
-    let (status, headers, answer) = ask(None).await;
-    assert_eq!(
-        (status.as_u16(), code(&answer), &headers["ratelimit-limit"]),
-        (429, "RATE_LIMITED", &"5".parse().unwrap())
-    );
-    let wait: u64 = headers["retry-after"].to_str().unwrap().parse().unwrap();
-    assert!((1..=12).contains(&wait), "{wait}");
-
-    // Others are not held up by one address: people and operators count for themselves.
-    let (status, headers, _) = ask(Some(&ann.token)).await;
-    assert_eq!((status.as_u16(), &headers["ratelimit-limit"]), (200, &"20".parse().unwrap()));
-    assert_eq!(headers["access-control-allow-origin"], "https://app.example.org");
-    assert_eq!(ask(Some(&stack.operators_token())).await.0, StatusCode::OK);
-    let mut guesses = vec![];
-    for _ in 0..5 {
-        guesses.push(ask(Some("guess")).await.0.as_u16());
-    }
-    assert_eq!(guesses, [401, 401, 401, 429, 429]);
-}
-
-#[tokio::test]
-async fn documents_over_a_websocket_count_as_requests_do() {
-    let environment = Environment::from([("MEDHUB__LIMITS__PER_USER".into(), "6".into())]);
-    let stack = Stack::with(&[], environment).await;
-    let ann = Person::login(&stack, "ann", None).await;
-    let shown = json!({ "authorization": format!("Bearer {}", ann.token) });
-    let mut connection = Subscription::begin(&stack.http(), shown, "{ __typename }").await.unwrap();
-
-    let mut answers = vec![];
-    for number in 0..12 {
-        answers.push(connection.ask(&format!("document-{number}"), "{ __typename }").await.unwrap());
-    }
-
-    assert_eq!(answers[0]["data"]["__typename"], "Query", "{answers:?}");
-    assert_eq!(code(&answers[11]), "RATE_LIMITED", "{answers:?}");
-    let request = reqwest::Client::new().post(format!("{}/graphql", stack.http())).bearer_auth(&ann.token);
-    let status = request.json(&json!({ "query": "{ __typename }" })).send().await.unwrap().status();
-    assert_eq!(status, StatusCode::TOO_MANY_REQUESTS, "one count for both ways");
 }
 
 /// What stands before a key of 2,048 bits in PKCS #8 (RFC 5208): its version, its kind, its length.

@@ -1,9 +1,7 @@
-//! Two companies on one stack: neither sees, changes or even finds what the other owns.
+//! Two companies on one product: neither sees, changes or even finds what the other owns.
 
 use serde_json::{Value, json};
-use tests::{Stack, Subscription};
-
-use super::{Person, code};
+use tests::{Person, Product, Subscription, error_code, shared_product, unique_name};
 
 /// What can be asked about what a company owns.
 const EVERYTHING: &str =
@@ -13,9 +11,9 @@ const EVERYTHING: &str =
 
 #[tokio::test]
 async fn nobody_finds_what_another_company_owns() {
-    let stack = Stack::start().await;
-    let ann = Person::found(&stack, "ann", "acme").await;
-    let eve = Person::found(&stack, "eve", "other").await;
+    let (product, company) = (shared_product().await, unique_name("acme"));
+    let ann = Person::found(product, "ann", &company).await;
+    let eve = Person::found(product, "eve", &unique_name("other")).await;
     let draft = "draftProposal(input: { opportunityId: \"036:X\", title: \"Secret plan\" })";
     let proposal = ann.change(draft, json!({})).await;
     ann.change(
@@ -24,7 +22,7 @@ async fn nobody_finds_what_another_company_owns() {
     )
     .await;
     let saved = ann.change("saveOpportunity(opportunityId: \"036:X\")", json!({})).await;
-    let shown = ann.see(&saved, "{ proposals { totalCount } resources { totalCount } }", json!({})).await;
+    let shown = ann.ask_since(&saved, "{ proposals { totalCount } resources { totalCount } }", json!({})).await;
     assert_eq!(shown, json!({ "proposals": { "totalCount": 1 }, "resources": { "totalCount": 1 } }));
 
     // What is not there and what is another's are the same.
@@ -33,28 +31,29 @@ async fn nobody_finds_what_another_company_owns() {
     assert_eq!(eve.ask(EVERYTHING, foreign.clone()).await, eve.ask(EVERYTHING, nothing.clone()).await);
     let withdraw = "mutation($id: UUID!) { outcome: withdrawProposal(proposalId: $id, reason: \"x\") {
         ... on Accepted { version } ... on Rejected { rule reason } } }";
-    let (theirs, nobodys) = (eve.done(withdraw, foreign.clone()).await, eve.done(withdraw, nothing.clone()).await);
+    let (theirs, nobodys) =
+        (eve.outcome_of(withdraw, foreign.clone()).await, eve.outcome_of(withdraw, nothing.clone()).await);
     assert_eq!((&theirs["rule"], &theirs), (&json!("NOT_FOUND"), &nobodys));
 
-    who_does_not_belong_is_told_nothing(&stack, &foreign).await;
-    a_subscriber_hears_of_its_own_company_only(&stack, &ann, &eve).await;
-    a_company_cannot_be_taken(&stack, &eve).await;
-    public_data_is_not_theirs_to_change(&stack, &eve).await;
+    who_does_not_belong_is_told_nothing(product, &company, &foreign).await;
+    a_subscriber_hears_of_its_own_company_only(product, &ann, &eve).await;
+    a_company_cannot_be_taken(product, &company, &eve).await;
+    public_data_is_not_theirs_to_change(product, &eve).await;
 }
 
 /// A token of somebody whom no company knows, for a company that there is and for one that there is not.
-async fn who_does_not_belong_is_told_nothing(stack: &Stack, foreign: &Value) {
+async fn who_does_not_belong_is_told_nothing(product: &Product, company: &str, foreign: &Value) {
     let mut answers = vec![];
-    for tenant in ["acme", "no-such-company"] {
-        let stranger = Person::login(stack, "mallory", Some(tenant)).await;
-        let company = stranger.ask("{ company { name } }", json!({})).await;
-        answers.push((stranger.ask(EVERYTHING, foreign.clone()).await, company));
+    for tenant in [company, "no-such-company"] {
+        let stranger = Person::login(product, "mallory", Some(tenant)).await;
+        let profile = stranger.ask("{ company { name } }", json!({})).await;
+        answers.push((stranger.ask(EVERYTHING, foreign.clone()).await, profile));
     }
     assert_eq!(answers[0], answers[1]);
-    assert_eq!((code(&answers[0].0), code(&answers[0].1)), ("FORBIDDEN", "FORBIDDEN"));
+    assert_eq!((error_code(&answers[0].0), error_code(&answers[0].1)), ("FORBIDDEN", "FORBIDDEN"));
 }
 
-async fn a_subscriber_hears_of_its_own_company_only(stack: &Stack, ann: &Person<'_>, eve: &Person<'_>) {
+async fn a_subscriber_hears_of_its_own_company_only(product: &Product, ann: &Person<'_>, eve: &Person<'_>) {
     // From before the first event, so that nothing depends on when the subscription begins.
     let draft = "draftProposal(input: { opportunityId: \"036:X\", title: \"Another\" })";
     let (hers, other) = (eve.change(draft, json!({})).await, ann.change(draft, json!({})).await);
@@ -63,7 +62,7 @@ async fn a_subscriber_hears_of_its_own_company_only(stack: &Stack, ann: &Person<
         beginning(&hers.token)
     );
     let payload = json!({ "authorization": format!("Bearer {}", eve.token) });
-    let mut told = Subscription::begin(&stack.http(), payload, &document).await.unwrap();
+    let mut told = Subscription::begin(product.http(), payload, &document).await.unwrap();
     let last = eve.change(draft, json!({})).await;
 
     for wanted in [&hers, &last] {
@@ -72,8 +71,9 @@ async fn a_subscriber_hears_of_its_own_company_only(stack: &Stack, ann: &Person<
         assert_eq!(change["proposal"]["title"], "Another");
         assert_ne!(change["proposalId"], json!(other.id));
     }
-    let nobody = Subscription::begin(&stack.http(), json!({}), &document).await.unwrap().next().await.unwrap().unwrap();
-    assert_eq!(code(&nobody), "UNAUTHENTICATED");
+    let nobody =
+        Subscription::begin(product.http(), json!({}), &document).await.unwrap().next().await.unwrap().unwrap();
+    assert_eq!(error_code(&nobody), "UNAUTHENTICATED");
 }
 
 /// A cursor before everything of the log that a token is of.
@@ -82,22 +82,22 @@ fn beginning(token: &str) -> String {
     format!("{incarnation}.0")
 }
 
-async fn a_company_cannot_be_taken(stack: &Stack, eve: &Person<'_>) {
+async fn a_company_cannot_be_taken(product: &Product, company: &str, eve: &Person<'_>) {
     let register = "mutation($tenant: String!) { outcome: registerCompany(tenant: $tenant, name: \"Mine\") {
         ... on Accepted { version } ... on Rejected { rule } } }";
-    assert_eq!(eve.done(register, json!({ "tenant": "acme" })).await["rule"], "ALREADY_REGISTERED");
+    assert_eq!(eve.outcome_of(register, json!({ "tenant": company })).await["rule"], "ALREADY_REGISTERED");
     for reserved in ["public", "system", "Acme", "a:b"] {
-        assert_eq!(code(&eve.ask(register, json!({ "tenant": reserved })).await), "INVALID_INPUT", "{reserved}");
+        assert_eq!(error_code(&eve.ask(register, json!({ "tenant": reserved })).await), "INVALID_INPUT", "{reserved}");
     }
-    let nobody = stack.graphql_with(None, register, json!({ "tenant": "mine" })).await;
-    assert_eq!(code(&nobody), "UNAUTHENTICATED");
+    let nobody = product.graphql_as(None, register, json!({ "tenant": "mine" })).await;
+    assert_eq!(error_code(&nobody), "UNAUTHENTICATED");
 }
 
-async fn public_data_is_not_theirs_to_change(stack: &Stack, eve: &Person<'_>) {
+async fn public_data_is_not_theirs_to_change(product: &Product, eve: &Person<'_>) {
     let archive = "mutation { archiveOpportunity(id: \"036:X\") { __typename } }";
-    assert_eq!(code(&eve.ask(archive, json!({})).await), "FORBIDDEN");
-    assert_eq!(code(&stack.graphql_with(None, archive, json!({})).await), "FORBIDDEN");
-    let operator = stack
+    assert_eq!(error_code(&eve.ask(archive, json!({})).await), "FORBIDDEN");
+    assert_eq!(error_code(&product.graphql_as(None, archive, json!({})).await), "FORBIDDEN");
+    let operator = product
         .graphql(
             "mutation { outcome: archiveOpportunity(id: \"036:X\") { ... on OpportunityRejected { rule } } }",
             json!({}),
@@ -106,5 +106,5 @@ async fn public_data_is_not_theirs_to_change(stack: &Stack, eve: &Person<'_>) {
     assert_eq!(operator["data"]["outcome"]["rule"], "NOT_DISCOVERED");
     let owning =
         "mutation { outcome: draftProposal(input: { opportunityId: \"036:X\", title: \"x\" }) { __typename } }";
-    assert_eq!(code(&stack.graphql(owning, json!({})).await), "FORBIDDEN", "an operator is no company");
+    assert_eq!(error_code(&product.graphql(owning, json!({})).await), "FORBIDDEN", "an operator is no company");
 }

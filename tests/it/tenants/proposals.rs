@@ -1,20 +1,18 @@
 //! A proposal from its first line to the agency's decision, and what a team keeps beside it.
 
 use serde_json::json;
-use tests::Stack;
-
-use super::{Person, code};
+use tests::{Person, ProductInstance, error_code};
 
 const DRAFT: &str = "draftProposal(input: { opportunityId: \"036:36C24526Q0001\", title: \"Beds\",
     outline: [{ key: \"approach\", heading: \"Approach\" }] })";
 
 #[tokio::test]
 async fn a_team_writes_reviews_hands_in_and_wins() {
-    let stack = Stack::start().await;
-    let admin = Person::found(&stack, "ada", "acme").await;
+    let product = ProductInstance::start().await;
+    let admin = Person::found(&product, "ada", "acme").await;
     let (ann, bob) =
-        (admin.joined_by("ann", "CONTRIBUTOR", "acme").await, admin.joined_by("bob", "MANAGER", "acme").await);
-    let vic = admin.joined_by("vic", "VIEWER", "acme").await;
+        (admin.add_member("ann", "CONTRIBUTOR", "acme").await, admin.add_member("bob", "MANAGER", "acme").await);
+    let vic = admin.add_member("vic", "VIEWER", "acme").await;
 
     let drafted = ann.change(DRAFT, json!({})).await;
     let id = json!({ "id": drafted.id });
@@ -22,7 +20,7 @@ async fn a_team_writes_reviews_hands_in_and_wins() {
         content: \"We deliver.\", basedOn: 0 })";
     ann.change(edit, id.clone()).await;
     let stale = ann
-        .done(
+        .outcome_of(
             &format!(
                 "mutation($id: UUID!) {{ outcome: {} {{ ... on Rejected {{ rule }} }} }}",
                 edit.replace("We deliver.", "We do not.")
@@ -38,10 +36,10 @@ async fn a_team_writes_reviews_hands_in_and_wins() {
     let approve = "mutation($id: UUID!) { outcome: approveProposal(proposalId: $id) {
         ... on Accepted { version } ... on Rejected { rule } } }";
     for (who, wanted) in [(&ann, "FORBIDDEN"), (&vic, "FORBIDDEN")] {
-        assert_eq!(code(&who.ask(approve, id.clone()).await), wanted);
+        assert_eq!(error_code(&who.ask(approve, id.clone()).await), wanted);
     }
-    let nobody = stack.graphql_with(None, approve, id.clone()).await;
-    assert_eq!(code(&nobody), "UNAUTHENTICATED");
+    let nobody = product.graphql_as(None, approve, id.clone()).await;
+    assert_eq!(error_code(&nobody), "UNAUTHENTICATED");
     bob.change("approveProposal(proposalId: $id, note: \"Good.\")", id.clone()).await;
     bob.change("submitProposal(proposalId: $id, confirmation: \"SAM-1\")", id.clone()).await;
     let won = bob
@@ -50,7 +48,7 @@ async fn a_team_writes_reviews_hands_in_and_wins() {
     assert_eq!(won.version, 7);
 
     let seen = vic
-        .see(
+        .ask_since(
             &won,
             "query($id: UUID!) { proposal(id: $id) { version phase title createdBy updatedBy
         sections { key content revision } comments { text author resolved } review confirmation
@@ -78,9 +76,9 @@ async fn a_team_writes_reviews_hands_in_and_wins() {
     what_one_saves_is_ones_own(&ann, &vic).await;
     work_is_asked_for_and_called_off(&ann).await;
 
-    let verified = stack.medhub(&["verify"]).await;
+    let verified = product.medhub(&["verify"]).await;
     assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
-    let rebuilt = stack.medhub(&["rebuild", "workspace"]).await;
+    let rebuilt = product.medhub(&["rebuild", "workspace"]).await;
     assert!(rebuilt.status.success(), "{}", String::from_utf8_lossy(&rebuilt.stderr));
     let again = vic.ask("query($id: UUID!) { proposal(id: $id) { version phase } }", id).await;
     assert_eq!(again["data"]["proposal"], json!({ "version": 7, "phase": "WON" }), "{again}");
@@ -106,16 +104,16 @@ async fn as_it_was(vic: &Person<'_>, id: &serde_json::Value) {
 async fn the_same_again_is_done_once(ann: &Person<'_>) {
     let draft = "mutation { outcome: draftProposal(input: { opportunityId: \"036:X\", title: \"Once\" },
         conditions: { idempotencyKey: \"k-1\" }) { ... on Accepted { id version repeated } } }";
-    let first = ann.done(draft, json!({})).await;
-    let second = ann.done(draft, json!({})).await;
+    let first = ann.outcome_of(draft, json!({})).await;
+    let second = ann.outcome_of(draft, json!({})).await;
     assert_eq!((&first["repeated"], &second["repeated"]), (&json!(false), &json!(true)), "{first} {second}");
     assert_eq!(first["id"], second["id"], "an id that the service made is the same for the same key");
     let other = ann.ask(&draft.replace("Once", "Twice"), json!({})).await;
-    assert_eq!(code(&other), "IDEMPOTENCY_KEY_REUSED");
+    assert_eq!(error_code(&other), "IDEMPOTENCY_KEY_REUSED");
     let outdated = "mutation($id: UUID!) { outcome: withdrawProposal(proposalId: $id, reason: \"x\",
         conditions: { expectedVersion: 9 }) { ... on Accepted { id } } }";
     assert_eq!(
-        code(&ann.ask(outdated, json!({ "id": first["id"] })).await),
+        error_code(&ann.ask(outdated, json!({ "id": first["id"] })).await),
         "FORBIDDEN",
         "rights come before versions"
     );
@@ -130,17 +128,19 @@ async fn what_a_company_keeps_is_listed_changed_and_deleted(ann: &Person<'_>, bo
     let id = json!({ "id": made[1].id });
     ann.change(&format!("updateResource(id: $id, input: {})", input("Second")), id.clone()).await;
     let delete = "mutation($id: UUID!) { outcome: deleteResource(id: $id) { ... on Accepted { version } } }";
-    assert_eq!(code(&ann.ask(delete, id.clone()).await), "FORBIDDEN");
+    assert_eq!(error_code(&ann.ask(delete, id.clone()).await), "FORBIDDEN");
     let deleted = bob.change("deleteResource(id: $id)", json!({ "id": made[0].id })).await;
 
     let page = "query($after: String) { resources(first: 1, after: $after, kind: BOILERPLATE) {
         totalCount pageInfo { hasNextPage endCursor } edges { node { name tags version } } } }";
-    let first = ann.see(&deleted, page, json!({})).await["resources"].clone();
+    let first = ann.ask_since(&deleted, page, json!({})).await["resources"].clone();
     assert_eq!((&first["totalCount"], &first["edges"][0]["node"]["name"]), (&json!(2), &json!("Three")), "{first}");
-    let second = ann.see(&deleted, page, json!({ "after": first["pageInfo"]["endCursor"] })).await["resources"].clone();
+    let second =
+        ann.ask_since(&deleted, page, json!({ "after": first["pageInfo"]["endCursor"] })).await["resources"].clone();
     assert_eq!(second["edges"][0]["node"], json!({ "name": "Second", "tags": ["lift"], "version": 2 }), "{second}");
     assert_eq!(second["pageInfo"]["hasNextPage"], false);
-    let gone = bob.see(&deleted, "query($id: UUID!) { resource(id: $id) { name } }", json!({ "id": made[0].id })).await;
+    let gone =
+        bob.ask_since(&deleted, "query($id: UUID!) { resource(id: $id) { name } }", json!({ "id": made[0].id })).await;
     assert_eq!(gone["resource"], json!(null));
 }
 
@@ -150,20 +150,20 @@ async fn what_one_saves_is_ones_own(ann: &Person<'_>, vic: &Person<'_>) {
         ann.change("saveSearch(search: { name: \"Beds\", text: \"hospital beds\", notify: DAILY })", json!({})).await;
     let own = "{ savedOpportunities { opportunityId opportunity { id } } savedSearches { name text notify } }";
     assert_eq!(
-        ann.see(&saved, own, json!({})).await,
+        ann.ask_since(&saved, own, json!({})).await,
         json!({
             "savedOpportunities": [{ "opportunityId": "036:36C24526Q0001", "opportunity": null }],
             "savedSearches": [{ "name": "Beds", "text": "hospital beds", "notify": "DAILY" }],
         })
     );
-    let others = vic.see(&saved, own, json!({})).await;
+    let others = vic.ask_since(&saved, own, json!({})).await;
     assert_eq!(others, json!({ "savedOpportunities": [], "savedSearches": [] }));
     let again = "mutation { outcome: saveSearch(search: { name: \"Beds\", text: \"x\", notify: NEVER }) {
         ... on Rejected { rule } } }";
-    assert_eq!(ann.done(again, json!({})).await["rule"], "NAME_TAKEN");
+    assert_eq!(ann.outcome_of(again, json!({})).await["rule"], "NAME_TAKEN");
     let empty =
         "mutation { outcome: saveSearch(search: { name: \"All\", notify: NEVER }) { ... on Rejected { rule } } }";
-    assert_eq!(code(&ann.ask(empty, json!({})).await), "INVALID_INPUT");
+    assert_eq!(error_code(&ann.ask(empty, json!({})).await), "INVALID_INPUT");
 }
 
 async fn work_is_asked_for_and_called_off(ann: &Person<'_>) {
@@ -173,7 +173,7 @@ async fn work_is_asked_for_and_called_off(ann: &Person<'_>) {
     let id = json!({ "id": task.id });
     let off = ann.change("cancelTask(id: $id, reason: \"no longer\")", id.clone()).await;
     let seen = ann
-        .see(
+        .ask_since(
             &off,
             "query($id: UUID!) { task(id: $id) { status kind subjectId parameters { name value } }
         tasks(status: CANCELLED) { totalCount } }",

@@ -1,9 +1,7 @@
 //! Finding what one's own company wrote, and opportunities that suit it.
 
 use serde_json::{Value, json};
-use tests::Stack;
-
-use super::{Done, Person, code};
+use tests::{AcceptedChange, Person, Product, ProductInstance, error_code};
 
 const SEARCH: &str = "query($words: String!, $kinds: [WorkspaceKind!]) {
     searchWorkspace(query: $words, kinds: $kinds, first: 20) { kind id title part heading passage version score } }";
@@ -14,8 +12,8 @@ fn long_text() -> String {
     format!("{filler}\n\nInfusion pumps are calibrated by the maker's own technicians, part PX-4711-B.\n\n{filler}")
 }
 
-async fn found(who: &Person<'_>, since: &Done, words: &str, kinds: Value) -> Vec<Value> {
-    let answer = who.see(since, SEARCH, json!({ "words": words, "kinds": kinds })).await;
+async fn found(who: &Person<'_>, since: &AcceptedChange, words: &str, kinds: Value) -> Vec<Value> {
+    let answer = who.ask_since(since, SEARCH, json!({ "words": words, "kinds": kinds })).await;
     answer["searchWorkspace"].as_array().unwrap().clone()
 }
 
@@ -25,9 +23,9 @@ fn ids(hits: &[Value]) -> Vec<&str> {
 
 #[tokio::test]
 async fn a_company_finds_what_it_wrote_and_nothing_of_others() {
-    let stack = Stack::start().await;
-    let ann = Person::found(&stack, "ann", "acme").await;
-    let eve = Person::found(&stack, "eve", "other").await;
+    let product = ProductInstance::start().await;
+    let ann = Person::found(&product, "ann", "acme").await;
+    let eve = Person::found(&product, "eve", "other").await;
 
     let resource = ann
         .ask(
@@ -66,10 +64,10 @@ async fn a_company_finds_what_it_wrote_and_nothing_of_others() {
 
     let refused = [json!({ "words": " " }), json!({ "words": "x".repeat(201) })];
     for variables in refused {
-        assert_eq!(code(&ann.ask(SEARCH, variables).await), "INVALID_INPUT");
+        assert_eq!(error_code(&ann.ask(SEARCH, variables).await), "INVALID_INPUT");
     }
-    let stranger = Person::login(&stack, "mallory", Some("acme")).await;
-    assert_eq!(code(&stranger.ask(SEARCH, json!({ "words": "pumps" })).await), "FORBIDDEN");
+    let stranger = Person::login(&product, "mallory", Some("acme")).await;
+    assert_eq!(error_code(&stranger.ask(SEARCH, json!({ "words": "pumps" })).await), "FORBIDDEN");
 
     // What is rewritten, taken out or deleted is found no more.
     let removed = ann.change("removeProposalSection(proposalId: $id, section: \"staff\", basedOn: 1)", id).await;
@@ -80,19 +78,19 @@ async fn a_company_finds_what_it_wrote_and_nothing_of_others() {
         assert!(hits.iter().all(|hit| hit["part"] != part), "{words}: {hits:?}");
     }
 
-    let verified = stack.medhub(&["verify", "search"]).await;
+    let verified = product.medhub(&["verify", "search"]).await;
     assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
-    let rebuilt = stack.medhub(&["rebuild", "search"]).await;
+    let rebuilt = product.medhub(&["rebuild", "search"]).await;
     assert!(rebuilt.status.success(), "{}", String::from_utf8_lossy(&rebuilt.stderr));
     let again = found(&ann, &deleted, "Tampa", json!(null)).await;
     assert_eq!(ids(&again), [drafted.as_str()], "the same from the new generation");
     assert_eq!(ids(&found(&eve, &deleted, "Tampa", json!(null)).await), [foreign.id.as_str()]);
 
-    what_suits_a_company_is_recommended(&stack, &ann).await;
+    what_suits_a_company_is_recommended(&product, &ann).await;
     everything_has_a_history(&ann, &resource).await;
 }
 
-async fn what_suits_a_company_is_recommended(stack: &Stack, ann: &Person<'_>) {
+async fn what_suits_a_company_is_recommended(product: &Product, ann: &Person<'_>) {
     let discover = "mutation($input: DiscoverOpportunityInput!) { outcome: discoverOpportunity(input: $input) {
         ... on OpportunityAccepted { consistencyToken } ... on OpportunityRejected { rule } } }";
     let mut token = String::new();
@@ -105,30 +103,30 @@ async fn what_suits_a_company_is_recommended(stack: &Stack, ann: &Person<'_>) {
             "noticeId": number, "postedAt": "2026-03-01T00:00:00Z", "title": title, "type": "Solicitation",
             "agency": "VETERANS AFFAIRS, DEPARTMENT OF", "solicitationNumber": number, "naics": naics,
         });
-        let answer = stack.graphql(discover, json!({ "input": input })).await;
+        let answer = product.graphql(discover, json!({ "input": input })).await;
         let told = answer["data"]["outcome"]["consistencyToken"].as_str();
         told.unwrap_or_else(|| panic!("{answer}")).clone_into(&mut token);
     }
-    let discovered = Done { id: String::new(), token, version: 1 };
+    let discovered = AcceptedChange { id: String::new(), token, version: 1 };
     let recommended = "query($ours: Boolean!) { recommendedOpportunities(first: 2, inOurIndustries: $ours) { id } }";
-    let none = ann.see(&discovered, recommended, json!({ "ours": false })).await;
+    let none = ann.ask_since(&discovered, recommended, json!({ "ours": false })).await;
     assert_eq!(none["recommendedOpportunities"], json!([]), "nothing is known of what they want");
-    assert_eq!(code(&ann.ask(recommended, json!({ "ours": true })).await), "INVALID_INPUT");
-    let zoe = Person::login(stack, "zoe", None).await;
-    assert_eq!(code(&zoe.ask(recommended, json!({ "ours": false })).await), "FORBIDDEN", "she has no company");
+    assert_eq!(error_code(&ann.ask(recommended, json!({ "ours": true })).await), "INVALID_INPUT");
+    let zoe = Person::login(product, "zoe", None).await;
+    assert_eq!(error_code(&zoe.ask(recommended, json!({ "ours": false })).await), "FORBIDDEN", "she has no company");
 
     let profile =
         "changeCompanyProfile(profile: { name: \"Acme\", capabilities: \"Grounds maintenance and mowing of lawns\",
         naics: [\"339113\"] })";
     let changed = ann.change(profile, json!({})).await;
-    let by_profile = ann.see(&changed, recommended, json!({ "ours": false })).await;
+    let by_profile = ann.ask_since(&changed, recommended, json!({ "ours": false })).await;
     assert_eq!(by_profile["recommendedOpportunities"][0]["id"], "036:R3");
-    let ours = ann.see(&changed, recommended, json!({ "ours": true })).await;
+    let ours = ann.ask_since(&changed, recommended, json!({ "ours": true })).await;
     let ours: Vec<_> = ours["recommendedOpportunities"].as_array().unwrap().clone();
     assert!(ours.len() == 2 && !ids(&ours).contains(&"036:R3"), "{ours:?}");
 
     let saved = ann.change("saveOpportunity(opportunityId: \"036:R1\")", json!({})).await;
-    let by_wish = ann.see(&saved, recommended, json!({ "ours": true })).await;
+    let by_wish = ann.ask_since(&saved, recommended, json!({ "ours": true })).await;
     assert_eq!(by_wish["recommendedOpportunities"], json!([{ "id": "036:R2" }]), "what is saved is known");
 }
 

@@ -65,7 +65,7 @@ pub(super) async fn compare(stack: &Stack) -> anyhow::Result<Compared> {
 
 /// Figures by plain SQL over the log, and by plain requests to the stores.
 async fn counted(stack: &Stack) -> anyhow::Result<Vec<(&'static str, u64, u64)>> {
-    let mut log = PgConnection::connect(&stack.url("DATABASE_URL")).await?;
+    let mut log = PgConnection::connect(stack.variable("DATABASE_URL")).await?;
     let mut of_log = async |sql: &'static str| -> anyhow::Result<u64> {
         let count: i64 = sqlx::query_scalar(sql).fetch_one(&mut log).await?;
         Ok(count.unsigned_abs())
@@ -78,7 +78,7 @@ async fn counted(stack: &Stack) -> anyhow::Result<Vec<(&'static str, u64, u64)>>
     )
     .await?;
     let facts = of_log("select count(*) from events").await?;
-    let mut redis = redis::Client::open(stack.url("REDIS_URL"))?.get_connection()?;
+    let mut redis = redis::Client::open(stack.variable("REDIS_URL").to_owned())?.get_connection()?;
     let total: u64 = redis::cmd("HGET").arg("medhub:g1:counters:opportunities").arg("total").query(&mut redis)?;
     Ok(vec![
         ("facts in ClickHouse", facts, clickhouse(stack, "select uniqExact(event_id) from medhub_g1.events").await?),
@@ -99,14 +99,17 @@ async fn counted(stack: &Stack) -> anyhow::Result<Vec<(&'static str, u64, u64)>>
 }
 
 async fn clickhouse(stack: &Stack, sql: &str) -> anyhow::Result<u64> {
-    let answer =
-        reqwest::Client::new().post(stack.url("CLICKHOUSE_URL")).body(format!("{sql} format TSV")).send().await?;
+    let answer = reqwest::Client::new()
+        .post(stack.variable("CLICKHOUSE_URL").to_owned())
+        .body(format!("{sql} format TSV"))
+        .send()
+        .await?;
     let text = answer.text().await?;
     text.trim().parse().with_context(|| format!("{sql}: {text}"))
 }
 
 async fn points(stack: &Stack) -> anyhow::Result<u64> {
-    let client = qdrant_client::Qdrant::from_url(&stack.url("QDRANT_URL")).skip_compatibility_check().build()?;
+    let client = qdrant_client::Qdrant::from_url(stack.variable("QDRANT_URL")).skip_compatibility_check().build()?;
     let count = qdrant_client::qdrant::CountPointsBuilder::new("medhub_opportunities_g1").exact(true);
     let answer = Box::pin(client.count(count)).await?;
     Ok(answer.result.map_or(0, |result| result.count))

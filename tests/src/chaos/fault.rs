@@ -87,8 +87,8 @@ impl Fault {
                 workers.pair[one].launch()
             }
             Self::KillAllWorkers => {
-                workers.pair.iter_mut().try_for_each(crate::faults::product::ProductProcess::kill9)?;
-                workers.pair.iter_mut().try_for_each(crate::faults::product::ProductProcess::launch)
+                workers.pair.iter_mut().try_for_each(crate::ProductProcess::kill9)?;
+                workers.pair.iter_mut().try_for_each(crate::ProductProcess::launch)
             }
             Self::Zombie => {
                 workers.pair[one].send(Signal::SIGSTOP);

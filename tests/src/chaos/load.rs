@@ -82,7 +82,7 @@ impl<'a> Load<'a> {
         // Postgres dies, too, while this is asked.
         until(POSTGRES_COMES_BACK, async || {
             let mut connection =
-                <sqlx::PgConnection as sqlx::Connection>::connect(&self.stack.url("DATABASE_URL")).await?;
+                <sqlx::PgConnection as sqlx::Connection>::connect(self.stack.variable("DATABASE_URL")).await?;
             let count: i64 = sqlx::query_scalar("select count(*) from events").fetch_one(&mut connection).await?;
             Ok(count.unsigned_abs())
         })

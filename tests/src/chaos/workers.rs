@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
-use crate::{Stack, faults::product::ProductProcess};
+use crate::{ProductProcess, Stack};
 
 /// The processes.
 pub(super) struct Workers {
@@ -19,7 +19,7 @@ pub(super) struct Workers {
 impl Workers {
     pub(super) fn start(stack: &Stack) -> anyhow::Result<Self> {
         let logs = tempfile::Builder::new().prefix("medhub-chaos-").tempdir().context("making a folder for logs")?;
-        let variables = stack.urls();
+        let variables = stack.variables().clone();
         let process =
             |name: &str, role: &str| ProductProcess::start(&variables, logs.path(), name, &["serve", "--role", role]);
         let relay = process("relay", "relay")?;

@@ -30,7 +30,7 @@ impl Field {
     /// If the stack's Postgres or Kafka does not do what it is asked.
     pub async fn new(stack: &Stack) -> anyhow::Result<Self> {
         let run = Uuid::new_v4().simple().to_string();
-        let (admin, database) = (stack.url("DATABASE_URL"), format!("faults_{run}"));
+        let (admin, database) = (stack.variable("DATABASE_URL").to_owned(), format!("faults_{run}"));
         let mut connection = PgConnection::connect(&admin).await.context("connecting to the stack's Postgres")?;
         connection.execute(format!("create database {database}").as_str()).await.context("making a database")?;
         connection.close().await?;
@@ -40,13 +40,13 @@ impl Field {
         let pool = options.connect(url.as_str()).await.context("connecting to the run's database")?;
         eventstore::postgres::migrate(&pool).await?;
         let kafka = KafkaConfig {
-            brokers: stack.url("KAFKA_BROKERS"),
+            brokers: stack.variable("KAFKA_BROKERS").to_owned(),
             topic_prefix: format!("faults-{run}"),
             ..KafkaConfig::default()
         };
         eventstore::topic::ensure(&kafka).await.context("making topics")?;
         let logs = tempfile::Builder::new().prefix("medhub-faults-").tempdir().context("making a folder for logs")?;
-        let mut variables = stack.urls();
+        let mut variables = stack.variables().clone();
         variables.insert("DATABASE_URL".to_owned(), url.to_string());
         variables.insert("MEDHUB__KAFKA__TOPIC_PREFIX".to_owned(), kafka.topic_prefix.clone());
         Ok(Self { url: url.into(), kafka, pool, variables, logs })

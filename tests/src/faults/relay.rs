@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 
-use super::{field::Field, product::ProductProcess, wait::until};
+use super::{field::Field, wait::until};
+use crate::ProductProcess;
 
 /// What a relay says about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]

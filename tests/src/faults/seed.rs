@@ -18,6 +18,14 @@ pub fn given() -> anyhow::Result<Option<u64>> {
     Ok(Some(seed.with_context(|| format!("{VARIABLE} is {}, not a number", text.display()))?))
 }
 
+/// [`given`], else [`fresh`].
+///
+/// # Errors
+/// As [`given`].
+pub fn given_or_fresh() -> anyhow::Result<u64> {
+    Ok(given()?.unwrap_or_else(fresh))
+}
+
 /// One that nobody knows before; short enough to be typed.
 pub fn fresh() -> u64 {
     u64::from(Uuid::new_v4().as_fields().0)

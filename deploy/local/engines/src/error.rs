@@ -55,9 +55,6 @@ pub enum EngineError {
     /// The HTTP server broke.
     #[error("serving http")]
     Http(#[source] io::Error),
-    /// The gRPC server broke.
-    #[error("serving grpc")]
-    Grpc(#[source] tonic::transport::Error),
 }
 
 fn named(pid: Option<u32>) -> String {

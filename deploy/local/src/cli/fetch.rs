@@ -8,11 +8,12 @@ use clap::Args;
 use super::{Places, options::StackOptions};
 use crate::piece::{self, Piece, Progress};
 
-const ALL: [&Piece; 8] = [
+const ALL: [&Piece; 9] = [
     &piece::POSTGRES,
     &piece::REDIS,
     &piece::JAVA,
     &piece::KAFKA,
+    &piece::QDRANT,
     &piece::TANSU,
     &piece::CHDB,
     &piece::WORDLLAMA,

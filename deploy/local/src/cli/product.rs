@@ -32,8 +32,3 @@ impl Medhub {
         Err(command.exec()).context("starting the product's command line")
     }
 }
-
-/// Runs the product's command line in this process.
-pub(super) fn run(args: Vec<OsString>) -> ExitCode {
-    api::cli::run(args)
-}

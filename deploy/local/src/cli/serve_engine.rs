@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use medhub_engines::{clickhouse, qdrant};
+use medhub_engines::clickhouse;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -24,11 +24,6 @@ enum Engine {
         /// The file libchdb.so.
         #[arg(long)]
         library: PathBuf,
-    },
-    /// Qdrant's engine behind its gRPC interface.
-    Qdrant {
-        #[command(flatten)]
-        place: Place,
     },
 }
 
@@ -60,9 +55,6 @@ impl ServeEngine {
             Engine::ClickHouse { place, library } => {
                 let config = clickhouse::Config::new(place.listen, place.folder, library);
                 clickhouse::serve(config, shutdown).await.context("serving ClickHouse")
-            }
-            Engine::Qdrant { place } => {
-                qdrant::serve(qdrant::Config::new(place.listen, place.folder), shutdown).await.context("serving Qdrant")
             }
         }
     }

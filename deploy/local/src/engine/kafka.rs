@@ -1,14 +1,12 @@
 //! Kafka: Apache Kafka on the machine's Java or on a packaged one, else Tansu.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Stdio,
-};
+mod start_kit;
 
-use anyhow::{Context as _, bail};
-use tokio::process::Command;
+use std::{fs, path::Path};
 
+use anyhow::Context as _;
+
+use self::start_kit::Maker;
 use super::{Choice, KafkaChoice, Launch, Origin, Site, java};
 use crate::{
     folder,
@@ -82,11 +80,21 @@ pub(super) async fn prepare(choice: &Choice, site: &Site, ports: &Ports) -> anyh
     fs::write(&properties, server_properties(clients, ports.of(Port::KafkaController)?, &logs)?)
         .with_context(|| format!("writing {}", properties.display()))?;
     let class_path = choice.place.join("jars/*");
+    let kit = Maker {
+        cache: &site.cache,
+        java,
+        class_path: &class_path,
+        version: KAFKA.version,
+        clients_port: clients,
+        controller_port: ports.of(Port::KafkaController)?,
+    };
+    let kit = kit.ensure().await.context("preparing Kafka's first start")?;
     if !logs.join("meta.properties").exists() {
-        format(java, &class_path, &properties, &logs).await?;
+        kit.copy_formatted(&logs)?;
     }
     let main = ["kafka.Kafka".into(), properties.into_os_string()];
-    Ok(Launch::new(java).args(JVM.iter().copied()).args(["-cp".into(), class_path.into_os_string()]).args(main))
+    let class_path = ["-cp".into(), class_path.into_os_string()];
+    Ok(Launch::new(java).args([kit.archive_option()]).args(JVM.iter().copied()).args(class_path).args(main))
 }
 
 fn prepare_tansu(choice: &Choice, site: &Site, port: u16) -> anyhow::Result<Launch> {
@@ -128,23 +136,4 @@ num.io.threads=4
 log.cleaner.dedupe.buffer.size=16777216
 "
     ))
-}
-
-/// Formats the log folder; the tool's own last step writes `meta.properties`, so a run cut short is done again.
-async fn format(java: &Path, class_path: &Path, properties: &Path, logs: &PathBuf) -> anyhow::Result<()> {
-    if logs.exists() {
-        fs::remove_dir_all(logs).with_context(|| format!("removing the unfinished {}", logs.display()))?;
-    }
-    let mut command = Command::new(java);
-    command.args(JVM).arg("-cp").arg(class_path).arg("kafka.tools.StorageTool");
-    command.args(["format", "--cluster-id", CLUSTER, "--config"]).arg(properties);
-    let output = command.stdin(Stdio::null()).kill_on_drop(true).output().await.context("running java")?;
-    if output.status.success() {
-        return Ok(());
-    }
-    bail!(
-        "formatting Kafka's log folder ended with {}: {}",
-        output.status,
-        String::from_utf8_lossy(&output.stderr).trim()
-    )
 }

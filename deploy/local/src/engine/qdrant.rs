@@ -1,24 +1,42 @@
-//! Qdrant: the engine is compiled into this program and served in a process of its own.
+//! Qdrant: the engine of a Python package, served over Qdrant's gRPC API by a Python program that this one carries.
 
-use super::{Choice, Launch, Origin, Site};
+mod program;
+
+use std::{fs, path::Path};
+
+use anyhow::Context as _;
+
+use super::{Choice, Launch, Site};
 use crate::{
+    piece::{Cache, QDRANT},
     port::{Port, Ports},
-    process::THIS_PROGRAM,
 };
 
-pub(super) fn choose() -> Choice {
-    Choice {
-        origin: Origin::BuiltIn,
-        version: "qdrant-edge 0.7.2".to_owned(),
-        place: std::env::current_exe().unwrap_or_else(|_| THIS_PROGRAM.into()),
-        pieces: Vec::new(),
-        java: None,
-    }
+pub(super) fn choose(site: &Site) -> Choice {
+    Choice { version: "qdrant-edge 0.9.0".to_owned(), ..Choice::package(&QDRANT, site) }
 }
 
 pub(super) fn prepare(site: &Site, ports: &Ports) -> anyhow::Result<Launch> {
     let listen = format!("127.0.0.1:{}", ports.of(Port::Qdrant)?);
-    Ok(Launch::new(THIS_PROGRAM)
-        .args(["engine", "qdrant", "--listen", &listen, "--folder"])
-        .args([site.folder("qdrant")]))
+    server_command(&site.cache, &listen, &site.folder("qdrant"))
+}
+
+/// The command that serves a data folder at `listen` (address and port), once [`QDRANT`] is in the cache.
+///
+/// # Errors
+/// Where the cache lacks the piece, or the program cannot be written there.
+pub fn server_command(cache: &Cache, listen: &str, folder: &Path) -> anyhow::Result<Launch> {
+    let piece = QDRANT.place(cache);
+    let record = piece.join(crate::piece::INTERPRETER);
+    let interpreter = fs::read_to_string(&record).with_context(|| format!("reading {}", record.display()))?;
+    let program = program::install(cache)?;
+    let search_path = std::env::join_paths([program, piece.join("packages")]).context("joining PYTHONPATH")?;
+    let mut launch = Launch::new(interpreter)
+        .args(["-m", "medhub_qdrant", "--listen", listen, "--folder"])
+        .args([folder.as_os_str()]);
+    let search_path = search_path.into_string().map_err(|path| anyhow::anyhow!("{} is not UTF-8", path.display()))?;
+    launch.variables.insert("PYTHONPATH".to_owned(), search_path);
+    // Packages of the user or a virtual environment would shadow those of the piece.
+    launch.variables.insert("PYTHONNOUSERSITE".to_owned(), "1".to_owned());
+    Ok(launch)
 }

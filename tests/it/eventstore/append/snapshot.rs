@@ -4,9 +4,9 @@ use cqrs_es::EventStore;
 use domain::{fingerprint::Fingerprint, opportunity::Opportunity};
 use eventstore::{postgres::PostgresConfig, store::PgStore};
 use sqlx::PgPool;
-use tests::eventually;
 
-use super::{PATIENCE, amend, database, discover, execute};
+use super::{amend, discover, execute};
+use tests::{database, eventually};
 
 /// The longest stream in real data.
 const NOTICES: u64 = 133;
@@ -36,7 +36,7 @@ async fn saved(pool: &PgPool) -> Option<(String, i64)> {
 /// Waits for a snapshot of this code after the event `sequence`.
 async fn until_saved(pool: &PgPool, sequence: u64) {
     let expected = Some((Opportunity::FINGERPRINT.to_owned(), sequence.cast_signed()));
-    eventually(PATIENCE, async || {
+    eventually(async || {
         let found = saved(pool).await;
         if found == expected { Ok(()) } else { Err(format!("{found:?}")) }
     })
@@ -101,7 +101,7 @@ async fn a_snapshot_that_cannot_be_read_is_ignored_and_replaced_later() {
 
     assert_eq!(loaded(&store).await, in_full(&pool).await);
 
-    eventually(PATIENCE, async || {
+    eventually(async || {
         let mended = "select payload::text like '%Patient lifts%' from snapshots";
         let mended: bool = sqlx::query_scalar(mended).fetch_one(&pool).await.unwrap();
         if mended { Ok(()) } else { Err("still unreadable") }

@@ -1,14 +1,12 @@
 //! Events that cannot be published: named, never skipped, and nothing behind them gets ahead.
 
 use domain::store::{BatchStore, NewEvent};
-use eventstore::{append::PgBatchStore, relay::RelayConfig};
+use eventstore::append::PgBatchStore;
 use schemas::registry::{Registry, RegistryConfig};
 use sqlx::PgPool;
-use tests::eventually;
 use uuid::Uuid;
 
-use super::{PATIENCE, Running, on_kafka};
-use crate::eventstore::{database, event, topics};
+use tests::{RunningRelay, database, eventually, log_events::event, positions_by_aggregate, topics};
 
 async fn id_at(pool: &PgPool, position: i64) -> Uuid {
     sqlx::query_scalar("select event_id from events where position = $1").bind(position).fetch_one(pool).await.unwrap()
@@ -19,7 +17,7 @@ async fn complaint_about(broken: NewEvent) -> String {
     let (pool, kafka) = (database().await, topics().await);
     let store = PgBatchStore::new(pool.clone());
     store.append_many(vec![event("before", 1), broken, event("after", 1)]).await.unwrap();
-    let relay = Running::start(&pool, &kafka).await;
+    let relay = RunningRelay::start(&pool, &kafka).await;
 
     let error = relay.last_error().await;
     relay.reach(1).await;
@@ -27,7 +25,7 @@ async fn complaint_about(broken: NewEvent) -> String {
 
     let event_id = id_at(&pool, 2).await.to_string();
     assert!(error.contains("at position 2 ") && error.contains(&event_id), "{error}");
-    let found = on_kafka(&kafka).await;
+    let found = positions_by_aggregate(&kafka).await;
     assert_eq!(found.keys().map(String::as_str).collect::<Vec<_>>(), ["before"], "what came before, nothing behind it");
     error
 }
@@ -57,18 +55,17 @@ async fn a_registry_that_is_away_holds_the_relay_and_nothing_is_lost() {
     let (pool, kafka) = (database().await, topics().await);
     PgBatchStore::new(pool.clone()).append_many(vec![event("a", 1), event("a", 2)]).await.unwrap();
     let nowhere = Registry::new(&RegistryConfig { url: "http://127.0.0.1:1".to_owned() });
-    let config = RelayConfig { retry_ms: 50, ..RelayConfig::default() };
 
-    let relay = Running::at(&pool, &kafka, &nowhere, config);
+    let relay = RunningRelay::with_registry(&pool, &kafka, &nowhere, RunningRelay::quick_config());
     let error = relay.last_error().await;
     relay.stop().await;
     assert!(error.contains("position 1") && error.contains("http://127.0.0.1:1"), "{error}");
-    assert!(on_kafka(&kafka).await.is_empty());
+    assert!(positions_by_aggregate(&kafka).await.is_empty());
 
-    let relay = Running::start(&pool, &kafka).await;
+    let relay = RunningRelay::start(&pool, &kafka).await;
     relay.reach(2).await;
     relay.stop().await;
-    assert_eq!(on_kafka(&kafka).await["a"], [1, 2]);
+    assert_eq!(positions_by_aggregate(&kafka).await["a"], [1, 2]);
 }
 
 #[tokio::test]
@@ -79,25 +76,25 @@ async fn a_large_event_is_published_like_any_other() {
     let large = NewEvent { payload: payload.to_string(), ..event("a", 1) };
     PgBatchStore::new(pool.clone()).append_many(vec![large, event("a", 2)]).await.unwrap();
 
-    let relay = Running::start(&pool, &kafka).await;
+    let relay = RunningRelay::start(&pool, &kafka).await;
     relay.reach(2).await;
     relay.stop().await;
 
-    assert_eq!(on_kafka(&kafka).await["a"], [1, 2]);
+    assert_eq!(positions_by_aggregate(&kafka).await["a"], [1, 2]);
 }
 
 #[tokio::test]
 async fn an_error_is_gone_once_the_relay_works_again() {
     let (pool, kafka) = (database().await, topics().await);
     sqlx::query("insert into relay_checkpoints values ('kafka', gen_random_uuid(), 7)").execute(&pool).await.unwrap();
-    let relay = Running::start(&pool, &kafka).await;
+    let relay = RunningRelay::start(&pool, &kafka).await;
     relay.last_error().await;
 
     sqlx::query("delete from relay_checkpoints").execute(&pool).await.unwrap();
     PgBatchStore::new(pool.clone()).append_many(vec![event("a", 1)]).await.unwrap();
     relay.reach(1).await;
 
-    eventually(PATIENCE, async || {
+    eventually(async || {
         let status = relay.status.borrow().clone();
         if status.last_error.is_none() { Ok(()) } else { Err(format!("{status:?}")) }
     })

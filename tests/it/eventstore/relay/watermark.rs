@@ -2,23 +2,21 @@
 
 use domain::store::BatchStore;
 use eventstore::append::PgBatchStore;
-use tests::eventually;
 
-use super::{PATIENCE, Running};
-use crate::eventstore::{
-    database, event, insert,
-    record::{Record, records},
-    topics,
+use tests::{
+    RunningRelay, TopicRecord, database, eventually,
+    log_events::{event, insert_event},
+    read_records, topics,
 };
 
 #[tokio::test]
 async fn every_partition_says_how_far_it_has_come_also_without_events() {
     let (pool, kafka) = (database().await, topics().await);
-    let relay = Running::start(&pool, &kafka).await;
+    let relay = RunningRelay::start(&pool, &kafka).await;
     PgBatchStore::new(pool.clone()).append_many(vec![event("a", 1), event("a", 2), event("a", 3)]).await.unwrap();
 
-    let found = eventually(PATIENCE, async || {
-        let found = records(&kafka).await;
+    let found = eventually(async || {
+        let found = read_records(&kafka).await;
         let told = |partition| {
             let last = found.iter().rfind(|record| record.partition == partition);
             last.and_then(|record| record.number("watermark").or(record.number("position")))
@@ -38,12 +36,12 @@ async fn every_partition_says_how_far_it_has_come_also_without_events() {
 #[tokio::test]
 async fn no_event_comes_after_a_beacon_that_says_it_was_before() {
     let (pool, kafka) = (database().await, topics().await);
-    let relay = Running::start(&pool, &kafka).await;
+    let relay = RunningRelay::start(&pool, &kafka).await;
     let store = PgBatchStore::new(pool.clone());
     for round in 1..=20 {
         // An append that commits late among others that do not.
         let mut slow = pool.begin().await.unwrap();
-        insert(&mut slow, &format!("slow{round}"), 1).await;
+        insert_event(&mut slow, &format!("slow{round}"), 1).await;
         store.append_many((0..20).map(|n| event(&format!("a{n}"), round)).collect()).await.unwrap();
         tokio::time::sleep(std::time::Duration::from_millis(60)).await;
         slow.commit().await.unwrap();
@@ -51,7 +49,7 @@ async fn no_event_comes_after_a_beacon_that_says_it_was_before() {
     relay.reach(20 * 21).await;
     relay.stop().await;
 
-    let found = records(&kafka).await;
+    let found = read_records(&kafka).await;
     for partition in 0..kafka.partitions {
         let here: Vec<_> = found.iter().filter(|record| record.partition == partition).collect();
         let mut watermark = 0;
@@ -71,19 +69,19 @@ async fn the_events_of_a_partition_are_numbered_without_gaps_across_leaders() {
     let (pool, kafka) = (database().await, topics().await);
     let store = PgBatchStore::new(pool.clone());
     for sequence in 1..=3 {
-        let relay = Running::start(&pool, &kafka).await;
+        let relay = RunningRelay::start(&pool, &kafka).await;
         store.append_many((0..40).map(|n| event(&format!("a{n}"), sequence)).collect()).await.unwrap();
         relay.reach(40 * sequence).await;
         relay.stop().await;
     }
 
-    let found = records(&kafka).await;
+    let found = read_records(&kafka).await;
     for partition in 0..kafka.partitions {
         let events = found.iter().filter(|record| record.partition == partition && record.is_event());
         let ordinals: Vec<_> = events.map(|record| record.number("ordinal").unwrap()).collect();
         let expected: Vec<_> = (1..=ordinals.len() as u64).collect();
         assert_eq!(ordinals, expected, "partition {partition}");
     }
-    assert_eq!(found.iter().filter(|record| Record::is_event(record)).count(), 120);
+    assert_eq!(found.iter().filter(|record| TopicRecord::is_event(record)).count(), 120);
     assert_eq!(eventstore::count::records(&kafka).await.unwrap(), 120);
 }

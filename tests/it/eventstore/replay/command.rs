@@ -3,7 +3,6 @@
 use std::{
     fs,
     process::{Output, Stdio},
-    time::Duration,
 };
 
 use nix::{
@@ -12,14 +11,14 @@ use nix::{
 };
 use serde_json::Value;
 use sqlx::{ConnectOptions, PgPool};
-use tests::eventually;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines},
     process::{Child, ChildStdout, Command},
     time::timeout,
 };
 
-use super::{PATIENCE, database, discovered, fill};
+use super::{discovered, fill};
+use tests::{PATIENCE, database, eventually};
 
 /// The product's command line on the database behind `pool`; every other engine is away.
 fn medhub(pool: &PgPool, args: &[&str]) -> Command {
@@ -165,7 +164,7 @@ async fn a_replay_that_nobody_reads_waits_in_little_memory_and_can_be_interrupte
     let mut lines = lines_of(&mut child);
     assert_eq!(next(&mut lines).await, Some(1));
     // It has come to a stop when Postgres waits for it to take more.
-    eventually(PATIENCE, async || {
+    eventually(async || {
         let waits: i64 = sqlx::query_scalar(
             "select count(*) from pg_stat_activity
              where datname = current_database() and query like 'copy%' and wait_event = 'ClientWrite'",
@@ -192,7 +191,7 @@ async fn a_log_ten_times_as_long_takes_no_more_memory() {
         let mut out = child.stdout.take().unwrap();
         let (mut buffer, mut held, mut bytes) = (vec![0; 1 << 16], None, 0);
         loop {
-            let read = timeout(Duration::from_mins(1), out.read(&mut buffer)).await.unwrap().unwrap();
+            let read = timeout(PATIENCE, out.read(&mut buffer)).await.unwrap().unwrap();
             if read == 0 {
                 break;
             }

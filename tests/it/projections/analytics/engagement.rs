@@ -12,6 +12,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{super::*, rows};
+use tests::opportunity_history::{SHIP, VALVES, WHEELCHAIRS, history};
 
 /// The start of the current hour; what is recorded then is too young to expire.
 pub(super) fn this_hour() -> DateTime<Utc> {
@@ -99,7 +100,7 @@ async fn shown(analytics: &Analytics) -> BTreeMap<(String, i64), (u64, u64, u64,
 
 #[tokio::test]
 async fn figures_equal_a_plain_count_whatever_is_delivered_again() {
-    let (once, repeated) = (analytics().await, analytics().await);
+    let (once, repeated) = (tests::analytics().await, tests::analytics().await);
     let events = activity(this_hour(), 1, 400);
     apply(&once, &events).await;
     for cut in [400, 7, 90, 400] {
@@ -122,7 +123,7 @@ async fn figures_equal_a_plain_count_whatever_is_delivered_again() {
 
 #[tokio::test]
 async fn figures_by_hour_outlive_the_rows_they_are_made_of() {
-    let analytics = analytics().await;
+    let analytics = tests::analytics().await;
     let long_ago = activity(this_hour() - TimeDelta::days(100), 1, 100);
     apply(&analytics, &long_ago).await;
     let database = analytics.database();
@@ -137,7 +138,7 @@ async fn figures_by_hour_outlive_the_rows_they_are_made_of() {
 
 #[tokio::test]
 async fn what_is_read_back_is_what_the_log_folds_to() {
-    let analytics = analytics().await;
+    let analytics = tests::analytics().await;
     let events = everything();
     apply_with_repetitions(&analytics, &events).await;
 
@@ -150,7 +151,7 @@ async fn what_is_read_back_is_what_the_log_folds_to() {
 
 #[tokio::test]
 async fn expired_rows_are_left_out_on_both_sides() {
-    let analytics = analytics().await;
+    let analytics = tests::analytics().await;
     let mut events = everything();
     events.extend(activity(this_hour() - TimeDelta::days(89) - TimeDelta::hours(3), 5_000, 50));
     events.extend(activity(this_hour() - TimeDelta::days(300), 6_000, 50));
@@ -173,7 +174,7 @@ async fn expired_rows_are_left_out_on_both_sides() {
 
 #[tokio::test]
 async fn a_lost_altered_or_foreign_row_is_found() {
-    let analytics = analytics().await;
+    let analytics = tests::analytics().await;
     let events = everything();
     apply(&analytics, &events).await;
     let database = analytics.database();
@@ -196,7 +197,7 @@ async fn a_lost_altered_or_foreign_row_is_found() {
 
 #[tokio::test]
 async fn a_store_that_lost_the_last_batch_says_so() {
-    let analytics = analytics().await;
+    let analytics = tests::analytics().await;
     let events = everything();
     apply(&analytics, &events[..events.len() - 1]).await;
     let last = Analytics::project(events.last().unwrap()).unwrap();

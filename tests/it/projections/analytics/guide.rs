@@ -3,13 +3,14 @@
 use serde_json::Value;
 
 use super::{super::*, engagement::everything};
+use tests::opportunity_history::WHEELCHAIRS;
 
 const GUIDE: &str = "../docs/guides/analysts.md";
 const DASHBOARD: &str = "../deploy/observability/grafana/dashboards/engagement.json";
 
 /// A database with opportunities, awards and engagement, as analysts see it.
 async fn shown() -> String {
-    let analytics = analytics().await;
+    let analytics = tests::analytics().await;
     apply_with_repetitions(&analytics, &everything()).await;
     analytics.publish().await.unwrap();
     analytics.database().strip_suffix("_g1").unwrap().to_owned()
@@ -17,7 +18,7 @@ async fn shown() -> String {
 
 /// Asks as login `analyst`.
 async fn ask(database: &str, statement: &str) -> Result<Vec<Vec<String>>, String> {
-    let url = tests::engines().await.url("CLICKHOUSE_URL");
+    let url = tests::engines().await.variable("CLICKHOUSE_URL").to_owned();
     let request = reqwest::Client::new().post(format!("{}/?database={database}", url.trim_end_matches('/')));
     let request = request.header("X-ClickHouse-User", "analyst").header("X-ClickHouse-Key", "analyst");
     let answer = request.body(statement.to_owned()).send().await.unwrap();

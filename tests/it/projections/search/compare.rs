@@ -4,6 +4,7 @@ use projections::runtime::{BUCKETS, bucket_of};
 use qdrant_client::qdrant::{NamedVectors, PointStruct, PointVectors, UpdatePointVectorsBuilder, Vector};
 
 use super::*;
+use tests::opportunity_history::{SHIP, VALVES, WHEELCHAIRS, history, notice};
 
 /// The keys of rows that only one side has or that differ.
 fn differing(left: &[Row], right: &[Row]) -> Vec<String> {
@@ -44,10 +45,10 @@ async fn what_is_read_back_is_what_the_log_says_in_every_part() {
 #[tokio::test]
 async fn more_points_than_one_page_are_read_back() {
     let own = Own::new().await;
-    let mut log = Log::default();
+    let mut log = tests::opportunity_history::MemoryLog::default();
     for number in 0..1_200 {
         let title = format!("48--VALVE,CHECK {}", number % 10);
-        log.take_in(notice(&format!("n{number}"), "DEPT OF DEFENSE", &format!("N-{number}"), &title, "4820", 1));
+        log.record(notice(&format!("n{number}"), "DEPT OF DEFENSE", &format!("N-{number}"), &title, "4820", 1));
     }
     apply(&own.search, &log.events).await;
 

@@ -3,6 +3,7 @@
 use projections::TimeRange;
 
 use super::*;
+use tests::opportunity_history::{SHIP, VALVES, WHEELCHAIRS, history, march, notice};
 
 #[tokio::test]
 async fn a_question_finds_what_is_about_it_first() {
@@ -24,13 +25,13 @@ async fn a_question_finds_what_is_about_it_first() {
 #[tokio::test]
 async fn a_number_is_found_exactly_where_meaning_alone_would_miss_it() {
     let own = Own::new().await;
-    let mut log = Log::default();
+    let mut log = tests::opportunity_history::MemoryLog::default();
     for number in 0..150 {
         let (id, solicitation) = (format!("n{number}"), format!("SPE4A7-26-R-{number:04}"));
         let mut one = notice(&id, "DEPT OF DEFENSE", &solicitation, "53--BOLT,MACHINE", "5306", 1);
         one.facts.description =
             Some(format!("NSN 5306-01-{:03}-{:04}, quantity {number}.", number % 7, 2_000 + number));
-        log.take_in(one);
+        log.record(one);
     }
     apply(&own.search, &log.events).await;
     let all = Filter::default();

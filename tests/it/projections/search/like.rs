@@ -3,10 +3,11 @@
 use projections::search::Taste;
 
 use super::*;
+use tests::opportunity_history::notice;
 
 /// Two wheelchairs, two ships, two valves.
 fn pairs() -> Vec<RawRecorded> {
-    let mut log = Log::default();
+    let mut log = tests::opportunity_history::MemoryLog::default();
     for (number, title, code) in [
         ("C-1", "Wheelchairs and patient lifts", "6530"),
         ("C-2", "Hospital wheelchairs", "6530"),
@@ -15,7 +16,7 @@ fn pairs() -> Vec<RawRecorded> {
         ("V-1", "Check valves", "4820"),
         ("V-2", "Gate valves", "4820"),
     ] {
-        log.take_in(notice(&number.to_lowercase(), "DEPT OF DEFENSE", number, title, code, 1));
+        log.record(notice(&number.to_lowercase(), "DEPT OF DEFENSE", number, title, code, 1));
     }
     log.events
 }

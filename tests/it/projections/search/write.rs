@@ -3,6 +3,7 @@
 use projections::runtime::ProjectionError;
 
 use super::*;
+use tests::opportunity_history::{SHIP, VALVES, WHEELCHAIRS, history, march, notice};
 
 fn generation(number: i32) -> Generation {
     Generation::try_new(number).unwrap()
@@ -64,14 +65,14 @@ async fn of_racing_writers_the_newest_facts_win_and_no_award_is_lost() {
 #[tokio::test]
 async fn an_unchanged_text_is_not_embedded_again() {
     let own = Own::new().await;
-    let mut log = Log::default();
+    let mut log = tests::opportunity_history::MemoryLog::default();
     let first = notice("n1", "DEPT OF DEFENSE", "V-1", "48--VALVE,CHECK", "4820", 1);
     let mut later = first.clone();
     later.notice_id = domain::opportunity::NoticeId::try_new("n2").unwrap();
     later.posted_at = march(2);
     later.facts.response_deadline = Some(march(20));
-    log.take_in(first);
-    log.take_in(later.clone());
+    log.record(first);
+    log.record(later.clone());
     apply_live(&own.search, &log.events).await;
     assert_eq!(own.search.embedded(), 1);
     assert_eq!(seen(&own.search).await.1[0].response_deadline, Some(march(20)));
@@ -79,7 +80,7 @@ async fn an_unchanged_text_is_not_embedded_again() {
     later.notice_id = domain::opportunity::NoticeId::try_new("n3").unwrap();
     later.posted_at = march(3);
     later.facts.title = "48--VALVE,GATE".to_owned();
-    log.take_in(later);
+    log.record(later);
     apply_live(&own.search, &log.events).await;
     assert_eq!(own.search.embedded(), 2);
 }

@@ -2,7 +2,8 @@
 
 use projections::views::{Views, ViewsConfig};
 
-use super::{Opened, SHIP, VALVES, WHEELCHAIRS, apply, apply_live, history, id, views};
+use super::{Opened, apply, apply_live, id};
+use tests::opportunity_history::{SHIP, VALVES, WHEELCHAIRS, history};
 
 async fn same(views: &Views, others: &Views) {
     for opportunity in [WHEELCHAIRS, SHIP, VALVES] {
@@ -13,7 +14,7 @@ async fn same(views: &Views, others: &Views) {
 
 #[tokio::test]
 async fn a_worker_that_was_overtaken_goes_on_from_what_the_other_wrote() {
-    let (opened, events, replayed) = (Opened::new().await, history(), views().await);
+    let (opened, events, replayed) = (Opened::new().await, history(), tests::views().await);
     apply(&replayed, &events).await;
     let (one, two) = (&opened.views, opened.other());
     // Partitions go to and fro, and what the other did is partly new and partly known each time.
@@ -28,7 +29,7 @@ async fn a_worker_that_was_overtaken_goes_on_from_what_the_other_wrote() {
 
 #[tokio::test]
 async fn what_the_server_forgot_is_written_again() {
-    let (opened, events, replayed) = (Opened::new().await, history(), views().await);
+    let (opened, events, replayed) = (Opened::new().await, history(), tests::views().await);
     apply(&replayed, &events).await;
     apply_live(&opened.views, &events).await;
     for name in [&format!("opportunity:{WHEELCHAIRS}"), &format!("opportunity:{SHIP}")] {
@@ -45,7 +46,7 @@ async fn what_the_server_forgot_is_written_again() {
 
 #[tokio::test]
 async fn without_memory_everything_is_read_back() {
-    let (opened, events, replayed) = (Opened::new().await, history(), views().await);
+    let (opened, events, replayed) = (Opened::new().await, history(), tests::views().await);
     apply(&replayed, &events).await;
     let config = ViewsConfig { cache_mb: 0, ..opened.config.clone() };
     apply_live(&Views::new(&config).unwrap(), &events).await;

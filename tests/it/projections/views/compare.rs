@@ -6,10 +6,10 @@ use domain::envelope::RawRecorded;
 use projections::runtime::{Projection, Row, Scope};
 
 use super::{
-    Opened, SHIP, VALVES, WHEELCHAIRS, apply_live,
+    Opened, apply_live,
     engagement::{engagement, now},
-    history,
 };
+use tests::opportunity_history::{SHIP, VALVES, WHEELCHAIRS, history};
 
 fn all_events() -> Vec<RawRecorded> {
     [history(), engagement()].concat()

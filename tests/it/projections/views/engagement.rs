@@ -9,7 +9,8 @@ use projections::views::{Engaged, Engagement, Period, Ranked, SavedOpportunity, 
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{super::march, Opened, SHIP, VALVES, WHEELCHAIRS, apply, apply_live, apply_with_repetitions, views};
+use super::{Opened, apply, apply_live, apply_with_repetitions};
+use tests::opportunity_history::{SHIP, VALVES, WHEELCHAIRS, march};
 
 pub(super) fn now() -> DateTime<Utc> {
     SystemClock.now()
@@ -107,7 +108,7 @@ async fn seen(views: &Views, day: NaiveDate) -> Seen {
 
 #[tokio::test]
 async fn twice_the_same_engagement_and_a_replay_from_zero_equal_live() {
-    let (live, repeated, replayed) = (views().await, views().await, views().await);
+    let (live, repeated, replayed) = (tests::views().await, tests::views().await, tests::views().await);
     let events = engagement();
     let day = events[0].recorded_at.date_naive();
     apply_live(&live, &events).await;
@@ -146,7 +147,7 @@ async fn workers_that_overlap_count_every_view_once() {
         let batch = std::slice::from_ref(event);
         tokio::join!(apply(one, batch), apply(&two, batch), apply(&three, batch));
     }
-    let replayed = views().await;
+    let replayed = tests::views().await;
     apply(&replayed, &events).await;
 
     assert_eq!(seen(one, day).await, seen(&replayed, day).await);
@@ -171,7 +172,7 @@ async fn only_what_is_limited_in_time_expires() {
 
 #[tokio::test]
 async fn a_leaderboard_has_as_many_places_as_asked_for() {
-    let views = views().await;
+    let views = tests::views().await;
     apply(&views, &engagement()).await;
     let first = async |first| views.leaderboard(Engaged::Viewed, Period::AllTime, first).await.unwrap();
     assert_eq!(first(1).await, ranked(&[(SHIP, 3)]));

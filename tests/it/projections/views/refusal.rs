@@ -5,10 +5,11 @@ use std::error::Error;
 use projections::runtime::{Generation, Projection, ProjectionError};
 
 use super::{
-    Opened, SHIP, WHEELCHAIRS, apply, attempt,
+    Opened, apply, attempt,
     engagement::{engagement, now, viewed},
-    history, id,
+    id,
 };
+use tests::opportunity_history::{SHIP, WHEELCHAIRS, history};
 
 fn chain(error: &dyn Error) -> String {
     let causes = std::iter::successors(Some(error), |error: &&dyn Error| Error::source(*error));

@@ -27,16 +27,12 @@ use domain::{
 };
 use eventstore::{postgres::PostgresConfig, store::PgStore};
 use sqlx::PgPool;
-use tests::eventually;
+use tests::{database, eventually};
 use uuid::Uuid;
 use yrs::{
     sync::{Message, SyncMessage},
     updates::encoder::Encode as _,
 };
-
-use crate::eventstore::database;
-
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// When a commit fails.
 const NEVER: u8 = 0;
@@ -142,7 +138,7 @@ impl Field {
         let update = editor.rewrite(&SectionKey::try_new("approach").unwrap(), text).unwrap();
         let before = self.updates().await;
         seat.say(Message::Sync(SyncMessage::Update(update)).encode_v1(), true).await.unwrap();
-        eventually(PATIENCE, async || {
+        eventually(async || {
             anyhow::ensure!(self.updates().await > before);
             anyhow::Ok(())
         })

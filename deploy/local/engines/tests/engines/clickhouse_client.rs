@@ -9,7 +9,7 @@ use clickhouse::{Client, Row, error::Error};
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
-use crate::process::{Engine, EngineProcess};
+use crate::process::EngineProcess;
 
 #[derive(Clone, Debug, PartialEq, Row, Serialize, Deserialize)]
 struct Notice {
@@ -39,7 +39,7 @@ pub(crate) fn client(process: &EngineProcess) -> Client {
 }
 
 async fn with_table(folder: &Path) -> (EngineProcess, Client) {
-    let process = EngineProcess::start(Engine::ClickHouse, folder);
+    let process = EngineProcess::start(folder);
     let admin = client(&process);
     admin.query("create database medhub").execute().await.unwrap();
     let client = admin.with_database("medhub");
@@ -144,12 +144,12 @@ async fn acknowledged_rows_survive_a_kill_and_a_clean_stop() {
     let (process, client) = with_table(folder.path()).await;
     insert(&client, 0..20_000).await;
     process.kill();
-    let process = EngineProcess::start(Engine::ClickHouse, folder.path());
+    let process = EngineProcess::start(folder.path());
     let client = self::client(&process).with_database("medhub");
     assert_eq!(count(&client).await, 20_000);
     insert(&client, 20_000..20_010).await;
     process.stop();
-    let process = EngineProcess::start(Engine::ClickHouse, folder.path());
+    let process = EngineProcess::start(folder.path());
     assert_eq!(count(&self::client(&process).with_database("medhub")).await, 20_010);
 }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use crate::process::{Engine, EngineProcess, libchdb};
+use crate::process::{EngineProcess, libchdb};
 
 struct Http {
     process: EngineProcess,
@@ -19,7 +19,7 @@ struct Http {
 impl Http {
     fn start() -> Self {
         let folder = TempDir::new().unwrap();
-        let process = EngineProcess::start(Engine::ClickHouse, folder.path());
+        let process = EngineProcess::start(folder.path());
         Self { process, client: Client::new(), folder }
     }
 

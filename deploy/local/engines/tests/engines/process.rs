@@ -1,4 +1,4 @@
-//! Runs an engine in a child process: this same test program, told by its environment which engine to be.
+//! Runs an engine in a child process: this same test program, told by its environment to be the engine.
 
 use std::{
     env, fs,
@@ -11,23 +11,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use medhub_engines::{EngineError, clickhouse, qdrant};
+use medhub_engines::{EngineError, clickhouse};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
 };
 use tokio_util::sync::CancellationToken;
 
-const ENGINE: &str = "MEDHUB_TEST_ENGINE";
 const FOLDER: &str = "MEDHUB_TEST_FOLDER";
 const PATIENCE: Duration = Duration::from_mins(1);
-
-/// Which engine a process runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Engine {
-    ClickHouse,
-    Qdrant,
-}
 
 /// A running engine; killed when dropped.
 pub(crate) struct EngineProcess {
@@ -39,18 +31,15 @@ pub(crate) struct EngineProcess {
 
 impl EngineProcess {
     /// Starts the engine on a folder and waits until it listens.
-    pub(crate) fn start(engine: Engine, folder: &Path) -> Self {
-        if engine == Engine::ClickHouse {
-            // Fails here, in the test's own words, where the library is missing.
-            libchdb();
-        }
+    pub(crate) fn start(folder: &Path) -> Self {
+        // Fails here, in the test's own words, where the library is missing.
+        libchdb();
         let started = Instant::now();
         let address_file = folder.join("address");
         fs::remove_file(&address_file).ok();
         let log = fs::File::options().create(true).append(true).open(folder.join("log")).unwrap();
         let mut child = Command::new(env::current_exe().unwrap())
             .args(["--exact", "engine_process", "--nocapture"])
-            .env(ENGINE, format!("{engine:?}"))
             .env(FOLDER, folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -149,7 +138,7 @@ fn usual_cache() -> PathBuf {
 
 /// The body of the child process.
 pub(crate) fn run_if_asked() {
-    let (Some(engine), Some(folder)) = (env::var_os(ENGINE), env::var_os(FOLDER)) else { return };
+    let Some(folder) = env::var_os(FOLDER) else { return };
     thread::spawn(|| {
         // The parent holds the other end: when it is gone, so is the engine.
         std::io::stdin().read_to_end(&mut Vec::new()).ok();
@@ -157,10 +146,10 @@ pub(crate) fn run_if_asked() {
     });
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    runtime.block_on(serve(engine.to_str().unwrap(), Path::new(&folder))).unwrap();
+    runtime.block_on(serve(Path::new(&folder))).unwrap();
 }
 
-async fn serve(engine: &str, folder: &Path) -> Result<(), EngineError> {
+async fn serve(folder: &Path) -> Result<(), EngineError> {
     let shutdown = CancellationToken::new();
     let cancel = shutdown.clone();
     let mut terminated = signal(SignalKind::terminate()).unwrap();
@@ -173,22 +162,12 @@ async fn serve(engine: &str, folder: &Path) -> Result<(), EngineError> {
     // Renamed into place, so that it is never read half written.
     fs::write(folder.join("address.new"), address.to_string()).unwrap();
     fs::rename(folder.join("address.new"), folder.join("address")).unwrap();
-    if engine == "ClickHouse" {
-        let config = clickhouse::Config {
-            password: "secret".into(),
-            max_body_bytes: 64 << 20,
-            ..clickhouse::Config::new(address, folder.join("clickhouse"), libchdb())
-        };
-        clickhouse::serve_on(listener, config, shutdown).await
-    } else {
-        let config = qdrant::Config {
-            // Often, so that the kills of the tests hit flushes and rebuilds too.
-            flush_interval: Duration::from_millis(50),
-            optimise_after: 5,
-            ..qdrant::Config::new(address, folder.join("qdrant"))
-        };
-        qdrant::serve_on(listener, config, shutdown).await
-    }
+    let config = clickhouse::Config {
+        password: "secret".into(),
+        max_body_bytes: 64 << 20,
+        ..clickhouse::Config::new(address, folder.join("clickhouse"), libchdb())
+    };
+    clickhouse::serve_on(listener, config, shutdown).await
 }
 
 fn tail(folder: &Path) -> String {

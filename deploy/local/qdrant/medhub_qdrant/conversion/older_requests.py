@@ -1,0 +1,58 @@
+"""Search requests of older clients, converted into the request that replaced them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import qdrant_edge as edge
+from qdrant_grpc import points_pb2
+
+from .vectors import Vector, read_vector
+
+
+def convert_search(search: points_pb2.SearchPoints) -> points_pb2.QueryPoints:
+    """The older request for a search by one vector, as the newer one."""
+    query = _copy_search_fields(search, search.vector_name)
+    if search.HasField("sparse_indices"):
+        query.query.nearest.sparse.indices.extend(search.sparse_indices.data)
+        query.query.nearest.sparse.values.extend(search.vector)
+    else:
+        query.query.nearest.dense.data.extend(search.vector)
+    return query
+
+
+def convert_recommendation(request: points_pb2.RecommendPoints) -> points_pb2.QueryPoints:
+    """The older request for recommendations, as the newer one."""
+    query = _copy_search_fields(request, request.using)
+    recommend = query.query.recommend
+    recommend.strategy = request.strategy
+    for side in ("positive", "negative"):
+        inputs = getattr(recommend, side)
+        for point_id in getattr(request, side):
+            inputs.add().id.CopyFrom(point_id)
+        for example in getattr(request, f"{side}_vectors"):
+            _write_input(read_vector(example), inputs.add())
+    if request.HasField("lookup_from"):
+        query.lookup_from.CopyFrom(request.lookup_from)
+    return query
+
+
+def _copy_search_fields(request: Any, using: str) -> points_pb2.QueryPoints:
+    query = points_pb2.QueryPoints(using=using, limit=request.limit, offset=request.offset)
+    for name in ("filter", "params", "with_vectors", "with_payload", "shard_key_selector"):
+        if request.HasField(name):
+            getattr(query, name).CopyFrom(getattr(request, name))
+    if request.HasField("score_threshold"):
+        query.score_threshold = request.score_threshold
+    return query
+
+
+def _write_input(vector: Vector, message: points_pb2.VectorInput) -> None:
+    if isinstance(vector, edge.SparseVector):
+        message.sparse.indices.extend(vector.indices)
+        message.sparse.values.extend(vector.values)
+    elif vector and isinstance(vector[0], list):
+        for row in vector:
+            message.multi_dense.vectors.add().data.extend(row)
+    else:
+        message.dense.data.extend(vector)

@@ -1,0 +1,68 @@
+"""Point identifiers, enums, times and shard keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+from uuid import UUID
+
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+from qdrant_grpc import qdrant_common_pb2
+
+from ..errors import invalid_argument, unsupported
+
+T = TypeVar("T")
+
+#: The number of a point or its UUID; the engine parses UUIDs as text and returns objects.
+PointId = int | str | UUID
+
+
+def read_point_id(message: qdrant_common_pb2.PointId) -> PointId:
+    """The number of a point, or its UUID as text, which the engine parses."""
+    kind = message.WhichOneof("point_id_options")
+    if kind == "num":
+        return message.num
+    if kind == "uuid":
+        return message.uuid
+    raise invalid_argument("a point has no id")
+
+
+def read_point_ids(messages: Iterable[qdrant_common_pb2.PointId]) -> list[PointId]:
+    """The identifiers of several points."""
+    return [read_point_id(message) for message in messages]
+
+
+def write_point_id(point_id: PointId, message: qdrant_common_pb2.PointId) -> None:
+    """Fills in the identifier of a point, as the engine returns it."""
+    if isinstance(point_id, int):
+        message.num = point_id
+    else:
+        message.uuid = str(point_id)
+
+
+def read_optional(message: Message, field: str) -> Any:
+    """The value of an optional field; `None` where it is absent."""
+    return getattr(message, field) if message.HasField(field) else None
+
+
+def read_enum(members: Mapping[Any, T], number: int) -> T:
+    """The engine's member for a number of a protobuf enum."""
+    try:
+        return members[number]
+    except KeyError:
+        raise unsupported(f"the value {number} of an enum") from None
+
+
+def read_timestamp(message: Timestamp) -> str:
+    """A time as the engine parses it."""
+    try:
+        return message.ToJsonString()
+    except ValueError as error:
+        raise invalid_argument(f"a time is out of range: {error}") from None
+
+
+def refuse_shard_key(request: Any) -> None:
+    """Refuses a request that names a shard key: keys exist in clusters only."""
+    if request.HasField("shard_key_selector") and request.shard_key_selector.shard_keys:
+        raise unsupported("shard keys")

@@ -1,0 +1,26 @@
+"""Which parts of a point a response carries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import qdrant_edge as edge
+
+
+def read_payload_selector(request: Any, *, default: bool) -> Any:
+    """The parts of the payload that a request wants; all or nothing by default."""
+    kind = request.with_payload.WhichOneof("selector_options") if request.HasField("with_payload") else None
+    if kind is None:
+        return default
+    if kind == "enable":
+        return request.with_payload.enable
+    fields = getattr(request.with_payload, kind).fields[:]
+    return edge.PayloadSelector.Include(fields) if kind == "include" else edge.PayloadSelector.Exclude(fields)
+
+
+def read_vector_selector(request: Any) -> bool | list[str]:
+    """The names of the vectors that a request wants, or whether it wants all; none by default."""
+    kind = request.with_vectors.WhichOneof("selector_options") if request.HasField("with_vectors") else None
+    if kind is None:
+        return False
+    return request.with_vectors.enable if kind == "enable" else request.with_vectors.include.names[:]

@@ -1,0 +1,11 @@
+//! The local Qdrant in a process of its own, driven through the stock client over TCP.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+
+#[path = "qdrant/conditions.rs"]
+mod conditions;
+#[path = "qdrant/durability.rs"]
+mod durability;
+#[path = "qdrant/requests.rs"]
+mod requests;
+#[path = "qdrant_server/process.rs"]
+mod server_process;

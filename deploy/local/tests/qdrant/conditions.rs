@@ -1,0 +1,84 @@
+//! Writes with a condition: which points they reach, and that a kill changes nothing about it.
+
+use qdrant_client::{
+    Payload, Qdrant,
+    qdrant::{
+        Condition, Filter, GetPointsBuilder, PointId, PointStruct, PointsIdsList, Range, SetPayloadPointsBuilder,
+        UpdateMode, UpsertPointsBuilder,
+    },
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::{
+    requests::{NAME, connect, vector, with_points},
+    server_process::ServerProcess,
+};
+
+fn numbered(number: u64, payload: Value) -> PointStruct {
+    PointStruct::new(number, vector(number, 8), Payload::try_from(payload).unwrap())
+}
+
+fn upsert(points: impl IntoIterator<Item = (u64, Value)>) -> UpsertPointsBuilder {
+    let points: Vec<_> = points.into_iter().map(|(number, payload)| numbered(number, payload)).collect();
+    UpsertPointsBuilder::new(NAME, points).wait(true)
+}
+
+fn older_than(sequence: u32) -> Filter {
+    let range = Range { lt: Some(f64::from(sequence)), ..Range::default() };
+    Filter::must([Condition::range("sequence", range)])
+}
+
+async fn payloads(client: &Qdrant, numbers: &[u64]) -> Vec<Value> {
+    let ids: Vec<PointId> = numbers.iter().map(|number| (*number).into()).collect();
+    let found = client.get_points(GetPointsBuilder::new(NAME, ids).with_payload(true)).await.unwrap().result;
+    found.into_iter().map(|point| Payload::from(point.payload).into()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conditional_upsert_changes_only_the_points_that_match() {
+    let folder = TempDir::new().unwrap();
+    let process = ServerProcess::start(folder.path()).await;
+    let client = with_points(&process, 0).await;
+    let sequence = |number: u64| json!({ "sequence": number });
+    client.upsert_points(upsert([(1, sequence(1)), (2, sequence(9))])).await.unwrap();
+
+    let newer = upsert([(1, sequence(5)), (2, sequence(5)), (3, sequence(5))]).update_filter(older_than(5));
+    client.upsert_points(newer).await.unwrap();
+    assert_eq!(payloads(&client, &[1, 2, 3]).await, [sequence(5), sequence(9), sequence(5)], "older or absent");
+
+    let insert = upsert([(1, sequence(6)), (4, sequence(6))]).update_mode(UpdateMode::InsertOnly);
+    client.upsert_points(insert).await.unwrap();
+    assert_eq!(payloads(&client, &[1, 4]).await, [sequence(5), sequence(6)], "absent only");
+
+    let update = upsert([(1, sequence(7)), (2, sequence(7)), (5, sequence(7))]).update_mode(UpdateMode::UpdateOnly);
+    client.upsert_points(update.update_filter(older_than(7))).await.unwrap();
+    assert_eq!(payloads(&client, &[1, 2, 5]).await, [sequence(7), sequence(9)], "older only");
+
+    // Nothing is left of this one, which is no failure.
+    client.upsert_points(upsert([(2, sequence(8))]).update_filter(older_than(8))).await.unwrap();
+    assert_eq!(payloads(&client, &[2]).await, [sequence(9)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_conditional_write_stays_refused_after_a_kill() {
+    let folder = TempDir::new().unwrap();
+    let mut process = ServerProcess::start(folder.path()).await;
+    let client = with_points(&process, 0).await;
+    for round in 0..20 {
+        client.upsert_points(upsert([(round, json!({ "sequence": 9 }))])).await.unwrap();
+        // Refused, and then the point becomes such that it would no longer be.
+        let refused = upsert([(round, json!({ "sequence": 5, "wrong": true }))]).update_filter(older_than(5));
+        client.upsert_points(refused).await.unwrap();
+        let ids = PointsIdsList { ids: vec![round.into()] };
+        let lower = Payload::try_from(json!({ "sequence": 1 })).unwrap();
+        let lower = SetPayloadPointsBuilder::new(NAME, lower).points_selector(ids).wait(true);
+        client.set_payload(lower).await.unwrap();
+    }
+
+    process.kill();
+    process = ServerProcess::start(folder.path()).await;
+
+    let numbers: Vec<u64> = (0..20).collect();
+    assert_eq!(payloads(&connect(&process), &numbers).await, vec![json!({ "sequence": 1 }); 20]);
+}

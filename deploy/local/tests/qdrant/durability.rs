@@ -1,0 +1,216 @@
+//! The local Qdrant under `kill -9`, clean stops and restarts.
+
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use qdrant_client::{
+    Payload, Qdrant,
+    qdrant::{
+        Condition, CreateAliasBuilder, CreateCollectionBuilder, CreateFieldIndexCollectionBuilder, DeletePointsBuilder,
+        Distance, FieldType, Filter, GetPointsBuilder, OptimizersConfigDiffBuilder, PointId, RetrievedPoint,
+        ScrollPointsBuilder, SetPayloadPointsBuilder, UpsertPointsBuilder, VectorParamsBuilder, vector_output,
+    },
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::{
+    requests::{NAME, connect, count, point, vector, with_points},
+    server_process::{ServerProcess, start_expecting_failure},
+};
+
+/// The rounds that the points' payloads name; each point's vector must be of the same round.
+async fn rounds_of(client: &Qdrant, ids: std::ops::Range<u64>) -> Vec<u64> {
+    let get = GetPointsBuilder::new(NAME, ids.clone().map(PointId::from).collect::<Vec<_>>());
+    let points = client.get_points(get.with_payload(true).with_vectors(true)).await.unwrap().result;
+    let round_of = |(number, point): (u64, RetrievedPoint)| {
+        assert_eq!(point.id, Some(number.into()));
+        let round = Value::from(Payload::from(point.payload))["round"].as_u64().unwrap();
+        let stored = point.vectors.unwrap().get_vector().unwrap();
+        let vector_output::Vector::Dense(stored) = stored else { panic!("{stored:?}") };
+        let expected = vector(number + round * 1000, 8);
+        let alike: f32 = stored.data.iter().zip(&expected).map(|(a, b)| a * b).sum();
+        assert!(alike > 0.999, "the payload of {number} is of round {round}, its vector is not");
+        round
+    };
+    ids.zip(points).map(round_of).collect()
+}
+
+async fn store_round(client: &Qdrant, ids: std::ops::Range<u64>, round: u64) -> bool {
+    let points: Vec<_> = ids
+        .map(|number| {
+            let mut point = point(number + round * 1000, 8);
+            point.id = Some(number.into());
+            point.payload.insert("round".to_owned(), qdrant_client::qdrant::Value::from(i64::try_from(round).unwrap()));
+            point
+        })
+        .collect();
+    client.upsert_points(UpsertPointsBuilder::new(NAME, points).wait(true)).await.is_ok()
+}
+
+const POINTS: u64 = 300;
+
+/// Writes rounds until the engine is gone; pauses now and then, so that the engine rebuilds its indexes meanwhile.
+async fn write_rounds(client: Qdrant, acknowledged: Arc<AtomicU64>) {
+    loop {
+        let round = acknowledged.load(Ordering::SeqCst) + 1;
+        if !store_round(&client, 0..POINTS, round).await {
+            return;
+        }
+        acknowledged.store(round, Ordering::SeqCst);
+        if round.is_multiple_of(20) {
+            tokio::time::sleep(Duration::from_millis(120)).await;
+        }
+    }
+}
+
+/// Stores enough rounds for a rebuild and waits for it, so that the first kill falls on an indexed segment.
+async fn store_indexed_rounds(client: &Qdrant, acknowledged: &AtomicU64) {
+    for round in 1..=6 {
+        assert!(store_round(client, 0..POINTS, round).await);
+        acknowledged.store(round, Ordering::SeqCst);
+    }
+    let indexed = async {
+        while client.collection_info(NAME).await.unwrap().result.unwrap().indexed_vectors_count == Some(0) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), indexed).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_acknowledged_change_survives_kills_at_any_moment() {
+    let folder = TempDir::new().unwrap();
+    let mut process = ServerProcess::start(folder.path()).await;
+    let mut client = connect(&process);
+    // So small a threshold that every rebuild makes an indexed segment, out of which later rounds move points.
+    let optimizers = OptimizersConfigDiffBuilder::default().indexing_threshold(1_u64);
+    let vectors = VectorParamsBuilder::new(8, Distance::Cosine);
+    let create = CreateCollectionBuilder::new(NAME).vectors_config(vectors).optimizers_config(optimizers);
+    client.create_collection(create).await.unwrap();
+    let acknowledged = Arc::new(AtomicU64::new(0));
+    store_indexed_rounds(&client, &acknowledged).await;
+    for kill in 0..8_u64 {
+        let writer = tokio::spawn(write_rounds(client.clone(), Arc::clone(&acknowledged)));
+        // Each kill hits another moment; some fall into a flush or a rebuild, which the test's engine does often.
+        tokio::time::sleep(Duration::from_millis(300 + kill * 97)).await;
+        process.kill();
+        writer.await.unwrap();
+        process = ServerProcess::start(folder.path()).await;
+        client = connect(&process);
+        let known = acknowledged.load(Ordering::SeqCst);
+        let found = rounds_of(&client, 0..POINTS).await;
+        // The round under way at the kill may be there too, but then whole.
+        let newest = found.first().copied().unwrap_or(0);
+        assert!(newest == known || newest == known + 1, "kill {kill}: {newest} found, {known} acknowledged");
+        assert!(found.iter().all(|round| *round == newest), "kill {kill}: torn: {found:?}");
+        assert_eq!(count(&client, Filter::default()).await, POINTS, "kill {kill}");
+        acknowledged.store(newest, Ordering::SeqCst);
+    }
+    println!("qdrant: {} rounds of {POINTS} points, 8 kills", acknowledged.load(Ordering::SeqCst));
+}
+
+#[tokio::test]
+async fn changes_by_filter_are_not_repeated_after_a_kill() {
+    let folder = TempDir::new().unwrap();
+    let process = ServerProcess::start(folder.path()).await;
+    let client = with_points(&process, 20).await;
+    let odd = || Filter::must([Condition::matches("agency", "DLA".to_owned())]);
+    client.delete_points(DeletePointsBuilder::new(NAME).points(odd()).wait(true)).await.unwrap();
+    let moved = Payload::try_from(json!({"agency": "DLA"})).unwrap();
+    let all: Vec<PointId> = (0..20_u64).step_by(2).map(PointId::from).collect();
+    let set = SetPayloadPointsBuilder::new(NAME, moved).points_selector(all).wait(true);
+    client.set_payload(set).await.unwrap();
+    assert_eq!(count(&client, odd()).await, 10);
+    process.kill();
+    let process = ServerProcess::start(folder.path()).await;
+    assert_eq!(count(&connect(&process), odd()).await, 10, "the deletion ran again over what came after it");
+}
+
+// Several threads, so that the connection of the client is served while the test waits for the end of the server.
+#[tokio::test(flavor = "multi_thread")]
+async fn points_indexes_and_aliases_survive_a_clean_stop() {
+    let folder = TempDir::new().unwrap();
+    let process = ServerProcess::start(folder.path()).await;
+    let client = with_points(&process, 300).await;
+    let index = CreateFieldIndexCollectionBuilder::new(NAME, "agency", FieldType::Keyword);
+    client.create_field_index(index.wait(true)).await.unwrap();
+    client.create_alias(CreateAliasBuilder::new(NAME, "current")).await.unwrap();
+    let all = || ScrollPointsBuilder::new("current").limit(1000).with_vectors(true);
+    let before = client.scroll(all()).await.unwrap().result;
+    process.stop().await;
+    let process = ServerProcess::start(folder.path()).await;
+    let client = connect(&process);
+    assert_eq!(client.scroll(all()).await.unwrap().result, before);
+    let info = client.collection_info(NAME).await.unwrap().result.unwrap();
+    assert!(info.payload_schema.contains_key("agency"));
+}
+
+#[tokio::test]
+async fn a_folder_or_an_address_in_use_is_named() {
+    let folder = TempDir::new().unwrap();
+    let process = ServerProcess::start(folder.path()).await;
+    let log = start_expecting_failure("127.0.0.1:0", folder.path()).await;
+    assert!(log.contains("in use by another process (pid "), "{log}");
+    let other = TempDir::new().unwrap();
+    let address = process.address.to_string();
+    let log = start_expecting_failure(&address, other.path()).await;
+    assert!(log.contains(&format!("{address} cannot be listened on")), "{log}");
+}
+
+const NAMES: [&str; 3] = ["first", "second", "third"];
+
+/// Creates and deletes collections in turn until the server is gone; returns which of them exist, and which one the last,
+/// unanswered request was about.
+async fn create_and_delete(
+    client: Qdrant,
+    mut existing: BTreeSet<&'static str>,
+) -> (BTreeSet<&'static str>, &'static str) {
+    loop {
+        for name in NAMES {
+            let done = if existing.contains(name) {
+                client.delete_collection(name).await.is_ok()
+            } else {
+                let vectors = VectorParamsBuilder::new(8, Distance::Cosine);
+                client.create_collection(CreateCollectionBuilder::new(name).vectors_config(vectors)).await.is_ok()
+            };
+            if !done {
+                return (existing, name);
+            }
+            if !existing.remove(name) {
+                existing.insert(name);
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collection_is_whole_or_absent_after_a_kill_while_it_is_created_or_deleted() {
+    let folder = TempDir::new().unwrap();
+    let mut process = ServerProcess::start(folder.path()).await;
+    let mut existing = BTreeSet::new();
+    for kill in 0..8_u64 {
+        let writer = tokio::spawn(create_and_delete(connect(&process), existing));
+        tokio::time::sleep(Duration::from_millis(50 + kill * 37)).await;
+        process.kill();
+        // The step under way at the kill may have been done or not.
+        let (known, uncertain) = writer.await.unwrap();
+        process = ServerProcess::start(folder.path()).await;
+        let client = connect(&process);
+        existing = BTreeSet::new();
+        for name in NAMES {
+            let exists = client.collection_exists(name).await.unwrap();
+            assert!(exists == known.contains(name) || name == uncertain, "kill {kill}: {name}, {known:?}");
+            if exists {
+                assert_eq!(client.collection_info(name).await.unwrap().result.unwrap().points_count, Some(0));
+                existing.insert(name);
+            }
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! What may hold up the relay, and what may not.
+
+use std::time::{Duration, Instant};
+
+use tests::{
+    engines,
+    faults::{field::Field, foreign::Foreign, gather, ledger::Outcome, relay::Relays, seed, writer::Writer},
+    run_alone,
+};
+
+const START: Duration = Duration::from_mins(1);
+/// The floor for a dead gap, and the least that can be asked of an undisturbed append.
+const FLOOR: Duration = Duration::from_secs(1);
+
+struct Scene {
+    field: Field,
+    relays: Relays,
+    writer: Writer,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        run_alone();
+        let field = Field::new(engines().await).await.unwrap();
+        let relays = Relays::start(&field).unwrap();
+        relays.reach(0, START).await.unwrap();
+        let writer = Writer::new(seed::given_or_fresh().unwrap(), 0, &field.url, field.pool.clone()).alone();
+        Self { field, relays, writer }
+    }
+
+    /// From the acknowledgement of an append to Kafka's acknowledgement of its event, seen from outside.
+    async fn delay(&mut self) -> Duration {
+        let position = self.writer.probe().await.unwrap();
+        let committed = Instant::now();
+        self.relays.reach(position, START).await.unwrap();
+        committed.elapsed()
+    }
+}
+
+#[tokio::test]
+async fn idle_foreign_transactions_delay_no_event() {
+    let mut scene = Scene::new().await;
+    let foreign = Foreign::open(&scene.field.url).await.unwrap();
+    let mut delays = Vec::new();
+    for _ in 0..20 {
+        delays.push(scene.delay().await);
+    }
+    assert_eq!(foreign.close().await.unwrap(), 0, "they were to stay open for the whole test");
+    assert!(delays.iter().all(|delay| *delay < FLOOR), "{delays:?}");
+}
+
+#[tokio::test]
+async fn a_dead_gap_is_passed_within_1_s() {
+    let mut scene = Scene::new().await;
+    let mut doomed =
+        Writer::new(seed::given_or_fresh().unwrap(), 1, &scene.field.url, scene.field.pool.clone()).alone();
+    for _ in 0..5 {
+        let open = doomed.begin_append().await.unwrap();
+        let beyond = scene.writer.probe().await.unwrap();
+        let (leader, held) = scene.relays.leader().await.unwrap();
+        assert!(held.position < beyond, "nothing was held back: {held:?}, {beyond}");
+
+        doomed.roll_back_append(open).await.unwrap();
+        let dead = Instant::now();
+        assert_eq!(scene.relays.reach(beyond, START).await.unwrap(), leader);
+        assert!(dead.elapsed() < FLOOR, "{:?}", dead.elapsed());
+    }
+    let log = gather::log(&mut scene.field.connection().await.unwrap()).await.unwrap();
+    let last = log.last().unwrap().position;
+    assert!(last > u64::try_from(log.len()).unwrap(), "there was no gap");
+}
+
+#[tokio::test]
+async fn an_open_append_holds_back_what_is_beyond_it_and_lets_go_at_its_commit() {
+    let mut scene = Scene::new().await;
+    let mut slow = Writer::new(seed::given_or_fresh().unwrap(), 1, &scene.field.url, scene.field.pool.clone()).alone();
+    let before = scene.writer.probe().await.unwrap();
+    scene.relays.reach(before, START).await.unwrap();
+    let open = slow.begin_append().await.unwrap();
+    let beyond = scene.writer.probe().await.unwrap();
+    let watched = Instant::now();
+    while watched.elapsed() < FLOOR {
+        let (_, status) = scene.relays.leader().await.unwrap();
+        assert!(status.position < beyond, "{status:?} went beyond an open append, to {beyond}");
+    }
+    assert_eq!(slow.commit_append(open).await.unwrap(), Outcome::Committed);
+    scene.relays.reach(beyond, FLOOR).await.unwrap();
+}

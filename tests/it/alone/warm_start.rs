@@ -1,0 +1,48 @@
+//! A stack that was stopped is back in time.
+
+use std::time::{Duration, Instant};
+
+use medhub_local::{health::Probe, process::Identity, stack::PRODUCT};
+use nix::sys::signal::Signal;
+use tests::{
+    Stack, engine_marks, eventually, run_alone,
+    stack_processes::{alive, all_of, naming},
+};
+
+const WARM_START: Duration = Duration::from_secs(15);
+
+#[tokio::test]
+async fn a_stopped_stack_leaves_no_process_and_comes_back_warm_with_its_data_and_ports() {
+    run_alone();
+    let stack = Stack::start_engines().await;
+    engine_marks::write(&stack, "stopped").await.unwrap();
+    let (before, processes) = (stack.state(), all_of(&stack));
+    let (stack, status) = stack.stop().await;
+    assert!(status.success(), "{status}");
+    assert_eq!(alive(&processes), Vec::<Identity>::new());
+    assert_eq!(naming(stack.data().to_str().unwrap()), Vec::<String>::new());
+    let began = Instant::now();
+    let stack = stack.restart().await;
+    assert!(began.elapsed() < WARM_START, "{:?}", began.elapsed());
+    assert_eq!(stack.state().ports, before.ports);
+    engine_marks::find(&stack, "stopped").await.unwrap();
+}
+
+#[tokio::test]
+async fn everything_starts_warm_in_time_and_a_killed_product_comes_back() {
+    run_alone();
+    let (stack, status) = Stack::start().await.stop().await;
+    assert!(status.success(), "{status}");
+    let began = Instant::now();
+    let stack = stack.restart().await;
+    assert!(began.elapsed() < WARM_START, "{:?}", began.elapsed());
+    let product = stack.state().processes[PRODUCT].identity.unwrap();
+    product.send(Signal::SIGKILL);
+    eventually(async || match stack.state().processes[PRODUCT].identity {
+        Some(again) if again != product => Probe::Product(stack.state().http.unwrap()).ask().await,
+        Some(_) | None => Err(anyhow::anyhow!("no new process yet")),
+    })
+    .await;
+    let answer = stack.graphql("{ opportunities(first: 1) { totalCount } }", serde_json::json!({})).await;
+    assert_eq!(answer["data"]["opportunities"]["totalCount"], 0, "{answer}");
+}

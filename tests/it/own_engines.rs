@@ -1,0 +1,13 @@
+//! Tests with engines of their own ([`tests::Stack`]): they kill engines, stop and start whole stacks, or change their
+//! configuration. Each counts as two tests.
+
+mod benchmarks;
+mod chaos;
+mod demonstration;
+mod engines_away;
+mod faults;
+mod import_crash;
+mod ingest_crash;
+mod local_stack;
+mod log_restore;
+mod worker_memory;

@@ -1,0 +1,146 @@
+//! The benchmarks of the read models: what they print, and that they leave nothing behind.
+
+use std::time::Instant;
+
+use nix::sys::signal::Signal;
+use tests::faults::wait::until;
+
+use qdrant_client::Qdrant;
+use serde_json::Value;
+use tests::{PATIENCE, ProductProcess, Stack, json_lines, output_text};
+
+const EVENTS: u64 = 1_000;
+
+/// All that benchmarks make has this in its name.
+const MARK: &str = "bench_";
+
+/// What of benchmarks there is in the stores.
+async fn left_behind(stack: &Stack) -> Vec<String> {
+    let pool = sqlx::PgPool::connect(stack.variable("DATABASE_URL")).await.unwrap();
+    let mut left: Vec<String> = sqlx::query_scalar("select datname::text from pg_database where datname like $1")
+        .bind(format!("%{MARK}%"))
+        .fetch_all(&pool)
+        .await
+        .unwrap();
+    let databases = stack.clickhouse(&format!("select name from system.databases where name like '%{MARK}%'")).await;
+    left.extend(databases.lines().map(str::to_owned));
+    let qdrant = Qdrant::from_url(stack.variable("QDRANT_URL")).skip_compatibility_check().build().unwrap();
+    let collections = qdrant.list_collections().await.unwrap().collections;
+    left.extend(collections.into_iter().map(|collection| collection.name).filter(|name| name.contains(MARK)));
+    let mut redis = redis::Client::open(stack.variable("REDIS_URL").to_owned()).unwrap().get_connection().unwrap();
+    left.extend(redis::cmd("KEYS").arg(format!("*{MARK}*")).query::<Vec<String>>(&mut redis).unwrap());
+    left
+}
+
+#[tokio::test]
+async fn read_models_are_measured_beside_plain_clients() {
+    let stack = Stack::with(&["--engines-only"], tests::Environment::new()).await;
+
+    for bench in ["rebuild", "project"] {
+        let output = stack.medhub(&["bench", bench, "--events", &EVENTS.to_string()]).await;
+        assert!(output.status.success(), "{}", output_text(&output));
+        let reports = json_lines(&output);
+        let named: Vec<_> = reports.iter().map(|report| report["projection"].as_str().unwrap()).collect();
+        assert_eq!(named, ["analytics", "search", "views"]);
+        for report in &reports {
+            let number =
+                |path: &str| report.pointer(path).and_then(Value::as_f64).unwrap_or_else(|| panic!("{report}"));
+            assert_eq!((report["bench"].as_str(), report["events"].as_u64()), (Some(bench), Some(EVENTS)), "{report}");
+            assert!(number("/rows") > 0.0 && number("/cpu_s") > 0.0, "{report}");
+            let ratio = number("/events_per_s") / number("/raw/events_per_s");
+            assert!(ratio > 0.0 && (number("/ratio") - ratio).abs() < 0.001 * ratio, "{report}");
+            assert!(!report["raw_is"].as_str().unwrap().is_empty(), "{report}");
+        }
+        assert_eq!(left_behind(&stack).await, Vec::<String>::new(), "after {bench}");
+    }
+}
+
+#[tokio::test]
+async fn the_way_from_a_commit_into_each_store_is_timed() {
+    let stack = Stack::with(&["--engines-only"], tests::Environment::new()).await;
+    let started = Instant::now();
+
+    let output = stack.medhub(&["bench", "latency", "--rate", "100", "--seconds", "2"]).await;
+
+    assert!(output.status.success(), "{}", output_text(&output));
+    let whole_ms = started.elapsed().as_secs_f64() * 1_000.0;
+    let waits = json_lines(&output);
+    assert_eq!(waits.len(), 3, "{waits:?}");
+    for wait in &waits {
+        let number = |name: &str| wait[name].as_f64().unwrap_or_else(|| panic!("{wait}"));
+        assert!(number("samples") > 0.0 && number("appended_per_s") > 0.0, "{wait}");
+        let ordered = [0.0, number("p50_ms"), number("p99_ms"), number("max_ms"), whole_ms];
+        assert!(ordered.is_sorted() && number("p50_ms") > 0.0, "{wait}");
+    }
+    assert_eq!(left_behind(&stack).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_a_caller_gets_is_measured_kind_by_kind() {
+    let mut environment = tests::Environment::new();
+    environment.insert("MEDHUB__LIMITS__ENABLED".into(), "false".into());
+    let stack = Stack::with(&[], environment).await;
+    let notices = stack.data().join("notices.csv");
+    let notices = notices.to_str().unwrap();
+    for args in [&["generate", "--rows", "60", "--out", notices][..], &["import", notices]] {
+        let output = stack.medhub(args).await;
+        assert!(output.status.success(), "{}", output_text(&output));
+    }
+    until(PATIENCE, async || {
+        let counted = stack.graphql("{ opportunities(first: 1) { totalCount } }", serde_json::json!({})).await;
+        let count = counted["data"]["opportunities"]["totalCount"].as_u64().unwrap_or_default();
+        anyhow::ensure!(count > 0, "{counted}");
+        Ok(())
+    })
+    .await
+    .unwrap();
+
+    let args = ["bench", "api", "--requests", "100", "--rate", "100", "--subscribers", "3"];
+    let operator = stack.operator_token();
+    let output = stack.medhub(&[&args[..], &["--operator", &operator]].concat()).await;
+
+    assert!(output.status.success(), "{}", output_text(&output));
+    let lines = json_lines(&output);
+    let told: Vec<_> =
+        lines.iter().map(|line| (line["kind"].as_str().unwrap(), line["events"].as_u64().unwrap())).collect();
+    let wanted = [
+        ("health", 100),
+        ("view", 100),
+        ("list", 10),
+        ("search", 10),
+        ("analytics", 5),
+        ("mutation", 50),
+        ("ingest", 10),
+        ("ingest-batch", 1_000),
+        ("subscribers", 60),
+    ];
+    assert_eq!(told, wanted, "of three subscribers, each hears of twenty changes");
+    for line in &lines {
+        let number = |name: &str| line[name].as_f64().unwrap_or_else(|| panic!("{line}"));
+        assert!(
+            number("events_per_s") > 0.0 && 0.0 < number("p50_ms") && number("p50_ms") <= number("p99_ms"),
+            "{line}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_interrupted_benchmark_clears_up() {
+    let stack = Stack::with(&["--engines-only"], tests::Environment::new()).await;
+    let logs = tempfile::tempdir().unwrap();
+    let args = ["bench", "rebuild", "--events", "1000000"];
+    let mut bench = ProductProcess::start(&stack.variables(), logs.path(), "bench", &args).unwrap();
+    // The read models are made one after another, and the last one is in Redis.
+    until(PATIENCE, async || {
+        let left = left_behind(&stack).await;
+        anyhow::ensure!(left.iter().any(|name| name.starts_with("bench_") && name.contains(':')), "{left:?}");
+        Ok(())
+    })
+    .await
+    .unwrap();
+
+    let ended = bench.stop_by(Signal::SIGINT).await.unwrap_err();
+
+    assert!(ended.to_string().contains("what the benchmark had made is removed"), "{ended}");
+    assert_eq!(left_behind(&stack).await, Vec::<String>::new());
+}

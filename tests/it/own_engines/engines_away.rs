@@ -1,0 +1,62 @@
+//! What a service says and still does while an engine stands still: connections stay open, and nobody answers.
+
+use serde_json::{Value, json};
+use tests::{Editor, Environment, Person, Stack, error_code, eventually, faults::engines::Engines};
+
+async fn ready(stack: &Stack) -> Value {
+    let asked = reqwest::get(format!("{}/ready", stack.http())).await.unwrap();
+    asked.json().await.unwrap()
+}
+
+#[tokio::test]
+async fn a_worker_that_gets_nothing_is_named_and_ready_again_once_it_moves() {
+    let environment = Environment::from([("MEDHUB__SERVE__STUCK_AFTER_MS".into(), "3000".into())]);
+    let stack = Stack::with(&[], environment).await;
+    assert_eq!(ready(&stack).await["ready"], true);
+    let standing = Engines(&stack).stand_still("kafka").unwrap();
+    // Founding a company leaves something to do that no worker hears of.
+    Person::found(&stack, "ada", "acme").await;
+    eventually(async || {
+        let report = ready(&stack).await;
+        let state = &report["parts"]["workspace"]["state"];
+        anyhow::ensure!(report["ready"] == false && state == "stuck", "{report}");
+        anyhow::Ok(())
+    })
+    .await;
+    drop(standing);
+    eventually(async || {
+        let report = ready(&stack).await;
+        anyhow::ensure!(report["ready"] == true, "{report}");
+        anyhow::Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn without_redis_people_come_in_write_together_and_are_told_what_cannot_be_done() {
+    let stack = Stack::start().await;
+    let ann = Person::found(&stack, "ann", "acme").await;
+    let draft = "draftProposal(input: { opportunityId: \"036:X\", title: \"Beds\" })";
+    let drafted = ann.change(draft, json!({})).await;
+    let protocols = format!("medhub-together, bearer.{}", ann.token);
+    let open = async || Editor::open(&stack.http(), &drafted.id, &protocols).await.unwrap();
+    let (mut one, mut two) = (open().await, open().await);
+    let standing = Engines(&stack).stand_still("redis").unwrap();
+    let out = ann.ask("mutation { signOut }", json!({})).await;
+    assert_eq!(error_code(&out), "UNAVAILABLE", "its owner is told to try again");
+    let me = ann.ask("{ me { user } }", json!({})).await;
+    assert_eq!(me["data"]["me"]["user"], "ann", "{me}");
+    one.write("approach", "Written without Redis.").await.unwrap();
+    two.until(|editor| editor.shows("approach").is_ok_and(|text| text == "Written without Redis.")).await.unwrap();
+    assert_eq!(ready(&stack).await["engines"]["Redis"], false);
+    drop(standing);
+    eventually(async || {
+        let out = ann.ask("mutation { signOut }", json!({})).await;
+        // What was asked for first may have been done after all, once there was somebody to do it.
+        let is_out = out["data"]["signOut"] == true || out["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED";
+        anyhow::ensure!(is_out, "{out}");
+        anyhow::Ok(())
+    })
+    .await;
+    assert_eq!(error_code(&ann.ask("{ me { user } }", json!({})).await), "UNAUTHENTICATED");
+}

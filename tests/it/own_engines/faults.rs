@@ -1,0 +1,69 @@
+//! Nothing is lost, reordered or repeated without a reason, whoever dies; and the suite that says so can fail.
+//!
+//! `docs/faults.md` says what is injected and compared. `FAULTS_SEED=N` repeats a run.
+
+mod prefix;
+
+use std::time::Duration;
+use tests::{
+    Environment, Stack, engines,
+    faults::{
+        self,
+        plan::{Fault, Plan},
+        report::Report,
+        seed,
+    },
+};
+
+/// The seed of every run of these tests, beside one that nobody knows before.
+const FIXED: u64 = 42;
+const CRASHES: [Fault; 3] = [Fault::KillLeader, Fault::KillBroker, Fault::KillPostgres];
+
+/// `FAULTS_SEED`, or a fixed seed and a new one.
+fn seeds() -> Vec<u64> {
+    seed::given().unwrap().map_or_else(|| vec![FIXED, seed::fresh()], |seed| vec![seed])
+}
+
+/// A Postgres and a Kafka that may be killed.
+async fn victims() -> Stack {
+    Stack::with(&["--only", "postgres,registry,kafka"], Environment::new()).await
+}
+
+async fn run(plan: &Plan, stack: &Stack) -> Report {
+    let report = faults::run(plan, stack).await.unwrap();
+    assert!(report.events > 100, "that was no load: {}", report.summary());
+    report
+}
+
+#[tokio::test]
+async fn kill_9_of_relay_broker_and_postgres_under_load_loses_and_reorders_nothing() {
+    let report = run(&Plan::short(seed::given_or_fresh().unwrap(), 8, &CRASHES), &victims().await).await;
+    assert!(report.ok, "{}", report.summary());
+    assert_eq!((report.lost, report.reordered, report.duplicates), (0, 0, 0));
+    assert_eq!(report.faults.len(), CRASHES.len(), "{:?}", report.faults);
+}
+
+#[tokio::test]
+async fn a_broker_away_for_30_s_delays_and_loses_nothing() {
+    let stack = victims().await;
+    let report =
+        run(&Plan::short(seed::given_or_fresh().unwrap(), 4, &[Fault::BrokerAway(Duration::from_secs(30))]), &stack)
+            .await;
+    assert!(report.ok, "{}", report.summary());
+    assert!(report.faults[0].recovered_s > 30.0, "{:?}", report.faults);
+}
+
+#[tokio::test]
+async fn a_relay_without_the_fence_loses_events_and_the_audit_sees_it() {
+    let plan = Plan::quiet(seed::given_or_fresh().unwrap(), 8, Duration::from_secs(4)).without_fence();
+    let report = run(&plan, engines().await).await;
+    assert!(report.lost > 0, "{}", report.summary());
+    assert!(!report.ok);
+}
+
+#[tokio::test]
+async fn the_same_writers_with_the_fence_lose_nothing() {
+    let report = run(&Plan::quiet(seed::given_or_fresh().unwrap(), 8, Duration::from_secs(4)), engines().await).await;
+    assert!(report.ok, "{}", report.summary());
+    assert_eq!(report.explained_duplicates, 0, "nothing happened that could explain one");
+}

@@ -1,0 +1,43 @@
+//! Losing everything at once in the middle of an import changes nothing in the end.
+
+use std::process::Stdio;
+
+use sqlx::{Connection, PgConnection};
+use tests::{
+    Stack, eventually,
+    notice_import::{ExpectedCounts, agreed_counts, import, real_csv},
+};
+
+#[tokio::test]
+async fn killing_the_whole_stack_during_an_import_leaves_no_trace_after_a_second_one() {
+    let Some(csv) = real_csv() else { return };
+    let expected = ExpectedCounts::of(&csv);
+    let mut stack = Stack::start().await;
+    let mut import_process = stack
+        .local(&["medhub", "import", csv.to_str().unwrap(), "--batch", "50"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut database = PgConnection::connect(stack.variable("DATABASE_URL")).await.unwrap();
+    let before = eventually(async || {
+        let events: i64 = sqlx::query_scalar("select count(*) from events").fetch_one(&mut database).await.unwrap();
+        if events > 2_000 { Ok(events.unsigned_abs()) } else { Err(format!("only {events} events so far")) }
+    })
+    .await;
+    assert!(import_process.try_wait().unwrap().is_none(), "the import was over before the crash");
+
+    stack.kill9_everything().await;
+    import_process.kill().unwrap();
+    import_process.wait().unwrap();
+
+    let stack = stack.restart().await;
+    let mut database = PgConnection::connect(stack.variable("DATABASE_URL")).await.unwrap();
+    let after: i64 = sqlx::query_scalar("select count(*) from events").fetch_one(&mut database).await.unwrap();
+    assert!(after.unsigned_abs() >= before, "{before} events were on record, {after} are left");
+    assert!(after.unsigned_abs() < expected.events, "the crash came too late to test anything");
+
+    let summary = import(&stack, &csv, &[]).await;
+    assert_eq!(summary["events"], expected.events - after.unsigned_abs());
+    expected.assert_held(&agreed_counts(&stack).await);
+}

@@ -1,0 +1,156 @@
+//! `medhub-local`: real engines that start, survive and stop as promised.
+
+use std::{collections::BTreeSet, fs, process::Command};
+
+use medhub_local::{engine::Engine, process::RunAs};
+use nix::sys::signal::Signal;
+use serde_json::Value;
+use tests::{
+    Environment, Stack, engine_marks, engines, eventually, run_with_own_engines,
+    stack_processes::{alive, all_of, naming},
+};
+
+#[tokio::test]
+async fn doctor_finds_every_engine_and_the_running_stack() {
+    let output = engines().await.local(&["doctor", "--json"]).output().unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    for engine in Engine::ALL {
+        let finding = &report["findings"][engine.name()];
+        assert_eq!(finding["verdict"], "found", "{}: {finding}", engine.name());
+        assert_eq!(report["running"][engine.name()]["healthy"], true, "{}", engine.name());
+    }
+    assert!(output.status.success());
+}
+
+#[tokio::test]
+async fn an_engine_killed_by_kill_9_comes_back_with_its_data() {
+    let stack = Stack::start_engines().await;
+    engine_marks::write(&stack, "killed").await.unwrap();
+    for process in stack.state().living() {
+        process.send(Signal::SIGKILL);
+    }
+    eventually(async || {
+        let state = stack.state();
+        match state.processes.iter().find(|(_, process)| process.restarts == 0) {
+            Some((name, _)) => Err(anyhow::anyhow!("{name} was not started again")),
+            None => engine_marks::find(&stack, "killed").await,
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn kill_9_of_the_supervisor_leaves_no_orphan_and_no_damage() {
+    let mut stack = Stack::start_engines().await;
+    engine_marks::write(&stack, "orphaned").await.unwrap();
+    let processes = all_of(&stack);
+    stack.kill9_supervisor();
+    eventually(async || match alive(&processes) {
+        left if left.is_empty() => Ok(()),
+        left => Err(format!("still alive: {left:?}")),
+    })
+    .await;
+    assert_eq!(naming(stack.data().to_str().unwrap()), Vec::<String>::new());
+    let stack = stack.restart().await;
+    engine_marks::find(&stack, "orphaned").await.unwrap();
+}
+
+#[tokio::test]
+async fn kill_9_of_everything_loses_nothing_acknowledged() {
+    let mut stack = Stack::start_engines().await;
+    engine_marks::write(&stack, "powerless").await.unwrap();
+    stack.kill9_everything().await;
+    let stack = stack.restart().await;
+    engine_marks::find(&stack, "powerless").await.unwrap();
+}
+
+#[tokio::test]
+async fn two_stacks_run_side_by_side_and_a_url_replaces_an_engine() {
+    run_with_own_engines();
+    let first = engines().await;
+    let environment = Environment::from([("REDIS_URL".into(), first.variable("REDIS_URL").to_owned().into())]);
+    let second = Stack::with(&["--engines-only"], environment).await;
+    let own: BTreeSet<_> = second.state().processes.into_keys().collect();
+    assert_eq!(own, BTreeSet::from(["clickhouse", "kafka", "postgres", "qdrant", "registry"].map(str::to_owned)));
+    assert_eq!(second.variable("REDIS_URL").to_owned(), first.variable("REDIS_URL").to_owned());
+    let (first_ports, second_ports) = (first.state().ports, second.state().ports);
+    let shared: Vec<_> =
+        second_ports.values().filter(|port| first_ports.values().any(|other| other == *port)).collect();
+    assert_eq!(shared, Vec::<&u16>::new());
+    engine_marks::write(&second, "second").await.unwrap();
+    engine_marks::find(&second, "second").await.unwrap();
+    let url = first.variable("CLICKHOUSE_URL").to_owned();
+    assert_eq!(engine_marks::ask_clickhouse(&url, "exists table second").await.unwrap().trim(), "0");
+}
+
+#[tokio::test]
+async fn a_data_folder_in_use_is_refused_with_the_pid_that_uses_it() {
+    let stack = engines().await;
+    let output = stack.local(&["up", "--engines-only"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success());
+    assert!(said.contains(&format!("pid {}", stack.state().supervisor.pid)), "{said}");
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_refused_when_it_was_asked_for() {
+    let port = engines().await.state().ports[&medhub_local::port::Port::Redis].to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(tests::medhub_local());
+    command.arg("--data").arg(folder.path()).args(["up", "--engines-only", "--port-redis", &port]);
+    let output = command.output().unwrap();
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains(&port));
+}
+
+#[tokio::test]
+async fn offline_with_an_empty_cache_every_missing_piece_is_named_with_its_remedy() {
+    let folder = tempfile::tempdir().unwrap();
+    let output =
+        offline(&folder.path().join("cache"), folder.path()).env("MEDHUB_LOCAL_SYSTEM", "off").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success());
+    for piece in ["postgres", "redis", "java", "kafka", "chdb", "wordllama", "graphiql"] {
+        assert!(said.contains(&format!("missing: {piece} ")), "{piece}: {said}");
+        assert!(said.contains(&format!("medhub-local fetch {piece}")), "{piece}: {said}");
+    }
+    let left: Vec<_> = fs::read_dir(folder.path().join("cache")).unwrap().flatten().map(|entry| entry.path()).collect();
+    assert!(left.iter().all(|path| path.extension().is_some_and(|end| end == "lock")), "half pieces: {left:?}");
+}
+
+#[tokio::test]
+async fn offline_with_a_full_cache_nothing_is_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let online = Command::new(tests::medhub_local()).arg("--data").arg(folder.path()).arg("fetch").output().unwrap();
+    assert!(online.status.success(), "{}", String::from_utf8_lossy(&online.stderr));
+    let output = offline(&cache(), folder.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn a_user_for_postgres_is_found_exactly_where_we_are_root() {
+    let root = nix::unistd::Uid::effective().is_root();
+    let user = RunAs::instead_of_root().unwrap();
+    assert_eq!(user.is_some(), root);
+    assert!(user.is_none_or(|user| user.uid != 0));
+}
+
+fn cache() -> std::path::PathBuf {
+    std::env::var_os("MEDHUB_CACHE_DIR").map_or_else(medhub_local::folder::default_cache, Into::into)
+}
+
+/// `medhub-local fetch` where no registry can be reached. The folder of data is the test's own: what a user's stack
+/// left in the usual one would ask for its version of Postgres.
+fn offline(cache: &std::path::Path, data: &std::path::Path) -> Command {
+    let mut command = Command::new(tests::medhub_local());
+    command
+        .arg("--data")
+        .arg(data)
+        .arg("--cache")
+        .arg(cache)
+        .arg("fetch")
+        .env("npm_config_registry", "http://127.0.0.1:9/");
+    command.env("PIP_INDEX_URL", "http://127.0.0.1:9/simple").env("PIP_CONFIG_FILE", "/dev/null");
+    command.env("PIP_NO_CACHE_DIR", "1").env_remove("PIP_FIND_LINKS");
+    command
+}

@@ -1,0 +1,79 @@
+//! A log that was restored from a base backup is another log: the relay refuses to publish it until it is recovered.
+
+use std::{path::Path, process::Command};
+
+use domain::store::BatchStore;
+use eventstore::{append::PgBatchStore, topic::KafkaConfig};
+use schemas::registry::{Registry, RegistryConfig};
+use sqlx::{PgPool, postgres::PgPoolOptions};
+use tests::{RunningRelay, Stack, TopicRecord, log_events::event, read_records};
+
+#[tokio::test]
+async fn a_base_backup_put_back_is_refused_although_it_has_grown_past_what_was_published() {
+    let stack = Stack::start_engines().await;
+    let (pool, kafka) = opened(&stack).await;
+    eventstore::postgres::migrate(&pool).await.unwrap();
+    eventstore::topic::ensure(&kafka).await.unwrap();
+    append(&pool, "kept", 50).await;
+    publish(&stack, &pool, &kafka, 50).await;
+    pool.close().await;
+
+    let (stack, _) = stack.stop().await;
+    let folder = stack.data().join("postgres");
+    copy(&folder, &stack.data().join("backup"));
+    let stack = stack.restart().await;
+    let (pool, kafka) = opened(&stack).await;
+    append(&pool, "lost", 50).await;
+    publish(&stack, &pool, &kafka, 100).await;
+    pool.close().await;
+
+    let (stack, _) = stack.stop().await;
+    std::fs::remove_dir_all(&folder).unwrap();
+    std::fs::rename(stack.data().join("backup"), &folder).unwrap();
+    let stack = stack.restart().await;
+    let (pool, kafka) = opened(&stack).await;
+    // The positions that were published are given out again, for other events.
+    append(&pool, "new", 60).await;
+    let relay = RunningRelay::with_registry(&pool, &kafka, &registry_of(&stack), RunningRelay::quick_config());
+    let error = relay.last_error().await;
+    relay.stop().await;
+    assert!(error.contains("put back from a backup") && error.contains("medhub recover"), "{error}");
+
+    let refused = stack.medhub(&["recover"]).await;
+    assert!(!refused.status.success(), "without --yes nothing is done");
+    let recovered = stack.medhub(&["recover", "--yes"]).await;
+    assert!(recovered.status.success(), "{}", String::from_utf8_lossy(&recovered.stderr));
+    let relay = RunningRelay::with_registry(&pool, &kafka, &registry_of(&stack), RunningRelay::quick_config());
+    relay.reach(110).await;
+    relay.stop().await;
+
+    let events: Vec<_> = read_records(&kafka).await.into_iter().filter(TopicRecord::is_event).collect();
+    let count = |kind: &str| events.iter().filter(|record| record.key.as_deref().unwrap().starts_with(kind)).count();
+    assert_eq!((events.len(), count("kept"), count("lost"), count("new")), (110, 50, 0, 60));
+}
+
+async fn append(pool: &PgPool, kind: &str, events: u64) {
+    let events = (0..events).map(|n| event(&format!("{kind}{n}"), 1)).collect();
+    PgBatchStore::new(pool.clone()).append_many(events).await.unwrap();
+}
+
+async fn publish(stack: &Stack, pool: &PgPool, kafka: &KafkaConfig, position: u64) {
+    let relay = RunningRelay::with_registry(pool, kafka, &registry_of(stack), RunningRelay::quick_config());
+    relay.reach(position).await;
+    relay.stop().await;
+}
+
+async fn opened(stack: &Stack) -> (PgPool, KafkaConfig) {
+    let pool = PgPoolOptions::new().max_connections(8).connect(stack.variable("DATABASE_URL")).await.unwrap();
+    (pool, KafkaConfig { brokers: stack.variable("KAFKA_BROKERS").to_owned(), ..KafkaConfig::default() })
+}
+
+fn registry_of(stack: &Stack) -> Registry {
+    Registry::new(&RegistryConfig { url: stack.variable("SCHEMA_REGISTRY_URL").to_owned() })
+}
+
+/// With owners and times: Postgres insists on them.
+fn copy(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg("-a").args([from, to]).status().unwrap();
+    assert!(copied.success());
+}

@@ -1,0 +1,46 @@
+//! Processes that end with the test program, however that ends.
+
+use std::{
+    io,
+    process::{Child, Command},
+    sync::{
+        OnceLock,
+        mpsc::{self, Sender},
+    },
+    thread,
+};
+
+use crate::medhub_local;
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// The command of `medhub-local` that becomes the product, and is killed when the test program ends.
+pub(crate) fn product_command(args: &[String]) -> Command {
+    let program = medhub_local();
+    let mut command = Command::new(&program);
+    command.args(["guard", "--parent", &std::process::id().to_string(), "--signal", "SIGKILL", "--"]);
+    command.arg(program).arg("product").args(args);
+    command
+}
+
+/// Starts a guarded command on a thread that lives as long as the test program.
+///
+/// Linux ends a guarded process with the *thread* that started it, and the thread of a test ends with the test, which a
+/// product that several tests share must not.
+pub(crate) fn spawn(mut command: Command) -> io::Result<Child> {
+    static SPAWNER: OnceLock<Sender<Job>> = OnceLock::new();
+    let spawner = SPAWNER.get_or_init(|| {
+        let (jobs, queue) = mpsc::channel::<Job>();
+        thread::spawn(move || queue.into_iter().for_each(|job| job()));
+        jobs
+    });
+    let gone = || io::Error::other("the thread that starts processes is gone");
+    let (answer, child) = mpsc::channel();
+    spawner
+        .send(Box::new(move || {
+            // Nobody listens only where the caller is gone, and then the child is not wanted either.
+            let _unheard = answer.send(command.spawn());
+        }))
+        .map_err(|_| gone())?;
+    child.recv().map_err(|_| gone())?
+}

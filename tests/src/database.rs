@@ -1,0 +1,54 @@
+//! Parts of the write side of a test's own: a database, topics, a client of the schema registry.
+
+use eventstore::topic::KafkaConfig;
+use schemas::registry::{Registry, RegistryConfig};
+use sqlx::{Connection as _, Executor as _, PgConnection, PgPool, postgres::PgPoolOptions};
+
+use crate::{Namespace, engines, failure::or_fail};
+
+/// A migrated database of the test's own.
+///
+/// # Panics
+/// If Postgres does not do what it is asked.
+pub async fn database() -> PgPool {
+    let url = empty_database(&Namespace::new()).await;
+    let pool = or_fail(PgPoolOptions::new().max_connections(8).connect(&url).await, "connecting to a database");
+    or_fail(eventstore::postgres::migrate(&pool).await, "migrating a database");
+    pool
+}
+
+/// Makes the namespace's database, with nothing in it, and returns its URL.
+///
+/// # Panics
+/// If Postgres does not do what it is asked.
+pub async fn empty_database(namespace: &Namespace) -> String {
+    let admin = engines().await.variable("DATABASE_URL");
+    create_database(admin, namespace.name()).await;
+    or_fail(namespace.database_url(admin), "reading the database's URL")
+}
+
+/// Makes an empty database.
+pub(crate) async fn create_database(admin: &str, name: &str) {
+    let mut connection = or_fail(PgConnection::connect(admin).await, "connecting to Postgres");
+    or_fail(connection.execute(format!("create database {name}").as_str()).await, "making a database");
+    or_fail(connection.close().await, "closing a connection");
+}
+
+/// Topics of the test's own.
+///
+/// # Panics
+/// If Kafka does not make them.
+pub async fn topics() -> KafkaConfig {
+    let config = KafkaConfig {
+        brokers: engines().await.variable("KAFKA_BROKERS").to_owned(),
+        topic_prefix: Namespace::new().topic_prefix().to_owned(),
+        ..KafkaConfig::default()
+    };
+    or_fail(eventstore::topic::ensure(&config).await, "making topics");
+    config
+}
+
+/// A client of the shared schema registry.
+pub async fn registry() -> Registry {
+    Registry::new(&RegistryConfig { url: engines().await.variable("SCHEMA_REGISTRY_URL").to_owned() })
+}

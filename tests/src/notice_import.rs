@@ -1,0 +1,119 @@
+//! Real notices: their files, their import, and what the stores have to hold afterwards.
+#![expect(clippy::unwrap_used, reason = "a harness fails a test by panicking")]
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+};
+
+use commands::sam;
+use domain::opportunity::{Notice, Opportunity, OpportunityCommand};
+use serde_json::Value;
+
+use crate::{PATIENCE, Product};
+
+/// The 6,185 notices of March 2026 in the CSV extract.
+pub fn real_csv() -> Option<PathBuf> {
+    real("notices_full47_2026-03.csv")
+}
+
+/// A file of real notices; `None`, and a line saying so, where the folder of records is absent.
+pub fn real(name: &str) -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/sam").join(name);
+    if path.exists() {
+        return Some(path);
+    }
+    println!("skipped: {} is absent (the records are not part of the repository)", path.display());
+    None
+}
+
+/// Imports a file and returns the summary.
+///
+/// # Panics
+/// If the import fails.
+pub async fn import(product: &Product, file: &Path, more: &[&str]) -> Value {
+    let file = file.to_str().unwrap();
+    let output = product.medhub(&[&["import", file, "--json"], more].concat()).await;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// What each store holds, once they agree.
+///
+/// # Panics
+/// If they do not agree in time.
+pub async fn agreed_counts(product: &Product) -> Value {
+    let wait = PATIENCE.as_secs().to_string();
+    let output = product.medhub(&["status", "--json", "--wait", &wait]).await;
+    let counts: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(output.status.success() && counts["agree"] == true, "{counts}");
+    counts
+}
+
+/// What the stores have to hold, folded from the file by the domain alone.
+pub struct ExpectedCounts {
+    /// Rows of the files.
+    pub rows: u64,
+    /// Events in the log.
+    pub events: u64,
+    /// Opportunities.
+    pub streams: u64,
+}
+
+impl ExpectedCounts {
+    /// After importing this file.
+    ///
+    /// # Panics
+    /// If the file cannot be read, or holds what the domain refuses.
+    pub fn of(csv: &Path) -> Self {
+        Self::of_all(&[csv])
+    }
+
+    /// After importing these files one after the other.
+    ///
+    /// # Panics
+    /// As [`Self::of`].
+    pub fn of_all(files: &[&Path]) -> Self {
+        let mut streams: HashMap<String, Opportunity> = HashMap::new();
+        let (mut rows, mut events) = (0, 0);
+        for notice in files.iter().flat_map(|file| notices(file)) {
+            let state = streams.entry(notice.opportunity_id().to_string()).or_default();
+            let decided = state.decide(OpportunityCommand::RecordNotice(Box::new(notice))).unwrap();
+            rows += 1;
+            events += u64::try_from(decided.len()).unwrap();
+            for event in decided {
+                state.evolve(event);
+            }
+        }
+        Self { rows, events, streams: u64::try_from(streams.len()).unwrap() }
+    }
+
+    /// Checks that every store holds exactly that.
+    ///
+    /// # Panics
+    /// If one does not.
+    pub fn assert_held(&self, counts: &Value) {
+        for (store, figure) in [("postgres", "events"), ("kafka", "records"), ("clickhouse", "facts")] {
+            assert_eq!(counts[store][figure], self.events, "{store} {figure}: {counts}");
+        }
+        for (store, figure) in [
+            ("postgres", "opportunities"),
+            ("clickhouse", "opportunities"),
+            ("redis", "views"),
+            ("qdrant", "points"),
+            ("graphql", "totalCount"),
+        ] {
+            assert_eq!(counts[store][figure], self.streams, "{store} {figure}: {counts}");
+        }
+    }
+}
+
+/// The notices of a file.
+///
+/// # Panics
+/// If the file cannot be read.
+pub fn notices(file: &Path) -> impl Iterator<Item = Notice> + use<> {
+    let mut reader = sam::open(std::fs::File::open(file).unwrap()).unwrap();
+    let format = sam::detect(&mut reader).unwrap();
+    sam::rows(reader, format).unwrap().map(|row| row.unwrap().outcome.unwrap())
+}

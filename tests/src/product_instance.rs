@@ -1,0 +1,165 @@
+//! The product on engines that all tests share, in a namespace of its own.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, Permissions},
+    ops::Deref,
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+};
+
+use nix::sys::signal::Signal;
+use tempfile::TempDir;
+use tokio::sync::OnceCell;
+
+use crate::{
+    Edge, Environment, Namespace, PATIENCE, Product, ProductProcess, database::create_database, engines, eventually,
+    failure::or_fail, keep_logs::keep_if_failed, turn,
+};
+
+/// A process of the product with every role, on the shared engines, with nothing in its stores.
+///
+/// It costs the start of a process instead of the start of five engines. Tests that kill engines take [`crate::Stack`].
+#[derive(Debug)]
+pub struct ProductInstance {
+    product: Product,
+    namespace: Namespace,
+    process: ProductProcess,
+    folder: Option<TempDir>,
+}
+
+impl ProductInstance {
+    /// Makes a namespace, prepares its stores and starts the product in it.
+    ///
+    /// # Panics
+    /// If it does not come up; the text holds the end of its log.
+    pub async fn start() -> Self {
+        Self::with(Environment::new()).await
+    }
+
+    /// [`Self::start`] with more settings.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    pub async fn with(environment: Environment) -> Self {
+        let engines = engines().await;
+        let namespace = Namespace::new();
+        let folder = or_fail(tempfile::Builder::new().prefix("medhub-test-").tempdir(), "making a folder");
+        or_fail(fs::set_permissions(folder.path(), Permissions::from_mode(0o755)), "opening the folder");
+        let mut variables = engines.variables().clone();
+        variables.extend(own_settings(&namespace, engines, folder.path()));
+        variables.extend(environment);
+        create_database(engines.variable("DATABASE_URL"), namespace.name()).await;
+        let unstarted = Product::new(None, variables.clone(), folder.path().to_owned());
+        let migrated = unstarted.medhub(&["migrate"]).await;
+        assert!(migrated.status.success(), "medhub migrate: {}", String::from_utf8_lossy(&migrated.stderr));
+        let args = ["serve", "--role", "all"];
+        let start = ProductProcess::start(&variables, folder.path(), "product", &args);
+        let mut process = or_fail(start, "starting the product");
+        let product = ready_product(&mut process, variables, folder.path()).await;
+        Self { product, namespace, process, folder: Some(folder) }
+    }
+
+    /// The names that its stores have in the shared engines.
+    pub fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+
+    /// Kills the process as a crash would.
+    ///
+    /// # Panics
+    /// If it cannot be waited for.
+    pub fn kill9(&mut self) {
+        or_fail(self.process.kill9(), "killing the product");
+    }
+
+    /// Starts the product again, on other ports, after it was killed or while it runs.
+    ///
+    /// # Panics
+    /// If it does not come up.
+    pub async fn restart(&mut self) {
+        self.kill9();
+        or_fail(self.process.launch(), "starting the product again");
+        let (variables, folder) = (self.product.variables().clone(), self.product.folder().to_owned());
+        self.product = ready_product(&mut self.process, variables, &folder).await;
+    }
+
+    /// Sends the process a signal.
+    pub fn send(&self, signal: Signal) {
+        self.process.send(signal);
+    }
+}
+
+impl Deref for ProductInstance {
+    type Target = Product;
+
+    fn deref(&self) -> &Product {
+        &self.product
+    }
+}
+
+impl Drop for ProductInstance {
+    fn drop(&mut self) {
+        keep_if_failed(self.folder.take());
+    }
+}
+
+/// The product that all tests share which need nothing but companies and opportunities of their own.
+///
+/// They take a [`crate::unique_name`] for each company, and never count what the product holds as a whole. Nobody
+/// restarts it, rebuilds its read models or measures it, and it counts no requests.
+pub async fn shared_product() -> &'static ProductInstance {
+    static SHARED: OnceCell<ProductInstance> = OnceCell::const_new();
+    turn::run_beside_others();
+    let unlimited = Environment::from([("MEDHUB__LIMITS__ENABLED".to_owned(), "false".to_owned())]);
+    SHARED.get_or_init(async || ProductInstance::with(unlimited).await).await
+}
+
+/// Waits until the product answers that it is ready.
+async fn ready_product(
+    process: &mut ProductProcess,
+    mut variables: BTreeMap<String, String>,
+    folder: &Path,
+) -> Product {
+    for edge in [Edge::Http, Edge::Grpc] {
+        let address = or_fail(process.address(edge).await, "waiting for the product");
+        variables.insert(edge.setting().to_owned(), address);
+    }
+    eventually(async || {
+        let report = process.ready().await?;
+        anyhow::ensure!(report["ready"] == true, "not ready: {report}{}", process.last_words());
+        anyhow::Ok(())
+    })
+    .await;
+    let http = or_fail(process.http(), "asking where the product listens");
+    Product::new(Some(http), variables, folder.to_owned())
+}
+
+fn own_settings(namespace: &Namespace, engines: &Product, folder: &Path) -> BTreeMap<String, String> {
+    let mut settings =
+        or_fail(namespace.variables(engines.variable("DATABASE_URL")), "making settings of the namespace");
+    let patience = PATIENCE.as_millis();
+    // A client that a test leaves alone for a while is taken for gone after three pings.
+    let ping_every = (PATIENCE / 3).as_millis().to_string();
+    let secret = format!("{0}-{0}", namespace.name());
+    let more = [
+        ("MEDHUB__OBJECTS__DIR", folder.join("objects").display().to_string()),
+        ("MEDHUB__ADMIN__TOKEN", format!("operator-{secret}")),
+        ("MEDHUB__AUTH__HS256_SECRET", format!("signing-{secret}")),
+        ("MEDHUB__AUTH__DEVELOPMENT_LOGIN", "true".to_owned()),
+        // A read model behind a token is waited for as long as anything else: a busy machine fails no test.
+        ("MEDHUB__HTTP__CONSISTENCY_WAIT_MS", patience.to_string()),
+        ("MEDHUB__HTTP__REQUEST_TIMEOUT_MS", (2 * patience).to_string()),
+        ("MEDHUB__HTTP__PING_EVERY_MS", ping_every),
+        ("MEDHUB__SERVE__STARTUP_TIMEOUT_MS", patience.to_string()),
+        ("MEDHUB__REDIS__TIMEOUT_MS", patience.to_string()),
+        ("MEDHUB__POSTGRES__ACQUIRE_TIMEOUT_MS", patience.to_string()),
+        // Several products idle in the same engines, and each asks Kafka and Postgres all the time.
+        ("MEDHUB__WORKER__FETCH_WAIT_MS", "60".to_owned()),
+        ("MEDHUB__RELAY__POLL_MAX_MS", "60".to_owned()),
+        // All products and tests that run at the same time share the 200 connections of one server.
+        ("MEDHUB__POSTGRES__MAX_CONNECTIONS", "12".to_owned()),
+    ];
+    settings.extend(more.map(|(name, value)| (name.to_owned(), value)));
+    settings
+}

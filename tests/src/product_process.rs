@@ -1,0 +1,217 @@
+//! A process of the product, to be killed, stopped and started again.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::{Child, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context as _, bail};
+use medhub_local::process::Identity;
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use crate::{PATIENCE, child, faults::wait::until};
+
+/// How long an answer may take: a process asks its engines before it answers.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
+/// A process of the product. It ends with the test program.
+#[derive(Debug)]
+pub struct ProductProcess {
+    name: String,
+    args: Vec<String>,
+    variables: BTreeMap<String, String>,
+    log: PathBuf,
+    /// Where the log of the latest launch begins.
+    log_start: u64,
+    child: Option<Child>,
+    http: reqwest::Client,
+}
+
+/// An edge of the product that listens on a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Edge {
+    /// GraphQL, REST, ingest, health.
+    Http,
+    /// gRPC.
+    Grpc,
+}
+
+impl Edge {
+    /// The setting that names its address.
+    pub(crate) fn setting(self) -> &'static str {
+        match self {
+            Self::Http => "MEDHUB__HTTP__LISTEN",
+            Self::Grpc => "MEDHUB__GRPC__LISTEN",
+        }
+    }
+
+    fn log_mark(self) -> &'static str {
+        match self {
+            Self::Http => "edge=\"HTTP\"",
+            Self::Grpc => "edge=\"gRPC\"",
+        }
+    }
+}
+
+impl ProductProcess {
+    /// Starts the product with these arguments, listening on free ports unless `variables` say otherwise.
+    ///
+    /// # Errors
+    /// If the program cannot be started.
+    pub fn start(variables: &BTreeMap<String, String>, logs: &Path, name: &str, args: &[&str]) -> anyhow::Result<Self> {
+        let mut variables = variables.clone();
+        // The kernel gives a port that nobody can take in between, and the process logs which one.
+        for edge in [Edge::Http, Edge::Grpc] {
+            variables.insert(edge.setting().to_owned(), "127.0.0.1:0".to_owned());
+        }
+        let http = reqwest::Client::builder().timeout(ANSWER_WITHIN).build()?;
+        let log = logs.join(format!("{name}.log"));
+        let args = args.iter().map(|&arg| arg.to_owned()).collect();
+        let mut process = Self { name: name.to_owned(), args, variables, log, log_start: 0, child: None, http };
+        process.launch()?;
+        Ok(process)
+    }
+
+    /// Starts it again after an end.
+    ///
+    /// # Errors
+    /// If the program cannot be started.
+    pub fn launch(&mut self) -> anyhow::Result<()> {
+        let log = File::options().create(true).append(true).open(&self.log).context("opening its log")?;
+        self.log_start = log.metadata().context("asking for the length of its log")?.len();
+        let mut command = child::product_command(&self.args);
+        command.envs(&self.variables).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        self.child = Some(child::spawn(command).with_context(|| format!("starting {}", self.name))?);
+        Ok(())
+    }
+
+    /// The address that one of its edges listens on, as its log tells it.
+    ///
+    /// # Errors
+    /// If it does not listen in time, or has ended.
+    pub async fn address(&mut self, edge: Edge) -> anyhow::Result<String> {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            if let Some(address) = self.logged_address(edge) {
+                return Ok(address);
+            }
+            if !self.runs() || tokio::time::Instant::now() > deadline {
+                bail!("{} does not listen for {edge:?}:{}", self.name, self.last_words());
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    fn logged_address(&self, edge: Edge) -> Option<String> {
+        let log = fs::read(&self.log).ok()?;
+        let latest = log.get(usize::try_from(self.log_start).ok()?..)?;
+        let text = String::from_utf8_lossy(latest);
+        let line = text.lines().find(|line| line.contains(edge.log_mark()) && line.contains("listening"))?;
+        Some(line.split_once(" address=")?.1.split_whitespace().next()?.to_owned())
+    }
+
+    /// Whether it runs.
+    pub fn runs(&mut self) -> bool {
+        self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
+    }
+
+    /// Its name in logs.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The base URL of its HTTP edge.
+    ///
+    /// # Errors
+    /// If it does not listen yet.
+    pub fn http(&self) -> anyhow::Result<String> {
+        let address = self.logged_address(Edge::Http).with_context(|| format!("{} does not listen yet", self.name))?;
+        Ok(format!("http://{address}"))
+    }
+
+    /// What it answers at `/ready`.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub async fn ready(&self) -> anyhow::Result<Value> {
+        let answer = self.http.get(format!("{}/ready", self.http()?)).send().await;
+        Ok(answer.with_context(|| format!("asking {}", self.name))?.json().await?)
+    }
+
+    /// Kills it and waits until it is gone.
+    ///
+    /// # Errors
+    /// If it cannot be waited for.
+    pub fn kill9(&mut self) -> anyhow::Result<()> {
+        if let Some(mut child) = self.child.take() {
+            child.kill()?;
+            child.wait()?;
+        }
+        Ok(())
+    }
+
+    /// Asks it to end in good order and waits for it.
+    ///
+    /// # Errors
+    /// If it does not end in time, or not with success.
+    pub async fn stop(&mut self) -> anyhow::Result<()> {
+        self.stop_by(Signal::SIGTERM).await
+    }
+
+    /// Asks it by a signal to end, and waits for it.
+    ///
+    /// # Errors
+    /// As [`Self::stop`].
+    pub async fn stop_by(&mut self, signal: Signal) -> anyhow::Result<()> {
+        self.send(signal);
+        let Some(mut child) = self.child.take() else { return Ok(()) };
+        let ended = until(PATIENCE, async || child.try_wait()?.context("it still runs")).await;
+        match ended {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => bail!("{} ended with {status}{}", self.name, self.last_words()),
+            Err(error) => {
+                child.kill()?;
+                child.wait()?;
+                Err(error.context(format!("stopping {}{}", self.name, self.last_words())))
+            }
+        }
+    }
+
+    /// Sends it a signal.
+    pub fn send(&self, signal: Signal) {
+        if let Some(identity) = self.child.as_ref().and_then(|child| Identity::of(child.id())) {
+            identity.send(signal);
+        }
+    }
+
+    /// The most memory that it has had resident, in bytes.
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub fn peak_memory(&self) -> anyhow::Result<u64> {
+        // The guard becomes the program that it guards.
+        let pid = self.child.as_ref().context("it does not run")?.id();
+        let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no peak is told")?;
+        let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
+        Ok(kib * 1024)
+    }
+
+    /// The end of its log.
+    pub fn last_words(&self) -> String {
+        let text = fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<_> = text.lines().collect();
+        format!("\n  | {}", lines[lines.len().saturating_sub(8)..].join("\n  | "))
+    }
+}
+
+impl Drop for ProductProcess {
+    fn drop(&mut self) {
+        // Best effort: it also ends with the test program.
+        let _gone = self.kill9();
+    }
+}

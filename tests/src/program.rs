@@ -1,0 +1,47 @@
+//! The program under test.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
+};
+
+use crate::failure::or_fail;
+
+/// The path of `medhub-local`, which holds the product too.
+///
+/// Under cargo it is built first, so that a test never meets a program older than its sources. That takes less than a
+/// second where nothing has changed; the package of the tests does not depend on the product, and is not compiled again
+/// with it.
+///
+/// # Panics
+/// If it cannot be built, or is not there.
+pub fn medhub_local() -> PathBuf {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(find_program).clone()
+}
+
+fn find_program() -> PathBuf {
+    let test = or_fail(env::current_exe(), "finding this test's executable");
+    // `target/debug/deps/it-..` for a test, `target/debug/medhub-faults` for a program of this package.
+    let Some(folder) = test.ancestors().skip(1).take(2).find(|folder| !folder.ends_with("deps")) else {
+        panic!("{} is in no target folder", test.display())
+    };
+    // Nextest builds all programs of the workspace, and starts a process for each test.
+    if let (Some(cargo), None) = (env::var_os("CARGO"), env::var_os("NEXTEST")) {
+        build_program(Path::new(&cargo), folder);
+    }
+    let program = folder.join("medhub-local");
+    assert!(program.exists(), "{} is not there: run `cargo build --workspace --bins` first", program.display());
+    program
+}
+
+fn build_program(cargo: &Path, folder: &Path) {
+    let (Some(target), Some(name)) = (folder.parent(), folder.file_name()) else { return };
+    let mut build = Command::new(cargo);
+    build.args(["build", "--quiet", "-p", "medhub-local-program", "--target-dir"]).arg(target);
+    build.arg("--profile").arg(if name == "debug" { "dev".as_ref() } else { name });
+    let built = or_fail(build.current_dir(env!("CARGO_MANIFEST_DIR")).status(), "running cargo");
+    assert!(built.success(), "medhub-local cannot be built: {built}");
+}

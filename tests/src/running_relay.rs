@@ -1,0 +1,79 @@
+//! A relay inside the test program.
+#![expect(clippy::unwrap_used, reason = "a harness fails a test by panicking")]
+
+use eventstore::{
+    relay::{Relay, RelayConfig, RelayStatus},
+    topic::KafkaConfig,
+};
+use schemas::registry::Registry;
+use sqlx::PgPool;
+use tokio::{sync::watch, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+use crate::{eventually, registry};
+
+/// A relay from a log to topics, in a task of the test's runtime.
+#[derive(Debug)]
+pub struct RunningRelay {
+    /// What it says about itself.
+    pub status: watch::Receiver<RelayStatus>,
+    task: JoinHandle<()>,
+    shutdown: CancellationToken,
+}
+
+impl RunningRelay {
+    /// Settings with which it tries again at once.
+    pub fn quick_config() -> RelayConfig {
+        RelayConfig { retry_ms: 50, ..RelayConfig::default() }
+    }
+
+    /// Starts one with the shared schema registry.
+    pub async fn start(pool: &PgPool, kafka: &KafkaConfig) -> Self {
+        Self::with(pool, kafka, Self::quick_config()).await
+    }
+
+    /// [`Self::start`] with other settings.
+    pub async fn with(pool: &PgPool, kafka: &KafkaConfig, config: RelayConfig) -> Self {
+        Self::with_registry(pool, kafka, &registry().await, config)
+    }
+
+    /// [`Self::with`] another schema registry.
+    pub fn with_registry(pool: &PgPool, kafka: &KafkaConfig, registry: &Registry, config: RelayConfig) -> Self {
+        let relay = Relay::new(pool.clone(), kafka.clone(), registry.clone(), config);
+        let (status, shutdown) = (relay.status(), CancellationToken::new());
+        Self { status, task: tokio::spawn(relay.run(shutdown.clone())), shutdown }
+    }
+
+    /// Waits until everything up to `position` is on the topics.
+    ///
+    /// # Panics
+    /// If it does not get there.
+    pub async fn reach(&self, position: u64) {
+        eventually(async || {
+            let status = self.status.borrow().clone();
+            if status.position >= position { Ok(()) } else { Err(format!("{status:?}")) }
+        })
+        .await;
+    }
+
+    /// Waits until it says what is wrong.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub async fn last_error(&self) -> String {
+        eventually(async || {
+            let status = self.status.borrow().clone();
+            status.last_error.clone().ok_or(format!("{status:?}"))
+        })
+        .await
+    }
+
+    /// Stops it and waits for its end.
+    ///
+    /// # Panics
+    /// If it panicked.
+    pub async fn stop(self) {
+        self.shutdown.cancel();
+        self.task.await.unwrap();
+    }
+}
