@@ -1,6 +1,13 @@
 //! Parts of the write side of a test's own: a database, topics, a client of the schema registry.
 
+use std::thread;
+
+use domain::context::Context;
 use eventstore::topic::KafkaConfig;
+use rdkafka::{
+    admin::{AdminClient, AdminOptions},
+    client::DefaultClientContext,
+};
 use schemas::registry::{Registry, RegistryConfig};
 use sqlx::{Connection as _, Executor as _, PgConnection, PgPool, postgres::PgPoolOptions};
 
@@ -46,6 +53,23 @@ pub async fn topics() -> KafkaConfig {
     };
     or_fail(eventstore::topic::ensure(&config).await, "making topics");
     config
+}
+
+/// Deletes the topics of a namespace, so that brokers and clients do not work through those of tests that are over. Best
+/// effort, on a thread of its own: nobody waits for it.
+pub(crate) fn delete_topics(brokers: &str, topic_prefix: &str) {
+    let config =
+        KafkaConfig { brokers: brokers.to_owned(), topic_prefix: topic_prefix.to_owned(), ..KafkaConfig::default() };
+    thread::spawn(move || {
+        let Ok(admin) = config.client().create::<AdminClient<DefaultClientContext>>() else { return };
+        let names: Vec<_> = Context::ALL
+            .iter()
+            .flat_map(|context| [context.topic(&config.topic_prefix), context.dead_letter_topic(&config.topic_prefix)])
+            .collect();
+        let names: Vec<_> = names.iter().map(String::as_str).collect();
+        let deleted = futures::executor::block_on(admin.delete_topics(&names, &AdminOptions::new()));
+        drop(deleted);
+    });
 }
 
 /// A client of the shared schema registry.

@@ -13,8 +13,12 @@ use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
 use crate::{
-    Edge, Environment, Namespace, PATIENCE, Product, ProductProcess, database::create_database, engines, eventually,
-    failure::or_fail, keep_logs::keep_if_failed, turn,
+    Edge, Environment, Namespace, PATIENCE, Product, ProductProcess,
+    database::{create_database, delete_topics},
+    engines, eventually,
+    failure::or_fail,
+    keep_logs::keep_if_failed,
+    turn,
 };
 
 /// A process of the product with every role, on the shared engines, with nothing in its stores.
@@ -100,6 +104,9 @@ impl Deref for ProductInstance {
 
 impl Drop for ProductInstance {
     fn drop(&mut self) {
+        // Best effort: it ends with the test program at the latest.
+        let _killed = self.process.kill9();
+        delete_topics(self.product.variable("KAFKA_BROKERS"), self.namespace.topic_prefix());
         keep_if_failed(self.folder.take());
     }
 }
@@ -154,6 +161,7 @@ fn own_settings(namespace: &Namespace, engines: &Product, folder: &Path) -> BTre
         ("MEDHUB__SERVE__STARTUP_TIMEOUT_MS", patience.to_string()),
         ("MEDHUB__REDIS__TIMEOUT_MS", patience.to_string()),
         ("MEDHUB__POSTGRES__ACQUIRE_TIMEOUT_MS", patience.to_string()),
+        ("MEDHUB__KAFKA__PARTITIONS", "2".to_owned()),
         // Several products idle in the same engines, and each asks Kafka and Postgres all the time.
         ("MEDHUB__WORKER__FETCH_WAIT_MS", "60".to_owned()),
         ("MEDHUB__RELAY__POLL_MAX_MS", "60".to_owned()),

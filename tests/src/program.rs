@@ -42,6 +42,6 @@ fn build_program(cargo: &Path, folder: &Path) {
     let mut build = Command::new(cargo);
     build.args(["build", "--quiet", "-p", "medhub-local-program", "--target-dir"]).arg(target);
     build.arg("--profile").arg(if name == "debug" { "dev".as_ref() } else { name });
-    let built = or_fail(build.current_dir(env!("CARGO_MANIFEST_DIR")).status(), "running cargo");
-    assert!(built.success(), "medhub-local cannot be built: {built}");
+    let status = or_fail(build.current_dir(env!("CARGO_MANIFEST_DIR")).status(), "running cargo");
+    assert!(status.success(), "medhub-local cannot be built: {status}");
 }

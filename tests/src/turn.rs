@@ -168,7 +168,9 @@ mod tests {
             let threads: Vec<_> = (0..3).map(|_| thread::spawn(beside_others)).collect();
             let waits: Vec<_> = threads.into_iter().filter_map(|thread| thread.join().unwrap()).collect();
             assert_eq!(waits.len(), 1);
-            waits.into_iter().for_each(|alone| alone.join().unwrap());
+            for alone in waits {
+                alone.join().unwrap();
+            }
         }
     }
 

@@ -97,7 +97,7 @@ async fn what_a_caller_gets_is_measured_kind_by_kind() {
 
     let args = ["bench", "api", "--requests", "100", "--rate", "100", "--subscribers", "3"];
     let operator = stack.operator_token();
-    let output = stack.medhub(&[&args[..], &["--operator", &operator]].concat()).await;
+    let output = stack.medhub(&[&args[..], &["--operator", operator]].concat()).await;
 
     assert!(output.status.success(), "{}", output_text(&output));
     let lines = json_lines(&output);
@@ -129,7 +129,7 @@ async fn an_interrupted_benchmark_clears_up() {
     let stack = Stack::with(&["--engines-only"], tests::Environment::new()).await;
     let logs = tempfile::tempdir().unwrap();
     let args = ["bench", "rebuild", "--events", "1000000"];
-    let mut bench = ProductProcess::start(&stack.variables(), logs.path(), "bench", &args).unwrap();
+    let mut bench = ProductProcess::start(stack.variables(), logs.path(), "bench", &args).unwrap();
     // The read models are made one after another, and the last one is in Redis.
     until(PATIENCE, async || {
         let left = left_behind(&stack).await;

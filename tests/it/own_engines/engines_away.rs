@@ -39,7 +39,7 @@ async fn without_redis_people_come_in_write_together_and_are_told_what_cannot_be
     let draft = "draftProposal(input: { opportunityId: \"036:X\", title: \"Beds\" })";
     let drafted = ann.change(draft, json!({})).await;
     let protocols = format!("medhub-together, bearer.{}", ann.token);
-    let open = async || Editor::open(&stack.http(), &drafted.id, &protocols).await.unwrap();
+    let open = async || Editor::open(stack.http(), &drafted.id, &protocols).await.unwrap();
     let (mut one, mut two) = (open().await, open().await);
     let standing = Engines(&stack).stand_still("redis").unwrap();
     let out = ann.ask("mutation { signOut }", json!({})).await;

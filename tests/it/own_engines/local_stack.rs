@@ -68,7 +68,7 @@ async fn kill_9_of_everything_loses_nothing_acknowledged() {
 async fn two_stacks_run_side_by_side_and_a_url_replaces_an_engine() {
     run_with_own_engines();
     let first = engines().await;
-    let environment = Environment::from([("REDIS_URL".into(), first.variable("REDIS_URL").to_owned().into())]);
+    let environment = Environment::from([("REDIS_URL".into(), first.variable("REDIS_URL").to_owned())]);
     let second = Stack::with(&["--engines-only"], environment).await;
     let own: BTreeSet<_> = second.state().processes.into_keys().collect();
     assert_eq!(own, BTreeSet::from(["clickhouse", "kafka", "postgres", "qdrant", "registry"].map(str::to_owned)));

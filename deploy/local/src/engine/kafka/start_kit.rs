@@ -95,7 +95,7 @@ impl Maker<'_> {
         digest.update(self.class_path.as_os_str().as_encoded_bytes());
         let modified = fs::metadata(self.java).and_then(|java| java.modified()).ok();
         digest.update(format!("{modified:?} {JVM:?}"));
-        digest.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+        format!("{:x}", digest.finalize()).chars().take(12).collect()
     }
 
     async fn make(&self, work: &Path) -> anyhow::Result<()> {

@@ -91,7 +91,7 @@ fn digest() -> String {
         digest.update(content);
         digest.update([0]);
     }
-    digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    format!("{:x}", digest.finalize()).chars().take(16).collect()
 }
 
 #[cfg(test)]
