@@ -110,7 +110,7 @@ async fn offline_with_an_empty_cache_every_missing_piece_is_named_with_its_remed
         offline(&folder.path().join("cache"), folder.path()).env("MEDHUB_LOCAL_SYSTEM", "off").output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success());
-    for piece in ["postgres", "redis", "java", "kafka", "chdb", "wordllama", "graphiql"] {
+    for piece in ["postgres", "redis", "java", "kafka", "qdrant", "chdb", "wordllama", "graphiql"] {
         assert!(said.contains(&format!("missing: {piece} ")), "{piece}: {said}");
         assert!(said.contains(&format!("medhub-local fetch {piece}")), "{piece}: {said}");
     }

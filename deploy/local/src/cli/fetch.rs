@@ -22,7 +22,7 @@ const ALL: [&Piece; 9] = [
 
 #[derive(Debug, Args)]
 pub(super) struct Fetch {
-    /// Only these: postgres, redis, java, kafka, tansu, chdb, wordllama, graphiql [default: all that this machine lacks].
+    /// Only these: postgres, redis, java, kafka, qdrant, tansu, chdb, wordllama, graphiql [default: all that this machine lacks].
     pieces: Vec<String>,
     #[command(flatten)]
     options: StackOptions,
