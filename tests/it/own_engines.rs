@@ -1,5 +1,5 @@
 //! Tests with engines of their own ([`tests::Stack`]): they kill engines, stop and start whole stacks, or change their
-//! configuration. Each counts as two tests.
+//! configuration. Each of these counts as two; the others here share engines.
 
 mod benchmarks;
 mod chaos;

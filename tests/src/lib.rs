@@ -7,7 +7,7 @@
 //! ProductInstance   the product in a Namespace of the shared engines         runs beside others
 //! shared_product()  one of these for tests with companies of their own       runs beside others
 //! Product           what the clients below need of either: address, settings, command line
-//! Person, Editor, Subscription, HttpAnswer, npm_client, python: clients
+//! Person, Editor, Subscription, HttpAnswer, python: clients
 //! ```
 #![expect(clippy::panic, clippy::print_stderr, reason = "a harness fails a test by panicking with the reason")]
 

@@ -58,7 +58,7 @@ impl Edge {
 }
 
 impl ProductProcess {
-    /// Starts the product with these arguments, listening on free ports unless `variables` say otherwise.
+    /// Starts the product with these arguments, listening on free ports.
     ///
     /// # Errors
     /// If the program cannot be started.
@@ -110,7 +110,9 @@ impl ProductProcess {
         let log = fs::read(&self.log).ok()?;
         let latest = log.get(usize::try_from(self.log_start).ok()?..)?;
         let text = String::from_utf8_lossy(latest);
-        let line = text.lines().find(|line| line.contains(edge.log_mark()) && line.contains("listening"))?;
+        // What is behind the last line break may be half a line.
+        let (whole_lines, _) = text.rsplit_once('\n')?;
+        let line = whole_lines.lines().find(|line| line.contains(edge.log_mark()) && line.contains("listening"))?;
         Some(line.split_once(" address=")?.1.split_whitespace().next()?.to_owned())
     }
 

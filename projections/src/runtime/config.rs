@@ -8,7 +8,7 @@
 //! | `batch_events` | each projection's own | events that are applied together, at most |
 //! | `batch_bytes` | 8388608 | a batch that has reached this many bytes is not added to |
 //! | `linger_ms` | each projection's own | how long a batch waits for more events |
-//! | `fetch_wait_ms` | 15 | how long a broker collects records before it answers a worker: less delay, or less to do while idle |
+//! | `fetch_wait_ms` | 15 | how long a broker collects records before it answers a worker: lower is less latency, higher less idle load |
 //! | `queue_bytes` | 16777216 | records fetched ahead of a worker, in bytes |
 //! | `retry_min_ms`, `retry_max_ms` | 100, 10000 | pauses while a store is away |
 //! | `breaker_failures` | 5 | failures in a row after which a store is only asked whether it is back |
@@ -16,7 +16,7 @@
 //!
 //! What a worker needs beside an idle process is bounded by 80 MiB, four times `queue_bytes` (headers and the client's own
 //! notes come with each record) and six times `batch_bytes` for a batch in all its forms: 192 MiB with the defaults,
-//! whatever waits on the topics. `tests/it/projections/memory.rs` measures it for each projection.
+//! whatever waits on the topics. `tests/it/own_engines/worker_memory.rs` measures it for each projection.
 
 use std::time::Duration;
 

@@ -109,7 +109,10 @@ impl Maker<'_> {
             let entry = entry?;
             fs::copy(entry.path(), formatted.join(entry.file_name())).context("copying the formatted folder")?;
         }
-        self.train(&properties, &work.join(ARCHIVE)).await?;
+        // Without an archive Kafka starts all the same, only slower.
+        if let Err(error) = self.train(&properties, &work.join(ARCHIVE)).await {
+            tracing::warn!(error = %format!("{error:#}"), "Kafka starts without an archive of classes");
+        }
         for left in [logs, properties] {
             let removed = if left.is_dir() { fs::remove_dir_all(&left) } else { fs::remove_file(&left) };
             removed.with_context(|| format!("removing {}", left.display()))?;
