@@ -102,6 +102,39 @@ impl Field {
         self.producer.send(record, PATIENCE).await.unwrap();
     }
 
+    /// Tells every partition up to which position the log is published, as an idle relay does.
+    pub(crate) async fn publish_watermark(&self, position: u64) {
+        let position = position.to_string();
+        for (context, partition) in self.partitions() {
+            let topic = context.topic(&self.topics.topic_prefix);
+            let headers = OwnedHeaders::new().insert(Header { key: "watermark", value: Some(&position) });
+            let record = FutureRecord::to(&topic).key("beacon").payload("").headers(headers).partition(partition);
+            self.producer.send(record, PATIENCE).await.unwrap();
+        }
+    }
+
+    /// Waits until the checkpoints of every partition stand at this position.
+    pub(crate) async fn reached_on_all_partitions(&self, projection: &str, position: u64) {
+        eventually(async || {
+            let checkpoint = self.runtime.control().checkpoint(projection, Generation::FIRST).await.unwrap();
+            let behind: Vec<_> = self
+                .partitions()
+                .into_iter()
+                .map(|(context, partition)| (context.topic(&self.topics.topic_prefix), partition))
+                .filter(|place| checkpoint.0.get(place).is_none_or(|mark| mark.position < position))
+                .collect();
+            if behind.is_empty() { Ok(()) } else { Err(format!("before position {position}: {behind:?}")) }
+        })
+        .await;
+    }
+
+    /// The partitions of the topics that views are made of.
+    fn partitions(&self) -> Vec<(Context, i32)> {
+        let partitions = 0..self.topics.partitions;
+        let of = |context| partitions.clone().map(move |partition| (context, partition));
+        of(Context::Opportunities).chain(of(Context::Analytics)).collect()
+    }
+
     /// Appends events to the log; answers with them as they were recorded.
     pub(crate) async fn record(&self, events: &[RawRecorded]) -> Vec<RawRecorded> {
         let new = events.iter().map(|event| NewEvent {
@@ -187,6 +220,18 @@ impl Running {
         eventually(async || {
             let status = self.status.get();
             if status.state == state { Ok(()) } else { Err(format!("{state:?} wanted: {status:?}")) }
+        })
+        .await;
+    }
+
+    pub(crate) async fn has_partitions(&self, partitions: usize) {
+        eventually(async || {
+            let status = self.status.get();
+            if status.partitions == partitions {
+                Ok(())
+            } else {
+                Err(format!("{partitions} partitions wanted: {status:?}"))
+            }
         })
         .await;
     }

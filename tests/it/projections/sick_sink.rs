@@ -166,3 +166,29 @@ async fn a_store_that_acknowledges_what_it_does_not_keep_is_found_out() {
     worker.stop().await;
     assert_eq!(version(&sink, SHIP).await, events_of(SHIP));
 }
+
+/// The client library remembers that a partition was paused, also while another worker owns it.
+#[tokio::test]
+async fn partitions_that_were_paused_and_handed_over_are_consumed_when_they_come_back() {
+    let field = Field::with(unreachable_registry(), |config| {
+        (config.breaker_failures, config.retry_min_ms, config.retry_max_ms) = (2, 20, 50);
+    })
+    .await;
+    let sink = Sick::with(FULL).await;
+    field.publish(&history()).await;
+    let first = field.start(&sink).await;
+    first.is(WorkerState::Paused).await;
+    let all = first.status.get().partitions;
+    let second = field.start(&sink).await;
+    second.has_partitions(all / 2).await;
+    first.has_partitions(all - all / 2).await;
+
+    sink.set(SOUND);
+    first.is(WorkerState::Running).await;
+    second.stop().await;
+    first.has_partitions(all).await;
+
+    field.publish_watermark(99).await;
+    field.reached_on_all_partitions("views", 99).await;
+    first.stop().await;
+}

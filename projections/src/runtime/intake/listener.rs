@@ -38,6 +38,11 @@ impl ConsumerContext for Listener {
         metrics::counter!("medhub_projection_rebalances_total", "projection" => self.name).increment(1);
         match rebalance {
             Rebalance::Assign(partitions) => {
+                // The client library remembers a pause beyond the loss of a partition: without this, one that was lost
+                // while a store was away and comes back later is never consumed again.
+                if let Err(error) = consumer.resume(partitions) {
+                    tracing::warn!(projection.name = self.name, error = %error, "resuming assigned partitions failed");
+                }
                 tracing::debug!(projection.name = self.name, partitions = partitions.count(), "partitions assigned");
             }
             Rebalance::Revoke(partitions) => {
