@@ -8,7 +8,7 @@ mod search;
 use std::path::Path;
 
 use tests::{
-    ProductInstance,
+    Environment, ProductInstance,
     notice_import::{agreed_counts, import},
     run_beside_others,
 };
@@ -20,7 +20,7 @@ async fn product_with_real_notices(csv: &Path) -> &'static ProductInstance {
     run_beside_others();
     SHARED
         .get_or_init(async || {
-            let product = ProductInstance::start().await;
+            let product = ProductInstance::start_shared(Environment::new()).await;
             import(&product, csv, &[]).await;
             agreed_counts(&product).await;
             product

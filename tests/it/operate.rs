@@ -19,13 +19,17 @@ use rdkafka::{
 };
 use serde_json::{Value, json};
 use tests::{
-    PATIENCE, Product, ProductInstance, eventually, json_lines, output_text, run_beside_others, shared_product,
+    Environment, PATIENCE, Product, ProductInstance, eventually, json_lines, output_text, run_beside_others,
+    shared_product,
 };
 use tokio::sync::OnceCell;
 
 /// A product with generated notices in every store.
 async fn product_with_notices() -> ProductInstance {
-    let product = ProductInstance::start().await;
+    add_notices(ProductInstance::start().await).await
+}
+
+async fn add_notices(product: ProductInstance) -> ProductInstance {
     let file = product.folder().join("notices.csv");
     let generated = product.medhub(&["generate", "--rows", "400", "--seed", "7"]).await;
     assert!(generated.status.success(), "{}", output_text(&generated));
@@ -42,7 +46,7 @@ async fn product_with_notices() -> ProductInstance {
 async fn shared_product_with_notices() -> &'static ProductInstance {
     static SHARED: OnceCell<ProductInstance> = OnceCell::const_new();
     run_beside_others();
-    SHARED.get_or_init(product_with_notices).await
+    SHARED.get_or_init(async || add_notices(ProductInstance::start_shared(Environment::new()).await).await).await
 }
 
 async fn some_id(product: &Product) -> String {

@@ -12,7 +12,7 @@ use std::{
 
 use crate::medhub_local;
 
-type Job = Box<dyn FnOnce() + Send>;
+type SpawnRequest = Box<dyn FnOnce() + Send>;
 
 /// The command of `medhub-local` that becomes the product, and is killed when the test program ends.
 pub(crate) fn product_command(args: &[String]) -> Command {
@@ -28,11 +28,11 @@ pub(crate) fn product_command(args: &[String]) -> Command {
 /// Linux ends a guarded process with the *thread* that started it, and the thread of a test ends with the test, which a
 /// product that several tests share must not.
 pub(crate) fn spawn(mut command: Command) -> io::Result<Child> {
-    static SPAWNER: OnceLock<Sender<Job>> = OnceLock::new();
+    static SPAWNER: OnceLock<Sender<SpawnRequest>> = OnceLock::new();
     let spawner = SPAWNER.get_or_init(|| {
-        let (jobs, queue) = mpsc::channel::<Job>();
-        thread::spawn(move || queue.into_iter().for_each(|job| job()));
-        jobs
+        let (requests, queue) = mpsc::channel::<SpawnRequest>();
+        thread::spawn(move || queue.into_iter().for_each(|request| request()));
+        requests
     });
     let gone = || io::Error::other("the thread that starts processes is gone");
     let (answer, child) = mpsc::channel();

@@ -1,6 +1,6 @@
 //! Parts of the write side of a test's own: a database, topics, a client of the schema registry.
 
-use std::thread;
+use std::{ops::Deref, thread};
 
 use domain::context::Context;
 use eventstore::topic::KafkaConfig;
@@ -41,18 +41,38 @@ pub(crate) async fn create_database(admin: &str, name: &str) {
     or_fail(connection.close().await, "closing a connection");
 }
 
-/// Topics of the test's own.
+/// Topics of a test's own, deleted when dropped.
+#[derive(Debug)]
+pub struct TestTopics {
+    config: KafkaConfig,
+}
+
+impl Deref for TestTopics {
+    type Target = KafkaConfig;
+
+    fn deref(&self) -> &KafkaConfig {
+        &self.config
+    }
+}
+
+impl Drop for TestTopics {
+    fn drop(&mut self) {
+        delete_topics(&self.config.brokers, &self.config.topic_prefix);
+    }
+}
+
+/// Makes topics of the test's own.
 ///
 /// # Panics
 /// If Kafka does not make them.
-pub async fn topics() -> KafkaConfig {
+pub async fn topics() -> TestTopics {
     let config = KafkaConfig {
         brokers: engines().await.variable("KAFKA_BROKERS").to_owned(),
         topic_prefix: Namespace::new().topic_prefix().to_owned(),
         ..KafkaConfig::default()
     };
     or_fail(eventstore::topic::ensure(&config).await, "making topics");
-    config
+    TestTopics { config }
 }
 
 /// Deletes the topics of a namespace, so that brokers and clients do not work through those of tests that are over. Best

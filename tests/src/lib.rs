@@ -23,7 +23,6 @@ mod eventually;
 mod failure;
 pub mod faults;
 mod http_answer;
-mod keep_logs;
 pub mod log_events;
 mod namespace;
 pub mod notice_import;
@@ -38,13 +37,14 @@ mod running_relay;
 mod stack;
 pub mod stack_processes;
 mod subscription;
+mod test_folder;
 mod topic_record;
 mod turn;
 
 pub use self::{
     client_program::{python, run_to_end},
     command_output::{json_lines, output_text},
-    database::{database, empty_database, registry, topics},
+    database::{TestTopics, database, empty_database, registry, topics},
     editor::Editor,
     eventually::{PATIENCE, eventually, eventually_within},
     http_answer::{HttpAnswer, request},
@@ -52,7 +52,7 @@ pub use self::{
     person::{AcceptedChange, Person, error_code, token_for_everything_until},
     product::Product,
     product_instance::{ProductInstance, shared_product},
-    product_process::{Edge, ProductProcess},
+    product_process::{ProductEdge, ProductProcess},
     program::medhub_local,
     read_models::{analytics, embedding_model, search, views, views_config},
     running_relay::RunningRelay,

@@ -1,23 +1,16 @@
 //! The product on engines that all tests share, in a namespace of its own.
 
-use std::{
-    collections::BTreeMap,
-    fs::{self, Permissions},
-    ops::Deref,
-    os::unix::fs::PermissionsExt as _,
-    path::Path,
-};
+use std::{collections::BTreeMap, ops::Deref, path::Path};
 
 use nix::sys::signal::Signal;
-use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
 use crate::{
-    Edge, Environment, Namespace, PATIENCE, Product, ProductProcess,
+    Environment, Namespace, PATIENCE, Product, ProductEdge, ProductProcess,
     database::{create_database, delete_topics},
     engines, eventually,
     failure::or_fail,
-    keep_logs::keep_if_failed,
+    test_folder::TestFolder,
     turn,
 };
 
@@ -29,7 +22,7 @@ pub struct ProductInstance {
     product: Product,
     namespace: Namespace,
     process: ProductProcess,
-    folder: Option<TempDir>,
+    _folder: TestFolder,
 }
 
 impl ProductInstance {
@@ -46,10 +39,23 @@ impl ProductInstance {
     /// # Panics
     /// As [`Self::start`].
     pub async fn with(environment: Environment) -> Self {
+        Self::start_in(TestFolder::new(), environment).await
+    }
+
+    /// [`Self::with`] for a product that several tests share.
+    ///
+    /// A static is never dropped, so its folder is in that of the shared engines, which goes with the test program.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    pub async fn start_shared(environment: Environment) -> Self {
+        let folder = TestFolder::new_in(engines().await.data());
+        Self::start_in(folder, environment).await
+    }
+
+    async fn start_in(folder: TestFolder, environment: Environment) -> Self {
         let engines = engines().await;
         let namespace = Namespace::new();
-        let folder = or_fail(tempfile::Builder::new().prefix("medhub-test-").tempdir(), "making a folder");
-        or_fail(fs::set_permissions(folder.path(), Permissions::from_mode(0o755)), "opening the folder");
         let mut variables = engines.variables().clone();
         variables.extend(own_settings(&namespace, engines, folder.path()));
         variables.extend(environment);
@@ -60,8 +66,8 @@ impl ProductInstance {
         let args = ["serve", "--role", "all"];
         let start = ProductProcess::start(&variables, folder.path(), "product", &args);
         let mut process = or_fail(start, "starting the product");
-        let product = ready_product(&mut process, variables, folder.path()).await;
-        Self { product, namespace, process, folder: Some(folder) }
+        let product = wait_until_ready(&mut process, variables, folder.path()).await;
+        Self { product, namespace, process, _folder: folder }
     }
 
     /// The names that its stores have in the shared engines.
@@ -85,7 +91,7 @@ impl ProductInstance {
         self.kill9();
         or_fail(self.process.launch(), "starting the product again");
         let (variables, folder) = (self.product.variables().clone(), self.product.folder().to_owned());
-        self.product = ready_product(&mut self.process, variables, &folder).await;
+        self.product = wait_until_ready(&mut self.process, variables, &folder).await;
     }
 
     /// Sends the process a signal.
@@ -107,7 +113,6 @@ impl Drop for ProductInstance {
         // Best effort: it ends with the test program at the latest.
         let _killed = self.process.kill9();
         delete_topics(self.product.variable("KAFKA_BROKERS"), self.namespace.topic_prefix());
-        keep_if_failed(self.folder.take());
     }
 }
 
@@ -119,16 +124,16 @@ pub async fn shared_product() -> &'static ProductInstance {
     static SHARED: OnceCell<ProductInstance> = OnceCell::const_new();
     turn::run_beside_others();
     let unlimited = Environment::from([("MEDHUB__LIMITS__ENABLED".to_owned(), "false".to_owned())]);
-    SHARED.get_or_init(async || ProductInstance::with(unlimited).await).await
+    SHARED.get_or_init(async || ProductInstance::start_shared(unlimited).await).await
 }
 
 /// Waits until the product answers that it is ready.
-async fn ready_product(
+async fn wait_until_ready(
     process: &mut ProductProcess,
     mut variables: BTreeMap<String, String>,
     folder: &Path,
 ) -> Product {
-    for edge in [Edge::Http, Edge::Grpc] {
+    for edge in [ProductEdge::Http, ProductEdge::Grpc] {
         let address = or_fail(process.address(edge).await, "waiting for the product");
         variables.insert(edge.setting().to_owned(), address);
     }

@@ -33,14 +33,14 @@ pub struct ProductProcess {
 
 /// An edge of the product that listens on a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Edge {
+pub enum ProductEdge {
     /// GraphQL, REST, ingest, health.
     Http,
     /// gRPC.
     Grpc,
 }
 
-impl Edge {
+impl ProductEdge {
     /// The setting that names its address.
     pub(crate) fn setting(self) -> &'static str {
         match self {
@@ -65,7 +65,7 @@ impl ProductProcess {
     pub fn start(variables: &BTreeMap<String, String>, logs: &Path, name: &str, args: &[&str]) -> anyhow::Result<Self> {
         let mut variables = variables.clone();
         // The kernel gives a port that nobody can take in between, and the process logs which one.
-        for edge in [Edge::Http, Edge::Grpc] {
+        for edge in [ProductEdge::Http, ProductEdge::Grpc] {
             variables.insert(edge.setting().to_owned(), "127.0.0.1:0".to_owned());
         }
         let http = reqwest::Client::builder().timeout(ANSWER_WITHIN).build()?;
@@ -84,6 +84,8 @@ impl ProductProcess {
         let log = File::options().create(true).append(true).open(&self.log).context("opening its log")?;
         self.log_start = log.metadata().context("asking for the length of its log")?.len();
         let mut command = child::product_command(&self.args);
+        // Addresses are read from the log, whatever the tests themselves are told to log.
+        command.env_remove("MEDHUB__LOG__FORMAT").env_remove("MEDHUB__LOG__FILTER");
         command.envs(&self.variables).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         self.child = Some(child::spawn(command).with_context(|| format!("starting {}", self.name))?);
         Ok(())
@@ -93,7 +95,7 @@ impl ProductProcess {
     ///
     /// # Errors
     /// If it does not listen in time, or has ended.
-    pub async fn address(&mut self, edge: Edge) -> anyhow::Result<String> {
+    pub async fn address(&mut self, edge: ProductEdge) -> anyhow::Result<String> {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
             if let Some(address) = self.logged_address(edge) {
@@ -106,7 +108,7 @@ impl ProductProcess {
         }
     }
 
-    fn logged_address(&self, edge: Edge) -> Option<String> {
+    fn logged_address(&self, edge: ProductEdge) -> Option<String> {
         let log = fs::read(&self.log).ok()?;
         let latest = log.get(usize::try_from(self.log_start).ok()?..)?;
         let text = String::from_utf8_lossy(latest);
@@ -131,7 +133,8 @@ impl ProductProcess {
     /// # Errors
     /// If it does not listen yet.
     pub fn http(&self) -> anyhow::Result<String> {
-        let address = self.logged_address(Edge::Http).with_context(|| format!("{} does not listen yet", self.name))?;
+        let address =
+            self.logged_address(ProductEdge::Http).with_context(|| format!("{} does not listen yet", self.name))?;
         Ok(format!("http://{address}"))
     }
 

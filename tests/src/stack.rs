@@ -3,9 +3,8 @@
 use std::{
     collections::BTreeMap,
     env,
-    fs::{self, File, Permissions},
+    fs::{self, File},
     ops::Deref,
-    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     thread,
@@ -14,10 +13,9 @@ use std::{
 
 use medhub_local::{process::Identity, state};
 use nix::sys::signal::Signal;
-use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
-use crate::{Product, blocking::blocking, failure::or_fail, keep_logs::keep_if_failed, medhub_local, turn};
+use crate::{Product, blocking::blocking, failure::or_fail, medhub_local, test_folder::TestFolder, turn};
 
 /// A start may have to fetch engines first.
 const START_LIMIT: Duration = Duration::from_mins(15);
@@ -34,19 +32,11 @@ pub type Environment = BTreeMap<String, String>;
 #[derive(Debug)]
 pub struct Stack {
     product: Product,
-    data: Data,
+    /// Removed with it; `None` for a stack that somebody else runs.
+    _own_folder: Option<TestFolder>,
     args: Vec<String>,
     environment: Environment,
     child: Option<Child>,
-}
-
-/// The data folder of a stack.
-#[derive(Debug)]
-enum Data {
-    /// Made for the stack and removed with it.
-    Own(Option<TempDir>),
-    /// Of a stack that somebody else runs.
-    Foreign,
 }
 
 impl Stack {
@@ -80,16 +70,14 @@ impl Stack {
     fn attach(data: PathBuf) -> Self {
         let state = or_fail(state::Stack::running(&data), "attaching to the stack that MEDHUB_TEST_STACK names");
         let product = Product::new(None, state.variables, data);
-        Self { product, data: Data::Foreign, args: Vec::new(), environment: Environment::new(), child: None }
+        Self { product, _own_folder: None, args: Vec::new(), environment: Environment::new(), child: None }
     }
 
     fn bring_up(args: Vec<String>, environment: Environment) -> Self {
-        let folder = or_fail(tempfile::Builder::new().prefix("medhub-test-").tempdir(), "making a folder");
-        // Postgres runs as another user when the tests run as root.
-        or_fail(fs::set_permissions(folder.path(), Permissions::from_mode(0o755)), "opening the folder");
+        let folder = TestFolder::new();
         or_fail(fs::create_dir(folder.path().join("log")), "making a folder for logs");
         let product = Product::new(None, BTreeMap::new(), folder.path().to_owned());
-        let mut stack = Self { product, data: Data::Own(Some(folder)), args, environment, child: None };
+        let mut stack = Self { product, _own_folder: Some(folder), args, environment, child: None };
         stack.launch();
         stack
     }
@@ -254,9 +242,6 @@ impl Drop for Stack {
             let _unneeded = self.child.take().map(|mut child| child.kill().and_then(|()| child.wait()));
         } else {
             self.stop_now();
-        }
-        if let Data::Own(folder) = &mut self.data {
-            keep_if_failed(folder.take());
         }
     }
 }

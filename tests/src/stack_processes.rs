@@ -7,7 +7,7 @@ use medhub_local::process::Identity;
 use crate::Stack;
 
 /// All processes of a stack with their children.
-pub fn all_of(stack: &Stack) -> Vec<Identity> {
+pub fn list_processes(stack: &Stack) -> Vec<Identity> {
     let state = stack.state();
     let living = state.living();
     let children = living.iter().flat_map(|process| process.children()).filter_map(Identity::of);
@@ -15,12 +15,12 @@ pub fn all_of(stack: &Stack) -> Vec<Identity> {
 }
 
 /// Those of the processes that live.
-pub fn alive(processes: &[Identity]) -> Vec<Identity> {
+pub fn filter_living(processes: &[Identity]) -> Vec<Identity> {
     processes.iter().copied().filter(|process| process.alive()).collect()
 }
 
 /// The command lines of all processes that name `text`.
-pub fn naming(text: &str) -> Vec<String> {
+pub fn find_command_lines(text: &str) -> Vec<String> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let lines = entries.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
     lines.map(|line| String::from_utf8_lossy(&line).replace('\0', " ")).filter(|line| line.contains(text)).collect()

@@ -19,24 +19,24 @@ use std::{
 const CAPACITY: usize = 4;
 
 #[derive(Debug, Default)]
-struct Running {
+struct RunningTests {
     weight: usize,
     /// How many wait to run alone: nothing else starts before them.
     waiting: usize,
 }
 
-static RUNNING: Mutex<Running> = Mutex::new(Running { weight: 0, waiting: 0 });
+static RUNNING: Mutex<RunningTests> = Mutex::new(RunningTests { weight: 0, waiting: 0 });
 static CHANGED: Condvar = Condvar::new();
 
 /// What a test uses of the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Share {
+enum MachineShare {
     SharedEngines,
     OwnEngines,
     WholeMachine,
 }
 
-impl Share {
+impl MachineShare {
     fn weight(self) -> usize {
         match self {
             Self::SharedEngines => 1,
@@ -56,18 +56,18 @@ impl Share {
 
 /// Ends the turn of a thread when the thread ends.
 #[derive(Debug)]
-struct Turn {
-    share: Share,
+struct TurnGuard {
+    share: MachineShare,
     began: Instant,
 }
 
 thread_local! {
-    static HELD: RefCell<Option<Turn>> = const { RefCell::new(None) };
+    static HELD: RefCell<Option<TurnGuard>> = const { RefCell::new(None) };
 }
 
 /// Waits for a turn beside others, unless the test has one already.
 pub fn run_beside_others() {
-    take(Share::SharedEngines);
+    take_turn(MachineShare::SharedEngines);
 }
 
 /// Waits for a turn with engines of the test's own.
@@ -75,7 +75,7 @@ pub fn run_beside_others() {
 /// # Panics
 /// If the test uses shared engines already: it has to start its own first.
 pub fn run_with_own_engines() {
-    take(Share::OwnEngines);
+    take_turn(MachineShare::OwnEngines);
 }
 
 /// Waits until no other test runs, and keeps all others waiting until this test ends.
@@ -83,25 +83,26 @@ pub fn run_with_own_engines() {
 /// # Panics
 /// If the test has a turn beside others: it has to call this before it uses any engines.
 pub fn run_alone() {
-    take(Share::WholeMachine);
+    take_turn(MachineShare::WholeMachine);
 }
 
-fn take(share: Share) {
+fn take_turn(share: MachineShare) {
     HELD.with_borrow_mut(|held| match held {
         Some(turn) if turn.share.weight() >= share.weight() => {}
         // Waiting for more while holding some could wait for another test that does the same.
         Some(turn) => panic!("a test that runs as `{}` cannot become `{}`", turn.share.name(), share.name()),
-        None => *held = Some(Turn::wait_for(share)),
+        None => *held = Some(TurnGuard::wait_for(share)),
     });
 }
 
-impl Turn {
-    fn wait_for(share: Share) -> Self {
-        let is_alone = share == Share::WholeMachine;
+impl TurnGuard {
+    fn wait_for(share: MachineShare) -> Self {
+        let is_alone = share == MachineShare::WholeMachine;
         let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
         running.waiting += usize::from(is_alone);
-        let is_barred =
-            |running: &mut Running| running.weight + share.weight() > CAPACITY || (!is_alone && running.waiting > 0);
+        let is_barred = |running: &mut RunningTests| {
+            running.weight + share.weight() > CAPACITY || (!is_alone && running.waiting > 0)
+        };
         let mut running = CHANGED.wait_while(running, is_barred).unwrap_or_else(PoisonError::into_inner);
         running.waiting -= usize::from(is_alone);
         running.weight += share.weight();
@@ -118,7 +119,7 @@ impl Turn {
     }
 }
 
-impl Drop for Turn {
+impl Drop for TurnGuard {
     fn drop(&mut self) {
         let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
         running.weight -= self.share.weight();

@@ -9,6 +9,7 @@
 //! folder     where cache and data live                      health     one real protocol call per engine
 //! port       which ports a stack gets                       supervise  one child: start, restart, stop
 //! state      stack.json: what runs where                    stack      all children, in order
+//! prepared_folder   what is made once from pieces and then only read
 //! ```
 
 pub mod cli;
@@ -17,6 +18,7 @@ pub mod folder;
 pub mod health;
 pub mod piece;
 pub mod port;
+mod prepared_folder;
 pub mod process;
 pub mod stack;
 pub mod state;

@@ -1,6 +1,8 @@
 //! The local Qdrant in a process of its own, driven through the stock client over TCP.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+#[path = "../engines/tests/engines/child_process.rs"]
+mod child_process;
 #[path = "qdrant/conditions.rs"]
 mod conditions;
 #[path = "qdrant/durability.rs"]

@@ -24,7 +24,7 @@ impl Scene {
         let field = Field::new(engines().await).await.unwrap();
         let relays = Relays::start(&field).unwrap();
         relays.reach(0, START).await.unwrap();
-        let writer = Writer::new(seed::given_or_fresh().unwrap(), 0, &field.url, field.pool.clone()).alone();
+        let writer = Writer::new(seed::read_or_draw().unwrap(), 0, &field.url, field.pool.clone()).alone();
         Self { field, relays, writer }
     }
 
@@ -52,8 +52,7 @@ async fn idle_foreign_transactions_delay_no_event() {
 #[tokio::test]
 async fn a_dead_gap_is_passed_within_1_s() {
     let mut scene = Scene::new().await;
-    let mut doomed =
-        Writer::new(seed::given_or_fresh().unwrap(), 1, &scene.field.url, scene.field.pool.clone()).alone();
+    let mut doomed = Writer::new(seed::read_or_draw().unwrap(), 1, &scene.field.url, scene.field.pool.clone()).alone();
     for _ in 0..5 {
         let open = doomed.begin_append().await.unwrap();
         let beyond = scene.writer.probe().await.unwrap();
@@ -73,7 +72,7 @@ async fn a_dead_gap_is_passed_within_1_s() {
 #[tokio::test]
 async fn an_open_append_holds_back_what_is_beyond_it_and_lets_go_at_its_commit() {
     let mut scene = Scene::new().await;
-    let mut slow = Writer::new(seed::given_or_fresh().unwrap(), 1, &scene.field.url, scene.field.pool.clone()).alone();
+    let mut slow = Writer::new(seed::read_or_draw().unwrap(), 1, &scene.field.url, scene.field.pool.clone()).alone();
     let before = scene.writer.probe().await.unwrap();
     scene.relays.reach(before, START).await.unwrap();
     let open = slow.begin_append().await.unwrap();

@@ -19,7 +19,7 @@ const FLOOR_MS: u128 = 5_000;
 async fn a_standby_takes_over_in_less_than_5_s_from_a_killed_and_from_a_stopped_leader() {
     let ends = [Fault::KillLeader, Fault::StopLeader, Fault::KillLeader, Fault::PauseLeader(Duration::from_secs(2))];
     run_alone();
-    let plan = Plan::short(seed::given_or_fresh().unwrap(), 4, &ends);
+    let plan = Plan::short(seed::read_or_draw().unwrap(), 4, &ends);
     let report = faults::run(&plan, engines().await).await.unwrap();
     assert!(report.events > 100, "that was no load: {}", report.summary());
     assert!(report.ok, "{}", report.summary());

@@ -6,7 +6,7 @@ use medhub_local::{health::Probe, process::Identity, stack::PRODUCT};
 use nix::sys::signal::Signal;
 use tests::{
     Stack, engine_marks, eventually, run_alone,
-    stack_processes::{alive, all_of, naming},
+    stack_processes::{filter_living, find_command_lines, list_processes},
 };
 
 const WARM_START: Duration = Duration::from_secs(15);
@@ -16,11 +16,11 @@ async fn a_stopped_stack_leaves_no_process_and_comes_back_warm_with_its_data_and
     run_alone();
     let stack = Stack::start_engines().await;
     engine_marks::write(&stack, "stopped").await.unwrap();
-    let (before, processes) = (stack.state(), all_of(&stack));
+    let (before, processes) = (stack.state(), list_processes(&stack));
     let (stack, status) = stack.stop().await;
     assert!(status.success(), "{status}");
-    assert_eq!(alive(&processes), Vec::<Identity>::new());
-    assert_eq!(naming(stack.data().to_str().unwrap()), Vec::<String>::new());
+    assert_eq!(filter_living(&processes), Vec::<Identity>::new());
+    assert_eq!(find_command_lines(stack.data().to_str().unwrap()), Vec::<String>::new());
     let began = Instant::now();
     let stack = stack.restart().await;
     assert!(began.elapsed() < WARM_START, "{:?}", began.elapsed());

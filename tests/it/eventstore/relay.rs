@@ -142,6 +142,6 @@ async fn an_aggregate_type_that_nobody_registered_stops_the_relay_and_is_named()
 #[tokio::test]
 async fn a_topic_with_other_partitions_than_configured_is_named() {
     let kafka = topics().await;
-    let error = eventstore::topic::ensure(&KafkaConfig { partitions: 7, ..kafka }).await.unwrap_err();
+    let error = eventstore::topic::ensure(&KafkaConfig { partitions: 7, ..kafka.clone() }).await.unwrap_err();
     assert!(matches!(error, LogError::Partitions { found: 4, expected: 7, .. }), "{error}");
 }

@@ -15,7 +15,7 @@ const EVENTS: u64 = 1_000;
 const MARK: &str = "bench_";
 
 /// What of benchmarks there is in the stores.
-async fn left_behind(stack: &Stack) -> Vec<String> {
+async fn list_leftovers(stack: &Stack) -> Vec<String> {
     let pool = sqlx::PgPool::connect(stack.variable("DATABASE_URL")).await.unwrap();
     let mut left: Vec<String> = sqlx::query_scalar("select datname::text from pg_database where datname like $1")
         .bind(format!("%{MARK}%"))
@@ -51,7 +51,7 @@ async fn read_models_are_measured_beside_plain_clients() {
             assert!(ratio > 0.0 && (number("/ratio") - ratio).abs() < 0.001 * ratio, "{report}");
             assert!(!report["raw_is"].as_str().unwrap().is_empty(), "{report}");
         }
-        assert_eq!(left_behind(&stack).await, Vec::<String>::new(), "after {bench}");
+        assert_eq!(list_leftovers(&stack).await, Vec::<String>::new(), "after {bench}");
     }
 }
 
@@ -72,7 +72,7 @@ async fn the_way_from_a_commit_into_each_store_is_timed() {
         let ordered = [0.0, number("p50_ms"), number("p99_ms"), number("max_ms"), whole_ms];
         assert!(ordered.is_sorted() && number("p50_ms") > 0.0, "{wait}");
     }
-    assert_eq!(left_behind(&stack).await, Vec::<String>::new());
+    assert_eq!(list_leftovers(&stack).await, Vec::<String>::new());
 }
 
 #[tokio::test]
@@ -132,7 +132,7 @@ async fn an_interrupted_benchmark_clears_up() {
     let mut bench = ProductProcess::start(stack.variables(), logs.path(), "bench", &args).unwrap();
     // The read models are made one after another, and the last one is in Redis.
     until(PATIENCE, async || {
-        let left = left_behind(&stack).await;
+        let left = list_leftovers(&stack).await;
         anyhow::ensure!(left.iter().any(|name| name.starts_with("bench_") && name.contains(':')), "{left:?}");
         Ok(())
     })
@@ -142,5 +142,5 @@ async fn an_interrupted_benchmark_clears_up() {
     let ended = bench.stop_by(Signal::SIGINT).await.unwrap_err();
 
     assert!(ended.to_string().contains("what the benchmark had made is removed"), "{ended}");
-    assert_eq!(left_behind(&stack).await, Vec::<String>::new());
+    assert_eq!(list_leftovers(&stack).await, Vec::<String>::new());
 }

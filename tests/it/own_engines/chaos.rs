@@ -9,7 +9,7 @@ use tests::{
 #[tokio::test]
 async fn whatever_dies_every_read_model_is_what_the_log_says() {
     let stack = Stack::with(&["--engines-only"], Environment::new()).await;
-    let seed = seed::given().unwrap().unwrap_or_else(seed::fresh);
+    let seed = seed::read_or_draw().unwrap();
     let plan = Plan { seed, events: 4_000, faults: Fault::ALL.len(), longest_pause_ms: 1_000 };
 
     let report = chaos::run(&plan, &stack).await.unwrap();

@@ -21,11 +21,11 @@ const CRASHES: [Fault; 3] = [Fault::KillLeader, Fault::KillBroker, Fault::KillPo
 
 /// `FAULTS_SEED`, or a fixed seed and a new one.
 fn seeds() -> Vec<u64> {
-    seed::given().unwrap().map_or_else(|| vec![FIXED, seed::fresh()], |seed| vec![seed])
+    seed::read().unwrap().map_or_else(|| vec![FIXED, seed::draw()], |seed| vec![seed])
 }
 
 /// A Postgres and a Kafka that may be killed.
-async fn victims() -> Stack {
+async fn start_killable_engines() -> Stack {
     Stack::with(&["--only", "postgres,registry,kafka"], Environment::new()).await
 }
 
@@ -37,7 +37,7 @@ async fn run(plan: &Plan, stack: &Stack) -> Report {
 
 #[tokio::test]
 async fn kill_9_of_relay_broker_and_postgres_under_load_loses_and_reorders_nothing() {
-    let report = run(&Plan::short(seed::given_or_fresh().unwrap(), 8, &CRASHES), &victims().await).await;
+    let report = run(&Plan::short(seed::read_or_draw().unwrap(), 8, &CRASHES), &start_killable_engines().await).await;
     assert!(report.ok, "{}", report.summary());
     assert_eq!((report.lost, report.reordered, report.duplicates), (0, 0, 0));
     assert_eq!(report.faults.len(), CRASHES.len(), "{:?}", report.faults);
@@ -45,9 +45,9 @@ async fn kill_9_of_relay_broker_and_postgres_under_load_loses_and_reorders_nothi
 
 #[tokio::test]
 async fn a_broker_away_for_30_s_delays_and_loses_nothing() {
-    let stack = victims().await;
+    let stack = start_killable_engines().await;
     let report =
-        run(&Plan::short(seed::given_or_fresh().unwrap(), 4, &[Fault::BrokerAway(Duration::from_secs(30))]), &stack)
+        run(&Plan::short(seed::read_or_draw().unwrap(), 4, &[Fault::BrokerAway(Duration::from_secs(30))]), &stack)
             .await;
     assert!(report.ok, "{}", report.summary());
     assert!(report.faults[0].recovered_s > 30.0, "{:?}", report.faults);
@@ -55,7 +55,7 @@ async fn a_broker_away_for_30_s_delays_and_loses_nothing() {
 
 #[tokio::test]
 async fn a_relay_without_the_fence_loses_events_and_the_audit_sees_it() {
-    let plan = Plan::quiet(seed::given_or_fresh().unwrap(), 8, Duration::from_secs(4)).without_fence();
+    let plan = Plan::quiet(seed::read_or_draw().unwrap(), 8, Duration::from_secs(4)).without_fence();
     let report = run(&plan, engines().await).await;
     assert!(report.lost > 0, "{}", report.summary());
     assert!(!report.ok);
@@ -63,7 +63,7 @@ async fn a_relay_without_the_fence_loses_events_and_the_audit_sees_it() {
 
 #[tokio::test]
 async fn the_same_writers_with_the_fence_lose_nothing() {
-    let report = run(&Plan::quiet(seed::given_or_fresh().unwrap(), 8, Duration::from_secs(4)), engines().await).await;
+    let report = run(&Plan::quiet(seed::read_or_draw().unwrap(), 8, Duration::from_secs(4)), engines().await).await;
     assert!(report.ok, "{}", report.summary());
     assert_eq!(report.explained_duplicates, 0, "nothing happened that could explain one");
 }

@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 use tests::{
     Environment, Stack, engine_marks, engines, eventually, run_with_own_engines,
-    stack_processes::{alive, all_of, naming},
+    stack_processes::{filter_living, find_command_lines, list_processes},
 };
 
 #[tokio::test]
@@ -43,14 +43,14 @@ async fn an_engine_killed_by_kill_9_comes_back_with_its_data() {
 async fn kill_9_of_the_supervisor_leaves_no_orphan_and_no_damage() {
     let mut stack = Stack::start_engines().await;
     engine_marks::write(&stack, "orphaned").await.unwrap();
-    let processes = all_of(&stack);
+    let processes = list_processes(&stack);
     stack.kill9_supervisor();
-    eventually(async || match alive(&processes) {
+    eventually(async || match filter_living(&processes) {
         left if left.is_empty() => Ok(()),
         left => Err(format!("still alive: {left:?}")),
     })
     .await;
-    assert_eq!(naming(stack.data().to_str().unwrap()), Vec::<String>::new());
+    assert_eq!(find_command_lines(stack.data().to_str().unwrap()), Vec::<String>::new());
     let stack = stack.restart().await;
     engine_marks::find(&stack, "orphaned").await.unwrap();
 }

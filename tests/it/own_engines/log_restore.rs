@@ -11,7 +11,7 @@ use tests::{RunningRelay, Stack, TopicRecord, log_events::event, read_records};
 #[tokio::test]
 async fn a_base_backup_put_back_is_refused_although_it_has_grown_past_what_was_published() {
     let stack = Stack::start_engines().await;
-    let (pool, kafka) = opened(&stack).await;
+    let (pool, kafka) = open_log(&stack).await;
     eventstore::postgres::migrate(&pool).await.unwrap();
     eventstore::topic::ensure(&kafka).await.unwrap();
     append(&pool, "kept", 50).await;
@@ -22,7 +22,7 @@ async fn a_base_backup_put_back_is_refused_although_it_has_grown_past_what_was_p
     let folder = stack.data().join("postgres");
     copy(&folder, &stack.data().join("backup"));
     let stack = stack.restart().await;
-    let (pool, kafka) = opened(&stack).await;
+    let (pool, kafka) = open_log(&stack).await;
     append(&pool, "lost", 50).await;
     publish(&stack, &pool, &kafka, 100).await;
     pool.close().await;
@@ -31,7 +31,7 @@ async fn a_base_backup_put_back_is_refused_although_it_has_grown_past_what_was_p
     std::fs::remove_dir_all(&folder).unwrap();
     std::fs::rename(stack.data().join("backup"), &folder).unwrap();
     let stack = stack.restart().await;
-    let (pool, kafka) = opened(&stack).await;
+    let (pool, kafka) = open_log(&stack).await;
     // The positions that were published are given out again, for other events.
     append(&pool, "new", 60).await;
     let relay = RunningRelay::with_registry(&pool, &kafka, &registry_of(&stack), RunningRelay::quick_config());
@@ -63,7 +63,7 @@ async fn publish(stack: &Stack, pool: &PgPool, kafka: &KafkaConfig, position: u6
     relay.stop().await;
 }
 
-async fn opened(stack: &Stack) -> (PgPool, KafkaConfig) {
+async fn open_log(stack: &Stack) -> (PgPool, KafkaConfig) {
     let pool = PgPoolOptions::new().max_connections(8).connect(stack.variable("DATABASE_URL")).await.unwrap();
     (pool, KafkaConfig { brokers: stack.variable("KAFKA_BROKERS").to_owned(), ..KafkaConfig::default() })
 }

@@ -38,7 +38,8 @@ impl Served {
         let mut command = Command::new(medhub_local());
         command.args(["product", "serve", "--role", "registry"]).stdin(Stdio::null()).stdout(Stdio::null());
         command.env("DATABASE_URL", &database).env("MEDHUB__HTTP__LISTEN", "127.0.0.1:0");
-        command.env("MEDHUB__LOG__FORMAT", "json").stderr(Stdio::piped()).kill_on_drop(true);
+        command.env("MEDHUB__LOG__FORMAT", "json").env_remove("MEDHUB__LOG__FILTER");
+        command.stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
         let listening = async {

@@ -41,7 +41,7 @@ fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    let seed = cli.seed.unwrap_or_else(seed::fresh);
+    let seed = cli.seed.unwrap_or_else(seed::draw);
     let plan = Plan { seed, events: cli.events, faults: cli.faults, longest_pause_ms: cli.pause };
     let stack = Stack::with(&["--engines-only"], Environment::new()).await;
     let report = chaos::run(&plan, &stack).await?;

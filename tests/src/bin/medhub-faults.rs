@@ -58,7 +58,7 @@ fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    let mut plan = Plan::long(cli.seed.unwrap_or_else(seed::fresh), cli.writers, Duration::from_secs(cli.seconds));
+    let mut plan = Plan::long(cli.seed.unwrap_or_else(seed::draw), cli.writers, Duration::from_secs(cli.seconds));
     if let Some(text) = cli.only {
         plan.steps.retain(|step| step.fault.name().contains(&text));
     }

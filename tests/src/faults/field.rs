@@ -8,9 +8,9 @@ use sqlx::{Connection as _, Executor as _, PgConnection, PgPool, postgres::PgPoo
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use crate::Stack;
+use crate::{Stack, database::delete_topics};
 
-/// A run's own part of a stack.
+/// A run's own part of a stack; its topics are deleted when it is dropped.
 #[derive(Debug)]
 pub struct Field {
     /// The database's URL.
@@ -68,5 +68,11 @@ impl Field {
     /// If there is none.
     pub async fn connection(&self) -> anyhow::Result<PgConnection> {
         PgConnection::connect(&self.url).await.context("connecting to the run's database")
+    }
+}
+
+impl Drop for Field {
+    fn drop(&mut self) {
+        delete_topics(&self.kafka.brokers, &self.kafka.topic_prefix);
     }
 }

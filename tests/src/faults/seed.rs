@@ -8,25 +8,25 @@ use uuid::Uuid;
 /// Repeats a run, or all short ones.
 pub const VARIABLE: &str = "FAULTS_SEED";
 
-/// The seed that `FAULTS_SEED` names.
+/// The seed that `FAULTS_SEED` names, if it is set.
 ///
 /// # Errors
 /// If it is set and no number.
-pub fn given() -> anyhow::Result<Option<u64>> {
+pub fn read() -> anyhow::Result<Option<u64>> {
     let Some(text) = env::var_os(VARIABLE).filter(|text| !text.is_empty()) else { return Ok(None) };
     let seed = text.to_str().and_then(|text| text.trim().parse().ok());
     Ok(Some(seed.with_context(|| format!("{VARIABLE} is {}, not a number", text.display()))?))
 }
 
-/// [`given`], else [`fresh`].
+/// [`read`], else [`draw`].
 ///
 /// # Errors
-/// As [`given`].
-pub fn given_or_fresh() -> anyhow::Result<u64> {
-    Ok(given()?.unwrap_or_else(fresh))
+/// As [`read`].
+pub fn read_or_draw() -> anyhow::Result<u64> {
+    Ok(read()?.unwrap_or_else(draw))
 }
 
-/// One that nobody knows before; short enough to be typed.
-pub fn fresh() -> u64 {
+/// A seed that nobody knows before; short enough to be typed.
+pub fn draw() -> u64 {
     u64::from(Uuid::new_v4().as_fields().0)
 }

@@ -6,7 +6,7 @@ use std::{fs, path::Path};
 
 use anyhow::Context as _;
 
-use self::start_kit::Maker;
+use self::start_kit::StartKitBuilder;
 use super::{Choice, KafkaChoice, Launch, Origin, Site, java};
 use crate::{
     folder,
@@ -79,21 +79,22 @@ pub(super) async fn prepare(choice: &Choice, site: &Site, ports: &Ports) -> anyh
     let properties = data.join("server.properties");
     fs::write(&properties, server_properties(clients, ports.of(Port::KafkaController)?, &logs)?)
         .with_context(|| format!("writing {}", properties.display()))?;
-    let class_path = choice.place.join("jars/*");
-    let kit = Maker {
+    let jars = choice.place.join("jars");
+    let builder = StartKitBuilder {
         cache: &site.cache,
+        data: &site.data,
         java,
-        class_path: &class_path,
+        jars: &jars,
         version: KAFKA.version,
         clients_port: clients,
         controller_port: ports.of(Port::KafkaController)?,
     };
-    let kit = kit.ensure().await.context("preparing Kafka's first start")?;
+    let kit = builder.ensure_kit().await.context("preparing Kafka's first start")?;
     if !logs.join("meta.properties").exists() {
         kit.copy_formatted(&logs)?;
     }
     let main = ["kafka.Kafka".into(), properties.into_os_string()];
-    let class_path = ["-cp".into(), class_path.into_os_string()];
+    let class_path = ["-cp".into(), start_kit::class_path(&jars).into_os_string()];
     Ok(Launch::new(java).args([kit.archive_option()]).args(JVM.iter().copied()).args(class_path).args(main))
 }
 

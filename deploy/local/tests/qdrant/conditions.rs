@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::{
     requests::{NAME, connect, vector, with_points},
-    server_process::ServerProcess,
+    server_process::start_server,
 };
 
 fn numbered(number: u64, payload: Value) -> PointStruct {
@@ -38,7 +38,7 @@ async fn payloads(client: &Qdrant, numbers: &[u64]) -> Vec<Value> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_conditional_upsert_changes_only_the_points_that_match() {
     let folder = TempDir::new().unwrap();
-    let process = ServerProcess::start(folder.path()).await;
+    let process = start_server(folder.path()).await;
     let client = with_points(&process, 0).await;
     let sequence = |number: u64| json!({ "sequence": number });
     client.upsert_points(upsert([(1, sequence(1)), (2, sequence(9))])).await.unwrap();
@@ -63,7 +63,7 @@ async fn a_conditional_upsert_changes_only_the_points_that_match() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_conditional_write_stays_refused_after_a_kill() {
     let folder = TempDir::new().unwrap();
-    let mut process = ServerProcess::start(folder.path()).await;
+    let mut process = start_server(folder.path()).await;
     let client = with_points(&process, 0).await;
     for round in 0..20 {
         client.upsert_points(upsert([(round, json!({ "sequence": 9 }))])).await.unwrap();
@@ -77,7 +77,7 @@ async fn a_refused_conditional_write_stays_refused_after_a_kill() {
     }
 
     process.kill();
-    process = ServerProcess::start(folder.path()).await;
+    process = start_server(folder.path()).await;
 
     let numbers: Vec<u64> = (0..20).collect();
     assert_eq!(payloads(&connect(&process), &numbers).await, vec![json!({ "sequence": 1 }); 20]);

@@ -22,7 +22,7 @@ use tempfile::TempDir;
 
 use crate::{
     requests::{NAME, connect, count, point, vector, with_points},
-    server_process::{ServerProcess, start_expecting_failure},
+    server_process::{start_expecting_failure, start_server},
 };
 
 /// The rounds that the points' payloads name; each point's vector must be of the same round.
@@ -87,7 +87,7 @@ async fn store_indexed_rounds(client: &Qdrant, acknowledged: &AtomicU64) {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_acknowledged_change_survives_kills_at_any_moment() {
     let folder = TempDir::new().unwrap();
-    let mut process = ServerProcess::start(folder.path()).await;
+    let mut process = start_server(folder.path()).await;
     let mut client = connect(&process);
     // So small a threshold that every rebuild makes an indexed segment, out of which later rounds move points.
     let optimizers = OptimizersConfigDiffBuilder::default().indexing_threshold(1_u64);
@@ -102,7 +102,7 @@ async fn every_acknowledged_change_survives_kills_at_any_moment() {
         tokio::time::sleep(Duration::from_millis(300 + kill * 97)).await;
         process.kill();
         writer.await.unwrap();
-        process = ServerProcess::start(folder.path()).await;
+        process = start_server(folder.path()).await;
         client = connect(&process);
         let known = acknowledged.load(Ordering::SeqCst);
         let found = rounds_of(&client, 0..POINTS).await;
@@ -119,7 +119,7 @@ async fn every_acknowledged_change_survives_kills_at_any_moment() {
 #[tokio::test]
 async fn changes_by_filter_are_not_repeated_after_a_kill() {
     let folder = TempDir::new().unwrap();
-    let process = ServerProcess::start(folder.path()).await;
+    let process = start_server(folder.path()).await;
     let client = with_points(&process, 20).await;
     let odd = || Filter::must([Condition::matches("agency", "DLA".to_owned())]);
     client.delete_points(DeletePointsBuilder::new(NAME).points(odd()).wait(true)).await.unwrap();
@@ -129,7 +129,7 @@ async fn changes_by_filter_are_not_repeated_after_a_kill() {
     client.set_payload(set).await.unwrap();
     assert_eq!(count(&client, odd()).await, 10);
     process.kill();
-    let process = ServerProcess::start(folder.path()).await;
+    let process = start_server(folder.path()).await;
     assert_eq!(count(&connect(&process), odd()).await, 10, "the deletion ran again over what came after it");
 }
 
@@ -137,7 +137,7 @@ async fn changes_by_filter_are_not_repeated_after_a_kill() {
 #[tokio::test(flavor = "multi_thread")]
 async fn points_indexes_and_aliases_survive_a_clean_stop() {
     let folder = TempDir::new().unwrap();
-    let process = ServerProcess::start(folder.path()).await;
+    let process = start_server(folder.path()).await;
     let client = with_points(&process, 300).await;
     let index = CreateFieldIndexCollectionBuilder::new(NAME, "agency", FieldType::Keyword);
     client.create_field_index(index.wait(true)).await.unwrap();
@@ -145,7 +145,7 @@ async fn points_indexes_and_aliases_survive_a_clean_stop() {
     let all = || ScrollPointsBuilder::new("current").limit(1000).with_vectors(true);
     let before = client.scroll(all()).await.unwrap().result;
     process.stop().await;
-    let process = ServerProcess::start(folder.path()).await;
+    let process = start_server(folder.path()).await;
     let client = connect(&process);
     assert_eq!(client.scroll(all()).await.unwrap().result, before);
     let info = client.collection_info(NAME).await.unwrap().result.unwrap();
@@ -155,7 +155,7 @@ async fn points_indexes_and_aliases_survive_a_clean_stop() {
 #[tokio::test]
 async fn a_folder_or_an_address_in_use_is_named() {
     let folder = TempDir::new().unwrap();
-    let process = ServerProcess::start(folder.path()).await;
+    let process = start_server(folder.path()).await;
     let log = start_expecting_failure("127.0.0.1:0", folder.path()).await;
     assert!(log.contains("in use by another process (pid "), "{log}");
     let other = TempDir::new().unwrap();
@@ -193,7 +193,7 @@ async fn create_and_delete(
 #[tokio::test(flavor = "multi_thread")]
 async fn a_collection_is_whole_or_absent_after_a_kill_while_it_is_created_or_deleted() {
     let folder = TempDir::new().unwrap();
-    let mut process = ServerProcess::start(folder.path()).await;
+    let mut process = start_server(folder.path()).await;
     let mut existing = BTreeSet::new();
     for kill in 0..8_u64 {
         let writer = tokio::spawn(create_and_delete(connect(&process), existing));
@@ -201,7 +201,7 @@ async fn a_collection_is_whole_or_absent_after_a_kill_while_it_is_created_or_del
         process.kill();
         // The step under way at the kill may have been done or not.
         let (known, uncertain) = writer.await.unwrap();
-        process = ServerProcess::start(folder.path()).await;
+        process = start_server(folder.path()).await;
         let client = connect(&process);
         existing = BTreeSet::new();
         for name in NAMES {

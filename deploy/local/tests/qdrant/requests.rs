@@ -18,11 +18,11 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tonic::Code;
 
-use crate::server_process::ServerProcess;
+use crate::{child_process::ChildProcess, server_process::start_server};
 
 pub(crate) const NAME: &str = "opportunities";
 
-pub(crate) fn connect(process: &ServerProcess) -> Qdrant {
+pub(crate) fn connect(process: &ChildProcess) -> Qdrant {
     Qdrant::from_url(&format!("http://{}", process.address)).timeout(Duration::from_mins(1)).build().unwrap()
 }
 
@@ -54,7 +54,7 @@ pub(crate) fn point(number: u64, size: usize) -> PointStruct {
     PointStruct::new(number, vector(number, size), Payload::try_from(payload).unwrap())
 }
 
-pub(crate) async fn with_points(process: &ServerProcess, count: u64) -> Qdrant {
+pub(crate) async fn with_points(process: &ChildProcess, count: u64) -> Qdrant {
     let client = connect(process);
     let vectors = VectorParamsBuilder::new(8, Distance::Cosine);
     client.create_collection(CreateCollectionBuilder::new(NAME).vectors_config(vectors)).await.unwrap();
@@ -72,9 +72,9 @@ fn code(error: QdrantError) -> Code {
     status.code()
 }
 
-async fn start() -> (TempDir, ServerProcess) {
+async fn start() -> (TempDir, ChildProcess) {
     let folder = TempDir::new().unwrap();
-    let process = ServerProcess::start(folder.path()).await;
+    let process = start_server(folder.path()).await;
     (folder, process)
 }
 

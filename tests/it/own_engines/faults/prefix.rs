@@ -34,8 +34,8 @@ impl Reader {
         self.cursor = if self.fenced { fence.max(self.cursor) } else { last };
     }
 
-    /// What it has not read although it has passed it, or has read out of order.
-    async fn missed(&mut self) -> usize {
+    /// How many events it has passed without reading them.
+    async fn count_missed(&mut self) -> usize {
         self.read().await;
         assert!(self.read.is_sorted_by(|first, second| first < second), "a position was read twice or backwards");
         let log = gather::log(&mut self.connection).await.unwrap();
@@ -144,8 +144,8 @@ async fn insert(connection: &mut PgConnection, stream: &str) {
     run(connection, &format!("insert into events ({columns}) values {row}")).await;
 }
 
-/// How many events a reader missed in so many scripts.
-async fn missed(seed: u64, fenced: bool) -> usize {
+/// How many events a reader missed in all the scripts of a seed.
+async fn count_missed_events(seed: u64, fenced: bool) -> usize {
     let field = Field::new(engines().await).await.unwrap();
     let mut missed = 0;
     let mut reader = Reader::new(&field, fenced).await;
@@ -159,7 +159,7 @@ async fn missed(seed: u64, fenced: bool) -> usize {
             }
         }
         script.finish().await;
-        missed = reader.missed().await;
+        missed = reader.count_missed().await;
         if fenced {
             assert_eq!(missed, 0, "seed {seed}, case {case}");
         }
@@ -171,19 +171,19 @@ async fn missed(seed: u64, fenced: bool) -> usize {
 #[tokio::test]
 async fn a_completed_prefix_never_grows_whatever_writers_do() {
     for seed in seeds() {
-        assert_eq!(missed(seed, true).await, 0);
+        assert_eq!(count_missed_events(seed, true).await, 0);
     }
 }
 
 #[tokio::test]
 async fn without_the_fence_the_same_scripts_show_prefixes_that_grow() {
-    assert!(missed(super::FIXED, false).await > 0);
+    assert!(count_missed_events(super::FIXED, false).await > 0);
 }
 
 #[tokio::test]
 async fn readers_that_never_rest_see_complete_prefixes_beside_writers_of_every_kind() {
     let field = Field::new(engines().await).await.unwrap();
-    let writers = Writers::start(&Plan::quiet(seed::given_or_fresh().unwrap(), 12, Duration::ZERO), &field);
+    let writers = Writers::start(&Plan::quiet(seed::read_or_draw().unwrap(), 12, Duration::ZERO), &field);
     let stop = CancellationToken::new();
     let readers: Vec<_> = (0..2)
         .map(|_| {
@@ -203,7 +203,7 @@ async fn readers_that_never_rest_see_complete_prefixes_beside_writers_of_every_k
     stop.cancel();
     for reader in readers {
         let mut reader = reader.await.unwrap();
-        assert_eq!(reader.missed().await, 0);
+        assert_eq!(reader.count_missed().await, 0);
         assert!(reader.read.len() > ledger.len() / 2, "{} events of {} appends", reader.read.len(), ledger.len());
     }
 }

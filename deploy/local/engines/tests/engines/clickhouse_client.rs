@@ -9,7 +9,7 @@ use clickhouse::{Client, Row, error::Error};
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
-use crate::process::EngineProcess;
+use crate::{child_process::ChildProcess, process::start_engine};
 
 #[derive(Clone, Debug, PartialEq, Row, Serialize, Deserialize)]
 struct Notice {
@@ -34,12 +34,12 @@ fn notice(id: u64) -> Notice {
     }
 }
 
-pub(crate) fn client(process: &EngineProcess) -> Client {
+pub(crate) fn client(process: &ChildProcess) -> Client {
     Client::default().with_url(format!("http://{}", process.address)).with_user("default").with_password("secret")
 }
 
-async fn with_table(folder: &Path) -> (EngineProcess, Client) {
-    let process = EngineProcess::start(folder);
+async fn with_table(folder: &Path) -> (ChildProcess, Client) {
+    let process = start_engine(folder).await;
     let admin = client(&process);
     admin.query("create database medhub").execute().await.unwrap();
     let client = admin.with_database("medhub");
@@ -75,7 +75,7 @@ async fn half_a_million_rows_go_in_and_come_back_as_they_were() {
     }
     assert_eq!(id, 500_000);
     println!("clickhouse: read back in {:?}, {} MiB resident", started.elapsed(), process.resident_mib());
-    process.stop();
+    process.stop().await;
 }
 
 #[tokio::test]
@@ -144,12 +144,12 @@ async fn acknowledged_rows_survive_a_kill_and_a_clean_stop() {
     let (process, client) = with_table(folder.path()).await;
     insert(&client, 0..20_000).await;
     process.kill();
-    let process = EngineProcess::start(folder.path());
+    let process = start_engine(folder.path()).await;
     let client = self::client(&process).with_database("medhub");
     assert_eq!(count(&client).await, 20_000);
     insert(&client, 20_000..20_010).await;
-    process.stop();
-    let process = EngineProcess::start(folder.path());
+    process.stop().await;
+    let process = start_engine(folder.path()).await;
     assert_eq!(count(&self::client(&process).with_database("medhub")).await, 20_010);
 }
 

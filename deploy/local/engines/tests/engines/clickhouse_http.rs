@@ -8,18 +8,21 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use crate::process::{EngineProcess, libchdb};
+use crate::{
+    child_process::ChildProcess,
+    process::{libchdb, start_engine},
+};
 
 struct Http {
-    process: EngineProcess,
+    process: ChildProcess,
     client: Client,
     folder: TempDir,
 }
 
 impl Http {
-    fn start() -> Self {
+    async fn start() -> Self {
         let folder = TempDir::new().unwrap();
-        let process = EngineProcess::start(folder.path());
+        let process = start_engine(folder.path()).await;
         Self { process, client: Client::new(), folder }
     }
 
@@ -53,7 +56,7 @@ fn header<'a>(response: &'a Response, name: &str) -> &'a str {
 
 #[tokio::test]
 async fn ping_and_an_empty_get_say_ok() {
-    let http = Http::start();
+    let http = Http::start().await;
     for path in ["ping", ""] {
         let said = reqwest::get(format!("http://{}/{path}", http.process.address)).await.unwrap();
         let asked = if path.is_empty() { StatusCode::FORBIDDEN } else { StatusCode::OK };
@@ -64,7 +67,7 @@ async fn ping_and_an_empty_get_say_ok() {
 
 #[tokio::test]
 async fn answers_carry_the_format_that_was_asked_for() {
-    let http = Http::start();
+    let http = Http::start().await;
     assert_eq!(http.text("", "select 1 as a, 'b' as b").await, "1\tb\n");
     assert_eq!(http.text("default_format=CSVWithNames", "select 1 as a").await, "\"a\"\n1\n");
     let json: Value = serde_json::from_str(&http.text("", "select number from numbers(3) format JSON").await).unwrap();
@@ -77,7 +80,7 @@ async fn answers_carry_the_format_that_was_asked_for() {
 
 #[tokio::test]
 async fn a_result_in_many_pieces_is_one_document() {
-    let http = Http::start();
+    let http = Http::start().await;
     let asked = "select number as n from numbers(1000000) where number % 250000 = 1 settings max_block_size = 1000";
     assert_eq!(http.text("default_format=TSVWithNames", asked).await, "n\n1\n250001\n500001\n750001\n");
     let all = http.text("default_format=CSVWithNames", "select number as n from numbers(1000000)").await;
@@ -88,7 +91,7 @@ async fn a_result_in_many_pieces_is_one_document() {
 
 #[tokio::test]
 async fn data_of_an_insert_may_stand_in_the_body_or_behind_the_statement() {
-    let http = Http::start();
+    let http = Http::start().await;
     http.text("", "create table t (a UInt64, b String) engine = MergeTree order by a").await;
     let response =
         http.post("query=insert%20into%20t%20format%20JSONEachRow", "{\"a\":1,\"b\":\"x\"}\n{\"a\":2}").await;
@@ -107,7 +110,7 @@ async fn data_of_an_insert_may_stand_in_the_body_or_behind_the_statement() {
 
 #[tokio::test]
 async fn failures_carry_code_text_and_status() {
-    let http = Http::start();
+    let http = Http::start().await;
     for (parameters, statement, status, code) in [
         ("", "select * from nowhere", 404, "60"),
         ("", "selec", 400, "62"),
@@ -131,7 +134,7 @@ async fn failures_carry_code_text_and_status() {
 
 #[tokio::test]
 async fn settings_end_with_their_request() {
-    let http = Http::start();
+    let http = Http::start().await;
     assert_eq!(http.text("max_threads=3", "select getSetting('max_threads')").await, "3\n");
     http.text("", "set max_block_size = 7").await;
     assert_ne!(http.text("", "select getSetting('max_block_size')").await, "7\n");
@@ -140,7 +143,7 @@ async fn settings_end_with_their_request() {
 
 #[tokio::test]
 async fn the_analyst_reads_and_nothing_else() {
-    let http = Http::start();
+    let http = Http::start().await;
     http.text("", "create table t (a UInt64) engine = MergeTree order by a").await;
     let read = http.get_as("analyst", "analyst", "select count() from t").await;
     assert_eq!(read.status(), StatusCode::OK);
@@ -159,7 +162,7 @@ async fn the_analyst_reads_and_nothing_else() {
 
 #[tokio::test]
 async fn a_body_above_the_limit_is_refused() {
-    let http = Http::start();
+    let http = Http::start().await;
     http.text("", "create table t (a String) engine = MergeTree order by a").await;
     let response = http.post("query=insert%20into%20t%20format%20RawBLOB", vec![b'x'; 65 << 20]).await;
     assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
@@ -168,7 +171,7 @@ async fn a_body_above_the_limit_is_refused() {
 
 #[tokio::test]
 async fn a_stop_lets_the_running_statement_finish() {
-    let http = Http::start();
+    let http = Http::start().await;
     let running = http.post("", "select sleep(1)");
     let stop = async {
         while http.text("", "select count() from system.processes where query like '%sleep(1)%'").await == "1\n" {
@@ -178,12 +181,12 @@ async fn a_stop_lets_the_running_statement_finish() {
     };
     let (response, ()) = tokio::join!(running, stop);
     assert_eq!(response.text().await.unwrap(), "0\n");
-    assert!(http.process.wait().success());
+    assert!(http.process.wait().await.success());
 }
 
 #[tokio::test]
 async fn a_folder_in_use_and_a_missing_library_are_named() {
-    let http = Http::start();
+    let http = Http::start().await;
     // It tells its address before it opens its folder, and answers after.
     http.text("", "select 1").await;
     let address = "127.0.0.1:0".parse().unwrap();

@@ -3,12 +3,10 @@
 use std::{
     env, fs,
     io::Read,
-    net::SocketAddr,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Command, Stdio},
     thread,
-    time::{Duration, Instant},
 };
 
 use medhub_engines::{EngineError, clickhouse};
@@ -18,92 +16,21 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use crate::child_process::ChildProcess;
+
 const FOLDER: &str = "MEDHUB_TEST_FOLDER";
-const PATIENCE: Duration = Duration::from_mins(1);
 
-/// A running engine; killed when dropped.
-pub(crate) struct EngineProcess {
-    child: Child,
-    folder: PathBuf,
-    pub(crate) address: SocketAddr,
-    pub(crate) ready_after: Duration,
-}
-
-impl EngineProcess {
-    /// Starts the engine on a folder and waits until it listens.
-    pub(crate) fn start(folder: &Path) -> Self {
-        // Fails here, in the test's own words, where the library is missing.
-        libchdb();
-        let started = Instant::now();
-        let address_file = folder.join("address");
-        fs::remove_file(&address_file).ok();
-        let log = fs::File::options().create(true).append(true).open(folder.join("log")).unwrap();
-        let mut child = Command::new(env::current_exe().unwrap())
-            .args(["--exact", "engine_process", "--nocapture"])
-            .env(FOLDER, folder)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        let address = loop {
-            if let Some(address) = fs::read_to_string(&address_file).ok().and_then(|text| text.trim().parse().ok()) {
-                break address;
-            }
-            if let Some(status) = child.try_wait().unwrap() {
-                panic!("the engine ended with {status}:\n{}", tail(folder));
-            }
-            assert!(started.elapsed() < PATIENCE, "the engine is not ready:\n{}", tail(folder));
-            thread::sleep(Duration::from_millis(5));
-        };
-        Self { child, folder: folder.to_owned(), address, ready_after: started.elapsed() }
-    }
-
-    /// `kill -9`.
-    pub(crate) fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
-    /// `SIGTERM`, without waiting.
-    pub(crate) fn terminate(&self) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
-    }
-
-    /// Waits for the process to end by itself.
-    pub(crate) fn wait(mut self) -> ExitStatus {
-        let started = Instant::now();
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status;
-            }
-            assert!(started.elapsed() < PATIENCE, "the engine does not end:\n{}", tail(&self.folder));
-            thread::sleep(Duration::from_millis(5));
-        }
-    }
-
-    /// Stops it as `medhub-local` does and expects a clean end.
-    pub(crate) fn stop(self) {
-        self.terminate();
-        let folder = self.folder.clone();
-        let status = self.wait();
-        assert!(status.success(), "ended with {status}:\n{}", tail(&folder));
-    }
-
-    /// Resident memory in MiB.
-    pub(crate) fn resident_mib(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
-    }
-}
-
-impl Drop for EngineProcess {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
+/// Starts the engine on a folder and waits until it listens.
+pub(crate) async fn start_engine(folder: &Path) -> ChildProcess {
+    // Fails here, in the test's own words, where the library is missing.
+    libchdb();
+    let address_file = folder.join("address");
+    fs::remove_file(&address_file).ok();
+    let mut command = Command::new(env::current_exe().unwrap());
+    command.args(["--exact", "engine_process", "--nocapture"]).env(FOLDER, folder);
+    command.stdin(Stdio::piped()).stdout(Stdio::null());
+    let find_address = || fs::read_to_string(&address_file).ok()?.trim().parse().ok();
+    ChildProcess::start(command, folder, find_address).await
 }
 
 /// Where `medhub-local fetch` puts the library, unless `MEDHUB_LIBCHDB` names another one.
@@ -168,9 +95,4 @@ async fn serve(folder: &Path) -> Result<(), EngineError> {
         ..clickhouse::Config::new(address, folder.join("clickhouse"), libchdb())
     };
     clickhouse::serve_on(listener, config, shutdown).await
-}
-
-fn tail(folder: &Path) -> String {
-    let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
-    log.lines().rev().take(20).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("\n")
 }

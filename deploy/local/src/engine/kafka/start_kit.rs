@@ -1,4 +1,5 @@
-//! What makes Apache Kafka start fast, made once for each version of Kafka and Java and then kept in the cache.
+//! What makes Apache Kafka start fast, made once for each version of Kafka and Java and then kept in the cache, or in the
+//! stack's data folder where the cache cannot be written.
 //!
 //! A formatted log folder, which saves each new stack the run of the format tool, and an archive of the classes that a
 //! starting broker loads (Java's dynamic class data sharing, JEP 350), which halves the start. Both come from one run of
@@ -10,18 +11,23 @@ use std::{
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::Stdio,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use anyhow::{Context as _, bail};
 use nix::sys::signal::Signal;
 use sha2::{Digest as _, Sha256};
-use tokio::{net::TcpStream, process::Command, time::sleep};
+use tokio::{
+    net::TcpStream,
+    process::{Child, Command},
+    time::sleep,
+};
 
 use super::{CLUSTER, JVM, server_properties};
 use crate::{
     folder,
     piece::Cache,
+    prepared_folder::PreparedFolder,
     process::{Identity, THIS_PROGRAM},
 };
 
@@ -30,10 +36,11 @@ const FORMATTED: &str = "formatted";
 const BROKER_LIMIT: Duration = Duration::from_mins(1);
 
 /// The Java, the jars and the free ports that a kit is made with.
-pub(super) struct Maker<'a> {
+pub(super) struct StartKitBuilder<'a> {
     pub(super) cache: &'a Cache,
+    pub(super) data: &'a Path,
     pub(super) java: &'a Path,
-    pub(super) class_path: &'a Path,
+    pub(super) jars: &'a Path,
     pub(super) version: &'a str,
     pub(super) clients_port: u16,
     pub(super) controller_port: u16,
@@ -68,60 +75,69 @@ impl StartKit {
     }
 }
 
-impl Maker<'_> {
-    /// The kit from the cache, made first where it is missing.
-    pub(super) async fn ensure(&self) -> anyhow::Result<StartKit> {
-        let place = self.cache.folder.join(format!("kafka-start-{}-{}", self.version, self.fingerprint()));
-        if !place.exists() {
-            folder::make(&self.cache.folder)?;
-            let work = self.cache.folder.join(format!(".kafka-start.{}", uuid::Uuid::new_v4().simple()));
-            let made = self.make(&work).await;
-            if made.is_ok() && !place.exists() {
-                // Another process may be faster, and its kit is as good.
-                let _renamed_or_there = fs::rename(&work, &place);
-            }
-            if work.exists() {
-                fs::remove_dir_all(&work).with_context(|| format!("removing {}", work.display()))?;
-            }
-            made?;
+impl StartKitBuilder<'_> {
+    /// The kit that is there already, else a new one.
+    pub(super) async fn ensure_kit(&self) -> anyhow::Result<StartKit> {
+        let key = format!("{}-{}", self.version, self.fingerprint()?);
+        let prepared = PreparedFolder::new(self.cache, self.data, "kafka-start", &key);
+        if let Some(place) = prepared.find() {
+            return Ok(StartKit { place });
         }
-        Ok(StartKit { place })
+        let draft = prepared.begin_draft()?;
+        match self.build(draft.path()).await {
+            Ok(()) => draft.publish().map(|place| StartKit { place }),
+            // Another process may have finished one meanwhile.
+            Err(error) => prepared.find().map(|place| StartKit { place }).ok_or(error),
+        }
     }
 
-    /// Names everything that an archive depends on.
-    fn fingerprint(&self) -> String {
+    /// Names everything that an archive depends on: Java ignores one whose jars have changed.
+    fn fingerprint(&self) -> anyhow::Result<String> {
         let mut digest = Sha256::new();
         digest.update(self.java.as_os_str().as_encoded_bytes());
-        digest.update(self.class_path.as_os_str().as_encoded_bytes());
+        digest.update(self.jars.as_os_str().as_encoded_bytes());
         let modified = fs::metadata(self.java).and_then(|java| java.modified()).ok();
-        digest.update(format!("{modified:?} {JVM:?}"));
-        format!("{:x}", digest.finalize()).chars().take(12).collect()
+        digest.update(format!("{modified:?} {JVM:?} {:?}", self.list_jars()?));
+        Ok(format!("{:x}", digest.finalize()).chars().take(12).collect())
     }
 
-    async fn make(&self, work: &Path) -> anyhow::Result<()> {
-        let (formatted, logs) = (work.join(FORMATTED), work.join("log"));
+    /// Names, sizes and times of change.
+    fn list_jars(&self) -> anyhow::Result<Vec<(OsString, u64, SystemTime)>> {
+        let describe = |entry: std::io::Result<fs::DirEntry>| {
+            // A jar may be a link to one.
+            let entry = entry?;
+            let facts = fs::metadata(entry.path())?;
+            Ok((entry.file_name(), facts.len(), facts.modified()?))
+        };
+        let listed = fs::read_dir(self.jars).and_then(|entries| entries.map(describe).collect::<std::io::Result<_>>());
+        let mut jars: Vec<_> = listed.with_context(|| format!("listing {}", self.jars.display()))?;
+        jars.sort();
+        Ok(jars)
+    }
+
+    async fn build(&self, work: &Path) -> anyhow::Result<()> {
+        let (formatted, logs, archive) = (work.join(FORMATTED), work.join("log"), work.join(ARCHIVE));
         folder::make(&formatted)?;
         let properties = work.join("server.properties");
         fs::write(&properties, server_properties(self.clients_port, self.controller_port, &logs)?)
             .with_context(|| format!("writing {}", properties.display()))?;
-        self.format(&properties).await?;
+        self.format_log_folder(&properties).await?;
         for entry in fs::read_dir(&logs).with_context(|| format!("listing {}", logs.display()))? {
             let entry = entry?;
             fs::copy(entry.path(), formatted.join(entry.file_name())).context("copying the formatted folder")?;
         }
         // Without an archive Kafka starts all the same, only slower.
-        if let Err(error) = self.train(&properties, &work.join(ARCHIVE)).await {
+        if let Err(error) = self.write_archive(&properties, &archive).await {
             tracing::warn!(error = %format!("{error:#}"), "Kafka starts without an archive of classes");
+            remove_if_there(&archive)?;
         }
-        for left in [logs, properties] {
-            let removed = if left.is_dir() { fs::remove_dir_all(&left) } else { fs::remove_file(&left) };
-            removed.with_context(|| format!("removing {}", left.display()))?;
-        }
-        Ok(())
+        fs::remove_dir_all(&logs).with_context(|| format!("removing {}", logs.display()))?;
+        remove_if_there(&properties)
     }
 
-    async fn format(&self, properties: &Path) -> anyhow::Result<()> {
-        let mut command = self.java();
+    async fn format_log_folder(&self, properties: &Path) -> anyhow::Result<()> {
+        let mut command = Command::new(self.java);
+        command.args(JVM).arg("-cp").arg(class_path(self.jars)).stdin(Stdio::null()).kill_on_drop(true);
         command.arg("kafka.tools.StorageTool").args(["format", "--cluster-id", CLUSTER, "--config"]).arg(properties);
         let output = command.output().await.context("running java")?;
         if !output.status.success() {
@@ -132,7 +148,17 @@ impl Maker<'_> {
     }
 
     /// Runs a broker until it listens; Java writes the archive when it ends.
-    async fn train(&self, properties: &Path, archive: &Path) -> anyhow::Result<()> {
+    async fn write_archive(&self, properties: &Path, archive: &Path) -> anyhow::Result<()> {
+        let mut broker = self.spawn_broker(properties, archive)?;
+        let outcome = self.stop_when_listening(&mut broker).await;
+        // One that still runs must be gone before its files are removed; without an id it has ended by itself.
+        if broker.id().is_some() {
+            broker.kill().await.context("killing Kafka's first run")?;
+        }
+        outcome
+    }
+
+    fn spawn_broker(&self, properties: &Path, archive: &Path) -> anyhow::Result<Child> {
         let mut command = Command::new(THIS_PROGRAM);
         command.as_std_mut().arg0("medhub-local").process_group(0);
         command.args([
@@ -148,9 +174,12 @@ impl Maker<'_> {
             .arg(option("-XX:ArchiveClassesAtExit=", archive))
             .args(JVM)
             .arg("-cp")
-            .arg(self.class_path);
+            .arg(class_path(self.jars));
         command.arg("kafka.Kafka").arg(properties).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let mut broker = command.kill_on_drop(true).spawn().context("running java")?;
+        command.kill_on_drop(true).spawn().context("running java")
+    }
+
+    async fn stop_when_listening(&self, broker: &mut Child) -> anyhow::Result<()> {
         let began = Instant::now();
         while TcpStream::connect(("127.0.0.1", self.clients_port)).await.is_err() {
             if let Some(status) = broker.try_wait().context("waiting for java")? {
@@ -167,16 +196,60 @@ impl Maker<'_> {
         tokio::time::timeout(BROKER_LIMIT, broker.wait()).await.context("Kafka's first run does not end")??;
         Ok(())
     }
+}
 
-    fn java(&self) -> Command {
-        let mut command = Command::new(self.java);
-        command.args(JVM).arg("-cp").arg(self.class_path).stdin(Stdio::null()).kill_on_drop(true);
-        command
-    }
+/// Java's class path of all jars in a folder.
+pub(super) fn class_path(jars: &Path) -> PathBuf {
+    jars.join("*")
 }
 
 fn option(prefix: &str, path: &Path) -> OsString {
     let mut text = OsString::from(prefix);
     text.push(path);
     text
+}
+
+fn remove_if_there(file: &Path) -> anyhow::Result<()> {
+    match fs::remove_file(file) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("removing {}", file.display()))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replaced_jar_asks_for_another_kit() {
+        let jars = tempfile::tempdir().unwrap();
+        let cache = Cache { folder: jars.path().to_owned(), use_system: false };
+        let builder = StartKitBuilder {
+            cache: &cache,
+            data: jars.path(),
+            java: Path::new("java"),
+            jars: jars.path(),
+            version: "4",
+            clients_port: 1,
+            controller_port: 2,
+        };
+        let (jar, time) = (jars.path().join("kafka.jar"), SystemTime::UNIX_EPOCH);
+        let write_jar = |name: &str, content: &str, time: SystemTime| {
+            fs::write(jars.path().join(name), content).unwrap();
+            fs::File::options().append(true).open(jars.path().join(name)).unwrap().set_modified(time).unwrap();
+            builder.fingerprint().unwrap()
+        };
+
+        let first = write_jar("kafka.jar", "one", time);
+        assert_eq!(builder.fingerprint().unwrap(), first);
+        let resized = write_jar("kafka.jar", "three", time);
+        let newer = write_jar("kafka.jar", "three", time + Duration::from_secs(1));
+        fs::rename(&jar, jars.path().join("other.jar")).unwrap();
+        let renamed = builder.fingerprint().unwrap();
+
+        let different: std::collections::BTreeSet<_> = [first, resized, newer, renamed].into();
+        assert_eq!(different.len(), 4);
+    }
 }

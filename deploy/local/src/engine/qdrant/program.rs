@@ -8,7 +8,7 @@ use std::{
 use anyhow::Context as _;
 use sha2::{Digest as _, Sha256};
 
-use crate::{folder, piece::Cache};
+use crate::{piece::Cache, prepared_folder::PreparedFolder};
 
 macro_rules! sources {
     ($($path:literal),* $(,)?) => {
@@ -52,25 +52,19 @@ const SOURCES: &[(&str, &str)] = sources![
     "status_interceptor.py",
 ];
 
-/// Writes the program into the cache unless it is there, and returns the folder to put on Python's search path.
+/// Writes the program into the cache (or the data folder of the stack) unless it is there, and returns the folder to put
+/// on Python's search path.
 ///
 /// The folder's name holds a digest of the sources: another version of this program uses another folder, and what is
 /// there is never changed while a server runs from it.
-pub(super) fn install(cache: &Cache) -> anyhow::Result<PathBuf> {
-    let place = cache.folder.join(format!("qdrant-program-{}", digest()));
-    if !place.exists() {
-        folder::make(&cache.folder)?;
-        let work = cache.folder.join(format!(".qdrant-program.{}", uuid::Uuid::new_v4().simple()));
-        write_package(&work.join("medhub_qdrant"))?;
-        if let Err(error) = fs::rename(&work, &place) {
-            fs::remove_dir_all(&work).with_context(|| format!("removing {}", work.display()))?;
-            // Another process may have been faster.
-            if !place.exists() {
-                return Err(error).with_context(|| format!("moving the Qdrant server to {}", place.display()));
-            }
-        }
+pub(super) fn install(cache: &Cache, data: &Path) -> anyhow::Result<PathBuf> {
+    let prepared = PreparedFolder::new(cache, data, "qdrant-program", &digest());
+    if let Some(place) = prepared.find() {
+        return Ok(place);
     }
-    Ok(place)
+    let draft = prepared.begin_draft()?;
+    write_package(&draft.path().join("medhub_qdrant"))?;
+    draft.publish()
 }
 
 fn write_package(package: &Path) -> anyhow::Result<()> {

@@ -1,0 +1,100 @@
+//! A child process that serves and logs into a folder; the tests of the local Qdrant include this file too.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus},
+    time::{Duration, Instant},
+};
+
+const PATIENCE: Duration = Duration::from_mins(1);
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// A running server; killed when dropped.
+pub(crate) struct ChildProcess {
+    child: Child,
+    folder: PathBuf,
+    pub(crate) address: SocketAddr,
+    pub(crate) ready_after: Duration,
+}
+
+impl ChildProcess {
+    /// Starts a server that logs to its standard error, and waits until `find_address` finds where it listens.
+    pub(crate) async fn start(
+        mut command: Command,
+        folder: &Path,
+        find_address: impl Fn() -> Option<SocketAddr>,
+    ) -> Self {
+        let started = Instant::now();
+        let log = fs::File::options().create(true).append(true).open(log_file(folder)).unwrap();
+        let mut child = command.stderr(log).spawn().unwrap();
+        let address = loop {
+            if let Some(address) = find_address() {
+                break address;
+            }
+            if let Some(status) = child.try_wait().unwrap() {
+                panic!("the server ended with {status}:\n{}", log_tail(folder));
+            }
+            assert!(started.elapsed() < PATIENCE, "the server is not ready:\n{}", log_tail(folder));
+            tokio::time::sleep(PAUSE).await;
+        };
+        Self { child, folder: folder.to_owned(), address, ready_after: started.elapsed() }
+    }
+
+    /// `kill -9`.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// `SIGTERM`, without waiting.
+    pub(crate) fn terminate(&self) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    }
+
+    /// Waits for the process to end by itself.
+    pub(crate) async fn wait(mut self) -> ExitStatus {
+        let started = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(started.elapsed() < PATIENCE, "the server does not end:\n{}", log_tail(&self.folder));
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Stops it as `medhub-local` does and expects a clean end.
+    pub(crate) async fn stop(self) {
+        self.terminate();
+        let folder = self.folder.clone();
+        let status = self.wait().await;
+        assert!(status.success(), "ended with {status}:\n{}", log_tail(&folder));
+    }
+
+    /// Resident memory in MiB.
+    pub(crate) fn resident_mib(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
+    }
+}
+
+impl Drop for ChildProcess {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// Where the server of a folder logs.
+pub(crate) fn log_file(folder: &Path) -> PathBuf {
+    folder.join("log")
+}
+
+fn log_tail(folder: &Path) -> String {
+    let log = fs::read_to_string(log_file(folder)).unwrap_or_default();
+    log.lines().rev().take(20).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("\n")
+}

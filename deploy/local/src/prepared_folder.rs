@@ -1,0 +1,188 @@
+//! Folders that are made once from fetched pieces and then only read, such as Kafka's start kit.
+//!
+//! Like a piece, such a folder is complete or absent: it is filled as a draft and renamed into place. It goes to the
+//! cache, where all stacks find it, or to the stack's data folder where the cache cannot be written.
+
+use std::{
+    fs::{self, File, TryLockError},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::Context as _;
+
+use crate::{folder, piece::Cache};
+
+/// Below the data folder of a stack.
+const FALLBACK: &str = "prepared";
+/// A draft is created first and locked then; one that nobody has locked is left over once it is older than this.
+const LOCKED_WITHIN: Duration = Duration::from_mins(1);
+/// Where the file system has no locks, only the age tells.
+const FILLED_WITHIN: Duration = Duration::from_hours(1);
+
+/// One such folder, whether it is there or not.
+#[derive(Debug)]
+pub(crate) struct PreparedFolder {
+    kind: &'static str,
+    name: String,
+    /// The folders that it may be in, the better one first.
+    parents: [PathBuf; 2],
+}
+
+impl PreparedFolder {
+    /// The folder of this kind for everything that `key` is a digest of.
+    pub(crate) fn new(cache: &Cache, data: &Path, kind: &'static str, key: &str) -> Self {
+        Self { kind, name: format!("{kind}-{key}"), parents: [cache.folder.clone(), data.join(FALLBACK)] }
+    }
+
+    /// Where it is, if it is finished.
+    pub(crate) fn find(&self) -> Option<PathBuf> {
+        self.parents.iter().map(|parent| parent.join(&self.name)).find(|place| place.exists())
+    }
+
+    /// Begins to make it, and removes the drafts of this kind that killed programs have left.
+    pub(crate) fn begin_draft(&self) -> anyhow::Result<FolderDraft> {
+        let [cache, data] = &self.parents;
+        self.begin_draft_in(cache).or_else(|error| {
+            tracing::info!(error = %format!("{error:#}"), "the cache cannot be written, using {}", data.display());
+            self.begin_draft_in(data)
+        })
+    }
+
+    fn begin_draft_in(&self, parent: &Path) -> anyhow::Result<FolderDraft> {
+        folder::make(parent)?;
+        let prefix = format!(".{}.", self.kind);
+        remove_leftovers(parent, &prefix)?;
+        let work = parent.join(format!("{prefix}{}", uuid::Uuid::new_v4().simple()));
+        folder::make(&work)?;
+        let lock = File::open(&work).with_context(|| format!("opening {}", work.display()))?;
+        if let Err(error) = lock.try_lock() {
+            tracing::debug!(%error, "a draft is not locked");
+        }
+        Ok(FolderDraft { work, place: parent.join(&self.name), _lock: lock })
+    }
+}
+
+/// A prepared folder that is being filled; removed when dropped.
+#[derive(Debug)]
+pub(crate) struct FolderDraft {
+    work: PathBuf,
+    place: PathBuf,
+    /// Tells other programs that the owner lives.
+    _lock: File,
+}
+
+impl FolderDraft {
+    /// The folder to fill.
+    pub(crate) fn path(&self) -> &Path {
+        &self.work
+    }
+
+    /// Moves it to where the finished folder is looked for. Another process may be faster, and its folder is as good.
+    pub(crate) fn publish(self) -> anyhow::Result<PathBuf> {
+        match fs::rename(&self.work, &self.place) {
+            Err(error) if !self.place.exists() => {
+                Err(error).with_context(|| format!("moving a finished folder to {}", self.place.display()))
+            }
+            Ok(()) | Err(_) => Ok(self.place.clone()),
+        }
+    }
+}
+
+impl Drop for FolderDraft {
+    fn drop(&mut self) {
+        if self.work.exists()
+            && let Err(error) = fs::remove_dir_all(&self.work)
+        {
+            // Whoever makes the next one tries again.
+            tracing::debug!(%error, "a draft stays at {}", self.work.display());
+        }
+    }
+}
+
+fn remove_leftovers(parent: &Path, prefix: &str) -> anyhow::Result<()> {
+    let entries = fs::read_dir(parent).with_context(|| format!("listing {}", parent.display()))?;
+    for entry in entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(prefix)) {
+        let path = entry.path();
+        let age = entry.metadata().and_then(|facts| facts.modified()).ok().and_then(|made| made.elapsed().ok());
+        let lock = File::open(&path);
+        let least_age = match lock.as_ref().map(File::try_lock) {
+            Ok(Err(TryLockError::WouldBlock)) => continue,
+            Ok(Ok(())) => LOCKED_WITHIN,
+            Ok(Err(TryLockError::Error(_))) | Err(_) => FILLED_WITHIN,
+        };
+        if age.is_some_and(|age| age > least_age)
+            && let Err(error) = fs::remove_dir_all(&path)
+        {
+            // It may be another user's, who can remove it.
+            tracing::debug!(%error, "a leftover draft stays at {}", path.display());
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+
+    fn prepared_folder(cache: &Path, data: &Path) -> PreparedFolder {
+        let cache = Cache { folder: cache.to_owned(), use_system: false };
+        PreparedFolder::new(&cache, data, "kit", "1")
+    }
+
+    fn draft_aged(cache: &Path, name: &str, age: Duration) -> PathBuf {
+        let draft = cache.join(name);
+        fs::create_dir(&draft).unwrap();
+        File::open(&draft).unwrap().set_modified(SystemTime::now() - age).unwrap();
+        draft
+    }
+
+    #[test]
+    fn a_folder_is_found_once_it_is_published() {
+        let root = tempfile::tempdir().unwrap();
+        let prepared = prepared_folder(&root.path().join("cache"), root.path());
+        assert_eq!(prepared.find(), None);
+
+        let (draft, late) = (prepared.begin_draft().unwrap(), prepared.begin_draft().unwrap());
+        fs::write(draft.path().join("file"), "first").unwrap();
+        fs::write(late.path().join("file"), "second").unwrap();
+        let place = draft.publish().unwrap();
+
+        assert_eq!(late.publish().unwrap(), place, "the first one stays");
+        assert_eq!(prepared.find(), Some(place.clone()));
+        assert_eq!(fs::read_to_string(place.join("file")).unwrap(), "first");
+        assert_eq!(fs::read_dir(root.path().join("cache")).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_cache_that_cannot_be_written_is_replaced_by_the_data_folder() {
+        let root = tempfile::tempdir().unwrap();
+        // Root may write to every folder, but not below a file.
+        let cache = root.path().join("file");
+        fs::write(&cache, "").unwrap();
+        let prepared = prepared_folder(&cache, &root.path().join("data"));
+
+        let place = prepared.begin_draft().unwrap().publish().unwrap();
+
+        assert_eq!(place, root.path().join("data/prepared/kit-1"));
+        assert_eq!(prepared.find(), Some(place));
+    }
+
+    #[test]
+    fn drafts_of_programs_that_are_gone_are_removed() {
+        let root = tempfile::tempdir().unwrap();
+        let prepared = prepared_folder(root.path(), root.path());
+        let held = prepared.begin_draft().unwrap();
+        File::open(held.path()).unwrap().set_modified(SystemTime::now() - 2 * FILLED_WITHIN).unwrap();
+        let abandoned = draft_aged(root.path(), ".kit.abandoned", 2 * LOCKED_WITHIN);
+        let new = draft_aged(root.path(), ".kit.new", Duration::ZERO);
+        let other_kind = draft_aged(root.path(), ".other.abandoned", 2 * FILLED_WITHIN);
+
+        let _draft = prepared.begin_draft().unwrap();
+
+        let exist = [held.path(), &abandoned, &new, &other_kind].map(Path::exists);
+        assert_eq!(exist, [true, false, true, true]);
+    }
+}
