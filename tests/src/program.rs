@@ -42,6 +42,17 @@ fn build_program(cargo: &Path, folder: &Path) {
     let mut build = Command::new(cargo);
     build.args(["build", "--quiet", "-p", "medhub-local-program", "--target-dir"]).arg(target);
     build.arg("--profile").arg(if name == "debug" { "dev".as_ref() } else { name });
+    // Cargo describes this package to its tests. A build script that looks at the description would run again for each
+    // other one, and with it everything above it would be compiled again: first here, then by the next build outside.
+    for (variable, _) in env::vars_os().filter(|(variable, _)| describes_package(&variable.to_string_lossy())) {
+        build.env_remove(variable);
+    }
     let status = or_fail(build.current_dir(env!("CARGO_MANIFEST_DIR")).status(), "running cargo");
     assert!(status.success(), "medhub-local cannot be built: {status}");
+}
+
+/// Whether cargo sets this environment variable to describe the package whose test it runs.
+fn describes_package(variable: &str) -> bool {
+    let prefixes = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"];
+    variable == "OUT_DIR" || prefixes.iter().any(|prefix| variable.starts_with(prefix))
 }
