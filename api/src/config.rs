@@ -32,10 +32,7 @@ use schemas::registry::RegistryConfig;
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    grpc::GrpcConfig,
-    rest::{IngestConfig, ObjectsConfig},
-};
+use crate::{grpc::GrpcConfig, objects::ObjectsConfig, rest::IngestConfig};
 
 pub use self::{
     admin::{AdminConfig, AdminToken, ShortToken},
@@ -62,7 +59,7 @@ pub const WELL_KNOWN: [(&str, &str); 6] = [
 const FILE_VARIABLE: &str = "MEDHUB_CONFIG";
 
 /// What the workers take from the section `kafka` unless they are told otherwise, so that it is set once.
-const SHARED_WITH_WORKERS: [&str; 2] = ["brokers", "topic_prefix"];
+const SHARED_WITH_WORKERS: [&str; 3] = ["brokers", "topic_prefix", "partitions"];
 
 /// All settings.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

@@ -1,11 +1,12 @@
 //! The GraphQL schema: mutations are commands, queries are read models.
 
-mod aliases;
 mod cents;
 mod company;
 mod condition;
 mod consistency;
 mod document;
+mod document_cost;
+mod document_parser;
 mod error;
 mod follow;
 mod inbox;
@@ -17,6 +18,7 @@ mod outcome;
 mod page;
 mod parsed;
 mod past;
+mod prepared_document;
 mod proposal;
 mod reading;
 mod resource;
@@ -30,14 +32,19 @@ mod watchlist;
 use std::time::Duration;
 
 use async_graphql::{
-    MergedObject, MergedSubscription, Request, Response, SDLExportOptions, Schema, SchemaBuilder,
+    MergedObject, MergedSubscription, Pos, Request, Response, SDLExportOptions, Schema, SchemaBuilder,
     dataloader::DataLoader,
 };
 use chrono::{DateTime, NaiveDate, Utc};
+use futures::{StreamExt, stream::BoxStream};
+use tokio::sync::Semaphore;
 
+pub use self::document_cost::DocumentCost;
 use self::{
     company::{CompanyMutation, CompanyQuery},
     document::{DocumentMutation, DocumentQuery},
+    document_cost::CostLimits,
+    document_parser::DEEPEST,
     inbox::{NotificationMutation, NotificationQuery, NotificationSubscription},
     loader::OpportunityLoader,
     operations::{OperationsMutation, ProjectionQuery, RebuildQuery, RebuildSubscription},
@@ -55,7 +62,8 @@ use self::{
     watchlist::{WatchlistMutation, WatchlistQuery},
 };
 pub(crate) use self::{
-    error::{refused, refused_with, timed_out},
+    error::{is_request_error, is_unknown_hash, refused, refused_with, timed_out},
+    prepared_document::PreparedDocument,
     session::Session,
 };
 use crate::{
@@ -127,7 +135,7 @@ pub struct GraphQl {
     /// `None` where nothing is there to be asked, as in tests of the schema itself.
     stores: Option<Stores>,
     max_query_bytes: usize,
-    max_aliases: usize,
+    limits: CostLimits,
     parsed: ParsedDocuments,
     /// How long a document waits for read models that are behind its consistency token.
     patience: Duration,
@@ -136,12 +144,12 @@ pub struct GraphQl {
 impl GraphQl {
     /// A schema that reads and writes `stores`, within the limits of `config`.
     pub fn new(stores: &Stores, config: &HttpConfig) -> Self {
-        Self::of(limited(config), stores, config)
+        Self::of(builder(), stores, config)
     }
 
     /// The same for those who sign in: companies change what they may.
     pub fn with_identity(stores: &Stores, config: &HttpConfig, authenticator: &Authenticator) -> Self {
-        Self::of(limited(config).data(authenticator.clone()), stores, config)
+        Self::of(builder().data(authenticator.clone()), stores, config)
     }
 
     fn of(schema: Builder, stores: &Stores, config: &HttpConfig) -> Self {
@@ -149,36 +157,57 @@ impl GraphQl {
             schema: schema.data(stores.opportunities.clone()).data(stores.clone()).finish(),
             stores: Some(stores.clone()),
             max_query_bytes: config.max_query_bytes,
-            max_aliases: config.max_aliases,
+            limits: cost_limits(config),
             parsed: ParsedDocuments::default(),
             patience: config.consistency_wait(),
         }
     }
 
+    /// Reads and measures a document, in a time that its length bounds; nothing of it is run yet. What it costs can be
+    /// charged before it is.
+    ///
+    /// # Errors
+    /// What the caller is answered when the document cannot be read, is not known by its hash, or asks for too much.
+    pub(crate) fn prepare(&self, mut request: Request) -> Result<PreparedDocument, Box<Response>> {
+        if request.query.len() > self.max_query_bytes {
+            return Err(Box::new(refused(format!("the document is longer than {} bytes", self.max_query_bytes))));
+        }
+        // Tools send an empty name where they know none.
+        request.operation_name = request.operation_name.filter(|name| !name.is_empty());
+        let measured = self.parsed.settle(&mut request, &self.limits);
+        let measured = measured.map_err(|unfit| Box::new(error::unfit(&unfit)))?;
+        Ok(PreparedDocument::new(request, measured))
+    }
+
     /// Runs one document for somebody.
+    pub(crate) async fn run(&self, document: PreparedDocument, identity: &Identity) -> Response {
+        let is_introspection = document.cost().is_introspection;
+        let request = self.request(document, identity);
+        let answer =
+            if is_introspection { introspect(&self.schema, request).await } else { self.schema.execute(request).await };
+        error::with_codes(answer)
+    }
+
+    /// Runs one document for somebody, and goes on where it is a subscription.
+    pub(crate) fn run_stream(&self, document: PreparedDocument, identity: &Identity) -> BoxStream<'static, Response> {
+        self.schema.execute_stream(self.request(document, identity)).map(error::with_codes).boxed()
+    }
+
+    /// [`Self::prepare`] and [`Self::run`].
     pub(crate) async fn execute(&self, request: Request, identity: &Identity) -> Response {
-        match self.admit(request, identity) {
-            Ok(request) => error::with_codes(self.schema.execute(request).await),
+        match self.prepare(request) {
+            Ok(document) => self.run(document, identity).await,
             Err(refusal) => *refusal,
         }
     }
 
-    /// What every document needs, whatever way it comes.
-    fn admit(&self, mut request: Request, identity: &Identity) -> Result<Request, Box<Response>> {
-        if request.query.len() > self.max_query_bytes {
-            return Err(Box::new(refused(format!("the document is longer than {} bytes", self.max_query_bytes))));
-        }
-        let aliases = self.parsed.settle(&mut request).map_err(|error| Box::new(error::not_known(&error)))?;
-        if aliases > self.max_aliases {
-            return Err(Box::new(refused(format!("the document has more than {} aliases", self.max_aliases))));
-        }
-        let mut request = request.data(identity.sender.caller.clone()).data(identity.clone());
-        if let Some(stores) = &self.stores {
-            let reading = Reading::of(&request, stores, self.patience);
-            let loader = OpportunityLoader(reading.views_now().clone());
-            request = request.data(DataLoader::new(loader, tokio::spawn)).data(reading);
-        }
-        Ok(request)
+    /// The request with what resolvers need.
+    fn request(&self, document: PreparedDocument, identity: &Identity) -> Request {
+        let request = document.into_request().data(identity.sender.caller.clone()).data(identity.clone());
+        let Some(stores) = &self.stores else { return request };
+        let reading = Reading::of(&request, stores, self.patience);
+        let loader = OpportunityLoader(reading.views_now().clone());
+        request.data(DataLoader::new(loader, tokio::spawn)).data(reading)
     }
 
     /// How many opportunities there are, as a caller is told.
@@ -198,16 +227,36 @@ impl GraphQl {
 
 /// The schema in GraphQL's schema language, as it stands in `api/schema.graphql`.
 pub fn sdl() -> String {
-    let schema = limited(&HttpConfig::default()).finish();
+    let schema = builder().finish();
     let sdl = schema.sdl_with_options(SDLExportOptions::new().sorted_fields().sorted_arguments().sorted_enum_items());
     sdl.lines().map(str::trim_end).collect::<Vec<_>>().join("\n").trim().to_owned() + "\n"
 }
 
-fn limited(config: &HttpConfig) -> Builder {
+/// Questions about the schema that are answered at the same time: they compute, and never wait for anything.
+static INTROSPECTIONS: Semaphore = Semaphore::const_new(2);
+
+/// Answers a document about the schema on a thread that serves nobody else meanwhile.
+async fn introspect(schema: &Root, request: Request) -> Response {
+    // The semaphore is never closed.
+    let _place = INTROSPECTIONS.acquire().await;
+    let (schema, runtime) = (schema.clone(), tokio::runtime::Handle::current());
+    match tokio::task::spawn_blocking(move || runtime.block_on(schema.execute(request))).await {
+        Ok(answer) => answer,
+        Err(broken) => Response::from_errors(vec![error::internal(&broken).into_server_error(Pos::default())]),
+    }
+}
+
+fn cost_limits(config: &HttpConfig) -> CostLimits {
+    CostLimits { complexity: config.max_complexity, depth: config.max_depth, aliases: config.max_aliases }
+}
+
+/// The schema; how much a document may ask for is decided before it gets here.
+fn builder() -> Builder {
     Schema::build(QueryRoot::default(), MutationRoot::default(), SubscriptionRoot::default())
         .override_output_type_description::<DateTime<Utc>>(TIME)
         .override_output_type_description::<NaiveDate>(DAY)
-        .limit_depth(config.max_depth)
-        .limit_complexity(config.max_complexity)
-        .limit_directives(8)
+        // Spreads count as nesting there.
+        .limit_recursive_depth(2 * DEEPEST)
+        // Comparing each wrong name with all right ones costs more than the answer is worth.
+        .disable_suggestions()
 }

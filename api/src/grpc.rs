@@ -4,20 +4,34 @@
 //! | variable | default | meaning |
 //! | --- | --- | --- |
 //! | `MEDHUB__GRPC__LISTEN` | `127.0.0.1:50051` | address and port; port 0 takes a free one |
+//! | `MEDHUB__GRPC__REQUEST_TIMEOUT_MS` | `10000` | one call, also where its caller would wait longer |
+//! | `MEDHUB__GRPC__MAX_REQUEST_BYTES` | `262144` | one message of a caller |
 
+mod deadline;
 mod guard;
+mod health;
 mod service;
 mod view;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
 use axum::{Router, middleware};
 use serde::{Deserialize, Serialize};
 use tonic::service::Routes;
 use tonic_reflection::server::Builder;
 
-use self::service::Tasks;
-use crate::{http::door::Door, store::Stores};
+pub(crate) use self::health::HealthWatch;
+use self::{pb::task_service_server::TaskServiceServer, service::Tasks};
+use crate::{
+    http::door::Door,
+    store::{Engine, Stores},
+};
+
+/// Longest message to the services that are for everybody, in bytes: a name or two.
+const SHORT: usize = 4 * 1024;
 
 /// What is made of `proto/tasks.proto`.
 #[allow(
@@ -41,30 +55,48 @@ mod pb {
 pub struct GrpcConfig {
     /// Address and port to listen on; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// How long one call may take, in milliseconds.
+    pub request_timeout_ms: u64,
+    /// Longest message of a caller, in bytes.
+    pub max_request_bytes: usize,
 }
 
 impl Default for GrpcConfig {
     fn default() -> Self {
-        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 50_051)) }
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 50_051)),
+            request_timeout_ms: 10_000,
+            max_request_bytes: 256 * 1024,
+        }
     }
 }
 
-/// All services.
+/// All services, and what keeps the health service up to date, by the engines that the process needs.
 ///
 /// # Errors
 /// [`tonic_reflection::server::Error`] when the description cannot be read: a defect of ours.
-pub(crate) async fn router(stores: &Stores, door: Door) -> Result<Router, tonic_reflection::server::Error> {
+pub(crate) fn router(
+    config: &GrpcConfig,
+    stores: &Stores,
+    engines: &'static [Engine],
+    door: Door,
+) -> Result<(Router, HealthWatch), tonic_reflection::server::Error> {
     let description = || {
         Builder::configure()
             .register_encoded_file_descriptor_set(pb::DESCRIPTION)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
     let (reporter, health) = tonic_health::server::health_reporter();
-    reporter.set_serving::<pb::task_service_server::TaskServiceServer<Tasks>>().await;
-    let services = Routes::new(pb::task_service_server::TaskServiceServer::new(Tasks::new(stores.clone())))
-        .add_service(health)
+    let tasks = TaskServiceServer::new(Tasks::new(stores.clone())).max_decoding_message_size(config.max_request_bytes);
+    let services = Routes::new(tasks)
+        .add_service(health.max_decoding_message_size(SHORT))
         // Older clients, grpcurl among them, ask by the name that the service had before it was settled.
-        .add_service(description().build_v1()?)
-        .add_service(description().build_v1alpha()?);
-    Ok(services.into_axum_router().layer(middleware::from_fn_with_state(door, guard::guard)))
+        .add_service(description().build_v1()?.max_decoding_message_size(SHORT))
+        .add_service(description().build_v1alpha()?.max_decoding_message_size(SHORT));
+    let longest = Duration::from_millis(config.request_timeout_ms);
+    let router = services
+        .into_axum_router()
+        .layer(middleware::from_fn_with_state(door, guard::guard))
+        .layer(middleware::from_fn_with_state(longest, deadline::enforce));
+    Ok((router, HealthWatch::new(stores.clone(), engines, reporter)))
 }

@@ -16,12 +16,13 @@ mod directory;
 mod error;
 mod jwks;
 mod jwt;
+mod known_keys;
 mod login;
 mod signed_out;
 
 pub use self::{
     api_key::ApiKeySecret,
-    authenticator::{Authenticator, Credentials},
+    authenticator::{Authenticator, Credentials, Recognised},
     error::{SetupError, SignOutError, Unauthenticated},
     login::LoginError,
     signed_out::TokenId,
@@ -51,12 +52,24 @@ pub struct Identity {
 pub enum Counted {
     /// An address, of one who did not say who they are.
     Address,
-    /// A person, by tenant and name.
+    /// A person, by name: whatever company they act for.
     User(String),
     /// A key.
     Key(String),
     /// Nobody: operators are not limited.
     Nobody,
+}
+
+impl Counted {
+    /// A name for the client that connections count for: who it is, else the address.
+    pub fn client(&self, address: &str) -> String {
+        match self {
+            Self::Address => format!("address:{address}"),
+            Self::User(user) => format!("user:{user}"),
+            Self::Key(key) => format!("key:{key}"),
+            Self::Nobody => "operator".to_owned(),
+        }
+    }
 }
 
 impl Identity {

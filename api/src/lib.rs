@@ -9,6 +9,7 @@ pub mod graphql;
 pub mod grpc;
 pub mod http;
 pub mod identity;
+pub mod objects;
 mod owned;
 pub mod registry;
 pub mod rest;

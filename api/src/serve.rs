@@ -4,6 +4,7 @@
 //! wait for engines ──▶ start ──▶ serve ──signal or a failed part──▶ HTTP drains ──▶ relay ──▶ workers
 //! ```
 
+mod files;
 mod part;
 mod readiness;
 mod registry;
@@ -30,11 +31,20 @@ use crate::{
     config::Config,
     graphql::GraphQl,
     grpc,
-    http::{self, door::Door, limiter::Limiter},
+    http::{
+        self,
+        connection::{self, ConnectionLimits},
+        door::Door,
+        limiter::Limiter,
+    },
     identity::Authenticator,
-    rest::{Ingest, Objects, Rest},
-    store::{Engine, Stores},
+    objects::ObjectSweeper,
+    rest::{Ingest, Rest},
+    store::{Engine, Finding, Stores},
 };
+
+/// How long a farewell to Postgres may take.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Why a service ended other than by being told to.
 #[derive(Debug, thiserror::Error)]
@@ -74,9 +84,6 @@ pub enum ServeError {
     /// The signals that end a service cannot be received.
     #[error("waiting for signals")]
     Signals(#[source] std::io::Error),
-    /// HTTP ended by itself.
-    #[error("serving HTTP")]
-    Http(#[source] std::io::Error),
     /// What the process measures of itself cannot be kept.
     #[error("keeping metrics")]
     Metrics(#[source] metrics_exporter_prometheus::BuildError),
@@ -142,7 +149,10 @@ async fn attend(
             Ok(())
         }
     };
-    pool.close().await;
+    // A connection whose server process stands still is never given back.
+    if tokio::time::timeout(FAREWELL, pool.close()).await.is_err() {
+        tracing::warn!("Postgres did not answer the farewell");
+    }
     // What went wrong first is what a person has to know.
     ended.and(drained)
 }
@@ -155,6 +165,7 @@ async fn start(role: Role, only: &[String], stores: &Stores, config: &Config) ->
     if role.engines().contains(&Engine::Postgres) {
         stores.live.refresh(stores.runtime.control()).await.map_err(ServeError::Generations)?;
     }
+    tell_findings(stores, role);
     // Before anything runs: an address that is taken is the likeliest thing to be wrong.
     let listener = listen("HTTP", config.http.listen).await?;
     let metrics = http::keep_metrics().map_err(ServeError::Metrics)?;
@@ -191,12 +202,21 @@ async fn start(role: Role, only: &[String], stores: &Stores, config: &Config) ->
             Ok(())
         });
     }
+    if role.serves_graphql() {
+        let sweeper = ObjectSweeper::new(stores.objects.clone(), stores.pool.clone());
+        parts.start(Stage::Workers, "removing files that no document has", |stop| async move {
+            sweeper.run(stop).await;
+            Ok(())
+        });
+    }
     let rebuilds = stores.rebuilds.clone();
     parts.start(Stage::Workers, "rebuilds asked for over the API", |stop| async move {
         rebuilds.keep(stop).await;
         Ok(())
     });
-    let served = if role.serves_graphql() { Some(serving(stores, config)?) } else { None };
+    let limiter = Limiter::new(&config.limits, &config.redis).map_err(|error| ServeError::Identity(Box::new(error)))?;
+    let served = if role.serves_graphql() { Some(serving(stores, config, limiter.clone())?) } else { None };
+    let connections = connection_limits(config);
     if let Some(served) = &served {
         let ingest = Arc::clone(&served.rest.ingest);
         parts.start(Stage::Relay, "ingest", |stop| async move {
@@ -204,19 +224,33 @@ async fn start(role: Role, only: &[String], stores: &Stores, config: &Config) ->
             Ok(())
         });
         let listener = listen("gRPC", config.grpc.listen).await?;
-        let router = grpc::router(stores, served.door.clone()).await;
-        start_http("gRPC", listener, router.map_err(|error| ServeError::Identity(Box::new(error)))?, &mut parts);
+        let router = grpc::router(&config.grpc, stores, role.engines(), served.door.clone());
+        let (router, health) = router.map_err(|error| ServeError::Identity(Box::new(error)))?;
+        start_http("gRPC", listener, router, connections.clone(), &mut parts);
+        parts.start(Stage::Http, "the health of gRPC", |stop| async move {
+            health.run(stop).await;
+            Ok(())
+        });
     }
-    let router = http::router(&config.http, served, Arc::new(readiness), Some(metrics));
-    start_http("HTTP", listener, router, &mut parts);
+    let router = http::router(&config.http, served, Arc::new(readiness), Some(metrics), limiter);
+    start_http("HTTP", listener, router, connections, &mut parts);
     Ok(parts)
 }
 
+/// Names what about the engines would do harm later. Beside the start: none of it keeps a service from it.
+fn tell_findings(stores: &Stores, role: Role) {
+    let stores = stores.clone();
+    tokio::spawn(async move {
+        for Finding { engine, text, .. } in stores.findings(role.engines()).await {
+            tracing::warn!(engine = engine.name(), "{text}");
+        }
+    });
+}
+
 /// What those get who ask.
-fn serving(stores: &Stores, config: &Config) -> Result<http::Served, ServeError> {
+fn serving(stores: &Stores, config: &Config, limiter: Limiter) -> Result<http::Served, ServeError> {
     let authenticator = Authenticator::new(&config.auth, &config.admin, stores.store.of(), &config.redis);
     let authenticator = authenticator.map_err(|error| ServeError::Identity(Box::new(error)))?;
-    let limiter = Limiter::new(&config.limits, &config.redis).map_err(|error| ServeError::Identity(Box::new(error)))?;
     if config.auth.development_login {
         tracing::warn!("the development login is on: whoever reaches this service can be anybody");
     }
@@ -224,16 +258,32 @@ fn serving(stores: &Stores, config: &Config) -> Result<http::Served, ServeError>
     let rest = Rest {
         stores: stores.clone(),
         ingest: Arc::new(Ingest::new(&config.ingest, PgBatchStore::new(stores.pool.clone()))),
-        objects: Objects::new(&config.objects),
+        objects: stores.objects.clone(),
     };
     Ok(http::Served { graphql, door: Door::new(authenticator, limiter), rest })
 }
 
-fn start_http(name: &'static str, listener: TcpListener, router: axum::Router, parts: &mut Parts) {
+fn start_http(
+    name: &'static str,
+    listener: TcpListener,
+    router: axum::Router,
+    limits: ConnectionLimits,
+    parts: &mut Parts,
+) {
     parts.start(Stage::Http, name, |stop: CancellationToken| async move {
-        let router = router.into_make_service_with_connect_info::<SocketAddr>();
-        axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await.map_err(ServeError::Http)
+        connection::serve(listener, router, limits, stop).await;
+        Ok(())
     });
+}
+
+/// How long connections may keep their places, and how many there may be: no more than there are file descriptors for.
+fn connection_limits(config: &Config) -> ConnectionLimits {
+    let mut limits = ConnectionLimits::new(&config.http, config.limits.trust_forwarded);
+    match files::raise_limit() {
+        Ok(files) => limits.keep_below(files),
+        Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "asking how many files may be open"),
+    }
+    limits
 }
 
 /// Starts the workers of the named projections, of all where none is named.

@@ -4,6 +4,7 @@ mod absent_model;
 mod count;
 mod engine;
 mod feed;
+mod findings;
 mod kafka;
 mod live;
 mod pipeline;
@@ -35,6 +36,7 @@ pub use self::{
     count::{CountError, Counts},
     engine::{Engine, PingError, is_migrated, reach_postgres},
     feed::{Feed, Follower},
+    findings::Finding,
     live::{LiveModels, UnknownProjection, UnknownReadModel},
     pipeline::{Pipeline, PipelineError, ProjectionRow, RelayRow},
     rebuilds::Rebuilds,
@@ -43,6 +45,7 @@ pub use self::{
 use crate::{
     config::{Config, HttpConfig},
     graphql::GraphQl,
+    objects::Objects,
 };
 
 /// Commands on opportunities, decided over the log in Postgres.
@@ -71,6 +74,8 @@ pub struct Stores {
     pub registry: RegistryClient,
     /// The log, as commands see it.
     pub store: PgStore<()>,
+    /// Files of documents.
+    pub objects: Objects,
     /// How long a query waits for a read model that is behind its consistency token.
     pub consistency_wait: std::time::Duration,
     kafka: Arc<KafkaClient>,
@@ -140,6 +145,7 @@ impl Stores {
             bus,
             rooms: Arc::new(rooms),
             store,
+            objects: Objects::new(&config.objects),
             consistency_wait: config.http.consistency_wait(),
             live: LiveModels::new(models),
             feed,
@@ -158,9 +164,8 @@ impl Stores {
     /// [`ControlError`] when Postgres does not answer.
     pub async fn switched_last(&self) -> Result<Vec<Arc<dyn AnyProjection>>, ControlError> {
         let pointer = self.runtime.control().pointer().await?;
-        let moved = |name: &str| pointer.previous.get(name).is_some_and(|earlier| pointer.of(name) != *earlier);
         let mut projections = self.live.now().all();
-        projections.retain(|projection| moved(projection.name()));
+        projections.retain(|projection| pointer.moved.iter().any(|moved| moved == projection.name()));
         Ok(projections)
     }
 

@@ -25,6 +25,26 @@ pub enum RefusedUpdate {
         /// Why not.
         reason: String,
     },
+    /// Something in it is no text, which is all that a section can say.
+    #[error("{kind} is no text: bind the editor to a Y.Text{}", section.as_ref().map(|name| format!(" (section {name})")).unwrap_or_default())]
+    NotText {
+        /// What it is, as clients call it.
+        kind: &'static str,
+        /// The section, where the update names it.
+        section: Option<String>,
+    },
+    /// With it the shared text would be too large, what was deleted included.
+    #[error("the shared text would have more than {max_bytes} bytes, what was deleted included")]
+    TooLarge {
+        /// How large it may be.
+        max_bytes: usize,
+    },
+    /// It has more blocks than are taken at once, or the text would have more than it may.
+    #[error("there are more than {most} single edits in it")]
+    TooManyBlocks {
+        /// How many there may be.
+        most: usize,
+    },
     /// Who sent it may only read.
     #[error("you may read this proposal, and not write it")]
     ReadOnly,

@@ -21,16 +21,20 @@ mod peers;
 mod presence;
 mod room;
 mod rooms;
+mod seat;
 mod settle;
 mod store;
 mod text;
+mod text_size;
+mod update_contents;
+mod wire_reader;
 
 pub(crate) use self::store::Place;
 pub use self::{
     error::{RefusedUpdate, TextError},
     peers::PeersConfig,
-    room::{Ended, Seat, Told},
     rooms::{CollaborationConfig, Rooms},
+    seat::{Ended, Seat, Told},
     settle::{Settled, Settling},
     store::PgTexts,
     text::SharedText,

@@ -1,22 +1,32 @@
 //! The messages of the `y-websocket` protocol: one or more of them in a binary message of the WebSocket.
 
-use std::panic::catch_unwind;
+use std::collections::HashMap;
 
 use yrs::{
-    StateVector,
-    encoding::read::Cursor,
-    sync::{AwarenessUpdate, Message, MessageReader, SyncMessage},
-    updates::{decoder::DecoderV1, encoder::Encode},
+    StateVector, Update,
+    block::ClientID,
+    sync::{AwarenessUpdate, Message, SyncMessage, awareness::AwarenessUpdateEntry},
+    updates::encoder::Encode,
 };
 
-use crate::error::RefusedUpdate;
+use crate::{error::RefusedUpdate, wire_reader::WireReader};
+
+/// The numbers by which messages are told apart.
+mod tag {
+    pub(super) const SYNC: u64 = 0;
+    pub(super) const AWARENESS: u64 = 1;
+    pub(super) const AWARENESS_QUERY: u64 = 3;
+    pub(super) const SYNC_STEP_1: u64 = 0;
+    pub(super) const SYNC_STEP_2: u64 = 1;
+    pub(super) const SYNC_UPDATE: u64 = 2;
+}
 
 /// What an editor says.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Said {
     /// What it knows, to be told the rest.
     Knows(StateVector),
-    /// What it wrote.
+    /// What it wrote: to be looked through before it is decoded.
     Wrote(Vec<u8>),
     /// What it tells of itself.
     Tells(AwarenessUpdate),
@@ -27,22 +37,53 @@ pub(crate) enum Said {
 /// What is in a message.
 ///
 /// # Errors
-/// [`RefusedUpdate::Malformed`] for anything that is not of the protocol.
+/// [`RefusedUpdate::Malformed`] for anything that is not of the protocol, and for what is cut off.
 pub(crate) fn read(bytes: &[u8]) -> Result<Vec<Said>, RefusedUpdate> {
-    let read = catch_unwind(|| {
-        let mut decoder = DecoderV1::new(Cursor::new(bytes));
-        let said = |message| match message {
-            Ok(Message::Sync(SyncMessage::SyncStep1(known))) => Ok(Said::Knows(known)),
-            Ok(Message::Sync(SyncMessage::SyncStep2(update) | SyncMessage::Update(update))) => Ok(Said::Wrote(update)),
-            Ok(Message::Awareness(update)) => Ok(Said::Tells(update)),
-            Ok(Message::AwarenessQuery) => Ok(Said::Asks),
-            Ok(Message::Auth(_) | Message::Custom(..)) | Err(_) => Err(RefusedUpdate::Malformed),
-        };
-        MessageReader::new(&mut decoder).map(said).collect::<Result<Vec<_>, _>>()
-    });
-    let said = read.unwrap_or(Err(RefusedUpdate::Malformed))?;
-    // What is cut off in the middle ends the reading without an error.
+    let (mut reader, mut said) = (WireReader::new(bytes), Vec::new());
+    while !reader.is_at_end() {
+        said.push(match reader.read_number()? {
+            tag::SYNC => match reader.read_number()? {
+                tag::SYNC_STEP_1 => Said::Knows(read_state_vector(reader.read_bytes()?)?),
+                tag::SYNC_STEP_2 | tag::SYNC_UPDATE => Said::Wrote(reader.read_bytes()?.to_vec()),
+                _ => return Err(RefusedUpdate::Malformed),
+            },
+            tag::AWARENESS => Said::Tells(read_awareness(reader.read_bytes()?)?),
+            tag::AWARENESS_QUERY => Said::Asks,
+            _ => return Err(RefusedUpdate::Malformed),
+        });
+    }
     if said.is_empty() { Err(RefusedUpdate::Malformed) } else { Ok(said) }
+}
+
+/// What an editor knows: the next clock of each client.
+fn read_state_vector(bytes: &[u8]) -> Result<StateVector, RefusedUpdate> {
+    let mut reader = WireReader::new(bytes);
+    let clocks: Result<Vec<_>, _> =
+        (0..reader.read_count(2)?).map(|_| Ok((ClientID::new(reader.read_number()?), reader.read_clock()?))).collect();
+    reader.finish()?;
+    Ok(clocks?.into_iter().collect())
+}
+
+/// What editors tell of themselves.
+///
+/// # Errors
+/// [`RefusedUpdate::Malformed`] for anything else.
+pub(crate) fn read_awareness(bytes: &[u8]) -> Result<AwarenessUpdate, RefusedUpdate> {
+    let mut reader = WireReader::new(bytes);
+    let entries: Result<HashMap<_, _>, _> = (0..reader.read_count(3)?)
+        .map(|_| {
+            let editor = ClientID::new(reader.read_number()?);
+            let clock = reader.read_clock()?;
+            Ok((editor, AwarenessUpdateEntry { clock, json: reader.read_text()?.into() }))
+        })
+        .collect();
+    reader.finish()?;
+    Ok(AwarenessUpdate { clients: entries? })
+}
+
+/// Says nothing: providers take a connection without messages for a dead one.
+pub(crate) fn nothing() -> Vec<u8> {
+    wrote(Update::EMPTY_V1.to_vec())
 }
 
 /// Asks an editor for what the room does not know.
@@ -81,9 +122,28 @@ mod tests {
 
     #[test]
     fn what_is_not_of_the_protocol_is_refused() {
-        for bytes in [&b""[..], b"hello", &[0, 9], &[2, 0], &[100, 1, 1], &[0, 0, 5, 1]] {
+        for bytes in [&b""[..], b"hello", &[0, 9], &[2, 0], &[100, 1, 1], &[0, 0, 5, 1], &[3, 0], &[0, 2, 2, 0]] {
             assert_eq!(read(bytes), Err(RefusedUpdate::Malformed), "{bytes:?}");
         }
+    }
+
+    #[test]
+    fn nothing_is_reserved_for_what_is_only_declared() {
+        const MANY: [u8; 4] = [0xff, 0xff, 0xff, 0x3e];
+        let state_vector = [&[0, 0, 4][..], &MANY].concat();
+        let awareness = [&[1, 4][..], &MANY].concat();
+        for bytes in [state_vector, awareness] {
+            assert_eq!(read(&bytes), Err(RefusedUpdate::Malformed), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn what_editors_tell_of_themselves_is_read_back() {
+        let entry = AwarenessUpdateEntry { clock: 3, json: r#"{"name":"Ånn"}"#.into() };
+        let told = AwarenessUpdate { clients: HashMap::from([(ClientID::new((1 << 53) - 1), entry)]) };
+        assert_eq!(read(&tells(told.clone())).unwrap(), [Said::Tells(told)]);
+        let known: StateVector = [(ClientID::new(7), 300), (ClientID::new(1 << 40), 0x7fff_ffff)].into_iter().collect();
+        assert_eq!(read(&knows(known.clone())).unwrap(), [Said::Knows(known)]);
     }
 
     proptest! {

@@ -10,13 +10,11 @@ use redis::{
 };
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
-use yrs::{
-    sync::AwarenessUpdate,
-    updates::{decoder::Decode, encoder::Encode},
-};
+use yrs::{sync::AwarenessUpdate, updates::encoder::Encode};
 
-use crate::{Place, error::TextError};
+use crate::{Place, error::TextError, message};
 
 /// Longest wait for one answer: nobody waits for what only makes it sooner.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -59,13 +57,24 @@ enum Kind {
     Asks,
 }
 
+/// Messages on their way to other processes; beyond that they are dropped, since a server that stands still must not
+/// hold up those who write.
+const UNDER_WAY: usize = 1_024;
+
 /// The way to other processes. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Peers {
     client: Client,
-    connection: ConnectionManager,
+    outbox: mpsc::Sender<Outgoing>,
     channel: String,
     own: Uuid,
+}
+
+/// What is on its way.
+enum Outgoing {
+    Message(Vec<u8>),
+    /// Everything before it was sent.
+    Flush(oneshot::Sender<()>),
 }
 
 impl Peers {
@@ -80,11 +89,15 @@ impl Peers {
             .set_response_timeout(Some(PATIENCE))
             .set_number_of_retries(1);
         let connection = ConnectionManager::new_lazy_with_config(client.clone(), manager).map_err(TextError::Redis)?;
-        Ok(Self { client, connection, channel: format!("{}together", config.prefix), own: Uuid::new_v4() })
+        let channel = format!("{}together", config.prefix);
+        let (outbox, outgoing) = mpsc::channel(UNDER_WAY);
+        // Ends with the last clone.
+        tokio::spawn(publish(connection, channel.clone(), outgoing));
+        Ok(Self { client, outbox, channel, own: Uuid::new_v4() })
     }
 
-    /// Tells the others; where they cannot be told, they see it a little later.
-    pub(crate) async fn tell(&self, place: &Place, word: &Word) {
+    /// Tells the others, without waiting for it; where they cannot be told, they see it a little later.
+    pub(crate) fn tell(&self, place: &Place, word: &Word) {
         let (kind, body) = match word {
             Word::Updates => (Kind::Updates, Vec::new()),
             Word::Presence(update) => (Kind::Presence, update.encode_v1()),
@@ -93,11 +106,20 @@ impl Peers {
         let envelope =
             Envelope { from: self.own, tenant: place.tenant.to_string(), proposal: place.proposal.uuid(), kind, body };
         let Ok(envelope) = serde_json::to_vec(&envelope) else { return };
-        let mut connection = self.connection.clone();
-        let mut call = redis::cmd("PUBLISH");
-        if let Err(error) = call.arg(&self.channel).arg(envelope).query_async::<()>(&mut connection).await {
-            tracing::debug!(error = &error as &dyn std::error::Error, "other processes are not told of a shared text");
+        if self.outbox.try_send(Outgoing::Message(envelope)).is_err() {
+            tracing::debug!("other processes are not told of a shared text: too much is on its way to them");
         }
+    }
+
+    /// Waits until everything is sent, for a moment.
+    pub(crate) async fn flush(&self) {
+        let (sent, is_sent) = oneshot::channel();
+        let flush = async {
+            if self.outbox.send(Outgoing::Flush(sent)).await.is_ok() {
+                let _ = is_sent.await;
+            }
+        };
+        let _ = tokio::time::timeout(PATIENCE, flush).await;
     }
 
     /// Begins to listen to the others.
@@ -108,6 +130,23 @@ impl Peers {
         let mut connection = self.client.get_async_pubsub().await.map_err(TextError::Redis)?;
         connection.subscribe(&self.channel).await.map_err(TextError::Redis)?;
         Ok(Listening { connection, own: self.own })
+    }
+}
+
+/// Sends what is told, one after the other.
+async fn publish(mut connection: ConnectionManager, channel: String, mut outgoing: mpsc::Receiver<Outgoing>) {
+    while let Some(next) = outgoing.recv().await {
+        let envelope = match next {
+            Outgoing::Message(envelope) => envelope,
+            Outgoing::Flush(sent) => {
+                let _ = sent.send(());
+                continue;
+            }
+        };
+        let mut call = redis::cmd("PUBLISH");
+        if let Err(error) = call.arg(&channel).arg(envelope).query_async::<()>(&mut connection).await {
+            tracing::debug!(error = &error as &dyn std::error::Error, "other processes are not told of a shared text");
+        }
     }
 }
 
@@ -129,7 +168,7 @@ impl Listening {
             }
             let word = match envelope.kind {
                 Kind::Updates => Some(Word::Updates),
-                Kind::Presence => AwarenessUpdate::decode_v1(&envelope.body).ok().map(Word::Presence),
+                Kind::Presence => message::read_awareness(&envelope.body).ok().map(Word::Presence),
                 Kind::Asks => Some(Word::Asks),
             };
             let tenant = TenantId::try_new(&envelope.tenant).ok();

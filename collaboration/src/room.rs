@@ -4,6 +4,8 @@
 //! nobody sees what can be lost. Editors keep what they wrote and offer it again when they come back: an update that was
 //! not put on record is not lost either.
 
+mod edits;
+
 use std::{
     collections::BTreeMap,
     time::{Duration, Instant},
@@ -16,18 +18,18 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use self::edits::run_apart;
 use crate::{
     Place,
     error::{RefusedUpdate, TextError},
     message::{self, Said},
     peers::{Peers, Word},
     presence::Presence,
+    seat::{Ended, Joined, Member},
     settle::Settling,
     text::SharedText,
+    text_size::TextSize,
 };
-
-/// Messages on their way to one editor; one that takes none of them any more is let go, and comes back.
-const UNDER_WAY: usize = 256;
 
 /// Messages on their way to the room; those who bring them wait for it beyond that.
 const WAITING: usize = 256;
@@ -35,31 +37,11 @@ const WAITING: usize = 256;
 /// How often a room looks for what came by other ways.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// How many looks a member may be told nothing: providers take 30 s without a message for a lost connection.
+const SILENT_LOOKS: u32 = 10;
+
 /// How often a room without anybody looks before it closes: a page that is loaded anew finds it open.
 const EMPTY_LOOKS: u32 = 5;
-
-/// What somebody in a room is told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Told {
-    /// A message for the editor.
-    Message(Vec<u8>),
-    /// The last: they are out.
-    Out(Ended),
-}
-
-/// Why somebody is let go.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Ended {
-    /// For what they sent.
-    #[error(transparent)]
-    Refused(#[from] RefusedUpdate),
-    /// They took nothing any more.
-    #[error("messages were not taken in time")]
-    Slow,
-    /// A store is away, or the service stops: they may come back.
-    #[error("come back in a moment")]
-    ComeBack,
-}
 
 /// What happens in a room.
 pub(crate) enum Happens {
@@ -69,61 +51,17 @@ pub(crate) enum Happens {
     Word(Word),
 }
 
-/// A place that was taken.
-pub(crate) struct Joined {
-    member: u64,
-    told: mpsc::Receiver<Told>,
-}
-
-/// Somebody's place in a room. Dropping it leaves the room.
-pub struct Seat {
-    member: u64,
-    room: mpsc::Sender<Happens>,
-    told: mpsc::Receiver<Told>,
-}
-
-impl Seat {
-    pub(crate) fn new(joined: Joined, room: mpsc::Sender<Happens>) -> Self {
-        Self { member: joined.member, room, told: joined.told }
-    }
-
-    /// Says something to the room, which takes it in turn.
-    ///
-    /// # Errors
-    /// [`Ended::ComeBack`] when the room is closed.
-    pub async fn say(&self, bytes: Vec<u8>, may_write: bool) -> Result<(), Ended> {
-        let says = Happens::Says { member: self.member, bytes, may_write };
-        self.room.send(says).await.map_err(|_| Ended::ComeBack)
-    }
-
-    /// What is told next; `None` when the room is closed.
-    pub async fn next(&mut self) -> Option<Told> {
-        self.told.recv().await
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        let leaves = Happens::Leaves { member: self.member };
-        if let Err(mpsc::error::TrySendError::Full(leaves)) = self.room.try_send(leaves) {
-            let room = self.room.clone();
-            // Whoever drops a seat cannot wait for it, and a full room would take the goodbye later.
-            tokio::spawn(async move { room.send(leaves).await });
-        }
-    }
-}
-
-struct Member {
-    by: UserId,
-    out: mpsc::Sender<Told>,
-}
-
 /// A room that is open.
 pub(crate) struct Room<S> {
     place: Place,
     settling: Settling<S>,
     peers: Peers,
     text: SharedText,
+    size: TextSize,
+    /// How large a text may be, in bytes.
+    max_text_bytes: usize,
+    /// Bytes of updates that are not in the base, an upper bound.
+    unsettled_bytes: usize,
     /// The last update that is in `text`.
     seq: i64,
     /// The proposal's version when it and the text were brought together last.
@@ -144,6 +82,7 @@ impl<S: AggregateStores> Room<S> {
         place: Place,
         settling: Settling<S>,
         peers: Peers,
+        max_text_bytes: usize,
     ) -> Result<(Self, mpsc::Sender<Happens>), TextError> {
         // First of all: a text is made for a proposal that is there, and for no other.
         if settling.version(&place).await? == 0 {
@@ -157,6 +96,9 @@ impl<S: AggregateStores> Room<S> {
             settling,
             peers,
             text: SharedText::default(),
+            size: TextSize::default(),
+            max_text_bytes,
+            unsettled_bytes: 0,
             seq: 0,
             version: settled.version,
             phase: settled.phase,
@@ -173,7 +115,7 @@ impl<S: AggregateStores> Room<S> {
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         let mut looks = interval(LOOK_EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        self.peers.tell(&self.place, &Word::Asks).await;
+        self.peers.tell(&self.place, &Word::Asks);
         let mut empty_looks = 0;
         loop {
             let done = tokio::select! {
@@ -198,10 +140,10 @@ impl<S: AggregateStores> Room<S> {
         // Whoever wants in from now on opens a new one.
         self.happens.close();
         for member in std::mem::take(&mut self.members).into_values() {
-            let _ = member.out.try_send(Told::Out(Ended::ComeBack));
+            member.let_go(Ended::ComeBack);
         }
         if let Some(gone) = self.presence.close() {
-            self.peers.tell(&self.place, &Word::Presence(gone)).await;
+            self.peers.tell(&self.place, &Word::Presence(gone));
         }
         // What is not settled now is found later by whoever looks.
         if let Err(error) = self.settling.settle(&self.place).await {
@@ -221,7 +163,7 @@ impl<S: AggregateStores> Room<S> {
             Happens::Word(Word::Updates) => self.catch_up().await?,
             Happens::Word(Word::Asks) => {
                 if let Some(own) = self.presence.all(true) {
-                    self.peers.tell(&self.place, &Word::Presence(own)).await;
+                    self.peers.tell(&self.place, &Word::Presence(own));
                 }
             }
             Happens::Word(Word::Presence(update)) => {
@@ -247,14 +189,13 @@ impl<S: AggregateStores> Room<S> {
 
     fn join(&mut self, by: UserId, answer: oneshot::Sender<Joined>) {
         self.last_member += 1;
-        let (out, told) = mpsc::channel(UNDER_WAY);
-        let member = Member { by, out };
+        let (mut member, joined) = Member::new(by, self.last_member);
         // The editor is asked for what the room does not know: what it wrote while it was away.
         let first = [Some(message::knows(self.text.known())), self.presence.all(false).map(message::tells)];
         for message in first.into_iter().flatten() {
-            let _ = member.out.try_send(Told::Message(message));
+            let _ = member.try_tell(message, self.max_queued_bytes());
         }
-        if answer.send(Joined { member: self.last_member, told }).is_ok() {
+        if answer.send(joined).is_ok() {
             self.members.insert(self.last_member, member);
         }
     }
@@ -273,9 +214,10 @@ impl<S: AggregateStores> Room<S> {
             }
             Said::Tells(update) => match self.presence.told(from, &by, update) {
                 Ok(None) => {}
+                // Its sender, too: a provider that hears nothing for 30 s closes the connection.
                 Ok(Some(told)) => {
-                    self.tell(Some(from), &message::tells(told.clone())).await;
-                    self.peers.tell(&self.place, &Word::Presence(told)).await;
+                    self.tell(None, &message::tells(told.clone())).await;
+                    self.peers.tell(&self.place, &Word::Presence(told));
                 }
                 Err(refused) => return Ok(Err(refused)),
             },
@@ -284,62 +226,30 @@ impl<S: AggregateStores> Room<S> {
         Ok(Ok(()))
     }
 
-    async fn wrote(
-        &mut self,
-        from: u64,
-        by: &UserId,
-        update: Vec<u8>,
-        may_write: bool,
-    ) -> Result<Result<(), RefusedUpdate>, TextError> {
-        let known = self.text.whole();
-        match self.text.take(&update) {
-            Ok(false) => return Ok(Ok(())),
-            // An editor that comes back offers all it knows: what is known already is not kept again.
-            Ok(true) if self.text.whole() == known => return Ok(Ok(())),
-            // An editor that was away may write on before it was asked what it wrote meanwhile: it is asked, and sends both.
-            Ok(true) if self.text.waits() => {
-                self.read_anew().await?;
-                let asked = message::knows(self.text.known());
-                self.tell_one(from, asked).await;
-                return Ok(Ok(()));
-            }
-            Ok(true) => {}
-            Err(refused) => {
-                self.read_anew().await?;
-                return Ok(Err(refused));
-            }
-        }
-        let refused = match (may_write, self.phase) {
-            (false, _) => Some(RefusedUpdate::ReadOnly),
-            (true, Phase::Draft) => None,
-            (true, phase) => Some(RefusedUpdate::Closed { phase: phase.name() }),
-        };
-        if let Some(refused) = refused {
-            self.read_anew().await?;
-            return Ok(Err(refused));
-        }
-        let seq = self.settling.texts().append(&self.place, by, &update).await?;
-        // Where another process was faster, its updates are still to come.
-        if seq == self.seq + 1 {
-            self.seq = seq;
-        }
-        self.tell(Some(from), &message::wrote(update)).await;
-        self.peers.tell(&self.place, &Word::Updates).await;
-        Ok(Ok(()))
-    }
-
-    /// Reads the text as it is on record.
+    /// Reads the text as it is on record. What members were told before they are not told again.
     async fn read_anew(&mut self) -> Result<(), TextError> {
-        (self.text, self.seq) = (SharedText::default(), 0);
-        self.catch_up().await
+        let told = std::mem::take(&mut self.seq);
+        (self.text, self.unsettled_bytes) = (SharedText::default(), 0);
+        self.read_behind(told).await?;
+        self.size = TextSize::measure(&self.text);
+        Ok(())
     }
 
     /// Takes in what is on record and not here, and tells it.
     async fn catch_up(&mut self) -> Result<(), TextError> {
+        self.read_behind(self.seq).await
+    }
+
+    /// Takes in what is on record and not here, and tells what comes behind `told`.
+    async fn read_behind(&mut self, told: i64) -> Result<(), TextError> {
         for kept in self.settling.texts().later(&self.place, self.seq).await? {
-            self.text.merge(&kept.body).map_err(|error| TextError::Kept { reason: error.to_string() })?;
+            run_apart(|| kept.merge_into(&self.text, &self.place))?;
             self.seq = self.seq.max(kept.seq);
-            self.tell(None, &message::wrote(kept.body)).await;
+            self.unsettled_bytes += kept.body.len();
+            self.size.note(&kept.body);
+            if kept.seq > told {
+                self.tell(None, &message::wrote(kept.body)).await;
+            }
         }
         Ok(())
     }
@@ -355,42 +265,64 @@ impl<S: AggregateStores> Room<S> {
             }
         }
         self.catch_up().await?;
+        self.break_silence().await;
         if let Some(gone) = self.presence.forget(Instant::now()) {
             self.tell(None, &message::tells(gone)).await;
         }
         Ok(())
     }
 
+    /// Sends an empty message to those who were told nothing for a while.
+    async fn break_silence(&mut self) {
+        let mut silent = Vec::new();
+        for (id, member) in &mut self.members {
+            member.silent_looks += 1;
+            if member.silent_looks >= SILENT_LOOKS {
+                silent.push(*id);
+            }
+        }
+        for member in silent {
+            self.tell_one(member, message::nothing()).await;
+        }
+    }
+
     async fn leave(&mut self, member: u64) {
         self.members.remove(&member);
         if let Some(gone) = self.presence.left(member) {
             self.tell(None, &message::tells(gone.clone())).await;
-            self.peers.tell(&self.place, &Word::Presence(gone)).await;
+            self.peers.tell(&self.place, &Word::Presence(gone));
         }
     }
 
     async fn let_go(&mut self, member: u64, why: Ended) {
         if let Some(member) = self.members.get(&member) {
-            let _ = member.out.try_send(Told::Out(why));
+            member.let_go(why);
         }
         self.leave(member).await;
     }
 
     async fn tell_one(&mut self, member: u64, message: Vec<u8>) {
-        let is_told = self.members.get(&member).is_none_or(|to| to.out.try_send(Told::Message(message)).is_ok());
+        let max_queued_bytes = self.max_queued_bytes();
+        let is_told = self.members.get_mut(&member).is_none_or(|to| to.try_tell(message, max_queued_bytes));
         if !is_told {
             Box::pin(self.leave(member)).await;
         }
     }
 
+    /// A text as large as it may be fits in, and what is written meanwhile.
+    fn max_queued_bytes(&self) -> usize {
+        // What commands write has no limit here.
+        self.max_text_bytes.max(self.size.bytes()).saturating_mul(2)
+    }
+
     /// Tells everybody but that one.
     async fn tell(&mut self, but: Option<u64>, message: &[u8]) {
+        let max_queued_bytes = self.max_queued_bytes();
         let slow: Vec<_> = self
             .members
-            .iter()
+            .iter_mut()
             .filter(|(id, _)| Some(**id) != but)
-            .filter(|(_, member)| member.out.try_send(Told::Message(message.to_vec())).is_err())
-            .map(|(id, _)| *id)
+            .filter_map(|(id, member)| (!member.try_tell(message.to_vec(), max_queued_bytes)).then_some(*id))
             .collect();
         for member in slow {
             // Its receiver ends without a last word: it takes none.

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
 };
 
@@ -10,6 +10,7 @@ use domain::{
     store::AggregateStores,
     value::{ProposalId, TenantId, UserId},
 };
+use futures::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use tokio::{
     sync::{mpsc, oneshot},
@@ -22,12 +23,16 @@ use crate::{
     Place,
     error::TextError,
     peers::{Peers, PeersConfig, Word},
-    room::{Happens, Room, Seat},
+    room::{Happens, Room},
+    seat::Seat,
     settle::{Settled, Settling},
 };
 
 /// How often it is tried to enter a room that closes at that moment.
 const ENTERING: u32 = 10;
+
+/// Texts that are recorded at the same time.
+const SETTLED_AT_ONCE: usize = 4;
 
 /// How long after a lost connection others are listened to again.
 const LISTEN_AGAIN: Duration = Duration::from_secs(1);
@@ -38,6 +43,7 @@ const LISTEN_AGAIN: Duration = Duration::from_secs(1);
 /// | --- | --- | --- |
 /// | `MEDHUB__COLLABORATION__QUIET_MS` | `1000` | a text is recorded when nobody has written for so long |
 /// | `MEDHUB__COLLABORATION__AT_LATEST_MS` | `10000` | a text is recorded that often while it is written |
+/// | `MEDHUB__COLLABORATION__MAX_TEXT_BYTES` | `8388608` | size of a shared text, what was deleted in it included, and of what waits to be recorded |
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CollaborationConfig {
@@ -45,24 +51,31 @@ pub struct CollaborationConfig {
     pub quiet_ms: u64,
     /// How long a text may go on without being recorded, in milliseconds.
     pub at_latest_ms: u64,
+    /// How large a shared text may be, what was deleted in it included, in bytes; as much may wait to be recorded.
+    pub max_text_bytes: usize,
 }
 
 impl Default for CollaborationConfig {
     fn default() -> Self {
-        Self { quiet_ms: 1_000, at_latest_ms: 10_000 }
+        Self { quiet_ms: 1_000, at_latest_ms: 10_000, max_text_bytes: 8 << 20 }
     }
 }
 
-type Open = HashMap<Place, mpsc::Sender<Happens>>;
+/// What a process knows of its rooms.
+#[derive(Default)]
+struct RoomDirectory {
+    open: HashMap<Place, mpsc::Sender<Happens>>,
+    /// Held by whoever opens the room of a proposal, so that it has one and others go on.
+    opening: HashMap<Place, Weak<tokio::sync::Mutex<()>>>,
+    tasks: JoinSet<()>,
+}
 
 /// The rooms of a process.
 pub struct Rooms<S> {
     config: CollaborationConfig,
     settling: Settling<S>,
     peers: Peers,
-    open: Mutex<Open>,
-    /// Held while a room is opened, so that a proposal has one.
-    opening: tokio::sync::Mutex<JoinSet<()>>,
+    directory: Mutex<RoomDirectory>,
     stopping: CancellationToken,
 }
 
@@ -76,8 +89,7 @@ impl<S: AggregateStores + 'static> Rooms<S> {
             config,
             settling,
             peers: Peers::new(peers)?,
-            open: Mutex::default(),
-            opening: tokio::sync::Mutex::default(),
+            directory: Mutex::default(),
             stopping: CancellationToken::new(),
         })
     }
@@ -111,27 +123,33 @@ impl<S: AggregateStores + 'static> Rooms<S> {
         if let Some(room) = self.known(place) {
             return Ok(room);
         }
-        let mut opening = self.opening.lock().await;
+        let opening = self.with_directory(|directory| directory.opening_of(place));
+        let _alone = opening.lock().await;
         if let Some(room) = self.known(place) {
             return Ok(room);
         }
-        if self.stopping.is_cancelled() {
-            return Err(TextError::Busy);
-        }
-        while opening.try_join_next().is_some() {}
-        let (room, happens) = Room::open(place.clone(), self.settling.clone(), self.peers.clone()).await?;
+        let max_text_bytes = self.config.max_text_bytes;
+        let open = Room::open(place.clone(), self.settling.clone(), self.peers.clone(), max_text_bytes);
+        let (room, happens) = open.await?;
         let stopping = self.stopping.clone();
-        opening.spawn(async move { room.run(stopping).await });
-        self.with_open(|open| open.insert(place.clone(), happens.clone()));
-        Ok(happens)
+        self.with_directory(|directory| {
+            // Asked here, where rooms are waited for afterwards: none is begun after that.
+            if stopping.is_cancelled() {
+                return Err(TextError::Busy);
+            }
+            while directory.tasks.try_join_next().is_some() {}
+            directory.tasks.spawn(async move { room.run(stopping).await });
+            directory.open.insert(place.clone(), happens.clone());
+            Ok(happens)
+        })
     }
 
     fn known(&self, place: &Place) -> Option<mpsc::Sender<Happens>> {
-        self.with_open(|open| open.get(place).filter(|room| !room.is_closed()).cloned())
+        self.with_directory(|directory| directory.open.get(place).filter(|room| !room.is_closed()).cloned())
     }
 
-    fn with_open<T>(&self, change: impl FnOnce(&mut Open) -> T) -> T {
-        change(&mut self.open.lock().unwrap_or_else(PoisonError::into_inner))
+    fn with_directory<T>(&self, change: impl FnOnce(&mut RoomDirectory) -> T) -> T {
+        change(&mut self.directory.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Records what was written, and passes on what other processes tell, until told to stop; then closes all rooms and
@@ -142,10 +160,13 @@ impl<S: AggregateStores + 'static> Rooms<S> {
             () = self.settle_all() => {}
             () = stop.cancelled() => {}
         }
-        self.stopping.cancel();
-        let mut rooms = self.opening.lock().await;
+        let mut rooms = self.with_directory(|directory| {
+            self.stopping.cancel();
+            std::mem::take(&mut directory.tasks)
+        });
         while rooms.join_next().await.is_some() {}
         self.settle_due(Duration::ZERO).await;
+        self.peers.flush().await;
     }
 
     async fn listen(&self) {
@@ -153,7 +174,7 @@ impl<S: AggregateStores + 'static> Rooms<S> {
             match self.peers.listen().await {
                 Ok(mut listening) => {
                     while let Some((place, word)) = listening.next().await {
-                        self.pass_on(&place, word).await;
+                        self.pass_on(&place, word);
                     }
                 }
                 Err(error) => {
@@ -164,9 +185,10 @@ impl<S: AggregateStores + 'static> Rooms<S> {
         }
     }
 
-    async fn pass_on(&self, place: &Place, word: Word) {
+    /// A room that has more to do than it can is not waited for: it looks by itself, and editors tell of themselves again.
+    fn pass_on(&self, place: &Place, word: Word) {
         if let Some(room) = self.known(place) {
-            let _ = room.send(Happens::Word(word)).await;
+            let _ = room.try_send(Happens::Word(word));
         }
     }
 
@@ -175,7 +197,7 @@ impl<S: AggregateStores + 'static> Rooms<S> {
         let look_every = (quiet / 2).max(Duration::from_millis(100));
         loop {
             sleep(look_every).await;
-            self.with_open(|open| open.retain(|_, room| !room.is_closed()));
+            self.with_directory(RoomDirectory::forget_closed);
             self.settle_due(quiet).await;
         }
     }
@@ -189,22 +211,42 @@ impl<S: AggregateStores + 'static> Rooms<S> {
                 return;
             }
         };
-        for place in due {
-            match self.settling.settle(&place).await {
-                Ok(Settled { recorded, .. }) => {
-                    tracing::debug!(recorded, proposal = %place.proposal, "a shared text was settled");
-                    if recorded > 0 {
-                        self.peers.tell(&place, &Word::Updates).await;
-                    }
-                }
-                // Another process is at it.
-                Err(TextError::Busy) => {}
-                Err(error) => {
-                    let error = &error as &dyn std::error::Error;
-                    tracing::error!(error, proposal = %place.proposal, "a shared text is not settled");
+        // Several at once: one that is slow, or waits for its lock, holds up no others.
+        stream::iter(due).for_each_concurrent(SETTLED_AT_ONCE, |place| self.settle_one(place)).await;
+    }
+
+    async fn settle_one(&self, place: Place) {
+        match self.settling.settle(&place).await {
+            Ok(Settled { recorded, .. }) => {
+                tracing::debug!(recorded, proposal = %place.proposal, "a shared text was settled");
+                if recorded > 0 {
+                    self.peers.tell(&place, &Word::Updates);
                 }
             }
+            // Another process is at it.
+            Err(TextError::Busy) => {}
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(error, proposal = %place.proposal, "a shared text is not settled");
+            }
         }
+    }
+}
+
+impl RoomDirectory {
+    /// What is held while the room of that proposal is opened.
+    fn opening_of(&mut self, place: &Place) -> Arc<tokio::sync::Mutex<()>> {
+        if let Some(opening) = self.opening.get(place).and_then(Weak::upgrade) {
+            return opening;
+        }
+        let opening = Arc::default();
+        self.opening.insert(place.clone(), Arc::downgrade(&opening));
+        opening
+    }
+
+    fn forget_closed(&mut self) {
+        self.open.retain(|_, room| !room.is_closed());
+        self.opening.retain(|_, opening| opening.strong_count() > 0);
     }
 }
 

@@ -127,7 +127,7 @@ impl<S: AggregateStores> Settling<S> {
 
         let later = self.texts.later(place, book.base_seq).await?;
         let Some(last) = later.last().map(|kept| kept.seq) else { return Ok(Settled { version, phase, recorded }) };
-        let authors = authors(&base, &later)?;
+        let authors = authors(place, &base, &later)?;
         let written = written(&base, &book.texts, manuscript, &authors);
         if written.is_empty() {
             self.texts.rebase(place, last, &base.whole(), &book.texts).await?;
@@ -157,7 +157,7 @@ impl<S: AggregateStores> Settling<S> {
         });
         let command = ProposalCommand::EditTogether { edits: edits.collect() };
         let once = Once::try_new(&intent.key, "").map_err(|error| TextError::Kept { reason: error.to_string() })?;
-        let conditions = Conditions { expected_version: None, once: Some(once) };
+        let conditions = Conditions { once: Some(once), ..Conditions::default() };
         let given = self.bus.give::<Proposal>(&sender, &place.proposal.to_string(), &conditions, command).await;
         match given {
             Ok(_) => {
@@ -212,12 +212,12 @@ fn said(manuscript: &Manuscript) -> Texts {
 }
 
 /// Merges the updates into the base, and tells who changed each section last.
-fn authors(base: &SharedText, later: &[Kept]) -> Result<BTreeMap<SectionKey, UserId>, TextError> {
+fn authors(place: &Place, base: &SharedText, later: &[Kept]) -> Result<BTreeMap<SectionKey, UserId>, TextError> {
     let mut authors = BTreeMap::new();
     let mut before = base.texts();
-    for (place, kept) in later.iter().enumerate() {
-        base.merge(&kept.body).map_err(|error| unreadable(&error))?;
-        let is_looked_at = later.len() <= TOLD_APART || place + 1 == later.len();
+    for (number, kept) in later.iter().enumerate() {
+        kept.merge_into(base, place)?;
+        let is_looked_at = later.len() <= TOLD_APART || number + 1 == later.len();
         let Some(by) = kept.by.as_deref().filter(|_| is_looked_at) else { continue };
         let after = base.texts();
         for (key, text) in &after {

@@ -10,7 +10,11 @@ use serde::{Deserialize, Serialize};
 use sqlx::{PgPool, Postgres, Row, Transaction, types::Json};
 use uuid::Uuid;
 
-use crate::error::{TextError, postgres};
+use crate::{
+    error::{RefusedUpdate, TextError, postgres},
+    text::SharedText,
+    update_contents::{ContentPolicy, UpdateContents},
+};
 
 const APPEND: &str = include_str!("store/append.sql");
 const BOOK: &str = include_str!("store/book.sql");
@@ -23,6 +27,7 @@ const OPEN: &str = include_str!("store/open.sql");
 const REBASE: &str = include_str!("store/rebase.sql");
 const REST: &str = include_str!("store/rest.sql");
 const TAKE_OVER: &str = include_str!("store/take_over.sql");
+const UNSETTLED_BYTES: &str = include_str!("store/unsettled_bytes.sql");
 
 /// The most texts that are settled in one go.
 const DUE_AT_ONCE: i64 = 50;
@@ -51,6 +56,25 @@ pub(crate) struct Kept {
     pub(crate) by: Option<String>,
     /// The update.
     pub(crate) body: Vec<u8>,
+}
+
+impl Kept {
+    /// Takes it into a text that has everything before it. An update that cannot be read is left out, so that the others
+    /// can: everything was looked through before it was kept, since there is such a check.
+    ///
+    /// # Errors
+    /// [`TextError::Kept`] where it is the base, or where the text is of no more use after it.
+    pub(crate) fn merge_into(&self, text: &SharedText, place: &Place) -> Result<(), TextError> {
+        let unreadable = |error: RefusedUpdate| TextError::Kept { reason: error.to_string() };
+        if self.by.is_some()
+            && let Err(error) = UpdateContents::read(&self.body, ContentPolicy::AsStored)
+        {
+            let (tenant, proposal) = (&place.tenant, place.proposal);
+            tracing::error!(%error, %tenant, %proposal, seq = self.seq, "an update of a shared text is left out");
+            return Ok(());
+        }
+        text.merge(&self.body).map(|_| ()).map_err(unreadable)
+    }
 }
 
 /// What each section says, by key.
@@ -155,6 +179,13 @@ impl PgTexts {
         let rows = sqlx::query(LATER).bind(place.tenant.as_str()).bind(place.uuid()).bind(after);
         let rows = rows.fetch_all(&self.pool).await.map_err(postgres("reading a shared text"))?;
         rows.iter().map(kept).collect::<Result<_, _>>().map_err(postgres("reading a shared text"))
+    }
+
+    /// How many bytes the updates have that are not in the base.
+    pub(crate) async fn unsettled_bytes(&self, place: &Place) -> Result<usize, TextError> {
+        let bytes = sqlx::query_scalar(UNSETTLED_BYTES).bind(place.tenant.as_str()).bind(place.uuid());
+        let bytes: i64 = bytes.fetch_one(&self.pool).await.map_err(postgres("reading a shared text"))?;
+        Ok(usize::try_from(bytes).unwrap_or(usize::MAX))
     }
 
     /// Where a text stands.

@@ -10,11 +10,15 @@ use std::{
 use domain::proposal::{Content, MAX_SECTIONS, SectionKey};
 use similar::{ChangeTag, TextDiff};
 use yrs::{
-    Doc, GetString, ReadTxn, StateVector, Text, Transact, Update, WriteTxn,
+    Doc, GetString, IdSet, ReadTxn, StateVector, Text, Transact, Update, WriteTxn,
+    block::ClientID,
     updates::{decoder::Decode, encoder::Encode},
 };
 
-use crate::error::RefusedUpdate;
+use crate::{
+    error::RefusedUpdate,
+    update_contents::{ClockRange, ContentPolicy, UpdateContents},
+};
 
 /// How long words are compared; what is not found to be the same by then is written anew.
 const COMPARING: Duration = Duration::from_millis(200);
@@ -44,18 +48,42 @@ impl SharedText {
         Ok(text)
     }
 
-    /// Takes an update in, whatever it does. Tells whether there was anything in it. After an error the document is of no
-    /// more use.
+    /// Takes an update in that is on record, whatever it does. Tells whether there was anything in it. After an error the
+    /// document is of no more use.
     ///
     /// # Errors
     /// [`RefusedUpdate::Malformed`] when it is none.
     pub fn merge(&self, update: &[u8]) -> Result<bool, RefusedUpdate> {
+        let contents = UpdateContents::read(update, ContentPolicy::AsStored)?;
+        self.apply(update, &contents)
+    }
+
+    /// Takes an editor's update in. Tells whether there was anything in it. After an error the document is of no more use.
+    ///
+    /// # Errors
+    /// [`RefusedUpdate`] saying what is wrong with it or with what it makes of the text.
+    pub fn take(&self, update: &[u8]) -> Result<bool, RefusedUpdate> {
+        self.take_contents(update, &UpdateContents::read(update, ContentPolicy::TextOnly)?)
+    }
+
+    /// The same for an update whose contents are known.
+    pub(crate) fn take_contents(&self, update: &[u8], contents: &UpdateContents) -> Result<bool, RefusedUpdate> {
+        contents.sections.iter().try_for_each(|name| check_name(name))?;
+        let is_something = self.apply(update, contents)?;
+        if is_something {
+            self.check()?;
+        }
+        Ok(is_something)
+    }
+
+    /// Lets the library decode and merge an update that was looked through.
+    fn apply(&self, update: &[u8], contents: &UpdateContents) -> Result<bool, RefusedUpdate> {
+        if contents.is_empty() {
+            return Ok(false);
+        }
         // The library is careful with what comes over a network; a defect of it must not end the room of everybody.
         let merged = catch_unwind(AssertUnwindSafe(|| {
             let update = Update::decode_v1(update).map_err(|_| RefusedUpdate::Malformed)?;
-            if update.is_empty() {
-                return Ok(false);
-            }
             let transaction = self.0.try_transact_mut().map_err(|_| RefusedUpdate::Malformed)?;
             // Its end does more work, which must not be begun while a panic is on its way.
             let mut transaction = ManuallyDrop::new(transaction);
@@ -66,16 +94,35 @@ impl SharedText {
         merged.unwrap_or(Err(RefusedUpdate::Malformed))
     }
 
-    /// Takes an editor's update in. Tells whether there was anything in it. After an error the document is of no more use.
-    ///
-    /// # Errors
-    /// [`RefusedUpdate`] saying what is wrong with it or with what it makes of the text.
-    pub fn take(&self, update: &[u8]) -> Result<bool, RefusedUpdate> {
-        let is_something = self.merge(update)?;
-        if is_something {
-            self.check()?;
+    /// Whether there is anything new in an update, and whether what it builds on is here.
+    pub(crate) fn compare(&self, contents: &UpdateContents) -> UpdateNovelty {
+        let Ok(transaction) = self.0.try_transact() else { return UpdateNovelty::Known };
+        let known = transaction.state_vector();
+        let known_of = |client: u64| known.get(&ClientID::new(client));
+        let (mut ends, mut is_new) = (BTreeMap::new(), false);
+        for (client, ranges) in &contents.insertions {
+            let mut end = known_of(*client);
+            for range in ranges {
+                if range.0 > end {
+                    return UpdateNovelty::Early;
+                }
+                is_new |= range.1 > end;
+                end = end.max(range.1);
+            }
+            ends.insert(*client, end);
         }
-        Ok(is_something)
+        let end_of = |client: u64| ends.get(&client).copied().unwrap_or_else(|| known_of(client));
+        let mut references = contents.references.iter();
+        let mut deletions = contents.deletions.iter();
+        if references.any(|(client, clock)| *clock >= end_of(*client))
+            || deletions.any(|(client, ranges)| ranges.iter().any(|range| range.1 > end_of(*client)))
+        {
+            return UpdateNovelty::Early;
+        }
+        // To know what is deleted costs a look at every block: only where nothing else decides it.
+        let is_new = is_new
+            || !contents.deletions.is_empty() && !are_deleted(&contents.deletions, &transaction.snapshot().delete_set);
+        if is_new { UpdateNovelty::New } else { UpdateNovelty::Known }
     }
 
     /// What each section says, by the name that editors gave it.
@@ -95,16 +142,13 @@ impl SharedText {
             return Err(RefusedUpdate::TooManySections);
         }
         for (name, text) in named {
-            if SectionKey::try_new(&name).is_ok_and(|key| key.as_str() == name) {
-                if !text.trim().is_empty() {
-                    let wrong = |reason: domain::value::InvalidValue| RefusedUpdate::NoContent {
-                        section: name.clone(),
-                        reason: reason.to_string(),
-                    };
-                    Content::try_new(&text).map_err(wrong)?;
-                }
-            } else {
-                return Err(RefusedUpdate::NoSection { name: name.chars().take(NAME_SHOWN).collect() });
+            check_name(&name)?;
+            if !text.trim().is_empty() {
+                let wrong = |reason: domain::value::InvalidValue| RefusedUpdate::NoContent {
+                    section: name.clone(),
+                    reason: reason.to_string(),
+                };
+                Content::try_new(&text).map_err(wrong)?;
             }
         }
         Ok(())
@@ -154,9 +198,12 @@ impl SharedText {
         self.since(&StateVector::default())
     }
 
-    /// What one that knows `known` does not know, as one update.
+    /// What one that knows `known` does not know, as one update; an empty one where it knows everything.
     pub fn since(&self, known: &StateVector) -> Vec<u8> {
-        self.0.try_transact().map(|transaction| transaction.encode_state_as_update_v1(known)).unwrap_or_default()
+        let encode = || self.0.try_transact().map(|transaction| transaction.encode_state_as_update_v1(known));
+        // Editors say what they know, and may say anything.
+        let encoded = catch_unwind(AssertUnwindSafe(encode)).ok().and_then(Result::ok);
+        encoded.unwrap_or_else(|| Update::EMPTY_V1.to_vec())
     }
 
     /// What it knows, as others are told it.
@@ -174,6 +221,45 @@ impl SharedText {
     pub fn waits(&self) -> bool {
         self.0.try_transact().is_ok_and(|transaction| transaction.has_missing_updates())
     }
+}
+
+/// Whether a section can be called that.
+fn check_name(name: &str) -> Result<(), RefusedUpdate> {
+    if SectionKey::try_new(name).is_ok_and(|key| key.as_str() == name) {
+        Ok(())
+    } else {
+        Err(RefusedUpdate::NoSection { name: name.chars().take(NAME_SHOWN).collect() })
+    }
+}
+
+/// What an update brings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum UpdateNovelty {
+    /// Nothing: all of it is here.
+    Known,
+    /// Something.
+    New,
+    /// It builds on what is not here.
+    Early,
+}
+
+/// Whether all of these are deleted.
+fn are_deleted(deletions: &BTreeMap<u64, Vec<ClockRange>>, deleted: &IdSet) -> bool {
+    deletions.iter().all(|(client, ranges)| {
+        let Some(deleted) = deleted.get(&ClientID::new(*client)) else { return ranges.is_empty() };
+        // Stretches that touch are one: each deletion lies within one of them, or is new.
+        let mut stretches: Vec<ClockRange> = Vec::new();
+        for range in deleted.ranges() {
+            match stretches.last_mut() {
+                Some(last) if last.1 >= range.start => last.1 = last.1.max(range.end),
+                _ => stretches.push((range.start, range.end)),
+            }
+        }
+        ranges.iter().all(|(start, end)| {
+            let behind = stretches.partition_point(|stretch| stretch.0 <= *start);
+            start == end || behind.checked_sub(1).and_then(|at| stretches.get(at)).is_some_and(|found| found.1 >= *end)
+        })
+    })
 }
 
 #[cfg(test)]

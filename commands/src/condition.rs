@@ -9,11 +9,23 @@ const MAX_KEY: usize = 200;
 /// What has to hold for a command to be carried out. The default asks for nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Conditions {
-    /// The version that the caller has seen: the sequence of the stream's last event, 0 before the first. If others
-    /// have changed the aggregate since, the command is not decided at all.
-    pub expected_version: Option<u64>,
+    /// The versions that the caller has seen, of which any will do: the sequence of the stream's last event, 0 before the
+    /// first. If others have changed the aggregate since, the command is not decided at all. `None` asks for none.
+    pub expected_versions: Option<Vec<u64>>,
     /// The client's key of this command: when it comes again, it is answered and not carried out again.
     pub once: Option<Once>,
+}
+
+impl Conditions {
+    /// Only at that version, where one is named.
+    pub fn at_version(version: Option<u64>) -> Self {
+        Self { expected_versions: version.map(|version| vec![version]), once: None }
+    }
+
+    /// Whether they hold at that version.
+    pub fn hold_at(&self, version: u64) -> bool {
+        self.expected_versions.as_ref().is_none_or(|expected| expected.contains(&version))
+    }
 }
 
 /// A command that is carried out once, however often it is sent.

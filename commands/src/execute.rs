@@ -81,7 +81,7 @@ where
         return repeated::<A>(once, id, done);
     }
     let current = u64::try_from(context.current_sequence).unwrap_or(u64::MAX);
-    if conditions.expected_version.is_some_and(|expected| expected != current) {
+    if !conditions.hold_at(current) {
         return Err(CommandError::Outdated { current });
     }
     let events = decide(&context.aggregate).map_err(CommandError::Rejected)?;

@@ -41,6 +41,8 @@ pub struct Summary {
     pub unchanged: u64,
     /// Rows that could not be understood.
     pub rejected: u64,
+    /// Values that could not be understood and that their notices are whole without.
+    pub left_out: u64,
     /// Events appended.
     pub events: u64,
     /// Whether it was stopped before the end of the source.
@@ -57,6 +59,12 @@ pub trait Observer: Send {
     /// # Errors
     /// When the rejection cannot be noted down; this ends the import.
     fn rejected(&mut self, line: u64, reason: &RowError) -> std::io::Result<()>;
+
+    /// For every value that was left out of its notice because it cannot be understood.
+    ///
+    /// # Errors
+    /// When it cannot be noted down; this ends the import.
+    fn left_out(&mut self, line: u64, value: &RowError) -> std::io::Result<()>;
 }
 
 /// Why an import ended early. What was appended before stays, and a second run completes it.
@@ -128,7 +136,13 @@ impl<S: BatchStore> Import<S> {
         let (mut notices, mut rejected) = (Vec::with_capacity(rows.len()), 0);
         for row in rows {
             match row.outcome {
-                Ok(notice) => notices.push(notice),
+                Ok(notice) => {
+                    for value in &row.left_out {
+                        observer.left_out(row.line, value).map_err(ImportError::Report)?;
+                        summary.left_out += 1;
+                    }
+                    notices.push(notice);
+                }
                 Err(reason) => {
                     observer.rejected(row.line, &reason).map_err(ImportError::Report)?;
                     rejected += 1;

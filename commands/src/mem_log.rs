@@ -1,15 +1,23 @@
 //! A log in memory, for tests of batches.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    collections::HashSet,
+    sync::{Mutex, PoisonError},
+};
 
-use domain::store::{BatchStore, NewEvent, StoreError, StoredEvent};
+use domain::store::{BatchStore, FactOutcome, FactStore, NewEvent, NewFact, StoreError, StoredEvent};
+use uuid::Uuid;
 
-/// A log in memory that keeps the promises of [`BatchStore`], and can let another writer be faster.
+/// A log in memory that keeps the promises of [`BatchStore`] and [`FactStore`], and can let another writer be faster.
 #[derive(Default)]
 pub(crate) struct MemLog {
     pub(crate) events: Mutex<Vec<NewEvent>>,
     /// What another writer appends just before the next append.
     pub(crate) rivals: Mutex<Vec<NewEvent>>,
+    /// The ids of facts.
+    pub(crate) facts: Mutex<HashSet<Uuid>>,
+    /// How often streams were asked for.
+    pub(crate) questions: Mutex<u32>,
 }
 
 impl MemLog {
@@ -48,5 +56,47 @@ impl BatchStore for &MemLog {
         }
         events.extend(new);
         Ok(())
+    }
+}
+
+impl FactStore for &MemLog {
+    async fn append_facts(&self, facts: &[NewFact], stream_events: u64) -> Result<Vec<FactOutcome>, StoreError> {
+        let rivals: Vec<_> = self.rivals.lock().unwrap().drain(..).collect();
+        let mut events = self.events.lock().unwrap();
+        if !rivals.is_empty() {
+            events.extend(rivals);
+            return Err(StoreError::Conflict);
+        }
+        let mut ids = self.facts.lock().unwrap();
+        let outcomes = facts.iter().map(|fact| {
+            if ids.contains(&fact.event_id) {
+                return FactOutcome::Known;
+            }
+            let in_stream =
+                |event: &&NewEvent| event.aggregate_type == "visit" && event.aggregate_id == fact.aggregate_id;
+            let sequence = events.iter().filter(in_stream).count() as u64 + 1;
+            if sequence > stream_events {
+                return FactOutcome::StreamFull;
+            }
+            ids.insert(fact.event_id);
+            events.push(NewEvent {
+                aggregate_type: "visit",
+                aggregate_id: fact.aggregate_id.clone(),
+                sequence,
+                event_type: fact.event_type.clone(),
+                event_version: fact.event_version.clone(),
+                payload: fact.payload.clone(),
+                metadata: fact.metadata.clone(),
+            });
+            FactOutcome::Recorded
+        });
+        Ok(outcomes.collect())
+    }
+
+    async fn streams_on_record(&self, kind: &'static str, ids: &[String]) -> Result<HashSet<String>, StoreError> {
+        *self.questions.lock().unwrap() += 1;
+        let events = self.events.lock().unwrap();
+        let found = events.iter().filter(|event| event.aggregate_type == kind && ids.contains(&event.aggregate_id));
+        Ok(found.map(|event| event.aggregate_id.clone()).collect())
     }
 }

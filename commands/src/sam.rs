@@ -5,28 +5,35 @@
 //!                (gzip)                                  csv | api_v2 | text
 //! ```
 //!
-//! Everything streams: memory stays constant however large the source is. What cannot be understood is one rejected
-//! [`Row`] with its line number; only what makes the whole source unusable is a [`SourceError`]. Contact persons are
-//! never read into a value.
+//! Everything streams: memory stays constant however large the source is. A value that a notice may lack and that cannot be
+//! understood is left out and noted down; only what makes a notice a notice is needed: its id, title, type, agency and date.
+//! What is no notice is one rejected [`Row`] with its line number; only what makes the whole source unusable is a
+//! [`SourceError`]. Contact persons are never read into a value.
 
 mod api_v2;
 mod csv;
+mod encoding;
 mod error;
 mod field;
 pub mod generate;
 mod loose;
 mod source;
+mod spreadsheet;
 #[cfg(test)]
 mod tests;
 mod text;
 pub mod time;
 
-use std::io::BufRead;
+use std::{
+    io::BufRead,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use domain::opportunity::Notice;
 
 pub use self::{
     csv::HEADER,
+    encoding::Encoding,
     error::{Reason, RowError, SourceError},
     source::{Format, detect, open},
 };
@@ -46,11 +53,25 @@ pub struct Row {
     pub line: u64,
     /// The notice, or why there is none.
     pub outcome: Result<Notice, RowError>,
+    /// Values of the notice that were left out: each names its column and what is wrong with it.
+    pub left_out: Vec<RowError>,
 }
 
 /// The records of a source, in its order. Ends after the first [`SourceError`].
 pub struct Rows {
     format: Option<RowsOf>,
+    warnings: Arc<Mutex<Vec<String>>>,
+}
+
+/// What there is to say about a source beside its rows; complete once they have come to their end.
+#[derive(Debug, Clone)]
+pub struct SourceWarnings(Arc<Mutex<Vec<String>>>);
+
+impl SourceWarnings {
+    /// The warnings so far, each a sentence.
+    pub fn list(&self) -> Vec<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 enum RowsOf {
@@ -64,14 +85,37 @@ enum RowsOf {
 /// # Errors
 /// [`SourceError`] when its beginning shows that it is not of that format, for example a CSV header without the columns
 /// that a notice needs.
-pub fn rows(mut reader: Reader, format: Format) -> Result<Rows, SourceError> {
+pub fn rows(mut reader: Reader, format: Format, encoding: Encoding) -> Result<Rows, SourceError> {
     source::beginning(&mut reader)?;
     let format = match format {
-        Format::Csv => RowsOf::Csv(Box::new(csv::CsvRows::new(reader)?)),
-        Format::Json => RowsOf::Json(Box::new(api_v2::PageRows::new(reader))),
-        Format::Ndjson => RowsOf::Ndjson(Box::new(text::LineRows::new(reader))),
+        Format::Csv => RowsOf::Csv(Box::new(csv::CsvRows::new(reader, encoding)?)),
+        Format::Json => RowsOf::Json(Box::new(api_v2::PageRows::new(reader, encoding))),
+        Format::Ndjson => RowsOf::Ndjson(Box::new(text::LineRows::new(reader, encoding))),
     };
-    Ok(Rows { format: Some(format) })
+    Ok(Rows { format: Some(format), warnings: Arc::default() })
+}
+
+impl Rows {
+    /// What will be said about the source beside its rows.
+    pub fn warnings(&self) -> SourceWarnings {
+        SourceWarnings(Arc::clone(&self.warnings))
+    }
+
+    /// Notes down what is only known at the end.
+    fn finish(&mut self) {
+        let Some(mut format) = self.format.take() else { return };
+        let (guessed, mut warnings) = match &mut format {
+            RowsOf::Csv(rows) => (rows.decoder().guessed_rows(), vec![]),
+            RowsOf::Json(rows) => (rows.decoder().guessed_rows(), rows.finish()),
+            RowsOf::Ndjson(rows) => (rows.decoder().guessed_rows(), vec![]),
+        };
+        if guessed > 0 {
+            warnings.push(format!(
+                "{guessed} rows are not UTF-8 and were read as Windows-1252; --encoding names another choice"
+            ));
+        }
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).extend(warnings);
+    }
 }
 
 impl Iterator for Rows {
@@ -84,7 +128,7 @@ impl Iterator for Rows {
             RowsOf::Ndjson(rows) => rows.read(),
         };
         if !matches!(row, Ok(Some(_))) {
-            self.format = None;
+            self.finish();
         }
         row.transpose()
     }

@@ -1,114 +1,110 @@
-//! Steps of visits: one by one, or those of many visits at once.
+//! Steps of visits, many at once: facts, appended without loading what they belong to.
 
 pub mod generate;
+mod known_opportunities;
 #[cfg(test)]
 mod tests;
 
-use std::convert::Infallible;
+use std::collections::BTreeSet;
 
-use cqrs_es::{EventStore, persist::EventStoreAggregateContext};
+use cqrs_es::{Aggregate, DomainEvent};
 use domain::{
-    store::{BatchStore, CommandLog},
-    visit::{Visit, VisitCommand, VisitEvent, VisitId},
+    opportunity::Opportunity,
+    store::{FactOutcome, FactStore, NewFact, StoreError},
+    visit::{ClientEventId, Visit, VisitCommand, VisitEvent, VisitId},
 };
 
-use crate::{
-    batch::{self, Batch},
-    caller::Caller,
-    condition::Conditions,
-    error::{BatchError, CommandError},
-    execute::{Executed, execute},
-};
+use self::known_opportunities::KnownOpportunities;
+use crate::{caller::Caller, error::BatchError};
+
+/// How often a batch is appended anew when others write to the same visits.
+const MAX_ATTEMPTS: u32 = 10;
 
 /// One step of one visit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
     /// The visit.
     pub visit_id: VisitId,
+    /// The client's own name of the step, by which it is recognised when told again; without one it is recognised by all
+    /// that it says.
+    pub named: Option<ClientEventId>,
     /// What took place.
     pub command: VisitCommand,
 }
 
-/// A step that is on record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Accepted {
-    /// The visit's version now: the sequence of its last event.
-    pub version: u64,
-    /// How many events the step led to; 0 when it was told before.
-    pub events: usize,
-}
-
-/// What became of a batch of steps. `recorded + known` is the number of steps.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Recorded {
-    /// Steps that are new, and events now.
-    pub recorded: u64,
-    /// Steps that were told before.
-    pub known: u64,
-}
-
-/// The use case of single steps.
-pub struct Visits<S> {
-    store: S,
-}
-
-impl<S> Visits<S>
-where
-    S: EventStore<Visit, AC = EventStoreAggregateContext<Visit>> + CommandLog,
-{
-    /// Works on the log behind `store`.
-    pub fn new(store: S) -> Self {
-        Self { store }
-    }
-
-    /// Records a step, whatever it is. Telling it again is harmless.
-    ///
-    /// # Errors
-    /// [`CommandError::Conflict`] or [`CommandError::Store`] when the log does not take it; it is never rejected.
-    #[tracing::instrument(skip_all, fields(visit.id = %step.visit_id))]
-    pub async fn record(&self, caller: &Caller, step: &Step) -> Result<Accepted, CommandError<Infallible>> {
-        let decide = |visit: &Visit| visit.decide(step.command.clone());
-        let none = Conditions::default();
-        let Executed { version, events, .. } =
-            execute(&self.store, caller, step.visit_id.as_str(), &none, decide).await?;
-        Ok(Accepted { version, events })
-    }
-}
-
-/// The use case of many steps at once.
-#[derive(Debug, Clone)]
+/// The use case.
+#[derive(Debug)]
 pub struct VisitBatches<S> {
     store: S,
+    visit_events: u64,
+    known: KnownOpportunities,
 }
 
-impl<S: BatchStore> VisitBatches<S> {
-    /// Works on the log behind `store`.
-    pub fn new(store: S) -> Self {
-        Self { store }
+impl<S: FactStore> VisitBatches<S> {
+    /// Works on the log behind `store`. No visit gets more than `visit_events` events.
+    pub fn new(store: S, visit_events: u64) -> Self {
+        Self { store, visit_events, known: KnownOpportunities::default() }
     }
 
-    /// Records the steps of any number of visits in their order, with one append: all of them or none. Telling them
-    /// again is harmless.
+    /// Records the steps of any number of visits in their order, with one append: all of them or none, but those of visits
+    /// that are full. Answers what became of each. Telling them again is harmless, however long ago they were told.
     ///
     /// # Errors
-    /// [`BatchError`] when the log does not take them or holds a visit that cannot be read.
+    /// [`BatchError`] when the log does not take them.
     #[tracing::instrument(skip_all, fields(steps = steps.len(), correlation.id = %caller.correlation_id))]
-    pub async fn record(&self, caller: &Caller, steps: &[Step]) -> Result<Recorded, BatchError> {
-        let ids = steps.iter().map(|step| step.visit_id.to_string()).collect();
-        let decide = |batch: &mut Batch<Visit>| {
-            for step in steps {
-                batch.decide(step.visit_id.as_str(), |visit| taken(visit, step));
-            }
-        };
-        let ((), recorded) = batch::record(&self.store, caller, ids, decide).await?;
-        // A step is one event or none.
-        let steps = u64::try_from(steps.len()).unwrap_or(u64::MAX);
-        Ok(Recorded { recorded, known: steps.saturating_sub(recorded) })
+    pub async fn record(&self, caller: &Caller, steps: &[Step]) -> Result<Vec<FactOutcome>, BatchError> {
+        let events: Vec<_> = steps.iter().map(|step| VisitEvent::from(step.command.clone())).collect();
+        let unknown = self.unknown_opportunities(&events).await?;
+        let (ours, about_unknown) = (caller.metadata(), {
+            let mut metadata = caller.metadata();
+            metadata.about_unknown = true;
+            metadata
+        });
+        let mut facts = Vec::with_capacity(steps.len());
+        for (step, event) in steps.iter().zip(events) {
+            let is_unknown = event.opportunity_id().is_some_and(|id| unknown.contains(&id.to_string()));
+            let payload = serde_json::to_string(&event).map_err(|source| BatchError::Corrupt {
+                aggregate_id: step.visit_id.to_string(),
+                sequence: 0,
+                source: source.into(),
+            })?;
+            facts.push(NewFact {
+                aggregate_id: step.visit_id.to_string(),
+                event_id: event.event_id(&step.visit_id, step.named.as_ref()),
+                event_type: event.event_type(),
+                event_version: event.event_version(),
+                payload,
+                metadata: if is_unknown { about_unknown.clone() } else { ours.clone() },
+            });
+        }
+        self.append(&facts).await
     }
-}
 
-/// What a step changes.
-fn taken(visit: &Visit, step: &Step) -> Vec<VisitEvent> {
-    let Ok(events) = visit.decide(step.command.clone());
-    events
+    async fn append(&self, facts: &[NewFact]) -> Result<Vec<FactOutcome>, BatchError> {
+        let mut attempts_left = MAX_ATTEMPTS;
+        loop {
+            attempts_left -= 1;
+            match self.store.append_facts(facts, self.visit_events).await {
+                Ok(outcomes) => return Ok(outcomes),
+                Err(StoreError::Conflict) if attempts_left > 0 => {
+                    tracing::debug!(aggregate.kind = Visit::TYPE, "another writer was faster, appending anew");
+                }
+                Err(error) => return Err(BatchError::Store(error)),
+            }
+        }
+    }
+
+    /// The opportunities among these that are not on record. One that is stays so, and is asked about once.
+    async fn unknown_opportunities(&self, events: &[VisitEvent]) -> Result<BTreeSet<String>, BatchError> {
+        let named: BTreeSet<_> =
+            events.iter().filter_map(VisitEvent::opportunity_id).map(ToString::to_string).collect();
+        let mut asked = self.known.without_known(named);
+        if !asked.is_empty() {
+            let ids: Vec<_> = asked.iter().cloned().collect();
+            let found = self.store.streams_on_record(Opportunity::TYPE, &ids).await.map_err(BatchError::Store)?;
+            asked.retain(|id| !found.contains(id));
+            self.known.add(found);
+        }
+        Ok(asked)
+    }
 }

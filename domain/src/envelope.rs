@@ -109,10 +109,15 @@ pub struct Metadata {
     /// Tells whether a repetition asks for the same; goes with `idempotency_key`.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub command_digest: String,
+    /// A fact about something that was not on record when it was told, such as a view of an opportunity that nobody knows.
+    /// It stays a fact; figures that are kept for ever do not count it, as anybody can invent such things without end.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub about_unknown: bool,
 }
 
 impl Metadata {
-    /// The form `cqrs-es` takes: only what is known.
+    /// The form `cqrs-es` takes: only what is known. Commands are not about unknown things, so that `about_unknown` has no
+    /// place in it.
     pub fn into_map(self) -> HashMap<String, String> {
         [
             ("tenant_id", self.tenant_id),

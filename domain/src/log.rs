@@ -56,7 +56,8 @@ pub trait LogReader: Send + Sync {
     fn count_after(&self, position: u64, contexts: &'static [Context], limit: u64) -> Answer<'_, u64>;
 
     /// The next events behind a position, `limit` at most, none beyond `fence`: for a few at a time, where [`Self::read`]
-    /// would be too much. `fence` comes from a call of [`Self::completed_prefix`] that has ended.
+    /// would be too much. `fence` comes from a call of [`Self::completed_prefix`] that has ended. A page is also bounded in
+    /// bytes: only one without events says that there are no more.
     fn next_after(&self, position: u64, fence: u64, limit: u32) -> Answer<'_, Vec<RawRecorded>>;
 
     /// The events of one stream behind a sequence, `limit` at most, in their order.

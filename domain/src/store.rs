@@ -3,9 +3,10 @@
 //! `cqrs-es` handles one aggregate per command. An import decides over hundreds of streams and appends in one
 //! transaction; this is the trait it needs, implemented by `eventstore`.
 
-use std::future::Future;
+use std::{collections::HashSet, future::Future};
 
 use cqrs_es::{Aggregate, EventStore, persist::EventStoreAggregateContext};
+use uuid::Uuid;
 
 use crate::{envelope::Metadata, fingerprint::Fingerprint};
 
@@ -104,4 +105,57 @@ pub trait BatchStore: Send + Sync {
     /// # Errors
     /// [`StoreError::Conflict`] when a sequence is taken, [`StoreError::Unavailable`] otherwise.
     fn append_many(&self, events: Vec<NewEvent>) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// A fact about to be appended: something that took place, which nobody decides about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewFact {
+    /// The stream it belongs to; the log gives it its place there.
+    pub aggregate_id: String,
+    /// Its identity, which is the same each time it is told.
+    pub event_id: Uuid,
+    /// The event's name.
+    pub event_type: String,
+    /// The version of the event's shape.
+    pub event_version: String,
+    /// The event as JSON text.
+    pub payload: String,
+    /// Who and what caused it.
+    pub metadata: Metadata,
+}
+
+/// What became of a fact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FactOutcome {
+    /// It is an event now.
+    Recorded,
+    /// It was on record already, or stands twice among those that were given.
+    Known,
+    /// Its stream holds as many events as one may.
+    StreamFull,
+}
+
+/// Appends facts without reading their streams.
+pub trait FactStore: Send + Sync {
+    /// Appends what is not on record yet, in one transaction and in the order given; answers what became of each. Facts
+    /// beyond `stream_events` in one stream are left out.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when another writer appends to one of the streams at the same time,
+    /// [`StoreError::Unavailable`] otherwise; nothing of it is on record then, or all of it where the answer was lost.
+    fn append_facts(
+        &self,
+        facts: &[NewFact],
+        stream_events: u64,
+    ) -> impl Future<Output = Result<Vec<FactOutcome>, StoreError>> + Send;
+
+    /// Which of these streams exist.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the log cannot be read.
+    fn streams_on_record(
+        &self,
+        aggregate_type: &'static str,
+        aggregate_ids: &[String],
+    ) -> impl Future<Output = Result<HashSet<String>, StoreError>> + Send;
 }

@@ -1,17 +1,22 @@
 //! Values that several aggregates are made of; each checks itself when made, not when read back from an event.
 
+mod date;
 mod id;
 mod stamp;
 mod tenant;
 mod text;
 mod vocabulary;
 
+pub use self::{
+    date::{STORABLE_YEARS, storable_day, storable_time},
+    stamp::Stamp,
+    tenant::TenantId,
+};
 pub(crate) use self::{
     id::uuid_id,
     text::{is_prose, text_value},
     vocabulary::vocabulary,
 };
-pub use self::{stamp::Stamp, tenant::TenantId};
 
 text_value!(
     /// Who uses the platform, as the identity provider names them.

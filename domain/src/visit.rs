@@ -6,10 +6,12 @@
 //!                            └─────┘
 //! ```
 //!
-//! Nothing is ever refused: it took place. The state only recognises what was told before.
+//! Steps are facts and no decisions: nothing is ever refused, and what is told again is recognised by its identity
+//! ([`VisitEvent::event_id`]), not by the state. Nobody has to load a visit in order to go on with it.
 
 mod command;
 mod event;
+mod identity;
 #[cfg(test)]
 mod tests;
 mod trail;
@@ -26,7 +28,7 @@ pub use self::{
     command::{RecordClick, RecordView, VisitCommand},
     event::VisitEvent,
     trail::Trail,
-    value::{Url, VisitId},
+    value::{ClientEventId, Url, VisitId},
 };
 
 /// State of one visit, rebuilt from its events.
@@ -40,14 +42,12 @@ pub enum Visit {
 }
 
 impl Visit {
-    /// Decides what a command changes. An empty answer means that it was told before.
+    /// What a command changes: always one event.
     ///
     /// # Errors
     /// None: what took place cannot be refused.
     pub fn decide(&self, command: VisitCommand) -> Result<Vec<VisitEvent>, Infallible> {
-        let event = VisitEvent::from(command);
-        let known = self.trail().is_some_and(|trail| trail.knows(&event));
-        Ok(if known { vec![] } else { vec![event] })
+        Ok(vec![VisitEvent::from(command)])
     }
 
     /// What is remembered of it, once it has begun.
@@ -64,7 +64,7 @@ impl Visit {
             Self::Unbegun => Trail::beginning(event),
             Self::Begun(trail) => trail,
         };
-        trail.take_in(event);
+        trail.count(event);
         *self = Self::Begun(trail);
     }
 }

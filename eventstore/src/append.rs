@@ -1,6 +1,7 @@
-//! Appending to many streams in one statement, for imports.
+//! Appending to many streams in one statement: what imports decided, and facts that nobody decides about.
 
 mod columns;
+mod facts;
 
 use domain::{
     envelope::Metadata,
@@ -12,6 +13,7 @@ use sqlx::{
 };
 
 pub(crate) use self::columns::{Columns, NewRow, is_conflict};
+use crate::postgres::answer;
 
 const LOAD: &str = include_str!("append/load_streams.sql");
 
@@ -37,12 +39,8 @@ impl BatchStore for PgBatchStore {
         aggregate_type: &'static str,
         aggregate_ids: &[String],
     ) -> Result<Vec<StoredEvent>, StoreError> {
-        let rows = sqlx::query(LOAD)
-            .bind(aggregate_type)
-            .bind(aggregate_ids)
-            .fetch_all(&self.pool)
-            .await
-            .map_err(unavailable)?;
+        let loading = sqlx::query(LOAD).bind(aggregate_type).bind(aggregate_ids).fetch_all(&self.pool);
+        let rows = answer(loading).await.map_err(unavailable)?;
         rows.iter().map(stored).collect::<Result<_, _>>().map_err(unavailable)
     }
 
@@ -50,7 +48,8 @@ impl BatchStore for PgBatchStore {
         if events.is_empty() {
             return Ok(());
         }
-        let origins = Origins::of(&events).map_err(|error| StoreError::Unavailable(error.into()))?;
+        let origins = Origins::of(events.iter().map(|event| &event.metadata))
+            .map_err(|error| StoreError::Unavailable(error.into()))?;
         let mut columns = Columns::with_capacity(events.len());
         for (event, metadata) in events.iter().zip(origins.texts()) {
             columns.push(NewRow {
@@ -63,7 +62,7 @@ impl BatchStore for PgBatchStore {
                 metadata,
             });
         }
-        match columns.append(&self.pool).await {
+        match answer(columns.append(&self.pool)).await {
             Ok(()) => Ok(()),
             Err(sqlx::Error::Database(error)) if decide_again(error.downcast_ref()) => Err(StoreError::Conflict),
             Err(error) => Err(unavailable(error)),
@@ -83,13 +82,13 @@ struct Origins {
 }
 
 impl Origins {
-    fn of(events: &[NewEvent]) -> Result<Self, serde_json::Error> {
-        let mut origins = Self { texts: Vec::new(), of_event: Vec::with_capacity(events.len()) };
+    fn of<'a>(all: impl Iterator<Item = &'a Metadata>) -> Result<Self, serde_json::Error> {
+        let mut origins = Self { texts: Vec::new(), of_event: Vec::new() };
         let mut last: Option<&Metadata> = None;
-        for event in events {
-            if last != Some(&event.metadata) {
-                origins.texts.push(serde_json::to_string(&event.metadata)?);
-                last = Some(&event.metadata);
+        for metadata in all {
+            if last != Some(metadata) {
+                origins.texts.push(serde_json::to_string(metadata)?);
+                last = Some(metadata);
             }
             origins.of_event.push(origins.texts.len() - 1);
         }

@@ -21,6 +21,14 @@ pub enum LogError {
         #[source]
         source: sqlx::Error,
     },
+    /// Postgres neither answers nor goes away.
+    #[error("{doing}: Postgres has not answered for {waited_s} s and keeps the connection open; trying another one")]
+    Silent {
+        /// What was asked.
+        doing: &'static str,
+        /// How long was waited, in seconds.
+        waited_s: f64,
+    },
     /// The database's schema could not be brought up to date.
     #[error("migrating the Postgres schema")]
     Migrate(#[source] sqlx::migrate::MigrateError),
@@ -34,7 +42,10 @@ pub enum LogError {
         source: rdkafka::error::KafkaError,
     },
     /// A topic does not look as it is configured.
-    #[error("topic {topic} has {found} partitions, {expected} are configured; change the configuration or the topic")]
+    #[error(
+        "topic {topic} has {found} partitions, {expected} are configured; add partitions, or set kafka.partitions to \
+         what it has before anything is published"
+    )]
     Partitions {
         /// Which topic.
         topic: String,
@@ -42,6 +53,18 @@ pub enum LogError {
         found: usize,
         /// How many it should have.
         expected: usize,
+    },
+    /// A topic throws events away.
+    #[error(
+        "topic {topic} has cleanup.policy={policy}: Kafka would keep the last event of each stream and refuses records \
+         without a key; set it to delete (kafka-configs --alter --entity-type topics --entity-name {topic} \
+         --add-config cleanup.policy=delete), and publishing goes on by itself"
+    )]
+    Compacted {
+        /// Which topic.
+        topic: String,
+        /// What is set.
+        policy: String,
     },
     /// A topic could not be made or deleted.
     #[error("preparing topic {topic}: {reason}")]
@@ -91,7 +114,7 @@ pub enum LogError {
         /// The incarnation of the log.
         log: Uuid,
     },
-    /// The relay's connection holds the leader's lock no more: it was cut, or Postgres was restarted.
+    /// The lease of who leads was not renewed in time: Postgres was silent, or this process stood still.
     #[error("the relay lost the lead; another one goes on, or this one once it leads again")]
     LostLead,
     /// Something needs the topics for itself while a relay writes to them.
@@ -206,7 +229,7 @@ impl LogError {
     }
 
     /// Whether Kafka will refuse the record however often it is sent.
-    fn refuses_a_record(&self) -> bool {
+    pub(crate) fn refuses_a_record(&self) -> bool {
         let Self::Delivery { source, .. } = self else { return false };
         let refusals = [RDKafkaErrorCode::MessageSizeTooLarge, RDKafkaErrorCode::InvalidRecord];
         source.rdkafka_error_code().is_some_and(|code| refusals.contains(&code))

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-use sqlx::{PgPool, postgres::PgPoolOptions};
+use sqlx::{Connection, PgConnection, PgPool, postgres::PgPoolOptions};
+use tokio::time::timeout;
 
 use crate::error::{LogError, postgres};
 
@@ -54,10 +55,68 @@ pub fn open(config: &PostgresConfig) -> Result<PgPool, LogError> {
         .map_err(postgres("reading the connection URL"))
 }
 
+/// Key of the lock that migrations hold one after the other: 'MHMG'.
+const MIGRATION_LOCK: i64 = 0x4d48_4d47;
+
 /// Applies the migrations that are missing; safe to run at any time and by several processes at once.
 ///
 /// # Errors
-/// [`LogError::Migrate`] when a migration fails or one that ran was edited since.
+/// [`LogError::Migrate`] when a migration fails or one that ran was edited since, [`LogError::Postgres`] when the
+/// database does not answer.
 pub async fn migrate(pool: &PgPool) -> Result<(), LogError> {
-    sqlx::migrate!("../migrations/postgres").run(pool).await.map_err(LogError::Migrate)
+    let doing = || postgres("taking turns at migrating");
+    // A lock of a transaction, which ends with it: sqlx's own is one of a session, and behind a pooler that shares
+    // sessions it would stay for ever.
+    let mut turn = pool.begin().await.map_err(doing())?;
+    sqlx::query("select pg_advisory_xact_lock($1)").bind(MIGRATION_LOCK).execute(&mut *turn).await.map_err(doing())?;
+    let mut migrator = sqlx::migrate!("../migrations/postgres");
+    migrator.set_locking(false);
+    migrator.run(pool).await.map_err(LogError::Migrate)?;
+    turn.commit().await.map_err(doing())
+}
+
+/// A connection of one's own beside the pool, which calls itself `application`.
+///
+/// # Errors
+/// [`LogError::Postgres`] when the server refuses, [`LogError::Silent`] when it does not answer as soon as the pool
+/// expects it to.
+pub(crate) async fn connect(pool: &PgPool, application: &str) -> Result<PgConnection, LogError> {
+    let options = pool.connect_options().as_ref().clone().application_name(application);
+    let patience = pool.options().get_acquire_timeout();
+    match timeout(patience, PgConnection::connect_with(&options)).await {
+        Ok(connected) => connected.map_err(postgres("connecting")),
+        Err(_elapsed) => Err(LogError::Silent { doing: "connecting", waited_s: patience.as_secs_f64() }),
+    }
+}
+
+/// Waits for an answer of Postgres, but not for ever: a server process may stand still with its connection open.
+///
+/// # Errors
+/// Those of `work`, and [`LogError::Silent`].
+pub(crate) async fn within<T>(
+    patience: Duration,
+    doing: &'static str,
+    work: impl Future<Output = Result<T, LogError>>,
+) -> Result<T, LogError> {
+    match timeout(patience, work).await {
+        Ok(outcome) => outcome,
+        Err(_elapsed) => Err(LogError::Silent { doing, waited_s: patience.as_secs_f64() }),
+    }
+}
+
+/// How long a statement of an append may take altogether: far beyond any that works, short of a server process that
+/// stands still or a network that swallows answers.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+
+/// Waits for the answer to a statement of an append, but not for ever. Whether it was carried out is not known then.
+pub(crate) async fn answer<T>(statement: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+    timeout(ANSWER_WITHIN, statement)
+        .await
+        .unwrap_or_else(|_elapsed| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())))
+}
+
+/// The machine's name with this process's id; a name is all that is lost where the system does not tell.
+pub(crate) fn host_and_pid() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{}:{}", name.trim(), std::process::id())
 }

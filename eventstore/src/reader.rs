@@ -66,7 +66,11 @@ pub async fn before_last(connection: &mut PgConnection, filter: &EventFilter, co
     Ok(first.map_or(fence, |first| first.unsigned_abs().saturating_sub(1)))
 }
 
-/// Up to `limit` events after `after` and not beyond `fence`, in the order of their positions.
+/// Bytes of payloads from which on a page of [`read_after`] is not added to.
+const PAGE_BYTES: i64 = 4 << 20;
+
+/// Up to `limit` events after `after` and not beyond `fence`, in the order of their positions; fewer where they are large.
+/// There are no more only where none is answered.
 ///
 /// `fence` must come from a call of [`completed_prefix`] that ended before this one starts.
 ///
@@ -82,6 +86,7 @@ pub async fn read_after(
         .bind(i64::try_from(after).unwrap_or(i64::MAX))
         .bind(i64::try_from(fence).unwrap_or(i64::MAX))
         .bind(i64::from(limit))
+        .bind(PAGE_BYTES)
         .fetch_all(connection)
         .await
         .map_err(postgres("reading events"))?;

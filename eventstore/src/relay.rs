@@ -1,9 +1,9 @@
 //! The relay: carries every event of the log to Kafka, in order, at least once.
 //!
 //! ```text
-//! Standby ──lock──▶ Resuming ──ends read──▶ Publishing ──┐
+//! Standby ──lease─▶ Resuming ──ends read──▶ Publishing ──┐
 //!    ▲                                         │   ▲     │ acknowledged:
-//!    └──────── connection or broker lost ──────┘   └─────┘ move the checkpoint
+//!    └───── lease, database or broker lost ────┘   └─────┘ move the checkpoint
 //!
 //! Publishing:  source ──batches──▶ sender ──sent──▶ acknowledger
 //!              fence, read         encode,          await Kafka,
@@ -11,23 +11,23 @@
 //!                                  beacons
 //! ```
 //!
-//! One relay leads, by an advisory lock that lives on the very connection it reads with, so that a leader that lost
-//! its connection has also stopped reading. After a crash the checkpoint is behind what Kafka has; the leader then
-//! looks at the last record of every partition and leaves out what is there already, because within a partition
-//! positions only grow. Every stage waits for the next one, so a Kafka that is away holds the relay still at a bounded
-//! number of events, and it goes on by itself.
+//! One relay leads, by a lease that it renews (the module `lease`): it hands nothing to Kafka once its term may be over,
+//! and moves the checkpoint under its epoch, which a leader of yesterday cannot. After a crash the checkpoint is behind
+//! what Kafka has; the leader then looks at the last record of every partition and leaves out what is there already,
+//! because within a partition positions only grow. Every stage waits for the next one, so a Kafka that is away holds the
+//! relay still at a bounded number of events, and it goes on by itself.
 
 mod acknowledge;
 mod checkpoint;
 mod config;
 mod delivery;
 mod end;
-mod leadership;
 mod metric;
 mod open_append;
 mod partition;
 mod progress;
 mod publisher;
+mod pulse;
 mod record;
 mod send;
 mod source;
@@ -42,7 +42,7 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use uuid::Uuid;
 
 pub(crate) use self::end::read as partition_ends;
-use self::{acknowledge::Acknowledger, leadership::Leadership, publisher::Publisher, send::Sender, source::Source};
+use self::{acknowledge::Acknowledger, publisher::Publisher, send::Sender, source::Source};
 pub use self::{
     config::RelayConfig,
     open_append::OpenAppend,
@@ -52,11 +52,22 @@ pub use self::{
 use crate::{
     error::{LogError, chain},
     incarnation,
+    lease::{Lease, Taken},
+    postgres::{connect, within},
     topic::{self, KafkaConfig},
 };
 
 /// Batches that are read while the one before is being encoded.
 const READ_AHEAD: usize = 2;
+
+/// What the connection that reads the log for Kafka calls itself.
+const APPLICATION: &str = "medhub relay";
+
+/// The lease of whoever leads.
+pub(crate) const LEASE: &str = "relay";
+
+/// The shortest pause between two tries to lead.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(20);
 
 /// Carries the log to Kafka.
 pub struct Relay {
@@ -82,11 +93,15 @@ impl Relay {
     /// that is true. Failures are logged, kept in the status, and tried again after a pause.
     pub async fn run(self, shutdown: CancellationToken) {
         metric::describe();
+        let instance = Uuid::new_v4();
+        let pulse = tokio::spawn(pulse::beat(self.pool.clone(), self.status(), instance));
+        let pulse = AbortOnDropHandle::new(pulse);
         while !shutdown.is_cancelled() {
             let pause = match self.lead(&shutdown).await {
-                Ok(()) => {
+                Ok(left) => {
                     self.status.send_modify(|status| status.last_error = None);
-                    self.config.retry()
+                    // Whoever leads may be dead: its lease is over then.
+                    left.map_or(self.config.retry(), |left| left.clamp(SHORTEST_PAUSE, self.config.retry()))
                 }
                 Err(error) => self.failed(&error),
             };
@@ -94,6 +109,8 @@ impl Relay {
             metric::leading(false);
             sleep(&shutdown, pause).await;
         }
+        drop(pulse);
+        pulse::leave(&self.pool, instance).await;
         tracing::info!(relay.position = self.status.borrow().position, "relay stopped");
     }
 
@@ -107,38 +124,66 @@ impl Relay {
             let retry_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
             tracing::error!(error = text, retry_ms, "relay cannot work, trying again");
         }
-        self.status.send_modify(|status| status.last_error = Some(text));
+        let is_about_an_event = error.is_about_an_event();
+        self.status.send_modify(|status| {
+            (status.last_error, status.is_about_an_event) = (Some(text), is_about_an_event);
+        });
         pause
     }
 
-    /// Tries to lead; publishes until told to stop or until something breaks. `Ok` when another relay leads.
-    async fn lead(&self, shutdown: &CancellationToken) -> Result<(), LogError> {
-        match Leadership::take(&self.pool).await? {
-            Some(leadership) => self.publish(leadership, shutdown).await,
-            None => Ok(()),
+    /// Tries to lead; publishes until told to stop or until something breaks. When another relay leads, answers for how
+    /// long its lease is.
+    async fn lead(&self, shutdown: &CancellationToken) -> Result<Option<Duration>, LogError> {
+        match Lease::take(&self.pool, LEASE, self.config.lease()).await? {
+            Taken::Mine(lease) => {
+                let outcome = self.publish(&lease, shutdown).await;
+                // After everything that it was needed for.
+                lease.give_back().await;
+                match outcome {
+                    Ok(()) => Ok(None),
+                    Err(error) => Err(self.explained(error).await),
+                }
+            }
+            Taken::HeldFor(left) => Ok(Some(left)),
         }
     }
 
-    async fn publish(&self, mut leadership: Leadership, shutdown: &CancellationToken) -> Result<(), LogError> {
-        let connection = leadership.connection();
-        let incarnation = incarnation::of(connection).await?;
-        let position = checkpoint::load(connection, incarnation).await?;
-        let ends = end::read(&self.kafka).await?;
-        end::verify(connection, incarnation, &ends).await?;
+    /// What is behind a failure: a topic that refuses records may have become a compacted one meanwhile.
+    async fn explained(&self, error: LogError) -> LogError {
+        if !error.refuses_a_record() {
+            return error;
+        }
+        match topic::check_policies(&self.kafka).await {
+            Err(compacted @ LogError::Compacted { .. }) => compacted,
+            Ok(()) | Err(_) => error,
+        }
+    }
+
+    async fn publish(&self, lease: &Lease, shutdown: &CancellationToken) -> Result<(), LogError> {
+        let (mut connection, epoch) = (connect(&self.pool, APPLICATION).await?, lease.epoch());
+        let (incarnation, position) = within(self.config.answer(), "reading the relay's checkpoint", async {
+            let incarnation = incarnation::of(&mut connection).await?;
+            Ok((incarnation, checkpoint::load(&mut connection, incarnation, epoch).await?))
+        })
+        .await?;
+        let (ends, ()) = tokio::try_join!(end::read(&self.kafka), topic::check_policies(&self.kafka))?;
+        let verifying = end::verify(&mut connection, incarnation, &ends);
+        within(self.config.answer(), "looking for the events that the topics end with", verifying).await?;
         let publisher = Publisher::new(&self.kafka, incarnation, ends)?;
-        tracing::info!(relay.position = position, log.incarnation = %incarnation, "relay leads");
+        tracing::info!(relay.position = position, relay.epoch = epoch, log.incarnation = %incarnation, "relay leads");
         metric::leading(true);
         self.status.send_modify(|status| *status = RelayStatus::leading_from(position, status));
 
-        let (connection, proof) = leadership.into_parts();
         let mut source = Source::new(connection, &self.config, position)?;
         let (batches, to_send) = mpsc::channel(READ_AHEAD);
         // Events are what is counted: a log that trickles makes many small batches.
         let (sent, to_acknowledge) = mpsc::unbounded_channel();
         let (saved, checkpoint) = watch::channel(position);
-        let sender = Sender::new(publisher, self.registry.clone(), &self.config, checkpoint);
+        let term = lease.term();
+        let sender = Sender::new(publisher, self.registry.clone(), &self.config, checkpoint, term.clone());
         let sender = AbortOnDropHandle::new(tokio::spawn(sender.run(to_send, sent)));
-        let acknowledger = Acknowledger::new(self.pool.clone(), incarnation, self.status.clone(), saved);
+        let (pool, status) = (self.pool.clone(), self.status.clone());
+        let acknowledger = Acknowledger::new(pool, (incarnation, epoch), self.config.answer(), status, saved);
         let acknowledger = AbortOnDropHandle::new(tokio::spawn(acknowledger.run(to_acknowledge)));
         let watch = open_append::watch(self.pool.clone(), self.status.clone(), self.config.slow_append());
         let _watch = AbortOnDropHandle::new(tokio::spawn(watch));
@@ -146,15 +191,18 @@ impl Relay {
         let read = tokio::select! {
             read = source.run(batches, shutdown) => read,
             // What still waits for Kafka is taken back: the next leader sends it.
-            lost = proof.lost(&self.pool) => Err(lost),
+            lost = term.clone().lost() => Err(lost),
         };
-        // A stage that ends lets the stages beside it end: only a source that broke off leaves others at work.
-        let grace = if read.is_ok() { self.config.stop_timeout() } else { Duration::ZERO };
+        // A stage that ends lets the stages beside it end. What was sent is awaited for as long as nobody else leads.
+        let grace = if read.is_ok() { self.config.stop_timeout() } else { self.config.stop_timeout().min(term.left()) };
         let rest = async { (joined(acknowledger).await, joined(sender).await) };
-        match tokio::time::timeout(grace, rest).await {
-            Ok((last, before)) => last.and(before).and(read),
-            // What was sent and not acknowledged is found again on the partitions' ends.
-            Err(_elapsed) => read,
+        tokio::select! {
+            rest = tokio::time::timeout(grace, rest) => match rest {
+                Ok((last, before)) => last.and(before).and(read),
+                // What was sent and not acknowledged is found again on the partitions' ends.
+                Err(_elapsed) => read,
+            },
+            lost = term.clone().lost() => read.and(Err(lost)),
         }
     }
 }
@@ -166,11 +214,32 @@ impl Relay {
 /// [`LogError::Topic`] when a store is away or refuses. Repeating it is safe.
 pub async fn recover(pool: &PgPool, kafka: &KafkaConfig) -> Result<Uuid, LogError> {
     // As leader, so that no relay writes to topics that are about to go.
-    let leadership = Leadership::take(pool).await?.ok_or(LogError::RelayLeads)?;
-    topic::recreate(kafka).await?;
-    let incarnation = incarnation::renew(pool).await?;
-    leadership.give_up().await?;
-    Ok(incarnation)
+    let lease = lead_alone(pool).await?;
+    let term = lease.term();
+    let recovered = async {
+        topic::recreate(kafka).await?;
+        if !term.is_current() {
+            return Err(LogError::LostLead);
+        }
+        incarnation::renew(pool).await
+    };
+    let recovered = recovered.await;
+    lease.give_back().await;
+    recovered
+}
+
+/// Takes the lead, unless a relay is alive: the lease of one that was killed ends by itself.
+async fn lead_alone(pool: &PgPool) -> Result<Lease, LogError> {
+    let time = RelayConfig::default().lease();
+    let left = match Lease::take(pool, LEASE, time).await? {
+        Taken::Mine(lease) => return Ok(lease),
+        Taken::HeldFor(left) => left,
+    };
+    tokio::time::sleep(left + SHORTEST_PAUSE).await;
+    match Lease::take(pool, LEASE, time).await? {
+        Taken::Mine(lease) => Ok(lease),
+        Taken::HeldFor(_) => Err(LogError::RelayLeads),
+    }
 }
 
 /// What a stage answered; a panic goes on in whoever waits for it.

@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 use domain::context::Context;
 use rdkafka::{
     ClientConfig,
-    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    admin::{
+        AdminClient, AdminOptions, ConfigResource, NewTopic, OwnedResourceSpecifier, ResourceSpecifier,
+        TopicReplication,
+    },
     client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer},
     types::RDKafkaErrorCode,
@@ -19,6 +22,9 @@ pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 /// The largest record, in bytes: a solicitation's text is a part of its event. Kafka's own default is a tenth of it.
 const LARGEST_RECORD: &str = "10485760";
+
+/// The policy under which a topic keeps every event until retention takes it.
+const KEEPS_ALL: &str = "delete";
 
 /// Where and how events are published.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -81,7 +87,7 @@ impl KafkaConfig {
 /// Creates the topics that are missing and checks the ones that are there.
 ///
 /// # Errors
-/// [`LogError::Partitions`] when a topic has other partitions than configured, [`LogError::Topic`] when the broker
+/// [`LogError::Partitions`] when a topic has fewer partitions than configured, [`LogError::Topic`] when the broker
 /// refuses one, [`LogError::Kafka`] when it does not answer.
 pub async fn ensure(config: &KafkaConfig) -> Result<(), LogError> {
     let admin: AdminClient<DefaultClientContext> =
@@ -96,6 +102,8 @@ pub async fn ensure(config: &KafkaConfig) -> Result<(), LogError> {
         .map(|(name, partitions)| {
             NewTopic::new(name, *partitions, TopicReplication::Fixed(config.replication))
                 .set("retention.ms", &retention_ms)
+                // Whatever the broker's default is: a compacted topic keeps the last event of a stream only.
+                .set("cleanup.policy", KEEPS_ALL)
                 .set("max.message.bytes", LARGEST_RECORD)
         })
         .collect();
@@ -148,14 +156,99 @@ fn await_deletion(config: &KafkaConfig) -> Result<(), LogError> {
     Ok(())
 }
 
+/// Makes sure that no topic of events throws away all but the last event of each stream. A broker that does not tell
+/// its settings is believed.
+///
+/// # Errors
+/// [`LogError::Compacted`] naming the first topic that does.
+pub async fn check_policies(config: &KafkaConfig) -> Result<(), LogError> {
+    match policies(config).await?.into_iter().find(|(_, policy)| policy != KEEPS_ALL) {
+        Some((topic, policy)) => Err(LogError::Compacted { topic, policy }),
+        None => Ok(()),
+    }
+}
+
+/// The topics of events with their `cleanup.policy`, as far as the broker tells.
+async fn policies(config: &KafkaConfig) -> Result<Vec<(String, String)>, LogError> {
+    let admin: AdminClient<DefaultClientContext> =
+        config.client().create().map_err(kafka("creating an admin client"))?;
+    let names = Context::ALL.map(|context| context.topic(&config.topic_prefix));
+    let wanted: Vec<_> = names.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
+    let options = AdminOptions::new().request_timeout(Some(ANSWER_WITHIN));
+    let described = match admin.describe_configs(&wanted, &options).await {
+        Ok(described) => described,
+        Err(error) => {
+            tracing::debug!(error = %error, "the broker does not tell how topics are cleaned up");
+            return Ok(vec![]);
+        }
+    };
+    let policy = |found: Result<ConfigResource, RDKafkaErrorCode>| {
+        let found = found.ok()?;
+        let policy = found.get("cleanup.policy")?.value.clone()?;
+        match found.specifier {
+            OwnedResourceSpecifier::Topic(name) => Some((name, policy)),
+            OwnedResourceSpecifier::Group(_) | OwnedResourceSpecifier::Broker(_) => None,
+        }
+    };
+    Ok(described.into_iter().filter_map(policy).collect())
+}
+
+/// What about the topics is not as it should be, each in a sentence and with whether it keeps events from their way;
+/// nothing where all is well.
+///
+/// # Errors
+/// [`LogError::Kafka`] when the broker does not answer.
+pub async fn findings(config: &KafkaConfig) -> Result<Vec<(String, bool)>, LogError> {
+    let mut found = vec![];
+    if let Err(compacted) = check_policies(config).await {
+        found.push((compacted.to_string(), true));
+    }
+    let asked = config.clone();
+    let counts = blocking(move || {
+        let consumer: BaseConsumer = asked.client().create().map_err(kafka("creating a client"))?;
+        let count = |context: Context| {
+            let topic = context.topic(&asked.topic_prefix);
+            partition_count(&consumer, &topic).map(|count| (topic, count))
+        };
+        Context::ALL.into_iter().map(count).collect::<Result<Vec<_>, _>>()
+    });
+    let expected = usize::try_from(config.partitions).unwrap_or_default();
+    for (topic, count) in counts.await? {
+        if count == 0 {
+            found.push((format!("topic {topic} is not there; `medhub migrate` makes it"), true));
+        } else if count < expected {
+            found.push((LogError::Partitions { topic, found: count, expected }.to_string(), true));
+        } else if count > expected {
+            found.push((more_partitions(&topic, count, expected), false));
+        }
+    }
+    Ok(found)
+}
+
+fn more_partitions(topic: &str, found: usize, expected: usize) -> String {
+    format!(
+        "topic {topic} has {found} partitions, {expected} are configured (kafka.partitions): events go on on the first \
+         {expected}, where those of each stream before are; the others stay empty"
+    )
+}
+
+/// Whether a topic has the partitions that are used. Further ones are named and left alone: with them the events of a
+/// stream would go on on another partition than they began on.
+pub(crate) fn check_partitions(topic: &str, found: usize, expected: usize) -> Result<(), LogError> {
+    if found < expected {
+        return Err(LogError::Partitions { topic: topic.to_owned(), found, expected });
+    }
+    if found > expected {
+        tracing::warn!("{}", more_partitions(topic, found, expected));
+    }
+    Ok(())
+}
+
 fn check(config: &KafkaConfig, expected: &[(String, i32)]) -> Result<(), LogError> {
     let consumer: BaseConsumer = config.client().create().map_err(kafka("creating a client"))?;
     for (topic, partitions) in expected {
         let expected = usize::try_from(*partitions).unwrap_or_default();
-        let found = settled_partition_count(&consumer, topic)?;
-        if found != expected {
-            return Err(LogError::Partitions { topic: topic.clone(), found, expected });
-        }
+        check_partitions(topic, settled_partition_count(&consumer, topic)?, expected)?;
     }
     Ok(())
 }

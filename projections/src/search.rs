@@ -13,13 +13,17 @@ mod document;
 pub mod embedding;
 mod fold;
 mod likeness;
+mod notice_codes;
 mod owned;
 mod plan;
 mod point;
 mod projection;
 mod query;
+mod question;
+mod ranking;
 mod store;
 mod terms;
+mod vocabulary;
 mod write;
 
 pub use self::{

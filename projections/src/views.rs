@@ -4,6 +4,9 @@
 //! of the last event taken in, and the folded state. One script compares versions, writes both and moves the figures that
 //! the events add to, all or nothing; so an event counts exactly once, however often it comes.
 //!
+//! What has no end is bounded: visits and days expire, and `engagement` and `top` hold opportunities that were on record when
+//! they were viewed or clicked, and what signed-in users saved. Views of invented opportunities are not counted (ADR 30).
+//!
 //! | key below `medhub:g1:` | what it holds |
 //! | --- | --- |
 //! | `generation` | the marker: without it nothing is written |
@@ -22,6 +25,7 @@ mod connect;
 mod content;
 mod counter;
 mod delta;
+mod eviction;
 mod expected;
 mod failure;
 mod generation;

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    fmt,
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
@@ -11,24 +12,96 @@ use schema_registry_converter::{
     error::SRCError,
     schema_registry_common::{SchemaType, SuppliedSchema},
 };
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
+use subtle::ConstantTimeEq;
 
 use crate::{
     catalog::EventSchema,
     codec::{Decoder, MisfitError},
 };
 
-/// Where the schema registry is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Where the schema registry is, and what is shown there. It may hold a secret, which is not written with the rest.
+///
+/// | variable | default | meaning |
+/// | --- | --- | --- |
+/// | `MEDHUB__REGISTRY__URL` | `http://127.0.0.1:8081` | where it is; also `SCHEMA_REGISTRY_URL`; a login may stand in it |
+/// | `MEDHUB__REGISTRY__LOGIN` | none | `name:password`: what the role `registry` asks of those who register, and what the relay, the workers and `medhub migrate` show where the address holds none |
+/// | `MEDHUB__REGISTRY__PRIVATE` | `false` | whether the role `registry` asks those for it, too, who only read |
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RegistryConfig {
     /// `http://host:port`; also taken from `SCHEMA_REGISTRY_URL`.
     pub url: String,
+    /// What is shown to register; `None` where the address holds it, or nothing is asked for.
+    #[serde(skip_serializing)]
+    pub login: Option<RegistryLogin>,
+    /// Whether a registry of ours asks for the login also of those who only read.
+    pub private: bool,
 }
 
 impl Default for RegistryConfig {
     fn default() -> Self {
-        Self { url: "http://127.0.0.1:8081".to_owned() }
+        Self { url: "http://127.0.0.1:8081".to_owned(), login: None, private: false }
+    }
+}
+
+impl RegistryConfig {
+    /// The login that clients show: none where the address holds one itself.
+    pub fn shown_login(&self) -> Option<&RegistryLogin> {
+        self.login.as_ref().filter(|_| without_login(&self.url) == self.url)
+    }
+}
+
+/// A name and a password.
+#[derive(Clone, Deserialize)]
+#[serde(try_from = "SecretString")]
+pub struct RegistryLogin {
+    name: String,
+    password: SecretString,
+}
+
+/// A login that cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("it is not of the form name:password with a password of at least {SHORTEST_PASSWORD} characters")]
+pub struct InvalidLogin;
+
+/// Shortest password: a shorter one could be guessed.
+const SHORTEST_PASSWORD: usize = 12;
+
+impl TryFrom<SecretString> for RegistryLogin {
+    type Error = InvalidLogin;
+
+    fn try_from(login: SecretString) -> Result<Self, InvalidLogin> {
+        let (name, password) = login.expose_secret().split_once(':').ok_or(InvalidLogin)?;
+        if name.is_empty() || password.chars().count() < SHORTEST_PASSWORD {
+            return Err(InvalidLogin);
+        }
+        Ok(Self { name: name.to_owned(), password: password.into() })
+    }
+}
+
+impl fmt::Debug for RegistryLogin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:***", self.name)
+    }
+}
+
+impl RegistryLogin {
+    /// Whether this is the login; takes the same time wherever the password differs.
+    pub fn recognises(&self, name: &str, password: &str) -> bool {
+        let is_password = self.password.expose_secret().as_bytes().ct_eq(password.as_bytes());
+        name == self.name && is_password.into()
+    }
+
+    /// The name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The password, to be shown to the registry and to nobody else.
+    pub fn password(&self) -> &SecretString {
+        &self.password
     }
 }
 
@@ -84,7 +157,11 @@ impl Registry {
     pub fn new(config: &RegistryConfig) -> Self {
         let url = config.url.trim_end_matches('/').to_owned();
         // Only settings that this program does not use can fail here.
-        let patient = SrSettings::new_builder(url.clone()).set_timeout(PATIENCE).build();
+        let mut patient = SrSettings::new_builder(url.clone());
+        if let Some(login) = config.shown_login() {
+            patient.set_basic_authorization(login.name(), Some(login.password().expose_secret()));
+        }
+        let patient = patient.set_timeout(PATIENCE).build();
         Self {
             inner: Arc::new(Inner {
                 url: without_login(&url),
@@ -150,6 +227,22 @@ fn without_login(url: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_login_has_a_name_and_a_password_and_tells_neither() {
+        let of = |text: &str| RegistryLogin::try_from(SecretString::from(text));
+        let login = of("medhub:with:colons:inside").unwrap();
+        assert!(login.recognises("medhub", "with:colons:inside"));
+        assert!(!login.recognises("medhub", "with:colons") && !login.recognises("other", "with:colons:inside"));
+        assert!(!format!("{login:?}").contains("colons"));
+        for bad in ["medhub", "medhub:short", ":a-long-password"] {
+            assert_eq!(of(bad).unwrap_err(), InvalidLogin, "{bad}");
+        }
+        let config = RegistryConfig { login: Some(login), ..RegistryConfig::default() };
+        assert!(config.shown_login().is_some());
+        let own = RegistryConfig { url: "http://me:s3cret@registry:8081".to_owned(), ..config };
+        assert!(own.shown_login().is_none(), "the address has its own");
+    }
 
     #[test]
     fn what_is_shown_of_a_url_holds_no_password() {

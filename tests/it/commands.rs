@@ -36,7 +36,7 @@ fn once(key: &str, asked: &str) -> Conditions {
 }
 
 fn seen(version: u64) -> Conditions {
-    Conditions { expected_version: Some(version), ..Conditions::default() }
+    Conditions::at_version(Some(version))
 }
 
 async fn discovered(commands: &Commands) -> OpportunityId {

@@ -1,6 +1,7 @@
 //! The log and its relay on real Postgres and Kafka: nothing lost, nothing reordered, nobody waited for in vain.
 
 mod append;
+mod facts;
 mod fence;
 mod relay;
 mod replay;

@@ -1,5 +1,6 @@
 //! What a frontend sees: commands with their refusals, errors with codes, a playground without the internet.
 
+mod as_clients_write;
 mod changes;
 mod closing;
 mod past;

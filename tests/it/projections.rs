@@ -6,6 +6,7 @@ mod dead_letter;
 mod field;
 mod live;
 mod rebuild;
+mod rebuild_crash;
 mod search;
 mod sick_sink;
 mod views;

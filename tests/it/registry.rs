@@ -1,5 +1,6 @@
 //! The schema registry as its clients see it: Confluent's API, one id per schema, nothing forgotten.
 
+mod access;
 mod client;
 mod command;
 mod concurrent;

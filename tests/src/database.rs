@@ -94,5 +94,8 @@ pub(crate) fn delete_topics(brokers: &str, topic_prefix: &str) {
 
 /// A client of the shared schema registry.
 pub async fn registry() -> Registry {
-    Registry::new(&RegistryConfig { url: engines().await.variable("SCHEMA_REGISTRY_URL").to_owned() })
+    Registry::new(&RegistryConfig {
+        url: engines().await.variable("SCHEMA_REGISTRY_URL").to_owned(),
+        ..RegistryConfig::default()
+    })
 }

@@ -47,7 +47,7 @@ use self::{
     report::{Report, say},
     writer::Writer,
 };
-use crate::Stack;
+use crate::{Stack, TransactionPooler};
 
 /// How long the relay may take to come to the end of the log once nobody writes any more.
 const CATCH_UP: Duration = Duration::from_mins(2);
@@ -65,7 +65,11 @@ const PROBE: usize = 1_000;
 pub async fn run(plan: &Plan, stack: &Stack) -> anyhow::Result<Report> {
     let began = Instant::now();
     say(&format!("seed {} ({}={} repeats it)", plan.seed, seed::VARIABLE, plan.seed));
-    let field = Field::new(stack).await?;
+    let mut field = Field::new(stack).await?;
+    let pooler = if plan.pooled { Some(TransactionPooler::start(&field.url).await?) } else { None };
+    if let Some(pooler) = &pooler {
+        field.lead_through(pooler.url());
+    }
     let foreign = Foreign::open(&field.url).await.context("opening foreign transactions")?;
     let mut report = if plan.fence {
         with_relays(plan, stack, &field, foreign).await?

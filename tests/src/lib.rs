@@ -39,6 +39,7 @@ pub mod stack_processes;
 mod subscription;
 mod test_folder;
 mod topic_record;
+mod transaction_pooler;
 mod turn;
 
 pub use self::{
@@ -59,5 +60,6 @@ pub use self::{
     stack::{Environment, Stack, engines},
     subscription::Subscription,
     topic_record::{TopicRecord, positions_by_aggregate, read_records},
+    transaction_pooler::TransactionPooler,
     turn::{run_alone, run_beside_others, run_with_own_engines},
 };

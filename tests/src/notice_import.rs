@@ -115,5 +115,5 @@ impl ExpectedCounts {
 pub fn notices(file: &Path) -> impl Iterator<Item = Notice> + use<> {
     let mut reader = sam::open(std::fs::File::open(file).unwrap()).unwrap();
     let format = sam::detect(&mut reader).unwrap();
-    sam::rows(reader, format).unwrap().map(|row| row.unwrap().outcome.unwrap())
+    sam::rows(reader, format, sam::Encoding::Auto).unwrap().map(|row| row.unwrap().outcome.unwrap())
 }

@@ -70,6 +70,21 @@ impl Subscription {
         }
     }
 
+    /// Shows a fresh token on the open connection, and returns what the product says to it.
+    ///
+    /// # Errors
+    /// If the connection breaks off, or nothing comes for as long as [`PATIENCE`].
+    pub async fn renew(&mut self, token: &str) -> anyhow::Result<Value> {
+        let payload = json!({ "authorization": format!("Bearer {token}") });
+        self.say(json!({ "type": "ping", "payload": payload })).await?;
+        loop {
+            let said = self.hear().await?;
+            if said["type"] == "pong" {
+                return Ok(said["payload"].clone());
+            }
+        }
+    }
+
     async fn say(&mut self, message: Value) -> anyhow::Result<()> {
         Ok(self.socket.send(Message::text(message.to_string())).await?)
     }

@@ -37,7 +37,8 @@ pub(super) async fn fill(pool: &PgPool, events: u64) -> anyhow::Result<u64> {
 pub(super) fn payloads() -> anyhow::Result<Vec<String>> {
     let mut csv = Vec::new();
     generate::write_csv(&mut csv, SAMPLES, 1, |_| {}).context("making up notices")?;
-    let rows = sam::rows(Box::new(Cursor::new(csv)), sam::Format::Csv).context("reading made-up notices")?;
+    let rows = sam::rows(Box::new(Cursor::new(csv)), sam::Format::Csv, sam::Encoding::Utf8)
+        .context("reading made-up notices")?;
     let mut payloads = Vec::new();
     for row in rows {
         // Some are broken on purpose.

@@ -1,4 +1,4 @@
-//! `medhub doctor`: reaches every store, and says which one is away and what to do.
+//! `medhub doctor`: reaches every store, says which one is away or set up wrongly, and what to do.
 
 use std::{error::Error, process::ExitCode};
 
@@ -10,10 +10,10 @@ use serde::Serialize;
 use super::output;
 use crate::{
     config::{Config, masked_url},
-    store::{self, Engine, PingError, Stores},
+    store::{self, Engine, Finding as Found, PingError, Stores},
 };
 
-/// Reaches every store and loads the embedding model. Exit code 0 only if nothing is amiss.
+/// Reaches every store, looks at the settings that matter, and loads the embedding model. Exit code 0 only if nothing is amiss.
 #[derive(Debug, Args)]
 pub(super) struct Doctor {
     /// Print one JSON object instead of a table
@@ -39,19 +39,27 @@ struct Finding {
     reason: Option<String>,
     /// What a person can do about it.
     advice: Option<String>,
+    /// What about an engine that answers is not as it should be.
+    findings: Vec<Found>,
 }
 
 impl Doctor {
     pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
         let stores = Stores::open_without_model(config)?;
         let answers = join_all(Engine::ALL.iter().map(|engine| stores.ping(*engine))).await;
-        let engines: Vec<Finding> = Engine::ALL
+        let mut engines: Vec<Finding> = Engine::ALL
             .into_iter()
             .zip(answers)
             .map(|(engine, answer)| Finding::of(engine, address(engine, config), answer.as_ref().err()))
             .collect();
+        let there: Vec<_> = engines.iter().filter(|finding| finding.answers).map(|finding| finding.engine).collect();
+        for found in stores.findings(&there).await {
+            engines.iter_mut().filter(|finding| finding.engine == found.engine).for_each(|finding| {
+                finding.findings.push(found.clone());
+            });
+        }
         let model = store::load_model(&config.embedding).await.err().map(|failure| causes(&failure));
-        let healthy = model.is_none() && engines.iter().all(|finding| finding.answers);
+        let healthy = model.is_none() && engines.iter().all(Finding::is_well);
         let diagnosis = Diagnosis { healthy, engines, model };
         let text = if self.json { serde_json::to_string(&diagnosis)? } else { diagnosis.table() };
         output::result(&text)?;
@@ -67,7 +75,18 @@ impl Finding {
                 engine.variable()
             )
         });
-        Self { engine, at, answers: failure.is_none(), reason: failure.map(|failure| causes(failure)), advice }
+        Self {
+            engine,
+            at,
+            answers: failure.is_none(),
+            reason: failure.map(|failure| causes(failure)),
+            advice,
+            findings: vec![],
+        }
+    }
+
+    fn is_well(&self) -> bool {
+        self.answers && self.findings.iter().all(|found| !found.harmful)
     }
 }
 
@@ -78,6 +97,11 @@ impl Diagnosis {
             let verdict = if finding.answers { "answers" } else { "AWAY" };
             lines.push(format!("{:<12}{verdict:<9}{}", finding.engine.name(), finding.at));
             lines.extend(finding.reason.iter().chain(&finding.advice).map(|line| format!("            {line}")));
+            lines.extend(
+                finding.findings.iter().map(|found| {
+                    format!("            {}: {}", if found.harmful { "WRONG" } else { "note" }, found.text)
+                }),
+            );
         }
         match &self.model {
             None => lines.push(format!("{:<12}loaded", "model")),

@@ -2,17 +2,24 @@
 
 mod watch;
 
-use std::process::ExitCode;
+use std::{
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context;
 use clap::{Args, builder::PossibleValuesParser};
-use projections::runtime::{Generations, RebuildError, RebuildOptions, RebuildProgress, RebuildReport};
+use projections::runtime::{ControlError, Generations, RebuildError, RebuildOptions, RebuildProgress, RebuildReport};
 use serde_json::json;
 use tokio::sync::watch::Sender;
 use tokio_util::sync::CancellationToken;
 
 use super::{output, projection_names, who};
 use crate::{config::Config, store::Stores};
+
+/// How long to wait for the turn of another process: a little longer than that of a dead one lasts.
+const TURN_WITHIN: Duration = Duration::from_secs(12);
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// The exit code of a program that was interrupted.
 const INTERRUPTED: u8 = 130;
@@ -46,7 +53,7 @@ impl Rebuild {
         let options = RebuildOptions { by: who::am_i(), allow_parked: self.allow_parked, ..RebuildOptions::default() };
         let (progress, stop) = (Sender::new(RebuildProgress::default()), CancellationToken::new());
         let shown = watch::start(progress.subscribe());
-        let work = stores.runtime.rebuild(&projections, &options, &progress, &stop);
+        let work = in_turn(|| stores.runtime.rebuild(&projections, &options, &progress, &stop));
         tokio::pin!(work);
         let outcome = tokio::select! {
             outcome = &mut work => outcome,
@@ -72,8 +79,25 @@ impl Rebuild {
     }
 }
 
+/// Tries again while another process has the turn: that of one that was killed ends by itself.
+async fn in_turn<T, F>(work: impl Fn() -> F) -> Result<T, RebuildError>
+where
+    F: Future<Output = Result<T, RebuildError>>,
+{
+    let deadline = Instant::now() + TURN_WITHIN;
+    loop {
+        match work().await {
+            Err(RebuildError::Control(ControlError::Busy)) if Instant::now() < deadline => {
+                tokio::time::sleep(PAUSE).await;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
 async fn abandon(stores: &Stores) -> anyhow::Result<ExitCode> {
-    match stores.runtime.abandon_rebuild(&stores.live.now().all()).await? {
+    let all = stores.live.now().all();
+    match in_turn(|| stores.runtime.abandon_rebuild(&all)).await? {
         Some(id) => output::say(&format!("rebuild {id} is given up, what it made is removed")),
         None => output::say("no rebuild was cut off"),
     }

@@ -17,6 +17,7 @@ use commands::{
 use domain::{
     clock::{Clock, SystemClock},
     opportunity::OpportunityId,
+    store::FactOutcome,
     visit::VisitCommand,
     watchlist::{Watchlist, WatchlistCommand},
 };
@@ -131,7 +132,7 @@ impl Recorder {
     fn new(config: &Config, pool: &PgPool, opportunities: usize) -> Self {
         Self {
             caller: Caller::system("system:simulate"),
-            visits: VisitBatches::new(PgBatchStore::new(pool.clone())),
+            visits: VisitBatches::new(PgBatchStore::new(pool.clone()), config.ingest.visit_events),
             watchlists: Watchlists::new(PgStore::new(pool.clone(), &config.postgres), Arc::new(SystemClock)),
             summary: Summary { opportunities: count(opportunities), ..Summary::default() },
         }
@@ -146,7 +147,7 @@ impl Recorder {
             self.wish(wish).await?;
         }
         self.summary.visits += made;
-        self.summary.events += recorded.recorded;
+        self.summary.events += count(recorded.iter().filter(|outcome| **outcome == FactOutcome::Recorded).count());
         self.summary.count_steps(&steps);
         Ok(())
     }

@@ -13,7 +13,7 @@ use serde_json::json;
 use super::output;
 use crate::{
     config::Config,
-    store::{CountError, Counts, Pipeline, ProjectionRow, Stores},
+    store::{CountError, Counts, Engine, Pipeline, ProjectionRow, RelayRow, Stores},
 };
 
 /// Pause between two counts: short enough to time a journey of seconds, long enough not to be part of it.
@@ -46,14 +46,19 @@ impl Status {
         stores.live.refresh(stores.runtime.control()).await?;
         let counted = counted(&stores, Duration::from_secs(self.wait)).await;
         let pipeline = stores.pipeline().await?;
+        let findings = stores.findings(&Engine::ALL).await;
         if self.json {
             let counts = counted?;
             let mut all = serde_json::to_value(&counts)?;
             (all["relay"], all["projections"]) = (json!(pipeline.relay), json!(pipeline.projections));
+            all["findings"] = json!(findings);
             output::result(&all.to_string())?;
             return Ok(code(counts.agree));
         }
         output::result(&pipeline_table(&pipeline))?;
+        for finding in &findings {
+            output::result(&format!("{}: {}", finding.engine.name(), finding.text))?;
+        }
         // A store that is away must not hide how the rest is doing.
         let counts =
             counted.context("counting what every store holds; the table above is what Postgres and Kafka say")?;
@@ -88,17 +93,29 @@ async fn watch(stores: &Stores, pause: Duration) -> anyhow::Result<ExitCode> {
 
 fn pipeline_table(pipeline: &Pipeline) -> String {
     let relay = &pipeline.relay;
-    let leads = if relay.leads { "leads" } else { "NO RELAY" };
     let mut lines = vec![
         format!(
             "{:<16}{:<12}{:>12}{:>10}{:>9}{:>8}  {}",
             "", "state", "position", "lag", "lag s", "parked", "last error"
         ),
-        format!("{:<16}{leads:<12}{:>12}{:>10}", "relay", relay.position, relay.lag_events),
+        relay_line(relay),
     ];
     lines.extend(pipeline.projections.iter().map(projection_line));
     lines.push(format!("{:<16}{:<12}{:>12}", "log", "", relay.log_end));
     lines.join("\n")
+}
+
+fn relay_line(relay: &RelayRow) -> String {
+    let state = match (relay.leads, relay.relays) {
+        (true, _) => "leads",
+        (false, 0) => "NO RELAY",
+        (false, _) => "NO LEADER",
+    };
+    // Of a relay that cannot work the whole reason is wanted: it names what to do.
+    let error = relay.last_error.as_deref().unwrap_or_default();
+    let line =
+        format!("{:<16}{state:<12}{:>12}{:>10}{:>9}{:>8}  {error}", "relay", relay.position, relay.lag_events, "", "");
+    line.trim_end().to_owned()
 }
 
 fn projection_line(row: &ProjectionRow) -> String {

@@ -5,7 +5,7 @@
 //! | `MEDHUB__AUTH__HS256_SECRET` | none | a secret of at least 32 bytes that signs tokens; for development and tests |
 //! | `MEDHUB__AUTH__JWKS_URL` | none | where the identity provider publishes its keys (RS256, ES256) |
 //! | `MEDHUB__AUTH__JWKS_CACHE_S` | `300` | how long these are kept; an unknown key is asked for at once |
-//! | `MEDHUB__AUTH__ISSUER` | none | what `iss` has to say; nothing is asked of it where this is not set |
+//! | `MEDHUB__AUTH__ISSUER` | none | what `iss` has to say; has to be set where tokens are taken without the development login |
 //! | `MEDHUB__AUTH__AUDIENCE` | none | what `aud` has to hold; likewise |
 //! | `MEDHUB__AUTH__LEEWAY_S` | `30` | how far clocks may differ |
 //! | `MEDHUB__AUTH__ROSTER_CACHE_MS` | `1000` | how long roles and keys are remembered; changes by the same process count at once |
@@ -61,6 +61,15 @@ impl AuthConfig {
         self.hs256_secret.as_ref().map(|secret| &secret.0)
     }
 
+    /// The setting that is missing to tell tokens for this service from those for others, where tokens are taken and this
+    /// is no development stack.
+    pub(crate) fn missing_bound(&self) -> Option<&'static str> {
+        let takes_tokens = self.hs256_secret.is_some() || self.jwks_url.is_some();
+        let bounds = [("auth.issuer", &self.issuer), ("auth.audience", &self.audience)];
+        let mut missing = bounds.into_iter().filter(|(_, value)| value.as_ref().is_none_or(String::is_empty));
+        missing.next().filter(|_| takes_tokens && !self.development_login).map(|(setting, _)| setting)
+    }
+
     pub(crate) fn jwks_cache(&self) -> Duration {
         Duration::from_secs(self.jwks_cache_s)
     }
@@ -91,6 +100,18 @@ impl TryFrom<SecretString> for AuthSecret {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tokens_are_bound_to_an_issuer_and_an_audience_outside_of_the_development_login() {
+        let open = AuthConfig { jwks_url: Some("http://127.0.0.1:1".to_owned()), ..AuthConfig::default() };
+        assert_eq!(open.missing_bound(), Some("auth.issuer"));
+        let half = AuthConfig { issuer: Some("https://login".to_owned()), ..open.clone() };
+        assert_eq!(half.missing_bound(), Some("auth.audience"));
+        let whole = AuthConfig { audience: Some("medhub".to_owned()), ..half };
+        assert_eq!(whole.missing_bound(), None);
+        assert_eq!(AuthConfig { development_login: true, ..open }.missing_bound(), None);
+        assert_eq!(AuthConfig::default().missing_bound(), None, "no tokens are taken at all");
+    }
 
     #[test]
     fn a_short_secret_is_refused_and_none_is_shown() {

@@ -37,6 +37,9 @@ fn masked_value(key: &str, value: Value) -> Value {
 }
 
 fn is_secret(key: &str) -> bool {
+    if key == "login" {
+        return true;
+    }
     ["password", "secret", "token", "api_key"].iter().any(|word| key.contains(word)) && !key.ends_with("_tokens")
 }
 
@@ -82,11 +85,13 @@ mod tests {
             ("password".to_owned(), Value::from(12_345_u32)),
             ("analyst_password".to_owned(), Value::from("s3cret")),
             ("max_tokens".to_owned(), Value::from(7_u32)),
+            ("login".to_owned(), Value::from("medhub:s3cret")),
             ("inner".to_owned(), Value::from(Dict::from([("api_key".to_owned(), Value::from("s3cret"))]))),
         ]);
         let shown = masked(settings);
         assert_eq!(shown["password"].as_str(), Some(MASK));
         assert_eq!(shown["analyst_password"].as_str(), Some(MASK));
+        assert_eq!(shown["login"].as_str(), Some(MASK));
         assert_eq!(shown["max_tokens"].to_u128(), Some(7));
         assert_eq!(shown["inner"].as_dict().unwrap()["api_key"].as_str(), Some(MASK));
     }

@@ -14,7 +14,9 @@ fn problem(variables: &[(&str, &str)]) -> String {
 fn nothing_set_gives_the_defaults() {
     let config = from_environment(&[]).unwrap();
     assert_eq!(config.http, HttpConfig::default());
-    assert_eq!(config.worker, WorkerConfig::default());
+    // Workers expect the partitions that the relay makes.
+    let worker = WorkerConfig { partitions: Some(config.kafka.partitions), ..WorkerConfig::default() };
+    assert_eq!(config.worker, worker);
 }
 
 #[test]

@@ -32,5 +32,5 @@ pub(super) fn of(ctx: &Context<'_>, given: Option<ChangeConditions>) -> Result<C
         let asked = format!("{}({})", field.name(), arguments.join(", "));
         Once::try_new(&key, &asked).map_err(|reason| error::invalid("conditions.idempotencyKey", &reason))
     });
-    Ok(Conditions { expected_version, once: once.transpose()? })
+    Ok(Conditions { once: once.transpose()?, ..Conditions::at_version(expected_version) })
 }

@@ -8,7 +8,7 @@ use projections::{
     runtime::{ControlError, RebuildError},
 };
 
-use super::parsed::NotKnown;
+use super::parsed::{NotKnown, Unfit};
 use crate::owned::Undone;
 
 /// The caller sent something that cannot be right.
@@ -31,6 +31,9 @@ const NOT_YET: &str = "NOT_YET";
 const UNAVAILABLE: &str = "UNAVAILABLE";
 /// We failed.
 const INTERNAL: &str = "INTERNAL";
+
+/// Most errors of one answer.
+const MOST_ERRORS: usize = 50;
 
 /// A bad value in `field`, e.g. `input.naics`; says what is wrong with it.
 pub(super) fn invalid(field: &str, reason: &InvalidValue) -> Error {
@@ -55,13 +58,32 @@ pub(crate) fn refused_with(reason: String, code: &'static str) -> Response {
     response(reason, code)
 }
 
-/// The document is not found by its hash.
-pub(super) fn not_known(error: &NotKnown) -> Response {
-    let code = match error {
-        NotKnown::NotFound => PERSISTED_QUERY_NOT_FOUND,
-        NotKnown::OtherText | NotKnown::Malformed => INVALID_QUERY,
+/// The document is not run: it cannot be read, asks for too much, or is not found by its hash.
+pub(super) fn unfit(unfit: &Unfit) -> Response {
+    let (code, at) = match unfit {
+        Unfit::NotKnown(NotKnown::NotFound) => (PERSISTED_QUERY_NOT_FOUND, None),
+        Unfit::NotKnown(NotKnown::OtherText | NotKnown::Malformed) => (INVALID_QUERY, None),
+        Unfit::Unreadable(error) => (INVALID_QUERY, Some(error.pos())),
+        Unfit::Costly(error) => (INVALID_QUERY, error.pos()),
     };
-    response(error.to_string(), code)
+    let mut answer = response(unfit.to_string(), code);
+    for error in &mut answer.errors {
+        error.locations.extend(at);
+    }
+    answer
+}
+
+/// Whether nothing of the document was run: such an answer has no data, and errors of no field.
+pub(crate) fn is_request_error(answer: &Response) -> bool {
+    answer.data == async_graphql::Value::Null
+        && !answer.errors.is_empty()
+        && answer.errors.iter().all(|error| error.path.is_empty())
+}
+
+/// Whether the document is not known by its hash, so that the client has to send it along.
+pub(crate) fn is_unknown_hash(answer: &Response) -> bool {
+    let code = answer.errors.first().and_then(|error| error.extensions.as_ref()?.get("code"));
+    code == Some(&PERSISTED_QUERY_NOT_FOUND.into())
 }
 
 /// The answer took too long.
@@ -118,8 +140,15 @@ pub(super) fn operators_only() -> Error {
 /// An operator is told what hinders, since it is theirs to mend.
 pub(super) fn operation(error: &RebuildError) -> Error {
     let code = match error {
-        RebuildError::Control(ControlError::Busy)
+        RebuildError::Control(
+            ControlError::Busy
+            | ControlError::LostTurn
+            | ControlError::NotRunning { .. }
+            | ControlError::NotSo { .. }
+            | ControlError::IsLive { .. },
+        )
         | RebuildError::Unfinished { .. }
+        | RebuildError::GivenUp { .. }
         | RebuildError::NewDeadLetters { .. }
         | RebuildError::NothingRetained { .. }
         | RebuildError::IsLive { .. }
@@ -129,6 +158,7 @@ pub(super) fn operation(error: &RebuildError) -> Error {
         | RebuildError::Log(_)
         | RebuildError::Kafka(_)
         | RebuildError::Store { .. }
+        | RebuildError::Unpublished { .. }
         | RebuildError::Filling { .. }
         | RebuildError::Behind { .. }
         | RebuildError::Progress(_)
@@ -187,6 +217,8 @@ pub(super) fn wired<T>(data: Result<T, Error>) -> Result<T, Error> {
 
 /// Gives a code to the errors that the library made: they speak about the caller's document only.
 pub(super) fn with_codes(mut response: Response) -> Response {
+    // Some documents are wrong in every place.
+    response.errors.truncate(MOST_ERRORS);
     for error in &mut response.errors {
         let extensions = error.extensions.get_or_insert_default();
         if extensions.get("code").is_some() {

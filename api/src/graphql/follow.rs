@@ -47,7 +47,7 @@ where
 {
     let stores = error::wired(ctx.data::<Stores>())?;
     let incarnation = stores.runtime.log().incarnation().await.map_err(|error| error::unavailable(&error))?;
-    let after = after.map(|cursor| position(&cursor, incarnation)).transpose()?;
+    let after = after.filter(|cursor| !cursor.is_empty()).map(|cursor| position(&cursor, incarnation)).transpose()?;
     let follower = stores.feed.follow(after).await.map_err(|error| error::unavailable(&error))?;
     Ok(stream::unfold(Some((follower, view)), move |rest| next(rest, incarnation)))
 }

@@ -1,7 +1,11 @@
 //! Checks what a caller sends before it becomes a command; every refusal names its field.
 
 use async_graphql::Result;
-use domain::opportunity::{InvalidValue, OpportunityId};
+use chrono::{DateTime, NaiveDate, Utc};
+use domain::{
+    opportunity::{InvalidValue, OpportunityId},
+    value::{storable_day, storable_time},
+};
 
 use super::error::{invalid, invalid_field};
 
@@ -73,6 +77,21 @@ pub(super) fn bounded(field: &str, text: &str) -> Result<String> {
     Ok(text.trim().to_owned())
 }
 
+/// A time that every store can hold, if one is given.
+pub(super) fn optional_time(field: &str, given: Option<DateTime<Utc>>) -> Result<Option<DateTime<Utc>>> {
+    given.map(storable_time).transpose().map_err(|reason| invalid(field, &reason))
+}
+
+/// A time that every store can hold.
+pub(super) fn time(field: &str, given: DateTime<Utc>) -> Result<DateTime<Utc>> {
+    storable_time(given).map_err(|reason| invalid(field, &reason))
+}
+
+/// A day that every store can hold, if one is given.
+pub(super) fn optional_day(field: &str, given: Option<NaiveDate>) -> Result<Option<NaiveDate>> {
+    given.map(storable_day).transpose().map_err(|reason| invalid(field, &reason))
+}
+
 /// A link that a browser may follow.
 pub(super) fn link(field: &str, given: Option<String>) -> Result<Option<String>> {
     let Some(link) = optional_text(field, given, MAX_LINK)? else { return Ok(None) };
@@ -93,6 +112,20 @@ mod tests {
             let extensions = text("f", bad, 1).unwrap_err().extensions.unwrap();
             assert_eq!(extensions.get("field"), Some(&"f".into()));
         }
+    }
+
+    #[test]
+    fn a_date_that_one_store_cannot_hold_is_refused_by_field() {
+        let far: DateTime<Utc> = "9999-12-31T23:59:59Z".parse().unwrap();
+        let errors = [
+            time("f", far).unwrap_err(),
+            optional_time("f", Some(far)).unwrap_err(),
+            optional_day("f", Some(far.date_naive())).unwrap_err(),
+        ];
+        for error in errors {
+            assert_eq!(error.extensions.unwrap().get("field"), Some(&"f".into()));
+        }
+        assert_eq!((optional_time("f", None).unwrap(), optional_day("f", None).unwrap()), (None, None));
     }
 
     #[test]

@@ -1,16 +1,18 @@
 //! How much of a list one request may ask for.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, str::FromStr};
 
 use async_graphql::{OutputType, Result, SimpleObject, TypeName};
-use projections::workspace::{Kept, ListCursor, Page};
+use projections::workspace::{Kept, Page};
 
 use super::error::invalid_field;
 
 /// Entries of a page where nothing is said.
 pub(super) const DEFAULT: u32 = 20;
+/// Entries of an answer to a search where nothing is said.
+pub(super) const DEFAULT_HITS: u32 = 10;
 /// Most entries of a page.
-const MAX: u32 = 100;
+pub(super) const MAX: u32 = 100;
 
 /// The size of a page, `default` where nothing is said.
 pub(super) fn size(first: Option<i32>, default: u32) -> Result<u32> {
@@ -19,12 +21,6 @@ pub(super) fn size(first: Option<i32>, default: u32) -> Result<u32> {
         Some(Ok(first @ 1..=MAX)) => Ok(first),
         Some(_) => Err(invalid_field("first", format!("first is not between 1 and {MAX}"))),
     }
-}
-
-/// What a page costs: one for the question, and its fields for each entry. A size that will be refused costs a page.
-pub(super) fn complexity(first: Option<i32>, default: u32, child_complexity: usize) -> usize {
-    let entries = size(first, default).unwrap_or(MAX);
-    1 + child_complexity.saturating_mul(usize::try_from(entries).unwrap_or(usize::MAX))
 }
 
 /// Where a page lies in the whole list.
@@ -92,10 +88,10 @@ impl<T: OutputType> Connection<T> {
     }
 }
 
-/// The place that a cursor names.
-pub(super) fn cursor(after: Option<String>) -> Result<Option<ListCursor>> {
+/// The place that a cursor names. Relay and others send an empty one for the beginning.
+pub(super) fn cursor<T: FromStr>(after: Option<String>) -> Result<Option<T>> {
     let wrong = |_| invalid_field("after", "this is no cursor of ours".to_owned());
-    after.map(|after| after.parse().map_err(wrong)).transpose()
+    after.filter(|after| !after.is_empty()).map(|after| after.parse().map_err(wrong)).transpose()
 }
 
 #[cfg(test)]

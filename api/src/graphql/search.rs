@@ -9,9 +9,6 @@ use projections::{
 
 use super::{error, input, outcome::reader, page, reading};
 
-/// Hits where nothing is said.
-const DEFAULT_HITS: u32 = 10;
-
 /// What a company owns by meaning and by words.
 #[derive(Default)]
 pub(super) struct WorkspaceSearchQuery;
@@ -20,7 +17,6 @@ pub(super) struct WorkspaceSearchQuery;
 impl WorkspaceSearchQuery {
     /// Proposals, documents and resources of your company that mean what the query says or have its words and numbers in
     /// them, part by part, the best first.
-    #[graphql(complexity = "page::complexity(first, DEFAULT_HITS, child_complexity)")]
     async fn search_workspace(
         &self,
         ctx: &Context<'_>,
@@ -28,7 +24,7 @@ impl WorkspaceSearchQuery {
         #[graphql(desc = "How many, 1 to 100; 10 where nothing is said.")] first: Option<i32>,
         #[graphql(desc = "Only things of these kinds; all where none is named.")] kinds: Option<Vec<WorkspaceKind>>,
     ) -> Result<Vec<WorkspaceHit>> {
-        let (tenant, first) = (reader(ctx)?, page::size(first, DEFAULT_HITS)?);
+        let (tenant, first) = (reader(ctx)?, page::size(first, page::DEFAULT_HITS)?);
         let query = input::question("query", &query)?;
         let mut kinds: Vec<_> = kinds.unwrap_or_default().into_iter().map(OwnedKind::from).collect();
         kinds.sort_unstable();

@@ -2,23 +2,24 @@
 
 mod breaking;
 
-use std::sync::Arc;
-
-use async_graphql::{Executor as _, Value};
+use async_graphql::Value;
 use futures::StreamExt as _;
 use serde_json::json;
 
 use super::*;
-use crate::http::door::{Address, Door};
+use crate::http::{
+    SocketPlace,
+    door::{Address, Door},
+};
 
 /// A schema without stores: whatever reaches one of them ends in an error of ours.
 fn graphql(config: &HttpConfig) -> GraphQl {
     GraphQl {
-        schema: limited(config).finish(),
+        schema: builder().finish(),
         stores: None,
         max_query_bytes: config.max_query_bytes,
         parsed: ParsedDocuments::default(),
-        max_aliases: config.max_aliases,
+        limits: cost_limits(config),
         patience: config.consistency_wait(),
     }
 }
@@ -161,8 +162,14 @@ async fn a_failure_of_ours_tells_the_caller_nothing_but_a_code() {
 #[tokio::test]
 async fn one_connection_has_a_bounded_number_of_documents_under_way() {
     let graphql = graphql(&HttpConfig::default());
-    let data = Arc::new(Session::data(Identity::anonymous(), Door::open(), Address("here".to_owned())));
-    let begin = || graphql.execute_stream(Request::new("{ __typename }"), Some(Arc::clone(&data)));
+    let session = Session::new(
+        Identity::anonymous(),
+        Door::open(),
+        Address::of("127.0.0.1"),
+        SocketPlace::alone(),
+        Duration::from_secs(10),
+    );
+    let begin = || session.run(&graphql, Request::new("{ __typename }"));
     let mut under_way: Vec<_> = (0..session::MOST_AT_ONCE).map(|_| begin()).collect();
 
     let refused = begin().next().await.unwrap();

@@ -6,6 +6,7 @@ use domain::{
     value::{InvalidValue, Stamp},
 };
 use projections::workspace::{Group, ListCursor};
+use prost::Message as _;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
@@ -27,6 +28,9 @@ use crate::{
 const DEFAULT: u32 = 20;
 /// Most entries of a page.
 const MAX: u32 = 100;
+
+/// Most bytes of the entries of a page: clients take messages of 4 MiB unless they are told otherwise.
+const MAX_BYTES: usize = 3 * 1024 * 1024;
 
 /// Answers what is asked about tasks.
 pub(super) struct Tasks {
@@ -54,7 +58,7 @@ impl TaskService for Tasks {
             let once = Once::try_new(&idempotency_key, &format!("ProcessTask {task_id} {step:?}"));
             Some(once.map_err(|reason| invalid("idempotency_key", &reason))?)
         };
-        let conditions = Conditions { expected_version, once };
+        let conditions = Conditions { once, ..Conditions::at_version(expected_version) };
         let named = if task_id.is_empty() { None } else { Some(id(&task_id)?) };
         let id = match (&step, named) {
             (Step::Request(_), named) => owned::new_id(&identity, "task", named, &conditions),
@@ -96,13 +100,36 @@ impl TaskService for Tasks {
         let group = view::status(status).map_or_else(Group::all, |status| Group::status(status.name()));
         let models = self.stores.live.now();
         let page = models.workspace.list(tenant, &group, first, after.as_ref()).await.map_err(|error| away(&error))?;
-        let next = page.items.last().filter(|_| page.has_more).map(|(_, cursor, _)| cursor.to_string());
+        let entries = page.items.into_iter().map(|(id, cursor, kept)| (cursor.to_string(), view::task(id, kept)));
+        let (tasks, cut_at) = fitting(entries, MAX_BYTES);
+        let last = cut_at.filter(|(_, is_last)| !is_last || page.has_more).map(|(cursor, _)| cursor);
         Ok(Response::new(ListTasksResponse {
-            tasks: page.items.into_iter().filter_map(|(id, _, kept)| view::task(id, kept)).collect(),
-            next_page_token: next.unwrap_or_default(),
+            tasks,
+            next_page_token: last.unwrap_or_default(),
             total_size: page.total,
         }))
     }
+}
+
+/// As many entries as have no more than `max` bytes together, one at least, so that every page leads on; and the cursor of
+/// the last of them, with whether none follows it.
+fn fitting(
+    entries: impl Iterator<Item = (String, Option<TaskView>)>,
+    max: usize,
+) -> (Vec<TaskView>, Option<(String, bool)>) {
+    let (mut tasks, mut bytes, mut last) = (vec![], 0, None);
+    for (cursor, task) in entries {
+        if let Some(task) = task {
+            // A key and a length stand before each entry.
+            bytes += task.encoded_len() + 8;
+            if bytes > max && !tasks.is_empty() {
+                return (tasks, last.map(|cursor| (cursor, false)));
+            }
+            tasks.push(task);
+        }
+        last = Some(cursor);
+    }
+    (tasks, last.map(|cursor| (cursor, true)))
 }
 
 /// The command of a step, but for who gives it and when.
@@ -183,5 +210,24 @@ fn status(undone: &Undone) -> Status {
         Undone::Outdated { .. } | Undone::Conflict => Status::aborted(undone.to_string()),
         Undone::KeyReused => Status::already_exists(undone.to_string()),
         Undone::Unavailable => Status::unavailable(undone.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_cut_where_it_would_be_too_long_and_goes_on_there() {
+        let task = |bytes: usize| Some(TaskView { result: "x".repeat(bytes), ..TaskView::default() });
+        let page = |sizes: &[Option<usize>]| {
+            let entries = sizes.iter().enumerate().map(|(n, size)| (n.to_string(), size.and_then(task)));
+            let (tasks, last) = fitting(entries.collect::<Vec<_>>().into_iter(), 1_000);
+            (tasks.len(), last)
+        };
+        assert_eq!(page(&[]), (0, None));
+        assert_eq!(page(&[Some(300), None, Some(300)]), (2, Some(("2".to_owned(), true))));
+        assert_eq!(page(&[Some(600), None, Some(600)]), (1, Some(("1".to_owned(), false))));
+        assert_eq!(page(&[Some(5_000), Some(1)]), (1, Some(("0".to_owned(), false))), "one at least");
     }
 }

@@ -1,6 +1,9 @@
 //! The one way in: who asks is found out and counted before anything else is done, whatever is asked.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use axum::{
     Json,
@@ -11,13 +14,15 @@ use axum::{
 };
 use uuid::Uuid;
 
+pub(crate) use super::address::Address;
 use super::{
-    limiter::{Asked, Limiter, Room},
+    limiter::{Limiter, Page, Room},
     problem::Problem,
+    socket::places::NoPlace,
 };
 use crate::{
     graphql,
-    identity::{Authenticator, Counted, Credentials, Identity, Unauthenticated},
+    identity::{Authenticator, Counted, Credentials, Identity, Recognised, Unauthenticated},
 };
 
 /// Names the tenant that a member of several companies acts for.
@@ -27,7 +32,7 @@ pub(super) const TENANT: HeaderName = HeaderName::from_static("x-medhub-tenant")
 #[derive(Clone)]
 pub(crate) struct Door {
     authenticator: Arc<Authenticator>,
-    limiter: Arc<Limiter>,
+    limiter: Limiter,
 }
 
 /// Why somebody is not let in.
@@ -39,15 +44,14 @@ pub(crate) enum Refusal {
     /// They asked too often.
     #[error("too many requests, try again in {} s", .0.retry_after_s.unwrap_or(1))]
     TooMany(Room),
+    /// They have as many `WebSocket`s open as they may.
+    #[error(transparent)]
+    NoPlace(#[from] NoPlace),
 }
-
-/// The address of a client, as far as limits go by it.
-#[derive(Debug, Clone)]
-pub(crate) struct Address(pub(crate) String);
 
 impl Door {
     pub(crate) fn new(authenticator: Authenticator, limiter: Limiter) -> Self {
-        Self { authenticator: Arc::new(authenticator), limiter: Arc::new(limiter) }
+        Self { authenticator: Arc::new(authenticator), limiter }
     }
 
     /// One that asks nobody and counts nothing.
@@ -65,18 +69,51 @@ impl Door {
         Self::new(authenticator, Limiter::none())
     }
 
-    /// Who shows that. Tokens that turn out to be none are counted, so that nobody tries them one after the other.
+    /// Who shows that, counted with one request before anything is looked up for them.
+    ///
+    /// Tokens that turn out to be none are counted by address, so that nobody tries them one after the other. A key that
+    /// was not seen to be good is charged to its address first and given back if it is good: guesses cost no query each.
+    pub(crate) async fn admit(
+        &self,
+        shown: &Credentials,
+        address: &Address,
+    ) -> Result<(Identity, Option<Room>), Refusal> {
+        let recognised = match self.authenticator.recognise(shown).await {
+            Ok(recognised) => recognised,
+            Err(refusal) => return Err(self.count_refused(refusal, address).await),
+        };
+        let Some(counted) = recognised.counted() else { return self.admit_unknown_key(recognised, address).await };
+        let room = self.charge(&counted, address, 1).await?;
+        match self.authenticator.look_up(recognised).await {
+            Ok(identity) => Ok((identity, room)),
+            Err(refusal) => Err(self.count_refused(refusal, address).await),
+        }
+    }
+
+    /// [`Self::admit`] for one who says who they are behind the beginning of a connection.
     pub(crate) async fn identify(&self, shown: &Credentials, address: &Address) -> Result<Identity, Refusal> {
-        match self.authenticator.identify(shown).await {
-            Ok(identity) => Ok(identity),
-            Err(refusal @ Unauthenticated::Unavailable(_)) => Err(refusal.into()),
-            Err(refusal) => {
-                let room = self.limiter.count(Asked::RefusedToken, &Counted::Address, &address.0).await;
-                match room {
-                    Some(room) if room.retry_after_s.is_some() => Err(Refusal::TooMany(room)),
-                    Some(_) | None => Err(refusal.into()),
-                }
-            }
+        self.admit(shown, address).await.map(|(identity, _)| identity)
+    }
+
+    async fn admit_unknown_key(&self, key: Recognised, address: &Address) -> Result<(Identity, Option<Room>), Refusal> {
+        let room = self.limiter.charge_refused_token(address).await;
+        if let Some(room) = room.filter(|room| room.retry_after_s.is_some()) {
+            return Err(Refusal::TooMany(room));
+        }
+        // While the log is away nothing is given back, so that nobody makes it busier than it is.
+        let identity = self.authenticator.look_up(key).await?;
+        self.limiter.give_back_refused_token(address).await;
+        let room = self.charge(&identity.counted, address, 1).await?;
+        Ok((identity, room))
+    }
+
+    async fn count_refused(&self, refusal: Unauthenticated, address: &Address) -> Refusal {
+        if matches!(refusal, Unauthenticated::Unavailable(_)) {
+            return refusal.into();
+        }
+        match self.limiter.charge_refused_token(address).await {
+            Some(room) if room.retry_after_s.is_some() => Refusal::TooMany(room),
+            Some(_) | None => refusal.into(),
         }
     }
 
@@ -89,7 +126,38 @@ impl Door {
 
     /// Counts one request of theirs.
     pub(crate) async fn count(&self, identity: &Identity, address: &Address) -> Result<Option<Room>, Refusal> {
-        match self.limiter.count(Asked::Request, &identity.counted, &address.0).await {
+        self.charge(&identity.counted, address, 1).await
+    }
+
+    /// Charges somebody a document of that complexity, beside the request that it came with.
+    pub(crate) async fn charge_document(
+        &self,
+        identity: &Identity,
+        address: &Address,
+        complexity: usize,
+    ) -> Result<Option<Room>, Refusal> {
+        match self.limiter.cost_of_document(complexity) {
+            0 => Ok(None),
+            cost => self.charge(&identity.counted, address, cost).await,
+        }
+    }
+
+    /// Charges somebody what they ask, in requests; answers how they stand, `None` where nothing is counted.
+    pub(crate) async fn charge(
+        &self,
+        counted: &Counted,
+        address: &Address,
+        cost: u32,
+    ) -> Result<Option<Room>, Refusal> {
+        match self.limiter.charge(counted, address, cost).await {
+            Some(room) if room.retry_after_s.is_some() => Err(Refusal::TooMany(room)),
+            room => Ok(room),
+        }
+    }
+
+    /// Charges an address one request for what needs no login.
+    pub(crate) fn charge_page(&self, address: &Address) -> Result<Option<Room>, Refusal> {
+        match self.limiter.charge_page(Page::Other, address) {
             Some(room) if room.retry_after_s.is_some() => Err(Refusal::TooMany(room)),
             room => Ok(room),
         }
@@ -97,10 +165,54 @@ impl Door {
 
     /// Where a request comes from.
     pub(crate) fn address(&self, headers: &HeaderMap, connected: Option<SocketAddr>) -> Address {
-        let forwarded = headers.get("x-forwarded-for").filter(|_| self.limiter.trusts_forwarded());
-        // The proxy adds the address that it sees at the end; what stands before is what the client says.
-        let told = forwarded.and_then(|list| list.to_str().ok()?.rsplit(',').next().map(|last| last.trim().to_owned()));
-        Address(told.unwrap_or_else(|| connected.map_or_else(|| "unknown".to_owned(), |at| at.ip().to_string())))
+        Address::of_request(headers, connected, self.limiter.trusts_forwarded())
+    }
+
+    /// What charges a request of somebody's for more than the one that it is counted with.
+    pub(crate) fn meter(&self, identity: &Identity, address: &Address, room: Option<Room>) -> Meter {
+        Meter {
+            door: self.clone(),
+            counted: identity.counted.clone(),
+            address: address.clone(),
+            room: Arc::new(Mutex::new(room)),
+        }
+    }
+}
+
+/// Charges one request with what it costs, as soon as that is known; handlers find it in the request. Its answer tells the
+/// room that is left.
+#[derive(Clone)]
+pub(crate) struct Meter {
+    door: Door,
+    counted: Counted,
+    address: Address,
+    room: Arc<Mutex<Option<Room>>>,
+}
+
+impl Meter {
+    /// Charges so many requests more. Nothing may be done for the request where that is refused.
+    pub(crate) async fn charge(&self, cost: u32) -> Result<(), Refusal> {
+        if cost == 0 {
+            return Ok(());
+        }
+        let room = self.door.charge(&self.counted, &self.address, cost).await?;
+        *self.room.lock().unwrap_or_else(PoisonError::into_inner) = room;
+        Ok(())
+    }
+
+    /// [`Self::charge`] for a batch of that many events.
+    pub(crate) async fn charge_events(&self, events: usize) -> Result<(), Refusal> {
+        self.charge(self.door.limiter.cost_of_events(events)).await
+    }
+
+    /// [`Self::charge`] for a document of that complexity.
+    pub(crate) async fn charge_document(&self, complexity: usize) -> Result<(), Refusal> {
+        self.charge(self.door.limiter.cost_of_document(complexity)).await
+    }
+
+    /// How the caller stands now.
+    pub(crate) fn room(&self) -> Option<Room> {
+        *self.room.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -136,11 +248,10 @@ pub(crate) fn shown(headers: &HeaderMap) -> Credentials {
 
 /// Lets in whoever is somebody, or nobody, and has not asked too often; handlers find the [`Identity`] in the request.
 pub(super) async fn guard(State(door): State<Door>, mut request: Request, next: Next) -> Response {
-    let connected = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(at)| *at);
-    let address = door.address(request.headers(), connected);
+    let address = door.address(request.headers(), connected(&request));
     let is_graphql = request.uri().path() == "/graphql";
-    let mut identity = match door.identify(&shown(request.headers()), &address).await {
-        Ok(identity) => identity,
+    let (mut identity, room) = match door.admit(&shown(request.headers()), &address).await {
+        Ok(admitted) => admitted,
         Err(refusal) => return refused(&refusal, is_graphql),
     };
     if let Err(header) = origin(request.headers(), &mut identity) {
@@ -151,21 +262,41 @@ pub(super) async fn guard(State(door): State<Door>, mut request: Request, next: 
             is_graphql,
         );
     }
-    let room = match door.count(&identity, &address).await {
-        Ok(room) => room,
-        Err(refusal) => return refused(&refusal, is_graphql),
-    };
     let correlation = identity.sender.caller.correlation_id.to_string();
+    let meter = door.meter(&identity, &address, room);
     request.extensions_mut().insert(identity);
     request.extensions_mut().insert(address);
+    request.extensions_mut().insert(meter.clone());
     let mut answer = next.run(request).await;
-    if let Some(room) = room {
+    // A refusal tells the room itself.
+    if let Some(room) = meter.room().filter(|_| !answer.headers().contains_key(header::RETRY_AFTER)) {
         room.tell(answer.headers_mut());
     }
     if let Ok(correlation) = HeaderValue::from_str(&correlation) {
         answer.headers_mut().insert(CORRELATION, correlation);
     }
     answer
+}
+
+/// Lets in whoever has not asked too often, for what needs no login: pages, figures, and paths that there are not.
+pub(crate) async fn guard_pages(State(limiter): State<Limiter>, request: Request, next: Next) -> Response {
+    let address = Address::of_request(request.headers(), connected(&request), limiter.trusts_forwarded());
+    let page = if request.uri().path() == "/health" { Page::Health } else { Page::Other };
+    match limiter.charge_page(page, &address) {
+        Some(room) if room.retry_after_s.is_some() => refused(&Refusal::TooMany(room), false),
+        room => {
+            let mut answer = next.run(request).await;
+            if let Some(room) = room {
+                room.tell(answer.headers_mut());
+            }
+            answer
+        }
+    }
+}
+
+/// The socket that a request came from.
+pub(crate) fn connected(request: &Request) -> Option<SocketAddr> {
+    request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(at)| *at)
 }
 
 /// What is wrong, in the form that clients of that address read.
@@ -178,9 +309,10 @@ fn told(status: StatusCode, code: &'static str, reason: String, is_graphql: bool
 }
 
 /// The refusal in the form that clients of that address read.
-pub(super) fn refused(refusal: &Refusal, is_graphql: bool) -> Response {
+pub(crate) fn refused(refusal: &Refusal, is_graphql: bool) -> Response {
     let (status, code) = match refusal {
         Refusal::TooMany(_) => (StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED"),
+        Refusal::NoPlace(_) => (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
         Refusal::Unauthenticated(Unauthenticated::Unavailable(cause)) => {
             tracing::error!(error = &**cause as &dyn std::error::Error, "nobody can be recognised");
             (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE")
@@ -194,7 +326,7 @@ pub(super) fn refused(refusal: &Refusal, is_graphql: bool) -> Response {
             let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
             answer.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }
-        Refusal::Unauthenticated(_) => {}
+        Refusal::Unauthenticated(_) | Refusal::NoPlace(_) => {}
     }
     answer
 }

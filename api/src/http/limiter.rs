@@ -1,6 +1,17 @@
-//! How often somebody asked, counted in `Redis`, so that all processes count together.
+//! How much somebody asked, counted in `Redis`, so that all processes count together.
+//!
+//! While `Redis` is away each process counts for itself ([`own_count`]): nobody waits for it, and nobody is without a
+//! limit. What has to answer without `Redis`, as `/health` and the schema registry do, is always counted so.
 
-use std::{sync::Arc, time::Duration};
+mod own_count;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use projections::views::ViewsConfig;
@@ -10,20 +21,25 @@ use redis::{
 };
 use sha2::{Digest, Sha256};
 
+use self::own_count::{Charged, OwnCount};
+use super::address::Address;
 use crate::{config::LimitsConfig, identity::Counted};
 
-const COUNT: &str = include_str!("limiter.lua");
+const CHARGE: &str = include_str!("limiter.lua");
 
-/// Longest wait for the count: a server that is slow or away lets everybody in.
+/// Longest wait for the count.
 const PATIENCE: Duration = Duration::from_millis(250);
 
-/// What a limit counts.
+/// How long a server that did not answer is not asked.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// What an address asks without saying who it is, where `Redis` is not asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Asked {
-    /// A request.
-    Request,
-    /// A token or key that turned out to be none.
-    RefusedToken,
+pub(crate) enum Page {
+    /// Whether the process is alive: by itself, so that nothing else uses up the room of those who watch over it.
+    Health,
+    /// Everything else that needs no login.
+    Other,
 }
 
 /// How somebody stands with their limit.
@@ -39,12 +55,16 @@ pub(crate) struct Room {
     pub(crate) retry_after_s: Option<u64>,
 }
 
-/// Counts requests.
+/// Counts requests. Cheap to clone; clones count together.
 #[derive(Clone)]
 pub(crate) struct Limiter {
     config: LimitsConfig,
     prefix: Arc<str>,
     connection: Option<ConnectionManager>,
+    own: OwnCount,
+    /// Until when `Redis` is not asked, in milliseconds since `began`.
+    away_until_ms: Arc<AtomicU64>,
+    began: Instant,
 }
 
 impl Limiter {
@@ -59,13 +79,25 @@ impl Limiter {
             .set_number_of_retries(1);
         let connection = ConnectionManager::new_lazy_with_config(Client::open(redis.url.as_str())?, manager)?;
         let prefix = format!("{}limit:", redis.key_prefix).into();
-        Ok(Self { config: config.clone(), prefix, connection: config.enabled.then_some(connection) })
+        Ok(Self { prefix, connection: Some(connection), ..Self::of_this_process(config) })
+    }
+
+    /// One that asks no `Redis`.
+    pub(crate) fn of_this_process(config: &LimitsConfig) -> Self {
+        Self {
+            config: config.clone(),
+            prefix: "".into(),
+            connection: None,
+            own: OwnCount::new(),
+            away_until_ms: Arc::default(),
+            began: Instant::now(),
+        }
     }
 
     /// One that lets everybody in.
     #[cfg(test)]
     pub(crate) fn none() -> Self {
-        Self { config: LimitsConfig::default(), prefix: "".into(), connection: None }
+        Self::of_this_process(&LimitsConfig { enabled: false, ..LimitsConfig::default() })
     }
 
     /// Whether the client's address is told by a proxy.
@@ -73,37 +105,114 @@ impl Limiter {
         self.config.trust_forwarded
     }
 
-    /// Counts what somebody asked; `None` where nothing is counted.
-    pub(crate) async fn count(&self, asked: Asked, who: &Counted, address: &str) -> Option<Room> {
-        let (kind, id, limit) = match (asked, who) {
-            (Asked::RefusedToken, _) => ("refused", address, self.config.refused_tokens),
-            (Asked::Request, Counted::Nobody) => return None,
-            (Asked::Request, Counted::Address) => ("address", address, self.config.per_address),
-            (Asked::Request, Counted::User(user)) => ("user", user.as_str(), self.config.per_user),
-            (Asked::Request, Counted::Key(key)) => ("key", key.as_str(), self.config.per_key),
+    /// What a batch of events costs, in requests, beside the request itself.
+    pub(crate) fn cost_of_events(&self, events: usize) -> u32 {
+        beside_one(events, self.config.events_per_request)
+    }
+
+    /// What a document of that complexity costs, in requests, beside the request itself.
+    pub(crate) fn cost_of_document(&self, complexity: usize) -> u32 {
+        beside_one(complexity, self.config.complexity_per_request)
+    }
+
+    /// Charges what somebody asks, in requests; `None` where nothing is counted. What costs more than a minute has room
+    /// for is let in where nothing was asked for a minute.
+    pub(crate) async fn charge(&self, who: &Counted, address: &Address, cost: u32) -> Option<Room> {
+        let (kind, id, limit) = match who {
+            Counted::Nobody => return None,
+            Counted::Address => ("address", address.as_str(), self.config.per_address),
+            Counted::User(user) => ("user", user.as_str(), self.config.per_user),
+            Counted::Key(key) => ("key", key.as_str(), self.config.per_key),
         };
+        self.count(kind, id, limit, i32::try_from(cost).unwrap_or(i32::MAX)).await
+    }
+
+    /// Charges an address a token or key that is none, or may be none.
+    pub(crate) async fn charge_refused_token(&self, address: &Address) -> Option<Room> {
+        self.count("refused", address.as_str(), self.config.refused_tokens, 1).await
+    }
+
+    /// Gives an address back what [`Self::charge_refused_token`] charged: the key was good.
+    pub(crate) async fn give_back_refused_token(&self, address: &Address) {
+        self.count("refused", address.as_str(), self.config.refused_tokens, -1).await;
+    }
+
+    /// Charges an address one request for a page, or somebody with a login for a request; without asking `Redis`.
+    pub(crate) fn charge_page(&self, page: Page, address: &Address) -> Option<Room> {
+        let kind = match page {
+            Page::Health => "health",
+            Page::Other => "page",
+        };
+        self.config.enabled.then(|| self.count_here(kind, address.as_str(), self.config.pages_per_address, 1))
+    }
+
+    /// Charges one who has shown the login of a service without `Redis` one request.
+    pub(crate) fn charge_login(&self, login: &str) -> Option<Room> {
+        self.config.enabled.then(|| self.count_here("login", login, self.config.per_key, 1))
+    }
+
+    /// Charges an address a login that is none; without asking `Redis`.
+    pub(crate) fn charge_refused_login(&self, address: &Address) -> Option<Room> {
+        let limit = self.config.refused_tokens;
+        self.config.enabled.then(|| self.count_here("refused", address.as_str(), limit, 1))
+    }
+
+    async fn count(&self, kind: &'static str, id: &str, limit: u32, cost: i32) -> Option<Room> {
+        if !self.config.enabled {
+            return None;
+        }
+        let limit = limit.max(1);
+        let most = i32::try_from(limit).unwrap_or(i32::MAX);
+        let cost = cost.min(most);
+        if let Some(charged) = self.count_in_redis(kind, id, limit, cost).await {
+            return Some(Room::of(limit, charged));
+        }
+        Some(self.count_here(kind, id, limit, cost))
+    }
+
+    fn count_here(&self, kind: &'static str, id: &str, limit: u32, cost: i32) -> Room {
+        let limit = limit.max(1);
+        Room::of(limit, self.own.charge(&format!("{kind}:{id}"), limit, cost))
+    }
+
+    /// `None` where `Redis` is not there to count.
+    async fn count_in_redis(&self, kind: &'static str, id: &str, limit: u32, cost: i32) -> Option<Charged> {
         let mut connection = self.connection.clone()?;
+        let now_ms = || u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        if now_ms() < self.away_until_ms.load(Ordering::Relaxed) {
+            return None;
+        }
         // Names of users are of any length and of any letters.
         let key = format!("{}{kind}:{:x}", self.prefix, Sha256::digest(id));
         let mut call = redis::cmd("EVAL");
-        call.arg(COUNT).arg(1).arg(key).arg(limit.max(1));
+        call.arg(CHARGE).arg(1).arg(key).arg(limit).arg(cost);
         match call.query_async::<(bool, u32, u64, u64)>(&mut connection).await {
-            Ok((is_let_in, remaining, wait_ms, reset_ms)) => Some(Room {
-                limit: limit.max(1),
-                remaining,
-                reset_s: reset_ms.div_ceil(1_000),
-                retry_after_s: (!is_let_in).then(|| wait_ms.div_ceil(1_000).max(1)),
-            }),
+            Ok((is_let_in, remaining, wait_ms, reset_ms)) => Some(Charged { is_let_in, remaining, wait_ms, reset_ms }),
             Err(error) => {
-                // Better all requests than none.
-                tracing::warn!(error = &error as &dyn std::error::Error, "requests are not counted");
+                let pause_ms = u64::try_from(PAUSE.as_millis()).unwrap_or(u64::MAX);
+                self.away_until_ms.store(now_ms().saturating_add(pause_ms), Ordering::Relaxed);
+                tracing::warn!(error = &error as &dyn std::error::Error, "requests are counted by this process alone");
                 None
             }
         }
     }
 }
 
+/// How many requests so much is, of which one request holds so much, beside the first.
+fn beside_one(much: usize, of_one: usize) -> u32 {
+    u32::try_from(much.div_ceil(of_one.max(1)).saturating_sub(1)).unwrap_or(u32::MAX)
+}
+
 impl Room {
+    fn of(limit: u32, charged: Charged) -> Self {
+        Self {
+            limit,
+            remaining: charged.remaining,
+            reset_s: charged.reset_ms.div_ceil(1_000),
+            retry_after_s: (!charged.is_let_in).then(|| charged.wait_ms.div_ceil(1_000).max(1)),
+        }
+    }
+
     /// Tells the client, by the names of the IETF's draft "`RateLimit` header fields for HTTP", third version, which
     /// clients know.
     pub(crate) fn tell(&self, headers: &mut HeaderMap) {
@@ -124,12 +233,41 @@ impl Room {
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn everybody_is_let_in_while_redis_is_away() {
+    fn away(limits: &LimitsConfig) -> Limiter {
         let nowhere = ViewsConfig { url: "redis://127.0.0.1:1".to_owned(), ..ViewsConfig::default() };
-        let limiter = Limiter::new(&LimitsConfig { enabled: true, ..LimitsConfig::default() }, &nowhere).unwrap();
-        for asked in [Asked::Request, Asked::RefusedToken] {
-            assert_eq!(limiter.count(asked, &Counted::Address, "127.0.0.1").await, None, "{asked:?}");
+        Limiter::new(limits, &nowhere).unwrap()
+    }
+
+    #[tokio::test]
+    async fn while_redis_is_away_a_process_counts_for_itself() {
+        let limiter = away(&LimitsConfig { per_address: 3, refused_tokens: 1, ..LimitsConfig::default() });
+        let address = Address::of("192.0.2.7");
+        let mut let_in = vec![];
+        for cost in [1, 2, 1] {
+            let room = limiter.charge(&Counted::Address, &address, cost).await.unwrap();
+            let_in.push((room.retry_after_s.is_none(), room.remaining));
         }
+        assert_eq!(let_in, [(true, 2), (true, 0), (false, 0)]);
+        assert_eq!(limiter.charge_refused_token(&address).await.unwrap().retry_after_s, None);
+        assert!(limiter.charge_refused_token(&address).await.unwrap().retry_after_s.is_some());
+        limiter.give_back_refused_token(&address).await;
+        assert_eq!(limiter.charge_refused_token(&address).await.unwrap().retry_after_s, None);
+        assert_eq!(limiter.charge(&Counted::Nobody, &address, 1).await, None);
+    }
+
+    #[tokio::test]
+    async fn what_costs_more_than_a_minute_has_room_for_is_let_in_once_a_minute() {
+        let limiter = away(&LimitsConfig { per_user: 10, ..LimitsConfig::default() });
+        let (user, address) = (Counted::User("ann".to_owned()), Address::of("192.0.2.7"));
+        let room = limiter.charge(&user, &address, 1_000).await.unwrap();
+        assert_eq!((room.retry_after_s, room.remaining), (None, 0));
+        assert!(limiter.charge(&user, &address, 1).await.unwrap().retry_after_s.is_some());
+    }
+
+    #[test]
+    fn events_cost_what_they_are_many() {
+        let limiter = Limiter::of_this_process(&LimitsConfig { events_per_request: 50, ..LimitsConfig::default() });
+        let costs = [0, 1, 50, 51, 500, 5_000].map(|events| limiter.cost_of_events(events));
+        assert_eq!(costs, [0, 0, 0, 1, 9, 99]);
     }
 }

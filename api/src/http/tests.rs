@@ -7,16 +7,11 @@ use reqwest::{StatusCode, header};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
-use self::limiter::Limiter;
+use self::connection::ConnectionLimits;
 use super::*;
-use crate::{
-    config::Config,
-    identity::Authenticator,
-    rest::{Ingest, Objects},
-    serve::Role,
-    store::Stores,
-};
+use crate::{config::Config, identity::Authenticator, rest::Ingest, serve::Role, store::Stores};
 
 /// A server on a free port; it ends with the test's runtime.
 async fn serve(role: Role, assets: Option<&TempDir>) -> String {
@@ -41,13 +36,15 @@ pub(super) async fn serve_with(role: Role, change: impl FnOnce(&mut HttpConfig))
         let authenticator = Authenticator::new(&config.auth, &config.admin, stores.store.of(), &config.redis).unwrap();
         let graphql = GraphQl::with_identity(&stores, &config.http, &authenticator);
         let ingest = Ingest::new(&config.ingest, PgBatchStore::new(stores.pool.clone()));
-        let rest = Rest { stores: stores.clone(), ingest: Arc::new(ingest), objects: Objects::new(&config.objects) };
-        Served { graphql, door: Door::new(authenticator, Limiter::none()), rest }
+        let rest = Rest { stores: stores.clone(), ingest: Arc::new(ingest), objects: stores.objects.clone() };
+        Served { graphql, door: Door::new(authenticator, Limiter::of_this_process(&config.limits)), rest }
     });
-    let app = router(&config.http, served, Arc::new(Readiness::new(stores, role, config.serve.stuck_after())), None);
+    let readiness = Arc::new(Readiness::new(stores, role, config.serve.stuck_after()));
+    let app = router(&config.http, served, readiness, None, Limiter::of_this_process(&config.limits));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(async move { axum::serve(listener, app).await });
+    let limits = ConnectionLimits::new(&config.http, false);
+    tokio::spawn(connection::serve(listener, app, limits, CancellationToken::new()));
     format!("http://{address}")
 }
 
@@ -152,4 +149,261 @@ async fn a_role_without_graphql_serves_none() {
     let server = serve(Role::Relay, None).await;
     assert_eq!(reqwest::get(format!("{server}/graphql")).await.unwrap().status(), StatusCode::NOT_FOUND);
     assert_eq!(reqwest::get(format!("{server}/health")).await.unwrap().status(), StatusCode::OK);
+}
+
+/// A request to the server as a page of another origin sends it.
+fn ask(server: &str, method: &str, path: &str) -> reqwest::RequestBuilder {
+    let method = method.parse().unwrap();
+    reqwest::Client::new().request(method, format!("{server}{path}")).header("origin", "https://a.example")
+}
+
+fn gzip(plain: &str) -> Vec<u8> {
+    use std::io::Write as _;
+    let mut encoder = flate2::write::GzEncoder::new(vec![], flate2::Compression::fast());
+    encoder.write_all(plain.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
+const VIEW: &str = r#"{"type":"view","sessionId":"s","pageUrl":"/p"}"#;
+
+#[tokio::test]
+async fn pages_of_other_origins_may_send_and_read_what_the_api_knows() {
+    let server = serve_with(Role::Api, |http| http.cors_origins = "https://a.example".to_owned()).await;
+    let wanted = "authorization,consistency-token,content-encoding,content-type,idempotency-key,if-match,if-none-match,\
+                  prefer,range,x-medhub-tenant";
+    let asked = ask(&server, "OPTIONS", "/ingest").header("access-control-request-method", "POST");
+    let preflight = asked.header("access-control-request-headers", wanted).send().await.unwrap();
+    let told = |name: &str| preflight.headers()[name].to_str().unwrap().to_ascii_lowercase();
+    assert_eq!(told("access-control-allow-credentials"), "true");
+    assert_eq!(told("access-control-allow-origin"), "https://a.example");
+    let allowed = told("access-control-allow-headers");
+    assert!(wanted.split(',').all(|name| allowed.split(',').any(|one| one.trim() == name.trim())), "{allowed}");
+
+    let answer = ask(&server, "GET", "/health").send().await.unwrap();
+    let exposed = answer.headers()["access-control-expose-headers"].to_str().unwrap().to_ascii_lowercase();
+    for name in ["etag", "consistency-token", "content-disposition", "content-range", "preference-applied"] {
+        assert!(exposed.split(',').any(|one| one.trim() == name), "{name}: {exposed}");
+    }
+    let other = reqwest::Client::new().get(format!("{server}/health")).header("origin", "https://b.example");
+    assert!(!other.send().await.unwrap().headers().contains_key("access-control-allow-origin"));
+}
+
+#[tokio::test]
+async fn beacons_are_taken_as_browsers_send_them() {
+    let server = serve(Role::Api, None).await;
+    for kind in [Some("text/plain;charset=UTF-8"), Some("application/json"), None] {
+        let mut beacon = ask(&server, "POST", "/ingest").header("prefer", "wait=10, respond-async").body(VIEW);
+        if let Some(kind) = kind {
+            beacon = beacon.header("content-type", kind);
+        }
+        let answer = beacon.send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::ACCEPTED, "{kind:?}");
+        assert_eq!(answer.headers()["preference-applied"], "respond-async");
+    }
+    for (path, kind, body) in [("/ingest", "multipart/form-data", VIEW), ("/graphql", "text/plain", "{}")] {
+        let answer = ask(&server, "POST", path).header("content-type", kind).body(body).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn compressed_requests_are_inflated_within_the_limit_or_refused() {
+    let server = serve_with(Role::Api, |http| http.max_body_bytes = 10_000).await;
+    let send = async |path: &str, kind: &str, encoding: &str, body: Vec<u8>| {
+        let request = ask(&server, "POST", path).header("content-type", kind).header("content-encoding", encoding);
+        let answer = request.header("prefer", "respond-async").body(body).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    let document = r#"{"query":"{ __typename }"}"#;
+    assert_eq!(send("/ingest", "application/json", "gzip", gzip(VIEW)).await.0, 202);
+    let (status, told) = send("/graphql", "application/json", "x-gzip", gzip(document)).await;
+    assert!(status == 200 && told.contains("Query"), "{told}");
+    assert_eq!(send("/graphql", "application/json", "identity", document.into()).await.0, 200);
+    let bomb = gzip(&" ".repeat(10_001));
+    assert!(bomb.len() < 1_000);
+    assert_eq!(send("/graphql", "application/json", "gzip", bomb).await.0, 413);
+    assert_eq!(send("/graphql", "application/json", "gzip", document.into()).await.0, 400);
+    assert_eq!(send("/graphql", "application/json", "br", document.into()).await.0, 415);
+    assert_eq!(send("/api/v1/documents?fileName=a.txt", "text/plain", "gzip", gzip("text")).await.0, 415);
+}
+
+#[tokio::test]
+async fn a_batch_may_be_longer_than_other_bodies() {
+    let server = serve(Role::Api, None).await;
+    let event = |number: usize| {
+        let (page, before) = (format!("/p/{number}/{:x<2048}", ""), format!("/q/{number}/{:x<2048}", ""));
+        json!({ "type": "view", "sessionId": format!("s{number}"), "pageUrl": page[..2_048].to_owned(),
+                "referrer": before[..2_048].to_owned(), "opportunityId": "036:X", "at": "2026-03-03T12:00:00Z" })
+    };
+    // Twice the limit of other bodies.
+    let batch = json!({ "events": (0..500).map(event).collect::<Vec<_>>() });
+    let answer = ask(&server, "POST", "/ingest").header("prefer", "respond-async").json(&batch).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::ACCEPTED, "{}", answer.text().await.unwrap());
+}
+
+#[tokio::test]
+async fn every_path_is_counted() {
+    let server = serve(Role::Api, None).await;
+    for path in ["/", "/health", "/ready", "/slo", "/metrics", "/playground.js", "/assets/none", "/nothing", "/graphql"]
+    {
+        let answer = ask(&server, "GET", path).send().await.unwrap();
+        assert!(answer.headers().contains_key("ratelimit-remaining"), "{path}: {:?}", answer.headers());
+    }
+    let relay = serve(Role::Relay, None).await;
+    let answer = ask(&relay, "GET", "/ready").send().await.unwrap();
+    assert!(answer.headers().contains_key("ratelimit-remaining"), "{:?}", answer.headers());
+}
+
+#[tokio::test]
+async fn memory_for_bodies_is_bounded() {
+    let server = serve_with(Role::Api, |http| http.max_body_memory_bytes = 100 * 1024).await;
+    let long = format!(r#"{{"query":"{{ __typename }}","extensions":"{}"}}"#, " ".repeat(200 * 1024));
+    let answer = ask(&server, "POST", "/graphql").header("content-type", "application/json").body(long);
+    let answer = answer.send().await.unwrap();
+    assert_eq!(
+        (answer.status(), &answer.headers()["retry-after"]),
+        (StatusCode::SERVICE_UNAVAILABLE, &"1".parse().unwrap())
+    );
+    assert_eq!(
+        post(&server, "application/json", json!({ "query": "{ __typename }" }).to_string()).await.0,
+        StatusCode::OK
+    );
+}
+
+/// Sends a GET for a document with those headers.
+async fn get_document(server: &str, query: &str, accept: &str) -> reqwest::Response {
+    let request = reqwest::Client::new().get(format!("{server}/graphql?{query}")).header(header::ACCEPT, accept);
+    request.send().await.unwrap()
+}
+
+const GRAPHQL: &str = "application/graphql-response+json";
+
+#[tokio::test]
+async fn a_document_in_the_url_is_answered_as_its_client_asks() {
+    let server = serve(Role::Api, None).await;
+    let variables =
+        "query=query($n:Boolean!){...@include(if:$n){__typename}}&variables=%7B%22n%22:true%7D&operationName=";
+    let mutation = "query=mutation{signOut}";
+    let (stock, json) = (&format!("{GRAPHQL}, application/json;q=0.9")[..], "application/json");
+    for (query, accept, status, kind, expected) in [
+        ("query=%7B__typename%7D", json, 200, json, r#"{"data":{"__typename":"Query"}}"#),
+        ("query=%7B__typename%7D", "*/*", 200, json, r#"{"data":{"__typename":"Query"}}"#),
+        ("query=%7B__typename%7D", stock, 200, GRAPHQL, r#"{"data":{"__typename":"Query"}}"#),
+        (variables, stock, 200, GRAPHQL, r#"{"data":{"__typename":"Query"}}"#),
+        ("query=%7Bnothing%7D", stock, 400, GRAPHQL, r#"{"errors":[{"message":"Unknown field"#),
+        ("query=%7Bnothing%7D", json, 200, json, r#"{"errors":[{"message":"Unknown field"#),
+        ("query=%7B", stock, 400, GRAPHQL, r#"{"errors":[{"message":"the document cannot be read"#),
+        ("query=%7Ba%7D&variables=7x", stock, 400, GRAPHQL, "the parameter variables"),
+        ("", json, 400, json, "there is no document"),
+        (mutation, stock, 405, GRAPHQL, "GET only reads"),
+        ("query=subscription{opportunityDashboard{total}}", stock, 405, GRAPHQL, "GET only reads"),
+    ] {
+        let answer = get_document(&server, query, accept).await;
+        let found = answer.headers()[header::CONTENT_TYPE].to_str().unwrap().to_owned();
+        let allow = answer.headers().get(header::ALLOW).cloned();
+        assert_eq!(answer.status().as_u16(), status, "{query} {accept}");
+        assert!(found.starts_with(kind), "{query} {accept}: {found}");
+        assert_eq!(allow.is_some_and(|allow| allow == "POST"), status == 405, "{query} {accept}");
+        let body = answer.text().await.unwrap();
+        assert!(body.contains(expected), "{query} {accept}: {body}");
+    }
+    let browser = get_document(&server, "query=%7Ba%7D", "text/html,application/xhtml+xml,*/*;q=0.8").await;
+    assert!(browser.text().await.unwrap().contains("<html"), "a browser gets the page");
+}
+
+#[tokio::test]
+async fn persisted_documents_work_by_get_and_methods_that_are_none_are_named() {
+    let server = serve(Role::Api, None).await;
+    let hash = "7f56e67dd21ab3f30d1ff8b7bed08893f0a0db86449836189b361dd1e56ddb4b";
+    let extensions =
+        format!("extensions=%7B%22persistedQuery%22:%7B%22version%22:1,%22sha256Hash%22:%22{hash}%22%7D%7D");
+    let unknown = get_document(&server, &extensions, GRAPHQL).await;
+    assert_eq!(unknown.status(), StatusCode::OK, "clients look at the body");
+    assert!(unknown.text().await.unwrap().contains("PersistedQueryNotFound"));
+    let with_text = format!("query=%7B%20__typename%20%7D&{extensions}");
+    for query in [with_text, extensions] {
+        let answer = get_document(&server, &query, GRAPHQL).await.text().await.unwrap();
+        assert_eq!(answer, r#"{"data":{"__typename":"Query"}}"#);
+    }
+    let put = reqwest::Client::new().put(format!("{server}/graphql")).send().await.unwrap();
+    assert_eq!(put.status(), StatusCode::METHOD_NOT_ALLOWED);
+    let allowed = put.headers()[header::ALLOW].to_str().unwrap();
+    assert!(allowed.contains("GET") && allowed.contains("POST"), "{allowed}");
+}
+
+#[tokio::test]
+async fn what_clients_leave_empty_counts_as_left_out() {
+    let server = serve(Role::Api, None).await;
+    for body in [
+        json!({ "query": "{ __typename }", "operationName": "", "variables": null, "extensions": null }),
+        json!({ "query": "query A { __typename } query B { nothing }", "operationName": "A" }),
+        json!({ "query": "{ __typename }", "id": "relay", "extensions": { "clientLibrary": { "name": "@apollo/client" } } }),
+    ] {
+        let (_, answer) = post(&server, "application/json", body.to_string()).await;
+        // The second operation is wrong, which is said before the first is run.
+        let is_wrong = body["operationName"] == "A";
+        assert_eq!(answer["data"]["__typename"] == "Query", !is_wrong, "{body}: {answer}");
+    }
+    let (status, _) = post(&server, "application/json; charset=iso-8859-1", "{}".to_owned()).await;
+    assert_eq!(status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+}
+
+/// Documents that end a process, or hold it, where nothing bounds them.
+pub(super) fn hostile_documents() -> Vec<String> {
+    let n = 2_500;
+    let spread = |spreads: usize, levels: usize| {
+        let next = |level: usize| format!("...f{level} ").repeat(spreads);
+        let inner =
+            (0..levels).map(|n| format!("fragment f{n} on Query{{{}}}", next(n + 1))).collect::<Vec<_>>().concat();
+        format!("query{{...f0}}{inner}fragment f{levels} on Query{{__typename}}")
+    };
+    let searches = (0..40)
+        .map(|n| format!("a{n}:searchOpportunities(query:\"x\",first:1){{awarded}}"))
+        .collect::<Vec<_>>()
+        .concat();
+    vec![
+        format!("{{opportunity(id:{}{}){{id}}}}", "[".repeat(n), "]".repeat(n)),
+        format!("{{opportunity(id:{}1{}){{id}}}}", "{a:".repeat(n), "}".repeat(n)),
+        format!("query($v:{}Int{}){{__typename}}", "[".repeat(n), "]".repeat(n)),
+        format!("query($v:Int={}){{__typename}}", "[".repeat(n)),
+        format!("{}{}", "{a".repeat(n), "}".repeat(n)),
+        format!("{{{}a{}}}", "...{".repeat(n), "}".repeat(n)),
+        format!("{{a @skip(if:{}{})}}", "[".repeat(n), "]".repeat(n)),
+        spread(3, 30),
+        spread(2, 12),
+        format!("{{{}}}fragment f on Query{{{searches}}}", "...f ".repeat(60)),
+        format!("{{{}}}", "opportunity(id:\"097:X\"){id}".repeat(450)),
+        format!("{{__schema{{types{{{}name{}}}}}}}", "fields{type{".repeat(4), "}}".repeat(4)),
+        format!("{{{}}}", "x".repeat(15_000)),
+        format!("{{{}}}", "nothing ".repeat(1_500)),
+        "query A{a}".repeat(1_000),
+        (0..1_000).map(|n| format!("query A{n}{{a}}")).collect::<Vec<_>>().concat(),
+        format!("query({}){{a}}", "$a:Int".repeat(2_000)),
+        format!("{{a({})}}", "b:1 ".repeat(3_000)),
+        format!("{{a {}}}", "@skip(if:true)".repeat(1_000)),
+        format!("subscription{{{}}}", "opportunityDashboard{total} ".repeat(500)),
+        format!("{{a(b:\"\"\"{}", "\n".repeat(16_000)),
+        format!("{{a #{}", "#".repeat(16_000)),
+    ]
+}
+
+#[tokio::test]
+async fn documents_that_would_stop_a_process_are_refused_and_others_are_served() {
+    let server = serve(Role::Api, None).await;
+    for document in hostile_documents() {
+        let shown = document[..60.min(document.len())].to_owned();
+        let (_, answer) = post(&server, "application/json", json!({ "query": document }).to_string()).await;
+        assert_eq!(answer["errors"][0]["extensions"]["code"], "INVALID_QUERY", "{shown}: {answer}");
+        assert!(answer.to_string().len() < 40_000, "{shown}: the answer is {} bytes", answer.to_string().len());
+    }
+    for depth in [70, 100_000] {
+        let value = format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+        let body = format!(r#"{{"query":"query($v:[Int]){{__typename}}","variables":{{"v":{value}}}}}"#);
+        let (status, answer) = post(&server, "application/json", body).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{answer}");
+    }
+    let many = json!({ "query": "query($v:[Int]){__typename}", "variables": { "v": vec![1; 30_000] } }).to_string();
+    assert_eq!(post(&server, "application/json", many).await.0, StatusCode::BAD_REQUEST);
+    let (_, answer) = post(&server, "application/json", json!({ "query": "{ __typename }" }).to_string()).await;
+    assert_eq!(answer["data"]["__typename"], "Query");
 }

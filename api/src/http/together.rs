@@ -4,8 +4,11 @@
 //! Browsers cannot send headers with a WebSocket. They offer `medhub-together` as its protocol, and beside it
 //! `bearer.<token>` and, where they are of several companies, `tenant.<company>`: the protocol is no part of the address,
 //! which logs and proxies keep.
+//!
+//! A connection is older than what its editor may: that is asked before each message, in both directions, and while there
+//! is none. Messages count as requests do; a provider that is let go for them comes back with all it wrote in one.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use axum::{
     Extension,
@@ -22,6 +25,7 @@ use domain::{
     value::ProposalId,
 };
 use futures::{SinkExt, StreamExt};
+use tokio::time::MissedTickBehavior;
 
 use super::{
     Edge,
@@ -35,6 +39,15 @@ use crate::{
 };
 
 const PROTOCOL: &str = "medhub-together";
+
+/// Messages on their way to the writer: one may be a whole text.
+const UNDER_WAY: usize = 1;
+
+/// How long the room of a proposal may take to open.
+const OPENING: Duration = Duration::from_secs(10);
+
+/// How often it is asked whether somebody may still listen who is told nothing.
+const ASK_EVERY: Duration = Duration::from_secs(2);
 
 /// How long a client that is let go may take to say goodbye.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -51,6 +64,8 @@ mod code {
     pub(super) const CLOSED: u16 = 4409;
     /// They took nothing any more.
     pub(super) const SLOW: u16 = 4408;
+    /// They sent too many messages.
+    pub(super) const RATE_LIMITED: u16 = 4429;
     /// Come back: the service stops, or a store is away (RFC 6455's registry: "try again later").
     pub(super) const COME_BACK: u16 = 1013;
 }
@@ -73,7 +88,7 @@ pub(super) async fn open(
             Err(refusal) => return door::refused(&refusal, false),
         },
     };
-    let visit = Visit { door, identity, ping_every: edge.ping_every };
+    let visit = Visit { door, identity, address, ping_every: edge.ping_every };
     match upgrade {
         Err(rejection) => rejection.into_response(),
         Ok(_) if !offered.speaks => {
@@ -109,6 +124,7 @@ impl Offered {
 struct Visit {
     door: Door,
     identity: Identity,
+    address: Address,
     ping_every: Duration,
 }
 
@@ -119,11 +135,12 @@ impl Visit {
         let tenant = owned::reader(&self.identity)?;
         let proposal = ProposalId::parse(proposal).map_err(|_| missing())?;
         let rooms = edge.rooms.clone().ok_or_else(missing)?;
-        let Ok(place) = Arc::clone(&edge.sockets).try_acquire_owned() else {
-            let reason = "too many WebSockets are open, try again later";
-            return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", reason));
-        };
-        let seat = rooms.join(tenant, proposal, self.identity.user()).await.map_err(|error| match error {
+        // Who writes with others is never taken for idle.
+        let place = edge.sockets.take(self.identity.counted.client(self.address.as_str())).map(|place| place.busy());
+        let place =
+            place.map_err(|full| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", full.to_string()))?;
+        let joining = tokio::time::timeout(OPENING, rooms.join(tenant, proposal, self.identity.user())).await;
+        let seat = joining.unwrap_or(Err(TextError::Busy)).map_err(|error| match error {
             TextError::NotFound => missing(),
             TextError::Postgres { .. }
             | TextError::Log(_)
@@ -140,7 +157,7 @@ impl Visit {
 
     async fn serve(self, socket: WebSocket, mut seat: Seat) {
         let (sink, stream) = socket.split();
-        let (mut out, writer) = alive::write(sink, self.ping_every);
+        let (mut out, writer) = alive::write(sink, self.ping_every, UNDER_WAY);
         let mut said = alive::read(stream, alive::silence(self.ping_every));
         let expired = async {
             match self.identity.expires_at {
@@ -149,11 +166,21 @@ impl Visit {
             }
         };
         tokio::pin!(expired);
+        let mut asks = tokio::time::interval(ASK_EVERY);
+        asks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let farewell = loop {
             tokio::select! {
                 () = &mut expired => break Some((code::UNAUTHENTICATED, "the token has expired".to_owned())),
+                _ = asks.tick() => {
+                    if let Err(farewell) = self.ask_again().await {
+                        break Some(farewell);
+                    }
+                }
                 told = seat.next() => match told {
                     Some(Told::Message(bytes)) => {
+                        if let Err(farewell) = self.ask_again().await {
+                            break Some(farewell);
+                        }
                         if out.send(Message::Binary(bytes.into())).await.is_err() {
                             break None;
                         }
@@ -185,14 +212,24 @@ impl Visit {
         writer.finish().await;
     }
 
-    /// What they may is asked each time: the connection may be older than their role.
     async fn say(&self, seat: &Seat, bytes: Vec<u8>) -> Result<(), (u16, String)> {
+        let identity = self.ask_again().await?;
+        self.door.count(&identity, &self.address).await.map_err(|refusal| (code::RATE_LIMITED, refusal.to_string()))?;
+        seat.say(bytes, owned::contributes(&identity).is_ok()).await.map_err(|ended| close(&ended))
+    }
+
+    /// Who they are with what they may now, which is to read at least: the connection may be older than their role, and
+    /// than their token's end.
+    async fn ask_again(&self) -> Result<Identity, (u16, String)> {
         let identity = self.door.again(&self.identity).await.map_err(|away| {
             tracing::error!(error = &away as &dyn std::error::Error, "nobody can be recognised");
             close(&Ended::ComeBack)
         })?;
-        owned::reader(&identity).map_err(|undone| (code::FORBIDDEN, undone.to_string()))?;
-        seat.say(bytes, owned::contributes(&identity).is_ok()).await.map_err(|ended| close(&ended))
+        match owned::reader(&identity) {
+            Ok(_) => Ok(identity),
+            Err(undone @ Undone::Unauthenticated) => Err((code::UNAUTHENTICATED, undone.to_string())),
+            Err(undone) => Err((code::FORBIDDEN, undone.to_string())),
+        }
     }
 }
 
@@ -205,6 +242,9 @@ fn close(ended: &Ended) -> (u16, String) {
             | RefusedUpdate::NoSection { .. }
             | RefusedUpdate::TooManySections
             | RefusedUpdate::NoContent { .. }
+            | RefusedUpdate::NotText { .. }
+            | RefusedUpdate::TooLarge { .. }
+            | RefusedUpdate::TooManyBlocks { .. }
             | RefusedUpdate::Presence,
         ) => code::BAD,
         Ended::Slow => code::SLOW,

@@ -15,6 +15,7 @@ use super::{
     api_key::{ApiKeySecret, PREFIX},
     directory::Directory,
     jwt::{Named, Tokens},
+    known_keys::KnownKeys,
     login::Login,
     signed_out::{SignedOut, TokenId},
 };
@@ -37,6 +38,7 @@ pub struct Authenticator {
     directory: Directory,
     login: Login,
     signed_out: SignedOut,
+    known_keys: KnownKeys,
 }
 
 impl Authenticator {
@@ -44,28 +46,32 @@ impl Authenticator {
     /// it inside a Tokio runtime.
     ///
     /// # Errors
-    /// [`SetupError`] when a client cannot be made.
+    /// [`SetupError`] when a client cannot be made, or when tokens of anybody's would count.
     pub fn new(
         config: &AuthConfig,
         admin: &AdminConfig,
         store: PgStore<Company>,
         redis: &ViewsConfig,
     ) -> Result<Self, SetupError> {
+        if let Some(setting) = config.missing_bound() {
+            return Err(SetupError::Unbound { setting });
+        }
         Ok(Self {
             signed_out: SignedOut::new(redis, config.roster_cache())?,
             admin: admin.clone(),
             tokens: Tokens::new(config)?,
             directory: Directory::new(store, config.roster_cache()),
             login: Login::new(config),
+            known_keys: KnownKeys::default(),
         })
     }
 
-    /// Who shows that; anonymous who shows nothing.
+    /// Who shows that, as far as it itself tells, without asking Postgres or Redis; anonymous who shows nothing.
     ///
     /// # Errors
     /// [`Unauthenticated`] when what is shown tells nothing: it is never passed over.
-    pub async fn identify(&self, shown: &Credentials) -> Result<Identity, Unauthenticated> {
-        let Some(authorization) = &shown.authorization else { return Ok(Identity::anonymous()) };
+    pub async fn recognise(&self, shown: &Credentials) -> Result<Recognised, Unauthenticated> {
+        let Some(authorization) = &shown.authorization else { return Ok(Recognised(Claim::Anonymous)) };
         let (scheme, token) = authorization.split_once(' ').ok_or(Unauthenticated::Malformed)?;
         // The scheme's name has no case (RFC 9110, section 11.1).
         if !scheme.eq_ignore_ascii_case("bearer") {
@@ -73,11 +79,37 @@ impl Authenticator {
         }
         let token = token.trim();
         if self.admin.recognises(token) {
-            return Ok(Identity::operator());
+            return Ok(Recognised(Claim::Operator));
         }
-        let tenant = shown.tenant.as_deref().map(TenantId::try_new).transpose();
-        let tenant = tenant.map_err(|_| Unauthenticated::Tenant)?;
-        if token.starts_with(PREFIX) { self.machine(token, tenant).await } else { self.person(token, tenant).await }
+        let wanted = shown.tenant.as_deref().map(TenantId::try_new).transpose();
+        let wanted = wanted.map_err(|_| Unauthenticated::Tenant)?;
+        if token.starts_with(PREFIX) {
+            let key = ApiKeySecret::parse(token).ok_or(Unauthenticated::Key)?;
+            if wanted.is_some_and(|wanted| wanted != key.tenant) {
+                return Err(Unauthenticated::Tenant);
+            }
+            let is_known = self.known_keys.has(&key);
+            return Ok(Recognised(Claim::Machine { key, is_known }));
+        }
+        let Named { user, tenant: named, expires_at } = self.tokens.read(token).await?;
+        let tenant = match (named, wanted) {
+            (Some(named), Some(wanted)) if named != wanted => return Err(Unauthenticated::Tenant),
+            (named, wanted) => named.or(wanted).unwrap_or_else(TenantId::public),
+        };
+        Ok(Recognised(Claim::Person { user, tenant, expires_at, token: TokenId::of(token) }))
+    }
+
+    /// What somebody may who was recognised, as their company and the signed out tokens say.
+    ///
+    /// # Errors
+    /// [`Unauthenticated`] when the token was signed out, the key is none, or the log does not answer.
+    pub async fn look_up(&self, recognised: Recognised) -> Result<Identity, Unauthenticated> {
+        match recognised.0 {
+            Claim::Anonymous => Ok(Identity::anonymous()),
+            Claim::Operator => Ok(Identity::operator()),
+            Claim::Person { user, tenant, expires_at, token } => self.person(user, tenant, expires_at, token).await,
+            Claim::Machine { key, .. } => self.machine(key).await,
+        }
     }
 
     /// What somebody may now, who was identified before: a long connection asks again.
@@ -134,18 +166,18 @@ impl Authenticator {
         self.login.token(user, tenant, SystemClock.now())
     }
 
-    async fn person(&self, token: &str, wanted: Option<TenantId>) -> Result<Identity, Unauthenticated> {
-        let Named { user, tenant: named, expires_at } = self.tokens.read(token).await?;
-        let token = TokenId::of(token);
+    async fn person(
+        &self,
+        user: UserId,
+        tenant: TenantId,
+        expires_at: Option<DateTime<Utc>>,
+        token: TokenId,
+    ) -> Result<Identity, Unauthenticated> {
         if self.signed_out.has(token).await {
             return Err(Unauthenticated::Token { reason: "it was signed out" });
         }
-        let tenant = match (named, wanted) {
-            (Some(named), Some(wanted)) if named != wanted => return Err(Unauthenticated::Tenant),
-            (named, wanted) => named.or(wanted).unwrap_or_else(TenantId::public),
-        };
         let authority = self.member(&tenant, &user).await?;
-        let counted = Counted::User(format!("{tenant}:{user}"));
+        let counted = Counted::User(user.to_string());
         Ok(Identity {
             sender: Sender { caller: Caller::new(user, tenant), authority },
             is_operator: false,
@@ -165,14 +197,14 @@ impl Authenticator {
         Ok(role.map_or(Authority::Stranger, Authority::Member))
     }
 
-    async fn machine(&self, token: &str, wanted: Option<TenantId>) -> Result<Identity, Unauthenticated> {
-        let shown = ApiKeySecret::parse(token).ok_or(Unauthenticated::Key)?;
-        if wanted.is_some_and(|wanted| wanted != shown.tenant) {
-            return Err(Unauthenticated::Tenant);
-        }
+    async fn machine(&self, shown: ApiKeySecret) -> Result<Identity, Unauthenticated> {
         let company = self.directory.company(&shown.tenant).await?;
         let key = company.roster().and_then(|roster| roster.valid_key(shown.id, SystemClock.now()));
-        let key = key.filter(|key| shown.is_of(&key.hash)).ok_or(Unauthenticated::Key)?;
+        let Some(key) = key.filter(|key| shown.is_of(&key.hash)) else {
+            self.known_keys.forget(&shown);
+            return Err(Unauthenticated::Key);
+        };
+        self.known_keys.remember(&shown);
         let user = UserId::try_new(&format!("key:{}", shown.id)).map_err(|_| Unauthenticated::Key)?;
         Ok(Identity {
             sender: Sender {
@@ -184,5 +216,31 @@ impl Authenticator {
             expires_at: key.expires_at,
             token: None,
         })
+    }
+}
+
+/// Somebody of whom is known what they show, and not yet what they may.
+#[derive(Debug)]
+pub struct Recognised(Claim);
+
+#[derive(Debug)]
+enum Claim {
+    Anonymous,
+    Operator,
+    Person { user: UserId, tenant: TenantId, expires_at: Option<DateTime<Utc>>, token: TokenId },
+    Machine { key: ApiKeySecret, is_known: bool },
+}
+
+impl Recognised {
+    /// Whom limits count for before anything is looked up; `None` for a key that nobody here has seen to be good: whose it
+    /// is only its company can tell, and nobody uses up the room of a key that they only name.
+    pub fn counted(&self) -> Option<Counted> {
+        match &self.0 {
+            Claim::Anonymous => Some(Counted::Address),
+            Claim::Operator => Some(Counted::Nobody),
+            // A person is one caller, whatever company a header names.
+            Claim::Person { user, .. } => Some(Counted::User(user.to_string())),
+            Claim::Machine { key, is_known } => is_known.then(|| Counted::Key(key.id.to_string())),
+        }
     }
 }

@@ -29,6 +29,15 @@ pub enum SetupError {
     /// No client for the identity provider can be made.
     #[error("making a client for the identity provider")]
     Provider(#[from] reqwest::Error),
+    /// Tokens count that were made for others.
+    #[error(
+        "{setting} is not set: tokens that the identity provider makes for other services would count here; set \
+         MEDHUB__AUTH__ISSUER and MEDHUB__AUTH__AUDIENCE, which only the development login does without"
+    )]
+    Unbound {
+        /// The setting that is missing.
+        setting: &'static str,
+    },
     /// The URL of Redis is none.
     #[error("reading the URL of Redis")]
     Redis(#[from] redis::RedisError),

@@ -1,18 +1,27 @@
-//! The public keys of an identity provider: fetched when needed, kept for a while, fetched again when a token names a key
-//! that is not among them, as happens when the provider takes a new one.
+//! The public keys of an identity provider: fetched in the background, at the start, every so often, and when a token names
+//! a key that is not among them, as happens when the provider takes a new one.
+//!
+//! Callers whose keys are known never wait for the provider, however long it hangs.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, PoisonError, RwLock},
     time::{Duration, Instant},
 };
 
 use jsonwebtoken::jwk::{Jwk, JwkSet};
-use tokio::sync::Mutex;
+use tokio::{
+    sync::{Notify, watch},
+    time::{sleep, timeout},
+};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::Unauthenticated;
 
 /// Longest wait for the provider.
 const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Longest that somebody waits whose key is not known.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Least time between two fetches: a stranger can name as many unknown keys as they like.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(5);
@@ -20,58 +29,131 @@ const SHORTEST_PAUSE: Duration = Duration::from_secs(5);
 /// Longest set of keys that is read, in bytes.
 const MAX_BYTES: usize = 256 * 1024;
 
-/// The provider's keys.
+/// The provider's keys. Cheap to clone; with the last clone they are fetched no more.
 #[derive(Clone)]
 pub(super) struct Jwks {
-    url: Arc<str>,
-    client: reqwest::Client,
-    fresh: Duration,
-    known: Arc<Mutex<Known>>,
+    shared: Arc<Shared>,
+    shortest_pause: Duration,
+    /// How often was fetched, and whether that is going on.
+    fetches: watch::Receiver<Fetches>,
+    _ends: Arc<DropGuard>,
 }
 
-#[derive(Default)]
-struct Known {
-    keys: Option<JwkSet>,
-    /// When they were fetched.
-    fetched: Option<Instant>,
-    /// When that was tried last.
-    tried: Option<Instant>,
+struct Shared {
+    /// Keys that were fetched once are used for as long as the provider is away.
+    keys: RwLock<Option<JwkSet>>,
+    /// Somebody needs a key that is not there.
+    wanted: Notify,
+}
+
+/// How the fetching stands.
+#[derive(Debug, Clone, Copy, Default)]
+struct Fetches {
+    /// How many have ended.
+    ended: u64,
+    /// When the last one began.
+    began: Option<Instant>,
+    is_under_way: bool,
+}
+
+impl Fetches {
+    /// Whether a key that is asked for now may still come with a fetch.
+    fn may_bring_news(&self, shortest_pause: Duration) -> bool {
+        self.is_under_way || self.began.is_none_or(|at| at.elapsed() >= shortest_pause)
+    }
 }
 
 impl Jwks {
+    /// Keys that are `fresh` for so long. Call it inside a Tokio runtime.
     pub(super) fn new(url: &str, fresh: Duration) -> Result<Self, reqwest::Error> {
-        let client = reqwest::Client::builder().timeout(TIMEOUT).redirect(reqwest::redirect::Policy::none()).build()?;
-        Ok(Self { url: url.into(), client, fresh, known: Arc::default() })
+        Self::with_pause(url, fresh, SHORTEST_PAUSE)
     }
 
-    /// The key with that id; `None` where the provider has none. Keys that were fetched once are used for as long as the
-    /// provider is away.
+    fn with_pause(url: &str, fresh: Duration, shortest_pause: Duration) -> Result<Self, reqwest::Error> {
+        let client = reqwest::Client::builder().timeout(TIMEOUT).redirect(reqwest::redirect::Policy::none()).build()?;
+        let shared = Arc::new(Shared { keys: RwLock::default(), wanted: Notify::new() });
+        let (tell, fetches) = watch::channel(Fetches::default());
+        let stop = CancellationToken::new();
+        let source = Source { client, url: url.to_owned(), fresh: fresh.max(shortest_pause), shortest_pause };
+        let refresh = source.refresh(Arc::clone(&shared), tell);
+        tokio::spawn(stop.clone().run_until_cancelled_owned(refresh));
+        Ok(Self { shared, shortest_pause, fetches, _ends: Arc::new(stop.drop_guard()) })
+    }
+
+    /// The key with that id; `None` where the provider has none.
     pub(super) async fn key(&self, id: &str) -> Result<Option<Jwk>, Unauthenticated> {
-        let mut known = self.known.lock().await;
-        let is_fresh = known.fetched.is_some_and(|at| at.elapsed() < self.fresh);
-        let found = known.keys.as_ref().and_then(|keys| keys.find(id)).cloned();
-        if is_fresh && found.is_some() {
-            return Ok(found);
+        if let Found::Key(key) = self.find(id) {
+            return Ok(Some(*key));
         }
-        if known.tried.is_none_or(|at| at.elapsed() >= SHORTEST_PAUSE) {
-            known.tried = Some(Instant::now());
-            match self.fetch().await {
-                Ok(keys) => {
-                    known.keys = Some(keys);
-                    known.fetched = Some(Instant::now());
-                }
-                Err(error) if known.keys.is_none() => return Err(Unauthenticated::Unavailable(error)),
-                Err(error) => tracing::warn!(error = &*error, "the identity provider's keys cannot be fetched anew"),
+        let mut fetches = self.fetches.clone();
+        let before = *fetches.borrow_and_update();
+        if before.may_bring_news(self.shortest_pause) {
+            self.shared.wanted.notify_one();
+            // Whether it came in time or not: what is there now is what there is.
+            let _ = timeout(PATIENCE, fetches.wait_for(|now| now.ended > before.ended)).await;
+        }
+        match self.find(id) {
+            Found::Key(key) => Ok(Some(*key)),
+            Found::OtherKeys => Ok(None),
+            Found::NoKeys => Err(Unauthenticated::Unavailable("the identity provider's keys are not there yet".into())),
+        }
+    }
+
+    fn find(&self, id: &str) -> Found {
+        let keys = self.shared.keys.read().unwrap_or_else(PoisonError::into_inner);
+        match keys.as_ref().map(|keys| keys.find(id)) {
+            Some(Some(key)) => Found::Key(Box::new(key.clone())),
+            Some(None) => Found::OtherKeys,
+            None => Found::NoKeys,
+        }
+    }
+}
+
+/// What is there of a key.
+enum Found {
+    Key(Box<Jwk>),
+    /// Only others.
+    OtherKeys,
+    /// Nothing was fetched yet.
+    NoKeys,
+}
+
+/// Where the keys come from, and how often they are fetched.
+struct Source {
+    client: reqwest::Client,
+    url: String,
+    fresh: Duration,
+    shortest_pause: Duration,
+}
+
+impl Source {
+    /// Fetches the keys again and again.
+    async fn refresh(self, shared: Arc<Shared>, tell: watch::Sender<Fetches>) {
+        loop {
+            let began = Instant::now();
+            tell.send_modify(|fetches| {
+                fetches.began = Some(began);
+                fetches.is_under_way = true;
+            });
+            let fetched = self.fetch().await;
+            let pause = if fetched.is_ok() { self.fresh } else { self.shortest_pause };
+            match fetched {
+                Ok(keys) => *shared.keys.write().unwrap_or_else(PoisonError::into_inner) = Some(keys),
+                Err(error) => tracing::warn!(error = &*error, "the identity provider's keys cannot be fetched"),
             }
-        }
-        match &known.keys {
-            Some(keys) => Ok(keys.find(id).cloned()),
-            None => Err(Unauthenticated::Unavailable("the identity provider's keys are not there yet".into())),
+            tell.send_modify(|fetches| {
+                fetches.ended += 1;
+                fetches.is_under_way = false;
+            });
+            tokio::select! {
+                () = sleep(pause.saturating_sub(began.elapsed())) => {}
+                () = shared.wanted.notified() => sleep(self.shortest_pause.saturating_sub(began.elapsed())).await,
+            }
         }
     }
 
     async fn fetch(&self) -> Result<JwkSet, Box<dyn std::error::Error + Send + Sync>> {
-        let mut answer = self.client.get(&*self.url).send().await?.error_for_status()?;
+        let mut answer = self.client.get(&self.url).send().await?.error_for_status()?;
         let mut body = vec![];
         while let Some(some) = answer.chunk().await? {
             body.extend_from_slice(&some);
@@ -80,5 +162,72 @@ impl Jwks {
             }
         }
         Ok(serde_json::from_slice(&body)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+    use axum::{Json, Router, routing::get};
+    use serde_json::json;
+
+    use super::*;
+
+    /// A provider of one key, which hangs when told to.
+    struct Provider {
+        url: String,
+        hangs: Arc<AtomicBool>,
+        asked: Arc<AtomicUsize>,
+    }
+
+    impl Provider {
+        async fn start() -> Self {
+            let (hangs, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+            let (does_hang, count) = (Arc::clone(&hangs), Arc::clone(&asked));
+            let answer = async move || {
+                count.fetch_add(1, Ordering::SeqCst);
+                if does_hang.load(Ordering::SeqCst) {
+                    std::future::pending::<()>().await;
+                }
+                Json(json!({ "keys": [{ "kty": "oct", "kid": "known", "k": "c2VjcmV0" }] }))
+            };
+            let router = Router::new().route("/", get(answer));
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let url = format!("http://{}/", listener.local_addr().unwrap());
+            tokio::spawn(async move { axum::serve(listener, router).await });
+            Self { url, hangs, asked }
+        }
+    }
+
+    #[tokio::test]
+    async fn who_has_a_known_key_never_waits_for_a_provider_that_hangs() {
+        let provider = Provider::start().await;
+        let jwks = Jwks::with_pause(&provider.url, Duration::ZERO, Duration::from_millis(20)).unwrap();
+        assert!(jwks.key("known").await.unwrap().is_some(), "the first caller waits for the first fetch");
+        provider.hangs.store(true, Ordering::SeqCst);
+        while provider.asked.load(Ordering::SeqCst) < 2 {
+            assert!(jwks.key("known").await.unwrap().is_some());
+            sleep(Duration::from_millis(5)).await;
+        }
+        let asked = provider.asked.load(Ordering::SeqCst);
+        // A stranger's key waits for the fetch that hangs, and starts no other.
+        let stranger = tokio::spawn({
+            let jwks = jwks.clone();
+            async move { jwks.key("unknown").await.map(|key| key.is_some()) }
+        });
+        let began = Instant::now();
+        for _ in 0..1_000 {
+            assert!(jwks.key("known").await.unwrap().is_some());
+        }
+        assert!(began.elapsed() < PATIENCE, "nobody waited: {:?}", began.elapsed());
+        assert!(!stranger.await.unwrap().unwrap(), "a stranger is told that nobody knows their key");
+        assert!(provider.asked.load(Ordering::SeqCst) <= asked + 1, "one refresh at a time");
+    }
+
+    #[tokio::test]
+    async fn without_any_keys_nobody_can_be_recognised() {
+        let jwks = Jwks::new("http://127.0.0.1:1/", Duration::from_mins(5)).unwrap();
+        assert!(matches!(jwks.key("any").await, Err(Unauthenticated::Unavailable(_))));
     }
 }

@@ -130,3 +130,43 @@ impl Tokens {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jsonwebtoken::{EncodingKey, Header, encode, get_current_timestamp};
+    use secrecy::SecretString;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::config::AuthSecret;
+
+    const SECRET: &str = "a secret of more than thirty-two bytes";
+
+    #[tokio::test]
+    async fn a_token_is_for_us_by_who_made_it_and_for_whom() {
+        let config = AuthConfig {
+            hs256_secret: Some(AuthSecret::try_from(SecretString::from(SECRET)).unwrap()),
+            issuer: Some("https://login.example".to_owned()),
+            audience: Some("medhub".to_owned()),
+            ..AuthConfig::default()
+        };
+        let tokens = Tokens::new(&config).unwrap();
+        let read = async |more: Value| {
+            let mut claims = json!({ "sub": "ann", "exp": get_current_timestamp() + 60 });
+            claims.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            let key = EncodingKey::from_secret(SECRET.as_bytes());
+            tokens.read(&encode(&Header::default(), &claims, &key).unwrap()).await
+        };
+        let good = read(json!({ "iss": "https://login.example", "aud": ["other", "medhub"] })).await;
+        assert_eq!(good.unwrap().user.as_str(), "ann");
+        for bad in [
+            json!({}),
+            json!({ "iss": "https://login.example" }),
+            json!({ "aud": "medhub" }),
+            json!({ "iss": "https://other.example", "aud": "medhub" }),
+            json!({ "iss": "https://login.example", "aud": "other" }),
+        ] {
+            assert!(matches!(read(bad.clone()).await, Err(Unauthenticated::Token { .. })), "{bad}");
+        }
+    }
+}

@@ -5,7 +5,10 @@ use axum::{
     http::{StatusCode, request::Parts},
 };
 use eventstore::registry::{Deleted, Page, Subject, VersionId};
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, Error as _},
+};
 
 use super::Refusal;
 
@@ -14,15 +17,33 @@ use super::Refusal;
 #[expect(clippy::struct_excessive_bools, reason = "they are switches that somebody else named")]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct Options {
+    #[serde(deserialize_with = "switch")]
     deleted: bool,
+    #[serde(deserialize_with = "switch")]
     deleted_only: bool,
+    #[serde(deserialize_with = "switch")]
+    pub(super) latest_only: bool,
+    #[serde(deserialize_with = "switch")]
     pub(super) permanent: bool,
+    #[serde(deserialize_with = "switch")]
     pub(super) verbose: bool,
+    #[serde(deserialize_with = "switch")]
     pub(super) default_to_global: bool,
+    #[serde(deserialize_with = "switch")]
     pub(super) fetch_max_id: bool,
-    pub(super) subject_prefix: String,
+    subject_prefix: String,
     offset: i64,
     limit: Option<i64>,
+}
+
+/// A switch as clients of all languages write it: `true`, `True` (Python), `TRUE`, `1`, or with nothing behind its name.
+fn switch<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    match text.trim().to_ascii_lowercase().as_str() {
+        "true" | "1" | "" => Ok(true),
+        "false" | "0" => Ok(false),
+        _ => Err(D::Error::custom("provided string was not `true` or `false`")),
+    }
 }
 
 impl Options {
@@ -32,6 +53,12 @@ impl Options {
             (false, true) => Deleted::Shown,
             (false, false) => Deleted::Hidden,
         }
+    }
+
+    /// What subjects begin with. Clients name all contexts or the one without a name; here there is only that.
+    pub(super) fn prefix(&self) -> &str {
+        let name = self.subject_prefix.as_str();
+        [":*:", ":.:"].iter().find_map(|context| name.strip_prefix(context)).unwrap_or(name)
     }
 
     pub(super) fn page(&self) -> Page {
@@ -93,4 +120,32 @@ async fn path<T: DeserializeOwned + Send, S: Send + Sync>(parts: &mut Parts, sta
 
 fn bad(message: String) -> Refusal {
     Refusal::new(StatusCode::BAD_REQUEST, 400, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(query: &str) -> Option<Options> {
+        let uri = format!("/?{query}").parse().unwrap();
+        Query::try_from_uri(&uri).ok().map(|Query(options)| options)
+    }
+
+    #[test]
+    fn switches_are_read_as_clients_of_all_languages_write_them() {
+        for text in ["true", "True", "TRUE", "1", ""] {
+            assert!(of(&format!("normalize=False&deleted={text}")).unwrap().deleted, "{text}");
+        }
+        for text in ["false", "False", "0"] {
+            assert!(!of(&format!("deleted={text}")).unwrap().deleted, "{text}");
+        }
+        assert!(of("deleted=maybe").is_none());
+    }
+
+    #[test]
+    fn the_context_without_a_name_is_the_only_one() {
+        for (given, prefix) in [("", ""), (":*:", ""), (":.:", ""), (":*:med", "med"), ("med", "med")] {
+            assert_eq!(of(&format!("subjectPrefix={given}")).unwrap().prefix(), prefix);
+        }
+    }
 }

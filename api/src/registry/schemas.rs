@@ -9,6 +9,7 @@ use super::{
     Refusal,
     answer::{Answer, Text},
     query::{OfId, Options},
+    subjects::Found,
 };
 
 #[derive(Serialize)]
@@ -20,6 +21,27 @@ pub(super) struct User {
 /// Clients ask for it to see whether anybody is there.
 pub(super) async fn root() -> Answer<Value> {
     Answer(json!({}))
+}
+
+/// All schemas that are registered, by subject and version.
+pub(super) async fn list(State(store): State<SchemaStore>, options: Options) -> Result<Answer<Vec<Found>>, Refusal> {
+    let found = store.recorded(options.prefix(), options.deleted(), options.latest_only, options.page()).await?;
+    Ok(Answer(found.into_iter().map(Into::into).collect()))
+}
+
+/// There is one context, which has no name.
+pub(super) async fn contexts() -> Answer<[&'static str; 1]> {
+    Answer(["."])
+}
+
+/// Which registry this is.
+pub(super) async fn cluster() -> Answer<Value> {
+    Answer(json!({ "id": "medhub", "scope": { "path": [], "clusters": { "schema-registry-cluster": "medhub" } } }))
+}
+
+/// Which program serves it.
+pub(super) async fn product() -> Answer<Value> {
+    Answer(json!({ "version": env!("CARGO_PKG_VERSION"), "commitId": "" }))
 }
 
 pub(super) async fn types() -> Answer<[&'static str; 1]> {

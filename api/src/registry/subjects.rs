@@ -29,7 +29,7 @@ impl From<Recorded> for Found {
 }
 
 pub(super) async fn list(State(store): State<SchemaStore>, options: Options) -> Result<Answer<Vec<String>>, Refusal> {
-    Ok(Answer(store.subjects(&options.subject_prefix, options.deleted(), options.page()).await?))
+    Ok(Answer(store.subjects(options.prefix(), options.deleted(), options.page()).await?))
 }
 
 pub(super) async fn versions(

@@ -4,45 +4,30 @@ use std::sync::Arc;
 
 use axum::{
     Extension, Json,
-    body::Body,
     extract::State,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, StatusCode},
     response::Response,
 };
 use chrono::{DateTime, Utc};
 use cqrs_es::Aggregate;
-use domain::{
-    document::{Document, DocumentCommand, FileName, MAX_BYTES, MediaType, ObjectKey, Sha256, Upload},
-    opportunity::OpportunityId,
-};
+use domain::document::{Document, DocumentCommand};
 use projections::workspace::{Group, Kept};
 use serde::{Deserialize, Serialize};
-use tokio_util::io::ReaderStream;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
     Rest,
-    extract::{Asked, Named, conditions, invalid, wrong},
-    objects::StoreFailure,
+    extract::{Asked, Named, conditions},
+    file_content::FileContent,
+    media_type,
     settled::{Listed, Settled, not_found, place, settled, shown, size, workspace},
 };
 use crate::{
     http::problem::Problem,
     identity::Identity,
+    objects::ObjectOwner,
     owned::{self, Undone},
 };
-
-/// What a file is.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct UploadQuery {
-    /// What it is called, without folders.
-    #[param(min_length = 1, max_length = 255)]
-    file_name: String,
-    /// The opportunity that it belongs to.
-    opportunity_id: Option<String>,
-}
 
 /// Which page of the documents.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -101,63 +86,6 @@ impl DocumentView {
     }
 }
 
-/// Uploads a file, which is the body; `Content-Type` says what kind of file. Contributors may; 100 MiB at most.
-#[utoipa::path(post, path = "/api/v1/documents", tag = "documents",
-    request_body(content = String, content_type = "application/octet-stream"),
-    params(UploadQuery, ("Idempotency-Key" = Option<String>, Header)), responses(
-    (status = 201, body = Settled), (status = 400, body = Problem), (status = 401, body = Problem),
-    (status = 403, body = Problem), (status = 409, body = Problem), (status = 413, body = Problem),
-    (status = 429, body = Problem), (status = 503, body = Problem)))]
-pub(super) async fn upload(
-    State(rest): State<Arc<Rest>>,
-    Extension(identity): Extension<Identity>,
-    headers: HeaderMap,
-    Asked(query): Asked<UploadQuery>,
-    body: Body,
-) -> Result<Response, Problem> {
-    // Before the file is taken in: nobody fills the disk with what they may not upload.
-    owned::contributes(&identity)?;
-    let file_name = FileName::try_new(&query.file_name).map_err(|reason| invalid("fileName", &reason))?;
-    let id =
-        |id: &String| OpportunityId::parse(id).ok_or_else(|| wrong("opportunityId", "department:number is expected"));
-    let opportunity_id = query.opportunity_id.as_ref().map(id).transpose()?;
-    let media_type = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let essence = media_type.split(';').next().unwrap_or_default().trim();
-    let essence = if essence.is_empty() { "application/octet-stream" } else { essence };
-    let media_type = MediaType::try_new(essence).map_err(|reason| invalid("Content-Type", &reason))?;
-
-    let stored = rest
-        .objects
-        .put(identity.tenant(), body.into_data_stream(), MAX_BYTES)
-        .await
-        .map_err(|failure| kept_not(&failure))?;
-    let bytes = Upload::check_length(stored.bytes).map_err(|reason| invalid("body", &reason))?;
-    let asked =
-        format!("POST /api/v1/documents {file_name} {} {}", stored.sha256, query.opportunity_id.unwrap_or_default());
-    let conditions = conditions(&headers, &asked)?;
-    let upload = Upload {
-        file_name,
-        media_type,
-        bytes,
-        sha256: Sha256::try_new(&stored.sha256).map_err(|reason| invalid("body", &reason))?,
-        object_key: ObjectKey::try_new(&stored.key).map_err(|reason| invalid("body", &reason))?,
-        opportunity_id,
-    };
-    let id = owned::new_id(&identity, "document", None, &conditions);
-    let upload = |stamp| DocumentCommand::Upload { upload, stamp };
-    let done = owned::give::<Document>(&rest.stores, &identity, &id, &conditions, upload).await?;
-    let body = Settled { id: id.to_string(), version: done.version, repeated: done.repeated };
-    settled(&rest.stores, StatusCode::CREATED, Document::TYPE, &done.aggregate_id, body).await
-}
-
-pub(super) fn kept_not(failure: &StoreFailure) -> Problem {
-    match failure {
-        StoreFailure::TooLong(_) => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "TOO_LARGE", failure.to_string()),
-        StoreFailure::Broken => Problem::new(StatusCode::BAD_REQUEST, "INVALID_INPUT", failure.to_string()),
-        StoreFailure::Disk(_) => Undone::unavailable(failure).into(),
-    }
-}
-
 /// The documents of the caller's company, the newest first.
 #[utoipa::path(get, path = "/api/v1/documents", tag = "documents", params(DocumentQuery), responses(
     (status = 200, body = Listed<DocumentView>), (status = 400, body = Problem), (status = 401, body = Problem),
@@ -192,13 +120,16 @@ pub(super) async fn one(
     let id = id.to_string();
     let found = workspace(&rest.stores, &headers).await?.get(tenant, &id).await?;
     let view = found.and_then(|kept| DocumentView::of(id, kept)).ok_or_else(not_found)?;
-    Ok(shown(view.version, view))
+    Ok(shown(&headers, view.version, view))
 }
 
-/// The file itself.
-#[utoipa::path(get, path = "/api/v1/documents/{id}/content", tag = "documents", params(("id" = Uuid, Path)), responses(
-    (status = 200, description = "The file", content_type = "application/octet-stream"), (status = 400, body = Problem),
-    (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
+/// The file itself, under its name. `Range` asks for a part of it, `If-None-Match` for the file only where it is another.
+#[utoipa::path(get, path = "/api/v1/documents/{id}/content", tag = "documents", params(("id" = Uuid, Path),
+    ("Range" = Option<String>, Header), ("If-Range" = Option<String>, Header), ("If-None-Match" = Option<String>, Header)),
+    responses((status = 200, description = "The file", content_type = "*/*"),
+    (status = 206, description = "The part of it that was asked for", content_type = "*/*"),
+    (status = 304, description = "The client has it"), (status = 400, body = Problem), (status = 401, body = Problem),
+    (status = 403, body = Problem), (status = 404, body = Problem), (status = 416, body = Problem),
     (status = 429, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn content(
     State(rest): State<Arc<Rest>>,
@@ -207,25 +138,23 @@ pub(super) async fn content(
     Named(id): Named,
 ) -> Result<Response, Problem> {
     let tenant = owned::reader(&identity)?;
-    let found = workspace(&rest.stores, &headers).await?.get::<Document>(tenant, &id.to_string()).await?;
-    let upload =
-        found.and_then(|kept| kept.state.reading().map(|reading| reading.upload.clone())).ok_or_else(not_found)?;
-    // What others uploaded is never run by a browser as if it were ours.
-    let mut answer = held(&rest, &upload.object_key, "application/octet-stream").await?;
-    let headers = answer.headers_mut();
-    headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment"));
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(upload.bytes));
-    Ok(answer)
-}
-
-/// What the store of files has under a key, as that kind of content and no other.
-pub(super) async fn held(rest: &Rest, key: &ObjectKey, kind: &'static str) -> Result<Response, Problem> {
-    let file = rest.objects.get(key.as_str()).await.map_err(|error| Problem::from(Undone::unavailable(&error)))?;
-    let mut answer = Response::new(Body::from_stream(ReaderStream::new(file.ok_or_else(not_found)?)));
-    let headers = answer.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    Ok(answer)
+    let id = id.to_string();
+    let found = workspace(&rest.stores, &headers).await?.get::<Document>(tenant, &id).await?;
+    let state = if let Some(kept) = found {
+        kept.state
+    } else {
+        // Who has just uploaded it asks for it before the read model shows it: the log does.
+        let known = rest.stores.bus.on_record::<Document>(tenant, &id).await;
+        known.map_err(|error| Undone::unavailable(&error))?.state
+    };
+    let upload = state.reading().map(|reading| reading.upload.clone()).ok_or_else(not_found)?;
+    let content = FileContent {
+        key: &upload.object_key,
+        tag: upload.sha256.as_str(),
+        media_type: media_type::served(upload.media_type.as_str()),
+        file_name: Some(upload.file_name.as_str()),
+    };
+    content.answer(&rest.objects, &headers).await
 }
 
 /// Does away with a document for good; managers may.
@@ -243,6 +172,7 @@ pub(super) async fn delete(
     let conditions = conditions(&headers, &format!("DELETE /api/v1/documents/{id}"))?;
     let delete = |stamp| DocumentCommand::Delete { stamp };
     let done = owned::give::<Document>(&rest.stores, &identity, &id, &conditions, delete).await?;
+    rest.objects.document_deleted(ObjectOwner { tenant: identity.tenant().clone(), document: id });
     let body = Settled { id: id.to_string(), version: done.version, repeated: done.repeated };
     settled(&rest.stores, StatusCode::NO_CONTENT, Document::TYPE, &done.aggregate_id, body).await
 }

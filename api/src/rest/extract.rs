@@ -3,7 +3,7 @@
 use axum::{
     Json,
     extract::{FromRequest, FromRequestParts, Path, Query, Request, rejection::JsonRejection},
-    http::{HeaderMap, StatusCode, header, request::Parts},
+    http::{HeaderMap, HeaderName, StatusCode, header, request::Parts},
 };
 use commands::condition::{Conditions, Once};
 use domain::value::InvalidValue;
@@ -74,17 +74,88 @@ pub(super) fn wrong(field: &str, reason: impl Into<String>) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "INVALID_INPUT", reason).in_field(field)
 }
 
+/// How a client wants to be answered (RFC 7240).
+pub(crate) const PREFER: HeaderName = HeaderName::from_static("prefer");
+
+/// What of it was done.
+pub(crate) const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+
+/// Whether a request prefers that, among whatever else it prefers.
+pub(super) fn prefers(headers: &HeaderMap, preference: &str) -> bool {
+    let lines = headers.get_all(PREFER).iter().filter_map(|line| line.to_str().ok());
+    let named = lines.flat_map(|line| line.split(',')).map(|one| one.split([';', '=']).next().unwrap_or_default());
+    named.map(str::trim).any(|name| name.eq_ignore_ascii_case(preference))
+}
+
+/// The entity tags of a list, without their quotes and without telling weak ones apart: ours are versions, which mean the
+/// same however an answer was packed on its way.
+pub(super) fn entity_tags(list: &str) -> impl Iterator<Item = &str> {
+    // Ours hold no comma.
+    list.split(',').map(str::trim).filter(|tag| !tag.is_empty()).map(|tag| {
+        let strong = tag.strip_prefix("W/").or_else(|| tag.strip_prefix("w/")).unwrap_or(tag);
+        strong.trim_matches('"')
+    })
+}
+
+/// The versions that `If-Match` allows; `None` where it allows any.
+fn expected_versions(headers: &HeaderMap) -> Result<Option<Vec<u64>>, Problem> {
+    let mut versions = vec![];
+    for line in headers.get_all(header::IF_MATCH) {
+        let line = line.to_str().map_err(|_| wrong("If-Match", "the header is no plain text"))?;
+        for tag in entity_tags(line) {
+            if tag == "*" {
+                return Ok(None);
+            }
+            versions.push(tag.parse().map_err(|_| wrong("If-Match", "no ETag of ours"))?);
+        }
+    }
+    Ok(headers.contains_key(header::IF_MATCH).then_some(versions))
+}
+
 /// What a change has to find: `If-Match` and `Idempotency-Key`, the latter for what is `asked`.
 pub(super) fn conditions(headers: &HeaderMap, asked: &str) -> Result<Conditions, Problem> {
-    let text = |name: &str| -> Result<Option<&str>, Problem> {
-        let value = headers.get(name).map(|value| value.to_str());
-        value.transpose().map_err(|_| wrong(name, "the header is no plain text"))
-    };
-    let expected_version = match text(header::IF_MATCH.as_str())? {
-        None | Some("*") => None,
-        Some(tag) => Some(tag.trim().trim_matches('"').parse().map_err(|_| wrong("If-Match", "no ETag of ours"))?),
-    };
-    let once = text("idempotency-key")?.map(|key| Once::try_new(key, asked));
-    let once = once.transpose().map_err(|reason| invalid("Idempotency-Key", &reason))?;
-    Ok(Conditions { expected_version, once })
+    let key = headers.get("idempotency-key").map(|value| value.to_str());
+    let key = key.transpose().map_err(|_| wrong("idempotency-key", "the header is no plain text"))?;
+    let once = key.map(|key| Once::try_new(key, asked)).transpose();
+    let once = once.map_err(|reason| invalid("Idempotency-Key", &reason))?;
+    Ok(Conditions { expected_versions: expected_versions(headers)?, once })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(*name, value.parse().unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn entity_tags_are_weak_listed_and_on_several_lines() {
+        let expected = |lines: &[&str]| {
+            let lines: Vec<_> = lines.iter().map(|line| ("if-match", *line)).collect();
+            expected_versions(&headers(&lines)).ok()
+        };
+        assert_eq!(expected(&[]), Some(None));
+        assert_eq!(expected(&["\"3\""]), Some(Some(vec![3])));
+        assert_eq!(expected(&["W/\"3\""]), Some(Some(vec![3])));
+        assert_eq!(expected(&["3"]), Some(Some(vec![3])));
+        assert_eq!(expected(&["\"1\", W/\"2\"", "\"3\""]), Some(Some(vec![1, 2, 3])));
+        assert_eq!(expected(&["*"]), Some(None));
+        assert_eq!(expected(&["\"abc\""]), None);
+        assert_eq!(expected(&[""]), Some(Some(vec![])), "nothing matches an empty list");
+    }
+
+    #[test]
+    fn preferences_are_found_among_others() {
+        for line in ["respond-async", "Respond-Async, wait=10", "return=minimal;foo, respond-async; x=1"] {
+            assert!(prefers(&headers(&[("prefer", line)]), "respond-async"), "{line}");
+        }
+        let two = headers(&[("prefer", "wait=10"), ("prefer", "respond-async")]);
+        assert!(prefers(&two, "respond-async"));
+        assert!(!prefers(&headers(&[("prefer", "no-respond-async, wait=1")]), "respond-async"));
+    }
 }

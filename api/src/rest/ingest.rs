@@ -6,20 +6,27 @@
 //!    └──────────────┴───────────────────── acknowledged when all of it is on record ◀───────┘
 //! ```
 //!
-//! A visit has one lane, so that its events keep their order and no two appends of a process decide about it at once. The
+//! A visit has one lane, so that its events keep their order and no two appends of a process take the same place in it. The
 //! events of a request may go several ways: an answer of 503 leaves open which of them are on record. Sent again with their
-//! `at`, they are not counted twice.
+//! `id` or their `at`, they are not counted twice, however long ago they were sent (ADR 0030).
 //!
-//! An answer of 200 means that the events are in the log, from where nothing is lost. A client that does not want to wait
-//! says `Prefer: respond-async`, is answered 202 at once, and loses what is in the buffer if the process is killed or the
-//! log does not take it.
+//! An answer of 200 means that the events are in the log, from where nothing is lost; those that were refused are named in it
+//! by index, field and reason, and the others are taken. A client that does not want to wait says `Prefer: respond-async`, is
+//! answered 202 at once, and loses what is in the buffer if the process is killed or the log does not take it.
 //!
 //! | variable | default | meaning |
 //! | --- | --- | --- |
-//! | `MEDHUB__INGEST__BUFFER_EVENTS` | `50000` | events that wait in memory; more are refused with 429 |
+//! | `MEDHUB__INGEST__BUFFER_EVENTS` | `50000` | events that wait in memory, one that is larger than 1 KiB counts for several; more are refused with 429 |
 //! | `MEDHUB__INGEST__BATCH_EVENTS` | `5000` | events in one append |
-//! | `MEDHUB__INGEST__REQUEST_EVENTS` | `5000` | events in one request |
+//! | `MEDHUB__INGEST__REQUEST_EVENTS` | `5000` | events in one request; its body may have 5 KiB for each |
 //! | `MEDHUB__INGEST__LANES` | `2` | appends that are under way together, 1 to 16 |
+//! | `MEDHUB__INGEST__VISIT_EVENTS` | `10000` | events of one visit; further ones are refused in the field `sessionId` |
+//! | `MEDHUB__INGEST__PAST_DAYS` | `365` | how long ago an event may have happened; older ones are refused in the field `at` |
+
+mod body;
+mod event;
+mod raw_event;
+mod take;
 
 use std::{
     collections::BTreeMap,
@@ -28,37 +35,25 @@ use std::{
     time::Duration,
 };
 
-use axum::{
-    Extension, Json,
-    extract::State,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
-    response::{IntoResponse, Response},
-};
-use chrono::{DateTime, Utc};
 use commands::{
-    authority::Authority,
     caller::Caller,
-    visit::{Recorded, Step, VisitBatches},
+    visit::{Step, VisitBatches},
 };
 use domain::{
-    clock::{Clock, SystemClock},
-    company::Scope,
-    opportunity::OpportunityId,
+    store::FactOutcome,
     value::{TenantId, UserId},
-    visit::{RecordClick, RecordView, Url, VisitCommand, VisitId},
+    visit::VisitId,
 };
 use eventstore::append::PgBatchStore;
 use futures::future::join_all;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
-use tokio_util::sync::CancellationToken;
-use utoipa::ToSchema;
-
-use super::{
-    Rest,
-    extract::{Sent, wrong},
+use tokio::{
+    sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
+    time::timeout,
 };
-use crate::{http::problem::Problem, identity::Identity, owned::Undone};
+use tokio_util::sync::CancellationToken;
+
+pub(super) use self::take::{__path_take, take};
 
 /// The most appends that are under way together.
 const MOST_LANES: usize = 16;
@@ -66,11 +61,14 @@ const MOST_LANES: usize = 16;
 /// Requests that wait, whatever they hold.
 const MAX_REQUESTS: usize = 10_000;
 
-/// When a client that was refused may come back: by then a full buffer is written.
-const RETRY_AFTER_S: u64 = 1;
+/// Bytes of a body for each event that a request may hold: two addresses of 2,048 characters, and the rest.
+const EVENT_BYTES: usize = 5 << 10;
 
-/// How far a client's clock may be ahead.
-const MAX_AHEAD: Duration = Duration::from_mins(5);
+/// Bodies of more than 1 MiB that are read at the same time. Anonymous clients send them, and each takes memory.
+const LARGE_BODIES: usize = 8;
+
+/// How long one append may take before its events count as not recorded.
+const APPEND_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Settings of ingest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,23 +82,38 @@ pub struct IngestConfig {
     pub request_events: usize,
     /// Appends that are under way together, 1 to 16: each takes a connection.
     pub lanes: usize,
+    /// Events of one visit.
+    pub visit_events: u64,
+    /// How many days ago an event may have happened.
+    pub past_days: u16,
 }
 
 impl Default for IngestConfig {
     fn default() -> Self {
-        Self { buffer_events: 50_000, batch_events: 5_000, request_events: 5_000, lanes: 2 }
+        Self {
+            buffer_events: 50_000,
+            batch_events: 5_000,
+            request_events: 5_000,
+            lanes: 2,
+            visit_events: 10_000,
+            past_days: 365,
+        }
     }
 }
 
 /// Events of a request on their way through one lane.
 struct Waiting {
     tenant: TenantId,
-    steps: Vec<Step>,
+    /// The events, and which of the request's each is.
+    steps: Vec<(usize, Step)>,
     /// Who waits for them; nobody where the client does not.
-    told: Option<oneshot::Sender<Option<Recorded>>>,
+    told: Option<oneshot::Sender<LaneOutcome>>,
     /// Their place in the buffer.
     _place: OwnedSemaphorePermit,
 }
+
+/// Which events of a request were one too many for their visits; `None` where the log did not take any of them.
+type LaneOutcome = Option<Vec<usize>>;
 
 /// What waits for one append after the other.
 struct Lane {
@@ -112,6 +125,7 @@ struct Lane {
 pub struct Ingest {
     config: IngestConfig,
     places: Arc<Semaphore>,
+    large_bodies: Arc<Semaphore>,
     lanes: Vec<Lane>,
     batches: VisitBatches<PgBatchStore>,
 }
@@ -125,7 +139,9 @@ impl Ingest {
         };
         let lanes = (0..config.lanes.clamp(1, MOST_LANES)).map(lane).collect();
         let places = Arc::new(Semaphore::new(config.buffer_events.min(Semaphore::MAX_PERMITS)));
-        Self { config: config.clone(), places, lanes, batches: VisitBatches::new(store) }
+        let batches = VisitBatches::new(store, config.visit_events);
+        let large_bodies = Arc::new(Semaphore::new(LARGE_BODIES));
+        Self { config: config.clone(), places, large_bodies, lanes, batches }
     }
 
     /// Writes what waits, until told to stop and nothing waits any more.
@@ -163,44 +179,59 @@ impl Ingest {
             by_tenant.entry(waiting.tenant.clone()).or_default().push(waiting);
         }
         for (tenant, mut waiting) in by_tenant {
-            let steps: Vec<_> = waiting.iter_mut().flat_map(|one| std::mem::take(&mut one.steps)).collect();
-            let outcome = self.record(&tenant, &steps).await;
-            for one in waiting {
+            let (mut steps, mut indexes) = (vec![], Vec::with_capacity(waiting.len()));
+            for one in &mut waiting {
+                let (of_request, told): (Vec<_>, Vec<_>) = std::mem::take(&mut one.steps).into_iter().unzip();
+                indexes.push(of_request);
+                steps.extend(told);
+            }
+            let outcomes = self.record(&tenant, &steps).await;
+            let mut rest = outcomes.as_deref().unwrap_or_default();
+            for (one, of_request) in waiting.into_iter().zip(indexes) {
+                let (own, others) = rest.split_at_checked(of_request.len()).unwrap_or_default();
+                rest = others;
+                let full = of_request.into_iter().zip(own).filter(|(_, outcome)| **outcome == FactOutcome::StreamFull);
+                let full: Vec<_> = full.map(|(index, _)| index).collect();
                 if let Some(told) = one.told {
                     // Whoever waited may have gone.
-                    let _ = told.send(outcome);
+                    let _ = told.send(outcomes.as_ref().map(|_| full));
+                } else if !full.is_empty() {
+                    tracing::warn!(
+                        events = full.len(),
+                        "events of full visits were left out, and nobody waits to hear it"
+                    );
                 }
             }
         }
     }
 
-    async fn record(&self, tenant: &TenantId, steps: &[Step]) -> Option<Recorded> {
+    async fn record(&self, tenant: &TenantId, steps: &[Step]) -> Option<Vec<FactOutcome>> {
         let caller = Caller::new(UserId::ours("ingest"), tenant.clone());
-        match self.batches.record(&caller, steps).await {
-            Ok(recorded) => Some(recorded),
-            Err(error) => {
-                tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    events = steps.len(),
-                    "events were not recorded"
-                );
-                None
-            }
+        let not_recorded = |error: &(dyn std::error::Error + 'static)| {
+            tracing::error!(error, events = steps.len(), "events were not recorded");
+            None
+        };
+        match timeout(APPEND_TIMEOUT, self.batches.record(&caller, steps)).await {
+            Ok(Ok(outcomes)) => Some(outcomes),
+            Ok(Err(error)) => not_recorded(&error),
+            Err(elapsed) => not_recorded(&elapsed),
         }
     }
 
     /// Puts a request's events into the buffer, all of them or none; answers how to hear what becomes of them.
-    fn offer(&self, tenant: &TenantId, steps: Vec<Step>, waits: bool) -> Result<Hearing, Full> {
-        let count = u32::try_from(steps.len()).map_err(|_| Full)?;
-        let mut places = Arc::clone(&self.places).try_acquire_many_owned(count).map_err(|_| Full)?;
-        let mut by_lane = BTreeMap::<usize, Vec<Step>>::new();
+    fn offer(&self, tenant: &TenantId, steps: Vec<(usize, Step)>, waits: bool) -> Result<Hearing, Full> {
+        let needed = steps.iter().map(|(_, step)| event::places_of(step)).sum::<usize>();
+        let needed = u32::try_from(needed).map_err(|_| Full)?;
+        let mut places = Arc::clone(&self.places).try_acquire_many_owned(needed).map_err(|_| Full)?;
+        let mut by_lane = BTreeMap::<usize, Vec<(usize, Step)>>::new();
         for step in steps {
-            by_lane.entry(lane_of(&step.visit_id, self.lanes.len())).or_default().push(step);
+            by_lane.entry(lane_of(&step.1.visit_id, self.lanes.len())).or_default().push(step);
         }
         let (mut hearing, mut offers) = (vec![], Vec::with_capacity(by_lane.len()));
         for (number, steps) in by_lane {
             let slot = self.lanes.get(number).and_then(|lane| lane.sender.try_reserve().ok()).ok_or(Full)?;
-            let place = places.split(steps.len()).ok_or(Full)?;
+            let needed = steps.iter().map(|(_, step)| event::places_of(step)).sum();
+            let place = places.split(needed).ok_or(Full)?;
             let (told, hear) = waits.then(oneshot::channel).unzip();
             hearing.extend(hear);
             offers.push((slot, Waiting { tenant: tenant.clone(), steps, told, _place: place }));
@@ -221,12 +252,17 @@ fn lane_of(visit_id: &VisitId, lanes: usize) -> usize {
 }
 
 /// What becomes of a request's events.
-struct Hearing(Vec<oneshot::Receiver<Option<Recorded>>>);
+struct Hearing(Vec<oneshot::Receiver<LaneOutcome>>);
 
 impl Hearing {
-    /// Whether all of them are on record now.
-    async fn all_recorded(self) -> bool {
-        join_all(self.0).await.into_iter().all(|outcome| matches!(outcome, Ok(Some(_))))
+    /// Waits until all of them are on record, but those that were one too many for their visits: their indexes in the
+    /// request. `None` where not all are on record.
+    async fn outcome(self) -> LaneOutcome {
+        let mut full = vec![];
+        for outcome in join_all(self.0).await {
+            full.extend(outcome.ok().flatten()?);
+        }
+        Some(full)
     }
 }
 
@@ -234,193 +270,19 @@ impl Hearing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Full;
 
-/// What happened in a visit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum EventKind {
-    /// A page was seen.
-    View,
-    /// A link was clicked.
-    Click,
-}
-
-/// A view or a click.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct IngestEvent {
-    /// Which of the two.
-    #[serde(rename = "type")]
-    kind: EventKind,
-    /// The visit: made by the client, without colons and spaces.
-    #[schema(min_length = 1, max_length = 100)]
-    session_id: String,
-    /// The page.
-    #[schema(min_length = 1, max_length = 2048)]
-    page_url: String,
-    /// The page before a view.
-    referrer: Option<String>,
-    /// Where a clicked link leads.
-    target_url: Option<String>,
-    /// Who did it; a person who is signed in names nobody else.
-    user_id: Option<String>,
-    /// The opportunity that it is about.
-    opportunity_id: Option<String>,
-    /// When; now where nothing is said.
-    at: Option<DateTime<Utc>>,
-}
-
-/// One event, or several.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(untagged)]
-pub(super) enum IngestRequest {
-    /// Several, in their order.
-    Batch {
-        /// The events.
-        events: Vec<IngestEvent>,
-    },
-    /// One.
-    Single(IngestEvent),
-}
-
-/// What became of events.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Ingested {
-    /// How many were taken in with this request.
-    accepted: usize,
-}
-
-/// Takes views and clicks. Told again, they are not counted again.
-#[utoipa::path(post, path = "/ingest", tag = "analytics", request_body = IngestRequest,
-    params(("Prefer" = Option<String>, Header, description = "`respond-async`: answer before the events are on record")),
-    responses((status = 200, description = "On record", body = Ingested),
-    (status = 202, description = "In the buffer: lost if the process is killed or the log does not take it", body = Ingested),
-    (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
-    (status = 413, body = Problem), (status = 415, body = Problem),
-    (status = 429, description = "The buffer is full, or too many requests", body = Problem),
-    (status = 503, description = "Not all of them are on record: send them again, with their `at`", body = Problem)))]
-pub(super) async fn take(
-    State(rest): State<Arc<Rest>>,
-    Extension(identity): Extension<Identity>,
-    headers: HeaderMap,
-    Sent(request): Sent<IngestRequest>,
-) -> Result<Response, Problem> {
-    let visitor = Visitor::of(&identity)?;
-    let (events, is_batch) = match request {
-        IngestRequest::Batch { events } => (events, true),
-        IngestRequest::Single(event) => (vec![event], false),
-    };
-    let most = rest.ingest.config.request_events;
-    if events.is_empty() || events.len() > most {
-        return Err(wrong("events", format!("send 1 to {most} events")));
-    }
-    let now = SystemClock.now();
-    let step = |(place, event): (usize, IngestEvent)| {
-        event.into_step(&visitor, now).map_err(|(field, reason)| {
-            wrong(&if is_batch { format!("events[{place}].{field}") } else { field.to_owned() }, reason)
-        })
-    };
-    let steps: Vec<_> = events.into_iter().enumerate().map(step).collect::<Result<_, _>>()?;
-    let accepted = steps.len();
-    let asks_for_less = headers.get("prefer").is_some_and(|prefer| prefer.as_bytes() == b"respond-async");
-    let Ok(hearing) = rest.ingest.offer(&visitor.tenant, steps, !asks_for_less) else { return Ok(full()) };
-    if asks_for_less {
-        return Ok((StatusCode::ACCEPTED, Json(Ingested { accepted })).into_response());
-    }
-    if hearing.all_recorded().await {
-        Ok((StatusCode::OK, Json(Ingested { accepted })).into_response())
-    } else {
-        Err(Undone::Unavailable.into())
-    }
-}
-
-fn full() -> Response {
-    let reason = "more events come than can be recorded, try again";
-    let mut answer = Problem::new(StatusCode::TOO_MANY_REQUESTS, "BUFFER_FULL", reason).into_response();
-    answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
-    answer
-}
-
-/// Whose events somebody may tell.
-struct Visitor {
-    tenant: TenantId,
-    /// Whom events are about; `None` where the teller says.
-    user: Option<UserId>,
-    may_name_others: bool,
-}
-
-impl Visitor {
-    fn of(identity: &Identity) -> Result<Self, Undone> {
-        let tenant = identity.tenant().clone();
-        match &identity.sender.authority {
-            Authority::Anonymous => Ok(Self { tenant, user: None, may_name_others: false }),
-            Authority::Member(_) => Ok(Self { tenant, user: Some(identity.user().clone()), may_name_others: false }),
-            Authority::Machine(scopes) if scopes.allow(Scope::Ingest) => {
-                Ok(Self { tenant, user: None, may_name_others: true })
-            }
-            Authority::System => Ok(Self { tenant, user: None, may_name_others: true }),
-            Authority::Machine(_) | Authority::Stranger => Err(Undone::Forbidden),
-        }
-    }
-}
-
-impl IngestEvent {
-    /// What it tells, or the field that is wrong and why.
-    fn into_step(self, visitor: &Visitor, now: DateTime<Utc>) -> Result<Step, (&'static str, String)> {
-        let wrong = |field: &'static str| move |reason: domain::value::InvalidValue| (field, reason.to_string());
-        // A colon would lead into the visits of another company.
-        if self.session_id.contains(':') {
-            return Err(("sessionId", "it has a colon in it".to_owned()));
-        }
-        let session = self.session_id.trim();
-        if session.is_empty() {
-            return Err(("sessionId", "it is empty".to_owned()));
-        }
-        let is_public = visitor.tenant == TenantId::public();
-        let stream = if is_public { session.to_owned() } else { visitor.tenant.stream(session) };
-        let visit_id = VisitId::try_new(&stream).map_err(wrong("sessionId"))?;
-        let page_url = Url::try_new(&self.page_url).map_err(wrong("pageUrl"))?;
-        let optional =
-            |url: Option<String>| url.filter(|url| !url.is_empty()).map(|url| Url::try_new(&url)).transpose();
-        let user_id = match (self.user_id, &visitor.user) {
-            (None, own) => own.clone(),
-            (Some(named), own) => {
-                let named = UserId::try_new(&named).map_err(wrong("userId"))?;
-                if !visitor.may_name_others && own.as_ref() != Some(&named) {
-                    return Err(("userId", "you can only tell what you did yourself".to_owned()));
-                }
-                Some(named)
-            }
-        };
-        let opportunity_id = match self.opportunity_id.filter(|id| !id.is_empty()) {
-            None => None,
-            Some(id) => {
-                Some(OpportunityId::parse(&id).ok_or(("opportunityId", "department:number is expected".to_owned()))?)
-            }
-        };
-        let at = self.at.unwrap_or(now);
-        if at > now + MAX_AHEAD {
-            return Err(("at", "it is in the future".to_owned()));
-        }
-        let command = match self.kind {
-            EventKind::View if self.target_url.is_some() => {
-                return Err(("targetUrl", "a view leads nowhere".to_owned()));
-            }
-            EventKind::View => {
-                let referrer = optional(self.referrer).map_err(wrong("referrer"))?;
-                VisitCommand::View(RecordView { page_url, referrer, user_id, opportunity_id, at })
-            }
-            EventKind::Click => {
-                let target_url = optional(self.target_url).map_err(wrong("targetUrl"))?;
-                VisitCommand::Click(RecordClick { page_url, target_url, user_id, opportunity_id, at })
-            }
-        };
-        Ok(Step { visit_id, command })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_event_of_the_longest_texts_is_no_longer_than_the_limit_of_a_body_allows_for_each() {
+        let texts =
+            [("sessionId", 100), ("pageUrl", 2_048), ("referrer", 2_048), ("userId", 200), ("opportunityId", 200)];
+        let event: serde_json::Map<_, _> =
+            texts.into_iter().map(|(name, length)| (name.to_owned(), "x".repeat(length).into())).collect();
+        let rest = r#","type":"view","at":"2026-03-03T12:00:00.000000000Z""#.len();
+        assert!(serde_json::to_string(&event).unwrap().len() + rest < EVENT_BYTES);
+    }
 
     #[test]
     fn a_visit_keeps_its_lane_and_visits_are_spread() {

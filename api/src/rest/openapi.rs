@@ -10,7 +10,7 @@ use utoipa::{
     openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
 };
 
-use super::{analytics, document, ingest, opportunity, resource, text};
+use super::{analytics, document, ingest, opportunity, resource, text, upload};
 use crate::{http::problem::Problem, owned::Undone};
 
 /// The description.
@@ -28,7 +28,7 @@ use crate::{http::problem::Problem, owned::Undone};
         document::list,
         document::one,
         document::content,
-        document::upload,
+        upload::upload,
         document::delete,
         text::record,
         text::shown,

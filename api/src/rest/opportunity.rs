@@ -197,5 +197,5 @@ pub(super) async fn one(
     let models = models(&rest.stores);
     reach(&rest.stores, &headers, &models.views).await?;
     let view = models.views.get(&id).await?.ok_or_else(not_found)?;
-    Ok(shown(view.version, OpportunityDetail::from(view)))
+    Ok(shown(&headers, view.version, OpportunityDetail::from(view)))
 }

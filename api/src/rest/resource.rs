@@ -164,7 +164,7 @@ pub(super) async fn one(
     let id = id.to_string();
     let found = workspace(&rest.stores, &headers).await?.get(tenant, &id).await?;
     let view = found.and_then(|kept| ResourceView::of(id, kept)).ok_or_else(not_found)?;
-    Ok(shown(view.version, view))
+    Ok(shown(&headers, view.version, view))
 }
 
 /// Keeps something to use again; contributors may.

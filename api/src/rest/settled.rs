@@ -14,7 +14,7 @@ use projections::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::extract::wrong;
+use super::extract::{entity_tags, wrong};
 use crate::{
     http::problem::Problem,
     owned::{self, Undone},
@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// The header that says how far a read model has to be: told by changes, sent by readers.
-const TOKEN: HeaderName = HeaderName::from_static("consistency-token");
+pub(crate) const CONSISTENCY_TOKEN: HeaderName = HeaderName::from_static("consistency-token");
 
 /// Entries of a page where nothing is said.
 const DEFAULT: u32 = 20;
@@ -94,16 +94,23 @@ pub(super) async fn settled(
         if status == StatusCode::NO_CONTENT { status.into_response() } else { (status, Json(settled)).into_response() };
     tag(answer.headers_mut(), version);
     if let Some(token) = token.and_then(|token| HeaderValue::from_str(&token).ok()) {
-        answer.headers_mut().insert(TOKEN, token);
+        answer.headers_mut().insert(CONSISTENCY_TOKEN, token);
     }
     Ok(answer)
 }
 
-/// The answer that shows something, with its `ETag`.
-pub(super) fn shown(version: u64, view: impl Serialize) -> Response {
-    let mut answer = Json(view).into_response();
+/// The answer that shows something, with its `ETag`: nothing but that where the request says that its sender has it.
+pub(super) fn shown(asked: &HeaderMap, version: u64, view: impl Serialize) -> Response {
+    let mut answer =
+        if has(asked, version) { StatusCode::NOT_MODIFIED.into_response() } else { Json(view).into_response() };
     tag(answer.headers_mut(), version);
     answer
+}
+
+/// Whether the sender of these headers has that version (RFC 9110, section 13.1.2).
+fn has(asked: &HeaderMap, version: u64) -> bool {
+    let lines = asked.get_all(header::IF_NONE_MATCH).iter().filter_map(|line| line.to_str().ok());
+    lines.flat_map(entity_tags).any(|tag| tag == "*" || tag.parse() == Ok(version))
 }
 
 fn tag(headers: &mut HeaderMap, version: u64) {
@@ -135,7 +142,7 @@ pub(super) async fn workspace(stores: &Stores, headers: &HeaderMap) -> Result<Wo
 
 /// The read models, of which one is at least as far as the request wants it.
 pub(super) async fn reach(stores: &Stores, headers: &HeaderMap, model: &dyn AnyProjection) -> Result<(), Problem> {
-    let Some(token) = headers.get(TOKEN) else { return Ok(()) };
+    let Some(token) = headers.get(CONSISTENCY_TOKEN) else { return Ok(()) };
     let token: Option<ConsistencyToken> = token.to_str().ok().and_then(|token| token.parse().ok());
     let token = token.ok_or_else(|| wrong("Consistency-Token", "this is no token of ours"))?;
     let generation = stores.live.generations().get(model.name()).copied();

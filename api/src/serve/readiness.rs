@@ -19,6 +19,9 @@ use crate::store::{CountError, Counts, Engine, Stores};
 /// How long a count is shown again.
 const COUNTS_STAY_FRESH: Duration = Duration::from_secs(2);
 
+/// How long Postgres and Kafka may take to say how far the read models are.
+const BEHIND_WITHIN: Duration = Duration::from_secs(4);
+
 /// Tells whether a process can do its work.
 pub struct Readiness {
     stores: Stores,
@@ -85,10 +88,15 @@ impl Readiness {
     /// Asks every engine and looks at every part.
     pub async fn report(&self) -> Report {
         let asked = self.role.engines().iter().map(|engine| async { (engine.name(), self.answers(*engine).await) });
-        let engines: BTreeMap<_, _> = join_all(asked).await.into_iter().collect();
+        let (engines, behind) = tokio::join!(join_all(asked), self.behind_in_time());
+        let mut engines: BTreeMap<_, _> = engines.into_iter().collect();
+        if behind.is_none() {
+            // One connection that answers says nothing about those that do not.
+            engines.entry(Engine::Postgres.name()).and_modify(|answers| *answers = false);
+        }
         let live = self.stores.live.generations();
         let mut parts: BTreeMap<_, _> = self.parts.iter().flat_map(|part| part.report(&live)).collect();
-        for (name, behind) in self.behind().await.unwrap_or_default() {
+        for (name, behind) in behind.flatten().unwrap_or_default() {
             if let Some(part) = parts.get_mut(name)
                 && self.places.is_stuck(name, behind.position, behind.oldest.is_some(), Instant::now())
                 && part.running
@@ -104,7 +112,12 @@ impl Readiness {
     pub(crate) async fn ages(&self) -> Option<BTreeMap<&'static str, f64>> {
         let now = SystemClock.now();
         let age = |behind: Behind| behind.oldest.map_or(0.0, |oldest| (now - oldest).as_seconds_f64().max(0.0));
-        Some(self.behind().await?.into_iter().map(|(name, behind)| (name, age(behind))).collect())
+        Some(self.behind_in_time().await.flatten()?.into_iter().map(|(name, behind)| (name, age(behind))).collect())
+    }
+
+    /// As [`Self::behind`]; `None` when Postgres is silent.
+    async fn behind_in_time(&self) -> Option<Option<BTreeMap<&'static str, Behind>>> {
+        tokio::time::timeout(BEHIND_WITHIN, self.behind()).await.ok()
     }
 
     /// How far each read model has come, as readers see it.
@@ -180,10 +193,5 @@ fn worker(status: &WorkerStatus) -> PartReport {
 }
 
 fn relay(status: &RelayStatus) -> PartReport {
-    let state = match (&status.last_error, status.leading) {
-        (Some(_), _) => "retrying",
-        (None, true) => "leading",
-        (None, false) => "standby",
-    };
-    PartReport { running: status.last_error.is_none(), state, position: status.position }
+    PartReport { running: status.last_error.is_none(), state: status.state(), position: status.position }
 }

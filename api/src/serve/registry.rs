@@ -3,8 +3,12 @@
 use eventstore::registry::SchemaStore;
 use sqlx::PgPool;
 
-use super::{ServeError, attend, listen, part::Parts, start_http, wait};
-use crate::{config::Config, registry};
+use super::{ServeError, attend, connection_limits, listen, part::Parts, start_http, wait};
+use crate::{
+    config::Config,
+    http::limiter::Limiter,
+    registry::{self, Access},
+};
 
 /// Serves the schema registry until SIGTERM or SIGINT. Does not wait for `medhub migrate`, which waits for it.
 ///
@@ -20,6 +24,8 @@ async fn start(pool: &PgPool, config: &Config) -> Result<Parts, ServeError> {
     store.prepare().await.map_err(ServeError::Registry)?;
     let listener = listen("HTTP", config.http.listen).await?;
     let mut parts = Parts::default();
-    start_http("HTTP", listener, registry::router(&config.http, store), &mut parts);
+    let access = Access::new(&config.registry, &config.admin, Limiter::of_this_process(&config.limits));
+    access.tell();
+    start_http("HTTP", listener, registry::router(&config.http, store, access), connection_limits(config), &mut parts);
     Ok(parts)
 }

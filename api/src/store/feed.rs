@@ -22,6 +22,9 @@ pub use self::follower::Follower;
 /// Events that wait for the slowest subscriber in memory; whoever is slower reads the log.
 const BUFFER: usize = 4_096;
 
+/// An event with more bytes is not kept in memory, so that the buffer takes 64 MiB at most.
+const LARGE: usize = 16 << 10;
+
 /// Events that are read together.
 const PAGE: u32 = 1_000;
 
@@ -30,6 +33,14 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Messages that come within this time cause one look.
 const GATHER: Duration = Duration::from_millis(2);
+
+/// What is handed out.
+#[derive(Debug, Clone)]
+enum Item {
+    Event(Arc<RawRecorded>),
+    /// A large event, which each follower reads from the log.
+    Large,
+}
 
 /// Hands out the events of the log. Cheap to clone; clones are the same feed.
 #[derive(Clone)]
@@ -40,7 +51,7 @@ pub struct Feed {
 struct Shared {
     log: Arc<dyn LogReader>,
     live: Live,
-    events: broadcast::Sender<Arc<RawRecorded>>,
+    events: broadcast::Sender<Item>,
     /// Up to here everything was handed out; `None` before the first look.
     position: watch::Sender<Option<u64>>,
 }
@@ -93,13 +104,13 @@ impl Feed {
         let mut at = (*position.borrow()).filter(|at| *at <= fence).unwrap_or(fence);
         while at < fence && events.receiver_count() > 0 {
             let page = log.next_after(at, fence, PAGE).await?;
-            let last = page.last().map_or(fence, |event| event.position);
-            let whole = page.len() < usize::try_from(PAGE).unwrap_or(usize::MAX);
+            // A page ends early where its events are large; behind the last event there is none.
+            at = page.last().map_or(fence, |event| event.position);
             for event in page {
+                let item = if event.payload.len() > LARGE { Item::Large } else { Item::Event(Arc::new(event)) };
                 // Nobody may be listening any more.
-                let _ = events.send(Arc::new(event));
+                let _ = events.send(item);
             }
-            at = if whole { fence } else { last };
             position.send_replace(Some(at));
         }
         position.send_replace(Some(fence));

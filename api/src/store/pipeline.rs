@@ -26,6 +26,10 @@ pub struct RelayRow {
     pub log_end: u64,
     /// Events that are not on Kafka yet.
     pub lag_events: u64,
+    /// Relays that run, leading or not.
+    pub relays: u64,
+    /// What keeps the leader from its work, or a relay from leading.
+    pub last_error: Option<String>,
 }
 
 /// How a generation is doing.
@@ -74,8 +78,14 @@ impl Stores {
     /// [`PipelineError`] when Postgres does not answer.
     pub async fn pipeline(&self) -> Result<Pipeline, PipelineError> {
         let relay = relay::progress(&self.pool).await.map_err(PipelineError::Relay)?;
-        let relay =
-            RelayRow { leads: relay.leads, position: relay.position, log_end: relay.fence, lag_events: relay.behind };
+        let relay = RelayRow {
+            leads: relay.leads,
+            position: relay.position,
+            log_end: relay.fence,
+            lag_events: relay.behind,
+            relays: relay.relays,
+            last_error: relay.last_error,
+        };
         let control = self.runtime.control();
         let behind = self.runtime.lags(&self.live.now().all()).await;
         let (builds, workers) = (control.builds().await?, control.workers().await?);

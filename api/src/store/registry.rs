@@ -1,7 +1,11 @@
 //! Asks the schema registry what it knows, without registering anything: any registry that speaks Confluent's API.
 
 use reqwest::{Client, StatusCode};
-use schemas::{catalog::EventSchema, registry::RegistryConfig};
+use schemas::{
+    catalog::EventSchema,
+    registry::{RegistryConfig, RegistryLogin},
+};
+use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::json;
 use url::Url;
@@ -15,6 +19,7 @@ const CONTENT_TYPE: &str = "application/vnd.schemaregistry.v1+json";
 pub struct RegistryClient {
     http: Client,
     url: Url,
+    login: Option<RegistryLogin>,
 }
 
 /// Why the registry gave no answer that can be used.
@@ -79,7 +84,7 @@ impl RegistryClient {
         if !["http", "https"].contains(&url.scheme()) || url.cannot_be_a_base() {
             return Err(AskError::NotHttp);
         }
-        Ok(Self { http: Client::new(), url })
+        Ok(Self { http: Client::new(), url, login: config.shown_login().cloned() })
     }
 
     /// Whether the registry answers.
@@ -138,6 +143,10 @@ impl RegistryClient {
         let at = || masked_url(self.url.as_str());
         // The address in the error would be told with its password.
         let failed = |source: reqwest::Error| AskError::Http { at: at(), source: source.without_url() };
+        let request = match &self.login {
+            Some(login) => request.basic_auth(login.name(), Some(login.password().expose_secret())),
+            None => request,
+        };
         let answer = request.send().await.map_err(failed)?;
         let status = answer.status();
         if status.is_success() {

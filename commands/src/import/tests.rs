@@ -11,6 +11,7 @@ use crate::{
 #[derive(Default)]
 struct Notes {
     lines: Vec<u64>,
+    columns: Vec<String>,
     batches: u64,
     stop_after: Option<(u64, CancellationToken)>,
 }
@@ -29,6 +30,11 @@ impl Observer for Notes {
         self.lines.push(line);
         Ok(())
     }
+
+    fn left_out(&mut self, _: u64, value: &RowError) -> std::io::Result<()> {
+        self.columns.extend(value.column().map(str::to_owned));
+        Ok(())
+    }
 }
 
 fn generated(rows: u64) -> Vec<u8> {
@@ -38,7 +44,7 @@ fn generated(rows: u64) -> Vec<u8> {
 }
 
 async fn import(log: &MemLog, file: Vec<u8>, notes: &mut Notes) -> Result<Summary, ImportError> {
-    let rows = sam::rows(Box::new(Cursor::new(file)), Format::Csv).unwrap();
+    let rows = sam::rows(Box::new(Cursor::new(file)), Format::Csv, sam::Encoding::Auto).unwrap();
     let stop = notes.stop_after.as_ref().map(|(_, stop)| stop.clone()).unwrap_or_default();
     Import::new(log, 100).run(&Caller::system("system:test"), rows, notes, stop).await
 }

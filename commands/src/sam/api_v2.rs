@@ -1,29 +1,50 @@
-//! Reads pages of the SAM.gov Get Opportunities Public API, version 2.
+//! Reads answers of the SAM.gov Get Opportunities Public API, in both of its published shapes: the department, sub-tier and
+//! office as one path (`fullParentPathName`), or each under a name of its own.
 
 mod element;
+mod page_tally;
 
 use domain::opportunity::{Agency, Award, Facts, Notice, NoticeId, NoticeSource, NoticeType, Place};
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 
 use self::element::Elements;
 use super::{
     Reader, Row, RowError, SourceError,
-    field::{self, Field},
-    loose::{self, Loose},
+    encoding::{Decoder, Encoding},
+    field::{self, Field, LeftOut},
+    loose::{self, Loose, Part},
 };
 
-/// The elements of `opportunitiesData` as rows, page after page.
-pub(super) struct PageRows(Elements);
+/// The notices of a source as rows, page after page.
+pub(super) struct PageRows {
+    elements: Elements,
+    decoder: Decoder,
+}
 
 impl PageRows {
-    pub(super) fn new(reader: Reader) -> Self {
-        Self(Elements::new(reader))
+    pub(super) fn new(reader: Reader, encoding: Encoding) -> Self {
+        Self { elements: Elements::new(reader), decoder: Decoder::new(encoding) }
+    }
+
+    /// How notices were decoded so far.
+    pub(super) fn decoder(&self) -> &Decoder {
+        &self.decoder
+    }
+
+    /// What there is to say about the pages, once all were read.
+    pub(super) fn finish(&mut self) -> Vec<String> {
+        self.elements.tally().finish()
     }
 
     pub(super) fn read(&mut self) -> Result<Option<Row>, SourceError> {
-        let Some((line, json)) = self.0.next()? else { return Ok(None) };
-        let outcome = json.and_then(loose::record::<Element>).and_then(|element| element.notice());
-        Ok(Some(Row { line, outcome }))
+        let Some((line, json)) = self.elements.next()? else { return Ok(None) };
+        let element = json.and_then(|json| loose::record::<Element>(json, &mut self.decoder));
+        let mut left_out = LeftOut::default();
+        if let Ok(Element { notice_id: Loose::Text(notice_id), .. }) = &element {
+            self.elements.tally().add(notice_id.trim());
+        }
+        let outcome = element.and_then(|element| element.notice(&mut left_out));
+        Ok(Some(Row { line, outcome, left_out: left_out.into_values() }))
     }
 }
 
@@ -35,6 +56,9 @@ struct Element {
     title: Loose,
     solicitation_number: Loose,
     full_parent_path_name: Loose,
+    department: Loose,
+    sub_tier: Loose,
+    office: Loose,
     posted_date: Loose,
     r#type: Loose,
     base_type: Loose,
@@ -42,12 +66,12 @@ struct Element {
     type_of_set_aside: Loose,
     response_dead_line: Loose,
     naics_code: Loose,
-    naics_codes: Option<Vec<Loose>>,
+    naics_codes: Listed,
     classification_code: Loose,
     active: Loose,
-    award: Option<AwardElement>,
+    award: Part<AwardElement>,
     description: Loose,
-    place_of_performance: Option<PlaceElement>,
+    place_of_performance: Part<PlaceElement>,
     ui_link: Loose,
 }
 
@@ -57,16 +81,16 @@ struct AwardElement {
     date: Loose,
     number: Loose,
     amount: Loose,
-    awardee: Option<Named>,
+    awardee: Part<Named>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct PlaceElement {
-    city: Option<Named>,
-    state: Option<Named>,
+    city: Part<Named>,
+    state: Part<Named>,
     zip: Loose,
-    country: Option<Named>,
+    country: Part<Named>,
 }
 
 /// A company, city, state or country.
@@ -77,42 +101,79 @@ struct Named {
     name: Loose,
 }
 
+/// A list of codes; anything else counts as one without items.
+#[derive(Default, Deserialize)]
+#[serde(untagged)]
+enum Listed {
+    List(Vec<Loose>),
+    Other(IgnoredAny),
+    #[default]
+    #[serde(skip)]
+    Absent,
+}
+
+impl Listed {
+    fn first(&self) -> Option<&Loose> {
+        match self {
+            Self::List(list) => list.first(),
+            Self::Other(_) | Self::Absent => None,
+        }
+    }
+}
+
 impl Element {
-    fn notice(&self) -> Result<Notice, RowError> {
+    /// The notice; what it may lack and cannot be read is left out.
+    fn notice(&self, left_out: &mut LeftOut) -> Result<Notice, RowError> {
         Ok(Notice {
             notice_id: self.notice_id.field("noticeId")?.required_code(NoticeId::try_new)?,
             source: NoticeSource::SamApi,
             posted_at: self.posted_date.field("postedDate")?.required(Field::instant)?,
-            facts: self.facts()?,
-            award: self.award.as_ref().map(AwardElement::award).transpose()?.and_then(field::award),
+            facts: self.facts(left_out)?,
+            award: left_out.optional(self.award.get("award")).and_then(|award| field::award(award.award(left_out))),
         })
     }
 
-    fn facts(&self) -> Result<Facts, RowError> {
-        let organisation = Organisation::read(&self.full_parent_path_name)?;
+    fn facts(&self, left_out: &mut LeftOut) -> Result<Facts, RowError> {
+        let organisation = self.organisation(left_out)?;
+        let solicitation_number = self.solicitation_number.field("solicitationNumber");
+        let set_aside = self.type_of_set_aside.field("typeOfSetAside");
+        let place = left_out.optional(self.place_of_performance.get("placeOfPerformance"));
         Ok(Facts {
             title: self.title.field("title")?.required(Field::text)?,
             notice_type: self.r#type.field("type")?.required_code(NoticeType::try_new)?,
             agency: organisation.agency,
-            solicitation_number: self.solicitation_number.field("solicitationNumber")?.text()?,
-            base_type: self.base_type.field("baseType")?.code(NoticeType::try_new)?,
+            solicitation_number: left_out.optional(solicitation_number.and_then(|field| field.numeral().text())),
+            base_type: left_out.optional(self.base_type.field("baseType").and_then(|f| f.code(NoticeType::try_new))),
             sub_tier: organisation.sub_tier,
             office: organisation.office,
-            set_aside: self.type_of_set_aside.field("typeOfSetAside")?.set_aside()?,
-            naics: self.naics().field("naicsCode")?.naics()?,
-            psc: self.classification_code.field("classificationCode")?.text()?,
-            response_deadline: self.response_dead_line.field("responseDeadLine")?.instant()?,
-            archive_on: self.archive_date.field("archiveDate")?.day()?,
-            active: self.active.field("active")?.yes_or_no()?,
-            place: self.place_of_performance.as_ref().map(PlaceElement::place).transpose()?.and_then(field::place),
-            description: self.description()?,
-            link: self.ui_link.field("uiLink")?.link()?,
+            set_aside: left_out.optional(set_aside.and_then(Field::set_aside)),
+            naics: left_out.optional(self.naics().field("naicsCode").and_then(Field::naics)),
+            psc: left_out
+                .optional(self.classification_code.field("classificationCode").and_then(|f| f.numeral().text())),
+            response_deadline: left_out
+                .optional(self.response_dead_line.field("responseDeadLine").and_then(Field::instant)),
+            archive_on: left_out.optional(self.archive_date.field("archiveDate").and_then(Field::day)),
+            active: left_out.optional(self.active.field("active").and_then(Field::yes_or_no)),
+            place: place.and_then(|place| field::place(place.place(left_out))),
+            description: left_out.optional(self.description()),
+            link: left_out.optional(self.ui_link.field("uiLink").and_then(Field::link)),
+        })
+    }
+
+    /// Who publishes the notice: by the path of names, or by each name.
+    fn organisation(&self, left_out: &mut LeftOut) -> Result<Organisation, RowError> {
+        if !self.full_parent_path_name.is_blank() || self.department.is_blank() {
+            return Organisation::read(&self.full_parent_path_name, left_out);
+        }
+        Ok(Organisation {
+            agency: self.department.field("department")?.agency()?,
+            sub_tier: left_out.optional(self.sub_tier.field("subTier").and_then(Field::text)),
+            office: left_out.optional(self.office.field("office").and_then(Field::text)),
         })
     }
 
     fn naics(&self) -> &Loose {
-        let listed = self.naics_codes.as_deref().unwrap_or_default();
-        if self.naics_code.is_blank() { listed.first().unwrap_or(&self.naics_code) } else { &self.naics_code }
+        if self.naics_code.is_blank() { self.naics_codes.first().unwrap_or(&self.naics_code) } else { &self.naics_code }
     }
 
     /// The API puts the address of the text where the text should be.
@@ -123,32 +184,37 @@ impl Element {
 }
 
 impl AwardElement {
-    fn award(&self) -> Result<Award, RowError> {
-        let awardee = self.awardee.as_ref().map(|company| company.name.field("award.awardee.name")?.company());
-        Ok(Award {
-            number: self.number.field("award.number")?.text()?,
-            date: self.date.field("award.date")?.day()?,
-            amount: self.amount.field("award.amount")?.amount()?,
-            awardee: awardee.transpose()?.flatten(),
-        })
+    fn award(&self, left_out: &mut LeftOut) -> Award {
+        let awardee = left_out.optional(self.awardee.get("award.awardee"));
+        Award {
+            number: left_out.optional(self.number.field("award.number").and_then(|field| field.numeral().text())),
+            date: left_out.optional(self.date.field("award.date").and_then(Field::day)),
+            amount: left_out.optional(self.amount.field("award.amount").and_then(Field::amount)),
+            awardee: awardee.and_then(|company| {
+                left_out.optional(company.name.field("award.awardee.name").and_then(Field::company))
+            }),
+        }
     }
 }
 
 impl PlaceElement {
     /// With the codes of state and country where there are any, as in the extract.
-    fn place(&self) -> Result<Place, RowError> {
-        let short = |place: &Option<Named>| match place {
-            Some(place) if place.code.is_blank() => place.name.field("placeOfPerformance")?.text(),
-            Some(place) => place.code.field("placeOfPerformance")?.text(),
-            None => Ok(None),
+    fn place(&self, left_out: &mut LeftOut) -> Place {
+        let city = left_out.optional(self.city.get("placeOfPerformance.city"));
+        let mut short = |place: &Part<Named>, key| {
+            let place = left_out.optional(place.get(key))?;
+            let name = if place.code.is_blank() { &place.name } else { &place.code };
+            left_out.optional(name.field(key).and_then(Field::text))
         };
-        let city = self.city.as_ref().map(|city| city.name.field("placeOfPerformance.city")?.text());
-        Ok(Place {
-            city: city.transpose()?.flatten(),
-            state: short(&self.state)?,
-            zip: self.zip.field("placeOfPerformance.zip")?.text()?,
-            country: short(&self.country)?,
-        })
+        let (state, country) =
+            (short(&self.state, "placeOfPerformance.state"), short(&self.country, "placeOfPerformance.country"));
+        Place {
+            city: city
+                .and_then(|city| left_out.optional(city.name.field("placeOfPerformance.city").and_then(Field::text))),
+            state,
+            zip: left_out.optional(self.zip.field("placeOfPerformance.zip").and_then(|field| field.numeral().text())),
+            country,
+        }
     }
 }
 
@@ -161,18 +227,19 @@ struct Organisation {
 
 impl Organisation {
     /// Takes a path of names apart: department, agency, any number of commands, office.
-    fn read(path: &Loose) -> Result<Self, RowError> {
+    fn read(path: &Loose, left_out: &mut LeftOut) -> Result<Self, RowError> {
         const KEY: &str = "fullParentPathName";
         let names = match path {
             Loose::Text(path) => segments(path),
             Loose::Absent | Loose::Other => vec![],
         };
-        let name = |text: Option<&&str>| Field::new(KEY, text.copied().unwrap_or_default()).text();
+        let mut name =
+            |text: Option<&&str>| left_out.optional(Field::new(KEY, text.copied().unwrap_or_default()).text());
         path.field(KEY)?;
         Ok(Self {
             agency: Field::new(KEY, names.first().copied().unwrap_or_default()).agency()?,
-            sub_tier: name(names.get(1))?,
-            office: name(names.get(2..).and_then(<[&str]>::last))?,
+            sub_tier: name(names.get(1)),
+            office: name(names.get(2..).and_then(<[&str]>::last)),
         })
     }
 }

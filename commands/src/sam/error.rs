@@ -27,7 +27,7 @@ pub enum RowError {
         through: u64,
     },
     /// Some byte of the row is not UTF-8.
-    #[error("the row is not UTF-8")]
+    #[error("the row is not UTF-8; if the source is of another encoding, name it with --encoding, e.g. windows-1252")]
     NotUtf8,
     /// One field is larger than a field may be.
     #[error("column {column} is larger than {limit} bytes")]
@@ -49,6 +49,13 @@ pub enum RowError {
         /// Where it stops being JSON, counted from 1 on the record's last good line.
         at: usize,
     },
+    /// What stands where a page or a notice should be is none: an answer of the API's gateway, a web page, the rest of a page
+    /// that was cut off.
+    #[error("{found} stands here in place of a page or a notice")]
+    NoPage {
+        /// What it looks like.
+        found: &'static str,
+    },
     /// The record is JSON, but no notice.
     #[error("the JSON record does not have the shape of a notice")]
     WrongShape,
@@ -64,6 +71,22 @@ pub enum RowError {
 }
 
 impl RowError {
+    /// The column or JSON key that it is about, if it is about one.
+    pub fn column(&self) -> Option<&str> {
+        match self {
+            Self::FieldTooLarge { column, .. } => Some(column),
+            Self::Value { column, .. } => Some(column),
+            Self::FieldCount { .. }
+            | Self::Quoting
+            | Self::Unreadable { .. }
+            | Self::NotUtf8
+            | Self::RowTooLarge { .. }
+            | Self::NotJson { .. }
+            | Self::NoPage { .. }
+            | Self::WrongShape => None,
+        }
+    }
+
     /// The whole chain in one line, for a report.
     pub fn explain(&self) -> String {
         self.source().map_or_else(|| self.to_string(), |reason| format!("{self}: {reason}"))

@@ -1,11 +1,12 @@
-//! One value of a record, named, and what it can be read as. Blank is the same as absent everywhere.
+//! One value of a record, named, and what it can be read as. Blank is the same as absent everywhere, and so is the text
+//! `null`, which the API's own examples have where there is nothing. What spreadsheets make of values is undone.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::opportunity::{Agency, Award, Cents, InvalidValue, Naics, Place, SetAside};
 
 use super::{
     error::{Reason, RowError},
-    time,
+    spreadsheet, time,
 };
 
 /// Longest title, name or code in characters.
@@ -24,7 +25,13 @@ pub(super) struct Field<'a> {
 
 impl<'a> Field<'a> {
     pub(super) fn new(column: &'static str, text: &'a str) -> Self {
-        Self { column, text: text.trim() }
+        let text = text.trim();
+        Self { column, text: if text.eq_ignore_ascii_case("null") { "" } else { text } }
+    }
+
+    /// A number that stands for itself, such as a code or a postal code, without the `.0` of a spreadsheet.
+    pub(super) fn numeral(self) -> Self {
+        Self { text: spreadsheet::without_zero_decimals(self.text), ..self }
     }
 
     /// Text of at most a thousand characters.
@@ -62,10 +69,11 @@ impl<'a> Field<'a> {
 
     /// An industry of two (a sector) to six digits.
     pub(super) fn naics(self) -> Result<Option<Naics>, RowError> {
-        if self.text.len() == 1 {
+        let numeral = self.numeral();
+        if numeral.text.len() == 1 {
             return Err(self.malformed("two to six digits"));
         }
-        self.code(Naics::try_new)
+        numeral.code(Naics::try_new)
     }
 
     /// `NONE` is how SAM.gov says that nothing is set aside.
@@ -82,7 +90,8 @@ impl<'a> Field<'a> {
     }
 
     pub(super) fn amount(self) -> Result<Option<Cents>, RowError> {
-        self.code(Cents::from_dollars)
+        let dollars = spreadsheet::plain_amount(self.text);
+        Field { text: dollars.as_deref().unwrap_or(self.text), ..self }.code(Cents::from_dollars)
     }
 
     pub(super) fn yes_or_no(self) -> Result<Option<bool>, RowError> {
@@ -128,6 +137,25 @@ impl<'a> Field<'a> {
 
     fn error(self, reason: Reason) -> RowError {
         RowError::Value { column: self.column, reason }
+    }
+}
+
+/// The values of a record that were left out because they cannot be understood, as the record is one without them.
+#[derive(Debug, Default)]
+pub(super) struct LeftOut(Vec<RowError>);
+
+impl LeftOut {
+    /// A value that a notice may lack: absent where it cannot be read, and noted down.
+    pub(super) fn optional<T>(&mut self, read: Result<Option<T>, RowError>) -> Option<T> {
+        read.unwrap_or_else(|why| {
+            self.0.push(why);
+            None
+        })
+    }
+
+    /// What was left out, in the order of reading.
+    pub(super) fn into_values(self) -> Vec<RowError> {
+        self.0
     }
 }
 

@@ -4,10 +4,11 @@ use std::fmt;
 
 use serde::{
     Deserialize, Deserializer,
-    de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
+    de::{DeserializeOwned, Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
+use serde_json::Value;
 
-use super::{error::RowError, field::Field};
+use super::{encoding::Decoder, error::RowError, field::Field};
 
 /// What stands in a text's place.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -35,23 +36,60 @@ impl Loose {
     pub(super) fn is_blank(&self) -> bool {
         match self {
             Self::Absent => true,
-            Self::Text(text) => text.trim().is_empty(),
+            Self::Text(text) => matches!(text.trim(), "" | "null"),
             Self::Other => false,
         }
     }
 }
 
 /// Reads one record.
-pub(super) fn record<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, RowError> {
-    serde_json::from_slice(json).map_err(|error| match error.classify() {
+pub(super) fn record<T: DeserializeOwned>(json: &[u8], decoder: &mut Decoder) -> Result<T, RowError> {
+    let text = decoder.text(json).ok_or(RowError::NotUtf8)?;
+    serde_json::from_str(&text).map_err(|error| match error.classify() {
         serde_json::error::Category::Data => RowError::WrongShape,
         serde_json::error::Category::Io | serde_json::error::Category::Syntax | serde_json::error::Category::Eof => {
-            match std::str::from_utf8(json) {
-                Err(_) => RowError::NotUtf8,
-                Ok(_) => RowError::NotJson { at: error.column() },
-            }
+            RowError::NotJson { at: error.column() }
         }
     })
+}
+
+/// A part of a record that is an object, unless something else stands there.
+#[derive(Debug, Default)]
+pub(super) enum Part<T> {
+    /// Nothing or null.
+    #[default]
+    Absent,
+    /// What was expected.
+    Whole(T),
+    /// Something else.
+    Other,
+}
+
+impl<T> Part<T> {
+    /// What was expected, if anything stands there.
+    pub(super) fn get(&self, key: &'static str) -> Result<Option<&T>, RowError> {
+        match self {
+            Self::Absent => Ok(None),
+            Self::Whole(part) => Ok(Some(part)),
+            Self::Other => Err(Field::new(key, "").malformed("an object")),
+        }
+    }
+}
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Part<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        let says_nothing = match &value {
+            Value::Null => true,
+            Value::String(text) => matches!(text.trim(), "" | "null"),
+            Value::Array(list) => list.is_empty(),
+            Value::Bool(_) | Value::Number(_) | Value::Object(_) => false,
+        };
+        if says_nothing {
+            return Ok(Self::Absent);
+        }
+        Ok(if value.is_object() { serde_json::from_value(value).map_or(Self::Other, Self::Whole) } else { Self::Other })
+    }
 }
 
 impl<'de> Deserialize<'de> for Loose {

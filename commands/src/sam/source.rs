@@ -14,14 +14,15 @@ const PEEK: usize = 16 << 10;
 const BUFFER: usize = 64 << 10;
 const GZIP: &[u8] = &[0x1f, 0x8b];
 const BYTE_ORDER_MARK: &[u8] = &[0xef, 0xbb, 0xbf];
-const PAGE_KEYS: [&[u8]; 4] = [b"totalRecords", b"limit", b"offset", b"opportunitiesData"];
+/// Keys that only lines of the text format have.
+const LINE_KEYS: [&[u8]; 2] = [b"\"notice_id\"", b"\"h_posted\""];
 
 /// How notices are written down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// The 47-column extract `ContractOpportunitiesFullCSV.csv`.
     Csv,
-    /// Pages of the SAM.gov Get Opportunities Public API v2, one or several after another.
+    /// Answers of the SAM.gov Get Opportunities Public API: pages, lists of pages or notices, single notices.
     Json,
     /// The text format: one JSON object per line.
     Ndjson,
@@ -49,12 +50,14 @@ pub fn open(reader: impl Read + Send + 'static) -> Result<Reader, SourceError> {
 /// [`SourceError`] when it is empty, unreadable, or plainly something else: a PDF, a zip archive, binary data.
 pub fn detect(reader: &mut (impl BufRead + ?Sized)) -> Result<Format, SourceError> {
     let start = beginning(reader)?.trim_ascii_start();
-    if start.first() != Some(&b'{') {
-        return Ok(Format::Csv);
+    if contains(start, b"\"opportunitiesData\"") {
+        return Ok(Format::Json);
     }
-    let first_key = start.split(|byte| *byte == b'"').nth(1).unwrap_or_default();
-    let page = PAGE_KEYS.contains(&first_key) || contains(start, b"\"opportunitiesData\"");
-    Ok(if page { Format::Json } else { Format::Ndjson })
+    Ok(match start.first() {
+        Some(b'{') if LINE_KEYS.iter().any(|key| contains(start, key)) => Format::Ndjson,
+        Some(b'{' | b'[') => Format::Json,
+        _ => Format::Csv,
+    })
 }
 
 /// The first bytes of a source that may hold notices, without consuming them.

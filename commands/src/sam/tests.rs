@@ -36,7 +36,7 @@ fn csv_file(rows: &[String]) -> String {
 fn read(bytes: impl Into<Vec<u8>>) -> Result<Vec<Row>, SourceError> {
     let mut reader = open(Cursor::new(bytes.into()))?;
     let format = detect(&mut reader)?;
-    rows(reader, format)?.collect()
+    rows(reader, format, Encoding::Auto)?.collect()
 }
 
 fn read_one(bytes: impl Into<Vec<u8>>) -> Result<Notice, RowError> {
@@ -105,21 +105,83 @@ fn a_value_that_cannot_be_is_named_and_never_quoted() {
     for (column, text, reason) in [
         ("NoticeId", " ", Reason::Empty),
         ("NoticeId", "a b@example.com", Reason::Malformed { expected: "letters, digits, hyphens and underscores" }),
-        ("NaicsCode", "3", Reason::Malformed { expected: "two to six digits" }),
-        ("NaicsCode", "3391130", Reason::TooLong { max: 6 }),
-        ("NaicsCode", "33911X", Reason::Malformed { expected: "two to six digits" }),
         ("PostedDate", "", Reason::Empty),
-        ("PostedDate", "03/16/2026", Reason::Malformed { expected: "a date between 1900 and 2299" }),
-        ("Award$", "n/a", Reason::Malformed { expected: "a number of dollars with two decimals" }),
-        ("Active", "maybe", Reason::Malformed { expected: "Yes or No" }),
+        ("PostedDate", "16/03/2026", Reason::Malformed { expected: "a date between 1900 and 2299" }),
         ("Title", "a\0b", Reason::Malformed { expected: "text without NUL characters" }),
+        ("Title", "null", Reason::Empty),
         ("Title", &"x".repeat(1_001), Reason::TooLong { max: 1_000 }),
-        ("Description", &"x".repeat((256 << 10) + 1), Reason::TooLong { max: 256 << 10 }),
     ] {
         let outcome = read_one(csv_file(&[csv_row(&[(column, text)])]));
         assert_eq!(outcome, refused(column, reason));
         assert!(!outcome.unwrap_err().explain().contains("example.com"));
     }
+}
+
+#[test]
+fn a_value_that_a_notice_may_lack_is_left_out_and_named() {
+    for (column, text, reason) in [
+        ("NaicsCode", "3", Reason::Malformed { expected: "two to six digits" }),
+        ("NaicsCode", "3391130", Reason::TooLong { max: 6 }),
+        ("NaicsCode", "33911X", Reason::Malformed { expected: "two to six digits" }),
+        ("Award$", "Multiple  Award", Reason::Malformed { expected: "a number of dollars with two decimals" }),
+        ("Active", "maybe", Reason::Malformed { expected: "Yes or No" }),
+        ("SetASideCode", "Total Small Business!", Reason::Malformed { expected: "letters and digits" }),
+        ("ResponseDeadLine", "soon", Reason::Malformed { expected: "a date between 1900 and 2299" }),
+        ("ArchiveDate", "0001-01-01", Reason::Malformed { expected: "a date between 1900 and 2299" }),
+        ("PopCity", &"x".repeat(1_001), Reason::TooLong { max: 1_000 }),
+        ("Description", &"x".repeat((256 << 10) + 1), Reason::TooLong { max: 256 << 10 }),
+    ] {
+        let mut rows = read(csv_file(&[csv_row(&[("Sol#", "S1"), ("Awardee", "Acme"), (column, text)])])).unwrap();
+        let row = rows.remove(0);
+        let notice = row.outcome.unwrap_or_else(|why| panic!("{column}: {}", why.explain()));
+        assert_eq!((notice.facts.naics, notice.award.unwrap().amount), (None, None), "{column}");
+        assert_eq!(row.left_out, [refused(column, reason).unwrap_err()]);
+        assert_eq!(row.left_out[0].column(), Some(column));
+    }
+}
+
+#[test]
+fn what_spreadsheets_make_of_values_is_undone() {
+    let plain = csv_row(&[("PopCity", "null"), ("Description", "NULL")]);
+    assert_eq!(read_one(csv_file(&[plain])).unwrap().facts.place, None);
+    let values = [
+        ("Sol#", "36001.0"),
+        ("PostedDate", "3/3/2026 7:17"),
+        ("NaicsCode", "339113.0"),
+        ("ClassificationCode", "6515.0"),
+        ("PopZip", "33612.0"),
+        ("Award$", "36000.00000000004"),
+        ("AwardDate", "3/16/2026"),
+    ];
+    let row = csv_row(&values);
+    let semicolons = |line: &str| line.replace("\"VETERANS AFFAIRS, DEPARTMENT OF\"", "PEACE CORPS").replace(',', ";");
+    let with_semicolons = format!("{}\r\n{}\r\n", HEADER.join(";"), semicolons(&row));
+    let named = format!("\u{feff}sep=;\r\n{with_semicolons}");
+    let with_tabs = with_semicolons.replace(';', "\t");
+    for file in [csv_file(&[row]), with_semicolons, named, with_tabs] {
+        let rows = read(file.clone()).unwrap();
+        assert_eq!((rows.len(), rows[0].left_out.len()), (1, 0), "{file}");
+        let notice = rows[0].outcome.as_ref().unwrap();
+        let (facts, award) = (&notice.facts, notice.award.as_ref().unwrap());
+        assert_eq!(notice.posted_at.to_rfc3339(), "2026-03-03T07:17:00+00:00");
+        assert_eq!(facts.solicitation_number.as_deref(), Some("36001"));
+        assert_eq!(facts.naics.as_ref().unwrap().as_str(), "339113");
+        assert_eq!((facts.psc.as_deref(), award.amount), (Some("6515"), Some(Cents(3_600_000))));
+        assert_eq!(facts.place.as_ref().unwrap().zip.as_deref(), Some("33612"));
+        assert_eq!(award.date.unwrap().to_string(), "2026-03-16");
+    }
+}
+
+#[test]
+fn rows_in_windows_1252_are_read_and_counted() {
+    let quoted = csv_row(&[("NoticeId", "a1"), ("Description", "~Beds~")]).into_bytes();
+    let quoted: Vec<u8> = quoted.into_iter().map(|byte| if byte == b'~' { 0x93 } else { byte }).collect();
+    let file = [csv_file(&[csv_row(&[])]).into_bytes(), quoted, b"\r\n".to_vec()].concat();
+    let mut rows = rows(open(Cursor::new(file)).unwrap(), Format::Csv, Encoding::Auto).unwrap();
+    let warnings = rows.warnings();
+    let notices: Vec<_> = rows.by_ref().map(|row| row.unwrap().outcome.unwrap()).collect();
+    assert_eq!(notices[1].facts.description.as_deref(), Some("“Beds“"));
+    assert!(warnings.list()[0].starts_with("1 rows are not UTF-8"), "{:?}", warnings.list());
 }
 
 #[test]

@@ -7,7 +7,8 @@ use serde::Deserialize;
 
 use super::{
     MAX_ROW, Reader, Row, RowError, SourceError,
-    field::{self, Field},
+    encoding::{Decoder, Encoding},
+    field::{self, Field, LeftOut},
     loose::{self, Loose},
     source,
 };
@@ -23,11 +24,17 @@ pub(super) struct LineRows {
     /// Lines read so far.
     line: u64,
     seen: bool,
+    decoder: Decoder,
 }
 
 impl LineRows {
-    pub(super) fn new(reader: Reader) -> Self {
-        Self { reader, bytes: Vec::new(), line: 0, seen: false }
+    pub(super) fn new(reader: Reader, encoding: Encoding) -> Self {
+        Self { reader, bytes: Vec::new(), line: 0, seen: false, decoder: Decoder::new(encoding) }
+    }
+
+    /// How lines were decoded so far.
+    pub(super) fn decoder(&self) -> &Decoder {
+        &self.decoder
     }
 
     pub(super) fn read(&mut self) -> Result<Option<Row>, SourceError> {
@@ -44,12 +51,13 @@ impl LineRows {
                 return Err(SourceError::NotThisFormat { expected: "notices as NDJSON", found });
             }
             self.seen = true;
+            let mut left_out = LeftOut::default();
             let outcome = if whole {
-                loose::record::<Line>(json).and_then(|line| line.notice())
+                loose::record::<Line>(json, &mut self.decoder).and_then(|line| line.notice(&mut left_out))
             } else {
                 Err(RowError::RowTooLarge { limit: MAX_ROW })
             };
-            return Ok(Some(Row { line: self.line, outcome }));
+            return Ok(Some(Row { line: self.line, outcome, left_out: left_out.into_values() }));
         }
     }
 
@@ -94,42 +102,38 @@ struct Line {
 }
 
 impl Line {
-    fn notice(&self) -> Result<Notice, RowError> {
+    /// The notice; what it may lack and cannot be read is left out.
+    fn notice(&self, left_out: &mut LeftOut) -> Result<Notice, RowError> {
+        let agency = either(&self.h_agency, &self.agency);
+        let notice_type = either(&self.h_type, &self.notice_type);
+        let description = left_out.optional(self.summary.field("summary").and_then(Field::description));
+        let solicitation_number = self.h_solicitation_number.field("h_solicitation_number").and_then(Field::text);
+        let solicitation_number = left_out.optional(solicitation_number);
+        let awardee = left_out.optional(self.h_awardee.field("h_awardee").and_then(Field::company));
+        let amount = left_out.optional(self.h_award_amount.field("h_award_amount").and_then(Field::amount));
         Ok(Notice {
             notice_id: self.notice_id.field("notice_id")?.required_code(NoticeId::try_new)?,
             source: NoticeSource::SamText,
             posted_at: self.h_posted.field("h_posted")?.required(Field::instant)?,
-            facts: self.facts()?,
-            award: field::award(Award {
-                number: None,
-                date: None,
-                amount: self.h_award_amount.field("h_award_amount")?.amount()?,
-                awardee: self.h_awardee.field("h_awardee")?.company()?,
-            }),
-        })
-    }
-
-    fn facts(&self) -> Result<Facts, RowError> {
-        let agency = either(&self.h_agency, &self.agency);
-        let notice_type = either(&self.h_type, &self.notice_type);
-        let description = self.summary.field("summary")?.description()?;
-        Ok(Facts {
-            title: self.title.field("title")?.required(Field::text)?,
-            notice_type: notice_type.field("h_type")?.required_code(NoticeType::try_new)?,
-            agency: agency.field("h_agency")?.agency()?,
-            solicitation_number: self.h_solicitation_number.field("h_solicitation_number")?.text()?,
-            base_type: None,
-            sub_tier: None,
-            office: None,
-            set_aside: None,
-            naics: None,
-            psc: None,
-            response_deadline: None,
-            archive_on: None,
-            active: None,
-            place: None,
-            description: description.filter(|text| text != NO_SUMMARY),
-            link: self.link()?,
+            facts: Facts {
+                title: self.title.field("title")?.required(Field::text)?,
+                notice_type: notice_type.field("h_type")?.required_code(NoticeType::try_new)?,
+                agency: agency.field("h_agency")?.agency()?,
+                solicitation_number,
+                base_type: None,
+                sub_tier: None,
+                office: None,
+                set_aside: None,
+                naics: None,
+                psc: None,
+                response_deadline: None,
+                archive_on: None,
+                active: None,
+                place: None,
+                description: description.filter(|text| text != NO_SUMMARY),
+                link: left_out.optional(self.link()),
+            },
+            award: field::award(Award { number: None, date: None, amount, awardee }),
         })
     }
 

@@ -2,14 +2,12 @@
 //!
 //! `2026-03-03T07:17:50-05:00`, `2026-03-03 07:17:50.808-05`, `2026-03-27T03:00:00`, `2026-03-16`. A time without an
 //! offset is UTC, and a bare date is midnight UTC: SAM.gov does not say what else it could be, and a fixed rule gives
-//! the same instant for the same text everywhere.
-
-use std::ops::RangeInclusive;
+//! the same instant for the same text everywhere. Spreadsheets write the same as `3/3/2026 7:17`, month first, also with
+//! `AM` or `PM`.
 
 use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, TimeDelta, Utc};
+use domain::value::STORABLE_YEARS;
 
-/// What all stores can hold.
-const YEARS: RangeInclusive<i32> = 1900..=2299;
 /// No place on Earth is further from UTC.
 const MAX_OFFSET_HOURS: u32 = 18;
 
@@ -25,10 +23,15 @@ pub fn day(text: &str) -> Option<NaiveDate> {
 
 fn parsed(text: &str) -> Option<(NaiveDate, DateTime<Utc>)> {
     let mut rest = Cursor(text.trim().as_bytes());
-    let date = rest.date()?;
-    let (time, offset) = if rest.0.is_empty() { (NaiveTime::MIN, TimeDelta::zero()) } else { rest.time_of_day()? };
+    let is_american = rest.0.iter().take(3).any(|byte| *byte == b'/');
+    let date = if is_american { rest.american_date()? } else { rest.date()? };
+    let (time, offset) = match rest.0 {
+        [] => (NaiveTime::MIN, TimeDelta::zero()),
+        _ if is_american => (rest.clock_time()?, TimeDelta::zero()),
+        _ => rest.time_of_day()?,
+    };
     let instant = date.and_time(time).and_utc().checked_sub_signed(offset)?;
-    let fits = rest.0.is_empty() && YEARS.contains(&date.year()) && YEARS.contains(&instant.year());
+    let fits = rest.0.is_empty() && STORABLE_YEARS.contains(&date.year()) && STORABLE_YEARS.contains(&instant.year());
     fits.then_some((date, instant))
 }
 
@@ -42,6 +45,42 @@ impl Cursor<'_> {
         let month = self.number(2)?;
         self.one_of(b"-")?;
         NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, month, self.number(2)?)
+    }
+
+    /// `3/16/2026`: the month first.
+    fn american_date(&mut self) -> Option<NaiveDate> {
+        let month = self.short_number()?;
+        self.one_of(b"/")?;
+        let day = self.short_number()?;
+        self.one_of(b"/")?;
+        NaiveDate::from_ymd_opt(i32::try_from(self.number(4)?).ok()?, month, day)
+    }
+
+    /// ` 7:17`, ` 07:17:50`, ` 7:17 PM`.
+    fn clock_time(&mut self) -> Option<NaiveTime> {
+        self.one_of(b" ")?;
+        let hour = self.short_number()?;
+        self.one_of(b":")?;
+        let minute = self.number(2)?;
+        let (second, nanos) = match self.one_of(b":") {
+            Some(_) => (self.number(2)?, self.fraction()?),
+            None => (0, 0),
+        };
+        let half = std::mem::take(&mut self.0).trim_ascii().to_ascii_uppercase();
+        let hour = match (half.as_slice(), hour) {
+            (b"", hour) => hour,
+            (b"AM", 12) => 0,
+            (b"AM", 1..12) | (b"PM", 12) => hour,
+            (b"PM", 1..12) => hour + 12,
+            _ => return None,
+        };
+        NaiveTime::from_hms_nano_opt(hour, minute, second, nanos)
+    }
+
+    /// One or two digits.
+    fn short_number(&mut self) -> Option<u32> {
+        let digits = self.0.iter().take(2).take_while(|byte| byte.is_ascii_digit()).count();
+        if digits == 0 { None } else { self.number(digits) }
     }
 
     fn time_of_day(&mut self) -> Option<(NaiveTime, TimeDelta)> {
@@ -122,6 +161,11 @@ mod tests {
             ("2026-03-27T03:00:00", "2026-03-27T03:00:00+00:00"),
             ("2026-03-16", "2026-03-16T00:00:00+00:00"),
             (" 2026-03-16t10:20z ", "2026-03-16T10:20:00+00:00"),
+            ("3/3/2026 7:17", "2026-03-03T07:17:00+00:00"),
+            ("03/16/2026", "2026-03-16T00:00:00+00:00"),
+            ("12/31/2026 23:59:59", "2026-12-31T23:59:59+00:00"),
+            ("3/3/2026 12:05 am", "2026-03-03T00:05:00+00:00"),
+            ("3/3/2026 7:17:01 PM", "2026-03-03T19:17:01+00:00"),
             ("2026-03-16T10:20:30.123456789+0530", "2026-03-16T04:50:30.123456789+00:00"),
         ] {
             assert_eq!(at(text), expected, "{text}");
@@ -135,7 +179,13 @@ mod tests {
             "2026",
             "2026-3-3",
             "2026-02-30",
-            "03/16/2026",
+            "16/03/2026",
+            "3/3/26",
+            "3/3/2026 7",
+            "3/3/2026 13:00 PM",
+            "3/3/2026 0:00 AM",
+            "3/3/2026 7:17 EST",
+            "3/3/2300",
             "2026-03-16T",
             "2026-03-16T25:00:00",
             "2026-03-16T10",

@@ -1,12 +1,6 @@
 //! What a batch of steps becomes, over a log in memory.
 
-use std::sync::Mutex;
-
-use cqrs_es::Aggregate;
-use domain::{
-    opportunity::OpportunityId,
-    visit::{RecordView, Url},
-};
+use domain::{opportunity::OpportunityId, store::NewEvent};
 
 use super::{
     generate::{Browsing, Generator},
@@ -21,17 +15,30 @@ fn steps(visits: u64) -> Vec<Step> {
     visits.flat_map(|visit| visit.unwrap().steps).collect()
 }
 
-async fn record(log: &MemLog, steps: &[Step]) -> Result<Recorded, BatchError> {
-    VisitBatches::new(log).record(&Caller::system("system:test"), steps).await
+async fn record(log: &MemLog, steps: &[Step]) -> Vec<FactOutcome> {
+    VisitBatches::new(log, 1_000).record(&Caller::system("system:test"), steps).await.unwrap()
+}
+
+/// An event of an opportunity, so that this is on record.
+fn discovered(id: &str) -> NewEvent {
+    NewEvent {
+        aggregate_type: "opportunity",
+        aggregate_id: id.to_owned(),
+        sequence: 1,
+        event_type: "opportunity.discovered".to_owned(),
+        event_version: "1.0".to_owned(),
+        payload: "{}".to_owned(),
+        metadata: Caller::system("system:test").metadata(),
+    }
 }
 
 #[tokio::test]
 async fn every_step_is_an_event_of_its_visit_in_order() {
     let (log, steps) = (MemLog::default(), steps(40));
 
-    let recorded = record(&log, &steps).await.unwrap();
+    let outcomes = record(&log, &steps).await;
 
-    assert_eq!(recorded, Recorded { recorded: steps.len() as u64, known: 0 });
+    assert_eq!(outcomes, vec![FactOutcome::Recorded; steps.len()]);
     let events = log.events.lock().unwrap();
     for (event, step) in events.iter().zip(&steps) {
         assert_eq!((event.aggregate_type, &*event.aggregate_id), (Visit::TYPE, step.visit_id.as_str()));
@@ -45,63 +52,67 @@ async fn every_step_is_an_event_of_its_visit_in_order() {
 #[tokio::test]
 async fn telling_them_again_changes_nothing() {
     let (log, steps) = (MemLog::default(), steps(40));
-    record(&log, &steps).await.unwrap();
+    record(&log, &steps).await;
 
-    let again = record(&log, &steps).await.unwrap();
+    let again = record(&log, &steps).await;
 
-    assert_eq!(again, Recorded { recorded: 0, known: steps.len() as u64 });
+    assert_eq!(again, vec![FactOutcome::Known; steps.len()]);
     assert_eq!(log.len(), steps.len());
 }
 
 #[tokio::test]
 async fn a_step_that_stands_twice_in_a_batch_is_recorded_once() {
     let (log, step) = (MemLog::default(), steps(1).remove(0));
-    let recorded = record(&log, &[step.clone(), step]).await.unwrap();
-    assert_eq!(recorded, Recorded { recorded: 1, known: 1 });
+    let outcomes = record(&log, &[step.clone(), step]).await;
+    assert_eq!(outcomes, [FactOutcome::Recorded, FactOutcome::Known]);
 }
 
 #[tokio::test]
-async fn a_faster_writer_makes_the_batch_decide_anew() {
-    let (done, steps) = (MemLog::default(), steps(20));
-    record(&done, &steps).await.unwrap();
-    let all = done.events.into_inner().unwrap();
-    let log = MemLog { rivals: Mutex::new(all[..10].to_vec()), ..MemLog::default() };
+async fn a_faster_writer_makes_the_batch_append_anew() {
+    let (log, steps) = (MemLog::default(), steps(20));
+    let first = NewEvent { aggregate_type: "visit", aggregate_id: steps[0].visit_id.to_string(), ..discovered("") };
+    log.rivals.lock().unwrap().push(first);
 
-    let recorded = record(&log, &steps).await.unwrap();
+    let outcomes = record(&log, &steps).await;
 
-    assert_eq!(recorded, Recorded { recorded: all.len() as u64 - 10, known: 10 });
-    assert_eq!(log.len(), all.len());
+    assert_eq!(outcomes, vec![FactOutcome::Recorded; steps.len()]);
+    assert_eq!(log.events.lock().unwrap()[1].sequence, 2, "behind the rival's");
 }
 
 #[tokio::test]
-async fn a_stream_of_another_kind_with_the_same_id_is_left_alone() {
-    let (log, step) = (MemLog::default(), steps(1).remove(0));
-    record(&log, std::slice::from_ref(&step)).await.unwrap();
-    log.events.lock().unwrap()[0].aggregate_type = "opportunity";
-
-    let recorded = record(&log, std::slice::from_ref(&step)).await.unwrap();
-
-    assert_eq!(recorded.recorded, 1);
-    assert_eq!(log.events.lock().unwrap()[1].sequence, 1);
+async fn a_full_visit_takes_no_more_and_says_so() {
+    let (log, mut steps) = (MemLog::default(), steps(20));
+    let visit_id = steps[0].visit_id.clone();
+    for step in &mut steps {
+        step.visit_id = visit_id.clone();
+    }
+    let outcomes = VisitBatches::new(&log, 3).record(&Caller::system("system:test"), &steps).await.unwrap();
+    let (kept, rest) = outcomes.split_at(3);
+    assert_eq!(kept, [FactOutcome::Recorded; 3]);
+    assert!(rest.iter().all(|outcome| *outcome == FactOutcome::StreamFull), "{rest:?}");
+    assert_eq!(log.len(), 3);
 }
 
 #[tokio::test]
-async fn a_visit_that_cannot_be_read_is_named() {
-    let (log, step) = (MemLog::default(), steps(1).remove(0));
-    record(&log, std::slice::from_ref(&step)).await.unwrap();
-    log.events.lock().unwrap()[0].payload = "{\"type\":\"unheard_of\"}".to_owned();
-    let next = Step {
-        command: VisitCommand::View(RecordView {
-            page_url: Url::try_new("/next").unwrap(),
-            referrer: None,
-            user_id: None,
-            opportunity_id: None,
-            at: "2026-03-03T12:00:00Z".parse().unwrap(),
-        }),
-        ..step
+async fn what_is_about_an_unknown_opportunity_says_so_and_the_log_is_asked_about_a_known_one_once() {
+    let log = MemLog::default();
+    log.events.lock().unwrap().push(discovered("036:A"));
+    let about = |id: &str| {
+        steps(60).into_iter().find(|step| {
+            let event = VisitEvent::from(step.command.clone());
+            event.opportunity_id().is_some_and(|about| about.to_string() == id)
+        })
     };
+    let (known, unknown) = (about("036:A").unwrap(), about("036:B").unwrap());
+    let batches = VisitBatches::new(&log, 1_000);
+    let caller = Caller::system("system:test");
 
-    let outcome = record(&log, &[next]).await;
+    batches.record(&caller, &[known.clone(), unknown.clone()]).await.unwrap();
 
-    assert!(matches!(outcome, Err(BatchError::Corrupt { sequence: 1, .. })), "{outcome:?}");
+    let marks: Vec<_> = log.events.lock().unwrap()[1..].iter().map(|event| event.metadata.about_unknown).collect();
+    assert_eq!(marks, [false, true]);
+    batches.record(&caller, std::slice::from_ref(&known)).await.unwrap();
+    assert_eq!(*log.questions.lock().unwrap(), 1);
+    batches.record(&caller, &[known, unknown]).await.unwrap();
+    assert_eq!(*log.questions.lock().unwrap(), 2, "one that is not on record may be so by now");
 }

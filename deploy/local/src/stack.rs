@@ -41,6 +41,10 @@ const FOREIGN_LIMIT: Duration = Duration::from_secs(10);
 /// What operators show to the product's API.
 const OPERATORS_TOKEN: &str = "MEDHUB__ADMIN__TOKEN";
 
+/// What the schema registry asks of those who register, with the name in front of it.
+const REGISTRY_LOGIN: &str = "MEDHUB__REGISTRY__LOGIN";
+const REGISTRY_USER: &str = "medhub";
+
 /// Signs the tokens of the development login, which this stack allows.
 const SIGNING_SECRET: &str = "MEDHUB__AUTH__HS256_SECRET";
 const DEVELOPMENT_LOGIN: &str = "MEDHUB__AUTH__DEVELOPMENT_LOGIN";
@@ -219,7 +223,9 @@ impl Stack {
         let mut launch = launch.with_context(|| format!("preparing {}", engine.name()))?;
         if let Some(host) = engine.stores_in() {
             let variables = self.state().variables;
-            launch.variables.extend(variables.into_iter().filter(|(variable, _)| variable == host.variable()));
+            let needed = [host.variable(), OPERATORS_TOKEN, REGISTRY_LOGIN];
+            let variables = variables.into_iter().filter(|(variable, _)| needed.contains(&variable.as_str()));
+            launch.variables.extend(variables);
         }
         let url = engine.url(self.ports.of(engine.port())?);
         self.supervise(engine.name(), launch, Probe::Engine(engine, url), choice.version).await?;
@@ -309,6 +315,12 @@ fn describe(options: &Options, ports: &Ports, mut known: BTreeMap<Port, u16>) ->
     for &engine in &options.engines {
         let url = match options.urls.get(&engine) {
             Some(url) => url.clone(),
+            None if engine == Engine::Registry => {
+                let login = registry_login()?;
+                let url = with_login(&engine.url(ports.of(engine.port())?), &login);
+                variables.insert(REGISTRY_LOGIN.to_owned(), login);
+                url
+            }
             None => engine.url(ports.of(engine.port())?),
         };
         variables.insert(engine.variable().to_owned(), url);
@@ -337,6 +349,28 @@ fn describe(options: &Options, ports: &Ports, mut known: BTreeMap<Port, u16>) ->
     Ok(state::Stack { supervisor, ready: false, ports: known, variables, http, processes: BTreeMap::new() })
 }
 
+/// The login from the environment, else a new one.
+fn registry_login() -> anyhow::Result<String> {
+    match std::env::var_os(REGISTRY_LOGIN) {
+        None => Ok(format!("{REGISTRY_USER}:{}", Uuid::new_v4().simple())),
+        Some(login) => login.into_string().map_err(|_| anyhow!("{REGISTRY_LOGIN} is not UTF-8")),
+    }
+}
+
+/// The address with a login in it, as every client of the registry takes it.
+fn with_login(url: &str, login: &str) -> String {
+    let escaped = |text: &str| -> String {
+        text.bytes()
+            .map(|byte| match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
+                other => format!("%{other:02X}"),
+            })
+            .collect()
+    };
+    let (name, password) = login.split_once(':').unwrap_or((login, ""));
+    url.replacen("://", &format!("://{}:{}@", escaped(name), escaped(password)), 1)
+}
+
 /// The secret from the environment, else a new one: the state file that holds it is its owner's alone.
 fn given_or_new(variable: &str) -> anyhow::Result<String> {
     match std::env::var_os(variable) {
@@ -348,4 +382,13 @@ fn given_or_new(variable: &str) -> anyhow::Result<String> {
 /// The time since `began`, as people read it.
 fn seconds(began: Instant) -> String {
     format!("{:.1}", began.elapsed().as_secs_f32())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_login_stands_in_an_address_as_urls_have_it() {
+        let url = super::with_login("http://127.0.0.1:8081", "medhub:p@ss:w/rd");
+        assert_eq!(url, "http://medhub:p%40ss%3Aw%2Frd@127.0.0.1:8081");
+    }
 }

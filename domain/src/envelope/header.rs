@@ -18,6 +18,7 @@ const CORRELATION_ID: &str = "correlation-id";
 const CAUSATION_ID: &str = "causation-id";
 const USER_ID: &str = "user-id";
 const TRACEPARENT: &str = "traceparent";
+const ABOUT_UNKNOWN: &str = "about-unknown";
 
 /// A record that does not carry a whole envelope.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -50,6 +51,9 @@ pub fn to_headers<E>(event: &Recorded<E>) -> Vec<(&'static str, String)> {
         (EVENT_VERSION, event.event_version.clone()),
         (RECORDED_AT, event.recorded_at.to_rfc3339_opts(SecondsFormat::Micros, true)),
     ];
+    if event.metadata.about_unknown {
+        headers.push((ABOUT_UNKNOWN, true.to_string()));
+    }
     let optional = [
         (CORRELATION_ID, &event.metadata.correlation_id),
         (CAUSATION_ID, &event.metadata.causation_id),
@@ -95,6 +99,7 @@ pub fn from_headers<'a>(
             causation_id: optional(CAUSATION_ID)?,
             user_id: optional(USER_ID)?,
             traceparent: optional(TRACEPARENT)?,
+            about_unknown: optional(ABOUT_UNKNOWN)? == "true",
             // A repetition is recognised by the log, not by its copies.
             ..Metadata::default()
         },
@@ -133,7 +138,12 @@ mod tests {
             event_type: "opportunity.amended".into(),
             event_version: "1.0".into(),
             recorded_at: "2026-03-03T12:17:50.808123Z".parse().unwrap(),
-            metadata: Metadata { tenant_id: "public".into(), correlation_id: "c".into(), ..Metadata::default() },
+            metadata: Metadata {
+                tenant_id: "public".into(),
+                correlation_id: "c".into(),
+                about_unknown: true,
+                ..Metadata::default()
+            },
             payload: "{}".into(),
         }
     }

@@ -12,6 +12,11 @@ text_value!(
     Url, "URL", max 2048, |c| !c.is_control(), "text without control characters"
 );
 
+text_value!(
+    /// The client's own name of a step, unique within its visit.
+    ClientEventId, "event id", max 100, |c| !c.is_control(), "printable text"
+);
+
 #[cfg(test)]
 mod tests {
     use super::*;

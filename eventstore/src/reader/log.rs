@@ -1,5 +1,7 @@
 //! The log for those who must not know that Postgres holds it.
 
+use std::time::Duration;
+
 use domain::{
     context::Context,
     envelope::RawRecorded,
@@ -10,7 +12,10 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::{EventFilter, Replay, ReplayOptions, completed_prefix, read_after, read_stream};
-use crate::{error::LogError, incarnation};
+use crate::{error::LogError, incarnation, postgres::within};
+
+/// How long an answer to a short question may take: the process of the server that has it may stand still.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 /// The log in Postgres as a [`LogReader`].
 #[derive(Debug, Clone)]
@@ -62,11 +67,13 @@ impl PgLog {
 
 impl LogReader for PgLog {
     fn incarnation(&self) -> Answer<'_, Uuid> {
-        Box::pin(async { self.ask_incarnation().await.map_err(unavailable) })
+        let asked = within(ANSWER_WITHIN, "reading which log this is", self.ask_incarnation());
+        Box::pin(async { asked.await.map_err(unavailable) })
     }
 
     fn completed_prefix(&self) -> Answer<'_, u64> {
-        Box::pin(async { self.ask_prefix().await.map_err(unavailable) })
+        let asked = within(ANSWER_WITHIN, "asking how far the log is complete", self.ask_prefix());
+        Box::pin(async { asked.await.map_err(unavailable) })
     }
 
     fn count_after(&self, position: u64, contexts: &'static [Context], limit: u64) -> Answer<'_, u64> {
@@ -74,7 +81,8 @@ impl LogReader for PgLog {
     }
 
     fn next_after(&self, position: u64, fence: u64, limit: u32) -> Answer<'_, Vec<RawRecorded>> {
-        Box::pin(async move { self.ask_next(position, fence, limit).await.map_err(unavailable) })
+        let asked = within(ANSWER_WITHIN, "reading the next events", self.ask_next(position, fence, limit));
+        Box::pin(async { asked.await.map_err(unavailable) })
     }
 
     fn of_stream<'a>(

@@ -39,6 +39,9 @@ pub struct ReplayOptions {
     pub batch_bytes: usize,
     /// How many positions one `COPY` covers; more while they come quickly.
     pub page_positions: u64,
+    /// How long Postgres may be silent in the middle of an answer; `None` waits for ever. A page with a filter that few
+    /// events meet is silent while it is looked for.
+    pub patience: Option<Duration>,
 }
 
 impl Default for ReplayOptions {
@@ -52,6 +55,7 @@ impl Default for ReplayOptions {
             batch_events: 1_000,
             batch_bytes: 1 << 20,
             page_positions: 100_000,
+            patience: None,
         }
     }
 }
@@ -100,8 +104,7 @@ impl Replay {
         Self::start_on(connection, options)
     }
 
-    /// Reads on `connection`, for a caller whose connection holds a lock: it is released when the replay ends or is
-    /// dropped. Call it within a runtime.
+    /// Reads on `connection`, which is closed when the replay ends or is dropped. Call it within a runtime.
     ///
     /// # Errors
     /// [`LogError::Filter`] when the filter has no form in SQL.

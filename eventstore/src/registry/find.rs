@@ -5,6 +5,9 @@ use sqlx::PgExecutor;
 
 use super::{AvroSchema, Objection, RegistryError, SchemaStore, Subject, VersionId, error::postgres};
 
+/// Most versions of a page, as with Confluent's registry.
+const MOST_RECORDED: i64 = 1_000;
+
 /// A version of a subject.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct Recorded {
@@ -65,6 +68,29 @@ impl SchemaStore {
             .fetch_all(&self.pool)
             .await
             .map_err(postgres("listing subjects"))
+    }
+
+    /// The versions of the subjects that begin with `prefix`, by name and number; of each subject the latest alone where
+    /// `is_latest_only` says so. A page has 1,000 at most.
+    ///
+    /// # Errors
+    /// [`RegistryError`] when the database does not answer.
+    pub async fn recorded(
+        &self,
+        prefix: &str,
+        deleted: Deleted,
+        is_latest_only: bool,
+        page: Page,
+    ) -> Result<Vec<Recorded>, RegistryError> {
+        sqlx::query_as(include_str!("recorded.sql"))
+            .bind(prefix)
+            .bind(deleted.values())
+            .bind(is_latest_only)
+            .bind(page.offset)
+            .bind(page.limit.unwrap_or(MOST_RECORDED).min(MOST_RECORDED))
+            .fetch_all(&self.pool)
+            .await
+            .map_err(postgres("listing schemas"))
     }
 
     /// The numbers of a subject's versions.

@@ -14,7 +14,7 @@ use super::{
     RelayStatus, checkpoint, metric,
     send::{Sent, SentBatch},
 };
-use crate::error::LogError;
+use crate::{error::LogError, postgres::within};
 
 /// The checkpoint is written this often at most: it saves re-reading after a crash, and the ends of the partitions
 /// say the rest.
@@ -26,6 +26,10 @@ const SLOW: Duration = Duration::from_secs(5);
 pub(super) struct Acknowledger {
     pool: PgPool,
     incarnation: Uuid,
+    /// The epoch of the lease under which this relay leads.
+    epoch: i64,
+    /// How long Postgres may take to move the checkpoint.
+    patience: Duration,
     status: watch::Sender<RelayStatus>,
     /// What the checkpoint says, for those who may not say more than it does.
     saved: watch::Sender<u64>,
@@ -37,11 +41,12 @@ pub(super) struct Acknowledger {
 impl Acknowledger {
     pub(super) fn new(
         pool: PgPool,
-        incarnation: Uuid,
+        (incarnation, epoch): (Uuid, i64),
+        patience: Duration,
         status: watch::Sender<RelayStatus>,
         saved: watch::Sender<u64>,
     ) -> Self {
-        Self { pool, incarnation, status, saved, unsaved: None, save_due: Instant::now() }
+        Self { pool, incarnation, epoch, patience, status, saved, unsaved: None, save_due: Instant::now() }
     }
 
     /// Works until nothing more is sent.
@@ -104,7 +109,8 @@ impl Acknowledger {
 
     async fn save(&mut self) -> Result<(), LogError> {
         if let Some(position) = self.unsaved.take() {
-            checkpoint::save(&self.pool, self.incarnation, position).await?;
+            let saving = checkpoint::save(&self.pool, self.incarnation, position, self.epoch);
+            within(self.patience, "moving the relay's checkpoint", saving).await?;
             self.saved.send_replace(position);
             self.save_due = Instant::now() + SAVE_EVERY;
         }

@@ -8,8 +8,14 @@ use crate::error::{LogError, postgres};
 /// Name of the checkpoint.
 const RELAY: &str = "kafka";
 
-/// Where to go on in this log; 0 at its start.
-pub(super) async fn load(connection: &mut PgConnection, incarnation: Uuid) -> Result<u64, LogError> {
+/// Where to go on in this log; 0 at its start. From now on nobody with a lower epoch moves it.
+pub(super) async fn load(connection: &mut PgConnection, incarnation: Uuid, epoch: i64) -> Result<u64, LogError> {
+    sqlx::query("update relay_checkpoints set epoch = $2 where relay = $1 and epoch < $2")
+        .bind(RELAY)
+        .bind(epoch)
+        .execute(&mut *connection)
+        .await
+        .map_err(postgres("taking over the relay's checkpoint"))?;
     let found: Option<(Uuid, i64)> =
         sqlx::query_as("select incarnation, position from relay_checkpoints where relay = $1")
             .bind(RELAY)
@@ -23,16 +29,18 @@ pub(super) async fn load(connection: &mut PgConnection, incarnation: Uuid) -> Re
     }
 }
 
-/// Moves the checkpoint forward; never back, so that a leader of yesterday that comes late does no harm.
+/// Moves the checkpoint forward; never back and never for a leader of yesterday, whose epoch is lower.
 pub(super) async fn save<'a>(
     database: impl Executor<'a, Database = Postgres>,
     incarnation: Uuid,
     position: u64,
+    epoch: i64,
 ) -> Result<(), LogError> {
     sqlx::query(include_str!("checkpoint/save.sql"))
         .bind(RELAY)
         .bind(incarnation)
         .bind(i64::try_from(position).unwrap_or(i64::MAX))
+        .bind(epoch)
         .execute(database)
         .await
         .map(drop)

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+/// A shorter term would be over before an ordinary pause of a process is.
+const SHORTEST_LEASE_MS: u64 = 600;
+
 /// How the relay works.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -26,6 +29,11 @@ pub struct RelayConfig {
     pub poison_retry_ms: u64,
     /// An append that stays open this long and holds the relay up is named in the log and in a metric, in milliseconds.
     pub slow_append_ms: u64,
+    /// The term of the lease of who leads, in milliseconds: the longest time for which nobody leads after a leader was
+    /// killed. It is renewed six times in each term; a Postgres or a process that is silent for longer loses the lead.
+    pub lease_ms: u64,
+    /// How long Postgres may take to answer the relay, in milliseconds, before it asks again on another connection.
+    pub answer_ms: u64,
     /// How long a relay that is told to stop waits for Kafka to acknowledge what was sent, in milliseconds.
     pub stop_timeout_ms: u64,
 }
@@ -41,6 +49,8 @@ impl Default for RelayConfig {
             retry_ms: 1_000,
             poison_retry_ms: 10_000,
             slow_append_ms: 5_000,
+            lease_ms: 3_000,
+            answer_ms: 5_000,
             stop_timeout_ms: 10_000,
         }
     }
@@ -74,6 +84,14 @@ impl RelayConfig {
 
     pub(super) fn slow_append(&self) -> Duration {
         Duration::from_millis(self.slow_append_ms)
+    }
+
+    pub(super) fn lease(&self) -> Duration {
+        Duration::from_millis(self.lease_ms.max(SHORTEST_LEASE_MS))
+    }
+
+    pub(super) fn answer(&self) -> Duration {
+        Duration::from_millis(self.answer_ms.max(1))
     }
 
     pub(super) fn stop_timeout(&self) -> Duration {

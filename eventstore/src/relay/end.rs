@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::{
     error::{LogError, kafka, postgres},
-    topic::{ANSWER_WITHIN, KafkaConfig, blocking, partition_count},
+    topic::{ANSWER_WITHIN, KafkaConfig, blocking, check_partitions, partition_count},
 };
 
 /// (topic, partition) -> what its last record says. Partitions that hold nothing are left out.
@@ -25,7 +25,7 @@ pub(crate) type Ends = HashMap<(String, i32), PartitionEnd>;
 /// Reads the ends of all partitions of events.
 ///
 /// # Errors
-/// [`LogError::Partitions`] when a topic is not as configured, [`LogError::NoTail`] and [`LogError::Kafka`] when the
+/// [`LogError::Partitions`] when a topic has too few, [`LogError::NoTail`] and [`LogError::Kafka`] when the
 /// broker does not answer, [`LogError::ForeignRecord`] when a last record is none of ours.
 pub(crate) async fn read(config: &KafkaConfig) -> Result<Ends, LogError> {
     let config = config.clone();
@@ -70,9 +70,7 @@ fn read_blocking(config: &KafkaConfig) -> Result<Ends, LogError> {
         let topic = context.topic(&config.topic_prefix);
         let found = partition_count(&consumer, &topic)?;
         let expected = usize::try_from(config.partitions).unwrap_or_default();
-        if found != expected {
-            return Err(LogError::Partitions { topic, found, expected });
-        }
+        check_partitions(&topic, found, expected)?;
         for partition in 0..config.partitions {
             let (low, high) = consumer
                 .fetch_watermarks(&topic, partition, ANSWER_WITHIN)

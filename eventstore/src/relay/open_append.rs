@@ -13,10 +13,15 @@ use tokio::{
 };
 
 use super::{RelayStatus, metric};
-use crate::error::{LogError, chain, postgres};
+use crate::{
+    error::{LogError, chain, postgres},
+    postgres::within,
+};
 
 /// How often open appends are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long a look may take.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How often one that stays is named again.
 const REMIND_EVERY: Duration = Duration::from_mins(1);
 
@@ -55,7 +60,8 @@ pub(super) async fn watch(pool: PgPool, status: watch::Sender<RelayStatus>, slow
     let mut seen: HashMap<_, Seen> = HashMap::new();
     loop {
         ticks.tick().await;
-        let holders = match holders(&pool).await {
+        let looked = within(PATIENCE, "looking for open appends", holders(&pool)).await;
+        let holders = match looked {
             Ok(holders) => holders,
             Err(error) => {
                 tracing::debug!(error = chain(&error), "open appends were not looked at");

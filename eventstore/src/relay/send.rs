@@ -16,7 +16,7 @@ use super::{
     publisher::{Beacons, Publisher},
     record::Encoder,
 };
-use crate::{error::LogError, reader::Batch};
+use crate::{error::LogError, lease::Term, reader::Batch};
 
 /// Every partition gets a beacon at least this often, so that retention never takes the last record that says how far
 /// the partition had come.
@@ -54,6 +54,8 @@ pub(super) struct SentBatch {
 pub(super) struct Sender {
     publisher: Publisher,
     encoder: Encoder,
+    /// Whether this relay leads: nothing is handed over once it does not.
+    term: Term,
     beacon_every: Duration,
     beacon_due: Instant,
     refresh_due: Instant,
@@ -76,6 +78,7 @@ impl Sender {
         registry: Registry,
         config: &RelayConfig,
         saved: watch::Receiver<u64>,
+        term: Term,
     ) -> Self {
         let now = Instant::now();
         let position = *saved.borrow();
@@ -85,6 +88,7 @@ impl Sender {
         Self {
             publisher,
             encoder,
+            term,
             beacon_every: config.beacon(),
             beacon_due,
             refresh_due,
@@ -169,9 +173,15 @@ impl Sender {
     /// False when the event was there already.
     async fn send_event(&mut self, event: &RawRecorded, outstanding: &Arc<Outstanding>) -> Result<bool, LogError> {
         let Some(place) = self.publisher.place(event)? else { return Ok(false) };
+        self.check_lead()?;
         let value = self.encoder.encode(event).await?;
         self.publisher.write(place, event, value, outstanding).await?;
         Ok(true)
+    }
+
+    /// A process that stood still may wake up when somebody else leads.
+    fn check_lead(&self) -> Result<(), LogError> {
+        if self.term.is_current() { Ok(()) } else { Err(LogError::LostLead) }
     }
 
     /// To all that lag behind at once while nothing comes. Between events a few at a time: each partition is a request
@@ -198,6 +208,7 @@ impl Sender {
         sent: &mpsc::UnboundedSender<Sent>,
     ) -> Result<ControlFlow<()>, LogError> {
         let Some(room) = self.room_for(1, sent).await else { return Ok(ControlFlow::Break(())) };
+        self.check_lead()?;
         let outstanding = Outstanding::new();
         let saved = *self.saved.borrow();
         self.publisher.beacon(saved, beacons, &outstanding).await?;

@@ -13,7 +13,7 @@ use crate::{
 /// A batch that has reached this many bytes is not added to.
 const BATCH_BYTES: usize = 4 << 20;
 
-/// Reads the log from a position on, on the leader's connection; dropping it ends the leadership.
+/// Reads the log from a position on, on a connection of its own.
 pub(super) struct Source {
     replay: Replay,
 }
@@ -26,6 +26,7 @@ impl Source {
             follow: Some(Follow { poll_min, poll_max }),
             batch_events: config.batch_events(),
             batch_bytes: BATCH_BYTES,
+            patience: Some(config.answer()),
             ..ReplayOptions::default()
         };
         Ok(Self { replay: Replay::start_on(connection, options)? })

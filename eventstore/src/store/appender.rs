@@ -11,10 +11,13 @@ use tokio::sync::oneshot;
 use super::{
     error::AppendError,
     lanes::{Job, Lanes, Limits, Load, Room, Work},
-    line::{Line, answer},
+    line::Line,
     turns::{Stream, Turn, Turns},
 };
-use crate::append::{Columns, NewRow};
+use crate::{
+    append::{Columns, NewRow},
+    postgres::answer,
+};
 
 const TAKEN: &str = include_str!("taken.sql");
 

@@ -1,7 +1,6 @@
 //! A line to Postgres: one connection that is kept between statements and made anew when it breaks.
 
 use std::{
-    future::Future,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -12,8 +11,6 @@ use sqlx::{Connection, PgConnection, PgPool, postgres::PgConnectOptions};
 const FRESH: Duration = Duration::from_secs(1);
 /// How long a statement may wait for a row that another transaction holds. Everybody in its group waits with it.
 const LOCK_TIMEOUT: &str = "3s";
-/// How long a statement may take altogether: far beyond any that works, short of a network that swallows answers.
-const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
 /// How lines are made.
 #[derive(Debug, Clone)]
@@ -81,11 +78,4 @@ impl Line {
         let connecting = PgConnection::connect_with(&self.exchange.options);
         tokio::time::timeout(self.exchange.connect_within, connecting).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
     }
-}
-
-/// Waits for the answer to a statement, but not for ever.
-pub(super) async fn answer<T>(statement: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
-    tokio::time::timeout(ANSWER_WITHIN, statement)
-        .await
-        .unwrap_or_else(|_elapsed| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())))
 }

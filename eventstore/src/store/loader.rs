@@ -8,9 +8,10 @@ use tokio::sync::oneshot;
 use super::{
     error::LoadError,
     lanes::{Job, Lanes, Limits, Load as Size, Room, Work},
-    line::{Line, answer},
+    line::Line,
     turns::Stream,
 };
+use crate::postgres::answer;
 
 const LOAD: &str = include_str!("load_streams.sql");
 

@@ -4,9 +4,10 @@ use sqlx::PgPool;
 
 use super::{
     lanes::{Job, Lanes, Limits, Load, Room, Work},
-    line::{Line, answer},
+    line::Line,
     turns::Stream,
 };
+use crate::postgres::answer;
 
 const SAVE: &str = include_str!("save_snapshots.sql");
 

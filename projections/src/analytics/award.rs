@@ -5,7 +5,7 @@ use clickhouse::Row;
 use domain::{envelope::RawRecorded, opportunity::Award};
 use serde::{Deserialize, Serialize};
 
-use super::opportunity::storable;
+use super::opportunity::{RowDates, storable};
 
 /// One award.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Row, Serialize, Deserialize)]
@@ -29,6 +29,11 @@ impl AwardRow {
     /// The opportunity, and which of its awards.
     pub(super) fn key(&self) -> (&str, &str) {
         (&self.opportunity_id, &self.award_key)
+    }
+
+    /// The row's dates as whoever asks sees them.
+    pub(super) fn shown_dates(&self) -> RowDates {
+        RowDates::shown(vec![], vec![self.awarded_on])
     }
 
     pub(super) fn of(event: &RawRecorded, award_key: String, award: Award) -> Self {

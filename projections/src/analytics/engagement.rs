@@ -2,11 +2,15 @@
 
 use std::borrow::Cow;
 
-use chrono::{DateTime, SubsecRound, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use clickhouse::Row;
 use domain::envelope::RawRecorded;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+/// How long before it was recorded an event is counted at most, and how long after; as `0006_engagement_window.sql` has it.
+const MAX_PAST: TimeDelta = TimeDelta::days(1_096);
+const MAX_AHEAD: TimeDelta = TimeDelta::days(1);
 
 /// What people did to an opportunity or on a page.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Row, Serialize, Deserialize)]
@@ -126,6 +130,12 @@ pub(super) fn storable_time(at: DateTime<Utc>) -> DateTime<Utc> {
     at.trunc_subsecs(6).clamp(DateTime::UNIX_EPOCH, LATEST)
 }
 
+/// The time in whose minute and hour an event is counted: the told one, within a window around when the log took it.
+pub(super) fn figure_time(told: DateTime<Utc>, recorded_at: DateTime<Utc>) -> DateTime<Utc> {
+    let recorded_at = recorded_at.trunc_subsecs(6);
+    storable_time(told).clamp(recorded_at - MAX_PAST, recorded_at + MAX_AHEAD)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,6 +154,20 @@ mod tests {
         let payload = r#"{"type":"opportunity_saved","opportunity_id":"036:A","at":"2026-03-03T12:00:00Z"}"#;
         let row = EngagementRow::of(&engaged("watchlist", "watchlist.opportunity_saved", payload)).unwrap();
         assert_eq!((&*row.kind, row.user_id.as_str()), ("save", "stream"));
+    }
+
+    #[test]
+    fn no_client_chooses_the_month_that_it_is_counted_in() {
+        let recorded: DateTime<Utc> = "2026-03-03T12:00:00Z".parse().unwrap();
+        for (told, counted) in [
+            ("2026-03-01T00:00:00Z", "2026-03-01T00:00:00Z"),
+            ("1970-01-01T00:00:00Z", "2023-03-03T12:00:00Z"),
+            ("0001-01-01T00:00:00Z", "2023-03-03T12:00:00Z"),
+            ("9999-12-31T00:00:00Z", "2026-03-04T12:00:00Z"),
+        ] {
+            let counted: DateTime<Utc> = counted.parse().unwrap();
+            assert_eq!(figure_time(told.parse().unwrap(), recorded), counted, "{told}");
+        }
     }
 
     #[test]

@@ -14,10 +14,10 @@ use domain::{
 
 use super::{
     award::AwardRow,
-    engagement::{EngagementRow, Told, is_engagement, storable_time},
+    engagement::{EngagementRow, Told, figure_time, is_engagement},
     expiry::Kept,
     fact::FactRow,
-    opportunity::OpportunityRow,
+    opportunity::{OpportunityRow, RowDates, told_dates},
 };
 use crate::runtime::{Fold, ProjectionError, Row, Scope};
 
@@ -55,12 +55,14 @@ impl StreamFold {
         match payload {
             OpportunityEvent::Discovered { .. } | OpportunityEvent::Amended { standing: Standing::Current, .. } => {
                 let row = OpportunityRow::of(event, &record.notice_id, record.posted_at, record.facts.clone());
-                self.put(OpportunityRow::TABLE, id, row);
+                let dates = told_dates(record.posted_at, &record.facts);
+                self.put(OpportunityRow::TABLE, id, (row, dates));
             }
             OpportunityEvent::Awarded { key, .. } => {
                 let award = record.awards.get(&key).cloned().unwrap_or_default();
                 let name = award_name(&id, &key);
-                self.put(AwardRow::TABLE, name, AwardRow::of(event, key, award));
+                let dates = RowDates::told(vec![], vec![award.date]);
+                self.put(AwardRow::TABLE, name, (AwardRow::of(event, key, award), dates));
             }
             OpportunityEvent::Amended { standing: Standing::Earlier, .. }
             | OpportunityEvent::DeadlineChanged { .. }
@@ -137,7 +139,7 @@ impl Fold for TotalsFold {
         };
         let told = Told::by(event).map_err(ProjectionError::poison)?;
         let user = if is_visit { told.user_id } else { told.user_id.or_else(|| Some(event.aggregate_id.clone())) };
-        let at = storable_time(told.at);
+        let at = figure_time(told.at, event.recorded_at);
         let spans =
             [(MINUTES, TimeDelta::minutes(1), self.kept.minutes), (HOURS, TimeDelta::hours(1), self.kept.hours)];
         for (table, span, from) in spans {

@@ -12,6 +12,7 @@ const STEPS: &[(&str, &str)] = &[
     ("0003_awards", include_str!("../../../migrations/clickhouse/0003_awards.sql")),
     ("0004_engagement", include_str!("../../../migrations/clickhouse/0004_engagement.sql")),
     ("0005_engagement_aggregates", include_str!("../../../migrations/clickhouse/0005_engagement_aggregates.sql")),
+    ("0006_engagement_window", include_str!("../../../migrations/clickhouse/0006_engagement_window.sql")),
 ];
 
 const REGISTER: &str = include_str!("sql/schema_migrations.sql");

@@ -7,11 +7,9 @@ use clickhouse::Row;
 use domain::{
     envelope::RawRecorded,
     opportunity::{Facts, NoticeId},
+    value::{storable_day, storable_time},
 };
 use serde::{Deserialize, Serialize};
-
-/// The dates that a `Date32` can hold, as years.
-const YEARS: std::ops::RangeInclusive<i32> = 1900..=2299;
 
 /// One opportunity.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Row, Serialize, Deserialize)]
@@ -51,6 +49,11 @@ pub struct OpportunityRow {
 impl OpportunityRow {
     pub(super) const TABLE: &'static str = "opportunities";
 
+    /// The row's dates as whoever asks sees them.
+    pub(super) fn shown_dates(&self) -> RowDates {
+        RowDates::shown(vec![Some(self.posted_at), self.response_deadline], vec![self.archive_on])
+    }
+
     pub(super) fn id(&self) -> &str {
         &self.id
     }
@@ -88,7 +91,33 @@ impl OpportunityRow {
     }
 }
 
+/// The dates of a row, to be compared with those of the log: a column answers with another date for one that it cannot hold.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct RowDates {
+    times: Vec<Option<DateTime<Utc>>>,
+    days: Vec<Option<NaiveDate>>,
+}
+
+impl RowDates {
+    /// The dates as the log tells them.
+    pub(super) fn told(times: Vec<Option<DateTime<Utc>>>, days: Vec<Option<NaiveDate>>) -> Self {
+        Self { times, days }
+    }
+
+    /// The dates as whoever asks the store sees them.
+    pub(super) fn shown(times: Vec<Option<DateTime<Utc>>>, days: Vec<Option<NaiveDate>>) -> Self {
+        let shown = |time: DateTime<Utc>| storable_time(time).ok();
+        Self { times: times.into_iter().map(|time| time.and_then(shown)).collect(), days }
+    }
+}
+
+/// The times of an opportunity that the log tells, in the order of [`OpportunityRow::shown_dates`].
+pub(super) fn told_dates(posted_at: DateTime<Utc>, facts: &Facts) -> RowDates {
+    let deadline = facts.response_deadline.map(|deadline| deadline.trunc_subsecs(6));
+    RowDates::told(vec![Some(posted_at.trunc_subsecs(6)), deadline], vec![facts.archive_on])
+}
+
 /// A date, if the column can hold it: a slip like the year 20226 must not stop a whole batch.
 pub(super) fn storable(date: NaiveDate) -> Option<NaiveDate> {
-    YEARS.contains(&chrono::Datelike::year(&date)).then_some(date)
+    storable_day(date).ok()
 }

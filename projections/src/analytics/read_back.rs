@@ -43,13 +43,14 @@ impl Analytics {
             .await?;
         let opportunities = in_buckets(include_str!("sql/opportunities_of.sql"));
         self.collect(&mut rows, opportunities, |row: OpportunityRow| {
-            Row::new(OpportunityRow::TABLE, row.id().to_owned(), row)
+            let (id, dates) = (row.id().to_owned(), row.shown_dates());
+            Row::new(OpportunityRow::TABLE, id, (row, dates))
         })
         .await?;
         let awards = in_buckets(include_str!("sql/awards_of.sql"));
         self.collect(&mut rows, awards, |row: AwardRow| {
             let (opportunity, key) = row.key();
-            Row::new(AwardRow::TABLE, award_name(opportunity, key), &row)
+            Row::new(AwardRow::TABLE, award_name(opportunity, key), (&row, row.shown_dates()))
         })
         .await?;
         Ok(rows)

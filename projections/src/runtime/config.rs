@@ -4,12 +4,15 @@
 //! | --- | --- | --- |
 //! | `brokers` | `127.0.0.1:9092` | comma-separated Kafka brokers |
 //! | `topic_prefix` | `contracts` | topics are `<prefix>.<context>.events` |
+//! | `partitions` | as the broker says | partitions of each topic that carry events; from `kafka.partitions` |
 //! | `group_prefix` | `medhub.` | consumer groups are `<prefix><projection>.<generation>` |
 //! | `batch_events` | each projection's own | events that are applied together, at most |
 //! | `batch_bytes` | 8388608 | a batch that has reached this many bytes is not added to |
 //! | `linger_ms` | each projection's own | how long a batch waits for more events |
 //! | `fetch_wait_ms` | 15 | how long a broker collects records before it answers a worker: lower is less latency, higher less idle load |
 //! | `queue_bytes` | 16777216 | records fetched ahead of a worker, in bytes |
+//! | `stall_after_ms` | 30000 | a partition that brings nothing for so long, though it has records, is joined anew |
+//! | `batch_timeout_ms` | 60000 | a batch that takes longer is tried again: somebody does not answer |
 //! | `retry_min_ms`, `retry_max_ms` | 100, 10000 | pauses while a store is away |
 //! | `breaker_failures` | 5 | failures in a row after which a store is only asked whether it is back |
 //! | `parked_sequences_max` | 10000 | streams a projection parks before it pauses instead |
@@ -35,6 +38,9 @@ pub struct KafkaConfig {
     pub topic_prefix: String,
     /// What consumer groups begin with.
     pub group_prefix: String,
+    /// Partitions of each topic that carry events, which further ones never do; by default all that there are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partitions: Option<i32>,
     /// Events that are applied together, at most; by default as many as suits the projection's store.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch_events: Option<usize>,
@@ -48,6 +54,12 @@ pub struct KafkaConfig {
     pub fetch_wait_ms: u64,
     /// Records fetched ahead of a worker, in bytes.
     pub queue_bytes: usize,
+    /// How long an assigned partition may bring nothing although it has records, in milliseconds, before the worker leaves
+    /// its group and joins it again: the client library gives up on some failures without a word.
+    pub stall_after_ms: u64,
+    /// How long a batch may take, in milliseconds, until it is tried again and the worker says that somebody does not
+    /// answer.
+    pub batch_timeout_ms: u64,
     /// First pause while a store is away, in milliseconds.
     pub retry_min_ms: u64,
     /// Longest pause while a store is away, in milliseconds.
@@ -64,11 +76,14 @@ impl Default for KafkaConfig {
             brokers: "127.0.0.1:9092".to_owned(),
             topic_prefix: "contracts".to_owned(),
             group_prefix: "medhub.".to_owned(),
+            partitions: None,
             batch_events: None,
             batch_bytes: 8 << 20,
             linger_ms: None,
             fetch_wait_ms: 15,
             queue_bytes: 16 << 20,
+            stall_after_ms: 30_000,
+            batch_timeout_ms: 60_000,
             retry_min_ms: 100,
             retry_max_ms: 10_000,
             breaker_failures: 5,
@@ -82,6 +97,16 @@ impl KafkaConfig {
     pub(super) fn pause_before(&self, attempt: u32) -> Duration {
         let factor = 1_u64.checked_shl(attempt.saturating_sub(1)).unwrap_or(u64::MAX);
         Duration::from_millis(self.retry_min_ms.saturating_mul(factor).min(self.retry_max_ms).max(1))
+    }
+
+    /// How long a batch may take.
+    pub(super) fn batch_timeout(&self) -> Duration {
+        Duration::from_millis(self.batch_timeout_ms.max(1))
+    }
+
+    /// How long an assigned partition that has records may bring none.
+    pub(super) fn stall_after(&self) -> Duration {
+        Duration::from_millis(self.stall_after_ms.max(1))
     }
 
     /// How long a batch waits for more events.

@@ -44,6 +44,37 @@ pub enum ControlError {
         /// The generation.
         generation: Generation,
     },
+    /// A build is not in a state from which it can be moved there.
+    #[error("generation {generation} of {projection} cannot become {to}: it is {found}")]
+    NotSo {
+        /// The projection.
+        projection: String,
+        /// The generation.
+        generation: Generation,
+        /// What it is.
+        found: String,
+        /// What it should have become.
+        to: &'static str,
+    },
+    /// Readers see it.
+    #[error("generation {generation} of {projection} is what readers see")]
+    IsLive {
+        /// The projection.
+        projection: String,
+        /// The generation.
+        generation: Generation,
+    },
+    /// A rebuild was ended, switched or given up by somebody else.
+    #[error("rebuild {id} does not run any more")]
+    NotRunning {
+        /// Its number.
+        id: i64,
+    },
+    /// Another process has taken the right to change generations: this one was silent for too long.
+    #[error(
+        "another process has taken the turn at rebuilding meanwhile; nothing was changed, try again when it is done"
+    )]
+    LostTurn,
     /// Something else is about to change the same.
     #[error("another process is rebuilding, switching or rolling back; try again when it is done")]
     Busy,
@@ -55,6 +86,12 @@ pub(super) fn postgres(doing: &'static str) -> impl FnOnce(sqlx::Error) -> Contr
 
 /// First key of the advisory locks of this module (`MHp` and a number); two keys, so that it never meets the fence's.
 pub(super) const LOCKS: i32 = 0x4d48_7001;
+
+/// How long a transaction waits for what another one holds: that one's server process may stand still.
+const LOCK_TIMEOUT: &str = "60s";
+/// Take the lock of one generation, together with others or alone.
+const SHARED: &str = "select set_config('lock_timeout', $3, true), pg_advisory_xact_lock_shared($1, $2)";
+const ALONE: &str = "select set_config('lock_timeout', $3, true), pg_advisory_xact_lock($1, $2)";
 
 impl Control {
     /// The tables behind this pool, which `medhub migrate` has made.
@@ -73,7 +110,7 @@ impl Control {
         projection: &str,
         generation: Generation,
     ) -> Result<Transaction<'static, Postgres>, ControlError> {
-        self.begin_locked("select pg_advisory_xact_lock_shared($1, $2)", projection, generation).await
+        self.begin_locked(SHARED, projection, generation).await
     }
 
     /// Begins a transaction during which no worker writes to the generation's store.
@@ -82,7 +119,7 @@ impl Control {
         projection: &str,
         generation: Generation,
     ) -> Result<Transaction<'static, Postgres>, ControlError> {
-        self.begin_locked("select pg_advisory_xact_lock($1, $2)", projection, generation).await
+        self.begin_locked(ALONE, projection, generation).await
     }
 
     async fn begin_locked(
@@ -95,6 +132,7 @@ impl Control {
         sqlx::query(statement)
             .bind(LOCKS)
             .bind(lock_key(projection, generation))
+            .bind(LOCK_TIMEOUT)
             .execute(&mut *transaction)
             .await
             .map_err(postgres("taking turns with who compares"))?;

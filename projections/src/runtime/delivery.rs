@@ -268,7 +268,7 @@ mod tests {
     /// A registry on a port where nobody listens.
     fn away() -> Registry {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        Registry::new(&RegistryConfig { url: format!("http://127.0.0.1:{port}") })
+        Registry::new(&RegistryConfig { url: format!("http://127.0.0.1:{port}"), ..RegistryConfig::default() })
     }
 
     async fn unpacked(value: &[u8]) -> Result<String, ProjectionError> {

@@ -2,6 +2,7 @@
 
 mod listener;
 mod partitions;
+mod silence;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -19,9 +20,12 @@ use rdkafka::{
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use self::listener::Listener;
-pub(super) use self::partitions::{Ends, Partitions, commit_for, count, ends, partitions};
-use super::{Generation, KafkaConfig, Pace, delivery::Delivery, status::StatusWriter};
+use self::{listener::Listener, silence::Silence};
+pub(super) use self::{
+    partitions::{Ends, Partitions, commit_for, count, ends, partitions},
+    silence::Stalled,
+};
+use super::{Checkpoint, Generation, KafkaConfig, Pace, delivery::Delivery, status::StatusWriter};
 
 /// How long a farewell to the broker may take.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -42,9 +46,26 @@ const COMMIT_EVERY: Duration = Duration::from_millis(100);
 /// Bytes that a fetch is answered with at once, before `fetch_wait_ms` is over.
 const WORTH_AN_ANSWER: usize = 32 << 10;
 
+/// How often it is looked whether partitions are silent, in parts of the time that they may be.
+const LOOKS: u32 = 3;
+
+/// What comes next.
+pub(super) enum Next {
+    /// Records, at least one.
+    Batch(Vec<Delivery>),
+    /// Nothing for some time: somebody should look whether that is right.
+    Silence,
+    /// The worker is asked to stop.
+    Stop,
+}
+
 /// Consumes for one generation of one projection.
 pub(super) struct Intake {
     consumer: Arc<StreamConsumer<Listener>>,
+    config: KafkaConfig,
+    topics: Vec<String>,
+    silence: Silence,
+    look_at: Instant,
     name: &'static str,
     status: StatusWriter,
     batch_events: usize,
@@ -95,6 +116,10 @@ impl Intake {
         consumer.subscribe(&topics.iter().map(String::as_str).collect::<Vec<_>>())?;
         Ok(Self {
             consumer: Arc::new(consumer),
+            config: config.clone(),
+            topics,
+            silence: Silence::default(),
+            look_at: Instant::now() + config.stall_after() / LOOKS,
             name,
             status: status.clone(),
             batch_events: config.batch_events(pace),
@@ -113,16 +138,21 @@ impl Intake {
         self.consumer.context().assignments.load(Ordering::Acquire)
     }
 
-    /// The next batch, never empty; `None` once the worker is asked to stop.
-    pub(super) async fn next_batch(&mut self, shutdown: &CancellationToken) -> Option<Vec<Delivery>> {
+    /// The next batch, or why there is none.
+    pub(super) async fn next_batch(&mut self, shutdown: &CancellationToken) -> Next {
         self.resume();
         let first = loop {
+            if self.is_silent() {
+                return Next::Silence;
+            }
             let (due, is_behind) = (self.told_at + COMMIT_EVERY, !self.untold.is_empty());
+            let look_at = self.look_at;
             tokio::select! {
                 biased;
-                () = shutdown.cancelled() => return None,
+                () = shutdown.cancelled() => return Next::Stop,
                 first = self.next() => break first,
                 () = sleep_until(due), if is_behind => self.tell(),
+                () = sleep_until(look_at) => {}
             }
         };
         let mut bytes = first.bytes;
@@ -137,7 +167,55 @@ impl Intake {
                 Err(_) => break,
             }
         }
-        Some(batch)
+        let now = Instant::now().into_std();
+        for delivery in &batch {
+            self.silence.heard((delivery.topic.clone(), delivery.partition), delivery.offset + 1, now);
+        }
+        Next::Batch(batch)
+    }
+
+    /// Whether it is time to look at partitions that have brought nothing for long.
+    fn is_silent(&mut self) -> bool {
+        let (now, patience) = (Instant::now(), self.config.stall_after());
+        if now < self.look_at {
+            return false;
+        }
+        self.look_at = now + patience / LOOKS;
+        let Ok(assigned) = self.consumer.assignment() else { return false };
+        let places: Vec<_> =
+            assigned.elements().iter().map(|element| (element.topic().to_owned(), element.partition())).collect();
+        self.silence.assigned(&places, now.into_std());
+        self.silence.is_long(patience, now.into_std())
+    }
+
+    /// An assigned partition that has records behind `checkpoint` and has brought none for long.
+    ///
+    /// # Errors
+    /// When the broker does not say where partitions end.
+    pub(super) async fn stalled(&mut self, checkpoint: &Checkpoint) -> Result<Option<Stalled>, KafkaError> {
+        let ends = ends(&self.config, self.topics.clone()).await?;
+        let known = |place: &(String, i32)| checkpoint.0.get(place).map_or(0, |mark| mark.next_offset);
+        Ok(self.silence.stalled(&ends, known, self.config.stall_after(), Instant::now().into_std()))
+    }
+
+    /// Leaves the group and joins it again, with a client of its own.
+    ///
+    /// # Errors
+    /// When there can be no client; the old one is gone then.
+    pub(super) async fn reopen(
+        self,
+        generation: Generation,
+        contexts: &[Context],
+        pace: Pace,
+    ) -> Result<Self, KafkaError> {
+        let (name, config, status) = (self.name, self.config.clone(), self.status.clone());
+        let assignments = self.assignments();
+        let mut silence = self.close().await;
+        silence.begin_anew();
+        let opened = Self::open(name, generation, contexts, pace, &config, &status)?;
+        // What was read of the checkpoints must be read again.
+        opened.consumer.context().assignments.fetch_add(assignments, Ordering::AcqRel);
+        Ok(Self { silence, ..opened })
     }
 
     /// Waits while staying in the consumer group, without fetching. False when asked to stop.
@@ -176,9 +254,9 @@ impl Intake {
         }
     }
 
-    /// Commits for good and leaves the group, bounded in time.
-    pub(super) async fn close(self) {
-        let Self { consumer, mut done, name, .. } = self;
+    /// Commits for good and leaves the group, bounded in time. Answers with what is known of silent partitions.
+    pub(super) async fn close(self) -> Silence {
+        let Self { consumer, mut done, name, silence, .. } = self;
         let farewell = tokio::task::spawn_blocking(move || {
             let committed = consumer.assignment().and_then(|assigned| {
                 // Other partitions have a new owner, who is further by now.
@@ -193,6 +271,7 @@ impl Intake {
         if timeout(FAREWELL, farewell).await.is_err() {
             tracing::warn!(projection.name = name, "the broker did not answer the farewell");
         }
+        silence
     }
 
     async fn next(&mut self) -> Delivery {

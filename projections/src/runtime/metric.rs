@@ -6,6 +6,7 @@
 //! | `medhub_projection_parked_total` | events parked as dead letters |
 //! | `medhub_projection_healed_total` | events read from the log because Kafka no longer had them |
 //! | `medhub_projection_retries_total` | batches that were not taken in at once |
+//! | `medhub_projection_stalled_partitions_total` | partitions that had records and brought none, so that the group was joined anew |
 //! | `medhub_projection_batch_events` | events of the last batch, beacons not counted |
 //! | `medhub_projection_apply_seconds` | time to take a batch in |
 //! | `medhub_projection_lag_seconds` | age of the last event when it was taken in |
@@ -47,6 +48,11 @@ pub(super) fn batch(label: &Label, progress: &Progress, took: Duration) {
 /// A batch did not go in.
 pub(super) fn retry(label: &Label) {
     counter!("medhub_projection_retries_total", &label.labels()).increment(1);
+}
+
+/// A partition that had records brought none.
+pub(super) fn stalled(label: &Label) {
+    counter!("medhub_projection_stalled_partitions_total", &label.labels()).increment(1);
 }
 
 /// How many records a generation has not taken in yet.

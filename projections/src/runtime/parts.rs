@@ -38,9 +38,13 @@ impl Runtime {
         self.log.as_ref()
     }
 
-    /// How many partitions the topics of a projection have.
+    /// How many partitions of the topics of a projection carry events.
     pub(super) async fn partitions(&self, projection: &dyn AnyProjection) -> Result<Partitions, KafkaError> {
         let topics = self.config.topics(projection.subscribes());
+        if let Some(configured) = self.config.partitions {
+            // Fixed for the life of the topics, whatever partitions somebody adds to them.
+            return Ok(topics.into_iter().map(|topic| (topic, configured)).collect());
+        }
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let known: Partitions = known.into_iter().filter(|(topic, _)| topics.contains(topic)).collect();
         if known.len() == topics.len() {

@@ -16,6 +16,7 @@ mod ledger;
 mod record;
 mod retire;
 mod switch;
+mod turn;
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,13 +24,13 @@ use futures::future::try_join_all;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use self::ledger::{Part, Turn};
 pub use self::{
     error::RebuildError,
     ledger::{PartProgress, Phase, RebuildProgress},
     record::{RebuildRecord, RebuildState},
 };
-use super::{AnyProjection, Generations, Runtime, Verification, VerifyOptions};
+use self::{ledger::Part, turn::Turn};
+use super::{AnyProjection, ControlError, Generations, Runtime, Verification, VerifyOptions};
 
 /// How a rebuild is done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,34 +82,55 @@ impl Runtime {
         progress: &watch::Sender<RebuildProgress>,
         stop: &CancellationToken,
     ) -> Result<RebuildReport, RebuildError> {
-        let mut turn = Turn::take(self.control()).await?;
-        let (id, continued, parts) = self.begin_rebuild(projections, options, &mut turn).await?;
-        let outcome = self.rebuild_parts(id, continued, parts, options, progress, stop).await;
-        if let Err(error) = &outcome {
-            self.note_rebuild_error(id, error).await;
-        }
+        let turn = Turn::take(self.control()).await?;
+        let outcome = match self.begin_rebuild(projections, options, &turn).await {
+            Ok(begun) => self.rebuild_in_turn(begun, options, &turn, progress, stop).await,
+            Err(error) => Err(error),
+        };
         turn.give_back().await;
+        outcome
+    }
+
+    async fn rebuild_in_turn(
+        &self,
+        (id, continued, parts): (i64, bool, Vec<Part>),
+        options: &RebuildOptions,
+        turn: &Turn,
+        progress: &watch::Sender<RebuildProgress>,
+        stop: &CancellationToken,
+    ) -> Result<RebuildReport, RebuildError> {
+        progress.send_replace(RebuildProgress { id, continued, parts: parts.iter().map(Part::progress).collect() });
+        let lost = turn.lost();
+        let outcome = tokio::select! {
+            outcome = self.rebuild_parts((id, continued), parts, options, turn, progress, stop) => outcome,
+            () = lost.cancelled() => Err(ControlError::LostTurn.into()),
+        };
+        if let Err(error) = &outcome {
+            self.note_rebuild_error(id, error, turn).await;
+        }
         outcome
     }
 
     async fn rebuild_parts(
         &self,
-        id: i64,
-        continued: bool,
+        (id, continued): (i64, bool),
         parts: Vec<Part>,
         options: &RebuildOptions,
+        turn: &Turn,
         progress: &watch::Sender<RebuildProgress>,
         stop: &CancellationToken,
     ) -> Result<RebuildReport, RebuildError> {
-        progress.send_replace(RebuildProgress { id, continued, parts: parts.iter().map(Part::progress).collect() });
-        let work = parts.iter().map(|part| self.rebuild_part(id, part, options, progress, stop));
+        let work = parts.iter().map(|part| self.rebuild_part(id, part, options, turn, progress, stop));
         let done = try_join_all(work).await?;
         self.check_dead_letters(&parts, options).await?;
-        let (live, retained) = self.switch(id, &parts).await?;
+        let (live, retained) = self.switch(id, &parts, turn).await?;
         for part in &parts {
             part.tell(progress, |told| told.phase = Phase::Switched);
         }
-        let dropped = self.retire(&parts).await?;
+        for part in &parts {
+            self.publish(&part.sink, part.generation).await?;
+        }
+        let dropped = self.retire(&parts, turn).await?;
         let events = done.iter().map(|part| part.events).sum();
         let verified = done.into_iter().map(|part| part.verification).collect();
         Ok(RebuildReport { id, continued, live, retained, verified, dropped, events })
@@ -120,17 +142,18 @@ impl Runtime {
         id: i64,
         part: &Part,
         options: &RebuildOptions,
+        turn: &Turn,
         progress: &watch::Sender<RebuildProgress>,
         stop: &CancellationToken,
     ) -> Result<PartDone, RebuildError> {
         if part.phase == Phase::Filling {
             part.sink.prepare().await.map_err(|source| part.store(source))?;
-            self.fill(id, part, progress, stop).await?;
-            self.hand_over(id, part).await?;
+            self.fill(id, part, turn, progress, stop).await?;
+            self.hand_over(id, part, turn).await?;
         }
         part.tell(progress, |told| told.phase = Phase::CatchingUp);
         let worker = self.follow(part).await?;
-        let outcome = self.catch_up_and_verify(id, part, options, progress, stop).await;
+        let outcome = self.catch_up_and_verify(id, part, options, turn, progress, stop).await;
         worker.stop().await?;
         let verification = outcome?;
         let events = progress.borrow().events_of(part.name());
@@ -142,11 +165,12 @@ impl Runtime {
         id: i64,
         part: &Part,
         options: &RebuildOptions,
+        turn: &Turn,
         progress: &watch::Sender<RebuildProgress>,
         stop: &CancellationToken,
     ) -> Result<Verification, RebuildError> {
         self.catch_up(part, options.catch_up, stop).await?;
-        self.note_phase(id, part, Phase::Verifying).await?;
+        self.note_phase(id, part, Phase::Verifying, turn).await?;
         part.tell(progress, |told| told.phase = Phase::Verifying);
         let told = |now: super::VerifyProgress| {
             part.tell(progress, |told| (told.position, told.target) = (now.position, now.end));
@@ -158,10 +182,10 @@ impl Runtime {
             compared = compared => compared?,
         };
         if !verification.is_clean() {
-            self.fail(part).await?;
+            self.fail(part, turn).await?;
             return Err(RebuildError::Differs { verification: Box::new(verification) });
         }
-        self.note_phase(id, part, Phase::Verified).await?;
+        self.note_phase(id, part, Phase::Verified, turn).await?;
         part.tell(progress, |told| told.phase = Phase::Verified);
         Ok(verification)
     }

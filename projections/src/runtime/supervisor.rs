@@ -48,7 +48,7 @@ impl Supervisor {
     /// [`RuntimeError`] when a worker can never work. Stores that are away are waited for.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), RuntimeError> {
         let mut running = Running::default();
-        let mut published = false;
+        let mut published = None;
         let mut looks = 0_u32;
         let mut ticks = interval(LOOK_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -64,7 +64,7 @@ impl Supervisor {
                 }
                 _ = ticks.tick() => {
                     self.look(&mut running).await;
-                    published = published || self.publish().await;
+                    published = self.publish(published).await;
                     if looks.is_multiple_of(LOOKS_PER_LAG) {
                         self.measure_lag().await;
                     }
@@ -114,18 +114,22 @@ impl Supervisor {
         }
     }
 
-    /// Tells readers outside this program which generations are live, in case whoever switched them did not come to it.
-    async fn publish(&self) -> bool {
-        let Ok(pointer) = self.runtime.control.pointer().await else { return false };
+    /// Tells readers outside this program which generations are live, whenever that has moved: whoever switched them may
+    /// not have come to it. Answers with the version of the pointer that they were told last.
+    async fn publish(&self, told: Option<u64>) -> Option<u64> {
+        let Ok(pointer) = self.runtime.control.pointer().await else { return told };
+        if told == Some(pointer.version) {
+            return told;
+        }
         for projection in &self.projections {
             if let Some(generation) = pointer.generations.get(projection.name())
                 && let Err(error) = projection.at(*generation).publish().await
             {
                 tracing::debug!(projection.name = projection.name(), reason = chain(&error), "not published yet");
-                return false;
+                return told;
             }
         }
-        true
+        Some(pointer.version)
     }
 
     async fn measure_lag(&self) {

@@ -12,15 +12,28 @@ mod isolate;
 mod pulse;
 mod setback;
 
-use std::{collections::HashSet, sync::Arc, time::Instant};
+use std::{
+    collections::HashSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-pub(super) use self::setback::Setback;
+pub(super) use self::{pulse::host_and_pid, setback::Setback};
 use super::{
-    AnyProjection, Build, Checkpoint, Runtime, RuntimeError, StatusReader, WorkerState, dead_letter::StreamKey,
-    delivery::Delivery, error::chain, intake::Intake, metric, status::StatusWriter,
+    AnyProjection, Build, Checkpoint, Runtime, RuntimeError, StatusReader, WorkerState,
+    dead_letter::StreamKey,
+    delivery::Delivery,
+    error::chain,
+    intake::{Intake, Next},
+    metric,
+    status::StatusWriter,
 };
+
+/// How long a look at silent partitions may take.
+const LOOK_WITHIN: Duration = Duration::from_secs(15);
 
 /// A generation of a projection with its consumer.
 pub struct Worker {
@@ -70,14 +83,27 @@ impl Worker {
     /// [`RuntimeError`] when the consumer cannot be created. A broker or a store that is away is waited for.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), RuntimeError> {
         let name = self.projection.name();
+        if self.projection.subscribes().is_empty() {
+            return self.idle(shutdown).await;
+        }
         let mut intake =
             self.open_intake().map_err(|source| RuntimeError::Consumer { projection: name, source: source.into() })?;
         tracing::info!(projection.name = name, generation = %self.build.generation, "projection started");
         let pulse = pulse::start(&self.runtime.control, self.status.reader());
         let mut memory = Memory::default();
-        while let Some(mut batch) = intake.next_batch(&shutdown).await {
-            if !self.insist(&mut intake, &mut batch, &mut memory, &shutdown).await {
-                break;
+        loop {
+            match intake.next_batch(&shutdown).await {
+                Next::Batch(mut batch) => {
+                    if !self.insist(&mut intake, &mut batch, &mut memory, &shutdown).await {
+                        break;
+                    }
+                }
+                Next::Silence => {
+                    let mended = self.break_silence(intake, &shutdown).await;
+                    intake =
+                        mended.map_err(|source| RuntimeError::Consumer { projection: name, source: source.into() })?;
+                }
+                Next::Stop => break,
             }
         }
         intake.close().await;
@@ -87,10 +113,51 @@ impl Worker {
         Ok(())
     }
 
+    /// Of a projection that wants no events.
+    async fn idle(self, shutdown: CancellationToken) -> Result<(), RuntimeError> {
+        let pulse = pulse::start(&self.runtime.control, self.status.reader());
+        self.status.assigned(0);
+        shutdown.cancelled().await;
+        self.status.stopped();
+        pulse.stop().await;
+        Ok(())
+    }
+
     fn open_intake(&self) -> Result<Intake, rdkafka::error::KafkaError> {
         let (name, generation) = (self.projection.name(), self.build.generation);
         let (contexts, pace) = (self.projection.subscribes(), self.projection.pace());
         Intake::open(name, generation, contexts, pace, &self.runtime.config, &self.status)
+    }
+
+    /// Joins the consumer group anew where a partition has records and brings none.
+    async fn break_silence(
+        &self,
+        mut intake: Intake,
+        shutdown: &CancellationToken,
+    ) -> Result<Intake, rdkafka::error::KafkaError> {
+        let (name, generation) = (self.projection.name(), self.build.generation);
+        let looking = async {
+            let checkpoint = self.runtime.control.checkpoint(name, generation).await.ok()?;
+            intake.stalled(&checkpoint).await.ok()?
+        };
+        let found = tokio::select! {
+            biased;
+            () = shutdown.cancelled() => None,
+            // Who does not answer is asked again at the next look.
+            found = timeout(LOOK_WITHIN, looking) => found.ok().flatten(),
+        };
+        let Some(stalled) = found else { return Ok(intake) };
+        tracing::warn!(
+            projection.name = name,
+            generation = %generation,
+            topic = stalled.place.0,
+            partition = stalled.place.1,
+            next = stalled.next,
+            end = stalled.end,
+            "an assigned partition has records and brings none, joining the consumer group anew"
+        );
+        metric::stalled(&self.label());
+        intake.reopen(generation, self.projection.subscribes(), self.projection.pace()).await
     }
 
     /// Takes a batch in, however long it takes. False when asked to stop before it was.
@@ -104,7 +171,11 @@ impl Worker {
         let mut failures = 0;
         loop {
             let started = Instant::now();
-            let setback = match self.take_in(batch, memory, intake.assignments()).await {
+            let patience = self.runtime.config.batch_timeout();
+            let taking = self.take_in(batch, memory, intake.assignments());
+            let silent = || Setback::Silent { waited_s: patience.as_secs_f64() };
+            let taken = timeout(patience, taking).await.unwrap_or_else(|_elapsed| Err(silent()));
+            let setback = match taken {
                 Ok(taken) => {
                     intake.commit(&taken.next_offsets);
                     metric::batch(&self.label(), &taken.progress, started.elapsed());

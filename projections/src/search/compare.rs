@@ -61,7 +61,7 @@ impl PointFold {
         let beginnings = code.iter().flat_map(|code| (2..=code.len()).map(|end| code[..end].to_owned()));
         let number = number_of(event, facts.solicitation_number.as_deref());
         let (psc, description) = (facts.psc.as_deref(), facts.description.as_deref());
-        let terms = Terms::of_notice(&facts.title, number, psc, description).dimensions();
+        let terms = Terms::of_notice(&facts.title, number, psc, code.as_deref(), description).dimensions();
         let payload = PointPayload {
             id: event.aggregate_id.clone(),
             tenant_id: event.tenant_id.clone(),

@@ -2,9 +2,10 @@
 //!
 //! | section | key | default | meaning |
 //! | --- | --- | --- | --- |
-//! | `search` | `url` | `http://127.0.0.1:6334` | gRPC interface |
-//! | `search` | `collection_prefix` | `medhub_` | what collections begin with |
-//! | `search` | `timeout_ms` | 30000 | longest wait for one request |
+//! | `qdrant` | `url` | `http://127.0.0.1:6334` | gRPC interface |
+//! | `qdrant` | `collection_prefix` | `medhub_` | what collections begin with |
+//! | `qdrant` | `timeout_ms` | 30000 | longest wait for one request |
+//! | `qdrant` | `vocabulary_titles` | 200000 | titles that spelling is learnt from, at most, some 100 bytes of memory each; 0: spelling is not corrected |
 //! | `embedding` | `model_dir` | `models/wordllama` | folder of the model's weights and tokenizer |
 
 use std::{fmt, path::PathBuf, time::Duration};
@@ -23,11 +24,18 @@ pub struct SearchConfig {
     pub collection_prefix: String,
     /// Longest wait for one request, in milliseconds.
     pub timeout_ms: u64,
+    /// Titles that spelling is learnt from, at most; 0 means that spelling is not corrected.
+    pub vocabulary_titles: u64,
 }
 
 impl Default for SearchConfig {
     fn default() -> Self {
-        Self { url: "http://127.0.0.1:6334".to_owned(), collection_prefix: "medhub_".to_owned(), timeout_ms: 30_000 }
+        Self {
+            url: "http://127.0.0.1:6334".to_owned(),
+            collection_prefix: "medhub_".to_owned(),
+            timeout_ms: 30_000,
+            vocabulary_titles: 200_000,
+        }
     }
 }
 
@@ -43,6 +51,7 @@ impl fmt::Debug for SearchConfig {
             .field("url", &WithoutPassword(&self.url))
             .field("collection_prefix", &self.collection_prefix)
             .field("timeout_ms", &self.timeout_ms)
+            .field("vocabulary_titles", &self.vocabulary_titles)
             .finish()
     }
 }

@@ -65,13 +65,14 @@ pub(super) struct PointPayload {
 impl Document {
     pub(super) fn of(event: &RawRecorded, filing: &Filing, facts: Facts) -> Self {
         let text = NoticeText::new(&facts.title, facts.psc.as_deref(), facts.description.as_deref());
+        let naics = facts.naics.map(|code| code.to_string());
         let terms = Terms::of_notice(
             &facts.title,
             number_of(event, facts.solicitation_number.as_deref()),
             facts.psc.as_deref(),
+            naics.as_deref(),
             facts.description.as_deref(),
         );
-        let naics = facts.naics.map(|code| code.to_string());
         let payload = PointPayload {
             id: event.aggregate_id.clone(),
             tenant_id: event.tenant_id.clone(),

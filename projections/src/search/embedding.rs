@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use futures::future::BoxFuture;
 
+pub(super) use self::text::split_code;
 pub use self::{static_model::StaticModel, text::NoticeText};
 use crate::error::Source;
 

@@ -67,7 +67,7 @@ impl Search {
         };
         let (mut positive, negative) = (inputs(&taste.likes), inputs(&taste.dislikes));
         if let Some(text) = &taste.text {
-            positive.push(self.meaning(text).await?.into());
+            positive.push(self.embed_query(text).await?.into());
         }
         if positive.is_empty() {
             return Ok(vec![]);

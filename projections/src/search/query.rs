@@ -1,42 +1,41 @@
 //! Asking for what is about the same thing, or has the same words and numbers in it.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
+use domain::envelope::PUBLIC_TENANT;
 use qdrant_client::{
     Payload,
-    qdrant::{Filter as StoreFilter, PrefetchQueryBuilder, Query, QueryPointsBuilder, RrfBuilder, ScoredPoint},
+    qdrant::{Condition, Filter as StoreFilter, Query, QueryPointsBuilder, Value},
 };
 
 use super::{
     EmbeddingError, Search,
     condition::conditions,
     document::PointPayload,
-    point::{DENSE, SPARSE},
+    point::SPARSE,
+    question::{Correction, Question, may_be_misspelled, terms_of},
     store::{unavailable, unreadable},
-    terms::QueryTerms,
+    terms::dimension,
+    vocabulary::TitleWords,
 };
 use crate::{Filter, QueryError};
 
-/// How many of either kind are ranked against each other, at least.
-const CANDIDATES: u64 = 100;
-
-/// The constant of reciprocal rank fusion; small, so that the first places count for much.
-const RANK_CONSTANT: u32 = 2;
-
-/// How much the ranks by meaning and by words weigh. Chosen on real notices.
-const MEANING_FIRST: [f32; 2] = [3.0, 1.0];
-
-/// The same for a question with an identifier in it. Meaning weighs so little that its first place is worth less than one
-/// place by words, down to the thirtieth: who has the identifier comes before all that have not.
-const IDENTIFIER_FIRST: [f32; 2] = [0.01, 20.0];
+/// Texts that a word is looked for in before it counts as misspelled.
+const TEXTS_LOOKED_AT: u32 = 15;
+/// So many texts with a word count as one title.
+const TEXTS_PER_TITLE: u32 = 3;
+/// Corrections of one query, at most: each costs a request.
+const CORRECTIONS_PER_QUERY: usize = 3;
 
 /// An opportunity that answers a question.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Hit {
     /// The opportunity.
     pub id: String,
-    /// How good an answer it is, more being better; comparable within one answer only. Of [`Search::search`], the sum
-    /// over its ranks by meaning and by words of `1 / (rank / weight + 1)`, the first rank being 1, so that 2 is the limit; of
-    /// [`Search::similar`], the cosine of the angle between the meanings; of [`Search::recommend`], that with the mean
+    /// How good an answer it is, more being better; comparable within one answer only. Of [`Search::search`], its nearness
+    /// in meaning and in words as parts of the best ones', weighted, so that 1 is the limit; of [`Search::similar`], the
+    /// cosine of the angle between the meanings; of [`Search::recommend`], that with the mean
     /// of what is wished.
     pub score: f32,
     /// Its title.
@@ -65,58 +64,63 @@ impl Search {
     /// # Errors
     /// [`QueryError`] when the server is away or refuses.
     pub async fn search(&self, query: &str, filter: &Filter, tenant: &str, first: u32) -> Result<Vec<Hit>, QueryError> {
-        let terms = QueryTerms::of(query);
-        let query = self.hybrid(self.collection(), query, &terms, &conditions(filter, tenant), first).await?;
-        self.hits(query).await
+        let titles = self.title_words().await;
+        let corrections = self.corrections(query, &titles).await?;
+        let question = Question::expanded(query, &corrections, &titles);
+        let ranked = self.ranked(self.collection(), &question, &conditions(filter, tenant), first).await?;
+        ranked.into_iter().map(|(point, score)| hit(point.payload, score)).collect()
     }
 
-    /// The points of a collection that mean what is asked or have its words in them, both ranks fused.
-    pub(super) async fn hybrid(
-        &self,
-        collection: &str,
-        query: &str,
-        terms: &QueryTerms,
-        conditions: &StoreFilter,
-        first: u32,
-    ) -> Result<QueryPointsBuilder, QueryError> {
-        let candidates = CANDIDATES.max(u64::from(first));
-        let list = |query: Query, using: &str| {
-            let list = PrefetchQueryBuilder::default().query(query).using(using);
-            list.filter(conditions.clone()).limit(candidates).build()
-        };
-        let mut lists = vec![list(Query::new_nearest(self.meaning(query).await?), DENSE)];
-        let mut weights = if terms.has_identifier { IDENTIFIER_FIRST } else { MEANING_FIRST }.to_vec();
-        if terms.dimensions.is_empty() {
-            weights.pop();
-        } else {
-            let once: Vec<(u32, f32)> = terms.dimensions.iter().map(|dimension| (*dimension, 1.0)).collect();
-            lists.push(list(Query::new_nearest(once.as_slice()), SPARSE));
+    /// The words of a query that are spelled like more common ones, as far as texts do not have them as they are.
+    async fn corrections(&self, query: &str, titles: &TitleWords) -> Result<Vec<Correction>, QueryError> {
+        let mut corrections = vec![];
+        for (place, term) in terms_of(query).iter().enumerate() {
+            let known = titles.titles_with(term);
+            if titles.correction_of(term, known).is_none() || !may_be_misspelled(term) {
+                continue;
+            }
+            let texts = self.texts_with(term).await?;
+            let known = known.max(texts / TEXTS_PER_TITLE);
+            if let Some(meant) = titles.correction_of(term, known) {
+                corrections.push(Correction { place, meant: meant.to_owned(), is_found: texts > 0 });
+            }
+            if corrections.len() == CORRECTIONS_PER_QUERY {
+                break;
+            }
         }
-        let fusion = RrfBuilder::with_k(RANK_CONSTANT).weights(weights);
-        let question = QueryPointsBuilder::new(collection)
-            .prefetch(lists)
-            .query(Query::new_rrf(fusion))
-            .filter(conditions.clone())
-            .limit(u64::from(first))
-            .with_payload(true);
-        Ok(question)
+        Ok(corrections)
     }
 
-    /// The vector of a question.
-    pub(super) async fn meaning(&self, query: &str) -> Result<Vec<f32>, QueryError> {
-        self.embedder().embed_query(query).await.map_err(|source: EmbeddingError| unavailable(source))
+    /// How many of the texts that everybody may see have a term, counted up to [`TEXTS_LOOKED_AT`].
+    async fn texts_with(&self, term: &str) -> Result<u32, QueryError> {
+        let public = StoreFilter::must([Condition::matches("tenant_id", PUBLIC_TENANT.to_owned())]);
+        let one = [(dimension(term), 1.0_f32)];
+        let query = QueryPointsBuilder::new(self.collection())
+            .query(Query::new_nearest(one.as_slice()))
+            .using(SPARSE)
+            .filter(public)
+            .limit(u64::from(TEXTS_LOOKED_AT))
+            .with_payload(false);
+        let found = self.run(self.client().query(query)).await?.result.len();
+        Ok(u32::try_from(found).unwrap_or(TEXTS_LOOKED_AT))
+    }
+
+    /// The vector of a text.
+    pub(super) async fn embed_query(&self, text: &str) -> Result<Vec<f32>, QueryError> {
+        self.embedder().embed_query(text).await.map_err(|source: EmbeddingError| unavailable(source))
     }
 
     pub(super) async fn hits(&self, query: QueryPointsBuilder) -> Result<Vec<Hit>, QueryError> {
-        self.run(self.client().query(query)).await?.result.into_iter().map(hit).collect()
+        let points = self.run(self.client().query(query)).await?.result;
+        points.into_iter().map(|point| hit(point.payload, point.score)).collect()
     }
 }
 
-fn hit(point: ScoredPoint) -> Result<Hit, QueryError> {
-    let payload: PointPayload = Payload::from(point.payload).deserialize().map_err(unreadable)?;
+fn hit(payload: HashMap<String, Value>, score: f32) -> Result<Hit, QueryError> {
+    let payload: PointPayload = Payload::from(payload).deserialize().map_err(unreadable)?;
     Ok(Hit {
         id: payload.id,
-        score: point.score,
+        score,
         title: payload.title,
         notice_type: payload.notice_type,
         agency_code: payload.agency_code,

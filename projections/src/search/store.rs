@@ -22,6 +22,7 @@ use super::{
     Document, Embedder, SearchConfig,
     document::point_id,
     point::{DENSE, Known, dense_of, wire_id},
+    vocabulary::TitleWordsCache,
 };
 use crate::{QueryError, error::Source, runtime::Generation};
 
@@ -42,6 +43,8 @@ pub struct Search {
     /// Where vectors may be copied from.
     beside: Option<Generation>,
     embedder: Arc<dyn Embedder>,
+    title_words: Arc<TitleWordsCache>,
+    most_titles: u64,
     embedded: Arc<AtomicU64>,
 }
 
@@ -69,7 +72,17 @@ impl Search {
             .map_err(unavailable)?;
         let name: Arc<str> = config.collection_prefix.as_str().into();
         let (collection, owned) = collections_of(&name, Generation::FIRST);
-        Ok(Self { client, name, collection, owned, beside: None, embedder, embedded: Arc::default() })
+        Ok(Self {
+            client,
+            name,
+            collection,
+            owned,
+            beside: None,
+            embedder,
+            title_words: Arc::default(),
+            most_titles: config.vocabulary_titles,
+            embedded: Arc::default(),
+        })
     }
 
     /// The same read model in another generation.
@@ -134,6 +147,15 @@ impl Search {
 
     pub(super) fn embedder(&self) -> &dyn Embedder {
         self.embedder.as_ref()
+    }
+
+    pub(super) fn title_words_cache(&self) -> &TitleWordsCache {
+        &self.title_words
+    }
+
+    /// How many titles spelling is learnt from, at most.
+    pub(super) fn most_titles(&self) -> u64 {
+        self.most_titles
     }
 
     /// What a write has to know of these opportunities' points, by opportunity.
@@ -207,7 +229,12 @@ impl Search {
 
 /// The id of a point, as text.
 pub(super) fn uuid_of(point: &RetrievedPoint) -> Option<&str> {
-    match point.id.as_ref()?.point_id_options.as_ref()? {
+    point.id.as_ref().and_then(uuid_in)
+}
+
+/// An id as text.
+pub(super) fn uuid_in(id: &PointId) -> Option<&str> {
+    match id.point_id_options.as_ref()? {
         PointIdOptions::Uuid(uuid) => Some(uuid),
         // Never given by this program.
         PointIdOptions::Num(_) => None,

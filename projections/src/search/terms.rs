@@ -4,16 +4,20 @@
 //! `SPE4A7-26-R-0012` is found as it stands, as `SPE4A726R0012`, and by its longer parts. A term's dimension is the CRC-32
 //! of its text, so that no dictionary has to be kept.
 //!
+//! Codes are terms, too (see `notice_codes`): they hold a `=`, which no word does.
+//!
 //! Weights are those of BM25 (Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond", 2009)
 //! without the inverse document frequency, which the store multiplies in itself when it is asked, from what it holds then.
 //! The mean length of a text is a constant here: a weight must follow from the text alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::notice_codes::code_terms;
+
 /// How soon repeating a term stops to count.
 const SATURATION: f32 = 1.2;
 /// How far long texts are held against their terms.
-const LENGTH_PENALTY: f32 = 0.75;
+const LENGTH_PENALTY: f32 = 0.5;
 /// Terms of a notice, on average of the notices of March 2026.
 const MEAN_LENGTH: f32 = 90.0;
 
@@ -21,6 +25,8 @@ const MEAN_LENGTH: f32 = 90.0;
 const TITLE_TIMES: u16 = 3;
 /// How much of a description is looked at, in characters.
 const DESCRIPTION_CHARS: usize = 4_000;
+/// A code counts as if the text had it so many times.
+const CODE_TIMES: u16 = 2;
 /// Shortest identifier that is kept whole beside its parts.
 const IDENTIFIER_CHARS: usize = 5;
 
@@ -40,14 +46,23 @@ pub(super) struct Terms {
 
 impl Terms {
     /// The terms of a notice. The number is the agency's own.
-    pub(super) fn of_notice(title: &str, number: &str, code: Option<&str>, description: Option<&str>) -> Self {
+    pub(super) fn of_notice(
+        title: &str,
+        number: &str,
+        psc: Option<&str>,
+        naics: Option<&str>,
+        description: Option<&str>,
+    ) -> Self {
         let mut terms = Self::default();
         terms.add(title, TITLE_TIMES);
         terms.add(number, 1);
-        terms.add(code.unwrap_or_default(), 1);
+        terms.add(psc.unwrap_or_default(), 1);
         let description = description.unwrap_or_default();
         let end = description.char_indices().nth(DESCRIPTION_CHARS).map_or(description.len(), |(end, _)| end);
         terms.add(&description[..end], 1);
+        for code in code_terms(title, psc, naics, &description[..end]) {
+            terms.counts.insert(dimension(&code), CODE_TIMES);
+        }
         terms
     }
 
@@ -83,13 +98,11 @@ impl Terms {
     }
 }
 
-/// A question's terms.
+/// A query's terms, to tell which of a text's passages has most of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct QueryTerms {
     /// Their dimensions, each once.
-    pub(super) dimensions: Vec<u32>,
-    /// Whether one of them is an identifier, so that being there matters more than meaning.
-    pub(super) has_identifier: bool,
+    dimensions: Vec<u32>,
 }
 
 impl QueryTerms {
@@ -98,7 +111,7 @@ impl QueryTerms {
         let mut dimensions: Vec<u32> = terms.iter().map(|term| dimension(term)).collect();
         dimensions.sort_unstable();
         dimensions.dedup();
-        Self { dimensions, has_identifier: terms.iter().any(|term| is_identifier(term)) }
+        Self { dimensions }
     }
 
     /// How many of them a text has in it.
@@ -108,20 +121,23 @@ impl QueryTerms {
     }
 }
 
-fn dimension(term: &str) -> u32 {
+/// The dimension of a term.
+pub(super) fn dimension(term: &str) -> u32 {
     crc32fast::hash(term.as_bytes())
 }
 
-fn is_identifier(term: &str) -> bool {
+/// Whether a term is an identifier, so that being there matters more than meaning.
+pub(super) fn is_identifier(term: &str) -> bool {
     term.len() >= IDENTIFIER_CHARS && has_digit(term)
 }
 
-fn has_digit(text: &str) -> bool {
+/// Whether a digit is in a text.
+pub(super) fn has_digit(text: &str) -> bool {
     text.chars().any(|c| c.is_ascii_digit())
 }
 
 /// The terms of a text, in order.
-fn split(text: &str) -> impl Iterator<Item = String> {
+pub(super) fn split(text: &str) -> impl Iterator<Item = String> {
     let joins = |c: char| matches!(c, '-' | '.' | '/' | '_');
     let chunks = text.split_whitespace().filter(|chunk| !chunk.contains("://")).flat_map(|chunk| chunk.split("--"));
     chunks.flat_map(move |chunk| chunk.split(move |c: char| !c.is_alphanumeric() && !joins(c))).flat_map(move |piece| {
@@ -161,7 +177,7 @@ mod tests {
         assert_eq!(terms("SPE4A7-26-R-0012"), ["spe4a7", "26", "0012", "spe4a726r0012"]);
         assert_eq!(terms("SPE4A726R0012"), ["spe4a726r0012"]);
         assert_eq!(terms("(NSN:5340-01-234-5678),"), ["nsn", "5340", "01", "234", "5678", "5340012345678"]);
-        assert!(QueryTerms::of("bolt 5340-01-234-5678").has_identifier && !QueryTerms::of("bolt 6515").has_identifier);
+        assert!(is_identifier("5340012345678") && !is_identifier("6515") && !is_identifier("bolts"));
     }
 
     #[test]
@@ -177,7 +193,7 @@ mod tests {
     #[test]
     fn a_term_weighs_more_in_the_title_and_less_and_less_when_repeated() {
         let weight = |title: &str, description: &str| {
-            let terms = Terms::of_notice(title, "", None, Some(description));
+            let terms = Terms::of_notice(title, "", None, None, Some(description));
             let (dimensions, values) = terms.weights();
             let at = dimensions.iter().position(|found| *found == dimension("valve")).unwrap();
             values[at]

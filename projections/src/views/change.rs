@@ -71,7 +71,10 @@ impl ViewChange {
         let read = if event.aggregate_type == Opportunity::TYPE {
             ViewEvent::Opportunity(event.decode().map_err(ProjectionError::poison)?)
         } else if event.aggregate_type == VISIT {
-            ViewEvent::Visit(Sight::of(parsed(event)?, event.recorded_at))
+            let mut sight = Sight::of(parsed(event)?, event.recorded_at);
+            // Anybody can invent opportunities without end; what they are engaged with would stay here for ever.
+            sight.opportunity = sight.opportunity.filter(|_| !event.metadata.about_unknown);
+            ViewEvent::Visit(sight)
         } else if event.aggregate_type == WATCHLIST {
             ViewEvent::Watchlist(Choice::of(parsed(event)?, event.recorded_at))
         } else {

@@ -35,7 +35,10 @@ struct Lost {
 
 /// Events that should come before the next one are missing.
 #[derive(Debug, thiserror::Error)]
-#[error("{stream} stands at version {stored}, but the next event has sequence {next}: events in between are missing")]
+#[error(
+    "{stream} stands at version {stored}, but the next event has sequence {next}: events in between are missing, or its \
+     key in Redis was lost; `medhub rebuild workspace` makes it anew"
+)]
 struct Gap {
     stream: String,
     stored: u64,

@@ -2,7 +2,9 @@
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use tests::{Environment, Person, ProductInstance, Subscription, error_code, run_alone};
+use tests::{
+    Editor, Environment, HttpAnswer, Person, Product, ProductInstance, Subscription, error_code, request, run_alone,
+};
 
 #[tokio::test]
 async fn who_asks_too_often_is_told_when_to_come_back() {
@@ -70,4 +72,72 @@ async fn documents_over_a_websocket_count_as_requests_do() {
     let request = reqwest::Client::new().post(format!("{}/graphql", product.http())).bearer_auth(&ann.token);
     let status = request.json(&json!({ "query": "{ __typename }" })).send().await.unwrap().status();
     assert_eq!(status, StatusCode::TOO_MANY_REQUESTS, "one count for both ways");
+    messages_count_as_requests_do(&product).await;
+}
+
+/// What those say who write together.
+async fn messages_count_as_requests_do(product: &Product) {
+    let bea = Person::found(product, "bea", "acme").await;
+    let draft = "draftProposal(input: { opportunityId: \"036:36C24526Q0001\", title: \"Beds\", outline: [] })";
+    let drafted = bea.change(draft, json!({})).await;
+    let protocols = format!("medhub-together, bearer.{}", bea.token);
+    let mut editor = Editor::open(product.http(), &drafted.id, &protocols).await.unwrap();
+    for number in 0..10 {
+        // A message is lost where the other side has closed the connection already: its reason is still to be read.
+        let _lost = editor.tell(7, number, &json!({ "cursor": number })).await;
+    }
+    let (code, reason) = editor.ended().await.unwrap();
+    assert!(code == 4429 && reason.contains("too many"), "{code} {reason}");
+}
+
+#[tokio::test]
+async fn what_costs_more_counts_more_and_nobody_is_several_callers() {
+    run_alone();
+    let limits = [("PER_ADDRESS", "200"), ("PER_USER", "40"), ("REFUSED_TOKENS", "3"), ("EVENTS_PER_REQUEST", "10")];
+    let environment =
+        limits.map(|(variable, value)| (format!("MEDHUB__LIMITS__{variable}"), value.to_owned())).into_iter().collect();
+    let product = ProductInstance::with(environment).await;
+    let left = |answer: &HttpAnswer| answer.header("ratelimit-remaining").parse::<i64>().unwrap();
+    let ask = async |token: &str, tenant: Option<&str>| {
+        let mut asked = request(&product, "POST", "/graphql", Some(token)).json(&json!({ "query": "{ __typename }" }));
+        if let Some(tenant) = tenant {
+            asked = asked.header("x-medhub-tenant", tenant);
+        }
+        HttpAnswer::to(asked).await
+    };
+
+    // A person is one caller, whatever company a header names.
+    let mallory = Person::login(&product, "mallory", None).await;
+    let mut rooms = vec![];
+    for number in 0..10 {
+        rooms.push(left(&ask(&mallory.token, Some(&format!("company-{number}"))).await));
+    }
+    assert!(rooms[9] <= rooms[0] - 7, "{rooms:?}");
+
+    // Keys that are none are few, and hold up no key that was seen to be good.
+    let ann = Person::found(&product, "ann", "acme").await;
+    let issue = "mutation { issueApiKey(input: { name: \"web\", scopes: [READ] }) { key } }";
+    let key = ann.ask(issue, json!({})).await["data"]["issueApiKey"]["key"].as_str().unwrap().to_owned();
+    assert_eq!(ask(&key, None).await.status, StatusCode::OK);
+    let mut guesses = vec![];
+    for number in 0..5 {
+        let id = uuid::Uuid::new_v4();
+        let guess = format!("mhk_company-{number}.{id}.{}", "a".repeat(64));
+        guesses.push(ask(&guess, None).await.status.as_u16());
+    }
+    assert_eq!(guesses, [401, 401, 401, 429, 429]);
+    assert_eq!(ask(&key, None).await.status, StatusCode::OK);
+
+    // A batch counts by its events.
+    let batch = |events: usize| {
+        let event = |number| json!({ "type": "view", "sessionId": format!("s{number}"), "pageUrl": "/p" });
+        json!({ "events": (0..events).map(event).collect::<Vec<_>>() })
+    };
+    let send = async |events| HttpAnswer::to(request(&product, "POST", "/ingest", None).json(&batch(events))).await;
+    let (one, hundred) = (send(1).await, send(100).await);
+    assert_eq!((one.status, hundred.status), (StatusCode::OK, StatusCode::OK), "{}", hundred.body);
+    assert!(left(&hundred) <= left(&one) - 6, "{} {}", left(&one), left(&hundred));
+    let too_many = send(2_000).await;
+    assert_eq!((too_many.status, too_many.code()), (StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED"));
+    assert!(!too_many.header("retry-after").is_empty());
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, fs::File};
 
-use commands::sam::{Format, open, rows};
+use commands::sam::{Encoding, Format, open, rows};
 use cqrs_es::DomainEvent;
 use domain::opportunity::{Opportunity, OpportunityCommand, OpportunityEvent};
 use schemas::{catalog::find, codec::Decoder};
@@ -14,7 +14,7 @@ fn events(name: &str, format: Format) -> Option<Vec<OpportunityEvent>> {
     let file = File::open(real(name)?).unwrap();
     let mut states: HashMap<_, Opportunity> = HashMap::new();
     let mut events = vec![];
-    for row in rows(open(file).unwrap(), format).unwrap() {
+    for row in rows(open(file).unwrap(), format, Encoding::Auto).unwrap() {
         let notice = row.unwrap().outcome.unwrap();
         let state = states.entry(notice.opportunity_id()).or_default();
         for event in state.decide(OpportunityCommand::RecordNotice(Box::new(notice))).unwrap() {

@@ -135,8 +135,15 @@ async fn odd_requests_are_refused(product: &Product, token: &str) {
     let deep = format!("{}1{}", "[".repeat(5_000), "]".repeat(5_000));
     for (what, status, method, path, kind, body) in [
         ("a body that is too long", 413, "POST", "/graphql", "application/json", big.clone()),
-        ("the same over REST", 413, "POST", "/api/v1/resources", "application/json", big.clone()),
-        ("the same for ingest", 413, "POST", "/ingest", "application/json", big),
+        ("the same over REST", 413, "POST", "/api/v1/resources", "application/json", big),
+        (
+            "the same for ingest, which takes longer ones",
+            413,
+            "POST",
+            "/ingest",
+            "application/json",
+            vec![b' '; 26 << 20],
+        ),
         ("no JSON", 400, "POST", "/graphql", "application/json", b"{".to_vec()),
         ("no JSON over REST", 400, "POST", "/api/v1/resources", "application/json", b"\xff\xfe".to_vec()),
         ("lists in lists", 400, "POST", "/api/v1/resources", "application/json", deep.clone().into_bytes()),

@@ -1,7 +1,7 @@
 //! Files that a company uploads.
 
 use serde_json::json;
-use tests::{HttpAnswer, Person, request, shared_product, unique_name};
+use tests::{Environment, HttpAnswer, Person, ProductInstance, eventually, request, shared_product, unique_name};
 
 #[tokio::test]
 async fn a_file_is_uploaded_listed_and_read_again_by_its_company_only() {
@@ -37,7 +37,9 @@ async fn a_file_is_uploaded_listed_and_read_again_by_its_company_only() {
         (&json!("sow.pdf"), &json!(pdf.len()), &json!("uploaded"))
     );
     let content = get(&format!("{path}/content"), &vic).await;
-    assert_eq!(content.headers()["content-disposition"], "attachment");
+    let name = "attachment; filename=\"sow.pdf\"; filename*=UTF-8''sow.pdf";
+    assert_eq!(content.headers()["content-disposition"], name);
+    assert_eq!(content.headers()["content-type"], "application/pdf");
     assert_eq!(content.bytes().await.unwrap(), pdf);
     for hidden in [path.clone(), format!("{path}/content")] {
         assert_eq!(get(&hidden, &eve).await.status().as_u16(), 404);
@@ -49,4 +51,159 @@ async fn a_file_is_uploaded_listed_and_read_again_by_its_company_only() {
         .ask_since(&deleted, "query($id: UUID!) { document(id: $id) { id } }", json!({ "id": made.body["id"] }))
         .await;
     assert_eq!(gone["document"], json!(null));
+}
+
+/// A form as browsers send it.
+fn form(parts: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut form = Vec::new();
+    for (headers, content) in parts {
+        form.extend(format!("--limit\r\n{headers}\r\n\r\n").into_bytes());
+        form.extend_from_slice(content);
+        form.extend(b"\r\n");
+    }
+    form.extend(b"--limit--\r\n");
+    form
+}
+
+#[tokio::test]
+async fn a_form_s_file_is_kept_without_the_form_and_goes_out_under_its_name() {
+    let (product, company) = (shared_product().await, unique_name("acme"));
+    let admin = Person::found(product, "ada", &company).await;
+    let post = async |query: &str, headers: &[(&str, &str)], body: Vec<u8>| {
+        let mut request = request(product, "POST", &format!("/api/v1/documents{query}"), Some(&admin.token));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        HttpAnswer::to(request.body(body)).await
+    };
+    let form_type = ("content-type", "multipart/form-data; boundary=limit");
+    let pdf = [b"%PDF-1.7\r\n--limi".as_slice(), &[0, 1, 2, 255].repeat(20_000)].concat();
+    let file =
+        "Content-Disposition: form-data; name=\"upload\"; filename=\"Größe.pdf\"\r\nContent-Type: application/pdf";
+    let field = ("Content-Disposition: form-data; name=\"opportunityId\"", b"036:X".as_slice());
+
+    let made = post("", &[form_type], form(&[field, (file, &pdf)])).await;
+    assert_eq!(made.status.as_u16(), 201, "{}", made.body);
+    let token = made.header("consistency-token").to_owned();
+    let path = format!("/api/v1/documents/{}", made.body["id"].as_str().unwrap());
+    let get = async |path: &str, headers: &[(&str, &str)]| {
+        let mut request = request(product, "GET", path, Some(&admin.token)).header("consistency-token", &token);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.send().await.unwrap()
+    };
+    let shown: serde_json::Value = get(&path, &[]).await.json().await.unwrap();
+    assert_eq!(
+        (&shown["fileName"], &shown["mediaType"], &shown["opportunityId"], &shown["bytes"]),
+        (&json!("Größe.pdf"), &json!("application/pdf"), &json!("036:X"), &json!(pdf.len()))
+    );
+    let content = format!("{path}/content");
+    let whole = get(&content, &[]).await;
+    let tag = whole.headers()["etag"].to_str().unwrap().to_owned();
+    let disposition = whole.headers()["content-disposition"].to_str().unwrap();
+    assert!(disposition.ends_with("filename*=UTF-8''Gr%C3%B6%C3%9Fe.pdf"), "{disposition}");
+    assert_eq!(whole.headers()["accept-ranges"], "bytes");
+    assert_eq!(whole.headers()["x-content-type-options"], "nosniff");
+    assert_eq!(whole.bytes().await.unwrap(), pdf);
+
+    let part = get(&content, &[("range", "bytes=5-12"), ("if-range", &tag)]).await;
+    let range = format!("bytes 5-12/{}", pdf.len());
+    assert_eq!((part.status().as_u16(), part.headers()["content-range"].to_str().unwrap()), (206, &*range));
+    assert_eq!(part.bytes().await.unwrap(), pdf[5..13]);
+    assert_eq!(get(&content, &[("range", "bytes=9999999-")]).await.status().as_u16(), 416);
+    let unchanged = get(&content, &[("if-none-match", &format!("\"x\", W/{tag}"))]).await;
+    assert_eq!((unchanged.status().as_u16(), unchanged.headers()["etag"].to_str().unwrap()), (304, &*tag));
+
+    let two = form(&[(file, &pdf), (file, &pdf)]);
+    let cut_off = form(&[(file, &pdf)])[..1_000].to_vec();
+    for (name, headers, body, status) in [
+        ("no file", vec![form_type], form(&[field]), 400),
+        ("two files", vec![form_type], two, 400),
+        ("cut off", vec![form_type], cut_off, 400),
+        ("no boundary", vec![("content-type", "multipart/form-data")], form(&[(file, &pdf)]), 400),
+        ("another form", vec![("content-type", "multipart/mixed; boundary=limit")], form(&[(file, &pdf)]), 415),
+        ("compressed", vec![("content-type", "text/plain"), ("content-encoding", "gzip")], vec![0x1f, 0x8b, 8], 415),
+        ("no name", vec![("content-type", "application/pdf")], pdf.clone(), 400),
+    ] {
+        let refused = post("", &headers, body).await;
+        assert_eq!(refused.status.as_u16(), status, "{name}: {}", refused.body);
+    }
+    let named = ("content-disposition", "attachment; filename*=UTF-8''%E2%82%AC.pdf");
+    let html = post("", &[named, ("content-type", "application/pdf")], b"<html><script>".to_vec()).await;
+    let html = request(
+        product,
+        "GET",
+        &format!("/api/v1/documents/{}", html.body["id"].as_str().unwrap()),
+        Some(&admin.token),
+    )
+    .header("consistency-token", html.header("consistency-token"));
+    let html = HttpAnswer::to(html).await.body;
+    assert_eq!(
+        (&html["fileName"], &html["mediaType"]),
+        (&json!("€.pdf"), &json!("text/html")),
+        "what it is, not what it is called"
+    );
+}
+
+#[tokio::test]
+async fn the_files_of_a_deleted_document_go_with_it_and_those_of_others_stay() {
+    let (product, company) = (shared_product().await, unique_name("acme"));
+    let admin = Person::found(product, "ada", &company).await;
+    let folder = std::path::Path::new(product.variable("MEDHUB__OBJECTS__DIR")).join(&company);
+    let files = |id: &str| std::fs::read_dir(folder.join(id)).map_or(0, Iterator::count);
+    let mut ids = Vec::new();
+    for name in ["one.txt", "two.txt", "three.txt"] {
+        let upload = request(product, "POST", &format!("/api/v1/documents?fileName={name}"), Some(&admin.token));
+        let made = HttpAnswer::to(upload.header("content-type", "text/plain").body("The same in each.")).await;
+        ids.push(made.body["id"].as_str().unwrap_or_else(|| panic!("{}", made.body)).to_owned());
+    }
+    let (one, two, three) = (&ids[0], &ids[1], &ids[2]);
+    let deleted =
+        request(product, "DELETE", &format!("/api/v1/documents/{one}"), Some(&admin.token)).send().await.unwrap();
+    assert_eq!(deleted.status().as_u16(), 204);
+    admin.change("deleteDocument(id: $id)", json!({ "id": two })).await;
+    eventually(async || {
+        let left = (files(one), files(two));
+        if left == (0, 0) { Ok(()) } else { Err(format!("{left:?} files are left")) }
+    })
+    .await;
+    assert_eq!(files(three), 1);
+    let content = request(product, "GET", &format!("/api/v1/documents/{three}/content"), Some(&admin.token));
+    let content = eventually(async || {
+        let answer = content.try_clone().unwrap().send().await?;
+        anyhow::ensure!(answer.status().is_success(), "{}", answer.status());
+        anyhow::Ok(answer.text().await?)
+    })
+    .await;
+    assert_eq!(content, "The same in each.");
+}
+
+#[tokio::test]
+async fn files_that_no_document_has_are_swept_away() {
+    let settings =
+        ["SWEEP_EVERY_S", "ORPHANED_AFTER_S"].map(|name| (format!("MEDHUB__OBJECTS__{name}"), "1".to_owned()));
+    let product = ProductInstance::with(Environment::from(settings)).await;
+    let admin = Person::found(&product, "ada", "acme").await;
+    let upload = request(&product, "POST", "/api/v1/documents?fileName=kept.txt", Some(&admin.token));
+    let made = HttpAnswer::to(upload.header("content-type", "text/plain").body("Kept.")).await;
+    let kept = made.body["id"].as_str().unwrap_or_else(|| panic!("{}", made.body));
+
+    let folder = std::path::Path::new(product.variable("MEDHUB__OBJECTS__DIR")).join("acme");
+    let (hash, number) = ("ab".repeat(32), "0190f7b1-0000-7000-8000-000000000001");
+    // One that was refused or never recorded, one that was cut off with its process, one from before documents had folders.
+    let orphans =
+        [folder.join(number).join(&hash), folder.join(format!(".{}", number.replace('-', ""))), folder.join(&hash)];
+    std::fs::create_dir(folder.join(number)).unwrap();
+    for orphan in &orphans {
+        std::fs::write(orphan, "x").unwrap();
+    }
+    eventually(async || {
+        // A folder goes with its last file.
+        let left: Vec<_> =
+            orphans.iter().chain([&folder.join(number)]).filter(|orphan| orphan.exists()).cloned().collect();
+        if left.is_empty() { Ok(()) } else { Err(format!("{left:?} are left")) }
+    })
+    .await;
+    assert_eq!(std::fs::read_dir(folder.join(kept)).map_or(0, Iterator::count), 1);
 }

@@ -41,3 +41,15 @@ async fn a_stock_client_asks_for_work_and_a_worker_does_it() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_call_ends_when_its_caller_no_longer_waits() {
+    let address = shared_product().await.variable("MEDHUB__GRPC__LISTEN");
+    let url = format!("http://{address}/medhub.tasks.v1.TaskService/ListTasks");
+    for (deadline, status) in [("0n", "4"), ("soon", "3"), ("1M", "16")] {
+        // Over HTTP/1.1, where the deadline is ours alone to keep; the message is empty.
+        let call = reqwest::Client::new().post(&url).header("content-type", "application/grpc").body(vec![0; 5]);
+        let answer = call.header("grpc-timeout", deadline).send().await.unwrap();
+        assert_eq!(answer.headers()["grpc-status"], status, "{deadline}");
+    }
+}

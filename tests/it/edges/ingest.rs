@@ -1,7 +1,16 @@
 //! Views and clicks: taken in once, asked for again, and never lost once they were acknowledged.
 
+use chrono::{SecondsFormat, TimeDelta};
+use domain::clock::{Clock, SystemClock};
 use serde_json::{Value, json};
-use tests::{HttpAnswer, Person, Product, ProductInstance, eventually, request};
+use tests::{HttpAnswer, Person, Product, ProductInstance, eventually, request, shared_product};
+use uuid::Uuid;
+
+/// Some seconds after noon of yesterday: events are taken for a year, and a fixed day would be too long ago one day.
+fn at(seconds: i64) -> String {
+    let noon = (SystemClock.now() - TimeDelta::days(1)).date_naive().and_hms_opt(12, 0, 0).unwrap().and_utc();
+    (noon + TimeDelta::seconds(seconds)).to_rfc3339_opts(SecondsFormat::Secs, true)
+}
 
 fn view(session: &str, page: &str, at: &str) -> Value {
     json!({ "type": "view", "sessionId": session, "pageUrl": page, "opportunityId": "036:X", "at": at })
@@ -26,16 +35,17 @@ async fn what_was_done_is_told_once_answered_from_memory_and_never_too_old() {
     let issue = "mutation { issueApiKey(input: { name: \"web\", scopes: [INGEST] }) { key } }";
     let key = admin.ask(issue, json!({})).await["data"]["issueApiKey"]["key"].as_str().unwrap().to_owned();
 
-    let mut first = view("s1", "/p", "2026-03-03T12:00:00Z");
+    let mut first = view("s1", "/p", &at(0));
     first["userId"] = json!("bob");
-    let mut click = json!({ "type": "click", "sessionId": "s1", "pageUrl": "/p", "targetUrl": "https://sam.gov/x", "at": "2026-03-03T12:00:01Z" });
+    let mut click =
+        json!({ "type": "click", "sessionId": "s1", "pageUrl": "/p", "targetUrl": "https://sam.gov/x", "at": at(1) });
     click["userId"] = json!("bob");
     let batch = json!({ "events": [first, click] });
     assert_eq!(send(&product, Some(&key), &batch).await.body, json!({ "accepted": 2 }));
     assert_eq!(send(&product, Some(&key), &batch).await.status.as_u16(), 200, "told again, it is not counted again");
-    let own = send(&product, Some(&admin.token), &view("s2", "/p", "2026-03-03T12:00:02Z")).await;
+    let own = send(&product, Some(&admin.token), &view("s2", "/p", &at(2))).await;
     assert_eq!(own.status.as_u16(), 200);
-    let public = send(&product, None, &view("s1", "/p", "2026-03-03T12:00:03Z")).await;
+    let public = send(&product, None, &view("s1", "/p", &at(3))).await;
     assert_eq!(public.status.as_u16(), 200, "visitors are counted, too");
 
     eventually(async || {
@@ -69,7 +79,7 @@ async fn what_was_done_is_told_once_answered_from_memory_and_never_too_old() {
         if cache == "hit" { Ok(()) } else { Err(cache) }
     })
     .await;
-    let mut more = view("s1", "/q", "2026-03-03T12:01:00Z");
+    let mut more = view("s1", "/q", &at(60));
     more["userId"] = json!("bob");
     assert_eq!(send(&product, Some(&key), &more).await.status.as_u16(), 200);
     // As soon as the worker has seen it, nothing older is answered; and what is kept then has it.
@@ -84,20 +94,27 @@ async fn what_was_done_is_told_once_answered_from_memory_and_never_too_old() {
 }
 
 async fn what_cannot_be_is_refused(product: &Product, key: &str, member: &str) {
-    let at = "2026-03-03T12:00:00Z";
+    let at = &at(0);
     for (field, event) in [
         ("sessionId", json!({ "type": "view", "sessionId": "acme:s1", "pageUrl": "/p" })),
         ("sessionId", view("", "/p", at)),
         ("pageUrl", view("s", " ", at)),
         ("at", view("s", "/p", "2999-01-01T00:00:00Z")),
+        ("at", view("s", "/p", "1970-01-01T00:00:00Z")),
+        ("id", json!({ "type": "view", "sessionId": "s", "pageUrl": "/p", "id": "x".repeat(101) })),
         ("opportunityId", json!({ "type": "view", "sessionId": "s", "pageUrl": "/p", "opportunityId": "nothing" })),
         ("targetUrl", json!({ "type": "view", "sessionId": "s", "pageUrl": "/p", "targetUrl": "/x" })),
     ] {
         let answer = send(product, Some(key), &event).await;
         assert_eq!((answer.status.as_u16(), &answer.body["field"]), (400, &json!(field)), "{event}: {}", answer.body);
-        let batch = json!({ "events": [view("s", "/p", at), event] });
+        let batch = json!({ "events": [view("s", "/p", at), event.clone()] });
         let answer = send(product, Some(key), &batch).await;
-        assert_eq!(answer.body["field"], format!("events[1].{field}"), "{}", answer.body);
+        assert_eq!((answer.status.as_u16(), &answer.body["accepted"]), (200, &json!(1)), "{}", answer.body);
+        let refused = &answer.body["refused"][0];
+        assert_eq!((&refused["index"], &refused["field"]), (&json!(1), &json!(field)), "{}", answer.body);
+        let batch = json!({ "events": [event] });
+        let answer = send(product, Some(key), &batch).await;
+        assert_eq!((answer.status.as_u16(), &answer.body["field"]), (400, &json!(format!("events[0].{field}"))));
     }
     let mut others = view("s", "/p", at);
     others["userId"] = json!("bob");
@@ -110,4 +127,94 @@ async fn what_cannot_be_is_refused(product: &Product, key: &str, member: &str) {
         assert_eq!(send(product, Some(key), &odd).await.status.as_u16(), 400, "{odd}");
     }
     assert_eq!(send(product, Some("mhk_x"), &view("s", "/p", at)).await.status.as_u16(), 401);
+}
+
+/// The ids of a visit's events on record, in their order.
+async fn recorded_pages(product: &Product, session: &str) -> Vec<String> {
+    let replay = product.medhub(&["replay", "--aggregate", session]).await;
+    assert!(replay.status.success(), "{}", String::from_utf8_lossy(&replay.stderr));
+    let lines = String::from_utf8(replay.stdout).unwrap();
+    let events = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let mut pages: Vec<_> = events
+        .map(|event| {
+            let payload = &event["payload"];
+            (event["sequence"].as_u64().unwrap(), payload["page_url"].as_str().unwrap().to_owned())
+        })
+        .collect();
+    pages.sort();
+    let (sequences, pages): (Vec<_>, Vec<_>) = pages.into_iter().unzip();
+    assert_eq!(sequences, (1..=sequences.len() as u64).collect::<Vec<_>>(), "without gaps");
+    pages
+}
+
+#[tokio::test]
+async fn what_is_told_again_is_known_however_long_ago_and_what_differs_is_not() {
+    let product = shared_product().await;
+    let session = format!("again-{}", Uuid::new_v4());
+    let events: Vec<_> = (0..300).map(|page| view(&session, &format!("/{page:03}"), &at(page))).collect();
+    for part in [&events[..], &events[..50], &events[..]] {
+        let answer = send(product, None, &json!({ "events": part })).await;
+        assert_eq!(answer.body, json!({ "accepted": part.len() }));
+    }
+    assert_eq!(recorded_pages(product, &session).await.len(), 300);
+
+    let session = format!("twins-{}", Uuid::new_v4());
+    let about = |opportunity: &str, page: &str| json!({ "type": "view", "sessionId": session, "pageUrl": page, "opportunityId": opportunity, "at": at(0) });
+    let two = json!({ "events": [about("036:A", "/list"), about("036:B", "/list"), about("036:A", "/list")] });
+    assert_eq!(send(product, None, &two).await.body, json!({ "accepted": 3 }));
+    assert_eq!(recorded_pages(product, &session).await, ["/list", "/list"], "two opportunities on one page");
+    let named = |page: &str| json!({ "type": "view", "id": "e1", "sessionId": session, "pageUrl": page });
+    for page in ["/named", "/named"] {
+        assert_eq!(send(product, None, &named(page)).await.status.as_u16(), 200);
+    }
+    assert_eq!(recorded_pages(product, &session).await, ["/list", "/list", "/named"], "by its name, without a time");
+}
+
+#[tokio::test]
+async fn every_refused_event_of_a_batch_is_named_and_the_others_are_taken() {
+    let product = shared_product().await;
+    let session = format!("mixed-{}", Uuid::new_v4());
+    let mut events: Vec<_> = (0..20).map(|page| view(&session, &format!("/{page:02}"), &at(page))).collect();
+    events[3]["userAgent"] = json!("x");
+    events[7].as_object_mut().unwrap().remove("pageUrl");
+    events[11]["at"] = json!((SystemClock.now() + TimeDelta::minutes(6)).to_rfc3339());
+    events[13] = json!("no event");
+    let answer = send(product, None, &json!({ "events": events })).await;
+    assert_eq!(answer.status.as_u16(), 200, "{}", answer.body);
+    assert_eq!(answer.body["accepted"], 16);
+    let refused: Vec<_> = answer.body["refused"].as_array().unwrap().iter().collect();
+    let places: Vec<_> =
+        refused.iter().map(|item| (item["index"].as_u64().unwrap(), item["field"].as_str().unwrap())).collect();
+    assert_eq!(places, [(3, "userAgent"), (7, "pageUrl"), (11, "at"), (13, "")]);
+    assert!(refused.iter().all(|item| !item["reason"].as_str().unwrap().is_empty()), "{refused:?}");
+    assert_eq!(recorded_pages(product, &session).await.len(), 16);
+
+    // A beacon says that it is text, and the largest batch fits into the largest body.
+    let beacon = request(product, "POST", "/ingest", None).header("content-type", "text/plain;charset=UTF-8");
+    let beacon = beacon.body(view(&format!("{session}-b"), "/p", &at(0)).to_string());
+    assert_eq!(HttpAnswer::to(beacon).await.status.as_u16(), 200);
+    let long = "x".repeat(2_000);
+    let many: Vec<_> = (0..5_000).map(|n| view(&format!("{session}-{n}"), &format!("/{n}/{long}"), &at(0))).collect();
+    assert_eq!(send(product, None, &json!({ "events": many })).await.body, json!({ "accepted": 5_000 }));
+}
+
+#[tokio::test]
+async fn a_visit_has_an_end_and_invented_opportunities_are_counted_nowhere() {
+    let product = shared_product().await;
+    let session = format!("long-{}", Uuid::new_v4());
+    let page = |number: usize| view(&session, &format!("/{number}"), &at(0));
+    for part in 0..2 {
+        let events: Vec<_> = (part * 5_000..(part + 1) * 5_000).map(page).collect();
+        assert_eq!(send(product, None, &json!({ "events": events })).await.body, json!({ "accepted": 5_000 }));
+    }
+    let last = json!({ "events": [page(0), page(10_000), view(&format!("{session}-2"), "/p", &at(0))] });
+    let answer = send(product, None, &last).await;
+    assert_eq!(answer.body["accepted"], 2, "what is known is, and another visit goes on: {}", answer.body);
+    let refused = &answer.body["refused"][0];
+    assert_eq!((&refused["index"], &refused["field"]), (&json!(1), &json!("sessionId")), "{}", answer.body);
+    assert_eq!(send(product, None, &page(10_001)).await.body["field"], "sessionId");
+
+    let marks = product.medhub(&["replay", "--aggregate", &format!("{session}-2")]).await;
+    let event: Value = serde_json::from_slice(&marks.stdout).unwrap();
+    assert_eq!(event["metadata"]["about_unknown"], true, "{event}");
 }

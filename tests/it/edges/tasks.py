@@ -98,4 +98,5 @@ assert (len(page.tasks), len(rest.tasks), rest.next_page_token) == (3, 1, ""), (
 assert call("ListTasks", foreign).total_size == 0
 refused(Code.INVALID_ARGUMENT, "ListTasks", worker, page_size=101)
 refused(Code.INVALID_ARGUMENT, "ListTasks", worker, page_token="none")
+refused(Code.OUT_OF_RANGE, "ProcessTask", writer, request={**wanted, "subject_id": "x" * 300_000})
 print("everything holds")

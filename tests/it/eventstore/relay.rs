@@ -1,6 +1,7 @@
 //! What reaches Kafka: everything, once, in order.
 
 mod bad_input;
+mod leadership;
 mod open_append;
 mod restore;
 mod service;

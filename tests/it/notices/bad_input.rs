@@ -34,8 +34,33 @@ impl ImportCase {
     }
 
     async fn import(&self, name: &str, bytes: &[u8]) -> Output {
+        self.import_with(name, bytes, &[]).await
+    }
+
+    async fn import_with(&self, name: &str, bytes: &[u8], options: &[&str]) -> Output {
         fs::write(self.path(name), bytes).unwrap();
-        self.product.medhub(&["import", self.path(name).to_str().unwrap(), "--json"]).await
+        let path = self.path(name);
+        self.product.medhub(&[&["import", path.to_str().unwrap(), "--json"], options].concat()).await
+    }
+
+    /// The import takes in all rows, lists values of these columns as left out, and warns with these words.
+    async fn takes(&self, name: &str, bytes: &[u8], columns: &[&str], warnings: &[&str]) {
+        let output = self.import(name, bytes).await;
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{name}: {text}");
+        let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(
+            (&summary["rejected"], &summary["left_out"]),
+            (&0.into(), &columns.len().into()),
+            "{name}: {summary}"
+        );
+        let report = summary["report"].as_str().map(|path| fs::read_to_string(path).unwrap()).unwrap_or_default();
+        let listed: Vec<_> =
+            report.lines().skip(1).map(|line| line.split(',').nth(2).unwrap().trim_matches('"')).collect();
+        assert_eq!(listed, columns, "{name}: {report}");
+        for warning in warnings {
+            assert!(text.contains(warning) && summary["warnings"].to_string().contains(warning), "{name}: {text}");
+        }
     }
 
     /// The import fails with these words, and the stores hold what they held.
@@ -99,14 +124,16 @@ async fn broken_sources_are_refused_or_listed_and_nothing_is_lost() {
     };
     let latin1 = row("b1", "Caf\u{1}", "339113").replace('\u{1}', "~").into_bytes();
     let latin1: Vec<u8> = latin1.into_iter().map(|byte| if byte == b'~' { 0xe9 } else { byte }).collect();
-    case.lists("latin1.csv", &file(&latin1, "g1"), 2, "UTF-8").await;
+    case.takes("latin1.csv", &file(&latin1, "g1"), &[], &["1 rows are not UTF-8"]).await;
+    let output = case.import_with("utf8.csv", &file(&latin1, "g1"), &["--encoding", "utf-8"]).await;
+    assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
     case.lists("short.csv", &file(b"only,three,fields", "g2"), 2, "fields").await;
-    case.lists("naics.csv", &file(row("b3", "Lifts", "33X").as_bytes(), "g3"), 2, "NaicsCode").await;
+    case.takes("naics.csv", &file(row("b3", "Lifts", "33X").as_bytes(), "g3"), &["NaicsCode"], &[]).await;
     case.lists("notice-id.csv", &file(row("", "Lifts", "339113").as_bytes(), "g4"), 2, "NoticeId").await;
     let huge = row("b5", &"x".repeat(2 << 20), "339113");
     case.lists("huge.csv", &file(huge.as_bytes(), "g5"), 2, "").await;
 
     let counts = agreed_counts(&case.product).await;
     let streams = |counts: &Value| counts["postgres"]["opportunities"].as_u64().unwrap();
-    assert_eq!(streams(&counts), streams(&case.before) + 5, "five good rows stood beside the broken ones");
+    assert_eq!(streams(&counts), streams(&case.before) + 7, "five good rows stood beside three broken ones");
 }

@@ -24,8 +24,10 @@ const QUERIES: &[(&str, &[&str])] = &[
     ("drugs and pharmaceuticals", &["65", "Q"]),
 ];
 
-/// Of the first ten answers, this share has to be right over all queries.
-const HIT_RATE: f64 = 0.9;
+/// Of the first ten answers, this share has to be right over all queries. A code is a coarse judge: a wheelchair van (V212)
+/// is none of those named for wheelchairs. Fusion that lets meaning overrule words has 0.9 here and fails queries that
+/// people judged (ADR 31).
+const HIT_RATE: f64 = 0.75;
 
 #[tokio::test]
 async fn a_dozen_questions_are_answered_with_what_was_meant() {

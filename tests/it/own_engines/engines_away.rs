@@ -1,7 +1,19 @@
 //! What a service says and still does while an engine stands still: connections stay open, and nobody answers.
 
 use serde_json::{Value, json};
-use tests::{Editor, Environment, Person, Stack, error_code, eventually, faults::engines::Engines};
+use tests::{Editor, Environment, Person, Stack, error_code, eventually, faults::engines::Engines, python, run_to_end};
+
+/// Python's own client of the health service.
+const PACKAGES: [&str; 2] = ["grpcio==1.85.1", "grpcio-health-checking==1.85.1"];
+
+/// Waits until the gRPC health service says that of the server and of tasks.
+async fn health_is(stack: &Stack, server: bool, tasks: bool) {
+    let word = |serving| if serving { "SERVING" } else { "NOT_SERVING" }.to_owned();
+    let arguments = [stack.variable("MEDHUB__GRPC__LISTEN").to_owned(), word(server), word(tasks)];
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/it/own_engines/health.py");
+    let said = tokio::task::spawn_blocking(move || run_to_end(python(&PACKAGES).arg(script).args(arguments)));
+    assert!(said.await.unwrap().contains("as it should be"));
+}
 
 async fn ready(stack: &Stack) -> Value {
     let asked = reqwest::get(format!("{}/ready", stack.http())).await.unwrap();
@@ -23,7 +35,9 @@ async fn a_worker_that_gets_nothing_is_named_and_ready_again_once_it_moves() {
         anyhow::Ok(())
     })
     .await;
+    health_is(&stack, false, true).await;
     drop(standing);
+    health_is(&stack, true, true).await;
     eventually(async || {
         let report = ready(&stack).await;
         anyhow::ensure!(report["ready"] == true, "{report}");
@@ -49,6 +63,7 @@ async fn without_redis_people_come_in_write_together_and_are_told_what_cannot_be
     one.write("approach", "Written without Redis.").await.unwrap();
     two.until(|editor| editor.shows("approach").is_ok_and(|text| text == "Written without Redis.")).await.unwrap();
     assert_eq!(ready(&stack).await["engines"]["Redis"], false);
+    health_is(&stack, false, false).await;
     drop(standing);
     eventually(async || {
         let out = ann.ask("mutation { signOut }", json!({})).await;

@@ -44,6 +44,15 @@ async fn kill_9_of_relay_broker_and_postgres_under_load_loses_and_reorders_nothi
 }
 
 #[tokio::test]
+async fn through_a_pooler_that_shares_sessions_one_relay_leads_and_nothing_is_lost_or_repeated() {
+    let faults = [Fault::KillLeader, Fault::PauseLeader(Duration::from_secs(4)), Fault::KillPostgres];
+    let plan = Plan::short(seed::read_or_draw().unwrap(), 4, &faults).through_pooler();
+    let report = run(&plan, &start_killable_engines().await).await;
+    assert!(report.ok, "{}", report.summary());
+    assert_eq!((report.lost, report.reordered, report.duplicates), (0, 0, 0));
+}
+
+#[tokio::test]
 async fn a_broker_away_for_30_s_delays_and_loses_nothing() {
     let stack = start_killable_engines().await;
     let report =

@@ -4,8 +4,7 @@ use serde_json::{Value, json};
 use tests::{Environment, HttpAnswer, Stack, eventually, request};
 
 fn view(session: &str, page: &str) -> Value {
-    let at = "2026-03-03T12:00:00Z";
-    json!({ "type": "view", "sessionId": session, "pageUrl": page, "opportunityId": "036:X", "at": at })
+    json!({ "type": "view", "sessionId": session, "pageUrl": page, "opportunityId": "036:X" })
 }
 
 async fn send(stack: &Stack, body: &Value) -> HttpAnswer {

@@ -69,7 +69,10 @@ async fn open_log(stack: &Stack) -> (PgPool, KafkaConfig) {
 }
 
 fn registry_of(stack: &Stack) -> Registry {
-    Registry::new(&RegistryConfig { url: stack.variable("SCHEMA_REGISTRY_URL").to_owned() })
+    Registry::new(&RegistryConfig {
+        url: stack.variable("SCHEMA_REGISTRY_URL").to_owned(),
+        ..RegistryConfig::default()
+    })
 }
 
 /// With owners and times: Postgres insists on them.

@@ -197,7 +197,7 @@ pub(crate) fn headers(event: &RawRecorded) -> OwnedHeaders {
 
 /// A registry at a reserved port, where connections are refused.
 pub(crate) fn unreachable_registry() -> Registry {
-    Registry::new(&RegistryConfig { url: "http://127.0.0.1:1".to_owned() })
+    Registry::new(&RegistryConfig { url: "http://127.0.0.1:1".to_owned(), ..RegistryConfig::default() })
 }
 
 /// A worker at work.

@@ -63,7 +63,7 @@ async fn encodes_with_a_schema_that_another_client_decodes_with() {
 #[tokio::test]
 async fn our_own_client_registers_the_schema_of_every_event() {
     let served = Served::start().await;
-    let config = schemas::registry::RegistryConfig { url: served.api.url.clone() };
+    let config = schemas::registry::RegistryConfig { url: served.api.url.clone(), ..Default::default() };
     for schema in schemas::catalog::all() {
         let id = schemas::registry::Registry::new(&config).id_of(schema).await.unwrap();
         let again = schemas::registry::Registry::new(&config);

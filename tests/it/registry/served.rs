@@ -17,6 +17,12 @@ pub(super) async fn run(database: &str, statement: &str) {
     sqlx::query(statement).execute(&mut connection).await.unwrap();
 }
 
+/// What it asks of those who register.
+pub(super) const LOGIN: &str = "medhub:a-password-of-tests";
+
+/// What operators show.
+const OPERATORS_TOKEN: &str = "operator-of-the-tests";
+
 /// A running registry; it ends with the test.
 pub(super) struct Served {
     pub(super) api: Api,
@@ -35,9 +41,17 @@ impl Served {
 
     /// Starts one on the database of a namespace, beside others that may serve it.
     pub(super) async fn on(namespace: Namespace, database: String) -> Self {
+        Self::with(namespace, database, &[]).await
+    }
+
+    /// [`Self::on`] with more settings; an empty one takes away.
+    pub(super) async fn with(namespace: Namespace, database: String, more: &[(&str, &str)]) -> Self {
+        let more = more.iter().copied();
         let mut command = Command::new(medhub_local());
         command.args(["product", "serve", "--role", "registry"]).stdin(Stdio::null()).stdout(Stdio::null());
         command.env("DATABASE_URL", &database).env("MEDHUB__HTTP__LISTEN", "127.0.0.1:0");
+        command.env("MEDHUB__REGISTRY__LOGIN", LOGIN).env("MEDHUB__ADMIN__TOKEN", OPERATORS_TOKEN);
+        command.envs(more);
         command.env("MEDHUB__LOG__FORMAT", "json").env_remove("MEDHUB__LOG__FILTER");
         command.stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().unwrap();
@@ -56,7 +70,7 @@ impl Served {
         let address = tokio::time::timeout(PATIENCE, listening).await.expect("no registry in time");
         // A pipe that nobody empties would stop its writer.
         tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
-        Self { api: Api::new(format!("http://{address}")), namespace, database, child }
+        Self { api: Api::new(format!("http://operator:{OPERATORS_TOKEN}@{address}")), namespace, database, child }
     }
 
     /// Starts another one on the same database.
@@ -89,6 +103,12 @@ pub(super) struct Api {
 impl Api {
     pub(super) fn new(url: String) -> Self {
         Self { url, client: reqwest::Client::new() }
+    }
+
+    /// The same registry for one who shows another login, or none.
+    pub(super) fn shown(&self, login: Option<&str>) -> Self {
+        let (_, address) = self.url.rsplit_once('@').unwrap();
+        Self::new(login.map_or_else(|| format!("http://{address}"), |login| format!("http://{login}@{address}")))
     }
 
     /// Asks with a body of the content type that Confluent's own clients use.

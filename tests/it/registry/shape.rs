@@ -154,3 +154,46 @@ async fn it_tells_that_it_is_alive_and_ready() {
         assert_eq!(answer.json::<Value>().await.unwrap(), expected);
     }
 }
+
+#[tokio::test]
+async fn clients_are_answered_however_they_write_paths_and_switches() {
+    let served = Served::start().await;
+    let api = &served.api;
+    let (int, long) = (of_type("A", "int"), of_type("A", "long"));
+    api.register("a", &int).await;
+    api.register("a", &long).await;
+    api.register("b", &int).await;
+
+    // confluent-kafka (Python) writes `False` for false.
+    let first = json!({ "subject": "a", "version": 1, "id": 1, "schema": int });
+    assert_eq!(api.post("/subjects/a?normalize=False&deleted=False", proposed(&int)).await, (200, first.clone()));
+    let path = "/compatibility/subjects/a/versions/latest?normalize=False&verbose=True";
+    assert_eq!(api.post(path, proposed(&long)).await.1["is_compatible"], true);
+    // franz-go, and all whose address ends with a slash.
+    assert_eq!(api.get("/config/").await, (200, json!({ "compatibilityLevel": "BACKWARD" })));
+    assert_eq!(api.get("//subjects/").await, (200, json!(["a", "b"])));
+    assert_eq!(api.get("/mode/?defaultToGlobal=true").await, (200, json!({ "mode": "READWRITE" })));
+    // kafka-ui, and tools that copy registries.
+    assert_eq!(api.get("/contexts").await, (200, json!(["."])));
+    assert_eq!(api.get("/subjects?subjectPrefix=:*:").await, (200, json!(["a", "b"])));
+    let second = json!({ "subject": "a", "version": 2, "id": 2, "schema": long });
+    let other = json!({ "subject": "b", "version": 1, "id": 1, "schema": int });
+    assert_eq!(api.get("/schemas").await, (200, json!([first, second, other])));
+    assert_eq!(api.get("/schemas?latestOnly=true").await, (200, json!([second, other])));
+    assert_eq!(api.get("/schemas?subjectPrefix=b&offset=0&limit=10").await, (200, json!([other])));
+    api.delete("/subjects/b").await;
+    assert_eq!(api.get("/schemas?latestOnly=true").await, (200, json!([second])));
+    assert_eq!(api.get("/schemas?latestOnly=true&deleted=True").await, (200, json!([second, other])));
+}
+
+#[tokio::test]
+async fn the_mode_is_what_it_is() {
+    let served = Served::start().await;
+    let api = &served.api;
+    let mode = json!({ "mode": "READWRITE" });
+    assert_eq!(api.put("/mode", mode.clone()).await, (200, mode.clone()));
+    assert_eq!(api.put("/mode/a?force=true", json!({ "mode": "IMPORT" })).await.1["error_code"], 42205);
+    assert_eq!(api.put("/mode", json!({ "mode": "SIDEWAYS" })).await.1["error_code"], 42204);
+    assert_eq!(api.delete("/mode/a").await.1["error_code"], 40409);
+    assert_eq!(api.get("/mode").await, (200, mode));
+}

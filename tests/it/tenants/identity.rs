@@ -6,7 +6,9 @@ use axum::{Json, Router, routing::get};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, get_current_timestamp, jwk::Jwk};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use tests::{Environment, Person, Product, ProductInstance, Subscription, error_code};
+use tests::{
+    Environment, PATIENCE, Person, Product, ProductInstance, Subscription, error_code, output_text, shared_product,
+};
 
 const ME: &str = "{ me { user tenant role scopes operator } }";
 
@@ -54,6 +56,19 @@ async fn good_tokens_say_who_one_is_and_bad_ones_let_nobody_in() {
     a_role_counts_as_it_is_now(&product, &ann).await;
     a_connection_ends_with_its_token(&product, &secret).await;
     a_token_is_signed_out(&product, &secret).await;
+}
+
+#[tokio::test]
+async fn tokens_for_others_are_taken_by_the_development_login_only() {
+    let product = shared_product().await;
+    let mut command = product.medhub_command(&["serve", "--role", "api"]);
+    command.env("MEDHUB__AUTH__DEVELOPMENT_LOGIN", "false");
+    command.env("MEDHUB__HTTP__LISTEN", "127.0.0.1:0").env("MEDHUB__GRPC__LISTEN", "127.0.0.1:0");
+    let mut command = tokio::process::Command::from(command);
+    let ended = tokio::time::timeout(PATIENCE, command.kill_on_drop(true).output()).await;
+    let output = ended.expect("it serves").unwrap();
+    let told = output_text(&output);
+    assert!(!output.status.success() && told.contains("auth.issuer is not set"), "{told}");
 }
 
 /// One token of two that name the same person; keys and operators have none to sign out.
@@ -130,7 +145,12 @@ async fn the_providers_keys_count_and_change(product: &Product, provider: &Provi
     provider.publish(&[&first]);
     let ann = claims("ann", Some("acme"), 600);
     let token = |key: &Signer| signed(key.algorithm, Some(key.id), &ann, &key.key);
-    assert_eq!(answer_to(product, &token(&first), ME).await.2["data"]["me"]["role"], "ADMIN");
+    // The provider had no keys when the product began: it is asked again after a few seconds.
+    tests::eventually(async || {
+        let (_, _, answer) = answer_to(product, &token(&first), ME).await;
+        if answer["data"]["me"]["role"] == "ADMIN" { Ok(()) } else { Err(answer.to_string()) }
+    })
+    .await;
 
     let unknown = answer_to(product, &token(&second), ME).await;
     assert_eq!(unknown.0, StatusCode::UNAUTHORIZED, "{}", unknown.2);
@@ -203,12 +223,23 @@ async fn a_role_counts_as_it_is_now(product: &Product, ann: &Person<'_>) {
 }
 
 async fn a_connection_ends_with_its_token(product: &Product, secret: &EncodingKey) {
-    let token = signed(Algorithm::HS256, None, &claims("ann", Some("acme"), 5), secret);
-    let payload = json!({ "authorization": format!("Bearer {token}") });
-    let mut told =
-        Subscription::begin(product.http(), payload, "subscription { proposalChanges { cursor } }").await.unwrap();
+    let token = |user: &str, seconds: i64| signed(Algorithm::HS256, None, &claims(user, Some("acme"), seconds), secret);
+    let changes = "subscription { proposalChanges { cursor } }";
+    let begin = async || {
+        let payload = json!({ "authorization": format!("Bearer {}", token("ann", 5)) });
+        Subscription::begin(product.http(), payload, changes).await.unwrap()
+    };
+    let (mut told, mut renewed) = (begin().await, begin().await);
+    let foreign = renewed.renew(&token("bob", 600)).await.unwrap();
+    assert!(foreign["error"].is_string(), "the connection is ann's: {foreign}");
+    let until = renewed.renew(&token("ann", 600)).await.unwrap();
+    assert!(until["expiresAt"].is_string(), "{until}");
+
     let end = told.next().await.unwrap_err().to_string();
-    assert!(end.contains("4401") || end.contains("Library(4401)"), "{end}");
+    assert!(end.contains("4403") || end.contains("Library(4403)"), "clients connect again after this code: {end}");
+
+    let answer = renewed.ask("later", "{ me { user } }").await.unwrap();
+    assert_eq!(answer["data"]["me"]["user"], "ann", "it goes on with the fresh token: {answer}");
 }
 
 /// What stands before a key of 2,048 bits in PKCS #8 (RFC 5208): its version, its kind, its length.

@@ -1,6 +1,8 @@
 //! Writing a proposal together: what several write at once is all there, in every process, and on record.
 
 mod crash;
+mod hostile;
+mod rooms;
 
 use std::time::Duration;
 

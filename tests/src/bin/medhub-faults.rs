@@ -32,6 +32,9 @@ struct Cli {
     /// Inject only faults whose name contains this text, e.g. `backend`.
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
+    /// Let the relays reach Postgres through a pooler that shares sessions between them.
+    #[arg(long)]
+    through_pooler: bool,
     /// Run a naive relay without the fence instead of the product's: this has to fail.
     #[arg(long)]
     without_fence: bool,
@@ -63,6 +66,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         plan.steps.retain(|step| step.fault.name().contains(&text));
     }
     let plan = if cli.without_fence { plan.without_fence() } else { plan };
+    let plan = if cli.through_pooler { plan.through_pooler() } else { plan };
     say(&format!("{} s with {} writers, seed {}", cli.seconds, cli.writers, plan.seed));
     let broker = cli.kafka.to_possible_value().context("naming the broker")?.get_name().to_owned();
     let stack = Stack::with(&["--only", "postgres,registry,kafka", "--kafka", &broker], Environment::new()).await;

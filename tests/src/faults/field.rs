@@ -57,6 +57,11 @@ impl Field {
         &self.variables
     }
 
+    /// Lets processes that are started from now on reach the database there.
+    pub fn lead_through(&mut self, url: &str) {
+        self.variables.insert("DATABASE_URL".to_owned(), url.to_owned());
+    }
+
     /// Where its processes write their logs.
     pub fn logs(&self) -> &Path {
         self.logs.path()

@@ -84,6 +84,8 @@ pub struct Plan {
     pub all_steps: bool,
     /// Whether the relay of the product runs, or a naive one without the fence.
     pub fence: bool,
+    /// Whether the relays reach Postgres through a pooler that shares sessions between them.
+    pub pooled: bool,
 }
 
 impl Plan {
@@ -93,7 +95,7 @@ impl Plan {
         let mut faults = faults.to_vec();
         dice.shuffle(&mut faults);
         let steps = faults.into_iter().map(|fault| Step { after: dice.millis(700, 1_800), fault }).collect();
-        Self { seed, writers, duration: Duration::from_secs(3), steps, all_steps: true, fence: true }
+        Self { seed, writers, duration: Duration::from_secs(3), steps, all_steps: true, fence: true, pooled: false }
     }
 
     /// A run of this length: every kind of fault once in random order, then any of them until the time is over.
@@ -117,12 +119,18 @@ impl Plan {
             now += after;
             steps.push(Step { after, fault });
         }
-        Self { seed, writers, duration, steps, all_steps: false, fence: true }
+        Self { seed, writers, duration, steps, all_steps: false, fence: true, pooled: false }
     }
 
     /// Writers without any fault.
     pub fn quiet(seed: u64, writers: usize, duration: Duration) -> Self {
-        Self { seed, writers, duration, steps: Vec::new(), all_steps: false, fence: true }
+        Self { seed, writers, duration, steps: Vec::new(), all_steps: false, fence: true, pooled: false }
+    }
+
+    /// The same run, with a pooler in transaction mode between relays and Postgres.
+    #[must_use]
+    pub fn through_pooler(self) -> Self {
+        Self { pooled: true, ..self }
     }
 
     /// The same writers, with a naive relay that nobody kills.

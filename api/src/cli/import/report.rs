@@ -1,4 +1,4 @@
-//! The list of rejected rows: one line each, in CSV; written only when there are any.
+//! The list of rejected rows and of values that were left out: one line each, in CSV; written only when there are any.
 
 use std::{
     fs::File,
@@ -18,17 +18,19 @@ impl Report {
         Self { path, file: None }
     }
 
-    /// Adds a row: the line on which it starts, and why it was rejected.
-    pub(super) fn add(&mut self, line: u64, reason: &str) -> io::Result<()> {
+    /// Adds what became of a row or a value: the line on which the row starts, `rejected` or `left out`, the column if it is
+    /// about one, and why.
+    pub(super) fn add(&mut self, line: u64, outcome: &str, column: &str, reason: &str) -> io::Result<()> {
         let file = if let Some(file) = self.file.take() {
             file
         } else {
             let mut file = BufWriter::new(File::create(&self.path)?);
-            writeln!(file, "line,reason")?;
+            writeln!(file, "line,outcome,column,reason")?;
             file
         };
         let file = self.file.insert(file);
-        writeln!(file, "{line},\"{}\"", reason.replace('"', "\"\""))
+        let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
+        writeln!(file, "{line},{outcome},{},{}", quoted(column), quoted(reason))
     }
 
     /// Writes out what is left; the path, if there is a report.

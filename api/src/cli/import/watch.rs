@@ -1,4 +1,4 @@
-//! Watches an import for the person at the terminal: how far it is, and which rows were rejected.
+//! Watches an import for the person at the terminal: how far it is, and what did not go in.
 
 use std::{io, path::PathBuf};
 
@@ -43,6 +43,10 @@ impl Observer for Watch {
     }
 
     fn rejected(&mut self, line: u64, reason: &RowError) -> io::Result<()> {
-        self.report.add(line, &reason.explain())
+        self.report.add(line, "rejected", reason.column().unwrap_or_default(), &reason.explain())
+    }
+
+    fn left_out(&mut self, line: u64, value: &RowError) -> io::Result<()> {
+        self.report.add(line, "left out", value.column().unwrap_or_default(), &value.explain())
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     graphql::{
         condition::ChangeConditions,
         error,
-        input::value,
+        input::{optional_time, value},
         outcome::{Outcome, identity},
     },
     identity::ApiKeySecret,
@@ -59,7 +59,7 @@ impl KeyMutation {
             name: value("input.name", &input.name, KeyName::try_new)?,
             hash: secret.hash().map_err(|error| error::internal(&error))?,
             scopes: scopes.map_err(|reason| error::invalid("input.scopes", &reason))?,
-            expires_at: input.expires_at,
+            expires_at: optional_time("input.expiresAt", input.expires_at)?,
         };
         let conditions = expected_version.map(ChangeConditions::at_version);
         let outcome = change(ctx, conditions, |stamp| CompanyCommand::IssueApiKey { key, stamp }).await?;

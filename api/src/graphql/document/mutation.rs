@@ -5,11 +5,15 @@ use domain::document::{Document, DocumentCommand, FailureReason, Requirements};
 use uuid::Uuid;
 
 use super::reading::{DocumentAnalysisInput, DocumentStage, RequirementInput};
-use crate::graphql::{
-    condition::{self, ChangeConditions},
-    error,
-    input::value,
-    outcome::{Outcome, give},
+use crate::{
+    graphql::{
+        condition::{self, ChangeConditions},
+        error,
+        input::value,
+        outcome::{Outcome, give, identity},
+    },
+    objects::ObjectOwner,
+    store::Stores,
 };
 
 /// Changes documents.
@@ -26,7 +30,10 @@ impl DocumentMutation {
         #[graphql(desc = "What has to hold.")] conditions: Option<ChangeConditions>,
     ) -> Result<Outcome> {
         let conditions = condition::of(ctx, conditions)?;
-        give::<Document>(ctx, id, &conditions, |stamp| DocumentCommand::Delete { stamp }).await
+        let outcome = give::<Document>(ctx, id, &conditions, |stamp| DocumentCommand::Delete { stamp }).await?;
+        let tenant = identity(ctx)?.tenant().clone();
+        error::wired(ctx.data::<Stores>())?.objects.document_deleted(ObjectOwner { tenant, document: id });
+        Ok(outcome)
     }
 
     /// Record what a document asks for, once its text is on record (`PUT /api/v1/documents/{id}/text`); machines with the

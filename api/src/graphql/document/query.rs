@@ -33,7 +33,6 @@ impl DocumentQuery {
     }
 
     /// What happened to a document of your company, the oldest first; nothing where it has none with that id.
-    #[graphql(complexity = "page::complexity(first, page::DEFAULT, child_complexity)")]
     async fn document_history(
         &self,
         ctx: &Context<'_>,
@@ -45,7 +44,6 @@ impl DocumentQuery {
     }
 
     /// The documents of your company, the newest first.
-    #[graphql(complexity = "page::complexity(first, page::DEFAULT, child_complexity)")]
     async fn documents(
         &self,
         ctx: &Context<'_>,

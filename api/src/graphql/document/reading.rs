@@ -7,7 +7,7 @@ use domain::document as record;
 use super::view::RequirementKind;
 use crate::graphql::{
     error,
-    input::{optional, value},
+    input::{optional, optional_time, value},
 };
 
 /// A stage of reading a document.
@@ -45,7 +45,7 @@ impl RequirementInput {
             kind: self.kind.into(),
             text: value("requirements.text", &self.text, record::RequirementText::try_new)?,
             page: self.page,
-            due: self.due,
+            due: optional_time("requirements.due", self.due)?,
         })
     }
 }

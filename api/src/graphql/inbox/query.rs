@@ -18,7 +18,6 @@ pub(in crate::graphql) struct NotificationQuery;
 #[Object]
 impl NotificationQuery {
     /// What you were told, the newest first.
-    #[graphql(complexity = "page::complexity(first, page::DEFAULT, child_complexity)")]
     async fn notifications(
         &self,
         ctx: &Context<'_>,
@@ -32,6 +31,7 @@ impl NotificationQuery {
         let inbox = found.map_err(|error| error::query(&error))?.map(|kept| kept.state).unwrap_or_default();
         let mut wanted: Vec<_> = inbox.kept().rev().filter(|kept| !unread || kept.is_unread()).collect();
         let total_count = wanted.len();
+        let after = after.filter(|after| !after.is_empty());
         if let Some(after) = &after {
             let place = wanted.iter().position(|kept| kept.id().to_string() == *after);
             let place = place.ok_or_else(|| error::invalid_field("after", "the notification is gone".to_owned()))?;

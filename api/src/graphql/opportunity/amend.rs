@@ -65,7 +65,7 @@ impl AmendOpportunityInput {
             notice_id: input::optional("input.noticeId", self.notice_id, NoticeId::try_new)?,
             title: self.title.map(|title| input::text("input.title", &title, MAX_TITLE)).transpose()?,
             description: input::optional_text("input.description", self.description, MAX_DESCRIPTION)?,
-            response_deadline: self.response_deadline,
+            response_deadline: input::optional_time("input.responseDeadline", self.response_deadline)?,
             set_aside: input::optional("input.setAside", self.set_aside, SetAside::try_new)?,
             naics: input::optional("input.naics", self.naics, Naics::try_new)?,
         };

@@ -63,7 +63,7 @@ impl AwardOpportunityInput {
         }
         Ok(Award {
             number: Some(input::text("input.number", &self.number, MAX_NAME)?),
-            date: self.date,
+            date: input::optional_day("input.date", self.date)?,
             amount: self.amount.map(|amount| record::Cents(amount.0)),
             awardee: input::optional_text("input.awardee", self.awardee, MAX_NAME)?,
         })

@@ -96,7 +96,7 @@ impl DiscoverOpportunityInput {
         Ok(Notice {
             notice_id: input::value("input.noticeId", &self.notice_id, NoticeId::try_new)?,
             source: NoticeSource::Manual,
-            posted_at: self.posted_at,
+            posted_at: input::time("input.postedAt", self.posted_at)?,
             award: None,
             facts: Facts {
                 title: input::text("input.title", &self.title, MAX_TITLE)?,
@@ -109,8 +109,8 @@ impl DiscoverOpportunityInput {
                 set_aside: input::optional("input.setAside", self.set_aside, SetAside::try_new)?,
                 naics: input::optional("input.naics", self.naics, Naics::try_new)?,
                 psc: name("input.psc", self.psc)?,
-                response_deadline: self.response_deadline,
-                archive_on: self.archive_on,
+                response_deadline: input::optional_time("input.responseDeadline", self.response_deadline)?,
+                archive_on: input::optional_day("input.archiveOn", self.archive_on)?,
                 active: None,
                 place: self.place.map(PlaceInput::into_place).transpose()?,
                 description: input::optional_text("input.description", self.description, MAX_DESCRIPTION)?,

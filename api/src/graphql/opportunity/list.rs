@@ -19,7 +19,6 @@ pub(in crate::graphql) struct OpportunityListQuery;
 #[Object]
 impl OpportunityListQuery {
     /// Opportunities, the newest notice first.
-    #[graphql(complexity = "page::complexity(first, page::DEFAULT, child_complexity)")]
     async fn opportunities(
         &self,
         ctx: &Context<'_>,
@@ -28,16 +27,12 @@ impl OpportunityListQuery {
         #[graphql(desc = "Only those that fit.")] filter: Option<OpportunityTextFilter>,
     ) -> Result<OpportunityConnection> {
         let first = page::size(first, page::DEFAULT)?;
-        let after = after.map(|cursor| parse_cursor(&cursor)).transpose()?;
+        let after = page::cursor::<Cursor>(after)?;
         let selection = filter.unwrap_or_default().into_selection()?;
         let analytics = reading::of(ctx)?.analytics().await?;
         let found = analytics.list(&selection, after.as_ref(), first).await.map_err(|error| error::query(&error))?;
         Ok(OpportunityConnection::new(found, after.is_some()))
     }
-}
-
-fn parse_cursor(cursor: &str) -> Result<Cursor> {
-    cursor.parse().map_err(|_| error::invalid_field("after", "this is no cursor of ours".to_owned()))
 }
 
 /// One page of opportunities.

@@ -35,7 +35,6 @@ pub(in crate::graphql) struct OpportunityHistoryQuery;
 #[Object]
 impl OpportunityHistoryQuery {
     /// What happened to an opportunity, the oldest first; nothing where nothing is on record.
-    #[graphql(complexity = "page::complexity(first, page::DEFAULT, child_complexity)")]
     async fn opportunity_history(
         &self,
         ctx: &Context<'_>,

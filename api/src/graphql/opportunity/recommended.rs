@@ -11,9 +11,6 @@ use crate::graphql::{
     page, reading,
 };
 
-/// Opportunities where nothing is said.
-const DEFAULT_HITS: u32 = 10;
-
 /// Saved opportunities that are looked at, the last saved first: more would blur what one is after.
 const MOST_LIKES: usize = 30;
 
@@ -25,7 +22,6 @@ pub(in crate::graphql) struct OpportunityRecommendedQuery;
 impl OpportunityRecommendedQuery {
     /// Opportunities near to what your company says it can do and to those that you saved, which are left out; the
     /// nearest first. None where neither is said.
-    #[graphql(complexity = "page::complexity(first, DEFAULT_HITS, child_complexity)")]
     async fn recommended_opportunities(
         &self,
         ctx: &Context<'_>,
@@ -33,7 +29,7 @@ impl OpportunityRecommendedQuery {
         #[graphql(desc = "Only those in an industry of your company's profile.", default)] in_our_industries: bool,
         #[graphql(desc = "Only those that fit.")] filter: Option<OpportunityFilter>,
     ) -> Result<Vec<SearchHit>> {
-        let (tenant, first) = (reader(ctx)?, page::size(first, DEFAULT_HITS)?);
+        let (tenant, first) = (reader(ctx)?, page::size(first, page::DEFAULT_HITS)?);
         let mut filter = filter.unwrap_or_default().into_filter()?;
         let reading = reading::of(ctx)?;
         let company = reading.workspace().await?.get::<Company>(tenant, "").await;

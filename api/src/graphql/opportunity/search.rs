@@ -8,18 +8,16 @@ use projections::search::Hit;
 use super::{agency::Agency, filter::OpportunityFilter};
 use crate::graphql::{error, input, page, reading};
 
-/// Hits where nothing is said.
-const DEFAULT_HITS: u32 = 10;
-
 /// Opportunities by meaning and by words.
 #[derive(Default)]
 pub(in crate::graphql) struct OpportunitySearchQuery;
 
 #[Object]
 impl OpportunitySearchQuery {
-    /// Opportunities that mean what the query says or have its words and numbers in them, the best first. A part number,
-    /// a stock number or a solicitation's number is found with and without its hyphens.
-    #[graphql(complexity = "page::complexity(first, DEFAULT_HITS, child_complexity)")]
+    /// Opportunities that mean what the query says or have its words and numbers in them, the best first. Abbreviations
+    /// (DME, CPAP) and what they stand for are the same, misspelled words are understood, and words also lead to the product
+    /// and industry codes that include them. A part number, a stock number or a solicitation's number is found with and
+    /// without its hyphens.
     async fn search_opportunities(
         &self,
         ctx: &Context<'_>,
@@ -27,7 +25,7 @@ impl OpportunitySearchQuery {
         #[graphql(desc = "How many, 1 to 100; 10 where nothing is said.")] first: Option<i32>,
         #[graphql(desc = "Only those that fit.")] filter: Option<OpportunityFilter>,
     ) -> Result<Vec<SearchHit>> {
-        let first = page::size(first, DEFAULT_HITS)?;
+        let first = page::size(first, page::DEFAULT_HITS)?;
         let query = input::question("query", &query)?;
         let filter = filter.unwrap_or_default().into_filter()?;
         let search = reading::of(ctx)?.search().await?;
@@ -40,7 +38,7 @@ impl OpportunitySearchQuery {
 #[derive(SimpleObject)]
 pub(super) struct SearchHit {
     /// How good an answer it is, more being better; comparable within one answer only. Of `searchOpportunities` it tells
-    /// the places by meaning and by words together; of `similarOpportunities` it is 1 for the same meaning.
+    /// the nearness in meaning and in words together, at most 1; of `similarOpportunities` it is 1 for the same meaning.
     score: f32,
     /// The opportunity's id.
     id: String,

@@ -6,9 +6,6 @@ use domain::envelope::PUBLIC_TENANT;
 use super::{filter::OpportunityFilter, input, search::SearchHit};
 use crate::graphql::{error, page, reading};
 
-/// Opportunities where nothing is said.
-const DEFAULT_HITS: u32 = 10;
-
 /// Opportunities like another one.
 #[derive(Default)]
 pub(in crate::graphql) struct OpportunitySimilarQuery;
@@ -17,7 +14,6 @@ pub(in crate::graphql) struct OpportunitySimilarQuery;
 impl OpportunitySimilarQuery {
     /// Opportunities that mean nearly what this one means, the nearest first, itself left out; null where it is not on
     /// record.
-    #[graphql(complexity = "page::complexity(first, DEFAULT_HITS, child_complexity)")]
     async fn similar_opportunities(
         &self,
         ctx: &Context<'_>,
@@ -25,7 +21,7 @@ impl OpportunitySimilarQuery {
         #[graphql(desc = "How many, 1 to 100; 10 where nothing is said.")] first: Option<i32>,
         #[graphql(desc = "Only those that fit.")] filter: Option<OpportunityFilter>,
     ) -> Result<Option<Vec<SearchHit>>> {
-        let first = page::size(first, DEFAULT_HITS)?;
+        let first = page::size(first, page::DEFAULT_HITS)?;
         let id = input::id("id", &id)?.to_string();
         let filter = filter.unwrap_or_default().into_filter()?;
         let search = reading::of(ctx)?.search().await?;

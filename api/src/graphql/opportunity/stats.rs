@@ -7,9 +7,6 @@ use projections::analytics::{Bucket, Stats};
 use super::{agency::Agency, filter::OpportunityTextFilter};
 use crate::graphql::{cents::Cents, error, reading};
 
-/// What counting over everything costs, however few fields are asked for.
-const COST: usize = 200;
-
 /// Opportunities as figures.
 #[derive(Default)]
 pub(in crate::graphql) struct OpportunityStatsQuery;
@@ -17,7 +14,6 @@ pub(in crate::graphql) struct OpportunityStatsQuery;
 #[Object]
 impl OpportunityStatsQuery {
     /// How many opportunities there are and what they are worth: by department, by kind of notice, by day.
-    #[graphql(complexity = "COST + child_complexity")]
     async fn opportunity_stats(
         &self,
         ctx: &Context<'_>,

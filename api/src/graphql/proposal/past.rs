@@ -8,7 +8,6 @@ use uuid::Uuid;
 
 use crate::graphql::{
     outcome::reader,
-    page,
     past::{self, History},
 };
 
@@ -37,7 +36,6 @@ pub(in crate::graphql) struct ProposalHistoryQuery;
 #[Object]
 impl ProposalHistoryQuery {
     /// What happened to a proposal of your company, the oldest first; nothing where it has none with that id.
-    #[graphql(complexity = "page::complexity(first, page::DEFAULT, child_complexity)")]
     async fn proposal_history(
         &self,
         ctx: &Context<'_>,

@@ -35,7 +35,6 @@ impl ProposalQuery {
     }
 
     /// The proposals of your company, the newest first.
-    #[graphql(complexity = "page::complexity(first, page::DEFAULT, child_complexity)")]
     async fn proposals(
         &self,
         ctx: &Context<'_>,

@@ -33,7 +33,6 @@ impl ResourceQuery {
     }
 
     /// What happened to a resource of your company, the oldest first; nothing where it has none with that id.
-    #[graphql(complexity = "page::complexity(first, page::DEFAULT, child_complexity)")]
     async fn resource_history(
         &self,
         ctx: &Context<'_>,
@@ -45,7 +44,6 @@ impl ResourceQuery {
     }
 
     /// The resources of your company, the newest first.
-    #[graphql(complexity = "page::complexity(first, page::DEFAULT, child_complexity)")]
     async fn resources(
         &self,
         ctx: &Context<'_>,

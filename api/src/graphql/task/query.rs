@@ -37,7 +37,6 @@ impl TaskQuery {
     }
 
     /// What happened to a task of your company, the oldest first; nothing where it has none with that id.
-    #[graphql(complexity = "page::complexity(first, page::DEFAULT, child_complexity)")]
     async fn task_history(
         &self,
         ctx: &Context<'_>,
@@ -50,7 +49,6 @@ impl TaskQuery {
     }
 
     /// The tasks of your company, the newest first.
-    #[graphql(complexity = "page::complexity(first, page::DEFAULT, child_complexity)")]
     async fn tasks(
         &self,
         ctx: &Context<'_>,

@@ -24,7 +24,6 @@ pub(in crate::graphql) struct WatchlistQuery;
 #[Object]
 impl WatchlistQuery {
     /// The opportunities that you saved, the last saved first.
-    #[graphql(complexity = "page::complexity(first, page::DEFAULT, child_complexity)")]
     async fn saved_opportunities(
         &self,
         ctx: &Context<'_>,

@@ -21,7 +21,7 @@ use tokio::{
 const UNANSWERED: u32 = 3;
 
 /// Messages on their way to the writer; those who make them wait for it beyond that.
-const UNDER_WAY: usize = 16;
+pub(in crate::http) const UNDER_WAY: usize = 16;
 
 /// How long the last words may take.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -43,12 +43,13 @@ pub(in crate::http) fn read(
     }))
 }
 
-/// Writes what is given to it, and a ping `every` so often.
+/// Writes what is given to it, and a ping `every` so often. Whoever makes messages waits while more than `under_way` are.
 pub(in crate::http) fn write(
     client: SplitSink<WebSocket, Message>,
     every: Duration,
+    under_way: usize,
 ) -> (mpsc::Sender<Message>, Writer) {
-    let (give, taken) = mpsc::channel(UNDER_WAY);
+    let (give, taken) = mpsc::channel(under_way);
     (give, Writer(tokio::spawn(forward(taken, client, every))))
 }
 

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, sync::Arc};
 use domain::{envelope::RawRecorded, store::StoreError};
 use tokio::sync::broadcast::{self, error::RecvError};
 
-use super::{Feed, PAGE};
+use super::{Feed, Item, PAGE};
 
 /// Follows the log from a position on: every event behind it, once, in the order of positions.
 pub struct Follower {
@@ -15,8 +15,8 @@ pub struct Follower {
     /// Read from the log, up to this position, before what the feed hands out goes on.
     catch_up_to: Option<u64>,
     page: VecDeque<Arc<RawRecorded>>,
-    /// `None` before the feed was joined and when it was too fast.
-    coming: Option<broadcast::Receiver<Arc<RawRecorded>>>,
+    /// `None` before the feed was joined, when it was too fast, and when it came to a large event.
+    coming: Option<broadcast::Receiver<Item>>,
 }
 
 impl Feed {
@@ -53,12 +53,12 @@ impl Follower {
                 continue;
             };
             match coming.recv().await {
-                Ok(event) if event.position <= self.at => {}
-                Ok(event) => {
+                Ok(Item::Event(event)) if event.position <= self.at => {}
+                Ok(Item::Event(event)) => {
                     self.at = event.position;
                     return Ok(Some(event));
                 }
-                Err(RecvError::Lagged(_)) => self.coming = None,
+                Ok(Item::Large) | Err(RecvError::Lagged(_)) => self.coming = None,
                 Err(RecvError::Closed) => return Ok(None),
             }
         }

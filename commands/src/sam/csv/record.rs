@@ -14,7 +14,7 @@ const MAX_REREAD: usize = 64 << 20;
 /// What comes next.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// A record; its fields are in [`Records::texts`].
+    /// A record; its fields are in [`Records::fields`].
     Record { line: u64 },
     /// A record that cannot be read.
     Broken { line: u64, why: Broken },
@@ -50,6 +50,7 @@ pub(super) struct Records {
     /// Fields of the first record.
     width: Option<usize>,
     reread: usize,
+    delimiter: u8,
 }
 
 #[derive(Clone, Copy)]
@@ -71,9 +72,14 @@ enum Scan {
 }
 
 impl Records {
-    pub(super) fn new(reader: Reader) -> Self {
+    pub(super) fn new(reader: Reader, delimiter: u8) -> Self {
         let window = Window { reader, bytes: Vec::new(), start: 0, line: 1 };
-        Self { window, bytes: Vec::new(), ends: Vec::new(), width: None, reread: 0 }
+        Self { window, bytes: Vec::new(), ends: Vec::new(), width: None, reread: 0, delimiter }
+    }
+
+    /// What was read so far is no header: the next record is.
+    pub(super) fn forget_width(&mut self) {
+        self.width = None;
     }
 
     /// Reads the next record, skipping blank lines.
@@ -92,18 +98,15 @@ impl Records {
         }
     }
 
-    /// The fields of the current record, unless they are not UTF-8.
-    pub(super) fn texts(&self) -> Option<Vec<&str>> {
-        let text = std::str::from_utf8(&self.bytes).ok()?;
+    /// The fields of the current record, as bytes.
+    pub(super) fn fields(&self) -> Vec<&[u8]> {
         let mut start = 0;
-        self.ends
-            .iter()
-            .map(|end| {
-                let field = text.get(start..*end);
-                start = *end;
-                field
-            })
-            .collect()
+        let field = |end: &usize| {
+            let field = self.bytes.get(start..*end).unwrap_or_default();
+            start = *end;
+            field
+        };
+        self.ends.iter().map(field).collect()
     }
 
     fn complete(&mut self, line: u64, length: usize) -> Result<Step, SourceError> {
@@ -190,7 +193,8 @@ impl Records {
                 Ok(Some(State::Quoted))
             }
             State::FieldStart | State::Plain => {
-                let end = rest.iter().position(|byte| matches!(byte, b',' | b'\n'));
+                let delimiter = self.delimiter;
+                let end = rest.iter().position(|byte| *byte == delimiter || *byte == b'\n');
                 self.bytes.extend_from_slice(&rest[..end.unwrap_or(rest.len())]);
                 let delimiter = end.map(|end| rest[end]);
                 *at += end.map_or(rest.len(), |end| end + 1);
@@ -234,7 +238,7 @@ impl Records {
                 self.bytes.push(b'"');
                 Ok(Some(State::Quoted))
             }
-            (State::QuoteSeen, b',') => {
+            (State::QuoteSeen, byte) if byte == self.delimiter => {
                 self.ends.push(self.bytes.len());
                 Ok(Some(State::FieldStart))
             }

@@ -13,13 +13,13 @@ enum Damage {
     ExtraField,
     UnclosedQuote,
     NotUtf8,
-    BadNaics,
+    NoAgency,
     BadDate,
-    BadAmount,
+    NoType,
     NoNoticeId,
     NulCharacter,
     LongTitle,
-    LongDescription,
+    NoTitle,
 }
 
 const ALL: [Damage; 11] = [
@@ -27,13 +27,13 @@ const ALL: [Damage; 11] = [
     Damage::ExtraField,
     Damage::UnclosedQuote,
     Damage::NotUtf8,
-    Damage::BadNaics,
+    Damage::NoAgency,
     Damage::BadDate,
-    Damage::BadAmount,
+    Damage::NoType,
     Damage::NoNoticeId,
     Damage::NulCharacter,
     Damage::LongTitle,
-    Damage::LongDescription,
+    Damage::NoTitle,
 ];
 
 /// Writes a broken form of the row, without its line end.
@@ -50,13 +50,13 @@ pub(super) fn write(record: &StringRecord, dice: &mut Dice, line: &mut Vec<u8>) 
             write_fields(record.iter(), line);
             line.insert(3, 0xe9);
         }
-        Damage::BadNaics => write_with(record, "NaicsCode", "33911X", line),
-        Damage::BadDate => write_with(record, "PostedDate", "03/16/2026", line),
-        Damage::BadAmount => write_with(record, "Award$", "to be determined", line),
+        Damage::NoAgency => write_with(record, "Department/Ind.Agency", " ", line),
+        Damage::BadDate => write_with(record, "PostedDate", "16/03/2026", line),
+        Damage::NoType => write_with(record, "Type", "", line),
         Damage::NoNoticeId => write_with(record, "NoticeId", " ", line),
         Damage::NulCharacter => write_with(record, "Title", "a\0b", line),
         Damage::LongTitle => write_with(record, "Title", &"wheelchair ".repeat(100), line),
-        Damage::LongDescription => write_with(record, "Description", &"0123456789abcdef".repeat(16_385), line),
+        Damage::NoTitle => write_with(record, "Title", "null", line),
     }
 }
 

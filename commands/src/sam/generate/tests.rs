@@ -10,7 +10,7 @@ use domain::opportunity::Notice;
 use flate2::Crc;
 
 use super::*;
-use crate::sam::{Format, Row, open, rows};
+use crate::sam::{Encoding, Format, Row, open, rows};
 
 fn generated(rows: u64, seed: u64) -> Vec<u8> {
     let mut bytes = vec![];
@@ -19,7 +19,7 @@ fn generated(rows: u64, seed: u64) -> Vec<u8> {
 }
 
 fn read(bytes: Vec<u8>) -> Vec<Row> {
-    rows(open(Cursor::new(bytes)).unwrap(), Format::Csv).unwrap().map(|row| row.unwrap()).collect()
+    rows(open(Cursor::new(bytes)).unwrap(), Format::Csv, Encoding::Auto).unwrap().map(|row| row.unwrap()).collect()
 }
 
 fn notices(bytes: Vec<u8>) -> Vec<Notice> {

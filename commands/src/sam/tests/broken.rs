@@ -45,8 +45,9 @@ fn a_header_without_the_columns_says_which() {
 
 #[test]
 fn a_format_that_was_asked_for_but_is_not_there_is_refused() {
-    let as_format =
-        |text: &str, format| rows(open(Cursor::new(text.to_owned())).unwrap(), format).and_then(Iterator::collect);
+    let as_format = |text: &str, format| {
+        rows(open(Cursor::new(text.to_owned())).unwrap(), format, Encoding::Auto).and_then(Iterator::collect)
+    };
     let csv = csv_file(&[csv_row(&[])]);
     let not_this = |outcome: Result<Vec<Row>, _>| matches!(outcome, Err(SourceError::NotThisFormat { .. }));
     assert!(not_this(as_format(&csv, Format::Json)));
@@ -60,7 +61,8 @@ fn damaged_gzip_gives_its_good_rows_and_then_says_so() {
     let rows: Vec<_> = (0..2_000).map(|n| csv_row(&[("NoticeId", &format!("{n:032x}"))])).collect();
     let mut packed = gzip(csv_file(&rows).as_bytes());
     packed.truncate(packed.len() - 100);
-    let outcome: Vec<_> = super::rows(open(Cursor::new(packed)).unwrap(), Format::Csv).unwrap().collect();
+    let outcome: Vec<_> =
+        super::rows(open(Cursor::new(packed)).unwrap(), Format::Csv, Encoding::Auto).unwrap().collect();
     let (last, good) = outcome.split_last().unwrap();
     assert!(good.len() > 100 && good.iter().all(|row| row.as_ref().is_ok_and(|row| row.outcome.is_ok())));
     assert!(matches!(last, Err(SourceError::BrokenGzip(_))), "{last:?}");
@@ -117,9 +119,9 @@ fn a_row_of_several_lines_with_a_field_too_many_is_one_rejected_row() {
 }
 
 #[test]
-fn a_row_that_is_not_utf_8_is_one_rejected_row() {
-    let good = csv_row(&[]);
-    let mut bytes = csv_file(&[csv_row(&[("PopCity", "Mayag?ez")]), good]).into_bytes();
+fn a_damaged_row_of_a_utf_8_file_is_one_rejected_row() {
+    let good = csv_row(&[("PopCity", "Mayagüez")]);
+    let mut bytes = csv_file(&[csv_row(&[("PopCity", "Mayag?ez"), ("PopState", "é")]), good]).into_bytes();
     let at = bytes.iter().position(|byte| *byte == b'?').unwrap();
     bytes[at] = 0xfc;
     assert_eq!(outcomes(&read(bytes).unwrap()), [(2, Some(RowError::NotUtf8)), (3, None)]);

@@ -24,7 +24,7 @@ fn sources() -> [(Vec<u8>, Format); 3] {
 
 fn in_pieces(bytes: &[u8], format: Format, size: usize) -> Vec<(u64, Option<RowError>)> {
     let reader = BufReader::with_capacity(size, Cursor::new(bytes.to_vec()));
-    let rows: Vec<_> = rows(Box::new(reader), format).unwrap().map(|row| row.unwrap()).collect();
+    let rows: Vec<_> = rows(Box::new(reader), format, Encoding::Auto).unwrap().map(|row| row.unwrap()).collect();
     outcomes(&rows)
 }
 
@@ -48,7 +48,7 @@ fn no_damage_makes_reading_panic_or_go_back() {
                 let at = random.next_u32() as usize % bytes.len();
                 bytes[at] = b"\"\",\n\r{}[]\\\0\xff"[random.next_u32() as usize % 12];
             }
-            let Ok(rows) = rows(Box::new(Cursor::new(bytes)), format) else { continue };
+            let Ok(rows) = rows(Box::new(Cursor::new(bytes)), format, Encoding::Auto) else { continue };
             let mut last = 0;
             for row in rows.map_while(Result::ok) {
                 assert!(row.line >= last, "{format:?} goes back from line {last} to {}", row.line);

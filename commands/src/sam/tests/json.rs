@@ -56,9 +56,9 @@ fn a_broken_line_is_one_rejected_row() {
 }
 
 #[test]
-fn a_line_that_is_not_utf_8_is_one_rejected_row() {
+fn a_line_in_no_encoding_is_one_rejected_row() {
     let mut bytes = format!("{LINE}\n{LINE}").into_bytes();
-    bytes[12] = 0xff;
+    bytes[12] = 0x81;
     assert_eq!(outcomes(&read(bytes).unwrap()), [(1, Some(RowError::NotUtf8)), (2, None)]);
 }
 
@@ -100,7 +100,7 @@ fn pages_may_follow_each_other() {
 fn a_page_that_breaks_off_gives_its_good_rows_and_then_says_so() {
     for end in [700, PAGE.len() - 20, PAGE.len() - 2] {
         let reader = open(Cursor::new(PAGE[..end].to_owned())).unwrap();
-        let rows: Vec<_> = rows(reader, Format::Json).unwrap().collect();
+        let rows: Vec<_> = rows(reader, Format::Json, Encoding::Auto).unwrap().collect();
         let (last, good) = rows.split_last().unwrap();
         assert!(matches!(last, Err(SourceError::BreaksOff { .. })), "{end}: {last:?}");
         assert!(good.iter().all(Result::is_ok));
@@ -113,4 +113,108 @@ fn a_page_that_breaks_off_gives_its_good_rows_and_then_says_so() {
 fn an_element_that_is_too_large_is_one_rejected_row() {
     let huge = PAGE.replace("\"no text\"", &format!("\"{}\"", "x".repeat(MAX_ROW)));
     assert_eq!(read(huge).unwrap()[1].outcome, Err(RowError::RowTooLarge { limit: MAX_ROW }));
+}
+
+/// A notice of the API on one line.
+fn element(id: &str) -> String {
+    format!(
+        r#"{{"noticeId":"{id}","title":"Beds","solicitationNumber":"S{id}","fullParentPathName":"PEACE CORPS","postedDate":"2026-01-02","type":"Solicitation"}}"#
+    )
+}
+
+/// A page that promises four notices.
+fn page(offset: u32, ids: [&str; 2]) -> String {
+    let [one, two] = ids.map(element);
+    format!(r#"{{"totalRecords":4,"limit":2,"offset":{offset},"opportunitiesData":[{one},{two}]}}"#)
+}
+
+/// The ids of the notices, and the lines of what is none.
+fn ids_and_faults(bytes: impl Into<Vec<u8>>) -> (Vec<String>, Vec<u64>) {
+    let (mut ids, mut lines) = (vec![], vec![]);
+    for row in read(bytes).unwrap() {
+        match row.outcome {
+            Ok(notice) => ids.push(notice.notice_id.to_string()),
+            Err(_) => lines.push(row.line),
+        }
+    }
+    (ids, lines)
+}
+
+#[test]
+fn answers_are_read_in_every_shape_in_which_they_are_saved() {
+    let (first, second) = (page(0, ["a", "b"]), page(2, ["c", "d"]));
+    let all: Vec<_> = ["a", "b", "c", "d"].map(element).to_vec();
+    let pretty = serde_json::to_string_pretty(
+        &serde_json::from_str::<serde_json::Value>(&all.join("")[..element("a").len()]).unwrap(),
+    );
+    for (shape, text) in [
+        ("pages one after another", format!("{first}{second}")),
+        ("a page a line", format!("{first}\n{second}\n")),
+        ("a list of pages", format!("[{first},\n{second}]")),
+        ("a list of notices", format!("[{}]", all.join(",\n"))),
+        ("a notice a line", all.join("\n")),
+        (
+            "notices one after another, the first over several lines",
+            format!("{}{}", pretty.unwrap(), all[1..].join(" ")),
+        ),
+        ("lists of notices one after another", format!("[{}]\n[{},{},{}]", all[0], all[1], all[2], all[3])),
+    ] {
+        assert_eq!(ids_and_faults(text), (["a", "b", "c", "d"].map(str::to_owned).to_vec(), vec![]), "{shape}");
+    }
+    assert_eq!(ids_and_faults("{\"totalRecords\":0,\"opportunitiesData\":null}"), (vec![], vec![]));
+    assert_eq!(ids_and_faults("[]\n".to_owned() + &first).0.len(), 2);
+}
+
+#[test]
+fn what_is_no_page_is_named_with_its_line_and_the_rest_goes_in() {
+    let (first, second) = (page(0, ["a", "b"]), page(2, ["c", "d"]));
+    for middle in [
+        r#"{"code":"900804","message":"throttled","nextAccessTime":"2026-Nov-29 00:00:00+0000 UTC"}"#,
+        "<html><body><h1>502 Bad Gateway</h1></body></html>",
+        "upstream connect error",
+        r#"{"totalRecords":4,"opportunitiesData":[{"noticeId":"x"}}"#,
+    ] {
+        let (ids, lines) = ids_and_faults(format!("{first}\n{middle}\n{second}\n"));
+        assert_eq!(ids, ["a", "b", "c", "d"], "{middle}");
+        assert!(!lines.is_empty() && lines.iter().all(|line| *line == 2), "{middle}: {lines:?}");
+    }
+    let first_is_none = format!("{{\"error\": {{}}}}\n{first}");
+    assert_eq!(ids_and_faults(first_is_none), (vec!["a".to_owned(), "b".to_owned()], vec![1]));
+}
+
+#[test]
+fn both_published_shapes_of_a_notice_are_read_and_null_texts_are_nothing() {
+    let old = r#"{"opportunitiesData":[{"noticeId":"a","title":"Renovation ","solicitationNumber":" 47PF ","department":"GENERAL SERVICES ADMINISTRATION",
+        "subTier":"PUBLIC BUILDINGS SERVICE","office":"PBS R5","postedDate":"2018-05-04","type":"Award Notice","archiveDate":null,
+        "award":{"date":"2018-05-04","amount":"800620","awardee":{"name":"D.G. Beyer, Inc."}},"placeOfPerformance":"null","description":"null","uiLink":"null"}]}"#;
+    let notice = read_one(old).unwrap();
+    assert_eq!(notice.opportunity_id().to_string(), "047:47PF");
+    assert_eq!(notice.facts.sub_tier.as_deref(), Some("PUBLIC BUILDINGS SERVICE"));
+    assert_eq!(notice.facts.office.as_deref(), Some("PBS R5"));
+    assert_eq!((notice.facts.description, notice.facts.link, notice.facts.place), (None, None, None));
+    assert_eq!(notice.award.unwrap().amount, Some(Cents(80_062_000)));
+}
+
+#[test]
+fn parts_of_another_kind_are_left_out_and_named() {
+    let odd = element("a").replace(
+        "\"title\"",
+        r#""award":"none yet","placeOfPerformance":{"city":7,"state":{"code":"TX"}},"naicsCodes":"336","title""#,
+    );
+    let row = read(format!("[{odd}]")).unwrap().remove(0);
+    assert_eq!(row.outcome.unwrap().facts.place.unwrap().state.as_deref(), Some("TX"));
+    let columns: Vec<_> = row.left_out.iter().filter_map(|value| value.column()).collect();
+    assert_eq!(columns, ["placeOfPerformance.city", "award"]);
+}
+
+#[test]
+fn pages_that_come_twice_or_are_missing_are_told() {
+    let first = page(0, ["a", "b"]);
+    let mut rows =
+        rows(open(Cursor::new(format!("{first}{first}{first}"))).unwrap(), Format::Json, Encoding::Auto).unwrap();
+    let warnings = rows.warnings();
+    assert_eq!(rows.by_ref().count(), 6);
+    let told = warnings.list();
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert!(told[2].contains("promise 4 notices") && told[2].contains("2 are there"), "{told:?}");
 }

@@ -24,7 +24,7 @@ fn notices(file: &str, format: Format) -> Option<Vec<Notice>> {
     let started = Instant::now();
     let mut reader = open(file).unwrap();
     assert_eq!(detect(&mut reader).unwrap(), format);
-    let notices: Vec<_> = rows(reader, format)
+    let notices: Vec<_> = rows(reader, format, Encoding::Auto)
         .unwrap()
         .map(|row| row.unwrap())
         .map(|row| row.outcome.unwrap_or_else(|why| panic!("line {}: {}", row.line, why.explain())))

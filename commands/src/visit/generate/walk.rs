@@ -98,7 +98,7 @@ impl<'a> Walk<'a> {
             opportunity_id: page.opportunity_id.clone(),
             at: self.at,
         });
-        self.made.steps.push(Step { visit_id: self.visit_id.clone(), command });
+        self.made.steps.push(Step { visit_id: self.visit_id.clone(), named: None, command });
     }
 
     fn click(&mut self, page: &Page, target_url: Option<Url>, opportunity_id: Option<OpportunityId>) {
@@ -109,7 +109,7 @@ impl<'a> Walk<'a> {
             opportunity_id,
             at: self.at,
         });
-        self.made.steps.push(Step { visit_id: self.visit_id.clone(), command });
+        self.made.steps.push(Step { visit_id: self.visit_id.clone(), named: None, command });
     }
 
     /// What is done on a page besides leaving it.

@@ -1,14 +1,16 @@
 //! The ClickHouse engine (`libchdb`) behind ClickHouse's HTTP interface.
 //!
-//! Every request gets a session of its own: settings, database and `readonly` end with it. Result formats made of rows
+//! Every request gets a connection of its own: settings, database and `readonly` end with it; a session (`session_id`) sets
+//! them again. Compressed transfer is served as clients ask for it by default. Result formats made of rows
 //! are streamed in bounded memory; formats with an envelope (JSON, Pretty, Parquet and others) are made in one piece,
 //! up to [`Config::max_result_bytes`]. The data of an `INSERT` goes through a file of the data folder, because the
-//! engine mangles some binary data glued into the text. Compressed transfer (`compress`, `decompress`,
-//! `Content-Encoding`), HTTP sessions, roles and external tables are refused with `NOT_IMPLEMENTED`; a client that goes
-//! away stops its statement at the next piece of the result.
+//! engine mangles some binary data glued into the text. Roles, external tables, temporary tables of a session and bodies in
+//! encodings other than gzip, deflate and lz4 are refused with `NOT_IMPLEMENTED`; a client that goes away stops its statement
+//! at the next piece of the result.
 
 mod answer;
 mod body;
+mod compression;
 mod engine;
 mod exception;
 mod ffi;
@@ -16,7 +18,9 @@ mod form;
 mod framing;
 mod interface;
 mod login;
+mod native;
 mod request;
+mod sessions;
 mod statement;
 mod token;
 
@@ -35,7 +39,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use self::{engine::Engine, interface::Interface, login::Logins};
+use self::{engine::Engine, interface::Interface, login::Logins, sessions::Sessions};
 use crate::{EngineError, data_folder::DataFolder};
 
 /// How to serve the local ClickHouse.
@@ -123,6 +127,7 @@ fn open_blocking(config: Config) -> Result<Opened, EngineError> {
     let engine = Engine::open(&config.library, &folder.path().join("store"))?;
     let interface = Arc::new(Interface {
         engine,
+        sessions: Sessions::default(),
         logins: Logins { default: config.password, analyst: config.analyst_password },
         spool,
         max_body_bytes: config.max_body_bytes,

@@ -7,6 +7,10 @@ use clap::Args;
 use super::Places;
 use crate::state::Stack;
 
+/// Qdrant's clients speak REST to an address unless they are told otherwise.
+const QDRANT_NOTE: &str =
+    "QDRANT_URL is gRPC only; in Python: QdrantClient(host=HOST, grpc_port=PORT, prefer_grpc=True)";
+
 /// Use it as `eval "$(medhub-local env)"`.
 #[derive(Debug, Args)]
 pub(super) struct Env {}
@@ -17,6 +21,8 @@ impl Env {
         for (variable, value) in Stack::running(&places.data()?)?.variables {
             println!("export {variable}={}", quoted(&value));
         }
+        // Last, so that it hides nothing from a shell that reads all lines as one.
+        println!("# {QDRANT_NOTE}");
         Ok(ExitCode::SUCCESS)
     }
 }

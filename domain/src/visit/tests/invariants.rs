@@ -21,29 +21,19 @@ fn take_in(state: &mut Visit, step: &VisitCommand) -> Vec<VisitEvent> {
 
 proptest! {
     #[test]
-    fn every_step_is_counted_once_and_none_is_lost(steps in prop::collection::vec(any_step(), 1..60)) {
+    fn every_step_is_counted_and_none_is_lost(steps in prop::collection::vec(any_step(), 1..60)) {
         let mut state = Visit::default();
         let events: Vec<_> = steps.iter().flat_map(|step| take_in(&mut state, step)).collect();
         let trail = state.trail().unwrap();
-        prop_assert_eq!(trail.views + trail.clicks, events.len() as u64);
-        for step in &steps {
-            let same = events.iter().filter(|event| **event == VisitEvent::from(step.clone())).count();
-            prop_assert_eq!(same, 1, "{:?}", step);
-        }
+        prop_assert_eq!(trail.views + trail.clicks, steps.len() as u64);
+        prop_assert_eq!(events, steps.into_iter().map(VisitEvent::from).collect::<Vec<_>>());
     }
 
     #[test]
-    fn steps_that_are_sent_again_give_no_events(
-        before in prop::collection::vec(any_step(), 0..16),
-        request in prop::collection::vec(any_step(), 1..49),
-    ) {
-        let mut state = Visit::default();
-        for step in before.iter().chain(&request) {
-            take_in(&mut state, step);
-        }
-        for step in &request {
-            prop_assert_eq!(take_in(&mut state, step), vec![]);
-        }
+    fn steps_have_one_id_exactly_where_they_are_one(one in any_step(), other in any_step()) {
+        let visit = VisitId::try_new("v").unwrap();
+        let [first, second] = [&one, &other].map(|step| VisitEvent::from(step.clone()));
+        prop_assert_eq!(first.event_id(&visit, None) == second.event_id(&visit, None), first == second);
     }
 
     #[test]
@@ -64,5 +54,5 @@ fn the_state_of_an_endless_visit_stays_small() {
         state.evolve(&viewed("/a", at));
     }
     assert_eq!(state.trail().unwrap().views, 10_000);
-    assert!(serde_json::to_string(&state).unwrap().len() < 2_000);
+    assert!(serde_json::to_string(&state).unwrap().len() < 200);
 }

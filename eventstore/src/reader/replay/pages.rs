@@ -13,6 +13,7 @@ use tokio::sync::mpsc::Sender;
 use super::{Batch, ReplayOptions};
 use crate::{
     error::{LogError, postgres},
+    postgres::within,
     reader::{
         completed_prefix,
         copy::CopyDecoder,
@@ -26,12 +27,13 @@ const QUICK_PAGE: Duration = Duration::from_millis(200);
 /// Pages grow to this many times their first size.
 const MOST_GROWTH: u64 = 64;
 
-/// The plans of the pages: along the index of positions, so that the first rows come at once and nothing is sorted on
-/// disk, in one process. Nothing is compiled for queries that short.
-const PLANS: &str = "set enable_seqscan = off; set enable_bitmapscan = off; set jit = off; \
-                     set max_parallel_workers_per_gather = 0";
+/// The plans of a page: along the index of positions, so that the first rows come at once and nothing is sorted on
+/// disk, in one process. Nothing is compiled for queries that short. For its transaction only: behind a pooler the next
+/// one on the same session is somebody else's.
+const PLANS: &str = "begin; set local enable_seqscan = off; set local enable_bitmapscan = off; set local jit = off; \
+                     set local max_parallel_workers_per_gather = 0";
 /// A stream is found by the primary key, and then its few events are sorted; for all others a sort is the wrong plan.
-const NO_SORT: &str = "set enable_sort = off";
+const NO_SORT: &str = "; set local enable_sort = off";
 
 /// Whether somebody still wants batches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,7 +80,6 @@ impl Pages {
     }
 
     async fn read(&mut self) -> Result<Caller, LogError> {
-        self.prepare().await?;
         // Without following, what is recorded from now on is not waited for, or a busy log would have no end.
         let end = match self.options.follow {
             Some(_) => None,
@@ -104,14 +105,6 @@ impl Pages {
         Ok(Caller::Waiting)
     }
 
-    async fn prepare(&mut self) -> Result<(), LogError> {
-        self.connection.execute(PLANS).await.map_err(postgres("setting up the reading"))?;
-        if self.options.filter.aggregate_id.is_none() {
-            self.connection.execute(NO_SORT).await.map_err(postgres("setting up the reading"))?;
-        }
-        Ok(())
-    }
-
     /// Looks how far the log is complete once everything known to be complete was read; `false` at the end.
     async fn move_fence(&mut self) -> Result<bool, LogError> {
         let mut pause = self.options.follow.map(|follow| follow.poll_min);
@@ -127,7 +120,7 @@ impl Pages {
             if self.fence > self.position {
                 return Ok(true);
             }
-            self.fence = completed_prefix(&mut self.connection).await?;
+            self.fence = patiently(self.options.patience, completed_prefix(&mut self.connection)).await?;
             if self.fence > self.position {
                 return Ok(true);
             }
@@ -143,12 +136,22 @@ impl Pages {
     /// Sends the wanted events behind the position and up to `last`.
     async fn send_page(&mut self, last: u64) -> Result<Caller, LogError> {
         let reading = "reading events";
-        let statement = self.statement(last);
-        let mut chunks = self.connection.copy_out_raw(&statement).await.map_err(postgres(reading))?;
+        let (patience, statement) = (self.options.patience, self.statement(last));
+        let mut plans = PLANS.to_owned();
+        if self.options.filter.aggregate_id.is_none() {
+            plans.push_str(NO_SORT);
+        }
+        let beginning = async {
+            self.connection.execute(plans.as_str()).await.map_err(postgres("setting up the reading"))?;
+            self.connection.copy_out_raw(&statement).await.map_err(postgres(reading))
+        };
+        let mut chunks = patiently(patience, beginning).await?;
         let mut decoder = CopyDecoder::<COLUMNS>::default();
         let mut events = Vec::new();
         let (mut bytes, mut reached, mut whole_batches) = (0, self.position, false);
-        while let Some(chunk) = chunks.try_next().await.map_err(postgres(reading))? {
+        while let Some(chunk) =
+            patiently(patience, async { chunks.try_next().await.map_err(postgres(reading)) }).await?
+        {
             decoder.push(&chunk);
             while let Some((row, size)) = decoder.next_row().map_err(LogError::Copy)? {
                 let event = match row::recorded(&row) {
@@ -175,6 +178,8 @@ impl Pages {
         }
         decoder.finish().map_err(LogError::Copy)?;
         drop(chunks);
+        let ending = async { self.connection.execute("commit").await.map_err(postgres("ending a page")) };
+        patiently(patience, ending).await?;
         // A page that the limit cut short says nothing about the positions behind its last event.
         self.position = if self.left == Some(0) { reached } else { last };
         self.caught_up = !whole_batches && self.position == self.fence;
@@ -189,6 +194,17 @@ impl Pages {
             "copy ({select} where position > {position} and position <= {last}{conditions} \
              order by position{limit}) to stdout (format binary)"
         )
+    }
+}
+
+/// Waits for an answer, for ever where there is no bound.
+async fn patiently<T>(
+    patience: Option<Duration>,
+    answer: impl Future<Output = Result<T, LogError>>,
+) -> Result<T, LogError> {
+    match patience {
+        Some(patience) => within(patience, "reading the log", answer).await,
+        None => answer.await,
     }
 }
 

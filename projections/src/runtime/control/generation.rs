@@ -119,37 +119,71 @@ impl Control {
         })
     }
 
-    /// Says what is done with a build from now on.
+    /// Moves a build from one of the states `from` to another, in a transaction of the caller's.
     ///
     /// # Errors
-    /// [`ControlError`] when Postgres does not answer.
-    pub async fn set_build_state(
-        &self,
+    /// [`ControlError::NotSo`] when it is in no such state, [`ControlError::NoGeneration`] when it is not there.
+    pub(in crate::runtime) async fn move_build(
+        connection: &mut PgConnection,
         projection: &str,
         generation: Generation,
-        state: BuildState,
-        handover: Option<u64>,
+        from: &[BuildState],
+        to: BuildState,
     ) -> Result<(), ControlError> {
-        sqlx::query(include_str!("generation/set_state.sql"))
+        let doing = || postgres("changing the state of a generation");
+        let found: Option<String> = sqlx::query_scalar(include_str!("generation/lock.sql"))
             .bind(projection)
             .bind(generation.number())
-            .bind(state.name())
-            .bind(handover.map(|position| i64::try_from(position).unwrap_or(i64::MAX)))
-            .execute(self.pool())
+            .fetch_optional(&mut *connection)
+            .await
+            .map_err(doing())?;
+        let projection = projection.to_owned();
+        let Some(found) = found else { return Err(ControlError::NoGeneration { projection, generation }) };
+        if !from.iter().any(|state| state.name() == found) {
+            return Err(ControlError::NotSo { projection, generation, found, to: to.name() });
+        }
+        sqlx::query("update projection_generations set state = $3 where projection = $1 and generation = $2")
+            .bind(projection)
+            .bind(generation.number())
+            .bind(to.name())
+            .execute(connection)
             .await
             .map(drop)
-            .map_err(postgres("changing the state of a generation"))
+            .map_err(doing())
     }
 
-    /// Forgets a build with its checkpoints and dead letters.
+    /// Notes up to which position a build that is being filled has come from the log.
     ///
     /// # Errors
-    /// [`ControlError`] when Postgres does not answer.
-    pub async fn forget_build(&self, projection: &str, generation: Generation) -> Result<(), ControlError> {
-        sqlx::query("delete from projection_generations where projection = $1 and generation = $2")
+    /// [`ControlError::NotSo`] when it is not being filled any more.
+    pub(in crate::runtime) async fn note_handover(
+        connection: &mut PgConnection,
+        projection: &str,
+        generation: Generation,
+        position: u64,
+    ) -> Result<(), ControlError> {
+        let building = BuildState::Building;
+        Self::move_build(&mut *connection, projection, generation, &[building], building).await?;
+        sqlx::query("update projection_generations set handover = $3 where projection = $1 and generation = $2")
             .bind(projection)
             .bind(generation.number())
-            .execute(self.pool())
+            .bind(i64::try_from(position).unwrap_or(i64::MAX))
+            .execute(connection)
+            .await
+            .map(drop)
+            .map_err(postgres("noting what came from the log"))
+    }
+
+    /// Forgets a build that was given up, with its checkpoints and dead letters; never one that readers see.
+    pub(in crate::runtime) async fn forget_build(
+        connection: &mut PgConnection,
+        projection: &str,
+        generation: Generation,
+    ) -> Result<(), ControlError> {
+        sqlx::query(include_str!("generation/forget.sql"))
+            .bind(projection)
+            .bind(generation.number())
+            .execute(connection)
             .await
             .map(drop)
             .map_err(postgres("forgetting a generation"))

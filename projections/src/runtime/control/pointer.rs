@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sqlx::{PgConnection, Row, types::Json};
 
-use super::{Control, ControlError, postgres};
+use super::{BuildState, Control, ControlError, postgres};
 use crate::runtime::Generation;
 
 /// A generation of each projection.
@@ -17,8 +17,10 @@ pub struct Pointer {
     pub version: u64,
     /// The generation of each projection that readers see.
     pub generations: Generations,
-    /// What they saw before the last move; empty where there was none.
+    /// What they saw of each projection before it moved last; empty where it never did.
     pub previous: Generations,
+    /// The projections that moved last, together.
+    pub moved: Vec<String>,
 }
 
 impl Pointer {
@@ -39,26 +41,45 @@ impl Control {
         read(&mut connection, "").await
     }
 
-    /// Points readers at other generations of some projections, all at once, in a transaction of the caller's.
+    /// Points readers at other generations of some projections, all at once, in a transaction of the caller's. What is
+    /// pointed at stays as it is until the transaction ends.
+    ///
+    /// # Errors
+    /// [`ControlError::NotSo`] and [`ControlError::NoGeneration`] for a generation that is not kept up to date.
     pub(in crate::runtime) async fn move_pointer(
         connection: &mut PgConnection,
         to: &Generations,
     ) -> Result<Pointer, ControlError> {
-        let before = read(&mut *connection, " for update").await?;
-        let mut after = before.generations.clone();
-        after.extend(to.iter().map(|(projection, generation)| (projection.clone(), *generation)));
+        let before = Self::lock_pointer(&mut *connection).await?;
+        let (mut generations, mut previous) = (before.generations.clone(), before.previous.clone());
+        for (projection, generation) in to {
+            let following = BuildState::Following;
+            Self::move_build(&mut *connection, projection, *generation, &[following], following).await?;
+            if let Some(old) = generations.insert(projection.clone(), *generation)
+                && old != *generation
+            {
+                previous.insert(projection.clone(), old);
+            }
+        }
+        let moved: Vec<_> = to.keys().cloned().collect();
         sqlx::query(include_str!("pointer/move.sql"))
-            .bind(Json(numbers(&after)))
-            .bind(Json(numbers(&before.generations)))
+            .bind(Json(numbers(&generations)))
+            .bind(Json(numbers(&previous)))
+            .bind(Json(&moved))
             .execute(&mut *connection)
             .await
             .map_err(postgres("switching generations"))?;
-        Ok(Pointer { version: before.version + 1, generations: after, previous: before.generations })
+        Ok(Pointer { version: before.version + 1, generations, previous, moved })
+    }
+
+    /// What readers see, which nobody moves until the transaction of the caller's ends.
+    pub(in crate::runtime) async fn lock_pointer(connection: &mut PgConnection) -> Result<Pointer, ControlError> {
+        read(connection, " for update").await
     }
 }
 
 async fn read(connection: &mut PgConnection, locking: &str) -> Result<Pointer, ControlError> {
-    let row = sqlx::query(&format!("select version, generations, previous from projection_pointer{locking}"))
+    let row = sqlx::query(&format!("select version, generations, previous, moved from projection_pointer{locking}"))
         .fetch_one(connection)
         .await
         .map_err(postgres("reading which generations are live"))?;
@@ -67,6 +88,7 @@ async fn read(connection: &mut PgConnection, locking: &str) -> Result<Pointer, C
             version: row.try_get::<i64, _>("version")?.unsigned_abs(),
             generations: generations(row.try_get("generations")?)?,
             previous: generations(row.try_get("previous")?)?,
+            moved: row.try_get::<Json<Vec<String>>, _>("moved")?.0,
         })
     };
     understood().map_err(postgres("understanding which generations are live"))

@@ -30,17 +30,24 @@ pub(in crate::runtime) async fn partitions(
     config: &KafkaConfig,
     topics: Vec<String>,
 ) -> Result<Partitions, KafkaError> {
+    if topics.is_empty() {
+        return Ok(Partitions::new());
+    }
     let consumer: BaseConsumer = client(config).create()?;
     blocking(move || count_of(&consumer, topics)).await
 }
 
-/// The offset behind the last record of each partition of these topics.
+/// The offset behind the last record of each partition of these topics that carries events.
 pub(in crate::runtime) async fn ends(config: &KafkaConfig, topics: Vec<String>) -> Result<Ends, KafkaError> {
+    if topics.is_empty() {
+        return Ok(Ends::new());
+    }
     let consumer: BaseConsumer = client(config).create()?;
+    let used = config.partitions.unwrap_or(i32::MAX);
     blocking(move || {
         let mut ends = Ends::new();
         for (topic, partitions) in count_of(&consumer, topics)? {
-            for partition in 0..partitions {
+            for partition in 0..partitions.min(used) {
                 let (_, end) = consumer.fetch_watermarks(&topic, partition, ANSWER_WITHIN)?;
                 ends.insert((topic.clone(), partition), end);
             }
@@ -57,6 +64,9 @@ pub(in crate::runtime) async fn commit_for(
     generation: Generation,
     next: Ends,
 ) -> Result<(), KafkaError> {
+    if next.is_empty() {
+        return Ok(());
+    }
     let consumer: BaseConsumer = client(config).set("group.id", config.group(projection, generation)).create()?;
     blocking(move || consumer.commit(&offsets(&next)?, CommitMode::Sync)).await
 }

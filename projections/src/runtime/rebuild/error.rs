@@ -33,6 +33,30 @@ pub enum RebuildError {
         /// Its projections.
         projections: String,
     },
+    /// What a rebuild made was given up when that was cut off, or belongs to a log that was put back since.
+    #[error(
+        "rebuild {id} cannot go on: it was being given up, or the log is another one since it began; `medhub rebuild \
+         --abandon` removes what is left of it"
+    )]
+    GivenUp {
+        /// Its number.
+        id: i64,
+    },
+    /// Readers were switched, and those who do not ask this program do not know yet.
+    #[error(
+        "readers see generation {generation} of {projection} now, but those who do not ask this service (analysts with \
+         SQL) read an earlier one: services try to tell them again by themselves, so does `medhub migrate`; nothing was \
+         dropped, and `medhub rollback` goes back"
+    )]
+    Unpublished {
+        /// The projection.
+        projection: &'static str,
+        /// The generation that readers see.
+        generation: Generation,
+        /// Why not.
+        #[source]
+        source: QueryError,
+    },
     /// The log cannot be read.
     #[error("reading the log")]
     Log(#[from] StoreError),
@@ -40,7 +64,7 @@ pub enum RebuildError {
     #[error("asking the broker about the topics")]
     Kafka(#[source] Source),
     /// A store does not take part.
-    #[error("preparing generation {generation} in the store of {projection}")]
+    #[error("preparing or removing generation {generation} in the store of {projection}")]
     Store {
         /// The projection.
         projection: &'static str,

@@ -13,7 +13,7 @@ use futures::future::try_join_all;
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::{Part, RebuildError, RebuildProgress};
+use super::{Part, RebuildError, RebuildProgress, turn::Turn};
 use crate::runtime::{
     Build, BuildState, Runtime, Worker, bucket_of,
     delivery::Delivery,
@@ -42,6 +42,7 @@ impl Runtime {
         &self,
         id: i64,
         part: &Part,
+        turn: &Turn,
         progress: &watch::Sender<RebuildProgress>,
         stop: &CancellationToken,
     ) -> Result<(), RebuildError> {
@@ -73,17 +74,17 @@ impl Runtime {
                 part.tell(progress, |told| (told.position, told.target, told.events) = (position, target, events));
                 if noted.elapsed() > NOTE_EVERY {
                     noted = Instant::now();
-                    self.note_position(id, part, (position, target, events)).await?;
+                    self.note_position(id, part, turn, (position, target, events)).await?;
                 }
                 if stop.is_cancelled() {
-                    self.note_position(id, part, (position, target, events)).await?;
+                    self.note_position(id, part, turn, (position, target, events)).await?;
                     return Err(RebuildError::Interrupted);
                 }
             }
             position = position.max(target);
-            self.note_position(id, part, (position, target, events)).await?;
+            self.note_position(id, part, turn, (position, target, events)).await?;
             if self.log.completed_prefix().await?.saturating_sub(position) < NEAR_ENOUGH {
-                self.note_handover(part, position).await?;
+                self.note_handover(part, position, turn).await?;
                 return Ok(());
             }
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::{task::JoinHandle, time::Instant};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{Part, Phase, RebuildError};
+use super::{Part, Phase, RebuildError, ledger::move_phase, turn::Turn};
 use crate::runtime::{
     BuildState, Checkpoint, Control, PartitionMark, Runtime, RuntimeError, Worker,
     control::postgres,
@@ -45,13 +45,15 @@ impl Runtime {
     }
 
     /// Every partition is taken in up to this position: that came from the log.
-    pub(super) async fn note_handover(&self, part: &Part, position: u64) -> Result<(), RebuildError> {
+    pub(super) async fn note_handover(&self, part: &Part, position: u64, turn: &Turn) -> Result<(), RebuildError> {
         let mut checkpoint = self.control.checkpoint(part.name(), part.generation).await?;
         for mark in checkpoint.0.values_mut() {
             mark.position = mark.position.max(position);
         }
-        self.save(part, &checkpoint).await?;
-        self.control.set_build_state(part.name(), part.generation, BuildState::Building, Some(position)).await?;
+        let mut transaction = turn.begin().await?;
+        Control::save_marks(&mut transaction, part.name(), part.generation, &checkpoint).await?;
+        Control::note_handover(&mut transaction, part.name(), part.generation, position).await?;
+        transaction.commit().await.map_err(postgres("noting what came from the log"))?;
         Ok(())
     }
 
@@ -61,14 +63,18 @@ impl Runtime {
     }
 
     /// Makes the generation's consumer group go on where Kafka ended before the log was read, and lets workers follow.
-    pub(super) async fn hand_over(&self, id: i64, part: &Part) -> Result<(), RebuildError> {
+    pub(super) async fn hand_over(&self, id: i64, part: &Part, turn: &Turn) -> Result<(), RebuildError> {
         let checkpoint = self.control.checkpoint(part.name(), part.generation).await?;
         let next: Ends = checkpoint.0.iter().map(|(place, mark)| (place.clone(), mark.next_offset)).collect();
         commit_for(&self.config, part.name(), part.generation, next)
             .await
             .map_err(|error| RebuildError::Kafka(error.into()))?;
-        self.control.set_build_state(part.name(), part.generation, BuildState::Following, None).await?;
-        self.note_phase(id, part, Phase::CatchingUp).await?;
+        // Together: who goes on after a crash must not fill what workers follow already.
+        let mut transaction = turn.begin().await?;
+        let (building, following) = (BuildState::Building, BuildState::Following);
+        Control::move_build(&mut transaction, part.name(), part.generation, &[building], following).await?;
+        move_phase(&mut transaction, id, part, Phase::CatchingUp).await?;
+        transaction.commit().await.map_err(postgres("letting workers follow a new generation"))?;
         Ok(())
     }
 

@@ -2,16 +2,14 @@
 
 use std::sync::Arc;
 
-use sqlx::{Connection, PgConnection, Row, postgres::PgRow};
+use sqlx::{PgConnection, Row, postgres::PgRow};
 use tokio::sync::watch;
+use uuid::Uuid;
 
-use super::{RebuildError, RebuildOptions};
+use super::{RebuildError, RebuildOptions, turn::Turn};
 use crate::{
     QueryError,
-    runtime::{
-        AnyProjection, BuildState, Control, ControlError, Generation, Runtime,
-        control::{LOCKS, postgres},
-    },
+    runtime::{AnyProjection, Build, BuildState, Control, ControlError, Generation, Runtime, control::postgres},
 };
 
 /// How far a part of a rebuild is.
@@ -38,6 +36,18 @@ impl Phase {
             Self::Verifying => "verifying",
             Self::Verified => "verified",
             Self::Switched => "switched",
+        }
+    }
+
+    /// The phases that lead to this one: it may begin again after a crash.
+    fn may_follow(self) -> [Self; 3] {
+        match self {
+            Self::Filling => [Self::Filling; 3],
+            Self::CatchingUp => [Self::Filling, Self::CatchingUp, Self::CatchingUp],
+            // A rebuild that was cut off compares again.
+            Self::Verifying => [Self::CatchingUp, Self::Verifying, Self::Verified],
+            Self::Verified => [Self::Verifying, Self::Verified, Self::Verified],
+            Self::Switched => [Self::Verified, Self::Switched, Self::Switched],
         }
     }
 
@@ -124,63 +134,21 @@ impl Part {
     }
 }
 
-/// The right to rebuild, switch, roll back or drop; one process has it at a time. It ends with the connection, too.
-pub(super) struct Turn {
-    connection: PgConnection,
-}
-
-impl Turn {
-    pub(super) async fn take(control: &Control) -> Result<Self, ControlError> {
-        let doing = || postgres("taking turns at rebuilding");
-        let mut connection = control.pool().acquire().await.map_err(doing())?.detach();
-        let mine: bool = sqlx::query_scalar("select pg_try_advisory_lock($1, 0)")
-            .bind(LOCKS)
-            .fetch_one(&mut connection)
-            .await
-            .map_err(doing())?;
-        if mine { Ok(Self { connection }) } else { Err(ControlError::Busy) }
-    }
-
-    pub(super) fn connection(&mut self) -> &mut PgConnection {
-        &mut self.connection
-    }
-
-    pub(super) async fn give_back(self) {
-        if let Err(error) = self.connection.close().await {
-            tracing::debug!(error = %error, "the connection of a rebuild was not closed well");
-        }
-    }
-}
-
 impl Runtime {
     /// Goes on with a rebuild that was cut off, if it is of the same projections, else begins one.
     pub(super) async fn begin_rebuild(
         &self,
         projections: &[Arc<dyn AnyProjection>],
         options: &RebuildOptions,
-        turn: &mut Turn,
+        turn: &Turn,
     ) -> Result<(i64, bool, Vec<Part>), RebuildError> {
         let incarnation = self.log.incarnation().await?;
         let pointer = self.control.pointer().await?;
-        let unfinished = unfinished(turn.connection()).await?;
-        if let Some((id, rows)) = unfinished {
-            let same = rows.len() == projections.len()
-                && projections.iter().all(|projection| rows.iter().any(|row| row.projection == projection.name()));
-            if !same {
-                let names: Vec<_> = rows.into_iter().map(|row| row.projection).collect();
-                return Err(RebuildError::Unfinished { id, projections: names.join(" ") });
-            }
-            let mut parts = vec![];
-            for projection in projections {
-                let rows = rows.iter().filter(|row| row.projection == projection.name());
-                for row in rows {
-                    parts.push(row.part(projection));
-                }
-            }
-            return Ok((id, true, parts));
+        if let Some((id, rows)) = self.unfinished_rebuild().await? {
+            return Ok((id, true, self.continued(id, rows, projections, incarnation).await?));
         }
         let doing = || postgres("beginning a rebuild");
-        let mut transaction = turn.connection().begin().await.map_err(|error| doing()(error))?;
+        let mut transaction = turn.begin().await?;
         let id: i64 = sqlx::query_scalar(
             "insert into projection_rebuilds (state, started_by) values ('running', $1) returning id",
         )
@@ -207,77 +175,161 @@ impl Runtime {
         Ok((id, false, parts))
     }
 
+    /// The parts of a rebuild that was cut off, if it is of these projections and nothing of it was given up.
+    async fn continued(
+        &self,
+        id: i64,
+        rows: Vec<PartRow>,
+        projections: &[Arc<dyn AnyProjection>],
+        incarnation: Uuid,
+    ) -> Result<Vec<Part>, RebuildError> {
+        let same = rows.len() == projections.len()
+            && projections.iter().all(|projection| rows.iter().any(|row| row.projection == projection.name()));
+        if !same {
+            let names: Vec<_> = rows.into_iter().map(PartRow::into_name).collect();
+            return Err(RebuildError::Unfinished { id, projections: names.join(" ") });
+        }
+        let builds = self.control.builds().await?;
+        let mut parts = vec![];
+        for row in rows {
+            let there = |build: &&Build| row.makes(&build.projection, build.generation);
+            let goes_on = |build: &Build| build.state != BuildState::Failed && build.incarnation == incarnation;
+            if !builds.iter().find(there).is_some_and(goes_on) {
+                return Err(RebuildError::GivenUp { id });
+            }
+            let projection = projections.iter().find(|projection| projection.name() == row.projection);
+            parts.extend(projection.map(|projection| row.part(projection)));
+        }
+        Ok(parts)
+    }
+
     /// Gives up a rebuild that was cut off, and removes what it made. Answers with its number, if there was one.
     ///
     /// # Errors
-    /// [`RebuildError`] when a store does not let go of it.
+    /// [`RebuildError`] when a store does not let go of it; the same call goes on. What readers see stays.
     pub async fn abandon_rebuild(&self, projections: &[Arc<dyn AnyProjection>]) -> Result<Option<i64>, RebuildError> {
-        let mut turn = Turn::take(&self.control).await?;
-        let Some((id, rows)) = unfinished(turn.connection()).await? else { return Ok(None) };
+        let turn = Turn::take(&self.control).await?;
+        let outcome = self.abandon_unfinished(projections, &turn).await;
+        turn.give_back().await;
+        outcome
+    }
+
+    async fn abandon_unfinished(
+        &self,
+        projections: &[Arc<dyn AnyProjection>],
+        turn: &Turn,
+    ) -> Result<Option<i64>, RebuildError> {
+        let Some((id, rows)) = self.unfinished_rebuild().await? else { return Ok(None) };
         for row in rows {
             if let Some(projection) = projections.iter().find(|projection| projection.name() == row.projection) {
-                self.drop_build(projection, row.generation).await?;
+                self.drop_build(projection, row.generation, turn).await?;
             }
         }
-        self.finish_rebuild(id, "failed", Some("abandoned")).await?;
-        turn.give_back().await;
+        let mut transaction = turn.begin().await?;
+        end_rebuild(&mut transaction, id, "abandoned").await?;
+        transaction.commit().await.map_err(postgres("noting the end of a rebuild"))?;
         Ok(Some(id))
     }
 
-    pub(super) async fn finish_rebuild(&self, id: i64, state: &str, error: Option<&str>) -> Result<(), ControlError> {
-        sqlx::query(include_str!("ledger/finish.sql"))
-            .bind(id)
-            .bind(state)
-            .bind(error)
-            .execute(self.control.pool())
-            .await
-            .map(drop)
-            .map_err(postgres("noting the end of a rebuild"))
+    /// The rebuild that was begun and neither switched nor given up.
+    pub(super) async fn unfinished_rebuild(&self) -> Result<Option<(i64, Vec<PartRow>)>, ControlError> {
+        let mut connection = self.control.pool().acquire().await.map_err(postgres("reading rebuilds"))?;
+        unfinished(&mut connection).await
     }
 
-    /// Notes what stopped a rebuild; it may go on later, unless what it made is wrong.
-    pub(super) async fn note_rebuild_error(&self, id: i64, error: &RebuildError) {
-        let state = if matches!(error, RebuildError::Differs { .. }) { "failed" } else { "running" };
+    /// Notes what stopped a rebuild. It may go on later, unless what it made is wrong; one that was switched stays so.
+    pub(super) async fn note_rebuild_error(&self, id: i64, error: &RebuildError, turn: &Turn) {
         let reason = crate::runtime::error::chain(error);
-        if let Err(error) = self.finish_rebuild(id, state, Some(&reason)).await {
-            tracing::warn!(reason = crate::runtime::error::chain(&error), "the end of a rebuild was not noted");
+        let noted = async {
+            let mut transaction = turn.begin().await?;
+            if matches!(error, RebuildError::Differs { .. }) {
+                end_rebuild(&mut transaction, id, &reason).await?;
+            } else {
+                sqlx::query("update projection_rebuilds set error = $2 where id = $1")
+                    .bind(id)
+                    .bind(&reason)
+                    .execute(&mut *transaction)
+                    .await
+                    .map_err(postgres("noting what stopped a rebuild"))?;
+            }
+            transaction.commit().await.map_err(postgres("noting what stopped a rebuild"))
+        };
+        if let Err(error) = noted.await {
+            tracing::warn!(reason = crate::runtime::error::chain(&error), "what stopped a rebuild was not noted");
         }
     }
 
-    pub(super) async fn note_phase(&self, id: i64, part: &Part, phase: Phase) -> Result<(), ControlError> {
-        sqlx::query(include_str!("ledger/phase.sql"))
-            .bind(id)
-            .bind(part.name())
-            .bind(phase.name())
-            .execute(self.control.pool())
-            .await
-            .map(drop)
-            .map_err(postgres("noting how far a rebuild is"))
+    pub(super) async fn note_phase(&self, id: i64, part: &Part, phase: Phase, turn: &Turn) -> Result<(), ControlError> {
+        let mut transaction = turn.begin().await?;
+        move_phase(&mut transaction, id, part, phase).await?;
+        transaction.commit().await.map_err(postgres("noting how far a rebuild is"))
     }
 
     pub(super) async fn note_position(
         &self,
         id: i64,
         part: &Part,
+        turn: &Turn,
         (position, target, events): (u64, u64, u64),
     ) -> Result<(), ControlError> {
         let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
-        sqlx::query(include_str!("ledger/position.sql"))
+        let mut transaction = turn.begin().await?;
+        let noted: Option<i64> = sqlx::query_scalar(include_str!("ledger/position.sql"))
             .bind(id)
             .bind(part.name())
             .bind(number(position))
             .bind(number(target))
             .bind(number(events))
-            .execute(self.control.pool())
+            .fetch_optional(&mut *transaction)
             .await
-            .map(drop)
-            .map_err(postgres("noting how far a rebuild is"))
+            .map_err(postgres("noting how far a rebuild is"))?;
+        if noted.is_none() {
+            return Err(ControlError::NotRunning { id });
+        }
+        transaction.commit().await.map_err(postgres("noting how far a rebuild is"))
     }
 
-    /// Marks what was made as wrong, so that no worker follows it any more.
-    pub(super) async fn fail(&self, part: &Part) -> Result<(), ControlError> {
-        self.control.set_build_state(part.name(), part.generation, BuildState::Failed, None).await
+    /// Marks what was made as wrong, so that no worker follows it any more; never what readers see.
+    pub(super) async fn fail(&self, part: &Part, turn: &Turn) -> Result<(), ControlError> {
+        let mut transaction = turn.begin().await?;
+        let live = Control::lock_pointer(&mut transaction).await?.generations.get(part.name()).copied();
+        if live == Some(part.generation) {
+            let projection = part.name().to_owned();
+            return Err(ControlError::IsLive { projection, generation: part.generation });
+        }
+        let from = [BuildState::Building, BuildState::Following];
+        Control::move_build(&mut transaction, part.name(), part.generation, &from, BuildState::Failed).await?;
+        transaction.commit().await.map_err(postgres("noting that a generation is wrong"))
     }
+}
+
+/// Moves a part of a rebuild that runs on to a phase, from the one before it or from itself.
+pub(super) async fn move_phase(
+    connection: &mut PgConnection,
+    id: i64,
+    part: &Part,
+    phase: Phase,
+) -> Result<(), ControlError> {
+    let moved: Option<i64> = sqlx::query_scalar(include_str!("ledger/phase.sql"))
+        .bind(id)
+        .bind(part.name())
+        .bind(phase.name())
+        .bind(phase.may_follow().map(Phase::name).to_vec())
+        .fetch_optional(connection)
+        .await
+        .map_err(postgres("noting how far a rebuild is"))?;
+    moved.map(drop).ok_or(ControlError::NotRunning { id })
+}
+
+/// Ends a rebuild that runs without a switch.
+async fn end_rebuild(connection: &mut PgConnection, id: i64, reason: &str) -> Result<(), ControlError> {
+    let ended: Option<i64> = sqlx::query_scalar(include_str!("ledger/end.sql"))
+        .bind(id)
+        .bind(reason)
+        .fetch_optional(connection)
+        .await
+        .map_err(postgres("noting the end of a rebuild"))?;
+    ended.map(drop).ok_or(ControlError::NotRunning { id })
 }
 
 /// A part as it is written down.
@@ -302,6 +354,15 @@ impl PartRow {
         let sink = self.replaces.map_or(Arc::clone(&sink), |live| sink.beside(live));
         let Self { generation, replaces, phase, position, events, .. } = *self;
         Part { sink, generation, replaces, phase, position, events }
+    }
+
+    /// Whether this is the generation that it makes.
+    pub(super) fn makes(&self, projection: &str, generation: Generation) -> bool {
+        self.projection == projection && self.generation == generation
+    }
+
+    pub(super) fn into_name(self) -> String {
+        self.projection
     }
 
     pub(super) fn progress(&self) -> PartProgress {

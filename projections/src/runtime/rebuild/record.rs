@@ -5,11 +5,9 @@ use sqlx::Row;
 use super::{
     RebuildProgress,
     ledger::{PartRow, part_rows},
+    turn::LEASE,
 };
-use crate::runtime::{
-    Control, ControlError,
-    control::{LOCKS, postgres},
-};
+use crate::runtime::{Control, ControlError, control::postgres};
 
 /// How a rebuild is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +54,7 @@ impl Control {
         let doing = || postgres("reading rebuilds");
         let mut connection = self.pool().acquire().await.map_err(doing())?;
         let last = sqlx::query(include_str!("record/last.sql"))
-            .bind(LOCKS)
+            .bind(LEASE)
             .fetch_optional(&mut *connection)
             .await
             .map_err(doing())?;

@@ -2,9 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Part, RebuildError, ledger::Turn};
+use super::{Part, RebuildError, turn::Turn};
 use crate::runtime::{
-    AnyProjection, BuildState, Control, Generations, LetterQuery, Pointer, Runtime, control::postgres,
+    AnyProjection, BuildState, Control, ControlError, Generation, Generations, LetterQuery, Pointer, Runtime,
+    control::postgres,
 };
 
 /// How long a rollback waits for the earlier generation to be where the log is.
@@ -12,18 +13,34 @@ const ROLLBACK_PATIENCE: Duration = Duration::from_mins(1);
 
 impl Runtime {
     /// Points readers at the new generations, all at once. Answers with what they see now and what they saw before.
-    pub(super) async fn switch(&self, id: i64, parts: &[Part]) -> Result<(Generations, Generations), RebuildError> {
+    pub(super) async fn switch(
+        &self,
+        id: i64,
+        parts: &[Part],
+        turn: &Turn,
+    ) -> Result<(Generations, Generations), RebuildError> {
         let to: Generations = parts.iter().map(|part| (part.name().to_owned(), part.generation)).collect();
         let doing = || postgres("switching generations");
-        let mut transaction = self.control.pool().begin().await.map_err(doing())?;
+        let mut transaction = turn.begin().await?;
         let pointer = Control::move_pointer(&mut transaction, &to).await?;
-        sqlx::query(include_str!("switch/done.sql")).bind(id).execute(&mut *transaction).await.map_err(doing())?;
-        transaction.commit().await.map_err(doing())?;
-        for part in parts {
-            part.sink.publish().await.map_err(|source| part.store(source))?;
+        let switched = sqlx::query_scalar::<_, i64>(include_str!("switch/done.sql")).bind(id);
+        if switched.fetch_optional(&mut *transaction).await.map_err(doing())?.is_none() {
+            return Err(ControlError::NotRunning { id }.into());
         }
+        transaction.commit().await.map_err(doing())?;
         let before = pointer.previous.into_iter().filter(|(projection, _)| to.contains_key(projection)).collect();
         Ok((to, before))
+    }
+
+    /// Tells those who do not ask this program what to read. They see an earlier generation until it is done: services
+    /// try it again by themselves.
+    pub(super) async fn publish(
+        &self,
+        projection: &Arc<dyn AnyProjection>,
+        generation: Generation,
+    ) -> Result<(), RebuildError> {
+        let published = projection.at(generation).publish().await;
+        published.map_err(|source| RebuildError::Unpublished { projection: projection.name(), generation, source })
     }
 
     /// A generation that parks what the live one took in would show less.
@@ -60,12 +77,12 @@ impl Runtime {
     /// [`RebuildError::NothingRetained`] where there is no earlier generation, and others when it could not be done.
     pub async fn rollback(&self, projections: &[Arc<dyn AnyProjection>]) -> Result<Pointer, RebuildError> {
         let turn = Turn::take(&self.control).await?;
-        let outcome = self.move_back(projections).await;
+        let outcome = self.move_back(projections, &turn).await;
         turn.give_back().await;
         outcome
     }
 
-    async fn move_back(&self, projections: &[Arc<dyn AnyProjection>]) -> Result<Pointer, RebuildError> {
+    async fn move_back(&self, projections: &[Arc<dyn AnyProjection>], turn: &Turn) -> Result<Pointer, RebuildError> {
         let (pointer, builds) = (self.control.pointer().await?, self.control.builds().await?);
         let mut back = Generations::new();
         for projection in projections {
@@ -87,13 +104,11 @@ impl Runtime {
             self.wait_until_current(projection, back[projection.name()]).await?;
         }
         let doing = || postgres("switching generations back");
-        let mut transaction = self.control.pool().begin().await.map_err(doing())?;
+        let mut transaction = turn.begin().await?;
         let pointer = Control::move_pointer(&mut transaction, &back).await?;
         transaction.commit().await.map_err(doing())?;
         for projection in projections {
-            let generation = back[projection.name()];
-            let published = projection.at(generation).publish().await;
-            published.map_err(|source| RebuildError::Store { projection: projection.name(), generation, source })?;
+            self.publish(projection, back[projection.name()]).await?;
         }
         Ok(pointer)
     }
@@ -101,7 +116,7 @@ impl Runtime {
     async fn wait_until_current(
         &self,
         projection: &Arc<dyn AnyProjection>,
-        generation: crate::runtime::Generation,
+        generation: Generation,
     ) -> Result<(), RebuildError> {
         let part = Part {
             sink: projection.at(generation),

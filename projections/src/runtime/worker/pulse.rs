@@ -75,7 +75,7 @@ async fn beat(control: Control, status: StatusReader, stop: CancellationToken) {
 }
 
 /// The machine's name with this process's id; a name is all that is lost where the system does not tell.
-fn host_and_pid() -> String {
+pub(in crate::runtime) fn host_and_pid() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     format!("{}:{}", name.trim(), std::process::id())
 }

@@ -14,6 +14,15 @@ pub(in crate::runtime) enum Setback {
     /// The store or the schema registry is away, full or sick.
     #[error("reaching the read model's store or the schema registry")]
     Store(#[source] Source),
+    /// Somebody neither answers nor goes away.
+    #[error(
+        "a batch was not taken in within {waited_s} s (worker.batch_timeout_ms): Postgres, the read model's store or the \
+         schema registry keeps its connection open and does not answer"
+    )]
+    Silent {
+        /// How long was waited, in seconds.
+        waited_s: f64,
+    },
     /// What the runtime keeps in Postgres cannot be read or written.
     #[error("keeping what is taken in")]
     Control(#[from] ControlError),

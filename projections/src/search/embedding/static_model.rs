@@ -84,7 +84,13 @@ impl Embedder for StaticModel {
     }
 
     fn embed_query<'a>(&'a self, query: &'a str) -> BoxFuture<'a, Result<Vec<f32>, EmbeddingError>> {
-        async move { self.0.query(query) }.boxed()
+        let (inner, query) = (Arc::clone(&self.0), query.to_owned());
+        async move {
+            // A question is compared with every category: others on this thread would wait for it.
+            let work = tokio::task::spawn_blocking(move || inner.query(&query));
+            work.await.map_err(|source| EmbeddingError::Failed(source.into()))?
+        }
+        .boxed()
     }
 }
 

@@ -74,7 +74,7 @@ pub(super) fn words(text: &str) -> String {
 }
 
 /// Splits `6515--NX EQ Scanning System` into its code and the rest.
-fn split_code(title: &str) -> (Option<&str>, &str) {
+pub(in crate::search) fn split_code(title: &str) -> (Option<&str>, &str) {
     let Some((code, rest)) = title.split_once("--") else {
         return (None, title);
     };

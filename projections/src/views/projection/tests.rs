@@ -100,10 +100,9 @@ fn events_that_are_known_change_nothing() {
 fn a_missing_event_is_noticed() {
     let history = history();
     let gap = stepped(folded(&history[..1]), &history[2..]).unwrap_err();
-    assert_eq!(
-        gap.to_string(),
-        format!("view {ID} stands at version 1, but the next event has sequence 3: events in between are missing")
-    );
+    let told =
+        format!("view {ID} stands at version 1, but the next event has sequence 3: events in between are missing");
+    assert!(gap.to_string().starts_with(&told), "{gap}");
 }
 
 #[test]

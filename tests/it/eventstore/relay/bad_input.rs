@@ -54,7 +54,7 @@ async fn an_unknown_version_is_named() {
 async fn a_registry_that_is_away_holds_the_relay_and_nothing_is_lost() {
     let (pool, kafka) = (database().await, topics().await);
     PgBatchStore::new(pool.clone()).append_many(vec![event("a", 1), event("a", 2)]).await.unwrap();
-    let nowhere = Registry::new(&RegistryConfig { url: "http://127.0.0.1:1".to_owned() });
+    let nowhere = Registry::new(&RegistryConfig { url: "http://127.0.0.1:1".to_owned(), ..RegistryConfig::default() });
 
     let relay = RunningRelay::with_registry(&pool, &kafka, &nowhere, RunningRelay::quick_config());
     let error = relay.last_error().await;

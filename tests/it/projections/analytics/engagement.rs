@@ -196,6 +196,42 @@ async fn a_lost_altered_or_foreign_row_is_found() {
 }
 
 #[tokio::test]
+async fn a_date_that_the_columns_cannot_hold_is_a_difference() {
+    let analytics = tests::analytics().await;
+    let far = |event: RawRecorded| {
+        let mut payload: serde_json::Value = serde_json::from_str(&event.payload).unwrap();
+        payload["filing"]["posted_at"] = json!("0001-01-01T00:00:00Z");
+        RawRecorded { payload: payload.to_string(), recorded_at: this_hour(), ..event }
+    };
+    let events: Vec<_> = history().into_iter().take(1).map(far).collect();
+    apply(&analytics, &events).await;
+    let (stored, folded) = compared(&analytics, &Scope::everything(), &events).await;
+    let differs: Vec<_> = stored.iter().filter(|row| !folded.contains(row)).map(|row| row.table).collect();
+    assert_eq!(differs, ["opportunities"]);
+}
+
+#[tokio::test]
+async fn no_visitor_makes_a_partition_of_every_month() {
+    let analytics = tests::analytics().await;
+    let mut events = activity(this_hour(), 1, 672);
+    for (n, event) in events.iter_mut().enumerate() {
+        let at = format!("{}-{:02}-11T00:00:00Z", 1970 + n / 12, n % 12 + 1);
+        let mut payload: serde_json::Value = serde_json::from_str(&event.payload).unwrap();
+        payload["at"] = json!(at);
+        event.payload = payload.to_string();
+    }
+    apply(&analytics, &events).await;
+    let database = analytics.database();
+    let query = format!(
+        "select table, uniqExact(partition) from system.parts where active and database = '{database}' and \
+         table like 'engagement%' group by table having uniqExact(partition) > 40"
+    );
+    assert_eq!(rows(&database, &query).await, Vec::<Vec<String>>::new());
+    let (stored, folded) = compared(&analytics, &Scope::Totals, &events).await;
+    assert_eq!(stored, folded);
+}
+
+#[tokio::test]
 async fn a_store_that_lost_the_last_batch_says_so() {
     let analytics = tests::analytics().await;
     let events = everything();

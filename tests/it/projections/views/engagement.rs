@@ -139,6 +139,22 @@ async fn twice_the_same_engagement_and_a_replay_from_zero_equal_live() {
 }
 
 #[tokio::test]
+async fn what_is_about_an_unknown_opportunity_moves_its_visit_and_is_counted_nowhere() {
+    let opened = Opened::new().await;
+    let mut events: Vec<_> = (1..=50).map(|n| viewed("visit-1", n, &format!("036:INVENTED{n}"), now())).collect();
+    for event in &mut events {
+        event.metadata.about_unknown = true;
+    }
+    events.push(viewed("visit-1", 51, SHIP, now()));
+    apply(&opened.views, &events).await;
+    let mut keys: Vec<_> = opened.keys().await.iter().map(|key| key.rsplit("g1:").next().unwrap().to_owned()).collect();
+    keys.retain(|key| key.starts_with("engagement:"));
+    assert_eq!(keys, [format!("engagement:{SHIP}")]);
+    let top = opened.views.leaderboard(Engaged::Viewed, Period::AllTime, 100).await.unwrap();
+    assert_eq!(top, ranked(&[(SHIP, 1)]));
+}
+
+#[tokio::test]
 async fn workers_that_overlap_count_every_view_once() {
     let (opened, events) = (Opened::new().await, engagement());
     let day = events[0].recorded_at.date_naive();
@@ -178,4 +194,22 @@ async fn a_leaderboard_has_as_many_places_as_asked_for() {
     assert_eq!(first(1).await, ranked(&[(SHIP, 3)]));
     assert_eq!(first(0).await, []);
     assert_eq!(first(u32::MAX).await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_visit_whose_key_expired_or_was_lost_goes_on_and_counts_each_view_once() {
+    let opened = Opened::new().await;
+    apply(&opened.views, &[viewed("visit-9", 1, SHIP, now()), viewed("visit-9", 2, SHIP, now())]).await;
+    assert_eq!(opened.on::<i64>("DEL", "visit:visit-9", &[]).await, 1);
+
+    // By the worker that remembers the visit, and by one that has never seen it.
+    apply(&opened.views, &[viewed("visit-9", 3, SHIP, now())]).await;
+    assert_eq!(opened.on::<i64>("DEL", "visit:visit-9", &[]).await, 1);
+    let other = opened.other();
+    let batch = [viewed("visit-9", 4, SHIP, now()), viewed("visit-9", 5, SHIP, now())];
+    apply(&other, &batch).await;
+    apply(&other, &batch).await;
+
+    assert_eq!(opened.views.engagement(SHIP).await.unwrap(), Engagement { views: 5, clicks: 0, saves: 0 });
+    assert_eq!(opened.on::<String>("HGET", "visit:visit-9", &["version"]).await, "5");
 }

@@ -41,7 +41,7 @@ const AFTER: u8 = 2;
 
 /// The log, whose commits fail before or after they are done: as if the process ended there.
 #[derive(Clone)]
-struct Ending<S> {
+pub(super) struct Ending<S> {
     inner: S,
     when: Arc<AtomicU8>,
 }
@@ -90,17 +90,17 @@ impl<A: Aggregate + Fingerprint> CommandLog for Ending<PgStore<A>> {
     }
 }
 
-struct Field {
-    pool: PgPool,
+pub(super) struct Field {
+    pub(super) pool: PgPool,
     bus: Arc<Bus<Ending<PgStore<()>>>>,
     when: Arc<AtomicU8>,
-    tenant: TenantId,
-    proposal: ProposalId,
-    ann: UserId,
+    pub(super) tenant: TenantId,
+    pub(super) proposal: ProposalId,
+    pub(super) ann: UserId,
 }
 
 impl Field {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let pool = database().await;
         let when = Arc::new(AtomicU8::new(NEVER));
         let store = Ending { inner: PgStore::new(pool.clone(), &PostgresConfig::default()), when: Arc::clone(&when) };
@@ -108,29 +108,41 @@ impl Field {
         let tenant = TenantId::try_new("acme").unwrap();
         let (proposal, ann) = (ProposalId::new(Uuid::new_v4()), UserId::try_new("ann").unwrap());
         let field = Self { pool, bus, when, tenant, proposal, ann };
-        let sender = field.sender();
+        field.draft(proposal).await;
+        field
+    }
+
+    /// Drafts another proposal of the same company.
+    pub(super) async fn draft_another(&self) -> ProposalId {
+        let proposal = ProposalId::new(Uuid::new_v4());
+        self.draft(proposal).await;
+        proposal
+    }
+
+    async fn draft(&self, proposal: ProposalId) {
+        let sender = self.sender();
         let draft = ProposalCommand::Draft {
             opportunity_id: OpportunityId::parse("036:36C10G26R0005").unwrap(),
             title: ProposalTitle::try_new("Lifts").unwrap(),
             outline: Outline::default(),
-            stamp: field.bus.stamp(&sender),
+            stamp: self.bus.stamp(&sender),
         };
-        let id = field.proposal.to_string();
-        field.bus.give::<Proposal>(&sender, &id, &Conditions::default(), draft).await.unwrap();
-        field
+        let id = proposal.to_string();
+        self.bus.give::<Proposal>(&sender, &id, &Conditions::default(), draft).await.unwrap();
     }
 
     fn sender(&self) -> Sender {
         Sender { caller: Caller::new(self.ann.clone(), self.tenant.clone()), authority: Authority::System }
     }
 
-    fn settling(&self) -> Settling<Ending<PgStore<()>>> {
+    pub(super) fn settling(&self) -> Settling<Ending<PgStore<()>>> {
         Settling::new(PgTexts::new(self.pool.clone()), Arc::clone(&self.bus))
     }
 
     /// Lets an editor write in a room, until that is on record as an update.
-    async fn write(&self, editor: &SharedText, text: &str) {
-        let config = CollaborationConfig { quiet_ms: 3_600_000, at_latest_ms: 3_600_000 };
+    pub(super) async fn write(&self, editor: &SharedText, text: &str) {
+        let config =
+            CollaborationConfig { quiet_ms: 3_600_000, at_latest_ms: 3_600_000, ..CollaborationConfig::default() };
         // Nobody is there: other processes are not needed to write.
         let peers = PeersConfig { url: "redis://127.0.0.1:1".to_owned(), prefix: String::new() };
         let rooms = Rooms::new(config, self.settling(), &peers).unwrap();
@@ -155,7 +167,7 @@ impl Field {
     }
 
     /// What each event made of the section.
-    async fn recorded(&self) -> Vec<String> {
+    pub(super) async fn recorded(&self) -> Vec<String> {
         let contents =
             "select payload ->> 'content' from events where event_type = 'proposal.section_edited' order by position";
         sqlx::query_scalar(contents).fetch_all(&self.pool).await.unwrap()

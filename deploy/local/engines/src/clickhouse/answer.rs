@@ -11,22 +11,47 @@ use futures::{Stream, stream};
 use tokio::sync::mpsc::Receiver;
 use uuid::Uuid;
 
-use super::{engine::Progress, exception::Exception, ffi::Tally};
+use super::{compression, engine::Progress, exception::Exception, ffi::Tally, native};
 
 /// Up to here a result is held back, so that a late failure still gets its own status (ClickHouse's default).
 const HELD_BYTES: usize = 1 << 20;
 
-/// Builds the response; the headers of every answer are added by the caller.
-pub(super) async fn respond(mut progress: Receiver<Progress>, format: &str) -> Response {
+/// What is put around a result.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wrapping {
+    /// Whether it goes out in blocks of ClickHouse's own.
+    pub(super) in_blocks: bool,
+    /// The protocol's revision that it is in, where its format is `Native`; 0 is none.
+    pub(super) revision: u64,
+}
+
+impl Wrapping {
+    /// A piece as it goes out.
+    fn wrap(self, piece: Bytes) -> Result<Bytes, Exception> {
+        let piece = if self.revision > 0 { native::with_revision(&piece, self.revision)?.into() } else { piece };
+        Ok(self.pack(piece))
+    }
+
+    fn pack(self, piece: Bytes) -> Bytes {
+        if self.in_blocks { compression::blocks(&piece) } else { piece }
+    }
+}
+
+/// Builds the response, its body in blocks of ClickHouse's own if so asked; the headers of every answer are added by the
+/// caller. A failure is told in plain words either way, as clients expect it.
+pub(super) async fn respond(mut progress: Receiver<Progress>, format: &str, wrapping: Wrapping) -> Response {
     let mut held = Vec::new();
     let mut length = 0;
     loop {
         match progress.recv().await {
             Some(Progress::Piece(piece)) => {
                 length += piece.len();
-                held.push(piece);
+                match wrapping.wrap(piece) {
+                    Ok(piece) => held.push(piece),
+                    Err(exception) => return exception.into_response(),
+                }
                 if length > HELD_BYTES {
-                    return streamed(held, progress, format);
+                    return streamed(held, progress, format, wrapping);
                 }
             }
             Some(Progress::Done(tally, elapsed)) => return complete(&held, tally, elapsed, format),
@@ -50,9 +75,9 @@ fn complete(held: &[Bytes], tally: Tally, elapsed: Duration, format: &str) -> Re
     response
 }
 
-fn streamed(held: Vec<Bytes>, progress: Receiver<Progress>, format: &str) -> Response {
+fn streamed(held: Vec<Bytes>, progress: Receiver<Progress>, format: &str, wrapping: Wrapping) -> Response {
     let tag = Uuid::new_v4().simple().to_string()[..16].to_owned();
-    let mut response = Response::new(Body::from_stream(pieces(held, progress, tag.clone())));
+    let mut response = Response::new(Body::from_stream(pieces(held, progress, tag.clone(), wrapping)));
     describe(response.headers_mut(), format);
     if let Ok(tag) = HeaderValue::from_str(&tag) {
         response.headers_mut().insert("X-ClickHouse-Exception-Tag", tag);
@@ -71,7 +96,12 @@ enum Tail {
     Over,
 }
 
-fn pieces(held: Vec<Bytes>, progress: Receiver<Progress>, tag: String) -> impl Stream<Item = Result<Bytes, BrokenOff>> {
+fn pieces(
+    held: Vec<Bytes>,
+    progress: Receiver<Progress>,
+    tag: String,
+    wrapping: Wrapping,
+) -> impl Stream<Item = Result<Bytes, BrokenOff>> {
     let tail = stream::unfold(Tail::Flowing(progress), move |tail| {
         let tag = tag.clone();
         async move {
@@ -83,9 +113,14 @@ fn pieces(held: Vec<Bytes>, progress: Receiver<Progress>, tag: String) -> impl S
                     Some((Err(BrokenOff), Tail::Over))
                 }
                 Tail::Flowing(mut progress) => match progress.recv().await {
-                    Some(Progress::Piece(piece)) => Some((Ok(piece), Tail::Flowing(progress))),
+                    Some(Progress::Piece(piece)) => match wrapping.wrap(piece) {
+                        Ok(piece) => Some((Ok(piece), Tail::Flowing(progress))),
+                        Err(exception) => Some((Ok(wrapping.pack(late(&exception, &tag))), Tail::Broken)),
+                    },
                     Some(Progress::Done(..)) => None,
-                    Some(Progress::Failed(exception)) => Some((Ok(late(&exception, &tag)), Tail::Broken)),
+                    Some(Progress::Failed(exception)) => {
+                        Some((Ok(wrapping.pack(late(&exception, &tag))), Tail::Broken))
+                    }
                     None => Some((Err(BrokenOff), Tail::Over)),
                 },
             }

@@ -27,6 +27,11 @@ impl Incoming {
         Self { stream: body.into_data_stream(), left: limit, limit }
     }
 
+    /// How large the body may be, in bytes.
+    pub(super) fn limit(&self) -> u64 {
+        self.limit
+    }
+
     async fn next(&mut self) -> Result<Option<Bytes>, Exception> {
         let Some(chunk) = self.stream.next().await else { return Ok(None) };
         let chunk = chunk.map_err(|error| Refusal::BadArguments.because(&format!("the body broke off: {error}")))?;

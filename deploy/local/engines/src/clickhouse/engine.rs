@@ -44,6 +44,8 @@ pub(super) struct Job {
     pub(super) framing: Option<Framing>,
     /// Largest result in one piece, in bytes.
     pub(super) max_result_bytes: u64,
+    /// Whether a session remembers the statement.
+    pub(super) is_remembered: bool,
     /// The file the statement reads, kept until it has.
     pub(super) data: Option<NamedTempFile>,
 }
@@ -87,11 +89,14 @@ impl Engine {
         drop(self.anchor.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 
-    /// Runs a job to its end on the calling thread.
-    pub(super) fn run(&self, job: &Job, progress: &Sender<Progress>) {
+    /// Runs a job to its end on the calling thread; tells whether it succeeded before it tells the client.
+    pub(super) fn run(&self, job: &Job, progress: &Sender<Progress>, succeeded: impl FnOnce()) {
         let started = Instant::now();
         let told = match self.execute(job, progress) {
-            Ok(tally) => Progress::Done(tally, started.elapsed()),
+            Ok(tally) => {
+                succeeded();
+                Progress::Done(tally, started.elapsed())
+            }
             Err(exception) => Progress::Failed(without_paths(exception, job)),
         };
         // Nobody listens where the client has gone.
@@ -101,15 +106,18 @@ impl Engine {
     fn execute(&self, job: &Job, progress: &Sender<Progress>) -> Result<Tally, Exception> {
         let failed = |text: String| Exception::from_engine(&text, &self.version);
         let mut connection = connect(self.chdb, &self.path)?;
-        let mut settings = vec!["implicit_select=0".to_owned()];
+        let mut limits = vec!["implicit_select=0".to_owned()];
         if job.framing.is_none() {
-            settings.push(format!("max_result_bytes={}", job.max_result_bytes));
+            limits.push(format!("max_result_bytes={}", job.max_result_bytes));
         }
-        if job.access == Access::Read {
-            settings.push("readonly=1".to_owned());
+        let limits = format!("SET {}", limits.join(", "));
+        let mut statements: Vec<&str> = job.preparation.iter().map(String::as_str).collect();
+        match job.access {
+            Access::Full => statements.insert(0, &limits),
+            // Last, so that what was set before cannot lift them, and nothing can be set after.
+            Access::Read => statements.extend([limits.as_str(), "SET readonly=1"]),
         }
-        let session = format!("SET {}", settings.join(", "));
-        for statement in std::iter::once(&session).chain(&job.preparation) {
+        for statement in statements {
             connection.query(statement.as_bytes(), "", &[]).map_err(failed)?;
         }
         if let Some(framing) = job.framing {

@@ -29,6 +29,7 @@ pub(super) enum Refusal {
     AuthenticationFailed,
     CannotWrite,
     CannotSchedule,
+    SessionNotFound,
 }
 
 impl Refusal {
@@ -42,6 +43,7 @@ impl Refusal {
             Self::TooManyBytes => (307, "TOO_MANY_BYTES"),
             Self::AuthenticationFailed => (516, "AUTHENTICATION_FAILED"),
             Self::CannotSchedule => (439, "CANNOT_SCHEDULE_TASK"),
+            Self::SessionNotFound => (372, "SESSION_NOT_FOUND"),
             Self::CannotWrite => (75, "CANNOT_WRITE_TO_FILE_DESCRIPTOR"),
         }
     }
@@ -91,7 +93,8 @@ impl Exception {
             | "UNKNOWN_FORMAT"
             | "UNKNOWN_DATABASE_ENGINE"
             | "UNKNOWN_TYPE_OF_QUERY"
-            | "UNKNOWN_ROLE" => StatusCode::NOT_FOUND,
+            | "UNKNOWN_ROLE"
+            | "SESSION_NOT_FOUND" => StatusCode::NOT_FOUND,
             "TOO_MANY_BYTES" | "QUERY_IS_TOO_LARGE" => StatusCode::PAYLOAD_TOO_LARGE,
             "NOT_IMPLEMENTED" => StatusCode::NOT_IMPLEMENTED,
             "TIMEOUT_EXCEEDED" => StatusCode::REQUEST_TIMEOUT,

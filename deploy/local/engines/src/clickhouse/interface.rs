@@ -13,13 +13,15 @@ use axum::{
 use tokio::sync::{Semaphore, mpsc};
 
 use super::{
-    answer,
+    answer::{self, Wrapping},
     body::Incoming,
+    compression,
     engine::{self, Engine, Job},
     exception::{Exception, Refusal},
     form,
     login::{Access, Logins},
     request::Request,
+    sessions::{SessionKey, Sessions},
     statement::{self, Insert, Statement},
 };
 
@@ -30,6 +32,7 @@ const PIECES_IN_FLIGHT: usize = 4;
 pub(super) struct Interface {
     pub(super) engine: Engine,
     pub(super) logins: Logins,
+    pub(super) sessions: Sessions,
     /// Where the data of inserts is kept while they run.
     pub(super) spool: PathBuf,
     pub(super) max_body_bytes: u64,
@@ -91,16 +94,32 @@ async fn serve(
     if *method == Method::GET && request.query.is_empty() {
         return Ok("Ok.\n".into_response());
     }
-    let (format, job) = interface.job(&mut request, access, body).await?;
+    let mut unpacked;
+    let body = match request.packing {
+        Some(packing) => {
+            unpacked = compression::unpack(body, packing, &interface.spool).await?;
+            &mut unpacked
+        }
+        None => body,
+    };
+    let session = request.session.id.clone().map(|id| (request.credentials.user().to_owned(), id));
+    let (format, mut job) = interface.job(&mut request, access, body).await?;
+    if let Some(key) = &session {
+        let mut preparation = interface.sessions.enter(key, &request.session)?;
+        preparation.append(&mut job.preparation);
+        job.preparation = preparation;
+    }
     let closed = |_| Refusal::CannotSchedule.because("the server is shutting down");
     let permit = Arc::clone(&interface.permits).acquire_owned().await.map_err(closed)?;
     let (sender, receiver) = mpsc::channel(PIECES_IN_FLIGHT);
+    let ends = request.session.ends;
     let owner = Arc::clone(interface);
     engine::start(move || {
-        owner.engine.run(&job, &sender);
+        owner.engine.run(&job, &sender, || owner.sessions_after(session.as_ref(), &job, ends));
         drop((sender, job, permit));
     })?;
-    Ok(answer::respond(receiver, &format).await)
+    let revision = if format.eq_ignore_ascii_case("Native") { request.revision } else { 0 };
+    Ok(answer::respond(receiver, &format, Wrapping { in_blocks: request.in_blocks, revision }).await)
 }
 
 impl Interface {
@@ -118,7 +137,12 @@ impl Interface {
                 // The whole body is data, however it begins.
                 return self.insertion(request, access, &text, &insert, (&[], body)).await;
             }
-            Statement::Select(_) | Statement::Insert(_) | Statement::Other | Statement::Empty => {
+            Statement::Select(_)
+            | Statement::Insert(_)
+            | Statement::Session
+            | Statement::Temporary
+            | Statement::Other
+            | Statement::Empty => {
                 let ended = self.complete_text(request, &mut text, body).await?;
                 (statement::understand(&text, access)?, ended)
             }
@@ -139,7 +163,14 @@ impl Interface {
                 let format = select.format.unwrap_or_else(|| request.format.clone());
                 Ok((format, Job { framing, ..self.plain_job(request, access, text)? }))
             }
-            Statement::Insert(_) | Statement::Other => {
+            Statement::Temporary if request.session.id.is_some() => {
+                Err(Refusal::NotImplemented.because("the local engine has no temporary tables of a session"))
+            }
+            Statement::Session => {
+                let job = self.plain_job(request, access, text)?;
+                Ok((request.format.clone(), Job { is_remembered: true, ..job }))
+            }
+            Statement::Insert(_) | Statement::Temporary | Statement::Other => {
                 Ok((request.format.clone(), self.plain_job(request, access, text)?))
             }
         }
@@ -191,7 +222,19 @@ impl Interface {
             framing: None,
             max_result_bytes: self.max_result_bytes,
             data: None,
+            is_remembered: false,
         })
+    }
+
+    /// Keeps a session as a statement that succeeded leaves it.
+    fn sessions_after(&self, session: Option<&SessionKey>, job: &Job, ends: bool) {
+        let Some(key) = session else { return };
+        if job.is_remembered {
+            self.sessions.remember(key, String::from_utf8_lossy(&job.statement).into_owned());
+        }
+        if ends {
+            self.sessions.leave(key);
+        }
     }
 }
 

@@ -30,6 +30,11 @@ pub(super) struct Credentials {
 }
 
 impl Credentials {
+    /// The login's name.
+    pub(super) fn user(&self) -> &str {
+        &self.user
+    }
+
     /// Looks in the headers first, then in the `user` and `password` of the address, as ClickHouse does.
     pub(super) fn of(headers: &HeaderMap, user: Option<String>, password: Option<String>) -> Self {
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);

@@ -4,8 +4,10 @@ use axum::http::{HeaderMap, Method, Uri, header};
 use uuid::Uuid;
 
 use super::{
+    compression::Packing,
     exception::{Exception, Refusal},
     login::{Access, Credentials},
+    sessions::SessionRequest,
 };
 
 /// A request without its body.
@@ -29,16 +31,26 @@ pub(super) struct Request {
     pub(super) whole: bool,
     /// Whether it may only read, whoever asks: ClickHouse lets a GET change nothing.
     pub(super) reads: bool,
+    /// How the body is packed; `None` where it is as it is.
+    pub(super) packing: Option<Packing>,
+    /// Whether the answer is to be in blocks of ClickHouse's own.
+    pub(super) in_blocks: bool,
+    /// The revision of the protocol that the client reads format `Native` in; 0 is none.
+    pub(super) revision: u64,
+    /// Its session.
+    pub(super) session: SessionRequest,
     /// The boundary of a body that is a form (`multipart/form-data`).
     pub(super) boundary: Option<String>,
 }
 
 /// Parameters of ClickHouse's HTTP interface that change nothing here.
-const WITHOUT_EFFECT: [&str; 6] =
-    ["buffer_size", "quota_key", "stacktrace", "close_session", "client_protocol_version", "framing"];
+const WITHOUT_EFFECT: [&str; 4] = ["buffer_size", "quota_key", "stacktrace", "framing"];
+
+/// Settings that are the server's own where somebody may only read.
+const OWN_SETTINGS: [&str; 3] = ["readonly", "max_result_bytes", "implicit_select"];
 
 /// What this server does not do; asking for it is refused rather than ignored.
-const NOT_IMPLEMENTED: [&str; 5] = ["session_id", "session_timeout", "session_check", "role", "internal"];
+const NOT_IMPLEMENTED: [&str; 2] = ["role", "internal"];
 
 impl Request {
     /// Reads address and headers.
@@ -54,11 +66,12 @@ impl Request {
             settings: Vec::new(),
             whole: false,
             reads: false,
+            packing: header(header::CONTENT_ENCODING.as_str()).map_or(Ok(None), |encoding| Packing::of(&encoding))?,
+            in_blocks: false,
+            revision: 0,
+            session: SessionRequest::default(),
             boundary: header("Content-Type").as_deref().and_then(boundary),
         };
-        if header(header::CONTENT_ENCODING.as_str()).is_some_and(|encoding| encoding != "identity") {
-            return Err(compression("Content-Encoding"));
-        }
         let (mut user, mut password) = (None, None);
         for (name, value) in url::form_urlencoded::parse(address.query().unwrap_or_default().as_bytes()) {
             match name.as_ref() {
@@ -83,8 +96,17 @@ impl Request {
             "default_format" => self.format = value,
             "query_id" => self.query_id = value,
             "wait_end_of_query" => self.whole = value != "0",
-            "compress" | "decompress" if value == "0" => {}
-            "compress" | "decompress" => return Err(compression(name)),
+            "compress" => self.in_blocks = value != "0",
+            "decompress" if value == "0" => {}
+            "decompress" => self.packing = Some(Packing::Blocks),
+            "client_protocol_version" => {
+                let number = |_| Refusal::BadArguments.because(&format!("'{value}' is no client_protocol_version"));
+                self.revision = value.parse().map_err(number)?;
+            }
+            "session_id" => self.session.id = Some(value).filter(|id| !id.is_empty()),
+            "session_timeout" => self.session.timeout = Some(value),
+            "session_check" => self.session.must_exist = value != "0",
+            "close_session" => self.session.ends = value != "0",
             name if WITHOUT_EFFECT.contains(&name) => {}
             name if NOT_IMPLEMENTED.contains(&name) => {
                 return Err(Refusal::NotImplemented.because(&format!("the local engine has no parameter '{name}'")));
@@ -97,7 +119,8 @@ impl Request {
         Ok(())
     }
 
-    /// The statements that prepare a fresh session for this request, the settings last.
+    /// The statements that prepare a fresh connection for this request, the settings last. Whoever may only read may set how
+    /// it reads; that it only reads, and what the server's own limits are, is set after these.
     pub(super) fn preparation(&self, access: Access) -> Result<Vec<String>, Exception> {
         let mut statements = Vec::new();
         if let Some(database) = &self.database {
@@ -107,6 +130,13 @@ impl Request {
         for (name, value) in &self.settings {
             if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '.') {
                 return Err(Refusal::UnknownSetting.because(&format!("Unknown setting '{name}'")));
+            }
+            if access == Access::Read && OWN_SETTINGS.contains(&name.as_str()) {
+                if name == "readonly" && value == "0" {
+                    let reason = "Cannot modify 'readonly' setting in readonly mode";
+                    return Err(Refusal::Readonly.because(reason));
+                }
+                continue;
             }
             settings.push(format!("{name}='{}'", escaped(value, '\'')));
         }
@@ -130,12 +160,6 @@ fn boundary(content_type: &str) -> Option<String> {
     kind.trim().eq_ignore_ascii_case("multipart/form-data").then(|| value.trim_matches('"').to_owned())
 }
 
-fn compression(asked_by: &str) -> Exception {
-    Refusal::NotImplemented.because(&format!(
-        "the local engine neither takes nor gives compressed data ({asked_by}); switch the client's compression off"
-    ))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,6 +177,23 @@ mod tests {
     }
 
     #[test]
+    fn what_clients_send_by_default_is_taken() {
+        let request =
+            read(&Method::POST, "/?session_id=a&session_timeout=9&compress=1&decompress=1&log_comment=x").unwrap();
+        assert_eq!((request.session.id.as_deref(), request.session.timeout.as_deref()), (Some("a"), Some("9")));
+        assert!(request.in_blocks && request.packing == Some(Packing::Blocks));
+        assert_eq!(request.preparation(Access::Read).unwrap(), ["SET log_comment='x'"]);
+    }
+
+    #[test]
+    fn who_may_only_read_cannot_lift_the_limits() {
+        let request = read(&Method::POST, "/?max_result_bytes=0&readonly=2&max_execution_time=30").unwrap();
+        assert_eq!(request.preparation(Access::Read).unwrap(), ["SET max_execution_time='30'"]);
+        let request = read(&Method::POST, "/?readonly=0").unwrap();
+        assert_eq!(request.preparation(Access::Read).unwrap_err().code, 164);
+    }
+
+    #[test]
     fn a_get_cannot_write() {
         let request = read(&Method::GET, "/?query=SELECT%201").unwrap();
         assert_eq!(request.preparation(Access::Full).unwrap(), ["SET readonly='2'"]);
@@ -161,7 +202,7 @@ mod tests {
 
     #[test]
     fn what_is_not_implemented_is_refused() {
-        for address in ["/?session_id=1", "/?compress=1", "/?decompress=1"] {
+        for address in ["/?role=1", "/?internal=1"] {
             assert_eq!(read(&Method::POST, address).unwrap_err().code, 48, "{address}");
         }
         let request = read(&Method::POST, "/?a%27b=1").unwrap();

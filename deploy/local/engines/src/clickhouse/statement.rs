@@ -17,6 +17,10 @@ pub(super) enum Statement {
     Select(Select),
     /// `INSERT` followed by data in a format.
     Insert(Insert),
+    /// `SET` or `USE`, which a session remembers.
+    Session,
+    /// `CREATE TEMPORARY TABLE`, which would be one of a session.
+    Temporary,
     /// Anything else.
     Other,
     /// Nothing but blanks and comments.
@@ -77,6 +81,12 @@ pub(super) fn understand(text: &[u8], access: Access) -> Result<Statement, Excep
         return Err(Refusal::Readonly.because("analyst: Cannot execute query in readonly mode"));
     }
     let rest = Rest::read(first, tokens, access)?;
+    if first.is("SET") || first.is("USE") {
+        return Ok(Statement::Session);
+    }
+    if rest.temporary {
+        return Ok(Statement::Temporary);
+    }
     if ["SELECT", "WITH", "FROM"].iter().any(|word| first.is(word)) && !rest.inserts {
         return Ok(Statement::Select(Select { format: rest.format, totals: rest.totals }));
     }
@@ -155,11 +165,12 @@ struct Rest {
     format: Option<String>,
     totals: bool,
     inserts: bool,
+    temporary: bool,
 }
 
 impl Rest {
     fn read<'a>(first: Token<'a>, tokens: Tokens<'a>, access: Access) -> Result<Self, Exception> {
-        let mut rest = Self { format: None, totals: false, inserts: false };
+        let mut rest = Self { format: None, totals: false, inserts: false, temporary: false };
         let (mut last, mut ended) = (first, false);
         for token in tokens {
             if ended && !token.is_sign(b';') {
@@ -174,6 +185,7 @@ impl Rest {
                 return Err(Refusal::Readonly.because("analyst: Cannot read files in readonly mode"));
             }
             rest.totals |= token.is("TOTALS");
+            rest.temporary |= token.is("TEMPORARY") && (last.is("CREATE") || last.is("REPLACE"));
             rest.inserts |= token.is("INSERT");
             if let (Kind::Word(word), true) = (token.kind, last.is("FORMAT")) {
                 rest.format = Some(word.to_owned());
@@ -226,6 +238,8 @@ mod tests {
         assert_eq!(understood("INSERT INTO values (a) SELECT 1"), Statement::Other);
         assert_eq!(understood("  -- nothing\n"), Statement::Empty);
         assert_eq!(understood("CREATE TABLE t (a Int8) ENGINE = Memory"), Statement::Other);
+        assert_eq!(understood("set max_threads = 1"), Statement::Session);
+        assert_eq!(understood("CREATE TEMPORARY TABLE t (a Int8)"), Statement::Temporary);
     }
 
     #[test]

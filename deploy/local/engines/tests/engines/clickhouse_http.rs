@@ -119,8 +119,9 @@ async fn failures_carry_code_text_and_status() {
         ("database=nowhere", "select 1", 404, "81"),
         ("", "select 1; select 2", 400, "62"),
         ("", "select 1 into outfile '/tmp/medhub-must-not-exist'", 501, "48"),
-        ("compress=1", "select 1", 501, "48"),
-        ("session_id=x", "select 1", 501, "48"),
+        ("role=x", "select 1", 501, "48"),
+        ("session_id=x&session_check=1", "select 1", 404, "372"),
+        ("session_id=x", "create temporary table t (a UInt8)", 501, "48"),
     ] {
         let response = http.post(parameters, statement).await;
         assert_eq!(header(&response, "X-ClickHouse-Exception-Code"), code, "{statement}");
@@ -139,6 +140,88 @@ async fn settings_end_with_their_request() {
     http.text("", "set max_block_size = 7").await;
     assert_ne!(http.text("", "select getSetting('max_block_size')").await, "7\n");
     assert_eq!(http.text("param_a=5", "select {a:UInt8} + 1").await, "6\n");
+}
+
+#[tokio::test]
+async fn a_session_remembers_what_was_set() {
+    let http = Http::start().await;
+    http.text("session_id=a&session_timeout=60", "set max_block_size = 7").await;
+    assert_eq!(http.text("session_id=a", "select getSetting('max_block_size')").await, "7\n");
+    assert_eq!(http.text("session_id=a&max_block_size=8", "select getSetting('max_block_size')").await, "8\n");
+    assert_eq!(http.text("session_id=a&close_session=1", "select getSetting('max_block_size')").await, "7\n");
+    for other in ["session_id=a", "session_id=b", ""] {
+        assert_ne!(http.text(other, "select getSetting('max_block_size')").await, "7\n", "{other}");
+    }
+    let wrong = http.post("session_id=c", "set no_such_setting = 1").await;
+    assert_eq!(header(&wrong, "X-ClickHouse-Exception-Code"), "115");
+    assert_eq!(http.text("session_id=c", "select 1").await, "1\n", "what failed is not remembered");
+}
+
+#[tokio::test]
+async fn what_tools_send_by_default_is_taken_from_the_analyst() {
+    let http = Http::start().await;
+    let sent = "max_execution_time=30&result_overflow_mode=break&max_result_rows=200&log_comment=grafana&session_id=a\
+        &session_timeout=60&extremes=0&readonly=2&max_result_bytes=0&wait_end_of_query=1&enable_http_compression=1\
+        &send_progress_in_http_headers=1&max_block_size=100&use_client_time_zone=1&client_protocol_version=54468";
+    let url = format!("http://{}/?{sent}", http.process.address);
+    for (statement, status, told) in [
+        ("select getSetting('max_result_rows')", 200, "200"),
+        ("select getSetting('log_comment')", 200, "grafana"),
+        ("create temporary table t (a UInt8)", 501, ""),
+        ("create table t (a UInt8) engine = Memory", 500, ""),
+        ("select * from url('http://127.0.0.1:1/', 'CSV', 'a String')", 500, ""),
+    ] {
+        let ask = http.client.post(&url).basic_auth("analyst", Some("analyst")).body(statement);
+        let answer = ask.send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), status, "{statement}");
+        let text = answer.text().await.unwrap();
+        assert!(if status == 200 { text.trim() == told } else { text.starts_with("Code: ") }, "{statement}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn packed_statements_and_answers_are_understood() {
+    let http = Http::start().await;
+    let gzip = |text: &str| {
+        let mut packed = flate2::write::GzEncoder::new(vec![], flate2::Compression::fast());
+        std::io::Write::write_all(&mut packed, text.as_bytes()).unwrap();
+        packed.finish().unwrap()
+    };
+    let url = |parameters: &str| format!("http://{}/?{parameters}", http.process.address);
+    let post = |parameters: &str| http.client.post(url(parameters)).basic_auth("default", Some("secret"));
+    let answer = post("").header("Content-Encoding", "gzip").body(gzip("select 1 + 1")).send().await.unwrap();
+    assert_eq!(answer.text().await.unwrap(), "2\n");
+    http.text("", "create table t (a UInt64) engine = MergeTree order by a").await;
+    let insert = post("query=insert%20into%20t%20format%20CSV").header("Content-Encoding", "gzip");
+    assert_eq!(insert.body(gzip("1\n2\n3\n")).send().await.unwrap().status(), StatusCode::OK);
+    // What goes out in blocks comes in again.
+    let blocks = http.post("compress=1", "select a + 10 from t order by a format CSV").await.bytes().await.unwrap();
+    assert_eq!((blocks[16], &blocks[blocks.len() - 3..]), (0x82, &b"13\n"[..]));
+    let insert = http.post("decompress=1&query=insert%20into%20t%20format%20CSV", blocks).await;
+    assert_eq!(insert.status(), StatusCode::OK);
+    assert_eq!(http.text("", "select sum(a), count() from t").await, "42\t6\n");
+    let refused = post("").header("Content-Encoding", "br").body("x").send().await.unwrap();
+    assert_eq!(header(&refused, "X-ClickHouse-Exception-Code"), "48");
+    let broken = post("").header("Content-Encoding", "gzip").body("select 1").send().await.unwrap();
+    assert_eq!(header(&broken, "X-ClickHouse-Exception-Code"), "36");
+}
+
+#[tokio::test]
+async fn native_blocks_are_in_the_revision_that_the_client_names() {
+    let http = Http::start().await;
+    let asked = "select number as n, toString(number) as s from numbers(2)";
+    let http = &http;
+    let native = |revision: u64| async move {
+        let parameters = format!("default_format=Native&client_protocol_version={revision}");
+        http.post(&parameters, asked).await.bytes().await.unwrap()
+    };
+    let numbers: Vec<u8> = [0_u64, 1].into_iter().flat_map(u64::to_le_bytes).collect();
+    let plain = [b"\x02\x02\x01n\x06UInt64", &numbers[..], b"\x01s\x06String\x010\x011"].concat();
+    assert_eq!(native(0).await, plain);
+    let head = [1, 0, 2, 0xff, 0xff, 0xff, 0xff, 0];
+    assert_eq!(native(54_448).await, [&head[..], &plain].concat());
+    let marked = [&head[..], b"\x02\x02\x01n\x06UInt64\0", &numbers, b"\x01s\x06String\0\x010\x011"].concat();
+    assert_eq!(native(54_483).await, marked);
 }
 
 #[tokio::test]

@@ -1,3 +1,6 @@
-update projection_rebuild_parts
+update projection_rebuild_parts part
 set phase = $3, updated_at = now()
-where rebuild_id = $1 and projection = $2
+from projection_rebuilds rebuild
+where part.rebuild_id = $1 and part.projection = $2 and rebuild.id = part.rebuild_id and rebuild.state = 'running'
+    and part.phase = any($4::text[])
+returning part.rebuild_id

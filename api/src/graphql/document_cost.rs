@@ -1,0 +1,412 @@
+//! What a document costs, known before anything of it is validated or run.
+//!
+//! Each fragment is measured once, however often it is spread, so that measuring takes as long as the document is, while
+//! what a fragment costs counts at each spread. Fields count as often as their lists have entries, values as often as they
+//! are read, also those of variables.
+
+mod field_price;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+
+use async_graphql::{
+    Pos, Positioned, Variables,
+    parser::types::{
+        Directive, ExecutableDocument, Field, FragmentDefinition, OperationDefinition, OperationType, Selection,
+        SelectionSet,
+    },
+};
+use async_graphql_value::{ConstValue, Value};
+
+use self::field_price::{INTROSPECTION, Place};
+use super::{document_parser::DEEPEST, page};
+
+/// Bytes of a string that cost as much as one field.
+const TEXT_UNIT: usize = 1024;
+
+/// How much one document may ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct CostLimits {
+    /// Most complexity.
+    pub(super) complexity: usize,
+    /// Most fields inside fields.
+    pub(super) depth: usize,
+    /// Most names of its own that a document gives to fields, where fragments count at each spread.
+    pub(super) aliases: usize,
+}
+
+/// Most directives of one field, fragment or operation.
+const MOST_DIRECTIVES: usize = 8;
+
+/// Most arguments of one field, and most variables of one operation: they are compared with each other.
+const MOST_ARGUMENTS: usize = 100;
+
+/// What a document costs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DocumentCost {
+    /// Fields of entries that are answered, and what else costs as much as so many fields: a search 200, a command 50, a
+    /// round trip to a store 10, a value of an argument 1.
+    pub complexity: usize,
+    /// Whether it asks about the schema.
+    pub is_introspection: bool,
+}
+
+/// Why a document asks for too much.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum CostError {
+    #[error("the document costs more than {limit}: ask for fewer fields, entries, searches or changes at once")]
+    Complex { limit: usize },
+    #[error("the document nests deeper than {limit} fields")]
+    Deep { limit: usize, at: Pos },
+    #[error("the document has more than {limit} aliases")]
+    Aliases { limit: usize },
+    #[error("more than {MOST_DIRECTIVES} directives stand in one place")]
+    Directives { at: Pos },
+    #[error("more than {MOST_ARGUMENTS} arguments or variables stand in one place")]
+    Arguments { at: Pos },
+    #[error("the fragment `{name}` is spread inside itself")]
+    Circle { name: String, at: Pos },
+    #[error("there is no fragment `{name}`")]
+    NoFragment { name: String, at: Pos },
+    #[error("there is no operation `{name}` in the document")]
+    NoOperation { name: String },
+    #[error("a subscription has exactly one field")]
+    Streams,
+    #[error("the document has several operations: name one in `operationName`")]
+    SeveralOperations,
+}
+
+impl CostError {
+    /// Where it is, if it is in one place.
+    pub(super) fn pos(&self) -> Option<Pos> {
+        match self {
+            Self::Deep { at, .. }
+            | Self::Directives { at }
+            | Self::Arguments { at }
+            | Self::Circle { at, .. }
+            | Self::NoFragment { at, .. } => Some(*at),
+            Self::Complex { .. }
+            | Self::Aliases { .. }
+            | Self::NoOperation { .. }
+            | Self::Streams
+            | Self::SeveralOperations => None,
+        }
+    }
+}
+
+/// The operation of a request that will be run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct MeasuredOperation {
+    pub(super) cost: DocumentCost,
+    pub(super) kind: OperationType,
+}
+
+/// Measures a request.
+///
+/// # Errors
+/// [`CostError`] when the document costs more than `limits`, or cannot be measured as its fragments or operations are
+/// not there.
+pub(super) fn measure(
+    document: &ExecutableDocument,
+    operation_name: Option<&str>,
+    variables: &Variables,
+    limits: &CostLimits,
+) -> Result<MeasuredOperation, CostError> {
+    let given = variables.iter().map(|(name, value)| (name.as_str(), constant(value))).collect();
+    let mut chosen = None;
+    let mut visited = 0_usize;
+    for (name, operation) in document.operations.iter() {
+        let is_chosen = match operation_name {
+            Some(wanted) => name.is_some_and(|name| name == wanted),
+            None => chosen.is_none(),
+        };
+        if operation_name.is_none() && chosen.is_some() {
+            return Err(CostError::SeveralOperations);
+        }
+        let weight = Walk::new(document, variables, &given, limits).operation(&operation.node, operation.pos)?;
+        // All of them are validated, and one is run.
+        visited = visited.saturating_add(weight.visited);
+        if is_chosen {
+            chosen = Some((operation.node.ty, weight));
+        }
+    }
+    let Some((kind, chosen)) = chosen else {
+        return Err(CostError::NoOperation { name: operation_name.unwrap_or_default().to_owned() });
+    };
+    check_unused_fragments(document, limits)?;
+    let schema = chosen.entries.saturating_mul(INTROSPECTION.complexity) / INTROSPECTION.entries;
+    let complexity = chosen.complexity.saturating_add(schema);
+    if complexity > limits.complexity || visited > limits.complexity || chosen.entries > INTROSPECTION.entries {
+        return Err(CostError::Complex { limit: limits.complexity });
+    }
+    if chosen.aliases > limits.aliases {
+        return Err(CostError::Aliases { limit: limits.aliases });
+    }
+    if kind == OperationType::Subscription && chosen.streams > 1 {
+        return Err(CostError::Streams);
+    }
+    Ok(MeasuredOperation { cost: DocumentCost { complexity, is_introspection: chosen.entries > 0 }, kind })
+}
+
+/// Fragments that no operation spreads are validated, too.
+fn check_unused_fragments(document: &ExecutableDocument, limits: &CostLimits) -> Result<(), CostError> {
+    let (variables, given) = (Variables::default(), HashMap::new());
+    let mut walk = Walk::new(document, &variables, &given, limits);
+    for (name, fragment) in &document.fragments {
+        walk.fragment(name, fragment, Scope { place: Place::Data, is_root: false, nesting: 0 })?;
+    }
+    Ok(())
+}
+
+/// What a part of a document weighs.
+#[derive(Debug, Clone, Copy, Default)]
+struct Weight {
+    /// Work of answering it.
+    complexity: usize,
+    /// Selections that validation visits.
+    visited: usize,
+    /// Entries of the schema.
+    entries: usize,
+    aliases: usize,
+    /// Fields of the operation itself.
+    streams: usize,
+    /// Fields inside fields.
+    depth: usize,
+    /// Selection sets inside selection sets, spreads included.
+    nesting: usize,
+}
+
+impl Weight {
+    /// Both, one beside the other.
+    fn beside(self, other: Self) -> Self {
+        Self {
+            complexity: self.complexity.saturating_add(other.complexity),
+            visited: self.visited.saturating_add(other.visited),
+            entries: self.entries.saturating_add(other.entries),
+            aliases: self.aliases.saturating_add(other.aliases),
+            streams: self.streams.saturating_add(other.streams),
+            depth: self.depth.max(other.depth),
+            nesting: self.nesting.max(other.nesting),
+        }
+    }
+}
+
+/// Where a selection stands.
+#[derive(Debug, Clone, Copy)]
+struct Scope {
+    place: Place,
+    /// Whether its fields are fields of the operation.
+    is_root: bool,
+    nesting: usize,
+}
+
+/// A fragment that was come across.
+enum Measured {
+    /// It is being measured: whoever meets it again goes in a circle.
+    UnderWay,
+    Done(Weight),
+}
+
+/// One way through an operation.
+struct Walk<'a> {
+    document: &'a ExecutableDocument,
+    variables: &'a Variables,
+    /// What each variable of the request weighs.
+    given: &'a HashMap<&'a str, usize>,
+    /// What variables stand for that the request does not name, and what it weighs.
+    defaults: HashMap<&'a str, (&'a ConstValue, usize)>,
+    limits: &'a CostLimits,
+    root: OperationType,
+    fragments: HashMap<(&'a str, Place, bool), Measured>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(
+        document: &'a ExecutableDocument,
+        variables: &'a Variables,
+        given: &'a HashMap<&'a str, usize>,
+        limits: &'a CostLimits,
+    ) -> Self {
+        let (defaults, fragments) = (HashMap::new(), HashMap::new());
+        Self { document, variables, given, defaults, limits, root: OperationType::Query, fragments }
+    }
+
+    fn operation(mut self, operation: &'a OperationDefinition, at: Pos) -> Result<Weight, CostError> {
+        self.root = operation.ty;
+        if operation.variable_definitions.len() > MOST_ARGUMENTS {
+            return Err(CostError::Arguments { at });
+        }
+        let mut own = self.directives(&operation.directives, at)?;
+        for definition in &operation.variable_definitions {
+            let mut visited = 1;
+            if let Some(default) = &definition.node.default_value {
+                let weight = constant(&default.node);
+                visited += weight;
+                self.defaults.insert(&definition.node.name.node, (&default.node, weight));
+            }
+            let directives = self.directives(&definition.node.directives, definition.pos)?;
+            own = own.beside(directives).beside(Weight { visited, ..Weight::default() });
+        }
+        let scope = Scope { place: Place::Data, is_root: true, nesting: 0 };
+        Ok(self.selection_set(&operation.selection_set, scope)?.beside(own))
+    }
+
+    fn selection_set(&mut self, set: &'a Positioned<SelectionSet>, scope: Scope) -> Result<Weight, CostError> {
+        if scope.nesting > DEEPEST {
+            return Err(CostError::Deep { limit: DEEPEST, at: set.pos });
+        }
+        let mut sum = Weight::default();
+        for selection in &set.node.items {
+            let weight = match &selection.node {
+                Selection::Field(field) => self.field(&field.node, field.pos, scope)?,
+                Selection::InlineFragment(inline) => {
+                    let own = self.directives(&inline.node.directives, inline.pos)?;
+                    let inside = Scope { nesting: scope.nesting + 1, ..scope };
+                    let within = self.selection_set(&inline.node.selection_set, inside)?;
+                    Weight { nesting: within.nesting + 1, ..within.beside(own) }
+                }
+                Selection::FragmentSpread(spread) => {
+                    let own = self.directives(&spread.node.directives, spread.pos)?;
+                    let name = &spread.node.fragment_name.node;
+                    let Some(fragment) = self.document.fragments.get(name) else {
+                        return Err(CostError::NoFragment { name: name.to_string(), at: spread.pos });
+                    };
+                    let inside = Scope { nesting: scope.nesting + 1, ..scope };
+                    let within = self.fragment(name, fragment, inside)?;
+                    Weight { nesting: within.nesting + 1, ..within.beside(own) }
+                }
+            };
+            sum = sum.beside(weight);
+            if sum.visited > self.limits.complexity {
+                return Err(CostError::Complex { limit: self.limits.complexity });
+            }
+        }
+        Ok(sum)
+    }
+
+    fn fragment(
+        &mut self,
+        name: &'a str,
+        fragment: &'a Positioned<FragmentDefinition>,
+        scope: Scope,
+    ) -> Result<Weight, CostError> {
+        let key = (name, scope.place, scope.is_root);
+        match self.fragments.get(&key) {
+            Some(Measured::UnderWay) => {
+                return Err(CostError::Circle { name: name.to_owned(), at: fragment.pos });
+            }
+            Some(Measured::Done(weight)) => {
+                if scope.nesting + weight.nesting > DEEPEST {
+                    return Err(CostError::Deep { limit: DEEPEST, at: fragment.pos });
+                }
+                return Ok(*weight);
+            }
+            None => {}
+        }
+        self.fragments.insert(key, Measured::UnderWay);
+        let own = self.directives(&fragment.node.directives, fragment.pos)?;
+        let weight = self.selection_set(&fragment.node.selection_set, scope)?.beside(own);
+        self.fragments.insert(key, Measured::Done(weight));
+        Ok(weight)
+    }
+
+    fn field(&mut self, field: &'a Field, pos: Pos, scope: Scope) -> Result<Weight, CostError> {
+        if field.arguments.len() > MOST_ARGUMENTS {
+            return Err(CostError::Arguments { at: pos });
+        }
+        let name = field.name.node.as_str();
+        let price = field_price::of(if scope.is_root { Some(self.root) } else { None }, name);
+        let (listed, place) = field_price::introspected(scope.place, name);
+        let inside = Scope { place, is_root: false, nesting: scope.nesting + 1 };
+        let within = self.selection_set(&field.selection_set, inside)?;
+        let own = self.directives(&field.directives, pos)?;
+        let mut values = own.complexity;
+        for (name, value) in &field.arguments {
+            values =
+                values.saturating_add(field_price::of_argument(&name.node)).saturating_add(self.value(&value.node));
+        }
+        let is_about_schema = place != Place::Data;
+        let entries = if is_about_schema { within.entries.saturating_add(1).saturating_mul(listed) } else { 0 };
+        let times = price.default_entries.map_or(1, |default| self.first(field, default));
+        let complexity = price.base.saturating_add(values).saturating_add(within.complexity.saturating_mul(times));
+        let depth = within.depth + 1;
+        if depth > self.limits.depth {
+            return Err(CostError::Deep { limit: self.limits.depth, at: pos });
+        }
+        Ok(Weight {
+            complexity: if scope.place == Place::Data { complexity } else { values },
+            visited: within.visited.saturating_add(own.visited).saturating_add(1).saturating_add(field.arguments.len()),
+            entries,
+            aliases: within.aliases.saturating_add(usize::from(field.alias.is_some())),
+            streams: usize::from(scope.is_root),
+            depth,
+            nesting: within.nesting + 1,
+        })
+    }
+
+    fn directives(&self, directives: &[Positioned<Directive>], at: Pos) -> Result<Weight, CostError> {
+        if directives.len() > MOST_DIRECTIVES {
+            return Err(CostError::Directives { at });
+        }
+        let values = directives.iter().flat_map(|directive| &directive.node.arguments);
+        let complexity = values.fold(0_usize, |sum, (_, value)| sum.saturating_add(self.value(&value.node)));
+        Ok(Weight { complexity, visited: 1 + directives.len(), ..Weight::default() })
+    }
+
+    /// How many entries a page has; one that will be refused counts as the largest.
+    fn first(&self, field: &Field, default: u32) -> usize {
+        let given = field.get_argument("first").map(|value| match &value.node {
+            Value::Variable(name) => self.variable(name).cloned(),
+            Value::Number(number) => Some(ConstValue::Number(number.clone())),
+            Value::Null => Some(ConstValue::Null),
+            Value::String(_)
+            | Value::Boolean(_)
+            | Value::Binary(_)
+            | Value::Enum(_)
+            | Value::List(_)
+            | Value::Object(_) => Some(ConstValue::Boolean(true)),
+        });
+        let entries = match given {
+            None | Some(None | Some(ConstValue::Null)) => default,
+            Some(Some(ConstValue::Number(number))) => {
+                number.as_u64().and_then(|number| u32::try_from(number).ok()).unwrap_or(page::MAX).min(page::MAX)
+            }
+            Some(Some(_)) => page::MAX,
+        };
+        usize::try_from(entries).unwrap_or(usize::MAX)
+    }
+
+    /// What a variable stands for; `None` where it has no value.
+    fn variable(&self, name: &str) -> Option<&ConstValue> {
+        self.variables.get(name).or_else(|| self.defaults.get(name).map(|(value, _)| *value))
+    }
+
+    /// What a value weighs. Its nesting is bounded where it was read.
+    fn value(&self, value: &Value) -> usize {
+        match value {
+            Value::Variable(name) => {
+                let given = self.given.get(name.as_str()).copied();
+                given.or_else(|| self.defaults.get(name.as_str()).map(|(_, weight)| *weight)).unwrap_or(1)
+            }
+            Value::List(values) => values.iter().fold(1, |sum, value| self.value(value).saturating_add(sum)),
+            Value::Object(fields) => fields.values().fold(1, |sum, value| self.value(value).saturating_add(sum)),
+            Value::String(text) => 1 + text.len() / TEXT_UNIT,
+            Value::Null | Value::Number(_) | Value::Boolean(_) | Value::Enum(_) | Value::Binary(_) => 1,
+        }
+    }
+}
+
+/// What a value without variables weighs.
+fn constant(value: &ConstValue) -> usize {
+    match value {
+        ConstValue::List(values) => values.iter().fold(1, |sum, value| constant(value).saturating_add(sum)),
+        ConstValue::Object(fields) => fields.values().fold(1, |sum, value| constant(value).saturating_add(sum)),
+        ConstValue::String(text) => 1 + text.len() / TEXT_UNIT,
+        ConstValue::Null
+        | ConstValue::Number(_)
+        | ConstValue::Boolean(_)
+        | ConstValue::Enum(_)
+        | ConstValue::Binary(_) => 1,
+    }
+}

@@ -1,0 +1,99 @@
+//! What it costs to answer a field, apart from the fields inside it.
+
+use async_graphql::parser::types::OperationType;
+
+use crate::graphql::page;
+
+/// A round trip to a store.
+const ROUND_TRIP: usize = 10;
+
+/// Events read from the log.
+const HISTORY: usize = 50;
+
+/// A command: read, decided on, recorded.
+const COMMAND: usize = 50;
+
+/// Counting over everything, or ranking everything by meaning and by words.
+const WHOLE_STORE: usize = 200;
+
+/// Introspection: how many entries of the schema one document may ask for. GraphiQL's and the code generators' own
+/// documents ask for some 60,000, by the sizes below.
+pub(super) const INTROSPECTION: Scale = Scale { entries: 150_000, complexity: 1_000 };
+
+/// How the entries of introspection are charged.
+pub(super) struct Scale {
+    /// So many entries ...
+    pub(super) entries: usize,
+    /// ... cost that much.
+    pub(super) complexity: usize,
+}
+
+/// What is known of a field by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct FieldPrice {
+    /// What the field itself costs.
+    pub(super) base: usize,
+    /// How many entries its list has where `first` is not given; `None` where it has no such list.
+    pub(super) default_entries: Option<u32>,
+}
+
+/// The price of a field; `root` is the operation that it is a field of, `None` further inside.
+pub(super) fn of(root: Option<OperationType>, name: &str) -> FieldPrice {
+    let of = |base, default_entries| FieldPrice { base, default_entries };
+    match (root, name) {
+        (None, _) | (Some(_), "__typename") => of(1, None),
+        (Some(OperationType::Mutation), _) => of(COMMAND, None),
+        (Some(OperationType::Subscription), "opportunityDashboard")
+        | (Some(OperationType::Query), "opportunityStats") => of(WHOLE_STORE, None),
+        (Some(OperationType::Query), name) => match name {
+            "searchOpportunities" | "similarOpportunities" | "recommendedOpportunities" | "searchWorkspace" => {
+                of(WHOLE_STORE, Some(page::DEFAULT_HITS))
+            }
+            "opportunityHistory" | "proposalHistory" | "documentHistory" | "resourceHistory" | "taskHistory" => {
+                of(HISTORY, Some(page::DEFAULT))
+            }
+            "opportunities" | "proposals" | "documents" | "resources" | "tasks" | "savedOpportunities"
+            | "notifications" => of(ROUND_TRIP, Some(page::DEFAULT)),
+            _ => of(ROUND_TRIP, None),
+        },
+        (Some(OperationType::Subscription), _) => of(ROUND_TRIP, None),
+    }
+}
+
+/// The price of an argument beyond its values: reading something as it was reads the log.
+pub(super) fn of_argument(name: &str) -> usize {
+    if name == "asOf" { HISTORY } else { 0 }
+}
+
+/// Where introspection is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Place {
+    /// In data, no introspection.
+    Data,
+    /// At one entry of the schema.
+    Entry,
+    /// At all types, one after the other.
+    EveryType,
+    /// At all fields of all types, one after the other.
+    EveryField,
+}
+
+/// How many entries that list has there, and where its entries are; rounded up from the schema as it is, which a test
+/// compares. A field of all types together has the mean number of entries, one that may be of the largest type the
+/// largest number.
+pub(super) fn introspected(place: Place, name: &str) -> (usize, Place) {
+    match (place, name) {
+        (Place::Data, name) if name != "__schema" && name != "__type" => (1, Place::Data),
+        (_, "types") => (140, Place::EveryType),
+        (Place::EveryType, "fields") => (6, Place::EveryField),
+        (Place::EveryType, "inputFields" | "enumValues" | "interfaces" | "possibleTypes") | (_, "interfaces") => {
+            (2, Place::Entry)
+        }
+        (_, "fields") => (60, Place::Entry),
+        (_, "inputFields" | "enumValues") => (25, Place::Entry),
+        (_, "possibleTypes" | "directives") => (10, Place::Entry),
+        (Place::Entry | Place::EveryType, "args") | (_, "locations") => (7, Place::Entry),
+        // `__schema`, `__type`, what is no list, and the arguments of all fields: one each, on the mean.
+        (Place::Data | Place::Entry | Place::EveryType | Place::EveryField, _) => (1, Place::Entry),
+    }
+}

@@ -1,0 +1,202 @@
+//! What documents cost, and that finding out does not.
+
+use std::{collections::HashSet, fmt::Write as _};
+
+use async_graphql::{parser::types::OperationType, value};
+
+use super::*;
+use crate::graphql::document_parser::parse;
+
+const LIMITS: CostLimits = CostLimits { complexity: 5_000, depth: 20, aliases: 50 };
+
+fn cost_of(text: &str, variables: ConstValue) -> Result<usize, CostError> {
+    let document = parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+    measure(&document, None, &Variables::from_value(variables), &LIMITS).map(|measured| measured.cost.complexity)
+}
+
+fn cost(text: &str) -> usize {
+    cost_of(text, value!({})).unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+fn refusal(text: &str) -> CostError {
+    cost_of(text, value!({})).expect_err(text)
+}
+
+#[test]
+fn entries_searches_commands_and_values_count() {
+    for (text, expected) in [
+        ("{ __typename }", 1),
+        ("{ a { b c { d } } }", 10 + 4 - 1),
+        ("{ opportunities { totalCount } }", 10 + 20),
+        ("{ opportunities(first: 5) { totalCount } }", 10 + 1 + 5),
+        ("{ opportunities(first: null) { totalCount } }", 10 + 1 + 20),
+        ("{ opportunities(first: 99999999999) { totalCount } }", 10 + 1 + 100),
+        ("{ opportunities(first: -1) { totalCount } }", 10 + 1 + 100),
+        ("{ searchOpportunities(query: \"x\", first: 1) { id title } }", 200 + 2 + 2),
+        ("{ proposal(asOf: { version: 1 }) { title } }", 10 + 50 + 2 + 1),
+        ("mutation { amendOpportunity(input: { id: \"a\" }) { __typename } }", 50 + 2 + 1),
+        ("subscription { opportunityDashboard { total } }", 200 + 1),
+        ("{ a(ids: [1 2 3]) @include(if: true) }", 10 + 4 + 1),
+        // Each time that it is spread.
+        (
+            "{ ...F ...F } fragment F on Query { ...G ...G } fragment G on Query { opportunity(id: \"1\") { id } }",
+            4 * 12,
+        ),
+        ("{ ... { ... on Query { a } } a }", 20),
+    ] {
+        assert_eq!(cost(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn variables_count_as_often_as_they_are_read() {
+    let text =
+        "query($n: Int = 7, $ids: [String]) { opportunities(first: $n) { totalCount } a(ids: $ids) b(ids: $ids) }";
+    assert_eq!(cost_of(text, value!({})).unwrap(), 10 + 1 + 7 + 2 * 11);
+    assert_eq!(cost_of(text, value!({ "n": 3, "ids": ["a", "b"] })).unwrap(), 10 + 1 + 3 + 2 * (10 + 3));
+    let (many, long) = (vec![1; 2_600], "x".repeat(3_000_000));
+    assert!(cost_of(text, value!({ "ids": many })).is_err(), "two times 2,600");
+    assert!(cost_of(text, value!({ "ids": [long] })).is_err(), "two times three megabytes");
+}
+
+#[test]
+fn what_multiplies_is_refused() {
+    let levels = |spreads: usize, levels: usize| {
+        let mut text = "query { ...f0 }".to_owned();
+        for level in 0..levels {
+            let next = format!("...f{} ", level + 1).repeat(spreads);
+            write!(text, " fragment f{level} on Query {{ {next} }}").unwrap();
+        }
+        write!(text, " fragment f{levels} on Query {{ __typename }}").unwrap();
+        text
+    };
+    let searches = (0..40)
+        .map(|n| format!("a{n}: searchOpportunities(query: \"bed\", first: 1) {{ awarded }} "))
+        .collect::<Vec<_>>()
+        .concat();
+    let spread_searches = format!("{{ {} }} fragment f on Query {{ {searches} }}", "...f ".repeat(60));
+    let operations = (0..200).map(|n| format!("query q{n} {{ ...f0 }} ")).collect::<Vec<_>>().concat();
+    let many_operations = format!("{operations}{}", levels(2, 6).trim_start_matches("query { ...f0 }"));
+    for text in [levels(3, 30), levels(30, 3), levels(2, 12), spread_searches, format!("{{ {} }}", "a ".repeat(600))] {
+        assert!(matches!(refusal(&text), CostError::Complex { .. }), "{text}");
+    }
+    let document = parse(&many_operations).unwrap();
+    let refused = measure(&document, Some("q0"), &Variables::default(), &LIMITS).unwrap_err();
+    assert!(matches!(refused, CostError::Complex { .. }), "operations that are not run are validated: {refused}");
+}
+
+#[test]
+fn what_cannot_be_run_is_refused_by_name() {
+    let chain = (0..600).map(|n| format!("fragment f{n} on Query {{ ...f{} }} ", n + 1)).collect::<Vec<_>>().concat();
+    let chain = format!("{{ ...f0 }} {chain} fragment f600 on Query {{ a }}");
+    let unused = format!("{{ a }} {}", chain.trim_start_matches("{ ...f0 }"));
+    assert!(matches!(refusal(&chain), CostError::Deep { .. }));
+    assert!(matches!(refusal(&unused), CostError::Deep { .. }));
+    let deep = format!("{} a {}", "{ a ".repeat(21), "}".repeat(21));
+    assert!(matches!(refusal(&deep), CostError::Deep { limit: 20, .. }));
+    let named = (0..51).map(|n| format!("a{n}: __typename ")).collect::<Vec<_>>().concat();
+    assert!(matches!(refusal(&format!("{{ {named} }}")), CostError::Aliases { .. }));
+    let spread = "{ ...F ...F ...F } fragment F on Query { ".to_owned() + &named[..named.len() / 2] + "__typename }";
+    assert!(matches!(refusal(&spread), CostError::Aliases { .. }));
+    assert!(matches!(
+        refusal("{ ...A } fragment A on T { b { ...B } } fragment B on T { ...A }"),
+        CostError::Circle { .. }
+    ));
+    assert!(matches!(refusal("{ a } fragment A on T { ...A }"), CostError::Circle { .. }));
+    assert!(matches!(refusal("{ ...A }"), CostError::NoFragment { .. }));
+    assert!(matches!(refusal("query A { a } query B { b }"), CostError::SeveralOperations));
+    assert!(matches!(refusal(&format!("{{ a {} }}", "@d ".repeat(9))), CostError::Directives { .. }));
+    assert!(matches!(refusal(&format!("{{ a({}) }}", "b: 1 ".repeat(101))), CostError::Arguments { .. }));
+    assert!(matches!(refusal("subscription { a b }"), CostError::Streams));
+    assert!(matches!(refusal("subscription { ...F ...F } fragment F on Subscription { a }"), CostError::Streams));
+    let document = parse("query A { a } query B { b }").unwrap();
+    let named = |name| measure(&document, Some(name), &Variables::default(), &LIMITS);
+    assert!(matches!(named("C"), Err(CostError::NoOperation { .. })));
+    assert_eq!(named("B").unwrap().kind, OperationType::Query);
+}
+
+#[test]
+fn the_schema_can_be_asked_for_and_not_multiplied() {
+    let wrapped = format!("{}kind name{}", "kind name ofType { ".repeat(9), " }".repeat(9));
+    let input = format!("name description type {{ {wrapped} }} defaultValue isDeprecated deprecationReason");
+    let full = format!(
+        "{{ __schema {{ description queryType {{ name }} types {{ kind name description specifiedByURL
+         fields(includeDeprecated: true) {{ name description args(includeDeprecated: true) {{ {input} }}
+         type {{ {wrapped} }} isDeprecated deprecationReason }} inputFields(includeDeprecated: true) {{ {input} }}
+         interfaces {{ {wrapped} }} enumValues(includeDeprecated: true) {{ name description isDeprecated }}
+         possibleTypes {{ {wrapped} }} }} directives {{ name description locations args {{ {input} }} }} }} }}"
+    );
+    assert!(cost(&full) < 1_000, "{}", cost(&full));
+    assert!(cost("{ __type(name: \"Query\") { fields { type { fields { name args { name } } } } } }") > 10);
+    for inner in
+        ["fields { type { fields { type { fields { name } } } } }", "fields { type { fields { type { name } } } }"]
+    {
+        assert!(matches!(refusal(&format!("{{ __schema {{ types {{ {inner} }} }} }}")), CostError::Complex { .. }));
+    }
+    let wide = format!("{{ __schema {{ types {{ fields {{ {} }} }} }} }}", "name ".repeat(1_000));
+    assert!(matches!(refusal(&wide), CostError::Complex { .. }));
+    let spread = format!("{{ {} }} fragment F on Query {{ {} }}", "...F ".repeat(5), &full[1..full.len() - 1]);
+    assert!(matches!(refusal(&spread), CostError::Complex { .. }));
+}
+
+/// Fields of the schema with their arguments, by type.
+fn fields(sdl: &str) -> Vec<(String, String, String)> {
+    let (mut found, mut of, mut field, mut is_text) = (vec![], String::new(), None::<(String, String)>, false);
+    for line in sdl.lines() {
+        let line = line.trim();
+        if line == "\"\"\"" {
+            is_text = !is_text;
+        } else if is_text || line.is_empty() {
+        } else if let Some(rest) = line.strip_prefix("type ").or_else(|| line.strip_prefix("input ")) {
+            of = rest.split([' ', '{']).next().unwrap_or_default().to_owned();
+        } else if let Some((name, arguments)) = &mut field {
+            if line.starts_with(')') {
+                found.push((of.clone(), name.clone(), arguments.clone()));
+                field = None;
+            } else {
+                arguments.push_str(line);
+                arguments.push(' ');
+            }
+        } else if let Some(name) = line.strip_suffix('(') {
+            field = Some((name.to_owned(), String::new()));
+        } else if let Some((name, _)) = line.split_once(':') {
+            found.push((of.clone(), name.to_owned(), String::new()));
+        }
+    }
+    found
+}
+
+#[test]
+fn every_list_of_the_schema_has_its_price() {
+    let fields = fields(&crate::graphql::sdl());
+    let paged = |arguments: &str| arguments.contains("first: Int");
+    for (of, name, arguments) in &fields {
+        let root = match of.as_str() {
+            "Query" => Some(OperationType::Query),
+            "Mutation" => Some(OperationType::Mutation),
+            "Subscription" => Some(OperationType::Subscription),
+            _ => None,
+        };
+        let price = field_price::of(root, name);
+        assert_eq!(price.default_entries.is_some(), paged(arguments), "{of}.{name} needs a line in field_price.rs");
+    }
+    assert!(fields.iter().any(|(_, _, arguments)| paged(arguments)), "the schema is read");
+}
+
+#[test]
+fn the_sizes_of_introspection_are_those_of_the_schema() {
+    let sdl = crate::graphql::sdl();
+    let fields = fields(&sdl);
+    let types = sdl
+        .lines()
+        .filter(|line| ["type ", "input ", "enum ", "union ", "scalar "].iter().any(|kind| line.starts_with(kind)));
+    // The specification's own come with it.
+    let types = types.count() + 8 + 5;
+    let listed = |name: &str, place| field_price::introspected(place, name).0;
+    assert!(types <= listed("types", Place::Entry), "{types} types");
+    let mean = fields.len() / types + 1;
+    assert!(mean <= listed("fields", Place::EveryType), "{mean} fields of a type on the mean");
+    let owners: HashSet<_> = fields.iter().map(|(of, _, _)| of).collect();
+    let most = owners.iter().map(|owner| fields.iter().filter(|(of, _, _)| of == *owner).count()).max().unwrap();
+    assert!(most <= listed("fields", Place::Entry), "{most} fields of a type");
+}

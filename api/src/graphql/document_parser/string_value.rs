@@ -1,0 +1,117 @@
+//! What strings in a document stand for (specification, section 2.9.4).
+
+/// The value of a quoted string, without its quotes.
+///
+/// # Errors
+/// What is wrong with an escape sequence.
+pub(super) fn of_quoted(content: &str) -> Result<String, String> {
+    let mut value = String::with_capacity(content.len());
+    let mut rest = content;
+    while let Some(escape) = rest.find('\\') {
+        value.push_str(&rest[..escape]);
+        rest = &rest[escape + 1..];
+        let Some(kind) = rest.chars().next() else { return Err("an escape sequence is cut off".to_owned()) };
+        rest = &rest[kind.len_utf8()..];
+        value.push(match kind {
+            '"' | '\\' | '/' => kind,
+            'b' => '\u{8}',
+            'f' => '\u{c}',
+            'n' => '\n',
+            'r' => '\r',
+            't' => '\t',
+            'u' => {
+                let (character, after) = unicode(rest).ok_or_else(|| {
+                    "a Unicode escape has to be \\uXXXX, a pair of surrogates of that form, or \\u{X} up to \\u{10FFFF}"
+                        .to_owned()
+                })?;
+                rest = after;
+                character
+            }
+            other => return Err(format!("there is no escape sequence \\{other}")),
+        });
+    }
+    value.push_str(rest);
+    Ok(value)
+}
+
+/// The character that stands behind `\u`, and what follows it.
+fn unicode(text: &str) -> Option<(char, &str)> {
+    if let Some(braced) = text.strip_prefix('{') {
+        let (digits, rest) = braced.split_once('}')?;
+        let digits = digits.trim_start_matches('0');
+        let code = if digits.is_empty() && braced.starts_with('0') { 0 } else { hexadecimal(digits)? };
+        return Some((char::from_u32(code)?, rest));
+    }
+    let (first, rest) = text.split_at_checked(4)?;
+    let first = hexadecimal(first)?;
+    if !(0xD800..0xDC00).contains(&first) {
+        return Some((char::from_u32(first)?, rest));
+    }
+    let (second, rest) = rest.strip_prefix("\\u")?.split_at_checked(4)?;
+    let second = hexadecimal(second)?;
+    if !(0xDC00..0xE000).contains(&second) {
+        return None;
+    }
+    Some((char::from_u32(0x1_0000 + ((first - 0xD800) << 10) + (second - 0xDC00))?, rest))
+}
+
+fn hexadecimal(digits: &str) -> Option<u32> {
+    // `from_str_radix` takes a sign, too.
+    let is_plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_plain { u32::from_str_radix(digits, 16).ok() } else { None }
+}
+
+/// The lines of a text, whatever ends them.
+pub(super) fn lines(text: &str) -> Vec<&str> {
+    text.split("\r\n").flat_map(|part| part.split(['\n', '\r'])).collect()
+}
+
+/// The value of a block string, without its quotes: what all lines but the first are indented by is no part of it, nor are
+/// blank lines at its ends.
+pub(super) fn of_block(content: &str) -> String {
+    let lines = lines(content);
+    let is_blank = |line: &str| line.bytes().all(|byte| byte == b' ' || byte == b'\t');
+    let indent = |line: &str| line.bytes().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    let common = lines.iter().skip(1).filter(|line| !is_blank(line)).map(|line| indent(line)).min().unwrap_or(0);
+    let first = lines.iter().position(|line| !is_blank(line)).unwrap_or(lines.len());
+    let end = lines.iter().rposition(|line| !is_blank(line)).map_or(0, |last| last + 1);
+    let shown = lines.iter().enumerate().take(end).skip(first);
+    let shown = shown.map(|(number, line)| if number == 0 { line } else { line.get(common..).unwrap_or_default() });
+    shown.collect::<Vec<_>>().join("\n").replace("\\\"\"\"", "\"\"\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_stand_for_characters() {
+        for (content, value) in [
+            (r#"a\"\\\/\b\f\n\r\t"#, "a\"\\/\u{8}\u{c}\n\r\t"),
+            (r"\u00e9\u{1F600}\u{0000e9}\u{0}", "é😀é\0"),
+            (r"\uD83D\uDE00!", "😀!"),
+            ("plain 😀", "plain 😀"),
+        ] {
+            assert_eq!(of_quoted(content).as_deref(), Ok(value), "{content}");
+        }
+        for content in
+            [r"\x", r"\u12", r"\u{}", r"\u{110000}", r"\u{D800}", r"\uD83D", r"\uD83D\u0041", r"\uDE00", r"\u{+41}"]
+        {
+            assert!(of_quoted(content).is_err(), "{content}");
+        }
+        assert!(of_quoted(r"\u{FFFFFFFFFFFFFFFFFF}").is_err(), "no number of ours is that long");
+    }
+
+    #[test]
+    fn block_strings_lose_what_only_indents_them() {
+        for (content, value) in [
+            ("", ""),
+            ("abc", "abc"),
+            ("\r\n  a\n\n    b\r  c\n \n", "a\n\n  b\nc"),
+            ("line 1\r\n   line 2\n     line 3", "line 1\nline 2\n  line 3"),
+            (r#"a \""" b"#, "a \"\"\" b"),
+        ] {
+            assert_eq!(of_block(content), value, "{content:?}");
+        }
+    }
+}

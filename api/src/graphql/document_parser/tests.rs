@@ -1,0 +1,105 @@
+//! Documents as they are read, beside what the library's own parser makes of them.
+
+use super::*;
+
+fn error(text: &str) -> String {
+    parse(text).unwrap_err().to_string()
+}
+
+#[test]
+fn documents_are_read_as_the_library_reads_them() {
+    for text in [
+        "{ a }",
+        "{a,b:c(x:1 y:-2.5e3 z:\"t\\u00e9\",l:[1 [2] $v],o:{a:{b:E}} n:null t:true){d @skip(if:$v){e}...F ... on T{g}...{h}}}
+         fragment F on T @d { i }",
+        "query Q($a:Int!=1 $b:[[String!]!] $c:T @d){x} mutation M{y} subscription{z}",
+        "query Q($a:Int!$b:[[String!]!]=[[\"x\"]]){x} mutation M{y}",
+        "# comment\r\n\u{feff}{ a(b: \"\"\"\n    block\n      text\n    \"\"\", c: \"\") # end\n é }",
+        "{ query: mutation on: fragment type subscription true null }",
+        "query query { a } query mutation { b } fragment fragment on on { c }",
+    ] {
+        let theirs = async_graphql::parser::parse_query(text);
+        match (parse(text), theirs) {
+            (Ok(ours), Ok(theirs)) => {
+                let [ours, theirs] = [ours, theirs].map(|document| serde_json::to_value(document).unwrap());
+                assert_eq!(ours, theirs, "{text}");
+            }
+            (Err(_), Err(_)) => {}
+            (ours, theirs) => panic!("{text}\n{ours:?}\n{theirs:?}"),
+        }
+    }
+}
+
+#[test]
+fn what_the_library_does_not_read_is_read_by_the_specification() {
+    let argument = |text: &str| {
+        let document = parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        let (_, operation) = document.operations.iter().next().unwrap();
+        let Selection::Field(field) = &operation.node.selection_set.node.items[0].node else { panic!("no field") };
+        field.node.arguments[0].1.node.clone()
+    };
+    assert_eq!(argument(r#"{ a(b: "\u{1F600}") }"#), Value::String("😀".to_owned()));
+    assert_eq!(argument(r#"{ a(b: "\uD83D\uDE00") }"#), Value::String("😀".to_owned()));
+    assert_eq!(argument(r#"{ a(b: """x \""" y""") }"#), Value::String("x \"\"\" y".to_owned()));
+    parse("\"\"\"what it does\"\"\" query Q($a: Int = 1 @d) { a }").unwrap();
+}
+
+#[test]
+fn what_is_no_document_is_refused_where_it_is_wrong() {
+    for (text, expected, line, column) in [
+        ("", "no operation", 1, 1),
+        ("fragment F on T { a }", "no operation", 1, 22),
+        ("{", "expected a name, found the end", 1, 2),
+        ("{}", "expected a name, found `}`", 1, 2),
+        ("{ a } }", "expected an operation or a fragment", 1, 7),
+        ("{ a(b: $) }", "expected a name", 1, 9),
+        ("{ a() }", "expected a name", 1, 5),
+        ("{ a }\n{ b }", "has to be the only one", 2, 1),
+        ("query A { a } query A { b }", "defined twice", 1, 21),
+        ("{ a } fragment F on T { a } fragment F on T { a }", "defined twice", 1, 38),
+        ("{ a(b: 01) }", "no number", 1, 8),
+        ("{ a(b: 1x) }", "no number", 1, 8),
+        ("{ a(b: 1.) }", "no number", 1, 8),
+        ("{ a(b: -) }", "no number", 1, 8),
+        ("{ a(b: 1e) }", "no number", 1, 8),
+        ("{ a(b: 1e999) }", "too large", 1, 8),
+        ("{ a(b: \"é\n\") }", "does not end", 1, 8),
+        ("{ a(b: \"\\", "does not end", 1, 8),
+        ("{ é(b: \"\"\"x) }", "unexpected character", 1, 3),
+        ("{ a(b: \"\"\"\n é \\\"\"\" ) }", "does not end", 1, 8),
+        ("{ a(b: \"\"\"\n é \"\"\" ; }", "unexpected character", 2, 8),
+        ("{ a .. }", "unexpected character", 1, 5),
+        ("query($a: Int = $b) { a }", "cannot hold a variable", 1, 17),
+        ("{ a } fragment on on T { a }", "cannot be named", 1, 16),
+    ] {
+        let error = parse(text).unwrap_err();
+        let DocumentError::Syntax { reason, at } = &error else { panic!("{text}: {error}") };
+        assert!(reason.contains(expected), "{text}: {reason}");
+        assert_eq!((at.line, at.column), (line, column), "{text}: {reason}");
+    }
+}
+
+#[test]
+fn whatever_nests_is_refused_before_it_is_gone_into() {
+    let n = 100_000;
+    for text in [
+        format!("{{a(b:{}", "[".repeat(n)),
+        format!("{{a(b:{}", "{c:".repeat(n)),
+        format!("query($v:{}", "[".repeat(n)),
+        format!("query($v:I={}", "[".repeat(n)),
+        "{a".repeat(n),
+        "{...on T".repeat(n),
+        "{...".repeat(n),
+        format!("{{a @d(b:{}", "[{c:".repeat(n)),
+    ] {
+        assert!(error(&text).contains("deeper than 48"), "{}", &text[..20]);
+    }
+    assert!(error(&format!("{{ {} }}", "x".repeat(300))).contains("longer than 256"));
+    let widest = |depth: usize| format!("{{ a(b: {}1{}) }}", "[".repeat(depth), "]".repeat(depth));
+    assert!(parse(&widest(DEEPEST - 1)).is_ok(), "the selection set is a level, too");
+    assert!(parse(&widest(DEEPEST)).is_err());
+    assert!(
+        parse(&format!("{{ {} }}", "a(b: [[1]]) ".repeat(1_000))).is_ok(),
+        "what stands side by side does not nest"
+    );
+}

@@ -1,0 +1,84 @@
+//! How long a call may take: as long as its caller waits, and no longer than the server lets it.
+
+use std::time::Duration;
+
+use axum::{
+    extract::{Request, State},
+    http::HeaderMap,
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use tokio::time::timeout;
+use tonic::Status;
+
+use super::guard::GUARDED;
+
+/// The header in which a caller says how long they wait.
+const HEADER: &str = "grpc-timeout";
+
+/// Ends a call with `DEADLINE_EXCEEDED` when its time is over; what it was doing ends with it.
+pub(super) async fn enforce(State(longest): State<Duration>, request: Request, next: Next) -> Response {
+    if !request.uri().path().starts_with(GUARDED) {
+        return next.run(request).await;
+    }
+    let wanted = match asked(request.headers()) {
+        Ok(wanted) => wanted,
+        Err(status) => return status.into_http::<tonic::body::Body>().into_response(),
+    };
+    let left = wanted.map_or(longest, |wanted| wanted.min(longest));
+    // Nothing is begun for a caller who has given up.
+    let answered = if left.is_zero() { None } else { timeout(left, next.run(request)).await.ok() };
+    answered.unwrap_or_else(|| {
+        let status = Status::deadline_exceeded("the call took longer than its deadline lets it");
+        status.into_http::<tonic::body::Body>().into_response()
+    })
+}
+
+/// How long the caller waits ("gRPC over HTTP2", `Timeout`).
+fn asked(headers: &HeaderMap) -> Result<Option<Duration>, Status> {
+    let Some(value) = headers.get(HEADER) else { return Ok(None) };
+    let wrong = || Status::invalid_argument("grpc-timeout is not up to eight digits and one of H, M, S, m, u, n");
+    let (digits, unit) =
+        value.to_str().ok().and_then(|text| text.split_at_checked(text.len().checked_sub(1)?)).ok_or_else(wrong)?;
+    if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(wrong());
+    }
+    let count: u64 = digits.parse().map_err(|_| wrong())?;
+    Ok(Some(match unit {
+        "H" => Duration::from_hours(count),
+        "M" => Duration::from_mins(count),
+        "S" => Duration::from_secs(count),
+        "m" => Duration::from_millis(count),
+        "u" => Duration::from_micros(count),
+        "n" => Duration::from_nanos(count),
+        _ => return Err(wrong()),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(text: &str) -> Result<Option<Duration>, tonic::Code> {
+        let headers = HeaderMap::from_iter([(HEADER.parse().unwrap(), text.parse().unwrap())]);
+        asked(&headers).map_err(|status| status.code())
+    }
+
+    #[test]
+    fn deadlines_are_read_as_the_protocol_writes_them() {
+        assert_eq!(asked(&HeaderMap::new()).unwrap(), None);
+        for (text, expected) in [
+            ("2H", Duration::from_hours(2)),
+            ("3M", Duration::from_mins(3)),
+            ("99999999S", Duration::from_secs(99_999_999)),
+            ("1500m", Duration::from_millis(1_500)),
+            ("7u", Duration::from_micros(7)),
+            ("0n", Duration::ZERO),
+        ] {
+            assert_eq!(of(text), Ok(Some(expected)), "{text}");
+        }
+        for text in ["", "S", "5", "123456789S", "-1S", "1.5S", "1s", "1 S"] {
+            assert_eq!(of(text), Err(tonic::Code::InvalidArgument), "{text}");
+        }
+    }
+}

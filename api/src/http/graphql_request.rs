@@ -1,0 +1,133 @@
+//! A GraphQL request as clients send it ("GraphQL over HTTP", sections 5.3 and 5.4; "GraphQL over `WebSocket`", `subscribe`).
+
+use async_graphql::{Request, Variables};
+use async_graphql_value::Extensions;
+use serde::Deserialize;
+
+use super::json_bounds::{self, OutOfBounds};
+
+/// Why something is no GraphQL request.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RequestError {
+    #[error("{part} is not read: {source}")]
+    OutOfBounds { part: &'static str, source: OutOfBounds },
+    #[error("{part} is not what a GraphQL request has in JSON: {source}")]
+    Malformed { part: &'static str, source: serde_json::Error },
+    #[error("one request at a time: the body has to be a JSON object, batches are not taken")]
+    NoObject,
+    #[error("there is no document: send it as `query`")]
+    NoDocument,
+}
+
+/// What is sent. Whatever is null counts as left out.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Parameters {
+    query: Option<String>,
+    operation_name: Option<String>,
+    variables: Option<Variables>,
+    extensions: Option<Extensions>,
+}
+
+/// The same in the query of a URL, where objects are JSON texts.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct UrlParameters {
+    query: Option<String>,
+    operation_name: Option<String>,
+    variables: Option<String>,
+    extensions: Option<String>,
+}
+
+/// The request in the body of a POST.
+///
+/// # Errors
+/// [`RequestError`] when it is none, or nests too deep to be looked at.
+pub(super) fn from_body(body: &[u8]) -> Result<Request, RequestError> {
+    // Structures are read from lists, too.
+    if body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
+        return Err(RequestError::NoObject);
+    }
+    read::<Parameters>("the body", body)?.into_request()
+}
+
+impl Parameters {
+    /// The request.
+    ///
+    /// # Errors
+    /// [`RequestError::NoDocument`] when neither a document nor its hash is there.
+    pub(super) fn into_request(self) -> Result<Request, RequestError> {
+        let Self { query, operation_name, variables, extensions } = self;
+        let (query, extensions) = (query.unwrap_or_default(), extensions.unwrap_or_default());
+        if query.is_empty() && extensions.is_empty() {
+            return Err(RequestError::NoDocument);
+        }
+        let mut request = Request::new(query).variables(variables.unwrap_or_default());
+        request.operation_name = operation_name;
+        request.extensions = extensions;
+        Ok(request)
+    }
+}
+
+impl UrlParameters {
+    /// Whether a document is asked for, rather than the page to write one.
+    pub(super) fn names_document(&self) -> bool {
+        self.query.is_some() || self.extensions.is_some()
+    }
+
+    /// The request.
+    ///
+    /// # Errors
+    /// As [`from_body`].
+    pub(super) fn into_request(self) -> Result<Request, RequestError> {
+        let variables = read_optional("the parameter variables", self.variables)?;
+        let extensions = read_optional("the parameter extensions", self.extensions)?;
+        Parameters { query: self.query, operation_name: self.operation_name, variables, extensions }.into_request()
+    }
+}
+
+fn read_optional<T: for<'a> Deserialize<'a>>(
+    part: &'static str,
+    text: Option<String>,
+) -> Result<Option<T>, RequestError> {
+    match text.filter(|text| !text.trim().is_empty()) {
+        None => Ok(None),
+        Some(text) => read(part, text.as_bytes()),
+    }
+}
+
+/// Reads JSON whose nesting is known to be bounded.
+pub(super) fn read<'a, T: Deserialize<'a>>(part: &'static str, text: &'a [u8]) -> Result<T, RequestError> {
+    json_bounds::check(text).map_err(|source| RequestError::OutOfBounds { part, source })?;
+    serde_json::from_slice(text).map_err(|source| RequestError::Malformed { part, source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_null_or_empty_counts_as_left_out() {
+        let body = br#"{"query":"{a}","operationName":null,"variables":null,"extensions":null,"id":7}"#;
+        let request = from_body(body).unwrap();
+        assert_eq!((request.query.as_str(), request.operation_name), ("{a}", None));
+        let url = UrlParameters { query: Some("{a}".into()), variables: Some(String::new()), ..Default::default() };
+        assert_eq!(url.into_request().unwrap().query, "{a}");
+    }
+
+    #[test]
+    fn what_is_no_request_is_refused() {
+        let deep = format!(r#"{{"query":"{{a}}","variables":{{"a":{}1{}}}}}"#, "[".repeat(100), "]".repeat(100));
+        for (body, expected) in [
+            (r#"[{"query":"{a}"}]"#, "batches"),
+            (r#" ["{a}"]"#, "batches"),
+            ("7", "in JSON"),
+            ("{}", "no document"),
+            (r#"{"query":7}"#, "in JSON"),
+            (deep.as_str(), "deeper"),
+        ] {
+            let error = from_body(body.as_bytes()).unwrap_err().to_string();
+            assert!(error.contains(expected), "{body}: {error}");
+        }
+    }
+}

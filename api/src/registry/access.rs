@@ -1,0 +1,285 @@
+//! Who may do what in the schema registry.
+//!
+//! | what is shown | reads | registers versions | deletes, sets levels |
+//! | --- | --- | --- | --- |
+//! | nothing | yes, unless `registry.private` | no | no |
+//! | the login (`registry.login`, HTTP Basic) | yes | yes | no |
+//! | the operator's token (`admin.token`, as a Bearer or as the password of HTTP Basic) | yes | yes | yes |
+//!
+//! A level that holds already may be asked for with the login: there are clients that do so before they register.
+//!
+//! Where neither is configured the registry is read-only. The relay, the workers and `medhub migrate` have the login, and so
+//! can add what is compatible and never take away what others read by.
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use schemas::registry::{RegistryConfig, RegistryLogin};
+
+use super::Refusal;
+use crate::{
+    config::AdminConfig,
+    http::{
+        address::Address,
+        door::connected,
+        limiter::{Limiter, Page, Room},
+    },
+};
+
+/// What somebody may do, the least first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Right {
+    Read,
+    Register,
+    Administer,
+}
+
+impl Right {
+    /// Refuses what needs an operator.
+    pub(super) fn administers(self) -> Result<(), Refusal> {
+        if self == Self::Administer { Ok(()) } else { Err(Refused::Forbidden.into()) }
+    }
+}
+
+/// Lets in. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Access {
+    login: Option<RegistryLogin>,
+    admin: AdminConfig,
+    is_private: bool,
+    limiter: Limiter,
+}
+
+impl Access {
+    pub(crate) fn new(config: &RegistryConfig, admin: &AdminConfig, limiter: Limiter) -> Self {
+        Self { login: config.login.clone(), admin: admin.clone(), is_private: config.private, limiter }
+    }
+
+    /// Tells the log where nobody may write.
+    pub(crate) fn tell(&self) {
+        if self.is_read_only() {
+            tracing::warn!(
+                "the schema registry is read-only: MEDHUB__REGISTRY__LOGIN (name:password) lets whoever shows it register"
+            );
+        }
+    }
+
+    fn is_read_only(&self) -> bool {
+        self.login.is_none() && self.admin.token.is_none()
+    }
+
+    /// What somebody may who shows that; `None` for what is shown and is none.
+    fn right(&self, headers: &HeaderMap) -> Option<Right> {
+        let Some(shown) = headers.get(header::AUTHORIZATION) else {
+            return Some(Right::Read);
+        };
+        let (scheme, shown) = shown.to_str().ok()?.split_once(' ')?;
+        let shown = shown.trim();
+        if scheme.eq_ignore_ascii_case("bearer") {
+            return self.admin.recognises(shown).then_some(Right::Administer);
+        }
+        if !scheme.eq_ignore_ascii_case("basic") {
+            return None;
+        }
+        let decoded = String::from_utf8(BASE64_STANDARD.decode(shown).ok()?).ok()?;
+        let (name, password) = decoded.split_once(':')?;
+        if self.admin.recognises(password) {
+            return Some(Right::Administer);
+        }
+        self.login.as_ref()?.recognises(name, password).then_some(Right::Register)
+    }
+
+    /// Why somebody may not do what they ask; `None` where they may.
+    fn refuses(&self, needed: Right, right: Right, has_shown: bool) -> Option<Refused> {
+        match (needed, right) {
+            (Right::Read, Right::Read) if self.is_private && !has_shown => Some(Refused::Unauthenticated),
+            (needed, right) if needed <= right => None,
+            _ if self.is_read_only() => Some(Refused::ReadOnly),
+            _ if !has_shown => Some(Refused::Unauthenticated),
+            _ => Some(Refused::Forbidden),
+        }
+    }
+}
+
+/// What a request needs.
+fn needed(method: &Method, path: &str) -> Right {
+    let mut segments = path.split('/').skip(1);
+    match (method, segments.next(), segments.nth(1)) {
+        (&Method::GET | &Method::HEAD | &Method::OPTIONS, ..)
+        | (&Method::POST, Some("compatibility"), _)
+        // What is already there is looked up.
+        | (&Method::POST, Some("subjects"), None)
+        // Nothing is ever changed there.
+        | (_, Some("mode"), _) => Right::Read,
+        (&Method::POST, Some("subjects"), Some("versions"))
+        // Whether it changes anything is seen there.
+        | (&Method::PUT, Some("config"), _) => Right::Register,
+        _ => Right::Administer,
+    }
+}
+
+/// Why a request is not let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Refused {
+    Unauthenticated,
+    Forbidden,
+    ReadOnly,
+    TooMany(Room),
+}
+
+/// Lets in whoever may, and has not asked too often.
+pub(super) async fn guard(State(access): State<Access>, mut request: Request, next: Next) -> Response {
+    let limiter = &access.limiter;
+    let address = Address::of_request(request.headers(), connected(&request), limiter.trusts_forwarded());
+    let path = request.uri().path();
+    if path == "/health" || path == "/ready" {
+        let page = if path == "/health" { Page::Health } else { Page::Other };
+        return told(limiter.charge_page(page, &address), request, next).await;
+    }
+    let has_shown = request.headers().contains_key(header::AUTHORIZATION);
+    let Some(right) = access.right(request.headers()) else {
+        let room = limiter.charge_refused_login(&address).filter(|room| room.retry_after_s.is_some());
+        return room.map_or(Refused::Unauthenticated, Refused::TooMany).into_response();
+    };
+    let room = match right {
+        Right::Read => limiter.charge_page(Page::Other, &address),
+        Right::Register => limiter.charge_login("registry"),
+        Right::Administer => None,
+    };
+    if let Some(room) = room.filter(|room| room.retry_after_s.is_some()) {
+        return Refused::TooMany(room).into_response();
+    }
+    if let Some(refused) = access.refuses(needed(request.method(), path), right, has_shown) {
+        return refused.into_response();
+    }
+    request.extensions_mut().insert(right);
+    told(room, request, next).await
+}
+
+/// The answer, with the room that is left; a refusal where none is.
+async fn told(room: Option<Room>, request: Request, next: Next) -> Response {
+    match room {
+        None => next.run(request).await,
+        Some(room) if room.retry_after_s.is_some() => Refused::TooMany(room).into_response(),
+        Some(room) => {
+            let mut answer = next.run(request).await;
+            room.tell(answer.headers_mut());
+            answer
+        }
+    }
+}
+
+impl From<Refused> for Refusal {
+    /// With the codes that Confluent's security plugin has.
+    fn from(refused: Refused) -> Self {
+        let (status, code, message) = match refused {
+            Refused::Unauthenticated => (
+                StatusCode::UNAUTHORIZED,
+                40101,
+                "User cannot be authenticated: show the login of MEDHUB__REGISTRY__LOGIN by HTTP Basic",
+            ),
+            Refused::Forbidden => (
+                StatusCode::FORBIDDEN,
+                40301,
+                "User is denied operation: the login registers; to delete and to set levels show the operator's token",
+            ),
+            Refused::ReadOnly => (
+                StatusCode::FORBIDDEN,
+                40301,
+                "User is denied operation: this registry is read-only, as no MEDHUB__REGISTRY__LOGIN is configured",
+            ),
+            Refused::TooMany(_) => (StatusCode::TOO_MANY_REQUESTS, 42901, "Too many requests, try again later"),
+        };
+        Self::new(status, code, message)
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let mut answer = Refusal::from(self).into_response();
+        match self {
+            Self::Unauthenticated => {
+                let challenge = HeaderValue::from_static("Basic realm=\"schema registry\", charset=\"UTF-8\"");
+                answer.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+            }
+            Self::TooMany(room) => room.tell(answer.headers_mut()),
+            Self::Forbidden | Self::ReadOnly => {}
+        }
+        answer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::SecretString;
+
+    use super::*;
+    use crate::config::{AdminToken, LimitsConfig};
+
+    const TOKEN: &str = "correct-horse-battery";
+
+    fn access(login: Option<&str>, token: Option<&str>, private: bool) -> Access {
+        let login = login.map(|login| RegistryLogin::try_from(SecretString::from(login)).unwrap());
+        let token = token.map(|token| AdminToken::try_from(SecretString::from(token)).unwrap());
+        let config = RegistryConfig { login, private, ..RegistryConfig::default() };
+        Access::new(&config, &AdminConfig { token }, Limiter::of_this_process(&LimitsConfig::default()))
+    }
+
+    fn right(access: &Access, shown: &str) -> Option<Right> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::AUTHORIZATION, shown.parse().unwrap());
+        access.right(&headers)
+    }
+
+    fn basic(login: &str) -> String {
+        format!("Basic {}", BASE64_STANDARD.encode(login))
+    }
+
+    #[test]
+    fn what_is_shown_tells_what_one_may() {
+        let access = access(Some("medhub:a:long:password"), Some(TOKEN), false);
+        assert_eq!(right(&access, &basic("medhub:a:long:password")), Some(Right::Register));
+        assert_eq!(right(&access, &basic(&format!("any:{TOKEN}"))), Some(Right::Administer));
+        assert_eq!(right(&access, &format!("bearer {TOKEN}")), Some(Right::Administer));
+        for bad in [&basic("medhub:wrong"), &basic("other:a:long:password"), "Basic !!", "Bearer x", "Digest x", "x"] {
+            assert_eq!(right(&access, bad), None, "{bad}");
+        }
+        assert_eq!(access.right(&HeaderMap::new()), Some(Right::Read));
+    }
+
+    #[test]
+    fn requests_need_what_they_do() {
+        for (method, path, right) in [
+            (Method::GET, "/subjects/a/versions/1", Right::Read),
+            (Method::POST, "/subjects/a", Right::Read),
+            (Method::POST, "/compatibility/subjects/a/versions/latest", Right::Read),
+            (Method::PUT, "/mode", Right::Read),
+            (Method::POST, "/subjects/a/versions", Right::Register),
+            (Method::DELETE, "/subjects/a", Right::Administer),
+            (Method::DELETE, "/subjects/a/versions/1", Right::Administer),
+            (Method::PUT, "/config", Right::Register),
+            (Method::DELETE, "/config/a", Right::Administer),
+            (Method::POST, "/anything/new", Right::Administer),
+        ] {
+            assert_eq!(needed(&method, path), right, "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn without_a_login_nothing_is_written_and_with_one_only_by_whom_has_it() {
+        let none = access(None, None, false);
+        assert_eq!(none.refuses(Right::Read, Right::Read, false), None);
+        assert_eq!(none.refuses(Right::Register, Right::Read, false), Some(Refused::ReadOnly));
+        let some = access(Some("medhub:a long password"), None, false);
+        assert_eq!(some.refuses(Right::Register, Right::Read, false), Some(Refused::Unauthenticated));
+        assert_eq!(some.refuses(Right::Register, Right::Register, true), None);
+        assert_eq!(some.refuses(Right::Administer, Right::Register, true), Some(Refused::Forbidden));
+        assert_eq!(some.refuses(Right::Read, Right::Read, false), None);
+        let private = access(Some("medhub:a long password"), None, true);
+        assert_eq!(private.refuses(Right::Read, Right::Read, false), Some(Refused::Unauthenticated));
+    }
+}

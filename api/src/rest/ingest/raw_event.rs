@@ -1,0 +1,377 @@
+//! Reads a request's events so that one that is wrong is named and keeps no other from being taken.
+//!
+//! A derived reader ends at the first value of another kind, and says so for the whole body. This one takes whatever stands
+//! there, and remembers of each event what is wrong with it. Only what is no JSON is the whole body's trouble.
+
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
+
+use super::event::{EventKind, IngestEvent};
+
+/// The names of an event's fields, in the order of [`RawEvent::fields`].
+const FIELDS: [&str; 9] =
+    ["type", "id", "sessionId", "pageUrl", "referrer", "targetUrl", "userId", "opportunityId", "at"];
+
+/// Longest part of a name or value that is shown to whoever sent it.
+const SHOWN_CHARS: usize = 60;
+
+/// A field that is wrong, and why. The field is empty where it is the event as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct EventFault {
+    pub(super) field: String,
+    pub(super) reason: String,
+}
+
+impl EventFault {
+    pub(super) fn new(field: &str, reason: impl Into<String>) -> Self {
+        Self { field: shown(field), reason: reason.into() }
+    }
+}
+
+/// The beginning of a text.
+fn shown(text: &str) -> String {
+    match text.char_indices().nth(SHOWN_CHARS) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", &text[..end]),
+    }
+}
+
+/// What stands in a field.
+#[derive(Debug, Default)]
+enum RawValue {
+    #[default]
+    Absent,
+    Text(String),
+    /// Something else, by its kind.
+    Other(&'static str),
+}
+
+/// An event as it was sent.
+#[derive(Debug, Default)]
+pub(super) struct RawEvent {
+    fields: [RawValue; FIELDS.len()],
+    fault: Option<EventFault>,
+}
+
+/// The events of a request.
+#[derive(Debug)]
+pub(super) struct RawEvents {
+    /// The events, those beyond the limit left out.
+    pub(super) events: Vec<RawEvent>,
+    /// How many there are.
+    pub(super) count: usize,
+    /// Whether they came as a list.
+    pub(super) is_batch: bool,
+}
+
+impl RawEvents {
+    /// Reads a body; keeps no more than `most` events.
+    ///
+    /// # Errors
+    /// Where the body is no JSON, no object, or its `events` are no list.
+    pub(super) fn parse(body: &[u8], most: usize) -> serde_json::Result<Self> {
+        let mut json = serde_json::Deserializer::from_slice(body);
+        let request = RequestSeed { most }.deserialize(&mut json)?;
+        json.end()?;
+        Ok(request)
+    }
+}
+
+impl RawEvent {
+    /// The event, if every field has the right kind of value.
+    pub(super) fn into_event(mut self) -> Result<IngestEvent, EventFault> {
+        if let Some(fault) = self.fault.take() {
+            return Err(fault);
+        }
+        let kind = match self.required(0)?.as_str() {
+            "view" => EventKind::View,
+            "click" => EventKind::Click,
+            _ => return Err(EventFault::new("type", "`view` or `click` is expected")),
+        };
+        let at = self.text(8)?.map(|text| text.parse());
+        let at = at.transpose().map_err(|_| EventFault::new("at", "a time is expected, as 2026-03-03T12:00:00Z"))?;
+        Ok(IngestEvent {
+            kind,
+            id: self.text(1)?,
+            session_id: self.required(2)?,
+            page_url: self.required(3)?,
+            referrer: self.text(4)?,
+            target_url: self.text(5)?,
+            user_id: self.text(6)?,
+            opportunity_id: self.text(7)?,
+            at,
+        })
+    }
+
+    fn required(&mut self, field: usize) -> Result<String, EventFault> {
+        self.text(field)?.ok_or_else(|| EventFault::new(FIELDS[field], "it is missing"))
+    }
+
+    fn text(&mut self, field: usize) -> Result<Option<String>, EventFault> {
+        match std::mem::take(&mut self.fields[field]) {
+            RawValue::Absent => Ok(None),
+            RawValue::Text(text) => Ok(Some(text)),
+            RawValue::Other(kind) => Err(EventFault::new(FIELDS[field], format!("a text is expected, this is {kind}"))),
+        }
+    }
+
+    /// Reads the value of a key.
+    fn take<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
+        let Some(at) = FIELDS.iter().position(|field| *field == key) else {
+            map.next_value::<IgnoredAny>()?;
+            self.fault.get_or_insert_with(|| EventFault::new(key, "there is no such field"));
+            return Ok(());
+        };
+        let value = map.next_value::<RawValue>()?;
+        if !matches!(self.fields[at], RawValue::Absent) {
+            self.fault.get_or_insert_with(|| EventFault::new(key, "it stands there twice"));
+        }
+        self.fields[at] = value;
+        Ok(())
+    }
+
+    fn no_object(kind: &str) -> Self {
+        let fault = Some(EventFault::new("", format!("an object is expected, this is {kind}")));
+        Self { fault, ..Self::default() }
+    }
+}
+
+impl<'de> Deserialize<'de> for RawEvent {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(EventVisitor)
+    }
+}
+
+struct EventVisitor;
+
+impl<'de> Visitor<'de> for EventVisitor {
+    type Value = RawEvent;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an event")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawEvent, A::Error> {
+        let mut event = RawEvent::default();
+        while let Some(key) = map.next_key::<String>()? {
+            event.take(&key, &mut map)?;
+        }
+        Ok(event)
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<RawEvent, E> {
+        Ok(RawEvent::no_object("null"))
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<RawEvent, E> {
+        Ok(RawEvent::no_object("true or false"))
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<RawEvent, E> {
+        Ok(RawEvent::no_object("a number"))
+    }
+
+    fn visit_u64<E: Error>(self, _: u64) -> Result<RawEvent, E> {
+        Ok(RawEvent::no_object("a number"))
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<RawEvent, E> {
+        Ok(RawEvent::no_object("a number"))
+    }
+
+    fn visit_str<E: Error>(self, _: &str) -> Result<RawEvent, E> {
+        Ok(RawEvent::no_object("a text"))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<RawEvent, A::Error> {
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(RawEvent::no_object("a list"))
+    }
+}
+
+impl<'de> Deserialize<'de> for RawValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ValueVisitor)
+    }
+}
+
+struct ValueVisitor;
+
+impl<'de> Visitor<'de> for ValueVisitor {
+    type Value = RawValue;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<RawValue, E> {
+        Ok(RawValue::Absent)
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<RawValue, E> {
+        Ok(RawValue::Other("true or false"))
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<RawValue, E> {
+        Ok(RawValue::Other("a number"))
+    }
+
+    fn visit_u64<E: Error>(self, _: u64) -> Result<RawValue, E> {
+        Ok(RawValue::Other("a number"))
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<RawValue, E> {
+        Ok(RawValue::Other("a number"))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<RawValue, E> {
+        Ok(RawValue::Text(text.to_owned()))
+    }
+
+    fn visit_string<E: Error>(self, text: String) -> Result<RawValue, E> {
+        Ok(RawValue::Text(text))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<RawValue, A::Error> {
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(RawValue::Other("a list"))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawValue, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(RawValue::Other("an object"))
+    }
+}
+
+/// Reads a request: an object with a list of events, or one event.
+struct RequestSeed {
+    most: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for RequestSeed {
+    type Value = RawEvents;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<RawEvents, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for RequestSeed {
+    type Value = RawEvents;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an event, or an object with a list of `events`")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawEvents, A::Error> {
+        let (mut single, mut batch) = (RawEvent::default(), None);
+        while let Some(key) = map.next_key::<String>()? {
+            if key == "events" {
+                batch = Some(map.next_value_seed(ListSeed { most: self.most })?);
+            } else {
+                single.take(&key, &mut map)?;
+            }
+        }
+        Ok(batch.unwrap_or_else(|| RawEvents { events: vec![single], count: 1, is_batch: false }))
+    }
+}
+
+/// Reads a list of events.
+struct ListSeed {
+    most: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for ListSeed {
+    type Value = RawEvents;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<RawEvents, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for ListSeed {
+    type Value = RawEvents;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of `events`")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<RawEvents, A::Error> {
+        let mut events = vec![];
+        while events.len() < self.most {
+            match list.next_element::<RawEvent>()? {
+                Some(event) => events.push(event),
+                None => return Ok(RawEvents { count: events.len(), events, is_batch: true }),
+            }
+        }
+        // The rest is only counted: a body full of small events would take many times its size.
+        let mut count = events.len();
+        while list.next_element::<IgnoredAny>()?.is_some() {
+            count += 1;
+        }
+        Ok(RawEvents { events, count, is_batch: true })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults(body: &str) -> Vec<Option<(String, String)>> {
+        let events = RawEvents::parse(body.as_bytes(), 100).unwrap().events;
+        let fault = |event: RawEvent| event.into_event().err().map(|fault| (fault.field, fault.reason));
+        events.into_iter().map(fault).collect()
+    }
+
+    #[test]
+    fn each_event_is_wrong_by_itself_and_named_by_its_field() {
+        let good = r#"{"type":"view","sessionId":"s","pageUrl":"/p"}"#;
+        for (bad, field, reason) in [
+            (r#"{"type":"view","sessionId":"s"}"#, "pageUrl", "it is missing"),
+            (r#"{"sessionId":"s","pageUrl":"/p"}"#, "type", "it is missing"),
+            (r#"{"type":"eaten","sessionId":"s","pageUrl":"/p"}"#, "type", "`view` or `click` is expected"),
+            (r#"{"type":"view","sessionId":7,"pageUrl":"/p"}"#, "sessionId", "a text is expected, this is a number"),
+            (r#"{"type":"view","sessionId":"s","pageUrl":["/p"]}"#, "pageUrl", "a text is expected, this is a list"),
+            (
+                r#"{"type":"view","sessionId":"s","pageUrl":"/p","userAgent":{"a":[1]}}"#,
+                "userAgent",
+                "there is no such field",
+            ),
+            (r#"{"type":"view","type":"click","sessionId":"s","pageUrl":"/p"}"#, "type", "it stands there twice"),
+            (
+                r#"{"type":"view","sessionId":"s","pageUrl":"/p","at":"yesterday"}"#,
+                "at",
+                "a time is expected, as 2026-03-03T12:00:00Z",
+            ),
+            ("null", "", "an object is expected, this is null"),
+            ("[{}]", "", "an object is expected, this is a list"),
+            ("\"view\"", "", "an object is expected, this is a text"),
+        ] {
+            let found = faults(&format!(r#"{{"events":[{good},{bad},{good}]}}"#));
+            assert_eq!(found, [None, Some((field.to_owned(), reason.to_owned())), None], "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_is_null_is_absent() {
+        assert_eq!(faults(r#"{"type":"view","sessionId":"s","pageUrl":"/p","referrer":null,"at":null}"#), [None]);
+    }
+
+    #[test]
+    fn more_events_than_may_be_are_counted_and_not_kept() {
+        let body = format!(r#"{{"events":[{}]}}"#, vec!["{}"; 1_000].join(","));
+        let read = RawEvents::parse(body.as_bytes(), 10).unwrap();
+        assert_eq!((read.events.len(), read.count, read.is_batch), (10, 1_000, true));
+    }
+
+    #[test]
+    fn what_is_no_request_is_the_body_s_trouble() {
+        for body in ["", "{", "7", "[]", "null", r#"{"events":7}"#, r#"{"events":[}"#, r#"{"type":"view"} x"#] {
+            assert!(RawEvents::parse(body.as_bytes(), 10).is_err(), "{body}");
+        }
+    }
+}

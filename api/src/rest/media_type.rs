@@ -1,0 +1,192 @@
+//! What kind of file it is: what its sender says, as far as its first bytes bear it out.
+
+/// What is said where nothing is known.
+pub(super) const UNKNOWN: &str = "application/octet-stream";
+
+/// How kinds of files begin.
+const SIGNATURES: [(&[u8], &str); 14] = [
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF8", "image/gif"),
+    (b"II*\0", "image/tiff"),
+    (b"MM\0*", "image/tiff"),
+    (b"PK\x03\x04", "application/zip"),
+    (b"PK\x05\x06", "application/zip"),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "application/x-ole-storage"),
+    (b"\x1f\x8b", "application/gzip"),
+    (b"7z\xbc\xaf\x27\x1c", "application/x-7z-compressed"),
+    (b"Rar!\x1a\x07", "application/vnd.rar"),
+    (b"{\\rtf", "application/rtf"),
+    (b"MZ", "application/vnd.microsoft.portable-executable"),
+    (b"\x7fELF", "application/x-executable"),
+];
+
+/// How texts begin that a browser would run.
+const MARKUP: [(&str, &str); 8] = [
+    ("<!doctype html", "text/html"),
+    ("<html", "text/html"),
+    ("<head", "text/html"),
+    ("<body", "text/html"),
+    ("<script", "text/html"),
+    ("<iframe", "text/html"),
+    ("<svg", "image/svg+xml"),
+    ("<?xml", "application/xml"),
+];
+
+/// A PDF may have a few bytes before its first line.
+const PDF_WITHIN: usize = 1_024;
+
+/// The kind that goes on record for a file that begins like that: the sender's word where it can be true, else what the
+/// file itself says, else nothing.
+pub(super) fn check(claimed: &str, head: &[u8]) -> String {
+    let claimed = claimed.to_ascii_lowercase();
+    let is_claim =
+        !matches!(claimed.as_str(), "" | UNKNOWN | "application/x-www-form-urlencoded" | "binary/octet-stream");
+    match detect(head) {
+        Some(found) if is_claim && may_be(&claimed, found) => claimed,
+        Some(found) => found.to_owned(),
+        None if is_claim && !has_signature(&claimed) && (!is_textual(&claimed) || is_text(head)) => claimed,
+        None if !is_claim && is_text(head) => "text/plain".to_owned(),
+        None => UNKNOWN.to_owned(),
+    }
+}
+
+/// The kind under which a file is served: what a browser might run is bytes to it.
+pub(super) fn served(recorded: &str) -> &str {
+    let is_inert = matches!(
+        recorded,
+        "application/pdf"
+            | "image/png"
+            | "image/jpeg"
+            | "image/gif"
+            | "image/tiff"
+            | "application/zip"
+            | "application/msword"
+            | "application/rtf"
+            | "text/plain"
+            | "text/csv"
+    ) || recorded.starts_with("application/vnd.openxmlformats-officedocument.")
+        || recorded.starts_with("application/vnd.oasis.opendocument.")
+        || recorded.starts_with("application/vnd.ms-");
+    if is_inert { recorded } else { UNKNOWN }
+}
+
+fn detect(head: &[u8]) -> Option<&'static str> {
+    if let Some((_, kind)) = SIGNATURES.iter().find(|(begin, _)| head.starts_with(begin)) {
+        return Some(kind);
+    }
+    let within = head.get(..PDF_WITHIN).unwrap_or(head);
+    if within.windows(5).any(|some| some == b"%PDF-") {
+        return Some("application/pdf");
+    }
+    let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
+    let begins = |begin: &str| text.get(..begin.len()).is_some_and(|some| some.eq_ignore_ascii_case(begin.as_bytes()));
+    MARKUP.iter().find(|(begin, _)| begins(begin)).map(|(_, kind)| *kind)
+}
+
+/// Whether what is claimed can begin like something that was found: many formats are archives of XML.
+fn may_be(claimed: &str, found: &str) -> bool {
+    let has = |parts: &[&str]| parts.iter().any(|part| claimed.contains(part));
+    claimed == found
+        || match found {
+            "application/zip" => has(&[
+                "openxmlformats",
+                "opendocument",
+                "macroenabled",
+                "zip",
+                "epub",
+                "java-archive",
+                "vnd.ms-xpsdocument",
+            ]),
+            "application/x-ole-storage" => has(&["msword", "vnd.ms-", "vnd.visio", "x-cfb"]),
+            "application/gzip" => has(&["gzip", "tgz"]),
+            "application/rtf" => has(&["rtf", "msword"]),
+            "application/xml" => has(&["xml", "svg"]),
+            "text/html" => has(&["html"]),
+            "application/vnd.rar" => has(&["rar"]),
+            "application/vnd.microsoft.portable-executable" => has(&["exe", "msdownload", "dos"]),
+            "image/jpeg" => claimed == "image/jpg" || claimed == "image/pjpeg",
+            _ => false,
+        }
+}
+
+/// Whether files of that kind always begin with something by which they are known.
+fn has_signature(claimed: &str) -> bool {
+    const KNOWN: [&str; 11] = [
+        "pdf",
+        "image/png",
+        "image/jp",
+        "image/gif",
+        "image/tif",
+        "zip",
+        "openxmlformats",
+        "opendocument",
+        "msword",
+        "rtf",
+        "rar",
+    ];
+    KNOWN.iter().any(|part| claimed.contains(part))
+}
+
+fn is_textual(claimed: &str) -> bool {
+    claimed.starts_with("text/")
+        || claimed == "application/json"
+        || claimed.ends_with("+json")
+        || claimed.ends_with("xml")
+}
+
+/// Whether it can be text: some letters of older encodings, and no zero bytes but those of UTF-16.
+fn is_text(head: &[u8]) -> bool {
+    let is_utf16 = head.starts_with(b"\xff\xfe") || head.starts_with(b"\xfe\xff");
+    let is_control = |byte: &u8| *byte < 0x20 && !b"\t\n\r\x0c\x1b\x08".contains(byte);
+    is_utf16 || !head.iter().any(is_control)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claim_counts_as_far_as_the_file_bears_it_out() {
+        const WORD: &str = "application/vnd.openxmlformats-officedocument.wordprocessingml.document";
+        for (claimed, head, wanted) in [
+            ("application/pdf", b"%PDF-1.7".as_slice(), "application/pdf"),
+            ("application/PDF", b"\n%PDF-1.4", "application/pdf"),
+            ("", b"%PDF-1.7", "application/pdf"),
+            ("application/pdf", b"\x00\x01\x02random", UNKNOWN),
+            ("application/pdf", b"<!DOCTYPE html><script>", "text/html"),
+            ("image/png", b"\xef\xbb\xbf  <HTML>", "text/html"),
+            ("image/png", b"<svg onload=x>", "image/svg+xml"),
+            ("image/svg+xml", b"<?xml version=\"1.0\"?><svg/>", "image/svg+xml"),
+            ("application/pdf", b"MZ\x90\x00", "application/vnd.microsoft.portable-executable"),
+            (WORD, b"PK\x03\x04", WORD),
+            (WORD, b"not an archive", UNKNOWN),
+            ("application/msword", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "application/msword"),
+            // What Windows says of a CSV file.
+            ("application/vnd.ms-excel", b"a,b\n1,2\n", "application/vnd.ms-excel"),
+            ("text/csv", b"a,b\n1,2\n", "text/csv"),
+            ("text/csv", b"PK\x03\x04", "application/zip"),
+            ("text/plain", b"\x00\x01binary", UNKNOWN),
+            ("text/plain", b"Gr\xfc\xdfe", "text/plain"),
+            ("", b"some words", "text/plain"),
+            // What curl says of any body.
+            ("application/x-www-form-urlencoded", b"\x00\x01", UNKNOWN),
+            ("application/x-something", b"\x00\x01", "application/x-something"),
+        ] {
+            assert_eq!(check(claimed, head), wanted, "{claimed} {head:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_browser_might_run_is_served_as_bytes() {
+        for (recorded, wanted) in [
+            ("application/pdf", "application/pdf"),
+            ("text/html", UNKNOWN),
+            ("image/svg+xml", UNKNOWN),
+            ("application/xml", UNKNOWN),
+            ("application/x-something", UNKNOWN),
+        ] {
+            assert_eq!(served(recorded), wanted);
+        }
+    }
+}

@@ -1,0 +1,329 @@
+//! What is in an update, found out before the library decodes it.
+//!
+//! ```text
+//! update   := count of clients { count of blocks, client, clock, block ... } deletions
+//! block    := gap | collected | item: origins or parent, content
+//! deletions:= count of clients { client, count of ranges { clock, length } }
+//! ```
+//!
+//! The library recurses into nested values and reserves room for lengths that an update only declares; neither happens
+//! to an update that came through here. Its content is text, what was deleted and the marks of formatting: whatever else
+//! a Yjs document can hold has no place in a section, and is refused by its name and not left out of the record in
+//! silence.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{error::RefusedUpdate, wire_reader::WireReader};
+
+/// Kinds of blocks, and of the content of items: the lower bits of a block's first byte.
+mod block_kind {
+    pub(super) const COLLECTED: u8 = 0;
+    pub(super) const DELETED: u8 = 1;
+    pub(super) const JSON: u8 = 2;
+    pub(super) const BINARY: u8 = 3;
+    pub(super) const STRING: u8 = 4;
+    pub(super) const EMBED: u8 = 5;
+    pub(super) const FORMAT: u8 = 6;
+    pub(super) const TYPE: u8 = 7;
+    pub(super) const ANY: u8 = 8;
+    pub(super) const DOCUMENT: u8 = 9;
+    pub(super) const GAP: u8 = 10;
+    pub(super) const MASK: u8 = 0b0000_1111;
+    /// No client sets this bit, and clients differ in what they make of it.
+    pub(super) const UNUSED: u8 = 0b0001_0000;
+    pub(super) const HAS_MAP_KEY: u8 = 0b0010_0000;
+    pub(super) const HAS_RIGHT_ORIGIN: u8 = 0b0100_0000;
+    pub(super) const HAS_ORIGIN: u8 = 0b1000_0000;
+}
+
+/// How deep values may be nested in what is on record already; nothing that comes in has any.
+const MAX_DEPTH: usize = 64;
+
+/// The most bytes of a mark of formatting.
+const MAX_MARK_BYTES: usize = 4_096;
+
+/// The most blocks of one update. Each costs the library a few hundred bytes, and a search among those at the same place.
+const MAX_BLOCKS: usize = 20_000;
+
+/// The letters of a name that are told.
+const NAME_SHOWN: usize = 60;
+
+/// Which content is let through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ContentPolicy {
+    /// Text, its formatting and what was deleted: for what editors send.
+    TextOnly,
+    /// Whatever can be read without harm: for what is on record, some of it from before there was a check.
+    AsStored,
+}
+
+/// Clocks from the first to before the second.
+pub(crate) type ClockRange = (u32, u32);
+
+/// What is in an update.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct UpdateContents {
+    /// What was inserted, by client, in the order of clocks.
+    pub(crate) insertions: BTreeMap<u64, Vec<ClockRange>>,
+    /// What was deleted, by client.
+    pub(crate) deletions: BTreeMap<u64, Vec<ClockRange>>,
+    /// The highest clock of each client that something in it refers to.
+    pub(crate) references: BTreeMap<u64, u32>,
+    /// The texts that are named in it.
+    pub(crate) sections: BTreeSet<String>,
+    /// How many blocks it has.
+    pub(crate) blocks: usize,
+}
+
+impl UpdateContents {
+    /// Reads an update in version 1 of the encoding.
+    ///
+    /// # Errors
+    /// [`RefusedUpdate`] for what is no update, and for content that the policy does not let through.
+    pub(crate) fn read(update: &[u8], policy: ContentPolicy) -> Result<Self, RefusedUpdate> {
+        let reader = WireReader::new(update);
+        let mut reading = Reading { reader, policy, item: (0, 0), contents: Self::default() };
+        reading.read_insertions()?;
+        reading.read_deletions()?;
+        reading.reader.finish()?;
+        Ok(reading.contents)
+    }
+
+    /// Whether nothing is in it.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.insertions.is_empty() && self.deletions.is_empty()
+    }
+}
+
+struct Reading<'a> {
+    reader: WireReader<'a>,
+    policy: ContentPolicy,
+    /// Client and clock of the block that is read.
+    item: (u64, u32),
+    contents: UpdateContents,
+}
+
+impl<'a> Reading<'a> {
+    fn read_insertions(&mut self) -> Result<(), RefusedUpdate> {
+        for _ in 0..self.reader.read_count(3)? {
+            let blocks = self.reader.read_count(2)?;
+            let client = self.reader.read_number()?;
+            let mut clock = self.reader.read_clock()?;
+            self.contents.blocks += blocks;
+            if self.contents.blocks > MAX_BLOCKS && self.policy == ContentPolicy::TextOnly {
+                return Err(RefusedUpdate::TooManyBlocks { most: MAX_BLOCKS });
+            }
+            // Twice the same client: the library would take the second for a continuation of the first.
+            if self.contents.insertions.contains_key(&client) {
+                return Err(RefusedUpdate::Malformed);
+            }
+            let mut ranges: Vec<ClockRange> = Vec::new();
+            for _ in 0..blocks {
+                self.item = (client, clock);
+                let (length, is_gap) = self.read_block()?;
+                let end = clock.checked_add(length).filter(|end| i32::try_from(*end).is_ok());
+                let end = end.ok_or(RefusedUpdate::Malformed)?;
+                match ranges.last_mut() {
+                    _ if is_gap || length == 0 => {}
+                    Some(last) if last.1 == clock => last.1 = end,
+                    _ => ranges.push((clock, end)),
+                }
+                clock = end;
+            }
+            self.contents.insertions.insert(client, ranges);
+        }
+        Ok(())
+    }
+
+    fn read_deletions(&mut self) -> Result<(), RefusedUpdate> {
+        for _ in 0..self.reader.read_count(2)? {
+            let client = self.reader.read_number()?;
+            let mut ranges: Vec<ClockRange> = Vec::new();
+            for _ in 0..self.reader.read_count(2)? {
+                let (start, length) = (self.reader.read_clock()?, self.reader.read_clock()?);
+                let end = start.checked_add(length).filter(|end| i32::try_from(*end).is_ok());
+                let end = end.ok_or(RefusedUpdate::Malformed)?;
+                // The library searches ranges by halves: they have to be in order.
+                if ranges.last().is_some_and(|last| start < last.0) {
+                    return Err(RefusedUpdate::Malformed);
+                }
+                ranges.push((start, end));
+            }
+            if self.contents.deletions.insert(client, ranges).is_some() {
+                return Err(RefusedUpdate::Malformed);
+            }
+        }
+        Ok(())
+    }
+
+    /// How long a block is, and whether it is a gap.
+    fn read_block(&mut self) -> Result<(u32, bool), RefusedUpdate> {
+        let info = self.reader.read_byte()?;
+        match info {
+            block_kind::COLLECTED | block_kind::GAP => {
+                let length = self.reader.read_clock()?;
+                if length == 0 { Err(RefusedUpdate::Malformed) } else { Ok((length, info == block_kind::GAP)) }
+            }
+            _ if info & block_kind::UNUSED != 0 => Err(RefusedUpdate::Malformed),
+            _ => {
+                let parent = self.read_parent(info)?;
+                self.read_content(info & block_kind::MASK, &parent).map(|length| (length, false))
+            }
+        }
+    }
+
+    fn read_parent(&mut self, info: u8) -> Result<Parent<'a>, RefusedUpdate> {
+        for origin in [block_kind::HAS_ORIGIN, block_kind::HAS_RIGHT_ORIGIN] {
+            if info & origin != 0 {
+                self.read_reference()?;
+            }
+        }
+        if info & (block_kind::HAS_ORIGIN | block_kind::HAS_RIGHT_ORIGIN) != 0 {
+            return Ok(Parent { section: None, is_text: true });
+        }
+        let is_root = self.reader.read_number()? == 1;
+        let section = if is_root {
+            Some(self.reader.read_text()?)
+        } else {
+            self.read_reference()?;
+            None
+        };
+        let is_entry = info & block_kind::HAS_MAP_KEY != 0;
+        if is_entry {
+            self.reader.read_text()?;
+        }
+        if let Some(name) = section
+            && !self.contents.sections.contains(name)
+        {
+            self.contents.sections.insert(name.to_owned());
+        }
+        Ok(Parent { section, is_text: is_root && !is_entry })
+    }
+
+    fn read_reference(&mut self) -> Result<(), RefusedUpdate> {
+        let (client, clock) = (self.reader.read_number()?, self.reader.read_clock()?);
+        // What something builds on was there before it.
+        if client == self.item.0 && clock >= self.item.1 {
+            return Err(RefusedUpdate::Malformed);
+        }
+        let highest = self.contents.references.entry(client).or_default();
+        *highest = clock.max(*highest);
+        Ok(())
+    }
+
+    /// How long the content of an item is.
+    fn read_content(&mut self, kind: u8, parent: &Parent<'_>) -> Result<u32, RefusedUpdate> {
+        if kind == block_kind::DELETED {
+            return self.reader.read_clock();
+        }
+        let is_text = matches!(kind, block_kind::STRING | block_kind::FORMAT);
+        if self.policy == ContentPolicy::TextOnly && !(is_text && parent.is_text) {
+            let kind = self.name_content(kind, is_text)?;
+            return Err(RefusedUpdate::NotText { kind, section: parent.section.map(shorten) });
+        }
+        match kind {
+            block_kind::STRING => {
+                let units = self.reader.read_text()?.encode_utf16().count();
+                return u32::try_from(units).map_err(|_| RefusedUpdate::Malformed);
+            }
+            block_kind::FORMAT => {
+                let mark = self.reader.read_bytes()?.len() + self.reader.read_bytes()?.len();
+                if mark > MAX_MARK_BYTES {
+                    let section = parent.section.map(shorten);
+                    return Err(RefusedUpdate::NotText { kind: "a long mark of formatting", section });
+                }
+            }
+            block_kind::BINARY => drop(self.reader.read_bytes()?),
+            block_kind::EMBED => drop(self.reader.read_text()?),
+            block_kind::TYPE => drop(self.read_stored_type()?),
+            block_kind::ANY => {
+                let count = self.reader.read_count(1)?;
+                (0..count).try_for_each(|_| self.skip_value(MAX_DEPTH))?;
+                return u32::try_from(count).map_err(|_| RefusedUpdate::Malformed);
+            }
+            block_kind::DOCUMENT => {
+                self.reader.read_text()?;
+                self.skip_value(MAX_DEPTH)?;
+            }
+            // The library reads one JSON text more than there is, and no client has written any for years.
+            _ => return Err(RefusedUpdate::Malformed),
+        }
+        Ok(1)
+    }
+
+    /// What a user calls content that is no text.
+    fn name_content(&mut self, kind: u8, is_text: bool) -> Result<&'static str, RefusedUpdate> {
+        match kind {
+            _ if is_text => Ok("a text within another value"),
+            block_kind::JSON => Ok("JSON"),
+            block_kind::ANY => Ok("an entry of a Y.Map or Y.Array"),
+            block_kind::BINARY => Ok("a binary value"),
+            block_kind::EMBED => Ok("an embedded object"),
+            block_kind::DOCUMENT => Ok("a subdocument"),
+            block_kind::TYPE => self.read_type(),
+            _ => Err(RefusedUpdate::Malformed),
+        }
+    }
+
+    fn read_type(&mut self) -> Result<&'static str, RefusedUpdate> {
+        match self.reader.read_byte()? {
+            0 => Ok("a Y.Array"),
+            1 => Ok("a Y.Map"),
+            2 => Ok("a nested Y.Text"),
+            3 => self.reader.read_text().map(|_| "a Y.XmlElement (ProseMirror, Tiptap)"),
+            4 => Ok("a Y.XmlFragment"),
+            5 => self.reader.read_text().map(|_| "a Y.XmlHook"),
+            6 => Ok("a Y.XmlText (Lexical, Slate)"),
+            _ => Err(RefusedUpdate::Malformed),
+        }
+    }
+
+    /// The same, without what the library reads otherwise than it is written.
+    fn read_stored_type(&mut self) -> Result<&'static str, RefusedUpdate> {
+        const XML_HOOK: &[u8] = &[5];
+        let ahead = self.reader.clone().read_slice(1)?;
+        if ahead == XML_HOOK { Err(RefusedUpdate::Malformed) } else { self.read_type() }
+    }
+
+    /// Passes over a value, `depth` levels deep at most.
+    fn skip_value(&mut self, depth: usize) -> Result<(), RefusedUpdate> {
+        let deeper = depth.checked_sub(1).ok_or(RefusedUpdate::Malformed)?;
+        match self.reader.read_byte()? {
+            // Undefined, null, false and true.
+            127 | 126 | 121 | 120 => {}
+            125 => self.reader.skip_signed_number()?,
+            124 => drop(self.reader.read_slice(4)?),
+            123 | 122 => drop(self.reader.read_slice(8)?),
+            119 => drop(self.reader.read_text()?),
+            118 => {
+                for _ in 0..self.reader.read_count(2)? {
+                    self.reader.read_text()?;
+                    self.skip_value(deeper)?;
+                }
+            }
+            117 => {
+                for _ in 0..self.reader.read_count(1)? {
+                    self.skip_value(deeper)?;
+                }
+            }
+            116 => drop(self.reader.read_bytes()?),
+            _ => return Err(RefusedUpdate::Malformed),
+        }
+        Ok(())
+    }
+}
+
+/// Where an item belongs to.
+struct Parent<'a> {
+    /// The text of that name, where it is said.
+    section: Option<&'a str>,
+    /// Whether it stands in a text, as far as is said.
+    is_text: bool,
+}
+
+fn shorten(name: &str) -> String {
+    name.chars().take(NAME_SHOWN).collect()
+}
+
+#[cfg(test)]
+mod tests;

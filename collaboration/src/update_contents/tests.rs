@@ -1,0 +1,292 @@
+use proptest::prelude::*;
+use yrs::{
+    Any, Doc, GetString as _, ReadTxn as _, StateVector, Text as _, Transact as _, Update, types::Attrs,
+    updates::decoder::Decode as _,
+};
+
+use super::*;
+use crate::text::SharedText;
+
+/// Updates as Yjs 13.6 encodes them, by what was done.
+mod yjs {
+    /// Two clients wrote in two sections, one of them with a number of 32 bits; some of it was undone.
+    pub(super) const TWO_CLIENTS: &str = "0204ffffffff0f00040108617070726f616368024f6e84ffffffff0f0107652e2054776f2e44ffffffff\
+        0f0004676f6e650401057072696365044c6f772e010700c4ffffffff0f01ffffffff0f0202585801ffffffff0f010904";
+    /// Letters beyond 16 bits, a deletion and bold letters.
+    pub(super) const FORMATTED: &str = "01070100040108617070726f61636802576584010101208101020884010a0af09f988020626564732ec4010a\
+        010b066272696e672046010004626f6c640474727565c60101010204626f6c64046e756c6c0101010308";
+    /// The first and the third of three updates, merged.
+    pub(super) const WITH_GAP: &str = "01030100040108617070726f61636801610a01840101016300";
+    /// An XML fragment of a rich editor, which was emptied again.
+    pub(super) const EMPTIED_XML: &str = "01020100010108617070726f6163680100040101010005";
+
+    /// What is no text.
+    pub(super) const NO_TEXT: [(&str, &str, Option<&str>); 7] = [
+        (
+            "01030100070108617070726f616368030970617261677261706807000100\
+          06040001010a57652064656c6976657200",
+            "Y.XmlElement",
+            Some("approach"),
+        ),
+        ("01010100280106636f6e666967046f70656e017800", "Y.Map", Some("config")),
+        ("010101000801046c697374037d01770374776f760105746872656575037c406000007e7f00", "Y.Array", Some("list")),
+        ("01010100050108617070726f6163680d7b22696d616765223a2278227d00", "embedded", Some("approach")),
+        ("010101000301046c6973740301020300", "binary", Some("list")),
+        ("01010100290104646f637301780167760000", "subdocument", Some("docs")),
+        ("01020100070104726f6f740604000100017800", "Y.XmlText", Some("root")),
+    ];
+}
+
+fn bytes(hexadecimal: &str) -> Vec<u8> {
+    let digits: Vec<u8> =
+        hexadecimal.chars().filter_map(|digit| Some(u8::try_from(digit.to_digit(16)?).unwrap())).collect();
+    digits.chunks(2).map(|pair| pair[0] * 16 + pair[1]).collect()
+}
+
+fn read(update: &[u8]) -> Result<UpdateContents, RefusedUpdate> {
+    UpdateContents::read(update, ContentPolicy::TextOnly)
+}
+
+fn number(mut number: usize) -> Vec<u8> {
+    let mut written = Vec::new();
+    while number > 127 {
+        written.push(u8::try_from(number & 127).unwrap() | 128);
+        number >>= 7;
+    }
+    written.push(u8::try_from(number).unwrap());
+    written
+}
+
+#[test]
+fn what_yjs_encodes_is_read() {
+    let contents = read(&bytes(yjs::TWO_CLIENTS)).unwrap();
+    let client = u64::from(u32::MAX);
+    assert_eq!(contents.insertions, BTreeMap::from([(client, vec![(0, 17)]), (7, vec![(0, 2)])]));
+    assert_eq!(contents.deletions, BTreeMap::from([(client, vec![(9, 13)])]));
+    assert_eq!(contents.references, BTreeMap::from([(client, 2)]));
+    assert_eq!(contents.sections, ["approach", "price"].map(str::to_owned).into());
+    assert_eq!(read(&bytes(yjs::FORMATTED)).unwrap().insertions, BTreeMap::from([(1, vec![(0, 27)])]));
+    assert_eq!(read(&bytes(yjs::WITH_GAP)).unwrap().insertions, BTreeMap::from([(1, vec![(0, 1), (2, 3)])]));
+    assert!(read(&bytes(yjs::EMPTIED_XML)).is_ok(), "what was deleted is nothing");
+    assert!(read(Update::EMPTY_V1).unwrap().is_empty());
+}
+
+#[test]
+fn what_is_no_text_is_refused_by_its_name_and_its_section() {
+    for (update, wanted, named) in yjs::NO_TEXT {
+        let update = bytes(update);
+        let Err(RefusedUpdate::NotText { kind, section }) = read(&update) else {
+            panic!("{wanted}: {:?}", read(&update))
+        };
+        assert!(kind.contains(wanted) && section.as_deref() == named, "{wanted}: {kind} {section:?}");
+        assert!(
+            UpdateContents::read(&update, ContentPolicy::AsStored).is_ok(),
+            "{wanted} can be on record from before"
+        );
+        assert!(SharedText::default().take(&update).is_err(), "{wanted}");
+    }
+}
+
+/// An update with one item in the root `a`, and what its content begins with.
+fn item(kind: u8, content: &[u8]) -> Vec<u8> {
+    [&[1, 1, 1, 0, kind, 1, 1, b'a'], content, &[0]].concat()
+}
+
+#[test]
+fn however_deep_values_are_nested_nothing_overflows() {
+    const DEEP: usize = 200_000;
+    let lists = [[0x75, 1].repeat(DEEP), vec![0x7e]].concat();
+    let maps = [[0x76, 1, 1, b'k'].repeat(DEEP), vec![0x7e]].concat();
+    let json = format!("{}{}", "[".repeat(DEEP), "]".repeat(DEEP)).into_bytes();
+    for value in [&lists, &maps] {
+        let entry = item(8, &[&[1][..], value].concat());
+        let options = item(9, &[&[1, b'g'][..], value].concat());
+        for update in [entry, options] {
+            assert!(matches!(read(&update), Err(RefusedUpdate::NotText { .. })));
+            let stored = UpdateContents::read(&update, ContentPolicy::AsStored);
+            assert_eq!(stored, Err(RefusedUpdate::Malformed));
+            assert_eq!(SharedText::default().merge(&update), Err(RefusedUpdate::Malformed));
+        }
+    }
+    let json = [number(json.len()), json].concat();
+    let mark = item(6, &[&[1, b'k'][..], &json].concat());
+    let embed = item(5, &json);
+    for update in [mark, embed] {
+        assert!(matches!(read(&update), Err(RefusedUpdate::NotText { .. })));
+        assert!(SharedText::default().merge(&update).is_err());
+    }
+}
+
+#[test]
+fn a_type_in_a_type_in_a_type_comes_never_in() {
+    let mut blocks = vec![1, 2, 1, 0, 7, 1, 1, b'a', 1];
+    blocks.extend([7, 0, 1, 0, 1, 0]);
+    assert!(matches!(read(&blocks), Err(RefusedUpdate::NotText { .. })));
+}
+
+#[test]
+fn nothing_is_reserved_for_lengths_that_are_only_declared() {
+    const MANY: [u8; 4] = [0xff, 0xff, 0xff, 0x3e];
+    let declared = [
+        MANY.to_vec(),
+        [&[1][..], &MANY, &[1, 0]].concat(),
+        [&[0][..], &MANY].concat(),
+        [&[0, 1, 1][..], &MANY].concat(),
+        item(8, &MANY),
+        item(8, &[&[1, 0x75][..], &MANY].concat()),
+        item(8, &[&[1, 0x76][..], &MANY].concat()),
+        item(2, &MANY),
+        item(4, &MANY),
+        item(3, &MANY),
+    ];
+    for update in declared {
+        assert!(read(&update).is_err(), "{update:?}");
+        assert_eq!(UpdateContents::read(&update, ContentPolicy::AsStored), Err(RefusedUpdate::Malformed), "{update:?}");
+    }
+}
+
+#[test]
+fn what_clients_would_read_differently_is_refused() {
+    let long = [0x80, 0x80, 0x80, 0x80, 0x10];
+    let refused = [
+        ("a clock beyond 32 bits", [&[1, 1, 1][..], &long, &[4, 1, 1, b'a', 1, b'x', 0]].concat()),
+        ("clocks that overflow", vec![1, 1, 1, 0xff, 0xff, 0xff, 0xff, 0x07, 4, 1, 1, b'a', 2, b'x', b'y', 0]),
+        ("the same client twice", vec![2, 1, 1, 0, 4, 1, 1, b'a', 1, b'x', 1, 1, 1, 4, 1, 1, b'a', 1, b'y', 0]),
+        ("an unused bit", vec![1, 1, 1, 0, 0x14, 1, 1, b'a', 1, b'x', 0]),
+        ("deletions out of order", vec![0, 1, 1, 2, 5, 1, 0, 1]),
+        ("the same client's deletions twice", vec![0, 2, 1, 1, 0, 1, 1, 1, 4, 1]),
+        ("a gap of nothing", vec![1, 1, 1, 0, 10, 0, 0]),
+        ("what builds on itself", vec![1, 1, 1, 0, 0x84, 1, 0, 1, b'x', 0]),
+        ("something behind its end", vec![0, 0, 0]),
+        ("half a letter", vec![1, 1, 1, 0, 4, 1, 1, b'a', 1, 0xc3, 0]),
+    ];
+    for (what, update) in refused {
+        assert_eq!(read(&update), Err(RefusedUpdate::Malformed), "{what}");
+    }
+}
+
+#[test]
+fn an_update_has_as_many_blocks_as_it_may_have_and_no_more() {
+    // The worst for the library: everything at the same place, by as many clients.
+    let update = |clients: usize| {
+        let blocks =
+            (0..clients).flat_map(|client| [&[1][..], &number(client + 1), &[0, 4, 1, 1, b'a', 1, b'x']].concat());
+        [number(clients), blocks.collect(), vec![0]].concat()
+    };
+    assert_eq!(read(&update(MAX_BLOCKS)).map(|contents| contents.blocks), Ok(MAX_BLOCKS));
+    assert_eq!(read(&update(MAX_BLOCKS + 1)), Err(RefusedUpdate::TooManyBlocks { most: MAX_BLOCKS }));
+    assert!(UpdateContents::read(&update(MAX_BLOCKS + 1), ContentPolicy::AsStored).is_ok());
+}
+
+/// What an editor does with its text.
+#[derive(Debug, Clone)]
+enum Change {
+    Insert(u32, String),
+    Delete(u32, u32),
+    Mark(u32, u32),
+}
+
+fn changes() -> impl Strategy<Value = Vec<(usize, Change)>> {
+    let change = prop_oneof![
+        3 => (any::<u32>(), "[a-zé😀\n]{1,6}").prop_map(|(place, text)| Change::Insert(place, text)),
+        1 => (any::<u32>(), 1_u32..4).prop_map(|(place, length)| Change::Delete(place, length)),
+        1 => (any::<u32>(), 1_u32..4).prop_map(|(place, length)| Change::Mark(place, length)),
+    ];
+    prop::collection::vec((0_usize..3, change), 1..40)
+}
+
+fn carry_out(doc: &Doc, change: &Change) {
+    let text = doc.get_or_insert_text("approach");
+    let mut transaction = doc.transact_mut();
+    let said = text.get_string(&transaction);
+    // Where letters begin; the document counts in bytes, which is what it does unless it is told.
+    let places: Vec<u32> = said
+        .char_indices()
+        .map(|(at, _)| u32::try_from(at).unwrap())
+        .chain([u32::try_from(said.len()).unwrap()])
+        .collect();
+    let at = |place: u32| usize::try_from(place).unwrap() % places.len();
+    let stretch = |place: u32, length: u32| {
+        let (from, to) = (at(place), (at(place) + usize::try_from(length).unwrap()).min(places.len() - 1));
+        (places[from], places[to] - places[from])
+    };
+    match change {
+        Change::Insert(place, inserted) => text.insert(&mut transaction, places[at(*place)], inserted),
+        Change::Delete(place, length) => {
+            let (from, length) = stretch(*place, *length);
+            text.remove_range(&mut transaction, from, length);
+        }
+        Change::Mark(place, length) => {
+            let (from, length) = stretch(*place, *length);
+            text.format(&mut transaction, from, length, Attrs::from([("bold".into(), Any::from(true))]));
+        }
+    }
+}
+
+proptest! {
+    /// What clients of the library write together is read as the library reads it, whole and in parts.
+    #[test]
+    fn what_yrs_encodes_is_read_as_it_reads_it(changes in changes()) {
+        let docs = [1_u64, 300, (1 << 53) - 1].map(Doc::with_client_id);
+        let mut parts = Vec::new();
+        for (who, change) in changes {
+            let before = docs[who].transact().state_vector();
+            carry_out(&docs[who], &change);
+            parts.push(docs[who].transact().encode_state_as_update_v1(&before));
+            for other in &docs {
+                other.transact_mut().apply_update(Update::decode_v1(parts.last().unwrap()).unwrap()).unwrap();
+            }
+        }
+        parts.push(docs[0].transact().encode_state_as_update_v1(&StateVector::default()));
+        let room = SharedText::default();
+        for part in &parts {
+            let contents = read(part).unwrap();
+            let decoded = Update::decode_v1(part).unwrap();
+            let told = |ranges: &yrs::IdSet| -> BTreeMap<u64, Vec<ClockRange>> {
+                ranges.iter().map(|(client, ranges)| (client.get(), ranges.iter().map(|range| (range.start, range.end)).collect())).collect()
+            };
+            prop_assert_eq!(&contents.insertions, &told(&decoded.insertions(true)));
+            prop_assert_eq!(&contents.deletions, &told(decoded.delete_set()));
+            room.take(part).unwrap();
+            prop_assert_eq!(room.compare(&contents), crate::text::UpdateNovelty::Known);
+        }
+        prop_assert!(!room.waits());
+    }
+
+    /// Whatever bytes come: reading ends, and what is let through ends in the library, too, with a text that can be kept,
+    /// loaded again and merged with others.
+    #[test]
+    fn no_bytes_break_it(
+        which in 0_usize..4,
+        flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
+        cut in any::<Option<prop::sample::Index>>(),
+    ) {
+        let known = [yjs::TWO_CLIENTS, yjs::FORMATTED, yjs::WITH_GAP, yjs::EMPTIED_XML];
+        let mut update = bytes(known[which]);
+        for (place, byte) in flips {
+            let place = place.index(update.len());
+            update[place] = byte;
+        }
+        if let Some(cut) = cut {
+            update.truncate(cut.index(update.len()));
+        }
+        let _ = UpdateContents::read(&update, ContentPolicy::AsStored);
+        let Ok(contents) = read(&update) else { return Ok(()) };
+        let room = SharedText::of([bytes(yjs::TWO_CLIENTS).as_slice()]).unwrap();
+        let novelty = room.compare(&contents);
+        if novelty == crate::text::UpdateNovelty::New && room.take(&update).is_ok() && !room.waits() {
+            let whole = room.whole();
+            prop_assert!(UpdateContents::read(&whole, ContentPolicy::TextOnly).is_ok());
+            let loaded = SharedText::of([bytes(yjs::TWO_CLIENTS).as_slice(), &update]).unwrap();
+            prop_assert_eq!(loaded.texts(), room.texts());
+            prop_assert_eq!(SharedText::of([whole.as_slice()]).unwrap().texts(), room.texts());
+        }
+    }
+
+    #[test]
+    fn no_noise_breaks_it(noise in prop::collection::vec(any::<u8>(), 0..80)) {
+        let _ = read(&noise);
+        let _ = UpdateContents::read(&noise, ContentPolicy::AsStored);
+        let _ = SharedText::default().take(&noise);
+    }
+}

@@ -1,0 +1,102 @@
+//! What spreadsheets make of values when they open a file and save it again.
+
+use std::borrow::Cow;
+
+/// Digits behind the point from which on what follows is the noise of a binary fraction: `36000.00000000004`.
+const NOISE_DIGITS: usize = 6;
+
+/// `339113.0` as `339113`; anything else as it is.
+pub(super) fn without_zero_decimals(text: &str) -> &str {
+    match text.split_once('.') {
+        Some((whole, zeros)) if is_digits(whole) && !zeros.is_empty() && zeros.bytes().all(|byte| byte == b'0') => {
+            whole
+        }
+        _ => text,
+    }
+}
+
+/// An amount with a decimal point, two decimals where a spreadsheet has left noise, and no exponent; `None` where the text
+/// is none of these, or is plain already.
+pub(super) fn plain_amount(text: &str) -> Option<String> {
+    let pointed = with_decimal_point(text);
+    if let Some(rounded) = without_noise(&pointed) {
+        return Some(rounded);
+    }
+    if let Some(number) = exponent(&pointed) {
+        return Some(number);
+    }
+    matches!(pointed, Cow::Owned(_)).then(|| pointed.into_owned())
+}
+
+/// `36000,50` and `1.234.567,50` with a point for decimals. A comma before three digits separates thousands, and stays.
+fn with_decimal_point(text: &str) -> Cow<'_, str> {
+    match text.rsplit_once(',') {
+        Some((whole, decimals)) if (1..=2).contains(&decimals.len()) && is_digits(decimals) && !whole.contains(',') => {
+            Cow::Owned(format!("{}.{decimals}", whole.replace('.', "")))
+        }
+        _ => Cow::Borrowed(text),
+    }
+}
+
+/// A number with so many decimals that it can only be a rounded binary fraction, to the cent.
+fn without_noise(text: &str) -> Option<String> {
+    let (_, decimals) = text.split_once('.')?;
+    let plain: String = text.trim_start_matches('$').chars().filter(|c| *c != ',').collect();
+    let value: f64 = (decimals.len() > NOISE_DIGITS && is_digits(decimals)).then(|| plain.parse().ok())??;
+    let rounded = format!("{value:.2}");
+    let nearest: f64 = rounded.parse().ok()?;
+    ((value - nearest).abs() < 1e-6 * value.abs().max(1.0)).then_some(rounded)
+}
+
+/// `3.6E+04` as `36000`, where that is a whole number of cents.
+fn exponent(text: &str) -> Option<String> {
+    let (mantissa, power) = text.split_once(['e', 'E'])?;
+    let is_number = !mantissa.is_empty() && mantissa.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let power: i32 = power.parse().ok().filter(|power| (-2..=12).contains(power))?;
+    let value: f64 = is_number.then(|| format!("{mantissa}e{power}").parse().ok())??;
+    Some(format!("{value:.2}"))
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_lose_their_decimals_and_nothing_else() {
+        for (text, expected) in [
+            ("339113.0", "339113"),
+            ("6515.00", "6515"),
+            ("339113", "339113"),
+            ("1.5", "1.5"),
+            ("A.0", "A.0"),
+            ("5.", "5."),
+        ] {
+            assert_eq!(without_zero_decimals(text), expected);
+        }
+    }
+
+    #[test]
+    fn amounts_are_what_was_meant() {
+        for (text, expected) in [
+            ("36000.00000000004", Some("36000.00")),
+            ("819300.4999999999", Some("819300.50")),
+            ("36000,50", Some("36000.50")),
+            ("1.234.567,5", Some("1234567.5")),
+            ("3.6E+04", Some("36000.00")),
+            ("1e6", Some("1000000.00")),
+            ("36,000", None),
+            ("$1,234,567.50", None),
+            ("12.345", None),
+            ("12.3456789", None),
+            ("1e99", None),
+            ("Multiple Award", None),
+            ("", None),
+        ] {
+            assert_eq!(plain_amount(text).as_deref(), expected, "{text}");
+        }
+    }
+}

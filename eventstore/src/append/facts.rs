@@ -1,0 +1,116 @@
+//! Appending facts: events whose identity follows from what they say, so that no stream has to be read first.
+//!
+//! The function `append_facts` of the database leaves out what is on record, gives each fact its place behind its stream's
+//! last event, and inserts, in one round trip. Two appends to one stream at the same time take the same place; the unique
+//! keys let one of them through, and the other one is tried again.
+
+use std::collections::HashSet;
+
+use domain::store::{FactOutcome, FactStore, NewFact, StoreError};
+use sqlx::Row;
+use uuid::Uuid;
+
+use super::{Origins, PgBatchStore, decide_again, unavailable};
+
+/// Postgres' code for a row that is there already, and the index that says so about a fact.
+const UNIQUE_VIOLATION: &str = "23505";
+const FACT_KEY: &str = "events_fact_id";
+
+const APPEND: &str = "select place, outcome from append_facts($1, $2, $3, $4, $5, $6, $7)";
+const ON_RECORD: &str = "select id from streams_on_record($1, $2) as id";
+
+impl FactStore for PgBatchStore {
+    async fn append_facts(&self, facts: &[NewFact], stream_events: u64) -> Result<Vec<FactOutcome>, StoreError> {
+        let mut outcomes = vec![FactOutcome::Recorded; facts.len()];
+        let columns = FactColumns::of(facts, &mut outcomes)?;
+        if columns.ids.is_empty() {
+            return Ok(outcomes);
+        }
+        // Reads on until the server is ready again: a commit that fails after the rows went in is an error.
+        let appended = sqlx::query(APPEND)
+            .bind(&columns.ids)
+            .bind(&columns.streams)
+            .bind(&columns.types)
+            .bind(&columns.versions)
+            .bind(&columns.payloads)
+            .bind(&columns.origins)
+            .bind(i64::try_from(stream_events).unwrap_or(i64::MAX))
+            .fetch_all(&self.pool)
+            .await;
+        let left_out = match appended {
+            Ok(rows) => rows,
+            Err(sqlx::Error::Database(error)) => {
+                let postgres = error.downcast_ref();
+                let is_known =
+                    error.code().as_deref() == Some(UNIQUE_VIOLATION) && error.constraint() == Some(FACT_KEY);
+                let other = is_known || decide_again(postgres);
+                return Err(if other { StoreError::Conflict } else { unavailable(sqlx::Error::Database(error)) });
+            }
+            Err(error) => return Err(unavailable(error)),
+        };
+        for row in left_out {
+            let (place, outcome): (i64, &str) =
+                (row.try_get("place").map_err(unavailable)?, row.try_get("outcome").map_err(unavailable)?);
+            let at = usize::try_from(place - 1).ok().and_then(|place| columns.of_fact.get(place));
+            if let Some(told) = at.and_then(|fact| outcomes.get_mut(*fact)) {
+                *told = if outcome == "full" { FactOutcome::StreamFull } else { FactOutcome::Known };
+            }
+        }
+        Ok(outcomes)
+    }
+
+    async fn streams_on_record(
+        &self,
+        aggregate_type: &'static str,
+        aggregate_ids: &[String],
+    ) -> Result<HashSet<String>, StoreError> {
+        let found = sqlx::query_scalar::<_, String>(ON_RECORD).bind(aggregate_type).bind(aggregate_ids);
+        Ok(found.fetch_all(&self.pool).await.map_err(unavailable)?.into_iter().collect())
+    }
+}
+
+/// Facts as `unnest` takes them: one array per column.
+struct FactColumns<'a> {
+    ids: Vec<Uuid>,
+    streams: Vec<&'a str>,
+    types: Vec<&'a str>,
+    versions: Vec<&'a str>,
+    payloads: Vec<&'a str>,
+    origins: Vec<String>,
+    /// Which fact stands in which row.
+    of_fact: Vec<usize>,
+}
+
+impl<'a> FactColumns<'a> {
+    /// Leaves out what stands twice, and says so.
+    fn of(facts: &'a [NewFact], outcomes: &mut [FactOutcome]) -> Result<Self, StoreError> {
+        let origins =
+            Origins::of(facts.iter().map(|fact| &fact.metadata)).map_err(|e| StoreError::Unavailable(e.into()))?;
+        let mut columns = Self {
+            ids: Vec::with_capacity(facts.len()),
+            streams: Vec::with_capacity(facts.len()),
+            types: Vec::with_capacity(facts.len()),
+            versions: Vec::with_capacity(facts.len()),
+            payloads: Vec::with_capacity(facts.len()),
+            origins: Vec::with_capacity(facts.len()),
+            of_fact: Vec::with_capacity(facts.len()),
+        };
+        let mut seen = HashSet::with_capacity(facts.len());
+        for ((at, fact), origin) in facts.iter().enumerate().zip(origins.texts()) {
+            if !seen.insert(fact.event_id) {
+                if let Some(outcome) = outcomes.get_mut(at) {
+                    *outcome = FactOutcome::Known;
+                }
+                continue;
+            }
+            columns.ids.push(fact.event_id);
+            columns.streams.push(&fact.aggregate_id);
+            columns.types.push(&fact.event_type);
+            columns.versions.push(&fact.event_version);
+            columns.payloads.push(&fact.payload);
+            columns.origins.push(origin.to_owned());
+            columns.of_fact.push(at);
+        }
+        Ok(columns)
+    }
+}

@@ -1,0 +1,79 @@
+//! Product and industry codes of a notice as terms of its sparse vector, so that codes are searched like words.
+//!
+//! A product code stands in its own field, in front of the title (`6515--`), or as the first four digits of a stock number
+//! that the text names (`NSN 6515-01-530-6147`).
+
+use super::embedding::split_code;
+
+/// Digits of a national stock number.
+const STOCK_NUMBER_DIGITS: usize = 13;
+/// Characters between `NSN` and its number, at most.
+const STOCK_NUMBER_GAP: usize = 6;
+/// Services on goods: the two digits behind are the group of the goods.
+const SERVICES_ON_GOODS: &[&str] = &["H0", "J0", "K0", "L0", "N0", "W0"];
+
+/// The term of a product or service code, or of its beginning.
+pub(super) fn product_term(code: &str) -> String {
+    format!("psc={code}")
+}
+
+/// The term of an industry code.
+pub(super) fn industry_term(code: &str) -> String {
+    format!("naics={code}")
+}
+
+/// The terms of a notice's codes, each once, in order.
+pub(super) fn code_terms(title: &str, psc: Option<&str>, naics: Option<&str>, text: &str) -> Vec<String> {
+    let mut products: Vec<String> =
+        psc.into_iter().chain(split_code(title).0).map(|code| code.trim().to_uppercase()).collect();
+    products.extend(stock_number_classes(title));
+    products.extend(stock_number_classes(text));
+    let mut terms = vec![];
+    for code in products.iter().filter(|code| code.is_ascii() && (2..=4).contains(&code.len())) {
+        terms.push(product_term(code));
+        terms.push(product_term(&code[..2]));
+        if code.len() == 4 && SERVICES_ON_GOODS.contains(&&code[..2]) {
+            terms.push(product_term(&code[2..]));
+        }
+    }
+    terms.extend(naics.filter(|code| code.len() >= 6).and_then(|code| code.get(..6)).map(industry_term));
+    terms.sort_unstable();
+    terms.dedup();
+    terms
+}
+
+/// The classes of the stock numbers that a text names.
+fn stock_number_classes(text: &str) -> Vec<String> {
+    let lower = text.to_ascii_lowercase();
+    let class = |at: usize| {
+        let rest = lower.get(at + 3..)?;
+        let start = rest.char_indices().take(STOCK_NUMBER_GAP).find(|(_, letter)| letter.is_ascii_digit())?.0;
+        let number = rest[start..].chars().take_while(|letter| letter.is_ascii_digit() || *letter == '-');
+        let digits: String = number.filter(char::is_ascii_digit).collect();
+        (digits.len() == STOCK_NUMBER_DIGITS).then(|| digits[..4].to_owned())
+    };
+    lower.match_indices("nsn").filter_map(|(at, _)| class(at)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_come_from_the_field_the_title_and_stock_numbers() {
+        assert_eq!(code_terms("6515--GLOVE", Some("6515"), Some("339113"), ""), ["naics=339113", "psc=65", "psc=6515"]);
+        assert_eq!(code_terms("65--GLOVE", None, None, ""), ["psc=65"]);
+        assert_eq!(code_terms("J065--Repair", None, None, ""), ["psc=65", "psc=J0", "psc=J065"]);
+        let text = "for NSN 6150013625223 and nsn: 6515-01-530-6147.";
+        assert_eq!(code_terms("", None, None, text), ["psc=61", "psc=6150", "psc=65", "psc=6515"]);
+    }
+
+    #[test]
+    fn what_is_no_code_gives_none() {
+        assert_eq!(
+            code_terms("Valve -- big", None, Some("33"), "NSN 12, nsné, NSN is unknown 6515015306147"),
+            Vec::<String>::new()
+        );
+        assert_eq!(code_terms("", Some("é1"), None, ""), Vec::<String>::new());
+    }
+}

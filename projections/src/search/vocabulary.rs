@@ -1,0 +1,12 @@
+//! What words have to do with other words: synonyms and abbreviations, codes, and the words of the collection's titles.
+//!
+//! Synonyms and codes are tables in the repository (`vocabulary/`), the words of titles are read from the store.
+
+mod code_index;
+mod synonym_table;
+mod title_words;
+mod title_words_cache;
+
+pub(super) use self::{
+    code_index::CodeIndex, synonym_table::SynonymTable, title_words::TitleWords, title_words_cache::TitleWordsCache,
+};

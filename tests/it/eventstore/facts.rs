@@ -1,0 +1,149 @@
+//! Facts: appended behind whatever their streams hold, once however often and from wherever they are told.
+
+use domain::{
+    envelope::Metadata,
+    store::{BatchStore, FactOutcome, FactStore, NewEvent, NewFact, StoreError},
+};
+use eventstore::append::PgBatchStore;
+use futures::future::join_all;
+use sqlx::PgPool;
+use tests::{database, log_events::event};
+use uuid::Uuid;
+
+/// Events of one stream, where nothing else is said.
+const BOUND: u64 = 1_000_000;
+
+fn fact(stream: &str, number: u128) -> NewFact {
+    NewFact {
+        aggregate_id: stream.to_owned(),
+        event_id: Uuid::from_u128(number),
+        event_type: "visit.page_viewed".to_owned(),
+        event_version: "1.0".to_owned(),
+        payload: format!(r#"{{"type":"page_viewed","page_url":"/{number}","at":"2026-03-03T12:00:00Z"}}"#),
+        metadata: Metadata { tenant_id: "public".to_owned(), ..Metadata::default() },
+    }
+}
+
+/// Sequence and payload of a stream's events, in the order of their positions.
+async fn stream(pool: &PgPool, id: &str) -> Vec<(i64, String)> {
+    let query =
+        "select sequence, coalesce(payload ->> 'page_url', '') from events where aggregate_id = $1 order by position";
+    sqlx::query_as(query).bind(id).fetch_all(pool).await.unwrap()
+}
+
+/// As a writer of facts does.
+async fn insist(store: &PgBatchStore, facts: &[NewFact]) -> Vec<FactOutcome> {
+    loop {
+        match store.append_facts(facts, BOUND).await {
+            Ok(outcomes) => return outcomes,
+            Err(StoreError::Conflict) => {}
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn facts_go_behind_what_is_there_and_what_is_known_is_left_out() {
+    let pool = database().await;
+    let store = PgBatchStore::new(pool.clone());
+    let of_another_kind = NewEvent { aggregate_type: "opportunity", ..event("v", 1) };
+    store.append_many(vec![of_another_kind, NewEvent { aggregate_type: "visit", ..event("w", 1) }]).await.unwrap();
+
+    let first = [fact("v", 1), fact("w", 2), fact("v", 3), fact("v", 1)];
+    let outcomes = insist(&store, &first).await;
+    assert_eq!(outcomes, [FactOutcome::Recorded, FactOutcome::Recorded, FactOutcome::Recorded, FactOutcome::Known]);
+    let again = [fact("v", 3), fact("v", 4), fact("w", 2), fact("w", 5)];
+    let outcomes = insist(&store, &again).await;
+    assert_eq!(outcomes, [FactOutcome::Known, FactOutcome::Recorded, FactOutcome::Known, FactOutcome::Recorded]);
+
+    let visit: Vec<_> = stream(&pool, "v").await.into_iter().filter(|(_, page)| page.starts_with('/')).collect();
+    assert_eq!(visit, [(1, "/1".to_owned()), (2, "/3".to_owned()), (3, "/4".to_owned())]);
+    assert_eq!(stream(&pool, "w").await.into_iter().map(|(sequence, _)| sequence).collect::<Vec<_>>(), [1, 2, 3]);
+    assert_eq!(insist(&store, &[]).await, []);
+}
+
+#[tokio::test]
+async fn a_stream_takes_as_many_as_it_may_and_others_are_not_held_up() {
+    let pool = database().await;
+    let store = PgBatchStore::new(pool.clone());
+    let facts: Vec<_> = (0..5).map(|number| fact("v", number)).chain([fact("w", 9)]).collect();
+    let outcomes = store.append_facts(&facts, 3).await.unwrap();
+    let full = FactOutcome::StreamFull;
+    assert_eq!(outcomes[..3], [FactOutcome::Recorded; 3]);
+    assert_eq!(outcomes[3..], [full, full, FactOutcome::Recorded]);
+    assert_eq!(
+        store.append_facts(&facts, 3).await.unwrap()[..4],
+        [FactOutcome::Known, FactOutcome::Known, FactOutcome::Known, full]
+    );
+}
+
+#[tokio::test]
+async fn writers_of_the_same_facts_at_the_same_time_record_each_once_and_leave_no_gap() {
+    let pool = database().await;
+    let writers = (0..4_u128).map(|writer| {
+        let store = PgBatchStore::new(pool.clone());
+        async move {
+            for round in 0..10_u128 {
+                // What one of them records last the others record, too; half of it is of one stream.
+                let number = |n: u128| round * 10 + (n + writer) % 10;
+                let facts: Vec<_> = (0..10).map(|n| fact(if n % 2 == 0 { "v" } else { "w" }, number(n))).collect();
+                insist(&store, &facts).await;
+            }
+        }
+    });
+    join_all(writers).await;
+
+    let (of_v, of_w) = (stream(&pool, "v").await, stream(&pool, "w").await);
+    for events in [&of_v, &of_w] {
+        let sequences: Vec<_> = events.iter().map(|(sequence, _)| *sequence).collect();
+        assert_eq!(sequences, (1..=i64::try_from(events.len()).unwrap()).collect::<Vec<_>>());
+    }
+    let (events, ids): (i64, i64) =
+        sqlx::query_as("select count(*), count(distinct event_id) from events").fetch_one(&pool).await.unwrap();
+    assert_eq!((events, ids), (100, 100));
+}
+
+#[tokio::test]
+async fn what_an_append_costs_depends_on_its_facts_and_not_on_what_is_there() {
+    let pool = database().await;
+    let store = PgBatchStore::new(pool.clone());
+    // Statistics of a log of one page, for which a scan would be the cheapest plan; they stay while the log grows.
+    insist(&store, &(0..20).map(|number| fact("long", number)).collect::<Vec<_>>()).await;
+    sqlx::query("analyze events").execute(&pool).await.unwrap();
+    for number in 1..=4_u128 {
+        insist(&store, &(0..5_000).map(|n| fact("long", number * 5_000 + n)).collect::<Vec<_>>()).await;
+    }
+    let (short, long) =
+        (blocks_of_an_append(&pool, "short", 100_000).await, blocks_of_an_append(&pool, "long", 200_000).await);
+    assert!(long < 2 * short, "blocks of pages: {short} for a short visit, {long} for a long one");
+}
+
+/// The pages that Postgres looks at in order to append a hundred facts.
+async fn blocks_of_an_append(pool: &PgPool, id: &str, first: u128) -> u64 {
+    let facts: Vec<_> = (first..first + 100).map(|number| fact(id, number)).collect();
+    let column = |value: fn(&NewFact) -> String| facts.iter().map(value).collect::<Vec<_>>();
+    let plan: serde_json::Value = sqlx::query_scalar(
+        "explain (analyze, buffers, format json) select * from append_facts($1, $2, $3, $4, $5, $6, 1000000)",
+    )
+    .bind(facts.iter().map(|fact| fact.event_id).collect::<Vec<_>>())
+    .bind(column(|fact| fact.aggregate_id.clone()))
+    .bind(column(|fact| fact.event_type.clone()))
+    .bind(column(|fact| fact.event_version.clone()))
+    .bind(column(|fact| fact.payload.clone()))
+    .bind(column(|_| "{}".to_owned()))
+    .fetch_one(pool)
+    .await
+    .unwrap();
+    let plan = &plan[0]["Plan"];
+    plan["Shared Hit Blocks"].as_u64().unwrap() + plan["Shared Read Blocks"].as_u64().unwrap()
+}
+
+#[tokio::test]
+async fn streams_that_exist_are_told() {
+    let store = PgBatchStore::new(database().await);
+    store.append_many(vec![event("a", 1), event("b", 1), event("b", 2)]).await.unwrap();
+    let asked = ["a", "b", "c"].map(str::to_owned);
+    let found = store.streams_on_record("opportunity", &asked).await.unwrap();
+    assert_eq!((found.len(), found.contains("c")), (2, false));
+    assert!(store.streams_on_record("visit", &asked).await.unwrap().is_empty());
+}

@@ -1,0 +1,193 @@
+//! One relay leads, by a lease that nothing between it and Postgres can break.
+
+use std::time::Duration;
+
+use domain::store::BatchStore as _;
+use eventstore::{
+    append::PgBatchStore,
+    pooler::{self, SharedSessions},
+    relay,
+};
+use rdkafka::{
+    admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier},
+    client::DefaultClientContext,
+};
+use sqlx::{PgPool, postgres::PgPoolOptions};
+use tests::{RunningRelay, TransactionPooler, database, eventually, log_events::event, positions_by_aggregate, topics};
+
+fn leading(relays: &[RunningRelay]) -> usize {
+    relays.iter().filter(|relay| relay.status.borrow().leading).count()
+}
+
+/// The same database through a pooler that gives its sessions to everybody in turn.
+async fn pooled(pool: &PgPool) -> (TransactionPooler, PgPool) {
+    let options = pool.connect_options();
+    let (host, port) = (options.get_host(), options.get_port());
+    let (user, database) = (options.get_username(), options.get_database().unwrap());
+    let pooler = TransactionPooler::start(&format!("postgres://{user}@{host}:{port}/{database}")).await.unwrap();
+    let pool = PgPoolOptions::new().max_connections(8).connect(pooler.url()).await.unwrap();
+    (pooler, pool)
+}
+
+#[tokio::test]
+async fn behind_a_pooler_that_shares_sessions_one_of_three_leads_and_another_takes_over() {
+    let (direct, kafka) = (database().await, topics().await);
+    let (_pooler, pool) = pooled(&direct).await;
+    let store = PgBatchStore::new(direct.clone());
+    let mut relays = vec![];
+    for _ in 0..3 {
+        relays.push(RunningRelay::start(&pool, &kafka).await);
+    }
+    for sequence in 1..=20 {
+        store.append_many((0..10).map(|n| event(&format!("a{n}"), sequence)).collect()).await.unwrap();
+        let leaders = leading(&relays);
+        assert!(leaders <= 1, "{leaders} relays lead at once");
+    }
+    let leader = eventually(async || {
+        let leader = relays.iter().position(|relay| relay.status.borrow().position >= 200);
+        leader.ok_or("nobody has published all of it".to_owned())
+    })
+    .await;
+
+    relays.remove(leader).stop().await;
+    store.append_many(vec![event("a0", 21)]).await.unwrap();
+    eventually(async || {
+        let took_over = relays.iter().any(|relay| relay.status.borrow().position >= 201);
+        if took_over { Ok(()) } else { Err("nobody took over".to_owned()) }
+    })
+    .await;
+    for relay in relays {
+        relay.stop().await;
+    }
+
+    let found = positions_by_aggregate(&kafka).await;
+    assert_eq!(found.values().map(Vec::len).sum::<usize>(), 201, "each once: {found:?}");
+    assert!(found.values().all(|positions| positions.is_sorted()), "{found:?}");
+}
+
+#[tokio::test]
+async fn a_pooler_that_shares_sessions_is_told_from_the_server_itself() {
+    let direct = database().await;
+    let (_pooler, pool) = pooled(&direct).await;
+
+    assert_eq!(pooler::find(&direct).await.unwrap(), None);
+    assert_eq!(pooler::find(&pool).await.unwrap(), Some(SharedSessions { keeps_statements: true }));
+}
+
+#[tokio::test]
+async fn migrations_through_a_pooler_leave_no_lock_behind() {
+    let direct = database().await;
+    let (_pooler, pool) = pooled(&direct).await;
+
+    for _ in 0..3 {
+        eventstore::postgres::migrate(&pool).await.unwrap();
+    }
+
+    let held = "select count(*) from pg_locks where locktype = 'advisory' and granted
+                and database = (select oid from pg_database where datname = current_database())";
+    assert_eq!(sqlx::query_scalar::<_, i64>(held).fetch_one(&direct).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_lease_of_a_relay_that_is_dead_is_over_after_its_term_and_its_epoch_moves_nothing_any_more() {
+    let (pool, kafka) = (database().await, topics().await);
+    PgBatchStore::new(pool.clone()).append_many(vec![event("a", 1)]).await.unwrap();
+    let dead = "select taken_epoch from take_lease('relay', gen_random_uuid(), 1.5, 'dead:1')";
+    let before: i64 = sqlx::query_scalar(dead).fetch_one(&pool).await.unwrap();
+    let relay = RunningRelay::start(&pool, &kafka).await;
+    assert!(relay::progress(&pool).await.unwrap().leads);
+
+    relay.reach(1).await;
+
+    let epoch = eventually(async || {
+        let epoch: Option<i64> =
+            sqlx::query_scalar("select epoch from relay_checkpoints").fetch_optional(&pool).await.unwrap();
+        epoch.ok_or("no checkpoint yet".to_owned())
+    })
+    .await;
+    assert!(epoch > before, "{epoch} after {before}");
+    relay.stop().await;
+    assert!(!relay::progress(&pool).await.unwrap().leads, "a relay that stops gives its lease back");
+}
+
+#[tokio::test]
+async fn a_session_of_the_relay_that_stands_still_is_left_for_another_one() {
+    let (pool, kafka) = (database().await, topics().await);
+    let store = PgBatchStore::new(pool.clone());
+    let config = relay::RelayConfig { answer_ms: 1_000, ..RunningRelay::quick_config() };
+    let relay = RunningRelay::with(&pool, &kafka, config).await;
+    store.append_many(vec![event("a", 1)]).await.unwrap();
+    relay.reach(1).await;
+    let reading = "select pid from pg_stat_activity where application_name = 'medhub relay'
+                   and datname = current_database()";
+    let standing: Vec<i32> = sqlx::query_scalar(reading).fetch_all(&pool).await.unwrap();
+    assert!(!standing.is_empty());
+    let signal = |signal| {
+        for pid in &standing {
+            nix::sys::signal::kill(nix::unistd::Pid::from_raw(*pid), signal).unwrap();
+        }
+    };
+
+    signal(nix::sys::signal::Signal::SIGSTOP);
+    store.append_many(vec![event("a", 2)]).await.unwrap();
+    let reached = tokio::time::timeout(Duration::from_mins(1), relay.reach(2)).await;
+    signal(nix::sys::signal::Signal::SIGCONT);
+
+    reached.unwrap();
+    relay.stop().await;
+    assert_eq!(positions_by_aggregate(&kafka).await["a"], [1, 2]);
+}
+
+#[tokio::test]
+async fn a_compacted_topic_is_named_in_the_progress_and_publishing_goes_on_when_it_is_mended() {
+    let (pool, kafka) = (database().await, topics().await);
+    let topic = domain::context::Context::Opportunities.topic(&kafka.topic_prefix);
+    let admin: AdminClient<DefaultClientContext> = kafka.client().create().unwrap();
+    let set = async |policy: &str| {
+        let change = AlterConfig::new(ResourceSpecifier::Topic(&topic)).set("cleanup.policy", policy);
+        let answers = admin.alter_configs(&[change], &AdminOptions::new()).await.unwrap();
+        answers.into_iter().next().unwrap().expect(policy);
+    };
+    set("compact").await;
+    PgBatchStore::new(pool.clone()).append_many(vec![event("a", 1)]).await.unwrap();
+    let relay = RunningRelay::start(&pool, &kafka).await;
+
+    let told = eventually(async || {
+        let progress = relay::progress(&pool).await.unwrap();
+        // Brokers take such a change in some time after they acknowledged it.
+        let told = progress.last_error.clone().filter(|told| told.contains("cleanup.policy=compact"));
+        told.ok_or(format!("{progress:?}"))
+    })
+    .await;
+    assert!(told.contains(&topic), "{told}");
+    let findings = eventstore::topic::findings(&kafka).await.unwrap();
+    assert!(findings.iter().any(|(text, harmful)| *harmful && text.contains("compact")), "{findings:?}");
+
+    set("delete").await;
+    relay.reach(1).await;
+    relay.stop().await;
+}
+
+#[tokio::test]
+async fn partitions_that_somebody_adds_are_named_and_carry_nothing() {
+    let (pool, kafka) = (database().await, topics().await);
+    let topic = domain::context::Context::Opportunities.topic(&kafka.topic_prefix);
+    let admin: AdminClient<DefaultClientContext> = kafka.client().create().unwrap();
+    let more = rdkafka::admin::NewPartitions::new(&topic, 8);
+    let answers = admin.create_partitions(&[more], &AdminOptions::new()).await.unwrap();
+    answers.into_iter().next().unwrap().unwrap();
+    let store = PgBatchStore::new(pool.clone());
+    store.append_many((0..40).map(|n| event(&format!("a{n}"), 1)).collect()).await.unwrap();
+
+    let relay = RunningRelay::start(&pool, &kafka).await;
+    relay.reach(40).await;
+    relay.stop().await;
+
+    assert_eq!(eventstore::count::records(&kafka).await.unwrap(), 40);
+    eventually(async || {
+        let findings = eventstore::topic::findings(&kafka).await.unwrap();
+        let named = findings.iter().any(|(text, harmful)| !harmful && text.contains("has 8 partitions"));
+        if named { Ok(()) } else { Err(format!("{findings:?}")) }
+    })
+    .await;
+}

@@ -1,0 +1,31 @@
+//! Documents as stock clients and people write them.
+
+use serde_json::json;
+use tests::{shared_product, unique_name};
+
+#[tokio::test]
+async fn escapes_stand_for_characters_and_an_empty_cursor_for_the_beginning() {
+    let product = shared_product().await;
+    let input = json!({ "noticeId": unique_name("n"), "solicitationNumber": unique_name("s"), "title": "Beds",
+        "type": "Solicitation", "postedAt": "2026-03-03T12:00:00Z", "agency": "VETERANS AFFAIRS, DEPARTMENT OF" });
+    let discover = "mutation($input: DiscoverOpportunityInput!) { discoverOpportunity(input: $input) {
+        ... on OpportunityAccepted { id } } }";
+    let made = product.graphql(discover, json!({ "input": input })).await;
+    let id = made["data"]["discoverOpportunity"]["id"].as_str().unwrap_or_else(|| panic!("{made}")).to_owned();
+    let amend = format!(
+        r#"mutation {{ amendOpportunity(input: {{ id: "{id}", title: "\uD83D\uDE00 \u{{1F600}} \u00e9" }}) {{
+            ... on OpportunityAccepted {{ consistencyToken }} }} }}"#
+    );
+    let amended = product.graphql(&amend, json!({})).await;
+    let token = amended["data"]["amendOpportunity"]["consistencyToken"].as_str();
+    let token = token.unwrap_or_else(|| panic!("{amended}"));
+    let read = "query($id: String!) { opportunity(id: $id) { facts { title } } opportunities(first: 1, after: \"\") {
+        edges { cursor } pageInfo { hasPreviousPage } } }";
+    let answer = product.graphql_since(token, read, json!({ "id": id })).await;
+    assert_eq!(answer["data"]["opportunity"]["facts"]["title"], "😀 😀 é", "{answer}");
+    let page = &answer["data"]["opportunities"];
+    assert_eq!(
+        (page["edges"].as_array().map(Vec::len), &page["pageInfo"]["hasPreviousPage"]),
+        (Some(1), &json!(false))
+    );
+}

@@ -1,0 +1,364 @@
+//! Rebuild, give up, roll back, drop: cut off between any two statements, by chance, as often as you like. Readers always
+//! see a generation that is there and kept up to date, and in the end everything goes on.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::{Arc, Mutex},
+    task::Poll,
+    time::Duration,
+};
+
+use domain::{context::Context, envelope::RawRecorded};
+use projections::{
+    QueryError,
+    runtime::{
+        AnyProjection, BuildState, Fold, Generation, Pace, Projection, ProjectionError, RebuildError, RebuildOptions,
+        RebuildProgress, Row, Scope,
+    },
+};
+use sqlx::{Connection as _, PgConnection};
+use tests::faults::{dice::Dice, seed};
+use tokio::{sync::watch, time::timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::field::{Field, unreachable_registry};
+
+/// What was done to the stores of all generations.
+#[derive(Debug, Default)]
+struct Stores {
+    prepared: BTreeSet<Generation>,
+    published: Option<Generation>,
+    /// Whether the next call of each kind fails.
+    sick: BTreeMap<&'static str, bool>,
+}
+
+/// A read model of nothing, so that only what the runtime itself does takes time. Each is a projection of its own.
+#[derive(Debug, Clone)]
+struct Empty<const NUMBER: usize> {
+    generation: Generation,
+    stores: Arc<Mutex<Stores>>,
+}
+
+impl<const NUMBER: usize> Empty<NUMBER> {
+    fn new() -> Self {
+        Self { generation: Generation::FIRST, stores: Arc::default() }
+    }
+
+    async fn act(&self, what: &'static str, act: impl FnOnce(&mut Stores)) -> Result<(), QueryError> {
+        // A store is reached over a network: a crash may hit before and after.
+        tokio::task::yield_now().await;
+        let failed = {
+            let mut stores = self.stores.lock().unwrap();
+            let failed = stores.sick.remove(what).unwrap_or_default();
+            if !failed {
+                act(&mut stores);
+            }
+            failed
+        };
+        tokio::task::yield_now().await;
+        if failed {
+            return Err(QueryError::Unavailable { store: "a store", source: "planted".into() });
+        }
+        Ok(())
+    }
+}
+
+/// A fold of nothing.
+struct Nothing;
+
+impl Fold for Nothing {
+    fn take(&mut self, _event: &RawRecorded) -> Result<(), ProjectionError> {
+        Ok(())
+    }
+
+    fn rows(&self) -> Vec<Row> {
+        vec![]
+    }
+}
+
+impl<const NUMBER: usize> Projection for Empty<NUMBER> {
+    const NAME: &'static str = if NUMBER == 0 { "empty_one" } else { "empty_two" };
+
+    type Change = ();
+
+    fn subscribes() -> &'static [Context] {
+        &[]
+    }
+
+    fn pace() -> Pace {
+        Pace { batch_events: 10, linger: Duration::from_millis(1), rebuild_events: 10 }
+    }
+
+    fn at(&self, generation: Generation) -> Self {
+        Self { generation, stores: Arc::clone(&self.stores) }
+    }
+
+    fn project(_event: &RawRecorded) -> Result<Vec<()>, ProjectionError> {
+        Ok(vec![])
+    }
+
+    async fn apply(&self, _changes: &[()]) -> Result<(), ProjectionError> {
+        Ok(())
+    }
+
+    async fn holds(&self, _change: &()) -> Result<bool, QueryError> {
+        Ok(true)
+    }
+
+    async fn ping(&self) -> Result<(), QueryError> {
+        Ok(())
+    }
+
+    async fn prepare(&self) -> Result<(), QueryError> {
+        self.act("prepare", |stores| {
+            stores.prepared.insert(self.generation);
+        })
+        .await
+    }
+
+    async fn discard(&self) -> Result<(), QueryError> {
+        self.act("discard", |stores| {
+            stores.prepared.remove(&self.generation);
+        })
+        .await
+    }
+
+    async fn publish(&self) -> Result<(), QueryError> {
+        self.act("publish", |stores| stores.published = Some(self.generation)).await
+    }
+
+    fn fold(&self, _scope: &Scope) -> Box<dyn Fold> {
+        Box::new(Nothing)
+    }
+
+    async fn read_back(&self, _scope: &Scope) -> Result<Vec<Row>, QueryError> {
+        Ok(vec![])
+    }
+}
+
+/// What is done in a run.
+const STEPS: usize = 40;
+
+/// The longest time until a crash.
+const LONGEST: Duration = Duration::from_millis(700);
+
+/// Carries `work` on so many times, or for some time, and then drops it where it stands: `None`.
+async fn cut_off<T>(work: impl Future<Output = T>, after: u64) -> Option<T> {
+    let (mut work, mut left) = (pin!(work), after);
+    let cut = poll_fn(|context| {
+        if left == 0 {
+            return Poll::Ready(None);
+        }
+        left -= 1;
+        work.as_mut().poll(context).map(Some)
+    });
+    timeout(LONGEST, cut).await.ok().flatten()
+}
+
+/// Commits that need not survive a crash of Postgres itself, which nobody plans here.
+async fn without_waiting_for_the_disk(field: &Field) {
+    let mut connection = PgConnection::connect_with(&field.pool.connect_options()).await.unwrap();
+    let database: String = sqlx::query_scalar("select current_database()").fetch_one(&mut connection).await.unwrap();
+    let setting = format!("alter database {database} set synchronous_commit = off");
+    sqlx::query(&setting).execute(&mut connection).await.unwrap();
+    let others = "select pg_terminate_backend(pid) from pg_stat_activity
+                  where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'";
+    sqlx::query(others).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+/// Two read models of nothing, with what their stores hold.
+struct World {
+    field: Field,
+    all: Vec<Arc<dyn AnyProjection>>,
+    stores: Vec<Arc<Mutex<Stores>>>,
+}
+
+impl World {
+    async fn new() -> Self {
+        let field = Field::without_topics(unreachable_registry(), |_| {}).await;
+        without_waiting_for_the_disk(&field).await;
+        let (one, two) = (Empty::<0>::new(), Empty::<1>::new());
+        let stores = vec![Arc::clone(&one.stores), Arc::clone(&two.stores)];
+        let all: Vec<Arc<dyn AnyProjection>> = vec![Arc::new(one), Arc::new(two)];
+        for projection in &all {
+            projection.prepare().await.unwrap();
+        }
+        field.runtime.register(&all).await.unwrap();
+        Self { field, all, stores }
+    }
+
+    async fn rebuild(&self) -> Result<(), RebuildError> {
+        let progress = watch::Sender::new(RebuildProgress::default());
+        let (options, stop) = (RebuildOptions::default(), CancellationToken::new());
+        self.field.runtime.rebuild(&self.all, &options, &progress, &stop).await.map(drop)
+    }
+
+    /// Whoever was cut off gives its turn back by itself; a process that is killed would not, and its term would end.
+    async fn turn_is_free(&self) {
+        sqlx::query("update leases set holder = null, expires_at = clock_timestamp() where name = 'rebuild'")
+            .execute(&self.field.pool)
+            .await
+            .unwrap();
+    }
+
+    /// What must hold at any time.
+    async fn check(&self, after: &str) {
+        let control = self.field.runtime.control();
+        let (pointer, builds) = (control.pointer().await.unwrap(), control.builds().await.unwrap());
+        for (projection, stores) in self.all.iter().zip(&self.stores) {
+            let name = projection.name();
+            let is_kept = |generation: Generation| {
+                let build = builds.iter().find(|build| build.projection == name && build.generation == generation);
+                build.is_some_and(|build| build.state == BuildState::Following)
+                    && stores.lock().unwrap().prepared.contains(&generation)
+            };
+            let live = pointer.of(name);
+            assert!(is_kept(live), "{after}: readers of {name} see {live}, which is not kept: {builds:?} {stores:?}");
+            let published = stores.lock().unwrap().published;
+            assert!(
+                published.is_none_or(|published| stores.lock().unwrap().prepared.contains(&published)),
+                "{after}: analysts read {published:?} of {name}, which is gone"
+            );
+            if let Some(before) = pointer.previous.get(name)
+                && let Some(build) = builds.iter().find(|build| build.projection == name && build.generation == *before)
+                && build.state == BuildState::Following
+            {
+                assert!(is_kept(*before), "{after}: there is no way back to {before} of {name}");
+            }
+        }
+        let running: i64 = sqlx::query_scalar("select count(*) from projection_rebuilds where state = 'running'")
+            .fetch_one(&self.field.pool)
+            .await
+            .unwrap();
+        assert!(running <= 1, "{after}: {running} rebuilds run");
+    }
+
+    /// Plants a failure of one store, sometimes.
+    fn sicken(&self, dice: &mut Dice) {
+        for stores in &self.stores {
+            let mut stores = stores.lock().unwrap();
+            stores.sick.clear();
+            if dice.percent(15) {
+                stores.sick.insert(dice.pick(&["prepare", "publish", "discard"]), true);
+            }
+        }
+    }
+
+    async fn act(&self, dice: &mut Dice) -> String {
+        let (projection, generation) = (&self.all[0], Generation::try_new(dice.pick(&[1, 2, 3, 4, 5, 6])).unwrap());
+        let runtime = &self.field.runtime;
+        let (what, polls) = (dice.below(10), dice.between(1, 120));
+        let (name, outcome) = match what {
+            0..=4 => ("rebuild", cut_off(self.rebuild(), polls).await.map(|done| done.map_err(|e| e.to_string()))),
+            5 | 6 => {
+                let done = cut_off(runtime.abandon_rebuild(&self.all), polls).await;
+                ("abandon", done.map(|done| done.map(drop).map_err(|error| error.to_string())))
+            }
+            7 | 8 => {
+                let done = cut_off(runtime.rollback(&self.all), polls).await;
+                ("rollback", done.map(|done| done.map(drop).map_err(|error| error.to_string())))
+            }
+            _ => {
+                let done = cut_off(runtime.drop_generation(projection, generation), polls).await;
+                ("drop", done.map(|done| done.map_err(|error| error.to_string())))
+            }
+        };
+        format!("{name} {generation} cut off after {polls}: {outcome:?}")
+    }
+}
+
+#[tokio::test]
+async fn whatever_is_cut_off_wherever_readers_see_a_generation_that_is_kept() {
+    let seed = seed::read_or_draw().unwrap();
+    let (mut dice, world) = (Dice::new(seed, 4), World::new().await);
+    let mut course = vec![format!("seed {seed}")];
+    for _ in 0..STEPS {
+        world.sicken(&mut dice);
+        course.push(world.act(&mut dice).await);
+        world.turn_is_free().await;
+        world.check(&course.join("\n")).await;
+    }
+
+    // Whatever was left behind, nobody has to clear up by hand.
+    world.stores.iter().for_each(|stores| stores.lock().unwrap().sick.clear());
+    if let Err(error) = world.rebuild().await {
+        assert!(matches!(error, RebuildError::GivenUp { .. }), "{}\n{error:?}", course.join("\n"));
+        world.field.runtime.abandon_rebuild(&world.all).await.unwrap();
+        world.rebuild().await.unwrap();
+    }
+    let before = world.field.runtime.control().pointer().await.unwrap();
+    let back = world.field.runtime.rollback(&world.all).await.unwrap();
+    assert_eq!(back.generations, before.previous, "{}", course.join("\n"));
+    world.check("the end").await;
+    let builds = world.field.runtime.control().builds().await.unwrap();
+    assert_eq!(builds.len(), 4, "two of each are left: {builds:?}");
+}
+
+#[tokio::test]
+async fn giving_up_after_a_failed_publication_gives_up_nothing_and_a_rollback_leads_back() {
+    let world = World::new().await;
+    world.stores[1].lock().unwrap().sick.insert("publish", true);
+
+    let outcome = world.rebuild().await;
+
+    assert!(matches!(outcome, Err(RebuildError::Unpublished { .. })), "{outcome:?}");
+    let last = world.field.runtime.control().last_rebuild().await.unwrap().unwrap();
+    assert!(last.state.is_over() && last.error.is_some_and(|error| error.contains("planted")));
+    assert_eq!(world.field.runtime.abandon_rebuild(&world.all).await.unwrap(), None, "there is nothing to give up");
+    world.check("giving up").await;
+    let back = world.field.runtime.rollback(&world.all).await.unwrap();
+    assert!(back.generations.values().all(|generation| *generation == Generation::FIRST), "{back:?}");
+    world.check("rolling back").await;
+}
+
+#[tokio::test]
+async fn each_read_model_goes_back_to_what_it_was_itself_whatever_moved_since() {
+    let world = World::new().await;
+    let (one, two) = (&world.all[..1], &world.all[1..]);
+    let rebuild = async |projections: &[Arc<dyn AnyProjection>]| {
+        let progress = watch::Sender::new(RebuildProgress::default());
+        let (options, stop) = (RebuildOptions::default(), CancellationToken::new());
+        world.field.runtime.rebuild(projections, &options, &progress, &stop).await.unwrap()
+    };
+    rebuild(one).await;
+    rebuild(two).await;
+
+    assert_eq!(world.field.runtime.control().pointer().await.unwrap().moved, ["empty_two"]);
+    let back = world.field.runtime.rollback(one).await.unwrap();
+
+    assert_eq!((back.of("empty_one").number(), back.of("empty_two").number()), (1, 2));
+    world.check("rolling one back").await;
+}
+
+#[tokio::test]
+async fn what_a_rebuild_makes_is_not_dropped_beside_it_and_two_do_not_work_at_once() {
+    let world = World::new().await;
+    let stop = CancellationToken::new();
+    stop.cancel();
+    let progress = watch::Sender::new(RebuildProgress::default());
+    let runtime = &world.field.runtime;
+    drop(runtime.rebuild(&world.all, &RebuildOptions::default(), &progress, &stop).await);
+    // The first poll of each takes the turn.
+    drop(cut_off(world.rebuild(), 6).await);
+    world.turn_is_free().await;
+
+    let second = Generation::try_new(2).unwrap();
+    let running: i64 = sqlx::query_scalar("select count(*) from projection_rebuilds where state = 'running'")
+        .fetch_one(&world.field.pool)
+        .await
+        .unwrap();
+    if running == 1 {
+        let refused = runtime.drop_generation(&world.all[0], second).await;
+        assert!(matches!(refused, Err(RebuildError::Unfinished { .. })), "{refused:?}");
+    }
+    let taken = "select taken_epoch from take_lease('rebuild', gen_random_uuid(), 60, 'another:1')";
+    sqlx::query(taken).execute(&world.field.pool).await.unwrap();
+    let busy = world.rebuild().await;
+    assert!(
+        matches!(busy, Err(RebuildError::Control(projections::runtime::ControlError::Busy))),
+        "another process has the turn: {busy:?}"
+    );
+}

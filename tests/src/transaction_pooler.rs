@@ -1,0 +1,392 @@
+//! A pooler between clients and Postgres as `PgBouncer` is in transaction mode: a client has a server process only from
+//! the first message of a transaction to its end, and prepared statements travel with the client.
+//!
+//! ```text
+//! client ──Query, or Parse … Sync──▶ any free session ──ReadyForQuery, idle──▶ free for the next client
+//! ```
+//! Sessions are given out in turn, so that whoever relies on one meets another at once. What a session keeps (locks,
+//! settings) stays on it when its client is gone.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use anyhow::{Context as _, bail};
+use sqlx::postgres::PgConnectOptions;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::JoinHandle,
+};
+
+/// Sessions to the server: fewer than a few processes of the product open connections.
+const SESSIONS: usize = 24;
+
+const SSL_REQUEST: i32 = 80_877_103;
+const GSS_REQUEST: i32 = 80_877_104;
+const CANCEL_REQUEST: i32 = 80_877_102;
+const PROTOCOL: i32 = 196_608;
+
+/// A running pooler; it ends when it is dropped, with all of its connections.
+#[derive(Debug)]
+pub struct TransactionPooler {
+    address: SocketAddr,
+    url: String,
+    task: JoinHandle<()>,
+}
+
+impl TransactionPooler {
+    /// Starts one in front of a database without passwords.
+    ///
+    /// # Errors
+    /// If it cannot listen, or the URL is none.
+    pub async fn start(url: &str) -> anyhow::Result<Self> {
+        let server: PgConnectOptions = url.parse()?;
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let database = server.get_database().context("a database is needed")?.to_owned();
+        let pooled = format!("postgres://{}@{address}/{database}", server.get_username());
+        let pool = Arc::new(Pool {
+            server: format!("{}:{}", server.get_host(), server.get_port()),
+            user: server.get_username().to_owned(),
+            database,
+            free: Mutex::default(),
+            room: Arc::new(Semaphore::new(SESSIONS)),
+            clients: AtomicU64::new(0),
+        });
+        let task = tokio::spawn(async move {
+            let mut clients = tokio::task::JoinSet::new();
+            while let Ok((client, _)) = listener.accept().await {
+                let pool = Arc::clone(&pool);
+                clients.spawn(async move {
+                    // A client that goes away is no news.
+                    drop(serve(client, &pool).await);
+                });
+                while clients.try_join_next().is_some() {}
+            }
+        });
+        Ok(Self { address, url: pooled, task })
+    }
+
+    /// Where the database is for those who go through it.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for TransactionPooler {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+struct Pool {
+    server: String,
+    user: String,
+    database: String,
+    /// Sessions that are in no transaction, the one that has waited longest first.
+    free: Mutex<VecDeque<Session>>,
+    room: Arc<Semaphore>,
+    clients: AtomicU64,
+}
+
+/// A session on the server.
+struct Session {
+    stream: TcpStream,
+    /// Statements that were prepared on it, by client and its name for them, with their names here.
+    prepared: HashMap<(u64, String), String>,
+    /// Those of them that no answer has confirmed.
+    recent: Vec<(u64, String)>,
+    /// How many were prepared.
+    count: u64,
+    /// What it said of itself at its start, for clients.
+    greeting: Vec<u8>,
+}
+
+impl Session {
+    /// Clients give different statements the same name: here each has one of its own, and none has it twice.
+    fn prepare(&mut self, client: u64, name: &str) -> String {
+        if name.is_empty() {
+            return String::new();
+        }
+        self.count += 1;
+        let (statement, renamed) = ((client, name.to_owned()), format!("p{}", self.count));
+        self.recent.push(statement.clone());
+        self.prepared.insert(statement, renamed.clone());
+        renamed
+    }
+}
+
+/// A session that a client has.
+struct Attached {
+    session: Session,
+    /// Answers of kind `ReadyForQuery` that are to come.
+    awaited: usize,
+    /// Answers of kind `ParseComplete` to messages that the client has not sent, by their place among all answers.
+    hidden: VecDeque<bool>,
+    _room: OwnedSemaphorePermit,
+}
+
+impl Pool {
+    async fn attach(&self) -> anyhow::Result<Attached> {
+        let room = Arc::clone(&self.room).acquire_owned().await?;
+        let session = loop {
+            let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+            match free {
+                // The server ended it meanwhile.
+                Some(session) if is_closed(&session.stream).unwrap_or(true) => {}
+                Some(session) => break session,
+                None => break self.connect().await?,
+            }
+        };
+        Ok(Attached { session, awaited: 0, hidden: VecDeque::new(), _room: room })
+    }
+
+    fn detach(&self, attached: Attached) {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner).push_back(attached.session);
+    }
+
+    async fn connect(&self) -> anyhow::Result<Session> {
+        let mut stream = TcpStream::connect(&self.server).await?;
+        stream.set_nodelay(true)?;
+        let mut startup = PROTOCOL.to_be_bytes().to_vec();
+        for (name, value) in [("user", &self.user), ("database", &self.database)] {
+            startup.extend([name.as_bytes(), b"\0", value.as_bytes(), b"\0"].concat());
+        }
+        startup.push(0);
+        let length = i32::try_from(startup.len() + 4)?;
+        stream.write_all(&[&length.to_be_bytes(), startup.as_slice()].concat()).await?;
+        let mut greeting = vec![];
+        loop {
+            let message = read_message(&mut stream).await?;
+            match message.kind {
+                b'R' | b'S' => greeting.extend(message.bytes()),
+                b'K' => {}
+                b'Z' => return Ok(Session { stream, prepared: HashMap::new(), recent: vec![], count: 0, greeting }),
+                _ => bail!("the server says {}", String::from_utf8_lossy(&message.body)),
+            }
+        }
+    }
+}
+
+/// A message of the protocol.
+struct Message {
+    kind: u8,
+    body: Vec<u8>,
+}
+
+impl Message {
+    fn bytes(&self) -> Vec<u8> {
+        let length = i32::try_from(self.body.len() + 4).unwrap_or(i32::MAX);
+        [&[self.kind], length.to_be_bytes().as_slice(), &self.body].concat()
+    }
+
+    /// The text that begins at `at`, and where the next thing begins.
+    fn text(&self, at: usize) -> (String, usize) {
+        let rest = self.body.get(at..).unwrap_or_default();
+        let end = rest.iter().position(|byte| *byte == 0).unwrap_or(rest.len());
+        (String::from_utf8_lossy(&rest[..end]).into_owned(), at + end + 1)
+    }
+
+    /// The same message with another text at `at`.
+    fn with_text(&self, at: usize, text: &str) -> Self {
+        let (_, next) = self.text(at);
+        let body = [&self.body[..at], text.as_bytes(), b"\0", self.body.get(next..).unwrap_or_default()].concat();
+        Self { kind: self.kind, body }
+    }
+}
+
+async fn read_message(stream: &mut TcpStream) -> io::Result<Message> {
+    let kind = stream.read_u8().await?;
+    let length = stream.read_i32().await?;
+    let mut body = vec![0; usize::try_from(length - 4).unwrap_or_default()];
+    stream.read_exact(&mut body).await?;
+    Ok(Message { kind, body })
+}
+
+async fn serve(mut client: TcpStream, pool: &Pool) -> anyhow::Result<()> {
+    client.set_nodelay(true)?;
+    loop {
+        let length = client.read_i32().await?;
+        let mut body = vec![0; usize::try_from(length - 4)?];
+        client.read_exact(&mut body).await?;
+        match body.first_chunk::<4>().map(|code| i32::from_be_bytes(*code)) {
+            Some(SSL_REQUEST | GSS_REQUEST) => client.write_all(b"N").await?,
+            Some(CANCEL_REQUEST) => return Ok(()),
+            _ => break,
+        }
+    }
+    let first = pool.attach().await?;
+    let mut greeting = first.session.greeting.clone();
+    pool.detach(first);
+    greeting.extend(Message { kind: b'K', body: vec![0; 8] }.bytes());
+    greeting.extend(Message { kind: b'Z', body: b"I".to_vec() }.bytes());
+    client.write_all(&greeting).await?;
+    let number = pool.clients.fetch_add(1, Ordering::Relaxed);
+    Client { stream: client, number, statements: HashMap::new() }.serve(pool).await
+}
+
+struct Client {
+    stream: TcpStream,
+    number: u64,
+    /// Statements that it has prepared, by its own names.
+    statements: HashMap<String, Message>,
+}
+
+impl Client {
+    async fn serve(mut self, pool: &Pool) -> anyhow::Result<()> {
+        let mut attached: Option<Attached> = None;
+        loop {
+            let Some(mut with) = attached.take() else {
+                let message = read_message(&mut self.stream).await?;
+                if message.kind == b'X' {
+                    return Ok(());
+                }
+                let mut with = pool.attach().await?;
+                self.pass_on(message, &mut with).await?;
+                attached = Some(with);
+                continue;
+            };
+            // Neither side is read half: whether something is there is asked first.
+            let from_client = tokio::select! {
+                ready = self.stream.readable() => ready.map(|()| true)?,
+                ready = with.session.stream.readable() => ready.map(|()| false)?,
+            };
+            if from_client {
+                if is_closed(&self.stream)? {
+                    // As PgBouncer does: a client that vanishes in a transaction takes the session with it.
+                    return Ok(());
+                }
+                if nothing_yet(&self.stream)? {
+                    attached = Some(with);
+                    continue;
+                }
+                let message = read_message(&mut self.stream).await?;
+                if message.kind == b'X' {
+                    return Ok(());
+                }
+                self.pass_on(message, &mut with).await?;
+                attached = Some(with);
+            } else {
+                if nothing_yet(&with.session.stream)? {
+                    attached = Some(with);
+                    continue;
+                }
+                let message = read_message(&mut with.session.stream).await?;
+                attached = if self.answer(message, &mut with).await? {
+                    pool.detach(with);
+                    None
+                } else {
+                    Some(with)
+                };
+            }
+        }
+    }
+
+    async fn pass_on(&mut self, message: Message, with: &mut Attached) -> anyhow::Result<()> {
+        let mut out = vec![];
+        match message.kind {
+            b'Q' | b'S' | b'F' => {
+                with.awaited += 1;
+                out.extend(message.bytes());
+            }
+            b'P' => {
+                let (name, _) = message.text(0);
+                let renamed = message.with_text(0, &with.session.prepare(self.number, &name));
+                if !name.is_empty() {
+                    self.statements.insert(name, message);
+                }
+                with.hidden.push_back(false);
+                out.extend(renamed.bytes());
+            }
+            // A statement is named after the portal in Bind, after the kind in Describe and Close.
+            b'B' => {
+                let (_, at) = message.text(0);
+                let renamed = self.bring(&message.text(at).0, with, &mut out);
+                out.extend(message.with_text(at, &renamed).bytes());
+            }
+            b'D' if message.body.first() == Some(&b'S') => {
+                let renamed = self.bring(&message.text(1).0, with, &mut out);
+                out.extend(message.with_text(1, &renamed).bytes());
+            }
+            b'C' if message.body.first() == Some(&b'S') => {
+                let (name, _) = message.text(1);
+                self.statements.remove(&name);
+                let renamed = with.session.prepared.remove(&(self.number, name)).unwrap_or_default();
+                out.extend(message.with_text(1, &renamed).bytes());
+            }
+            _ => out.extend(message.bytes()),
+        }
+        with.session.stream.write_all(&out).await?;
+        Ok(())
+    }
+
+    /// Prepares a statement on a session that does not have it. Answers with its name there.
+    fn bring(&self, name: &str, with: &mut Attached, out: &mut Vec<u8>) -> String {
+        if let Some(known) = with.session.prepared.get(&(self.number, name.to_owned())) {
+            return known.clone();
+        }
+        let Some(statement) = self.statements.get(name) else { return name.to_owned() };
+        let renamed = with.session.prepare(self.number, name);
+        with.hidden.push_back(true);
+        out.extend(statement.with_text(0, &renamed).bytes());
+        renamed
+    }
+
+    /// Whether the transaction is over, and with it the right to the session.
+    async fn answer(&mut self, message: Message, with: &mut Attached) -> anyhow::Result<bool> {
+        if message.kind == b'1' && with.hidden.pop_front() == Some(true) {
+            return Ok(false);
+        }
+        let mut is_over = false;
+        match message.kind {
+            b'Z' => {
+                with.awaited = with.awaited.saturating_sub(1);
+                is_over = with.awaited == 0 && message.body.first() == Some(&b'I');
+                if with.awaited == 0 {
+                    with.hidden.clear();
+                    with.session.recent.clear();
+                }
+            }
+            // What came after the error was not done: it may not be there.
+            b'E' => {
+                for unsure in with.session.recent.drain(..) {
+                    with.session.prepared.remove(&unsure);
+                }
+            }
+            _ => {}
+        }
+        self.stream.write_all(&message.bytes()).await?;
+        Ok(is_over)
+    }
+}
+
+fn nothing_yet(stream: &TcpStream) -> io::Result<bool> {
+    let mut byte = [0];
+    match futures::FutureExt::now_or_never(stream.peek(&mut byte)) {
+        Some(Ok(_)) => Ok(false),
+        Some(Err(error)) => Err(error),
+        None => Ok(true),
+    }
+}
+
+fn is_closed(stream: &TcpStream) -> io::Result<bool> {
+    let mut byte = [0];
+    match futures::FutureExt::now_or_never(stream.peek(&mut byte)) {
+        Some(Ok(read)) => Ok(read == 0),
+        Some(Err(error)) => Err(error),
+        None => Ok(false),
+    }
+}
