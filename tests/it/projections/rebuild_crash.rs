@@ -157,15 +157,17 @@ async fn cut_off<T>(work: impl Future<Output = T>, after: u64) -> Option<T> {
     timeout(LONGEST, cut).await.ok().flatten()
 }
 
+/// Ends all other connections to a database.
+const END_OTHERS: &str = "select pg_terminate_backend(pid) from pg_stat_activity
+                          where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'";
+
 /// Commits that need not survive a crash of Postgres itself, which nobody plans here.
 async fn without_waiting_for_the_disk(field: &Field) {
     let mut connection = PgConnection::connect_with(&field.pool.connect_options()).await.unwrap();
     let database: String = sqlx::query_scalar("select current_database()").fetch_one(&mut connection).await.unwrap();
     let setting = format!("alter database {database} set synchronous_commit = off");
     sqlx::query(&setting).execute(&mut connection).await.unwrap();
-    let others = "select pg_terminate_backend(pid) from pg_stat_activity
-                  where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'";
-    sqlx::query(others).execute(&mut connection).await.unwrap();
+    sqlx::query(END_OTHERS).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
 }
 
@@ -198,10 +200,14 @@ impl World {
 
     /// Whoever was cut off gives its turn back by itself; a process that is killed would not, and its term would end.
     async fn turn_is_free(&self) {
+        let mut connection = PgConnection::connect_with(&self.field.pool.connect_options()).await.unwrap();
+        // A process that is killed takes its connections along, and what they had not committed.
+        sqlx::query(END_OTHERS).execute(&mut connection).await.unwrap();
         sqlx::query("update leases set holder = null, expires_at = clock_timestamp() where name = 'rebuild'")
-            .execute(&self.field.pool)
+            .execute(&mut connection)
             .await
             .unwrap();
+        connection.close().await.unwrap();
     }
 
     /// What must hold at any time.
