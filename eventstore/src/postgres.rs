@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-use sqlx::{Connection, PgConnection, PgPool, postgres::PgPoolOptions};
+use sqlx::{Connection, Executor as _, PgConnection, PgPool, Row as _, postgres::PgPoolOptions};
 use tokio::time::timeout;
 
 use crate::error::{LogError, postgres};
@@ -43,7 +43,14 @@ impl Default for PostgresConfig {
     }
 }
 
+/// Whether a connection is outside of any transaction: one that begins with this very statement is its own. To be sent
+/// by itself, since a statement that is prepared first begins later than its transaction.
+const IS_OUTSIDE: &str = "select transaction_timestamp() = statement_timestamp()";
+
 /// Opens a pool; connections are made when first needed.
+///
+/// A connection whose `begin` was cut off, as by a time-out, is in a transaction that nobody knows of: its next user
+/// would write into it, and hold its locks for ever. It is closed instead of being used again.
 ///
 /// # Errors
 /// [`LogError::Postgres`] when the URL cannot be understood.
@@ -51,6 +58,7 @@ pub fn open(config: &PostgresConfig) -> Result<PgPool, LogError> {
     PgPoolOptions::new()
         .max_connections(config.max_connections)
         .acquire_timeout(Duration::from_millis(config.acquire_timeout_ms))
+        .after_release(|connection, _| Box::pin(async move { connection.fetch_one(IS_OUTSIDE).await?.try_get(0) }))
         .connect_lazy(config.url.expose_secret())
         .map_err(postgres("reading the connection URL"))
 }

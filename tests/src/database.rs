@@ -3,13 +3,13 @@
 use std::{ops::Deref, thread};
 
 use domain::context::Context;
-use eventstore::topic::KafkaConfig;
+use eventstore::{postgres::PostgresConfig, topic::KafkaConfig};
 use rdkafka::{
     admin::{AdminClient, AdminOptions},
     client::DefaultClientContext,
 };
 use schemas::registry::{Registry, RegistryConfig};
-use sqlx::{Connection as _, Executor as _, PgConnection, PgPool, postgres::PgPoolOptions};
+use sqlx::{Connection as _, Executor as _, PgConnection, PgPool};
 
 use crate::{Namespace, engines, failure::or_fail};
 
@@ -19,7 +19,8 @@ use crate::{Namespace, engines, failure::or_fail};
 /// If Postgres does not do what it is asked.
 pub async fn database() -> PgPool {
     let url = empty_database(&Namespace::new()).await;
-    let pool = or_fail(PgPoolOptions::new().max_connections(8).connect(&url).await, "connecting to a database");
+    let config = PostgresConfig { url: url.into(), max_connections: 8, ..PostgresConfig::default() };
+    let pool = or_fail(eventstore::postgres::open(&config), "connecting to a database");
     or_fail(eventstore::postgres::migrate(&pool).await, "migrating a database");
     pool
 }
