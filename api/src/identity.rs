@@ -22,7 +22,7 @@ mod signed_out;
 
 pub use self::{
     api_key::ApiKeySecret,
-    authenticator::{Authenticator, Credentials, Recognised},
+    authenticator::{Authenticator, Credentials, RecognisedCaller},
     error::{SetupError, SignOutError, Unauthenticated},
     login::LoginError,
     signed_out::TokenId,

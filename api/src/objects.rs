@@ -99,7 +99,7 @@ pub struct Objects {
 
 /// A file that is held.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stored {
+pub struct StoredObject {
     /// Where: `<tenant>/<document>/<SHA-256>`.
     pub key: String,
     /// Its SHA-256 in hexadecimal digits.
@@ -158,7 +158,7 @@ impl Objects {
         owner: &ObjectOwner,
         mut body: impl Stream<Item = Result<axum::body::Bytes, E>> + Unpin,
         most: u64,
-    ) -> Result<Stored, StoreFailure>
+    ) -> Result<StoredObject, StoreFailure>
     where
         StoreFailure: From<E>,
     {
@@ -169,7 +169,7 @@ impl Objects {
         // The same file again replaces itself.
         unfinished.finish(&self.folder(owner).join(&written.sha256)).await?;
         let key = format!("{}/{}/{}", owner.tenant, owner.document, written.sha256);
-        Ok(Stored { key, ..written })
+        Ok(StoredObject { key, ..written })
     }
 
     /// A file that is held; `None` where there is none under that key.
@@ -222,7 +222,7 @@ async fn write<E>(
     path: &Path,
     body: &mut (impl Stream<Item = Result<axum::body::Bytes, E>> + Unpin),
     most: u64,
-) -> Result<Stored, StoreFailure>
+) -> Result<StoredObject, StoreFailure>
 where
     StoreFailure: From<E>,
 {
@@ -239,7 +239,7 @@ where
         file.write_all(&some).await?;
     }
     file.sync_all().await?;
-    Ok(Stored { key: String::new(), sha256: format!("{:x}", digest.finalize()), bytes, head })
+    Ok(StoredObject { key: String::new(), sha256: format!("{:x}", digest.finalize()), bytes, head })
 }
 
 #[cfg(test)]

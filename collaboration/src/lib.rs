@@ -34,7 +34,7 @@ pub use self::{
     error::{RefusedUpdate, TextError},
     peers::PeersConfig,
     rooms::{CollaborationConfig, Rooms},
-    seat::{Ended, Seat, Told},
+    seat::{Seat, SeatEnd, SeatMessage},
     settle::{Settled, Settling},
     store::PgTexts,
     text::SharedText,

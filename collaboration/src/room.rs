@@ -25,7 +25,7 @@ use crate::{
     message::{self, Said},
     peers::{Peers, Word},
     presence::Presence,
-    seat::{Ended, Joined, Member},
+    seat::{JoinedSeat, Member, SeatEnd},
     settle::Settling,
     text::SharedText,
     text_size::TextSize,
@@ -45,7 +45,7 @@ const EMPTY_LOOKS: u32 = 5;
 
 /// What happens in a room.
 pub(crate) enum Happens {
-    Joins { by: UserId, answer: oneshot::Sender<Joined> },
+    Joins { by: UserId, answer: oneshot::Sender<JoinedSeat> },
     Says { member: u64, bytes: Vec<u8>, may_write: bool },
     Leaves { member: u64 },
     Word(Word),
@@ -140,7 +140,7 @@ impl<S: AggregateStores> Room<S> {
         // Whoever wants in from now on opens a new one.
         self.happens.close();
         for member in std::mem::take(&mut self.members).into_values() {
-            member.let_go(Ended::ComeBack);
+            member.let_go(SeatEnd::ComeBack);
         }
         if let Some(gone) = self.presence.close() {
             self.peers.tell(&self.place, &Word::Presence(gone));
@@ -187,7 +187,7 @@ impl<S: AggregateStores> Room<S> {
         Ok(Ok(()))
     }
 
-    fn join(&mut self, by: UserId, answer: oneshot::Sender<Joined>) {
+    fn join(&mut self, by: UserId, answer: oneshot::Sender<JoinedSeat>) {
         self.last_member += 1;
         let (mut member, joined) = Member::new(by, self.last_member);
         // The editor is asked for what the room does not know: what it wrote while it was away.
@@ -294,7 +294,7 @@ impl<S: AggregateStores> Room<S> {
         }
     }
 
-    async fn let_go(&mut self, member: u64, why: Ended) {
+    async fn let_go(&mut self, member: u64, why: SeatEnd) {
         if let Some(member) = self.members.get(&member) {
             member.let_go(why);
         }

@@ -16,16 +16,16 @@ const UNDER_WAY: usize = 256;
 
 /// What somebody in a room is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Told {
+pub enum SeatMessage {
     /// A message for the editor.
     Message(Vec<u8>),
     /// The last: they are out.
-    Out(Ended),
+    Out(SeatEnd),
 }
 
 /// Why somebody is let go.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Ended {
+pub enum SeatEnd {
     /// For what they sent.
     #[error(transparent)]
     Refused(#[from] RefusedUpdate),
@@ -38,11 +38,11 @@ pub enum Ended {
 }
 
 /// A place that was taken.
-pub(crate) struct Joined {
+pub(crate) struct JoinedSeat {
     /// Their number in the room.
     pub(crate) member: u64,
     /// What they are told.
-    pub(crate) told: mpsc::Receiver<Told>,
+    pub(crate) told: mpsc::Receiver<SeatMessage>,
     /// Bytes of it that they have not taken yet.
     pub(crate) queued_bytes: Arc<AtomicUsize>,
 }
@@ -51,28 +51,28 @@ pub(crate) struct Joined {
 pub struct Seat {
     member: u64,
     room: mpsc::Sender<Happens>,
-    told: mpsc::Receiver<Told>,
+    told: mpsc::Receiver<SeatMessage>,
     queued_bytes: Arc<AtomicUsize>,
 }
 
 impl Seat {
-    pub(crate) fn new(joined: Joined, room: mpsc::Sender<Happens>) -> Self {
+    pub(crate) fn new(joined: JoinedSeat, room: mpsc::Sender<Happens>) -> Self {
         Self { member: joined.member, room, told: joined.told, queued_bytes: joined.queued_bytes }
     }
 
     /// Says something to the room, which takes it in turn.
     ///
     /// # Errors
-    /// [`Ended::ComeBack`] when the room is closed.
-    pub async fn say(&self, bytes: Vec<u8>, may_write: bool) -> Result<(), Ended> {
+    /// [`SeatEnd::ComeBack`] when the room is closed.
+    pub async fn say(&self, bytes: Vec<u8>, may_write: bool) -> Result<(), SeatEnd> {
         let says = Happens::Says { member: self.member, bytes, may_write };
-        self.room.send(says).await.map_err(|_| Ended::ComeBack)
+        self.room.send(says).await.map_err(|_| SeatEnd::ComeBack)
     }
 
     /// What is told next; `None` when the room is closed.
-    pub async fn next(&mut self) -> Option<Told> {
+    pub async fn next(&mut self) -> Option<SeatMessage> {
         let told = self.told.recv().await;
-        if let Some(Told::Message(message)) = &told {
+        if let Some(SeatMessage::Message(message)) = &told {
             self.queued_bytes.fetch_sub(message.len(), Ordering::Relaxed);
         }
         told
@@ -94,7 +94,7 @@ impl Drop for Seat {
 pub(crate) struct Member {
     /// Who it is.
     pub(crate) by: UserId,
-    out: mpsc::Sender<Told>,
+    out: mpsc::Sender<SeatMessage>,
     /// Bytes of messages that they have not taken yet.
     queued_bytes: Arc<AtomicUsize>,
     /// Looks of the room since they were told something.
@@ -105,10 +105,10 @@ pub(crate) struct Member {
 
 impl Member {
     /// Somebody, and the place that they take under that number.
-    pub(crate) fn new(by: UserId, member: u64) -> (Self, Joined) {
+    pub(crate) fn new(by: UserId, member: u64) -> (Self, JoinedSeat) {
         let (out, told) = mpsc::channel(UNDER_WAY);
         let queued_bytes = Arc::default();
-        let joined = Joined { member, told, queued_bytes: Arc::clone(&queued_bytes) };
+        let joined = JoinedSeat { member, told, queued_bytes: Arc::clone(&queued_bytes) };
         (Self { by, out, queued_bytes, silent_looks: 0, asked_at: None }, joined)
     }
 
@@ -119,11 +119,11 @@ impl Member {
         if self.queued_bytes.fetch_add(length, Ordering::Relaxed).saturating_add(length) > max_queued_bytes {
             return false;
         }
-        self.out.try_send(Told::Message(message)).is_ok()
+        self.out.try_send(SeatMessage::Message(message)).is_ok()
     }
 
     /// Their last message, if they take it.
-    pub(crate) fn let_go(&self, why: Ended) {
-        let _ = self.out.try_send(Told::Out(why));
+    pub(crate) fn let_go(&self, why: SeatEnd) {
+        let _ = self.out.try_send(SeatMessage::Out(why));
     }
 }

@@ -82,7 +82,7 @@ impl UpdateContents {
     /// [`RefusedUpdate`] for what is no update, and for content that the policy does not let through.
     pub(crate) fn read(update: &[u8], policy: ContentPolicy) -> Result<Self, RefusedUpdate> {
         let reader = WireReader::new(update);
-        let mut reading = Reading { reader, policy, item: (0, 0), contents: Self::default() };
+        let mut reading = UpdateReader { reader, policy, item: (0, 0), contents: Self::default() };
         reading.read_insertions()?;
         reading.read_deletions()?;
         reading.reader.finish()?;
@@ -95,7 +95,7 @@ impl UpdateContents {
     }
 }
 
-struct Reading<'a> {
+struct UpdateReader<'a> {
     reader: WireReader<'a>,
     policy: ContentPolicy,
     /// Client and clock of the block that is read.
@@ -103,7 +103,7 @@ struct Reading<'a> {
     contents: UpdateContents,
 }
 
-impl<'a> Reading<'a> {
+impl<'a> UpdateReader<'a> {
     fn read_insertions(&mut self) -> Result<(), RefusedUpdate> {
         for _ in 0..self.reader.read_count(3)? {
             let blocks = self.reader.read_count(2)?;

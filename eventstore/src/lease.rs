@@ -36,7 +36,7 @@ const TRY_AGAIN: Duration = Duration::from_millis(100);
 const APPLICATION: &str = "medhub lease";
 
 /// What an attempt to take a lease came to.
-pub(crate) enum Taken {
+pub(crate) enum LeaseAttempt {
     /// It is ours.
     Mine(Lease),
     /// Somebody has it, for so long unless it is renewed.
@@ -46,19 +46,19 @@ pub(crate) enum Taken {
 /// A lease that is renewed in the background until it is given back, dropped or lost.
 pub(crate) struct Lease {
     epoch: i64,
-    term: Term,
+    term: LeaseTerm,
     stop: CancellationToken,
     keeper: JoinHandle<()>,
 }
 
 /// Whether a lease is held, for those who act under it.
 #[derive(Clone)]
-pub(crate) struct Term {
-    held: watch::Receiver<Held>,
+pub(crate) struct LeaseTerm {
+    held: watch::Receiver<LeaseState>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Held {
+enum LeaseState {
     Until(Instant),
     Lost,
 }
@@ -68,7 +68,7 @@ impl Lease {
     ///
     /// # Errors
     /// [`LogError::Postgres`] and [`LogError::Silent`] when the database does not say who has it.
-    pub(crate) async fn take(pool: &PgPool, name: &'static str, time: Duration) -> Result<Taken, LogError> {
+    pub(crate) async fn take(pool: &PgPool, name: &'static str, time: Duration) -> Result<LeaseAttempt, LogError> {
         let holder = Uuid::new_v4();
         let mut connection = connect(pool, APPLICATION).await?;
         let asked = Instant::now();
@@ -85,13 +85,13 @@ impl Lease {
         };
         let (Some(epoch), _) = taken else {
             let left = Duration::try_from_secs_f64(taken.1.unwrap_or_default()).unwrap_or(time);
-            return Ok(Taken::HeldFor(left));
+            return Ok(LeaseAttempt::HeldFor(left));
         };
-        let (told, held) = watch::channel(Held::Until(end_of_term(asked, time)));
+        let (told, held) = watch::channel(LeaseState::Until(end_of_term(asked, time)));
         let stop = CancellationToken::new();
-        let keeper = Keeper { pool: pool.clone(), name, holder, epoch, time, told, connection: Some(connection) };
+        let keeper = LeaseKeeper { pool: pool.clone(), name, holder, epoch, time, told, connection: Some(connection) };
         let keeper = tokio::spawn(keeper.run(stop.clone()));
-        Ok(Taken::Mine(Self { epoch, term: Term { held }, stop, keeper }))
+        Ok(LeaseAttempt::Mine(Self { epoch, term: LeaseTerm { held }, stop, keeper }))
     }
 
     /// The epoch to write under.
@@ -100,7 +100,7 @@ impl Lease {
     }
 
     /// Whether it is held, also later.
-    pub(crate) fn term(&self) -> Term {
+    pub(crate) fn term(&self) -> LeaseTerm {
         self.term.clone()
     }
 
@@ -120,17 +120,17 @@ impl Drop for Lease {
     }
 }
 
-impl Term {
+impl LeaseTerm {
     /// Whether the lease is held now, as far as its holder can know.
     pub(crate) fn is_current(&self) -> bool {
-        matches!(*self.held.borrow(), Held::Until(end) if Instant::now() < end)
+        matches!(*self.held.borrow(), LeaseState::Until(end) if Instant::now() < end)
     }
 
     /// How long it is held yet if nobody renews it.
     pub(crate) fn left(&self) -> Duration {
         match *self.held.borrow() {
-            Held::Until(end) => end.saturating_duration_since(Instant::now()),
-            Held::Lost => Duration::ZERO,
+            LeaseState::Until(end) => end.saturating_duration_since(Instant::now()),
+            LeaseState::Lost => Duration::ZERO,
         }
     }
 
@@ -138,7 +138,7 @@ impl Term {
     pub(crate) async fn lost(mut self) -> LogError {
         loop {
             let held = *self.held.borrow_and_update();
-            let Held::Until(end) = held else { return LogError::LostLead };
+            let LeaseState::Until(end) = held else { return LogError::LostLead };
             tokio::select! {
                 () = sleep_until(end) => {
                     // It may have been renewed at this very moment.
@@ -162,17 +162,17 @@ fn end_of_term(asked: Instant, time: Duration) -> Instant {
 }
 
 /// The task that renews.
-struct Keeper {
+struct LeaseKeeper {
     pool: PgPool,
     name: &'static str,
     holder: Uuid,
     epoch: i64,
     time: Duration,
-    told: watch::Sender<Held>,
+    told: watch::Sender<LeaseState>,
     connection: Option<PgConnection>,
 }
 
-impl Keeper {
+impl LeaseKeeper {
     async fn run(mut self, stop: CancellationToken) {
         let mut pause = self.time / RENEWALS;
         loop {
@@ -194,10 +194,10 @@ impl Keeper {
             pause = self.time / RENEWALS;
             match renewed {
                 Ok(true) => {
-                    self.told.send_replace(Held::Until(end_of_term(asked, self.time)));
+                    self.told.send_replace(LeaseState::Until(end_of_term(asked, self.time)));
                 }
                 Ok(false) => {
-                    self.told.send_replace(Held::Lost);
+                    self.told.send_replace(LeaseState::Lost);
                     return;
                 }
                 Err(error) => {
@@ -250,7 +250,7 @@ impl Keeper {
         if !matches!(timeout(within, giving).await, Ok(Ok(()))) {
             tracing::debug!(lease = name, "a lease was not given back and ends by itself");
         }
-        self.told.send_replace(Held::Lost);
+        self.told.send_replace(LeaseState::Lost);
     }
 
     async fn connection(&mut self) -> Result<&mut PgConnection, LogError> {

@@ -52,7 +52,7 @@ pub use self::{
 use crate::{
     error::{LogError, chain},
     incarnation,
-    lease::{Lease, Taken},
+    lease::{Lease, LeaseAttempt},
     postgres::{connect, within},
     topic::{self, KafkaConfig},
 };
@@ -135,7 +135,7 @@ impl Relay {
     /// long its lease is.
     async fn lead(&self, shutdown: &CancellationToken) -> Result<Option<Duration>, LogError> {
         match Lease::take(&self.pool, LEASE, self.config.lease()).await? {
-            Taken::Mine(lease) => {
+            LeaseAttempt::Mine(lease) => {
                 let outcome = self.publish(&lease, shutdown).await;
                 // After everything that it was needed for.
                 lease.give_back().await;
@@ -144,7 +144,7 @@ impl Relay {
                     Err(error) => Err(self.explained(error).await),
                 }
             }
-            Taken::HeldFor(left) => Ok(Some(left)),
+            LeaseAttempt::HeldFor(left) => Ok(Some(left)),
         }
     }
 
@@ -232,13 +232,13 @@ pub async fn recover(pool: &PgPool, kafka: &KafkaConfig) -> Result<Uuid, LogErro
 async fn lead_alone(pool: &PgPool) -> Result<Lease, LogError> {
     let time = RelayConfig::default().lease();
     let left = match Lease::take(pool, LEASE, time).await? {
-        Taken::Mine(lease) => return Ok(lease),
-        Taken::HeldFor(left) => left,
+        LeaseAttempt::Mine(lease) => return Ok(lease),
+        LeaseAttempt::HeldFor(left) => left,
     };
     tokio::time::sleep(left + SHORTEST_PAUSE).await;
     match Lease::take(pool, LEASE, time).await? {
-        Taken::Mine(lease) => Ok(lease),
-        Taken::HeldFor(_) => Err(LogError::RelayLeads),
+        LeaseAttempt::Mine(lease) => Ok(lease),
+        LeaseAttempt::HeldFor(_) => Err(LogError::RelayLeads),
     }
 }
 

@@ -1,5 +1,5 @@
 -- Who leads: a lease in a row, which has to be renewed, and not a lock of a session. A pooler that hands sessions to
--- several clients makes such a lock everybody's, and keeps it when its owner is dead (ADR 0029).
+-- several clients makes such a lock everybody's, and keeps it when its owner is dead (ADR 0026).
 --
 -- The epoch grows whenever somebody takes the lease. Whoever writes as its holder names the epoch in the same
 -- transaction: a holder of yesterday that comes late changes nothing.

@@ -1,5 +1,5 @@
 -- Facts: events that nobody decides about, such as the steps of visits. Their ids follow from what they say, and the log
--- refuses an id that is there already (ADR 0030). Other events have random ids, and pay for no index.
+-- refuses an id that is there already (ADR 0027). Other events have random ids, and pay for no index.
 create unique index events_fact_id on events (event_id) where aggregate_type = 'visit';
 
 -- Appends facts that are not on record yet, in the order given, each behind the last event of its stream. Answers for those

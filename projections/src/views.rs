@@ -5,7 +5,7 @@
 //! the events add to, all or nothing; so an event counts exactly once, however often it comes.
 //!
 //! What has no end is bounded: visits and days expire, and `engagement` and `top` hold opportunities that were on record when
-//! they were viewed or clicked, and what signed-in users saved. Views of invented opportunities are not counted (ADR 30).
+//! they were viewed or clicked, and what signed-in users saved. Views of invented opportunities are not counted (ADR 27).
 //!
 //! | key below `medhub:g1:` | what it holds |
 //! | --- | --- |

@@ -130,7 +130,7 @@ impl Session {
 }
 
 /// A session that a client has.
-struct Attached {
+struct AttachedSession {
     session: Session,
     /// Answers of kind `ReadyForQuery` that are to come.
     awaited: usize,
@@ -140,7 +140,7 @@ struct Attached {
 }
 
 impl Pool {
-    async fn attach(&self) -> anyhow::Result<Attached> {
+    async fn attach(&self) -> anyhow::Result<AttachedSession> {
         let room = Arc::clone(&self.room).acquire_owned().await?;
         let session = loop {
             let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
@@ -151,10 +151,10 @@ impl Pool {
                 None => break self.connect().await?,
             }
         };
-        Ok(Attached { session, awaited: 0, hidden: VecDeque::new(), _room: room })
+        Ok(AttachedSession { session, awaited: 0, hidden: VecDeque::new(), _room: room })
     }
 
-    fn detach(&self, attached: Attached) {
+    fn detach(&self, attached: AttachedSession) {
         self.free.lock().unwrap_or_else(PoisonError::into_inner).push_back(attached.session);
     }
 
@@ -247,7 +247,7 @@ struct Client {
 
 impl Client {
     async fn serve(mut self, pool: &Pool) -> anyhow::Result<()> {
-        let mut attached: Option<Attached> = None;
+        let mut attached: Option<AttachedSession> = None;
         loop {
             let Some(mut with) = attached.take() else {
                 let message = read_message(&mut self.stream).await?;
@@ -295,7 +295,7 @@ impl Client {
         }
     }
 
-    async fn pass_on(&mut self, message: Message, with: &mut Attached) -> anyhow::Result<()> {
+    async fn pass_on(&mut self, message: Message, with: &mut AttachedSession) -> anyhow::Result<()> {
         let mut out = vec![];
         match message.kind {
             b'Q' | b'S' | b'F' => {
@@ -334,7 +334,7 @@ impl Client {
     }
 
     /// Prepares a statement on a session that does not have it. Answers with its name there.
-    fn bring(&self, name: &str, with: &mut Attached, out: &mut Vec<u8>) -> String {
+    fn bring(&self, name: &str, with: &mut AttachedSession, out: &mut Vec<u8>) -> String {
         if let Some(known) = with.session.prepared.get(&(self.number, name.to_owned())) {
             return known.clone();
         }
@@ -346,7 +346,7 @@ impl Client {
     }
 
     /// Whether the transaction is over, and with it the right to the session.
-    async fn answer(&mut self, message: Message, with: &mut Attached) -> anyhow::Result<bool> {
+    async fn answer(&mut self, message: Message, with: &mut AttachedSession) -> anyhow::Result<bool> {
         if message.kind == b'1' && with.hidden.pop_front() == Some(true) {
             return Ok(false);
         }

@@ -19,7 +19,7 @@ use async_graphql::{
 };
 use async_graphql_value::{ConstValue, Value};
 
-use self::field_price::{INTROSPECTION, Place};
+use self::field_price::{INTROSPECTION, IntrospectionPlace};
 use super::{document_parser::DEEPEST, page};
 
 /// Bytes of a string that cost as much as one field.
@@ -124,7 +124,8 @@ pub(super) fn measure(
         if operation_name.is_none() && chosen.is_some() {
             return Err(CostError::SeveralOperations);
         }
-        let weight = Walk::new(document, variables, &given, limits).operation(&operation.node, operation.pos)?;
+        let weight =
+            OperationWalk::new(document, variables, &given, limits).operation(&operation.node, operation.pos)?;
         // All of them are validated, and one is run.
         visited = visited.saturating_add(weight.visited);
         if is_chosen {
@@ -152,16 +153,16 @@ pub(super) fn measure(
 /// Fragments that no operation spreads are validated, too.
 fn check_unused_fragments(document: &ExecutableDocument, limits: &CostLimits) -> Result<(), CostError> {
     let (variables, given) = (Variables::default(), HashMap::new());
-    let mut walk = Walk::new(document, &variables, &given, limits);
+    let mut walk = OperationWalk::new(document, &variables, &given, limits);
     for (name, fragment) in &document.fragments {
-        walk.fragment(name, fragment, Scope { place: Place::Data, is_root: false, nesting: 0 })?;
+        walk.fragment(name, fragment, Scope { place: IntrospectionPlace::Data, is_root: false, nesting: 0 })?;
     }
     Ok(())
 }
 
 /// What a part of a document weighs.
 #[derive(Debug, Clone, Copy, Default)]
-struct Weight {
+struct PartCost {
     /// Work of answering it.
     complexity: usize,
     /// Selections that validation visits.
@@ -177,7 +178,7 @@ struct Weight {
     nesting: usize,
 }
 
-impl Weight {
+impl PartCost {
     /// Both, one beside the other.
     fn beside(self, other: Self) -> Self {
         Self {
@@ -195,21 +196,21 @@ impl Weight {
 /// Where a selection stands.
 #[derive(Debug, Clone, Copy)]
 struct Scope {
-    place: Place,
+    place: IntrospectionPlace,
     /// Whether its fields are fields of the operation.
     is_root: bool,
     nesting: usize,
 }
 
 /// A fragment that was come across.
-enum Measured {
+enum FragmentState {
     /// It is being measured: whoever meets it again goes in a circle.
     UnderWay,
-    Done(Weight),
+    Done(PartCost),
 }
 
 /// One way through an operation.
-struct Walk<'a> {
+struct OperationWalk<'a> {
     document: &'a ExecutableDocument,
     variables: &'a Variables,
     /// What each variable of the request weighs.
@@ -218,10 +219,10 @@ struct Walk<'a> {
     defaults: HashMap<&'a str, (&'a ConstValue, usize)>,
     limits: &'a CostLimits,
     root: OperationType,
-    fragments: HashMap<(&'a str, Place, bool), Measured>,
+    fragments: HashMap<(&'a str, IntrospectionPlace, bool), FragmentState>,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> OperationWalk<'a> {
     fn new(
         document: &'a ExecutableDocument,
         variables: &'a Variables,
@@ -232,7 +233,7 @@ impl<'a> Walk<'a> {
         Self { document, variables, given, defaults, limits, root: OperationType::Query, fragments }
     }
 
-    fn operation(mut self, operation: &'a OperationDefinition, at: Pos) -> Result<Weight, CostError> {
+    fn operation(mut self, operation: &'a OperationDefinition, at: Pos) -> Result<PartCost, CostError> {
         self.root = operation.ty;
         if operation.variable_definitions.len() > MOST_ARGUMENTS {
             return Err(CostError::Arguments { at });
@@ -246,17 +247,17 @@ impl<'a> Walk<'a> {
                 self.defaults.insert(&definition.node.name.node, (&default.node, weight));
             }
             let directives = self.directives(&definition.node.directives, definition.pos)?;
-            own = own.beside(directives).beside(Weight { visited, ..Weight::default() });
+            own = own.beside(directives).beside(PartCost { visited, ..PartCost::default() });
         }
-        let scope = Scope { place: Place::Data, is_root: true, nesting: 0 };
+        let scope = Scope { place: IntrospectionPlace::Data, is_root: true, nesting: 0 };
         Ok(self.selection_set(&operation.selection_set, scope)?.beside(own))
     }
 
-    fn selection_set(&mut self, set: &'a Positioned<SelectionSet>, scope: Scope) -> Result<Weight, CostError> {
+    fn selection_set(&mut self, set: &'a Positioned<SelectionSet>, scope: Scope) -> Result<PartCost, CostError> {
         if scope.nesting > DEEPEST {
             return Err(CostError::Deep { limit: DEEPEST, at: set.pos });
         }
-        let mut sum = Weight::default();
+        let mut sum = PartCost::default();
         for selection in &set.node.items {
             let weight = match &selection.node {
                 Selection::Field(field) => self.field(&field.node, field.pos, scope)?,
@@ -264,7 +265,7 @@ impl<'a> Walk<'a> {
                     let own = self.directives(&inline.node.directives, inline.pos)?;
                     let inside = Scope { nesting: scope.nesting + 1, ..scope };
                     let within = self.selection_set(&inline.node.selection_set, inside)?;
-                    Weight { nesting: within.nesting + 1, ..within.beside(own) }
+                    PartCost { nesting: within.nesting + 1, ..within.beside(own) }
                 }
                 Selection::FragmentSpread(spread) => {
                     let own = self.directives(&spread.node.directives, spread.pos)?;
@@ -274,7 +275,7 @@ impl<'a> Walk<'a> {
                     };
                     let inside = Scope { nesting: scope.nesting + 1, ..scope };
                     let within = self.fragment(name, fragment, inside)?;
-                    Weight { nesting: within.nesting + 1, ..within.beside(own) }
+                    PartCost { nesting: within.nesting + 1, ..within.beside(own) }
                 }
             };
             sum = sum.beside(weight);
@@ -290,13 +291,13 @@ impl<'a> Walk<'a> {
         name: &'a str,
         fragment: &'a Positioned<FragmentDefinition>,
         scope: Scope,
-    ) -> Result<Weight, CostError> {
+    ) -> Result<PartCost, CostError> {
         let key = (name, scope.place, scope.is_root);
         match self.fragments.get(&key) {
-            Some(Measured::UnderWay) => {
+            Some(FragmentState::UnderWay) => {
                 return Err(CostError::Circle { name: name.to_owned(), at: fragment.pos });
             }
-            Some(Measured::Done(weight)) => {
+            Some(FragmentState::Done(weight)) => {
                 if scope.nesting + weight.nesting > DEEPEST {
                     return Err(CostError::Deep { limit: DEEPEST, at: fragment.pos });
                 }
@@ -304,14 +305,14 @@ impl<'a> Walk<'a> {
             }
             None => {}
         }
-        self.fragments.insert(key, Measured::UnderWay);
+        self.fragments.insert(key, FragmentState::UnderWay);
         let own = self.directives(&fragment.node.directives, fragment.pos)?;
         let weight = self.selection_set(&fragment.node.selection_set, scope)?.beside(own);
-        self.fragments.insert(key, Measured::Done(weight));
+        self.fragments.insert(key, FragmentState::Done(weight));
         Ok(weight)
     }
 
-    fn field(&mut self, field: &'a Field, pos: Pos, scope: Scope) -> Result<Weight, CostError> {
+    fn field(&mut self, field: &'a Field, pos: Pos, scope: Scope) -> Result<PartCost, CostError> {
         if field.arguments.len() > MOST_ARGUMENTS {
             return Err(CostError::Arguments { at: pos });
         }
@@ -326,7 +327,7 @@ impl<'a> Walk<'a> {
             values =
                 values.saturating_add(field_price::of_argument(&name.node)).saturating_add(self.value(&value.node));
         }
-        let is_about_schema = place != Place::Data;
+        let is_about_schema = place != IntrospectionPlace::Data;
         let entries = if is_about_schema { within.entries.saturating_add(1).saturating_mul(listed) } else { 0 };
         let times = price.default_entries.map_or(1, |default| self.first(field, default));
         let complexity = price.base.saturating_add(values).saturating_add(within.complexity.saturating_mul(times));
@@ -334,8 +335,8 @@ impl<'a> Walk<'a> {
         if depth > self.limits.depth {
             return Err(CostError::Deep { limit: self.limits.depth, at: pos });
         }
-        Ok(Weight {
-            complexity: if scope.place == Place::Data { complexity } else { values },
+        Ok(PartCost {
+            complexity: if scope.place == IntrospectionPlace::Data { complexity } else { values },
             visited: within.visited.saturating_add(own.visited).saturating_add(1).saturating_add(field.arguments.len()),
             entries,
             aliases: within.aliases.saturating_add(usize::from(field.alias.is_some())),
@@ -345,13 +346,13 @@ impl<'a> Walk<'a> {
         })
     }
 
-    fn directives(&self, directives: &[Positioned<Directive>], at: Pos) -> Result<Weight, CostError> {
+    fn directives(&self, directives: &[Positioned<Directive>], at: Pos) -> Result<PartCost, CostError> {
         if directives.len() > MOST_DIRECTIVES {
             return Err(CostError::Directives { at });
         }
         let values = directives.iter().flat_map(|directive| &directive.node.arguments);
         let complexity = values.fold(0_usize, |sum, (_, value)| sum.saturating_add(self.value(&value.node)));
-        Ok(Weight { complexity, visited: 1 + directives.len(), ..Weight::default() })
+        Ok(PartCost { complexity, visited: 1 + directives.len(), ..PartCost::default() })
     }
 
     /// How many entries a page has; one that will be refused counts as the largest.

@@ -8,7 +8,7 @@ use projections::{
     runtime::{ControlError, RebuildError},
 };
 
-use super::parsed::{NotKnown, Unfit};
+use super::parsed::{NotKnown, UnfitDocument};
 use crate::owned::Undone;
 
 /// The caller sent something that cannot be right.
@@ -59,12 +59,12 @@ pub(crate) fn refused_with(reason: String, code: &'static str) -> Response {
 }
 
 /// The document is not run: it cannot be read, asks for too much, or is not found by its hash.
-pub(super) fn unfit(unfit: &Unfit) -> Response {
+pub(super) fn unfit(unfit: &UnfitDocument) -> Response {
     let (code, at) = match unfit {
-        Unfit::NotKnown(NotKnown::NotFound) => (PERSISTED_QUERY_NOT_FOUND, None),
-        Unfit::NotKnown(NotKnown::OtherText | NotKnown::Malformed) => (INVALID_QUERY, None),
-        Unfit::Unreadable(error) => (INVALID_QUERY, Some(error.pos())),
-        Unfit::Costly(error) => (INVALID_QUERY, error.pos()),
+        UnfitDocument::NotKnown(NotKnown::NotFound) => (PERSISTED_QUERY_NOT_FOUND, None),
+        UnfitDocument::NotKnown(NotKnown::OtherText | NotKnown::Malformed) => (INVALID_QUERY, None),
+        UnfitDocument::Unreadable(error) => (INVALID_QUERY, Some(error.pos())),
+        UnfitDocument::Costly(error) => (INVALID_QUERY, error.pos()),
     };
     let mut answer = response(unfit.to_string(), code);
     for error in &mut answer.errors {

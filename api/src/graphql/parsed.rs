@@ -38,14 +38,14 @@ struct Parsed {
 }
 
 /// Documents by a key, and how long their texts are together.
-struct Cache {
+struct DocumentCache {
     documents: LruCache<String, Arc<Parsed>>,
     bytes: usize,
 }
 
 /// Why a document is not run.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Unfit {
+pub(super) enum UnfitDocument {
     /// It is not found by its hash.
     #[error(transparent)]
     NotKnown(#[from] NotKnown),
@@ -82,13 +82,13 @@ struct Named {
 /// Documents that were parsed before. Cheap to clone; clones know the same.
 #[derive(Clone)]
 pub(super) struct ParsedDocuments {
-    by_text: Arc<Mutex<Cache>>,
-    by_hash: Arc<Mutex<Cache>>,
+    by_text: Arc<Mutex<DocumentCache>>,
+    by_hash: Arc<Mutex<DocumentCache>>,
 }
 
 impl Default for ParsedDocuments {
     fn default() -> Self {
-        let empty = || Arc::new(Mutex::new(Cache { documents: LruCache::new(KEPT), bytes: 0 }));
+        let empty = || Arc::new(Mutex::new(DocumentCache { documents: LruCache::new(KEPT), bytes: 0 }));
         Self { by_text: empty(), by_hash: empty() }
     }
 }
@@ -97,8 +97,12 @@ impl ParsedDocuments {
     /// Lets the request have its document, and tells what it costs. What costs too much is not kept.
     ///
     /// # Errors
-    /// [`Unfit`] when it cannot be read, asks for more than `limits`, or is named by a hash that does not help.
-    pub(super) fn settle(&self, request: &mut Request, limits: &CostLimits) -> Result<MeasuredOperation, Unfit> {
+    /// [`UnfitDocument`] when it cannot be read, asks for more than `limits`, or is named by a hash that does not help.
+    pub(super) fn settle(
+        &self,
+        request: &mut Request,
+        limits: &CostLimits,
+    ) -> Result<MeasuredOperation, UnfitDocument> {
         let named = request.extensions.remove(EXTENSION).map(async_graphql::from_value::<Named>).transpose();
         let named = named.map_err(|_| NotKnown::Malformed)?;
         if named.as_ref().is_some_and(|named| named.version != VERSION) {
@@ -134,11 +138,11 @@ impl ParsedDocuments {
     }
 }
 
-fn find(cache: &Mutex<Cache>, key: &str) -> Option<Arc<Parsed>> {
+fn find(cache: &Mutex<DocumentCache>, key: &str) -> Option<Arc<Parsed>> {
     cache.lock().unwrap_or_else(PoisonError::into_inner).documents.get(key).cloned()
 }
 
-fn keep(cache: &Mutex<Cache>, key: String, parsed: &Arc<Parsed>) {
+fn keep(cache: &Mutex<DocumentCache>, key: String, parsed: &Arc<Parsed>) {
     let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
     cache.bytes += parsed.bytes;
     if let Some((_, replaced)) = cache.documents.push(key, Arc::clone(parsed)) {
@@ -174,8 +178,8 @@ mod tests {
             assert_eq!(settle("{ a: __typename b: __typename }").unwrap().cost.complexity, 2);
         }
         assert_eq!(kept(), 1);
-        assert!(matches!(settle("{ a: "), Err(Unfit::Unreadable(_))));
-        assert!(matches!(settle("{ a: __typename b: __typename c: __typename }"), Err(Unfit::Costly(_))));
+        assert!(matches!(settle("{ a: "), Err(UnfitDocument::Unreadable(_))));
+        assert!(matches!(settle("{ a: __typename b: __typename c: __typename }"), Err(UnfitDocument::Costly(_))));
         settle(&format!("{{ __typename }} # {}", "x".repeat(LONGEST))).unwrap();
         assert_eq!(kept(), 1, "what is refused, and what is long, is not kept");
     }
@@ -197,7 +201,7 @@ mod tests {
         let documents = ParsedDocuments::default();
         let (text, hash) = ("{ __typename }", "7f56e67dd21ab3f30d1ff8b7bed08893f0a0db86449836189b361dd1e56ddb4b");
         let not_known = |mut request: Request| match documents.settle(&mut request, &LIMITS) {
-            Err(Unfit::NotKnown(reason)) => reason,
+            Err(UnfitDocument::NotKnown(reason)) => reason,
             other => panic!("{other:?}"),
         };
         assert!(matches!(not_known(named("", hash, 1)), NotKnown::NotFound));

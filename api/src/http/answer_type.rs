@@ -22,7 +22,7 @@ pub(super) enum AnswerType {
 
 /// What a client says that it takes.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Accepted {
+pub(super) struct AcceptedTypes {
     /// The better of the two types.
     pub(super) answer: AnswerType,
     /// Whether JSON is named, and not only meant by a wildcard.
@@ -31,7 +31,7 @@ pub(super) struct Accepted {
     pub(super) names_html: bool,
 }
 
-impl Accepted {
+impl AcceptedTypes {
     /// What the header `Accept` says (RFC 9110, section 12.5.1).
     pub(super) fn of(headers: &HeaderMap) -> Self {
         let (mut graphql, mut json, mut html) = (None, None, None);
@@ -120,7 +120,7 @@ mod tests {
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(header::ACCEPT, accept.parse().unwrap());
-            assert_eq!(Accepted::of(&headers), Accepted { answer, names_json, names_html }, "{accept}");
+            assert_eq!(AcceptedTypes::of(&headers), AcceptedTypes { answer, names_json, names_html }, "{accept}");
         }
     }
 }

@@ -39,11 +39,11 @@ pub(crate) struct BodyMemory(Arc<Semaphore>);
 #[derive(Debug, Clone)]
 pub(crate) struct BodyShare {
     memory: Arc<Semaphore>,
-    taken: Arc<Mutex<Taken>>,
+    taken: Arc<Mutex<MemoryUse>>,
 }
 
 #[derive(Debug, Default)]
-struct Taken {
+struct MemoryUse {
     bytes: usize,
     permit: Option<OwnedSemaphorePermit>,
     is_refused: bool,

@@ -29,8 +29,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::Service;
 
 use self::{
-    place::Places,
-    watch::{AnsweredBody, Watch, WatchedStream},
+    place::ConnectionPlaces,
+    watch::{AnsweredBody, ConnectionWatch, WatchedStream},
 };
 use super::address::Address;
 use crate::config::HttpConfig;
@@ -91,7 +91,7 @@ impl ConnectionLimits {
 
 /// Serves connections until told to stop, and then until nothing is under way.
 pub(crate) async fn serve(listener: TcpListener, router: Router, limits: ConnectionLimits, stop: CancellationToken) {
-    let (tracker, places) = (TaskTracker::new(), Places::new(limits.most, limits.most_per_address));
+    let (tracker, places) = (TaskTracker::new(), ConnectionPlaces::new(limits.most, limits.most_per_address));
     let server = Arc::new(Server { builder: builder(&limits), router, limits, stop: stop.clone() });
     loop {
         let accepted = tokio::select! {
@@ -125,7 +125,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 
 fn builder(limits: &ConnectionLimits) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
-    // Between requests and inside of headers [`Watch`] sees to it: here one time-out would stand for both.
+    // Between requests and inside of headers [`ConnectionWatch`] sees to it: here one time-out would stand for both.
     builder.http1().timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(MOST_HEADER_BYTES);
     builder
         .http2()
@@ -189,7 +189,7 @@ impl Server {
     }
 
     /// Ends when the connection has kept its place for too long without a request.
-    async fn time_out(&self, watch: &Watch, is_told: bool) {
+    async fn time_out(&self, watch: &ConnectionWatch, is_told: bool) {
         if is_told {
             watch.quiet_for(FAREWELL).await;
         } else {

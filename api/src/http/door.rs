@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     graphql,
-    identity::{Authenticator, Counted, Credentials, Identity, Recognised, Unauthenticated},
+    identity::{Authenticator, Counted, Credentials, Identity, RecognisedCaller, Unauthenticated},
 };
 
 /// Names the tenant that a member of several companies acts for.
@@ -95,7 +95,11 @@ impl Door {
         self.admit(shown, address).await.map(|(identity, _)| identity)
     }
 
-    async fn admit_unknown_key(&self, key: Recognised, address: &Address) -> Result<(Identity, Option<Room>), Refusal> {
+    async fn admit_unknown_key(
+        &self,
+        key: RecognisedCaller,
+        address: &Address,
+    ) -> Result<(Identity, Option<Room>), Refusal> {
         let room = self.limiter.charge_refused_token(address).await;
         if let Some(room) = room.filter(|room| room.retry_after_s.is_some()) {
             return Err(Refusal::TooMany(room));

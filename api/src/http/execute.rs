@@ -11,7 +11,7 @@ use axum::{
 
 use super::{
     Edge,
-    answer_type::{Accepted, AnswerType},
+    answer_type::{AcceptedTypes, AnswerType},
     door::{self, Meter},
     graphql_request::{self, RequestError, UrlParameters},
     playground,
@@ -32,7 +32,7 @@ pub(super) async fn document(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    let answer = Accepted::of(&headers).answer;
+    let answer = AcceptedTypes::of(&headers).answer;
     if !is_json(&headers) {
         let refusal = refused("the content type is not application/json in UTF-8");
         return answer.respond_with(StatusCode::UNSUPPORTED_MEDIA_TYPE, refusal);
@@ -55,7 +55,7 @@ pub(super) async fn document_in_url(
     uri: &Uri,
     headers: &HeaderMap,
 ) -> Response {
-    let accepted = Accepted::of(headers);
+    let accepted = AcceptedTypes::of(headers);
     let answer = accepted.answer;
     let parameters = Query::<UrlParameters>::try_from_uri(uri);
     let names_document = parameters.as_ref().map_or(true, |Query(parameters)| parameters.names_document());

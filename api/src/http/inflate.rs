@@ -36,16 +36,16 @@ const PIECE: u64 = 64 * 1024;
 
 /// A compression that is understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Coding {
+enum ContentCoding {
     Gzip,
     Deflate,
 }
 
 /// Why a body is not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-enum Refused {
+enum InflateError {
     #[error("the content encoding is not taken here; send the body as it is{}", if *.inflates { ", or by gzip or deflate" } else { "" })]
-    Coding { inflates: bool },
+    UnsupportedCoding { inflates: bool },
     #[error("the body is longer than {0} bytes")]
     TooLong(usize),
     #[error("the body is not what its content encoding says")]
@@ -76,19 +76,19 @@ async fn inflate(
             Ok(request) => next.run(request).await,
             Err(refused) => refused.into_response(),
         },
-        (Ok(Some(_)) | Err(()), _) => Refused::Coding { inflates }.into_response(),
+        (Ok(Some(_)) | Err(()), _) => InflateError::UnsupportedCoding { inflates }.into_response(),
     }
 }
 
 /// How a body is compressed; an error where it is in a way that is not understood, or more than once.
-fn coding(headers: &HeaderMap) -> Result<Option<Coding>, ()> {
+fn coding(headers: &HeaderMap) -> Result<Option<ContentCoding>, ()> {
     let told = headers.get_all(header::CONTENT_ENCODING).iter().flat_map(|line| line.as_bytes().split(|b| *b == b','));
     let mut found = None;
     for name in told.map(<[u8]>::trim_ascii) {
         let coding = match name.to_ascii_lowercase().as_slice() {
             b"" | b"identity" => continue,
-            b"gzip" | b"x-gzip" => Coding::Gzip,
-            b"deflate" => Coding::Deflate,
+            b"gzip" | b"x-gzip" => ContentCoding::Gzip,
+            b"deflate" => ContentCoding::Deflate,
             _ => return Err(()),
         };
         if found.replace(coding).is_some() {
@@ -98,27 +98,32 @@ fn coding(headers: &HeaderMap) -> Result<Option<Coding>, ()> {
     Ok(found)
 }
 
-async fn inflated(request: Request, coding: Coding, most: usize) -> Result<Request, Refused> {
+async fn inflated(request: Request, coding: ContentCoding, most: usize) -> Result<Request, InflateError> {
     let (mut parts, body) = request.into_parts();
     let share = parts.extensions.get::<BodyShare>().cloned();
-    let packed = to_bytes(body, most).await.map_err(|_| Refused::TooLong(most))?;
+    let packed = to_bytes(body, most).await.map_err(|_| InflateError::TooLong(most))?;
     let plain = if packed.len() <= SHORT {
         unpack(&packed, coding, most, share.as_ref())
     } else {
         let unpacking = tokio::task::spawn_blocking(move || unpack(&packed, coding, most, share.as_ref()));
-        unpacking.await.unwrap_or(Err(Refused::Broken))
+        unpacking.await.unwrap_or(Err(InflateError::Broken))
     }?;
     parts.headers.remove(header::CONTENT_ENCODING);
     parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(plain.len()));
     Ok(Request::from_parts(parts, Body::from(plain)))
 }
 
-fn unpack(packed: &Bytes, coding: Coding, most: usize, share: Option<&BodyShare>) -> Result<Vec<u8>, Refused> {
+fn unpack(
+    packed: &Bytes,
+    coding: ContentCoding,
+    most: usize,
+    share: Option<&BodyShare>,
+) -> Result<Vec<u8>, InflateError> {
     let unpacked = match coding {
-        Coding::Gzip => read(MultiGzDecoder::new(&**packed), most, share),
+        ContentCoding::Gzip => read(MultiGzDecoder::new(&**packed), most, share),
         // Some send the bare format by that name.
-        Coding::Deflate => match read(ZlibDecoder::new(&**packed), most, share) {
-            Err(Refused::Broken) => read(DeflateDecoder::new(&**packed), most, share),
+        ContentCoding::Deflate => match read(ZlibDecoder::new(&**packed), most, share) {
+            Err(InflateError::Broken) => read(DeflateDecoder::new(&**packed), most, share),
             done => done,
         },
     };
@@ -127,13 +132,13 @@ fn unpack(packed: &Bytes, coding: Coding, most: usize, share: Option<&BodyShare>
 }
 
 /// Reads bit by bit, so that memory is asked for before it is taken.
-fn read(mut source: impl Read, most: usize, share: Option<&BodyShare>) -> Result<Vec<u8>, Refused> {
+fn read(mut source: impl Read, most: usize, share: Option<&BodyShare>) -> Result<Vec<u8>, InflateError> {
     let mut plain = Vec::new();
     loop {
         let before = plain.len();
-        let read = source.by_ref().take(PIECE).read_to_end(&mut plain).map_err(|_| Refused::Broken)?;
+        let read = source.by_ref().take(PIECE).read_to_end(&mut plain).map_err(|_| InflateError::Broken)?;
         if plain.len() > most {
-            return Err(Refused::TooLong(most));
+            return Err(InflateError::TooLong(most));
         }
         if read == 0 {
             return Ok(plain);
@@ -142,16 +147,16 @@ fn read(mut source: impl Read, most: usize, share: Option<&BodyShare>) -> Result
     }
 }
 
-impl IntoResponse for Refused {
+impl IntoResponse for InflateError {
     fn into_response(self) -> Response {
         let (status, code) = match self {
-            Self::Coding { .. } => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_ENCODING"),
+            Self::UnsupportedCoding { .. } => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_ENCODING"),
             Self::TooLong(_) => (StatusCode::PAYLOAD_TOO_LARGE, "TOO_LARGE"),
             Self::Broken => (StatusCode::BAD_REQUEST, "INVALID_INPUT"),
             Self::NoMemory(_) => (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
         };
         let mut answer = Problem::new(status, code, self.to_string()).in_field("Content-Encoding").into_response();
-        if let Self::Coding { inflates } = self {
+        if let Self::UnsupportedCoding { inflates } = self {
             // What would be taken (RFC 7694, section 3).
             let taken = if inflates { "gzip, deflate" } else { "identity" };
             let name = HeaderName::from_static("accept-encoding");
@@ -175,7 +180,7 @@ mod tests {
         encoder.finish().unwrap().into()
     }
 
-    fn of(lines: &[&str]) -> Result<Option<Coding>, ()> {
+    fn of(lines: &[&str]) -> Result<Option<ContentCoding>, ()> {
         let mut headers = HeaderMap::new();
         for line in lines {
             headers.append(header::CONTENT_ENCODING, line.parse().unwrap());
@@ -187,8 +192,8 @@ mod tests {
     fn codings_are_read_as_they_are_written() {
         assert_eq!(of(&[]), Ok(None));
         assert_eq!(of(&["identity"]), Ok(None));
-        assert_eq!(of(&["GZip"]), Ok(Some(Coding::Gzip)));
-        assert_eq!(of(&["identity, deflate"]), Ok(Some(Coding::Deflate)));
+        assert_eq!(of(&["GZip"]), Ok(Some(ContentCoding::Gzip)));
+        assert_eq!(of(&["identity, deflate"]), Ok(Some(ContentCoding::Deflate)));
         for bad in [&["br"][..], &["gzip, gzip"], &["gzip", "deflate"], &["zstd"]] {
             assert_eq!(of(bad), Err(()), "{bad:?}");
         }
@@ -198,16 +203,16 @@ mod tests {
     fn what_is_inflated_counts() {
         let bomb = gzip(&vec![0; 100_000]);
         assert!(bomb.len() < 1_000);
-        assert_eq!(unpack(&bomb, Coding::Gzip, 99_999, None), Err(Refused::TooLong(99_999)));
-        assert_eq!(unpack(&bomb, Coding::Gzip, 100_000, None).unwrap().len(), 100_000);
+        assert_eq!(unpack(&bomb, ContentCoding::Gzip, 99_999, None), Err(InflateError::TooLong(99_999)));
+        assert_eq!(unpack(&bomb, ContentCoding::Gzip, 100_000, None).unwrap().len(), 100_000);
     }
 
     #[test]
     fn what_is_not_what_it_says_is_refused() {
-        assert_eq!(unpack(&Bytes::from_static(b"plain"), Coding::Gzip, 100, None), Err(Refused::Broken));
+        assert_eq!(unpack(&Bytes::from_static(b"plain"), ContentCoding::Gzip, 100, None), Err(InflateError::Broken));
         let cut = gzip(b"a body of some length").slice(..15);
-        assert_eq!(unpack(&cut, Coding::Gzip, 100, None), Err(Refused::Broken));
-        assert_eq!(unpack(&Bytes::new(), Coding::Gzip, 100, None), Ok(vec![]));
+        assert_eq!(unpack(&cut, ContentCoding::Gzip, 100, None), Err(InflateError::Broken));
+        assert_eq!(unpack(&Bytes::new(), ContentCoding::Gzip, 100, None), Ok(vec![]));
     }
 
     #[test]
@@ -217,7 +222,7 @@ mod tests {
         ZlibEncoder::new(&b"text"[..], Compression::fast()).read_to_end(&mut zlib).unwrap();
         DeflateEncoder::new(&b"text"[..], Compression::fast()).read_to_end(&mut bare).unwrap();
         for packed in [zlib, bare] {
-            assert_eq!(unpack(&packed.into(), Coding::Deflate, 100, None).unwrap(), b"text");
+            assert_eq!(unpack(&packed.into(), ContentCoding::Deflate, 100, None).unwrap(), b"text");
         }
     }
 }

@@ -21,7 +21,7 @@ use redis::{
 };
 use sha2::{Digest, Sha256};
 
-use self::own_count::{Charged, OwnCount};
+use self::own_count::{ChargeOutcome, OwnCount};
 use super::address::Address;
 use crate::{config::LimitsConfig, identity::Counted};
 
@@ -176,7 +176,7 @@ impl Limiter {
     }
 
     /// `None` where `Redis` is not there to count.
-    async fn count_in_redis(&self, kind: &'static str, id: &str, limit: u32, cost: i32) -> Option<Charged> {
+    async fn count_in_redis(&self, kind: &'static str, id: &str, limit: u32, cost: i32) -> Option<ChargeOutcome> {
         let mut connection = self.connection.clone()?;
         let now_ms = || u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         if now_ms() < self.away_until_ms.load(Ordering::Relaxed) {
@@ -187,7 +187,9 @@ impl Limiter {
         let mut call = redis::cmd("EVAL");
         call.arg(CHARGE).arg(1).arg(key).arg(limit).arg(cost);
         match call.query_async::<(bool, u32, u64, u64)>(&mut connection).await {
-            Ok((is_let_in, remaining, wait_ms, reset_ms)) => Some(Charged { is_let_in, remaining, wait_ms, reset_ms }),
+            Ok((is_let_in, remaining, wait_ms, reset_ms)) => {
+                Some(ChargeOutcome { is_let_in, remaining, wait_ms, reset_ms })
+            }
             Err(error) => {
                 let pause_ms = u64::try_from(PAUSE.as_millis()).unwrap_or(u64::MAX);
                 self.away_until_ms.store(now_ms().saturating_add(pause_ms), Ordering::Relaxed);
@@ -204,7 +206,7 @@ fn beside_one(much: usize, of_one: usize) -> u32 {
 }
 
 impl Room {
-    fn of(limit: u32, charged: Charged) -> Self {
+    fn of(limit: u32, charged: ChargeOutcome) -> Self {
         Self {
             limit,
             remaining: charged.remaining,

@@ -19,7 +19,7 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use collaboration::{Ended, RefusedUpdate, Seat, TextError, Told};
+use collaboration::{RefusedUpdate, Seat, SeatEnd, SeatMessage, TextError};
 use domain::{
     clock::{Clock, SystemClock},
     value::ProposalId,
@@ -177,7 +177,7 @@ impl Visit {
                     }
                 }
                 told = seat.next() => match told {
-                    Some(Told::Message(bytes)) => {
+                    Some(SeatMessage::Message(bytes)) => {
                         if let Err(farewell) = self.ask_again().await {
                             break Some(farewell);
                         }
@@ -185,8 +185,8 @@ impl Visit {
                             break None;
                         }
                     }
-                    Some(Told::Out(ended)) => break Some(close(&ended)),
-                    None => break Some((code::SLOW, Ended::Slow.to_string())),
+                    Some(SeatMessage::Out(ended)) => break Some(close(&ended)),
+                    None => break Some((code::SLOW, SeatEnd::Slow.to_string())),
                 },
                 message = said.next() => match message {
                     Some(Ok(Message::Binary(bytes))) => {
@@ -223,7 +223,7 @@ impl Visit {
     async fn ask_again(&self) -> Result<Identity, (u16, String)> {
         let identity = self.door.again(&self.identity).await.map_err(|away| {
             tracing::error!(error = &away as &dyn std::error::Error, "nobody can be recognised");
-            close(&Ended::ComeBack)
+            close(&SeatEnd::ComeBack)
         })?;
         match owned::reader(&identity) {
             Ok(_) => Ok(identity),
@@ -233,11 +233,11 @@ impl Visit {
     }
 }
 
-fn close(ended: &Ended) -> (u16, String) {
+fn close(ended: &SeatEnd) -> (u16, String) {
     let code = match ended {
-        Ended::Refused(RefusedUpdate::ReadOnly) => code::FORBIDDEN,
-        Ended::Refused(RefusedUpdate::Closed { .. }) => code::CLOSED,
-        Ended::Refused(
+        SeatEnd::Refused(RefusedUpdate::ReadOnly) => code::FORBIDDEN,
+        SeatEnd::Refused(RefusedUpdate::Closed { .. }) => code::CLOSED,
+        SeatEnd::Refused(
             RefusedUpdate::Malformed
             | RefusedUpdate::NoSection { .. }
             | RefusedUpdate::TooManySections
@@ -247,8 +247,8 @@ fn close(ended: &Ended) -> (u16, String) {
             | RefusedUpdate::TooManyBlocks { .. }
             | RefusedUpdate::Presence,
         ) => code::BAD,
-        Ended::Slow => code::SLOW,
-        Ended::ComeBack => code::COME_BACK,
+        SeatEnd::Slow => code::SLOW,
+        SeatEnd::ComeBack => code::COME_BACK,
     };
     (code, ended.to_string())
 }

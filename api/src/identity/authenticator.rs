@@ -70,8 +70,8 @@ impl Authenticator {
     ///
     /// # Errors
     /// [`Unauthenticated`] when what is shown tells nothing: it is never passed over.
-    pub async fn recognise(&self, shown: &Credentials) -> Result<Recognised, Unauthenticated> {
-        let Some(authorization) = &shown.authorization else { return Ok(Recognised(Claim::Anonymous)) };
+    pub async fn recognise(&self, shown: &Credentials) -> Result<RecognisedCaller, Unauthenticated> {
+        let Some(authorization) = &shown.authorization else { return Ok(RecognisedCaller(CallerClaim::Anonymous)) };
         let (scheme, token) = authorization.split_once(' ').ok_or(Unauthenticated::Malformed)?;
         // The scheme's name has no case (RFC 9110, section 11.1).
         if !scheme.eq_ignore_ascii_case("bearer") {
@@ -79,7 +79,7 @@ impl Authenticator {
         }
         let token = token.trim();
         if self.admin.recognises(token) {
-            return Ok(Recognised(Claim::Operator));
+            return Ok(RecognisedCaller(CallerClaim::Operator));
         }
         let wanted = shown.tenant.as_deref().map(TenantId::try_new).transpose();
         let wanted = wanted.map_err(|_| Unauthenticated::Tenant)?;
@@ -89,26 +89,28 @@ impl Authenticator {
                 return Err(Unauthenticated::Tenant);
             }
             let is_known = self.known_keys.has(&key);
-            return Ok(Recognised(Claim::Machine { key, is_known }));
+            return Ok(RecognisedCaller(CallerClaim::Machine { key, is_known }));
         }
         let Named { user, tenant: named, expires_at } = self.tokens.read(token).await?;
         let tenant = match (named, wanted) {
             (Some(named), Some(wanted)) if named != wanted => return Err(Unauthenticated::Tenant),
             (named, wanted) => named.or(wanted).unwrap_or_else(TenantId::public),
         };
-        Ok(Recognised(Claim::Person { user, tenant, expires_at, token: TokenId::of(token) }))
+        Ok(RecognisedCaller(CallerClaim::Person { user, tenant, expires_at, token: TokenId::of(token) }))
     }
 
     /// What somebody may who was recognised, as their company and the signed out tokens say.
     ///
     /// # Errors
     /// [`Unauthenticated`] when the token was signed out, the key is none, or the log does not answer.
-    pub async fn look_up(&self, recognised: Recognised) -> Result<Identity, Unauthenticated> {
+    pub async fn look_up(&self, recognised: RecognisedCaller) -> Result<Identity, Unauthenticated> {
         match recognised.0 {
-            Claim::Anonymous => Ok(Identity::anonymous()),
-            Claim::Operator => Ok(Identity::operator()),
-            Claim::Person { user, tenant, expires_at, token } => self.person(user, tenant, expires_at, token).await,
-            Claim::Machine { key, .. } => self.machine(key).await,
+            CallerClaim::Anonymous => Ok(Identity::anonymous()),
+            CallerClaim::Operator => Ok(Identity::operator()),
+            CallerClaim::Person { user, tenant, expires_at, token } => {
+                self.person(user, tenant, expires_at, token).await
+            }
+            CallerClaim::Machine { key, .. } => self.machine(key).await,
         }
     }
 
@@ -221,26 +223,26 @@ impl Authenticator {
 
 /// Somebody of whom is known what they show, and not yet what they may.
 #[derive(Debug)]
-pub struct Recognised(Claim);
+pub struct RecognisedCaller(CallerClaim);
 
 #[derive(Debug)]
-enum Claim {
+enum CallerClaim {
     Anonymous,
     Operator,
     Person { user: UserId, tenant: TenantId, expires_at: Option<DateTime<Utc>>, token: TokenId },
     Machine { key: ApiKeySecret, is_known: bool },
 }
 
-impl Recognised {
+impl RecognisedCaller {
     /// Whom limits count for before anything is looked up; `None` for a key that nobody here has seen to be good: whose it
     /// is only its company can tell, and nobody uses up the room of a key that they only name.
     pub fn counted(&self) -> Option<Counted> {
         match &self.0 {
-            Claim::Anonymous => Some(Counted::Address),
-            Claim::Operator => Some(Counted::Nobody),
+            CallerClaim::Anonymous => Some(Counted::Address),
+            CallerClaim::Operator => Some(Counted::Nobody),
             // A person is one caller, whatever company a header names.
-            Claim::Person { user, .. } => Some(Counted::User(user.to_string())),
-            Claim::Machine { key, is_known } => is_known.then(|| Counted::Key(key.id.to_string())),
+            CallerClaim::Person { user, .. } => Some(Counted::User(user.to_string())),
+            CallerClaim::Machine { key, is_known } => is_known.then(|| Counted::Key(key.id.to_string())),
         }
     }
 }

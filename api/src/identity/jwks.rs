@@ -35,7 +35,7 @@ pub(super) struct Jwks {
     shared: Arc<Shared>,
     shortest_pause: Duration,
     /// How often was fetched, and whether that is going on.
-    fetches: watch::Receiver<Fetches>,
+    fetches: watch::Receiver<FetchProgress>,
     _ends: Arc<DropGuard>,
 }
 
@@ -48,7 +48,7 @@ struct Shared {
 
 /// How the fetching stands.
 #[derive(Debug, Clone, Copy, Default)]
-struct Fetches {
+struct FetchProgress {
     /// How many have ended.
     ended: u64,
     /// When the last one began.
@@ -56,7 +56,7 @@ struct Fetches {
     is_under_way: bool,
 }
 
-impl Fetches {
+impl FetchProgress {
     /// Whether a key that is asked for now may still come with a fetch.
     fn may_bring_news(&self, shortest_pause: Duration) -> bool {
         self.is_under_way || self.began.is_none_or(|at| at.elapsed() >= shortest_pause)
@@ -72,9 +72,9 @@ impl Jwks {
     fn with_pause(url: &str, fresh: Duration, shortest_pause: Duration) -> Result<Self, reqwest::Error> {
         let client = reqwest::Client::builder().timeout(TIMEOUT).redirect(reqwest::redirect::Policy::none()).build()?;
         let shared = Arc::new(Shared { keys: RwLock::default(), wanted: Notify::new() });
-        let (tell, fetches) = watch::channel(Fetches::default());
+        let (tell, fetches) = watch::channel(FetchProgress::default());
         let stop = CancellationToken::new();
-        let source = Source { client, url: url.to_owned(), fresh: fresh.max(shortest_pause), shortest_pause };
+        let source = KeySource { client, url: url.to_owned(), fresh: fresh.max(shortest_pause), shortest_pause };
         let refresh = source.refresh(Arc::clone(&shared), tell);
         tokio::spawn(stop.clone().run_until_cancelled_owned(refresh));
         Ok(Self { shared, shortest_pause, fetches, _ends: Arc::new(stop.drop_guard()) })
@@ -82,7 +82,7 @@ impl Jwks {
 
     /// The key with that id; `None` where the provider has none.
     pub(super) async fn key(&self, id: &str) -> Result<Option<Jwk>, Unauthenticated> {
-        if let Found::Key(key) = self.find(id) {
+        if let KeyLookup::Key(key) = self.find(id) {
             return Ok(Some(*key));
         }
         let mut fetches = self.fetches.clone();
@@ -93,24 +93,26 @@ impl Jwks {
             let _ = timeout(PATIENCE, fetches.wait_for(|now| now.ended > before.ended)).await;
         }
         match self.find(id) {
-            Found::Key(key) => Ok(Some(*key)),
-            Found::OtherKeys => Ok(None),
-            Found::NoKeys => Err(Unauthenticated::Unavailable("the identity provider's keys are not there yet".into())),
+            KeyLookup::Key(key) => Ok(Some(*key)),
+            KeyLookup::OtherKeys => Ok(None),
+            KeyLookup::NoKeys => {
+                Err(Unauthenticated::Unavailable("the identity provider's keys are not there yet".into()))
+            }
         }
     }
 
-    fn find(&self, id: &str) -> Found {
+    fn find(&self, id: &str) -> KeyLookup {
         let keys = self.shared.keys.read().unwrap_or_else(PoisonError::into_inner);
         match keys.as_ref().map(|keys| keys.find(id)) {
-            Some(Some(key)) => Found::Key(Box::new(key.clone())),
-            Some(None) => Found::OtherKeys,
-            None => Found::NoKeys,
+            Some(Some(key)) => KeyLookup::Key(Box::new(key.clone())),
+            Some(None) => KeyLookup::OtherKeys,
+            None => KeyLookup::NoKeys,
         }
     }
 }
 
 /// What is there of a key.
-enum Found {
+enum KeyLookup {
     Key(Box<Jwk>),
     /// Only others.
     OtherKeys,
@@ -119,16 +121,16 @@ enum Found {
 }
 
 /// Where the keys come from, and how often they are fetched.
-struct Source {
+struct KeySource {
     client: reqwest::Client,
     url: String,
     fresh: Duration,
     shortest_pause: Duration,
 }
 
-impl Source {
+impl KeySource {
     /// Fetches the keys again and again.
-    async fn refresh(self, shared: Arc<Shared>, tell: watch::Sender<Fetches>) {
+    async fn refresh(self, shared: Arc<Shared>, tell: watch::Sender<FetchProgress>) {
         loop {
             let began = Instant::now();
             tell.send_modify(|fetches| {

@@ -32,16 +32,16 @@ use crate::{
 
 /// What somebody may do, the least first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Right {
+pub(super) enum RegistryRight {
     Read,
     Register,
     Administer,
 }
 
-impl Right {
+impl RegistryRight {
     /// Refuses what needs an operator.
     pub(super) fn administers(self) -> Result<(), Refusal> {
-        if self == Self::Administer { Ok(()) } else { Err(Refused::Forbidden.into()) }
+        if self == Self::Administer { Ok(()) } else { Err(AccessError::Forbidden.into()) }
     }
 }
 
@@ -73,14 +73,14 @@ impl Access {
     }
 
     /// What somebody may who shows that; `None` for what is shown and is none.
-    fn right(&self, headers: &HeaderMap) -> Option<Right> {
+    fn right(&self, headers: &HeaderMap) -> Option<RegistryRight> {
         let Some(shown) = headers.get(header::AUTHORIZATION) else {
-            return Some(Right::Read);
+            return Some(RegistryRight::Read);
         };
         let (scheme, shown) = shown.to_str().ok()?.split_once(' ')?;
         let shown = shown.trim();
         if scheme.eq_ignore_ascii_case("bearer") {
-            return self.admin.recognises(shown).then_some(Right::Administer);
+            return self.admin.recognises(shown).then_some(RegistryRight::Administer);
         }
         if !scheme.eq_ignore_ascii_case("basic") {
             return None;
@@ -88,25 +88,27 @@ impl Access {
         let decoded = String::from_utf8(BASE64_STANDARD.decode(shown).ok()?).ok()?;
         let (name, password) = decoded.split_once(':')?;
         if self.admin.recognises(password) {
-            return Some(Right::Administer);
+            return Some(RegistryRight::Administer);
         }
-        self.login.as_ref()?.recognises(name, password).then_some(Right::Register)
+        self.login.as_ref()?.recognises(name, password).then_some(RegistryRight::Register)
     }
 
     /// Why somebody may not do what they ask; `None` where they may.
-    fn refuses(&self, needed: Right, right: Right, has_shown: bool) -> Option<Refused> {
+    fn refuses(&self, needed: RegistryRight, right: RegistryRight, has_shown: bool) -> Option<AccessError> {
         match (needed, right) {
-            (Right::Read, Right::Read) if self.is_private && !has_shown => Some(Refused::Unauthenticated),
+            (RegistryRight::Read, RegistryRight::Read) if self.is_private && !has_shown => {
+                Some(AccessError::Unauthenticated)
+            }
             (needed, right) if needed <= right => None,
-            _ if self.is_read_only() => Some(Refused::ReadOnly),
-            _ if !has_shown => Some(Refused::Unauthenticated),
-            _ => Some(Refused::Forbidden),
+            _ if self.is_read_only() => Some(AccessError::ReadOnly),
+            _ if !has_shown => Some(AccessError::Unauthenticated),
+            _ => Some(AccessError::Forbidden),
         }
     }
 }
 
 /// What a request needs.
-fn needed(method: &Method, path: &str) -> Right {
+fn needed(method: &Method, path: &str) -> RegistryRight {
     let mut segments = path.split('/').skip(1);
     match (method, segments.next(), segments.nth(1)) {
         (&Method::GET | &Method::HEAD | &Method::OPTIONS, ..)
@@ -114,17 +116,17 @@ fn needed(method: &Method, path: &str) -> Right {
         // What is already there is looked up.
         | (&Method::POST, Some("subjects"), None)
         // Nothing is ever changed there.
-        | (_, Some("mode"), _) => Right::Read,
+        | (_, Some("mode"), _) => RegistryRight::Read,
         (&Method::POST, Some("subjects"), Some("versions"))
         // Whether it changes anything is seen there.
-        | (&Method::PUT, Some("config"), _) => Right::Register,
-        _ => Right::Administer,
+        | (&Method::PUT, Some("config"), _) => RegistryRight::Register,
+        _ => RegistryRight::Administer,
     }
 }
 
 /// Why a request is not let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Refused {
+enum AccessError {
     Unauthenticated,
     Forbidden,
     ReadOnly,
@@ -143,15 +145,15 @@ pub(super) async fn guard(State(access): State<Access>, mut request: Request, ne
     let has_shown = request.headers().contains_key(header::AUTHORIZATION);
     let Some(right) = access.right(request.headers()) else {
         let room = limiter.charge_refused_login(&address).filter(|room| room.retry_after_s.is_some());
-        return room.map_or(Refused::Unauthenticated, Refused::TooMany).into_response();
+        return room.map_or(AccessError::Unauthenticated, AccessError::TooMany).into_response();
     };
     let room = match right {
-        Right::Read => limiter.charge_page(Page::Other, &address),
-        Right::Register => limiter.charge_login("registry"),
-        Right::Administer => None,
+        RegistryRight::Read => limiter.charge_page(Page::Other, &address),
+        RegistryRight::Register => limiter.charge_login("registry"),
+        RegistryRight::Administer => None,
     };
     if let Some(room) = room.filter(|room| room.retry_after_s.is_some()) {
-        return Refused::TooMany(room).into_response();
+        return AccessError::TooMany(room).into_response();
     }
     if let Some(refused) = access.refuses(needed(request.method(), path), right, has_shown) {
         return refused.into_response();
@@ -164,7 +166,7 @@ pub(super) async fn guard(State(access): State<Access>, mut request: Request, ne
 async fn told(room: Option<Room>, request: Request, next: Next) -> Response {
     match room {
         None => next.run(request).await,
-        Some(room) if room.retry_after_s.is_some() => Refused::TooMany(room).into_response(),
+        Some(room) if room.retry_after_s.is_some() => AccessError::TooMany(room).into_response(),
         Some(room) => {
             let mut answer = next.run(request).await;
             room.tell(answer.headers_mut());
@@ -173,32 +175,32 @@ async fn told(room: Option<Room>, request: Request, next: Next) -> Response {
     }
 }
 
-impl From<Refused> for Refusal {
+impl From<AccessError> for Refusal {
     /// With the codes that Confluent's security plugin has.
-    fn from(refused: Refused) -> Self {
+    fn from(refused: AccessError) -> Self {
         let (status, code, message) = match refused {
-            Refused::Unauthenticated => (
+            AccessError::Unauthenticated => (
                 StatusCode::UNAUTHORIZED,
                 40101,
                 "User cannot be authenticated: show the login of MEDHUB__REGISTRY__LOGIN by HTTP Basic",
             ),
-            Refused::Forbidden => (
+            AccessError::Forbidden => (
                 StatusCode::FORBIDDEN,
                 40301,
                 "User is denied operation: the login registers; to delete and to set levels show the operator's token",
             ),
-            Refused::ReadOnly => (
+            AccessError::ReadOnly => (
                 StatusCode::FORBIDDEN,
                 40301,
                 "User is denied operation: this registry is read-only, as no MEDHUB__REGISTRY__LOGIN is configured",
             ),
-            Refused::TooMany(_) => (StatusCode::TOO_MANY_REQUESTS, 42901, "Too many requests, try again later"),
+            AccessError::TooMany(_) => (StatusCode::TOO_MANY_REQUESTS, 42901, "Too many requests, try again later"),
         };
         Self::new(status, code, message)
     }
 }
 
-impl IntoResponse for Refused {
+impl IntoResponse for AccessError {
     fn into_response(self) -> Response {
         let mut answer = Refusal::from(self).into_response();
         match self {
@@ -229,7 +231,7 @@ mod tests {
         Access::new(&config, &AdminConfig { token }, Limiter::of_this_process(&LimitsConfig::default()))
     }
 
-    fn right(access: &Access, shown: &str) -> Option<Right> {
+    fn right(access: &Access, shown: &str) -> Option<RegistryRight> {
         let mut headers = HeaderMap::new();
         headers.insert(header::AUTHORIZATION, shown.parse().unwrap());
         access.right(&headers)
@@ -242,28 +244,28 @@ mod tests {
     #[test]
     fn what_is_shown_tells_what_one_may() {
         let access = access(Some("medhub:a:long:password"), Some(TOKEN), false);
-        assert_eq!(right(&access, &basic("medhub:a:long:password")), Some(Right::Register));
-        assert_eq!(right(&access, &basic(&format!("any:{TOKEN}"))), Some(Right::Administer));
-        assert_eq!(right(&access, &format!("bearer {TOKEN}")), Some(Right::Administer));
+        assert_eq!(right(&access, &basic("medhub:a:long:password")), Some(RegistryRight::Register));
+        assert_eq!(right(&access, &basic(&format!("any:{TOKEN}"))), Some(RegistryRight::Administer));
+        assert_eq!(right(&access, &format!("bearer {TOKEN}")), Some(RegistryRight::Administer));
         for bad in [&basic("medhub:wrong"), &basic("other:a:long:password"), "Basic !!", "Bearer x", "Digest x", "x"] {
             assert_eq!(right(&access, bad), None, "{bad}");
         }
-        assert_eq!(access.right(&HeaderMap::new()), Some(Right::Read));
+        assert_eq!(access.right(&HeaderMap::new()), Some(RegistryRight::Read));
     }
 
     #[test]
     fn requests_need_what_they_do() {
         for (method, path, right) in [
-            (Method::GET, "/subjects/a/versions/1", Right::Read),
-            (Method::POST, "/subjects/a", Right::Read),
-            (Method::POST, "/compatibility/subjects/a/versions/latest", Right::Read),
-            (Method::PUT, "/mode", Right::Read),
-            (Method::POST, "/subjects/a/versions", Right::Register),
-            (Method::DELETE, "/subjects/a", Right::Administer),
-            (Method::DELETE, "/subjects/a/versions/1", Right::Administer),
-            (Method::PUT, "/config", Right::Register),
-            (Method::DELETE, "/config/a", Right::Administer),
-            (Method::POST, "/anything/new", Right::Administer),
+            (Method::GET, "/subjects/a/versions/1", RegistryRight::Read),
+            (Method::POST, "/subjects/a", RegistryRight::Read),
+            (Method::POST, "/compatibility/subjects/a/versions/latest", RegistryRight::Read),
+            (Method::PUT, "/mode", RegistryRight::Read),
+            (Method::POST, "/subjects/a/versions", RegistryRight::Register),
+            (Method::DELETE, "/subjects/a", RegistryRight::Administer),
+            (Method::DELETE, "/subjects/a/versions/1", RegistryRight::Administer),
+            (Method::PUT, "/config", RegistryRight::Register),
+            (Method::DELETE, "/config/a", RegistryRight::Administer),
+            (Method::POST, "/anything/new", RegistryRight::Administer),
         ] {
             assert_eq!(needed(&method, path), right, "{method} {path}");
         }
@@ -272,14 +274,23 @@ mod tests {
     #[test]
     fn without_a_login_nothing_is_written_and_with_one_only_by_whom_has_it() {
         let none = access(None, None, false);
-        assert_eq!(none.refuses(Right::Read, Right::Read, false), None);
-        assert_eq!(none.refuses(Right::Register, Right::Read, false), Some(Refused::ReadOnly));
+        assert_eq!(none.refuses(RegistryRight::Read, RegistryRight::Read, false), None);
+        assert_eq!(none.refuses(RegistryRight::Register, RegistryRight::Read, false), Some(AccessError::ReadOnly));
         let some = access(Some("medhub:a long password"), None, false);
-        assert_eq!(some.refuses(Right::Register, Right::Read, false), Some(Refused::Unauthenticated));
-        assert_eq!(some.refuses(Right::Register, Right::Register, true), None);
-        assert_eq!(some.refuses(Right::Administer, Right::Register, true), Some(Refused::Forbidden));
-        assert_eq!(some.refuses(Right::Read, Right::Read, false), None);
+        assert_eq!(
+            some.refuses(RegistryRight::Register, RegistryRight::Read, false),
+            Some(AccessError::Unauthenticated)
+        );
+        assert_eq!(some.refuses(RegistryRight::Register, RegistryRight::Register, true), None);
+        assert_eq!(
+            some.refuses(RegistryRight::Administer, RegistryRight::Register, true),
+            Some(AccessError::Forbidden)
+        );
+        assert_eq!(some.refuses(RegistryRight::Read, RegistryRight::Read, false), None);
         let private = access(Some("medhub:a long password"), None, true);
-        assert_eq!(private.refuses(Right::Read, Right::Read, false), Some(Refused::Unauthenticated));
+        assert_eq!(
+            private.refuses(RegistryRight::Read, RegistryRight::Read, false),
+            Some(AccessError::Unauthenticated)
+        );
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     Refusal,
-    access::Right,
+    access::RegistryRight,
     answer::Answer,
     proposal::Body,
     query::{OfSubject, Options},
@@ -15,11 +15,11 @@ use super::{
 
 /// A wish for a level.
 #[derive(Deserialize)]
-pub(super) struct Wanted {
+pub(super) struct ModeRequest {
     compatibility: Option<String>,
 }
 
-impl Wanted {
+impl ModeRequest {
     fn level(&self) -> Result<Level, Refusal> {
         Ok(self.compatibility.as_deref().unwrap_or_default().parse()?)
     }
@@ -40,8 +40,8 @@ pub(super) async fn global(State(store): State<SchemaStore>) -> Result<Answer<Va
 
 pub(super) async fn set_global(
     State(store): State<SchemaStore>,
-    Extension(right): Extension<Right>,
-    Body(wanted): Body<Wanted>,
+    Extension(right): Extension<RegistryRight>,
+    Body(wanted): Body<ModeRequest>,
 ) -> Result<Answer<Value>, Refusal> {
     let level = wanted.level()?;
     if right.administers().is_err() && level == store.global_level().await? {
@@ -69,8 +69,8 @@ pub(super) async fn of_subject(
 pub(super) async fn set(
     State(store): State<SchemaStore>,
     OfSubject(subject): OfSubject,
-    Extension(right): Extension<Right>,
-    Body(wanted): Body<Wanted>,
+    Extension(right): Extension<RegistryRight>,
+    Body(wanted): Body<ModeRequest>,
 ) -> Result<Answer<Value>, Refusal> {
     let level = wanted.level()?;
     if right.administers().is_err() && level == store.level(&subject).await? {

@@ -18,11 +18,11 @@ const KNOWN: [&str; 5] = [MODE, "READONLY", "READONLY_OVERRIDE", "IMPORT", "FORW
 
 /// A wish for a mode.
 #[derive(Deserialize)]
-pub(super) struct Wanted {
+pub(super) struct ModeRequest {
     mode: Option<String>,
 }
 
-impl Wanted {
+impl ModeRequest {
     /// The mode that there is, if it is that.
     fn met(&self) -> Result<Answer<Value>, Refusal> {
         let wanted = self.mode.as_deref().unwrap_or_default();
@@ -46,7 +46,7 @@ pub(super) async fn global() -> Answer<Value> {
     told()
 }
 
-pub(super) async fn set_global(Body(wanted): Body<Wanted>) -> Result<Answer<Value>, Refusal> {
+pub(super) async fn set_global(Body(wanted): Body<ModeRequest>) -> Result<Answer<Value>, Refusal> {
     wanted.met()
 }
 
@@ -57,7 +57,7 @@ pub(super) async fn of_subject(OfSubject(subject): OfSubject, options: Options) 
     Err(not_configured(subject.as_str()))
 }
 
-pub(super) async fn set(_: OfSubject, Body(wanted): Body<Wanted>) -> Result<Answer<Value>, Refusal> {
+pub(super) async fn set(_: OfSubject, Body(wanted): Body<ModeRequest>) -> Result<Answer<Value>, Refusal> {
     wanted.met()
 }
 

@@ -42,14 +42,14 @@ impl FileContent<'_> {
             return Ok(answer);
         }
         let mut answer = match wanted(asked, &tag, length) {
-            Wanted::All => part(file, length, StatusCode::OK),
-            Wanted::Part { first, last } => {
+            WantedContent::All => part(file, length, StatusCode::OK),
+            WantedContent::Part { first, last } => {
                 file.seek(SeekFrom::Start(first)).await.map_err(away)?;
                 let mut answer = part(file, last - first + 1, StatusCode::PARTIAL_CONTENT);
                 insert(answer.headers_mut(), header::CONTENT_RANGE, &format!("bytes {first}-{last}/{length}"));
                 answer
             }
-            Wanted::Nothing => {
+            WantedContent::Nothing => {
                 let detail = format!("the file has {length} bytes, and none in that range");
                 let problem = Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, "RANGE_NOT_SATISFIABLE", detail);
                 let mut answer = problem.into_response();
@@ -91,7 +91,7 @@ fn insert(headers: &mut HeaderMap, name: header::HeaderName, value: &str) {
 
 /// What of a file is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wanted {
+enum WantedContent {
     All,
     Part {
         first: u64,
@@ -103,26 +103,26 @@ enum Wanted {
 
 /// Which range is asked for (RFC 9110, section 14). Several at once, and what is no range, are all of it: whoever asks
 /// for a range has to be ready for that.
-fn wanted(asked: &HeaderMap, tag: &str, length: u64) -> Wanted {
+fn wanted(asked: &HeaderMap, tag: &str, length: u64) -> WantedContent {
     // A part of another file than the client has is of no use to it.
     if asked.contains_key(header::IF_RANGE) && text(asked, header::IF_RANGE.as_str()) != Some(tag) {
-        return Wanted::All;
+        return WantedContent::All;
     }
     let range = text(asked, header::RANGE.as_str()).and_then(|range| {
         let (unit, range) = range.split_once('=')?;
         range.split_once('-').filter(|_| unit.trim().eq_ignore_ascii_case("bytes"))
     });
-    let Some((first, last)) = range.map(|(first, last)| (first.trim(), last.trim())) else { return Wanted::All };
+    let Some((first, last)) = range.map(|(first, last)| (first.trim(), last.trim())) else { return WantedContent::All };
     let end = length.saturating_sub(1);
     let (first, last) = match (first.parse::<u64>(), last.parse::<u64>()) {
         (Ok(first), Ok(last)) if first <= last => (first, last.min(end)),
         (Ok(first), Err(_)) if last.is_empty() => (first, end),
         // The last so many bytes.
-        (Err(_), Ok(0)) if first.is_empty() => return Wanted::Nothing,
+        (Err(_), Ok(0)) if first.is_empty() => return WantedContent::Nothing,
         (Err(_), Ok(suffix)) if first.is_empty() => (length.saturating_sub(suffix), end),
-        _ => return Wanted::All,
+        _ => return WantedContent::All,
     };
-    if first < length { Wanted::Part { first, last } } else { Wanted::Nothing }
+    if first < length { WantedContent::Part { first, last } } else { WantedContent::Nothing }
 }
 
 /// Whether a list of entity tags has that one, or all; the weak form of one is as good where nothing is changed.
@@ -152,7 +152,7 @@ mod tests {
     #[test]
     fn ranges_are_read_as_the_standard_has_them() {
         let range = |range: &str| wanted(&asking(&[("range", range)]), TAG, 100);
-        let part = |first, last| Wanted::Part { first, last };
+        let part = |first, last| WantedContent::Part { first, last };
         for (asked, expected) in [
             ("bytes=0-9", part(0, 9)),
             ("bytes=90-", part(90, 99)),
@@ -160,20 +160,21 @@ mod tests {
             ("bytes=-1000", part(0, 99)),
             ("bytes=50-1000", part(50, 99)),
             ("Bytes = 0 - 0", part(0, 0)),
-            ("bytes=100-", Wanted::Nothing),
-            ("bytes=-0", Wanted::Nothing),
-            ("bytes=9-0", Wanted::All),
-            ("bytes=0-9,20-29", Wanted::All),
-            ("bytes=a-b", Wanted::All),
-            ("bytes=-", Wanted::All),
-            ("lines=0-9", Wanted::All),
-            ("bytes=0-99999999999999999999999", Wanted::All),
+            ("bytes=100-", WantedContent::Nothing),
+            ("bytes=-0", WantedContent::Nothing),
+            ("bytes=9-0", WantedContent::All),
+            ("bytes=0-9,20-29", WantedContent::All),
+            ("bytes=a-b", WantedContent::All),
+            ("bytes=-", WantedContent::All),
+            ("lines=0-9", WantedContent::All),
+            ("bytes=0-99999999999999999999999", WantedContent::All),
         ] {
             assert_eq!(range(asked), expected, "{asked}");
         }
-        assert_eq!(wanted(&asking(&[("range", "bytes=0-9")]), TAG, 0), Wanted::Nothing);
-        assert_eq!(wanted(&HeaderMap::new(), TAG, 100), Wanted::All);
-        for (tag, expected) in [(TAG, part(0, 9)), ("\"other\"", Wanted::All), ("W/\"abc\"", Wanted::All)] {
+        assert_eq!(wanted(&asking(&[("range", "bytes=0-9")]), TAG, 0), WantedContent::Nothing);
+        assert_eq!(wanted(&HeaderMap::new(), TAG, 100), WantedContent::All);
+        for (tag, expected) in [(TAG, part(0, 9)), ("\"other\"", WantedContent::All), ("W/\"abc\"", WantedContent::All)]
+        {
             assert_eq!(wanted(&asking(&[("range", "bytes=0-9"), ("if-range", tag)]), TAG, 100), expected, "{tag}");
         }
     }

@@ -8,7 +8,7 @@
 //!
 //! A visit has one lane, so that its events keep their order and no two appends of a process take the same place in it. The
 //! events of a request may go several ways: an answer of 503 leaves open which of them are on record. Sent again with their
-//! `id` or their `at`, they are not counted twice, however long ago they were sent (ADR 0030).
+//! `id` or their `at`, they are not counted twice, however long ago they were sent (ADR 0027).
 //!
 //! An answer of 200 means that the events are in the log, from where nothing is lost; those that were refused are named in it
 //! by index, field and reason, and the others are taken. A client that does not want to wait says `Prefer: respond-async`, is
@@ -219,7 +219,7 @@ impl Ingest {
     }
 
     /// Puts a request's events into the buffer, all of them or none; answers how to hear what becomes of them.
-    fn offer(&self, tenant: &TenantId, steps: Vec<(usize, Step)>, waits: bool) -> Result<Hearing, Full> {
+    fn offer(&self, tenant: &TenantId, steps: Vec<(usize, Step)>, waits: bool) -> Result<AppendResults, Full> {
         let needed = steps.iter().map(|(_, step)| event::places_of(step)).sum::<usize>();
         let needed = u32::try_from(needed).map_err(|_| Full)?;
         let mut places = Arc::clone(&self.places).try_acquire_many_owned(needed).map_err(|_| Full)?;
@@ -239,7 +239,7 @@ impl Ingest {
         for (slot, waiting) in offers {
             slot.send(waiting);
         }
-        Ok(Hearing(hearing))
+        Ok(AppendResults(hearing))
     }
 }
 
@@ -252,9 +252,9 @@ fn lane_of(visit_id: &VisitId, lanes: usize) -> usize {
 }
 
 /// What becomes of a request's events.
-struct Hearing(Vec<oneshot::Receiver<LaneOutcome>>);
+struct AppendResults(Vec<oneshot::Receiver<LaneOutcome>>);
 
-impl Hearing {
+impl AppendResults {
     /// Waits until all of them are on record, but those that were one too many for their visits: their indexes in the
     /// request. `None` where not all are on record.
     async fn outcome(self) -> LaneOutcome {

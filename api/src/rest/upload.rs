@@ -27,7 +27,7 @@ use super::{
 use crate::{
     http::problem::Problem,
     identity::Identity,
-    objects::{BodyFailure, ObjectOwner, Objects, StoreFailure, Stored, limit_slowness},
+    objects::{BodyFailure, ObjectOwner, Objects, StoreFailure, StoredObject, limit_slowness},
     owned::{self, Undone},
 };
 
@@ -142,7 +142,7 @@ pub(super) fn refuse_encoded(headers: &HeaderMap) -> Option<Response> {
 
 /// A file that was taken in, and what came with it.
 struct ReceivedFile {
-    stored: Stored,
+    stored: StoredObject,
     file_name: Option<String>,
     media_type: String,
     opportunity_id: Option<String>,

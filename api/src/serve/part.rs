@@ -35,12 +35,12 @@ impl Stage {
 }
 
 /// A part that runs.
-struct Running {
+struct RunningPart {
     name: &'static str,
     task: AbortHandle,
 }
 
-impl Running {
+impl RunningPart {
     fn abort(&self) {
         self.task.abort();
     }
@@ -50,7 +50,7 @@ impl Running {
 #[derive(Default)]
 pub(super) struct Parts {
     tasks: JoinSet<Result<(), ServeError>>,
-    running: HashMap<Id, (Stage, Running)>,
+    running: HashMap<Id, (Stage, RunningPart)>,
     stop: [CancellationToken; STAGES.len()],
 }
 
@@ -61,7 +61,7 @@ impl Parts {
         F: Future<Output = Result<(), ServeError>> + Send + 'static,
     {
         let task = self.tasks.spawn(part(self.stop[stage as usize].clone()));
-        self.running.insert(task.id(), (stage, Running { name, task }));
+        self.running.insert(task.id(), (stage, RunningPart { name, task }));
     }
 
     /// Waits until a part ends that nobody told to end.
@@ -118,7 +118,7 @@ impl Parts {
                 Err(broken) => (broken.id(), Err(broken)),
             };
             // What was left behind is no news.
-            if let Some((_, Running { name: part, .. })) = self.running.remove(&id) {
+            if let Some((_, RunningPart { name: part, .. })) = self.running.remove(&id) {
                 return Some((part, ended.unwrap_or_else(|source| Err(ServeError::BrokeOff { part, source }))));
             }
         }

@@ -66,7 +66,7 @@ struct Element {
     type_of_set_aside: Loose,
     response_dead_line: Loose,
     naics_code: Loose,
-    naics_codes: Listed,
+    naics_codes: CodeList,
     classification_code: Loose,
     active: Loose,
     award: Part<AwardElement>,
@@ -104,7 +104,7 @@ struct Named {
 /// A list of codes; anything else counts as one without items.
 #[derive(Default, Deserialize)]
 #[serde(untagged)]
-enum Listed {
+enum CodeList {
     List(Vec<Loose>),
     Other(IgnoredAny),
     #[default]
@@ -112,7 +112,7 @@ enum Listed {
     Absent,
 }
 
-impl Listed {
+impl CodeList {
     fn first(&self) -> Option<&Loose> {
         match self {
             Self::List(list) => list.first(),

@@ -12,15 +12,15 @@ const HALF: usize = 50_000;
 /// A bounded set of ids. It has two halves: what is used moves to the young one, and when that is full, the old one is
 /// dropped and the young one becomes old.
 #[derive(Debug, Default)]
-pub(super) struct KnownOpportunities(Mutex<Halves>);
+pub(super) struct KnownOpportunities(Mutex<KnownHalves>);
 
 #[derive(Debug, Default)]
-struct Halves {
+struct KnownHalves {
     young: HashSet<String>,
     old: HashSet<String>,
 }
 
-impl Halves {
+impl KnownHalves {
     fn add(&mut self, id: String) {
         if self.young.len() >= HALF {
             self.old = mem::take(&mut self.young);

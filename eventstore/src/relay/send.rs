@@ -16,7 +16,7 @@ use super::{
     publisher::{Beacons, Publisher},
     record::Encoder,
 };
-use crate::{error::LogError, lease::Term, reader::Batch};
+use crate::{error::LogError, lease::LeaseTerm, reader::Batch};
 
 /// Every partition gets a beacon at least this often, so that retention never takes the last record that says how far
 /// the partition had come.
@@ -55,7 +55,7 @@ pub(super) struct Sender {
     publisher: Publisher,
     encoder: Encoder,
     /// Whether this relay leads: nothing is handed over once it does not.
-    term: Term,
+    term: LeaseTerm,
     beacon_every: Duration,
     beacon_due: Instant,
     refresh_due: Instant,
@@ -78,7 +78,7 @@ impl Sender {
         registry: Registry,
         config: &RelayConfig,
         saved: watch::Receiver<u64>,
-        term: Term,
+        term: LeaseTerm,
     ) -> Self {
         let now = Instant::now();
         let position = *saved.borrow();

@@ -20,10 +20,10 @@ use rdkafka::{
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use self::{listener::Listener, silence::Silence};
+use self::{listener::Listener, silence::SilentPartitions};
 pub(super) use self::{
     partitions::{Ends, Partitions, commit_for, count, ends, partitions},
-    silence::Stalled,
+    silence::StalledPartition,
 };
 use super::{Checkpoint, Generation, KafkaConfig, Pace, delivery::Delivery, status::StatusWriter};
 
@@ -50,7 +50,7 @@ const WORTH_AN_ANSWER: usize = 32 << 10;
 const LOOKS: u32 = 3;
 
 /// What comes next.
-pub(super) enum Next {
+pub(super) enum NextBatch {
     /// Records, at least one.
     Batch(Vec<Delivery>),
     /// Nothing for some time: somebody should look whether that is right.
@@ -64,7 +64,7 @@ pub(super) struct Intake {
     consumer: Arc<StreamConsumer<Listener>>,
     config: KafkaConfig,
     topics: Vec<String>,
-    silence: Silence,
+    silence: SilentPartitions,
     look_at: Instant,
     name: &'static str,
     status: StatusWriter,
@@ -118,7 +118,7 @@ impl Intake {
             consumer: Arc::new(consumer),
             config: config.clone(),
             topics,
-            silence: Silence::default(),
+            silence: SilentPartitions::default(),
             look_at: Instant::now() + config.stall_after() / LOOKS,
             name,
             status: status.clone(),
@@ -139,17 +139,17 @@ impl Intake {
     }
 
     /// The next batch, or why there is none.
-    pub(super) async fn next_batch(&mut self, shutdown: &CancellationToken) -> Next {
+    pub(super) async fn next_batch(&mut self, shutdown: &CancellationToken) -> NextBatch {
         self.resume();
         let first = loop {
             if self.is_silent() {
-                return Next::Silence;
+                return NextBatch::Silence;
             }
             let (due, is_behind) = (self.told_at + COMMIT_EVERY, !self.untold.is_empty());
             let look_at = self.look_at;
             tokio::select! {
                 biased;
-                () = shutdown.cancelled() => return Next::Stop,
+                () = shutdown.cancelled() => return NextBatch::Stop,
                 first = self.next() => break first,
                 () = sleep_until(due), if is_behind => self.tell(),
                 () = sleep_until(look_at) => {}
@@ -171,7 +171,7 @@ impl Intake {
         for delivery in &batch {
             self.silence.heard((delivery.topic.clone(), delivery.partition), delivery.offset + 1, now);
         }
-        Next::Batch(batch)
+        NextBatch::Batch(batch)
     }
 
     /// Whether it is time to look at partitions that have brought nothing for long.
@@ -192,7 +192,7 @@ impl Intake {
     ///
     /// # Errors
     /// When the broker does not say where partitions end.
-    pub(super) async fn stalled(&mut self, checkpoint: &Checkpoint) -> Result<Option<Stalled>, KafkaError> {
+    pub(super) async fn stalled(&mut self, checkpoint: &Checkpoint) -> Result<Option<StalledPartition>, KafkaError> {
         let ends = ends(&self.config, self.topics.clone()).await?;
         let known = |place: &(String, i32)| checkpoint.0.get(place).map_or(0, |mark| mark.next_offset);
         Ok(self.silence.stalled(&ends, known, self.config.stall_after(), Instant::now().into_std()))
@@ -255,7 +255,7 @@ impl Intake {
     }
 
     /// Commits for good and leaves the group, bounded in time. Answers with what is known of silent partitions.
-    pub(super) async fn close(self) -> Silence {
+    pub(super) async fn close(self) -> SilentPartitions {
         let Self { consumer, mut done, name, silence, .. } = self;
         let farewell = tokio::task::spawn_blocking(move || {
             let committed = consumer.assignment().and_then(|assigned| {

@@ -29,7 +29,7 @@ pub use self::{
     ledger::{PartProgress, Phase, RebuildProgress},
     record::{RebuildRecord, RebuildState},
 };
-use self::{ledger::Part, turn::Turn};
+use self::{ledger::Part, turn::RebuildTurn};
 use super::{AnyProjection, ControlError, Generations, Runtime, Verification, VerifyOptions};
 
 /// How a rebuild is done.
@@ -82,7 +82,7 @@ impl Runtime {
         progress: &watch::Sender<RebuildProgress>,
         stop: &CancellationToken,
     ) -> Result<RebuildReport, RebuildError> {
-        let turn = Turn::take(self.control()).await?;
+        let turn = RebuildTurn::take(self.control()).await?;
         let outcome = match self.begin_rebuild(projections, options, &turn).await {
             Ok(begun) => self.rebuild_in_turn(begun, options, &turn, progress, stop).await,
             Err(error) => Err(error),
@@ -95,7 +95,7 @@ impl Runtime {
         &self,
         (id, continued, parts): (i64, bool, Vec<Part>),
         options: &RebuildOptions,
-        turn: &Turn,
+        turn: &RebuildTurn,
         progress: &watch::Sender<RebuildProgress>,
         stop: &CancellationToken,
     ) -> Result<RebuildReport, RebuildError> {
@@ -116,7 +116,7 @@ impl Runtime {
         (id, continued): (i64, bool),
         parts: Vec<Part>,
         options: &RebuildOptions,
-        turn: &Turn,
+        turn: &RebuildTurn,
         progress: &watch::Sender<RebuildProgress>,
         stop: &CancellationToken,
     ) -> Result<RebuildReport, RebuildError> {
@@ -142,7 +142,7 @@ impl Runtime {
         id: i64,
         part: &Part,
         options: &RebuildOptions,
-        turn: &Turn,
+        turn: &RebuildTurn,
         progress: &watch::Sender<RebuildProgress>,
         stop: &CancellationToken,
     ) -> Result<PartDone, RebuildError> {
@@ -165,7 +165,7 @@ impl Runtime {
         id: i64,
         part: &Part,
         options: &RebuildOptions,
-        turn: &Turn,
+        turn: &RebuildTurn,
         progress: &watch::Sender<RebuildProgress>,
         stop: &CancellationToken,
     ) -> Result<Verification, RebuildError> {

@@ -27,7 +27,7 @@ use super::{
     dead_letter::StreamKey,
     delivery::Delivery,
     error::chain,
-    intake::{Intake, Next},
+    intake::{Intake, NextBatch},
     metric,
     status::StatusWriter,
 };
@@ -93,17 +93,17 @@ impl Worker {
         let mut memory = Memory::default();
         loop {
             match intake.next_batch(&shutdown).await {
-                Next::Batch(mut batch) => {
+                NextBatch::Batch(mut batch) => {
                     if !self.insist(&mut intake, &mut batch, &mut memory, &shutdown).await {
                         break;
                     }
                 }
-                Next::Silence => {
+                NextBatch::Silence => {
                     let mended = self.break_silence(intake, &shutdown).await;
                     intake =
                         mended.map_err(|source| RuntimeError::Consumer { projection: name, source: source.into() })?;
                 }
-                Next::Stop => break,
+                NextBatch::Stop => break,
             }
         }
         intake.close().await;

@@ -5,7 +5,7 @@
 //!                      └────────────┴──────────────▶ weighted texts (dense vector)
 //! ```
 //! What is added weighs little where many titles have the query's own words, and more where few or none have them. The
-//! weights were chosen on real notices (ADR 31).
+//! weights were chosen on real notices (ADR 28).
 
 use std::collections::BTreeMap;
 

@@ -23,7 +23,7 @@ use crate::QueryError;
 /// How many of either kind are weighed against each other, at least.
 const CANDIDATES: u64 = 100;
 
-/// What meaning weighs, words having the rest. Chosen on real notices (ADR 31): less finds more of judged queries, more finds
+/// What meaning weighs, words having the rest. Chosen on real notices (ADR 28): less finds more of judged queries, more finds
 /// more of long questions.
 const MEANING: f32 = 0.45;
 

@@ -26,7 +26,7 @@ const QUERIES: &[(&str, &[&str])] = &[
 
 /// Of the first ten answers, this share has to be right over all queries. A code is a coarse judge: a wheelchair van (V212)
 /// is none of those named for wheelchairs. Fusion that lets meaning overrule words has 0.9 here and fails queries that
-/// people judged (ADR 31).
+/// people judged (ADR 28).
 const HIT_RATE: f64 = 0.75;
 
 #[tokio::test]

@@ -27,7 +27,7 @@ use super::field::{Field, unreachable_registry};
 
 /// What was done to the stores of all generations.
 #[derive(Debug, Default)]
-struct Stores {
+struct StoreContents {
     prepared: BTreeSet<Generation>,
     published: Option<Generation>,
     /// Whether the next call of each kind fails.
@@ -36,17 +36,17 @@ struct Stores {
 
 /// A read model of nothing, so that only what the runtime itself does takes time. Each is a projection of its own.
 #[derive(Debug, Clone)]
-struct Empty<const NUMBER: usize> {
+struct EmptyProjection<const NUMBER: usize> {
     generation: Generation,
-    stores: Arc<Mutex<Stores>>,
+    stores: Arc<Mutex<StoreContents>>,
 }
 
-impl<const NUMBER: usize> Empty<NUMBER> {
+impl<const NUMBER: usize> EmptyProjection<NUMBER> {
     fn new() -> Self {
         Self { generation: Generation::FIRST, stores: Arc::default() }
     }
 
-    async fn act(&self, what: &'static str, act: impl FnOnce(&mut Stores)) -> Result<(), QueryError> {
+    async fn act(&self, what: &'static str, act: impl FnOnce(&mut StoreContents)) -> Result<(), QueryError> {
         // A store is reached over a network: a crash may hit before and after.
         tokio::task::yield_now().await;
         let failed = {
@@ -66,9 +66,9 @@ impl<const NUMBER: usize> Empty<NUMBER> {
 }
 
 /// A fold of nothing.
-struct Nothing;
+struct EmptyFold;
 
-impl Fold for Nothing {
+impl Fold for EmptyFold {
     fn take(&mut self, _event: &RawRecorded) -> Result<(), ProjectionError> {
         Ok(())
     }
@@ -78,7 +78,7 @@ impl Fold for Nothing {
     }
 }
 
-impl<const NUMBER: usize> Projection for Empty<NUMBER> {
+impl<const NUMBER: usize> Projection for EmptyProjection<NUMBER> {
     const NAME: &'static str = if NUMBER == 0 { "empty_one" } else { "empty_two" };
 
     type Change = ();
@@ -130,7 +130,7 @@ impl<const NUMBER: usize> Projection for Empty<NUMBER> {
     }
 
     fn fold(&self, _scope: &Scope) -> Box<dyn Fold> {
-        Box::new(Nothing)
+        Box::new(EmptyFold)
     }
 
     async fn read_back(&self, _scope: &Scope) -> Result<Vec<Row>, QueryError> {
@@ -172,17 +172,17 @@ async fn without_waiting_for_the_disk(field: &Field) {
 }
 
 /// Two read models of nothing, with what their stores hold.
-struct World {
+struct RebuildWorld {
     field: Field,
     all: Vec<Arc<dyn AnyProjection>>,
-    stores: Vec<Arc<Mutex<Stores>>>,
+    stores: Vec<Arc<Mutex<StoreContents>>>,
 }
 
-impl World {
+impl RebuildWorld {
     async fn new() -> Self {
         let field = Field::without_topics(unreachable_registry(), |_| {}).await;
         without_waiting_for_the_disk(&field).await;
-        let (one, two) = (Empty::<0>::new(), Empty::<1>::new());
+        let (one, two) = (EmptyProjection::<0>::new(), EmptyProjection::<1>::new());
         let stores = vec![Arc::clone(&one.stores), Arc::clone(&two.stores)];
         let all: Vec<Arc<dyn AnyProjection>> = vec![Arc::new(one), Arc::new(two)];
         for projection in &all {
@@ -279,7 +279,7 @@ impl World {
 #[tokio::test]
 async fn whatever_is_cut_off_wherever_readers_see_a_generation_that_is_kept() {
     let seed = seed::read_or_draw().unwrap();
-    let (mut dice, world) = (Dice::new(seed, 4), World::new().await);
+    let (mut dice, world) = (Dice::new(seed, 4), RebuildWorld::new().await);
     let mut course = vec![format!("seed {seed}")];
     for _ in 0..STEPS {
         world.sicken(&mut dice);
@@ -305,7 +305,7 @@ async fn whatever_is_cut_off_wherever_readers_see_a_generation_that_is_kept() {
 
 #[tokio::test]
 async fn giving_up_after_a_failed_publication_gives_up_nothing_and_a_rollback_leads_back() {
-    let world = World::new().await;
+    let world = RebuildWorld::new().await;
     world.stores[1].lock().unwrap().sick.insert("publish", true);
 
     let outcome = world.rebuild().await;
@@ -322,7 +322,7 @@ async fn giving_up_after_a_failed_publication_gives_up_nothing_and_a_rollback_le
 
 #[tokio::test]
 async fn each_read_model_goes_back_to_what_it_was_itself_whatever_moved_since() {
-    let world = World::new().await;
+    let world = RebuildWorld::new().await;
     let (one, two) = (&world.all[..1], &world.all[1..]);
     let rebuild = async |projections: &[Arc<dyn AnyProjection>]| {
         let progress = watch::Sender::new(RebuildProgress::default());
@@ -341,7 +341,7 @@ async fn each_read_model_goes_back_to_what_it_was_itself_whatever_moved_since() 
 
 #[tokio::test]
 async fn what_a_rebuild_makes_is_not_dropped_beside_it_and_two_do_not_work_at_once() {
-    let world = World::new().await;
+    let world = RebuildWorld::new().await;
     let stop = CancellationToken::new();
     stop.cancel();
     let progress = watch::Sender::new(RebuildProgress::default());

@@ -18,10 +18,10 @@ const WHOLE_STORE: usize = 200;
 
 /// Introspection: how many entries of the schema one document may ask for. GraphiQL's and the code generators' own
 /// documents ask for some 60,000, by the sizes below.
-pub(super) const INTROSPECTION: Scale = Scale { entries: 150_000, complexity: 1_000 };
+pub(super) const INTROSPECTION: IntrospectionScale = IntrospectionScale { entries: 150_000, complexity: 1_000 };
 
 /// How the entries of introspection are charged.
-pub(super) struct Scale {
+pub(super) struct IntrospectionScale {
     /// So many entries ...
     pub(super) entries: usize,
     /// ... cost that much.
@@ -67,7 +67,7 @@ pub(super) fn of_argument(name: &str) -> usize {
 
 /// Where introspection is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Place {
+pub(super) enum IntrospectionPlace {
     /// In data, no introspection.
     Data,
     /// At one entry of the schema.
@@ -81,19 +81,26 @@ pub(super) enum Place {
 /// How many entries that list has there, and where its entries are; rounded up from the schema as it is, which a test
 /// compares. A field of all types together has the mean number of entries, one that may be of the largest type the
 /// largest number.
-pub(super) fn introspected(place: Place, name: &str) -> (usize, Place) {
+pub(super) fn introspected(place: IntrospectionPlace, name: &str) -> (usize, IntrospectionPlace) {
     match (place, name) {
-        (Place::Data, name) if name != "__schema" && name != "__type" => (1, Place::Data),
-        (_, "types") => (140, Place::EveryType),
-        (Place::EveryType, "fields") => (6, Place::EveryField),
-        (Place::EveryType, "inputFields" | "enumValues" | "interfaces" | "possibleTypes") | (_, "interfaces") => {
-            (2, Place::Entry)
+        (IntrospectionPlace::Data, name) if name != "__schema" && name != "__type" => (1, IntrospectionPlace::Data),
+        (_, "types") => (140, IntrospectionPlace::EveryType),
+        (IntrospectionPlace::EveryType, "fields") => (6, IntrospectionPlace::EveryField),
+        (IntrospectionPlace::EveryType, "inputFields" | "enumValues" | "interfaces" | "possibleTypes")
+        | (_, "interfaces") => (2, IntrospectionPlace::Entry),
+        (_, "fields") => (60, IntrospectionPlace::Entry),
+        (_, "inputFields" | "enumValues") => (25, IntrospectionPlace::Entry),
+        (_, "possibleTypes" | "directives") => (10, IntrospectionPlace::Entry),
+        (IntrospectionPlace::Entry | IntrospectionPlace::EveryType, "args") | (_, "locations") => {
+            (7, IntrospectionPlace::Entry)
         }
-        (_, "fields") => (60, Place::Entry),
-        (_, "inputFields" | "enumValues") => (25, Place::Entry),
-        (_, "possibleTypes" | "directives") => (10, Place::Entry),
-        (Place::Entry | Place::EveryType, "args") | (_, "locations") => (7, Place::Entry),
         // `__schema`, `__type`, what is no list, and the arguments of all fields: one each, on the mean.
-        (Place::Data | Place::Entry | Place::EveryType | Place::EveryField, _) => (1, Place::Entry),
+        (
+            IntrospectionPlace::Data
+            | IntrospectionPlace::Entry
+            | IntrospectionPlace::EveryType
+            | IntrospectionPlace::EveryField,
+            _,
+        ) => (1, IntrospectionPlace::Entry),
     }
 }

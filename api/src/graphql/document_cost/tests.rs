@@ -193,10 +193,10 @@ fn the_sizes_of_introspection_are_those_of_the_schema() {
     // The specification's own come with it.
     let types = types.count() + 8 + 5;
     let listed = |name: &str, place| field_price::introspected(place, name).0;
-    assert!(types <= listed("types", Place::Entry), "{types} types");
+    assert!(types <= listed("types", IntrospectionPlace::Entry), "{types} types");
     let mean = fields.len() / types + 1;
-    assert!(mean <= listed("fields", Place::EveryType), "{mean} fields of a type on the mean");
+    assert!(mean <= listed("fields", IntrospectionPlace::EveryType), "{mean} fields of a type on the mean");
     let owners: HashSet<_> = fields.iter().map(|(of, _, _)| of).collect();
     let most = owners.iter().map(|owner| fields.iter().filter(|(of, _, _)| of == *owner).count()).max().unwrap();
-    assert!(most <= listed("fields", Place::Entry), "{most} fields of a type");
+    assert!(most <= listed("fields", IntrospectionPlace::Entry), "{most} fields of a type");
 }

@@ -9,31 +9,31 @@ use crate::http::address::Address;
 
 /// Gives places away. Cheap to clone; clones give away the same.
 #[derive(Clone)]
-pub(super) struct Places {
+pub(super) struct ConnectionPlaces {
     most: usize,
     most_per_address: Option<usize>,
-    taken: Arc<Mutex<Taken>>,
+    taken: Arc<Mutex<PlaceCounts>>,
 }
 
 #[derive(Default)]
-struct Taken {
+struct PlaceCounts {
     total: usize,
     by_address: HashMap<Address, usize>,
 }
 
 /// A place, until it is dropped.
-pub(super) struct Place {
+pub(super) struct ConnectionPlace {
     address: Address,
-    taken: Arc<Mutex<Taken>>,
+    taken: Arc<Mutex<PlaceCounts>>,
 }
 
-impl Places {
+impl ConnectionPlaces {
     pub(super) fn new(most: usize, most_per_address: Option<usize>) -> Self {
         Self { most, most_per_address, taken: Arc::default() }
     }
 
     /// A place for one of that address; `None` where none is free.
-    pub(super) fn take(&self, address: &Address) -> Option<Place> {
+    pub(super) fn take(&self, address: &Address) -> Option<ConnectionPlace> {
         let mut taken = lock(&self.taken);
         let of_address = taken.by_address.get(address).copied().unwrap_or_default();
         if taken.total >= self.most || self.most_per_address.is_some_and(|most| of_address >= most) {
@@ -41,11 +41,11 @@ impl Places {
         }
         taken.total += 1;
         taken.by_address.insert(address.clone(), of_address + 1);
-        Some(Place { address: address.clone(), taken: Arc::clone(&self.taken) })
+        Some(ConnectionPlace { address: address.clone(), taken: Arc::clone(&self.taken) })
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPlace {
     fn drop(&mut self) {
         let mut taken = lock(&self.taken);
         taken.total = taken.total.saturating_sub(1);
@@ -58,7 +58,7 @@ impl Drop for Place {
     }
 }
 
-fn lock(taken: &Mutex<Taken>) -> MutexGuard<'_, Taken> {
+fn lock(taken: &Mutex<PlaceCounts>) -> MutexGuard<'_, PlaceCounts> {
     taken.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -68,7 +68,8 @@ mod tests {
 
     #[test]
     fn one_address_does_not_take_all_places_and_each_comes_back() {
-        let (places, one, other) = (Places::new(3, Some(2)), Address::of("192.0.2.1"), Address::of("192.0.2.2"));
+        let (places, one, other) =
+            (ConnectionPlaces::new(3, Some(2)), Address::of("192.0.2.1"), Address::of("192.0.2.2"));
         let first = places.take(&one).unwrap();
         let _second = places.take(&one).unwrap();
         assert!(places.take(&one).is_none());

@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
 
 /// A server of one page; another one is answered when it is told to.
-struct Running {
+struct RunningServer {
     address: SocketAddr,
     stop: CancellationToken,
     /// The slow page was asked for.
@@ -24,7 +24,7 @@ struct Running {
     task: tokio::task::JoinHandle<()>,
 }
 
-async fn run(change: impl FnOnce(&mut HttpConfig)) -> Running {
+async fn run(change: impl FnOnce(&mut HttpConfig)) -> RunningServer {
     let mut config = HttpConfig::default();
     change(&mut config);
     let (stop, begun, go_on) = (CancellationToken::new(), Arc::new(Notify::new()), Arc::new(Notify::new()));
@@ -38,10 +38,10 @@ async fn run(change: impl FnOnce(&mut HttpConfig)) -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let task = tokio::spawn(serve(listener, router, ConnectionLimits::new(&config, false), stop.clone()));
-    Running { address, stop, begun, go_on, task }
+    RunningServer { address, stop, begun, go_on, task }
 }
 
-impl Running {
+impl RunningServer {
     async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.address).await.unwrap()
     }

@@ -16,7 +16,7 @@ use tokio::{
     time::{Instant, Sleep, sleep, sleep_until},
 };
 
-use super::place::Place;
+use super::place::ConnectionPlace;
 
 /// What a client begins HTTP/2 with (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -25,7 +25,7 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// How a connection stands.
-struct Standing {
+struct ConnectionState {
     /// Requests that are not answered to the end.
     under_way: usize,
     /// Since when none is.
@@ -38,17 +38,17 @@ struct Standing {
 
 /// Tells how a connection stands. Clones tell of the same.
 #[derive(Clone)]
-pub(super) struct Watch(Arc<Mutex<Standing>>);
+pub(super) struct ConnectionWatch(Arc<Mutex<ConnectionState>>);
 
-impl Watch {
+impl ConnectionWatch {
     fn new() -> Self {
         let now = Instant::now();
         // A client that has connected has something to ask: its first header is waited for as if it had begun.
-        let standing = Standing { under_way: 0, quiet_since: now, header_since: Some(now), preface: Some(0) };
+        let standing = ConnectionState { under_way: 0, quiet_since: now, header_since: Some(now), preface: Some(0) };
         Self(Arc::new(Mutex::new(standing)))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Standing> {
+    fn lock(&self) -> MutexGuard<'_, ConnectionState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -122,7 +122,7 @@ impl Watch {
 }
 
 /// A request that is not answered to the end.
-pub(super) struct UnderWay(Watch);
+pub(super) struct UnderWay(ConnectionWatch);
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
@@ -167,19 +167,19 @@ impl hyper::body::Body for AnsweredBody {
 /// A connection that is watched; it holds its place until it is dropped, also as a WebSocket.
 pub(super) struct WatchedStream<S> {
     stream: S,
-    watch: Watch,
+    watch: ConnectionWatch,
     write_timeout: Duration,
     /// Runs while the client takes nothing.
     stalled: Option<Pin<Box<Sleep>>>,
-    _place: Place,
+    _place: ConnectionPlace,
 }
 
 impl<S> WatchedStream<S> {
-    pub(super) fn new(stream: S, place: Place, write_timeout: Duration) -> Self {
-        Self { stream, watch: Watch::new(), write_timeout, stalled: None, _place: place }
+    pub(super) fn new(stream: S, place: ConnectionPlace, write_timeout: Duration) -> Self {
+        Self { stream, watch: ConnectionWatch::new(), write_timeout, stalled: None, _place: place }
     }
 
-    pub(super) fn watch(&self) -> Watch {
+    pub(super) fn watch(&self) -> ConnectionWatch {
         self.watch.clone()
     }
 
@@ -249,14 +249,14 @@ mod tests {
     const HEADER: Duration = Duration::from_secs(10);
     const IDLE: Duration = Duration::from_secs(75);
 
-    fn wait(watch: &Watch) -> Option<Duration> {
+    fn wait(watch: &ConnectionWatch) -> Option<Duration> {
         let from = watch.lock().header_since;
         watch.end(HEADER, IDLE).map(|end| end.duration_since(from.unwrap_or(watch.lock().quiet_since)))
     }
 
     #[tokio::test]
     async fn a_header_is_waited_for_shortly_and_the_next_request_longer() {
-        let watch = Watch::new();
+        let watch = ConnectionWatch::new();
         let first = watch.end(HEADER, IDLE);
         assert_eq!(wait(&watch), Some(HEADER));
         watch.came(b"GET / HT");
@@ -273,7 +273,7 @@ mod tests {
 
     #[tokio::test]
     async fn http2_is_idle_without_requests_whatever_frames_come() {
-        let watch = Watch::new();
+        let watch = ConnectionWatch::new();
         watch.came(&PREFACE[..10]);
         assert!(!watch.is_http2());
         assert_eq!(wait(&watch), Some(HEADER));
@@ -288,7 +288,8 @@ mod tests {
         use tokio::io::AsyncWriteExt as _;
 
         let (near, _far) = tokio::io::duplex(16);
-        let place = super::super::place::Places::new(1, None).take(&crate::http::address::Address::of("192.0.2.1"));
+        let place =
+            super::super::place::ConnectionPlaces::new(1, None).take(&crate::http::address::Address::of("192.0.2.1"));
         let mut stream = WatchedStream::new(near, place.unwrap(), Duration::from_millis(20));
         let error = stream.write_all(&[0; 64]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);

@@ -18,7 +18,7 @@ const MINUTE_MS: f64 = 60_000.0;
 
 /// What became of a charge; the fields are those that `limiter.lua` answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Charged {
+pub(super) struct ChargeOutcome {
     pub(super) is_let_in: bool,
     pub(super) remaining: u32,
     pub(super) wait_ms: u64,
@@ -39,7 +39,7 @@ impl OwnCount {
     }
 
     /// Charges a cost to whom `key` names, who has `limit` requests a minute; a cost below 0 is given back.
-    pub(super) fn charge(&self, key: &str, limit: u32, cost: i32) -> Charged {
+    pub(super) fn charge(&self, key: &str, limit: u32, cost: i32) -> ChargeOutcome {
         let now = self.began.elapsed().as_secs_f64() * 1_000.0;
         let mut counts = self.full.lock().unwrap_or_else(PoisonError::into_inner);
         let (charged, full) = charge(counts.get(key).copied(), now, limit, cost);
@@ -54,7 +54,7 @@ impl OwnCount {
 
 /// What becomes of a charge at a time, and when there is room for all again afterwards.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to what fits before")]
-fn charge(full: Option<f64>, now: f64, limit: u32, cost: i32) -> (Charged, f64) {
+fn charge(full: Option<f64>, now: f64, limit: u32, cost: i32) -> (ChargeOutcome, f64) {
     let step = MINUTE_MS / f64::from(limit.max(1));
     let charge = step * f64::from(cost);
     let full = full.unwrap_or_default().max(now);
@@ -62,7 +62,7 @@ fn charge(full: Option<f64>, now: f64, limit: u32, cost: i32) -> (Charged, f64) 
     let remaining = |full: f64| ((MINUTE_MS - (full - now)) / step + 0.001).floor().clamp(0.0, f64::from(limit)) as u32;
     let wait = full + charge - MINUTE_MS - now;
     if cost > 0 && wait > 0.5 {
-        let charged = Charged {
+        let charged = ChargeOutcome {
             is_let_in: false,
             remaining: remaining(full),
             wait_ms: whole_ms(wait),
@@ -71,7 +71,7 @@ fn charge(full: Option<f64>, now: f64, limit: u32, cost: i32) -> (Charged, f64) 
         return (charged, full);
     }
     let full = (full + charge).max(now);
-    (Charged { is_let_in: true, remaining: remaining(full), wait_ms: 0, reset_ms: whole_ms(full - now) }, full)
+    (ChargeOutcome { is_let_in: true, remaining: remaining(full), wait_ms: 0, reset_ms: whole_ms(full - now) }, full)
 }
 
 #[cfg(test)]

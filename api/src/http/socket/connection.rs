@@ -21,7 +21,7 @@ use super::{
     Client,
     close_code::CloseCode,
     message::{ClientMessage, ServerMessage},
-    operations::{Operations, Progress},
+    operations::{OperationProgress, Operations},
 };
 use crate::{
     graphql::{GraphQl, Session, is_request_error},
@@ -50,14 +50,14 @@ pub(super) struct Connection {
 }
 
 /// Why a connection is over.
-enum End {
+enum ConnectionEnd {
     /// The client is gone.
     Gone,
     /// We close it.
     Close(CloseFrame),
 }
 
-impl From<(CloseCode, &str)> for End {
+impl From<(CloseCode, &str)> for ConnectionEnd {
     fn from((code, reason): (CloseCode, &str)) -> Self {
         Self::Close(code.frame(reason))
     }
@@ -93,21 +93,21 @@ impl Connection {
                 break end;
             }
         };
-        if let End::Close(frame) = end {
+        if let ConnectionEnd::Close(frame) = end {
             // A client that is gone already cannot be told.
             let _ = self.out.send(Message::Close(Some(frame))).await;
         }
     }
 
-    async fn hear(&mut self, message: Option<Result<Message, axum::Error>>) -> Result<(), End> {
+    async fn hear(&mut self, message: Option<Result<Message, axum::Error>>) -> Result<(), ConnectionEnd> {
         let text = match message {
             Some(Ok(Message::Text(text))) => text,
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => return Ok(()),
             Some(Ok(Message::Binary(_))) => return Err((CloseCode::InvalidMessage, "messages are text").into()),
-            Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(End::Gone),
+            Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(ConnectionEnd::Gone),
         };
         let message = graphql_request::read::<ClientMessage>("the message", text.as_bytes());
-        match message.map_err(|error| End::from((CloseCode::InvalidMessage, error.to_string().as_str())))? {
+        match message.map_err(|error| ConnectionEnd::from((CloseCode::InvalidMessage, error.to_string().as_str())))? {
             ClientMessage::ConnectionInit { payload } => self.begin(payload.unwrap_or_default()).await,
             ClientMessage::Subscribe { id, payload } => self.subscribe(id, payload),
             ClientMessage::Complete { id } => {
@@ -119,7 +119,7 @@ impl Connection {
         }
     }
 
-    async fn begin(&mut self, payload: Map<String, Value>) -> Result<(), End> {
+    async fn begin(&mut self, payload: Map<String, Value>) -> Result<(), ConnectionEnd> {
         if self.session.is_some() {
             return Err((CloseCode::TooManyInitialisations, "Too many initialisation requests").into());
         }
@@ -131,7 +131,7 @@ impl Connection {
         self.tell(&ServerMessage::ConnectionAck).await
     }
 
-    fn subscribe(&mut self, id: String, payload: graphql_request::Parameters) -> Result<(), End> {
+    fn subscribe(&mut self, id: String, payload: graphql_request::Parameters) -> Result<(), ConnectionEnd> {
         let Some(session) = &self.session else { return Err((CloseCode::Unauthorized, "Unauthorized").into()) };
         if id.is_empty() || id.len() > LONGEST_ID {
             return Err((CloseCode::InvalidMessage, "the id is empty or too long").into());
@@ -141,7 +141,8 @@ impl Connection {
             return Err((CloseCode::SubscriberAlreadyExists, reason.as_str()).into());
         }
         let request = payload.into_request();
-        let request = request.map_err(|error| End::from((CloseCode::InvalidMessage, error.to_string().as_str())))?;
+        let request =
+            request.map_err(|error| ConnectionEnd::from((CloseCode::InvalidMessage, error.to_string().as_str())))?;
         let answers = session.run(&self.graphql, request);
         self.operations.add(id, answers);
         Ok(())
@@ -149,7 +150,7 @@ impl Connection {
 
     /// A ping with `authorization` in its payload renews the connection: documents under way go on. The answer says until
     /// when, or why not.
-    async fn answer_ping(&mut self, payload: Map<String, Value>) -> Result<(), End> {
+    async fn answer_ping(&mut self, payload: Map<String, Value>) -> Result<(), ConnectionEnd> {
         let renews = Client::said(&payload, "authorization").is_some();
         let payload = match &mut self.session {
             Some(session) if renews => Some(match self.client.identify(&payload).await {
@@ -168,19 +169,21 @@ impl Connection {
         self.tell(&ServerMessage::Pong { payload }).await
     }
 
-    async fn tell_progress(&mut self, progress: Progress) -> Result<(), End> {
+    async fn tell_progress(&mut self, progress: OperationProgress) -> Result<(), ConnectionEnd> {
         match progress {
-            Progress::Answer(id, answer) if is_request_error(&answer) => {
+            OperationProgress::Answer(id, answer) if is_request_error(&answer) => {
                 self.operations.remove(&id);
                 self.tell(&ServerMessage::Error { id: &id, payload: &answer.errors }).await
             }
-            Progress::Answer(id, answer) => self.tell(&ServerMessage::Next { id: &id, payload: &answer }).await,
-            Progress::End(id) => self.tell(&ServerMessage::Complete { id: &id }).await,
+            OperationProgress::Answer(id, answer) => {
+                self.tell(&ServerMessage::Next { id: &id, payload: &answer }).await
+            }
+            OperationProgress::End(id) => self.tell(&ServerMessage::Complete { id: &id }).await,
         }
     }
 
     /// The time is over; or not yet, where the end is farther away than a timer reaches.
-    fn at_deadline(&mut self) -> Result<(), End> {
+    fn at_deadline(&mut self) -> Result<(), ConnectionEnd> {
         let Some(session) = &self.session else {
             return Err((CloseCode::InitialisationTimeout, "Connection initialisation timeout").into());
         };
@@ -193,20 +196,20 @@ impl Connection {
         }
     }
 
-    async fn tell(&mut self, message: &ServerMessage<'_>) -> Result<(), End> {
+    async fn tell(&mut self, message: &ServerMessage<'_>) -> Result<(), ConnectionEnd> {
         let text = match serde_json::to_string(message) {
             Ok(text) => text,
             Err(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "an answer cannot be written as JSON");
-                return Err(End::Gone);
+                return Err(ConnectionEnd::Gone);
             }
         };
-        self.out.send(Message::text(text)).await.map_err(|_| End::Gone)
+        self.out.send(Message::text(text)).await.map_err(|_| ConnectionEnd::Gone)
     }
 }
 
 /// How a connection ends whose client cannot be identified.
-fn closed_by(refusal: &Refusal) -> End {
+fn closed_by(refusal: &Refusal) -> ConnectionEnd {
     let code = match refusal {
         Refusal::TooMany(_) | Refusal::NoPlace(_) | Refusal::Unauthenticated(Unauthenticated::Unavailable(_)) => {
             CloseCode::TryAgainLater

@@ -14,7 +14,7 @@ pub(super) struct Operations {
 }
 
 /// What became of a document.
-pub(super) enum Progress {
+pub(super) enum OperationProgress {
     /// It is answered, perhaps not for the last time.
     Answer(String, Box<Response>),
     /// It has come to its end; its id is free again.
@@ -37,7 +37,7 @@ impl Operations {
     }
 
     /// What happens next; never, while none is under way.
-    pub(super) async fn next(&mut self) -> Progress {
+    pub(super) async fn next(&mut self) -> OperationProgress {
         poll_fn(|context| {
             let count = self.running.len();
             for step in 0..count {
@@ -47,9 +47,9 @@ impl Operations {
                     Poll::Ready(Some(answer)) => {
                         let id = id.clone();
                         self.turn = place + 1;
-                        return Poll::Ready(Progress::Answer(id, Box::new(answer)));
+                        return Poll::Ready(OperationProgress::Answer(id, Box::new(answer)));
                     }
-                    Poll::Ready(None) => return Poll::Ready(Progress::End(self.running.swap_remove(place).0)),
+                    Poll::Ready(None) => return Poll::Ready(OperationProgress::End(self.running.swap_remove(place).0)),
                     Poll::Pending => {}
                 }
             }

@@ -16,18 +16,18 @@ use tokio_util::sync::CancellationToken;
 pub(in crate::http) struct SocketPlaces {
     most: usize,
     most_per_client: usize,
-    taken: Arc<Mutex<Taken>>,
+    taken: Arc<Mutex<PlaceTable>>,
 }
 
 #[derive(Default)]
-struct Taken {
+struct PlaceTable {
     total: usize,
     next: u64,
     /// By client, each in the order in which they were opened or busy last.
-    by_client: HashMap<String, Vec<Seat>>,
+    by_client: HashMap<String, Vec<PlaceEntry>>,
 }
 
-struct Seat {
+struct PlaceEntry {
     number: u64,
     /// What it is doing at the same time.
     busy: usize,
@@ -41,9 +41,9 @@ pub(crate) struct NoPlace;
 
 /// A place, until it is dropped. Clones are the same place.
 #[derive(Clone)]
-pub(crate) struct SocketPlace(Arc<Held>);
+pub(crate) struct SocketPlace(Arc<PlaceGuard>);
 
-struct Held {
+struct PlaceGuard {
     places: SocketPlaces,
     client: Mutex<String>,
     number: u64,
@@ -51,7 +51,7 @@ struct Held {
 }
 
 /// Something that a WebSocket does: until it is dropped, its place is not given to others.
-pub(crate) struct Busy(SocketPlace);
+pub(crate) struct BusyGuard(SocketPlace);
 
 impl SocketPlaces {
     pub(in crate::http) fn new(most: usize, most_per_client: usize) -> Self {
@@ -68,20 +68,20 @@ impl SocketPlaces {
         }
         let number = taken.seat(&client, 0, gives_way.clone());
         drop(taken);
-        Ok(SocketPlace(Arc::new(Held { places: self.clone(), client: Mutex::new(client), number, gives_way })))
+        Ok(SocketPlace(Arc::new(PlaceGuard { places: self.clone(), client: Mutex::new(client), number, gives_way })))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Taken> {
+    fn lock(&self) -> MutexGuard<'_, PlaceTable> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Taken {
+impl PlaceTable {
     fn seat(&mut self, client: &str, busy: usize, gives_way: CancellationToken) -> u64 {
         let number = self.next;
         self.next += 1;
         self.total += 1;
-        self.by_client.entry(client.to_owned()).or_default().push(Seat { number, busy, gives_way });
+        self.by_client.entry(client.to_owned()).or_default().push(PlaceEntry { number, busy, gives_way });
         number
     }
 
@@ -106,7 +106,7 @@ impl Taken {
         Ok(())
     }
 
-    fn remove(&mut self, client: &str, number: u64) -> Option<Seat> {
+    fn remove(&mut self, client: &str, number: u64) -> Option<PlaceEntry> {
         let seats = self.by_client.get_mut(client)?;
         let seat = seats.remove(seats.iter().position(|seat| seat.number == number)?);
         if seats.is_empty() {
@@ -130,9 +130,9 @@ impl SocketPlace {
     }
 
     /// The WebSocket does something from now on.
-    pub(crate) fn busy(&self) -> Busy {
+    pub(crate) fn busy(&self) -> BusyGuard {
         self.change(|seat| seat.busy += 1);
-        Busy(self.clone())
+        BusyGuard(self.clone())
     }
 
     /// From now on it counts for another client, who has said who they are.
@@ -150,7 +150,7 @@ impl SocketPlace {
         Ok(())
     }
 
-    fn change(&self, change: impl FnOnce(&mut Seat)) {
+    fn change(&self, change: impl FnOnce(&mut PlaceEntry)) {
         let own = self.0.client.lock().unwrap_or_else(PoisonError::into_inner);
         let mut taken = self.0.places.lock();
         let Some(seats) = taken.by_client.get_mut(&*own) else { return };
@@ -162,13 +162,13 @@ impl SocketPlace {
     }
 }
 
-impl Drop for Busy {
+impl Drop for BusyGuard {
     fn drop(&mut self) {
         self.0.change(|seat| seat.busy = seat.busy.saturating_sub(1));
     }
 }
 
-impl Drop for Held {
+impl Drop for PlaceGuard {
     fn drop(&mut self) {
         let client = self.client.get_mut().unwrap_or_else(PoisonError::into_inner);
         self.places.lock().remove(client, self.number);

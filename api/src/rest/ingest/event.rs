@@ -59,14 +59,14 @@ pub(in crate::rest) struct IngestEvent {
 }
 
 /// Whose events somebody may tell.
-pub(super) struct Visitor {
+pub(super) struct EventSender {
     pub(super) tenant: TenantId,
     /// Whom events are about; `None` where the teller says.
     user: Option<UserId>,
     may_name_others: bool,
 }
 
-impl Visitor {
+impl EventSender {
     pub(super) fn of(identity: &Identity) -> Result<Self, Undone> {
         let tenant = identity.tenant().clone();
         match &identity.sender.authority {
@@ -104,7 +104,7 @@ impl TimeWindow {
 
 impl IngestEvent {
     /// What it tells, or the field that is wrong and why.
-    pub(super) fn into_step(self, visitor: &Visitor, window: TimeWindow) -> Result<Step, EventFault> {
+    pub(super) fn into_step(self, visitor: &EventSender, window: TimeWindow) -> Result<Step, EventFault> {
         let wrong = |field: &'static str| move |reason: InvalidValue| EventFault::new(field, reason.to_string());
         // A colon would lead into the visits of another company.
         if self.session_id.contains(':') {

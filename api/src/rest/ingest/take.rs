@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 use super::{
     Ingest,
     body::{self, BodyError},
-    event::{IngestEvent, TimeWindow, Visitor},
+    event::{EventSender, IngestEvent, TimeWindow},
     raw_event::{EventFault, RawEvents},
 };
 use crate::{
@@ -79,7 +79,7 @@ pub(in crate::rest) async fn take(
     body: Body,
 ) -> Result<Response, Problem> {
     let ingest = &rest.ingest;
-    let visitor = Visitor::of(&identity)?;
+    let visitor = EventSender::of(&identity)?;
     let request = match ingest.read(&headers, body).await {
         Ok(request) => request,
         Err(BodyError::Refused(problem)) => return Err(problem),
@@ -137,7 +137,7 @@ impl Ingest {
     }
 
     /// The steps that can be taken and which of the request's events each is, and the events that cannot.
-    fn sort_events(&self, request: RawEvents, visitor: &Visitor) -> (Vec<(usize, Step)>, Vec<RefusedItem>) {
+    fn sort_events(&self, request: RawEvents, visitor: &EventSender) -> (Vec<(usize, Step)>, Vec<RefusedItem>) {
         let window = TimeWindow { now: SystemClock.now(), past_days: self.config.past_days };
         let (mut steps, mut refused) = (Vec::with_capacity(request.events.len()), vec![]);
         for (index, event) in request.events.into_iter().enumerate() {

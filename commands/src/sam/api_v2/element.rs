@@ -38,7 +38,7 @@ enum Place {
 }
 
 /// What was found: a notice with its line, or why there is none.
-pub(super) type Found<'a> = (u64, Result<&'a [u8], RowError>);
+pub(super) type FoundElement<'a> = (u64, Result<&'a [u8], RowError>);
 
 impl Elements {
     pub(super) fn new(reader: Reader) -> Self {
@@ -53,7 +53,7 @@ impl Elements {
     }
 
     /// The next notice and its line, or why it cannot be had.
-    pub(super) fn next(&mut self) -> Result<Option<Found<'_>>, SourceError> {
+    pub(super) fn next(&mut self) -> Result<Option<FoundElement<'_>>, SourceError> {
         loop {
             let Some(byte) = self.input.peek_solid()? else { return self.end() };
             match (self.place, byte) {
@@ -102,7 +102,7 @@ impl Elements {
         }
     }
 
-    fn end(&self) -> Result<Option<Found<'_>>, SourceError> {
+    fn end(&self) -> Result<Option<FoundElement<'_>>, SourceError> {
         match self.place {
             Place::Outside if self.lists > 0 => Err(self.input.breaks_off()),
             Place::Outside if self.found => Ok(None),
@@ -115,7 +115,7 @@ impl Elements {
     }
 
     /// An object that is no page: a notice, or something else.
-    fn whole_object(&mut self, line: u64, is_notice: bool) -> Found<'_> {
+    fn whole_object(&mut self, line: u64, is_notice: bool) -> FoundElement<'_> {
         self.found |= is_notice;
         let outcome = if !is_notice {
             Err(RowError::NoPage { found: "an answer without the list opportunitiesData" })
@@ -128,13 +128,13 @@ impl Elements {
     }
 
     /// Something in an outer list that is neither an object nor a list.
-    fn list_item(&mut self) -> Result<Option<Found<'_>>, SourceError> {
+    fn list_item(&mut self) -> Result<Option<FoundElement<'_>>, SourceError> {
         let (line, _) = self.value()?;
         Ok(Some((line, Err(RowError::NoPage { found: "a value that is no object" }))))
     }
 
     /// Leaves out what stands here, up to the next line on which an object or a list begins.
-    fn go_on(&mut self, found: &'static str) -> Result<Option<Found<'_>>, SourceError> {
+    fn go_on(&mut self, found: &'static str) -> Result<Option<FoundElement<'_>>, SourceError> {
         let line = self.input.line;
         let was_outside = matches!(self.place, Place::Outside);
         (self.place, self.lists) = (Place::Outside, 0);
@@ -187,7 +187,7 @@ impl Elements {
     }
 
     /// Reads one value of any kind.
-    fn value(&mut self) -> Result<Found<'_>, SourceError> {
+    fn value(&mut self) -> Result<FoundElement<'_>, SourceError> {
         self.element.clear();
         let line = self.input.line;
         let mut capture = Capture::new(&mut self.element);

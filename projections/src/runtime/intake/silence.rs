@@ -12,12 +12,12 @@ use std::{
 use super::Ends;
 
 /// A topic and a partition.
-pub(in crate::runtime) type Place = (String, i32);
+pub(in crate::runtime) type PartitionPlace = (String, i32);
 
 /// A partition that has records and brings none.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::runtime) struct Stalled {
-    pub(in crate::runtime) place: Place,
+pub(in crate::runtime) struct StalledPartition {
+    pub(in crate::runtime) place: PartitionPlace,
     /// The next record that the worker wants.
     pub(in crate::runtime) next: i64,
     /// The offset behind the last one.
@@ -26,21 +26,21 @@ pub(in crate::runtime) struct Stalled {
 
 /// Since when partitions have been silent, and what was done about it.
 #[derive(Debug, Default)]
-pub(in crate::runtime) struct Silence {
+pub(in crate::runtime) struct SilentPartitions {
     /// The next offset after what came last, and when that came, or when the partition was first seen assigned.
-    heard: BTreeMap<Place, (i64, Instant)>,
+    heard: BTreeMap<PartitionPlace, (i64, Instant)>,
     /// Where partitions ended for which the group was joined anew: once is enough for each end.
-    mended: BTreeMap<Place, i64>,
+    mended: BTreeMap<PartitionPlace, i64>,
 }
 
-impl Silence {
+impl SilentPartitions {
     /// Something came.
-    pub(super) fn heard(&mut self, place: Place, next: i64, now: Instant) {
+    pub(super) fn heard(&mut self, place: PartitionPlace, next: i64, now: Instant) {
         self.heard.insert(place, (next, now));
     }
 
     /// These partitions are assigned now; others are somebody else's.
-    pub(super) fn assigned(&mut self, places: &[Place], now: Instant) {
+    pub(super) fn assigned(&mut self, places: &[PartitionPlace], now: Instant) {
         self.heard.retain(|place, _| places.contains(place));
         for place in places {
             self.heard.entry(place.clone()).or_insert((0, now));
@@ -57,14 +57,14 @@ impl Silence {
     pub(super) fn stalled(
         &mut self,
         ends: &Ends,
-        known: impl Fn(&Place) -> i64,
+        known: impl Fn(&PartitionPlace) -> i64,
         patience: Duration,
         now: Instant,
-    ) -> Option<Stalled> {
+    ) -> Option<StalledPartition> {
         let found = self.heard.iter().find_map(|(place, (next, at))| {
             let (end, next) = (*ends.get(place)?, (*next).max(known(place)));
             let is_new = self.mended.get(place) != Some(&end);
-            (end > next && is_new && now.duration_since(*at) >= patience).then(|| Stalled {
+            (end > next && is_new && now.duration_since(*at) >= patience).then(|| StalledPartition {
                 place: place.clone(),
                 next,
                 end,
@@ -86,13 +86,13 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_secs(30);
 
-    fn place(partition: i32) -> Place {
+    fn place(partition: i32) -> PartitionPlace {
         ("t".to_owned(), partition)
     }
 
     #[test]
     fn a_silent_partition_with_records_is_named_once_for_each_end() {
-        let (mut silence, start) = (Silence::default(), Instant::now());
+        let (mut silence, start) = (SilentPartitions::default(), Instant::now());
         let ends = |end| Ends::from([(place(0), 5), (place(1), end)]);
         silence.assigned(&[place(0), place(1)], start);
         silence.heard(place(0), 5, start);
@@ -100,14 +100,14 @@ mod tests {
         assert!(!silence.is_long(PATIENCE, start + PATIENCE / 2));
         assert!(silence.is_long(PATIENCE, late));
         let stalled = silence.stalled(&ends(9), |_| 4, PATIENCE, late);
-        assert_eq!(stalled, Some(Stalled { place: place(1), next: 4, end: 9 }));
+        assert_eq!(stalled, Some(StalledPartition { place: place(1), next: 4, end: 9 }));
         assert_eq!(silence.stalled(&ends(9), |_| 4, PATIENCE, late), None, "the same end again");
         assert!(silence.stalled(&ends(10), |_| 4, PATIENCE, late).is_some());
     }
 
     #[test]
     fn a_partition_that_has_nothing_more_or_is_not_ours_is_left_alone() {
-        let (mut silence, start) = (Silence::default(), Instant::now());
+        let (mut silence, start) = (SilentPartitions::default(), Instant::now());
         let (ends, late) = (Ends::from([(place(0), 5), (place(1), 9)]), start + PATIENCE);
         silence.assigned(&[place(0), place(1)], start);
         assert_eq!(silence.stalled(&ends, |_| 9, PATIENCE, late), None, "all of it is taken in");

@@ -13,7 +13,7 @@ use futures::future::try_join_all;
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::{Part, RebuildError, RebuildProgress, turn::Turn};
+use super::{Part, RebuildError, RebuildProgress, turn::RebuildTurn};
 use crate::runtime::{
     Build, BuildState, Runtime, Worker, bucket_of,
     delivery::Delivery,
@@ -42,7 +42,7 @@ impl Runtime {
         &self,
         id: i64,
         part: &Part,
-        turn: &Turn,
+        turn: &RebuildTurn,
         progress: &watch::Sender<RebuildProgress>,
         stop: &CancellationToken,
     ) -> Result<(), RebuildError> {

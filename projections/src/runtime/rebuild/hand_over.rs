@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::{task::JoinHandle, time::Instant};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{Part, Phase, RebuildError, ledger::move_phase, turn::Turn};
+use super::{Part, Phase, RebuildError, ledger::move_phase, turn::RebuildTurn};
 use crate::runtime::{
     BuildState, Checkpoint, Control, PartitionMark, Runtime, RuntimeError, Worker,
     control::postgres,
@@ -45,7 +45,12 @@ impl Runtime {
     }
 
     /// Every partition is taken in up to this position: that came from the log.
-    pub(super) async fn note_handover(&self, part: &Part, position: u64, turn: &Turn) -> Result<(), RebuildError> {
+    pub(super) async fn note_handover(
+        &self,
+        part: &Part,
+        position: u64,
+        turn: &RebuildTurn,
+    ) -> Result<(), RebuildError> {
         let mut checkpoint = self.control.checkpoint(part.name(), part.generation).await?;
         for mark in checkpoint.0.values_mut() {
             mark.position = mark.position.max(position);
@@ -63,7 +68,7 @@ impl Runtime {
     }
 
     /// Makes the generation's consumer group go on where Kafka ended before the log was read, and lets workers follow.
-    pub(super) async fn hand_over(&self, id: i64, part: &Part, turn: &Turn) -> Result<(), RebuildError> {
+    pub(super) async fn hand_over(&self, id: i64, part: &Part, turn: &RebuildTurn) -> Result<(), RebuildError> {
         let checkpoint = self.control.checkpoint(part.name(), part.generation).await?;
         let next: Ends = checkpoint.0.iter().map(|(place, mark)| (place.clone(), mark.next_offset)).collect();
         commit_for(&self.config, part.name(), part.generation, next)

@@ -6,7 +6,7 @@ use sqlx::{PgConnection, Row, postgres::PgRow};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::{RebuildError, RebuildOptions, turn::Turn};
+use super::{RebuildError, RebuildOptions, turn::RebuildTurn};
 use crate::{
     QueryError,
     runtime::{AnyProjection, Build, BuildState, Control, ControlError, Generation, Runtime, control::postgres},
@@ -140,7 +140,7 @@ impl Runtime {
         &self,
         projections: &[Arc<dyn AnyProjection>],
         options: &RebuildOptions,
-        turn: &Turn,
+        turn: &RebuildTurn,
     ) -> Result<(i64, bool, Vec<Part>), RebuildError> {
         let incarnation = self.log.incarnation().await?;
         let pointer = self.control.pointer().await?;
@@ -208,7 +208,7 @@ impl Runtime {
     /// # Errors
     /// [`RebuildError`] when a store does not let go of it; the same call goes on. What readers see stays.
     pub async fn abandon_rebuild(&self, projections: &[Arc<dyn AnyProjection>]) -> Result<Option<i64>, RebuildError> {
-        let turn = Turn::take(&self.control).await?;
+        let turn = RebuildTurn::take(&self.control).await?;
         let outcome = self.abandon_unfinished(projections, &turn).await;
         turn.give_back().await;
         outcome
@@ -217,7 +217,7 @@ impl Runtime {
     async fn abandon_unfinished(
         &self,
         projections: &[Arc<dyn AnyProjection>],
-        turn: &Turn,
+        turn: &RebuildTurn,
     ) -> Result<Option<i64>, RebuildError> {
         let Some((id, rows)) = self.unfinished_rebuild().await? else { return Ok(None) };
         for row in rows {
@@ -238,7 +238,7 @@ impl Runtime {
     }
 
     /// Notes what stopped a rebuild. It may go on later, unless what it made is wrong; one that was switched stays so.
-    pub(super) async fn note_rebuild_error(&self, id: i64, error: &RebuildError, turn: &Turn) {
+    pub(super) async fn note_rebuild_error(&self, id: i64, error: &RebuildError, turn: &RebuildTurn) {
         let reason = crate::runtime::error::chain(error);
         let noted = async {
             let mut transaction = turn.begin().await?;
@@ -259,7 +259,13 @@ impl Runtime {
         }
     }
 
-    pub(super) async fn note_phase(&self, id: i64, part: &Part, phase: Phase, turn: &Turn) -> Result<(), ControlError> {
+    pub(super) async fn note_phase(
+        &self,
+        id: i64,
+        part: &Part,
+        phase: Phase,
+        turn: &RebuildTurn,
+    ) -> Result<(), ControlError> {
         let mut transaction = turn.begin().await?;
         move_phase(&mut transaction, id, part, phase).await?;
         transaction.commit().await.map_err(postgres("noting how far a rebuild is"))
@@ -269,7 +275,7 @@ impl Runtime {
         &self,
         id: i64,
         part: &Part,
-        turn: &Turn,
+        turn: &RebuildTurn,
         (position, target, events): (u64, u64, u64),
     ) -> Result<(), ControlError> {
         let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
@@ -290,7 +296,7 @@ impl Runtime {
     }
 
     /// Marks what was made as wrong, so that no worker follows it any more; never what readers see.
-    pub(super) async fn fail(&self, part: &Part, turn: &Turn) -> Result<(), ControlError> {
+    pub(super) async fn fail(&self, part: &Part, turn: &RebuildTurn) -> Result<(), ControlError> {
         let mut transaction = turn.begin().await?;
         let live = Control::lock_pointer(&mut transaction).await?.generations.get(part.name()).copied();
         if live == Some(part.generation) {

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep};
 
-use super::{Part, RebuildError, ledger::PartRow, turn::Turn};
+use super::{Part, RebuildError, ledger::PartRow, turn::RebuildTurn};
 use crate::runtime::{
     AnyProjection, BuildState, Control, ControlError, Generation, Generations, Runtime, control::postgres,
 };
@@ -24,7 +24,7 @@ impl Runtime {
         projection: &Arc<dyn AnyProjection>,
         generation: Generation,
     ) -> Result<(), RebuildError> {
-        let turn = Turn::take(&self.control).await?;
+        let turn = RebuildTurn::take(&self.control).await?;
         let outcome = self.drop_unless_needed(projection, generation, &turn).await;
         turn.give_back().await;
         outcome
@@ -34,7 +34,7 @@ impl Runtime {
         &self,
         projection: &Arc<dyn AnyProjection>,
         generation: Generation,
-        turn: &Turn,
+        turn: &RebuildTurn,
     ) -> Result<(), RebuildError> {
         self.control.build(projection.name(), generation).await?;
         if let Some((id, rows)) = self.unfinished_rebuild().await?
@@ -51,7 +51,7 @@ impl Runtime {
         &self,
         projection: &Arc<dyn AnyProjection>,
         generation: Generation,
-        turn: &Turn,
+        turn: &RebuildTurn,
     ) -> Result<(), RebuildError> {
         let name = projection.name();
         let live = self.give_up_build(name, generation, turn).await?;
@@ -79,7 +79,7 @@ impl Runtime {
         &self,
         name: &'static str,
         generation: Generation,
-        turn: &Turn,
+        turn: &RebuildTurn,
     ) -> Result<Option<Generation>, RebuildError> {
         let mut transaction = turn.begin().await?;
         let pointer = Control::lock_pointer(&mut transaction).await?;
@@ -112,7 +112,11 @@ impl Runtime {
     }
 
     /// Drops what readers neither see nor saw before the last switch, so that two of each remain.
-    pub(super) async fn retire(&self, parts: &[Part], turn: &Turn) -> Result<Vec<(String, Generation)>, RebuildError> {
+    pub(super) async fn retire(
+        &self,
+        parts: &[Part],
+        turn: &RebuildTurn,
+    ) -> Result<Vec<(String, Generation)>, RebuildError> {
         let mut dropped = vec![];
         let pointer = self.control.pointer().await?;
         for build in self.control.builds().await? {

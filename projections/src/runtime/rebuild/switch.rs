@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Part, RebuildError, turn::Turn};
+use super::{Part, RebuildError, turn::RebuildTurn};
 use crate::runtime::{
     AnyProjection, BuildState, Control, ControlError, Generation, Generations, LetterQuery, Pointer, Runtime,
     control::postgres,
@@ -17,7 +17,7 @@ impl Runtime {
         &self,
         id: i64,
         parts: &[Part],
-        turn: &Turn,
+        turn: &RebuildTurn,
     ) -> Result<(Generations, Generations), RebuildError> {
         let to: Generations = parts.iter().map(|part| (part.name().to_owned(), part.generation)).collect();
         let doing = || postgres("switching generations");
@@ -76,13 +76,17 @@ impl Runtime {
     /// # Errors
     /// [`RebuildError::NothingRetained`] where there is no earlier generation, and others when it could not be done.
     pub async fn rollback(&self, projections: &[Arc<dyn AnyProjection>]) -> Result<Pointer, RebuildError> {
-        let turn = Turn::take(&self.control).await?;
+        let turn = RebuildTurn::take(&self.control).await?;
         let outcome = self.move_back(projections, &turn).await;
         turn.give_back().await;
         outcome
     }
 
-    async fn move_back(&self, projections: &[Arc<dyn AnyProjection>], turn: &Turn) -> Result<Pointer, RebuildError> {
+    async fn move_back(
+        &self,
+        projections: &[Arc<dyn AnyProjection>],
+        turn: &RebuildTurn,
+    ) -> Result<Pointer, RebuildError> {
         let (pointer, builds) = (self.control.pointer().await?, self.control.builds().await?);
         let mut back = Generations::new();
         for projection in projections {

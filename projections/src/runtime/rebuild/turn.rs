@@ -1,6 +1,6 @@
 //! The right to rebuild, switch, roll back or drop; one process has it at a time.
 //!
-//! A lease in Postgres, as the relay's (ADR 0029): a pooler cannot break it, and a process that stood still finds out
+//! A lease in Postgres, as the relay's (ADR 0026): a pooler cannot break it, and a process that stood still finds out
 //! that somebody else has it. Whatever is moved is moved in a transaction that asks for the lease's epoch first.
 
 use std::time::Duration;
@@ -25,7 +25,7 @@ const RENEW_EVERY: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The right, until it is given back, dropped or lost.
-pub(super) struct Turn {
+pub(super) struct RebuildTurn {
     control: Control,
     epoch: i64,
     stop: CancellationToken,
@@ -33,7 +33,7 @@ pub(super) struct Turn {
     lost: CancellationToken,
 }
 
-impl Turn {
+impl RebuildTurn {
     /// Takes it, unless another process has it.
     pub(super) async fn take(control: &Control) -> Result<Self, ControlError> {
         let holder = Uuid::new_v4();
@@ -48,7 +48,7 @@ impl Turn {
                 .map_err(postgres("taking turns at rebuilding"))?;
         let (Some(epoch), _) = taken else { return Err(ControlError::Busy) };
         let (stop, lost) = (CancellationToken::new(), CancellationToken::new());
-        let keeper = Keeper { control: control.clone(), holder, epoch, stop: stop.clone(), lost: lost.clone() };
+        let keeper = TurnKeeper { control: control.clone(), holder, epoch, stop: stop.clone(), lost: lost.clone() };
         let keeper = Some(tokio::spawn(keeper.run()));
         Ok(Self { control: control.clone(), epoch, stop, keeper, lost })
     }
@@ -85,7 +85,7 @@ impl Turn {
     }
 }
 
-impl Drop for Turn {
+impl Drop for RebuildTurn {
     fn drop(&mut self) {
         // The keeper gives it back on its own.
         self.stop.cancel();
@@ -93,7 +93,7 @@ impl Drop for Turn {
 }
 
 /// The task that prolongs it.
-struct Keeper {
+struct TurnKeeper {
     control: Control,
     holder: Uuid,
     epoch: i64,
@@ -101,7 +101,7 @@ struct Keeper {
     lost: CancellationToken,
 }
 
-impl Keeper {
+impl TurnKeeper {
     async fn run(self) {
         let mut ticks = interval(RENEW_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -30,9 +30,9 @@ const PAGE: u32 = 250;
 
 /// The words of the titles of the collection that was last asked.
 #[derive(Default)]
-pub(in crate::search) struct TitleWordsCache(Mutex<Slot>);
+pub(in crate::search) struct TitleWordsCache(Mutex<CacheSlot>);
 
-struct Slot {
+struct CacheSlot {
     collection: Arc<str>,
     words: Arc<TitleWords>,
     /// Titles that were there when they were read; `None` before the first time.
@@ -42,7 +42,7 @@ struct Slot {
     read: watch::Sender<bool>,
 }
 
-impl Default for Slot {
+impl Default for CacheSlot {
     fn default() -> Self {
         Self {
             collection: "".into(),
@@ -55,7 +55,7 @@ impl Default for Slot {
 }
 
 impl TitleWordsCache {
-    fn with<T>(&self, work: impl FnOnce(&mut Slot) -> T) -> T {
+    fn with<T>(&self, work: impl FnOnce(&mut CacheSlot) -> T) -> T {
         work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -68,7 +68,7 @@ impl Search {
         }
         let (words, mut read, is_due) = self.title_words_cache().with(|slot| {
             if &*slot.collection != self.collection() {
-                *slot = Slot { collection: self.collection().into(), ..Slot::default() };
+                *slot = CacheSlot { collection: self.collection().into(), ..CacheSlot::default() };
             }
             let now = Instant::now();
             let is_due = slot.checked_at.is_none_or(|at| now.duration_since(at) > CHECK_EVERY);

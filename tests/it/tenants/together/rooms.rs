@@ -1,6 +1,6 @@
 //! Rooms of one process, seen from inside: who is told what, what fits in, and who waits for whom.
 
-use collaboration::{CollaborationConfig, Ended, PeersConfig, RefusedUpdate, Rooms, Seat, SharedText, Told};
+use collaboration::{CollaborationConfig, PeersConfig, RefusedUpdate, Rooms, Seat, SeatEnd, SeatMessage, SharedText};
 use domain::proposal::SectionKey;
 use eventstore::store::PgStore;
 use tests::PATIENCE;
@@ -33,7 +33,7 @@ async fn join(rooms: &Rooms<Ending<PgStore<()>>>, field: &Field) -> Seat {
 
 async fn told(seat: &mut Seat) -> Message {
     let told = timeout(PATIENCE, seat.next()).await.expect("something is told").unwrap();
-    let Told::Message(message) = told else { panic!("{told:?}") };
+    let SeatMessage::Message(message) = told else { panic!("{told:?}") };
     Message::decode_v1(&message).unwrap()
 }
 
@@ -85,7 +85,7 @@ async fn a_text_has_a_size_that_it_keeps_whatever_was_deleted_in_it() {
             // A question tells when it was taken.
             seat.say(Message::Sync(SyncMessage::SyncStep1(editor.known())).encode_v1(), true).await.unwrap();
             let told = timeout(PATIENCE, seat.next()).await.expect("something is told");
-            if let Some(Told::Out(ended)) = told {
+            if let Some(SeatMessage::Out(ended)) = told {
                 refused = Some(ended);
                 break 'writing;
             }
@@ -95,7 +95,7 @@ async fn a_text_has_a_size_that_it_keeps_whatever_was_deleted_in_it() {
     let long = "y".repeat(MAX_BYTES + 1);
     write(&seat, editor.rewrite(&key(), &long).unwrap()).await;
     let out = timeout(PATIENCE, seat.next()).await.expect("it is let go");
-    assert_eq!(out, Some(Told::Out(Ended::Refused(RefusedUpdate::TooLarge { max_bytes: MAX_BYTES }))));
+    assert_eq!(out, Some(SeatMessage::Out(SeatEnd::Refused(RefusedUpdate::TooLarge { max_bytes: MAX_BYTES }))));
     let sizes = "select (select coalesce(sum(length(body)), 0) from shared_text_updates)
         + (select coalesce(sum(length(base)), 0) from shared_texts)";
     let kept: i64 = sqlx::query_scalar(sizes).fetch_one(&field.pool).await.unwrap();

@@ -18,14 +18,14 @@ const HELD_BYTES: usize = 1 << 20;
 
 /// What is put around a result.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Wrapping {
+pub(super) struct AnswerWrapping {
     /// Whether it goes out in blocks of ClickHouse's own.
     pub(super) in_blocks: bool,
     /// The protocol's revision that it is in, where its format is `Native`; 0 is none.
     pub(super) revision: u64,
 }
 
-impl Wrapping {
+impl AnswerWrapping {
     /// A piece as it goes out.
     fn wrap(self, piece: Bytes) -> Result<Bytes, Exception> {
         let piece = if self.revision > 0 { native::with_revision(&piece, self.revision)?.into() } else { piece };
@@ -39,7 +39,7 @@ impl Wrapping {
 
 /// Builds the response, its body in blocks of ClickHouse's own if so asked; the headers of every answer are added by the
 /// caller. A failure is told in plain words either way, as clients expect it.
-pub(super) async fn respond(mut progress: Receiver<Progress>, format: &str, wrapping: Wrapping) -> Response {
+pub(super) async fn respond(mut progress: Receiver<Progress>, format: &str, wrapping: AnswerWrapping) -> Response {
     let mut held = Vec::new();
     let mut length = 0;
     loop {
@@ -75,7 +75,7 @@ fn complete(held: &[Bytes], tally: Tally, elapsed: Duration, format: &str) -> Re
     response
 }
 
-fn streamed(held: Vec<Bytes>, progress: Receiver<Progress>, format: &str, wrapping: Wrapping) -> Response {
+fn streamed(held: Vec<Bytes>, progress: Receiver<Progress>, format: &str, wrapping: AnswerWrapping) -> Response {
     let tag = Uuid::new_v4().simple().to_string()[..16].to_owned();
     let mut response = Response::new(Body::from_stream(pieces(held, progress, tag.clone(), wrapping)));
     describe(response.headers_mut(), format);
@@ -100,7 +100,7 @@ fn pieces(
     held: Vec<Bytes>,
     progress: Receiver<Progress>,
     tag: String,
-    wrapping: Wrapping,
+    wrapping: AnswerWrapping,
 ) -> impl Stream<Item = Result<Bytes, BrokenOff>> {
     let tail = stream::unfold(Tail::Flowing(progress), move |tail| {
         let tag = tag.clone();

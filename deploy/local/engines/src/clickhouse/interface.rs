@@ -13,7 +13,7 @@ use axum::{
 use tokio::sync::{Semaphore, mpsc};
 
 use super::{
-    answer::{self, Wrapping},
+    answer::{self, AnswerWrapping},
     body::Incoming,
     compression,
     engine::{self, Engine, Job},
@@ -119,7 +119,7 @@ async fn serve(
         drop((sender, job, permit));
     })?;
     let revision = if format.eq_ignore_ascii_case("Native") { request.revision } else { 0 };
-    Ok(answer::respond(receiver, &format, Wrapping { in_blocks: request.in_blocks, revision }).await)
+    Ok(answer::respond(receiver, &format, AnswerWrapping { in_blocks: request.in_blocks, revision }).await)
 }
 
 impl Interface {

@@ -10,7 +10,7 @@ const CUSTOM_SERIALIZATION: u64 = 54_454;
 const BLOCK_HEAD: [u8; 8] = [1, 0, 2, 0xff, 0xff, 0xff, 0xff, 0];
 
 /// Why blocks were not read.
-enum Unreadable {
+enum BlockError {
     /// They end in the middle.
     Short,
     /// A column of this type is not known here.
@@ -20,13 +20,13 @@ enum Unreadable {
 /// The engine's blocks as that revision has them.
 pub(super) fn with_revision(blocks: &[u8], revision: u64) -> Result<Vec<u8>, Exception> {
     let mut written = Vec::with_capacity(blocks.len() + 1_024);
-    let mut rest = Rest(blocks);
+    let mut rest = UnreadBytes(blocks);
     while !rest.0.is_empty() {
         block(&mut rest, revision, &mut written).map_err(|unreadable| match unreadable {
-            Unreadable::Short => {
+            BlockError::Short => {
                 Refusal::BadArguments.because("the engine's Native format ends in the middle of a block")
             }
-            Unreadable::Type(name) => Refusal::NotImplemented.because(&format!(
+            BlockError::Type(name) => Refusal::NotImplemented.because(&format!(
                 "the local engine has no column of type {name} in the Native format with client_protocol_version"
             )),
         })?;
@@ -34,7 +34,7 @@ pub(super) fn with_revision(blocks: &[u8], revision: u64) -> Result<Vec<u8>, Exc
     Ok(written)
 }
 
-fn block(rest: &mut Rest<'_>, revision: u64, written: &mut Vec<u8>) -> Result<(), Unreadable> {
+fn block(rest: &mut UnreadBytes<'_>, revision: u64, written: &mut Vec<u8>) -> Result<(), BlockError> {
     if revision > 0 {
         written.extend(BLOCK_HEAD);
     }
@@ -59,42 +59,42 @@ fn block(rest: &mut Rest<'_>, revision: u64, written: &mut Vec<u8>) -> Result<()
     Ok(())
 }
 
-fn taken<'a>(before: &'a [u8], rest: &Rest<'_>) -> &'a [u8] {
+fn taken<'a>(before: &'a [u8], rest: &UnreadBytes<'_>) -> &'a [u8] {
     &before[..before.len() - rest.0.len()]
 }
 
 /// What is not read yet.
-struct Rest<'a>(&'a [u8]);
+struct UnreadBytes<'a>(&'a [u8]);
 
-impl<'a> Rest<'a> {
-    fn skip(&mut self, bytes: usize) -> Result<&'a [u8], Unreadable> {
-        let (head, rest) = self.0.split_at_checked(bytes).ok_or(Unreadable::Short)?;
+impl<'a> UnreadBytes<'a> {
+    fn skip(&mut self, bytes: usize) -> Result<&'a [u8], BlockError> {
+        let (head, rest) = self.0.split_at_checked(bytes).ok_or(BlockError::Short)?;
         self.0 = rest;
         Ok(head)
     }
 
-    fn skip_many(&mut self, number: usize, bytes: usize) -> Result<(), Unreadable> {
-        self.skip(number.checked_mul(bytes).ok_or(Unreadable::Short)?).map(drop)
+    fn skip_many(&mut self, number: usize, bytes: usize) -> Result<(), BlockError> {
+        self.skip(number.checked_mul(bytes).ok_or(BlockError::Short)?).map(drop)
     }
 
-    fn number(&mut self) -> Result<usize, Unreadable> {
+    fn number(&mut self) -> Result<usize, BlockError> {
         let mut number = 0_u64;
         for shift in (0..64).step_by(7) {
             let byte = self.skip(1)?[0];
             number |= u64::from(byte & 0x7f) << shift;
             if byte < 0x80 {
-                return usize::try_from(number).map_err(|_| Unreadable::Short);
+                return usize::try_from(number).map_err(|_| BlockError::Short);
             }
         }
-        Err(Unreadable::Short)
+        Err(BlockError::Short)
     }
 
-    fn text(&mut self) -> Result<&'a [u8], Unreadable> {
+    fn text(&mut self) -> Result<&'a [u8], BlockError> {
         let length = self.number()?;
         self.skip(length)
     }
 
-    fn long(&mut self) -> Result<u64, Unreadable> {
+    fn long(&mut self) -> Result<u64, BlockError> {
         let bytes = self.skip(8)?;
         Ok(bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte)))
     }
@@ -128,7 +128,7 @@ fn element(argument: &str) -> &str {
 }
 
 /// What stands once before a column's values.
-fn prefix(rest: &mut Rest<'_>, kind: &str) -> Result<(), Unreadable> {
+fn prefix(rest: &mut UnreadBytes<'_>, kind: &str) -> Result<(), BlockError> {
     let (name, arguments) = parts(kind);
     match name {
         "LowCardinality" => rest.skip(8).map(drop),
@@ -140,7 +140,7 @@ fn prefix(rest: &mut Rest<'_>, kind: &str) -> Result<(), Unreadable> {
 }
 
 /// The values of a column.
-fn column(rest: &mut Rest<'_>, kind: &str, rows: usize) -> Result<(), Unreadable> {
+fn column(rest: &mut UnreadBytes<'_>, kind: &str, rows: usize) -> Result<(), BlockError> {
     let (name, arguments) = parts(kind);
     match name {
         "String" => (0..rows).try_for_each(|_| rest.text().map(drop)),
@@ -151,24 +151,24 @@ fn column(rest: &mut Rest<'_>, kind: &str, rows: usize) -> Result<(), Unreadable
         "Array" | "Map" => {
             let mut inside = 0;
             for _ in 0..rows {
-                inside = usize::try_from(rest.long()?).map_err(|_| Unreadable::Short)?;
+                inside = usize::try_from(rest.long()?).map_err(|_| BlockError::Short)?;
             }
             arguments.into_iter().try_for_each(|inner| column(rest, inner, inside))
         }
         "Tuple" => arguments.into_iter().try_for_each(|inner| column(rest, element(inner), rows)),
         "LowCardinality" if rows > 0 => {
             let width = 1 << (rest.long()? & 0xf);
-            let keys = usize::try_from(rest.long()?).map_err(|_| Unreadable::Short)?;
+            let keys = usize::try_from(rest.long()?).map_err(|_| BlockError::Short)?;
             let inner = arguments.first().copied().unwrap_or_default();
             // Nothing is a key like others there.
             let inner = if let ("Nullable", [inner]) = (parts(inner).0, &parts(inner).1[..]) { *inner } else { inner };
             column(rest, inner, keys)?;
-            let values = usize::try_from(rest.long()?).map_err(|_| Unreadable::Short)?;
+            let values = usize::try_from(rest.long()?).map_err(|_| BlockError::Short)?;
             rest.skip_many(values, width)
         }
         "LowCardinality" => Ok(()),
         _ => {
-            let width = width(name, &arguments).ok_or_else(|| Unreadable::Type(kind.to_owned()))?;
+            let width = width(name, &arguments).ok_or_else(|| BlockError::Type(kind.to_owned()))?;
             rest.skip_many(rows, width)
         }
     }
