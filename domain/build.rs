@@ -17,13 +17,13 @@ fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=src");
     for aggregate in AGGREGATES {
         let mut files = Vec::new();
-        collect(Path::new("src"), aggregate, &mut files)?;
+        collect_sources(Path::new("src"), aggregate, &mut files)?;
         for shared in SHARED {
-            collect(Path::new("src"), shared, &mut files)?;
+            collect_sources(Path::new("src"), shared, &mut files)?;
         }
         files.sort();
         files.dedup();
-        let mut hash = Fnv::new();
+        let mut hash = FnvHasher::new();
         for file in files {
             hash.update(file.to_string_lossy().replace('\\', "/").as_bytes());
             hash.update(&fs::read(&file)?);
@@ -34,7 +34,7 @@ fn main() -> io::Result<()> {
 }
 
 /// `folder/<name>.rs` and everything below `folder/<name>/`, without tests.
-fn collect(folder: &Path, name: &str, files: &mut Vec<PathBuf>) -> io::Result<()> {
+fn collect_sources(folder: &Path, name: &str, files: &mut Vec<PathBuf>) -> io::Result<()> {
     let file = folder.join(format!("{name}.rs"));
     if file.is_file() {
         files.push(file);
@@ -50,7 +50,7 @@ fn collect(folder: &Path, name: &str, files: &mut Vec<PathBuf>) -> io::Result<()
             continue;
         }
         if path.is_dir() {
-            collect(&below, stem, files)?;
+            collect_sources(&below, stem, files)?;
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             files.push(path);
         }
@@ -59,9 +59,9 @@ fn collect(folder: &Path, name: &str, files: &mut Vec<PathBuf>) -> io::Result<()
 }
 
 /// FNV-1a over 128 bits: the same for every compiler, and nobody here tries to make two sources collide.
-struct Fnv(u128);
+struct FnvHasher(u128);
 
-impl Fnv {
+impl FnvHasher {
     fn new() -> Self {
         Self(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d)
     }

@@ -4,14 +4,14 @@
 
 pub mod api;
 pub mod append;
-pub mod cpu;
-pub mod database;
-mod field;
+mod baseline;
+pub mod bench_database;
+mod bench_environment;
+pub mod cpu_time;
 pub mod latency;
 mod log;
 pub mod memory;
 pub mod project;
-mod raw;
 pub mod relay;
 pub mod replay;
 
@@ -21,11 +21,11 @@ use anyhow::Context;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-pub(crate) use self::raw::MEASURED;
+pub(crate) use self::baseline::MEASURED_PROJECTIONS;
 
 /// What one measurement gave.
 #[derive(Debug, Clone, Serialize)]
-pub struct Figures {
+pub struct BenchFigures {
     /// How many events.
     pub events: u64,
     /// In how many seconds.
@@ -40,7 +40,7 @@ pub struct Figures {
     pub cpu_s: f64,
 }
 
-impl Figures {
+impl BenchFigures {
     /// Figures of `events` events in `elapsed`, with `cpu` of processor time. `waits` are in microseconds.
     #[expect(clippy::cast_precision_loss, reason = "figures are for reading")]
     pub fn new(events: u64, elapsed: Duration, cpu: Duration, waits: Option<&Histogram<u64>>) -> Self {
@@ -57,7 +57,7 @@ impl Figures {
     }
 }
 
-impl Figures {
+impl BenchFigures {
     /// The run in the middle of several, by throughput.
     ///
     /// # Errors
@@ -70,52 +70,52 @@ impl Figures {
 }
 
 /// The longest wait that a histogram tells from a longer one, in microseconds: an hour.
-const LONGEST_WAIT: u64 = 3_600_000_000;
+const MAX_WAIT_MICROS: u64 = 3_600_000_000;
 
 /// An empty histogram of waits in microseconds. It has bounds: one without them would grow on `record` only, and
 /// `saturating_record` would put everything into its few first microseconds.
 ///
 /// # Errors
 /// Never with these bounds.
-fn waits() -> anyhow::Result<Histogram<u64>> {
-    Histogram::new_with_bounds(1, LONGEST_WAIT, 3).context("making a histogram")
+fn new_wait_histogram() -> anyhow::Result<Histogram<u64>> {
+    Histogram::new_with_bounds(1, MAX_WAIT_MICROS, 3).context("making a histogram")
 }
 
 /// A wait as the histograms take it.
-fn micros(time: Duration) -> u64 {
+fn to_micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// What a benchmark prints: one JSON line.
 #[derive(Debug, Clone, Serialize)]
-pub struct Report {
+pub struct BenchReport {
     /// Which benchmark.
     pub bench: &'static str,
     /// What was measured.
     #[serde(flatten)]
-    pub figures: Figures,
+    pub figures: BenchFigures,
     /// The raw limit: the least equivalent work without this system.
-    pub raw: Figures,
+    pub raw: BenchFigures,
     /// What the raw limit is.
     pub raw_is: String,
     /// `events_per_s` divided by that of the raw limit.
     pub ratio: f64,
     /// Figures of this benchmark alone.
     #[serde(flatten)]
-    pub more: serde_json::Map<String, serde_json::Value>,
+    pub extra_figures: serde_json::Map<String, serde_json::Value>,
 }
 
-impl Report {
+impl BenchReport {
     /// A report without figures of its own.
-    pub fn new(bench: &'static str, figures: Figures, raw_is: impl Into<String>, raw: Figures) -> Self {
+    pub fn new(bench: &'static str, figures: BenchFigures, raw_is: impl Into<String>, raw: BenchFigures) -> Self {
         let ratio = if raw.events_per_s > 0.0 { figures.events_per_s / raw.events_per_s } else { 0.0 };
-        Self { bench, figures, raw, raw_is: raw_is.into(), ratio, more: serde_json::Map::new() }
+        Self { bench, figures, raw, raw_is: raw_is.into(), ratio, extra_figures: serde_json::Map::new() }
     }
 
     /// Adds a figure of this benchmark alone.
     #[must_use]
-    pub fn with(mut self, name: &str, value: impl Into<serde_json::Value>) -> Self {
-        self.more.insert(name.to_owned(), value.into());
+    pub fn with_figure(mut self, name: &str, value: impl Into<serde_json::Value>) -> Self {
+        self.extra_figures.insert(name.to_owned(), value.into());
         self
     }
 }

@@ -1,15 +1,15 @@
 //! All settings, composed of each crate's own section.
 //!
 //! A later source wins over an earlier one: defaults in code, the TOML file, `MEDHUB__SECTION__KEY`, and the engines'
-//! well-known URL variables of [`WELL_KNOWN`]. Each section's file is the table of its keys.
+//! well-known URL variables of [`WELL_KNOWN_VARIABLES`]. Each section's file is the table of its keys.
 
 mod admin;
 mod auth;
 mod environment;
 mod error;
 mod http;
-mod limits;
-mod log;
+mod logging;
+mod rate_limits;
 mod secret;
 mod serve;
 
@@ -23,30 +23,30 @@ use figment::{
     value::{Dict, Value},
 };
 use projections::{
-    analytics::AnalyticsConfig,
-    runtime::KafkaConfig as WorkerConfig,
-    search::{EmbeddingConfig, SearchConfig},
-    views::ViewsConfig,
+    opportunity_analytics::AnalyticsConfig,
+    opportunity_search::{EmbeddingConfig, SearchConfig},
+    opportunity_views::RedisConfig,
+    runtime::ConsumerConfig as WorkerConfig,
 };
-use schemas::registry::RegistryConfig;
+use schemas::registry_client::RegistryConfig;
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 
-use crate::{grpc::GrpcConfig, objects::ObjectsConfig, rest::IngestConfig};
+use crate::{grpc::GrpcConfig, object_store::ObjectsConfig, rest::IngestConfig};
 
 pub use self::{
-    admin::{AdminConfig, AdminToken, ShortToken},
-    auth::{AuthConfig, AuthSecret, ShortSecret},
+    admin::{AdminConfig, AdminToken, TokenTooShort},
+    auth::{AuthConfig, AuthSecret, SecretTooShort},
     error::ConfigError,
     http::HttpConfig,
-    limits::LimitsConfig,
-    log::{LogConfig, LogFormat},
-    secret::masked_url,
+    logging::{LoggingConfig, LoggingFormat},
+    rate_limits::RateLimitConfig,
+    secret::mask_url,
     serve::ServeConfig,
 };
 
 /// Variables that the engines' own tools know, and the settings they stand for.
-pub const WELL_KNOWN: [(&str, &str); 6] = [
+pub const WELL_KNOWN_VARIABLES: [(&str, &str); 6] = [
     ("DATABASE_URL", "postgres.url"),
     ("KAFKA_BROKERS", "kafka.brokers"),
     ("CLICKHOUSE_URL", "clickhouse.url"),
@@ -64,7 +64,7 @@ const SHARED_WITH_WORKERS: [&str; 3] = ["brokers", "topic_prefix", "partitions"]
 /// All settings.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Config {
+pub struct MedhubConfig {
     /// The HTTP edge.
     pub http: HttpConfig,
     /// Who may operate the service over its API. It is a secret, so that it is not written with the rest.
@@ -74,7 +74,7 @@ pub struct Config {
     #[serde(skip_serializing)]
     pub auth: AuthConfig,
     /// How often somebody may ask.
-    pub limits: LimitsConfig,
+    pub limits: RateLimitConfig,
     /// Where gRPC listens.
     pub grpc: GrpcConfig,
     /// How views and clicks are taken in.
@@ -86,7 +86,7 @@ pub struct Config {
     /// Start and end of a service.
     pub serve: ServeConfig,
     /// The log of the program.
-    pub log: LogConfig,
+    pub log: LoggingConfig,
     /// The log of events. Its URL is a secret, so that it is not written with the rest.
     #[serde(skip_serializing)]
     pub postgres: PostgresConfig,
@@ -105,13 +105,13 @@ pub struct Config {
     /// The model that tells meanings.
     pub embedding: EmbeddingConfig,
     /// The store of detail views.
-    pub redis: ViewsConfig,
+    pub redis: RedisConfig,
     /// Every setting as it was merged, for showing.
     #[serde(skip)]
     merged: Dict,
 }
 
-impl Config {
+impl MedhubConfig {
     /// Merges all sources. `file` wins over the file that `MEDHUB_CONFIG` names.
     ///
     /// # Errors
@@ -124,12 +124,12 @@ impl Config {
         let named = environment.iter().find(|(name, value)| name == FILE_VARIABLE && !value.is_empty());
         let file = file.map(Path::to_owned).or_else(|| named.map(|(_, path)| PathBuf::from(path)));
 
-        let mut settings = Figment::from(Serialized::defaults(defaults()?));
+        let mut settings = Figment::from(Serialized::defaults(default_settings()?));
         if let Some(path) = file {
             std::fs::File::open(&path).map_err(|source| ConfigError::File { path: path.clone(), source })?;
             settings = settings.merge(Toml::file_exact(path));
         }
-        for variable in environment::variables(environment, &WELL_KNOWN) {
+        for variable in environment::collect_variables(environment, &WELL_KNOWN_VARIABLES) {
             settings = settings.merge(variable);
         }
         for key in SHARED_WITH_WORKERS {
@@ -147,13 +147,13 @@ impl Config {
     /// # Errors
     /// [`ConfigError::Print`] when a value has no form in TOML.
     pub fn to_masked_toml(&self) -> Result<String, ConfigError> {
-        toml::to_string(&secret::masked(self.merged.clone())).map_err(ConfigError::Print)
+        toml::to_string(&secret::mask_settings(self.merged.clone())).map_err(ConfigError::Print)
     }
 }
 
 /// Every default, without what the workers share with the section `kafka`.
-fn defaults() -> Result<Dict, ConfigError> {
-    let settings = Figment::from(Serialized::defaults(Config::default()));
+fn default_settings() -> Result<Dict, ConfigError> {
+    let settings = Figment::from(Serialized::defaults(MedhubConfig::default()));
     let mut defaults: Dict = settings.extract().map_err(|error| ConfigError::from_figment(error, &settings))?;
     if let Some(Value::Dict(_, worker)) = defaults.get_mut("worker") {
         worker.retain(|key, _| !SHARED_WITH_WORKERS.contains(&key.as_str()));

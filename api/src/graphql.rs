@@ -1,33 +1,33 @@
 //! The GraphQL schema: mutations are commands, queries are read models.
 
 mod cents;
+mod command_dispatch;
 mod company;
-mod condition;
-mod consistency;
+mod consistency_token;
 mod document;
 mod document_cost;
 mod document_parser;
 mod error;
-mod follow;
+mod feed_subscription;
+mod history;
 mod inbox;
-mod input;
-mod loader;
-mod operations;
+mod input_validation;
 mod opportunity;
-mod outcome;
-mod page;
-mod parsed;
-mod past;
+mod opportunity_loader;
+mod pagination;
+mod parsed_document_cache;
+mod precondition;
 mod prepared_document;
+mod projection;
 mod proposal;
-mod reading;
+mod read_models;
 mod resource;
-mod search;
 mod session;
 mod task;
 #[cfg(test)]
 mod tests;
 mod watchlist;
+mod workspace_search;
 
 use std::time::Duration;
 
@@ -44,36 +44,36 @@ use self::{
     company::{CompanyMutation, CompanyQuery},
     document::{DocumentMutation, DocumentQuery},
     document_cost::CostLimits,
-    document_parser::DEEPEST,
+    document_parser::MAX_NESTING,
     inbox::{NotificationMutation, NotificationQuery, NotificationSubscription},
-    loader::OpportunityLoader,
-    operations::{OperationsMutation, ProjectionQuery, RebuildQuery, RebuildSubscription},
     opportunity::{
         OpportunityChangesSubscription, OpportunityDashboardSubscription, OpportunityDetailQuery,
         OpportunityHistoryQuery, OpportunityListQuery, OpportunityMutation, OpportunityRecommendedQuery,
         OpportunitySearchQuery, OpportunitySimilarQuery, OpportunityStatsQuery,
     },
-    parsed::ParsedDocuments,
+    opportunity_loader::OpportunityLoader,
+    parsed_document_cache::ParsedDocumentCache,
+    projection::{ProjectionMutation, ProjectionQuery, RebuildQuery, RebuildSubscription},
     proposal::{ProposalChangesSubscription, ProposalHistoryQuery, ProposalMutation, ProposalQuery},
-    reading::Reading,
+    read_models::RequestReadModels,
     resource::{ResourceMutation, ResourceQuery},
-    search::WorkspaceSearchQuery,
     task::{TaskMutation, TaskQuery},
     watchlist::{WatchlistMutation, WatchlistQuery},
+    workspace_search::WorkspaceSearchQuery,
 };
 pub(crate) use self::{
-    error::{is_request_error, is_unknown_hash, refused, refused_with, timed_out},
+    error::{error_response, invalid_query_response, is_request_error, is_unknown_hash, timeout_response},
     prepared_document::PreparedDocument,
-    session::Session,
+    session::GraphQlSession,
 };
 use crate::{
+    app_context::AppContext,
+    auth::{Authenticator, Principal},
     config::HttpConfig,
-    identity::{Authenticator, Identity},
-    store::Stores,
 };
 
-const TIME: &str = "A point in time in RFC 3339, e.g. `\"2026-03-31T17:00:00Z\"`; answers are in UTC.";
-const DAY: &str = "A calendar day, e.g. `\"2026-03-31\"`.";
+const TIME_DESCRIPTION: &str = "A point in time in RFC 3339, e.g. `\"2026-03-31T17:00:00Z\"`; answers are in UTC.";
+const DAY_DESCRIPTION: &str = "A calendar day, e.g. `\"2026-03-31\"`.";
 
 /// What can be read.
 #[derive(MergedObject, Default)]
@@ -111,7 +111,7 @@ struct MutationRoot(
     CompanyMutation,
     WatchlistMutation,
     NotificationMutation,
-    OperationsMutation,
+    ProjectionMutation,
 );
 
 /// What is told as it happens.
@@ -125,41 +125,41 @@ struct SubscriptionRoot(
     RebuildSubscription,
 );
 
-type Root = Schema<QueryRoot, MutationRoot, SubscriptionRoot>;
-type Builder = SchemaBuilder<QueryRoot, MutationRoot, SubscriptionRoot>;
+type ApiSchema = Schema<QueryRoot, MutationRoot, SubscriptionRoot>;
+type ApiSchemaBuilder = SchemaBuilder<QueryRoot, MutationRoot, SubscriptionRoot>;
 
 /// Runs GraphQL documents.
 #[derive(Clone)]
 pub struct GraphQl {
-    schema: Root,
+    schema: ApiSchema,
     /// `None` where nothing is there to be asked, as in tests of the schema itself.
-    stores: Option<Stores>,
+    stores: Option<AppContext>,
     max_query_bytes: usize,
     limits: CostLimits,
-    parsed: ParsedDocuments,
+    document_cache: ParsedDocumentCache,
     /// How long a document waits for read models that are behind its consistency token.
-    patience: Duration,
+    consistency_timeout: Duration,
 }
 
 impl GraphQl {
     /// A schema that reads and writes `stores`, within the limits of `config`.
-    pub fn new(stores: &Stores, config: &HttpConfig) -> Self {
-        Self::of(builder(), stores, config)
+    pub fn new(stores: &AppContext, config: &HttpConfig) -> Self {
+        Self::from_builder(schema_builder(), stores, config)
     }
 
     /// The same for those who sign in: companies change what they may.
-    pub fn with_identity(stores: &Stores, config: &HttpConfig, authenticator: &Authenticator) -> Self {
-        Self::of(builder().data(authenticator.clone()), stores, config)
+    pub fn with_identity(stores: &AppContext, config: &HttpConfig, authenticator: &Authenticator) -> Self {
+        Self::from_builder(schema_builder().data(authenticator.clone()), stores, config)
     }
 
-    fn of(schema: Builder, stores: &Stores, config: &HttpConfig) -> Self {
+    fn from_builder(schema: ApiSchemaBuilder, stores: &AppContext, config: &HttpConfig) -> Self {
         Self {
             schema: schema.data(stores.opportunities.clone()).data(stores.clone()).finish(),
             stores: Some(stores.clone()),
             max_query_bytes: config.max_query_bytes,
             limits: cost_limits(config),
-            parsed: ParsedDocuments::default(),
-            patience: config.consistency_wait(),
+            document_cache: ParsedDocumentCache::default(),
+            consistency_timeout: config.consistency_wait(),
         }
     }
 
@@ -170,31 +170,37 @@ impl GraphQl {
     /// What the caller is answered when the document cannot be read, is not known by its hash, or asks for too much.
     pub(crate) fn prepare(&self, mut request: Request) -> Result<PreparedDocument, Box<Response>> {
         if request.query.len() > self.max_query_bytes {
-            return Err(Box::new(refused(format!("the document is longer than {} bytes", self.max_query_bytes))));
+            return Err(Box::new(invalid_query_response(format!(
+                "the document is longer than {} bytes",
+                self.max_query_bytes
+            ))));
         }
         // Tools send an empty name where they know none.
         request.operation_name = request.operation_name.filter(|name| !name.is_empty());
-        let measured = self.parsed.settle(&mut request, &self.limits);
-        let measured = measured.map_err(|unfit| Box::new(error::unfit(&unfit)))?;
+        let measured = self.document_cache.parse_and_measure(&mut request, &self.limits);
+        let measured = measured.map_err(|unfit| Box::new(error::prepare_error_response(&unfit)))?;
         Ok(PreparedDocument::new(request, measured))
     }
 
     /// Runs one document for somebody.
-    pub(crate) async fn run(&self, document: PreparedDocument, identity: &Identity) -> Response {
+    pub(crate) async fn run(&self, document: PreparedDocument, identity: &Principal) -> Response {
         let is_introspection = document.cost().is_introspection;
-        let request = self.request(document, identity);
-        let answer =
-            if is_introspection { introspect(&self.schema, request).await } else { self.schema.execute(request).await };
-        error::with_codes(answer)
+        let request = self.build_request(document, identity);
+        let answer = if is_introspection {
+            execute_introspection(&self.schema, request).await
+        } else {
+            self.schema.execute(request).await
+        };
+        error::add_error_codes(answer)
     }
 
     /// Runs one document for somebody, and goes on where it is a subscription.
-    pub(crate) fn run_stream(&self, document: PreparedDocument, identity: &Identity) -> BoxStream<'static, Response> {
-        self.schema.execute_stream(self.request(document, identity)).map(error::with_codes).boxed()
+    pub(crate) fn run_stream(&self, document: PreparedDocument, identity: &Principal) -> BoxStream<'static, Response> {
+        self.schema.execute_stream(self.build_request(document, identity)).map(error::add_error_codes).boxed()
     }
 
-    /// [`Self::prepare`] and [`Self::run`].
-    pub(crate) async fn execute(&self, request: Request, identity: &Identity) -> Response {
+    /// [`Self::prepare_document`] and [`Self::run`].
+    pub(crate) async fn execute(&self, request: Request, identity: &Principal) -> Response {
         match self.prepare(request) {
             Ok(document) => self.run(document, identity).await,
             Err(refusal) => *refusal,
@@ -202,11 +208,11 @@ impl GraphQl {
     }
 
     /// The request with what resolvers need.
-    fn request(&self, document: PreparedDocument, identity: &Identity) -> Request {
+    fn build_request(&self, document: PreparedDocument, identity: &Principal) -> Request {
         let request = document.into_request().data(identity.sender.caller.clone()).data(identity.clone());
         let Some(stores) = &self.stores else { return request };
-        let reading = Reading::of(&request, stores, self.patience);
-        let loader = OpportunityLoader(reading.views_now().clone());
+        let reading = RequestReadModels::from_request(&request, stores, self.consistency_timeout);
+        let loader = OpportunityLoader(reading.unsynced_opportunity_views().clone());
         request.data(DataLoader::new(loader, tokio::spawn)).data(reading)
     }
 
@@ -214,9 +220,9 @@ impl GraphQl {
     ///
     /// # Errors
     /// The text of the first error that a caller would get.
-    pub async fn total_count(&self) -> Result<u64, String> {
+    pub async fn query_total_count(&self) -> Result<u64, String> {
         let document = Request::new("{ opportunities(first: 1) { totalCount } }");
-        let answer = self.execute(document, &Identity::anonymous()).await;
+        let answer = self.execute(document, &Principal::anonymous()).await;
         if let Some(error) = answer.errors.first() {
             return Err(error.message.clone());
         }
@@ -227,18 +233,18 @@ impl GraphQl {
 
 /// The schema in GraphQL's schema language, as it stands in `api/schema.graphql`.
 pub fn sdl() -> String {
-    let schema = builder().finish();
+    let schema = schema_builder().finish();
     let sdl = schema.sdl_with_options(SDLExportOptions::new().sorted_fields().sorted_arguments().sorted_enum_items());
     sdl.lines().map(str::trim_end).collect::<Vec<_>>().join("\n").trim().to_owned() + "\n"
 }
 
 /// Questions about the schema that are answered at the same time: they compute, and never wait for anything.
-static INTROSPECTIONS: Semaphore = Semaphore::const_new(2);
+static INTROSPECTION_PERMITS: Semaphore = Semaphore::const_new(2);
 
 /// Answers a document about the schema on a thread that serves nobody else meanwhile.
-async fn introspect(schema: &Root, request: Request) -> Response {
+async fn execute_introspection(schema: &ApiSchema, request: Request) -> Response {
     // The semaphore is never closed.
-    let _place = INTROSPECTIONS.acquire().await;
+    let _place = INTROSPECTION_PERMITS.acquire().await;
     let (schema, runtime) = (schema.clone(), tokio::runtime::Handle::current());
     match tokio::task::spawn_blocking(move || runtime.block_on(schema.execute(request))).await {
         Ok(answer) => answer,
@@ -251,12 +257,12 @@ fn cost_limits(config: &HttpConfig) -> CostLimits {
 }
 
 /// The schema; how much a document may ask for is decided before it gets here.
-fn builder() -> Builder {
+fn schema_builder() -> ApiSchemaBuilder {
     Schema::build(QueryRoot::default(), MutationRoot::default(), SubscriptionRoot::default())
-        .override_output_type_description::<DateTime<Utc>>(TIME)
-        .override_output_type_description::<NaiveDate>(DAY)
+        .override_output_type_description::<DateTime<Utc>>(TIME_DESCRIPTION)
+        .override_output_type_description::<NaiveDate>(DAY_DESCRIPTION)
         // Spreads count as nesting there.
-        .limit_recursive_depth(2 * DEEPEST)
+        .limit_recursive_depth(2 * MAX_NESTING)
         // Comparing each wrong name with all right ones costs more than the answer is worth.
         .disable_suggestions()
 }

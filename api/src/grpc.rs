@@ -7,11 +7,11 @@
 //! | `MEDHUB__GRPC__REQUEST_TIMEOUT_MS` | `10000` | one call, also where its caller would wait longer |
 //! | `MEDHUB__GRPC__MAX_REQUEST_BYTES` | `262144` | one message of a caller |
 
+mod admission;
+mod conversion;
 mod deadline;
-mod guard;
 mod health;
 mod service;
-mod view;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -23,15 +23,15 @@ use serde::{Deserialize, Serialize};
 use tonic::service::Routes;
 use tonic_reflection::server::Builder;
 
-pub(crate) use self::health::HealthWatch;
-use self::{pb::task_service_server::TaskServiceServer, service::Tasks};
+pub(crate) use self::health::HealthMonitor;
+use self::{pb::task_service_server::TaskServiceServer, service::TaskServiceImpl};
 use crate::{
-    http::door::Door,
-    store::{Engine, Stores},
+    app_context::{AppContext, BackingService},
+    http::request_gate::RequestGate,
 };
 
 /// Longest message to the services that are for everybody, in bytes: a name or two.
-const SHORT: usize = 4 * 1024;
+const MAX_AUXILIARY_MESSAGE_BYTES: usize = 4 * 1024;
 
 /// What is made of `proto/tasks.proto`.
 #[allow(
@@ -46,7 +46,7 @@ mod pb {
     tonic::include_proto!("medhub.tasks.v1");
 
     /// The description itself, for reflection.
-    pub(super) const DESCRIPTION: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tasks.bin"));
+    pub(super) const DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tasks.bin"));
 }
 
 /// Settings of gRPC.
@@ -74,29 +74,30 @@ impl Default for GrpcConfig {
 /// All services, and what keeps the health service up to date, by the engines that the process needs.
 ///
 /// # Errors
-/// [`tonic_reflection::server::Error`] when the description cannot be read: a defect of ours.
+/// [`tonic_reflection::start_socket_server::Error`] when the description cannot be read: a defect of ours.
 pub(crate) fn router(
     config: &GrpcConfig,
-    stores: &Stores,
-    engines: &'static [Engine],
-    door: Door,
-) -> Result<(Router, HealthWatch), tonic_reflection::server::Error> {
+    stores: &AppContext,
+    engines: &'static [BackingService],
+    door: RequestGate,
+) -> Result<(Router, HealthMonitor), tonic_reflection::server::Error> {
     let description = || {
         Builder::configure()
-            .register_encoded_file_descriptor_set(pb::DESCRIPTION)
+            .register_encoded_file_descriptor_set(pb::DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
     let (reporter, health) = tonic_health::server::health_reporter();
-    let tasks = TaskServiceServer::new(Tasks::new(stores.clone())).max_decoding_message_size(config.max_request_bytes);
+    let tasks = TaskServiceServer::new(TaskServiceImpl::new(stores.clone()))
+        .max_decoding_message_size(config.max_request_bytes);
     let services = Routes::new(tasks)
-        .add_service(health.max_decoding_message_size(SHORT))
+        .add_service(health.max_decoding_message_size(MAX_AUXILIARY_MESSAGE_BYTES))
         // Older clients, grpcurl among them, ask by the name that the service had before it was settled.
-        .add_service(description().build_v1()?.max_decoding_message_size(SHORT))
-        .add_service(description().build_v1alpha()?.max_decoding_message_size(SHORT));
+        .add_service(description().build_v1()?.max_decoding_message_size(MAX_AUXILIARY_MESSAGE_BYTES))
+        .add_service(description().build_v1alpha()?.max_decoding_message_size(MAX_AUXILIARY_MESSAGE_BYTES));
     let longest = Duration::from_millis(config.request_timeout_ms);
     let router = services
         .into_axum_router()
-        .layer(middleware::from_fn_with_state(door, guard::guard))
-        .layer(middleware::from_fn_with_state(longest, deadline::enforce));
-    Ok((router, HealthWatch::new(stores.clone(), engines, reporter)))
+        .layer(middleware::from_fn_with_state(door, admission::admit_call))
+        .layer(middleware::from_fn_with_state(longest, deadline::enforce_deadline));
+    Ok((router, HealthMonitor::new(stores.clone(), engines, reporter)))
 }

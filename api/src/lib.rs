@@ -2,16 +2,16 @@
 //!
 //! Nothing here decides anything: it translates, calls and puts together.
 
+pub mod app_context;
+pub mod auth;
 pub mod bench;
 pub mod cli;
 pub mod config;
 pub mod graphql;
 pub mod grpc;
 pub mod http;
-pub mod identity;
-pub mod objects;
-mod owned;
-pub mod registry;
+pub mod object_store;
 pub mod rest;
+pub mod schema_registry;
 pub mod serve;
-pub mod store;
+mod tenant_commands;

@@ -12,15 +12,15 @@
 mod analytics;
 mod content_disposition;
 mod document;
-mod extract;
+mod document_text;
+mod extractors;
 mod file_content;
 mod ingest;
 mod media_type;
 mod openapi;
 mod opportunity;
 mod resource;
-mod settled;
-mod text;
+mod responses;
 mod upload;
 
 use std::sync::Arc;
@@ -31,66 +31,66 @@ use axum::{
     http::Method,
     routing::{get, post, put},
 };
-use domain::document::MAX_BYTES;
+use domain::document::MAX_FILE_BYTES;
 
 pub(crate) use self::{
-    extract::{PREFER, PREFERENCE_APPLIED},
-    settled::CONSISTENCY_TOKEN,
+    extractors::{PREFER, PREFERENCE_APPLIED},
+    responses::CONSISTENCY_TOKEN,
 };
 pub use self::{
-    ingest::{Ingest, IngestConfig},
-    openapi::document as openapi,
+    ingest::{IngestConfig, IngestService},
+    openapi::openapi_document as openapi,
 };
 use crate::{
-    http::inflate::{self, Inflation},
-    objects::Objects,
-    store::Stores,
+    app_context::AppContext,
+    http::inflate::{self, InflatePolicy},
+    object_store::ObjectStore,
 };
 
 /// What the handlers share.
 #[derive(Clone)]
-pub struct Rest {
+pub struct RestState {
     /// What is on record.
-    pub stores: Stores,
+    pub stores: AppContext,
     /// Takes views and clicks.
-    pub ingest: Arc<Ingest>,
+    pub ingest: Arc<IngestService>,
     /// Holds files.
-    pub objects: Objects,
+    pub objects: ObjectStore,
 }
 
 /// All routes, and apart from them those of files, which are written down as they come and never held in memory. Bodies
 /// have `most_bytes` at most where nothing else is said.
-pub(crate) fn routes(rest: Rest, most_bytes: usize) -> (Router, Router) {
-    let longest = usize::try_from(MAX_BYTES).unwrap_or(usize::MAX);
-    let most_ingest_bytes = rest.ingest.longest_body().max(most_bytes);
+pub(crate) fn routes(rest: RestState, most_bytes: usize) -> (Router, Router) {
+    let longest = usize::try_from(MAX_FILE_BYTES).unwrap_or(usize::MAX);
+    let most_ingest_bytes = rest.ingest.max_body_bytes().max(most_bytes);
     let plain = Router::new()
         .route("/api/v1/opportunities", get(opportunity::list))
-        .route("/api/v1/opportunities/{id}", get(opportunity::one))
+        .route("/api/v1/opportunities/{id}", get(opportunity::get_opportunity))
         .route("/api/v1/resources", get(resource::list).post(resource::create))
-        .route("/api/v1/resources/{id}", get(resource::one).put(resource::update).delete(resource::delete))
-        .route("/api/v1/documents/{id}", get(document::one).delete(document::delete))
+        .route("/api/v1/resources/{id}", get(resource::get_resource).put(resource::update).delete(resource::delete))
+        .route("/api/v1/documents/{id}", get(document::get_document).delete(document::delete))
         .route("/api/v1/documents/{id}/content", get(document::content))
-        .route("/api/v1/openapi.json", get(openapi::served))
-        .route("/analytics/events", get(analytics::events))
-        .layer(inflate::layer(Inflation::UpTo(most_bytes)));
+        .route("/api/v1/openapi.json", get(openapi::serve_openapi))
+        .route("/analytics/events", get(analytics::list_events))
+        .layer(inflate::inflate_layer(InflatePolicy::UpTo(most_bytes)));
     let texts = Router::new()
-        .route("/api/v1/documents/{id}/text", put(text::record).get(text::shown))
-        .layer(DefaultBodyLimit::max(text::MOST_BYTES))
-        .layer(inflate::layer(Inflation::UpTo(text::MOST_BYTES)));
+        .route("/api/v1/documents/{id}/text", put(document_text::record).get(document_text::get_document_text))
+        .layer(DefaultBodyLimit::max(document_text::MAX_TEXT_BYTES))
+        .layer(inflate::inflate_layer(InflatePolicy::UpTo(document_text::MAX_TEXT_BYTES)));
     let files = Router::new()
         .route("/api/v1/documents", post(upload::upload).get(document::list))
         .layer(DefaultBodyLimit::max(longest))
-        .layer(inflate::layer(Inflation::Never));
+        .layer(inflate::inflate_layer(InflatePolicy::Never));
     let events = Router::new()
-        .route("/ingest", post(ingest::take))
+        .route("/ingest", post(ingest::ingest_events))
         .layer(DefaultBodyLimit::max(most_ingest_bytes))
-        .layer(inflate::layer(Inflation::UpTo(most_ingest_bytes)));
+        .layer(inflate::inflate_layer(InflatePolicy::UpTo(most_ingest_bytes)));
     let rest = Arc::new(rest);
     (plain.merge(texts).merge(events).with_state(Arc::clone(&rest)), files.with_state(rest))
 }
 
 /// Whether a request brings a file, which may take as long as it goes on.
-pub(crate) fn is_upload(method: &Method, path: &str) -> bool {
+pub(crate) fn is_upload_request(method: &Method, path: &str) -> bool {
     match path.strip_prefix("/api/v1/documents") {
         Some("") => method == Method::POST,
         Some(document) => method == Method::PUT && document.ends_with("/text"),

@@ -4,56 +4,56 @@
 //! wait for engines ──▶ start ──▶ serve ──signal or a failed part──▶ HTTP drains ──▶ relay ──▶ workers
 //! ```
 
-mod files;
-mod part;
-mod readiness;
-mod registry;
-mod role;
-mod signal;
-mod stuck;
-mod wait;
+mod file_limit;
+mod part_supervisor;
+mod process_role;
+mod readiness_probe;
+mod registry_service;
+mod startup_wait;
+mod stuck_worker_detector;
+mod termination_signals;
 
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
-use eventstore::{append::PgBatchStore, registry::RegistryError, relay::Relay};
+use eventstore::{append::PgBatchStore, registry::SchemaStoreError, relay::Relay};
 use projections::runtime::{ControlError, RuntimeError, Supervisor};
-use schemas::registry::Registry;
+use schemas::registry_client::SchemaRegistryClient;
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use self::{
-    part::{Parts, Stage},
-    readiness::Watched,
+    part_supervisor::{PartSupervisor, ShutdownStage},
+    readiness_probe::MonitoredPart,
 };
-pub use self::{readiness::Readiness, registry::run as run_registry, role::Role};
+pub use self::{process_role::ProcessRole, readiness_probe::ReadinessProbe, registry_service::run as run_registry};
 use crate::{
-    config::Config,
+    app_context::{AppContext, BackingService, ServiceFinding},
+    auth::Authenticator,
+    config::MedhubConfig,
     graphql::GraphQl,
     grpc,
     http::{
         self,
         connection::{self, ConnectionLimits},
-        door::Door,
-        limiter::Limiter,
+        rate_limiter::RateLimiter,
+        request_gate::RequestGate,
     },
-    identity::Authenticator,
-    objects::ObjectSweeper,
-    rest::{Ingest, Rest},
-    store::{Engine, Finding, Stores},
+    object_store::ObjectSweeper,
+    rest::{IngestService, RestState},
 };
 
 /// How long a farewell to Postgres may take.
-const FAREWELL: Duration = Duration::from_secs(1);
+const POOL_CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Why a service ended other than by being told to.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// Engines that it needs did not come up.
     #[error("{} did not answer within {waited_s} s; `medhub doctor` says what to do", names(engines))]
-    Engines {
+    ServicesUnavailable {
         /// Which ones.
-        engines: Vec<Engine>,
+        engines: Vec<BackingService>,
         /// How long was waited, in seconds.
         waited_s: u64,
     },
@@ -65,7 +65,7 @@ pub enum ServeError {
     Schema(#[source] sqlx::Error),
     /// The schema registry has no tables and cannot make them.
     #[error("preparing the schema registry")]
-    Registry(#[source] RegistryError),
+    Registry(#[source] SchemaStoreError),
     /// Postgres did not say which generations are live.
     #[error("asking Postgres which generations of the read models are live")]
     Generations(#[source] ControlError),
@@ -92,13 +92,13 @@ pub enum ServeError {
     Worker(#[source] RuntimeError),
     /// A part ended although nobody told it to.
     #[error("{part} ended by itself")]
-    EndedByItself {
+    UnexpectedExit {
         /// Which part.
         part: &'static str,
     },
     /// A part broke off in the middle of something: a defect of this program.
     #[error("{part} broke off")]
-    BrokeOff {
+    PartPanicked {
         /// Which part.
         part: &'static str,
         /// How.
@@ -107,13 +107,13 @@ pub enum ServeError {
     },
     /// Not everything came to its end in time.
     #[error("{part} did not come to its end in time")]
-    NotDrained {
+    DrainTimeout {
         /// Which part.
         part: &'static str,
     },
 }
 
-fn names(engines: &[Engine]) -> String {
+fn names(engines: &[BackingService]) -> String {
     engines.iter().map(|engine| engine.name()).collect::<Vec<_>>().join(", ")
 }
 
@@ -122,183 +122,198 @@ fn names(engines: &[Engine]) -> String {
 ///
 /// # Errors
 /// [`ServeError`] when it cannot start, when a part can never work, or when the end takes too long.
-pub async fn run(role: Role, only: &[String], stores: Stores, config: Config) -> Result<(), ServeError> {
-    attend(start(role, only, &stores, &config), config.serve.shutdown_timeout(), &stores.pool).await
+pub async fn run(
+    role: ProcessRole,
+    only: &[String],
+    stores: AppContext,
+    config: MedhubConfig,
+) -> Result<(), ServeError> {
+    run_until_signal(start_parts(role, only, &stores, &config), config.serve.shutdown_timeout(), &stores.pool).await
 }
 
 /// Starts, and stays until a signal or the end of a part; then lets everything under way come to its end.
-async fn attend(
-    starting: impl Future<Output = Result<Parts, ServeError>>,
+async fn run_until_signal(
+    starting: impl Future<Output = Result<PartSupervisor, ServeError>>,
     patience: Duration,
     pool: &PgPool,
 ) -> Result<(), ServeError> {
-    let mut signals = signal::Signals::install().map_err(ServeError::Signals)?;
+    let mut signals = termination_signals::TerminationSignals::install().map_err(ServeError::Signals)?;
     let started = tokio::select! {
         started = starting => started?,
-        () = signals.first() => return Ok(()),
+        () = signals.recv_signal() => return Ok(()),
     };
     let mut parts = started;
     let ended = tokio::select! {
-        () = signals.first() => Ok(()),
-        ended = parts.first_end() => ended,
+        () = signals.recv_signal() => Ok(()),
+        ended = parts.wait_for_unexpected_exit() => ended,
     };
     let drained = tokio::select! {
-        drained = parts.drain(patience) => drained,
-        () = signals.first() => {
+        drained = parts.drain_stages(patience) => drained,
+        () = signals.recv_signal() => {
             tracing::warn!("told to stop again, stopping at once");
             Ok(())
         }
     };
     // A connection whose server process stands still is never given back.
-    if tokio::time::timeout(FAREWELL, pool.close()).await.is_err() {
+    if tokio::time::timeout(POOL_CLOSE_TIMEOUT, pool.close()).await.is_err() {
         tracing::warn!("Postgres did not answer the farewell");
     }
     // What went wrong first is what a person has to know.
     ended.and(drained)
 }
 
-async fn start(role: Role, only: &[String], stores: &Stores, config: &Config) -> Result<Parts, ServeError> {
-    wait::for_engines(stores, role.engines(), config.serve.startup_timeout()).await?;
-    if role.engines().contains(&Engine::Postgres) {
-        wait::for_migration(stores, config.serve.startup_timeout()).await?;
+async fn start_parts(
+    role: ProcessRole,
+    only: &[String],
+    stores: &AppContext,
+    config: &MedhubConfig,
+) -> Result<PartSupervisor, ServeError> {
+    startup_wait::wait_for_services(stores, role.required_services(), config.serve.startup_timeout()).await?;
+    if role.required_services().contains(&BackingService::Postgres) {
+        startup_wait::wait_for_migration(stores, config.serve.startup_timeout()).await?;
     }
-    if role.engines().contains(&Engine::Postgres) {
-        stores.live.refresh(stores.runtime.control()).await.map_err(ServeError::Generations)?;
+    if role.required_services().contains(&BackingService::Postgres) {
+        stores.read_models.refresh_pointer(stores.runtime.control()).await.map_err(ServeError::Generations)?;
     }
-    tell_findings(stores, role);
+    log_findings(stores, role);
     // Before anything runs: an address that is taken is the likeliest thing to be wrong.
-    let listener = listen("HTTP", config.http.listen).await?;
+    let listener = bind_listener("HTTP", config.http.listen).await?;
     let metrics = http::keep_metrics().map_err(ServeError::Metrics)?;
-    let mut parts = Parts::default();
-    let mut readiness = Readiness::new(stores.clone(), role, config.serve.stuck_after());
+    let mut parts = PartSupervisor::default();
+    let mut readiness = ReadinessProbe::new(stores.clone(), role, config.serve.stuck_after());
     if role.runs_relay() {
-        let registry = Registry::new(&config.registry);
+        let registry = SchemaRegistryClient::new(&config.registry);
         let relay = Relay::new(stores.pool.clone(), config.kafka.clone(), registry, config.relay.clone());
-        readiness.watch(Watched::Relay(relay.status()));
-        parts.start(Stage::Relay, "the relay", |stop| async move {
+        readiness.monitor_part(MonitoredPart::Relay(relay.status()));
+        parts.spawn_part(ShutdownStage::Relay, "the relay", |stop| async move {
             relay.run(stop).await;
             Ok(())
         });
     }
     if role.runs_workers() {
-        start_projections(stores, only, &mut parts, &mut readiness);
+        start_workers(stores, only, &mut parts, &mut readiness);
     }
-    let (live, control) = (stores.live.clone(), stores.runtime.control().clone());
-    parts.start(Stage::Workers, "following the live generations", |stop| async move {
-        live.follow(control, stop).await;
+    let (live, control) = (stores.read_models.clone(), stores.runtime.control().clone());
+    parts.spawn_part(ShutdownStage::Workers, "following the live generations", |stop| async move {
+        live.follow_pointer(control, stop).await;
         Ok(())
     });
     if role.serves_graphql() {
-        let feed = stores.feed.clone();
-        parts.start(Stage::Workers, "the feed of events", |stop| async move {
+        let feed = stores.event_feed.clone();
+        parts.spawn_part(ShutdownStage::Workers, "the feed of events", |stop| async move {
             feed.run(stop).await;
             Ok(())
         });
     }
     if role.serves_graphql() {
         let rooms = Arc::clone(&stores.rooms);
-        parts.start(Stage::Http, "the rooms of those who write together", |stop| async move {
+        parts.spawn_part(ShutdownStage::Http, "the rooms of those who write together", |stop| async move {
             rooms.run(stop).await;
             Ok(())
         });
     }
     if role.serves_graphql() {
         let sweeper = ObjectSweeper::new(stores.objects.clone(), stores.pool.clone());
-        parts.start(Stage::Workers, "removing files that no document has", |stop| async move {
+        parts.spawn_part(ShutdownStage::Workers, "removing files that no document has", |stop| async move {
             sweeper.run(stop).await;
             Ok(())
         });
     }
     let rebuilds = stores.rebuilds.clone();
-    parts.start(Stage::Workers, "rebuilds asked for over the API", |stop| async move {
-        rebuilds.keep(stop).await;
+    parts.spawn_part(ShutdownStage::Workers, "rebuilds asked for over the API", |stop| async move {
+        rebuilds.run_until_stopped(stop).await;
         Ok(())
     });
-    let limiter = Limiter::new(&config.limits, &config.redis).map_err(|error| ServeError::Identity(Box::new(error)))?;
-    let served = if role.serves_graphql() { Some(serving(stores, config, limiter.clone())?) } else { None };
+    let limiter =
+        RateLimiter::new(&config.limits, &config.redis).map_err(|error| ServeError::Identity(Box::new(error)))?;
+    let served = if role.serves_graphql() { Some(build_edges(stores, config, limiter.clone())?) } else { None };
     let connections = connection_limits(config);
     if let Some(served) = &served {
         let ingest = Arc::clone(&served.rest.ingest);
-        parts.start(Stage::Relay, "ingest", |stop| async move {
+        parts.spawn_part(ShutdownStage::Relay, "ingest", |stop| async move {
             ingest.run(stop).await;
             Ok(())
         });
-        let listener = listen("gRPC", config.grpc.listen).await?;
-        let router = grpc::router(&config.grpc, stores, role.engines(), served.door.clone());
+        let listener = bind_listener("gRPC", config.grpc.listen).await?;
+        let router = grpc::router(&config.grpc, stores, role.required_services(), served.gate.clone());
         let (router, health) = router.map_err(|error| ServeError::Identity(Box::new(error)))?;
-        start_http("gRPC", listener, router, connections.clone(), &mut parts);
-        parts.start(Stage::Http, "the health of gRPC", |stop| async move {
+        start_http_server("gRPC", listener, router, connections.clone(), &mut parts);
+        parts.spawn_part(ShutdownStage::Http, "the health of gRPC", |stop| async move {
             health.run(stop).await;
             Ok(())
         });
     }
     let router = http::router(&config.http, served, Arc::new(readiness), Some(metrics), limiter);
-    start_http("HTTP", listener, router, connections, &mut parts);
+    start_http_server("HTTP", listener, router, connections, &mut parts);
     Ok(parts)
 }
 
 /// Names what about the engines would do harm later. Beside the start: none of it keeps a service from it.
-fn tell_findings(stores: &Stores, role: Role) {
+fn log_findings(stores: &AppContext, role: ProcessRole) {
     let stores = stores.clone();
     tokio::spawn(async move {
-        for Finding { engine, text, .. } in stores.findings(role.engines()).await {
+        for ServiceFinding { engine, text, .. } in stores.collect_findings(role.required_services()).await {
             tracing::warn!(engine = engine.name(), "{text}");
         }
     });
 }
 
 /// What those get who ask.
-fn serving(stores: &Stores, config: &Config, limiter: Limiter) -> Result<http::Served, ServeError> {
-    let authenticator = Authenticator::new(&config.auth, &config.admin, stores.store.of(), &config.redis);
+fn build_edges(
+    stores: &AppContext,
+    config: &MedhubConfig,
+    limiter: RateLimiter,
+) -> Result<http::ApiServices, ServeError> {
+    let authenticator = Authenticator::new(&config.auth, &config.admin, stores.event_store.store_for(), &config.redis);
     let authenticator = authenticator.map_err(|error| ServeError::Identity(Box::new(error)))?;
     if config.auth.development_login {
         tracing::warn!("the development login is on: whoever reaches this service can be anybody");
     }
     let graphql = GraphQl::with_identity(stores, &config.http, &authenticator);
-    let rest = Rest {
+    let rest = RestState {
         stores: stores.clone(),
-        ingest: Arc::new(Ingest::new(&config.ingest, PgBatchStore::new(stores.pool.clone()))),
+        ingest: Arc::new(IngestService::new(&config.ingest, PgBatchStore::new(stores.pool.clone()))),
         objects: stores.objects.clone(),
     };
-    Ok(http::Served { graphql, door: Door::new(authenticator, limiter), rest })
+    Ok(http::ApiServices { graphql, gate: RequestGate::new(authenticator, limiter), rest })
 }
 
-fn start_http(
+fn start_http_server(
     name: &'static str,
     listener: TcpListener,
     router: axum::Router,
     limits: ConnectionLimits,
-    parts: &mut Parts,
+    parts: &mut PartSupervisor,
 ) {
-    parts.start(Stage::Http, name, |stop: CancellationToken| async move {
+    parts.spawn_part(ShutdownStage::Http, name, |stop: CancellationToken| async move {
         connection::serve(listener, router, limits, stop).await;
         Ok(())
     });
 }
 
 /// How long connections may keep their places, and how many there may be: no more than there are file descriptors for.
-fn connection_limits(config: &Config) -> ConnectionLimits {
+fn connection_limits(config: &MedhubConfig) -> ConnectionLimits {
     let mut limits = ConnectionLimits::new(&config.http, config.limits.trust_forwarded);
-    match files::raise_limit() {
-        Ok(files) => limits.keep_below(files),
+    match file_limit::raise_file_limit() {
+        Ok(files) => limits.cap_by_open_files(files),
         Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "asking how many files may be open"),
     }
     limits
 }
 
 /// Starts the workers of the named projections, of all where none is named.
-fn start_projections(stores: &Stores, only: &[String], parts: &mut Parts, readiness: &mut Readiness) {
-    let mut projections = stores.live.now().all();
+fn start_workers(stores: &AppContext, only: &[String], parts: &mut PartSupervisor, readiness: &mut ReadinessProbe) {
+    let mut projections = stores.read_models.current().all_projections();
     projections.retain(|projection| only.is_empty() || only.iter().any(|name| name == projection.name()));
     let names = projections.iter().map(|projection| projection.name()).collect();
     let supervisor = Supervisor::new((*stores.runtime).clone(), projections);
-    readiness.watch(Watched::Workers { names, statuses: supervisor.statuses() });
-    parts.start(Stage::Workers, "the projections", |stop| async move {
+    readiness.monitor_part(MonitoredPart::Workers { names, statuses: supervisor.statuses() });
+    parts.spawn_part(ShutdownStage::Workers, "the projections", |stop| async move {
         supervisor.run(stop).await.map_err(ServeError::Worker)
     });
 }
 
-async fn listen(edge: &'static str, address: SocketAddr) -> Result<TcpListener, ServeError> {
+async fn bind_listener(edge: &'static str, address: SocketAddr) -> Result<TcpListener, ServeError> {
     let failed = |source| ServeError::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;

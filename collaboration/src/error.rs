@@ -10,7 +10,7 @@ pub enum RefusedUpdate {
     Malformed,
     /// A text of it can be no section.
     #[error("a section cannot be called {name:?}: its key has lower-case letters, digits and hyphens, at most 60")]
-    NoSection {
+    InvalidSectionName {
         /// What it is called, cut off after 80 letters.
         name: String,
     },
@@ -19,7 +19,7 @@ pub enum RefusedUpdate {
     TooManySections,
     /// What a section would say cannot be its content.
     #[error("section {section}: {reason}")]
-    NoContent {
+    InvalidContent {
         /// Which section.
         section: String,
         /// Why not.
@@ -50,7 +50,7 @@ pub enum RefusedUpdate {
     ReadOnly,
     /// The proposal is not written any more.
     #[error("the proposal is {phase}, and is not written any more")]
-    Closed {
+    NotDraft {
         /// How far it is.
         phase: &'static str,
     },
@@ -58,7 +58,7 @@ pub enum RefusedUpdate {
     #[error(
         "what an editor tells of itself is a JSON object of at most 4,096 bytes, and a connection has at most 8 editors"
     )]
-    Presence,
+    InvalidAwareness,
 }
 
 /// A shared text cannot be read or kept.
@@ -75,13 +75,13 @@ pub enum TextError {
     },
     /// The proposal's events cannot be read or written.
     #[error("reaching the event store")]
-    Log(#[source] Box<dyn std::error::Error + Send + Sync>),
+    EventStore(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The company has no such proposal.
     #[error("there is no such proposal")]
     NotFound,
     /// What is kept of the text cannot be read: our fault.
     #[error("what is kept of the text cannot be read: {reason}")]
-    Kept {
+    CorruptText {
         /// Why not.
         reason: String,
     },
@@ -94,12 +94,12 @@ pub enum TextError {
 }
 
 /// Names what was being done.
-pub(crate) fn postgres(doing: &'static str) -> impl FnOnce(sqlx::Error) -> TextError {
+pub(crate) fn postgres_error(doing: &'static str) -> impl FnOnce(sqlx::Error) -> TextError {
     move |source| TextError::Postgres { doing, source }
 }
 
 impl From<commands::error::CommandError<ProposalError>> for TextError {
     fn from(error: commands::error::CommandError<ProposalError>) -> Self {
-        Self::Log(Box::new(error))
+        Self::EventStore(Box::new(error))
     }
 }

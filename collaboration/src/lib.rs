@@ -12,30 +12,30 @@
 //! anybody and nothing is overwritten. Keystrokes are no business events: they are kept as updates in Postgres before
 //! anybody else sees them, and once the writing pauses, what came of it is recorded as `proposal.section_edited`.
 //!
-//! [`SharedText`] is the document, [`PgTexts`] keeps it, [`Settling`] brings it and the proposal's events together,
-//! [`Rooms`] lets people in.
+//! [`SharedText`] is the document, [`SharedTextStore`] keeps it, [`ProposalSync`] brings it and the proposal's events together,
+//! [`RoomManager`] lets people in.
 
+mod awareness;
+mod editor_message;
 mod error;
-mod message;
-mod peers;
-mod presence;
+mod peer_channel;
+mod proposal_sync;
 mod room;
-mod rooms;
-mod seat;
-mod settle;
-mod store;
-mod text;
+mod room_connection;
+mod room_manager;
+mod shared_text;
+mod shared_text_store;
 mod text_size;
 mod update_contents;
 mod wire_reader;
 
-pub(crate) use self::store::Place;
+pub(crate) use self::shared_text_store::ProposalRef;
 pub use self::{
     error::{RefusedUpdate, TextError},
-    peers::PeersConfig,
-    rooms::{CollaborationConfig, Rooms},
-    seat::{Seat, SeatEnd, SeatMessage},
-    settle::{Settled, Settling},
-    store::PgTexts,
-    text::SharedText,
+    peer_channel::PeerChannelConfig,
+    proposal_sync::{ProposalSync, SyncOutcome},
+    room_connection::{DisconnectReason, RoomConnection, RoomEvent},
+    room_manager::{CollaborationConfig, RoomManager},
+    shared_text::SharedText,
+    shared_text_store::SharedTextStore,
 };

@@ -37,16 +37,16 @@ mod block_kind {
 }
 
 /// How deep values may be nested in what is on record already; nothing that comes in has any.
-const MAX_DEPTH: usize = 64;
+const MAX_VALUE_DEPTH: usize = 64;
 
 /// The most bytes of a mark of formatting.
 const MAX_MARK_BYTES: usize = 4_096;
 
 /// The most blocks of one update. Each costs the library a few hundred bytes, and a search among those at the same place.
-const MAX_BLOCKS: usize = 20_000;
+const MAX_UPDATE_BLOCKS: usize = 20_000;
 
 /// The letters of a name that are told.
-const NAME_SHOWN: usize = 60;
+const MAX_SECTION_NAME_CHARS: usize = 60;
 
 /// Which content is let through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,8 +110,8 @@ impl<'a> UpdateReader<'a> {
             let client = self.reader.read_number()?;
             let mut clock = self.reader.read_clock()?;
             self.contents.blocks += blocks;
-            if self.contents.blocks > MAX_BLOCKS && self.policy == ContentPolicy::TextOnly {
-                return Err(RefusedUpdate::TooManyBlocks { most: MAX_BLOCKS });
+            if self.contents.blocks > MAX_UPDATE_BLOCKS && self.policy == ContentPolicy::TextOnly {
+                return Err(RefusedUpdate::TooManyBlocks { most: MAX_UPDATE_BLOCKS });
             }
             // Twice the same client: the library would take the second for a continuation of the first.
             if self.contents.insertions.contains_key(&client) {
@@ -172,14 +172,14 @@ impl<'a> UpdateReader<'a> {
         }
     }
 
-    fn read_parent(&mut self, info: u8) -> Result<Parent<'a>, RefusedUpdate> {
+    fn read_parent(&mut self, info: u8) -> Result<ItemParent<'a>, RefusedUpdate> {
         for origin in [block_kind::HAS_ORIGIN, block_kind::HAS_RIGHT_ORIGIN] {
             if info & origin != 0 {
                 self.read_reference()?;
             }
         }
         if info & (block_kind::HAS_ORIGIN | block_kind::HAS_RIGHT_ORIGIN) != 0 {
-            return Ok(Parent { section: None, is_text: true });
+            return Ok(ItemParent { section: None, is_text: true });
         }
         let is_root = self.reader.read_number()? == 1;
         let section = if is_root {
@@ -197,7 +197,7 @@ impl<'a> UpdateReader<'a> {
         {
             self.contents.sections.insert(name.to_owned());
         }
-        Ok(Parent { section, is_text: is_root && !is_entry })
+        Ok(ItemParent { section, is_text: is_root && !is_entry })
     }
 
     fn read_reference(&mut self) -> Result<(), RefusedUpdate> {
@@ -212,14 +212,14 @@ impl<'a> UpdateReader<'a> {
     }
 
     /// How long the content of an item is.
-    fn read_content(&mut self, kind: u8, parent: &Parent<'_>) -> Result<u32, RefusedUpdate> {
+    fn read_content(&mut self, kind: u8, parent: &ItemParent<'_>) -> Result<u32, RefusedUpdate> {
         if kind == block_kind::DELETED {
             return self.reader.read_clock();
         }
         let is_text = matches!(kind, block_kind::STRING | block_kind::FORMAT);
         if self.policy == ContentPolicy::TextOnly && !(is_text && parent.is_text) {
-            let kind = self.name_content(kind, is_text)?;
-            return Err(RefusedUpdate::NotText { kind, section: parent.section.map(shorten) });
+            let kind = self.content_name(kind, is_text)?;
+            return Err(RefusedUpdate::NotText { kind, section: parent.section.map(shorten_name) });
         }
         match kind {
             block_kind::STRING => {
@@ -229,7 +229,7 @@ impl<'a> UpdateReader<'a> {
             block_kind::FORMAT => {
                 let mark = self.reader.read_bytes()?.len() + self.reader.read_bytes()?.len();
                 if mark > MAX_MARK_BYTES {
-                    let section = parent.section.map(shorten);
+                    let section = parent.section.map(shorten_name);
                     return Err(RefusedUpdate::NotText { kind: "a long mark of formatting", section });
                 }
             }
@@ -238,12 +238,12 @@ impl<'a> UpdateReader<'a> {
             block_kind::TYPE => drop(self.read_stored_type()?),
             block_kind::ANY => {
                 let count = self.reader.read_count(1)?;
-                (0..count).try_for_each(|_| self.skip_value(MAX_DEPTH))?;
+                (0..count).try_for_each(|_| self.skip_value(MAX_VALUE_DEPTH))?;
                 return u32::try_from(count).map_err(|_| RefusedUpdate::Malformed);
             }
             block_kind::DOCUMENT => {
                 self.reader.read_text()?;
-                self.skip_value(MAX_DEPTH)?;
+                self.skip_value(MAX_VALUE_DEPTH)?;
             }
             // The library reads one JSON text more than there is, and no client has written any for years.
             _ => return Err(RefusedUpdate::Malformed),
@@ -252,7 +252,7 @@ impl<'a> UpdateReader<'a> {
     }
 
     /// What a user calls content that is no text.
-    fn name_content(&mut self, kind: u8, is_text: bool) -> Result<&'static str, RefusedUpdate> {
+    fn content_name(&mut self, kind: u8, is_text: bool) -> Result<&'static str, RefusedUpdate> {
         match kind {
             _ if is_text => Ok("a text within another value"),
             block_kind::JSON => Ok("JSON"),
@@ -314,15 +314,15 @@ impl<'a> UpdateReader<'a> {
 }
 
 /// Where an item belongs to.
-struct Parent<'a> {
+struct ItemParent<'a> {
     /// The text of that name, where it is said.
     section: Option<&'a str>,
     /// Whether it stands in a text, as far as is said.
     is_text: bool,
 }
 
-fn shorten(name: &str) -> String {
-    name.chars().take(NAME_SHOWN).collect()
+fn shorten_name(name: &str) -> String {
+    name.chars().take(MAX_SECTION_NAME_CHARS).collect()
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use domain::{
-    envelope::Metadata,
-    value::{Stamp, TenantId, UserId},
+    envelope::EventMetadata,
+    value::{AuditStamp, TenantId, UserId},
 };
 use uuid::Uuid;
 
@@ -27,23 +27,23 @@ impl Caller {
     }
 
     /// A program of ours working on public data, e.g. `system:import`.
-    pub fn system(program: &'static str) -> Self {
-        Self::new(UserId::ours(program), TenantId::public())
+    pub fn for_program(program: &'static str) -> Self {
+        Self::new(UserId::from_program(program), TenantId::public())
     }
 
     /// Who did something, and when, as events keep it.
-    pub fn stamp(&self, at: DateTime<Utc>) -> Stamp {
-        Stamp { by: self.user_id.clone(), at }
+    pub fn stamp(&self, at: DateTime<Utc>) -> AuditStamp {
+        AuditStamp { by: self.user_id.clone(), at }
     }
 
     /// What the log records about the origin.
-    pub fn metadata(&self) -> Metadata {
-        Metadata {
+    pub fn metadata(&self) -> EventMetadata {
+        EventMetadata {
             tenant_id: self.tenant_id.to_string(),
             user_id: self.user_id.to_string(),
             correlation_id: self.correlation_id.to_string(),
             causation_id: self.causation_id.map(|id| id.to_string()).unwrap_or_default(),
-            ..Metadata::default()
+            ..EventMetadata::default()
         }
     }
 }

@@ -1,21 +1,21 @@
 //! How commands, single ones and batches of them, end when they do not succeed.
 
 use cqrs_es::AggregateError;
-use domain::store::StoreError;
+use domain::event_store::StoreError;
 
-use crate::authority::Need;
+use crate::authorization::RequiredAuthority;
 
 /// Why a command had no effect.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError<E: std::error::Error + 'static> {
     /// A business rule forbids it: tell the caller.
     #[error("the command was rejected")]
-    Rejected(#[source] E),
+    Refused(#[source] E),
     /// Who gave it may not.
     #[error("the command needs more than its sender may")]
     Forbidden {
         /// What it needs.
-        need: Need,
+        required: RequiredAuthority,
     },
     /// The caller has seen an older version of the aggregate than it has now.
     #[error("the aggregate has changed since: its version is {current}")]
@@ -37,7 +37,7 @@ pub enum CommandError<E: std::error::Error + 'static> {
 impl<E: std::error::Error + 'static> From<AggregateError<E>> for CommandError<E> {
     fn from(error: AggregateError<E>) -> Self {
         match error {
-            AggregateError::UserError(reason) => Self::Rejected(reason),
+            AggregateError::UserError(reason) => Self::Refused(reason),
             AggregateError::AggregateConflict => Self::Conflict,
             AggregateError::DatabaseConnectionError(source)
             | AggregateError::DeserializationError(source)
@@ -57,7 +57,7 @@ impl<E: std::error::Error + 'static> From<StoreError> for CommandError<E> {
 
 /// Why a batch was not recorded.
 #[derive(Debug, thiserror::Error)]
-pub enum BatchError {
+pub enum BatchAppendError {
     /// The log is away or refused, or others kept writing to the same streams.
     #[error(transparent)]
     Store(StoreError),

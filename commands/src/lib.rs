@@ -2,18 +2,18 @@
 //!
 //! The words (aggregates, commands, events) belong to `domain`; here they are put to use.
 
-pub mod authority;
-mod batch;
-pub mod bus;
+mod append_batch;
+pub mod authorization;
 pub mod caller;
-pub mod condition;
-mod dice;
+mod command_execution;
+pub mod dispatcher;
 pub mod error;
-mod execute;
-pub mod import;
+mod generator_rng;
 #[cfg(test)]
-mod mem_log;
+mod in_memory_log;
+pub mod notice_import;
 pub mod opportunity;
+pub mod precondition;
 pub mod sam;
 pub mod visit;
 pub mod watchlist;

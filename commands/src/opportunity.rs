@@ -6,25 +6,25 @@ use chrono::{DateTime, Utc};
 use cqrs_es::{EventStore, persist::EventStoreAggregateContext};
 use domain::{
     clock::Clock,
+    event_store::IdempotencyStore,
     opportunity::{
-        AmendOpportunity, Award, AwardOpportunity, CancellationReason, Naics, Notice, NoticeId, Opportunity,
+        AmendOpportunity, Award, AwardOpportunity, CancellationReason, NaicsCode, Notice, NoticeId, Opportunity,
         OpportunityCommand, OpportunityError, OpportunityId, SetAside,
     },
-    store::CommandLog,
 };
 
 use crate::{
     caller::Caller,
-    condition::Conditions,
+    command_execution::{CommandOutcome, execute_command},
     error::CommandError,
-    execute::{Executed, execute},
+    precondition::CommandPreconditions,
 };
 
-type Outcome = Result<Accepted, CommandError<OpportunityError>>;
+type OpportunityServiceResult = Result<OpportunityCommandOutcome, CommandError<OpportunityError>>;
 
 /// A command that is on record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Accepted {
+pub struct OpportunityCommandOutcome {
     /// The opportunity.
     pub id: OpportunityId,
     /// Its version now: the sequence of its last event.
@@ -35,7 +35,7 @@ pub struct Accepted {
 
 /// A change by hand: what is `None` stays as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Amendment {
+pub struct OpportunityAmendment {
     /// The notice that says so; by default the current one.
     pub notice_id: Option<NoticeId>,
     /// New title.
@@ -47,18 +47,18 @@ pub struct Amendment {
     /// New set-aside.
     pub set_aside: Option<SetAside>,
     /// New NAICS code.
-    pub naics: Option<Naics>,
+    pub naics: Option<NaicsCode>,
 }
 
 /// The use cases of single opportunities.
-pub struct Opportunities<S> {
+pub struct OpportunityService<S> {
     store: S,
     clock: Arc<dyn Clock>,
 }
 
-impl<S> Opportunities<S>
+impl<S> OpportunityService<S>
 where
-    S: EventStore<Opportunity, AC = EventStoreAggregateContext<Opportunity>> + CommandLog,
+    S: EventStore<Opportunity, AC = EventStoreAggregateContext<Opportunity>> + IdempotencyStore,
 {
     /// Works on the log behind `store`.
     pub fn new(store: S, clock: Arc<dyn Clock>) -> Self {
@@ -68,25 +68,30 @@ where
     /// Enters an opportunity by its first notice. Repeating it with the same notice is harmless.
     ///
     /// # Errors
-    /// [`CommandError::Rejected`] when the opportunity is on record with another notice.
+    /// [`CommandError::Refused`] when the opportunity is on record with another notice.
     #[tracing::instrument(skip_all, fields(opportunity.id = %notice.opportunity_id()))]
-    pub async fn discover(&self, caller: &Caller, notice: Notice, conditions: &Conditions) -> Outcome {
+    pub async fn discover_opportunity(
+        &self,
+        caller: &Caller,
+        notice: Notice,
+        conditions: &CommandPreconditions,
+    ) -> OpportunityServiceResult {
         let id = notice.opportunity_id();
-        self.execute(caller, &id, conditions, OpportunityCommand::Discover(Box::new(notice))).await
+        self.execute_command(caller, &id, conditions, OpportunityCommand::Discover(Box::new(notice))).await
     }
 
     /// Changes what is on record; the time of the amendment is now.
     ///
     /// # Errors
-    /// [`CommandError::Rejected`] when the opportunity is not on record.
+    /// [`CommandError::Refused`] when the opportunity is not on record.
     #[tracing::instrument(skip_all, fields(opportunity.id = %id))]
-    pub async fn amend(
+    pub async fn amend_opportunity(
         &self,
         caller: &Caller,
         id: &OpportunityId,
-        amendment: Amendment,
-        conditions: &Conditions,
-    ) -> Outcome {
+        amendment: OpportunityAmendment,
+        conditions: &CommandPreconditions,
+    ) -> OpportunityServiceResult {
         let command = AmendOpportunity {
             amended_at: self.clock.now(),
             notice_id: amendment.notice_id,
@@ -96,53 +101,65 @@ where
             set_aside: amendment.set_aside,
             naics: amendment.naics,
         };
-        self.execute(caller, id, conditions, OpportunityCommand::Amend(Box::new(command))).await
+        self.execute_command(caller, id, conditions, OpportunityCommand::Amend(Box::new(command))).await
     }
 
     /// Adds an award, told apart from others by its number.
     ///
     /// # Errors
-    /// [`CommandError::Rejected`] when the opportunity is not on record.
+    /// [`CommandError::Refused`] when the opportunity is not on record.
     #[tracing::instrument(skip_all, fields(opportunity.id = %id))]
-    pub async fn award(&self, caller: &Caller, id: &OpportunityId, award: Award, conditions: &Conditions) -> Outcome {
-        self.execute(caller, id, conditions, OpportunityCommand::Award(AwardOpportunity { award })).await
+    pub async fn award_opportunity(
+        &self,
+        caller: &Caller,
+        id: &OpportunityId,
+        award: Award,
+        conditions: &CommandPreconditions,
+    ) -> OpportunityServiceResult {
+        self.execute_command(caller, id, conditions, OpportunityCommand::Award(AwardOpportunity { award })).await
     }
 
     /// Notes that the agency no longer wants it.
     ///
     /// # Errors
-    /// [`CommandError::Rejected`] when the opportunity is not on record or over.
+    /// [`CommandError::Refused`] when the opportunity is not on record or over.
     #[tracing::instrument(skip_all, fields(opportunity.id = %id))]
-    pub async fn cancel(
+    pub async fn cancel_opportunity(
         &self,
         caller: &Caller,
         id: &OpportunityId,
         reason: Option<CancellationReason>,
-        conditions: &Conditions,
-    ) -> Outcome {
+        conditions: &CommandPreconditions,
+    ) -> OpportunityServiceResult {
         let stamp = caller.stamp(self.clock.now());
-        self.execute(caller, id, conditions, OpportunityCommand::Cancel { reason, stamp }).await
+        self.execute_command(caller, id, conditions, OpportunityCommand::Cancel { reason, stamp }).await
     }
 
     /// Notes that it is over.
     ///
     /// # Errors
-    /// [`CommandError::Rejected`] when the opportunity is not on record.
+    /// [`CommandError::Refused`] when the opportunity is not on record.
     #[tracing::instrument(skip_all, fields(opportunity.id = %id))]
-    pub async fn archive(&self, caller: &Caller, id: &OpportunityId, conditions: &Conditions) -> Outcome {
-        let stamp = caller.stamp(self.clock.now());
-        self.execute(caller, id, conditions, OpportunityCommand::Archive { stamp }).await
-    }
-
-    async fn execute(
+    pub async fn archive_opportunity(
         &self,
         caller: &Caller,
         id: &OpportunityId,
-        conditions: &Conditions,
+        conditions: &CommandPreconditions,
+    ) -> OpportunityServiceResult {
+        let stamp = caller.stamp(self.clock.now());
+        self.execute_command(caller, id, conditions, OpportunityCommand::Archive { stamp }).await
+    }
+
+    async fn execute_command(
+        &self,
+        caller: &Caller,
+        id: &OpportunityId,
+        conditions: &CommandPreconditions,
         command: OpportunityCommand,
-    ) -> Outcome {
+    ) -> OpportunityServiceResult {
         let decide = |opportunity: &Opportunity| opportunity.decide(command.clone());
-        let Executed { version, events, .. } = execute(&self.store, caller, id.as_str(), conditions, decide).await?;
-        Ok(Accepted { id: id.clone(), version, events })
+        let CommandOutcome { version, events, .. } =
+            execute_command(&self.store, caller, id.as_str(), conditions, decide).await?;
+        Ok(OpportunityCommandOutcome { id: id.clone(), version, events })
     }
 }

@@ -7,7 +7,7 @@
 //!
 //! Everything streams: memory stays constant however large the source is. A value that a notice may lack and that cannot be
 //! understood is left out and noted down; only what makes a notice a notice is needed: its id, title, type, agency and date.
-//! What is no notice is one rejected [`Row`] with its line number; only what makes the whole source unusable is a
+//! What is no notice is one rejected [`ParsedRow`] with its line number; only what makes the whole source unusable is a
 //! [`SourceError`]. Contact persons are never read into a value.
 
 mod api_v2;
@@ -15,13 +15,13 @@ mod csv;
 mod encoding;
 mod error;
 mod field;
-pub mod generate;
-mod loose;
+pub mod generator;
+mod loose_json;
+mod ndjson;
 mod source;
 mod spreadsheet;
 #[cfg(test)]
 mod tests;
-mod text;
 pub mod time;
 
 use std::{
@@ -32,34 +32,34 @@ use std::{
 use domain::opportunity::Notice;
 
 pub use self::{
-    csv::HEADER,
-    encoding::Encoding,
-    error::{Reason, RowError, SourceError},
-    source::{Format, detect, open},
+    csv::CSV_HEADER,
+    encoding::SourceEncoding,
+    error::{InvalidFieldReason, NoticeRowError, SourceError},
+    source::{SourceFormat, detect_format, open_source},
 };
 
 /// Largest field in bytes, in any format.
-pub const MAX_FIELD: usize = 1 << 20;
+pub const MAX_FIELD_BYTES: usize = 1 << 20;
 /// Largest row, JSON line or JSON element in bytes.
-pub const MAX_ROW: usize = 4 << 20;
+pub const MAX_ROW_BYTES: usize = 4 << 20;
 
-/// A source of plain bytes, as [`open`] makes it.
-pub type Reader = Box<dyn BufRead + Send>;
+/// A source of plain bytes, as [`open_source`] makes it.
+pub type SourceReader = Box<dyn BufRead + Send>;
 
 /// One record of a source.
 #[derive(Debug)]
-pub struct Row {
+pub struct ParsedRow {
     /// The physical line, counted from 1, on which the record starts; the line of its opening brace in JSON.
     pub line: u64,
     /// The notice, or why there is none.
-    pub outcome: Result<Notice, RowError>,
+    pub outcome: Result<Notice, NoticeRowError>,
     /// Values of the notice that were left out: each names its column and what is wrong with it.
-    pub left_out: Vec<RowError>,
+    pub omitted_values: Vec<NoticeRowError>,
 }
 
 /// The records of a source, in its order. Ends after the first [`SourceError`].
-pub struct Rows {
-    format: Option<RowsOf>,
+pub struct NoticeReader {
+    format: Option<FormatReader>,
     warnings: Arc<Mutex<Vec<String>>>,
 }
 
@@ -74,10 +74,10 @@ impl SourceWarnings {
     }
 }
 
-enum RowsOf {
-    Csv(Box<csv::CsvRows>),
-    Json(Box<api_v2::PageRows>),
-    Ndjson(Box<text::LineRows>),
+enum FormatReader {
+    Csv(Box<csv::CsvNoticeReader>),
+    Json(Box<api_v2::ApiNoticeReader>),
+    Ndjson(Box<ndjson::NdjsonNoticeReader>),
 }
 
 /// Reads the records of a source.
@@ -85,29 +85,33 @@ enum RowsOf {
 /// # Errors
 /// [`SourceError`] when its beginning shows that it is not of that format, for example a CSV header without the columns
 /// that a notice needs.
-pub fn rows(mut reader: Reader, format: Format, encoding: Encoding) -> Result<Rows, SourceError> {
-    source::beginning(&mut reader)?;
+pub fn read_notices(
+    mut reader: SourceReader,
+    format: SourceFormat,
+    encoding: SourceEncoding,
+) -> Result<NoticeReader, SourceError> {
+    source::peek_beginning(&mut reader)?;
     let format = match format {
-        Format::Csv => RowsOf::Csv(Box::new(csv::CsvRows::new(reader, encoding)?)),
-        Format::Json => RowsOf::Json(Box::new(api_v2::PageRows::new(reader, encoding))),
-        Format::Ndjson => RowsOf::Ndjson(Box::new(text::LineRows::new(reader, encoding))),
+        SourceFormat::Csv => FormatReader::Csv(Box::new(csv::CsvNoticeReader::new(reader, encoding)?)),
+        SourceFormat::Json => FormatReader::Json(Box::new(api_v2::ApiNoticeReader::new(reader, encoding))),
+        SourceFormat::Ndjson => FormatReader::Ndjson(Box::new(ndjson::NdjsonNoticeReader::new(reader, encoding))),
     };
-    Ok(Rows { format: Some(format), warnings: Arc::default() })
+    Ok(NoticeReader { format: Some(format), warnings: Arc::default() })
 }
 
-impl Rows {
+impl NoticeReader {
     /// What will be said about the source beside its rows.
     pub fn warnings(&self) -> SourceWarnings {
         SourceWarnings(Arc::clone(&self.warnings))
     }
 
     /// Notes down what is only known at the end.
-    fn finish(&mut self) {
+    fn collect_warnings(&mut self) {
         let Some(mut format) = self.format.take() else { return };
         let (guessed, mut warnings) = match &mut format {
-            RowsOf::Csv(rows) => (rows.decoder().guessed_rows(), vec![]),
-            RowsOf::Json(rows) => (rows.decoder().guessed_rows(), rows.finish()),
-            RowsOf::Ndjson(rows) => (rows.decoder().guessed_rows(), vec![]),
+            FormatReader::Csv(rows) => (rows.decoder().guessed_row_count(), vec![]),
+            FormatReader::Json(rows) => (rows.decoder().guessed_row_count(), rows.collect_warnings()),
+            FormatReader::Ndjson(rows) => (rows.decoder().guessed_row_count(), vec![]),
         };
         if guessed > 0 {
             warnings.push(format!(
@@ -118,17 +122,17 @@ impl Rows {
     }
 }
 
-impl Iterator for Rows {
-    type Item = Result<Row, SourceError>;
+impl Iterator for NoticeReader {
+    type Item = Result<ParsedRow, SourceError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let row = match self.format.as_mut()? {
-            RowsOf::Csv(rows) => rows.read(),
-            RowsOf::Json(rows) => rows.read(),
-            RowsOf::Ndjson(rows) => rows.read(),
+            FormatReader::Csv(rows) => rows.next_row(),
+            FormatReader::Json(rows) => rows.next_row(),
+            FormatReader::Ndjson(rows) => rows.next_row(),
         };
         if !matches!(row, Ok(Some(_))) {
-            self.finish();
+            self.collect_warnings();
         }
         row.transpose()
     }

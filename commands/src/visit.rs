@@ -1,6 +1,6 @@
 //! Steps of visits, many at once: facts, appended without loading what they belong to.
 
-pub mod generate;
+pub mod generator;
 mod known_opportunities;
 #[cfg(test)]
 mod tests;
@@ -9,38 +9,38 @@ use std::collections::BTreeSet;
 
 use cqrs_es::{Aggregate, DomainEvent};
 use domain::{
+    event_store::{FactOutcome, FactStore, NewFact, StoreError},
     opportunity::Opportunity,
-    store::{FactOutcome, FactStore, NewFact, StoreError},
     visit::{ClientEventId, Visit, VisitCommand, VisitEvent, VisitId},
 };
 
 use self::known_opportunities::KnownOpportunities;
-use crate::{caller::Caller, error::BatchError};
+use crate::{caller::Caller, error::BatchAppendError};
 
 /// How often a batch is appended anew when others write to the same visits.
 const MAX_ATTEMPTS: u32 = 10;
 
 /// One step of one visit.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
+pub struct VisitStep {
     /// The visit.
     pub visit_id: VisitId,
     /// The client's own name of the step, by which it is recognised when told again; without one it is recognised by all
     /// that it says.
-    pub named: Option<ClientEventId>,
+    pub client_event_id: Option<ClientEventId>,
     /// What took place.
     pub command: VisitCommand,
 }
 
 /// The use case.
 #[derive(Debug)]
-pub struct VisitBatches<S> {
+pub struct VisitRecorder<S> {
     store: S,
     visit_events: u64,
     known: KnownOpportunities,
 }
 
-impl<S: FactStore> VisitBatches<S> {
+impl<S: FactStore> VisitRecorder<S> {
     /// Works on the log behind `store`. No visit gets more than `visit_events` events.
     pub fn new(store: S, visit_events: u64) -> Self {
         Self { store, visit_events, known: KnownOpportunities::default() }
@@ -50,11 +50,15 @@ impl<S: FactStore> VisitBatches<S> {
     /// that are full. Answers what became of each. Telling them again is harmless, however long ago they were told.
     ///
     /// # Errors
-    /// [`BatchError`] when the log does not take them.
+    /// [`BatchAppendError`] when the log does not take them.
     #[tracing::instrument(skip_all, fields(steps = steps.len(), correlation.id = %caller.correlation_id))]
-    pub async fn record(&self, caller: &Caller, steps: &[Step]) -> Result<Vec<FactOutcome>, BatchError> {
+    pub async fn record_steps(
+        &self,
+        caller: &Caller,
+        steps: &[VisitStep],
+    ) -> Result<Vec<FactOutcome>, BatchAppendError> {
         let events: Vec<_> = steps.iter().map(|step| VisitEvent::from(step.command.clone())).collect();
-        let unknown = self.unknown_opportunities(&events).await?;
+        let unknown = self.find_unknown_opportunities(&events).await?;
         let (ours, about_unknown) = (caller.metadata(), {
             let mut metadata = caller.metadata();
             metadata.about_unknown = true;
@@ -63,24 +67,24 @@ impl<S: FactStore> VisitBatches<S> {
         let mut facts = Vec::with_capacity(steps.len());
         for (step, event) in steps.iter().zip(events) {
             let is_unknown = event.opportunity_id().is_some_and(|id| unknown.contains(&id.to_string()));
-            let payload = serde_json::to_string(&event).map_err(|source| BatchError::Corrupt {
+            let payload = serde_json::to_string(&event).map_err(|source| BatchAppendError::Corrupt {
                 aggregate_id: step.visit_id.to_string(),
                 sequence: 0,
                 source: source.into(),
             })?;
             facts.push(NewFact {
                 aggregate_id: step.visit_id.to_string(),
-                event_id: event.event_id(&step.visit_id, step.named.as_ref()),
+                event_id: event.event_id(&step.visit_id, step.client_event_id.as_ref()),
                 event_type: event.event_type(),
                 event_version: event.event_version(),
                 payload,
                 metadata: if is_unknown { about_unknown.clone() } else { ours.clone() },
             });
         }
-        self.append(&facts).await
+        self.append_with_retry(&facts).await
     }
 
-    async fn append(&self, facts: &[NewFact]) -> Result<Vec<FactOutcome>, BatchError> {
+    async fn append_with_retry(&self, facts: &[NewFact]) -> Result<Vec<FactOutcome>, BatchAppendError> {
         let mut attempts_left = MAX_ATTEMPTS;
         loop {
             attempts_left -= 1;
@@ -89,19 +93,19 @@ impl<S: FactStore> VisitBatches<S> {
                 Err(StoreError::Conflict) if attempts_left > 0 => {
                     tracing::debug!(aggregate.kind = Visit::TYPE, "another writer was faster, appending anew");
                 }
-                Err(error) => return Err(BatchError::Store(error)),
+                Err(error) => return Err(BatchAppendError::Store(error)),
             }
         }
     }
 
     /// The opportunities among these that are not on record. One that is stays so, and is asked about once.
-    async fn unknown_opportunities(&self, events: &[VisitEvent]) -> Result<BTreeSet<String>, BatchError> {
+    async fn find_unknown_opportunities(&self, events: &[VisitEvent]) -> Result<BTreeSet<String>, BatchAppendError> {
         let named: BTreeSet<_> =
             events.iter().filter_map(VisitEvent::opportunity_id).map(ToString::to_string).collect();
-        let mut asked = self.known.without_known(named);
+        let mut asked = self.known.filter_unknown(named);
         if !asked.is_empty() {
             let ids: Vec<_> = asked.iter().cloned().collect();
-            let found = self.store.streams_on_record(Opportunity::TYPE, &ids).await.map_err(BatchError::Store)?;
+            let found = self.store.existing_streams(Opportunity::TYPE, &ids).await.map_err(BatchAppendError::Store)?;
             asked.retain(|id| !found.contains(id));
             self.known.add(found);
         }

@@ -5,24 +5,24 @@ use std::sync::Arc;
 use cqrs_es::{EventStore, persist::EventStoreAggregateContext};
 use domain::{
     clock::Clock,
+    event_store::IdempotencyStore,
     opportunity::OpportunityId,
-    store::CommandLog,
     value::UserId,
     watchlist::{Watchlist, WatchlistCommand, WatchlistError},
 };
 
 use crate::{
     caller::Caller,
-    condition::Conditions,
+    command_execution::{CommandOutcome, execute_command},
     error::CommandError,
-    execute::{Executed, execute},
+    precondition::CommandPreconditions,
 };
 
-type Outcome = Result<Accepted, CommandError<WatchlistError>>;
+type WatchlistServiceResult = Result<WatchlistCommandOutcome, CommandError<WatchlistError>>;
 
 /// A command that is on record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Accepted {
+pub struct WatchlistCommandOutcome {
     /// The watchlist's version now: the sequence of its last event, 0 before the first.
     pub version: u64,
     /// How many events the command led to; 0 when its wish was already met.
@@ -30,14 +30,14 @@ pub struct Accepted {
 }
 
 /// The use cases of watchlists.
-pub struct Watchlists<S> {
+pub struct WatchlistService<S> {
     store: S,
     clock: Arc<dyn Clock>,
 }
 
-impl<S> Watchlists<S>
+impl<S> WatchlistService<S>
 where
-    S: EventStore<Watchlist, AC = EventStoreAggregateContext<Watchlist>> + CommandLog,
+    S: EventStore<Watchlist, AC = EventStoreAggregateContext<Watchlist>> + IdempotencyStore,
 {
     /// Works on the log behind `store`.
     pub fn new(store: S, clock: Arc<dyn Clock>) -> Self {
@@ -48,28 +48,39 @@ where
     /// comes from a page that shows it.
     ///
     /// # Errors
-    /// [`CommandError::Rejected`] when the user has saved as many as one may.
-    pub async fn save(&self, caller: &Caller, user: &UserId, opportunity_id: OpportunityId) -> Outcome {
-        self.record(caller, user, WatchlistCommand::Save { opportunity_id, at: self.clock.now() }).await
+    /// [`CommandError::Refused`] when the user has saved as many as one may.
+    pub async fn save_opportunity(
+        &self,
+        caller: &Caller,
+        user: &UserId,
+        opportunity_id: OpportunityId,
+    ) -> WatchlistServiceResult {
+        self.execute(caller, user, WatchlistCommand::Save { opportunity_id, at: self.clock.now() }).await
     }
 
     /// Lets go of a saved opportunity; the time is now.
     ///
     /// # Errors
     /// [`CommandError`] when the log does not take it.
-    pub async fn unsave(&self, caller: &Caller, user: &UserId, opportunity_id: OpportunityId) -> Outcome {
-        self.record(caller, user, WatchlistCommand::Unsave { opportunity_id, at: self.clock.now() }).await
+    pub async fn unsave_opportunity(
+        &self,
+        caller: &Caller,
+        user: &UserId,
+        opportunity_id: OpportunityId,
+    ) -> WatchlistServiceResult {
+        self.execute(caller, user, WatchlistCommand::Unsave { opportunity_id, at: self.clock.now() }).await
     }
 
     /// Records a wish that was made at a time of its own.
     ///
     /// # Errors
-    /// [`CommandError::Rejected`] when the watchlist's state forbids it.
+    /// [`CommandError::Refused`] when the watchlist's state forbids it.
     #[tracing::instrument(skip_all, fields(correlation.id = %caller.correlation_id))]
-    pub async fn record(&self, caller: &Caller, user: &UserId, command: WatchlistCommand) -> Outcome {
+    pub async fn execute(&self, caller: &Caller, user: &UserId, command: WatchlistCommand) -> WatchlistServiceResult {
         let decide = |watchlist: &Watchlist| watchlist.decide(command.clone());
-        let none = Conditions::default();
-        let Executed { version, events, .. } = execute(&self.store, caller, user.as_str(), &none, decide).await?;
-        Ok(Accepted { version, events })
+        let none = CommandPreconditions::default();
+        let CommandOutcome { version, events, .. } =
+            execute_command(&self.store, caller, user.as_str(), &none, decide).await?;
+        Ok(WatchlistCommandOutcome { version, events })
     }
 }

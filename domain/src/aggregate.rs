@@ -3,7 +3,7 @@
 use cqrs_es::Aggregate;
 
 /// An aggregate that decides by itself, without services and without waiting, so that one bus serves all of them.
-pub trait Decide: Aggregate {
+pub trait PureAggregate: Aggregate {
     /// What a command changes; nothing where its wish is already met.
     ///
     /// # Errors
@@ -39,7 +39,7 @@ macro_rules! aggregate {
             }
         }
 
-        impl $crate::aggregate::Decide for $state {
+        impl $crate::aggregate::PureAggregate for $state {
             fn decide(&self, command: Self::Command) -> Result<Vec<Self::Event>, Self::Error> {
                 $state::decide(self, command)
             }

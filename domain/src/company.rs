@@ -8,12 +8,12 @@
 //!
 //! Its stream is the tenant itself.
 
+mod api_key;
 mod command;
 mod error;
 mod event;
-mod key;
+mod registered;
 mod role;
-mod roster;
 #[cfg(test)]
 mod tests;
 mod upcast;
@@ -21,15 +21,17 @@ mod value;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::upcast::LINEAGES;
+pub(crate) use self::upcast::VERSION_HISTORIES;
 pub use self::{
+    api_key::{ApiKey, ApiKeyId, KeyHash, KeyName, MAX_API_KEYS, Scope, ScopeSet},
     command::CompanyCommand,
     error::CompanyError,
     event::CompanyEvent,
-    key::{ApiKey, ApiKeyId, KeyHash, KeyName, MAX_KEYS, Scope, Scopes},
+    registered::{MAX_MEMBERS, RegisteredCompany},
     role::Role,
-    roster::{MAX_MEMBERS, Roster},
-    value::{Cage, Capabilities, ClosingReason, CompanyName, MAX_NAICS, MAX_SET_ASIDES, Profile, Uei},
+    value::{
+        CageCode, CapabilityText, ClosingReason, CompanyName, CompanyProfile, MAX_NAICS_CODES, MAX_SET_ASIDES, Uei,
+    },
 };
 use crate::aggregate::aggregate;
 
@@ -40,7 +42,7 @@ pub enum Company {
     #[default]
     Unregistered,
     /// It uses the platform.
-    Registered(Box<Roster>),
+    Registered(Box<RegisteredCompany>),
     /// It no longer does, and nobody acts for it.
     Closed,
 }
@@ -66,7 +68,7 @@ impl Company {
     }
 
     /// Who belongs to it and what it is like, while it uses the platform.
-    pub fn roster(&self) -> Option<&Roster> {
+    pub fn as_registered(&self) -> Option<&RegisteredCompany> {
         match self {
             Self::Registered(roster) => Some(roster),
             Self::Unregistered | Self::Closed => None,
@@ -77,7 +79,7 @@ impl Company {
     pub fn evolve(&mut self, event: CompanyEvent) {
         *self = match (std::mem::take(self), event) {
             (_, CompanyEvent::Registered { name, founder, .. }) => {
-                Self::Registered(Box::new(Roster::founded(name, founder)))
+                Self::Registered(Box::new(RegisteredCompany::new(name, founder)))
             }
             (_, CompanyEvent::Closed { .. }) => Self::Closed,
             (Self::Registered(mut roster), event) => {

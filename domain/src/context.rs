@@ -2,7 +2,7 @@
 
 /// A bounded context: one topic, one folder in each crate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Context {
+pub enum BoundedContext {
     /// Federal contract opportunities, and who saved them.
     Opportunities,
     /// Proposals written by teams.
@@ -19,7 +19,7 @@ pub enum Context {
     Tasks,
 }
 
-impl Context {
+impl BoundedContext {
     /// Every context, in the order of the mission.
     pub const ALL: [Self; 7] = [
         Self::Opportunities,
@@ -58,7 +58,7 @@ impl Context {
     }
 
     /// The context that owns an aggregate type; `None` for a type nobody registered.
-    pub fn of_aggregate(aggregate_type: &str) -> Option<Self> {
+    pub fn from_aggregate_type(aggregate_type: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|context| context.aggregate_types().contains(&aggregate_type))
     }
 
@@ -85,21 +85,21 @@ mod tests {
 
     #[test]
     fn an_aggregate_type_belongs_to_its_context() {
-        assert_eq!(Context::of_aggregate(Opportunity::TYPE), Some(Context::Opportunities));
-        assert_eq!(Context::of_aggregate(Watchlist::TYPE), Some(Context::Opportunities));
-        assert_eq!(Context::of_aggregate(Visit::TYPE), Some(Context::Analytics));
-        assert_eq!(Context::of_aggregate(Company::TYPE), Some(Context::System));
-        assert_eq!(Context::of_aggregate(Inbox::TYPE), Some(Context::System));
-        assert_eq!(Context::of_aggregate(Document::TYPE), Some(Context::Documents));
-        assert_eq!(Context::of_aggregate(Proposal::TYPE), Some(Context::Proposals));
-        assert_eq!(Context::of_aggregate(Resource::TYPE), Some(Context::Resources));
-        assert_eq!(Context::of_aggregate(Task::TYPE), Some(Context::Tasks));
-        assert_eq!(Context::of_aggregate("nobody's"), None);
+        assert_eq!(BoundedContext::from_aggregate_type(Opportunity::TYPE), Some(BoundedContext::Opportunities));
+        assert_eq!(BoundedContext::from_aggregate_type(Watchlist::TYPE), Some(BoundedContext::Opportunities));
+        assert_eq!(BoundedContext::from_aggregate_type(Visit::TYPE), Some(BoundedContext::Analytics));
+        assert_eq!(BoundedContext::from_aggregate_type(Company::TYPE), Some(BoundedContext::System));
+        assert_eq!(BoundedContext::from_aggregate_type(Inbox::TYPE), Some(BoundedContext::System));
+        assert_eq!(BoundedContext::from_aggregate_type(Document::TYPE), Some(BoundedContext::Documents));
+        assert_eq!(BoundedContext::from_aggregate_type(Proposal::TYPE), Some(BoundedContext::Proposals));
+        assert_eq!(BoundedContext::from_aggregate_type(Resource::TYPE), Some(BoundedContext::Resources));
+        assert_eq!(BoundedContext::from_aggregate_type(Task::TYPE), Some(BoundedContext::Tasks));
+        assert_eq!(BoundedContext::from_aggregate_type("nobody's"), None);
     }
 
     #[test]
     fn topics_are_named_as_the_mission_lists_them() {
-        assert_eq!(Context::Opportunities.topic("contracts"), "contracts.opportunities.events");
-        assert_eq!(Context::Tasks.dead_letter_topic("contracts"), "contracts.tasks.dead-letters");
+        assert_eq!(BoundedContext::Opportunities.topic("contracts"), "contracts.opportunities.events");
+        assert_eq!(BoundedContext::Tasks.dead_letter_topic("contracts"), "contracts.tasks.dead-letters");
     }
 }

@@ -10,24 +10,24 @@
 mod command;
 mod error;
 mod event;
-mod reading;
 #[cfg(test)]
 mod tests;
 mod upcast;
+mod uploaded;
 mod value;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::upcast::LINEAGES;
+pub(crate) use self::upcast::VERSION_HISTORIES;
 pub use self::{
     command::DocumentCommand,
     error::DocumentError,
     event::DocumentEvent,
-    reading::{DocumentStatus, Failure, Reading, Stage},
+    uploaded::{DocumentStatus, ProcessingStage, StageFailure, UploadedDocument},
     value::{
-        Analysis, Extraction, ExtractionMethod, FailureReason, FileName, FitScore, Language, MAX_BYTES,
-        MAX_REQUIREMENTS, MAX_RISKS, MediaType, ModelName, ObjectKey, Requirement, RequirementKind, RequirementNumber,
-        RequirementText, Requirements, Risk, Sha256, Summary, Upload,
+        AnalysisReport, DocumentRequirement, DocumentSummary, ExtractionMethod, FailureReason, FileDigest, FileName,
+        FitScore, LanguageTag, MAX_FILE_BYTES, MAX_REQUIREMENTS, MAX_RISKS, MediaType, ModelName, ObjectKey,
+        RequirementKind, RequirementList, RequirementNumber, RequirementText, RiskText, TextExtraction, UploadedFile,
     },
 };
 use crate::aggregate::aggregate;
@@ -39,7 +39,7 @@ pub enum Document {
     #[default]
     Missing,
     /// It is there.
-    Present(Box<Reading>),
+    Present(Box<UploadedDocument>),
     /// It is gone for good.
     Deleted,
 }
@@ -63,7 +63,7 @@ impl Document {
     }
 
     /// What was read from it, while it is there.
-    pub fn reading(&self) -> Option<&Reading> {
+    pub fn as_uploaded(&self) -> Option<&UploadedDocument> {
         match self {
             Self::Present(reading) => Some(reading),
             Self::Missing | Self::Deleted => None,
@@ -73,7 +73,7 @@ impl Document {
     /// Folds one event into the state. Never fails and never judges: it happened.
     pub fn evolve(&mut self, event: DocumentEvent) {
         *self = match (std::mem::take(self), event) {
-            (_, DocumentEvent::Uploaded { upload, .. }) => Self::Present(Box::new(Reading::of(upload))),
+            (_, DocumentEvent::Uploaded { upload, .. }) => Self::Present(Box::new(UploadedDocument::new(upload))),
             (_, DocumentEvent::Deleted { .. }) => Self::Deleted,
             (Self::Present(mut reading), event) => {
                 reading.evolve(event);

@@ -4,7 +4,7 @@
 //! mapping live here, so that the relay and the projections cannot disagree.
 
 mod header;
-mod mark;
+mod partition_end;
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 pub use self::{
     header::{HeaderError, from_headers, to_headers},
-    mark::{INCARNATION, ORDINAL, PartitionEnd, WATERMARK},
+    partition_end::{INCARNATION_HEADER, ORDINAL_HEADER, PartitionEnd, WATERMARK_HEADER},
 };
 use crate::upcast::{self, UpcastError};
 
@@ -23,7 +23,7 @@ pub const PUBLIC_TENANT: &str = "public";
 
 /// An event that is in the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Recorded<E> {
+pub struct Envelope<E> {
     /// Its place in the whole log: unique, increasing, with gaps.
     pub position: u64,
     /// Its identity, the same in every store.
@@ -43,18 +43,18 @@ pub struct Recorded<E> {
     /// When the log took it.
     pub recorded_at: DateTime<Utc>,
     /// Who and what caused it.
-    pub metadata: Metadata,
+    pub metadata: EventMetadata,
     /// The event itself.
     pub payload: E,
 }
 
 /// A recorded event whose payload is still JSON text.
-pub type RawRecorded = Recorded<String>;
+pub type RawEnvelope = Envelope<String>;
 
 /// A payload that does not fit the shape it should have.
 #[derive(Debug, thiserror::Error)]
 #[error("decoding {event_type} {event_version} at position {position} (event {event_id})")]
-pub struct DecodeError {
+pub struct EventDecodeError {
     /// Where in the log.
     pub position: u64,
     /// Which event.
@@ -68,13 +68,13 @@ pub struct DecodeError {
     pub source: Box<UpcastError>,
 }
 
-impl RawRecorded {
+impl RawEnvelope {
     /// Reads the payload, of whatever version, as an `E`.
     ///
     /// # Errors
-    /// [`DecodeError`] naming event and position when name or version are unknown or the payload has another shape.
-    pub fn decode<E: serde::de::DeserializeOwned>(&self) -> Result<E, DecodeError> {
-        upcast::decode(&self.event_type, &self.event_version, &self.payload).map_err(|source| DecodeError {
+    /// [`EventDecodeError`] naming event and position when name or version are unknown or the payload has another shape.
+    pub fn decode<E: serde::de::DeserializeOwned>(&self) -> Result<E, EventDecodeError> {
+        upcast::decode_event(&self.event_type, &self.event_version, &self.payload).map_err(|source| EventDecodeError {
             position: self.position,
             event_id: self.event_id,
             event_type: self.event_type.clone(),
@@ -87,7 +87,7 @@ impl RawRecorded {
 /// Who and what caused an event.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Metadata {
+pub struct EventMetadata {
     /// Whose data the event is; empty means [`PUBLIC_TENANT`].
     #[serde(skip_serializing_if = "String::is_empty")]
     pub tenant_id: String,
@@ -115,7 +115,7 @@ pub struct Metadata {
     pub about_unknown: bool,
 }
 
-impl Metadata {
+impl EventMetadata {
     /// The form `cqrs-es` takes: only what is known. Commands are not about unknown things, so that `about_unknown` has no
     /// place in it.
     pub fn into_map(self) -> HashMap<String, String> {

@@ -17,7 +17,7 @@ mod agency;
 mod command;
 mod error;
 mod event;
-mod identity;
+mod id;
 mod record;
 #[cfg(test)]
 mod tests;
@@ -26,17 +26,17 @@ mod value;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::upcast::LINEAGES;
+pub(crate) use self::upcast::VERSION_HISTORIES;
 pub use self::{
     agency::Agency,
     command::{AmendOpportunity, AwardOpportunity, OpportunityCommand},
     error::OpportunityError,
-    event::{Filing, OpportunityEvent, Standing},
-    identity::OpportunityId,
-    record::Record,
+    event::{AmendmentStanding, NoticeFiling, OpportunityEvent},
+    id::OpportunityId,
+    record::OpportunityRecord,
     value::{
-        Award, CancellationReason, Cents, Facts, InvalidValue, Naics, Notice, NoticeId, NoticeSource, NoticeType,
-        Place, SetAside,
+        Award, CancellationReason, InvalidValue, NaicsCode, Notice, NoticeDetails, NoticeId, NoticeSource, NoticeType,
+        PlaceOfPerformance, SetAside, UsdCents,
     },
 };
 use crate::aggregate::aggregate;
@@ -48,13 +48,13 @@ pub enum Opportunity {
     #[default]
     Undiscovered,
     /// Published, nobody has won it.
-    Open(Record),
+    Open(OpportunityRecord),
     /// At least one contract was awarded.
-    Awarded(Record),
+    Awarded(OpportunityRecord),
     /// The agency no longer wants it.
-    Cancelled(Record),
+    Cancelled(OpportunityRecord),
     /// It is over, and kept for the record.
-    Archived(Record),
+    Archived(OpportunityRecord),
 }
 
 impl Opportunity {
@@ -83,7 +83,7 @@ impl Opportunity {
     }
 
     /// What is on record, once it was discovered.
-    pub fn record(&self) -> Option<&Record> {
+    pub fn record(&self) -> Option<&OpportunityRecord> {
         match self {
             Self::Undiscovered => None,
             Self::Open(record) | Self::Awarded(record) | Self::Cancelled(record) | Self::Archived(record) => {
@@ -94,52 +94,53 @@ impl Opportunity {
 
     fn record_notice(&self, notice: Notice) -> Vec<OpportunityEvent> {
         match self.record() {
-            None => discovered(notice),
-            Some(record) => record.take_in(notice),
+            None => discovery_events(notice),
+            Some(record) => record.decide_notice(notice),
         }
     }
 
     fn discover(&self, notice: Notice) -> Result<Vec<OpportunityEvent>, OpportunityError> {
         match self.record() {
-            None => Ok(discovered(notice)),
-            Some(record) if record.knows(&notice) => Ok(vec![]),
+            None => Ok(discovery_events(notice)),
+            Some(record) if record.has_notice(&notice) => Ok(vec![]),
             Some(_) => Err(OpportunityError::AlreadyDiscovered),
         }
     }
 
     fn amend(&self, command: AmendOpportunity) -> Result<Vec<OpportunityEvent>, OpportunityError> {
         let record = self.record().ok_or(OpportunityError::NotDiscovered)?;
-        Ok(record.take_in(command.into_notice(record)))
+        Ok(record.decide_notice(command.into_notice(record)))
     }
 
     fn award(&self, command: AwardOpportunity) -> Result<Vec<OpportunityEvent>, OpportunityError> {
         let record = self.record().ok_or(OpportunityError::NotDiscovered)?;
         let (key, award) = (record.award_key(&command.award), command.award);
-        Ok(record.take_in_award(key, award).into_iter().collect())
+        Ok(record.decide_award(key, award).into_iter().collect())
     }
 
     /// Folds one event into the state. Never fails and never judges: it happened.
     pub fn evolve(&mut self, event: OpportunityEvent) {
         if let OpportunityEvent::Discovered { filing, facts } = event {
-            *self = Self::Open(Record::first(&filing, *facts));
+            *self = Self::Open(OpportunityRecord::new(&filing, *facts));
             return;
         }
         let (phase, mut record) = match std::mem::take(self) {
             Self::Undiscovered => return,
-            Self::Open(record) => (Self::Open as fn(Record) -> Self, record),
-            Self::Awarded(record) => (Self::Awarded as fn(Record) -> Self, record),
-            Self::Cancelled(record) => (Self::Cancelled as fn(Record) -> Self, record),
-            Self::Archived(record) => (Self::Archived as fn(Record) -> Self, record),
+            Self::Open(record) => (Self::Open as fn(OpportunityRecord) -> Self, record),
+            Self::Awarded(record) => (Self::Awarded as fn(OpportunityRecord) -> Self, record),
+            Self::Cancelled(record) => (Self::Cancelled as fn(OpportunityRecord) -> Self, record),
+            Self::Archived(record) => (Self::Archived as fn(OpportunityRecord) -> Self, record),
         };
         let phase = match &event {
-            OpportunityEvent::Amended { standing: Standing::Current, .. } if record.awards.is_empty() => Self::Open,
-            OpportunityEvent::Amended { standing: Standing::Current, .. } | OpportunityEvent::Awarded { .. } => {
-                Self::Awarded
+            OpportunityEvent::Amended { standing: AmendmentStanding::Current, .. } if record.awards.is_empty() => {
+                Self::Open
             }
+            OpportunityEvent::Amended { standing: AmendmentStanding::Current, .. }
+            | OpportunityEvent::Awarded { .. } => Self::Awarded,
             OpportunityEvent::Cancelled { .. } => Self::Cancelled,
             OpportunityEvent::Archived { .. } => Self::Archived,
             OpportunityEvent::Discovered { .. }
-            | OpportunityEvent::Amended { standing: Standing::Earlier, .. }
+            | OpportunityEvent::Amended { standing: AmendmentStanding::Earlier, .. }
             | OpportunityEvent::DeadlineChanged { .. } => phase,
         };
         record.evolve(event);
@@ -147,8 +148,8 @@ impl Opportunity {
     }
 }
 
-fn discovered(notice: Notice) -> Vec<OpportunityEvent> {
-    let filing = Filing::of(&notice);
+fn discovery_events(notice: Notice) -> Vec<OpportunityEvent> {
+    let filing = NoticeFiling::from_notice(&notice);
     let mut events = vec![OpportunityEvent::Discovered { filing, facts: Box::new(notice.facts) }];
     if let Some(award) = notice.award {
         events.push(OpportunityEvent::Awarded { key: notice.notice_id.to_string(), award });

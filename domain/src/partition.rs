@@ -3,7 +3,7 @@
 /// The partition of an aggregate: Kafka's default partitioner, so that a producer in any language agrees.
 ///
 /// The relay names partitions itself because it has to know, after a crash, on which partition to look for an event.
-pub fn partition_of(aggregate_id: &str, partitions: i32) -> i32 {
+pub fn partition_for_key(aggregate_id: &str, partitions: i32) -> i32 {
     let positive = murmur2(aggregate_id.as_bytes()) & 0x7fff_ffff;
     let partition = positive % partitions.max(1).unsigned_abs();
     i32::try_from(partition).unwrap_or_default()
@@ -52,7 +52,7 @@ mod tests {
     #[test]
     fn every_partition_is_within_range() {
         for n in 0..1_000 {
-            assert!((0..7).contains(&partition_of(&format!("097:{n}"), 7)));
+            assert!((0..7).contains(&partition_for_key(&format!("097:{n}"), 7)));
         }
     }
 }

@@ -8,9 +8,9 @@
 //! ```
 
 mod command;
+mod content;
 mod error;
 mod event;
-mod manuscript;
 mod section;
 #[cfg(test)]
 mod tests;
@@ -19,20 +19,20 @@ mod value;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::upcast::LINEAGES;
+pub(crate) use self::upcast::VERSION_HISTORIES;
 pub use self::{
     command::ProposalCommand,
+    content::{MAX_COMMENTS, ProposalContent, ReviewComment},
     error::ProposalError,
     event::ProposalEvent,
-    manuscript::{Comment, MAX_COMMENTS, Manuscript},
-    section::{Edit, MAX_SECTIONS, Outline, Planned, Section, SectionKey},
+    section::{MAX_SECTIONS, PlannedSection, ProposalOutline, Section, SectionChange, SectionKey},
     value::{
-        CommentId, CommentText, Confirmation, Content, DecisionReason, Heading, Outcome, Phase, ProposalTitle,
-        ReviewNote, Verdict, WithdrawalReason,
+        AgencyDecision, CommentId, CommentText, DecisionReason, LifecyclePhase, ProposalOutcome, ProposalTitle,
+        ReviewNote, SectionContent, SectionHeading, SubmissionConfirmation, WithdrawalReason,
     },
 };
 use crate::aggregate::aggregate;
-use crate::value::{Stamp, UserId};
+use crate::value::{AuditStamp, UserId};
 
 /// State of one proposal, rebuilt from its events.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,27 +41,29 @@ pub enum Proposal {
     #[default]
     Unwritten,
     /// It is written.
-    Draft(Box<Manuscript>),
+    Draft(Box<ProposalContent>),
     /// Somebody else looks at it.
     InReview {
         /// What is looked at.
-        manuscript: Box<Manuscript>,
+        #[serde(rename = "manuscript")]
+        content: Box<ProposalContent>,
         /// Who wants it looked at.
         author: UserId,
     },
     /// It may be handed in.
-    Approved(Box<Manuscript>),
+    Approved(Box<ProposalContent>),
     /// It was handed in.
-    Submitted(Box<Manuscript>),
+    Submitted(Box<ProposalContent>),
     /// The agency has decided.
     Decided {
         /// What was handed in.
-        manuscript: Box<Manuscript>,
+        #[serde(rename = "manuscript")]
+        content: Box<ProposalContent>,
         /// How the agency decided.
-        outcome: Outcome,
+        outcome: ProposalOutcome,
     },
     /// The company gave it up.
-    Withdrawn(Box<Manuscript>),
+    Withdrawn(Box<ProposalContent>),
 }
 
 impl Proposal {
@@ -71,28 +73,30 @@ impl Proposal {
     /// [`ProposalError`] when the proposal's state forbids it.
     pub fn decide(&self, command: ProposalCommand) -> Result<Vec<ProposalEvent>, ProposalError> {
         match command {
-            ProposalCommand::Draft { opportunity_id, title, outline, stamp } => match self.manuscript() {
+            ProposalCommand::Draft { opportunity_id, title, outline, stamp } => match self.content() {
                 None => Ok(vec![ProposalEvent::Drafted { opportunity_id, title, outline, stamp }]),
-                Some(known) if known.began_as(&opportunity_id, &title, &outline) => Ok(vec![]),
+                Some(known) if known.is_same_draft(&opportunity_id, &title, &outline) => Ok(vec![]),
                 Some(_) => Err(ProposalError::AlreadyDrafted),
             },
-            ProposalCommand::EditSection { edit, stamp } => self.draft()?.edit(edit, stamp),
-            ProposalCommand::EditTogether { edits } => self.draft()?.edit_together(edits),
+            ProposalCommand::EditSection { edit, stamp } => self.require_draft()?.edit_section(edit, stamp),
+            ProposalCommand::EditSections { edits } => self.require_draft()?.edit_sections(edits),
             ProposalCommand::RemoveSection { section, based_on, stamp } => {
-                self.draft()?.remove(section, based_on, stamp)
+                self.require_draft()?.remove_section(section, based_on, stamp)
             }
             ProposalCommand::Comment { comment_id, section, text, stamp } => {
-                self.discussed()?.comment(comment_id, section, text, stamp)
+                self.require_commentable()?.add_comment(comment_id, section, text, stamp)
             }
-            ProposalCommand::ResolveComment { comment_id, stamp } => self.discussed()?.resolve(comment_id, stamp),
+            ProposalCommand::ResolveComment { comment_id, stamp } => {
+                self.require_commentable()?.resolve_comment(comment_id, stamp)
+            }
             ProposalCommand::SubmitForReview { stamp } => self.submit_for_review(stamp),
-            ProposalCommand::Approve { .. } if self.phase() == Phase::Approved => Ok(vec![]),
+            ProposalCommand::Approve { .. } if self.phase() == LifecyclePhase::Approved => Ok(vec![]),
             ProposalCommand::Approve { note, stamp } => {
-                self.reviewed_by(&stamp.by)?;
+                self.check_reviewer(&stamp.by)?;
                 Ok(vec![ProposalEvent::Approved { note, stamp }])
             }
             ProposalCommand::Reject { note, stamp } => {
-                self.reviewed_by(&stamp.by)?;
+                self.check_reviewer(&stamp.by)?;
                 Ok(vec![ProposalEvent::Rejected { note, stamp }])
             }
             ProposalCommand::Submit { confirmation, stamp } => match self {
@@ -102,14 +106,14 @@ impl Proposal {
                 | Self::Draft(_)
                 | Self::InReview { .. }
                 | Self::Decided { .. }
-                | Self::Withdrawn(_) => Err(self.wrong_phase(Phase::Approved)),
+                | Self::Withdrawn(_) => Err(self.wrong_phase_error(LifecyclePhase::Approved)),
             },
             ProposalCommand::RecordOutcome { outcome, stamp } => match self {
                 Self::Submitted(_) => Ok(vec![ProposalEvent::Decided { outcome, stamp }]),
                 Self::Decided { outcome: known, .. } if *known == outcome => Ok(vec![]),
                 Self::Decided { .. } => Err(ProposalError::AlreadyDecided),
                 Self::Unwritten | Self::Draft(_) | Self::InReview { .. } | Self::Approved(_) | Self::Withdrawn(_) => {
-                    Err(self.wrong_phase(Phase::Submitted))
+                    Err(self.wrong_phase_error(LifecyclePhase::Submitted))
                 }
             },
             ProposalCommand::Withdraw { reason, stamp } => match self {
@@ -123,19 +127,19 @@ impl Proposal {
         }
     }
 
-    fn submit_for_review(&self, stamp: Stamp) -> Result<Vec<ProposalEvent>, ProposalError> {
+    fn submit_for_review(&self, stamp: AuditStamp) -> Result<Vec<ProposalEvent>, ProposalError> {
         match self {
             Self::Draft(manuscript) if manuscript.is_blank() => Err(ProposalError::NothingToReview),
             Self::Draft(_) => Ok(vec![ProposalEvent::SubmittedForReview { stamp }]),
             Self::InReview { .. } => Ok(vec![]),
             Self::Unwritten | Self::Approved(_) | Self::Submitted(_) | Self::Decided { .. } | Self::Withdrawn(_) => {
-                Err(self.wrong_phase(Phase::Draft))
+                Err(self.wrong_phase_error(LifecyclePhase::Draft))
             }
         }
     }
 
     /// Whether that user may end the review now.
-    fn reviewed_by(&self, user: &UserId) -> Result<(), ProposalError> {
+    fn check_reviewer(&self, user: &UserId) -> Result<(), ProposalError> {
         match self {
             Self::InReview { author, .. } if author == user => Err(ProposalError::OwnReview),
             Self::InReview { .. } => Ok(()),
@@ -144,11 +148,11 @@ impl Proposal {
             | Self::Approved(_)
             | Self::Submitted(_)
             | Self::Decided { .. }
-            | Self::Withdrawn(_) => Err(self.wrong_phase(Phase::InReview)),
+            | Self::Withdrawn(_) => Err(self.wrong_phase_error(LifecyclePhase::InReview)),
         }
     }
 
-    fn draft(&self) -> Result<&Manuscript, ProposalError> {
+    fn require_draft(&self) -> Result<&ProposalContent, ProposalError> {
         match self {
             Self::Draft(manuscript) => Ok(manuscript),
             Self::Unwritten
@@ -156,21 +160,23 @@ impl Proposal {
             | Self::Approved(_)
             | Self::Submitted(_)
             | Self::Decided { .. }
-            | Self::Withdrawn(_) => Err(self.wrong_phase(Phase::Draft)),
+            | Self::Withdrawn(_) => Err(self.wrong_phase_error(LifecyclePhase::Draft)),
         }
     }
 
     /// What may be commented on.
-    fn discussed(&self) -> Result<&Manuscript, ProposalError> {
+    fn require_commentable(&self) -> Result<&ProposalContent, ProposalError> {
         match self {
-            Self::Draft(manuscript) | Self::InReview { manuscript, .. } | Self::Approved(manuscript) => Ok(manuscript),
+            Self::Draft(manuscript) | Self::InReview { content: manuscript, .. } | Self::Approved(manuscript) => {
+                Ok(manuscript)
+            }
             Self::Unwritten | Self::Submitted(_) | Self::Decided { .. } | Self::Withdrawn(_) => {
-                Err(self.wrong_phase(Phase::Draft))
+                Err(self.wrong_phase_error(LifecyclePhase::Draft))
             }
         }
     }
 
-    fn wrong_phase(&self, needed: Phase) -> ProposalError {
+    fn wrong_phase_error(&self, needed: LifecyclePhase) -> ProposalError {
         match self {
             Self::Unwritten => ProposalError::NotDrafted,
             Self::Draft(_)
@@ -183,42 +189,42 @@ impl Proposal {
     }
 
     /// How far it is.
-    pub fn phase(&self) -> Phase {
+    pub fn phase(&self) -> LifecyclePhase {
         match self {
-            Self::Unwritten => Phase::Unwritten,
-            Self::Draft(_) => Phase::Draft,
-            Self::InReview { .. } => Phase::InReview,
-            Self::Approved(_) => Phase::Approved,
-            Self::Submitted(_) => Phase::Submitted,
+            Self::Unwritten => LifecyclePhase::Unwritten,
+            Self::Draft(_) => LifecyclePhase::Draft,
+            Self::InReview { .. } => LifecyclePhase::InReview,
+            Self::Approved(_) => LifecyclePhase::Approved,
+            Self::Submitted(_) => LifecyclePhase::Submitted,
             Self::Decided { outcome, .. } => match outcome.verdict {
-                Verdict::Won => Phase::Won,
-                Verdict::Lost => Phase::Lost,
+                AgencyDecision::Won => LifecyclePhase::Won,
+                AgencyDecision::Lost => LifecyclePhase::Lost,
             },
-            Self::Withdrawn(_) => Phase::Withdrawn,
+            Self::Withdrawn(_) => LifecyclePhase::Withdrawn,
         }
     }
 
     /// What is written, once somebody has begun.
-    pub fn manuscript(&self) -> Option<&Manuscript> {
+    pub fn content(&self) -> Option<&ProposalContent> {
         match self {
             Self::Unwritten => None,
             Self::Draft(manuscript)
-            | Self::InReview { manuscript, .. }
+            | Self::InReview { content: manuscript, .. }
             | Self::Approved(manuscript)
             | Self::Submitted(manuscript)
-            | Self::Decided { manuscript, .. }
+            | Self::Decided { content: manuscript, .. }
             | Self::Withdrawn(manuscript) => Some(manuscript),
         }
     }
 
-    fn into_manuscript(self) -> Option<Box<Manuscript>> {
+    fn into_content(self) -> Option<Box<ProposalContent>> {
         match self {
             Self::Unwritten => None,
             Self::Draft(manuscript)
-            | Self::InReview { manuscript, .. }
+            | Self::InReview { content: manuscript, .. }
             | Self::Approved(manuscript)
             | Self::Submitted(manuscript)
-            | Self::Decided { manuscript, .. }
+            | Self::Decided { content: manuscript, .. }
             | Self::Withdrawn(manuscript) => Some(manuscript),
         }
     }
@@ -227,14 +233,14 @@ impl Proposal {
     pub fn evolve(&mut self, event: ProposalEvent) {
         let before = std::mem::take(self);
         if let ProposalEvent::Drafted { opportunity_id, title, outline, stamp } = event {
-            *self = Self::Draft(Box::new(Manuscript::begun(opportunity_id, title, outline, stamp)));
+            *self = Self::Draft(Box::new(ProposalContent::new(opportunity_id, title, outline, stamp)));
             return;
         }
         let phase = before.phase();
         let author = if let Self::InReview { author, .. } = &before { Some(author.clone()) } else { None };
-        let Some(mut manuscript) = before.into_manuscript() else { return };
+        let Some(mut manuscript) = before.into_content() else { return };
         *self = match event {
-            ProposalEvent::SubmittedForReview { stamp } => Self::InReview { manuscript, author: stamp.by },
+            ProposalEvent::SubmittedForReview { stamp } => Self::InReview { content: manuscript, author: stamp.by },
             ProposalEvent::Approved { note, .. } => {
                 manuscript.review = note;
                 Self::Approved(manuscript)
@@ -247,7 +253,7 @@ impl Proposal {
                 manuscript.confirmation = confirmation;
                 Self::Submitted(manuscript)
             }
-            ProposalEvent::Decided { outcome, .. } => Self::Decided { manuscript, outcome },
+            ProposalEvent::Decided { outcome, .. } => Self::Decided { content: manuscript, outcome },
             ProposalEvent::Withdrawn { .. } => Self::Withdrawn(manuscript),
             edit @ (ProposalEvent::SectionEdited { .. }
             | ProposalEvent::SectionRemoved { .. }
@@ -256,8 +262,8 @@ impl Proposal {
             | ProposalEvent::Drafted { .. }) => {
                 manuscript.evolve(edit);
                 match author {
-                    Some(author) => Self::InReview { manuscript, author },
-                    None if phase == Phase::Approved => Self::Approved(manuscript),
+                    Some(author) => Self::InReview { content: manuscript, author },
+                    None if phase == LifecyclePhase::Approved => Self::Approved(manuscript),
                     None => Self::Draft(manuscript),
                 }
             }

@@ -16,12 +16,12 @@ mod value;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::upcast::LINEAGES;
+pub(crate) use self::upcast::VERSION_HISTORIES;
 pub use self::{
     command::ResourceCommand,
     error::ResourceError,
     event::ResourceEvent,
-    value::{Asset, MAX_TAGS, ResourceBody, ResourceKind, ResourceName, Tag, Tags},
+    value::{MAX_TAGS, ResourceBody, ResourceContent, ResourceKind, ResourceName, ResourceTag, ResourceTags},
 };
 use crate::aggregate::aggregate;
 
@@ -32,7 +32,7 @@ pub enum Resource {
     #[default]
     Absent,
     /// It can be used.
-    Present(Asset),
+    Present(ResourceContent),
     /// It is gone for good.
     Deleted,
 }
@@ -65,7 +65,7 @@ impl Resource {
     }
 
     /// What it holds, while it can be used.
-    pub fn asset(&self) -> Option<&Asset> {
+    pub fn content(&self) -> Option<&ResourceContent> {
         match self {
             Self::Present(asset) => Some(asset),
             Self::Absent | Self::Deleted => None,

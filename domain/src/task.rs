@@ -17,14 +17,14 @@ mod value;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::upcast::LINEAGES;
+pub(crate) use self::upcast::VERSION_HISTORIES;
 pub use self::{
     command::TaskCommand,
     error::TaskError,
     event::TaskEvent,
     value::{
-        Job, MAX_ATTEMPTS, MAX_PARAMETERS, Parameter, Parameters, Percent, Retry, Subject, SubjectKind, TaskKind,
-        TaskNote, TaskResult, TaskStatus, WorkerName,
+        MAX_ATTEMPTS, MAX_PARAMETERS, NamedParameter, ParameterList, ProgressPercent, RetryDecision, SubjectKind,
+        TaskKind, TaskNote, TaskResult, TaskSpec, TaskStatus, TaskSubject, WorkerName,
     },
 };
 use crate::aggregate::aggregate;
@@ -38,39 +38,39 @@ pub enum Task {
     /// It waits for a worker.
     Requested {
         /// What is wanted.
-        job: Job,
+        job: TaskSpec,
         /// How often a worker has failed at it.
         failures: u32,
     },
     /// A worker is at it.
     Started {
         /// What is wanted.
-        job: Job,
+        job: TaskSpec,
         /// How often a worker has failed at it before.
         failures: u32,
         /// Who is at it.
         worker: WorkerName,
         /// How much is done.
-        percent: Percent,
+        percent: ProgressPercent,
     },
     /// It is done.
     Completed {
         /// What was wanted.
-        job: Job,
+        job: TaskSpec,
         /// What came of it.
         result: TaskResult,
     },
     /// It cannot be done.
     Failed {
         /// What was wanted.
-        job: Job,
+        job: TaskSpec,
         /// Why not.
         reason: TaskNote,
     },
     /// Nobody wants it any more.
     Cancelled {
         /// What was wanted.
-        job: Job,
+        job: TaskSpec,
     },
 }
 
@@ -81,14 +81,14 @@ impl Task {
     /// [`TaskError`] when the task's state forbids it.
     pub fn decide(&self, command: TaskCommand) -> Result<Vec<TaskEvent>, TaskError> {
         match command {
-            TaskCommand::Request { job, stamp } => match self.job() {
+            TaskCommand::Request { job, stamp } => match self.spec() {
                 None => Ok(vec![TaskEvent::Requested { job, stamp }]),
                 Some(known) if *known == job => Ok(vec![]),
                 Some(_) => Err(TaskError::AlreadyRequested),
             },
             TaskCommand::Start { worker, stamp } => self.start(worker, stamp),
             TaskCommand::Report { worker, percent, note, stamp } => {
-                let (_, done) = self.at_it(&worker)?;
+                let (_, done) = self.require_running(&worker)?;
                 let is_news = percent > done || percent == done && note.is_some();
                 Ok(if is_news { vec![TaskEvent::ProgressReported { percent, note, stamp }] } else { vec![] })
             }
@@ -100,38 +100,38 @@ impl Task {
                 | Self::Completed { .. }
                 | Self::Failed { .. }
                 | Self::Cancelled { .. } => {
-                    self.at_it(&worker)?;
+                    self.require_running(&worker)?;
                     Ok(vec![TaskEvent::Completed { result, stamp }])
                 }
             },
             TaskCommand::Fail { worker, reason, retry, stamp } => {
-                let (failures, _) = self.at_it(&worker)?;
+                let (failures, _) = self.require_running(&worker)?;
                 let attempt = failures + 1;
-                let retry = if attempt < MAX_ATTEMPTS { retry } else { Retry::Never };
+                let retry = if attempt < MAX_ATTEMPTS { retry } else { RetryDecision::Never };
                 Ok(vec![TaskEvent::Failed { attempt, reason, retry, stamp }])
             }
             TaskCommand::Cancel { reason, stamp } => match self {
                 Self::Requested { .. } | Self::Started { .. } => Ok(vec![TaskEvent::Cancelled { reason, stamp }]),
                 Self::Cancelled { .. } => Ok(vec![]),
-                Self::Unrequested | Self::Completed { .. } | Self::Failed { .. } => Err(self.not_started()),
+                Self::Unrequested | Self::Completed { .. } | Self::Failed { .. } => Err(self.not_running_error()),
             },
         }
     }
 
-    fn start(&self, worker: WorkerName, stamp: crate::value::Stamp) -> Result<Vec<TaskEvent>, TaskError> {
+    fn start(&self, worker: WorkerName, stamp: crate::value::AuditStamp) -> Result<Vec<TaskEvent>, TaskError> {
         match self {
             Self::Requested { failures, .. } => Ok(vec![TaskEvent::Started { worker, attempt: failures + 1, stamp }]),
             Self::Started { worker: busy, .. } if *busy == worker => Ok(vec![]),
             Self::Started { worker: busy, .. } => Err(TaskError::AlreadyStarted { worker: busy.clone() }),
             Self::Unrequested | Self::Completed { .. } | Self::Failed { .. } | Self::Cancelled { .. } => {
-                Err(self.not_started())
+                Err(self.not_running_error())
             }
         }
     }
 
     /// How often it was failed at, and how much is done, where that worker is at it: one that was given up on and comes
     /// back late has no say in what another does now.
-    fn at_it(&self, worker: &WorkerName) -> Result<(u32, Percent), TaskError> {
+    fn require_running(&self, worker: &WorkerName) -> Result<(u32, ProgressPercent), TaskError> {
         match self {
             Self::Started { worker: busy, failures, percent, .. } if busy == worker => Ok((*failures, *percent)),
             Self::Started { worker: busy, .. } => Err(TaskError::AlreadyStarted { worker: busy.clone() }),
@@ -139,16 +139,16 @@ impl Task {
             | Self::Requested { .. }
             | Self::Completed { .. }
             | Self::Failed { .. }
-            | Self::Cancelled { .. } => Err(self.not_started()),
+            | Self::Cancelled { .. } => Err(self.not_running_error()),
         }
     }
 
     /// Why something cannot be done to a task that no worker is at.
-    fn not_started(&self) -> TaskError {
+    fn not_running_error(&self) -> TaskError {
         match self {
             Self::Unrequested => TaskError::NotRequested,
             Self::Requested { .. } | Self::Started { .. } => TaskError::NotStarted,
-            Self::Completed { .. } | Self::Failed { .. } | Self::Cancelled { .. } => TaskError::Over,
+            Self::Completed { .. } | Self::Failed { .. } | Self::Cancelled { .. } => TaskError::AlreadyFinished,
         }
     }
 
@@ -165,7 +165,7 @@ impl Task {
     }
 
     /// What is or was wanted, once it was requested.
-    pub fn job(&self) -> Option<&Job> {
+    pub fn spec(&self) -> Option<&TaskSpec> {
         match self {
             Self::Unrequested => None,
             Self::Requested { job, .. }
@@ -179,14 +179,17 @@ impl Task {
     /// Folds one event into the state. Never fails and never judges: it happened.
     pub fn evolve(&mut self, event: TaskEvent) {
         let before = std::mem::take(self);
-        let failures = before.failures();
-        let Some(job) = (if let TaskEvent::Requested { job, .. } = &event { Some(job) } else { before.job() }).cloned()
+        let failures = before.failure_count();
+        let Some(job) =
+            (if let TaskEvent::Requested { job, .. } = &event { Some(job) } else { before.spec() }).cloned()
         else {
             return;
         };
         *self = match event {
             TaskEvent::Requested { .. } => Self::Requested { job, failures: 0 },
-            TaskEvent::Started { worker, .. } => Self::Started { job, failures, worker, percent: Percent::NOTHING },
+            TaskEvent::Started { worker, .. } => {
+                Self::Started { job, failures, worker, percent: ProgressPercent::ZERO }
+            }
             TaskEvent::ProgressReported { percent, .. } => match before {
                 Self::Started { worker, .. } => Self::Started { job, failures, worker, percent },
                 other @ (Self::Unrequested
@@ -196,14 +199,16 @@ impl Task {
                 | Self::Cancelled { .. }) => other,
             },
             TaskEvent::Completed { result, .. } => Self::Completed { job, result },
-            TaskEvent::Failed { attempt, retry: Retry::Later, .. } => Self::Requested { job, failures: attempt },
-            TaskEvent::Failed { reason, retry: Retry::Never, .. } => Self::Failed { job, reason },
+            TaskEvent::Failed { attempt, retry: RetryDecision::Later, .. } => {
+                Self::Requested { job, failures: attempt }
+            }
+            TaskEvent::Failed { reason, retry: RetryDecision::Never, .. } => Self::Failed { job, reason },
             TaskEvent::Cancelled { .. } => Self::Cancelled { job },
         };
     }
 
     /// How often a worker has failed at it.
-    pub fn failures(&self) -> u32 {
+    pub fn failure_count(&self) -> u32 {
         match self {
             Self::Requested { failures, .. } | Self::Started { failures, .. } => *failures,
             Self::Unrequested | Self::Completed { .. } | Self::Failed { .. } | Self::Cancelled { .. } => 0,

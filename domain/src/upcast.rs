@@ -12,17 +12,17 @@ use serde_json::{Map, Value};
 use crate::{company, document, inbox, opportunity, proposal, resource, task, visit, watchlist};
 
 /// Turns the fields of one version into those of the next.
-pub type Lift = fn(&mut Map<String, Value>);
+pub type Upcaster = fn(&mut Map<String, Value>);
 
 /// The versions that one event ever had.
 #[derive(Debug, Clone, Copy)]
-pub struct Lineage {
+pub struct VersionHistory {
     /// The event's name, e.g. `opportunity.deadline_changed`.
     pub event_type: &'static str,
     /// The version that is recorded now.
     pub current: &'static str,
     /// The versions before it, the oldest first, each with what lifts it to the next.
-    pub earlier: &'static [(&'static str, Lift)],
+    pub earlier: &'static [(&'static str, Upcaster)],
 }
 
 /// A stored payload that cannot be brought into the current shape.
@@ -58,17 +58,17 @@ pub enum UpcastError {
 }
 
 /// Every event of every context.
-pub fn lineages() -> impl Iterator<Item = &'static Lineage> {
+pub fn version_histories() -> impl Iterator<Item = &'static VersionHistory> {
     [
-        opportunity::LINEAGES,
-        watchlist::LINEAGES,
-        visit::LINEAGES,
-        company::LINEAGES,
-        inbox::LINEAGES,
-        document::LINEAGES,
-        proposal::LINEAGES,
-        resource::LINEAGES,
-        task::LINEAGES,
+        opportunity::VERSION_HISTORIES,
+        watchlist::VERSION_HISTORIES,
+        visit::VERSION_HISTORIES,
+        company::VERSION_HISTORIES,
+        inbox::VERSION_HISTORIES,
+        document::VERSION_HISTORIES,
+        proposal::VERSION_HISTORIES,
+        resource::VERSION_HISTORIES,
+        task::VERSION_HISTORIES,
     ]
     .into_iter()
     .flatten()
@@ -79,7 +79,7 @@ pub fn lineages() -> impl Iterator<Item = &'static Lineage> {
 /// # Errors
 /// [`UpcastError`] naming the event and version that is unknown, or whose payload is no JSON object.
 pub fn upcast<'a>(event_type: &str, version: &str, payload: &'a str) -> Result<Cow<'a, str>, UpcastError> {
-    let lifts = lifts(event_type, version)?;
+    let lifts = pending_upcasters(event_type, version)?;
     if lifts.is_empty() {
         return Ok(Cow::Borrowed(payload));
     }
@@ -95,7 +95,7 @@ pub fn upcast<'a>(event_type: &str, version: &str, payload: &'a str) -> Result<C
 ///
 /// # Errors
 /// [`UpcastError`] naming the event and version that is unknown or whose payload has another shape.
-pub fn decode<E: DeserializeOwned>(event_type: &str, version: &str, payload: &str) -> Result<E, UpcastError> {
+pub fn decode_event<E: DeserializeOwned>(event_type: &str, version: &str, payload: &str) -> Result<E, UpcastError> {
     let payload = upcast(event_type, version, payload)?;
     serde_json::from_str(&payload).map_err(|source| UpcastError::Payload {
         event_type: event_type.to_owned(),
@@ -105,8 +105,8 @@ pub fn decode<E: DeserializeOwned>(event_type: &str, version: &str, payload: &st
 }
 
 /// What is left to do from that version to the current one.
-fn lifts(event_type: &str, version: &str) -> Result<&'static [(&'static str, Lift)], UpcastError> {
-    let lineage = lineages()
+fn pending_upcasters(event_type: &str, version: &str) -> Result<&'static [(&'static str, Upcaster)], UpcastError> {
+    let lineage = version_histories()
         .find(|lineage| lineage.event_type == event_type)
         .ok_or_else(|| UpcastError::UnknownEvent { event_type: event_type.to_owned() })?;
     if lineage.current == version {
@@ -138,7 +138,7 @@ mod tests {
         let stored = r#"{"type":"deadline_changed","notice_id":"n1","from":null,"to":null}"#;
         let lifted = upcast("opportunity.deadline_changed", "1.0", stored).unwrap();
         assert_eq!(serde_json::from_str::<Value>(&lifted).unwrap()["posted_at"], Value::Null);
-        let event: OpportunityEvent = decode("opportunity.deadline_changed", "1.0", stored).unwrap();
+        let event: OpportunityEvent = decode_event("opportunity.deadline_changed", "1.0", stored).unwrap();
         assert!(matches!(event, OpportunityEvent::DeadlineChanged { posted_at: None, .. }));
     }
 
@@ -156,7 +156,7 @@ mod tests {
     #[test]
     fn a_payload_of_another_shape_is_named() {
         for payload in ["[]", "{", r#"{"type":"evaporated"}"#] {
-            let error = decode::<OpportunityEvent>("opportunity.deadline_changed", "1.0", payload).unwrap_err();
+            let error = decode_event::<OpportunityEvent>("opportunity.deadline_changed", "1.0", payload).unwrap_err();
             assert_eq!(error.to_string(), "reading the payload of opportunity.deadline_changed 1.0", "{payload}");
         }
     }

@@ -8,8 +8,8 @@ mod text;
 mod vocabulary;
 
 pub use self::{
-    date::{STORABLE_YEARS, storable_day, storable_time},
-    stamp::Stamp,
+    date::{STORABLE_YEARS, ensure_storable_day, ensure_storable_time},
+    stamp::AuditStamp,
     tenant::TenantId,
 };
 pub(crate) use self::{
@@ -25,7 +25,7 @@ text_value!(
 
 impl UserId {
     /// One of our own, by a name that is written in the code.
-    pub fn ours(name: &'static str) -> Self {
+    pub fn from_program(name: &'static str) -> Self {
         Self(name.to_owned())
     }
 }

@@ -11,10 +11,10 @@
 
 mod command;
 mod event;
-mod identity;
+mod event_id;
 #[cfg(test)]
 mod tests;
-mod trail;
+mod totals;
 mod upcast;
 mod value;
 
@@ -23,12 +23,12 @@ use std::convert::Infallible;
 use cqrs_es::{Aggregate, event_sink::EventSink};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::upcast::LINEAGES;
+pub(crate) use self::upcast::VERSION_HISTORIES;
 pub use self::{
     command::{RecordClick, RecordView, VisitCommand},
     event::VisitEvent,
-    trail::Trail,
-    value::{ClientEventId, Url, VisitId},
+    totals::VisitTotals,
+    value::{ClientEventId, VisitId, VisitUrl},
 };
 
 /// State of one visit, rebuilt from its events.
@@ -38,7 +38,7 @@ pub enum Visit {
     #[default]
     Unbegun,
     /// At least one page was seen or link clicked.
-    Begun(Trail),
+    Begun(VisitTotals),
 }
 
 impl Visit {
@@ -51,7 +51,7 @@ impl Visit {
     }
 
     /// What is remembered of it, once it has begun.
-    pub fn trail(&self) -> Option<&Trail> {
+    pub fn totals(&self) -> Option<&VisitTotals> {
         match self {
             Self::Unbegun => None,
             Self::Begun(trail) => Some(trail),
@@ -61,10 +61,10 @@ impl Visit {
     /// Folds one event into the state. Never fails and never judges: it happened.
     pub fn evolve(&mut self, event: &VisitEvent) {
         let mut trail = match std::mem::take(self) {
-            Self::Unbegun => Trail::beginning(event),
+            Self::Unbegun => VisitTotals::starting_at(event),
             Self::Begun(trail) => trail,
         };
-        trail.count(event);
+        trail.add_event(event);
         *self = Self::Begun(trail);
     }
 }

@@ -5,7 +5,7 @@
 mod command;
 mod error;
 mod event;
-mod search;
+mod saved_search;
 #[cfg(test)]
 mod tests;
 mod upcast;
@@ -15,21 +15,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::upcast::LINEAGES;
+pub(crate) use self::upcast::VERSION_HISTORIES;
 pub use self::{
     command::WatchlistCommand,
     error::WatchlistError,
     event::WatchlistEvent,
-    search::{AgencyCode, Criteria, MAX_CRITERIA, Notify, SavedSearch, SearchId, SearchName, SearchText},
+    saved_search::{
+        AgencyCode, MAX_CRITERIA, NotificationFrequency, SavedSearch, SearchCriteria, SearchId, SearchName, SearchText,
+    },
 };
 use crate::aggregate::aggregate;
 use crate::opportunity::OpportunityId;
 
 /// How many opportunities one user may keep saved at the same time.
-pub const MAX_SAVED: usize = 10_000;
+pub const MAX_SAVED_OPPORTUNITIES: usize = 10_000;
 
 /// How many searches one user may keep saved at the same time.
-pub const MAX_SEARCHES: usize = 100;
+pub const MAX_SAVED_SEARCHES: usize = 100;
 
 /// State of one user's watchlist, rebuilt from its events. Nothing but two sets: a watchlist has no phases.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,7 +48,7 @@ impl Watchlist {
     pub fn decide(&self, command: WatchlistCommand) -> Result<Vec<WatchlistEvent>, WatchlistError> {
         match command {
             WatchlistCommand::Save { opportunity_id, .. } if self.saved.contains(&opportunity_id) => Ok(vec![]),
-            WatchlistCommand::Save { .. } if self.saved.len() >= MAX_SAVED => Err(WatchlistError::Full),
+            WatchlistCommand::Save { .. } if self.saved.len() >= MAX_SAVED_OPPORTUNITIES => Err(WatchlistError::Full),
             WatchlistCommand::Save { opportunity_id, at } => {
                 Ok(vec![WatchlistEvent::OpportunitySaved { opportunity_id, at }])
             }
@@ -74,19 +76,19 @@ impl Watchlist {
         if self.searches.iter().any(|(id, other)| *id != search_id && other.name == search.name) {
             return Err(WatchlistError::NameTaken);
         }
-        if known.is_none() && self.searches.len() >= MAX_SEARCHES {
+        if known.is_none() && self.searches.len() >= MAX_SAVED_SEARCHES {
             return Err(WatchlistError::TooManySearches);
         }
         Ok(vec![WatchlistEvent::SearchSaved { search_id, search, at }])
     }
 
     /// The saved searches, in the order of their ids.
-    pub fn searches(&self) -> impl ExactSizeIterator<Item = (SearchId, &SavedSearch)> {
+    pub fn saved_searches(&self) -> impl ExactSizeIterator<Item = (SearchId, &SavedSearch)> {
         self.searches.iter().map(|(id, search)| (*id, search))
     }
 
     /// What is saved, in the order of the ids.
-    pub fn saved(&self) -> impl ExactSizeIterator<Item = &OpportunityId> {
+    pub fn saved_opportunities(&self) -> impl ExactSizeIterator<Item = &OpportunityId> {
         self.saved.iter()
     }
 

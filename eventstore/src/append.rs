@@ -1,21 +1,21 @@
 //! Appending to many streams in one statement: what imports decided, and facts that nobody decides about.
 
-mod columns;
+mod event_columns;
 mod facts;
 
 use domain::{
-    envelope::Metadata,
-    store::{BatchStore, NewEvent, StoreError, StoredEvent},
+    envelope::EventMetadata,
+    event_store::{BatchStore, NewEvent, StoreError, StoredEvent},
 };
 use sqlx::{
     PgPool, Row,
     postgres::{PgDatabaseError, PgRow},
 };
 
-pub(crate) use self::columns::{Columns, NewRow, is_conflict};
-use crate::postgres::answer;
+pub(crate) use self::event_columns::{EventColumns, NewEventRow, is_conflict};
+use crate::postgres::with_append_timeout;
 
-const LOAD: &str = include_str!("append/load_streams.sql");
+const LOAD_STREAMS: &str = include_str!("append/load_streams.sql");
 
 /// Postgres' code for one of two transactions that wait for each other; it was rolled back.
 const DEADLOCK: &str = "40P01";
@@ -34,25 +34,25 @@ impl PgBatchStore {
 }
 
 impl BatchStore for PgBatchStore {
-    async fn load_many(
+    async fn load_streams(
         &self,
         aggregate_type: &'static str,
         aggregate_ids: &[String],
     ) -> Result<Vec<StoredEvent>, StoreError> {
-        let loading = sqlx::query(LOAD).bind(aggregate_type).bind(aggregate_ids).fetch_all(&self.pool);
-        let rows = answer(loading).await.map_err(unavailable)?;
-        rows.iter().map(stored).collect::<Result<_, _>>().map_err(unavailable)
+        let loading = sqlx::query(LOAD_STREAMS).bind(aggregate_type).bind(aggregate_ids).fetch_all(&self.pool);
+        let rows = with_append_timeout(loading).await.map_err(to_store_error)?;
+        rows.iter().map(stored_event_from_row).collect::<Result<_, _>>().map_err(to_store_error)
     }
 
-    async fn append_many(&self, events: Vec<NewEvent>) -> Result<(), StoreError> {
+    async fn append_events(&self, events: Vec<NewEvent>) -> Result<(), StoreError> {
         if events.is_empty() {
             return Ok(());
         }
-        let origins = Origins::of(events.iter().map(|event| &event.metadata))
+        let origins = MetadataJson::from_metadata(events.iter().map(|event| &event.metadata))
             .map_err(|error| StoreError::Unavailable(error.into()))?;
-        let mut columns = Columns::with_capacity(events.len());
+        let mut columns = EventColumns::with_capacity(events.len());
         for (event, metadata) in events.iter().zip(origins.texts()) {
-            columns.push(NewRow {
+            columns.push(NewEventRow {
                 aggregate_type: event.aggregate_type,
                 aggregate_id: &event.aggregate_id,
                 sequence: event.sequence,
@@ -62,45 +62,47 @@ impl BatchStore for PgBatchStore {
                 metadata,
             });
         }
-        match answer(columns.append(&self.pool)).await {
+        match with_append_timeout(columns.append(&self.pool)).await {
             Ok(()) => Ok(()),
-            Err(sqlx::Error::Database(error)) if decide_again(error.downcast_ref()) => Err(StoreError::Conflict),
-            Err(error) => Err(unavailable(error)),
+            Err(sqlx::Error::Database(error)) if is_retryable_conflict(error.downcast_ref()) => {
+                Err(StoreError::Conflict)
+            }
+            Err(error) => Err(to_store_error(error)),
         }
     }
 }
 
 /// Two imports over the same streams may wait for each other; the one that Postgres ends decides anew, too.
-fn decide_again(error: &PgDatabaseError) -> bool {
+fn is_retryable_conflict(error: &PgDatabaseError) -> bool {
     is_conflict(error) || error.code() == DEADLOCK
 }
 
 /// The metadata of each event as JSON. An import has one origin, so that equal neighbours share a text.
-struct Origins {
+struct MetadataJson {
     texts: Vec<String>,
-    of_event: Vec<usize>,
+    text_indexes: Vec<usize>,
 }
 
-impl Origins {
-    fn of<'a>(all: impl Iterator<Item = &'a Metadata>) -> Result<Self, serde_json::Error> {
-        let mut origins = Self { texts: Vec::new(), of_event: Vec::new() };
-        let mut last: Option<&Metadata> = None;
+impl MetadataJson {
+    fn from_metadata<'a>(all: impl Iterator<Item = &'a EventMetadata>) -> Result<Self, serde_json::Error> {
+        let mut origins = Self { texts: Vec::new(), text_indexes: Vec::new() };
+        let mut last: Option<&EventMetadata> = None;
         for metadata in all {
             if last != Some(metadata) {
                 origins.texts.push(serde_json::to_string(metadata)?);
                 last = Some(metadata);
             }
-            origins.of_event.push(origins.texts.len() - 1);
+            origins.text_indexes.push(origins.texts.len() - 1);
         }
         Ok(origins)
     }
 
     fn texts(&self) -> impl Iterator<Item = &str> {
-        self.of_event.iter().map(|&text| self.texts[text].as_str())
+        self.text_indexes.iter().map(|&text| self.texts[text].as_str())
     }
 }
 
-fn stored(row: &PgRow) -> Result<StoredEvent, sqlx::Error> {
+fn stored_event_from_row(row: &PgRow) -> Result<StoredEvent, sqlx::Error> {
     Ok(StoredEvent {
         aggregate_id: row.try_get("aggregate_id")?,
         sequence: row.try_get::<i64, _>("sequence")?.unsigned_abs(),
@@ -110,6 +112,6 @@ fn stored(row: &PgRow) -> Result<StoredEvent, sqlx::Error> {
     })
 }
 
-fn unavailable(error: sqlx::Error) -> StoreError {
+fn to_store_error(error: sqlx::Error) -> StoreError {
     StoreError::Unavailable(error.into())
 }

@@ -5,12 +5,12 @@ use domain::opportunity::Opportunity;
 use sqlx::PgPool;
 
 use crate::{
-    error::{LogError, postgres},
+    error::{LogError, postgres_error},
     relay::partition_ends,
     topic::KafkaConfig,
 };
 
-const LOG: &str = include_str!("count/log.sql");
+const COUNT_LOG: &str = include_str!("count/log.sql");
 
 /// Events and streams in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,9 +27,12 @@ pub struct LogCounts {
 ///
 /// # Errors
 /// [`LogError::Postgres`] when the database does not answer.
-pub async fn log(pool: &PgPool) -> Result<LogCounts, LogError> {
-    let (events, streams, opportunities): (i64, i64, i64) =
-        sqlx::query_as(LOG).bind(Opportunity::TYPE).fetch_one(pool).await.map_err(postgres("counting events"))?;
+pub async fn count_log(pool: &PgPool) -> Result<LogCounts, LogError> {
+    let (events, streams, opportunities): (i64, i64, i64) = sqlx::query_as(COUNT_LOG)
+        .bind(Opportunity::TYPE)
+        .fetch_one(pool)
+        .await
+        .map_err(postgres_error("counting events"))?;
     Ok(LogCounts {
         events: events.unsigned_abs(),
         streams: streams.unsigned_abs(),
@@ -42,6 +45,6 @@ pub async fn log(pool: &PgPool) -> Result<LogCounts, LogError> {
 ///
 /// # Errors
 /// [`LogError::Kafka`] when the broker does not answer, [`LogError::Partitions`] when a topic is not as configured.
-pub async fn records(config: &KafkaConfig) -> Result<u64, LogError> {
+pub async fn count_published(config: &KafkaConfig) -> Result<u64, LogError> {
     Ok(partition_ends(config).await?.values().filter_map(|end| end.ordinal).sum())
 }

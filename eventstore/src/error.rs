@@ -4,10 +4,10 @@ use std::fmt::Display;
 
 use domain::envelope::HeaderError;
 use rdkafka::types::RDKafkaErrorCode;
-use schemas::{codec::MisfitError, registry::RegistryError};
+use schemas::{codec::SchemaMismatchError, registry_client::RegistryClientError};
 use uuid::Uuid;
 
-use crate::reader::{CopyError, LiteralError, RowError};
+use crate::log::{CopyError, EventRowError, LiteralError};
 
 /// A failure of the log or the relay, named by what was being done.
 #[derive(Debug, thiserror::Error)]
@@ -23,7 +23,7 @@ pub enum LogError {
     },
     /// Postgres neither answers nor goes away.
     #[error("{doing}: Postgres has not answered for {waited_s} s and keeps the connection open; trying another one")]
-    Silent {
+    Unresponsive {
         /// What was asked.
         doing: &'static str,
         /// How long was waited, in seconds.
@@ -116,10 +116,10 @@ pub enum LogError {
     },
     /// The lease of who leads was not renewed in time: Postgres was silent, or this process stood still.
     #[error("the relay lost the lead; another one goes on, or this one once it leads again")]
-    LostLead,
+    LeadershipLost,
     /// Something needs the topics for itself while a relay writes to them.
     #[error("a relay is at work; stop it first")]
-    RelayLeads,
+    RelayRunning,
     /// The log was copied here from another database.
     #[error(
         "log {incarnation} was restored or cloned into this database: what was published of it may not be what it \
@@ -131,7 +131,7 @@ pub enum LogError {
     },
     /// The last record of a partition did not arrive in time.
     #[error("reading the last record of {topic} partition {partition}: nothing arrived in {waited_s} s")]
-    NoTail {
+    MissingPartitionEnd {
         /// Which topic.
         topic: String,
         /// Which partition.
@@ -144,14 +144,14 @@ pub enum LogError {
     Copy(#[source] CopyError),
     /// An event of the log has a shape that no event has.
     #[error("reading the event at position {} (event {})", known(position.as_ref()), known(event_id.as_ref()))]
-    Unreadable {
+    UnreadableEvent {
         /// Where in the log, if that can be read.
         position: Option<u64>,
         /// Which event, if that can be read.
         event_id: Option<Uuid>,
         /// What is wrong with it.
         #[source]
-        source: RowError,
+        source: EventRowError,
     },
     /// A filter holds a value that Postgres has no literal for.
     #[error("putting the filter into SQL")]
@@ -183,7 +183,7 @@ pub enum LogError {
     },
     /// An event whose payload is not what its schema says.
     #[error("event {event_id} at position {position} does not fit the schema of {event_type} {version}")]
-    Misfit {
+    SchemaMismatch {
         /// Where in the log.
         position: u64,
         /// Which event.
@@ -194,7 +194,7 @@ pub enum LogError {
         version: String,
         /// Where and why.
         #[source]
-        source: MisfitError,
+        source: SchemaMismatchError,
     },
     /// The schema registry did not give the id of an event's schema.
     #[error("finding the schema of event {event_id} at position {position}")]
@@ -205,7 +205,7 @@ pub enum LogError {
         event_id: Uuid,
         /// Why not.
         #[source]
-        source: Box<RegistryError>,
+        source: Box<RegistryClientError>,
     },
     /// Kafka refused a record.
     #[error("publishing the event at position {position}")]
@@ -220,16 +220,19 @@ pub enum LogError {
 
 impl LogError {
     /// Whether it is an event of the log that is wrong, so that trying again soon is of no use.
-    pub(crate) fn is_about_an_event(&self) -> bool {
+    pub(crate) fn is_event_error(&self) -> bool {
         let of_the_log = matches!(
             self,
-            Self::UnknownAggregate { .. } | Self::UnknownEvent { .. } | Self::Misfit { .. } | Self::Unreadable { .. }
+            Self::UnknownAggregate { .. }
+                | Self::UnknownEvent { .. }
+                | Self::SchemaMismatch { .. }
+                | Self::UnreadableEvent { .. }
         );
-        of_the_log || self.refuses_a_record()
+        of_the_log || self.is_record_refusal()
     }
 
     /// Whether Kafka will refuse the record however often it is sent.
-    pub(crate) fn refuses_a_record(&self) -> bool {
+    pub(crate) fn is_record_refusal(&self) -> bool {
         let Self::Delivery { source, .. } = self else { return false };
         let refusals = [RDKafkaErrorCode::MessageSizeTooLarge, RDKafkaErrorCode::InvalidRecord];
         source.rdkafka_error_code().is_some_and(|code| refusals.contains(&code))
@@ -237,7 +240,7 @@ impl LogError {
 }
 
 /// An error with all its causes, in one line.
-pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+pub(crate) fn format_error_chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -253,11 +256,11 @@ fn known(value: Option<&impl Display>) -> String {
 }
 
 /// For `map_err`: names what was being asked of Postgres.
-pub(crate) fn postgres(doing: &'static str) -> impl FnOnce(sqlx::Error) -> LogError {
+pub(crate) fn postgres_error(doing: &'static str) -> impl FnOnce(sqlx::Error) -> LogError {
     move |source| LogError::Postgres { doing, source }
 }
 
 /// For `map_err`: names what was being asked of Kafka.
-pub(crate) fn kafka(doing: &'static str) -> impl FnOnce(rdkafka::error::KafkaError) -> LogError {
+pub(crate) fn kafka_error(doing: &'static str) -> impl FnOnce(rdkafka::error::KafkaError) -> LogError {
     move |source| LogError::Kafka { doing, source }
 }

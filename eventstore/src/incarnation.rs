@@ -9,20 +9,20 @@
 use sqlx::{PgConnection, PgPool, Row};
 use uuid::Uuid;
 
-use crate::error::{LogError, postgres};
+use crate::error::{LogError, postgres_error};
 
 /// The incarnation of the log behind a connection.
 ///
 /// # Errors
 /// [`LogError::Restored`] when the log was copied here from another database, [`LogError::Postgres`] when the database
 /// does not answer.
-pub async fn of(connection: &mut PgConnection) -> Result<Uuid, LogError> {
+pub async fn load_incarnation(connection: &mut PgConnection) -> Result<Uuid, LogError> {
     let row = sqlx::query(include_str!("incarnation/read.sql"))
         .fetch_one(connection)
         .await
-        .map_err(postgres("reading the log's incarnation"))?;
+        .map_err(postgres_error("reading the log's incarnation"))?;
     let read = |row: &sqlx::postgres::PgRow| Ok((row.try_get("id")?, row.try_get("at_home")?));
-    let (id, at_home): (Uuid, bool) = read(&row).map_err(postgres("reading the log's incarnation"))?;
+    let (id, at_home): (Uuid, bool) = read(&row).map_err(postgres_error("reading the log's incarnation"))?;
     if at_home { Ok(id) } else { Err(LogError::Restored { incarnation: id }) }
 }
 
@@ -30,8 +30,8 @@ pub async fn of(connection: &mut PgConnection) -> Result<Uuid, LogError> {
 ///
 /// # Errors
 /// [`LogError::Postgres`] when the database does not answer.
-pub async fn renew(pool: &PgPool) -> Result<Uuid, LogError> {
-    let renewing = postgres("giving the log a new incarnation");
+pub async fn renew_incarnation(pool: &PgPool) -> Result<Uuid, LogError> {
+    let renewing = postgres_error("giving the log a new incarnation");
     let renewed = async {
         let mut transaction = pool.begin().await?;
         let id = sqlx::query_scalar(include_str!("incarnation/renew.sql")).fetch_one(&mut *transaction).await?;

@@ -22,25 +22,25 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
-    error::{LogError, chain, postgres},
+    error::{LogError, format_error_chain, postgres_error},
     postgres::{connect, host_and_pid},
 };
 
 /// A term is renewed so often.
-const RENEWALS: u32 = 6;
+const RENEWALS_PER_TERM: u32 = 6;
 /// How long one try to renew may take, in parts of a term.
-const TRY_WITHIN: u32 = 4;
+const RENEWAL_TIMEOUT_DIVISOR: u32 = 4;
 /// Pause after a try that failed.
-const TRY_AGAIN: Duration = Duration::from_millis(100);
+const RENEWAL_RETRY_DELAY: Duration = Duration::from_millis(100);
 /// What the connection that renews calls itself.
-const APPLICATION: &str = "medhub lease";
+const APPLICATION_NAME: &str = "medhub lease";
 
 /// What an attempt to take a lease came to.
 pub(crate) enum LeaseAttempt {
     /// It is ours.
-    Mine(Lease),
+    Acquired(Lease),
     /// Somebody has it, for so long unless it is renewed.
-    HeldFor(Duration),
+    HeldByOther(Duration),
 }
 
 /// A lease that is renewed in the background until it is given back, dropped or lost.
@@ -48,13 +48,13 @@ pub(crate) struct Lease {
     epoch: i64,
     term: LeaseTerm,
     stop: CancellationToken,
-    keeper: JoinHandle<()>,
+    renewer: JoinHandle<()>,
 }
 
 /// Whether a lease is held, for those who act under it.
 #[derive(Clone)]
 pub(crate) struct LeaseTerm {
-    held: watch::Receiver<LeaseState>,
+    state: watch::Receiver<LeaseState>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,10 +67,14 @@ impl Lease {
     /// Takes the lease of that name for terms of `time`, unless somebody has it.
     ///
     /// # Errors
-    /// [`LogError::Postgres`] and [`LogError::Silent`] when the database does not say who has it.
-    pub(crate) async fn take(pool: &PgPool, name: &'static str, time: Duration) -> Result<LeaseAttempt, LogError> {
+    /// [`LogError::Postgres`] and [`LogError::Unresponsive`] when the database does not say who has it.
+    pub(crate) async fn try_acquire(
+        pool: &PgPool,
+        name: &'static str,
+        time: Duration,
+    ) -> Result<LeaseAttempt, LogError> {
         let holder = Uuid::new_v4();
-        let mut connection = connect(pool, APPLICATION).await?;
+        let mut connection = connect(pool, APPLICATION_NAME).await?;
         let asked = Instant::now();
         let taking = sqlx::query_as("select taken_epoch, free_in_s from take_lease($1, $2, $3, $4)")
             .bind(name)
@@ -80,18 +84,26 @@ impl Lease {
             .fetch_one(&mut connection);
         let doing = "taking the lease of who leads";
         let taken: (Option<i64>, Option<f64>) = match timeout(time, taking).await {
-            Ok(taken) => taken.map_err(postgres(doing))?,
-            Err(_elapsed) => return Err(LogError::Silent { doing, waited_s: time.as_secs_f64() }),
+            Ok(taken) => taken.map_err(postgres_error(doing))?,
+            Err(_elapsed) => return Err(LogError::Unresponsive { doing, waited_s: time.as_secs_f64() }),
         };
         let (Some(epoch), _) = taken else {
             let left = Duration::try_from_secs_f64(taken.1.unwrap_or_default()).unwrap_or(time);
-            return Ok(LeaseAttempt::HeldFor(left));
+            return Ok(LeaseAttempt::HeldByOther(left));
         };
         let (told, held) = watch::channel(LeaseState::Until(end_of_term(asked, time)));
         let stop = CancellationToken::new();
-        let keeper = LeaseKeeper { pool: pool.clone(), name, holder, epoch, time, told, connection: Some(connection) };
+        let keeper = LeaseRenewer {
+            pool: pool.clone(),
+            name,
+            holder,
+            epoch,
+            term_duration: time,
+            state_sender: told,
+            connection: Some(connection),
+        };
         let keeper = tokio::spawn(keeper.run(stop.clone()));
-        Ok(LeaseAttempt::Mine(Self { epoch, term: LeaseTerm { held }, stop, keeper }))
+        Ok(LeaseAttempt::Acquired(Self { epoch, term: LeaseTerm { state: held }, stop, renewer: keeper }))
     }
 
     /// The epoch to write under.
@@ -105,9 +117,9 @@ impl Lease {
     }
 
     /// Lets the next one take it at once. Bounded in time: a lease that cannot be given back ends by itself.
-    pub(crate) async fn give_back(mut self) {
+    pub(crate) async fn release(mut self) {
         self.stop.cancel();
-        if let Err(broken) = (&mut self.keeper).await {
+        if let Err(broken) = (&mut self.renewer).await {
             tracing::error!(error = %broken, "keeping a lease broke off");
         }
     }
@@ -123,32 +135,32 @@ impl Drop for Lease {
 impl LeaseTerm {
     /// Whether the lease is held now, as far as its holder can know.
     pub(crate) fn is_current(&self) -> bool {
-        matches!(*self.held.borrow(), LeaseState::Until(end) if Instant::now() < end)
+        matches!(*self.state.borrow(), LeaseState::Until(end) if Instant::now() < end)
     }
 
     /// How long it is held yet if nobody renews it.
-    pub(crate) fn left(&self) -> Duration {
-        match *self.held.borrow() {
+    pub(crate) fn remaining(&self) -> Duration {
+        match *self.state.borrow() {
             LeaseState::Until(end) => end.saturating_duration_since(Instant::now()),
             LeaseState::Lost => Duration::ZERO,
         }
     }
 
     /// Returns when it is held no longer.
-    pub(crate) async fn lost(mut self) -> LogError {
+    pub(crate) async fn wait_until_lost(mut self) -> LogError {
         loop {
-            let held = *self.held.borrow_and_update();
-            let LeaseState::Until(end) = held else { return LogError::LostLead };
+            let held = *self.state.borrow_and_update();
+            let LeaseState::Until(end) = held else { return LogError::LeadershipLost };
             tokio::select! {
                 () = sleep_until(end) => {
                     // It may have been renewed at this very moment.
                     if !self.is_current() {
-                        return LogError::LostLead;
+                        return LogError::LeadershipLost;
                     }
                 }
-                changed = self.held.changed() => {
+                changed = self.state.changed() => {
                     if changed.is_err() {
-                        return LogError::LostLead;
+                        return LogError::LeadershipLost;
                     }
                 }
             }
@@ -158,27 +170,27 @@ impl LeaseTerm {
 
 /// What its holder may count on of a term that was asked for at that time.
 fn end_of_term(asked: Instant, time: Duration) -> Instant {
-    asked + time - time / RENEWALS
+    asked + time - time / RENEWALS_PER_TERM
 }
 
 /// The task that renews.
-struct LeaseKeeper {
+struct LeaseRenewer {
     pool: PgPool,
     name: &'static str,
     holder: Uuid,
     epoch: i64,
-    time: Duration,
-    told: watch::Sender<LeaseState>,
+    term_duration: Duration,
+    state_sender: watch::Sender<LeaseState>,
     connection: Option<PgConnection>,
 }
 
-impl LeaseKeeper {
+impl LeaseRenewer {
     async fn run(mut self, stop: CancellationToken) {
-        let mut pause = self.time / RENEWALS;
+        let mut pause = self.term_duration / RENEWALS_PER_TERM;
         loop {
             tokio::select! {
                 biased;
-                () = stop.cancelled() => return self.give_back().await,
+                () = stop.cancelled() => return self.release_lease().await,
                 () = sleep(pause) => {}
             }
             let asked = Instant::now();
@@ -187,24 +199,28 @@ impl LeaseKeeper {
                 () = stop.cancelled() => {
                     // What was asked last may be under way on it.
                     self.connection = None;
-                    return self.give_back().await;
+                    return self.release_lease().await;
                 }
                 renewed = self.renew() => renewed,
             };
-            pause = self.time / RENEWALS;
+            pause = self.term_duration / RENEWALS_PER_TERM;
             match renewed {
                 Ok(true) => {
-                    self.told.send_replace(LeaseState::Until(end_of_term(asked, self.time)));
+                    self.state_sender.send_replace(LeaseState::Until(end_of_term(asked, self.term_duration)));
                 }
                 Ok(false) => {
-                    self.told.send_replace(LeaseState::Lost);
+                    self.state_sender.send_replace(LeaseState::Lost);
                     return;
                 }
                 Err(error) => {
                     // A connection that is silent may stay so; the next one need not.
                     self.connection = None;
-                    pause = TRY_AGAIN;
-                    tracing::warn!(lease = self.name, error = chain(&error), "a lease was not renewed, trying again");
+                    pause = RENEWAL_RETRY_DELAY;
+                    tracing::warn!(
+                        lease = self.name,
+                        error = format_error_chain(&error),
+                        "a lease was not renewed, trying again"
+                    );
                 }
             }
         }
@@ -212,8 +228,8 @@ impl LeaseKeeper {
 
     async fn renew(&mut self) -> Result<bool, LogError> {
         let doing = "renewing the lease of who leads";
-        let (name, holder, epoch, time) = (self.name, self.holder, self.epoch, self.time);
-        let within = time / TRY_WITHIN;
+        let (name, holder, epoch, time) = (self.name, self.holder, self.epoch, self.term_duration);
+        let within = time / RENEWAL_TIMEOUT_DIVISOR;
         let renewing = async {
             let connection = self.connection().await?;
             sqlx::query_scalar("select renew_lease($1, $2, $3, $4)")
@@ -223,16 +239,17 @@ impl LeaseKeeper {
                 .bind(time.as_secs_f64())
                 .fetch_one(connection)
                 .await
-                .map_err(postgres(doing))
+                .map_err(postgres_error(doing))
         };
         match timeout(within, renewing).await {
             Ok(renewed) => renewed,
-            Err(_elapsed) => Err(LogError::Silent { doing, waited_s: within.as_secs_f64() }),
+            Err(_elapsed) => Err(LogError::Unresponsive { doing, waited_s: within.as_secs_f64() }),
         }
     }
 
-    async fn give_back(&mut self) {
-        let (name, holder, epoch, within) = (self.name, self.holder, self.epoch, self.time / TRY_WITHIN);
+    async fn release_lease(&mut self) {
+        let (name, holder, epoch, within) =
+            (self.name, self.holder, self.epoch, self.term_duration / RENEWAL_TIMEOUT_DIVISOR);
         let giving = async {
             let connection = self.connection().await?;
             sqlx::query("select give_lease_back($1, $2, $3)")
@@ -241,22 +258,22 @@ impl LeaseKeeper {
                 .bind(epoch)
                 .execute(connection)
                 .await
-                .map_err(postgres("giving a lease back"))?;
+                .map_err(postgres_error("giving a lease back"))?;
             match self.connection.take() {
-                Some(connection) => connection.close().await.map_err(postgres("closing a connection")),
+                Some(connection) => connection.close().await.map_err(postgres_error("closing a connection")),
                 None => Ok(()),
             }
         };
         if !matches!(timeout(within, giving).await, Ok(Ok(()))) {
             tracing::debug!(lease = name, "a lease was not given back and ends by itself");
         }
-        self.told.send_replace(LeaseState::Lost);
+        self.state_sender.send_replace(LeaseState::Lost);
     }
 
     async fn connection(&mut self) -> Result<&mut PgConnection, LogError> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
-            None => connect(&self.pool, APPLICATION).await?,
+            None => connect(&self.pool, APPLICATION_NAME).await?,
         };
         Ok(self.connection.insert(connection))
     }

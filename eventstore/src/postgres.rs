@@ -7,7 +7,7 @@ use serde::Deserialize;
 use sqlx::{Connection, Executor as _, PgConnection, PgPool, Row as _, postgres::PgPoolOptions};
 use tokio::time::timeout;
 
-use crate::error::{LogError, postgres};
+use crate::error::{LogError, postgres_error};
 
 /// Where the log lives.
 #[derive(Debug, Clone, Deserialize)]
@@ -45,7 +45,7 @@ impl Default for PostgresConfig {
 
 /// Whether a connection is outside of any transaction: one that begins with this very statement is its own. To be sent
 /// by itself, since a statement that is prepared first begins later than its transaction.
-const IS_OUTSIDE: &str = "select transaction_timestamp() = statement_timestamp()";
+const IS_OUTSIDE_TRANSACTION: &str = "select transaction_timestamp() = statement_timestamp()";
 
 /// Opens a pool; connections are made when first needed.
 ///
@@ -54,13 +54,15 @@ const IS_OUTSIDE: &str = "select transaction_timestamp() = statement_timestamp()
 ///
 /// # Errors
 /// [`LogError::Postgres`] when the URL cannot be understood.
-pub fn open(config: &PostgresConfig) -> Result<PgPool, LogError> {
+pub fn open_pool(config: &PostgresConfig) -> Result<PgPool, LogError> {
     PgPoolOptions::new()
         .max_connections(config.max_connections)
         .acquire_timeout(Duration::from_millis(config.acquire_timeout_ms))
-        .after_release(|connection, _| Box::pin(async move { connection.fetch_one(IS_OUTSIDE).await?.try_get(0) }))
+        .after_release(|connection, _| {
+            Box::pin(async move { connection.fetch_one(IS_OUTSIDE_TRANSACTION).await?.try_get(0) })
+        })
         .connect_lazy(config.url.expose_secret())
-        .map_err(postgres("reading the connection URL"))
+        .map_err(postgres_error("reading the connection URL"))
 }
 
 /// Key of the lock that migrations hold one after the other: 'MHMG'.
@@ -72,7 +74,7 @@ const MIGRATION_LOCK: i64 = 0x4d48_4d47;
 /// [`LogError::Migrate`] when a migration fails or one that ran was edited since, [`LogError::Postgres`] when the
 /// database does not answer.
 pub async fn migrate(pool: &PgPool) -> Result<(), LogError> {
-    let doing = || postgres("taking turns at migrating");
+    let doing = || postgres_error("taking turns at migrating");
     // A lock of a transaction, which ends with it: sqlx's own is one of a session, and behind a pooler that shares
     // sessions it would stay for ever.
     let mut turn = pool.begin().await.map_err(doing())?;
@@ -86,39 +88,41 @@ pub async fn migrate(pool: &PgPool) -> Result<(), LogError> {
 /// A connection of one's own beside the pool, which calls itself `application`.
 ///
 /// # Errors
-/// [`LogError::Postgres`] when the server refuses, [`LogError::Silent`] when it does not answer as soon as the pool
+/// [`LogError::Postgres`] when the server refuses, [`LogError::Unresponsive`] when it does not answer as soon as the pool
 /// expects it to.
 pub(crate) async fn connect(pool: &PgPool, application: &str) -> Result<PgConnection, LogError> {
     let options = pool.connect_options().as_ref().clone().application_name(application);
     let patience = pool.options().get_acquire_timeout();
     match timeout(patience, PgConnection::connect_with(&options)).await {
-        Ok(connected) => connected.map_err(postgres("connecting")),
-        Err(_elapsed) => Err(LogError::Silent { doing: "connecting", waited_s: patience.as_secs_f64() }),
+        Ok(connected) => connected.map_err(postgres_error("connecting")),
+        Err(_elapsed) => Err(LogError::Unresponsive { doing: "connecting", waited_s: patience.as_secs_f64() }),
     }
 }
 
 /// Waits for an answer of Postgres, but not for ever: a server process may stand still with its connection open.
 ///
 /// # Errors
-/// Those of `work`, and [`LogError::Silent`].
-pub(crate) async fn within<T>(
+/// Those of `work`, and [`LogError::Unresponsive`].
+pub(crate) async fn with_timeout<T>(
     patience: Duration,
     doing: &'static str,
     work: impl Future<Output = Result<T, LogError>>,
 ) -> Result<T, LogError> {
     match timeout(patience, work).await {
         Ok(outcome) => outcome,
-        Err(_elapsed) => Err(LogError::Silent { doing, waited_s: patience.as_secs_f64() }),
+        Err(_elapsed) => Err(LogError::Unresponsive { doing, waited_s: patience.as_secs_f64() }),
     }
 }
 
 /// How long a statement of an append may take altogether: far beyond any that works, short of a server process that
 /// stands still or a network that swallows answers.
-const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+const APPEND_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Waits for the answer to a statement of an append, but not for ever. Whether it was carried out is not known then.
-pub(crate) async fn answer<T>(statement: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
-    timeout(ANSWER_WITHIN, statement)
+pub(crate) async fn with_append_timeout<T>(
+    statement: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, sqlx::Error> {
+    timeout(APPEND_TIMEOUT, statement)
         .await
         .unwrap_or_else(|_elapsed| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())))
 }

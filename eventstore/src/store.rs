@@ -1,14 +1,14 @@
 //! The store behind single commands: one round trip to load a stream, one to append to it, both shared by all
 //! commands that wait at the same time (ADR 0009).
 
-mod appender;
-mod done;
+mod connection;
 mod error;
-mod lanes;
-mod line;
-mod loader;
-mod snapshots;
-mod turns;
+mod group_commit;
+mod group_queue;
+mod idempotency;
+mod snapshot_writer;
+mod stream_loader;
+mod stream_queue;
 
 use std::{collections::HashMap, marker::PhantomData, sync::Arc};
 
@@ -22,11 +22,11 @@ use sqlx::{PgPool, Row, postgres::PgRow};
 
 pub use self::error::{AppendError, LoadError};
 use self::{
-    appender::{Appender, NewEvent},
-    lanes::{Limits, Load},
-    loader::{Loader, StreamRow},
-    snapshots::{Snapshot, Snapshots},
-    turns::Stream,
+    group_commit::{GroupCommit, PendingEvent},
+    group_queue::{JobSize, QueueLimits},
+    snapshot_writer::{SnapshotWriter, StreamSnapshot},
+    stream_loader::{StreamLoader, StreamRow},
+    stream_queue::StreamId,
 };
 use crate::postgres::PostgresConfig;
 
@@ -36,41 +36,41 @@ const LOAD_EVENTS: &str = include_str!("store/load_events.sql");
 const GROUP_BYTES: usize = 1024 * 1024;
 
 /// `postgres-es` over the same table: the measured baseline of this module, not used by the product.
-pub type Baseline<A> = PersistedEventStore<PostgresEventRepository, A>;
+pub type BaselineEventStore<A> = PersistedEventStore<PostgresEventRepository, A>;
 
 /// The baseline's store of one kind of aggregate.
-pub fn baseline<A: Aggregate>(pool: PgPool) -> Baseline<A> {
+pub fn new_baseline_store<A: Aggregate>(pool: PgPool) -> BaselineEventStore<A> {
     PersistedEventStore::new_event_store(PostgresEventRepository::new(pool))
 }
 
 /// Loads and appends one stream per command, with optimistic concurrency on its sequence.
 ///
-/// Clones and [`Self::of`] share connections and groups.
-pub struct PgStore<A> {
-    shared: Arc<Shared>,
+/// Clones and [`Self::store_for`] share connections and groups.
+pub struct PgEventStore<A> {
+    shared: Arc<EventStoreInner>,
     aggregate: PhantomData<fn() -> A>,
 }
 
-struct Shared {
+struct EventStoreInner {
     pool: PgPool,
-    appender: Appender,
-    loader: Loader,
-    snapshots: Snapshots,
+    appender: GroupCommit,
+    loader: StreamLoader,
+    snapshots: SnapshotWriter,
     snapshot_every: usize,
 }
 
-impl<A> PgStore<A> {
+impl<A> PgEventStore<A> {
     /// Works on the log behind `pool`, on connections of its own: `append_lanes`, `load_lanes` and one for snapshots.
     /// They are opened when needed.
     pub fn new(pool: PgPool, config: &PostgresConfig) -> Self {
-        let limits = |lanes: usize| Limits {
+        let limits = |lanes: usize| QueueLimits {
             lanes: lanes.max(1),
-            group: Load { rows: config.group_events.max(1), bytes: GROUP_BYTES },
+            group_limit: JobSize { rows: config.group_events.max(1), bytes: GROUP_BYTES },
         };
-        let shared = Shared {
-            appender: Appender::new(&pool, limits(config.append_lanes)),
-            loader: Loader::new(&pool, limits(config.load_lanes)),
-            snapshots: Snapshots::new(&pool, limits(1)),
+        let shared = EventStoreInner {
+            appender: GroupCommit::new(&pool, limits(config.append_lanes)),
+            loader: StreamLoader::new(&pool, limits(config.load_lanes)),
+            snapshots: SnapshotWriter::new(&pool, limits(1)),
             snapshot_every: config.snapshot_every,
             pool,
         };
@@ -78,24 +78,24 @@ impl<A> PgStore<A> {
     }
 
     /// The store of another kind of aggregate.
-    pub fn of<B>(&self) -> PgStore<B> {
-        PgStore { shared: Arc::clone(&self.shared), aggregate: PhantomData }
+    pub fn store_for<B>(&self) -> PgEventStore<B> {
+        PgEventStore { shared: Arc::clone(&self.shared), aggregate: PhantomData }
     }
 }
 
-impl<A> Clone for PgStore<A> {
+impl<A> Clone for PgEventStore<A> {
     fn clone(&self) -> Self {
-        self.of()
+        self.store_for()
     }
 }
 
-impl<A> std::fmt::Debug for PgStore<A> {
+impl<A> std::fmt::Debug for PgEventStore<A> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("PgStore").field("pool", &self.shared.pool).finish_non_exhaustive()
     }
 }
 
-impl<A: Aggregate + Fingerprint> EventStore<A> for PgStore<A> {
+impl<A: Aggregate + Fingerprint> EventStore<A> for PgEventStore<A> {
     type AC = EventStoreAggregateContext<A>;
 
     async fn load_events(&self, aggregate_id: &str) -> Result<Vec<EventEnvelope<A>>, AggregateError<A::Error>> {
@@ -104,21 +104,21 @@ impl<A: Aggregate + Fingerprint> EventStore<A> for PgStore<A> {
             .bind(aggregate_id)
             .fetch_all(&self.shared.pool)
             .await
-            .map_err(unavailable)?;
-        rows.iter().map(|row| envelope(aggregate_id, row).map_err(AggregateError::from)).collect()
+            .map_err(to_aggregate_error)?;
+        rows.iter().map(|row| envelope_from_row(aggregate_id, row).map_err(AggregateError::from)).collect()
     }
 
     async fn load_aggregate(&self, aggregate_id: &str) -> Result<Self::AC, AggregateError<A::Error>> {
-        let stream = Stream { aggregate_type: A::TYPE, aggregate_id: aggregate_id.into() };
+        let stream = StreamId { aggregate_type: A::TYPE, aggregate_id: aggregate_id.into() };
         let fingerprint = if self.shared.snapshot_every > 0 { A::FINGERPRINT } else { "" };
-        let rows = self.shared.loader.load(stream.clone(), fingerprint).await?;
-        let folded = if let Some(folded) = Folded::<A>::of(&stream, &rows)? {
+        let rows = self.shared.loader.load_stream(stream.clone(), fingerprint).await?;
+        let folded = if let Some(folded) = FoldedState::<A>::from_rows(&stream, &rows)? {
             folded
         } else {
-            let rows = self.shared.loader.load(stream.clone(), "").await?;
-            Folded::of(&stream, &rows)?.unwrap_or_default()
+            let rows = self.shared.loader.load_stream(stream.clone(), "").await?;
+            FoldedState::from_rows(&stream, &rows)?.unwrap_or_default()
         };
-        self.snapshot(stream, &folded);
+        self.offer_snapshot(stream, &folded);
         Ok(EventStoreAggregateContext {
             aggregate_id: aggregate_id.to_owned(),
             aggregate: folded.aggregate,
@@ -140,34 +140,34 @@ impl<A: Aggregate + Fingerprint> EventStore<A> for PgStore<A> {
         let (mut new, mut envelopes) = (Vec::with_capacity(events.len()), Vec::with_capacity(events.len()));
         for event in events {
             sequence += 1;
-            new.push(NewEvent {
+            new.push(PendingEvent {
                 sequence: u64::try_from(sequence).unwrap_or(u64::MAX),
                 event_type: event.event_type(),
                 event_version: event.event_version(),
-                payload: serde_json::to_string(&event).map_err(unwritable)?,
+                payload: serde_json::to_string(&event).map_err(serialization_error)?,
             });
             let (aggregate_id, metadata) = (context.aggregate_id.clone(), metadata.clone());
             envelopes.push(EventEnvelope { aggregate_id, sequence, payload: event, metadata });
         }
-        let stream = Stream { aggregate_type: A::TYPE, aggregate_id: context.aggregate_id.into() };
-        let metadata = serde_json::to_string(&metadata).map_err(unwritable)?;
+        let stream = StreamId { aggregate_type: A::TYPE, aggregate_id: context.aggregate_id.into() };
+        let metadata = serde_json::to_string(&metadata).map_err(serialization_error)?;
         self.shared.appender.append(stream, new, metadata).await?;
         Ok(envelopes)
     }
 }
 
-impl<A: Aggregate + Fingerprint> PgStore<A> {
+impl<A: Aggregate + Fingerprint> PgEventStore<A> {
     /// Offers a snapshot where a load had many events to fold, so that the next one has few. On load and not on commit:
     /// here it is certain that the state is that after the last event, and no append waits for it.
-    fn snapshot(&self, stream: Stream, folded: &Folded<A>) {
+    fn offer_snapshot(&self, stream: StreamId, folded: &FoldedState<A>) {
         let every = self.shared.snapshot_every;
-        if every == 0 || folded.tail < every {
+        if every == 0 || folded.folded_events < every {
             return;
         }
         match serde_json::to_string(&folded.aggregate) {
             Ok(payload) => {
                 let (fingerprint, last_sequence) = (A::FINGERPRINT, folded.sequence);
-                self.shared.snapshots.offer(Snapshot { stream, fingerprint, last_sequence, payload });
+                self.shared.snapshots.offer(StreamSnapshot { stream, fingerprint, last_sequence, payload });
             }
             Err(error) => {
                 tracing::warn!(aggregate.id = &*stream.aggregate_id, %error, "a state has no form in JSON");
@@ -178,24 +178,24 @@ impl<A: Aggregate + Fingerprint> PgStore<A> {
 
 /// The state of an aggregate after `sequence`, and how many events that took beyond a snapshot.
 #[derive(Default)]
-struct Folded<A> {
+struct FoldedState<A> {
     aggregate: A,
     sequence: u64,
-    tail: usize,
+    folded_events: usize,
 }
 
-impl<A: Aggregate> Folded<A> {
+impl<A: Aggregate> FoldedState<A> {
     /// Folds the rows of a stream; `None` when they begin with a snapshot that cannot be read.
-    fn of(stream: &Stream, rows: &[PgRow]) -> Result<Option<Self>, LoadError> {
-        let mut folded = Self { aggregate: A::default(), sequence: 0, tail: 0 };
+    fn from_rows(stream: &StreamId, rows: &[PgRow]) -> Result<Option<Self>, LoadError> {
+        let mut folded = Self { aggregate: A::default(), sequence: 0, folded_events: 0 };
         for row in rows {
-            let row = StreamRow::of(row);
-            let sequence = row.sequence().map_err(unreadable)?;
-            if let Some(event_type) = row.event_type().map_err(unreadable)? {
-                folded.aggregate.apply(event(stream.aggregate_type, &stream.aggregate_id, event_type, &row)?);
-                folded.tail += 1;
+            let row = StreamRow::new(row);
+            let sequence = row.sequence().map_err(to_load_error)?;
+            if let Some(event_type) = row.event_type().map_err(to_load_error)? {
+                folded.aggregate.apply(decode_event(stream.aggregate_type, &stream.aggregate_id, event_type, &row)?);
+                folded.folded_events += 1;
             } else {
-                match serde_json::from_str(row.payload().map_err(unreadable)?) {
+                match serde_json::from_str(row.payload().map_err(to_load_error)?) {
                     Ok(aggregate) => folded.aggregate = aggregate,
                     Err(error) => {
                         let id = &*stream.aggregate_id;
@@ -210,15 +210,15 @@ impl<A: Aggregate> Folded<A> {
     }
 }
 
-fn event<E: DomainEvent>(
+fn decode_event<E: DomainEvent>(
     aggregate_type: &'static str,
     aggregate_id: &str,
     event_type: &str,
     row: &StreamRow<'_>,
 ) -> Result<E, LoadError> {
-    let event_version = row.event_version().map_err(unreadable)?;
-    let (sequence, position) = (row.sequence().map_err(unreadable)?, row.position().map_err(unreadable)?);
-    upcast::decode(event_type, event_version, row.payload().map_err(unreadable)?).map_err(|source| {
+    let event_version = row.event_version().map_err(to_load_error)?;
+    let (sequence, position) = (row.sequence().map_err(to_load_error)?, row.position().map_err(to_load_error)?);
+    upcast::decode_event(event_type, event_version, row.payload().map_err(to_load_error)?).map_err(|source| {
         LoadError::Undecodable {
             aggregate_type,
             aggregate_id: aggregate_id.to_owned(),
@@ -231,25 +231,30 @@ fn event<E: DomainEvent>(
     })
 }
 
-fn envelope<A: Aggregate>(aggregate_id: &str, row: &PgRow) -> Result<EventEnvelope<A>, LoadError> {
-    let metadata: String = row.try_get(6).map_err(unreadable)?;
-    let row = StreamRow::of(row);
+fn envelope_from_row<A: Aggregate>(aggregate_id: &str, row: &PgRow) -> Result<EventEnvelope<A>, LoadError> {
+    let metadata: String = row.try_get(6).map_err(to_load_error)?;
+    let row = StreamRow::new(row);
     Ok(EventEnvelope {
         aggregate_id: aggregate_id.to_owned(),
-        sequence: usize::try_from(row.sequence().map_err(unreadable)?).unwrap_or(usize::MAX),
-        payload: event(A::TYPE, aggregate_id, row.event_type().map_err(unreadable)?.unwrap_or_default(), &row)?,
-        metadata: serde_json::from_str(&metadata).map_err(|error| unreadable(sqlx::Error::Decode(error.into())))?,
+        sequence: usize::try_from(row.sequence().map_err(to_load_error)?).unwrap_or(usize::MAX),
+        payload: decode_event(
+            A::TYPE,
+            aggregate_id,
+            row.event_type().map_err(to_load_error)?.unwrap_or_default(),
+            &row,
+        )?,
+        metadata: serde_json::from_str(&metadata).map_err(|error| to_load_error(sqlx::Error::Decode(error.into())))?,
     })
 }
 
-fn unreadable(error: sqlx::Error) -> LoadError {
+fn to_load_error(error: sqlx::Error) -> LoadError {
     LoadError::Unavailable(Arc::new(error))
 }
 
-fn unavailable<E: std::error::Error>(error: sqlx::Error) -> AggregateError<E> {
-    unreadable(error).into()
+fn to_aggregate_error<E: std::error::Error>(error: sqlx::Error) -> AggregateError<E> {
+    to_load_error(error).into()
 }
 
-fn unwritable<E: std::error::Error>(error: serde_json::Error) -> AggregateError<E> {
-    AppendError::Unwritable(Arc::new(error)).into()
+fn serialization_error<E: std::error::Error>(error: serde_json::Error) -> AggregateError<E> {
+    AppendError::Unserializable(Arc::new(error)).into()
 }

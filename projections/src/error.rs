@@ -1,7 +1,7 @@
 //! Why a read model gave no answer.
 
 /// The cause of a failure, kept for the log.
-pub(crate) type Source = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) type BoxedError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A query or a preparation of a store that failed.
 #[derive(Debug, thiserror::Error)]
@@ -13,7 +13,7 @@ pub enum QueryError {
         store: &'static str,
         /// What its client says.
         #[source]
-        source: Source,
+        source: BoxedError,
     },
     /// The store answered, but not with what this program wrote there.
     #[error("reading what {store} holds")]
@@ -22,6 +22,6 @@ pub enum QueryError {
         store: &'static str,
         /// What could not be read.
         #[source]
-        source: Source,
+        source: BoxedError,
     },
 }

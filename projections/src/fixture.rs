@@ -2,18 +2,18 @@
 
 use cqrs_es::DomainEvent;
 use domain::{
-    envelope::{Metadata, PUBLIC_TENANT, RawRecorded, Recorded},
+    envelope::{Envelope, EventMetadata, PUBLIC_TENANT, RawEnvelope},
     opportunity::{
-        Agency, Award, Cents, Facts, Filing, Naics, NoticeId, NoticeSource, NoticeType, OpportunityEvent, SetAside,
-        Standing,
+        Agency, AmendmentStanding, Award, NaicsCode, NoticeDetails, NoticeFiling, NoticeId, NoticeSource, NoticeType,
+        OpportunityEvent, SetAside, UsdCents,
     },
 };
 use uuid::Uuid;
 
-pub(crate) const ID: &str = "036:36C10G26R0005";
+pub(crate) const OPPORTUNITY_ID: &str = "036:36C10G26R0005";
 
-pub(crate) fn facts(title: &str) -> Facts {
-    Facts {
+pub(crate) fn facts(title: &str) -> NoticeDetails {
+    NoticeDetails {
         title: title.to_owned(),
         notice_type: NoticeType::try_new("Solicitation").unwrap(),
         agency: Agency::from_name("VETERANS AFFAIRS, DEPARTMENT OF").unwrap(),
@@ -22,7 +22,7 @@ pub(crate) fn facts(title: &str) -> Facts {
         sub_tier: None,
         office: None,
         set_aside: Some(SetAside::try_new("SDVOSBC").unwrap()),
-        naics: Some(Naics::try_new("339113").unwrap()),
+        naics: Some(NaicsCode::try_new("339113").unwrap()),
         psc: Some("6515".to_owned()),
         response_deadline: None,
         archive_on: None,
@@ -33,8 +33,8 @@ pub(crate) fn facts(title: &str) -> Facts {
     }
 }
 
-pub(crate) fn filing(notice: &str) -> Filing {
-    Filing {
+pub(crate) fn filing(notice: &str) -> NoticeFiling {
+    NoticeFiling {
         notice_id: NoticeId::try_new(notice).unwrap(),
         source: NoticeSource::SamCsv,
         posted_at: "2026-03-03T12:17:50.808Z".parse().unwrap(),
@@ -46,12 +46,12 @@ pub(crate) fn discovered(title: &str) -> OpportunityEvent {
     OpportunityEvent::Discovered { filing: filing("n1"), facts: Box::new(facts(title)) }
 }
 
-pub(crate) fn amended(title: &str, standing: Standing) -> OpportunityEvent {
+pub(crate) fn amended(title: &str, standing: AmendmentStanding) -> OpportunityEvent {
     OpportunityEvent::Amended { filing: filing("n2"), standing, facts: Box::new(facts(title)) }
 }
 
 pub(crate) fn awarded(key: &str, cents: i64) -> OpportunityEvent {
-    let award = Award { number: Some(key.to_owned()), amount: Some(Cents(cents)), ..Award::default() };
+    let award = Award { number: Some(key.to_owned()), amount: Some(UsdCents(cents)), ..Award::default() };
     OpportunityEvent::Awarded { key: key.to_owned(), award }
 }
 
@@ -60,40 +60,44 @@ pub(crate) fn deadline_changed() -> OpportunityEvent {
     OpportunityEvent::DeadlineChanged { notice_id: NoticeId::try_new("n2").unwrap(), from: None, to, posted_at: to }
 }
 
-pub(crate) fn recorded(sequence: u64, event: &OpportunityEvent) -> RawRecorded {
-    Recorded {
+pub(crate) fn recorded_event(sequence: u64, event: &OpportunityEvent) -> RawEnvelope {
+    Envelope {
         position: 100 + sequence,
         event_id: Uuid::from_u128(u128::from(sequence)),
         tenant_id: PUBLIC_TENANT.to_owned(),
         aggregate_type: "opportunity".to_owned(),
-        aggregate_id: ID.to_owned(),
+        aggregate_id: OPPORTUNITY_ID.to_owned(),
         sequence,
         event_type: event.event_type(),
         event_version: event.event_version(),
         recorded_at: "2026-03-04T00:00:00Z".parse().unwrap(),
-        metadata: Metadata::default(),
+        metadata: EventMetadata::default(),
         payload: serde_json::to_string(event).unwrap(),
     }
 }
 
 /// An event whose payload nobody understands.
-pub(crate) fn broken() -> RawRecorded {
-    RawRecorded { payload: r#"{"type":"evaporated"}"#.to_owned(), ..recorded(2, &discovered("x")) }
+pub(crate) fn unreadable_event() -> RawEnvelope {
+    RawEnvelope { payload: r#"{"type":"evaporated"}"#.to_owned(), ..recorded_event(2, &discovered("x")) }
 }
 
 /// An event of an aggregate that this program does not know yet.
-pub(crate) fn foreign() -> RawRecorded {
-    RawRecorded { aggregate_type: "spaceship".to_owned(), payload: "{}".to_owned(), ..recorded(1, &discovered("x")) }
+pub(crate) fn unknown_aggregate_event() -> RawEnvelope {
+    RawEnvelope {
+        aggregate_type: "spaceship".to_owned(),
+        payload: "{}".to_owned(),
+        ..recorded_event(1, &discovered("x"))
+    }
 }
 
 /// An event about what somebody did, in a stream named `stream`.
-pub(crate) fn engaged(aggregate_type: &str, event_type: &str, payload: &str) -> RawRecorded {
-    RawRecorded {
+pub(crate) fn engagement_event(aggregate_type: &str, event_type: &str, payload: &str) -> RawEnvelope {
+    RawEnvelope {
         aggregate_type: aggregate_type.to_owned(),
         aggregate_id: "stream".to_owned(),
         event_type: event_type.to_owned(),
         event_version: "1.0".to_owned(),
         payload: payload.to_owned(),
-        ..recorded(1, &discovered("x"))
+        ..recorded_event(1, &discovered("x"))
     }
 }

@@ -2,49 +2,53 @@
 //!
 //! A projection is a small type ([`Projection`]); everything else is here and the same for all of them. Every generation
 //! of every projection has a worker of its own, with its own consumer group, so that one sick store delays nobody else.
-//! What the runtime has to remember it keeps in Postgres, beside the log ([`Control`]).
+//! What the runtime has to remember it keeps in Postgres, beside the log ([`ControlStore`]).
 
-mod compare;
-mod config;
-mod control;
+mod any_projection;
+mod comparison;
+mod consistency_token;
+mod consumed_record;
+mod consumer;
+mod consumer_config;
+mod control_store;
 mod dead_letter;
-mod delivery;
 mod error;
 mod generation;
-mod hosted;
-mod intake;
-mod lag;
-mod metric;
-mod parts;
+mod generation_lag;
 mod projection;
+mod projection_runtime;
 mod rebuild;
-mod register;
-mod status;
+mod registration;
 mod supervisor;
-mod token;
 mod verify;
 mod worker;
+mod worker_metrics;
+mod worker_status;
 
 pub use self::{
-    compare::{BUCKETS, Fold, Row, Scope, bucket_of},
-    config::KafkaConfig,
-    control::{
-        Build, BuildState, Checkpoint, Control, ControlError, Generations, Heartbeat, PartitionMark, Pointer, WorkerRow,
+    any_projection::{AnyProjection, ProjectedChanges},
+    comparison::{BUCKET_COUNT, ReadModelFold, ReadModelRow, VerifyScope, bucket_of},
+    consistency_token::{ConsistencyCheckError, ConsistencyStatus, ConsistencyToken, InvalidConsistencyToken},
+    consumer_config::ConsumerConfig,
+    control_store::{
+        Checkpoint, ControlError, ControlStore, GenerationMap, GenerationPointer, GenerationRecord, GenerationState,
+        PartitionCheckpoint, WorkerHeartbeat, WorkerRow,
     },
-    dead_letter::{DeadLetter, LetterQuery, ParkedSequence, RedriveError, RedriveReport, Redriven, StreamKey},
+    dead_letter::{
+        DeadLetter, ParkedStream, ParkedStreamQuery, RedriveError, RedriveReport, RedrivenStream, StreamKey,
+    },
     error::{ProjectionError, RuntimeError},
     generation::{Generation, InvalidGeneration},
-    hosted::{AnyProjection, Projected},
-    lag::{Lag, LagError},
-    parts::Runtime,
-    projection::{Pace, Projection},
+    generation_lag::{GenerationLag, LagError},
+    projection::{BatchLimits, Projection},
+    projection_runtime::ProjectionRuntime,
     rebuild::{
-        PartProgress, Phase, RebuildError, RebuildOptions, RebuildProgress, RebuildRecord, RebuildReport, RebuildState,
+        PartPhase, PartProgress, RebuildError, RebuildOptions, RebuildProgress, RebuildRecord, RebuildReport,
+        RebuildStatus,
     },
-    register::RegisterError,
-    status::{StatusReader, WorkerState, WorkerStatus},
+    registration::RegisterError,
     supervisor::Supervisor,
-    token::{ConsistencyToken, InvalidToken, Reached, TokenError},
-    verify::{Difference, DifferenceKind, Verification, VerifyError, VerifyOptions, VerifyProgress},
+    verify::{Difference, DifferenceKind, VerifyError, VerifyOptions, VerifyProgress, VerifyReport},
     worker::Worker,
+    worker_status::{StatusReader, WorkerState, WorkerStatus},
 };

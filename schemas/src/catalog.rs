@@ -17,7 +17,7 @@ mod watchlist;
 
 use std::sync::OnceLock;
 
-use crate::codec::{self, MisfitError, Shape};
+use crate::codec::{self, SchemaMismatchError, SchemaTree};
 
 /// The schema of one version of one event.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ pub struct EventSchema {
     pub subject: &'static str,
     /// The schema as JSON.
     pub json: &'static str,
-    shape: OnceLock<Result<Shape, MisfitError>>,
+    shape: OnceLock<Result<SchemaTree, SchemaMismatchError>>,
 }
 
 impl EventSchema {
@@ -41,10 +41,10 @@ impl EventSchema {
     /// Appends the Avro form of a JSON payload; appends nothing when it does not fit.
     ///
     /// # Errors
-    /// [`MisfitError`] naming the field that does not fit.
-    pub fn encode(&self, payload: &str, into: &mut Vec<u8>) -> Result<(), MisfitError> {
-        match self.shape.get_or_init(|| Shape::parse(self.json)) {
-            Ok(shape) => codec::encode(shape, payload, into),
+    /// [`SchemaMismatchError`] naming the field that does not fit.
+    pub fn encode(&self, payload: &str, into: &mut Vec<u8>) -> Result<(), SchemaMismatchError> {
+        match self.shape.get_or_init(|| SchemaTree::parse(self.json)) {
+            Ok(shape) => codec::encode_payload(shape, payload, into),
             Err(misfit) => Err(misfit.clone()),
         }
     }
@@ -64,7 +64,7 @@ macro_rules! event {
 use event;
 
 /// Every schema, by aggregate and event, the versions of an event from the first to the newest.
-pub fn all() -> &'static [EventSchema] {
+pub fn all_schemas() -> &'static [EventSchema] {
     static ALL: OnceLock<Vec<EventSchema>> = OnceLock::new();
     ALL.get_or_init(|| {
         [
@@ -85,6 +85,6 @@ pub fn all() -> &'static [EventSchema] {
 }
 
 /// The schema of a version of an event, if it was ever recorded.
-pub fn find(event_type: &str, version: &str) -> Option<&'static EventSchema> {
-    all().iter().find(|schema| schema.event_type == event_type && schema.version == version)
+pub fn find_schema(event_type: &str, version: &str) -> Option<&'static EventSchema> {
+    all_schemas().iter().find(|schema| schema.event_type == event_type && schema.version == version)
 }

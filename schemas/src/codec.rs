@@ -17,26 +17,26 @@
 
 mod decode;
 mod encode;
-mod shape;
+mod schema_tree;
 #[cfg(test)]
 mod tests;
 mod time;
 
-pub(crate) use self::{encode::encode, shape::Shape};
+pub(crate) use self::{encode::encode_payload, schema_tree::SchemaTree};
 
 /// A payload and a schema that do not fit each other.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{path}: {reason}")]
-pub struct MisfitError {
+pub struct SchemaMismatchError {
     /// Where in the payload, e.g. `facts.place.zip`; `payload` when it is the whole.
     pub path: String,
     /// What is wrong there.
     pub reason: String,
 }
 
-impl MisfitError {
+impl SchemaMismatchError {
     /// A misfit at the end of `steps`, which lead there from the inside out.
-    fn at(steps: &[String], reason: String) -> Self {
+    fn at_path(steps: &[String], reason: String) -> Self {
         let mut path = String::new();
         for step in steps.iter().rev() {
             if !path.is_empty() && !step.starts_with('[') {
@@ -53,24 +53,24 @@ impl MisfitError {
 
 /// Reads Avro that was written with one schema.
 #[derive(Debug)]
-pub struct Decoder {
-    shape: Shape,
+pub struct EventDecoder {
+    shape: SchemaTree,
 }
 
-impl Decoder {
+impl EventDecoder {
     /// Understands a schema.
     ///
     /// # Errors
-    /// [`MisfitError`] when it is no schema, or one with a type that has no place in events.
-    pub fn parse(schema: &str) -> Result<Self, MisfitError> {
-        Shape::parse(schema).map(|shape| Self { shape })
+    /// [`SchemaMismatchError`] when it is no schema, or one with a type that has no place in events.
+    pub fn parse(schema: &str) -> Result<Self, SchemaMismatchError> {
+        SchemaTree::parse(schema).map(|shape| Self { shape })
     }
 
     /// The payload as JSON text.
     ///
     /// # Errors
-    /// [`MisfitError`] naming the field that cannot be read.
-    pub fn to_json(&self, avro: &[u8]) -> Result<String, MisfitError> {
-        decode::decode(&self.shape, avro)
+    /// [`SchemaMismatchError`] naming the field that cannot be read.
+    pub fn decode_to_json(&self, avro: &[u8]) -> Result<String, SchemaMismatchError> {
+        decode::decode_datum(&self.shape, avro)
     }
 }

@@ -20,7 +20,7 @@ use domain::{
     proposal::ProposalEvent,
     resource::ResourceEvent,
     task::TaskEvent,
-    value::{DocumentId, Stamp},
+    value::{AuditStamp, DocumentId},
     visit::VisitEvent,
     watchlist::WatchlistEvent,
 };
@@ -28,7 +28,7 @@ use proptest::prelude::*;
 use serde::{Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
-use crate::catalog::{EventSchema, find};
+use crate::catalog::{EventSchema, find_schema};
 
 /// An event of any aggregate; written, it is that event and nothing more.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -47,7 +47,7 @@ pub(crate) enum AnyEvent {
 
 impl AnyEvent {
     /// The event of the same aggregate that a JSON text holds.
-    pub(crate) fn read_back(&self, json: &str) -> serde_json::Result<Self> {
+    pub(crate) fn parse_same_kind(&self, json: &str) -> serde_json::Result<Self> {
         match self {
             Self::Opportunity(_) => serde_json::from_str(json).map(Self::Opportunity),
             Self::Watchlist(_) => serde_json::from_str(json).map(Self::Watchlist),
@@ -64,19 +64,19 @@ impl AnyEvent {
 
 /// The schema that an event is recorded with.
 pub(crate) fn schema_of(event: &AnyEvent) -> &'static EventSchema {
-    fn named(event: &impl DomainEvent) -> Option<&'static EventSchema> {
-        find(&event.event_type(), &event.event_version())
+    fn find_event_schema(event: &impl DomainEvent) -> Option<&'static EventSchema> {
+        find_schema(&event.event_type(), &event.event_version())
     }
     let schema = match event {
-        AnyEvent::Opportunity(event) => named(event),
-        AnyEvent::Watchlist(event) => named(event),
-        AnyEvent::Visit(event) => named(event),
-        AnyEvent::Company(event) => named(event),
-        AnyEvent::Inbox(event) => named(event),
-        AnyEvent::Document(event) => named(event),
-        AnyEvent::Proposal(event) => named(event),
-        AnyEvent::Resource(event) => named(event),
-        AnyEvent::Task(event) => named(event),
+        AnyEvent::Opportunity(event) => find_event_schema(event),
+        AnyEvent::Watchlist(event) => find_event_schema(event),
+        AnyEvent::Visit(event) => find_event_schema(event),
+        AnyEvent::Company(event) => find_event_schema(event),
+        AnyEvent::Inbox(event) => find_event_schema(event),
+        AnyEvent::Document(event) => find_event_schema(event),
+        AnyEvent::Proposal(event) => find_event_schema(event),
+        AnyEvent::Resource(event) => find_event_schema(event),
+        AnyEvent::Task(event) => find_event_schema(event),
     };
     schema.expect("a schema of the event's version")
 }
@@ -98,36 +98,36 @@ pub(crate) fn any_event() -> BoxedStrategy<AnyEvent> {
 }
 
 /// A typical event: about twenty fields, a description, 1 KB of JSON.
-pub(crate) fn typical() -> AnyEvent {
-    AnyEvent::Opportunity(opportunity::typical())
+pub(crate) fn typical_event() -> AnyEvent {
+    AnyEvent::Opportunity(opportunity::typical_event())
 }
 
 /// Any text: unicode, quotes, control characters, nothing, and long ones.
-fn text() -> BoxedStrategy<String> {
+fn any_text() -> BoxedStrategy<String> {
     let escapes = "[\"\\\\\n\r\t\u{8}\u{c}\u{0}-\u{1f}a-c]{0,12}";
     prop_oneof![any::<String>(), escapes, "[ -~é漢😀]{100,400}", Just(String::new())].boxed()
 }
 
 /// A code as an event may hold it: what is stored is not checked again.
-fn code<T: DeserializeOwned + std::fmt::Debug>() -> impl Strategy<Value = T> {
-    text().prop_map(|text| serde_json::from_value(serde_json::Value::String(text)).unwrap())
+fn any_code<T: DeserializeOwned + std::fmt::Debug>() -> impl Strategy<Value = T> {
+    any_text().prop_map(|text| serde_json::from_value(serde_json::Value::String(text)).unwrap())
 }
 
 /// A value in the shape that it is stored in.
-fn stored<T: DeserializeOwned>(shape: &impl Serialize) -> T {
+fn from_stored_form<T: DeserializeOwned>(shape: &impl Serialize) -> T {
     serde_json::from_value(serde_json::to_value(shape).unwrap()).unwrap()
 }
 
-fn id() -> impl Strategy<Value = DocumentId> {
+fn any_id() -> impl Strategy<Value = DocumentId> {
     any::<u128>().prop_map(|number| DocumentId::new(Uuid::from_u128(number)))
 }
 
-fn stamp() -> impl Strategy<Value = Stamp> {
-    (code(), time()).prop_map(|(by, at)| Stamp { by, at })
+fn any_stamp() -> impl Strategy<Value = AuditStamp> {
+    (any_code(), any_time()).prop_map(|(by, at)| AuditStamp { by, at })
 }
 
 /// Any time with the digits that a copy holds.
-fn time() -> BoxedStrategy<DateTime<Utc>> {
+fn any_time() -> BoxedStrategy<DateTime<Utc>> {
     let extremes = [DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC].map(|time| time.timestamp_micros());
     let micros = prop_oneof![
         extremes[0]..=extremes[1],

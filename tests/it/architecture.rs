@@ -5,7 +5,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 /// Which packages of ours a package may use. Anything not listed is forbidden.
-const ALLOWED: &[(&str, &[&str])] = &[
+const ALLOWED_DEPENDENCIES: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("schemas", &["domain"]),
     ("commands", &["domain"]),
@@ -27,7 +27,7 @@ fn violations(metadata: &Value) -> Vec<String> {
     let mut found = Vec::new();
     for package in &packages {
         let from = name(package);
-        let Some((_, allowed)) = ALLOWED.iter().find(|(listed, _)| *listed == from) else {
+        let Some((_, allowed)) = ALLOWED_DEPENDENCIES.iter().find(|(listed, _)| *listed == from) else {
             found.push(format!("{from} is not listed"));
             continue;
         };
@@ -49,7 +49,7 @@ fn packages_use_only_what_they_may() {
         .output()
         .unwrap();
     let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(metadata["packages"].as_array().map(Vec::len), Some(ALLOWED.len()));
+    assert_eq!(metadata["packages"].as_array().map(Vec::len), Some(ALLOWED_DEPENDENCIES.len()));
     assert_eq!(violations(&metadata), Vec::<String>::new());
 }
 

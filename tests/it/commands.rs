@@ -1,58 +1,64 @@
 //! What holds for every command, over a real log: carried out once by its key, and only on the version that was seen.
 
-mod bus;
+mod dispatcher;
 
 use std::sync::Arc;
 
 use commands::{
     caller::Caller,
-    condition::{Conditions, Once},
     error::CommandError,
-    opportunity::{Accepted, Amendment, Opportunities},
+    opportunity::{OpportunityAmendment, OpportunityCommandOutcome, OpportunityService},
+    precondition::{CommandPreconditions, IdempotencyKey},
 };
 use domain::{
     clock::SystemClock,
     opportunity::{Opportunity, OpportunityError, OpportunityId},
     value::{TenantId, UserId},
 };
-use eventstore::{postgres::PostgresConfig, store::PgStore};
+use eventstore::{postgres::PostgresConfig, store::PgEventStore};
 use sqlx::PgPool;
 
 use tests::{database, opportunity_history::notice};
 
-type Commands = Opportunities<PgStore<Opportunity>>;
-type Outcome = Result<Accepted, CommandError<OpportunityError>>;
+type OpportunityDispatcher = OpportunityService<PgEventStore<Opportunity>>;
+type DispatchResult = Result<OpportunityCommandOutcome, CommandError<OpportunityError>>;
 
-fn commands(pool: &PgPool) -> Arc<Commands> {
-    Arc::new(Commands::new(PgStore::new(pool.clone(), &PostgresConfig::default()), Arc::new(SystemClock)))
+fn commands(pool: &PgPool) -> Arc<OpportunityDispatcher> {
+    Arc::new(OpportunityDispatcher::new(
+        PgEventStore::new(pool.clone(), &PostgresConfig::default()),
+        Arc::new(SystemClock),
+    ))
 }
 
 fn caller(tenant: &str) -> Caller {
     Caller::new(UserId::try_new("ann").unwrap(), TenantId::try_new(tenant).unwrap())
 }
 
-fn once(key: &str, asked: &str) -> Conditions {
-    Conditions { once: Some(Once::try_new(key, asked).unwrap()), ..Conditions::default() }
+fn once(key: &str, asked: &str) -> CommandPreconditions {
+    CommandPreconditions {
+        idempotency_key: Some(IdempotencyKey::try_new(key, asked).unwrap()),
+        ..CommandPreconditions::default()
+    }
 }
 
-fn seen(version: u64) -> Conditions {
-    Conditions::at_version(Some(version))
+fn seen(version: u64) -> CommandPreconditions {
+    CommandPreconditions::with_version(Some(version))
 }
 
-async fn discovered(commands: &Commands) -> OpportunityId {
+async fn discovered(commands: &OpportunityDispatcher) -> OpportunityId {
     let notice = notice("w1", "VETERANS AFFAIRS, DEPARTMENT OF", "W-1", "Wheelchairs", "6530", 3);
-    commands.discover(&caller("public"), notice, &Conditions::default()).await.unwrap().id
+    commands.discover_opportunity(&caller("public"), notice, &CommandPreconditions::default()).await.unwrap().id
 }
 
 async fn retitle(
-    commands: &Commands,
+    commands: &OpportunityDispatcher,
     tenant: &str,
     id: &OpportunityId,
     title: &str,
-    conditions: Conditions,
-) -> Outcome {
-    let amendment = Amendment { title: Some(title.to_owned()), ..Amendment::default() };
-    commands.amend(&caller(tenant), id, amendment, &conditions).await
+    conditions: CommandPreconditions,
+) -> DispatchResult {
+    let amendment = OpportunityAmendment { title: Some(title.to_owned()), ..OpportunityAmendment::default() };
+    commands.amend_opportunity(&caller(tenant), id, amendment, &conditions).await
 }
 
 async fn events(pool: &PgPool) -> i64 {

@@ -1,7 +1,7 @@
 //! What was ever recorded is still understood: through the schema it was recorded with, the upcasters, and every read
 //! model.
 
-mod real;
+mod real_records;
 
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
@@ -9,7 +9,7 @@ use cqrs_es::Aggregate;
 use domain::{
     company::Company,
     document::Document,
-    envelope::{Metadata, PUBLIC_TENANT, RawRecorded},
+    envelope::{EventMetadata, PUBLIC_TENANT, RawEnvelope},
     inbox::Inbox,
     opportunity::{Opportunity, OpportunityEvent},
     proposal::Proposal,
@@ -19,14 +19,14 @@ use domain::{
     watchlist::Watchlist,
 };
 use projections::{
-    analytics::Analytics,
+    opportunity_analytics::OpportunityAnalytics,
+    opportunity_search::OpportunitySearch,
+    opportunity_views::{OpportunityViews, ViewChange, ViewEvent},
     runtime::Projection,
-    search::Search,
-    views::{ViewChange, ViewEvent, Views},
 };
 use schemas::{
-    catalog::{EventSchema, all},
-    codec::Decoder,
+    catalog::{EventSchema, all_schemas},
+    codec::EventDecoder,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -34,14 +34,14 @@ use uuid::Uuid;
 
 /// The golden events of one version: one with every field, one with as few as possible.
 #[derive(Deserialize)]
-struct Golden {
-    full: Case,
-    sparse: Case,
+struct GoldenEvents {
+    full: GoldenPayload,
+    sparse: GoldenPayload,
 }
 
 /// A payload as it was recorded, and the same in the current shape.
 #[derive(Deserialize)]
-struct Case {
+struct GoldenPayload {
     stored: Value,
     current: Value,
 }
@@ -54,7 +54,7 @@ fn file_of(schema: &EventSchema) -> String {
     format!("{}-{}.json", schema.event_type, schema.version)
 }
 
-fn golden(schema: &EventSchema) -> Golden {
+fn golden(schema: &EventSchema) -> GoldenEvents {
     let path = folder().join(file_of(schema));
     let text = fs::read_to_string(&path).unwrap_or_else(|error| {
         panic!("{} {} has no golden event at {}: {error}", schema.event_type, schema.version, path.display())
@@ -67,8 +67,8 @@ fn aggregate_of(schema: &EventSchema) -> &'static str {
     schema.event_type.split_once('.').unwrap().0
 }
 
-fn recorded(schema: &EventSchema, payload: String) -> RawRecorded {
-    RawRecorded {
+fn recorded(schema: &EventSchema, payload: String) -> RawEnvelope {
+    RawEnvelope {
         position: 7,
         event_id: Uuid::from_u128(7),
         tenant_id: PUBLIC_TENANT.to_owned(),
@@ -78,14 +78,14 @@ fn recorded(schema: &EventSchema, payload: String) -> RawRecorded {
         event_type: schema.event_type.to_owned(),
         event_version: schema.version.to_owned(),
         recorded_at: "2026-03-04T00:00:00Z".parse().unwrap(),
-        metadata: Metadata::default(),
+        metadata: EventMetadata::default(),
         payload,
     }
 }
 
 #[test]
 fn every_version_has_its_golden_events_and_no_other_file_is_there() {
-    let schemas: BTreeSet<_> = all().iter().map(file_of).collect();
+    let schemas: BTreeSet<_> = all_schemas().iter().map(file_of).collect();
     let files: BTreeSet<_> =
         fs::read_dir(folder()).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
     assert_eq!(files, schemas);
@@ -93,14 +93,14 @@ fn every_version_has_its_golden_events_and_no_other_file_is_there() {
 
 #[test]
 fn golden_events_travel_through_schema_upcasters_and_every_read_model() {
-    for schema in all() {
-        let Golden { full, sparse } = golden(schema);
+    for schema in all_schemas() {
+        let GoldenEvents { full, sparse } = golden(schema);
         for case in [full, sparse] {
             let mut avro = vec![];
             schema.encode(&case.stored.to_string(), &mut avro).unwrap_or_else(|misfit| {
                 panic!("{} {}: {misfit}", schema.event_type, schema.version);
             });
-            let json = Decoder::parse(schema.json).unwrap().to_json(&avro).unwrap();
+            let json = EventDecoder::parse(schema.json).unwrap().decode_to_json(&avro).unwrap();
             assert_eq!(serde_json::from_str::<Value>(&json).unwrap(), case.stored, "{}", file_of(schema));
 
             let event = recorded(schema, json);
@@ -109,8 +109,8 @@ fn golden_events_travel_through_schema_upcasters_and_every_read_model() {
                     let payload = understood::<Opportunity>(&event, case.current);
                     let event_of_view = ViewEvent::Opportunity(payload);
                     let view = ViewChange { id: event.aggregate_id.clone(), sequence: 1, event: event_of_view };
-                    assert_eq!(Views::project(&event).unwrap(), [view]);
-                    Search::project(&event).unwrap();
+                    assert_eq!(OpportunityViews::project(&event).unwrap(), [view]);
+                    OpportunitySearch::project(&event).unwrap();
                 }
                 Watchlist::TYPE => {
                     understood::<Watchlist>(&event, case.current);
@@ -128,13 +128,13 @@ fn golden_events_travel_through_schema_upcasters_and_every_read_model() {
                 Task::TYPE => leave_it_alone(&event, &understood::<Task>(&event, case.current)),
                 unknown => panic!("add the aggregate {unknown} here"),
             }
-            assert!(!Analytics::project(&event).unwrap().is_empty(), "every event is a fact");
+            assert!(!OpportunityAnalytics::project(&event).unwrap().is_empty(), "every event is a fact");
         }
     }
 }
 
 /// The event as its aggregate understands it, which is in the current shape.
-fn understood<A: Aggregate>(event: &RawRecorded, current: Value) -> A::Event
+fn understood<A: Aggregate>(event: &RawEnvelope, current: Value) -> A::Event
 where
     A::Event: PartialEq + std::fmt::Debug,
 {
@@ -146,17 +146,17 @@ where
 }
 
 /// No read model but that of all facts knows these events yet.
-fn leave_it_alone<E>(event: &RawRecorded, _understood: &E) {
-    assert_eq!(Views::project(event).unwrap(), []);
-    Search::project(event).unwrap();
+fn leave_it_alone<E>(event: &RawEnvelope, _understood: &E) {
+    assert_eq!(OpportunityViews::project(event).unwrap(), []);
+    OpportunitySearch::project(event).unwrap();
 }
 
 /// Read models of opportunities leave the event alone, also where it comes on their topic.
-fn concerns_no_opportunity(event: &RawRecorded) {
-    let views = Views::project(event).unwrap();
+fn concerns_no_opportunity(event: &RawEnvelope) {
+    let views = OpportunityViews::project(event).unwrap();
     assert!(views.iter().all(|change| !matches!(change.event, ViewEvent::Opportunity(_))), "{views:?}");
     assert_eq!(views.len(), 1, "views count every visit and every wish");
-    assert_eq!(Search::project(event).unwrap(), []);
+    assert_eq!(OpportunitySearch::project(event).unwrap(), []);
 }
 
 /// The fields of a schema that a payload leaves open.
@@ -187,7 +187,7 @@ fn open(schema: &Value, payload: &Value, path: &str, found: &mut Vec<String>) {
 
 #[test]
 fn full_golden_events_fill_every_field_and_sparse_ones_none_that_may_be_open() {
-    for schema in all() {
+    for schema in all_schemas() {
         let (parsed, golden) = (serde_json::from_str(schema.json).unwrap(), golden(schema));
         let (mut full, mut sparse) = (vec![], vec![]);
         open(&parsed, &golden.full.stored, schema.event_type, &mut full);
@@ -200,8 +200,8 @@ fn full_golden_events_fill_every_field_and_sparse_ones_none_that_may_be_open() {
 
 #[test]
 fn an_event_that_nobody_knows_is_named_with_its_position() {
-    let schema = &all()[0];
-    let unknown = RawRecorded { event_version: "7.0".to_owned(), ..recorded(schema, "{}".to_owned()) };
+    let schema = &all_schemas()[0];
+    let unknown = RawEnvelope { event_version: "7.0".to_owned(), ..recorded(schema, "{}".to_owned()) };
     let error = unknown.decode::<OpportunityEvent>().unwrap_err();
     assert!(error.to_string().contains("opportunity.discovered 7.0 at position 7"), "{error}");
     let cause = std::error::Error::source(&error).unwrap().to_string();

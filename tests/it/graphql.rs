@@ -1,14 +1,14 @@
 //! What a frontend sees: commands with their refusals, errors with codes, a playground without the internet.
 
-mod as_clients_write;
 mod changes;
-mod closing;
-mod past;
+mod client_documents;
+mod opportunity_history;
+mod opportunity_lifecycle;
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tests::{Product, ProductInstance, eventually_within, run_alone};
+use tests::{ProductHandle, ProductInstance, eventually_within, run_alone};
 
 /// How long it may take from a mutation's answer until every read model shows it.
 const VISIBLE_WITHIN: Duration = Duration::from_secs(20);
@@ -38,7 +38,7 @@ fn bariatric_bed(notice: &str, number: &str) -> Value {
 }
 
 /// Sends a mutation as the operator and returns its field `outcome`, accepted or rejected.
-async fn outcome_of(product: &Product, mutation: &str, variables: Value) -> Value {
+async fn outcome_of(product: &ProductHandle, mutation: &str, variables: Value) -> Value {
     let answer = product.graphql(mutation, variables).await;
     assert!(answer["errors"].is_null(), "{answer}");
     answer["data"]["outcome"].clone()
@@ -92,7 +92,7 @@ async fn an_opportunity_is_entered_amended_and_awarded_by_hand_and_shows_in_ever
     the_playground_needs_no_internet(&product).await;
 }
 
-async fn what_cannot_be_right_is_refused_with_a_code(product: &Product) {
+async fn what_cannot_be_right_is_refused_with_a_code(product: &ProductHandle) {
     let mut nameless = bariatric_bed("manual-3", "36C24526Q0001");
     nameless["input"]["agency"] = json!(" ,. ");
     let answer = product.graphql(DISCOVER, nameless).await;
@@ -112,7 +112,7 @@ async fn what_cannot_be_right_is_refused_with_a_code(product: &Product) {
     assert_eq!(missing["data"]["opportunity"], Value::Null, "{missing}");
 }
 
-async fn the_playground_needs_no_internet(product: &Product) {
+async fn the_playground_needs_no_internet(product: &ProductHandle) {
     let http = product.http();
     let client = reqwest::Client::new();
     let page = client.get(format!("{http}/graphql")).header("accept", "text/html").send().await.unwrap();

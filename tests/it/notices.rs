@@ -1,14 +1,14 @@
 //! Real notices through the whole system: in by the command line, out by GraphQL, the same in every store.
 
 mod bad_input;
-mod browsing;
 mod import;
 mod search;
+mod visits;
 
 use std::path::Path;
 
 use tests::{
-    Environment, ProductInstance,
+    EnvironmentVariables, ProductInstance,
     notice_import::{agreed_counts, import},
     run_beside_others,
 };
@@ -20,7 +20,7 @@ async fn product_with_real_notices(csv: &Path) -> &'static ProductInstance {
     run_beside_others();
     SHARED
         .get_or_init(async || {
-            let product = ProductInstance::start_shared(Environment::new()).await;
+            let product = ProductInstance::start_shared(EnvironmentVariables::new()).await;
             import(&product, csv, &[]).await;
             agreed_counts(&product).await;
             product

@@ -1,4 +1,4 @@
-//! Tests with engines of their own ([`tests::Stack`]): they kill engines, stop and start whole stacks, or change their
+//! Tests with engines of their own ([`tests::TestStack`]): they kill engines, stop and start whole stacks, or change their
 //! configuration. Each of these counts as two; the others here share engines.
 
 mod benchmarks;

@@ -1,36 +1,36 @@
 //! The read models on real engines: twice the same events is once, a replay from zero equals live, and one sick store
 //! delays nobody else.
 
-mod analytics;
+mod change_feed;
 mod dead_letter;
-mod field;
-mod live;
+mod faulty_storage;
+mod opportunity_analytics;
+mod opportunity_search;
+mod opportunity_views;
+mod projection_fixture;
 mod rebuild;
 mod rebuild_crash;
-mod search;
-mod sick_sink;
-mod views;
+mod tenant_views;
 mod worker;
-mod workspace;
 
-use domain::{envelope::RawRecorded, opportunity::OpportunityId};
+use domain::{envelope::RawEnvelope, opportunity::OpportunityId};
 use projections::runtime::Projection;
 
 /// Projects and applies events as one batch.
-async fn apply<P: Projection>(projection: &P, events: &[RawRecorded]) {
+async fn apply<P: Projection>(projection: &P, events: &[RawEnvelope]) {
     let changes: Vec<_> = events.iter().flat_map(|event| P::project(event).unwrap()).collect();
     projection.apply(&changes).await.unwrap();
 }
 
 /// Delivers events one by one, as they would trickle in.
-async fn apply_live<P: Projection>(projection: &P, events: &[RawRecorded]) {
+async fn apply_live<P: Projection>(projection: &P, events: &[RawEnvelope]) {
     for event in events {
         apply(projection, std::slice::from_ref(event)).await;
     }
 }
 
 /// Delivers events as a broker may: a batch again, then from some earlier place on.
-async fn apply_with_repetitions<P: Projection>(projection: &P, events: &[RawRecorded]) {
+async fn apply_with_repetitions<P: Projection>(projection: &P, events: &[RawEnvelope]) {
     let middle = events.len() / 2;
     apply(projection, &events[..middle]).await;
     apply(projection, &events[..middle]).await;

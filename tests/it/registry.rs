@@ -1,16 +1,16 @@
 //! The schema registry as its clients see it: Confluent's API, one id per schema, nothing forgotten.
 
 mod access;
-mod client;
-mod command;
-mod concurrent;
-mod refusal;
-mod served;
-mod shape;
+mod concurrent_clients;
+mod confluent_client;
+mod medhub_commands;
+mod refused_requests;
+mod registry_process;
+mod responses;
 
 use serde_json::{Value, json};
 
-use self::served::Served;
+use self::registry_process::RegistryProcess;
 
 /// The schema of a record with these fields.
 fn record(name: &str, fields: &Value) -> String {

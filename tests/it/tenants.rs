@@ -1,10 +1,10 @@
 //! What companies do with what they own, as frontends and machines see it: over a running stack, with tokens and keys.
 
-mod cost;
 mod documents;
 mod identity;
 mod isolation;
+mod notifications;
 mod proposals;
+mod query_cost;
 mod search;
-mod together;
-mod told;
+mod shared_editing;

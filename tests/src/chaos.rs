@@ -8,10 +8,10 @@
 //! ```
 //! `docs/faults.md` says how to run it.
 
-mod audit;
-mod fault;
-mod load;
-mod workers;
+mod comparison;
+mod event_load;
+mod storage_fault;
+mod worker_processes;
 
 use std::time::{Duration, Instant};
 
@@ -19,19 +19,19 @@ use anyhow::Context as _;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-pub use self::fault::Fault;
-use self::{load::Load, workers::Workers};
+pub use self::storage_fault::StorageFault;
+use self::{event_load::EventLoad, worker_processes::WorkerProcesses};
 use crate::{
-    Stack,
-    faults::{dice::Dice, report::say, seed},
+    TestStack,
+    faults::{fault_report::say, run_seed, seeded_choices::SeededChoices},
 };
 
 /// How long everything may take to come to the end once nothing disturbs it any more.
-const CATCH_UP: Duration = Duration::from_mins(5);
+const CATCH_UP_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// What is done.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Plan {
+pub struct ChaosPlan {
     /// Decides which faults come when, and what is loaded.
     pub seed: u64,
     /// Events in the log at least, in the end.
@@ -39,12 +39,12 @@ pub struct Plan {
     /// Faults at least.
     pub faults: usize,
     /// Longest pause before a fault, in milliseconds.
-    pub longest_pause_ms: u64,
+    pub max_pause_ms: u64,
 }
 
 /// What came of it.
 #[derive(Debug, Clone, Serialize)]
-pub struct Report {
+pub struct ChaosReport {
     /// Whether nothing differs.
     pub ok: bool,
     /// The seed.
@@ -69,23 +69,23 @@ pub struct Report {
 ///
 /// # Errors
 /// If the harness itself cannot do its work; what the system does wrong is in the report.
-pub async fn run(plan: &Plan, stack: &Stack) -> anyhow::Result<Report> {
+pub async fn run(plan: &ChaosPlan, stack: &TestStack) -> anyhow::Result<ChaosReport> {
     let began = Instant::now();
-    say(&format!("seed {} ({}={} repeats it)", plan.seed, seed::VARIABLE, plan.seed));
+    say(&format!("seed {} ({}={} repeats it)", plan.seed, run_seed::SEED_VARIABLE, plan.seed));
     let migrated = stack.medhub(&["migrate"]).await;
     anyhow::ensure!(migrated.status.success(), "migrating: {}", String::from_utf8_lossy(&migrated.stderr));
-    let mut workers = Workers::start(stack)?;
-    let mut load = Load::new(stack, plan);
-    let mut dice = Dice::new(plan.seed, 1);
+    let mut workers = WorkerProcesses::start(stack)?;
+    let mut load = EventLoad::new(stack, plan);
+    let mut dice = SeededChoices::new(plan.seed, 1);
     let mut done: Vec<String> = vec![];
     // Load and faults at the same time; whichever is through first waits for the other.
     let no_more = CancellationToken::new();
     let events = {
         let faults = async {
-            let mut order = Fault::ALL.to_vec();
+            let mut order = StorageFault::ALL.to_vec();
             dice.shuffle(&mut order);
             for fault in order.iter().cycle().take(plan.faults.max(1)) {
-                tokio::time::sleep(dice.millis(200, plan.longest_pause_ms)).await;
+                tokio::time::sleep(dice.millis(200, plan.max_pause_ms)).await;
                 say(&format!("fault: {}", fault.name()));
                 fault
                     .inject(stack, &mut workers, &mut dice)
@@ -107,16 +107,16 @@ pub async fn run(plan: &Plan, stack: &Stack) -> anyhow::Result<Report> {
     workers.heal()?;
     let last_fault = Instant::now();
     let mut violations = vec![];
-    if let Err(error) = audit::caught_up(stack, CATCH_UP).await {
+    if let Err(error) = comparison::caught_up(stack, CATCH_UP_TIMEOUT).await {
         violations.push(format!("not caught up: {error:#}{}", workers.last_words()));
     }
     let caught_up_s = last_fault.elapsed().as_secs_f64();
-    let compared = audit::compare(stack).await?;
+    let compared = comparison::compare(stack).await?;
     violations.extend(compared.violations);
     for reason in workers.stop().await {
         violations.push(reason);
     }
     let seconds = began.elapsed().as_secs_f64();
     let (ok, faults) = (violations.is_empty(), done);
-    Ok(Report { ok, seed: plan.seed, events, seconds, faults, caught_up_s, rows: compared.rows, violations })
+    Ok(ChaosReport { ok, seed: plan.seed, events, seconds, faults, caught_up_s, rows: compared.rows, violations })
 }

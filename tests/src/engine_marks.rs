@@ -15,13 +15,13 @@ use rdkafka::{
 };
 use sqlx::{Connection as _, PgConnection};
 
-use crate::{PATIENCE, Stack};
+use crate::{TestStack, WAIT_TIMEOUT};
 
 /// Writes `word` into all engines; each has acknowledged it when this returns.
 ///
 /// # Errors
 /// If an engine does not do what it is asked.
-pub async fn write(stack: &Stack, word: &str) -> anyhow::Result<()> {
+pub async fn write(stack: &TestStack, word: &str) -> anyhow::Result<()> {
     let mut postgres = PgConnection::connect(stack.variable("DATABASE_URL")).await?;
     sqlx::raw_sql(&format!("create table {word} (word text); insert into {word} values ('{word}')"))
         .execute(&mut postgres)
@@ -42,7 +42,7 @@ pub async fn write(stack: &Stack, word: &str) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// If an engine does not do what it is asked.
-pub async fn find(stack: &Stack, word: &str) -> anyhow::Result<()> {
+pub async fn find(stack: &TestStack, word: &str) -> anyhow::Result<()> {
     let mut postgres = PgConnection::connect(stack.variable("DATABASE_URL")).await?;
     let rows: i64 = sqlx::query_scalar(&format!("select count(*) from {word} where word = '{word}'"))
         .fetch_one(&mut postgres)
@@ -95,23 +95,23 @@ async fn write_kafka(brokers: &str, word: &str) -> anyhow::Result<()> {
     config.set("bootstrap.servers", brokers).set("acks", "all");
     let admin: AdminClient<_> = config.create()?;
     let topic = NewTopic::new(word, 1, TopicReplication::Fixed(1));
-    for created in admin.create_topics([&topic], &AdminOptions::new().operation_timeout(Some(PATIENCE))).await? {
+    for created in admin.create_topics([&topic], &AdminOptions::new().operation_timeout(Some(WAIT_TIMEOUT))).await? {
         created.map_err(|(name, error)| anyhow::anyhow!("creating {name}: {error}"))?;
     }
     let producer: FutureProducer = config.create()?;
     let record = FutureRecord::<str, str>::to(word).payload(word).key(word);
-    producer.send(record, PATIENCE).await.map_err(|(error, _)| error)?;
+    producer.send(record, WAIT_TIMEOUT).await.map_err(|(error, _)| error)?;
     Ok(())
 }
 
 fn count_kafka(brokers: &str, topic: &str) -> anyhow::Result<i64> {
     let consumer: BaseConsumer =
         ClientConfig::new().set("bootstrap.servers", brokers).set("group.id", topic).create()?;
-    let (low, high) = consumer.fetch_watermarks(topic, 0, PATIENCE).context("asking kafka for watermarks")?;
+    let (low, high) = consumer.fetch_watermarks(topic, 0, WAIT_TIMEOUT).context("asking kafka for watermarks")?;
     let mut first = TopicPartitionList::new();
     first.add_partition_offset(topic, 0, Offset::Beginning)?;
     consumer.assign(&first)?;
-    let message = consumer.poll(PATIENCE).context("kafka sends no record")??;
+    let message = consumer.poll(WAIT_TIMEOUT).context("kafka sends no record")??;
     if message.payload() != Some(topic.as_bytes()) {
         bail!("kafka holds another record");
     }

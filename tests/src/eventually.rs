@@ -9,19 +9,19 @@ use std::{
 ///
 /// It is the same everywhere and says nothing about how fast something is: a test that promises a time names it, and
 /// runs alone.
-pub const PATIENCE: Duration = Duration::from_mins(2);
+pub const WAIT_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// The first pause between two probes, and the longest: probes may start processes, which would slow down what they wait
 /// for.
-const PAUSE: Duration = Duration::from_millis(20);
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(300);
 
-/// Calls `probe` until it returns `Ok`, and fails the test with its last error when [`PATIENCE`] is over.
+/// Calls `probe` until it returns `Ok`, and fails the test with its last error when [`WAIT_TIMEOUT`] is over.
 ///
 /// # Panics
 /// When the patience is over.
 pub async fn eventually<T, E: Display>(probe: impl AsyncFnMut() -> Result<T, E>) -> T {
-    eventually_within(PATIENCE, probe).await
+    eventually_within(WAIT_TIMEOUT, probe).await
 }
 
 /// [`eventually`] for something that is promised within `limit`.
@@ -29,7 +29,7 @@ pub async fn eventually<T, E: Display>(probe: impl AsyncFnMut() -> Result<T, E>)
 /// # Panics
 /// When `limit` is over.
 pub async fn eventually_within<T, E: Display>(limit: Duration, mut probe: impl AsyncFnMut() -> Result<T, E>) -> T {
-    let (deadline, mut pause) = (Instant::now() + limit, PAUSE);
+    let (deadline, mut pause) = (Instant::now() + limit, FIRST_PAUSE);
     loop {
         match probe().await {
             Ok(answer) => return answer,

@@ -13,53 +13,53 @@
 
 mod blocking;
 pub mod chaos;
-mod child;
 mod client_program;
 mod command_output;
-mod database;
-mod editor;
 pub mod engine_marks;
 mod eventually;
 mod failure;
 pub mod faults;
-mod http_answer;
+mod graphql_subscriber;
+mod guarded_child;
+mod http_response;
 pub mod log_events;
-mod namespace;
 pub mod notice_import;
 pub mod opportunity_history;
-mod person;
-mod product;
+mod product_handle;
 mod product_instance;
 mod product_process;
-mod program;
+mod program_under_test;
+mod proposal_editor;
 mod read_models;
 mod running_relay;
-mod stack;
+mod signed_in_user;
 pub mod stack_processes;
-mod subscription;
+mod test_database;
 mod test_folder;
+mod test_namespace;
+mod test_stack;
+mod test_turn;
 mod topic_record;
 mod transaction_pooler;
-mod turn;
 
 pub use self::{
     client_program::{python, run_to_end},
     command_output::{json_lines, output_text},
-    database::{TestTopics, database, empty_database, registry, topics},
-    editor::Editor,
-    eventually::{PATIENCE, eventually, eventually_within},
-    http_answer::{HttpAnswer, request},
-    namespace::{Namespace, unique_name},
-    person::{AcceptedChange, Person, error_code, token_for_everything_until},
-    product::Product,
+    eventually::{WAIT_TIMEOUT, eventually, eventually_within},
+    graphql_subscriber::GraphqlSubscriber,
+    http_response::{HttpResponse, request},
+    product_handle::ProductHandle,
     product_instance::{ProductInstance, shared_product},
     product_process::{ProductEdge, ProductProcess},
-    program::medhub_local,
+    program_under_test::medhub_local,
+    proposal_editor::ProposalEditor,
     read_models::{analytics, embedding_model, search, views, views_config},
     running_relay::RunningRelay,
-    stack::{Environment, Stack, engines},
-    subscription::Subscription,
+    signed_in_user::{AcceptedChange, SignedInUser, error_code, token_for_everything_until},
+    test_database::{TestTopics, database, empty_database, registry, topics},
+    test_namespace::{TestNamespace, unique_name},
+    test_stack::{EnvironmentVariables, TestStack, engines},
+    test_turn::{run_alone, run_beside_others, run_with_own_engines},
     topic_record::{TopicRecord, positions_by_aggregate, read_records},
     transaction_pooler::TransactionPooler,
-    turn::{run_alone, run_beside_others, run_with_own_engines},
 };

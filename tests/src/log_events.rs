@@ -1,7 +1,7 @@
 //! Events that tests append to the log: each says that an opportunity was discovered.
 #![expect(clippy::unwrap_used, reason = "a harness fails a test by panicking")]
 
-use domain::{envelope::Metadata, store::NewEvent};
+use domain::{envelope::EventMetadata, event_store::NewEvent};
 use sqlx::PgConnection;
 
 /// A payload of `opportunity.discovered` 1.0 that differs from others by its title.
@@ -27,7 +27,7 @@ pub fn event(aggregate: &str, sequence: u64) -> NewEvent {
         event_type: "opportunity.discovered".to_owned(),
         event_version: "1.0".to_owned(),
         payload: payload(&sequence.to_string()),
-        metadata: Metadata::default(),
+        metadata: EventMetadata::default(),
     }
 }
 

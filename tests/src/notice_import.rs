@@ -10,7 +10,7 @@ use commands::sam;
 use domain::opportunity::{Notice, Opportunity, OpportunityCommand};
 use serde_json::Value;
 
-use crate::{PATIENCE, Product};
+use crate::{ProductHandle, WAIT_TIMEOUT};
 
 /// The 6,185 notices of March 2026 in the CSV extract.
 pub fn real_csv() -> Option<PathBuf> {
@@ -31,7 +31,7 @@ pub fn real(name: &str) -> Option<PathBuf> {
 ///
 /// # Panics
 /// If the import fails.
-pub async fn import(product: &Product, file: &Path, more: &[&str]) -> Value {
+pub async fn import(product: &ProductHandle, file: &Path, more: &[&str]) -> Value {
     let file = file.to_str().unwrap();
     let output = product.medhub(&[&["import", file, "--json"], more].concat()).await;
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -42,8 +42,8 @@ pub async fn import(product: &Product, file: &Path, more: &[&str]) -> Value {
 ///
 /// # Panics
 /// If they do not agree in time.
-pub async fn agreed_counts(product: &Product) -> Value {
-    let wait = PATIENCE.as_secs().to_string();
+pub async fn agreed_counts(product: &ProductHandle) -> Value {
+    let wait = WAIT_TIMEOUT.as_secs().to_string();
     let output = product.medhub(&["status", "--json", "--wait", &wait]).await;
     let counts: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert!(output.status.success() && counts["agree"] == true, "{counts}");
@@ -113,7 +113,7 @@ impl ExpectedCounts {
 /// # Panics
 /// If the file cannot be read.
 pub fn notices(file: &Path) -> impl Iterator<Item = Notice> + use<> {
-    let mut reader = sam::open(std::fs::File::open(file).unwrap()).unwrap();
-    let format = sam::detect(&mut reader).unwrap();
-    sam::rows(reader, format, sam::Encoding::Auto).unwrap().map(|row| row.unwrap().outcome.unwrap())
+    let mut reader = sam::open_source(std::fs::File::open(file).unwrap()).unwrap();
+    let format = sam::detect_format(&mut reader).unwrap();
+    sam::read_notices(reader, format, sam::SourceEncoding::Auto).unwrap().map(|row| row.unwrap().outcome.unwrap())
 }

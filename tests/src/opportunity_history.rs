@@ -6,20 +6,23 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use cqrs_es::DomainEvent as _;
 use domain::{
-    envelope::{Metadata, PUBLIC_TENANT, RawRecorded},
+    envelope::{EventMetadata, PUBLIC_TENANT, RawEnvelope},
     opportunity::{
-        Agency, Award, Cents, Facts, Naics, Notice, NoticeId, NoticeSource, NoticeType, Opportunity,
-        OpportunityCommand, OpportunityId, SetAside,
+        Agency, Award, NaicsCode, Notice, NoticeDetails, NoticeId, NoticeSource, NoticeType, Opportunity,
+        OpportunityCommand, OpportunityId, SetAside, UsdCents,
     },
 };
 use uuid::Uuid;
 
 /// What happened to three opportunities: a wheelchair purchase that is amended, completed by an earlier notice and
 /// awarded twice; a drydock repair with an award; and valves that nobody has won.
-pub fn history() -> Vec<RawRecorded> {
+pub fn history() -> Vec<RawEnvelope> {
     let mut log = MemoryLog::default();
-    let award =
-        |number: &str, cents| Award { number: Some(number.to_owned()), amount: Some(Cents(cents)), ..Award::default() };
+    let award = |number: &str, cents| Award {
+        number: Some(number.to_owned()),
+        amount: Some(UsdCents(cents)),
+        ..Award::default()
+    };
     let wheelchairs = notice("w1", "VETERANS AFFAIRS, DEPARTMENT OF", "W-1", "6530--Wheelchairs", "6530", 3);
     let ship = notice("s1", "HOMELAND SECURITY, DEPARTMENT OF", "S-1", "DRYDOCK: USCGC RAZORBILL", "J998", 4);
     let valves = notice("v1", "DEPT OF DEFENSE", "V-1", "48--VALVE,CHECK", "4820", 5);
@@ -55,7 +58,7 @@ pub fn march(day: u32) -> DateTime<Utc> {
 /// # Panics
 /// If the domain refuses a value.
 pub fn notice(id: &str, agency: &str, number: &str, title: &str, psc: &str, day: u32) -> Notice {
-    let facts = Facts {
+    let facts = NoticeDetails {
         title: title.to_owned(),
         notice_type: NoticeType::try_new("Solicitation").unwrap(),
         agency: Agency::from_name(agency).unwrap(),
@@ -64,7 +67,7 @@ pub fn notice(id: &str, agency: &str, number: &str, title: &str, psc: &str, day:
         sub_tier: None,
         office: None,
         set_aside: (psc == "6530").then(|| SetAside::try_new("SDVOSBC").unwrap()),
-        naics: Naics::try_new(if psc == "6530" { "339113" } else { "336611" }).ok(),
+        naics: NaicsCode::try_new(if psc == "6530" { "339113" } else { "336611" }).ok(),
         psc: Some(psc.to_owned()),
         response_deadline: None,
         archive_on: None,
@@ -82,7 +85,7 @@ pub fn notice(id: &str, agency: &str, number: &str, title: &str, psc: &str, day:
 pub struct MemoryLog {
     states: HashMap<OpportunityId, (Opportunity, u64)>,
     /// The events, in the order of their positions.
-    pub events: Vec<RawRecorded>,
+    pub events: Vec<RawEnvelope>,
 }
 
 impl MemoryLog {
@@ -96,7 +99,7 @@ impl MemoryLog {
         for event in state.decide(OpportunityCommand::RecordNotice(Box::new(notice))).unwrap() {
             *sequence += 1;
             let position = self.events.len() as u64 + 1;
-            self.events.push(RawRecorded {
+            self.events.push(RawEnvelope {
                 position,
                 event_id: Uuid::from_u128(u128::from(position)),
                 tenant_id: PUBLIC_TENANT.to_owned(),
@@ -107,7 +110,7 @@ impl MemoryLog {
                 event_version: event.event_version(),
                 // Far from now, so that no time to live has passed for it.
                 recorded_at: "2099-03-01T00:00:00Z".parse().unwrap(),
-                metadata: Metadata { tenant_id: PUBLIC_TENANT.to_owned(), ..Metadata::default() },
+                metadata: EventMetadata { tenant_id: PUBLIC_TENANT.to_owned(), ..EventMetadata::default() },
                 payload: serde_json::to_string(&event).unwrap(),
             });
             state.evolve(event);

@@ -6,21 +6,20 @@ use nix::sys::signal::Signal;
 use tokio::sync::OnceCell;
 
 use crate::{
-    Environment, Namespace, PATIENCE, Product, ProductEdge, ProductProcess,
-    database::{create_database, delete_topics},
-    engines, eventually,
+    EnvironmentVariables, ProductEdge, ProductHandle, ProductProcess, TestNamespace, WAIT_TIMEOUT, engines, eventually,
     failure::or_fail,
+    test_database::{create_database, delete_topics},
     test_folder::TestFolder,
-    turn,
+    test_turn,
 };
 
 /// A process of the product with every role, on the shared engines, with nothing in its stores.
 ///
-/// It costs the start of a process instead of the start of five engines. Tests that kill engines take [`crate::Stack`].
+/// It costs the start of a process instead of the start of five engines. Tests that kill engines take [`crate::TestStack`].
 #[derive(Debug)]
 pub struct ProductInstance {
-    product: Product,
-    namespace: Namespace,
+    product: ProductHandle,
+    namespace: TestNamespace,
     process: ProductProcess,
     _folder: TestFolder,
 }
@@ -31,14 +30,14 @@ impl ProductInstance {
     /// # Panics
     /// If it does not come up; the text holds the end of its log.
     pub async fn start() -> Self {
-        Self::with(Environment::new()).await
+        Self::with(EnvironmentVariables::new()).await
     }
 
     /// [`Self::start`] with more settings.
     ///
     /// # Panics
     /// As [`Self::start`].
-    pub async fn with(environment: Environment) -> Self {
+    pub async fn with(environment: EnvironmentVariables) -> Self {
         Self::start_in(TestFolder::new(), environment).await
     }
 
@@ -48,19 +47,19 @@ impl ProductInstance {
     ///
     /// # Panics
     /// As [`Self::start`].
-    pub async fn start_shared(environment: Environment) -> Self {
+    pub async fn start_shared(environment: EnvironmentVariables) -> Self {
         let folder = TestFolder::new_in(engines().await.data());
         Self::start_in(folder, environment).await
     }
 
-    async fn start_in(folder: TestFolder, environment: Environment) -> Self {
+    async fn start_in(folder: TestFolder, environment: EnvironmentVariables) -> Self {
         let engines = engines().await;
-        let namespace = Namespace::new();
+        let namespace = TestNamespace::new();
         let mut variables = engines.variables().clone();
         variables.extend(own_settings(&namespace, engines, folder.path()));
         variables.extend(environment);
         create_database(engines.variable("DATABASE_URL"), namespace.name()).await;
-        let unstarted = Product::new(None, variables.clone(), folder.path().to_owned());
+        let unstarted = ProductHandle::new(None, variables.clone(), folder.path().to_owned());
         let migrated = unstarted.medhub(&["migrate"]).await;
         assert!(migrated.status.success(), "medhub migrate: {}", String::from_utf8_lossy(&migrated.stderr));
         let args = ["serve", "--role", "all"];
@@ -71,7 +70,7 @@ impl ProductInstance {
     }
 
     /// The names that its stores have in the shared engines.
-    pub fn namespace(&self) -> &Namespace {
+    pub fn namespace(&self) -> &TestNamespace {
         &self.namespace
     }
 
@@ -101,9 +100,9 @@ impl ProductInstance {
 }
 
 impl Deref for ProductInstance {
-    type Target = Product;
+    type Target = ProductHandle;
 
-    fn deref(&self) -> &Product {
+    fn deref(&self) -> &ProductHandle {
         &self.product
     }
 }
@@ -122,8 +121,8 @@ impl Drop for ProductInstance {
 /// restarts it, rebuilds its read models or measures it, and it counts no requests.
 pub async fn shared_product() -> &'static ProductInstance {
     static SHARED: OnceCell<ProductInstance> = OnceCell::const_new();
-    turn::run_beside_others();
-    let unlimited = Environment::from([("MEDHUB__LIMITS__ENABLED".to_owned(), "false".to_owned())]);
+    test_turn::run_beside_others();
+    let unlimited = EnvironmentVariables::from([("MEDHUB__LIMITS__ENABLED".to_owned(), "false".to_owned())]);
     SHARED.get_or_init(async || ProductInstance::start_shared(unlimited).await).await
 }
 
@@ -132,7 +131,7 @@ async fn wait_until_ready(
     process: &mut ProductProcess,
     mut variables: BTreeMap<String, String>,
     folder: &Path,
-) -> Product {
+) -> ProductHandle {
     for edge in [ProductEdge::Http, ProductEdge::Grpc] {
         let address = or_fail(process.address(edge).await, "waiting for the product");
         variables.insert(edge.setting().to_owned(), address);
@@ -144,15 +143,15 @@ async fn wait_until_ready(
     })
     .await;
     let http = or_fail(process.http(), "asking where the product listens");
-    Product::new(Some(http), variables, folder.to_owned())
+    ProductHandle::new(Some(http), variables, folder.to_owned())
 }
 
-fn own_settings(namespace: &Namespace, engines: &Product, folder: &Path) -> BTreeMap<String, String> {
+fn own_settings(namespace: &TestNamespace, engines: &ProductHandle, folder: &Path) -> BTreeMap<String, String> {
     let mut settings =
         or_fail(namespace.variables(engines.variable("DATABASE_URL")), "making settings of the namespace");
-    let patience = PATIENCE.as_millis();
+    let patience = WAIT_TIMEOUT.as_millis();
     // A client that a test leaves alone for a while is taken for gone after three pings.
-    let ping_every = (PATIENCE / 3).as_millis().to_string();
+    let ping_every = (WAIT_TIMEOUT / 3).as_millis().to_string();
     let secret = format!("{0}-{0}", namespace.name());
     let more = [
         ("MEDHUB__OBJECTS__DIR", folder.join("objects").display().to_string()),

@@ -9,14 +9,14 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use medhub_local::process::Identity;
+use medhub_local::process::ProcessIdentity;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::{PATIENCE, child, faults::wait::until};
+use crate::{WAIT_TIMEOUT, faults::bounded_wait::until, guarded_child};
 
 /// How long an answer may take: a process asks its engines before it answers.
-const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A process of the product. It ends with the test program.
 #[derive(Debug)]
@@ -68,7 +68,7 @@ impl ProductProcess {
         for edge in [ProductEdge::Http, ProductEdge::Grpc] {
             variables.insert(edge.setting().to_owned(), "127.0.0.1:0".to_owned());
         }
-        let http = reqwest::Client::builder().timeout(ANSWER_WITHIN).build()?;
+        let http = reqwest::Client::builder().timeout(ANSWER_TIMEOUT).build()?;
         let log = logs.join(format!("{name}.log"));
         let args = args.iter().map(|&arg| arg.to_owned()).collect();
         let mut process = Self { name: name.to_owned(), args, variables, log, log_start: 0, child: None, http };
@@ -83,11 +83,11 @@ impl ProductProcess {
     pub fn launch(&mut self) -> anyhow::Result<()> {
         let log = File::options().create(true).append(true).open(&self.log).context("opening its log")?;
         self.log_start = log.metadata().context("asking for the length of its log")?.len();
-        let mut command = child::product_command(&self.args);
+        let mut command = guarded_child::product_command(&self.args);
         // Addresses are read from the log, whatever the tests themselves are told to log.
         command.env_remove("MEDHUB__LOG__FORMAT").env_remove("MEDHUB__LOG__FILTER");
         command.envs(&self.variables).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        self.child = Some(child::spawn(command).with_context(|| format!("starting {}", self.name))?);
+        self.child = Some(guarded_child::spawn(command).with_context(|| format!("starting {}", self.name))?);
         Ok(())
     }
 
@@ -96,7 +96,7 @@ impl ProductProcess {
     /// # Errors
     /// If it does not listen in time, or has ended.
     pub async fn address(&mut self, edge: ProductEdge) -> anyhow::Result<String> {
-        let deadline = tokio::time::Instant::now() + PATIENCE;
+        let deadline = tokio::time::Instant::now() + WAIT_TIMEOUT;
         loop {
             if let Some(address) = self.logged_address(edge) {
                 return Ok(address);
@@ -174,7 +174,7 @@ impl ProductProcess {
     pub async fn stop_by(&mut self, signal: Signal) -> anyhow::Result<()> {
         self.send(signal);
         let Some(mut child) = self.child.take() else { return Ok(()) };
-        let ended = until(PATIENCE, async || child.try_wait()?.context("it still runs")).await;
+        let ended = until(WAIT_TIMEOUT, async || child.try_wait()?.context("it still runs")).await;
         match ended {
             Ok(status) if status.success() => Ok(()),
             Ok(status) => bail!("{} ended with {status}{}", self.name, self.last_words()),
@@ -188,7 +188,7 @@ impl ProductProcess {
 
     /// Sends it a signal.
     pub fn send(&self, signal: Signal) {
-        if let Some(identity) = self.child.as_ref().and_then(|child| Identity::of(child.id())) {
+        if let Some(identity) = self.child.as_ref().and_then(|child| ProcessIdentity::of(child.id())) {
             identity.send(signal);
         }
     }

@@ -3,24 +3,25 @@
 use std::{path::PathBuf, sync::Arc};
 
 use projections::{
-    analytics::{Analytics, AnalyticsConfig},
+    opportunity_analytics::{AnalyticsConfig, OpportunityAnalytics},
+    opportunity_search::{OpportunitySearch, SearchConfig, StaticModel},
+    opportunity_views::{OpportunityViews, RedisConfig},
     runtime::Projection as _,
-    search::{Search, SearchConfig, StaticModel},
-    views::{Views, ViewsConfig},
 };
 
 use tokio::sync::OnceCell;
 
-use crate::{Namespace, engines, failure::or_fail};
+use crate::{TestNamespace, engines, failure::or_fail};
 
 /// A migrated ClickHouse database of the test's own.
 ///
 /// # Panics
 /// If ClickHouse does not do what it is asked.
-pub async fn analytics() -> Analytics {
+pub async fn analytics() -> OpportunityAnalytics {
     let url = engines().await.variable("CLICKHOUSE_URL").to_owned();
-    let config = AnalyticsConfig { url, database: Namespace::new().name().to_owned(), ..AnalyticsConfig::default() };
-    let analytics = or_fail(Analytics::new(&config), "connecting to ClickHouse");
+    let config =
+        AnalyticsConfig { url, database: TestNamespace::new().name().to_owned(), ..AnalyticsConfig::default() };
+    let analytics = or_fail(OpportunityAnalytics::new(&config), "connecting to ClickHouse");
     or_fail(analytics.migrate().await, "migrating ClickHouse");
     analytics
 }
@@ -29,13 +30,13 @@ pub async fn analytics() -> Analytics {
 ///
 /// # Panics
 /// If Qdrant does not do what it is asked.
-pub async fn search() -> Search {
+pub async fn search() -> OpportunitySearch {
     let config = SearchConfig {
         url: engines().await.variable("QDRANT_URL").to_owned(),
-        collection_prefix: Namespace::new().collection_prefix(),
+        collection_prefix: TestNamespace::new().collection_prefix(),
         ..SearchConfig::default()
     };
-    let search = or_fail(Search::new(&config, Arc::new(embedding_model().await)), "connecting to Qdrant");
+    let search = or_fail(OpportunitySearch::new(&config, Arc::new(embedding_model().await)), "connecting to Qdrant");
     or_fail(search.migrate().await, "migrating Qdrant");
     search
 }
@@ -55,14 +56,14 @@ pub async fn embedding_model() -> StaticModel {
 ///
 /// # Panics
 /// If Redis does not answer.
-pub async fn views() -> Views {
-    let views = or_fail(Views::new(&views_config().await), "connecting to Redis");
+pub async fn views() -> OpportunityViews {
+    let views = or_fail(OpportunityViews::new(&views_config().await), "connecting to Redis");
     or_fail(views.prepare().await, "preparing the views");
     views
 }
 
 /// Settings of Redis with a key prefix of the test's own.
-pub async fn views_config() -> ViewsConfig {
+pub async fn views_config() -> RedisConfig {
     let url = engines().await.variable("REDIS_URL").to_owned();
-    ViewsConfig { url, key_prefix: Namespace::new().key_prefix(), ..ViewsConfig::default() }
+    RedisConfig { url, key_prefix: TestNamespace::new().key_prefix(), ..RedisConfig::default() }
 }

@@ -5,7 +5,7 @@ use eventstore::{
     relay::{Relay, RelayConfig, RelayStatus},
     topic::KafkaConfig,
 };
-use schemas::registry::Registry;
+use schemas::registry_client::SchemaRegistryClient;
 use sqlx::PgPool;
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -38,7 +38,12 @@ impl RunningRelay {
     }
 
     /// [`Self::with`] another schema registry.
-    pub fn with_registry(pool: &PgPool, kafka: &KafkaConfig, registry: &Registry, config: RelayConfig) -> Self {
+    pub fn with_registry(
+        pool: &PgPool,
+        kafka: &KafkaConfig,
+        registry: &SchemaRegistryClient,
+        config: RelayConfig,
+    ) -> Self {
         let relay = Relay::new(pool.clone(), kafka.clone(), registry.clone(), config);
         let (status, shutdown) = (relay.status(), CancellationToken::new());
         Self { status, task: tokio::spawn(relay.run(shutdown.clone())), shutdown }

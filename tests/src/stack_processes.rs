@@ -2,20 +2,20 @@
 
 use std::fs;
 
-use medhub_local::process::Identity;
+use medhub_local::process::ProcessIdentity;
 
-use crate::Stack;
+use crate::TestStack;
 
 /// All processes of a stack with their children.
-pub fn list_processes(stack: &Stack) -> Vec<Identity> {
+pub fn list_processes(stack: &TestStack) -> Vec<ProcessIdentity> {
     let state = stack.state();
     let living = state.living();
-    let children = living.iter().flat_map(|process| process.children()).filter_map(Identity::of);
+    let children = living.iter().flat_map(|process| process.children()).filter_map(ProcessIdentity::of);
     living.iter().copied().chain(children).chain([state.supervisor]).collect()
 }
 
 /// Those of the processes that live.
-pub fn filter_living(processes: &[Identity]) -> Vec<Identity> {
+pub fn filter_living(processes: &[ProcessIdentity]) -> Vec<ProcessIdentity> {
     processes.iter().copied().filter(|process| process.alive()).collect()
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use domain::context::Context;
+use domain::context::BoundedContext;
 use eventstore::topic::KafkaConfig;
 use rdkafka::{
     Message, Offset, TopicPartitionList,
@@ -11,7 +11,7 @@ use rdkafka::{
     message::Headers,
 };
 
-use crate::{PATIENCE, blocking::blocking};
+use crate::{WAIT_TIMEOUT, blocking::blocking};
 
 /// A record as a consumer sees it: an event, or a beacon that says how far its partition has come.
 #[derive(Debug, Clone)]
@@ -64,20 +64,20 @@ pub async fn positions_by_aggregate(config: &KafkaConfig) -> HashMap<String, Vec
 
 fn read(config: &KafkaConfig) -> Vec<TopicRecord> {
     // Consumer groups are global in the shared broker: this one has the name of the test's own topics.
-    let mut client = config.client();
+    let mut client = config.client_config();
     client.set("group.id", format!("{}.records", config.topic_prefix)).set("enable.auto.commit", "false");
     let consumer: BaseConsumer = client.create().unwrap();
-    let topic = Context::Opportunities.topic(&config.topic_prefix);
+    let topic = BoundedContext::Opportunities.topic(&config.topic_prefix);
     let (mut all, mut left) = (TopicPartitionList::new(), 0);
     for partition in 0..config.partitions {
-        let (low, high) = consumer.fetch_watermarks(&topic, partition, PATIENCE).unwrap();
+        let (low, high) = consumer.fetch_watermarks(&topic, partition, WAIT_TIMEOUT).unwrap();
         left += high - low;
         all.add_partition_offset(&topic, partition, Offset::Beginning).unwrap();
     }
     consumer.assign(&all).unwrap();
     let mut found = Vec::new();
     while left > 0 {
-        let message = consumer.poll(PATIENCE).expect("a record").unwrap();
+        let message = consumer.poll(WAIT_TIMEOUT).expect("a record").unwrap();
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
         found.push(TopicRecord {

@@ -27,7 +27,7 @@ use tokio::{
 };
 
 /// Sessions to the server: fewer than a few processes of the product open connections.
-const SESSIONS: usize = 24;
+const MAX_SESSIONS: usize = 24;
 
 const SSL_REQUEST: i32 = 80_877_103;
 const GSS_REQUEST: i32 = 80_877_104;
@@ -53,12 +53,12 @@ impl TransactionPooler {
         let address = listener.local_addr()?;
         let database = server.get_database().context("a database is needed")?.to_owned();
         let pooled = format!("postgres://{}@{address}/{database}", server.get_username());
-        let pool = Arc::new(Pool {
+        let pool = Arc::new(SessionPool {
             server: format!("{}:{}", server.get_host(), server.get_port()),
             user: server.get_username().to_owned(),
             database,
             free: Mutex::default(),
-            room: Arc::new(Semaphore::new(SESSIONS)),
+            permits: Arc::new(Semaphore::new(MAX_SESSIONS)),
             clients: AtomicU64::new(0),
         });
         let task = tokio::spawn(async move {
@@ -92,38 +92,38 @@ impl Drop for TransactionPooler {
     }
 }
 
-struct Pool {
+struct SessionPool {
     server: String,
     user: String,
     database: String,
     /// Sessions that are in no transaction, the one that has waited longest first.
-    free: Mutex<VecDeque<Session>>,
-    room: Arc<Semaphore>,
+    free: Mutex<VecDeque<ServerSession>>,
+    permits: Arc<Semaphore>,
     clients: AtomicU64,
 }
 
 /// A session on the server.
-struct Session {
+struct ServerSession {
     stream: TcpStream,
     /// Statements that were prepared on it, by client and its name for them, with their names here.
     prepared: HashMap<(u64, String), String>,
     /// Those of them that no answer has confirmed.
-    recent: Vec<(u64, String)>,
+    unconfirmed: Vec<(u64, String)>,
     /// How many were prepared.
-    count: u64,
+    prepared_count: u64,
     /// What it said of itself at its start, for clients.
-    greeting: Vec<u8>,
+    startup_messages: Vec<u8>,
 }
 
-impl Session {
+impl ServerSession {
     /// Clients give different statements the same name: here each has one of its own, and none has it twice.
     fn prepare(&mut self, client: u64, name: &str) -> String {
         if name.is_empty() {
             return String::new();
         }
-        self.count += 1;
-        let (statement, renamed) = ((client, name.to_owned()), format!("p{}", self.count));
-        self.recent.push(statement.clone());
+        self.prepared_count += 1;
+        let (statement, renamed) = ((client, name.to_owned()), format!("p{}", self.prepared_count));
+        self.unconfirmed.push(statement.clone());
         self.prepared.insert(statement, renamed.clone());
         renamed
     }
@@ -131,17 +131,17 @@ impl Session {
 
 /// A session that a client has.
 struct AttachedSession {
-    session: Session,
+    session: ServerSession,
     /// Answers of kind `ReadyForQuery` that are to come.
-    awaited: usize,
+    pending_ready: usize,
     /// Answers of kind `ParseComplete` to messages that the client has not sent, by their place among all answers.
-    hidden: VecDeque<bool>,
-    _room: OwnedSemaphorePermit,
+    hidden_completions: VecDeque<bool>,
+    _permit: OwnedSemaphorePermit,
 }
 
-impl Pool {
+impl SessionPool {
     async fn attach(&self) -> anyhow::Result<AttachedSession> {
-        let room = Arc::clone(&self.room).acquire_owned().await?;
+        let room = Arc::clone(&self.permits).acquire_owned().await?;
         let session = loop {
             let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
             match free {
@@ -151,14 +151,14 @@ impl Pool {
                 None => break self.connect().await?,
             }
         };
-        Ok(AttachedSession { session, awaited: 0, hidden: VecDeque::new(), _room: room })
+        Ok(AttachedSession { session, pending_ready: 0, hidden_completions: VecDeque::new(), _permit: room })
     }
 
     fn detach(&self, attached: AttachedSession) {
         self.free.lock().unwrap_or_else(PoisonError::into_inner).push_back(attached.session);
     }
 
-    async fn connect(&self) -> anyhow::Result<Session> {
+    async fn connect(&self) -> anyhow::Result<ServerSession> {
         let mut stream = TcpStream::connect(&self.server).await?;
         stream.set_nodelay(true)?;
         let mut startup = PROTOCOL.to_be_bytes().to_vec();
@@ -174,7 +174,15 @@ impl Pool {
             match message.kind {
                 b'R' | b'S' => greeting.extend(message.bytes()),
                 b'K' => {}
-                b'Z' => return Ok(Session { stream, prepared: HashMap::new(), recent: vec![], count: 0, greeting }),
+                b'Z' => {
+                    return Ok(ServerSession {
+                        stream,
+                        prepared: HashMap::new(),
+                        unconfirmed: vec![],
+                        prepared_count: 0,
+                        startup_messages: greeting,
+                    });
+                }
                 _ => bail!("the server says {}", String::from_utf8_lossy(&message.body)),
             }
         }
@@ -182,12 +190,12 @@ impl Pool {
 }
 
 /// A message of the protocol.
-struct Message {
+struct ProtocolMessage {
     kind: u8,
     body: Vec<u8>,
 }
 
-impl Message {
+impl ProtocolMessage {
     fn bytes(&self) -> Vec<u8> {
         let length = i32::try_from(self.body.len() + 4).unwrap_or(i32::MAX);
         [&[self.kind], length.to_be_bytes().as_slice(), &self.body].concat()
@@ -208,15 +216,15 @@ impl Message {
     }
 }
 
-async fn read_message(stream: &mut TcpStream) -> io::Result<Message> {
+async fn read_message(stream: &mut TcpStream) -> io::Result<ProtocolMessage> {
     let kind = stream.read_u8().await?;
     let length = stream.read_i32().await?;
     let mut body = vec![0; usize::try_from(length - 4).unwrap_or_default()];
     stream.read_exact(&mut body).await?;
-    Ok(Message { kind, body })
+    Ok(ProtocolMessage { kind, body })
 }
 
-async fn serve(mut client: TcpStream, pool: &Pool) -> anyhow::Result<()> {
+async fn serve(mut client: TcpStream, pool: &SessionPool) -> anyhow::Result<()> {
     client.set_nodelay(true)?;
     loop {
         let length = client.read_i32().await?;
@@ -229,24 +237,24 @@ async fn serve(mut client: TcpStream, pool: &Pool) -> anyhow::Result<()> {
         }
     }
     let first = pool.attach().await?;
-    let mut greeting = first.session.greeting.clone();
+    let mut greeting = first.session.startup_messages.clone();
     pool.detach(first);
-    greeting.extend(Message { kind: b'K', body: vec![0; 8] }.bytes());
-    greeting.extend(Message { kind: b'Z', body: b"I".to_vec() }.bytes());
+    greeting.extend(ProtocolMessage { kind: b'K', body: vec![0; 8] }.bytes());
+    greeting.extend(ProtocolMessage { kind: b'Z', body: b"I".to_vec() }.bytes());
     client.write_all(&greeting).await?;
     let number = pool.clients.fetch_add(1, Ordering::Relaxed);
-    Client { stream: client, number, statements: HashMap::new() }.serve(pool).await
+    PoolerClient { stream: client, number, statements: HashMap::new() }.serve(pool).await
 }
 
-struct Client {
+struct PoolerClient {
     stream: TcpStream,
     number: u64,
     /// Statements that it has prepared, by its own names.
-    statements: HashMap<String, Message>,
+    statements: HashMap<String, ProtocolMessage>,
 }
 
-impl Client {
-    async fn serve(mut self, pool: &Pool) -> anyhow::Result<()> {
+impl PoolerClient {
+    async fn serve(mut self, pool: &SessionPool) -> anyhow::Result<()> {
         let mut attached: Option<AttachedSession> = None;
         loop {
             let Some(mut with) = attached.take() else {
@@ -295,11 +303,11 @@ impl Client {
         }
     }
 
-    async fn pass_on(&mut self, message: Message, with: &mut AttachedSession) -> anyhow::Result<()> {
+    async fn pass_on(&mut self, message: ProtocolMessage, with: &mut AttachedSession) -> anyhow::Result<()> {
         let mut out = vec![];
         match message.kind {
             b'Q' | b'S' | b'F' => {
-                with.awaited += 1;
+                with.pending_ready += 1;
                 out.extend(message.bytes());
             }
             b'P' => {
@@ -308,7 +316,7 @@ impl Client {
                 if !name.is_empty() {
                     self.statements.insert(name, message);
                 }
-                with.hidden.push_back(false);
+                with.hidden_completions.push_back(false);
                 out.extend(renamed.bytes());
             }
             // A statement is named after the portal in Bind, after the kind in Describe and Close.
@@ -340,29 +348,29 @@ impl Client {
         }
         let Some(statement) = self.statements.get(name) else { return name.to_owned() };
         let renamed = with.session.prepare(self.number, name);
-        with.hidden.push_back(true);
+        with.hidden_completions.push_back(true);
         out.extend(statement.with_text(0, &renamed).bytes());
         renamed
     }
 
     /// Whether the transaction is over, and with it the right to the session.
-    async fn answer(&mut self, message: Message, with: &mut AttachedSession) -> anyhow::Result<bool> {
-        if message.kind == b'1' && with.hidden.pop_front() == Some(true) {
+    async fn answer(&mut self, message: ProtocolMessage, with: &mut AttachedSession) -> anyhow::Result<bool> {
+        if message.kind == b'1' && with.hidden_completions.pop_front() == Some(true) {
             return Ok(false);
         }
         let mut is_over = false;
         match message.kind {
             b'Z' => {
-                with.awaited = with.awaited.saturating_sub(1);
-                is_over = with.awaited == 0 && message.body.first() == Some(&b'I');
-                if with.awaited == 0 {
-                    with.hidden.clear();
-                    with.session.recent.clear();
+                with.pending_ready = with.pending_ready.saturating_sub(1);
+                is_over = with.pending_ready == 0 && message.body.first() == Some(&b'I');
+                if with.pending_ready == 0 {
+                    with.hidden_completions.clear();
+                    with.session.unconfirmed.clear();
                 }
             }
             // What came after the error was not done: it may not be there.
             b'E' => {
-                for unsure in with.session.recent.drain(..) {
+                for unsure in with.session.unconfirmed.drain(..) {
                     with.session.prepared.remove(&unsure);
                 }
             }

@@ -3,7 +3,7 @@
 //! The raw limit is the service's own `/health` in the same run: the same way over HTTP, with nothing done at its end. For
 //! changes it is the same command given inside this process.
 
-mod load;
+mod request_load;
 mod subscribers;
 
 use std::{
@@ -15,10 +15,12 @@ use std::{
 };
 
 use anyhow::Context;
-use commands::{authority::Authority, bus::Sender, caller::Caller, condition::Conditions};
+use commands::{
+    authorization::CallerAuthority, caller::Caller, dispatcher::CommandSender, precondition::CommandPreconditions,
+};
 use domain::{
     company::Role,
-    resource::{Asset, Resource, ResourceBody, ResourceCommand, ResourceKind, ResourceName, Tags},
+    resource::{Resource, ResourceBody, ResourceCommand, ResourceContent, ResourceKind, ResourceName, ResourceTags},
     value::{TenantId, UserId},
 };
 use serde::Serialize;
@@ -26,19 +28,19 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 use uuid::Uuid;
 
-use self::load::{Load, Target};
-use crate::{bench::Figures, config::Config, store::Stores};
+use self::request_load::{RequestLoad, TargetService};
+use crate::{app_context::AppContext, bench::BenchFigures, config::MedhubConfig};
 
 /// Requests that are under way together where no rate is given.
-const IN_FLIGHT: usize = 64;
+const MAX_IN_FLIGHT: usize = 64;
 
 /// What is to be measured.
 #[derive(Debug, Clone)]
-pub struct Work {
+pub struct ApiBenchOptions {
     /// The service.
-    pub http: String,
+    pub base_url: String,
     /// What an operator shows.
-    pub operator: String,
+    pub operator_token: String,
     /// Requests of each kind.
     pub requests: u64,
     /// Requests a second where a rate is kept.
@@ -46,19 +48,19 @@ pub struct Work {
     /// Subscribers.
     pub subscribers: usize,
     /// Only these kinds; all where none is named.
-    pub only: Vec<String>,
+    pub kinds: Vec<String>,
 }
 
 /// What one kind of request gave.
 #[derive(Debug, Clone, Serialize)]
-pub struct Line {
+pub struct ApiBenchReport {
     /// Always `api`.
     pub bench: &'static str,
     /// Which kind.
     pub kind: &'static str,
     /// What was measured; an event is a request, or what a request told.
     #[serde(flatten)]
-    pub figures: Figures,
+    pub figures: BenchFigures,
     /// `events_per_s` divided by that of the raw limit of the same run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ratio: Option<f64>,
@@ -73,7 +75,7 @@ pub struct Line {
 }
 
 /// The kinds of requests, as the command line names them.
-pub const KINDS: [&str; 9] =
+pub const REQUEST_KINDS: [&str; 9] =
     ["health", "view", "list", "search", "analytics", "mutation", "ingest", "ingest-batch", "subscribers"];
 
 /// Measures each kind, and hands each line out as it is there.
@@ -81,23 +83,23 @@ pub const KINDS: [&str; 9] =
 /// # Errors
 /// When the service does not answer, or answers with an error.
 pub async fn run(
-    config: &Config,
-    work: &Work,
-    mut print: impl FnMut(&Line) -> anyhow::Result<()>,
+    config: &MedhubConfig,
+    work: &ApiBenchOptions,
+    mut print: impl FnMut(&ApiBenchReport) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let stores = Stores::open_without_model(config)?;
-    let target = Target::new(&work.http);
-    let scene = Scene::prepare(&target, work).await?;
-    settled(&stores).await?;
-    let wanted = |kind: &str| work.only.is_empty() || work.only.iter().any(|only| only == kind);
-    let full = Load { requests: work.requests, in_flight: IN_FLIGHT, rate: None };
-    let steady = Load { rate: Some(work.rate), ..full };
+    let stores = AppContext::open_without_model(config)?;
+    let target = TargetService::new(&work.base_url);
+    let scene = ApiBenchFixture::prepare(&target, work).await?;
+    wait_for_projections(&stores).await?;
+    let wanted = |kind: &str| work.kinds.is_empty() || work.kinds.iter().any(|only| only == kind);
+    let full = RequestLoad { requests: work.requests, in_flight: MAX_IN_FLIGHT, rate: None };
+    let steady = RequestLoad { rate: Some(work.rate), ..full };
 
-    let health = target.measure(full, |target, _| target.get("/health", None)).await.context("asking /health")?;
+    let health = target.measure_load(full, |target, _| target.get("/health", None)).await.context("asking /health")?;
     let raw = health.events_per_s;
-    let line = |kind, figures: Figures, load: Load, events_per_request: u64| {
+    let line = |kind, figures: BenchFigures, load: RequestLoad, events_per_request: u64| {
         let ratio = (raw > 0.0).then(|| figures.events_per_s / u64_to_f64(events_per_request) / raw);
-        Line {
+        ApiBenchReport {
             bench: "api",
             kind,
             figures,
@@ -114,73 +116,79 @@ pub async fn run(
         ("view", steady, "query($id: String!) { opportunity(id: $id) { id version facts { title } } }"),
         (
             "list",
-            Load { requests: work.requests / 10, ..full },
+            RequestLoad { requests: work.requests / 10, ..full },
             "{ opportunities(first: 20) { totalCount edges { node { id title } } } }",
         ),
         (
             "search",
-            Load { requests: work.requests / 10, in_flight: 4, rate: None },
+            RequestLoad { requests: work.requests / 10, in_flight: 4, rate: None },
             "query($words: String!) { searchOpportunities(query: $words, first: 10) { id score } }",
         ),
         (
             "analytics",
-            Load { requests: work.requests / 20, in_flight: 2, rate: None },
+            RequestLoad { requests: work.requests / 20, in_flight: 2, rate: None },
             "{ opportunityStats { total { opportunities awarded } byType { type figures { opportunities } } } }",
         ),
     ] {
         if wanted(kind) {
             let scene = scene.clone();
-            let ask = move |target: Target, number: u64| {
-                let body = scene.question(document, number);
-                let token = scene.operator.clone();
-                async move { target.graphql(Some(&token), &body).await.map(|_| 1) }
+            let ask = move |target: TargetService, number: u64| {
+                let body = scene.graphql_request(document, number);
+                let token = scene.operator_token.clone();
+                async move { target.post_graphql(Some(&token), &body).await.map(|_| 1) }
             };
             print(&line(
                 kind,
-                target.measure(load, ask).await.with_context(|| format!("asking for {kind}"))?,
+                target.measure_load(load, ask).await.with_context(|| format!("asking for {kind}"))?,
                 load,
                 1,
             ))?;
         }
     }
     if wanted("mutation") {
-        print(&mutation(&stores, &target, &scene, Load { requests: work.requests / 2, ..full }).await?)?;
+        print(
+            &measure_mutations(&stores, &target, &scene, RequestLoad { requests: work.requests / 2, ..full }).await?,
+        )?;
     }
     for (kind, load, events) in [
-        ("ingest", Load { requests: work.requests / 10, in_flight: 1, rate: None }, 1),
-        ("ingest-batch", Load { requests: work.requests / 50, in_flight: 8, rate: None }, 500),
+        ("ingest", RequestLoad { requests: work.requests / 10, in_flight: 1, rate: None }, 1),
+        ("ingest-batch", RequestLoad { requests: work.requests / 50, in_flight: 8, rate: None }, 500),
     ] {
         if wanted(kind) {
-            settled(&stores).await?;
-            let figures = target.measure(load, move |target, number| ingest(target, number, events)).await?;
+            wait_for_projections(&stores).await?;
+            let figures = target.measure_load(load, move |target, number| send_views(target, number, events)).await?;
             print(&line(kind, figures, load, events))?;
         }
     }
     if wanted("subscribers") {
-        settled(&stores).await?;
-        print(&subscribers::measure(&target, &scene, work.subscribers).await?)?;
+        wait_for_projections(&stores).await?;
+        print(&subscribers::measure_subscribers(&target, &scene, work.subscribers).await?)?;
     }
     Ok(())
 }
 
 /// What requests are about.
 #[derive(Clone)]
-struct Scene {
-    operator: Arc<str>,
-    member: Arc<str>,
+struct ApiBenchFixture {
+    operator_token: Arc<str>,
+    member_token: Arc<str>,
     tenant: TenantId,
-    opportunities: Arc<[String]>,
+    opportunity_ids: Arc<[String]>,
 }
 
 /// Words that people look for.
-const WORDS: [&str; 5] = ["hospital beds", "wheelchair repair", "surgical gloves", "x-ray machines", "patient lifts"];
+const SEARCH_PHRASES: [&str; 5] =
+    ["hospital beds", "wheelchair repair", "surgical gloves", "x-ray machines", "patient lifts"];
 
-impl Scene {
+impl ApiBenchFixture {
     /// A company of the benchmark's own, and opportunities that are there.
-    async fn prepare(target: &Target, work: &Work) -> anyhow::Result<Self> {
-        let operator: Arc<str> = work.operator.as_str().into();
+    async fn prepare(target: &TargetService, work: &ApiBenchOptions) -> anyhow::Result<Self> {
+        let operator: Arc<str> = work.operator_token.as_str().into();
         let listed = target
-            .graphql(Some(&operator), &json!({ "query": "{ opportunities(first: 100) { edges { node { id } } } }" }))
+            .post_graphql(
+                Some(&operator),
+                &json!({ "query": "{ opportunities(first: 100) { edges { node { id } } } }" }),
+            )
             .await?;
         let edges = listed["opportunities"]["edges"].as_array().cloned().unwrap_or_default();
         let opportunities: Vec<_> =
@@ -192,69 +200,80 @@ impl Scene {
         let tenant = format!("bench-{}", Uuid::new_v4().simple());
         let login = async |tenant: Option<&str>| {
             let login = json!({ "query": "mutation($tenant: String) { developmentLogin(user: \"bench\", tenant: $tenant) { token } }", "variables": { "tenant": tenant } });
-            let answer = target.graphql(None, &login).await.context("the benchmark needs the development login")?;
+            let answer =
+                target.post_graphql(None, &login).await.context("the benchmark needs the development login")?;
             Ok::<_, anyhow::Error>(answer["developmentLogin"]["token"].as_str().unwrap_or_default().to_owned())
         };
         let founder = login(None).await?;
         let register = json!({ "query": "mutation($tenant: String!) { registerCompany(tenant: $tenant, name: \"Benchmark\") { __typename } }", "variables": { "tenant": tenant } });
-        target.graphql(Some(&founder), &register).await?;
+        target.post_graphql(Some(&founder), &register).await?;
         let member = login(Some(&tenant)).await?.into();
-        Ok(Self { operator, member, tenant: TenantId::try_new(&tenant)?, opportunities: opportunities.into() })
+        Ok(Self {
+            operator_token: operator,
+            member_token: member,
+            tenant: TenantId::try_new(&tenant)?,
+            opportunity_ids: opportunities.into(),
+        })
     }
 
-    fn question(&self, document: &str, number: u64) -> Value {
+    fn graphql_request(&self, document: &str, number: u64) -> Value {
         let pick = |count: usize| usize::try_from(number).unwrap_or_default() % count.max(1);
-        let id = self.opportunities.get(pick(self.opportunities.len()));
+        let id = self.opportunity_ids.get(pick(self.opportunity_ids.len()));
         let mut variables = serde_json::Map::new();
         if document.contains("$id") {
             variables.insert("id".to_owned(), json!(id));
         }
         if document.contains("$words") {
-            variables.insert("words".to_owned(), json!(WORDS.get(pick(WORDS.len()))));
+            variables.insert("words".to_owned(), json!(SEARCH_PHRASES.get(pick(SEARCH_PHRASES.len()))));
         }
         json!({ "query": document, "variables": variables })
     }
 }
 
 /// Changes over the API, beside the same commands inside this process on the same log.
-async fn mutation(stores: &Stores, target: &Target, scene: &Scene, load: Load) -> anyhow::Result<Line> {
+async fn measure_mutations(
+    stores: &AppContext,
+    target: &TargetService,
+    scene: &ApiBenchFixture,
+    load: RequestLoad,
+) -> anyhow::Result<ApiBenchReport> {
     let document = "mutation($body: String!) {
         createResource(input: { name: $body, kind: OTHER, body: $body }) { __typename } }";
-    let member = scene.member.clone();
-    let change = move |target: Target, number| {
+    let member = scene.member_token.clone();
+    let change = move |target: TargetService, number| {
         let member = member.clone();
         async move {
-            let question = json!({ "query": document, "variables": { "body": words(number) } });
-            let answer = target.graphql(Some(&member), &question).await?;
+            let question = json!({ "query": document, "variables": { "body": generate_words(number) } });
+            let answer = target.post_graphql(Some(&member), &question).await?;
             anyhow::ensure!(answer["createResource"]["__typename"] == "Accepted", "{answer}");
             Ok(1)
         }
     };
-    let figures = target.measure(load, change).await.context("changing something")?;
+    let figures = target.measure_load(load, change).await.context("changing something")?;
 
-    settled(stores).await?;
+    wait_for_projections(stores).await?;
     let caller = Caller::new(UserId::try_new("bench")?, scene.tenant.clone());
-    let sender = Arc::new(Sender { caller, authority: Authority::Member(Role::Admin) });
-    let own_bus = Arc::clone(&stores.bus);
+    let sender = Arc::new(CommandSender { caller, authority: CallerAuthority::Member(Role::Admin) });
+    let own_bus = Arc::clone(&stores.dispatcher);
     let give = move |_, number| {
         let (bus, sender) = (Arc::clone(&own_bus), Arc::clone(&sender));
         async move {
-            let asset = Asset {
-                name: ResourceName::try_new(&words(number))?,
+            let asset = ResourceContent {
+                name: ResourceName::try_new(&generate_words(number))?,
                 kind: ResourceKind::Other,
-                body: ResourceBody::try_new(&words(number))?,
-                tags: Tags::default(),
+                body: ResourceBody::try_new(&generate_words(number))?,
+                tags: ResourceTags::default(),
                 document_id: None,
             };
             let command = ResourceCommand::Create { asset, stamp: bus.stamp(&sender) };
             let id = Uuid::new_v4().to_string();
-            bus.give::<Resource>(&sender, &id, &Conditions::default(), command).await?;
+            bus.dispatch::<Resource>(&sender, &id, &CommandPreconditions::default(), command).await?;
             Ok(1)
         }
     };
-    let inside = target.measure(load, give).await.context("giving commands inside this process")?;
+    let inside = target.measure_load(load, give).await.context("giving commands inside this process")?;
     let ratio = (inside.events_per_s > 0.0).then(|| figures.events_per_s / inside.events_per_s);
-    Ok(Line {
+    Ok(ApiBenchReport {
         bench: "api",
         kind: "mutation",
         figures,
@@ -266,33 +285,36 @@ async fn mutation(stores: &Stores, target: &Target, scene: &Scene, load: Load) -
 }
 
 /// Waits until the read models have taken in what was measured before: that work is not part of what comes next.
-async fn settled(stores: &Stores) -> anyhow::Result<()> {
-    let end = Instant::now() + SETTLING;
+async fn wait_for_projections(stores: &AppContext) -> anyhow::Result<()> {
+    let end = Instant::now() + CATCH_UP_TIMEOUT;
     loop {
-        let pipeline = stores.pipeline().await?;
+        let pipeline = stores.pipeline_status().await?;
         let behind = pipeline.projections.iter().filter(|row| row.live && row.lag_records != Some(0));
         let behind: Vec<_> = behind.map(|row| row.projection.as_str()).collect();
         if pipeline.relay.lag_events == 0 && behind.is_empty() {
             return Ok(());
         }
-        anyhow::ensure!(Instant::now() < end, "after {SETTLING:?} these are still behind: the relay or {behind:?}");
+        anyhow::ensure!(
+            Instant::now() < end,
+            "after {CATCH_UP_TIMEOUT:?} these are still behind: the relay or {behind:?}"
+        );
         sleep(Duration::from_millis(500)).await;
     }
 }
 
 /// A text of words that other texts hardly have: an index in which all have the same is none that anybody keeps.
-fn words(number: u64) -> String {
+fn generate_words(number: u64) -> String {
     let word = |place: u64| format!("w{:x}", (number * 12 + place).wrapping_mul(0x9e37_79b9) % 100_003);
     (0..12).map(word).collect::<Vec<_>>().join(" ")
 }
 
 /// One request with views; answers how many.
-async fn ingest(target: Target, number: u64, events: u64) -> anyhow::Result<u64> {
+async fn send_views(target: TargetService, number: u64, events: u64) -> anyhow::Result<u64> {
     static RUN: AtomicU64 = AtomicU64::new(0);
     let session = format!("bench-{number}-{}-{}", RUN.fetch_add(1, Ordering::Relaxed), Uuid::new_v4().simple());
     let event = |place: u64| json!({ "type": "view", "sessionId": format!("{session}-{}", place / 20), "pageUrl": format!("/{place}") });
     let body = if events == 1 { event(0) } else { json!({ "events": (0..events).map(event).collect::<Vec<_>>() }) };
-    target.post("/ingest", None, &body).await?;
+    target.post_json("/ingest", None, &body).await?;
     Ok(events)
 }
 
@@ -302,7 +324,7 @@ fn u64_to_f64(number: u64) -> f64 {
 }
 
 /// Longest wait for the read models.
-const SETTLING: Duration = Duration::from_mins(3);
+const CATCH_UP_TIMEOUT: Duration = Duration::from_mins(3);
 
 /// Longest wait for one answer.
-const PATIENCE: Duration = Duration::from_secs(30);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);

@@ -3,8 +3,8 @@
 //! All three take turns in rounds on one server and one database made for it, so that a machine that gets slower or
 //! faster does so for all of them; a ratio is the median over the rounds.
 
+mod append_bench;
 mod database;
-mod measure;
 mod pgbench;
 mod server_cpu;
 mod workload;
@@ -15,34 +15,34 @@ use domain::opportunity::InvalidValue;
 use eventstore::error::LogError;
 
 use self::{
-    database::Database,
-    measure::{Bench, Round},
-    pgbench::Pgbench,
+    append_bench::{AppendBench, AppendRound},
+    database::AppendBenchDatabase,
+    pgbench::PgbenchRunner,
     workload::Workload,
 };
-use super::{Figures, Report};
-use crate::config::Config;
+use super::{BenchFigures, BenchReport};
+use crate::config::MedhubConfig;
 
 /// What is measured.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct AppendBenchOptions {
     /// Commands that wait at the same time, and clients of pgbench.
     pub in_flight: usize,
     /// How long each measurement takes in a round.
-    pub round: Duration,
+    pub round_duration: Duration,
     /// How many rounds.
     pub rounds: usize,
     /// Events of a batch.
-    pub batch: usize,
+    pub batch_events: usize,
     /// Batches appended at the same time.
     pub batch_writers: usize,
     /// Which store handles single commands.
-    pub store: Store,
+    pub store: CommandStoreKind,
 }
 
 /// A store of single commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Store {
+pub enum CommandStoreKind {
     /// The product's own.
     Medhub,
     /// The library's, on the same table.
@@ -110,10 +110,10 @@ pub enum AppendBenchError {
     },
     /// There is nothing to note waits in: a defect of this program.
     #[error("making a histogram")]
-    Waits(#[source] hdrhistogram::CreationError),
+    Histogram(#[source] hdrhistogram::CreationError),
     /// A measuring task broke off.
     #[error("measuring broke off")]
-    BrokeOff(#[source] tokio::task::JoinError),
+    TaskPanicked(#[source] tokio::task::JoinError),
     /// Told to stop.
     #[error("interrupted; the database of the benchmark is removed")]
     Interrupted,
@@ -124,81 +124,84 @@ pub enum AppendBenchError {
 /// # Errors
 /// [`AppendBenchError`] when the server or pgbench fails, or on Ctrl-C.
 pub async fn run(
-    config: &Config,
-    options: &Options,
+    config: &MedhubConfig,
+    options: &AppendBenchOptions,
     progress: &(dyn Fn(String) + Sync),
-) -> Result<Report, AppendBenchError> {
+) -> Result<BenchReport, AppendBenchError> {
     // As many as the settings allow a process, and one for looking on.
-    let database = Database::create(config, config.postgres.max_connections + 1).await?;
+    let database = AppendBenchDatabase::create_database(config, config.postgres.max_connections + 1).await?;
     let measured = tokio::select! {
-        measured = measured(config, options, &database, progress) => measured,
+        measured = measure_rounds(config, options, &database, progress) => measured,
         _signal = tokio::signal::ctrl_c() => Err(AppendBenchError::Interrupted),
     };
-    let dropped = database.drop_it().await;
+    let dropped = database.drop_database().await;
     measured.and_then(|report| dropped.map(|()| report))
 }
 
-async fn measured(
-    config: &Config,
-    options: &Options,
-    database: &Database,
+async fn measure_rounds(
+    config: &MedhubConfig,
+    options: &AppendBenchOptions,
+    database: &AppendBenchDatabase,
     progress: &(dyn Fn(String) + Sync),
-) -> Result<Report, AppendBenchError> {
+) -> Result<BenchReport, AppendBenchError> {
     let workload = Workload::new()?;
-    let sample = workload.sample()?;
-    let pgbench = Pgbench::prepare(config, &database.pool, &database.options, options.in_flight, &sample).await?;
+    let sample = workload.sample_events()?;
+    let pgbench = PgbenchRunner::prepare(config, &database.pool, &database.options, options.in_flight, &sample).await?;
     let bytes = usize::midpoint(sample.discovered.len(), sample.amended.len());
-    let bench = Bench::new(config, options, database, workload, sample, pgbench).await;
+    let bench = AppendBench::new(config, options, database, workload, sample, pgbench).await;
     progress(format!("warming up; {} in flight, {bytes} bytes of payload", options.in_flight));
-    bench.round(Duration::from_secs(1), 0).await?;
+    bench.run_round(Duration::from_secs(1), 0).await?;
     let mut rounds = Vec::new();
     for number in 1..=options.rounds {
-        let round = bench.round(options.round, number).await?;
+        let round = bench.run_round(options.round_duration, number).await?;
         progress(format!(
             "round {number} of {}: commands {:.0}/s, batches {:.0}/s, pgbench {:.0}/s",
             options.rounds,
-            round.single.figures.events_per_s,
-            round.batch.figures.events_per_s,
-            round.raw.figures.events_per_s
+            round.commands.figures.events_per_s,
+            round.batches.figures.events_per_s,
+            round.pgbench.figures.events_per_s
         ));
         rounds.push(round);
     }
-    Ok(report(options, bytes, &rounds))
+    Ok(build_report(options, bytes, &rounds))
 }
 
-fn report(options: &Options, payload_bytes: usize, rounds: &[Round]) -> Report {
-    let median_of = |figure: fn(&Round) -> f64| median(rounds.iter().map(figure).collect());
-    let single = middle(rounds, |round| &round.single.figures);
-    let batch = middle(rounds, |round| &round.batch.figures);
-    let raw = middle(rounds, |round| &round.raw.figures);
-    let server_cpu = |figure: fn(&Round) -> Option<f64>| {
+fn build_report(options: &AppendBenchOptions, payload_bytes: usize, rounds: &[AppendRound]) -> BenchReport {
+    let median_of = |figure: fn(&AppendRound) -> f64| median(rounds.iter().map(figure).collect());
+    let single = median_round_figures(rounds, |round| &round.commands.figures);
+    let batch = median_round_figures(rounds, |round| &round.batches.figures);
+    let raw = median_round_figures(rounds, |round| &round.pgbench.figures);
+    let server_cpu = |figure: fn(&AppendRound) -> Option<f64>| {
         let used: Option<Vec<f64>> = rounds.iter().map(figure).collect();
         used.map(median)
     };
-    let mut report = Report::new("append", single, pgbench::DESCRIPTION, raw)
-        .with("batch", serde_json::to_value(&batch).unwrap_or_default())
-        .with("batch_ratio", median_of(|round| round.batch.figures.events_per_s / round.raw.figures.events_per_s))
-        .with("raw_mean_ms", median_of(|round| round.raw_mean_ms))
-        .with("postgres_cpu_us_per_event", server_cpu(|round| round.single.server_us_per_event))
-        .with("batch_postgres_cpu_us_per_event", server_cpu(|round| round.batch.server_us_per_event))
-        .with("raw_postgres_cpu_us_per_event", server_cpu(|round| round.raw.server_us_per_event))
-        .with("store", if options.store == Store::Medhub { "medhub" } else { "postgres-es" })
-        .with("in_flight", options.in_flight)
-        .with("batch_events", options.batch)
-        .with("batch_writers", options.batch_writers)
-        .with("payload_bytes", payload_bytes)
-        .with("rounds", options.rounds);
-    report.ratio = median_of(|round| round.single.figures.events_per_s / round.raw.figures.events_per_s);
+    let mut report = BenchReport::new("append", single, pgbench::DESCRIPTION, raw)
+        .with_figure("batch", serde_json::to_value(&batch).unwrap_or_default())
+        .with_figure(
+            "batch_ratio",
+            median_of(|round| round.batches.figures.events_per_s / round.pgbench.figures.events_per_s),
+        )
+        .with_figure("raw_mean_ms", median_of(|round| round.pgbench_mean_ms))
+        .with_figure("postgres_cpu_us_per_event", server_cpu(|round| round.commands.server_us_per_event))
+        .with_figure("batch_postgres_cpu_us_per_event", server_cpu(|round| round.batches.server_us_per_event))
+        .with_figure("raw_postgres_cpu_us_per_event", server_cpu(|round| round.pgbench.server_us_per_event))
+        .with_figure("store", if options.store == CommandStoreKind::Medhub { "medhub" } else { "postgres-es" })
+        .with_figure("in_flight", options.in_flight)
+        .with_figure("batch_events", options.batch_events)
+        .with_figure("batch_writers", options.batch_writers)
+        .with_figure("payload_bytes", payload_bytes)
+        .with_figure("rounds", options.rounds);
+    report.ratio = median_of(|round| round.commands.figures.events_per_s / round.pgbench.figures.events_per_s);
     report
 }
 
 /// The figures of the round with the median throughput.
-fn middle(rounds: &[Round], figures: fn(&Round) -> &Figures) -> Figures {
-    let mut sorted: Vec<&Figures> = rounds.iter().map(figures).collect();
+fn median_round_figures(rounds: &[AppendRound], figures: fn(&AppendRound) -> &BenchFigures) -> BenchFigures {
+    let mut sorted: Vec<&BenchFigures> = rounds.iter().map(figures).collect();
     sorted.sort_by(|one, other| one.events_per_s.total_cmp(&other.events_per_s));
     sorted
         .get(sorted.len() / 2)
-        .map_or_else(|| Figures::new(0, Duration::ZERO, Duration::ZERO, None), |figures| (*figures).clone())
+        .map_or_else(|| BenchFigures::new(0, Duration::ZERO, Duration::ZERO, None), |figures| (*figures).clone())
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

@@ -7,9 +7,9 @@ use std::{
 
 use anyhow::{Context, ensure};
 use domain::{
-    envelope::{Metadata, RawRecorded},
-    log::LogPart,
-    store::{BatchStore, NewEvent},
+    envelope::{EventMetadata, RawEnvelope},
+    event_store::{BatchStore, NewEvent},
+    log_reader::LogRange,
 };
 use eventstore::append::PgBatchStore;
 use hdrhistogram::Histogram;
@@ -18,24 +18,24 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    field::{self, Field},
-    log, micros, waits,
+    bench_environment::{self, BenchEnvironment},
+    log, new_wait_histogram, to_micros,
 };
-use crate::config::Config;
+use crate::config::MedhubConfig;
 
 /// Appends that are under way at once.
 const WRITERS: u32 = 4;
 
 /// Pause between two looks at a store, and between two samples.
-const LOOK_EVERY: Duration = Duration::from_millis(2);
-const SAMPLE_EVERY: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(2);
+const SAMPLE_INTERVAL: Duration = Duration::from_millis(20);
 
 /// An event that is not shown for so long is a failure, not a wait.
-const PATIENCE: Duration = Duration::from_secs(30);
+const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How much is measured.
 #[derive(Debug, Clone, Copy)]
-pub struct Work {
+pub struct LatencyBenchOptions {
     /// Events a second.
     pub rate: u32,
     /// For how many seconds.
@@ -44,7 +44,7 @@ pub struct Work {
 
 /// How long one store took.
 #[derive(Debug, Clone, Serialize)]
-pub struct Waits {
+pub struct VisibilityLatency {
     /// Which benchmark.
     pub bench: &'static str,
     /// Which read model.
@@ -64,19 +64,19 @@ pub struct Waits {
 }
 
 /// The newest event that is committed, and since when.
-type Newest = Arc<Mutex<Option<(u64, Instant)>>>;
+type NewestCommit = Arc<Mutex<Option<(u64, Instant)>>>;
 
 /// Appends at a steady rate, with a relay and workers in this process, and watches each store.
 ///
 /// # Errors
 /// When an engine does not do its part.
-pub async fn run(config: &Config, work: Work) -> anyhow::Result<Vec<Waits>> {
-    field::with_own(config, async |field| {
+pub async fn run(config: &MedhubConfig, work: LatencyBenchOptions) -> anyhow::Result<Vec<VisibilityLatency>> {
+    bench_environment::with_bench_environment(config, async |field| {
         let stop = CancellationToken::new();
-        let relay = tokio::spawn(field.relay().run(stop.clone()));
-        let supervisor = Supervisor::new(field.runtime.clone(), field.models.all());
+        let relay = tokio::spawn(field.new_relay().run(stop.clone()));
+        let supervisor = Supervisor::new(field.runtime.clone(), field.read_models.all_projections());
         let workers = tokio::spawn(supervisor.run(stop.clone()));
-        let outcome = measure(field, work).await;
+        let outcome = measure_latency(field, work).await;
         stop.cancel();
         relay.await?;
         workers.await??;
@@ -85,17 +85,23 @@ pub async fn run(config: &Config, work: Work) -> anyhow::Result<Vec<Waits>> {
     .await
 }
 
-async fn measure(field: &Field, work: Work) -> anyhow::Result<Vec<Waits>> {
-    let payload = log::payloads()?.swap_remove(0);
+async fn measure_latency(
+    field: &BenchEnvironment,
+    work: LatencyBenchOptions,
+) -> anyhow::Result<Vec<VisibilityLatency>> {
+    let payload = log::sample_payloads()?.swap_remove(0);
     // The first event finds connections, groups and caches cold: it is waited for and not counted.
-    PgBatchStore::new(field.pool.clone()).append_many(vec![event("warm", 0, payload.clone())]).await?;
-    for projection in field.chosen(&[]) {
-        shown(field, &projection, &id("warm", 0)).await?;
+    PgBatchStore::new(field.pool.clone()).append_events(vec![discovered_event("warm", 0, payload.clone())]).await?;
+    for projection in field.select_projections(&[]) {
+        wait_until_visible(field, &projection, &bench_aggregate_id("warm", 0)).await?;
     }
-    let (newest, done) = (Newest::default(), CancellationToken::new());
-    let watching = field.chosen(&[]).into_iter().map(|projection| watch(field, projection, &newest, &done));
+    let (newest, done) = (NewestCommit::default(), CancellationToken::new());
+    let watching = field
+        .select_projections(&[])
+        .into_iter()
+        .map(|projection| measure_projection(field, projection, &newest, &done));
     let append = async {
-        let appended = append(field, work, &payload, &newest).await;
+        let appended = append_at_rate(field, work, &payload, &newest).await;
         done.cancel();
         appended
     };
@@ -106,7 +112,7 @@ async fn measure(field: &Field, work: Work) -> anyhow::Result<Vec<Waits>> {
     let mut all = vec![];
     for outcome in watched {
         let (projection, waits) = outcome?;
-        all.push(Waits {
+        all.push(VisibilityLatency {
             bench: "latency",
             projection,
             rate: work.rate,
@@ -121,7 +127,12 @@ async fn measure(field: &Field, work: Work) -> anyhow::Result<Vec<Waits>> {
 }
 
 /// Appends single events at a steady rate; answers with the rate that was reached.
-async fn append(field: &Field, work: Work, payload: &str, newest: &Newest) -> anyhow::Result<f64> {
+async fn append_at_rate(
+    field: &BenchEnvironment,
+    work: LatencyBenchOptions,
+    payload: &str,
+    newest: &NewestCommit,
+) -> anyhow::Result<f64> {
     let events = u64::from(work.rate) * u64::from(work.seconds);
     let period = Duration::from_secs(1) * WRITERS / work.rate.max(1);
     let started = Instant::now();
@@ -130,7 +141,7 @@ async fn append(field: &Field, work: Work, payload: &str, newest: &Newest) -> an
         async move {
             for (turn, number) in (0_u32..).zip((writer..events).step_by(usize::try_from(WRITERS)?)) {
                 tokio::time::sleep_until((started + period * turn).into()).await;
-                store.append_many(vec![event("steady", number, payload.to_owned())]).await?;
+                store.append_events(vec![discovered_event("steady", number, payload.to_owned())]).await?;
                 *newest.lock().unwrap_or_else(PoisonError::into_inner) = Some((number, Instant::now()));
             }
             Ok::<_, anyhow::Error>(())
@@ -143,51 +154,55 @@ async fn append(field: &Field, work: Work, payload: &str, newest: &Newest) -> an
 }
 
 /// Takes the newest event again and again, and waits until the store shows it.
-async fn watch(
-    field: &Field,
+async fn measure_projection(
+    field: &BenchEnvironment,
     projection: Arc<dyn AnyProjection>,
-    newest: &Newest,
+    newest: &NewestCommit,
     done: &CancellationToken,
 ) -> anyhow::Result<(&'static str, Histogram<u64>)> {
-    let mut waits = waits()?;
+    let mut waits = new_wait_histogram()?;
     while !done.is_cancelled() {
         let taken = newest.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some((number, committed)) = taken {
-            shown(field, &projection, &id("steady", number)).await?;
-            waits.saturating_record(micros(committed.elapsed()));
+            wait_until_visible(field, &projection, &bench_aggregate_id("steady", number)).await?;
+            waits.saturating_record(to_micros(committed.elapsed()));
         }
-        tokio::time::sleep(SAMPLE_EVERY).await;
+        tokio::time::sleep(SAMPLE_INTERVAL).await;
     }
     Ok((projection.name(), waits))
 }
 
 /// Waits until a store shows the first event of a stream.
-async fn shown(field: &Field, projection: &Arc<dyn AnyProjection>, aggregate_id: &str) -> anyhow::Result<()> {
-    let event = recorded(field, aggregate_id).await?;
-    let live = projection.at(field.live(projection.as_ref()).await?);
+async fn wait_until_visible(
+    field: &BenchEnvironment,
+    projection: &Arc<dyn AnyProjection>,
+    aggregate_id: &str,
+) -> anyhow::Result<()> {
+    let event = wait_until_recorded(field, aggregate_id).await?;
+    let live = projection.with_generation(field.active_generation(projection.as_ref()).await?);
     let changes = live.project(&[&event]);
     let started = Instant::now();
-    while !live.holds(&changes).await? {
-        ensure!(started.elapsed() < PATIENCE, "{} does not show {aggregate_id}", projection.name());
-        tokio::time::sleep(LOOK_EVERY).await;
+    while !live.is_applied(&changes).await? {
+        ensure!(started.elapsed() < VISIBILITY_TIMEOUT, "{} does not show {aggregate_id}", projection.name());
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
     Ok(())
 }
 
 /// The event as the log has it, once the appends that are open below it have ended.
-async fn recorded(field: &Field, aggregate_id: &str) -> anyhow::Result<RawRecorded> {
+async fn wait_until_recorded(field: &BenchEnvironment, aggregate_id: &str) -> anyhow::Result<RawEnvelope> {
     let asked = Instant::now();
     loop {
-        if let Some(event) = first_of(field, aggregate_id).await? {
+        if let Some(event) = read_first_event(field, aggregate_id).await? {
             return Ok(event);
         }
-        ensure!(asked.elapsed() < PATIENCE, "the log does not hold {aggregate_id}");
-        tokio::time::sleep(LOOK_EVERY).await;
+        ensure!(asked.elapsed() < VISIBILITY_TIMEOUT, "the log does not hold {aggregate_id}");
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
-async fn first_of(field: &Field, aggregate_id: &str) -> anyhow::Result<Option<RawRecorded>> {
-    let part = LogPart {
+async fn read_first_event(field: &BenchEnvironment, aggregate_id: &str) -> anyhow::Result<Option<RawEnvelope>> {
+    let part = LogRange {
         contexts: vec![],
         aggregate_id: Some(aggregate_id.to_owned()),
         after: 0,
@@ -195,8 +210,8 @@ async fn first_of(field: &Field, aggregate_id: &str) -> anyhow::Result<Option<Ra
         batch_events: 1,
         batch_bytes: 1,
     };
-    let mut cursor = field.runtime.log().read(part).await?;
-    while let Some(batch) = cursor.next().await? {
+    let mut cursor = field.runtime.log().read_batches(part).await?;
+    while let Some(batch) = cursor.read_next_batch().await? {
         if let Some(event) = batch.events.into_iter().next() {
             return Ok(Some(event));
         }
@@ -204,18 +219,18 @@ async fn first_of(field: &Field, aggregate_id: &str) -> anyhow::Result<Option<Ra
     Ok(None)
 }
 
-fn id(kind: &str, number: u64) -> String {
+fn bench_aggregate_id(kind: &str, number: u64) -> String {
     format!("bench:{kind}-{number}")
 }
 
-fn event(kind: &str, number: u64, payload: String) -> NewEvent {
+fn discovered_event(kind: &str, number: u64, payload: String) -> NewEvent {
     NewEvent {
         aggregate_type: "opportunity",
-        aggregate_id: id(kind, number),
+        aggregate_id: bench_aggregate_id(kind, number),
         sequence: 1,
         event_type: "opportunity.discovered".to_owned(),
         event_version: "1.0".to_owned(),
         payload,
-        metadata: Metadata::default(),
+        metadata: EventMetadata::default(),
     }
 }

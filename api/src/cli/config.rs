@@ -5,16 +5,16 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::output;
-use crate::config::Config;
+use crate::config::MedhubConfig;
 
 /// Shows the settings in force, without secrets.
 #[derive(Debug, Args)]
-pub(super) struct ShowConfig {}
+pub(super) struct ConfigArgs {}
 
-impl ShowConfig {
-    pub(super) fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
+impl ConfigArgs {
+    pub(super) fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
         let Self {} = self;
-        output::result(&config.to_masked_toml()?)?;
+        output::print_result(&config.to_masked_toml()?)?;
         Ok(ExitCode::SUCCESS)
     }
 }

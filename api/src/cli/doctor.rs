@@ -9,29 +9,29 @@ use serde::Serialize;
 
 use super::output;
 use crate::{
-    config::{Config, masked_url},
-    store::{self, Engine, Finding as Found, PingError, Stores},
+    app_context::{self, AppContext, BackingService, PingError, ServiceFinding as Found},
+    config::{MedhubConfig, mask_url},
 };
 
 /// Reaches every store, looks at the settings that matter, and loads the embedding model. Exit code 0 only if nothing is amiss.
 #[derive(Debug, Args)]
-pub(super) struct Doctor {
+pub(super) struct DoctorArgs {
     /// Print one JSON object instead of a table
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Debug, Serialize)]
-struct Diagnosis {
+struct DoctorReport {
     healthy: bool,
-    engines: Vec<Finding>,
+    engines: Vec<ServiceDiagnosis>,
     /// Why the embedding model cannot be loaded, if so.
     model: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
-struct Finding {
-    engine: Engine,
+struct ServiceDiagnosis {
+    engine: BackingService,
     /// Where it was looked for, without a password.
     at: String,
     answers: bool,
@@ -43,55 +43,58 @@ struct Finding {
     findings: Vec<Found>,
 }
 
-impl Doctor {
-    pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
-        let stores = Stores::open_without_model(config)?;
-        let answers = join_all(Engine::ALL.iter().map(|engine| stores.ping(*engine))).await;
-        let mut engines: Vec<Finding> = Engine::ALL
+impl DoctorArgs {
+    pub(super) async fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
+        let stores = AppContext::open_without_model(config)?;
+        let answers = join_all(BackingService::ALL.iter().map(|engine| stores.ping(*engine))).await;
+        let mut engines: Vec<ServiceDiagnosis> = BackingService::ALL
             .into_iter()
             .zip(answers)
-            .map(|(engine, answer)| Finding::of(engine, address(engine, config), answer.as_ref().err()))
+            .map(|(engine, answer)| {
+                ServiceDiagnosis::from_ping(engine, service_address(engine, config), answer.as_ref().err())
+            })
             .collect();
         let there: Vec<_> = engines.iter().filter(|finding| finding.answers).map(|finding| finding.engine).collect();
-        for found in stores.findings(&there).await {
+        for found in stores.collect_findings(&there).await {
             engines.iter_mut().filter(|finding| finding.engine == found.engine).for_each(|finding| {
                 finding.findings.push(found.clone());
             });
         }
-        let model = store::load_model(&config.embedding).await.err().map(|failure| causes(&failure));
-        let healthy = model.is_none() && engines.iter().all(Finding::is_well);
-        let diagnosis = Diagnosis { healthy, engines, model };
-        let text = if self.json { serde_json::to_string(&diagnosis)? } else { diagnosis.table() };
-        output::result(&text)?;
+        let model =
+            app_context::load_embedding_model(&config.embedding).await.err().map(|failure| format_causes(&failure));
+        let healthy = model.is_none() && engines.iter().all(ServiceDiagnosis::is_healthy);
+        let diagnosis = DoctorReport { healthy, engines, model };
+        let text = if self.json { serde_json::to_string(&diagnosis)? } else { diagnosis.format_table() };
+        output::print_result(&text)?;
         Ok(if diagnosis.healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }
 
-impl Finding {
-    fn of(engine: Engine, at: String, failure: Option<&PingError>) -> Self {
+impl ServiceDiagnosis {
+    fn from_ping(engine: BackingService, at: String, failure: Option<&PingError>) -> Self {
         let advice = failure.map(|_| {
             format!(
                 "start it there, or name where it is in {}; `medhub-local up` starts every engine that has no URL",
-                engine.variable()
+                engine.env_variable()
             )
         });
         Self {
             engine,
             at,
             answers: failure.is_none(),
-            reason: failure.map(|failure| causes(failure)),
+            reason: failure.map(|failure| format_causes(failure)),
             advice,
             findings: vec![],
         }
     }
 
-    fn is_well(&self) -> bool {
+    fn is_healthy(&self) -> bool {
         self.answers && self.findings.iter().all(|found| !found.harmful)
     }
 }
 
-impl Diagnosis {
-    fn table(&self) -> String {
+impl DoctorReport {
+    fn format_table(&self) -> String {
         let mut lines = Vec::new();
         for finding in &self.engines {
             let verdict = if finding.answers { "answers" } else { "AWAY" };
@@ -111,19 +114,19 @@ impl Diagnosis {
     }
 }
 
-fn address(engine: Engine, config: &Config) -> String {
-    masked_url(match engine {
-        Engine::Postgres => config.postgres.url.expose_secret(),
-        Engine::Kafka => &config.kafka.brokers,
-        Engine::ClickHouse => &config.clickhouse.url,
-        Engine::Qdrant => &config.qdrant.url,
-        Engine::Redis => &config.redis.url,
-        Engine::Registry => &config.registry.url,
+fn service_address(engine: BackingService, config: &MedhubConfig) -> String {
+    mask_url(match engine {
+        BackingService::Postgres => config.postgres.url.expose_secret(),
+        BackingService::Kafka => &config.kafka.brokers,
+        BackingService::ClickHouse => &config.clickhouse.url,
+        BackingService::Qdrant => &config.qdrant.url,
+        BackingService::Redis => &config.redis.url,
+        BackingService::Registry => &config.registry.url,
     })
 }
 
 /// The failure and its causes on one line.
-fn causes(failure: &dyn Error) -> String {
+fn format_causes(failure: &dyn Error) -> String {
     let mut text = failure.to_string();
     let mut cause = failure.source();
     while let Some(error) = cause {

@@ -9,13 +9,13 @@ use std::{
 
 use anyhow::Context;
 use clap::Args;
-use commands::sam::generate;
+use commands::sam::generator;
 
-use super::progress::{Progress, Unit};
+use super::progress_reporter::{ProgressReporter, ProgressUnit};
 
 /// Writes made-up notices in the 47 columns of SAM.gov's CSV extract, with its dirt: the same rows for the same seed.
 #[derive(Debug, Args)]
-pub(super) struct Generate {
+pub(super) struct GenerateArgs {
     /// How many notices
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     rows: u64,
@@ -27,22 +27,22 @@ pub(super) struct Generate {
     out: PathBuf,
 }
 
-impl Generate {
+impl GenerateArgs {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         if self.out == Path::new("-") {
-            self.write(io::stdout().lock())?;
+            self.write_notices(io::stdout().lock())?;
         } else {
             let doing = || format!("writing {}", self.out.display());
             let file = File::create(&self.out).with_context(doing)?;
-            self.write(file).with_context(doing)?;
+            self.write_notices(file).with_context(doing)?;
         }
         Ok(ExitCode::SUCCESS)
     }
 
-    fn write(&self, out: impl Write) -> anyhow::Result<()> {
+    fn write_notices(&self, out: impl Write) -> anyhow::Result<()> {
         let mut out = BufWriter::with_capacity(1 << 20, out);
-        let mut progress = Progress::start(Unit::Rows, Some(self.rows));
-        generate::write_csv(&mut out, self.rows, self.seed, |done| progress.at(done, String::new))?;
+        let mut progress = ProgressReporter::start(ProgressUnit::Rows, Some(self.rows));
+        generator::write_csv(&mut out, self.rows, self.seed, |done| progress.update(done, String::new))?;
         progress.finish();
         out.flush()?;
         Ok(())

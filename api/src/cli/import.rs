@@ -1,9 +1,9 @@
 //! `medhub import`: takes notices in from a file or from standard input.
 
-mod meter;
-mod report;
-mod source;
-mod watch;
+mod byte_meter;
+mod import_progress;
+mod import_source;
+mod rejection_report;
 
 use std::{path::PathBuf, process::ExitCode, time::Instant};
 
@@ -11,34 +11,34 @@ use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use commands::{
     caller::Caller,
-    import::{self, Summary},
+    notice_import::{self, ImportSummary},
     sam,
 };
 use eventstore::append::PgBatchStore;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use self::{report::Report, source::Source, watch::Watch};
+use self::{import_progress::ImportProgressReporter, import_source::ImportSource, rejection_report::RejectionReport};
 use super::output;
-use crate::{config::Config, store};
+use crate::{app_context, config::MedhubConfig};
 
 /// Exit code of a program that was interrupted.
-const INTERRUPTED: u8 = 128 + 2;
+const INTERRUPTED_EXIT_CODE: u8 = 128 + 2;
 /// Exit code of an import that came to its end but had to reject rows.
-const REJECTED: u8 = 3;
+const REJECTED_EXIT_CODE: u8 = 3;
 
 /// Takes in notices. A notice needs its id, title, type, agency and date; another value that cannot be understood is left
 /// out of it. Rows that are no notices are rejected, the rest goes in; a report lists both with line and column. Safe to
 /// interrupt and to repeat: what is on record already changes nothing. Exit codes: 0 all rows went in, 3 some were rejected,
 /// 130 interrupted, 1 the source or the log failed.
 #[derive(Debug, Args)]
-pub(super) struct Import {
+pub(super) struct ImportArgs {
     /// A file of notices, also packed with gzip; `-` is standard input
     #[arg(value_name = "FILE", default_value = "-")]
     source: PathBuf,
     /// What the notices are written in
     #[arg(long, value_enum, default_value = "auto")]
-    format: Format,
+    format: ImportFormat,
     /// What the text is encoded in
     #[arg(long, value_enum, default_value = "auto")]
     encoding: TextEncoding,
@@ -55,7 +55,7 @@ pub(super) struct Import {
 
 /// The forms that notices come in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
+enum ImportFormat {
     /// Tell from the first bytes
     Auto,
     /// The 47 columns of SAM.gov's CSV extract
@@ -81,7 +81,7 @@ enum TextEncoding {
 
 /// What came of an import, in the form of `--json`.
 #[derive(Debug, Serialize)]
-struct Result {
+struct ImportResult {
     rows: u64,
     imported: u64,
     unchanged: u64,
@@ -93,25 +93,25 @@ struct Result {
     warnings: Vec<String>,
 }
 
-impl Import {
-    pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
+impl ImportArgs {
+    pub(super) async fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
         let started = Instant::now();
-        let source = Source::open(&self.source, self.format.known(), self.encoding.into()).await?;
+        let source = ImportSource::open(&self.source, self.format.explicit_format(), self.encoding.into()).await?;
         let warnings = source.rows.warnings();
-        let report = Report::at(self.report.unwrap_or_else(|| source.default_report()));
-        let mut watch = Watch::new(source.meter.clone(), source.bytes, report);
+        let report = RejectionReport::with_path(self.report.unwrap_or_else(|| source.default_report_path()));
+        let mut watch = ImportProgressReporter::new(source.meter.clone(), source.size_bytes, report);
 
-        let pool = eventstore::postgres::open(&config.postgres)?;
-        store::reach_postgres(&pool).await.context("connecting to Postgres; DATABASE_URL says where it is")?;
-        if !store::is_migrated(&pool).await.context("asking Postgres whether it is prepared")? {
+        let pool = eventstore::postgres::open_pool(&config.postgres)?;
+        app_context::ping_postgres(&pool).await.context("connecting to Postgres; DATABASE_URL says where it is")?;
+        if !app_context::is_migrated(&pool).await.context("asking Postgres whether it is prepared")? {
             bail!("the database is not prepared; run `medhub migrate`");
         }
-        let import = import::Import::new(PgBatchStore::new(pool.clone()), self.batch);
+        let import = notice_import::NoticeImport::new(PgBatchStore::new(pool.clone()), self.batch);
         let stop = CancellationToken::new();
-        let interrupt = tokio::spawn(stop_at_interrupt(stop.clone()));
-        let outcome = import.run(&Caller::system("system:import"), source.rows, &mut watch, stop).await;
+        let interrupt = tokio::spawn(cancel_on_interrupt(stop.clone()));
+        let outcome = import.import_notices(&Caller::for_program("system:import"), source.rows, &mut watch, stop).await;
         interrupt.abort();
-        let so_far = watch.rows();
+        let so_far = watch.rows_processed();
         let report = watch.finish();
         pool.close().await;
         let summary =
@@ -119,21 +119,25 @@ impl Import {
         let report = report.context("writing the report of rejected rows")?;
 
         for warning in warnings.list() {
-            output::say(&format!("warning: {warning}"));
+            output::print_message(&format!("warning: {warning}"));
         }
         let interrupted = summary.interrupted;
-        let result = Result::new(&summary, started, report, warnings.list());
-        output::result(&if self.json { serde_json::to_string(&result)? } else { result.text() })?;
+        let result = ImportResult::new(&summary, started, report, warnings.list());
+        output::print_result(&if self.json { serde_json::to_string(&result)? } else { result.format_text() })?;
         if interrupted {
-            output::say("interrupted; run the same import again to take in the rest");
-            return Ok(ExitCode::from(INTERRUPTED));
+            output::print_message("interrupted; run the same import again to take in the rest");
+            return Ok(ExitCode::from(INTERRUPTED_EXIT_CODE));
         }
         if let (Some(report), 1..) = (&result.report, summary.rejected) {
-            output::say(&format!("{} rejected; {} lists each row and why", summary.rejected, report.display()));
-            return Ok(ExitCode::from(REJECTED));
+            output::print_message(&format!(
+                "{} rejected; {} lists each row and why",
+                summary.rejected,
+                report.display()
+            ));
+            return Ok(ExitCode::from(REJECTED_EXIT_CODE));
         }
         if let (Some(report), 1..) = (&result.report, summary.left_out) {
-            output::say(&format!(
+            output::print_message(&format!(
                 "{} values left out; {} lists each with its column",
                 summary.left_out,
                 report.display()
@@ -143,7 +147,7 @@ impl Import {
     }
 }
 
-impl From<TextEncoding> for sam::Encoding {
+impl From<TextEncoding> for sam::SourceEncoding {
     fn from(encoding: TextEncoding) -> Self {
         match encoding {
             TextEncoding::Auto => Self::Auto,
@@ -153,19 +157,19 @@ impl From<TextEncoding> for sam::Encoding {
     }
 }
 
-impl Format {
-    fn known(self) -> Option<sam::Format> {
+impl ImportFormat {
+    fn explicit_format(self) -> Option<sam::SourceFormat> {
         match self {
             Self::Auto => None,
-            Self::Csv => Some(sam::Format::Csv),
-            Self::Json => Some(sam::Format::Json),
-            Self::Ndjson => Some(sam::Format::Ndjson),
+            Self::Csv => Some(sam::SourceFormat::Csv),
+            Self::Json => Some(sam::SourceFormat::Json),
+            Self::Ndjson => Some(sam::SourceFormat::Ndjson),
         }
     }
 }
 
-impl Result {
-    fn new(summary: &Summary, started: Instant, report: Option<PathBuf>, warnings: Vec<String>) -> Self {
+impl ImportResult {
+    fn new(summary: &ImportSummary, started: Instant, report: Option<PathBuf>, warnings: Vec<String>) -> Self {
         Self {
             rows: summary.rows,
             imported: summary.imported,
@@ -180,7 +184,7 @@ impl Result {
         }
     }
 
-    fn text(&self) -> String {
+    fn format_text(&self) -> String {
         let Self { rows, imported, unchanged, rejected, left_out, events, seconds, .. } = self;
         format!(
             "{rows} rows in {seconds:.1} s: {imported} imported, {unchanged} unchanged, {rejected} rejected; \
@@ -190,12 +194,12 @@ impl Result {
 }
 
 /// The first interrupt lets the batch under way come to its end, the second ends the program.
-async fn stop_at_interrupt(stop: CancellationToken) {
+async fn cancel_on_interrupt(stop: CancellationToken) {
     if tokio::signal::ctrl_c().await.is_ok() {
-        output::say("stopping after this batch; once more to stop at once");
+        output::print_message("stopping after this batch; once more to stop at once");
         stop.cancel();
         if tokio::signal::ctrl_c().await.is_ok() {
-            std::process::exit(i32::from(INTERRUPTED));
+            std::process::exit(i32::from(INTERRUPTED_EXIT_CODE));
         }
     }
 }

@@ -8,85 +8,89 @@ use std::{
 
 use anyhow::Context;
 use clap::Args;
-use schemas::{catalog, registry::Registry};
+use schemas::{catalog, registry_client::SchemaRegistryClient};
 
 use super::output;
 use crate::{
-    config::{Config, masked_url},
-    store::{Engine, Stores},
+    app_context::{AppContext, BackingService},
+    config::{MedhubConfig, mask_url},
 };
 
 /// How long to wait for the schema registry: in a deployment it starts beside this command.
-const REGISTRY_PATIENCE: Duration = Duration::from_secs(15);
-const PAUSE: Duration = Duration::from_millis(200);
+const REGISTRY_TIMEOUT: Duration = Duration::from_secs(15);
+const RETRY_PAUSE: Duration = Duration::from_millis(200);
 
 /// Prepares every store: the Postgres schema, the events' schemas in the registry, the Kafka topics, the tables of
 /// `ClickHouse`, the collection of Qdrant. Safe to repeat and to run twice at once.
 #[derive(Debug, Args)]
-pub(super) struct Migrate {}
+pub(super) struct MigrateArgs {}
 
-impl Migrate {
-    pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
+impl MigrateArgs {
+    pub(super) async fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
         let Self {} = self;
-        let stores = Stores::open(config).await?;
-        step("Postgres schema", eventstore::postgres::migrate(&stores.pool)).await?;
-        register(&stores, config).await?;
-        step("Kafka topics", eventstore::topic::ensure(&config.kafka)).await?;
+        let stores = AppContext::open_with_model(config).await?;
+        run_step("Postgres schema", eventstore::postgres::migrate(&stores.pool)).await?;
+        register_schemas(&stores, config).await?;
+        run_step("Kafka topics", eventstore::topic::ensure_topics(&config.kafka)).await?;
         prepare_read_models(&stores).await?;
-        output::say("every store is prepared");
+        output::print_message("every store is prepared");
         Ok(ExitCode::SUCCESS)
     }
 }
 
 /// Makes the first generation of each read model, and brings those that are there to the shape this program knows.
-async fn prepare_read_models(stores: &Stores) -> anyhow::Result<()> {
+async fn prepare_read_models(stores: &AppContext) -> anyhow::Result<()> {
     let control = stores.runtime.control();
-    let models = stores.live.now().all();
-    stores.runtime.register(&models).await?;
-    let pointer = control.pointer().await?;
+    let models = stores.read_models.current().all_projections();
+    stores.runtime.register_projections(&models).await?;
+    let pointer = control.load_pointer().await?;
     for projection in &models {
         let name = projection.name();
-        for build in control.builds().await?.into_iter().filter(|build| build.projection == name) {
+        for build in control.load_generations().await?.into_iter().filter(|build| build.projection == name) {
             let what = format!("generation {} of {name}", build.generation);
-            step(&what, projection.at(build.generation).prepare()).await?;
+            run_step(&what, projection.with_generation(build.generation).prepare()).await?;
         }
-        step(&format!("what readers of {name} see"), projection.at(pointer.of(name)).publish()).await?;
+        run_step(
+            &format!("what readers of {name} see"),
+            projection.with_generation(pointer.active_generation(name)).publish(),
+        )
+        .await?;
     }
     Ok(())
 }
 
 /// Registers every schema of an event: a breaking one must stop here, and not the first event that has it.
-async fn register(stores: &Stores, config: &Config) -> anyhow::Result<()> {
-    reach_registry(stores, config).await?;
-    let registry = Registry::new(&config.registry);
-    for schema in catalog::all() {
+async fn register_schemas(stores: &AppContext, config: &MedhubConfig) -> anyhow::Result<()> {
+    wait_for_registry(stores, config).await?;
+    let registry = SchemaRegistryClient::new(&config.registry);
+    for schema in catalog::all_schemas() {
         let (event_type, version) = (schema.event_type, schema.version);
-        let id = registry.id_of(schema).await;
+        let id = registry.resolve_schema_id(schema).await;
         let id = id.with_context(|| format!("registering the schema of {event_type} {version}"))?;
         tracing::info!(event.r#type = event_type, event.version = version, schema.id = id, "schema registered");
     }
     Ok(())
 }
 
-async fn reach_registry(stores: &Stores, config: &Config) -> anyhow::Result<()> {
-    let deadline = Instant::now() + REGISTRY_PATIENCE;
-    while let Err(away) = stores.ping(Engine::Registry).await {
+async fn wait_for_registry(stores: &AppContext, config: &MedhubConfig) -> anyhow::Result<()> {
+    let deadline = Instant::now() + REGISTRY_TIMEOUT;
+    while let Err(away) = stores.ping(BackingService::Registry).await {
         if Instant::now() > deadline {
             return Err(away).with_context(|| {
                 format!(
                     "the schema registry does not answer at {}; start `medhub serve --role registry`, or name another \
                      registry in {}",
-                    masked_url(&config.registry.url),
-                    Engine::Registry.variable()
+                    mask_url(&config.registry.url),
+                    BackingService::Registry.env_variable()
                 )
             });
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(RETRY_PAUSE).await;
     }
     Ok(())
 }
 
-async fn step<E>(what: &str, work: impl Future<Output = Result<(), E>>) -> anyhow::Result<()>
+async fn run_step<E>(what: &str, work: impl Future<Output = Result<(), E>>) -> anyhow::Result<()>
 where
     E: std::error::Error + Send + Sync + 'static,
 {

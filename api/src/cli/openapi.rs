@@ -8,12 +8,12 @@ use super::output;
 
 /// Prints the description of the REST API, as `OpenAPI` has it.
 #[derive(Debug, Args)]
-pub(super) struct OpenApi {}
+pub(super) struct OpenApiArgs {}
 
-impl OpenApi {
+impl OpenApiArgs {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let Self {} = self;
-        output::result(&serde_json::to_string_pretty(&crate::rest::openapi()?)?)?;
+        output::print_result(&serde_json::to_string_pretty(&crate::rest::openapi()?)?)?;
         Ok(ExitCode::SUCCESS)
     }
 }

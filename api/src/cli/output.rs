@@ -6,13 +6,13 @@ use std::{
 };
 
 /// The exit code of a program that a signal ended, for the reader of our output having gone away.
-const READER_GONE: u8 = 128 + 13;
+const BROKEN_PIPE_EXIT_CODE: u8 = 128 + 13;
 
 /// Writes a result.
 ///
 /// # Errors
 /// When standard output cannot be written to, as when its reader has gone.
-pub(super) fn result(text: &str) -> io::Result<()> {
+pub(super) fn print_result(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
     if !text.ends_with('\n') {
@@ -22,33 +22,33 @@ pub(super) fn result(text: &str) -> io::Result<()> {
 }
 
 /// Tells the person at the terminal something that is no result.
-pub(super) fn say(text: &str) {
+pub(super) fn print_message(text: &str) {
     // Where standard error is closed there is nobody to tell that nobody can be told.
     let _closed = writeln!(io::stderr(), "{text}");
 }
 
 /// Prints help or how a command was misused.
-pub(super) fn usage(usage: &clap::Error) -> ExitCode {
+pub(super) fn print_usage(usage: &clap::Error) -> ExitCode {
     match usage.print() {
         Ok(()) => ExitCode::from(u8::try_from(usage.exit_code()).unwrap_or(2)),
-        Err(_closed) => ExitCode::from(READER_GONE),
+        Err(_closed) => ExitCode::from(BROKEN_PIPE_EXIT_CODE),
     }
 }
 
 /// Prints why a command failed: what was being done, then each cause on a line of its own.
-pub(super) fn failure(error: &anyhow::Error) -> ExitCode {
+pub(super) fn print_failure(error: &anyhow::Error) -> ExitCode {
     let reader_gone = error
         .chain()
         .filter_map(|cause| cause.downcast_ref::<io::Error>())
         .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe);
     if reader_gone {
-        return ExitCode::from(READER_GONE);
+        return ExitCode::from(BROKEN_PIPE_EXIT_CODE);
     }
-    say(&described(error));
+    print_message(&format_error_chain(error));
     ExitCode::FAILURE
 }
 
-fn described(error: &anyhow::Error) -> String {
+fn format_error_chain(error: &anyhow::Error) -> String {
     let mut text = format!("error: {error}");
     let mut last = error.to_string();
     for cause in error.chain().skip(1) {
@@ -71,6 +71,6 @@ mod tests {
     fn each_cause_is_told_once_on_its_own_line() {
         let error =
             anyhow::anyhow!("connection refused").context("connecting: connection refused").context("importing");
-        assert_eq!(described(&error), "error: importing\n  because: connecting: connection refused");
+        assert_eq!(format_error_chain(&error), "error: importing\n  because: connecting: connection refused");
     }
 }

@@ -3,27 +3,27 @@
 use std::process::ExitCode;
 
 use clap::{Args, builder::PossibleValuesParser};
-use projections::catalog;
+use projections::read_models;
 
 use crate::{
-    config::Config,
-    serve::{self, Role},
-    store::Stores,
+    app_context::AppContext,
+    config::MedhubConfig,
+    serve::{self, ProcessRole},
 };
 
 /// Runs the workers of the named projections until SIGTERM or SIGINT. Several processes of one projection share its
 /// work; `serve --role projections` runs all of them.
 #[derive(Debug, Args)]
-pub(super) struct Project {
+pub(super) struct ProjectArgs {
     /// The projections
-    #[arg(required = true, value_name = "NAME", value_parser = PossibleValuesParser::new(catalog::NAMES))]
+    #[arg(required = true, value_name = "NAME", value_parser = PossibleValuesParser::new(read_models::PROJECTION_NAMES))]
     projections: Vec<String>,
 }
 
-impl Project {
-    pub(super) async fn run(self, config: Config) -> anyhow::Result<ExitCode> {
-        let stores = Stores::open(&config).await?;
-        serve::run(Role::Projections, &self.projections, stores, config).await?;
+impl ProjectArgs {
+    pub(super) async fn run(self, config: MedhubConfig) -> anyhow::Result<ExitCode> {
+        let stores = AppContext::open_with_model(&config).await?;
+        serve::run(ProcessRole::Projections, &self.projections, stores, config).await?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -1,6 +1,6 @@
 //! `medhub rebuild`: the next generation of read models, made from the log beside the live one.
 
-mod watch;
+mod rebuild_display;
 
 use std::{
     process::ExitCode,
@@ -9,28 +9,28 @@ use std::{
 
 use anyhow::Context;
 use clap::{Args, builder::PossibleValuesParser};
-use projections::runtime::{ControlError, Generations, RebuildError, RebuildOptions, RebuildProgress, RebuildReport};
+use projections::runtime::{ControlError, GenerationMap, RebuildError, RebuildOptions, RebuildProgress, RebuildReport};
 use serde_json::json;
 use tokio::sync::watch::Sender;
 use tokio_util::sync::CancellationToken;
 
-use super::{output, projection_names, who};
-use crate::{config::Config, store::Stores};
+use super::{output, projection_names, whoami};
+use crate::{app_context::AppContext, config::MedhubConfig};
 
 /// How long to wait for the turn of another process: a little longer than that of a dead one lasts.
-const TURN_WITHIN: Duration = Duration::from_secs(12);
-const PAUSE: Duration = Duration::from_millis(500);
+const BUSY_TIMEOUT: Duration = Duration::from_secs(12);
+const BUSY_RETRY_PAUSE: Duration = Duration::from_millis(500);
 
 /// The exit code of a program that was interrupted.
-const INTERRUPTED: u8 = 130;
+const INTERRUPTED_EXIT_CODE: u8 = 130;
 
 /// Builds the next generation of read models from the log, beside the live ones, compares it with the log, and switches
 /// readers over, all at once. Safe to interrupt: the same command goes on. The generation that readers saw before is
 /// kept up to date for `medhub rollback`; an older one is dropped.
 #[derive(Debug, Args)]
-pub(super) struct Rebuild {
+pub(super) struct RebuildArgs {
     /// Which read models, together; `all` for all of them
-    #[arg(required_unless_present = "abandon", value_name = "NAME", value_parser = PossibleValuesParser::new(projection_names::possible()))]
+    #[arg(required_unless_present = "abandon", value_name = "NAME", value_parser = PossibleValuesParser::new(projection_names::possible_names()))]
     projections: Vec<String>,
     /// Give up a rebuild that was cut off, and remove what it made
     #[arg(long, conflicts_with = "projections")]
@@ -43,23 +43,27 @@ pub(super) struct Rebuild {
     json: bool,
 }
 
-impl Rebuild {
-    pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
-        let stores = Stores::open(config).await?;
+impl RebuildArgs {
+    pub(super) async fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
+        let stores = AppContext::open_with_model(config).await?;
         if self.abandon {
-            return abandon(&stores).await;
+            return abandon_rebuild(&stores).await;
         }
-        let projections = projection_names::chosen(&stores, &self.projections)?;
-        let options = RebuildOptions { by: who::am_i(), allow_parked: self.allow_parked, ..RebuildOptions::default() };
+        let projections = projection_names::select_projections(&stores, &self.projections)?;
+        let options = RebuildOptions {
+            started_by: whoami::user_at_host(),
+            allow_parked: self.allow_parked,
+            ..RebuildOptions::default()
+        };
         let (progress, stop) = (Sender::new(RebuildProgress::default()), CancellationToken::new());
-        let shown = watch::start(progress.subscribe());
-        let work = in_turn(|| stores.runtime.rebuild(&projections, &options, &progress, &stop));
+        let shown = rebuild_display::spawn_display(progress.subscribe());
+        let work = retry_while_busy(|| stores.runtime.rebuild(&projections, &options, &progress, &stop));
         tokio::pin!(work);
         let outcome = tokio::select! {
             outcome = &mut work => outcome,
             interrupted = tokio::signal::ctrl_c() => {
                 interrupted.context("waiting for Ctrl-C")?;
-                output::say("interrupted, finishing what is under way");
+                output::print_message("interrupted, finishing what is under way");
                 stop.cancel();
                 work.await
             }
@@ -67,12 +71,12 @@ impl Rebuild {
         shown.finish(&progress).await;
         match outcome {
             Ok(report) => {
-                output::result(&if self.json { as_json(&report) } else { as_text(&report) })?;
+                output::print_result(&if self.json { format_json(&report) } else { format_text(&report) })?;
                 Ok(ExitCode::SUCCESS)
             }
             Err(interrupted @ RebuildError::Interrupted) => {
-                output::say(&interrupted.to_string());
-                Ok(ExitCode::from(INTERRUPTED))
+                output::print_message(&interrupted.to_string());
+                Ok(ExitCode::from(INTERRUPTED_EXIT_CODE))
             }
             Err(error) => Err(error.into()),
         }
@@ -80,31 +84,31 @@ impl Rebuild {
 }
 
 /// Tries again while another process has the turn: that of one that was killed ends by itself.
-async fn in_turn<T, F>(work: impl Fn() -> F) -> Result<T, RebuildError>
+async fn retry_while_busy<T, F>(work: impl Fn() -> F) -> Result<T, RebuildError>
 where
     F: Future<Output = Result<T, RebuildError>>,
 {
-    let deadline = Instant::now() + TURN_WITHIN;
+    let deadline = Instant::now() + BUSY_TIMEOUT;
     loop {
         match work().await {
-            Err(RebuildError::Control(ControlError::Busy)) if Instant::now() < deadline => {
-                tokio::time::sleep(PAUSE).await;
+            Err(RebuildError::Control(ControlError::LeaseTaken)) if Instant::now() < deadline => {
+                tokio::time::sleep(BUSY_RETRY_PAUSE).await;
             }
             outcome => return outcome,
         }
     }
 }
 
-async fn abandon(stores: &Stores) -> anyhow::Result<ExitCode> {
-    let all = stores.live.now().all();
-    match in_turn(|| stores.runtime.abandon_rebuild(&all)).await? {
-        Some(id) => output::say(&format!("rebuild {id} is given up, what it made is removed")),
-        None => output::say("no rebuild was cut off"),
+async fn abandon_rebuild(stores: &AppContext) -> anyhow::Result<ExitCode> {
+    let all = stores.read_models.current().all_projections();
+    match retry_while_busy(|| stores.runtime.abandon_rebuild(&all)).await? {
+        Some(id) => output::print_message(&format!("rebuild {id} is given up, what it made is removed")),
+        None => output::print_message("no rebuild was cut off"),
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn as_text(report: &RebuildReport) -> String {
+fn format_text(report: &RebuildReport) -> String {
     let mut lines = vec![];
     for verification in &report.verified {
         let name = &verification.projection;
@@ -124,8 +128,8 @@ fn as_text(report: &RebuildReport) -> String {
     lines.join("\n")
 }
 
-fn as_json(report: &RebuildReport) -> String {
-    let numbers = |generations: &Generations| -> serde_json::Map<_, _> {
+fn format_json(report: &RebuildReport) -> String {
+    let numbers = |generations: &GenerationMap| -> serde_json::Map<_, _> {
         generations.iter().map(|(name, generation)| (name.clone(), json!(generation.number()))).collect()
     };
     let dropped: Vec<_> = report
@@ -141,7 +145,7 @@ fn as_json(report: &RebuildReport) -> String {
     json!({
         "id": report.id,
         "continued": report.continued,
-        "live": numbers(&report.live),
+        "live": numbers(&report.active),
         "retained": numbers(&report.retained),
         "dropped": dropped,
         "verified": verified,

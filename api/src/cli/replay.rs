@@ -4,23 +4,23 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
-use eventstore::reader::{self, Replay, ReplayOptions};
+use eventstore::log::{self, LogReplay, ReplayOptions};
 
 use super::{
-    event_lines::EventLines,
+    event_line_printer::EventLinePrinter,
+    event_selection::{EventSelection, open_log},
     output,
-    progress::{Progress, Unit},
-    selection::{Selection, open_log},
+    progress_reporter::{ProgressReporter, ProgressUnit},
 };
-use crate::config::Config;
+use crate::config::MedhubConfig;
 
 /// Exit code of a program that was interrupted.
-const INTERRUPTED: u8 = 128 + 2;
+const INTERRUPTED_EXIT_CODE: u8 = 128 + 2;
 
 /// Prints events of the log in the order of their positions, one JSON object a line, up to what is recorded when it
 /// starts. Needs Postgres only. To go on where an earlier replay ended, add 1 to its last position.
 #[derive(Debug, Args)]
-pub(super) struct ReplayLog {
+pub(super) struct ReplayArgs {
     /// The first position, itself included; 1 is the start of the log
     #[arg(long, value_name = "POSITION", default_value_t = 1)]
     from: u64,
@@ -28,51 +28,51 @@ pub(super) struct ReplayLog {
     #[arg(long, value_name = "POSITION")]
     to: Option<u64>,
     #[command(flatten)]
-    selection: Selection,
+    selection: EventSelection,
     /// At most so many events
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
 }
 
-impl ReplayLog {
-    pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
+impl ReplayArgs {
+    pub(super) async fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
         let pool = open_log(config).await?;
         let fence = {
             let mut connection = pool.acquire().await.context("connecting to Postgres")?;
-            reader::completed_prefix(&mut connection).await?
+            log::completed_prefix(&mut connection).await?
         };
         let after = self.from.saturating_sub(1);
         let options = ReplayOptions {
-            filter: self.selection.filter(),
+            filter: self.selection.into_filter(),
             after,
             to: self.to,
             limit: self.limit,
             ..ReplayOptions::default()
         };
         let positions = self.to.unwrap_or(fence).min(fence).saturating_sub(after);
-        let mut progress = Progress::beside_results(Unit::Positions, positions);
-        let replay = Replay::start(&pool, options).await?;
+        let mut progress = ProgressReporter::start_beside_results(ProgressUnit::Positions, positions);
+        let replay = LogReplay::start(&pool, options).await?;
         let outcome = tokio::select! {
-            outcome = print(replay, after, &mut progress) => Some(outcome),
+            outcome = print_events(replay, after, &mut progress) => Some(outcome),
             _ = tokio::signal::ctrl_c() => None,
         };
         progress.finish();
         pool.close().await;
         let Some(outcome) = outcome else {
-            output::say("interrupted");
-            return Ok(ExitCode::from(INTERRUPTED));
+            output::print_message("interrupted");
+            return Ok(ExitCode::from(INTERRUPTED_EXIT_CODE));
         };
         outcome.map(|()| ExitCode::SUCCESS)
     }
 }
 
-async fn print(mut replay: Replay, after: u64, progress: &mut Progress) -> anyhow::Result<()> {
-    let mut lines = EventLines::new();
+async fn print_events(mut replay: LogReplay, after: u64, progress: &mut ProgressReporter) -> anyhow::Result<()> {
+    let mut lines = EventLinePrinter::new();
     let mut printed = 0;
     while let Some(batch) = replay.next_batch().await? {
-        lines.print(&batch.events).await.context("printing events")?;
+        lines.print_events(&batch.events).await.context("printing events")?;
         printed += batch.events.len();
-        progress.at(batch.watermark.saturating_sub(after), || format!("{printed} events"));
+        progress.update(batch.watermark.saturating_sub(after), || format!("{printed} events"));
     }
     Ok(())
 }

@@ -9,13 +9,13 @@ use serde::Serialize;
 
 use super::output;
 use crate::{
-    config::Config,
-    store::{Known, RegistryClient},
+    app_context::{ReadOnlyRegistryClient, RegisteredSchema},
+    config::MedhubConfig,
 };
 
 /// Lists the schemas of all events. Exit code 0 only if all are registered.
 #[derive(Debug, Args)]
-pub(super) struct Schemas {
+pub(super) struct SchemasArgs {
     /// Print one JSON list instead of a table
     #[arg(long)]
     json: bool,
@@ -23,14 +23,14 @@ pub(super) struct Schemas {
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Row {
+struct SchemaRow {
     event_type: &'static str,
     event_version: &'static str,
     subject: &'static str,
     /// `None` where the registry does not know it.
     id: Option<u32>,
     subject_version: Option<u32>,
-    state: State,
+    state: RegistrationState,
     /// What speaks against registering it; empty where it is registered or can be.
     objections: Vec<String>,
 }
@@ -38,7 +38,7 @@ struct Row {
 /// Where a schema stands in the registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum State {
+enum RegistrationState {
     /// The registry knows it.
     Registered,
     /// `medhub migrate` will register it.
@@ -47,40 +47,40 @@ enum State {
     Breaking,
 }
 
-impl Schemas {
-    pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
-        let registry = RegistryClient::new(&config.registry)?;
+impl SchemasArgs {
+    pub(super) async fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
+        let registry = ReadOnlyRegistryClient::new(&config.registry)?;
         let mut rows = Vec::new();
-        for schema in catalog::all() {
-            let row = Row::of(schema, &registry).await;
+        for schema in catalog::all_schemas() {
+            let row = SchemaRow::load(schema, &registry).await;
             rows.push(row.with_context(|| format!("asking the schema registry for {}", schema.subject))?);
         }
-        let text = if self.json { serde_json::to_string(&rows)? } else { table(&rows) };
-        output::result(&text)?;
-        let complete = rows.iter().all(|row| row.state == State::Registered);
+        let text = if self.json { serde_json::to_string(&rows)? } else { format_table(&rows) };
+        output::print_result(&text)?;
+        let complete = rows.iter().all(|row| row.state == RegistrationState::Registered);
         Ok(if complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }
 
-impl Row {
-    async fn of(schema: &'static EventSchema, registry: &RegistryClient) -> anyhow::Result<Self> {
-        let known = registry.find(schema).await?;
+impl SchemaRow {
+    async fn load(schema: &'static EventSchema, registry: &ReadOnlyRegistryClient) -> anyhow::Result<Self> {
+        let known = registry.find_schema(schema).await?;
         let objections = match known {
             Some(_) => vec![],
-            None => registry.objections(schema).await?,
+            None => registry.find_objections(schema).await?,
         };
         let state = match known {
-            Some(_) => State::Registered,
-            None if objections.is_empty() => State::Missing,
-            None => State::Breaking,
+            Some(_) => RegistrationState::Registered,
+            None if objections.is_empty() => RegistrationState::Missing,
+            None => RegistrationState::Breaking,
         };
         let EventSchema { event_type, version, subject, .. } = *schema;
-        let (id, subject_version) = known.map(|Known { id, version }| (id, version)).unzip();
+        let (id, subject_version) = known.map(|RegisteredSchema { id, version }| (id, version)).unzip();
         Ok(Self { event_type, event_version: version, subject, id, subject_version, state, objections })
     }
 }
 
-fn table(rows: &[Row]) -> String {
+fn format_table(rows: &[SchemaRow]) -> String {
     let line = |columns: [&str; 6]| {
         let [event, version, subject, subject_version, id, state] = columns;
         format!("{event:<32}{version:<9}{subject:<40}{subject_version:>7}{id:>6}  {state}")
@@ -89,9 +89,9 @@ fn table(rows: &[Row]) -> String {
     for row in rows {
         let number = |number: Option<u32>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
         let state = match row.state {
-            State::Registered => "registered",
-            State::Missing => "missing: `medhub migrate` registers it",
-            State::Breaking => "BREAKING: the registry would refuse it",
+            RegistrationState::Registered => "registered",
+            RegistrationState::Missing => "missing: `medhub migrate` registers it",
+            RegistrationState::Breaking => "BREAKING: the registry would refuse it",
         };
         let (there, id) = (number(row.subject_version), number(row.id));
         lines.push(line([row.event_type, row.event_version, row.subject, &there, &id, state]));

@@ -8,12 +8,12 @@ use super::output;
 
 /// Prints the GraphQL schema.
 #[derive(Debug, Args)]
-pub(super) struct Sdl {}
+pub(super) struct SdlArgs {}
 
-impl Sdl {
+impl SdlArgs {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let Self {} = self;
-        output::result(&crate::graphql::sdl())?;
+        output::print_result(&crate::graphql::sdl())?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -5,28 +5,31 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::{
-    config::Config,
-    serve::{self, Role},
-    store::Stores,
+    app_context::AppContext,
+    config::MedhubConfig,
+    serve::{self, ProcessRole},
 };
 
 /// Runs the service until SIGTERM or SIGINT; what is under way then comes to its end.
 #[derive(Debug, Args)]
-pub(super) struct Serve {
+pub(super) struct ServeArgs {
     /// What this process does
     #[arg(long, value_enum, default_value = "all")]
-    role: Role,
+    role: ProcessRole,
 }
 
-impl Serve {
-    pub(super) async fn run(self, config: Config) -> anyhow::Result<ExitCode> {
-        if self.role == Role::Registry {
+impl ServeArgs {
+    pub(super) async fn run(self, config: MedhubConfig) -> anyhow::Result<ExitCode> {
+        if self.role == ProcessRole::Registry {
             // It stores schemas only, and starts where no model and no other engine is.
-            serve::run_registry(eventstore::postgres::open(&config.postgres)?, &config).await?;
+            serve::run_registry(eventstore::postgres::open_pool(&config.postgres)?, &config).await?;
             return Ok(ExitCode::SUCCESS);
         }
-        let stores =
-            if self.role.embeds() { Stores::open(&config).await? } else { Stores::open_without_model(&config)? };
+        let stores = if self.role.needs_embedding_model() {
+            AppContext::open_with_model(&config).await?
+        } else {
+            AppContext::open_without_model(&config)?
+        };
         serve::run(self.role, &[], stores, config).await?;
         Ok(ExitCode::SUCCESS)
     }

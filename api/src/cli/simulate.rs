@@ -9,46 +9,46 @@ use commands::{
     caller::Caller,
     error::CommandError,
     visit::{
-        Step, VisitBatches,
-        generate::{Browsing, GeneratedVisit, Generator, Wish},
+        VisitRecorder, VisitStep,
+        generator::{GeneratedVisit, VisitGenerator, VisitGeneratorConfig, WatchlistRequest},
     },
-    watchlist::Watchlists,
+    watchlist::WatchlistService,
 };
 use domain::{
     clock::{Clock, SystemClock},
+    event_store::FactOutcome,
     opportunity::OpportunityId,
-    store::FactOutcome,
     visit::VisitCommand,
     watchlist::{Watchlist, WatchlistCommand},
 };
 use eventstore::{
     append::PgBatchStore,
-    reader::{EventFilter, Replay, ReplayOptions},
-    store::PgStore,
+    log::{EventFilter, LogReplay, ReplayOptions},
+    store::PgEventStore,
 };
 use serde::Serialize;
 use sqlx::PgPool;
 
 use super::{
+    event_selection::open_log,
     output,
-    progress::{Progress, Unit},
-    selection::open_log,
+    progress_reporter::{ProgressReporter, ProgressUnit},
 };
-use crate::config::Config;
+use crate::config::MedhubConfig;
 
 /// Exit code of a program that was interrupted.
-const INTERRUPTED: u8 = 128 + 2;
+const INTERRUPTED_EXIT_CODE: u8 = 128 + 2;
 /// The visits are spread over so many days up to now.
-const DAYS: i64 = 30;
+const SIMULATED_DAYS: i64 = 30;
 /// Opportunities that visitors may come upon: as many as fit into memory at ease.
-const MOST_OPPORTUNITIES: u64 = 10_000;
+const MAX_OPPORTUNITIES: u64 = 10_000;
 /// Visits that are recorded together.
 const BATCH_VISITS: usize = 200;
 
 /// Records made-up visits of the last 30 days to opportunities in the log: pages seen, links clicked, opportunities
 /// saved. Visits are new ones each time, also for the same seed. Needs Postgres only.
 #[derive(Debug, Args)]
-pub(super) struct Simulate {
+pub(super) struct SimulateArgs {
     /// How many visits
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     visits: u64,
@@ -62,7 +62,7 @@ pub(super) struct Simulate {
 
 /// What was recorded, in the form of `--json`.
 #[derive(Debug, Default, PartialEq, Serialize)]
-struct Summary {
+struct SimulationSummary {
     /// Opportunities that visitors could come upon.
     opportunities: u64,
     visits: u64,
@@ -77,82 +77,88 @@ struct Summary {
 }
 
 /// Records visits and keeps count.
-struct Recorder {
+struct SimulationRecorder {
     caller: Caller,
-    visits: VisitBatches<PgBatchStore>,
-    watchlists: Watchlists<PgStore<Watchlist>>,
-    summary: Summary,
+    visits: VisitRecorder<PgBatchStore>,
+    watchlists: WatchlistService<PgEventStore<Watchlist>>,
+    summary: SimulationSummary,
 }
 
-impl Simulate {
-    pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
+impl SimulateArgs {
+    pub(super) async fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
         let pool = open_log(config).await?;
         let outcome = tokio::select! {
-            outcome = self.record(config, &pool) => Some(outcome),
+            outcome = self.record_simulation(config, &pool) => Some(outcome),
             _ = tokio::signal::ctrl_c() => None,
         };
         pool.close().await;
         let Some(outcome) = outcome else {
-            output::say("interrupted; what was recorded stays");
-            return Ok(ExitCode::from(INTERRUPTED));
+            output::print_message("interrupted; what was recorded stays");
+            return Ok(ExitCode::from(INTERRUPTED_EXIT_CODE));
         };
         let summary = outcome?;
-        output::result(&if self.json { serde_json::to_string(&summary)? } else { summary.text() })?;
+        output::print_result(&if self.json { serde_json::to_string(&summary)? } else { summary.format_text() })?;
         Ok(ExitCode::SUCCESS)
     }
 
-    async fn record(&self, config: &Config, pool: &PgPool) -> anyhow::Result<Summary> {
+    async fn record_simulation(&self, config: &MedhubConfig, pool: &PgPool) -> anyhow::Result<SimulationSummary> {
         let started = Instant::now();
-        let opportunities = opportunities(pool).await.context("reading opportunities from the log")?;
+        let opportunities = load_opportunities(pool).await.context("reading opportunities from the log")?;
         if opportunities.is_empty() {
-            output::say("no opportunities in the log; visitors see lists only. `medhub import` brings some");
+            output::print_message("no opportunities in the log; visitors see lists only. `medhub import` brings some");
         }
-        let mut recorder = Recorder::new(config, pool, opportunities.len());
+        let mut recorder = SimulationRecorder::new(config, pool, opportunities.len());
         let until = SystemClock.now();
-        let browsing = Browsing { visits: self.visits, seed: self.seed, from: until - TimeDelta::days(DAYS), until };
-        let mut generator = Generator::new(browsing, opportunities);
-        let mut progress = Progress::start(Unit::Visits, Some(self.visits));
+        let browsing = VisitGeneratorConfig {
+            visits: self.visits,
+            seed: self.seed,
+            from: until - TimeDelta::days(SIMULATED_DAYS),
+            until,
+        };
+        let mut generator = VisitGenerator::new(browsing, opportunities);
+        let mut progress = ProgressReporter::start(ProgressUnit::Visits, Some(self.visits));
         loop {
             let batch = generator.by_ref().take(BATCH_VISITS).collect::<Result<Vec<_>, _>>();
             let batch = batch.context("making up visits")?;
             if batch.is_empty() {
                 break;
             }
-            recorder.take_in(batch).await?;
-            progress.at(recorder.summary.visits, || format!("{} events", recorder.summary.events));
+            recorder.record_visits(batch).await?;
+            progress.update(recorder.summary.visits, || format!("{} events", recorder.summary.events));
         }
         progress.finish();
         // Milliseconds are enough, and read better.
         let seconds = (started.elapsed().as_secs_f64() * 1_000.0).round() / 1_000.0;
-        Ok(Summary { seconds, ..recorder.summary })
+        Ok(SimulationSummary { seconds, ..recorder.summary })
     }
 }
 
-impl Recorder {
-    fn new(config: &Config, pool: &PgPool, opportunities: usize) -> Self {
+impl SimulationRecorder {
+    fn new(config: &MedhubConfig, pool: &PgPool, opportunities: usize) -> Self {
         Self {
-            caller: Caller::system("system:simulate"),
-            visits: VisitBatches::new(PgBatchStore::new(pool.clone()), config.ingest.visit_events),
-            watchlists: Watchlists::new(PgStore::new(pool.clone(), &config.postgres), Arc::new(SystemClock)),
-            summary: Summary { opportunities: count(opportunities), ..Summary::default() },
+            caller: Caller::for_program("system:simulate"),
+            visits: VisitRecorder::new(PgBatchStore::new(pool.clone()), config.ingest.visit_events),
+            watchlists: WatchlistService::new(PgEventStore::new(pool.clone(), &config.postgres), Arc::new(SystemClock)),
+            summary: SimulationSummary { opportunities: to_u64(opportunities), ..SimulationSummary::default() },
         }
     }
 
-    async fn take_in(&mut self, visits: Vec<GeneratedVisit>) -> anyhow::Result<()> {
-        let made = count(visits.len());
-        let (steps, wishes): (Vec<_>, Vec<_>) = visits.into_iter().map(|visit| (visit.steps, visit.wishes)).unzip();
+    async fn record_visits(&mut self, visits: Vec<GeneratedVisit>) -> anyhow::Result<()> {
+        let made = to_u64(visits.len());
+        let (steps, wishes): (Vec<_>, Vec<_>) =
+            visits.into_iter().map(|visit| (visit.steps, visit.watchlist_requests)).unzip();
         let steps = steps.concat();
-        let recorded = self.visits.record(&self.caller, &steps).await.context("recording visits")?;
+        let recorded = self.visits.record_steps(&self.caller, &steps).await.context("recording visits")?;
         for wish in wishes.into_iter().flatten() {
-            self.wish(wish).await?;
+            self.record_wish(wish).await?;
         }
         self.summary.visits += made;
-        self.summary.events += count(recorded.iter().filter(|outcome| **outcome == FactOutcome::Recorded).count());
+        self.summary.events += to_u64(recorded.iter().filter(|outcome| **outcome == FactOutcome::Recorded).count());
         self.summary.count_steps(&steps);
         Ok(())
     }
 
-    async fn wish(&mut self, Wish { user_id, command }: Wish) -> anyhow::Result<()> {
+    async fn record_wish(&mut self, WatchlistRequest { user_id, command }: WatchlistRequest) -> anyhow::Result<()> {
         let summary = &mut self.summary;
         let figure = match command {
             WatchlistCommand::Save { .. } => &mut summary.saves,
@@ -160,12 +166,12 @@ impl Recorder {
             // Made-up users save no searches.
             WatchlistCommand::SaveSearch { .. } | WatchlistCommand::RemoveSearch { .. } => return Ok(()),
         };
-        match self.watchlists.record(&self.caller, &user_id, command).await {
+        match self.watchlists.execute(&self.caller, &user_id, command).await {
             Ok(accepted) => {
-                *figure += count(accepted.events);
-                summary.events += count(accepted.events);
+                *figure += to_u64(accepted.events);
+                summary.events += to_u64(accepted.events);
             }
-            Err(CommandError::Rejected(_full)) => summary.refused += 1,
+            Err(CommandError::Refused(_full)) => summary.refused += 1,
             Err(
                 error @ (CommandError::Conflict
                 | CommandError::Store(_)
@@ -180,8 +186,8 @@ impl Recorder {
     }
 }
 
-impl Summary {
-    fn count_steps(&mut self, steps: &[Step]) {
+impl SimulationSummary {
+    fn count_steps(&mut self, steps: &[VisitStep]) {
         for step in steps {
             match step.command {
                 VisitCommand::View(_) => self.views += 1,
@@ -190,7 +196,7 @@ impl Summary {
         }
     }
 
-    fn text(&self) -> String {
+    fn format_text(&self) -> String {
         let Self { opportunities, visits, views, clicks, saves, unsaves, refused, events, seconds } = self;
         format!(
             "{visits} visits among {opportunities} opportunities in {seconds:.1} s: {views} pages seen, {clicks} links \
@@ -200,10 +206,10 @@ impl Summary {
 }
 
 /// The opportunities that were discovered first.
-async fn opportunities(pool: &PgPool) -> anyhow::Result<Vec<OpportunityId>> {
+async fn load_opportunities(pool: &PgPool) -> anyhow::Result<Vec<OpportunityId>> {
     let filter = EventFilter { event_types: vec!["opportunity.discovered".to_owned()], ..EventFilter::default() };
-    let options = ReplayOptions { filter, limit: Some(MOST_OPPORTUNITIES), ..ReplayOptions::default() };
-    let mut replay = Replay::start(pool, options).await?;
+    let options = ReplayOptions { filter, limit: Some(MAX_OPPORTUNITIES), ..ReplayOptions::default() };
+    let mut replay = LogReplay::start(pool, options).await?;
     let mut ids = Vec::new();
     while let Some(batch) = replay.next_batch().await? {
         for event in batch.events {
@@ -215,6 +221,6 @@ async fn opportunities(pool: &PgPool) -> anyhow::Result<Vec<OpportunityId>> {
     Ok(ids)
 }
 
-fn count(length: usize) -> u64 {
+fn to_u64(length: usize) -> u64 {
     u64::try_from(length).unwrap_or(u64::MAX)
 }

@@ -12,20 +12,20 @@ use serde_json::json;
 
 use super::output;
 use crate::{
-    config::Config,
-    store::{CountError, Counts, Engine, Pipeline, ProjectionRow, RelayRow, Stores},
+    app_context::{AppContext, BackingService, CountError, PipelineStatus, ProjectionRow, RelayRow, StoreCounts},
+    config::MedhubConfig,
 };
 
 /// Pause between two counts: short enough to time a journey of seconds, long enough not to be part of it.
-const PAUSE: Duration = Duration::from_millis(500);
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Characters of an error that fit beside the rest.
-const MOST_ERROR: usize = 120;
+const MAX_ERROR_CHARS: usize = 120;
 
 /// Tells how the relay and every generation of every projection are doing, and counts what every store holds. Exit code
 /// 0 only if all stores hold what the log holds.
 #[derive(Debug, Args)]
-pub(super) struct Status {
+pub(super) struct StatusArgs {
     /// Print one JSON object instead of tables
     #[arg(long)]
     json: bool,
@@ -37,50 +37,50 @@ pub(super) struct Status {
     watch: Option<u64>,
 }
 
-impl Status {
-    pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
-        let stores = Stores::open_without_model(config)?;
+impl StatusArgs {
+    pub(super) async fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
+        let stores = AppContext::open_without_model(config)?;
         if let Some(pause) = self.watch {
-            return watch(&stores, Duration::from_secs(pause)).await;
+            return watch_pipeline(&stores, Duration::from_secs(pause)).await;
         }
-        stores.live.refresh(stores.runtime.control()).await?;
-        let counted = counted(&stores, Duration::from_secs(self.wait)).await;
-        let pipeline = stores.pipeline().await?;
-        let findings = stores.findings(&Engine::ALL).await;
+        stores.read_models.refresh_pointer(stores.runtime.control()).await?;
+        let counted = count_until_agreed(&stores, Duration::from_secs(self.wait)).await;
+        let pipeline = stores.pipeline_status().await?;
+        let findings = stores.collect_findings(&BackingService::ALL).await;
         if self.json {
             let counts = counted?;
             let mut all = serde_json::to_value(&counts)?;
             (all["relay"], all["projections"]) = (json!(pipeline.relay), json!(pipeline.projections));
             all["findings"] = json!(findings);
-            output::result(&all.to_string())?;
-            return Ok(code(counts.agree));
+            output::print_result(&all.to_string())?;
+            return Ok(exit_code(counts.agree));
         }
-        output::result(&pipeline_table(&pipeline))?;
+        output::print_result(&format_pipeline(&pipeline))?;
         for finding in &findings {
-            output::result(&format!("{}: {}", finding.engine.name(), finding.text))?;
+            output::print_result(&format!("{}: {}", finding.engine.name(), finding.text))?;
         }
         // A store that is away must not hide how the rest is doing.
         let counts =
             counted.context("counting what every store holds; the table above is what Postgres and Kafka say")?;
-        output::result(&format!("\n{}", table(&counts)))?;
-        Ok(code(counts.agree))
+        output::print_result(&format!("\n{}", format_counts(&counts)))?;
+        Ok(exit_code(counts.agree))
     }
 }
 
-fn code(agree: bool) -> ExitCode {
+fn exit_code(agree: bool) -> ExitCode {
     if agree { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-async fn watch(stores: &Stores, pause: Duration) -> anyhow::Result<ExitCode> {
+async fn watch_pipeline(stores: &AppContext, pause: Duration) -> anyhow::Result<ExitCode> {
     // Clears the terminal and goes to its top.
     const CLEAR: &str = "\x1b[2J\x1b[H";
     let drawn = std::io::stdout().is_terminal();
     loop {
-        let text = match stores.pipeline().await {
-            Ok(pipeline) => pipeline_table(&pipeline),
+        let text = match stores.pipeline_status().await {
+            Ok(pipeline) => format_pipeline(&pipeline),
             Err(error) => format!("{:#}", anyhow::Error::from(error)),
         };
-        output::result(&if drawn { format!("{CLEAR}{text}") } else { text })?;
+        output::print_result(&if drawn { format!("{CLEAR}{text}") } else { text })?;
         tokio::select! {
             interrupted = tokio::signal::ctrl_c() => {
                 interrupted.context("waiting for Ctrl-C")?;
@@ -91,21 +91,21 @@ async fn watch(stores: &Stores, pause: Duration) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn pipeline_table(pipeline: &Pipeline) -> String {
+fn format_pipeline(pipeline: &PipelineStatus) -> String {
     let relay = &pipeline.relay;
     let mut lines = vec![
         format!(
             "{:<16}{:<12}{:>12}{:>10}{:>9}{:>8}  {}",
             "", "state", "position", "lag", "lag s", "parked", "last error"
         ),
-        relay_line(relay),
+        format_relay_row(relay),
     ];
-    lines.extend(pipeline.projections.iter().map(projection_line));
+    lines.extend(pipeline.projections.iter().map(format_projection_row));
     lines.push(format!("{:<16}{:<12}{:>12}", "log", "", relay.log_end));
     lines.join("\n")
 }
 
-fn relay_line(relay: &RelayRow) -> String {
+fn format_relay_row(relay: &RelayRow) -> String {
     let state = match (relay.leads, relay.relays) {
         (true, _) => "leads",
         (false, 0) => "NO RELAY",
@@ -118,29 +118,29 @@ fn relay_line(relay: &RelayRow) -> String {
     line.trim_end().to_owned()
 }
 
-fn projection_line(row: &ProjectionRow) -> String {
+fn format_projection_row(row: &ProjectionRow) -> String {
     let name = format!("{} g{}{}", row.projection, row.generation, if row.live { " *" } else { "" });
     let lag = row.lag_records.map_or("?".to_owned(), |records| records.to_string());
-    let error: String = row.last_error.iter().flat_map(|error| error.chars()).take(MOST_ERROR).collect();
+    let error: String = row.last_error.iter().flat_map(|error| error.chars()).take(MAX_ERROR_CHARS).collect();
     let line =
         format!("{name:<16}{:<12}{:>12}{lag:>10}{:>9.1}{:>8}  {error}", row.state, row.position, row.lag_s, row.parked);
     line.trim_end().to_owned()
 }
 
 /// Counts until the stores agree or `patience` is over; answers with the last count.
-async fn counted(stores: &Stores, patience: Duration) -> Result<Counts, CountError> {
+async fn count_until_agreed(stores: &AppContext, patience: Duration) -> Result<StoreCounts, CountError> {
     let deadline = Instant::now() + patience;
     loop {
-        let counted = stores.count().await;
+        let counted = stores.count_stores().await;
         let agree = counted.as_ref().is_ok_and(|counts| counts.agree);
         if agree || Instant::now() >= deadline {
             return counted;
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
-fn table(counts: &Counts) -> String {
+fn format_counts(counts: &StoreCounts) -> String {
     let rows = [
         ("Postgres", "events", counts.postgres.events),
         ("Kafka", "records", counts.kafka.records),

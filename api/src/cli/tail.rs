@@ -4,18 +4,18 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
-use eventstore::reader::{self, Follow, Replay, ReplayOptions};
+use eventstore::log::{self, FollowOptions, LogReplay, ReplayOptions};
 
 use super::{
-    event_lines::EventLines,
-    selection::{Selection, open_log},
+    event_line_printer::EventLinePrinter,
+    event_selection::{EventSelection, open_log},
 };
-use crate::config::Config;
+use crate::config::MedhubConfig;
 
 /// Prints the last events of the log, one JSON object a line, and then each event as it is recorded, until Ctrl-C.
 /// Needs Postgres only.
 #[derive(Debug, Args)]
-pub(super) struct Tail {
+pub(super) struct TailArgs {
     /// How many of the last events
     #[arg(short = 'n', long, value_name = "N", default_value_t = 10)]
     lines: u32,
@@ -23,33 +23,33 @@ pub(super) struct Tail {
     #[arg(long)]
     no_follow: bool,
     #[command(flatten)]
-    selection: Selection,
+    selection: EventSelection,
 }
 
-impl Tail {
-    pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
+impl TailArgs {
+    pub(super) async fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
         tokio::select! {
-            outcome = self.print(config) => outcome.map(|()| ExitCode::SUCCESS),
+            outcome = self.print_events(config) => outcome.map(|()| ExitCode::SUCCESS),
             // This is how following is meant to end.
             _ = tokio::signal::ctrl_c() => Ok(ExitCode::SUCCESS),
         }
     }
 
-    async fn print(self, config: &Config) -> anyhow::Result<()> {
+    async fn print_events(self, config: &MedhubConfig) -> anyhow::Result<()> {
         let pool = open_log(config).await?;
-        let filter = self.selection.filter();
+        let filter = self.selection.into_filter();
         let after = {
             let mut connection = pool.acquire().await.context("connecting to Postgres")?;
-            reader::before_last(&mut connection, &filter, self.lines).await?
+            log::position_before_last(&mut connection, &filter, self.lines).await?
         };
         let limit = self.no_follow.then_some(u64::from(self.lines));
-        let follow = (!self.no_follow).then(Follow::default);
+        let follow = (!self.no_follow).then(FollowOptions::default);
         let mut replay =
-            Replay::start(&pool, ReplayOptions { filter, after, limit, follow, ..ReplayOptions::default() }).await?;
+            LogReplay::start(&pool, ReplayOptions { filter, after, limit, follow, ..ReplayOptions::default() }).await?;
         pool.close().await;
-        let mut lines = EventLines::new();
+        let mut lines = EventLinePrinter::new();
         while let Some(batch) = replay.next_batch().await? {
-            lines.print(&batch.events).await.context("printing events")?;
+            lines.print_events(&batch.events).await.context("printing events")?;
         }
         Ok(())
     }

@@ -3,22 +3,22 @@
 use std::{process::ExitCode, sync::Mutex};
 
 use clap::{Args, builder::PossibleValuesParser};
-use projections::runtime::{Generation, Verification, VerifyOptions, VerifyProgress};
+use projections::runtime::{Generation, VerifyOptions, VerifyProgress, VerifyReport};
 use serde_json::json;
 
 use super::{
     output,
-    progress::{Progress, Unit},
+    progress_reporter::{ProgressReporter, ProgressUnit},
     projection_names,
 };
-use crate::{config::Config, store::Stores};
+use crate::{app_context::AppContext, config::MedhubConfig};
 
 /// Compares read models with a fold of the log, and names every row that is missing, unexpected or differs. Exact also
 /// while events come in. Exit code 0 only if nothing differs.
 #[derive(Debug, Args)]
-pub(super) struct Verify {
+pub(super) struct VerifyArgs {
     /// Which read models; by default all of them
-    #[arg(value_name = "NAME", value_parser = PossibleValuesParser::new(projection_names::possible()))]
+    #[arg(value_name = "NAME", value_parser = PossibleValuesParser::new(projection_names::possible_names()))]
     projections: Vec<String>,
     /// Compare only so many of the 256 buckets that streams are spread over, chosen by chance, and no totals
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
@@ -31,35 +31,35 @@ pub(super) struct Verify {
     json: bool,
 }
 
-impl Verify {
-    pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
-        let stores = Stores::open(config).await?;
-        let pointer = stores.runtime.control().pointer().await?;
+impl VerifyArgs {
+    pub(super) async fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
+        let stores = AppContext::open_with_model(config).await?;
+        let pointer = stores.runtime.control().load_pointer().await?;
         let mut clean = true;
-        for projection in projection_names::chosen(&stores, &self.projections)? {
-            let generation = self.generation.unwrap_or_else(|| pointer.of(projection.name()));
+        for projection in projection_names::select_projections(&stores, &self.projections)? {
+            let generation = self.generation.unwrap_or_else(|| pointer.active_generation(projection.name()));
             let shown = Mutex::new(None);
-            let told = |now: VerifyProgress| show(&shown, projection.name(), now);
+            let told = |now: VerifyProgress| show_progress(&shown, projection.name(), now);
             let options = VerifyOptions { sample: self.sample };
             let found = stores.runtime.verify(projection.as_ref(), generation, options, told).await?;
             if let Some(progress) = shown.into_inner().unwrap_or_default() {
-                Progress::finish(progress);
+                ProgressReporter::finish(progress);
             }
             clean &= found.is_clean();
-            output::result(&if self.json { as_json(&found) } else { as_text(&found) })?;
+            output::print_result(&if self.json { format_json(&found) } else { format_text(&found) })?;
         }
         Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }
 
-fn show(shown: &Mutex<Option<Progress>>, name: &str, now: VerifyProgress) {
+fn show_progress(shown: &Mutex<Option<ProgressReporter>>, name: &str, now: VerifyProgress) {
     let Ok(mut shown) = shown.lock() else { return };
-    let progress = shown.get_or_insert_with(|| Progress::start(Unit::Positions, Some(now.end)));
-    progress.at(now.position, || format!("{name}: {} rows read", now.rows));
+    let progress = shown.get_or_insert_with(|| ProgressReporter::start(ProgressUnit::Positions, Some(now.end)));
+    progress.update(now.position, || format!("{name}: {} rows read", now.rows));
 }
 
-fn as_text(found: &Verification) -> String {
-    let Verification { projection, generation, rows, events, buckets, parked, different, .. } = found;
+fn format_text(found: &VerifyReport) -> String {
+    let VerifyReport { projection, generation, rows, events, buckets, parked, difference_count: different, .. } = found;
     let what = if found.totals { "and totals" } else { "without totals" };
     let mut lines: Vec<String> =
         found.differences.iter().map(|difference| format!("{projection} {difference}")).collect();
@@ -73,7 +73,7 @@ fn as_text(found: &Verification) -> String {
     lines.join("\n")
 }
 
-fn as_json(found: &Verification) -> String {
+fn format_json(found: &VerifyReport) -> String {
     let differences: Vec<_> = found
         .differences
         .iter()
@@ -89,7 +89,7 @@ fn as_json(found: &Verification) -> String {
         "buckets": found.buckets,
         "totals": found.totals,
         "parked": found.parked,
-        "different": found.different,
+        "different": found.difference_count,
         "differences": differences,
     })
     .to_string()

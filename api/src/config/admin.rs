@@ -9,7 +9,7 @@ use serde::Deserialize;
 use subtle::ConstantTimeEq;
 
 /// A shorter one could be guessed.
-const SHORTEST: usize = 16;
+const MIN_TOKEN_CHARS: usize = 16;
 
 /// Settings of operating over the API.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -26,20 +26,20 @@ pub struct AdminToken(SecretString);
 
 /// A token that is too easy to guess.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("it is shorter than {SHORTEST} characters")]
-pub struct ShortToken;
+#[error("it is shorter than {MIN_TOKEN_CHARS} characters")]
+pub struct TokenTooShort;
 
 impl TryFrom<SecretString> for AdminToken {
-    type Error = ShortToken;
+    type Error = TokenTooShort;
 
     fn try_from(token: SecretString) -> Result<Self, Self::Error> {
-        if token.expose_secret().chars().count() < SHORTEST { Err(ShortToken) } else { Ok(Self(token)) }
+        if token.expose_secret().chars().count() < MIN_TOKEN_CHARS { Err(TokenTooShort) } else { Ok(Self(token)) }
     }
 }
 
 impl AdminConfig {
     /// Whether this is the operator's token; takes the same time wherever it differs.
-    pub fn recognises(&self, shown: &str) -> bool {
+    pub fn is_operator_token(&self, shown: &str) -> bool {
         self.token.as_ref().is_some_and(|token| token.0.expose_secret().as_bytes().ct_eq(shown.as_bytes()).into())
     }
 }
@@ -48,23 +48,23 @@ impl AdminConfig {
 mod tests {
     use super::*;
 
-    fn of(token: &str) -> Result<AdminToken, ShortToken> {
+    fn parse_token(token: &str) -> Result<AdminToken, TokenTooShort> {
         AdminToken::try_from(SecretString::from(token))
     }
 
     #[test]
     fn only_the_very_token_is_recognised() {
-        let admin = AdminConfig { token: Some(of("correct-horse-battery").unwrap()) };
-        assert!(admin.recognises("correct-horse-battery"));
+        let admin = AdminConfig { token: Some(parse_token("correct-horse-battery").unwrap()) };
+        assert!(admin.is_operator_token("correct-horse-battery"));
         for other in ["", "correct-horse-batterz", "correct-horse-battery ", "correct-horse"] {
-            assert!(!admin.recognises(other), "{other}");
+            assert!(!admin.is_operator_token(other), "{other}");
         }
-        assert!(!AdminConfig::default().recognises(""), "without a token nobody is an operator");
+        assert!(!AdminConfig::default().is_operator_token(""), "without a token nobody is an operator");
     }
 
     #[test]
     fn a_short_token_is_refused_and_none_is_shown() {
-        assert_eq!(of("fifteen letters").unwrap_err(), ShortToken);
-        assert!(!format!("{:?}", of("correct-horse-battery").unwrap()).contains("horse"));
+        assert_eq!(parse_token("fifteen letters").unwrap_err(), TokenTooShort);
+        assert!(!format!("{:?}", parse_token("correct-horse-battery").unwrap()).contains("horse"));
     }
 }

@@ -17,7 +17,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 /// Shortest secret, in bytes: as long as what it signs with (RFC 7518, section 3.2).
-const SHORTEST: usize = 32;
+const MIN_SECRET_BYTES: usize = 32;
 
 /// Settings of who is who. They hold a secret, so that they are not written with the rest.
 #[derive(Debug, Clone, Deserialize)]
@@ -57,13 +57,13 @@ impl Default for AuthConfig {
 }
 
 impl AuthConfig {
-    pub(crate) fn secret(&self) -> Option<&SecretString> {
+    pub(crate) fn signing_secret(&self) -> Option<&SecretString> {
         self.hs256_secret.as_ref().map(|secret| &secret.0)
     }
 
     /// The setting that is missing to tell tokens for this service from those for others, where tokens are taken and this
     /// is no development stack.
-    pub(crate) fn missing_bound(&self) -> Option<&'static str> {
+    pub(crate) fn missing_claim_setting(&self) -> Option<&'static str> {
         let takes_tokens = self.hs256_secret.is_some() || self.jwks_url.is_some();
         let bounds = [("auth.issuer", &self.issuer), ("auth.audience", &self.audience)];
         let mut missing = bounds.into_iter().filter(|(_, value)| value.as_ref().is_none_or(String::is_empty));
@@ -86,14 +86,14 @@ pub struct AuthSecret(SecretString);
 
 /// A secret that is too easy to guess.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("it is shorter than {SHORTEST} bytes")]
-pub struct ShortSecret;
+#[error("it is shorter than {MIN_SECRET_BYTES} bytes")]
+pub struct SecretTooShort;
 
 impl TryFrom<SecretString> for AuthSecret {
-    type Error = ShortSecret;
+    type Error = SecretTooShort;
 
-    fn try_from(secret: SecretString) -> Result<Self, ShortSecret> {
-        if secret.expose_secret().len() < SHORTEST { Err(ShortSecret) } else { Ok(Self(secret)) }
+    fn try_from(secret: SecretString) -> Result<Self, SecretTooShort> {
+        if secret.expose_secret().len() < MIN_SECRET_BYTES { Err(SecretTooShort) } else { Ok(Self(secret)) }
     }
 }
 
@@ -104,19 +104,19 @@ mod tests {
     #[test]
     fn tokens_are_bound_to_an_issuer_and_an_audience_outside_of_the_development_login() {
         let open = AuthConfig { jwks_url: Some("http://127.0.0.1:1".to_owned()), ..AuthConfig::default() };
-        assert_eq!(open.missing_bound(), Some("auth.issuer"));
+        assert_eq!(open.missing_claim_setting(), Some("auth.issuer"));
         let half = AuthConfig { issuer: Some("https://login".to_owned()), ..open.clone() };
-        assert_eq!(half.missing_bound(), Some("auth.audience"));
+        assert_eq!(half.missing_claim_setting(), Some("auth.audience"));
         let whole = AuthConfig { audience: Some("medhub".to_owned()), ..half };
-        assert_eq!(whole.missing_bound(), None);
-        assert_eq!(AuthConfig { development_login: true, ..open }.missing_bound(), None);
-        assert_eq!(AuthConfig::default().missing_bound(), None, "no tokens are taken at all");
+        assert_eq!(whole.missing_claim_setting(), None);
+        assert_eq!(AuthConfig { development_login: true, ..open }.missing_claim_setting(), None);
+        assert_eq!(AuthConfig::default().missing_claim_setting(), None, "no tokens are taken at all");
     }
 
     #[test]
     fn a_short_secret_is_refused_and_none_is_shown() {
         let of = |secret: &str| AuthSecret::try_from(SecretString::from(secret));
-        assert_eq!(of("short").unwrap_err(), ShortSecret);
+        assert_eq!(of("short").unwrap_err(), SecretTooShort);
         assert!(!format!("{:?}", of(&"correct-horse".repeat(3)).unwrap()).contains("horse"));
     }
 }

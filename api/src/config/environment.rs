@@ -7,10 +7,10 @@ use figment::{
     value::{Dict, Map, Value},
 };
 
-const PREFIX: &str = "MEDHUB__";
+const VARIABLE_PREFIX: &str = "MEDHUB__";
 
 /// One variable as a source of one setting.
-pub(super) struct Variable {
+pub(super) struct EnvironmentVariable {
     /// Its name in the environment.
     name: String,
     /// The path of the setting, e.g. `http.listen`.
@@ -19,7 +19,7 @@ pub(super) struct Variable {
     value: String,
 }
 
-impl Provider for Variable {
+impl Provider for EnvironmentVariable {
     fn metadata(&self) -> Metadata {
         Metadata::named(format!("environment variable {}", self.name))
     }
@@ -32,20 +32,20 @@ impl Provider for Variable {
 }
 
 /// The variables that set something, weakest first. Empty ones count as unset.
-pub(super) fn variables(
+pub(super) fn collect_variables(
     environment: impl IntoIterator<Item = (String, String)>,
     well_known: &[(&str, &str)],
-) -> Vec<Variable> {
+) -> Vec<EnvironmentVariable> {
     let mut by_key = Vec::new();
     let mut by_url = Vec::new();
     for (name, value) in environment {
         if value.is_empty() {
             continue;
         }
-        if let Some(path) = name.strip_prefix(PREFIX) {
-            by_key.push(Variable { key: path.to_ascii_lowercase().replace("__", "."), name, value });
+        if let Some(path) = name.strip_prefix(VARIABLE_PREFIX) {
+            by_key.push(EnvironmentVariable { key: path.to_ascii_lowercase().replace("__", "."), name, value });
         } else if let Some((_, key)) = well_known.iter().find(|(known, _)| *known == name) {
-            by_url.push(Variable { key: (*key).to_owned(), name, value });
+            by_url.push(EnvironmentVariable { key: (*key).to_owned(), name, value });
         }
     }
     by_key.append(&mut by_url);

@@ -30,24 +30,28 @@ pub enum ConfigError {
 impl ConfigError {
     /// Says for each problem which key it is about and where that was set.
     pub(super) fn from_figment(error: figment::Error, settings: &Figment) -> Self {
-        Self::Invalid { problems: error.into_iter().map(|problem| describe(&problem, settings)).collect() }
+        Self::Invalid { problems: error.into_iter().map(|problem| describe_error(&problem, settings)).collect() }
     }
 }
 
-fn describe(error: &figment::Error, settings: &Figment) -> String {
+fn describe_error(error: &figment::Error, settings: &Figment) -> String {
     let section = error.path.join(".");
     if let Kind::UnknownField(_, known) = &error.kind {
         // The path of an unknown key ends in the key itself.
-        return format!("unknown setting {section}{}; known here: {}", origin(&section, settings), known.join(", "));
+        return format!(
+            "unknown setting {section}{}; known here: {}",
+            describe_origin(&section, settings),
+            known.join(", ")
+        );
     }
     if section.is_empty() {
         return error.kind.to_string();
     }
-    format!("setting {section}{}: {}", origin(&section, settings), error.kind)
+    format!("setting {section}{}: {}", describe_origin(&section, settings), error.kind)
 }
 
 /// Where a key was set, e.g. ` (environment variable MEDHUB__HTTP__LISTEN)`.
-fn origin(key: &str, settings: &Figment) -> String {
+fn describe_origin(key: &str, settings: &Figment) -> String {
     let Some(metadata) = settings.find_metadata(key) else { return String::new() };
     match &metadata.source {
         Some(source) => format!(" ({source})"),

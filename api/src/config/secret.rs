@@ -7,26 +7,26 @@ use url::Url;
 pub(super) const MASK: &str = "***";
 
 /// The settings with every secret and every password inside a URL replaced by `***`.
-pub(super) fn masked(settings: Dict) -> Dict {
-    settings.into_iter().map(|(key, value)| (key.clone(), masked_value(&key, value))).collect()
+pub(super) fn mask_settings(settings: Dict) -> Dict {
+    settings.into_iter().map(|(key, value)| (key.clone(), mask_value(&key, value))).collect()
 }
 
 /// The text with the password of each URL in it replaced by `***`.
-pub fn masked_url(text: &str) -> String {
-    text.split(',').map(masked_single_url).collect::<Vec<_>>().join(",")
+pub fn mask_url(text: &str) -> String {
+    text.split(',').map(mask_single_url).collect::<Vec<_>>().join(",")
 }
 
-fn masked_value(key: &str, value: Value) -> Value {
+fn mask_value(key: &str, value: Value) -> Value {
     match value {
-        Value::Dict(tag, inner) => Value::Dict(tag, masked(inner)),
-        Value::Array(tag, items) => Value::Array(tag, items.into_iter().map(|item| masked_value(key, item)).collect()),
-        Value::String(tag, text) if is_secret(key) && !text.is_empty() => {
+        Value::Dict(tag, inner) => Value::Dict(tag, mask_settings(inner)),
+        Value::Array(tag, items) => Value::Array(tag, items.into_iter().map(|item| mask_value(key, item)).collect()),
+        Value::String(tag, text) if is_secret_key(key) && !text.is_empty() => {
             drop(text);
             Value::String(tag, MASK.to_owned())
         }
-        Value::String(tag, text) => Value::String(tag, masked_url(&text)),
+        Value::String(tag, text) => Value::String(tag, mask_url(&text)),
         number @ Value::Num(tag, _) => {
-            if is_secret(key) {
+            if is_secret_key(key) {
                 Value::String(tag, MASK.to_owned())
             } else {
                 number
@@ -36,17 +36,17 @@ fn masked_value(key: &str, value: Value) -> Value {
     }
 }
 
-fn is_secret(key: &str) -> bool {
+fn is_secret_key(key: &str) -> bool {
     if key == "login" {
         return true;
     }
     ["password", "secret", "token", "api_key"].iter().any(|word| key.contains(word)) && !key.ends_with("_tokens")
 }
 
-fn masked_single_url(text: &str) -> String {
+fn mask_single_url(text: &str) -> String {
     let Ok(mut url) = Url::parse(text) else { return text.to_owned() };
     let named: Vec<(String, String)> = url.query_pairs().into_owned().collect();
-    let hidden = named.iter().any(|(name, _)| is_secret(name));
+    let hidden = named.iter().any(|(name, _)| is_secret_key(name));
     if url.password().is_none() && !hidden {
         return text.to_owned();
     }
@@ -54,8 +54,9 @@ fn masked_single_url(text: &str) -> String {
         return MASK.to_owned();
     }
     if hidden {
-        let shown =
-            |(name, value): (String, String)| if is_secret(&name) { (name, MASK.to_owned()) } else { (name, value) };
+        let shown = |(name, value): (String, String)| {
+            if is_secret_key(&name) { (name, MASK.to_owned()) } else { (name, value) }
+        };
         url.query_pairs_mut().clear().extend_pairs(named.into_iter().map(shown));
     }
     url.to_string()
@@ -75,7 +76,7 @@ mod tests {
             ("127.0.0.1:9092,127.0.0.1:9093", "127.0.0.1:9092,127.0.0.1:9093"),
             ("plain text", "plain text"),
         ] {
-            assert_eq!(masked_url(given), shown);
+            assert_eq!(mask_url(given), shown);
         }
     }
 
@@ -88,7 +89,7 @@ mod tests {
             ("login".to_owned(), Value::from("medhub:s3cret")),
             ("inner".to_owned(), Value::from(Dict::from([("api_key".to_owned(), Value::from("s3cret"))]))),
         ]);
-        let shown = masked(settings);
+        let shown = mask_settings(settings);
         assert_eq!(shown["password"].as_str(), Some(MASK));
         assert_eq!(shown["analyst_password"].as_str(), Some(MASK));
         assert_eq!(shown["login"].as_str(), Some(MASK));

@@ -7,13 +7,13 @@ use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value
 /// A string, because GraphQL's `Int` ends at 21 million dollars, and because a JSON number above 2^53 is rounded by
 /// JavaScript. Input also takes a plain integer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Cents(pub(super) i64);
+pub(super) struct CentsScalar(pub(super) i64);
 
 /// An amount in whole cents of a US dollar, written as a string of digits, e.g. `"81930000"` for $819,300.00.
 /// A string, because `Int` ends at 21 million dollars and JavaScript rounds numbers above 2^53. Input also takes a
 /// plain integer.
 #[Scalar(name = "Cents")]
-impl ScalarType for Cents {
+impl ScalarType for CentsScalar {
     fn parse(value: Value) -> InputValueResult<Self> {
         match &value {
             Value::String(text) => {
@@ -39,15 +39,15 @@ mod tests {
 
     #[test]
     fn an_amount_beyond_what_javascript_can_count_survives() {
-        let amount = Cents(9_007_199_254_740_993);
+        let amount = CentsScalar(9_007_199_254_740_993);
         assert_eq!(amount.to_value(), Value::from("9007199254740993"));
-        assert_eq!(Cents::parse(amount.to_value()).unwrap(), amount);
+        assert_eq!(CentsScalar::parse(amount.to_value()).unwrap(), amount);
     }
 
     #[test]
     fn fractions_and_words_are_no_cents() {
         for bad in [Value::from("1.5"), Value::from("ten"), Value::from(1.5), Value::Null] {
-            assert!(Cents::parse(bad).is_err());
+            assert!(CentsScalar::parse(bad).is_err());
         }
     }
 }

@@ -1,15 +1,15 @@
 //! Companies on the wire, and who belongs to them.
 
-mod keys;
+mod api_key;
 mod mutation;
+mod node;
 mod query;
-mod view;
 
 use async_graphql::MergedObject;
 
 pub(super) use self::query::CompanyQuery;
-use self::{keys::KeyMutation, mutation::MemberMutation};
+use self::{api_key::ApiKeyMutation, mutation::CompanyAccountMutation};
 
 /// Changes companies.
 #[derive(MergedObject, Default)]
-pub(super) struct CompanyMutation(MemberMutation, KeyMutation);
+pub(super) struct CompanyMutation(CompanyAccountMutation, ApiKeyMutation);

@@ -1,8 +1,8 @@
 //! Documents on the wire. Files come and go over REST.
 
+mod analysis_input;
 mod mutation;
+mod node;
 mod query;
-mod reading;
-mod view;
 
 pub(super) use self::{mutation::DocumentMutation, query::DocumentQuery};

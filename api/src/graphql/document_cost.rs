@@ -19,11 +19,11 @@ use async_graphql::{
 };
 use async_graphql_value::{ConstValue, Value};
 
-use self::field_price::{INTROSPECTION, IntrospectionPlace};
-use super::{document_parser::DEEPEST, page};
+use self::field_price::{INTROSPECTION_SCALE, IntrospectionPlace};
+use super::{document_parser::MAX_NESTING, pagination};
 
 /// Bytes of a string that cost as much as one field.
-const TEXT_UNIT: usize = 1024;
+const TEXT_UNIT_BYTES: usize = 1024;
 
 /// How much one document may ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,10 +37,10 @@ pub(super) struct CostLimits {
 }
 
 /// Most directives of one field, fragment or operation.
-const MOST_DIRECTIVES: usize = 8;
+const MAX_DIRECTIVES: usize = 8;
 
 /// Most arguments of one field, and most variables of one operation: they are compared with each other.
-const MOST_ARGUMENTS: usize = 100;
+const MAX_ARGUMENTS: usize = 100;
 
 /// What a document costs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -56,41 +56,41 @@ pub struct DocumentCost {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum CostError {
     #[error("the document costs more than {limit}: ask for fewer fields, entries, searches or changes at once")]
-    Complex { limit: usize },
+    TooComplex { limit: usize },
     #[error("the document nests deeper than {limit} fields")]
-    Deep { limit: usize, at: Pos },
+    TooDeep { limit: usize, at: Pos },
     #[error("the document has more than {limit} aliases")]
-    Aliases { limit: usize },
-    #[error("more than {MOST_DIRECTIVES} directives stand in one place")]
-    Directives { at: Pos },
-    #[error("more than {MOST_ARGUMENTS} arguments or variables stand in one place")]
-    Arguments { at: Pos },
+    TooManyAliases { limit: usize },
+    #[error("more than {MAX_DIRECTIVES} directives stand in one place")]
+    TooManyDirectives { at: Pos },
+    #[error("more than {MAX_ARGUMENTS} arguments or variables stand in one place")]
+    TooManyArguments { at: Pos },
     #[error("the fragment `{name}` is spread inside itself")]
-    Circle { name: String, at: Pos },
+    FragmentCycle { name: String, at: Pos },
     #[error("there is no fragment `{name}`")]
-    NoFragment { name: String, at: Pos },
+    UnknownFragment { name: String, at: Pos },
     #[error("there is no operation `{name}` in the document")]
-    NoOperation { name: String },
+    UnknownOperation { name: String },
     #[error("a subscription has exactly one field")]
-    Streams,
+    SeveralSubscriptionFields,
     #[error("the document has several operations: name one in `operationName`")]
-    SeveralOperations,
+    AmbiguousOperation,
 }
 
 impl CostError {
     /// Where it is, if it is in one place.
     pub(super) fn pos(&self) -> Option<Pos> {
         match self {
-            Self::Deep { at, .. }
-            | Self::Directives { at }
-            | Self::Arguments { at }
-            | Self::Circle { at, .. }
-            | Self::NoFragment { at, .. } => Some(*at),
-            Self::Complex { .. }
-            | Self::Aliases { .. }
-            | Self::NoOperation { .. }
-            | Self::Streams
-            | Self::SeveralOperations => None,
+            Self::TooDeep { at, .. }
+            | Self::TooManyDirectives { at }
+            | Self::TooManyArguments { at }
+            | Self::FragmentCycle { at, .. }
+            | Self::UnknownFragment { at, .. } => Some(*at),
+            Self::TooComplex { .. }
+            | Self::TooManyAliases { .. }
+            | Self::UnknownOperation { .. }
+            | Self::SeveralSubscriptionFields
+            | Self::AmbiguousOperation => None,
         }
     }
 }
@@ -107,13 +107,13 @@ pub(super) struct MeasuredOperation {
 /// # Errors
 /// [`CostError`] when the document costs more than `limits`, or cannot be measured as its fragments or operations are
 /// not there.
-pub(super) fn measure(
+pub(super) fn measure_document(
     document: &ExecutableDocument,
     operation_name: Option<&str>,
     variables: &Variables,
     limits: &CostLimits,
 ) -> Result<MeasuredOperation, CostError> {
-    let given = variables.iter().map(|(name, value)| (name.as_str(), constant(value))).collect();
+    let given = variables.iter().map(|(name, value)| (name.as_str(), measure_constant(value))).collect();
     let mut chosen = None;
     let mut visited = 0_usize;
     for (name, operation) in document.operations.iter() {
@@ -122,10 +122,10 @@ pub(super) fn measure(
             None => chosen.is_none(),
         };
         if operation_name.is_none() && chosen.is_some() {
-            return Err(CostError::SeveralOperations);
+            return Err(CostError::AmbiguousOperation);
         }
         let weight =
-            OperationWalk::new(document, variables, &given, limits).operation(&operation.node, operation.pos)?;
+            CostVisitor::new(document, variables, &given, limits).measure_operation(&operation.node, operation.pos)?;
         // All of them are validated, and one is run.
         visited = visited.saturating_add(weight.visited);
         if is_chosen {
@@ -133,19 +133,19 @@ pub(super) fn measure(
         }
     }
     let Some((kind, chosen)) = chosen else {
-        return Err(CostError::NoOperation { name: operation_name.unwrap_or_default().to_owned() });
+        return Err(CostError::UnknownOperation { name: operation_name.unwrap_or_default().to_owned() });
     };
     check_unused_fragments(document, limits)?;
-    let schema = chosen.entries.saturating_mul(INTROSPECTION.complexity) / INTROSPECTION.entries;
+    let schema = chosen.entries.saturating_mul(INTROSPECTION_SCALE.complexity) / INTROSPECTION_SCALE.entries;
     let complexity = chosen.complexity.saturating_add(schema);
-    if complexity > limits.complexity || visited > limits.complexity || chosen.entries > INTROSPECTION.entries {
-        return Err(CostError::Complex { limit: limits.complexity });
+    if complexity > limits.complexity || visited > limits.complexity || chosen.entries > INTROSPECTION_SCALE.entries {
+        return Err(CostError::TooComplex { limit: limits.complexity });
     }
     if chosen.aliases > limits.aliases {
-        return Err(CostError::Aliases { limit: limits.aliases });
+        return Err(CostError::TooManyAliases { limit: limits.aliases });
     }
-    if kind == OperationType::Subscription && chosen.streams > 1 {
-        return Err(CostError::Streams);
+    if kind == OperationType::Subscription && chosen.root_fields > 1 {
+        return Err(CostError::SeveralSubscriptionFields);
     }
     Ok(MeasuredOperation { cost: DocumentCost { complexity, is_introspection: chosen.entries > 0 }, kind })
 }
@@ -153,9 +153,13 @@ pub(super) fn measure(
 /// Fragments that no operation spreads are validated, too.
 fn check_unused_fragments(document: &ExecutableDocument, limits: &CostLimits) -> Result<(), CostError> {
     let (variables, given) = (Variables::default(), HashMap::new());
-    let mut walk = OperationWalk::new(document, &variables, &given, limits);
+    let mut walk = CostVisitor::new(document, &variables, &given, limits);
     for (name, fragment) in &document.fragments {
-        walk.fragment(name, fragment, Scope { place: IntrospectionPlace::Data, is_root: false, nesting: 0 })?;
+        walk.measure_fragment(
+            name,
+            fragment,
+            SelectionScope { place: IntrospectionPlace::Data, is_root: false, nesting: 0 },
+        )?;
     }
     Ok(())
 }
@@ -171,7 +175,7 @@ struct PartCost {
     entries: usize,
     aliases: usize,
     /// Fields of the operation itself.
-    streams: usize,
+    root_fields: usize,
     /// Fields inside fields.
     depth: usize,
     /// Selection sets inside selection sets, spreads included.
@@ -180,13 +184,13 @@ struct PartCost {
 
 impl PartCost {
     /// Both, one beside the other.
-    fn beside(self, other: Self) -> Self {
+    fn combine(self, other: Self) -> Self {
         Self {
             complexity: self.complexity.saturating_add(other.complexity),
             visited: self.visited.saturating_add(other.visited),
             entries: self.entries.saturating_add(other.entries),
             aliases: self.aliases.saturating_add(other.aliases),
-            streams: self.streams.saturating_add(other.streams),
+            root_fields: self.root_fields.saturating_add(other.root_fields),
             depth: self.depth.max(other.depth),
             nesting: self.nesting.max(other.nesting),
         }
@@ -195,7 +199,7 @@ impl PartCost {
 
 /// Where a selection stands.
 #[derive(Debug, Clone, Copy)]
-struct Scope {
+struct SelectionScope {
     place: IntrospectionPlace,
     /// Whether its fields are fields of the operation.
     is_root: bool,
@@ -205,16 +209,16 @@ struct Scope {
 /// A fragment that was come across.
 enum FragmentState {
     /// It is being measured: whoever meets it again goes in a circle.
-    UnderWay,
-    Done(PartCost),
+    InProgress,
+    Measured(PartCost),
 }
 
 /// One way through an operation.
-struct OperationWalk<'a> {
+struct CostVisitor<'a> {
     document: &'a ExecutableDocument,
     variables: &'a Variables,
     /// What each variable of the request weighs.
-    given: &'a HashMap<&'a str, usize>,
+    variable_weights: &'a HashMap<&'a str, usize>,
     /// What variables stand for that the request does not name, and what it weighs.
     defaults: HashMap<&'a str, (&'a ConstValue, usize)>,
     limits: &'a CostLimits,
@@ -222,7 +226,7 @@ struct OperationWalk<'a> {
     fragments: HashMap<(&'a str, IntrospectionPlace, bool), FragmentState>,
 }
 
-impl<'a> OperationWalk<'a> {
+impl<'a> CostVisitor<'a> {
     fn new(
         document: &'a ExecutableDocument,
         variables: &'a Variables,
@@ -230,135 +234,140 @@ impl<'a> OperationWalk<'a> {
         limits: &'a CostLimits,
     ) -> Self {
         let (defaults, fragments) = (HashMap::new(), HashMap::new());
-        Self { document, variables, given, defaults, limits, root: OperationType::Query, fragments }
+        Self { document, variables, variable_weights: given, defaults, limits, root: OperationType::Query, fragments }
     }
 
-    fn operation(mut self, operation: &'a OperationDefinition, at: Pos) -> Result<PartCost, CostError> {
+    fn measure_operation(mut self, operation: &'a OperationDefinition, at: Pos) -> Result<PartCost, CostError> {
         self.root = operation.ty;
-        if operation.variable_definitions.len() > MOST_ARGUMENTS {
-            return Err(CostError::Arguments { at });
+        if operation.variable_definitions.len() > MAX_ARGUMENTS {
+            return Err(CostError::TooManyArguments { at });
         }
-        let mut own = self.directives(&operation.directives, at)?;
+        let mut own = self.measure_directives(&operation.directives, at)?;
         for definition in &operation.variable_definitions {
             let mut visited = 1;
             if let Some(default) = &definition.node.default_value {
-                let weight = constant(&default.node);
+                let weight = measure_constant(&default.node);
                 visited += weight;
                 self.defaults.insert(&definition.node.name.node, (&default.node, weight));
             }
-            let directives = self.directives(&definition.node.directives, definition.pos)?;
-            own = own.beside(directives).beside(PartCost { visited, ..PartCost::default() });
+            let directives = self.measure_directives(&definition.node.directives, definition.pos)?;
+            own = own.combine(directives).combine(PartCost { visited, ..PartCost::default() });
         }
-        let scope = Scope { place: IntrospectionPlace::Data, is_root: true, nesting: 0 };
-        Ok(self.selection_set(&operation.selection_set, scope)?.beside(own))
+        let scope = SelectionScope { place: IntrospectionPlace::Data, is_root: true, nesting: 0 };
+        Ok(self.measure_selection_set(&operation.selection_set, scope)?.combine(own))
     }
 
-    fn selection_set(&mut self, set: &'a Positioned<SelectionSet>, scope: Scope) -> Result<PartCost, CostError> {
-        if scope.nesting > DEEPEST {
-            return Err(CostError::Deep { limit: DEEPEST, at: set.pos });
+    fn measure_selection_set(
+        &mut self,
+        set: &'a Positioned<SelectionSet>,
+        scope: SelectionScope,
+    ) -> Result<PartCost, CostError> {
+        if scope.nesting > MAX_NESTING {
+            return Err(CostError::TooDeep { limit: MAX_NESTING, at: set.pos });
         }
         let mut sum = PartCost::default();
         for selection in &set.node.items {
             let weight = match &selection.node {
-                Selection::Field(field) => self.field(&field.node, field.pos, scope)?,
+                Selection::Field(field) => self.measure_field(&field.node, field.pos, scope)?,
                 Selection::InlineFragment(inline) => {
-                    let own = self.directives(&inline.node.directives, inline.pos)?;
-                    let inside = Scope { nesting: scope.nesting + 1, ..scope };
-                    let within = self.selection_set(&inline.node.selection_set, inside)?;
-                    PartCost { nesting: within.nesting + 1, ..within.beside(own) }
+                    let own = self.measure_directives(&inline.node.directives, inline.pos)?;
+                    let inside = SelectionScope { nesting: scope.nesting + 1, ..scope };
+                    let within = self.measure_selection_set(&inline.node.selection_set, inside)?;
+                    PartCost { nesting: within.nesting + 1, ..within.combine(own) }
                 }
                 Selection::FragmentSpread(spread) => {
-                    let own = self.directives(&spread.node.directives, spread.pos)?;
+                    let own = self.measure_directives(&spread.node.directives, spread.pos)?;
                     let name = &spread.node.fragment_name.node;
                     let Some(fragment) = self.document.fragments.get(name) else {
-                        return Err(CostError::NoFragment { name: name.to_string(), at: spread.pos });
+                        return Err(CostError::UnknownFragment { name: name.to_string(), at: spread.pos });
                     };
-                    let inside = Scope { nesting: scope.nesting + 1, ..scope };
-                    let within = self.fragment(name, fragment, inside)?;
-                    PartCost { nesting: within.nesting + 1, ..within.beside(own) }
+                    let inside = SelectionScope { nesting: scope.nesting + 1, ..scope };
+                    let within = self.measure_fragment(name, fragment, inside)?;
+                    PartCost { nesting: within.nesting + 1, ..within.combine(own) }
                 }
             };
-            sum = sum.beside(weight);
+            sum = sum.combine(weight);
             if sum.visited > self.limits.complexity {
-                return Err(CostError::Complex { limit: self.limits.complexity });
+                return Err(CostError::TooComplex { limit: self.limits.complexity });
             }
         }
         Ok(sum)
     }
 
-    fn fragment(
+    fn measure_fragment(
         &mut self,
         name: &'a str,
         fragment: &'a Positioned<FragmentDefinition>,
-        scope: Scope,
+        scope: SelectionScope,
     ) -> Result<PartCost, CostError> {
         let key = (name, scope.place, scope.is_root);
         match self.fragments.get(&key) {
-            Some(FragmentState::UnderWay) => {
-                return Err(CostError::Circle { name: name.to_owned(), at: fragment.pos });
+            Some(FragmentState::InProgress) => {
+                return Err(CostError::FragmentCycle { name: name.to_owned(), at: fragment.pos });
             }
-            Some(FragmentState::Done(weight)) => {
-                if scope.nesting + weight.nesting > DEEPEST {
-                    return Err(CostError::Deep { limit: DEEPEST, at: fragment.pos });
+            Some(FragmentState::Measured(weight)) => {
+                if scope.nesting + weight.nesting > MAX_NESTING {
+                    return Err(CostError::TooDeep { limit: MAX_NESTING, at: fragment.pos });
                 }
                 return Ok(*weight);
             }
             None => {}
         }
-        self.fragments.insert(key, FragmentState::UnderWay);
-        let own = self.directives(&fragment.node.directives, fragment.pos)?;
-        let weight = self.selection_set(&fragment.node.selection_set, scope)?.beside(own);
-        self.fragments.insert(key, FragmentState::Done(weight));
+        self.fragments.insert(key, FragmentState::InProgress);
+        let own = self.measure_directives(&fragment.node.directives, fragment.pos)?;
+        let weight = self.measure_selection_set(&fragment.node.selection_set, scope)?.combine(own);
+        self.fragments.insert(key, FragmentState::Measured(weight));
         Ok(weight)
     }
 
-    fn field(&mut self, field: &'a Field, pos: Pos, scope: Scope) -> Result<PartCost, CostError> {
-        if field.arguments.len() > MOST_ARGUMENTS {
-            return Err(CostError::Arguments { at: pos });
+    fn measure_field(&mut self, field: &'a Field, pos: Pos, scope: SelectionScope) -> Result<PartCost, CostError> {
+        if field.arguments.len() > MAX_ARGUMENTS {
+            return Err(CostError::TooManyArguments { at: pos });
         }
         let name = field.name.node.as_str();
-        let price = field_price::of(if scope.is_root { Some(self.root) } else { None }, name);
-        let (listed, place) = field_price::introspected(scope.place, name);
-        let inside = Scope { place, is_root: false, nesting: scope.nesting + 1 };
-        let within = self.selection_set(&field.selection_set, inside)?;
-        let own = self.directives(&field.directives, pos)?;
+        let price = field_price::price_field(if scope.is_root { Some(self.root) } else { None }, name);
+        let (listed, place) = field_price::price_introspection(scope.place, name);
+        let inside = SelectionScope { place, is_root: false, nesting: scope.nesting + 1 };
+        let within = self.measure_selection_set(&field.selection_set, inside)?;
+        let own = self.measure_directives(&field.directives, pos)?;
         let mut values = own.complexity;
         for (name, value) in &field.arguments {
-            values =
-                values.saturating_add(field_price::of_argument(&name.node)).saturating_add(self.value(&value.node));
+            values = values
+                .saturating_add(field_price::price_argument(&name.node))
+                .saturating_add(self.measure_value(&value.node));
         }
         let is_about_schema = place != IntrospectionPlace::Data;
         let entries = if is_about_schema { within.entries.saturating_add(1).saturating_mul(listed) } else { 0 };
-        let times = price.default_entries.map_or(1, |default| self.first(field, default));
+        let times = price.default_entries.map_or(1, |default| self.requested_entries(field, default));
         let complexity = price.base.saturating_add(values).saturating_add(within.complexity.saturating_mul(times));
         let depth = within.depth + 1;
         if depth > self.limits.depth {
-            return Err(CostError::Deep { limit: self.limits.depth, at: pos });
+            return Err(CostError::TooDeep { limit: self.limits.depth, at: pos });
         }
         Ok(PartCost {
             complexity: if scope.place == IntrospectionPlace::Data { complexity } else { values },
             visited: within.visited.saturating_add(own.visited).saturating_add(1).saturating_add(field.arguments.len()),
             entries,
             aliases: within.aliases.saturating_add(usize::from(field.alias.is_some())),
-            streams: usize::from(scope.is_root),
+            root_fields: usize::from(scope.is_root),
             depth,
             nesting: within.nesting + 1,
         })
     }
 
-    fn directives(&self, directives: &[Positioned<Directive>], at: Pos) -> Result<PartCost, CostError> {
-        if directives.len() > MOST_DIRECTIVES {
-            return Err(CostError::Directives { at });
+    fn measure_directives(&self, directives: &[Positioned<Directive>], at: Pos) -> Result<PartCost, CostError> {
+        if directives.len() > MAX_DIRECTIVES {
+            return Err(CostError::TooManyDirectives { at });
         }
         let values = directives.iter().flat_map(|directive| &directive.node.arguments);
-        let complexity = values.fold(0_usize, |sum, (_, value)| sum.saturating_add(self.value(&value.node)));
+        let complexity = values.fold(0_usize, |sum, (_, value)| sum.saturating_add(self.measure_value(&value.node)));
         Ok(PartCost { complexity, visited: 1 + directives.len(), ..PartCost::default() })
     }
 
     /// How many entries a page has; one that will be refused counts as the largest.
-    fn first(&self, field: &Field, default: u32) -> usize {
+    fn requested_entries(&self, field: &Field, default: u32) -> usize {
         let given = field.get_argument("first").map(|value| match &value.node {
-            Value::Variable(name) => self.variable(name).cloned(),
+            Value::Variable(name) => self.resolve_variable(name).cloned(),
             Value::Number(number) => Some(ConstValue::Number(number.clone())),
             Value::Null => Some(ConstValue::Null),
             Value::String(_)
@@ -370,40 +379,44 @@ impl<'a> OperationWalk<'a> {
         });
         let entries = match given {
             None | Some(None | Some(ConstValue::Null)) => default,
-            Some(Some(ConstValue::Number(number))) => {
-                number.as_u64().and_then(|number| u32::try_from(number).ok()).unwrap_or(page::MAX).min(page::MAX)
-            }
-            Some(Some(_)) => page::MAX,
+            Some(Some(ConstValue::Number(number))) => number
+                .as_u64()
+                .and_then(|number| u32::try_from(number).ok())
+                .unwrap_or(pagination::MAX_PAGE_SIZE)
+                .min(pagination::MAX_PAGE_SIZE),
+            Some(Some(_)) => pagination::MAX_PAGE_SIZE,
         };
         usize::try_from(entries).unwrap_or(usize::MAX)
     }
 
     /// What a variable stands for; `None` where it has no value.
-    fn variable(&self, name: &str) -> Option<&ConstValue> {
+    fn resolve_variable(&self, name: &str) -> Option<&ConstValue> {
         self.variables.get(name).or_else(|| self.defaults.get(name).map(|(value, _)| *value))
     }
 
     /// What a value weighs. Its nesting is bounded where it was read.
-    fn value(&self, value: &Value) -> usize {
+    fn measure_value(&self, value: &Value) -> usize {
         match value {
             Value::Variable(name) => {
-                let given = self.given.get(name.as_str()).copied();
+                let given = self.variable_weights.get(name.as_str()).copied();
                 given.or_else(|| self.defaults.get(name.as_str()).map(|(_, weight)| *weight)).unwrap_or(1)
             }
-            Value::List(values) => values.iter().fold(1, |sum, value| self.value(value).saturating_add(sum)),
-            Value::Object(fields) => fields.values().fold(1, |sum, value| self.value(value).saturating_add(sum)),
-            Value::String(text) => 1 + text.len() / TEXT_UNIT,
+            Value::List(values) => values.iter().fold(1, |sum, value| self.measure_value(value).saturating_add(sum)),
+            Value::Object(fields) => {
+                fields.values().fold(1, |sum, value| self.measure_value(value).saturating_add(sum))
+            }
+            Value::String(text) => 1 + text.len() / TEXT_UNIT_BYTES,
             Value::Null | Value::Number(_) | Value::Boolean(_) | Value::Enum(_) | Value::Binary(_) => 1,
         }
     }
 }
 
 /// What a value without variables weighs.
-fn constant(value: &ConstValue) -> usize {
+fn measure_constant(value: &ConstValue) -> usize {
     match value {
-        ConstValue::List(values) => values.iter().fold(1, |sum, value| constant(value).saturating_add(sum)),
-        ConstValue::Object(fields) => fields.values().fold(1, |sum, value| constant(value).saturating_add(sum)),
-        ConstValue::String(text) => 1 + text.len() / TEXT_UNIT,
+        ConstValue::List(values) => values.iter().fold(1, |sum, value| measure_constant(value).saturating_add(sum)),
+        ConstValue::Object(fields) => fields.values().fold(1, |sum, value| measure_constant(value).saturating_add(sum)),
+        ConstValue::String(text) => 1 + text.len() / TEXT_UNIT_BYTES,
         ConstValue::Null
         | ConstValue::Number(_)
         | ConstValue::Boolean(_)

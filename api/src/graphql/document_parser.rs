@@ -4,10 +4,10 @@
 //! characters beyond the first plane. This one looks at each byte once, and refuses what nests too deep before it goes
 //! into it.
 
+mod lexer;
 mod string_value;
 #[cfg(test)]
 mod tests;
-mod token;
 
 use std::collections::{HashMap, hash_map::Entry};
 
@@ -22,14 +22,14 @@ use async_graphql::{
 
 use async_graphql_value::{ConstValue, Value, indexmap::IndexMap};
 
-use self::token::{Token, Tokens};
+use self::lexer::{DocumentLexer, DocumentToken};
 
 /// How deep a document may nest, whatever nests in it: selections, values, types.
-pub(super) const DEEPEST: usize = 48;
+pub(super) const MAX_NESTING: usize = 48;
 
 /// Why a document cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum DocumentError {
+pub(super) enum DocumentParseError {
     /// It is not written as the specification says.
     #[error("the document cannot be read: {reason}")]
     Syntax {
@@ -40,7 +40,7 @@ pub(super) enum DocumentError {
     },
     /// It nests too deep.
     #[error("the document nests deeper than {limit}")]
-    Deep {
+    TooDeep {
         /// How deep it may.
         limit: usize,
         /// Where it goes deeper.
@@ -48,7 +48,7 @@ pub(super) enum DocumentError {
     },
     /// A name is too long.
     #[error("a name is longer than {limit} bytes")]
-    LongName {
+    NameTooLong {
         /// How long it may be.
         limit: usize,
         /// Where it begins.
@@ -56,7 +56,7 @@ pub(super) enum DocumentError {
     },
 }
 
-impl DocumentError {
+impl DocumentParseError {
     fn syntax(reason: String, at: Pos) -> Self {
         Self::Syntax { reason, at }
     }
@@ -64,62 +64,62 @@ impl DocumentError {
     /// Where it is.
     pub(super) fn pos(&self) -> Pos {
         match self {
-            Self::Syntax { at, .. } | Self::Deep { at, .. } | Self::LongName { at, .. } => *at,
+            Self::Syntax { at, .. } | Self::TooDeep { at, .. } | Self::NameTooLong { at, .. } => *at,
         }
     }
 }
 
 /// Names and values of arguments.
-type Arguments = Vec<(Positioned<Name>, Positioned<Value>)>;
+type ArgumentList = Vec<(Positioned<Name>, Positioned<Value>)>;
 
 /// Reads a document.
 ///
 /// # Errors
-/// [`DocumentError`] at the first place where it is none.
-pub(super) fn parse(text: &str) -> Result<ExecutableDocument, DocumentError> {
-    let mut tokens = Tokens::new(text);
-    let (token, pos) = tokens.next()?;
-    let mut reader = Parser { tokens, token, pos, depth: 0 };
+/// [`DocumentParseError`] at the first place where it is none.
+pub(super) fn parse_document(text: &str) -> Result<ExecutableDocument, DocumentParseError> {
+    let mut tokens = DocumentLexer::new(text);
+    let (token, pos) = tokens.next_token()?;
+    let mut reader = DocumentParser { tokens, token, pos, depth: 0 };
     let mut operations: Option<DocumentOperations> = None;
     let mut fragments = HashMap::new();
-    while reader.token != Token::End {
+    while reader.token != DocumentToken::End {
         let begin = reader.pos;
-        if let Token::String(_) = reader.token {
+        if let DocumentToken::String(_) = reader.token {
             // The description of what follows.
             reader.advance()?;
         }
-        if reader.skip_word("fragment")? {
-            let (name, fragment) = reader.fragment_definition(begin)?;
+        if reader.skip_keyword("fragment")? {
+            let (name, fragment) = reader.parse_fragment_definition(begin)?;
             match fragments.entry(name.node) {
                 Entry::Vacant(free) => drop(free.insert(fragment)),
                 Entry::Occupied(first) => {
                     let reason = format!("the fragment `{}` is defined twice", first.key());
-                    return Err(DocumentError::syntax(reason, name.pos));
+                    return Err(DocumentParseError::syntax(reason, name.pos));
                 }
             }
             continue;
         }
-        let (name, operation) = reader.operation_definition(begin)?;
-        operations = Some(with_operation(operations, name, operation)?);
+        let (name, operation) = reader.parse_operation_definition(begin)?;
+        operations = Some(add_operation(operations, name, operation)?);
     }
-    let operations = operations.ok_or_else(|| reader.wrong("it has no operation"))?;
+    let operations = operations.ok_or_else(|| reader.syntax_error("it has no operation"))?;
     Ok(ExecutableDocument { operations, fragments })
 }
 
-fn with_operation(
+fn add_operation(
     before: Option<DocumentOperations>,
     name: Option<Positioned<Name>>,
     operation: Positioned<OperationDefinition>,
-) -> Result<DocumentOperations, DocumentError> {
+) -> Result<DocumentOperations, DocumentParseError> {
     let at = operation.pos;
-    let several = || DocumentError::syntax("an operation without a name has to be the only one".to_owned(), at);
+    let several = || DocumentParseError::syntax("an operation without a name has to be the only one".to_owned(), at);
     match (before, name) {
         (None, None) => Ok(DocumentOperations::Single(operation)),
         (None, Some(name)) => Ok(DocumentOperations::Multiple(HashMap::from([(name.node, operation)]))),
         (Some(DocumentOperations::Multiple(mut operations)), Some(name)) => {
             if operations.contains_key(&name.node) {
                 let reason = format!("the operation `{}` is defined twice", name.node);
-                return Err(DocumentError::syntax(reason, name.pos));
+                return Err(DocumentParseError::syntax(reason, name.pos));
             }
             operations.insert(name.node, operation);
             Ok(DocumentOperations::Multiple(operations))
@@ -129,276 +129,282 @@ fn with_operation(
 }
 
 /// The place in a document: one token ahead.
-struct Parser<'a> {
-    tokens: Tokens<'a>,
-    token: Token<'a>,
+struct DocumentParser<'a> {
+    tokens: DocumentLexer<'a>,
+    token: DocumentToken<'a>,
     pos: Pos,
     depth: usize,
 }
 
-impl Parser<'_> {
-    fn advance(&mut self) -> Result<(), DocumentError> {
-        (self.token, self.pos) = self.tokens.next()?;
+impl DocumentParser<'_> {
+    fn advance(&mut self) -> Result<(), DocumentParseError> {
+        (self.token, self.pos) = self.tokens.next_token()?;
         Ok(())
     }
 
-    fn wrong(&self, reason: &str) -> DocumentError {
-        DocumentError::syntax(reason.to_owned(), self.pos)
+    fn syntax_error(&self, reason: &str) -> DocumentParseError {
+        DocumentParseError::syntax(reason.to_owned(), self.pos)
     }
 
-    fn expected(&self, what: &str) -> DocumentError {
-        DocumentError::syntax(format!("expected {what}, found {}", self.token), self.pos)
+    fn unexpected_token(&self, what: &str) -> DocumentParseError {
+        DocumentParseError::syntax(format!("expected {what}, found {}", self.token), self.pos)
     }
 
     /// Goes one deeper; whoever does has to come back by taking one from `depth`.
-    fn deeper(&mut self) -> Result<(), DocumentError> {
-        if self.depth == DEEPEST {
-            return Err(DocumentError::Deep { limit: DEEPEST, at: self.pos });
+    fn increase_depth(&mut self) -> Result<(), DocumentParseError> {
+        if self.depth == MAX_NESTING {
+            return Err(DocumentParseError::TooDeep { limit: MAX_NESTING, at: self.pos });
         }
         self.depth += 1;
         Ok(())
     }
 
     /// Takes that character if it is next.
-    fn skip(&mut self, character: char) -> Result<bool, DocumentError> {
-        let found = self.token == Token::Punctuator(character);
+    fn skip_punctuator(&mut self, character: char) -> Result<bool, DocumentParseError> {
+        let found = self.token == DocumentToken::Punctuator(character);
         if found {
             self.advance()?;
         }
         Ok(found)
     }
 
-    fn expect(&mut self, character: char) -> Result<(), DocumentError> {
-        if self.skip(character)? { Ok(()) } else { Err(self.expected(&format!("`{character}`"))) }
+    fn expect_punctuator(&mut self, character: char) -> Result<(), DocumentParseError> {
+        if self.skip_punctuator(character)? { Ok(()) } else { Err(self.unexpected_token(&format!("`{character}`"))) }
     }
 
-    fn skip_word(&mut self, word: &str) -> Result<bool, DocumentError> {
-        let found = self.token == Token::Name(word);
+    fn skip_keyword(&mut self, word: &str) -> Result<bool, DocumentParseError> {
+        let found = self.token == DocumentToken::Name(word);
         if found {
             self.advance()?;
         }
         Ok(found)
     }
 
-    fn name(&mut self) -> Result<Positioned<Name>, DocumentError> {
-        let Token::Name(name) = self.token else { return Err(self.expected("a name")) };
+    fn parse_name(&mut self) -> Result<Positioned<Name>, DocumentParseError> {
+        let DocumentToken::Name(name) = self.token else { return Err(self.unexpected_token("a name")) };
         let name = Positioned::new(Name::new(name), self.pos);
         self.advance()?;
         Ok(name)
     }
 
-    fn operation_definition(
+    fn parse_operation_definition(
         &mut self,
         begin: Pos,
-    ) -> Result<(Option<Positioned<Name>>, Positioned<OperationDefinition>), DocumentError> {
+    ) -> Result<(Option<Positioned<Name>>, Positioned<OperationDefinition>), DocumentParseError> {
         let (mut name, mut variable_definitions, mut directives) = (None, vec![], vec![]);
         let ty = match self.token {
-            Token::Punctuator('{') => OperationType::Query,
-            Token::Name(word) => {
+            DocumentToken::Punctuator('{') => OperationType::Query,
+            DocumentToken::Name(word) => {
                 let ty = match word {
                     "query" => OperationType::Query,
                     "mutation" => OperationType::Mutation,
                     "subscription" => OperationType::Subscription,
-                    _ => return Err(self.expected("an operation or a fragment")),
+                    _ => return Err(self.unexpected_token("an operation or a fragment")),
                 };
                 self.advance()?;
-                if let Token::Name(_) = self.token {
-                    name = Some(self.name()?);
+                if let DocumentToken::Name(_) = self.token {
+                    name = Some(self.parse_name()?);
                 }
-                if self.skip('(')? {
-                    while !self.skip(')')? {
-                        variable_definitions.push(self.variable_definition()?);
+                if self.skip_punctuator('(')? {
+                    while !self.skip_punctuator(')')? {
+                        variable_definitions.push(self.parse_variable_definition()?);
                     }
                 }
-                directives = self.directives()?;
+                directives = self.parse_directives()?;
                 ty
             }
-            Token::Punctuator(_) | Token::Spread | Token::Number(_) | Token::String(_) | Token::End => {
-                return Err(self.expected("an operation or a fragment"));
+            DocumentToken::Punctuator(_)
+            | DocumentToken::Spread
+            | DocumentToken::Number(_)
+            | DocumentToken::String(_)
+            | DocumentToken::End => {
+                return Err(self.unexpected_token("an operation or a fragment"));
             }
         };
-        let selection_set = self.selection_set()?;
+        let selection_set = self.parse_selection_set()?;
         let operation = OperationDefinition { ty, variable_definitions, directives, selection_set };
         Ok((name, Positioned::new(operation, begin)))
     }
 
-    fn fragment_definition(
+    fn parse_fragment_definition(
         &mut self,
         begin: Pos,
-    ) -> Result<(Positioned<Name>, Positioned<FragmentDefinition>), DocumentError> {
-        if self.token == Token::Name("on") {
-            return Err(self.wrong("a fragment cannot be named `on`"));
+    ) -> Result<(Positioned<Name>, Positioned<FragmentDefinition>), DocumentParseError> {
+        if self.token == DocumentToken::Name("on") {
+            return Err(self.syntax_error("a fragment cannot be named `on`"));
         }
-        let name = self.name()?;
-        let Some(type_condition) = self.type_condition()? else { return Err(self.expected("`on`")) };
-        let directives = self.directives()?;
-        let selection_set = self.selection_set()?;
+        let name = self.parse_name()?;
+        let Some(type_condition) = self.parse_type_condition()? else { return Err(self.unexpected_token("`on`")) };
+        let directives = self.parse_directives()?;
+        let selection_set = self.parse_selection_set()?;
         let fragment = FragmentDefinition { type_condition, directives, selection_set };
         Ok((name, Positioned::new(fragment, begin)))
     }
 
-    fn type_condition(&mut self) -> Result<Option<Positioned<TypeCondition>>, DocumentError> {
+    fn parse_type_condition(&mut self) -> Result<Option<Positioned<TypeCondition>>, DocumentParseError> {
         let begin = self.pos;
-        if !self.skip_word("on")? {
+        if !self.skip_keyword("on")? {
             return Ok(None);
         }
-        Ok(Some(Positioned::new(TypeCondition { on: self.name()? }, begin)))
+        Ok(Some(Positioned::new(TypeCondition { on: self.parse_name()? }, begin)))
     }
 
-    fn selection_set(&mut self) -> Result<Positioned<SelectionSet>, DocumentError> {
+    fn parse_selection_set(&mut self) -> Result<Positioned<SelectionSet>, DocumentParseError> {
         let begin = self.pos;
-        self.deeper()?;
-        self.expect('{')?;
-        let mut items = vec![self.selection()?];
-        while !self.skip('}')? {
-            items.push(self.selection()?);
+        self.increase_depth()?;
+        self.expect_punctuator('{')?;
+        let mut items = vec![self.parse_selection()?];
+        while !self.skip_punctuator('}')? {
+            items.push(self.parse_selection()?);
         }
         self.depth -= 1;
         Ok(Positioned::new(SelectionSet { items }, begin))
     }
 
-    fn selection(&mut self) -> Result<Positioned<Selection>, DocumentError> {
+    fn parse_selection(&mut self) -> Result<Positioned<Selection>, DocumentParseError> {
         let begin = self.pos;
-        if self.token != Token::Spread {
-            let field = self.field()?;
+        if self.token != DocumentToken::Spread {
+            let field = self.parse_field()?;
             return Ok(Positioned::new(Selection::Field(Positioned::new(field, begin)), begin));
         }
         self.advance()?;
-        let is_named = matches!(self.token, Token::Name(name) if name != "on");
+        let is_named = matches!(self.token, DocumentToken::Name(name) if name != "on");
         let selection = if is_named {
-            let spread = FragmentSpread { fragment_name: self.name()?, directives: self.directives()? };
+            let spread = FragmentSpread { fragment_name: self.parse_name()?, directives: self.parse_directives()? };
             Selection::FragmentSpread(Positioned::new(spread, begin))
         } else {
-            let type_condition = self.type_condition()?;
-            let directives = self.directives()?;
-            let selection_set = self.selection_set()?;
+            let type_condition = self.parse_type_condition()?;
+            let directives = self.parse_directives()?;
+            let selection_set = self.parse_selection_set()?;
             let fragment = InlineFragment { type_condition, directives, selection_set };
             Selection::InlineFragment(Positioned::new(fragment, begin))
         };
         Ok(Positioned::new(selection, begin))
     }
 
-    fn field(&mut self) -> Result<Field, DocumentError> {
-        let first = self.name()?;
-        let (alias, name) = if self.skip(':')? { (Some(first), self.name()?) } else { (None, first) };
-        let arguments = self.arguments()?;
-        let directives = self.directives()?;
-        let selection_set = if self.token == Token::Punctuator('{') {
-            self.selection_set()?
+    fn parse_field(&mut self) -> Result<Field, DocumentParseError> {
+        let first = self.parse_name()?;
+        let (alias, name) = if self.skip_punctuator(':')? { (Some(first), self.parse_name()?) } else { (None, first) };
+        let arguments = self.parse_arguments()?;
+        let directives = self.parse_directives()?;
+        let selection_set = if self.token == DocumentToken::Punctuator('{') {
+            self.parse_selection_set()?
         } else {
             Positioned::new(SelectionSet::default(), Pos::default())
         };
         Ok(Field { alias, name, arguments, directives, selection_set })
     }
 
-    fn arguments(&mut self) -> Result<Arguments, DocumentError> {
+    fn parse_arguments(&mut self) -> Result<ArgumentList, DocumentParseError> {
         let mut arguments = vec![];
-        if !self.skip('(')? {
+        if !self.skip_punctuator('(')? {
             return Ok(arguments);
         }
         loop {
-            let name = self.name()?;
-            self.expect(':')?;
+            let name = self.parse_name()?;
+            self.expect_punctuator(':')?;
             let begin = self.pos;
-            arguments.push((name, Positioned::new(self.value()?, begin)));
-            if self.skip(')')? {
+            arguments.push((name, Positioned::new(self.parse_value()?, begin)));
+            if self.skip_punctuator(')')? {
                 return Ok(arguments);
             }
         }
     }
 
-    fn directives(&mut self) -> Result<Vec<Positioned<Directive>>, DocumentError> {
+    fn parse_directives(&mut self) -> Result<Vec<Positioned<Directive>>, DocumentParseError> {
         let mut directives = vec![];
         loop {
             let begin = self.pos;
-            if !self.skip('@')? {
+            if !self.skip_punctuator('@')? {
                 return Ok(directives);
             }
-            let directive = Directive { name: self.name()?, arguments: self.arguments()? };
+            let directive = Directive { name: self.parse_name()?, arguments: self.parse_arguments()? };
             directives.push(Positioned::new(directive, begin));
         }
     }
 
-    fn variable_definition(&mut self) -> Result<Positioned<VariableDefinition>, DocumentError> {
+    fn parse_variable_definition(&mut self) -> Result<Positioned<VariableDefinition>, DocumentParseError> {
         let begin = self.pos;
-        self.expect('$')?;
-        let name = self.name()?;
-        self.expect(':')?;
+        self.expect_punctuator('$')?;
+        let name = self.parse_name()?;
+        self.expect_punctuator(':')?;
         let type_begin = self.pos;
-        let var_type = Positioned::new(self.type_reference()?, type_begin);
+        let var_type = Positioned::new(self.parse_type_reference()?, type_begin);
         // The library's own parser had them in this order, the specification has them in the other.
-        let mut directives = self.directives()?;
+        let mut directives = self.parse_directives()?;
         let mut default_value = None;
-        if self.skip('=')? {
+        if self.skip_punctuator('=')? {
             let value_begin = self.pos;
-            default_value = Some(Positioned::new(self.constant()?, value_begin));
-            directives.extend(self.directives()?);
+            default_value = Some(Positioned::new(self.parse_constant()?, value_begin));
+            directives.extend(self.parse_directives()?);
         }
         Ok(Positioned::new(VariableDefinition { name, var_type, directives, default_value }, begin))
     }
 
-    fn type_reference(&mut self) -> Result<Type, DocumentError> {
-        let base = if self.token == Token::Punctuator('[') {
-            self.deeper()?;
+    fn parse_type_reference(&mut self) -> Result<Type, DocumentParseError> {
+        let base = if self.token == DocumentToken::Punctuator('[') {
+            self.increase_depth()?;
             self.advance()?;
-            let base = BaseType::List(Box::new(self.type_reference()?));
-            self.expect(']')?;
+            let base = BaseType::List(Box::new(self.parse_type_reference()?));
+            self.expect_punctuator(']')?;
             self.depth -= 1;
             base
         } else {
-            BaseType::Named(self.name()?.node)
+            BaseType::Named(self.parse_name()?.node)
         };
-        Ok(Type { base, nullable: !self.skip('!')? })
+        Ok(Type { base, nullable: !self.skip_punctuator('!')? })
     }
 
-    fn constant(&mut self) -> Result<ConstValue, DocumentError> {
+    fn parse_constant(&mut self) -> Result<ConstValue, DocumentParseError> {
         let begin = self.pos;
-        let constant = self.value()?.into_const();
-        constant.ok_or_else(|| DocumentError::syntax("a default value cannot hold a variable".to_owned(), begin))
+        let constant = self.parse_value()?.into_const();
+        constant.ok_or_else(|| DocumentParseError::syntax("a default value cannot hold a variable".to_owned(), begin))
     }
 
-    fn value(&mut self) -> Result<Value, DocumentError> {
+    fn parse_value(&mut self) -> Result<Value, DocumentParseError> {
         let value = match &mut self.token {
-            Token::Punctuator('$') => {
+            DocumentToken::Punctuator('$') => {
                 self.advance()?;
-                return Ok(Value::Variable(self.name()?.node));
+                return Ok(Value::Variable(self.parse_name()?.node));
             }
-            Token::Punctuator('[') => return self.list(),
-            Token::Punctuator('{') => return self.object(),
-            Token::Number(text) => match text.parse() {
+            DocumentToken::Punctuator('[') => return self.parse_list(),
+            DocumentToken::Punctuator('{') => return self.parse_object(),
+            DocumentToken::Number(text) => match text.parse() {
                 Ok(number) => Value::Number(number),
-                Err(_) => return Err(self.wrong("this number is too large")),
+                Err(_) => return Err(self.syntax_error("this number is too large")),
             },
-            Token::String(text) => Value::String(std::mem::take(text)),
-            Token::Name("true") => Value::Boolean(true),
-            Token::Name("false") => Value::Boolean(false),
-            Token::Name("null") => Value::Null,
-            Token::Name(name) => Value::Enum(Name::new(&**name)),
-            Token::Punctuator(_) | Token::Spread | Token::End => return Err(self.expected("a value")),
+            DocumentToken::String(text) => Value::String(std::mem::take(text)),
+            DocumentToken::Name("true") => Value::Boolean(true),
+            DocumentToken::Name("false") => Value::Boolean(false),
+            DocumentToken::Name("null") => Value::Null,
+            DocumentToken::Name(name) => Value::Enum(Name::new(&**name)),
+            DocumentToken::Punctuator(_) | DocumentToken::Spread | DocumentToken::End => {
+                return Err(self.unexpected_token("a value"));
+            }
         };
         self.advance()?;
         Ok(value)
     }
 
-    fn list(&mut self) -> Result<Value, DocumentError> {
-        self.deeper()?;
+    fn parse_list(&mut self) -> Result<Value, DocumentParseError> {
+        self.increase_depth()?;
         self.advance()?;
         let mut values = vec![];
-        while !self.skip(']')? {
-            values.push(self.value()?);
+        while !self.skip_punctuator(']')? {
+            values.push(self.parse_value()?);
         }
         self.depth -= 1;
         Ok(Value::List(values))
     }
 
-    fn object(&mut self) -> Result<Value, DocumentError> {
-        self.deeper()?;
+    fn parse_object(&mut self) -> Result<Value, DocumentParseError> {
+        self.increase_depth()?;
         self.advance()?;
         let mut fields = IndexMap::new();
-        while !self.skip('}')? {
-            let name = self.name()?;
-            self.expect(':')?;
-            fields.insert(name.node, self.value()?);
+        while !self.skip_punctuator('}')? {
+            let name = self.parse_name()?;
+            self.expect_punctuator(':')?;
+            fields.insert(name.node, self.parse_value()?);
         }
         self.depth -= 1;
         Ok(Value::Object(fields))

@@ -8,8 +8,8 @@ use projections::{
     runtime::{ControlError, RebuildError},
 };
 
-use super::parsed::{NotKnown, UnfitDocument};
-use crate::owned::Undone;
+use super::parsed_document_cache::{PersistedQueryError, PrepareDocumentError};
+use crate::tenant_commands::CommandFailure;
 
 /// The caller sent something that cannot be right.
 const INVALID_INPUT: &str = "INVALID_INPUT";
@@ -33,10 +33,10 @@ const UNAVAILABLE: &str = "UNAVAILABLE";
 const INTERNAL: &str = "INTERNAL";
 
 /// Most errors of one answer.
-const MOST_ERRORS: usize = 50;
+const MAX_ERRORS: usize = 50;
 
 /// A bad value in `field`, e.g. `input.naics`; says what is wrong with it.
-pub(super) fn invalid(field: &str, reason: &InvalidValue) -> Error {
+pub(super) fn invalid_value(field: &str, reason: &InvalidValue) -> Error {
     invalid_field(field, reason.to_string())
 }
 
@@ -49,24 +49,26 @@ pub(super) fn invalid_field(field: &str, reason: String) -> Error {
 }
 
 /// The document is not run, for a reason that the caller can mend.
-pub(crate) fn refused(reason: impl Into<String>) -> Response {
-    response(reason.into(), INVALID_QUERY)
+pub(crate) fn invalid_query_response(reason: impl Into<String>) -> Response {
+    response_with_code(reason.into(), INVALID_QUERY)
 }
 
 /// The document is not run, for a reason with a code of its own.
-pub(crate) fn refused_with(reason: String, code: &'static str) -> Response {
-    response(reason, code)
+pub(crate) fn error_response(reason: String, code: &'static str) -> Response {
+    response_with_code(reason, code)
 }
 
 /// The document is not run: it cannot be read, asks for too much, or is not found by its hash.
-pub(super) fn unfit(unfit: &UnfitDocument) -> Response {
+pub(super) fn prepare_error_response(unfit: &PrepareDocumentError) -> Response {
     let (code, at) = match unfit {
-        UnfitDocument::NotKnown(NotKnown::NotFound) => (PERSISTED_QUERY_NOT_FOUND, None),
-        UnfitDocument::NotKnown(NotKnown::OtherText | NotKnown::Malformed) => (INVALID_QUERY, None),
-        UnfitDocument::Unreadable(error) => (INVALID_QUERY, Some(error.pos())),
-        UnfitDocument::Costly(error) => (INVALID_QUERY, error.pos()),
+        PrepareDocumentError::PersistedQuery(PersistedQueryError::NotFound) => (PERSISTED_QUERY_NOT_FOUND, None),
+        PrepareDocumentError::PersistedQuery(PersistedQueryError::HashMismatch | PersistedQueryError::Malformed) => {
+            (INVALID_QUERY, None)
+        }
+        PrepareDocumentError::Syntax(error) => (INVALID_QUERY, Some(error.pos())),
+        PrepareDocumentError::Cost(error) => (INVALID_QUERY, error.pos()),
     };
-    let mut answer = response(unfit.to_string(), code);
+    let mut answer = response_with_code(unfit.to_string(), code);
     for error in &mut answer.errors {
         error.locations.extend(at);
     }
@@ -87,71 +89,73 @@ pub(crate) fn is_unknown_hash(answer: &Response) -> bool {
 }
 
 /// The answer took too long.
-pub(crate) fn timed_out() -> Response {
-    response("the request took too long".to_owned(), TIMEOUT)
+pub(crate) fn timeout_response() -> Response {
+    response_with_code("the request took too long".to_owned(), TIMEOUT)
 }
 
 /// A command that was not decided at all.
-pub(super) fn undecided<E: std::error::Error + 'static>(error: &CommandError<E>) -> Error {
+pub(super) fn command_error<E: std::error::Error + 'static>(error: &CommandError<E>) -> Error {
     match error {
         CommandError::Outdated { current } => {
             let current = *current;
             let message = format!("it has changed since you looked: its version is {current}");
-            coded(&message, CONFLICT).extend_with(|_, e| e.set("currentVersion", current))
+            error_with_code(&message, CONFLICT).extend_with(|_, e| e.set("currentVersion", current))
         }
         CommandError::KeyReused => {
-            coded("the idempotency key was used for another change, take a new one", IDEMPOTENCY_KEY_REUSED)
+            error_with_code("the idempotency key was used for another change, take a new one", IDEMPOTENCY_KEY_REUSED)
         }
-        CommandError::Forbidden { .. } => coded("you may not do that", FORBIDDEN),
-        CommandError::Conflict => coded("others are changing the same, try again", CONFLICT),
+        CommandError::Forbidden { .. } => error_with_code("you may not do that", FORBIDDEN),
+        CommandError::Conflict => error_with_code("others are changing the same, try again", CONFLICT),
         // Refusals are told as answers where the schema has them; what is left is a defect of ours.
-        CommandError::Rejected(_) | CommandError::Store(_) => unavailable(error),
+        CommandError::Refused(_) | CommandError::Store(_) => unavailable(error),
     }
 }
 
 /// What was not done, and why.
-pub(super) fn undone(undone: &Undone) -> Error {
-    let error = coded(&undone.to_string(), undone.code());
+pub(super) fn command_failure(undone: &CommandFailure) -> Error {
+    let error = error_with_code(&undone.to_string(), undone.code());
     match undone {
-        Undone::Outdated { current } => {
+        CommandFailure::Outdated { current } => {
             let current = *current;
             error.extend_with(|_, e| e.set("currentVersion", current))
         }
-        Undone::Rejected { rule, .. } => {
+        CommandFailure::Rejected { rule, .. } => {
             let rule = *rule;
             error.extend_with(|_, e| e.set("rule", rule))
         }
-        Undone::Unauthenticated | Undone::Forbidden | Undone::KeyReused | Undone::Conflict | Undone::Unavailable => {
-            error
-        }
+        CommandFailure::Unauthenticated
+        | CommandFailure::Forbidden
+        | CommandFailure::KeyReused
+        | CommandFailure::Conflict
+        | CommandFailure::Unavailable => error,
     }
 }
 
 /// What is not done here, for a reason that the caller may know.
 pub(super) fn forbidden(reason: &str) -> Error {
-    coded(reason, FORBIDDEN)
+    error_with_code(reason, FORBIDDEN)
 }
 
 /// What only operators may do.
-pub(super) fn operators_only() -> Error {
-    coded("this is for operators: send their token as `Authorization: Bearer ...`", FORBIDDEN)
+pub(super) fn operator_required() -> Error {
+    error_with_code("this is for operators: send their token as `Authorization: Bearer ...`", FORBIDDEN)
 }
 
 /// An operator is told what hinders, since it is theirs to mend.
-pub(super) fn operation(error: &RebuildError) -> Error {
+pub(super) fn rebuild_error(error: &RebuildError) -> Error {
     let code = match error {
         RebuildError::Control(
-            ControlError::Busy
-            | ControlError::LostTurn
-            | ControlError::NotRunning { .. }
-            | ControlError::NotSo { .. }
-            | ControlError::IsLive { .. },
+            ControlError::LeaseTaken
+            | ControlError::LeaseLost
+            | ControlError::RebuildNotRunning { .. }
+            | ControlError::InvalidState { .. }
+            | ControlError::IsActive { .. },
         )
         | RebuildError::Unfinished { .. }
-        | RebuildError::GivenUp { .. }
+        | RebuildError::Abandoned { .. }
         | RebuildError::NewDeadLetters { .. }
         | RebuildError::NothingRetained { .. }
-        | RebuildError::IsLive { .. }
+        | RebuildError::IsActive { .. }
         | RebuildError::StillFollowed { .. } => CONFLICT,
         RebuildError::Interrupted
         | RebuildError::Control(_)
@@ -160,29 +164,29 @@ pub(super) fn operation(error: &RebuildError) -> Error {
         | RebuildError::Store { .. }
         | RebuildError::Unpublished { .. }
         | RebuildError::Filling { .. }
-        | RebuildError::Behind { .. }
+        | RebuildError::CatchUpTimeout { .. }
         | RebuildError::Progress(_)
         | RebuildError::Worker(_)
         | RebuildError::Verify(_) => UNAVAILABLE,
         RebuildError::Differs { .. } => INTERNAL,
     };
     tracing::warn!(error = error as &dyn std::error::Error, "an operator's request was not fulfilled");
-    coded(&error.to_string(), code)
+    error_with_code(&error.to_string(), code)
 }
 
 /// What was written a moment ago cannot be found: a defect of ours, or somebody clears up by hand.
-pub(super) fn vanished() -> Error {
+pub(super) fn missing_rebuild() -> Error {
     tracing::error!("a rebuild that has begun is not on record");
-    coded("internal error", INTERNAL)
+    error_with_code("internal error", INTERNAL)
 }
 
 /// A read model did not answer one who asked for others, too.
-pub(super) fn loaded(error: &std::sync::Arc<QueryError>) -> Error {
-    query(error)
+pub(super) fn loader_error(error: &std::sync::Arc<QueryError>) -> Error {
+    query_error(error)
 }
 
 /// A read model did not answer.
-pub(super) fn query(error: &QueryError) -> Error {
+pub(super) fn query_error(error: &QueryError) -> Error {
     match error {
         QueryError::Unavailable { .. } => unavailable(error),
         QueryError::Unreadable { .. } => internal(error),
@@ -190,35 +194,35 @@ pub(super) fn query(error: &QueryError) -> Error {
 }
 
 /// A read model is not as far as the caller wants it to be.
-pub(super) fn not_yet(projection: &str, position: u64) -> Error {
+pub(super) fn read_model_behind(projection: &str, position: u64) -> Error {
     let message = format!("{projection} has not come as far as the consistency token yet, try again");
-    coded(&message, NOT_YET).extend_with(|_, e| e.set("position", position))
+    error_with_code(&message, NOT_YET).extend_with(|_, e| e.set("position", position))
 }
 
 /// A store is away; logs why, tells the caller only that.
 pub(super) fn unavailable(error: &(dyn std::error::Error + 'static)) -> Error {
     tracing::error!(error, "store unavailable");
-    coded("a store is unavailable, try again", UNAVAILABLE)
+    error_with_code("a store is unavailable, try again", UNAVAILABLE)
 }
 
 /// We failed; logs why, tells the caller only that.
 pub(super) fn internal(error: &(dyn std::error::Error + 'static)) -> Error {
     tracing::error!(error, "request failed");
-    coded("internal error", INTERNAL)
+    error_with_code("internal error", INTERNAL)
 }
 
 /// What every request carries or the schema was built with; its absence is a defect of ours.
-pub(super) fn wired<T>(data: Result<T, Error>) -> Result<T, Error> {
+pub(super) fn require_context_data<T>(data: Result<T, Error>) -> Result<T, Error> {
     data.map_err(|missing| {
         tracing::error!(error = missing.message, "schema is not wired");
-        coded("internal error", INTERNAL)
+        error_with_code("internal error", INTERNAL)
     })
 }
 
 /// Gives a code to the errors that the library made: they speak about the caller's document only.
-pub(super) fn with_codes(mut response: Response) -> Response {
+pub(super) fn add_error_codes(mut response: Response) -> Response {
     // Some documents are wrong in every place.
-    response.errors.truncate(MOST_ERRORS);
+    response.errors.truncate(MAX_ERRORS);
     for error in &mut response.errors {
         let extensions = error.extensions.get_or_insert_default();
         if extensions.get("code").is_some() {
@@ -236,11 +240,11 @@ pub(super) fn with_codes(mut response: Response) -> Response {
     response
 }
 
-fn coded(message: &str, code: &str) -> Error {
+fn error_with_code(message: &str, code: &str) -> Error {
     Error::new(message).extend_with(|_, e| e.set("code", code))
 }
 
-fn response(message: String, code: &str) -> Response {
+fn response_with_code(message: String, code: &str) -> Response {
     let mut error = ServerError::new(message, None);
     error.extensions.get_or_insert_default().set("code", code);
     Response::from_errors(vec![error])

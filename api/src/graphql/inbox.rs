@@ -1,8 +1,10 @@
 //! Notifications on the wire.
 
 mod mutation;
+mod node;
 mod query;
-mod told;
-mod view;
+mod subscription;
 
-pub(super) use self::{mutation::NotificationMutation, query::NotificationQuery, told::NotificationSubscription};
+pub(super) use self::{
+    mutation::NotificationMutation, query::NotificationQuery, subscription::NotificationSubscription,
+};

@@ -9,9 +9,9 @@ mod dashboard;
 mod detail;
 mod discover;
 mod filter;
+mod history;
 mod list;
 mod outcome;
-mod past;
 mod recommended;
 mod search;
 mod similar;
@@ -21,12 +21,12 @@ use async_graphql::MergedObject;
 
 use self::{amend::AmendMutation, award::AwardMutation, close::CloseMutation, discover::DiscoverMutation};
 pub(super) use self::{
-    changes::OpportunityChangesSubscription, dashboard::OpportunityDashboardSubscription, detail::Opportunity,
-    detail::OpportunityDetailQuery, list::OpportunityListQuery, past::OpportunityHistoryQuery,
-    recommended::OpportunityRecommendedQuery, search::OpportunitySearchQuery, similar::OpportunitySimilarQuery,
-    stats::OpportunityStatsQuery,
+    changes::OpportunityChangesSubscription, dashboard::OpportunityDashboardSubscription,
+    detail::OpportunityDetailQuery, detail::OpportunityNode, history::OpportunityHistoryQuery,
+    list::OpportunityListQuery, recommended::OpportunityRecommendedQuery, search::OpportunitySearchQuery,
+    similar::OpportunitySimilarQuery, stats::OpportunityStatsQuery,
 };
-use super::input;
+use super::input_validation;
 
 /// Changes to opportunities.
 #[derive(MergedObject, Default)]

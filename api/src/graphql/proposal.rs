@@ -1,11 +1,12 @@
 //! Proposals on the wire.
 
 mod changes;
+mod history;
 mod mutation;
-mod past;
+mod node;
 mod query;
-mod view;
 
 pub(super) use self::{
-    changes::ProposalChangesSubscription, mutation::ProposalMutation, past::ProposalHistoryQuery, query::ProposalQuery,
+    changes::ProposalChangesSubscription, history::ProposalHistoryQuery, mutation::ProposalMutation,
+    query::ProposalQuery,
 };

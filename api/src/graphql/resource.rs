@@ -1,7 +1,7 @@
 //! Resources on the wire.
 
 mod mutation;
+pub(super) mod node;
 mod query;
-pub(super) mod view;
 
 pub(super) use self::{mutation::ResourceMutation, query::ResourceQuery};

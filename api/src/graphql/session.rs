@@ -10,41 +10,48 @@ use futures::{
 };
 use tokio::sync::Semaphore;
 
-use super::{GraphQl, refused, refused_with, timed_out};
+use super::{GraphQl, error_response, invalid_query_response, timeout_response};
 use crate::{
+    auth::Principal,
     http::{
-        SocketPlace,
-        door::{Address, Door},
+        SocketPermit,
+        request_gate::{ClientAddress, RequestGate},
     },
-    identity::Identity,
 };
 
 /// Documents that one connection may have under way.
-pub(super) const MOST_AT_ONCE: usize = 64;
+pub(super) const MAX_CONCURRENT_DOCUMENTS: usize = 64;
 
 /// One connection that was begun.
 #[derive(Clone)]
-pub(crate) struct Session {
-    identity: Identity,
-    door: Door,
-    address: Address,
+pub(crate) struct GraphQlSession {
+    identity: Principal,
+    request_gate: RequestGate,
+    address: ClientAddress,
     /// The place of the connection, which is not given to others while a document is under way.
-    place: SocketPlace,
-    places: Arc<Semaphore>,
+    socket_slot: SocketPermit,
+    document_permits: Arc<Semaphore>,
     /// How long a document may run that does not go on.
     time_limit: Duration,
 }
 
-impl Session {
+impl GraphQlSession {
     /// The connection of somebody, by what they said at its beginning.
     pub(crate) fn new(
-        identity: Identity,
-        door: Door,
-        address: Address,
-        place: SocketPlace,
+        identity: Principal,
+        door: RequestGate,
+        address: ClientAddress,
+        place: SocketPermit,
         time_limit: Duration,
     ) -> Self {
-        Self { identity, door, address, place, places: Arc::new(Semaphore::new(MOST_AT_ONCE)), time_limit }
+        Self {
+            identity,
+            request_gate: door,
+            address,
+            socket_slot: place,
+            document_permits: Arc::new(Semaphore::new(MAX_CONCURRENT_DOCUMENTS)),
+            time_limit,
+        }
     }
 
     /// Until when what was shown counts; `None` where nothing ends it.
@@ -54,7 +61,7 @@ impl Session {
 
     /// The same connection goes on with a fresh token, if it is of the same person or key for the same company. Whether
     /// it is.
-    pub(crate) fn renew(&mut self, identity: Identity) -> bool {
+    pub(crate) fn renew_identity(&mut self, identity: Principal) -> bool {
         let is_same = identity.user() == self.identity.user() && identity.tenant() == self.identity.tenant();
         if is_same {
             self.identity = identity;
@@ -64,36 +71,39 @@ impl Session {
 
     /// Runs one document: an answer, or many where it is a subscription. Nothing happens until the stream is polled, and
     /// nothing goes on when it is dropped.
-    pub(crate) fn run(&self, graphql: &GraphQl, request: Request) -> BoxStream<'static, Response> {
+    pub(crate) fn run_document(&self, graphql: &GraphQl, request: Request) -> BoxStream<'static, Response> {
         let answer = |response: Response| stream::once(std::future::ready(response)).boxed();
-        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
-            return answer(refused(format!("more than {MOST_AT_ONCE} documents are under way on this connection")));
+        let Ok(place) = Arc::clone(&self.document_permits).try_acquire_owned() else {
+            return answer(invalid_query_response(format!(
+                "more than {MAX_CONCURRENT_DOCUMENTS} documents are under way on this connection"
+            )));
         };
-        let busy = self.place.busy();
+        let busy = self.socket_slot.mark_busy();
         let (session, graphql) = (self.clone(), graphql.clone());
         let begin = async move {
             // Documents count as requests do, whatever way they come.
-            if let Err(refusal) = session.door.count(&session.identity, &session.address).await {
-                return answer(refused_with(refusal.to_string(), "RATE_LIMITED"));
+            if let Err(refusal) = session.request_gate.charge_request(&session.identity, &session.address).await {
+                return answer(error_response(refusal.to_string(), "RATE_LIMITED"));
             }
             let document = match graphql.prepare(request) {
                 Ok(document) => document,
                 Err(refusal) => return answer(*refusal),
             };
             let cost = document.cost().complexity;
-            if let Err(refusal) = session.door.charge_document(&session.identity, &session.address, cost).await {
-                return answer(refused_with(refusal.to_string(), "RATE_LIMITED"));
+            if let Err(refusal) = session.request_gate.charge_document(&session.identity, &session.address, cost).await
+            {
+                return answer(error_response(refusal.to_string(), "RATE_LIMITED"));
             }
             // What they may is asked for each document: the connection may be older than their role.
-            let identity = match session.door.again(&session.identity).await {
+            let identity = match session.request_gate.reauthenticate(&session.identity).await {
                 Ok(identity) => identity,
-                Err(away) => return answer(refused_with(away.to_string(), "UNAVAILABLE")),
+                Err(away) => return answer(error_response(away.to_string(), "UNAVAILABLE")),
             };
             if document.kind() == OperationType::Subscription {
                 return graphql.run_stream(document, &identity);
             }
             let answered = tokio::time::timeout(session.time_limit, graphql.run(document, &identity)).await;
-            answer(answered.unwrap_or_else(|_elapsed| timed_out()))
+            answer(answered.unwrap_or_else(|_elapsed| timeout_response()))
         };
         stream::once(begin)
             .flatten()

@@ -1,6 +1,6 @@
 //! The schema as callers see it: its text, its descriptions, its limits. No store is needed.
 
-mod breaking;
+mod breaking_changes;
 
 use async_graphql::Value;
 use futures::StreamExt as _;
@@ -8,24 +8,24 @@ use serde_json::json;
 
 use super::*;
 use crate::http::{
-    SocketPlace,
-    door::{Address, Door},
+    SocketPermit,
+    request_gate::{ClientAddress, RequestGate},
 };
 
 /// A schema without stores: whatever reaches one of them ends in an error of ours.
 fn graphql(config: &HttpConfig) -> GraphQl {
     GraphQl {
-        schema: builder().finish(),
+        schema: schema_builder().finish(),
         stores: None,
         max_query_bytes: config.max_query_bytes,
-        parsed: ParsedDocuments::default(),
+        document_cache: ParsedDocumentCache::default(),
         limits: cost_limits(config),
-        patience: config.consistency_wait(),
+        consistency_timeout: config.consistency_wait(),
     }
 }
 
-async fn failure(document: &str) -> (Option<Value>, Option<Value>, String) {
-    let answer = graphql(&HttpConfig::default()).execute(Request::new(document), &Identity::operator()).await;
+async fn first_error(document: &str) -> (Option<Value>, Option<Value>, String) {
+    let answer = graphql(&HttpConfig::default()).execute(Request::new(document), &Principal::operator()).await;
     let error = answer.errors.into_iter().next().unwrap();
     let extensions = error.extensions.unwrap();
     (extensions.get("code").cloned(), extensions.get("field").cloned(), error.message)
@@ -42,26 +42,26 @@ fn the_committed_schema_is_current() {
 async fn every_item_of_the_schema_is_described() {
     let document = "{ __schema { types { name kind description enumValues { name description }
         fields { name description args { name description } } inputFields { name description } } } }";
-    let answer = graphql(&HttpConfig::default()).execute(Request::new(document), &Identity::anonymous()).await;
+    let answer = graphql(&HttpConfig::default()).execute(Request::new(document), &Principal::anonymous()).await;
     assert_eq!(answer.errors, []);
     let schema = answer.data.into_json().unwrap();
     let types = schema["__schema"]["types"].as_array().unwrap();
     // What the specification brings along is not ours to describe.
     let builtin = |name: &str| name.starts_with("__") || ["ID", "Int", "Float", "String", "Boolean"].contains(&name);
     let ours = types.iter().filter(|kind| !builtin(kind["name"].as_str().unwrap()));
-    let bare: Vec<String> = ours.flat_map(|kind| undescribed("", kind)).collect();
+    let bare: Vec<String> = ours.flat_map(|kind| find_undescribed("", kind)).collect();
     assert_eq!(bare, Vec::<String>::new());
 }
 
 /// Paths of the items at and below `item` that have no description.
-fn undescribed(path: &str, item: &serde_json::Value) -> Vec<String> {
+fn find_undescribed(path: &str, item: &serde_json::Value) -> Vec<String> {
     let path = format!("{path}/{}", item["name"].as_str().unwrap());
     let below = ["fields", "inputFields", "enumValues", "args"];
     let mut bare: Vec<String> = below
         .iter()
         .filter_map(|list| item[*list].as_array())
         .flatten()
-        .flat_map(|inner| undescribed(&path, inner))
+        .flat_map(|inner| find_undescribed(&path, inner))
         .collect();
     if item["description"].as_str().unwrap_or_default().is_empty() {
         bare.push(path);
@@ -72,7 +72,7 @@ fn undescribed(path: &str, item: &serde_json::Value) -> Vec<String> {
 #[test]
 fn an_item_without_description_is_noticed() {
     let planted = json!({ "name": "T", "description": "d", "fields": [{ "name": "f", "description": null }] });
-    assert_eq!(undescribed("", &planted), ["/T/f"]);
+    assert_eq!(find_undescribed("", &planted), ["/T/f"]);
 }
 
 #[tokio::test]
@@ -97,7 +97,7 @@ async fn bad_values_are_named_by_their_field() {
             "input.title",
         ),
     ] {
-        let (found, named, message) = failure(document).await;
+        let (found, named, message) = first_error(document).await;
         assert_eq!(
             (found, named),
             (Some(Value::from("INVALID_INPUT")), Some(Value::from(field))),
@@ -112,7 +112,7 @@ async fn a_value_of_the_wrong_form_is_invalid_input() {
         "{ opportunities(filter: { postedFrom: \"yesterday\" }) { totalCount } }",
         "mutation { awardOpportunity(input: { id: \"097:X\", number: \"1\", amount: \"1.5\" }) { __typename } }",
     ] {
-        let (found, _, message) = failure(document).await;
+        let (found, _, message) = first_error(document).await;
         assert_eq!(found, Some(Value::from("INVALID_INPUT")), "{document}: {message}");
     }
 }
@@ -125,7 +125,7 @@ async fn a_document_that_cannot_be_run_is_invalid() {
     let costly = format!("{{ {} }}", pages.join(" "));
     let long = format!("{{ opportunities {{ totalCount }} }} #{}", "x".repeat(20_000));
     for document in ["{", "{ nothing }", "{ opportunity { id } }", &deep, &costly, &long] {
-        let (found, _, message) = failure(document).await;
+        let (found, _, message) = first_error(document).await;
         assert_eq!(found, Some(Value::from("INVALID_QUERY")), "{message}");
     }
 }
@@ -136,7 +136,7 @@ async fn the_largest_page_with_every_field_is_within_the_limits() {
                 setAside naics psc postedAt responseDeadline active link awardCount awarded";
     let page = "pageInfo { hasNextPage hasPreviousPage startCursor endCursor } totalCount";
     let document = format!("{{ opportunities(first: 100) {{ {page} edges {{ cursor node {{ {node} }} }} }} }}");
-    let (found, _, message) = failure(&document).await;
+    let (found, _, message) = first_error(&document).await;
     // It went as far as the stores, which are not there.
     assert_eq!(found, Some(Value::from("INTERNAL")), "{message}");
 }
@@ -149,28 +149,28 @@ async fn the_playground_can_read_the_whole_schema() {
         "query IntrospectionQuery {{ __schema {{ queryType {{ name }} types {{ kind name description fields {{ name
          args {{ name type {{ {wrapped} }} defaultValue }} type {{ {wrapped} }} }} }} }} }}"
     );
-    let answer = graphql(&HttpConfig::default()).execute(Request::new(document), &Identity::anonymous()).await;
+    let answer = graphql(&HttpConfig::default()).execute(Request::new(document), &Principal::anonymous()).await;
     assert_eq!(answer.errors, []);
 }
 
 #[tokio::test]
 async fn a_failure_of_ours_tells_the_caller_nothing_but_a_code() {
-    let (found, _, message) = failure("{ opportunity(id: \"097:X\") { id } }").await;
+    let (found, _, message) = first_error("{ opportunity(id: \"097:X\") { id } }").await;
     assert_eq!((found, message.as_str()), (Some(Value::from("INTERNAL")), "internal error"));
 }
 
 #[tokio::test]
 async fn one_connection_has_a_bounded_number_of_documents_under_way() {
     let graphql = graphql(&HttpConfig::default());
-    let session = Session::new(
-        Identity::anonymous(),
-        Door::open(),
-        Address::of("127.0.0.1"),
-        SocketPlace::alone(),
+    let session = GraphQlSession::new(
+        Principal::anonymous(),
+        RequestGate::permissive(),
+        ClientAddress::from_text("127.0.0.1"),
+        SocketPermit::single(),
         Duration::from_secs(10),
     );
-    let begin = || session.run(&graphql, Request::new("{ __typename }"));
-    let mut under_way: Vec<_> = (0..session::MOST_AT_ONCE).map(|_| begin()).collect();
+    let begin = || session.run_document(&graphql, Request::new("{ __typename }"));
+    let mut under_way: Vec<_> = (0..session::MAX_CONCURRENT_DOCUMENTS).map(|_| begin()).collect();
 
     let refused = begin().next().await.unwrap();
     assert!(refused.errors[0].message.contains("64 documents are under way"), "{refused:?}");

@@ -2,6 +2,6 @@
 
 mod mutation;
 mod query;
-mod search;
+mod saved_search;
 
 pub(super) use self::{mutation::WatchlistMutation, query::WatchlistQuery};

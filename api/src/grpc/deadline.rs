@@ -11,17 +11,17 @@ use axum::{
 use tokio::time::timeout;
 use tonic::Status;
 
-use super::guard::GUARDED;
+use super::admission::GUARDED_PREFIX;
 
 /// The header in which a caller says how long they wait.
-const HEADER: &str = "grpc-timeout";
+const TIMEOUT_HEADER: &str = "grpc-timeout";
 
 /// Ends a call with `DEADLINE_EXCEEDED` when its time is over; what it was doing ends with it.
-pub(super) async fn enforce(State(longest): State<Duration>, request: Request, next: Next) -> Response {
-    if !request.uri().path().starts_with(GUARDED) {
+pub(super) async fn enforce_deadline(State(longest): State<Duration>, request: Request, next: Next) -> Response {
+    if !request.uri().path().starts_with(GUARDED_PREFIX) {
         return next.run(request).await;
     }
-    let wanted = match asked(request.headers()) {
+    let wanted = match requested_timeout(request.headers()) {
         Ok(wanted) => wanted,
         Err(status) => return status.into_http::<tonic::body::Body>().into_response(),
     };
@@ -35,8 +35,8 @@ pub(super) async fn enforce(State(longest): State<Duration>, request: Request, n
 }
 
 /// How long the caller waits ("gRPC over HTTP2", `Timeout`).
-fn asked(headers: &HeaderMap) -> Result<Option<Duration>, Status> {
-    let Some(value) = headers.get(HEADER) else { return Ok(None) };
+fn requested_timeout(headers: &HeaderMap) -> Result<Option<Duration>, Status> {
+    let Some(value) = headers.get(TIMEOUT_HEADER) else { return Ok(None) };
     let wrong = || Status::invalid_argument("grpc-timeout is not up to eight digits and one of H, M, S, m, u, n");
     let (digits, unit) =
         value.to_str().ok().and_then(|text| text.split_at_checked(text.len().checked_sub(1)?)).ok_or_else(wrong)?;
@@ -59,14 +59,14 @@ fn asked(headers: &HeaderMap) -> Result<Option<Duration>, Status> {
 mod tests {
     use super::*;
 
-    fn of(text: &str) -> Result<Option<Duration>, tonic::Code> {
-        let headers = HeaderMap::from_iter([(HEADER.parse().unwrap(), text.parse().unwrap())]);
-        asked(&headers).map_err(|status| status.code())
+    fn timeout_from_text(text: &str) -> Result<Option<Duration>, tonic::Code> {
+        let headers = HeaderMap::from_iter([(TIMEOUT_HEADER.parse().unwrap(), text.parse().unwrap())]);
+        requested_timeout(&headers).map_err(|status| status.code())
     }
 
     #[test]
     fn deadlines_are_read_as_the_protocol_writes_them() {
-        assert_eq!(asked(&HeaderMap::new()).unwrap(), None);
+        assert_eq!(requested_timeout(&HeaderMap::new()).unwrap(), None);
         for (text, expected) in [
             ("2H", Duration::from_hours(2)),
             ("3M", Duration::from_mins(3)),
@@ -75,10 +75,10 @@ mod tests {
             ("7u", Duration::from_micros(7)),
             ("0n", Duration::ZERO),
         ] {
-            assert_eq!(of(text), Ok(Some(expected)), "{text}");
+            assert_eq!(timeout_from_text(text), Ok(Some(expected)), "{text}");
         }
         for text in ["", "S", "5", "123456789S", "-1S", "1.5S", "1s", "1 S"] {
-            assert_eq!(of(text), Err(tonic::Code::InvalidArgument), "{text}");
+            assert_eq!(timeout_from_text(text), Err(tonic::Code::InvalidArgument), "{text}");
         }
     }
 }

@@ -1,74 +1,78 @@
 //! The service of tasks.
 
-use commands::condition::{Conditions, Once};
+use commands::precondition::{CommandPreconditions, IdempotencyKey};
 use domain::{
-    task::{Job, Parameters, Percent, Retry, Subject, Task, TaskCommand, TaskNote, TaskResult, WorkerName},
-    value::{InvalidValue, Stamp},
+    task::{
+        ParameterList, ProgressPercent, RetryDecision, Task, TaskCommand, TaskNote, TaskResult, TaskSpec, TaskSubject,
+        WorkerName,
+    },
+    value::{AuditStamp, InvalidValue},
 };
-use projections::workspace::{Group, ListCursor};
+use projections::tenant_views::{ListCursor, ListGroup};
 use prost::Message as _;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::{
+    conversion,
     pb::{
         GetTaskStatusRequest, ListTasksRequest, ListTasksResponse, ProcessTaskRequest, ProcessTaskResponse,
         SubjectKind, Task as TaskView, TaskKind, TaskStatus, process_task_request::Step,
         task_service_server::TaskService,
     },
-    view,
 };
 use crate::{
-    identity::Identity,
-    owned::{self, Undone},
-    store::Stores,
+    app_context::AppContext,
+    auth::Principal,
+    tenant_commands::{self, CommandFailure},
 };
 
 /// Entries of a page where nothing is said.
-const DEFAULT: u32 = 20;
+const DEFAULT_PAGE_SIZE: u32 = 20;
 /// Most entries of a page.
-const MAX: u32 = 100;
+const MAX_PAGE_SIZE: u32 = 100;
 
 /// Most bytes of the entries of a page: clients take messages of 4 MiB unless they are told otherwise.
-const MAX_BYTES: usize = 3 * 1024 * 1024;
+const MAX_PAGE_BYTES: usize = 3 * 1024 * 1024;
 
 /// Answers what is asked about tasks.
-pub(super) struct Tasks {
-    stores: Stores,
+pub(super) struct TaskServiceImpl {
+    stores: AppContext,
 }
 
-impl Tasks {
-    pub(super) fn new(stores: Stores) -> Self {
+impl TaskServiceImpl {
+    pub(super) fn new(stores: AppContext) -> Self {
         Self { stores }
     }
 }
 
 #[tonic::async_trait]
-impl TaskService for Tasks {
+impl TaskService for TaskServiceImpl {
     async fn process_task(
         &self,
         request: Request<ProcessTaskRequest>,
     ) -> Result<Response<ProcessTaskResponse>, Status> {
-        let identity = identity(&request)?;
+        let identity = request_principal(&request)?;
         let ProcessTaskRequest { task_id, step, expected_version, idempotency_key } = request.into_inner();
-        let step = step.ok_or_else(|| wrong("step", "say what is wanted or told"))?;
+        let step = step.ok_or_else(|| invalid_argument("step", "say what is wanted or told"))?;
         let once = if idempotency_key.is_empty() {
             None
         } else {
-            let once = Once::try_new(&idempotency_key, &format!("ProcessTask {task_id} {step:?}"));
-            Some(once.map_err(|reason| invalid("idempotency_key", &reason))?)
+            let once = IdempotencyKey::try_new(&idempotency_key, &format!("ProcessTask {task_id} {step:?}"));
+            Some(once.map_err(|reason| invalid_value_status("idempotency_key", &reason))?)
         };
-        let conditions = Conditions { once, ..Conditions::at_version(expected_version) };
-        let named = if task_id.is_empty() { None } else { Some(id(&task_id)?) };
+        let conditions =
+            CommandPreconditions { idempotency_key: once, ..CommandPreconditions::with_version(expected_version) };
+        let named = if task_id.is_empty() { None } else { Some(parse_task_id(&task_id)?) };
         let id = match (&step, named) {
-            (Step::Request(_), named) => owned::new_id(&identity, "task", named, &conditions),
+            (Step::Request(_), named) => tenant_commands::new_id(&identity, "task", named, &conditions),
             (_, Some(named)) => named,
-            (_, None) => return Err(wrong("task_id", "say which task")),
+            (_, None) => return Err(invalid_argument("task_id", "say which task")),
         };
-        let command = command(step)?;
-        let done = owned::give::<Task>(&self.stores, &identity, &id, &conditions, command)
+        let command = step_command(step)?;
+        let done = tenant_commands::dispatch::<Task>(&self.stores, &identity, &id, &conditions, command)
             .await
-            .map_err(|undone| status(&undone))?;
+            .map_err(|undone| failure_status(&undone))?;
         Ok(Response::new(ProcessTaskResponse {
             task_id: id.to_string(),
             version: done.version,
@@ -77,31 +81,44 @@ impl TaskService for Tasks {
     }
 
     async fn get_task_status(&self, request: Request<GetTaskStatusRequest>) -> Result<Response<TaskView>, Status> {
-        let identity = identity(&request)?;
-        let tenant = owned::task_reader(&identity).map_err(|undone| status(&undone))?;
-        let id = id(&request.get_ref().task_id)?.to_string();
-        let found = self.stores.live.now().workspace.get(tenant, &id).await.map_err(|error| away(&error))?;
-        let found = found.and_then(|kept| view::task(id, kept));
+        let identity = request_principal(&request)?;
+        let tenant = tenant_commands::readable_task_tenant(&identity).map_err(|undone| failure_status(&undone))?;
+        let id = parse_task_id(&request.get_ref().task_id)?.to_string();
+        let found = self
+            .stores
+            .read_models
+            .current()
+            .tenant_views
+            .get(tenant, &id)
+            .await
+            .map_err(|error| unavailable_status(&error))?;
+        let found = found.and_then(|kept| conversion::task_to_proto(id, kept));
         found.map(Response::new).ok_or_else(|| Status::not_found("there is no such task"))
     }
 
     async fn list_tasks(&self, request: Request<ListTasksRequest>) -> Result<Response<ListTasksResponse>, Status> {
-        let identity = identity(&request)?;
-        let tenant = owned::task_reader(&identity).map_err(|undone| status(&undone))?;
+        let identity = request_principal(&request)?;
+        let tenant = tenant_commands::readable_task_tenant(&identity).map_err(|undone| failure_status(&undone))?;
         let ListTasksRequest { status, page_size, page_token } = request.into_inner();
-        let status = TaskStatus::try_from(status).map_err(|_| wrong("status", "there is no such status"))?;
+        let status = TaskStatus::try_from(status).map_err(|_| invalid_argument("status", "there is no such status"))?;
         let first = match page_size {
-            0 => DEFAULT,
-            1..=MAX => page_size,
-            _ => return Err(wrong("page_size", &format!("it is not between 1 and {MAX}"))),
+            0 => DEFAULT_PAGE_SIZE,
+            1..=MAX_PAGE_SIZE => page_size,
+            _ => return Err(invalid_argument("page_size", &format!("it is not between 1 and {MAX_PAGE_SIZE}"))),
         };
         let after = if page_token.is_empty() { None } else { Some(page_token.parse::<ListCursor>()) };
-        let after = after.transpose().map_err(|_| wrong("page_token", "it is none of ours"))?;
-        let group = view::status(status).map_or_else(Group::all, |status| Group::status(status.name()));
-        let models = self.stores.live.now();
-        let page = models.workspace.list(tenant, &group, first, after.as_ref()).await.map_err(|error| away(&error))?;
-        let entries = page.items.into_iter().map(|(id, cursor, kept)| (cursor.to_string(), view::task(id, kept)));
-        let (tasks, cut_at) = fitting(entries, MAX_BYTES);
+        let after = after.transpose().map_err(|_| invalid_argument("page_token", "it is none of ours"))?;
+        let group = conversion::status_from_proto(status)
+            .map_or_else(ListGroup::all, |status| ListGroup::status(status.name()));
+        let models = self.stores.read_models.current();
+        let page = models
+            .tenant_views
+            .list_aggregates(tenant, &group, first, after.as_ref())
+            .await
+            .map_err(|error| unavailable_status(&error))?;
+        let entries =
+            page.items.into_iter().map(|(id, cursor, kept)| (cursor.to_string(), conversion::task_to_proto(id, kept)));
+        let (tasks, cut_at) = fit_page(entries, MAX_PAGE_BYTES);
         let last = cut_at.filter(|(_, is_last)| !is_last || page.has_more).map(|(cursor, _)| cursor);
         Ok(Response::new(ListTasksResponse {
             tasks,
@@ -113,7 +130,7 @@ impl TaskService for Tasks {
 
 /// As many entries as have no more than `max` bytes together, one at least, so that every page leads on; and the cursor of
 /// the last of them, with whether none follows it.
-fn fitting(
+fn fit_page(
     entries: impl Iterator<Item = (String, Option<TaskView>)>,
     max: usize,
 ) -> (Vec<TaskView>, Option<(String, bool)>) {
@@ -133,20 +150,23 @@ fn fitting(
 }
 
 /// The command of a step, but for who gives it and when.
-fn command(step: Step) -> Result<Box<dyn FnOnce(Stamp) -> TaskCommand + Send>, Status> {
-    let worker = |name: &str| WorkerName::try_new(name).map_err(|reason| invalid("worker", &reason));
-    let note = |field: &str, text: &str| TaskNote::try_new(text).map_err(|reason| invalid(field, &reason));
+fn step_command(step: Step) -> Result<Box<dyn FnOnce(AuditStamp) -> TaskCommand + Send>, Status> {
+    let worker = |name: &str| WorkerName::try_new(name).map_err(|reason| invalid_value_status("worker", &reason));
+    let note = |field: &str, text: &str| TaskNote::try_new(text).map_err(|reason| invalid_value_status(field, &reason));
     Ok(match step {
         Step::Request(wanted) => {
-            let kind = TaskKind::try_from(wanted.kind).ok().and_then(view::kind);
-            let kind = kind.ok_or_else(|| wrong("request.kind", "say what kind of work it is"))?;
-            let subject_kind = SubjectKind::try_from(wanted.subject_kind).ok().and_then(view::subject_kind);
-            let subject_kind = subject_kind.ok_or_else(|| wrong("request.subject_kind", "say what is worked on"))?;
-            let subject = Subject::try_new(subject_kind, &wanted.subject_id);
-            let subject = subject.map_err(|reason| invalid("request.subject_id", &reason))?;
+            let kind = TaskKind::try_from(wanted.kind).ok().and_then(conversion::kind_from_proto);
+            let kind = kind.ok_or_else(|| invalid_argument("request.kind", "say what kind of work it is"))?;
+            let subject_kind =
+                SubjectKind::try_from(wanted.subject_kind).ok().and_then(conversion::subject_kind_from_proto);
+            let subject_kind =
+                subject_kind.ok_or_else(|| invalid_argument("request.subject_kind", "say what is worked on"))?;
+            let subject = TaskSubject::try_new(subject_kind, &wanted.subject_id);
+            let subject = subject.map_err(|reason| invalid_value_status("request.subject_id", &reason))?;
             let told = wanted.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-            let parameters = Parameters::try_new(told).map_err(|reason| invalid("request.parameters", &reason))?;
-            let job = Job { kind, subject, parameters };
+            let parameters =
+                ParameterList::try_new(told).map_err(|reason| invalid_value_status("request.parameters", &reason))?;
+            let job = TaskSpec { kind, subject, parameters };
             Box::new(|stamp| TaskCommand::Request { job, stamp })
         }
         Step::Start(start) => {
@@ -154,19 +174,19 @@ fn command(step: Step) -> Result<Box<dyn FnOnce(Stamp) -> TaskCommand + Send>, S
             Box::new(|stamp| TaskCommand::Start { worker, stamp })
         }
         Step::Report(report) => {
-            let (worker, percent) = (worker(&report.worker)?, Percent::try_new(report.percent));
-            let percent = percent.map_err(|reason| invalid("report.percent", &reason))?;
+            let (worker, percent) = (worker(&report.worker)?, ProgressPercent::try_new(report.percent));
+            let percent = percent.map_err(|reason| invalid_value_status("report.percent", &reason))?;
             let told = if report.note.is_empty() { None } else { Some(note("report.note", &report.note)?) };
             Box::new(move |stamp| TaskCommand::Report { worker, percent, note: told, stamp })
         }
         Step::Complete(complete) => {
             let (worker, result) = (worker(&complete.worker)?, TaskResult::try_new(&complete.result));
-            let result = result.map_err(|reason| invalid("complete.result", &reason))?;
+            let result = result.map_err(|reason| invalid_value_status("complete.result", &reason))?;
             Box::new(|stamp| TaskCommand::Complete { worker, result, stamp })
         }
         Step::Fail(fail) => {
             let (worker, reason) = (worker(&fail.worker)?, note("fail.reason", &fail.reason)?);
-            let retry = if fail.retry { Retry::Later } else { Retry::Never };
+            let retry = if fail.retry { RetryDecision::Later } else { RetryDecision::Never };
             Box::new(move |stamp| TaskCommand::Fail { worker, reason, retry, stamp })
         }
         Step::Cancel(cancel) => {
@@ -177,39 +197,39 @@ fn command(step: Step) -> Result<Box<dyn FnOnce(Stamp) -> TaskCommand + Send>, S
 }
 
 /// Who asks, as the way in has found out.
-fn identity<T>(request: &Request<T>) -> Result<Identity, Status> {
-    request.extensions().get::<Identity>().cloned().ok_or_else(|| {
+fn request_principal<T>(request: &Request<T>) -> Result<Principal, Status> {
+    request.extensions().get::<Principal>().cloned().ok_or_else(|| {
         tracing::error!("a call came in past the door");
         Status::internal("internal error")
     })
 }
 
-fn id(text: &str) -> Result<Uuid, Status> {
-    Uuid::parse_str(text).map_err(|_| wrong("task_id", "it is no UUID"))
+fn parse_task_id(text: &str) -> Result<Uuid, Status> {
+    Uuid::parse_str(text).map_err(|_| invalid_argument("task_id", "it is no UUID"))
 }
 
-fn invalid(field: &str, reason: &InvalidValue) -> Status {
-    wrong(field, &reason.to_string())
+fn invalid_value_status(field: &str, reason: &InvalidValue) -> Status {
+    invalid_argument(field, &reason.to_string())
 }
 
-fn wrong(field: &str, reason: &str) -> Status {
+fn invalid_argument(field: &str, reason: &str) -> Status {
     Status::invalid_argument(format!("{field}: {reason}"))
 }
 
-fn away(error: &(dyn std::error::Error + 'static)) -> Status {
-    status(&Undone::unavailable(error))
+fn unavailable_status(error: &(dyn std::error::Error + 'static)) -> Status {
+    failure_status(&CommandFailure::unavailable(error))
 }
 
 /// What was not done, as gRPC tells it.
-fn status(undone: &Undone) -> Status {
+fn failure_status(undone: &CommandFailure) -> Status {
     match undone {
-        Undone::Rejected { rule: "NOT_FOUND", reason } => Status::not_found(reason),
-        Undone::Rejected { rule, reason } => Status::failed_precondition(format!("{rule}: {reason}")),
-        Undone::Unauthenticated => Status::unauthenticated(undone.to_string()),
-        Undone::Forbidden => Status::permission_denied(undone.to_string()),
-        Undone::Outdated { .. } | Undone::Conflict => Status::aborted(undone.to_string()),
-        Undone::KeyReused => Status::already_exists(undone.to_string()),
-        Undone::Unavailable => Status::unavailable(undone.to_string()),
+        CommandFailure::Rejected { rule: "NOT_FOUND", reason } => Status::not_found(reason),
+        CommandFailure::Rejected { rule, reason } => Status::failed_precondition(format!("{rule}: {reason}")),
+        CommandFailure::Unauthenticated => Status::unauthenticated(undone.to_string()),
+        CommandFailure::Forbidden => Status::permission_denied(undone.to_string()),
+        CommandFailure::Outdated { .. } | CommandFailure::Conflict => Status::aborted(undone.to_string()),
+        CommandFailure::KeyReused => Status::already_exists(undone.to_string()),
+        CommandFailure::Unavailable => Status::unavailable(undone.to_string()),
     }
 }
 
@@ -222,7 +242,7 @@ mod tests {
         let task = |bytes: usize| Some(TaskView { result: "x".repeat(bytes), ..TaskView::default() });
         let page = |sizes: &[Option<usize>]| {
             let entries = sizes.iter().enumerate().map(|(n, size)| (n.to_string(), size.and_then(task)));
-            let (tasks, last) = fitting(entries.collect::<Vec<_>>().into_iter(), 1_000);
+            let (tasks, last) = fit_page(entries.collect::<Vec<_>>().into_iter(), 1_000);
             (tasks.len(), last)
         };
         assert_eq!(page(&[]), (0, None));

@@ -6,19 +6,19 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::Edge;
+use super::HttpState;
 
 /// Every file that is served, so that no path can lead anywhere else.
-pub(super) const FILES: [(&str, &str); 4] = [
+pub(super) const ASSET_FILES: [(&str, &str); 4] = [
     ("graphiql.min.css", "text/css; charset=utf-8"),
     ("graphiql.min.js", "text/javascript; charset=utf-8"),
     ("react.production.min.js", "text/javascript; charset=utf-8"),
     ("react-dom.production.min.js", "text/javascript; charset=utf-8"),
 ];
 
-/// One of [`FILES`].
-pub(super) async fn file(State(edge): State<Edge>, Path(name): Path<String>) -> Response {
-    let known = FILES.iter().find(|(file, _)| *file == name);
+/// One of [`ASSET_FILES`].
+pub(super) async fn serve_asset(State(edge): State<HttpState>, Path(name): Path<String>) -> Response {
+    let known = ASSET_FILES.iter().find(|(file, _)| *file == name);
     let (Some((file, kind)), Some(dir)) = (known, &edge.assets_dir) else {
         return (StatusCode::NOT_FOUND, "no such file\n").into_response();
     };

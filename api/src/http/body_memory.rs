@@ -23,10 +23,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::problem::Problem;
 
 /// Bodies up to this long take nothing, in bytes.
-const SHORT: usize = 64 * 1024;
+const UNCOUNTED_BYTES: usize = 64 * 1024;
 
 /// What is taken at a time, in bytes.
-const UNIT: usize = 1024;
+const PERMIT_BYTES: usize = 1024;
 
 /// When somebody may come back whose body was refused, in seconds.
 const RETRY_AFTER_S: u64 = 1;
@@ -39,7 +39,7 @@ pub(crate) struct BodyMemory(Arc<Semaphore>);
 #[derive(Debug, Clone)]
 pub(crate) struct BodyShare {
     memory: Arc<Semaphore>,
-    taken: Arc<Mutex<MemoryUse>>,
+    usage: Arc<Mutex<MemoryUse>>,
 }
 
 #[derive(Debug, Default)]
@@ -52,26 +52,26 @@ struct MemoryUse {
 /// There is no more memory for bodies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("more is sent than can be taken in now, try again")]
-pub(crate) struct NoMemory;
+pub(crate) struct BodyMemoryExhausted;
 
 impl BodyMemory {
     /// So many bytes.
     pub(crate) fn new(bytes: usize) -> Self {
-        Self(Arc::new(Semaphore::new((bytes / UNIT).min(Semaphore::MAX_PERMITS))))
+        Self(Arc::new(Semaphore::new((bytes / PERMIT_BYTES).min(Semaphore::MAX_PERMITS))))
     }
 
-    fn share(&self) -> BodyShare {
-        BodyShare { memory: Arc::clone(&self.0), taken: Arc::default() }
+    fn open_share(&self) -> BodyShare {
+        BodyShare { memory: Arc::clone(&self.0), usage: Arc::default() }
     }
 }
 
 impl BodyShare {
     /// Takes memory for so many bytes more.
-    pub(crate) fn grow(&self, bytes: usize) -> Result<(), NoMemory> {
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(crate) fn reserve(&self, bytes: usize) -> Result<(), BodyMemoryExhausted> {
+        let mut taken = self.usage.lock().unwrap_or_else(PoisonError::into_inner);
         taken.bytes = taken.bytes.saturating_add(bytes);
         let has = taken.permit.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        let needs = taken.bytes.saturating_sub(SHORT).div_ceil(UNIT).saturating_sub(has);
+        let needs = taken.bytes.saturating_sub(UNCOUNTED_BYTES).div_ceil(PERMIT_BYTES).saturating_sub(has);
         if needs == 0 {
             return Ok(());
         }
@@ -80,7 +80,7 @@ impl BodyShare {
         match (more, &mut taken.permit) {
             (None, _) => {
                 taken.is_refused = true;
-                return Err(NoMemory);
+                return Err(BodyMemoryExhausted);
             }
             (Some(more), Some(permit)) => permit.merge(more),
             (Some(more), none) => *none = Some(more),
@@ -89,31 +89,32 @@ impl BodyShare {
     }
 
     fn is_refused(&self) -> bool {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner).is_refused
+        self.usage.lock().unwrap_or_else(PoisonError::into_inner).is_refused
     }
 }
 
 /// Lets a request take memory while it is under way; layers inside find its [`BodyShare`] in it.
-pub(super) async fn share(State(memory): State<BodyMemory>, request: Request, next: Next) -> Response {
-    let share = memory.share();
-    let mut request = request.map(|body| Body::new(SharedBody { body, share: share.clone() }));
+pub(super) async fn limit_body_memory(State(memory): State<BodyMemory>, request: Request, next: Next) -> Response {
+    let share = memory.open_share();
+    let mut request = request.map(|body| Body::new(MeteredBody { body, share: share.clone() }));
     request.extensions_mut().insert(share.clone());
     let answer = next.run(request).await;
     if !share.is_refused() {
         return answer;
     }
-    let mut answer = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", NoMemory.to_string()).into_response();
+    let mut answer =
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", BodyMemoryExhausted.to_string()).into_response();
     answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
     answer
 }
 
 /// A body that takes memory as it comes.
-struct SharedBody {
+struct MeteredBody {
     body: Body,
     share: BodyShare,
 }
 
-impl hyper::body::Body for SharedBody {
+impl hyper::body::Body for MeteredBody {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -124,7 +125,7 @@ impl hyper::body::Body for SharedBody {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
         if let Some(Ok(frame)) = &frame
             && let Some(bytes) = frame.data_ref()
-            && let Err(none) = self.share.grow(bytes.len())
+            && let Err(none) = self.share.reserve(bytes.len())
         {
             return Poll::Ready(Some(Err(axum::Error::new(none))));
         }
@@ -146,15 +147,15 @@ mod tests {
 
     #[test]
     fn long_bodies_share_what_there_is_and_short_ones_take_nothing() {
-        let memory = BodyMemory::new(100 * UNIT);
-        let (one, other, short) = (memory.share(), memory.share(), memory.share());
-        one.grow(SHORT).unwrap();
-        one.grow(90 * UNIT).unwrap();
-        assert_eq!(other.grow(SHORT + 11 * UNIT), Err(NoMemory));
+        let memory = BodyMemory::new(100 * PERMIT_BYTES);
+        let (one, other, short) = (memory.open_share(), memory.open_share(), memory.open_share());
+        one.reserve(UNCOUNTED_BYTES).unwrap();
+        one.reserve(90 * PERMIT_BYTES).unwrap();
+        assert_eq!(other.reserve(UNCOUNTED_BYTES + 11 * PERMIT_BYTES), Err(BodyMemoryExhausted));
         assert!(other.is_refused() && !one.is_refused());
-        short.grow(SHORT).unwrap();
+        short.reserve(UNCOUNTED_BYTES).unwrap();
         drop(one);
-        memory.share().grow(SHORT + 100 * UNIT).unwrap();
+        memory.open_share().reserve(UNCOUNTED_BYTES + 100 * PERMIT_BYTES).unwrap();
         assert_eq!(memory.0.available_permits(), 100, "all of it came back");
     }
 }

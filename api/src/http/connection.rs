@@ -13,8 +13,8 @@
 //! Whatever is under way, a client that takes nothing of what is written for it is let go after the time-out of writes. The
 //! time until an answer begins is bounded by the routes, and `WebSocket`s by their pings.
 
-mod place;
-mod watch;
+mod connection_monitor;
+mod connection_permits;
 
 use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
@@ -29,26 +29,26 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::Service;
 
 use self::{
-    place::ConnectionPlaces,
-    watch::{AnsweredBody, ConnectionWatch, WatchedStream},
+    connection_monitor::{ConnectionMonitor, MonitoredStream, ResponseBodyGuard},
+    connection_permits::ConnectionPermits,
 };
-use super::address::Address;
+use super::client_address::ClientAddress;
 use crate::config::HttpConfig;
 
 /// Requests that one connection of HTTP/2 may have under way.
-const MOST_STREAMS: u32 = 128;
+const MAX_CONCURRENT_STREAMS: u32 = 128;
 
 /// Longest header of a request, in bytes.
-const MOST_HEADER_BYTES: usize = 64 * 1024;
+const MAX_HEADER_BYTES: usize = 64 * 1024;
 
 /// Time between two pings over a connection of HTTP/2, and for the answer to one.
-const PING: Duration = Duration::from_secs(20);
+const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(20);
 
 /// How long is waited when the system gives no connection, as when there are no file descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long a connection without a request may stay when the process stops.
-const FAREWELL: Duration = Duration::from_millis(500);
+const SHUTDOWN_GRACE: Duration = Duration::from_millis(500);
 
 /// How long connections may keep their places, and how many there may be.
 #[derive(Debug, Clone)]
@@ -56,9 +56,9 @@ pub(crate) struct ConnectionLimits {
     header_timeout: Duration,
     idle_timeout: Duration,
     write_timeout: Duration,
-    most: usize,
+    max_connections: usize,
     /// `None` where all come from one proxy.
-    most_per_address: Option<usize>,
+    max_per_address: Option<usize>,
 }
 
 impl ConnectionLimits {
@@ -68,31 +68,33 @@ impl ConnectionLimits {
             header_timeout: Duration::from_millis(config.header_timeout_ms.max(1)),
             idle_timeout: Duration::from_millis(config.idle_timeout_ms.max(1)),
             write_timeout: Duration::from_millis(config.write_timeout_ms.max(1)),
-            most: config.max_connections,
-            most_per_address: (!is_behind_proxy).then_some(config.max_connections_per_address),
+            max_connections: config.max_connections,
+            max_per_address: (!is_behind_proxy).then_some(config.max_connections_per_address),
         }
     }
 }
 
 impl ConnectionLimits {
     /// Leaves at least half of so many file descriptors for everything else: this edge is one of two.
-    pub(crate) fn keep_below(&mut self, files: usize) {
+    pub(crate) fn cap_by_open_files(&mut self, files: usize) {
         let most = files / 4;
-        if most < self.most {
+        if most < self.max_connections {
             tracing::warn!(
                 files,
                 connections = most,
                 "fewer connections are taken than http.max_connections says, as fewer files may be open (ulimit -n)"
             );
-            self.most = most;
+            self.max_connections = most;
         }
     }
 }
 
 /// Serves connections until told to stop, and then until nothing is under way.
 pub(crate) async fn serve(listener: TcpListener, router: Router, limits: ConnectionLimits, stop: CancellationToken) {
-    let (tracker, places) = (TaskTracker::new(), ConnectionPlaces::new(limits.most, limits.most_per_address));
-    let server = Arc::new(Server { builder: builder(&limits), router, limits, stop: stop.clone() });
+    let (tracker, places) =
+        (TaskTracker::new(), ConnectionPermits::new(limits.max_connections, limits.max_per_address));
+    let server =
+        Arc::new(ConnectionServer { builder: connection_builder(&limits), router, limits, stop: stop.clone() });
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -101,12 +103,12 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, limits: Connect
         match accepted {
             Ok((stream, peer)) => {
                 // Without a place the connection is closed at once, which costs nothing.
-                if let Some(place) = places.take(&Address::of_peer(peer.ip())) {
-                    let stream = WatchedStream::new(stream, place, server.limits.write_timeout);
-                    tracker.spawn(Arc::clone(&server).serve(stream, peer));
+                if let Some(place) = places.acquire(&ClientAddress::from_peer(peer.ip())) {
+                    let stream = MonitoredStream::new(stream, place, server.limits.write_timeout);
+                    tracker.spawn(Arc::clone(&server).serve_connection(stream, peer));
                 }
             }
-            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) if is_single_connection_error(&error) => {}
             Err(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "accepting connections");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -118,48 +120,48 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, limits: Connect
     tracker.wait().await;
 }
 
-fn is_of_one_connection(error: &io::Error) -> bool {
+fn is_single_connection_error(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     [ConnectionAborted, ConnectionRefused, ConnectionReset].contains(&error.kind())
 }
 
-fn builder(limits: &ConnectionLimits) -> Builder<TokioExecutor> {
+fn connection_builder(limits: &ConnectionLimits) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
-    // Between requests and inside of headers [`ConnectionWatch`] sees to it: here one time-out would stand for both.
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(MOST_HEADER_BYTES);
+    // Between requests and inside of headers [`ConnectionMonitor`] sees to it: here one time-out would stand for both.
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(MAX_HEADER_BYTES);
     builder
         .http2()
         .timer(TokioTimer::new())
-        .max_concurrent_streams(MOST_STREAMS)
-        .keep_alive_interval(PING.min(limits.idle_timeout))
-        .keep_alive_timeout(PING)
+        .max_concurrent_streams(MAX_CONCURRENT_STREAMS)
+        .keep_alive_interval(HTTP2_PING_INTERVAL.min(limits.idle_timeout))
+        .keep_alive_timeout(HTTP2_PING_INTERVAL)
         // WebSockets over HTTP/2 (RFC 8441).
         .enable_connect_protocol();
     builder
 }
 
-struct Server {
+struct ConnectionServer {
     builder: Builder<TokioExecutor>,
     router: Router,
     limits: ConnectionLimits,
     stop: CancellationToken,
 }
 
-impl Server {
-    async fn serve(self: Arc<Self>, stream: WatchedStream<TcpStream>, peer: SocketAddr) {
-        let watch = stream.watch();
+impl ConnectionServer {
+    async fn serve_connection(self: Arc<Self>, stream: MonitoredStream<TcpStream>, peer: SocketAddr) {
+        let watch = stream.monitor();
         let (router, requests) = (self.router.clone(), watch.clone());
         let service = service_fn(move |request: Request<Incoming>| {
-            let (mut router, under_way) = (router.clone(), requests.begin());
+            let (mut router, under_way) = (router.clone(), requests.begin_request());
             if request.method() == Method::CONNECT {
                 // A WebSocket, of which HTTP/2 tells no more than that it has begun; its pings see to its end.
-                requests.keep();
+                requests.begin_unending_request();
             }
             async move {
                 let mut request = request.map(Body::new);
                 request.extensions_mut().insert(ConnectInfo(peer));
                 let answer: Response<Body> = router.call(request).await?;
-                Ok::<_, Infallible>(answer.map(|body| AnsweredBody::new(body, under_way)))
+                Ok::<_, Infallible>(answer.map(|body| ResponseBodyGuard::new(body, under_way)))
             }
         });
         let mut connection = pin!(self.builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
@@ -176,7 +178,7 @@ impl Server {
                     is_told = true;
                     connection.as_mut().graceful_shutdown();
                 }
-                () = self.time_out(&watch, is_told) => {
+                () = self.wait_for_timeout(&watch, is_told) => {
                     // HTTP/2 says goodbye, and pings end it where the client does not answer.
                     if is_told || !watch.is_http2() {
                         return;
@@ -189,11 +191,11 @@ impl Server {
     }
 
     /// Ends when the connection has kept its place for too long without a request.
-    async fn time_out(&self, watch: &ConnectionWatch, is_told: bool) {
+    async fn wait_for_timeout(&self, watch: &ConnectionMonitor, is_told: bool) {
         if is_told {
-            watch.quiet_for(FAREWELL).await;
+            watch.wait_until_quiet(SHUTDOWN_GRACE).await;
         } else {
-            watch.timed_out(self.limits.header_timeout, self.limits.idle_timeout).await;
+            watch.wait_for_timeout(self.limits.header_timeout, self.limits.idle_timeout).await;
         }
     }
 }

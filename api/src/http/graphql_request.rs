@@ -4,17 +4,17 @@ use async_graphql::{Request, Variables};
 use async_graphql_value::Extensions;
 use serde::Deserialize;
 
-use super::json_bounds::{self, OutOfBounds};
+use super::json_bounds::{self, JsonBoundsError};
 
 /// Why something is no GraphQL request.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum RequestError {
+pub(super) enum GraphQlRequestError {
     #[error("{part} is not read: {source}")]
-    OutOfBounds { part: &'static str, source: OutOfBounds },
+    OutOfBounds { part: &'static str, source: JsonBoundsError },
     #[error("{part} is not what a GraphQL request has in JSON: {source}")]
     Malformed { part: &'static str, source: serde_json::Error },
     #[error("one request at a time: the body has to be a JSON object, batches are not taken")]
-    NoObject,
+    NotAnObject,
     #[error("there is no document: send it as `query`")]
     NoDocument,
 }
@@ -22,7 +22,7 @@ pub(super) enum RequestError {
 /// What is sent. Whatever is null counts as left out.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Parameters {
+pub(super) struct RequestParameters {
     query: Option<String>,
     operation_name: Option<String>,
     variables: Option<Variables>,
@@ -42,25 +42,25 @@ pub(super) struct UrlParameters {
 /// The request in the body of a POST.
 ///
 /// # Errors
-/// [`RequestError`] when it is none, or nests too deep to be looked at.
-pub(super) fn from_body(body: &[u8]) -> Result<Request, RequestError> {
+/// [`GraphQlRequestError`] when it is none, or nests too deep to be looked at.
+pub(super) fn parse_body(body: &[u8]) -> Result<Request, GraphQlRequestError> {
     // Structures are read from lists, too.
     if body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
-        return Err(RequestError::NoObject);
+        return Err(GraphQlRequestError::NotAnObject);
     }
-    read::<Parameters>("the body", body)?.into_request()
+    read_bounded_json::<RequestParameters>("the body", body)?.into_request()
 }
 
-impl Parameters {
+impl RequestParameters {
     /// The request.
     ///
     /// # Errors
-    /// [`RequestError::NoDocument`] when neither a document nor its hash is there.
-    pub(super) fn into_request(self) -> Result<Request, RequestError> {
+    /// [`GraphQlRequestError::NoDocument`] when neither a document nor its hash is there.
+    pub(super) fn into_request(self) -> Result<Request, GraphQlRequestError> {
         let Self { query, operation_name, variables, extensions } = self;
         let (query, extensions) = (query.unwrap_or_default(), extensions.unwrap_or_default());
         if query.is_empty() && extensions.is_empty() {
-            return Err(RequestError::NoDocument);
+            return Err(GraphQlRequestError::NoDocument);
         }
         let mut request = Request::new(query).variables(variables.unwrap_or_default());
         request.operation_name = operation_name;
@@ -78,28 +78,32 @@ impl UrlParameters {
     /// The request.
     ///
     /// # Errors
-    /// As [`from_body`].
-    pub(super) fn into_request(self) -> Result<Request, RequestError> {
-        let variables = read_optional("the parameter variables", self.variables)?;
-        let extensions = read_optional("the parameter extensions", self.extensions)?;
-        Parameters { query: self.query, operation_name: self.operation_name, variables, extensions }.into_request()
+    /// As [`parse_body`].
+    pub(super) fn into_request(self) -> Result<Request, GraphQlRequestError> {
+        let variables = read_optional_json("the parameter variables", self.variables)?;
+        let extensions = read_optional_json("the parameter extensions", self.extensions)?;
+        RequestParameters { query: self.query, operation_name: self.operation_name, variables, extensions }
+            .into_request()
     }
 }
 
-fn read_optional<T: for<'a> Deserialize<'a>>(
+fn read_optional_json<T: for<'a> Deserialize<'a>>(
     part: &'static str,
     text: Option<String>,
-) -> Result<Option<T>, RequestError> {
+) -> Result<Option<T>, GraphQlRequestError> {
     match text.filter(|text| !text.trim().is_empty()) {
         None => Ok(None),
-        Some(text) => read(part, text.as_bytes()),
+        Some(text) => read_bounded_json(part, text.as_bytes()),
     }
 }
 
 /// Reads JSON whose nesting is known to be bounded.
-pub(super) fn read<'a, T: Deserialize<'a>>(part: &'static str, text: &'a [u8]) -> Result<T, RequestError> {
-    json_bounds::check(text).map_err(|source| RequestError::OutOfBounds { part, source })?;
-    serde_json::from_slice(text).map_err(|source| RequestError::Malformed { part, source })
+pub(super) fn read_bounded_json<'a, T: Deserialize<'a>>(
+    part: &'static str,
+    text: &'a [u8],
+) -> Result<T, GraphQlRequestError> {
+    json_bounds::check_json_bounds(text).map_err(|source| GraphQlRequestError::OutOfBounds { part, source })?;
+    serde_json::from_slice(text).map_err(|source| GraphQlRequestError::Malformed { part, source })
 }
 
 #[cfg(test)]
@@ -109,7 +113,7 @@ mod tests {
     #[test]
     fn what_is_null_or_empty_counts_as_left_out() {
         let body = br#"{"query":"{a}","operationName":null,"variables":null,"extensions":null,"id":7}"#;
-        let request = from_body(body).unwrap();
+        let request = parse_body(body).unwrap();
         assert_eq!((request.query.as_str(), request.operation_name), ("{a}", None));
         let url = UrlParameters { query: Some("{a}".into()), variables: Some(String::new()), ..Default::default() };
         assert_eq!(url.into_request().unwrap().query, "{a}");
@@ -126,7 +130,7 @@ mod tests {
             (r#"{"query":7}"#, "in JSON"),
             (deep.as_str(), "deeper"),
         ] {
-            let error = from_body(body.as_bytes()).unwrap_err().to_string();
+            let error = parse_body(body.as_bytes()).unwrap_err().to_string();
             assert!(error.contains(expected), "{body}: {error}");
         }
     }

@@ -7,17 +7,17 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::Edge;
+use super::HttpState;
 
 /// The process answers.
-pub(super) async fn alive() -> impl IntoResponse {
+pub(super) async fn report_liveness() -> impl IntoResponse {
     Json(serde_json::json!({ "alive": true }))
 }
 
 /// 200 when every store that this process needs answers and everything it runs is running, else 503; the body names
 /// each of them.
-pub(super) async fn ready(State(edge): State<Edge>) -> Response {
-    let report = edge.readiness.report().await;
+pub(super) async fn report_readiness(State(edge): State<HttpState>) -> Response {
+    let report = edge.readiness.check_readiness().await;
     let status = if report.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(report)).into_response()
 }

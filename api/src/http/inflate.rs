@@ -15,13 +15,13 @@ use axum::{
 use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 
 use super::{
-    body_memory::{BodyShare, NoMemory},
+    body_memory::{BodyMemoryExhausted, BodyShare},
     problem::Problem,
 };
 
 /// What is done with compressed bodies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Inflation {
+pub(crate) enum InflatePolicy {
     /// They are inflated, to so many bytes at most.
     UpTo(usize),
     /// They are refused: what is stored is what was sent.
@@ -29,10 +29,10 @@ pub(crate) enum Inflation {
 }
 
 /// Bodies up to this long are inflated where they came in, in bytes; longer ones on a thread that may take its time.
-const SHORT: usize = 16 * 1024;
+const MAX_INLINE_BYTES: usize = 16 * 1024;
 
 /// What is inflated at a time, in bytes.
-const PIECE: u64 = 64 * 1024;
+const CHUNK_BYTES: u64 = 64 * 1024;
 
 /// A compression that is understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,30 +49,30 @@ enum InflateError {
     #[error("the body is longer than {0} bytes")]
     TooLong(usize),
     #[error("the body is not what its content encoding says")]
-    Broken,
+    Corrupt,
     #[error(transparent)]
-    NoMemory(#[from] NoMemory),
+    MemoryExhausted(#[from] BodyMemoryExhausted),
 }
 
-type Handler =
-    fn(axum::extract::State<Inflation>, Request, Next) -> std::pin::Pin<Box<dyn Future<Output = Response> + Send>>;
+type InflateHandler =
+    fn(axum::extract::State<InflatePolicy>, Request, Next) -> std::pin::Pin<Box<dyn Future<Output = Response> + Send>>;
 
 /// The layer of a route.
-pub(crate) fn layer(
-    inflation: Inflation,
-) -> FromFnLayer<Handler, Inflation, (axum::extract::State<Inflation>, Request)> {
-    from_fn_with_state(inflation, |state, request, next| Box::pin(inflate(state, request, next)))
+pub(crate) fn inflate_layer(
+    inflation: InflatePolicy,
+) -> FromFnLayer<InflateHandler, InflatePolicy, (axum::extract::State<InflatePolicy>, Request)> {
+    from_fn_with_state(inflation, |state, request, next| Box::pin(inflate_body(state, request, next)))
 }
 
-async fn inflate(
-    axum::extract::State(inflation): axum::extract::State<Inflation>,
+async fn inflate_body(
+    axum::extract::State(inflation): axum::extract::State<InflatePolicy>,
     request: Request,
     next: Next,
 ) -> Response {
-    let inflates = matches!(inflation, Inflation::UpTo(_));
-    match (coding(request.headers()), inflation) {
+    let inflates = matches!(inflation, InflatePolicy::UpTo(_));
+    match (content_coding(request.headers()), inflation) {
         (Ok(None), _) => next.run(request).await,
-        (Ok(Some(coding)), Inflation::UpTo(most)) => match inflated(request, coding, most).await {
+        (Ok(Some(coding)), InflatePolicy::UpTo(most)) => match inflate_request(request, coding, most).await {
             Ok(request) => next.run(request).await,
             Err(refused) => refused.into_response(),
         },
@@ -81,7 +81,7 @@ async fn inflate(
 }
 
 /// How a body is compressed; an error where it is in a way that is not understood, or more than once.
-fn coding(headers: &HeaderMap) -> Result<Option<ContentCoding>, ()> {
+fn content_coding(headers: &HeaderMap) -> Result<Option<ContentCoding>, ()> {
     let told = headers.get_all(header::CONTENT_ENCODING).iter().flat_map(|line| line.as_bytes().split(|b| *b == b','));
     let mut found = None;
     for name in told.map(<[u8]>::trim_ascii) {
@@ -98,32 +98,32 @@ fn coding(headers: &HeaderMap) -> Result<Option<ContentCoding>, ()> {
     Ok(found)
 }
 
-async fn inflated(request: Request, coding: ContentCoding, most: usize) -> Result<Request, InflateError> {
+async fn inflate_request(request: Request, coding: ContentCoding, most: usize) -> Result<Request, InflateError> {
     let (mut parts, body) = request.into_parts();
     let share = parts.extensions.get::<BodyShare>().cloned();
     let packed = to_bytes(body, most).await.map_err(|_| InflateError::TooLong(most))?;
-    let plain = if packed.len() <= SHORT {
-        unpack(&packed, coding, most, share.as_ref())
+    let plain = if packed.len() <= MAX_INLINE_BYTES {
+        decompress(&packed, coding, most, share.as_ref())
     } else {
-        let unpacking = tokio::task::spawn_blocking(move || unpack(&packed, coding, most, share.as_ref()));
-        unpacking.await.unwrap_or(Err(InflateError::Broken))
+        let unpacking = tokio::task::spawn_blocking(move || decompress(&packed, coding, most, share.as_ref()));
+        unpacking.await.unwrap_or(Err(InflateError::Corrupt))
     }?;
     parts.headers.remove(header::CONTENT_ENCODING);
     parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(plain.len()));
     Ok(Request::from_parts(parts, Body::from(plain)))
 }
 
-fn unpack(
+fn decompress(
     packed: &Bytes,
     coding: ContentCoding,
     most: usize,
     share: Option<&BodyShare>,
 ) -> Result<Vec<u8>, InflateError> {
     let unpacked = match coding {
-        ContentCoding::Gzip => read(MultiGzDecoder::new(&**packed), most, share),
+        ContentCoding::Gzip => read_bounded(MultiGzDecoder::new(&**packed), most, share),
         // Some send the bare format by that name.
-        ContentCoding::Deflate => match read(ZlibDecoder::new(&**packed), most, share) {
-            Err(InflateError::Broken) => read(DeflateDecoder::new(&**packed), most, share),
+        ContentCoding::Deflate => match read_bounded(ZlibDecoder::new(&**packed), most, share) {
+            Err(InflateError::Corrupt) => read_bounded(DeflateDecoder::new(&**packed), most, share),
             done => done,
         },
     };
@@ -132,18 +132,18 @@ fn unpack(
 }
 
 /// Reads bit by bit, so that memory is asked for before it is taken.
-fn read(mut source: impl Read, most: usize, share: Option<&BodyShare>) -> Result<Vec<u8>, InflateError> {
+fn read_bounded(mut source: impl Read, most: usize, share: Option<&BodyShare>) -> Result<Vec<u8>, InflateError> {
     let mut plain = Vec::new();
     loop {
         let before = plain.len();
-        let read = source.by_ref().take(PIECE).read_to_end(&mut plain).map_err(|_| InflateError::Broken)?;
+        let read = source.by_ref().take(CHUNK_BYTES).read_to_end(&mut plain).map_err(|_| InflateError::Corrupt)?;
         if plain.len() > most {
             return Err(InflateError::TooLong(most));
         }
         if read == 0 {
             return Ok(plain);
         }
-        share.map_or(Ok(()), |share| share.grow(plain.len() - before))?;
+        share.map_or(Ok(()), |share| share.reserve(plain.len() - before))?;
     }
 }
 
@@ -152,8 +152,8 @@ impl IntoResponse for InflateError {
         let (status, code) = match self {
             Self::UnsupportedCoding { .. } => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_ENCODING"),
             Self::TooLong(_) => (StatusCode::PAYLOAD_TOO_LARGE, "TOO_LARGE"),
-            Self::Broken => (StatusCode::BAD_REQUEST, "INVALID_INPUT"),
-            Self::NoMemory(_) => (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
+            Self::Corrupt => (StatusCode::BAD_REQUEST, "INVALID_INPUT"),
+            Self::MemoryExhausted(_) => (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
         };
         let mut answer = Problem::new(status, code, self.to_string()).in_field("Content-Encoding").into_response();
         if let Self::UnsupportedCoding { inflates } = self {
@@ -180,22 +180,22 @@ mod tests {
         encoder.finish().unwrap().into()
     }
 
-    fn of(lines: &[&str]) -> Result<Option<ContentCoding>, ()> {
+    fn coding_of_lines(lines: &[&str]) -> Result<Option<ContentCoding>, ()> {
         let mut headers = HeaderMap::new();
         for line in lines {
             headers.append(header::CONTENT_ENCODING, line.parse().unwrap());
         }
-        coding(&headers)
+        content_coding(&headers)
     }
 
     #[test]
     fn codings_are_read_as_they_are_written() {
-        assert_eq!(of(&[]), Ok(None));
-        assert_eq!(of(&["identity"]), Ok(None));
-        assert_eq!(of(&["GZip"]), Ok(Some(ContentCoding::Gzip)));
-        assert_eq!(of(&["identity, deflate"]), Ok(Some(ContentCoding::Deflate)));
+        assert_eq!(coding_of_lines(&[]), Ok(None));
+        assert_eq!(coding_of_lines(&["identity"]), Ok(None));
+        assert_eq!(coding_of_lines(&["GZip"]), Ok(Some(ContentCoding::Gzip)));
+        assert_eq!(coding_of_lines(&["identity, deflate"]), Ok(Some(ContentCoding::Deflate)));
         for bad in [&["br"][..], &["gzip, gzip"], &["gzip", "deflate"], &["zstd"]] {
-            assert_eq!(of(bad), Err(()), "{bad:?}");
+            assert_eq!(coding_of_lines(bad), Err(()), "{bad:?}");
         }
     }
 
@@ -203,16 +203,19 @@ mod tests {
     fn what_is_inflated_counts() {
         let bomb = gzip(&vec![0; 100_000]);
         assert!(bomb.len() < 1_000);
-        assert_eq!(unpack(&bomb, ContentCoding::Gzip, 99_999, None), Err(InflateError::TooLong(99_999)));
-        assert_eq!(unpack(&bomb, ContentCoding::Gzip, 100_000, None).unwrap().len(), 100_000);
+        assert_eq!(decompress(&bomb, ContentCoding::Gzip, 99_999, None), Err(InflateError::TooLong(99_999)));
+        assert_eq!(decompress(&bomb, ContentCoding::Gzip, 100_000, None).unwrap().len(), 100_000);
     }
 
     #[test]
     fn what_is_not_what_it_says_is_refused() {
-        assert_eq!(unpack(&Bytes::from_static(b"plain"), ContentCoding::Gzip, 100, None), Err(InflateError::Broken));
+        assert_eq!(
+            decompress(&Bytes::from_static(b"plain"), ContentCoding::Gzip, 100, None),
+            Err(InflateError::Corrupt)
+        );
         let cut = gzip(b"a body of some length").slice(..15);
-        assert_eq!(unpack(&cut, ContentCoding::Gzip, 100, None), Err(InflateError::Broken));
-        assert_eq!(unpack(&Bytes::new(), ContentCoding::Gzip, 100, None), Ok(vec![]));
+        assert_eq!(decompress(&cut, ContentCoding::Gzip, 100, None), Err(InflateError::Corrupt));
+        assert_eq!(decompress(&Bytes::new(), ContentCoding::Gzip, 100, None), Ok(vec![]));
     }
 
     #[test]
@@ -222,7 +225,7 @@ mod tests {
         ZlibEncoder::new(&b"text"[..], Compression::fast()).read_to_end(&mut zlib).unwrap();
         DeflateEncoder::new(&b"text"[..], Compression::fast()).read_to_end(&mut bare).unwrap();
         for packed in [zlib, bare] {
-            assert_eq!(unpack(&packed.into(), ContentCoding::Deflate, 100, None).unwrap(), b"text");
+            assert_eq!(decompress(&packed.into(), ContentCoding::Deflate, 100, None).unwrap(), b"text");
         }
     }
 }

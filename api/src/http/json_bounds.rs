@@ -1,30 +1,30 @@
 //! How deep and how large a JSON text is, seen before anything is made of it.
 
 /// Deepest nesting of lists and objects.
-pub(super) const DEEPEST: usize = 64;
+pub(super) const MAX_NESTING: usize = 64;
 
 /// Most values, members of objects counted each.
-pub(super) const MOST_VALUES: usize = 20_000;
+pub(super) const MAX_VALUES: usize = 20_000;
 
 /// Why a JSON text is not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum OutOfBounds {
-    #[error("it nests deeper than {DEEPEST}")]
-    Deep,
-    #[error("it has more than {MOST_VALUES} values")]
-    Large,
+pub(super) enum JsonBoundsError {
+    #[error("it nests deeper than {MAX_NESTING}")]
+    TooDeep,
+    #[error("it has more than {MAX_VALUES} values")]
+    TooLarge,
 }
 
 /// Looks at each byte once, whether or not the text is JSON: whoever reads it finds that out.
 ///
 /// # Errors
-/// [`OutOfBounds`] at the first place beyond a bound.
-pub(super) fn check(text: &[u8]) -> Result<(), OutOfBounds> {
+/// [`JsonBoundsError`] at the first place beyond a bound.
+pub(super) fn check_json_bounds(text: &[u8]) -> Result<(), JsonBoundsError> {
     let (mut depth, mut values, mut at) = (0_usize, 0_usize, 0);
     while let Some(byte) = text.get(at) {
         at += 1;
         match byte {
-            b'"' => at = end_of_string(text, at),
+            b'"' => at = skip_string(text, at),
             b'[' | b'{' => {
                 depth += 1;
                 values += 1;
@@ -33,18 +33,18 @@ pub(super) fn check(text: &[u8]) -> Result<(), OutOfBounds> {
             b',' => values += 1,
             _ => {}
         }
-        if depth > DEEPEST {
-            return Err(OutOfBounds::Deep);
+        if depth > MAX_NESTING {
+            return Err(JsonBoundsError::TooDeep);
         }
-        if values > MOST_VALUES {
-            return Err(OutOfBounds::Large);
+        if values > MAX_VALUES {
+            return Err(JsonBoundsError::TooLarge);
         }
     }
     Ok(())
 }
 
 /// Behind the quote that ends the string whose content begins there.
-fn end_of_string(text: &[u8], mut at: usize) -> usize {
+fn skip_string(text: &[u8], mut at: usize) -> usize {
     while let Some(byte) = text.get(at) {
         at += match byte {
             b'\\' => 2,
@@ -62,11 +62,18 @@ mod tests {
     #[test]
     fn nesting_and_values_are_bounded_and_strings_are_not_looked_into() {
         let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
-        assert_eq!(check(nested(DEEPEST).as_bytes()), Ok(()));
-        assert_eq!(check(nested(DEEPEST + 1).as_bytes()), Err(OutOfBounds::Deep));
-        assert_eq!(check(r#"{"a":"#.repeat(100).as_bytes()), Err(OutOfBounds::Deep), "whether or not it ends");
-        assert_eq!(check(format!("[{}1]", "1,".repeat(MOST_VALUES)).as_bytes()), Err(OutOfBounds::Large));
-        let string = format!(r#"{{"a":"{}\"[[,\\"}}"#, "[,".repeat(MOST_VALUES));
-        assert_eq!(check(string.as_bytes()), Ok(()));
+        assert_eq!(check_json_bounds(nested(MAX_NESTING).as_bytes()), Ok(()));
+        assert_eq!(check_json_bounds(nested(MAX_NESTING + 1).as_bytes()), Err(JsonBoundsError::TooDeep));
+        assert_eq!(
+            check_json_bounds(r#"{"a":"#.repeat(100).as_bytes()),
+            Err(JsonBoundsError::TooDeep),
+            "whether or not it ends"
+        );
+        assert_eq!(
+            check_json_bounds(format!("[{}1]", "1,".repeat(MAX_VALUES)).as_bytes()),
+            Err(JsonBoundsError::TooLarge)
+        );
+        let string = format!(r#"{{"a":"{}\"[[,\\"}}"#, "[,".repeat(MAX_VALUES));
+        assert_eq!(check_json_bounds(string.as_bytes()), Ok(()));
     }
 }

@@ -4,28 +4,28 @@ use std::time::Duration;
 
 use axum::{extract::State, http::StatusCode, response::Response};
 
-use super::{Edge, html};
-use crate::store::Counts;
+use super::{HttpState, html_response};
+use crate::app_context::StoreCounts;
 
 /// How long the page waits for the counts.
-const PATIENCE: Duration = Duration::from_secs(3);
+const COUNTS_TIMEOUT: Duration = Duration::from_secs(3);
 
-const AWAY: &str = "<p>Not every store answers now; <a href=\"/ready\">/ready</a> says which.</p>";
+const COUNTS_UNAVAILABLE: &str = "<p>Not every store answers now; <a href=\"/ready\">/ready</a> says which.</p>";
 
 /// Links and live counts.
-pub(super) async fn page(State(edge): State<Edge>) -> Response {
-    let counts = match tokio::time::timeout(PATIENCE, edge.readiness.recent_counts()).await {
-        Ok(Ok(counts)) => table(&counts),
+pub(super) async fn serve_landing_page(State(edge): State<HttpState>) -> Response {
+    let counts = match tokio::time::timeout(COUNTS_TIMEOUT, edge.readiness.recent_counts()).await {
+        Ok(Ok(counts)) => render_counts(&counts),
         Ok(Err(error)) => {
             tracing::warn!(error = &error as &dyn std::error::Error, "counting for the first page");
-            AWAY.to_owned()
+            COUNTS_UNAVAILABLE.to_owned()
         }
-        Err(_elapsed) => AWAY.to_owned(),
+        Err(_elapsed) => COUNTS_UNAVAILABLE.to_owned(),
     };
-    html(StatusCode::OK, include_str!("landing/page.html").replace("<!-- counts -->", &counts))
+    html_response(StatusCode::OK, include_str!("landing/page.html").replace("<!-- counts -->", &counts))
 }
 
-fn table(counts: &Counts) -> String {
+fn render_counts(counts: &StoreCounts) -> String {
     let rows = [
         ("Postgres", "events", counts.postgres.events),
         ("Postgres", "streams", counts.postgres.streams),

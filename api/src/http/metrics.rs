@@ -9,25 +9,26 @@ use axum::{
 };
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
-use super::Edge;
+use super::HttpState;
 
 /// Upper ends of the classes that durations are counted in, in seconds.
-const SECONDS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0];
+const DURATION_BUCKETS_S: [f64; 14] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0];
 
 /// How often what was measured is brought into the form it is shown in.
-const UPKEEP: Duration = Duration::from_secs(5);
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 /// From now on what this process measures of itself is kept, to be shown at `/metrics`.
 ///
 /// # Errors
 /// [`BuildError`] when something else keeps it already.
-pub fn keep() -> Result<PrometheusHandle, BuildError> {
+pub fn install_recorder() -> Result<PrometheusHandle, BuildError> {
     let handle = PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &DURATION_BUCKETS_S)?
         .install_recorder()?;
     let upkeep = handle.clone();
     tokio::spawn(async move {
-        let mut ticks = tokio::time::interval(UPKEEP);
+        let mut ticks = tokio::time::interval(UPKEEP_INTERVAL);
         loop {
             ticks.tick().await;
             upkeep.run_upkeep();
@@ -37,7 +38,7 @@ pub fn keep() -> Result<PrometheusHandle, BuildError> {
 }
 
 /// Everything measured so far, in Prometheus' text format.
-pub(super) async fn text(State(edge): State<Edge>) -> Response {
+pub(super) async fn render_metrics(State(edge): State<HttpState>) -> Response {
     match &edge.metrics {
         Some(metrics) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], metrics.render()).into_response(),
         None => (StatusCode::NOT_FOUND, "this process measures nothing\n").into_response(),

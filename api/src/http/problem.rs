@@ -86,7 +86,7 @@ impl Problem {
     }
 
     /// Another version than was expected.
-    pub(crate) fn at_version(self, version: u64) -> Self {
+    pub(crate) fn with_current_version(self, version: u64) -> Self {
         Self { current_version: Some(version), ..self }
     }
 }

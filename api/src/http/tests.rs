@@ -11,15 +11,17 @@ use tokio_util::sync::CancellationToken;
 
 use self::connection::ConnectionLimits;
 use super::*;
-use crate::{config::Config, identity::Authenticator, rest::Ingest, serve::Role, store::Stores};
+use crate::{
+    app_context::AppContext, auth::Authenticator, config::MedhubConfig, rest::IngestService, serve::ProcessRole,
+};
 
 /// A server on a free port; it ends with the test's runtime.
-async fn serve(role: Role, assets: Option<&TempDir>) -> String {
-    serve_with(role, |http| http.assets_dir = assets.map(|folder| folder.path().to_owned())).await
+async fn start_server(role: ProcessRole, assets: Option<&TempDir>) -> String {
+    start_server_with(role, |http| http.assets_dir = assets.map(|folder| folder.path().to_owned())).await
 }
 
 /// A server whose settings are changed first.
-pub(super) async fn serve_with(role: Role, change: impl FnOnce(&mut HttpConfig)) -> String {
+pub(super) async fn start_server_with(role: ProcessRole, change: impl FnOnce(&mut HttpConfig)) -> String {
     let nowhere = [
         ("DATABASE_URL", "postgres://127.0.0.1:1/medhub"),
         ("KAFKA_BROKERS", "127.0.0.1:1"),
@@ -29,18 +31,19 @@ pub(super) async fn serve_with(role: Role, change: impl FnOnce(&mut HttpConfig))
         ("SCHEMA_REGISTRY_URL", "http://127.0.0.1:1"),
     ];
     let environment = nowhere.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let mut config = Config::load(None, environment).unwrap();
+    let mut config = MedhubConfig::load(None, environment).unwrap();
     change(&mut config.http);
-    let stores = Stores::open_without_model(&config).unwrap();
+    let stores = AppContext::open_without_model(&config).unwrap();
     let served = role.serves_graphql().then(|| {
-        let authenticator = Authenticator::new(&config.auth, &config.admin, stores.store.of(), &config.redis).unwrap();
+        let authenticator =
+            Authenticator::new(&config.auth, &config.admin, stores.event_store.store_for(), &config.redis).unwrap();
         let graphql = GraphQl::with_identity(&stores, &config.http, &authenticator);
-        let ingest = Ingest::new(&config.ingest, PgBatchStore::new(stores.pool.clone()));
-        let rest = Rest { stores: stores.clone(), ingest: Arc::new(ingest), objects: stores.objects.clone() };
-        Served { graphql, door: Door::new(authenticator, Limiter::of_this_process(&config.limits)), rest }
+        let ingest = IngestService::new(&config.ingest, PgBatchStore::new(stores.pool.clone()));
+        let rest = RestState { stores: stores.clone(), ingest: Arc::new(ingest), objects: stores.objects.clone() };
+        ApiServices { graphql, gate: RequestGate::new(authenticator, RateLimiter::local_only(&config.limits)), rest }
     });
-    let readiness = Arc::new(Readiness::new(stores, role, config.serve.stuck_after()));
-    let app = router(&config.http, served, readiness, None, Limiter::of_this_process(&config.limits));
+    let readiness = Arc::new(ReadinessProbe::new(stores, role, config.serve.stuck_after()));
+    let app = router(&config.http, served, readiness, None, RateLimiter::local_only(&config.limits));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let limits = ConnectionLimits::new(&config.http, false);
@@ -48,15 +51,15 @@ pub(super) async fn serve_with(role: Role, change: impl FnOnce(&mut HttpConfig))
     format!("http://{address}")
 }
 
-async fn post(server: &str, kind: &'static str, body: String) -> (StatusCode, Value) {
+async fn post_document(server: &str, kind: &'static str, body: String) -> (StatusCode, Value) {
     let request = reqwest::Client::new().post(format!("{server}/graphql")).header(header::CONTENT_TYPE, kind);
     let answer = request.body(body).send().await.unwrap();
     (answer.status(), answer.json().await.unwrap())
 }
 
-fn assets() -> TempDir {
+fn asset_folder() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
-    for (file, _) in assets::FILES {
+    for (file, _) in assets::ASSET_FILES {
         fs::write(folder.path().join(file), format!("// {file}")).unwrap();
     }
     fs::write(folder.path().join("secret.txt"), "secret").unwrap();
@@ -65,15 +68,15 @@ fn assets() -> TempDir {
 
 #[tokio::test]
 async fn a_document_is_answered_in_json() {
-    let server = serve(Role::Api, None).await;
+    let server = start_server(ProcessRole::Api, None).await;
     let body = json!({ "query": "{ __typename }" }).to_string();
-    let (status, answer) = post(&server, "application/json; charset=utf-8", body).await;
+    let (status, answer) = post_document(&server, "application/json; charset=utf-8", body).await;
     assert_eq!((status, answer), (StatusCode::OK, json!({ "data": { "__typename": "Query" } })));
 }
 
 #[tokio::test]
 async fn what_is_no_graphql_request_is_refused_with_a_code() {
-    let server = serve(Role::Api, None).await;
+    let server = start_server(ProcessRole::Api, None).await;
     let good = json!({ "query": "{ __typename }" }).to_string();
     let batch = format!("[{good},{good}]");
     let huge = json!({ "query": "#".repeat(2 << 20) }).to_string();
@@ -83,7 +86,7 @@ async fn what_is_no_graphql_request_is_refused_with_a_code() {
         ("application/json", batch, StatusCode::BAD_REQUEST),
         ("application/json", huge, StatusCode::PAYLOAD_TOO_LARGE),
     ] {
-        let (status, answer) = post(&server, kind, body).await;
+        let (status, answer) = post_document(&server, kind, body).await;
         assert_eq!(status, expected, "{answer}");
         assert_eq!(answer["errors"][0]["extensions"]["code"], "INVALID_QUERY", "{answer}");
     }
@@ -91,14 +94,14 @@ async fn what_is_no_graphql_request_is_refused_with_a_code() {
 
 #[tokio::test]
 async fn the_playground_takes_its_scripts_from_this_server_only() {
-    let folder = assets();
-    let server = serve(Role::Api, Some(&folder)).await;
+    let folder = asset_folder();
+    let server = start_server(ProcessRole::Api, Some(&folder)).await;
     let answer = reqwest::get(format!("{server}/graphql")).await.unwrap();
     let policy = answer.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap().to_owned();
     assert!(policy.starts_with("default-src 'self'"), "{policy}");
     let page = answer.text().await.unwrap();
     assert!(!page.contains("//"), "{page}");
-    for (file, kind) in assets::FILES {
+    for (file, kind) in assets::ASSET_FILES {
         assert!(page.contains(&format!("\"/assets/{file}\"")), "{file}");
         let asset = reqwest::get(format!("{server}/assets/{file}")).await.unwrap();
         assert_eq!(asset.headers()[header::CONTENT_TYPE], kind);
@@ -108,8 +111,8 @@ async fn the_playground_takes_its_scripts_from_this_server_only() {
 
 #[tokio::test]
 async fn no_other_file_is_served() {
-    let folder = assets();
-    let server = serve(Role::Api, Some(&folder)).await;
+    let folder = asset_folder();
+    let server = start_server(ProcessRole::Api, Some(&folder)).await;
     for path in ["secret.txt", "..%2Fsecret.txt", "%2Fetc%2Fpasswd", "graphiql.min.js%00", ""] {
         let answer = reqwest::get(format!("{server}/assets/{path}")).await.unwrap();
         assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{path}");
@@ -118,7 +121,7 @@ async fn no_other_file_is_served() {
 
 #[tokio::test]
 async fn without_its_scripts_the_playground_says_how_to_get_them() {
-    let server = serve(Role::Api, None).await;
+    let server = start_server(ProcessRole::Api, None).await;
     let page = reqwest::get(format!("{server}/graphql")).await.unwrap().text().await.unwrap();
     assert!(page.contains("MEDHUB__HTTP__ASSETS_DIR"), "{page}");
     assert_eq!(reqwest::get(format!("{server}/assets/graphiql.min.js")).await.unwrap().status(), StatusCode::NOT_FOUND);
@@ -126,7 +129,7 @@ async fn without_its_scripts_the_playground_says_how_to_get_them() {
 
 #[tokio::test]
 async fn a_process_is_alive_but_not_ready_while_its_engines_are_away() {
-    let server = serve(Role::Api, None).await;
+    let server = start_server(ProcessRole::Api, None).await;
     assert_eq!(reqwest::get(format!("{server}/health")).await.unwrap().status(), StatusCode::OK);
     let answer = reqwest::get(format!("{server}/ready")).await.unwrap();
     assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
@@ -137,27 +140,27 @@ async fn a_process_is_alive_but_not_ready_while_its_engines_are_away() {
 
 #[tokio::test]
 async fn a_store_that_is_away_is_told_as_a_code_only() {
-    let server = serve(Role::Api, None).await;
+    let server = start_server(ProcessRole::Api, None).await;
     let body = json!({ "query": "{ opportunity(id: \"097:X\") { id } }" }).to_string();
-    let (_, answer) = post(&server, "application/json", body).await;
+    let (_, answer) = post_document(&server, "application/json", body).await;
     assert_eq!(answer["errors"][0]["extensions"], json!({ "code": "UNAVAILABLE" }));
     assert_eq!(answer["errors"][0]["message"], "a store is unavailable, try again");
 }
 
 #[tokio::test]
 async fn a_role_without_graphql_serves_none() {
-    let server = serve(Role::Relay, None).await;
+    let server = start_server(ProcessRole::Relay, None).await;
     assert_eq!(reqwest::get(format!("{server}/graphql")).await.unwrap().status(), StatusCode::NOT_FOUND);
     assert_eq!(reqwest::get(format!("{server}/health")).await.unwrap().status(), StatusCode::OK);
 }
 
 /// A request to the server as a page of another origin sends it.
-fn ask(server: &str, method: &str, path: &str) -> reqwest::RequestBuilder {
+fn cross_origin_request(server: &str, method: &str, path: &str) -> reqwest::RequestBuilder {
     let method = method.parse().unwrap();
     reqwest::Client::new().request(method, format!("{server}{path}")).header("origin", "https://a.example")
 }
 
-fn gzip(plain: &str) -> Vec<u8> {
+fn gzip_text(plain: &str) -> Vec<u8> {
     use std::io::Write as _;
     let mut encoder = flate2::write::GzEncoder::new(vec![], flate2::Compression::fast());
     encoder.write_all(plain.as_bytes()).unwrap();
@@ -168,10 +171,10 @@ const VIEW: &str = r#"{"type":"view","sessionId":"s","pageUrl":"/p"}"#;
 
 #[tokio::test]
 async fn pages_of_other_origins_may_send_and_read_what_the_api_knows() {
-    let server = serve_with(Role::Api, |http| http.cors_origins = "https://a.example".to_owned()).await;
+    let server = start_server_with(ProcessRole::Api, |http| http.cors_origins = "https://a.example".to_owned()).await;
     let wanted = "authorization,consistency-token,content-encoding,content-type,idempotency-key,if-match,if-none-match,\
                   prefer,range,x-medhub-tenant";
-    let asked = ask(&server, "OPTIONS", "/ingest").header("access-control-request-method", "POST");
+    let asked = cross_origin_request(&server, "OPTIONS", "/ingest").header("access-control-request-method", "POST");
     let preflight = asked.header("access-control-request-headers", wanted).send().await.unwrap();
     let told = |name: &str| preflight.headers()[name].to_str().unwrap().to_ascii_lowercase();
     assert_eq!(told("access-control-allow-credentials"), "true");
@@ -179,7 +182,7 @@ async fn pages_of_other_origins_may_send_and_read_what_the_api_knows() {
     let allowed = told("access-control-allow-headers");
     assert!(wanted.split(',').all(|name| allowed.split(',').any(|one| one.trim() == name.trim())), "{allowed}");
 
-    let answer = ask(&server, "GET", "/health").send().await.unwrap();
+    let answer = cross_origin_request(&server, "GET", "/health").send().await.unwrap();
     let exposed = answer.headers()["access-control-expose-headers"].to_str().unwrap().to_ascii_lowercase();
     for name in ["etag", "consistency-token", "content-disposition", "content-range", "preference-applied"] {
         assert!(exposed.split(',').any(|one| one.trim() == name), "{name}: {exposed}");
@@ -190,9 +193,10 @@ async fn pages_of_other_origins_may_send_and_read_what_the_api_knows() {
 
 #[tokio::test]
 async fn beacons_are_taken_as_browsers_send_them() {
-    let server = serve(Role::Api, None).await;
+    let server = start_server(ProcessRole::Api, None).await;
     for kind in [Some("text/plain;charset=UTF-8"), Some("application/json"), None] {
-        let mut beacon = ask(&server, "POST", "/ingest").header("prefer", "wait=10, respond-async").body(VIEW);
+        let mut beacon =
+            cross_origin_request(&server, "POST", "/ingest").header("prefer", "wait=10, respond-async").body(VIEW);
         if let Some(kind) = kind {
             beacon = beacon.header("content-type", kind);
         }
@@ -201,35 +205,38 @@ async fn beacons_are_taken_as_browsers_send_them() {
         assert_eq!(answer.headers()["preference-applied"], "respond-async");
     }
     for (path, kind, body) in [("/ingest", "multipart/form-data", VIEW), ("/graphql", "text/plain", "{}")] {
-        let answer = ask(&server, "POST", path).header("content-type", kind).body(body).send().await.unwrap();
+        let answer =
+            cross_origin_request(&server, "POST", path).header("content-type", kind).body(body).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE, "{path}");
     }
 }
 
 #[tokio::test]
 async fn compressed_requests_are_inflated_within_the_limit_or_refused() {
-    let server = serve_with(Role::Api, |http| http.max_body_bytes = 10_000).await;
+    let server = start_server_with(ProcessRole::Api, |http| http.max_body_bytes = 10_000).await;
     let send = async |path: &str, kind: &str, encoding: &str, body: Vec<u8>| {
-        let request = ask(&server, "POST", path).header("content-type", kind).header("content-encoding", encoding);
+        let request = cross_origin_request(&server, "POST", path)
+            .header("content-type", kind)
+            .header("content-encoding", encoding);
         let answer = request.header("prefer", "respond-async").body(body).send().await.unwrap();
         (answer.status().as_u16(), answer.text().await.unwrap())
     };
     let document = r#"{"query":"{ __typename }"}"#;
-    assert_eq!(send("/ingest", "application/json", "gzip", gzip(VIEW)).await.0, 202);
-    let (status, told) = send("/graphql", "application/json", "x-gzip", gzip(document)).await;
+    assert_eq!(send("/ingest", "application/json", "gzip", gzip_text(VIEW)).await.0, 202);
+    let (status, told) = send("/graphql", "application/json", "x-gzip", gzip_text(document)).await;
     assert!(status == 200 && told.contains("Query"), "{told}");
     assert_eq!(send("/graphql", "application/json", "identity", document.into()).await.0, 200);
-    let bomb = gzip(&" ".repeat(10_001));
+    let bomb = gzip_text(&" ".repeat(10_001));
     assert!(bomb.len() < 1_000);
     assert_eq!(send("/graphql", "application/json", "gzip", bomb).await.0, 413);
     assert_eq!(send("/graphql", "application/json", "gzip", document.into()).await.0, 400);
     assert_eq!(send("/graphql", "application/json", "br", document.into()).await.0, 415);
-    assert_eq!(send("/api/v1/documents?fileName=a.txt", "text/plain", "gzip", gzip("text")).await.0, 415);
+    assert_eq!(send("/api/v1/documents?fileName=a.txt", "text/plain", "gzip", gzip_text("text")).await.0, 415);
 }
 
 #[tokio::test]
 async fn a_batch_may_be_longer_than_other_bodies() {
-    let server = serve(Role::Api, None).await;
+    let server = start_server(ProcessRole::Api, None).await;
     let event = |number: usize| {
         let (page, before) = (format!("/p/{number}/{:x<2048}", ""), format!("/q/{number}/{:x<2048}", ""));
         json!({ "type": "view", "sessionId": format!("s{number}"), "pageUrl": page[..2_048].to_owned(),
@@ -237,35 +244,41 @@ async fn a_batch_may_be_longer_than_other_bodies() {
     };
     // Twice the limit of other bodies.
     let batch = json!({ "events": (0..500).map(event).collect::<Vec<_>>() });
-    let answer = ask(&server, "POST", "/ingest").header("prefer", "respond-async").json(&batch).send().await.unwrap();
+    let answer = cross_origin_request(&server, "POST", "/ingest")
+        .header("prefer", "respond-async")
+        .json(&batch)
+        .send()
+        .await
+        .unwrap();
     assert_eq!(answer.status(), StatusCode::ACCEPTED, "{}", answer.text().await.unwrap());
 }
 
 #[tokio::test]
 async fn every_path_is_counted() {
-    let server = serve(Role::Api, None).await;
+    let server = start_server(ProcessRole::Api, None).await;
     for path in ["/", "/health", "/ready", "/slo", "/metrics", "/playground.js", "/assets/none", "/nothing", "/graphql"]
     {
-        let answer = ask(&server, "GET", path).send().await.unwrap();
+        let answer = cross_origin_request(&server, "GET", path).send().await.unwrap();
         assert!(answer.headers().contains_key("ratelimit-remaining"), "{path}: {:?}", answer.headers());
     }
-    let relay = serve(Role::Relay, None).await;
-    let answer = ask(&relay, "GET", "/ready").send().await.unwrap();
+    let relay = start_server(ProcessRole::Relay, None).await;
+    let answer = cross_origin_request(&relay, "GET", "/ready").send().await.unwrap();
     assert!(answer.headers().contains_key("ratelimit-remaining"), "{:?}", answer.headers());
 }
 
 #[tokio::test]
 async fn memory_for_bodies_is_bounded() {
-    let server = serve_with(Role::Api, |http| http.max_body_memory_bytes = 100 * 1024).await;
+    let server = start_server_with(ProcessRole::Api, |http| http.max_body_memory_bytes = 100 * 1024).await;
     let long = format!(r#"{{"query":"{{ __typename }}","extensions":"{}"}}"#, " ".repeat(200 * 1024));
-    let answer = ask(&server, "POST", "/graphql").header("content-type", "application/json").body(long);
+    let answer =
+        cross_origin_request(&server, "POST", "/graphql").header("content-type", "application/json").body(long);
     let answer = answer.send().await.unwrap();
     assert_eq!(
         (answer.status(), &answer.headers()["retry-after"]),
         (StatusCode::SERVICE_UNAVAILABLE, &"1".parse().unwrap())
     );
     assert_eq!(
-        post(&server, "application/json", json!({ "query": "{ __typename }" }).to_string()).await.0,
+        post_document(&server, "application/json", json!({ "query": "{ __typename }" }).to_string()).await.0,
         StatusCode::OK
     );
 }
@@ -280,7 +293,7 @@ const GRAPHQL: &str = "application/graphql-response+json";
 
 #[tokio::test]
 async fn a_document_in_the_url_is_answered_as_its_client_asks() {
-    let server = serve(Role::Api, None).await;
+    let server = start_server(ProcessRole::Api, None).await;
     let variables =
         "query=query($n:Boolean!){...@include(if:$n){__typename}}&variables=%7B%22n%22:true%7D&operationName=";
     let mutation = "query=mutation{signOut}";
@@ -313,7 +326,7 @@ async fn a_document_in_the_url_is_answered_as_its_client_asks() {
 
 #[tokio::test]
 async fn persisted_documents_work_by_get_and_methods_that_are_none_are_named() {
-    let server = serve(Role::Api, None).await;
+    let server = start_server(ProcessRole::Api, None).await;
     let hash = "7f56e67dd21ab3f30d1ff8b7bed08893f0a0db86449836189b361dd1e56ddb4b";
     let extensions =
         format!("extensions=%7B%22persistedQuery%22:%7B%22version%22:1,%22sha256Hash%22:%22{hash}%22%7D%7D");
@@ -333,18 +346,18 @@ async fn persisted_documents_work_by_get_and_methods_that_are_none_are_named() {
 
 #[tokio::test]
 async fn what_clients_leave_empty_counts_as_left_out() {
-    let server = serve(Role::Api, None).await;
+    let server = start_server(ProcessRole::Api, None).await;
     for body in [
         json!({ "query": "{ __typename }", "operationName": "", "variables": null, "extensions": null }),
         json!({ "query": "query A { __typename } query B { nothing }", "operationName": "A" }),
         json!({ "query": "{ __typename }", "id": "relay", "extensions": { "clientLibrary": { "name": "@apollo/client" } } }),
     ] {
-        let (_, answer) = post(&server, "application/json", body.to_string()).await;
+        let (_, answer) = post_document(&server, "application/json", body.to_string()).await;
         // The second operation is wrong, which is said before the first is run.
         let is_wrong = body["operationName"] == "A";
         assert_eq!(answer["data"]["__typename"] == "Query", !is_wrong, "{body}: {answer}");
     }
-    let (status, _) = post(&server, "application/json; charset=iso-8859-1", "{}".to_owned()).await;
+    let (status, _) = post_document(&server, "application/json; charset=iso-8859-1", "{}".to_owned()).await;
     assert_eq!(status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
 }
 
@@ -389,21 +402,22 @@ pub(super) fn hostile_documents() -> Vec<String> {
 
 #[tokio::test]
 async fn documents_that_would_stop_a_process_are_refused_and_others_are_served() {
-    let server = serve(Role::Api, None).await;
+    let server = start_server(ProcessRole::Api, None).await;
     for document in hostile_documents() {
         let shown = document[..60.min(document.len())].to_owned();
-        let (_, answer) = post(&server, "application/json", json!({ "query": document }).to_string()).await;
+        let (_, answer) = post_document(&server, "application/json", json!({ "query": document }).to_string()).await;
         assert_eq!(answer["errors"][0]["extensions"]["code"], "INVALID_QUERY", "{shown}: {answer}");
         assert!(answer.to_string().len() < 40_000, "{shown}: the answer is {} bytes", answer.to_string().len());
     }
     for depth in [70, 100_000] {
         let value = format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
         let body = format!(r#"{{"query":"query($v:[Int]){{__typename}}","variables":{{"v":{value}}}}}"#);
-        let (status, answer) = post(&server, "application/json", body).await;
+        let (status, answer) = post_document(&server, "application/json", body).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{answer}");
     }
     let many = json!({ "query": "query($v:[Int]){__typename}", "variables": { "v": vec![1; 30_000] } }).to_string();
-    assert_eq!(post(&server, "application/json", many).await.0, StatusCode::BAD_REQUEST);
-    let (_, answer) = post(&server, "application/json", json!({ "query": "{ __typename }" }).to_string()).await;
+    assert_eq!(post_document(&server, "application/json", many).await.0, StatusCode::BAD_REQUEST);
+    let (_, answer) =
+        post_document(&server, "application/json", json!({ "query": "{ __typename }" }).to_string()).await;
     assert_eq!(answer["data"]["__typename"], "Query");
 }

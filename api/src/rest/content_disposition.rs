@@ -4,7 +4,7 @@ use axum::http::HeaderValue;
 
 /// The value by which a browser keeps a file under its name: letters beyond ASCII in `filename*`, which everything reads
 /// that was made in this century, and something readable in `filename` for what does not.
-pub(super) fn attachment(file_name: &str) -> HeaderValue {
+pub(super) fn attachment_header(file_name: &str) -> HeaderValue {
     let plain: String = file_name
         .chars()
         .map(
@@ -19,26 +19,26 @@ pub(super) fn attachment(file_name: &str) -> HeaderValue {
         if byte.is_ascii_alphanumeric() || b"!#$&+-.^_`|~".contains(&byte) {
             encoded.push(char::from(byte));
         } else {
-            encoded.extend(['%', hexadecimal(byte >> 4), hexadecimal(byte & 0xf)]);
+            encoded.extend(['%', to_hex_digit(byte >> 4), to_hex_digit(byte & 0xf)]);
         }
     }
     let value = format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{encoded}");
     HeaderValue::from_str(&value).unwrap_or(HeaderValue::from_static("attachment"))
 }
 
-fn hexadecimal(digit: u8) -> char {
+fn to_hex_digit(digit: u8) -> char {
     char::from_digit(u32::from(digit), 16).map_or('0', |digit| digit.to_ascii_uppercase())
 }
 
 /// What a file is called by that value; `filename*` counts for more than `filename`.
-pub(super) fn file_name(value: &HeaderValue) -> Option<String> {
+pub(super) fn parse_file_name(value: &HeaderValue) -> Option<String> {
     // Browsers write a form's names in UTF-8 as they are.
     let value = String::from_utf8_lossy(value.as_bytes());
     let (mut plain, mut extended) = (None, None);
-    for (name, value) in parameters(&value) {
+    for (name, value) in parse_parameters(&value) {
         match name.as_str() {
             "filename" => plain = Some(unescape_form(&value)),
-            "filename*" => extended = decode(&value).or(extended),
+            "filename*" => extended = decode_extended(&value).or(extended),
             _ => {}
         }
     }
@@ -46,7 +46,7 @@ pub(super) fn file_name(value: &HeaderValue) -> Option<String> {
 }
 
 /// The parameters behind the disposition itself, their names in lower case and their values without quotes.
-fn parameters(value: &str) -> Vec<(String, String)> {
+fn parse_parameters(value: &str) -> Vec<(String, String)> {
     let (mut parameters, mut name, mut value_of) = (Vec::new(), String::new(), None::<String>);
     let (mut is_quoted, mut is_escaped) = (false, false);
     for letter in value.chars().chain([';']) {
@@ -78,7 +78,7 @@ fn unescape_form(name: &str) -> String {
 }
 
 /// A value in the form `UTF-8'language'percent-encoded`.
-fn decode(value: &str) -> Option<String> {
+fn decode_extended(value: &str) -> Option<String> {
     let mut parts = value.splitn(3, '\'');
     let (charset, _language, encoded) = (parts.next()?, parts.next()?, parts.next()?);
     let mut bytes = Vec::new();
@@ -104,18 +104,18 @@ fn decode(value: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn read(value: &str) -> Option<String> {
-        file_name(&HeaderValue::from_bytes(value.as_bytes()).unwrap())
+    fn parse_header(value: &str) -> Option<String> {
+        parse_file_name(&HeaderValue::from_bytes(value.as_bytes()).unwrap())
     }
 
     #[test]
     fn a_name_goes_out_and_comes_in_again() {
         for name in ["sow.pdf", "Angebot über Betten.pdf", "a\"b;c%22'd.txt", "предложение 😀.docx"] {
-            let value = attachment(name);
+            let value = attachment_header(name);
             assert!(value.to_str().is_ok(), "{value:?} is ASCII");
-            assert_eq!(file_name(&value).as_deref(), Some(name), "{value:?}");
+            assert_eq!(parse_file_name(&value).as_deref(), Some(name), "{value:?}");
         }
-        let value = attachment("Angebot über Betten.pdf");
+        let value = attachment_header("Angebot über Betten.pdf");
         assert_eq!(
             value,
             "attachment; filename=\"Angebot _ber Betten.pdf\"; filename*=UTF-8''Angebot%20%C3%BCber%20Betten.pdf"
@@ -139,7 +139,7 @@ mod tests {
             ("", None),
             ("attachment; filename=\"never closed", None),
         ] {
-            assert_eq!(read(value).as_deref(), wanted, "{value}");
+            assert_eq!(parse_header(value).as_deref(), wanted, "{value}");
         }
     }
 }

@@ -11,29 +11,32 @@ use axum::{
 use chrono::{DateTime, Utc};
 use cqrs_es::Aggregate;
 use domain::document::{Document, DocumentCommand};
-use projections::workspace::{Group, Kept};
+use projections::tenant_views::{ListGroup, StoredAggregate};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    Rest,
-    extract::{Asked, Named, conditions},
+    RestState,
+    extractors::{PathId, ValidQuery, read_preconditions},
     file_content::FileContent,
     media_type,
-    settled::{Listed, Settled, not_found, place, settled, shown, size, workspace},
+    responses::{
+        ChangeResponse, ListResponse, change_response, consistent_tenant_views, not_found, page_size, parse_cursor,
+        view_response,
+    },
 };
 use crate::{
+    auth::Principal,
     http::problem::Problem,
-    identity::Identity,
-    objects::ObjectOwner,
-    owned::{self, Undone},
+    object_store::ObjectOwner,
+    tenant_commands::{self, CommandFailure},
 };
 
 /// Which page of the documents.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct DocumentQuery {
+pub(super) struct DocumentListParams {
     /// How many; 20 where nothing is said.
     #[param(minimum = 1, maximum = 100)]
     first: Option<u32>,
@@ -69,8 +72,8 @@ pub(super) struct DocumentView {
 }
 
 impl DocumentView {
-    fn of(id: String, kept: Kept<Document>) -> Option<Self> {
-        let reading = kept.state.reading()?;
+    fn from_stored(id: String, kept: StoredAggregate<Document>) -> Option<Self> {
+        let reading = kept.state.as_uploaded()?;
         Some(Self {
             id,
             version: kept.version,
@@ -87,40 +90,43 @@ impl DocumentView {
 }
 
 /// The documents of the caller's company, the newest first.
-#[utoipa::path(get, path = "/api/v1/documents", tag = "documents", params(DocumentQuery), responses(
-    (status = 200, body = Listed<DocumentView>), (status = 400, body = Problem), (status = 401, body = Problem),
+#[utoipa::path(get, path = "/api/v1/documents", tag = "documents", params(DocumentListParams), responses(
+    (status = 200, body = ListResponse<DocumentView>), (status = 400, body = Problem), (status = 401, body = Problem),
     (status = 403, body = Problem), (status = 429, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn list(
-    State(rest): State<Arc<Rest>>,
-    Extension(identity): Extension<Identity>,
+    State(rest): State<Arc<RestState>>,
+    Extension(identity): Extension<Principal>,
     headers: HeaderMap,
-    Asked(query): Asked<DocumentQuery>,
-) -> Result<Json<Listed<DocumentView>>, Problem> {
-    let tenant = owned::reader(&identity)?;
-    let (first, after) = (size(query.first)?, place(query.after.as_deref())?);
-    let page = workspace(&rest.stores, &headers).await?.list(tenant, &Group::all(), first, after.as_ref()).await?;
+    ValidQuery(query): ValidQuery<DocumentListParams>,
+) -> Result<Json<ListResponse<DocumentView>>, Problem> {
+    let tenant = tenant_commands::readable_tenant(&identity)?;
+    let (first, after) = (page_size(query.first)?, parse_cursor(query.after.as_deref())?);
+    let page = consistent_tenant_views(&rest.stores, &headers)
+        .await?
+        .list_aggregates(tenant, &ListGroup::all(), first, after.as_ref())
+        .await?;
     let next = page.items.last().filter(|_| page.has_more).map(|(_, cursor, _)| cursor.to_string());
     let total = page.total;
-    let items = page.items.into_iter().filter_map(|(id, _, kept)| DocumentView::of(id, kept)).collect();
-    Ok(Json(Listed { items, next, total }))
+    let items = page.items.into_iter().filter_map(|(id, _, kept)| DocumentView::from_stored(id, kept)).collect();
+    Ok(Json(ListResponse { items, next, total }))
 }
 
 /// One document of the caller's company.
-#[utoipa::path(get, path = "/api/v1/documents/{id}", tag = "documents", params(("id" = Uuid, Path)), responses(
+#[utoipa::path(get, operation_id = "one", path = "/api/v1/documents/{id}", tag = "documents", params(("id" = Uuid, Path)), responses(
     (status = 200, body = DocumentView), (status = 400, body = Problem), (status = 401, body = Problem),
     (status = 403, body = Problem), (status = 404, body = Problem), (status = 429, body = Problem),
     (status = 503, body = Problem)))]
-pub(super) async fn one(
-    State(rest): State<Arc<Rest>>,
-    Extension(identity): Extension<Identity>,
+pub(super) async fn get_document(
+    State(rest): State<Arc<RestState>>,
+    Extension(identity): Extension<Principal>,
     headers: HeaderMap,
-    Named(id): Named,
+    PathId(id): PathId,
 ) -> Result<Response, Problem> {
-    let tenant = owned::reader(&identity)?;
+    let tenant = tenant_commands::readable_tenant(&identity)?;
     let id = id.to_string();
-    let found = workspace(&rest.stores, &headers).await?.get(tenant, &id).await?;
-    let view = found.and_then(|kept| DocumentView::of(id, kept)).ok_or_else(not_found)?;
-    Ok(shown(&headers, view.version, view))
+    let found = consistent_tenant_views(&rest.stores, &headers).await?.get(tenant, &id).await?;
+    let view = found.and_then(|kept| DocumentView::from_stored(id, kept)).ok_or_else(not_found)?;
+    Ok(view_response(&headers, view.version, view))
 }
 
 /// The file itself, under its name. `Range` asks for a part of it, `If-None-Match` for the file only where it is another.
@@ -132,29 +138,29 @@ pub(super) async fn one(
     (status = 403, body = Problem), (status = 404, body = Problem), (status = 416, body = Problem),
     (status = 429, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn content(
-    State(rest): State<Arc<Rest>>,
-    Extension(identity): Extension<Identity>,
+    State(rest): State<Arc<RestState>>,
+    Extension(identity): Extension<Principal>,
     headers: HeaderMap,
-    Named(id): Named,
+    PathId(id): PathId,
 ) -> Result<Response, Problem> {
-    let tenant = owned::reader(&identity)?;
+    let tenant = tenant_commands::readable_tenant(&identity)?;
     let id = id.to_string();
-    let found = workspace(&rest.stores, &headers).await?.get::<Document>(tenant, &id).await?;
+    let found = consistent_tenant_views(&rest.stores, &headers).await?.get::<Document>(tenant, &id).await?;
     let state = if let Some(kept) = found {
         kept.state
     } else {
         // Who has just uploaded it asks for it before the read model shows it: the log does.
-        let known = rest.stores.bus.on_record::<Document>(tenant, &id).await;
-        known.map_err(|error| Undone::unavailable(&error))?.state
+        let known = rest.stores.dispatcher.load_aggregate::<Document>(tenant, &id).await;
+        known.map_err(|error| CommandFailure::unavailable(&error))?.state
     };
-    let upload = state.reading().map(|reading| reading.upload.clone()).ok_or_else(not_found)?;
+    let upload = state.as_uploaded().map(|reading| reading.upload.clone()).ok_or_else(not_found)?;
     let content = FileContent {
         key: &upload.object_key,
         tag: upload.sha256.as_str(),
-        media_type: media_type::served(upload.media_type.as_str()),
+        media_type: media_type::served_media_type(upload.media_type.as_str()),
         file_name: Some(upload.file_name.as_str()),
     };
-    content.answer(&rest.objects, &headers).await
+    content.respond(&rest.objects, &headers).await
 }
 
 /// Does away with a document for good; managers may.
@@ -164,15 +170,15 @@ pub(super) async fn content(
     (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
     (status = 412, body = Problem), (status = 429, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn delete(
-    State(rest): State<Arc<Rest>>,
-    Extension(identity): Extension<Identity>,
+    State(rest): State<Arc<RestState>>,
+    Extension(identity): Extension<Principal>,
     headers: HeaderMap,
-    Named(id): Named,
+    PathId(id): PathId,
 ) -> Result<Response, Problem> {
-    let conditions = conditions(&headers, &format!("DELETE /api/v1/documents/{id}"))?;
+    let conditions = read_preconditions(&headers, &format!("DELETE /api/v1/documents/{id}"))?;
     let delete = |stamp| DocumentCommand::Delete { stamp };
-    let done = owned::give::<Document>(&rest.stores, &identity, &id, &conditions, delete).await?;
-    rest.objects.document_deleted(ObjectOwner { tenant: identity.tenant().clone(), document: id });
-    let body = Settled { id: id.to_string(), version: done.version, repeated: done.repeated };
-    settled(&rest.stores, StatusCode::NO_CONTENT, Document::TYPE, &done.aggregate_id, body).await
+    let done = tenant_commands::dispatch::<Document>(&rest.stores, &identity, &id, &conditions, delete).await?;
+    rest.objects.schedule_removal(ObjectOwner { tenant: identity.tenant().clone(), document: id });
+    let body = ChangeResponse { id: id.to_string(), version: done.version, repeated: done.repeated };
+    change_response(&rest.stores, StatusCode::NO_CONTENT, Document::TYPE, &done.aggregate_id, body).await
 }

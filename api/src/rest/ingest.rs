@@ -23,10 +23,10 @@
 //! | `MEDHUB__INGEST__VISIT_EVENTS` | `10000` | events of one visit; further ones are refused in the field `sessionId` |
 //! | `MEDHUB__INGEST__PAST_DAYS` | `365` | how long ago an event may have happened; older ones are refused in the field `at` |
 
-mod body;
-mod event;
+mod ingest_body;
+mod ingest_event;
+mod ingest_handler;
 mod raw_event;
-mod take;
 
 use std::{
     collections::BTreeMap,
@@ -37,10 +37,10 @@ use std::{
 
 use commands::{
     caller::Caller,
-    visit::{Step, VisitBatches},
+    visit::{VisitRecorder, VisitStep},
 };
 use domain::{
-    store::FactOutcome,
+    event_store::FactOutcome,
     value::{TenantId, UserId},
     visit::VisitId,
 };
@@ -53,19 +53,19 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-pub(super) use self::take::{__path_take, take};
+pub(super) use self::ingest_handler::{__path_ingest_events, ingest_events};
 
 /// The most appends that are under way together.
-const MOST_LANES: usize = 16;
+const MAX_LANES: usize = 16;
 
 /// Requests that wait, whatever they hold.
 const MAX_REQUESTS: usize = 10_000;
 
 /// Bytes of a body for each event that a request may hold: two addresses of 2,048 characters, and the rest.
-const EVENT_BYTES: usize = 5 << 10;
+const MAX_EVENT_BYTES: usize = 5 << 10;
 
 /// Bodies of more than 1 MiB that are read at the same time. Anonymous clients send them, and each takes memory.
-const LARGE_BODIES: usize = 8;
+const MAX_LARGE_BODIES: usize = 8;
 
 /// How long one append may take before its events count as not recorded.
 const APPEND_TIMEOUT: Duration = Duration::from_secs(30);
@@ -102,54 +102,54 @@ impl Default for IngestConfig {
 }
 
 /// Events of a request on their way through one lane.
-struct Waiting {
+struct QueuedEvents {
     tenant: TenantId,
     /// The events, and which of the request's each is.
-    steps: Vec<(usize, Step)>,
+    steps: Vec<(usize, VisitStep)>,
     /// Who waits for them; nobody where the client does not.
-    told: Option<oneshot::Sender<LaneOutcome>>,
+    reply: Option<oneshot::Sender<LaneOutcome>>,
     /// Their place in the buffer.
-    _place: OwnedSemaphorePermit,
+    _permits: OwnedSemaphorePermit,
 }
 
 /// Which events of a request were one too many for their visits; `None` where the log did not take any of them.
 type LaneOutcome = Option<Vec<usize>>;
 
 /// What waits for one append after the other.
-struct Lane {
-    sender: mpsc::Sender<Waiting>,
-    receiver: Mutex<mpsc::Receiver<Waiting>>,
+struct IngestLane {
+    sender: mpsc::Sender<QueuedEvents>,
+    receiver: Mutex<mpsc::Receiver<QueuedEvents>>,
 }
 
 /// Takes events in.
-pub struct Ingest {
+pub struct IngestService {
     config: IngestConfig,
-    places: Arc<Semaphore>,
-    large_bodies: Arc<Semaphore>,
-    lanes: Vec<Lane>,
-    batches: VisitBatches<PgBatchStore>,
+    buffer_permits: Arc<Semaphore>,
+    large_body_permits: Arc<Semaphore>,
+    lanes: Vec<IngestLane>,
+    batches: VisitRecorder<PgBatchStore>,
 }
 
-impl Ingest {
+impl IngestService {
     /// Over that log. Nothing is written before [`Self::run`].
     pub fn new(config: &IngestConfig, store: PgBatchStore) -> Self {
         let lane = |_| {
             let (sender, receiver) = mpsc::channel(MAX_REQUESTS);
-            Lane { sender, receiver: Mutex::new(receiver) }
+            IngestLane { sender, receiver: Mutex::new(receiver) }
         };
-        let lanes = (0..config.lanes.clamp(1, MOST_LANES)).map(lane).collect();
+        let lanes = (0..config.lanes.clamp(1, MAX_LANES)).map(lane).collect();
         let places = Arc::new(Semaphore::new(config.buffer_events.min(Semaphore::MAX_PERMITS)));
-        let batches = VisitBatches::new(store, config.visit_events);
-        let large_bodies = Arc::new(Semaphore::new(LARGE_BODIES));
-        Self { config: config.clone(), places, large_bodies, lanes, batches }
+        let batches = VisitRecorder::new(store, config.visit_events);
+        let large_bodies = Arc::new(Semaphore::new(MAX_LARGE_BODIES));
+        Self { config: config.clone(), buffer_permits: places, large_body_permits: large_bodies, lanes, batches }
     }
 
     /// Writes what waits, until told to stop and nothing waits any more.
     pub async fn run(&self, stop: CancellationToken) {
-        join_all(self.lanes.iter().map(|lane| self.drain(lane, &stop))).await;
+        join_all(self.lanes.iter().map(|lane| self.drain_lane(lane, &stop))).await;
     }
 
-    async fn drain(&self, lane: &Lane, stop: &CancellationToken) {
+    async fn drain_lane(&self, lane: &IngestLane, stop: &CancellationToken) {
         let mut receiver = lane.receiver.lock().await;
         loop {
             let first = tokio::select! {
@@ -168,13 +168,13 @@ impl Ingest {
                 events += next.steps.len();
                 batch.push(next);
             }
-            self.write(batch).await;
+            self.write_batch(batch).await;
         }
     }
 
     /// Writes a batch, tenant by tenant.
-    async fn write(&self, batch: Vec<Waiting>) {
-        let mut by_tenant = BTreeMap::<TenantId, Vec<Waiting>>::new();
+    async fn write_batch(&self, batch: Vec<QueuedEvents>) {
+        let mut by_tenant = BTreeMap::<TenantId, Vec<QueuedEvents>>::new();
         for waiting in batch {
             by_tenant.entry(waiting.tenant.clone()).or_default().push(waiting);
         }
@@ -185,14 +185,14 @@ impl Ingest {
                 indexes.push(of_request);
                 steps.extend(told);
             }
-            let outcomes = self.record(&tenant, &steps).await;
+            let outcomes = self.append_steps(&tenant, &steps).await;
             let mut rest = outcomes.as_deref().unwrap_or_default();
             for (one, of_request) in waiting.into_iter().zip(indexes) {
                 let (own, others) = rest.split_at_checked(of_request.len()).unwrap_or_default();
                 rest = others;
                 let full = of_request.into_iter().zip(own).filter(|(_, outcome)| **outcome == FactOutcome::StreamFull);
                 let full: Vec<_> = full.map(|(index, _)| index).collect();
-                if let Some(told) = one.told {
+                if let Some(told) = one.reply {
                     // Whoever waited may have gone.
                     let _ = told.send(outcomes.as_ref().map(|_| full));
                 } else if !full.is_empty() {
@@ -205,13 +205,13 @@ impl Ingest {
         }
     }
 
-    async fn record(&self, tenant: &TenantId, steps: &[Step]) -> Option<Vec<FactOutcome>> {
-        let caller = Caller::new(UserId::ours("ingest"), tenant.clone());
+    async fn append_steps(&self, tenant: &TenantId, steps: &[VisitStep]) -> Option<Vec<FactOutcome>> {
+        let caller = Caller::new(UserId::from_program("ingest"), tenant.clone());
         let not_recorded = |error: &(dyn std::error::Error + 'static)| {
             tracing::error!(error, events = steps.len(), "events were not recorded");
             None
         };
-        match timeout(APPEND_TIMEOUT, self.batches.record(&caller, steps)).await {
+        match timeout(APPEND_TIMEOUT, self.batches.record_steps(&caller, steps)).await {
             Ok(Ok(outcomes)) => Some(outcomes),
             Ok(Err(error)) => not_recorded(&error),
             Err(elapsed) => not_recorded(&elapsed),
@@ -219,32 +219,37 @@ impl Ingest {
     }
 
     /// Puts a request's events into the buffer, all of them or none; answers how to hear what becomes of them.
-    fn offer(&self, tenant: &TenantId, steps: Vec<(usize, Step)>, waits: bool) -> Result<AppendResults, Full> {
-        let needed = steps.iter().map(|(_, step)| event::places_of(step)).sum::<usize>();
-        let needed = u32::try_from(needed).map_err(|_| Full)?;
-        let mut places = Arc::clone(&self.places).try_acquire_many_owned(needed).map_err(|_| Full)?;
-        let mut by_lane = BTreeMap::<usize, Vec<(usize, Step)>>::new();
+    fn enqueue(
+        &self,
+        tenant: &TenantId,
+        steps: Vec<(usize, VisitStep)>,
+        waits: bool,
+    ) -> Result<PendingAppends, BufferFull> {
+        let needed = steps.iter().map(|(_, step)| ingest_event::buffer_permits(step)).sum::<usize>();
+        let needed = u32::try_from(needed).map_err(|_| BufferFull)?;
+        let mut places = Arc::clone(&self.buffer_permits).try_acquire_many_owned(needed).map_err(|_| BufferFull)?;
+        let mut by_lane = BTreeMap::<usize, Vec<(usize, VisitStep)>>::new();
         for step in steps {
-            by_lane.entry(lane_of(&step.1.visit_id, self.lanes.len())).or_default().push(step);
+            by_lane.entry(lane_for_visit(&step.1.visit_id, self.lanes.len())).or_default().push(step);
         }
         let (mut hearing, mut offers) = (vec![], Vec::with_capacity(by_lane.len()));
         for (number, steps) in by_lane {
-            let slot = self.lanes.get(number).and_then(|lane| lane.sender.try_reserve().ok()).ok_or(Full)?;
-            let needed = steps.iter().map(|(_, step)| event::places_of(step)).sum();
-            let place = places.split(needed).ok_or(Full)?;
+            let slot = self.lanes.get(number).and_then(|lane| lane.sender.try_reserve().ok()).ok_or(BufferFull)?;
+            let needed = steps.iter().map(|(_, step)| ingest_event::buffer_permits(step)).sum();
+            let place = places.split(needed).ok_or(BufferFull)?;
             let (told, hear) = waits.then(oneshot::channel).unzip();
             hearing.extend(hear);
-            offers.push((slot, Waiting { tenant: tenant.clone(), steps, told, _place: place }));
+            offers.push((slot, QueuedEvents { tenant: tenant.clone(), steps, reply: told, _permits: place }));
         }
         for (slot, waiting) in offers {
             slot.send(waiting);
         }
-        Ok(AppendResults(hearing))
+        Ok(PendingAppends(hearing))
     }
 }
 
 /// The lane of a visit: always the same one.
-fn lane_of(visit_id: &VisitId, lanes: usize) -> usize {
+fn lane_for_visit(visit_id: &VisitId, lanes: usize) -> usize {
     let mut hasher = DefaultHasher::new();
     visit_id.as_str().hash(&mut hasher);
     // The remainder is smaller than a `usize`.
@@ -252,12 +257,12 @@ fn lane_of(visit_id: &VisitId, lanes: usize) -> usize {
 }
 
 /// What becomes of a request's events.
-struct AppendResults(Vec<oneshot::Receiver<LaneOutcome>>);
+struct PendingAppends(Vec<oneshot::Receiver<LaneOutcome>>);
 
-impl AppendResults {
+impl PendingAppends {
     /// Waits until all of them are on record, but those that were one too many for their visits: their indexes in the
     /// request. `None` where not all are on record.
-    async fn outcome(self) -> LaneOutcome {
+    async fn wait_for_outcome(self) -> LaneOutcome {
         let mut full = vec![];
         for outcome in join_all(self.0).await {
             full.extend(outcome.ok().flatten()?);
@@ -268,7 +273,7 @@ impl AppendResults {
 
 /// The buffer is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Full;
+struct BufferFull;
 
 #[cfg(test)]
 mod tests {
@@ -281,7 +286,7 @@ mod tests {
         let event: serde_json::Map<_, _> =
             texts.into_iter().map(|(name, length)| (name.to_owned(), "x".repeat(length).into())).collect();
         let rest = r#","type":"view","at":"2026-03-03T12:00:00.000000000Z""#.len();
-        assert!(serde_json::to_string(&event).unwrap().len() + rest < EVENT_BYTES);
+        assert!(serde_json::to_string(&event).unwrap().len() + rest < MAX_EVENT_BYTES);
     }
 
     #[test]
@@ -289,11 +294,11 @@ mod tests {
         let mut visits = [0_u32; 4];
         for number in 0..400 {
             let visit_id = VisitId::try_new(&format!("visit-{number}")).unwrap();
-            let lane = lane_of(&visit_id, visits.len());
-            assert_eq!(lane, lane_of(&visit_id, visits.len()));
+            let lane = lane_for_visit(&visit_id, visits.len());
+            assert_eq!(lane, lane_for_visit(&visit_id, visits.len()));
             visits[lane] += 1;
         }
         assert!(visits.iter().all(|count| *count > 50), "{visits:?}");
-        assert_eq!(lane_of(&VisitId::try_new("visit").unwrap(), 1), 0);
+        assert_eq!(lane_for_visit(&VisitId::try_new("visit").unwrap(), 1), 0);
     }
 }

@@ -1,7 +1,7 @@
 //! What kind of file it is: what its sender says, as far as its first bytes bear it out.
 
 /// What is said where nothing is known.
-pub(super) const UNKNOWN: &str = "application/octet-stream";
+pub(super) const UNKNOWN_MEDIA_TYPE: &str = "application/octet-stream";
 
 /// How kinds of files begin.
 const SIGNATURES: [(&[u8], &str); 14] = [
@@ -22,7 +22,7 @@ const SIGNATURES: [(&[u8], &str); 14] = [
 ];
 
 /// How texts begin that a browser would run.
-const MARKUP: [(&str, &str); 8] = [
+const MARKUP_PREFIXES: [(&str, &str); 8] = [
     ("<!doctype html", "text/html"),
     ("<html", "text/html"),
     ("<head", "text/html"),
@@ -34,25 +34,27 @@ const MARKUP: [(&str, &str); 8] = [
 ];
 
 /// A PDF may have a few bytes before its first line.
-const PDF_WITHIN: usize = 1_024;
+const PDF_SEARCH_BYTES: usize = 1_024;
 
 /// The kind that goes on record for a file that begins like that: the sender's word where it can be true, else what the
 /// file itself says, else nothing.
-pub(super) fn check(claimed: &str, head: &[u8]) -> String {
+pub(super) fn resolve_media_type(claimed: &str, head: &[u8]) -> String {
     let claimed = claimed.to_ascii_lowercase();
-    let is_claim =
-        !matches!(claimed.as_str(), "" | UNKNOWN | "application/x-www-form-urlencoded" | "binary/octet-stream");
-    match detect(head) {
-        Some(found) if is_claim && may_be(&claimed, found) => claimed,
+    let is_claim = !matches!(
+        claimed.as_str(),
+        "" | UNKNOWN_MEDIA_TYPE | "application/x-www-form-urlencoded" | "binary/octet-stream"
+    );
+    match detect_media_type(head) {
+        Some(found) if is_claim && is_compatible(&claimed, found) => claimed,
         Some(found) => found.to_owned(),
         None if is_claim && !has_signature(&claimed) && (!is_textual(&claimed) || is_text(head)) => claimed,
         None if !is_claim && is_text(head) => "text/plain".to_owned(),
-        None => UNKNOWN.to_owned(),
+        None => UNKNOWN_MEDIA_TYPE.to_owned(),
     }
 }
 
 /// The kind under which a file is served: what a browser might run is bytes to it.
-pub(super) fn served(recorded: &str) -> &str {
+pub(super) fn served_media_type(recorded: &str) -> &str {
     let is_inert = matches!(
         recorded,
         "application/pdf"
@@ -68,24 +70,24 @@ pub(super) fn served(recorded: &str) -> &str {
     ) || recorded.starts_with("application/vnd.openxmlformats-officedocument.")
         || recorded.starts_with("application/vnd.oasis.opendocument.")
         || recorded.starts_with("application/vnd.ms-");
-    if is_inert { recorded } else { UNKNOWN }
+    if is_inert { recorded } else { UNKNOWN_MEDIA_TYPE }
 }
 
-fn detect(head: &[u8]) -> Option<&'static str> {
+fn detect_media_type(head: &[u8]) -> Option<&'static str> {
     if let Some((_, kind)) = SIGNATURES.iter().find(|(begin, _)| head.starts_with(begin)) {
         return Some(kind);
     }
-    let within = head.get(..PDF_WITHIN).unwrap_or(head);
+    let within = head.get(..PDF_SEARCH_BYTES).unwrap_or(head);
     if within.windows(5).any(|some| some == b"%PDF-") {
         return Some("application/pdf");
     }
     let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
     let begins = |begin: &str| text.get(..begin.len()).is_some_and(|some| some.eq_ignore_ascii_case(begin.as_bytes()));
-    MARKUP.iter().find(|(begin, _)| begins(begin)).map(|(_, kind)| *kind)
+    MARKUP_PREFIXES.iter().find(|(begin, _)| begins(begin)).map(|(_, kind)| *kind)
 }
 
 /// Whether what is claimed can begin like something that was found: many formats are archives of XML.
-fn may_be(claimed: &str, found: &str) -> bool {
+fn is_compatible(claimed: &str, found: &str) -> bool {
     let has = |parts: &[&str]| parts.iter().any(|part| claimed.contains(part));
     claimed == found
         || match found {
@@ -153,27 +155,27 @@ mod tests {
             ("application/pdf", b"%PDF-1.7".as_slice(), "application/pdf"),
             ("application/PDF", b"\n%PDF-1.4", "application/pdf"),
             ("", b"%PDF-1.7", "application/pdf"),
-            ("application/pdf", b"\x00\x01\x02random", UNKNOWN),
+            ("application/pdf", b"\x00\x01\x02random", UNKNOWN_MEDIA_TYPE),
             ("application/pdf", b"<!DOCTYPE html><script>", "text/html"),
             ("image/png", b"\xef\xbb\xbf  <HTML>", "text/html"),
             ("image/png", b"<svg onload=x>", "image/svg+xml"),
             ("image/svg+xml", b"<?xml version=\"1.0\"?><svg/>", "image/svg+xml"),
             ("application/pdf", b"MZ\x90\x00", "application/vnd.microsoft.portable-executable"),
             (WORD, b"PK\x03\x04", WORD),
-            (WORD, b"not an archive", UNKNOWN),
+            (WORD, b"not an archive", UNKNOWN_MEDIA_TYPE),
             ("application/msword", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "application/msword"),
             // What Windows says of a CSV file.
             ("application/vnd.ms-excel", b"a,b\n1,2\n", "application/vnd.ms-excel"),
             ("text/csv", b"a,b\n1,2\n", "text/csv"),
             ("text/csv", b"PK\x03\x04", "application/zip"),
-            ("text/plain", b"\x00\x01binary", UNKNOWN),
+            ("text/plain", b"\x00\x01binary", UNKNOWN_MEDIA_TYPE),
             ("text/plain", b"Gr\xfc\xdfe", "text/plain"),
             ("", b"some words", "text/plain"),
             // What curl says of any body.
-            ("application/x-www-form-urlencoded", b"\x00\x01", UNKNOWN),
+            ("application/x-www-form-urlencoded", b"\x00\x01", UNKNOWN_MEDIA_TYPE),
             ("application/x-something", b"\x00\x01", "application/x-something"),
         ] {
-            assert_eq!(check(claimed, head), wanted, "{claimed} {head:?}");
+            assert_eq!(resolve_media_type(claimed, head), wanted, "{claimed} {head:?}");
         }
     }
 
@@ -181,12 +183,12 @@ mod tests {
     fn what_a_browser_might_run_is_served_as_bytes() {
         for (recorded, wanted) in [
             ("application/pdf", "application/pdf"),
-            ("text/html", UNKNOWN),
-            ("image/svg+xml", UNKNOWN),
-            ("application/xml", UNKNOWN),
-            ("application/x-something", UNKNOWN),
+            ("text/html", UNKNOWN_MEDIA_TYPE),
+            ("image/svg+xml", UNKNOWN_MEDIA_TYPE),
+            ("application/xml", UNKNOWN_MEDIA_TYPE),
+            ("application/x-something", UNKNOWN_MEDIA_TYPE),
         ] {
-            assert_eq!(served(recorded), wanted);
+            assert_eq!(served_media_type(recorded), wanted);
         }
     }
 }

@@ -10,8 +10,8 @@ use utoipa::{
     openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
 };
 
-use super::{analytics, document, ingest, opportunity, resource, text, upload};
-use crate::{http::problem::Problem, owned::Undone};
+use super::{analytics, document, document_text, ingest, opportunity, resource, upload};
+use crate::{http::problem::Problem, tenant_commands::CommandFailure};
 
 /// The description.
 #[derive(OpenApi)]
@@ -19,31 +19,31 @@ use crate::{http::problem::Problem, owned::Undone};
     info(title = "MedContractHub", description = "What is not asked in GraphQL (`/graphql`)."),
     paths(
         opportunity::list,
-        opportunity::one,
+        opportunity::get_opportunity,
         resource::list,
-        resource::one,
+        resource::get_resource,
         resource::create,
         resource::update,
         resource::delete,
         document::list,
-        document::one,
+        document::get_document,
         document::content,
         upload::upload,
         document::delete,
-        text::record,
-        text::shown,
-        ingest::take,
-        analytics::events,
+        document_text::record,
+        document_text::get_document_text,
+        ingest::ingest_events,
+        analytics::list_events,
     ),
-    modifiers(&Bearer),
+    modifiers(&BearerSecurity),
     security((), ("bearer" = []))
 )]
-struct Description;
+struct ApiDescription;
 
 /// Tokens and keys go the same way.
-struct Bearer;
+struct BearerSecurity;
 
-impl Modify for Bearer {
+impl Modify for BearerSecurity {
     fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
         let scheme = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
@@ -54,7 +54,7 @@ impl Modify for Bearer {
 }
 
 /// Problems have a kind of content of their own (RFC 9457).
-fn name_problems(description: &mut Value) {
+fn mark_problem_content(description: &mut Value) {
     let operations = description["paths"].as_object_mut().into_iter().flat_map(|paths| paths.values_mut());
     let operations = operations.filter_map(Value::as_object_mut).flat_map(|path| path.values_mut());
     let responses = operations.filter_map(|operation| operation["responses"].as_object_mut()).flatten();
@@ -71,15 +71,15 @@ fn name_problems(description: &mut Value) {
 ///
 /// # Errors
 /// [`serde_json::Error`] when it has no form in JSON: never, as it is made of texts.
-pub fn document() -> serde_json::Result<Value> {
-    let mut description = serde_json::to_value(Description::openapi())?;
-    name_problems(&mut description);
+pub fn openapi_document() -> serde_json::Result<Value> {
+    let mut description = serde_json::to_value(ApiDescription::openapi())?;
+    mark_problem_content(&mut description);
     Ok(description)
 }
 
-pub(super) async fn served() -> Response {
-    match document() {
+pub(super) async fn serve_openapi() -> Response {
+    match openapi_document() {
         Ok(description) => Json(description).into_response(),
-        Err(error) => Problem::from(Undone::unavailable(&error)).into_response(),
+        Err(error) => Problem::from(CommandFailure::unavailable(&error)).into_response(),
     }
 }

@@ -11,28 +11,28 @@ use axum::{
 use chrono::{DateTime, Utc};
 use domain::opportunity::OpportunityId;
 use projections::{
-    Filter, TimeRange,
-    analytics::{Cursor, OpportunityItem, Selection},
-    views::OpportunityView,
+    OpportunityCriteria, TimeRange,
+    opportunity_analytics::{OpportunityCursor, OpportunityItem, OpportunitySelection},
+    opportunity_views::OpportunityView,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    Rest,
-    extract::{Asked, wrong},
-    settled::{Listed, models, not_found, reach, shown, size},
+    RestState,
+    extractors::{ValidQuery, invalid_field},
+    responses::{ListResponse, not_found, page_size, read_models, view_response, wait_for_consistency},
 };
 use crate::http::problem::Problem;
 
 /// Longest text that is searched for, in characters.
-const MAX_TEXT: usize = 500;
+const MAX_TEXT_CHARS: usize = 500;
 
 /// Which page of which opportunities.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct OpportunityQuery {
+pub(super) struct OpportunityListParams {
     /// How many; 20 where nothing is said.
     #[param(minimum = 1, maximum = 100)]
     first: Option<u32>,
@@ -54,7 +54,8 @@ pub(super) struct OpportunityQuery {
 /// An opportunity in a list.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct OpportunitySummary {
+#[schema(as = OpportunitySummary)]
+pub(super) struct OpportunityListEntry {
     /// Department code and solicitation number.
     id: String,
     /// How many changes are on record.
@@ -113,7 +114,7 @@ pub(super) struct OpportunityDetail {
     awarded_cents: Option<i64>,
 }
 
-impl From<OpportunityItem> for OpportunitySummary {
+impl From<OpportunityItem> for OpportunityListEntry {
     fn from(item: OpportunityItem) -> Self {
         Self {
             id: item.id,
@@ -153,49 +154,51 @@ impl From<OpportunityView> for OpportunityDetail {
 }
 
 /// Opportunities, the newest notice first.
-#[utoipa::path(get, path = "/api/v1/opportunities", tag = "opportunities", params(OpportunityQuery), responses(
-    (status = 200, body = Listed<OpportunitySummary>), (status = 400, body = Problem), (status = 401, body = Problem),
+#[utoipa::path(get, path = "/api/v1/opportunities", tag = "opportunities", params(OpportunityListParams), responses(
+    (status = 200, body = ListResponse<OpportunityListEntry>), (status = 400, body = Problem), (status = 401, body = Problem),
     (status = 429, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn list(
-    State(rest): State<Arc<Rest>>,
+    State(rest): State<Arc<RestState>>,
     headers: HeaderMap,
-    Asked(query): Asked<OpportunityQuery>,
-) -> Result<Json<Listed<OpportunitySummary>>, Problem> {
-    let first = size(query.first)?;
-    let cursor = |after: String| after.parse::<Cursor>().map_err(|_| wrong("after", "this is no cursor of ours"));
+    ValidQuery(query): ValidQuery<OpportunityListParams>,
+) -> Result<Json<ListResponse<OpportunityListEntry>>, Problem> {
+    let first = page_size(query.first)?;
+    let cursor = |after: String| {
+        after.parse::<OpportunityCursor>().map_err(|_| invalid_field("after", "this is no cursor of ours"))
+    };
     let after = query.after.map(cursor).transpose()?;
-    if query.text.as_ref().is_some_and(|text| text.chars().count() > MAX_TEXT) {
-        return Err(wrong("text", format!("text is longer than {MAX_TEXT} characters")));
+    if query.text.as_ref().is_some_and(|text| text.chars().count() > MAX_TEXT_CHARS) {
+        return Err(invalid_field("text", format!("text is longer than {MAX_TEXT_CHARS} characters")));
     }
     let one = |value: Option<String>| value.filter(|value| !value.trim().is_empty()).into_iter().collect();
-    let filter = Filter {
+    let filter = OpportunityCriteria {
         agencies: one(query.agency),
         naics: one(query.naics),
         posted: TimeRange { from: query.posted_from, to: query.posted_to },
-        ..Filter::default()
+        ..OpportunityCriteria::default()
     };
-    let selection = Selection { filter, text: query.text.filter(|text| !text.trim().is_empty()) };
-    let models = models(&rest.stores);
-    reach(&rest.stores, &headers, &models.analytics).await?;
-    let page = models.analytics.list(&selection, after.as_ref(), first).await?;
+    let selection = OpportunitySelection { filter, text: query.text.filter(|text| !text.trim().is_empty()) };
+    let models = read_models(&rest.stores);
+    wait_for_consistency(&rest.stores, &headers, &models.analytics).await?;
+    let page = models.analytics.list_opportunities(&selection, after.as_ref(), first).await?;
     let next = page.items.last().filter(|_| page.has_next).map(|item| item.cursor().to_string());
-    Ok(Json(Listed { next, total: page.total, items: page.items.into_iter().map(Into::into).collect() }))
+    Ok(Json(ListResponse { next, total: page.total, items: page.items.into_iter().map(Into::into).collect() }))
 }
 
 /// One opportunity.
-#[utoipa::path(get, path = "/api/v1/opportunities/{id}", tag = "opportunities",
+#[utoipa::path(get, operation_id = "one", path = "/api/v1/opportunities/{id}", tag = "opportunities",
     params(("id" = String, Path, description = "Department code and solicitation number, e.g. `097:SPE4A726RX326`")),
     responses((status = 200, body = OpportunityDetail), (status = 400, body = Problem), (status = 401, body = Problem),
     (status = 404, body = Problem), (status = 429, body = Problem), (status = 503, body = Problem)))]
-pub(super) async fn one(
-    State(rest): State<Arc<Rest>>,
+pub(super) async fn get_opportunity(
+    State(rest): State<Arc<RestState>>,
     headers: HeaderMap,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
-    let id =
-        OpportunityId::parse(&id).ok_or_else(|| wrong("id", "an opportunity's id has the form department:number"))?;
-    let models = models(&rest.stores);
-    reach(&rest.stores, &headers, &models.views).await?;
-    let view = models.views.get(&id).await?.ok_or_else(not_found)?;
-    Ok(shown(&headers, view.version, OpportunityDetail::from(view)))
+    let id = OpportunityId::parse(&id)
+        .ok_or_else(|| invalid_field("id", "an opportunity's id has the form department:number"))?;
+    let models = read_models(&rest.stores);
+    wait_for_consistency(&rest.stores, &headers, &models.opportunity_views).await?;
+    let view = models.opportunity_views.get(&id).await?.ok_or_else(not_found)?;
+    Ok(view_response(&headers, view.version, OpportunityDetail::from(view)))
 }

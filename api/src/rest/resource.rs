@@ -11,25 +11,29 @@ use axum::{
 use chrono::{DateTime, Utc};
 use cqrs_es::Aggregate;
 use domain::{
-    resource::{Asset, Resource, ResourceBody, ResourceCommand, ResourceKind, ResourceName, Tags},
+    resource::{Resource, ResourceBody, ResourceCommand, ResourceContent, ResourceKind, ResourceName, ResourceTags},
     value::DocumentId,
 };
-use projections::workspace::{Group, Kept};
+use projections::tenant_views::{ListGroup, StoredAggregate};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::{
-    Rest,
-    extract::{Asked, Named, Sent, conditions, invalid},
-    settled::{Listed, Settled, not_found, place, settled, shown, size, workspace},
+    RestState,
+    extractors::{PathId, ValidJson, ValidQuery, invalid_value, read_preconditions},
+    responses::{
+        ChangeResponse, ListResponse, change_response, consistent_tenant_views, not_found, page_size, parse_cursor,
+        view_response,
+    },
 };
-use crate::{http::problem::Problem, identity::Identity, owned};
+use crate::{auth::Principal, http::problem::Problem, tenant_commands};
 
 /// What a resource is to hold.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct ResourceInput {
+#[schema(as = ResourceInput)]
+pub(super) struct ResourceRequest {
     /// What it is to be called.
     #[schema(min_length = 1, max_length = 200)]
     name: String,
@@ -81,7 +85,7 @@ pub(super) struct ResourceView {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ResourceQuery {
+pub(super) struct ResourceListParams {
     /// How many; 20 where nothing is said.
     #[param(minimum = 1, maximum = 100)]
     first: Option<u32>,
@@ -91,26 +95,26 @@ pub(super) struct ResourceQuery {
     kind: Option<String>,
 }
 
-impl ResourceInput {
-    fn into_asset(self) -> Result<Asset, Problem> {
-        Ok(Asset {
-            name: ResourceName::try_new(&self.name).map_err(|reason| invalid("name", &reason))?,
-            kind: ResourceKind::parse(&self.kind).map_err(|reason| invalid("kind", &reason))?,
-            body: ResourceBody::try_new(&self.body).map_err(|reason| invalid("body", &reason))?,
-            tags: Tags::try_new(self.tags).map_err(|reason| invalid("tags", &reason))?,
+impl ResourceRequest {
+    fn into_asset(self) -> Result<ResourceContent, Problem> {
+        Ok(ResourceContent {
+            name: ResourceName::try_new(&self.name).map_err(|reason| invalid_value("name", &reason))?,
+            kind: ResourceKind::parse(&self.kind).map_err(|reason| invalid_value("kind", &reason))?,
+            body: ResourceBody::try_new(&self.body).map_err(|reason| invalid_value("body", &reason))?,
+            tags: ResourceTags::try_new(self.tags).map_err(|reason| invalid_value("tags", &reason))?,
             document_id: self.document_id.map(DocumentId::new),
         })
     }
 
     /// The request as its idempotency key remembers it.
-    fn asked(&self, what: &str) -> String {
+    fn idempotency_text(&self, what: &str) -> String {
         serde_json::to_string(self).map(|body| format!("{what} {body}")).unwrap_or_default()
     }
 }
 
 impl ResourceView {
-    fn of(id: String, kept: Kept<Resource>) -> Option<Self> {
-        let asset = kept.state.asset()?.clone();
+    fn from_stored(id: String, kept: StoredAggregate<Resource>) -> Option<Self> {
+        let asset = kept.state.content()?.clone();
         Some(Self {
             id,
             version: kept.version,
@@ -128,88 +132,94 @@ impl ResourceView {
 }
 
 /// The resources of the caller's company, the newest first.
-#[utoipa::path(get, path = "/api/v1/resources", tag = "resources", params(ResourceQuery), responses(
-    (status = 200, body = Listed<ResourceView>), (status = 400, body = Problem), (status = 401, body = Problem),
+#[utoipa::path(get, path = "/api/v1/resources", tag = "resources", params(ResourceListParams), responses(
+    (status = 200, body = ListResponse<ResourceView>), (status = 400, body = Problem), (status = 401, body = Problem),
     (status = 403, body = Problem), (status = 429, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn list(
-    State(rest): State<Arc<Rest>>,
-    Extension(identity): Extension<Identity>,
+    State(rest): State<Arc<RestState>>,
+    Extension(identity): Extension<Principal>,
     headers: HeaderMap,
-    Asked(query): Asked<ResourceQuery>,
-) -> Result<axum::Json<Listed<ResourceView>>, Problem> {
-    let tenant = owned::reader(&identity)?;
-    let (first, after) = (size(query.first)?, place(query.after.as_deref())?);
-    let kind =
-        query.kind.map(|kind| ResourceKind::parse(&kind)).transpose().map_err(|reason| invalid("kind", &reason))?;
-    let group = kind.map_or_else(Group::all, |kind| Group::status(kind.name()));
-    let page = workspace(&rest.stores, &headers).await?.list(tenant, &group, first, after.as_ref()).await?;
+    ValidQuery(query): ValidQuery<ResourceListParams>,
+) -> Result<axum::Json<ListResponse<ResourceView>>, Problem> {
+    let tenant = tenant_commands::readable_tenant(&identity)?;
+    let (first, after) = (page_size(query.first)?, parse_cursor(query.after.as_deref())?);
+    let kind = query
+        .kind
+        .map(|kind| ResourceKind::parse(&kind))
+        .transpose()
+        .map_err(|reason| invalid_value("kind", &reason))?;
+    let group = kind.map_or_else(ListGroup::all, |kind| ListGroup::status(kind.name()));
+    let page = consistent_tenant_views(&rest.stores, &headers)
+        .await?
+        .list_aggregates(tenant, &group, first, after.as_ref())
+        .await?;
     let next = page.items.last().filter(|_| page.has_more).map(|(_, cursor, _)| cursor.to_string());
     let total = page.total;
-    let items = page.items.into_iter().filter_map(|(id, _, kept)| ResourceView::of(id, kept)).collect();
-    Ok(axum::Json(Listed { items, next, total }))
+    let items = page.items.into_iter().filter_map(|(id, _, kept)| ResourceView::from_stored(id, kept)).collect();
+    Ok(axum::Json(ListResponse { items, next, total }))
 }
 
 /// One resource of the caller's company.
-#[utoipa::path(get, path = "/api/v1/resources/{id}", tag = "resources", params(("id" = Uuid, Path)), responses(
+#[utoipa::path(get, operation_id = "one", path = "/api/v1/resources/{id}", tag = "resources", params(("id" = Uuid, Path)), responses(
     (status = 200, body = ResourceView), (status = 400, body = Problem), (status = 401, body = Problem),
     (status = 403, body = Problem), (status = 404, body = Problem), (status = 429, body = Problem),
     (status = 503, body = Problem)))]
-pub(super) async fn one(
-    State(rest): State<Arc<Rest>>,
-    Extension(identity): Extension<Identity>,
+pub(super) async fn get_resource(
+    State(rest): State<Arc<RestState>>,
+    Extension(identity): Extension<Principal>,
     headers: HeaderMap,
-    Named(id): Named,
+    PathId(id): PathId,
 ) -> Result<Response, Problem> {
-    let tenant = owned::reader(&identity)?;
+    let tenant = tenant_commands::readable_tenant(&identity)?;
     let id = id.to_string();
-    let found = workspace(&rest.stores, &headers).await?.get(tenant, &id).await?;
-    let view = found.and_then(|kept| ResourceView::of(id, kept)).ok_or_else(not_found)?;
-    Ok(shown(&headers, view.version, view))
+    let found = consistent_tenant_views(&rest.stores, &headers).await?.get(tenant, &id).await?;
+    let view = found.and_then(|kept| ResourceView::from_stored(id, kept)).ok_or_else(not_found)?;
+    Ok(view_response(&headers, view.version, view))
 }
 
 /// Keeps something to use again; contributors may.
-#[utoipa::path(post, path = "/api/v1/resources", tag = "resources", request_body = ResourceInput,
+#[utoipa::path(post, path = "/api/v1/resources", tag = "resources", request_body = ResourceRequest,
     params(("Idempotency-Key" = Option<String>, Header)), responses(
-    (status = 201, body = Settled), (status = 400, body = Problem), (status = 401, body = Problem),
+    (status = 201, body = ChangeResponse), (status = 400, body = Problem), (status = 401, body = Problem),
     (status = 403, body = Problem), (status = 409, body = Problem), (status = 413, body = Problem),
     (status = 415, body = Problem), (status = 429, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn create(
-    State(rest): State<Arc<Rest>>,
-    Extension(identity): Extension<Identity>,
+    State(rest): State<Arc<RestState>>,
+    Extension(identity): Extension<Principal>,
     headers: HeaderMap,
-    Sent(input): Sent<ResourceInput>,
+    ValidJson(input): ValidJson<ResourceRequest>,
 ) -> Result<Response, Problem> {
-    let conditions = conditions(&headers, &input.asked("POST /api/v1/resources"))?;
-    let id = owned::new_id(&identity, "resource", None, &conditions);
+    let conditions = read_preconditions(&headers, &input.idempotency_text("POST /api/v1/resources"))?;
+    let id = tenant_commands::new_id(&identity, "resource", None, &conditions);
     let asset = input.into_asset()?;
     let create = |stamp| ResourceCommand::Create { asset, stamp };
-    let done = owned::give::<Resource>(&rest.stores, &identity, &id, &conditions, create).await?;
+    let done = tenant_commands::dispatch::<Resource>(&rest.stores, &identity, &id, &conditions, create).await?;
     let (stream, version, repeated) = (done.aggregate_id, done.version, done.repeated);
-    let body = Settled { id: id.to_string(), version, repeated };
-    settled(&rest.stores, StatusCode::CREATED, Resource::TYPE, &stream, body).await
+    let body = ChangeResponse { id: id.to_string(), version, repeated };
+    change_response(&rest.stores, StatusCode::CREATED, Resource::TYPE, &stream, body).await
 }
 
 /// Lets a resource hold something else; contributors may.
-#[utoipa::path(put, path = "/api/v1/resources/{id}", tag = "resources", request_body = ResourceInput,
+#[utoipa::path(put, path = "/api/v1/resources/{id}", tag = "resources", request_body = ResourceRequest,
     params(("id" = Uuid, Path), ("If-Match" = Option<String>, Header), ("Idempotency-Key" = Option<String>, Header)),
-    responses((status = 200, body = Settled), (status = 400, body = Problem), (status = 401, body = Problem),
+    responses((status = 200, body = ChangeResponse), (status = 400, body = Problem), (status = 401, body = Problem),
     (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
     (status = 412, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem),
     (status = 429, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn update(
-    State(rest): State<Arc<Rest>>,
-    Extension(identity): Extension<Identity>,
+    State(rest): State<Arc<RestState>>,
+    Extension(identity): Extension<Principal>,
     headers: HeaderMap,
-    Named(id): Named,
-    Sent(input): Sent<ResourceInput>,
+    PathId(id): PathId,
+    ValidJson(input): ValidJson<ResourceRequest>,
 ) -> Result<Response, Problem> {
-    let conditions = conditions(&headers, &input.asked(&format!("PUT /api/v1/resources/{id}")))?;
+    let conditions = read_preconditions(&headers, &input.idempotency_text(&format!("PUT /api/v1/resources/{id}")))?;
     let asset = input.into_asset()?;
     let update = |stamp| ResourceCommand::Update { asset, stamp };
-    let done = owned::give::<Resource>(&rest.stores, &identity, &id, &conditions, update).await?;
+    let done = tenant_commands::dispatch::<Resource>(&rest.stores, &identity, &id, &conditions, update).await?;
     let (stream, version, repeated) = (done.aggregate_id, done.version, done.repeated);
-    let body = Settled { id: id.to_string(), version, repeated };
-    settled(&rest.stores, StatusCode::OK, Resource::TYPE, &stream, body).await
+    let body = ChangeResponse { id: id.to_string(), version, repeated };
+    change_response(&rest.stores, StatusCode::OK, Resource::TYPE, &stream, body).await
 }
 
 /// Does away with a resource for good; managers may.
@@ -219,14 +229,14 @@ pub(super) async fn update(
     (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
     (status = 412, body = Problem), (status = 429, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn delete(
-    State(rest): State<Arc<Rest>>,
-    Extension(identity): Extension<Identity>,
+    State(rest): State<Arc<RestState>>,
+    Extension(identity): Extension<Principal>,
     headers: HeaderMap,
-    Named(id): Named,
+    PathId(id): PathId,
 ) -> Result<Response, Problem> {
-    let conditions = conditions(&headers, &format!("DELETE /api/v1/resources/{id}"))?;
+    let conditions = read_preconditions(&headers, &format!("DELETE /api/v1/resources/{id}"))?;
     let delete = |stamp| ResourceCommand::Delete { stamp };
-    let done = owned::give::<Resource>(&rest.stores, &identity, &id, &conditions, delete).await?;
-    let body = Settled { id: id.to_string(), version: done.version, repeated: done.repeated };
-    settled(&rest.stores, StatusCode::NO_CONTENT, Resource::TYPE, &done.aggregate_id, body).await
+    let done = tenant_commands::dispatch::<Resource>(&rest.stores, &identity, &id, &conditions, delete).await?;
+    let body = ChangeResponse { id: id.to_string(), version: done.version, repeated: done.repeated };
+    change_response(&rest.stores, StatusCode::NO_CONTENT, Resource::TYPE, &done.aggregate_id, body).await
 }

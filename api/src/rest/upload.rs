@@ -11,7 +11,7 @@ use axum::{
 };
 use cqrs_es::Aggregate;
 use domain::{
-    document::{Document, DocumentCommand, FileName, MAX_BYTES, MediaType, ObjectKey, Sha256, Upload},
+    document::{Document, DocumentCommand, FileDigest, FileName, MAX_FILE_BYTES, MediaType, ObjectKey, UploadedFile},
     opportunity::OpportunityId,
 };
 use futures::Stream;
@@ -19,30 +19,30 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::{
-    Rest, content_disposition,
-    extract::{Asked, conditions, invalid, wrong},
+    RestState, content_disposition,
+    extractors::{ValidQuery, invalid_field, invalid_value, read_preconditions},
     media_type,
-    settled::{Settled, settled},
+    responses::{ChangeResponse, change_response},
 };
 use crate::{
+    auth::Principal,
     http::problem::Problem,
-    identity::Identity,
-    objects::{BodyFailure, ObjectOwner, Objects, StoreFailure, StoredObject, limit_slowness},
-    owned::{self, Undone},
+    object_store::{ObjectOwner, ObjectStore, ObjectStoreError, StoredObject, UploadBodyError, enforce_progress},
+    tenant_commands::{self, CommandFailure},
 };
 
 /// How long it may take to put a file on record that is on the disk.
-pub(super) const RECORDING: Duration = Duration::from_secs(15);
+pub(super) const RECORDING_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The most bytes of a form beside its file, and of each of its fields.
-const FORM_BYTES: u64 = 64 << 10;
-const FIELD_BYTES: u64 = 2 << 10;
+const MAX_FORM_BYTES: u64 = 64 << 10;
+const MAX_FIELD_BYTES: u64 = 2 << 10;
 
 /// What a file is.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct UploadQuery {
+pub(super) struct UploadParams {
     /// What it is called, without folders; where it is left out, `filename*` or `filename` of `Content-Disposition` says it.
     #[param(min_length = 1, max_length = 255)]
     file_name: Option<String>,
@@ -55,81 +55,87 @@ pub(super) struct UploadQuery {
 /// not recorded. An upload may take as long as it goes on: 64 KiB have to come every 15 s.
 #[utoipa::path(post, path = "/api/v1/documents", tag = "documents",
     request_body(content = String, content_type = "application/octet-stream"),
-    params(UploadQuery, ("Idempotency-Key" = Option<String>, Header), ("Content-Disposition" = Option<String>, Header)),
-    responses((status = 201, body = Settled), (status = 400, body = Problem), (status = 401, body = Problem),
+    params(UploadParams, ("Idempotency-Key" = Option<String>, Header), ("Content-Disposition" = Option<String>, Header)),
+    responses((status = 201, body = ChangeResponse), (status = 400, body = Problem), (status = 401, body = Problem),
     (status = 403, body = Problem), (status = 408, body = Problem), (status = 409, body = Problem),
     (status = 413, body = Problem), (status = 415, body = Problem), (status = 429, body = Problem),
     (status = 503, body = Problem)))]
 pub(super) async fn upload(
-    State(rest): State<Arc<Rest>>,
-    Extension(identity): Extension<Identity>,
+    State(rest): State<Arc<RestState>>,
+    Extension(identity): Extension<Principal>,
     headers: HeaderMap,
-    Asked(query): Asked<UploadQuery>,
+    ValidQuery(query): ValidQuery<UploadParams>,
     body: Body,
 ) -> Result<Response, Problem> {
     // Before the file is taken in: nobody fills the disk with what they may not upload.
-    owned::contributes(&identity)?;
-    if let Some(refused) = refuse_encoded(&headers) {
+    tenant_commands::require_contributor(&identity)?;
+    if let Some(refused) = reject_content_encoding(&headers) {
         return Ok(refused);
     }
     let named = query.file_name.as_deref().map(read_file_name).transpose()?;
     let opportunity_id = query.opportunity_id.as_deref().map(read_opportunity_id).transpose()?;
-    let id = owned::new_id(&identity, "document", None, &conditions(&headers, "")?);
+    let id = tenant_commands::new_id(&identity, "document", None, &read_preconditions(&headers, "")?);
     let owner = ObjectOwner { tenant: identity.tenant().clone(), document: id };
-    let received = receive(&rest.objects, &owner, &headers, body).await?;
+    let received = receive_file(&rest.objects, &owner, &headers, body).await?;
 
     let stored = received.stored;
-    let bytes = Upload::check_length(stored.bytes).map_err(|reason| invalid("body", &reason))?;
+    let bytes = UploadedFile::check_length(stored.bytes).map_err(|reason| invalid_value("body", &reason))?;
     let file_name = match (named, received.file_name) {
         (Some(named), _) => named,
         (None, Some(name)) => read_file_name(&name)?,
-        (None, None) => return Err(wrong("fileName", "the file has no name: say fileName, or filename* in the form")),
+        (None, None) => {
+            return Err(invalid_field("fileName", "the file has no name: say fileName, or filename* in the form"));
+        }
     };
     let opportunity_id = match (opportunity_id, received.opportunity_id) {
         (None, Some(id)) if !id.is_empty() => Some(read_opportunity_id(&id)?),
         (id, _) => id,
     };
-    let media_type = media_type::check(&received.media_type, &stored.head);
+    let media_type = media_type::resolve_media_type(&received.media_type, &stored.head);
     let named_after = opportunity_id.as_ref().map(ToString::to_string).unwrap_or_default();
     let asked = format!("POST /api/v1/documents {file_name} {} {named_after}", stored.sha256);
-    let conditions = conditions(&headers, &asked)?;
-    let upload = Upload {
+    let conditions = read_preconditions(&headers, &asked)?;
+    let upload = UploadedFile {
         file_name,
-        media_type: MediaType::try_new(&media_type).map_err(|reason| invalid("Content-Type", &reason))?,
+        media_type: MediaType::try_new(&media_type).map_err(|reason| invalid_value("Content-Type", &reason))?,
         bytes,
-        sha256: Sha256::try_new(&stored.sha256).map_err(|reason| invalid("body", &reason))?,
-        object_key: ObjectKey::try_new(&stored.key).map_err(|reason| invalid("body", &reason))?,
+        sha256: FileDigest::try_new(&stored.sha256).map_err(|reason| invalid_value("body", &reason))?,
+        object_key: ObjectKey::try_new(&stored.key).map_err(|reason| invalid_value("body", &reason))?,
         opportunity_id,
     };
     // A file that is refused now, or of which nobody knows, is removed by the sweep.
-    in_time(async {
+    within_recording_timeout(async {
         let upload = |stamp| DocumentCommand::Upload { upload, stamp };
-        let done = owned::give::<Document>(&rest.stores, &identity, &id, &conditions, upload).await?;
-        let body = Settled { id: id.to_string(), version: done.version, repeated: done.repeated };
-        settled(&rest.stores, StatusCode::CREATED, Document::TYPE, &done.aggregate_id, body).await
+        let done = tenant_commands::dispatch::<Document>(&rest.stores, &identity, &id, &conditions, upload).await?;
+        let body = ChangeResponse { id: id.to_string(), version: done.version, repeated: done.repeated };
+        change_response(&rest.stores, StatusCode::CREATED, Document::TYPE, &done.aggregate_id, body).await
     })
     .await
 }
 
 /// Ends what takes too long, once a body is taken in: requests with long bodies have no other end.
-pub(super) async fn in_time(recording: impl Future<Output = Result<Response, Problem>>) -> Result<Response, Problem> {
+pub(super) async fn within_recording_timeout(
+    recording: impl Future<Output = Result<Response, Problem>>,
+) -> Result<Response, Problem> {
     let away = || Problem::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", "it took too long, try again");
-    tokio::time::timeout(RECORDING, recording).await.unwrap_or_else(|_| Err(away()))
+    tokio::time::timeout(RECORDING_TIMEOUT, recording).await.unwrap_or_else(|_| Err(away()))
 }
 
 /// What came of a file that is not held.
-pub(super) fn explain(failure: &StoreFailure) -> Problem {
+pub(super) fn storage_problem(failure: &ObjectStoreError) -> Problem {
     let refused = |status, code| Problem::new(status, code, failure.to_string());
     match failure {
-        StoreFailure::TooLong(_) => refused(StatusCode::PAYLOAD_TOO_LARGE, "TOO_LARGE"),
-        StoreFailure::TooSlow { .. } => refused(StatusCode::REQUEST_TIMEOUT, "TOO_SLOW"),
-        StoreFailure::Broken | StoreFailure::Form(_) => refused(StatusCode::BAD_REQUEST, "INVALID_INPUT"),
-        StoreFailure::Disk(_) => Undone::unavailable(failure).into(),
+        ObjectStoreError::TooLong(_) => refused(StatusCode::PAYLOAD_TOO_LARGE, "TOO_LARGE"),
+        ObjectStoreError::TooSlow { .. } => refused(StatusCode::REQUEST_TIMEOUT, "TOO_SLOW"),
+        ObjectStoreError::Interrupted | ObjectStoreError::InvalidForm(_) => {
+            refused(StatusCode::BAD_REQUEST, "INVALID_INPUT")
+        }
+        ObjectStoreError::Io(_) => CommandFailure::unavailable(failure).into(),
     }
 }
 
 /// Refuses a body that is compressed for the way: what would be kept is not the file.
-pub(super) fn refuse_encoded(headers: &HeaderMap) -> Option<Response> {
+pub(super) fn reject_content_encoding(headers: &HeaderMap) -> Option<Response> {
     let encodings = headers.get_all(header::CONTENT_ENCODING).iter();
     let mut encodings = encodings.flat_map(|value| value.to_str().unwrap_or("unknown").split(','));
     let encoding = encodings.find(|encoding| !matches!(encoding.trim(), "" | "identity"))?.trim();
@@ -148,15 +154,15 @@ struct ReceivedFile {
     opportunity_id: Option<String>,
 }
 
-async fn receive(
-    objects: &Objects,
+async fn receive_file(
+    objects: &ObjectStore,
     owner: &ObjectOwner,
     headers: &HeaderMap,
     body: Body,
 ) -> Result<ReceivedFile, Problem> {
-    let body = limit_slowness(body.into_data_stream(), objects.progress());
-    let content_type = text(headers, &header::CONTENT_TYPE).unwrap_or_default();
-    let essence = essence(content_type);
+    let body = enforce_progress(body.into_data_stream(), objects.required_progress());
+    let content_type = header_text(headers, &header::CONTENT_TYPE).unwrap_or_default();
+    let essence = media_type_essence(content_type);
     if essence == "multipart/form-data" {
         return receive_form(objects, owner, content_type, body).await;
     }
@@ -166,67 +172,68 @@ async fn receive(
     }
     // Before anything is written: what is no media type is the client's mistake.
     if !essence.is_empty() {
-        MediaType::try_new(&essence).map_err(|reason| invalid("Content-Type", &reason))?;
+        MediaType::try_new(&essence).map_err(|reason| invalid_value("Content-Type", &reason))?;
     }
-    let stored = objects.put(owner, body, MAX_BYTES).await.map_err(|failure| explain(&failure))?;
-    let file_name = headers.get(header::CONTENT_DISPOSITION).and_then(content_disposition::file_name);
+    let stored = objects.put(owner, body, MAX_FILE_BYTES).await.map_err(|failure| storage_problem(&failure))?;
+    let file_name = headers.get(header::CONTENT_DISPOSITION).and_then(content_disposition::parse_file_name);
     Ok(ReceivedFile { stored, file_name, media_type: essence, opportunity_id: None })
 }
 
 async fn receive_form(
-    objects: &Objects,
+    objects: &ObjectStore,
     owner: &ObjectOwner,
     content_type: &str,
-    body: impl Stream<Item = Result<axum::body::Bytes, BodyFailure>> + Send + 'static,
+    body: impl Stream<Item = Result<axum::body::Bytes, UploadBodyError>> + Send + 'static,
 ) -> Result<ReceivedFile, Problem> {
-    let failed = |error: multer::Error| explain(&error.into());
+    let failed = |error: multer::Error| storage_problem(&error.into());
     let boundary = multer::parse_boundary(content_type).map_err(failed)?;
-    let limits = multer::SizeLimit::new().whole_stream(MAX_BYTES + FORM_BYTES);
+    let limits = multer::SizeLimit::new().whole_stream(MAX_FILE_BYTES + MAX_FORM_BYTES);
     let mut form = multer::Multipart::with_constraints(body, boundary, multer::Constraints::new().size_limit(limits));
     let (mut received, mut opportunity_id) = (None, None);
     while let Some(field) = form.next_field().await.map_err(failed)? {
         let disposition = field.headers().get(header::CONTENT_DISPOSITION);
-        let file_name = disposition.and_then(content_disposition::file_name);
+        let file_name = disposition.and_then(content_disposition::parse_file_name);
         if file_name.is_some() || field.file_name().is_some() {
             if received.is_some() {
-                return Err(wrong("body", "the form has several files: upload them one by one"));
+                return Err(invalid_field("body", "the form has several files: upload them one by one"));
             }
             let media_type = field.content_type().map(|kind| kind.essence_str().to_owned()).unwrap_or_default();
-            let stored = objects.put(owner, field, MAX_BYTES).await.map_err(|failure| explain(&failure))?;
+            let stored =
+                objects.put(owner, field, MAX_FILE_BYTES).await.map_err(|failure| storage_problem(&failure))?;
             received = Some(ReceivedFile { stored, file_name, media_type, opportunity_id: None });
         } else if field.name() == Some("opportunityId") {
             opportunity_id = Some(read_field(field).await?);
         }
     }
-    let received = received.ok_or_else(|| wrong("body", "the form has no file"))?;
+    let received = received.ok_or_else(|| invalid_field("body", "the form has no file"))?;
     Ok(ReceivedFile { opportunity_id, ..received })
 }
 
 /// The text of a short field.
 async fn read_field(mut field: multer::Field<'_>) -> Result<String, Problem> {
     let mut bytes = Vec::new();
-    while let Some(part) = field.chunk().await.map_err(|error| explain(&error.into()))? {
+    while let Some(part) = field.chunk().await.map_err(|error| storage_problem(&error.into()))? {
         bytes.extend_from_slice(&part);
-        if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > FIELD_BYTES {
-            return Err(wrong("opportunityId", "the field is too long"));
+        if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_FIELD_BYTES {
+            return Err(invalid_field("opportunityId", "the field is too long"));
         }
     }
-    String::from_utf8(bytes).map_err(|_| wrong("opportunityId", "the field is no UTF-8"))
+    String::from_utf8(bytes).map_err(|_| invalid_field("opportunityId", "the field is no UTF-8"))
 }
 
 fn read_file_name(name: &str) -> Result<FileName, Problem> {
-    FileName::try_new(name).map_err(|reason| invalid("fileName", &reason))
+    FileName::try_new(name).map_err(|reason| invalid_value("fileName", &reason))
 }
 
 fn read_opportunity_id(id: &str) -> Result<OpportunityId, Problem> {
-    OpportunityId::parse(id).ok_or_else(|| wrong("opportunityId", "department:number is expected"))
+    OpportunityId::parse(id).ok_or_else(|| invalid_field("opportunityId", "department:number is expected"))
 }
 
 /// The kind of content without what follows it, e.g. its charset.
-fn essence(content_type: &str) -> String {
+fn media_type_essence(content_type: &str) -> String {
     content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+fn header_text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }

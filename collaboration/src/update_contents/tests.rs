@@ -5,10 +5,10 @@ use yrs::{
 };
 
 use super::*;
-use crate::text::SharedText;
+use crate::shared_text::SharedText;
 
 /// Updates as Yjs 13.6 encodes them, by what was done.
-mod yjs {
+mod yjs_fixtures {
     /// Two clients wrote in two sections, one of them with a number of 32 bits; some of it was undone.
     pub(super) const TWO_CLIENTS: &str = "0204ffffffff0f00040108617070726f616368024f6e84ffffffff0f0107652e2054776f2e44ffffffff\
         0f0004676f6e650401057072696365044c6f772e010700c4ffffffff0f01ffffffff0f0202585801ffffffff0f010904";
@@ -37,17 +37,17 @@ mod yjs {
     ];
 }
 
-fn bytes(hexadecimal: &str) -> Vec<u8> {
+fn decode_hex(hexadecimal: &str) -> Vec<u8> {
     let digits: Vec<u8> =
         hexadecimal.chars().filter_map(|digit| Some(u8::try_from(digit.to_digit(16)?).unwrap())).collect();
     digits.chunks(2).map(|pair| pair[0] * 16 + pair[1]).collect()
 }
 
-fn read(update: &[u8]) -> Result<UpdateContents, RefusedUpdate> {
+fn read_editor_update(update: &[u8]) -> Result<UpdateContents, RefusedUpdate> {
     UpdateContents::read(update, ContentPolicy::TextOnly)
 }
 
-fn number(mut number: usize) -> Vec<u8> {
+fn encode_number(mut number: usize) -> Vec<u8> {
     let mut written = Vec::new();
     while number > 127 {
         written.push(u8::try_from(number & 127).unwrap() | 128);
@@ -59,36 +59,42 @@ fn number(mut number: usize) -> Vec<u8> {
 
 #[test]
 fn what_yjs_encodes_is_read() {
-    let contents = read(&bytes(yjs::TWO_CLIENTS)).unwrap();
+    let contents = read_editor_update(&decode_hex(yjs_fixtures::TWO_CLIENTS)).unwrap();
     let client = u64::from(u32::MAX);
     assert_eq!(contents.insertions, BTreeMap::from([(client, vec![(0, 17)]), (7, vec![(0, 2)])]));
     assert_eq!(contents.deletions, BTreeMap::from([(client, vec![(9, 13)])]));
     assert_eq!(contents.references, BTreeMap::from([(client, 2)]));
     assert_eq!(contents.sections, ["approach", "price"].map(str::to_owned).into());
-    assert_eq!(read(&bytes(yjs::FORMATTED)).unwrap().insertions, BTreeMap::from([(1, vec![(0, 27)])]));
-    assert_eq!(read(&bytes(yjs::WITH_GAP)).unwrap().insertions, BTreeMap::from([(1, vec![(0, 1), (2, 3)])]));
-    assert!(read(&bytes(yjs::EMPTIED_XML)).is_ok(), "what was deleted is nothing");
-    assert!(read(Update::EMPTY_V1).unwrap().is_empty());
+    assert_eq!(
+        read_editor_update(&decode_hex(yjs_fixtures::FORMATTED)).unwrap().insertions,
+        BTreeMap::from([(1, vec![(0, 27)])])
+    );
+    assert_eq!(
+        read_editor_update(&decode_hex(yjs_fixtures::WITH_GAP)).unwrap().insertions,
+        BTreeMap::from([(1, vec![(0, 1), (2, 3)])])
+    );
+    assert!(read_editor_update(&decode_hex(yjs_fixtures::EMPTIED_XML)).is_ok(), "what was deleted is nothing");
+    assert!(read_editor_update(Update::EMPTY_V1).unwrap().is_empty());
 }
 
 #[test]
 fn what_is_no_text_is_refused_by_its_name_and_its_section() {
-    for (update, wanted, named) in yjs::NO_TEXT {
-        let update = bytes(update);
-        let Err(RefusedUpdate::NotText { kind, section }) = read(&update) else {
-            panic!("{wanted}: {:?}", read(&update))
+    for (update, wanted, named) in yjs_fixtures::NO_TEXT {
+        let update = decode_hex(update);
+        let Err(RefusedUpdate::NotText { kind, section }) = read_editor_update(&update) else {
+            panic!("{wanted}: {:?}", read_editor_update(&update))
         };
         assert!(kind.contains(wanted) && section.as_deref() == named, "{wanted}: {kind} {section:?}");
         assert!(
             UpdateContents::read(&update, ContentPolicy::AsStored).is_ok(),
             "{wanted} can be on record from before"
         );
-        assert!(SharedText::default().take(&update).is_err(), "{wanted}");
+        assert!(SharedText::default().merge_editor_update(&update).is_err(), "{wanted}");
     }
 }
 
 /// An update with one item in the root `a`, and what its content begins with.
-fn item(kind: u8, content: &[u8]) -> Vec<u8> {
+fn encode_item(kind: u8, content: &[u8]) -> Vec<u8> {
     [&[1, 1, 1, 0, kind, 1, 1, b'a'], content, &[0]].concat()
 }
 
@@ -99,21 +105,21 @@ fn however_deep_values_are_nested_nothing_overflows() {
     let maps = [[0x76, 1, 1, b'k'].repeat(DEEP), vec![0x7e]].concat();
     let json = format!("{}{}", "[".repeat(DEEP), "]".repeat(DEEP)).into_bytes();
     for value in [&lists, &maps] {
-        let entry = item(8, &[&[1][..], value].concat());
-        let options = item(9, &[&[1, b'g'][..], value].concat());
+        let entry = encode_item(8, &[&[1][..], value].concat());
+        let options = encode_item(9, &[&[1, b'g'][..], value].concat());
         for update in [entry, options] {
-            assert!(matches!(read(&update), Err(RefusedUpdate::NotText { .. })));
+            assert!(matches!(read_editor_update(&update), Err(RefusedUpdate::NotText { .. })));
             let stored = UpdateContents::read(&update, ContentPolicy::AsStored);
             assert_eq!(stored, Err(RefusedUpdate::Malformed));
-            assert_eq!(SharedText::default().merge(&update), Err(RefusedUpdate::Malformed));
+            assert_eq!(SharedText::default().merge_stored_update(&update), Err(RefusedUpdate::Malformed));
         }
     }
-    let json = [number(json.len()), json].concat();
-    let mark = item(6, &[&[1, b'k'][..], &json].concat());
-    let embed = item(5, &json);
+    let json = [encode_number(json.len()), json].concat();
+    let mark = encode_item(6, &[&[1, b'k'][..], &json].concat());
+    let embed = encode_item(5, &json);
     for update in [mark, embed] {
-        assert!(matches!(read(&update), Err(RefusedUpdate::NotText { .. })));
-        assert!(SharedText::default().merge(&update).is_err());
+        assert!(matches!(read_editor_update(&update), Err(RefusedUpdate::NotText { .. })));
+        assert!(SharedText::default().merge_stored_update(&update).is_err());
     }
 }
 
@@ -121,7 +127,7 @@ fn however_deep_values_are_nested_nothing_overflows() {
 fn a_type_in_a_type_in_a_type_comes_never_in() {
     let mut blocks = vec![1, 2, 1, 0, 7, 1, 1, b'a', 1];
     blocks.extend([7, 0, 1, 0, 1, 0]);
-    assert!(matches!(read(&blocks), Err(RefusedUpdate::NotText { .. })));
+    assert!(matches!(read_editor_update(&blocks), Err(RefusedUpdate::NotText { .. })));
 }
 
 #[test]
@@ -132,15 +138,15 @@ fn nothing_is_reserved_for_lengths_that_are_only_declared() {
         [&[1][..], &MANY, &[1, 0]].concat(),
         [&[0][..], &MANY].concat(),
         [&[0, 1, 1][..], &MANY].concat(),
-        item(8, &MANY),
-        item(8, &[&[1, 0x75][..], &MANY].concat()),
-        item(8, &[&[1, 0x76][..], &MANY].concat()),
-        item(2, &MANY),
-        item(4, &MANY),
-        item(3, &MANY),
+        encode_item(8, &MANY),
+        encode_item(8, &[&[1, 0x75][..], &MANY].concat()),
+        encode_item(8, &[&[1, 0x76][..], &MANY].concat()),
+        encode_item(2, &MANY),
+        encode_item(4, &MANY),
+        encode_item(3, &MANY),
     ];
     for update in declared {
-        assert!(read(&update).is_err(), "{update:?}");
+        assert!(read_editor_update(&update).is_err(), "{update:?}");
         assert_eq!(UpdateContents::read(&update, ContentPolicy::AsStored), Err(RefusedUpdate::Malformed), "{update:?}");
     }
 }
@@ -161,7 +167,7 @@ fn what_clients_would_read_differently_is_refused() {
         ("half a letter", vec![1, 1, 1, 0, 4, 1, 1, b'a', 1, 0xc3, 0]),
     ];
     for (what, update) in refused {
-        assert_eq!(read(&update), Err(RefusedUpdate::Malformed), "{what}");
+        assert_eq!(read_editor_update(&update), Err(RefusedUpdate::Malformed), "{what}");
     }
 }
 
@@ -169,33 +175,36 @@ fn what_clients_would_read_differently_is_refused() {
 fn an_update_has_as_many_blocks_as_it_may_have_and_no_more() {
     // The worst for the library: everything at the same place, by as many clients.
     let update = |clients: usize| {
-        let blocks =
-            (0..clients).flat_map(|client| [&[1][..], &number(client + 1), &[0, 4, 1, 1, b'a', 1, b'x']].concat());
-        [number(clients), blocks.collect(), vec![0]].concat()
+        let blocks = (0..clients)
+            .flat_map(|client| [&[1][..], &encode_number(client + 1), &[0, 4, 1, 1, b'a', 1, b'x']].concat());
+        [encode_number(clients), blocks.collect(), vec![0]].concat()
     };
-    assert_eq!(read(&update(MAX_BLOCKS)).map(|contents| contents.blocks), Ok(MAX_BLOCKS));
-    assert_eq!(read(&update(MAX_BLOCKS + 1)), Err(RefusedUpdate::TooManyBlocks { most: MAX_BLOCKS }));
-    assert!(UpdateContents::read(&update(MAX_BLOCKS + 1), ContentPolicy::AsStored).is_ok());
+    assert_eq!(read_editor_update(&update(MAX_UPDATE_BLOCKS)).map(|contents| contents.blocks), Ok(MAX_UPDATE_BLOCKS));
+    assert_eq!(
+        read_editor_update(&update(MAX_UPDATE_BLOCKS + 1)),
+        Err(RefusedUpdate::TooManyBlocks { most: MAX_UPDATE_BLOCKS })
+    );
+    assert!(UpdateContents::read(&update(MAX_UPDATE_BLOCKS + 1), ContentPolicy::AsStored).is_ok());
 }
 
 /// What an editor does with its text.
 #[derive(Debug, Clone)]
-enum Change {
+enum TextChange {
     Insert(u32, String),
     Delete(u32, u32),
     Mark(u32, u32),
 }
 
-fn changes() -> impl Strategy<Value = Vec<(usize, Change)>> {
+fn arbitrary_changes() -> impl Strategy<Value = Vec<(usize, TextChange)>> {
     let change = prop_oneof![
-        3 => (any::<u32>(), "[a-zé😀\n]{1,6}").prop_map(|(place, text)| Change::Insert(place, text)),
-        1 => (any::<u32>(), 1_u32..4).prop_map(|(place, length)| Change::Delete(place, length)),
-        1 => (any::<u32>(), 1_u32..4).prop_map(|(place, length)| Change::Mark(place, length)),
+        3 => (any::<u32>(), "[a-zé😀\n]{1,6}").prop_map(|(place, text)| TextChange::Insert(place, text)),
+        1 => (any::<u32>(), 1_u32..4).prop_map(|(place, length)| TextChange::Delete(place, length)),
+        1 => (any::<u32>(), 1_u32..4).prop_map(|(place, length)| TextChange::Mark(place, length)),
     ];
     prop::collection::vec((0_usize..3, change), 1..40)
 }
 
-fn carry_out(doc: &Doc, change: &Change) {
+fn apply_change(doc: &Doc, change: &TextChange) {
     let text = doc.get_or_insert_text("approach");
     let mut transaction = doc.transact_mut();
     let said = text.get_string(&transaction);
@@ -211,12 +220,12 @@ fn carry_out(doc: &Doc, change: &Change) {
         (places[from], places[to] - places[from])
     };
     match change {
-        Change::Insert(place, inserted) => text.insert(&mut transaction, places[at(*place)], inserted),
-        Change::Delete(place, length) => {
+        TextChange::Insert(place, inserted) => text.insert(&mut transaction, places[at(*place)], inserted),
+        TextChange::Delete(place, length) => {
             let (from, length) = stretch(*place, *length);
             text.remove_range(&mut transaction, from, length);
         }
-        Change::Mark(place, length) => {
+        TextChange::Mark(place, length) => {
             let (from, length) = stretch(*place, *length);
             text.format(&mut transaction, from, length, Attrs::from([("bold".into(), Any::from(true))]));
         }
@@ -226,12 +235,12 @@ fn carry_out(doc: &Doc, change: &Change) {
 proptest! {
     /// What clients of the library write together is read as the library reads it, whole and in parts.
     #[test]
-    fn what_yrs_encodes_is_read_as_it_reads_it(changes in changes()) {
+    fn what_yrs_encodes_is_read_as_it_reads_it(changes in arbitrary_changes()) {
         let docs = [1_u64, 300, (1 << 53) - 1].map(Doc::with_client_id);
         let mut parts = Vec::new();
         for (who, change) in changes {
             let before = docs[who].transact().state_vector();
-            carry_out(&docs[who], &change);
+            apply_change(&docs[who], &change);
             parts.push(docs[who].transact().encode_state_as_update_v1(&before));
             for other in &docs {
                 other.transact_mut().apply_update(Update::decode_v1(parts.last().unwrap()).unwrap()).unwrap();
@@ -240,17 +249,17 @@ proptest! {
         parts.push(docs[0].transact().encode_state_as_update_v1(&StateVector::default()));
         let room = SharedText::default();
         for part in &parts {
-            let contents = read(part).unwrap();
+            let contents = read_editor_update(part).unwrap();
             let decoded = Update::decode_v1(part).unwrap();
             let told = |ranges: &yrs::IdSet| -> BTreeMap<u64, Vec<ClockRange>> {
                 ranges.iter().map(|(client, ranges)| (client.get(), ranges.iter().map(|range| (range.start, range.end)).collect())).collect()
             };
             prop_assert_eq!(&contents.insertions, &told(&decoded.insertions(true)));
             prop_assert_eq!(&contents.deletions, &told(decoded.delete_set()));
-            room.take(part).unwrap();
-            prop_assert_eq!(room.compare(&contents), crate::text::UpdateNovelty::Known);
+            room.merge_editor_update(part).unwrap();
+            prop_assert_eq!(room.classify_update(&contents), crate::shared_text::UpdateNovelty::Known);
         }
-        prop_assert!(!room.waits());
+        prop_assert!(!room.has_missing_updates());
     }
 
     /// Whatever bytes come: reading ends, and what is let through ends in the library, too, with a text that can be kept,
@@ -261,8 +270,8 @@ proptest! {
         flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
         cut in any::<Option<prop::sample::Index>>(),
     ) {
-        let known = [yjs::TWO_CLIENTS, yjs::FORMATTED, yjs::WITH_GAP, yjs::EMPTIED_XML];
-        let mut update = bytes(known[which]);
+        let known = [yjs_fixtures::TWO_CLIENTS, yjs_fixtures::FORMATTED, yjs_fixtures::WITH_GAP, yjs_fixtures::EMPTIED_XML];
+        let mut update = decode_hex(known[which]);
         for (place, byte) in flips {
             let place = place.index(update.len());
             update[place] = byte;
@@ -271,22 +280,22 @@ proptest! {
             update.truncate(cut.index(update.len()));
         }
         let _ = UpdateContents::read(&update, ContentPolicy::AsStored);
-        let Ok(contents) = read(&update) else { return Ok(()) };
-        let room = SharedText::of([bytes(yjs::TWO_CLIENTS).as_slice()]).unwrap();
-        let novelty = room.compare(&contents);
-        if novelty == crate::text::UpdateNovelty::New && room.take(&update).is_ok() && !room.waits() {
-            let whole = room.whole();
+        let Ok(contents) = read_editor_update(&update) else { return Ok(()) };
+        let room = SharedText::from_updates([decode_hex(yjs_fixtures::TWO_CLIENTS).as_slice()]).unwrap();
+        let novelty = room.classify_update(&contents);
+        if novelty == crate::shared_text::UpdateNovelty::New && room.merge_editor_update(&update).is_ok() && !room.has_missing_updates() {
+            let whole = room.encode_state();
             prop_assert!(UpdateContents::read(&whole, ContentPolicy::TextOnly).is_ok());
-            let loaded = SharedText::of([bytes(yjs::TWO_CLIENTS).as_slice(), &update]).unwrap();
-            prop_assert_eq!(loaded.texts(), room.texts());
-            prop_assert_eq!(SharedText::of([whole.as_slice()]).unwrap().texts(), room.texts());
+            let loaded = SharedText::from_updates([decode_hex(yjs_fixtures::TWO_CLIENTS).as_slice(), &update]).unwrap();
+            prop_assert_eq!(loaded.section_texts(), room.section_texts());
+            prop_assert_eq!(SharedText::from_updates([whole.as_slice()]).unwrap().section_texts(), room.section_texts());
         }
     }
 
     #[test]
     fn no_noise_breaks_it(noise in prop::collection::vec(any::<u8>(), 0..80)) {
-        let _ = read(&noise);
+        let _ = read_editor_update(&noise);
         let _ = UpdateContents::read(&noise, ContentPolicy::AsStored);
-        let _ = SharedText::default().take(&noise);
+        let _ = SharedText::default().merge_editor_update(&noise);
     }
 }

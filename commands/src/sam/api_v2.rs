@@ -4,108 +4,110 @@
 mod element;
 mod page_tally;
 
-use domain::opportunity::{Agency, Award, Facts, Notice, NoticeId, NoticeSource, NoticeType, Place};
+use domain::opportunity::{
+    Agency, Award, Notice, NoticeDetails, NoticeId, NoticeSource, NoticeType, PlaceOfPerformance,
+};
 use serde::{Deserialize, de::IgnoredAny};
 
-use self::element::Elements;
+use self::element::ElementScanner;
 use super::{
-    Reader, Row, RowError, SourceError,
-    encoding::{Decoder, Encoding},
-    field::{self, Field, LeftOut},
-    loose::{self, Loose, Part},
+    NoticeRowError, ParsedRow, SourceError, SourceReader,
+    encoding::{SourceEncoding, TextDecoder},
+    field::{self, NoticeField, OmittedValues},
+    loose_json::{self, LooseObject, LooseText},
 };
 
 /// The notices of a source as rows, page after page.
-pub(super) struct PageRows {
-    elements: Elements,
-    decoder: Decoder,
+pub(super) struct ApiNoticeReader {
+    elements: ElementScanner,
+    decoder: TextDecoder,
 }
 
-impl PageRows {
-    pub(super) fn new(reader: Reader, encoding: Encoding) -> Self {
-        Self { elements: Elements::new(reader), decoder: Decoder::new(encoding) }
+impl ApiNoticeReader {
+    pub(super) fn new(reader: SourceReader, encoding: SourceEncoding) -> Self {
+        Self { elements: ElementScanner::new(reader), decoder: TextDecoder::new(encoding) }
     }
 
     /// How notices were decoded so far.
-    pub(super) fn decoder(&self) -> &Decoder {
+    pub(super) fn decoder(&self) -> &TextDecoder {
         &self.decoder
     }
 
     /// What there is to say about the pages, once all were read.
-    pub(super) fn finish(&mut self) -> Vec<String> {
+    pub(super) fn collect_warnings(&mut self) -> Vec<String> {
         self.elements.tally().finish()
     }
 
-    pub(super) fn read(&mut self) -> Result<Option<Row>, SourceError> {
-        let Some((line, json)) = self.elements.next()? else { return Ok(None) };
-        let element = json.and_then(|json| loose::record::<Element>(json, &mut self.decoder));
-        let mut left_out = LeftOut::default();
-        if let Ok(Element { notice_id: Loose::Text(notice_id), .. }) = &element {
-            self.elements.tally().add(notice_id.trim());
+    pub(super) fn next_row(&mut self) -> Result<Option<ParsedRow>, SourceError> {
+        let Some((line, json)) = self.elements.next_element()? else { return Ok(None) };
+        let element = json.and_then(|json| loose_json::parse_record::<NoticeElement>(json, &mut self.decoder));
+        let mut left_out = OmittedValues::default();
+        if let Ok(NoticeElement { notice_id: LooseText::Text(notice_id), .. }) = &element {
+            self.elements.tally().add_notice(notice_id.trim());
         }
-        let outcome = element.and_then(|element| element.notice(&mut left_out));
-        Ok(Some(Row { line, outcome, left_out: left_out.into_values() }))
+        let outcome = element.and_then(|element| element.to_notice(&mut left_out));
+        Ok(Some(ParsedRow { line, outcome, omitted_values: left_out.into_errors() }))
     }
 }
 
 /// The keys that are read. `pointOfContact` is not among them.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct Element {
-    notice_id: Loose,
-    title: Loose,
-    solicitation_number: Loose,
-    full_parent_path_name: Loose,
-    department: Loose,
-    sub_tier: Loose,
-    office: Loose,
-    posted_date: Loose,
-    r#type: Loose,
-    base_type: Loose,
-    archive_date: Loose,
-    type_of_set_aside: Loose,
-    response_dead_line: Loose,
-    naics_code: Loose,
+struct NoticeElement {
+    notice_id: LooseText,
+    title: LooseText,
+    solicitation_number: LooseText,
+    full_parent_path_name: LooseText,
+    department: LooseText,
+    sub_tier: LooseText,
+    office: LooseText,
+    posted_date: LooseText,
+    r#type: LooseText,
+    base_type: LooseText,
+    archive_date: LooseText,
+    type_of_set_aside: LooseText,
+    response_dead_line: LooseText,
+    naics_code: LooseText,
     naics_codes: CodeList,
-    classification_code: Loose,
-    active: Loose,
-    award: Part<AwardElement>,
-    description: Loose,
-    place_of_performance: Part<PlaceElement>,
-    ui_link: Loose,
+    classification_code: LooseText,
+    active: LooseText,
+    award: LooseObject<AwardElement>,
+    description: LooseText,
+    place_of_performance: LooseObject<PlaceElement>,
+    ui_link: LooseText,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct AwardElement {
-    date: Loose,
-    number: Loose,
-    amount: Loose,
-    awardee: Part<Named>,
+    date: LooseText,
+    number: LooseText,
+    amount: LooseText,
+    awardee: LooseObject<NamedCode>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct PlaceElement {
-    city: Part<Named>,
-    state: Part<Named>,
-    zip: Loose,
-    country: Part<Named>,
+    city: LooseObject<NamedCode>,
+    state: LooseObject<NamedCode>,
+    zip: LooseText,
+    country: LooseObject<NamedCode>,
 }
 
 /// A company, city, state or country.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Named {
-    code: Loose,
-    name: Loose,
+struct NamedCode {
+    code: LooseText,
+    name: LooseText,
 }
 
 /// A list of codes; anything else counts as one without items.
 #[derive(Default, Deserialize)]
 #[serde(untagged)]
 enum CodeList {
-    List(Vec<Loose>),
+    List(Vec<LooseText>),
     Other(IgnoredAny),
     #[default]
     #[serde(skip)]
@@ -113,7 +115,7 @@ enum CodeList {
 }
 
 impl CodeList {
-    fn first(&self) -> Option<&Loose> {
+    fn first(&self) -> Option<&LooseText> {
         match self {
             Self::List(list) => list.first(),
             Self::Other(_) | Self::Absent => None,
@@ -121,77 +123,85 @@ impl CodeList {
     }
 }
 
-impl Element {
+impl NoticeElement {
     /// The notice; what it may lack and cannot be read is left out.
-    fn notice(&self, left_out: &mut LeftOut) -> Result<Notice, RowError> {
+    fn to_notice(&self, left_out: &mut OmittedValues) -> Result<Notice, NoticeRowError> {
         Ok(Notice {
-            notice_id: self.notice_id.field("noticeId")?.required_code(NoticeId::try_new)?,
+            notice_id: self.notice_id.to_field("noticeId")?.parse_required_code(NoticeId::try_new)?,
             source: NoticeSource::SamApi,
-            posted_at: self.posted_date.field("postedDate")?.required(Field::instant)?,
-            facts: self.facts(left_out)?,
-            award: left_out.optional(self.award.get("award")).and_then(|award| field::award(award.award(left_out))),
+            posted_at: self.posted_date.to_field("postedDate")?.parse_required(NoticeField::parse_instant)?,
+            facts: self.to_details(left_out)?,
+            award: left_out
+                .take_optional(self.award.get("award"))
+                .and_then(|award| field::non_empty_award(award.to_award(left_out))),
         })
     }
 
-    fn facts(&self, left_out: &mut LeftOut) -> Result<Facts, RowError> {
-        let organisation = self.organisation(left_out)?;
-        let solicitation_number = self.solicitation_number.field("solicitationNumber");
-        let set_aside = self.type_of_set_aside.field("typeOfSetAside");
-        let place = left_out.optional(self.place_of_performance.get("placeOfPerformance"));
-        Ok(Facts {
-            title: self.title.field("title")?.required(Field::text)?,
-            notice_type: self.r#type.field("type")?.required_code(NoticeType::try_new)?,
+    fn to_details(&self, left_out: &mut OmittedValues) -> Result<NoticeDetails, NoticeRowError> {
+        let organisation = self.agency_hierarchy(left_out)?;
+        let solicitation_number = self.solicitation_number.to_field("solicitationNumber");
+        let set_aside = self.type_of_set_aside.to_field("typeOfSetAside");
+        let place = left_out.take_optional(self.place_of_performance.get("placeOfPerformance"));
+        Ok(NoticeDetails {
+            title: self.title.to_field("title")?.parse_required(NoticeField::parse_text)?,
+            notice_type: self.r#type.to_field("type")?.parse_required_code(NoticeType::try_new)?,
             agency: organisation.agency,
-            solicitation_number: left_out.optional(solicitation_number.and_then(|field| field.numeral().text())),
-            base_type: left_out.optional(self.base_type.field("baseType").and_then(|f| f.code(NoticeType::try_new))),
+            solicitation_number: left_out
+                .take_optional(solicitation_number.and_then(|field| field.as_numeral().parse_text())),
+            base_type: left_out
+                .take_optional(self.base_type.to_field("baseType").and_then(|f| f.parse_code(NoticeType::try_new))),
             sub_tier: organisation.sub_tier,
             office: organisation.office,
-            set_aside: left_out.optional(set_aside.and_then(Field::set_aside)),
-            naics: left_out.optional(self.naics().field("naicsCode").and_then(Field::naics)),
-            psc: left_out
-                .optional(self.classification_code.field("classificationCode").and_then(|f| f.numeral().text())),
-            response_deadline: left_out
-                .optional(self.response_dead_line.field("responseDeadLine").and_then(Field::instant)),
-            archive_on: left_out.optional(self.archive_date.field("archiveDate").and_then(Field::day)),
-            active: left_out.optional(self.active.field("active").and_then(Field::yes_or_no)),
-            place: place.and_then(|place| field::place(place.place(left_out))),
-            description: left_out.optional(self.description()),
-            link: left_out.optional(self.ui_link.field("uiLink").and_then(Field::link)),
+            set_aside: left_out.take_optional(set_aside.and_then(NoticeField::parse_set_aside)),
+            naics: left_out.take_optional(self.first_naics().to_field("naicsCode").and_then(NoticeField::parse_naics)),
+            psc: left_out.take_optional(
+                self.classification_code.to_field("classificationCode").and_then(|f| f.as_numeral().parse_text()),
+            ),
+            response_deadline: left_out.take_optional(
+                self.response_dead_line.to_field("responseDeadLine").and_then(NoticeField::parse_instant),
+            ),
+            archive_on: left_out
+                .take_optional(self.archive_date.to_field("archiveDate").and_then(NoticeField::parse_day)),
+            active: left_out.take_optional(self.active.to_field("active").and_then(NoticeField::parse_bool)),
+            place: place.and_then(|place| field::non_empty_place(place.to_place(left_out))),
+            description: left_out.take_optional(self.description_text()),
+            link: left_out.take_optional(self.ui_link.to_field("uiLink").and_then(NoticeField::parse_link)),
         })
     }
 
     /// Who publishes the notice: by the path of names, or by each name.
-    fn organisation(&self, left_out: &mut LeftOut) -> Result<Organisation, RowError> {
+    fn agency_hierarchy(&self, left_out: &mut OmittedValues) -> Result<AgencyHierarchy, NoticeRowError> {
         if !self.full_parent_path_name.is_blank() || self.department.is_blank() {
-            return Organisation::read(&self.full_parent_path_name, left_out);
+            return AgencyHierarchy::from_path(&self.full_parent_path_name, left_out);
         }
-        Ok(Organisation {
-            agency: self.department.field("department")?.agency()?,
-            sub_tier: left_out.optional(self.sub_tier.field("subTier").and_then(Field::text)),
-            office: left_out.optional(self.office.field("office").and_then(Field::text)),
+        Ok(AgencyHierarchy {
+            agency: self.department.to_field("department")?.parse_agency()?,
+            sub_tier: left_out.take_optional(self.sub_tier.to_field("subTier").and_then(NoticeField::parse_text)),
+            office: left_out.take_optional(self.office.to_field("office").and_then(NoticeField::parse_text)),
         })
     }
 
-    fn naics(&self) -> &Loose {
+    fn first_naics(&self) -> &LooseText {
         if self.naics_code.is_blank() { self.naics_codes.first().unwrap_or(&self.naics_code) } else { &self.naics_code }
     }
 
     /// The API puts the address of the text where the text should be.
-    fn description(&self) -> Result<Option<String>, RowError> {
-        let text = self.description.field("description")?.description()?;
+    fn description_text(&self) -> Result<Option<String>, NoticeRowError> {
+        let text = self.description.to_field("description")?.parse_description()?;
         Ok(text.filter(|text| !text.starts_with("https://") && !text.starts_with("http://")))
     }
 }
 
 impl AwardElement {
-    fn award(&self, left_out: &mut LeftOut) -> Award {
-        let awardee = left_out.optional(self.awardee.get("award.awardee"));
+    fn to_award(&self, left_out: &mut OmittedValues) -> Award {
+        let awardee = left_out.take_optional(self.awardee.get("award.awardee"));
         Award {
-            number: left_out.optional(self.number.field("award.number").and_then(|field| field.numeral().text())),
-            date: left_out.optional(self.date.field("award.date").and_then(Field::day)),
-            amount: left_out.optional(self.amount.field("award.amount").and_then(Field::amount)),
+            number: left_out
+                .take_optional(self.number.to_field("award.number").and_then(|field| field.as_numeral().parse_text())),
+            date: left_out.take_optional(self.date.to_field("award.date").and_then(NoticeField::parse_day)),
+            amount: left_out.take_optional(self.amount.to_field("award.amount").and_then(NoticeField::parse_amount)),
             awardee: awardee.and_then(|company| {
-                left_out.optional(company.name.field("award.awardee.name").and_then(Field::company))
+                left_out.take_optional(company.name.to_field("award.awardee.name").and_then(NoticeField::parse_company))
             }),
         }
     }
@@ -199,45 +209,49 @@ impl AwardElement {
 
 impl PlaceElement {
     /// With the codes of state and country where there are any, as in the extract.
-    fn place(&self, left_out: &mut LeftOut) -> Place {
-        let city = left_out.optional(self.city.get("placeOfPerformance.city"));
-        let mut short = |place: &Part<Named>, key| {
-            let place = left_out.optional(place.get(key))?;
+    fn to_place(&self, left_out: &mut OmittedValues) -> PlaceOfPerformance {
+        let city = left_out.take_optional(self.city.get("placeOfPerformance.city"));
+        let mut short = |place: &LooseObject<NamedCode>, key| {
+            let place = left_out.take_optional(place.get(key))?;
             let name = if place.code.is_blank() { &place.name } else { &place.code };
-            left_out.optional(name.field(key).and_then(Field::text))
+            left_out.take_optional(name.to_field(key).and_then(NoticeField::parse_text))
         };
         let (state, country) =
             (short(&self.state, "placeOfPerformance.state"), short(&self.country, "placeOfPerformance.country"));
-        Place {
-            city: city
-                .and_then(|city| left_out.optional(city.name.field("placeOfPerformance.city").and_then(Field::text))),
+        PlaceOfPerformance {
+            city: city.and_then(|city| {
+                left_out.take_optional(city.name.to_field("placeOfPerformance.city").and_then(NoticeField::parse_text))
+            }),
             state,
-            zip: left_out.optional(self.zip.field("placeOfPerformance.zip").and_then(|field| field.numeral().text())),
+            zip: left_out.take_optional(
+                self.zip.to_field("placeOfPerformance.zip").and_then(|field| field.as_numeral().parse_text()),
+            ),
             country,
         }
     }
 }
 
 /// Who publishes the notice.
-struct Organisation {
+struct AgencyHierarchy {
     agency: Agency,
     sub_tier: Option<String>,
     office: Option<String>,
 }
 
-impl Organisation {
+impl AgencyHierarchy {
     /// Takes a path of names apart: department, agency, any number of commands, office.
-    fn read(path: &Loose, left_out: &mut LeftOut) -> Result<Self, RowError> {
+    fn from_path(path: &LooseText, left_out: &mut OmittedValues) -> Result<Self, NoticeRowError> {
         const KEY: &str = "fullParentPathName";
         let names = match path {
-            Loose::Text(path) => segments(path),
-            Loose::Absent | Loose::Other => vec![],
+            LooseText::Text(path) => split_path(path),
+            LooseText::Absent | LooseText::Other => vec![],
         };
-        let mut name =
-            |text: Option<&&str>| left_out.optional(Field::new(KEY, text.copied().unwrap_or_default()).text());
-        path.field(KEY)?;
+        let mut name = |text: Option<&&str>| {
+            left_out.take_optional(NoticeField::new(KEY, text.copied().unwrap_or_default()).parse_text())
+        };
+        path.to_field(KEY)?;
         Ok(Self {
-            agency: Field::new(KEY, names.first().copied().unwrap_or_default()).agency()?,
+            agency: NoticeField::new(KEY, names.first().copied().unwrap_or_default()).parse_agency()?,
             sub_tier: name(names.get(1)),
             office: name(names.get(2..).and_then(<[&str]>::last)),
         })
@@ -245,7 +259,7 @@ impl Organisation {
 }
 
 /// Splits a path at its dots. A dot before a space, or behind a single letter, belongs to a name: `U.S. MINT`.
-fn segments(path: &str) -> Vec<&str> {
+fn split_path(path: &str) -> Vec<&str> {
     let mut names = vec![];
     let mut start = 0;
     for (at, _) in path.match_indices('.') {
@@ -268,14 +282,14 @@ mod tests {
     #[test]
     fn a_path_is_split_into_its_names() {
         assert_eq!(
-            segments("DEPT OF DEFENSE.DEPT OF THE NAVY.NAVSEA"),
+            split_path("DEPT OF DEFENSE.DEPT OF THE NAVY.NAVSEA"),
             ["DEPT OF DEFENSE", "DEPT OF THE NAVY", "NAVSEA"]
         );
-        assert_eq!(segments("PEACE CORPS"), ["PEACE CORPS"]);
+        assert_eq!(split_path("PEACE CORPS"), ["PEACE CORPS"]);
     }
 
     #[test]
     fn a_dot_inside_a_name_does_not_split_it() {
-        assert_eq!(segments("U.S. MINT.U.S. MINT.ST. LOUIS BRANCH"), ["U.S. MINT", "U.S. MINT", "ST. LOUIS BRANCH"]);
+        assert_eq!(split_path("U.S. MINT.U.S. MINT.ST. LOUIS BRANCH"), ["U.S. MINT", "U.S. MINT", "ST. LOUIS BRANCH"]);
     }
 }

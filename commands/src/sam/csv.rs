@@ -2,149 +2,152 @@
 
 mod column;
 mod dialect;
-mod record;
+mod record_reader;
 
 use std::{borrow::Cow, io::BufRead};
 
-use domain::opportunity::{Award, Facts, Notice, NoticeId, NoticeSource, NoticeType, Place};
+use domain::opportunity::{Award, Notice, NoticeDetails, NoticeId, NoticeSource, NoticeType, PlaceOfPerformance};
 
-pub use self::column::HEADER;
+pub use self::column::CSV_HEADER;
 use self::{
-    column::{Column, Columns},
-    record::{Broken, Records, Step},
+    column::{ColumnPositions, CsvColumn},
+    record_reader::{BrokenRecord, CsvRecordReader, RecordStep},
 };
 use super::{
-    MAX_FIELD, MAX_ROW, Reader, Row, RowError, SourceError,
-    encoding::{Decoder, Encoding},
-    field::{self, Field, LeftOut},
+    MAX_FIELD_BYTES, MAX_ROW_BYTES, NoticeRowError, ParsedRow, SourceError, SourceReader,
+    encoding::{SourceEncoding, TextDecoder},
+    field::{self, NoticeField, OmittedValues},
     source,
 };
 
 /// The rows behind a header. Blank lines are skipped.
-pub(super) struct CsvRows {
-    records: Records,
+pub(super) struct CsvNoticeReader {
+    records: CsvRecordReader,
     header: Vec<String>,
-    columns: Columns,
-    decoder: Decoder,
+    columns: ColumnPositions,
+    decoder: TextDecoder,
 }
 
-impl CsvRows {
-    pub(super) fn new(mut reader: Reader, encoding: Encoding) -> Result<Self, SourceError> {
-        let dialect = dialect::tell(reader.fill_buf().map_err(source::failed)?);
-        let mut records = Records::new(reader, dialect.delimiter);
-        if dialect.names_itself {
-            records.next()?;
-            records.forget_width();
+impl CsvNoticeReader {
+    pub(super) fn new(mut reader: SourceReader, encoding: SourceEncoding) -> Result<Self, SourceError> {
+        let dialect = dialect::detect_dialect(reader.fill_buf().map_err(source::read_error)?);
+        let mut records = CsvRecordReader::new(reader, dialect.delimiter);
+        if dialect.has_separator_line {
+            records.next_record()?;
+            records.reset_width();
         }
-        let mut decoder = Decoder::new(encoding);
-        let header: Option<Vec<String>> = match records.next()? {
-            Step::Record { .. } => decoder.texts(&records.fields()).map(own),
-            Step::Broken { .. } => None,
-            Step::End => return Err(SourceError::Empty),
+        let mut decoder = TextDecoder::new(encoding);
+        let header: Option<Vec<String>> = match records.next_record()? {
+            RecordStep::Record { .. } => decoder.decode_fields(&records.fields()).map(to_trimmed_names),
+            RecordStep::Broken { .. } => None,
+            RecordStep::End => return Err(SourceError::Empty),
         };
         let found = "text whose first line is no CSV header";
         let header = header.ok_or(SourceError::NotThisFormat { expected: "notices as CSV", found })?;
-        let columns = Columns::find(&header)?;
+        let columns = ColumnPositions::from_header(&header)?;
         Ok(Self { records, header, columns, decoder })
     }
 
     /// How rows were decoded so far.
-    pub(super) fn decoder(&self) -> &Decoder {
+    pub(super) fn decoder(&self) -> &TextDecoder {
         &self.decoder
     }
 
-    pub(super) fn read(&mut self) -> Result<Option<Row>, SourceError> {
-        Ok(match self.records.next()? {
-            Step::Record { line } => {
-                let mut left_out = LeftOut::default();
-                let outcome = self.notice(&mut left_out);
-                Some(Row { line, outcome, left_out: left_out.into_values() })
+    pub(super) fn next_row(&mut self) -> Result<Option<ParsedRow>, SourceError> {
+        Ok(match self.records.next_record()? {
+            RecordStep::Record { line } => {
+                let mut left_out = OmittedValues::default();
+                let outcome = self.read_notice(&mut left_out);
+                Some(ParsedRow { line, outcome, omitted_values: left_out.into_errors() })
             }
-            Step::Broken { line, why } => Some(Row { line, outcome: Err(self.rejected(&why)), left_out: vec![] }),
-            Step::End => None,
+            RecordStep::Broken { line, why } => {
+                Some(ParsedRow { line, outcome: Err(self.row_error(&why)), omitted_values: vec![] })
+            }
+            RecordStep::End => None,
         })
     }
 
-    fn rejected(&self, why: &Broken) -> RowError {
+    fn row_error(&self, why: &BrokenRecord) -> NoticeRowError {
         match *why {
-            Broken::Quoting => RowError::Quoting,
-            Broken::Unreadable { through } => RowError::Unreadable { through },
-            Broken::RowTooLarge => RowError::RowTooLarge { limit: MAX_ROW },
-            Broken::FieldTooLarge { at } => {
+            BrokenRecord::Quoting => NoticeRowError::Quoting,
+            BrokenRecord::Unreadable { through } => NoticeRowError::Unreadable { through },
+            BrokenRecord::RowTooLarge => NoticeRowError::RowTooLarge { limit: MAX_ROW_BYTES },
+            BrokenRecord::FieldTooLarge { at } => {
                 let column = self.header.get(at).map_or_else(|| (at + 1).to_string(), Clone::clone);
-                RowError::FieldTooLarge { column, limit: MAX_FIELD }
+                NoticeRowError::FieldTooLarge { column, limit: MAX_FIELD_BYTES }
             }
-            Broken::FieldCount { found } => RowError::FieldCount { expected: self.header.len(), found },
+            BrokenRecord::FieldCount { found } => NoticeRowError::FieldCount { expected: self.header.len(), found },
         }
     }
 
-    fn notice(&mut self, left_out: &mut LeftOut) -> Result<Notice, RowError> {
+    fn read_notice(&mut self, left_out: &mut OmittedValues) -> Result<Notice, NoticeRowError> {
         let fields = self.records.fields();
         let (expected, found) = (self.header.len(), fields.len());
         if found != expected {
-            return Err(RowError::FieldCount { expected, found });
+            return Err(NoticeRowError::FieldCount { expected, found });
         }
-        let fields = self.decoder.texts(&fields).ok_or(RowError::NotUtf8)?;
-        Cells { fields, columns: &self.columns }.notice(left_out)
+        let fields = self.decoder.decode_fields(&fields).ok_or(NoticeRowError::NotUtf8)?;
+        RowCells { fields, columns: &self.columns }.to_notice(left_out)
     }
 }
 
 /// The names of a header.
-fn own(names: Vec<Cow<'_, str>>) -> Vec<String> {
+fn to_trimmed_names(names: Vec<Cow<'_, str>>) -> Vec<String> {
     names.into_iter().map(|name| name.trim().to_owned()).collect()
 }
 
 /// One row's fields by column.
-struct Cells<'a> {
+struct RowCells<'a> {
     fields: Vec<Cow<'a, str>>,
-    columns: &'a Columns,
+    columns: &'a ColumnPositions,
 }
 
-impl Cells<'_> {
-    fn of(&self, column: Column) -> Field<'_> {
-        let text = self.fields.get(self.columns.index(column)).map_or("", AsRef::as_ref);
-        Field::new(column.name(), text)
+impl RowCells<'_> {
+    fn field(&self, column: CsvColumn) -> NoticeField<'_> {
+        let text = self.fields.get(self.columns.position(column)).map_or("", AsRef::as_ref);
+        NoticeField::new(column.name(), text)
     }
 
     /// The notice; what it may lack and cannot be read is left out.
-    fn notice(&self, left_out: &mut LeftOut) -> Result<Notice, RowError> {
+    fn to_notice(&self, left_out: &mut OmittedValues) -> Result<Notice, NoticeRowError> {
         Ok(Notice {
-            notice_id: self.of(Column::NoticeId).numeral().required_code(NoticeId::try_new)?,
+            notice_id: self.field(CsvColumn::NoticeId).as_numeral().parse_required_code(NoticeId::try_new)?,
             source: NoticeSource::SamCsv,
-            posted_at: self.of(Column::PostedDate).required(Field::instant)?,
-            facts: self.facts(left_out)?,
-            award: field::award(Award {
-                number: left_out.optional(self.of(Column::AwardNumber).numeral().text()),
-                date: left_out.optional(self.of(Column::AwardDate).day()),
-                amount: left_out.optional(self.of(Column::AwardAmount).amount()),
-                awardee: left_out.optional(self.of(Column::Awardee).company()),
+            posted_at: self.field(CsvColumn::PostedDate).parse_required(NoticeField::parse_instant)?,
+            facts: self.to_details(left_out)?,
+            award: field::non_empty_award(Award {
+                number: left_out.take_optional(self.field(CsvColumn::AwardNumber).as_numeral().parse_text()),
+                date: left_out.take_optional(self.field(CsvColumn::AwardDate).parse_day()),
+                amount: left_out.take_optional(self.field(CsvColumn::AwardAmount).parse_amount()),
+                awardee: left_out.take_optional(self.field(CsvColumn::Awardee).parse_company()),
             }),
         })
     }
 
-    fn facts(&self, left_out: &mut LeftOut) -> Result<Facts, RowError> {
-        Ok(Facts {
-            title: self.of(Column::Title).required(Field::text)?,
-            notice_type: self.of(Column::Type).required_code(NoticeType::try_new)?,
-            agency: self.of(Column::Department).agency()?,
-            solicitation_number: left_out.optional(self.of(Column::SolicitationNumber).numeral().text()),
-            base_type: left_out.optional(self.of(Column::BaseType).code(NoticeType::try_new)),
-            sub_tier: left_out.optional(self.of(Column::SubTier).text()),
-            office: left_out.optional(self.of(Column::Office).text()),
-            set_aside: left_out.optional(self.of(Column::SetAsideCode).set_aside()),
-            naics: left_out.optional(self.of(Column::NaicsCode).naics()),
-            psc: left_out.optional(self.of(Column::ClassificationCode).numeral().text()),
-            response_deadline: left_out.optional(self.of(Column::ResponseDeadline).instant()),
-            archive_on: left_out.optional(self.of(Column::ArchiveDate).day()),
-            active: left_out.optional(self.of(Column::Active).yes_or_no()),
-            place: field::place(Place {
-                city: left_out.optional(self.of(Column::PopCity).text()),
-                state: left_out.optional(self.of(Column::PopState).text()),
-                zip: left_out.optional(self.of(Column::PopZip).numeral().text()),
-                country: left_out.optional(self.of(Column::PopCountry).text()),
+    fn to_details(&self, left_out: &mut OmittedValues) -> Result<NoticeDetails, NoticeRowError> {
+        Ok(NoticeDetails {
+            title: self.field(CsvColumn::Title).parse_required(NoticeField::parse_text)?,
+            notice_type: self.field(CsvColumn::Type).parse_required_code(NoticeType::try_new)?,
+            agency: self.field(CsvColumn::Department).parse_agency()?,
+            solicitation_number: left_out
+                .take_optional(self.field(CsvColumn::SolicitationNumber).as_numeral().parse_text()),
+            base_type: left_out.take_optional(self.field(CsvColumn::BaseType).parse_code(NoticeType::try_new)),
+            sub_tier: left_out.take_optional(self.field(CsvColumn::SubTier).parse_text()),
+            office: left_out.take_optional(self.field(CsvColumn::Office).parse_text()),
+            set_aside: left_out.take_optional(self.field(CsvColumn::SetAsideCode).parse_set_aside()),
+            naics: left_out.take_optional(self.field(CsvColumn::NaicsCode).parse_naics()),
+            psc: left_out.take_optional(self.field(CsvColumn::ClassificationCode).as_numeral().parse_text()),
+            response_deadline: left_out.take_optional(self.field(CsvColumn::ResponseDeadline).parse_instant()),
+            archive_on: left_out.take_optional(self.field(CsvColumn::ArchiveDate).parse_day()),
+            active: left_out.take_optional(self.field(CsvColumn::Active).parse_bool()),
+            place: field::non_empty_place(PlaceOfPerformance {
+                city: left_out.take_optional(self.field(CsvColumn::PopCity).parse_text()),
+                state: left_out.take_optional(self.field(CsvColumn::PopState).parse_text()),
+                zip: left_out.take_optional(self.field(CsvColumn::PopZip).as_numeral().parse_text()),
+                country: left_out.take_optional(self.field(CsvColumn::PopCountry).parse_text()),
             }),
-            description: left_out.optional(self.of(Column::Description).description()),
-            link: left_out.optional(self.of(Column::Link).link()),
+            description: left_out.take_optional(self.field(CsvColumn::Description).parse_description()),
+            link: left_out.take_optional(self.field(CsvColumn::Link).parse_link()),
         })
     }
 }

@@ -7,7 +7,7 @@ use domain::opportunity::InvalidValue;
 
 /// Why one row is rejected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum RowError {
+pub enum NoticeRowError {
     /// The row has too many or too few fields.
     #[error("the row has {found} fields instead of {expected}")]
     FieldCount {
@@ -66,11 +66,11 @@ pub enum RowError {
         column: &'static str,
         /// What is wrong with it.
         #[source]
-        reason: Reason,
+        reason: InvalidFieldReason,
     },
 }
 
-impl RowError {
+impl NoticeRowError {
     /// The column or JSON key that it is about, if it is about one.
     pub fn column(&self) -> Option<&str> {
         match self {
@@ -88,14 +88,14 @@ impl RowError {
     }
 
     /// The whole chain in one line, for a report.
-    pub fn explain(&self) -> String {
+    pub fn message_with_cause(&self) -> String {
         self.source().map_or_else(|| self.to_string(), |reason| format!("{self}: {reason}"))
     }
 }
 
 /// What is wrong with a value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Reason {
+pub enum InvalidFieldReason {
     /// It has to be there.
     #[error("it is empty")]
     Empty,
@@ -113,7 +113,7 @@ pub enum Reason {
     },
 }
 
-impl From<InvalidValue> for Reason {
+impl From<InvalidValue> for InvalidFieldReason {
     fn from(invalid: InvalidValue) -> Self {
         match invalid {
             InvalidValue::Empty { .. } => Self::Empty,

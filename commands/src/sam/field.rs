@@ -2,10 +2,10 @@
 //! `null`, which the API's own examples have where there is nothing. What spreadsheets make of values is undone.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use domain::opportunity::{Agency, Award, Cents, InvalidValue, Naics, Place, SetAside};
+use domain::opportunity::{Agency, Award, InvalidValue, NaicsCode, PlaceOfPerformance, SetAside, UsdCents};
 
 use super::{
-    error::{Reason, RowError},
+    error::{InvalidFieldReason, NoticeRowError},
     spreadsheet, time,
 };
 
@@ -18,135 +18,145 @@ const MAX_LINK: usize = 2_000;
 
 /// A value under its column's name or its JSON key.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Field<'a> {
+pub(super) struct NoticeField<'a> {
     column: &'static str,
     text: &'a str,
 }
 
-impl<'a> Field<'a> {
+impl<'a> NoticeField<'a> {
     pub(super) fn new(column: &'static str, text: &'a str) -> Self {
         let text = text.trim();
         Self { column, text: if text.eq_ignore_ascii_case("null") { "" } else { text } }
     }
 
     /// A number that stands for itself, such as a code or a postal code, without the `.0` of a spreadsheet.
-    pub(super) fn numeral(self) -> Self {
+    pub(super) fn as_numeral(self) -> Self {
         Self { text: spreadsheet::without_zero_decimals(self.text), ..self }
     }
 
     /// Text of at most a thousand characters.
-    pub(super) fn text(self) -> Result<Option<String>, RowError> {
-        self.bounded(self.text.len() > MAX_SHORT && self.text.chars().count() > MAX_SHORT, MAX_SHORT)
+    pub(super) fn parse_text(self) -> Result<Option<String>, NoticeRowError> {
+        self.parse_bounded(self.text.len() > MAX_SHORT && self.text.chars().count() > MAX_SHORT, MAX_SHORT)
     }
 
     /// The text of a notice: HTML and character references stay as they are.
-    pub(super) fn description(self) -> Result<Option<String>, RowError> {
-        self.bounded(self.text.len() > MAX_DESCRIPTION, MAX_DESCRIPTION)
+    pub(super) fn parse_description(self) -> Result<Option<String>, NoticeRowError> {
+        self.parse_bounded(self.text.len() > MAX_DESCRIPTION, MAX_DESCRIPTION)
     }
 
     /// A web address; anything else is no link and counts as absent.
-    pub(super) fn link(self) -> Result<Option<String>, RowError> {
+    pub(super) fn parse_link(self) -> Result<Option<String>, NoticeRowError> {
         let is_address = self.text.starts_with("https://") || self.text.starts_with("http://");
-        if is_address { self.bounded(self.text.len() > MAX_LINK, MAX_LINK) } else { Ok(None) }
+        if is_address { self.parse_bounded(self.text.len() > MAX_LINK, MAX_LINK) } else { Ok(None) }
     }
 
     /// A company's name. SAM.gov writes `null` where it has none, sometimes with an address behind it.
-    pub(super) fn company(self) -> Result<Option<String>, RowError> {
-        if self.text.split_whitespace().next() == Some("null") { Ok(None) } else { self.text() }
+    pub(super) fn parse_company(self) -> Result<Option<String>, NoticeRowError> {
+        if self.text.split_whitespace().next() == Some("null") { Ok(None) } else { self.parse_text() }
     }
 
     /// A code that the domain knows how to check.
-    pub(super) fn code<T>(self, check: fn(&str) -> Result<T, InvalidValue>) -> Result<Option<T>, RowError> {
+    pub(super) fn parse_code<T>(self, check: fn(&str) -> Result<T, InvalidValue>) -> Result<Option<T>, NoticeRowError> {
         if self.text.is_empty() {
             return Ok(None);
         }
-        check(self.text).map(Some).map_err(|invalid| self.error(invalid.into()))
+        check(self.text).map(Some).map_err(|invalid| self.value_error(invalid.into()))
     }
 
-    pub(super) fn agency(self) -> Result<Agency, RowError> {
-        self.code(Agency::from_name)?.ok_or_else(|| self.error(Reason::Empty))
+    pub(super) fn parse_agency(self) -> Result<Agency, NoticeRowError> {
+        self.parse_code(Agency::from_name)?.ok_or_else(|| self.value_error(InvalidFieldReason::Empty))
     }
 
     /// An industry of two (a sector) to six digits.
-    pub(super) fn naics(self) -> Result<Option<Naics>, RowError> {
-        let numeral = self.numeral();
+    pub(super) fn parse_naics(self) -> Result<Option<NaicsCode>, NoticeRowError> {
+        let numeral = self.as_numeral();
         if numeral.text.len() == 1 {
-            return Err(self.malformed("two to six digits"));
+            return Err(self.malformed_error("two to six digits"));
         }
-        numeral.code(Naics::try_new)
+        numeral.parse_code(NaicsCode::try_new)
     }
 
     /// `NONE` is how SAM.gov says that nothing is set aside.
-    pub(super) fn set_aside(self) -> Result<Option<SetAside>, RowError> {
-        if self.text.eq_ignore_ascii_case("none") { Ok(None) } else { self.code(SetAside::try_new) }
+    pub(super) fn parse_set_aside(self) -> Result<Option<SetAside>, NoticeRowError> {
+        if self.text.eq_ignore_ascii_case("none") { Ok(None) } else { self.parse_code(SetAside::try_new) }
     }
 
-    pub(super) fn instant(self) -> Result<Option<DateTime<Utc>>, RowError> {
-        self.read(time::instant, "a date between 1900 and 2299")
+    pub(super) fn parse_instant(self) -> Result<Option<DateTime<Utc>>, NoticeRowError> {
+        self.parse_with(time::parse_instant, "a date between 1900 and 2299")
     }
 
-    pub(super) fn day(self) -> Result<Option<NaiveDate>, RowError> {
-        self.read(time::day, "a date between 1900 and 2299")
+    pub(super) fn parse_day(self) -> Result<Option<NaiveDate>, NoticeRowError> {
+        self.parse_with(time::parse_day, "a date between 1900 and 2299")
     }
 
-    pub(super) fn amount(self) -> Result<Option<Cents>, RowError> {
-        let dollars = spreadsheet::plain_amount(self.text);
-        Field { text: dollars.as_deref().unwrap_or(self.text), ..self }.code(Cents::from_dollars)
+    pub(super) fn parse_amount(self) -> Result<Option<UsdCents>, NoticeRowError> {
+        let dollars = spreadsheet::parse_amount(self.text);
+        NoticeField { text: dollars.as_deref().unwrap_or(self.text), ..self }.parse_code(UsdCents::from_dollars)
     }
 
-    pub(super) fn yes_or_no(self) -> Result<Option<bool>, RowError> {
+    pub(super) fn parse_bool(self) -> Result<Option<bool>, NoticeRowError> {
         let meaning = |text: &str| match text.to_ascii_lowercase().as_str() {
             "yes" | "true" => Some(true),
             "no" | "false" => Some(false),
             _ => None,
         };
-        self.read(meaning, "Yes or No")
+        self.parse_with(meaning, "Yes or No")
     }
 
     /// Insists that there is a value.
-    pub(super) fn required<T>(self, read: fn(Self) -> Result<Option<T>, RowError>) -> Result<T, RowError> {
-        read(self)?.ok_or_else(|| self.error(Reason::Empty))
+    pub(super) fn parse_required<T>(
+        self,
+        read: fn(Self) -> Result<Option<T>, NoticeRowError>,
+    ) -> Result<T, NoticeRowError> {
+        read(self)?.ok_or_else(|| self.value_error(InvalidFieldReason::Empty))
     }
 
     /// Insists that there is a code.
-    pub(super) fn required_code<T>(self, check: fn(&str) -> Result<T, InvalidValue>) -> Result<T, RowError> {
-        self.code(check)?.ok_or_else(|| self.error(Reason::Empty))
+    pub(super) fn parse_required_code<T>(
+        self,
+        check: fn(&str) -> Result<T, InvalidValue>,
+    ) -> Result<T, NoticeRowError> {
+        self.parse_code(check)?.ok_or_else(|| self.value_error(InvalidFieldReason::Empty))
     }
 
-    pub(super) fn malformed(self, expected: &'static str) -> RowError {
-        self.error(Reason::Malformed { expected })
+    pub(super) fn malformed_error(self, expected: &'static str) -> NoticeRowError {
+        self.value_error(InvalidFieldReason::Malformed { expected })
     }
 
-    fn read<T>(self, read: impl Fn(&str) -> Option<T>, expected: &'static str) -> Result<Option<T>, RowError> {
+    fn parse_with<T>(
+        self,
+        read: impl Fn(&str) -> Option<T>,
+        expected: &'static str,
+    ) -> Result<Option<T>, NoticeRowError> {
         if self.text.is_empty() {
             return Ok(None);
         }
-        read(self.text).map(Some).ok_or_else(|| self.malformed(expected))
+        read(self.text).map(Some).ok_or_else(|| self.malformed_error(expected))
     }
 
-    fn bounded(self, too_long: bool, max: usize) -> Result<Option<String>, RowError> {
+    fn parse_bounded(self, too_long: bool, max: usize) -> Result<Option<String>, NoticeRowError> {
         if too_long {
-            return Err(self.error(Reason::TooLong { max }));
+            return Err(self.value_error(InvalidFieldReason::TooLong { max }));
         }
         // Postgres cannot store this character in JSON.
         if self.text.contains('\0') {
-            return Err(self.malformed("text without NUL characters"));
+            return Err(self.malformed_error("text without NUL characters"));
         }
         Ok((!self.text.is_empty()).then(|| self.text.to_owned()))
     }
 
-    fn error(self, reason: Reason) -> RowError {
-        RowError::Value { column: self.column, reason }
+    fn value_error(self, reason: InvalidFieldReason) -> NoticeRowError {
+        NoticeRowError::Value { column: self.column, reason }
     }
 }
 
 /// The values of a record that were left out because they cannot be understood, as the record is one without them.
 #[derive(Debug, Default)]
-pub(super) struct LeftOut(Vec<RowError>);
+pub(super) struct OmittedValues(Vec<NoticeRowError>);
 
-impl LeftOut {
+impl OmittedValues {
     /// A value that a notice may lack: absent where it cannot be read, and noted down.
-    pub(super) fn optional<T>(&mut self, read: Result<Option<T>, RowError>) -> Option<T> {
+    pub(super) fn take_optional<T>(&mut self, read: Result<Option<T>, NoticeRowError>) -> Option<T> {
         read.unwrap_or_else(|why| {
             self.0.push(why);
             None
@@ -154,17 +164,17 @@ impl LeftOut {
     }
 
     /// What was left out, in the order of reading.
-    pub(super) fn into_values(self) -> Vec<RowError> {
+    pub(super) fn into_errors(self) -> Vec<NoticeRowError> {
         self.0
     }
 }
 
 /// A place that says something.
-pub(super) fn place(place: Place) -> Option<Place> {
-    (place != Place::default()).then_some(place)
+pub(super) fn non_empty_place(place: PlaceOfPerformance) -> Option<PlaceOfPerformance> {
+    (place != PlaceOfPerformance::default()).then_some(place)
 }
 
 /// An award that says something.
-pub(super) fn award(award: Award) -> Option<Award> {
+pub(super) fn non_empty_award(award: Award) -> Option<Award> {
     (!award.is_empty()).then_some(award)
 }

@@ -7,7 +7,7 @@ use std::{
 
 use flate2::bufread::MultiGzDecoder;
 
-use super::{Reader, SourceError};
+use super::{SourceError, SourceReader};
 
 /// How many bytes are looked at before anything is decided.
 const PEEK: usize = 16 << 10;
@@ -19,7 +19,7 @@ const LINE_KEYS: [&[u8]; 2] = [b"\"notice_id\"", b"\"h_posted\""];
 
 /// How notices are written down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub enum SourceFormat {
     /// The 47-column extract `ContractOpportunitiesFullCSV.csv`.
     Csv,
     /// Answers of the SAM.gov Get Opportunities Public API: pages, lists of pages or notices, single notices.
@@ -34,46 +34,46 @@ pub enum Format {
 ///
 /// # Errors
 /// [`SourceError`] when it is empty, a directory, damaged gzip or unreadable.
-pub fn open(reader: impl Read + Send + 'static) -> Result<Reader, SourceError> {
-    let (first, reader) = peeked(reader)?;
+pub fn open_source(reader: impl Read + Send + 'static) -> Result<SourceReader, SourceError> {
+    let (first, reader) = peek_bytes(reader)?;
     if !first.starts_with(GZIP) {
-        return plain(first, reader);
+        return skip_byte_order_mark(first, reader);
     }
     let packed = BufReader::with_capacity(BUFFER, Cursor::new(first).chain(reader));
-    let (first, reader) = peeked(Unpacked(MultiGzDecoder::new(packed)))?;
-    plain(first, reader)
+    let (first, reader) = peek_bytes(GzipReader(MultiGzDecoder::new(packed)))?;
+    skip_byte_order_mark(first, reader)
 }
 
-/// Tells the format of a source that [`open`] made, and consumes nothing.
+/// Tells the format of a source that [`open_source`] made, and consumes nothing.
 ///
 /// # Errors
 /// [`SourceError`] when it is empty, unreadable, or plainly something else: a PDF, a zip archive, binary data.
-pub fn detect(reader: &mut (impl BufRead + ?Sized)) -> Result<Format, SourceError> {
-    let start = beginning(reader)?.trim_ascii_start();
+pub fn detect_format(reader: &mut (impl BufRead + ?Sized)) -> Result<SourceFormat, SourceError> {
+    let start = peek_beginning(reader)?.trim_ascii_start();
     if contains(start, b"\"opportunitiesData\"") {
-        return Ok(Format::Json);
+        return Ok(SourceFormat::Json);
     }
     Ok(match start.first() {
-        Some(b'{') if LINE_KEYS.iter().any(|key| contains(start, key)) => Format::Ndjson,
-        Some(b'{' | b'[') => Format::Json,
-        _ => Format::Csv,
+        Some(b'{') if LINE_KEYS.iter().any(|key| contains(start, key)) => SourceFormat::Ndjson,
+        Some(b'{' | b'[') => SourceFormat::Json,
+        _ => SourceFormat::Csv,
     })
 }
 
 /// The first bytes of a source that may hold notices, without consuming them.
-pub(super) fn beginning(reader: &mut (impl BufRead + ?Sized)) -> Result<&[u8], SourceError> {
-    let bytes = reader.fill_buf().map_err(failed)?;
+pub(super) fn peek_beginning(reader: &mut (impl BufRead + ?Sized)) -> Result<&[u8], SourceError> {
+    let bytes = reader.fill_buf().map_err(read_error)?;
     if bytes.is_empty() {
         return Err(SourceError::Empty);
     }
-    match foreign(bytes) {
+    match detect_foreign_format(bytes) {
         Some(found) => Err(SourceError::NotThisFormat { expected: "SAM.gov notices as CSV, JSON or NDJSON", found }),
         None => Ok(bytes),
     }
 }
 
 /// What the bytes are, if they are certainly no text.
-fn foreign(bytes: &[u8]) -> Option<&'static str> {
+fn detect_foreign_format(bytes: &[u8]) -> Option<&'static str> {
     // A stray NUL is one row's trouble.
     let nuls: usize = bytes.iter().map(|byte| usize::from(*byte == 0)).sum();
     match bytes {
@@ -86,11 +86,11 @@ fn foreign(bytes: &[u8]) -> Option<&'static str> {
 }
 
 /// Sorts out why reading failed.
-pub(super) fn failed(error: io::Error) -> SourceError {
+pub(super) fn read_error(error: io::Error) -> SourceError {
     if error.kind() == ErrorKind::IsADirectory {
         return SourceError::Directory;
     }
-    if error.get_ref().is_some_and(<dyn Error + Send + Sync>::is::<Damaged>) {
+    if error.get_ref().is_some_and(<dyn Error + Send + Sync>::is::<DamagedGzip>) {
         return SourceError::BrokenGzip(error);
     }
     SourceError::Read(error)
@@ -101,16 +101,16 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
 }
 
 /// Reads ahead up to [`PEEK`] bytes; a pipe may deliver them in pieces.
-fn peeked<R: Read>(mut reader: R) -> Result<(Vec<u8>, R), SourceError> {
+fn peek_bytes<R: Read>(mut reader: R) -> Result<(Vec<u8>, R), SourceError> {
     let mut first = Vec::with_capacity(PEEK);
-    reader.by_ref().take(PEEK as u64).read_to_end(&mut first).map_err(failed)?;
+    reader.by_ref().take(PEEK as u64).read_to_end(&mut first).map_err(read_error)?;
     if first.is_empty() {
         return Err(SourceError::Empty);
     }
     Ok((first, reader))
 }
 
-fn plain(first: Vec<u8>, reader: impl Read + Send + 'static) -> Result<Reader, SourceError> {
+fn skip_byte_order_mark(first: Vec<u8>, reader: impl Read + Send + 'static) -> Result<SourceReader, SourceError> {
     let skip = if first.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
     if first.len() == skip && skip > 0 {
         return Err(SourceError::Empty);
@@ -121,18 +121,18 @@ fn plain(first: Vec<u8>, reader: impl Read + Send + 'static) -> Result<Reader, S
 }
 
 /// Marks what goes wrong in the compressed data, so that it is told apart from a failing disk.
-struct Unpacked<R>(R);
+struct GzipReader<R>(R);
 
 #[derive(Debug, thiserror::Error)]
 #[error("the gzip data is damaged or cut short")]
-struct Damaged(#[source] io::Error);
+struct DamagedGzip(#[source] io::Error);
 
-impl<R: Read> Read for Unpacked<R> {
+impl<R: Read> Read for GzipReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let damaged =
             |kind| matches!(kind, ErrorKind::InvalidData | ErrorKind::InvalidInput | ErrorKind::UnexpectedEof);
         self.0.read(buffer).map_err(|error| match error.kind() {
-            kind if damaged(kind) => io::Error::new(kind, Damaged(error)),
+            kind if damaged(kind) => io::Error::new(kind, DamagedGzip(error)),
             _ => error,
         })
     }

@@ -17,12 +17,12 @@ pub(super) fn without_zero_decimals(text: &str) -> &str {
 
 /// An amount with a decimal point, two decimals where a spreadsheet has left noise, and no exponent; `None` where the text
 /// is none of these, or is plain already.
-pub(super) fn plain_amount(text: &str) -> Option<String> {
+pub(super) fn parse_amount(text: &str) -> Option<String> {
     let pointed = with_decimal_point(text);
     if let Some(rounded) = without_noise(&pointed) {
         return Some(rounded);
     }
-    if let Some(number) = exponent(&pointed) {
+    if let Some(number) = expand_exponent(&pointed) {
         return Some(number);
     }
     matches!(pointed, Cow::Owned(_)).then(|| pointed.into_owned())
@@ -49,7 +49,7 @@ fn without_noise(text: &str) -> Option<String> {
 }
 
 /// `3.6E+04` as `36000`, where that is a whole number of cents.
-fn exponent(text: &str) -> Option<String> {
+fn expand_exponent(text: &str) -> Option<String> {
     let (mantissa, power) = text.split_once(['e', 'E'])?;
     let is_number = !mantissa.is_empty() && mantissa.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     let power: i32 = power.parse().ok().filter(|power| (-2..=12).contains(power))?;
@@ -96,7 +96,7 @@ mod tests {
             ("Multiple Award", None),
             ("", None),
         ] {
-            assert_eq!(plain_amount(text).as_deref(), expected, "{text}");
+            assert_eq!(parse_amount(text).as_deref(), expected, "{text}");
         }
     }
 }

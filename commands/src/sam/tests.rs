@@ -7,7 +7,7 @@ mod real;
 
 use std::io::{Cursor, Write};
 
-use domain::opportunity::Cents;
+use domain::opportunity::UsdCents;
 use flate2::{Compression, write::GzEncoder};
 
 use super::*;
@@ -25,27 +25,27 @@ fn csv_row(values: &[(&str, &str)]) -> String {
             _ => "",
         })
     };
-    HEADER.map(value).join(",")
+    CSV_HEADER.map(value).join(",")
 }
 
 fn csv_file(rows: &[String]) -> String {
-    format!("{}\r\n{}\r\n", HEADER.join(","), rows.join("\r\n"))
+    format!("{}\r\n{}\r\n", CSV_HEADER.join(","), rows.join("\r\n"))
 }
 
 /// All rows of a source whose format is detected.
-fn read(bytes: impl Into<Vec<u8>>) -> Result<Vec<Row>, SourceError> {
-    let mut reader = open(Cursor::new(bytes.into()))?;
-    let format = detect(&mut reader)?;
-    rows(reader, format, Encoding::Auto)?.collect()
+fn read(bytes: impl Into<Vec<u8>>) -> Result<Vec<ParsedRow>, SourceError> {
+    let mut reader = open_source(Cursor::new(bytes.into()))?;
+    let format = detect_format(&mut reader)?;
+    read_notices(reader, format, SourceEncoding::Auto)?.collect()
 }
 
-fn read_one(bytes: impl Into<Vec<u8>>) -> Result<Notice, RowError> {
+fn read_one(bytes: impl Into<Vec<u8>>) -> Result<Notice, NoticeRowError> {
     let mut rows = read(bytes).unwrap();
     assert_eq!(rows.len(), 1);
     rows.remove(0).outcome
 }
 
-fn outcomes(rows: &[Row]) -> Vec<(u64, Option<RowError>)> {
+fn outcomes(rows: &[ParsedRow]) -> Vec<(u64, Option<NoticeRowError>)> {
     rows.iter().map(|row| (row.line, row.outcome.as_ref().err().cloned())).collect()
 }
 
@@ -55,8 +55,8 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     packed.finish().unwrap()
 }
 
-fn refused(column: &'static str, reason: Reason) -> Result<Notice, RowError> {
-    Err(RowError::Value { column, reason })
+fn rejected_value(column: &'static str, reason: InvalidFieldReason) -> Result<Notice, NoticeRowError> {
+    Err(NoticeRowError::Value { column, reason })
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn a_csv_row_becomes_a_notice() {
     assert_eq!(facts.place.as_ref().unwrap().state.as_deref(), Some("FL"));
     assert_eq!(facts.description.as_deref(), Some("<p>Folding &#8226; chairs</p>"));
     assert_eq!(facts.base_type, None);
-    assert_eq!((award.amount, award.awardee), (Some(Cents(81_930_050)), None));
+    assert_eq!((award.amount, award.awardee), (Some(UsdCents(81_930_050)), None));
     assert!(!format!("{notice:?}").contains("nobody"));
 }
 
@@ -103,40 +103,48 @@ fn nothing_set_aside_and_nothing_awarded_are_absent() {
 #[test]
 fn a_value_that_cannot_be_is_named_and_never_quoted() {
     for (column, text, reason) in [
-        ("NoticeId", " ", Reason::Empty),
-        ("NoticeId", "a b@example.com", Reason::Malformed { expected: "letters, digits, hyphens and underscores" }),
-        ("PostedDate", "", Reason::Empty),
-        ("PostedDate", "16/03/2026", Reason::Malformed { expected: "a date between 1900 and 2299" }),
-        ("Title", "a\0b", Reason::Malformed { expected: "text without NUL characters" }),
-        ("Title", "null", Reason::Empty),
-        ("Title", &"x".repeat(1_001), Reason::TooLong { max: 1_000 }),
+        ("NoticeId", " ", InvalidFieldReason::Empty),
+        (
+            "NoticeId",
+            "a b@example.com",
+            InvalidFieldReason::Malformed { expected: "letters, digits, hyphens and underscores" },
+        ),
+        ("PostedDate", "", InvalidFieldReason::Empty),
+        ("PostedDate", "16/03/2026", InvalidFieldReason::Malformed { expected: "a date between 1900 and 2299" }),
+        ("Title", "a\0b", InvalidFieldReason::Malformed { expected: "text without NUL characters" }),
+        ("Title", "null", InvalidFieldReason::Empty),
+        ("Title", &"x".repeat(1_001), InvalidFieldReason::TooLong { max: 1_000 }),
     ] {
         let outcome = read_one(csv_file(&[csv_row(&[(column, text)])]));
-        assert_eq!(outcome, refused(column, reason));
-        assert!(!outcome.unwrap_err().explain().contains("example.com"));
+        assert_eq!(outcome, rejected_value(column, reason));
+        assert!(!outcome.unwrap_err().message_with_cause().contains("example.com"));
     }
 }
 
 #[test]
 fn a_value_that_a_notice_may_lack_is_left_out_and_named() {
     for (column, text, reason) in [
-        ("NaicsCode", "3", Reason::Malformed { expected: "two to six digits" }),
-        ("NaicsCode", "3391130", Reason::TooLong { max: 6 }),
-        ("NaicsCode", "33911X", Reason::Malformed { expected: "two to six digits" }),
-        ("Award$", "Multiple  Award", Reason::Malformed { expected: "a number of dollars with two decimals" }),
-        ("Active", "maybe", Reason::Malformed { expected: "Yes or No" }),
-        ("SetASideCode", "Total Small Business!", Reason::Malformed { expected: "letters and digits" }),
-        ("ResponseDeadLine", "soon", Reason::Malformed { expected: "a date between 1900 and 2299" }),
-        ("ArchiveDate", "0001-01-01", Reason::Malformed { expected: "a date between 1900 and 2299" }),
-        ("PopCity", &"x".repeat(1_001), Reason::TooLong { max: 1_000 }),
-        ("Description", &"x".repeat((256 << 10) + 1), Reason::TooLong { max: 256 << 10 }),
+        ("NaicsCode", "3", InvalidFieldReason::Malformed { expected: "two to six digits" }),
+        ("NaicsCode", "3391130", InvalidFieldReason::TooLong { max: 6 }),
+        ("NaicsCode", "33911X", InvalidFieldReason::Malformed { expected: "two to six digits" }),
+        (
+            "Award$",
+            "Multiple  Award",
+            InvalidFieldReason::Malformed { expected: "a number of dollars with two decimals" },
+        ),
+        ("Active", "maybe", InvalidFieldReason::Malformed { expected: "Yes or No" }),
+        ("SetASideCode", "Total Small Business!", InvalidFieldReason::Malformed { expected: "letters and digits" }),
+        ("ResponseDeadLine", "soon", InvalidFieldReason::Malformed { expected: "a date between 1900 and 2299" }),
+        ("ArchiveDate", "0001-01-01", InvalidFieldReason::Malformed { expected: "a date between 1900 and 2299" }),
+        ("PopCity", &"x".repeat(1_001), InvalidFieldReason::TooLong { max: 1_000 }),
+        ("Description", &"x".repeat((256 << 10) + 1), InvalidFieldReason::TooLong { max: 256 << 10 }),
     ] {
         let mut rows = read(csv_file(&[csv_row(&[("Sol#", "S1"), ("Awardee", "Acme"), (column, text)])])).unwrap();
         let row = rows.remove(0);
-        let notice = row.outcome.unwrap_or_else(|why| panic!("{column}: {}", why.explain()));
+        let notice = row.outcome.unwrap_or_else(|why| panic!("{column}: {}", why.message_with_cause()));
         assert_eq!((notice.facts.naics, notice.award.unwrap().amount), (None, None), "{column}");
-        assert_eq!(row.left_out, [refused(column, reason).unwrap_err()]);
-        assert_eq!(row.left_out[0].column(), Some(column));
+        assert_eq!(row.omitted_values, [rejected_value(column, reason).unwrap_err()]);
+        assert_eq!(row.omitted_values[0].column(), Some(column));
     }
 }
 
@@ -155,18 +163,18 @@ fn what_spreadsheets_make_of_values_is_undone() {
     ];
     let row = csv_row(&values);
     let semicolons = |line: &str| line.replace("\"VETERANS AFFAIRS, DEPARTMENT OF\"", "PEACE CORPS").replace(',', ";");
-    let with_semicolons = format!("{}\r\n{}\r\n", HEADER.join(";"), semicolons(&row));
+    let with_semicolons = format!("{}\r\n{}\r\n", CSV_HEADER.join(";"), semicolons(&row));
     let named = format!("\u{feff}sep=;\r\n{with_semicolons}");
     let with_tabs = with_semicolons.replace(';', "\t");
     for file in [csv_file(&[row]), with_semicolons, named, with_tabs] {
         let rows = read(file.clone()).unwrap();
-        assert_eq!((rows.len(), rows[0].left_out.len()), (1, 0), "{file}");
+        assert_eq!((rows.len(), rows[0].omitted_values.len()), (1, 0), "{file}");
         let notice = rows[0].outcome.as_ref().unwrap();
         let (facts, award) = (&notice.facts, notice.award.as_ref().unwrap());
         assert_eq!(notice.posted_at.to_rfc3339(), "2026-03-03T07:17:00+00:00");
         assert_eq!(facts.solicitation_number.as_deref(), Some("36001"));
         assert_eq!(facts.naics.as_ref().unwrap().as_str(), "339113");
-        assert_eq!((facts.psc.as_deref(), award.amount), (Some("6515"), Some(Cents(3_600_000))));
+        assert_eq!((facts.psc.as_deref(), award.amount), (Some("6515"), Some(UsdCents(3_600_000))));
         assert_eq!(facts.place.as_ref().unwrap().zip.as_deref(), Some("33612"));
         assert_eq!(award.date.unwrap().to_string(), "2026-03-16");
     }
@@ -177,7 +185,8 @@ fn rows_in_windows_1252_are_read_and_counted() {
     let quoted = csv_row(&[("NoticeId", "a1"), ("Description", "~Beds~")]).into_bytes();
     let quoted: Vec<u8> = quoted.into_iter().map(|byte| if byte == b'~' { 0x93 } else { byte }).collect();
     let file = [csv_file(&[csv_row(&[])]).into_bytes(), quoted, b"\r\n".to_vec()].concat();
-    let mut rows = rows(open(Cursor::new(file)).unwrap(), Format::Csv, Encoding::Auto).unwrap();
+    let mut rows =
+        read_notices(open_source(Cursor::new(file)).unwrap(), SourceFormat::Csv, SourceEncoding::Auto).unwrap();
     let warnings = rows.warnings();
     let notices: Vec<_> = rows.by_ref().map(|row| row.unwrap().outcome.unwrap()).collect();
     assert_eq!(notices[1].facts.description.as_deref(), Some("“Beds“"));
@@ -208,13 +217,13 @@ fn columns_may_stand_in_another_order_and_others_among_them() {
     let row = csv_row(&[("Title", "Beds")]);
     let reversed = |line: &str| line.split(',').rev().collect::<Vec<_>>().join(",");
     let row = row.replace("\"VETERANS AFFAIRS, DEPARTMENT OF\"", "PEACE CORPS");
-    let file = format!("{},Extra\n{},more\n", reversed(&HEADER.join(",")), reversed(&row));
+    let file = format!("{},Extra\n{},more\n", reversed(&CSV_HEADER.join(",")), reversed(&row));
     assert_eq!(read_one(file).unwrap().facts.title, "Beds");
 }
 
 #[test]
 fn contact_columns_are_not_needed() {
-    let header: Vec<_> = HEADER.iter().filter(|name| !name.contains("Contact")).copied().collect();
+    let header: Vec<_> = CSV_HEADER.iter().filter(|name| !name.contains("Contact")).copied().collect();
     let row = header.iter().map(|name| match *name {
         "NoticeId" => "abc",
         "Title" | "Type" | "Department/Ind.Agency" => "Beds",

@@ -12,23 +12,23 @@ use domain::value::STORABLE_YEARS;
 const MAX_OFFSET_HOURS: u32 = 18;
 
 /// The instant that a text names; `None` when it names none between the years 1900 and 2299.
-pub fn instant(text: &str) -> Option<DateTime<Utc>> {
-    parsed(text).map(|(_, instant)| instant)
+pub fn parse_instant(text: &str) -> Option<DateTime<Utc>> {
+    parse_date_time(text).map(|(_, instant)| instant)
 }
 
 /// The day that a text names, as written: the offset does not move it.
-pub fn day(text: &str) -> Option<NaiveDate> {
-    parsed(text).map(|(day, _)| day)
+pub fn parse_day(text: &str) -> Option<NaiveDate> {
+    parse_date_time(text).map(|(day, _)| day)
 }
 
-fn parsed(text: &str) -> Option<(NaiveDate, DateTime<Utc>)> {
-    let mut rest = Cursor(text.trim().as_bytes());
+fn parse_date_time(text: &str) -> Option<(NaiveDate, DateTime<Utc>)> {
+    let mut rest = DateScanner(text.trim().as_bytes());
     let is_american = rest.0.iter().take(3).any(|byte| *byte == b'/');
-    let date = if is_american { rest.american_date()? } else { rest.date()? };
+    let date = if is_american { rest.scan_american_date()? } else { rest.scan_date()? };
     let (time, offset) = match rest.0 {
         [] => (NaiveTime::MIN, TimeDelta::zero()),
-        _ if is_american => (rest.clock_time()?, TimeDelta::zero()),
-        _ => rest.time_of_day()?,
+        _ if is_american => (rest.scan_clock_time()?, TimeDelta::zero()),
+        _ => rest.scan_time_of_day()?,
     };
     let instant = date.and_time(time).and_utc().checked_sub_signed(offset)?;
     let fits = rest.0.is_empty() && STORABLE_YEARS.contains(&date.year()) && STORABLE_YEARS.contains(&instant.year());
@@ -36,34 +36,34 @@ fn parsed(text: &str) -> Option<(NaiveDate, DateTime<Utc>)> {
 }
 
 /// What is still to be read.
-struct Cursor<'a>(&'a [u8]);
+struct DateScanner<'a>(&'a [u8]);
 
-impl Cursor<'_> {
-    fn date(&mut self) -> Option<NaiveDate> {
-        let year = self.number(4)?;
-        self.one_of(b"-")?;
-        let month = self.number(2)?;
-        self.one_of(b"-")?;
-        NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, month, self.number(2)?)
+impl DateScanner<'_> {
+    fn scan_date(&mut self) -> Option<NaiveDate> {
+        let year = self.scan_number(4)?;
+        self.scan_one_of(b"-")?;
+        let month = self.scan_number(2)?;
+        self.scan_one_of(b"-")?;
+        NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, month, self.scan_number(2)?)
     }
 
     /// `3/16/2026`: the month first.
-    fn american_date(&mut self) -> Option<NaiveDate> {
-        let month = self.short_number()?;
-        self.one_of(b"/")?;
-        let day = self.short_number()?;
-        self.one_of(b"/")?;
-        NaiveDate::from_ymd_opt(i32::try_from(self.number(4)?).ok()?, month, day)
+    fn scan_american_date(&mut self) -> Option<NaiveDate> {
+        let month = self.scan_short_number()?;
+        self.scan_one_of(b"/")?;
+        let day = self.scan_short_number()?;
+        self.scan_one_of(b"/")?;
+        NaiveDate::from_ymd_opt(i32::try_from(self.scan_number(4)?).ok()?, month, day)
     }
 
     /// ` 7:17`, ` 07:17:50`, ` 7:17 PM`.
-    fn clock_time(&mut self) -> Option<NaiveTime> {
-        self.one_of(b" ")?;
-        let hour = self.short_number()?;
-        self.one_of(b":")?;
-        let minute = self.number(2)?;
-        let (second, nanos) = match self.one_of(b":") {
-            Some(_) => (self.number(2)?, self.fraction()?),
+    fn scan_clock_time(&mut self) -> Option<NaiveTime> {
+        self.scan_one_of(b" ")?;
+        let hour = self.scan_short_number()?;
+        self.scan_one_of(b":")?;
+        let minute = self.scan_number(2)?;
+        let (second, nanos) = match self.scan_one_of(b":") {
+            Some(_) => (self.scan_number(2)?, self.scan_fraction()?),
             None => (0, 0),
         };
         let half = std::mem::take(&mut self.0).trim_ascii().to_ascii_uppercase();
@@ -78,55 +78,55 @@ impl Cursor<'_> {
     }
 
     /// One or two digits.
-    fn short_number(&mut self) -> Option<u32> {
+    fn scan_short_number(&mut self) -> Option<u32> {
         let digits = self.0.iter().take(2).take_while(|byte| byte.is_ascii_digit()).count();
-        if digits == 0 { None } else { self.number(digits) }
+        if digits == 0 { None } else { self.scan_number(digits) }
     }
 
-    fn time_of_day(&mut self) -> Option<(NaiveTime, TimeDelta)> {
-        self.one_of(b"Tt ")?;
-        let hour = self.number(2)?;
-        self.one_of(b":")?;
-        let minute = self.number(2)?;
-        let (second, nanos) = match self.one_of(b":") {
-            Some(_) => (self.number(2)?, self.fraction()?),
+    fn scan_time_of_day(&mut self) -> Option<(NaiveTime, TimeDelta)> {
+        self.scan_one_of(b"Tt ")?;
+        let hour = self.scan_number(2)?;
+        self.scan_one_of(b":")?;
+        let minute = self.scan_number(2)?;
+        let (second, nanos) = match self.scan_one_of(b":") {
+            Some(_) => (self.scan_number(2)?, self.scan_fraction()?),
             None => (0, 0),
         };
-        Some((NaiveTime::from_hms_nano_opt(hour, minute, second, nanos)?, self.offset()?))
+        Some((NaiveTime::from_hms_nano_opt(hour, minute, second, nanos)?, self.scan_offset()?))
     }
 
     /// Up to nine digits behind a point, as nanoseconds.
-    fn fraction(&mut self) -> Option<u32> {
-        if self.one_of(b".").is_none() {
+    fn scan_fraction(&mut self) -> Option<u32> {
+        if self.scan_one_of(b".").is_none() {
             return Some(0);
         }
         let digits = self.0.iter().take_while(|byte| byte.is_ascii_digit()).count();
         let missing = u32::try_from(9_usize.checked_sub(digits)?).ok()?;
-        Some(self.number(digits)? * 10_u32.pow(missing))
+        Some(self.scan_number(digits)? * 10_u32.pow(missing))
     }
 
     /// `Z`, `-05`, `-0500`, `-05:00`, or nothing.
-    fn offset(&mut self) -> Option<TimeDelta> {
-        let sign = match self.one_of(b"Zz+-") {
+    fn scan_offset(&mut self) -> Option<TimeDelta> {
+        let sign = match self.scan_one_of(b"Zz+-") {
             None | Some(b'Z' | b'z') => return Some(TimeDelta::zero()),
             Some(b'-') => -1,
             Some(_) => 1,
         };
-        let hours = self.number(2).filter(|hours| *hours <= MAX_OFFSET_HOURS)?;
-        let minutes = match self.one_of(b":") {
+        let hours = self.scan_number(2).filter(|hours| *hours <= MAX_OFFSET_HOURS)?;
+        let minutes = match self.scan_one_of(b":") {
             None if self.0.is_empty() => 0,
-            _ => self.number(2).filter(|minutes| *minutes < 60)?,
+            _ => self.scan_number(2).filter(|minutes| *minutes < 60)?,
         };
         Some(TimeDelta::minutes(sign * i64::from(hours * 60 + minutes)))
     }
 
-    fn number(&mut self, digits: usize) -> Option<u32> {
+    fn scan_number(&mut self, digits: usize) -> Option<u32> {
         let (number, rest) = self.0.split_at_checked(digits)?;
         self.0 = rest;
         number.iter().try_fold(0_u32, |sum, byte| byte.is_ascii_digit().then(|| sum * 10 + u32::from(byte - b'0')))
     }
 
-    fn one_of(&mut self, accepted: &[u8]) -> Option<u8> {
+    fn scan_one_of(&mut self, accepted: &[u8]) -> Option<u8> {
         let (first, rest) = self.0.split_first()?;
         accepted.contains(first).then(|| {
             self.0 = rest;
@@ -146,7 +146,7 @@ mod tests {
     use super::*;
 
     fn at(text: &str) -> String {
-        instant(text).map(|instant| instant.to_rfc3339()).unwrap_or_default()
+        parse_instant(text).map(|instant| instant.to_rfc3339()).unwrap_or_default()
     }
 
     #[test]
@@ -199,14 +199,14 @@ mod tests {
             "2299-12-31T23:00:00-05",
             "２026-03-16",
         ] {
-            assert_eq!(instant(text), None, "{text}");
+            assert_eq!(parse_instant(text), None, "{text}");
         }
     }
 
     #[test]
     fn a_day_is_the_day_as_written() {
-        assert_eq!(day("2026-03-16T23:00:00-05:00"), NaiveDate::from_ymd_opt(2026, 3, 16));
-        assert_eq!(day("2026-03-16"), NaiveDate::from_ymd_opt(2026, 3, 16));
+        assert_eq!(parse_day("2026-03-16T23:00:00-05:00"), NaiveDate::from_ymd_opt(2026, 3, 16));
+        assert_eq!(parse_day("2026-03-16"), NaiveDate::from_ymd_opt(2026, 3, 16));
     }
 
     #[test]
@@ -231,13 +231,13 @@ mod tests {
             [('T', format!("{hours:+03}:00")), ('T', format!("{hours:+03}00")), (' ', format!("{hours:+03}"))]
         {
             let text = format!("{}{separator}{}{fraction}{offset}", local.date(), local.format("%H:%M:%S"));
-            assert_eq!(instant(&text), Some(moment), "{text}");
+            assert_eq!(parse_instant(&text), Some(moment), "{text}");
         }
         let utc = moment.naive_utc();
         let bare = format!("{} {}{fraction}", utc.date(), utc.format("%H:%M:%S"));
-        assert_eq!(instant(&bare), Some(moment), "{bare}");
-        assert_eq!(instant(&format!("{bare}Z")), Some(moment), "{bare}Z");
+        assert_eq!(parse_instant(&bare), Some(moment), "{bare}");
+        assert_eq!(parse_instant(&format!("{bare}Z")), Some(moment), "{bare}Z");
         let midnight = utc.date().and_time(NaiveTime::MIN).and_utc();
-        assert_eq!(instant(&utc.date().to_string()), Some(midnight));
+        assert_eq!(parse_instant(&utc.date().to_string()), Some(midnight));
     }
 }

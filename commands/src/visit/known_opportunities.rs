@@ -31,7 +31,7 @@ impl KnownHalves {
 
 impl KnownOpportunities {
     /// Those of `ids` that are not in here.
-    pub(super) fn without_known(&self, mut ids: BTreeSet<String>) -> BTreeSet<String> {
+    pub(super) fn filter_unknown(&self, mut ids: BTreeSet<String>) -> BTreeSet<String> {
         let mut halves = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         ids.retain(|id| {
             if halves.young.contains(id) {
@@ -71,6 +71,6 @@ mod tests {
         assert!((HALF..=2 * HALF).contains(&held), "{held}");
         let last = (5 * HALF - 1).to_string();
         let asked = BTreeSet::from(["0".to_owned(), last]);
-        assert_eq!(known.without_known(asked), BTreeSet::from(["0".to_owned()]));
+        assert_eq!(known.filter_unknown(asked), BTreeSet::from(["0".to_owned()]));
     }
 }

@@ -1,22 +1,22 @@
 //! What a batch of steps becomes, over a log in memory.
 
-use domain::{opportunity::OpportunityId, store::NewEvent};
+use domain::{event_store::NewEvent, opportunity::OpportunityId};
 
 use super::{
-    generate::{Browsing, Generator},
+    generator::{VisitGenerator, VisitGeneratorConfig},
     *,
 };
-use crate::mem_log::MemLog;
+use crate::in_memory_log::InMemoryLog;
 
-fn steps(visits: u64) -> Vec<Step> {
+fn steps(visits: u64) -> Vec<VisitStep> {
     let (from, until) = ("2026-02-01T00:00:00Z".parse().unwrap(), "2026-03-03T00:00:00Z".parse().unwrap());
     let opportunities = vec![OpportunityId::parse("036:A").unwrap(), OpportunityId::parse("036:B").unwrap()];
-    let visits = Generator::new(Browsing { visits, seed: 1, from, until }, opportunities);
+    let visits = VisitGenerator::new(VisitGeneratorConfig { visits, seed: 1, from, until }, opportunities);
     visits.flat_map(|visit| visit.unwrap().steps).collect()
 }
 
-async fn record(log: &MemLog, steps: &[Step]) -> Vec<FactOutcome> {
-    VisitBatches::new(log, 1_000).record(&Caller::system("system:test"), steps).await.unwrap()
+async fn record(log: &InMemoryLog, steps: &[VisitStep]) -> Vec<FactOutcome> {
+    VisitRecorder::new(log, 1_000).record_steps(&Caller::for_program("system:test"), steps).await.unwrap()
 }
 
 /// An event of an opportunity, so that this is on record.
@@ -28,13 +28,13 @@ fn discovered(id: &str) -> NewEvent {
         event_type: "opportunity.discovered".to_owned(),
         event_version: "1.0".to_owned(),
         payload: "{}".to_owned(),
-        metadata: Caller::system("system:test").metadata(),
+        metadata: Caller::for_program("system:test").metadata(),
     }
 }
 
 #[tokio::test]
 async fn every_step_is_an_event_of_its_visit_in_order() {
-    let (log, steps) = (MemLog::default(), steps(40));
+    let (log, steps) = (InMemoryLog::default(), steps(40));
 
     let outcomes = record(&log, &steps).await;
 
@@ -51,7 +51,7 @@ async fn every_step_is_an_event_of_its_visit_in_order() {
 
 #[tokio::test]
 async fn telling_them_again_changes_nothing() {
-    let (log, steps) = (MemLog::default(), steps(40));
+    let (log, steps) = (InMemoryLog::default(), steps(40));
     record(&log, &steps).await;
 
     let again = record(&log, &steps).await;
@@ -62,16 +62,16 @@ async fn telling_them_again_changes_nothing() {
 
 #[tokio::test]
 async fn a_step_that_stands_twice_in_a_batch_is_recorded_once() {
-    let (log, step) = (MemLog::default(), steps(1).remove(0));
+    let (log, step) = (InMemoryLog::default(), steps(1).remove(0));
     let outcomes = record(&log, &[step.clone(), step]).await;
     assert_eq!(outcomes, [FactOutcome::Recorded, FactOutcome::Known]);
 }
 
 #[tokio::test]
 async fn a_faster_writer_makes_the_batch_append_anew() {
-    let (log, steps) = (MemLog::default(), steps(20));
+    let (log, steps) = (InMemoryLog::default(), steps(20));
     let first = NewEvent { aggregate_type: "visit", aggregate_id: steps[0].visit_id.to_string(), ..discovered("") };
-    log.rivals.lock().unwrap().push(first);
+    log.competing_events.lock().unwrap().push(first);
 
     let outcomes = record(&log, &steps).await;
 
@@ -81,12 +81,12 @@ async fn a_faster_writer_makes_the_batch_append_anew() {
 
 #[tokio::test]
 async fn a_full_visit_takes_no_more_and_says_so() {
-    let (log, mut steps) = (MemLog::default(), steps(20));
+    let (log, mut steps) = (InMemoryLog::default(), steps(20));
     let visit_id = steps[0].visit_id.clone();
     for step in &mut steps {
         step.visit_id = visit_id.clone();
     }
-    let outcomes = VisitBatches::new(&log, 3).record(&Caller::system("system:test"), &steps).await.unwrap();
+    let outcomes = VisitRecorder::new(&log, 3).record_steps(&Caller::for_program("system:test"), &steps).await.unwrap();
     let (kept, rest) = outcomes.split_at(3);
     assert_eq!(kept, [FactOutcome::Recorded; 3]);
     assert!(rest.iter().all(|outcome| *outcome == FactOutcome::StreamFull), "{rest:?}");
@@ -95,7 +95,7 @@ async fn a_full_visit_takes_no_more_and_says_so() {
 
 #[tokio::test]
 async fn what_is_about_an_unknown_opportunity_says_so_and_the_log_is_asked_about_a_known_one_once() {
-    let log = MemLog::default();
+    let log = InMemoryLog::default();
     log.events.lock().unwrap().push(discovered("036:A"));
     let about = |id: &str| {
         steps(60).into_iter().find(|step| {
@@ -104,15 +104,15 @@ async fn what_is_about_an_unknown_opportunity_says_so_and_the_log_is_asked_about
         })
     };
     let (known, unknown) = (about("036:A").unwrap(), about("036:B").unwrap());
-    let batches = VisitBatches::new(&log, 1_000);
-    let caller = Caller::system("system:test");
+    let batches = VisitRecorder::new(&log, 1_000);
+    let caller = Caller::for_program("system:test");
 
-    batches.record(&caller, &[known.clone(), unknown.clone()]).await.unwrap();
+    batches.record_steps(&caller, &[known.clone(), unknown.clone()]).await.unwrap();
 
     let marks: Vec<_> = log.events.lock().unwrap()[1..].iter().map(|event| event.metadata.about_unknown).collect();
     assert_eq!(marks, [false, true]);
-    batches.record(&caller, std::slice::from_ref(&known)).await.unwrap();
-    assert_eq!(*log.questions.lock().unwrap(), 1);
-    batches.record(&caller, &[known, unknown]).await.unwrap();
-    assert_eq!(*log.questions.lock().unwrap(), 2, "one that is not on record may be so by now");
+    batches.record_steps(&caller, std::slice::from_ref(&known)).await.unwrap();
+    assert_eq!(*log.lookup_count.lock().unwrap(), 1);
+    batches.record_steps(&caller, &[known, unknown]).await.unwrap();
+    assert_eq!(*log.lookup_count.lock().unwrap(), 2, "one that is not on record may be so by now");
 }

@@ -4,9 +4,9 @@ mod demo;
 mod doctor;
 mod env;
 mod fetch;
-mod options;
-mod product;
+mod medhub_command;
 mod serve_engine;
+mod stack_options;
 mod status;
 mod stop;
 mod up;
@@ -16,7 +16,7 @@ use std::{ffi::OsString, future::Future, io::IsTerminal as _, path::PathBuf, pro
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use crate::{folder, process::Guard};
+use crate::{folder, process::GuardCommand};
 
 const ABOUT: &str = "Run MedContractHub on one machine, on real engines, without Docker.
 
@@ -27,16 +27,16 @@ QDRANT_URL) is used instead of a local one.";
 /// Run MedContractHub on one machine, on real engines, without Docker.
 #[derive(Debug, Parser)]
 #[command(name = "medhub-local", version, long_about = ABOUT)]
-struct Cli {
+struct LocalCli {
     #[command(flatten)]
-    places: Places,
+    places: FolderOptions,
     #[command(subcommand)]
-    command: Command,
+    command: LocalCommand,
 }
 
 /// The two folders that this program writes to.
 #[derive(Debug, Clone, Args)]
-pub(crate) struct Places {
+pub(crate) struct FolderOptions {
     /// Folder of the stack's data [default: /var/lib/medhub for root, else ~/.local/share/medhub].
     #[arg(long, global = true, env = "MEDHUB_DATA_DIR", value_name = "DIR")]
     data: Option<PathBuf>,
@@ -45,7 +45,7 @@ pub(crate) struct Places {
     cache: Option<PathBuf>,
 }
 
-impl Places {
+impl FolderOptions {
     fn data(&self) -> anyhow::Result<PathBuf> {
         let chosen = self.data.clone().filter(|folder| !folder.as_os_str().is_empty());
         Ok(std::path::absolute(chosen.unwrap_or_else(folder::default_data))?)
@@ -58,30 +58,30 @@ impl Places {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum LocalCommand {
     /// Start everything, import generated notices, show what every store holds, and stay up.
-    Demo(demo::Demo),
+    Demo(demo::DemoCommand),
     /// Start the engines, migrate, and serve; stays in the foreground until Ctrl-C.
-    Up(up::Up),
+    Up(up::UpCommand),
     /// Bring missing engines into the cache.
-    Fetch(fetch::Fetch),
+    Fetch(fetch::FetchCommand),
     /// Say which engines were found, in which version and where, and how to get what is missing.
-    Doctor(doctor::Doctor),
+    Doctor(doctor::LocalDoctorCommand),
     /// Print `export` lines with the running stack's addresses.
-    Env(env::Env),
+    Env(env::EnvCommand),
     /// Show the running stack: processes, ports, memory, health. Exits with 0 only if all is healthy.
-    Status(status::Status),
+    Status(status::LocalStatusCommand),
     /// Stop the running stack in good order.
-    Stop(stop::Stop),
+    Stop(stop::StopCommand),
     /// Run a command of the product, such as `import` or `status`, against the running stack.
     #[command(disable_help_flag = true)]
-    Medhub(product::Medhub),
+    Medhub(medhub_command::MedhubCommand),
     /// Serve one engine in this process.
     #[command(hide = true)]
-    Engine(serve_engine::ServeEngine),
+    Engine(serve_engine::EngineCommand),
     /// Become a program that ends when its parent dies.
     #[command(hide = true)]
-    Guard(Guard),
+    Guard(GuardCommand),
     /// The product's own command line, with the environment as it is.
     #[command(hide = true, disable_help_flag = true)]
     Product {
@@ -96,9 +96,9 @@ pub type ProductCommandLine = fn(Vec<OsString>) -> ExitCode;
 
 /// Runs the command that the process was started with.
 pub fn main(product: ProductCommandLine) -> ExitCode {
-    let cli = Cli::parse();
+    let cli = LocalCli::parse();
     // The product writes its own logs.
-    if !matches!(cli.command, Command::Product { .. }) {
+    if !matches!(cli.command, LocalCommand::Product { .. }) {
         log_to_stderr();
     }
     run(cli.command, &cli.places, product).unwrap_or_else(|error| {
@@ -107,19 +107,19 @@ pub fn main(product: ProductCommandLine) -> ExitCode {
     })
 }
 
-fn run(command: Command, places: &Places, product: ProductCommandLine) -> anyhow::Result<ExitCode> {
+fn run(command: LocalCommand, places: &FolderOptions, product: ProductCommandLine) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Demo(demo) => block_on(demo.run(places)),
-        Command::Up(up) => block_on(up.run(places)),
-        Command::Fetch(fetch) => block_on(fetch.run(places)),
-        Command::Doctor(doctor) => block_on(doctor.run(places)),
-        Command::Env(env) => env.run(places),
-        Command::Status(status) => block_on(status.run(places)),
-        Command::Stop(stop) => stop.run(places),
-        Command::Engine(engine) => engine.run(),
-        Command::Medhub(command) => command.run(places),
-        Command::Guard(guard) => guard.run(),
-        Command::Product { args } => Ok(product(args)),
+        LocalCommand::Demo(demo) => block_on(demo.run(places)),
+        LocalCommand::Up(up) => block_on(up.run(places)),
+        LocalCommand::Fetch(fetch) => block_on(fetch.run(places)),
+        LocalCommand::Doctor(doctor) => block_on(doctor.run(places)),
+        LocalCommand::Env(env) => env.run(places),
+        LocalCommand::Status(status) => block_on(status.run(places)),
+        LocalCommand::Stop(stop) => stop.run(places),
+        LocalCommand::Engine(engine) => engine.run(),
+        LocalCommand::Medhub(command) => command.run(places),
+        LocalCommand::Guard(guard) => guard.run(),
+        LocalCommand::Product { args } => Ok(product(args)),
     }
 }
 
@@ -146,6 +146,6 @@ mod tests {
 
     #[test]
     fn the_command_line_is_well_formed() {
-        super::Cli::command().debug_assert();
+        super::LocalCli::command().debug_assert();
     }
 }

@@ -19,15 +19,15 @@ use nix::sys::signal::Signal;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    piece::{Cache, Piece},
-    port::{Port, Ports},
-    process::RunAs,
+    artifact::{ArtifactCache, PinnedArtifact},
+    process::UnprivilegedUser,
+    service_port::{AllocatedPorts, ServicePort},
 };
 
 /// An engine of a stack, in the order of starting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
-pub enum Engine {
+pub enum EngineKind {
     /// PostgreSQL: the event store.
     Postgres,
     /// The schema registry: the shapes of the events, served by the product's own program from Postgres.
@@ -43,7 +43,7 @@ pub enum Engine {
     Qdrant,
 }
 
-impl Engine {
+impl EngineKind {
     /// All of them, in the order of starting.
     pub const ALL: [Self; 6] =
         [Self::Postgres, Self::Registry, Self::Redis, Self::Kafka, Self::ClickHouse, Self::Qdrant];
@@ -81,21 +81,21 @@ impl Engine {
     }
 
     /// The port for clients.
-    pub fn port(self) -> Port {
+    pub fn port(self) -> ServicePort {
         match self {
-            Self::Postgres => Port::Postgres,
-            Self::Registry => Port::Registry,
-            Self::Redis => Port::Redis,
-            Self::Kafka => Port::Kafka,
-            Self::ClickHouse => Port::ClickHouse,
-            Self::Qdrant => Port::Qdrant,
+            Self::Postgres => ServicePort::Postgres,
+            Self::Registry => ServicePort::Registry,
+            Self::Redis => ServicePort::Redis,
+            Self::Kafka => ServicePort::Kafka,
+            Self::ClickHouse => ServicePort::ClickHouse,
+            Self::Qdrant => ServicePort::Qdrant,
         }
     }
 
     /// Where clients of the local engine go.
     pub fn url(self, port: u16) -> String {
         match self {
-            Self::Postgres => format!("postgres://{0}@127.0.0.1:{port}/{0}", postgres::NAME),
+            Self::Postgres => format!("postgres://{0}@127.0.0.1:{port}/{0}", postgres::USER_AND_DATABASE),
             Self::Redis => format!("redis://127.0.0.1:{port}/"),
             Self::Kafka => format!("127.0.0.1:{port}"),
             Self::Registry | Self::ClickHouse | Self::Qdrant => format!("http://127.0.0.1:{port}"),
@@ -106,7 +106,7 @@ impl Engine {
     ///
     /// # Errors
     /// Where data is there that no program at hand can read.
-    pub fn choose(self, site: &Site) -> anyhow::Result<Choice> {
+    pub fn choose(self, site: &EngineSettings) -> anyhow::Result<EngineProgram> {
         match self {
             Self::Postgres => postgres::choose(site),
             Self::Registry => Ok(registry::choose()),
@@ -121,7 +121,12 @@ impl Engine {
     ///
     /// # Errors
     /// Where the folder cannot be made, or the engine's own preparation fails.
-    pub async fn prepare(self, choice: &Choice, site: &Site, ports: &Ports) -> anyhow::Result<Launch> {
+    pub async fn prepare(
+        self,
+        choice: &EngineProgram,
+        site: &EngineSettings,
+        ports: &AllocatedPorts,
+    ) -> anyhow::Result<LaunchSpec> {
         match self {
             Self::Postgres => postgres::prepare(choice, site, ports).await,
             Self::Registry => registry::prepare(ports),
@@ -135,7 +140,7 @@ impl Engine {
 
 /// Which Kafka to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum KafkaChoice {
+pub enum KafkaVariant {
     /// Apache Kafka where Java or Python can bring it, else Tansu.
     Auto,
     /// Apache Kafka.
@@ -146,33 +151,33 @@ pub enum KafkaChoice {
 
 /// What this machine and the person at it decide for all engines.
 #[derive(Debug, Clone)]
-pub struct Site {
+pub struct EngineSettings {
     /// Where fetched pieces are, and whether programs of the machine may be used.
-    pub cache: Cache,
+    pub cache: ArtifactCache,
     /// Where the stack stores its data.
-    pub data: PathBuf,
+    pub data_folder: PathBuf,
     /// Which Kafka to run.
-    pub kafka: KafkaChoice,
+    pub kafka: KafkaVariant,
 }
 
-impl Site {
+impl EngineSettings {
     /// The data folder of one engine.
     fn folder(&self, name: &str) -> PathBuf {
-        self.data.join(name)
+        self.data_folder.join(name)
     }
 }
 
 /// The program that an engine will run, before anything is fetched.
 #[derive(Debug, Clone)]
-pub struct Choice {
+pub struct EngineProgram {
     /// Where the program comes from.
-    pub origin: Origin,
+    pub origin: ProgramOrigin,
     /// Its version, as it calls itself or as it is pinned.
     pub version: String,
     /// The program, or the folder that it will be in once its pieces are fetched.
-    pub place: PathBuf,
+    pub path: PathBuf,
     /// What must be in the cache before it runs.
-    pub pieces: Vec<&'static Piece>,
+    pub artifacts: Vec<&'static PinnedArtifact>,
     /// The Java to run it with, if it needs one.
     pub java: Option<PathBuf>,
 }
@@ -180,7 +185,7 @@ pub struct Choice {
 /// Where an engine's program comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Origin {
+pub enum ProgramOrigin {
     /// Installed on this machine.
     System,
     /// From a package registry, in the cache.
@@ -189,13 +194,13 @@ pub enum Origin {
     BuiltIn,
 }
 
-impl Choice {
-    fn package(piece: &'static Piece, site: &Site) -> Self {
+impl EngineProgram {
+    fn package(piece: &'static PinnedArtifact, site: &EngineSettings) -> Self {
         Self {
-            origin: Origin::Package,
+            origin: ProgramOrigin::Package,
             version: piece.version.to_owned(),
-            place: piece.place(&site.cache),
-            pieces: vec![piece],
+            path: piece.place(&site.cache),
+            artifacts: vec![piece],
             java: None,
         }
     }
@@ -203,7 +208,7 @@ impl Choice {
 
 /// How to run one program and how to end it.
 #[derive(Debug, Clone)]
-pub struct Launch {
+pub struct LaunchSpec {
     /// The program.
     pub program: PathBuf,
     /// Its arguments.
@@ -211,22 +216,22 @@ pub struct Launch {
     /// Variables added to the environment.
     pub variables: BTreeMap<String, String>,
     /// The user to run as, if not ours.
-    pub user: Option<RunAs>,
+    pub run_as: Option<UnprivilegedUser>,
     /// Asks the program to end in good order.
-    pub stop: Signal,
+    pub stop_signal: Signal,
     /// Ends it when this program dies: as fast as is safe.
-    pub orphaned: Signal,
+    pub orphan_signal: Signal,
 }
 
-impl Launch {
+impl LaunchSpec {
     pub(crate) fn new(program: impl Into<PathBuf>) -> Self {
         Self {
             program: program.into(),
             args: Vec::new(),
             variables: BTreeMap::new(),
-            user: None,
-            stop: Signal::SIGTERM,
-            orphaned: Signal::SIGKILL,
+            run_as: None,
+            stop_signal: Signal::SIGTERM,
+            orphan_signal: Signal::SIGKILL,
         }
     }
 
@@ -265,8 +270,8 @@ mod tests {
 
     #[test]
     fn every_engine_has_its_own_port_and_variable() {
-        let ports: std::collections::BTreeSet<_> = Engine::ALL.iter().map(|engine| engine.port()).collect();
-        let variables: std::collections::BTreeSet<_> = Engine::ALL.iter().map(|engine| engine.variable()).collect();
-        assert_eq!((ports.len(), variables.len()), (Engine::ALL.len(), Engine::ALL.len()));
+        let ports: std::collections::BTreeSet<_> = EngineKind::ALL.iter().map(|engine| engine.port()).collect();
+        let variables: std::collections::BTreeSet<_> = EngineKind::ALL.iter().map(|engine| engine.variable()).collect();
+        assert_eq!((ports.len(), variables.len()), (EngineKind::ALL.len(), EngineKind::ALL.len()));
     }
 }

@@ -13,7 +13,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use nix::unistd::Uid;
 
-use crate::process::RunAs;
+use crate::process::UnprivilegedUser;
 
 /// The folder that fetched pieces go to when neither a flag nor `MEDHUB_CACHE_DIR` names one.
 pub fn default_cache() -> PathBuf {
@@ -42,11 +42,11 @@ fn home(variable: &str, below_home: &str) -> PathBuf {
 
 /// Holds a folder for this process until dropped; `kill -9` releases it too.
 #[derive(Debug)]
-pub struct Claim {
+pub struct ProcessLock {
     _file: File,
 }
 
-impl Claim {
+impl ProcessLock {
     /// Takes the lock file at `path`, and writes this process's pid into it.
     ///
     /// # Errors
@@ -101,7 +101,7 @@ pub(crate) fn make(path: &Path) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// Names the first folder that is closed to it.
-pub(crate) fn reachable(path: &Path, user: &RunAs) -> anyhow::Result<()> {
+pub(crate) fn reachable(path: &Path, user: &UnprivilegedUser) -> anyhow::Result<()> {
     for folder in path.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty()) {
         let facts = fs::metadata(folder).with_context(|| format!("looking at {}", folder.display()))?;
         let enter = if facts.uid() == user.uid {

@@ -12,14 +12,14 @@
 //! prepared_folder   what is made once from pieces and then only read
 //! ```
 
+pub mod artifact;
 pub mod cli;
 pub mod engine;
 pub mod folder;
-pub mod health;
-pub mod piece;
-pub mod port;
+pub mod health_probe;
 mod prepared_folder;
 pub mod process;
-pub mod stack;
-pub mod state;
-pub mod supervise;
+pub mod service_port;
+pub mod stack_state;
+pub mod supervised_stack;
+pub mod supervisor;

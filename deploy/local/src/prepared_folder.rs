@@ -11,14 +11,14 @@ use std::{
 
 use anyhow::Context as _;
 
-use crate::{folder, piece::Cache};
+use crate::{artifact::ArtifactCache, folder};
 
 /// Below the data folder of a stack.
-const FALLBACK: &str = "prepared";
+const FALLBACK_FOLDER: &str = "prepared";
 /// A draft is created first and locked then; one that nobody has locked is left over once it is older than this.
-const LOCKED_WITHIN: Duration = Duration::from_mins(1);
+const LOCK_GRACE_PERIOD: Duration = Duration::from_mins(1);
 /// Where the file system has no locks, only the age tells.
-const FILLED_WITHIN: Duration = Duration::from_hours(1);
+const FILL_TIMEOUT: Duration = Duration::from_hours(1);
 
 /// One such folder, whether it is there or not.
 #[derive(Debug)]
@@ -31,8 +31,8 @@ pub(crate) struct PreparedFolder {
 
 impl PreparedFolder {
     /// The folder of this kind for everything that `key` is a digest of.
-    pub(crate) fn new(cache: &Cache, data: &Path, kind: &'static str, key: &str) -> Self {
-        Self { kind, name: format!("{kind}-{key}"), parents: [cache.folder.clone(), data.join(FALLBACK)] }
+    pub(crate) fn new(cache: &ArtifactCache, data: &Path, kind: &'static str, key: &str) -> Self {
+        Self { kind, name: format!("{kind}-{key}"), parents: [cache.folder.clone(), data.join(FALLBACK_FOLDER)] }
     }
 
     /// Where it is, if it is finished.
@@ -59,15 +59,15 @@ impl PreparedFolder {
         if let Err(error) = lock.try_lock() {
             tracing::debug!(%error, "a draft is not locked");
         }
-        Ok(FolderDraft { work, place: parent.join(&self.name), _lock: lock })
+        Ok(FolderDraft { draft_path: work, target_path: parent.join(&self.name), _lock: lock })
     }
 }
 
 /// A prepared folder that is being filled; removed when dropped.
 #[derive(Debug)]
 pub(crate) struct FolderDraft {
-    work: PathBuf,
-    place: PathBuf,
+    draft_path: PathBuf,
+    target_path: PathBuf,
     /// Tells other programs that the owner lives.
     _lock: File,
 }
@@ -75,27 +75,27 @@ pub(crate) struct FolderDraft {
 impl FolderDraft {
     /// The folder to fill.
     pub(crate) fn path(&self) -> &Path {
-        &self.work
+        &self.draft_path
     }
 
     /// Moves it to where the finished folder is looked for. Another process may be faster, and its folder is as good.
     pub(crate) fn publish(self) -> anyhow::Result<PathBuf> {
-        match fs::rename(&self.work, &self.place) {
-            Err(error) if !self.place.exists() => {
-                Err(error).with_context(|| format!("moving a finished folder to {}", self.place.display()))
+        match fs::rename(&self.draft_path, &self.target_path) {
+            Err(error) if !self.target_path.exists() => {
+                Err(error).with_context(|| format!("moving a finished folder to {}", self.target_path.display()))
             }
-            Ok(()) | Err(_) => Ok(self.place.clone()),
+            Ok(()) | Err(_) => Ok(self.target_path.clone()),
         }
     }
 }
 
 impl Drop for FolderDraft {
     fn drop(&mut self) {
-        if self.work.exists()
-            && let Err(error) = fs::remove_dir_all(&self.work)
+        if self.draft_path.exists()
+            && let Err(error) = fs::remove_dir_all(&self.draft_path)
         {
             // Whoever makes the next one tries again.
-            tracing::debug!(%error, "a draft stays at {}", self.work.display());
+            tracing::debug!(%error, "a draft stays at {}", self.draft_path.display());
         }
     }
 }
@@ -108,8 +108,8 @@ fn remove_leftovers(parent: &Path, prefix: &str) -> anyhow::Result<()> {
         let lock = File::open(&path);
         let least_age = match lock.as_ref().map(File::try_lock) {
             Ok(Err(TryLockError::WouldBlock)) => continue,
-            Ok(Ok(())) => LOCKED_WITHIN,
-            Ok(Err(TryLockError::Error(_))) | Err(_) => FILLED_WITHIN,
+            Ok(Ok(())) => LOCK_GRACE_PERIOD,
+            Ok(Err(TryLockError::Error(_))) | Err(_) => FILL_TIMEOUT,
         };
         if age.is_some_and(|age| age > least_age)
             && let Err(error) = fs::remove_dir_all(&path)
@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     fn prepared_folder(cache: &Path, data: &Path) -> PreparedFolder {
-        let cache = Cache { folder: cache.to_owned(), use_system: false };
+        let cache = ArtifactCache { folder: cache.to_owned(), use_system: false };
         PreparedFolder::new(&cache, data, "kit", "1")
     }
 
@@ -175,10 +175,10 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let prepared = prepared_folder(root.path(), root.path());
         let held = prepared.begin_draft().unwrap();
-        File::open(held.path()).unwrap().set_modified(SystemTime::now() - 2 * FILLED_WITHIN).unwrap();
-        let abandoned = draft_aged(root.path(), ".kit.abandoned", 2 * LOCKED_WITHIN);
+        File::open(held.path()).unwrap().set_modified(SystemTime::now() - 2 * FILL_TIMEOUT).unwrap();
+        let abandoned = draft_aged(root.path(), ".kit.abandoned", 2 * LOCK_GRACE_PERIOD);
         let new = draft_aged(root.path(), ".kit.new", Duration::ZERO);
-        let other_kind = draft_aged(root.path(), ".other.abandoned", 2 * FILLED_WITHIN);
+        let other_kind = draft_aged(root.path(), ".other.abandoned", 2 * FILL_TIMEOUT);
 
         let _draft = prepared.begin_draft().unwrap();
 

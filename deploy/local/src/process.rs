@@ -25,7 +25,7 @@ pub const THIS_PROGRAM: &str = "/proc/self/exe";
 
 /// An unprivileged user that a program shall run as.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RunAs {
+pub struct UnprivilegedUser {
     /// Login name, for messages.
     pub name: String,
     /// Numeric user.
@@ -34,7 +34,7 @@ pub struct RunAs {
     pub gid: u32,
 }
 
-impl RunAs {
+impl UnprivilegedUser {
     /// The user for a program that refuses root; `None` where we are not root anyway.
     ///
     /// # Errors
@@ -54,14 +54,14 @@ impl RunAs {
 
 /// One process, told apart from a later one with the same pid by its start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Identity {
+pub struct ProcessIdentity {
     /// Process id.
     pub pid: u32,
     /// Clock ticks between the machine's start and the process's.
     pub started: u64,
 }
 
-impl Identity {
+impl ProcessIdentity {
     /// Reads who has this pid now; `None` if nobody has, or only a corpse.
     pub fn of(pid: u32) -> Option<Self> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
@@ -155,7 +155,7 @@ pub fn output_of(program: &Path, args: &[&str]) -> Option<String> {
 
 /// Arguments of the hidden `guard` command.
 #[derive(Debug, Args)]
-pub struct Guard {
+pub struct GuardCommand {
     /// The pid of the process that started us.
     #[arg(long)]
     pub parent: u32,
@@ -173,7 +173,7 @@ pub struct Guard {
     pub command: Vec<OsString>,
 }
 
-impl Guard {
+impl GuardCommand {
     /// Ties this process to its parent's life and becomes the given program.
     ///
     /// A change of user clears the parent-death signal, so it is set after it; a parent that died in between shows as

@@ -1,11 +1,11 @@
 //! What can be asked of a company.
 
 use super::{
-    key::{ApiKey, ApiKeyId},
+    api_key::{ApiKey, ApiKeyId},
     role::Role,
-    value::{ClosingReason, CompanyName, Profile},
+    value::{ClosingReason, CompanyName, CompanyProfile},
 };
-use crate::value::{Stamp, UserId};
+use crate::value::{AuditStamp, UserId};
 
 /// A wish about one company.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,14 +17,14 @@ pub enum CompanyCommand {
         /// Its first member, who runs it.
         founder: UserId,
         /// Who wishes it, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// Let it be like something else.
     ChangeProfile {
         /// What it is to be like.
-        profile: Box<Profile>,
+        profile: Box<CompanyProfile>,
         /// Who wishes it, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// Let somebody belong to it.
     AddMember {
@@ -33,7 +33,7 @@ pub enum CompanyCommand {
         /// What they may do.
         role: Role,
         /// Who wishes it, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// Let a member do something else.
     ChangeRole {
@@ -42,34 +42,34 @@ pub enum CompanyCommand {
         /// What they may do from now on.
         role: Role,
         /// Who wishes it, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// Let somebody no longer belong to it.
     RemoveMember {
         /// Who.
         user: UserId,
         /// Who wishes it, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// Let a machine act for it.
     IssueApiKey {
         /// By which key.
         key: ApiKey,
         /// Who wishes it, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// Let a key no longer count.
     RevokeApiKey {
         /// Which one.
         key_id: ApiKeyId,
         /// Who wishes it, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// Let it no longer use the platform.
     Close {
         /// Why.
         reason: ClosingReason,
         /// Who wishes it, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
 }

@@ -8,11 +8,11 @@ use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    key::{ApiKey, ApiKeyId},
+    api_key::{ApiKey, ApiKeyId},
     role::Role,
-    value::{ClosingReason, CompanyName, Profile},
+    value::{ClosingReason, CompanyName, CompanyProfile},
 };
-use crate::value::{Stamp, UserId};
+use crate::value::{AuditStamp, UserId};
 
 /// Something that happened to a company.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,14 +25,14 @@ pub enum CompanyEvent {
         /// Its first member, who runs it.
         founder: UserId,
         /// Who did it, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// It is like something else.
     ProfileChanged {
         /// What it is like from then on, all of it.
-        profile: Box<Profile>,
+        profile: Box<CompanyProfile>,
         /// Who did it, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// Somebody belongs to it.
     MemberAdded {
@@ -41,7 +41,7 @@ pub enum CompanyEvent {
         /// What they may do.
         role: Role,
         /// Who did it, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// A member may do something else.
     RoleChanged {
@@ -50,35 +50,35 @@ pub enum CompanyEvent {
         /// What they may do from then on.
         role: Role,
         /// Who did it, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// Somebody no longer belongs to it.
     MemberRemoved {
         /// Who.
         user: UserId,
         /// Who did it, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// A machine may act for it.
     ApiKeyIssued {
         /// By which key.
         key: ApiKey,
         /// Who did it, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// A key no longer counts.
     ApiKeyRevoked {
         /// Which one.
         key_id: ApiKeyId,
         /// Who did it, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// It no longer uses the platform.
     Closed {
         /// Why.
         reason: ClosingReason,
         /// Who did it, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
 }
 

@@ -9,85 +9,87 @@ use cqrs_es::test::TestFramework;
 
 use super::*;
 use crate::{
-    opportunity::{Naics, SetAside},
-    value::{InvalidValue, Stamp, UserId},
+    opportunity::{NaicsCode, SetAside},
+    value::{AuditStamp, InvalidValue, UserId},
 };
 
-type Scenario = TestFramework<Company>;
+type CompanyScenario = TestFramework<Company>;
 
-fn expect(given: &[CompanyEvent], when: CompanyCommand, then: Vec<CompanyEvent>) {
-    Scenario::with(()).given(given.to_vec()).when(when).then_expect_events(then);
+fn expect_events(given: &[CompanyEvent], when: CompanyCommand, then: Vec<CompanyEvent>) {
+    CompanyScenario::with(()).given(given.to_vec()).when(when).then_expect_events(then);
 }
 
-fn refuse(given: &[CompanyEvent], when: CompanyCommand, then: CompanyError) {
-    Scenario::with(()).given(given.to_vec()).when(when).then_expect_error(then);
+fn expect_refusal(given: &[CompanyEvent], when: CompanyCommand, then: CompanyError) {
+    CompanyScenario::with(()).given(given.to_vec()).when(when).then_expect_error(then);
 }
 
 #[test]
 fn a_company_is_registered_once() {
-    expect(&[], register("Acme"), vec![registered("Acme")]);
-    expect(&[registered("Acme")], register("Acme"), vec![]);
-    refuse(&[registered("Acme")], register("Other"), CompanyError::AlreadyRegistered);
+    expect_events(&[], register("Acme"), vec![registered("Acme")]);
+    expect_events(&[registered("Acme")], register("Acme"), vec![]);
+    expect_refusal(&[registered("Acme")], register("Other"), CompanyError::AlreadyRegistered);
 }
 
 #[test]
 fn a_profile_is_changed_to_what_it_is_not() {
     let changed = CompanyEvent::ProfileChanged { profile: Box::new(profile()), stamp: stamp() };
     let change = || CompanyCommand::ChangeProfile { profile: Box::new(profile()), stamp: stamp() };
-    expect(&[registered("Acme")], change(), vec![changed.clone()]);
-    expect(&[registered("Acme"), changed], change(), vec![]);
+    expect_events(&[registered("Acme")], change(), vec![changed.clone()]);
+    expect_events(&[registered("Acme"), changed], change(), vec![]);
 }
 
 #[test]
 fn what_is_not_registered_can_be_asked_nothing() {
     for command in [add("bob", Role::Viewer), close()] {
-        refuse(&[], command, CompanyError::NotRegistered);
+        expect_refusal(&[], command, CompanyError::NotRegistered);
     }
 }
 
 #[test]
 fn a_closed_company_is_closed_for_good_and_nobody_acts_for_it() {
     let given = [registered("Acme"), issued(1, "ci"), closed()];
-    expect(&given[..2], close(), vec![closed()]);
-    expect(&given, close(), vec![]);
+    expect_events(&given[..2], close(), vec![closed()]);
+    expect_events(&given, close(), vec![]);
     for command in [register("Acme"), add("bob", Role::Viewer), issue(2, "x")] {
-        refuse(&given, command, CompanyError::Closed);
+        expect_refusal(&given, command, CompanyError::Closed);
     }
-    assert_eq!(after(&given).roster(), None);
+    assert_eq!(state_after(&given).as_registered(), None);
 }
 
 #[test]
 fn values_check_themselves() {
     assert_eq!(Uei::try_new("abcdefghj123").unwrap().as_str(), "ABCDEFGHJ123");
-    assert!(Uei::try_new("short").is_err() && Cage::try_new("1A2B3").is_ok() && Cage::try_new("1A2B-").is_err());
+    assert!(
+        Uei::try_new("short").is_err() && CageCode::try_new("1A2B3").is_ok() && CageCode::try_new("1A2B-").is_err()
+    );
     let many: std::collections::BTreeSet<_> =
-        (0..=MAX_NAICS).map(|number| Naics::try_new(&format!("{number:06}")).unwrap()).collect();
-    let wide = Profile { naics: many, ..profile() };
-    assert_eq!(wide.checked(), Err(InvalidValue::TooMany { what: "NAICS codes", max: MAX_NAICS }));
-    assert!(profile().checked().is_ok());
+        (0..=MAX_NAICS_CODES).map(|number| NaicsCode::try_new(&format!("{number:06}")).unwrap()).collect();
+    let wide = CompanyProfile { naics: many, ..profile() };
+    assert_eq!(wide.validate(), Err(InvalidValue::TooMany { what: "NAICS codes", max: MAX_NAICS_CODES }));
+    assert!(profile().validate().is_ok());
 }
 
-fn after(events: &[CompanyEvent]) -> Company {
+fn state_after(events: &[CompanyEvent]) -> Company {
     let mut state = Company::default();
     events.iter().cloned().for_each(|event| state.evolve(event));
     state
 }
 
-fn stamp() -> Stamp {
-    Stamp { by: user("ann"), at: "2026-03-03T12:00:00Z".parse().unwrap() }
+fn stamp() -> AuditStamp {
+    AuditStamp { by: user("ann"), at: "2026-03-03T12:00:00Z".parse().unwrap() }
 }
 
 fn user(name: &str) -> UserId {
     UserId::try_new(name).unwrap()
 }
 
-fn profile() -> Profile {
-    Profile {
-        capabilities: Some(Capabilities::try_new("Patient lifts.").unwrap()),
-        naics: [Naics::try_new("339113").unwrap()].into(),
+fn profile() -> CompanyProfile {
+    CompanyProfile {
+        capabilities: Some(CapabilityText::try_new("Patient lifts.").unwrap()),
+        naics: [NaicsCode::try_new("339113").unwrap()].into(),
         set_asides: [SetAside::try_new("SDVOSBC").unwrap()].into(),
         uei: Some(Uei::try_new("ABCDEFGHJ123").unwrap()),
-        ..Profile::named(CompanyName::try_new("Acme Medical").unwrap())
+        ..CompanyProfile::with_name(CompanyName::try_new("Acme Medical").unwrap())
     }
 }
 
@@ -96,7 +98,7 @@ fn key(number: u128, name: &str) -> ApiKey {
         key_id: ApiKeyId::new(uuid::Uuid::from_u128(number)),
         name: KeyName::try_new(name).unwrap(),
         hash: KeyHash::try_new(&"ab".repeat(32)).unwrap(),
-        scopes: Scopes::try_new([Scope::Read, Scope::Ingest]).unwrap(),
+        scopes: ScopeSet::try_new([Scope::Read, Scope::Ingest]).unwrap(),
         expires_at: None,
     }
 }

@@ -1,15 +1,15 @@
 //! The versions that events of companies ever had.
 
-use crate::upcast::Lineage;
+use crate::upcast::VersionHistory;
 
 /// Every event of a company.
-pub(crate) const LINEAGES: &[Lineage] = &[
-    Lineage { event_type: "company.registered", current: "1.0", earlier: &[] },
-    Lineage { event_type: "company.profile_changed", current: "1.0", earlier: &[] },
-    Lineage { event_type: "company.member_added", current: "1.0", earlier: &[] },
-    Lineage { event_type: "company.role_changed", current: "1.0", earlier: &[] },
-    Lineage { event_type: "company.member_removed", current: "1.0", earlier: &[] },
-    Lineage { event_type: "company.api_key_issued", current: "1.0", earlier: &[] },
-    Lineage { event_type: "company.api_key_revoked", current: "1.0", earlier: &[] },
-    Lineage { event_type: "company.closed", current: "1.0", earlier: &[] },
+pub(crate) const VERSION_HISTORIES: &[VersionHistory] = &[
+    VersionHistory { event_type: "company.registered", current: "1.0", earlier: &[] },
+    VersionHistory { event_type: "company.profile_changed", current: "1.0", earlier: &[] },
+    VersionHistory { event_type: "company.member_added", current: "1.0", earlier: &[] },
+    VersionHistory { event_type: "company.role_changed", current: "1.0", earlier: &[] },
+    VersionHistory { event_type: "company.member_removed", current: "1.0", earlier: &[] },
+    VersionHistory { event_type: "company.api_key_issued", current: "1.0", earlier: &[] },
+    VersionHistory { event_type: "company.api_key_revoked", current: "1.0", earlier: &[] },
+    VersionHistory { event_type: "company.closed", current: "1.0", earlier: &[] },
 ];

@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    opportunity::{Naics, SetAside},
+    opportunity::{NaicsCode, SetAside},
     value::{InvalidValue, is_prose, text_value},
 };
 
 /// How many industries one company names, at most.
-pub const MAX_NAICS: usize = 100;
+pub const MAX_NAICS_CODES: usize = 100;
 
 /// How many set-asides one company is eligible for, at most.
 pub const MAX_SET_ASIDES: usize = 30;
@@ -22,7 +22,7 @@ text_value!(
 
 text_value!(
     /// What a company can do, in its own words.
-    Capabilities, "capabilities", max 20_000, is_prose, "text"
+    CapabilityText, "capabilities", max 20_000, is_prose, "text"
 );
 
 text_value!(
@@ -67,19 +67,19 @@ code!(
 
 code!(
     /// The Commercial and Government Entity code of a company.
-    Cage, "CAGE code", 5, "5 letters and digits"
+    CageCode, "CAGE code", 5, "5 letters and digits"
 );
 
 /// What a company is like.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Profile {
+pub struct CompanyProfile {
     /// What it is called.
     pub name: CompanyName,
     /// What it can do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub capabilities: Option<Capabilities>,
+    pub capabilities: Option<CapabilityText>,
     /// The industries it is in.
-    pub naics: BTreeSet<Naics>,
+    pub naics: BTreeSet<NaicsCode>,
     /// The set-asides it is eligible for.
     pub set_asides: BTreeSet<SetAside>,
     /// How SAM.gov knows it.
@@ -87,22 +87,22 @@ pub struct Profile {
     pub uei: Option<Uei>,
     /// Its CAGE code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cage: Option<Cage>,
+    pub cage: Option<CageCode>,
 }
 
-impl Profile {
+impl CompanyProfile {
     /// Of a company of which no more than the name is known.
-    pub fn named(name: CompanyName) -> Self {
+    pub fn with_name(name: CompanyName) -> Self {
         Self { name, capabilities: None, naics: BTreeSet::new(), set_asides: BTreeSet::new(), uei: None, cage: None }
     }
 
     /// Whether its lists are short enough.
     ///
     /// # Errors
-    /// [`InvalidValue`] for more than [`MAX_NAICS`] industries or [`MAX_SET_ASIDES`] set-asides.
-    pub fn checked(self) -> Result<Self, InvalidValue> {
-        if self.naics.len() > MAX_NAICS {
-            return Err(InvalidValue::TooMany { what: "NAICS codes", max: MAX_NAICS });
+    /// [`InvalidValue`] for more than [`MAX_NAICS_CODES`] industries or [`MAX_SET_ASIDES`] set-asides.
+    pub fn validate(self) -> Result<Self, InvalidValue> {
+        if self.naics.len() > MAX_NAICS_CODES {
+            return Err(InvalidValue::TooMany { what: "NAICS codes", max: MAX_NAICS_CODES });
         }
         if self.set_asides.len() > MAX_SET_ASIDES {
             return Err(InvalidValue::TooMany { what: "set-asides", max: MAX_SET_ASIDES });

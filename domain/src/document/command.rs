@@ -1,10 +1,10 @@
 //! What can be asked of a document.
 
 use super::{
-    reading::Stage,
-    value::{Analysis, Extraction, FailureReason, Requirements, Upload},
+    uploaded::ProcessingStage,
+    value::{AnalysisReport, FailureReason, RequirementList, TextExtraction, UploadedFile},
 };
-use crate::value::Stamp;
+use crate::value::AuditStamp;
 
 /// A wish about one document.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,43 +12,43 @@ pub enum DocumentCommand {
     /// Take it in.
     Upload {
         /// The file.
-        upload: Upload,
+        upload: UploadedFile,
         /// Who wishes it, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// Its text was read.
     RecordText {
         /// The text.
-        text: Extraction,
+        text: TextExtraction,
         /// Who says so, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// What it asks for was found.
     RecordRequirements {
         /// What it asks for.
-        requirements: Requirements,
+        requirements: RequirementList,
         /// Who says so, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// It was summed up.
     RecordAnalysis {
         /// What it comes to.
-        analysis: Analysis,
+        analysis: AnalysisReport,
         /// Who says so, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// The next stage of the reading failed.
     RecordFailure {
         /// Which stage.
-        stage: Stage,
+        stage: ProcessingStage,
         /// Why.
         reason: FailureReason,
         /// Who says so, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// Do away with it for good.
     Delete {
         /// Who wishes it, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
 }

@@ -1,6 +1,6 @@
 //! Why a wish about a document is refused.
 
-use super::reading::Stage;
+use super::uploaded::ProcessingStage;
 
 /// A business reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -15,13 +15,13 @@ pub enum DocumentError {
     #[error("the stage {stage} is done already, with another outcome")]
     AlreadyDone {
         /// Which stage.
-        stage: Stage,
+        stage: ProcessingStage,
     },
     /// Another stage of the reading comes first.
-    #[error("the reading is not that far: {}", .next.map_or("all of it is done", Stage::name))]
+    #[error("the reading is not that far: {}", .next.map_or("all of it is done", ProcessingStage::name))]
     OutOfOrder {
         /// The stage that comes next; `None` when all of it was read.
-        next: Option<Stage>,
+        next: Option<ProcessingStage>,
     },
     /// It was deleted, and that is for good.
     #[error("the document was deleted")]

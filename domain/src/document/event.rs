@@ -8,10 +8,10 @@ use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    reading::Stage,
-    value::{Analysis, Extraction, FailureReason, Requirements, Upload},
+    uploaded::ProcessingStage,
+    value::{AnalysisReport, FailureReason, RequirementList, TextExtraction, UploadedFile},
 };
-use crate::value::Stamp;
+use crate::value::AuditStamp;
 
 /// Something that happened to a document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,44 +20,44 @@ pub enum DocumentEvent {
     /// It was taken in.
     Uploaded {
         /// The file.
-        upload: Upload,
+        upload: UploadedFile,
         /// Who did it, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// Its text was read.
     TextExtracted {
         /// The text.
-        text: Extraction,
+        text: TextExtraction,
         /// Who did it, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// What it asks for was found.
     RequirementsExtracted {
         /// What it asks for.
-        requirements: Requirements,
+        requirements: RequirementList,
         /// Who did it, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// It was summed up.
     Analysed {
         /// What it comes to.
-        analysis: Analysis,
+        analysis: AnalysisReport,
         /// Who did it, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// A stage of the reading failed.
     Failed {
         /// Which stage.
-        stage: Stage,
+        stage: ProcessingStage,
         /// Why.
         reason: FailureReason,
         /// Who said so, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// It was deleted.
     Deleted {
         /// Who did it, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
 }
 

@@ -9,45 +9,47 @@ use cqrs_es::test::TestFramework;
 use super::*;
 use crate::{
     opportunity::OpportunityId,
-    value::{InvalidValue, Stamp, UserId},
+    value::{AuditStamp, InvalidValue, UserId},
 };
 
-type Scenario = TestFramework<Document>;
+type DocumentScenario = TestFramework<Document>;
 
 #[test]
 fn values_check_themselves() {
     assert!(FileName::try_new("../etc/passwd").is_err() && FileName::try_new("a\\b").is_err());
     assert!(MediaType::try_new("application/pdf").is_ok() && MediaType::try_new("text/html; charset=x").is_err());
-    assert_eq!(Sha256::try_new(&"AB".repeat(32)).unwrap().as_str(), "ab".repeat(32));
-    assert!(Sha256::try_new("ab").is_err());
-    assert_eq!(Upload::check_length(0), Err(InvalidValue::Empty { what: "file" }));
-    assert!(Upload::check_length(MAX_BYTES).is_ok() && Upload::check_length(MAX_BYTES + 1).is_err());
+    assert_eq!(FileDigest::try_new(&"AB".repeat(32)).unwrap().as_str(), "ab".repeat(32));
+    assert!(FileDigest::try_new("ab").is_err());
+    assert_eq!(UploadedFile::check_length(0), Err(InvalidValue::Empty { what: "file" }));
+    assert!(
+        UploadedFile::check_length(MAX_FILE_BYTES).is_ok() && UploadedFile::check_length(MAX_FILE_BYTES + 1).is_err()
+    );
     assert!(FitScore::try_new(100).is_ok() && FitScore::try_new(101).is_err());
     let one = requirements().iter().next().unwrap().clone();
-    assert!(Requirements::try_new(vec![one.clone(); MAX_REQUIREMENTS]).is_ok());
-    assert!(Requirements::try_new(vec![one; MAX_REQUIREMENTS + 1]).is_err());
-    let risk = Risk::try_new("late").unwrap();
-    assert!(Analysis::check_risks(vec![risk.clone(); MAX_RISKS]).is_ok());
-    assert!(Analysis::check_risks(vec![risk; MAX_RISKS + 1]).is_err());
+    assert!(RequirementList::try_new(vec![one.clone(); MAX_REQUIREMENTS]).is_ok());
+    assert!(RequirementList::try_new(vec![one; MAX_REQUIREMENTS + 1]).is_err());
+    let risk = RiskText::try_new("late").unwrap();
+    assert!(AnalysisReport::check_risks(vec![risk.clone(); MAX_RISKS]).is_ok());
+    assert!(AnalysisReport::check_risks(vec![risk; MAX_RISKS + 1]).is_err());
 }
 
-fn stamp() -> Stamp {
-    Stamp { by: UserId::try_new("ann").unwrap(), at: "2026-03-03T12:00:00Z".parse().unwrap() }
+fn stamp() -> AuditStamp {
+    AuditStamp { by: UserId::try_new("ann").unwrap(), at: "2026-03-03T12:00:00Z".parse().unwrap() }
 }
 
-fn file(name: &str) -> Upload {
-    Upload {
+fn file(name: &str) -> UploadedFile {
+    UploadedFile {
         file_name: FileName::try_new(name).unwrap(),
         media_type: MediaType::try_new("application/pdf").unwrap(),
         bytes: 1_024,
-        sha256: Sha256::try_new(&"ab".repeat(32)).unwrap(),
+        sha256: FileDigest::try_new(&"ab".repeat(32)).unwrap(),
         object_key: ObjectKey::try_new("acme/documents/1").unwrap(),
         opportunity_id: OpportunityId::parse("036:36C10G26R0005"),
     }
 }
 
-fn text(pages: u32) -> Extraction {
-    Extraction {
+fn text(pages: u32) -> TextExtraction {
+    TextExtraction {
         text_key: ObjectKey::try_new("acme/texts/1").unwrap(),
         pages,
         characters: 9_000,
@@ -56,22 +58,22 @@ fn text(pages: u32) -> Extraction {
     }
 }
 
-fn requirements() -> Requirements {
-    let requirement = Requirement {
+fn requirements() -> RequirementList {
+    let requirement = DocumentRequirement {
         number: Some(RequirementNumber::try_new("L.3.2").unwrap()),
         kind: RequirementKind::Obligation,
         text: RequirementText::try_new("The contractor shall deliver 200 lifts.").unwrap(),
         page: Some(4),
         due: None,
     };
-    Requirements::try_new(vec![requirement]).unwrap()
+    RequirementList::try_new(vec![requirement]).unwrap()
 }
 
-fn analysis(model: &str) -> Analysis {
-    Analysis {
-        summary: Summary::try_new("Patient lifts for six hospitals.").unwrap(),
+fn analysis(model: &str) -> AnalysisReport {
+    AnalysisReport {
+        summary: DocumentSummary::try_new("Patient lifts for six hospitals.").unwrap(),
         fit_score: Some(FitScore::try_new(80).unwrap()),
-        risks: vec![Risk::try_new("A short time for delivery.").unwrap()],
+        risks: vec![RiskText::try_new("A short time for delivery.").unwrap()],
         model: ModelName::try_new(model).unwrap(),
     }
 }
@@ -88,7 +90,7 @@ fn record_text(pages: u32) -> DocumentCommand {
     DocumentCommand::RecordText { text: text(pages), stamp: stamp() }
 }
 
-fn record_requirements(requirements: Requirements) -> DocumentCommand {
+fn record_requirements(requirements: RequirementList) -> DocumentCommand {
     DocumentCommand::RecordRequirements { requirements, stamp: stamp() }
 }
 
@@ -96,7 +98,7 @@ fn record_analysis(model: &str) -> DocumentCommand {
     DocumentCommand::RecordAnalysis { analysis: analysis(model), stamp: stamp() }
 }
 
-fn record_failure(stage: Stage) -> DocumentCommand {
+fn record_failure(stage: ProcessingStage) -> DocumentCommand {
     DocumentCommand::RecordFailure { stage, reason: reason(), stamp: stamp() }
 }
 
@@ -120,7 +122,7 @@ fn analysed(model: &str) -> DocumentEvent {
     DocumentEvent::Analysed { analysis: analysis(model), stamp: stamp() }
 }
 
-fn failed(stage: Stage) -> DocumentEvent {
+fn failed(stage: ProcessingStage) -> DocumentEvent {
     DocumentEvent::Failed { stage, reason: reason(), stamp: stamp() }
 }
 

@@ -1,13 +1,13 @@
 //! The versions that events of documents ever had.
 
-use crate::upcast::Lineage;
+use crate::upcast::VersionHistory;
 
 /// Every event of a document.
-pub(crate) const LINEAGES: &[Lineage] = &[
-    Lineage { event_type: "document.uploaded", current: "1.0", earlier: &[] },
-    Lineage { event_type: "document.text_extracted", current: "1.0", earlier: &[] },
-    Lineage { event_type: "document.requirements_extracted", current: "1.0", earlier: &[] },
-    Lineage { event_type: "document.analysed", current: "1.0", earlier: &[] },
-    Lineage { event_type: "document.failed", current: "1.0", earlier: &[] },
-    Lineage { event_type: "document.deleted", current: "1.0", earlier: &[] },
+pub(crate) const VERSION_HISTORIES: &[VersionHistory] = &[
+    VersionHistory { event_type: "document.uploaded", current: "1.0", earlier: &[] },
+    VersionHistory { event_type: "document.text_extracted", current: "1.0", earlier: &[] },
+    VersionHistory { event_type: "document.requirements_extracted", current: "1.0", earlier: &[] },
+    VersionHistory { event_type: "document.analysed", current: "1.0", earlier: &[] },
+    VersionHistory { event_type: "document.failed", current: "1.0", earlier: &[] },
+    VersionHistory { event_type: "document.deleted", current: "1.0", earlier: &[] },
 ];

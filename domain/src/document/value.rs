@@ -7,9 +7,14 @@ mod requirement;
 use crate::value::{is_prose, text_value};
 
 pub use self::{
-    analysis::{Analysis, FitScore, MAX_RISKS, ModelName, Risk, Summary},
-    file::{Extraction, ExtractionMethod, FileName, Language, MAX_BYTES, MediaType, ObjectKey, Sha256, Upload},
-    requirement::{MAX_REQUIREMENTS, Requirement, RequirementKind, RequirementNumber, RequirementText, Requirements},
+    analysis::{AnalysisReport, DocumentSummary, FitScore, MAX_RISKS, ModelName, RiskText},
+    file::{
+        ExtractionMethod, FileDigest, FileName, LanguageTag, MAX_FILE_BYTES, MediaType, ObjectKey, TextExtraction,
+        UploadedFile,
+    },
+    requirement::{
+        DocumentRequirement, MAX_REQUIREMENTS, RequirementKind, RequirementList, RequirementNumber, RequirementText,
+    },
 };
 
 text_value!(

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
-use super::{Metadata, RawRecorded, Recorded};
+use super::{Envelope, EventMetadata, RawEnvelope};
 
 pub(super) const POSITION: &str = "position";
 pub(super) const EVENT_ID: &str = "event-id";
@@ -40,7 +40,7 @@ pub enum HeaderError {
 }
 
 /// The headers of a recorded event, in a fixed order; empty ones are left out.
-pub fn to_headers<E>(event: &Recorded<E>) -> Vec<(&'static str, String)> {
+pub fn to_headers<E>(event: &Envelope<E>) -> Vec<(&'static str, String)> {
     let mut headers = vec![
         (POSITION, event.position.to_string()),
         (EVENT_ID, event.event_id.to_string()),
@@ -73,27 +73,27 @@ pub fn from_headers<'a>(
     header: impl Fn(&str) -> Option<&'a [u8]>,
     key: &[u8],
     value: &[u8],
-) -> Result<RawRecorded, HeaderError> {
+) -> Result<RawEnvelope, HeaderError> {
     let optional = |name: &'static str| match header(name) {
         None => Ok(String::new()),
-        Some(bytes) => text(name, bytes),
+        Some(bytes) => header_text(name, bytes),
     };
     let required = |name: &'static str| match header(name) {
         None => Err(HeaderError::Missing(name)),
-        Some(bytes) => text(name, bytes),
+        Some(bytes) => header_text(name, bytes),
     };
     let tenant_id = required(TENANT_ID)?;
-    Ok(Recorded {
-        position: parse(POSITION, required(POSITION)?)?,
-        event_id: parse(EVENT_ID, required(EVENT_ID)?)?,
+    Ok(Envelope {
+        position: parse_value(POSITION, required(POSITION)?)?,
+        event_id: parse_value(EVENT_ID, required(EVENT_ID)?)?,
         tenant_id: tenant_id.clone(),
         aggregate_type: required(AGGREGATE_TYPE)?,
-        aggregate_id: text("key", key)?,
-        sequence: parse(SEQUENCE, required(SEQUENCE)?)?,
+        aggregate_id: header_text("key", key)?,
+        sequence: parse_value(SEQUENCE, required(SEQUENCE)?)?,
         event_type: required(EVENT_TYPE)?,
         event_version: required(EVENT_VERSION)?,
-        recorded_at: parse::<DateTime<Utc>>(RECORDED_AT, required(RECORDED_AT)?)?,
-        metadata: Metadata {
+        recorded_at: parse_value::<DateTime<Utc>>(RECORDED_AT, required(RECORDED_AT)?)?,
+        metadata: EventMetadata {
             tenant_id,
             correlation_id: optional(CORRELATION_ID)?,
             causation_id: optional(CAUSATION_ID)?,
@@ -101,21 +101,21 @@ pub fn from_headers<'a>(
             traceparent: optional(TRACEPARENT)?,
             about_unknown: optional(ABOUT_UNKNOWN)? == "true",
             // A repetition is recognised by the log, not by its copies.
-            ..Metadata::default()
+            ..EventMetadata::default()
         },
-        payload: text("value", value)?,
+        payload: header_text("value", value)?,
     })
 }
 
-pub(super) fn parsed<T: FromStr>(name: &'static str, bytes: &[u8]) -> Result<T, HeaderError> {
-    parse(name, text(name, bytes)?)
+pub(super) fn parse_header<T: FromStr>(name: &'static str, bytes: &[u8]) -> Result<T, HeaderError> {
+    parse_value(name, header_text(name, bytes)?)
 }
 
-fn text(name: &'static str, bytes: &[u8]) -> Result<String, HeaderError> {
+fn header_text(name: &'static str, bytes: &[u8]) -> Result<String, HeaderError> {
     std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| HeaderError::NotText(name))
 }
 
-fn parse<T: FromStr>(name: &'static str, value: String) -> Result<T, HeaderError> {
+fn parse_value<T: FromStr>(name: &'static str, value: String) -> Result<T, HeaderError> {
     value.parse().map_err(|_| HeaderError::Invalid { name, value })
 }
 
@@ -127,8 +127,8 @@ mod tests {
 
     use super::*;
 
-    fn recorded() -> RawRecorded {
-        Recorded {
+    fn recorded() -> RawEnvelope {
+        Envelope {
             position: 42,
             event_id: Uuid::from_u128(7),
             tenant_id: "public".into(),
@@ -138,11 +138,11 @@ mod tests {
             event_type: "opportunity.amended".into(),
             event_version: "1.0".into(),
             recorded_at: "2026-03-03T12:17:50.808123Z".parse().unwrap(),
-            metadata: Metadata {
+            metadata: EventMetadata {
                 tenant_id: "public".into(),
                 correlation_id: "c".into(),
                 about_unknown: true,
-                ..Metadata::default()
+                ..EventMetadata::default()
             },
             payload: "{}".into(),
         }

@@ -8,7 +8,7 @@ use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 
 use super::value::{Notification, NotificationId};
-use crate::value::Stamp;
+use crate::value::AuditStamp;
 
 /// Something that happened to an inbox.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,26 +19,26 @@ pub enum InboxEvent {
         /// What.
         notification: Notification,
         /// Who did it, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// Some that were unread count as read.
     Read {
         /// Which ones, the newest last.
         notification_ids: Vec<NotificationId>,
         /// Who did it, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// All that was there counts as read.
     AllRead {
         /// Who did it, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// The user let go of one.
     Dismissed {
         /// Which one.
         notification_id: NotificationId,
         /// Who did it, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
 }
 

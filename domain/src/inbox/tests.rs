@@ -10,92 +10,95 @@ use cqrs_es::test::TestFramework;
 use uuid::Uuid;
 
 use super::*;
-use crate::value::{Stamp, UserId};
+use crate::value::{AuditStamp, UserId};
 
-type Scenario = TestFramework<Inbox>;
+type InboxScenario = TestFramework<Inbox>;
 
-fn expect(given: &[InboxEvent], when: InboxCommand, then: Vec<InboxEvent>) {
-    Scenario::with(()).given(given.to_vec()).when(when).then_expect_events(then);
+fn expect_events(given: &[InboxEvent], when: InboxCommand, then: Vec<InboxEvent>) {
+    InboxScenario::with(()).given(given.to_vec()).when(when).then_expect_events(then);
 }
 
 #[test]
 fn an_inbox_is_empty_from_the_start() {
-    assert_eq!((Inbox::default().kept().len(), Inbox::default().unread()), (0, 0));
+    assert_eq!((Inbox::default().entries().len(), Inbox::default().unread_count()), (0, 0));
 }
 
 #[test]
 fn a_user_is_notified() {
-    expect(&[], notify(1, 0), vec![notified(1, 0)]);
+    expect_events(&[], notify(1, 0), vec![notified(1, 0)]);
 }
 
 #[test]
 fn the_same_notification_again_changes_nothing_whatever_it_says_now() {
-    expect(&[notified(1, 0)], notify(1, 5), vec![]);
+    expect_events(&[notified(1, 0)], notify(1, 5), vec![]);
     let reworded = Notification { title: NotificationTitle::try_new("other").unwrap(), ..notification(1) };
-    expect(&[notified(1, 0)], InboxCommand::Notify { notification: reworded, stamp: stamp(5) }, vec![]);
+    expect_events(&[notified(1, 0)], InboxCommand::Notify { notification: reworded, stamp: stamp(5) }, vec![]);
 }
 
 #[test]
 fn a_notification_is_dismissed_read_or_not() {
-    expect(&[notified(1, 0)], dismiss(1, 1), vec![dismissed(1, 1)]);
-    expect(&[notified(1, 0), read(&[1], 1)], dismiss(1, 2), vec![dismissed(1, 2)]);
+    expect_events(&[notified(1, 0)], dismiss(1, 1), vec![dismissed(1, 1)]);
+    expect_events(&[notified(1, 0), read(&[1], 1)], dismiss(1, 2), vec![dismissed(1, 2)]);
     assert_eq!(
-        after(&[notified(1, 0), notified(2, 0), dismissed(1, 1)]).kept().map(Kept::id).collect::<Vec<_>>(),
+        state_after(&[notified(1, 0), notified(2, 0), dismissed(1, 1)])
+            .entries()
+            .map(InboxEntry::id)
+            .collect::<Vec<_>>(),
         [id(2)]
     );
 }
 
 #[test]
 fn dismissing_what_is_not_there_changes_nothing() {
-    expect(&[notified(1, 0)], dismiss(2, 1), vec![]);
-    expect(&[notified(1, 0), dismissed(1, 1)], dismiss(1, 2), vec![]);
+    expect_events(&[notified(1, 0)], dismiss(2, 1), vec![]);
+    expect_events(&[notified(1, 0), dismissed(1, 1)], dismiss(1, 2), vec![]);
 }
 
 #[test]
 fn what_was_dismissed_does_not_come_back_when_it_is_told_again() {
-    expect(&[notified(1, 0), dismissed(1, 1)], notify(1, 2), vec![]);
+    expect_events(&[notified(1, 0), dismissed(1, 1)], notify(1, 2), vec![]);
 }
 
 #[test]
 fn notifications_stand_in_the_order_of_telling_with_who_told_them_and_when() {
-    let state = after(&[notified(2, 0), notified(1, 5)]);
-    assert_eq!(state.kept().map(Kept::id).collect::<Vec<_>>(), [id(2), id(1)]);
-    let newest = state.kept().next_back().unwrap();
+    let state = state_after(&[notified(2, 0), notified(1, 5)]);
+    assert_eq!(state.entries().map(InboxEntry::id).collect::<Vec<_>>(), [id(2), id(1)]);
+    let newest = state.entries().next_back().unwrap();
     assert_eq!((newest.notification(), newest.stamp()), (&notification(1), &stamp(5)));
-    assert_eq!((state.find(id(1)), state.find(id(3))), (Some(newest), None));
+    assert_eq!((state.find_entry(id(1)), state.find_entry(id(3))), (Some(newest), None));
 }
 
 #[test]
 fn a_full_inbox_lets_go_of_the_oldest() {
-    let mut state = after(&full());
-    assert_eq!((state.kept().len(), state.unread()), (MAX_KEPT, MAX_KEPT));
+    let mut state = state_after(&full());
+    assert_eq!((state.entries().len(), state.unread_count()), (MAX_ENTRIES, MAX_ENTRIES));
     state.evolve(notified(5_000, 1));
-    assert_eq!((state.kept().len(), state.unread()), (MAX_KEPT, MAX_KEPT));
-    assert_eq!(state.kept().next().unwrap().id(), id(1));
-    assert_eq!(state.kept().next_back().unwrap().id(), id(5_000));
+    assert_eq!((state.entries().len(), state.unread_count()), (MAX_ENTRIES, MAX_ENTRIES));
+    assert_eq!(state.entries().next().unwrap().id(), id(1));
+    assert_eq!(state.entries().next_back().unwrap().id(), id(5_000));
 }
 
 #[test]
 fn what_was_pushed_out_does_not_come_back_and_there_is_nothing_to_dismiss() {
     let given = [full(), vec![notified(5_000, 1)]].concat();
-    expect(&given, notify(0, 2), vec![]);
-    expect(&given, dismiss(0, 2), vec![]);
-    expect(&given, mark(&[0], 2), vec![]);
+    expect_events(&given, notify(0, 2), vec![]);
+    expect_events(&given, dismiss(0, 2), vec![]);
+    expect_events(&given, mark(&[0], 2), vec![]);
 }
 
 #[test]
 fn an_inbox_remembers_so_many_that_are_gone_and_no_more() {
-    let beyond = MAX_KEPT + MAX_REMEMBERED;
+    let beyond = MAX_ENTRIES + MAX_REMOVED_IDS;
     let events: Vec<_> = (0..=beyond).map(|number| notified(number as u128, 0)).collect();
-    expect(&events, notify(1, 2), vec![]);
-    expect(&events, notify(0, 2), vec![notified(0, 2)]);
+    expect_events(&events, notify(1, 2), vec![]);
+    expect_events(&events, notify(0, 2), vec![notified(0, 2)]);
 }
 
 fn full() -> Vec<InboxEvent> {
-    (0..MAX_KEPT).map(|number| notified(number as u128, 0)).collect()
+    (0..MAX_ENTRIES).map(|number| notified(number as u128, 0)).collect()
 }
 
-fn after(events: &[InboxEvent]) -> Inbox {
+fn state_after(events: &[InboxEvent]) -> Inbox {
     let mut state = Inbox::default();
     events.iter().cloned().for_each(|event| state.evolve(event));
     state
@@ -105,8 +108,8 @@ fn minute(minute: i64) -> DateTime<Utc> {
     "2026-03-03T12:00:00Z".parse::<DateTime<Utc>>().unwrap() + TimeDelta::minutes(minute)
 }
 
-fn stamp(at: i64) -> Stamp {
-    Stamp { by: UserId::try_new("ann").unwrap(), at: minute(at) }
+fn stamp(at: i64) -> AuditStamp {
+    AuditStamp { by: UserId::try_new("ann").unwrap(), at: minute(at) }
 }
 
 fn id(number: u128) -> NotificationId {

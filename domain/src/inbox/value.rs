@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::value::{InvalidValue, is_prose, text_value, uuid_id, vocabulary};
 
 /// How many notifications one wish marks as read, at most.
-pub const MAX_MARKED: usize = 100;
+pub const MAX_MARKED_READ: usize = 100;
 
 /// Longest link in characters.
 const MAX_LINK: usize = 500;
@@ -49,15 +49,15 @@ text_value!(
 
 text_value!(
     /// What a notification is about, by its id, e.g. `036:36C10G26R0005`.
-    Topic, "topic", max 200, |c| !c.is_control(), "text on one line"
+    NotificationTopic, "topic", max 200, |c| !c.is_control(), "text on one line"
 );
 
 /// Where a notification leads: a path within the application.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Link(String);
+pub struct NotificationLink(String);
 
-impl Link {
+impl NotificationLink {
     /// Reads a path from the root on, e.g. `/opportunities/036:36C10G26R0005`.
     ///
     /// # Errors
@@ -97,10 +97,10 @@ pub struct Notification {
     pub body: NotificationBody,
     /// Where it leads.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub link: Option<Link>,
+    pub link: Option<NotificationLink>,
     /// The very thing that it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub about: Option<Topic>,
+    pub about: Option<NotificationTopic>,
 }
 
 /// Some notifications, each once.
@@ -111,17 +111,17 @@ impl NotificationIds {
     /// These ones.
     ///
     /// # Errors
-    /// [`InvalidValue`] for more than [`MAX_MARKED`].
+    /// [`InvalidValue`] for more than [`MAX_MARKED_READ`].
     pub fn try_new(ids: impl IntoIterator<Item = NotificationId>) -> Result<Self, InvalidValue> {
         let ids: BTreeSet<_> = ids.into_iter().collect();
-        if ids.len() > MAX_MARKED {
-            return Err(InvalidValue::TooMany { what: "notifications", max: MAX_MARKED });
+        if ids.len() > MAX_MARKED_READ {
+            return Err(InvalidValue::TooMany { what: "notifications", max: MAX_MARKED_READ });
         }
         Ok(Self(ids))
     }
 
     /// Whether that one is among them.
-    pub fn contain(&self, id: NotificationId) -> bool {
+    pub fn contains(&self, id: NotificationId) -> bool {
         self.0.contains(&id)
     }
 }

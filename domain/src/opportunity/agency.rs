@@ -30,18 +30,19 @@ impl Agency {
         if name.chars().count() > MAX_NAME {
             return Err(InvalidValue::TooLong { what: "agency", max: MAX_NAME });
         }
-        let slug = slug(name);
+        let slug = slugify(name);
         if slug.is_empty() {
             return Err(InvalidValue::Empty { what: "agency" });
         }
-        let code =
-            CODES.binary_search_by_key(&slug.as_str(), |(known, _)| known).map_or(slug, |at| CODES[at].1.to_owned());
+        let code = AGENCY_CODES
+            .binary_search_by_key(&slug.as_str(), |(known, _)| known)
+            .map_or(slug, |at| AGENCY_CODES[at].1.to_owned());
         Ok(Self { code, name: name.to_owned() })
     }
 }
 
 /// Upper case words joined by hyphens, everything else dropped.
-fn slug(name: &str) -> String {
+fn slugify(name: &str) -> String {
     name.to_uppercase()
         .split(|c: char| !c.is_alphanumeric())
         .filter(|word| !word.is_empty())
@@ -50,7 +51,7 @@ fn slug(name: &str) -> String {
 }
 
 /// Slug of the published name -> CGAC code, sorted by slug.
-const CODES: &[(&str, &str)] = &[
+const AGENCY_CODES: &[(&str, &str)] = &[
     ("AGENCY-FOR-INTERNATIONAL-DEVELOPMENT", "072"),
     ("AGRICULTURE-DEPARTMENT-OF", "012"),
     ("COMMERCE-DEPARTMENT-OF", "013"),
@@ -86,7 +87,7 @@ mod tests {
 
     #[test]
     fn the_table_is_sorted_so_that_every_code_is_found() {
-        assert!(CODES.is_sorted());
+        assert!(AGENCY_CODES.is_sorted());
         assert_eq!(Agency::from_name(" Veterans Affairs, Department of").unwrap().code, "036");
     }
 

@@ -3,10 +3,10 @@
 use chrono::{DateTime, Utc};
 
 use super::{
-    record::Record,
-    value::{Award, CancellationReason, Naics, Notice, NoticeId, NoticeSource, SetAside},
+    record::OpportunityRecord,
+    value::{Award, CancellationReason, NaicsCode, Notice, NoticeId, NoticeSource, SetAside},
 };
-use crate::value::Stamp;
+use crate::value::AuditStamp;
 
 /// A wish about one opportunity.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,12 +25,12 @@ pub enum OpportunityCommand {
         /// Why, if that is known.
         reason: Option<CancellationReason>,
         /// Who says so, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// Note that it is over.
     Archive {
         /// Who says so, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
 }
 
@@ -50,12 +50,12 @@ pub struct AmendOpportunity {
     /// New set-aside.
     pub set_aside: Option<SetAside>,
     /// New NAICS code.
-    pub naics: Option<Naics>,
+    pub naics: Option<NaicsCode>,
 }
 
 impl AmendOpportunity {
     /// The notice that this change amounts to, given what is on record.
-    pub(super) fn into_notice(self, record: &Record) -> Notice {
+    pub(super) fn into_notice(self, record: &OpportunityRecord) -> Notice {
         let mut facts = record.facts.clone();
         if let Some(title) = self.title {
             facts.title = title;

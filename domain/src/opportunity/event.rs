@@ -8,8 +8,8 @@ use chrono::{DateTime, Utc};
 use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 
-use super::value::{Award, CancellationReason, Facts, Notice, NoticeId, NoticeSource};
-use crate::value::Stamp;
+use super::value::{Award, CancellationReason, Notice, NoticeDetails, NoticeId, NoticeSource};
+use crate::value::AuditStamp;
 
 /// Something that happened to an opportunity.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,19 +18,19 @@ pub enum OpportunityEvent {
     /// Its first notice was published.
     Discovered {
         /// The notice.
-        filing: Filing,
+        filing: NoticeFiling,
         /// What it states.
-        facts: Box<Facts>,
+        facts: Box<NoticeDetails>,
     },
     /// A further notice, or a new wording of a known one. A notice is a whole document, so the facts are whole, too:
     /// what the notice leaves unsaid is carried over from the record.
     Amended {
         /// The notice.
-        filing: Filing,
+        filing: NoticeFiling,
         /// Whether it became the current one.
-        standing: Standing,
+        standing: AmendmentStanding,
         /// What is on record with it.
-        facts: Box<Facts>,
+        facts: Box<NoticeDetails>,
     },
     /// The deadline for responses moved. Always follows the amendment that says so.
     DeadlineChanged {
@@ -57,18 +57,18 @@ pub enum OpportunityEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<CancellationReason>,
         /// Who said so, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// It is over, and kept for the record.
     Archived {
         /// Who said so, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
 }
 
 /// Where facts come from: one notice as one source told it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Filing {
+pub struct NoticeFiling {
     /// The notice.
     pub notice_id: NoticeId,
     /// Who told it.
@@ -79,9 +79,9 @@ pub struct Filing {
     pub digest: String,
 }
 
-impl Filing {
+impl NoticeFiling {
     /// The filing of a notice.
-    pub fn of(notice: &Notice) -> Self {
+    pub fn from_notice(notice: &Notice) -> Self {
         Self {
             notice_id: notice.notice_id.clone(),
             source: notice.source,
@@ -94,7 +94,7 @@ impl Filing {
 /// What an amendment means for the facts on record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Standing {
+pub enum AmendmentStanding {
     /// It is the newest word.
     Current,
     /// It was published before the current notice and only completes the history.

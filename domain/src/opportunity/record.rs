@@ -6,15 +6,15 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    event::{Filing, OpportunityEvent, Standing},
-    value::{Award, Facts, Notice, NoticeId, NoticeSource},
+    event::{AmendmentStanding, NoticeFiling, OpportunityEvent},
+    value::{Award, Notice, NoticeDetails, NoticeId, NoticeSource},
 };
 
 /// The facts, notices and awards on record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Record {
+pub struct OpportunityRecord {
     /// What the current notice states.
-    pub facts: Facts,
+    pub facts: NoticeDetails,
     /// The current notice.
     pub notice_id: NoticeId,
     /// When the current notice was published.
@@ -27,8 +27,8 @@ pub struct Record {
     notices: BTreeMap<NoticeId, BTreeMap<NoticeSource, String>>,
 }
 
-impl Record {
-    pub(super) fn first(filing: &Filing, facts: Facts) -> Self {
+impl OpportunityRecord {
+    pub(super) fn new(filing: &NoticeFiling, facts: NoticeDetails) -> Self {
         let mut record = Self {
             facts,
             notice_id: filing.notice_id.clone(),
@@ -37,7 +37,7 @@ impl Record {
             awards: BTreeMap::new(),
             notices: BTreeMap::new(),
         };
-        record.remember(filing);
+        record.record_filing(filing);
         record
     }
 
@@ -52,25 +52,25 @@ impl Record {
     }
 
     /// Whether exactly this telling of the notice was taken in before.
-    pub(super) fn knows(&self, notice: &Notice) -> bool {
-        self.told(notice) == Some(&notice.digest())
+    pub(super) fn has_notice(&self, notice: &Notice) -> bool {
+        self.known_digest(notice) == Some(&notice.digest())
     }
 
     /// What a further notice changes.
-    pub(super) fn take_in(&self, mut notice: Notice) -> Vec<OpportunityEvent> {
+    pub(super) fn decide_notice(&self, mut notice: Notice) -> Vec<OpportunityEvent> {
         let award = notice.award.take();
         let award_key = notice.notice_id.to_string();
         let digest_of_whole = Notice { award: award.clone(), ..notice.clone() };
-        let mut events = if self.knows(&digest_of_whole) {
+        let mut events = if self.has_notice(&digest_of_whole) {
             vec![]
         } else {
-            self.take_in_facts(notice, Filing::of(&digest_of_whole))
+            self.decide_amendment(notice, NoticeFiling::from_notice(&digest_of_whole))
         };
-        events.extend(award.and_then(|award| self.take_in_award(award_key, award)));
+        events.extend(award.and_then(|award| self.decide_award(award_key, award)));
         events
     }
 
-    fn take_in_facts(&self, notice: Notice, filing: Filing) -> Vec<OpportunityEvent> {
+    fn decide_amendment(&self, notice: Notice, filing: NoticeFiling) -> Vec<OpportunityEvent> {
         let seen = self.notices.get(&notice.notice_id);
         if notice.posted_at < self.posted_at {
             // Another source telling an earlier notice again has nothing to add: the current one has superseded it.
@@ -79,17 +79,17 @@ impl Record {
             return if retold {
                 vec![]
             } else {
-                vec![OpportunityEvent::Amended { filing, standing: Standing::Earlier, facts }]
+                vec![OpportunityEvent::Amended { filing, standing: AmendmentStanding::Earlier, facts }]
             };
         }
-        let facts = notice.facts.completed_by(&self.facts);
+        let facts = notice.facts.with_missing_from(&self.facts);
         if seen.is_some() && facts == self.facts {
             return vec![];
         }
         let (from, to) = (self.facts.response_deadline, facts.response_deadline);
         let (notice_id, posted_at) = (notice.notice_id, Some(filing.posted_at));
         let facts = Box::new(facts);
-        let mut events = vec![OpportunityEvent::Amended { filing, standing: Standing::Current, facts }];
+        let mut events = vec![OpportunityEvent::Amended { filing, standing: AmendmentStanding::Current, facts }];
         if from != to {
             events.push(OpportunityEvent::DeadlineChanged { notice_id, from, to, posted_at });
         }
@@ -97,11 +97,11 @@ impl Record {
     }
 
     /// What an award changes: nothing when all it says is on record.
-    pub(super) fn take_in_award(&self, key: String, award: Award) -> Option<OpportunityEvent> {
+    pub(super) fn decide_award(&self, key: String, award: Award) -> Option<OpportunityEvent> {
         let award = match self.awards.get(&key) {
             None => award,
             Some(known) => {
-                let award = known.completed_by(award);
+                let award = known.with_missing_from(award);
                 if award == *known {
                     return None;
                 }
@@ -122,11 +122,11 @@ impl Record {
 
     pub(super) fn evolve(&mut self, event: OpportunityEvent) {
         match event {
-            OpportunityEvent::Discovered { filing, facts } => *self = Self::first(&filing, *facts),
+            OpportunityEvent::Discovered { filing, facts } => *self = Self::new(&filing, *facts),
             OpportunityEvent::Amended { filing, standing, facts } => {
-                self.remember(&filing);
+                self.record_filing(&filing);
                 self.first_posted_at = self.first_posted_at.min(filing.posted_at);
-                if standing == Standing::Current {
+                if standing == AmendmentStanding::Current {
                     self.facts = *facts;
                     self.notice_id = filing.notice_id;
                     self.posted_at = filing.posted_at;
@@ -141,11 +141,11 @@ impl Record {
         }
     }
 
-    fn told(&self, notice: &Notice) -> Option<&String> {
+    fn known_digest(&self, notice: &Notice) -> Option<&String> {
         self.notices.get(&notice.notice_id)?.get(&notice.source)
     }
 
-    fn remember(&mut self, filing: &Filing) {
+    fn record_filing(&mut self, filing: &NoticeFiling) {
         self.notices.entry(filing.notice_id.clone()).or_default().insert(filing.source, filing.digest.clone());
     }
 }

@@ -8,20 +8,23 @@ use chrono::{DateTime, Utc};
 use cqrs_es::test::TestFramework;
 
 use super::*;
-use crate::value::{Stamp, UserId};
+use crate::value::{AuditStamp, UserId};
 
-type Scenario = TestFramework<Opportunity>;
+type OpportunityScenario = TestFramework<Opportunity>;
 
 #[test]
 fn the_first_notice_discovers_the_opportunity() {
     let notice = notice("n1", 3);
-    Scenario::with(()).given_no_previous_events().when(record(&notice)).then_expect_events(vec![first(&notice)]);
+    OpportunityScenario::with(())
+        .given_no_previous_events()
+        .when(record(&notice))
+        .then_expect_events(vec![first(&notice)]);
 }
 
 #[test]
 fn an_award_notice_as_the_first_one_discovers_and_awards() {
     let notice = with_award(notice("n1", 3), "W1");
-    Scenario::with(())
+    OpportunityScenario::with(())
         .given_no_previous_events()
         .when(record(&notice))
         .then_expect_events(vec![first(&notice), awarded("n1", "W1")]);
@@ -30,7 +33,7 @@ fn an_award_notice_as_the_first_one_discovers_and_awards() {
 #[test]
 fn the_same_notice_again_changes_nothing() {
     let notice = with_award(notice("n1", 3), "W1");
-    Scenario::with(())
+    OpportunityScenario::with(())
         .given(vec![first(&notice), awarded("n1", "W1")])
         .when(record(&notice))
         .then_expect_events(vec![]);
@@ -40,10 +43,10 @@ fn the_same_notice_again_changes_nothing() {
 fn a_later_notice_amends() {
     let (earlier, mut later) = (notice("n1", 3), notice("n2", 4));
     later.facts.title = "Patient lifts, revised".into();
-    Scenario::with(())
+    OpportunityScenario::with(())
         .given(vec![first(&earlier)])
         .when(record(&later))
-        .then_expect_events(vec![amended(&later, Standing::Current)]);
+        .then_expect_events(vec![amended(&later, AmendmentStanding::Current)]);
 }
 
 #[test]
@@ -51,8 +54,8 @@ fn a_moved_deadline_is_said_so() {
     let (mut earlier, mut later) = (notice("n1", 3), notice("n2", 4));
     earlier.facts.response_deadline = Some(march(20));
     later.facts.response_deadline = Some(march(27));
-    Scenario::with(()).given(vec![first(&earlier)]).when(record(&later)).then_expect_events(vec![
-        amended(&later, Standing::Current),
+    OpportunityScenario::with(()).given(vec![first(&earlier)]).when(record(&later)).then_expect_events(vec![
+        amended(&later, AmendmentStanding::Current),
         OpportunityEvent::DeadlineChanged {
             notice_id: later.notice_id.clone(),
             from: Some(march(20)),
@@ -65,11 +68,11 @@ fn a_moved_deadline_is_said_so() {
 #[test]
 fn an_earlier_notice_that_arrives_late_only_completes_the_history() {
     let (current, late) = (notice("n2", 9), notice("n1", 3));
-    Scenario::with(())
+    OpportunityScenario::with(())
         .given(vec![first(&current)])
         .when(record(&late))
-        .then_expect_events(vec![amended(&late, Standing::Earlier)]);
-    let state = folded(vec![first(&current), amended(&late, Standing::Earlier)]);
+        .then_expect_events(vec![amended(&late, AmendmentStanding::Earlier)]);
+    let state = fold_events(vec![first(&current), amended(&late, AmendmentStanding::Earlier)]);
     let record = state.record().unwrap();
     assert_eq!(record.notice_id, current.notice_id);
     assert_eq!(record.first_posted_at, late.posted_at);
@@ -79,16 +82,16 @@ fn an_earlier_notice_that_arrives_late_only_completes_the_history() {
 #[test]
 fn a_source_that_cannot_carry_a_field_does_not_erase_it() {
     let mut csv = notice("n1", 3);
-    csv.facts.naics = Some(Naics::try_new("339113").unwrap());
+    csv.facts.naics = Some(NaicsCode::try_new("339113").unwrap());
     let mut text = notice("n1", 3);
     text.source = NoticeSource::SamText;
     text.facts.description = Some("Six patient lifts.".into());
     let mut both = text.clone();
     both.facts.naics.clone_from(&csv.facts.naics);
-    Scenario::with(()).given(vec![first(&csv)]).when(record(&text)).then_expect_events(vec![
+    OpportunityScenario::with(()).given(vec![first(&csv)]).when(record(&text)).then_expect_events(vec![
         OpportunityEvent::Amended {
-            filing: Filing::of(&text),
-            standing: Standing::Current,
+            filing: NoticeFiling::from_notice(&text),
+            standing: AmendmentStanding::Current,
             facts: Box::new(both.facts),
         },
     ]);
@@ -100,22 +103,25 @@ fn another_source_with_nothing_new_changes_nothing() {
     let mut text = csv.clone();
     text.source = NoticeSource::SamText;
     text.award = Some(Award { awardee: None, ..award("W1") });
-    Scenario::with(()).given(vec![first(&csv), awarded("n1", "W1")]).when(record(&text)).then_expect_events(vec![]);
+    OpportunityScenario::with(())
+        .given(vec![first(&csv), awarded("n1", "W1")])
+        .when(record(&text))
+        .then_expect_events(vec![]);
 }
 
 #[test]
 fn a_second_award_of_the_same_solicitation_is_another_award() {
     let (one, two) = (with_award(notice("n1", 3), "W1"), with_award(notice("n2", 3), "W2"));
-    Scenario::with(())
+    OpportunityScenario::with(())
         .given(vec![first(&one), awarded("n1", "W1")])
         .when(record(&two))
-        .then_expect_events(vec![amended(&two, Standing::Current), awarded("n2", "W2")]);
+        .then_expect_events(vec![amended(&two, AmendmentStanding::Current), awarded("n2", "W2")]);
 }
 
 #[test]
 fn discovering_again_with_the_same_notice_changes_nothing() {
     let notice = notice("n1", 3);
-    Scenario::with(())
+    OpportunityScenario::with(())
         .given(vec![first(&notice)])
         .when(OpportunityCommand::Discover(Box::new(notice)))
         .then_expect_events(vec![]);
@@ -123,7 +129,7 @@ fn discovering_again_with_the_same_notice_changes_nothing() {
 
 #[test]
 fn discovering_what_is_on_record_with_another_notice_is_refused() {
-    Scenario::with(())
+    OpportunityScenario::with(())
         .given(vec![first(&notice("n1", 3))])
         .when(OpportunityCommand::Discover(Box::new(notice("n2", 4))))
         .then_expect_error(OpportunityError::AlreadyDiscovered);
@@ -136,21 +142,24 @@ fn amending_by_hand_changes_what_is_named_and_keeps_the_rest() {
     expected.source = NoticeSource::Manual;
     expected.posted_at = march(8);
     expected.facts.title = "Patient lifts, ceiling mounted".into();
-    Scenario::with(())
+    OpportunityScenario::with(())
         .given(vec![first(&original)])
         .when(amend(8, "Patient lifts, ceiling mounted"))
-        .then_expect_events(vec![amended(&expected, Standing::Current)]);
+        .then_expect_events(vec![amended(&expected, AmendmentStanding::Current)]);
 }
 
 #[test]
 fn amending_to_what_is_on_record_changes_nothing() {
     let original = notice("n1", 3);
-    Scenario::with(()).given(vec![first(&original)]).when(amend(8, &original.facts.title)).then_expect_events(vec![]);
+    OpportunityScenario::with(())
+        .given(vec![first(&original)])
+        .when(amend(8, &original.facts.title))
+        .then_expect_events(vec![]);
 }
 
 #[test]
 fn amending_what_nobody_discovered_is_refused() {
-    Scenario::with(())
+    OpportunityScenario::with(())
         .given_no_previous_events()
         .when(amend(8, "x"))
         .then_expect_error(OpportunityError::NotDiscovered);
@@ -158,7 +167,7 @@ fn amending_what_nobody_discovered_is_refused() {
 
 #[test]
 fn awarding_what_nobody_discovered_is_refused() {
-    Scenario::with(())
+    OpportunityScenario::with(())
         .given_no_previous_events()
         .when(OpportunityCommand::Award(AwardOpportunity { award: award("W1") }))
         .then_expect_error(OpportunityError::NotDiscovered);
@@ -167,7 +176,7 @@ fn awarding_what_nobody_discovered_is_refused() {
 #[test]
 fn awarding_by_hand_what_a_notice_awarded_changes_nothing() {
     let notice = with_award(notice("n1", 3), "W1");
-    Scenario::with(())
+    OpportunityScenario::with(())
         .given(vec![first(&notice), awarded("n1", "W1")])
         .when(OpportunityCommand::Award(AwardOpportunity { award: award("W1") }))
         .then_expect_events(vec![]);
@@ -176,11 +185,11 @@ fn awarding_by_hand_what_a_notice_awarded_changes_nothing() {
 #[test]
 fn the_awards_of_one_opportunity_add_up() {
     let notice = notice("n1", 3);
-    let state = folded(vec![first(&notice), awarded("n1", "W1"), awarded("n2", "W2")]);
+    let state = fold_events(vec![first(&notice), awarded("n1", "W1"), awarded("n2", "W2")]);
     assert_eq!(state.record().unwrap().awarded_cents(), Some(2_000_000));
 }
 
-fn folded(events: Vec<OpportunityEvent>) -> Opportunity {
+fn fold_events(events: Vec<OpportunityEvent>) -> Opportunity {
     let mut state = Opportunity::default();
     for event in events {
         state.evolve(event);
@@ -204,8 +213,8 @@ fn amend(day: u32, title: &str) -> OpportunityCommand {
     }))
 }
 
-fn stamp() -> Stamp {
-    Stamp { by: UserId::try_new("ann").unwrap(), at: march(9) }
+fn stamp() -> AuditStamp {
+    AuditStamp { by: UserId::try_new("ann").unwrap(), at: march(9) }
 }
 
 fn cancel() -> OpportunityCommand {
@@ -227,12 +236,12 @@ fn archived() -> OpportunityEvent {
 }
 
 fn first(notice: &Notice) -> OpportunityEvent {
-    OpportunityEvent::Discovered { filing: Filing::of(notice), facts: Box::new(notice.facts.clone()) }
+    OpportunityEvent::Discovered { filing: NoticeFiling::from_notice(notice), facts: Box::new(notice.facts.clone()) }
 }
 
-fn amended(notice: &Notice, standing: Standing) -> OpportunityEvent {
+fn amended(notice: &Notice, standing: AmendmentStanding) -> OpportunityEvent {
     let facts = Box::new(notice.facts.clone());
-    OpportunityEvent::Amended { filing: Filing::of(notice), standing, facts }
+    OpportunityEvent::Amended { filing: NoticeFiling::from_notice(notice), standing, facts }
 }
 
 fn awarded(key: &str, number: &str) -> OpportunityEvent {
@@ -243,7 +252,7 @@ fn award(number: &str) -> Award {
     Award {
         number: Some(number.to_owned()),
         date: Some(march(2).date_naive()),
-        amount: Some(Cents(1_000_000)),
+        amount: Some(UsdCents(1_000_000)),
         awardee: Some("Ridgeway Mobility LLC".to_owned()),
     }
 }
@@ -257,7 +266,7 @@ fn notice(id: &str, day: u32) -> Notice {
         notice_id: NoticeId::try_new(id).unwrap(),
         source: NoticeSource::SamCsv,
         posted_at: march(day),
-        facts: Facts {
+        facts: NoticeDetails {
             title: "Patient lifts".into(),
             notice_type: NoticeType::try_new("Solicitation").unwrap(),
             agency: Agency::from_name("VETERANS AFFAIRS, DEPARTMENT OF").unwrap(),

@@ -2,13 +2,13 @@
 
 use serde_json::Value;
 
-use crate::upcast::Lineage;
+use crate::upcast::VersionHistory;
 
 /// Every event of an opportunity.
-pub(crate) const LINEAGES: &[Lineage] = &[
-    Lineage { event_type: "opportunity.discovered", current: "1.0", earlier: &[] },
-    Lineage { event_type: "opportunity.amended", current: "1.0", earlier: &[] },
-    Lineage {
+pub(crate) const VERSION_HISTORIES: &[VersionHistory] = &[
+    VersionHistory { event_type: "opportunity.discovered", current: "1.0", earlier: &[] },
+    VersionHistory { event_type: "opportunity.amended", current: "1.0", earlier: &[] },
+    VersionHistory {
         event_type: "opportunity.deadline_changed",
         current: "1.1",
         earlier: &[("1.0", |fields| {
@@ -16,7 +16,7 @@ pub(crate) const LINEAGES: &[Lineage] = &[
             fields.insert("posted_at".to_owned(), Value::Null);
         })],
     },
-    Lineage { event_type: "opportunity.awarded", current: "1.0", earlier: &[] },
-    Lineage { event_type: "opportunity.cancelled", current: "1.0", earlier: &[] },
-    Lineage { event_type: "opportunity.archived", current: "1.0", earlier: &[] },
+    VersionHistory { event_type: "opportunity.awarded", current: "1.0", earlier: &[] },
+    VersionHistory { event_type: "opportunity.cancelled", current: "1.0", earlier: &[] },
+    VersionHistory { event_type: "opportunity.archived", current: "1.0", earlier: &[] },
 ];

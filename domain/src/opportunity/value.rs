@@ -5,8 +5,8 @@ mod code;
 mod notice;
 
 pub use self::{
-    award::{Award, Cents},
-    code::{CancellationReason, Naics, NoticeId, NoticeType, SetAside},
-    notice::{Facts, Notice, NoticeSource, Place},
+    award::{Award, UsdCents},
+    code::{CancellationReason, NaicsCode, NoticeId, NoticeType, SetAside},
+    notice::{Notice, NoticeDetails, NoticeSource, PlaceOfPerformance},
 };
 pub use crate::value::InvalidValue;

@@ -1,10 +1,12 @@
 //! What can be asked of a proposal.
 
 use super::{
-    section::{Edit, Outline, SectionKey},
-    value::{CommentId, CommentText, Confirmation, Outcome, ProposalTitle, ReviewNote, WithdrawalReason},
+    section::{ProposalOutline, SectionChange, SectionKey},
+    value::{
+        CommentId, CommentText, ProposalOutcome, ProposalTitle, ReviewNote, SubmissionConfirmation, WithdrawalReason,
+    },
 };
-use crate::{opportunity::OpportunityId, value::Stamp};
+use crate::{opportunity::OpportunityId, value::AuditStamp};
 
 /// A wish about one proposal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,21 +18,21 @@ pub enum ProposalCommand {
         /// What it is called.
         title: ProposalTitle,
         /// The sections that are planned.
-        outline: Outline,
+        outline: ProposalOutline,
         /// Who wishes it, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// Write or rewrite a section.
     EditSection {
         /// Which, and what it is to be.
-        edit: Edit,
+        edit: SectionChange,
         /// Who wishes it, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// Take over what several people wrote together: all of it, or nothing.
-    EditTogether {
+    EditSections {
         /// Each section at most once, with who wrote it last, and when.
-        edits: Vec<(Edit, Stamp)>,
+        edits: Vec<(SectionChange, AuditStamp)>,
     },
     /// Take a section out.
     RemoveSection {
@@ -39,7 +41,7 @@ pub enum ProposalCommand {
         /// The revision that they saw.
         based_on: u32,
         /// Who wishes it, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// Remark something.
     Comment {
@@ -50,53 +52,53 @@ pub enum ProposalCommand {
         /// What it says.
         text: CommentText,
         /// Who wishes it, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// Note that a remark was dealt with.
     ResolveComment {
         /// Which remark.
         comment_id: CommentId,
         /// Who wishes it, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// Ask somebody else to look at it.
     SubmitForReview {
         /// Who wishes it, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// Let it be handed in.
     Approve {
         /// What the reviewer says.
         note: Option<ReviewNote>,
         /// Who wishes it, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// Have it written further.
     Reject {
         /// What the reviewer says.
         note: ReviewNote,
         /// Who wishes it, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// Note that it was handed in.
     Submit {
         /// How the agency confirmed that.
-        confirmation: Option<Confirmation>,
+        confirmation: Option<SubmissionConfirmation>,
         /// Who wishes it, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// Note how the agency decided.
     RecordOutcome {
         /// How.
-        outcome: Outcome,
+        outcome: ProposalOutcome,
         /// Who wishes it, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// Give it up.
     Withdraw {
         /// Why.
         reason: WithdrawalReason,
         /// Who wishes it, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
 }

@@ -1,6 +1,6 @@
 //! Why a wish about a proposal is refused.
 
-use super::value::Phase;
+use super::value::LifecyclePhase;
 
 /// A business reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -15,9 +15,9 @@ pub enum ProposalError {
     #[error("the proposal is {phase}, and would have to be {needed}")]
     WrongPhase {
         /// The phase it is in.
-        phase: Phase,
+        phase: LifecyclePhase,
         /// The phase it would have to be in.
-        needed: Phase,
+        needed: LifecyclePhase,
     },
     /// Others have changed the section since it was read.
     #[error("the section was changed by others: its revision is {current}")]

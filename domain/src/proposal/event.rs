@@ -8,12 +8,13 @@ use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    section::{Outline, SectionKey},
+    section::{ProposalOutline, SectionKey},
     value::{
-        CommentId, CommentText, Confirmation, Content, Heading, Outcome, ProposalTitle, ReviewNote, WithdrawalReason,
+        CommentId, CommentText, ProposalOutcome, ProposalTitle, ReviewNote, SectionContent, SectionHeading,
+        SubmissionConfirmation, WithdrawalReason,
     },
 };
-use crate::{opportunity::OpportunityId, value::Stamp};
+use crate::{opportunity::OpportunityId, value::AuditStamp};
 
 /// Something that happened to a proposal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,29 +27,29 @@ pub enum ProposalEvent {
         /// What it is called.
         title: ProposalTitle,
         /// The sections that are planned.
-        outline: Outline,
+        outline: ProposalOutline,
         /// Who did it, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// A section was written or rewritten.
     SectionEdited {
         /// Which section.
         section: SectionKey,
         /// What it is called from then on.
-        heading: Heading,
+        heading: SectionHeading,
         /// What it says from then on.
-        content: Content,
+        content: SectionContent,
         /// Its revision from then on.
         revision: u32,
         /// Who did it, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// A section was taken out.
     SectionRemoved {
         /// Which section.
         section: SectionKey,
         /// Who did it, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// Somebody remarked something.
     Commented {
@@ -60,19 +61,19 @@ pub enum ProposalEvent {
         /// What it says.
         text: CommentText,
         /// Who did it, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// A remark was dealt with.
     CommentResolved {
         /// Which remark.
         comment_id: CommentId,
         /// Who did it, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// Somebody else was asked to look at it.
     SubmittedForReview {
         /// Who did it, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// It may be handed in.
     Approved {
@@ -80,36 +81,36 @@ pub enum ProposalEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         note: Option<ReviewNote>,
         /// Who did it, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// It has to be written further.
     Rejected {
         /// What the reviewer said.
         note: ReviewNote,
         /// Who did it, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// It was handed in.
     Submitted {
         /// How the agency confirmed that.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        confirmation: Option<Confirmation>,
+        confirmation: Option<SubmissionConfirmation>,
         /// Who did it, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// The agency decided.
     Decided {
         /// How.
-        outcome: Outcome,
+        outcome: ProposalOutcome,
         /// Who did it, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// The company gave it up.
     Withdrawn {
         /// Why.
         reason: WithdrawalReason,
         /// Who did it, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
 }
 

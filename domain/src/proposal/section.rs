@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::value::{Content, Heading};
+use super::value::{SectionContent, SectionHeading};
 use crate::value::{InvalidValue, text_value};
 
 /// How many sections one proposal has, at most.
@@ -20,62 +20,66 @@ pub struct Section {
     /// Which section.
     pub key: SectionKey,
     /// What it is called.
-    pub heading: Heading,
+    pub heading: SectionHeading,
     /// What it says; nothing yet where it was only planned.
-    pub content: Option<Content>,
+    pub content: Option<SectionContent>,
     /// Grows with each edit; 0 where it was only planned.
     pub revision: u32,
 }
 
 /// A section to write.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Planned {
+pub struct PlannedSection {
     /// Which section.
     pub key: SectionKey,
     /// What it is called.
-    pub heading: Heading,
+    pub heading: SectionHeading,
 }
 
 /// The sections that are planned at the start, in their order; each key once.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Outline(Vec<Planned>);
+pub struct ProposalOutline(Vec<PlannedSection>);
 
-impl Outline {
+impl ProposalOutline {
     /// These sections.
     ///
     /// # Errors
     /// [`InvalidValue`] for more than [`MAX_SECTIONS`] and for a key that comes twice.
-    pub fn try_new(sections: Vec<(SectionKey, Heading)>) -> Result<Self, InvalidValue> {
+    pub fn try_new(sections: Vec<(SectionKey, SectionHeading)>) -> Result<Self, InvalidValue> {
         if sections.len() > MAX_SECTIONS {
             return Err(InvalidValue::TooMany { what: "sections", max: MAX_SECTIONS });
         }
-        let mut planned: Vec<Planned> = vec![];
+        let mut planned: Vec<PlannedSection> = vec![];
         for (key, heading) in sections {
             if planned.iter().any(|known| known.key == key) {
                 return Err(InvalidValue::malformed("section", key.as_str(), "different from the other sections"));
             }
-            planned.push(Planned { key, heading });
+            planned.push(PlannedSection { key, heading });
         }
         Ok(Self(planned))
     }
 
     pub(super) fn into_sections(self) -> Vec<Section> {
-        let section =
-            |planned: Planned| Section { key: planned.key, heading: planned.heading, content: None, revision: 0 };
+        let section = |planned: PlannedSection| Section {
+            key: planned.key,
+            heading: planned.heading,
+            content: None,
+            revision: 0,
+        };
         self.0.into_iter().map(section).collect()
     }
 }
 
 /// What somebody wants a section to be, new or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Edit {
+pub struct SectionChange {
     /// Which section.
     pub section: SectionKey,
     /// What it is to be called.
-    pub heading: Heading,
+    pub heading: SectionHeading,
     /// What it is to say.
-    pub content: Content,
+    pub content: SectionContent,
     /// The revision that they saw; 0 for one that is new or only planned. If it has another one, nothing is changed, so
     /// that nobody writes over what they have not read.
     pub based_on: u32,

@@ -9,40 +9,40 @@ use cqrs_es::test::TestFramework;
 
 use super::*;
 use crate::{
-    opportunity::{Cents, OpportunityId},
+    opportunity::{OpportunityId, UsdCents},
     value::InvalidValue,
 };
 
-type Scenario = TestFramework<Proposal>;
+type ProposalScenario = TestFramework<Proposal>;
 
-fn expect(given: &[ProposalEvent], when: ProposalCommand, then: Vec<ProposalEvent>) {
-    Scenario::with(()).given(given.to_vec()).when(when).then_expect_events(then);
+fn expect_events(given: &[ProposalEvent], when: ProposalCommand, then: Vec<ProposalEvent>) {
+    ProposalScenario::with(()).given(given.to_vec()).when(when).then_expect_events(then);
 }
 
-fn refuse(given: &[ProposalEvent], when: ProposalCommand, then: ProposalError) {
-    Scenario::with(()).given(given.to_vec()).when(when).then_expect_error(then);
+fn expect_refusal(given: &[ProposalEvent], when: ProposalCommand, then: ProposalError) {
+    ProposalScenario::with(()).given(given.to_vec()).when(when).then_expect_error(then);
 }
 
-fn after(events: &[ProposalEvent]) -> Proposal {
+fn state_after(events: &[ProposalEvent]) -> Proposal {
     let mut state = Proposal::default();
     events.iter().cloned().for_each(|event| state.evolve(event));
     state
 }
 
-fn by(name: &str) -> Stamp {
-    Stamp { by: UserId::try_new(name).unwrap(), at: "2026-03-03T12:00:00Z".parse().unwrap() }
+fn by(name: &str) -> AuditStamp {
+    AuditStamp { by: UserId::try_new(name).unwrap(), at: "2026-03-03T12:00:00Z".parse().unwrap() }
 }
 
 fn key(text: &str) -> SectionKey {
     SectionKey::try_new(text).unwrap()
 }
 
-fn content(text: &str) -> Content {
-    Content::try_new(text).unwrap()
+fn content(text: &str) -> SectionContent {
+    SectionContent::try_new(text).unwrap()
 }
 
-fn heading() -> Heading {
-    Heading::try_new("Approach").unwrap()
+fn heading() -> SectionHeading {
+    SectionHeading::try_new("Approach").unwrap()
 }
 
 fn opportunity() -> OpportunityId {
@@ -53,8 +53,8 @@ fn title(text: &str) -> ProposalTitle {
     ProposalTitle::try_new(text).unwrap()
 }
 
-fn outline() -> Outline {
-    Outline::try_new(vec![(key("approach"), heading())]).unwrap()
+fn outline() -> ProposalOutline {
+    ProposalOutline::try_new(vec![(key("approach"), heading())]).unwrap()
 }
 
 fn comment_id(number: u128) -> CommentId {
@@ -74,15 +74,15 @@ fn draft(text: &str) -> ProposalCommand {
 }
 
 fn edit(section: &str, text: &str, based_on: u32) -> ProposalCommand {
-    let edit = Edit { section: key(section), heading: heading(), content: content(text), based_on };
+    let edit = SectionChange { section: key(section), heading: heading(), content: content(text), based_on };
     ProposalCommand::EditSection { edit, stamp: by("ann") }
 }
 
 fn edit_together(edits: &[(&str, &str, u32)]) -> ProposalCommand {
     let edit = |&(section, text, based_on): &(&str, &str, u32)| {
-        (Edit { section: key(section), heading: heading(), content: content(text), based_on }, by("ann"))
+        (SectionChange { section: key(section), heading: heading(), content: content(text), based_on }, by("ann"))
     };
-    ProposalCommand::EditTogether { edits: edits.iter().map(edit).collect() }
+    ProposalCommand::EditSections { edits: edits.iter().map(edit).collect() }
 }
 
 fn remove(section: &str, based_on: u32) -> ProposalCommand {
@@ -118,7 +118,7 @@ fn submit() -> ProposalCommand {
     ProposalCommand::Submit { confirmation: None, stamp: by("ann") }
 }
 
-fn record(outcome: Outcome) -> ProposalCommand {
+fn record(outcome: ProposalOutcome) -> ProposalCommand {
     ProposalCommand::RecordOutcome { outcome, stamp: by("ann") }
 }
 
@@ -173,7 +173,7 @@ fn submitted() -> ProposalEvent {
     ProposalEvent::Submitted { confirmation: None, stamp: by("ann") }
 }
 
-fn decided(outcome: Outcome) -> ProposalEvent {
+fn decided(outcome: ProposalOutcome) -> ProposalEvent {
     ProposalEvent::Decided { outcome, stamp: by("ann") }
 }
 
@@ -181,15 +181,15 @@ fn withdrawn() -> ProposalEvent {
     ProposalEvent::Withdrawn { reason: reason(), stamp: by("ann") }
 }
 
-fn won() -> Outcome {
-    Outcome { verdict: Verdict::Won, amount: Some(Cents(81_930_000)), reason: None }
+fn won() -> ProposalOutcome {
+    ProposalOutcome { verdict: AgencyDecision::Won, amount: Some(UsdCents(81_930_000)), reason: None }
 }
 
-fn lost() -> Outcome {
-    Outcome { verdict: Verdict::Lost, amount: None, reason: None }
+fn lost() -> ProposalOutcome {
+    ProposalOutcome { verdict: AgencyDecision::Lost, amount: None, reason: None }
 }
 
 /// The whole way to the agency.
-fn way() -> Vec<ProposalEvent> {
+fn full_lifecycle() -> Vec<ProposalEvent> {
     vec![drafted("Lifts"), edited("approach", "We deliver.", 1), in_review(), approved(), submitted()]
 }

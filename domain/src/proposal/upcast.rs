@@ -1,18 +1,18 @@
 //! The versions that events of proposals ever had.
 
-use crate::upcast::Lineage;
+use crate::upcast::VersionHistory;
 
 /// Every event of a proposal.
-pub(crate) const LINEAGES: &[Lineage] = &[
-    Lineage { event_type: "proposal.drafted", current: "1.0", earlier: &[] },
-    Lineage { event_type: "proposal.section_edited", current: "1.0", earlier: &[] },
-    Lineage { event_type: "proposal.section_removed", current: "1.0", earlier: &[] },
-    Lineage { event_type: "proposal.commented", current: "1.0", earlier: &[] },
-    Lineage { event_type: "proposal.comment_resolved", current: "1.0", earlier: &[] },
-    Lineage { event_type: "proposal.submitted_for_review", current: "1.0", earlier: &[] },
-    Lineage { event_type: "proposal.approved", current: "1.0", earlier: &[] },
-    Lineage { event_type: "proposal.rejected", current: "1.0", earlier: &[] },
-    Lineage { event_type: "proposal.submitted", current: "1.0", earlier: &[] },
-    Lineage { event_type: "proposal.decided", current: "1.0", earlier: &[] },
-    Lineage { event_type: "proposal.withdrawn", current: "1.0", earlier: &[] },
+pub(crate) const VERSION_HISTORIES: &[VersionHistory] = &[
+    VersionHistory { event_type: "proposal.drafted", current: "1.0", earlier: &[] },
+    VersionHistory { event_type: "proposal.section_edited", current: "1.0", earlier: &[] },
+    VersionHistory { event_type: "proposal.section_removed", current: "1.0", earlier: &[] },
+    VersionHistory { event_type: "proposal.commented", current: "1.0", earlier: &[] },
+    VersionHistory { event_type: "proposal.comment_resolved", current: "1.0", earlier: &[] },
+    VersionHistory { event_type: "proposal.submitted_for_review", current: "1.0", earlier: &[] },
+    VersionHistory { event_type: "proposal.approved", current: "1.0", earlier: &[] },
+    VersionHistory { event_type: "proposal.rejected", current: "1.0", earlier: &[] },
+    VersionHistory { event_type: "proposal.submitted", current: "1.0", earlier: &[] },
+    VersionHistory { event_type: "proposal.decided", current: "1.0", earlier: &[] },
+    VersionHistory { event_type: "proposal.withdrawn", current: "1.0", earlier: &[] },
 ];

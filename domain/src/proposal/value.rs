@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    opportunity::Cents,
+    opportunity::UsdCents,
     value::{is_prose, text_value, uuid_id, vocabulary},
 };
 
@@ -19,12 +19,12 @@ text_value!(
 
 text_value!(
     /// What a section is called.
-    Heading, "heading", max 300, |c| !c.is_control(), "text on one line"
+    SectionHeading, "heading", max 300, |c| !c.is_control(), "text on one line"
 );
 
 text_value!(
     /// What a section says.
-    Content, "content", max 100_000, is_prose, "text"
+    SectionContent, "content", max 100_000, is_prose, "text"
 );
 
 text_value!(
@@ -39,7 +39,7 @@ text_value!(
 
 text_value!(
     /// How an agency confirmed that a proposal was handed in.
-    Confirmation, "confirmation", max 500, |c| !c.is_control(), "text on one line"
+    SubmissionConfirmation, "confirmation", max 500, |c| !c.is_control(), "text on one line"
 );
 
 text_value!(
@@ -54,7 +54,7 @@ text_value!(
 
 vocabulary!(
     /// How far a proposal is.
-    Phase, "phase" {
+    LifecyclePhase, "phase" {
         /// Nobody has begun it.
         Unwritten = "unwritten",
         /// It is written.
@@ -76,7 +76,7 @@ vocabulary!(
 
 vocabulary!(
     /// How an agency decided.
-    Verdict, "verdict" {
+    AgencyDecision, "verdict" {
         /// For the proposal.
         Won = "won",
         /// Against it.
@@ -86,12 +86,12 @@ vocabulary!(
 
 /// How an agency decided about a proposal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Outcome {
+pub struct ProposalOutcome {
     /// For it or against it.
-    pub verdict: Verdict,
+    pub verdict: AgencyDecision,
     /// What the contract is worth, if that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub amount: Option<Cents>,
+    pub amount: Option<UsdCents>,
     /// Why it was decided so, if that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<DecisionReason>,

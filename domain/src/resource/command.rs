@@ -1,7 +1,7 @@
 //! What can be asked of a resource.
 
-use super::value::Asset;
-use crate::value::Stamp;
+use super::value::ResourceContent;
+use crate::value::AuditStamp;
 
 /// A wish about one resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,20 +9,20 @@ pub enum ResourceCommand {
     /// Make it.
     Create {
         /// What it holds.
-        asset: Asset,
+        asset: ResourceContent,
         /// Who wishes it, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// Let it hold something else.
     Update {
         /// What it is to hold.
-        asset: Asset,
+        asset: ResourceContent,
         /// Who wishes it, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// Do away with it for good.
     Delete {
         /// Who wishes it, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
 }

@@ -7,8 +7,8 @@
 use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 
-use super::value::Asset;
-use crate::value::Stamp;
+use super::value::ResourceContent;
+use crate::value::AuditStamp;
 
 /// Something that happened to a resource.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,21 +17,21 @@ pub enum ResourceEvent {
     /// It was made.
     Created {
         /// What it held.
-        asset: Asset,
+        asset: ResourceContent,
         /// Who did it, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// It was changed.
     Updated {
         /// What it held from then on, all of it.
-        asset: Asset,
+        asset: ResourceContent,
         /// Who did it, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// It was deleted.
     Deleted {
         /// Who did it, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
 }
 

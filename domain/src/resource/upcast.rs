@@ -1,10 +1,10 @@
 //! The versions that events of resources ever had.
 
-use crate::upcast::Lineage;
+use crate::upcast::VersionHistory;
 
 /// Every event of a resource.
-pub(crate) const LINEAGES: &[Lineage] = &[
-    Lineage { event_type: "resource.created", current: "1.0", earlier: &[] },
-    Lineage { event_type: "resource.updated", current: "1.0", earlier: &[] },
-    Lineage { event_type: "resource.deleted", current: "1.0", earlier: &[] },
+pub(crate) const VERSION_HISTORIES: &[VersionHistory] = &[
+    VersionHistory { event_type: "resource.created", current: "1.0", earlier: &[] },
+    VersionHistory { event_type: "resource.updated", current: "1.0", earlier: &[] },
+    VersionHistory { event_type: "resource.deleted", current: "1.0", earlier: &[] },
 ];

@@ -41,21 +41,22 @@ text_value!(
 
 text_value!(
     /// A word to find resources by.
-    Tag, "tag", max 50, |c| c.is_lowercase() || c.is_ascii_digit() || c == '-', "lower-case letters, digits and hyphens"
+    ResourceTag, "tag", max 50, |c| c.is_lowercase() || c.is_ascii_digit() || c == '-', "lower-case letters, digits and hyphens"
 );
 
 /// The tags of a resource.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Tags(BTreeSet<Tag>);
+pub struct ResourceTags(BTreeSet<ResourceTag>);
 
-impl Tags {
+impl ResourceTags {
     /// Each tag once, in order.
     ///
     /// # Errors
     /// [`InvalidValue`] for a tag that is none, and for more than [`MAX_TAGS`].
     pub fn try_new<T: AsRef<str>>(tags: impl IntoIterator<Item = T>) -> Result<Self, InvalidValue> {
-        let tags = tags.into_iter().map(|tag| Tag::try_new(tag.as_ref())).collect::<Result<BTreeSet<_>, _>>()?;
+        let tags =
+            tags.into_iter().map(|tag| ResourceTag::try_new(tag.as_ref())).collect::<Result<BTreeSet<_>, _>>()?;
         if tags.len() > MAX_TAGS {
             return Err(InvalidValue::TooMany { what: "tags", max: MAX_TAGS });
         }
@@ -63,14 +64,14 @@ impl Tags {
     }
 
     /// The tags in order.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Tag> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &ResourceTag> {
         self.0.iter()
     }
 }
 
 /// What a resource holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Asset {
+pub struct ResourceContent {
     /// What it is called.
     pub name: ResourceName,
     /// What it is good for.
@@ -78,7 +79,7 @@ pub struct Asset {
     /// What it says.
     pub body: ResourceBody,
     /// Words to find it by.
-    pub tags: Tags,
+    pub tags: ResourceTags,
     /// The document that it was taken from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub document_id: Option<DocumentId>,

@@ -1,7 +1,7 @@
 //! What can be asked of a task.
 
-use super::value::{Job, Percent, Retry, TaskNote, TaskResult, WorkerName};
-use crate::value::Stamp;
+use super::value::{ProgressPercent, RetryDecision, TaskNote, TaskResult, TaskSpec, WorkerName};
+use crate::value::AuditStamp;
 
 /// A wish about one task.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,27 +9,27 @@ pub enum TaskCommand {
     /// Have it done.
     Request {
         /// What is wanted.
-        job: Job,
+        job: TaskSpec,
         /// Who wishes it, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// A worker takes it.
     Start {
         /// Which one.
         worker: WorkerName,
         /// Who says so, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// The worker tells how far it is.
     Report {
         /// Which worker.
         worker: WorkerName,
         /// How much is done.
-        percent: Percent,
+        percent: ProgressPercent,
         /// What else it tells.
         note: Option<TaskNote>,
         /// Who says so, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// The worker is done.
     Complete {
@@ -38,7 +38,7 @@ pub enum TaskCommand {
         /// What came of it.
         result: TaskResult,
         /// Who says so, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// The worker could not do it.
     Fail {
@@ -47,15 +47,15 @@ pub enum TaskCommand {
         /// Why not.
         reason: TaskNote,
         /// Whether trying again may help.
-        retry: Retry,
+        retry: RetryDecision,
         /// Who says so, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// Do not have it done.
     Cancel {
         /// Why not.
         reason: TaskNote,
         /// Who wishes it, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
 }

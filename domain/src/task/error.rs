@@ -22,5 +22,5 @@ pub enum TaskError {
     NotStarted,
     /// It is done, failed for good or cancelled.
     #[error("the task is over")]
-    Over,
+    AlreadyFinished,
 }

@@ -7,8 +7,8 @@
 use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 
-use super::value::{Job, Percent, Retry, TaskNote, TaskResult, WorkerName};
-use crate::value::Stamp;
+use super::value::{ProgressPercent, RetryDecision, TaskNote, TaskResult, TaskSpec, WorkerName};
+use crate::value::AuditStamp;
 
 /// Something that happened to a task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,9 +17,9 @@ pub enum TaskEvent {
     /// Somebody wants it done.
     Requested {
         /// What is wanted.
-        job: Job,
+        job: TaskSpec,
         /// Who wished it, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// A worker took it.
     Started {
@@ -28,24 +28,24 @@ pub enum TaskEvent {
         /// The how manieth time it is tried, from 1.
         attempt: u32,
         /// Who said so, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// The worker told how far it is.
     ProgressReported {
         /// How much is done.
-        percent: Percent,
+        percent: ProgressPercent,
         /// What else it told.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         note: Option<TaskNote>,
         /// Who said so, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// It is done.
     Completed {
         /// What came of it.
         result: TaskResult,
         /// Who said so, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// The worker could not do it.
     Failed {
@@ -54,16 +54,16 @@ pub enum TaskEvent {
         /// Why it could not.
         reason: TaskNote,
         /// Whether it is tried again.
-        retry: Retry,
+        retry: RetryDecision,
         /// Who said so, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
     /// Nobody wants it any more.
     Cancelled {
         /// Why not.
         reason: TaskNote,
         /// Who wished it, and when.
-        stamp: Stamp,
+        stamp: AuditStamp,
     },
 }
 

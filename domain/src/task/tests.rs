@@ -7,33 +7,33 @@ mod stored_form;
 use cqrs_es::test::TestFramework;
 
 use super::*;
-use crate::value::{InvalidValue, Stamp, UserId};
+use crate::value::{AuditStamp, InvalidValue, UserId};
 
-type Scenario = TestFramework<Task>;
+type TaskScenario = TestFramework<Task>;
 
 #[test]
 fn values_check_themselves() {
-    assert_eq!(Percent::try_new(100).unwrap().number(), 100);
+    assert_eq!(ProgressPercent::try_new(100).unwrap().number(), 100);
     for wrong in [101, 256, u32::MAX] {
-        assert!(Percent::try_new(wrong).is_err());
+        assert!(ProgressPercent::try_new(wrong).is_err());
     }
-    assert_eq!(Parameters::try_new([("b", "1"), ("a", "2"), ("b", "3")]).unwrap().iter().len(), 2);
+    assert_eq!(ParameterList::try_new([("b", "1"), ("a", "2"), ("b", "3")]).unwrap().iter().len(), 2);
     let names: Vec<_> = (0..=MAX_PARAMETERS).map(|number| format!("p{number}")).collect();
     let many = names.iter().map(|name| (name.as_str(), "x"));
-    assert_eq!(Parameters::try_new(many), Err(InvalidValue::TooMany { what: "parameters", max: MAX_PARAMETERS }));
-    assert!(Parameters::try_new([("Not a name", "x")]).is_err());
-    assert!(Subject::try_new(SubjectKind::Document, " ").is_err());
+    assert_eq!(ParameterList::try_new(many), Err(InvalidValue::TooMany { what: "parameters", max: MAX_PARAMETERS }));
+    assert!(ParameterList::try_new([("Not a name", "x")]).is_err());
+    assert!(TaskSubject::try_new(SubjectKind::Document, " ").is_err());
 }
 
-fn stamp() -> Stamp {
-    Stamp { by: UserId::try_new("ann").unwrap(), at: "2026-03-03T12:00:00Z".parse().unwrap() }
+fn stamp() -> AuditStamp {
+    AuditStamp { by: UserId::try_new("ann").unwrap(), at: "2026-03-03T12:00:00Z".parse().unwrap() }
 }
 
-fn job(subject: &str) -> Job {
-    Job {
+fn job(subject: &str) -> TaskSpec {
+    TaskSpec {
         kind: TaskKind::ExtractText,
-        subject: Subject::try_new(SubjectKind::Document, subject).unwrap(),
-        parameters: Parameters::try_new([("language", "en")]).unwrap(),
+        subject: TaskSubject::try_new(SubjectKind::Document, subject).unwrap(),
+        parameters: ParameterList::try_new([("language", "en")]).unwrap(),
     }
 }
 
@@ -54,14 +54,19 @@ fn start(name: &str) -> TaskCommand {
 }
 
 fn report(percent: u32) -> TaskCommand {
-    TaskCommand::Report { worker: worker("w"), percent: Percent::try_new(percent).unwrap(), note: None, stamp: stamp() }
+    TaskCommand::Report {
+        worker: worker("w"),
+        percent: ProgressPercent::try_new(percent).unwrap(),
+        note: None,
+        stamp: stamp(),
+    }
 }
 
 fn complete(result: &str) -> TaskCommand {
     TaskCommand::Complete { worker: worker("w"), result: TaskResult::try_new(result).unwrap(), stamp: stamp() }
 }
 
-fn fail(retry: Retry) -> TaskCommand {
+fn fail(retry: RetryDecision) -> TaskCommand {
     TaskCommand::Fail { worker: worker("w"), reason: note("no text"), retry, stamp: stamp() }
 }
 
@@ -78,14 +83,14 @@ fn started(name: &str, attempt: u32) -> TaskEvent {
 }
 
 fn reported(percent: u32) -> TaskEvent {
-    TaskEvent::ProgressReported { percent: Percent::try_new(percent).unwrap(), note: None, stamp: stamp() }
+    TaskEvent::ProgressReported { percent: ProgressPercent::try_new(percent).unwrap(), note: None, stamp: stamp() }
 }
 
 fn completed(result: &str) -> TaskEvent {
     TaskEvent::Completed { result: TaskResult::try_new(result).unwrap(), stamp: stamp() }
 }
 
-fn failed(attempt: u32, retry: Retry) -> TaskEvent {
+fn failed(attempt: u32, retry: RetryDecision) -> TaskEvent {
     TaskEvent::Failed { attempt, reason: note("no text"), retry, stamp: stamp() }
 }
 

@@ -1,13 +1,13 @@
 //! The versions that events of tasks ever had.
 
-use crate::upcast::Lineage;
+use crate::upcast::VersionHistory;
 
 /// Every event of a task.
-pub(crate) const LINEAGES: &[Lineage] = &[
-    Lineage { event_type: "task.requested", current: "1.0", earlier: &[] },
-    Lineage { event_type: "task.started", current: "1.0", earlier: &[] },
-    Lineage { event_type: "task.progress_reported", current: "1.0", earlier: &[] },
-    Lineage { event_type: "task.completed", current: "1.0", earlier: &[] },
-    Lineage { event_type: "task.failed", current: "1.0", earlier: &[] },
-    Lineage { event_type: "task.cancelled", current: "1.0", earlier: &[] },
+pub(crate) const VERSION_HISTORIES: &[VersionHistory] = &[
+    VersionHistory { event_type: "task.requested", current: "1.0", earlier: &[] },
+    VersionHistory { event_type: "task.started", current: "1.0", earlier: &[] },
+    VersionHistory { event_type: "task.progress_reported", current: "1.0", earlier: &[] },
+    VersionHistory { event_type: "task.completed", current: "1.0", earlier: &[] },
+    VersionHistory { event_type: "task.failed", current: "1.0", earlier: &[] },
+    VersionHistory { event_type: "task.cancelled", current: "1.0", earlier: &[] },
 ];

@@ -46,7 +46,7 @@ vocabulary!(
 
 vocabulary!(
     /// Whether something that failed is tried again.
-    Retry, "retry" {
+    RetryDecision, "retry" {
         /// Trying again may help.
         Later = "later",
         /// It cannot be done.
@@ -105,14 +105,14 @@ text_value!(
 
 /// What is worked on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Subject {
+pub struct TaskSubject {
     /// What kind of thing it is.
     pub kind: SubjectKind,
     /// Its id.
     pub id: SubjectId,
 }
 
-impl Subject {
+impl TaskSubject {
     /// The thing of that kind with that id.
     ///
     /// # Errors
@@ -124,7 +124,7 @@ impl Subject {
 
 /// One parameter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Parameter {
+pub struct NamedParameter {
     /// What it is called.
     pub name: ParameterName,
     /// What it says.
@@ -134,9 +134,9 @@ pub struct Parameter {
 /// What the worker is told besides, by name; each name once, in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Parameters(Vec<Parameter>);
+pub struct ParameterList(Vec<NamedParameter>);
 
-impl Parameters {
+impl ParameterList {
     /// These parameters; the last one of a name counts.
     ///
     /// # Errors
@@ -147,36 +147,36 @@ impl Parameters {
             return Err(InvalidValue::TooMany { what: "parameters", max: MAX_PARAMETERS });
         }
         let parameter = |(name, value)| {
-            Ok(Parameter { name: ParameterName::try_new(name)?, value: ParameterValue::try_new(value)? })
+            Ok(NamedParameter { name: ParameterName::try_new(name)?, value: ParameterValue::try_new(value)? })
         };
         by_name.into_iter().map(parameter).collect::<Result<_, _>>().map(Self)
     }
 
     /// The parameters, in the order of their names.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Parameter> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &NamedParameter> {
         self.0.iter()
     }
 }
 
 /// What is wanted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Job {
+pub struct TaskSpec {
     /// What kind of work it is.
     pub kind: TaskKind,
     /// What is worked on.
-    pub subject: Subject,
+    pub subject: TaskSubject,
     /// What the worker is told besides.
-    pub parameters: Parameters,
+    pub parameters: ParameterList,
 }
 
 /// How much of a task is done, in hundredths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Percent(u8);
+pub struct ProgressPercent(u8);
 
-impl Percent {
+impl ProgressPercent {
     /// Nothing is done yet.
-    pub const NOTHING: Self = Self(0);
+    pub const ZERO: Self = Self(0);
 
     /// So many hundredths.
     ///

@@ -16,7 +16,7 @@ pub const STORABLE_YEARS: RangeInclusive<i32> = 1900..=2299;
 ///
 /// # Errors
 /// [`InvalidValue::Malformed`] for a time outside of [`STORABLE_YEARS`].
-pub fn storable_time(time: DateTime<Utc>) -> Result<DateTime<Utc>, InvalidValue> {
+pub fn ensure_storable_time(time: DateTime<Utc>) -> Result<DateTime<Utc>, InvalidValue> {
     if STORABLE_YEARS.contains(&time.year()) {
         return Ok(time);
     }
@@ -27,7 +27,7 @@ pub fn storable_time(time: DateTime<Utc>) -> Result<DateTime<Utc>, InvalidValue>
 ///
 /// # Errors
 /// [`InvalidValue::Malformed`] for a day outside of [`STORABLE_YEARS`].
-pub fn storable_day(day: NaiveDate) -> Result<NaiveDate, InvalidValue> {
+pub fn ensure_storable_day(day: NaiveDate) -> Result<NaiveDate, InvalidValue> {
     if STORABLE_YEARS.contains(&day.year()) {
         return Ok(day);
     }
@@ -49,8 +49,8 @@ mod tests {
             ("9999-12-31T23:59:59Z", false),
         ] {
             let time: DateTime<Utc> = text.parse().unwrap();
-            assert_eq!(storable_time(time).is_ok(), taken, "{text}");
-            assert_eq!(storable_day(time.date_naive()).is_ok(), taken, "{text}");
+            assert_eq!(ensure_storable_time(time).is_ok(), taken, "{text}");
+            assert_eq!(ensure_storable_day(time.date_naive()).is_ok(), taken, "{text}");
         }
     }
 }

@@ -7,7 +7,7 @@ use super::UserId;
 
 /// Who did something, and when. It comes with a command and stays in its events.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stamp {
+pub struct AuditStamp {
     /// Who.
     pub by: UserId,
     /// When.

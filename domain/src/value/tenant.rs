@@ -21,7 +21,7 @@ impl TenantId {
     ///
     /// The tenant is part of it, so that nobody can name a stream of another tenant: asking for a foreign id finds what
     /// an unknown id finds, nothing.
-    pub fn stream(&self, id: impl fmt::Display) -> String {
+    pub fn stream_id(&self, id: impl fmt::Display) -> String {
         format!("{self}:{id}")
     }
 }
@@ -32,7 +32,7 @@ mod tests {
 
     #[test]
     fn a_tenant_id_is_short_and_plain() {
-        assert_eq!(TenantId::try_new("acme-medical").unwrap().stream(7), "acme-medical:7");
+        assert_eq!(TenantId::try_new("acme-medical").unwrap().stream_id(7), "acme-medical:7");
         for bad in ["Acme", "acme:other", "acme medical", ""] {
             assert!(TenantId::try_new(bad).is_err(), "{bad}");
         }
@@ -40,7 +40,7 @@ mod tests {
 
     #[test]
     fn no_two_tenants_share_a_stream() {
-        let streams = ["a", "a-b"].map(|tenant| TenantId::try_new(tenant).unwrap().stream("b:c"));
+        let streams = ["a", "a-b"].map(|tenant| TenantId::try_new(tenant).unwrap().stream_id("b:c"));
         assert_ne!(streams[0], streams[1]);
     }
 }

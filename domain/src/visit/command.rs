@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::value::Url;
+use super::value::VisitUrl;
 use crate::{opportunity::OpportunityId, value::UserId};
 
 /// Something that took place in one visit. Never refused; telling it again changes nothing.
@@ -18,9 +18,9 @@ pub enum VisitCommand {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordView {
     /// The page.
-    pub page_url: Url,
+    pub page_url: VisitUrl,
     /// The page before it, if the browser says so.
-    pub referrer: Option<Url>,
+    pub referrer: Option<VisitUrl>,
     /// Who saw it, if signed in.
     pub user_id: Option<UserId>,
     /// The opportunity that the page is about.
@@ -33,9 +33,9 @@ pub struct RecordView {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordClick {
     /// The page with the link.
-    pub page_url: Url,
+    pub page_url: VisitUrl,
     /// Where the link leads; a button leads nowhere.
-    pub target_url: Option<Url>,
+    pub target_url: Option<VisitUrl>,
     /// Who clicked, if signed in.
     pub user_id: Option<UserId>,
     /// The opportunity that the click is about.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     command::{RecordClick, RecordView, VisitCommand},
-    value::Url,
+    value::VisitUrl,
 };
 use crate::{opportunity::OpportunityId, value::UserId};
 
@@ -21,10 +21,10 @@ pub enum VisitEvent {
     /// A page was seen.
     PageViewed {
         /// The page.
-        page_url: Url,
+        page_url: VisitUrl,
         /// The page before it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        referrer: Option<Url>,
+        referrer: Option<VisitUrl>,
         /// Who saw it, if signed in.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         user_id: Option<UserId>,
@@ -37,10 +37,10 @@ pub enum VisitEvent {
     /// A link was clicked.
     LinkClicked {
         /// The page with the link.
-        page_url: Url,
+        page_url: VisitUrl,
         /// Where the link leads.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        target_url: Option<Url>,
+        target_url: Option<VisitUrl>,
         /// Who clicked, if signed in.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         user_id: Option<UserId>,
@@ -54,7 +54,7 @@ pub enum VisitEvent {
 
 impl VisitEvent {
     /// When it happened.
-    pub fn at(&self) -> DateTime<Utc> {
+    pub fn occurred_at(&self) -> DateTime<Utc> {
         match self {
             Self::PageViewed { at, .. } | Self::LinkClicked { at, .. } => *at,
         }

@@ -9,29 +9,29 @@ use cqrs_es::test::TestFramework;
 use super::*;
 use crate::{opportunity::OpportunityId, value::UserId};
 
-type Scenario = TestFramework<Visit>;
+type VisitScenario = TestFramework<Visit>;
 
 #[test]
 fn a_first_page_begins_the_visit() {
-    Scenario::with(()).given_no_previous_events().when(view("/a", 0)).then_expect_events(vec![viewed("/a", 0)]);
+    VisitScenario::with(()).given_no_previous_events().when(view("/a", 0)).then_expect_events(vec![viewed("/a", 0)]);
 }
 
 #[test]
 fn a_visit_may_begin_with_a_click() {
     let click = click("/a", Some("/b"), 0);
-    Scenario::with(()).given_no_previous_events().when(click.clone()).then_expect_events(vec![click.into()]);
+    VisitScenario::with(()).given_no_previous_events().when(click.clone()).then_expect_events(vec![click.into()]);
 }
 
 #[test]
 fn the_same_page_at_another_time_is_another_view() {
-    Scenario::with(()).given(vec![viewed("/a", 0)]).when(view("/a", 1)).then_expect_events(vec![viewed("/a", 1)]);
+    VisitScenario::with(()).given(vec![viewed("/a", 0)]).when(view("/a", 1)).then_expect_events(vec![viewed("/a", 1)]);
 }
 
 #[test]
 fn times_are_kept_to_the_microsecond() {
     let (coarse, fine) = (start(), start() + TimeDelta::nanoseconds(999));
     let view = |at| VisitCommand::View(RecordView { at, ..plain_view("/a") });
-    Scenario::with(())
+    VisitScenario::with(())
         .given_no_previous_events()
         .when(view(fine))
         .then_expect_events(vec![VisitEvent::from(view(coarse))]);
@@ -47,7 +47,7 @@ fn an_event_carries_all_that_was_told() {
         opportunity_id: Some(opportunity.clone()),
         at: start(),
     });
-    Scenario::with(()).given_no_previous_events().when(command).then_expect_events(vec![VisitEvent::PageViewed {
+    VisitScenario::with(()).given_no_previous_events().when(command).then_expect_events(vec![VisitEvent::PageViewed {
         page_url: url("/a"),
         referrer: Some(url("https://search.example/")),
         user_id: Some(user),
@@ -58,13 +58,13 @@ fn an_event_carries_all_that_was_told() {
 
 #[test]
 fn a_visit_counts_and_knows_its_first_and_last_time() {
-    let state = folded(&[viewed("/a", 5), click("/a", Some("/b"), 7).into(), viewed("/b", 3)]);
-    let trail = state.trail().unwrap();
+    let state = fold_events(&[viewed("/a", 5), click("/a", Some("/b"), 7).into(), viewed("/b", 3)]);
+    let trail = state.totals().unwrap();
     assert_eq!((trail.views, trail.clicks), (2, 1));
     assert_eq!((trail.first_at, trail.last_at), (second(3), second(7)));
 }
 
-fn folded(events: &[VisitEvent]) -> Visit {
+fn fold_events(events: &[VisitEvent]) -> Visit {
     let mut state = Visit::default();
     for event in events {
         state.evolve(event);
@@ -80,8 +80,8 @@ fn second(second: i64) -> DateTime<Utc> {
     start() + TimeDelta::seconds(second)
 }
 
-fn url(text: &str) -> Url {
-    Url::try_new(text).unwrap()
+fn url(text: &str) -> VisitUrl {
+    VisitUrl::try_new(text).unwrap()
 }
 
 fn plain_view(page: &str) -> RecordView {

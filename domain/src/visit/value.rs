@@ -9,7 +9,7 @@ text_value!(
 
 text_value!(
     /// The address of a page, whole or from the root on, as the browser tells it.
-    Url, "URL", max 2048, |c| !c.is_control(), "text without control characters"
+    VisitUrl, "URL", max 2048, |c| !c.is_control(), "text without control characters"
 );
 
 text_value!(
@@ -35,11 +35,11 @@ mod tests {
 
     #[test]
     fn an_url_is_not_empty_not_endless_and_on_one_line() {
-        assert!(Url::try_new("/opportunities/036:36C10G26R0005?from=search#awards").is_ok());
-        assert!(Url::try_new(&"u".repeat(2_048)).is_ok());
-        assert_eq!(Url::try_new(&"u".repeat(2_049)), Err(InvalidValue::TooLong { what: "URL", max: 2_048 }));
-        assert_eq!(Url::try_new("  "), Err(InvalidValue::Empty { what: "URL" }));
+        assert!(VisitUrl::try_new("/opportunities/036:36C10G26R0005?from=search#awards").is_ok());
+        assert!(VisitUrl::try_new(&"u".repeat(2_048)).is_ok());
+        assert_eq!(VisitUrl::try_new(&"u".repeat(2_049)), Err(InvalidValue::TooLong { what: "URL", max: 2_048 }));
+        assert_eq!(VisitUrl::try_new("  "), Err(InvalidValue::Empty { what: "URL" }));
         let refused = InvalidValue::malformed("URL", "/a\r\nb", "text without control characters");
-        assert_eq!(Url::try_new("/a\r\nb"), Err(refused));
+        assert_eq!(VisitUrl::try_new("/a\r\nb"), Err(refused));
     }
 }

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::search::{SavedSearch, SearchId};
+use super::saved_search::{SavedSearch, SearchId};
 use crate::opportunity::OpportunityId;
 
 /// A wish about one user's watchlist.

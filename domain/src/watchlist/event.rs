@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 
-use super::search::{SavedSearch, SearchId};
+use super::saved_search::{SavedSearch, SearchId};
 use crate::opportunity::OpportunityId;
 
 /// Something that happened to a watchlist.

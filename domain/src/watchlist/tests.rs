@@ -9,21 +9,24 @@ use cqrs_es::test::TestFramework;
 
 use super::*;
 
-type Scenario = TestFramework<Watchlist>;
+type WatchlistScenario = TestFramework<Watchlist>;
 
 #[test]
 fn an_opportunity_is_saved() {
-    Scenario::with(()).given_no_previous_events().when(save("036:A", 3)).then_expect_events(vec![saved("036:A", 3)]);
+    WatchlistScenario::with(())
+        .given_no_previous_events()
+        .when(save("036:A", 3))
+        .then_expect_events(vec![saved("036:A", 3)]);
 }
 
 #[test]
 fn saving_what_is_saved_changes_nothing() {
-    Scenario::with(()).given(vec![saved("036:A", 3)]).when(save("036:A", 4)).then_expect_events(vec![]);
+    WatchlistScenario::with(()).given(vec![saved("036:A", 3)]).when(save("036:A", 4)).then_expect_events(vec![]);
 }
 
 #[test]
 fn a_saved_opportunity_is_unsaved() {
-    Scenario::with(())
+    WatchlistScenario::with(())
         .given(vec![saved("036:A", 3)])
         .when(unsave("036:A", 4))
         .then_expect_events(vec![unsaved("036:A", 4)]);
@@ -31,12 +34,12 @@ fn a_saved_opportunity_is_unsaved() {
 
 #[test]
 fn unsaving_what_is_not_saved_changes_nothing() {
-    Scenario::with(()).given(vec![saved("036:A", 3)]).when(unsave("036:B", 4)).then_expect_events(vec![]);
+    WatchlistScenario::with(()).given(vec![saved("036:A", 3)]).when(unsave("036:B", 4)).then_expect_events(vec![]);
 }
 
 #[test]
 fn what_was_unsaved_can_be_saved_again() {
-    Scenario::with(())
+    WatchlistScenario::with(())
         .given(vec![saved("036:A", 3), unsaved("036:A", 4)])
         .when(save("036:A", 5))
         .then_expect_events(vec![saved("036:A", 5)]);
@@ -44,23 +47,26 @@ fn what_was_unsaved_can_be_saved_again() {
 
 #[test]
 fn a_full_watchlist_takes_no_more() {
-    Scenario::with(()).given(full()).when(save("036:ONEMORE", 4)).then_expect_error(WatchlistError::Full);
+    WatchlistScenario::with(()).given(full()).when(save("036:ONEMORE", 4)).then_expect_error(WatchlistError::Full);
 }
 
 #[test]
 fn saving_what_a_full_watchlist_has_changes_nothing() {
-    Scenario::with(()).given(full()).when(save("036:7", 4)).then_expect_events(vec![]);
+    WatchlistScenario::with(()).given(full()).when(save("036:7", 4)).then_expect_events(vec![]);
 }
 
 #[test]
 fn a_full_watchlist_takes_another_when_one_was_unsaved() {
     let mut events = full();
     events.push(unsaved("036:7", 4));
-    Scenario::with(()).given(events).when(save("036:ONEMORE", 5)).then_expect_events(vec![saved("036:ONEMORE", 5)]);
+    WatchlistScenario::with(())
+        .given(events)
+        .when(save("036:ONEMORE", 5))
+        .then_expect_events(vec![saved("036:ONEMORE", 5)]);
 }
 
 fn full() -> Vec<WatchlistEvent> {
-    (0..MAX_SAVED).map(|number| saved(&format!("036:{number}"), 3)).collect()
+    (0..MAX_SAVED_OPPORTUNITIES).map(|number| saved(&format!("036:{number}"), 3)).collect()
 }
 
 fn id(text: &str) -> OpportunityId {

@@ -1,11 +1,11 @@
 //! The versions that events of watchlists ever had.
 
-use crate::upcast::Lineage;
+use crate::upcast::VersionHistory;
 
 /// Every event of a watchlist.
-pub(crate) const LINEAGES: &[Lineage] = &[
-    Lineage { event_type: "watchlist.opportunity_saved", current: "1.0", earlier: &[] },
-    Lineage { event_type: "watchlist.opportunity_unsaved", current: "1.0", earlier: &[] },
-    Lineage { event_type: "watchlist.search_saved", current: "1.0", earlier: &[] },
-    Lineage { event_type: "watchlist.search_removed", current: "1.0", earlier: &[] },
+pub(crate) const VERSION_HISTORIES: &[VersionHistory] = &[
+    VersionHistory { event_type: "watchlist.opportunity_saved", current: "1.0", earlier: &[] },
+    VersionHistory { event_type: "watchlist.opportunity_unsaved", current: "1.0", earlier: &[] },
+    VersionHistory { event_type: "watchlist.search_saved", current: "1.0", earlier: &[] },
+    VersionHistory { event_type: "watchlist.search_removed", current: "1.0", earlier: &[] },
 ];

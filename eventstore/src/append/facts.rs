@@ -6,28 +6,28 @@
 
 use std::collections::HashSet;
 
-use domain::store::{FactOutcome, FactStore, NewFact, StoreError};
+use domain::event_store::{FactOutcome, FactStore, NewFact, StoreError};
 use sqlx::Row;
 use uuid::Uuid;
 
-use super::{Origins, PgBatchStore, decide_again, unavailable};
+use super::{MetadataJson, PgBatchStore, is_retryable_conflict, to_store_error};
 
 /// Postgres' code for a row that is there already, and the index that says so about a fact.
 const UNIQUE_VIOLATION: &str = "23505";
 const FACT_KEY: &str = "events_fact_id";
 
-const APPEND: &str = "select place, outcome from append_facts($1, $2, $3, $4, $5, $6, $7)";
-const ON_RECORD: &str = "select id from streams_on_record($1, $2) as id";
+const APPEND_FACTS: &str = "select place, outcome from append_facts($1, $2, $3, $4, $5, $6, $7)";
+const FIND_STREAMS: &str = "select id from streams_on_record($1, $2) as id";
 
 impl FactStore for PgBatchStore {
     async fn append_facts(&self, facts: &[NewFact], stream_events: u64) -> Result<Vec<FactOutcome>, StoreError> {
         let mut outcomes = vec![FactOutcome::Recorded; facts.len()];
-        let columns = FactColumns::of(facts, &mut outcomes)?;
+        let columns = FactColumns::from_facts(facts, &mut outcomes)?;
         if columns.ids.is_empty() {
             return Ok(outcomes);
         }
         // Reads on until the server is ready again: a commit that fails after the rows went in is an error.
-        let appended = sqlx::query(APPEND)
+        let appended = sqlx::query(APPEND_FACTS)
             .bind(&columns.ids)
             .bind(&columns.streams)
             .bind(&columns.types)
@@ -43,15 +43,15 @@ impl FactStore for PgBatchStore {
                 let postgres = error.downcast_ref();
                 let is_known =
                     error.code().as_deref() == Some(UNIQUE_VIOLATION) && error.constraint() == Some(FACT_KEY);
-                let other = is_known || decide_again(postgres);
-                return Err(if other { StoreError::Conflict } else { unavailable(sqlx::Error::Database(error)) });
+                let other = is_known || is_retryable_conflict(postgres);
+                return Err(if other { StoreError::Conflict } else { to_store_error(sqlx::Error::Database(error)) });
             }
-            Err(error) => return Err(unavailable(error)),
+            Err(error) => return Err(to_store_error(error)),
         };
         for row in left_out {
             let (place, outcome): (i64, &str) =
-                (row.try_get("place").map_err(unavailable)?, row.try_get("outcome").map_err(unavailable)?);
-            let at = usize::try_from(place - 1).ok().and_then(|place| columns.of_fact.get(place));
+                (row.try_get("place").map_err(to_store_error)?, row.try_get("outcome").map_err(to_store_error)?);
+            let at = usize::try_from(place - 1).ok().and_then(|place| columns.fact_indexes.get(place));
             if let Some(told) = at.and_then(|fact| outcomes.get_mut(*fact)) {
                 *told = if outcome == "full" { FactOutcome::StreamFull } else { FactOutcome::Known };
             }
@@ -59,13 +59,13 @@ impl FactStore for PgBatchStore {
         Ok(outcomes)
     }
 
-    async fn streams_on_record(
+    async fn existing_streams(
         &self,
         aggregate_type: &'static str,
         aggregate_ids: &[String],
     ) -> Result<HashSet<String>, StoreError> {
-        let found = sqlx::query_scalar::<_, String>(ON_RECORD).bind(aggregate_type).bind(aggregate_ids);
-        Ok(found.fetch_all(&self.pool).await.map_err(unavailable)?.into_iter().collect())
+        let found = sqlx::query_scalar::<_, String>(FIND_STREAMS).bind(aggregate_type).bind(aggregate_ids);
+        Ok(found.fetch_all(&self.pool).await.map_err(to_store_error)?.into_iter().collect())
     }
 }
 
@@ -78,14 +78,14 @@ struct FactColumns<'a> {
     payloads: Vec<&'a str>,
     origins: Vec<String>,
     /// Which fact stands in which row.
-    of_fact: Vec<usize>,
+    fact_indexes: Vec<usize>,
 }
 
 impl<'a> FactColumns<'a> {
     /// Leaves out what stands twice, and says so.
-    fn of(facts: &'a [NewFact], outcomes: &mut [FactOutcome]) -> Result<Self, StoreError> {
-        let origins =
-            Origins::of(facts.iter().map(|fact| &fact.metadata)).map_err(|e| StoreError::Unavailable(e.into()))?;
+    fn from_facts(facts: &'a [NewFact], outcomes: &mut [FactOutcome]) -> Result<Self, StoreError> {
+        let origins = MetadataJson::from_metadata(facts.iter().map(|fact| &fact.metadata))
+            .map_err(|e| StoreError::Unavailable(e.into()))?;
         let mut columns = Self {
             ids: Vec::with_capacity(facts.len()),
             streams: Vec::with_capacity(facts.len()),
@@ -93,7 +93,7 @@ impl<'a> FactColumns<'a> {
             versions: Vec::with_capacity(facts.len()),
             payloads: Vec::with_capacity(facts.len()),
             origins: Vec::with_capacity(facts.len()),
-            of_fact: Vec::with_capacity(facts.len()),
+            fact_indexes: Vec::with_capacity(facts.len()),
         };
         let mut seen = HashSet::with_capacity(facts.len());
         for ((at, fact), origin) in facts.iter().enumerate().zip(origins.texts()) {
@@ -109,7 +109,7 @@ impl<'a> FactColumns<'a> {
             columns.versions.push(&fact.event_version);
             columns.payloads.push(&fact.payload);
             columns.origins.push(origin.to_owned());
-            columns.of_fact.push(at);
+            columns.fact_indexes.push(at);
         }
         Ok(columns)
     }

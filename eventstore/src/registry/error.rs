@@ -1,13 +1,13 @@
 //! Why the registry refuses a wish, or cannot meet it.
 
-use super::{Objection, Subject};
+use super::{CompatibilityViolation, SchemaSubject};
 
 /// A refusal, or a failure of the database behind the registry.
 #[derive(Debug, thiserror::Error)]
-pub enum RegistryError {
+pub enum SchemaStoreError {
     /// No such subject, or none that is not deleted.
     #[error("Subject '{0}' not found.")]
-    SubjectNotFound(Subject),
+    SubjectNotFound(SchemaSubject),
     /// The subject has no such version.
     #[error("Version {0} not found.")]
     VersionNotFound(i32),
@@ -19,19 +19,19 @@ pub enum RegistryError {
     IdNotFound(i32),
     /// The subject is deleted already.
     #[error("Subject '{0}' was soft deleted. Set permanent=true to delete permanently")]
-    SubjectDeleted(Subject),
+    SubjectDeleted(SchemaSubject),
     /// Only what was deleted can be deleted for ever.
     #[error("Subject '{0}' was not deleted first before being permanently deleted")]
-    SubjectNotDeleted(Subject),
+    SubjectNotDeleted(SchemaSubject),
     /// The version is deleted already.
     #[error("Subject '{0}' Version {1} was soft deleted. Set permanent=true to delete permanently")]
-    VersionDeleted(Subject, i32),
+    VersionDeleted(SchemaSubject, i32),
     /// Only what was deleted can be deleted for ever.
     #[error("Subject '{0}' Version {1} was not deleted first before being permanently deleted")]
-    VersionNotDeleted(Subject, i32),
+    VersionNotDeleted(SchemaSubject, i32),
     /// The subject follows the global level.
     #[error("Subject '{0}' does not have subject-level compatibility configured")]
-    LevelNotSet(Subject),
+    LevelNotSet(SchemaSubject),
     /// The schema breaks what the subject promises.
     #[error(
         "Schema being registered is incompatible with an earlier schema for subject \"{subject}\", details: [{}]",
@@ -39,13 +39,13 @@ pub enum RegistryError {
     )]
     Incompatible {
         /// Whose promise.
-        subject: Subject,
+        subject: SchemaSubject,
         /// What breaks it; never empty.
-        objections: Vec<Objection>,
+        objections: Vec<CompatibilityViolation>,
     },
     /// A schema or level is stored that this program does not understand.
     #[error("reading what is stored of the schema registry: {what}")]
-    Stored {
+    CorruptRecord {
         /// What is not understood.
         what: String,
     },
@@ -61,6 +61,6 @@ pub enum RegistryError {
 }
 
 /// For `map_err`: names what was being asked of Postgres.
-pub(super) fn postgres(doing: &'static str) -> impl FnOnce(sqlx::Error) -> RegistryError {
-    move |source| RegistryError::Postgres { doing, source }
+pub(super) fn postgres_error(doing: &'static str) -> impl FnOnce(sqlx::Error) -> SchemaStoreError {
+    move |source| SchemaStoreError::Postgres { doing, source }
 }

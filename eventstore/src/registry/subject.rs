@@ -7,22 +7,22 @@ const MAX_SUBJECT_BYTES: usize = 1024;
 
 /// What a line of versions belongs to; by our convention the full name of a record.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Subject(String);
+pub struct SchemaSubject(String);
 
 /// A name that no subject can have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("The specified subject '{}' is not a valid subject: {reason}", name.escape_debug())]
-pub struct InvalidSubject {
+pub struct InvalidSchemaSubject {
     name: String,
     reason: &'static str,
 }
 
-impl Subject {
+impl SchemaSubject {
     /// Takes a name without spaces around it.
     ///
     /// # Errors
-    /// [`InvalidSubject`] when the name is empty, too long, or holds control characters.
-    pub fn try_new(name: &str) -> Result<Self, InvalidSubject> {
+    /// [`InvalidSchemaSubject`] when the name is empty, too long, or holds control characters.
+    pub fn try_new(name: &str) -> Result<Self, InvalidSchemaSubject> {
         let name = name.trim();
         let reason = if name.is_empty() {
             "it is empty"
@@ -34,7 +34,7 @@ impl Subject {
             return Ok(Self(name.to_owned()));
         };
         let shown = name.chars().take(64).collect();
-        Err(InvalidSubject { name: shown, reason })
+        Err(InvalidSchemaSubject { name: shown, reason })
     }
 
     /// The name.
@@ -43,7 +43,7 @@ impl Subject {
     }
 }
 
-impl fmt::Display for Subject {
+impl fmt::Display for SchemaSubject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
@@ -51,7 +51,7 @@ impl fmt::Display for Subject {
 
 /// One of a subject's versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum VersionId {
+pub enum VersionSelector {
     /// The last one.
     Latest,
     /// This one; 1 or greater.
@@ -65,19 +65,19 @@ pub enum VersionId {
      \"latest\"",
     .0.escape_debug()
 )]
-pub struct InvalidVersion(String);
+pub struct InvalidVersionSelector(String);
 
-impl std::str::FromStr for VersionId {
-    type Err = InvalidVersion;
+impl std::str::FromStr for VersionSelector {
+    type Err = InvalidVersionSelector;
 
-    fn from_str(text: &str) -> Result<Self, InvalidVersion> {
+    fn from_str(text: &str) -> Result<Self, InvalidVersionSelector> {
         // Confluent's clients also write -1 for the latest.
         if ["latest", "-1"].contains(&text) {
             return Ok(Self::Latest);
         }
         match text.parse() {
             Ok(number) if number > 0 => Ok(Self::Number(number)),
-            Ok(_) | Err(_) => Err(InvalidVersion(text.chars().take(64).collect())),
+            Ok(_) | Err(_) => Err(InvalidVersionSelector(text.chars().take(64).collect())),
         }
     }
 }
@@ -88,19 +88,19 @@ mod tests {
 
     #[test]
     fn versions_are_numbers_from_one_on_or_the_latest() {
-        assert_eq!("latest".parse(), Ok(VersionId::Latest));
-        assert_eq!("-1".parse(), Ok(VersionId::Latest));
-        assert_eq!("2147483647".parse(), Ok(VersionId::Number(i32::MAX)));
+        assert_eq!("latest".parse(), Ok(VersionSelector::Latest));
+        assert_eq!("-1".parse(), Ok(VersionSelector::Latest));
+        assert_eq!("2147483647".parse(), Ok(VersionSelector::Number(i32::MAX)));
         for text in ["0", "-2", "2147483648", "", "1.0", "newest"] {
-            assert_eq!(text.parse::<VersionId>(), Err(InvalidVersion(text.to_owned())));
+            assert_eq!(text.parse::<VersionSelector>(), Err(InvalidVersionSelector(text.to_owned())));
         }
     }
 
     #[test]
     fn names_that_cannot_be_stored_or_read_are_refused() {
-        assert_eq!(Subject::try_new(" a/b ü ").unwrap().as_str(), "a/b ü");
+        assert_eq!(SchemaSubject::try_new(" a/b ü ").unwrap().as_str(), "a/b ü");
         for name in ["", "  ", "a\0b", "a\nb", &"x".repeat(1025)] {
-            assert!(Subject::try_new(name).is_err(), "{name:?}");
+            assert!(SchemaSubject::try_new(name).is_err(), "{name:?}");
         }
     }
 }

@@ -3,25 +3,29 @@
 use sqlx::{Executor, PgConnection, Postgres};
 use uuid::Uuid;
 
-use crate::error::{LogError, postgres};
+use crate::error::{LogError, postgres_error};
 
 /// Name of the checkpoint.
-const RELAY: &str = "kafka";
+const CHECKPOINT_NAME: &str = "kafka";
 
 /// Where to go on in this log; 0 at its start. From now on nobody with a lower epoch moves it.
-pub(super) async fn load(connection: &mut PgConnection, incarnation: Uuid, epoch: i64) -> Result<u64, LogError> {
+pub(super) async fn load_checkpoint(
+    connection: &mut PgConnection,
+    incarnation: Uuid,
+    epoch: i64,
+) -> Result<u64, LogError> {
     sqlx::query("update relay_checkpoints set epoch = $2 where relay = $1 and epoch < $2")
-        .bind(RELAY)
+        .bind(CHECKPOINT_NAME)
         .bind(epoch)
         .execute(&mut *connection)
         .await
-        .map_err(postgres("taking over the relay's checkpoint"))?;
+        .map_err(postgres_error("taking over the relay's checkpoint"))?;
     let found: Option<(Uuid, i64)> =
         sqlx::query_as("select incarnation, position from relay_checkpoints where relay = $1")
-            .bind(RELAY)
+            .bind(CHECKPOINT_NAME)
             .fetch_optional(connection)
             .await
-            .map_err(postgres("reading the relay's checkpoint"))?;
+            .map_err(postgres_error("reading the relay's checkpoint"))?;
     match found {
         None => Ok(0),
         Some((log, position)) if log == incarnation => Ok(position.unsigned_abs()),
@@ -30,19 +34,19 @@ pub(super) async fn load(connection: &mut PgConnection, incarnation: Uuid, epoch
 }
 
 /// Moves the checkpoint forward; never back and never for a leader of yesterday, whose epoch is lower.
-pub(super) async fn save<'a>(
+pub(super) async fn save_checkpoint<'a>(
     database: impl Executor<'a, Database = Postgres>,
     incarnation: Uuid,
     position: u64,
     epoch: i64,
 ) -> Result<(), LogError> {
     sqlx::query(include_str!("checkpoint/save.sql"))
-        .bind(RELAY)
+        .bind(CHECKPOINT_NAME)
         .bind(incarnation)
         .bind(i64::try_from(position).unwrap_or(i64::MAX))
         .bind(epoch)
         .execute(database)
         .await
         .map(drop)
-        .map_err(postgres("moving the relay's checkpoint"))
+        .map_err(postgres_error("moving the relay's checkpoint"))
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 /// A shorter term would be over before an ordinary pause of a process is.
-const SHORTEST_LEASE_MS: u64 = 600;
+const MIN_LEASE_MS: u64 = 600;
 
 /// How the relay works.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -61,36 +61,36 @@ impl RelayConfig {
         usize::try_from(self.batch_events).unwrap_or(usize::MAX).max(1)
     }
 
-    pub(super) fn in_flight(&self) -> u32 {
+    pub(super) fn max_in_flight(&self) -> u32 {
         self.in_flight_events.max(1)
     }
 
-    pub(super) fn poll(&self) -> (Duration, Duration) {
+    pub(super) fn poll_intervals(&self) -> (Duration, Duration) {
         let shortest = self.poll_min_ms.max(1);
         (Duration::from_millis(shortest), Duration::from_millis(self.poll_max_ms.max(shortest)))
     }
 
-    pub(super) fn beacon(&self) -> Duration {
+    pub(super) fn beacon_interval(&self) -> Duration {
         Duration::from_millis(self.beacon_ms.max(1))
     }
 
-    pub(super) fn retry(&self) -> Duration {
+    pub(super) fn retry_delay(&self) -> Duration {
         Duration::from_millis(self.retry_ms.max(1))
     }
 
-    pub(super) fn poison(&self) -> Duration {
+    pub(super) fn poison_retry_delay(&self) -> Duration {
         Duration::from_millis(self.poison_retry_ms.max(1))
     }
 
-    pub(super) fn slow_append(&self) -> Duration {
+    pub(super) fn slow_append_threshold(&self) -> Duration {
         Duration::from_millis(self.slow_append_ms)
     }
 
-    pub(super) fn lease(&self) -> Duration {
-        Duration::from_millis(self.lease_ms.max(SHORTEST_LEASE_MS))
+    pub(super) fn lease_duration(&self) -> Duration {
+        Duration::from_millis(self.lease_ms.max(MIN_LEASE_MS))
     }
 
-    pub(super) fn answer(&self) -> Duration {
+    pub(super) fn answer_timeout(&self) -> Duration {
         Duration::from_millis(self.answer_ms.max(1))
     }
 

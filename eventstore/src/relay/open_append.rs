@@ -12,18 +12,18 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval},
 };
 
-use super::{RelayStatus, metric};
+use super::{RelayStatus, relay_metrics};
 use crate::{
-    error::{LogError, chain, postgres},
-    postgres::within,
+    error::{LogError, format_error_chain, postgres_error},
+    postgres::with_timeout,
 };
 
 /// How often open appends are looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a look may take.
-const PATIENCE: Duration = Duration::from_secs(5);
+const POLL_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often one that stays is named again.
-const REMIND_EVERY: Duration = Duration::from_mins(1);
+const REMINDER_INTERVAL: Duration = Duration::from_mins(1);
 
 /// A transaction that has appended and has not ended, so that the log is not complete behind its first position.
 #[derive(Debug, Clone, PartialEq, Serialize, FromRow)]
@@ -54,33 +54,33 @@ impl OpenAppend {
 }
 
 /// Looks until it is dropped. A look that fails is only reported: the relay itself notices when Postgres is away.
-pub(super) async fn watch(pool: PgPool, status: watch::Sender<RelayStatus>, slow: Duration) {
-    let mut ticks = interval(LOOK_EVERY.min(slow.max(Duration::from_millis(50))));
+pub(super) async fn watch_open_appends(pool: PgPool, status: watch::Sender<RelayStatus>, slow: Duration) {
+    let mut ticks = interval(POLL_INTERVAL.min(slow.max(Duration::from_millis(50))));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut seen: HashMap<_, Seen> = HashMap::new();
+    let mut seen: HashMap<_, ObservedAppend> = HashMap::new();
     loop {
         ticks.tick().await;
-        let looked = within(PATIENCE, "looking for open appends", holders(&pool)).await;
+        let looked = with_timeout(POLL_TIMEOUT, "looking for open appends", load_open_appends(&pool)).await;
         let holders = match looked {
             Ok(holders) => holders,
             Err(error) => {
-                tracing::debug!(error = chain(&error), "open appends were not looked at");
+                tracing::debug!(error = format_error_chain(&error), "open appends were not looked at");
                 continue;
             }
         };
         seen.retain(|key, before| {
             let stays = holders.iter().any(|holder| holder.key() == *key);
-            if !stays && before.named.is_some() {
-                metric::open_append(&before.append, 0.0);
+            if !stays && before.reported_at.is_some() {
+                relay_metrics::set_open_append_age(&before.append, 0.0);
                 tracing::info!(append.pid = before.append.pid, "the append that held the relay up has ended");
             }
             stays
         });
         let mut delaying = Vec::new();
         for holder in holders {
-            let known = seen.entry(holder.key()).or_insert_with(|| Seen::now(&holder));
-            if known.since.elapsed() >= slow {
-                known.name(&holder);
+            let known = seen.entry(holder.key()).or_insert_with(|| ObservedAppend::start_observing(&holder));
+            if known.first_seen.elapsed() >= slow {
+                known.report(&holder);
                 delaying.push(holder);
             }
         }
@@ -93,24 +93,24 @@ pub(super) async fn watch(pool: PgPool, status: watch::Sender<RelayStatus>, slow
 }
 
 /// An open append since it was first seen: its own age may be that of a transaction that appended only now.
-struct Seen {
-    since: Instant,
-    named: Option<Instant>,
+struct ObservedAppend {
+    first_seen: Instant,
+    reported_at: Option<Instant>,
     /// As it was named, so that the same metric can be ended.
     append: OpenAppend,
 }
 
-impl Seen {
-    fn now(append: &OpenAppend) -> Self {
-        Self { since: Instant::now(), named: None, append: append.clone() }
+impl ObservedAppend {
+    fn start_observing(append: &OpenAppend) -> Self {
+        Self { first_seen: Instant::now(), reported_at: None, append: append.clone() }
     }
 
-    fn name(&mut self, append: &OpenAppend) {
-        metric::open_append(&self.append, append.age_s.unwrap_or_default());
-        if self.named.is_some_and(|at| at.elapsed() < REMIND_EVERY) {
+    fn report(&mut self, append: &OpenAppend) {
+        relay_metrics::set_open_append_age(&self.append, append.age_s.unwrap_or_default());
+        if self.reported_at.is_some_and(|at| at.elapsed() < REMINDER_INTERVAL) {
             return;
         }
-        self.named = Some(Instant::now());
+        self.reported_at = Some(Instant::now());
         tracing::warn!(
             append.pid = append.pid,
             append.application = append.application,
@@ -120,15 +120,15 @@ impl Seen {
             append.query = append.query,
             append.prepared_as = append.prepared_as,
             append.position = append.position,
-            delay_s = self.since.elapsed().as_secs_f64(),
+            delay_s = self.first_seen.elapsed().as_secs_f64(),
             "an open append holds the relay up; end its transaction (pg_terminate_backend, ROLLBACK PREPARED) to go on"
         );
     }
 }
 
-async fn holders(pool: &PgPool) -> Result<Vec<OpenAppend>, LogError> {
+async fn load_open_appends(pool: &PgPool) -> Result<Vec<OpenAppend>, LogError> {
     sqlx::query_as(include_str!("open_append/holders.sql"))
         .fetch_all(pool)
         .await
-        .map_err(postgres("looking for open appends"))
+        .map_err(postgres_error("looking for open appends"))
 }

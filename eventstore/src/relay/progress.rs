@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use sqlx::PgPool;
 
-use super::LEASE;
-use crate::error::{LogError, postgres};
+use super::LEASE_NAME;
+use crate::error::{LogError, postgres_error};
 
 /// A relay that has been silent for longer than this is taken for dead.
-const SILENCE: Duration = Duration::from_secs(10);
+const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How far the relay is, whichever process leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,13 +31,13 @@ pub struct RelayProgress {
 ///
 /// # Errors
 /// [`LogError::Postgres`] when the database does not answer.
-pub async fn progress(pool: &PgPool) -> Result<RelayProgress, LogError> {
+pub async fn load_progress(pool: &PgPool) -> Result<RelayProgress, LogError> {
     let row: (bool, i64, i64, i64, i64, Option<String>) = sqlx::query_as(include_str!("progress/progress.sql"))
-        .bind(LEASE)
-        .bind(SILENCE.as_secs_f64())
+        .bind(LEASE_NAME)
+        .bind(HEARTBEAT_TIMEOUT.as_secs_f64())
         .fetch_one(pool)
         .await
-        .map_err(postgres("asking how far the relay is"))?;
+        .map_err(postgres_error("asking how far the relay is"))?;
     let (leads, position, fence, behind, relays, last_error) = row;
     Ok(RelayProgress {
         leads,

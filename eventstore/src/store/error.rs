@@ -26,16 +26,16 @@ pub enum AppendError {
     OutcomeUnknown(#[source] Arc<sqlx::Error>),
     /// The task that appends broke off: a defect of this program.
     #[error("appending events: the task broke off, they may be on record or not")]
-    BrokeOff,
+    TaskFailed,
     /// An event has no form in JSON.
     #[error("writing an event as JSON; nothing was appended")]
-    Unwritable(#[source] Arc<serde_json::Error>),
+    Unserializable(#[source] Arc<serde_json::Error>),
 }
 
 impl AppendError {
     /// What the end of the statement means for its events.
-    pub(super) fn of_statement(error: sqlx::Error) -> Self {
-        match database(&error) {
+    pub(super) fn from_statement_error(error: sqlx::Error) -> Self {
+        match as_postgres_error(&error) {
             Some(refusal) if is_conflict(refusal) => Self::Conflict,
             // Postgres rolls back and says so; only a dying backend may have committed before its last words.
             Some(refusal) if refusal.severity() == PgSeverity::Error => Self::Refused(Arc::new(error)),
@@ -45,22 +45,22 @@ impl AppendError {
 
     /// Whether it may be the fault of a single member of a group: of its place in the stream, of its data, or of a
     /// transaction that holds its stream.
-    pub(super) fn may_be_of_one(&self) -> bool {
+    pub(super) fn may_concern_one_member(&self) -> bool {
         match self {
             Self::Conflict => true,
-            Self::Refused(error) => database(error).is_some_and(is_about_rows),
-            Self::Unreachable(_) | Self::OutcomeUnknown(_) | Self::BrokeOff | Self::Unwritable(_) => false,
+            Self::Refused(error) => as_postgres_error(error).is_some_and(is_row_error),
+            Self::Unreachable(_) | Self::OutcomeUnknown(_) | Self::TaskFailed | Self::Unserializable(_) => false,
         }
     }
 }
 
 /// Classes of refusals that are about the rows of a statement: data, constraints, rollbacks, locks not given in time.
-fn is_about_rows(refusal: &PgDatabaseError) -> bool {
+fn is_row_error(refusal: &PgDatabaseError) -> bool {
     let code = refusal.code();
     ["22", "23", "40"].iter().any(|class| code.starts_with(class)) || code == "55P03"
 }
 
-fn database(error: &sqlx::Error) -> Option<&PgDatabaseError> {
+fn as_postgres_error(error: &sqlx::Error) -> Option<&PgDatabaseError> {
     error.as_database_error().and_then(|error| error.try_downcast_ref())
 }
 
@@ -69,7 +69,7 @@ impl<E: std::error::Error> From<AppendError> for AggregateError<E> {
         match error {
             AppendError::Conflict => Self::AggregateConflict,
             AppendError::Unreachable(_) | AppendError::Refused(_) => Self::DatabaseConnectionError(error.into()),
-            AppendError::OutcomeUnknown(_) | AppendError::BrokeOff | AppendError::Unwritable(_) => {
+            AppendError::OutcomeUnknown(_) | AppendError::TaskFailed | AppendError::Unserializable(_) => {
                 Self::UnexpectedError(error.into())
             }
         }
@@ -106,13 +106,13 @@ pub enum LoadError {
     },
     /// The task that loads broke off: a defect of this program.
     #[error("loading a stream: the task broke off")]
-    BrokeOff,
+    TaskFailed,
 }
 
 impl LoadError {
     /// Whether another connection may help, as after a restart of the server.
-    pub(super) fn is_lost_line(error: &sqlx::Error) -> bool {
-        database(error).is_none_or(|refusal| refusal.severity() != PgSeverity::Error)
+    pub(super) fn is_connection_lost(error: &sqlx::Error) -> bool {
+        as_postgres_error(error).is_none_or(|refusal| refusal.severity() != PgSeverity::Error)
     }
 }
 
@@ -121,7 +121,7 @@ impl<E: std::error::Error> From<LoadError> for AggregateError<E> {
         match error {
             LoadError::Unavailable(_) => Self::DatabaseConnectionError(error.into()),
             LoadError::Undecodable { .. } => Self::DeserializationError(error.into()),
-            LoadError::BrokeOff => Self::UnexpectedError(error.into()),
+            LoadError::TaskFailed => Self::UnexpectedError(error.into()),
         }
     }
 }

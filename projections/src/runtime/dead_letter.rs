@@ -5,21 +5,21 @@
 //! under a lock on the stream, so that a worker that meets its next event either parks it behind them or, once all are
 //! in, applies it.
 
-mod fingerprint;
-mod inspect;
+mod cause_fingerprint;
+mod parked_stream;
 mod redrive;
 
 use std::collections::HashSet;
 
-use domain::envelope::RawRecorded;
+use domain::envelope::RawEnvelope;
 use sqlx::{PgConnection, PgPool, Row, types::Json};
 
-pub(super) use self::fingerprint::fingerprint;
+pub(super) use self::cause_fingerprint::cause_fingerprint;
 pub use self::{
-    inspect::{DeadLetter, LetterQuery, ParkedSequence},
-    redrive::{RedriveError, RedriveReport, Redriven},
+    parked_stream::{DeadLetter, ParkedStream, ParkedStreamQuery},
+    redrive::{RedriveError, RedriveReport, RedrivenStream},
 };
-use super::{ControlError, Generation, control::postgres, delivery::Kept};
+use super::{ControlError, Generation, consumed_record::RawRecord, control_store::postgres_error};
 
 /// A stream: the kind of aggregate and its id.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,23 +32,23 @@ pub struct StreamKey {
 
 impl StreamKey {
     /// The stream of an event.
-    pub fn of(event: &RawRecorded) -> Self {
+    pub fn from_event(event: &RawEnvelope) -> Self {
         Self { aggregate_type: event.aggregate_type.clone(), aggregate_id: event.aggregate_id.clone() }
     }
 }
 
 /// An event about to be parked.
-pub(super) struct Letter<'a> {
+pub(super) struct NewDeadLetter<'a> {
     pub(super) stream: StreamKey,
-    pub(super) event: &'a RawRecorded,
-    pub(super) kept: Kept,
+    pub(super) event: &'a RawEnvelope,
+    pub(super) raw_record: RawRecord,
     /// What is wrong with it; `None` where it only waits behind another one.
     pub(super) reason: Option<String>,
 }
 
-impl Letter<'_> {
+impl NewDeadLetter<'_> {
     /// Tells a person.
-    pub(super) fn report(&self, projection: &str, generation: Generation) {
+    pub(super) fn log_parked(&self, projection: &str, generation: Generation) {
         tracing::error!(
             projection.name = projection,
             generation = %generation,
@@ -63,11 +63,11 @@ impl Letter<'_> {
 }
 
 /// Parks events, in order.
-pub(super) async fn park(
+pub(super) async fn park_events(
     connection: &mut PgConnection,
     projection: &str,
     generation: Generation,
-    letters: &[Letter<'_>],
+    letters: &[NewDeadLetter<'_>],
 ) -> Result<(), ControlError> {
     for letter in letters {
         let (stream, event) = (&letter.stream, letter.event);
@@ -78,11 +78,11 @@ pub(super) async fn park(
             .bind(generation.number())
             .bind(&stream.aggregate_type)
             .bind(&stream.aggregate_id)
-            .bind(fingerprint(&event.event_type, reason))
+            .bind(cause_fingerprint(&event.event_type, reason))
             .bind(reason)
             .execute(&mut *connection)
             .await
-            .map_err(postgres("parking a stream"))?;
+            .map_err(postgres_error("parking a stream"))?;
         let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
         sqlx::query(include_str!("dead_letter/park_letter.sql"))
             .bind(projection)
@@ -95,18 +95,18 @@ pub(super) async fn park(
             .bind(&event.event_type)
             .bind(&event.event_version)
             .bind(event.recorded_at)
-            .bind(Json(&letter.kept.headers))
-            .bind(&letter.kept.value)
+            .bind(Json(&letter.raw_record.headers))
+            .bind(&letter.raw_record.value)
             .bind(letter.reason.as_deref())
             .execute(&mut *connection)
             .await
-            .map_err(postgres("parking an event"))?;
+            .map_err(postgres_error("parking an event"))?;
     }
     Ok(())
 }
 
 /// The streams of a generation that have dead letters.
-pub(super) async fn parked_streams(
+pub(super) async fn load_parked_streams(
     pool: &PgPool,
     projection: &str,
     generation: Generation,
@@ -118,12 +118,15 @@ pub(super) async fn parked_streams(
     .bind(generation.number())
     .fetch_all(pool)
     .await
-    .map_err(postgres("reading parked streams"))?;
-    rows.iter().map(stream_key).collect::<Result<_, _>>().map_err(postgres("understanding a parked stream"))
+    .map_err(postgres_error("reading parked streams"))?;
+    rows.iter()
+        .map(stream_key_from_row)
+        .collect::<Result<_, _>>()
+        .map_err(postgres_error("understanding a parked stream"))
 }
 
 /// Those of the streams that are parked still, locked until the transaction ends.
-pub(super) async fn still_parked(
+pub(super) async fn lock_parked_streams(
     connection: &mut PgConnection,
     projection: &str,
     generation: Generation,
@@ -141,12 +144,15 @@ pub(super) async fn still_parked(
         .bind(ids)
         .fetch_all(connection)
         .await
-        .map_err(postgres("reading parked streams"))?;
-    rows.iter().map(stream_key).collect::<Result<_, _>>().map_err(postgres("understanding a parked stream"))
+        .map_err(postgres_error("reading parked streams"))?;
+    rows.iter()
+        .map(stream_key_from_row)
+        .collect::<Result<_, _>>()
+        .map_err(postgres_error("understanding a parked stream"))
 }
 
 /// How many streams of a generation are parked.
-pub(super) async fn count_streams(
+pub(super) async fn count_parked_streams(
     connection: &mut PgConnection,
     projection: &str,
     generation: Generation,
@@ -157,10 +163,10 @@ pub(super) async fn count_streams(
             .bind(generation.number())
             .fetch_one(connection)
             .await
-            .map_err(postgres("counting parked streams"))?;
+            .map_err(postgres_error("counting parked streams"))?;
     Ok(count.unsigned_abs())
 }
 
-fn stream_key(row: &sqlx::postgres::PgRow) -> Result<StreamKey, sqlx::Error> {
+fn stream_key_from_row(row: &sqlx::postgres::PgRow) -> Result<StreamKey, sqlx::Error> {
     Ok(StreamKey { aggregate_type: row.try_get("aggregate_type")?, aggregate_id: row.try_get("aggregate_id")? })
 }

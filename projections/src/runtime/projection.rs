@@ -2,9 +2,9 @@
 
 use std::{future::Future, time::Duration};
 
-use domain::{context::Context, envelope::RawRecorded};
+use domain::{context::BoundedContext, envelope::RawEnvelope};
 
-use super::{Fold, Generation, ProjectionError, Row, Scope};
+use super::{Generation, ProjectionError, ReadModelFold, ReadModelRow, VerifyScope};
 use crate::QueryError;
 
 /// A read model that follows the log. A value of the type is a handle to one generation of it.
@@ -17,24 +17,24 @@ pub trait Projection: Clone + Send + Sync + 'static {
 
     /// Whether it keeps a read model, which can be built anew and compared with the log; not where events are only
     /// passed on. One that keeps nothing begins with the events that are recorded after it was registered.
-    const KEEPS: bool = true;
+    const HAS_READ_MODEL: bool = true;
 
     /// What an event changes in the store.
     type Change: Send + Sync + 'static;
 
     /// The contexts whose events it wants.
-    fn subscribes() -> &'static [Context];
+    fn subscribed_contexts() -> &'static [BoundedContext];
 
     /// How its store likes to be written to.
-    fn pace() -> Pace;
+    fn batch_limits() -> BatchLimits;
 
     /// The same read model in another generation.
     #[must_use]
-    fn at(&self, generation: Generation) -> Self;
+    fn with_generation(&self, generation: Generation) -> Self;
 
     /// The same generation, which may copy what is costly to make from `live` instead of making it again.
     #[must_use]
-    fn beside(&self, _live: Generation) -> Self {
+    fn with_copy_source(&self, _live: Generation) -> Self {
         self.clone()
     }
 
@@ -42,7 +42,7 @@ pub trait Projection: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// [`ProjectionError::Poison`] when the event's payload has an unknown shape.
-    fn project(event: &RawRecorded) -> Result<Vec<Self::Change>, ProjectionError>;
+    fn project(event: &RawEnvelope) -> Result<Vec<Self::Change>, ProjectionError>;
 
     /// Writes changes, in order. Doing it again changes nothing.
     ///
@@ -56,7 +56,7 @@ pub trait Projection: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// As [`Self::apply`].
-    fn give_up(&self, _event: &RawRecorded) -> impl Future<Output = Result<(), ProjectionError>> + Send {
+    fn skip_event(&self, _event: &RawEnvelope) -> impl Future<Output = Result<(), ProjectionError>> + Send {
         async { Ok(()) }
     }
 
@@ -65,7 +65,7 @@ pub trait Projection: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// [`QueryError`] when the store does not answer.
-    fn holds(&self, change: &Self::Change) -> impl Future<Output = Result<bool, QueryError>> + Send;
+    fn is_applied(&self, change: &Self::Change) -> impl Future<Output = Result<bool, QueryError>> + Send;
 
     /// Whether the store answers.
     ///
@@ -95,19 +95,19 @@ pub trait Projection: Clone + Send + Sync + 'static {
     }
 
     /// An empty fold that will say what the store should hold about the streams that are fed to it; of the totals for
-    /// [`Scope::Totals`].
-    fn fold(&self, scope: &Scope) -> Box<dyn Fold>;
+    /// [`VerifyScope::Totals`].
+    fn fold(&self, scope: &VerifyScope) -> Box<dyn ReadModelFold>;
 
     /// What the store holds.
     ///
     /// # Errors
     /// [`QueryError`] when the store does not answer or holds what cannot be read.
-    fn read_back(&self, scope: &Scope) -> impl Future<Output = Result<Vec<Row>, QueryError>> + Send;
+    fn read_back(&self, scope: &VerifyScope) -> impl Future<Output = Result<Vec<ReadModelRow>, QueryError>> + Send;
 }
 
 /// How a store likes to be written to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pace {
+pub struct BatchLimits {
     /// Events that are applied together, at most.
     pub batch_events: usize,
     /// How long a batch waits for more events after its first.

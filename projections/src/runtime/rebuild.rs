@@ -11,12 +11,12 @@
 
 mod error;
 mod fill;
-mod hand_over;
-mod ledger;
+mod handover;
+mod progress;
+mod rebuild_lease;
 mod record;
 mod retire;
 mod switch;
-mod turn;
 
 use std::{sync::Arc, time::Duration};
 
@@ -26,26 +26,26 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::{
     error::RebuildError,
-    ledger::{PartProgress, Phase, RebuildProgress},
-    record::{RebuildRecord, RebuildState},
+    progress::{PartPhase, PartProgress, RebuildProgress},
+    record::{RebuildRecord, RebuildStatus},
 };
-use self::{ledger::Part, turn::RebuildTurn};
-use super::{AnyProjection, ControlError, Generations, Runtime, Verification, VerifyOptions};
+use self::{progress::ProjectionRebuild, rebuild_lease::RebuildLease};
+use super::{AnyProjection, ControlError, GenerationMap, ProjectionRuntime, VerifyOptions, VerifyReport};
 
 /// How a rebuild is done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RebuildOptions {
     /// Who asked for it.
-    pub by: String,
+    pub started_by: String,
     /// Whether readers may be switched to a generation that has dead letters which the live one does not have.
     pub allow_parked: bool,
     /// How long to wait for the new generations to catch up with Kafka.
-    pub catch_up: Duration,
+    pub catch_up_timeout: Duration,
 }
 
 impl Default for RebuildOptions {
     fn default() -> Self {
-        Self { by: "unknown".to_owned(), allow_parked: false, catch_up: Duration::from_mins(30) }
+        Self { started_by: "unknown".to_owned(), allow_parked: false, catch_up_timeout: Duration::from_mins(30) }
     }
 }
 
@@ -57,18 +57,18 @@ pub struct RebuildReport {
     /// Whether it went on from an earlier attempt.
     pub continued: bool,
     /// The generations that readers see now.
-    pub live: Generations,
+    pub active: GenerationMap,
     /// The generations that they saw before, still followed, for `rollback`.
-    pub retained: Generations,
+    pub retained: GenerationMap,
     /// What was compared before the switch.
-    pub verified: Vec<Verification>,
+    pub verified: Vec<VerifyReport>,
     /// Older generations that were dropped.
     pub dropped: Vec<(String, super::Generation)>,
     /// Events that were read from the log, over all parts.
     pub events: u64,
 }
 
-impl Runtime {
+impl ProjectionRuntime {
     /// Rebuilds these projections together, or goes on with a rebuild of them that was cut off.
     ///
     /// `progress` is told how it goes, also when somebody else asks for it in Postgres.
@@ -82,31 +82,35 @@ impl Runtime {
         progress: &watch::Sender<RebuildProgress>,
         stop: &CancellationToken,
     ) -> Result<RebuildReport, RebuildError> {
-        let turn = RebuildTurn::take(self.control()).await?;
-        let outcome = match self.begin_rebuild(projections, options, &turn).await {
-            Ok(begun) => self.rebuild_in_turn(begun, options, &turn, progress, stop).await,
+        let turn = RebuildLease::acquire(self.control()).await?;
+        let outcome = match self.begin_or_resume_rebuild(projections, options, &turn).await {
+            Ok(begun) => self.rebuild_with_lease(begun, options, &turn, progress, stop).await,
             Err(error) => Err(error),
         };
-        turn.give_back().await;
+        turn.release().await;
         outcome
     }
 
-    async fn rebuild_in_turn(
+    async fn rebuild_with_lease(
         &self,
-        (id, continued, parts): (i64, bool, Vec<Part>),
+        (id, continued, parts): (i64, bool, Vec<ProjectionRebuild>),
         options: &RebuildOptions,
-        turn: &RebuildTurn,
+        turn: &RebuildLease,
         progress: &watch::Sender<RebuildProgress>,
         stop: &CancellationToken,
     ) -> Result<RebuildReport, RebuildError> {
-        progress.send_replace(RebuildProgress { id, continued, parts: parts.iter().map(Part::progress).collect() });
+        progress.send_replace(RebuildProgress {
+            id,
+            continued,
+            parts: parts.iter().map(ProjectionRebuild::progress).collect(),
+        });
         let lost = turn.lost();
         let outcome = tokio::select! {
             outcome = self.rebuild_parts((id, continued), parts, options, turn, progress, stop) => outcome,
-            () = lost.cancelled() => Err(ControlError::LostTurn.into()),
+            () = lost.cancelled() => Err(ControlError::LeaseLost.into()),
         };
         if let Err(error) = &outcome {
-            self.note_rebuild_error(id, error, turn).await;
+            self.save_rebuild_error(id, error, turn).await;
         }
         outcome
     }
@@ -114,85 +118,85 @@ impl Runtime {
     async fn rebuild_parts(
         &self,
         (id, continued): (i64, bool),
-        parts: Vec<Part>,
+        parts: Vec<ProjectionRebuild>,
         options: &RebuildOptions,
-        turn: &RebuildTurn,
+        turn: &RebuildLease,
         progress: &watch::Sender<RebuildProgress>,
         stop: &CancellationToken,
     ) -> Result<RebuildReport, RebuildError> {
         let work = parts.iter().map(|part| self.rebuild_part(id, part, options, turn, progress, stop));
         let done = try_join_all(work).await?;
         self.check_dead_letters(&parts, options).await?;
-        let (live, retained) = self.switch(id, &parts, turn).await?;
+        let (live, retained) = self.switch_generations(id, &parts, turn).await?;
         for part in &parts {
-            part.tell(progress, |told| told.phase = Phase::Switched);
+            part.update_progress(progress, |told| told.phase = PartPhase::Switched);
         }
         for part in &parts {
-            self.publish(&part.sink, part.generation).await?;
+            self.publish_generation(&part.projection, part.generation).await?;
         }
-        let dropped = self.retire(&parts, turn).await?;
+        let dropped = self.retire_old_generations(&parts, turn).await?;
         let events = done.iter().map(|part| part.events).sum();
         let verified = done.into_iter().map(|part| part.verification).collect();
-        Ok(RebuildReport { id, continued, live, retained, verified, dropped, events })
+        Ok(RebuildReport { id, continued, active: live, retained, verified, dropped, events })
     }
 
     /// Brings one part up to the moment before the switch. Its worker runs on until then.
     async fn rebuild_part(
         &self,
         id: i64,
-        part: &Part,
+        part: &ProjectionRebuild,
         options: &RebuildOptions,
-        turn: &RebuildTurn,
+        turn: &RebuildLease,
         progress: &watch::Sender<RebuildProgress>,
         stop: &CancellationToken,
-    ) -> Result<PartDone, RebuildError> {
-        if part.phase == Phase::Filling {
-            part.sink.prepare().await.map_err(|source| part.store(source))?;
-            self.fill(id, part, turn, progress, stop).await?;
-            self.hand_over(id, part, turn).await?;
+    ) -> Result<VerifiedPart, RebuildError> {
+        if part.phase == PartPhase::Filling {
+            part.projection.prepare().await.map_err(|source| part.to_store_error(source))?;
+            self.fill_from_log(id, part, turn, progress, stop).await?;
+            self.hand_over_to_kafka(id, part, turn).await?;
         }
-        part.tell(progress, |told| told.phase = Phase::CatchingUp);
-        let worker = self.follow(part).await?;
+        part.update_progress(progress, |told| told.phase = PartPhase::CatchingUp);
+        let worker = self.start_catch_up_worker(part).await?;
         let outcome = self.catch_up_and_verify(id, part, options, turn, progress, stop).await;
         worker.stop().await?;
         let verification = outcome?;
-        let events = progress.borrow().events_of(part.name());
-        Ok(PartDone { verification, events })
+        let events = progress.borrow().part_events(part.name());
+        Ok(VerifiedPart { verification, events })
     }
 
     async fn catch_up_and_verify(
         &self,
         id: i64,
-        part: &Part,
+        part: &ProjectionRebuild,
         options: &RebuildOptions,
-        turn: &RebuildTurn,
+        turn: &RebuildLease,
         progress: &watch::Sender<RebuildProgress>,
         stop: &CancellationToken,
-    ) -> Result<Verification, RebuildError> {
-        self.catch_up(part, options.catch_up, stop).await?;
-        self.note_phase(id, part, Phase::Verifying, turn).await?;
-        part.tell(progress, |told| told.phase = Phase::Verifying);
+    ) -> Result<VerifyReport, RebuildError> {
+        self.catch_up(part, options.catch_up_timeout, stop).await?;
+        self.save_phase(id, part, PartPhase::Verifying, turn).await?;
+        part.update_progress(progress, |told| told.phase = PartPhase::Verifying);
         let told = |now: super::VerifyProgress| {
-            part.tell(progress, |told| (told.position, told.target) = (now.position, now.end));
+            part.update_progress(progress, |told| (told.position, told.target) = (now.position, now.end));
         };
-        let compared = self.verify(part.sink.as_ref(), part.generation, VerifyOptions::default(), told);
+        let compared = self.verify(part.projection.as_ref(), part.generation, VerifyOptions::default(), told);
         let verification = tokio::select! {
             biased;
             () = stop.cancelled() => return Err(RebuildError::Interrupted),
             compared = compared => compared?,
         };
         if !verification.is_clean() {
-            self.fail(part, turn).await?;
+            self.mark_generation_failed(part, turn).await?;
             return Err(RebuildError::Differs { verification: Box::new(verification) });
         }
-        self.note_phase(id, part, Phase::Verified, turn).await?;
-        part.tell(progress, |told| told.phase = Phase::Verified);
+        self.save_phase(id, part, PartPhase::Verified, turn).await?;
+        part.update_progress(progress, |told| told.phase = PartPhase::Verified);
         Ok(verification)
     }
 }
 
 /// A part that is ready to be switched to.
-struct PartDone {
-    verification: Verification,
+struct VerifiedPart {
+    verification: VerifyReport,
     events: u64,
 }

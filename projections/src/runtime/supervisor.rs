@@ -9,31 +9,34 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{AnyProjection, Build, BuildState, Runtime, RuntimeError, StatusReader, Worker, error::chain, metric};
+use super::{
+    AnyProjection, GenerationRecord, GenerationState, ProjectionRuntime, RuntimeError, StatusReader, Worker,
+    error::error_chain, worker_metrics,
+};
 
 /// How often it is looked whether generations have come or gone.
-const LOOK_EVERY: Duration = Duration::from_millis(300);
+const RECONCILE_INTERVAL: Duration = Duration::from_millis(300);
 
 /// Every so many looks the lag is measured: it asks the broker for the end of every partition.
-const LOOKS_PER_LAG: u32 = 16;
+const TICKS_PER_LAG_MEASUREMENT: u32 = 16;
 
 /// Runs the workers of some projections.
 pub struct Supervisor {
-    runtime: Runtime,
+    runtime: ProjectionRuntime,
     projections: Vec<Arc<dyn AnyProjection>>,
     statuses: watch::Sender<Vec<StatusReader>>,
 }
 
 /// What runs.
 #[derive(Default)]
-struct Running {
+struct RunningWorkers {
     tasks: JoinSet<Result<(), RuntimeError>>,
-    workers: HashMap<Id, (Build, StatusReader, CancellationToken)>,
+    workers: HashMap<Id, (GenerationRecord, StatusReader, CancellationToken)>,
 }
 
 impl Supervisor {
     /// Nothing runs yet.
-    pub fn new(runtime: Runtime, projections: Vec<Arc<dyn AnyProjection>>) -> Self {
+    pub fn new(runtime: ProjectionRuntime, projections: Vec<Arc<dyn AnyProjection>>) -> Self {
         Self { runtime, projections, statuses: watch::Sender::new(vec![]) }
     }
 
@@ -47,25 +50,25 @@ impl Supervisor {
     /// # Errors
     /// [`RuntimeError`] when a worker can never work. Stores that are away are waited for.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), RuntimeError> {
-        let mut running = Running::default();
+        let mut running = RunningWorkers::default();
         let mut published = None;
         let mut looks = 0_u32;
-        let mut ticks = interval(LOOK_EVERY);
+        let mut ticks = interval(RECONCILE_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let outcome = loop {
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => break Ok(()),
                 Some(ended) = running.tasks.join_next_with_id(), if !running.tasks.is_empty() => {
-                    if let Err(error) = running.ended(ended) {
+                    if let Err(error) = running.handle_worker_exit(ended) {
                         break Err(error);
                     }
-                    self.tell(&running);
+                    self.publish_statuses(&running);
                 }
                 _ = ticks.tick() => {
-                    self.look(&mut running).await;
-                    published = self.publish(published).await;
-                    if looks.is_multiple_of(LOOKS_PER_LAG) {
+                    self.reconcile_workers(&mut running).await;
+                    published = self.publish_active_generations(published).await;
+                    if looks.is_multiple_of(TICKS_PER_LAG_MEASUREMENT) {
                         self.measure_lag().await;
                     }
                     looks = looks.wrapping_add(1);
@@ -77,31 +80,33 @@ impl Supervisor {
         }
         let mut outcome = outcome;
         while let Some(ended) = running.tasks.join_next_with_id().await {
-            outcome = outcome.and(running.ended(ended));
+            outcome = outcome.and(running.handle_worker_exit(ended));
         }
         outcome
     }
 
-    async fn look(&self, running: &mut Running) {
-        let builds = match self.runtime.control.builds().await {
+    async fn reconcile_workers(&self, running: &mut RunningWorkers) {
+        let builds = match self.runtime.control.load_generations().await {
             Ok(builds) => builds,
             Err(error) => {
                 // Whoever runs goes on; the workers themselves say that Postgres is away.
-                tracing::debug!(reason = chain(&error), "which generations there are is not known");
+                tracing::debug!(reason = error_chain(&error), "which generations there are is not known");
                 return;
             }
         };
-        let ours = |build: &&Build| build.state == BuildState::Following && self.find(&build.projection).is_some();
-        let wanted: Vec<&Build> = builds.iter().filter(ours).collect();
+        let ours = |build: &&GenerationRecord| {
+            build.state == GenerationState::Following && self.find_projection(&build.projection).is_some()
+        };
+        let wanted: Vec<&GenerationRecord> = builds.iter().filter(ours).collect();
         for (build, _, stop) in running.workers.values() {
-            if !wanted.iter().any(|wanted| same(wanted, build)) {
+            if !wanted.iter().any(|wanted| is_same_generation(wanted, build)) {
                 stop.cancel();
             }
         }
         let mut changed = false;
         for build in wanted {
-            let known = running.workers.values().any(|(known, _, _)| same(known, build));
-            if let (false, Some(projection)) = (known, self.find(&build.projection)) {
+            let known = running.workers.values().any(|(known, _, _)| is_same_generation(known, build));
+            if let (false, Some(projection)) = (known, self.find_projection(&build.projection)) {
                 let worker = Worker::new(self.runtime.clone(), projection.as_ref(), build.clone());
                 let (status, stop) = (worker.status(), CancellationToken::new());
                 let task = running.tasks.spawn(worker.run(stop.clone()));
@@ -110,22 +115,22 @@ impl Supervisor {
             }
         }
         if changed {
-            self.tell(running);
+            self.publish_statuses(running);
         }
     }
 
     /// Tells readers outside this program which generations are live, whenever that has moved: whoever switched them may
     /// not have come to it. Answers with the version of the pointer that they were told last.
-    async fn publish(&self, told: Option<u64>) -> Option<u64> {
-        let Ok(pointer) = self.runtime.control.pointer().await else { return told };
+    async fn publish_active_generations(&self, told: Option<u64>) -> Option<u64> {
+        let Ok(pointer) = self.runtime.control.load_pointer().await else { return told };
         if told == Some(pointer.version) {
             return told;
         }
         for projection in &self.projections {
             if let Some(generation) = pointer.generations.get(projection.name())
-                && let Err(error) = projection.at(*generation).publish().await
+                && let Err(error) = projection.with_generation(*generation).publish().await
             {
-                tracing::debug!(projection.name = projection.name(), reason = chain(&error), "not published yet");
+                tracing::debug!(projection.name = projection.name(), reason = error_chain(&error), "not published yet");
                 return told;
             }
         }
@@ -133,23 +138,23 @@ impl Supervisor {
     }
 
     async fn measure_lag(&self) {
-        match self.runtime.lags(&self.projections).await {
+        match self.runtime.measure_lags(&self.projections).await {
             Ok(lags) => {
                 for lag in lags {
-                    if let Some(projection) = self.find(&lag.projection) {
-                        metric::lag_events(projection.name(), lag.generation, lag.records);
+                    if let Some(projection) = self.find_projection(&lag.projection) {
+                        worker_metrics::set_lag_events(projection.name(), lag.generation, lag.records);
                     }
                 }
             }
-            Err(error) => tracing::debug!(reason = chain(&error), "the lag is not known"),
+            Err(error) => tracing::debug!(reason = error_chain(&error), "the lag is not known"),
         }
     }
 
-    fn find(&self, name: &str) -> Option<&Arc<dyn AnyProjection>> {
+    fn find_projection(&self, name: &str) -> Option<&Arc<dyn AnyProjection>> {
         self.projections.iter().find(|projection| projection.name() == name)
     }
 
-    fn tell(&self, running: &Running) {
+    fn publish_statuses(&self, running: &RunningWorkers) {
         let mut readers: Vec<_> = running.workers.values().map(|(_, status, _)| status.clone()).collect();
         readers.sort_by_key(|reader| {
             let status = reader.get();
@@ -159,8 +164,8 @@ impl Supervisor {
     }
 }
 
-impl Running {
-    fn ended(
+impl RunningWorkers {
+    fn handle_worker_exit(
         &mut self,
         ended: Result<(Id, Result<(), RuntimeError>), tokio::task::JoinError>,
     ) -> Result<(), RuntimeError> {
@@ -179,7 +184,7 @@ impl Running {
 }
 
 /// Whether two are the same build in the same circumstances.
-fn same(one: &Build, other: &Build) -> bool {
+fn is_same_generation(one: &GenerationRecord, other: &GenerationRecord) -> bool {
     // The log is another one after a restore, and a worker that waits for the old one has to be replaced.
     (&one.projection, one.generation, one.incarnation) == (&other.projection, other.generation, other.incarnation)
 }

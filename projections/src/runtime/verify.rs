@@ -8,24 +8,29 @@
 //! Workers stand still only while one part is read, and what is compared is exact at any traffic: the part stands at
 //! its checkpoints when it is read, and the fold ends there.
 
-mod chosen;
 mod difference;
-mod snapshot;
+mod verify_part;
+mod verify_plan;
 
 use std::sync::Arc;
 
-use domain::{context::Context, envelope::RawRecorded, log::LogPart, partition::partition_of, store::StoreError};
+use domain::{
+    context::BoundedContext, envelope::RawEnvelope, event_store::StoreError, log_reader::LogRange,
+    partition::partition_for_key,
+};
 
 pub use self::difference::{Difference, DifferenceKind};
-use self::{chosen::passes, difference::compare, snapshot::Snapshot};
-use super::{AnyProjection, ControlError, Generation, Runtime, error::chain, intake::Partitions};
+use self::{difference::compare_rows, verify_part::VerifyPart, verify_plan::plan_passes};
+use super::{
+    AnyProjection, ControlError, Generation, ProjectionRuntime, consumer::PartitionCounts, error::error_chain,
+};
 use crate::QueryError;
 
 /// Events that one pass through the log may concern: bounds the memory, some 500 bytes for each.
 const EVENTS_PER_PASS: u64 = 500_000;
 
 /// Differences that are named; more are counted.
-const MOST_NAMED: usize = 1_000;
+const MAX_DIFFERENCES: usize = 1_000;
 
 /// What is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -47,7 +52,7 @@ pub struct VerifyProgress {
 
 /// What a comparison found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verification {
+pub struct VerifyReport {
     /// The projection.
     pub projection: String,
     /// The generation.
@@ -67,13 +72,13 @@ pub struct Verification {
     /// What differs, named, up to a thousand.
     pub differences: Vec<Difference>,
     /// What differs in all.
-    pub different: u64,
+    pub difference_count: u64,
 }
 
-impl Verification {
+impl VerifyReport {
     /// Whether the store is what the log says.
     pub fn is_clean(&self) -> bool {
-        self.different == 0
+        self.difference_count == 0
     }
 }
 
@@ -97,10 +102,10 @@ pub enum VerifyError {
     Log(#[from] StoreError),
     /// The broker does not say how many partitions there are.
     #[error("asking the broker for partitions")]
-    Kafka(#[source] crate::error::Source),
+    Kafka(#[source] crate::error::BoxedError),
     /// The generation was made from another log.
     #[error("generation {generation} of {projection} was made from another log; `medhub rebuild {projection}`")]
-    OtherLog {
+    OtherIncarnation {
         /// The projection.
         projection: &'static str,
         /// The generation.
@@ -108,7 +113,7 @@ pub enum VerifyError {
     },
 }
 
-impl Runtime {
+impl ProjectionRuntime {
     /// Compares a generation with the log.
     ///
     /// # Errors
@@ -119,16 +124,16 @@ impl Runtime {
         generation: Generation,
         options: VerifyOptions,
         progress: impl Fn(VerifyProgress) + Send + Sync,
-    ) -> Result<Verification, VerifyError> {
+    ) -> Result<VerifyReport, VerifyError> {
         let name = projection.name();
-        let build = self.control.build(name, generation).await?;
+        let build = self.control.load_generation(name, generation).await?;
         if build.incarnation != self.log.incarnation().await? {
-            return Err(VerifyError::OtherLog { projection: name, generation });
+            return Err(VerifyError::OtherIncarnation { projection: name, generation });
         }
-        let sink = projection.at(generation);
-        let partitions = self.partitions(projection).await.map_err(|error| VerifyError::Kafka(error.into()))?;
+        let sink = projection.with_generation(generation);
+        let partitions = self.partition_counts(projection).await.map_err(|error| VerifyError::Kafka(error.into()))?;
         let end = self.log.completed_prefix().await?;
-        let mut found = Verification {
+        let mut found = VerifyReport {
             projection: name.to_owned(),
             generation,
             position: end,
@@ -138,14 +143,14 @@ impl Runtime {
             totals: options.sample.is_none(),
             parked: 0,
             differences: vec![],
-            different: 0,
+            difference_count: 0,
         };
-        let passes = passes(options, end.div_ceil(EVENTS_PER_PASS).max(1));
+        let passes = plan_passes(options, end.div_ceil(EVENTS_PER_PASS).max(1));
         let all = end.saturating_mul(passes.len() as u64);
         for (done, scopes) in (0_u64..).zip(&passes) {
             let mut snapshots = vec![];
             for scope in scopes {
-                let snapshot = Snapshot::take(&self.control, &sink, generation, scope).await?;
+                let snapshot = VerifyPart::read(&self.control, &sink, generation, scope).await?;
                 found.rows += snapshot.rows.len() as u64;
                 progress(VerifyProgress { position: done * end, end: all, rows: found.rows });
                 snapshots.push(snapshot);
@@ -153,15 +158,15 @@ impl Runtime {
             let at = |position: u64| {
                 progress(VerifyProgress { position: (done * end + position).min(all), end: all, rows: found.rows });
             };
-            found.events += self.fold_into(&sink, &mut snapshots, &partitions, at).await?;
+            found.events += self.feed_folds(&sink, &mut snapshots, &partitions, at).await?;
             for snapshot in snapshots {
-                found.buckets += snapshot.buckets();
+                found.buckets += snapshot.bucket_count();
                 found.parked += snapshot.left_out;
                 found.position = found.position.min(snapshot.checkpoint.completed_prefix(0));
-                let differences = compare(snapshot.fold.rows(), snapshot.rows).chain(snapshot.unreadable);
+                let differences = compare_rows(snapshot.fold.expected_rows(), snapshot.rows).chain(snapshot.unreadable);
                 for difference in differences {
-                    found.different += 1;
-                    if found.differences.len() < MOST_NAMED {
+                    found.difference_count += 1;
+                    if found.differences.len() < MAX_DIFFERENCES {
                         found.differences.push(difference);
                     }
                 }
@@ -171,34 +176,34 @@ impl Runtime {
     }
 
     /// Feeds every event that a part has taken in to its fold; answers with how many events there were.
-    async fn fold_into(
+    async fn feed_folds(
         &self,
         sink: &Arc<dyn AnyProjection>,
-        snapshots: &mut [Snapshot],
-        partitions: &Partitions,
+        snapshots: &mut [VerifyPart],
+        partitions: &PartitionCounts,
         progress: impl Fn(u64),
     ) -> Result<u64, VerifyError> {
-        let to = snapshots.iter().map(|snapshot| snapshot.checkpoint.highest()).max().unwrap_or_default();
-        let part = LogPart {
-            contexts: sink.subscribes().to_vec(),
+        let to = snapshots.iter().map(|snapshot| snapshot.checkpoint.highest_position()).max().unwrap_or_default();
+        let part = LogRange {
+            contexts: sink.subscribed_contexts().to_vec(),
             aggregate_id: None,
             after: 0,
             to,
-            batch_events: sink.pace().batch_events,
+            batch_events: sink.batch_limits().batch_events,
             batch_bytes: self.config.batch_bytes,
         };
-        let mut cursor = self.log.read(part).await?;
+        let mut cursor = self.log.read_batches(part).await?;
         let mut events = 0;
-        while let Some(batch) = cursor.next().await? {
+        while let Some(batch) = cursor.read_next_batch().await? {
             for event in &batch.events {
                 events += 1;
-                let Some(place) = self.place_of(event, partitions) else { continue };
+                let Some(place) = self.topic_partition_of(event, partitions) else { continue };
                 for snapshot in &mut *snapshots {
-                    if !snapshot.holds(event, &place) {
+                    if !snapshot.includes_event(event, &place) {
                         continue;
                     }
-                    if let Err(error) = snapshot.fold.take(event) {
-                        snapshot.unreadable.push(Difference::unreadable(event, &chain(&error)));
+                    if let Err(error) = snapshot.fold.apply_event(event) {
+                        snapshot.unreadable.push(Difference::unreadable(event, &error_chain(&error)));
                     }
                 }
             }
@@ -210,9 +215,13 @@ impl Runtime {
     }
 
     /// The topic and partition of an event.
-    pub(super) fn place_of(&self, event: &RawRecorded, partitions: &Partitions) -> Option<(String, i32)> {
-        let topic = Context::of_aggregate(&event.aggregate_type)?.topic(&self.config.topic_prefix);
-        let partition = partition_of(&event.aggregate_id, partitions.get(&topic).copied()?);
+    pub(super) fn topic_partition_of(
+        &self,
+        event: &RawEnvelope,
+        partitions: &PartitionCounts,
+    ) -> Option<(String, i32)> {
+        let topic = BoundedContext::from_aggregate_type(&event.aggregate_type)?.topic(&self.config.topic_prefix);
+        let partition = partition_for_key(&event.aggregate_id, partitions.get(&topic).copied()?);
         Some((topic, partition))
     }
 }

@@ -3,73 +3,78 @@
 use std::fmt::Write as _;
 
 use super::{
-    MisfitError,
-    shape::{Field, Node, NodeId, Shape},
+    SchemaMismatchError,
+    schema_tree::{NodeId, RecordFieldNode, SchemaNode, SchemaTree},
     time,
 };
 
 /// How deep a value of a recursive schema may go.
-const DEEPEST: usize = 128;
+const MAX_DEPTH: usize = 128;
 
 /// The JSON text of a whole datum.
-pub(super) fn decode(shape: &Shape, avro: &[u8]) -> Result<String, MisfitError> {
-    let mut input = Input { rest: avro, json: String::with_capacity(avro.len() + avro.len() / 2 + 64) };
-    match input.value(shape, 0, 0) {
+pub(super) fn decode_datum(shape: &SchemaTree, avro: &[u8]) -> Result<String, SchemaMismatchError> {
+    let mut input = DatumReader { rest: avro, json: String::with_capacity(avro.len() + avro.len() / 2 + 64) };
+    match input.read_value(shape, 0, 0) {
         Ok(()) if input.rest.is_empty() => Ok(input.json),
-        Ok(()) => Err(MisfitError::at(&[], format!("{} bytes are left over", input.rest.len()))),
-        Err(Fault { steps, reason }) => Err(MisfitError::at(&steps, reason)),
+        Ok(()) => Err(SchemaMismatchError::at_path(&[], format!("{} bytes are left over", input.rest.len()))),
+        Err(DecodeFailure { steps, reason }) => Err(SchemaMismatchError::at_path(&steps, reason)),
     }
 }
 
 /// What cannot be read, and the way there from the inside out.
-struct Fault {
+struct DecodeFailure {
     steps: Vec<String>,
     reason: String,
 }
 
-impl Fault {
+impl DecodeFailure {
     fn new(reason: impl Into<String>) -> Self {
         Self { steps: vec![], reason: reason.into() }
     }
 
-    fn within(mut self, step: impl Into<String>) -> Self {
+    fn in_step(mut self, step: impl Into<String>) -> Self {
         self.steps.push(step.into());
         self
     }
 }
 
-struct Input<'a> {
+struct DatumReader<'a> {
     rest: &'a [u8],
     json: String,
 }
 
-impl<'a> Input<'a> {
-    fn value(&mut self, shape: &Shape, node: NodeId, depth: usize) -> Result<(), Fault> {
-        if depth > DEEPEST {
-            return Err(Fault::new("nests too deep"));
+impl<'a> DatumReader<'a> {
+    fn read_value(&mut self, shape: &SchemaTree, node: NodeId, depth: usize) -> Result<(), DecodeFailure> {
+        if depth > MAX_DEPTH {
+            return Err(DecodeFailure::new("nests too deep"));
         }
         match shape.node(node) {
-            Node::Boolean => self.boolean(),
-            Node::Int => self.int().map(|number| self.print(number)),
-            Node::Long => self.long().map(|number| self.print(number)),
-            Node::Double => self.double(),
-            Node::String => self.text(),
-            Node::Date => self.date(),
-            Node::TimestampMicros => self.time(),
-            Node::Enum(symbols) => self.symbol(symbols),
-            Node::Array(items) => self.list(shape, *items, depth),
-            Node::Record(fields) => self.record(shape, fields, depth),
-            Node::Nullable { null, inner } => {
-                if self.is_null(*null)? {
+            SchemaNode::Boolean => self.read_boolean(),
+            SchemaNode::Int => self.read_int().map(|number| self.write_number(number)),
+            SchemaNode::Long => self.read_long().map(|number| self.write_number(number)),
+            SchemaNode::Double => self.read_double(),
+            SchemaNode::String => self.read_string(),
+            SchemaNode::Date => self.read_date(),
+            SchemaNode::TimestampMicros => self.read_timestamp(),
+            SchemaNode::Enum(symbols) => self.read_enum(symbols),
+            SchemaNode::Array(items) => self.read_array(shape, *items, depth),
+            SchemaNode::Record(fields) => self.read_record(shape, fields, depth),
+            SchemaNode::Nullable { null, inner } => {
+                if self.read_is_null(*null)? {
                     self.json.push_str("null");
                     return Ok(());
                 }
-                self.value(shape, *inner, depth + 1)
+                self.read_value(shape, *inner, depth + 1)
             }
         }
     }
 
-    fn record(&mut self, shape: &Shape, fields: &[Field], depth: usize) -> Result<(), Fault> {
+    fn read_record(
+        &mut self,
+        shape: &SchemaTree,
+        fields: &[RecordFieldNode],
+        depth: usize,
+    ) -> Result<(), DecodeFailure> {
         let mut separator = '{';
         for field in fields {
             // What is left out of the JSON has one byte, which says so.
@@ -79,18 +84,18 @@ impl<'a> Input<'a> {
             }
             self.json.push(separator);
             self.json.push_str(&field.json_key);
-            self.value(shape, field.node, depth + 1).map_err(|fault| fault.within(&field.name))?;
+            self.read_value(shape, field.node, depth + 1).map_err(|fault| fault.in_step(&field.name))?;
             separator = ',';
         }
         self.json.push_str(if separator == '{' { "{}" } else { "}" });
         Ok(())
     }
 
-    fn list(&mut self, shape: &Shape, items: NodeId, depth: usize) -> Result<(), Fault> {
+    fn read_array(&mut self, shape: &SchemaTree, items: NodeId, depth: usize) -> Result<(), DecodeFailure> {
         self.json.push('[');
         let mut at = 0_usize;
         loop {
-            let mut count = self.long()?;
+            let mut count = self.read_long()?;
             if count == 0 {
                 self.json.push(']');
                 return Ok(());
@@ -98,79 +103,86 @@ impl<'a> Input<'a> {
             if count < 0 {
                 // A negative count is followed by the block's size in bytes.
                 count = count.saturating_neg();
-                self.long()?;
+                self.read_long()?;
             }
             let left = self.rest.len();
             let count = usize::try_from(count).ok().filter(|count| *count <= left);
-            for _ in 0..count.ok_or_else(|| Fault::new(format!("says it is longer than the {left} bytes left")))? {
+            for _ in
+                0..count.ok_or_else(|| DecodeFailure::new(format!("says it is longer than the {left} bytes left")))?
+            {
                 if at > 0 {
                     self.json.push(',');
                 }
-                self.value(shape, items, depth + 1).map_err(|fault| fault.within(format!("[{at}]")))?;
+                self.read_value(shape, items, depth + 1).map_err(|fault| fault.in_step(format!("[{at}]")))?;
                 at += 1;
             }
         }
     }
 
-    fn boolean(&mut self) -> Result<(), Fault> {
-        match self.take(1)? {
+    fn read_boolean(&mut self) -> Result<(), DecodeFailure> {
+        match self.take_bytes(1)? {
             [0] => self.json.push_str("false"),
             [1] => self.json.push_str("true"),
-            other => return Err(Fault::new(format!("the byte {other:?} is neither false nor true"))),
+            other => return Err(DecodeFailure::new(format!("the byte {other:?} is neither false nor true"))),
         }
         Ok(())
     }
 
-    fn double(&mut self) -> Result<(), Fault> {
-        let bytes = self.take(8)?.try_into().map_err(|_| Fault::new("ends too early"))?;
+    fn read_double(&mut self) -> Result<(), DecodeFailure> {
+        let bytes = self.take_bytes(8)?.try_into().map_err(|_| DecodeFailure::new("ends too early"))?;
         let number = serde_json::Number::from_f64(f64::from_le_bytes(bytes));
-        self.print(number.ok_or_else(|| Fault::new("a number that is not finite has no form in JSON"))?);
+        self.write_number(number.ok_or_else(|| DecodeFailure::new("a number that is not finite has no form in JSON"))?);
         Ok(())
     }
 
-    fn text(&mut self) -> Result<(), Fault> {
-        let length = self.long()?;
-        let bytes = usize::try_from(length).map_err(|_| Fault::new(format!("has the length {length}")))?;
-        let text = std::str::from_utf8(self.take(bytes)?).map_err(|_| Fault::new("is not UTF-8"))?;
-        quote(text, &mut self.json);
+    fn read_string(&mut self) -> Result<(), DecodeFailure> {
+        let length = self.read_long()?;
+        let bytes = usize::try_from(length).map_err(|_| DecodeFailure::new(format!("has the length {length}")))?;
+        let text = std::str::from_utf8(self.take_bytes(bytes)?).map_err(|_| DecodeFailure::new("is not UTF-8"))?;
+        write_quoted(text, &mut self.json);
         Ok(())
     }
 
-    fn date(&mut self) -> Result<(), Fault> {
-        let days = self.int()?;
-        let date = time::date(days).ok_or_else(|| Fault::new(format!("day {days} is in no calendar")))?;
-        self.print(format_args!("\"{date}\""));
+    fn read_date(&mut self) -> Result<(), DecodeFailure> {
+        let days = self.read_int()?;
+        let date =
+            time::date_from_days(days).ok_or_else(|| DecodeFailure::new(format!("day {days} is in no calendar")))?;
+        self.write_number(format_args!("\"{date}\""));
         Ok(())
     }
 
-    fn time(&mut self) -> Result<(), Fault> {
-        let micros = self.long()?;
-        let time = time::time(micros).ok_or_else(|| Fault::new(format!("microsecond {micros} is in no calendar")))?;
+    fn read_timestamp(&mut self) -> Result<(), DecodeFailure> {
+        let micros = self.read_long()?;
+        let time = time::time_from_micros(micros)
+            .ok_or_else(|| DecodeFailure::new(format!("microsecond {micros} is in no calendar")))?;
         // The same text that chrono's own `Serialize` writes.
-        self.print(format_args!("\"{time:?}\""));
+        self.write_number(format_args!("\"{time:?}\""));
         Ok(())
     }
 
-    fn symbol(&mut self, symbols: &[String]) -> Result<(), Fault> {
-        let at = self.long()?;
+    fn read_enum(&mut self, symbols: &[String]) -> Result<(), DecodeFailure> {
+        let at = self.read_long()?;
         let symbol = usize::try_from(at).ok().and_then(|at| symbols.get(at));
-        quote(symbol.ok_or_else(|| Fault::new(format!("has symbol {at} of {}", symbols.len())))?, &mut self.json);
+        write_quoted(
+            symbol.ok_or_else(|| DecodeFailure::new(format!("has symbol {at} of {}", symbols.len())))?,
+            &mut self.json,
+        );
         Ok(())
     }
 
-    fn is_null(&mut self, null: u8) -> Result<bool, Fault> {
-        match self.long()? {
+    fn read_is_null(&mut self, null: u8) -> Result<bool, DecodeFailure> {
+        match self.read_long()? {
             branch @ (0 | 1) => Ok(branch == i64::from(null)),
-            branch => Err(Fault::new(format!("has branch {branch} of two"))),
+            branch => Err(DecodeFailure::new(format!("has branch {branch} of two"))),
         }
     }
 
-    fn int(&mut self) -> Result<i32, Fault> {
-        let number = self.long()?;
-        i32::try_from(number).map_err(|_| Fault::new(format!("{number} has more than 32 bits")))
+    fn read_int(&mut self) -> Result<i32, DecodeFailure> {
+        let number = self.read_long()?;
+        i32::try_from(number).map_err(|_| DecodeFailure::new(format!("{number} has more than 32 bits")))
     }
 
-    fn long(&mut self) -> Result<i64, Fault> {
+    fn read_long(&mut self) -> Result<i64, DecodeFailure> {
         let mut number = 0_u64;
         for (at, byte) in self.rest.iter().take(10).enumerate() {
             let bits = u64::from(byte & 0x7f);
@@ -183,31 +195,34 @@ impl<'a> Input<'a> {
                 return Ok((number >> 1).cast_signed() ^ -(number & 1).cast_signed());
             }
         }
-        Err(Fault::new(if self.rest.len() < 10 { "ends too early" } else { "has a number of more than 64 bits" }))
+        Err(DecodeFailure::new(if self.rest.len() < 10 {
+            "ends too early"
+        } else {
+            "has a number of more than 64 bits"
+        }))
     }
 
-    fn take(&mut self, bytes: usize) -> Result<&'a [u8], Fault> {
-        let (taken, rest) = self
-            .rest
-            .split_at_checked(bytes)
-            .ok_or_else(|| Fault::new(format!("ends too early: {bytes} bytes wanted, {} left", self.rest.len())))?;
+    fn take_bytes(&mut self, bytes: usize) -> Result<&'a [u8], DecodeFailure> {
+        let (taken, rest) = self.rest.split_at_checked(bytes).ok_or_else(|| {
+            DecodeFailure::new(format!("ends too early: {bytes} bytes wanted, {} left", self.rest.len()))
+        })?;
         self.rest = rest;
         Ok(taken)
     }
 
-    fn print(&mut self, value: impl std::fmt::Display) {
+    fn write_number(&mut self, value: impl std::fmt::Display) {
         // Writing to a text never fails.
         let _ = write!(self.json, "{value}");
     }
 }
 
 /// Appends a text as JSON, escaped as `serde_json` does.
-fn quote(text: &str, json: &mut String) {
+fn write_quoted(text: &str, json: &mut String) {
     json.push('"');
     let mut rest = text;
     while let Some(at) = rest.as_bytes().iter().position(|byte| ESCAPED[usize::from(*byte)]) {
         json.push_str(&rest[..at]);
-        escape(rest.as_bytes()[at], json);
+        write_escaped(rest.as_bytes()[at], json);
         rest = &rest[at + 1..];
     }
     json.push_str(rest);
@@ -227,7 +242,7 @@ const ESCAPED: [bool; 256] = {
     escaped
 };
 
-fn escape(byte: u8, json: &mut String) {
+fn write_escaped(byte: u8, json: &mut String) {
     match byte {
         b'"' => json.push_str("\\\""),
         b'\\' => json.push_str("\\\\"),

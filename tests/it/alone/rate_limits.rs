@@ -3,13 +3,14 @@
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tests::{
-    Editor, Environment, HttpAnswer, Person, Product, ProductInstance, Subscription, error_code, request, run_alone,
+    EnvironmentVariables, GraphqlSubscriber, HttpResponse, ProductHandle, ProductInstance, ProposalEditor,
+    SignedInUser, error_code, request, run_alone,
 };
 
 #[tokio::test]
 async fn who_asks_too_often_is_told_when_to_come_back() {
     run_alone();
-    let mut environment = Environment::new();
+    let mut environment = EnvironmentVariables::new();
     for (variable, value) in [("PER_ADDRESS", "5"), ("PER_USER", "20"), ("REFUSED_TOKENS", "3")] {
         environment.insert(format!("MEDHUB__LIMITS__{variable}"), value.into());
     }
@@ -25,7 +26,7 @@ async fn who_asks_too_often_is_told_when_to_come_back() {
         let answer = request.header("origin", "https://app.example.org").send().await.unwrap();
         (answer.status(), answer.headers().clone(), answer.json::<Value>().await.unwrap())
     };
-    let ann = Person::login(&product, "ann", None).await;
+    let ann = SignedInUser::login(&product, "ann", None).await;
 
     let mut statuses = vec![];
     for _ in 0..6 {
@@ -56,11 +57,11 @@ async fn who_asks_too_often_is_told_when_to_come_back() {
 #[tokio::test]
 async fn documents_over_a_websocket_count_as_requests_do() {
     run_alone();
-    let environment = Environment::from([("MEDHUB__LIMITS__PER_USER".into(), "6".into())]);
+    let environment = EnvironmentVariables::from([("MEDHUB__LIMITS__PER_USER".into(), "6".into())]);
     let product = ProductInstance::with(environment).await;
-    let ann = Person::login(&product, "ann", None).await;
+    let ann = SignedInUser::login(&product, "ann", None).await;
     let shown = json!({ "authorization": format!("Bearer {}", ann.token) });
-    let mut connection = Subscription::begin(product.http(), shown, "{ __typename }").await.unwrap();
+    let mut connection = GraphqlSubscriber::begin(product.http(), shown, "{ __typename }").await.unwrap();
 
     let mut answers = vec![];
     for number in 0..12 {
@@ -76,12 +77,12 @@ async fn documents_over_a_websocket_count_as_requests_do() {
 }
 
 /// What those say who write together.
-async fn messages_count_as_requests_do(product: &Product) {
-    let bea = Person::found(product, "bea", "acme").await;
+async fn messages_count_as_requests_do(product: &ProductHandle) {
+    let bea = SignedInUser::found(product, "bea", "acme").await;
     let draft = "draftProposal(input: { opportunityId: \"036:36C24526Q0001\", title: \"Beds\", outline: [] })";
     let drafted = bea.change(draft, json!({})).await;
     let protocols = format!("medhub-together, bearer.{}", bea.token);
-    let mut editor = Editor::open(product.http(), &drafted.id, &protocols).await.unwrap();
+    let mut editor = ProposalEditor::open(product.http(), &drafted.id, &protocols).await.unwrap();
     for number in 0..10 {
         // A message is lost where the other side has closed the connection already: its reason is still to be read.
         let _lost = editor.tell(7, number, &json!({ "cursor": number })).await;
@@ -97,17 +98,17 @@ async fn what_costs_more_counts_more_and_nobody_is_several_callers() {
     let environment =
         limits.map(|(variable, value)| (format!("MEDHUB__LIMITS__{variable}"), value.to_owned())).into_iter().collect();
     let product = ProductInstance::with(environment).await;
-    let left = |answer: &HttpAnswer| answer.header("ratelimit-remaining").parse::<i64>().unwrap();
+    let left = |answer: &HttpResponse| answer.header("ratelimit-remaining").parse::<i64>().unwrap();
     let ask = async |token: &str, tenant: Option<&str>| {
         let mut asked = request(&product, "POST", "/graphql", Some(token)).json(&json!({ "query": "{ __typename }" }));
         if let Some(tenant) = tenant {
             asked = asked.header("x-medhub-tenant", tenant);
         }
-        HttpAnswer::to(asked).await
+        HttpResponse::to(asked).await
     };
 
     // A person is one caller, whatever company a header names.
-    let mallory = Person::login(&product, "mallory", None).await;
+    let mallory = SignedInUser::login(&product, "mallory", None).await;
     let mut rooms = vec![];
     for number in 0..10 {
         rooms.push(left(&ask(&mallory.token, Some(&format!("company-{number}"))).await));
@@ -115,7 +116,7 @@ async fn what_costs_more_counts_more_and_nobody_is_several_callers() {
     assert!(rooms[9] <= rooms[0] - 7, "{rooms:?}");
 
     // Keys that are none are few, and hold up no key that was seen to be good.
-    let ann = Person::found(&product, "ann", "acme").await;
+    let ann = SignedInUser::found(&product, "ann", "acme").await;
     let issue = "mutation { issueApiKey(input: { name: \"web\", scopes: [READ] }) { key } }";
     let key = ann.ask(issue, json!({})).await["data"]["issueApiKey"]["key"].as_str().unwrap().to_owned();
     assert_eq!(ask(&key, None).await.status, StatusCode::OK);
@@ -133,7 +134,7 @@ async fn what_costs_more_counts_more_and_nobody_is_several_callers() {
         let event = |number| json!({ "type": "view", "sessionId": format!("s{number}"), "pageUrl": "/p" });
         json!({ "events": (0..events).map(event).collect::<Vec<_>>() })
     };
-    let send = async |events| HttpAnswer::to(request(&product, "POST", "/ingest", None).json(&batch(events))).await;
+    let send = async |events| HttpResponse::to(request(&product, "POST", "/ingest", None).json(&batch(events))).await;
     let (one, hundred) = (send(1).await, send(100).await);
     assert_eq!((one.status, hundred.status), (StatusCode::OK, StatusCode::OK), "{}", hundred.body);
     assert!(left(&hundred) <= left(&one) - 6, "{} {}", left(&one), left(&hundred));

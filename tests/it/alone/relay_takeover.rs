@@ -6,24 +6,29 @@ use tests::{
     engines,
     faults::{
         self,
-        plan::{Fault, Plan},
-        seed,
+        fault_plan::{FaultPlan, RelayFault},
+        run_seed,
     },
     run_alone,
 };
 
 /// The floor, from the kill to an event appended afterwards, acknowledged by Kafka.
-const FLOOR_MS: u128 = 5_000;
+const TAKEOVER_LIMIT_MS: u128 = 5_000;
 
 #[tokio::test]
 async fn a_standby_takes_over_in_less_than_5_s_from_a_killed_and_from_a_stopped_leader() {
-    let ends = [Fault::KillLeader, Fault::StopLeader, Fault::KillLeader, Fault::PauseLeader(Duration::from_secs(2))];
+    let ends = [
+        RelayFault::KillLeader,
+        RelayFault::StopLeader,
+        RelayFault::KillLeader,
+        RelayFault::PauseLeader(Duration::from_secs(2)),
+    ];
     run_alone();
-    let plan = Plan::short(seed::read_or_draw().unwrap(), 4, &ends);
+    let plan = FaultPlan::short(run_seed::read_or_draw().unwrap(), 4, &ends);
     let report = faults::run(&plan, engines().await).await.unwrap();
     assert!(report.events > 100, "that was no load: {}", report.summary());
     assert!(report.ok, "{}", report.summary());
     let takeovers: Vec<_> = report.faults.iter().filter_map(|done| done.takeover_ms).collect();
     assert_eq!(takeovers.len(), 3, "{:?}", report.faults);
-    assert!(takeovers.iter().all(|ms| *ms < FLOOR_MS), "{takeovers:?} ms");
+    assert!(takeovers.iter().all(|ms| *ms < TAKEOVER_LIMIT_MS), "{takeovers:?} ms");
 }

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use medhub_local::{health::Probe, process::Identity, stack::PRODUCT};
+use medhub_local::{health_probe::HealthProbe, process::ProcessIdentity, supervised_stack::PRODUCT};
 use nix::sys::signal::Signal;
 use tests::{
-    Stack, engine_marks, eventually, run_alone,
+    TestStack, engine_marks, eventually, run_alone,
     stack_processes::{filter_living, find_command_lines, list_processes},
 };
 
@@ -14,12 +14,12 @@ const WARM_START: Duration = Duration::from_secs(15);
 #[tokio::test]
 async fn a_stopped_stack_leaves_no_process_and_comes_back_warm_with_its_data_and_ports() {
     run_alone();
-    let stack = Stack::start_engines().await;
+    let stack = TestStack::start_engines().await;
     engine_marks::write(&stack, "stopped").await.unwrap();
     let (before, processes) = (stack.state(), list_processes(&stack));
     let (stack, status) = stack.stop().await;
     assert!(status.success(), "{status}");
-    assert_eq!(filter_living(&processes), Vec::<Identity>::new());
+    assert_eq!(filter_living(&processes), Vec::<ProcessIdentity>::new());
     assert_eq!(find_command_lines(stack.data().to_str().unwrap()), Vec::<String>::new());
     let began = Instant::now();
     let stack = stack.restart().await;
@@ -31,7 +31,7 @@ async fn a_stopped_stack_leaves_no_process_and_comes_back_warm_with_its_data_and
 #[tokio::test]
 async fn everything_starts_warm_in_time_and_a_killed_product_comes_back() {
     run_alone();
-    let (stack, status) = Stack::start().await.stop().await;
+    let (stack, status) = TestStack::start().await.stop().await;
     assert!(status.success(), "{status}");
     let began = Instant::now();
     let stack = stack.restart().await;
@@ -39,7 +39,7 @@ async fn everything_starts_warm_in_time_and_a_killed_product_comes_back() {
     let product = stack.state().processes[PRODUCT].identity.unwrap();
     product.send(Signal::SIGKILL);
     eventually(async || match stack.state().processes[PRODUCT].identity {
-        Some(again) if again != product => Probe::Product(stack.state().http.unwrap()).ask().await,
+        Some(again) if again != product => HealthProbe::Product(stack.state().http.unwrap()).ask().await,
         Some(_) | None => Err(anyhow::anyhow!("no new process yet")),
     })
     .await;

@@ -5,7 +5,9 @@ use rand_chacha::{
     rand_core::{RngCore, SeedableRng},
 };
 use serde_json::{Value, json};
-use tests::{Environment, HttpAnswer, PATIENCE, Person, Product, ProductInstance, eventually, request};
+use tests::{
+    EnvironmentVariables, HttpResponse, ProductHandle, ProductInstance, SignedInUser, WAIT_TIMEOUT, eventually, request,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -13,10 +15,10 @@ use tokio::{
 };
 
 /// How many made-up documents are sent.
-const DOCUMENTS: usize = 300;
+const DOCUMENT_COUNT: usize = 300;
 
 /// Pieces of documents, in no order that makes sense.
-const PIECES: [&str; 24] = [
+const DOCUMENT_PIECES: [&str; 24] = [
     "{",
     "}",
     "(",
@@ -45,11 +47,11 @@ const PIECES: [&str; 24] = [
 
 #[tokio::test]
 async fn nonsense_is_refused_at_every_edge_and_nothing_is_lost() {
-    let mut environment = Environment::new();
+    let mut environment = EnvironmentVariables::new();
     environment.insert("MEDHUB__LIMITS__ENABLED".into(), "false".into());
     environment.insert("MEDHUB__HTTP__REQUEST_TIMEOUT_MS".into(), "10000".into());
     let product = ProductInstance::with(environment).await;
-    let admin = Person::found(&product, "ada", "acme").await;
+    let admin = SignedInUser::found(&product, "ada", "acme").await;
     let draft = "draftProposal(input: { opportunityId: \"036:X\", title: \"Kept\" })";
     let before = admin.change(draft, json!({})).await;
 
@@ -64,13 +66,13 @@ async fn nonsense_is_refused_at_every_edge_and_nothing_is_lost() {
     assert_eq!(kept["proposal"], json!({ "title": "Kept", "version": 1 }));
     // An engine that is busy with other tests may take longer to answer than the product gives it.
     eventually(async || {
-        let ready = HttpAnswer::to(request(&product, "GET", "/ready", None)).await;
+        let ready = HttpResponse::to(request(&product, "GET", "/ready", None)).await;
         anyhow::ensure!(ready.status.as_u16() == 200 && ready.body["ready"] == true, "{}", ready.body);
         anyhow::Ok(())
     })
     .await;
     // All of it was measured, and none of it failed by our fault but what the slow clients were let go with.
-    let slo = HttpAnswer::to(request(&product, "GET", "/slo", None)).await;
+    let slo = HttpResponse::to(request(&product, "GET", "/slo", None)).await;
     let number = |path: &str| slo.body.pointer(path).and_then(Value::as_f64).unwrap_or_else(|| panic!("{}", slo.body));
     assert!(number("/availability/requests") >= 300.0 && number("/availability/failed") <= 50.0, "{}", slo.body);
     assert!(number("/latency/p99_ms") >= number("/latency/p50_ms"), "{}", slo.body);
@@ -78,14 +80,15 @@ async fn nonsense_is_refused_at_every_edge_and_nothing_is_lost() {
 }
 
 /// Documents of pieces that do not belong together, the same ones in every run.
-async fn made_up_documents_are_answered(product: &Product, token: &str) {
+async fn made_up_documents_are_answered(product: &ProductHandle, token: &str) {
     let mut dice = ChaCha8Rng::seed_from_u64(42);
     let mut roll = |sides: usize| usize::try_from(dice.next_u32()).unwrap() % sides;
-    for _ in 0..DOCUMENTS {
-        let document: Vec<_> = (0..=roll(20)).map(|_| PIECES[roll(PIECES.len())]).collect();
+    for _ in 0..DOCUMENT_COUNT {
+        let document: Vec<_> = (0..=roll(20)).map(|_| DOCUMENT_PIECES[roll(DOCUMENT_PIECES.len())]).collect();
         let document = document.join(" ");
         let answer =
-            HttpAnswer::to(request(product, "POST", "/graphql", Some(token)).json(&json!({ "query": document }))).await;
+            HttpResponse::to(request(product, "POST", "/graphql", Some(token)).json(&json!({ "query": document })))
+                .await;
         assert_eq!(answer.status.as_u16(), 200, "{document}: {}", answer.body);
         for error in answer.body["errors"].as_array().into_iter().flatten() {
             let code = error["extensions"]["code"].as_str().unwrap_or_else(|| panic!("{document}: {error}"));
@@ -94,7 +97,7 @@ async fn made_up_documents_are_answered(product: &Product, token: &str) {
     }
 }
 
-async fn documents_that_ask_for_too_much_are_refused(admin: &Person<'_>) {
+async fn documents_that_ask_for_too_much_are_refused(admin: &SignedInUser<'_>) {
     let refused = async |document: &str| {
         let answer = admin.ask(document, json!({})).await;
         answer["errors"][0]["extensions"]["code"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
@@ -130,7 +133,7 @@ async fn documents_that_ask_for_too_much_are_refused(admin: &Person<'_>) {
     );
 }
 
-async fn odd_requests_are_refused(product: &Product, token: &str) {
+async fn odd_requests_are_refused(product: &ProductHandle, token: &str) {
     let big = vec![b'x'; 2 * 1024 * 1024];
     let deep = format!("{}1{}", "[".repeat(5_000), "]".repeat(5_000));
     for (what, status, method, path, kind, body) in [
@@ -158,17 +161,17 @@ async fn odd_requests_are_refused(product: &Product, token: &str) {
         ("a field that is none", 400, "POST", "/api/v1/resources", "application/json", b"{\"nmae\":\"x\"}".to_vec()),
     ] {
         let sent = request(product, method, path, Some(token)).header("content-type", kind).body(body);
-        let answer = HttpAnswer::to(sent).await;
+        let answer = HttpResponse::to(sent).await;
         assert_eq!(answer.status.as_u16(), status, "{what}: {}", answer.body);
         assert!(!answer.body.to_string().contains("panicked"), "{what}");
     }
     let tag = request(product, "PUT", "/api/v1/resources/01890a5d-ac96-774b-bcce-b302099a8057", Some(token));
     let tag = tag.header("if-match", "W/none").json(&json!({ "name": "x", "kind": "other", "body": "x" }));
-    assert_eq!(HttpAnswer::to(tag).await.body["field"], "If-Match");
+    assert_eq!(HttpResponse::to(tag).await.body["field"], "If-Match");
 }
 
 /// Clients that send a request so slowly that it never ends, while others are served.
-async fn slow_clients_are_let_go(product: &Product) {
+async fn slow_clients_are_let_go(product: &ProductHandle) {
     let address = product.http().replace("http://", "");
     let mut slow = vec![];
     for _ in 0..50 {
@@ -185,7 +188,7 @@ async fn slow_clients_are_let_go(product: &Product) {
     assert_eq!(served["data"]["__typename"], "Query");
     for mut stream in slow {
         let mut answer = vec![];
-        let ended = timeout(PATIENCE, stream.read_to_end(&mut answer)).await;
+        let ended = timeout(WAIT_TIMEOUT, stream.read_to_end(&mut answer)).await;
         assert!(ended.is_ok(), "a slow client is still waited for");
         let answer = String::from_utf8_lossy(&answer);
         assert!(

@@ -1,18 +1,20 @@
 //! Files that a company uploads.
 
 use serde_json::json;
-use tests::{Environment, HttpAnswer, Person, ProductInstance, eventually, request, shared_product, unique_name};
+use tests::{
+    EnvironmentVariables, HttpResponse, ProductInstance, SignedInUser, eventually, request, shared_product, unique_name,
+};
 
 #[tokio::test]
 async fn a_file_is_uploaded_listed_and_read_again_by_its_company_only() {
     let (product, company) = (shared_product().await, unique_name("acme"));
-    let admin = Person::found(product, "ada", &company).await;
+    let admin = SignedInUser::found(product, "ada", &company).await;
     let vic = admin.add_member("vic", "VIEWER", &company).await;
-    let eve = Person::found(product, "eve", &unique_name("other")).await;
+    let eve = SignedInUser::found(product, "eve", &unique_name("other")).await;
     let upload = async |token: Option<&str>, name: &str, kind: &str, content: &'static [u8]| {
         let path = format!("/api/v1/documents?fileName={name}&opportunityId=036:X");
         let request = request(product, "POST", &path, token).header("content-type", kind);
-        HttpAnswer::to(request.header("idempotency-key", format!("{name}-1")).body(content)).await
+        HttpResponse::to(request.header("idempotency-key", format!("{name}-1")).body(content)).await
     };
     let pdf = b"%PDF-1.7 not much of a document".as_slice();
 
@@ -27,7 +29,7 @@ async fn a_file_is_uploaded_listed_and_read_again_by_its_company_only() {
 
     let path = format!("/api/v1/documents/{}", made.body["id"].as_str().unwrap());
     let token = made.header("consistency-token").to_owned();
-    let get = async |path: &str, who: &Person<'_>| {
+    let get = async |path: &str, who: &SignedInUser<'_>| {
         let request = request(product, "GET", path, Some(&who.token)).header("consistency-token", &token);
         request.send().await.unwrap()
     };
@@ -68,13 +70,13 @@ fn form(parts: &[(&str, &[u8])]) -> Vec<u8> {
 #[tokio::test]
 async fn a_form_s_file_is_kept_without_the_form_and_goes_out_under_its_name() {
     let (product, company) = (shared_product().await, unique_name("acme"));
-    let admin = Person::found(product, "ada", &company).await;
+    let admin = SignedInUser::found(product, "ada", &company).await;
     let post = async |query: &str, headers: &[(&str, &str)], body: Vec<u8>| {
         let mut request = request(product, "POST", &format!("/api/v1/documents{query}"), Some(&admin.token));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        HttpAnswer::to(request.body(body)).await
+        HttpResponse::to(request.body(body)).await
     };
     let form_type = ("content-type", "multipart/form-data; boundary=limit");
     let pdf = [b"%PDF-1.7\r\n--limi".as_slice(), &[0, 1, 2, 255].repeat(20_000)].concat();
@@ -138,7 +140,7 @@ async fn a_form_s_file_is_kept_without_the_form_and_goes_out_under_its_name() {
         Some(&admin.token),
     )
     .header("consistency-token", html.header("consistency-token"));
-    let html = HttpAnswer::to(html).await.body;
+    let html = HttpResponse::to(html).await.body;
     assert_eq!(
         (&html["fileName"], &html["mediaType"]),
         (&json!("€.pdf"), &json!("text/html")),
@@ -149,13 +151,13 @@ async fn a_form_s_file_is_kept_without_the_form_and_goes_out_under_its_name() {
 #[tokio::test]
 async fn the_files_of_a_deleted_document_go_with_it_and_those_of_others_stay() {
     let (product, company) = (shared_product().await, unique_name("acme"));
-    let admin = Person::found(product, "ada", &company).await;
+    let admin = SignedInUser::found(product, "ada", &company).await;
     let folder = std::path::Path::new(product.variable("MEDHUB__OBJECTS__DIR")).join(&company);
     let files = |id: &str| std::fs::read_dir(folder.join(id)).map_or(0, Iterator::count);
     let mut ids = Vec::new();
     for name in ["one.txt", "two.txt", "three.txt"] {
         let upload = request(product, "POST", &format!("/api/v1/documents?fileName={name}"), Some(&admin.token));
-        let made = HttpAnswer::to(upload.header("content-type", "text/plain").body("The same in each.")).await;
+        let made = HttpResponse::to(upload.header("content-type", "text/plain").body("The same in each.")).await;
         ids.push(made.body["id"].as_str().unwrap_or_else(|| panic!("{}", made.body)).to_owned());
     }
     let (one, two, three) = (&ids[0], &ids[1], &ids[2]);
@@ -183,10 +185,10 @@ async fn the_files_of_a_deleted_document_go_with_it_and_those_of_others_stay() {
 async fn files_that_no_document_has_are_swept_away() {
     let settings =
         ["SWEEP_EVERY_S", "ORPHANED_AFTER_S"].map(|name| (format!("MEDHUB__OBJECTS__{name}"), "1".to_owned()));
-    let product = ProductInstance::with(Environment::from(settings)).await;
-    let admin = Person::found(&product, "ada", "acme").await;
+    let product = ProductInstance::with(EnvironmentVariables::from(settings)).await;
+    let admin = SignedInUser::found(&product, "ada", "acme").await;
     let upload = request(&product, "POST", "/api/v1/documents?fileName=kept.txt", Some(&admin.token));
-    let made = HttpAnswer::to(upload.header("content-type", "text/plain").body("Kept.")).await;
+    let made = HttpResponse::to(upload.header("content-type", "text/plain").body("Kept.")).await;
     let kept = made.body["id"].as_str().unwrap_or_else(|| panic!("{}", made.body));
 
     let folder = std::path::Path::new(product.variable("MEDHUB__OBJECTS__DIR")).join("acme");

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use sqlx::{Connection as _, PgConnection};
-use tests::{Person, eventually, python, run_to_end, shared_product, unique_name};
+use tests::{SignedInUser, eventually, python, run_to_end, shared_product, unique_name};
 use uuid::Uuid;
 
 /// Python's own gRPC, with a client that builds messages from reflection.
@@ -11,8 +11,8 @@ const PACKAGES: [&str; 3] = ["grpcio==1.85.1", "grpcio-reflection==1.85.1", "grp
 #[tokio::test]
 async fn a_stock_client_asks_for_work_and_a_worker_does_it() {
     let product = shared_product().await;
-    let admin = Person::found(product, "ada", &unique_name("acme")).await;
-    let eve = Person::found(product, "eve", &unique_name("other")).await;
+    let admin = SignedInUser::found(product, "ada", &unique_name("acme")).await;
+    let eve = SignedInUser::found(product, "eve", &unique_name("other")).await;
     let issue = |name: &str, scopes: &str| {
         format!("mutation {{ issueApiKey(input: {{ name: \"{name}\", scopes: [{scopes}] }}) {{ key }} }}")
     };

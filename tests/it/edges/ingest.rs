@@ -3,7 +3,7 @@
 use chrono::{SecondsFormat, TimeDelta};
 use domain::clock::{Clock, SystemClock};
 use serde_json::{Value, json};
-use tests::{HttpAnswer, Person, Product, ProductInstance, eventually, request, shared_product};
+use tests::{HttpResponse, ProductHandle, ProductInstance, SignedInUser, eventually, request, shared_product};
 use uuid::Uuid;
 
 /// Some seconds after noon of yesterday: events are taken for a year, and a fixed day would be too long ago one day.
@@ -16,13 +16,13 @@ fn view(session: &str, page: &str, at: &str) -> Value {
     json!({ "type": "view", "sessionId": session, "pageUrl": page, "opportunityId": "036:X", "at": at })
 }
 
-async fn send(product: &Product, token: Option<&str>, body: &Value) -> HttpAnswer {
-    HttpAnswer::to(request(product, "POST", "/ingest", token).json(body)).await
+async fn send(product: &ProductHandle, token: Option<&str>, body: &Value) -> HttpResponse {
+    HttpResponse::to(request(product, "POST", "/ingest", token).json(body)).await
 }
 
 /// What analytics answers, and whether from the response cache.
-async fn recorded_events(product: &Product, token: &str, query: &str) -> (Vec<Value>, String) {
-    let answer = HttpAnswer::to(request(product, "GET", &format!("/analytics/events?{query}"), Some(token))).await;
+async fn recorded_events(product: &ProductHandle, token: &str, query: &str) -> (Vec<Value>, String) {
+    let answer = HttpResponse::to(request(product, "GET", &format!("/analytics/events?{query}"), Some(token))).await;
     assert_eq!(answer.status.as_u16(), 200, "{}", answer.body);
     (answer.body["events"].as_array().unwrap().clone(), answer.header("x-cache").to_owned())
 }
@@ -30,8 +30,8 @@ async fn recorded_events(product: &Product, token: &str, query: &str) -> (Vec<Va
 #[tokio::test]
 async fn what_was_done_is_told_once_answered_from_memory_and_never_too_old() {
     let product = ProductInstance::start().await;
-    let admin = Person::found(&product, "ada", "acme").await;
-    let eve = Person::found(&product, "eve", "other").await;
+    let admin = SignedInUser::found(&product, "ada", "acme").await;
+    let eve = SignedInUser::found(&product, "eve", "other").await;
     let issue = "mutation { issueApiKey(input: { name: \"web\", scopes: [INGEST] }) { key } }";
     let key = admin.ask(issue, json!({})).await["data"]["issueApiKey"]["key"].as_str().unwrap().to_owned();
 
@@ -93,7 +93,7 @@ async fn what_was_done_is_told_once_answered_from_memory_and_never_too_old() {
     assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
 }
 
-async fn what_cannot_be_is_refused(product: &Product, key: &str, member: &str) {
+async fn what_cannot_be_is_refused(product: &ProductHandle, key: &str, member: &str) {
     let at = &at(0);
     for (field, event) in [
         ("sessionId", json!({ "type": "view", "sessionId": "acme:s1", "pageUrl": "/p" })),
@@ -130,7 +130,7 @@ async fn what_cannot_be_is_refused(product: &Product, key: &str, member: &str) {
 }
 
 /// The ids of a visit's events on record, in their order.
-async fn recorded_pages(product: &Product, session: &str) -> Vec<String> {
+async fn recorded_pages(product: &ProductHandle, session: &str) -> Vec<String> {
     let replay = product.medhub(&["replay", "--aggregate", session]).await;
     assert!(replay.status.success(), "{}", String::from_utf8_lossy(&replay.stderr));
     let lines = String::from_utf8(replay.stdout).unwrap();
@@ -192,7 +192,7 @@ async fn every_refused_event_of_a_batch_is_named_and_the_others_are_taken() {
     // A beacon says that it is text, and the largest batch fits into the largest body.
     let beacon = request(product, "POST", "/ingest", None).header("content-type", "text/plain;charset=UTF-8");
     let beacon = beacon.body(view(&format!("{session}-b"), "/p", &at(0)).to_string());
-    assert_eq!(HttpAnswer::to(beacon).await.status.as_u16(), 200);
+    assert_eq!(HttpResponse::to(beacon).await.status.as_u16(), 200);
     let long = "x".repeat(2_000);
     let many: Vec<_> = (0..5_000).map(|n| view(&format!("{session}-{n}"), &format!("/{n}/{long}"), &at(0))).collect();
     assert_eq!(send(product, None, &json!({ "events": many })).await.body, json!({ "accepted": 5_000 }));

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 use tests::{
-    Environment, HttpAnswer, PATIENCE, Person, Product, ProductInstance, medhub_local, output_text, python, request,
-    run_to_end, shared_product, token_for_everything_until, unique_name,
+    EnvironmentVariables, HttpResponse, ProductHandle, ProductInstance, SignedInUser, WAIT_TIMEOUT, medhub_local,
+    output_text, python, request, run_to_end, shared_product, token_for_everything_until, unique_name,
 };
 
 /// The program that tries every operation of a description with values that fit it and values that do not.
@@ -12,15 +12,15 @@ const SCHEMATHESIS: &str = "schemathesis==4.32.5";
 #[tokio::test]
 async fn resources_are_made_read_changed_and_deleted() {
     let product = shared_product().await;
-    let admin = Person::found(product, "ada", &unique_name("acme")).await;
-    let eve = Person::found(product, "eve", &unique_name("other")).await;
+    let admin = SignedInUser::found(product, "ada", &unique_name("acme")).await;
+    let eve = SignedInUser::found(product, "eve", &unique_name("other")).await;
     let (ada, eve) = (admin.token.as_str(), eve.token.as_str());
     let body = json!({ "name": "Past work", "kind": "past_performance", "body": "Lifts.", "tags": ["lift"] });
     let call = async |method: &str,
                       path: &str,
                       token: &str,
                       change: &dyn Fn(reqwest::RequestBuilder) -> reqwest::RequestBuilder| {
-        HttpAnswer::to(change(request(product, method, path, Some(token)))).await
+        HttpResponse::to(change(request(product, method, path, Some(token)))).await
     };
     let create = async |key: &str, body: &serde_json::Value| {
         call("POST", "/api/v1/resources", ada, &|request| request.header("idempotency-key", key).json(body)).await
@@ -70,15 +70,16 @@ async fn resources_are_made_read_changed_and_deleted() {
     everybody_reads_opportunities(product).await;
 }
 
-async fn everybody_reads_opportunities(product: &Product) {
+async fn everybody_reads_opportunities(product: &ProductHandle) {
     let discover = "mutation($input: DiscoverOpportunityInput!) { discoverOpportunity(input: $input) {
         ... on OpportunityAccepted { id consistencyToken } } }";
     let input = json!({ "input": { "noticeId": "n-1", "title": "Cryogenic freezers", "type": "Solicitation",
         "agency": "VETERANS AFFAIRS, DEPARTMENT OF", "solicitationNumber": "36C24526Q7100", "postedAt": "2026-03-03T12:00:00Z" } });
     let made = product.graphql(discover, input).await["data"]["discoverOpportunity"].clone();
     let token = made["consistencyToken"].as_str().unwrap();
-    let get =
-        async |path: &str| HttpAnswer::to(request(product, "GET", path, None).header("consistency-token", token)).await;
+    let get = async |path: &str| {
+        HttpResponse::to(request(product, "GET", path, None).header("consistency-token", token)).await
+    };
     let list = get("/api/v1/opportunities?text=cryogenic&agency=036").await;
     assert_eq!((&list.body["total"], &list.body["items"][0]["id"]), (&json!(1), &made["id"]), "{}", list.body);
     let one = get(&format!("/api/v1/opportunities/{}", made["id"].as_str().unwrap())).await;
@@ -89,9 +90,9 @@ async fn everybody_reads_opportunities(product: &Product) {
 
 #[tokio::test]
 async fn a_program_that_knows_only_the_description_finds_no_fault() {
-    let environment = Environment::from([("MEDHUB__LIMITS__ENABLED".into(), "false".into())]);
+    let environment = EnvironmentVariables::from([("MEDHUB__LIMITS__ENABLED".into(), "false".into())]);
     let product = ProductInstance::with(environment).await;
-    let admin = Person::found(&product, "ada", "acme").await;
+    let admin = SignedInUser::found(&product, "ada", "acme").await;
     let mut schemathesis = python(&[SCHEMATHESIS]);
     schemathesis.args(["-c", "from schemathesis.cli import schemathesis; schemathesis()", "run"]);
     schemathesis.args(["--max-examples", "25", "--seed", "42", "--phases", "examples,coverage,fuzzing"]);
@@ -99,7 +100,7 @@ async fn a_program_that_knows_only_the_description_finds_no_fault() {
         "--checks",
         "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance",
     ]);
-    schemathesis.args(["--request-timeout", &PATIENCE.as_secs().to_string()]);
+    schemathesis.args(["--request-timeout", &WAIT_TIMEOUT.as_secs().to_string()]);
     schemathesis.args(["-H", &format!("Authorization: Bearer {}", admin.token)]);
     schemathesis.arg(format!("{}/api/v1/openapi.json", product.http()));
 

@@ -7,13 +7,13 @@ use std::{collections::HashMap, sync::Arc};
 use chrono::{DateTime, TimeDelta, Utc};
 use cqrs_es::{AggregateError, EventStore, persist::EventStoreAggregateContext};
 use domain::{
+    event_store::BatchStore,
     opportunity::{
-        Agency, AmendOpportunity, Award, Facts, Notice, NoticeId, NoticeSource, NoticeType, Opportunity,
+        Agency, AmendOpportunity, Award, Notice, NoticeDetails, NoticeId, NoticeSource, NoticeType, Opportunity,
         OpportunityCommand, OpportunityError,
     },
-    store::BatchStore,
 };
-use eventstore::{append::PgBatchStore, postgres::PostgresConfig, store::PgStore};
+use eventstore::{append::PgBatchStore, postgres::PostgresConfig, store::PgEventStore};
 use rand_chacha::{
     ChaCha8Rng,
     rand_core::{RngCore, SeedableRng},
@@ -26,18 +26,18 @@ use tests::{
     log_events::{event, insert_event},
 };
 
-type Context = EventStoreAggregateContext<Opportunity>;
-type Verdict = Result<u64, AggregateError<OpportunityError>>;
+type OpportunityContext = EventStoreAggregateContext<Opportunity>;
+type CommitResult = Result<u64, AggregateError<OpportunityError>>;
 
-fn store(pool: &PgPool, lanes: usize) -> PgStore<Opportunity> {
+fn store(pool: &PgPool, lanes: usize) -> PgEventStore<Opportunity> {
     let config = PostgresConfig { append_lanes: lanes, load_lanes: lanes, ..PostgresConfig::default() };
-    PgStore::new(pool.clone(), &config)
+    PgEventStore::new(pool.clone(), &config)
 }
 
 /// A notice that leads to two events: the discovery and the award.
 fn discover() -> OpportunityCommand {
     let award = Award { number: Some("W1".to_owned()), date: None, amount: None, awardee: None };
-    let facts = Facts {
+    let facts = NoticeDetails {
         title: "Patient lifts".to_owned(),
         notice_type: NoticeType::try_new("Solicitation").unwrap(),
         agency: Agency::from_name("VETERANS AFFAIRS, DEPARTMENT OF").unwrap(),
@@ -83,13 +83,17 @@ fn noon() -> DateTime<Utc> {
 }
 
 /// Decides and commits; answers how many events that were.
-async fn commit(store: &PgStore<Opportunity>, context: Context, command: OpportunityCommand) -> Verdict {
+async fn commit(
+    store: &PgEventStore<Opportunity>,
+    context: OpportunityContext,
+    command: OpportunityCommand,
+) -> CommitResult {
     let events = context.aggregate.decide(command).map_err(AggregateError::UserError)?;
     let committed = store.commit(events, context, HashMap::new()).await?;
     Ok(committed.len().try_into().unwrap())
 }
 
-async fn execute(store: &PgStore<Opportunity>, id: &str, command: OpportunityCommand) -> Verdict {
+async fn execute(store: &PgEventStore<Opportunity>, id: &str, command: OpportunityCommand) -> CommitResult {
     commit(store, store.load_aggregate(id).await?, command).await
 }
 
@@ -114,11 +118,11 @@ fn assert_no_holes(aggregate: &str, stream: &[(i64, i64)]) {
 }
 
 /// Keeps appends out until it is dropped or ended, and waits until one stands before the door.
-struct Closed {
+struct AppendBarrier {
     lock: sqlx::Transaction<'static, sqlx::Postgres>,
 }
 
-impl Closed {
+impl AppendBarrier {
     async fn door(pool: &PgPool) -> Self {
         let mut lock = pool.begin().await.unwrap();
         sqlx::query("lock table events in share mode").execute(&mut *lock).await.unwrap();
@@ -223,7 +227,7 @@ async fn one_conflict_in_a_group_is_the_verdict_of_its_command_alone() {
         contexts.push(store.load_aggregate(id).await.unwrap());
     }
     insert_event(&mut pool.acquire().await.unwrap(), "late", 1).await;
-    let door = Closed::door(&pool).await;
+    let door = AppendBarrier::door(&pool).await;
     let first = tokio::spawn({
         let store = store.clone();
         async move { execute(&store, "first", discover()).await }
@@ -285,7 +289,7 @@ async fn a_lost_answer_is_an_error_that_says_so_and_the_store_heals_by_itself() 
     let pool = database().await;
     let store = store(&pool, 1);
     execute(&store, "a", discover()).await.unwrap();
-    let door = Closed::door(&pool).await;
+    let door = AppendBarrier::door(&pool).await;
     let append = tokio::spawn({
         let store = store.clone();
         async move { execute(&store, "a", amend(1)).await }
@@ -354,7 +358,7 @@ async fn a_foreign_transaction_that_holds_one_stream_fails_that_command_alone() 
 async fn callers_that_go_away_harm_nobody() {
     let pool = database().await;
     let store = store(&pool, 1);
-    let door = Closed::door(&pool).await;
+    let door = AppendBarrier::door(&pool).await;
     let mut impatient = JoinSet::new();
     for number in 0..10 {
         let store = store.clone();
@@ -375,8 +379,8 @@ async fn callers_that_go_away_harm_nobody() {
 #[tokio::test]
 async fn an_event_that_cannot_be_read_is_named_with_its_stream_sequence_and_position() {
     let pool = database().await;
-    let bad = domain::store::NewEvent { payload: r#"{"n":1}"#.to_owned(), ..event("bad", 1) };
-    PgBatchStore::new(pool.clone()).append_many(vec![event("other", 1), bad]).await.unwrap();
+    let bad = domain::event_store::NewEvent { payload: r#"{"n":1}"#.to_owned(), ..event("bad", 1) };
+    PgBatchStore::new(pool.clone()).append_events(vec![event("other", 1), bad]).await.unwrap();
 
     let error = store(&pool, 1).load_aggregate("bad").await.err().unwrap();
 

@@ -1,8 +1,8 @@
 //! Facts: appended behind whatever their streams hold, once however often and from wherever they are told.
 
 use domain::{
-    envelope::Metadata,
-    store::{BatchStore, FactOutcome, FactStore, NewEvent, NewFact, StoreError},
+    envelope::EventMetadata,
+    event_store::{BatchStore, FactOutcome, FactStore, NewEvent, NewFact, StoreError},
 };
 use eventstore::append::PgBatchStore;
 use futures::future::join_all;
@@ -11,7 +11,7 @@ use tests::{database, log_events::event};
 use uuid::Uuid;
 
 /// Events of one stream, where nothing else is said.
-const BOUND: u64 = 1_000_000;
+const MAX_STREAM_EVENTS: u64 = 1_000_000;
 
 fn fact(stream: &str, number: u128) -> NewFact {
     NewFact {
@@ -20,7 +20,7 @@ fn fact(stream: &str, number: u128) -> NewFact {
         event_type: "visit.page_viewed".to_owned(),
         event_version: "1.0".to_owned(),
         payload: format!(r#"{{"type":"page_viewed","page_url":"/{number}","at":"2026-03-03T12:00:00Z"}}"#),
-        metadata: Metadata { tenant_id: "public".to_owned(), ..Metadata::default() },
+        metadata: EventMetadata { tenant_id: "public".to_owned(), ..EventMetadata::default() },
     }
 }
 
@@ -34,7 +34,7 @@ async fn stream(pool: &PgPool, id: &str) -> Vec<(i64, String)> {
 /// As a writer of facts does.
 async fn insist(store: &PgBatchStore, facts: &[NewFact]) -> Vec<FactOutcome> {
     loop {
-        match store.append_facts(facts, BOUND).await {
+        match store.append_facts(facts, MAX_STREAM_EVENTS).await {
             Ok(outcomes) => return outcomes,
             Err(StoreError::Conflict) => {}
             Err(error) => panic!("{error:?}"),
@@ -47,7 +47,7 @@ async fn facts_go_behind_what_is_there_and_what_is_known_is_left_out() {
     let pool = database().await;
     let store = PgBatchStore::new(pool.clone());
     let of_another_kind = NewEvent { aggregate_type: "opportunity", ..event("v", 1) };
-    store.append_many(vec![of_another_kind, NewEvent { aggregate_type: "visit", ..event("w", 1) }]).await.unwrap();
+    store.append_events(vec![of_another_kind, NewEvent { aggregate_type: "visit", ..event("w", 1) }]).await.unwrap();
 
     let first = [fact("v", 1), fact("w", 2), fact("v", 3), fact("v", 1)];
     let outcomes = insist(&store, &first).await;
@@ -108,7 +108,7 @@ async fn what_an_append_costs_depends_on_its_facts_and_not_on_what_is_there() {
     let pool = database().await;
     let store = PgBatchStore::new(pool.clone());
     // Statistics of a small log without visits, for which a scan is the cheapest plan; they stay while visits are added.
-    store.append_many((0..2_000).map(|number| event(&format!("o{number}"), 1)).collect()).await.unwrap();
+    store.append_events((0..2_000).map(|number| event(&format!("o{number}"), 1)).collect()).await.unwrap();
     sqlx::query("analyze events").execute(&pool).await.unwrap();
     for number in 0..4_u128 {
         insist(&store, &(0..5_000).map(|n| fact("long", number * 5_000 + n)).collect::<Vec<_>>()).await;
@@ -145,9 +145,9 @@ async fn blocks_of_an_append(pool: &PgPool, id: &str, first: u128) -> u64 {
 #[tokio::test]
 async fn streams_that_exist_are_told() {
     let store = PgBatchStore::new(database().await);
-    store.append_many(vec![event("a", 1), event("b", 1), event("b", 2)]).await.unwrap();
+    store.append_events(vec![event("a", 1), event("b", 1), event("b", 2)]).await.unwrap();
     let asked = ["a", "b", "c"].map(str::to_owned);
-    let found = store.streams_on_record("opportunity", &asked).await.unwrap();
+    let found = store.existing_streams("opportunity", &asked).await.unwrap();
     assert_eq!((found.len(), found.contains("c")), (2, false));
-    assert!(store.streams_on_record("visit", &asked).await.unwrap().is_empty());
+    assert!(store.existing_streams("visit", &asked).await.unwrap().is_empty());
 }

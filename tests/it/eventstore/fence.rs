@@ -1,6 +1,6 @@
 //! Which prefix of the log is complete, whatever transactions do.
 
-use eventstore::reader::{completed_prefix, read_after};
+use eventstore::log::{completed_prefix, read_after};
 use sqlx::Executor;
 
 use tests::{database, log_events::insert_event};

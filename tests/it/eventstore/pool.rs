@@ -2,18 +2,18 @@
 
 use std::{future::poll_fn, pin::pin, task::Poll};
 
-use eventstore::postgres::{PostgresConfig, open};
+use eventstore::postgres::{PostgresConfig, open_pool};
 use sqlx::Row as _;
-use tests::{Namespace, empty_database};
+use tests::{TestNamespace, empty_database};
 
 /// More often than a `begin` goes to sleep, the check of its connection included.
-const MOST_POLLS: usize = 12;
+const MAX_POLLS: usize = 12;
 
 #[tokio::test]
 async fn a_transaction_whose_beginning_was_cut_off_is_not_handed_to_others() {
-    let url = empty_database(&Namespace::new()).await;
-    let pool = open(&PostgresConfig { url: url.into(), max_connections: 1, ..PostgresConfig::default() }).unwrap();
-    for polls in 1..=MOST_POLLS {
+    let url = empty_database(&TestNamespace::new()).await;
+    let pool = open_pool(&PostgresConfig { url: url.into(), max_connections: 1, ..PostgresConfig::default() }).unwrap();
+    for polls in 1..=MAX_POLLS {
         {
             let (mut begin, mut left) = (pin!(pool.begin()), polls);
             poll_fn(|context| {

@@ -3,11 +3,11 @@
 mod bad_input;
 mod leadership;
 mod open_append;
-mod restore;
-mod service;
+mod relay_process;
+mod restored_log;
 mod watermark;
 
-use domain::store::BatchStore;
+use domain::event_store::BatchStore;
 use eventstore::{append::PgBatchStore, error::LogError, topic::KafkaConfig};
 use tests::{
     RunningRelay, database,
@@ -21,7 +21,7 @@ async fn every_event_reaches_kafka_once_and_in_the_order_of_its_stream() {
     let store = PgBatchStore::new(pool.clone());
     let relay = RunningRelay::start(&pool, &kafka).await;
     for sequence in 1..=40 {
-        store.append_many((0..50).map(|n| event(&format!("a{n}"), sequence)).collect()).await.unwrap();
+        store.append_events((0..50).map(|n| event(&format!("a{n}"), sequence)).collect()).await.unwrap();
     }
     relay.reach(2_000).await;
     relay.stop().await;
@@ -39,19 +39,19 @@ async fn every_event_reaches_kafka_once_and_in_the_order_of_its_stream() {
 async fn a_relay_that_lost_its_checkpoint_publishes_nothing_twice() {
     let (pool, kafka) = (database().await, topics().await);
     let store = PgBatchStore::new(pool.clone());
-    store.append_many((0..300).map(|n| event(&format!("a{n}"), 1)).collect()).await.unwrap();
+    store.append_events((0..300).map(|n| event(&format!("a{n}"), 1)).collect()).await.unwrap();
     let relay = RunningRelay::start(&pool, &kafka).await;
     relay.reach(300).await;
     relay.stop().await;
     // What a crash between acknowledgement and checkpoint leaves behind, at its worst.
     sqlx::query("delete from relay_checkpoints").execute(&pool).await.unwrap();
-    store.append_many((0..300).map(|n| event(&format!("a{n}"), 2)).collect()).await.unwrap();
+    store.append_events((0..300).map(|n| event(&format!("a{n}"), 2)).collect()).await.unwrap();
 
     let relay = RunningRelay::start(&pool, &kafka).await;
     relay.reach(600).await;
     relay.stop().await;
 
-    assert_eq!(eventstore::count::records(&kafka).await.unwrap(), 600);
+    assert_eq!(eventstore::count::count_published(&kafka).await.unwrap(), 600);
     assert!(
         positions_by_aggregate(&kafka).await.values().all(|positions| positions.len() == 2 && positions.is_sorted())
     );
@@ -80,13 +80,13 @@ async fn one_of_two_relays_leads_and_the_other_takes_over() {
     let (pool, kafka) = (database().await, topics().await);
     let store = PgBatchStore::new(pool.clone());
     let first = RunningRelay::start(&pool, &kafka).await;
-    store.append_many(vec![event("a", 1)]).await.unwrap();
+    store.append_events(vec![event("a", 1)]).await.unwrap();
     first.reach(1).await;
     let second = RunningRelay::start(&pool, &kafka).await;
     assert!(!second.status.borrow().leading);
 
     first.stop().await;
-    store.append_many(vec![event("a", 2)]).await.unwrap();
+    store.append_events(vec![event("a", 2)]).await.unwrap();
     second.reach(2).await;
     second.stop().await;
 
@@ -96,7 +96,7 @@ async fn one_of_two_relays_leads_and_the_other_takes_over() {
 #[tokio::test]
 async fn topics_of_another_log_are_refused_by_name() {
     let (other, pool, kafka) = (database().await, database().await, topics().await);
-    PgBatchStore::new(other.clone()).append_many((0..9).map(|n| event(&format!("a{n}"), 1)).collect()).await.unwrap();
+    PgBatchStore::new(other.clone()).append_events((0..9).map(|n| event(&format!("a{n}"), 1)).collect()).await.unwrap();
     let relay = RunningRelay::start(&other, &kafka).await;
     relay.reach(9).await;
     relay.stop().await;
@@ -106,13 +106,13 @@ async fn topics_of_another_log_are_refused_by_name() {
     relay.stop().await;
 
     assert!(error.contains("the topics carry another log") && error.contains("medhub recover"), "{error}");
-    assert_eq!(eventstore::count::records(&kafka).await.unwrap(), 9);
+    assert_eq!(eventstore::count::count_published(&kafka).await.unwrap(), 9);
 }
 
 #[tokio::test]
 async fn a_checkpoint_of_another_log_is_refused() {
     let (pool, kafka) = (database().await, topics().await);
-    PgBatchStore::new(pool.clone()).append_many(vec![event("a", 1)]).await.unwrap();
+    PgBatchStore::new(pool.clone()).append_events(vec![event("a", 1)]).await.unwrap();
     sqlx::query("insert into relay_checkpoints values ('kafka', gen_random_uuid(), 7)").execute(&pool).await.unwrap();
 
     let relay = RunningRelay::start(&pool, &kafka).await;
@@ -143,6 +143,6 @@ async fn an_aggregate_type_that_nobody_registered_stops_the_relay_and_is_named()
 #[tokio::test]
 async fn a_topic_with_other_partitions_than_configured_is_named() {
     let kafka = topics().await;
-    let error = eventstore::topic::ensure(&KafkaConfig { partitions: 7, ..kafka.clone() }).await.unwrap_err();
+    let error = eventstore::topic::ensure_topics(&KafkaConfig { partitions: 7, ..kafka.clone() }).await.unwrap_err();
     assert!(matches!(error, LogError::Partitions { found: 4, expected: 7, .. }), "{error}");
 }

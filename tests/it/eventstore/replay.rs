@@ -1,24 +1,24 @@
 //! Reading any part of the log: all that is wanted, in order, never beyond the fence, and nothing left behind.
 
-mod command;
+mod replay_command;
 
 use std::time::Duration;
 
 use domain::{
-    context::Context,
-    envelope::{Metadata, RawRecorded},
-    store::{BatchStore, NewEvent},
+    context::BoundedContext,
+    envelope::{EventMetadata, RawEnvelope},
+    event_store::{BatchStore, NewEvent},
 };
 use eventstore::{
     append::PgBatchStore,
     error::LogError,
-    reader::{EventFilter, Follow, Replay, ReplayOptions},
+    log::{EventFilter, FollowOptions, LogReplay, ReplayOptions},
 };
 use futures::TryStreamExt;
 use serde_json::json;
 use sqlx::PgPool;
 
-use tests::{PATIENCE, database, eventually, log_events::insert_event};
+use tests::{WAIT_TIMEOUT, database, eventually, log_events::insert_event};
 
 /// Records an opportunity that was discovered, and answers with its position.
 async fn discovered(pool: &PgPool, aggregate: &str, tenant: &str, recorded_at: &str) -> u64 {
@@ -71,8 +71,8 @@ async fn fill(pool: &PgPool, events: i64) {
     sqlx::query(include_str!("replay/fill.sql")).bind(events).bind(payload).execute(pool).await.unwrap();
 }
 
-async fn read(pool: &PgPool, options: ReplayOptions) -> Result<Vec<RawRecorded>, LogError> {
-    Replay::start(pool, options).await?.into_stream().try_collect().await
+async fn read(pool: &PgPool, options: ReplayOptions) -> Result<Vec<RawEnvelope>, LogError> {
+    LogReplay::start(pool, options).await?.into_stream().try_collect().await
 }
 
 async fn positions(pool: &PgPool, options: ReplayOptions) -> Vec<u64> {
@@ -82,10 +82,10 @@ async fn positions(pool: &PgPool, options: ReplayOptions) -> Vec<u64> {
 #[tokio::test]
 async fn events_come_out_as_they_were_recorded() {
     let pool = database().await;
-    let metadata = Metadata { tenant_id: "o'hare".into(), user_id: "ü".into(), ..Metadata::default() };
+    let metadata = EventMetadata { tenant_id: "o'hare".into(), user_id: "ü".into(), ..EventMetadata::default() };
     let payload = discovery("n1", "line\nbreak \"quoted\" \\ ü");
     PgBatchStore::new(pool.clone())
-        .append_many(vec![NewEvent {
+        .append_events(vec![NewEvent {
             aggregate_type: "opportunity",
             aggregate_id: "036:X".to_owned(),
             sequence: 1,
@@ -98,7 +98,7 @@ async fn events_come_out_as_they_were_recorded() {
         .unwrap();
 
     let events = read(&pool, ReplayOptions::default()).await.unwrap();
-    let known = eventstore::reader::read_after(&mut pool.acquire().await.unwrap(), 0, 9, 9).await.unwrap();
+    let known = eventstore::log::read_after(&mut pool.acquire().await.unwrap(), 0, 9, 9).await.unwrap();
 
     assert_eq!(events, known, "both readers agree on every field");
     let event = &events[0];
@@ -125,8 +125,8 @@ async fn every_filter_selects_what_it_says() {
     let awarded = vec!["opportunity.awarded".to_owned()];
     let cases = [
         (none(), vec![1, 2, 3, 4]),
-        (EventFilter { contexts: vec![Context::Opportunities], ..none() }, vec![1, 2, 3]),
-        (EventFilter { contexts: vec![Context::Tasks], ..none() }, vec![]),
+        (EventFilter { contexts: vec![BoundedContext::Opportunities], ..none() }, vec![1, 2, 3]),
+        (EventFilter { contexts: vec![BoundedContext::Tasks], ..none() }, vec![]),
         (EventFilter { event_types: awarded.clone(), ..none() }, vec![3]),
         (EventFilter { event_types: [awarded.clone(), vec!["x.y".to_owned()]].concat(), ..none() }, vec![3, 4]),
         (EventFilter { tenant_id: text("acme"), ..none() }, vec![2]),
@@ -158,7 +158,7 @@ async fn pages_and_batches_of_any_size_give_the_same_events_in_order() {
     fill(&pool, 100).await;
     for (page_positions, batch_events) in [(1, 1), (7, 3), (33, 100), (1_000, 10)] {
         let options = ReplayOptions { page_positions, batch_events, ..ReplayOptions::default() };
-        let mut replay = Replay::start(&pool, options).await.unwrap();
+        let mut replay = LogReplay::start(&pool, options).await.unwrap();
         let (mut seen, mut watermark) = (vec![], 0);
         while let Some(batch) = replay.next_batch().await.unwrap() {
             assert!(batch.events.len() <= batch_events);
@@ -176,7 +176,7 @@ async fn a_batch_that_is_large_enough_is_not_added_to() {
     let pool = database().await;
     fill(&pool, 20).await;
     let mut replay =
-        Replay::start(&pool, ReplayOptions { batch_bytes: 2_500, ..ReplayOptions::default() }).await.unwrap();
+        LogReplay::start(&pool, ReplayOptions { batch_bytes: 2_500, ..ReplayOptions::default() }).await.unwrap();
     while let Some(batch) = replay.next_batch().await.unwrap() {
         assert!(batch.events.len() <= 3, "{} events of 1 KB", batch.events.len());
     }
@@ -204,15 +204,15 @@ async fn an_open_append_is_not_passed() {
     insert_event(&mut pool.acquire().await.unwrap(), "fast", 1).await;
     assert_eq!(positions(&pool, ReplayOptions::default()).await, [0_u64; 0], "1 may still appear before 2");
 
-    let follow = ReplayOptions { follow: Some(Follow::default()), ..ReplayOptions::default() };
-    let mut following = Replay::start(&pool, follow).await.unwrap();
+    let follow = ReplayOptions { follow: Some(FollowOptions::default()), ..ReplayOptions::default() };
+    let mut following = LogReplay::start(&pool, follow).await.unwrap();
     let waited = tokio::time::timeout(Duration::from_millis(300), following.next_batch()).await;
     assert!(waited.is_err(), "nothing is complete yet: {waited:?}");
     slow.commit().await.unwrap();
 
     let mut order = vec![];
     while order.len() < 2 {
-        let batch = tokio::time::timeout(PATIENCE, following.next_batch()).await.unwrap().unwrap().unwrap();
+        let batch = tokio::time::timeout(WAIT_TIMEOUT, following.next_batch()).await.unwrap().unwrap().unwrap();
         order.extend(batch.events.into_iter().map(|event| event.aggregate_id));
     }
     assert_eq!(order, ["slow", "fast"]);
@@ -222,8 +222,8 @@ async fn an_open_append_is_not_passed() {
 async fn following_goes_on_over_gaps_and_tells_how_far_the_log_is_read() {
     let pool = database().await;
     let filter = EventFilter { tenant_id: Some("acme".to_owned()), ..EventFilter::default() };
-    let options = ReplayOptions { filter, follow: Some(Follow::default()), ..ReplayOptions::default() };
-    let mut replay = Replay::start(&pool, options).await.unwrap();
+    let options = ReplayOptions { filter, follow: Some(FollowOptions::default()), ..ReplayOptions::default() };
+    let mut replay = LogReplay::start(&pool, options).await.unwrap();
     for number in 1..=3 {
         let mut undone = pool.begin().await.unwrap();
         insert_event(&mut undone, "undone", 1).await;
@@ -231,7 +231,7 @@ async fn following_goes_on_over_gaps_and_tells_how_far_the_log_is_read() {
         let position = discovered(&pool, &format!("a{number}"), "acme", "2026-03-03T12:00:00Z").await;
         let (mut watermark, mut seen) = (0, vec![]);
         while watermark < position {
-            let batch = tokio::time::timeout(PATIENCE, replay.next_batch()).await.unwrap().unwrap().unwrap();
+            let batch = tokio::time::timeout(WAIT_TIMEOUT, replay.next_batch()).await.unwrap().unwrap().unwrap();
             watermark = batch.watermark;
             seen.extend(batch.events.into_iter().map(|event| event.position));
         }
@@ -251,7 +251,7 @@ async fn an_event_that_cannot_be_read_is_named_and_what_stands_before_it_is_not_
     .await
     .unwrap();
 
-    let mut replay = Replay::start(&pool, ReplayOptions::default()).await.unwrap();
+    let mut replay = LogReplay::start(&pool, ReplayOptions::default()).await.unwrap();
     let before = replay.next_batch().await.unwrap().unwrap();
     let error = replay.next_batch().await.unwrap_err();
 
@@ -265,7 +265,7 @@ async fn a_reader_dropped_midway_leaves_nothing_running_and_the_pool_sound() {
     let pool = database().await;
     fill(&pool, 30_000).await;
     for _ in 0..3 {
-        let mut replay = Replay::start(&pool, ReplayOptions::default()).await.unwrap();
+        let mut replay = LogReplay::start(&pool, ReplayOptions::default()).await.unwrap();
         assert!(replay.next_batch().await.unwrap().is_some());
         drop(replay);
     }

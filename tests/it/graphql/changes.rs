@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::{AMEND, DISCOVER, outcome_of};
 use tests::{
-    Environment, Product, ProductInstance, Stack, Subscription, error_code, faults::engines::Engines, shared_product,
-    unique_name,
+    EnvironmentVariables, GraphqlSubscriber, ProductHandle, ProductInstance, TestStack, error_code,
+    faults::engine_faults::EngineFaults, shared_product, unique_name,
 };
 
 fn notice(number: u32) -> Value {
@@ -25,7 +25,7 @@ fn id(number: u32) -> String {
     format!("036:36C24526Q{number:04}")
 }
 
-async fn discover(product: &Product, numbers: std::ops::Range<u32>) {
+async fn discover(product: &ProductHandle, numbers: std::ops::Range<u32>) {
     for number in numbers {
         let outcome = outcome_of(product, DISCOVER, notice(number)).await;
         assert_eq!(outcome["__typename"], "OpportunityAccepted", "{outcome}");
@@ -33,7 +33,7 @@ async fn discover(product: &Product, numbers: std::ops::Range<u32>) {
 }
 
 /// Enters an opportunity, as often as one likes; answers with the token of its change, which is a cursor, too.
-async fn entered(product: &Product, number: u32) -> String {
+async fn entered(product: &ProductHandle, number: u32) -> String {
     let discover = "mutation($input: DiscoverOpportunityInput!) { outcome: discoverOpportunity(input: $input) {
         ... on OpportunityAccepted { consistencyToken } } }";
     outcome_of(product, discover, notice(number)).await["consistencyToken"].as_str().unwrap().to_owned()
@@ -43,16 +43,16 @@ fn behind(cursor: &str) -> String {
     format!("(after: \"{cursor}\")")
 }
 
-async fn subscribe(product: &Product, arguments: &str) -> Subscription {
+async fn subscribe(product: &ProductHandle, arguments: &str) -> GraphqlSubscriber {
     let document = format!(
         "subscription {{ opportunityChanges{arguments} {{
             cursor opportunityId version kind consistencyToken opportunity {{ id version facts {{ title }} }}
         }} }}"
     );
-    Subscription::begin(product.http(), json!({}), &document).await.unwrap()
+    GraphqlSubscriber::begin(product.http(), json!({}), &document).await.unwrap()
 }
 
-async fn next(subscription: &mut Subscription) -> Value {
+async fn next(subscription: &mut GraphqlSubscriber) -> Value {
     let answer = subscription.next().await.unwrap().expect("it goes on");
     assert!(answer["errors"].is_null(), "{answer}");
     answer["data"]["opportunityChanges"].clone()
@@ -138,7 +138,7 @@ async fn who_shows_the_token_of_a_change_reads_it_in_every_read_model() {
 
 #[tokio::test]
 async fn a_token_of_what_no_read_model_has_is_waited_for_and_then_refused() {
-    let environment = Environment::from([("MEDHUB__HTTP__CONSISTENCY_WAIT_MS".into(), "500".into())]);
+    let environment = EnvironmentVariables::from([("MEDHUB__HTTP__CONSISTENCY_WAIT_MS".into(), "500".into())]);
     let product = ProductInstance::with(environment).await;
     let mut ahead: Vec<_> = entered(&product, 0).await.splitn(3, '.').map(str::to_owned).collect();
     ahead[1] = "99999999".to_owned();
@@ -175,10 +175,10 @@ async fn a_change_with_a_key_is_made_once_and_one_on_another_version_is_told_the
 
 #[tokio::test]
 async fn a_redis_that_answers_nobody_delays_changes_and_loses_none() {
-    let stack = Stack::start().await;
+    let stack = TestStack::start().await;
     let cursor = entered(&stack, 99).await;
     let document = format!("subscription {{ opportunityChanges{} {{ opportunityId }} }}", behind(&cursor));
-    let mut subscription = Subscription::begin(stack.http(), json!({}), &document).await.unwrap();
+    let mut subscription = GraphqlSubscriber::begin(stack.http(), json!({}), &document).await.unwrap();
     let heard = async {
         discover(&stack, 0..3).await;
         let mut ids = vec![];
@@ -190,7 +190,7 @@ async fn a_redis_that_answers_nobody_delays_changes_and_loses_none() {
 
     let ids = tokio::select! {
         ids = heard => ids,
-        _ = Engines(&stack).pause("redis", Duration::from_secs(50)) => panic!("nothing was heard while Redis stood still"),
+        _ = EngineFaults(&stack).pause("redis", Duration::from_secs(50)) => panic!("nothing was heard while Redis stood still"),
     };
 
     assert_eq!(ids, (0..3).map(id).collect::<Vec<_>>());

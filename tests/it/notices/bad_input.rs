@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf, process::Output};
 
-use commands::sam::generate;
+use commands::sam::generator;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -20,7 +20,7 @@ impl ImportCase {
     async fn set_up() -> Self {
         let (product, folder) = (ProductInstance::start().await, tempfile::tempdir().unwrap());
         let mut good = Vec::new();
-        generate::write_csv(&mut good, 20, 7, |_| {}).unwrap();
+        generator::write_csv(&mut good, 20, 7, |_| {}).unwrap();
         let good = String::from_utf8(good).unwrap();
         let case = Self { product, folder, good, before: Value::Null };
         let output = case.import("good.csv", case.good.as_bytes()).await;

@@ -64,7 +64,7 @@ async fn wheelchairs_and_patient_lifts_find_medical_equipment_before_any_drydock
     assert!(drydock.is_none_or(|drydock| Some(drydock) > medical), "{drydock:?} before {medical:?}");
 }
 
-async fn search(product: &tests::Product, question: &str, first: u32) -> Vec<String> {
+async fn search(product: &tests::ProductHandle, question: &str, first: u32) -> Vec<String> {
     let query = "query($q: String!, $n: Int) { searchOpportunities(query: $q, first: $n) { id } }";
     let answer = product.graphql(query, json!({ "q": question, "n": first })).await;
     let hits = answer["data"]["searchOpportunities"].as_array().cloned();

@@ -3,38 +3,39 @@
 use std::time::Instant;
 
 use nix::sys::signal::Signal;
-use tests::faults::wait::until;
+use tests::faults::bounded_wait::until;
 
 use qdrant_client::Qdrant;
 use serde_json::Value;
-use tests::{PATIENCE, ProductProcess, Stack, json_lines, output_text};
+use tests::{ProductProcess, TestStack, WAIT_TIMEOUT, json_lines, output_text};
 
 const EVENTS: u64 = 1_000;
 
 /// All that benchmarks make has this in its name.
-const MARK: &str = "bench_";
+const BENCH_PREFIX: &str = "bench_";
 
 /// What of benchmarks there is in the stores.
-async fn list_leftovers(stack: &Stack) -> Vec<String> {
+async fn list_leftovers(stack: &TestStack) -> Vec<String> {
     let pool = sqlx::PgPool::connect(stack.variable("DATABASE_URL")).await.unwrap();
     let mut left: Vec<String> = sqlx::query_scalar("select datname::text from pg_database where datname like $1")
-        .bind(format!("%{MARK}%"))
+        .bind(format!("%{BENCH_PREFIX}%"))
         .fetch_all(&pool)
         .await
         .unwrap();
-    let databases = stack.clickhouse(&format!("select name from system.databases where name like '%{MARK}%'")).await;
+    let databases =
+        stack.clickhouse(&format!("select name from system.databases where name like '%{BENCH_PREFIX}%'")).await;
     left.extend(databases.lines().map(str::to_owned));
     let qdrant = Qdrant::from_url(stack.variable("QDRANT_URL")).skip_compatibility_check().build().unwrap();
     let collections = qdrant.list_collections().await.unwrap().collections;
-    left.extend(collections.into_iter().map(|collection| collection.name).filter(|name| name.contains(MARK)));
+    left.extend(collections.into_iter().map(|collection| collection.name).filter(|name| name.contains(BENCH_PREFIX)));
     let mut redis = redis::Client::open(stack.variable("REDIS_URL").to_owned()).unwrap().get_connection().unwrap();
-    left.extend(redis::cmd("KEYS").arg(format!("*{MARK}*")).query::<Vec<String>>(&mut redis).unwrap());
+    left.extend(redis::cmd("KEYS").arg(format!("*{BENCH_PREFIX}*")).query::<Vec<String>>(&mut redis).unwrap());
     left
 }
 
 #[tokio::test]
 async fn read_models_are_measured_beside_plain_clients() {
-    let stack = Stack::with(&["--engines-only"], tests::Environment::new()).await;
+    let stack = TestStack::with(&["--engines-only"], tests::EnvironmentVariables::new()).await;
 
     for bench in ["rebuild", "project"] {
         let output = stack.medhub(&["bench", bench, "--events", &EVENTS.to_string()]).await;
@@ -57,7 +58,7 @@ async fn read_models_are_measured_beside_plain_clients() {
 
 #[tokio::test]
 async fn the_way_from_a_commit_into_each_store_is_timed() {
-    let stack = Stack::with(&["--engines-only"], tests::Environment::new()).await;
+    let stack = TestStack::with(&["--engines-only"], tests::EnvironmentVariables::new()).await;
     let started = Instant::now();
 
     let output = stack.medhub(&["bench", "latency", "--rate", "100", "--seconds", "2"]).await;
@@ -77,16 +78,16 @@ async fn the_way_from_a_commit_into_each_store_is_timed() {
 
 #[tokio::test]
 async fn what_a_caller_gets_is_measured_kind_by_kind() {
-    let mut environment = tests::Environment::new();
+    let mut environment = tests::EnvironmentVariables::new();
     environment.insert("MEDHUB__LIMITS__ENABLED".into(), "false".into());
-    let stack = Stack::with(&[], environment).await;
+    let stack = TestStack::with(&[], environment).await;
     let notices = stack.data().join("notices.csv");
     let notices = notices.to_str().unwrap();
     for args in [&["generate", "--rows", "60", "--out", notices][..], &["import", notices]] {
         let output = stack.medhub(args).await;
         assert!(output.status.success(), "{}", output_text(&output));
     }
-    until(PATIENCE, async || {
+    until(WAIT_TIMEOUT, async || {
         let counted = stack.graphql("{ opportunities(first: 1) { totalCount } }", serde_json::json!({})).await;
         let count = counted["data"]["opportunities"]["totalCount"].as_u64().unwrap_or_default();
         anyhow::ensure!(count > 0, "{counted}");
@@ -126,12 +127,12 @@ async fn what_a_caller_gets_is_measured_kind_by_kind() {
 
 #[tokio::test]
 async fn an_interrupted_benchmark_clears_up() {
-    let stack = Stack::with(&["--engines-only"], tests::Environment::new()).await;
+    let stack = TestStack::with(&["--engines-only"], tests::EnvironmentVariables::new()).await;
     let logs = tempfile::tempdir().unwrap();
     let args = ["bench", "rebuild", "--events", "1000000"];
     let mut bench = ProductProcess::start(stack.variables(), logs.path(), "bench", &args).unwrap();
     // The read models are made one after another, and the last one is in Redis.
-    until(PATIENCE, async || {
+    until(WAIT_TIMEOUT, async || {
         let left = list_leftovers(&stack).await;
         anyhow::ensure!(left.iter().any(|name| name.starts_with("bench_") && name.contains(':')), "{left:?}");
         Ok(())

@@ -1,13 +1,16 @@
 //! What a service says and still does while an engine stands still: connections stay open, and nobody answers.
 
 use serde_json::{Value, json};
-use tests::{Editor, Environment, Person, Stack, error_code, eventually, faults::engines::Engines, python, run_to_end};
+use tests::{
+    EnvironmentVariables, ProposalEditor, SignedInUser, TestStack, error_code, eventually,
+    faults::engine_faults::EngineFaults, python, run_to_end,
+};
 
 /// Python's own client of the health service.
 const PACKAGES: [&str; 2] = ["grpcio==1.85.1", "grpcio-health-checking==1.85.1"];
 
 /// Waits until the gRPC health service says that of the server and of tasks.
-async fn health_is(stack: &Stack, server: bool, tasks: bool) {
+async fn health_is(stack: &TestStack, server: bool, tasks: bool) {
     let word = |serving| if serving { "SERVING" } else { "NOT_SERVING" }.to_owned();
     let arguments = [stack.variable("MEDHUB__GRPC__LISTEN").to_owned(), word(server), word(tasks)];
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/it/own_engines/health.py");
@@ -15,19 +18,19 @@ async fn health_is(stack: &Stack, server: bool, tasks: bool) {
     assert!(said.await.unwrap().contains("as it should be"));
 }
 
-async fn ready(stack: &Stack) -> Value {
+async fn ready(stack: &TestStack) -> Value {
     let asked = reqwest::get(format!("{}/ready", stack.http())).await.unwrap();
     asked.json().await.unwrap()
 }
 
 #[tokio::test]
 async fn a_worker_that_gets_nothing_is_named_and_ready_again_once_it_moves() {
-    let environment = Environment::from([("MEDHUB__SERVE__STUCK_AFTER_MS".into(), "3000".into())]);
-    let stack = Stack::with(&[], environment).await;
+    let environment = EnvironmentVariables::from([("MEDHUB__SERVE__STUCK_AFTER_MS".into(), "3000".into())]);
+    let stack = TestStack::with(&[], environment).await;
     assert_eq!(ready(&stack).await["ready"], true);
-    let standing = Engines(&stack).stand_still("kafka").unwrap();
+    let standing = EngineFaults(&stack).stand_still("kafka").unwrap();
     // Founding a company leaves something to do that no worker hears of.
-    Person::found(&stack, "ada", "acme").await;
+    SignedInUser::found(&stack, "ada", "acme").await;
     eventually(async || {
         let report = ready(&stack).await;
         let state = &report["parts"]["workspace"]["state"];
@@ -48,14 +51,14 @@ async fn a_worker_that_gets_nothing_is_named_and_ready_again_once_it_moves() {
 
 #[tokio::test]
 async fn without_redis_people_come_in_write_together_and_are_told_what_cannot_be_done() {
-    let stack = Stack::start().await;
-    let ann = Person::found(&stack, "ann", "acme").await;
+    let stack = TestStack::start().await;
+    let ann = SignedInUser::found(&stack, "ann", "acme").await;
     let draft = "draftProposal(input: { opportunityId: \"036:X\", title: \"Beds\" })";
     let drafted = ann.change(draft, json!({})).await;
     let protocols = format!("medhub-together, bearer.{}", ann.token);
-    let open = async || Editor::open(stack.http(), &drafted.id, &protocols).await.unwrap();
+    let open = async || ProposalEditor::open(stack.http(), &drafted.id, &protocols).await.unwrap();
     let (mut one, mut two) = (open().await, open().await);
-    let standing = Engines(&stack).stand_still("redis").unwrap();
+    let standing = EngineFaults(&stack).stand_still("redis").unwrap();
     let out = ann.ask("mutation { signOut }", json!({})).await;
     assert_eq!(error_code(&out), "UNAVAILABLE", "its owner is told to try again");
     let me = ann.ask("{ me { user } }", json!({})).await;

@@ -2,34 +2,34 @@
 //!
 //! `docs/faults.md` says what is injected and compared. `FAULTS_SEED=N` repeats a run.
 
-mod prefix;
+mod completed_prefix;
 
 use std::time::Duration;
 use tests::{
-    Environment, Stack, engines,
+    EnvironmentVariables, TestStack, engines,
     faults::{
         self,
-        plan::{Fault, Plan},
-        report::Report,
-        seed,
+        fault_plan::{FaultPlan, RelayFault},
+        fault_report::FaultReport,
+        run_seed,
     },
 };
 
 /// The seed of every run of these tests, beside one that nobody knows before.
-const FIXED: u64 = 42;
-const CRASHES: [Fault; 3] = [Fault::KillLeader, Fault::KillBroker, Fault::KillPostgres];
+const FIXED_SEED: u64 = 42;
+const CRASHES: [RelayFault; 3] = [RelayFault::KillLeader, RelayFault::KillBroker, RelayFault::KillPostgres];
 
 /// `FAULTS_SEED`, or a fixed seed and a new one.
 fn seeds() -> Vec<u64> {
-    seed::read().unwrap().map_or_else(|| vec![FIXED, seed::draw()], |seed| vec![seed])
+    run_seed::read().unwrap().map_or_else(|| vec![FIXED_SEED, run_seed::draw()], |seed| vec![seed])
 }
 
 /// A Postgres and a Kafka that may be killed.
-async fn start_killable_engines() -> Stack {
-    Stack::with(&["--only", "postgres,registry,kafka"], Environment::new()).await
+async fn start_killable_engines() -> TestStack {
+    TestStack::with(&["--only", "postgres,registry,kafka"], EnvironmentVariables::new()).await
 }
 
-async fn run(plan: &Plan, stack: &Stack) -> Report {
+async fn run(plan: &FaultPlan, stack: &TestStack) -> FaultReport {
     let report = faults::run(plan, stack).await.unwrap();
     assert!(report.events > 100, "that was no load: {}", report.summary());
     report
@@ -37,7 +37,8 @@ async fn run(plan: &Plan, stack: &Stack) -> Report {
 
 #[tokio::test]
 async fn kill_9_of_relay_broker_and_postgres_under_load_loses_and_reorders_nothing() {
-    let report = run(&Plan::short(seed::read_or_draw().unwrap(), 8, &CRASHES), &start_killable_engines().await).await;
+    let report =
+        run(&FaultPlan::short(run_seed::read_or_draw().unwrap(), 8, &CRASHES), &start_killable_engines().await).await;
     assert!(report.ok, "{}", report.summary());
     assert_eq!((report.lost, report.reordered, report.duplicates), (0, 0, 0));
     assert_eq!(report.faults.len(), CRASHES.len(), "{:?}", report.faults);
@@ -45,8 +46,8 @@ async fn kill_9_of_relay_broker_and_postgres_under_load_loses_and_reorders_nothi
 
 #[tokio::test]
 async fn through_a_pooler_that_shares_sessions_one_relay_leads_and_nothing_is_lost_or_repeated() {
-    let faults = [Fault::KillLeader, Fault::PauseLeader(Duration::from_secs(4)), Fault::KillPostgres];
-    let plan = Plan::short(seed::read_or_draw().unwrap(), 4, &faults).through_pooler();
+    let faults = [RelayFault::KillLeader, RelayFault::PauseLeader(Duration::from_secs(4)), RelayFault::KillPostgres];
+    let plan = FaultPlan::short(run_seed::read_or_draw().unwrap(), 4, &faults).through_pooler();
     let report = run(&plan, &start_killable_engines().await).await;
     assert!(report.ok, "{}", report.summary());
     assert_eq!((report.lost, report.reordered, report.duplicates), (0, 0, 0));
@@ -55,16 +56,18 @@ async fn through_a_pooler_that_shares_sessions_one_relay_leads_and_nothing_is_lo
 #[tokio::test]
 async fn a_broker_away_for_30_s_delays_and_loses_nothing() {
     let stack = start_killable_engines().await;
-    let report =
-        run(&Plan::short(seed::read_or_draw().unwrap(), 4, &[Fault::BrokerAway(Duration::from_secs(30))]), &stack)
-            .await;
+    let report = run(
+        &FaultPlan::short(run_seed::read_or_draw().unwrap(), 4, &[RelayFault::BrokerAway(Duration::from_secs(30))]),
+        &stack,
+    )
+    .await;
     assert!(report.ok, "{}", report.summary());
     assert!(report.faults[0].recovered_s > 30.0, "{:?}", report.faults);
 }
 
 #[tokio::test]
 async fn a_relay_without_the_fence_loses_events_and_the_audit_sees_it() {
-    let plan = Plan::quiet(seed::read_or_draw().unwrap(), 8, Duration::from_secs(4)).without_fence();
+    let plan = FaultPlan::quiet(run_seed::read_or_draw().unwrap(), 8, Duration::from_secs(4)).without_fence();
     let report = run(&plan, engines().await).await;
     assert!(report.lost > 0, "{}", report.summary());
     assert!(!report.ok);
@@ -72,7 +75,8 @@ async fn a_relay_without_the_fence_loses_events_and_the_audit_sees_it() {
 
 #[tokio::test]
 async fn the_same_writers_with_the_fence_lose_nothing() {
-    let report = run(&Plan::quiet(seed::read_or_draw().unwrap(), 8, Duration::from_secs(4)), engines().await).await;
+    let report =
+        run(&FaultPlan::quiet(run_seed::read_or_draw().unwrap(), 8, Duration::from_secs(4)), engines().await).await;
     assert!(report.ok, "{}", report.summary());
     assert_eq!(report.explained_duplicates, 0, "nothing happened that could explain one");
 }

@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use sqlx::{Connection, PgConnection};
 use tests::{
-    Stack, eventually,
+    TestStack, eventually,
     notice_import::{ExpectedCounts, agreed_counts, import, real_csv},
 };
 
@@ -12,7 +12,7 @@ use tests::{
 async fn killing_the_whole_stack_during_an_import_leaves_no_trace_after_a_second_one() {
     let Some(csv) = real_csv() else { return };
     let expected = ExpectedCounts::of(&csv);
-    let mut stack = Stack::start().await;
+    let mut stack = TestStack::start().await;
     let mut import_process = stack
         .local(&["medhub", "import", csv.to_str().unwrap(), "--batch", "50"])
         .stdout(Stdio::null())

@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeSet, fs, process::Command};
 
-use medhub_local::{engine::Engine, process::RunAs};
+use medhub_local::{engine::EngineKind, process::UnprivilegedUser};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use tests::{
-    Environment, Stack, engine_marks, engines, eventually, run_with_own_engines,
+    EnvironmentVariables, TestStack, engine_marks, engines, eventually, run_with_own_engines,
     stack_processes::{filter_living, find_command_lines, list_processes},
 };
 
@@ -14,7 +14,7 @@ use tests::{
 async fn doctor_finds_every_engine_and_the_running_stack() {
     let output = engines().await.local(&["doctor", "--json"]).output().unwrap();
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-    for engine in Engine::ALL {
+    for engine in EngineKind::ALL {
         let finding = &report["findings"][engine.name()];
         assert_eq!(finding["verdict"], "found", "{}: {finding}", engine.name());
         assert_eq!(report["running"][engine.name()]["healthy"], true, "{}", engine.name());
@@ -24,7 +24,7 @@ async fn doctor_finds_every_engine_and_the_running_stack() {
 
 #[tokio::test]
 async fn an_engine_killed_by_kill_9_comes_back_with_its_data() {
-    let stack = Stack::start_engines().await;
+    let stack = TestStack::start_engines().await;
     engine_marks::write(&stack, "killed").await.unwrap();
     for process in stack.state().living() {
         process.send(Signal::SIGKILL);
@@ -41,7 +41,7 @@ async fn an_engine_killed_by_kill_9_comes_back_with_its_data() {
 
 #[tokio::test]
 async fn kill_9_of_the_supervisor_leaves_no_orphan_and_no_damage() {
-    let mut stack = Stack::start_engines().await;
+    let mut stack = TestStack::start_engines().await;
     engine_marks::write(&stack, "orphaned").await.unwrap();
     let processes = list_processes(&stack);
     stack.kill9_supervisor();
@@ -57,7 +57,7 @@ async fn kill_9_of_the_supervisor_leaves_no_orphan_and_no_damage() {
 
 #[tokio::test]
 async fn kill_9_of_everything_loses_nothing_acknowledged() {
-    let mut stack = Stack::start_engines().await;
+    let mut stack = TestStack::start_engines().await;
     engine_marks::write(&stack, "powerless").await.unwrap();
     stack.kill9_everything().await;
     let stack = stack.restart().await;
@@ -68,8 +68,8 @@ async fn kill_9_of_everything_loses_nothing_acknowledged() {
 async fn two_stacks_run_side_by_side_and_a_url_replaces_an_engine() {
     run_with_own_engines();
     let first = engines().await;
-    let environment = Environment::from([("REDIS_URL".into(), first.variable("REDIS_URL").to_owned())]);
-    let second = Stack::with(&["--engines-only"], environment).await;
+    let environment = EnvironmentVariables::from([("REDIS_URL".into(), first.variable("REDIS_URL").to_owned())]);
+    let second = TestStack::with(&["--engines-only"], environment).await;
     let own: BTreeSet<_> = second.state().processes.into_keys().collect();
     assert_eq!(own, BTreeSet::from(["clickhouse", "kafka", "postgres", "qdrant", "registry"].map(str::to_owned)));
     assert_eq!(second.variable("REDIS_URL").to_owned(), first.variable("REDIS_URL").to_owned());
@@ -94,7 +94,7 @@ async fn a_data_folder_in_use_is_refused_with_the_pid_that_uses_it() {
 
 #[tokio::test]
 async fn a_port_in_use_is_refused_when_it_was_asked_for() {
-    let port = engines().await.state().ports[&medhub_local::port::Port::Redis].to_string();
+    let port = engines().await.state().ports[&medhub_local::service_port::ServicePort::Redis].to_string();
     let folder = tempfile::tempdir().unwrap();
     let mut command = Command::new(tests::medhub_local());
     command.arg("--data").arg(folder.path()).args(["up", "--engines-only", "--port-redis", &port]);
@@ -130,7 +130,7 @@ async fn offline_with_a_full_cache_nothing_is_missing() {
 #[test]
 fn a_user_for_postgres_is_found_exactly_where_we_are_root() {
     let root = nix::unistd::Uid::effective().is_root();
-    let user = RunAs::instead_of_root().unwrap();
+    let user = UnprivilegedUser::instead_of_root().unwrap();
     assert_eq!(user.is_some(), root);
     assert!(user.is_none_or(|user| user.uid != 0));
 }

@@ -2,18 +2,18 @@
 
 use std::{path::Path, process::Command};
 
-use domain::store::BatchStore;
+use domain::event_store::BatchStore;
 use eventstore::{append::PgBatchStore, topic::KafkaConfig};
-use schemas::registry::{Registry, RegistryConfig};
+use schemas::registry_client::{RegistryConfig, SchemaRegistryClient};
 use sqlx::{PgPool, postgres::PgPoolOptions};
-use tests::{RunningRelay, Stack, TopicRecord, log_events::event, read_records};
+use tests::{RunningRelay, TestStack, TopicRecord, log_events::event, read_records};
 
 #[tokio::test]
 async fn a_base_backup_put_back_is_refused_although_it_has_grown_past_what_was_published() {
-    let stack = Stack::start_engines().await;
+    let stack = TestStack::start_engines().await;
     let (pool, kafka) = open_log(&stack).await;
     eventstore::postgres::migrate(&pool).await.unwrap();
-    eventstore::topic::ensure(&kafka).await.unwrap();
+    eventstore::topic::ensure_topics(&kafka).await.unwrap();
     append(&pool, "kept", 50).await;
     publish(&stack, &pool, &kafka, 50).await;
     pool.close().await;
@@ -54,22 +54,22 @@ async fn a_base_backup_put_back_is_refused_although_it_has_grown_past_what_was_p
 
 async fn append(pool: &PgPool, kind: &str, events: u64) {
     let events = (0..events).map(|n| event(&format!("{kind}{n}"), 1)).collect();
-    PgBatchStore::new(pool.clone()).append_many(events).await.unwrap();
+    PgBatchStore::new(pool.clone()).append_events(events).await.unwrap();
 }
 
-async fn publish(stack: &Stack, pool: &PgPool, kafka: &KafkaConfig, position: u64) {
+async fn publish(stack: &TestStack, pool: &PgPool, kafka: &KafkaConfig, position: u64) {
     let relay = RunningRelay::with_registry(pool, kafka, &registry_of(stack), RunningRelay::quick_config());
     relay.reach(position).await;
     relay.stop().await;
 }
 
-async fn open_log(stack: &Stack) -> (PgPool, KafkaConfig) {
+async fn open_log(stack: &TestStack) -> (PgPool, KafkaConfig) {
     let pool = PgPoolOptions::new().max_connections(8).connect(stack.variable("DATABASE_URL")).await.unwrap();
     (pool, KafkaConfig { brokers: stack.variable("KAFKA_BROKERS").to_owned(), ..KafkaConfig::default() })
 }
 
-fn registry_of(stack: &Stack) -> Registry {
-    Registry::new(&RegistryConfig {
+fn registry_of(stack: &TestStack) -> SchemaRegistryClient {
+    SchemaRegistryClient::new(&RegistryConfig {
         url: stack.variable("SCHEMA_REGISTRY_URL").to_owned(),
         ..RegistryConfig::default()
     })

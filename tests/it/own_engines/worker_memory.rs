@@ -8,15 +8,15 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
-use commands::sam::{HEADER, generate::Generator};
-use projections::catalog::NAMES;
-use tests::{Environment, PATIENCE, ProductProcess, Stack, faults::wait::until};
+use commands::sam::{CSV_HEADER, generator::NoticeGenerator};
+use projections::read_models::PROJECTION_NAMES;
+use tests::{EnvironmentVariables, ProductProcess, TestStack, WAIT_TIMEOUT, faults::bounded_wait::until};
 
 /// Settings of the worker: 1 MiB of records fetched ahead, batches of 1 MiB.
-const SMALL: u64 = 1 << 20;
+const WORKER_BUFFER_BYTES: u64 = 1 << 20;
 
 /// What `runtime/config.rs` promises for them. A queue of the default size alone takes more.
-const BOUND: u64 = (80 << 20) + 4 * SMALL + 6 * SMALL;
+const MEMORY_LIMIT: u64 = (80 << 20) + 4 * WORKER_BUFFER_BYTES + 6 * WORKER_BUFFER_BYTES;
 
 /// Notices that wait, and how long the link of each is: together more than a worker may hold. They are few and large, so
 /// that the time of the test is not that of working through many.
@@ -24,7 +24,7 @@ const ROWS: u64 = 12_000;
 const LINK_BYTES: usize = 8_000;
 
 /// Whether a projection is where the log is.
-async fn caught_up(stack: &Stack, projection: &str) -> anyhow::Result<()> {
+async fn caught_up(stack: &TestStack, projection: &str) -> anyhow::Result<()> {
     // Each look is a process, and takes time from the worker.
     tokio::time::sleep(Duration::from_millis(500)).await;
     let output = stack.medhub(&["status", "--json"]).await;
@@ -39,9 +39,9 @@ async fn caught_up(stack: &Stack, projection: &str) -> anyhow::Result<()> {
 /// Generated notices in the format of SAM.gov's CSV extract, each with a long link.
 fn write_large_notices(file: &Path) -> std::io::Result<()> {
     let mut out = BufWriter::new(File::create(file)?);
-    let link = HEADER.iter().position(|name| *name == "Link").unwrap();
-    writeln!(out, "{}", HEADER.join(","))?;
-    for record in Generator::new(ROWS, 7) {
+    let link = CSV_HEADER.iter().position(|name| *name == "Link").unwrap();
+    writeln!(out, "{}", CSV_HEADER.join(","))?;
+    for record in NoticeGenerator::new(ROWS, 7) {
         let long_link = format!("https://sam.gov/{}", "x".repeat(LINK_BYTES));
         let fields = record.iter().enumerate().map(|(at, field)| if at == link { &long_link } else { field });
         let quoted: Vec<_> = fields.map(|field| format!("\"{}\"", field.replace('"', "\"\""))).collect();
@@ -52,25 +52,25 @@ fn write_large_notices(file: &Path) -> std::io::Result<()> {
 
 #[tokio::test]
 async fn a_worker_with_a_long_way_to_go_stays_within_its_memory() {
-    let stack = Stack::with(&["--engines-only"], Environment::new()).await;
+    let stack = TestStack::with(&["--engines-only"], EnvironmentVariables::new()).await;
     let migrated = stack.medhub(&["migrate"]).await;
     assert!(migrated.status.success(), "{}", String::from_utf8_lossy(&migrated.stderr));
     let mut variables = stack.variables().clone();
     for key in ["QUEUE_BYTES", "BATCH_BYTES"] {
-        variables.insert(format!("MEDHUB__WORKER__{key}"), SMALL.to_string());
+        variables.insert(format!("MEDHUB__WORKER__{key}"), WORKER_BUFFER_BYTES.to_string());
     }
     let logs = tempfile::tempdir().unwrap();
     let process = |name: &str, args: &[&str]| ProductProcess::start(&variables, logs.path(), name, args).unwrap();
     let mut relay = process("relay", &["serve", "--role", "relay"]);
     let peak = async |projection: &str, name: &str| {
         let mut worker = process(name, &["project", projection]);
-        until(PATIENCE, async || caught_up(&stack, projection).await).await.unwrap();
+        until(WAIT_TIMEOUT, async || caught_up(&stack, projection).await).await.unwrap();
         let peak = worker.peak_memory().unwrap();
         worker.stop().await.unwrap();
         peak
     };
     let mut idle = vec![];
-    for projection in NAMES {
+    for projection in PROJECTION_NAMES {
         idle.push(peak(projection, &format!("{projection}-idle")).await);
     }
 
@@ -80,14 +80,14 @@ async fn a_worker_with_a_long_way_to_go_stays_within_its_memory() {
     assert!(imported.status.code().is_some_and(|code| code == 0 || code == 3), "{imported:?}");
 
     let mut over = vec![];
-    for (projection, idle) in NAMES.into_iter().zip(idle) {
+    for (projection, idle) in PROJECTION_NAMES.into_iter().zip(idle) {
         let busy = peak(projection, &format!("{projection}-busy")).await;
         let line = format!("{projection}: idle {idle} bytes, busy {busy}, {} more", busy.saturating_sub(idle));
         println!("{line}");
-        if busy.saturating_sub(idle) > BOUND {
+        if busy.saturating_sub(idle) > MEMORY_LIMIT {
             over.push(line);
         }
     }
     relay.stop().await.unwrap();
-    assert_eq!(over, Vec::<String>::new(), "bound {BOUND}");
+    assert_eq!(over, Vec::<String>::new(), "bound {MEMORY_LIMIT}");
 }

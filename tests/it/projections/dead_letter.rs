@@ -1,24 +1,24 @@
 //! Dead letters: parked in order per stream, inspected, re-driven, given up.
 
-use domain::envelope::RawRecorded;
-use projections::runtime::{Generation, LetterQuery};
+use domain::envelope::RawEnvelope;
+use projections::runtime::{Generation, ParkedStreamQuery};
 
 use super::{
-    field::{Field, unreachable_registry},
     id,
+    projection_fixture::{ProjectionFixture, unreachable_registry},
 };
 use tests::opportunity_history::{SHIP, WHEELCHAIRS, history};
 
-fn of(events: &[RawRecorded], stream: &str) -> Vec<RawRecorded> {
+fn of(events: &[RawEnvelope], stream: &str) -> Vec<RawEnvelope> {
     events.iter().filter(|event| event.aggregate_id == stream).cloned().collect()
 }
 
-fn broken(event: &RawRecorded) -> RawRecorded {
-    RawRecorded { payload: r#"{"type":"evaporated"}"#.to_owned(), ..event.clone() }
+fn broken(event: &RawEnvelope) -> RawEnvelope {
+    RawEnvelope { payload: r#"{"type":"evaporated"}"#.to_owned(), ..event.clone() }
 }
 
 /// The third event of the wheelchairs makes no sense to this program.
-async fn with_poison(field: &Field) -> Vec<RawRecorded> {
+async fn with_poison(field: &ProjectionFixture) -> Vec<RawEnvelope> {
     let events = history();
     for event in &events {
         let poison = event.aggregate_id == WHEELCHAIRS && event.sequence == 3;
@@ -29,7 +29,7 @@ async fn with_poison(field: &Field) -> Vec<RawRecorded> {
 
 #[tokio::test]
 async fn an_event_that_makes_no_sense_holds_back_its_own_stream_only() {
-    let (field, views, analytics) = (Field::new().await, tests::views().await, tests::analytics().await);
+    let (field, views, analytics) = (ProjectionFixture::new().await, tests::views().await, tests::analytics().await);
     let events = with_poison(&field).await;
     let waiting = of(&events, WHEELCHAIRS).len() as u64 - 2;
 
@@ -44,7 +44,7 @@ async fn an_event_that_makes_no_sense_holds_back_its_own_stream_only() {
     assert_eq!(parked.len(), 1);
     assert_eq!((parked[0].stream.aggregate_id.as_str(), parked[0].letters), (WHEELCHAIRS, waiting));
     assert!(parked[0].reason.contains("unknown variant `evaporated`"), "{}", parked[0].reason);
-    let letters = field.runtime.control().letters(&parked[0]).await.unwrap();
+    let letters = field.runtime.control().load_dead_letters(&parked[0]).await.unwrap();
     let sequences: Vec<_> = letters.iter().map(|letter| letter.sequence).collect();
     assert_eq!(sequences, (3..3 + waiting).collect::<Vec<_>>());
     assert!(letters[0].reason.is_some() && letters[1..].iter().all(|letter| letter.reason.is_none()));
@@ -57,7 +57,7 @@ async fn an_event_that_makes_no_sense_holds_back_its_own_stream_only() {
 
 #[tokio::test]
 async fn later_events_wait_also_after_a_restart_and_a_redrive_says_what_is_still_wrong() {
-    let (field, views) = (Field::new().await, tests::views().await);
+    let (field, views) = (ProjectionFixture::new().await, tests::views().await);
     let events = of(&history(), WHEELCHAIRS);
     field.publish(&events[..2]).await;
     field.publish(&[broken(&events[2])]).await;
@@ -70,10 +70,10 @@ async fn later_events_wait_also_after_a_restart_and_a_redrive_says_what_is_still
     second.parked(events.len() as u64 - 3).await;
 
     let parked = field.parked().await.remove(0);
-    let dry = field.runtime.redrive_dry(&views, &parked).await.unwrap();
-    assert_eq!((dry.applied, dry.left), (0, parked.letters));
+    let dry = field.runtime.preview_redrive(&views, &parked).await.unwrap();
+    assert_eq!((dry.applied, dry.remaining), (0, parked.letters));
     let tried = field.runtime.redrive(&views, &parked).await.unwrap();
-    assert!(tried.obstacle.unwrap().1.contains("evaporated"));
+    assert!(tried.blocked_by.unwrap().1.contains("evaporated"));
     assert_eq!(field.parked().await[0].attempts, 1);
     assert_eq!(views.get(&id(WHEELCHAIRS)).await.unwrap().unwrap().version, 2);
     second.stop().await;
@@ -81,7 +81,7 @@ async fn later_events_wait_also_after_a_restart_and_a_redrive_says_what_is_still
 
 #[tokio::test]
 async fn a_repaired_stream_is_taken_in_whole_and_in_order_and_goes_on_by_itself() {
-    let (field, views) = (Field::new().await, tests::views().await);
+    let (field, views) = (ProjectionFixture::new().await, tests::views().await);
     let events = of(&history(), WHEELCHAIRS);
     let last = events.len() - 1;
     field.publish(&events[..2]).await;
@@ -99,7 +99,7 @@ async fn a_repaired_stream_is_taken_in_whole_and_in_order_and_goes_on_by_itself(
     let parked = field.parked().await.remove(0);
     let outcome = field.runtime.redrive(&views, &parked).await.unwrap();
 
-    assert_eq!((outcome.applied, outcome.left, outcome.obstacle), (last as u64 - 2, 0, None));
+    assert_eq!((outcome.applied, outcome.remaining, outcome.blocked_by), (last as u64 - 2, 0, None));
     assert_eq!(field.parked().await, []);
     let applied = usize::try_from(worker.status.get().applied).unwrap();
     field.publish(&events[last..]).await;
@@ -110,7 +110,7 @@ async fn a_repaired_stream_is_taken_in_whole_and_in_order_and_goes_on_by_itself(
 
 #[tokio::test]
 async fn a_letter_is_given_up_only_with_a_reason_and_stays_on_record() {
-    let (field, analytics) = (Field::new().await, tests::analytics().await);
+    let (field, analytics) = (ProjectionFixture::new().await, tests::analytics().await);
     let events = with_poison(&field).await;
     let waiting = of(&events, WHEELCHAIRS).len() as u64 - 2;
     let worker = field.start(&analytics).await;
@@ -120,9 +120,9 @@ async fn a_letter_is_given_up_only_with_a_reason_and_stays_on_record() {
     let position = field.runtime.drop_first_letter(&analytics, &parked, "op@host", "a test notice").await.unwrap();
     let outcome = field.runtime.redrive(&analytics, &parked).await.unwrap();
 
-    assert_eq!((outcome.applied, outcome.obstacle), (waiting - 1, None));
+    assert_eq!((outcome.applied, outcome.blocked_by), (waiting - 1, None));
     assert_eq!(field.parked().await, []);
-    assert_eq!(analytics.count_facts().await.unwrap(), events.len() as u64 - 1);
+    assert_eq!(analytics.count_events().await.unwrap(), events.len() as u64 - 1);
     let kept: (i64, String, String) = sqlx::query_as("select position, reason, dropped_by from dropped_letters")
         .fetch_one(&field.pool)
         .await
@@ -133,7 +133,7 @@ async fn a_letter_is_given_up_only_with_a_reason_and_stays_on_record() {
 
 #[tokio::test]
 async fn so_much_poison_is_no_accident_and_pauses_the_projection() {
-    let field = Field::with(unreachable_registry(), |config| config.parked_sequences_max = 1).await;
+    let field = ProjectionFixture::with(unreachable_registry(), |config| config.parked_sequences_max = 1).await;
     let views = tests::views().await;
     let events = history();
     let worker = field.start(&views).await;
@@ -153,7 +153,7 @@ async fn so_much_poison_is_no_accident_and_pauses_the_projection() {
 
 #[tokio::test]
 async fn letters_are_found_by_what_is_wrong_with_them() {
-    let (field, views) = (Field::new().await, tests::views().await);
+    let (field, views) = (ProjectionFixture::new().await, tests::views().await);
     let events = history();
     for stream in [WHEELCHAIRS, SHIP] {
         field.publish(&[broken(&of(&events, stream)[0])]).await;
@@ -163,20 +163,24 @@ async fn letters_are_found_by_what_is_wrong_with_them() {
     worker.stop().await;
 
     let fingerprint = field.parked().await.remove(0).fingerprint;
-    let query = LetterQuery { fingerprint: Some(fingerprint), ..LetterQuery::default() };
-    assert_eq!(field.runtime.control().parked(&query).await.unwrap().len(), 2, "the same cause has one name");
+    let query = ParkedStreamQuery { fingerprint: Some(fingerprint), ..ParkedStreamQuery::default() };
+    assert_eq!(
+        field.runtime.control().find_parked_streams(&query).await.unwrap().len(),
+        2,
+        "the same cause has one name"
+    );
     for none in [
-        LetterQuery { fingerprint: Some("00000000".to_owned()), ..LetterQuery::default() },
-        LetterQuery { projection: Some("search".to_owned()), ..LetterQuery::default() },
-        LetterQuery { generation: Some(Generation::try_new(7).unwrap()), ..LetterQuery::default() },
+        ParkedStreamQuery { fingerprint: Some("00000000".to_owned()), ..ParkedStreamQuery::default() },
+        ParkedStreamQuery { projection: Some("search".to_owned()), ..ParkedStreamQuery::default() },
+        ParkedStreamQuery { generation: Some(Generation::try_new(7).unwrap()), ..ParkedStreamQuery::default() },
     ] {
-        assert_eq!(field.runtime.control().parked(&none).await.unwrap(), [], "{none:?}");
+        assert_eq!(field.runtime.control().find_parked_streams(&none).await.unwrap(), [], "{none:?}");
     }
 }
 
 #[tokio::test]
 async fn the_next_event_follows_one_that_was_given_up_also_where_order_is_checked() {
-    let (field, views) = (Field::new().await, tests::views().await);
+    let (field, views) = (ProjectionFixture::new().await, tests::views().await);
     let events = with_poison(&field).await;
     let wheelchairs = of(&events, WHEELCHAIRS);
     let worker = field.start(&views).await;
@@ -186,7 +190,7 @@ async fn the_next_event_follows_one_that_was_given_up_also_where_order_is_checke
     field.runtime.drop_first_letter(&views, &parked, "op@host", "a test notice").await.unwrap();
     let outcome = field.runtime.redrive(&views, &parked).await.unwrap();
 
-    assert_eq!((outcome.applied, outcome.obstacle), (wheelchairs.len() as u64 - 3, None));
+    assert_eq!((outcome.applied, outcome.blocked_by), (wheelchairs.len() as u64 - 3, None));
     assert_eq!(views.get(&id(WHEELCHAIRS)).await.unwrap().unwrap().version, wheelchairs.len() as u64);
     worker.stop().await;
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::envelope::RawRecorded;
+use domain::envelope::RawEnvelope;
 use eventstore::relay::{Relay, RelayConfig};
 use projections::runtime::{
     AnyProjection, DifferenceKind, Generation, Projection, RebuildError, RebuildOptions, RebuildProgress,
@@ -11,25 +11,25 @@ use projections::runtime::{
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use super::{field::Field, id};
+use super::{id, projection_fixture::ProjectionFixture};
 use tests::{
     eventually,
     opportunity_history::{SHIP, VALVES, WHEELCHAIRS, history},
 };
 
 /// A relay and workers on a field, as a service would run them.
-pub(super) struct Service {
+pub(super) struct ProjectionService {
     stop: CancellationToken,
     tasks: Vec<JoinHandle<()>>,
 }
 
-impl Service {
-    pub(super) async fn start(field: &Field, projections: &[Arc<dyn AnyProjection>]) -> Self {
+impl ProjectionService {
+    pub(super) async fn start(field: &ProjectionFixture, projections: &[Arc<dyn AnyProjection>]) -> Self {
         let stop = CancellationToken::new();
         for projection in projections {
             projection.prepare().await.unwrap();
         }
-        field.runtime.register(projections).await.unwrap();
+        field.runtime.register_projections(projections).await.unwrap();
         let registry = tests::registry().await;
         let relay = Relay::new(field.pool.clone(), field.topics.clone(), registry, RelayConfig::default());
         let supervisor = Supervisor::new(field.runtime.clone(), projections.to_vec());
@@ -49,18 +49,21 @@ impl Service {
     }
 }
 
-pub(super) async fn field() -> Field {
-    Field::with(tests::registry().await, |_| {}).await
+pub(super) async fn field() -> ProjectionFixture {
+    ProjectionFixture::with(tests::registry().await, |_| {}).await
 }
 
-async fn rebuild(field: &Field, projections: &[Arc<dyn AnyProjection>]) -> Result<RebuildReport, RebuildError> {
+async fn rebuild(
+    field: &ProjectionFixture,
+    projections: &[Arc<dyn AnyProjection>],
+) -> Result<RebuildReport, RebuildError> {
     let progress = watch::Sender::new(RebuildProgress::default());
-    let options = RebuildOptions { by: "a test".to_owned(), ..RebuildOptions::default() };
+    let options = RebuildOptions { started_by: "a test".to_owned(), ..RebuildOptions::default() };
     field.runtime.rebuild(projections, &options, &progress, &CancellationToken::new()).await
 }
 
 /// Waits until a generation has taken in the whole log.
-async fn current(field: &Field, projection: &Arc<dyn AnyProjection>, generation: Generation) {
+async fn current(field: &ProjectionFixture, projection: &Arc<dyn AnyProjection>, generation: Generation) {
     let end = field.runtime.log().completed_prefix().await.unwrap();
     eventually(async || {
         let position = field.runtime.completed_prefix(projection.as_ref(), generation).await.unwrap();
@@ -79,17 +82,17 @@ async fn all_read_models_are_rebuilt_together_and_switched_by_one_pointer() {
     let (analytics, search, views) = (tests::analytics().await, tests::search().await, tests::views().await);
     let all: Vec<Arc<dyn AnyProjection>> =
         vec![Arc::new(analytics.clone()), Arc::new(search.clone()), Arc::new(views.clone())];
-    let service = Service::start(&field, &all).await;
+    let service = ProjectionService::start(&field, &all).await;
     let (early, late) = events.split_at(4);
     field.record(early).await;
     for projection in &all {
         current(&field, projection, g(1)).await;
     }
-    let before = field.runtime.control().pointer().await.unwrap();
+    let before = field.runtime.control().load_pointer().await.unwrap();
 
     let report = rebuild(&field, &all).await.unwrap();
 
-    let after = field.runtime.control().pointer().await.unwrap();
+    let after = field.runtime.control().load_pointer().await.unwrap();
     assert_eq!(after.version, before.version + 1, "one move for all");
     assert!(after.generations.values().all(|generation| *generation == g(2)), "{after:?}");
     assert!(report.retained.values().all(|generation| *generation == g(1)), "{report:?}");
@@ -104,10 +107,11 @@ async fn all_read_models_are_rebuilt_together_and_switched_by_one_pointer() {
             assert!(found.is_clean(), "{} {generation}: {:?}", projection.name(), found.differences);
         }
     }
-    assert_eq!(Projection::at(&analytics, g(2)).count_facts().await.unwrap(), events.len() as u64);
-    assert_eq!(Projection::at(&search, g(2)).count().await.unwrap(), 3);
+    assert_eq!(Projection::with_generation(&analytics, g(2)).count_events().await.unwrap(), events.len() as u64);
+    assert_eq!(Projection::with_generation(&search, g(2)).count_opportunities().await.unwrap(), 3);
     for stream in [WHEELCHAIRS, SHIP, VALVES].map(id) {
-        let (old, new) = (views.get(&stream).await.unwrap(), Projection::at(&views, g(2)).get(&stream).await.unwrap());
+        let (old, new) =
+            (views.get(&stream).await.unwrap(), Projection::with_generation(&views, g(2)).get(&stream).await.unwrap());
         assert_eq!(old, new);
     }
 
@@ -117,7 +121,7 @@ async fn all_read_models_are_rebuilt_together_and_switched_by_one_pointer() {
     assert!(forward.generations.values().all(|generation| *generation == g(2)), "{forward:?}");
 
     let again = rebuild(&field, &all).await.unwrap();
-    assert!(again.live.values().all(|generation| *generation == g(3)), "{again:?}");
+    assert!(again.active.values().all(|generation| *generation == g(3)), "{again:?}");
     assert_eq!(again.dropped.len(), 3, "two generations of each are kept: {again:?}");
     service.stop().await;
 }
@@ -126,7 +130,7 @@ async fn all_read_models_are_rebuilt_together_and_switched_by_one_pointer() {
 async fn a_rebuild_that_was_cut_off_goes_on_and_others_are_told_of_it() {
     let (field, views) = (field().await, tests::views().await);
     let all: Vec<Arc<dyn AnyProjection>> = vec![Arc::new(views.clone())];
-    let service = Service::start(&field, &all).await;
+    let service = ProjectionService::start(&field, &all).await;
     field.record(&history()).await;
     current(&field, &all[0], g(1)).await;
     let stop = CancellationToken::new();
@@ -142,7 +146,7 @@ async fn a_rebuild_that_was_cut_off_goes_on_and_others_are_told_of_it() {
     assert!(matches!(refused, Err(RebuildError::Unfinished { .. })), "{refused:?}");
     let report = rebuild(&field, &all).await.unwrap();
     assert!(report.continued);
-    assert_eq!(report.live["views"], g(2));
+    assert_eq!(report.active["views"], g(2));
     service.stop().await;
 }
 
@@ -150,7 +154,7 @@ async fn a_rebuild_that_was_cut_off_goes_on_and_others_are_told_of_it() {
 async fn a_rebuild_can_be_given_up_and_the_live_generation_cannot_be_dropped() {
     let (field, views) = (field().await, tests::views().await);
     let all: Vec<Arc<dyn AnyProjection>> = vec![Arc::new(views.clone())];
-    let service = Service::start(&field, &all).await;
+    let service = ProjectionService::start(&field, &all).await;
     field.record(&history()).await;
     current(&field, &all[0], g(1)).await;
     let nothing = field.runtime.rollback(&all).await;
@@ -163,12 +167,12 @@ async fn a_rebuild_can_be_given_up_and_the_live_generation_cannot_be_dropped() {
     assert!(field.runtime.abandon_rebuild(&all).await.unwrap().is_some());
     assert_eq!(field.runtime.abandon_rebuild(&all).await.unwrap(), None);
 
-    let generations: Vec<_> = field.runtime.control().builds().await.unwrap();
+    let generations: Vec<_> = field.runtime.control().load_generations().await.unwrap();
     assert_eq!(generations.iter().map(|build| build.generation).collect::<Vec<_>>(), [g(1)]);
     let live = field.runtime.drop_generation(&all[0], g(1)).await;
-    assert!(matches!(live, Err(RebuildError::IsLive { .. })), "{live:?}");
+    assert!(matches!(live, Err(RebuildError::IsActive { .. })), "{live:?}");
     // Numbers are never used again.
-    assert_eq!(rebuild(&field, &all).await.unwrap().live["views"], g(3));
+    assert_eq!(rebuild(&field, &all).await.unwrap().active["views"], g(3));
     field.runtime.drop_generation(&all[0], g(1)).await.unwrap();
     assert_eq!(views.get(&id(SHIP)).await.unwrap(), None, "what was dropped is gone from the store");
     service.stop().await;
@@ -178,11 +182,11 @@ async fn a_rebuild_can_be_given_up_and_the_live_generation_cannot_be_dropped() {
 async fn a_rebuild_appends_nothing_and_publishes_nothing() {
     let (field, views) = (field().await, tests::views().await);
     let all: Vec<Arc<dyn AnyProjection>> = vec![Arc::new(views.clone())];
-    let service = Service::start(&field, &all).await;
+    let service = ProjectionService::start(&field, &all).await;
     field.record(&history()).await;
     current(&field, &all[0], g(1)).await;
-    let events = async || eventstore::count::log(&field.pool).await.unwrap().events;
-    let records = async || eventstore::count::records(&field.topics).await.unwrap();
+    let events = async || eventstore::count::count_log(&field.pool).await.unwrap().events;
+    let records = async || eventstore::count::count_published(&field.topics).await.unwrap();
     let before = (events().await, records().await);
 
     rebuild(&field, &all).await.unwrap();
@@ -195,13 +199,13 @@ async fn a_rebuild_appends_nothing_and_publishes_nothing() {
 async fn a_generation_that_is_not_what_the_log_says_is_never_switched_to() {
     let (field, views) = (field().await, tests::views().await);
     let all: Vec<Arc<dyn AnyProjection>> = vec![Arc::new(views.clone())];
-    let service = Service::start(&field, &all).await;
+    let service = ProjectionService::start(&field, &all).await;
     field.record(&history()).await;
     current(&field, &all[0], g(1)).await;
     // Something else writes where the next generation will be.
-    let next = Projection::at(&views, g(2));
+    let next = Projection::with_generation(&views, g(2));
     Projection::prepare(&next).await.unwrap();
-    let stray = RawRecorded { aggregate_id: "036:STRAY".to_owned(), ..history().remove(0) };
+    let stray = RawEnvelope { aggregate_id: "036:STRAY".to_owned(), ..history().remove(0) };
     super::apply(&next, &[stray]).await;
 
     let outcome = rebuild(&field, &all).await;
@@ -209,6 +213,6 @@ async fn a_generation_that_is_not_what_the_log_says_is_never_switched_to() {
     let Err(RebuildError::Differs { verification }) = outcome else { panic!("{outcome:?}") };
     let named = verification.differences.iter().find(|difference| difference.key.contains("036:STRAY")).unwrap();
     assert_eq!(named.kind, DifferenceKind::Unexpected);
-    assert_eq!(field.runtime.control().pointer().await.unwrap().of("views"), g(1));
+    assert_eq!(field.runtime.control().load_pointer().await.unwrap().active_generation("views"), g(1));
     service.stop().await;
 }

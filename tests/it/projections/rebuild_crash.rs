@@ -10,35 +10,35 @@ use std::{
     time::Duration,
 };
 
-use domain::{context::Context, envelope::RawRecorded};
+use domain::{context::BoundedContext, envelope::RawEnvelope};
 use projections::{
     QueryError,
     runtime::{
-        AnyProjection, BuildState, Fold, Generation, Pace, Projection, ProjectionError, RebuildError, RebuildOptions,
-        RebuildProgress, Row, Scope,
+        AnyProjection, BatchLimits, Generation, GenerationState, Projection, ProjectionError, ReadModelFold,
+        ReadModelRow, RebuildError, RebuildOptions, RebuildProgress, VerifyScope,
     },
 };
 use sqlx::{Connection as _, PgConnection};
-use tests::faults::{dice::Dice, seed};
+use tests::faults::{run_seed, seeded_choices::SeededChoices};
 use tokio::{sync::watch, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::field::{Field, unreachable_registry};
+use super::projection_fixture::{ProjectionFixture, unreachable_registry};
 
 /// What was done to the stores of all generations.
 #[derive(Debug, Default)]
-struct StoreContents {
+struct StorageContents {
     prepared: BTreeSet<Generation>,
     published: Option<Generation>,
     /// Whether the next call of each kind fails.
-    sick: BTreeMap<&'static str, bool>,
+    failing: BTreeMap<&'static str, bool>,
 }
 
 /// A read model of nothing, so that only what the runtime itself does takes time. Each is a projection of its own.
 #[derive(Debug, Clone)]
 struct EmptyProjection<const NUMBER: usize> {
     generation: Generation,
-    stores: Arc<Mutex<StoreContents>>,
+    stores: Arc<Mutex<StorageContents>>,
 }
 
 impl<const NUMBER: usize> EmptyProjection<NUMBER> {
@@ -46,12 +46,12 @@ impl<const NUMBER: usize> EmptyProjection<NUMBER> {
         Self { generation: Generation::FIRST, stores: Arc::default() }
     }
 
-    async fn act(&self, what: &'static str, act: impl FnOnce(&mut StoreContents)) -> Result<(), QueryError> {
+    async fn act(&self, what: &'static str, act: impl FnOnce(&mut StorageContents)) -> Result<(), QueryError> {
         // A store is reached over a network: a crash may hit before and after.
         tokio::task::yield_now().await;
         let failed = {
             let mut stores = self.stores.lock().unwrap();
-            let failed = stores.sick.remove(what).unwrap_or_default();
+            let failed = stores.failing.remove(what).unwrap_or_default();
             if !failed {
                 act(&mut stores);
             }
@@ -68,12 +68,12 @@ impl<const NUMBER: usize> EmptyProjection<NUMBER> {
 /// A fold of nothing.
 struct EmptyFold;
 
-impl Fold for EmptyFold {
-    fn take(&mut self, _event: &RawRecorded) -> Result<(), ProjectionError> {
+impl ReadModelFold for EmptyFold {
+    fn apply_event(&mut self, _event: &RawEnvelope) -> Result<(), ProjectionError> {
         Ok(())
     }
 
-    fn rows(&self) -> Vec<Row> {
+    fn expected_rows(&self) -> Vec<ReadModelRow> {
         vec![]
     }
 }
@@ -83,19 +83,19 @@ impl<const NUMBER: usize> Projection for EmptyProjection<NUMBER> {
 
     type Change = ();
 
-    fn subscribes() -> &'static [Context] {
+    fn subscribed_contexts() -> &'static [BoundedContext] {
         &[]
     }
 
-    fn pace() -> Pace {
-        Pace { batch_events: 10, linger: Duration::from_millis(1), rebuild_events: 10 }
+    fn batch_limits() -> BatchLimits {
+        BatchLimits { batch_events: 10, linger: Duration::from_millis(1), rebuild_events: 10 }
     }
 
-    fn at(&self, generation: Generation) -> Self {
+    fn with_generation(&self, generation: Generation) -> Self {
         Self { generation, stores: Arc::clone(&self.stores) }
     }
 
-    fn project(_event: &RawRecorded) -> Result<Vec<()>, ProjectionError> {
+    fn project(_event: &RawEnvelope) -> Result<Vec<()>, ProjectionError> {
         Ok(vec![])
     }
 
@@ -103,7 +103,7 @@ impl<const NUMBER: usize> Projection for EmptyProjection<NUMBER> {
         Ok(())
     }
 
-    async fn holds(&self, _change: &()) -> Result<bool, QueryError> {
+    async fn is_applied(&self, _change: &()) -> Result<bool, QueryError> {
         Ok(true)
     }
 
@@ -129,20 +129,20 @@ impl<const NUMBER: usize> Projection for EmptyProjection<NUMBER> {
         self.act("publish", |stores| stores.published = Some(self.generation)).await
     }
 
-    fn fold(&self, _scope: &Scope) -> Box<dyn Fold> {
+    fn fold(&self, _scope: &VerifyScope) -> Box<dyn ReadModelFold> {
         Box::new(EmptyFold)
     }
 
-    async fn read_back(&self, _scope: &Scope) -> Result<Vec<Row>, QueryError> {
+    async fn read_back(&self, _scope: &VerifyScope) -> Result<Vec<ReadModelRow>, QueryError> {
         Ok(vec![])
     }
 }
 
 /// What is done in a run.
-const STEPS: usize = 40;
+const STEPS_PER_RUN: usize = 40;
 
 /// The longest time until a crash.
-const LONGEST: Duration = Duration::from_millis(700);
+const MAX_TIME_TO_CRASH: Duration = Duration::from_millis(700);
 
 /// Carries `work` on so many times, or for some time, and then drops it where it stands: `None`.
 async fn cut_off<T>(work: impl Future<Output = T>, after: u64) -> Option<T> {
@@ -154,7 +154,7 @@ async fn cut_off<T>(work: impl Future<Output = T>, after: u64) -> Option<T> {
         left -= 1;
         work.as_mut().poll(context).map(Some)
     });
-    timeout(LONGEST, cut).await.ok().flatten()
+    timeout(MAX_TIME_TO_CRASH, cut).await.ok().flatten()
 }
 
 /// Ends all other connections to a database.
@@ -162,7 +162,7 @@ const END_OTHERS: &str = "select pg_terminate_backend(pid) from pg_stat_activity
                           where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'";
 
 /// Commits that need not survive a crash of Postgres itself, which nobody plans here.
-async fn without_waiting_for_the_disk(field: &Field) {
+async fn without_waiting_for_the_disk(field: &ProjectionFixture) {
     let mut connection = PgConnection::connect_with(&field.pool.connect_options()).await.unwrap();
     let database: String = sqlx::query_scalar("select current_database()").fetch_one(&mut connection).await.unwrap();
     let setting = format!("alter database {database} set synchronous_commit = off");
@@ -173,14 +173,14 @@ async fn without_waiting_for_the_disk(field: &Field) {
 
 /// Two read models of nothing, with what their stores hold.
 struct RebuildWorld {
-    field: Field,
+    field: ProjectionFixture,
     all: Vec<Arc<dyn AnyProjection>>,
-    stores: Vec<Arc<Mutex<StoreContents>>>,
+    stores: Vec<Arc<Mutex<StorageContents>>>,
 }
 
 impl RebuildWorld {
     async fn new() -> Self {
-        let field = Field::without_topics(unreachable_registry(), |_| {}).await;
+        let field = ProjectionFixture::without_topics(unreachable_registry(), |_| {}).await;
         without_waiting_for_the_disk(&field).await;
         let (one, two) = (EmptyProjection::<0>::new(), EmptyProjection::<1>::new());
         let stores = vec![Arc::clone(&one.stores), Arc::clone(&two.stores)];
@@ -188,7 +188,7 @@ impl RebuildWorld {
         for projection in &all {
             projection.prepare().await.unwrap();
         }
-        field.runtime.register(&all).await.unwrap();
+        field.runtime.register_projections(&all).await.unwrap();
         Self { field, all, stores }
     }
 
@@ -213,15 +213,15 @@ impl RebuildWorld {
     /// What must hold at any time.
     async fn check(&self, after: &str) {
         let control = self.field.runtime.control();
-        let (pointer, builds) = (control.pointer().await.unwrap(), control.builds().await.unwrap());
+        let (pointer, builds) = (control.load_pointer().await.unwrap(), control.load_generations().await.unwrap());
         for (projection, stores) in self.all.iter().zip(&self.stores) {
             let name = projection.name();
             let is_kept = |generation: Generation| {
                 let build = builds.iter().find(|build| build.projection == name && build.generation == generation);
-                build.is_some_and(|build| build.state == BuildState::Following)
+                build.is_some_and(|build| build.state == GenerationState::Following)
                     && stores.lock().unwrap().prepared.contains(&generation)
             };
-            let live = pointer.of(name);
+            let live = pointer.active_generation(name);
             assert!(is_kept(live), "{after}: readers of {name} see {live}, which is not kept: {builds:?} {stores:?}");
             let published = stores.lock().unwrap().published;
             assert!(
@@ -230,7 +230,7 @@ impl RebuildWorld {
             );
             if let Some(before) = pointer.previous.get(name)
                 && let Some(build) = builds.iter().find(|build| build.projection == name && build.generation == *before)
-                && build.state == BuildState::Following
+                && build.state == GenerationState::Following
             {
                 assert!(is_kept(*before), "{after}: there is no way back to {before} of {name}");
             }
@@ -243,17 +243,17 @@ impl RebuildWorld {
     }
 
     /// Plants a failure of one store, sometimes.
-    fn sicken(&self, dice: &mut Dice) {
+    fn sicken(&self, dice: &mut SeededChoices) {
         for stores in &self.stores {
             let mut stores = stores.lock().unwrap();
-            stores.sick.clear();
+            stores.failing.clear();
             if dice.percent(15) {
-                stores.sick.insert(dice.pick(&["prepare", "publish", "discard"]), true);
+                stores.failing.insert(dice.pick(&["prepare", "publish", "discard"]), true);
             }
         }
     }
 
-    async fn act(&self, dice: &mut Dice) -> String {
+    async fn act(&self, dice: &mut SeededChoices) -> String {
         let (projection, generation) = (&self.all[0], Generation::try_new(dice.pick(&[1, 2, 3, 4, 5, 6])).unwrap());
         let runtime = &self.field.runtime;
         let (what, polls) = (dice.below(10), dice.between(1, 120));
@@ -278,10 +278,10 @@ impl RebuildWorld {
 
 #[tokio::test]
 async fn whatever_is_cut_off_wherever_readers_see_a_generation_that_is_kept() {
-    let seed = seed::read_or_draw().unwrap();
-    let (mut dice, world) = (Dice::new(seed, 4), RebuildWorld::new().await);
+    let seed = run_seed::read_or_draw().unwrap();
+    let (mut dice, world) = (SeededChoices::new(seed, 4), RebuildWorld::new().await);
     let mut course = vec![format!("seed {seed}")];
-    for _ in 0..STEPS {
+    for _ in 0..STEPS_PER_RUN {
         world.sicken(&mut dice);
         course.push(world.act(&mut dice).await);
         world.turn_is_free().await;
@@ -289,24 +289,24 @@ async fn whatever_is_cut_off_wherever_readers_see_a_generation_that_is_kept() {
     }
 
     // Whatever was left behind, nobody has to clear up by hand.
-    world.stores.iter().for_each(|stores| stores.lock().unwrap().sick.clear());
+    world.stores.iter().for_each(|stores| stores.lock().unwrap().failing.clear());
     if let Err(error) = world.rebuild().await {
-        assert!(matches!(error, RebuildError::GivenUp { .. }), "{}\n{error:?}", course.join("\n"));
+        assert!(matches!(error, RebuildError::Abandoned { .. }), "{}\n{error:?}", course.join("\n"));
         world.field.runtime.abandon_rebuild(&world.all).await.unwrap();
         world.rebuild().await.unwrap();
     }
-    let before = world.field.runtime.control().pointer().await.unwrap();
+    let before = world.field.runtime.control().load_pointer().await.unwrap();
     let back = world.field.runtime.rollback(&world.all).await.unwrap();
     assert_eq!(back.generations, before.previous, "{}", course.join("\n"));
     world.check("the end").await;
-    let builds = world.field.runtime.control().builds().await.unwrap();
+    let builds = world.field.runtime.control().load_generations().await.unwrap();
     assert_eq!(builds.len(), 4, "two of each are left: {builds:?}");
 }
 
 #[tokio::test]
 async fn giving_up_after_a_failed_publication_gives_up_nothing_and_a_rollback_leads_back() {
     let world = RebuildWorld::new().await;
-    world.stores[1].lock().unwrap().sick.insert("publish", true);
+    world.stores[1].lock().unwrap().failing.insert("publish", true);
 
     let outcome = world.rebuild().await;
 
@@ -332,10 +332,10 @@ async fn each_read_model_goes_back_to_what_it_was_itself_whatever_moved_since() 
     rebuild(one).await;
     rebuild(two).await;
 
-    assert_eq!(world.field.runtime.control().pointer().await.unwrap().moved, ["empty_two"]);
+    assert_eq!(world.field.runtime.control().load_pointer().await.unwrap().moved, ["empty_two"]);
     let back = world.field.runtime.rollback(one).await.unwrap();
 
-    assert_eq!((back.of("empty_one").number(), back.of("empty_two").number()), (1, 2));
+    assert_eq!((back.active_generation("empty_one").number(), back.active_generation("empty_two").number()), (1, 2));
     world.check("rolling one back").await;
 }
 
@@ -364,7 +364,7 @@ async fn what_a_rebuild_makes_is_not_dropped_beside_it_and_two_do_not_work_at_on
     sqlx::query(taken).execute(&world.field.pool).await.unwrap();
     let busy = world.rebuild().await;
     assert!(
-        matches!(busy, Err(RebuildError::Control(projections::runtime::ControlError::Busy))),
+        matches!(busy, Err(RebuildError::Control(projections::runtime::ControlError::LeaseTaken))),
         "another process has the turn: {busy:?}"
     );
 }

@@ -2,23 +2,23 @@
 
 use std::time::Duration;
 
-use domain::{context::Context, envelope::RawRecorded};
+use domain::{context::BoundedContext, envelope::RawEnvelope};
 use projections::{
-    runtime::{ConsistencyToken, Generation, Reached, WorkerState},
-    views::{Views, ViewsConfig},
+    opportunity_views::{OpportunityViews, RedisConfig},
+    runtime::{ConsistencyStatus, ConsistencyToken, Generation, WorkerState},
 };
 use rdkafka::message::{Header, OwnedHeaders};
 use uuid::Uuid;
 
-use super::field::{Field, headers, unreachable_registry};
+use super::projection_fixture::{ProjectionFixture, headers, unreachable_registry};
 use tests::{
-    PATIENCE, eventually,
+    WAIT_TIMEOUT, eventually,
     opportunity_history::{SHIP, VALVES, WHEELCHAIRS, history},
 };
 
 #[tokio::test]
 async fn every_read_model_takes_in_what_the_topics_hold_however_often() {
-    let (field, events) = (Field::new().await, history());
+    let (field, events) = (ProjectionFixture::new().await, history());
     let (analytics, search, views) = (tests::analytics().await, tests::search().await, tests::views().await);
     field.publish(&events).await;
     field.publish(&events).await;
@@ -31,14 +31,14 @@ async fn every_read_model_takes_in_what_the_topics_hold_however_often() {
         worker.stop().await;
     }
 
-    assert_eq!(analytics.count_facts().await.unwrap(), events.len() as u64);
+    assert_eq!(analytics.count_events().await.unwrap(), events.len() as u64);
     assert_eq!(analytics.count_opportunities().await.unwrap(), 3);
-    assert_eq!((search.count().await.unwrap(), views.count_views().await.unwrap()), (3, 3));
+    assert_eq!((search.count_opportunities().await.unwrap(), views.count_views().await.unwrap()), (3, 3));
 }
 
 #[tokio::test]
 async fn a_worker_goes_on_where_it_stopped() {
-    let (field, events, views) = (Field::new().await, history(), tests::views().await);
+    let (field, events, views) = (ProjectionFixture::new().await, history(), tests::views().await);
     let (early, late) = events.split_at(3);
     field.publish(early).await;
     let first = field.start(&views).await;
@@ -55,10 +55,10 @@ async fn a_worker_goes_on_where_it_stopped() {
 
 #[tokio::test]
 async fn workers_of_one_group_share_the_work_and_take_over_from_each_other() {
-    let (field, events, views) = (Field::new().await, history(), tests::views().await);
+    let (field, events, views) = (ProjectionFixture::new().await, history(), tests::views().await);
     let (one, two) = (field.start(&views).await, field.start(&views).await);
     let (early, late) = events.split_at(3);
-    let version = |events: &[RawRecorded]| events.iter().filter(|event| event.aggregate_id == WHEELCHAIRS).count();
+    let version = |events: &[RawEnvelope]| events.iter().filter(|event| event.aggregate_id == WHEELCHAIRS).count();
     let reached = async |wanted: usize| {
         eventually(async || {
             let view = views.get(&super::id(WHEELCHAIRS)).await.unwrap();
@@ -84,10 +84,10 @@ async fn workers_of_one_group_share_the_work_and_take_over_from_each_other() {
 
 #[tokio::test]
 async fn topics_may_appear_after_their_worker() {
-    let field = Field::without_topics(unreachable_registry(), |_| {}).await;
+    let field = ProjectionFixture::without_topics(unreachable_registry(), |_| {}).await;
     let (events, views) = (history(), tests::views().await);
     let worker = field.start(&views).await;
-    eventstore::topic::ensure(&field.topics).await.unwrap();
+    eventstore::topic::ensure_topics(&field.topics).await.unwrap();
     field.publish(&events).await;
 
     worker.applied(events.len()).await;
@@ -98,9 +98,9 @@ async fn topics_may_appear_after_their_worker() {
 
 #[tokio::test]
 async fn a_store_that_is_away_delays_only_its_own_worker() {
-    let (field, events, analytics) = (Field::new().await, history(), tests::analytics().await);
-    let away = ViewsConfig { url: "redis://127.0.0.1:1".to_owned(), ..tests::views_config().await };
-    let away = Views::new(&away).unwrap();
+    let (field, events, analytics) = (ProjectionFixture::new().await, history(), tests::analytics().await);
+    let away = RedisConfig { url: "redis://127.0.0.1:1".to_owned(), ..tests::views_config().await };
+    let away = OpportunityViews::new(&away).unwrap();
 
     let (sick, sound) = (field.start(&away).await, field.start(&analytics).await);
     field.publish(&events).await;
@@ -116,7 +116,8 @@ async fn a_store_that_is_away_delays_only_its_own_worker() {
 #[tokio::test]
 async fn avro_is_read_by_the_schema_it_was_written_with() {
     let registry = tests::registry().await;
-    let (field, events, views) = (Field::with(registry.clone(), |_| {}).await, history(), tests::views().await);
+    let (field, events, views) =
+        (ProjectionFixture::with(registry.clone(), |_| {}).await, history(), tests::views().await);
     // JSON of an earlier version first, as on a topic that has grown.
     let (old, new) = events.split_at(2);
     field.publish(old).await;
@@ -135,7 +136,7 @@ async fn avro_is_read_by_the_schema_it_was_written_with() {
 
 #[tokio::test]
 async fn a_registry_that_is_away_delays_and_skips_nothing() {
-    let (field, events, views) = (Field::new().await, history(), tests::views().await);
+    let (field, events, views) = (ProjectionFixture::new().await, history(), tests::views().await);
     field.publish(&events[..1]).await;
     field.send(&events[1].aggregate_id, [0, 0, 0, 0, 7, 1], headers(&events[1])).await;
 
@@ -150,7 +151,7 @@ async fn a_registry_that_is_away_delays_and_skips_nothing() {
 
 #[tokio::test]
 async fn a_value_that_nobody_can_read_is_parked_and_named() {
-    let (field, events, views) = (Field::new().await, history(), tests::views().await);
+    let (field, events, views) = (ProjectionFixture::new().await, history(), tests::views().await);
     field.send(&events[0].aggregate_id, b"no Avro", headers(&events[0])).await;
 
     let worker = field.start(&views).await;
@@ -164,7 +165,7 @@ async fn a_value_that_nobody_can_read_is_parked_and_named() {
 
 #[tokio::test]
 async fn events_that_kafka_does_not_have_are_read_from_the_log() {
-    let (field, views) = (Field::new().await, tests::views().await);
+    let (field, views) = (ProjectionFixture::new().await, tests::views().await);
     let recorded = field.record(&history()).await;
     // The topic lacks its first events, as if they had expired, and one in the middle.
     let of = |id: &str| recorded.iter().filter(|event| event.aggregate_id == id).cloned().collect::<Vec<_>>();
@@ -196,7 +197,7 @@ async fn events_that_kafka_does_not_have_are_read_from_the_log() {
 
 #[tokio::test]
 async fn records_of_another_log_are_not_taken_in() {
-    let (field, events, views) = (Field::new().await, history(), tests::views().await);
+    let (field, events, views) = (ProjectionFixture::new().await, history(), tests::views().await);
     let other = Uuid::new_v4().to_string();
     let foreign = headers(&events[0]).insert(Header { key: "incarnation", value: Some(&other) });
     field.send(&events[0].aggregate_id, &events[0].payload, foreign).await;
@@ -212,23 +213,24 @@ async fn records_of_another_log_are_not_taken_in() {
 
 #[tokio::test]
 async fn a_token_is_reached_once_its_event_is_in() {
-    let (field, events, views) = (Field::new().await, history(), tests::views().await);
+    let (field, events, views) = (ProjectionFixture::new().await, history(), tests::views().await);
     let worker = field.start(&views).await;
     let token = ConsistencyToken {
         incarnation: field.runtime.log().incarnation().await.unwrap(),
         position: events.last().unwrap().position,
-        stream: Some((Context::Opportunities, events.last().unwrap().aggregate_id.clone())),
+        stream: Some((BoundedContext::Opportunities, events.last().unwrap().aggregate_id.clone())),
     };
-    let wait = async |patience| field.runtime.wait_for(&views, Generation::FIRST, &token, patience).await.unwrap();
+    let wait =
+        async |patience| field.runtime.wait_for_token(&views, Generation::FIRST, &token, patience).await.unwrap();
 
-    assert!(matches!(wait(Duration::from_millis(50)).await, Reached::NotYet { .. }));
+    assert!(matches!(wait(Duration::from_millis(50)).await, ConsistencyStatus::NotYet { .. }));
     field.publish(&events).await;
-    assert_eq!(wait(PATIENCE).await, Reached::Yes);
+    assert_eq!(wait(WAIT_TIMEOUT).await, ConsistencyStatus::Reached);
 
     let last = views.get(&super::id(&events.last().unwrap().aggregate_id)).await.unwrap().unwrap();
     assert_eq!(last.version, events.last().unwrap().sequence);
     let other = ConsistencyToken { incarnation: Uuid::new_v4(), ..token };
-    let outcome = field.runtime.wait_for(&views, Generation::FIRST, &other, PATIENCE).await.unwrap();
-    assert_eq!(outcome, Reached::OtherLog);
+    let outcome = field.runtime.wait_for_token(&views, Generation::FIRST, &other, WAIT_TIMEOUT).await.unwrap();
+    assert_eq!(outcome, ConsistencyStatus::OtherIncarnation);
     worker.stop().await;
 }

@@ -2,19 +2,19 @@
 
 use reqwest::{Method, StatusCode};
 use serde_json::json;
-use tests::{Namespace, empty_database};
+use tests::{TestNamespace, empty_database};
 
 use super::{
-    Served, of_type, proposed,
-    served::{Api, LOGIN},
+    RegistryProcess, of_type, proposed,
+    registry_process::{LOGIN, RegistryApi},
 };
 
-async fn status(api: &Api, method: Method, path: &str, body: Option<serde_json::Value>) -> u16 {
+async fn status(api: &RegistryApi, method: Method, path: &str, body: Option<serde_json::Value>) -> u16 {
     api.ask(method, path, body).await.status().as_u16()
 }
 
 /// What somebody is answered who reads, looks up, registers, deletes, and sets a level.
-async fn answers(api: &Api) -> [u16; 5] {
+async fn answers(api: &RegistryApi) -> [u16; 5] {
     let (schema, level) = (proposed(&of_type("A", "int")), json!({ "compatibility": "NONE" }));
     [
         status(api, Method::GET, "/subjects", None).await,
@@ -27,7 +27,7 @@ async fn answers(api: &Api) -> [u16; 5] {
 
 #[tokio::test]
 async fn the_login_registers_and_only_operators_take_away() {
-    let served = Served::start().await;
+    let served = RegistryProcess::start().await;
     served.api.register("a", &of_type("A", "int")).await;
     assert_eq!(answers(&served.api.shown(None)).await, [200, 200, 401, 401, 401], "nothing is shown");
     assert_eq!(answers(&served.api.shown(Some(LOGIN))).await, [200, 200, 200, 403, 403], "the login");
@@ -45,19 +45,19 @@ async fn the_login_registers_and_only_operators_take_away() {
 
 #[tokio::test]
 async fn without_a_login_the_registry_is_read_only() {
-    let namespace = Namespace::new();
+    let namespace = TestNamespace::new();
     let database = empty_database(&namespace).await;
     let none = [("MEDHUB__REGISTRY__LOGIN", ""), ("MEDHUB__ADMIN__TOKEN", "")];
-    let served = Served::with(namespace, database, &none).await;
+    let served = RegistryProcess::with(namespace, database, &none).await;
     assert_eq!(answers(&served.api.shown(None)).await, [200, 404, 403, 403, 403]);
 }
 
 #[tokio::test]
 async fn a_private_registry_asks_readers_too_and_guesses_are_few() {
-    let namespace = Namespace::new();
+    let namespace = TestNamespace::new();
     let database = empty_database(&namespace).await;
     let private = [("MEDHUB__REGISTRY__PRIVATE", "true"), ("MEDHUB__LIMITS__REFUSED_TOKENS", "3")];
-    let served = Served::with(namespace, database, &private).await;
+    let served = RegistryProcess::with(namespace, database, &private).await;
     let (nobody, guesses) = (served.api.shown(None), served.api.shown(Some("medhub:guess")));
     assert_eq!(status(&nobody, Method::GET, "/subjects", None).await, 401);
     assert_eq!(status(&nobody, Method::GET, "/health", None).await, 200);
@@ -72,7 +72,7 @@ async fn a_private_registry_asks_readers_too_and_guesses_are_few() {
 
 #[tokio::test]
 async fn everybody_is_counted() {
-    let served = Served::start().await;
+    let served = RegistryProcess::start().await;
     for path in ["/", "/subjects", "/health", "/ready", "/nothing", "/config/"] {
         let answer = served.api.shown(None).ask(Method::GET, path, None).await;
         assert!(answer.headers().contains_key("ratelimit-remaining"), "{path}");

@@ -3,17 +3,18 @@
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection, Row as _};
 use tests::{
-    AcceptedChange, HttpAnswer, Person, Product, error_code, eventually, request, shared_product, unique_name,
+    AcceptedChange, HttpResponse, ProductHandle, SignedInUser, error_code, eventually, request, shared_product,
+    unique_name,
 };
 use uuid::Uuid;
 
 /// A machine of a company with a key of its own.
-struct Worker<'a> {
-    product: &'a Product,
+struct WorkerClient<'a> {
+    product: &'a ProductHandle,
     key: String,
 }
 
-impl Worker<'_> {
+impl WorkerClient<'_> {
     async fn ask(&self, document: &str, variables: Value) -> Value {
         self.product.graphql_as(Some(&self.key), document, variables).await
     }
@@ -29,7 +30,7 @@ impl Worker<'_> {
     }
 }
 
-async fn key(admin: &Person<'_>, name: &str, scopes: &str) -> String {
+async fn key(admin: &SignedInUser<'_>, name: &str, scopes: &str) -> String {
     let issue = format!("mutation {{ issueApiKey(input: {{ name: \"{name}\", scopes: [{scopes}] }}) {{ key }} }}");
     let issued = admin.ask(&issue, json!({})).await;
     issued["data"]["issueApiKey"]["key"].as_str().unwrap_or_else(|| panic!("{issued}")).to_owned()
@@ -44,18 +45,18 @@ const ANALYSIS: &str = "recordDocumentAnalysis(id: $id, analysis: { summary: \"P
 #[tokio::test]
 async fn a_worker_reads_a_document_stage_by_stage_and_its_company_finds_it() {
     let (product, company) = (shared_product().await, unique_name("acme"));
-    let admin = Person::found(product, "ada", &company).await;
+    let admin = SignedInUser::found(product, "ada", &company).await;
     let ann = admin.add_member("ann", "CONTRIBUTOR", &company).await;
-    let eve = Person::found(product, "eve", &unique_name("other")).await;
-    let worker = Worker { product, key: key(&admin, "reader", "TASKS, READ").await };
-    let foreign = Worker { product, key: key(&eve, "reader", "TASKS, READ").await };
+    let eve = SignedInUser::found(product, "eve", &unique_name("other")).await;
+    let worker = WorkerClient { product, key: key(&admin, "reader", "TASKS, READ").await };
+    let foreign = WorkerClient { product, key: key(&eve, "reader", "TASKS, READ").await };
 
     let upload = request(product, "POST", "/api/v1/documents?fileName=sow.pdf", Some(&ann.token));
-    let uploaded = HttpAnswer::to(upload.header("content-type", "application/pdf").body("%PDF-1.7")).await;
+    let uploaded = HttpResponse::to(upload.header("content-type", "application/pdf").body("%PDF-1.7")).await;
     let id = uploaded.body["id"].clone();
     let path = format!("/api/v1/documents/{}/text", id.as_str().unwrap());
     let put = async |token: &str, query: &str, text: Vec<u8>| {
-        HttpAnswer::to(request(product, "PUT", &format!("{path}?{query}"), Some(token)).body(text)).await
+        HttpResponse::to(request(product, "PUT", &format!("{path}?{query}"), Some(token)).body(text)).await
     };
     let text = "Infusion pumps – delivered within ten days.";
     let plain = "pages=2&method=native&language=en";
@@ -127,7 +128,7 @@ async fn a_worker_reads_a_document_stage_by_stage_and_its_company_finds_it() {
 #[tokio::test]
 async fn what_one_operation_sets_in_motion_is_known_by_it_in_the_log_and_to_analysts() {
     let (product, company) = (shared_product().await, unique_name("acme"));
-    let admin = Person::found(product, "ada", &company).await;
+    let admin = SignedInUser::found(product, "ada", &company).await;
     let worker = key(&admin, "reader", "TASKS").await;
     let operation = Uuid::new_v4().to_string();
     let post = async |token: &str, headers: &[(&str, &str)], document: &str| {
@@ -135,7 +136,7 @@ async fn what_one_operation_sets_in_motion_is_known_by_it_in_the_log_and_to_anal
         for (name, value) in headers {
             asked = asked.header(*name, *value);
         }
-        HttpAnswer::to(asked).await
+        HttpResponse::to(asked).await
     };
     let wanted =
         "mutation { requestTask(input: { kind: GENERATE_PROPOSAL, subjectKind: OPPORTUNITY, subjectId: \"036:X\" })
@@ -158,7 +159,7 @@ async fn what_one_operation_sets_in_motion_is_known_by_it_in_the_log_and_to_anal
     // Who answers an event says so, whatever edge it is.
     let upload = request(product, "POST", "/api/v1/documents?fileName=x.txt", Some(&admin.token));
     let upload = upload.header("x-correlation-id", &operation).header("x-causation-id", &requested).body("x");
-    let uploaded = HttpAnswer::to(upload).await;
+    let uploaded = HttpResponse::to(upload).await;
     assert_eq!(uploaded.status.as_u16(), 201, "{}", uploaded.body);
     let failed = format!(
         "mutation {{ recordDocumentFailure(id: {}, stage: TEXT, reason: \"empty\") {{ ... on Accepted {{ version }} }} }}",

@@ -7,7 +7,8 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, get_current_timestamp
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tests::{
-    Environment, PATIENCE, Person, Product, ProductInstance, Subscription, error_code, output_text, shared_product,
+    EnvironmentVariables, GraphqlSubscriber, ProductHandle, ProductInstance, SignedInUser, WAIT_TIMEOUT, error_code,
+    output_text, shared_product,
 };
 
 const ME: &str = "{ me { user tenant role scopes operator } }";
@@ -23,7 +24,11 @@ fn signed(algorithm: Algorithm, key_id: Option<&str>, claims: &Value, key: &Enco
 }
 
 /// What is answered over HTTP, with its status and headers.
-async fn answer_to(product: &Product, token: &str, document: &str) -> (StatusCode, reqwest::header::HeaderMap, Value) {
+async fn answer_to(
+    product: &ProductHandle,
+    token: &str,
+    document: &str,
+) -> (StatusCode, reqwest::header::HeaderMap, Value) {
     let body = json!({ "query": document });
     let request = reqwest::Client::new().post(format!("{}/graphql", product.http())).bearer_auth(token).json(&body);
     let answer = request.send().await.unwrap();
@@ -32,14 +37,14 @@ async fn answer_to(product: &Product, token: &str, document: &str) -> (StatusCod
 
 #[tokio::test]
 async fn good_tokens_say_who_one_is_and_bad_ones_let_nobody_in() {
-    let provider = Provider::start().await;
-    let mut environment = Environment::new();
+    let provider = TestIdentityProvider::start().await;
+    let mut environment = EnvironmentVariables::new();
     environment.insert("MEDHUB__AUTH__JWKS_URL".into(), provider.url.clone());
     environment.insert("MEDHUB__AUTH__ROSTER_CACHE_MS".into(), "0".into());
     environment.insert("MEDHUB__LIMITS__REFUSED_TOKENS".into(), "10000".into());
     let product = ProductInstance::with(environment).await;
     let secret = EncodingKey::from_secret(product.variable("MEDHUB__AUTH__HS256_SECRET").as_bytes());
-    let ann = Person::found(&product, "ann", "acme").await;
+    let ann = SignedInUser::found(&product, "ann", "acme").await;
 
     let good = signed(Algorithm::HS256, None, &claims("ann", Some("acme"), 600), &secret);
     let (status, headers, answer) = answer_to(&product, &good, ME).await;
@@ -65,19 +70,19 @@ async fn tokens_for_others_are_taken_by_the_development_login_only() {
     command.env("MEDHUB__AUTH__DEVELOPMENT_LOGIN", "false");
     command.env("MEDHUB__HTTP__LISTEN", "127.0.0.1:0").env("MEDHUB__GRPC__LISTEN", "127.0.0.1:0");
     let mut command = tokio::process::Command::from(command);
-    let ended = tokio::time::timeout(PATIENCE, command.kill_on_drop(true).output()).await;
+    let ended = tokio::time::timeout(WAIT_TIMEOUT, command.kill_on_drop(true).output()).await;
     let output = ended.expect("it serves").unwrap();
     let told = output_text(&output);
     assert!(!output.status.success() && told.contains("auth.issuer is not set"), "{told}");
 }
 
 /// One token of two that name the same person; keys and operators have none to sign out.
-async fn a_token_is_signed_out(product: &Product, secret: &EncodingKey) {
+async fn a_token_is_signed_out(product: &ProductHandle, secret: &EncodingKey) {
     const OUT: &str = "mutation { signOut }";
     let token = |seconds| signed(Algorithm::HS256, None, &claims("ann", Some("acme"), seconds), secret);
     let (lost, kept) = (token(90), token(120));
     let shown = json!({ "authorization": format!("Bearer {lost}") });
-    let mut connection = Subscription::begin(product.http(), shown, "{ __typename }").await.unwrap();
+    let mut connection = GraphqlSubscriber::begin(product.http(), shown, "{ __typename }").await.unwrap();
 
     assert_eq!(answer_to(product, &lost, OUT).await.2["data"], json!({ "signOut": true }));
 
@@ -98,7 +103,7 @@ async fn a_token_is_signed_out(product: &Product, secret: &EncodingKey) {
     assert!((1..=90 + 120).contains(&left), "{left} s");
 }
 
-async fn bad_tokens_let_nobody_in(product: &Product, secret: &EncodingKey, good: &str) {
+async fn bad_tokens_let_nobody_in(product: &ProductHandle, secret: &EncodingKey, good: &str) {
     let (header, rest) = good.split_once('.').unwrap();
     let (body, signature) = rest.split_once('.').unwrap();
     let none = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0";
@@ -140,11 +145,11 @@ async fn bad_tokens_let_nobody_in(product: &Product, secret: &EncodingKey, good:
     assert_eq!(foreign.send().await.unwrap().status(), StatusCode::UNAUTHORIZED, "the token is for another tenant");
 }
 
-async fn the_providers_keys_count_and_change(product: &Product, provider: &Provider) {
-    let (first, second) = (Provider::ec("first"), Provider::ec("second"));
+async fn the_providers_keys_count_and_change(product: &ProductHandle, provider: &TestIdentityProvider) {
+    let (first, second) = (TestIdentityProvider::ec("first"), TestIdentityProvider::ec("second"));
     provider.publish(&[&first]);
     let ann = claims("ann", Some("acme"), 600);
-    let token = |key: &Signer| signed(key.algorithm, Some(key.id), &ann, &key.key);
+    let token = |key: &TokenSigner| signed(key.algorithm, Some(key.id), &ann, &key.key);
     // The provider had no keys when the product began: it is asked again after a few seconds.
     tests::eventually(async || {
         let (_, _, answer) = answer_to(product, &token(&first), ME).await;
@@ -154,7 +159,7 @@ async fn the_providers_keys_count_and_change(product: &Product, provider: &Provi
 
     let unknown = answer_to(product, &token(&second), ME).await;
     assert_eq!(unknown.0, StatusCode::UNAUTHORIZED, "{}", unknown.2);
-    let rsa = Provider::rsa("third");
+    let rsa = TestIdentityProvider::rsa("third");
     provider.publish(&[&second, &rsa]);
     // Unknown keys are asked for at once, but not more often than every few seconds.
     tests::eventually(async || {
@@ -174,7 +179,7 @@ async fn the_providers_keys_count_and_change(product: &Product, provider: &Provi
     );
 }
 
-async fn a_key_does_what_its_scopes_allow_until_it_is_revoked(product: &Product, ann: &Person<'_>) {
+async fn a_key_does_what_its_scopes_allow_until_it_is_revoked(product: &ProductHandle, ann: &SignedInUser<'_>) {
     let issue = |name: &str, scopes: &str| {
         format!(
             "mutation {{ issueApiKey(input: {{ name: \"{name}\", scopes: [{scopes}] }}) {{ id key
@@ -205,12 +210,12 @@ async fn a_key_does_what_its_scopes_allow_until_it_is_revoked(product: &Product,
     assert!(!String::from_utf8_lossy(&log.stdout).contains(&key[key.len() - 64..]), "the log keeps a hash");
 }
 
-async fn a_role_counts_as_it_is_now(product: &Product, ann: &Person<'_>) {
+async fn a_role_counts_as_it_is_now(product: &ProductHandle, ann: &SignedInUser<'_>) {
     let bob = ann.add_member("bob", "CONTRIBUTOR", "acme").await;
     let draft = "mutation { outcome: draftProposal(input: { opportunityId: \"036:X\", title: \"x\" }) { __typename } }";
     assert_eq!(bob.outcome_of(draft, json!({})).await["__typename"], "Accepted");
     let shown = json!({ "authorization": format!("Bearer {}", bob.token) });
-    let mut connection = Subscription::begin(product.http(), shown, "{ __typename }").await.unwrap();
+    let mut connection = GraphqlSubscriber::begin(product.http(), shown, "{ __typename }").await.unwrap();
     let demote = "mutation { outcome: changeCompanyRole(user: \"bob\", role: VIEWER) { ... on Accepted { version } } }";
     ann.outcome_of(demote, json!({})).await;
     assert_eq!(error_code(&bob.ask(draft, json!({})).await), "FORBIDDEN", "by the same token");
@@ -222,12 +227,12 @@ async fn a_role_counts_as_it_is_now(product: &Product, ann: &Person<'_>) {
     assert_eq!(ann.outcome_of(last, json!({})).await["rule"], "LAST_ADMIN");
 }
 
-async fn a_connection_ends_with_its_token(product: &Product, secret: &EncodingKey) {
+async fn a_connection_ends_with_its_token(product: &ProductHandle, secret: &EncodingKey) {
     let token = |user: &str, seconds: i64| signed(Algorithm::HS256, None, &claims(user, Some("acme"), seconds), secret);
     let changes = "subscription { proposalChanges { cursor } }";
     let begin = async || {
         let payload = json!({ "authorization": format!("Bearer {}", token("ann", 5)) });
-        Subscription::begin(product.http(), payload, changes).await.unwrap()
+        GraphqlSubscriber::begin(product.http(), payload, changes).await.unwrap()
     };
     let (mut told, mut renewed) = (begin().await, begin().await);
     let foreign = renewed.renew(&token("bob", 600)).await.unwrap();
@@ -246,20 +251,20 @@ async fn a_connection_ends_with_its_token(product: &Product, secret: &EncodingKe
 const PKCS8_HEADER: usize = 26;
 
 /// An identity provider: publishes keys, and has what signs by them.
-struct Provider {
+struct TestIdentityProvider {
     url: String,
     keys: Arc<Mutex<Vec<Jwk>>>,
 }
 
 /// A key with which a provider signs.
-struct Signer {
+struct TokenSigner {
     id: &'static str,
     algorithm: Algorithm,
     key: EncodingKey,
     public: Jwk,
 }
 
-impl Provider {
+impl TestIdentityProvider {
     async fn start() -> Self {
         let keys = Arc::new(Mutex::new(Vec::<Jwk>::new()));
         let published = Arc::clone(&keys);
@@ -271,29 +276,29 @@ impl Provider {
         Self { url, keys }
     }
 
-    fn publish(&self, signers: &[&Signer]) {
+    fn publish(&self, signers: &[&TokenSigner]) {
         *self.keys.lock().unwrap() = signers.iter().map(|signer| signer.public.clone()).collect();
     }
 
-    fn ec(id: &'static str) -> Signer {
+    fn ec(id: &'static str) -> TokenSigner {
         use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
         let document =
             EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &aws_lc_rs::rand::SystemRandom::new());
-        Signer::new(id, Algorithm::ES256, EncodingKey::from_ec_der(document.unwrap().as_ref()))
+        TokenSigner::new(id, Algorithm::ES256, EncodingKey::from_ec_der(document.unwrap().as_ref()))
     }
 
-    fn rsa(id: &'static str) -> Signer {
+    fn rsa(id: &'static str) -> TokenSigner {
         use aws_lc_rs::{
             encoding::{AsDer, Pkcs8V1Der},
             rsa::{KeyPair, KeySize},
         };
         let pair = KeyPair::generate(KeySize::Rsa2048).unwrap();
         let document: Pkcs8V1Der<'_> = pair.as_der().unwrap();
-        Signer::new(id, Algorithm::RS256, EncodingKey::from_rsa_der(&document.as_ref()[PKCS8_HEADER..]))
+        TokenSigner::new(id, Algorithm::RS256, EncodingKey::from_rsa_der(&document.as_ref()[PKCS8_HEADER..]))
     }
 }
 
-impl Signer {
+impl TokenSigner {
     fn new(id: &'static str, algorithm: Algorithm, key: EncodingKey) -> Self {
         let mut public = Jwk::from_encoding_key(&key, algorithm).unwrap();
         public.common.key_id = Some(id.to_owned());

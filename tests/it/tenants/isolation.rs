@@ -1,10 +1,10 @@
 //! Two companies on one product: neither sees, changes or even finds what the other owns.
 
 use serde_json::{Value, json};
-use tests::{Person, Product, Subscription, error_code, shared_product, unique_name};
+use tests::{GraphqlSubscriber, ProductHandle, SignedInUser, error_code, shared_product, unique_name};
 
 /// What can be asked about what a company owns.
-const EVERYTHING: &str =
+const QUERY_EVERYTHING: &str =
     "query($id: UUID!) { proposal(id: $id) { id } resource(id: $id) { id } document(id: $id) { id }
     task(id: $id) { id } proposals { totalCount } resources { totalCount } documents { totalCount }
     tasks { totalCount } savedOpportunities { opportunityId } savedSearches { id } notifications { totalCount } }";
@@ -12,8 +12,8 @@ const EVERYTHING: &str =
 #[tokio::test]
 async fn nobody_finds_what_another_company_owns() {
     let (product, company) = (shared_product().await, unique_name("acme"));
-    let ann = Person::found(product, "ann", &company).await;
-    let eve = Person::found(product, "eve", &unique_name("other")).await;
+    let ann = SignedInUser::found(product, "ann", &company).await;
+    let eve = SignedInUser::found(product, "eve", &unique_name("other")).await;
     let draft = "draftProposal(input: { opportunityId: \"036:X\", title: \"Secret plan\" })";
     let proposal = ann.change(draft, json!({})).await;
     ann.change(
@@ -28,7 +28,7 @@ async fn nobody_finds_what_another_company_owns() {
     // What is not there and what is another's are the same.
     let unknown = "01890a5d-ac96-774b-bcce-b302099a8057";
     let [foreign, nothing] = [proposal.id.as_str(), unknown].map(|id| json!({ "id": id }));
-    assert_eq!(eve.ask(EVERYTHING, foreign.clone()).await, eve.ask(EVERYTHING, nothing.clone()).await);
+    assert_eq!(eve.ask(QUERY_EVERYTHING, foreign.clone()).await, eve.ask(QUERY_EVERYTHING, nothing.clone()).await);
     let withdraw = "mutation($id: UUID!) { outcome: withdrawProposal(proposalId: $id, reason: \"x\") {
         ... on Accepted { version } ... on Rejected { rule reason } } }";
     let (theirs, nobodys) =
@@ -42,18 +42,22 @@ async fn nobody_finds_what_another_company_owns() {
 }
 
 /// A token of somebody whom no company knows, for a company that there is and for one that there is not.
-async fn who_does_not_belong_is_told_nothing(product: &Product, company: &str, foreign: &Value) {
+async fn who_does_not_belong_is_told_nothing(product: &ProductHandle, company: &str, foreign: &Value) {
     let mut answers = vec![];
     for tenant in [company, "no-such-company"] {
-        let stranger = Person::login(product, "mallory", Some(tenant)).await;
+        let stranger = SignedInUser::login(product, "mallory", Some(tenant)).await;
         let profile = stranger.ask("{ company { name } }", json!({})).await;
-        answers.push((stranger.ask(EVERYTHING, foreign.clone()).await, profile));
+        answers.push((stranger.ask(QUERY_EVERYTHING, foreign.clone()).await, profile));
     }
     assert_eq!(answers[0], answers[1]);
     assert_eq!((error_code(&answers[0].0), error_code(&answers[0].1)), ("FORBIDDEN", "FORBIDDEN"));
 }
 
-async fn a_subscriber_hears_of_its_own_company_only(product: &Product, ann: &Person<'_>, eve: &Person<'_>) {
+async fn a_subscriber_hears_of_its_own_company_only(
+    product: &ProductHandle,
+    ann: &SignedInUser<'_>,
+    eve: &SignedInUser<'_>,
+) {
     // From before the first event, so that nothing depends on when the subscription begins.
     let draft = "draftProposal(input: { opportunityId: \"036:X\", title: \"Another\" })";
     let (hers, other) = (eve.change(draft, json!({})).await, ann.change(draft, json!({})).await);
@@ -62,7 +66,7 @@ async fn a_subscriber_hears_of_its_own_company_only(product: &Product, ann: &Per
         beginning(&hers.token)
     );
     let payload = json!({ "authorization": format!("Bearer {}", eve.token) });
-    let mut told = Subscription::begin(product.http(), payload, &document).await.unwrap();
+    let mut told = GraphqlSubscriber::begin(product.http(), payload, &document).await.unwrap();
     let last = eve.change(draft, json!({})).await;
 
     for wanted in [&hers, &last] {
@@ -72,7 +76,7 @@ async fn a_subscriber_hears_of_its_own_company_only(product: &Product, ann: &Per
         assert_ne!(change["proposalId"], json!(other.id));
     }
     let nobody =
-        Subscription::begin(product.http(), json!({}), &document).await.unwrap().next().await.unwrap().unwrap();
+        GraphqlSubscriber::begin(product.http(), json!({}), &document).await.unwrap().next().await.unwrap().unwrap();
     assert_eq!(error_code(&nobody), "UNAUTHENTICATED");
 }
 
@@ -82,7 +86,7 @@ fn beginning(token: &str) -> String {
     format!("{incarnation}.0")
 }
 
-async fn a_company_cannot_be_taken(product: &Product, company: &str, eve: &Person<'_>) {
+async fn a_company_cannot_be_taken(product: &ProductHandle, company: &str, eve: &SignedInUser<'_>) {
     let register = "mutation($tenant: String!) { outcome: registerCompany(tenant: $tenant, name: \"Mine\") {
         ... on Accepted { version } ... on Rejected { rule } } }";
     assert_eq!(eve.outcome_of(register, json!({ "tenant": company })).await["rule"], "ALREADY_REGISTERED");
@@ -93,7 +97,7 @@ async fn a_company_cannot_be_taken(product: &Product, company: &str, eve: &Perso
     assert_eq!(error_code(&nobody), "UNAUTHENTICATED");
 }
 
-async fn public_data_is_not_theirs_to_change(product: &Product, eve: &Person<'_>) {
+async fn public_data_is_not_theirs_to_change(product: &ProductHandle, eve: &SignedInUser<'_>) {
     let archive = "mutation { archiveOpportunity(id: \"036:X\") { __typename } }";
     assert_eq!(error_code(&eve.ask(archive, json!({})).await), "FORBIDDEN");
     assert_eq!(error_code(&product.graphql_as(None, archive, json!({})).await), "FORBIDDEN");

@@ -1,7 +1,7 @@
 //! A proposal from its first line to the agency's decision, and what a team keeps beside it.
 
 use serde_json::json;
-use tests::{Person, ProductInstance, error_code};
+use tests::{ProductInstance, SignedInUser, error_code};
 
 const DRAFT: &str = "draftProposal(input: { opportunityId: \"036:36C24526Q0001\", title: \"Beds\",
     outline: [{ key: \"approach\", heading: \"Approach\" }] })";
@@ -9,7 +9,7 @@ const DRAFT: &str = "draftProposal(input: { opportunityId: \"036:36C24526Q0001\"
 #[tokio::test]
 async fn a_team_writes_reviews_hands_in_and_wins() {
     let product = ProductInstance::start().await;
-    let admin = Person::found(&product, "ada", "acme").await;
+    let admin = SignedInUser::found(&product, "ada", "acme").await;
     let (ann, bob) =
         (admin.add_member("ann", "CONTRIBUTOR", "acme").await, admin.add_member("bob", "MANAGER", "acme").await);
     let vic = admin.add_member("vic", "VIEWER", "acme").await;
@@ -85,7 +85,7 @@ async fn a_team_writes_reviews_hands_in_and_wins() {
 }
 
 /// A proposal as it was, and what happened to it.
-async fn as_it_was(vic: &Person<'_>, id: &serde_json::Value) {
+async fn as_it_was(vic: &SignedInUser<'_>, id: &serde_json::Value) {
     let document = "query($id: UUID!) { then: proposal(id: $id, asOf: { version: 1 }) { version phase updatedBy }
         later: proposal(id: $id, asOf: { version: 99 }) { version } before: proposal(id: $id, asOf: { time: \"2020-01-01T00:00:00Z\" }) { version }
         proposalHistory(id: $id, first: 2, after: 1) { hasMore changes { version kind by } } }";
@@ -101,7 +101,7 @@ async fn as_it_was(vic: &Person<'_>, id: &serde_json::Value) {
     );
 }
 
-async fn the_same_again_is_done_once(ann: &Person<'_>) {
+async fn the_same_again_is_done_once(ann: &SignedInUser<'_>) {
     let draft = "mutation { outcome: draftProposal(input: { opportunityId: \"036:X\", title: \"Once\" },
         conditions: { idempotencyKey: \"k-1\" }) { ... on Accepted { id version repeated } } }";
     let first = ann.outcome_of(draft, json!({})).await;
@@ -119,7 +119,7 @@ async fn the_same_again_is_done_once(ann: &Person<'_>) {
     );
 }
 
-async fn what_a_company_keeps_is_listed_changed_and_deleted(ann: &Person<'_>, bob: &Person<'_>) {
+async fn what_a_company_keeps_is_listed_changed_and_deleted(ann: &SignedInUser<'_>, bob: &SignedInUser<'_>) {
     let input = |name: &str| format!("{{ name: \"{name}\", kind: BOILERPLATE, body: \"Text.\", tags: [\"lift\"] }}");
     let mut made = vec![];
     for name in ["One", "Two", "Three"] {
@@ -144,7 +144,7 @@ async fn what_a_company_keeps_is_listed_changed_and_deleted(ann: &Person<'_>, bo
     assert_eq!(gone["resource"], json!(null));
 }
 
-async fn what_one_saves_is_ones_own(ann: &Person<'_>, vic: &Person<'_>) {
+async fn what_one_saves_is_ones_own(ann: &SignedInUser<'_>, vic: &SignedInUser<'_>) {
     ann.change("saveOpportunity(opportunityId: \"036:36C24526Q0001\")", json!({})).await;
     let saved =
         ann.change("saveSearch(search: { name: \"Beds\", text: \"hospital beds\", notify: DAILY })", json!({})).await;
@@ -166,7 +166,7 @@ async fn what_one_saves_is_ones_own(ann: &Person<'_>, vic: &Person<'_>) {
     assert_eq!(error_code(&ann.ask(empty, json!({})).await), "INVALID_INPUT");
 }
 
-async fn work_is_asked_for_and_called_off(ann: &Person<'_>) {
+async fn work_is_asked_for_and_called_off(ann: &SignedInUser<'_>) {
     let wanted = "requestTask(input: { kind: GENERATE_PROPOSAL, subjectKind: OPPORTUNITY, subjectId: \"036:X\",
         parameters: [{ name: \"tone\", value: \"plain\" }] })";
     let task = ann.change(wanted, json!({})).await;

@@ -1,7 +1,7 @@
 //! Finding what one's own company wrote, and opportunities that suit it.
 
 use serde_json::{Value, json};
-use tests::{AcceptedChange, Person, Product, ProductInstance, error_code};
+use tests::{AcceptedChange, ProductHandle, ProductInstance, SignedInUser, error_code};
 
 const SEARCH: &str = "query($words: String!, $kinds: [WorkspaceKind!]) {
     searchWorkspace(query: $words, kinds: $kinds, first: 20) { kind id title part heading passage version score } }";
@@ -12,7 +12,7 @@ fn long_text() -> String {
     format!("{filler}\n\nInfusion pumps are calibrated by the maker's own technicians, part PX-4711-B.\n\n{filler}")
 }
 
-async fn found(who: &Person<'_>, since: &AcceptedChange, words: &str, kinds: Value) -> Vec<Value> {
+async fn found(who: &SignedInUser<'_>, since: &AcceptedChange, words: &str, kinds: Value) -> Vec<Value> {
     let answer = who.ask_since(since, SEARCH, json!({ "words": words, "kinds": kinds })).await;
     answer["searchWorkspace"].as_array().unwrap().clone()
 }
@@ -24,8 +24,8 @@ fn ids(hits: &[Value]) -> Vec<&str> {
 #[tokio::test]
 async fn a_company_finds_what_it_wrote_and_nothing_of_others() {
     let product = ProductInstance::start().await;
-    let ann = Person::found(&product, "ann", "acme").await;
-    let eve = Person::found(&product, "eve", "other").await;
+    let ann = SignedInUser::found(&product, "ann", "acme").await;
+    let eve = SignedInUser::found(&product, "eve", "other").await;
 
     let resource = ann
         .ask(
@@ -66,7 +66,7 @@ async fn a_company_finds_what_it_wrote_and_nothing_of_others() {
     for variables in refused {
         assert_eq!(error_code(&ann.ask(SEARCH, variables).await), "INVALID_INPUT");
     }
-    let stranger = Person::login(&product, "mallory", Some("acme")).await;
+    let stranger = SignedInUser::login(&product, "mallory", Some("acme")).await;
     assert_eq!(error_code(&stranger.ask(SEARCH, json!({ "words": "pumps" })).await), "FORBIDDEN");
 
     // What is rewritten, taken out or deleted is found no more.
@@ -90,7 +90,7 @@ async fn a_company_finds_what_it_wrote_and_nothing_of_others() {
     everything_has_a_history(&ann, &resource).await;
 }
 
-async fn what_suits_a_company_is_recommended(product: &Product, ann: &Person<'_>) {
+async fn what_suits_a_company_is_recommended(product: &ProductHandle, ann: &SignedInUser<'_>) {
     let discover = "mutation($input: DiscoverOpportunityInput!) { outcome: discoverOpportunity(input: $input) {
         ... on OpportunityAccepted { consistencyToken } ... on OpportunityRejected { rule } } }";
     let mut token = String::new();
@@ -112,7 +112,7 @@ async fn what_suits_a_company_is_recommended(product: &Product, ann: &Person<'_>
     let none = ann.ask_since(&discovered, recommended, json!({ "ours": false })).await;
     assert_eq!(none["recommendedOpportunities"], json!([]), "nothing is known of what they want");
     assert_eq!(error_code(&ann.ask(recommended, json!({ "ours": true })).await), "INVALID_INPUT");
-    let zoe = Person::login(product, "zoe", None).await;
+    let zoe = SignedInUser::login(product, "zoe", None).await;
     assert_eq!(error_code(&zoe.ask(recommended, json!({ "ours": false })).await), "FORBIDDEN", "she has no company");
 
     let profile =
@@ -130,7 +130,7 @@ async fn what_suits_a_company_is_recommended(product: &Product, ann: &Person<'_>
     assert_eq!(by_wish["recommendedOpportunities"], json!([{ "id": "036:R2" }]), "what is saved is known");
 }
 
-async fn everything_has_a_history(ann: &Person<'_>, resource: &str) {
+async fn everything_has_a_history(ann: &SignedInUser<'_>, resource: &str) {
     let task = ann
         .change(
             "requestTask(input: { kind: INDEX_RESOURCE, subjectKind: RESOURCE, subjectId: $subject })",

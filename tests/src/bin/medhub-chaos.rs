@@ -4,9 +4,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use tests::{
-    Environment, Stack,
-    chaos::{self, Fault, Plan},
-    faults::{report::say, seed},
+    EnvironmentVariables, TestStack,
+    chaos::{self, ChaosPlan, StorageFault},
+    faults::{fault_report::say, run_seed},
 };
 
 /// Kills and stops workers and stores while events come in, then compares every read model with the log.
@@ -15,23 +15,23 @@ use tests::{
 /// to standard output. Exits with 1 if a row is missing, twice or different.
 #[derive(Debug, Parser)]
 #[command(name = "medhub-chaos", version)]
-struct Cli {
+struct ChaosCli {
     /// How many events the log holds in the end, at least.
     #[arg(long, default_value_t = 100_000)]
     events: u64,
     /// How many faults.
-    #[arg(long, default_value_t = 2 * Fault::ALL.len())]
+    #[arg(long, default_value_t = 2 * StorageFault::ALL.len())]
     faults: usize,
     /// Longest pause before a fault, in milliseconds.
     #[arg(long, default_value_t = 6_000)]
     pause: u64,
     /// Repeats the choices of an earlier run [default: one that nobody knows before].
-    #[arg(long, env = seed::VARIABLE)]
+    #[arg(long, env = run_seed::SEED_VARIABLE)]
     seed: Option<u64>,
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = ChaosCli::parse();
     // One thread, which lives to the end: the processes die with the thread that started them.
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -40,10 +40,10 @@ fn main() -> ExitCode {
     runtime.block_on(run(cli)).unwrap_or_else(|error| failed(&error))
 }
 
-async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    let seed = cli.seed.unwrap_or_else(seed::draw);
-    let plan = Plan { seed, events: cli.events, faults: cli.faults, longest_pause_ms: cli.pause };
-    let stack = Stack::with(&["--engines-only"], Environment::new()).await;
+async fn run(cli: ChaosCli) -> anyhow::Result<ExitCode> {
+    let seed = cli.seed.unwrap_or_else(run_seed::draw);
+    let plan = ChaosPlan { seed, events: cli.events, faults: cli.faults, max_pause_ms: cli.pause };
+    let stack = TestStack::with(&["--engines-only"], EnvironmentVariables::new()).await;
     let report = chaos::run(&plan, &stack).await?;
     let (_stack, status) = stack.stop().await;
     anyhow::ensure!(status.success(), "the stack ended with {status}");

@@ -5,8 +5,8 @@ use std::{process::ExitCode, time::Duration};
 use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
 use tests::{
-    Environment, Stack,
-    faults::{self, plan::Plan, report::say, seed},
+    EnvironmentVariables, TestStack,
+    faults::{self, fault_plan::FaultPlan, fault_report::say, run_seed},
 };
 
 /// Injects faults under load, then compares the log, the topics and what the writers were told.
@@ -16,19 +16,19 @@ use tests::{
 /// Exits with 1 if anything was lost, out of order, repeated without a reason, or did not recover.
 #[derive(Debug, Parser)]
 #[command(name = "medhub-faults", version)]
-struct Cli {
+struct FaultsCli {
     /// How long to write and to inject faults, in seconds; the comparison comes on top.
     #[arg(long, default_value_t = 300)]
     seconds: u64,
     /// Repeats the choices of an earlier run [default: one that nobody knows before].
-    #[arg(long, env = seed::VARIABLE)]
+    #[arg(long, env = run_seed::SEED_VARIABLE)]
     seed: Option<u64>,
     /// How many write at once.
     #[arg(long, default_value_t = 16)]
     writers: usize,
     /// Which broker to run.
     #[arg(long, env = "KAFKA", value_enum, default_value = "auto")]
-    kafka: Broker,
+    kafka: BrokerVariant,
     /// Inject only faults whose name contains this text, e.g. `backend`.
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
@@ -41,7 +41,7 @@ struct Cli {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Broker {
+enum BrokerVariant {
     /// Apache Kafka where it can be had, else Tansu.
     Auto,
     /// Apache Kafka.
@@ -51,7 +51,7 @@ enum Broker {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = FaultsCli::parse();
     // One thread, which lives to the end: the relays die with the thread that started them.
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -60,8 +60,9 @@ fn main() -> ExitCode {
     runtime.block_on(run(cli)).unwrap_or_else(|error| failed(&error))
 }
 
-async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    let mut plan = Plan::long(cli.seed.unwrap_or_else(seed::draw), cli.writers, Duration::from_secs(cli.seconds));
+async fn run(cli: FaultsCli) -> anyhow::Result<ExitCode> {
+    let mut plan =
+        FaultPlan::long(cli.seed.unwrap_or_else(run_seed::draw), cli.writers, Duration::from_secs(cli.seconds));
     if let Some(text) = cli.only {
         plan.steps.retain(|step| step.fault.name().contains(&text));
     }
@@ -69,7 +70,8 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let plan = if cli.through_pooler { plan.through_pooler() } else { plan };
     say(&format!("{} s with {} writers, seed {}", cli.seconds, cli.writers, plan.seed));
     let broker = cli.kafka.to_possible_value().context("naming the broker")?.get_name().to_owned();
-    let stack = Stack::with(&["--only", "postgres,registry,kafka", "--kafka", &broker], Environment::new()).await;
+    let stack =
+        TestStack::with(&["--only", "postgres,registry,kafka", "--kafka", &broker], EnvironmentVariables::new()).await;
     let report = faults::run(&plan, &stack).await?;
     let (_stack, status) = stack.stop().await;
     anyhow::ensure!(status.success(), "the stack ended with {status}");

@@ -15,65 +15,78 @@ use tokio_tungstenite::{
 };
 
 use super::{
-    Line, PATIENCE, Scene,
-    load::{Target, ticks},
+    ApiBenchFixture, ApiBenchReport, REQUEST_TIMEOUT,
+    request_load::{TargetService, steady_interval},
 };
-use crate::bench::{Figures, cpu, micros, waits};
+use crate::bench::{BenchFigures, cpu_time, new_wait_histogram, to_micros};
 
 /// Changes that everybody hears of.
-const CHANGES: usize = 20;
+const CHANGE_COUNT: usize = 20;
 
 /// Time between two of them.
-const EVERY: Duration = Duration::from_millis(500);
+const CHANGE_INTERVAL: Duration = Duration::from_millis(500);
 
-type Socket = WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>;
+type SubscriberSocket = WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>;
 
 /// Opens that many subscriptions, changes opportunities, and times from a change's answer until each subscriber was told.
-pub(super) async fn measure(target: &Target, scene: &Scene, count: usize) -> anyhow::Result<Line> {
+pub(super) async fn measure_subscribers(
+    target: &TargetService,
+    scene: &ApiBenchFixture,
+    count: usize,
+) -> anyhow::Result<ApiBenchReport> {
     let mut sockets = Vec::with_capacity(count);
     for _ in 0..count {
-        sockets.push(subscribe(&target.http).await.context("subscribing")?);
+        sockets.push(open_subscription(&target.base_url).await.context("subscribing")?);
     }
     // Pongs of the protocol's own are no answers: one round trip shows that a subscription has begun.
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let (began, cpu_before) = (Instant::now(), cpu::of_this_process());
+    let (began, cpu_before) = (Instant::now(), cpu_time::process_cpu_time());
     let made = Arc::new(Mutex::new(std::collections::HashMap::<(String, u64), Instant>::new()));
-    let hearing: Vec<_> = sockets.into_iter().map(|socket| tokio::spawn(hear(socket))).collect();
-    let mut pace = ticks(EVERY);
-    for number in 0..CHANGES {
+    let hearing: Vec<_> = sockets.into_iter().map(|socket| tokio::spawn(receive_changes(socket))).collect();
+    let mut pace = steady_interval(CHANGE_INTERVAL);
+    for number in 0..CHANGE_COUNT {
         pace.tick().await;
-        let id = scene.opportunities.get(number % scene.opportunities.len()).cloned().unwrap_or_default();
+        let id = scene.opportunity_ids.get(number % scene.opportunity_ids.len()).cloned().unwrap_or_default();
         let document = json!({
             "query": "mutation($id: String!, $title: String!) { amendOpportunity(input: { id: $id, title: $title }) {
                 ... on OpportunityAccepted { version } } }",
             "variables": { "id": id, "title": format!("Changed by a benchmark, {}", uuid::Uuid::new_v4()) },
         });
         let asked = Instant::now();
-        let answer = target.graphql(Some(&scene.operator), &document).await?;
+        let answer = target.post_graphql(Some(&scene.operator_token), &document).await?;
         let version = answer["amendOpportunity"]["version"].as_u64().context("the change was refused")?;
         made.lock().await.insert((id, version), asked);
     }
-    let (mut all, mut told) = (waits()?, 0_u64);
+    let (mut all, mut told) = (new_wait_histogram()?, 0_u64);
     for heard in hearing {
         let heard = heard.await??;
         let made = made.lock().await;
-        anyhow::ensure!(heard.len() == CHANGES, "a subscriber heard of {} of {CHANGES} changes", heard.len());
+        anyhow::ensure!(heard.len() == CHANGE_COUNT, "a subscriber heard of {} of {CHANGE_COUNT} changes", heard.len());
         for (change, at) in heard {
             let asked = made.get(&change).with_context(|| format!("nobody made the change {change:?}"))?;
-            all.saturating_record(micros(at.duration_since(*asked)).max(1));
+            all.saturating_record(to_micros(at.duration_since(*asked)).max(1));
             told += 1;
         }
     }
-    let figures = Figures::new(told, began.elapsed(), cpu::of_this_process().saturating_sub(cpu_before), Some(&all));
-    Ok(Line { bench: "api", kind: "subscribers", figures, ratio: None, raw_is: None, rate: Some(2), at_once: count })
+    let figures =
+        BenchFigures::new(told, began.elapsed(), cpu_time::process_cpu_time().saturating_sub(cpu_before), Some(&all));
+    Ok(ApiBenchReport {
+        bench: "api",
+        kind: "subscribers",
+        figures,
+        ratio: None,
+        raw_is: None,
+        rate: Some(2),
+        at_once: count,
+    })
 }
 
-async fn subscribe(http: &str) -> anyhow::Result<Socket> {
+async fn open_subscription(http: &str) -> anyhow::Result<SubscriberSocket> {
     let mut request = format!("{}/graphql", http.replacen("http", "ws", 1)).into_client_request()?;
     request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static("graphql-transport-ws"));
     let (mut socket, _) = connect_async(request).await?;
     socket.send(Message::text(json!({ "type": "connection_init" }).to_string())).await?;
-    next(&mut socket).await?;
+    next_message(&mut socket).await?;
     let document = "subscription { opportunityChanges { opportunityId version } }";
     let subscribe = json!({ "id": "1", "type": "subscribe", "payload": { "query": document } });
     socket.send(Message::text(subscribe.to_string())).await?;
@@ -81,10 +94,11 @@ async fn subscribe(http: &str) -> anyhow::Result<Socket> {
 }
 
 /// All changes that a subscriber is told of, and when.
-async fn hear(mut socket: Socket) -> anyhow::Result<Vec<((String, u64), Instant)>> {
-    let mut heard = Vec::with_capacity(CHANGES);
-    while heard.len() < CHANGES {
-        let said = timeout(PATIENCE, next(&mut socket)).await.context("a subscriber waits in vain")??;
+async fn receive_changes(mut socket: SubscriberSocket) -> anyhow::Result<Vec<((String, u64), Instant)>> {
+    let mut heard = Vec::with_capacity(CHANGE_COUNT);
+    while heard.len() < CHANGE_COUNT {
+        let said =
+            timeout(REQUEST_TIMEOUT, next_message(&mut socket)).await.context("a subscriber waits in vain")??;
         let change = &said["payload"]["data"]["opportunityChanges"];
         let id = change["opportunityId"].as_str().with_context(|| said.to_string())?.to_owned();
         heard.push(((id, change["version"].as_u64().unwrap_or_default()), Instant::now()));
@@ -92,7 +106,7 @@ async fn hear(mut socket: Socket) -> anyhow::Result<Vec<((String, u64), Instant)
     Ok(heard)
 }
 
-async fn next(socket: &mut Socket) -> anyhow::Result<Value> {
+async fn next_message(socket: &mut SubscriberSocket) -> anyhow::Result<Value> {
     loop {
         match socket.next().await {
             Some(Ok(Message::Text(text))) => return Ok(serde_json::from_str(&text)?),

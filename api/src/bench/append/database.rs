@@ -9,10 +9,10 @@ use sqlx::{
 };
 
 use super::AppendBenchError;
-use crate::config::Config;
+use crate::config::MedhubConfig;
 
 /// A migrated database that nobody else uses.
-pub(super) struct Database {
+pub(super) struct AppendBenchDatabase {
     server: PgConnectOptions,
     /// How to reach it.
     pub(super) options: PgConnectOptions,
@@ -21,9 +21,9 @@ pub(super) struct Database {
     name: String,
 }
 
-impl Database {
+impl AppendBenchDatabase {
     /// Makes and migrates it.
-    pub(super) async fn create(config: &Config, connections: u32) -> Result<Self, AppendBenchError> {
+    pub(super) async fn create_database(config: &MedhubConfig, connections: u32) -> Result<Self, AppendBenchError> {
         let failed = |source| AppendBenchError::Database { doing: "creating a database", source };
         let server = PgConnectOptions::from_str(config.postgres.url.expose_secret()).map_err(failed)?;
         let name = format!("medhub_bench_append_{}", std::process::id());
@@ -35,14 +35,14 @@ impl Database {
         match eventstore::postgres::migrate(&database.pool).await {
             Ok(()) => Ok(database),
             Err(error) => {
-                database.drop_it().await?;
+                database.drop_database().await?;
                 Err(AppendBenchError::Migrate(error))
             }
         }
     }
 
     /// Removes it with everything in it, whoever is still connected.
-    pub(super) async fn drop_it(self) -> Result<(), AppendBenchError> {
+    pub(super) async fn drop_database(self) -> Result<(), AppendBenchError> {
         let failed = |source| AppendBenchError::Database { doing: "dropping the database of the benchmark", source };
         let mut admin = PgConnection::connect_with(&self.server).await.map_err(failed)?;
         let drop_it = format!("drop database if exists {} with (force)", self.name);

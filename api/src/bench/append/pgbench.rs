@@ -13,21 +13,21 @@ use secrecy::ExposeSecret;
 use sqlx::{PgPool, postgres::PgConnectOptions};
 use tokio::{io::AsyncWriteExt as _, process::Command};
 
-use super::{AppendBenchError, workload::Sample};
+use super::{AppendBenchError, workload::SampleEvents};
 use crate::{
-    bench::{Figures, cpu},
-    config::Config,
+    bench::{BenchFigures, cpu_time},
+    config::MedhubConfig,
 };
 
 /// The table of events without its triggers.
-const TABLE: &str = "create table raw_events (like events including all)";
+const CREATE_TABLE: &str = "create table raw_events (like events including all)";
 
 /// What the raw limit is, for the report.
 pub(super) const DESCRIPTION: &str = "pgbench -M prepared -j 2, autocommit: select the stream, insert one event, into \
                                       a table like events without triggers";
 
 /// How pgbench is run.
-pub(super) struct Pgbench {
+pub(super) struct PgbenchRunner {
     program: PathBuf,
     clients: usize,
     options: PgConnectOptions,
@@ -36,33 +36,33 @@ pub(super) struct Pgbench {
 }
 
 /// What a run gave: its figures, and the mean wait for one event in milliseconds.
-pub(super) struct RawRun {
-    pub(super) figures: Figures,
+pub(super) struct PgbenchRun {
+    pub(super) figures: BenchFigures,
     pub(super) mean_ms: f64,
 }
 
-impl Pgbench {
+impl PgbenchRunner {
     /// Finds the program and makes its table.
     pub(super) async fn prepare(
-        config: &Config,
+        config: &MedhubConfig,
         pool: &PgPool,
         options: &PgConnectOptions,
         clients: usize,
-        sample: &Sample,
+        sample: &SampleEvents,
     ) -> Result<Self, AppendBenchError> {
-        let program = found().ok_or(AppendBenchError::NoPgbench)?;
-        sqlx::raw_sql(TABLE)
+        let program = find_pgbench().ok_or(AppendBenchError::NoPgbench)?;
+        sqlx::raw_sql(CREATE_TABLE)
             .execute(pool)
             .await
             .map_err(|source| AppendBenchError::Database { doing: "creating pgbench's table", source })?;
         let url = url::Url::parse(config.postgres.url.expose_secret()).ok();
         let password = url.and_then(|url| url.password().map(str::to_owned));
-        Ok(Self { program, clients, options: options.clone(), password, script: script(sample) })
+        Ok(Self { program, clients, options: options.clone(), password, script: build_script(sample) })
     }
 
     /// Runs for `duration`.
-    pub(super) async fn run(&self, duration: Duration) -> Result<RawRun, AppendBenchError> {
-        let cpu_before = cpu::of_ended_children();
+    pub(super) async fn run(&self, duration: Duration) -> Result<PgbenchRun, AppendBenchError> {
+        let cpu_before = cpu_time::children_cpu_time();
         let clients = self.clients.to_string();
         let seconds = duration.as_secs().max(1).to_string();
         let port = self.options.get_port().to_string();
@@ -81,16 +81,19 @@ impl Pgbench {
         }
         let output = child.wait_with_output().await.map_err(failed)?;
         let text = String::from_utf8_lossy(&output.stdout);
-        let outcome = parsed(&text).filter(|_| output.status.success());
+        let outcome = parse_summary(&text).filter(|_| output.status.success());
         let Some((pairs, pairs_per_s, latency_ms)) = outcome else {
             let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
             return Err(AppendBenchError::Pgbench { status: output.status, said });
         };
         let elapsed = Duration::from_secs_f64(pairs / pairs_per_s);
-        let cpu = cpu::of_ended_children().saturating_sub(cpu_before);
+        let cpu = cpu_time::children_cpu_time().saturating_sub(cpu_before);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count that pgbench printed")]
         let events = (pairs * EVENTS_PER_SCRIPT) as u64;
-        Ok(RawRun { figures: Figures::new(events, elapsed, cpu, None), mean_ms: latency_ms / EVENTS_PER_SCRIPT })
+        Ok(PgbenchRun {
+            figures: BenchFigures::new(events, elapsed, cpu, None),
+            mean_ms: latency_ms / EVENTS_PER_SCRIPT,
+        })
     }
 }
 
@@ -99,9 +102,9 @@ const EVENTS_PER_SCRIPT: f64 = 2.0;
 /// What our commands do in pairs: enter an opportunity (its stream is empty), amend it (its stream has one event). Each
 /// select and each insert is a round trip, as for any client that decides between the two; the insert commits itself,
 /// which is faster than `begin` and `commit` around both.
-fn script(sample: &Sample) -> String {
+fn build_script(sample: &SampleEvents) -> String {
     let step = |sequence: u32, event_type: &str, payload: &str| {
-        let (payload, metadata) = (quoted(payload), quoted(&sample.metadata));
+        let (payload, metadata) = (quote_json(payload), quote_json(&sample.metadata));
         format!(
             "select sequence, event_type, event_version, payload from raw_events where aggregate_type = 'opportunity' \
              and aggregate_id = 'k' || :id order by sequence;\n\
@@ -116,7 +119,7 @@ fn script(sample: &Sample) -> String {
 
 /// A literal for pgbench, which takes `:name` for a variable also inside quotes: a blank keeps colon and name apart.
 /// The text differs by that blank; its length hardly does.
-fn quoted(json: &str) -> String {
+fn quote_json(json: &str) -> String {
     let mut literal = String::from("'");
     let mut after_colon = false;
     for letter in json.chars() {
@@ -134,7 +137,7 @@ fn quoted(json: &str) -> String {
 }
 
 /// Transactions, transactions in a second, mean latency in milliseconds.
-fn parsed(text: &str) -> Option<(f64, f64, f64)> {
+fn parse_summary(text: &str) -> Option<(f64, f64, f64)> {
     let number = |start: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix(start))?;
         line.split_whitespace().next()?.parse::<f64>().ok()
@@ -144,7 +147,7 @@ fn parsed(text: &str) -> Option<(f64, f64, f64)> {
 }
 
 /// The program on `PATH`, else the newest of Debian's.
-fn found() -> Option<PathBuf> {
+fn find_pgbench() -> Option<PathBuf> {
     let path: OsString = std::env::var_os("PATH").unwrap_or_default();
     let mut debian: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
         .map(|entries| entries.flatten().map(|entry| entry.path().join("bin")).collect())
@@ -166,12 +169,12 @@ mod tests {
     fn the_summary_of_pgbench_is_understood() {
         let text = "number of clients: 64\nnumber of transactions actually processed: 52327\n\
                     latency average = 9.722 ms\ntps = 6582.732953 (without initial connection time)\n";
-        assert_eq!(parsed(text), Some((52_327.0, 6_582.732_953, 9.722)));
-        assert_eq!(parsed("tps = 0.000000 (without initial connection time)\n"), None);
+        assert_eq!(parse_summary(text), Some((52_327.0, 6_582.732_953, 9.722)));
+        assert_eq!(parse_summary("tps = 0.000000 (without initial connection time)\n"), None);
     }
 
     #[test]
     fn no_part_of_a_payload_looks_like_a_variable() {
-        assert_eq!(quoted(r#"{"at":"12:30:00","it's":true}"#), r#"'{"at":"12: 30: 00","it''s": true}'"#);
+        assert_eq!(quote_json(r#"{"at":"12:30:00","it's":true}"#), r#"'{"at":"12: 30: 00","it''s": true}'"#);
     }
 }

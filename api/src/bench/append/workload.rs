@@ -3,12 +3,12 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use cqrs_es::DomainEvent as _;
 use domain::{
-    envelope::Metadata,
+    envelope::EventMetadata,
+    event_store::NewEvent,
     opportunity::{
-        Agency, AmendOpportunity, Facts, InvalidValue, Naics, Notice, NoticeId, NoticeSource, NoticeType, Opportunity,
-        OpportunityCommand, OpportunityEvent, Place,
+        Agency, AmendOpportunity, InvalidValue, NaicsCode, Notice, NoticeDetails, NoticeId, NoticeSource, NoticeType,
+        Opportunity, OpportunityCommand, OpportunityEvent, PlaceOfPerformance,
     },
-    store::NewEvent,
 };
 
 use super::AppendBenchError;
@@ -19,7 +19,7 @@ const DESCRIPTION: &str = "The Department of Veterans Affairs intends to award a
     as stated. Questions have to be sent in writing and are answered by an amendment of this notice.";
 
 /// Events as the workload writes them, for those who write as much without this system.
-pub(super) struct Sample {
+pub(super) struct SampleEvents {
     /// The payload of the first event of a stream.
     pub(super) discovered: String,
     /// The payload of the second.
@@ -33,30 +33,30 @@ pub(super) struct Sample {
 pub(super) struct Workload {
     notice: Notice,
     /// What the commands say about their origin.
-    pub(super) origin: Metadata,
+    pub(super) origin: EventMetadata,
 }
 
 impl Workload {
     pub(super) fn new() -> Result<Self, AppendBenchError> {
-        let notice = notice().map_err(AppendBenchError::Notice)?;
-        let origin = Metadata {
+        let notice = sample_notice().map_err(AppendBenchError::Notice)?;
+        let origin = EventMetadata {
             user_id: "system:bench".to_owned(),
             tenant_id: "public".to_owned(),
             correlation_id: "00000000-0000-7000-8000-000000000000".to_owned(),
-            ..Metadata::default()
+            ..EventMetadata::default()
         };
         Ok(Self { notice, origin })
     }
 
     /// Enters an opportunity that is not on record.
-    pub(super) fn discover(&self, number: u64) -> OpportunityCommand {
+    pub(super) fn discover_command(&self, number: u64) -> OpportunityCommand {
         let mut notice = self.notice.clone();
         notice.facts.solicitation_number = Some(format!("36C10G26R{number:08}"));
         OpportunityCommand::Discover(Box::new(notice))
     }
 
     /// Changes it, which is one event.
-    pub(super) fn amend(&self) -> OpportunityCommand {
+    pub(super) fn amend_command(&self) -> OpportunityCommand {
         OpportunityCommand::Amend(Box::new(AmendOpportunity {
             amended_at: self.notice.posted_at + TimeDelta::days(1),
             notice_id: None,
@@ -69,7 +69,7 @@ impl Workload {
     }
 
     /// The first event of a stream, ready to be appended.
-    pub(super) fn event(&self, aggregate_id: String, sample: &Sample) -> NewEvent {
+    pub(super) fn discovered_event(&self, aggregate_id: String, sample: &SampleEvents) -> NewEvent {
         NewEvent {
             aggregate_type: "opportunity",
             aggregate_id,
@@ -82,16 +82,16 @@ impl Workload {
     }
 
     /// What the commands leave in the log.
-    pub(super) fn sample(&self) -> Result<Sample, AppendBenchError> {
+    pub(super) fn sample_events(&self) -> Result<SampleEvents, AppendBenchError> {
         let mut opportunity = Opportunity::default();
-        let discovered = one_event(&mut opportunity, self.discover(1))?;
-        let amended = one_event(&mut opportunity, self.amend())?;
+        let discovered = decide_single_event(&mut opportunity, self.discover_command(1))?;
+        let amended = decide_single_event(&mut opportunity, self.amend_command())?;
         let metadata = serde_json::to_string(&self.origin).map_err(AppendBenchError::Json)?;
-        Ok(Sample { discovered, amended, metadata })
+        Ok(SampleEvents { discovered, amended, metadata })
     }
 }
 
-fn one_event(opportunity: &mut Opportunity, command: OpportunityCommand) -> Result<String, AppendBenchError> {
+fn decide_single_event(opportunity: &mut Opportunity, command: OpportunityCommand) -> Result<String, AppendBenchError> {
     let events: Vec<OpportunityEvent> = opportunity.decide(command).unwrap_or_default();
     let [event] = events.as_slice() else { return Err(AppendBenchError::Workload { events: events.len() }) };
     opportunity.evolve(event.clone());
@@ -99,13 +99,13 @@ fn one_event(opportunity: &mut Opportunity, command: OpportunityCommand) -> Resu
     serde_json::to_string(event).map_err(AppendBenchError::Json)
 }
 
-fn notice() -> Result<Notice, InvalidValue> {
+fn sample_notice() -> Result<Notice, InvalidValue> {
     let posted_at = DateTime::<Utc>::from_timestamp(1_772_539_200, 0).unwrap_or_default();
     Ok(Notice {
         notice_id: NoticeId::try_new("f7de794d27e242e89584e27bd9e2b7aa")?,
         source: NoticeSource::SamCsv,
         posted_at,
-        facts: Facts {
+        facts: NoticeDetails {
             title: "Patient lifts, ceiling mounted".to_owned(),
             notice_type: NoticeType::try_new("Solicitation")?,
             agency: Agency::from_name("VETERANS AFFAIRS, DEPARTMENT OF")?,
@@ -114,12 +114,16 @@ fn notice() -> Result<Notice, InvalidValue> {
             sub_tier: Some("VETERANS AFFAIRS, DEPARTMENT OF".to_owned()),
             office: Some("PCAC HEALTH INFORMATION".to_owned()),
             set_aside: None,
-            naics: Some(Naics::try_new("339113")?),
+            naics: Some(NaicsCode::try_new("339113")?),
             psc: Some("6530".to_owned()),
             response_deadline: Some(posted_at + TimeDelta::days(30)),
             archive_on: None,
             active: Some(true),
-            place: Some(Place { city: Some("Tampa".to_owned()), state: Some("FL".to_owned()), ..Place::default() }),
+            place: Some(PlaceOfPerformance {
+                city: Some("Tampa".to_owned()),
+                state: Some("FL".to_owned()),
+                ..PlaceOfPerformance::default()
+            }),
             description: Some(DESCRIPTION.to_owned()),
             link: None,
         },

@@ -11,8 +11,8 @@ use std::{
 
 use anyhow::Context;
 use domain::{
-    envelope::Metadata,
-    store::{BatchStore, NewEvent},
+    envelope::EventMetadata,
+    event_store::{BatchStore, NewEvent},
 };
 use eventstore::{append::PgBatchStore, relay::Relay, topic::KafkaConfig};
 use hdrhistogram::Histogram;
@@ -21,16 +21,16 @@ use serde::Serialize;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
-use super::{PATIENCE, Work, topics};
-use crate::bench::{log, micros, waits};
+use super::{PROGRESS_TIMEOUT, RelayBenchOptions, topics};
+use crate::bench::{log, new_wait_histogram, to_micros};
 
 /// Appends that are under way at once.
 const WRITERS: u32 = 4;
-const KEY: &str = "latency:";
+const KEY_PREFIX: &str = "latency:";
 
 /// Waits from commit to consumption.
 #[derive(Debug, Serialize)]
-pub(super) struct Waits {
+pub(super) struct RelayLatency {
     events: u64,
     events_per_s: u32,
     p50_ms: f64,
@@ -38,15 +38,15 @@ pub(super) struct Waits {
     max_ms: f64,
 }
 
-type Commits = Arc<Mutex<Vec<Option<Instant>>>>;
+type CommitTimes = Arc<Mutex<Vec<Option<Instant>>>>;
 
 /// Appends single events at a steady rate, consumes them, and times each.
-pub(super) async fn measure(
+pub(super) async fn measure_latency(
     pool: &PgPool,
     relay: &impl Fn() -> Relay,
     topics: &KafkaConfig,
-    work: Work,
-) -> anyhow::Result<Waits> {
+    work: RelayBenchOptions,
+) -> anyhow::Result<RelayLatency> {
     // The first second warms up connections and caches, and is not counted.
     let warm = u64::from(work.rate);
     let events = warm + u64::from(work.rate) * u64::from(work.seconds);
@@ -56,16 +56,17 @@ pub(super) async fn measure(
     let relay = relay();
     let (mut status, stop) = (relay.status(), CancellationToken::new());
     let task = tokio::spawn(relay.run(stop.clone()));
-    tokio::time::timeout(PATIENCE, status.wait_for(|status| status.leading))
+    tokio::time::timeout(PROGRESS_TIMEOUT, status.wait_for(|status| status.leading))
         .await
         .context("the relay does not lead")??;
 
-    let commits: Commits = Arc::new(Mutex::new(vec![None; usize::try_from(events)?]));
-    let consumer = topics::consumer(topics, Offset::Beginning)?;
+    let commits: CommitTimes = Arc::new(Mutex::new(vec![None; usize::try_from(events)?]));
+    let consumer = topics::create_consumer(topics, Offset::Beginning)?;
     let (stopped, seen) = (Arc::new(AtomicBool::new(false)), Arc::clone(&commits));
     let stop_consuming = Arc::clone(&stopped);
-    let consuming = tokio::task::spawn_blocking(move || consume(&consumer, warm..events, &seen, &stop_consuming));
-    let appended = append(pool, work, events, &commits).await;
+    let consuming =
+        tokio::task::spawn_blocking(move || consume_records(&consumer, warm..events, &seen, &stop_consuming));
+    let appended = append_at_rate(pool, work, events, &commits).await;
     if appended.is_err() {
         stopped.store(true, Ordering::Relaxed);
     }
@@ -76,7 +77,7 @@ pub(super) async fn measure(
     let waits = outcome?;
     #[expect(clippy::cast_precision_loss, reason = "figures are for reading")]
     let ms = |micros: u64| micros as f64 / 1_000.0;
-    Ok(Waits {
+    Ok(RelayLatency {
         events: waits.len(),
         events_per_s: work.rate,
         p50_ms: ms(waits.value_at_quantile(0.5)),
@@ -85,8 +86,13 @@ pub(super) async fn measure(
     })
 }
 
-async fn append(pool: &PgPool, work: Work, events: u64, commits: &Commits) -> anyhow::Result<()> {
-    let payload = log::payloads()?.swap_remove(0);
+async fn append_at_rate(
+    pool: &PgPool,
+    work: RelayBenchOptions,
+    events: u64,
+    commits: &CommitTimes,
+) -> anyhow::Result<()> {
+    let payload = log::sample_payloads()?.swap_remove(0);
     let period = Duration::from_secs(1) * WRITERS / work.rate.max(1);
     let started = Instant::now();
     let writers = (0..u64::from(WRITERS)).map(|writer| {
@@ -94,7 +100,7 @@ async fn append(pool: &PgPool, work: Work, events: u64, commits: &Commits) -> an
         async move {
             for (turn, number) in (0_u32..).zip((writer..events).step_by(usize::try_from(WRITERS)?)) {
                 tokio::time::sleep_until((started + period * turn).into()).await;
-                store.append_many(vec![event(number, payload.clone())]).await?;
+                store.append_events(vec![discovered_event(number, payload.clone())]).await?;
                 let committed = Instant::now();
                 let mut commits = commits.lock().unwrap_or_else(PoisonError::into_inner);
                 commits[usize::try_from(number)?] = Some(committed);
@@ -106,38 +112,38 @@ async fn append(pool: &PgPool, work: Work, events: u64, commits: &Commits) -> an
     Ok(())
 }
 
-fn event(number: u64, payload: String) -> NewEvent {
+fn discovered_event(number: u64, payload: String) -> NewEvent {
     NewEvent {
         aggregate_type: "opportunity",
-        aggregate_id: format!("{KEY}{number}"),
+        aggregate_id: format!("{KEY_PREFIX}{number}"),
         sequence: 1,
         event_type: "opportunity.discovered".to_owned(),
         event_version: "1.0".to_owned(),
         payload,
-        metadata: Metadata::default(),
+        metadata: EventMetadata::default(),
     }
 }
 
-fn consume(
+fn consume_records(
     consumer: &BaseConsumer,
     counted: Range<u64>,
-    commits: &Commits,
+    commits: &CommitTimes,
     stopped: &AtomicBool,
 ) -> anyhow::Result<Histogram<u64>> {
     let mut arrivals: Vec<(usize, Instant)> = Vec::new();
     let mut last = Instant::now();
     while (arrivals.len() as u64) < counted.end && !stopped.load(Ordering::Relaxed) {
-        anyhow::ensure!(last.elapsed() < PATIENCE, "no more records come");
+        anyhow::ensure!(last.elapsed() < PROGRESS_TIMEOUT, "no more records come");
         let Some(message) = consumer.poll(Duration::from_millis(100)) else { continue };
         let (message, arrived) = (message?, Instant::now());
         let key = message.key().and_then(|key| std::str::from_utf8(key).ok());
-        if let Some(number) = key.and_then(|key| key.strip_prefix(KEY)?.parse().ok()) {
+        if let Some(number) = key.and_then(|key| key.strip_prefix(KEY_PREFIX)?.parse().ok()) {
             arrivals.push((number, arrived));
             last = arrived;
         }
     }
     let commits = commits.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut waits = waits()?;
+    let mut waits = new_wait_histogram()?;
     for (number, arrived) in arrivals {
         if !counted.contains(&(number as u64)) {
             continue;
@@ -145,7 +151,7 @@ fn consume(
         // A record may arrive before the writer has heard that it is committed: that took no time.
         let committed = commits.get(number).copied().flatten();
         let wait = committed.map_or(Duration::ZERO, |committed| arrived.saturating_duration_since(committed));
-        waits.saturating_record(micros(wait));
+        waits.saturating_record(to_micros(wait));
     }
     Ok(waits)
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use domain::context::Context;
+use domain::context::BoundedContext;
 use eventstore::topic::KafkaConfig;
 use rdkafka::{
     ClientContext, Message, Offset, TopicPartitionList,
@@ -22,11 +22,11 @@ use rdkafka::{
     types::RDKafkaErrorCode,
 };
 
-use super::PATIENCE;
-use crate::bench::{Figures, cpu};
+use super::PROGRESS_TIMEOUT;
+use crate::bench::{BenchFigures, cpu_time};
 
 /// A record in memory.
-pub(super) struct Record {
+pub(super) struct KafkaRecord {
     partition: i32,
     key: Vec<u8>,
     value: Vec<u8>,
@@ -34,29 +34,29 @@ pub(super) struct Record {
     header_bytes: usize,
 }
 
-impl Record {
+impl KafkaRecord {
     /// Its size on the wire without framing.
-    pub(super) fn bytes(&self) -> usize {
+    pub(super) fn size_bytes(&self) -> usize {
         self.key.len() + self.value.len() + self.header_bytes
     }
 }
 
 /// All events on the topic of opportunities, in the order of their offsets.
-pub(super) async fn read(topics: &KafkaConfig, events: u64) -> anyhow::Result<Vec<Record>> {
+pub(super) async fn read_records(topics: &KafkaConfig, events: u64) -> anyhow::Result<Vec<KafkaRecord>> {
     let topics = topics.clone();
-    tokio::task::spawn_blocking(move || read_blocking(&topics, events)).await?
+    tokio::task::spawn_blocking(move || read_records_blocking(&topics, events)).await?
 }
 
-fn read_blocking(topics: &KafkaConfig, events: u64) -> anyhow::Result<Vec<Record>> {
+fn read_records_blocking(topics: &KafkaConfig, events: u64) -> anyhow::Result<Vec<KafkaRecord>> {
     use rdkafka::message::Headers as _;
-    let consumer = consumer(topics, Offset::Beginning)?;
+    let consumer = create_consumer(topics, Offset::Beginning)?;
     let mut records = Vec::with_capacity(usize::try_from(events)?);
     while (records.len() as u64) < events {
-        let message = consumer.poll(PATIENCE).context("no more records come")??;
+        let message = consumer.poll(PROGRESS_TIMEOUT).context("no more records come")??;
         // A beacon has no key.
         let (Some(key), Some(headers)) = (message.key(), message.headers()) else { continue };
         let size = |header: rdkafka::message::Header<'_, &[u8]>| header.key.len() + header.value.map_or(0, <[u8]>::len);
-        records.push(Record {
+        records.push(KafkaRecord {
             partition: message.partition(),
             key: key.to_vec(),
             value: message.payload().unwrap_or_default().to_vec(),
@@ -68,9 +68,9 @@ fn read_blocking(topics: &KafkaConfig, events: u64) -> anyhow::Result<Vec<Record
 }
 
 /// A consumer of all partitions of the topic of opportunities.
-pub(super) fn consumer(topics: &KafkaConfig, from: Offset) -> anyhow::Result<BaseConsumer> {
-    let consumer: BaseConsumer = topics.client().set("group.id", "medhub-bench").create()?;
-    let topic = Context::Opportunities.topic(&topics.topic_prefix);
+pub(super) fn create_consumer(topics: &KafkaConfig, from: Offset) -> anyhow::Result<BaseConsumer> {
+    let consumer: BaseConsumer = topics.client_config().set("group.id", "medhub-bench").create()?;
+    let topic = BoundedContext::Opportunities.topic(&topics.topic_prefix);
     let mut all = TopicPartitionList::new();
     for partition in 0..topics.partitions {
         all.add_partition_offset(&topic, partition, from)?;
@@ -80,13 +80,13 @@ pub(super) fn consumer(topics: &KafkaConfig, from: Offset) -> anyhow::Result<Bas
 }
 
 /// Counts what was acknowledged.
-struct Counter {
+struct DeliveryCounter {
     acknowledged: Arc<AtomicU64>,
 }
 
-impl ClientContext for Counter {}
+impl ClientContext for DeliveryCounter {}
 
-impl ProducerContext for Counter {
+impl ProducerContext for DeliveryCounter {
     type DeliveryOpaque = ();
 
     fn delivery(&self, delivery: &DeliveryResult<'_>, (): ()) {
@@ -95,15 +95,15 @@ impl ProducerContext for Counter {
 }
 
 /// Produces the records as fast as the client library takes them, and awaits all acknowledgements.
-pub(super) fn produce(topics: &KafkaConfig, records: &[Record]) -> anyhow::Result<Figures> {
+pub(super) fn produce_records(topics: &KafkaConfig, records: &[KafkaRecord]) -> anyhow::Result<BenchFigures> {
     let acknowledged = Arc::<AtomicU64>::default();
-    let context = Counter { acknowledged: Arc::clone(&acknowledged) };
-    let producer: ThreadedProducer<Counter> = topics.producer().create_with_context(context)?;
-    let topic = Context::Opportunities.topic(&topics.topic_prefix);
+    let context = DeliveryCounter { acknowledged: Arc::clone(&acknowledged) };
+    let producer: ThreadedProducer<DeliveryCounter> = topics.producer_config().create_with_context(context)?;
+    let topic = BoundedContext::Opportunities.topic(&topics.topic_prefix);
     let events = records.len() as u64;
     // Cloned before: the relay builds its headers, this producer is given them.
     let headers: Vec<_> = records.iter().map(|record| record.headers.clone()).collect();
-    let (started, cpu) = (Instant::now(), cpu::of_this_process());
+    let (started, cpu) = (Instant::now(), cpu_time::process_cpu_time());
     for (record, headers) in records.iter().zip(headers) {
         let mut next =
             BaseRecord::to(&topic).partition(record.partition).key(&record.key).payload(&record.value).headers(headers);
@@ -115,26 +115,26 @@ pub(super) fn produce(topics: &KafkaConfig, records: &[Record]) -> anyhow::Resul
             std::thread::sleep(Duration::from_millis(1));
         }
     }
-    producer.flush(PATIENCE)?;
-    let figures = Figures::new(events, started.elapsed(), cpu::of_this_process().saturating_sub(cpu), None);
+    producer.flush(PROGRESS_TIMEOUT)?;
+    let figures = BenchFigures::new(events, started.elapsed(), cpu_time::process_cpu_time().saturating_sub(cpu), None);
     let acknowledged = acknowledged.load(Ordering::Relaxed);
     anyhow::ensure!(acknowledged == events, "Kafka acknowledged {acknowledged} of {events} records");
     Ok(figures)
 }
 
 /// Deletes every topic of the benchmark.
-pub(in crate::bench) async fn remove(kafka: &KafkaConfig, prefix: &str) -> anyhow::Result<()> {
-    let admin: AdminClient<DefaultClientContext> = kafka.client().create()?;
+pub(in crate::bench) async fn delete_topics(kafka: &KafkaConfig, prefix: &str) -> anyhow::Result<()> {
+    let admin: AdminClient<DefaultClientContext> = kafka.client_config().create()?;
     let metadata = {
         let client = kafka.clone();
         tokio::task::spawn_blocking(move || {
-            let consumer: BaseConsumer = client.client().create()?;
-            consumer.fetch_metadata(None, PATIENCE)
+            let consumer: BaseConsumer = client.client_config().create()?;
+            consumer.fetch_metadata(None, PROGRESS_TIMEOUT)
         })
         .await??
     };
     let names = metadata.topics().iter().map(rdkafka::metadata::MetadataTopic::name);
     let ours: Vec<_> = names.filter(|name| name.starts_with(prefix)).collect();
-    admin.delete_topics(&ours, &AdminOptions::new().operation_timeout(Some(PATIENCE))).await?;
+    admin.delete_topics(&ours, &AdminOptions::new().operation_timeout(Some(PROGRESS_TIMEOUT))).await?;
     Ok(())
 }

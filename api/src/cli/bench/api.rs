@@ -5,16 +5,16 @@ use std::process::ExitCode;
 use clap::{Args, builder::PossibleValuesParser};
 
 use crate::{
-    bench::api::{self, KINDS, Work},
+    bench::api::{self, ApiBenchOptions, REQUEST_KINDS},
     cli::output,
-    config::Config,
+    config::MedhubConfig,
 };
 
 /// Asks a running service a fixed number of times for each kind of thing, and prints one JSON line for each kind. The
 /// service needs opportunities, the development login, and limits that are off (`MEDHUB__LIMITS__ENABLED=false`). Makes a
 /// company of its own and changes titles of opportunities: for stacks that are there to be measured.
 #[derive(Debug, Args)]
-pub(super) struct BenchApi {
+pub(super) struct ApiBenchArgs {
     /// The service; by default where this configuration listens
     #[arg(long, value_name = "URL")]
     http: Option<String>,
@@ -31,17 +31,18 @@ pub(super) struct BenchApi {
     #[arg(long, value_name = "N", default_value_t = 1_000)]
     subscribers: usize,
     /// Only this kind; may be given again
-    #[arg(long = "kind", value_name = "NAME", value_parser = PossibleValuesParser::new(KINDS))]
+    #[arg(long = "kind", value_name = "NAME", value_parser = PossibleValuesParser::new(REQUEST_KINDS))]
     only: Vec<String>,
 }
 
-impl BenchApi {
-    pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
+impl ApiBenchArgs {
+    pub(super) async fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
         let Self { http, operator, requests, rate, subscribers, only } = self;
         let http = http.unwrap_or_else(|| format!("http://{}", config.http.listen));
-        let work = Work { http, operator, requests, rate, subscribers, only };
+        let work =
+            ApiBenchOptions { base_url: http, operator_token: operator, requests, rate, subscribers, kinds: only };
         api::run(config, &work, |line| {
-            output::result(&serde_json::to_string(line)?)?;
+            output::print_result(&serde_json::to_string(line)?)?;
             Ok(())
         })
         .await?;

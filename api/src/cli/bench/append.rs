@@ -5,15 +5,15 @@ use std::{process::ExitCode, time::Duration};
 use clap::{Args, ValueEnum};
 
 use crate::{
-    bench::append::{self, Options, Store},
+    bench::append::{self, AppendBenchOptions, CommandStoreKind},
     cli::output,
-    config::Config,
+    config::MedhubConfig,
 };
 
 /// Measures single commands and batch appends, each beside pgbench doing the least equivalent work on the same server.
 /// Needs the program pgbench, and the right to create a database.
 #[derive(Debug, Args)]
-pub(super) struct Append {
+pub(super) struct AppendBenchArgs {
     /// Commands that wait at the same time, and clients of pgbench
     #[arg(long, value_name = "COMMANDS", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
     in_flight: u16,
@@ -30,33 +30,33 @@ pub(super) struct Append {
     #[arg(long, value_name = "BATCHES", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..))]
     batch_writers: u16,
     /// Which store handles the single commands
-    #[arg(long, value_enum, default_value_t = Which::Medhub)]
-    store: Which,
+    #[arg(long, value_enum, default_value_t = CommandStoreChoice::Medhub)]
+    store: CommandStoreChoice,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Which {
+enum CommandStoreChoice {
     /// The product's own
     Medhub,
     /// The library's, for comparison
     PostgresEs,
 }
 
-impl Append {
-    pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
-        let options = Options {
+impl AppendBenchArgs {
+    pub(super) async fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
+        let options = AppendBenchOptions {
             in_flight: self.in_flight.into(),
-            round: Duration::from_secs((self.seconds / self.rounds).max(1).into()),
+            round_duration: Duration::from_secs((self.seconds / self.rounds).max(1).into()),
             rounds: self.rounds.into(),
-            batch: self.batch.into(),
+            batch_events: self.batch.into(),
             batch_writers: self.batch_writers.into(),
             store: match self.store {
-                Which::Medhub => Store::Medhub,
-                Which::PostgresEs => Store::PostgresEs,
+                CommandStoreChoice::Medhub => CommandStoreKind::Medhub,
+                CommandStoreChoice::PostgresEs => CommandStoreKind::PostgresEs,
             },
         };
-        let report = append::run(config, &options, &|line| output::say(&line)).await?;
-        output::result(&serde_json::to_string(&report)?)?;
+        let report = append::run(config, &options, &|line| output::print_message(&line)).await?;
+        output::print_result(&serde_json::to_string(&report)?)?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -5,15 +5,15 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::{
-    bench::latency::{self, Work},
+    bench::latency::{self, LatencyBenchOptions},
     cli::output,
-    config::Config,
+    config::MedhubConfig,
 };
 
 /// Appends single events at a steady rate and times how long each store takes to show them, with a relay and workers in
 /// this process. Prints one JSON line for each read model.
 #[derive(Debug, Args)]
-pub(super) struct BenchLatency {
+pub(super) struct LatencyBenchArgs {
     /// Events a second
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     rate: u32,
@@ -22,11 +22,11 @@ pub(super) struct BenchLatency {
     seconds: u32,
 }
 
-impl BenchLatency {
-    pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
+impl LatencyBenchArgs {
+    pub(super) async fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
         let Self { rate, seconds } = self;
-        for waits in latency::run(config, Work { rate, seconds }).await? {
-            output::result(&serde_json::to_string(&waits)?)?;
+        for waits in latency::run(config, LatencyBenchOptions { rate, seconds }).await? {
+            output::print_result(&serde_json::to_string(&waits)?)?;
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -6,38 +6,38 @@ use clap::{Args, builder::PossibleValuesParser};
 
 use crate::{
     bench::{
-        MEASURED,
-        project::{self, Work},
+        MEASURED_PROJECTIONS,
+        project::{self, ProjectionBenchOptions},
     },
     cli::output,
-    config::Config,
+    config::MedhubConfig,
 };
 
 /// Takes made-up events into read models of its own, writes the same rows by the stores' plain clients, and prints one
 /// JSON line for each read model. Works in databases, collections, keys and topics of its own, and removes them.
 #[derive(Debug, Args)]
-pub(super) struct BenchProject {
+pub(super) struct ProjectionBenchArgs {
     /// How many events
     #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..=5_000_000))]
     events: u64,
     /// Only this read model; may be given again
-    #[arg(long = "projection", value_name = "NAME", value_parser = PossibleValuesParser::new(MEASURED))]
+    #[arg(long = "projection", value_name = "NAME", value_parser = PossibleValuesParser::new(MEASURED_PROJECTIONS))]
     projections: Vec<String>,
 }
 
-impl BenchProject {
-    pub(super) async fn project(self, config: &Config) -> anyhow::Result<ExitCode> {
+impl ProjectionBenchArgs {
+    pub(super) async fn project(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
         let Self { events, projections } = self;
-        for report in project::project(config, Work { events, projections }).await? {
-            output::result(&serde_json::to_string(&report)?)?;
+        for report in project::bench_projection(config, ProjectionBenchOptions { events, projections }).await? {
+            output::print_result(&serde_json::to_string(&report)?)?;
         }
         Ok(ExitCode::SUCCESS)
     }
 
-    pub(super) async fn rebuild(self, config: &Config) -> anyhow::Result<ExitCode> {
+    pub(super) async fn rebuild(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
         let Self { events, projections } = self;
-        for report in project::rebuild(config, Work { events, projections }).await? {
-            output::result(&serde_json::to_string(&report)?)?;
+        for report in project::bench_rebuild(config, ProjectionBenchOptions { events, projections }).await? {
+            output::print_result(&serde_json::to_string(&report)?)?;
         }
         Ok(ExitCode::SUCCESS)
     }

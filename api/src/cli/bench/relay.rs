@@ -5,15 +5,15 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::{
-    bench::relay::{self, Work},
+    bench::relay::{self, RelayBenchOptions},
     cli::output,
-    config::Config,
+    config::MedhubConfig,
 };
 
 /// Carries a log to Kafka through the relay, and the same records through a plain producer, in turns; then times the
 /// way from commit to Kafka at a steady rate. Works in a database and on topics of its own, and removes them.
 #[derive(Debug, Args)]
-pub(super) struct BenchRelay {
+pub(super) struct RelayBenchArgs {
     /// How many events the log holds
     #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..=5_000_000))]
     events: u64,
@@ -28,11 +28,11 @@ pub(super) struct BenchRelay {
     seconds: u32,
 }
 
-impl BenchRelay {
-    pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
+impl RelayBenchArgs {
+    pub(super) async fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
         let Self { events, rounds, rate, seconds } = self;
-        let report = relay::run(config, Work { events, rounds, rate, seconds }).await?;
-        output::result(&serde_json::to_string(&report)?)?;
+        let report = relay::run(config, RelayBenchOptions { events, rounds, rate, seconds }).await?;
+        output::print_result(&serde_json::to_string(&report)?)?;
         Ok(ExitCode::SUCCESS)
     }
 }

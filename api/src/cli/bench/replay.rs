@@ -5,15 +5,15 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::{
-    bench::replay::{self, Work},
+    bench::replay::{self, ReplayBenchOptions},
     cli::output,
-    config::Config,
+    config::MedhubConfig,
 };
 
 /// Reads a log through the replay reader, and the same table through `COPY .. TO STDOUT`, in turns. Works in a database
 /// of its own on the server of postgres.url, and drops it.
 #[derive(Debug, Args)]
-pub(super) struct BenchReplay {
+pub(super) struct ReplayBenchArgs {
     /// How many events the log holds
     #[arg(long, value_name = "N", default_value_t = 200_000, value_parser = clap::value_parser!(u64).range(1..=50_000_000))]
     events: u64,
@@ -22,11 +22,11 @@ pub(super) struct BenchReplay {
     rounds: u32,
 }
 
-impl BenchReplay {
-    pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
+impl ReplayBenchArgs {
+    pub(super) async fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
         let Self { events, rounds } = self;
-        let report = replay::run(&config.postgres, Work { events, rounds }).await?;
-        output::result(&serde_json::to_string(&report)?)?;
+        let report = replay::run(&config.postgres, ReplayBenchOptions { events, rounds }).await?;
+        output::print_result(&serde_json::to_string(&report)?)?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -4,22 +4,22 @@ use std::process::ExitCode;
 
 use clap::{Args, builder::PossibleValuesParser};
 use projections::{
-    catalog,
+    read_models,
     runtime::{DeadLetter, Generation},
 };
 use serde_json::{Value, json};
 
-use super::find;
-use crate::{cli::output, config::Config, store::Stores};
+use super::find_parked_sequence;
+use crate::{app_context::AppContext, cli::output, config::MedhubConfig};
 
 /// Bytes of an unreadable value that are shown.
-const MOST_BYTES: usize = 200;
+const MAX_SHOWN_BYTES: usize = 200;
 
 /// Shows every event of a stream that waits, as JSON lines: what is wrong, everything it travelled with, its payload.
 #[derive(Debug, Args)]
-pub(super) struct Inspect {
+pub(super) struct InspectDeadLetterArgs {
     /// The projection
-    #[arg(value_name = "NAME", value_parser = PossibleValuesParser::new(catalog::NAMES))]
+    #[arg(value_name = "NAME", value_parser = PossibleValuesParser::new(read_models::PROJECTION_NAMES))]
     projection: String,
     /// The aggregate
     #[arg(value_name = "ID")]
@@ -29,22 +29,22 @@ pub(super) struct Inspect {
     generation: Option<Generation>,
 }
 
-impl Inspect {
-    pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
-        let stores = Stores::open_without_model(config)?;
-        let parked = find(&stores, &self.projection, &self.aggregate, self.generation).await?;
-        for letter in stores.runtime.control().letters(&parked).await? {
-            let payload = stores.runtime.payload(&letter).await;
-            output::result(&as_json(&letter, payload))?;
+impl InspectDeadLetterArgs {
+    pub(super) async fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
+        let stores = AppContext::open_without_model(config)?;
+        let parked = find_parked_sequence(&stores, &self.projection, &self.aggregate, self.generation).await?;
+        for letter in stores.runtime.control().load_dead_letters(&parked).await? {
+            let payload = stores.runtime.read_payload(&letter).await;
+            output::print_result(&format_json(&letter, payload))?;
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
-fn as_json(letter: &DeadLetter, payload: Result<String, String>) -> String {
+fn format_json(letter: &DeadLetter, payload: Result<String, String>) -> String {
     let payload = match payload {
         Ok(text) => serde_json::from_str(&text).unwrap_or(Value::String(text)),
-        Err(unreadable) => json!({ "unreadable": unreadable, "bytes": beginning(&letter.value) }),
+        Err(unreadable) => json!({ "unreadable": unreadable, "bytes": escape_prefix(&letter.value) }),
     };
     json!({
         "position": letter.position,
@@ -62,6 +62,6 @@ fn as_json(letter: &DeadLetter, payload: Result<String, String>) -> String {
 }
 
 /// The beginning of a value, bytes that are no letters escaped.
-fn beginning(value: &[u8]) -> String {
-    value.get(..MOST_BYTES).unwrap_or(value).escape_ascii().to_string()
+fn escape_prefix(value: &[u8]) -> String {
+    value.get(..MAX_SHOWN_BYTES).unwrap_or(value).escape_ascii().to_string()
 }

@@ -3,40 +3,44 @@
 use std::{collections::BTreeMap, process::ExitCode};
 
 use clap::Args;
-use projections::runtime::ParkedSequence;
+use projections::runtime::ParkedStream;
 use serde_json::json;
 
-use super::Choice;
-use crate::{cli::output, config::Config, store::Stores};
+use super::DeadLetterSelection;
+use crate::{app_context::AppContext, cli::output, config::MedhubConfig};
 
 /// Lists the streams that wait, by what is wrong with them.
 #[derive(Debug, Args)]
-pub(super) struct List {
+pub(super) struct ListDeadLettersArgs {
     #[command(flatten)]
-    choice: Choice,
+    choice: DeadLetterSelection,
     /// Print one JSON object for each stream
     #[arg(long)]
     json: bool,
 }
 
-impl List {
-    pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
-        let stores = Stores::open_without_model(config)?;
-        let parked = stores.runtime.control().parked(&self.choice.query()).await?;
+impl ListDeadLettersArgs {
+    pub(super) async fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
+        let stores = AppContext::open_without_model(config)?;
+        let parked = stores.runtime.control().find_parked_streams(&self.choice.into_query()).await?;
         if parked.is_empty() && !self.json {
-            output::say("no dead letters");
+            output::print_message("no dead letters");
             return Ok(ExitCode::SUCCESS);
         }
-        let text = if self.json { parked.iter().map(as_json).collect::<Vec<_>>().join("\n") } else { as_text(&parked) };
+        let text = if self.json {
+            parked.iter().map(format_json).collect::<Vec<_>>().join("\n")
+        } else {
+            format_text(&parked)
+        };
         if !text.is_empty() {
-            output::result(&text)?;
+            output::print_result(&text)?;
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
-fn as_text(parked: &[ParkedSequence]) -> String {
-    let mut causes = BTreeMap::<(&str, &str), Vec<&ParkedSequence>>::new();
+fn format_text(parked: &[ParkedStream]) -> String {
+    let mut causes = BTreeMap::<(&str, &str), Vec<&ParkedStream>>::new();
     for sequence in parked {
         causes.entry((&sequence.fingerprint, &sequence.projection)).or_default().push(sequence);
     }
@@ -60,7 +64,7 @@ fn as_text(parked: &[ParkedSequence]) -> String {
     lines.join("\n")
 }
 
-fn as_json(parked: &ParkedSequence) -> String {
+fn format_json(parked: &ParkedStream) -> String {
     json!({
         "projection": parked.projection,
         "generation": parked.generation.number(),

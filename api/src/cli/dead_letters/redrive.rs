@@ -4,17 +4,17 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::Args;
-use projections::runtime::{LetterQuery, RedriveReport, Redriven};
+use projections::runtime::{ParkedStreamQuery, RedriveReport, RedrivenStream};
 
-use super::Choice;
-use crate::{cli::output, config::Config, store::Stores};
+use super::DeadLetterSelection;
+use crate::{app_context::AppContext, cli::output, config::MedhubConfig};
 
 /// Tries streams again, each in order up to the first event that still makes trouble. Events are read anew, so that a
 /// newer release with a fix takes them in. Exit code 1 if something still waits.
 #[derive(Debug, Args)]
-pub(super) struct Redrive {
+pub(super) struct RedriveArgs {
     #[command(flatten)]
-    choice: Choice,
+    choice: DeadLetterSelection,
     /// All of them
     #[arg(long)]
     all: bool,
@@ -23,33 +23,33 @@ pub(super) struct Redrive {
     dry_run: bool,
 }
 
-impl Redrive {
-    pub(super) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
-        let query = self.choice.query();
-        if query == LetterQuery::default() && !self.all {
+impl RedriveArgs {
+    pub(super) async fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
+        let query = self.choice.into_query();
+        if query == ParkedStreamQuery::default() && !self.all {
             bail!("name a projection, a generation, a fingerprint or an aggregate, or take `--all`");
         }
-        let stores = Stores::open(config).await?;
+        let stores = AppContext::open_with_model(config).await?;
         let mut report = RedriveReport::default();
-        for parked in stores.runtime.control().parked(&query).await? {
-            let projection = stores.live.named(&parked.projection)?;
+        for parked in stores.runtime.control().find_parked_streams(&query).await? {
+            let projection = stores.read_models.find_projection(&parked.projection)?;
             let outcome = if self.dry_run {
-                stores.runtime.redrive_dry(projection.as_ref(), &parked).await?
+                stores.runtime.preview_redrive(projection.as_ref(), &parked).await?
             } else {
                 stores.runtime.redrive(projection.as_ref(), &parked).await?
             };
-            output::result(&as_text(&outcome, self.dry_run))?;
+            output::print_result(&format_outcome(&outcome, self.dry_run))?;
             report.streams.push(outcome);
         }
         if report.streams.is_empty() {
-            output::say("no such dead letters");
+            output::print_message("no such dead letters");
         }
         Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }
 
-fn as_text(outcome: &Redriven, dry_run: bool) -> String {
-    let Redriven { parked, applied, left, obstacle } = outcome;
+fn format_outcome(outcome: &RedrivenStream, dry_run: bool) -> String {
+    let RedrivenStream { parked, applied, remaining: left, blocked_by: obstacle } = outcome;
     let name = format!("{} {} {}", parked.projection, parked.generation, parked.stream.aggregate_id);
     let done = if dry_run { "would be tried" } else { "are in" };
     match obstacle {

@@ -2,16 +2,17 @@
 
 use async_graphql::{Context, Object, Result};
 use domain::document as record;
-use projections::workspace::Group;
+use projections::tenant_views::ListGroup;
 use uuid::Uuid;
 
-use super::view::{Document, DocumentStatus};
+use super::node::{DocumentNode, DocumentStatusEnum};
 use crate::graphql::{
-    error, input,
-    outcome::reader,
-    page::{self, Connection},
-    past::{self, History, PastMoment},
-    reading,
+    command_dispatch::reading_tenant,
+    error,
+    history::{self, AggregateHistory, PastMoment},
+    input_validation,
+    pagination::{self, NodeConnection},
+    read_models,
 };
 
 /// What a company uploaded.
@@ -26,10 +27,10 @@ impl DocumentQuery {
         ctx: &Context<'_>,
         #[graphql(desc = "Its id.")] id: Uuid,
         #[graphql(desc = "As it was then; by default as it is.")] as_of: Option<PastMoment>,
-    ) -> Result<Option<Document>> {
-        let (tenant, id) = (reader(ctx)?, id.to_string());
-        let found = past::now_or_then(ctx, tenant, &id, as_of).await?;
-        Ok(found.and_then(|kept| Document::of(id, kept)))
+    ) -> Result<Option<DocumentNode>> {
+        let (tenant, id) = (reading_tenant(ctx)?, id.to_string());
+        let found = history::load_as_of(ctx, tenant, &id, as_of).await?;
+        Ok(found.and_then(|kept| DocumentNode::from_stored(id, kept)))
     }
 
     /// What happened to a document of your company, the oldest first; nothing where it has none with that id.
@@ -39,8 +40,8 @@ impl DocumentQuery {
         #[graphql(desc = "Its id.")] id: Uuid,
         #[graphql(desc = "How many, 1 to 100; 20 where nothing is said.")] first: Option<i32>,
         #[graphql(desc = "Continue behind the change with this version.")] after: Option<u64>,
-    ) -> Result<History<record::Document>> {
-        past::history(ctx, reader(ctx)?, &id.to_string(), first, after).await
+    ) -> Result<AggregateHistory<record::Document>> {
+        history::load_history(ctx, reading_tenant(ctx)?, &id.to_string(), first, after).await
     }
 
     /// The documents of your company, the newest first.
@@ -49,23 +50,29 @@ impl DocumentQuery {
         ctx: &Context<'_>,
         #[graphql(desc = "How many, 1 to 100; 20 where nothing is said.")] first: Option<i32>,
         #[graphql(desc = "Continue behind the entry with this cursor.")] after: Option<String>,
-        #[graphql(desc = "Only those that are that far.")] status: Option<DocumentStatus>,
+        #[graphql(desc = "Only those that are that far.")] status: Option<DocumentStatusEnum>,
         #[graphql(desc = "Only those of this opportunity; cannot be combined with `status`.")] opportunity_id: Option<
             String,
         >,
-    ) -> Result<Connection<Document>> {
-        let (tenant, first, after) = (reader(ctx)?, page::size(first, page::DEFAULT)?, page::cursor(after)?);
+    ) -> Result<NodeConnection<DocumentNode>> {
+        let (tenant, first, after) = (
+            reading_tenant(ctx)?,
+            pagination::parse_page_size(first, pagination::DEFAULT_PAGE_SIZE)?,
+            pagination::parse_cursor(after)?,
+        );
         let group = match (status, opportunity_id) {
-            (None, None) => Group::all(),
-            (Some(status), None) => Group::status(record::DocumentStatus::from(status).name()),
-            (None, Some(id)) => Group::opportunity(&input::id("opportunityId", &id)?),
+            (None, None) => ListGroup::all(),
+            (Some(status), None) => ListGroup::status(record::DocumentStatus::from(status).name()),
+            (None, Some(id)) => ListGroup::opportunity(&input_validation::parse_opportunity_id("opportunityId", &id)?),
             (Some(_), Some(_)) => {
                 return Err(error::invalid_field("opportunityId", "it cannot be combined with status".to_owned()));
             }
         };
-        let workspace = reading::of(ctx)?.workspace().await?;
-        let found =
-            workspace.list(tenant, &group, first, after.as_ref()).await.map_err(|error| error::query(&error))?;
-        Ok(Connection::new(found, after.is_some(), Document::of))
+        let workspace = read_models::from_context(ctx)?.tenant_views().await?;
+        let found = workspace
+            .list_aggregates(tenant, &group, first, after.as_ref())
+            .await
+            .map_err(|error| error::query_error(&error))?;
+        Ok(NodeConnection::new(found, after.is_some(), DocumentNode::from_stored))
     }
 }

@@ -2,23 +2,23 @@
 
 use async_graphql::parser::types::OperationType;
 
-use crate::graphql::page;
+use crate::graphql::pagination;
 
 /// A round trip to a store.
-const ROUND_TRIP: usize = 10;
+const ROUND_TRIP_COST: usize = 10;
 
 /// Events read from the log.
-const HISTORY: usize = 50;
+const HISTORY_COST: usize = 50;
 
 /// A command: read, decided on, recorded.
-const COMMAND: usize = 50;
+const COMMAND_COST: usize = 50;
 
 /// Counting over everything, or ranking everything by meaning and by words.
-const WHOLE_STORE: usize = 200;
+const FULL_SCAN_COST: usize = 200;
 
 /// Introspection: how many entries of the schema one document may ask for. GraphiQL's and the code generators' own
 /// documents ask for some 60,000, by the sizes below.
-pub(super) const INTROSPECTION: IntrospectionScale = IntrospectionScale { entries: 150_000, complexity: 1_000 };
+pub(super) const INTROSPECTION_SCALE: IntrospectionScale = IntrospectionScale { entries: 150_000, complexity: 1_000 };
 
 /// How the entries of introspection are charged.
 pub(super) struct IntrospectionScale {
@@ -38,31 +38,31 @@ pub(super) struct FieldPrice {
 }
 
 /// The price of a field; `root` is the operation that it is a field of, `None` further inside.
-pub(super) fn of(root: Option<OperationType>, name: &str) -> FieldPrice {
+pub(super) fn price_field(root: Option<OperationType>, name: &str) -> FieldPrice {
     let of = |base, default_entries| FieldPrice { base, default_entries };
     match (root, name) {
         (None, _) | (Some(_), "__typename") => of(1, None),
-        (Some(OperationType::Mutation), _) => of(COMMAND, None),
+        (Some(OperationType::Mutation), _) => of(COMMAND_COST, None),
         (Some(OperationType::Subscription), "opportunityDashboard")
-        | (Some(OperationType::Query), "opportunityStats") => of(WHOLE_STORE, None),
+        | (Some(OperationType::Query), "opportunityStats") => of(FULL_SCAN_COST, None),
         (Some(OperationType::Query), name) => match name {
             "searchOpportunities" | "similarOpportunities" | "recommendedOpportunities" | "searchWorkspace" => {
-                of(WHOLE_STORE, Some(page::DEFAULT_HITS))
+                of(FULL_SCAN_COST, Some(pagination::DEFAULT_HIT_COUNT))
             }
             "opportunityHistory" | "proposalHistory" | "documentHistory" | "resourceHistory" | "taskHistory" => {
-                of(HISTORY, Some(page::DEFAULT))
+                of(HISTORY_COST, Some(pagination::DEFAULT_PAGE_SIZE))
             }
             "opportunities" | "proposals" | "documents" | "resources" | "tasks" | "savedOpportunities"
-            | "notifications" => of(ROUND_TRIP, Some(page::DEFAULT)),
-            _ => of(ROUND_TRIP, None),
+            | "notifications" => of(ROUND_TRIP_COST, Some(pagination::DEFAULT_PAGE_SIZE)),
+            _ => of(ROUND_TRIP_COST, None),
         },
-        (Some(OperationType::Subscription), _) => of(ROUND_TRIP, None),
+        (Some(OperationType::Subscription), _) => of(ROUND_TRIP_COST, None),
     }
 }
 
 /// The price of an argument beyond its values: reading something as it was reads the log.
-pub(super) fn of_argument(name: &str) -> usize {
-    if name == "asOf" { HISTORY } else { 0 }
+pub(super) fn price_argument(name: &str) -> usize {
+    if name == "asOf" { HISTORY_COST } else { 0 }
 }
 
 /// Where introspection is.
@@ -81,7 +81,7 @@ pub(super) enum IntrospectionPlace {
 /// How many entries that list has there, and where its entries are; rounded up from the schema as it is, which a test
 /// compares. A field of all types together has the mean number of entries, one that may be of the largest type the
 /// largest number.
-pub(super) fn introspected(place: IntrospectionPlace, name: &str) -> (usize, IntrospectionPlace) {
+pub(super) fn price_introspection(place: IntrospectionPlace, name: &str) -> (usize, IntrospectionPlace) {
     match (place, name) {
         (IntrospectionPlace::Data, name) if name != "__schema" && name != "__type" => (1, IntrospectionPlace::Data),
         (_, "types") => (140, IntrospectionPlace::EveryType),

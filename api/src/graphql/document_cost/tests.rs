@@ -5,21 +5,22 @@ use std::{collections::HashSet, fmt::Write as _};
 use async_graphql::{parser::types::OperationType, value};
 
 use super::*;
-use crate::graphql::document_parser::parse;
+use crate::graphql::document_parser::parse_document;
 
 const LIMITS: CostLimits = CostLimits { complexity: 5_000, depth: 20, aliases: 50 };
 
-fn cost_of(text: &str, variables: ConstValue) -> Result<usize, CostError> {
-    let document = parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
-    measure(&document, None, &Variables::from_value(variables), &LIMITS).map(|measured| measured.cost.complexity)
+fn measure_with_variables(text: &str, variables: ConstValue) -> Result<usize, CostError> {
+    let document = parse_document(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+    measure_document(&document, None, &Variables::from_value(variables), &LIMITS)
+        .map(|measured| measured.cost.complexity)
 }
 
 fn cost(text: &str) -> usize {
-    cost_of(text, value!({})).unwrap_or_else(|error| panic!("{text}: {error}"))
+    measure_with_variables(text, value!({})).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
-fn refusal(text: &str) -> CostError {
-    cost_of(text, value!({})).expect_err(text)
+fn measure_error(text: &str) -> CostError {
+    measure_with_variables(text, value!({})).expect_err(text)
 }
 
 #[test]
@@ -52,11 +53,11 @@ fn entries_searches_commands_and_values_count() {
 fn variables_count_as_often_as_they_are_read() {
     let text =
         "query($n: Int = 7, $ids: [String]) { opportunities(first: $n) { totalCount } a(ids: $ids) b(ids: $ids) }";
-    assert_eq!(cost_of(text, value!({})).unwrap(), 10 + 1 + 7 + 2 * 11);
-    assert_eq!(cost_of(text, value!({ "n": 3, "ids": ["a", "b"] })).unwrap(), 10 + 1 + 3 + 2 * (10 + 3));
+    assert_eq!(measure_with_variables(text, value!({})).unwrap(), 10 + 1 + 7 + 2 * 11);
+    assert_eq!(measure_with_variables(text, value!({ "n": 3, "ids": ["a", "b"] })).unwrap(), 10 + 1 + 3 + 2 * (10 + 3));
     let (many, long) = (vec![1; 2_600], "x".repeat(3_000_000));
-    assert!(cost_of(text, value!({ "ids": many })).is_err(), "two times 2,600");
-    assert!(cost_of(text, value!({ "ids": [long] })).is_err(), "two times three megabytes");
+    assert!(measure_with_variables(text, value!({ "ids": many })).is_err(), "two times 2,600");
+    assert!(measure_with_variables(text, value!({ "ids": [long] })).is_err(), "two times three megabytes");
 }
 
 #[test]
@@ -78,11 +79,11 @@ fn what_multiplies_is_refused() {
     let operations = (0..200).map(|n| format!("query q{n} {{ ...f0 }} ")).collect::<Vec<_>>().concat();
     let many_operations = format!("{operations}{}", levels(2, 6).trim_start_matches("query { ...f0 }"));
     for text in [levels(3, 30), levels(30, 3), levels(2, 12), spread_searches, format!("{{ {} }}", "a ".repeat(600))] {
-        assert!(matches!(refusal(&text), CostError::Complex { .. }), "{text}");
+        assert!(matches!(measure_error(&text), CostError::TooComplex { .. }), "{text}");
     }
-    let document = parse(&many_operations).unwrap();
-    let refused = measure(&document, Some("q0"), &Variables::default(), &LIMITS).unwrap_err();
-    assert!(matches!(refused, CostError::Complex { .. }), "operations that are not run are validated: {refused}");
+    let document = parse_document(&many_operations).unwrap();
+    let refused = measure_document(&document, Some("q0"), &Variables::default(), &LIMITS).unwrap_err();
+    assert!(matches!(refused, CostError::TooComplex { .. }), "operations that are not run are validated: {refused}");
 }
 
 #[test]
@@ -90,28 +91,31 @@ fn what_cannot_be_run_is_refused_by_name() {
     let chain = (0..600).map(|n| format!("fragment f{n} on Query {{ ...f{} }} ", n + 1)).collect::<Vec<_>>().concat();
     let chain = format!("{{ ...f0 }} {chain} fragment f600 on Query {{ a }}");
     let unused = format!("{{ a }} {}", chain.trim_start_matches("{ ...f0 }"));
-    assert!(matches!(refusal(&chain), CostError::Deep { .. }));
-    assert!(matches!(refusal(&unused), CostError::Deep { .. }));
+    assert!(matches!(measure_error(&chain), CostError::TooDeep { .. }));
+    assert!(matches!(measure_error(&unused), CostError::TooDeep { .. }));
     let deep = format!("{} a {}", "{ a ".repeat(21), "}".repeat(21));
-    assert!(matches!(refusal(&deep), CostError::Deep { limit: 20, .. }));
+    assert!(matches!(measure_error(&deep), CostError::TooDeep { limit: 20, .. }));
     let named = (0..51).map(|n| format!("a{n}: __typename ")).collect::<Vec<_>>().concat();
-    assert!(matches!(refusal(&format!("{{ {named} }}")), CostError::Aliases { .. }));
+    assert!(matches!(measure_error(&format!("{{ {named} }}")), CostError::TooManyAliases { .. }));
     let spread = "{ ...F ...F ...F } fragment F on Query { ".to_owned() + &named[..named.len() / 2] + "__typename }";
-    assert!(matches!(refusal(&spread), CostError::Aliases { .. }));
+    assert!(matches!(measure_error(&spread), CostError::TooManyAliases { .. }));
     assert!(matches!(
-        refusal("{ ...A } fragment A on T { b { ...B } } fragment B on T { ...A }"),
-        CostError::Circle { .. }
+        measure_error("{ ...A } fragment A on T { b { ...B } } fragment B on T { ...A }"),
+        CostError::FragmentCycle { .. }
     ));
-    assert!(matches!(refusal("{ a } fragment A on T { ...A }"), CostError::Circle { .. }));
-    assert!(matches!(refusal("{ ...A }"), CostError::NoFragment { .. }));
-    assert!(matches!(refusal("query A { a } query B { b }"), CostError::SeveralOperations));
-    assert!(matches!(refusal(&format!("{{ a {} }}", "@d ".repeat(9))), CostError::Directives { .. }));
-    assert!(matches!(refusal(&format!("{{ a({}) }}", "b: 1 ".repeat(101))), CostError::Arguments { .. }));
-    assert!(matches!(refusal("subscription { a b }"), CostError::Streams));
-    assert!(matches!(refusal("subscription { ...F ...F } fragment F on Subscription { a }"), CostError::Streams));
-    let document = parse("query A { a } query B { b }").unwrap();
-    let named = |name| measure(&document, Some(name), &Variables::default(), &LIMITS);
-    assert!(matches!(named("C"), Err(CostError::NoOperation { .. })));
+    assert!(matches!(measure_error("{ a } fragment A on T { ...A }"), CostError::FragmentCycle { .. }));
+    assert!(matches!(measure_error("{ ...A }"), CostError::UnknownFragment { .. }));
+    assert!(matches!(measure_error("query A { a } query B { b }"), CostError::AmbiguousOperation));
+    assert!(matches!(measure_error(&format!("{{ a {} }}", "@d ".repeat(9))), CostError::TooManyDirectives { .. }));
+    assert!(matches!(measure_error(&format!("{{ a({}) }}", "b: 1 ".repeat(101))), CostError::TooManyArguments { .. }));
+    assert!(matches!(measure_error("subscription { a b }"), CostError::SeveralSubscriptionFields));
+    assert!(matches!(
+        measure_error("subscription { ...F ...F } fragment F on Subscription { a }"),
+        CostError::SeveralSubscriptionFields
+    ));
+    let document = parse_document("query A { a } query B { b }").unwrap();
+    let named = |name| measure_document(&document, Some(name), &Variables::default(), &LIMITS);
+    assert!(matches!(named("C"), Err(CostError::UnknownOperation { .. })));
     assert_eq!(named("B").unwrap().kind, OperationType::Query);
 }
 
@@ -131,16 +135,19 @@ fn the_schema_can_be_asked_for_and_not_multiplied() {
     for inner in
         ["fields { type { fields { type { fields { name } } } } }", "fields { type { fields { type { name } } } }"]
     {
-        assert!(matches!(refusal(&format!("{{ __schema {{ types {{ {inner} }} }} }}")), CostError::Complex { .. }));
+        assert!(matches!(
+            measure_error(&format!("{{ __schema {{ types {{ {inner} }} }} }}")),
+            CostError::TooComplex { .. }
+        ));
     }
     let wide = format!("{{ __schema {{ types {{ fields {{ {} }} }} }} }}", "name ".repeat(1_000));
-    assert!(matches!(refusal(&wide), CostError::Complex { .. }));
+    assert!(matches!(measure_error(&wide), CostError::TooComplex { .. }));
     let spread = format!("{{ {} }} fragment F on Query {{ {} }}", "...F ".repeat(5), &full[1..full.len() - 1]);
-    assert!(matches!(refusal(&spread), CostError::Complex { .. }));
+    assert!(matches!(measure_error(&spread), CostError::TooComplex { .. }));
 }
 
 /// Fields of the schema with their arguments, by type.
-fn fields(sdl: &str) -> Vec<(String, String, String)> {
+fn parse_sdl_fields(sdl: &str) -> Vec<(String, String, String)> {
     let (mut found, mut of, mut field, mut is_text) = (vec![], String::new(), None::<(String, String)>, false);
     for line in sdl.lines() {
         let line = line.trim();
@@ -168,7 +175,7 @@ fn fields(sdl: &str) -> Vec<(String, String, String)> {
 
 #[test]
 fn every_list_of_the_schema_has_its_price() {
-    let fields = fields(&crate::graphql::sdl());
+    let fields = parse_sdl_fields(&crate::graphql::sdl());
     let paged = |arguments: &str| arguments.contains("first: Int");
     for (of, name, arguments) in &fields {
         let root = match of.as_str() {
@@ -177,7 +184,7 @@ fn every_list_of_the_schema_has_its_price() {
             "Subscription" => Some(OperationType::Subscription),
             _ => None,
         };
-        let price = field_price::of(root, name);
+        let price = field_price::price_field(root, name);
         assert_eq!(price.default_entries.is_some(), paged(arguments), "{of}.{name} needs a line in field_price.rs");
     }
     assert!(fields.iter().any(|(_, _, arguments)| paged(arguments)), "the schema is read");
@@ -186,13 +193,13 @@ fn every_list_of_the_schema_has_its_price() {
 #[test]
 fn the_sizes_of_introspection_are_those_of_the_schema() {
     let sdl = crate::graphql::sdl();
-    let fields = fields(&sdl);
+    let fields = parse_sdl_fields(&sdl);
     let types = sdl
         .lines()
         .filter(|line| ["type ", "input ", "enum ", "union ", "scalar "].iter().any(|kind| line.starts_with(kind)));
     // The specification's own come with it.
     let types = types.count() + 8 + 5;
-    let listed = |name: &str, place| field_price::introspected(place, name).0;
+    let listed = |name: &str, place| field_price::price_introspection(place, name).0;
     assert!(types <= listed("types", IntrospectionPlace::Entry), "{types} types");
     let mean = fields.len() / types + 1;
     assert!(mean <= listed("fields", IntrospectionPlace::EveryType), "{mean} fields of a type on the mean");

@@ -4,7 +4,7 @@
 ///
 /// # Errors
 /// What is wrong with an escape sequence.
-pub(super) fn of_quoted(content: &str) -> Result<String, String> {
+pub(super) fn decode_quoted_string(content: &str) -> Result<String, String> {
     let mut value = String::with_capacity(content.len());
     let mut rest = content;
     while let Some(escape) = rest.find('\\') {
@@ -20,7 +20,7 @@ pub(super) fn of_quoted(content: &str) -> Result<String, String> {
             'r' => '\r',
             't' => '\t',
             'u' => {
-                let (character, after) = unicode(rest).ok_or_else(|| {
+                let (character, after) = decode_unicode_escape(rest).ok_or_else(|| {
                     "a Unicode escape has to be \\uXXXX, a pair of surrogates of that form, or \\u{X} up to \\u{10FFFF}"
                         .to_owned()
                 })?;
@@ -35,41 +35,41 @@ pub(super) fn of_quoted(content: &str) -> Result<String, String> {
 }
 
 /// The character that stands behind `\u`, and what follows it.
-fn unicode(text: &str) -> Option<(char, &str)> {
+fn decode_unicode_escape(text: &str) -> Option<(char, &str)> {
     if let Some(braced) = text.strip_prefix('{') {
         let (digits, rest) = braced.split_once('}')?;
         let digits = digits.trim_start_matches('0');
-        let code = if digits.is_empty() && braced.starts_with('0') { 0 } else { hexadecimal(digits)? };
+        let code = if digits.is_empty() && braced.starts_with('0') { 0 } else { parse_hexadecimal(digits)? };
         return Some((char::from_u32(code)?, rest));
     }
     let (first, rest) = text.split_at_checked(4)?;
-    let first = hexadecimal(first)?;
+    let first = parse_hexadecimal(first)?;
     if !(0xD800..0xDC00).contains(&first) {
         return Some((char::from_u32(first)?, rest));
     }
     let (second, rest) = rest.strip_prefix("\\u")?.split_at_checked(4)?;
-    let second = hexadecimal(second)?;
+    let second = parse_hexadecimal(second)?;
     if !(0xDC00..0xE000).contains(&second) {
         return None;
     }
     Some((char::from_u32(0x1_0000 + ((first - 0xD800) << 10) + (second - 0xDC00))?, rest))
 }
 
-fn hexadecimal(digits: &str) -> Option<u32> {
+fn parse_hexadecimal(digits: &str) -> Option<u32> {
     // `from_str_radix` takes a sign, too.
     let is_plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     if is_plain { u32::from_str_radix(digits, 16).ok() } else { None }
 }
 
 /// The lines of a text, whatever ends them.
-pub(super) fn lines(text: &str) -> Vec<&str> {
+pub(super) fn split_lines(text: &str) -> Vec<&str> {
     text.split("\r\n").flat_map(|part| part.split(['\n', '\r'])).collect()
 }
 
 /// The value of a block string, without its quotes: what all lines but the first are indented by is no part of it, nor are
 /// blank lines at its ends.
-pub(super) fn of_block(content: &str) -> String {
-    let lines = lines(content);
+pub(super) fn decode_block_string(content: &str) -> String {
+    let lines = split_lines(content);
     let is_blank = |line: &str| line.bytes().all(|byte| byte == b' ' || byte == b'\t');
     let indent = |line: &str| line.bytes().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
     let common = lines.iter().skip(1).filter(|line| !is_blank(line)).map(|line| indent(line)).min().unwrap_or(0);
@@ -92,14 +92,14 @@ mod tests {
             (r"\uD83D\uDE00!", "😀!"),
             ("plain 😀", "plain 😀"),
         ] {
-            assert_eq!(of_quoted(content).as_deref(), Ok(value), "{content}");
+            assert_eq!(decode_quoted_string(content).as_deref(), Ok(value), "{content}");
         }
         for content in
             [r"\x", r"\u12", r"\u{}", r"\u{110000}", r"\u{D800}", r"\uD83D", r"\uD83D\u0041", r"\uDE00", r"\u{+41}"]
         {
-            assert!(of_quoted(content).is_err(), "{content}");
+            assert!(decode_quoted_string(content).is_err(), "{content}");
         }
-        assert!(of_quoted(r"\u{FFFFFFFFFFFFFFFFFF}").is_err(), "no number of ours is that long");
+        assert!(decode_quoted_string(r"\u{FFFFFFFFFFFFFFFFFF}").is_err(), "no number of ours is that long");
     }
 
     #[test]
@@ -111,7 +111,7 @@ mod tests {
             ("line 1\r\n   line 2\n     line 3", "line 1\nline 2\n  line 3"),
             (r#"a \""" b"#, "a \"\"\" b"),
         ] {
-            assert_eq!(of_block(content), value, "{content:?}");
+            assert_eq!(decode_block_string(content), value, "{content:?}");
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use super::*;
 
-fn error(text: &str) -> String {
-    parse(text).unwrap_err().to_string()
+fn parse_error(text: &str) -> String {
+    parse_document(text).unwrap_err().to_string()
 }
 
 #[test]
@@ -19,7 +19,7 @@ fn documents_are_read_as_the_library_reads_them() {
         "query query { a } query mutation { b } fragment fragment on on { c }",
     ] {
         let theirs = async_graphql::parser::parse_query(text);
-        match (parse(text), theirs) {
+        match (parse_document(text), theirs) {
             (Ok(ours), Ok(theirs)) => {
                 let [ours, theirs] = [ours, theirs].map(|document| serde_json::to_value(document).unwrap());
                 assert_eq!(ours, theirs, "{text}");
@@ -33,7 +33,7 @@ fn documents_are_read_as_the_library_reads_them() {
 #[test]
 fn what_the_library_does_not_read_is_read_by_the_specification() {
     let argument = |text: &str| {
-        let document = parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        let document = parse_document(text).unwrap_or_else(|error| panic!("{text}: {error}"));
         let (_, operation) = document.operations.iter().next().unwrap();
         let Selection::Field(field) = &operation.node.selection_set.node.items[0].node else { panic!("no field") };
         field.node.arguments[0].1.node.clone()
@@ -41,7 +41,7 @@ fn what_the_library_does_not_read_is_read_by_the_specification() {
     assert_eq!(argument(r#"{ a(b: "\u{1F600}") }"#), Value::String("😀".to_owned()));
     assert_eq!(argument(r#"{ a(b: "\uD83D\uDE00") }"#), Value::String("😀".to_owned()));
     assert_eq!(argument(r#"{ a(b: """x \""" y""") }"#), Value::String("x \"\"\" y".to_owned()));
-    parse("\"\"\"what it does\"\"\" query Q($a: Int = 1 @d) { a }").unwrap();
+    parse_document("\"\"\"what it does\"\"\" query Q($a: Int = 1 @d) { a }").unwrap();
 }
 
 #[test]
@@ -72,8 +72,8 @@ fn what_is_no_document_is_refused_where_it_is_wrong() {
         ("query($a: Int = $b) { a }", "cannot hold a variable", 1, 17),
         ("{ a } fragment on on T { a }", "cannot be named", 1, 16),
     ] {
-        let error = parse(text).unwrap_err();
-        let DocumentError::Syntax { reason, at } = &error else { panic!("{text}: {error}") };
+        let error = parse_document(text).unwrap_err();
+        let DocumentParseError::Syntax { reason, at } = &error else { panic!("{text}: {error}") };
         assert!(reason.contains(expected), "{text}: {reason}");
         assert_eq!((at.line, at.column), (line, column), "{text}: {reason}");
     }
@@ -92,14 +92,14 @@ fn whatever_nests_is_refused_before_it_is_gone_into() {
         "{...".repeat(n),
         format!("{{a @d(b:{}", "[{c:".repeat(n)),
     ] {
-        assert!(error(&text).contains("deeper than 48"), "{}", &text[..20]);
+        assert!(parse_error(&text).contains("deeper than 48"), "{}", &text[..20]);
     }
-    assert!(error(&format!("{{ {} }}", "x".repeat(300))).contains("longer than 256"));
+    assert!(parse_error(&format!("{{ {} }}", "x".repeat(300))).contains("longer than 256"));
     let widest = |depth: usize| format!("{{ a(b: {}1{}) }}", "[".repeat(depth), "]".repeat(depth));
-    assert!(parse(&widest(DEEPEST - 1)).is_ok(), "the selection set is a level, too");
-    assert!(parse(&widest(DEEPEST)).is_err());
+    assert!(parse_document(&widest(MAX_NESTING - 1)).is_ok(), "the selection set is a level, too");
+    assert!(parse_document(&widest(MAX_NESTING)).is_err());
     assert!(
-        parse(&format!("{{ {} }}", "a(b: [[1]]) ".repeat(1_000))).is_ok(),
+        parse_document(&format!("{{ {} }}", "a(b: [[1]]) ".repeat(1_000))).is_ok(),
         "what stands side by side does not nest"
     );
 }

@@ -3,14 +3,14 @@
 use async_graphql::{Context, Object, Result};
 use domain::{
     inbox::{Inbox, InboxCommand, NotificationId, NotificationIds},
-    value::Stamp,
+    value::AuditStamp,
 };
 use uuid::Uuid;
 
 use crate::graphql::{
-    condition::{self, ChangeConditions},
+    command_dispatch::{ChangeOutcome, dispatch_command, request_identity},
     error,
-    outcome::{Outcome, give, identity},
+    precondition::{self, PreconditionsInput},
 };
 
 /// Changes one's own inbox.
@@ -24,20 +24,20 @@ impl NotificationMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Which ones, at most 100.")] ids: Vec<Uuid>,
-        #[graphql(desc = "What has to hold.")] conditions: Option<ChangeConditions>,
-    ) -> Result<Outcome> {
+        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+    ) -> Result<ChangeOutcome> {
         let notification_ids = NotificationIds::try_new(ids.into_iter().map(NotificationId::new));
-        let notification_ids = notification_ids.map_err(|reason| error::invalid("ids", &reason))?;
-        change(ctx, conditions, |stamp| InboxCommand::MarkRead { notification_ids, stamp }).await
+        let notification_ids = notification_ids.map_err(|reason| error::invalid_value("ids", &reason))?;
+        dispatch_inbox_command(ctx, conditions, |stamp| InboxCommand::MarkRead { notification_ids, stamp }).await
     }
 
     /// Let all count as read.
     async fn mark_all_notifications_read(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "What has to hold.")] conditions: Option<ChangeConditions>,
-    ) -> Result<Outcome> {
-        change(ctx, conditions, |stamp| InboxCommand::MarkAllRead { stamp }).await
+        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+    ) -> Result<ChangeOutcome> {
+        dispatch_inbox_command(ctx, conditions, |stamp| InboxCommand::MarkAllRead { stamp }).await
     }
 
     /// Let go of one, read or not.
@@ -45,19 +45,19 @@ impl NotificationMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Which one.")] id: Uuid,
-        #[graphql(desc = "What has to hold.")] conditions: Option<ChangeConditions>,
-    ) -> Result<Outcome> {
+        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+    ) -> Result<ChangeOutcome> {
         let notification_id = NotificationId::new(id);
-        change(ctx, conditions, |stamp| InboxCommand::Dismiss { notification_id, stamp }).await
+        dispatch_inbox_command(ctx, conditions, |stamp| InboxCommand::Dismiss { notification_id, stamp }).await
     }
 }
 
 /// Changes the caller's own inbox, and no other.
-async fn change(
+async fn dispatch_inbox_command(
     ctx: &Context<'_>,
-    conditions: Option<ChangeConditions>,
-    command: impl FnOnce(Stamp) -> InboxCommand + Send,
-) -> Result<Outcome> {
-    let conditions = condition::of(ctx, conditions)?;
-    give::<Inbox>(ctx, identity(ctx)?.user(), &conditions, command).await
+    conditions: Option<PreconditionsInput>,
+    command: impl FnOnce(AuditStamp) -> InboxCommand + Send,
+) -> Result<ChangeOutcome> {
+    let conditions = precondition::parse_preconditions(ctx, conditions)?;
+    dispatch_command::<Inbox>(ctx, request_identity(ctx)?.user(), &conditions, command).await
 }

@@ -3,12 +3,12 @@
 use async_graphql::{Context, Object, Result, SimpleObject};
 use domain::inbox as record;
 
-use super::view::Notification;
+use super::node::NotificationNode;
 use crate::graphql::{
+    command_dispatch::{reading_tenant, request_identity},
     error,
-    outcome::{identity, reader},
-    page::{self, PageInfo},
-    reading,
+    pagination::{self, PageInfo},
+    read_models,
 };
 
 /// What one was told.
@@ -25,11 +25,12 @@ impl NotificationQuery {
         #[graphql(desc = "Continue behind the entry with this cursor.")] after: Option<String>,
         #[graphql(desc = "Only those that are unread.", default)] unread: bool,
     ) -> Result<NotificationConnection> {
-        let first = usize::try_from(page::size(first, page::DEFAULT)?).unwrap_or(usize::MAX);
-        let (tenant, user) = (reader(ctx)?, identity(ctx)?.user().to_string());
-        let found = reading::of(ctx)?.workspace().await?.get::<record::Inbox>(tenant, &user).await;
-        let inbox = found.map_err(|error| error::query(&error))?.map(|kept| kept.state).unwrap_or_default();
-        let mut wanted: Vec<_> = inbox.kept().rev().filter(|kept| !unread || kept.is_unread()).collect();
+        let first =
+            usize::try_from(pagination::parse_page_size(first, pagination::DEFAULT_PAGE_SIZE)?).unwrap_or(usize::MAX);
+        let (tenant, user) = (reading_tenant(ctx)?, request_identity(ctx)?.user().to_string());
+        let found = read_models::from_context(ctx)?.tenant_views().await?.get::<record::Inbox>(tenant, &user).await;
+        let inbox = found.map_err(|error| error::query_error(&error))?.map(|kept| kept.state).unwrap_or_default();
+        let mut wanted: Vec<_> = inbox.entries().rev().filter(|kept| !unread || kept.is_unread()).collect();
         let total_count = wanted.len();
         let after = after.filter(|after| !after.is_empty());
         if let Some(after) = &after {
@@ -39,9 +40,9 @@ impl NotificationQuery {
         }
         let has_next_page = wanted.len() > first;
         wanted.truncate(first);
-        let edge = |kept: &&record::Kept| NotificationEdge {
+        let edge = |kept: &&record::InboxEntry| NotificationEdge {
             cursor: kept.id().to_string(),
-            node: Notification::of(kept.notification(), kept.stamp().at, kept.read_at()),
+            node: NotificationNode::from_notification(kept.notification(), kept.stamp().at, kept.read_at()),
         };
         let edges: Vec<_> = wanted.iter().map(edge).collect();
         let page_info = PageInfo {
@@ -50,7 +51,7 @@ impl NotificationQuery {
             start_cursor: edges.first().map(|edge| edge.cursor.clone()),
             end_cursor: edges.last().map(|edge| edge.cursor.clone()),
         };
-        Ok(NotificationConnection { edges, page_info, total_count, unread_count: inbox.unread() })
+        Ok(NotificationConnection { edges, page_info, total_count, unread_count: inbox.unread_count() })
     }
 }
 
@@ -73,5 +74,5 @@ struct NotificationEdge {
     /// Where this entry stands, for as long as it is kept.
     cursor: String,
     /// The entry.
-    node: Notification,
+    node: NotificationNode,
 }

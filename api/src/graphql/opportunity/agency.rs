@@ -4,7 +4,8 @@ use async_graphql::SimpleObject;
 
 /// A department or independent agency.
 #[derive(Clone, SimpleObject)]
-pub(super) struct Agency {
+#[graphql(name = "Agency")]
+pub(super) struct AgencyNode {
     /// Its Common Government-wide Accounting Classification code, or a slug of its name.
     pub(super) code: String,
     /// Its name as published.

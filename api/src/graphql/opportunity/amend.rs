@@ -2,20 +2,20 @@
 
 use async_graphql::{Context, InputObject, Object, Result};
 use chrono::{DateTime, Utc};
-use commands::{caller::Caller, opportunity::Amendment};
-use domain::opportunity::{Naics, NoticeId, SetAside};
+use commands::{caller::Caller, opportunity::OpportunityAmendment};
+use domain::opportunity::{NaicsCode, NoticeId, SetAside};
 
 use super::{
-    input::{self, MAX_DESCRIPTION, MAX_TITLE},
-    outcome::{self, OpportunityOutcome},
+    input_validation::{self, MAX_DESCRIPTION_CHARS, MAX_TITLE_CHARS},
+    outcome::{self, OpportunityChangeOutcome},
 };
 use crate::{
+    app_context::PgOpportunities,
     graphql::{
-        condition::{self, ChangeConditions},
         error,
-        operations::guard::OperatorOnly,
+        precondition::{self, PreconditionsInput},
+        projection::guard::OperatorOnly,
     },
-    store::PgOpportunities,
 };
 
 /// Changes opportunities.
@@ -30,13 +30,17 @@ impl AmendMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "What changes.")] input: AmendOpportunityInput,
-        #[graphql(desc = "What has to hold.")] conditions: Option<ChangeConditions>,
-    ) -> Result<OpportunityOutcome> {
-        let id = input::id("input.id", &input.id)?;
+        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+    ) -> Result<OpportunityChangeOutcome> {
+        let id = input_validation::parse_opportunity_id("input.id", &input.id)?;
         let amendment = input.into_amendment()?;
-        let opportunities = error::wired(ctx.data::<PgOpportunities>())?;
-        let conditions = condition::of(ctx, conditions)?;
-        outcome::of(opportunities.amend(error::wired(ctx.data::<Caller>())?, &id, amendment, &conditions).await)
+        let opportunities = error::require_context_data(ctx.data::<PgOpportunities>())?;
+        let conditions = precondition::parse_preconditions(ctx, conditions)?;
+        outcome::to_opportunity_outcome(
+            opportunities
+                .amend_opportunity(error::require_context_data(ctx.data::<Caller>())?, &id, amendment, &conditions)
+                .await,
+        )
     }
 }
 
@@ -60,16 +64,26 @@ struct AmendOpportunityInput {
 }
 
 impl AmendOpportunityInput {
-    fn into_amendment(self) -> Result<Amendment> {
-        let amendment = Amendment {
-            notice_id: input::optional("input.noticeId", self.notice_id, NoticeId::try_new)?,
-            title: self.title.map(|title| input::text("input.title", &title, MAX_TITLE)).transpose()?,
-            description: input::optional_text("input.description", self.description, MAX_DESCRIPTION)?,
-            response_deadline: input::optional_time("input.responseDeadline", self.response_deadline)?,
-            set_aside: input::optional("input.setAside", self.set_aside, SetAside::try_new)?,
-            naics: input::optional("input.naics", self.naics, Naics::try_new)?,
+    fn into_amendment(self) -> Result<OpportunityAmendment> {
+        let amendment = OpportunityAmendment {
+            notice_id: input_validation::parse_optional("input.noticeId", self.notice_id, NoticeId::try_new)?,
+            title: self
+                .title
+                .map(|title| input_validation::parse_text("input.title", &title, MAX_TITLE_CHARS))
+                .transpose()?,
+            description: input_validation::parse_optional_text(
+                "input.description",
+                self.description,
+                MAX_DESCRIPTION_CHARS,
+            )?,
+            response_deadline: input_validation::validate_optional_time(
+                "input.responseDeadline",
+                self.response_deadline,
+            )?,
+            set_aside: input_validation::parse_optional("input.setAside", self.set_aside, SetAside::try_new)?,
+            naics: input_validation::parse_optional("input.naics", self.naics, NaicsCode::try_new)?,
         };
-        if amendment == Amendment::default() {
+        if amendment == OpportunityAmendment::default() {
             return Err(error::invalid_field("input", "nothing is to be changed".to_owned()));
         }
         Ok(amendment)

@@ -6,17 +6,17 @@ use commands::caller::Caller;
 use domain::opportunity::{self as record, Award};
 
 use super::{
-    input::{self, MAX_NAME},
-    outcome::{self, OpportunityOutcome},
+    input_validation::{self, MAX_NAME_CHARS},
+    outcome::{self, OpportunityChangeOutcome},
 };
 use crate::{
+    app_context::PgOpportunities,
     graphql::{
-        cents::Cents,
-        condition::{self, ChangeConditions},
+        cents::CentsScalar,
         error,
-        operations::guard::OperatorOnly,
+        precondition::{self, PreconditionsInput},
+        projection::guard::OperatorOnly,
     },
-    store::PgOpportunities,
 };
 
 /// Enters awards.
@@ -31,13 +31,17 @@ impl AwardMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The award.")] input: AwardOpportunityInput,
-        #[graphql(desc = "What has to hold.")] conditions: Option<ChangeConditions>,
-    ) -> Result<OpportunityOutcome> {
-        let id = input::id("input.id", &input.id)?;
+        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+    ) -> Result<OpportunityChangeOutcome> {
+        let id = input_validation::parse_opportunity_id("input.id", &input.id)?;
         let award = input.into_award()?;
-        let opportunities = error::wired(ctx.data::<PgOpportunities>())?;
-        let conditions = condition::of(ctx, conditions)?;
-        outcome::of(opportunities.award(error::wired(ctx.data::<Caller>())?, &id, award, &conditions).await)
+        let opportunities = error::require_context_data(ctx.data::<PgOpportunities>())?;
+        let conditions = precondition::parse_preconditions(ctx, conditions)?;
+        outcome::to_opportunity_outcome(
+            opportunities
+                .award_opportunity(error::require_context_data(ctx.data::<Caller>())?, &id, award, &conditions)
+                .await,
+        )
     }
 }
 
@@ -51,7 +55,7 @@ struct AwardOpportunityInput {
     /// The day it was awarded.
     date: Option<NaiveDate>,
     /// What it is worth, not below zero.
-    amount: Option<Cents>,
+    amount: Option<CentsScalar>,
     /// The company that won it, no person.
     awardee: Option<String>,
 }
@@ -62,10 +66,10 @@ impl AwardOpportunityInput {
             return Err(error::invalid_field("input.amount", "the amount is below zero".to_owned()));
         }
         Ok(Award {
-            number: Some(input::text("input.number", &self.number, MAX_NAME)?),
-            date: input::optional_day("input.date", self.date)?,
-            amount: self.amount.map(|amount| record::Cents(amount.0)),
-            awardee: input::optional_text("input.awardee", self.awardee, MAX_NAME)?,
+            number: Some(input_validation::parse_text("input.number", &self.number, MAX_NAME_CHARS)?),
+            date: input_validation::validate_optional_day("input.date", self.date)?,
+            amount: self.amount.map(|amount| record::UsdCents(amount.0)),
+            awardee: input_validation::parse_optional_text("input.awardee", self.awardee, MAX_NAME_CHARS)?,
         })
     }
 }

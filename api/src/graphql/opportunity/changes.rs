@@ -9,14 +9,14 @@ use domain::{envelope::PUBLIC_TENANT, opportunity as record};
 use futures::Stream;
 use projections::runtime::ConsistencyToken;
 
-use super::{detail::Opportunity, input};
+use super::{detail::OpportunityNode, input_validation};
 use crate::{
+    app_context::AppContext,
     graphql::{
         error,
-        follow::{self, Happened},
-        reading,
+        feed_subscription::{self, FeedEvent},
+        read_models,
     },
-    store::Stores,
 };
 
 /// Most opportunities that one subscription names.
@@ -38,8 +38,11 @@ impl OpportunityChangesSubscription {
         >,
         #[graphql(desc = "Only changes to these opportunities; 1 to 500.")] ids: Option<Vec<String>>,
     ) -> Result<impl Stream<Item = Result<OpportunityChange>> + use<>> {
-        let wanted = ids.map(|ids| chosen(&ids)).transpose()?;
-        follow::follow(ctx, after, move |happened| change(happened, wanted.as_ref())).await
+        let wanted = ids.map(|ids| parse_opportunity_ids(&ids)).transpose()?;
+        feed_subscription::subscribe_events(ctx, after, move |happened| {
+            to_opportunity_change(happened, wanted.as_ref())
+        })
+        .await
     }
 }
 
@@ -82,7 +85,7 @@ pub(super) enum OpportunityChangeKind {
 
 impl OpportunityChangeKind {
     /// What an event of this name is; `None` for one that a newer program recorded.
-    pub(super) fn of(event_type: &str) -> Option<Self> {
+    pub(super) fn from_event_type(event_type: &str) -> Option<Self> {
         match event_type {
             "opportunity.discovered" => Some(Self::Discovered),
             "opportunity.amended" => Some(Self::Amended),
@@ -101,33 +104,34 @@ impl OpportunityChangeKind {
 #[ComplexObject]
 impl OpportunityChange {
     /// The opportunity with this change in it; later ones may be in it, too.
-    async fn opportunity(&self, ctx: &Context<'_>) -> Result<Option<Opportunity>> {
-        let reading = reading::of(ctx)?.anew(error::wired(ctx.data::<Stores>())?, self.token.clone());
-        let id = input::id("id", &self.opportunity_id)?;
-        let view = reading.views().await?.get(&id).await.map_err(|error| error::query(&error))?;
-        Ok(view.map(Opportunity::from))
+    async fn opportunity(&self, ctx: &Context<'_>) -> Result<Option<OpportunityNode>> {
+        let reading = read_models::from_context(ctx)?
+            .with_token(error::require_context_data(ctx.data::<AppContext>())?, self.token.clone());
+        let id = input_validation::parse_opportunity_id("id", &self.opportunity_id)?;
+        let view = reading.opportunity_views().await?.get(&id).await.map_err(|error| error::query_error(&error))?;
+        Ok(view.map(OpportunityNode::from))
     }
 }
 
-fn chosen(ids: &[String]) -> Result<HashSet<String>> {
+fn parse_opportunity_ids(ids: &[String]) -> Result<HashSet<String>> {
     if ids.is_empty() || ids.len() > MAX_IDS {
         return Err(error::invalid_field("ids", format!("name 1 to {MAX_IDS} opportunities")));
     }
-    ids.iter().map(|id| input::id("ids", id).map(|id| id.to_string())).collect()
+    ids.iter().map(|id| input_validation::parse_opportunity_id("ids", id).map(|id| id.to_string())).collect()
 }
 
-fn change(happened: &Happened, wanted: Option<&HashSet<String>>) -> Option<OpportunityChange> {
+fn to_opportunity_change(happened: &FeedEvent, wanted: Option<&HashSet<String>>) -> Option<OpportunityChange> {
     let event = &happened.event;
     let is_public = event.aggregate_type == record::Opportunity::TYPE && event.tenant_id == PUBLIC_TENANT;
     if !is_public || wanted.is_some_and(|ids| !ids.contains(&event.aggregate_id)) {
         return None;
     }
-    let token = happened.token();
+    let token = happened.consistency_token();
     Some(OpportunityChange {
         cursor: happened.cursor(),
         opportunity_id: event.aggregate_id.clone(),
         version: event.sequence,
-        kind: OpportunityChangeKind::of(&event.event_type)?,
+        kind: OpportunityChangeKind::from_event_type(&event.event_type)?,
         recorded_at: event.recorded_at,
         consistency_token: token.to_string(),
         token,

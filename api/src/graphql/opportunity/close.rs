@@ -5,16 +5,16 @@ use commands::caller::Caller;
 use domain::opportunity::CancellationReason;
 
 use super::{
-    input,
-    outcome::{self, OpportunityOutcome},
+    input_validation,
+    outcome::{self, OpportunityChangeOutcome},
 };
 use crate::{
+    app_context::PgOpportunities,
     graphql::{
-        condition::{self, ChangeConditions},
         error,
-        operations::guard::OperatorOnly,
+        precondition::{self, PreconditionsInput},
+        projection::guard::OperatorOnly,
     },
-    store::PgOpportunities,
 };
 
 /// Ends opportunities.
@@ -30,13 +30,17 @@ impl CloseMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "The opportunity.")] id: String,
         #[graphql(desc = "Why, at most 2,000 characters.")] reason: Option<String>,
-        #[graphql(desc = "What has to hold.")] conditions: Option<ChangeConditions>,
-    ) -> Result<OpportunityOutcome> {
-        let id = input::id("id", &id)?;
-        let reason = input::optional("reason", reason, CancellationReason::try_new)?;
-        let conditions = condition::of(ctx, conditions)?;
-        let opportunities = error::wired(ctx.data::<PgOpportunities>())?;
-        outcome::of(opportunities.cancel(error::wired(ctx.data::<Caller>())?, &id, reason, &conditions).await)
+        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+    ) -> Result<OpportunityChangeOutcome> {
+        let id = input_validation::parse_opportunity_id("id", &id)?;
+        let reason = input_validation::parse_optional("reason", reason, CancellationReason::try_new)?;
+        let conditions = precondition::parse_preconditions(ctx, conditions)?;
+        let opportunities = error::require_context_data(ctx.data::<PgOpportunities>())?;
+        outcome::to_opportunity_outcome(
+            opportunities
+                .cancel_opportunity(error::require_context_data(ctx.data::<Caller>())?, &id, reason, &conditions)
+                .await,
+        )
     }
 
     /// Note that it is over. A newer notice or an award opens it again.
@@ -45,11 +49,15 @@ impl CloseMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The opportunity.")] id: String,
-        #[graphql(desc = "What has to hold.")] conditions: Option<ChangeConditions>,
-    ) -> Result<OpportunityOutcome> {
-        let id = input::id("id", &id)?;
-        let conditions = condition::of(ctx, conditions)?;
-        let opportunities = error::wired(ctx.data::<PgOpportunities>())?;
-        outcome::of(opportunities.archive(error::wired(ctx.data::<Caller>())?, &id, &conditions).await)
+        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+    ) -> Result<OpportunityChangeOutcome> {
+        let id = input_validation::parse_opportunity_id("id", &id)?;
+        let conditions = precondition::parse_preconditions(ctx, conditions)?;
+        let opportunities = error::require_context_data(ctx.data::<PgOpportunities>())?;
+        outcome::to_opportunity_outcome(
+            opportunities
+                .archive_opportunity(error::require_context_data(ctx.data::<Caller>())?, &id, &conditions)
+                .await,
+        )
     }
 }

@@ -7,22 +7,22 @@ use cqrs_es::Aggregate;
 use domain::opportunity as record;
 use futures::{Stream, StreamExt, stream};
 use projections::{
+    opportunity_views::{OpportunityCounters, OpportunityViews},
     runtime::{ConsistencyToken, Generation, Projection},
-    views::{Counters, Views},
 };
 use tokio::time::sleep;
 
 use crate::{
+    app_context::AppContext,
     graphql::{
         error,
-        follow::{self, Happened},
-        reading,
+        feed_subscription::{self, FeedEvent},
+        read_models,
     },
-    store::Stores,
 };
 
 /// Time between two looks at figures that move.
-const EVERY: Duration = Duration::from_secs(1);
+const REFRESH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Figures as they move.
 #[derive(Default)]
@@ -35,16 +35,25 @@ impl OpportunityDashboardSubscription {
         &self,
         ctx: &Context<'_>,
     ) -> Result<impl Stream<Item = Result<OpportunityDashboard>> + use<>> {
-        let stores = error::wired(ctx.data::<Stores>())?.clone();
-        let now = reading::of(ctx)?.views().await?.counters().await.map_err(|error| error::query(&error))?;
-        let moved = Box::pin(follow::follow(ctx, None, changed).await?.ready_chunks(CHUNK));
-        let later = stream::unfold(Some((moved, stores)), next);
+        let stores = error::require_context_data(ctx.data::<AppContext>())?.clone();
+        let now = read_models::from_context(ctx)?
+            .opportunity_views()
+            .await?
+            .counters()
+            .await
+            .map_err(|error| error::query_error(&error))?;
+        let moved = Box::pin(
+            feed_subscription::subscribe_events(ctx, None, opportunity_change_token)
+                .await?
+                .ready_chunks(MAX_CHUNK_EVENTS),
+        );
+        let later = stream::unfold(Some((moved, stores)), next_dashboard);
         Ok(stream::once(std::future::ready(Ok(OpportunityDashboard::from(now)))).chain(later))
     }
 }
 
 /// Changes that are looked at together.
-const CHUNK: usize = 10_000;
+const MAX_CHUNK_EVENTS: usize = 10_000;
 
 /// Opportunities by status.
 #[derive(SimpleObject)]
@@ -61,8 +70,8 @@ struct OpportunityDashboard {
     archived: u64,
 }
 
-impl From<Counters> for OpportunityDashboard {
-    fn from(counters: Counters) -> Self {
+impl From<OpportunityCounters> for OpportunityDashboard {
+    fn from(counters: OpportunityCounters) -> Self {
         let of = |status: &str| counters.by_status.get(status).copied().unwrap_or_default();
         Self {
             total: counters.total,
@@ -74,13 +83,15 @@ impl From<Counters> for OpportunityDashboard {
     }
 }
 
-fn changed(happened: &Happened) -> Option<ConsistencyToken> {
-    (happened.event.aggregate_type == record::Opportunity::TYPE).then(|| happened.token())
+fn opportunity_change_token(happened: &FeedEvent) -> Option<ConsistencyToken> {
+    (happened.event.aggregate_type == record::Opportunity::TYPE).then(|| happened.consistency_token())
 }
 
 /// The figures after the next changes. They are read a moment later, so that what was changed together is shown together,
 /// and when the read model has come as far.
-async fn next<S>(rest: Option<(S, Stores)>) -> Option<(Result<OpportunityDashboard>, Option<(S, Stores)>)>
+async fn next_dashboard<S>(
+    rest: Option<(S, AppContext)>,
+) -> Option<(Result<OpportunityDashboard>, Option<(S, AppContext)>)>
 where
     S: Stream<Item = Vec<Result<ConsistencyToken>>> + Unpin,
 {
@@ -89,18 +100,19 @@ where
         Ok(tokens) => tokens.into_iter().next_back(),
         Err(error) => return Some((Err(error), None)),
     };
-    sleep(EVERY).await;
-    let (models, generations) = stores.live.of_now();
+    sleep(REFRESH_INTERVAL).await;
+    let (models, generations) = stores.read_models.current_with_generations();
     if let Some(token) = last {
-        let generation = generations.get(Views::NAME).copied().unwrap_or(Generation::FIRST);
+        let generation = generations.get(OpportunityViews::NAME).copied().unwrap_or(Generation::FIRST);
         // Figures that are behind are better than none: the next change brings them up to date.
-        let waited = stores.runtime.wait_for(&models.views, generation, &token, stores.consistency_wait).await;
+        let waited =
+            stores.runtime.wait_for_token(&models.opportunity_views, generation, &token, stores.consistency_wait).await;
         if let Err(away) = waited {
             return Some((Err(error::unavailable(&away)), None));
         }
     }
-    match models.views.counters().await {
+    match models.opportunity_views.counters().await {
         Ok(counters) => Some((Ok(counters.into()), Some((moved, stores)))),
-        Err(error) => Some((Err(error::query(&error)), None)),
+        Err(error) => Some((Err(error::query_error(&error)), None)),
     }
 }

@@ -3,12 +3,12 @@
 use async_graphql::{Context, Enum, Object, Result, SimpleObject};
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::opportunity as record;
-use projections::views::{self, OpportunityView, Status};
+use projections::opportunity_views::{self, OpportunityView, OpportunityViewStatus};
 
-use super::{agency::Agency, input, past::OpportunityMoment};
+use super::{agency::AgencyNode, history::OpportunityMoment, input_validation};
 use crate::{
-    graphql::{cents::Cents, error, reading},
-    store::Stores,
+    app_context::AppContext,
+    graphql::{cents::CentsScalar, error, read_models},
 };
 
 /// One opportunity.
@@ -23,28 +23,29 @@ impl OpportunityDetailQuery {
         ctx: &Context<'_>,
         #[graphql(desc = "Its id, e.g. `097:SPE4A726RX326`.")] id: String,
         #[graphql(desc = "As it was then; by default as it is.")] as_of: Option<OpportunityMoment>,
-    ) -> Result<Option<Opportunity>> {
-        let id = input::id("id", &id)?;
+    ) -> Result<Option<OpportunityNode>> {
+        let id = input_validation::parse_opportunity_id("id", &id)?;
         let view = match as_of {
-            None => reading::of(ctx)?.views().await?.get(&id).await,
+            None => read_models::from_context(ctx)?.opportunity_views().await?.get(&id).await,
             Some(moment) => {
-                let log = error::wired(ctx.data::<Stores>())?.runtime.log();
-                views::opportunity_at(log, &id, moment.into()).await
+                let log = error::require_context_data(ctx.data::<AppContext>())?.runtime.log();
+                opportunity_views::opportunity_at(log, &id, moment.into()).await
             }
         };
-        Ok(view.map_err(|error| error::query(&error))?.map(Opportunity::from))
+        Ok(view.map_err(|error| error::query_error(&error))?.map(OpportunityNode::from))
     }
 }
 
 /// A federal solicitation with everything on record about it.
 #[derive(Clone, SimpleObject)]
-pub(in crate::graphql) struct Opportunity {
+#[graphql(name = "Opportunity")]
+pub(in crate::graphql) struct OpportunityNode {
     /// Its id: department code and solicitation number.
     id: String,
     /// How many changes are on record; grows with each.
     version: u64,
     /// How far it has come.
-    status: OpportunityStatus,
+    status: OpportunityStatusEnum,
     /// How many notices were published about it.
     notice_count: u64,
     /// SAM.gov's id of the current notice.
@@ -54,16 +55,17 @@ pub(in crate::graphql) struct Opportunity {
     /// When the first notice was published.
     first_posted_at: DateTime<Utc>,
     /// What the current notice states.
-    facts: OpportunityFacts,
+    facts: OpportunityFactsNode,
     /// The awards on record.
-    awards: Vec<Award>,
+    awards: Vec<AwardNode>,
     /// What the awards are worth together, where amounts are known.
-    awarded: Option<Cents>,
+    awarded: Option<CentsScalar>,
 }
 
 /// How far an opportunity has come.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
-enum OpportunityStatus {
+#[graphql(name = "OpportunityStatus")]
+enum OpportunityStatusEnum {
     /// Published, nobody has won it.
     Open,
     /// At least one contract was awarded.
@@ -76,7 +78,8 @@ enum OpportunityStatus {
 
 /// What a notice states about a solicitation; null where it does not say.
 #[derive(Clone, SimpleObject)]
-struct OpportunityFacts {
+#[graphql(name = "OpportunityFacts")]
+struct OpportunityFactsNode {
     /// Its title.
     title: String,
     /// The kind of notice.
@@ -85,7 +88,7 @@ struct OpportunityFacts {
     /// The kind of the solicitation's first notice.
     base_type: Option<String>,
     /// The department.
-    agency: Agency,
+    agency: AgencyNode,
     /// The agency below the department.
     sub_tier: Option<String>,
     /// The contracting office.
@@ -105,7 +108,7 @@ struct OpportunityFacts {
     /// Whether SAM.gov lists it as active.
     active: Option<bool>,
     /// Where the work is done.
-    place: Option<Place>,
+    place: Option<PlaceNode>,
     /// The text.
     description: Option<String>,
     /// Its page on SAM.gov.
@@ -114,7 +117,8 @@ struct OpportunityFacts {
 
 /// Where work is done.
 #[derive(Clone, SimpleObject)]
-struct Place {
+#[graphql(name = "Place")]
+struct PlaceNode {
     /// City.
     city: Option<String>,
     /// State or province.
@@ -127,46 +131,47 @@ struct Place {
 
 /// A contract that somebody won.
 #[derive(Clone, SimpleObject)]
-struct Award {
+#[graphql(name = "Award")]
+struct AwardNode {
     /// The contract's number.
     number: Option<String>,
     /// The day it was awarded.
     date: Option<NaiveDate>,
     /// What it is worth.
-    amount: Option<Cents>,
+    amount: Option<CentsScalar>,
     /// The company that won it.
     awardee: Option<String>,
 }
 
-impl From<OpportunityView> for Opportunity {
+impl From<OpportunityView> for OpportunityNode {
     fn from(view: OpportunityView) -> Self {
         Self {
             id: view.id,
             version: view.version,
             status: match view.status {
-                Status::Open => OpportunityStatus::Open,
-                Status::Awarded => OpportunityStatus::Awarded,
-                Status::Cancelled => OpportunityStatus::Cancelled,
-                Status::Archived => OpportunityStatus::Archived,
+                OpportunityViewStatus::Open => OpportunityStatusEnum::Open,
+                OpportunityViewStatus::Awarded => OpportunityStatusEnum::Awarded,
+                OpportunityViewStatus::Cancelled => OpportunityStatusEnum::Cancelled,
+                OpportunityViewStatus::Archived => OpportunityStatusEnum::Archived,
             },
             notice_count: view.notice_count,
             notice_id: view.notice_id.to_string(),
             posted_at: view.posted_at,
             first_posted_at: view.first_posted_at,
             facts: view.facts.into(),
-            awards: view.awards.into_values().map(Award::from).collect(),
-            awarded: view.awarded_cents.map(Cents),
+            awards: view.awards.into_values().map(AwardNode::from).collect(),
+            awarded: view.awarded_cents.map(CentsScalar),
         }
     }
 }
 
-impl From<record::Facts> for OpportunityFacts {
-    fn from(facts: record::Facts) -> Self {
+impl From<record::NoticeDetails> for OpportunityFactsNode {
+    fn from(facts: record::NoticeDetails) -> Self {
         Self {
             title: facts.title,
             notice_type: facts.notice_type.to_string(),
             base_type: facts.base_type.map(|kind| kind.to_string()),
-            agency: Agency { code: facts.agency.code, name: facts.agency.name },
+            agency: AgencyNode { code: facts.agency.code, name: facts.agency.name },
             sub_tier: facts.sub_tier,
             office: facts.office,
             solicitation_number: facts.solicitation_number,
@@ -176,25 +181,25 @@ impl From<record::Facts> for OpportunityFacts {
             response_deadline: facts.response_deadline,
             archive_on: facts.archive_on,
             active: facts.active,
-            place: facts.place.map(Place::from),
+            place: facts.place.map(PlaceNode::from),
             description: facts.description,
             link: facts.link,
         }
     }
 }
 
-impl From<record::Place> for Place {
-    fn from(place: record::Place) -> Self {
+impl From<record::PlaceOfPerformance> for PlaceNode {
+    fn from(place: record::PlaceOfPerformance) -> Self {
         Self { city: place.city, state: place.state, zip: place.zip, country: place.country }
     }
 }
 
-impl From<record::Award> for Award {
+impl From<record::Award> for AwardNode {
     fn from(award: record::Award) -> Self {
         Self {
             number: award.number,
             date: award.date,
-            amount: award.amount.map(|amount| Cents(amount.0)),
+            amount: award.amount.map(|amount| CentsScalar(amount.0)),
             awardee: award.awardee,
         }
     }

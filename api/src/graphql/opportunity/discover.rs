@@ -3,19 +3,21 @@
 use async_graphql::{Context, InputObject, Object, Result};
 use chrono::{DateTime, NaiveDate, Utc};
 use commands::caller::Caller;
-use domain::opportunity::{Agency, Facts, Naics, Notice, NoticeId, NoticeSource, NoticeType, Place, SetAside};
+use domain::opportunity::{
+    Agency, NaicsCode, Notice, NoticeDetails, NoticeId, NoticeSource, NoticeType, PlaceOfPerformance, SetAside,
+};
 
 use super::{
-    input::{self, MAX_DESCRIPTION, MAX_NAME, MAX_TITLE},
-    outcome::{self, OpportunityOutcome},
+    input_validation::{self, MAX_DESCRIPTION_CHARS, MAX_NAME_CHARS, MAX_TITLE_CHARS},
+    outcome::{self, OpportunityChangeOutcome},
 };
 use crate::{
+    app_context::PgOpportunities,
     graphql::{
-        condition::{self, ChangeConditions},
         error,
-        operations::guard::OperatorOnly,
+        precondition::{self, PreconditionsInput},
+        projection::guard::OperatorOnly,
     },
-    store::PgOpportunities,
 };
 
 /// Enters opportunities.
@@ -30,12 +32,16 @@ impl DiscoverMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The notice that announces it.")] input: DiscoverOpportunityInput,
-        #[graphql(desc = "What has to hold.")] conditions: Option<ChangeConditions>,
-    ) -> Result<OpportunityOutcome> {
+        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+    ) -> Result<OpportunityChangeOutcome> {
         let notice = input.into_notice()?;
-        let opportunities = error::wired(ctx.data::<PgOpportunities>())?;
-        let conditions = condition::of(ctx, conditions)?;
-        outcome::of(opportunities.discover(error::wired(ctx.data::<Caller>())?, notice, &conditions).await)
+        let opportunities = error::require_context_data(ctx.data::<PgOpportunities>())?;
+        let conditions = precondition::parse_preconditions(ctx, conditions)?;
+        outcome::to_opportunity_outcome(
+            opportunities
+                .discover_opportunity(error::require_context_data(ctx.data::<Caller>())?, notice, &conditions)
+                .await,
+        )
     }
 }
 
@@ -94,43 +100,50 @@ struct PlaceInput {
 impl DiscoverOpportunityInput {
     fn into_notice(self) -> Result<Notice> {
         Ok(Notice {
-            notice_id: input::value("input.noticeId", &self.notice_id, NoticeId::try_new)?,
+            notice_id: input_validation::parse_value("input.noticeId", &self.notice_id, NoticeId::try_new)?,
             source: NoticeSource::Manual,
-            posted_at: input::time("input.postedAt", self.posted_at)?,
+            posted_at: input_validation::validate_time("input.postedAt", self.posted_at)?,
             award: None,
-            facts: Facts {
-                title: input::text("input.title", &self.title, MAX_TITLE)?,
-                notice_type: input::value("input.type", &self.notice_type, NoticeType::try_new)?,
-                agency: input::value("input.agency", &self.agency, Agency::from_name)?,
-                solicitation_number: name("input.solicitationNumber", self.solicitation_number)?,
+            facts: NoticeDetails {
+                title: input_validation::parse_text("input.title", &self.title, MAX_TITLE_CHARS)?,
+                notice_type: input_validation::parse_value("input.type", &self.notice_type, NoticeType::try_new)?,
+                agency: input_validation::parse_value("input.agency", &self.agency, Agency::from_name)?,
+                solicitation_number: parse_optional_name("input.solicitationNumber", self.solicitation_number)?,
                 base_type: None,
-                sub_tier: name("input.subTier", self.sub_tier)?,
-                office: name("input.office", self.office)?,
-                set_aside: input::optional("input.setAside", self.set_aside, SetAside::try_new)?,
-                naics: input::optional("input.naics", self.naics, Naics::try_new)?,
-                psc: name("input.psc", self.psc)?,
-                response_deadline: input::optional_time("input.responseDeadline", self.response_deadline)?,
-                archive_on: input::optional_day("input.archiveOn", self.archive_on)?,
+                sub_tier: parse_optional_name("input.subTier", self.sub_tier)?,
+                office: parse_optional_name("input.office", self.office)?,
+                set_aside: input_validation::parse_optional("input.setAside", self.set_aside, SetAside::try_new)?,
+                naics: input_validation::parse_optional("input.naics", self.naics, NaicsCode::try_new)?,
+                psc: parse_optional_name("input.psc", self.psc)?,
+                response_deadline: input_validation::validate_optional_time(
+                    "input.responseDeadline",
+                    self.response_deadline,
+                )?,
+                archive_on: input_validation::validate_optional_day("input.archiveOn", self.archive_on)?,
                 active: None,
                 place: self.place.map(PlaceInput::into_place).transpose()?,
-                description: input::optional_text("input.description", self.description, MAX_DESCRIPTION)?,
-                link: input::link("input.link", self.link)?,
+                description: input_validation::parse_optional_text(
+                    "input.description",
+                    self.description,
+                    MAX_DESCRIPTION_CHARS,
+                )?,
+                link: input_validation::parse_link("input.link", self.link)?,
             },
         })
     }
 }
 
 impl PlaceInput {
-    fn into_place(self) -> Result<Place> {
-        Ok(Place {
-            city: name("input.place.city", self.city)?,
-            state: name("input.place.state", self.state)?,
-            zip: name("input.place.zip", self.zip)?,
-            country: name("input.place.country", self.country)?,
+    fn into_place(self) -> Result<PlaceOfPerformance> {
+        Ok(PlaceOfPerformance {
+            city: parse_optional_name("input.place.city", self.city)?,
+            state: parse_optional_name("input.place.state", self.state)?,
+            zip: parse_optional_name("input.place.zip", self.zip)?,
+            country: parse_optional_name("input.place.country", self.country)?,
         })
     }
 }
 
-fn name(field: &str, text: Option<String>) -> Result<Option<String>> {
-    input::optional_text(field, text, MAX_NAME)
+fn parse_optional_name(field: &str, text: Option<String>) -> Result<Option<String>> {
+    input_validation::parse_optional_text(field, text, MAX_NAME_CHARS)
 }

@@ -2,12 +2,12 @@
 
 use async_graphql::{InputObject, Result};
 use chrono::{DateTime, Utc};
-use domain::opportunity::{Agency, InvalidValue, Naics, NoticeType, SetAside};
-use projections::{Filter, TimeRange, analytics::Selection};
+use domain::opportunity::{Agency, InvalidValue, NaicsCode, NoticeType, SetAside};
+use projections::{OpportunityCriteria, TimeRange, opportunity_analytics::OpportunitySelection};
 
 use crate::graphql::{
-    error::{invalid, invalid_field},
-    input::bounded,
+    error::{invalid_field, invalid_value},
+    input_validation::parse_bounded_text,
 };
 
 /// Most alternatives of one restriction.
@@ -15,7 +15,8 @@ const MAX_ALTERNATIVES: usize = 50;
 
 /// Narrows opportunities down. Restrictions hold together; of several values in one restriction any may match.
 #[derive(Debug, Default, InputObject)]
-pub(super) struct OpportunityFilter {
+#[graphql(name = "OpportunityFilter")]
+pub(super) struct OpportunityFilterInput {
     /// Departments, each by its code (`"036"`) or its published name (`"VETERANS AFFAIRS, DEPARTMENT OF"`).
     agency: Option<Vec<String>>,
     /// Kinds of notice, e.g. `"Solicitation"`.
@@ -37,37 +38,42 @@ pub(super) struct OpportunityFilter {
 
 /// The filter of lists and figures, which can also look for words.
 #[derive(Debug, Default, InputObject)]
-pub(super) struct OpportunityTextFilter {
+#[graphql(name = "OpportunityTextFilter")]
+pub(super) struct OpportunityTextFilterInput {
     #[graphql(flatten)]
-    facts: OpportunityFilter,
+    facts: OpportunityFilterInput,
     /// Words that all occur in title, description or number, in any case. For meaning rather than words see
     /// `searchOpportunities`.
     text: Option<String>,
 }
 
-impl OpportunityFilter {
+impl OpportunityFilterInput {
     /// Checks the restrictions and brings them into the form that the stores keep.
-    pub(super) fn into_filter(self) -> Result<Filter> {
-        Ok(Filter {
-            agencies: each("filter.agency", self.agency, |name| Ok(Agency::from_name(name)?.code))?,
-            notice_types: each("filter.type", self.notice_type, |name| Ok(NoticeType::try_new(name)?.to_string()))?,
-            naics: each("filter.naics", self.naics, |code| Ok(Naics::try_new(code)?.to_string()))?,
-            set_asides: each("filter.setAside", self.set_aside, |code| Ok(SetAside::try_new(code)?.to_string()))?,
-            posted: range("filter.postedFrom", self.posted_from, self.posted_to)?,
-            deadline: range("filter.deadlineFrom", self.deadline_from, self.deadline_to)?,
+    pub(super) fn into_filter(self) -> Result<OpportunityCriteria> {
+        Ok(OpportunityCriteria {
+            agencies: parse_alternatives("filter.agency", self.agency, |name| Ok(Agency::from_name(name)?.code))?,
+            notice_types: parse_alternatives("filter.type", self.notice_type, |name| {
+                Ok(NoticeType::try_new(name)?.to_string())
+            })?,
+            naics: parse_alternatives("filter.naics", self.naics, |code| Ok(NaicsCode::try_new(code)?.to_string()))?,
+            set_asides: parse_alternatives("filter.setAside", self.set_aside, |code| {
+                Ok(SetAside::try_new(code)?.to_string())
+            })?,
+            posted: parse_time_range("filter.postedFrom", self.posted_from, self.posted_to)?,
+            deadline: parse_time_range("filter.deadlineFrom", self.deadline_from, self.deadline_to)?,
         })
     }
 }
 
-impl OpportunityTextFilter {
+impl OpportunityTextFilterInput {
     /// Checks the restrictions and the words.
-    pub(super) fn into_selection(self) -> Result<Selection> {
-        let text = self.text.map(|text| bounded("filter.text", &text)).transpose()?;
-        Ok(Selection { filter: self.facts.into_filter()?, text: text.filter(|text| !text.is_empty()) })
+    pub(super) fn into_selection(self) -> Result<OpportunitySelection> {
+        let text = self.text.map(|text| parse_bounded_text("filter.text", &text)).transpose()?;
+        Ok(OpportunitySelection { filter: self.facts.into_filter()?, text: text.filter(|text| !text.is_empty()) })
     }
 }
 
-fn each(
+fn parse_alternatives(
     field: &str,
     values: Option<Vec<String>>,
     check: impl Fn(&str) -> Result<String, InvalidValue>,
@@ -76,10 +82,10 @@ fn each(
     if values.len() > MAX_ALTERNATIVES {
         return Err(invalid_field(field, format!("more than {MAX_ALTERNATIVES} values are given")));
     }
-    values.iter().map(|value| check(value).map_err(|reason| invalid(field, &reason))).collect()
+    values.iter().map(|value| check(value).map_err(|reason| invalid_value(field, &reason))).collect()
 }
 
-fn range(field: &str, from: Option<DateTime<Utc>>, to: Option<DateTime<Utc>>) -> Result<TimeRange> {
+fn parse_time_range(field: &str, from: Option<DateTime<Utc>>, to: Option<DateTime<Utc>>) -> Result<TimeRange> {
     match (from, to) {
         (Some(from), Some(to)) if from > to => Err(invalid_field(field, "the range ends before it begins".to_owned())),
         (from, to) => Ok(TimeRange { from, to }),
@@ -90,18 +96,18 @@ fn range(field: &str, from: Option<DateTime<Utc>>, to: Option<DateTime<Utc>>) ->
 mod tests {
     use super::*;
 
-    fn named(field: &str) -> OpportunityFilter {
+    fn filter_with_invalid(field: &str) -> OpportunityFilterInput {
         let bad = Some(vec!["no! such; thing".to_owned()]);
         let later = "2026-03-02T00:00:00Z".parse().ok();
         let earlier = "2026-03-01T00:00:00Z".parse().ok();
         match field {
             "filter.agency" => {
-                OpportunityFilter { agency: Some(vec!["--".to_owned()]), ..OpportunityFilter::default() }
+                OpportunityFilterInput { agency: Some(vec!["--".to_owned()]), ..OpportunityFilterInput::default() }
             }
-            "filter.naics" => OpportunityFilter { naics: bad, ..OpportunityFilter::default() },
-            "filter.setAside" => OpportunityFilter { set_aside: bad, ..OpportunityFilter::default() },
+            "filter.naics" => OpportunityFilterInput { naics: bad, ..OpportunityFilterInput::default() },
+            "filter.setAside" => OpportunityFilterInput { set_aside: bad, ..OpportunityFilterInput::default() },
             "filter.postedFrom" => {
-                OpportunityFilter { posted_from: later, posted_to: earlier, ..OpportunityFilter::default() }
+                OpportunityFilterInput { posted_from: later, posted_to: earlier, ..OpportunityFilterInput::default() }
             }
             other => unreachable!("{other}"),
         }
@@ -110,7 +116,7 @@ mod tests {
     #[test]
     fn a_bad_value_is_refused_with_the_name_of_its_field() {
         for field in ["filter.agency", "filter.naics", "filter.setAside", "filter.postedFrom"] {
-            let error = named(field).into_filter().unwrap_err();
+            let error = filter_with_invalid(field).into_filter().unwrap_err();
             let extensions = error.extensions.unwrap();
             assert_eq!(extensions.get("code"), Some(&"INVALID_INPUT".into()));
             assert_eq!(extensions.get("field"), Some(&field.into()));
@@ -120,13 +126,14 @@ mod tests {
     #[test]
     fn an_agency_is_found_by_its_code_and_by_its_name() {
         let agency = Some(vec!["036".to_owned(), "VETERANS AFFAIRS, DEPARTMENT OF".to_owned()]);
-        let filter = OpportunityFilter { agency, ..OpportunityFilter::default() }.into_filter().unwrap();
+        let filter = OpportunityFilterInput { agency, ..OpportunityFilterInput::default() }.into_filter().unwrap();
         assert_eq!(filter.agencies, ["036", "036"]);
     }
 
     #[test]
     fn blank_text_restricts_nothing() {
-        let filter = OpportunityTextFilter { text: Some("  ".to_owned()), ..OpportunityTextFilter::default() };
+        let filter =
+            OpportunityTextFilterInput { text: Some("  ".to_owned()), ..OpportunityTextFilterInput::default() };
         assert_eq!(filter.into_selection().unwrap().text, None);
     }
 }

@@ -2,14 +2,14 @@
 
 use async_graphql::{Context, Object, Result, SimpleObject};
 use chrono::{DateTime, Utc};
-use projections::analytics::{Cursor, OpportunityItem, Page};
+use projections::opportunity_analytics::{OpportunityCursor, OpportunityItem, OpportunityPage};
 
-use super::{agency::Agency, filter::OpportunityTextFilter};
+use super::{agency::AgencyNode, filter::OpportunityTextFilterInput};
 use crate::graphql::{
-    cents::Cents,
+    cents::CentsScalar,
     error,
-    page::{self, PageInfo},
-    reading,
+    pagination::{self, PageInfo},
+    read_models,
 };
 
 /// Opportunities as lists.
@@ -24,13 +24,16 @@ impl OpportunityListQuery {
         ctx: &Context<'_>,
         #[graphql(desc = "How many, 1 to 100; 20 where nothing is said.")] first: Option<i32>,
         #[graphql(desc = "Continue behind the entry with this cursor.")] after: Option<String>,
-        #[graphql(desc = "Only those that fit.")] filter: Option<OpportunityTextFilter>,
+        #[graphql(desc = "Only those that fit.")] filter: Option<OpportunityTextFilterInput>,
     ) -> Result<OpportunityConnection> {
-        let first = page::size(first, page::DEFAULT)?;
-        let after = page::cursor::<Cursor>(after)?;
+        let first = pagination::parse_page_size(first, pagination::DEFAULT_PAGE_SIZE)?;
+        let after = pagination::parse_cursor::<OpportunityCursor>(after)?;
         let selection = filter.unwrap_or_default().into_selection()?;
-        let analytics = reading::of(ctx)?.analytics().await?;
-        let found = analytics.list(&selection, after.as_ref(), first).await.map_err(|error| error::query(&error))?;
+        let analytics = read_models::from_context(ctx)?.analytics().await?;
+        let found = analytics
+            .list_opportunities(&selection, after.as_ref(), first)
+            .await
+            .map_err(|error| error::query_error(&error))?;
         Ok(OpportunityConnection::new(found, after.is_some()))
     }
 }
@@ -52,11 +55,11 @@ struct OpportunityEdge {
     /// Where this entry stands; stays valid while the list grows.
     cursor: String,
     /// The entry.
-    node: OpportunitySummary,
+    node: OpportunitySummaryNode,
 }
 
 impl OpportunityConnection {
-    fn new(found: Page, continued: bool) -> Self {
+    fn new(found: OpportunityPage, continued: bool) -> Self {
         let total_count = found.total;
         let edges: Vec<OpportunityEdge> = found.items.into_iter().map(OpportunityEdge::from).collect();
         let page_info = PageInfo {
@@ -71,13 +74,14 @@ impl OpportunityConnection {
 
 impl From<OpportunityItem> for OpportunityEdge {
     fn from(item: OpportunityItem) -> Self {
-        Self { cursor: item.cursor().to_string(), node: OpportunitySummary::from(item) }
+        Self { cursor: item.cursor().to_string(), node: OpportunitySummaryNode::from(item) }
     }
 }
 
 /// What a list shows of an opportunity. Everything on record is in `opportunity(id)`.
 #[derive(SimpleObject)]
-struct OpportunitySummary {
+#[graphql(name = "OpportunitySummary")]
+struct OpportunitySummaryNode {
     /// Its id: department code and solicitation number.
     id: String,
     /// How many changes are on record; grows with each.
@@ -94,7 +98,7 @@ struct OpportunitySummary {
     #[graphql(name = "type")]
     notice_type: String,
     /// The department.
-    agency: Agency,
+    agency: AgencyNode,
     /// The agency below the department.
     sub_tier: Option<String>,
     /// The contracting office.
@@ -116,10 +120,10 @@ struct OpportunitySummary {
     /// How many awards are on record.
     award_count: u64,
     /// What the awards are worth together, where amounts are known.
-    awarded: Option<Cents>,
+    awarded: Option<CentsScalar>,
 }
 
-impl From<OpportunityItem> for OpportunitySummary {
+impl From<OpportunityItem> for OpportunitySummaryNode {
     fn from(item: OpportunityItem) -> Self {
         Self {
             id: item.id,
@@ -129,7 +133,7 @@ impl From<OpportunityItem> for OpportunitySummary {
             solicitation_number: item.solicitation_number,
             notice_id: item.notice_id,
             notice_type: item.notice_type,
-            agency: Agency { code: item.agency_code, name: item.agency_name },
+            agency: AgencyNode { code: item.agency_code, name: item.agency_name },
             sub_tier: item.sub_tier,
             office: item.office,
             set_aside: item.set_aside,
@@ -140,7 +144,7 @@ impl From<OpportunityItem> for OpportunitySummary {
             active: item.active,
             link: item.link,
             award_count: item.awards,
-            awarded: item.awarded_cents.map(Cents),
+            awarded: item.awarded_cents.map(CentsScalar),
         }
     }
 }

@@ -1,25 +1,26 @@
 //! What becomes of a change that somebody asked for.
 
 use async_graphql::{ComplexObject, Context, Enum, SimpleObject, Union};
-use commands::{error::CommandError, opportunity::Accepted};
+use commands::{error::CommandError, opportunity::OpportunityCommandOutcome};
 use cqrs_es::Aggregate;
 use domain::opportunity::{Opportunity, OpportunityError};
 
-use crate::graphql::{consistency, error};
+use crate::graphql::{consistency_token, error};
 
 /// What became of a change that was asked for.
 #[derive(Union)]
-pub(super) enum OpportunityOutcome {
+#[graphql(name = "OpportunityOutcome")]
+pub(super) enum OpportunityChangeOutcome {
     /// It is on record.
-    Accepted(OpportunityAccepted),
+    Accepted(OpportunityChangeAccepted),
     /// A business rule forbids it.
-    Rejected(OpportunityRejected),
+    Rejected(OpportunityChangeRejected),
 }
 
 /// The change is on record, or was already; read models follow shortly.
 #[derive(SimpleObject)]
-#[graphql(complex)]
-pub(super) struct OpportunityAccepted {
+#[graphql(name = "OpportunityAccepted", complex)]
+pub(super) struct OpportunityChangeAccepted {
     /// The opportunity.
     id: String,
     /// How many changes are on record now.
@@ -27,16 +28,17 @@ pub(super) struct OpportunityAccepted {
 }
 
 #[ComplexObject]
-impl OpportunityAccepted {
+impl OpportunityChangeAccepted {
     /// For the extension `consistencyToken` of a query that has to show this change: it waits for the read models.
     async fn consistency_token(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<String>> {
-        consistency::token_of(ctx, Opportunity::TYPE, &self.id, self.version).await
+        consistency_token::load_consistency_token(ctx, Opportunity::TYPE, &self.id, self.version).await
     }
 }
 
 /// The change breaks a business rule; nothing was recorded.
 #[derive(SimpleObject)]
-pub(super) struct OpportunityRejected {
+#[graphql(name = "OpportunityRejected")]
+pub(super) struct OpportunityChangeRejected {
     /// The rule, for programs.
     rule: OpportunityRule,
     /// The rule, for people.
@@ -55,19 +57,22 @@ enum OpportunityRule {
 }
 
 /// Refusals are answers; only what is nobody's decision is an error.
-pub(super) fn of(
-    decided: Result<Accepted, CommandError<OpportunityError>>,
-) -> async_graphql::Result<OpportunityOutcome> {
+pub(super) fn to_opportunity_outcome(
+    decided: Result<OpportunityCommandOutcome, CommandError<OpportunityError>>,
+) -> async_graphql::Result<OpportunityChangeOutcome> {
     match decided {
-        Ok(accepted) => Ok(OpportunityOutcome::Accepted(OpportunityAccepted {
+        Ok(accepted) => Ok(OpportunityChangeOutcome::Accepted(OpportunityChangeAccepted {
             id: accepted.id.to_string(),
             version: accepted.version,
         })),
-        Err(CommandError::Rejected(reason)) => {
+        Err(CommandError::Refused(reason)) => {
             tracing::info!(reason = %reason, "command refused");
-            Ok(OpportunityOutcome::Rejected(OpportunityRejected { rule: reason.into(), reason: reason.to_string() }))
+            Ok(OpportunityChangeOutcome::Rejected(OpportunityChangeRejected {
+                rule: reason.into(),
+                reason: reason.to_string(),
+            }))
         }
-        Err(undecided) => Err(error::undecided(&undecided)),
+        Err(undecided) => Err(error::command_error(&undecided)),
     }
 }
 

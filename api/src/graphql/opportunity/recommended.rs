@@ -2,17 +2,16 @@
 
 use async_graphql::{Context, Object, Result};
 use domain::{company::Company, envelope::PUBLIC_TENANT};
-use projections::search::Taste;
+use projections::opportunity_search::RecommendationPreferences;
 
-use super::{filter::OpportunityFilter, search::SearchHit};
+use super::{filter::OpportunityFilterInput, search::SearchHitNode};
 use crate::graphql::{
-    error,
-    outcome::{identity, reader},
-    page, reading,
+    command_dispatch::{reading_tenant, request_identity},
+    error, pagination, read_models,
 };
 
 /// Saved opportunities that are looked at, the last saved first: more would blur what one is after.
-const MOST_LIKES: usize = 30;
+const MAX_LIKES: usize = 30;
 
 /// Opportunities that may suit.
 #[derive(Default)]
@@ -27,14 +26,15 @@ impl OpportunityRecommendedQuery {
         ctx: &Context<'_>,
         #[graphql(desc = "How many, 1 to 100; 10 where nothing is said.")] first: Option<i32>,
         #[graphql(desc = "Only those in an industry of your company's profile.", default)] in_our_industries: bool,
-        #[graphql(desc = "Only those that fit.")] filter: Option<OpportunityFilter>,
-    ) -> Result<Vec<SearchHit>> {
-        let (tenant, first) = (reader(ctx)?, page::size(first, page::DEFAULT_HITS)?);
+        #[graphql(desc = "Only those that fit.")] filter: Option<OpportunityFilterInput>,
+    ) -> Result<Vec<SearchHitNode>> {
+        let (tenant, first) =
+            (reading_tenant(ctx)?, pagination::parse_page_size(first, pagination::DEFAULT_HIT_COUNT)?);
         let mut filter = filter.unwrap_or_default().into_filter()?;
-        let reading = reading::of(ctx)?;
-        let company = reading.workspace().await?.get::<Company>(tenant, "").await;
-        let company = company.map_err(|error| error::query(&error))?;
-        let profile = company.as_ref().and_then(|kept| Some(kept.state.roster()?.profile()));
+        let reading = read_models::from_context(ctx)?;
+        let company = reading.tenant_views().await?.get::<Company>(tenant, "").await;
+        let company = company.map_err(|error| error::query_error(&error))?;
+        let profile = company.as_ref().and_then(|kept| Some(kept.state.as_registered()?.profile()));
         if in_our_industries {
             let ours: Vec<_> = profile.iter().flat_map(|profile| &profile.naics).map(ToString::to_string).collect();
             if ours.is_empty() {
@@ -47,12 +47,13 @@ impl OpportunityRecommendedQuery {
             }
             filter.naics = ours;
         }
-        let own = tenant.stream(identity(ctx)?.user());
-        let saved = reading.views().await?.saved(&own).await.map_err(|error| error::query(&error))?;
+        let own = tenant.stream_id(request_identity(ctx)?.user());
+        let saved =
+            reading.opportunity_views().await?.list_saved(&own).await.map_err(|error| error::query_error(&error))?;
         let text = profile.and_then(|profile| profile.capabilities.as_ref()).map(ToString::to_string);
-        let likes = saved.into_iter().take(MOST_LIKES).map(|saved| saved.id).collect();
-        let taste = Taste { likes, dislikes: vec![], text };
+        let likes = saved.into_iter().take(MAX_LIKES).map(|saved| saved.id).collect();
+        let taste = RecommendationPreferences { likes, dislikes: vec![], text };
         let hits = reading.search().await?.recommend(&taste, &filter, PUBLIC_TENANT, first).await;
-        Ok(hits.map_err(|error| error::query(&error))?.into_iter().map(SearchHit::from).collect())
+        Ok(hits.map_err(|error| error::query_error(&error))?.into_iter().map(SearchHitNode::from).collect())
     }
 }

@@ -3,10 +3,10 @@
 use async_graphql::{Context, Object, Result, SimpleObject};
 use chrono::{DateTime, Utc};
 use domain::envelope::PUBLIC_TENANT;
-use projections::search::Hit;
+use projections::opportunity_search::OpportunityHit;
 
-use super::{agency::Agency, filter::OpportunityFilter};
-use crate::graphql::{error, input, page, reading};
+use super::{agency::AgencyNode, filter::OpportunityFilterInput};
+use crate::graphql::{error, input_validation, pagination, read_models};
 
 /// Opportunities by meaning and by words.
 #[derive(Default)]
@@ -23,20 +23,24 @@ impl OpportunitySearchQuery {
         ctx: &Context<'_>,
         #[graphql(desc = "What is looked for, in plain words or by a number, at most 200 characters.")] query: String,
         #[graphql(desc = "How many, 1 to 100; 10 where nothing is said.")] first: Option<i32>,
-        #[graphql(desc = "Only those that fit.")] filter: Option<OpportunityFilter>,
-    ) -> Result<Vec<SearchHit>> {
-        let first = page::size(first, page::DEFAULT_HITS)?;
-        let query = input::question("query", &query)?;
+        #[graphql(desc = "Only those that fit.")] filter: Option<OpportunityFilterInput>,
+    ) -> Result<Vec<SearchHitNode>> {
+        let first = pagination::parse_page_size(first, pagination::DEFAULT_HIT_COUNT)?;
+        let query = input_validation::parse_search_text("query", &query)?;
         let filter = filter.unwrap_or_default().into_filter()?;
-        let search = reading::of(ctx)?.search().await?;
-        let hits = search.search(&query, &filter, PUBLIC_TENANT, first).await.map_err(|error| error::query(&error))?;
-        Ok(hits.into_iter().map(SearchHit::from).collect())
+        let search = read_models::from_context(ctx)?.search().await?;
+        let hits = search
+            .search_opportunities(&query, &filter, PUBLIC_TENANT, first)
+            .await
+            .map_err(|error| error::query_error(&error))?;
+        Ok(hits.into_iter().map(SearchHitNode::from).collect())
     }
 }
 
 /// An opportunity that answers a search.
 #[derive(SimpleObject)]
-pub(super) struct SearchHit {
+#[graphql(name = "SearchHit")]
+pub(super) struct SearchHitNode {
     /// How good an answer it is, more being better; comparable within one answer only. Of `searchOpportunities` it tells
     /// the nearness in meaning and in words together, at most 1; of `similarOpportunities` it is 1 for the same meaning.
     score: f32,
@@ -48,7 +52,7 @@ pub(super) struct SearchHit {
     #[graphql(name = "type")]
     notice_type: String,
     /// The department.
-    agency: Agency,
+    agency: AgencyNode,
     /// For whom it is set aside.
     set_aside: Option<String>,
     /// The industry, by its NAICS code.
@@ -61,14 +65,14 @@ pub(super) struct SearchHit {
     awarded: bool,
 }
 
-impl From<Hit> for SearchHit {
-    fn from(hit: Hit) -> Self {
+impl From<OpportunityHit> for SearchHitNode {
+    fn from(hit: OpportunityHit) -> Self {
         Self {
             score: hit.score,
             id: hit.id,
             title: hit.title,
             notice_type: hit.notice_type,
-            agency: Agency { code: hit.agency_code, name: hit.agency_name },
+            agency: AgencyNode { code: hit.agency_code, name: hit.agency_name },
             set_aside: hit.set_aside,
             naics: hit.naics,
             posted_at: hit.posted_at,

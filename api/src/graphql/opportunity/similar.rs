@@ -3,8 +3,8 @@
 use async_graphql::{Context, Object, Result};
 use domain::envelope::PUBLIC_TENANT;
 
-use super::{filter::OpportunityFilter, input, search::SearchHit};
-use crate::graphql::{error, page, reading};
+use super::{filter::OpportunityFilterInput, input_validation, search::SearchHitNode};
+use crate::graphql::{error, pagination, read_models};
 
 /// Opportunities like another one.
 #[derive(Default)]
@@ -19,13 +19,16 @@ impl OpportunitySimilarQuery {
         ctx: &Context<'_>,
         #[graphql(desc = "The id of the opportunity to compare with, e.g. `097:SPE4A726RX326`.")] id: String,
         #[graphql(desc = "How many, 1 to 100; 10 where nothing is said.")] first: Option<i32>,
-        #[graphql(desc = "Only those that fit.")] filter: Option<OpportunityFilter>,
-    ) -> Result<Option<Vec<SearchHit>>> {
-        let first = page::size(first, page::DEFAULT_HITS)?;
-        let id = input::id("id", &id)?.to_string();
+        #[graphql(desc = "Only those that fit.")] filter: Option<OpportunityFilterInput>,
+    ) -> Result<Option<Vec<SearchHitNode>>> {
+        let first = pagination::parse_page_size(first, pagination::DEFAULT_HIT_COUNT)?;
+        let id = input_validation::parse_opportunity_id("id", &id)?.to_string();
         let filter = filter.unwrap_or_default().into_filter()?;
-        let search = reading::of(ctx)?.search().await?;
-        let hits = search.similar(&id, &filter, PUBLIC_TENANT, first).await.map_err(|error| error::query(&error))?;
-        Ok(hits.map(|hits| hits.into_iter().map(SearchHit::from).collect()))
+        let search = read_models::from_context(ctx)?.search().await?;
+        let hits = search
+            .find_similar(&id, &filter, PUBLIC_TENANT, first)
+            .await
+            .map_err(|error| error::query_error(&error))?;
+        Ok(hits.map(|hits| hits.into_iter().map(SearchHitNode::from).collect()))
     }
 }

@@ -2,10 +2,10 @@
 
 use async_graphql::{Context, Object, Result, SimpleObject};
 use chrono::NaiveDate;
-use projections::analytics::{Bucket, Stats};
+use projections::opportunity_analytics::{SelectionStats, SelectionTotals};
 
-use super::{agency::Agency, filter::OpportunityTextFilter};
-use crate::graphql::{cents::Cents, error, reading};
+use super::{agency::AgencyNode, filter::OpportunityTextFilterInput};
+use crate::graphql::{cents::CentsScalar, error, read_models};
 
 /// Opportunities as figures.
 #[derive(Default)]
@@ -17,20 +17,25 @@ impl OpportunityStatsQuery {
     async fn opportunity_stats(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Only those that fit.")] filter: Option<OpportunityTextFilter>,
-    ) -> Result<OpportunityStats> {
+        #[graphql(desc = "Only those that fit.")] filter: Option<OpportunityTextFilterInput>,
+    ) -> Result<OpportunityStatsNode> {
         let selection = filter.unwrap_or_default().into_selection()?;
-        let stats =
-            reading::of(ctx)?.analytics().await?.stats(&selection).await.map_err(|error| error::query(&error))?;
-        Ok(OpportunityStats::from(stats))
+        let stats = read_models::from_context(ctx)?
+            .analytics()
+            .await?
+            .load_stats(&selection)
+            .await
+            .map_err(|error| error::query_error(&error))?;
+        Ok(OpportunityStatsNode::from(stats))
     }
 }
 
 /// Figures about the opportunities that fit a filter.
 #[derive(SimpleObject)]
-struct OpportunityStats {
+#[graphql(name = "OpportunityStats")]
+struct OpportunityStatsNode {
     /// All of them together.
-    total: Figures,
+    total: FiguresNode,
     /// By department, the one with the most opportunities first.
     by_agency: Vec<AgencyFigures>,
     /// By kind of the current notice, the most frequent first.
@@ -41,22 +46,23 @@ struct OpportunityStats {
 
 /// How many opportunities, and what is awarded of them.
 #[derive(SimpleObject)]
-struct Figures {
+#[graphql(name = "Figures")]
+struct FiguresNode {
     /// How many opportunities.
     opportunities: u64,
     /// How many of them have an award.
     awarded_opportunities: u64,
     /// What their awards are worth together, where amounts are known.
-    awarded: Cents,
+    awarded: CentsScalar,
 }
 
 /// The figures of one department.
 #[derive(SimpleObject)]
 struct AgencyFigures {
     /// The department.
-    agency: Agency,
+    agency: AgencyNode,
     /// Its figures.
-    figures: Figures,
+    figures: FiguresNode,
 }
 
 /// The figures of one kind of notice.
@@ -66,7 +72,7 @@ struct TypeFigures {
     #[graphql(name = "type")]
     notice_type: String,
     /// Its figures.
-    figures: Figures,
+    figures: FiguresNode,
 }
 
 /// The figures of one day.
@@ -75,31 +81,31 @@ struct DayFigures {
     /// The day, in UTC.
     day: NaiveDate,
     /// Its figures.
-    figures: Figures,
+    figures: FiguresNode,
 }
 
-impl From<Bucket> for Figures {
-    fn from(bucket: Bucket) -> Self {
+impl From<SelectionTotals> for FiguresNode {
+    fn from(bucket: SelectionTotals) -> Self {
         Self {
             opportunities: bucket.opportunities,
             awarded_opportunities: bucket.awarded,
-            awarded: Cents(bucket.awarded_cents),
+            awarded: CentsScalar(bucket.awarded_cents),
         }
     }
 }
 
-impl From<Stats> for OpportunityStats {
-    fn from(stats: Stats) -> Self {
+impl From<SelectionStats> for OpportunityStatsNode {
+    fn from(stats: SelectionStats) -> Self {
         let by_agency = stats.by_agency.into_iter().map(|bucket| AgencyFigures {
-            agency: Agency { code: bucket.code, name: bucket.name },
-            figures: bucket.figures.into(),
+            agency: AgencyNode { code: bucket.code, name: bucket.name },
+            figures: bucket.totals.into(),
         });
         let by_type = stats
             .by_type
             .into_iter()
-            .map(|bucket| TypeFigures { notice_type: bucket.notice_type, figures: bucket.figures.into() });
+            .map(|bucket| TypeFigures { notice_type: bucket.notice_type, figures: bucket.totals.into() });
         let by_day =
-            stats.by_day.into_iter().map(|bucket| DayFigures { day: bucket.day, figures: bucket.figures.into() });
+            stats.by_day.into_iter().map(|bucket| DayFigures { day: bucket.day, figures: bucket.totals.into() });
         Self {
             total: stats.total.into(),
             by_agency: by_agency.collect(),

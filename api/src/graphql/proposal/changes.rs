@@ -8,15 +8,15 @@ use futures::Stream;
 use projections::runtime::ConsistencyToken;
 use uuid::Uuid;
 
-use super::view::Proposal;
+use super::node::ProposalNode;
 use crate::{
+    app_context::AppContext,
     graphql::{
+        command_dispatch::reading_tenant,
         error,
-        follow::{self, Happened},
-        outcome::reader,
-        reading,
+        feed_subscription::{self, FeedEvent},
+        read_models,
     },
-    store::Stores,
 };
 
 /// What happens to proposals.
@@ -36,9 +36,12 @@ impl ProposalChangesSubscription {
         >,
         #[graphql(desc = "Only changes to this proposal.")] proposal_id: Option<Uuid>,
     ) -> Result<impl Stream<Item = Result<ProposalChange>> + use<>> {
-        let tenant = reader(ctx)?.clone();
-        let wanted = proposal_id.map(|id| tenant.stream(id));
-        follow::follow_own(ctx, after, move |happened| change(happened, &tenant, wanted.as_deref())).await
+        let tenant = reading_tenant(ctx)?.clone();
+        let wanted = proposal_id.map(|id| tenant.stream_id(id));
+        feed_subscription::subscribe_tenant_events(ctx, after, move |happened| {
+            to_proposal_change(happened, &tenant, wanted.as_deref())
+        })
+        .await
     }
 }
 
@@ -71,22 +74,23 @@ struct ProposalChange {
 #[ComplexObject]
 impl ProposalChange {
     /// The proposal with this change in it; later ones may be in it, too.
-    async fn proposal(&self, ctx: &Context<'_>) -> Result<Option<Proposal>> {
-        let reading = reading::of(ctx)?.anew(error::wired(ctx.data::<Stores>())?, self.token.clone());
-        let found = reading.workspace().await?.get(&self.tenant, &self.proposal_id).await;
-        let found = found.map_err(|error| error::query(&error))?;
-        Ok(found.and_then(|kept| Proposal::of(self.proposal_id.clone(), kept)))
+    async fn proposal(&self, ctx: &Context<'_>) -> Result<Option<ProposalNode>> {
+        let reading = read_models::from_context(ctx)?
+            .with_token(error::require_context_data(ctx.data::<AppContext>())?, self.token.clone());
+        let found = reading.tenant_views().await?.get(&self.tenant, &self.proposal_id).await;
+        let found = found.map_err(|error| error::query_error(&error))?;
+        Ok(found.and_then(|kept| ProposalNode::from_stored(self.proposal_id.clone(), kept)))
     }
 }
 
-fn change(happened: &Happened, tenant: &TenantId, wanted: Option<&str>) -> Option<ProposalChange> {
+fn to_proposal_change(happened: &FeedEvent, tenant: &TenantId, wanted: Option<&str>) -> Option<ProposalChange> {
     let event = &happened.event;
     let is_wanted = wanted.is_none_or(|stream| stream == event.aggregate_id);
     if event.aggregate_type != record::Proposal::TYPE || !is_wanted {
         return None;
     }
     let payload: serde_json::Value = serde_json::from_str(&event.payload).ok()?;
-    let token = happened.token();
+    let token = happened.consistency_token();
     Some(ProposalChange {
         cursor: happened.cursor(),
         proposal_id: event.aggregate_id.split_once(':')?.1.to_owned(),

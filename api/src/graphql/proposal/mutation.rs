@@ -2,24 +2,25 @@
 
 use async_graphql::{Context, InputObject, Object, Result};
 use domain::{
-    opportunity::Cents as Amount,
+    opportunity::UsdCents as Amount,
     proposal::{
-        CommentId, CommentText, Confirmation, Content, DecisionReason, Edit, Heading, Outcome as Decision, Outline,
-        Proposal, ProposalCommand, ProposalTitle, ReviewNote, SectionKey, Verdict, WithdrawalReason,
+        AgencyDecision, CommentId, CommentText, DecisionReason, Proposal, ProposalCommand, ProposalOutcome as Decision,
+        ProposalOutline, ProposalTitle, ReviewNote, SectionChange, SectionContent, SectionHeading, SectionKey,
+        SubmissionConfirmation, WithdrawalReason,
     },
     value::ProposalId,
 };
 use uuid::Uuid;
 
 use crate::{
+    app_context::AppContext,
     graphql::{
-        cents::Cents,
-        condition::{self, ChangeConditions},
+        cents::CentsScalar,
+        command_dispatch::{self, ChangeOutcome, dispatch_command, new_id},
         error,
-        input::{self, optional, value},
-        outcome::{self, Outcome, give, new_id},
+        input_validation::{self, parse_optional, parse_value},
+        precondition::{self, PreconditionsInput},
     },
-    store::Stores,
 };
 
 /// Changes proposals.
@@ -85,7 +86,7 @@ struct ProposalOutcomeInput {
     /// Whether the agency chose it.
     won: bool,
     /// What the contract is worth, in cents.
-    amount: Option<Cents>,
+    amount: Option<CentsScalar>,
     /// Why it was decided so, at most 2,000 characters.
     reason: Option<String>,
 }
@@ -97,20 +98,26 @@ impl ProposalMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The proposal.")] input: DraftProposalInput,
-        #[graphql(desc = "What has to hold.")] conditions: Option<ChangeConditions>,
-    ) -> Result<Outcome> {
-        let conditions = condition::of(ctx, conditions)?;
-        let opportunity_id = input::id("input.opportunityId", &input.opportunity_id)?;
-        let title = value("input.title", &input.title, ProposalTitle::try_new)?;
+        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+    ) -> Result<ChangeOutcome> {
+        let conditions = precondition::parse_preconditions(ctx, conditions)?;
+        let opportunity_id = input_validation::parse_opportunity_id("input.opportunityId", &input.opportunity_id)?;
+        let title = parse_value("input.title", &input.title, ProposalTitle::try_new)?;
         let planned = |planned: PlannedSectionInput| {
-            let key = value("input.outline.key", &planned.key, SectionKey::try_new)?;
-            Ok((key, value("input.outline.heading", &planned.heading, Heading::try_new)?))
+            let key = parse_value("input.outline.key", &planned.key, SectionKey::try_new)?;
+            Ok((key, parse_value("input.outline.heading", &planned.heading, SectionHeading::try_new)?))
         };
         let sections: Vec<_> = input.outline.into_iter().map(planned).collect::<Result<_>>()?;
-        let outline = Outline::try_new(sections).map_err(|reason| error::invalid("input.outline", &reason))?;
+        let outline =
+            ProposalOutline::try_new(sections).map_err(|reason| error::invalid_value("input.outline", &reason))?;
         let id = new_id(ctx, "proposal", input.id, &conditions)?;
-        give::<Proposal>(ctx, id, &conditions, |stamp| ProposalCommand::Draft { opportunity_id, title, outline, stamp })
-            .await
+        dispatch_command::<Proposal>(ctx, id, &conditions, |stamp| ProposalCommand::Draft {
+            opportunity_id,
+            title,
+            outline,
+            stamp,
+        })
+        .await
     }
 
     /// Write a section; contributors may, while it is a draft.
@@ -118,17 +125,20 @@ impl ProposalMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The section.")] input: EditProposalSectionInput,
-        #[graphql(desc = "What has to hold.")] conditions: Option<ChangeConditions>,
-    ) -> Result<Outcome> {
-        let edit = Edit {
-            section: value("input.section", &input.section, SectionKey::try_new)?,
-            heading: value("input.heading", &input.heading, Heading::try_new)?,
-            content: value("input.content", &input.content, Content::try_new)?,
+        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+    ) -> Result<ChangeOutcome> {
+        let edit = SectionChange {
+            section: parse_value("input.section", &input.section, SectionKey::try_new)?,
+            heading: parse_value("input.heading", &input.heading, SectionHeading::try_new)?,
+            content: parse_value("input.content", &input.content, SectionContent::try_new)?,
             based_on: input.based_on,
         };
-        let conditions = condition::of(ctx, conditions)?;
-        give::<Proposal>(ctx, input.proposal_id, &conditions, |stamp| ProposalCommand::EditSection { edit, stamp })
-            .await
+        let conditions = precondition::parse_preconditions(ctx, conditions)?;
+        dispatch_command::<Proposal>(ctx, input.proposal_id, &conditions, |stamp| ProposalCommand::EditSection {
+            edit,
+            stamp,
+        })
+        .await
     }
 
     /// Take a section out; contributors may, while it is a draft.
@@ -138,12 +148,12 @@ impl ProposalMutation {
         #[graphql(desc = "The proposal.")] proposal_id: Uuid,
         #[graphql(desc = "The section by its key.")] section: String,
         #[graphql(desc = "The revision that you have seen.")] based_on: u32,
-        #[graphql(desc = "What has to hold.")] conditions: Option<ChangeConditions>,
-    ) -> Result<Outcome> {
-        let section = value("section", &section, SectionKey::try_new)?;
-        let conditions = condition::of(ctx, conditions)?;
+        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+    ) -> Result<ChangeOutcome> {
+        let section = parse_value("section", &section, SectionKey::try_new)?;
+        let conditions = precondition::parse_preconditions(ctx, conditions)?;
         let remove = |stamp| ProposalCommand::RemoveSection { section, based_on, stamp };
-        give::<Proposal>(ctx, proposal_id, &conditions, remove).await
+        dispatch_command::<Proposal>(ctx, proposal_id, &conditions, remove).await
     }
 
     /// Remark something; contributors may, until it is handed in.
@@ -151,14 +161,14 @@ impl ProposalMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The remark.")] input: CommentOnProposalInput,
-        #[graphql(desc = "What has to hold.")] conditions: Option<ChangeConditions>,
-    ) -> Result<Outcome> {
-        let conditions = condition::of(ctx, conditions)?;
-        let section = optional("input.section", input.section, SectionKey::try_new)?;
-        let text = value("input.text", &input.text, CommentText::try_new)?;
+        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+    ) -> Result<ChangeOutcome> {
+        let conditions = precondition::parse_preconditions(ctx, conditions)?;
+        let section = parse_optional("input.section", input.section, SectionKey::try_new)?;
+        let text = parse_value("input.text", &input.text, CommentText::try_new)?;
         let comment_id = CommentId::new(new_id(ctx, "comment", input.comment_id, &conditions)?);
         let comment = |stamp| ProposalCommand::Comment { comment_id, section, text, stamp };
-        give::<Proposal>(ctx, input.proposal_id, &conditions, comment).await
+        dispatch_command::<Proposal>(ctx, input.proposal_id, &conditions, comment).await
     }
 
     /// Note that a remark was dealt with; contributors may.
@@ -167,11 +177,15 @@ impl ProposalMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "The proposal.")] proposal_id: Uuid,
         #[graphql(desc = "The remark.")] comment_id: Uuid,
-        #[graphql(desc = "What has to hold.")] conditions: Option<ChangeConditions>,
-    ) -> Result<Outcome> {
-        let (conditions, comment_id) = (condition::of(ctx, conditions)?, CommentId::new(comment_id));
-        give::<Proposal>(ctx, proposal_id, &conditions, |stamp| ProposalCommand::ResolveComment { comment_id, stamp })
-            .await
+        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+    ) -> Result<ChangeOutcome> {
+        let (conditions, comment_id) =
+            (precondition::parse_preconditions(ctx, conditions)?, CommentId::new(comment_id));
+        dispatch_command::<Proposal>(ctx, proposal_id, &conditions, |stamp| ProposalCommand::ResolveComment {
+            comment_id,
+            stamp,
+        })
+        .await
     }
 
     /// Have somebody else look at a draft; contributors may.
@@ -179,14 +193,16 @@ impl ProposalMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The proposal.")] proposal_id: Uuid,
-        #[graphql(desc = "What has to hold.")] conditions: Option<ChangeConditions>,
-    ) -> Result<Outcome> {
-        let conditions = condition::of(ctx, conditions)?;
+        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+    ) -> Result<ChangeOutcome> {
+        let conditions = precondition::parse_preconditions(ctx, conditions)?;
         // What was written together up to now is looked at, too.
-        let (stores, tenant) = (error::wired(ctx.data::<Stores>())?, outcome::identity(ctx)?.tenant());
-        let settled = stores.rooms.settling().settle_now(tenant, ProposalId::new(proposal_id)).await;
+        let (stores, tenant) =
+            (error::require_context_data(ctx.data::<AppContext>())?, command_dispatch::request_identity(ctx)?.tenant());
+        let settled = stores.rooms.proposal_sync().sync_now(tenant, ProposalId::new(proposal_id)).await;
         settled.map_err(|error| error::unavailable(&error))?;
-        give::<Proposal>(ctx, proposal_id, &conditions, |stamp| ProposalCommand::SubmitForReview { stamp }).await
+        dispatch_command::<Proposal>(ctx, proposal_id, &conditions, |stamp| ProposalCommand::SubmitForReview { stamp })
+            .await
     }
 
     /// End a review in its favour; managers may, but for their own.
@@ -195,10 +211,12 @@ impl ProposalMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "The proposal.")] proposal_id: Uuid,
         #[graphql(desc = "What there is to say, at most 5,000 characters.")] note: Option<String>,
-        #[graphql(desc = "What has to hold.")] conditions: Option<ChangeConditions>,
-    ) -> Result<Outcome> {
-        let (conditions, note) = (condition::of(ctx, conditions)?, optional("note", note, ReviewNote::try_new)?);
-        give::<Proposal>(ctx, proposal_id, &conditions, |stamp| ProposalCommand::Approve { note, stamp }).await
+        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+    ) -> Result<ChangeOutcome> {
+        let (conditions, note) =
+            (precondition::parse_preconditions(ctx, conditions)?, parse_optional("note", note, ReviewNote::try_new)?);
+        dispatch_command::<Proposal>(ctx, proposal_id, &conditions, |stamp| ProposalCommand::Approve { note, stamp })
+            .await
     }
 
     /// Send it back to its writers; managers may, but for their own.
@@ -207,10 +225,12 @@ impl ProposalMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "The proposal.")] proposal_id: Uuid,
         #[graphql(desc = "Why, at most 5,000 characters.")] note: String,
-        #[graphql(desc = "What has to hold.")] conditions: Option<ChangeConditions>,
-    ) -> Result<Outcome> {
-        let (conditions, note) = (condition::of(ctx, conditions)?, value("note", &note, ReviewNote::try_new)?);
-        give::<Proposal>(ctx, proposal_id, &conditions, |stamp| ProposalCommand::Reject { note, stamp }).await
+        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+    ) -> Result<ChangeOutcome> {
+        let (conditions, note) =
+            (precondition::parse_preconditions(ctx, conditions)?, parse_value("note", &note, ReviewNote::try_new)?);
+        dispatch_command::<Proposal>(ctx, proposal_id, &conditions, |stamp| ProposalCommand::Reject { note, stamp })
+            .await
     }
 
     /// Note that an approved one was handed in; managers may.
@@ -219,11 +239,15 @@ impl ProposalMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "The proposal.")] proposal_id: Uuid,
         #[graphql(desc = "How the agency confirmed it, at most 500 characters.")] confirmation: Option<String>,
-        #[graphql(desc = "What has to hold.")] conditions: Option<ChangeConditions>,
-    ) -> Result<Outcome> {
-        let conditions = condition::of(ctx, conditions)?;
-        let confirmation = optional("confirmation", confirmation, Confirmation::try_new)?;
-        give::<Proposal>(ctx, proposal_id, &conditions, |stamp| ProposalCommand::Submit { confirmation, stamp }).await
+        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+    ) -> Result<ChangeOutcome> {
+        let conditions = precondition::parse_preconditions(ctx, conditions)?;
+        let confirmation = parse_optional("confirmation", confirmation, SubmissionConfirmation::try_new)?;
+        dispatch_command::<Proposal>(ctx, proposal_id, &conditions, |stamp| ProposalCommand::Submit {
+            confirmation,
+            stamp,
+        })
+        .await
     }
 
     /// Note how the agency decided; managers may.
@@ -231,16 +255,16 @@ impl ProposalMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The decision.")] input: ProposalOutcomeInput,
-        #[graphql(desc = "What has to hold.")] conditions: Option<ChangeConditions>,
-    ) -> Result<Outcome> {
-        let conditions = condition::of(ctx, conditions)?;
+        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+    ) -> Result<ChangeOutcome> {
+        let conditions = precondition::parse_preconditions(ctx, conditions)?;
         let outcome = Decision {
-            verdict: if input.won { Verdict::Won } else { Verdict::Lost },
-            amount: input.amount.map(|Cents(amount)| Amount(amount)),
-            reason: optional("input.reason", input.reason, DecisionReason::try_new)?,
+            verdict: if input.won { AgencyDecision::Won } else { AgencyDecision::Lost },
+            amount: input.amount.map(|CentsScalar(amount)| Amount(amount)),
+            reason: parse_optional("input.reason", input.reason, DecisionReason::try_new)?,
         };
         let record = |stamp| ProposalCommand::RecordOutcome { outcome, stamp };
-        give::<Proposal>(ctx, input.proposal_id, &conditions, record).await
+        dispatch_command::<Proposal>(ctx, input.proposal_id, &conditions, record).await
     }
 
     /// Give it up; managers may, until the agency has decided.
@@ -249,10 +273,13 @@ impl ProposalMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "The proposal.")] proposal_id: Uuid,
         #[graphql(desc = "Why, at most 2,000 characters.")] reason: String,
-        #[graphql(desc = "What has to hold.")] conditions: Option<ChangeConditions>,
-    ) -> Result<Outcome> {
-        let (conditions, reason) =
-            (condition::of(ctx, conditions)?, value("reason", &reason, WithdrawalReason::try_new)?);
-        give::<Proposal>(ctx, proposal_id, &conditions, |stamp| ProposalCommand::Withdraw { reason, stamp }).await
+        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+    ) -> Result<ChangeOutcome> {
+        let (conditions, reason) = (
+            precondition::parse_preconditions(ctx, conditions)?,
+            parse_value("reason", &reason, WithdrawalReason::try_new)?,
+        );
+        dispatch_command::<Proposal>(ctx, proposal_id, &conditions, |stamp| ProposalCommand::Withdraw { reason, stamp })
+            .await
     }
 }

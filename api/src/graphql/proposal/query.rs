@@ -2,18 +2,18 @@
 
 use async_graphql::{Context, Object, Result};
 use domain::{opportunity::OpportunityId, proposal as record};
-use projections::workspace::Group;
+use projections::tenant_views::ListGroup;
 use uuid::Uuid;
 
 use super::{
-    past::ProposalMoment,
-    view::{Proposal, ProposalPhase},
+    history::ProposalMoment,
+    node::{ProposalNode, ProposalPhaseEnum},
 };
 use crate::graphql::{
-    error, input,
-    outcome::reader,
-    page::{self, Connection},
-    past, reading,
+    command_dispatch::reading_tenant,
+    error, history, input_validation,
+    pagination::{self, NodeConnection},
+    read_models,
 };
 
 /// What a company writes.
@@ -28,10 +28,10 @@ impl ProposalQuery {
         ctx: &Context<'_>,
         #[graphql(desc = "Its id.")] id: Uuid,
         #[graphql(desc = "As it was then; by default as it is.")] as_of: Option<ProposalMoment>,
-    ) -> Result<Option<Proposal>> {
-        let (tenant, id) = (reader(ctx)?, id.to_string());
-        let found = past::now_or_then(ctx, tenant, &id, as_of).await?;
-        Ok(found.and_then(|kept| Proposal::of(id, kept)))
+    ) -> Result<Option<ProposalNode>> {
+        let (tenant, id) = (reading_tenant(ctx)?, id.to_string());
+        let found = history::load_as_of(ctx, tenant, &id, as_of).await?;
+        Ok(found.and_then(|kept| ProposalNode::from_stored(id, kept)))
     }
 
     /// The proposals of your company, the newest first.
@@ -40,27 +40,33 @@ impl ProposalQuery {
         ctx: &Context<'_>,
         #[graphql(desc = "How many, 1 to 100; 20 where nothing is said.")] first: Option<i32>,
         #[graphql(desc = "Continue behind the entry with this cursor.")] after: Option<String>,
-        #[graphql(desc = "Only those that are that far.")] phase: Option<ProposalPhase>,
+        #[graphql(desc = "Only those that are that far.")] phase: Option<ProposalPhaseEnum>,
         #[graphql(desc = "Only those about this opportunity; cannot be combined with `phase`.")] opportunity_id: Option<
             String,
         >,
-    ) -> Result<Connection<Proposal>> {
-        let (tenant, first, after) = (reader(ctx)?, page::size(first, page::DEFAULT)?, page::cursor(after)?);
+    ) -> Result<NodeConnection<ProposalNode>> {
+        let (tenant, first, after) = (
+            reading_tenant(ctx)?,
+            pagination::parse_page_size(first, pagination::DEFAULT_PAGE_SIZE)?,
+            pagination::parse_cursor(after)?,
+        );
         let group = match (phase, opportunity_id) {
-            (None, None) => Group::all(),
-            (Some(phase), None) => Group::status(record::Phase::from(phase).name()),
-            (None, Some(id)) => Group::opportunity(&about(&id)?),
+            (None, None) => ListGroup::all(),
+            (Some(phase), None) => ListGroup::status(record::LifecyclePhase::from(phase).name()),
+            (None, Some(id)) => ListGroup::opportunity(&parse_about_opportunity(&id)?),
             (Some(_), Some(_)) => {
                 return Err(error::invalid_field("opportunityId", "it cannot be combined with phase".to_owned()));
             }
         };
-        let workspace = reading::of(ctx)?.workspace().await?;
-        let found =
-            workspace.list(tenant, &group, first, after.as_ref()).await.map_err(|error| error::query(&error))?;
-        Ok(Connection::new(found, after.is_some(), Proposal::of))
+        let workspace = read_models::from_context(ctx)?.tenant_views().await?;
+        let found = workspace
+            .list_aggregates(tenant, &group, first, after.as_ref())
+            .await
+            .map_err(|error| error::query_error(&error))?;
+        Ok(NodeConnection::new(found, after.is_some(), ProposalNode::from_stored))
     }
 }
 
-fn about(id: &str) -> Result<OpportunityId> {
-    input::id("opportunityId", id)
+fn parse_about_opportunity(id: &str) -> Result<OpportunityId> {
+    input_validation::parse_opportunity_id("opportunityId", id)
 }

@@ -2,17 +2,17 @@
 
 use async_graphql::{Context, InputObject, Object, Result};
 use domain::{
-    resource::{Asset, Resource, ResourceBody, ResourceCommand, ResourceName, Tags},
+    resource::{Resource, ResourceBody, ResourceCommand, ResourceContent, ResourceName, ResourceTags},
     value::DocumentId,
 };
 use uuid::Uuid;
 
-use super::view::ResourceKind;
+use super::node::ResourceKindEnum;
 use crate::graphql::{
-    condition::{self, ChangeConditions},
+    command_dispatch::{ChangeOutcome, dispatch_command, new_id},
     error,
-    input::value,
-    outcome::{Outcome, give, new_id},
+    input_validation::parse_value,
+    precondition::{self, PreconditionsInput},
 };
 
 /// Changes resources.
@@ -21,11 +21,12 @@ pub(in crate::graphql) struct ResourceMutation;
 
 /// What a resource is to hold.
 #[derive(InputObject)]
-struct ResourceInput {
+#[graphql(name = "ResourceInput")]
+struct ResourceContentInput {
     /// What it is to be called, at most 200 characters.
     name: String,
     /// What it is good for.
-    kind: ResourceKind,
+    kind: ResourceKindEnum,
     /// What it is to say, at most 100,000 characters.
     body: String,
     /// Words to find it by, at most 20: lower-case letters, digits and hyphens.
@@ -35,13 +36,13 @@ struct ResourceInput {
     document_id: Option<Uuid>,
 }
 
-impl ResourceInput {
-    fn into_asset(self) -> Result<Asset> {
-        Ok(Asset {
-            name: value("input.name", &self.name, ResourceName::try_new)?,
+impl ResourceContentInput {
+    fn into_asset(self) -> Result<ResourceContent> {
+        Ok(ResourceContent {
+            name: parse_value("input.name", &self.name, ResourceName::try_new)?,
             kind: self.kind.into(),
-            body: value("input.body", &self.body, ResourceBody::try_new)?,
-            tags: Tags::try_new(self.tags).map_err(|reason| error::invalid("input.tags", &reason))?,
+            body: parse_value("input.body", &self.body, ResourceBody::try_new)?,
+            tags: ResourceTags::try_new(self.tags).map_err(|reason| error::invalid_value("input.tags", &reason))?,
             document_id: self.document_id.map(DocumentId::new),
         })
     }
@@ -54,12 +55,12 @@ impl ResourceMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Its id, a UUID of yours; one is made where none is given.")] id: Option<Uuid>,
-        #[graphql(desc = "What it holds.")] input: ResourceInput,
-        #[graphql(desc = "What has to hold.")] conditions: Option<ChangeConditions>,
-    ) -> Result<Outcome> {
-        let (conditions, asset) = (condition::of(ctx, conditions)?, input.into_asset()?);
+        #[graphql(desc = "What it holds.")] input: ResourceContentInput,
+        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+    ) -> Result<ChangeOutcome> {
+        let (conditions, asset) = (precondition::parse_preconditions(ctx, conditions)?, input.into_asset()?);
         let id = new_id(ctx, "resource", id, &conditions)?;
-        give::<Resource>(ctx, id, &conditions, |stamp| ResourceCommand::Create { asset, stamp }).await
+        dispatch_command::<Resource>(ctx, id, &conditions, |stamp| ResourceCommand::Create { asset, stamp }).await
     }
 
     /// Let it hold something else; contributors may.
@@ -67,11 +68,11 @@ impl ResourceMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Which one.")] id: Uuid,
-        #[graphql(desc = "All that it holds from then on.")] input: ResourceInput,
-        #[graphql(desc = "What has to hold.")] conditions: Option<ChangeConditions>,
-    ) -> Result<Outcome> {
-        let (conditions, asset) = (condition::of(ctx, conditions)?, input.into_asset()?);
-        give::<Resource>(ctx, id, &conditions, |stamp| ResourceCommand::Update { asset, stamp }).await
+        #[graphql(desc = "All that it holds from then on.")] input: ResourceContentInput,
+        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+    ) -> Result<ChangeOutcome> {
+        let (conditions, asset) = (precondition::parse_preconditions(ctx, conditions)?, input.into_asset()?);
+        dispatch_command::<Resource>(ctx, id, &conditions, |stamp| ResourceCommand::Update { asset, stamp }).await
     }
 
     /// Do away with it for good; managers may.
@@ -79,9 +80,9 @@ impl ResourceMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Which one.")] id: Uuid,
-        #[graphql(desc = "What has to hold.")] conditions: Option<ChangeConditions>,
-    ) -> Result<Outcome> {
-        let conditions = condition::of(ctx, conditions)?;
-        give::<Resource>(ctx, id, &conditions, |stamp| ResourceCommand::Delete { stamp }).await
+        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+    ) -> Result<ChangeOutcome> {
+        let conditions = precondition::parse_preconditions(ctx, conditions)?;
+        dispatch_command::<Resource>(ctx, id, &conditions, |stamp| ResourceCommand::Delete { stamp }).await
     }
 }

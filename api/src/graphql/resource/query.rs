@@ -2,16 +2,16 @@
 
 use async_graphql::{Context, Object, Result};
 use domain::resource as record;
-use projections::workspace::Group;
+use projections::tenant_views::ListGroup;
 use uuid::Uuid;
 
-use super::view::{Resource, ResourceKind};
+use super::node::{ResourceKindEnum, ResourceNode};
 use crate::graphql::{
+    command_dispatch::reading_tenant,
     error,
-    outcome::reader,
-    page::{self, Connection},
-    past::{self, History, PastMoment},
-    reading,
+    history::{self, AggregateHistory, PastMoment},
+    pagination::{self, NodeConnection},
+    read_models,
 };
 
 /// What a company keeps to use again.
@@ -26,10 +26,10 @@ impl ResourceQuery {
         ctx: &Context<'_>,
         #[graphql(desc = "Its id.")] id: Uuid,
         #[graphql(desc = "As it was then; by default as it is.")] as_of: Option<PastMoment>,
-    ) -> Result<Option<Resource>> {
-        let (tenant, id) = (reader(ctx)?, id.to_string());
-        let found = past::now_or_then(ctx, tenant, &id, as_of).await?;
-        Ok(found.and_then(|kept| Resource::of(id, kept)))
+    ) -> Result<Option<ResourceNode>> {
+        let (tenant, id) = (reading_tenant(ctx)?, id.to_string());
+        let found = history::load_as_of(ctx, tenant, &id, as_of).await?;
+        Ok(found.and_then(|kept| ResourceNode::from_stored(id, kept)))
     }
 
     /// What happened to a resource of your company, the oldest first; nothing where it has none with that id.
@@ -39,8 +39,8 @@ impl ResourceQuery {
         #[graphql(desc = "Its id.")] id: Uuid,
         #[graphql(desc = "How many, 1 to 100; 20 where nothing is said.")] first: Option<i32>,
         #[graphql(desc = "Continue behind the change with this version.")] after: Option<u64>,
-    ) -> Result<History<record::Resource>> {
-        past::history(ctx, reader(ctx)?, &id.to_string(), first, after).await
+    ) -> Result<AggregateHistory<record::Resource>> {
+        history::load_history(ctx, reading_tenant(ctx)?, &id.to_string(), first, after).await
     }
 
     /// The resources of your company, the newest first.
@@ -49,13 +49,19 @@ impl ResourceQuery {
         ctx: &Context<'_>,
         #[graphql(desc = "How many, 1 to 100; 20 where nothing is said.")] first: Option<i32>,
         #[graphql(desc = "Continue behind the entry with this cursor.")] after: Option<String>,
-        #[graphql(desc = "Only those of this kind.")] kind: Option<ResourceKind>,
-    ) -> Result<Connection<Resource>> {
-        let (tenant, first, after) = (reader(ctx)?, page::size(first, page::DEFAULT)?, page::cursor(after)?);
-        let group = kind.map_or_else(Group::all, |kind| Group::status(record::ResourceKind::from(kind).name()));
-        let workspace = reading::of(ctx)?.workspace().await?;
-        let found =
-            workspace.list(tenant, &group, first, after.as_ref()).await.map_err(|error| error::query(&error))?;
-        Ok(Connection::new(found, after.is_some(), Resource::of))
+        #[graphql(desc = "Only those of this kind.")] kind: Option<ResourceKindEnum>,
+    ) -> Result<NodeConnection<ResourceNode>> {
+        let (tenant, first, after) = (
+            reading_tenant(ctx)?,
+            pagination::parse_page_size(first, pagination::DEFAULT_PAGE_SIZE)?,
+            pagination::parse_cursor(after)?,
+        );
+        let group = kind.map_or_else(ListGroup::all, |kind| ListGroup::status(record::ResourceKind::from(kind).name()));
+        let workspace = read_models::from_context(ctx)?.tenant_views().await?;
+        let found = workspace
+            .list_aggregates(tenant, &group, first, after.as_ref())
+            .await
+            .map_err(|error| error::query_error(&error))?;
+        Ok(NodeConnection::new(found, after.is_some(), ResourceNode::from_stored))
     }
 }

@@ -2,19 +2,19 @@
 
 use async_graphql::{Context, Object, Result};
 use domain::task as record;
-use projections::workspace::Group;
+use projections::tenant_views::ListGroup;
 use uuid::Uuid;
 
-use super::view::{Task, TaskStatus};
+use super::node::{TaskNode, TaskStatusEnum};
 use crate::{
     graphql::{
+        command_dispatch::request_identity,
         error,
-        outcome::identity,
-        page::{self, Connection},
-        past::{self, History, PastMoment},
-        reading,
+        history::{self, AggregateHistory, PastMoment},
+        pagination::{self, NodeConnection},
+        read_models,
     },
-    owned,
+    tenant_commands,
 };
 
 /// Work on documents, resources, proposals and opportunities.
@@ -29,11 +29,12 @@ impl TaskQuery {
         ctx: &Context<'_>,
         #[graphql(desc = "Its id.")] id: Uuid,
         #[graphql(desc = "As it was then; by default as it is.")] as_of: Option<PastMoment>,
-    ) -> Result<Option<Task>> {
-        let tenant = owned::task_reader(identity(ctx)?).map_err(|undone| error::undone(&undone))?;
+    ) -> Result<Option<TaskNode>> {
+        let tenant = tenant_commands::readable_task_tenant(request_identity(ctx)?)
+            .map_err(|undone| error::command_failure(&undone))?;
         let id = id.to_string();
-        let found = past::now_or_then(ctx, tenant, &id, as_of).await?;
-        Ok(found.and_then(|kept| Task::of(id, kept)))
+        let found = history::load_as_of(ctx, tenant, &id, as_of).await?;
+        Ok(found.and_then(|kept| TaskNode::from_stored(id, kept)))
     }
 
     /// What happened to a task of your company, the oldest first; nothing where it has none with that id.
@@ -43,9 +44,10 @@ impl TaskQuery {
         #[graphql(desc = "Its id.")] id: Uuid,
         #[graphql(desc = "How many, 1 to 100; 20 where nothing is said.")] first: Option<i32>,
         #[graphql(desc = "Continue behind the change with this version.")] after: Option<u64>,
-    ) -> Result<History<record::Task>> {
-        let tenant = owned::task_reader(identity(ctx)?).map_err(|undone| error::undone(&undone))?;
-        past::history(ctx, tenant, &id.to_string(), first, after).await
+    ) -> Result<AggregateHistory<record::Task>> {
+        let tenant = tenant_commands::readable_task_tenant(request_identity(ctx)?)
+            .map_err(|undone| error::command_failure(&undone))?;
+        history::load_history(ctx, tenant, &id.to_string(), first, after).await
     }
 
     /// The tasks of your company, the newest first.
@@ -54,14 +56,19 @@ impl TaskQuery {
         ctx: &Context<'_>,
         #[graphql(desc = "How many, 1 to 100; 20 where nothing is said.")] first: Option<i32>,
         #[graphql(desc = "Continue behind the entry with this cursor.")] after: Option<String>,
-        #[graphql(desc = "Only those that are that far.")] status: Option<TaskStatus>,
-    ) -> Result<Connection<Task>> {
-        let tenant = owned::task_reader(identity(ctx)?).map_err(|undone| error::undone(&undone))?;
-        let (first, after) = (page::size(first, page::DEFAULT)?, page::cursor(after)?);
-        let group = status.map_or_else(Group::all, |status| Group::status(record::TaskStatus::from(status).name()));
-        let workspace = reading::of(ctx)?.workspace().await?;
-        let found =
-            workspace.list(tenant, &group, first, after.as_ref()).await.map_err(|error| error::query(&error))?;
-        Ok(Connection::new(found, after.is_some(), Task::of))
+        #[graphql(desc = "Only those that are that far.")] status: Option<TaskStatusEnum>,
+    ) -> Result<NodeConnection<TaskNode>> {
+        let tenant = tenant_commands::readable_task_tenant(request_identity(ctx)?)
+            .map_err(|undone| error::command_failure(&undone))?;
+        let (first, after) =
+            (pagination::parse_page_size(first, pagination::DEFAULT_PAGE_SIZE)?, pagination::parse_cursor(after)?);
+        let group =
+            status.map_or_else(ListGroup::all, |status| ListGroup::status(record::TaskStatus::from(status).name()));
+        let workspace = read_models::from_context(ctx)?.tenant_views().await?;
+        let found = workspace
+            .list_aggregates(tenant, &group, first, after.as_ref())
+            .await
+            .map_err(|error| error::query_error(&error))?;
+        Ok(NodeConnection::new(found, after.is_some(), TaskNode::from_stored))
     }
 }

@@ -4,11 +4,11 @@ use async_graphql::{Context, Object, Result};
 use domain::watchlist::{SearchId, Watchlist, WatchlistCommand};
 use uuid::Uuid;
 
-use super::search::SavedSearchInput;
+use super::saved_search::SavedSearchInput;
 use crate::graphql::{
-    condition::{self, ChangeConditions},
-    input,
-    outcome::{Outcome, give, identity, new_id},
+    command_dispatch::{ChangeOutcome, dispatch_command, new_id, request_identity},
+    input_validation,
+    precondition::{self, PreconditionsInput},
 };
 
 /// Changes one's own watchlist.
@@ -22,10 +22,10 @@ impl WatchlistMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Which one.")] opportunity_id: String,
-        #[graphql(desc = "What has to hold.")] conditions: Option<ChangeConditions>,
-    ) -> Result<Outcome> {
-        let opportunity_id = input::id("opportunityId", &opportunity_id)?;
-        change(ctx, conditions, |at| WatchlistCommand::Save { opportunity_id, at }).await
+        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+    ) -> Result<ChangeOutcome> {
+        let opportunity_id = input_validation::parse_opportunity_id("opportunityId", &opportunity_id)?;
+        dispatch_watchlist_command(ctx, conditions, |at| WatchlistCommand::Save { opportunity_id, at }).await
     }
 
     /// Let go of an opportunity.
@@ -33,10 +33,10 @@ impl WatchlistMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Which one.")] opportunity_id: String,
-        #[graphql(desc = "What has to hold.")] conditions: Option<ChangeConditions>,
-    ) -> Result<Outcome> {
-        let opportunity_id = input::id("opportunityId", &opportunity_id)?;
-        change(ctx, conditions, |at| WatchlistCommand::Unsave { opportunity_id, at }).await
+        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+    ) -> Result<ChangeOutcome> {
+        let opportunity_id = input_validation::parse_opportunity_id("opportunityId", &opportunity_id)?;
+        dispatch_watchlist_command(ctx, conditions, |at| WatchlistCommand::Unsave { opportunity_id, at }).await
     }
 
     /// Keep a search, or let a kept one search for something else; members may.
@@ -45,11 +45,12 @@ impl WatchlistMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "Its id, a UUID of yours; one is made where none is given.")] id: Option<Uuid>,
         #[graphql(desc = "The search.")] search: SavedSearchInput,
-        #[graphql(desc = "What has to hold.")] conditions: Option<ChangeConditions>,
-    ) -> Result<Outcome> {
+        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+    ) -> Result<ChangeOutcome> {
         let search = search.into_search()?;
-        let search_id = SearchId::new(new_id(ctx, "search", id, &condition::of(ctx, conditions.clone())?)?);
-        change(ctx, conditions, |at| WatchlistCommand::SaveSearch { search_id, search, at }).await
+        let search_id =
+            SearchId::new(new_id(ctx, "search", id, &precondition::parse_preconditions(ctx, conditions.clone())?)?);
+        dispatch_watchlist_command(ctx, conditions, |at| WatchlistCommand::SaveSearch { search_id, search, at }).await
     }
 
     /// Let go of a search.
@@ -57,19 +58,19 @@ impl WatchlistMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Which one.")] id: Uuid,
-        #[graphql(desc = "What has to hold.")] conditions: Option<ChangeConditions>,
-    ) -> Result<Outcome> {
+        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+    ) -> Result<ChangeOutcome> {
         let search_id = SearchId::new(id);
-        change(ctx, conditions, |at| WatchlistCommand::RemoveSearch { search_id, at }).await
+        dispatch_watchlist_command(ctx, conditions, |at| WatchlistCommand::RemoveSearch { search_id, at }).await
     }
 }
 
 /// Changes the caller's own watchlist, and no other.
-async fn change(
+async fn dispatch_watchlist_command(
     ctx: &Context<'_>,
-    conditions: Option<ChangeConditions>,
+    conditions: Option<PreconditionsInput>,
     command: impl FnOnce(chrono::DateTime<chrono::Utc>) -> WatchlistCommand + Send,
-) -> Result<Outcome> {
-    let conditions = condition::of(ctx, conditions)?;
-    give::<Watchlist>(ctx, identity(ctx)?.user(), &conditions, |stamp| command(stamp.at)).await
+) -> Result<ChangeOutcome> {
+    let conditions = precondition::parse_preconditions(ctx, conditions)?;
+    dispatch_command::<Watchlist>(ctx, request_identity(ctx)?.user(), &conditions, |stamp| command(stamp.at)).await
 }

@@ -5,16 +5,16 @@ use chrono::{DateTime, Utc};
 use cqrs_es::EventStore;
 use domain::watchlist as record;
 
-use super::search::SavedSearch;
+use super::saved_search::SavedSearchNode;
 use crate::{
+    app_context::AppContext,
     graphql::{
+        command_dispatch::{reading_tenant, request_identity},
         error,
-        loader::OpportunityLoader,
-        opportunity::Opportunity,
-        outcome::{identity, reader},
-        page, reading,
+        opportunity::OpportunityNode,
+        opportunity_loader::OpportunityLoader,
+        pagination, read_models,
     },
-    store::Stores,
 };
 
 /// What one saved.
@@ -28,27 +28,33 @@ impl WatchlistQuery {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "How many, 1 to 100; 20 where nothing is said.")] first: Option<i32>,
-    ) -> Result<Vec<SavedOpportunity>> {
-        let first = usize::try_from(page::size(first, page::DEFAULT)?).unwrap_or(usize::MAX);
-        let own = reader(ctx)?.stream(identity(ctx)?.user());
-        let saved = reading::of(ctx)?.views().await?.saved(&own).await.map_err(|error| error::query(&error))?;
+    ) -> Result<Vec<SavedOpportunityNode>> {
+        let first =
+            usize::try_from(pagination::parse_page_size(first, pagination::DEFAULT_PAGE_SIZE)?).unwrap_or(usize::MAX);
+        let own = reading_tenant(ctx)?.stream_id(request_identity(ctx)?.user());
+        let saved = read_models::from_context(ctx)?
+            .opportunity_views()
+            .await?
+            .list_saved(&own)
+            .await
+            .map_err(|error| error::query_error(&error))?;
         let shown = saved.into_iter().take(first);
-        Ok(shown.map(|saved| SavedOpportunity { opportunity_id: saved.id, saved_at: saved.saved_at }).collect())
+        Ok(shown.map(|saved| SavedOpportunityNode { opportunity_id: saved.id, saved_at: saved.saved_at }).collect())
     }
 
     /// The searches that you saved.
-    async fn saved_searches(&self, ctx: &Context<'_>) -> Result<Vec<SavedSearch>> {
-        let own = reader(ctx)?.stream(identity(ctx)?.user());
-        let store = error::wired(ctx.data::<Stores>())?.store.of::<record::Watchlist>();
+    async fn saved_searches(&self, ctx: &Context<'_>) -> Result<Vec<SavedSearchNode>> {
+        let own = reading_tenant(ctx)?.stream_id(request_identity(ctx)?.user());
+        let store = error::require_context_data(ctx.data::<AppContext>())?.event_store.store_for::<record::Watchlist>();
         let watchlist = store.load_aggregate(&own).await.map_err(|error| error::unavailable(&error))?.aggregate;
-        Ok(watchlist.searches().map(|(id, search)| SavedSearch::of(id, search)).collect())
+        Ok(watchlist.saved_searches().map(|(id, search)| SavedSearchNode::from_saved_search(id, search)).collect())
     }
 }
 
 /// An opportunity that a user keeps.
 #[derive(SimpleObject)]
-#[graphql(complex)]
-struct SavedOpportunity {
+#[graphql(name = "SavedOpportunity", complex)]
+struct SavedOpportunityNode {
     /// Which one.
     opportunity_id: String,
     /// Since when.
@@ -56,12 +62,12 @@ struct SavedOpportunity {
 }
 
 #[ComplexObject]
-impl SavedOpportunity {
+impl SavedOpportunityNode {
     /// The opportunity; null where nothing is on record about it.
-    async fn opportunity(&self, ctx: &Context<'_>) -> Result<Option<Opportunity>> {
+    async fn opportunity(&self, ctx: &Context<'_>) -> Result<Option<OpportunityNode>> {
         // Waits until the views have come as far as the document wants, once for all.
-        reading::of(ctx)?.views().await?;
-        let loader = error::wired(ctx.data::<DataLoader<OpportunityLoader>>())?;
-        loader.load_one(self.opportunity_id.clone()).await.map_err(|error| error::loaded(&error))
+        read_models::from_context(ctx)?.opportunity_views().await?;
+        let loader = error::require_context_data(ctx.data::<DataLoader<OpportunityLoader>>())?;
+        loader.load_one(self.opportunity_id.clone()).await.map_err(|error| error::loader_error(&error))
     }
 }

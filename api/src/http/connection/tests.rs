@@ -10,7 +10,7 @@ use tokio::{
 use super::*;
 
 /// Far longer than anything here takes, so that a test that waits for it has failed.
-const PATIENCE: Duration = Duration::from_mins(1);
+const TEST_TIMEOUT: Duration = Duration::from_mins(1);
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
 
@@ -20,11 +20,11 @@ struct RunningServer {
     stop: CancellationToken,
     /// The slow page was asked for.
     begun: Arc<Notify>,
-    go_on: Arc<Notify>,
+    resume: Arc<Notify>,
     task: tokio::task::JoinHandle<()>,
 }
 
-async fn run(change: impl FnOnce(&mut HttpConfig)) -> RunningServer {
+async fn start_test_server(change: impl FnOnce(&mut HttpConfig)) -> RunningServer {
     let mut config = HttpConfig::default();
     change(&mut config);
     let (stop, begun, go_on) = (CancellationToken::new(), Arc::new(Notify::new()), Arc::new(Notify::new()));
@@ -38,7 +38,7 @@ async fn run(change: impl FnOnce(&mut HttpConfig)) -> RunningServer {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let task = tokio::spawn(serve(listener, router, ConnectionLimits::new(&config, false), stop.clone()));
-    RunningServer { address, stop, begun, go_on, task }
+    RunningServer { address, stop, begun, resume: go_on, task }
 }
 
 impl RunningServer {
@@ -48,26 +48,26 @@ impl RunningServer {
 }
 
 /// What comes until the server closes the connection.
-async fn until_closed(stream: &mut TcpStream) -> String {
+async fn read_until_closed(stream: &mut TcpStream) -> String {
     let mut all = vec![];
     // A reset closes it as well.
-    let _ = timeout(PATIENCE, stream.read_to_end(&mut all)).await.unwrap();
+    let _ = timeout(TEST_TIMEOUT, stream.read_to_end(&mut all)).await.unwrap();
     String::from_utf8_lossy(&all).into_owned()
 }
 
-async fn answer(stream: &mut TcpStream) -> String {
+async fn read_answer(stream: &mut TcpStream) -> String {
     let mut buffer = vec![0; 4096];
-    let length = timeout(PATIENCE, stream.read(&mut buffer)).await.unwrap().unwrap();
+    let length = timeout(TEST_TIMEOUT, stream.read(&mut buffer)).await.unwrap().unwrap();
     String::from_utf8_lossy(&buffer[..length]).into_owned()
 }
 
 #[tokio::test]
 async fn who_sends_half_a_header_is_closed_whatever_it_looks_like() {
-    let server = run(|config| config.header_timeout_ms = 100).await;
+    let server = start_test_server(|config| config.header_timeout_ms = 100).await;
     for half in [&b""[..], b"G", b"GET / HTTP/1.1\r\nhost: x\r\nx-a: ", b"PRI * HTTP", b"\x16\x03\x01"] {
         let mut stream = server.connect().await;
         stream.write_all(half).await.unwrap();
-        let told = until_closed(&mut stream).await;
+        let told = read_until_closed(&mut stream).await;
         assert!(!told.starts_with("HTTP/1.1 200"), "{told}");
     }
     let mut trickle = server.connect().await;
@@ -79,71 +79,73 @@ async fn who_sends_half_a_header_is_closed_whatever_it_looks_like() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    timeout(PATIENCE, sent).await.unwrap();
+    timeout(TEST_TIMEOUT, sent).await.unwrap();
 }
 
 #[tokio::test]
 async fn who_has_been_answered_may_ask_again_and_not_for_ever() {
-    let server = run(|config| config.idle_timeout_ms = 1_000).await;
+    let server = start_test_server(|config| config.idle_timeout_ms = 1_000).await;
     let mut stream = server.connect().await;
     for _ in 0..2 {
         stream.write_all(REQUEST).await.unwrap();
-        let told = answer(&mut stream).await;
+        let told = read_answer(&mut stream).await;
         assert!(told.ends_with("page"), "{told}");
     }
-    assert_eq!(until_closed(&mut stream).await, "");
+    assert_eq!(read_until_closed(&mut stream).await, "");
 }
 
 #[tokio::test]
 async fn what_is_under_way_takes_its_time() {
-    let server = run(|config| config.idle_timeout_ms = 50).await;
+    let server = start_test_server(|config| config.idle_timeout_ms = 50).await;
     let mut stream = server.connect().await;
     stream.write_all(b"GET /slow HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
     server.begun.notified().await;
     tokio::time::sleep(Duration::from_millis(200)).await;
-    server.go_on.notify_one();
-    let told = until_closed(&mut stream).await;
+    server.resume.notify_one();
+    let told = read_until_closed(&mut stream).await;
     assert!(told.ends_with("slow"), "{told}");
 }
 
 #[tokio::test]
 async fn an_address_has_so_many_connections_and_gets_them_back() {
-    let server = run(|config| (config.max_connections_per_address, config.header_timeout_ms) = (2, 600_000)).await;
+    let server =
+        start_test_server(|config| (config.max_connections_per_address, config.header_timeout_ms) = (2, 600_000)).await;
     let mut open = [server.connect().await, server.connect().await];
     for stream in &mut open {
         stream.write_all(REQUEST).await.unwrap();
-        assert!(answer(stream).await.ends_with("page"));
+        assert!(read_answer(stream).await.ends_with("page"));
     }
-    assert_eq!(until_closed(&mut server.connect().await).await, "");
+    assert_eq!(read_until_closed(&mut server.connect().await).await, "");
     drop(open);
     let again = async {
         loop {
             let mut stream = server.connect().await;
             let sent = stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
-            if sent.is_ok() && until_closed(&mut stream).await.ends_with("page") {
+            if sent.is_ok() && read_until_closed(&mut stream).await.ends_with("page") {
                 return;
             }
         }
     };
-    timeout(PATIENCE, again).await.unwrap();
+    timeout(TEST_TIMEOUT, again).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_stop_waits_for_what_is_under_way_and_for_nothing_else() {
-    let server = run(|config| (config.idle_timeout_ms, config.header_timeout_ms) = (600_000, 600_000)).await;
+    let server =
+        start_test_server(|config| (config.idle_timeout_ms, config.header_timeout_ms) = (600_000, 600_000)).await;
     let (mut idle, mut half, mut busy) = (server.connect().await, server.connect().await, server.connect().await);
     idle.write_all(REQUEST).await.unwrap();
-    assert!(answer(&mut idle).await.ends_with("page"));
+    assert!(read_answer(&mut idle).await.ends_with("page"));
     half.write_all(b"GET /").await.unwrap();
     busy.write_all(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
     server.begun.notified().await;
 
     server.stop.cancel();
-    until_closed(&mut idle).await;
-    until_closed(&mut half).await;
+    read_until_closed(&mut idle).await;
+    read_until_closed(&mut half).await;
     assert!(!server.task.is_finished());
-    server.go_on.notify_one();
-    let told = until_closed(&mut busy).await;
+    server.resume.notify_one();
+    let told = read_until_closed(&mut busy).await;
     assert!(told.ends_with("slow"), "{told}");
-    timeout(PATIENCE, server.task).await.unwrap().unwrap();
+    timeout(TEST_TIMEOUT, server.task).await.unwrap().unwrap();
 }

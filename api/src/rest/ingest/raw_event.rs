@@ -10,31 +10,31 @@ use serde::{
     de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
-use super::event::{EventKind, IngestEvent};
+use super::ingest_event::{EventKind, IngestEvent};
 
 /// The names of an event's fields, in the order of [`RawEvent::fields`].
-const FIELDS: [&str; 9] =
+const FIELD_NAMES: [&str; 9] =
     ["type", "id", "sessionId", "pageUrl", "referrer", "targetUrl", "userId", "opportunityId", "at"];
 
 /// Longest part of a name or value that is shown to whoever sent it.
-const SHOWN_CHARS: usize = 60;
+const MAX_SHOWN_CHARS: usize = 60;
 
 /// A field that is wrong, and why. The field is empty where it is the event as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct EventFault {
+pub(super) struct InvalidEventField {
     pub(super) field: String,
     pub(super) reason: String,
 }
 
-impl EventFault {
+impl InvalidEventField {
     pub(super) fn new(field: &str, reason: impl Into<String>) -> Self {
-        Self { field: shown(field), reason: reason.into() }
+        Self { field: truncate_text(field), reason: reason.into() }
     }
 }
 
 /// The beginning of a text.
-fn shown(text: &str) -> String {
-    match text.char_indices().nth(SHOWN_CHARS) {
+fn truncate_text(text: &str) -> String {
+    match text.char_indices().nth(MAX_SHOWN_CHARS) {
         None => text.to_owned(),
         Some((end, _)) => format!("{}…", &text[..end]),
     }
@@ -53,8 +53,8 @@ enum RawValue {
 /// An event as it was sent.
 #[derive(Debug, Default)]
 pub(super) struct RawEvent {
-    fields: [RawValue; FIELDS.len()],
-    fault: Option<EventFault>,
+    fields: [RawValue; FIELD_NAMES.len()],
+    invalid_field: Option<InvalidEventField>,
 }
 
 /// The events of a request.
@@ -83,60 +83,63 @@ impl RawEvents {
 
 impl RawEvent {
     /// The event, if every field has the right kind of value.
-    pub(super) fn into_event(mut self) -> Result<IngestEvent, EventFault> {
-        if let Some(fault) = self.fault.take() {
+    pub(super) fn into_event(mut self) -> Result<IngestEvent, InvalidEventField> {
+        if let Some(fault) = self.invalid_field.take() {
             return Err(fault);
         }
-        let kind = match self.required(0)?.as_str() {
+        let kind = match self.required_text(0)?.as_str() {
             "view" => EventKind::View,
             "click" => EventKind::Click,
-            _ => return Err(EventFault::new("type", "`view` or `click` is expected")),
+            _ => return Err(InvalidEventField::new("type", "`view` or `click` is expected")),
         };
-        let at = self.text(8)?.map(|text| text.parse());
-        let at = at.transpose().map_err(|_| EventFault::new("at", "a time is expected, as 2026-03-03T12:00:00Z"))?;
+        let at = self.optional_text(8)?.map(|text| text.parse());
+        let at =
+            at.transpose().map_err(|_| InvalidEventField::new("at", "a time is expected, as 2026-03-03T12:00:00Z"))?;
         Ok(IngestEvent {
             kind,
-            id: self.text(1)?,
-            session_id: self.required(2)?,
-            page_url: self.required(3)?,
-            referrer: self.text(4)?,
-            target_url: self.text(5)?,
-            user_id: self.text(6)?,
-            opportunity_id: self.text(7)?,
+            id: self.optional_text(1)?,
+            session_id: self.required_text(2)?,
+            page_url: self.required_text(3)?,
+            referrer: self.optional_text(4)?,
+            target_url: self.optional_text(5)?,
+            user_id: self.optional_text(6)?,
+            opportunity_id: self.optional_text(7)?,
             at,
         })
     }
 
-    fn required(&mut self, field: usize) -> Result<String, EventFault> {
-        self.text(field)?.ok_or_else(|| EventFault::new(FIELDS[field], "it is missing"))
+    fn required_text(&mut self, field: usize) -> Result<String, InvalidEventField> {
+        self.optional_text(field)?.ok_or_else(|| InvalidEventField::new(FIELD_NAMES[field], "it is missing"))
     }
 
-    fn text(&mut self, field: usize) -> Result<Option<String>, EventFault> {
+    fn optional_text(&mut self, field: usize) -> Result<Option<String>, InvalidEventField> {
         match std::mem::take(&mut self.fields[field]) {
             RawValue::Absent => Ok(None),
             RawValue::Text(text) => Ok(Some(text)),
-            RawValue::Other(kind) => Err(EventFault::new(FIELDS[field], format!("a text is expected, this is {kind}"))),
+            RawValue::Other(kind) => {
+                Err(InvalidEventField::new(FIELD_NAMES[field], format!("a text is expected, this is {kind}")))
+            }
         }
     }
 
     /// Reads the value of a key.
-    fn take<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
-        let Some(at) = FIELDS.iter().position(|field| *field == key) else {
+    fn read_field<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
+        let Some(at) = FIELD_NAMES.iter().position(|field| *field == key) else {
             map.next_value::<IgnoredAny>()?;
-            self.fault.get_or_insert_with(|| EventFault::new(key, "there is no such field"));
+            self.invalid_field.get_or_insert_with(|| InvalidEventField::new(key, "there is no such field"));
             return Ok(());
         };
         let value = map.next_value::<RawValue>()?;
         if !matches!(self.fields[at], RawValue::Absent) {
-            self.fault.get_or_insert_with(|| EventFault::new(key, "it stands there twice"));
+            self.invalid_field.get_or_insert_with(|| InvalidEventField::new(key, "it stands there twice"));
         }
         self.fields[at] = value;
         Ok(())
     }
 
-    fn no_object(kind: &str) -> Self {
-        let fault = Some(EventFault::new("", format!("an object is expected, this is {kind}")));
-        Self { fault, ..Self::default() }
+    fn not_an_object(kind: &str) -> Self {
+        let fault = Some(InvalidEventField::new("", format!("an object is expected, this is {kind}")));
+        Self { invalid_field: fault, ..Self::default() }
     }
 }
 
@@ -158,38 +161,38 @@ impl<'de> Visitor<'de> for EventVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawEvent, A::Error> {
         let mut event = RawEvent::default();
         while let Some(key) = map.next_key::<String>()? {
-            event.take(&key, &mut map)?;
+            event.read_field(&key, &mut map)?;
         }
         Ok(event)
     }
 
     fn visit_unit<E: Error>(self) -> Result<RawEvent, E> {
-        Ok(RawEvent::no_object("null"))
+        Ok(RawEvent::not_an_object("null"))
     }
 
     fn visit_bool<E: Error>(self, _: bool) -> Result<RawEvent, E> {
-        Ok(RawEvent::no_object("true or false"))
+        Ok(RawEvent::not_an_object("true or false"))
     }
 
     fn visit_i64<E: Error>(self, _: i64) -> Result<RawEvent, E> {
-        Ok(RawEvent::no_object("a number"))
+        Ok(RawEvent::not_an_object("a number"))
     }
 
     fn visit_u64<E: Error>(self, _: u64) -> Result<RawEvent, E> {
-        Ok(RawEvent::no_object("a number"))
+        Ok(RawEvent::not_an_object("a number"))
     }
 
     fn visit_f64<E: Error>(self, _: f64) -> Result<RawEvent, E> {
-        Ok(RawEvent::no_object("a number"))
+        Ok(RawEvent::not_an_object("a number"))
     }
 
     fn visit_str<E: Error>(self, _: &str) -> Result<RawEvent, E> {
-        Ok(RawEvent::no_object("a text"))
+        Ok(RawEvent::not_an_object("a text"))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<RawEvent, A::Error> {
         while list.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(RawEvent::no_object("a list"))
+        Ok(RawEvent::not_an_object("a list"))
     }
 }
 
@@ -273,7 +276,7 @@ impl<'de> Visitor<'de> for RequestSeed {
             if key == "events" {
                 batch = Some(map.next_value_seed(ListSeed { most: self.most })?);
             } else {
-                single.take(&key, &mut map)?;
+                single.read_field(&key, &mut map)?;
             }
         }
         Ok(batch.unwrap_or_else(|| RawEvents { events: vec![single], count: 1, is_batch: false }))
@@ -321,7 +324,7 @@ impl<'de> Visitor<'de> for ListSeed {
 mod tests {
     use super::*;
 
-    fn faults(body: &str) -> Vec<Option<(String, String)>> {
+    fn invalid_fields(body: &str) -> Vec<Option<(String, String)>> {
         let events = RawEvents::parse(body.as_bytes(), 100).unwrap().events;
         let fault = |event: RawEvent| event.into_event().err().map(|fault| (fault.field, fault.reason));
         events.into_iter().map(fault).collect()
@@ -351,14 +354,17 @@ mod tests {
             ("[{}]", "", "an object is expected, this is a list"),
             ("\"view\"", "", "an object is expected, this is a text"),
         ] {
-            let found = faults(&format!(r#"{{"events":[{good},{bad},{good}]}}"#));
+            let found = invalid_fields(&format!(r#"{{"events":[{good},{bad},{good}]}}"#));
             assert_eq!(found, [None, Some((field.to_owned(), reason.to_owned())), None], "{bad}");
         }
     }
 
     #[test]
     fn what_is_null_is_absent() {
-        assert_eq!(faults(r#"{"type":"view","sessionId":"s","pageUrl":"/p","referrer":null,"at":null}"#), [None]);
+        assert_eq!(
+            invalid_fields(r#"{"type":"view","sessionId":"s","pageUrl":"/p","referrer":null,"at":null}"#),
+            [None]
+        );
     }
 
     #[test]

@@ -8,7 +8,7 @@
 use std::io::BufRead;
 
 use super::page_tally::{PageMark, PageTally};
-use crate::sam::{MAX_ROW, Reader, RowError, SourceError, source};
+use crate::sam::{MAX_ROW_BYTES, NoticeRowError, SourceError, SourceReader, source};
 
 const LIST: &[u8] = b"\"opportunitiesData\"";
 const NOTICE_ID: &[u8] = b"\"noticeId\"";
@@ -16,9 +16,9 @@ const TOTAL: &[u8] = b"\"totalRecords\"";
 const OFFSET: &[u8] = b"\"offset\"";
 
 /// The notices of a source.
-pub(super) struct Elements {
-    input: Input,
-    place: Place,
+pub(super) struct ElementScanner {
+    input: ByteInput,
+    place: ScanPosition,
     /// Lists that are open around pages and notices.
     lists: usize,
     /// Whether a page or a notice was found.
@@ -28,7 +28,7 @@ pub(super) struct Elements {
 }
 
 #[derive(Clone, Copy)]
-enum Place {
+enum ScanPosition {
     /// Where a page, a notice or a list of them may begin.
     Outside,
     /// In the object that began on that line.
@@ -38,13 +38,13 @@ enum Place {
 }
 
 /// What was found: a notice with its line, or why there is none.
-pub(super) type FoundElement<'a> = (u64, Result<&'a [u8], RowError>);
+pub(super) type FoundElement<'a> = (u64, Result<&'a [u8], NoticeRowError>);
 
-impl Elements {
-    pub(super) fn new(reader: Reader) -> Self {
-        let input = Input { reader, chunk: Vec::new(), at: 0, line: 1 };
+impl ElementScanner {
+    pub(super) fn new(reader: SourceReader) -> Self {
+        let input = ByteInput { reader, chunk: Vec::new(), at: 0, line: 1 };
         let tally = PageTally::default();
-        Self { input, place: Place::Outside, lists: 0, found: false, element: Vec::new(), tally }
+        Self { input, place: ScanPosition::Outside, lists: 0, found: false, element: Vec::new(), tally }
     }
 
     /// What the pages promised, and what they held.
@@ -53,74 +53,80 @@ impl Elements {
     }
 
     /// The next notice and its line, or why it cannot be had.
-    pub(super) fn next(&mut self) -> Result<Option<FoundElement<'_>>, SourceError> {
+    pub(super) fn next_element(&mut self) -> Result<Option<FoundElement<'_>>, SourceError> {
         loop {
-            let Some(byte) = self.input.peek_solid()? else { return self.end() };
+            let Some(byte) = self.input.peek_non_whitespace()? else { return self.finish_source() };
             match (self.place, byte) {
-                (Place::Outside, b'{') => {
-                    self.place = Place::InObject { line: self.input.line, list_seen: false, is_notice: false };
+                (ScanPosition::Outside, b'{') => {
+                    self.place = ScanPosition::InObject { line: self.input.line, list_seen: false, is_notice: false };
                     self.element.clear();
-                    let mut capture = Capture::new(&mut self.element);
-                    self.input.take(&mut capture)?;
+                    let mut capture = BoundedCapture::new(&mut self.element);
+                    self.input.take_byte(&mut capture)?;
                 }
-                (Place::Outside, b'[') => {
+                (ScanPosition::Outside, b'[') => {
                     self.lists += 1;
-                    self.input.bump();
+                    self.input.advance();
                 }
-                (Place::Outside, b']' | b',') if self.lists > 0 => {
+                (ScanPosition::Outside, b']' | b',') if self.lists > 0 => {
                     self.lists -= usize::from(byte == b']');
-                    self.input.bump();
+                    self.input.advance();
                 }
-                (Place::InObject { line, list_seen, is_notice }, b'}') => {
-                    self.input.take(&mut Capture::new(&mut self.element))?;
-                    self.place = Place::Outside;
+                (ScanPosition::InObject { line, list_seen, is_notice }, b'}') => {
+                    self.input.take_byte(&mut BoundedCapture::new(&mut self.element))?;
+                    self.place = ScanPosition::Outside;
                     if list_seen {
                         self.tally.end_page();
                     } else {
-                        return Ok(Some(self.whole_object(line, is_notice)));
+                        return Ok(Some(self.finish_object(line, is_notice)));
                     }
                 }
-                (Place::InObject { .. }, b',') => self.input.take(&mut Capture::new(&mut self.element)).map(drop)?,
-                (Place::InObject { .. }, b'"') => {
-                    if !self.key()? {
-                        return self.go_on("a page that is no JSON");
+                (ScanPosition::InObject { .. }, b',') => {
+                    self.input.take_byte(&mut BoundedCapture::new(&mut self.element)).map(drop)?;
+                }
+                (ScanPosition::InObject { .. }, b'"') => {
+                    if !self.read_key()? {
+                        return self.skip_invalid("a page that is no JSON");
                     }
                 }
-                (Place::InList { line }, b']') => {
-                    self.input.bump();
-                    self.place = Place::InObject { line, list_seen: true, is_notice: false };
+                (ScanPosition::InList { line }, b']') => {
+                    self.input.advance();
+                    self.place = ScanPosition::InObject { line, list_seen: true, is_notice: false };
                 }
-                (Place::InList { .. }, b',') => self.input.bump(),
-                (Place::InList { .. }, byte) if !matches!(byte, b'}' | b':') => return self.value().map(Some),
-                (Place::Outside, b'<') => return self.go_on("a web page (HTML)"),
-                (Place::Outside, byte) if self.lists > 0 && !matches!(byte, b'}' | b':') => return self.list_item(),
-                (Place::Outside, _) => return self.go_on("text that is no JSON"),
-                (Place::InObject { .. } | Place::InList { .. }, _) => {
-                    return self.go_on("the rest of a page that is cut off");
+                (ScanPosition::InList { .. }, b',') => self.input.advance(),
+                (ScanPosition::InList { .. }, byte) if !matches!(byte, b'}' | b':') => {
+                    return self.read_value().map(Some);
+                }
+                (ScanPosition::Outside, b'<') => return self.skip_invalid("a web page (HTML)"),
+                (ScanPosition::Outside, byte) if self.lists > 0 && !matches!(byte, b'}' | b':') => {
+                    return self.read_list_item();
+                }
+                (ScanPosition::Outside, _) => return self.skip_invalid("text that is no JSON"),
+                (ScanPosition::InObject { .. } | ScanPosition::InList { .. }, _) => {
+                    return self.skip_invalid("the rest of a page that is cut off");
                 }
             }
         }
     }
 
-    fn end(&self) -> Result<Option<FoundElement<'_>>, SourceError> {
+    fn finish_source(&self) -> Result<Option<FoundElement<'_>>, SourceError> {
         match self.place {
-            Place::Outside if self.lists > 0 => Err(self.input.breaks_off()),
-            Place::Outside if self.found => Ok(None),
-            Place::Outside => Err(SourceError::NotThisFormat {
+            ScanPosition::Outside if self.lists > 0 => Err(self.input.truncation_error()),
+            ScanPosition::Outside if self.found => Ok(None),
+            ScanPosition::Outside => Err(SourceError::NotThisFormat {
                 expected: "pages or notices of the SAM.gov API",
                 found: "something else, without the list opportunitiesData and without a noticeId",
             }),
-            Place::InObject { .. } | Place::InList { .. } => Err(self.input.breaks_off()),
+            ScanPosition::InObject { .. } | ScanPosition::InList { .. } => Err(self.input.truncation_error()),
         }
     }
 
     /// An object that is no page: a notice, or something else.
-    fn whole_object(&mut self, line: u64, is_notice: bool) -> FoundElement<'_> {
+    fn finish_object(&mut self, line: u64, is_notice: bool) -> FoundElement<'_> {
         self.found |= is_notice;
         let outcome = if !is_notice {
-            Err(RowError::NoPage { found: "an answer without the list opportunitiesData" })
-        } else if self.element.len() >= MAX_ROW {
-            Err(RowError::RowTooLarge { limit: MAX_ROW })
+            Err(NoticeRowError::NoPage { found: "an answer without the list opportunitiesData" })
+        } else if self.element.len() >= MAX_ROW_BYTES {
+            Err(NoticeRowError::RowTooLarge { limit: MAX_ROW_BYTES })
         } else {
             Ok(self.element.as_slice())
         };
@@ -128,28 +134,28 @@ impl Elements {
     }
 
     /// Something in an outer list that is neither an object nor a list.
-    fn list_item(&mut self) -> Result<Option<FoundElement<'_>>, SourceError> {
-        let (line, _) = self.value()?;
-        Ok(Some((line, Err(RowError::NoPage { found: "a value that is no object" }))))
+    fn read_list_item(&mut self) -> Result<Option<FoundElement<'_>>, SourceError> {
+        let (line, _) = self.read_value()?;
+        Ok(Some((line, Err(NoticeRowError::NoPage { found: "a value that is no object" }))))
     }
 
     /// Leaves out what stands here, up to the next line on which an object or a list begins.
-    fn go_on(&mut self, found: &'static str) -> Result<Option<FoundElement<'_>>, SourceError> {
+    fn skip_invalid(&mut self, found: &'static str) -> Result<Option<FoundElement<'_>>, SourceError> {
         let line = self.input.line;
-        let was_outside = matches!(self.place, Place::Outside);
-        (self.place, self.lists) = (Place::Outside, 0);
-        self.tally.break_off();
+        let was_outside = matches!(self.place, ScanPosition::Outside);
+        (self.place, self.lists) = (ScanPosition::Outside, 0);
+        self.tally.abandon_page();
         if !self.input.skip_to_next_json()? && !was_outside {
             return Err(SourceError::BreaksOff { line });
         }
-        Ok(Some((line, Err(RowError::NoPage { found }))))
+        Ok(Some((line, Err(NoticeRowError::NoPage { found }))))
     }
 
     /// Reads a key of an object and, unless it is that of a list of notices, its value; false where that is no JSON.
-    fn key(&mut self) -> Result<bool, SourceError> {
-        let Place::InObject { line, list_seen, is_notice } = self.place else { return Ok(false) };
+    fn read_key(&mut self) -> Result<bool, SourceError> {
+        let ScanPosition::InObject { line, list_seen, is_notice } = self.place else { return Ok(false) };
         let start = self.element.len();
-        self.input.string(&mut Capture::new(&mut self.element))?;
+        self.input.take_string(&mut BoundedCapture::new(&mut self.element))?;
         let key = self.element.get(start..).unwrap_or_default();
         let mark = match key {
             TOTAL => Some(PageMark::Total),
@@ -157,28 +163,28 @@ impl Elements {
             _ => None,
         };
         let (is_list, is_notice) = (key == LIST, is_notice || key == NOTICE_ID);
-        if self.input.peek_solid()? != Some(b':') {
+        if self.input.peek_non_whitespace()? != Some(b':') {
             return Ok(false);
         }
-        self.input.take(&mut Capture::new(&mut self.element))?;
-        if is_list && self.input.peek_solid()? == Some(b'[') {
-            self.input.bump();
+        self.input.take_byte(&mut BoundedCapture::new(&mut self.element))?;
+        if is_list && self.input.peek_non_whitespace()? == Some(b'[') {
+            self.input.advance();
             self.found = true;
             self.tally.begin_page(line);
-            self.place = Place::InList { line };
+            self.place = ScanPosition::InList { line };
             return Ok(true);
         }
-        if is_list && self.input.peek_solid()? == Some(b'n') {
+        if is_list && self.input.peek_non_whitespace()? == Some(b'n') {
             // `null` where there are none.
             self.found = true;
             self.tally.begin_page(line);
         }
         let start = self.element.len();
-        self.input.value(&mut Capture::new(&mut self.element))?;
+        self.input.take_value(&mut BoundedCapture::new(&mut self.element))?;
         if let Some(mark) = mark {
-            self.tally.mark(mark, self.element.get(start..).unwrap_or_default());
+            self.tally.record_mark(mark, self.element.get(start..).unwrap_or_default());
         }
-        self.place = Place::InObject { line, list_seen: list_seen || is_list, is_notice };
+        self.place = ScanPosition::InObject { line, list_seen: list_seen || is_list, is_notice };
         if list_seen {
             // Behind its list a page says nothing that is kept.
             self.element.clear();
@@ -187,29 +193,29 @@ impl Elements {
     }
 
     /// Reads one value of any kind.
-    fn value(&mut self) -> Result<FoundElement<'_>, SourceError> {
+    fn read_value(&mut self) -> Result<FoundElement<'_>, SourceError> {
         self.element.clear();
         let line = self.input.line;
-        let mut capture = Capture::new(&mut self.element);
-        self.input.value(&mut capture)?;
-        let whole = if capture.overflowed { Err(RowError::RowTooLarge { limit: MAX_ROW }) } else { Ok(()) };
+        let mut capture = BoundedCapture::new(&mut self.element);
+        self.input.take_value(&mut capture)?;
+        let whole = if capture.overflowed { Err(NoticeRowError::RowTooLarge { limit: MAX_ROW_BYTES }) } else { Ok(()) };
         Ok((line, whole.map(|()| self.element.as_slice())))
     }
 }
 
 /// Keeps the bytes of a value up to the limit.
-struct Capture<'a> {
+struct BoundedCapture<'a> {
     bytes: &'a mut Vec<u8>,
     overflowed: bool,
 }
 
-impl<'a> Capture<'a> {
+impl<'a> BoundedCapture<'a> {
     fn new(bytes: &'a mut Vec<u8>) -> Self {
         Self { bytes, overflowed: false }
     }
 
     fn push(&mut self, byte: u8) {
-        if self.bytes.len() < MAX_ROW {
+        if self.bytes.len() < MAX_ROW_BYTES {
             self.bytes.push(byte);
         } else {
             self.overflowed = true;
@@ -218,25 +224,25 @@ impl<'a> Capture<'a> {
 }
 
 /// Bytes with a line number.
-struct Input {
-    reader: Reader,
+struct ByteInput {
+    reader: SourceReader,
     chunk: Vec<u8>,
     at: usize,
     line: u64,
 }
 
-impl Input {
+impl ByteInput {
     fn peek(&mut self) -> Result<Option<u8>, SourceError> {
         if self.at == self.chunk.len() {
             self.chunk.clear();
             self.at = 0;
-            self.chunk.extend_from_slice(self.reader.fill_buf().map_err(source::failed)?);
+            self.chunk.extend_from_slice(self.reader.fill_buf().map_err(source::read_error)?);
             self.reader.consume(self.chunk.len());
         }
         Ok(self.chunk.get(self.at).copied())
     }
 
-    fn bump(&mut self) {
+    fn advance(&mut self) {
         if self.chunk.get(self.at) == Some(&b'\n') {
             self.line += 1;
         }
@@ -244,12 +250,12 @@ impl Input {
     }
 
     /// The next byte that is not white space.
-    fn peek_solid(&mut self) -> Result<Option<u8>, SourceError> {
+    fn peek_non_whitespace(&mut self) -> Result<Option<u8>, SourceError> {
         while let Some(byte) = self.peek()? {
             if !byte.is_ascii_whitespace() {
                 return Ok(Some(byte));
             }
-            self.bump();
+            self.advance();
         }
         Ok(None)
     }
@@ -258,12 +264,12 @@ impl Input {
     fn skip_to_next_json(&mut self) -> Result<bool, SourceError> {
         loop {
             while let Some(byte) = self.peek()? {
-                self.bump();
+                self.advance();
                 if byte == b'\n' {
                     break;
                 }
             }
-            match self.peek_solid()? {
+            match self.peek_non_whitespace()? {
                 Some(b'{' | b'[') => return Ok(true),
                 Some(_) => {}
                 None => return Ok(false),
@@ -271,25 +277,25 @@ impl Input {
         }
     }
 
-    fn breaks_off(&self) -> SourceError {
+    fn truncation_error(&self) -> SourceError {
         SourceError::BreaksOff { line: self.line }
     }
 
-    fn take(&mut self, capture: &mut Capture<'_>) -> Result<u8, SourceError> {
-        let byte = self.peek()?.ok_or_else(|| self.breaks_off())?;
-        self.bump();
+    fn take_byte(&mut self, capture: &mut BoundedCapture<'_>) -> Result<u8, SourceError> {
+        let byte = self.peek()?.ok_or_else(|| self.truncation_error())?;
+        self.advance();
         capture.push(byte);
         Ok(byte)
     }
 
     /// Reads a string from its opening to its closing quote.
-    fn string(&mut self, capture: &mut Capture<'_>) -> Result<(), SourceError> {
-        self.take(capture)?;
+    fn take_string(&mut self, capture: &mut BoundedCapture<'_>) -> Result<(), SourceError> {
+        self.take_byte(capture)?;
         loop {
-            match self.take(capture)? {
+            match self.take_byte(capture)? {
                 b'"' => return Ok(()),
                 b'\\' => {
-                    self.take(capture)?;
+                    self.take_byte(capture)?;
                 }
                 _ => {}
             }
@@ -297,25 +303,25 @@ impl Input {
     }
 
     /// Reads a value: what is between matching brackets, or up to the next comma or closing bracket.
-    fn value(&mut self, capture: &mut Capture<'_>) -> Result<(), SourceError> {
+    fn take_value(&mut self, capture: &mut BoundedCapture<'_>) -> Result<(), SourceError> {
         let mut depth = 0_usize;
         loop {
-            match self.peek()?.ok_or_else(|| self.breaks_off())? {
+            match self.peek()?.ok_or_else(|| self.truncation_error())? {
                 b',' | b'}' | b']' if depth == 0 => return Ok(()),
-                b'"' => self.string(capture)?,
+                b'"' => self.take_string(capture)?,
                 b'{' | b'[' => {
-                    self.take(capture)?;
+                    self.take_byte(capture)?;
                     depth += 1;
                 }
                 b'}' | b']' => {
-                    self.take(capture)?;
+                    self.take_byte(capture)?;
                     depth -= 1;
                     if depth == 0 {
                         return Ok(());
                     }
                 }
                 _ => {
-                    self.take(capture)?;
+                    self.take_byte(capture)?;
                 }
             }
         }

@@ -22,15 +22,15 @@ pub(super) enum PageMark {
 /// The pages of a source so far.
 #[derive(Debug, Default)]
 pub(super) struct PageTally {
-    page: Page,
+    page: PageState,
     /// Lines of pages by what is on them.
     seen: HashMap<u64, u64>,
-    query: Query,
+    query: QueryState,
     warnings: Vec<String>,
 }
 
 #[derive(Debug, Default)]
-struct Page {
+struct PageState {
     line: u64,
     total: Option<u64>,
     offset: Option<u64>,
@@ -40,7 +40,7 @@ struct Page {
 
 /// Pages that belong together.
 #[derive(Debug, Default)]
-struct Query {
+struct QueryState {
     line: u64,
     /// The most that any of its pages promises.
     total: u64,
@@ -51,7 +51,7 @@ struct Query {
 
 impl PageTally {
     /// A page says how many or which.
-    pub(super) fn mark(&mut self, mark: PageMark, value: &[u8]) {
+    pub(super) fn record_mark(&mut self, mark: PageMark, value: &[u8]) {
         let text = std::str::from_utf8(value).unwrap_or_default();
         let number = text.trim().trim_matches('"').parse().ok();
         match mark {
@@ -67,20 +67,20 @@ impl PageTally {
     }
 
     /// A notice of the page, by its id.
-    pub(super) fn add(&mut self, notice_id: &str) {
+    pub(super) fn add_notice(&mut self, notice_id: &str) {
         if self.page.has_list {
-            self.page.notices.push(hash(notice_id));
+            self.page.notices.push(hash_value(notice_id));
         }
     }
 
     /// The page ends well.
     pub(super) fn end_page(&mut self) {
         let page = mem::take(&mut self.page);
-        if let (Some(first), false) = (self.seen.get(&hash(&page.notices)), page.notices.is_empty()) {
+        if let (Some(first), false) = (self.seen.get(&hash_value(&page.notices)), page.notices.is_empty()) {
             self.warn(format!("the page at line {} holds the same notices as the one at line {first}", page.line));
             return;
         }
-        self.seen.insert(hash(&page.notices), page.line);
+        self.seen.insert(hash_value(&page.notices), page.line);
         // Another search begins where a page stands at a place that was there already.
         if page.offset.is_some_and(|offset| !self.query.offsets.insert(offset)) {
             self.end_query();
@@ -94,11 +94,11 @@ impl PageTally {
     }
 
     /// The page breaks off: it has no end, and what it promised counts.
-    pub(super) fn break_off(&mut self) {
+    pub(super) fn abandon_page(&mut self) {
         if self.page.has_list {
             self.end_page();
         }
-        self.page = Page::default();
+        self.page = PageState::default();
     }
 
     /// What there is to say about the pages, once all were read.
@@ -108,7 +108,7 @@ impl PageTally {
     }
 
     fn end_query(&mut self) {
-        let Query { line, total, notices, .. } = mem::take(&mut self.query);
+        let QueryState { line, total, notices, .. } = mem::take(&mut self.query);
         let found = notices.len() as u64;
         if found < total {
             self.warn(format!(
@@ -124,7 +124,7 @@ impl PageTally {
     }
 }
 
-fn hash(value: impl Hash) -> u64 {
+fn hash_value(value: impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     value.hash(&mut hasher);
     hasher.finish()
@@ -135,11 +135,11 @@ mod tests {
     use super::*;
 
     fn page(tally: &mut PageTally, line: u64, total: u64, offset: u64, notices: &[&str]) {
-        tally.mark(PageMark::Total, total.to_string().as_bytes());
-        tally.mark(PageMark::Offset, offset.to_string().as_bytes());
+        tally.record_mark(PageMark::Total, total.to_string().as_bytes());
+        tally.record_mark(PageMark::Offset, offset.to_string().as_bytes());
         tally.begin_page(line);
         for notice in notices {
-            tally.add(notice);
+            tally.add_notice(notice);
         }
         tally.end_page();
     }

@@ -3,7 +3,7 @@
 use crate::sam::SourceError;
 
 /// The header of SAM.gov's file, in its order.
-pub const HEADER: [&str; 47] = [
+pub const CSV_HEADER: [&str; 47] = [
     "NoticeId",
     "Title",
     "Sol#",
@@ -55,7 +55,7 @@ pub const HEADER: [&str; 47] = [
 
 /// A column that is read, and therefore has to be there.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Column {
+pub(super) enum CsvColumn {
     NoticeId,
     Title,
     SolicitationNumber,
@@ -83,8 +83,8 @@ pub(super) enum Column {
     Description,
 }
 
-/// Names of the columns that are read, in the order of [`Column`].
-const READ: [&str; 25] = [
+/// Names of the columns that are read, in the order of [`CsvColumn`].
+const READ_COLUMNS: [&str; 25] = [
     "NoticeId",
     "Title",
     "Sol#",
@@ -112,35 +112,35 @@ const READ: [&str; 25] = [
     "Description",
 ];
 
-impl Column {
+impl CsvColumn {
     pub(super) fn name(self) -> &'static str {
-        READ[self as usize]
+        READ_COLUMNS[self as usize]
     }
 }
 
 /// Where one file has the columns that are read.
-pub(super) struct Columns([usize; READ.len()]);
+pub(super) struct ColumnPositions([usize; READ_COLUMNS.len()]);
 
-impl Columns {
+impl ColumnPositions {
     /// Finds them by name: the order is free, and further columns do no harm.
-    pub(super) fn find(header: &[String]) -> Result<Self, SourceError> {
+    pub(super) fn from_header(header: &[String]) -> Result<Self, SourceError> {
         let names = |filter: &dyn Fn(&str) -> bool, of: &[&str]| -> Vec<String> {
             of.iter().filter(|name| filter(name)).map(|name| (*name).to_owned()).collect()
         };
         let present: Vec<&str> = header.iter().map(String::as_str).collect();
         let count = |name: &str| present.iter().filter(|other| **other == name).count();
-        let missing = names(&|name| count(name) == 0, &READ);
-        let twice = names(&|name| count(name) > 1, &READ);
+        let missing = names(&|name| count(name) == 0, &READ_COLUMNS);
+        let twice = names(&|name| count(name) > 1, &READ_COLUMNS);
         if !missing.is_empty() || !twice.is_empty() {
-            let unexpected = names(&|name| !HEADER.contains(&name), &present);
+            let unexpected = names(&|name| !CSV_HEADER.contains(&name), &present);
             let unexpected = unexpected.iter().take(60).map(|name| name.chars().take(60).collect()).collect();
             return Err(SourceError::Columns { missing, unexpected, twice });
         }
         let index = |name: &str| header.iter().position(|other| other == name).unwrap_or(usize::MAX);
-        Ok(Self(READ.map(index)))
+        Ok(Self(READ_COLUMNS.map(index)))
     }
 
-    pub(super) fn index(&self, column: Column) -> usize {
+    pub(super) fn position(&self, column: CsvColumn) -> usize {
         self.0[column as usize]
     }
 }
@@ -151,14 +151,14 @@ mod tests {
 
     #[test]
     fn every_column_that_is_read_is_one_of_the_header() {
-        assert!(READ.iter().all(|name| HEADER.contains(name)));
-        assert_eq!(Column::Description.name(), "Description");
-        assert_eq!(Column::AwardAmount.name(), "Award$");
-        assert_eq!(Column::NaicsCode.name(), "NaicsCode");
+        assert!(READ_COLUMNS.iter().all(|name| CSV_HEADER.contains(name)));
+        assert_eq!(CsvColumn::Description.name(), "Description");
+        assert_eq!(CsvColumn::AwardAmount.name(), "Award$");
+        assert_eq!(CsvColumn::NaicsCode.name(), "NaicsCode");
     }
 
     #[test]
     fn contact_columns_are_not_read() {
-        assert!(READ.iter().all(|name| !name.contains("Contact")));
+        assert!(READ_COLUMNS.iter().all(|name| !name.contains("Contact")));
     }
 }

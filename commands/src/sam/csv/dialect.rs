@@ -1,23 +1,23 @@
 //! Tells how a file separates its fields: spreadsheets write semicolons or tabs where the comma is for decimals.
 
 /// The longest beginning that is looked at, in bytes.
-const LOOKED_AT: usize = 8 << 10;
+const MAX_DETECTION_BYTES: usize = 8 << 10;
 
 /// How a file is written.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Dialect {
+pub(super) struct CsvDialect {
     /// What stands between fields.
     pub(super) delimiter: u8,
     /// Whether the first line says so, as `sep=;`, and is no header.
-    pub(super) names_itself: bool,
+    pub(super) has_separator_line: bool,
 }
 
 /// Tells it from the first line: names of columns hold none of the delimiters.
-pub(super) fn tell(beginning: &[u8]) -> Dialect {
-    let beginning = beginning.get(..LOOKED_AT).unwrap_or(beginning);
+pub(super) fn detect_dialect(beginning: &[u8]) -> CsvDialect {
+    let beginning = beginning.get(..MAX_DETECTION_BYTES).unwrap_or(beginning);
     let line = beginning.split(|byte| *byte == b'\n').next().unwrap_or_default().trim_ascii_end();
     if let [b's' | b'S', b'e' | b'E', b'p' | b'P', b'=', delimiter @ (b',' | b';' | b'\t' | b'|')] = line {
-        return Dialect { delimiter: *delimiter, names_itself: true };
+        return CsvDialect { delimiter: *delimiter, has_separator_line: true };
     }
     let count = |delimiter: u8| line.split(|byte| *byte == delimiter).count();
     let mut delimiter = b',';
@@ -26,7 +26,7 @@ pub(super) fn tell(beginning: &[u8]) -> Dialect {
             delimiter = other;
         }
     }
-    Dialect { delimiter, names_itself: false }
+    CsvDialect { delimiter, has_separator_line: false }
 }
 
 #[cfg(test)]
@@ -35,16 +35,16 @@ mod tests {
 
     #[test]
     fn the_most_frequent_delimiter_of_the_first_line_counts() {
-        let plain = |delimiter| Dialect { delimiter, names_itself: false };
+        let plain = |delimiter| CsvDialect { delimiter, has_separator_line: false };
         for (text, dialect) in [
             ("a,b,c\n1;2;3;4", plain(b',')),
             ("a;b;c\r\n1,2", plain(b';')),
             ("a\tb\n", plain(b'\t')),
             ("\"a\"|b|c", plain(b'|')),
             ("", plain(b',')),
-            ("sep=;\r\na;b", Dialect { delimiter: b';', names_itself: true }),
+            ("sep=;\r\na;b", CsvDialect { delimiter: b';', has_separator_line: true }),
         ] {
-            assert_eq!(tell(text.as_bytes()), dialect, "{text:?}");
+            assert_eq!(detect_dialect(text.as_bytes()), dialect, "{text:?}");
         }
     }
 }

@@ -18,7 +18,7 @@ fn an_empty_source_is_refused() {
 #[test]
 fn a_directory_is_refused() {
     let folder = File::open(env!("CARGO_MANIFEST_DIR")).unwrap();
-    assert!(matches!(open(folder).err(), Some(SourceError::Directory)));
+    assert!(matches!(open_source(folder).err(), Some(SourceError::Directory)));
 }
 
 #[test]
@@ -36,7 +36,7 @@ fn what_is_certainly_no_text_is_refused_by_name() {
 
 #[test]
 fn a_header_without_the_columns_says_which() {
-    let header = HEADER.map(|name| if name == "Title" { "Titel" } else { name }).join(",");
+    let header = CSV_HEADER.map(|name| if name == "Title" { "Titel" } else { name }).join(",");
     let SourceError::Columns { missing, unexpected, twice } = source_error(format!("{header},NoticeId\n")) else {
         panic!("the columns fit");
     };
@@ -46,14 +46,15 @@ fn a_header_without_the_columns_says_which() {
 #[test]
 fn a_format_that_was_asked_for_but_is_not_there_is_refused() {
     let as_format = |text: &str, format| {
-        rows(open(Cursor::new(text.to_owned())).unwrap(), format, Encoding::Auto).and_then(Iterator::collect)
+        read_notices(open_source(Cursor::new(text.to_owned())).unwrap(), format, SourceEncoding::Auto)
+            .and_then(Iterator::collect)
     };
     let csv = csv_file(&[csv_row(&[])]);
-    let not_this = |outcome: Result<Vec<Row>, _>| matches!(outcome, Err(SourceError::NotThisFormat { .. }));
-    assert!(not_this(as_format(&csv, Format::Json)));
-    assert!(not_this(as_format(&csv, Format::Ndjson)));
-    assert!(not_this(as_format("{\"error\": {\"code\": \"API_KEY_INVALID\"}}", Format::Json)));
-    assert!(matches!(as_format(json::LINE, Format::Csv), Err(SourceError::Columns { .. })));
+    let not_this = |outcome: Result<Vec<ParsedRow>, _>| matches!(outcome, Err(SourceError::NotThisFormat { .. }));
+    assert!(not_this(as_format(&csv, SourceFormat::Json)));
+    assert!(not_this(as_format(&csv, SourceFormat::Ndjson)));
+    assert!(not_this(as_format("{\"error\": {\"code\": \"API_KEY_INVALID\"}}", SourceFormat::Json)));
+    assert!(matches!(as_format(json::LINE, SourceFormat::Csv), Err(SourceError::Columns { .. })));
 }
 
 #[test]
@@ -62,7 +63,9 @@ fn damaged_gzip_gives_its_good_rows_and_then_says_so() {
     let mut packed = gzip(csv_file(&rows).as_bytes());
     packed.truncate(packed.len() - 100);
     let outcome: Vec<_> =
-        super::rows(open(Cursor::new(packed)).unwrap(), Format::Csv, Encoding::Auto).unwrap().collect();
+        read_notices(open_source(Cursor::new(packed)).unwrap(), SourceFormat::Csv, SourceEncoding::Auto)
+            .unwrap()
+            .collect();
     let (last, good) = outcome.split_last().unwrap();
     assert!(good.len() > 100 && good.iter().all(|row| row.as_ref().is_ok_and(|row| row.outcome.is_ok())));
     assert!(matches!(last, Err(SourceError::BrokenGzip(_))), "{last:?}");
@@ -70,21 +73,21 @@ fn damaged_gzip_gives_its_good_rows_and_then_says_so() {
 
 #[test]
 fn a_disk_that_fails_is_not_called_damaged_gzip() {
-    struct Failing;
-    impl Read for Failing {
+    struct FailingReader;
+    impl Read for FailingReader {
         fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
             Err(std::io::Error::other("the disk is gone"))
         }
     }
-    let packed = Cursor::new(gzip(b"NoticeId")[..12].to_vec()).chain(Failing);
-    assert!(matches!(open(packed).err(), Some(SourceError::Read(_))));
+    let packed = Cursor::new(gzip(b"NoticeId")[..12].to_vec()).chain(FailingReader);
+    assert!(matches!(open_source(packed).err(), Some(SourceError::Read(_))));
 }
 
 #[test]
 fn a_row_with_too_few_or_too_many_fields_is_one_rejected_row() {
     let good = csv_row(&[]);
     let rows = read(csv_file(&[format!("{good},"), good.clone(), "a,b".to_owned(), good])).unwrap();
-    let count = |found| Some(RowError::FieldCount { expected: 47, found });
+    let count = |found| Some(NoticeRowError::FieldCount { expected: 47, found });
     assert_eq!(outcomes(&rows), [(2, count(48)), (3, None), (4, count(2)), (5, None)]);
 }
 
@@ -96,7 +99,7 @@ fn an_unclosed_quote_costs_one_row() {
     // The rows behind have no quote at all, or one that would be taken for the end.
     for behind in [&plain, &good] {
         let rows = read(csv_file(&[good.clone(), open_end.clone(), behind.clone(), behind.clone()])).unwrap();
-        assert_eq!(outcomes(&rows), [(2, None), (3, Some(RowError::Quoting)), (4, None), (5, None)]);
+        assert_eq!(outcomes(&rows), [(2, None), (3, Some(NoticeRowError::Quoting)), (4, None), (5, None)]);
     }
 }
 
@@ -114,7 +117,7 @@ fn a_quote_that_closes_in_a_later_row_does_not_swallow_the_rows_between() {
 fn a_row_of_several_lines_with_a_field_too_many_is_one_rejected_row() {
     let long = csv_row(&[("Description", "\"one\r\ntwo, with a comma\n\nthree\"")]);
     let rows = read(csv_file(&[format!("{long},more"), csv_row(&[])])).unwrap();
-    let count = Some(RowError::FieldCount { expected: 47, found: 48 });
+    let count = Some(NoticeRowError::FieldCount { expected: 47, found: 48 });
     assert_eq!(outcomes(&rows), [(2, count), (6, None)]);
 }
 
@@ -124,18 +127,18 @@ fn a_damaged_row_of_a_utf_8_file_is_one_rejected_row() {
     let mut bytes = csv_file(&[csv_row(&[("PopCity", "Mayag?ez"), ("PopState", "é")]), good]).into_bytes();
     let at = bytes.iter().position(|byte| *byte == b'?').unwrap();
     bytes[at] = 0xfc;
-    assert_eq!(outcomes(&read(bytes).unwrap()), [(2, Some(RowError::NotUtf8)), (3, None)]);
+    assert_eq!(outcomes(&read(bytes).unwrap()), [(2, Some(NoticeRowError::NotUtf8)), (3, None)]);
 }
 
 #[test]
 fn a_field_or_row_that_is_too_large_is_one_rejected_row() {
     let good = csv_row(&[]);
-    let large = csv_row(&[("Title", &"x".repeat(MAX_FIELD + 1))]);
-    let huge = csv_row(&[("Title", &"x".repeat(MAX_ROW * 2))]);
-    let quoted = csv_row(&[("Title", &format!("\"{}\"", "x".repeat(MAX_ROW * 2)))]);
+    let large = csv_row(&[("Title", &"x".repeat(MAX_FIELD_BYTES + 1))]);
+    let huge = csv_row(&[("Title", &"x".repeat(MAX_ROW_BYTES * 2))]);
+    let quoted = csv_row(&[("Title", &format!("\"{}\"", "x".repeat(MAX_ROW_BYTES * 2)))]);
     let rows = read(csv_file(&[large, good.clone(), huge, good.clone(), quoted, good])).unwrap();
-    let too_large = RowError::FieldTooLarge { column: "Title".to_owned(), limit: MAX_FIELD };
-    let row_too_large = || Some(RowError::RowTooLarge { limit: MAX_ROW });
+    let too_large = NoticeRowError::FieldTooLarge { column: "Title".to_owned(), limit: MAX_FIELD_BYTES };
+    let row_too_large = || Some(NoticeRowError::RowTooLarge { limit: MAX_ROW_BYTES });
     assert_eq!(
         outcomes(&rows),
         [(2, Some(too_large)), (3, None), (4, row_too_large()), (5, None), (6, row_too_large()), (7, None)]
@@ -145,12 +148,12 @@ fn a_field_or_row_that_is_too_large_is_one_rejected_row() {
 #[test]
 fn a_file_full_of_stray_quotes_is_read_in_bounded_time_and_every_line_is_accounted_for() {
     let lines = 2_000_000_u64;
-    let file = format!("{}\n{}", HEADER.join(","), "x\",\"\n".repeat(usize::try_from(lines).unwrap()));
+    let file = format!("{}\n{}", CSV_HEADER.join(","), "x\",\"\n".repeat(usize::try_from(lines).unwrap()));
     let mut next_line = 2;
     for row in read(file).unwrap() {
         assert_eq!(row.line, next_line);
         next_line = match row.outcome {
-            Err(RowError::Unreadable { through }) => through + 1,
+            Err(NoticeRowError::Unreadable { through }) => through + 1,
             Err(_) => next_line + 1,
             Ok(_) => panic!("that is no notice"),
         };

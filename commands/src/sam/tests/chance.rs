@@ -8,32 +8,37 @@ use rand_chacha::{
 };
 
 use super::*;
-use crate::sam::generate::{Dirt, Generator, write_csv_with};
+use crate::sam::generator::{NoticeGenerator, RowQuality, write_csv_with_quality};
 
-fn generated() -> Vec<u8> {
+fn generate_csv() -> Vec<u8> {
     let mut bytes = vec![];
-    write_csv_with(&mut bytes, Generator::new(60, 11), Dirt::Broken, |_| {}).unwrap();
+    write_csv_with_quality(&mut bytes, NoticeGenerator::new(60, 11), RowQuality::Broken, |_| {}).unwrap();
     bytes
 }
 
-fn sources() -> [(Vec<u8>, Format); 3] {
+fn sources() -> [(Vec<u8>, SourceFormat); 3] {
     let lines = [json::LINE, "{broken", "", json::LINE].join("\r\n");
     let pages = [json::PAGE, json::PAGE].join("\n");
-    [(generated(), Format::Csv), (pages.into_bytes(), Format::Json), (lines.into_bytes(), Format::Ndjson)]
+    [
+        (generate_csv(), SourceFormat::Csv),
+        (pages.into_bytes(), SourceFormat::Json),
+        (lines.into_bytes(), SourceFormat::Ndjson),
+    ]
 }
 
-fn in_pieces(bytes: &[u8], format: Format, size: usize) -> Vec<(u64, Option<RowError>)> {
+fn read_in_chunks(bytes: &[u8], format: SourceFormat, size: usize) -> Vec<(u64, Option<NoticeRowError>)> {
     let reader = BufReader::with_capacity(size, Cursor::new(bytes.to_vec()));
-    let rows: Vec<_> = rows(Box::new(reader), format, Encoding::Auto).unwrap().map(|row| row.unwrap()).collect();
+    let rows: Vec<_> =
+        read_notices(Box::new(reader), format, SourceEncoding::Auto).unwrap().map(|row| row.unwrap()).collect();
     outcomes(&rows)
 }
 
 #[test]
 fn where_a_read_ends_does_not_matter() {
     for (bytes, format) in sources() {
-        let whole = in_pieces(&bytes, format, bytes.len());
+        let whole = read_in_chunks(&bytes, format, bytes.len());
         for size in [1, 2, 3, 7, 64] {
-            assert!(in_pieces(&bytes, format, size) == whole, "{format:?} in pieces of {size}");
+            assert!(read_in_chunks(&bytes, format, size) == whole, "{format:?} in pieces of {size}");
         }
     }
 }
@@ -48,7 +53,7 @@ fn no_damage_makes_reading_panic_or_go_back() {
                 let at = random.next_u32() as usize % bytes.len();
                 bytes[at] = b"\"\",\n\r{}[]\\\0\xff"[random.next_u32() as usize % 12];
             }
-            let Ok(rows) = rows(Box::new(Cursor::new(bytes)), format, Encoding::Auto) else { continue };
+            let Ok(rows) = read_notices(Box::new(Cursor::new(bytes)), format, SourceEncoding::Auto) else { continue };
             let mut last = 0;
             for row in rows.map_while(Result::ok) {
                 assert!(row.line >= last, "{format:?} goes back from line {last} to {}", row.line);

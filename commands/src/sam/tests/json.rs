@@ -30,26 +30,26 @@ fn a_text_line_becomes_a_notice() {
     assert_eq!(notice.facts.link.as_deref(), Some("https://sam.gov/workspace/contract/opp/abc/view"));
     assert_eq!(notice.facts.description, None);
     let award = notice.award.clone().unwrap();
-    assert_eq!((award.amount, award.awardee), (Some(Cents(1_250)), None));
+    assert_eq!((award.amount, award.awardee), (Some(UsdCents(1_250)), None));
     assert!(!format!("{notice:?}").contains("Nobody"));
 }
 
 #[test]
 fn a_broken_line_is_one_rejected_row() {
-    let huge = LINE.replace("Patient lifts", &"x".repeat(MAX_ROW * 2));
+    let huge = LINE.replace("Patient lifts", &"x".repeat(MAX_ROW_BYTES * 2));
     let shape = LINE.replace("\"Patient lifts\"", "{\"a\": [1]}");
     let file = [LINE, "{\"title\": ", "", &huge, "[]", &shape, "\"x\"", LINE].join("\n");
     let rows = read(file).unwrap();
-    let title = refused("title", Reason::Malformed { expected: "a text" }).unwrap_err();
+    let title = rejected_value("title", InvalidFieldReason::Malformed { expected: "a text" }).unwrap_err();
     assert_eq!(
         outcomes(&rows),
         [
             (1, None),
-            (2, Some(RowError::NotJson { at: 9 })),
-            (4, Some(RowError::RowTooLarge { limit: MAX_ROW })),
-            (5, Some(refused("notice_id", Reason::Empty).unwrap_err())),
+            (2, Some(NoticeRowError::NotJson { at: 9 })),
+            (4, Some(NoticeRowError::RowTooLarge { limit: MAX_ROW_BYTES })),
+            (5, Some(rejected_value("notice_id", InvalidFieldReason::Empty).unwrap_err())),
             (6, Some(title)),
-            (7, Some(RowError::WrongShape)),
+            (7, Some(NoticeRowError::WrongShape)),
             (8, None),
         ]
     );
@@ -59,7 +59,7 @@ fn a_broken_line_is_one_rejected_row() {
 fn a_line_in_no_encoding_is_one_rejected_row() {
     let mut bytes = format!("{LINE}\n{LINE}").into_bytes();
     bytes[12] = 0x81;
-    assert_eq!(outcomes(&read(bytes).unwrap()), [(1, Some(RowError::NotUtf8)), (2, None)]);
+    assert_eq!(outcomes(&read(bytes).unwrap()), [(1, Some(NoticeRowError::NotUtf8)), (2, None)]);
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn the_elements_of_a_page_become_notices() {
     assert_eq!(notice.facts.office.as_deref(), Some("U.S. OFFICE"));
     assert_eq!(notice.facts.naics.as_ref().unwrap().as_str(), "334517");
     assert_eq!((&notice.facts.description, &notice.facts.set_aside), (&None, &None));
-    assert_eq!(notice.award.as_ref().unwrap().amount, Some(Cents(500_000_025)));
+    assert_eq!(notice.award.as_ref().unwrap().amount, Some(UsdCents(500_000_025)));
     let place = notice.facts.place.as_ref().unwrap();
     assert_eq!((place.state.as_deref(), place.country.as_deref()), (Some("TX"), Some("UNITED STATES")));
     assert!(!format!("{notice:?}").contains("Nobody"));
@@ -84,10 +84,10 @@ fn the_elements_of_a_page_become_notices() {
 fn an_element_that_is_no_notice_is_one_rejected_row() {
     let rows = read(PAGE).unwrap();
     let why: Vec<_> = rows[1..].iter().map(|row| row.outcome.clone().unwrap_err()).collect();
-    let posted = refused("postedDate", Reason::Empty).unwrap_err();
+    let posted = rejected_value("postedDate", InvalidFieldReason::Empty).unwrap_err();
     assert_eq!(why[0], posted);
-    assert!(matches!(why[1], RowError::NotJson { .. }));
-    assert_eq!(why[3], RowError::WrongShape);
+    assert!(matches!(why[1], NoticeRowError::NotJson { .. }));
+    assert_eq!(why[3], NoticeRowError::WrongShape);
 }
 
 #[test]
@@ -99,8 +99,8 @@ fn pages_may_follow_each_other() {
 #[test]
 fn a_page_that_breaks_off_gives_its_good_rows_and_then_says_so() {
     for end in [700, PAGE.len() - 20, PAGE.len() - 2] {
-        let reader = open(Cursor::new(PAGE[..end].to_owned())).unwrap();
-        let rows: Vec<_> = rows(reader, Format::Json, Encoding::Auto).unwrap().collect();
+        let reader = open_source(Cursor::new(PAGE[..end].to_owned())).unwrap();
+        let rows: Vec<_> = read_notices(reader, SourceFormat::Json, SourceEncoding::Auto).unwrap().collect();
         let (last, good) = rows.split_last().unwrap();
         assert!(matches!(last, Err(SourceError::BreaksOff { .. })), "{end}: {last:?}");
         assert!(good.iter().all(Result::is_ok));
@@ -111,8 +111,8 @@ fn a_page_that_breaks_off_gives_its_good_rows_and_then_says_so() {
 
 #[test]
 fn an_element_that_is_too_large_is_one_rejected_row() {
-    let huge = PAGE.replace("\"no text\"", &format!("\"{}\"", "x".repeat(MAX_ROW)));
-    assert_eq!(read(huge).unwrap()[1].outcome, Err(RowError::RowTooLarge { limit: MAX_ROW }));
+    let huge = PAGE.replace("\"no text\"", &format!("\"{}\"", "x".repeat(MAX_ROW_BYTES)));
+    assert_eq!(read(huge).unwrap()[1].outcome, Err(NoticeRowError::RowTooLarge { limit: MAX_ROW_BYTES }));
 }
 
 /// A notice of the API on one line.
@@ -192,7 +192,7 @@ fn both_published_shapes_of_a_notice_are_read_and_null_texts_are_nothing() {
     assert_eq!(notice.facts.sub_tier.as_deref(), Some("PUBLIC BUILDINGS SERVICE"));
     assert_eq!(notice.facts.office.as_deref(), Some("PBS R5"));
     assert_eq!((notice.facts.description, notice.facts.link, notice.facts.place), (None, None, None));
-    assert_eq!(notice.award.unwrap().amount, Some(Cents(80_062_000)));
+    assert_eq!(notice.award.unwrap().amount, Some(UsdCents(80_062_000)));
 }
 
 #[test]
@@ -203,15 +203,19 @@ fn parts_of_another_kind_are_left_out_and_named() {
     );
     let row = read(format!("[{odd}]")).unwrap().remove(0);
     assert_eq!(row.outcome.unwrap().facts.place.unwrap().state.as_deref(), Some("TX"));
-    let columns: Vec<_> = row.left_out.iter().filter_map(|value| value.column()).collect();
+    let columns: Vec<_> = row.omitted_values.iter().filter_map(|value| value.column()).collect();
     assert_eq!(columns, ["placeOfPerformance.city", "award"]);
 }
 
 #[test]
 fn pages_that_come_twice_or_are_missing_are_told() {
     let first = page(0, ["a", "b"]);
-    let mut rows =
-        rows(open(Cursor::new(format!("{first}{first}{first}"))).unwrap(), Format::Json, Encoding::Auto).unwrap();
+    let mut rows = read_notices(
+        open_source(Cursor::new(format!("{first}{first}{first}"))).unwrap(),
+        SourceFormat::Json,
+        SourceEncoding::Auto,
+    )
+    .unwrap();
     let warnings = rows.warnings();
     assert_eq!(rows.by_ref().count(), 6);
     let told = warnings.list();

@@ -14,7 +14,7 @@ use domain::opportunity::OpportunityId;
 use super::*;
 
 /// Reads a record file, unless it is not there.
-fn notices(file: &str, format: Format) -> Option<Vec<Notice>> {
+fn notices(file: &str, format: SourceFormat) -> Option<Vec<Notice>> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/sam").join(file);
     let Ok(file) = File::open(&path) else {
         // Written past the harness, which would keep it from the reader.
@@ -22,23 +22,23 @@ fn notices(file: &str, format: Format) -> Option<Vec<Notice>> {
         return None;
     };
     let started = Instant::now();
-    let mut reader = open(file).unwrap();
-    assert_eq!(detect(&mut reader).unwrap(), format);
-    let notices: Vec<_> = rows(reader, format, Encoding::Auto)
+    let mut reader = open_source(file).unwrap();
+    assert_eq!(detect_format(&mut reader).unwrap(), format);
+    let notices: Vec<_> = read_notices(reader, format, SourceEncoding::Auto)
         .unwrap()
         .map(|row| row.unwrap())
-        .map(|row| row.outcome.unwrap_or_else(|why| panic!("line {}: {}", row.line, why.explain())))
+        .map(|row| row.outcome.unwrap_or_else(|why| panic!("line {}: {}", row.line, why.message_with_cause())))
         .collect();
     println!("{} rows in {:?}", notices.len(), started.elapsed());
     Some(notices)
 }
 
 fn csv() -> Option<Vec<Notice>> {
-    notices("notices_full47_2026-03.csv", Format::Csv)
+    notices("notices_full47_2026-03.csv", SourceFormat::Csv)
 }
 
 fn text() -> Option<Vec<Notice>> {
-    notices("notices_text_2026-03.ndjson.gz", Format::Ndjson)
+    notices("notices_text_2026-03.ndjson.gz", SourceFormat::Ndjson)
 }
 
 fn ids(notices: &[Notice]) -> HashMap<&str, OpportunityId> {
@@ -68,7 +68,7 @@ fn every_line_of_the_real_text_is_understood() {
 
 #[test]
 fn every_element_of_the_real_page_is_understood() {
-    let Some(notices) = notices("api-v2-example/opportunities_v2_page.json", Format::Json) else { return };
+    let Some(notices) = notices("api-v2-example/opportunities_v2_page.json", SourceFormat::Json) else { return };
     assert_eq!(notices.len(), 10);
     assert!(notices.iter().all(|notice| notice.facts.description.is_none()));
     assert_eq!(notices[0].opportunity_id().to_string(), "097:N0002426SN20");

@@ -3,26 +3,26 @@
 //! Every request gets a connection of its own: settings, database and `readonly` end with it; a session (`session_id`) sets
 //! them again. Compressed transfer is served as clients ask for it by default. Result formats made of rows
 //! are streamed in bounded memory; formats with an envelope (JSON, Pretty, Parquet and others) are made in one piece,
-//! up to [`Config::max_result_bytes`]. The data of an `INSERT` goes through a file of the data folder, because the
+//! up to [`ClickHouseServerConfig::max_result_bytes`]. The data of an `INSERT` goes through a file of the data folder, because the
 //! engine mangles some binary data glued into the text. Roles, external tables, temporary tables of a session and bodies in
 //! encodings other than gzip, deflate and lz4 are refused with `NOT_IMPLEMENTED`; a client that goes away stops its statement
 //! at the next piece of the result.
 
-mod answer;
-mod body;
-mod compression;
-mod engine;
+mod body_compression;
+mod chdb_engine;
+mod chdb_ffi;
 mod exception;
-mod ffi;
-mod form;
-mod framing;
-mod interface;
-mod login;
-mod native;
-mod request;
-mod sessions;
+mod http_interface;
+mod login_access;
+mod multipart_form;
+mod native_format;
+mod query_request;
+mod request_body;
+mod response;
+mod session_store;
 mod statement;
-mod token;
+mod stream_framing;
+mod tokenizer;
 
 use std::{
     net::SocketAddr,
@@ -39,12 +39,14 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use self::{engine::Engine, interface::Interface, login::Logins, sessions::Sessions};
+use self::{
+    chdb_engine::ChdbEngine, http_interface::HttpInterface, login_access::LoginPasswords, session_store::SessionStore,
+};
 use crate::{EngineError, data_folder::DataFolder};
 
 /// How to serve the local ClickHouse.
 #[derive(Clone, Debug)]
-pub struct Config {
+pub struct ClickHouseServerConfig {
     /// Address of the HTTP interface.
     pub listen: SocketAddr,
     /// Folder of the data; made where it is missing.
@@ -67,7 +69,7 @@ pub struct Config {
     pub drain: Duration,
 }
 
-impl Config {
+impl ClickHouseServerConfig {
     /// A configuration without a password for `default`, with the usual limits.
     pub fn new(listen: SocketAddr, data_dir: impl Into<PathBuf>, library: impl Into<PathBuf>) -> Self {
         Self {
@@ -90,10 +92,10 @@ impl Config {
 /// # Errors
 /// Where the address cannot be listened on, the library is missing or unusable, the data folder is in use or cannot be
 /// opened, or the server breaks.
-pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), EngineError> {
+pub async fn serve(config: ClickHouseServerConfig, shutdown: CancellationToken) -> Result<(), EngineError> {
     let address = config.listen;
     // Opened first, so that an open port means an open engine.
-    let opened = open(config).await?;
+    let opened = open_server(config).await?;
     let listener = TcpListener::bind(address).await.map_err(|source| EngineError::Listen { address, source })?;
     run(listener, opened, shutdown).await
 }
@@ -102,33 +104,37 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), En
 ///
 /// # Errors
 /// As [`serve`].
-pub async fn serve_on(listener: TcpListener, config: Config, shutdown: CancellationToken) -> Result<(), EngineError> {
-    run(listener, open(config).await?, shutdown).await
+pub async fn serve_on(
+    listener: TcpListener,
+    config: ClickHouseServerConfig,
+    shutdown: CancellationToken,
+) -> Result<(), EngineError> {
+    run(listener, open_server(config).await?, shutdown).await
 }
 
-struct Opened {
-    interface: Arc<Interface>,
+struct OpenedServer {
+    interface: Arc<HttpInterface>,
     folder: DataFolder,
     statements: usize,
     drain: Duration,
-    took: Duration,
+    opened_in: Duration,
 }
 
-async fn open(config: Config) -> Result<Opened, EngineError> {
+async fn open_server(config: ClickHouseServerConfig) -> Result<OpenedServer, EngineError> {
     let path = config.data_dir.clone();
     let opening = tokio::task::spawn_blocking(move || open_blocking(config));
     opening.await.unwrap_or_else(|error| Err(EngineError::Open { path, reason: error.to_string() }))
 }
 
-fn open_blocking(config: Config) -> Result<Opened, EngineError> {
+fn open_blocking(config: ClickHouseServerConfig) -> Result<OpenedServer, EngineError> {
     let started = Instant::now();
     let folder = DataFolder::open(&config.data_dir)?;
     let spool = folder.empty_subfolder("spool")?;
-    let engine = Engine::open(&config.library, &folder.path().join("store"))?;
-    let interface = Arc::new(Interface {
+    let engine = ChdbEngine::open(&config.library, &folder.path().join("store"))?;
+    let interface = Arc::new(HttpInterface {
         engine,
-        sessions: Sessions::default(),
-        logins: Logins { default: config.password, analyst: config.analyst_password },
+        sessions: SessionStore::default(),
+        logins: LoginPasswords { default: config.password, analyst: config.analyst_password },
         spool,
         max_body_bytes: config.max_body_bytes,
         max_statement_bytes: config.max_statement_bytes,
@@ -136,11 +142,11 @@ fn open_blocking(config: Config) -> Result<Opened, EngineError> {
         permits: Arc::new(Semaphore::new(config.max_connections)),
     });
     let (statements, drain) = (config.max_connections, config.drain);
-    Ok(Opened { interface, folder, statements, drain, took: started.elapsed() })
+    Ok(OpenedServer { interface, folder, statements, drain, opened_in: started.elapsed() })
 }
 
-async fn run(listener: TcpListener, opened: Opened, shutdown: CancellationToken) -> Result<(), EngineError> {
-    let Opened { interface, folder, statements, drain, took } = opened;
+async fn run(listener: TcpListener, opened: OpenedServer, shutdown: CancellationToken) -> Result<(), EngineError> {
+    let OpenedServer { interface, folder, statements, drain, opened_in: took } = opened;
     let address = listener.local_addr().map_err(EngineError::Http)?;
     let version = interface.engine.version();
     let ready_ms = took.as_millis();
@@ -149,7 +155,7 @@ async fn run(listener: TcpListener, opened: Opened, shutdown: CancellationToken)
         // Answers are small and awaited; a failure here only costs time.
         stream.set_nodelay(true).ok();
     });
-    let routes = interface::routes(Arc::clone(&interface));
+    let routes = http_interface::routes(Arc::clone(&interface));
     let server = axum::serve(listener, routes).with_graceful_shutdown(shutdown.clone().cancelled_owned());
     let overdue = async {
         shutdown.cancelled().await;
@@ -165,7 +171,7 @@ async fn run(listener: TcpListener, opened: Opened, shutdown: CancellationToken)
 }
 
 /// Waits for running statements, then closes the engine.
-async fn close(interface: &Arc<Interface>, statements: usize, patience: Duration) {
+async fn close(interface: &Arc<HttpInterface>, statements: usize, patience: Duration) {
     let all = u32::try_from(statements).unwrap_or(u32::MAX);
     if tokio::time::timeout(patience, interface.permits.acquire_many(all)).await.is_err() {
         tracing::warn!("statements still run, the engine closes without them");

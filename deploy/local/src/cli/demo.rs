@@ -1,7 +1,7 @@
 //! `medhub-local demo`: the whole system on made-up notices, from generating to answering.
 
-mod answers;
-mod stores;
+mod sample_queries;
+mod store_samples;
 
 use std::{
     fs::File,
@@ -13,12 +13,12 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use indicatif::ProgressBar;
 
-use self::stores::Samples;
-use super::{Places, options::StackOptions, up::print_addresses};
-use crate::stack::{self, Stack, log_file};
+use self::store_samples::StoreSamples;
+use super::{FolderOptions, stack_options::StackOptions, up::print_addresses};
+use crate::supervised_stack::{self, SupervisedStack, log_file};
 
 #[derive(Debug, Args)]
-pub(super) struct Demo {
+pub(super) struct DemoCommand {
     /// How many notices to generate.
     #[arg(long, default_value_t = 50_000)]
     rows: u64,
@@ -38,10 +38,10 @@ pub(super) struct Demo {
     options: StackOptions,
 }
 
-impl Demo {
-    pub(super) async fn run(self, places: &Places) -> anyhow::Result<ExitCode> {
+impl DemoCommand {
+    pub(super) async fn run(self, places: &FolderOptions) -> anyhow::Result<ExitCode> {
         let options = self.options.clone().resolve(places, true)?;
-        stack::run(options, None, async |stack| {
+        supervised_stack::run(options, None, async |stack| {
             let (agree, answered) = self.show(stack).await?;
             if !self.exit {
                 print_addresses(&stack.state());
@@ -52,8 +52,8 @@ impl Demo {
         .await
     }
 
-    async fn show(&self, stack: &Stack) -> anyhow::Result<(bool, bool)> {
-        let mut samples = Samples::begin();
+    async fn show(&self, stack: &SupervisedStack) -> anyhow::Result<(bool, bool)> {
+        let mut samples = StoreSamples::begin();
         // What an earlier run left is there before the import begins.
         samples.take(stack).await;
         let import = self.import(stack);
@@ -79,12 +79,12 @@ impl Demo {
         waiting.finish_and_clear();
         println!("\n{}", samples.table());
         let address = stack.state().http.context("the product has no address")?;
-        let answered = answers::print(&address).await?;
+        let answered = sample_queries::print(&address).await?;
         Ok((samples.agree(), answered))
     }
 
     /// Runs `simulate`, which tells by itself what it did.
-    async fn simulate(&self, stack: &Stack) -> anyhow::Result<()> {
+    async fn simulate(&self, stack: &SupervisedStack) -> anyhow::Result<()> {
         if self.visits == 0 {
             return Ok(());
         }
@@ -98,7 +98,7 @@ impl Demo {
     }
 
     /// Runs `generate | import` and answers with the import's summary.
-    async fn import(&self, stack: &Stack) -> anyhow::Result<serde_json::Value> {
+    async fn import(&self, stack: &SupervisedStack) -> anyhow::Result<serde_json::Value> {
         let log = File::create(log_file(stack.folder(), "generate")).context("opening the generator's log")?;
         let (rows, seed) = (self.rows.to_string(), self.seed.to_string());
         let mut generate = stack.product(&["generate", "--rows", &rows, "--seed", &seed, "--out", "-"]);

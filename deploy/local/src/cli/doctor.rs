@@ -7,19 +7,19 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{
-    Places,
-    options::StackOptions,
-    status::{self, Health},
+    FolderOptions,
+    stack_options::StackOptions,
+    status::{self, ComponentHealth},
 };
 use crate::{
-    engine::{Engine, Origin},
-    piece::{Cache, Piece},
-    stack::{FOLDERS, Options},
-    state::Stack,
+    artifact::{ArtifactCache, PinnedArtifact},
+    engine::{EngineKind, ProgramOrigin},
+    stack_state::StackState,
+    supervised_stack::{ASSET_FOLDERS, StackConfig},
 };
 
 #[derive(Debug, Args)]
-pub(super) struct Doctor {
+pub(super) struct LocalDoctorCommand {
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -30,7 +30,7 @@ pub(super) struct Doctor {
 /// Whether something can be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum Verdict {
+enum EngineAvailability {
     /// A URL names one that runs elsewhere.
     Elsewhere,
     /// It is here.
@@ -42,9 +42,9 @@ enum Verdict {
 }
 
 #[derive(Debug, Serialize)]
-struct Finding {
-    verdict: Verdict,
-    origin: Option<Origin>,
+struct EngineFinding {
+    verdict: EngineAvailability,
+    origin: Option<ProgramOrigin>,
     version: String,
     place: PathBuf,
     /// What to do, where something is to be done.
@@ -52,47 +52,52 @@ struct Finding {
 }
 
 #[derive(Debug, Serialize)]
-struct Report {
-    findings: BTreeMap<&'static str, Finding>,
+struct LocalDoctorReport {
+    findings: BTreeMap<&'static str, EngineFinding>,
     data: PathBuf,
     cache: PathBuf,
     /// Empty where no stack runs.
-    running: BTreeMap<String, Health>,
+    running: BTreeMap<String, ComponentHealth>,
 }
 
-impl Doctor {
-    pub(super) async fn run(self, places: &Places) -> anyhow::Result<ExitCode> {
+impl LocalDoctorCommand {
+    pub(super) async fn run(self, places: &FolderOptions) -> anyhow::Result<ExitCode> {
         let options = self.options.resolve(places, true)?;
         let mut findings: BTreeMap<_, _> =
-            Engine::ALL.into_iter().map(|engine| (engine.name(), look_at(engine, &options))).collect();
-        findings.extend(FOLDERS.map(|(variable, piece)| (piece.name, look_at_folder(variable, piece, &options))));
-        let running = match Stack::running(&options.site.data) {
+            EngineKind::ALL.into_iter().map(|engine| (engine.name(), look_at(engine, &options))).collect();
+        findings.extend(ASSET_FOLDERS.map(|(variable, piece)| (piece.name, look_at_folder(variable, piece, &options))));
+        let running = match StackState::running(&options.settings.data_folder) {
             Ok(stack) => status::health(&stack).await,
             Err(_) => BTreeMap::new(),
         };
-        let report = Report { findings, data: options.site.data, cache: options.site.cache.folder, running };
+        let report = LocalDoctorReport {
+            findings,
+            data: options.settings.data_folder,
+            cache: options.settings.cache.folder,
+            running,
+        };
         if self.json {
             println!("{}", serde_json::to_string_pretty(&report).context("writing JSON")?);
         } else {
             print(&report);
         }
-        let usable = report.findings.values().all(|finding| finding.verdict != Verdict::Missing);
+        let usable = report.findings.values().all(|finding| finding.verdict != EngineAvailability::Missing);
         let healthy = report.running.values().all(|part| part.healthy);
         Ok(if usable && healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }
 
-fn look_at(engine: Engine, options: &Options) -> Finding {
+fn look_at(engine: EngineKind, options: &StackConfig) -> EngineFinding {
     if options.urls.contains_key(&engine) {
         return elsewhere(engine.variable());
     }
-    match engine.choose(&options.site) {
+    match engine.choose(&options.settings) {
         Ok(choice) => {
-            let (verdict, advice) = judge(&choice.pieces, &options.site.cache);
-            Finding { verdict, origin: Some(choice.origin), version: choice.version, place: choice.place, advice }
+            let (verdict, advice) = judge(&choice.artifacts, &options.settings.cache);
+            EngineFinding { verdict, origin: Some(choice.origin), version: choice.version, place: choice.path, advice }
         }
-        Err(error) => Finding {
-            verdict: Verdict::Missing,
+        Err(error) => EngineFinding {
+            verdict: EngineAvailability::Missing,
             origin: None,
             version: String::new(),
             place: PathBuf::new(),
@@ -101,18 +106,18 @@ fn look_at(engine: Engine, options: &Options) -> Finding {
     }
 }
 
-fn look_at_folder(variable: &str, piece: &'static Piece, options: &Options) -> Finding {
+fn look_at_folder(variable: &str, piece: &'static PinnedArtifact, options: &StackConfig) -> EngineFinding {
     if std::env::var_os(variable).is_some() {
         return elsewhere(variable);
     }
-    let (verdict, advice) = judge(&[piece], &options.site.cache);
-    let place = piece.place(&options.site.cache);
-    Finding { verdict, origin: Some(Origin::Package), version: piece.version.to_owned(), place, advice }
+    let (verdict, advice) = judge(&[piece], &options.settings.cache);
+    let place = piece.place(&options.settings.cache);
+    EngineFinding { verdict, origin: Some(ProgramOrigin::Package), version: piece.version.to_owned(), place, advice }
 }
 
-fn elsewhere(variable: &str) -> Finding {
-    Finding {
-        verdict: Verdict::Elsewhere,
+fn elsewhere(variable: &str) -> EngineFinding {
+    EngineFinding {
+        verdict: EngineAvailability::Elsewhere,
         origin: None,
         version: String::new(),
         place: format!("${variable}").into(),
@@ -120,38 +125,38 @@ fn elsewhere(variable: &str) -> Finding {
     }
 }
 
-fn judge(pieces: &[&'static Piece], cache: &Cache) -> (Verdict, Vec<String>) {
-    let (mut verdict, mut advice) = (Verdict::Found, Vec::new());
+fn judge(pieces: &[&'static PinnedArtifact], cache: &ArtifactCache) -> (EngineAvailability, Vec<String>) {
+    let (mut verdict, mut advice) = (EngineAvailability::Found, Vec::new());
     for piece in pieces.iter().filter(|piece| !piece.is_cached(cache)) {
-        let megabytes = piece.download / 1_000_000;
+        let megabytes = piece.download_bytes / 1_000_000;
         match piece.lacks_client(cache) {
             None => {
                 advice.push(format!("`medhub-local fetch {}` brings {} ({megabytes} MB)", piece.name, piece.package));
-                if verdict == Verdict::Found {
-                    verdict = Verdict::Fetchable;
+                if verdict == EngineAvailability::Found {
+                    verdict = EngineAvailability::Fetchable;
                 }
             }
             Some(lack) => {
-                advice.push(format!("{} needs {}: {lack}; or {}", piece.name, piece.package, piece.instead));
-                verdict = Verdict::Missing;
+                advice.push(format!("{} needs {}: {lack}; or {}", piece.name, piece.package, piece.alternative));
+                verdict = EngineAvailability::Missing;
             }
         }
     }
     (verdict, advice)
 }
 
-fn print(report: &Report) {
+fn print(report: &LocalDoctorReport) {
     for (name, finding) in &report.findings {
         let verdict = match finding.verdict {
-            Verdict::Elsewhere => "elsewhere",
-            Verdict::Found => "found",
-            Verdict::Fetchable => "to fetch",
-            Verdict::Missing => "MISSING",
+            EngineAvailability::Elsewhere => "elsewhere",
+            EngineAvailability::Found => "found",
+            EngineAvailability::Fetchable => "to fetch",
+            EngineAvailability::Missing => "MISSING",
         };
         let origin = match finding.origin {
-            Some(Origin::System) => "this machine",
-            Some(Origin::Package) => "registry",
-            Some(Origin::BuiltIn) => "built in",
+            Some(ProgramOrigin::System) => "this machine",
+            Some(ProgramOrigin::Package) => "registry",
+            Some(ProgramOrigin::BuiltIn) => "built in",
             None => "",
         };
         println!("{name:<12}{verdict:<11}{:<20}{origin:<14}{}", finding.version, finding.place.display());

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::Places;
-use crate::state::Stack;
+use super::FolderOptions;
+use crate::stack_state::StackState;
 
 /// Qdrant's clients speak REST to an address unless they are told otherwise.
 const QDRANT_NOTE: &str =
@@ -13,12 +13,12 @@ const QDRANT_NOTE: &str =
 
 /// Use it as `eval "$(medhub-local env)"`.
 #[derive(Debug, Args)]
-pub(super) struct Env {}
+pub(super) struct EnvCommand {}
 
-impl Env {
+impl EnvCommand {
     #[expect(clippy::unused_self, reason = "every command is run the same way")]
-    pub(super) fn run(&self, places: &Places) -> anyhow::Result<ExitCode> {
-        for (variable, value) in Stack::running(&places.data()?)?.variables {
+    pub(super) fn run(&self, places: &FolderOptions) -> anyhow::Result<ExitCode> {
+        for (variable, value) in StackState::running(&places.data()?)?.variables {
             println!("export {variable}={}", quoted(&value));
         }
         // Last, so that it hides nothing from a shell that reads all lines as one.

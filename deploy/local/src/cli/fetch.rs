@@ -5,45 +5,45 @@ use std::process::ExitCode;
 use anyhow::bail;
 use clap::Args;
 
-use super::{Places, options::StackOptions};
-use crate::piece::{self, Piece, Progress};
+use super::{FolderOptions, stack_options::StackOptions};
+use crate::artifact::{self, DownloadProgress, PinnedArtifact};
 
-const ALL: [&Piece; 9] = [
-    &piece::POSTGRES,
-    &piece::REDIS,
-    &piece::JAVA,
-    &piece::KAFKA,
-    &piece::QDRANT,
-    &piece::TANSU,
-    &piece::CHDB,
-    &piece::WORDLLAMA,
-    &piece::GRAPHIQL,
+const ALL_ARTIFACTS: [&PinnedArtifact; 9] = [
+    &artifact::POSTGRES,
+    &artifact::REDIS,
+    &artifact::JAVA,
+    &artifact::KAFKA,
+    &artifact::QDRANT,
+    &artifact::TANSU,
+    &artifact::CHDB,
+    &artifact::WORDLLAMA,
+    &artifact::GRAPHIQL,
 ];
 
 #[derive(Debug, Args)]
-pub(super) struct Fetch {
+pub(super) struct FetchCommand {
     /// Only these: postgres, redis, java, kafka, qdrant, tansu, chdb, wordllama, graphiql [default: all that this machine lacks].
     pieces: Vec<String>,
     #[command(flatten)]
     options: StackOptions,
 }
 
-impl Fetch {
-    pub(super) async fn run(self, places: &Places) -> anyhow::Result<ExitCode> {
+impl FetchCommand {
+    pub(super) async fn run(self, places: &FolderOptions) -> anyhow::Result<ExitCode> {
         let options = self.options.resolve(places, true)?;
         let pieces = if self.pieces.is_empty() { options.pieces()? } else { named(&self.pieces)? };
-        piece::ensure_all(&pieces, &options.site.cache, &Progress::default()).await?;
+        artifact::ensure_all(&pieces, &options.settings.cache, &DownloadProgress::default()).await?;
         for piece in pieces {
-            println!("{:<12}{:<36}{}", piece.name, piece.holds, piece.place(&options.site.cache).display());
+            println!("{:<12}{:<36}{}", piece.name, piece.description, piece.place(&options.settings.cache).display());
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
-fn named(names: &[String]) -> anyhow::Result<Vec<&'static Piece>> {
-    let find = |name: &String| match ALL.into_iter().find(|piece| piece.name == name) {
+fn named(names: &[String]) -> anyhow::Result<Vec<&'static PinnedArtifact>> {
+    let find = |name: &String| match ALL_ARTIFACTS.into_iter().find(|piece| piece.name == name) {
         Some(piece) => Ok(piece),
-        None => bail!("no piece is called {name}; there are {}", ALL.map(|piece| piece.name).join(", ")),
+        None => bail!("no piece is called {name}; there are {}", ALL_ARTIFACTS.map(|piece| piece.name).join(", ")),
     };
     names.iter().map(find).collect()
 }

@@ -9,18 +9,18 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 #[derive(Debug, Args)]
-pub(super) struct ServeEngine {
+pub(super) struct EngineCommand {
     #[command(subcommand)]
-    engine: Engine,
+    engine: ServableEngine,
 }
 
 #[derive(Debug, Subcommand)]
-enum Engine {
+enum ServableEngine {
     /// ClickHouse's engine behind its HTTP interface.
     #[command(name = "clickhouse")]
     ClickHouse {
         #[command(flatten)]
-        place: Place,
+        place: EngineServeOptions,
         /// The file libchdb.so.
         #[arg(long)]
         library: PathBuf,
@@ -28,7 +28,7 @@ enum Engine {
 }
 
 #[derive(Debug, Args)]
-struct Place {
+struct EngineServeOptions {
     /// Address to listen on.
     #[arg(long)]
     listen: SocketAddr,
@@ -37,7 +37,7 @@ struct Place {
     folder: PathBuf,
 }
 
-impl ServeEngine {
+impl EngineCommand {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(self.serve())?;
         Ok(ExitCode::SUCCESS)
@@ -52,8 +52,8 @@ impl ServeEngine {
             cancel.cancel();
         });
         match self.engine {
-            Engine::ClickHouse { place, library } => {
-                let config = clickhouse::Config::new(place.listen, place.folder, library);
+            ServableEngine::ClickHouse { place, library } => {
+                let config = clickhouse::ClickHouseServerConfig::new(place.listen, place.folder, library);
                 clickhouse::serve(config, shutdown).await.context("serving ClickHouse")
             }
         }

@@ -10,24 +10,24 @@ use anyhow::bail;
 use clap::Args;
 use nix::sys::signal::Signal;
 
-use super::Places;
-use crate::{folder::Claim, state::Stack};
+use super::FolderOptions;
+use crate::{folder::ProcessLock, stack_state::StackState};
 
 #[derive(Debug, Args)]
-pub(super) struct Stop {
+pub(super) struct StopCommand {
     /// Seconds to wait until everything has ended.
     #[arg(long, default_value_t = 120)]
     wait: u64,
 }
 
-impl Stop {
-    pub(super) fn run(&self, places: &Places) -> anyhow::Result<ExitCode> {
+impl StopCommand {
+    pub(super) fn run(&self, places: &FolderOptions) -> anyhow::Result<ExitCode> {
         let data = places.data()?;
-        let stack = Stack::running(&data)?;
+        let stack = StackState::running(&data)?;
         tracing::info!(process.pid = stack.supervisor.pid, "stopping");
         stack.supervisor.send(Signal::SIGTERM);
         let deadline = Instant::now() + Duration::from_secs(self.wait);
-        while Claim::is_held(&Stack::lock(&data)) {
+        while ProcessLock::is_held(&StackState::lock(&data)) {
             if Instant::now() > deadline {
                 bail!("the stack with pid {} has not ended within {} s", stack.supervisor.pid, self.wait);
             }

@@ -6,17 +6,17 @@ use anyhow::Context as _;
 use clap::Args;
 use tokio::sync::oneshot;
 
-use super::{Places, options::StackOptions};
-use crate::{engine::Engine, stack, state};
+use super::{FolderOptions, stack_options::StackOptions};
+use crate::{engine::EngineKind, stack_state, supervised_stack};
 
 #[derive(Debug, Args)]
-pub(super) struct Up {
+pub(super) struct UpCommand {
     /// Start the engines only, neither migrating nor serving.
     #[arg(long)]
     engines_only: bool,
     /// Start these engines only, neither migrating nor serving, e.g. `postgres,registry,kafka`.
     #[arg(long, value_name = "ENGINE,..", value_delimiter = ',')]
-    only: Vec<Engine>,
+    only: Vec<EngineKind>,
     /// Stop when standard input ends: for programs that start a stack and may die themselves.
     #[arg(long, hide = true)]
     leash: bool,
@@ -27,16 +27,16 @@ pub(super) struct Up {
     options: StackOptions,
 }
 
-impl Up {
-    pub(super) async fn run(self, places: &Places) -> anyhow::Result<ExitCode> {
+impl UpCommand {
+    pub(super) async fn run(self, places: &FolderOptions) -> anyhow::Result<ExitCode> {
         let mut options = self.options.resolve(places, !self.engines_only && self.only.is_empty())?;
         if !self.only.is_empty() {
             options.engines.retain(|engine| self.only.contains(engine));
             options.urls.retain(|engine, _| self.only.contains(engine));
         }
         let leash = self.leash.then(input_ended);
-        let discarded = self.discard.then(|| options.site.data.clone());
-        let outcome = stack::run(options, leash, async |stack| {
+        let discarded = self.discard.then(|| options.settings.data_folder.clone());
+        let outcome = supervised_stack::run(options, leash, async |stack| {
             print_addresses(&stack.state());
             std::future::pending().await
         })
@@ -60,14 +60,14 @@ fn input_ended() -> oneshot::Receiver<()> {
 }
 
 /// Prints where everything is, the product first.
-pub(super) fn print_addresses(state: &state::Stack) {
+pub(super) fn print_addresses(state: &stack_state::StackState) {
     if let Some(http) = &state.http {
         println!("\n{:<12}{http}/graphql", "graphql");
         println!("{:<12}{http}/ready", "ready");
     } else {
         println!();
     }
-    for engine in Engine::ALL {
+    for engine in EngineKind::ALL {
         let Some(url) = state.variables.get(engine.variable()) else { continue };
         println!("{:<12}{}", engine.name(), without_password(url));
     }

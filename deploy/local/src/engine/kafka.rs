@@ -7,19 +7,19 @@ use std::{fs, path::Path};
 use anyhow::Context as _;
 
 use self::start_kit::StartKitBuilder;
-use super::{Choice, KafkaChoice, Launch, Origin, Site, java};
+use super::{EngineProgram, EngineSettings, KafkaVariant, LaunchSpec, ProgramOrigin, java};
 use crate::{
+    artifact::{JAVA, KAFKA, TANSU},
     folder,
-    piece::{JAVA, KAFKA, TANSU},
-    port::{Port, Ports},
     process::on_path,
+    service_port::{AllocatedPorts, ServicePort},
 };
 
 /// The stack's one broker answers to this name; it only has to stay the same.
-const CLUSTER: &str = "bWVkaHViLWxvY2FsLTAwMQ";
+const CLUSTER_ID: &str = "bWVkaHViLWxvY2FsLTAwMQ";
 
 /// Short-lived stacks gain more from a fast start than from the optimising compiler.
-const JVM: &[&str] = &[
+const JVM_OPTIONS: &[&str] = &[
     "-Xshare:auto",
     "-XX:TieredStopAtLevel=1",
     "-XX:+UseSerialGC",
@@ -31,63 +31,71 @@ const JVM: &[&str] = &[
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSXXX",
 ];
 
-pub(super) fn choose(site: &Site) -> Choice {
+pub(super) fn choose(site: &EngineSettings) -> EngineProgram {
     match site.kafka {
-        KafkaChoice::Auto if !can_have_apache(site) => tansu(site),
-        KafkaChoice::Auto | KafkaChoice::Apache => apache(site),
-        KafkaChoice::Tansu => tansu(site),
+        KafkaVariant::Auto if !can_have_apache(site) => tansu(site),
+        KafkaVariant::Auto | KafkaVariant::Apache => apache(site),
+        KafkaVariant::Tansu => tansu(site),
     }
 }
 
-fn can_have_apache(site: &Site) -> bool {
+fn can_have_apache(site: &EngineSettings) -> bool {
     KAFKA.is_cached(&site.cache) || KAFKA.lacks_client(&site.cache).is_none()
 }
 
-fn apache(site: &Site) -> Choice {
+fn apache(site: &EngineSettings) -> EngineProgram {
     let system = site.cache.use_system.then(java::of_system).flatten();
     let (java, more) = match system {
         Some((java, _)) => (java, None),
         None => (JAVA.place(&site.cache).join("java-runtime/bin/java"), Some(&JAVA)),
     };
-    let mut choice = Choice::package(&KAFKA, site);
+    let mut choice = EngineProgram::package(&KAFKA, site);
     choice.version = format!("Apache {}", choice.version);
-    choice.pieces.extend(more);
+    choice.artifacts.extend(more);
     choice.java = Some(java);
     choice
 }
 
-fn tansu(site: &Site) -> Choice {
+fn tansu(site: &EngineSettings) -> EngineProgram {
     let system = site.cache.use_system.then(|| on_path("tansu")).flatten();
     match system {
-        Some(place) => {
-            Choice { origin: Origin::System, version: "Tansu".to_owned(), place, pieces: Vec::new(), java: None }
-        }
-        None => Choice {
-            place: TANSU.place(&site.cache).join("bin/tansu"),
+        Some(place) => EngineProgram {
+            origin: ProgramOrigin::System,
+            version: "Tansu".to_owned(),
+            path: place,
+            artifacts: Vec::new(),
+            java: None,
+        },
+        None => EngineProgram {
+            path: TANSU.place(&site.cache).join("bin/tansu"),
             version: format!("Tansu {}", TANSU.version),
-            ..Choice::package(&TANSU, site)
+            ..EngineProgram::package(&TANSU, site)
         },
     }
 }
 
-pub(super) async fn prepare(choice: &Choice, site: &Site, ports: &Ports) -> anyhow::Result<Launch> {
-    let clients = ports.of(Port::Kafka)?;
+pub(super) async fn prepare(
+    choice: &EngineProgram,
+    site: &EngineSettings,
+    ports: &AllocatedPorts,
+) -> anyhow::Result<LaunchSpec> {
+    let clients = ports.of(ServicePort::Kafka)?;
     let Some(java) = &choice.java else { return prepare_tansu(choice, site, clients) };
     let data = site.folder("kafka");
     folder::make(&data)?;
     let logs = data.join("log");
     let properties = data.join("server.properties");
-    fs::write(&properties, server_properties(clients, ports.of(Port::KafkaController)?, &logs)?)
+    fs::write(&properties, server_properties(clients, ports.of(ServicePort::KafkaController)?, &logs)?)
         .with_context(|| format!("writing {}", properties.display()))?;
-    let jars = choice.place.join("jars");
+    let jars = choice.path.join("jars");
     let builder = StartKitBuilder {
         cache: &site.cache,
-        data: &site.data,
+        data: &site.data_folder,
         java,
         jars: &jars,
         version: KAFKA.version,
         clients_port: clients,
-        controller_port: ports.of(Port::KafkaController)?,
+        controller_port: ports.of(ServicePort::KafkaController)?,
     };
     let kit = builder.ensure_kit().await.context("preparing Kafka's first start")?;
     if !logs.join("meta.properties").exists() {
@@ -95,16 +103,16 @@ pub(super) async fn prepare(choice: &Choice, site: &Site, ports: &Ports) -> anyh
     }
     let main = ["kafka.Kafka".into(), properties.into_os_string()];
     let class_path = ["-cp".into(), start_kit::class_path(&jars).into_os_string()];
-    Ok(Launch::new(java).args([kit.archive_option()]).args(JVM.iter().copied()).args(class_path).args(main))
+    Ok(LaunchSpec::new(java).args([kit.archive_option()]).args(JVM_OPTIONS.iter().copied()).args(class_path).args(main))
 }
 
-fn prepare_tansu(choice: &Choice, site: &Site, port: u16) -> anyhow::Result<Launch> {
+fn prepare_tansu(choice: &EngineProgram, site: &EngineSettings, port: u16) -> anyhow::Result<LaunchSpec> {
     let data = site.folder("tansu");
     folder::make(&data)?;
     let storage = format!("sqlite://{}", data.join("tansu.db").display());
     let address = format!("tcp://127.0.0.1:{port}");
     let args = ["broker", "--listener-url", &address, "--advertised-listener-url", &address];
-    Ok(Launch::new(&choice.place).args(args).args(["--storage-engine", &storage]))
+    Ok(LaunchSpec::new(&choice.path).args(args).args(["--storage-engine", &storage]))
 }
 
 /// The session is short because a broker that was killed is refused until its old session ends.

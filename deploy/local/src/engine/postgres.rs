@@ -12,19 +12,19 @@ use anyhow::{Context as _, bail};
 use nix::sys::signal::Signal;
 use tokio::{io::AsyncWriteExt as _, process::Command};
 
-use super::{Choice, Launch, Origin, Site, major, version_in};
+use super::{EngineProgram, EngineSettings, LaunchSpec, ProgramOrigin, major, version_in};
 use crate::{
+    artifact::POSTGRES,
     folder,
-    piece::POSTGRES,
-    port::{Port, Ports},
-    process::{Identity, RunAs, is_executable, on_path, output_of},
+    process::{ProcessIdentity, UnprivilegedUser, is_executable, on_path, output_of},
+    service_port::{AllocatedPorts, ServicePort},
 };
 
 /// The name of the local superuser and of the database.
-pub(super) const NAME: &str = "medhub";
+pub(super) const USER_AND_DATABASE: &str = "medhub";
 
 /// `xid8` and the lock functions that the event store uses.
-const OLDEST: u32 = 14;
+const OLDEST_POSTGRES_VERSION: u32 = 14;
 
 const SETTINGS: &[&str] = &[
     "listen_addresses=127.0.0.1",
@@ -43,11 +43,14 @@ const SETTINGS: &[&str] = &[
     "log_checkpoints=off",
 ];
 
-pub(super) fn choose(site: &Site) -> anyhow::Result<Choice> {
+pub(super) fn choose(site: &EngineSettings) -> anyhow::Result<EngineProgram> {
     let stored = fs::read_to_string(site.folder("postgres").join("PG_VERSION")).ok();
     let stored = stored.as_deref().and_then(|text| major(text.trim()));
     let mut found = if site.cache.use_system { of_system() } else { Vec::new() };
-    let package = Choice { place: POSTGRES.place(&site.cache).join("native/bin"), ..Choice::package(&POSTGRES, site) };
+    let package = EngineProgram {
+        path: POSTGRES.place(&site.cache).join("native/bin"),
+        ..EngineProgram::package(&POSTGRES, site)
+    };
     found.push(package);
     match stored {
         None => found.into_iter().next(),
@@ -64,7 +67,7 @@ pub(super) fn choose(site: &Site) -> anyhow::Result<Choice> {
 }
 
 /// Server programs on `PATH`, then Debian's, newest first.
-fn of_system() -> Vec<Choice> {
+fn of_system() -> Vec<EngineProgram> {
     let on_path = on_path("postgres").and_then(|program| fs::canonicalize(program).ok());
     let mut folders: Vec<PathBuf> = on_path.iter().filter_map(|program| Some(program.parent()?.to_owned())).collect();
     let mut debian: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
@@ -77,42 +80,46 @@ fn of_system() -> Vec<Choice> {
     folders.into_iter().filter_map(at).collect()
 }
 
-fn at(folder: PathBuf) -> Option<Choice> {
+fn at(folder: PathBuf) -> Option<EngineProgram> {
     let complete = is_executable(&folder.join("postgres")) && is_executable(&folder.join("initdb"));
     let version = complete.then(|| version_in(&output_of(&folder.join("postgres"), &["--version"])?)).flatten()?;
-    (major(&version)? >= OLDEST).then_some(Choice {
-        origin: Origin::System,
+    (major(&version)? >= OLDEST_POSTGRES_VERSION).then_some(EngineProgram {
+        origin: ProgramOrigin::System,
         version,
-        place: folder,
-        pieces: Vec::new(),
+        path: folder,
+        artifacts: Vec::new(),
         java: None,
     })
 }
 
-pub(super) async fn prepare(choice: &Choice, site: &Site, ports: &Ports) -> anyhow::Result<Launch> {
+pub(super) async fn prepare(
+    choice: &EngineProgram,
+    site: &EngineSettings,
+    ports: &AllocatedPorts,
+) -> anyhow::Result<LaunchSpec> {
     let data = site.folder("postgres");
-    let user = RunAs::instead_of_root()?;
+    let user = UnprivilegedUser::instead_of_root()?;
     if let Some(user) = &user {
         folder::reachable(&data, user)?;
-        folder::reachable(&choice.place.join("postgres"), user)?;
+        folder::reachable(&choice.path.join("postgres"), user)?;
     }
     if data.join("PG_VERSION").exists() {
         end_leftover(&data).await?;
     } else {
         initialise(choice, &data, user.as_ref()).await?;
     }
-    let port = ports.of(Port::Postgres)?.to_string();
-    let mut launch = Launch::new(choice.place.join("postgres")).args(["-D".into(), data.into_os_string()]);
+    let port = ports.of(ServicePort::Postgres)?.to_string();
+    let mut launch = LaunchSpec::new(choice.path.join("postgres")).args(["-D".into(), data.into_os_string()]);
     launch = launch.args(["-p", &port]);
     for setting in SETTINGS {
         launch = launch.args(["-c", setting]);
     }
     // SIGINT: fast shutdown. SIGQUIT: ends the server and its children at once, and leaves recovery to the next start.
-    Ok(Launch { user, stop: Signal::SIGINT, orphaned: Signal::SIGQUIT, ..launch })
+    Ok(LaunchSpec { run_as: user, stop_signal: Signal::SIGINT, orphan_signal: Signal::SIGQUIT, ..launch })
 }
 
 /// Makes the database beside its place, so that a folder in place is always a complete one.
-async fn initialise(choice: &Choice, data: &Path, user: Option<&RunAs>) -> anyhow::Result<()> {
+async fn initialise(choice: &EngineProgram, data: &Path, user: Option<&UnprivilegedUser>) -> anyhow::Result<()> {
     let fresh = data.with_extension("new");
     for stale in [data, fresh.as_path()] {
         if stale.exists() {
@@ -124,16 +131,16 @@ async fn initialise(choice: &Choice, data: &Path, user: Option<&RunAs>) -> anyho
     if let Some(user) = user {
         chown(&fresh, Some(user.uid), Some(user.gid)).context("giving the database's folder to its user")?;
     }
-    let mut initdb = Command::new(choice.place.join("initdb"));
-    initdb.arg("-D").arg(&fresh).args(["-U", NAME, "--auth=trust", "--encoding=UTF8", "--locale=C"]);
+    let mut initdb = Command::new(choice.path.join("initdb"));
+    initdb.arg("-D").arg(&fresh).args(["-U", USER_AND_DATABASE, "--auth=trust", "--encoding=UTF8", "--locale=C"]);
     run(&mut initdb, user, None).await?;
-    let mut single = Command::new(choice.place.join("postgres"));
+    let mut single = Command::new(choice.path.join("postgres"));
     single.arg("--single").arg("-D").arg(&fresh).arg("postgres");
-    run(&mut single, user, Some(&format!("create database {NAME}\n"))).await?;
+    run(&mut single, user, Some(&format!("create database {USER_AND_DATABASE}\n"))).await?;
     fs::rename(&fresh, data).with_context(|| format!("moving the database to {}", data.display()))
 }
 
-async fn run(command: &mut Command, user: Option<&RunAs>, input: Option<&str>) -> anyhow::Result<()> {
+async fn run(command: &mut Command, user: Option<&UnprivilegedUser>, input: Option<&str>) -> anyhow::Result<()> {
     if let Some(user) = user {
         command.uid(user.uid).gid(user.gid);
     }
@@ -160,10 +167,10 @@ async fn end_leftover(data: &Path) -> anyhow::Result<()> {
         let line = String::from_utf8_lossy(&line);
         line.contains("postgres") && line.contains(&*data.to_string_lossy())
     };
-    if let Some(server) = pid.filter(is_ours).and_then(Identity::of) {
+    if let Some(server) = pid.filter(is_ours).and_then(ProcessIdentity::of) {
         tracing::warn!(process.pid = server.pid, "ending a postgres that an earlier stack left behind");
         server.send(Signal::SIGQUIT);
-        crate::supervise::gone(&[server]).await;
+        crate::supervisor::gone(&[server]).await;
     }
     match fs::remove_file(&lock) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

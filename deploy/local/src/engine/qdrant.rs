@@ -1,24 +1,24 @@
 //! Qdrant: the engine of a Python package, served over Qdrant's gRPC API by a Python program that this one carries.
 
-mod program;
+mod program_sources;
 
 use std::{fs, path::Path};
 
 use anyhow::Context as _;
 
-use super::{Choice, Launch, Site};
+use super::{EngineProgram, EngineSettings, LaunchSpec};
 use crate::{
-    piece::{Cache, QDRANT},
-    port::{Port, Ports},
+    artifact::{ArtifactCache, QDRANT},
+    service_port::{AllocatedPorts, ServicePort},
 };
 
-pub(super) fn choose(site: &Site) -> Choice {
-    Choice { version: "qdrant-edge 0.9.0".to_owned(), ..Choice::package(&QDRANT, site) }
+pub(super) fn choose(site: &EngineSettings) -> EngineProgram {
+    EngineProgram { version: "qdrant-edge 0.9.0".to_owned(), ..EngineProgram::package(&QDRANT, site) }
 }
 
-pub(super) fn prepare(site: &Site, ports: &Ports) -> anyhow::Result<Launch> {
-    let listen = format!("127.0.0.1:{}", ports.of(Port::Qdrant)?);
-    server_command(&site.cache, &listen, &site.data)
+pub(super) fn prepare(site: &EngineSettings, ports: &AllocatedPorts) -> anyhow::Result<LaunchSpec> {
+    let listen = format!("127.0.0.1:{}", ports.of(ServicePort::Qdrant)?);
+    server_command(&site.cache, &listen, &site.data_folder)
 }
 
 /// The command that serves the engine's part of a stack's data folder at `listen` (address and port), once [`QDRANT`] is
@@ -26,13 +26,13 @@ pub(super) fn prepare(site: &Site, ports: &Ports) -> anyhow::Result<Launch> {
 ///
 /// # Errors
 /// Where the cache lacks the piece, or the program can be written neither there nor to the data folder.
-pub fn server_command(cache: &Cache, listen: &str, data: &Path) -> anyhow::Result<Launch> {
+pub fn server_command(cache: &ArtifactCache, listen: &str, data: &Path) -> anyhow::Result<LaunchSpec> {
     let piece = QDRANT.place(cache);
-    let record = piece.join(crate::piece::INTERPRETER);
+    let record = piece.join(crate::artifact::INTERPRETER_FILE);
     let interpreter = fs::read_to_string(&record).with_context(|| format!("reading {}", record.display()))?;
-    let program = program::install(cache, data)?;
+    let program = program_sources::install(cache, data)?;
     let search_path = std::env::join_paths([program, piece.join("packages")]).context("joining PYTHONPATH")?;
-    let mut launch = Launch::new(interpreter)
+    let mut launch = LaunchSpec::new(interpreter)
         .args(["-m", "medhub_qdrant", "--listen", listen, "--folder"])
         .args([data.join("qdrant")]);
     let search_path = search_path.into_string().map_err(|path| anyhow::anyhow!("{} is not UTF-8", path.display()))?;

@@ -2,37 +2,41 @@
 
 use anyhow::Context as _;
 
-use super::{Choice, Launch, Origin, Site, version_in};
+use super::{EngineProgram, EngineSettings, LaunchSpec, ProgramOrigin, version_in};
 use crate::{
+    artifact::REDIS,
     folder,
-    piece::REDIS,
-    port::{Port, Ports},
     process::{on_path, output_of},
+    service_port::{AllocatedPorts, ServicePort},
 };
 
-pub(super) fn choose(site: &Site) -> Choice {
+pub(super) fn choose(site: &EngineSettings) -> EngineProgram {
     let system = || {
         let program = on_path("redis-server")?;
         let version = version_in(&output_of(&program, &["--version"])?)?;
-        Some(Choice { origin: Origin::System, version, place: program, pieces: Vec::new(), java: None })
+        Some(EngineProgram { origin: ProgramOrigin::System, version, path: program, artifacts: Vec::new(), java: None })
     };
-    let package = || Choice {
-        place: REDIS.place(&site.cache).join("redis-server"),
+    let package = || EngineProgram {
+        path: REDIS.place(&site.cache).join("redis-server"),
         version: "6.2.5".to_owned(),
-        ..Choice::package(&REDIS, site)
+        ..EngineProgram::package(&REDIS, site)
     };
     site.cache.use_system.then(system).flatten().unwrap_or_else(package)
 }
 
-pub(super) fn prepare(choice: &Choice, site: &Site, ports: &Ports) -> anyhow::Result<Launch> {
+pub(super) fn prepare(
+    choice: &EngineProgram,
+    site: &EngineSettings,
+    ports: &AllocatedPorts,
+) -> anyhow::Result<LaunchSpec> {
     let data = site.folder("redis");
     folder::make(&data)?;
     let folder = data.to_str().context("the data folder's name is not UTF-8")?;
-    let port = ports.of(Port::Redis)?.to_string();
+    let port = ports.of(ServicePort::Redis)?.to_string();
     // Not `everysec`: that one puts a write off while a sync runs, and kill -9 loses what was acknowledged meanwhile.
     // With `no` every write reaches the kernel before its answer is sent, and only a crash of the machine loses it;
     // read models are rebuilt from the event store then.
     let args = ["--bind", "127.0.0.1", "--port", &port, "--dir", folder, "--appendonly", "yes", "--appendfsync", "no"];
     let more = ["--save", "", "--aof-load-truncated", "yes", "--daemonize", "no", "--loglevel", "notice"];
-    Ok(Launch::new(&choice.place).args(args).args(more))
+    Ok(LaunchSpec::new(&choice.path).args(args).args(more))
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
-    requests::{NAME, connect, vector, with_points},
+    requests::{COLLECTION, connect, vector, with_points},
     server_process::start_server,
 };
 
@@ -21,7 +21,7 @@ fn numbered(number: u64, payload: Value) -> PointStruct {
 
 fn upsert(points: impl IntoIterator<Item = (u64, Value)>) -> UpsertPointsBuilder {
     let points: Vec<_> = points.into_iter().map(|(number, payload)| numbered(number, payload)).collect();
-    UpsertPointsBuilder::new(NAME, points).wait(true)
+    UpsertPointsBuilder::new(COLLECTION, points).wait(true)
 }
 
 fn older_than(sequence: u32) -> Filter {
@@ -31,7 +31,7 @@ fn older_than(sequence: u32) -> Filter {
 
 async fn payloads(client: &Qdrant, numbers: &[u64]) -> Vec<Value> {
     let ids: Vec<PointId> = numbers.iter().map(|number| (*number).into()).collect();
-    let found = client.get_points(GetPointsBuilder::new(NAME, ids).with_payload(true)).await.unwrap().result;
+    let found = client.get_points(GetPointsBuilder::new(COLLECTION, ids).with_payload(true)).await.unwrap().result;
     found.into_iter().map(|point| Payload::from(point.payload).into()).collect()
 }
 
@@ -72,7 +72,7 @@ async fn a_refused_conditional_write_stays_refused_after_a_kill() {
         client.upsert_points(refused).await.unwrap();
         let ids = PointsIdsList { ids: vec![round.into()] };
         let lower = Payload::try_from(json!({ "sequence": 1 })).unwrap();
-        let lower = SetPayloadPointsBuilder::new(NAME, lower).points_selector(ids).wait(true);
+        let lower = SetPayloadPointsBuilder::new(COLLECTION, lower).points_selector(ids).wait(true);
         client.set_payload(lower).await.unwrap();
     }
 

@@ -21,13 +21,13 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
-    requests::{NAME, connect, count, point, vector, with_points},
+    requests::{COLLECTION, connect, count, point, vector, with_points},
     server_process::{start_expecting_failure, start_server},
 };
 
 /// The rounds that the points' payloads name; each point's vector must be of the same round.
 async fn rounds_of(client: &Qdrant, ids: std::ops::Range<u64>) -> Vec<u64> {
-    let get = GetPointsBuilder::new(NAME, ids.clone().map(PointId::from).collect::<Vec<_>>());
+    let get = GetPointsBuilder::new(COLLECTION, ids.clone().map(PointId::from).collect::<Vec<_>>());
     let points = client.get_points(get.with_payload(true).with_vectors(true)).await.unwrap().result;
     let round_of = |(number, point): (u64, RetrievedPoint)| {
         assert_eq!(point.id, Some(number.into()));
@@ -51,7 +51,7 @@ async fn store_round(client: &Qdrant, ids: std::ops::Range<u64>, round: u64) -> 
             point
         })
         .collect();
-    client.upsert_points(UpsertPointsBuilder::new(NAME, points).wait(true)).await.is_ok()
+    client.upsert_points(UpsertPointsBuilder::new(COLLECTION, points).wait(true)).await.is_ok()
 }
 
 const POINTS: u64 = 300;
@@ -77,7 +77,7 @@ async fn store_indexed_rounds(client: &Qdrant, acknowledged: &AtomicU64) {
         acknowledged.store(round, Ordering::SeqCst);
     }
     let indexed = async {
-        while client.collection_info(NAME).await.unwrap().result.unwrap().indexed_vectors_count == Some(0) {
+        while client.collection_info(COLLECTION).await.unwrap().result.unwrap().indexed_vectors_count == Some(0) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
@@ -92,7 +92,7 @@ async fn every_acknowledged_change_survives_kills_at_any_moment() {
     // So small a threshold that every rebuild makes an indexed segment, out of which later rounds move points.
     let optimizers = OptimizersConfigDiffBuilder::default().indexing_threshold(1_u64);
     let vectors = VectorParamsBuilder::new(8, Distance::Cosine);
-    let create = CreateCollectionBuilder::new(NAME).vectors_config(vectors).optimizers_config(optimizers);
+    let create = CreateCollectionBuilder::new(COLLECTION).vectors_config(vectors).optimizers_config(optimizers);
     client.create_collection(create).await.unwrap();
     let acknowledged = Arc::new(AtomicU64::new(0));
     store_indexed_rounds(&client, &acknowledged).await;
@@ -122,10 +122,10 @@ async fn changes_by_filter_are_not_repeated_after_a_kill() {
     let process = start_server(folder.path()).await;
     let client = with_points(&process, 20).await;
     let odd = || Filter::must([Condition::matches("agency", "DLA".to_owned())]);
-    client.delete_points(DeletePointsBuilder::new(NAME).points(odd()).wait(true)).await.unwrap();
+    client.delete_points(DeletePointsBuilder::new(COLLECTION).points(odd()).wait(true)).await.unwrap();
     let moved = Payload::try_from(json!({"agency": "DLA"})).unwrap();
     let all: Vec<PointId> = (0..20_u64).step_by(2).map(PointId::from).collect();
-    let set = SetPayloadPointsBuilder::new(NAME, moved).points_selector(all).wait(true);
+    let set = SetPayloadPointsBuilder::new(COLLECTION, moved).points_selector(all).wait(true);
     client.set_payload(set).await.unwrap();
     assert_eq!(count(&client, odd()).await, 10);
     process.kill();
@@ -139,16 +139,16 @@ async fn points_indexes_and_aliases_survive_a_clean_stop() {
     let folder = TempDir::new().unwrap();
     let process = start_server(folder.path()).await;
     let client = with_points(&process, 300).await;
-    let index = CreateFieldIndexCollectionBuilder::new(NAME, "agency", FieldType::Keyword);
+    let index = CreateFieldIndexCollectionBuilder::new(COLLECTION, "agency", FieldType::Keyword);
     client.create_field_index(index.wait(true)).await.unwrap();
-    client.create_alias(CreateAliasBuilder::new(NAME, "current")).await.unwrap();
+    client.create_alias(CreateAliasBuilder::new(COLLECTION, "current")).await.unwrap();
     let all = || ScrollPointsBuilder::new("current").limit(1000).with_vectors(true);
     let before = client.scroll(all()).await.unwrap().result;
     process.stop().await;
     let process = start_server(folder.path()).await;
     let client = connect(&process);
     assert_eq!(client.scroll(all()).await.unwrap().result, before);
-    let info = client.collection_info(NAME).await.unwrap().result.unwrap();
+    let info = client.collection_info(COLLECTION).await.unwrap().result.unwrap();
     assert!(info.payload_schema.contains_key("agency"));
 }
 
@@ -164,7 +164,7 @@ async fn a_folder_or_an_address_in_use_is_named() {
     assert!(log.contains(&format!("{address} cannot be listened on")), "{log}");
 }
 
-const NAMES: [&str; 3] = ["first", "second", "third"];
+const COLLECTION_NAMES: [&str; 3] = ["first", "second", "third"];
 
 /// Creates and deletes collections in turn until the server is gone; returns which of them exist, and which one the last,
 /// unanswered request was about.
@@ -173,7 +173,7 @@ async fn create_and_delete(
     mut existing: BTreeSet<&'static str>,
 ) -> (BTreeSet<&'static str>, &'static str) {
     loop {
-        for name in NAMES {
+        for name in COLLECTION_NAMES {
             let done = if existing.contains(name) {
                 client.delete_collection(name).await.is_ok()
             } else {
@@ -204,7 +204,7 @@ async fn a_collection_is_whole_or_absent_after_a_kill_while_it_is_created_or_del
         process = start_server(folder.path()).await;
         let client = connect(&process);
         existing = BTreeSet::new();
-        for name in NAMES {
+        for name in COLLECTION_NAMES {
             let exists = client.collection_exists(name).await.unwrap();
             assert!(exists == known.contains(name) || name == uncertain, "kill {kill}: {name}, {known:?}");
             if exists {

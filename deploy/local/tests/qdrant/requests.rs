@@ -20,7 +20,7 @@ use tonic::Code;
 
 use crate::{child_process::ChildProcess, server_process::start_server};
 
-pub(crate) const NAME: &str = "opportunities";
+pub(crate) const COLLECTION: &str = "opportunities";
 
 pub(crate) fn connect(process: &ChildProcess) -> Qdrant {
     Qdrant::from_url(&format!("http://{}", process.address)).timeout(Duration::from_mins(1)).build().unwrap()
@@ -57,14 +57,14 @@ pub(crate) fn point(number: u64, size: usize) -> PointStruct {
 pub(crate) async fn with_points(process: &ChildProcess, count: u64) -> Qdrant {
     let client = connect(process);
     let vectors = VectorParamsBuilder::new(8, Distance::Cosine);
-    client.create_collection(CreateCollectionBuilder::new(NAME).vectors_config(vectors)).await.unwrap();
+    client.create_collection(CreateCollectionBuilder::new(COLLECTION).vectors_config(vectors)).await.unwrap();
     let points: Vec<_> = (0..count).map(|number| point(number, 8)).collect();
-    client.upsert_points(UpsertPointsBuilder::new(NAME, points).wait(true)).await.unwrap();
+    client.upsert_points(UpsertPointsBuilder::new(COLLECTION, points).wait(true)).await.unwrap();
     client
 }
 
 pub(crate) async fn count(client: &Qdrant, filter: Filter) -> u64 {
-    client.count(CountPointsBuilder::new(NAME).filter(filter).exact(true)).await.unwrap().result.unwrap().count
+    client.count(CountPointsBuilder::new(COLLECTION).filter(filter).exact(true)).await.unwrap().result.unwrap().count
 }
 
 fn code(error: QdrantError) -> Code {
@@ -83,20 +83,20 @@ async fn collections_and_aliases_are_created_and_deleted() {
     let (_folder, process) = start().await;
     let client = with_points(&process, 3).await;
     assert!(client.health_check().await.unwrap().title.contains("qdrant"));
-    assert!(client.collection_exists(NAME).await.unwrap());
-    let info = client.collection_info(NAME).await.unwrap().result.unwrap();
+    assert!(client.collection_exists(COLLECTION).await.unwrap());
+    let info = client.collection_info(COLLECTION).await.unwrap().result.unwrap();
     assert_eq!(info.points_count, Some(3));
-    let again = CreateCollectionBuilder::new(NAME).vectors_config(VectorParamsBuilder::new(8, Distance::Dot));
+    let again = CreateCollectionBuilder::new(COLLECTION).vectors_config(VectorParamsBuilder::new(8, Distance::Dot));
     assert_eq!(code(client.create_collection(again).await.unwrap_err()), Code::AlreadyExists);
-    client.create_alias(CreateAliasBuilder::new(NAME, "current")).await.unwrap();
+    client.create_alias(CreateAliasBuilder::new(COLLECTION, "current")).await.unwrap();
     assert_eq!(client.list_aliases().await.unwrap().aliases.len(), 1);
     let through = client.count(CountPointsBuilder::new("current").exact(true)).await.unwrap();
     assert_eq!(through.result.unwrap().count, 3);
-    assert!(client.delete_collection(NAME).await.unwrap().result);
-    assert!(!client.delete_collection(NAME).await.unwrap().result);
-    assert!(!client.collection_exists(NAME).await.unwrap());
+    assert!(client.delete_collection(COLLECTION).await.unwrap().result);
+    assert!(!client.delete_collection(COLLECTION).await.unwrap().result);
+    assert!(!client.collection_exists(COLLECTION).await.unwrap());
     assert_eq!(client.list_collections().await.unwrap().collections.len(), 0);
-    let gone = client.count(CountPointsBuilder::new(NAME)).await.unwrap_err();
+    let gone = client.count(CountPointsBuilder::new(COLLECTION)).await.unwrap_err();
     assert_eq!(code(gone), Code::NotFound);
     with_points(&process, 1).await;
 }
@@ -146,11 +146,11 @@ async fn filters_match_the_points_that_a_fold_of_the_payloads_matches() {
             ("award.cents", FieldType::Integer),
             ("posted", FieldType::Datetime),
         ] {
-            let index = CreateFieldIndexCollectionBuilder::new(NAME, field, kind).wait(true);
+            let index = CreateFieldIndexCollectionBuilder::new(COLLECTION, field, kind).wait(true);
             client.create_field_index(index).await.unwrap();
         }
     }
-    let facets = client.facet(FacetCountsBuilder::new(NAME, "agency").exact(true)).await.unwrap();
+    let facets = client.facet(FacetCountsBuilder::new(COLLECTION, "agency").exact(true)).await.unwrap();
     assert_eq!(facets.hits.iter().map(|hit| hit.count).collect::<Vec<_>>(), [50, 50]);
 }
 
@@ -160,16 +160,18 @@ async fn points_are_changed_in_part_and_in_whole() {
     let client = with_points(&process, 4).await;
     let only = |number: u64| -> Vec<PointId> { vec![number.into()] };
     let set = |values: Value| Payload::try_from(values).unwrap();
-    let some = SetPayloadPointsBuilder::new(NAME, set(json!({"open": "maybe"}))).points_selector(only(0)).wait(true);
+    let some =
+        SetPayloadPointsBuilder::new(COLLECTION, set(json!({"open": "maybe"}))).points_selector(only(0)).wait(true);
     client.set_payload(some).await.unwrap();
-    let all = SetPayloadPointsBuilder::new(NAME, set(json!({"a": [1.5, null]}))).points_selector(only(1)).wait(true);
+    let all =
+        SetPayloadPointsBuilder::new(COLLECTION, set(json!({"a": [1.5, null]}))).points_selector(only(1)).wait(true);
     client.overwrite_payload(all).await.unwrap();
     let unnamed = qdrant_client::qdrant::Vectors::from(vec![0.0, 3.0, 0.0, 4.0, 0.0, 0.0, 0.0, 0.0]);
     let moved = PointVectors { id: Some(2.into()), vectors: Some(unnamed) };
-    client.update_vectors(UpdatePointVectorsBuilder::new(NAME, vec![moved]).wait(true)).await.unwrap();
-    client.delete_points(DeletePointsBuilder::new(NAME).points(only(3)).wait(true)).await.unwrap();
+    client.update_vectors(UpdatePointVectorsBuilder::new(COLLECTION, vec![moved]).wait(true)).await.unwrap();
+    client.delete_points(DeletePointsBuilder::new(COLLECTION).points(only(3)).wait(true)).await.unwrap();
     let ids: Vec<PointId> = (0..5_u64).map(PointId::from).collect();
-    let get = GetPointsBuilder::new(NAME, ids).with_payload(true).with_vectors(true);
+    let get = GetPointsBuilder::new(COLLECTION, ids).with_payload(true).with_vectors(true);
     let read = client.get_points(get).await.unwrap().result;
     let payload = |at: usize| Value::from(Payload::from(read[at].payload.clone()));
     assert_eq!(read.len(), 3);
@@ -178,10 +180,10 @@ async fn points_are_changed_in_part_and_in_whole() {
     let vectors = read[2].vectors.as_ref().unwrap().get_vector().unwrap();
     let qdrant_client::qdrant::vector_output::Vector::Dense(dense) = vectors else { panic!("{vectors:?}") };
     assert_eq!(dense.data, [0.0, 0.6, 0.0, 0.8, 0.0, 0.0, 0.0, 0.0]);
-    let missing = SetPayloadPointsBuilder::new(NAME, set(json!({"a": 1}))).points_selector(only(99)).wait(true);
+    let missing = SetPayloadPointsBuilder::new(COLLECTION, set(json!({"a": 1}))).points_selector(only(99)).wait(true);
     assert_eq!(code(client.set_payload(missing).await.unwrap_err()), Code::NotFound);
     let by_filter = Filter::must([Condition::matches("agency", "VA".to_owned())]);
-    client.delete_points(DeletePointsBuilder::new(NAME).points(by_filter).wait(true)).await.unwrap();
+    client.delete_points(DeletePointsBuilder::new(COLLECTION).points(by_filter).wait(true)).await.unwrap();
     assert_eq!(count(&client, Filter::default()).await, 1);
 }
 
@@ -191,7 +193,7 @@ async fn scrolling_visits_every_point_once_and_may_sort() {
     let client = with_points(&process, 25).await;
     let (mut offset, mut seen) = (None::<PointId>, Vec::new());
     loop {
-        let mut page = ScrollPointsBuilder::new(NAME).limit(10).with_payload(false);
+        let mut page = ScrollPointsBuilder::new(COLLECTION).limit(10).with_payload(false);
         if let Some(offset) = offset {
             page = page.offset(offset);
         }
@@ -204,10 +206,10 @@ async fn scrolling_visits_every_point_once_and_may_sort() {
         }
     }
     assert_eq!(seen, (0..25_u64).map(PointId::from).collect::<Vec<_>>());
-    let index = CreateFieldIndexCollectionBuilder::new(NAME, "award.cents", FieldType::Integer).wait(true);
+    let index = CreateFieldIndexCollectionBuilder::new(COLLECTION, "award.cents", FieldType::Integer).wait(true);
     client.create_field_index(index).await.unwrap();
     let order = OrderByBuilder::new("award.cents").direction(Direction::Desc.into());
-    let sorted = client.scroll(ScrollPointsBuilder::new(NAME).limit(2).order_by(order)).await.unwrap();
+    let sorted = client.scroll(ScrollPointsBuilder::new(COLLECTION).limit(2).order_by(order)).await.unwrap();
     let ids: Vec<_> = sorted.result.into_iter().map(|point| point.id.unwrap()).collect();
     assert_eq!(ids, [PointId::from(24), PointId::from(23)]);
 }
@@ -222,7 +224,7 @@ async fn searches_find_the_nearest_under_a_filter_page_by_page() {
     even.sort_by(|a, b| dot(*b).total_cmp(&dot(*a)));
     let filter = Filter::must([Condition::matches("agency", "VA".to_owned())]);
     let search = |offset: u64| {
-        let query = QueryPointsBuilder::new(NAME).query(asked.clone()).filter(filter.clone());
+        let query = QueryPointsBuilder::new(COLLECTION).query(asked.clone()).filter(filter.clone());
         client.query(query.limit(5).offset(offset).with_payload(true))
     };
     for offset in [0, 5] {
@@ -232,11 +234,11 @@ async fn searches_find_the_nearest_under_a_filter_page_by_page() {
         assert_eq!(ids, expected.map(|number| PointId::from(*number)).collect::<Vec<_>>(), "offset {offset}");
         assert!(found.iter().all(|point| point.payload.contains_key("agency")));
     }
-    let older = SearchPointsBuilder::new(NAME, asked.clone(), 1).score_threshold(0.99);
+    let older = SearchPointsBuilder::new(COLLECTION, asked.clone(), 1).score_threshold(0.99);
     let found = client.search_points(older).await.unwrap().result;
     assert_eq!(found[0].id, Some(42.into()));
     assert!((found[0].score - 1.0).abs() < 1e-5 && found[0].payload.is_empty());
-    let like = QueryPointsBuilder::new(NAME).query(Query::new_nearest(PointId::from(42))).limit(1);
+    let like = QueryPointsBuilder::new(COLLECTION).query(Query::new_nearest(PointId::from(42))).limit(1);
     assert_ne!(client.query(like).await.unwrap().result[0].id, Some(42.into()), "a point is not like itself");
 }
 
@@ -248,7 +250,7 @@ async fn dense_and_sparse_vectors_are_fused() {
     dense.add_named_vector_params("meaning", VectorParamsBuilder::new(4, Distance::Cosine));
     let mut sparse = SparseVectorsConfigBuilder::default();
     sparse.add_named_vector_params("words", SparseVectorParamsBuilder::default());
-    let create = CreateCollectionBuilder::new(NAME).vectors_config(dense).sparse_vectors_config(sparse);
+    let create = CreateCollectionBuilder::new(COLLECTION).vectors_config(dense).sparse_vectors_config(sparse);
     client.create_collection(create).await.unwrap();
     let points = (0..10_u16).map(|number| {
         let direction = vec![f32::from(number), 1.0, 0.0, 0.0];
@@ -256,18 +258,18 @@ async fn dense_and_sparse_vectors_are_fused() {
         let vectors = NamedVectors::default().add_vector("meaning", direction).add_vector("words", words);
         PointStruct::new(u64::from(number), vectors, Payload::new())
     });
-    client.upsert_points(UpsertPointsBuilder::new(NAME, points.collect::<Vec<_>>()).wait(true)).await.unwrap();
+    client.upsert_points(UpsertPointsBuilder::new(COLLECTION, points.collect::<Vec<_>>()).wait(true)).await.unwrap();
     let meaning = PrefetchQueryBuilder::default().query(Query::new_nearest(vec![0.0, 1.0, 0.0, 0.0])).using("meaning");
     let words = Query::new_nearest(VectorInput::new_sparse(vec![7], vec![1.0]));
     let words = PrefetchQueryBuilder::default().query(words).using("words").limit(3_u64);
-    let fused = QueryPointsBuilder::new(NAME).add_prefetch(meaning.limit(3_u64)).add_prefetch(words);
+    let fused = QueryPointsBuilder::new(COLLECTION).add_prefetch(meaning.limit(3_u64)).add_prefetch(words);
     let found = client.query(fused.query(Query::new_fusion(Fusion::Rrf)).limit(4)).await.unwrap().result;
     let ids: Vec<_> = found.into_iter().map(|point| point.id.unwrap()).collect();
     assert_eq!(ids.len(), 3 + 1);
     assert!(ids[..2].contains(&PointId::from(0)) && ids[..2].contains(&PointId::from(7)), "{ids:?}");
     for strategy in [RecommendStrategy::AverageVector, RecommendStrategy::BestScore] {
         let like = RecommendInputBuilder::default().add_positive(PointId::from(9)).strategy(strategy).build();
-        let query = QueryPointsBuilder::new(NAME).query(Query::new_recommend(like)).using("meaning").limit(1);
+        let query = QueryPointsBuilder::new(COLLECTION).query(Query::new_recommend(like)).using("meaning").limit(1);
         assert_eq!(client.query(query).await.unwrap().result[0].id, Some(8.into()), "{strategy:?}");
     }
 }
@@ -277,17 +279,17 @@ async fn invalid_and_unsupported_requests_are_refused_and_change_nothing() {
     let (_folder, process) = start().await;
     let client = with_points(&process, 1).await;
     let mixed = vec![point(10, 8), point(11, 7)];
-    let refused = client.upsert_points(UpsertPointsBuilder::new(NAME, mixed).wait(true)).await.unwrap_err();
+    let refused = client.upsert_points(UpsertPointsBuilder::new(COLLECTION, mixed).wait(true)).await.unwrap_err();
     assert_eq!(code(refused), Code::InvalidArgument);
     assert_eq!(count(&client, Filter::default()).await, 1);
-    let short = client.query(QueryPointsBuilder::new(NAME).query(vec![1.0, 2.0])).await.unwrap_err();
+    let short = client.query(QueryPointsBuilder::new(COLLECTION).query(vec![1.0, 2.0])).await.unwrap_err();
     assert_eq!(code(short), Code::InvalidArgument);
-    let unnamed = QueryPointsBuilder::new(NAME).query(vector(1, 8)).using("no such vector");
+    let unnamed = QueryPointsBuilder::new(COLLECTION).query(vector(1, 8)).using("no such vector");
     assert_eq!(code(client.query(unnamed).await.unwrap_err()), Code::InvalidArgument);
-    let groups = QueryPointGroupsBuilder::new(NAME, "agency").query(vector(1, 8));
+    let groups = QueryPointGroupsBuilder::new(COLLECTION, "agency").query(vector(1, 8));
     assert_eq!(code(client.query_groups(groups).await.unwrap_err()), Code::Unimplemented);
     let nowhere = Filter::must([Condition::geo_radius("place", GeoRadius { center: None, radius: 1.0 })]);
-    let geo = client.count(CountPointsBuilder::new(NAME).filter(nowhere)).await.unwrap_err();
+    let geo = client.count(CountPointsBuilder::new(COLLECTION).filter(nowhere)).await.unwrap_err();
     assert_eq!(code(geo), Code::InvalidArgument);
     let path = CreateCollectionBuilder::new("../outside").vectors_config(VectorParamsBuilder::new(1, Distance::Dot));
     assert_eq!(code(client.create_collection(path).await.unwrap_err()), Code::InvalidArgument);
@@ -298,18 +300,18 @@ async fn ten_thousand_points_are_stored_and_searched_quickly() {
     let (_folder, process) = start().await;
     let client = connect(&process);
     let vectors = VectorParamsBuilder::new(256, Distance::Cosine);
-    client.create_collection(CreateCollectionBuilder::new(NAME).vectors_config(vectors)).await.unwrap();
+    client.create_collection(CreateCollectionBuilder::new(COLLECTION).vectors_config(vectors)).await.unwrap();
     let batches: Vec<Vec<_>> =
         (0..20).map(|batch| (batch * 500..batch * 500 + 500).map(|number| point(number, 256)).collect()).collect();
     let started = Instant::now();
     for points in batches {
-        client.upsert_points(UpsertPointsBuilder::new(NAME, points).wait(true)).await.unwrap();
+        client.upsert_points(UpsertPointsBuilder::new(COLLECTION, points).wait(true)).await.unwrap();
     }
     println!("qdrant: 10,000 points of 256 dimensions stored in {:?}", started.elapsed());
     let mut times = Vec::new();
     for number in 0..100 {
         let started = Instant::now();
-        let query = QueryPointsBuilder::new(NAME).query(vector(number, 256)).limit(10).with_payload(true);
+        let query = QueryPointsBuilder::new(COLLECTION).query(vector(number, 256)).limit(10).with_payload(true);
         assert_eq!(client.query(query).await.unwrap().result[0].id, Some(number.into()));
         times.push(started.elapsed());
     }

@@ -8,7 +8,7 @@ fn any_role() -> impl Strategy<Value = Role> {
     proptest::sample::select(Role::ALL.to_vec())
 }
 
-fn any_wish() -> impl Strategy<Value = CompanyCommand> {
+fn any_command() -> impl Strategy<Value = CompanyCommand> {
     prop_oneof![
         2 => "[AB]".prop_map(|name| register(&name)),
         8 => ("ann|bob|carl", any_role()).prop_map(|(name, role)| add(&name, role)),
@@ -23,7 +23,7 @@ fn any_wish() -> impl Strategy<Value = CompanyCommand> {
 proptest! {
     #[test]
     fn somebody_always_runs_it_no_person_is_a_machine_and_names_of_keys_differ(
-        wishes in prop::collection::vec(any_wish(), 0..60)
+        wishes in prop::collection::vec(any_command(), 0..60)
     ) {
         let (mut state, mut log) = (Company::default(), vec![]);
         for wish in wishes {
@@ -32,7 +32,7 @@ proptest! {
                 state.evolve(event.clone());
                 log.push(event);
             }
-            if let Some(roster) = state.roster() {
+            if let Some(roster) = state.as_registered() {
                 prop_assert!(roster.members().any(|(_, role)| role == Role::Admin));
                 prop_assert!(roster.members().all(|(_, role)| role.is_for_people()));
                 let names: std::collections::HashSet<_> = roster.keys().map(|key| key.name.as_str()).collect();
@@ -41,6 +41,6 @@ proptest! {
         }
         let snapshot = serde_json::to_string(&state).unwrap();
         prop_assert_eq!(&serde_json::from_str::<Company>(&snapshot).unwrap(), &state);
-        prop_assert_eq!(after(&log), state);
+        prop_assert_eq!(state_after(&log), state);
     }
 }

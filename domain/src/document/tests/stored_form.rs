@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
-fn keeps_its_form(event: &DocumentEvent, mut stored: Value) {
+fn assert_stored_form(event: &DocumentEvent, mut stored: Value) {
     stored["stamp"] = json!({ "by": "ann", "at": "2026-03-03T12:00:00Z" });
     assert_eq!(serde_json::to_value(event).unwrap(), stored);
     assert_eq!(&serde_json::from_value::<DocumentEvent>(stored).unwrap(), event);
@@ -17,26 +17,29 @@ fn events_keep_their_stored_form() {
         "file_name": "rfp.pdf", "media_type": "application/pdf", "bytes": 1024, "sha256": "ab".repeat(32),
         "object_key": "acme/documents/1", "opportunity_id": "036:36C10G26R0005",
     });
-    keeps_its_form(&uploaded("rfp.pdf"), json!({ "type": "uploaded", "upload": upload }));
+    assert_stored_form(&uploaded("rfp.pdf"), json!({ "type": "uploaded", "upload": upload }));
     let text = json!({ "text_key": "acme/texts/1", "pages": 12, "characters": 9000, "method": "native" });
-    keeps_its_form(&extracted(12), json!({ "type": "text_extracted", "text": text }));
+    assert_stored_form(&extracted(12), json!({ "type": "text_extracted", "text": text }));
     let requirements = json!([{
         "number": "L.3.2", "kind": "obligation", "text": "The contractor shall deliver 200 lifts.", "page": 4,
     }]);
-    keeps_its_form(&understood(), json!({ "type": "requirements_extracted", "requirements": requirements }));
+    assert_stored_form(&understood(), json!({ "type": "requirements_extracted", "requirements": requirements }));
     let analysis = json!({
         "summary": "Patient lifts for six hospitals.", "fit_score": 80, "risks": ["A short time for delivery."],
         "model": "m 1",
     });
-    keeps_its_form(&analysed("m 1"), json!({ "type": "analysed", "analysis": analysis }));
-    keeps_its_form(&failed(Stage::Text), json!({ "type": "failed", "stage": "text", "reason": "no text" }));
-    keeps_its_form(&deleted(), json!({ "type": "deleted" }));
+    assert_stored_form(&analysed("m 1"), json!({ "type": "analysed", "analysis": analysis }));
+    assert_stored_form(
+        &failed(ProcessingStage::Text),
+        json!({ "type": "failed", "stage": "text", "reason": "no text" }),
+    );
+    assert_stored_form(&deleted(), json!({ "type": "deleted" }));
 }
 
 #[test]
 fn every_event_is_recorded_in_the_current_version_of_its_lineage() {
-    let all = [uploaded("a"), extracted(1), understood(), analysed("m"), failed(Stage::Text), deleted()];
+    let all = [uploaded("a"), extracted(1), understood(), analysed("m"), failed(ProcessingStage::Text), deleted()];
     let recorded = all.map(|event| (event.event_type(), event.event_version()));
-    let current = LINEAGES.iter().map(|lineage| (lineage.event_type.to_owned(), lineage.current.to_owned()));
+    let current = VERSION_HISTORIES.iter().map(|lineage| (lineage.event_type.to_owned(), lineage.current.to_owned()));
     assert_eq!(current.collect::<Vec<_>>(), recorded);
 }

@@ -9,12 +9,12 @@ pub const MAX_RISKS: usize = 50;
 
 text_value!(
     /// What a document says, in short.
-    Summary, "summary", max 20_000, is_prose, "text"
+    DocumentSummary, "summary", max 20_000, is_prose, "text"
 );
 
 text_value!(
     /// Something to beware of.
-    Risk, "risk", max 1_000, is_prose, "text"
+    RiskText, "risk", max 1_000, is_prose, "text"
 );
 
 text_value!(
@@ -47,24 +47,24 @@ impl FitScore {
 
 /// What a document comes to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Analysis {
+pub struct AnalysisReport {
     /// What it says, in short.
-    pub summary: Summary,
+    pub summary: DocumentSummary,
     /// How well it fits the company, if that was judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fit_score: Option<FitScore>,
     /// What to beware of.
-    pub risks: Vec<Risk>,
+    pub risks: Vec<RiskText>,
     /// What analysed it.
     pub model: ModelName,
 }
 
-impl Analysis {
+impl AnalysisReport {
     /// Whether that many risks are taken.
     ///
     /// # Errors
     /// [`InvalidValue`] for more than [`MAX_RISKS`].
-    pub fn check_risks(risks: Vec<Risk>) -> Result<Vec<Risk>, InvalidValue> {
+    pub fn check_risks(risks: Vec<RiskText>) -> Result<Vec<RiskText>, InvalidValue> {
         if risks.len() > MAX_RISKS {
             return Err(InvalidValue::TooMany { what: "risks", max: MAX_RISKS });
         }

@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// The largest file that is taken, in bytes.
-pub const MAX_BYTES: u64 = 100 << 20;
+pub const MAX_FILE_BYTES: u64 = 100 << 20;
 
 text_value!(
     /// What a file is called.
@@ -28,15 +28,15 @@ text_value!(
 
 text_value!(
     /// A language, e.g. `en`.
-    Language, "language", max 20, |c| c.is_ascii_alphanumeric() || c == '-', "a language tag such as en"
+    LanguageTag, "language", max 20, |c| c.is_ascii_alphanumeric() || c == '-', "a language tag such as en"
 );
 
 /// The SHA-256 of a file, as 64 hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Sha256(String);
+pub struct FileDigest(String);
 
-impl Sha256 {
+impl FileDigest {
     /// Reads 64 hexadecimal digits of either case.
     ///
     /// # Errors
@@ -58,7 +58,7 @@ impl Sha256 {
 
 /// A file that was uploaded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Upload {
+pub struct UploadedFile {
     /// What it was called.
     pub file_name: FileName,
     /// What kind of file it is.
@@ -66,7 +66,7 @@ pub struct Upload {
     /// How long it is, in bytes.
     pub bytes: u64,
     /// What tells it from other files.
-    pub sha256: Sha256,
+    pub sha256: FileDigest,
     /// Where the object store has it.
     pub object_key: ObjectKey,
     /// The opportunity that it belongs to, if any.
@@ -74,15 +74,15 @@ pub struct Upload {
     pub opportunity_id: Option<OpportunityId>,
 }
 
-impl Upload {
+impl UploadedFile {
     /// Whether its length is one that is taken.
     ///
     /// # Errors
-    /// [`InvalidValue`] for an empty file and one of more than [`MAX_BYTES`].
+    /// [`InvalidValue`] for an empty file and one of more than [`MAX_FILE_BYTES`].
     pub fn check_length(bytes: u64) -> Result<u64, InvalidValue> {
         match bytes {
             0 => Err(InvalidValue::Empty { what: "file" }),
-            1..=MAX_BYTES => Ok(bytes),
+            1..=MAX_FILE_BYTES => Ok(bytes),
             _ => Err(InvalidValue::malformed("file", &format!("of {bytes} bytes"), "at most 100 MiB long")),
         }
     }
@@ -102,7 +102,7 @@ vocabulary!(
 
 /// The text of a document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Extraction {
+pub struct TextExtraction {
     /// Where the object store has it.
     pub text_key: ObjectKey,
     /// How many pages it is of.
@@ -113,5 +113,5 @@ pub struct Extraction {
     pub method: ExtractionMethod,
     /// The language that it is in, as far as is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub language: Option<Language>,
+    pub language: Option<LanguageTag>,
 }

@@ -36,7 +36,7 @@ text_value!(
 
 /// One thing that a document asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Requirement {
+pub struct DocumentRequirement {
     /// The document's own number of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub number: Option<RequirementNumber>,
@@ -55,14 +55,14 @@ pub struct Requirement {
 /// Everything that a document asks for, in its order.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Requirements(Vec<Requirement>);
+pub struct RequirementList(Vec<DocumentRequirement>);
 
-impl Requirements {
+impl RequirementList {
     /// These requirements.
     ///
     /// # Errors
     /// [`InvalidValue`] for more than [`MAX_REQUIREMENTS`].
-    pub fn try_new(requirements: Vec<Requirement>) -> Result<Self, InvalidValue> {
+    pub fn try_new(requirements: Vec<DocumentRequirement>) -> Result<Self, InvalidValue> {
         if requirements.len() > MAX_REQUIREMENTS {
             return Err(InvalidValue::TooMany { what: "requirements", max: MAX_REQUIREMENTS });
         }
@@ -70,7 +70,7 @@ impl Requirements {
     }
 
     /// The requirements, in the document's order.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Requirement> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &DocumentRequirement> {
         self.0.iter()
     }
 }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn any_wish() -> impl Strategy<Value = InboxCommand> {
+fn any_command() -> impl Strategy<Value = InboxCommand> {
     prop_oneof![
         6 => (0_u128..12, 0_i64..50).prop_map(|(number, at)| notify(number, at)),
         3 => (prop::collection::vec(0_u128..12, 0..6), 0_i64..50).prop_map(|(numbers, at)| mark(&numbers, at)),
@@ -16,7 +16,7 @@ fn any_wish() -> impl Strategy<Value = InboxCommand> {
 }
 
 /// Asks for all of it; the state after and what was recorded.
-fn asked(mut state: Inbox, wishes: Vec<InboxCommand>) -> (Inbox, Vec<InboxEvent>) {
+fn apply_commands(mut state: Inbox, wishes: Vec<InboxCommand>) -> (Inbox, Vec<InboxEvent>) {
     let mut log = vec![];
     for wish in wishes {
         let events = state.decide(wish).unwrap();
@@ -28,24 +28,24 @@ fn asked(mut state: Inbox, wishes: Vec<InboxCommand>) -> (Inbox, Vec<InboxEvent>
 
 proptest! {
     #[test]
-    fn folding_the_events_anew_gives_the_same_state(wishes in prop::collection::vec(any_wish(), 0..60)) {
-        let (state, log) = asked(Inbox::default(), wishes);
+    fn folding_the_events_anew_gives_the_same_state(wishes in prop::collection::vec(any_command(), 0..60)) {
+        let (state, log) = apply_commands(Inbox::default(), wishes);
         let stored = serde_json::to_string(&log).unwrap();
-        prop_assert_eq!(&after(&serde_json::from_str::<Vec<_>>(&stored).unwrap()), &state);
+        prop_assert_eq!(&state_after(&serde_json::from_str::<Vec<_>>(&stored).unwrap()), &state);
         let snapshot = serde_json::to_string(&state).unwrap();
         prop_assert_eq!(serde_json::from_str::<Inbox>(&snapshot).unwrap(), state);
     }
 
     #[test]
     fn every_notification_is_told_once_read_once_and_dismissed_once(
-        wishes in prop::collection::vec(any_wish(), 0..60)
+        wishes in prop::collection::vec(any_command(), 0..60)
     ) {
         let (mut told, mut read, mut dismissed) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-        for event in asked(Inbox::default(), wishes).1 {
+        for event in apply_commands(Inbox::default(), wishes).1 {
             match event {
                 InboxEvent::Notified { notification, .. } => prop_assert!(told.insert(notification.notification_id)),
                 InboxEvent::Read { notification_ids, .. } => {
-                    prop_assert!(!notification_ids.is_empty() && notification_ids.len() <= MAX_MARKED);
+                    prop_assert!(!notification_ids.is_empty() && notification_ids.len() <= MAX_MARKED_READ);
                     for id in notification_ids {
                         prop_assert!(told.contains(&id) && !dismissed.contains(&id) && read.insert(id));
                     }
@@ -63,7 +63,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_kept_and_unread_is_what_was_asked_for(wishes in prop::collection::vec(any_wish(), 0..60)) {
+    fn what_is_kept_and_unread_is_what_was_asked_for(wishes in prop::collection::vec(any_command(), 0..60)) {
         // Id -> whether it is read; `None` once it was dismissed.
         let mut expected = BTreeMap::<NotificationId, Option<bool>>::new();
         for wish in &wishes {
@@ -72,7 +72,7 @@ proptest! {
                     expected.entry(notification.notification_id).or_insert(Some(false));
                 }
                 InboxCommand::MarkRead { notification_ids, .. } => {
-                    let marked = expected.iter_mut().filter(|(id, _)| notification_ids.contain(**id));
+                    let marked = expected.iter_mut().filter(|(id, _)| notification_ids.contains(**id));
                     marked.for_each(|(_, read)| *read = read.map(|_| true));
                 }
                 InboxCommand::MarkAllRead { .. } => expected.values_mut().for_each(|read| *read = read.map(|_| true)),
@@ -83,31 +83,31 @@ proptest! {
                 }
             }
         }
-        let state = asked(Inbox::default(), wishes).0;
-        let kept: BTreeMap<_, _> = state.kept().map(|kept| (kept.id(), !kept.is_unread())).collect();
-        prop_assert_eq!(kept.len(), state.kept().len(), "no id twice");
-        prop_assert_eq!(state.unread(), kept.values().filter(|read| !**read).count());
+        let state = apply_commands(Inbox::default(), wishes).0;
+        let kept: BTreeMap<_, _> = state.entries().map(|kept| (kept.id(), !kept.is_unread())).collect();
+        prop_assert_eq!(kept.len(), state.entries().len(), "no id twice");
+        prop_assert_eq!(state.unread_count(), kept.values().filter(|read| !**read).count());
         let expected: BTreeMap<_, _> = expected.into_iter().filter_map(|(id, read)| Some((id, read?))).collect();
         prop_assert_eq!(kept, expected);
     }
 
     #[test]
     fn a_full_inbox_stays_bounded_and_replays_to_the_same(
-        wishes in prop::collection::vec(any_wish(), 0..40),
+        wishes in prop::collection::vec(any_command(), 0..40),
         more in 0_u128..30,
     ) {
         // Numbers beyond those of the wishes, up to the limit less a few, so that some runs pass it and some do not.
-        let before: Vec<_> = (100..100 + MAX_KEPT as u128 - 8).map(|number| notified(number, 0)).collect();
+        let before: Vec<_> = (100..100 + MAX_ENTRIES as u128 - 8).map(|number| notified(number, 0)).collect();
         let later = (5_000..5_000 + more).map(|number| notify(number, 60));
-        let (state, log) = asked(after(&before), wishes.into_iter().chain(later).collect());
-        prop_assert!(state.kept().len() <= MAX_KEPT && state.unread() <= state.kept().len());
-        prop_assert!(state.gone.len() <= MAX_REMEMBERED);
+        let (state, log) = apply_commands(state_after(&before), wishes.into_iter().chain(later).collect());
+        prop_assert!(state.entries().len() <= MAX_ENTRIES && state.unread_count() <= state.entries().len());
+        prop_assert!(state.removed_ids.len() <= MAX_REMOVED_IDS);
         let mut told: Vec<_> = before.iter().chain(&log).filter_map(|event| match event {
             InboxEvent::Notified { notification, .. } => Some(notification.notification_id),
             InboxEvent::Read { .. } | InboxEvent::AllRead { .. } | InboxEvent::Dismissed { .. } => None,
         }).collect();
-        told.retain(|id| !state.gone.contains(id));
-        prop_assert_eq!(state.kept().map(Kept::id).collect::<Vec<_>>(), told, "in the order of telling");
-        prop_assert_eq!(after(&[before, log].concat()), state);
+        told.retain(|id| !state.removed_ids.contains(id));
+        prop_assert_eq!(state.entries().map(InboxEntry::id).collect::<Vec<_>>(), told, "in the order of telling");
+        prop_assert_eq!(state_after(&[before, log].concat()), state);
     }
 }

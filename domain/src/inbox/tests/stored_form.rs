@@ -7,7 +7,7 @@ use super::*;
 
 const ONE: &str = "00000000-0000-0000-0000-000000000001";
 
-fn keeps_its_form(event: &InboxEvent, mut stored: Value) {
+fn assert_stored_form(event: &InboxEvent, mut stored: Value) {
     stored["stamp"] = json!({ "by": "ann", "at": "2026-03-03T12:00:00Z" });
     assert_eq!(serde_json::to_value(event).unwrap(), stored);
     assert_eq!(&serde_json::from_value::<InboxEvent>(stored).unwrap(), event);
@@ -24,16 +24,16 @@ fn stored_notification() -> Value {
 
 #[test]
 fn notified_keeps_its_stored_form() {
-    keeps_its_form(&notified(1, 0), json!({ "type": "notified", "notification": stored_notification() }));
+    assert_stored_form(&notified(1, 0), json!({ "type": "notified", "notification": stored_notification() }));
     let whole = Notification {
-        link: Some(Link::try_new("/opportunities/036:36C10G26R0005").unwrap()),
-        about: Some(Topic::try_new("036:36C10G26R0005").unwrap()),
+        link: Some(NotificationLink::try_new("/opportunities/036:36C10G26R0005").unwrap()),
+        about: Some(NotificationTopic::try_new("036:36C10G26R0005").unwrap()),
         ..notification(1)
     };
     let mut stored = stored_notification();
     stored["link"] = json!("/opportunities/036:36C10G26R0005");
     stored["about"] = json!("036:36C10G26R0005");
-    keeps_its_form(
+    assert_stored_form(
         &InboxEvent::Notified { notification: whole, stamp: stamp(0) },
         json!({ "type": "notified", "notification": stored }),
     );
@@ -59,24 +59,24 @@ fn every_kind_keeps_its_name() {
 #[test]
 fn read_keeps_its_stored_form() {
     let stored = json!({ "type": "read", "notification_ids": [ONE, "00000000-0000-0000-0000-000000000002"] });
-    keeps_its_form(&read(&[1, 2], 0), stored);
+    assert_stored_form(&read(&[1, 2], 0), stored);
 }
 
 #[test]
 fn all_read_keeps_its_stored_form() {
-    keeps_its_form(&all_read(0), json!({ "type": "all_read" }));
+    assert_stored_form(&all_read(0), json!({ "type": "all_read" }));
 }
 
 #[test]
 fn dismissed_keeps_its_stored_form() {
-    keeps_its_form(&dismissed(1, 0), json!({ "type": "dismissed", "notification_id": ONE }));
+    assert_stored_form(&dismissed(1, 0), json!({ "type": "dismissed", "notification_id": ONE }));
 }
 
 #[test]
 fn every_event_is_recorded_in_the_current_version_of_its_lineage() {
     let all = [notified(1, 0), read(&[1], 0), all_read(0), dismissed(1, 0)];
     let recorded = all.map(|event| (event.event_type(), event.event_version()));
-    let current = LINEAGES.iter().map(|lineage| (lineage.event_type.to_owned(), lineage.current.to_owned()));
+    let current = VERSION_HISTORIES.iter().map(|lineage| (lineage.event_type.to_owned(), lineage.current.to_owned()));
     assert_eq!(current.collect::<Vec<_>>(), recorded);
 }
 
@@ -85,6 +85,6 @@ fn a_stored_event_is_not_judged_again() {
     let stored = format!(
         r#"{{"type":"notified","notification":{{"notification_id":"{ONE}","kind":"system","title":"","body":"\u0000","link":"https://x"}},"stamp":{{"by":"","at":"2026-03-03T12:00:00Z"}}}}"#
     );
-    let event = crate::upcast::decode::<InboxEvent>("inbox.notified", "1.0", &stored).unwrap();
+    let event = crate::upcast::decode_event::<InboxEvent>("inbox.notified", "1.0", &stored).unwrap();
     assert_eq!(serde_json::to_string(&event).unwrap(), stored);
 }

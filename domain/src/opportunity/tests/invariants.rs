@@ -19,7 +19,7 @@ fn any_notice() -> impl Strategy<Value = Notice> {
     )
 }
 
-fn take_in(state: &mut Opportunity, notice: &Notice) -> Vec<OpportunityEvent> {
+fn apply_commands(state: &mut Opportunity, notice: &Notice) -> Vec<OpportunityEvent> {
     let events = state.decide(record(notice)).unwrap();
     for event in events.clone() {
         state.evolve(event);
@@ -34,24 +34,24 @@ proptest! {
     ) {
         let mut state = Opportunity::default();
         for notice in &notices {
-            take_in(&mut state, notice);
-            prop_assert_eq!(take_in(&mut state, notice), vec![]);
+            apply_commands(&mut state, notice);
+            prop_assert_eq!(apply_commands(&mut state, notice), vec![]);
         }
     }
 
     #[test]
     fn replaying_the_events_gives_the_same_state(notices in prop::collection::vec(any_notice(), 1..20)) {
         let mut state = Opportunity::default();
-        let events: Vec<_> = notices.iter().flat_map(|notice| take_in(&mut state, notice)).collect();
+        let events: Vec<_> = notices.iter().flat_map(|notice| apply_commands(&mut state, notice)).collect();
         let stored = serde_json::to_string(&events).unwrap();
-        prop_assert_eq!(folded(serde_json::from_str(&stored).unwrap()), state);
+        prop_assert_eq!(fold_events(serde_json::from_str(&stored).unwrap()), state);
     }
 
     #[test]
     fn the_current_notice_is_the_latest_one(notices in prop::collection::vec(any_notice(), 1..20)) {
         let mut state = Opportunity::default();
         for notice in &notices {
-            take_in(&mut state, notice);
+            apply_commands(&mut state, notice);
         }
         let current = state.record().unwrap();
         let latest = notices.iter().map(|notice| notice.posted_at).max().unwrap();
@@ -70,10 +70,10 @@ proptest! {
             .collect();
         let mut state = Opportunity::default();
         for notice in &file {
-            take_in(&mut state, notice);
+            apply_commands(&mut state, notice);
         }
         for notice in &file {
-            prop_assert_eq!(take_in(&mut state, notice), vec![]);
+            prop_assert_eq!(apply_commands(&mut state, notice), vec![]);
         }
     }
 
@@ -87,11 +87,11 @@ proptest! {
             .map(|(id, notice)| Notice { notice_id: NoticeId::try_new(&format!("n{id}")).unwrap(), ..notice })
             .collect();
         let mut whole = Opportunity::default();
-        let expected: Vec<_> = file.iter().flat_map(|notice| take_in(&mut whole, notice)).collect();
+        let expected: Vec<_> = file.iter().flat_map(|notice| apply_commands(&mut whole, notice)).collect();
         let cut = share.index(file.len());
         let mut state = Opportunity::default();
-        let mut events: Vec<_> = file[..cut].iter().flat_map(|notice| take_in(&mut state, notice)).collect();
-        events.extend(file.iter().flat_map(|notice| take_in(&mut state, notice)));
+        let mut events: Vec<_> = file[..cut].iter().flat_map(|notice| apply_commands(&mut state, notice)).collect();
+        events.extend(file.iter().flat_map(|notice| apply_commands(&mut state, notice)));
         prop_assert_eq!(events, expected);
     }
 }

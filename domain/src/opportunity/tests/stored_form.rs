@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
-fn keeps_its_form(event: &OpportunityEvent, stored: &Value) {
+fn assert_stored_form(event: &OpportunityEvent, stored: &Value) {
     assert_eq!(&serde_json::to_value(event).unwrap(), stored);
     assert_eq!(&serde_json::from_value::<OpportunityEvent>(stored.clone()).unwrap(), event);
 }
@@ -32,20 +32,23 @@ fn filing() -> Value {
 
 #[test]
 fn discovered_keeps_its_stored_form() {
-    keeps_its_form(&first(&notice("n1", 3)), &json!({ "type": "discovered", "filing": filing(), "facts": facts() }));
+    assert_stored_form(
+        &first(&notice("n1", 3)),
+        &json!({ "type": "discovered", "filing": filing(), "facts": facts() }),
+    );
 }
 
 #[test]
 fn amended_keeps_its_stored_form() {
-    keeps_its_form(
-        &amended(&notice("n1", 3), Standing::Earlier),
+    assert_stored_form(
+        &amended(&notice("n1", 3), AmendmentStanding::Earlier),
         &json!({ "type": "amended", "filing": filing(), "standing": "earlier", "facts": facts() }),
     );
 }
 
 #[test]
 fn deadline_changed_keeps_its_stored_form() {
-    keeps_its_form(
+    assert_stored_form(
         &OpportunityEvent::DeadlineChanged {
             notice_id: NoticeId::try_new("n1").unwrap(),
             from: None,
@@ -63,7 +66,7 @@ fn deadline_changed_keeps_its_stored_form() {
 fn deadline_changed_1_0_is_still_understood() {
     let stored = r#"{"type":"deadline_changed","notice_id":"n1","from":null,"to":"2026-03-09T12:00:00Z"}"#;
     assert_eq!(
-        crate::upcast::decode::<OpportunityEvent>("opportunity.deadline_changed", "1.0", stored).unwrap(),
+        crate::upcast::decode_event::<OpportunityEvent>("opportunity.deadline_changed", "1.0", stored).unwrap(),
         OpportunityEvent::DeadlineChanged {
             notice_id: NoticeId::try_new("n1").unwrap(),
             from: None,
@@ -76,8 +79,8 @@ fn deadline_changed_1_0_is_still_understood() {
 #[test]
 fn cancelled_and_archived_keep_their_stored_form() {
     let stamp = json!({ "by": "ann", "at": "2026-03-09T12:00:00Z" });
-    keeps_its_form(&cancelled(), &json!({ "type": "cancelled", "reason": "no funds", "stamp": stamp }));
-    keeps_its_form(&archived(), &json!({ "type": "archived", "stamp": stamp }));
+    assert_stored_form(&cancelled(), &json!({ "type": "cancelled", "reason": "no funds", "stamp": stamp }));
+    assert_stored_form(&archived(), &json!({ "type": "archived", "stamp": stamp }));
 }
 
 #[test]
@@ -89,16 +92,22 @@ fn every_event_is_recorded_in_the_current_version_of_its_lineage() {
         posted_at: None,
     };
     let notice = notice("n1", 3);
-    let events =
-        [first(&notice), amended(&notice, Standing::Current), moved, awarded("n1", "W1"), cancelled(), archived()];
+    let events = [
+        first(&notice),
+        amended(&notice, AmendmentStanding::Current),
+        moved,
+        awarded("n1", "W1"),
+        cancelled(),
+        archived(),
+    ];
     let recorded = events.map(|event| (event.event_type(), event.event_version()));
-    let current = LINEAGES.iter().map(|lineage| (lineage.event_type.to_owned(), lineage.current.to_owned()));
+    let current = VERSION_HISTORIES.iter().map(|lineage| (lineage.event_type.to_owned(), lineage.current.to_owned()));
     assert_eq!(current.collect::<Vec<_>>(), recorded);
 }
 
 #[test]
 fn awarded_keeps_its_stored_form() {
-    keeps_its_form(
+    assert_stored_form(
         &awarded("n1", "W1"),
         &json!({
             "type": "awarded",

@@ -8,9 +8,9 @@ use super::InvalidValue;
 /// An amount in cents of a US dollar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Cents(pub i64);
+pub struct UsdCents(pub i64);
 
-impl Cents {
+impl UsdCents {
     /// Reads a decimal number of dollars, e.g. `819300.00`, `374959.2`, `$1,608,937`.
     ///
     /// # Errors
@@ -47,7 +47,7 @@ pub struct Award {
     pub date: Option<NaiveDate>,
     /// What it is worth.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub amount: Option<Cents>,
+    pub amount: Option<UsdCents>,
     /// Who won it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub awardee: Option<String>,
@@ -61,7 +61,7 @@ impl Award {
 
     /// This award with what another telling of it adds. What is known stays: sources spell the same awardee
     /// differently, and a later telling is not a better one.
-    pub(crate) fn completed_by(&self, other: Self) -> Self {
+    pub(crate) fn with_missing_from(&self, other: Self) -> Self {
         Self {
             number: self.number.clone().or(other.number),
             date: self.date.or(other.date),
@@ -89,14 +89,14 @@ mod tests {
             ("-12.34", -1_234),
             ("7.1000", 710),
         ] {
-            assert_eq!(Cents::from_dollars(text), Ok(Cents(cents)), "{text}");
+            assert_eq!(UsdCents::from_dollars(text), Ok(UsdCents(cents)), "{text}");
         }
     }
 
     #[test]
     fn what_is_no_amount_is_refused() {
         for text in ["", "  ", "12.345", "1e9", "abc", "1.2.3", "--1", "99999999999999999999", "."] {
-            assert!(Cents::from_dollars(text).is_err(), "{text}");
+            assert!(UsdCents::from_dollars(text).is_err(), "{text}");
         }
     }
 
@@ -105,7 +105,7 @@ mod tests {
         fn every_amount_is_read_back_exactly(cents in -9_000_000_000_000_i64..9_000_000_000_000) {
             let sign = if cents < 0 { "-" } else { "" };
             let text = format!("{sign}{}.{:02}", cents.abs() / 100, cents.abs() % 100);
-            prop_assert_eq!(Cents::from_dollars(&text), Ok(Cents(cents)));
+            prop_assert_eq!(UsdCents::from_dollars(&text), Ok(UsdCents(cents)));
         }
     }
 }

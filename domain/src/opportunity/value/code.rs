@@ -23,7 +23,7 @@ text_value!(
 
 text_value!(
     /// A code of the North American Industry Classification System: six digits, or fewer for a whole sector.
-    Naics, "NAICS code", max 6, |c| c.is_ascii_digit(), "two to six digits"
+    NaicsCode, "NAICS code", max 6, |c| c.is_ascii_digit(), "two to six digits"
 );
 
 text_value!(

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     Award,
-    code::{Naics, NoticeId, NoticeType, SetAside},
+    code::{NaicsCode, NoticeId, NoticeType, SetAside},
 };
 use crate::opportunity::{Agency, OpportunityId};
 
@@ -34,7 +34,7 @@ pub struct Notice {
     /// When the agency published it.
     pub posted_at: DateTime<Utc>,
     /// What it states about the solicitation.
-    pub facts: Facts,
+    pub facts: NoticeDetails,
     /// The award it announces, if any.
     pub award: Option<Award>,
 }
@@ -43,7 +43,7 @@ impl Notice {
     /// The opportunity this notice is about.
     pub fn opportunity_id(&self) -> OpportunityId {
         let number = self.facts.solicitation_number.as_deref();
-        OpportunityId::of(&self.facts.agency, number, &self.notice_id)
+        OpportunityId::from_notice(&self.facts.agency, number, &self.notice_id)
     }
 
     /// Fingerprint of everything it says: 32 hexadecimal digits of SHA-256 over its canonical JSON.
@@ -58,7 +58,7 @@ impl Notice {
 
 /// What a notice states about the solicitation. `None` means that it does not say.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Facts {
+pub struct NoticeDetails {
     /// Its title.
     pub title: String,
     /// The kind of notice.
@@ -82,7 +82,7 @@ pub struct Facts {
     pub set_aside: Option<SetAside>,
     /// The industry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub naics: Option<Naics>,
+    pub naics: Option<NaicsCode>,
     /// The product or service code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub psc: Option<String>,
@@ -97,7 +97,7 @@ pub struct Facts {
     pub active: Option<bool>,
     /// Where the work is done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub place: Option<Place>,
+    pub place: Option<PlaceOfPerformance>,
     /// The text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
@@ -106,10 +106,10 @@ pub struct Facts {
     pub link: Option<String>,
 }
 
-impl Facts {
+impl NoticeDetails {
     /// These facts, with what they leave unsaid taken from older ones: a format that cannot carry a field does not
     /// erase it.
-    pub(crate) fn completed_by(self, older: &Self) -> Self {
+    pub(crate) fn with_missing_from(self, older: &Self) -> Self {
         Self {
             title: self.title,
             notice_type: self.notice_type,
@@ -134,7 +134,7 @@ impl Facts {
 /// Where the work is done.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Place {
+pub struct PlaceOfPerformance {
     /// City.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub city: Option<String>,

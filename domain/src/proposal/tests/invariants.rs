@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn any_wish() -> impl Strategy<Value = ProposalCommand> {
+fn any_command() -> impl Strategy<Value = ProposalCommand> {
     prop_oneof![
         4 => "[AB]".prop_map(|text| draft(&text)),
         8 => ("[ab]", "[xy]", 0_u32..4).prop_map(|(section, text, based_on)| edit(&section, &text, based_on)),
@@ -29,7 +29,7 @@ fn any_wish() -> impl Strategy<Value = ProposalCommand> {
 proptest! {
     #[test]
     fn revisions_grow_the_author_never_approves_and_replaying_gives_the_same(
-        wishes in prop::collection::vec(any_wish(), 0..80)
+        wishes in prop::collection::vec(any_command(), 0..80)
     ) {
         let (mut state, mut log) = (Proposal::default(), vec![]);
         let mut revisions = BTreeMap::<SectionKey, u32>::new();
@@ -51,6 +51,6 @@ proptest! {
         }
         let snapshot = serde_json::to_string(&state).unwrap();
         prop_assert_eq!(&serde_json::from_str::<Proposal>(&snapshot).unwrap(), &state);
-        prop_assert_eq!(after(&log), state);
+        prop_assert_eq!(state_after(&log), state);
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
-fn keeps_its_form(event: &ProposalEvent, by: &str, mut stored: Value) {
+fn assert_stored_form(event: &ProposalEvent, by: &str, mut stored: Value) {
     stored["stamp"] = json!({ "by": by, "at": "2026-03-03T12:00:00Z" });
     assert_eq!(serde_json::to_value(event).unwrap(), stored);
     assert_eq!(&serde_json::from_value::<ProposalEvent>(stored).unwrap(), event);
@@ -17,30 +17,30 @@ fn events_of_writing_keep_their_stored_form() {
         "type": "drafted", "opportunity_id": "036:36C10G26R0005", "title": "Lifts",
         "outline": [{ "key": "approach", "heading": "Approach" }],
     });
-    keeps_its_form(&drafted("Lifts"), "ann", begun);
+    assert_stored_form(&drafted("Lifts"), "ann", begun);
     let section = json!({
         "type": "section_edited", "section": "approach", "heading": "Approach", "content": "We deliver.", "revision": 1,
     });
-    keeps_its_form(&edited("approach", "We deliver.", 1), "ann", section);
-    keeps_its_form(&removed("approach"), "ann", json!({ "type": "section_removed", "section": "approach" }));
+    assert_stored_form(&edited("approach", "We deliver.", 1), "ann", section);
+    assert_stored_form(&removed("approach"), "ann", json!({ "type": "section_removed", "section": "approach" }));
     let id = "00000000-0000-0000-0000-000000000001";
     let remark = json!({ "type": "commented", "comment_id": id, "section": "approach", "text": "More." });
-    keeps_its_form(&commented(1, Some("approach"), "More."), "bob", remark);
+    assert_stored_form(&commented(1, Some("approach"), "More."), "bob", remark);
     let remark = json!({ "type": "commented", "comment_id": id, "text": "More." });
-    keeps_its_form(&commented(1, None, "More."), "bob", remark);
-    keeps_its_form(&resolved(1), "ann", json!({ "type": "comment_resolved", "comment_id": id }));
+    assert_stored_form(&commented(1, None, "More."), "bob", remark);
+    assert_stored_form(&resolved(1), "ann", json!({ "type": "comment_resolved", "comment_id": id }));
 }
 
 #[test]
 fn events_of_the_way_keep_their_stored_form() {
-    keeps_its_form(&in_review(), "ann", json!({ "type": "submitted_for_review" }));
-    keeps_its_form(&approved(), "bob", json!({ "type": "approved" }));
-    keeps_its_form(&rejected(), "bob", json!({ "type": "rejected", "note": "Say more about delivery." }));
-    keeps_its_form(&submitted(), "ann", json!({ "type": "submitted" }));
+    assert_stored_form(&in_review(), "ann", json!({ "type": "submitted_for_review" }));
+    assert_stored_form(&approved(), "bob", json!({ "type": "approved" }));
+    assert_stored_form(&rejected(), "bob", json!({ "type": "rejected", "note": "Say more about delivery." }));
+    assert_stored_form(&submitted(), "ann", json!({ "type": "submitted" }));
     let outcome = json!({ "verdict": "won", "amount": 81_930_000 });
-    keeps_its_form(&decided(won()), "ann", json!({ "type": "decided", "outcome": outcome }));
-    keeps_its_form(&decided(lost()), "ann", json!({ "type": "decided", "outcome": { "verdict": "lost" } }));
-    keeps_its_form(&withdrawn(), "ann", json!({ "type": "withdrawn", "reason": "no staff" }));
+    assert_stored_form(&decided(won()), "ann", json!({ "type": "decided", "outcome": outcome }));
+    assert_stored_form(&decided(lost()), "ann", json!({ "type": "decided", "outcome": { "verdict": "lost" } }));
+    assert_stored_form(&withdrawn(), "ann", json!({ "type": "withdrawn", "reason": "no staff" }));
 }
 
 #[test]
@@ -59,6 +59,6 @@ fn every_event_is_recorded_in_the_current_version_of_its_lineage() {
         withdrawn(),
     ];
     let recorded = all.map(|event| (event.event_type(), event.event_version()));
-    let current = LINEAGES.iter().map(|lineage| (lineage.event_type.to_owned(), lineage.current.to_owned()));
+    let current = VERSION_HISTORIES.iter().map(|lineage| (lineage.event_type.to_owned(), lineage.current.to_owned()));
     assert_eq!(current.collect::<Vec<_>>(), recorded);
 }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn any_wish() -> impl Strategy<Value = ResourceCommand> {
+fn any_command() -> impl Strategy<Value = ResourceCommand> {
     (0_u8..3, "[a-c]").prop_map(|(which, name)| match which {
         0 => create(&name),
         1 => update(&name),
@@ -14,7 +14,7 @@ fn any_wish() -> impl Strategy<Value = ResourceCommand> {
 
 proptest! {
     #[test]
-    fn a_deleted_resource_never_comes_back(wishes in prop::collection::vec(any_wish(), 0..30)) {
+    fn a_deleted_resource_never_comes_back(wishes in prop::collection::vec(any_command(), 0..30)) {
         let mut state = Resource::default();
         let mut gone = false;
         for wish in wishes {
@@ -28,7 +28,7 @@ proptest! {
     }
 
     #[test]
-    fn it_holds_what_was_last_accepted_and_replaying_gives_the_same(wishes in prop::collection::vec(any_wish(), 0..30)) {
+    fn it_holds_what_was_last_accepted_and_replaying_gives_the_same(wishes in prop::collection::vec(any_command(), 0..30)) {
         let (mut state, mut log) = (Resource::default(), vec![]);
         for wish in wishes {
             let Ok(events) = state.decide(wish.clone()) else { continue };
@@ -38,7 +38,7 @@ proptest! {
             };
             events.iter().cloned().for_each(|event| state.evolve(event));
             log.extend(events);
-            prop_assert_eq!(state.asset(), last.as_ref());
+            prop_assert_eq!(state.content(), last.as_ref());
         }
         let mut replayed = Resource::default();
         for event in log {

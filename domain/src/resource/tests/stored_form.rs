@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
-fn keeps_its_form(event: &ResourceEvent, stored: &Value) {
+fn assert_stored_form(event: &ResourceEvent, stored: &Value) {
     assert_eq!(&serde_json::to_value(event).unwrap(), stored);
     assert_eq!(&serde_json::from_value::<ResourceEvent>(stored.clone()).unwrap(), event);
 }
@@ -27,7 +27,7 @@ fn stored_stamp() -> Value {
 fn created_keeps_its_stored_form() {
     let mut asset = stored_asset();
     asset["document_id"] = json!("01890a5d-ac96-774b-bcce-b302099a8057");
-    keeps_its_form(
+    assert_stored_form(
         &ResourceEvent::Created { asset: with_document("a"), stamp: stamp() },
         &json!({ "type": "created", "asset": asset, "stamp": stored_stamp() }),
     );
@@ -35,17 +35,17 @@ fn created_keeps_its_stored_form() {
 
 #[test]
 fn updated_keeps_its_stored_form() {
-    keeps_its_form(&updated("a"), &json!({ "type": "updated", "asset": stored_asset(), "stamp": stored_stamp() }));
+    assert_stored_form(&updated("a"), &json!({ "type": "updated", "asset": stored_asset(), "stamp": stored_stamp() }));
 }
 
 #[test]
 fn deleted_keeps_its_stored_form() {
-    keeps_its_form(&deleted(), &json!({ "type": "deleted", "stamp": stored_stamp() }));
+    assert_stored_form(&deleted(), &json!({ "type": "deleted", "stamp": stored_stamp() }));
 }
 
 #[test]
 fn every_event_is_recorded_in_the_current_version_of_its_lineage() {
     let recorded = [created("a"), updated("a"), deleted()].map(|event| (event.event_type(), event.event_version()));
-    let current = LINEAGES.iter().map(|lineage| (lineage.event_type.to_owned(), lineage.current.to_owned()));
+    let current = VERSION_HISTORIES.iter().map(|lineage| (lineage.event_type.to_owned(), lineage.current.to_owned()));
     assert_eq!(current.collect::<Vec<_>>(), recorded);
 }

@@ -4,13 +4,13 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn any_wish() -> impl Strategy<Value = TaskCommand> {
+fn any_command() -> impl Strategy<Value = TaskCommand> {
     prop_oneof![
         "[ab]".prop_map(|subject| request(&subject)),
         "[vw]".prop_map(|name| start(&name)),
         (0_u32..=100).prop_map(report),
         Just(complete("x")),
-        prop_oneof![Just(Retry::Later), Just(Retry::Never)].prop_map(fail),
+        prop_oneof![Just(RetryDecision::Later), Just(RetryDecision::Never)].prop_map(fail),
         Just(cancel()),
     ]
 }
@@ -18,7 +18,7 @@ fn any_wish() -> impl Strategy<Value = TaskCommand> {
 proptest! {
     #[test]
     fn a_task_ends_once_is_tried_a_bounded_number_of_times_and_replays_to_the_same(
-        wishes in prop::collection::vec(any_wish(), 0..60)
+        wishes in prop::collection::vec(any_command(), 0..60)
     ) {
         let (mut state, mut log) = (Task::default(), vec![]);
         for wish in wishes {
@@ -30,7 +30,7 @@ proptest! {
         let ends = count(|event| {
             matches!(
                 event,
-                TaskEvent::Completed { .. } | TaskEvent::Cancelled { .. } | TaskEvent::Failed { retry: Retry::Never, .. }
+                TaskEvent::Completed { .. } | TaskEvent::Cancelled { .. } | TaskEvent::Failed { retry: RetryDecision::Never, .. }
             )
         });
         prop_assert!(ends <= 1, "{:?}", log);

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
-fn keeps_its_form(event: &TaskEvent, mut stored: Value) {
+fn assert_stored_form(event: &TaskEvent, mut stored: Value) {
     stored["stamp"] = json!({ "by": "ann", "at": "2026-03-03T12:00:00Z" });
     assert_eq!(serde_json::to_value(event).unwrap(), stored);
     assert_eq!(&serde_json::from_value::<TaskEvent>(stored).unwrap(), event);
@@ -18,25 +18,27 @@ fn events_keep_their_stored_form() {
         "subject": { "kind": "document", "id": "d" },
         "parameters": [{ "name": "language", "value": "en" }],
     });
-    keeps_its_form(&requested("d"), json!({ "type": "requested", "job": job }));
-    keeps_its_form(&started("w", 2), json!({ "type": "started", "worker": "w", "attempt": 2 }));
-    keeps_its_form(&reported(40), json!({ "type": "progress_reported", "percent": 40 }));
-    keeps_its_form(&completed("x"), json!({ "type": "completed", "result": "x" }));
+    assert_stored_form(&requested("d"), json!({ "type": "requested", "job": job }));
+    assert_stored_form(&started("w", 2), json!({ "type": "started", "worker": "w", "attempt": 2 }));
+    assert_stored_form(&reported(40), json!({ "type": "progress_reported", "percent": 40 }));
+    assert_stored_form(&completed("x"), json!({ "type": "completed", "result": "x" }));
     let failure = json!({ "type": "failed", "attempt": 1, "reason": "no text", "retry": "later" });
-    keeps_its_form(&failed(1, Retry::Later), failure);
-    keeps_its_form(&cancelled(), json!({ "type": "cancelled", "reason": "not needed" }));
+    assert_stored_form(&failed(1, RetryDecision::Later), failure);
+    assert_stored_form(&cancelled(), json!({ "type": "cancelled", "reason": "not needed" }));
 }
 
 #[test]
 fn a_note_is_kept_beside_the_progress() {
-    let event = TaskEvent::ProgressReported { percent: Percent::NOTHING, note: Some(note("page 3")), stamp: stamp() };
-    keeps_its_form(&event, json!({ "type": "progress_reported", "percent": 0, "note": "page 3" }));
+    let event =
+        TaskEvent::ProgressReported { percent: ProgressPercent::ZERO, note: Some(note("page 3")), stamp: stamp() };
+    assert_stored_form(&event, json!({ "type": "progress_reported", "percent": 0, "note": "page 3" }));
 }
 
 #[test]
 fn every_event_is_recorded_in_the_current_version_of_its_lineage() {
-    let all = [requested("d"), started("w", 1), reported(1), completed("x"), failed(1, Retry::Never), cancelled()];
+    let all =
+        [requested("d"), started("w", 1), reported(1), completed("x"), failed(1, RetryDecision::Never), cancelled()];
     let recorded = all.map(|event| (event.event_type(), event.event_version()));
-    let current = LINEAGES.iter().map(|lineage| (lineage.event_type.to_owned(), lineage.current.to_owned()));
+    let current = VERSION_HISTORIES.iter().map(|lineage| (lineage.event_type.to_owned(), lineage.current.to_owned()));
     assert_eq!(current.collect::<Vec<_>>(), recorded);
 }

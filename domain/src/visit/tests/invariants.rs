@@ -11,7 +11,7 @@ fn any_step() -> impl Strategy<Value = VisitCommand> {
     })
 }
 
-fn take_in(state: &mut Visit, step: &VisitCommand) -> Vec<VisitEvent> {
+fn apply_events(state: &mut Visit, step: &VisitCommand) -> Vec<VisitEvent> {
     let events = state.decide(step.clone()).unwrap();
     for event in &events {
         state.evolve(event);
@@ -23,8 +23,8 @@ proptest! {
     #[test]
     fn every_step_is_counted_and_none_is_lost(steps in prop::collection::vec(any_step(), 1..60)) {
         let mut state = Visit::default();
-        let events: Vec<_> = steps.iter().flat_map(|step| take_in(&mut state, step)).collect();
-        let trail = state.trail().unwrap();
+        let events: Vec<_> = steps.iter().flat_map(|step| apply_events(&mut state, step)).collect();
+        let trail = state.totals().unwrap();
         prop_assert_eq!(trail.views + trail.clicks, steps.len() as u64);
         prop_assert_eq!(events, steps.into_iter().map(VisitEvent::from).collect::<Vec<_>>());
     }
@@ -40,7 +40,7 @@ proptest! {
     fn the_state_comes_back_from_its_snapshot(steps in prop::collection::vec(any_step(), 0..90)) {
         let mut state = Visit::default();
         for step in &steps {
-            take_in(&mut state, step);
+            apply_events(&mut state, step);
         }
         let snapshot = serde_json::to_string(&state).unwrap();
         prop_assert_eq!(serde_json::from_str::<Visit>(&snapshot).unwrap(), state);
@@ -53,6 +53,6 @@ fn the_state_of_an_endless_visit_stays_small() {
     for at in 0..10_000 {
         state.evolve(&viewed("/a", at));
     }
-    assert_eq!(state.trail().unwrap().views, 10_000);
+    assert_eq!(state.totals().unwrap().views, 10_000);
     assert!(serde_json::to_string(&state).unwrap().len() < 200);
 }

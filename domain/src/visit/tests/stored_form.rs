@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
-fn keeps_its_form(event: &VisitEvent, stored: &Value) {
+fn assert_stored_form(event: &VisitEvent, stored: &Value) {
     assert_eq!(&serde_json::to_value(event).unwrap(), stored);
     assert_eq!(&serde_json::from_value::<VisitEvent>(stored.clone()).unwrap(), event);
 }
@@ -20,7 +20,7 @@ fn opportunity() -> Option<OpportunityId> {
 
 #[test]
 fn page_viewed_keeps_its_stored_form() {
-    keeps_its_form(
+    assert_stored_form(
         &VisitEvent::PageViewed {
             page_url: url("/opportunities/036:36C10G26R0005"),
             referrer: Some(url("/search?q=lifts")),
@@ -37,12 +37,15 @@ fn page_viewed_keeps_its_stored_form() {
             "at": "2026-03-03T12:00:00Z",
         }),
     );
-    keeps_its_form(&viewed("/", 0), &json!({ "type": "page_viewed", "page_url": "/", "at": "2026-03-03T12:00:00Z" }));
+    assert_stored_form(
+        &viewed("/", 0),
+        &json!({ "type": "page_viewed", "page_url": "/", "at": "2026-03-03T12:00:00Z" }),
+    );
 }
 
 #[test]
 fn link_clicked_keeps_its_stored_form() {
-    keeps_its_form(
+    assert_stored_form(
         &VisitEvent::LinkClicked {
             page_url: url("/opportunities/036:36C10G26R0005"),
             target_url: Some(url("https://sam.gov/opp/n1/view")),
@@ -59,7 +62,7 @@ fn link_clicked_keeps_its_stored_form() {
             "at": "2026-03-03T12:00:00Z",
         }),
     );
-    keeps_its_form(
+    assert_stored_form(
         &click("/", None, 0).into(),
         &json!({ "type": "link_clicked", "page_url": "/", "at": "2026-03-03T12:00:00Z" }),
     );
@@ -69,13 +72,13 @@ fn link_clicked_keeps_its_stored_form() {
 fn every_event_is_recorded_in_the_current_version_of_its_lineage() {
     let recorded =
         [viewed("/", 0), click("/", None, 0).into()].map(|event| (event.event_type(), event.event_version()));
-    let current = LINEAGES.iter().map(|lineage| (lineage.event_type.to_owned(), lineage.current.to_owned()));
+    let current = VERSION_HISTORIES.iter().map(|lineage| (lineage.event_type.to_owned(), lineage.current.to_owned()));
     assert_eq!(current.collect::<Vec<_>>(), recorded);
 }
 
 #[test]
 fn a_stored_event_is_not_judged_again() {
     let stored = r#"{"type":"page_viewed","page_url":"","user_id":"a\nb","at":"2026-03-03T12:00:00Z"}"#;
-    let event = crate::upcast::decode::<VisitEvent>("visit.page_viewed", "1.0", stored).unwrap();
+    let event = crate::upcast::decode_event::<VisitEvent>("visit.page_viewed", "1.0", stored).unwrap();
     assert_eq!(serde_json::to_string(&event).unwrap(), stored);
 }

@@ -6,14 +6,14 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn any_wish() -> impl Strategy<Value = WatchlistCommand> {
+fn any_command() -> impl Strategy<Value = WatchlistCommand> {
     (any::<bool>(), 0_u8..5, 1_u32..28).prop_map(|(wants, number, day)| {
         let opportunity = format!("036:{number}");
         if wants { save(&opportunity, day) } else { unsave(&opportunity, day) }
     })
 }
 
-fn any_search_wish() -> impl Strategy<Value = WatchlistCommand> {
+fn any_search_command() -> impl Strategy<Value = WatchlistCommand> {
     (any::<bool>(), 0_u128..4, "[ab]").prop_map(|(wants, number, name)| {
         if wants { searches::save_search(number, &name) } else { searches::remove_search(number) }
     })
@@ -22,7 +22,7 @@ fn any_search_wish() -> impl Strategy<Value = WatchlistCommand> {
 proptest! {
     #[test]
     fn names_of_searches_differ_and_replaying_gives_the_same(
-        wishes in prop::collection::vec(prop_oneof![any_wish(), any_search_wish()], 0..40)
+        wishes in prop::collection::vec(prop_oneof![any_command(), any_search_command()], 0..40)
     ) {
         let (mut state, mut log) = (Watchlist::default(), vec![]);
         for wish in wishes {
@@ -30,8 +30,8 @@ proptest! {
                 state.evolve(event.clone());
                 log.push(event);
             }
-            let names: std::collections::HashSet<_> = state.searches().map(|(_, search)| search.name.as_str()).collect();
-            prop_assert_eq!(names.len(), state.searches().len());
+            let names: std::collections::HashSet<_> = state.saved_searches().map(|(_, search)| search.name.as_str()).collect();
+            prop_assert_eq!(names.len(), state.saved_searches().len());
         }
         let mut replayed = Watchlist::default();
         for event in log {
@@ -43,7 +43,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_saved_is_what_was_last_asked_for(wishes in prop::collection::vec(any_wish(), 0..40)) {
+    fn what_is_saved_is_what_was_last_asked_for(wishes in prop::collection::vec(any_command(), 0..40)) {
         let (mut state, mut last) = (Watchlist::default(), BTreeMap::new());
         for wish in wishes {
             let (opportunity_id, wanted) = match &wish {
@@ -57,11 +57,11 @@ proptest! {
             }
         }
         let wanted: Vec<_> = last.iter().filter(|(_, wanted)| **wanted).map(|(id, _)| id).collect();
-        prop_assert_eq!(state.saved().collect::<Vec<_>>(), wanted);
+        prop_assert_eq!(state.saved_opportunities().collect::<Vec<_>>(), wanted);
     }
 
     #[test]
-    fn saves_and_unsaves_of_an_opportunity_take_turns(wishes in prop::collection::vec(any_wish(), 0..40)) {
+    fn saves_and_unsaves_of_an_opportunity_take_turns(wishes in prop::collection::vec(any_command(), 0..40)) {
         let (mut state, mut turns) = (Watchlist::default(), BTreeMap::<OpportunityId, i32>::new());
         for event in wishes.into_iter().flat_map(|wish| {
             let events = state.decide(wish).unwrap();

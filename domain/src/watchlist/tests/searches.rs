@@ -1,19 +1,19 @@
 //! Saved searches.
 
 use super::*;
-use crate::{opportunity::Naics, value::InvalidValue};
+use crate::{opportunity::NaicsCode, value::InvalidValue};
 
 pub(super) fn search_id(number: u128) -> SearchId {
     SearchId::new(uuid::Uuid::from_u128(number))
 }
 
 pub(super) fn search(name: &str) -> SavedSearch {
-    let criteria = Criteria {
+    let criteria = SearchCriteria {
         text: Some(SearchText::try_new("patient lifts").unwrap()),
-        naics: [Naics::try_new("339113").unwrap()].into(),
-        ..Criteria::default()
+        naics: [NaicsCode::try_new("339113").unwrap()].into(),
+        ..SearchCriteria::default()
     };
-    SavedSearch { name: SearchName::try_new(name).unwrap(), criteria, notify: Notify::Daily }
+    SavedSearch { name: SearchName::try_new(name).unwrap(), criteria, notify: NotificationFrequency::Daily }
 }
 
 pub(super) fn save_search(number: u128, name: &str) -> WatchlistCommand {
@@ -32,45 +32,46 @@ pub(super) fn search_removed(number: u128) -> WatchlistEvent {
     WatchlistEvent::SearchRemoved { search_id: search_id(number), at: march(3) }
 }
 
-fn expect(given: &[WatchlistEvent], when: WatchlistCommand, then: Vec<WatchlistEvent>) {
-    Scenario::with(()).given(given.to_vec()).when(when).then_expect_events(then);
+fn expect_events(given: &[WatchlistEvent], when: WatchlistCommand, then: Vec<WatchlistEvent>) {
+    WatchlistScenario::with(()).given(given.to_vec()).when(when).then_expect_events(then);
 }
 
 #[test]
 fn a_search_is_saved_changed_and_removed() {
     let given = [search_saved(1, "lifts")];
-    expect(&[], save_search(1, "lifts"), vec![search_saved(1, "lifts")]);
-    expect(&given, save_search(1, "ramps"), vec![search_saved(1, "ramps")]);
-    expect(&given, remove_search(1), vec![search_removed(1)]);
+    expect_events(&[], save_search(1, "lifts"), vec![search_saved(1, "lifts")]);
+    expect_events(&given, save_search(1, "ramps"), vec![search_saved(1, "ramps")]);
+    expect_events(&given, remove_search(1), vec![search_removed(1)]);
 }
 
 #[test]
 fn what_is_met_already_changes_nothing() {
-    expect(&[search_saved(1, "lifts")], save_search(1, "lifts"), vec![]);
-    expect(&[], remove_search(1), vec![]);
+    expect_events(&[search_saved(1, "lifts")], save_search(1, "lifts"), vec![]);
+    expect_events(&[], remove_search(1), vec![]);
 }
 
 #[test]
 fn searches_have_names_of_their_own() {
     let given = vec![search_saved(1, "lifts")];
-    Scenario::with(()).given(given).when(save_search(2, "lifts")).then_expect_error(WatchlistError::NameTaken);
+    WatchlistScenario::with(()).given(given).when(save_search(2, "lifts")).then_expect_error(WatchlistError::NameTaken);
 }
 
 #[test]
 fn a_user_has_so_many_searches_and_no_more() {
-    let given: Vec<_> = (0..MAX_SEARCHES as u128).map(|number| search_saved(number, &format!("s{number}"))).collect();
-    Scenario::with(())
+    let given: Vec<_> =
+        (0..MAX_SAVED_SEARCHES as u128).map(|number| search_saved(number, &format!("s{number}"))).collect();
+    WatchlistScenario::with(())
         .given(given.clone())
         .when(save_search(1_000, "more"))
         .then_expect_error(WatchlistError::TooManySearches);
-    expect(&given, save_search(1, "renamed"), vec![search_saved(1, "renamed")]);
+    expect_events(&given, save_search(1, "renamed"), vec![search_saved(1, "renamed")]);
 }
 
 #[test]
 fn a_search_asks_for_something_and_not_for_too_much() {
-    assert_eq!(Criteria::default().checked(), Err(InvalidValue::Empty { what: "search" }));
-    let naics = (0..=MAX_CRITERIA).map(|number| Naics::try_new(&format!("{number:06}")).unwrap()).collect();
-    let wide = Criteria { naics, ..Criteria::default() };
-    assert_eq!(wide.checked(), Err(InvalidValue::TooMany { what: "criteria", max: MAX_CRITERIA }));
-    assert!(search("lifts").criteria.checked().is_ok());
+    assert_eq!(SearchCriteria::default().validate(), Err(InvalidValue::Empty { what: "search" }));
+    let naics = (0..=MAX_CRITERIA).map(|number| NaicsCode::try_new(&format!("{number:06}")).unwrap()).collect();
+    let wide = SearchCriteria { naics, ..SearchCriteria::default() };
+    assert_eq!(wide.validate(), Err(InvalidValue::TooMany { what: "criteria", max: MAX_CRITERIA }));
+    assert!(search("lifts").criteria.validate().is_ok());
 }

@@ -5,15 +5,15 @@
 
 use std::sync::Arc;
 
-use domain::envelope::{HeaderError, RawRecorded};
+use domain::envelope::{HeaderError, RawEnvelope};
 use sqlx::PgConnection;
 
-use super::{DeadLetter, ParkedSequence, inspect::letter};
+use super::{DeadLetter, ParkedStream, parked_stream::dead_letter_from_row};
 use crate::runtime::{
-    AnyProjection, ControlError, ProjectionError, Runtime,
-    control::postgres,
-    delivery::{Delivery, Kept, unpacked},
-    error::chain,
+    AnyProjection, ControlError, ProjectionError, ProjectionRuntime,
+    consumed_record::{ConsumedRecord, RawRecord, decode_payload},
+    control_store::postgres_error,
+    error::error_chain,
 };
 
 /// Why a stream could not be tried again at all; it stays as it was.
@@ -24,46 +24,46 @@ pub enum RedriveError {
     Control(#[from] ControlError),
     /// The read model's store or the schema registry is away.
     #[error("reaching the store of projection {projection}, or the schema registry")]
-    Away {
+    Unavailable {
         /// The projection.
         projection: String,
         /// What it said.
         #[source]
-        source: crate::error::Source,
+        source: crate::error::BoxedError,
     },
     /// The generation was dropped meanwhile, or a worker has dealt with the stream.
     #[error("the stream is not parked any more")]
-    Gone,
+    NotParked,
 }
 
 /// What became of one stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Redriven {
+pub struct RedrivenStream {
     /// The stream.
-    pub parked: ParkedSequence,
+    pub parked: ParkedStream,
     /// Events that are in now, or would be.
     pub applied: u64,
     /// Events that wait still.
-    pub left: u64,
+    pub remaining: u64,
     /// What stops it, and at which position of the log; `None` where all events are in.
-    pub obstacle: Option<(u64, String)>,
+    pub blocked_by: Option<(u64, String)>,
 }
 
 /// What became of all streams that were tried.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RedriveReport {
     /// Stream by stream.
-    pub streams: Vec<Redriven>,
+    pub streams: Vec<RedrivenStream>,
 }
 
 impl RedriveReport {
     /// Whether nothing waits any more.
     pub fn is_clean(&self) -> bool {
-        self.streams.iter().all(|stream| stream.obstacle.is_none())
+        self.streams.iter().all(|stream| stream.blocked_by.is_none())
     }
 }
 
-impl Runtime {
+impl ProjectionRuntime {
     /// Tries a parked stream again: its events in order, up to the first that makes trouble.
     ///
     /// # Errors
@@ -71,35 +71,36 @@ impl Runtime {
     pub async fn redrive(
         &self,
         projection: &dyn AnyProjection,
-        parked: &ParkedSequence,
-    ) -> Result<Redriven, RedriveError> {
-        let sink = projection.at(parked.generation);
-        let mut transaction = self.control.begin_writing(&parked.projection, parked.generation).await?;
-        lock(&mut transaction, parked).await?;
-        let letters = locked_letters(&mut transaction, parked).await?;
-        let mut outcome = Redriven { parked: parked.clone(), applied: 0, left: letters.len() as u64, obstacle: None };
+        parked: &ParkedStream,
+    ) -> Result<RedrivenStream, RedriveError> {
+        let sink = projection.with_generation(parked.generation);
+        let mut transaction = self.control.begin_shared(&parked.projection, parked.generation).await?;
+        lock_parked_stream(&mut transaction, parked).await?;
+        let letters = load_letters_on(&mut transaction, parked).await?;
+        let mut outcome =
+            RedrivenStream { parked: parked.clone(), applied: 0, remaining: letters.len() as u64, blocked_by: None };
         for letter in &letters {
-            match self.try_letter(&sink, letter, Trial::Real).await {
+            match self.redrive_letter(&sink, letter, RedriveMode::Apply).await {
                 Ok(()) => {
-                    forget(&mut transaction, letter.id).await?;
+                    delete_letter(&mut transaction, letter.id).await?;
                     outcome.applied += 1;
-                    outcome.left -= 1;
+                    outcome.remaining -= 1;
                 }
                 Err(ProjectionError::Unavailable(source)) => {
-                    return Err(RedriveError::Away { projection: parked.projection.clone(), source });
+                    return Err(RedriveError::Unavailable { projection: parked.projection.clone(), source });
                 }
                 Err(reason @ (ProjectionError::Refused(_) | ProjectionError::Poison(_))) => {
-                    let reason = chain(&reason);
-                    note_attempt(&mut transaction, parked, letter, &reason).await?;
-                    outcome.obstacle = Some((letter.position, reason));
+                    let reason = error_chain(&reason);
+                    record_attempt(&mut transaction, parked, letter, &reason).await?;
+                    outcome.blocked_by = Some((letter.position, reason));
                     break;
                 }
             }
         }
-        if outcome.obstacle.is_none() {
-            unpark(&mut transaction, parked).await?;
+        if outcome.blocked_by.is_none() {
+            unpark_stream(&mut transaction, parked).await?;
         }
-        transaction.commit().await.map_err(postgres("committing a re-drive"))?;
+        transaction.commit().await.map_err(postgres_error("committing a re-drive"))?;
         Ok(outcome)
     }
 
@@ -108,25 +109,26 @@ impl Runtime {
     ///
     /// # Errors
     /// [`RedriveError`] when it cannot be told.
-    pub async fn redrive_dry(
+    pub async fn preview_redrive(
         &self,
         projection: &dyn AnyProjection,
-        parked: &ParkedSequence,
-    ) -> Result<Redriven, RedriveError> {
-        let sink = projection.at(parked.generation);
-        let letters = self.control.letters(parked).await?;
-        let mut outcome = Redriven { parked: parked.clone(), applied: 0, left: letters.len() as u64, obstacle: None };
+        parked: &ParkedStream,
+    ) -> Result<RedrivenStream, RedriveError> {
+        let sink = projection.with_generation(parked.generation);
+        let letters = self.control.load_dead_letters(parked).await?;
+        let mut outcome =
+            RedrivenStream { parked: parked.clone(), applied: 0, remaining: letters.len() as u64, blocked_by: None };
         for letter in &letters {
-            match self.try_letter(&sink, letter, Trial::Dry).await {
+            match self.redrive_letter(&sink, letter, RedriveMode::DryRun).await {
                 Ok(()) => {
                     outcome.applied += 1;
-                    outcome.left -= 1;
+                    outcome.remaining -= 1;
                 }
                 Err(ProjectionError::Unavailable(source)) => {
-                    return Err(RedriveError::Away { projection: parked.projection.clone(), source });
+                    return Err(RedriveError::Unavailable { projection: parked.projection.clone(), source });
                 }
                 Err(reason @ (ProjectionError::Refused(_) | ProjectionError::Poison(_))) => {
-                    outcome.obstacle = Some((letter.position, chain(&reason)));
+                    outcome.blocked_by = Some((letter.position, error_chain(&reason)));
                     break;
                 }
             }
@@ -138,31 +140,31 @@ impl Runtime {
     ///
     /// # Errors
     /// The reason, as a person reads it.
-    pub async fn payload(&self, letter: &DeadLetter) -> Result<String, String> {
-        let read = match event_of(letter) {
-            Ok(event) => unpacked(&event, &letter.value, &self.registry).await,
+    pub async fn read_payload(&self, letter: &DeadLetter) -> Result<String, String> {
+        let read = match event_without_payload(letter) {
+            Ok(event) => decode_payload(&event, &letter.value, &self.registry).await,
             Err(error) => Err(ProjectionError::poison(error)),
         };
-        read.map_err(|error| chain(&error))
+        read.map_err(|error| error_chain(&error))
     }
 
-    async fn try_letter(
+    async fn redrive_letter(
         &self,
         sink: &Arc<dyn AnyProjection>,
         letter: &DeadLetter,
-        trial: Trial,
+        trial: RedriveMode,
     ) -> Result<(), ProjectionError> {
-        let mut event = event_of(letter).map_err(ProjectionError::poison)?;
-        event.payload = unpacked(&event, &letter.value, &self.registry).await?;
+        let mut event = event_without_payload(letter).map_err(ProjectionError::poison)?;
+        event.payload = decode_payload(&event, &letter.value, &self.registry).await?;
         let mut projected = sink.project(&[&event]);
         if let Some((_, reason)) = projected.poison.pop() {
             return Err(reason);
         }
-        if trial == Trial::Dry || projected.is_empty {
+        if trial == RedriveMode::DryRun || projected.is_empty {
             return Ok(());
         }
         sink.apply(&projected).await?;
-        match sink.holds(&projected).await {
+        match sink.is_applied(&projected).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(ProjectionError::unavailable("the store does not show what it acknowledged")),
             Err(error) => Err(ProjectionError::unavailable(error)),
@@ -171,18 +173,18 @@ impl Runtime {
 }
 
 /// The event without its payload.
-fn event_of(letter: &DeadLetter) -> Result<RawRecorded, HeaderError> {
-    let kept = Kept { headers: letter.headers.clone(), value: vec![] };
-    Delivery::from_kept(&letter.stream.aggregate_id, &kept)
+fn event_without_payload(letter: &DeadLetter) -> Result<RawEnvelope, HeaderError> {
+    let kept = RawRecord { headers: letter.headers.clone(), value: vec![] };
+    ConsumedRecord::read_raw_event(&letter.stream.aggregate_id, &kept)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Trial {
-    Real,
-    Dry,
+enum RedriveMode {
+    Apply,
+    DryRun,
 }
 
-impl Runtime {
+impl ProjectionRuntime {
     /// Gives up the first event of a parked stream, which then goes on without it at the next re-drive; answers with
     /// its position. Who did so and why stays on record.
     ///
@@ -191,35 +193,35 @@ impl Runtime {
     pub async fn drop_first_letter(
         &self,
         projection: &dyn AnyProjection,
-        parked: &ParkedSequence,
+        parked: &ParkedStream,
         by: &str,
         why: &str,
     ) -> Result<u64, RedriveError> {
-        let away = |source| RedriveError::Away { projection: parked.projection.clone(), source };
-        let mut transaction = self.control.begin_writing(&parked.projection, parked.generation).await?;
-        lock(&mut transaction, parked).await?;
-        let letters = locked_letters(&mut transaction, parked).await?;
-        let first = letters.first().ok_or(RedriveError::Gone)?;
+        let away = |source| RedriveError::Unavailable { projection: parked.projection.clone(), source };
+        let mut transaction = self.control.begin_shared(&parked.projection, parked.generation).await?;
+        lock_parked_stream(&mut transaction, parked).await?;
+        let letters = load_letters_on(&mut transaction, parked).await?;
+        let first = letters.first().ok_or(RedriveError::NotParked)?;
         sqlx::query(include_str!("drop.sql"))
             .bind(first.id)
             .bind(why)
             .bind(by)
             .execute(&mut *transaction)
             .await
-            .map_err(postgres("giving up an event"))?;
-        let event = event_of(first).map_err(|error| away(error.into()))?;
-        let given_up = projection.at(parked.generation).give_up(&event).await;
+            .map_err(postgres_error("giving up an event"))?;
+        let event = event_without_payload(first).map_err(|error| away(error.into()))?;
+        let given_up = projection.with_generation(parked.generation).skip_event(&event).await;
         given_up.map_err(|error| away(error.into()))?;
         if letters.len() == 1 {
-            unpark(&mut transaction, parked).await?;
+            unpark_stream(&mut transaction, parked).await?;
         }
-        transaction.commit().await.map_err(postgres("giving up an event"))?;
+        transaction.commit().await.map_err(postgres_error("giving up an event"))?;
         Ok(first.position)
     }
 }
 
 /// Keeps workers and other re-drives off the stream until the transaction ends.
-async fn lock(connection: &mut PgConnection, parked: &ParkedSequence) -> Result<(), RedriveError> {
+async fn lock_parked_stream(connection: &mut PgConnection, parked: &ParkedStream) -> Result<(), RedriveError> {
     let found = sqlx::query(include_str!("lock.sql"))
         .bind(&parked.projection)
         .bind(parked.generation.number())
@@ -227,13 +229,13 @@ async fn lock(connection: &mut PgConnection, parked: &ParkedSequence) -> Result<
         .bind(&parked.stream.aggregate_id)
         .fetch_optional(connection)
         .await
-        .map_err(postgres("locking a parked stream"))?;
-    found.map(drop).ok_or(RedriveError::Gone)
+        .map_err(postgres_error("locking a parked stream"))?;
+    found.map(drop).ok_or(RedriveError::NotParked)
 }
 
-async fn locked_letters(
+async fn load_letters_on(
     connection: &mut PgConnection,
-    parked: &ParkedSequence,
+    parked: &ParkedStream,
 ) -> Result<Vec<DeadLetter>, ControlError> {
     let rows = sqlx::query(include_str!("letters.sql"))
         .bind(&parked.projection)
@@ -242,22 +244,25 @@ async fn locked_letters(
         .bind(&parked.stream.aggregate_id)
         .fetch_all(connection)
         .await
-        .map_err(postgres("reading dead letters"))?;
-    rows.iter().map(letter).collect::<Result<_, _>>().map_err(postgres("understanding a dead letter"))
+        .map_err(postgres_error("reading dead letters"))?;
+    rows.iter()
+        .map(dead_letter_from_row)
+        .collect::<Result<_, _>>()
+        .map_err(postgres_error("understanding a dead letter"))
 }
 
-async fn forget(connection: &mut PgConnection, id: i64) -> Result<(), ControlError> {
+async fn delete_letter(connection: &mut PgConnection, id: i64) -> Result<(), ControlError> {
     sqlx::query("delete from dead_letters where id = $1")
         .bind(id)
         .execute(connection)
         .await
         .map(drop)
-        .map_err(postgres("taking an event out of the dead letters"))
+        .map_err(postgres_error("taking an event out of the dead letters"))
 }
 
-async fn note_attempt(
+async fn record_attempt(
     connection: &mut PgConnection,
-    parked: &ParkedSequence,
+    parked: &ParkedStream,
     letter: &DeadLetter,
     reason: &str,
 ) -> Result<(), ControlError> {
@@ -266,21 +271,21 @@ async fn note_attempt(
         .bind(reason)
         .execute(&mut *connection)
         .await
-        .map_err(postgres("noting a failed re-drive"))?;
+        .map_err(postgres_error("noting a failed re-drive"))?;
     sqlx::query(include_str!("new_reason.sql"))
         .bind(&parked.projection)
         .bind(parked.generation.number())
         .bind(&parked.stream.aggregate_type)
         .bind(&parked.stream.aggregate_id)
-        .bind(super::fingerprint(&letter.event_type, reason))
+        .bind(super::cause_fingerprint(&letter.event_type, reason))
         .bind(reason)
         .execute(connection)
         .await
         .map(drop)
-        .map_err(postgres("noting a failed re-drive"))
+        .map_err(postgres_error("noting a failed re-drive"))
 }
 
-async fn unpark(connection: &mut PgConnection, parked: &ParkedSequence) -> Result<(), ControlError> {
+async fn unpark_stream(connection: &mut PgConnection, parked: &ParkedStream) -> Result<(), ControlError> {
     sqlx::query(include_str!("unpark.sql"))
         .bind(&parked.projection)
         .bind(parked.generation.number())
@@ -289,5 +294,5 @@ async fn unpark(connection: &mut PgConnection, parked: &ParkedSequence) -> Resul
         .execute(connection)
         .await
         .map(drop)
-        .map_err(postgres("taking a stream out of the dead letters"))
+        .map_err(postgres_error("taking a stream out of the dead letters"))
 }

@@ -2,16 +2,18 @@
 
 use std::fmt::Write as _;
 
-use domain::store::StoreError;
+use domain::event_store::StoreError;
 
 use crate::{
     QueryError,
-    error::Source,
-    runtime::{ControlError, Generation, RuntimeError, TokenError, Verification, VerifyError, worker::Setback},
+    error::BoxedError,
+    runtime::{
+        ConsistencyCheckError, ControlError, Generation, RuntimeError, VerifyError, VerifyReport, worker::BatchError,
+    },
 };
 
 /// How many differences an error names.
-const MOST_TOLD: usize = 10;
+const MAX_LISTED_DIFFERENCES: usize = 10;
 
 /// Why a rebuild, a rollback or a drop came to no end. Readers see what they saw before, unless it says otherwise.
 #[derive(Debug, thiserror::Error)]
@@ -38,7 +40,7 @@ pub enum RebuildError {
         "rebuild {id} cannot go on: it was being given up, or the log is another one since it began; `medhub rebuild \
          --abandon` removes what is left of it"
     )]
-    GivenUp {
+    Abandoned {
         /// Its number.
         id: i64,
     },
@@ -62,7 +64,7 @@ pub enum RebuildError {
     Log(#[from] StoreError),
     /// The broker does not answer.
     #[error("asking the broker about the topics")]
-    Kafka(#[source] Source),
+    Kafka(#[source] BoxedError),
     /// A store does not take part.
     #[error("preparing or removing generation {generation} in the store of {projection}")]
     Store {
@@ -83,14 +85,14 @@ pub enum RebuildError {
         generation: Generation,
         /// Why not.
         #[source]
-        source: Source,
+        source: BoxedError,
     },
     /// The new generation does not catch up.
     #[error(
         "generation {generation} of {projection} did not catch up within {waited_s} s: it stands at position \
          {position}, the log at {end}; does the relay run (`medhub status`)? The same command goes on"
     )]
-    Behind {
+    CatchUpTimeout {
         /// The projection.
         projection: &'static str,
         /// The generation.
@@ -104,7 +106,7 @@ pub enum RebuildError {
     },
     /// Its progress cannot be read.
     #[error("asking how far a generation is")]
-    Progress(#[from] TokenError),
+    Progress(#[from] ConsistencyCheckError),
     /// A worker of the new generation cannot run.
     #[error("running the worker of a new generation")]
     Worker(#[from] RuntimeError),
@@ -112,10 +114,10 @@ pub enum RebuildError {
     #[error("comparing a new generation with the log")]
     Verify(#[from] VerifyError),
     /// It is not what the log says.
-    #[error("{}", told(verification))]
+    #[error("{}", describe_differences(verification))]
     Differs {
         /// What was found.
-        verification: Box<Verification>,
+        verification: Box<VerifyReport>,
     },
     /// It has dead letters that the live one does not have.
     #[error(
@@ -138,7 +140,7 @@ pub enum RebuildError {
     },
     /// What readers see cannot be dropped.
     #[error("generation {generation} of {projection} is what readers see; it cannot be dropped")]
-    IsLive {
+    IsActive {
         /// The projection.
         projection: String,
         /// The generation.
@@ -157,18 +159,18 @@ pub enum RebuildError {
 }
 
 impl RebuildError {
-    pub(super) fn filling(projection: &'static str, generation: Generation, setback: Setback) -> Self {
+    pub(super) fn from_fill_error(projection: &'static str, generation: Generation, setback: BatchError) -> Self {
         Self::Filling { projection, generation, source: setback.into() }
     }
 }
 
-fn told(verification: &Verification) -> String {
-    let Verification { projection, generation, different, differences, .. } = verification;
+fn describe_differences(verification: &VerifyReport) -> String {
+    let VerifyReport { projection, generation, difference_count: different, differences, .. } = verification;
     let mut text = format!(
         "generation {generation} of {projection} is not what the log says, {different} rows differ; readers were not \
          switched, it is kept to be looked at:"
     );
-    for difference in differences.iter().take(MOST_TOLD) {
+    for difference in differences.iter().take(MAX_LISTED_DIFFERENCES) {
         // Writing to a string does not fail.
         let _written = write!(text, "\n  {difference}");
     }

@@ -4,14 +4,14 @@ use sqlx::Row;
 
 use super::{
     RebuildProgress,
-    ledger::{PartRow, part_rows},
-    turn::LEASE,
+    progress::{PartRow, load_part_rows},
+    rebuild_lease::LEASE_NAME,
 };
-use crate::runtime::{Control, ControlError, control::postgres};
+use crate::runtime::{ControlError, ControlStore, control_store::postgres_error};
 
 /// How a rebuild is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RebuildState {
+pub enum RebuildStatus {
     /// Some process is at it.
     Running,
     /// It was cut off; the same request goes on with it.
@@ -22,7 +22,7 @@ pub enum RebuildState {
     Failed,
 }
 
-impl RebuildState {
+impl RebuildStatus {
     /// Whether nothing changes any more by itself.
     pub fn is_over(self) -> bool {
         match self {
@@ -38,23 +38,23 @@ pub struct RebuildRecord {
     /// How far it is; up to half a second old.
     pub progress: RebuildProgress,
     /// How it is doing.
-    pub state: RebuildState,
+    pub state: RebuildStatus,
     /// Who asked for it.
-    pub by: String,
+    pub started_by: String,
     /// What stopped it.
     pub error: Option<String>,
 }
 
-impl Control {
+impl ControlStore {
     /// The rebuild that began last.
     ///
     /// # Errors
     /// [`ControlError`] when Postgres does not answer.
     pub async fn last_rebuild(&self) -> Result<Option<RebuildRecord>, ControlError> {
-        let doing = || postgres("reading rebuilds");
+        let doing = || postgres_error("reading rebuilds");
         let mut connection = self.pool().acquire().await.map_err(doing())?;
         let last = sqlx::query(include_str!("record/last.sql"))
-            .bind(LEASE)
+            .bind(LEASE_NAME)
             .fetch_optional(&mut *connection)
             .await
             .map_err(doing())?;
@@ -64,12 +64,17 @@ impl Control {
         let (id, state, by, error): (i64, String, String, Option<String>) = read().map_err(doing())?;
         let at_work: bool = last.try_get("at_work").map_err(doing())?;
         let state = match (state.as_str(), at_work) {
-            ("switched", _) => RebuildState::Switched,
-            ("failed", _) => RebuildState::Failed,
-            (_, true) => RebuildState::Running,
-            (_, false) => RebuildState::Interrupted,
+            ("switched", _) => RebuildStatus::Switched,
+            ("failed", _) => RebuildStatus::Failed,
+            (_, true) => RebuildStatus::Running,
+            (_, false) => RebuildStatus::Interrupted,
         };
-        let parts = part_rows(&mut connection, id).await?.iter().map(PartRow::progress).collect();
-        Ok(Some(RebuildRecord { progress: RebuildProgress { id, continued: false, parts }, state, by, error }))
+        let parts = load_part_rows(&mut connection, id).await?.iter().map(PartRow::progress).collect();
+        Ok(Some(RebuildRecord {
+            progress: RebuildProgress { id, continued: false, parts },
+            state,
+            started_by: by,
+            error,
+        }))
     }
 }

@@ -2,30 +2,30 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Part, RebuildError, turn::RebuildTurn};
+use super::{ProjectionRebuild, RebuildError, rebuild_lease::RebuildLease};
 use crate::runtime::{
-    AnyProjection, BuildState, Control, ControlError, Generation, Generations, LetterQuery, Pointer, Runtime,
-    control::postgres,
+    AnyProjection, ControlError, ControlStore, Generation, GenerationMap, GenerationPointer, GenerationState,
+    ParkedStreamQuery, ProjectionRuntime, control_store::postgres_error,
 };
 
 /// How long a rollback waits for the earlier generation to be where the log is.
-const ROLLBACK_PATIENCE: Duration = Duration::from_mins(1);
+const ROLLBACK_TIMEOUT: Duration = Duration::from_mins(1);
 
-impl Runtime {
+impl ProjectionRuntime {
     /// Points readers at the new generations, all at once. Answers with what they see now and what they saw before.
-    pub(super) async fn switch(
+    pub(super) async fn switch_generations(
         &self,
         id: i64,
-        parts: &[Part],
-        turn: &RebuildTurn,
-    ) -> Result<(Generations, Generations), RebuildError> {
-        let to: Generations = parts.iter().map(|part| (part.name().to_owned(), part.generation)).collect();
-        let doing = || postgres("switching generations");
-        let mut transaction = turn.begin().await?;
-        let pointer = Control::move_pointer(&mut transaction, &to).await?;
+        parts: &[ProjectionRebuild],
+        turn: &RebuildLease,
+    ) -> Result<(GenerationMap, GenerationMap), RebuildError> {
+        let to: GenerationMap = parts.iter().map(|part| (part.name().to_owned(), part.generation)).collect();
+        let doing = || postgres_error("switching generations");
+        let mut transaction = turn.begin_transaction().await?;
+        let pointer = ControlStore::move_pointer(&mut transaction, &to).await?;
         let switched = sqlx::query_scalar::<_, i64>(include_str!("switch/done.sql")).bind(id);
         if switched.fetch_optional(&mut *transaction).await.map_err(doing())?.is_none() {
-            return Err(ControlError::NotRunning { id }.into());
+            return Err(ControlError::RebuildNotRunning { id }.into());
         }
         transaction.commit().await.map_err(doing())?;
         let before = pointer.previous.into_iter().filter(|(projection, _)| to.contains_key(projection)).collect();
@@ -34,30 +34,30 @@ impl Runtime {
 
     /// Tells those who do not ask this program what to read. They see an earlier generation until it is done: services
     /// try it again by themselves.
-    pub(super) async fn publish(
+    pub(super) async fn publish_generation(
         &self,
         projection: &Arc<dyn AnyProjection>,
         generation: Generation,
     ) -> Result<(), RebuildError> {
-        let published = projection.at(generation).publish().await;
+        let published = projection.with_generation(generation).publish().await;
         published.map_err(|source| RebuildError::Unpublished { projection: projection.name(), generation, source })
     }
 
     /// A generation that parks what the live one took in would show less.
     pub(super) async fn check_dead_letters(
         &self,
-        parts: &[Part],
+        parts: &[ProjectionRebuild],
         options: &super::RebuildOptions,
     ) -> Result<(), RebuildError> {
         for part in parts {
             let Some(live) = part.replaces else { continue };
-            let of = |generation| LetterQuery {
+            let of = |generation| ParkedStreamQuery {
                 projection: Some(part.name().to_owned()),
                 generation: Some(generation),
-                ..LetterQuery::default()
+                ..ParkedStreamQuery::default()
             };
-            let known = self.control.parked(&of(live)).await?;
-            let mut new = self.control.parked(&of(part.generation)).await?;
+            let known = self.control.find_parked_streams(&of(live)).await?;
+            let mut new = self.control.find_parked_streams(&of(part.generation)).await?;
             new.retain(|parked| !known.iter().any(|old| old.stream == parked.stream));
             if !new.is_empty() && !options.allow_parked {
                 return Err(RebuildError::NewDeadLetters {
@@ -75,25 +75,25 @@ impl Runtime {
     ///
     /// # Errors
     /// [`RebuildError::NothingRetained`] where there is no earlier generation, and others when it could not be done.
-    pub async fn rollback(&self, projections: &[Arc<dyn AnyProjection>]) -> Result<Pointer, RebuildError> {
-        let turn = RebuildTurn::take(&self.control).await?;
-        let outcome = self.move_back(projections, &turn).await;
-        turn.give_back().await;
+    pub async fn rollback(&self, projections: &[Arc<dyn AnyProjection>]) -> Result<GenerationPointer, RebuildError> {
+        let turn = RebuildLease::acquire(&self.control).await?;
+        let outcome = self.rollback_with_lease(projections, &turn).await;
+        turn.release().await;
         outcome
     }
 
-    async fn move_back(
+    async fn rollback_with_lease(
         &self,
         projections: &[Arc<dyn AnyProjection>],
-        turn: &RebuildTurn,
-    ) -> Result<Pointer, RebuildError> {
-        let (pointer, builds) = (self.control.pointer().await?, self.control.builds().await?);
-        let mut back = Generations::new();
+        turn: &RebuildLease,
+    ) -> Result<GenerationPointer, RebuildError> {
+        let (pointer, builds) = (self.control.load_pointer().await?, self.control.load_generations().await?);
+        let mut back = GenerationMap::new();
         for projection in projections {
             let name = projection.name();
             let Some(earlier) = pointer.previous.get(name) else { continue };
             let follows = builds.iter().any(|build| {
-                build.projection == name && build.generation == *earlier && build.state == BuildState::Following
+                build.projection == name && build.generation == *earlier && build.state == GenerationState::Following
             });
             if follows && pointer.generations.get(name) != Some(earlier) {
                 back.insert(name.to_owned(), *earlier);
@@ -105,31 +105,31 @@ impl Runtime {
             return Err(RebuildError::NothingRetained { projections: missing.join(" ") });
         }
         for projection in projections {
-            self.wait_until_current(projection, back[projection.name()]).await?;
+            self.catch_up_before_rollback(projection, back[projection.name()]).await?;
         }
-        let doing = || postgres("switching generations back");
-        let mut transaction = turn.begin().await?;
-        let pointer = Control::move_pointer(&mut transaction, &back).await?;
+        let doing = || postgres_error("switching generations back");
+        let mut transaction = turn.begin_transaction().await?;
+        let pointer = ControlStore::move_pointer(&mut transaction, &back).await?;
         transaction.commit().await.map_err(doing())?;
         for projection in projections {
-            self.publish(projection, back[projection.name()]).await?;
+            self.publish_generation(projection, back[projection.name()]).await?;
         }
         Ok(pointer)
     }
 
-    async fn wait_until_current(
+    async fn catch_up_before_rollback(
         &self,
         projection: &Arc<dyn AnyProjection>,
         generation: Generation,
     ) -> Result<(), RebuildError> {
-        let part = Part {
-            sink: projection.at(generation),
+        let part = ProjectionRebuild {
+            projection: projection.with_generation(generation),
             generation,
             replaces: None,
-            phase: super::Phase::CatchingUp,
+            phase: super::PartPhase::CatchingUp,
             position: 0,
             events: 0,
         };
-        self.catch_up(&part, ROLLBACK_PATIENCE, &tokio_util::sync::CancellationToken::new()).await
+        self.catch_up(&part, ROLLBACK_TIMEOUT, &tokio_util::sync::CancellationToken::new()).await
     }
 }

@@ -2,9 +2,9 @@
 
 use std::{fmt, iter::Peekable, vec};
 
-use domain::envelope::RawRecorded;
+use domain::envelope::RawEnvelope;
 
-use crate::runtime::Row;
+use crate::runtime::ReadModelRow;
 
 /// How something differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,7 +43,7 @@ pub struct Difference {
 }
 
 impl Difference {
-    pub(super) fn unreadable(event: &RawRecorded, reason: &str) -> Self {
+    pub(super) fn unreadable(event: &RawEnvelope, reason: &str) -> Self {
         let key = format!("position {}: {reason}", event.position);
         Self { table: "log".to_owned(), key, kind: DifferenceKind::Unreadable }
     }
@@ -56,21 +56,21 @@ impl fmt::Display for Difference {
 }
 
 /// What differs, in the order of tables and keys.
-pub(super) fn compare(expected: Vec<Row>, found: Vec<Row>) -> impl Iterator<Item = Difference> {
-    let sorted = |mut rows: Vec<Row>| {
+pub(super) fn compare_rows(expected: Vec<ReadModelRow>, found: Vec<ReadModelRow>) -> impl Iterator<Item = Difference> {
+    let sorted = |mut rows: Vec<ReadModelRow>| {
         rows.sort_unstable();
         rows.into_iter().peekable()
     };
-    Merge { expected: sorted(expected), found: sorted(found) }
+    RowMerge { expected: sorted(expected), found: sorted(found) }
 }
 
 /// Walks through both sides at once.
-struct Merge {
-    expected: Peekable<vec::IntoIter<Row>>,
-    found: Peekable<vec::IntoIter<Row>>,
+struct RowMerge {
+    expected: Peekable<vec::IntoIter<ReadModelRow>>,
+    found: Peekable<vec::IntoIter<ReadModelRow>>,
 }
 
-impl Iterator for Merge {
+impl Iterator for RowMerge {
     type Item = Difference;
 
     fn next(&mut self) -> Option<Difference> {
@@ -102,26 +102,28 @@ impl Iterator for Merge {
 mod tests {
     use super::*;
 
-    fn told(expected: Vec<Row>, found: Vec<Row>) -> Vec<String> {
-        compare(expected, found).map(|difference| difference.to_string()).collect()
+    fn describe(expected: Vec<ReadModelRow>, found: Vec<ReadModelRow>) -> Vec<String> {
+        compare_rows(expected, found).map(|difference| difference.to_string()).collect()
     }
 
     #[test]
     fn the_same_rows_in_any_order_do_not_differ() {
-        let (a, b) = (Row::new("t", "a", 1), Row::new("t", "b", 2));
-        assert_eq!(told(vec![a.clone(), b.clone()], vec![b, a]), Vec::<String>::new());
+        let (a, b) = (ReadModelRow::new("t", "a", 1), ReadModelRow::new("t", "b", 2));
+        assert_eq!(describe(vec![a.clone(), b.clone()], vec![b, a]), Vec::<String>::new());
     }
 
     #[test]
     fn every_kind_of_difference_is_named() {
-        let expected = vec![Row::new("t", "a", 1), Row::new("t", "b", 1), Row::new("u", "a", 1)];
-        let found = vec![Row::new("t", "b", 2), Row::new("t", "c", 1), Row::new("u", "a", 1)];
-        assert_eq!(told(expected, found), ["t a missing", "t b differs", "t c unexpected"]);
+        let expected =
+            vec![ReadModelRow::new("t", "a", 1), ReadModelRow::new("t", "b", 1), ReadModelRow::new("u", "a", 1)];
+        let found =
+            vec![ReadModelRow::new("t", "b", 2), ReadModelRow::new("t", "c", 1), ReadModelRow::new("u", "a", 1)];
+        assert_eq!(describe(expected, found), ["t a missing", "t b differs", "t c unexpected"]);
     }
 
     #[test]
     fn a_row_that_is_there_twice_is_once_too_often() {
-        let row = Row::new("t", "a", 1);
-        assert_eq!(told(vec![row.clone()], vec![row.clone(), row]), ["t a unexpected"]);
+        let row = ReadModelRow::new("t", "a", 1);
+        assert_eq!(describe(vec![row.clone()], vec![row.clone(), row]), ["t a unexpected"]);
     }
 }

@@ -16,28 +16,28 @@ use std::{
 use chrono::{DateTime, Utc};
 
 use super::{
-    Memory, Worker,
-    heal::{Gap, expected_after, missing_before},
-    setback::Setback,
+    AssignmentState, Worker,
+    backfill::{PartitionGap, gap_end_before, last_known_ordinal},
+    batch_error::BatchError,
 };
 use crate::runtime::{
-    Checkpoint, Control, PartitionMark, ProjectionError,
-    control::postgres,
-    dead_letter::{self, Letter, StreamKey},
-    delivery::Delivery,
-    status::Progress,
+    Checkpoint, ControlStore, PartitionCheckpoint, ProjectionError,
+    consumed_record::ConsumedRecord,
+    control_store::postgres_error,
+    dead_letter::{self, NewDeadLetter, StreamKey},
+    worker_status::BatchProgress,
 };
 
 /// What became of a batch.
 #[derive(Debug, Default)]
-pub(super) struct Taken {
-    pub(super) progress: Progress,
+pub(super) struct BatchOutcome {
+    pub(super) progress: BatchProgress,
     /// Where the broker goes on.
     pub(super) next_offsets: BTreeMap<(String, i32), i64>,
 }
 
-impl Taken {
-    pub(super) fn add(&mut self, more: &Self) {
+impl BatchOutcome {
+    pub(super) fn merge(&mut self, more: &Self) {
         self.progress.applied += more.progress.applied;
         self.progress.parked += more.progress.parked;
         self.progress.healed += more.progress.healed;
@@ -49,46 +49,46 @@ impl Taken {
 
 impl Worker {
     /// Takes in all of a batch, and before it what Kafka lacks. Doing it again changes nothing.
-    pub(super) async fn take_in(
+    pub(super) async fn apply_batch(
         &self,
-        batch: &mut [Delivery],
-        memory: &mut Memory,
+        batch: &mut [ConsumedRecord],
+        memory: &mut AssignmentState,
         assignments: u64,
-    ) -> Result<Taken, Setback> {
-        self.remember(memory, assignments).await?;
-        self.check_log(batch)?;
-        let (mut taken, mut rest) = (Taken::default(), batch);
+    ) -> Result<BatchOutcome, BatchError> {
+        self.reload_assignment_state(memory, assignments).await?;
+        self.check_incarnation(batch)?;
+        let (mut taken, mut rest) = (BatchOutcome::default(), batch);
         // What is missing has to go in between what stands before and after it.
-        while let Some((place, gap)) = self.first_gap(rest, memory) {
+        while let Some((place, gap)) = self.find_first_gap(rest, memory) {
             let (before, after) = rest.split_at_mut(place);
             if !before.is_empty() {
-                taken.add(&self.take_in_whole(before, memory).await?);
+                taken.merge(&self.apply_gapless_batch(before, memory).await?);
             }
-            taken.add(&self.heal(&gap, memory).await?);
+            taken.merge(&self.backfill_gap(&gap, memory).await?);
             rest = after;
         }
-        taken.add(&self.take_in_whole(rest, memory).await?);
+        taken.merge(&self.apply_gapless_batch(rest, memory).await?);
         Ok(taken)
     }
 
     /// Reads what the worker has to know, if partitions have come or gone since it was read.
-    async fn remember(&self, memory: &mut Memory, assignments: u64) -> Result<(), Setback> {
-        if memory.assignments == assignments {
+    async fn reload_assignment_state(&self, memory: &mut AssignmentState, assignments: u64) -> Result<(), BatchError> {
+        if memory.assignment_version == assignments {
             return Ok(());
         }
         let (name, generation) = (self.projection.name(), self.build.generation);
-        memory.checkpoint = self.runtime.control.checkpoint(name, generation).await?;
-        memory.parked = dead_letter::parked_streams(self.runtime.control.pool(), name, generation).await?;
-        memory.assignments = assignments;
+        memory.checkpoint = self.runtime.control.load_checkpoint(name, generation).await?;
+        memory.parked = dead_letter::load_parked_streams(self.runtime.control.pool(), name, generation).await?;
+        memory.assignment_version = assignments;
         Ok(())
     }
 
     /// Records of another log mean nothing here: their positions are others.
-    fn check_log(&self, batch: &[Delivery]) -> Result<(), Setback> {
+    fn check_incarnation(&self, batch: &[ConsumedRecord]) -> Result<(), BatchError> {
         let expected = self.build.incarnation;
         match batch.iter().filter_map(|delivery| delivery.mark.incarnation).find(|found| *found != expected) {
             None => Ok(()),
-            Some(found) => Err(Setback::ForeignLog {
+            Some(found) => Err(BatchError::OtherIncarnation {
                 projection: self.projection.name(),
                 generation: self.build.generation,
                 found,
@@ -98,20 +98,20 @@ impl Worker {
     }
 
     /// The first record before which something is missing, and what.
-    fn first_gap(&self, batch: &[Delivery], memory: &Memory) -> Option<(usize, Gap)> {
+    fn find_first_gap(&self, batch: &[ConsumedRecord], memory: &AssignmentState) -> Option<(usize, PartitionGap)> {
         let mut seen = BTreeMap::<(&str, i32), (Option<u64>, u64)>::new();
         for (index, delivery) in batch.iter().enumerate() {
             let place = (delivery.topic.as_str(), delivery.partition);
             let (last, position) = seen.entry(place).or_insert_with(|| {
                 let mark = memory.checkpoint.0.get(&(delivery.topic.clone(), delivery.partition));
                 let position = mark.map_or(self.build.handover, |mark| mark.position);
-                (expected_after(mark, self.build.handover), position)
+                (last_known_ordinal(mark, self.build.handover), position)
             });
             let is_event = delivery.event.is_some();
-            if let Some(to) = missing_before(&delivery.mark, is_event, *last, *position) {
+            if let Some(to) = gap_end_before(&delivery.mark, is_event, *last, *position) {
                 let (topic, partition) = (delivery.topic.clone(), delivery.partition);
                 let ordinal = delivery.mark.ordinal.map(|ordinal| ordinal - u64::from(is_event));
-                return Some((index, Gap { topic, partition, after: *position, to, ordinal }));
+                return Some((index, PartitionGap { topic, partition, after: *position, to, ordinal }));
             }
             *last = delivery.mark.ordinal.or(*last).max(*last);
             *position = (*position).max(delivery.mark.watermark);
@@ -120,18 +120,22 @@ impl Worker {
     }
 
     /// Takes in all of a batch from which nothing is missing.
-    pub(super) async fn take_in_whole(&self, batch: &mut [Delivery], memory: &mut Memory) -> Result<Taken, Setback> {
+    pub(super) async fn apply_gapless_batch(
+        &self,
+        batch: &mut [ConsumedRecord],
+        memory: &mut AssignmentState,
+    ) -> Result<BatchOutcome, BatchError> {
         for delivery in &mut *batch {
-            delivery.unpack(&self.runtime.registry).await.map_err(unavailable)?;
+            delivery.decode_event(&self.runtime.registry).await.map_err(to_batch_error)?;
         }
         let (name, generation) = (self.projection.name(), self.build.generation);
-        let mut transaction = self.runtime.control.begin_writing(name, generation).await?;
+        let mut transaction = self.runtime.control.begin_shared(name, generation).await?;
         let mut candidates = HashSet::new();
         if !memory.parked.is_empty() {
-            let streams = batch.iter().filter_map(|delivery| delivery.event.as_ref().map(StreamKey::of));
+            let streams = batch.iter().filter_map(|delivery| delivery.event.as_ref().map(StreamKey::from_event));
             candidates.extend(streams.filter(|key| memory.parked.contains(key)));
         }
-        let standing = dead_letter::still_parked(&mut transaction, name, generation, &candidates).await?;
+        let standing = dead_letter::lock_parked_streams(&mut transaction, name, generation, &candidates).await?;
         let (letters, applied) = self.apply_or_park(batch, standing.clone()).await?;
         let parked = letters.len() as u64;
         let newly: HashSet<_> = letters.iter().map(|letter| letter.stream.clone()).collect();
@@ -141,107 +145,111 @@ impl Worker {
             sqlx::query("set local synchronous_commit = off")
                 .execute(&mut *transaction)
                 .await
-                .map_err(postgres("moving checkpoints"))?;
+                .map_err(postgres_error("moving checkpoints"))?;
         } else {
-            dead_letter::park(&mut transaction, name, generation, &letters).await?;
-            self.check_flood(&mut transaction).await?;
+            dead_letter::park_events(&mut transaction, name, generation, &letters).await?;
+            self.check_parked_limit(&mut transaction).await?;
         }
-        let marks = advanced(batch, &memory.checkpoint, self.build.handover);
-        Control::save_marks(&mut transaction, name, generation, &marks).await?;
-        transaction.commit().await.map_err(postgres("committing checkpoints"))?;
+        let marks = advance_checkpoint(batch, &memory.checkpoint, self.build.handover);
+        ControlStore::save_checkpoint(&mut transaction, name, generation, &marks).await?;
+        transaction.commit().await.map_err(postgres_error("committing checkpoints"))?;
         for letter in letters.iter().filter(|letter| letter.reason.is_some()) {
-            letter.report(name, generation);
+            letter.log_parked(name, generation);
         }
         memory.parked.retain(|key| !candidates.contains(key) || standing.contains(key));
         memory.parked.extend(newly);
         let next_offsets = next_offsets(batch);
         memory.checkpoint.0.extend(marks.0);
-        let progress = Progress { applied, parked, position: highest(batch), healed: 0, lag_s: lag_s(batch) };
-        Ok(Taken { progress, next_offsets })
+        let progress =
+            BatchProgress { applied, parked, position: highest_position(batch), healed: 0, lag_s: lag_s(batch) };
+        Ok(BatchOutcome { progress, next_offsets })
     }
 
     /// Applies what can be applied; answers with what has to be parked, and how many events were applied.
     async fn apply_or_park<'a>(
         &self,
-        batch: &'a [Delivery],
+        batch: &'a [ConsumedRecord],
         mut blocked: HashSet<StreamKey>,
-    ) -> Result<(Vec<Letter<'a>>, u64), Setback> {
+    ) -> Result<(Vec<NewDeadLetter<'a>>, u64), BatchError> {
         let mut reasons = BTreeMap::<usize, String>::new();
         loop {
             let (mut places, mut events) = (vec![], vec![]);
             let mut held_back = blocked.clone();
             for (place, delivery) in batch.iter().enumerate() {
-                let Some(event) = delivery.event.as_ref().filter(|_| !self.is_known(delivery)) else { continue };
+                let Some(event) = delivery.event.as_ref().filter(|_| !self.is_before_handover(delivery)) else {
+                    continue;
+                };
                 if delivery.fault.is_some() || reasons.contains_key(&place) {
-                    held_back.insert(StreamKey::of(event));
+                    held_back.insert(StreamKey::from_event(event));
                 }
                 // Nearly always nothing is held back, and naming a stream costs more than looking.
-                if held_back.is_empty() || !held_back.contains(&StreamKey::of(event)) {
+                if held_back.is_empty() || !held_back.contains(&StreamKey::from_event(event)) {
                     places.push(place);
                     events.push(event);
                 }
             }
             let projected = self.projection.project(&events);
             let found: Vec<_> = if projected.poison.is_empty() {
-                let culprits = self.apply_all(&projected, &events).await?;
+                let culprits = self.apply_or_isolate(&projected, &events).await?;
                 culprits.into_iter().map(|culprit| (culprit.index, culprit.reason)).collect()
             } else {
                 projected.poison
             };
             if found.is_empty() {
                 blocked = held_back;
-                let letters = letters(batch, &places, &reasons, &blocked, |delivery| self.is_known(delivery));
+                let letters =
+                    collect_letters(batch, &places, &reasons, &blocked, |delivery| self.is_before_handover(delivery));
                 return Ok((letters, events.len() as u64));
             }
-            reasons.extend(found.into_iter().map(|(index, reason)| (places[index], told(&reason))));
+            reasons.extend(found.into_iter().map(|(index, reason)| (places[index], reason_text(&reason))));
         }
     }
 
     /// Whether an event was taken in from the log before this generation followed Kafka.
-    fn is_known(&self, delivery: &Delivery) -> bool {
+    fn is_before_handover(&self, delivery: &ConsumedRecord) -> bool {
         delivery.offset >= 0
             && delivery.event.as_ref().is_some_and(|event| event.position > 0 && event.position <= self.build.handover)
     }
 
-    async fn check_flood(&self, connection: &mut sqlx::PgConnection) -> Result<(), Setback> {
+    async fn check_parked_limit(&self, connection: &mut sqlx::PgConnection) -> Result<(), BatchError> {
         let (name, generation) = (self.projection.name(), self.build.generation);
-        let parked = dead_letter::count_streams(connection, name, generation).await?;
+        let parked = dead_letter::count_parked_streams(connection, name, generation).await?;
         let limit = self.runtime.config.parked_sequences_max;
-        if parked > u64::from(limit) { Err(Setback::Flooded { parked, limit }) } else { Ok(()) }
+        if parked > u64::from(limit) { Err(BatchError::TooManyParked { parked, limit }) } else { Ok(()) }
     }
 }
 
 /// What of a batch has to be parked: everything of a blocked stream that was not applied.
-fn letters<'a>(
-    batch: &'a [Delivery],
+fn collect_letters<'a>(
+    batch: &'a [ConsumedRecord],
     applied: &[usize],
     reasons: &BTreeMap<usize, String>,
     blocked: &HashSet<StreamKey>,
-    is_known: impl Fn(&Delivery) -> bool,
-) -> Vec<Letter<'a>> {
+    is_known: impl Fn(&ConsumedRecord) -> bool,
+) -> Vec<NewDeadLetter<'a>> {
     let applied: HashSet<_> = applied.iter().collect();
     let mut letters = vec![];
     for (place, delivery) in batch.iter().enumerate() {
         let Some(event) = &delivery.event else { continue };
-        let stream = StreamKey::of(event);
+        let stream = StreamKey::from_event(event);
         if applied.contains(&place) || !blocked.contains(&stream) || is_known(delivery) {
             continue;
         }
-        let reason = reasons.get(&place).cloned().or_else(|| delivery.fault.as_ref().map(told));
-        letters.push(Letter { stream, event, kept: delivery.kept(), reason });
+        let reason = reasons.get(&place).cloned().or_else(|| delivery.fault.as_ref().map(reason_text));
+        letters.push(NewDeadLetter { stream, event, raw_record: delivery.to_raw_record(), reason });
     }
     letters
 }
 
-fn told(reason: &ProjectionError) -> String {
-    crate::runtime::error::chain(reason)
+fn reason_text(reason: &ProjectionError) -> String {
+    crate::runtime::error::error_chain(reason)
 }
 
 /// The checkpoints of the batch's partitions once it is taken in.
-fn advanced(batch: &[Delivery], before: &Checkpoint, handover: u64) -> Checkpoint {
+fn advance_checkpoint(batch: &[ConsumedRecord], before: &Checkpoint, handover: u64) -> Checkpoint {
     // What no record said yet must not be forgotten by a healing that is cut off.
-    let first = PartitionMark { ordinal: expected_after(None, handover), ..PartitionMark::default() };
-    let mut marks = BTreeMap::<(&str, i32), PartitionMark>::new();
+    let first = PartitionCheckpoint { ordinal: last_known_ordinal(None, handover), ..PartitionCheckpoint::default() };
+    let mut marks = BTreeMap::<(&str, i32), PartitionCheckpoint>::new();
     for delivery in batch {
         let place = (delivery.topic.as_str(), delivery.partition);
         let known = || before.0.get(&(delivery.topic.clone(), delivery.partition)).copied().unwrap_or(first);
@@ -253,28 +261,28 @@ fn advanced(batch: &[Delivery], before: &Checkpoint, handover: u64) -> Checkpoin
     Checkpoint(marks.into_iter().map(|((topic, partition), mark)| ((topic.to_owned(), partition), mark)).collect())
 }
 
-fn next_offsets(batch: &[Delivery]) -> BTreeMap<(String, i32), i64> {
+fn next_offsets(batch: &[ConsumedRecord]) -> BTreeMap<(String, i32), i64> {
     let from_kafka = batch.iter().filter(|delivery| delivery.offset >= 0);
     let next: BTreeMap<_, _> =
         from_kafka.map(|delivery| ((delivery.topic.as_str(), delivery.partition), delivery.offset + 1)).collect();
     next.into_iter().map(|((topic, partition), offset)| ((topic.to_owned(), partition), offset)).collect()
 }
 
-fn highest(batch: &[Delivery]) -> u64 {
+fn highest_position(batch: &[ConsumedRecord]) -> u64 {
     batch.iter().filter_map(|delivery| delivery.event.as_ref()).map(|event| event.position).max().unwrap_or_default()
 }
 
 /// How long ago the newest event of the batch was recorded, in seconds.
-fn lag_s(batch: &[Delivery]) -> f64 {
+fn lag_s(batch: &[ConsumedRecord]) -> f64 {
     let newest = batch.iter().filter_map(|delivery| delivery.event.as_ref()).map(|event| event.recorded_at).max();
     let age = newest.and_then(|at| (DateTime::<Utc>::from(SystemTime::now()) - at).to_std().ok());
     age.unwrap_or_default().as_secs_f64()
 }
 
-fn unavailable(error: ProjectionError) -> Setback {
+fn to_batch_error(error: ProjectionError) -> BatchError {
     match error {
         ProjectionError::Unavailable(source) | ProjectionError::Refused(source) | ProjectionError::Poison(source) => {
-            Setback::Store(source)
+            BatchError::Store(source)
         }
     }
 }

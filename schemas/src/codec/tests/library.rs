@@ -10,7 +10,7 @@ proptest! {
     #[test]
     fn each_reads_what_the_other_wrote(event in any_event()) {
         let json = serde_json::to_string(&event).unwrap();
-        let ours = encoded(&event, &json);
+        let ours = encode_event(&event, &json);
         let schema = Schema::parse_str(schema_of(&event).json).unwrap();
         let reader = GenericDatumReader::builder(&schema).build().unwrap();
         let mut rest = ours.as_slice();
@@ -18,7 +18,7 @@ proptest! {
         prop_assert!(rest.is_empty());
         prop_assert!(matches!(&value, Avro::Record(fields) if fields[0].0 == "type"));
         let theirs = GenericDatumWriter::builder(&schema).build().unwrap().write_value_to_vec(value).unwrap();
-        prop_assert_eq!(decoded(&event, &theirs), json);
+        prop_assert_eq!(decode_event(&event, &theirs), json);
         // Avro leaves open into how many blocks a list is cut.
         if !schema_of(&event).json.contains("\"array\"") {
             prop_assert_eq!(theirs, ours);
@@ -28,7 +28,7 @@ proptest! {
 
 #[test]
 fn the_library_sees_the_values_that_were_meant() {
-    let schema = find("opportunity.awarded", "1.0").unwrap();
+    let schema = find_schema("opportunity.awarded", "1.0").unwrap();
     let mut avro = vec![];
     let json = r#"{"type":"awarded","key":"k","award":{"date":"1970-01-03","amount":-5}}"#;
     schema.encode(json, &mut avro).unwrap();

@@ -22,16 +22,16 @@ fn processor_seconds() -> f64 {
 
 #[test]
 fn the_speed_of_a_typical_event_is_measured() {
-    let event = typical();
+    let event = typical_event();
     let json = serde_json::to_string(&event).unwrap();
-    let (schema, avro) = (schema_of(&event), encoded(&event, &json));
-    let decoder = Decoder::parse(schema.json).unwrap();
+    let (schema, avro) = (schema_of(&event), encode_event(&event, &json));
+    let decoder = EventDecoder::parse(schema.json).unwrap();
     let mut into = Vec::with_capacity(2 * json.len());
     let encoding = per_second(|| {
         into.clear();
         schema.encode(&json, &mut into).unwrap();
     });
-    let decoding = per_second(|| assert!(decoder.to_json(&avro).is_ok()));
+    let decoding = per_second(|| assert!(decoder.decode_to_json(&avro).is_ok()));
     println!(
         "{} bytes of JSON, {} of Avro: {encoding:.0} events/s encoded, {decoding:.0} events/s decoded",
         json.len(),

@@ -2,7 +2,7 @@
 
 use cqrs_es::EventStore;
 use domain::{fingerprint::Fingerprint, opportunity::Opportunity};
-use eventstore::{postgres::PostgresConfig, store::PgStore};
+use eventstore::{postgres::PostgresConfig, store::PgEventStore};
 use sqlx::PgPool;
 
 use super::{amend, discover, execute};
@@ -11,8 +11,8 @@ use tests::{database, eventually};
 /// The longest stream in real data.
 const NOTICES: u64 = 133;
 
-fn store(pool: &PgPool, snapshot_every: usize) -> PgStore<Opportunity> {
-    PgStore::new(pool.clone(), &PostgresConfig { snapshot_every, ..PostgresConfig::default() })
+fn store(pool: &PgPool, snapshot_every: usize) -> PgEventStore<Opportunity> {
+    PgEventStore::new(pool.clone(), &PostgresConfig { snapshot_every, ..PostgresConfig::default() })
 }
 
 /// A long stream written without snapshots: 2 events for each notice.
@@ -53,7 +53,7 @@ async fn in_full(pool: &PgPool) -> (Opportunity, usize) {
     loaded(&store(pool, 0)).await
 }
 
-async fn loaded(store: &PgStore<Opportunity>) -> (Opportunity, usize) {
+async fn loaded(store: &PgEventStore<Opportunity>) -> (Opportunity, usize) {
     let context = store.load_aggregate("a").await.unwrap();
     (context.aggregate, context.current_sequence)
 }

@@ -1,8 +1,8 @@
 //! Events that cannot be published: named, never skipped, and nothing behind them gets ahead.
 
-use domain::store::{BatchStore, NewEvent};
+use domain::event_store::{BatchStore, NewEvent};
 use eventstore::append::PgBatchStore;
-use schemas::registry::{Registry, RegistryConfig};
+use schemas::registry_client::{RegistryConfig, SchemaRegistryClient};
 use sqlx::PgPool;
 use uuid::Uuid;
 
@@ -16,7 +16,7 @@ async fn id_at(pool: &PgPool, position: i64) -> Uuid {
 async fn complaint_about(broken: NewEvent) -> String {
     let (pool, kafka) = (database().await, topics().await);
     let store = PgBatchStore::new(pool.clone());
-    store.append_many(vec![event("before", 1), broken, event("after", 1)]).await.unwrap();
+    store.append_events(vec![event("before", 1), broken, event("after", 1)]).await.unwrap();
     let relay = RunningRelay::start(&pool, &kafka).await;
 
     let error = relay.last_error().await;
@@ -53,8 +53,11 @@ async fn an_unknown_version_is_named() {
 #[tokio::test]
 async fn a_registry_that_is_away_holds_the_relay_and_nothing_is_lost() {
     let (pool, kafka) = (database().await, topics().await);
-    PgBatchStore::new(pool.clone()).append_many(vec![event("a", 1), event("a", 2)]).await.unwrap();
-    let nowhere = Registry::new(&RegistryConfig { url: "http://127.0.0.1:1".to_owned(), ..RegistryConfig::default() });
+    PgBatchStore::new(pool.clone()).append_events(vec![event("a", 1), event("a", 2)]).await.unwrap();
+    let nowhere = SchemaRegistryClient::new(&RegistryConfig {
+        url: "http://127.0.0.1:1".to_owned(),
+        ..RegistryConfig::default()
+    });
 
     let relay = RunningRelay::with_registry(&pool, &kafka, &nowhere, RunningRelay::quick_config());
     let error = relay.last_error().await;
@@ -74,7 +77,7 @@ async fn a_large_event_is_published_like_any_other() {
     let mut payload: serde_json::Value = serde_json::from_str(&event("a", 1).payload).unwrap();
     payload["facts"]["description"] = "x".repeat(3_000_000).into();
     let large = NewEvent { payload: payload.to_string(), ..event("a", 1) };
-    PgBatchStore::new(pool.clone()).append_many(vec![large, event("a", 2)]).await.unwrap();
+    PgBatchStore::new(pool.clone()).append_events(vec![large, event("a", 2)]).await.unwrap();
 
     let relay = RunningRelay::start(&pool, &kafka).await;
     relay.reach(2).await;
@@ -91,7 +94,7 @@ async fn an_error_is_gone_once_the_relay_works_again() {
     relay.last_error().await;
 
     sqlx::query("delete from relay_checkpoints").execute(&pool).await.unwrap();
-    PgBatchStore::new(pool.clone()).append_many(vec![event("a", 1)]).await.unwrap();
+    PgBatchStore::new(pool.clone()).append_events(vec![event("a", 1)]).await.unwrap();
     relay.reach(1).await;
 
     eventually(async || {

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use domain::store::BatchStore as _;
+use domain::event_store::BatchStore as _;
 use eventstore::{
     append::PgBatchStore,
-    pooler::{self, SharedSessions},
+    pooler::{self, SessionSharingPooler},
     relay,
 };
 use rdkafka::{
@@ -39,7 +39,7 @@ async fn behind_a_pooler_that_shares_sessions_one_of_three_leads_and_another_tak
         relays.push(RunningRelay::start(&pool, &kafka).await);
     }
     for sequence in 1..=20 {
-        store.append_many((0..10).map(|n| event(&format!("a{n}"), sequence)).collect()).await.unwrap();
+        store.append_events((0..10).map(|n| event(&format!("a{n}"), sequence)).collect()).await.unwrap();
         let leaders = leading(&relays);
         assert!(leaders <= 1, "{leaders} relays lead at once");
     }
@@ -50,7 +50,7 @@ async fn behind_a_pooler_that_shares_sessions_one_of_three_leads_and_another_tak
     .await;
 
     relays.remove(leader).stop().await;
-    store.append_many(vec![event("a0", 21)]).await.unwrap();
+    store.append_events(vec![event("a0", 21)]).await.unwrap();
     eventually(async || {
         let took_over = relays.iter().any(|relay| relay.status.borrow().position >= 201);
         if took_over { Ok(()) } else { Err("nobody took over".to_owned()) }
@@ -70,8 +70,11 @@ async fn a_pooler_that_shares_sessions_is_told_from_the_server_itself() {
     let direct = database().await;
     let (_pooler, pool) = pooled(&direct).await;
 
-    assert_eq!(pooler::find(&direct).await.unwrap(), None);
-    assert_eq!(pooler::find(&pool).await.unwrap(), Some(SharedSessions { keeps_statements: true }));
+    assert_eq!(pooler::detect_pooler(&direct).await.unwrap(), None);
+    assert_eq!(
+        pooler::detect_pooler(&pool).await.unwrap(),
+        Some(SessionSharingPooler { keeps_prepared_statements: true })
+    );
 }
 
 #[tokio::test]
@@ -91,11 +94,11 @@ async fn migrations_through_a_pooler_leave_no_lock_behind() {
 #[tokio::test]
 async fn a_lease_of_a_relay_that_is_dead_is_over_after_its_term_and_its_epoch_moves_nothing_any_more() {
     let (pool, kafka) = (database().await, topics().await);
-    PgBatchStore::new(pool.clone()).append_many(vec![event("a", 1)]).await.unwrap();
+    PgBatchStore::new(pool.clone()).append_events(vec![event("a", 1)]).await.unwrap();
     let dead = "select taken_epoch from take_lease('relay', gen_random_uuid(), 1.5, 'dead:1')";
     let before: i64 = sqlx::query_scalar(dead).fetch_one(&pool).await.unwrap();
     let relay = RunningRelay::start(&pool, &kafka).await;
-    assert!(relay::progress(&pool).await.unwrap().leads);
+    assert!(relay::load_progress(&pool).await.unwrap().leads);
 
     relay.reach(1).await;
 
@@ -107,7 +110,7 @@ async fn a_lease_of_a_relay_that_is_dead_is_over_after_its_term_and_its_epoch_mo
     .await;
     assert!(epoch > before, "{epoch} after {before}");
     relay.stop().await;
-    assert!(!relay::progress(&pool).await.unwrap().leads, "a relay that stops gives its lease back");
+    assert!(!relay::load_progress(&pool).await.unwrap().leads, "a relay that stops gives its lease back");
 }
 
 #[tokio::test]
@@ -116,7 +119,7 @@ async fn a_session_of_the_relay_that_stands_still_is_left_for_another_one() {
     let store = PgBatchStore::new(pool.clone());
     let config = relay::RelayConfig { answer_ms: 1_000, ..RunningRelay::quick_config() };
     let relay = RunningRelay::with(&pool, &kafka, config).await;
-    store.append_many(vec![event("a", 1)]).await.unwrap();
+    store.append_events(vec![event("a", 1)]).await.unwrap();
     relay.reach(1).await;
     let reading = "select pid from pg_stat_activity where application_name = 'medhub relay'
                    and datname = current_database()";
@@ -129,7 +132,7 @@ async fn a_session_of_the_relay_that_stands_still_is_left_for_another_one() {
     };
 
     signal(nix::sys::signal::Signal::SIGSTOP);
-    store.append_many(vec![event("a", 2)]).await.unwrap();
+    store.append_events(vec![event("a", 2)]).await.unwrap();
     let reached = tokio::time::timeout(Duration::from_mins(1), relay.reach(2)).await;
     signal(nix::sys::signal::Signal::SIGCONT);
 
@@ -141,26 +144,26 @@ async fn a_session_of_the_relay_that_stands_still_is_left_for_another_one() {
 #[tokio::test]
 async fn a_compacted_topic_is_named_in_the_progress_and_publishing_goes_on_when_it_is_mended() {
     let (pool, kafka) = (database().await, topics().await);
-    let topic = domain::context::Context::Opportunities.topic(&kafka.topic_prefix);
-    let admin: AdminClient<DefaultClientContext> = kafka.client().create().unwrap();
+    let topic = domain::context::BoundedContext::Opportunities.topic(&kafka.topic_prefix);
+    let admin: AdminClient<DefaultClientContext> = kafka.client_config().create().unwrap();
     let set = async |policy: &str| {
         let change = AlterConfig::new(ResourceSpecifier::Topic(&topic)).set("cleanup.policy", policy);
         let answers = admin.alter_configs(&[change], &AdminOptions::new()).await.unwrap();
         answers.into_iter().next().unwrap().expect(policy);
     };
     set("compact").await;
-    PgBatchStore::new(pool.clone()).append_many(vec![event("a", 1)]).await.unwrap();
+    PgBatchStore::new(pool.clone()).append_events(vec![event("a", 1)]).await.unwrap();
     let relay = RunningRelay::start(&pool, &kafka).await;
 
     let told = eventually(async || {
-        let progress = relay::progress(&pool).await.unwrap();
+        let progress = relay::load_progress(&pool).await.unwrap();
         // Brokers take such a change in some time after they acknowledged it.
         let told = progress.last_error.clone().filter(|told| told.contains("cleanup.policy=compact"));
         told.ok_or(format!("{progress:?}"))
     })
     .await;
     assert!(told.contains(&topic), "{told}");
-    let findings = eventstore::topic::findings(&kafka).await.unwrap();
+    let findings = eventstore::topic::diagnose_topics(&kafka).await.unwrap();
     assert!(findings.iter().any(|(text, harmful)| *harmful && text.contains("compact")), "{findings:?}");
 
     set("delete").await;
@@ -171,21 +174,21 @@ async fn a_compacted_topic_is_named_in_the_progress_and_publishing_goes_on_when_
 #[tokio::test]
 async fn partitions_that_somebody_adds_are_named_and_carry_nothing() {
     let (pool, kafka) = (database().await, topics().await);
-    let topic = domain::context::Context::Opportunities.topic(&kafka.topic_prefix);
-    let admin: AdminClient<DefaultClientContext> = kafka.client().create().unwrap();
+    let topic = domain::context::BoundedContext::Opportunities.topic(&kafka.topic_prefix);
+    let admin: AdminClient<DefaultClientContext> = kafka.client_config().create().unwrap();
     let more = rdkafka::admin::NewPartitions::new(&topic, 8);
     let answers = admin.create_partitions(&[more], &AdminOptions::new()).await.unwrap();
     answers.into_iter().next().unwrap().unwrap();
     let store = PgBatchStore::new(pool.clone());
-    store.append_many((0..40).map(|n| event(&format!("a{n}"), 1)).collect()).await.unwrap();
+    store.append_events((0..40).map(|n| event(&format!("a{n}"), 1)).collect()).await.unwrap();
 
     let relay = RunningRelay::start(&pool, &kafka).await;
     relay.reach(40).await;
     relay.stop().await;
 
-    assert_eq!(eventstore::count::records(&kafka).await.unwrap(), 40);
+    assert_eq!(eventstore::count::count_published(&kafka).await.unwrap(), 40);
     eventually(async || {
-        let findings = eventstore::topic::findings(&kafka).await.unwrap();
+        let findings = eventstore::topic::diagnose_topics(&kafka).await.unwrap();
         let named = findings.iter().any(|(text, harmful)| !harmful && text.contains("has 8 partitions"));
         if named { Ok(()) } else { Err(format!("{findings:?}")) }
     })

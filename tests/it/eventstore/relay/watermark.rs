@@ -1,6 +1,6 @@
 //! How far a partition has come, told by its records.
 
-use domain::store::BatchStore;
+use domain::event_store::BatchStore;
 use eventstore::append::PgBatchStore;
 
 use tests::{
@@ -13,7 +13,7 @@ use tests::{
 async fn every_partition_says_how_far_it_has_come_also_without_events() {
     let (pool, kafka) = (database().await, topics().await);
     let relay = RunningRelay::start(&pool, &kafka).await;
-    PgBatchStore::new(pool.clone()).append_many(vec![event("a", 1), event("a", 2), event("a", 3)]).await.unwrap();
+    PgBatchStore::new(pool.clone()).append_events(vec![event("a", 1), event("a", 2), event("a", 3)]).await.unwrap();
 
     let found = eventually(async || {
         let found = read_records(&kafka).await;
@@ -42,7 +42,7 @@ async fn no_event_comes_after_a_beacon_that_says_it_was_before() {
         // An append that commits late among others that do not.
         let mut slow = pool.begin().await.unwrap();
         insert_event(&mut slow, &format!("slow{round}"), 1).await;
-        store.append_many((0..20).map(|n| event(&format!("a{n}"), round)).collect()).await.unwrap();
+        store.append_events((0..20).map(|n| event(&format!("a{n}"), round)).collect()).await.unwrap();
         tokio::time::sleep(std::time::Duration::from_millis(60)).await;
         slow.commit().await.unwrap();
     }
@@ -70,7 +70,7 @@ async fn the_events_of_a_partition_are_numbered_without_gaps_across_leaders() {
     let store = PgBatchStore::new(pool.clone());
     for sequence in 1..=3 {
         let relay = RunningRelay::start(&pool, &kafka).await;
-        store.append_many((0..40).map(|n| event(&format!("a{n}"), sequence)).collect()).await.unwrap();
+        store.append_events((0..40).map(|n| event(&format!("a{n}"), sequence)).collect()).await.unwrap();
         relay.reach(40 * sequence).await;
         relay.stop().await;
     }
@@ -83,5 +83,5 @@ async fn the_events_of_a_partition_are_numbered_without_gaps_across_leaders() {
         assert_eq!(ordinals, expected, "partition {partition}");
     }
     assert_eq!(found.iter().filter(|record| TopicRecord::is_event(record)).count(), 120);
-    assert_eq!(eventstore::count::records(&kafka).await.unwrap(), 120);
+    assert_eq!(eventstore::count::count_published(&kafka).await.unwrap(), 120);
 }

@@ -10,7 +10,7 @@ use axum::{
 
 /// An error as ClickHouse words it, for example `Code: 60. DB::Exception: ... (UNKNOWN_TABLE)`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Exception {
+pub(super) struct ClickHouseException {
     /// ClickHouse's error code.
     pub(super) code: i32,
     /// The whole text, version included.
@@ -19,7 +19,7 @@ pub(super) struct Exception {
 
 /// The errors this server raises itself; the numbers are ClickHouse's.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Refusal {
+pub(super) enum ExceptionCode {
     NotImplemented,
     SyntaxError,
     BadArguments,
@@ -32,7 +32,7 @@ pub(super) enum Refusal {
     SessionNotFound,
 }
 
-impl Refusal {
+impl ExceptionCode {
     const fn code_and_name(self) -> (i32, &'static str) {
         match self {
             Self::NotImplemented => (48, "NOT_IMPLEMENTED"),
@@ -49,13 +49,13 @@ impl Refusal {
     }
 
     /// Words the refusal as ClickHouse does.
-    pub(super) fn because(self, reason: &str) -> Exception {
+    pub(super) fn because(self, reason: &str) -> ClickHouseException {
         let (code, name) = self.code_and_name();
-        Exception { code, text: format!("Code: {code}. DB::Exception: {reason}. ({name})") }
+        ClickHouseException { code, text: format!("Code: {code}. DB::Exception: {reason}. ({name})") }
     }
 }
 
-impl Exception {
+impl ClickHouseException {
     /// Reads an engine's error text.
     pub(super) fn from_engine(text: &str, version: &str) -> Self {
         let mut text = Cow::Borrowed(text);
@@ -111,7 +111,7 @@ impl Exception {
     }
 }
 
-impl IntoResponse for Exception {
+impl IntoResponse for ClickHouseException {
     fn into_response(self) -> Response {
         let mut response = Response::new(Body::from(format!("{}\n", self.text)));
         *response.status_mut() = self.status();
@@ -139,29 +139,31 @@ mod tests {
 
     #[test]
     fn an_engine_s_error_keeps_its_code_and_tells_the_version_once() {
-        let plain = Exception::from_engine("Code: 60. DB::Exception: no table (a). (UNKNOWN_TABLE)", "26.5");
+        let plain = ClickHouseException::from_engine("Code: 60. DB::Exception: no table (a). (UNKNOWN_TABLE)", "26.5");
         assert_eq!(plain.text, "Code: 60. DB::Exception: no table (a). (UNKNOWN_TABLE) (version 26.5)");
         assert_eq!((plain.code, plain.status()), (60, StatusCode::NOT_FOUND));
         let inner = "Code: 33. DB::Exception: cut off: (at row 4). (CANNOT_READ_ALL_DATA) (version 26.5)";
-        let nested =
-            Exception::from_engine(&format!("Code: 33. DB::Exception: {inner}. (CANNOT_READ_ALL_DATA)"), "26.5");
+        let nested = ClickHouseException::from_engine(
+            &format!("Code: 33. DB::Exception: {inner}. (CANNOT_READ_ALL_DATA)"),
+            "26.5",
+        );
         assert_eq!((nested.text.as_str(), nested.code), (inner, 33));
     }
 
     #[test]
     fn words_without_a_code_get_one() {
-        let odd = Exception::from_engine("std::bad_alloc", "26.5");
+        let odd = ClickHouseException::from_engine("std::bad_alloc", "26.5");
         assert_eq!((odd.code, odd.status()), (1001, StatusCode::INTERNAL_SERVER_ERROR));
     }
 
     #[test]
     fn a_refusal_has_the_status_of_its_name() {
         for (refusal, status) in [
-            (Refusal::NotImplemented, StatusCode::NOT_IMPLEMENTED),
-            (Refusal::TooManyBytes, StatusCode::PAYLOAD_TOO_LARGE),
-            (Refusal::AuthenticationFailed, StatusCode::FORBIDDEN),
-            (Refusal::CannotSchedule, StatusCode::SERVICE_UNAVAILABLE),
-            (Refusal::Readonly, StatusCode::INTERNAL_SERVER_ERROR),
+            (ExceptionCode::NotImplemented, StatusCode::NOT_IMPLEMENTED),
+            (ExceptionCode::TooManyBytes, StatusCode::PAYLOAD_TOO_LARGE),
+            (ExceptionCode::AuthenticationFailed, StatusCode::FORBIDDEN),
+            (ExceptionCode::CannotSchedule, StatusCode::SERVICE_UNAVAILABLE),
+            (ExceptionCode::Readonly, StatusCode::INTERNAL_SERVER_ERROR),
         ] {
             assert_eq!(refusal.because("x").status(), status, "{refusal:?}");
         }

@@ -4,19 +4,19 @@
 use std::path::Path;
 
 use super::{
-    exception::{Exception, Refusal},
-    framing::Framing,
-    login::Access,
-    token::{Kind, Token, Tokens},
+    exception::{ClickHouseException, ExceptionCode},
+    login_access::LoginAccess,
+    stream_framing::StreamFraming,
+    tokenizer::{SqlToken, SqlTokenizer, TokenKind},
 };
 
 /// A statement, understood as far as needed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Statement {
+pub(super) enum ParsedStatement {
     /// `SELECT`, also behind `WITH`, `FROM` or a parenthesis.
-    Select(Select),
+    Select(SelectStatement),
     /// `INSERT` followed by data in a format.
-    Insert(Insert),
+    Insert(InsertStatement),
     /// `SET` or `USE`, which a session remembers.
     Session,
     /// `CREATE TEMPORARY TABLE`, which would be one of a session.
@@ -29,23 +29,23 @@ pub(super) enum Statement {
 
 /// What matters of a `SELECT`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Select {
+pub(super) struct SelectStatement {
     /// The format its text names.
     pub(super) format: Option<String>,
     /// `WITH TOTALS` gives a second part that the pieces of a stream would lose.
     pub(super) totals: bool,
 }
 
-impl Select {
+impl SelectStatement {
     /// How its result can be streamed in the format it names, or else in the request's default.
-    pub(super) fn framing(&self, default_format: &str) -> Option<Framing> {
-        if self.totals { None } else { Framing::of(self.format.as_deref().unwrap_or(default_format)) }
+    pub(super) fn framing(&self, default_format: &str) -> Option<StreamFraming> {
+        if self.totals { None } else { StreamFraming::of(self.format.as_deref().unwrap_or(default_format)) }
     }
 }
 
 /// An `INSERT` with data: `INSERT INTO t (a, b) [SETTINGS ..] {FORMAT f | VALUES} data`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Insert {
+pub(super) struct InsertStatement {
     /// Format of the data.
     pub(super) format: String,
     /// Where the data starts in the text.
@@ -58,7 +58,7 @@ pub(super) struct Insert {
     options: usize,
 }
 
-impl Insert {
+impl InsertStatement {
     /// Words the statement so that the engine reads the data from a file; the text is the one that was understood.
     pub(super) fn reading_file(&self, text: &[u8], file: &Path) -> Vec<u8> {
         let path = file.to_string_lossy().replace('\\', "\\\\").replace('\'', "\\'");
@@ -69,64 +69,64 @@ impl Insert {
 }
 
 /// Understands a text, or refuses it where a ClickHouse server would.
-pub(super) fn understand(text: &[u8], access: Access) -> Result<Statement, Exception> {
-    let mut tokens = Tokens::of(text);
+pub(super) fn understand(text: &[u8], access: LoginAccess) -> Result<ParsedStatement, ClickHouseException> {
+    let mut tokens = SqlTokenizer::of(text);
     let Some(first) = tokens.find(|token| !token.is_sign(b'(') && !token.is_sign(b';')) else {
-        return Ok(Statement::Empty);
+        return Ok(ParsedStatement::Empty);
     };
     if first.is("INSERT") {
         return insert(text, tokens);
     }
-    if first.is("KILL") && access == Access::Read {
-        return Err(Refusal::Readonly.because("analyst: Cannot execute query in readonly mode"));
+    if first.is("KILL") && access == LoginAccess::Read {
+        return Err(ExceptionCode::Readonly.because("analyst: Cannot execute query in readonly mode"));
     }
-    let rest = Rest::read(first, tokens, access)?;
+    let rest = StatementClauses::read(first, tokens, access)?;
     if first.is("SET") || first.is("USE") {
-        return Ok(Statement::Session);
+        return Ok(ParsedStatement::Session);
     }
     if rest.temporary {
-        return Ok(Statement::Temporary);
+        return Ok(ParsedStatement::Temporary);
     }
     if ["SELECT", "WITH", "FROM"].iter().any(|word| first.is(word)) && !rest.inserts {
-        return Ok(Statement::Select(Select { format: rest.format, totals: rest.totals }));
+        return Ok(ParsedStatement::Select(SelectStatement { format: rest.format, totals: rest.totals }));
     }
-    Ok(Statement::Other)
+    Ok(ParsedStatement::Other)
 }
 
-fn insert<'a>(text: &'a [u8], mut tokens: Tokens<'a>) -> Result<Statement, Exception> {
+fn insert<'a>(text: &'a [u8], mut tokens: SqlTokenizer<'a>) -> Result<ParsedStatement, ClickHouseException> {
     let mut depth = 0_usize;
     let mut target = None;
-    let mut last = None::<Token<'_>>;
+    let mut last = None::<SqlToken<'_>>;
     while let Some(token) = tokens.next() {
         match token.kind {
-            Kind::Sign(b'(') => depth += 1,
-            Kind::Sign(b')') => depth = depth.saturating_sub(1),
-            Kind::Sign(_) | Kind::Other => {}
-            Kind::Word(_) if depth > 0 => {}
-            Kind::Word(_) if token.is("SELECT") || token.is("WITH") || token.is("WATCH") => {
-                Rest::read(token, tokens, Access::Full)?;
-                return Ok(Statement::Other);
+            TokenKind::Punctuation(b'(') => depth += 1,
+            TokenKind::Punctuation(b')') => depth = depth.saturating_sub(1),
+            TokenKind::Punctuation(_) | TokenKind::Other => {}
+            TokenKind::Word(_) if depth > 0 => {}
+            TokenKind::Word(_) if token.is("SELECT") || token.is("WITH") || token.is("WATCH") => {
+                StatementClauses::read(token, tokens, LoginAccess::Full)?;
+                return Ok(ParsedStatement::Other);
             }
-            Kind::Word(_) if token.is("INFILE") => return Err(local_file("FROM INFILE")),
-            Kind::Word(_) if token.is("SETTINGS") => target = target.or(Some(token.start)),
-            Kind::Word(_) => {
+            TokenKind::Word(_) if token.is("INFILE") => return Err(local_file("FROM INFILE")),
+            TokenKind::Word(_) if token.is("SETTINGS") => target = target.or(Some(token.start)),
+            TokenKind::Word(_) => {
                 if let Some(insert) = data_after(text, token, &mut tokens, last, target)? {
-                    return Ok(Statement::Insert(insert));
+                    return Ok(ParsedStatement::Insert(insert));
                 }
             }
         }
         last = Some(token);
     }
-    Ok(Statement::Other)
+    Ok(ParsedStatement::Other)
 }
 
 fn data_after(
     text: &[u8],
-    token: Token<'_>,
-    tokens: &mut Tokens<'_>,
-    last: Option<Token<'_>>,
+    token: SqlToken<'_>,
+    tokens: &mut SqlTokenizer<'_>,
+    last: Option<SqlToken<'_>>,
     target: Option<usize>,
-) -> Result<Option<Insert>, Exception> {
+) -> Result<Option<InsertStatement>, ClickHouseException> {
     let names_a_table = last.is_none_or(|last| last.is("INTO") || last.is("TABLE") || last.is_sign(b'.'));
     let target = target.unwrap_or(token.start);
     if names_a_table {
@@ -134,16 +134,16 @@ fn data_after(
     }
     if token.is("VALUES") {
         let format = "Values".to_owned();
-        return Ok(Some(Insert { format, data: token.end, values: true, target, options: token.start }));
+        return Ok(Some(InsertStatement { format, data: token.end, values: true, target, options: token.start }));
     }
     if !token.is("FORMAT") {
         return Ok(None);
     }
-    let Some(Token { kind: Kind::Word(format), end, .. }) = tokens.next() else {
-        return Err(Refusal::SyntaxError.because("Syntax error: FORMAT is not followed by the name of a format"));
+    let Some(SqlToken { kind: TokenKind::Word(format), end, .. }) = tokens.next() else {
+        return Err(ExceptionCode::SyntaxError.because("Syntax error: FORMAT is not followed by the name of a format"));
     };
     let data = end + blank_before_data(&text[end..]);
-    Ok(Some(Insert { format: format.to_owned(), data, values: false, target, options: token.start }))
+    Ok(Some(InsertStatement { format: format.to_owned(), data, values: false, target, options: token.start }))
 }
 
 /// ClickHouse skips blanks and then one line break between the format's name and the data.
@@ -156,38 +156,42 @@ fn blank_before_data(text: &[u8]) -> usize {
     }
 }
 
-fn local_file(clause: &str) -> Exception {
-    Refusal::NotImplemented.because(&format!("{clause} is not allowed in the HTTP interface"))
+fn local_file(clause: &str) -> ClickHouseException {
+    ExceptionCode::NotImplemented.because(&format!("{clause} is not allowed in the HTTP interface"))
 }
 
 /// What the tokens behind the first one tell.
-struct Rest {
+struct StatementClauses {
     format: Option<String>,
     totals: bool,
     inserts: bool,
     temporary: bool,
 }
 
-impl Rest {
-    fn read<'a>(first: Token<'a>, tokens: Tokens<'a>, access: Access) -> Result<Self, Exception> {
+impl StatementClauses {
+    fn read<'a>(
+        first: SqlToken<'a>,
+        tokens: SqlTokenizer<'a>,
+        access: LoginAccess,
+    ) -> Result<Self, ClickHouseException> {
         let mut rest = Self { format: None, totals: false, inserts: false, temporary: false };
         let (mut last, mut ended) = (first, false);
         for token in tokens {
             if ended && !token.is_sign(b';') {
-                return Err(Refusal::SyntaxError.because("Syntax error (Multi-statements are not allowed)"));
+                return Err(ExceptionCode::SyntaxError.because("Syntax error (Multi-statements are not allowed)"));
             }
             ended |= token.is_sign(b';');
             if token.is("OUTFILE") && last.is("INTO") {
                 return Err(local_file("INTO OUTFILE"));
             }
             // The embedded engine would read any file of this machine with the function `file`.
-            if token.is_sign(b'(') && last.is("file") && access == Access::Read {
-                return Err(Refusal::Readonly.because("analyst: Cannot read files in readonly mode"));
+            if token.is_sign(b'(') && last.is("file") && access == LoginAccess::Read {
+                return Err(ExceptionCode::Readonly.because("analyst: Cannot read files in readonly mode"));
             }
             rest.totals |= token.is("TOTALS");
             rest.temporary |= token.is("TEMPORARY") && (last.is("CREATE") || last.is("REPLACE"));
             rest.inserts |= token.is("INSERT");
-            if let (Kind::Word(word), true) = (token.kind, last.is("FORMAT")) {
+            if let (TokenKind::Word(word), true) = (token.kind, last.is("FORMAT")) {
                 rest.format = Some(word.to_owned());
             }
             last = token;
@@ -200,14 +204,15 @@ impl Rest {
 mod tests {
     use super::*;
 
-    fn understood(text: &str) -> Statement {
-        understand(text.as_bytes(), Access::Full).unwrap()
+    fn understood(text: &str) -> ParsedStatement {
+        understand(text.as_bytes(), LoginAccess::Full).unwrap()
     }
 
     #[test]
     fn selects_tell_their_format() {
-        let select =
-            |format: Option<&str>, totals| Statement::Select(Select { format: format.map(str::to_owned), totals });
+        let select = |format: Option<&str>, totals| {
+            ParsedStatement::Select(SelectStatement { format: format.map(str::to_owned), totals })
+        };
         assert_eq!(understood("select 1"), select(None, false));
         assert_eq!(understood("(SELECT 1) format JSON;"), select(Some("JSON"), false));
         assert_eq!(understood("WITH 1 AS x SELECT x SETTINGS a=1 FORMAT CSV"), select(Some("CSV"), false));
@@ -217,7 +222,7 @@ mod tests {
     #[test]
     fn data_of_an_insert_starts_behind_its_format() {
         let text = "INSERT INTO t(`a`, format) FORMAT RowBinary\n\n\x01";
-        let Statement::Insert(insert) = understood(text) else { panic!("no insert") };
+        let ParsedStatement::Insert(insert) = understood(text) else { panic!("no insert") };
         assert_eq!((insert.format.as_str(), &text[insert.data..], insert.values), ("RowBinary", "\n\x01", false));
         let told = String::from_utf8(insert.reading_file(text.as_bytes(), Path::new("/a'b"))).unwrap();
         assert_eq!(told, "INSERT INTO t(`a`, format)  FROM INFILE '/a\\'b' COMPRESSION 'none'  FORMAT RowBinary");
@@ -226,29 +231,32 @@ mod tests {
     #[test]
     fn settings_of_an_insert_stand_behind_the_file() {
         let text = "INSERT INTO d.t SETTINGS max_threads=1 FORMAT CSV";
-        let Statement::Insert(insert) = understood(text) else { panic!("no insert") };
+        let ParsedStatement::Insert(insert) = understood(text) else { panic!("no insert") };
         let told = String::from_utf8(insert.reading_file(text.as_bytes(), Path::new("/f"))).unwrap();
         assert_eq!(told, "INSERT INTO d.t  FROM INFILE '/f' COMPRESSION 'none' SETTINGS max_threads=1  FORMAT CSV");
     }
 
     #[test]
     fn values_are_data_and_a_select_is_not() {
-        assert!(matches!(understood("insert into t values (1)"), Statement::Insert(Insert { values: true, .. })));
-        assert_eq!(understood("INSERT INTO t SELECT 1"), Statement::Other);
-        assert_eq!(understood("INSERT INTO values (a) SELECT 1"), Statement::Other);
-        assert_eq!(understood("  -- nothing\n"), Statement::Empty);
-        assert_eq!(understood("CREATE TABLE t (a Int8) ENGINE = Memory"), Statement::Other);
-        assert_eq!(understood("set max_threads = 1"), Statement::Session);
-        assert_eq!(understood("CREATE TEMPORARY TABLE t (a Int8)"), Statement::Temporary);
+        assert!(matches!(
+            understood("insert into t values (1)"),
+            ParsedStatement::Insert(InsertStatement { values: true, .. })
+        ));
+        assert_eq!(understood("INSERT INTO t SELECT 1"), ParsedStatement::Other);
+        assert_eq!(understood("INSERT INTO values (a) SELECT 1"), ParsedStatement::Other);
+        assert_eq!(understood("  -- nothing\n"), ParsedStatement::Empty);
+        assert_eq!(understood("CREATE TABLE t (a Int8) ENGINE = Memory"), ParsedStatement::Other);
+        assert_eq!(understood("set max_threads = 1"), ParsedStatement::Session);
+        assert_eq!(understood("CREATE TEMPORARY TABLE t (a Int8)"), ParsedStatement::Temporary);
     }
 
     #[test]
     fn files_of_the_machine_and_second_statements_are_refused() {
         let refused = |text: &str, access| understand(text.as_bytes(), access).unwrap_err().code;
-        assert_eq!(refused("SELECT 1 INTO OUTFILE '/tmp/x'", Access::Full), 48);
-        assert_eq!(refused("INSERT INTO t FROM INFILE '/tmp/x' FORMAT CSV", Access::Full), 48);
-        assert_eq!(refused("SELECT 1; SELECT 2", Access::Full), 62);
-        assert_eq!(refused("SELECT file('/etc/hostname')", Access::Read), 164);
-        assert_eq!(refused("KILL QUERY WHERE 1", Access::Read), 164);
+        assert_eq!(refused("SELECT 1 INTO OUTFILE '/tmp/x'", LoginAccess::Full), 48);
+        assert_eq!(refused("INSERT INTO t FROM INFILE '/tmp/x' FORMAT CSV", LoginAccess::Full), 48);
+        assert_eq!(refused("SELECT 1; SELECT 2", LoginAccess::Full), 62);
+        assert_eq!(refused("SELECT file('/etc/hostname')", LoginAccess::Read), 164);
+        assert_eq!(refused("KILL QUERY WHERE 1", LoginAccess::Read), 164);
     }
 }

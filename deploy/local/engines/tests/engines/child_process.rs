@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-const PATIENCE: Duration = Duration::from_mins(1);
+const PROCESS_TIMEOUT: Duration = Duration::from_mins(1);
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// A running server; killed when dropped.
@@ -36,7 +36,7 @@ impl ChildProcess {
             if let Some(status) = child.try_wait().unwrap() {
                 panic!("the server ended with {status}:\n{}", log_tail(folder));
             }
-            assert!(started.elapsed() < PATIENCE, "the server is not ready:\n{}", log_tail(folder));
+            assert!(started.elapsed() < PROCESS_TIMEOUT, "the server is not ready:\n{}", log_tail(folder));
             tokio::time::sleep(PAUSE).await;
         };
         Self { child, folder: folder.to_owned(), address, ready_after: started.elapsed() }
@@ -61,7 +61,7 @@ impl ChildProcess {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status;
             }
-            assert!(started.elapsed() < PATIENCE, "the server does not end:\n{}", log_tail(&self.folder));
+            assert!(started.elapsed() < PROCESS_TIMEOUT, "the server does not end:\n{}", log_tail(&self.folder));
             tokio::time::sleep(PAUSE).await;
         }
     }

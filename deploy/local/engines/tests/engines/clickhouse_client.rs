@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::{child_process::ChildProcess, process::start_engine};
 
 #[derive(Clone, Debug, PartialEq, Row, Serialize, Deserialize)]
-struct Notice {
+struct InsertedNotice {
     id: u64,
     title: String,
     tags: Vec<String>,
@@ -23,10 +23,10 @@ const TABLE: &str = "create table notices (id UInt64, title String, tags Array(L
     award_cents Nullable(Int64), noted DateTime64(3) default now64(3)) engine = ReplacingMergeTree order by id \
     settings non_replicated_deduplication_window = 1000";
 
-fn notice(id: u64) -> Notice {
+fn notice(id: u64) -> InsertedNotice {
     // Every byte a string can carry, among them the ones that broke data glued into the statement.
     let odd: String = char::from(u8::try_from(id % 128).unwrap()).into();
-    Notice {
+    InsertedNotice {
         id,
         title: format!("wheelchairs; FORMAT '{odd}' \\ \n--"),
         tags: vec!["medical".to_owned(); usize::try_from(id % 3).unwrap()],
@@ -48,7 +48,7 @@ async fn with_table(folder: &Path) -> (ChildProcess, Client) {
 }
 
 async fn insert(client: &Client, rows: std::ops::Range<u64>) {
-    let mut insert = client.insert::<Notice>("notices").await.unwrap();
+    let mut insert = client.insert::<InsertedNotice>("notices").await.unwrap();
     for id in rows {
         insert.write(&notice(id)).await.unwrap();
     }
@@ -67,7 +67,7 @@ async fn half_a_million_rows_go_in_and_come_back_as_they_were() {
     insert(&client, 0..500_000).await;
     println!("clickhouse: 500,000 rows inserted in {:?}", started.elapsed());
     let started = Instant::now();
-    let mut cursor = client.query("select ?fields from notices order by id").fetch::<Notice>().unwrap();
+    let mut cursor = client.query("select ?fields from notices order by id").fetch::<InsertedNotice>().unwrap();
     let mut id = 0;
     while let Some(read) = cursor.next().await.unwrap() {
         assert_eq!(read, notice(id));
@@ -84,11 +84,11 @@ async fn small_selects_bind_and_take_parameters() {
     let (process, client) = with_table(folder.path()).await;
     insert(&client, 0..10).await;
     let title = notice(7).title;
-    let bound: Notice =
+    let bound: InsertedNotice =
         client.query("select ?fields from notices where title = ?").bind(&title).fetch_one().await.unwrap();
     assert_eq!(bound, notice(7));
     let asked = "select ?fields from notices where title = {title: String} and id in {ids: Array(UInt64)}";
-    let named: Vec<Notice> =
+    let named: Vec<InsertedNotice> =
         client.query(asked).param("title", &title).param("ids", vec![6_u64, 7]).fetch_all().await.unwrap();
     assert_eq!(named, [notice(7)]);
     let mut times: Vec<Duration> = Vec::new();
@@ -107,13 +107,13 @@ async fn small_selects_bind_and_take_parameters() {
 #[tokio::test]
 async fn a_row_that_does_not_fit_the_table_is_refused() {
     #[derive(Row, Serialize)]
-    struct Wrong {
+    struct MismatchedRow {
         id: String,
     }
     let folder = TempDir::new().unwrap();
     let (_process, client) = with_table(folder.path()).await;
-    let refused = match client.insert::<Wrong>("notices").await {
-        Ok(mut insert) => match insert.write(&Wrong { id: "x".to_owned() }).await {
+    let refused = match client.insert::<MismatchedRow>("notices").await {
+        Ok(mut insert) => match insert.write(&MismatchedRow { id: "x".to_owned() }).await {
             Ok(()) => insert.end().await,
             Err(error) => Err(error),
         },
@@ -157,7 +157,7 @@ async fn acknowledged_rows_survive_a_kill_and_a_clean_stop() {
 async fn an_insert_cut_off_in_the_middle_adds_nothing() {
     let folder = TempDir::new().unwrap();
     let (_process, client) = with_table(folder.path()).await;
-    let mut cut = client.insert::<Notice>("notices").await.unwrap();
+    let mut cut = client.insert::<InsertedNotice>("notices").await.unwrap();
     for id in 0..100_000 {
         cut.write(&notice(id)).await.unwrap();
     }

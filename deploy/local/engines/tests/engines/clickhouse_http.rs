@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use medhub_engines::{EngineError, clickhouse::Config};
+use medhub_engines::{EngineError, clickhouse::ClickHouseServerConfig};
 use reqwest::{Client, Response, StatusCode};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -13,13 +13,13 @@ use crate::{
     process::{libchdb, start_engine},
 };
 
-struct Http {
+struct HttpServerFixture {
     process: ChildProcess,
     client: Client,
     folder: TempDir,
 }
 
-impl Http {
+impl HttpServerFixture {
     async fn start() -> Self {
         let folder = TempDir::new().unwrap();
         let process = start_engine(folder.path()).await;
@@ -56,7 +56,7 @@ fn header<'a>(response: &'a Response, name: &str) -> &'a str {
 
 #[tokio::test]
 async fn ping_and_an_empty_get_say_ok() {
-    let http = Http::start().await;
+    let http = HttpServerFixture::start().await;
     for path in ["ping", ""] {
         let said = reqwest::get(format!("http://{}/{path}", http.process.address)).await.unwrap();
         let asked = if path.is_empty() { StatusCode::FORBIDDEN } else { StatusCode::OK };
@@ -67,7 +67,7 @@ async fn ping_and_an_empty_get_say_ok() {
 
 #[tokio::test]
 async fn answers_carry_the_format_that_was_asked_for() {
-    let http = Http::start().await;
+    let http = HttpServerFixture::start().await;
     assert_eq!(http.text("", "select 1 as a, 'b' as b").await, "1\tb\n");
     assert_eq!(http.text("default_format=CSVWithNames", "select 1 as a").await, "\"a\"\n1\n");
     let json: Value = serde_json::from_str(&http.text("", "select number from numbers(3) format JSON").await).unwrap();
@@ -80,7 +80,7 @@ async fn answers_carry_the_format_that_was_asked_for() {
 
 #[tokio::test]
 async fn a_result_in_many_pieces_is_one_document() {
-    let http = Http::start().await;
+    let http = HttpServerFixture::start().await;
     let asked = "select number as n from numbers(1000000) where number % 250000 = 1 settings max_block_size = 1000";
     assert_eq!(http.text("default_format=TSVWithNames", asked).await, "n\n1\n250001\n500001\n750001\n");
     let all = http.text("default_format=CSVWithNames", "select number as n from numbers(1000000)").await;
@@ -91,7 +91,7 @@ async fn a_result_in_many_pieces_is_one_document() {
 
 #[tokio::test]
 async fn data_of_an_insert_may_stand_in_the_body_or_behind_the_statement() {
-    let http = Http::start().await;
+    let http = HttpServerFixture::start().await;
     http.text("", "create table t (a UInt64, b String) engine = MergeTree order by a").await;
     let response =
         http.post("query=insert%20into%20t%20format%20JSONEachRow", "{\"a\":1,\"b\":\"x\"}\n{\"a\":2}").await;
@@ -110,7 +110,7 @@ async fn data_of_an_insert_may_stand_in_the_body_or_behind_the_statement() {
 
 #[tokio::test]
 async fn failures_carry_code_text_and_status() {
-    let http = Http::start().await;
+    let http = HttpServerFixture::start().await;
     for (parameters, statement, status, code) in [
         ("", "select * from nowhere", 404, "60"),
         ("", "selec", 400, "62"),
@@ -135,7 +135,7 @@ async fn failures_carry_code_text_and_status() {
 
 #[tokio::test]
 async fn settings_end_with_their_request() {
-    let http = Http::start().await;
+    let http = HttpServerFixture::start().await;
     assert_eq!(http.text("max_threads=3", "select getSetting('max_threads')").await, "3\n");
     http.text("", "set max_block_size = 7").await;
     assert_ne!(http.text("", "select getSetting('max_block_size')").await, "7\n");
@@ -144,7 +144,7 @@ async fn settings_end_with_their_request() {
 
 #[tokio::test]
 async fn a_session_remembers_what_was_set() {
-    let http = Http::start().await;
+    let http = HttpServerFixture::start().await;
     http.text("session_id=a&session_timeout=60", "set max_block_size = 7").await;
     assert_eq!(http.text("session_id=a", "select getSetting('max_block_size')").await, "7\n");
     assert_eq!(http.text("session_id=a&max_block_size=8", "select getSetting('max_block_size')").await, "8\n");
@@ -159,7 +159,7 @@ async fn a_session_remembers_what_was_set() {
 
 #[tokio::test]
 async fn what_tools_send_by_default_is_taken_from_the_analyst() {
-    let http = Http::start().await;
+    let http = HttpServerFixture::start().await;
     let sent = "max_execution_time=30&result_overflow_mode=break&max_result_rows=200&log_comment=grafana&session_id=a\
         &session_timeout=60&extremes=0&readonly=2&max_result_bytes=0&wait_end_of_query=1&enable_http_compression=1\
         &send_progress_in_http_headers=1&max_block_size=100&use_client_time_zone=1&client_protocol_version=54468";
@@ -181,7 +181,7 @@ async fn what_tools_send_by_default_is_taken_from_the_analyst() {
 
 #[tokio::test]
 async fn packed_statements_and_answers_are_understood() {
-    let http = Http::start().await;
+    let http = HttpServerFixture::start().await;
     let gzip = |text: &str| {
         let mut packed = flate2::write::GzEncoder::new(vec![], flate2::Compression::fast());
         std::io::Write::write_all(&mut packed, text.as_bytes()).unwrap();
@@ -208,7 +208,7 @@ async fn packed_statements_and_answers_are_understood() {
 
 #[tokio::test]
 async fn native_blocks_are_in_the_revision_that_the_client_names() {
-    let http = Http::start().await;
+    let http = HttpServerFixture::start().await;
     let asked = "select number as n, toString(number) as s from numbers(2)";
     let http = &http;
     let native = |revision: u64| async move {
@@ -226,7 +226,7 @@ async fn native_blocks_are_in_the_revision_that_the_client_names() {
 
 #[tokio::test]
 async fn the_analyst_reads_and_nothing_else() {
-    let http = Http::start().await;
+    let http = HttpServerFixture::start().await;
     http.text("", "create table t (a UInt64) engine = MergeTree order by a").await;
     let read = http.get_as("analyst", "analyst", "select count() from t").await;
     assert_eq!(read.status(), StatusCode::OK);
@@ -245,7 +245,7 @@ async fn the_analyst_reads_and_nothing_else() {
 
 #[tokio::test]
 async fn a_body_above_the_limit_is_refused() {
-    let http = Http::start().await;
+    let http = HttpServerFixture::start().await;
     http.text("", "create table t (a String) engine = MergeTree order by a").await;
     let response = http.post("query=insert%20into%20t%20format%20RawBLOB", vec![b'x'; 65 << 20]).await;
     assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
@@ -254,7 +254,7 @@ async fn a_body_above_the_limit_is_refused() {
 
 #[tokio::test]
 async fn a_stop_lets_the_running_statement_finish() {
-    let http = Http::start().await;
+    let http = HttpServerFixture::start().await;
     let running = http.post("", "select sleep(1)");
     let stop = async {
         while http.text("", "select count() from system.processes where query like '%sleep(1)%'").await == "1\n" {
@@ -269,14 +269,17 @@ async fn a_stop_lets_the_running_statement_finish() {
 
 #[tokio::test]
 async fn a_folder_in_use_and_a_missing_library_are_named() {
-    let http = Http::start().await;
+    let http = HttpServerFixture::start().await;
     // It tells its address before it opens its folder, and answers after.
     http.text("", "select 1").await;
     let address = "127.0.0.1:0".parse().unwrap();
     let serve = |config| medhub_engines::clickhouse::serve(config, CancellationToken::new());
-    let locked = serve(Config::new(address, http.folder.path().join("clickhouse"), libchdb())).await.unwrap_err();
+    let locked = serve(ClickHouseServerConfig::new(address, http.folder.path().join("clickhouse"), libchdb()))
+        .await
+        .unwrap_err();
     assert!(matches!(locked, EngineError::Locked { pid: Some(_), .. }), "{locked:?}");
     let other = TempDir::new().unwrap();
-    let missing = serve(Config::new(address, other.path(), other.path().join("libchdb.so"))).await.unwrap_err();
+    let missing =
+        serve(ClickHouseServerConfig::new(address, other.path(), other.path().join("libchdb.so"))).await.unwrap_err();
     assert!(matches!(missing, EngineError::LibraryMissing { .. }), "{missing:?}");
 }

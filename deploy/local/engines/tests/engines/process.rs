@@ -89,10 +89,10 @@ async fn serve(folder: &Path) -> Result<(), EngineError> {
     // Renamed into place, so that it is never read half written.
     fs::write(folder.join("address.new"), address.to_string()).unwrap();
     fs::rename(folder.join("address.new"), folder.join("address")).unwrap();
-    let config = clickhouse::Config {
+    let config = clickhouse::ClickHouseServerConfig {
         password: "secret".into(),
         max_body_bytes: 64 << 20,
-        ..clickhouse::Config::new(address, folder.join("clickhouse"), libchdb())
+        ..clickhouse::ClickHouseServerConfig::new(address, folder.join("clickhouse"), libchdb())
     };
     clickhouse::serve_on(listener, config, shutdown).await
 }

@@ -23,21 +23,21 @@ use tokio::{
     time::sleep,
 };
 
-use super::{CLUSTER, JVM, server_properties};
+use super::{CLUSTER_ID, JVM_OPTIONS, server_properties};
 use crate::{
+    artifact::ArtifactCache,
     folder,
-    piece::Cache,
     prepared_folder::PreparedFolder,
-    process::{Identity, THIS_PROGRAM},
+    process::{ProcessIdentity, THIS_PROGRAM},
 };
 
-const ARCHIVE: &str = "classes.jsa";
-const FORMATTED: &str = "formatted";
-const BROKER_LIMIT: Duration = Duration::from_mins(1);
+const ARCHIVE_FILE: &str = "classes.jsa";
+const LOG_FOLDER: &str = "formatted";
+const BROKER_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The Java, the jars and the free ports that a kit is made with.
 pub(super) struct StartKitBuilder<'a> {
-    pub(super) cache: &'a Cache,
+    pub(super) cache: &'a ArtifactCache,
     pub(super) data: &'a Path,
     pub(super) java: &'a Path,
     pub(super) jars: &'a Path,
@@ -48,13 +48,13 @@ pub(super) struct StartKitBuilder<'a> {
 
 /// The finished kit.
 pub(super) struct StartKit {
-    place: PathBuf,
+    path: PathBuf,
 }
 
 impl StartKit {
     /// The option of the Java machine that uses the archive; a Java that cannot use it ignores it.
     pub(super) fn archive_option(&self) -> OsString {
-        option("-XX:SharedArchiveFile=", &self.place.join(ARCHIVE))
+        option("-XX:SharedArchiveFile=", &self.path.join(ARCHIVE_FILE))
     }
 
     /// Copies the formatted log folder to where a broker will use it.
@@ -62,13 +62,13 @@ impl StartKit {
         folder::make(logs)?;
         // A broker takes a folder for formatted once this file is there, so it comes last.
         let mut files = Vec::new();
-        for entry in fs::read_dir(self.place.join(FORMATTED)).context("listing the formatted folder")? {
+        for entry in fs::read_dir(self.path.join(LOG_FOLDER)).context("listing the formatted folder")? {
             files.push(entry?.file_name());
         }
         files.sort_by_key(|name| name == "meta.properties");
         for name in files {
             let to = logs.join(&name);
-            fs::copy(self.place.join(FORMATTED).join(&name), &to)
+            fs::copy(self.path.join(LOG_FOLDER).join(&name), &to)
                 .with_context(|| format!("writing {}", to.display()))?;
         }
         Ok(())
@@ -81,13 +81,13 @@ impl StartKitBuilder<'_> {
         let key = format!("{}-{}", self.version, self.fingerprint()?);
         let prepared = PreparedFolder::new(self.cache, self.data, "kafka-start", &key);
         if let Some(place) = prepared.find() {
-            return Ok(StartKit { place });
+            return Ok(StartKit { path: place });
         }
         let draft = prepared.begin_draft()?;
         match self.build(draft.path()).await {
-            Ok(()) => draft.publish().map(|place| StartKit { place }),
+            Ok(()) => draft.publish().map(|place| StartKit { path: place }),
             // Another process may have finished one meanwhile.
-            Err(error) => prepared.find().map(|place| StartKit { place }).ok_or(error),
+            Err(error) => prepared.find().map(|place| StartKit { path: place }).ok_or(error),
         }
     }
 
@@ -97,7 +97,7 @@ impl StartKitBuilder<'_> {
         digest.update(self.java.as_os_str().as_encoded_bytes());
         digest.update(self.jars.as_os_str().as_encoded_bytes());
         let modified = fs::metadata(self.java).and_then(|java| java.modified()).ok();
-        digest.update(format!("{modified:?} {JVM:?} {:?}", self.list_jars()?));
+        digest.update(format!("{modified:?} {JVM_OPTIONS:?} {:?}", self.list_jars()?));
         Ok(format!("{:x}", digest.finalize()).chars().take(12).collect())
     }
 
@@ -116,7 +116,7 @@ impl StartKitBuilder<'_> {
     }
 
     async fn build(&self, work: &Path) -> anyhow::Result<()> {
-        let (formatted, logs, archive) = (work.join(FORMATTED), work.join("log"), work.join(ARCHIVE));
+        let (formatted, logs, archive) = (work.join(LOG_FOLDER), work.join("log"), work.join(ARCHIVE_FILE));
         folder::make(&formatted)?;
         let properties = work.join("server.properties");
         fs::write(&properties, server_properties(self.clients_port, self.controller_port, &logs)?)
@@ -137,8 +137,8 @@ impl StartKitBuilder<'_> {
 
     async fn format_log_folder(&self, properties: &Path) -> anyhow::Result<()> {
         let mut command = Command::new(self.java);
-        command.args(JVM).arg("-cp").arg(class_path(self.jars)).stdin(Stdio::null()).kill_on_drop(true);
-        command.arg("kafka.tools.StorageTool").args(["format", "--cluster-id", CLUSTER, "--config"]).arg(properties);
+        command.args(JVM_OPTIONS).arg("-cp").arg(class_path(self.jars)).stdin(Stdio::null()).kill_on_drop(true);
+        command.arg("kafka.tools.StorageTool").args(["format", "--cluster-id", CLUSTER_ID, "--config"]).arg(properties);
         let output = command.output().await.context("running java")?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
@@ -172,7 +172,7 @@ impl StartKitBuilder<'_> {
         command
             .arg(self.java)
             .arg(option("-XX:ArchiveClassesAtExit=", archive))
-            .args(JVM)
+            .args(JVM_OPTIONS)
             .arg("-cp")
             .arg(class_path(self.jars));
         command.arg("kafka.Kafka").arg(properties).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -185,15 +185,15 @@ impl StartKitBuilder<'_> {
             if let Some(status) = broker.try_wait().context("waiting for java")? {
                 bail!("Kafka's first run ended with {status}");
             }
-            if began.elapsed() > BROKER_LIMIT {
-                bail!("Kafka's first run does not listen within {BROKER_LIMIT:?}");
+            if began.elapsed() > BROKER_TIMEOUT {
+                bail!("Kafka's first run does not listen within {BROKER_TIMEOUT:?}");
             }
             sleep(Duration::from_millis(50)).await;
         }
-        if let Some(identity) = broker.id().and_then(Identity::of) {
+        if let Some(identity) = broker.id().and_then(ProcessIdentity::of) {
             identity.send(Signal::SIGTERM);
         }
-        tokio::time::timeout(BROKER_LIMIT, broker.wait()).await.context("Kafka's first run does not end")??;
+        tokio::time::timeout(BROKER_TIMEOUT, broker.wait()).await.context("Kafka's first run does not end")??;
         Ok(())
     }
 }
@@ -225,7 +225,7 @@ mod tests {
     #[test]
     fn a_replaced_jar_asks_for_another_kit() {
         let jars = tempfile::tempdir().unwrap();
-        let cache = Cache { folder: jars.path().to_owned(), use_system: false };
+        let cache = ArtifactCache { folder: jars.path().to_owned(), use_system: false };
         let builder = StartKitBuilder {
             cache: &cache,
             data: jars.path(),

@@ -1,21 +1,21 @@
-use domain::envelope::{PartitionEnd, RawRecorded};
+use domain::envelope::{PartitionEnd, RawEnvelope};
 
 use super::*;
-use crate::fixture::{awarded, discovered, recorded};
+use crate::fixture::{awarded, discovered, recorded_event};
 
-fn delivery(offset: i64, ordinal: Option<u64>, event: RawRecorded) -> Delivery {
+fn delivery(offset: i64, ordinal: Option<u64>, event: RawEnvelope) -> ConsumedRecord {
     let mark = PartitionEnd { ordinal, watermark: event.position, ..PartitionEnd::default() };
-    let mut delivery = Delivery::from_log("t".to_owned(), 0, event);
+    let mut delivery = ConsumedRecord::from_log("t".to_owned(), 0, event);
     (delivery.offset, delivery.mark) = (offset, mark);
     delivery
 }
 
-fn history() -> Vec<Delivery> {
-    let other = |event: RawRecorded| RawRecorded { aggregate_id: "other".to_owned(), ..event };
+fn sample_batch() -> Vec<ConsumedRecord> {
+    let other = |event: RawEnvelope| RawEnvelope { aggregate_id: "other".to_owned(), ..event };
     vec![
-        delivery(7, Some(1), recorded(1, &discovered("a"))),
-        delivery(8, Some(2), other(recorded(2, &discovered("b")))),
-        delivery(9, Some(3), recorded(3, &awarded("A1", 5))),
+        delivery(7, Some(1), recorded_event(1, &discovered("a"))),
+        delivery(8, Some(2), other(recorded_event(2, &discovered("b")))),
+        delivery(9, Some(3), recorded_event(3, &awarded("A1", 5))),
     ]
 }
 
@@ -25,31 +25,32 @@ fn place() -> (String, i32) {
 
 #[test]
 fn checkpoints_move_to_the_end_of_the_batch() {
-    let marks = advanced(&history(), &Checkpoint::default(), 0);
-    let end = PartitionMark { position: 103, ordinal: Some(3), next_offset: 10 };
+    let marks = advance_checkpoint(&sample_batch(), &Checkpoint::default(), 0);
+    let end = PartitionCheckpoint { position: 103, ordinal: Some(3), next_offset: 10 };
     assert_eq!(marks, Checkpoint([(place(), end)].into()));
 }
 
 #[test]
 fn checkpoints_never_move_back() {
-    let before = Checkpoint([(place(), PartitionMark { position: 500, ordinal: Some(80), next_offset: 90 })].into());
-    assert_eq!(advanced(&history(), &before, 0), before);
+    let before =
+        Checkpoint([(place(), PartitionCheckpoint { position: 500, ordinal: Some(80), next_offset: 90 })].into());
+    assert_eq!(advance_checkpoint(&sample_batch(), &before, 0), before);
 }
 
 #[test]
 fn events_from_the_log_say_nothing_about_numbers_and_offsets() {
-    let healed = [Delivery::from_log("t".to_owned(), 0, recorded(1, &discovered("a")))];
-    let mark = |ordinal| PartitionMark { position: 101, ordinal, next_offset: 0 };
-    assert_eq!(advanced(&healed, &Checkpoint::default(), 0).0[&place()], mark(Some(0)));
-    assert_eq!(advanced(&healed, &Checkpoint::default(), 50).0[&place()], mark(None));
+    let healed = [ConsumedRecord::from_log("t".to_owned(), 0, recorded_event(1, &discovered("a")))];
+    let mark = |ordinal| PartitionCheckpoint { position: 101, ordinal, next_offset: 0 };
+    assert_eq!(advance_checkpoint(&healed, &Checkpoint::default(), 0).0[&place()], mark(Some(0)));
+    assert_eq!(advance_checkpoint(&healed, &Checkpoint::default(), 50).0[&place()], mark(None));
 }
 
 #[test]
 fn what_follows_an_event_that_makes_no_sense_waits_behind_it() {
-    let batch = history();
-    let stream = StreamKey::of(&recorded(1, &discovered("a")));
+    let batch = sample_batch();
+    let stream = StreamKey::from_event(&recorded_event(1, &discovered("a")));
     let reasons = BTreeMap::from([(0, "no sense".to_owned())]);
-    let parked = letters(&batch, &[1], &reasons, &HashSet::from([stream.clone()]), |_| false);
+    let parked = collect_letters(&batch, &[1], &reasons, &HashSet::from([stream.clone()]), |_| false);
     let seen: Vec<_> = parked.iter().map(|letter| (letter.event.sequence, letter.reason.as_deref())).collect();
     assert_eq!(seen, [(1, Some("no sense")), (3, None)]);
     assert!(parked.iter().all(|letter| letter.stream == stream));

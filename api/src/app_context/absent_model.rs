@@ -1,0 +1,33 @@
+//! Stands in for the embedding model where nothing is embedded: counting and asking need no model.
+
+use futures::future::BoxFuture;
+use projections::opportunity_search::{
+    Embedder, EmbeddingError,
+    embedding::{EmbeddingModelId, NoticeText},
+};
+
+/// A model that embeds nothing.
+pub(super) struct AbsentModel;
+
+/// Somebody wanted a vector of it: a defect of this program.
+#[derive(Debug, thiserror::Error)]
+#[error("this command has loaded no embedding model")]
+struct ModelNotLoaded;
+
+impl Embedder for AbsentModel {
+    fn model(&self) -> EmbeddingModelId {
+        EmbeddingModelId { name: "absent", version: "0" }
+    }
+
+    fn dimension(&self) -> usize {
+        0
+    }
+
+    fn embed<'a>(&'a self, _notices: &'a [NoticeText]) -> BoxFuture<'a, Result<Vec<Vec<f32>>, EmbeddingError>> {
+        Box::pin(std::future::ready(Err(EmbeddingError::Failed(ModelNotLoaded.into()))))
+    }
+
+    fn embed_query<'a>(&'a self, _query: &'a str) -> BoxFuture<'a, Result<Vec<f32>, EmbeddingError>> {
+        Box::pin(std::future::ready(Err(EmbeddingError::Failed(ModelNotLoaded.into()))))
+    }
+}

@@ -1,0 +1,94 @@
+//! The secret by which a machine says who it is: `mhk_<tenant>.<key id>.<secret>`.
+
+use std::fmt;
+
+use domain::{
+    company::{ApiKeyId, KeyHash},
+    value::TenantId,
+};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use uuid::Uuid;
+
+/// What every key begins with, so that scanners of repositories know one when they see it.
+pub(super) const API_KEY_PREFIX: &str = "mhk_";
+
+/// A key as its machine has it. It is shown once, when it is issued; what the log keeps is a hash.
+#[derive(Clone)]
+pub struct ApiKeySecret {
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// Which one.
+    pub id: ApiKeyId,
+    secret: String,
+}
+
+impl ApiKeySecret {
+    /// A new key of a tenant: 244 random bits.
+    pub fn generate(tenant: TenantId) -> Self {
+        let secret = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
+        #[expect(clippy::disallowed_methods, reason = "ids of keys are minted with their secrets, at the edge")]
+        let id = ApiKeyId::new(Uuid::now_v7());
+        Self { tenant, id, secret }
+    }
+
+    /// Reads a key; `None` for what is none.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.strip_prefix(API_KEY_PREFIX)?.splitn(3, '.');
+        let tenant = TenantId::try_new(parts.next()?).ok()?;
+        let id = ApiKeyId::parse(parts.next()?).ok()?;
+        let secret = parts.next()?;
+        let is_secret = secret.len() == 64 && secret.bytes().all(|digit| digit.is_ascii_hexdigit());
+        is_secret.then(|| Self { tenant, id, secret: secret.to_owned() })
+    }
+
+    /// What the company keeps of it. A secret of that many random bits needs no slow hash.
+    ///
+    /// # Errors
+    /// Never, as the hash of anything is one.
+    pub fn hash(&self) -> Result<KeyHash, domain::value::InvalidValue> {
+        KeyHash::try_new(&format!("{:x}", Sha256::digest(&self.secret)))
+    }
+
+    /// Whether that is its hash; takes the same time wherever it differs.
+    pub(super) fn matches(&self, hash: &KeyHash) -> bool {
+        let own = format!("{:x}", Sha256::digest(&self.secret));
+        own.as_bytes().ct_eq(hash.as_str().as_bytes()).into()
+    }
+
+    /// The whole key, for its machine.
+    pub fn reveal(&self) -> String {
+        format!("{API_KEY_PREFIX}{}.{}.{}", self.tenant, self.id, self.secret)
+    }
+}
+
+impl fmt::Debug for ApiKeySecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{API_KEY_PREFIX}{}.{}.***", self.tenant, self.id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_read_back_and_shows_its_secret_to_its_machine_only() {
+        let key = ApiKeySecret::generate(TenantId::try_new("acme").unwrap());
+        let read = ApiKeySecret::parse(&key.reveal()).unwrap();
+        assert_eq!((read.tenant, read.id, &read.secret), (key.tenant.clone(), key.id, &key.secret));
+        assert!(key.matches(&key.hash().unwrap()));
+        assert!(!ApiKeySecret::generate(key.tenant.clone()).matches(&key.hash().unwrap()));
+        assert!(!format!("{key:?}").contains(&key.secret));
+    }
+
+    #[test]
+    fn what_is_no_key_is_none() {
+        let whole = ApiKeySecret::generate(TenantId::try_new("acme").unwrap()).reveal();
+        let cut = &whole[..whole.len() - 1];
+        for bad in ["", "mhk_", "mhk_acme", "mhk_acme.7.secret", "mhk_Acme.x.y", cut, &whole[4..], &format!("{whole}0")]
+        {
+            assert!(ApiKeySecret::parse(bad).is_none(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Tokens for development: made by the service itself, where its settings allow that.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::value::{TenantId, UserId};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use secrecy::ExposeSecret;
+
+use super::token_verifier::TokenClaims;
+use crate::config::AuthConfig;
+
+/// How long such a token counts.
+const TOKEN_LIFETIME: TimeDelta = TimeDelta::hours(12);
+
+/// Why no token is made.
+#[derive(Debug, thiserror::Error)]
+pub enum LoginError {
+    /// This is no development stack.
+    #[error(
+        "the development login is off; auth.development_login turns it on, where nobody but developers can reach it"
+    )]
+    Disabled,
+    /// The secret cannot sign.
+    #[error("signing a token")]
+    Signing(#[source] jsonwebtoken::errors::Error),
+}
+
+/// Makes tokens.
+#[derive(Clone)]
+pub(super) struct DevelopmentLogin {
+    key: Option<EncodingKey>,
+    issuer: Option<String>,
+    audience: Option<String>,
+}
+
+impl DevelopmentLogin {
+    pub(super) fn new(config: &AuthConfig) -> Self {
+        let key = config.signing_secret().filter(|_| config.development_login);
+        Self {
+            key: key.map(|secret| EncodingKey::from_secret(secret.expose_secret().as_bytes())),
+            issuer: config.issuer.clone(),
+            audience: config.audience.clone(),
+        }
+    }
+
+    /// A token for that user, and until when it counts.
+    pub(super) fn issue_token(
+        &self,
+        user: &UserId,
+        tenant: Option<&TenantId>,
+        now: DateTime<Utc>,
+    ) -> Result<(String, DateTime<Utc>), LoginError> {
+        let key = self.key.as_ref().ok_or(LoginError::Disabled)?;
+        let expires_at = now + TOKEN_LIFETIME;
+        let claims = TokenClaims {
+            sub: user.to_string(),
+            exp: expires_at.timestamp(),
+            tenant: tenant.map(ToString::to_string),
+            iss: self.issuer.clone(),
+            aud: self.audience.clone().map(Into::into),
+        };
+        let token = encode(&Header::new(Algorithm::HS256), &claims, key).map_err(LoginError::Signing)?;
+        Ok((token, expires_at))
+    }
+}

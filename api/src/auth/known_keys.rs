@@ -1,0 +1,64 @@
+//! API keys that were good when they were shown last: they are not taken for guesses.
+
+use std::{
+    num::NonZeroUsize,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use lru::LruCache;
+use sha2::{Digest, Sha256};
+
+use super::api_key::ApiKeySecret;
+
+/// Most keys that are remembered; the one that was not shown for longest is forgotten first.
+const MAX_KEYS: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
+
+/// Remembers keys by their SHA-256. Whether one still counts is asked each time. Cheap to clone; clones remember the same.
+#[derive(Clone)]
+pub(super) struct KnownKeys(Arc<Mutex<LruCache<[u8; 32], ()>>>);
+
+impl Default for KnownKeys {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(LruCache::new(MAX_KEYS))))
+    }
+}
+
+impl KnownKeys {
+    pub(super) fn contains(&self, key: &ApiKeySecret) -> bool {
+        self.lock().get(&key_digest(key)).is_some()
+    }
+
+    pub(super) fn remember(&self, key: &ApiKeySecret) {
+        self.lock().put(key_digest(key), ());
+    }
+
+    pub(super) fn forget(&self, key: &ApiKeySecret) {
+        self.lock().pop(&key_digest(key));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, LruCache<[u8; 32], ()>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn key_digest(key: &ApiKeySecret) -> [u8; 32] {
+    Sha256::digest(key.reveal()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::value::TenantId;
+
+    use super::*;
+
+    #[test]
+    fn a_key_is_known_by_all_of_it_and_until_it_is_forgotten() {
+        let tenant = TenantId::try_new("acme").unwrap();
+        let (key, known) = (ApiKeySecret::generate(tenant.clone()), KnownKeys::default());
+        known.remember(&key);
+        let same_id = format!("mhk_acme.{}.{}", key.id, "0".repeat(64));
+        assert!(known.contains(&key) && !known.contains(&ApiKeySecret::parse(&same_id).unwrap()));
+        known.forget(&key);
+        assert!(!known.contains(&key));
+    }
+}

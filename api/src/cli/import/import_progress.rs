@@ -1,0 +1,52 @@
+//! Watches an import for the person at the terminal: how far it is, and what did not go in.
+
+use std::{io, path::PathBuf};
+
+use commands::{
+    notice_import::{ImportObserver, ImportSummary},
+    sam::NoticeRowError,
+};
+
+use super::{byte_meter::ByteMeter, rejection_report::RejectionReport};
+use crate::cli::progress_reporter::{ProgressReporter, ProgressUnit};
+
+/// Shows progress and writes the report.
+pub(super) struct ImportProgressReporter {
+    meter: ByteMeter,
+    progress: ProgressReporter,
+    report: RejectionReport,
+    rows: u64,
+}
+
+impl ImportProgressReporter {
+    pub(super) fn new(meter: ByteMeter, bytes: Option<u64>, report: RejectionReport) -> Self {
+        Self { meter, progress: ProgressReporter::start(ProgressUnit::Bytes, bytes), report, rows: 0 }
+    }
+
+    /// How many rows were dealt with so far.
+    pub(super) fn rows_processed(&self) -> u64 {
+        self.rows
+    }
+
+    /// Ends the watch; the path of the report, if there is one.
+    pub(super) fn finish(self) -> io::Result<Option<PathBuf>> {
+        self.progress.finish();
+        self.report.finish()
+    }
+}
+
+impl ImportObserver for ImportProgressReporter {
+    fn on_progress(&mut self, summary: &ImportSummary) {
+        self.rows = summary.rows;
+        let ImportSummary { rows, events, rejected, .. } = summary;
+        self.progress.update(self.meter.bytes_read(), || format!("{rows} rows, {events} events, {rejected} rejected"));
+    }
+
+    fn on_rejected_row(&mut self, line: u64, reason: &NoticeRowError) -> io::Result<()> {
+        self.report.add_entry(line, "rejected", reason.column().unwrap_or_default(), &reason.message_with_cause())
+    }
+
+    fn on_omitted_value(&mut self, line: u64, value: &NoticeRowError) -> io::Result<()> {
+        self.report.add_entry(line, "left out", value.column().unwrap_or_default(), &value.message_with_cause())
+    }
+}

@@ -1,0 +1,35 @@
+//! What is logged, and in which form; logs go to standard error.
+//!
+//! | variable | default | meaning |
+//! | --- | --- | --- |
+//! | `MEDHUB__LOG__FORMAT` | `text` | `text` for people, `json` for programs |
+//! | `MEDHUB__LOG__FILTER` | `info,...` | directives of `tracing`, e.g. `info,eventstore=debug` |
+
+use serde::{Deserialize, Serialize};
+
+/// Settings of the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LoggingConfig {
+    /// The form of a line.
+    pub format: LoggingFormat,
+    /// Directives of `tracing`, e.g. `info,eventstore=debug`.
+    pub filter: String,
+}
+
+impl Default for LoggingConfig {
+    fn default() -> Self {
+        // The Kafka client repeats at `error` what the relay and the workers already say with its reason.
+        Self { format: LoggingFormat::Text, filter: "info,librdkafka=off,rdkafka=off".to_owned() }
+    }
+}
+
+/// The form of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LoggingFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}

@@ -1,0 +1,81 @@
+//! What workers say of a document.
+
+use async_graphql::{Enum, InputObject, Result};
+use chrono::{DateTime, Utc};
+use domain::document as record;
+
+use super::node::RequirementKindEnum;
+use crate::graphql::{
+    error,
+    input_validation::{parse_optional, parse_value, validate_optional_time},
+};
+
+/// A stage of reading a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(name = "DocumentStage", remote = "record::ProcessingStage")]
+pub(super) enum DocumentStageEnum {
+    /// The text is read.
+    Text,
+    /// What the text asks for is found.
+    Requirements,
+    /// The document is summed up.
+    Analysis,
+}
+
+/// Something that a document asks for.
+#[derive(InputObject)]
+pub(super) struct RequirementInput {
+    /// The number that it has in the document, at most 50 characters.
+    number: Option<String>,
+    /// What kind of requirement it is.
+    kind: RequirementKindEnum,
+    /// What it says, at most 2,000 characters.
+    text: String,
+    /// The page that it is on, from 1.
+    page: Option<u32>,
+    /// By when it has to be met.
+    due: Option<DateTime<Utc>>,
+}
+
+impl RequirementInput {
+    /// The same, if the domain takes it.
+    pub(super) fn into_requirement(self) -> Result<record::DocumentRequirement> {
+        Ok(record::DocumentRequirement {
+            number: parse_optional("requirements.number", self.number, record::RequirementNumber::try_new)?,
+            kind: self.kind.into(),
+            text: parse_value("requirements.text", &self.text, record::RequirementText::try_new)?,
+            page: self.page,
+            due: validate_optional_time("requirements.due", self.due)?,
+        })
+    }
+}
+
+/// What a document comes to.
+#[derive(InputObject)]
+pub(super) struct DocumentAnalysisInput {
+    /// In a few words, at most 20,000 characters.
+    summary: String,
+    /// How well it fits the company, 0 to 100.
+    fit_score: Option<u32>,
+    /// What may go wrong; at most 50, of at most 1,000 characters each.
+    #[graphql(default)]
+    risks: Vec<String>,
+    /// The model that summed it up, at most 100 characters.
+    model: String,
+}
+
+impl DocumentAnalysisInput {
+    /// The same, if the domain takes it.
+    pub(super) fn into_analysis(self) -> Result<record::AnalysisReport> {
+        let risk = |risk: &String| parse_value("analysis.risks", risk, record::RiskText::try_new);
+        let risks: Vec<_> = self.risks.iter().map(risk).collect::<Result<_>>()?;
+        let score = self.fit_score.map(record::FitScore::try_new).transpose();
+        Ok(record::AnalysisReport {
+            summary: parse_value("analysis.summary", &self.summary, record::DocumentSummary::try_new)?,
+            fit_score: score.map_err(|reason| error::invalid_value("analysis.fitScore", &reason))?,
+            risks: record::AnalysisReport::check_risks(risks)
+                .map_err(|reason| error::invalid_value("analysis.risks", &reason))?,
+            model: parse_value("analysis.model", &self.model, record::ModelName::try_new)?,
+        })
+    }
+}

@@ -1,0 +1,140 @@
+//! Checks what a caller sends before it becomes a command; every refusal names its field.
+
+use async_graphql::Result;
+use chrono::{DateTime, NaiveDate, Utc};
+use domain::{
+    opportunity::{InvalidValue, OpportunityId},
+    value::{ensure_storable_day, ensure_storable_time},
+};
+
+use super::error::{invalid_field, invalid_value};
+
+/// Longest title in characters, as imports take it.
+pub(super) const MAX_TITLE_CHARS: usize = 1_000;
+/// Longest description in characters.
+pub(super) const MAX_DESCRIPTION_CHARS: usize = 256 * 1024;
+/// Longest name, number or code in characters.
+pub(super) const MAX_NAME_CHARS: usize = 200;
+/// Longest text to look for, in characters.
+pub(super) const MAX_SEARCH_CHARS: usize = 200;
+/// Longest link in characters.
+pub(super) const MAX_LINK_CHARS: usize = 2_000;
+
+/// The id of an opportunity.
+pub(super) fn parse_opportunity_id(field: &str, text: &str) -> Result<OpportunityId> {
+    let wrong = || invalid_field(field, "an opportunity's id has the form department:number".to_owned());
+    OpportunityId::parse(text).ok_or_else(wrong)
+}
+
+/// A value that checks itself.
+pub(super) fn parse_value<T>(field: &str, text: &str, check: impl Fn(&str) -> Result<T, InvalidValue>) -> Result<T> {
+    check(text).map_err(|reason| invalid_value(field, &reason))
+}
+
+/// A value that checks itself and may be absent; blank counts as absent.
+pub(super) fn parse_optional<T>(
+    field: &str,
+    text: Option<String>,
+    check: impl Fn(&str) -> Result<T, InvalidValue>,
+) -> Result<Option<T>> {
+    text.filter(|text| !text.trim().is_empty()).map(|text| parse_value(field, &text, check)).transpose()
+}
+
+/// Text of at most `max` characters, trimmed, not blank.
+pub(super) fn parse_text(field: &str, text: &str, max: usize) -> Result<String> {
+    parse_value(field, text, |text| {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(InvalidValue::Empty { what: "text" });
+        }
+        if text.chars().count() > max {
+            return Err(InvalidValue::TooLong { what: "text", max });
+        }
+        // Postgres cannot store it, and no agency means it.
+        if text.contains('\0') {
+            return Err(InvalidValue::malformed("text", "", "free of NUL characters"));
+        }
+        Ok(text.to_owned())
+    })
+}
+
+/// [`document_text`] that may be absent; blank counts as absent.
+pub(super) fn parse_optional_text(field: &str, given: Option<String>, max: usize) -> Result<Option<String>> {
+    given.filter(|given| !given.trim().is_empty()).map(|given| parse_text(field, &given, max)).transpose()
+}
+
+/// What is looked for: free text of bearable length, trimmed, not blank.
+pub(super) fn parse_search_text(field: &str, text: &str) -> Result<String> {
+    let text = parse_bounded_text(field, text)?;
+    if text.is_empty() { Err(invalid_field(field, format!("{field} is empty"))) } else { Ok(text) }
+}
+
+/// Free text of bearable length, trimmed.
+pub(super) fn parse_bounded_text(field: &str, text: &str) -> Result<String> {
+    if text.chars().count() > MAX_SEARCH_CHARS {
+        return Err(invalid_field(field, format!("text is longer than {MAX_SEARCH_CHARS} characters")));
+    }
+    Ok(text.trim().to_owned())
+}
+
+/// A time that every store can hold, if one is given.
+pub(super) fn validate_optional_time(field: &str, given: Option<DateTime<Utc>>) -> Result<Option<DateTime<Utc>>> {
+    given.map(ensure_storable_time).transpose().map_err(|reason| invalid_value(field, &reason))
+}
+
+/// A time that every store can hold.
+pub(super) fn validate_time(field: &str, given: DateTime<Utc>) -> Result<DateTime<Utc>> {
+    ensure_storable_time(given).map_err(|reason| invalid_value(field, &reason))
+}
+
+/// A day that every store can hold, if one is given.
+pub(super) fn validate_optional_day(field: &str, given: Option<NaiveDate>) -> Result<Option<NaiveDate>> {
+    given.map(ensure_storable_day).transpose().map_err(|reason| invalid_value(field, &reason))
+}
+
+/// A link that a browser may follow.
+pub(super) fn parse_link(field: &str, given: Option<String>) -> Result<Option<String>> {
+    let Some(link) = parse_optional_text(field, given, MAX_LINK_CHARS)? else { return Ok(None) };
+    match url::Url::parse(&link) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(Some(link)),
+        Ok(_) | Err(_) => Err(invalid_field(field, "a link begins with https:// or http://".to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_trimmed_and_measured_in_characters() {
+        assert_eq!(parse_text("f", " é ", 1).unwrap(), "é");
+        for bad in ["", "  ", "ab", "\0"] {
+            let extensions = parse_text("f", bad, 1).unwrap_err().extensions.unwrap();
+            assert_eq!(extensions.get("field"), Some(&"f".into()));
+        }
+    }
+
+    #[test]
+    fn a_date_that_one_store_cannot_hold_is_refused_by_field() {
+        let far: DateTime<Utc> = "9999-12-31T23:59:59Z".parse().unwrap();
+        let errors = [
+            validate_time("f", far).unwrap_err(),
+            validate_optional_time("f", Some(far)).unwrap_err(),
+            validate_optional_day("f", Some(far.date_naive())).unwrap_err(),
+        ];
+        for error in errors {
+            assert_eq!(error.extensions.unwrap().get("field"), Some(&"f".into()));
+        }
+        assert_eq!(
+            (validate_optional_time("f", None).unwrap(), validate_optional_day("f", None).unwrap()),
+            (None, None)
+        );
+    }
+
+    #[test]
+    fn a_link_that_runs_a_script_is_refused() {
+        assert!(parse_link("f", Some("javascript:alert(1)".to_owned())).is_err());
+        assert!(parse_link("f", Some("https://sam.gov/opp/1".to_owned())).is_ok());
+        assert_eq!(parse_link("f", Some(" ".to_owned())).unwrap(), None);
+    }
+}

@@ -1,0 +1,229 @@
+//! Documents that were parsed before: frontends send few different ones, most of them again and again, and may leave out
+//! the text of one that is known by its hash (Apollo's "automatic persisted queries").
+
+use std::{
+    num::NonZeroUsize,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use async_graphql::{Request, parser::types::ExecutableDocument};
+use lru::LruCache;
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use super::{
+    document_cost::{self, CostError, CostLimits, MeasuredOperation},
+    document_parser::{self, DocumentParseError},
+};
+
+/// Documents of either kind that are kept, the last used ones.
+const CACHE_CAPACITY: NonZeroUsize = NonZeroUsize::new(1_000).unwrap();
+
+/// Longest text that is kept, in bytes: one with its values in it hardly comes again.
+const MAX_CACHED_DOCUMENT_BYTES: usize = 16 * 1024;
+
+/// Texts that are kept together, in bytes. Parsed, they take some hundred times as much memory at the most.
+const MAX_CACHE_BYTES: usize = 1024 * 1024;
+
+/// The extension of a request that names a document by its hash.
+const PERSISTED_QUERY_EXTENSION: &str = "persistedQuery";
+
+/// The version of that extension.
+const PERSISTED_QUERY_VERSION: i64 = 1;
+
+/// A document that was parsed.
+struct ParsedDocument {
+    document: ExecutableDocument,
+    bytes: usize,
+}
+
+/// Documents by a key, and how long their texts are together.
+struct BoundedDocumentCache {
+    documents: LruCache<String, Arc<ParsedDocument>>,
+    bytes: usize,
+}
+
+/// Why a document is not run.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum PrepareDocumentError {
+    /// It is not found by its hash.
+    #[error(transparent)]
+    PersistedQuery(#[from] PersistedQueryError),
+    /// It cannot be read.
+    #[error(transparent)]
+    Syntax(#[from] DocumentParseError),
+    /// It asks for too much.
+    #[error(transparent)]
+    Cost(#[from] CostError),
+}
+
+/// Why a document is not found by its hash.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum PersistedQueryError {
+    /// Nobody sent it, or not of late. Clients know this text.
+    #[error("PersistedQueryNotFound")]
+    NotFound,
+    /// The hash is that of another text.
+    #[error("the hash is not the SHA-256 of the document")]
+    HashMismatch,
+    /// The extension is not as it should be.
+    #[error("the extension {PERSISTED_QUERY_EXTENSION} is not {{ version: {PERSISTED_QUERY_VERSION}, sha256Hash }}")]
+    Malformed,
+}
+
+/// What the extension says.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PersistedQueryExtension {
+    version: i64,
+    sha256_hash: String,
+}
+
+/// Documents that were parsed before. Cheap to clone; clones know the same.
+#[derive(Clone)]
+pub(super) struct ParsedDocumentCache {
+    by_text: Arc<Mutex<BoundedDocumentCache>>,
+    by_hash: Arc<Mutex<BoundedDocumentCache>>,
+}
+
+impl Default for ParsedDocumentCache {
+    fn default() -> Self {
+        let empty =
+            || Arc::new(Mutex::new(BoundedDocumentCache { documents: LruCache::new(CACHE_CAPACITY), bytes: 0 }));
+        Self { by_text: empty(), by_hash: empty() }
+    }
+}
+
+impl ParsedDocumentCache {
+    /// Lets the request have its document, and tells what it costs. What costs too much is not kept.
+    ///
+    /// # Errors
+    /// [`PrepareDocumentError`] when it cannot be read, asks for more than `limits`, or is named by a hash that does not help.
+    pub(super) fn parse_and_measure(
+        &self,
+        request: &mut Request,
+        limits: &CostLimits,
+    ) -> Result<MeasuredOperation, PrepareDocumentError> {
+        let named = request
+            .extensions
+            .remove(PERSISTED_QUERY_EXTENSION)
+            .map(async_graphql::from_value::<PersistedQueryExtension>)
+            .transpose();
+        let named = named.map_err(|_| PersistedQueryError::Malformed)?;
+        if named.as_ref().is_some_and(|named| named.version != PERSISTED_QUERY_VERSION) {
+            return Err(PersistedQueryError::Malformed.into());
+        }
+        let hash = named.map(|named| named.sha256_hash);
+        let (parsed, is_new) = match &hash {
+            Some(hash) if request.query.is_empty() => {
+                (find_document(&self.by_hash, hash).ok_or(PersistedQueryError::NotFound)?, false)
+            }
+            Some(hash) if *hash != format!("{:x}", Sha256::digest(&request.query)) => {
+                return Err(PersistedQueryError::HashMismatch.into());
+            }
+            _ => {
+                if let Some(parsed) = find_document(&self.by_text, &request.query) {
+                    (parsed, false)
+                } else {
+                    let document = document_parser::parse_document(&request.query)?;
+                    (Arc::new(ParsedDocument { document, bytes: request.query.len() }), true)
+                }
+            }
+        };
+        let name = request.operation_name.as_deref();
+        let measured = document_cost::measure_document(&parsed.document, name, &request.variables, limits)?;
+        if !request.query.is_empty() && parsed.bytes <= MAX_CACHED_DOCUMENT_BYTES {
+            if let Some(hash) = hash {
+                cache_document(&self.by_hash, hash, &parsed);
+            }
+            if is_new {
+                cache_document(&self.by_text, request.query.clone(), &parsed);
+            }
+        }
+        request.set_parsed_query(parsed.document.clone());
+        Ok(measured)
+    }
+}
+
+fn find_document(cache: &Mutex<BoundedDocumentCache>, key: &str) -> Option<Arc<ParsedDocument>> {
+    cache.lock().unwrap_or_else(PoisonError::into_inner).documents.get(key).cloned()
+}
+
+fn cache_document(cache: &Mutex<BoundedDocumentCache>, key: String, parsed: &Arc<ParsedDocument>) {
+    let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
+    cache.bytes += parsed.bytes;
+    if let Some((_, replaced)) = cache.documents.push(key, Arc::clone(parsed)) {
+        cache.bytes -= replaced.bytes;
+    }
+    while cache.bytes > MAX_CACHE_BYTES
+        && let Some((_, oldest)) = cache.documents.pop_lru()
+    {
+        cache.bytes -= oldest.bytes;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_graphql::{Variables, value};
+
+    use super::*;
+
+    fn persisted_query_request(text: &str, hash: &str, version: i64) -> Request {
+        let mut request = Request::new(text).variables(Variables::default());
+        request
+            .extensions
+            .insert(PERSISTED_QUERY_EXTENSION.to_owned(), value!({ "version": version, "sha256Hash": hash }));
+        request
+    }
+
+    const LIMITS: CostLimits = CostLimits { complexity: 1_000, depth: 20, aliases: 2 };
+
+    #[test]
+    fn a_text_is_parsed_once_and_measured_always() {
+        let documents = ParsedDocumentCache::default();
+        let settle = |text: &str| documents.parse_and_measure(&mut Request::new(text), &LIMITS);
+        let kept = || documents.by_text.lock().unwrap().documents.len();
+        for _ in 0..2 {
+            assert_eq!(settle("{ a: __typename b: __typename }").unwrap().cost.complexity, 2);
+        }
+        assert_eq!(kept(), 1);
+        assert!(matches!(settle("{ a: "), Err(PrepareDocumentError::Syntax(_))));
+        assert!(matches!(settle("{ a: __typename b: __typename c: __typename }"), Err(PrepareDocumentError::Cost(_))));
+        settle(&format!("{{ __typename }} # {}", "x".repeat(MAX_CACHED_DOCUMENT_BYTES))).unwrap();
+        assert_eq!(kept(), 1, "what is refused, and what is long, is not kept");
+    }
+
+    #[test]
+    fn documents_are_kept_within_a_bound_of_bytes() {
+        let documents = ParsedDocumentCache::default();
+        for number in 0..200 {
+            let text = format!("{{ __typename }} #{number}{}", "x".repeat(MAX_CACHED_DOCUMENT_BYTES - 100));
+            documents.parse_and_measure(&mut Request::new(text), &LIMITS).unwrap();
+        }
+        let cache = documents.by_text.lock().unwrap();
+        assert!(cache.bytes <= MAX_CACHE_BYTES, "{}", cache.bytes);
+        assert_eq!(cache.bytes, cache.documents.iter().map(|(_, parsed)| parsed.bytes).sum::<usize>());
+    }
+
+    #[test]
+    fn a_hash_stands_for_the_text_that_it_is_of_and_no_other() {
+        let documents = ParsedDocumentCache::default();
+        let (text, hash) = ("{ __typename }", "7f56e67dd21ab3f30d1ff8b7bed08893f0a0db86449836189b361dd1e56ddb4b");
+        let not_known = |mut request: Request| match documents.parse_and_measure(&mut request, &LIMITS) {
+            Err(PrepareDocumentError::PersistedQuery(reason)) => reason,
+            other => panic!("{other:?}"),
+        };
+        assert!(matches!(not_known(persisted_query_request("", hash, 1)), PersistedQueryError::NotFound));
+        assert!(matches!(not_known(persisted_query_request("{ a }", hash, 1)), PersistedQueryError::HashMismatch));
+        assert!(matches!(not_known(persisted_query_request(text, hash, 2)), PersistedQueryError::Malformed));
+        documents.parse_and_measure(&mut Request::new(text), &LIMITS).unwrap();
+        assert!(
+            matches!(not_known(persisted_query_request("", hash, 1)), PersistedQueryError::NotFound),
+            "only if it is asked for"
+        );
+        documents.parse_and_measure(&mut persisted_query_request(text, hash, 1), &LIMITS).unwrap();
+        let mut known = persisted_query_request("", hash, 1);
+        assert_eq!(documents.parse_and_measure(&mut known, &LIMITS).unwrap().cost.complexity, 1);
+        assert!(known.parsed_query().is_ok());
+    }
+}

@@ -1,0 +1,111 @@
+//! What would break a client that was written against the schema as it was promised last.
+//!
+//! `schema.promised.graphql` is what frontends may rely on. What is added is added to it by `medhub sdl`, at a release;
+//! what is taken away or made narrower has to be deprecated and waited for first.
+
+use std::collections::BTreeMap;
+
+use async_graphql::parser::{
+    parse_schema,
+    types::{FieldDefinition, InputValueDefinition, ServiceDocument, TypeKind, TypeSystemDefinition},
+};
+
+/// Items of a schema by their paths: a type's kind, a field's or argument's type, `value` for values of enums.
+fn schema_items(sdl: &str) -> BTreeMap<String, String> {
+    let mut items = BTreeMap::new();
+    let document: ServiceDocument = parse_schema(sdl).unwrap();
+    for definition in document.definitions {
+        let TypeSystemDefinition::Type(definition) = definition else { continue };
+        let (name, kind) = (definition.node.name.node.to_string(), definition.node.kind);
+        let mut add = |path: String, what: String| items.insert(format!("{name}{path}"), what);
+        match kind {
+            TypeKind::Scalar => drop(add(String::new(), "scalar".to_owned())),
+            TypeKind::Object(object) => {
+                add(String::new(), "object".to_owned());
+                object.fields.iter().for_each(|field| add_field(&field.node, &mut add));
+            }
+            TypeKind::Interface(interface) => {
+                add(String::new(), "interface".to_owned());
+                interface.fields.iter().for_each(|field| add_field(&field.node, &mut add));
+            }
+            TypeKind::Union(union) => {
+                add(String::new(), "union".to_owned());
+                union.members.iter().for_each(|member| drop(add(format!("|{}", member.node), "member".to_owned())));
+            }
+            TypeKind::Enum(list) => {
+                add(String::new(), "enum".to_owned());
+                list.values
+                    .iter()
+                    .for_each(|value| drop(add(format!(".{}", value.node.value.node), "value".to_owned())));
+            }
+            TypeKind::InputObject(input) => {
+                add(String::new(), "input".to_owned());
+                input.fields.iter().for_each(|field| add_input_value(":", &field.node, &mut add));
+            }
+        }
+    }
+    items
+}
+
+fn add_field(field: &FieldDefinition, add: &mut impl FnMut(String, String) -> Option<String>) {
+    add(format!(".{}", field.name.node), field.ty.node.to_string());
+    let of = format!(".{}:", field.name.node);
+    field.arguments.iter().for_each(|argument| add_input_value(&of, &argument.node, add));
+}
+
+/// What a client gives; with `!` where it has to.
+fn add_input_value(of: &str, value: &InputValueDefinition, add: &mut impl FnMut(String, String) -> Option<String>) {
+    let kind = value.ty.node.to_string();
+    let is_free = value.default_value.is_some();
+    add(format!("{of}{}", value.name.node), if is_free { kind.trim_end_matches('!').to_owned() } else { kind });
+}
+
+/// What a client of the promised schema would stumble over.
+fn find_breaks(promised: &str, current: &str) -> Vec<String> {
+    let (promised, current) = (schema_items(promised), schema_items(current));
+    let mut found = vec![];
+    for (path, was) in &promised {
+        match current.get(path) {
+            None => found.push(format!("{path} is gone")),
+            Some(is) if is == was => {}
+            // What is answered may become certain, what is asked for may become optional.
+            Some(is) if !path.contains(':') && *is == format!("{was}!") => {}
+            Some(is) if path.contains(':') && format!("{is}!") == *was => {}
+            Some(is) => found.push(format!("{path} was {was} and is {is}")),
+        }
+    }
+    for (path, is) in current.iter().filter(|(path, _)| path.contains(':') && !promised.contains_key(*path)) {
+        let owner = path.rsplit_once(':').map_or("", |(owner, _)| owner);
+        if is.ends_with('!') && promised.contains_key(owner) {
+            found.push(format!("{path} is asked for now"));
+        }
+    }
+    found
+}
+
+#[test]
+fn nothing_that_was_promised_is_broken() {
+    let promised = include_str!("../../../schema.promised.graphql");
+    assert_eq!(find_breaks(promised, &super::sdl()), Vec::<String>::new());
+}
+
+#[test]
+fn a_break_is_noticed_and_an_addition_is_none() {
+    let old = "type Query { a(x: Int!): Int b: String! } enum E { ONE TWO } input I { f: Int } union U = Query";
+    let new = "type Query { a(x: Int y: Int): Int! b: String! c: Int } enum E { ONE TWO THREE } input I { f: Int g: Int } union U = Query";
+    assert_eq!(find_breaks(old, new), Vec::<String>::new());
+    let broken = "type Query { a(x: Int! y: Int!): String } enum E { ONE } input I { f: Int! g: Int! } scalar U";
+    assert_eq!(
+        find_breaks(old, broken),
+        [
+            "E.TWO is gone",
+            "I:f was Int and is Int!",
+            "Query.a was Int and is String",
+            "Query.b is gone",
+            "U was union and is scalar",
+            "U|Query is gone",
+            "I:g is asked for now",
+            "Query.a:y is asked for now",
+        ]
+    );
+}

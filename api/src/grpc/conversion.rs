@@ -1,0 +1,108 @@
+//! Tasks as gRPC has them.
+
+use domain::task::{self as record, SubjectKind, TaskKind, TaskStatus};
+use projections::tenant_views::StoredAggregate;
+
+use super::pb;
+
+/// A time as `google.protobuf.Timestamp` has it.
+fn to_timestamp(time: chrono::DateTime<chrono::Utc>) -> prost_types::Timestamp {
+    let nanos = i32::try_from(time.timestamp_subsec_nanos()).unwrap_or_default();
+    prost_types::Timestamp { seconds: time.timestamp(), nanos }
+}
+
+pub(super) fn kind_from_proto(kind: pb::TaskKind) -> Option<TaskKind> {
+    match kind {
+        pb::TaskKind::Unspecified => None,
+        pb::TaskKind::ExtractText => Some(TaskKind::ExtractText),
+        pb::TaskKind::ExtractRequirements => Some(TaskKind::ExtractRequirements),
+        pb::TaskKind::AnalyseDocument => Some(TaskKind::AnalyseDocument),
+        pb::TaskKind::GenerateProposal => Some(TaskKind::GenerateProposal),
+        pb::TaskKind::IndexResource => Some(TaskKind::IndexResource),
+        pb::TaskKind::SendDigest => Some(TaskKind::SendDigest),
+    }
+}
+
+fn kind_to_proto(kind: TaskKind) -> pb::TaskKind {
+    match kind {
+        TaskKind::ExtractText => pb::TaskKind::ExtractText,
+        TaskKind::ExtractRequirements => pb::TaskKind::ExtractRequirements,
+        TaskKind::AnalyseDocument => pb::TaskKind::AnalyseDocument,
+        TaskKind::GenerateProposal => pb::TaskKind::GenerateProposal,
+        TaskKind::IndexResource => pb::TaskKind::IndexResource,
+        TaskKind::SendDigest => pb::TaskKind::SendDigest,
+    }
+}
+
+pub(super) fn subject_kind_from_proto(kind: pb::SubjectKind) -> Option<SubjectKind> {
+    match kind {
+        pb::SubjectKind::Unspecified => None,
+        pb::SubjectKind::Document => Some(SubjectKind::Document),
+        pb::SubjectKind::Resource => Some(SubjectKind::Resource),
+        pb::SubjectKind::Proposal => Some(SubjectKind::Proposal),
+        pb::SubjectKind::Opportunity => Some(SubjectKind::Opportunity),
+    }
+}
+
+fn subject_kind_to_proto(kind: SubjectKind) -> pb::SubjectKind {
+    match kind {
+        SubjectKind::Document => pb::SubjectKind::Document,
+        SubjectKind::Resource => pb::SubjectKind::Resource,
+        SubjectKind::Proposal => pb::SubjectKind::Proposal,
+        SubjectKind::Opportunity => pb::SubjectKind::Opportunity,
+    }
+}
+
+pub(super) fn status_from_proto(status: pb::TaskStatus) -> Option<TaskStatus> {
+    match status {
+        pb::TaskStatus::Unspecified => None,
+        pb::TaskStatus::Requested => Some(TaskStatus::Requested),
+        pb::TaskStatus::Started => Some(TaskStatus::Started),
+        pb::TaskStatus::Completed => Some(TaskStatus::Completed),
+        pb::TaskStatus::Failed => Some(TaskStatus::Failed),
+        pb::TaskStatus::Cancelled => Some(TaskStatus::Cancelled),
+    }
+}
+
+fn status_to_proto(status: TaskStatus) -> pb::TaskStatus {
+    match status {
+        TaskStatus::Unrequested => pb::TaskStatus::Unspecified,
+        TaskStatus::Requested => pb::TaskStatus::Requested,
+        TaskStatus::Started => pb::TaskStatus::Started,
+        TaskStatus::Completed => pb::TaskStatus::Completed,
+        TaskStatus::Failed => pb::TaskStatus::Failed,
+        TaskStatus::Cancelled => pb::TaskStatus::Cancelled,
+    }
+}
+
+/// A task that was asked for.
+pub(super) fn task_to_proto(task_id: String, kept: StoredAggregate<record::Task>) -> Option<pb::Task> {
+    let job = kept.state.spec()?.clone();
+    let mut view = pb::Task {
+        task_id,
+        version: kept.version,
+        status: status_to_proto(kept.state.status()).into(),
+        kind: kind_to_proto(job.kind).into(),
+        subject_kind: subject_kind_to_proto(job.subject.kind).into(),
+        subject_id: job.subject.id.to_string(),
+        parameters: job.parameters.iter().map(|told| (told.name.to_string(), told.value.to_string())).collect(),
+        failures: kept.state.failure_count(),
+        created_at: Some(to_timestamp(kept.created_at)),
+        created_by: kept.created_by,
+        updated_at: Some(to_timestamp(kept.updated_at)),
+        ..pb::Task::default()
+    };
+    match kept.state {
+        record::Task::Started { worker, percent, .. } => {
+            view.worker = worker.to_string();
+            view.percent = u32::from(percent.number());
+        }
+        record::Task::Completed { result, .. } => {
+            view.result = result.to_string();
+            view.percent = 100;
+        }
+        record::Task::Failed { reason, .. } => view.failure = reason.to_string(),
+        record::Task::Unrequested | record::Task::Requested { .. } | record::Task::Cancelled { .. } => {}
+    }
+    Some(view)
+}

@@ -1,0 +1,139 @@
+//! In which type a GraphQL answer is given: the one of the specification, or plain JSON for those who do not know it
+//! ("GraphQL over HTTP", section 6).
+
+use async_graphql::Response as Answer;
+use axum::{
+    Json,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+
+use crate::graphql::{is_request_error, is_unknown_hash};
+
+/// A type of answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ResponseMediaType {
+    /// `application/graphql-response+json`: the status tells whether the document was run.
+    GraphqlResponse,
+    /// `application/json`: whatever is a request is answered with 200.
+    Json,
+}
+
+/// What a client says that it takes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct AcceptedMediaTypes {
+    /// The better of the two types.
+    pub(super) response: ResponseMediaType,
+    /// Whether JSON is named, and not only meant by a wildcard.
+    pub(super) names_json: bool,
+    /// Whether pages are named, as browsers do.
+    pub(super) names_html: bool,
+}
+
+impl AcceptedMediaTypes {
+    /// What the header `Accept` says (RFC 9110, section 12.5.1).
+    pub(super) fn from_headers(headers: &HeaderMap) -> Self {
+        let (mut graphql, mut json, mut html) = (None, None, None);
+        let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        for range in values.flat_map(|value| value.split(',')) {
+            let mut parts = range.split(';').map(str::trim);
+            let Some(kind) = parts.next() else { continue };
+            let quality = parts.find_map(|part| part.strip_prefix("q=")?.parse::<f32>().ok()).unwrap_or(1.0);
+            if quality <= 0.0 {
+                continue;
+            }
+            match kind.to_ascii_lowercase().as_str() {
+                "application/graphql-response+json" => graphql = graphql.max(Some(quality_rank(quality))),
+                "application/json" => json = json.max(Some(quality_rank(quality))),
+                "text/html" | "application/xhtml+xml" => html = html.max(Some(quality_rank(quality))),
+                _ => {}
+            }
+        }
+        let answer = if graphql.is_some() && graphql >= json {
+            ResponseMediaType::GraphqlResponse
+        } else {
+            ResponseMediaType::Json
+        };
+        Self { response: answer, names_json: graphql.is_some() || json.is_some(), names_html: html.is_some() }
+    }
+}
+
+/// A quality, between 0 and 1 with three digits, as a number that has an order.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is between 0 and 1000")]
+fn quality_rank(quality: f32) -> u32 {
+    (quality.clamp(0.0, 1.0) * 1000.0) as u32
+}
+
+/// An answer as clients read it: what was not run has no `data`.
+#[derive(Serialize)]
+struct RequestErrorBody<'a> {
+    errors: &'a [async_graphql::ServerError],
+}
+
+impl ResponseMediaType {
+    /// The answer to a document.
+    pub(super) fn respond(self, answer: Answer) -> Response {
+        let is_refused = is_request_error(&answer);
+        // Clients that send hashes look at the body, also where a status would keep them from it.
+        let status = match self {
+            Self::GraphqlResponse if is_refused && !is_unknown_hash(&answer) => StatusCode::BAD_REQUEST,
+            Self::GraphqlResponse | Self::Json => StatusCode::OK,
+        };
+        self.respond_with_status(status, answer)
+    }
+
+    /// The answer to what did not get as far as to be run.
+    pub(super) fn respond_with_status(self, status: StatusCode, answer: Answer) -> Response {
+        let mut response = if is_request_error(&answer) {
+            Json(RequestErrorBody { errors: &answer.errors }).into_response()
+        } else {
+            Json(answer).into_response()
+        };
+        *response.status_mut() = status;
+        if self == Self::GraphqlResponse {
+            let kind = HeaderValue::from_static("application/graphql-response+json; charset=utf-8");
+            response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        }
+        response.headers_mut().append(header::VARY, HeaderValue::from_static("accept"));
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_better_type_is_taken() {
+        for (accept, answer, names_json, names_html) in [
+            ("", ResponseMediaType::Json, false, false),
+            ("*/*", ResponseMediaType::Json, false, false),
+            ("application/json", ResponseMediaType::Json, true, false),
+            (
+                "application/graphql-response+json, application/json;q=0.9",
+                ResponseMediaType::GraphqlResponse,
+                true,
+                false,
+            ),
+            (
+                "application/graphql-response+json, application/graphql+json, application/json, text/event-stream, \
+              multipart/mixed",
+                ResponseMediaType::GraphqlResponse,
+                true,
+                false,
+            ),
+            ("application/json, application/graphql-response+json; q=0.5", ResponseMediaType::Json, true, false),
+            ("application/graphql-response+json; charset=utf-8; q=0", ResponseMediaType::Json, false, false),
+            ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", ResponseMediaType::Json, false, true),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT, accept.parse().unwrap());
+            assert_eq!(
+                AcceptedMediaTypes::from_headers(&headers),
+                AcceptedMediaTypes { response: answer, names_json, names_html },
+                "{accept}"
+            );
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! What this process promises and how it keeps it, measured over the last hour at its own edge.
+//!
+//! | objective | measured | promised |
+//! | --- | --- | --- |
+//! | availability | requests that did not fail by our fault (5xx) | 99.9 % |
+//! | latency | the time until an answer begins, 99 of 100 | 500 ms |
+//! | freshness | the age of the oldest event that a read model does not show | 10 s |
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use axum::{
+    Json,
+    extract::{Request, State},
+    http::StatusCode,
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+use super::HttpState;
+
+/// The span of one measurement.
+const MINUTE: Duration = Duration::from_mins(1);
+/// How many are kept.
+const WINDOW_MINUTES: usize = 60;
+
+const AVAILABILITY_OBJECTIVE: f64 = 0.999;
+const LATENCY_OBJECTIVE_MS: f64 = 500.0;
+const FRESHNESS_OBJECTIVE_S: f64 = 10.0;
+
+/// Longest time that is told apart from longer ones, in microseconds.
+const MAX_LATENCY_US: u64 = 60_000_000;
+
+/// What was measured in one minute.
+struct MinuteWindow {
+    began: Instant,
+    failed: u64,
+    /// In microseconds.
+    waits: Histogram<u64>,
+}
+
+/// Measures requests. Cheap to clone; clones measure the same.
+#[derive(Clone, Default)]
+pub(crate) struct ServiceObjectives {
+    minutes: Arc<Mutex<VecDeque<MinuteWindow>>>,
+}
+
+/// What `/slo` answers.
+#[derive(Debug, Serialize)]
+struct ObjectivesReport {
+    window_s: u64,
+    availability: AvailabilityReport,
+    latency: LatencyReport,
+    freshness: FreshnessReport,
+    /// Whether all of it is kept.
+    met: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct AvailabilityReport {
+    objective: f64,
+    /// Nothing can be said without requests.
+    measured: Option<f64>,
+    requests: u64,
+    failed: u64,
+    met: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct LatencyReport {
+    objective_p99_ms: f64,
+    p50_ms: Option<f64>,
+    p99_ms: Option<f64>,
+    met: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct FreshnessReport {
+    objective_s: f64,
+    /// By read model: the age of the oldest event that it does not show, 0 where it shows all.
+    read_models: BTreeMap<&'static str, f64>,
+    /// Whether that could be found out.
+    known: bool,
+    met: bool,
+}
+
+impl ServiceObjectives {
+    fn record_response(&self, status: StatusCode, waited: Duration) {
+        let mut minutes = self.minutes.lock().unwrap_or_else(PoisonError::into_inner);
+        if minutes.back().is_none_or(|minute| minute.began.elapsed() >= MINUTE) {
+            // The bounds are ours and fit, so that there is always one.
+            let Ok(waits) = Histogram::new_with_bounds(1, MAX_LATENCY_US, 3) else { return };
+            minutes.push_back(MinuteWindow { began: Instant::now(), failed: 0, waits });
+            if minutes.len() > WINDOW_MINUTES {
+                minutes.pop_front();
+            }
+        }
+        if let Some(minute) = minutes.back_mut() {
+            minute.failed += u64::from(status.is_server_error());
+            let waited = u64::try_from(waited.as_micros()).unwrap_or(u64::MAX).clamp(1, MAX_LATENCY_US);
+            minute.waits.saturating_record(waited);
+        }
+    }
+
+    fn summarize(&self) -> (AvailabilityReport, LatencyReport) {
+        let minutes = self.minutes.lock().unwrap_or_else(PoisonError::into_inner);
+        let recent = || minutes.iter().filter(|minute| minute.began.elapsed() < MINUTE * 61);
+        let mut waits = minutes.front().map(|minute| minute.waits.clone());
+        if let Some(waits) = &mut waits {
+            waits.reset();
+            for minute in recent() {
+                // Of the same bounds, so that nothing is left out.
+                let _ = waits.add(&minute.waits);
+            }
+        }
+        let failed: u64 = recent().map(|minute| minute.failed).sum();
+        let requests = waits.as_ref().map_or(0, Histogram::len);
+        #[expect(clippy::cast_precision_loss, reason = "figures are for reading")]
+        let measured = (requests > 0).then(|| 1.0 - failed as f64 / requests as f64);
+        #[expect(clippy::cast_precision_loss, reason = "figures are for reading")]
+        let at = |quantile| {
+            let waits = waits.as_ref().filter(|waits| !waits.is_empty());
+            waits.map(|waits| waits.value_at_quantile(quantile) as f64 / 1_000.0)
+        };
+        let (p50_ms, p99_ms) = (at(0.5), at(0.99));
+        let met = measured.is_none_or(|measured| measured >= AVAILABILITY_OBJECTIVE);
+        (
+            AvailabilityReport { objective: AVAILABILITY_OBJECTIVE, measured, requests, failed, met },
+            LatencyReport {
+                objective_p99_ms: LATENCY_OBJECTIVE_MS,
+                p50_ms,
+                p99_ms,
+                met: p99_ms.is_none_or(|p99| p99 <= LATENCY_OBJECTIVE_MS),
+            },
+        )
+    }
+}
+
+/// Measures a request. What goes on for as long as a client wants, as a WebSocket does, is measured until it begins.
+pub(super) async fn measure_request(
+    State(objectives): State<ServiceObjectives>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let began = Instant::now();
+    let answer = next.run(request).await;
+    objectives.record_response(answer.status(), began.elapsed());
+    answer
+}
+
+/// How the promises are kept.
+pub(super) async fn report_objectives(State(edge): State<HttpState>) -> Response {
+    let (availability, latency) = edge.objectives.summarize();
+    let ages = edge.readiness.oldest_event_ages().await;
+    let known = ages.is_some();
+    let read_models = ages.unwrap_or_default();
+    let met = known && read_models.values().all(|age| *age <= FRESHNESS_OBJECTIVE_S);
+    let freshness = FreshnessReport { objective_s: FRESHNESS_OBJECTIVE_S, read_models, known, met };
+    let met = availability.met && latency.met && freshness.met;
+    let window_s = MINUTE.as_secs() * u64::try_from(WINDOW_MINUTES).unwrap_or(u64::MAX);
+    Json(ObjectivesReport { window_s, availability, latency, freshness, met }).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_failed_by_our_fault_counts_against_us() {
+        let objectives = ServiceObjectives::default();
+        assert_eq!(objectives.summarize().0.measured, None);
+        for _ in 0..998 {
+            objectives.record_response(StatusCode::OK, Duration::from_millis(3));
+        }
+        objectives.record_response(StatusCode::BAD_REQUEST, Duration::from_millis(3));
+        let (availability, latency) = objectives.summarize();
+        assert!(availability.met && latency.met && availability.failed == 0);
+        for _ in 0..20 {
+            objectives.record_response(StatusCode::SERVICE_UNAVAILABLE, Duration::from_secs(2));
+        }
+        let (availability, latency) = objectives.summarize();
+        assert_eq!((availability.requests, availability.failed, availability.met), (1_019, 20, false));
+        assert!(!latency.met && latency.p50_ms.unwrap() < 4.0 && latency.p99_ms.unwrap() > 1_900.0);
+    }
+}

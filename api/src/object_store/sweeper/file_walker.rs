@@ -1,0 +1,147 @@
+//! The files of the store, a page at a time, as far as they are old enough to be judged.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use tokio::fs::{self, DirEntry, ReadDir};
+use uuid::Uuid;
+
+/// Who may have a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum FileOwner {
+    /// The document of that stream, and no other.
+    Document(String),
+    /// Any document of its tenant.
+    AnyDocument,
+    /// It is one that never arrived.
+    Unfinished,
+}
+
+/// A file of the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct StoredFile {
+    /// Its key.
+    pub(super) key: String,
+    /// Where it is.
+    pub(super) path: PathBuf,
+    /// Who may have it.
+    pub(super) owner: FileOwner,
+}
+
+/// Walks through the folders: that of the store, those of tenants, those of documents.
+pub(super) struct FileWalker {
+    folders: Vec<(ReadDir, Vec<String>)>,
+    min_age: Duration,
+}
+
+impl FileWalker {
+    /// Begins with the files in that folder which were not touched for the time of `older`.
+    ///
+    /// # Errors
+    /// [`io::Error`] when the folder cannot be read; where there is none, there are no files.
+    pub(super) async fn open(dir: &Path, older: Duration) -> io::Result<Self> {
+        let folders = open_folder(dir).await?.map(|folder| (folder, Vec::new()));
+        Ok(Self { folders: folders.into_iter().collect(), min_age: older })
+    }
+
+    /// The next `most` files; none at the end.
+    ///
+    /// # Errors
+    /// [`io::Error`] when a folder cannot be read.
+    pub(super) async fn next_batch(&mut self, most: usize) -> io::Result<Vec<StoredFile>> {
+        let mut files = Vec::new();
+        while files.len() < most {
+            let Some((folder, names)) = self.folders.last_mut() else { break };
+            let Some(entry) = folder.next_entry().await? else {
+                self.folders.pop();
+                continue;
+            };
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            let names: Vec<_> = names.iter().cloned().chain([name]).collect();
+            let Ok(kind) = entry.file_type().await else { continue };
+            if kind.is_dir() && names.len() <= 2 {
+                self.folders.extend(open_folder(&entry.path()).await?.map(|folder| (folder, names)));
+            } else if kind.is_file()
+                && let Some(owner) = parse_owner(&names)
+                && self.is_older(&entry).await
+            {
+                files.push(StoredFile { key: names.join("/"), path: entry.path(), owner });
+            }
+        }
+        Ok(files)
+    }
+
+    async fn is_older(&self, entry: &DirEntry) -> bool {
+        let touched = entry.metadata().await.and_then(|metadata| metadata.modified());
+        // One from the future is as good as new; one that is gone is no one's care any more.
+        touched.is_ok_and(|at| SystemTime::now().duration_since(at).is_ok_and(|age| age >= self.min_age))
+    }
+}
+
+/// What was removed meanwhile is no folder any more.
+async fn open_folder(folder: &Path) -> io::Result<Option<ReadDir>> {
+    match fs::read_dir(folder).await {
+        Ok(entries) => Ok(Some(entries)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Who may have the file of that name; `None` for what is none of ours.
+fn parse_owner(names: &[String]) -> Option<FileOwner> {
+    let (name, folders) = names.split_last()?;
+    let is_hash = name.len() == 64 && name.bytes().all(|digit| digit.is_ascii_hexdigit());
+    let is_unfinished = name.strip_prefix('.').is_some_and(|number| Uuid::try_parse(number).is_ok());
+    match folders {
+        [_] if is_unfinished => Some(FileOwner::Unfinished),
+        [_] if is_hash => Some(FileOwner::AnyDocument),
+        [tenant, document] if is_hash => {
+            let document = Uuid::try_parse(document).ok()?;
+            Some(FileOwner::Document(format!("{tenant}:{document}")))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn every_old_file_of_ours_is_found_and_nothing_else() {
+        let store = tempfile::tempdir().unwrap();
+        let (hash, document) = ("ab".repeat(32), "0190f7b1-0000-7000-8000-000000000001");
+        let unfinished = ".0190f7b1000070008000000000000002";
+        let ours = [
+            (format!("acme/{document}/{hash}"), FileOwner::Document(format!("acme:{document}"))),
+            (format!("acme/{hash}"), FileOwner::AnyDocument),
+            (format!("acme/{unfinished}"), FileOwner::Unfinished),
+        ];
+        let others = ["README".to_owned(), "acme/notes.txt".to_owned(), format!("acme/{document}/more/{hash}")];
+        for file in ours.iter().map(|(file, _)| file).chain(&others) {
+            let path = store.path().join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "x").unwrap();
+        }
+        let mut files = FileWalker::open(store.path(), Duration::ZERO).await.unwrap();
+        let mut found = Vec::new();
+        loop {
+            let page = files.next_batch(2).await.unwrap();
+            if page.is_empty() {
+                break;
+            }
+            found.extend(page.into_iter().map(|file| (file.key, file.owner)));
+        }
+        found.sort_by(|one, other| one.0.cmp(&other.0));
+        let mut wanted = ours.to_vec();
+        wanted.sort_by(|one, other| one.0.cmp(&other.0));
+        assert_eq!(found, wanted);
+        let mut young = FileWalker::open(store.path(), Duration::from_hours(1)).await.unwrap();
+        assert_eq!(young.next_batch(10).await.unwrap(), []);
+        let mut absent = FileWalker::open(&store.path().join("absent"), Duration::ZERO).await.unwrap();
+        assert_eq!(absent.next_batch(10).await.unwrap(), []);
+    }
+}

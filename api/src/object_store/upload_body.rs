@@ -1,0 +1,105 @@
+//! The body of an upload, which may take as long as it takes as long as it goes on.
+
+use std::time::Duration;
+
+use axum::body::Bytes;
+use futures::{Stream, StreamExt, stream};
+use tokio::time::{Instant, timeout_at};
+
+use super::ObjectStoreError;
+
+/// Why a body ends before its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum UploadBodyError {
+    /// The client broke off.
+    #[error("the body broke off")]
+    Interrupted,
+    /// Next to nothing came.
+    #[error("the body came too slowly: at least {bytes} bytes have to come every {seconds} s")]
+    TooSlow {
+        /// What has to come.
+        bytes: u64,
+        /// Within that time.
+        seconds: u64,
+    },
+}
+
+impl From<UploadBodyError> for ObjectStoreError {
+    fn from(failure: UploadBodyError) -> Self {
+        match failure {
+            UploadBodyError::Interrupted => Self::Interrupted,
+            UploadBodyError::TooSlow { bytes, seconds } => Self::TooSlow { bytes, seconds },
+        }
+    }
+}
+
+impl From<multer::Error> for ObjectStoreError {
+    fn from(error: multer::Error) -> Self {
+        if let multer::Error::StreamReadFailed(source) = &error {
+            return source.downcast_ref::<UploadBodyError>().map_or(Self::Interrupted, |failure| (*failure).into());
+        }
+        if let multer::Error::StreamSizeExceeded { limit } = error {
+            return Self::TooLong(limit);
+        }
+        Self::InvalidForm(error.to_string())
+    }
+}
+
+impl From<std::convert::Infallible> for ObjectStoreError {
+    fn from(never: std::convert::Infallible) -> Self {
+        match never {}
+    }
+}
+
+/// The same body, which ends with an error when fewer than `bytes` come within the time of `within`.
+pub(crate) fn enforce_progress<E>(
+    body: impl Stream<Item = Result<Bytes, E>> + Send + 'static,
+    (bytes, within): (u64, Duration),
+) -> impl Stream<Item = Result<Bytes, UploadBodyError>> + Send + Unpin + 'static
+where
+    E: Send + 'static,
+{
+    let begin = (Box::pin(body), Instant::now() + within, 0_u64);
+    Box::pin(stream::unfold(Some(begin), move |state| async move {
+        let (mut body, mut deadline, mut came) = state?;
+        match timeout_at(deadline, body.next()).await {
+            Ok(Some(Ok(part))) => {
+                came = came.saturating_add(u64::try_from(part.len()).unwrap_or(u64::MAX));
+                if came >= bytes {
+                    (deadline, came) = (Instant::now() + within, 0);
+                }
+                Some((Ok(part), Some((body, deadline, came))))
+            }
+            Ok(Some(Err(_))) => Some((Err(UploadBodyError::Interrupted), None)),
+            Ok(None) => None,
+            Err(_elapsed) => Some((Err(UploadBodyError::TooSlow { bytes, seconds: within.as_secs() }), None)),
+        }
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use super::*;
+
+    const LIMIT: (u64, Duration) = (2_048, Duration::from_millis(20));
+    const TOO_SLOW: UploadBodyError = UploadBodyError::TooSlow { bytes: 2_048, seconds: 0 };
+
+    fn body_parts(count: usize) -> impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static {
+        stream::iter((0..count).map(|_| Ok(Bytes::from_static(&[0; 1_024]))))
+    }
+
+    #[tokio::test]
+    async fn a_body_ends_when_it_does_not_go_on_and_not_before() {
+        let whole: Vec<_> = enforce_progress(body_parts(1_000), LIMIT).collect().await;
+        assert!(whole.len() == 1_000 && whole.iter().all(Result::is_ok), "as much as comes");
+        let cut_off: Vec<_> = enforce_progress(body_parts(3).chain(stream::pending()), LIMIT).collect().await;
+        assert_eq!((cut_off.len(), cut_off.last()), (4, Some(&Err(TOO_SLOW))));
+        let silent: Vec<_> = enforce_progress(stream::pending::<Result<Bytes, Infallible>>(), LIMIT).collect().await;
+        assert_eq!(silent, [Err(TOO_SLOW)]);
+        let broken = stream::iter([Ok(Bytes::from_static(b"x")), Err("reset")]);
+        let broken: Vec<_> = enforce_progress(broken, LIMIT).collect().await;
+        assert_eq!(broken, [Ok(Bytes::from_static(b"x")), Err(UploadBodyError::Interrupted)]);
+    }
+}

@@ -1,0 +1,131 @@
+//! `/api/v1/documents/{id}/text`: the text of a document, which a worker has read from its file.
+
+use std::sync::Arc;
+
+use axum::{
+    Extension,
+    body::{Body, Bytes},
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::Response,
+};
+use cqrs_es::Aggregate;
+use domain::document::{Document, DocumentCommand, ExtractionMethod, LanguageTag, ObjectKey, TextExtraction};
+use futures::{StreamExt, stream};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::{
+    RestState,
+    extractors::{PathId, ValidQuery, invalid_field, invalid_value, read_preconditions},
+    file_content::FileContent,
+    responses::{ChangeResponse, change_response, consistent_tenant_views, not_found},
+    upload::{reject_content_encoding, storage_problem, within_recording_timeout},
+};
+use crate::{
+    auth::Principal,
+    http::problem::Problem,
+    object_store::{ObjectOwner, ObjectStore, ObjectStoreError, enforce_progress},
+    tenant_commands,
+};
+
+/// The longest text that is taken, in bytes.
+pub(super) const MAX_TEXT_BYTES: usize = 20 << 20;
+
+/// How a text was read.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DocumentTextParams {
+    /// How many pages it is of.
+    pages: u32,
+    /// How it was read: `native`, `ocr` or `mixed`.
+    method: String,
+    /// The language that it is in, e.g. `en`, as far as is known.
+    #[param(max_length = 20)]
+    language: Option<String>,
+}
+
+/// Records the text of a document, which is the body in UTF-8. Machines with the scope `tasks` may; 20 MiB at most.
+#[utoipa::path(put, path = "/api/v1/documents/{id}/text", tag = "documents",
+    request_body(content = String, content_type = "text/plain"),
+    params(("id" = Uuid, Path), DocumentTextParams, ("If-Match" = Option<String>, Header),
+    ("Idempotency-Key" = Option<String>, Header)), responses(
+    (status = 200, body = ChangeResponse), (status = 400, body = Problem), (status = 401, body = Problem),
+    (status = 403, body = Problem), (status = 404, body = Problem), (status = 408, body = Problem),
+    (status = 409, body = Problem), (status = 412, body = Problem), (status = 413, body = Problem),
+    (status = 415, body = Problem), (status = 429, body = Problem),
+    (status = 503, body = Problem)))]
+pub(super) async fn record(
+    State(rest): State<Arc<RestState>>,
+    Extension(identity): Extension<Principal>,
+    headers: HeaderMap,
+    PathId(id): PathId,
+    ValidQuery(query): ValidQuery<DocumentTextParams>,
+    body: Body,
+) -> Result<Response, Problem> {
+    // Before the text is taken in: nobody fills the disk with what they may not record.
+    tenant_commands::require_task_scope(&identity)?;
+    if let Some(refused) = reject_content_encoding(&headers) {
+        return Ok(refused);
+    }
+    let method = ExtractionMethod::parse(&query.method).map_err(|reason| invalid_value("method", &reason))?;
+    let language = query.language.as_deref().map(LanguageTag::try_new).transpose();
+    let language = language.map_err(|reason| invalid_value("language", &reason))?;
+    let body = read_text_body(&rest.objects, body).await.map_err(|failure| storage_problem(&failure))?;
+    let text = std::str::from_utf8(&body).map_err(|error| invalid_field("body", format!("it is no UTF-8: {error}")))?;
+    let characters = u64::try_from(text.chars().count()).unwrap_or(u64::MAX);
+    let whole = stream::iter([Ok::<Bytes, std::convert::Infallible>(body.clone())]);
+    let owner = ObjectOwner { tenant: identity.tenant().clone(), document: id };
+    let stored =
+        rest.objects.put(&owner, whole, max_text_bytes()).await.map_err(|failure| storage_problem(&failure))?;
+    let asked = format!("PUT /api/v1/documents/{id}/text {} {} {}", stored.sha256, query.pages, query.method);
+    let conditions = read_preconditions(&headers, &asked)?;
+    let text_key = ObjectKey::try_new(&stored.key).map_err(|reason| invalid_value("body", &reason))?;
+    let text = TextExtraction { text_key, pages: query.pages, characters, method, language };
+    within_recording_timeout(async {
+        let command = |stamp| DocumentCommand::RecordText { text, stamp };
+        let done = tenant_commands::dispatch::<Document>(&rest.stores, &identity, &id, &conditions, command).await?;
+        let body = ChangeResponse { id: id.to_string(), version: done.version, repeated: done.repeated };
+        change_response(&rest.stores, StatusCode::OK, Document::TYPE, &done.aggregate_id, body).await
+    })
+    .await
+}
+
+fn max_text_bytes() -> u64 {
+    u64::try_from(MAX_TEXT_BYTES).unwrap_or(u64::MAX)
+}
+
+/// The whole body, which may take as long as it goes on.
+async fn read_text_body(objects: &ObjectStore, body: Body) -> Result<Bytes, ObjectStoreError> {
+    let mut body = enforce_progress(body.into_data_stream(), objects.required_progress());
+    let mut whole = Vec::new();
+    while let Some(part) = body.next().await {
+        let part = part?;
+        if whole.len() + part.len() > MAX_TEXT_BYTES {
+            return Err(ObjectStoreError::TooLong(max_text_bytes()));
+        }
+        whole.extend_from_slice(&part);
+    }
+    Ok(whole.into())
+}
+
+/// The text of a document, once it was read.
+#[utoipa::path(get, operation_id = "shown", path = "/api/v1/documents/{id}/text", tag = "documents", params(("id" = Uuid, Path)), responses(
+    (status = 200, description = "The text", content_type = "text/plain"), (status = 400, body = Problem),
+    (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
+    (status = 429, body = Problem), (status = 503, body = Problem)))]
+pub(super) async fn get_document_text(
+    State(rest): State<Arc<RestState>>,
+    Extension(identity): Extension<Principal>,
+    headers: HeaderMap,
+    PathId(id): PathId,
+) -> Result<Response, Problem> {
+    let tenant = tenant_commands::readable_tenant(&identity)?;
+    let found = consistent_tenant_views(&rest.stores, &headers).await?.get::<Document>(tenant, &id.to_string()).await?;
+    let text = found.and_then(|kept| kept.state.as_uploaded()?.text.clone()).ok_or_else(not_found)?;
+    // The key ends with the hash of what is in it.
+    let tag = text.text_key.as_str().rsplit('/').next().unwrap_or_default();
+    let media_type = "text/plain; charset=utf-8";
+    FileContent { key: &text.text_key, tag, media_type, file_name: None }.respond(&rest.objects, &headers).await
+}

@@ -1,0 +1,161 @@
+//! What a request says, or the problem with it.
+
+use axum::{
+    Json,
+    extract::{FromRequest, FromRequestParts, Path, Query, Request, rejection::JsonRejection},
+    http::{HeaderMap, HeaderName, StatusCode, header, request::Parts},
+};
+use commands::precondition::{CommandPreconditions, IdempotencyKey};
+use domain::value::InvalidValue;
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+use crate::http::problem::Problem;
+
+/// A body in JSON.
+pub(super) struct ValidJson<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for ValidJson<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        match Json::<T>::from_request(request, state).await {
+            Ok(Json(sent)) => Ok(Self(sent)),
+            Err(rejection) => Err(body_problem(&rejection)),
+        }
+    }
+}
+
+/// The problem with a body.
+pub(super) fn body_problem(rejection: &JsonRejection) -> Problem {
+    let status = match rejection.status() {
+        // Well-formed, but not what is taken: the same to a client as what is not well-formed.
+        StatusCode::UNPROCESSABLE_ENTITY => StatusCode::BAD_REQUEST,
+        status => status,
+    };
+    Problem::new(status, "INVALID_INPUT", rejection.body_text())
+}
+
+/// What stands behind the question mark.
+pub(super) struct ValidQuery<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for ValidQuery<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match Query::<T>::from_request_parts(parts, state).await {
+            Ok(Query(asked)) => Ok(Self(asked)),
+            Err(rejection) => Err(Problem::new(StatusCode::BAD_REQUEST, "INVALID_INPUT", rejection.body_text())),
+        }
+    }
+}
+
+/// An id in the path.
+pub(super) struct PathId(pub(super) Uuid);
+
+impl<S: Send + Sync> FromRequestParts<S> for PathId {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match Path::<Uuid>::from_request_parts(parts, state).await {
+            Ok(Path(id)) => Ok(Self(id)),
+            Err(_) => Err(Problem::new(StatusCode::BAD_REQUEST, "INVALID_INPUT", "the id is no UUID").in_field("id")),
+        }
+    }
+}
+
+/// A bad value in a field.
+pub(super) fn invalid_value(field: &str, reason: &InvalidValue) -> Problem {
+    invalid_field(field, reason.to_string())
+}
+
+/// A field that is wrong for a reason of the API itself.
+pub(super) fn invalid_field(field: &str, reason: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "INVALID_INPUT", reason).in_field(field)
+}
+
+/// How a client wants to be answered (RFC 7240).
+pub(crate) const PREFER: HeaderName = HeaderName::from_static("prefer");
+
+/// What of it was done.
+pub(crate) const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+
+/// Whether a request prefers that, among whatever else it prefers.
+pub(super) fn prefers(headers: &HeaderMap, preference: &str) -> bool {
+    let lines = headers.get_all(PREFER).iter().filter_map(|line| line.to_str().ok());
+    let named = lines.flat_map(|line| line.split(',')).map(|one| one.split([';', '=']).next().unwrap_or_default());
+    named.map(str::trim).any(|name| name.eq_ignore_ascii_case(preference))
+}
+
+/// The entity tags of a list, without their quotes and without telling weak ones apart: ours are versions, which mean the
+/// same however an answer was packed on its way.
+pub(super) fn entity_tags(list: &str) -> impl Iterator<Item = &str> {
+    // Ours hold no comma.
+    list.split(',').map(str::trim).filter(|tag| !tag.is_empty()).map(|tag| {
+        let strong = tag.strip_prefix("W/").or_else(|| tag.strip_prefix("w/")).unwrap_or(tag);
+        strong.trim_matches('"')
+    })
+}
+
+/// The versions that `If-Match` allows; `None` where it allows any.
+fn expected_versions(headers: &HeaderMap) -> Result<Option<Vec<u64>>, Problem> {
+    let mut versions = vec![];
+    for line in headers.get_all(header::IF_MATCH) {
+        let line = line.to_str().map_err(|_| invalid_field("If-Match", "the header is no plain text"))?;
+        for tag in entity_tags(line) {
+            if tag == "*" {
+                return Ok(None);
+            }
+            versions.push(tag.parse().map_err(|_| invalid_field("If-Match", "no ETag of ours"))?);
+        }
+    }
+    Ok(headers.contains_key(header::IF_MATCH).then_some(versions))
+}
+
+/// What a change has to find: `If-Match` and `Idempotency-Key`, the latter for what is `asked`.
+pub(super) fn read_preconditions(headers: &HeaderMap, asked: &str) -> Result<CommandPreconditions, Problem> {
+    let key = headers.get("idempotency-key").map(|value| value.to_str());
+    let key = key.transpose().map_err(|_| invalid_field("idempotency-key", "the header is no plain text"))?;
+    let once = key.map(|key| IdempotencyKey::try_new(key, asked)).transpose();
+    let once = once.map_err(|reason| invalid_value("Idempotency-Key", &reason))?;
+    Ok(CommandPreconditions { expected_versions: expected_versions(headers)?, idempotency_key: once })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header_map(lines: &[(&'static str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(*name, value.parse().unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn entity_tags_are_weak_listed_and_on_several_lines() {
+        let expected = |lines: &[&str]| {
+            let lines: Vec<_> = lines.iter().map(|line| ("if-match", *line)).collect();
+            expected_versions(&header_map(&lines)).ok()
+        };
+        assert_eq!(expected(&[]), Some(None));
+        assert_eq!(expected(&["\"3\""]), Some(Some(vec![3])));
+        assert_eq!(expected(&["W/\"3\""]), Some(Some(vec![3])));
+        assert_eq!(expected(&["3"]), Some(Some(vec![3])));
+        assert_eq!(expected(&["\"1\", W/\"2\"", "\"3\""]), Some(Some(vec![1, 2, 3])));
+        assert_eq!(expected(&["*"]), Some(None));
+        assert_eq!(expected(&["\"abc\""]), None);
+        assert_eq!(expected(&[""]), Some(Some(vec![])), "nothing matches an empty list");
+    }
+
+    #[test]
+    fn preferences_are_found_among_others() {
+        for line in ["respond-async", "Respond-Async, wait=10", "return=minimal;foo, respond-async; x=1"] {
+            assert!(prefers(&header_map(&[("prefer", line)]), "respond-async"), "{line}");
+        }
+        let two = header_map(&[("prefer", "wait=10"), ("prefer", "respond-async")]);
+        assert!(prefers(&two, "respond-async"));
+        assert!(!prefers(&header_map(&[("prefer", "no-respond-async, wait=1")]), "respond-async"));
+    }
+}

@@ -1,0 +1,193 @@
+//! A view or a click, and the step of a visit that it is.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use commands::{authorization::CallerAuthority, visit::VisitStep};
+use domain::{
+    company::Scope,
+    opportunity::OpportunityId,
+    value::{InvalidValue, TenantId, UserId},
+    visit::{ClientEventId, RecordClick, RecordView, VisitCommand, VisitId, VisitUrl},
+};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::raw_event::InvalidEventField;
+use crate::{auth::Principal, tenant_commands::CommandFailure};
+
+/// How far a client's clock may be ahead.
+const MAX_CLOCK_AHEAD: Duration = Duration::from_mins(5);
+
+/// What happened in a visit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::rest) enum EventKind {
+    /// A page was seen.
+    View,
+    /// A link was clicked.
+    Click,
+}
+
+/// A view or a click.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::rest) struct IngestEvent {
+    /// Which of the two.
+    #[serde(rename = "type")]
+    pub(super) kind: EventKind,
+    /// The client's own name of the event, unique in its visit: told again under that name, it is not counted again.
+    /// Without one, an event is recognised by all that it says.
+    #[schema(min_length = 1, max_length = 100)]
+    pub(super) id: Option<String>,
+    /// The visit: made by the client, without colons and spaces.
+    #[schema(min_length = 1, max_length = 100)]
+    pub(super) session_id: String,
+    /// The page.
+    #[schema(min_length = 1, max_length = 2048)]
+    pub(super) page_url: String,
+    /// The page before a view.
+    pub(super) referrer: Option<String>,
+    /// Where a clicked link leads.
+    pub(super) target_url: Option<String>,
+    /// Who did it; a person who is signed in names nobody else.
+    pub(super) user_id: Option<String>,
+    /// The opportunity that it is about.
+    pub(super) opportunity_id: Option<String>,
+    /// When; now where nothing is said.
+    pub(super) at: Option<DateTime<Utc>>,
+}
+
+/// Whose events somebody may tell.
+pub(super) struct EventReporter {
+    pub(super) tenant: TenantId,
+    /// Whom events are about; `None` where the teller says.
+    user: Option<UserId>,
+    may_name_others: bool,
+}
+
+impl EventReporter {
+    pub(super) fn from_principal(identity: &Principal) -> Result<Self, CommandFailure> {
+        let tenant = identity.tenant().clone();
+        match &identity.sender.authority {
+            CallerAuthority::Anonymous => Ok(Self { tenant, user: None, may_name_others: false }),
+            CallerAuthority::Member(_) => {
+                Ok(Self { tenant, user: Some(identity.user().clone()), may_name_others: false })
+            }
+            CallerAuthority::Machine(scopes) if scopes.contains(Scope::Ingest) => {
+                Ok(Self { tenant, user: None, may_name_others: true })
+            }
+            CallerAuthority::System => Ok(Self { tenant, user: None, may_name_others: true }),
+            CallerAuthority::Machine(_) | CallerAuthority::WithoutCompany => Err(CommandFailure::Forbidden),
+        }
+    }
+}
+
+/// The times at which events may have happened.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TimeWindow {
+    pub(super) now: DateTime<Utc>,
+    pub(super) past_days: u16,
+}
+
+impl TimeWindow {
+    /// When an event happened; now where it does not say.
+    fn check_time(self, at: Option<DateTime<Utc>>) -> Result<DateTime<Utc>, InvalidEventField> {
+        let at = at.unwrap_or(self.now);
+        if at > self.now + MAX_CLOCK_AHEAD {
+            return Err(InvalidEventField::new("at", "it is in the future"));
+        }
+        if at < self.now - TimeDelta::days(self.past_days.into()) {
+            return Err(InvalidEventField::new("at", format!("it is more than {} days ago", self.past_days)));
+        }
+        Ok(at)
+    }
+}
+
+impl IngestEvent {
+    /// What it tells, or the field that is wrong and why.
+    pub(super) fn into_step(self, visitor: &EventReporter, window: TimeWindow) -> Result<VisitStep, InvalidEventField> {
+        let wrong = |field: &'static str| move |reason: InvalidValue| InvalidEventField::new(field, reason.to_string());
+        // A colon would lead into the visits of another company.
+        if self.session_id.contains(':') {
+            return Err(InvalidEventField::new("sessionId", "it has a colon in it"));
+        }
+        let session = self.session_id.trim();
+        if session.is_empty() {
+            return Err(InvalidEventField::new("sessionId", "it is empty"));
+        }
+        let is_public = visitor.tenant == TenantId::public();
+        let stream = if is_public { session.to_owned() } else { visitor.tenant.stream_id(session) };
+        let visit_id = VisitId::try_new(&stream).map_err(wrong("sessionId"))?;
+        let named = self.id.map(|id| ClientEventId::try_new(&id)).transpose().map_err(wrong("id"))?;
+        let page_url = VisitUrl::try_new(&self.page_url).map_err(wrong("pageUrl"))?;
+        let optional =
+            |url: Option<String>| url.filter(|url| !url.is_empty()).map(|url| VisitUrl::try_new(&url)).transpose();
+        let user_id = match (self.user_id, &visitor.user) {
+            (None, own) => own.clone(),
+            (Some(given), own) => {
+                let given = UserId::try_new(&given).map_err(wrong("userId"))?;
+                if !visitor.may_name_others && own.as_ref() != Some(&given) {
+                    return Err(InvalidEventField::new("userId", "you can only tell what you did yourself"));
+                }
+                Some(given)
+            }
+        };
+        let opportunity_id = match self.opportunity_id.filter(|id| !id.is_empty()) {
+            None => None,
+            Some(id) => Some(
+                OpportunityId::parse(&id)
+                    .ok_or_else(|| InvalidEventField::new("opportunityId", "department:number is expected"))?,
+            ),
+        };
+        let at = window.check_time(self.at)?;
+        let command = match self.kind {
+            EventKind::View if self.target_url.is_some() => {
+                return Err(InvalidEventField::new("targetUrl", "a view leads nowhere"));
+            }
+            EventKind::View => {
+                let referrer = optional(self.referrer).map_err(wrong("referrer"))?;
+                VisitCommand::View(RecordView { page_url, referrer, user_id, opportunity_id, at })
+            }
+            EventKind::Click => {
+                let target_url = optional(self.target_url).map_err(wrong("targetUrl"))?;
+                VisitCommand::Click(RecordClick { page_url, target_url, user_id, opportunity_id, at })
+            }
+        };
+        Ok(VisitStep { visit_id, client_event_id: named, command })
+    }
+}
+
+/// The places in the buffer that a step takes: one for each KiB that is begun.
+pub(super) fn buffer_permits(step: &VisitStep) -> usize {
+    let (page, other) = match &step.command {
+        VisitCommand::View(RecordView { page_url, referrer, .. }) => (page_url, referrer),
+        VisitCommand::Click(RecordClick { page_url, target_url, .. }) => (page_url, target_url),
+    };
+    let bytes = page.as_str().len() + other.as_ref().map_or(0, |other| other.as_str().len());
+    1 + bytes / 1_024
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_may_be_a_little_ahead_and_a_year_old() {
+        let now: DateTime<Utc> = "2026-03-03T12:00:00Z".parse().unwrap();
+        let window = TimeWindow { now, past_days: 365 };
+        assert_eq!(window.check_time(None), Ok(now));
+        for at in [now + TimeDelta::minutes(5), now - TimeDelta::days(365)] {
+            assert_eq!(window.check_time(Some(at)), Ok(at));
+        }
+        for (at, reason) in [
+            (now + TimeDelta::minutes(6), "it is in the future"),
+            (now - TimeDelta::days(366), "it is more than 365 days ago"),
+            (DateTime::UNIX_EPOCH, "it is more than 365 days ago"),
+            (DateTime::<Utc>::MIN_UTC, "it is more than 365 days ago"),
+            (DateTime::<Utc>::MAX_UTC, "it is in the future"),
+        ] {
+            assert_eq!(window.check_time(Some(at)), Err(InvalidEventField::new("at", reason)));
+        }
+    }
+}

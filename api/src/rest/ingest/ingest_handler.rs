@@ -1,0 +1,172 @@
+//! The handler: what can be taken goes into the log, what cannot is named.
+
+use std::sync::Arc;
+
+use axum::{
+    Extension, Json,
+    body::Body,
+    extract::State,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use commands::visit::VisitStep;
+use domain::clock::{Clock, SystemClock};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{
+    IngestService,
+    ingest_body::{self, BodyError},
+    ingest_event::{EventReporter, IngestEvent, TimeWindow},
+    raw_event::{InvalidEventField, RawEvents},
+};
+use crate::{
+    auth::Principal,
+    http::{
+        problem::{Problem, RefusedItem},
+        request_gate::{self, RequestMeter},
+    },
+    rest::{
+        RestState,
+        extractors::{PREFERENCE_APPLIED, invalid_field, prefers},
+    },
+    tenant_commands::CommandFailure,
+};
+
+/// When a client that was refused may come back: by then a full buffer is written.
+const RETRY_AFTER_S: u64 = 1;
+
+/// One event, or several.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "describes what `RawEvents` reads")]
+pub(in crate::rest) enum IngestRequest {
+    /// Several, in their order.
+    Batch {
+        /// The events.
+        events: Vec<IngestEvent>,
+    },
+    /// One.
+    Single(IngestEvent),
+}
+
+/// What became of events.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Ingested)]
+pub(in crate::rest) struct IngestResponse {
+    /// How many were taken in with this request, those among them that were told before.
+    accepted: usize,
+    /// Those that were not, in their order; absent where there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    refused: Vec<RefusedItem>,
+}
+
+/// Takes views and clicks. Told again, they are not counted again. Events that cannot be taken are named by index, field and
+/// reason, and keep no other from being taken; where none can, the answer is 400.
+#[utoipa::path(post, operation_id = "take", path = "/ingest", tag = "analytics", request_body = IngestRequest,
+    params(("Prefer" = Option<String>, Header, description = "`respond-async`: answer before the events are on record")),
+    responses((status = 200, description = "On record, but those that were refused", body = IngestResponse),
+    (status = 202, description = "In the buffer: lost if the process is killed or the log does not take it", body = IngestResponse),
+    (status = 400, description = "None of the events can be taken", body = Problem),
+    (status = 401, body = Problem), (status = 403, body = Problem),
+    (status = 413, body = Problem), (status = 415, body = Problem),
+    (status = 429, description = "The buffer is full, or too many requests", body = Problem),
+    (status = 503, description = "Not all of them are on record: send them again, with their `id` or `at`", body = Problem)))]
+pub(in crate::rest) async fn ingest_events(
+    State(rest): State<Arc<RestState>>,
+    Extension(identity): Extension<Principal>,
+    Extension(meter): Extension<RequestMeter>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let ingest = &rest.ingest;
+    let visitor = EventReporter::from_principal(&identity)?;
+    let request = match ingest.read_request(&headers, body).await {
+        Ok(request) => request,
+        Err(BodyError::Refused(problem)) => return Err(problem),
+        Err(BodyError::Busy) => return Ok(buffer_full_response()),
+    };
+    if let Err(refusal) = meter.charge_events(request.count).await {
+        return Ok(request_gate::admission_error_response(&refusal, false));
+    }
+    let is_batch = request.is_batch;
+    let (steps, mut refused) = ingest.validate_events(request, &visitor);
+    let mut accepted = steps.len();
+    if accepted == 0 {
+        return Err(all_refused_problem(refused, is_batch));
+    }
+    let asks_for_less = prefers(&headers, "respond-async");
+    let Ok(hearing) = ingest.enqueue(&visitor.tenant, steps, !asks_for_less) else { return Ok(buffer_full_response()) };
+    if asks_for_less {
+        let applied = [(PREFERENCE_APPLIED, HeaderValue::from_static("respond-async"))];
+        return Ok((StatusCode::ACCEPTED, applied, Json(IngestResponse { accepted, refused })).into_response());
+    }
+    let Some(one_too_many) = hearing.wait_for_outcome().await else { return Err(CommandFailure::Unavailable.into()) };
+    if !one_too_many.is_empty() {
+        accepted -= one_too_many.len();
+        let reason = format!("the visit has {} events already; begin another one", ingest.config.visit_events);
+        refused.extend(one_too_many.into_iter().map(|index| RefusedItem::new(index, "sessionId", &reason)));
+        refused.sort_by_key(RefusedItem::index);
+        if accepted == 0 {
+            return Err(all_refused_problem(refused, is_batch));
+        }
+    }
+    Ok((StatusCode::OK, Json(IngestResponse { accepted, refused })).into_response())
+}
+
+impl IngestService {
+    /// The longest body that is read, in bytes.
+    pub(in crate::rest) fn max_body_bytes(&self) -> usize {
+        self.config.request_events.saturating_mul(super::MAX_EVENT_BYTES)
+    }
+
+    async fn read_request(&self, headers: &HeaderMap, body: Body) -> Result<RawEvents, BodyError> {
+        if !ingest_body::is_json_or_text(headers) {
+            let reason = "the body is expected as `Content-Type: application/json`";
+            let problem = Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "INVALID_INPUT", reason);
+            return Err(BodyError::Refused(problem));
+        }
+        let body = ingest_body::read_ingest_body(body, self.max_body_bytes(), &self.large_body_permits).await?;
+        let most = self.config.request_events;
+        let request = RawEvents::parse(&body.bytes, most).map_err(|error| {
+            BodyError::Refused(Problem::new(StatusCode::BAD_REQUEST, "INVALID_INPUT", error.to_string()))
+        })?;
+        if request.count == 0 || request.count > most {
+            return Err(BodyError::Refused(invalid_field("events", format!("send 1 to {most} events"))));
+        }
+        Ok(request)
+    }
+
+    /// The steps that can be taken and which of the request's events each is, and the events that cannot.
+    fn validate_events(
+        &self,
+        request: RawEvents,
+        visitor: &EventReporter,
+    ) -> (Vec<(usize, VisitStep)>, Vec<RefusedItem>) {
+        let window = TimeWindow { now: SystemClock.now(), past_days: self.config.past_days };
+        let (mut steps, mut refused) = (Vec::with_capacity(request.events.len()), vec![]);
+        for (index, event) in request.events.into_iter().enumerate() {
+            match event.into_event().and_then(|event| event.into_step(visitor, window)) {
+                Ok(step) => steps.push((index, step)),
+                Err(InvalidEventField { field, reason }) => refused.push(RefusedItem::new(index, &field, &reason)),
+            }
+        }
+        (steps, refused)
+    }
+}
+
+/// The problem of a request of which nothing can be taken: the first event's, and the list.
+fn all_refused_problem(refused: Vec<RefusedItem>, is_batch: bool) -> Problem {
+    let Some(first) = refused.first() else { return CommandFailure::Unavailable.into() };
+    let place = if is_batch { format!("events[{}]", first.index()) } else { String::new() };
+    let separator = if place.is_empty() || first.field().is_empty() { "" } else { "." };
+    let problem = invalid_field(&format!("{place}{separator}{}", first.field()), first.reason());
+    if is_batch { problem.with_refused(refused) } else { problem }
+}
+
+fn buffer_full_response() -> Response {
+    let reason = "more events come than can be recorded, try again";
+    let mut answer = Problem::new(StatusCode::TOO_MANY_REQUESTS, "BUFFER_FULL", reason).into_response();
+    answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
+    answer
+}

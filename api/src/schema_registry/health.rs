@@ -1,0 +1,30 @@
+//! Whether the registry is alive, and whether its tables answer; in the form of every other role.
+
+use axum::{
+    Json,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use eventstore::registry::SchemaStore;
+use serde_json::json;
+
+use crate::app_context::BackingService;
+
+pub(super) async fn get_liveness() -> impl IntoResponse {
+    Json(json!({ "alive": true }))
+}
+
+/// 200 when the tables answer, else 503.
+pub(super) async fn get_readiness(State(store): State<SchemaStore>) -> Response {
+    let ready = match store.ping().await {
+        Ok(()) => true,
+        Err(error) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the schema registry's tables do not answer");
+            false
+        }
+    };
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let report = json!({ "ready": ready, "engines": { BackingService::Postgres.name(): ready }, "parts": {} });
+    (status, Json(report)).into_response()
+}

@@ -1,0 +1,49 @@
+//! Paths as clients put them together: with a slash at the end, or two where their address ended with one.
+
+use axum::{
+    extract::Request,
+    http::{Uri, uri::PathAndQuery},
+    middleware::Next,
+    response::Response,
+};
+
+/// Leaves empty segments out. A slash inside a subject's name is written `%2F` and stays.
+pub(super) async fn normalize_path(mut request: Request, next: Next) -> Response {
+    if let Some(uri) = normalized_uri(request.uri()) {
+        *request.uri_mut() = uri;
+    }
+    next.run(request).await
+}
+
+/// `None` where nothing is to be done.
+fn normalized_uri(uri: &Uri) -> Option<Uri> {
+    let path = uri.path();
+    if path == "/" || !(path.ends_with('/') || path.contains("//")) {
+        return None;
+    }
+    let segments: Vec<_> = path.split('/').filter(|segment| !segment.is_empty()).collect();
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(PathAndQuery::try_from(format!("/{}{query}", segments.join("/"))).ok()?);
+    Uri::from_parts(parts).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn empty_segments_are_left_out() {
+        let of = |text: &str| normalized_uri(&text.parse().unwrap()).map(|uri| uri.to_string());
+        for (path, tidy) in [
+            ("/config/", Some("/config")),
+            ("//subjects/?deleted=true", Some("/subjects?deleted=true")),
+            ("/subjects/a%2Fb/versions/", Some("/subjects/a%2Fb/versions")),
+            ("//", Some("/")),
+            ("/", None),
+            ("/subjects/a%2Fb", None),
+        ] {
+            assert_eq!(of(path).as_deref(), tidy, "{path}");
+        }
+    }
+}

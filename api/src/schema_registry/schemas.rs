@@ -1,0 +1,100 @@
+//! `/schemas`: what a consumer asks that has met an id.
+
+use axum::extract::State;
+use eventstore::registry::SchemaStore;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::{
+    RegistryErrorResponse,
+    extractors::{RegistryQuery, SchemaIdPath},
+    registry_json::{RawRegistryJson, RegistryJson},
+    subjects::SubjectVersion,
+};
+
+#[derive(Serialize)]
+pub(super) struct SchemaUsage {
+    subject: String,
+    version: i32,
+}
+
+/// Clients ask for it to see whether anybody is there.
+pub(super) async fn get_root() -> RegistryJson<Value> {
+    RegistryJson(json!({}))
+}
+
+/// All schemas that are registered, by subject and version.
+pub(super) async fn list_schemas(
+    State(store): State<SchemaStore>,
+    options: RegistryQuery,
+) -> Result<RegistryJson<Vec<SubjectVersion>>, RegistryErrorResponse> {
+    let found = store
+        .list_versions(options.name_prefix(), options.deletion_filter(), options.latest_only, options.page())
+        .await?;
+    Ok(RegistryJson(found.into_iter().map(Into::into).collect()))
+}
+
+/// There is one context, which has no name.
+pub(super) async fn list_contexts() -> RegistryJson<[&'static str; 1]> {
+    RegistryJson(["."])
+}
+
+/// Which registry this is.
+pub(super) async fn get_cluster_id() -> RegistryJson<Value> {
+    RegistryJson(
+        json!({ "id": "medhub", "scope": { "path": [], "clusters": { "schema-registry-cluster": "medhub" } } }),
+    )
+}
+
+/// Which program serves it.
+pub(super) async fn get_server_version() -> RegistryJson<Value> {
+    RegistryJson(json!({ "version": env!("CARGO_PKG_VERSION"), "commitId": "" }))
+}
+
+pub(super) async fn list_schema_types() -> RegistryJson<[&'static str; 1]> {
+    RegistryJson(["AVRO"])
+}
+
+pub(super) async fn get_schema(
+    State(store): State<SchemaStore>,
+    SchemaIdPath(id): SchemaIdPath,
+    options: RegistryQuery,
+) -> Result<RegistryJson<Value>, RegistryErrorResponse> {
+    let mut answer = json!({ "schema": store.find_schema(id).await? });
+    if options.fetch_max_id {
+        answer["maxId"] = store.last_id().await?.into();
+    }
+    Ok(RegistryJson(answer))
+}
+
+pub(super) async fn get_schema_text(
+    State(store): State<SchemaStore>,
+    SchemaIdPath(id): SchemaIdPath,
+) -> Result<RawRegistryJson, RegistryErrorResponse> {
+    Ok(RawRegistryJson(store.find_schema(id).await?))
+}
+
+pub(super) async fn list_schema_subjects(
+    State(store): State<SchemaStore>,
+    SchemaIdPath(id): SchemaIdPath,
+    options: RegistryQuery,
+) -> Result<RegistryJson<Vec<String>>, RegistryErrorResponse> {
+    let mut subjects: Vec<_> = store
+        .find_schema_usages(id, options.deletion_filter())
+        .await?
+        .into_iter()
+        .map(|(subject, _)| subject)
+        .collect();
+    // They come sorted; a version that came again after a deletion is there twice.
+    subjects.dedup();
+    Ok(RegistryJson(subjects))
+}
+
+pub(super) async fn list_schema_versions(
+    State(store): State<SchemaStore>,
+    SchemaIdPath(id): SchemaIdPath,
+    options: RegistryQuery,
+) -> Result<RegistryJson<Vec<SchemaUsage>>, RegistryErrorResponse> {
+    let users = store.find_schema_usages(id, options.deletion_filter()).await?;
+    Ok(RegistryJson(users.into_iter().map(|(subject, version)| SchemaUsage { subject, version }).collect()))
+}

@@ -1,0 +1,102 @@
+//! Business rules by the names that programs know them by.
+
+use std::convert::Infallible;
+
+use domain::{
+    company::CompanyError, document::DocumentError, proposal::ProposalError, resource::ResourceError, task::TaskError,
+    watchlist::WatchlistError,
+};
+
+/// A refusal that has a name for programs. The names are part of the API.
+pub(crate) trait RefusalCode: std::error::Error + 'static {
+    /// The name.
+    fn refusal_code(&self) -> &'static str;
+}
+
+impl RefusalCode for ProposalError {
+    fn refusal_code(&self) -> &'static str {
+        match self {
+            Self::AlreadyDrafted => "ALREADY_DRAFTED",
+            Self::NotDrafted => "NOT_FOUND",
+            Self::WrongPhase { .. } => "WRONG_PHASE",
+            Self::StaleSection { .. } => "STALE_SECTION",
+            Self::TooManySections => "TOO_MANY_SECTIONS",
+            Self::TooManyComments => "TOO_MANY_COMMENTS",
+            Self::NoSuchSection => "NO_SUCH_SECTION",
+            Self::NoSuchComment => "NO_SUCH_COMMENT",
+            Self::CommentIdTaken => "COMMENT_ID_TAKEN",
+            Self::NothingToReview => "NOTHING_TO_REVIEW",
+            Self::OwnReview => "OWN_REVIEW",
+            Self::AlreadyDecided => "ALREADY_DECIDED",
+        }
+    }
+}
+
+impl RefusalCode for DocumentError {
+    fn refusal_code(&self) -> &'static str {
+        match self {
+            Self::NotUploaded => "NOT_FOUND",
+            Self::AlreadyUploaded => "ALREADY_UPLOADED",
+            Self::AlreadyDone { .. } => "ALREADY_DONE",
+            Self::OutOfOrder { .. } => "OUT_OF_ORDER",
+            Self::Deleted => "DELETED",
+        }
+    }
+}
+
+impl RefusalCode for CompanyError {
+    fn refusal_code(&self) -> &'static str {
+        match self {
+            Self::AlreadyRegistered => "ALREADY_REGISTERED",
+            Self::NotRegistered => "NOT_FOUND",
+            Self::NotForPeople => "NOT_FOR_PEOPLE",
+            Self::AlreadyMember { .. } => "ALREADY_MEMBER",
+            Self::NoSuchMember => "NO_SUCH_MEMBER",
+            Self::LastAdmin => "LAST_ADMIN",
+            Self::TooManyMembers => "TOO_MANY_MEMBERS",
+            Self::KeyIdTaken => "KEY_ID_TAKEN",
+            Self::KeyNameTaken => "KEY_NAME_TAKEN",
+            Self::TooManyKeys => "TOO_MANY_KEYS",
+            Self::NoSuchKey => "NO_SUCH_KEY",
+            Self::Closed => "CLOSED",
+        }
+    }
+}
+
+impl RefusalCode for ResourceError {
+    fn refusal_code(&self) -> &'static str {
+        match self {
+            Self::AlreadyCreated => "ALREADY_CREATED",
+            Self::NotCreated => "NOT_FOUND",
+            Self::Deleted => "DELETED",
+        }
+    }
+}
+
+impl RefusalCode for TaskError {
+    fn refusal_code(&self) -> &'static str {
+        match self {
+            Self::AlreadyRequested => "ALREADY_REQUESTED",
+            Self::NotRequested => "NOT_FOUND",
+            Self::AlreadyStarted { .. } => "ALREADY_STARTED",
+            Self::NotStarted => "NOT_STARTED",
+            Self::AlreadyFinished => "OVER",
+        }
+    }
+}
+
+impl RefusalCode for WatchlistError {
+    fn refusal_code(&self) -> &'static str {
+        match self {
+            Self::Full => "FULL",
+            Self::TooManySearches => "TOO_MANY_SEARCHES",
+            Self::NameTaken => "NAME_TAKEN",
+        }
+    }
+}
+
+impl RefusalCode for Infallible {
+    fn refusal_code(&self) -> &'static str {
+        match *self {}
+    }
+}

@@ -1,0 +1,230 @@
+//! Who is there: what editors tell of themselves (a name, a colour, where their cursor is), and whose editor it is.
+//!
+//! Everything here is gone with the connection; nothing of it is on record. Whose editor it is says the room and not the
+//! editor: it sets `by` in what is told.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use domain::value::UserId;
+use serde_json::{Map, Value};
+use yrs::{
+    block::ClientID,
+    sync::{AwarenessUpdate, awareness::AwarenessUpdateEntry},
+};
+
+use crate::error::RefusedUpdate;
+
+/// The longest that an editor tells of itself, in bytes.
+const MAX_STATE_BYTES: usize = 4_096;
+
+/// The most editors of one connection.
+const MAX_EDITORS_PER_CONNECTION: usize = 8;
+
+/// After how long an editor of another process that says nothing is taken for gone; editors say something every 15 s.
+const REMOTE_EXPIRY: Duration = Duration::from_secs(45);
+
+/// A connection of this process, or an editor of another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum AwarenessOwner {
+    Member(u64),
+    OtherProcess(Instant),
+}
+
+struct EditorState {
+    owner: AwarenessOwner,
+    clock: u32,
+    json: Arc<str>,
+}
+
+/// Who is there.
+#[derive(Default)]
+pub(crate) struct RoomAwareness(HashMap<ClientID, EditorState>);
+
+impl RoomAwareness {
+    /// Takes in what a connection tells of its editors; the answer is what the others are told.
+    ///
+    /// # Errors
+    /// [`RefusedUpdate::Presence`] for what is too much or no JSON object.
+    pub(crate) fn apply_local(
+        &mut self,
+        member: u64,
+        by: &UserId,
+        update: AwarenessUpdate,
+    ) -> Result<Option<AwarenessUpdate>, RefusedUpdate> {
+        let mut own: HashSet<ClientID> = self.editors_of_member(member).collect();
+        let mut passed_on = HashMap::new();
+        for (editor, AwarenessUpdateEntry { clock, json }) in update.clients {
+            let json = with_author(&json, by)?;
+            // Nobody speaks for another's editor. Editors repeat what they know of others, which is no offence.
+            if self
+                .0
+                .get(&editor)
+                .is_some_and(|known| known.owner != AwarenessOwner::Member(member) && !is_removed(&known.json))
+            {
+                continue;
+            }
+            if !is_removed(&json) {
+                own.insert(editor);
+            }
+            if own.len() > MAX_EDITORS_PER_CONNECTION {
+                return Err(RefusedUpdate::InvalidAwareness);
+            }
+            self.set_editor(editor, AwarenessOwner::Member(member), clock, &json);
+            passed_on.insert(editor, AwarenessUpdateEntry { clock, json });
+        }
+        Ok((!passed_on.is_empty()).then_some(AwarenessUpdate { clients: passed_on }))
+    }
+
+    /// Takes in what another process passes on.
+    pub(crate) fn apply_remote(&mut self, update: &AwarenessUpdate, now: Instant) {
+        for (editor, entry) in &update.clients {
+            if self.0.get(editor).is_none_or(|known| matches!(known.owner, AwarenessOwner::OtherProcess(_))) {
+                self.set_editor(*editor, AwarenessOwner::OtherProcess(now), entry.clock, &entry.json);
+            }
+        }
+    }
+
+    /// Everybody who is there; with `own_only`, everybody of this process.
+    pub(crate) fn to_update(&self, own_only: bool) -> Option<AwarenessUpdate> {
+        let told = self.0.iter().filter(|(_, present)| !own_only || matches!(present.owner, AwarenessOwner::Member(_)));
+        let told = told.map(|(editor, present)| {
+            (*editor, AwarenessUpdateEntry { clock: present.clock, json: Arc::clone(&present.json) })
+        });
+        let clients: HashMap<_, _> = told.collect();
+        (!clients.is_empty()).then_some(AwarenessUpdate { clients })
+    }
+
+    /// A connection is gone; the answer is what the others are told.
+    pub(crate) fn remove_member(&mut self, member: u64) -> Option<AwarenessUpdate> {
+        let gone: Vec<_> = self.editors_of_member(member).collect();
+        self.remove_editors(&gone)
+    }
+
+    /// The room closes: everybody of this process is gone; the answer is what the others are told.
+    pub(crate) fn remove_local(&mut self) -> Option<AwarenessUpdate> {
+        let own = self.0.iter().filter(|(_, present)| matches!(present.owner, AwarenessOwner::Member(_)));
+        let own: Vec<_> = own.map(|(editor, _)| *editor).collect();
+        self.remove_editors(&own)
+    }
+
+    /// Forgets the editors of other processes that say nothing any more; the answer is what the others are told.
+    pub(crate) fn expire_remote(&mut self, now: Instant) -> Option<AwarenessUpdate> {
+        let is_silent = |owner: AwarenessOwner| matches!(owner, AwarenessOwner::OtherProcess(at) if now.duration_since(at) > REMOTE_EXPIRY);
+        let silent = self.0.iter().filter(|(_, present)| is_silent(present.owner)).map(|(editor, _)| *editor);
+        let silent: Vec<_> = silent.collect();
+        self.remove_editors(&silent)
+    }
+
+    fn editors_of_member(&self, member: u64) -> impl Iterator<Item = ClientID> {
+        self.0
+            .iter()
+            .filter(move |(_, present)| present.owner == AwarenessOwner::Member(member))
+            .map(|(editor, _)| *editor)
+    }
+
+    fn set_editor(&mut self, editor: ClientID, owner: AwarenessOwner, clock: u32, json: &Arc<str>) {
+        if is_removed(json) {
+            self.0.remove(&editor);
+        } else {
+            self.0.insert(editor, EditorState { owner, clock, json: Arc::clone(json) });
+        }
+    }
+
+    fn remove_editors(&mut self, editors: &[ClientID]) -> Option<AwarenessUpdate> {
+        let gone = editors.iter().filter_map(|editor| {
+            let clock = self.0.remove(editor)?.clock.saturating_add(1);
+            Some((*editor, AwarenessUpdateEntry { clock, json: "null".into() }))
+        });
+        let clients: HashMap<_, _> = gone.collect();
+        (!clients.is_empty()).then_some(AwarenessUpdate { clients })
+    }
+}
+
+/// An editor says goodbye by `null`.
+fn is_removed(json: &str) -> bool {
+    json == "null"
+}
+
+/// What an editor tells, with whose editor it is.
+fn with_author(json: &str, by: &UserId) -> Result<Arc<str>, RefusedUpdate> {
+    if json.len() > MAX_STATE_BYTES {
+        return Err(RefusedUpdate::InvalidAwareness);
+    }
+    let mut told: Option<Map<String, Value>> =
+        serde_json::from_str(json).map_err(|_| RefusedUpdate::InvalidAwareness)?;
+    if let Some(told) = &mut told {
+        told.insert("by".to_owned(), Value::from(by.as_str()));
+    }
+    Ok(told.map_or(Value::Null, Value::Object).to_string().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn awareness_update(editor: u64, clock: u32, json: &str) -> AwarenessUpdate {
+        let entry = AwarenessUpdateEntry { clock, json: json.into() };
+        AwarenessUpdate { clients: HashMap::from([(ClientID::new(editor), entry)]) }
+    }
+
+    fn user_id(name: &str) -> UserId {
+        UserId::try_new(name).unwrap()
+    }
+
+    fn editor_json(update: Option<&AwarenessUpdate>, editor: u64) -> String {
+        update.and_then(|update| update.clients.get(&ClientID::new(editor))).map(|told| told.json.to_string()).unwrap()
+    }
+
+    #[test]
+    fn the_room_says_whose_editor_it_is() {
+        let mut presence = RoomAwareness::default();
+        let told =
+            presence.apply_local(1, &user_id("ann"), awareness_update(7, 1, r#"{"by":"bob","cursor":3}"#)).unwrap();
+        assert_eq!(editor_json(told.as_ref(), 7), r#"{"by":"ann","cursor":3}"#);
+        assert_eq!(
+            presence.apply_local(2, &user_id("bob"), awareness_update(7, 2, "null")).unwrap(),
+            None,
+            "it is not theirs to end"
+        );
+        assert_eq!(editor_json(presence.to_update(false).as_ref(), 7), r#"{"by":"ann","cursor":3}"#);
+    }
+
+    #[test]
+    fn who_leaves_is_gone_for_the_others() {
+        let mut presence = RoomAwareness::default();
+        presence.apply_local(1, &user_id("ann"), awareness_update(7, 4, "{}")).unwrap();
+        let left = presence.remove_member(1).unwrap();
+        assert_eq!((editor_json(Some(&left), 7).as_str(), left.clients[&ClientID::new(7)].clock), ("null", 5));
+        assert_eq!((presence.remove_member(1), presence.to_update(false)), (None, None));
+    }
+
+    #[test]
+    fn editors_of_other_processes_are_kept_while_they_say_something() {
+        let (mut presence, now) = (RoomAwareness::default(), Instant::now());
+        presence.apply_remote(&awareness_update(9, 1, r#"{"by":"eve"}"#), now);
+        assert_eq!(presence.to_update(true), None, "they are not of this process");
+        assert_eq!(presence.expire_remote(now + REMOTE_EXPIRY), None);
+        assert_eq!(editor_json(presence.expire_remote(now + REMOTE_EXPIRY * 2).as_ref(), 9), "null");
+    }
+
+    #[test]
+    fn what_is_too_much_is_refused() {
+        let (mut presence, ann) = (RoomAwareness::default(), user_id("ann"));
+        let long = format!(r#"{{"x":"{}"}}"#, "x".repeat(MAX_STATE_BYTES));
+        for wrong in [long.as_str(), "7", "[", r#""text""#] {
+            assert_eq!(
+                presence.apply_local(1, &ann, awareness_update(1, 1, wrong)),
+                Err(RefusedUpdate::InvalidAwareness),
+                "{wrong:.20}"
+            );
+        }
+        for editor in 0..8 {
+            presence.apply_local(1, &ann, awareness_update(editor, 1, "{}")).unwrap();
+        }
+        assert_eq!(presence.apply_local(1, &ann, awareness_update(8, 1, "{}")), Err(RefusedUpdate::InvalidAwareness));
+    }
+}

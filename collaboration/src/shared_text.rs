@@ -1,0 +1,408 @@
+//! A text that several people write at once: a Yjs document with one text per section.
+
+use std::{
+    collections::BTreeMap,
+    mem::ManuallyDrop,
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
+};
+
+use domain::proposal::{MAX_SECTIONS, SectionContent, SectionKey};
+use similar::{ChangeTag, TextDiff};
+use yrs::{
+    Doc, GetString, IdSet, ReadTxn, StateVector, Text, Transact, Update, WriteTxn,
+    block::ClientID,
+    updates::{decoder::Decode, encoder::Encode},
+};
+
+use crate::{
+    error::RefusedUpdate,
+    update_contents::{ClockRange, ContentPolicy, UpdateContents},
+};
+
+/// How long words are compared; what is not found to be the same by then is written anew.
+const DIFF_TIMEOUT: Duration = Duration::from_millis(200);
+
+/// The letters of a refused name that are told.
+const MAX_NAME_CHARS: usize = 80;
+
+/// A document in memory.
+pub struct SharedText(Doc);
+
+impl Default for SharedText {
+    fn default() -> Self {
+        Self(Doc::new())
+    }
+}
+
+impl SharedText {
+    /// The document that these updates make; each behind those that it builds on.
+    ///
+    /// # Errors
+    /// [`RefusedUpdate::Malformed`] when one of them is none.
+    pub fn from_updates<'a>(updates: impl IntoIterator<Item = &'a [u8]>) -> Result<Self, RefusedUpdate> {
+        let text = Self::default();
+        for update in updates {
+            text.merge_stored_update(update)?;
+        }
+        Ok(text)
+    }
+
+    /// Takes an update in that is on record, whatever it does. Tells whether there was anything in it. After an error the
+    /// document is of no more use.
+    ///
+    /// # Errors
+    /// [`RefusedUpdate::Malformed`] when it is none.
+    pub fn merge_stored_update(&self, update: &[u8]) -> Result<bool, RefusedUpdate> {
+        let contents = UpdateContents::read(update, ContentPolicy::AsStored)?;
+        self.apply_update(update, &contents)
+    }
+
+    /// Takes an editor's update in. Tells whether there was anything in it. After an error the document is of no more use.
+    ///
+    /// # Errors
+    /// [`RefusedUpdate`] saying what is wrong with it or with what it makes of the text.
+    pub fn merge_editor_update(&self, update: &[u8]) -> Result<bool, RefusedUpdate> {
+        self.merge_inspected_update(update, &UpdateContents::read(update, ContentPolicy::TextOnly)?)
+    }
+
+    /// The same for an update whose contents are known.
+    pub(crate) fn merge_inspected_update(
+        &self,
+        update: &[u8],
+        contents: &UpdateContents,
+    ) -> Result<bool, RefusedUpdate> {
+        contents.sections.iter().try_for_each(|name| check_section_name(name))?;
+        let is_something = self.apply_update(update, contents)?;
+        if is_something {
+            self.check_sections()?;
+        }
+        Ok(is_something)
+    }
+
+    /// Lets the library decode and merge an update that was looked through.
+    fn apply_update(&self, update: &[u8], contents: &UpdateContents) -> Result<bool, RefusedUpdate> {
+        if contents.is_empty() {
+            return Ok(false);
+        }
+        // The library is careful with what comes over a network; a defect of it must not end the room of everybody.
+        let merged = catch_unwind(AssertUnwindSafe(|| {
+            let update = Update::decode_v1(update).map_err(|_| RefusedUpdate::Malformed)?;
+            let transaction = self.0.try_transact_mut().map_err(|_| RefusedUpdate::Malformed)?;
+            // Its end does more work, which must not be begun while a panic is on its way.
+            let mut transaction = ManuallyDrop::new(transaction);
+            let applied = transaction.apply_update(update);
+            drop(ManuallyDrop::into_inner(transaction));
+            applied.map(|()| true).map_err(|_| RefusedUpdate::Malformed)
+        }));
+        merged.unwrap_or(Err(RefusedUpdate::Malformed))
+    }
+
+    /// Whether there is anything new in an update, and whether what it builds on is here.
+    pub(crate) fn classify_update(&self, contents: &UpdateContents) -> UpdateNovelty {
+        let Ok(transaction) = self.0.try_transact() else { return UpdateNovelty::Known };
+        let known = transaction.state_vector();
+        let known_of = |client: u64| known.get(&ClientID::new(client));
+        let (mut ends, mut is_new) = (BTreeMap::new(), false);
+        for (client, ranges) in &contents.insertions {
+            let mut end = known_of(*client);
+            for range in ranges {
+                if range.0 > end {
+                    return UpdateNovelty::MissingDependencies;
+                }
+                is_new |= range.1 > end;
+                end = end.max(range.1);
+            }
+            ends.insert(*client, end);
+        }
+        let end_of = |client: u64| ends.get(&client).copied().unwrap_or_else(|| known_of(client));
+        let mut references = contents.references.iter();
+        let mut deletions = contents.deletions.iter();
+        if references.any(|(client, clock)| *clock >= end_of(*client))
+            || deletions.any(|(client, ranges)| ranges.iter().any(|range| range.1 > end_of(*client)))
+        {
+            return UpdateNovelty::MissingDependencies;
+        }
+        // To know what is deleted costs a look at every block: only where nothing else decides it.
+        let is_new = is_new
+            || !contents.deletions.is_empty()
+                && !are_all_deleted(&contents.deletions, &transaction.snapshot().delete_set);
+        if is_new { UpdateNovelty::New } else { UpdateNovelty::Known }
+    }
+
+    /// What each section says, by the name that editors gave it.
+    fn texts_by_name(&self) -> BTreeMap<String, String> {
+        let Ok(transaction) = self.0.try_transact() else { return BTreeMap::new() };
+        let names: Vec<String> = transaction.root_refs().map(|(name, _)| name.to_owned()).collect();
+        let text = |name: String| {
+            let said = transaction.get_text(name.as_str()).map(|text| text.get_string(&transaction));
+            (name, said.unwrap_or_default())
+        };
+        names.into_iter().map(text).collect()
+    }
+
+    fn check_sections(&self) -> Result<(), RefusedUpdate> {
+        let named = self.texts_by_name();
+        if named.len() > MAX_SECTIONS {
+            return Err(RefusedUpdate::TooManySections);
+        }
+        for (name, text) in named {
+            check_section_name(&name)?;
+            if !text.trim().is_empty() {
+                let wrong = |reason: domain::value::InvalidValue| RefusedUpdate::InvalidContent {
+                    section: name.clone(),
+                    reason: reason.to_string(),
+                };
+                SectionContent::try_new(&text).map_err(wrong)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What each section says.
+    pub fn section_texts(&self) -> BTreeMap<SectionKey, String> {
+        self.texts_by_name()
+            .into_iter()
+            .filter_map(|(name, text)| Some((SectionKey::try_new(&name).ok()?, text)))
+            .collect()
+    }
+
+    /// What one section says; nothing where there is none.
+    pub fn section_text(&self, key: &SectionKey) -> String {
+        let Ok(transaction) = self.0.try_transact() else { return String::new() };
+        transaction.get_text(key.as_str()).map(|text| text.get_string(&transaction)).unwrap_or_default()
+    }
+
+    /// Makes a section say that, word by word, so that what others write meanwhile stays where it belongs. The answer is
+    /// the update that did it; `None` where it says that already.
+    pub fn rewrite_section(&self, key: &SectionKey, wanted: &str) -> Option<Vec<u8>> {
+        let now = self.section_text(key);
+        if now == wanted {
+            return None;
+        }
+        let mut transaction = self.0.try_transact_mut().ok()?;
+        let before = transaction.state_vector();
+        let text = transaction.get_or_insert_text(key.as_str());
+        let changes = TextDiff::configure().timeout(DIFF_TIMEOUT).diff_words(now.as_str(), wanted);
+        let mut place = 0;
+        for change in changes.iter_all_changes() {
+            // Sections are of some 400,000 bytes at most.
+            let length = u32::try_from(change.value().len()).ok()?;
+            match change.tag() {
+                ChangeTag::Equal => place += length,
+                ChangeTag::Delete => text.remove_range(&mut transaction, place, length),
+                ChangeTag::Insert => {
+                    text.insert(&mut transaction, place, change.value());
+                    place += length;
+                }
+            }
+        }
+        drop(transaction);
+        Some(self.encode_diff(&before))
+    }
+
+    /// All of it as one update.
+    pub fn encode_state(&self) -> Vec<u8> {
+        self.encode_diff(&StateVector::default())
+    }
+
+    /// What one that knows `known` does not know, as one update; an empty one where it knows everything.
+    pub fn encode_diff(&self, known: &StateVector) -> Vec<u8> {
+        let encode = || self.0.try_transact().map(|transaction| transaction.encode_state_as_update_v1(known));
+        // Editors say what they know, and may say anything.
+        let encoded = catch_unwind(AssertUnwindSafe(encode)).ok().and_then(Result::ok);
+        encoded.unwrap_or_else(|| Update::EMPTY_V1.to_vec())
+    }
+
+    /// What it knows, as others are told it.
+    pub fn state_vector(&self) -> StateVector {
+        self.0.try_transact().map(|transaction| transaction.state_vector()).unwrap_or_default()
+    }
+
+    /// The same as bytes.
+    pub fn encode_state_vector(&self) -> Vec<u8> {
+        self.state_vector().encode_v1()
+    }
+
+    /// Whether it was given an update without those that it builds on. What waits for them is not to be relied on: the
+    /// library does not always take it in once they come.
+    pub fn has_missing_updates(&self) -> bool {
+        self.0.try_transact().is_ok_and(|transaction| transaction.has_missing_updates())
+    }
+}
+
+/// Whether a section can be called that.
+fn check_section_name(name: &str) -> Result<(), RefusedUpdate> {
+    if SectionKey::try_new(name).is_ok_and(|key| key.as_str() == name) {
+        Ok(())
+    } else {
+        Err(RefusedUpdate::InvalidSectionName { name: name.chars().take(MAX_NAME_CHARS).collect() })
+    }
+}
+
+/// What an update brings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum UpdateNovelty {
+    /// Nothing: all of it is here.
+    Known,
+    /// Something.
+    New,
+    /// It builds on what is not here.
+    MissingDependencies,
+}
+
+/// Whether all of these are deleted.
+fn are_all_deleted(deletions: &BTreeMap<u64, Vec<ClockRange>>, deleted: &IdSet) -> bool {
+    deletions.iter().all(|(client, ranges)| {
+        let Some(deleted) = deleted.get(&ClientID::new(*client)) else { return ranges.is_empty() };
+        // Stretches that touch are one: each deletion lies within one of them, or is new.
+        let mut stretches: Vec<ClockRange> = Vec::new();
+        for range in deleted.ranges() {
+            match stretches.last_mut() {
+                Some(last) if last.1 >= range.start => last.1 = last.1.max(range.end),
+                _ => stretches.push((range.start, range.end)),
+            }
+        }
+        ranges.iter().all(|(start, end)| {
+            let behind = stretches.partition_point(|stretch| stretch.0 <= *start);
+            start == end || behind.checked_sub(1).and_then(|at| stretches.get(at)).is_some_and(|found| found.1 >= *end)
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn section_key(name: &str) -> SectionKey {
+        SectionKey::try_new(name).unwrap()
+    }
+
+    fn text_with(text: &str) -> SharedText {
+        let shared = SharedText::default();
+        shared.rewrite_section(&section_key("approach"), text);
+        shared
+    }
+
+    /// Writes `insert` at the place, or deletes a letter there where it is empty; tells how many it deleted.
+    fn write_at(shared: &SharedText, place: usize, insert: &str) -> usize {
+        let now = shared.section_text(&section_key("approach"));
+        let text = shared.0.get_or_insert_text("approach");
+        let mut transaction = shared.0.try_transact_mut().unwrap();
+        let (at, letter) = now.char_indices().nth(place).unwrap_or((now.len(), ' '));
+        let at_byte = u32::try_from(at).unwrap();
+        if !insert.is_empty() {
+            text.insert(&mut transaction, at_byte, insert);
+        } else if at < now.len() {
+            text.remove_range(&mut transaction, at_byte, u32::try_from(letter.len_utf8()).unwrap());
+            return 1;
+        }
+        0
+    }
+
+    #[test]
+    fn what_two_write_at_once_is_all_there() {
+        let (ann, bob) = (text_with("We deliver beds."), SharedText::default());
+        bob.merge_stored_update(&ann.encode_state()).unwrap();
+        ann.rewrite_section(&section_key("approach"), "We deliver hospital beds.");
+        bob.rewrite_section(&section_key("approach"), "We deliver beds. Tomorrow.");
+        ann.merge_editor_update(&bob.encode_state()).unwrap();
+        bob.merge_editor_update(&ann.encode_state()).unwrap();
+        assert_eq!(ann.section_text(&section_key("approach")), "We deliver hospital beds. Tomorrow.");
+        assert_eq!(ann.section_texts(), bob.section_texts());
+    }
+
+    #[test]
+    fn a_text_is_rewritten_to_any_other() {
+        let shared = text_with("Ein Bett für 12 €\nund zwei Stühle");
+        for wanted in ["", "zwei Stühle und ein Bett für 12 €", "😀 und\ttabs", "x"] {
+            let told = shared.rewrite_section(&section_key("approach"), wanted).unwrap();
+            assert!(!told.is_empty());
+            assert_eq!(shared.section_text(&section_key("approach")), wanted);
+            assert_eq!(shared.rewrite_section(&section_key("approach"), wanted), None);
+        }
+    }
+
+    #[test]
+    fn what_can_be_no_section_is_refused() {
+        let other = SharedText::default();
+        let named = |name: &str, text: &str| {
+            let doc = Doc::new();
+            let root = doc.get_or_insert_text(name);
+            root.insert(&mut doc.try_transact_mut().unwrap(), 0, text);
+            let transaction = doc.try_transact().unwrap();
+            transaction.encode_state_as_update_v1(&StateVector::default())
+        };
+        let refused = |update: &[u8]| SharedText::default().merge_editor_update(update).unwrap_err().to_string();
+        assert!(refused(&named("No Key", "x")).contains("No Key"));
+        assert!(refused(&named(" approach", "x")).contains("approach"));
+        assert!(refused(&named("approach", "\u{0}")).contains("section approach"));
+        assert!(refused(&named("approach", &"x".repeat(100_001))).contains("100000"));
+        assert_eq!(other.merge_editor_update(b"no update"), Err(RefusedUpdate::Malformed));
+        assert_eq!(SharedText::default().merge_editor_update(&other.encode_state()), Ok(false), "nothing is in it");
+    }
+
+    proptest! {
+        /// Three editors and a room between them, as the service has it: each hears of the others whenever it does.
+        #[test]
+        fn whatever_is_written_and_whenever_it_is_heard_all_see_the_same_in_the_end(
+            steps in prop::collection::vec((0_usize..3, 0_usize..20, "[a-c é]{0,3}", 0_u8..4), 1..60),
+        ) {
+            let (room, editors) = (SharedText::default(), [(); 3].map(|()| SharedText::default()));
+            let mut on_the_way_in: [VecDeque<Vec<u8>>; 3] = Default::default();
+            let mut on_the_way_out: [VecDeque<Vec<u8>>; 3] = Default::default();
+            let (mut written, mut deleted) = (0, 0);
+            let come_in = |who: usize, update: Vec<u8>, out: &mut [VecDeque<Vec<u8>>; 3]| {
+                room.merge_editor_update(&update).unwrap();
+                assert!(!room.has_missing_updates());
+                out.iter_mut().enumerate().filter(|(other, _)| *other != who).for_each(|(_, out)| out.push_back(update.clone()));
+            };
+            for (who, place, insert, what) in steps {
+                match what {
+                    0 | 1 => {
+                        let known = editors[who].state_vector();
+                        deleted += write_at(&editors[who], place, &insert);
+                        on_the_way_in[who].push_back(editors[who].encode_diff(&known));
+                        written += insert.chars().count();
+                    }
+                    2 => if let Some(update) = on_the_way_in[who].pop_front() {
+                        come_in(who, update, &mut on_the_way_out);
+                    },
+                    _ => if let Some(update) = on_the_way_out[who].pop_front() {
+                        editors[who].merge_editor_update(&update).unwrap();
+                    },
+                }
+            }
+            for (who, waiting) in on_the_way_in.iter_mut().enumerate() {
+                for update in waiting.drain(..) {
+                    come_in(who, update, &mut on_the_way_out);
+                }
+            }
+            for (editor, waiting) in editors.iter().zip(&mut on_the_way_out) {
+                for update in waiting.drain(..) {
+                    editor.merge_editor_update(&update).unwrap();
+                }
+                prop_assert_eq!(editor.section_text(&section_key("approach")), room.section_text(&section_key("approach")));
+                let known = SharedText::from_updates([room.encode_state().as_slice()]).unwrap();
+                prop_assert_eq!(known.section_texts(), room.section_texts(), "what is kept of it says the same");
+            }
+            let there = room.section_text(&section_key("approach")).chars().count();
+            prop_assert!(there <= written && there + deleted >= written, "{there} of {written}, {deleted} deleted");
+        }
+
+        #[test]
+        fn no_bytes_break_it(flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6)) {
+            let mut update = text_with("We deliver hospital beds to every clinic of the region.").encode_state();
+            for (place, byte) in flips {
+                let place = place.index(update.len());
+                update[place] = byte;
+            }
+            let shared = SharedText::default();
+            let _ = shared.merge_editor_update(&update);
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Many streams of one kind decided together and appended in one transaction.
+//!
+//! ```text
+//! load streams ──▶ decide wish by wish ──▶ append all ──┐
+//!      ▲                                                │
+//!      └──────── another writer was faster ◀────────────┘
+//! ```
+
+use std::collections::HashMap;
+
+use cqrs_es::{Aggregate, DomainEvent};
+use domain::{
+    event_store::{BatchStore, NewEvent, StoreError},
+    upcast,
+};
+
+use crate::{caller::Caller, error::BatchAppendError};
+
+/// How often a batch is decided anew when others write to the same streams.
+const MAX_ATTEMPTS: u32 = 10;
+
+/// One stream's state and the sequence of its last event.
+#[derive(Default)]
+struct BatchedStream<A> {
+    state: A,
+    sequence: u64,
+}
+
+impl<A: Aggregate> BatchedStream<A> {
+    fn apply_event(&mut self, event: A::Event) {
+        self.state.apply(event);
+        self.sequence += 1;
+    }
+}
+
+/// What was decided so far, not yet appended.
+pub(crate) struct AppendBatch<A: Aggregate> {
+    streams: HashMap<String, BatchedStream<A>>,
+    decided: Vec<(String, u64, A::Event)>,
+}
+
+impl<A: Aggregate> AppendBatch<A> {
+    async fn load_streams(store: &impl BatchStore, ids: &[String]) -> Result<Self, BatchAppendError> {
+        let mut streams: HashMap<String, BatchedStream<A>> = HashMap::with_capacity(ids.len());
+        for stored in store.load_streams(A::TYPE, ids).await.map_err(BatchAppendError::Store)? {
+            let event = upcast::decode_event(&stored.event_type, &stored.event_version, &stored.payload);
+            let event = event.map_err(|source| BatchAppendError::Corrupt {
+                aggregate_id: stored.aggregate_id.clone(),
+                sequence: stored.sequence,
+                source: source.into(),
+            })?;
+            streams.entry(stored.aggregate_id).or_default().apply_event(event);
+        }
+        Ok(Self { streams, decided: Vec::with_capacity(ids.len()) })
+    }
+
+    /// Decides one wish over the stream `id`; answers how many events followed.
+    pub(crate) fn decide_stream(&mut self, id: &str, decide: impl FnOnce(&A) -> Vec<A::Event>) -> usize {
+        let stream = self.streams.entry(id.to_owned()).or_default();
+        let events = decide(&stream.state);
+        let count = events.len();
+        for event in events {
+            stream.apply_event(event.clone());
+            self.decided.push((id.to_owned(), stream.sequence, event));
+        }
+        count
+    }
+
+    /// The decided events, in the order of the wishes.
+    fn into_events(self, caller: &Caller) -> Result<Vec<NewEvent>, BatchAppendError> {
+        let new = |(aggregate_id, sequence, event): (String, u64, A::Event)| match serde_json::to_string(&event) {
+            Ok(payload) => Ok(NewEvent {
+                aggregate_type: A::TYPE,
+                aggregate_id,
+                sequence,
+                event_type: event.event_type(),
+                event_version: event.event_version(),
+                payload,
+                metadata: caller.metadata(),
+            }),
+            Err(source) => Err(BatchAppendError::Corrupt { aggregate_id, sequence, source: source.into() }),
+        };
+        self.decided.into_iter().map(new).collect()
+    }
+}
+
+/// Folds the streams `ids`, lets `decide` go through the wishes, and appends what follows. Answers what `decide` did in
+/// the attempt that was recorded, and the number of events.
+pub(crate) async fn decide_and_append<A: Aggregate, T>(
+    store: &impl BatchStore,
+    caller: &Caller,
+    mut ids: Vec<String>,
+    decide: impl Fn(&mut AppendBatch<A>) -> T,
+) -> Result<(T, u64), BatchAppendError> {
+    ids.sort_unstable();
+    ids.dedup();
+    let mut attempts_left = MAX_ATTEMPTS;
+    loop {
+        attempts_left -= 1;
+        let mut batch = AppendBatch::load_streams(store, &ids).await?;
+        let answer = decide(&mut batch);
+        let events = batch.into_events(caller)?;
+        let count = u64::try_from(events.len()).unwrap_or(u64::MAX);
+        match store.append_events(events).await {
+            Ok(()) => return Ok((answer, count)),
+            Err(StoreError::Conflict) if attempts_left > 0 => {
+                tracing::debug!(aggregate.kind = A::TYPE, "another writer was faster, deciding anew");
+            }
+            Err(error) => return Err(BatchAppendError::Store(error)),
+        }
+    }
+}

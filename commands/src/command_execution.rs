@@ -1,0 +1,107 @@
+//! One command to one aggregate: load, decide, append, and anew when others change the same aggregate.
+
+use cqrs_es::{Aggregate, EventStore, persist::EventStoreAggregateContext};
+use domain::{
+    envelope::EventMetadata,
+    event_store::{IdempotencyStore, ProcessedCommand},
+};
+
+use crate::{
+    caller::Caller,
+    error::CommandError,
+    precondition::{CommandPreconditions, IdempotencyKey},
+};
+
+/// How often a command is decided anew when others change the same aggregate.
+const MAX_ATTEMPTS: u32 = 5;
+
+/// Where a stream stands after a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandOutcome {
+    /// The stream.
+    pub aggregate_id: String,
+    /// The sequence of its last event, as far as this command knows.
+    pub version: u64,
+    /// How many events the command led to; 0 when its wish was already met.
+    pub events: usize,
+    /// Whether it was carried out before, by the same key.
+    pub repeated: bool,
+}
+
+/// Decides with `decide` over the stream `id`, and appends what follows.
+pub(crate) async fn execute_command<A, S>(
+    store: &S,
+    caller: &Caller,
+    id: &str,
+    conditions: &CommandPreconditions,
+    decide: impl Fn(&A) -> Result<Vec<A::Event>, A::Error>,
+) -> Result<CommandOutcome, CommandError<A::Error>>
+where
+    A: Aggregate<Error: 'static>,
+    S: EventStore<A, AC = EventStoreAggregateContext<A>> + IdempotencyStore,
+{
+    let mut attempts_left = MAX_ATTEMPTS;
+    loop {
+        attempts_left -= 1;
+        match attempt_command(store, caller, id, conditions, &decide).await {
+            Err(CommandError::Conflict) if attempts_left > 0 => {}
+            outcome => return outcome,
+        }
+    }
+}
+
+fn repeated_outcome<A: Aggregate<Error: 'static>>(
+    once: &IdempotencyKey,
+    id: &str,
+    done: ProcessedCommand,
+) -> Result<CommandOutcome, CommandError<A::Error>> {
+    if done.digest != once.request_digest() || done.aggregate_type != A::TYPE || done.aggregate_id != id {
+        return Err(CommandError::KeyReused);
+    }
+    Ok(CommandOutcome { aggregate_id: done.aggregate_id, version: done.version, events: done.events, repeated: true })
+}
+
+async fn attempt_command<A, S>(
+    store: &S,
+    caller: &Caller,
+    id: &str,
+    conditions: &CommandPreconditions,
+    decide: impl Fn(&A) -> Result<Vec<A::Event>, A::Error>,
+) -> Result<CommandOutcome, CommandError<A::Error>>
+where
+    A: Aggregate<Error: 'static>,
+    S: EventStore<A, AC = EventStoreAggregateContext<A>> + IdempotencyStore,
+{
+    let context = store.load_aggregate(id).await?;
+    // After loading: if the same command, sent twice, is in what was loaded, it is found here; if it comes later, the
+    // append meets it as a conflict.
+    if let Some(once) = &conditions.idempotency_key
+        && let Some(done) = store.find_processed(caller.tenant_id.as_str(), once.key()).await?
+    {
+        return repeated_outcome::<A>(once, id, done);
+    }
+    let current = u64::try_from(context.current_sequence).unwrap_or(u64::MAX);
+    if !conditions.are_met_at(current) {
+        return Err(CommandError::Outdated { current });
+    }
+    let events = decide(&context.aggregate).map_err(CommandError::Refused)?;
+    let executed = CommandOutcome {
+        aggregate_id: id.to_owned(),
+        version: current.saturating_add(u64::try_from(events.len()).unwrap_or(u64::MAX)),
+        events: events.len(),
+        repeated: false,
+    };
+    if !events.is_empty() {
+        store.commit(events, context, command_metadata(caller, conditions).into_map()).await?;
+    }
+    Ok(executed)
+}
+
+fn command_metadata(caller: &Caller, conditions: &CommandPreconditions) -> EventMetadata {
+    let (idempotency_key, command_digest) = conditions
+        .idempotency_key
+        .as_ref()
+        .map(|once| (once.key().to_owned(), once.request_digest().to_owned()))
+        .unwrap_or_default();
+    EventMetadata { idempotency_key, command_digest, ..caller.metadata() }
+}

@@ -1,0 +1,65 @@
+//! Chance that falls alike on every machine and with every version of the random number crates.
+
+use rand_chacha::{
+    ChaCha8Rng,
+    rand_core::{RngCore, SeedableRng},
+};
+
+/// A stream of random choices. Integers only: rounding differs between machines.
+#[derive(Debug, Clone)]
+pub(crate) struct GeneratorRng(ChaCha8Rng);
+
+impl GeneratorRng {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(ChaCha8Rng::seed_from_u64(seed))
+    }
+
+    /// A number below a limit; zero where the limit is zero.
+    pub(crate) fn next_below(&mut self, limit: u32) -> u32 {
+        let product = u64::from(self.0.next_u32()) * u64::from(limit);
+        u32::try_from(product >> 32).unwrap_or_default()
+    }
+
+    /// A number from a range, both ends included.
+    pub(crate) fn next_between(&mut self, low: u32, high: u32) -> u32 {
+        low + self.next_below(high.saturating_sub(low) + 1)
+    }
+
+    /// True so many times in a thousand.
+    pub(crate) fn chance_per_mille(&mut self, share: u32) -> bool {
+        self.next_below(1_000) < share
+    }
+
+    /// An index below a length.
+    pub(crate) fn next_index(&mut self, length: usize) -> usize {
+        self.next_below(u32::try_from(length).unwrap_or(u32::MAX)) as usize
+    }
+
+    /// One of some; the list is not empty.
+    pub(crate) fn pick_from<T: Copy>(&mut self, list: &[T]) -> T {
+        list[self.next_index(list.len())]
+    }
+
+    /// One of some by weight.
+    pub(crate) fn pick_weighted<T: Copy>(&mut self, list: &[(T, u32)]) -> T {
+        let total = list.iter().map(|(_, weight)| weight).sum();
+        let mut left = self.next_below(total);
+        for (value, weight) in list {
+            if left < *weight {
+                return *value;
+            }
+            left -= weight;
+        }
+        list[list.len() - 1].0
+    }
+
+    /// A seed for another stream.
+    pub(crate) fn next_seed(&mut self) -> u64 {
+        self.0.next_u64()
+    }
+
+    /// So many hexadecimal digits.
+    pub(crate) fn next_hex(&mut self, digits: usize) -> String {
+        (0..digits).map(|_| char::from_digit(self.next_below(16), 16).unwrap_or('0')).collect()
+    }
+}

@@ -1,0 +1,144 @@
+//! A JSON value where a text is expected: a number or a yes/no is taken as its text, null as blank.
+
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
+use serde_json::Value;
+
+use super::{encoding::TextDecoder, error::NoticeRowError, field::NoticeField};
+
+/// What stands in a text's place.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) enum LooseText {
+    /// Nothing or null.
+    #[default]
+    Absent,
+    /// A text, or what reads as one.
+    Text(String),
+    /// A list or an object.
+    Other,
+}
+
+impl LooseText {
+    /// The value under its key.
+    pub(super) fn to_field(&self, key: &'static str) -> Result<NoticeField<'_>, NoticeRowError> {
+        match self {
+            Self::Absent => Ok(NoticeField::new(key, "")),
+            Self::Text(text) => Ok(NoticeField::new(key, text)),
+            Self::Other => Err(NoticeField::new(key, "").malformed_error("a text")),
+        }
+    }
+
+    /// Whether nothing stands there.
+    pub(super) fn is_blank(&self) -> bool {
+        match self {
+            Self::Absent => true,
+            Self::Text(text) => matches!(text.trim(), "" | "null"),
+            Self::Other => false,
+        }
+    }
+}
+
+/// Reads one record.
+pub(super) fn parse_record<T: DeserializeOwned>(json: &[u8], decoder: &mut TextDecoder) -> Result<T, NoticeRowError> {
+    let text = decoder.decode_text(json).ok_or(NoticeRowError::NotUtf8)?;
+    serde_json::from_str(&text).map_err(|error| match error.classify() {
+        serde_json::error::Category::Data => NoticeRowError::WrongShape,
+        serde_json::error::Category::Io | serde_json::error::Category::Syntax | serde_json::error::Category::Eof => {
+            NoticeRowError::NotJson { at: error.column() }
+        }
+    })
+}
+
+/// A part of a record that is an object, unless something else stands there.
+#[derive(Debug, Default)]
+pub(super) enum LooseObject<T> {
+    /// Nothing or null.
+    #[default]
+    Absent,
+    /// What was expected.
+    Whole(T),
+    /// Something else.
+    Other,
+}
+
+impl<T> LooseObject<T> {
+    /// What was expected, if anything stands there.
+    pub(super) fn get(&self, key: &'static str) -> Result<Option<&T>, NoticeRowError> {
+        match self {
+            Self::Absent => Ok(None),
+            Self::Whole(part) => Ok(Some(part)),
+            Self::Other => Err(NoticeField::new(key, "").malformed_error("an object")),
+        }
+    }
+}
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for LooseObject<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        let says_nothing = match &value {
+            Value::Null => true,
+            Value::String(text) => matches!(text.trim(), "" | "null"),
+            Value::Array(list) => list.is_empty(),
+            Value::Bool(_) | Value::Number(_) | Value::Object(_) => false,
+        };
+        if says_nothing {
+            return Ok(Self::Absent);
+        }
+        Ok(if value.is_object() { serde_json::from_value(value).map_or(Self::Other, Self::Whole) } else { Self::Other })
+    }
+}
+
+impl<'de> Deserialize<'de> for LooseText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(LooseTextVisitor)
+    }
+}
+
+struct LooseTextVisitor;
+
+impl<'de> Visitor<'de> for LooseTextVisitor {
+    type Value = LooseText;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<LooseText, E> {
+        Ok(LooseText::Absent)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<LooseText, E> {
+        Ok(LooseText::Text(text.to_owned()))
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<LooseText, E> {
+        Ok(LooseText::Text(value.to_string()))
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<LooseText, E> {
+        Ok(LooseText::Text(value.to_string()))
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<LooseText, E> {
+        Ok(LooseText::Text(value.to_string()))
+    }
+
+    // Printed with the fewest digits that name it, which are the digits that were written: up to fifteen survive.
+    fn visit_f64<E: Error>(self, value: f64) -> Result<LooseText, E> {
+        Ok(LooseText::Text(value.to_string()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<LooseText, A::Error> {
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(LooseText::Other)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<LooseText, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(LooseText::Other)
+    }
+}

@@ -1,0 +1,156 @@
+//! Reads the text format: one JSON object per line, with the notice's full text.
+
+use std::io::{BufRead, Read};
+
+use domain::opportunity::{Award, Notice, NoticeDetails, NoticeId, NoticeSource, NoticeType};
+use serde::Deserialize;
+
+use super::{
+    MAX_ROW_BYTES, NoticeRowError, ParsedRow, SourceError, SourceReader,
+    encoding::{SourceEncoding, TextDecoder},
+    field::{self, NoticeField, OmittedValues},
+    loose_json::{self, LooseText},
+    source,
+};
+
+/// What the format says where a notice has no text.
+const NO_SUMMARY: &str = "No summary provided.";
+const PAGE: &str = "https://sam.gov/";
+
+/// The lines of a source as rows. Blank lines are skipped.
+pub(super) struct NdjsonNoticeReader {
+    reader: SourceReader,
+    bytes: Vec<u8>,
+    /// Lines read so far.
+    line: u64,
+    seen: bool,
+    decoder: TextDecoder,
+}
+
+impl NdjsonNoticeReader {
+    pub(super) fn new(reader: SourceReader, encoding: SourceEncoding) -> Self {
+        Self { reader, bytes: Vec::new(), line: 0, seen: false, decoder: TextDecoder::new(encoding) }
+    }
+
+    /// How lines were decoded so far.
+    pub(super) fn decoder(&self) -> &TextDecoder {
+        &self.decoder
+    }
+
+    pub(super) fn next_row(&mut self) -> Result<Option<ParsedRow>, SourceError> {
+        loop {
+            let Some(whole) = self.read_line()? else {
+                return if self.seen { Ok(None) } else { Err(SourceError::Empty) };
+            };
+            let json = self.bytes.trim_ascii();
+            if json.is_empty() {
+                continue;
+            }
+            if !self.seen && json.first() != Some(&b'{') {
+                let found = "text that does not start with a JSON object";
+                return Err(SourceError::NotThisFormat { expected: "notices as NDJSON", found });
+            }
+            self.seen = true;
+            let mut left_out = OmittedValues::default();
+            let outcome = if whole {
+                loose_json::parse_record::<NoticeLine>(json, &mut self.decoder)
+                    .and_then(|line| line.to_notice(&mut left_out))
+            } else {
+                Err(NoticeRowError::RowTooLarge { limit: MAX_ROW_BYTES })
+            };
+            return Ok(Some(ParsedRow { line: self.line, outcome, omitted_values: left_out.into_errors() }));
+        }
+    }
+
+    /// Reads one line; false when it is too long, in which case only its beginning is kept.
+    fn read_line(&mut self) -> Result<Option<bool>, SourceError> {
+        self.bytes.clear();
+        let limit = MAX_ROW_BYTES as u64 + 1;
+        let mut count =
+            self.reader.by_ref().take(limit).read_until(b'\n', &mut self.bytes).map_err(source::read_error)?;
+        if count == 0 {
+            return Ok(None);
+        }
+        self.line += 1;
+        let whole = self.bytes.ends_with(b"\n") || self.bytes.len() <= MAX_ROW_BYTES;
+        let mut ended = whole;
+        let mut rest = Vec::new();
+        while !ended && count > 0 {
+            rest.clear();
+            count = self.reader.by_ref().take(limit).read_until(b'\n', &mut rest).map_err(source::read_error)?;
+            ended = rest.ends_with(b"\n");
+        }
+        Ok(Some(whole))
+    }
+}
+
+/// The keys that are read. `contacts_md` is not among them.
+#[derive(Deserialize)]
+#[serde(default)]
+#[derive(Default)]
+struct NoticeLine {
+    notice_id: LooseText,
+    title: LooseText,
+    agency: LooseText,
+    h_agency: LooseText,
+    notice_type: LooseText,
+    h_type: LooseText,
+    h_posted: LooseText,
+    h_solicitation_number: LooseText,
+    h_awardee: LooseText,
+    h_award_amount: LooseText,
+    summary: LooseText,
+    links_md: LooseText,
+}
+
+impl NoticeLine {
+    /// The notice; what it may lack and cannot be read is left out.
+    fn to_notice(&self, left_out: &mut OmittedValues) -> Result<Notice, NoticeRowError> {
+        let agency = first_non_blank(&self.h_agency, &self.agency);
+        let notice_type = first_non_blank(&self.h_type, &self.notice_type);
+        let description =
+            left_out.take_optional(self.summary.to_field("summary").and_then(NoticeField::parse_description));
+        let solicitation_number =
+            self.h_solicitation_number.to_field("h_solicitation_number").and_then(NoticeField::parse_text);
+        let solicitation_number = left_out.take_optional(solicitation_number);
+        let awardee = left_out.take_optional(self.h_awardee.to_field("h_awardee").and_then(NoticeField::parse_company));
+        let amount =
+            left_out.take_optional(self.h_award_amount.to_field("h_award_amount").and_then(NoticeField::parse_amount));
+        Ok(Notice {
+            notice_id: self.notice_id.to_field("notice_id")?.parse_required_code(NoticeId::try_new)?,
+            source: NoticeSource::SamText,
+            posted_at: self.h_posted.to_field("h_posted")?.parse_required(NoticeField::parse_instant)?,
+            facts: NoticeDetails {
+                title: self.title.to_field("title")?.parse_required(NoticeField::parse_text)?,
+                notice_type: notice_type.to_field("h_type")?.parse_required_code(NoticeType::try_new)?,
+                agency: agency.to_field("h_agency")?.parse_agency()?,
+                solicitation_number,
+                base_type: None,
+                sub_tier: None,
+                office: None,
+                set_aside: None,
+                naics: None,
+                psc: None,
+                response_deadline: None,
+                archive_on: None,
+                active: None,
+                place: None,
+                description: description.filter(|text| text != NO_SUMMARY),
+                link: left_out.take_optional(self.page_link()),
+            },
+            award: field::non_empty_award(Award { number: None, date: None, amount, awardee }),
+        })
+    }
+
+    /// The address of the notice's SAM.gov page among the Markdown links.
+    fn page_link(&self) -> Result<Option<String>, NoticeRowError> {
+        let LooseText::Text(links) = &self.links_md else { return Ok(None) };
+        let page = links.find(PAGE).map(|start| &links[start..]).unwrap_or_default();
+        let end = page.find(|c: char| c == ')' || c.is_whitespace()).unwrap_or(page.len());
+        NoticeField::new("links_md", &page[..end]).parse_link()
+    }
+}
+
+fn first_non_blank<'a>(first: &'a LooseText, second: &'a LooseText) -> &'a LooseText {
+    if first.is_blank() { second } else { first }
+}

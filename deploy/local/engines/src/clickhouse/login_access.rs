@@ -1,0 +1,71 @@
+//! Who asks: the two logins of the local ClickHouse and where a request carries its credentials.
+
+use axum::http::{HeaderMap, header};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::exception::{ClickHouseException, ExceptionCode};
+
+/// What a login may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LoginAccess {
+    /// User `default`: everything.
+    Full,
+    /// User `analyst`: reads (`readonly=1`).
+    Read,
+}
+
+/// The passwords of the two users.
+#[derive(Clone, Debug)]
+pub(super) struct LoginPasswords {
+    pub(super) default: SecretString,
+    pub(super) analyst: SecretString,
+}
+
+/// User and password as a request gave them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct LoginCredentials {
+    user: String,
+    password: String,
+}
+
+impl LoginCredentials {
+    /// The login's name.
+    pub(super) fn user(&self) -> &str {
+        &self.user
+    }
+
+    /// Looks in the headers first, then in the `user` and `password` of the address, as ClickHouse does.
+    pub(super) fn of(headers: &HeaderMap, user: Option<String>, password: Option<String>) -> Self {
+        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let named = header("X-ClickHouse-User").map(|user| (user, header("X-ClickHouse-Key")));
+        let (user, password) = named
+            .or_else(|| basic(headers).map(|(user, password)| (user, Some(password))))
+            .unwrap_or_else(|| (user.unwrap_or_else(|| "default".to_owned()), password));
+        Self { user, password: password.unwrap_or_default() }
+    }
+}
+
+impl LoginPasswords {
+    /// Tells what the credentials allow.
+    pub(super) fn check(&self, given: &LoginCredentials) -> Result<LoginAccess, ClickHouseException> {
+        let (expected, access) = match given.user.as_str() {
+            "default" | "" => (&self.default, LoginAccess::Full),
+            "analyst" => (&self.analyst, LoginAccess::Read),
+            _ => return Err(refused(&given.user)),
+        };
+        if expected.expose_secret() == given.password { Ok(access) } else { Err(refused(&given.user)) }
+    }
+}
+
+fn refused(user: &str) -> ClickHouseException {
+    ExceptionCode::AuthenticationFailed
+        .because(&format!("{user}: Authentication failed: password is incorrect, or there is no user with such name"))
+}
+
+fn basic(headers: &HeaderMap) -> Option<(String, String)> {
+    let encoded = headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Basic ")?;
+    let decoded = String::from_utf8(BASE64_STANDARD.decode(encoded.trim()).ok()?).ok()?;
+    let (user, password) = decoded.split_once(':')?;
+    Some((user.to_owned(), password.to_owned()))
+}

@@ -1,0 +1,216 @@
+//! What a request asks of ClickHouse's HTTP interface, read from its address and headers.
+
+use axum::http::{HeaderMap, Method, Uri, header};
+use uuid::Uuid;
+
+use super::{
+    body_compression::BodyCompression,
+    exception::{ClickHouseException, ExceptionCode},
+    login_access::{LoginAccess, LoginCredentials},
+    session_store::SessionRequest,
+};
+
+/// A request without its body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct QueryRequest {
+    /// Its id, the client's or a fresh one.
+    pub(super) query_id: String,
+    /// Who asks.
+    pub(super) credentials: LoginCredentials,
+    /// The database that unqualified names mean.
+    pub(super) database: Option<String>,
+    /// The format of the answer where the statement names none.
+    pub(super) format: String,
+    /// The part of the statement that stands in the address.
+    pub(super) query: String,
+    /// Values for `{name:Type}`.
+    pub(super) parameters: Vec<(String, String)>,
+    /// Settings of this statement.
+    pub(super) settings: Vec<(String, String)>,
+    /// Whether the answer must be complete before its first byte goes out.
+    pub(super) is_buffered: bool,
+    /// Whether it may only read, whoever asks: ClickHouse lets a GET change nothing.
+    pub(super) is_read_only: bool,
+    /// How the body is packed; `None` where it is as it is.
+    pub(super) compression: Option<BodyCompression>,
+    /// Whether the answer is to be in blocks of ClickHouse's own.
+    pub(super) in_blocks: bool,
+    /// The revision of the protocol that the client reads format `Native` in; 0 is none.
+    pub(super) revision: u64,
+    /// Its session.
+    pub(super) session: SessionRequest,
+    /// The boundary of a body that is a form (`multipart/form-data`).
+    pub(super) boundary: Option<String>,
+}
+
+/// Parameters of ClickHouse's HTTP interface that change nothing here.
+const IGNORED_PARAMETERS: [&str; 4] = ["buffer_size", "quota_key", "stacktrace", "framing"];
+
+/// Settings that are the server's own where somebody may only read.
+const SERVER_SETTINGS: [&str; 3] = ["readonly", "max_result_bytes", "implicit_select"];
+
+/// What this server does not do; asking for it is refused rather than ignored.
+const REFUSED_PARAMETERS: [&str; 2] = ["role", "internal"];
+
+impl QueryRequest {
+    /// Reads address and headers.
+    pub(super) fn read(method: &Method, address: &Uri, headers: &HeaderMap) -> Result<Self, ClickHouseException> {
+        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let mut request = Self {
+            query_id: String::new(),
+            credentials: LoginCredentials::of(headers, None, None),
+            database: header("X-ClickHouse-Database"),
+            format: header("X-ClickHouse-Format").unwrap_or_else(|| "TabSeparated".to_owned()),
+            query: String::new(),
+            parameters: Vec::new(),
+            settings: Vec::new(),
+            is_buffered: false,
+            is_read_only: false,
+            compression: header(header::CONTENT_ENCODING.as_str())
+                .map_or(Ok(None), |encoding| BodyCompression::of(&encoding))?,
+            in_blocks: false,
+            revision: 0,
+            session: SessionRequest::default(),
+            boundary: header("Content-Type").as_deref().and_then(boundary),
+        };
+        let (mut user, mut password) = (None, None);
+        for (name, value) in url::form_urlencoded::parse(address.query().unwrap_or_default().as_bytes()) {
+            match name.as_ref() {
+                "user" => user = Some(value.into_owned()),
+                "password" => password = Some(value.into_owned()),
+                name => request.take(name, value.into_owned())?,
+            }
+        }
+        request.credentials = LoginCredentials::of(headers, user, password);
+        request.is_read_only = *method == Method::GET;
+        if request.query_id.is_empty() {
+            request.query_id = header("X-ClickHouse-Query-Id").unwrap_or_else(|| Uuid::new_v4().to_string());
+        }
+        Ok(request)
+    }
+
+    /// Takes one named value, from the address or from a field of a form.
+    pub(super) fn take(&mut self, name: &str, value: String) -> Result<(), ClickHouseException> {
+        match name {
+            "query" => self.query.push_str(&value),
+            "database" => self.database = Some(value).filter(|name| !name.is_empty()),
+            "default_format" => self.format = value,
+            "query_id" => self.query_id = value,
+            "wait_end_of_query" => self.is_buffered = value != "0",
+            "compress" => self.in_blocks = value != "0",
+            "decompress" if value == "0" => {}
+            "decompress" => self.compression = Some(BodyCompression::Blocks),
+            "client_protocol_version" => {
+                let number =
+                    |_| ExceptionCode::BadArguments.because(&format!("'{value}' is no client_protocol_version"));
+                self.revision = value.parse().map_err(number)?;
+            }
+            "session_id" => self.session.id = Some(value).filter(|id| !id.is_empty()),
+            "session_timeout" => self.session.timeout = Some(value),
+            "session_check" => self.session.must_exist = value != "0",
+            "close_session" => self.session.ends = value != "0",
+            name if IGNORED_PARAMETERS.contains(&name) => {}
+            name if REFUSED_PARAMETERS.contains(&name) => {
+                return Err(
+                    ExceptionCode::NotImplemented.because(&format!("the local engine has no parameter '{name}'"))
+                );
+            }
+            name => match name.strip_prefix("param_") {
+                Some(parameter) => self.parameters.push((parameter.to_owned(), value)),
+                None => self.settings.push((name.to_owned(), value)),
+            },
+        }
+        Ok(())
+    }
+
+    /// The statements that prepare a fresh connection for this request, the settings last. Whoever may only read may set how
+    /// it reads; that it only reads, and what the server's own limits are, is set after these.
+    pub(super) fn preparation(&self, access: LoginAccess) -> Result<Vec<String>, ClickHouseException> {
+        let mut statements = Vec::new();
+        if let Some(database) = &self.database {
+            statements.push(format!("USE `{}`", escaped(database, '`')));
+        }
+        let mut settings = Vec::new();
+        for (name, value) in &self.settings {
+            if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '.') {
+                return Err(ExceptionCode::UnknownSetting.because(&format!("Unknown setting '{name}'")));
+            }
+            if access == LoginAccess::Read && SERVER_SETTINGS.contains(&name.as_str()) {
+                if name == "readonly" && value == "0" {
+                    let reason = "Cannot modify 'readonly' setting in readonly mode";
+                    return Err(ExceptionCode::Readonly.because(reason));
+                }
+                continue;
+            }
+            settings.push(format!("{name}='{}'", escaped(value, '\'')));
+        }
+        if self.is_read_only && access == LoginAccess::Full && !self.settings.iter().any(|(name, _)| name == "readonly")
+        {
+            settings.push("readonly='2'".to_owned());
+        }
+        if !settings.is_empty() {
+            statements.push(format!("SET {}", settings.join(", ")));
+        }
+        Ok(statements)
+    }
+}
+
+fn escaped(text: &str, quote: char) -> String {
+    text.replace('\\', "\\\\").replace(quote, &format!("\\{quote}"))
+}
+
+fn boundary(content_type: &str) -> Option<String> {
+    let (kind, rest) = content_type.split_once(';')?;
+    let value = rest.split(';').find_map(|part| part.trim().strip_prefix("boundary="))?;
+    kind.trim().eq_ignore_ascii_case("multipart/form-data").then(|| value.trim_matches('"').to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(method: &Method, address: &str) -> Result<QueryRequest, ClickHouseException> {
+        QueryRequest::read(method, &address.parse().unwrap(), &HeaderMap::new())
+    }
+
+    #[test]
+    fn parameters_settings_and_the_query_are_told_apart() {
+        let request = read(&Method::POST, "/?query=SELECT%20{a:Int8}&param_a=1&max_threads=2&database=d%60b").unwrap();
+        assert_eq!(request.query, "SELECT {a:Int8}");
+        assert_eq!(request.parameters, [("a".to_owned(), "1".to_owned())]);
+        assert_eq!(request.preparation(LoginAccess::Full).unwrap(), ["USE `d\\`b`", "SET max_threads='2'"]);
+    }
+
+    #[test]
+    fn what_clients_send_by_default_is_taken() {
+        let request =
+            read(&Method::POST, "/?session_id=a&session_timeout=9&compress=1&decompress=1&log_comment=x").unwrap();
+        assert_eq!((request.session.id.as_deref(), request.session.timeout.as_deref()), (Some("a"), Some("9")));
+        assert!(request.in_blocks && request.compression == Some(BodyCompression::Blocks));
+        assert_eq!(request.preparation(LoginAccess::Read).unwrap(), ["SET log_comment='x'"]);
+    }
+
+    #[test]
+    fn who_may_only_read_cannot_lift_the_limits() {
+        let request = read(&Method::POST, "/?max_result_bytes=0&readonly=2&max_execution_time=30").unwrap();
+        assert_eq!(request.preparation(LoginAccess::Read).unwrap(), ["SET max_execution_time='30'"]);
+        let request = read(&Method::POST, "/?readonly=0").unwrap();
+        assert_eq!(request.preparation(LoginAccess::Read).unwrap_err().code, 164);
+    }
+
+    #[test]
+    fn a_get_cannot_write() {
+        let request = read(&Method::GET, "/?query=SELECT%201").unwrap();
+        assert_eq!(request.preparation(LoginAccess::Full).unwrap(), ["SET readonly='2'"]);
+        assert!(request.preparation(LoginAccess::Read).unwrap().is_empty(), "it is more than the analyst may change");
+    }
+
+    #[test]
+    fn what_is_not_implemented_is_refused() {
+        for address in ["/?role=1", "/?internal=1"] {
+            assert_eq!(read(&Method::POST, address).unwrap_err().code, 48, "{address}");
+        }
+        let request = read(&Method::POST, "/?a%27b=1").unwrap();
+        assert_eq!(request.preparation(LoginAccess::Full).unwrap_err().code, 115);
+    }
+}

@@ -1,0 +1,84 @@
+//! Takes a request's body: SQL text into memory, the data of an `INSERT` into a file of the data folder.
+
+use std::{io, path::Path};
+
+use axum::body::{Body, BodyDataStream, Bytes};
+use futures::StreamExt;
+use tempfile::NamedTempFile;
+use tokio::io::{AsyncWriteExt, BufWriter};
+
+use super::exception::{ClickHouseException, ExceptionCode};
+
+/// How much of a refused body is taken all the same: a client that is still sending would not read the refusal.
+const DISCARDED_BYTES: u64 = 1 << 30;
+/// Large enough that writing costs nothing beside the copying.
+const WRITE_BUFFER: usize = 1 << 20;
+
+/// A body on its way in, counted against its limit.
+pub(super) struct RequestBody {
+    stream: BodyDataStream,
+    /// Bytes that may still come.
+    remaining: u64,
+    limit: u64,
+}
+
+impl RequestBody {
+    pub(super) fn new(body: Body, limit: u64) -> Self {
+        Self { stream: body.into_data_stream(), remaining: limit, limit }
+    }
+
+    /// How large the body may be, in bytes.
+    pub(super) fn limit(&self) -> u64 {
+        self.limit
+    }
+
+    async fn next(&mut self) -> Result<Option<Bytes>, ClickHouseException> {
+        let Some(chunk) = self.stream.next().await else { return Ok(None) };
+        let chunk =
+            chunk.map_err(|error| ExceptionCode::BadArguments.because(&format!("the body broke off: {error}")))?;
+        let length = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
+        let too_large =
+            || ExceptionCode::TooManyBytes.because(&format!("the body is larger than {} bytes", self.limit));
+        self.remaining = self.remaining.checked_sub(length).ok_or_else(too_large)?;
+        Ok(Some(chunk))
+    }
+
+    /// Takes and forgets what still comes, within reason.
+    pub(super) async fn discard(&mut self) {
+        let mut left = DISCARDED_BYTES;
+        while let Some(Ok(chunk)) = self.stream.next().await {
+            match left.checked_sub(chunk.len() as u64) {
+                Some(rest) => left = rest,
+                None => return,
+            }
+        }
+    }
+
+    /// Adds to the text until the body ends or the text is longer than the limit; tells whether the body ended.
+    pub(super) async fn read_text(&mut self, text: &mut Vec<u8>, limit: usize) -> Result<bool, ClickHouseException> {
+        while let Some(chunk) = self.next().await? {
+            text.extend_from_slice(&chunk);
+            if text.len() > limit {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Writes what was already read, then everything that still comes, to a file that goes away when dropped.
+    pub(super) async fn spool(&mut self, head: &[u8], folder: &Path) -> Result<NamedTempFile, ClickHouseException> {
+        let file = NamedTempFile::new_in(folder).map_err(|error| cannot_write(&error))?;
+        let writer = tokio::fs::File::from_std(file.reopen().map_err(|error| cannot_write(&error))?);
+        let mut writer = BufWriter::with_capacity(WRITE_BUFFER, writer);
+        writer.write_all(head).await.map_err(|error| cannot_write(&error))?;
+        while let Some(chunk) = self.next().await? {
+            writer.write_all(&chunk).await.map_err(|error| cannot_write(&error))?;
+        }
+        writer.flush().await.map_err(|error| cannot_write(&error))?;
+        Ok(file)
+    }
+}
+
+fn cannot_write(error: &io::Error) -> ClickHouseException {
+    ExceptionCode::CannotWrite.because(&format!("Cannot keep the body in the data folder: {error}"))
+}

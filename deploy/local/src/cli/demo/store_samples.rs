@@ -1,0 +1,105 @@
+//! What every store holds, and when that became visible.
+
+use std::{
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+use crate::supervised_stack::SupervisedStack;
+
+/// Store, what is counted in it, and where `medhub status --json` tells that.
+const COUNT_POINTERS: [(&str, &str, &str); 9] = [
+    ("Postgres", "events", "/postgres/events"),
+    ("Kafka", "records", "/kafka/records"),
+    ("ClickHouse", "facts", "/clickhouse/facts"),
+    ("Postgres", "streams", "/postgres/streams"),
+    ("Postgres", "opportunities", "/postgres/opportunities"),
+    ("ClickHouse", "opportunities", "/clickhouse/opportunities"),
+    ("Redis", "views", "/redis/views"),
+    ("Qdrant", "points", "/qdrant/points"),
+    ("GraphQL", "totalCount", "/graphql/totalCount"),
+];
+
+/// Looks at all stores, one after the other in time.
+#[derive(Debug)]
+pub(super) struct StoreSamples {
+    started_at: Instant,
+    samples: Vec<(Duration, Value)>,
+}
+
+impl StoreSamples {
+    /// Starts the clock.
+    pub(super) fn begin() -> Self {
+        Self { started_at: Instant::now(), samples: Vec::new() }
+    }
+
+    /// Looks once. A look that fails is none: the next one tells.
+    pub(super) async fn take(&mut self, stack: &SupervisedStack) {
+        let mut status = stack.product(&["status", "--json"]);
+        match status.stdin(Stdio::null()).output().await {
+            Ok(output) => match serde_json::from_slice(&output.stdout) {
+                Ok(counts) => self.samples.push((self.started_at.elapsed(), counts)),
+                Err(error) => tracing::debug!(%error, "the stores could not be counted"),
+            },
+            Err(error) => tracing::warn!(%error, "the stores could not be counted"),
+        }
+    }
+
+    /// Whether the last look found all stores agreeing.
+    pub(super) fn agree(&self) -> bool {
+        self.samples.last().and_then(|(_, counts)| counts.get("agree")?.as_bool()).unwrap_or(false)
+    }
+
+    /// The last counts in one line.
+    pub(super) fn counts(&self) -> String {
+        let last = |pointer| Some(self.reached(pointer)?.0);
+        let told = |(_, what, pointer)| last(pointer).map(|count| format!("{count} {what}"));
+        COUNT_POINTERS.into_iter().filter_map(told).collect::<Vec<_>>().join(", ")
+    }
+
+    /// One line per count, with the time after which it stood.
+    pub(super) fn table(&self) -> String {
+        let mut lines = vec![format!("{:<12}{:<15}{:>12}  visible after", "store", "holds", "")];
+        for (store, what, pointer) in COUNT_POINTERS {
+            let (count, after) = match self.reached(pointer) {
+                Some((count, after)) => (count.to_string(), format!("{:.1} s", after.as_secs_f64())),
+                None => ("?".to_owned(), "?".to_owned()),
+            };
+            lines.push(format!("{store:<12}{what:<15}{count:>12}  {after}"));
+        }
+        let verdict = if self.agree() { "all stores agree" } else { "THE STORES DO NOT AGREE" };
+        lines.push(verdict.to_owned());
+        lines.join("\n")
+    }
+
+    /// The last count, and the first look from which on it no longer changed.
+    fn reached(&self, pointer: &str) -> Option<(u64, Duration)> {
+        let count = |counts: &Value| counts.pointer(pointer).and_then(Value::as_u64);
+        let last = count(&self.samples.last()?.1)?;
+        let steady = self.samples.iter().rev().take_while(|(_, counts)| count(counts) == Some(last));
+        Some((last, steady.last()?.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_count_is_visible_from_the_look_after_its_last_change() {
+        let at = |seconds, views| (Duration::from_secs(seconds), json!({ "redis": { "views": views } }));
+        let samples =
+            StoreSamples { started_at: Instant::now(), samples: vec![at(1, 9), at(2, 5), at(3, 9), at(4, 9)] };
+        assert_eq!(samples.reached("/redis/views"), Some((9, Duration::from_secs(3))));
+        assert_eq!(samples.reached("/qdrant/points"), None);
+    }
+
+    #[test]
+    fn without_a_look_nothing_agrees() {
+        assert!(!StoreSamples::begin().agree());
+    }
+}

@@ -1,0 +1,148 @@
+//! Flags and variables that decide what kind of stack runs.
+
+use std::collections::BTreeMap;
+
+use clap::{Args, ValueEnum};
+
+use super::FolderOptions;
+use crate::{
+    artifact::ArtifactCache,
+    engine::{EngineKind, EngineSettings, KafkaVariant},
+    service_port::ServicePort,
+    supervised_stack::StackConfig,
+};
+
+/// Whether programs that are installed on this machine may be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum SystemPackageUse {
+    On,
+    Off,
+}
+
+/// What kind of stack to run.
+#[derive(Debug, Clone, Args)]
+pub(super) struct StackOptions {
+    /// Which Kafka to run: `auto` takes Apache Kafka where Java or Python can bring it, else Tansu.
+    #[arg(long, env = "KAFKA", value_enum, default_value = "auto")]
+    kafka: KafkaVariant,
+    /// Whether to use engines that are installed on this machine (`off`: only those of package registries).
+    #[arg(long, env = "MEDHUB_LOCAL_SYSTEM", value_enum, default_value = "on", value_name = "ON|OFF")]
+    system: SystemPackageUse,
+    #[command(flatten)]
+    ports: PortOptions,
+    #[command(flatten)]
+    urls: UrlOptions,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Ports [default: the first free one from 5433, 6380, 9093, 8124, 6335, 8082, 8080 on]")]
+struct PortOptions {
+    /// Port of the local Postgres.
+    #[arg(id = "port-postgres", long = "port-postgres", env = "MEDHUB_LOCAL_PORT_POSTGRES", value_name = "PORT")]
+    postgres: Option<u16>,
+    /// Port of the local Redis.
+    #[arg(id = "port-redis", long = "port-redis", env = "MEDHUB_LOCAL_PORT_REDIS", value_name = "PORT")]
+    redis: Option<u16>,
+    /// Port of the local Kafka.
+    #[arg(id = "port-kafka", long = "port-kafka", env = "MEDHUB_LOCAL_PORT_KAFKA", value_name = "PORT")]
+    kafka: Option<u16>,
+    /// Port of the local ClickHouse (HTTP).
+    #[arg(id = "port-clickhouse", long = "port-clickhouse", env = "MEDHUB_LOCAL_PORT_CLICKHOUSE", value_name = "PORT")]
+    clickhouse: Option<u16>,
+    /// Port of the local Qdrant (gRPC).
+    #[arg(id = "port-qdrant", long = "port-qdrant", env = "MEDHUB_LOCAL_PORT_QDRANT", value_name = "PORT")]
+    qdrant: Option<u16>,
+    /// Port of the local schema registry (HTTP).
+    #[arg(id = "port-registry", long = "port-registry", env = "MEDHUB_LOCAL_PORT_REGISTRY", value_name = "PORT")]
+    registry: Option<u16>,
+    /// Port of the product (HTTP).
+    #[arg(id = "port-http", long = "port-http", env = "MEDHUB_LOCAL_PORT_HTTP", value_name = "PORT")]
+    http: Option<u16>,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Engines that run elsewhere")]
+struct UrlOptions {
+    /// Use this Postgres instead of a local one.
+    #[arg(
+        id = "database-url",
+        long = "database-url",
+        env = "DATABASE_URL",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    postgres: Option<String>,
+    /// Use this Redis instead of a local one.
+    #[arg(id = "redis-url", long = "redis-url", env = "REDIS_URL", value_name = "URL", hide_env_values = true)]
+    redis: Option<String>,
+    /// Use this Kafka instead of a local one.
+    #[arg(
+        id = "kafka-brokers",
+        long = "kafka-brokers",
+        env = "KAFKA_BROKERS",
+        value_name = "HOST:PORT,..",
+        hide_env_values = true
+    )]
+    kafka: Option<String>,
+    /// Use this ClickHouse (HTTP) instead of a local one.
+    #[arg(
+        id = "clickhouse-url",
+        long = "clickhouse-url",
+        env = "CLICKHOUSE_URL",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    clickhouse: Option<String>,
+    /// Use this Qdrant (gRPC) instead of a local one.
+    #[arg(id = "qdrant-url", long = "qdrant-url", env = "QDRANT_URL", value_name = "URL", hide_env_values = true)]
+    qdrant: Option<String>,
+    /// Use this schema registry instead of a local one.
+    #[arg(
+        id = "schema-registry-url",
+        long = "schema-registry-url",
+        env = "SCHEMA_REGISTRY_URL",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    registry: Option<String>,
+}
+
+impl StackOptions {
+    /// The options with their folders, for a stack with or without the product.
+    pub(super) fn resolve(self, places: &FolderOptions, product: bool) -> anyhow::Result<StackConfig> {
+        let cache = ArtifactCache { folder: places.cache()?, use_system: self.system == SystemPackageUse::On };
+        let site = EngineSettings { cache, data_folder: places.data()?, kafka: self.kafka };
+        let engines = EngineKind::ALL.to_vec();
+        Ok(StackConfig { settings: site, engines, urls: self.urls.given(), ports: self.ports.given(), product })
+    }
+}
+
+impl PortOptions {
+    fn given(self) -> BTreeMap<ServicePort, u16> {
+        let all = [
+            (ServicePort::Postgres, self.postgres),
+            (ServicePort::Redis, self.redis),
+            (ServicePort::Kafka, self.kafka),
+            (ServicePort::ClickHouse, self.clickhouse),
+            (ServicePort::Qdrant, self.qdrant),
+            (ServicePort::Registry, self.registry),
+            (ServicePort::Http, self.http),
+        ];
+        all.into_iter().filter_map(|(port, number)| Some((port, number?))).collect()
+    }
+}
+
+impl UrlOptions {
+    fn given(self) -> BTreeMap<EngineKind, String> {
+        let all = [
+            (EngineKind::Postgres, self.postgres),
+            (EngineKind::Redis, self.redis),
+            (EngineKind::Kafka, self.kafka),
+            (EngineKind::ClickHouse, self.clickhouse),
+            (EngineKind::Qdrant, self.qdrant),
+            (EngineKind::Registry, self.registry),
+        ];
+        let set = |url: Option<String>| url.filter(|url| !url.is_empty());
+        all.into_iter().filter_map(|(engine, url)| Some((engine, set(url)?))).collect()
+    }
+}

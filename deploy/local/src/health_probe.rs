@@ -1,0 +1,117 @@
+//! One real protocol call per engine: what "it is up" means here.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use qdrant_client::Qdrant;
+use rdkafka::{
+    ClientConfig,
+    config::RDKafkaLogLevel,
+    consumer::{BaseConsumer, Consumer as _},
+};
+use sqlx::{Connection as _, postgres::PgConnection};
+use tokio::time::timeout;
+
+use crate::engine::EngineKind;
+
+/// How long one call may take.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Something that can be asked whether it works.
+#[derive(Debug, Clone)]
+pub enum HealthProbe {
+    /// An engine at the URL that its environment variable would hold.
+    Engine(EngineKind, String),
+    /// The product at its HTTP address.
+    Product(String),
+}
+
+impl HealthProbe {
+    /// Asks once; the answer is the server's version, or empty where it tells none.
+    ///
+    /// # Errors
+    /// If no answer comes in time, or it is an error.
+    pub async fn ask(&self) -> anyhow::Result<String> {
+        let answer = async {
+            match self {
+                Self::Engine(EngineKind::Postgres, url) => postgres(url).await,
+                Self::Engine(EngineKind::Registry, url) => registry(url).await,
+                Self::Engine(EngineKind::Redis, url) => redis(url).await,
+                Self::Engine(EngineKind::Kafka, brokers) => kafka(brokers.clone()).await,
+                Self::Engine(EngineKind::ClickHouse, url) => clickhouse(url).await,
+                Self::Engine(EngineKind::Qdrant, url) => qdrant(url).await,
+                Self::Product(address) => product(address).await,
+            }
+        };
+        timeout(PROBE_TIMEOUT, answer).await.context("no answer in time")?
+    }
+}
+
+async fn postgres(url: &str) -> anyhow::Result<String> {
+    let mut connection = PgConnection::connect(url).await.context("connecting to postgres")?;
+    let version: String = sqlx::query_scalar("show server_version").fetch_one(&mut connection).await?;
+    connection.close().await.context("leaving postgres")?;
+    // Debian adds the package's name.
+    Ok(version.split_whitespace().next().unwrap_or_default().to_owned())
+}
+
+/// Confluent's API names no version.
+async fn registry(url: &str) -> anyhow::Result<String> {
+    let answer = reqwest::get(format!("{}/subjects", url.trim_end_matches('/'))).await;
+    // The address in an error would be told with its password.
+    let answer = answer.map_err(reqwest::Error::without_url).context("connecting to the schema registry")?;
+    let answer = answer.error_for_status().map_err(reqwest::Error::without_url);
+    let subjects = answer.context("asking the schema registry")?.json::<Vec<String>>().await;
+    subjects.map_err(reqwest::Error::without_url).context("reading the schema registry's answer")?;
+    Ok(String::new())
+}
+
+async fn redis(url: &str) -> anyhow::Result<String> {
+    let client = ::redis::Client::open(url).context("reading the Redis URL")?;
+    let mut connection = client.get_multiplexed_async_connection().await.context("connecting to redis")?;
+    let info: String = ::redis::cmd("INFO").arg("server").query_async(&mut connection).await?;
+    let version = info.lines().find_map(|line| line.strip_prefix("redis_version:"));
+    Ok(version.unwrap_or_default().trim().to_owned())
+}
+
+/// Metadata, and not only a connection: the broker accepts connections before it leads anything.
+async fn kafka(brokers: String) -> anyhow::Result<String> {
+    let first = brokers.split(',').next().unwrap_or_default().to_owned();
+    // Where nobody listens yet, a full client would only retry and complain.
+    tokio::net::TcpStream::connect(&first).await.with_context(|| format!("connecting to kafka at {first}"))?;
+    let ask = move || {
+        let consumer: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", &brokers)
+            .set("socket.timeout.ms", "3000")
+            .set_log_level(RDKafkaLogLevel::Emerg)
+            .create()
+            .context("making a Kafka client")?;
+        let metadata = consumer.fetch_metadata(None, Duration::from_secs(3)).context("asking kafka for metadata")?;
+        if metadata.brokers().is_empty() {
+            bail!("kafka names no broker");
+        }
+        Ok(String::new())
+    };
+    tokio::task::spawn_blocking(ask).await.context("waiting for the Kafka client")?
+}
+
+async fn clickhouse(url: &str) -> anyhow::Result<String> {
+    let ask = reqwest::Client::new().post(url).body("select version()");
+    let answer = ask.send().await.context("connecting to clickhouse")?;
+    let answer = answer.error_for_status().context("asking clickhouse")?;
+    Ok(answer.text().await.context("reading clickhouse's answer")?.trim().to_owned())
+}
+
+async fn qdrant(url: &str) -> anyhow::Result<String> {
+    let client = Qdrant::from_url(url).skip_compatibility_check().build().context("reading the Qdrant URL")?;
+    Ok(client.health_check().await.context("asking qdrant")?.version)
+}
+
+async fn product(address: &str) -> anyhow::Result<String> {
+    let answer = reqwest::get(format!("{address}/ready")).await.context("connecting to the product")?;
+    let status = answer.status();
+    if status.is_success() {
+        return Ok(env!("CARGO_PKG_VERSION").to_owned());
+    }
+    bail!("the product is not ready ({status}): {}", answer.text().await.unwrap_or_default().trim())
+}

@@ -1,0 +1,171 @@
+//! Which ports a stack gets: the asked ones, else the remembered ones, else free ones next to the well-known.
+
+use std::{collections::BTreeMap, env, net::TcpListener, path::PathBuf};
+
+use anyhow::{Context as _, bail};
+use nix::unistd::Uid;
+use serde::{Deserialize, Serialize};
+
+use crate::folder::{self, ProcessLock};
+
+/// Something of a stack that listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ServicePort {
+    /// PostgreSQL.
+    Postgres,
+    /// Redis.
+    Redis,
+    /// Kafka, for clients.
+    Kafka,
+    /// Kafka, for its own controller.
+    KafkaController,
+    /// ClickHouse's HTTP interface.
+    #[serde(rename = "clickhouse")]
+    ClickHouse,
+    /// Qdrant's gRPC interface.
+    Qdrant,
+    /// The schema registry's HTTP interface.
+    Registry,
+    /// The product's HTTP interface.
+    Http,
+    /// The product's gRPC interface.
+    Grpc,
+}
+
+impl ServicePort {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Postgres,
+        Self::Redis,
+        Self::Kafka,
+        Self::KafkaController,
+        Self::ClickHouse,
+        Self::Qdrant,
+        Self::Registry,
+        Self::Http,
+        Self::Grpc,
+    ];
+
+    /// Where counting up starts: beside the well-known port, so that a server of the machine keeps its own.
+    pub fn first(self) -> u16 {
+        match self {
+            Self::Postgres => 5433,
+            Self::Redis => 6380,
+            Self::Kafka => 9093,
+            Self::KafkaController => 9193,
+            Self::ClickHouse => 8124,
+            Self::Qdrant => 6335,
+            Self::Registry => 8082,
+            Self::Http => 8080,
+            Self::Grpc => 50_051,
+        }
+    }
+}
+
+/// The ports of one stack, held against other stacks of the same user while this lives.
+#[derive(Debug)]
+pub struct AllocatedPorts {
+    numbers: BTreeMap<ServicePort, u16>,
+    /// Held until the stack is gone.
+    locks: Vec<ProcessLock>,
+}
+
+impl AllocatedPorts {
+    /// Chooses a port for each of `wanted`.
+    ///
+    /// # Errors
+    /// If an asked port is taken, or no port is free.
+    pub fn choose(
+        wanted: &[ServicePort],
+        asked: &BTreeMap<ServicePort, u16>,
+        remembered: &BTreeMap<ServicePort, u16>,
+    ) -> anyhow::Result<Self> {
+        let mut ports = Self { numbers: BTreeMap::new(), locks: Vec::new() };
+        for &port in wanted {
+            let (number, claim) = match asked.get(&port) {
+                Some(&number) => (number, claim(number).with_context(|| format!("taking port {number} for {port:?}"))?),
+                None => ports.free(port, remembered.get(&port).copied())?,
+            };
+            ports.numbers.insert(port, number);
+            ports.locks.push(claim);
+        }
+        Ok(ports)
+    }
+
+    /// The number chosen for `port`.
+    ///
+    /// # Errors
+    /// If it was not among the wanted ones.
+    pub fn of(&self, port: ServicePort) -> anyhow::Result<u16> {
+        self.numbers.get(&port).copied().with_context(|| format!("no port was chosen for {port:?}"))
+    }
+
+    /// All chosen numbers.
+    pub fn all(&self) -> &BTreeMap<ServicePort, u16> {
+        &self.numbers
+    }
+
+    fn free(&self, port: ServicePort, remembered: Option<u16>) -> anyhow::Result<(u16, ProcessLock)> {
+        let candidates = remembered.into_iter().chain(port.first()..=port.first().saturating_add(1000));
+        let taken = |number: &u16| self.numbers.values().any(|other| other == number);
+        candidates
+            .filter(|number| !taken(number))
+            .find_map(|number| Some((number, claim(number).ok()?)))
+            .with_context(|| format!("no port from {} on is free for {port:?}", port.first()))
+    }
+}
+
+/// Holds a port number that nobody listens on. The listener alone is not enough: the engine binds it only later, and
+/// two stacks that start together would both find it free.
+fn claim(number: u16) -> anyhow::Result<ProcessLock> {
+    let folder = claims_folder();
+    folder::make(&folder)?;
+    let claim = ProcessLock::take(&folder.join(number.to_string()))?;
+    match TcpListener::bind(("127.0.0.1", number)) {
+        Ok(_listener) => Ok(claim),
+        Err(error) => bail!("another program listens on 127.0.0.1:{number} ({error})"),
+    }
+}
+
+fn claims_folder() -> PathBuf {
+    env::temp_dir().join(format!("medhub-local-ports-{}", Uid::effective()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // No number is written down here: any fixed one may be the end of some connection of the machine.
+
+    fn chosen(port: ServicePort, asked: &[u16], remembered: &[u16]) -> anyhow::Result<AllocatedPorts> {
+        let said = |numbers: &[u16]| numbers.iter().map(|&number| (port, number)).collect();
+        AllocatedPorts::choose(&[port], &said(asked), &said(remembered))
+    }
+
+    #[test]
+    fn a_taken_port_is_passed_over() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let taken = listener.local_addr().unwrap().port();
+        let ports = chosen(ServicePort::Http, &[], &[taken]).unwrap();
+        assert_ne!(ports.of(ServicePort::Http).unwrap(), taken);
+    }
+
+    #[test]
+    fn a_port_held_by_one_stack_is_refused_to_another() {
+        let first = chosen(ServicePort::Redis, &[], &[]).unwrap();
+        let number = first.of(ServicePort::Redis).unwrap();
+        let second = chosen(ServicePort::Redis, &[number], &[]);
+        assert!(format!("{:#}", second.unwrap_err()).contains(&std::process::id().to_string()));
+    }
+
+    #[test]
+    fn a_remembered_port_is_used_again() {
+        let first = chosen(ServicePort::Kafka, &[], &[]).unwrap();
+        let second = chosen(ServicePort::Kafka, &[], &[]).unwrap();
+        let remembered = second.of(ServicePort::Kafka).unwrap();
+        drop((first, second));
+        let ports = chosen(ServicePort::Kafka, &[], &[remembered]).unwrap();
+        assert_eq!(ports.of(ServicePort::Kafka).unwrap(), remembered);
+    }
+}

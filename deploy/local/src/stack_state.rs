@@ -1,0 +1,123 @@
+//! `stack.json` in the data folder: what runs, where, and under which names clients find it.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::Write as _,
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
+
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
+
+use crate::{folder::ProcessLock, process::ProcessIdentity, service_port::ServicePort};
+
+/// One stack, as other programs see it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StackState {
+    /// The `medhub-local` that supervises it.
+    pub supervisor: ProcessIdentity,
+    /// Whether everything asked for answered.
+    pub ready: bool,
+    /// Ports by what listens there; kept after a stop, to be used again.
+    pub ports: BTreeMap<ServicePort, u16>,
+    /// Environment variables that make a program use this stack.
+    pub variables: BTreeMap<String, String>,
+    /// The product's HTTP address, where it runs.
+    pub http: Option<String>,
+    /// Child processes by name.
+    pub processes: BTreeMap<String, ProcessState>,
+}
+
+/// One child process.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProcessState {
+    /// Who it is; `None` between a death and a restart.
+    pub identity: Option<ProcessIdentity>,
+    /// Its version, as it calls itself or as it is pinned.
+    pub version: String,
+    /// The program's file.
+    pub program: PathBuf,
+    /// How often it was started again.
+    pub restarts: u32,
+}
+
+impl StackState {
+    /// The state file of a data folder.
+    pub fn file(data: &Path) -> PathBuf {
+        data.join("stack.json")
+    }
+
+    /// The lock file that a running stack holds.
+    pub fn lock(data: &Path) -> PathBuf {
+        data.join("stack.lock")
+    }
+
+    /// Reads what was last written for a data folder, whether it still runs or not.
+    pub fn last(data: &Path) -> Option<Self> {
+        serde_json::from_slice(&fs::read(Self::file(data)).ok()?).ok()
+    }
+
+    /// Reads the stack that runs on a data folder now.
+    ///
+    /// # Errors
+    /// If none does.
+    pub fn running(data: &Path) -> anyhow::Result<Self> {
+        let held = ProcessLock::is_held(&Self::lock(data));
+        held.then(|| Self::last(data)).flatten().with_context(|| {
+            format!(
+                "no stack runs on {}: start one with `medhub-local up`, or name its folder with --data",
+                data.display()
+            )
+        })
+    }
+
+    /// Every process of the stack that lives, the supervisor not among them.
+    pub fn living(&self) -> Vec<ProcessIdentity> {
+        self.processes.values().filter_map(|process| process.identity).filter(|who| who.alive()).collect()
+    }
+}
+
+/// The state of the stack that this process supervises; every change is on disk before it returns.
+#[derive(Debug)]
+pub struct StackStateFile {
+    file: PathBuf,
+    stack: Mutex<StackState>,
+}
+
+impl StackStateFile {
+    /// Opens the board with a first state.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn open(data: &Path, stack: StackState) -> anyhow::Result<Self> {
+        let board = Self { file: StackState::file(data), stack: Mutex::new(stack) };
+        board.change(|_| {})?;
+        Ok(board)
+    }
+
+    /// Changes the state and writes it, whole or not at all.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn change(&self, change: impl FnOnce(&mut StackState)) -> anyhow::Result<()> {
+        let mut stack = self.stack.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut stack);
+        let fresh = self.file.with_extension("json.new");
+        write_private(&fresh, &serde_json::to_vec_pretty(&*stack)?)
+            .with_context(|| format!("writing {}", fresh.display()))?;
+        fs::rename(&fresh, &self.file).with_context(|| format!("replacing {}", self.file.display()))
+    }
+
+    /// A copy of the state.
+    pub fn read(&self) -> StackState {
+        self.stack.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Writes a file that only its owner may read: the URL of a foreign engine may hold a password.
+fn write_private(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    fs::File::options().write(true).create(true).truncate(true).mode(0o600).open(path)?.write_all(content)
+}

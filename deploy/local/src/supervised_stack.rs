@@ -1,0 +1,405 @@
+//! All of a stack's processes: engines side by side, then the product; stopped the other way round.
+
+mod stack_signals;
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    process::ExitCode,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, anyhow, bail};
+use futures::future::{OptionFuture, join_all, try_join_all};
+use tokio::{
+    process::Command,
+    sync::{mpsc, oneshot},
+    time::sleep,
+};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use self::stack_signals::StackSignals;
+use crate::{
+    artifact::{DownloadProgress, GRAPHIQL, PinnedArtifact, WORDLLAMA, ensure_all},
+    engine::{EngineKind, EngineSettings, LaunchSpec},
+    folder::{self, ProcessLock},
+    health_probe::HealthProbe,
+    process::{ProcessIdentity, THIS_PROGRAM},
+    service_port::{AllocatedPorts, ServicePort},
+    stack_state::{self, StackStateFile},
+    supervisor::{self, ProcessSpec, SupervisedProcess, SupervisionContext},
+};
+
+/// The product's name among the processes.
+pub const PRODUCT: &str = "medhub";
+
+/// How long an engine that is not ours may take to answer.
+const EXTERNAL_ENGINE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What operators show to the product's API.
+const OPERATOR_TOKEN_VARIABLE: &str = "MEDHUB__ADMIN__TOKEN";
+
+/// What the schema registry asks of those who register, with the name in front of it.
+const REGISTRY_LOGIN_VARIABLE: &str = "MEDHUB__REGISTRY__LOGIN";
+const REGISTRY_USER: &str = "medhub";
+
+/// Signs the tokens of the development login, which this stack allows.
+const SIGNING_SECRET_VARIABLE: &str = "MEDHUB__AUTH__HS256_SECRET";
+const DEVELOPMENT_LOGIN_VARIABLE: &str = "MEDHUB__AUTH__DEVELOPMENT_LOGIN";
+
+/// Folders that the product reads, by the variable that names each, and the piece that is used unless it is set.
+pub const ASSET_FOLDERS: [(&str, &PinnedArtifact); 2] =
+    [("MEDHUB__HTTP__ASSETS_DIR", &GRAPHIQL), ("MEDHUB__EMBEDDING__MODEL_DIR", &WORDLLAMA)];
+
+/// What kind of stack to run.
+#[derive(Debug, Clone)]
+pub struct StackConfig {
+    /// Folders, and which programs may be used.
+    pub settings: EngineSettings,
+    /// The engines that belong to it.
+    pub engines: Vec<EngineKind>,
+    /// Engines that run elsewhere, by URL.
+    pub urls: BTreeMap<EngineKind, String>,
+    /// Ports that must be these.
+    pub ports: BTreeMap<ServicePort, u16>,
+    /// Whether the product runs too.
+    pub product: bool,
+}
+
+impl StackConfig {
+    /// The engines that this stack starts itself.
+    pub fn own_engines(&self) -> impl Iterator<Item = EngineKind> {
+        self.engines.iter().copied().filter(|engine| !self.urls.contains_key(engine))
+    }
+
+    /// The pieces that the stack needs.
+    ///
+    /// # Errors
+    /// If an engine's data is there that no program at hand can read.
+    pub fn pieces(&self) -> anyhow::Result<Vec<&'static PinnedArtifact>> {
+        let mut pieces = Vec::new();
+        for engine in self.own_engines() {
+            pieces.extend(engine.choose(&self.settings)?.artifacts);
+        }
+        let unset = ASSET_FOLDERS.iter().filter(|(variable, _)| std::env::var_os(variable).is_none());
+        if self.product {
+            pieces.extend(unset.map(|(_, piece)| *piece));
+        }
+        Ok(pieces)
+    }
+
+    fn wanted_ports(&self) -> Vec<ServicePort> {
+        let mut ports: Vec<ServicePort> = self.own_engines().map(EngineKind::port).collect();
+        if ports.contains(&ServicePort::Kafka) {
+            ports.push(ServicePort::KafkaController);
+        }
+        if self.product {
+            ports.extend([ServicePort::Http, ServicePort::Grpc]);
+        }
+        ports
+    }
+}
+
+/// A stack that this process supervises.
+#[derive(Debug)]
+pub struct SupervisedStack {
+    options: StackConfig,
+    ports: AllocatedPorts,
+    context: SupervisionContext,
+    processes: Mutex<Vec<SupervisedProcess>>,
+    _lock: ProcessLock,
+}
+
+/// Runs a stack: starts it, does `body`, and stops it again, whatever ended it.
+///
+/// A signal ends it with success, and so does the `leash` when it is let go; a second signal kills what has not ended
+/// by then.
+///
+/// # Errors
+/// If the stack cannot be started, a process had to be given up, or `body` fails.
+pub async fn run(
+    options: StackConfig,
+    leash: Option<oneshot::Receiver<()>>,
+    body: impl AsyncFnOnce(&SupervisedStack) -> anyhow::Result<ExitCode>,
+) -> anyhow::Result<ExitCode> {
+    let mut signals = StackSignals::install()?;
+    let (failures, mut failed) = mpsc::unbounded_channel();
+    let stack = SupervisedStack::claim(options, failures).await?;
+    let work = async {
+        stack.start().await?;
+        body(&stack).await
+    };
+    let outcome = tokio::select! {
+        outcome = work => outcome,
+        signal = signals.next() => {
+            tracing::info!(signal, "stopping");
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(_) = OptionFuture::from(leash) => {
+            tracing::info!("the program that started this stack is gone, stopping");
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(failure) = failed.recv() => Err(anyhow!(failure)),
+    };
+    let hurry = stack.context.force_stop.clone();
+    let stop = stack.stop();
+    tokio::pin!(stop);
+    let stopped = tokio::select! {
+        stopped = &mut stop => stopped,
+        _ = signals.next() => {
+            tracing::warn!("second signal: killing what is left");
+            hurry.cancel();
+            stop.await
+        }
+    };
+    outcome.and_then(|code| stopped.map(|()| code))
+}
+
+impl SupervisedStack {
+    async fn claim(options: StackConfig, failures: mpsc::UnboundedSender<String>) -> anyhow::Result<Self> {
+        let data = &options.settings.data_folder;
+        folder::make(&data.join("log"))?;
+        folder::make(data)?;
+        let claim = ProcessLock::take(&stack_state::StackState::lock(data))
+            .with_context(|| format!("the data folder {} is in use", data.display()))?;
+        let last = stack_state::StackState::last(data);
+        if let Some(last) = &last {
+            // Processes of a killed stack die with it, but not in the same instant.
+            supervisor::gone(&last.living()).await;
+        }
+        let remembered = last.map(|last| last.ports).unwrap_or_default();
+        let ports = AllocatedPorts::choose(&options.wanted_ports(), &options.ports, &remembered)?;
+        let stack = describe(&options, &ports, remembered)?;
+        let board = Arc::new(StackStateFile::open(data, stack)?);
+        let house = SupervisionContext { state_file: board, force_stop: CancellationToken::new(), failures };
+        Ok(Self { options, ports, context: house, processes: Mutex::default(), _lock: claim })
+    }
+
+    /// The data folder.
+    pub fn folder(&self) -> &Path {
+        &self.options.settings.data_folder
+    }
+
+    /// What runs where.
+    pub fn state(&self) -> stack_state::StackState {
+        self.context.state_file.read()
+    }
+
+    async fn start(&self) -> anyhow::Result<()> {
+        let began = Instant::now();
+        let pieces = self.options.pieces()?;
+        ensure_all(&pieces, &self.options.settings.cache, &DownloadProgress::default()).await?;
+        let independent = self.options.engines.iter().copied().filter(|engine| engine.stores_in().is_none());
+        try_join_all(independent.map(|engine| self.bring_up(engine))).await?;
+        tracing::info!(seconds = %seconds(began), "engines ready");
+        if self.options.product {
+            self.start_product().await?;
+        }
+        self.context.state_file.change(|stack| stack.ready = true)?;
+        tracing::info!(seconds = %seconds(began), "ready");
+        Ok(())
+    }
+
+    /// Makes an engine answer, and then those that store their data in it.
+    async fn bring_up(&self, engine: EngineKind) -> anyhow::Result<()> {
+        self.make_answer(engine).await?;
+        let guests = self.options.engines.iter().copied().filter(|guest| guest.stores_in() == Some(engine));
+        try_join_all(guests.map(|guest| self.make_answer(guest))).await.map(drop)
+    }
+
+    async fn make_answer(&self, engine: EngineKind) -> anyhow::Result<()> {
+        match self.options.urls.get(&engine) {
+            Some(url) => reach(engine, url).await,
+            None => self.start_engine(engine).await,
+        }
+    }
+
+    async fn start_engine(&self, engine: EngineKind) -> anyhow::Result<()> {
+        let (site, began) = (&self.options.settings, Instant::now());
+        let choice = engine.choose(site)?;
+        let launch = engine.prepare(&choice, site, &self.ports).await;
+        let mut launch = launch.with_context(|| format!("preparing {}", engine.name()))?;
+        if let Some(host) = engine.stores_in() {
+            let variables = self.state().variables;
+            let needed = [host.variable(), OPERATOR_TOKEN_VARIABLE, REGISTRY_LOGIN_VARIABLE];
+            let variables = variables.into_iter().filter(|(variable, _)| needed.contains(&variable.as_str()));
+            launch.variables.extend(variables);
+        }
+        let url = engine.url(self.ports.of(engine.port())?);
+        self.supervise(engine.name(), launch, HealthProbe::Engine(engine, url), choice.version).await?;
+        tracing::info!(engine = engine.name(), seconds = %seconds(began), "engine ready");
+        Ok(())
+    }
+
+    async fn start_product(&self) -> anyhow::Result<()> {
+        let migrated =
+            self.product(&["migrate"]).stdout(std::io::stderr()).status().await.context("running `medhub migrate`")?;
+        if !migrated.success() {
+            bail!("`medhub migrate` ended with {migrated}");
+        }
+        let state = self.state();
+        let mut launch = LaunchSpec::new(THIS_PROGRAM).args(["product", "serve", "--role", "all"]);
+        launch.variables = state.variables;
+        let address = state.http.context("the product has no address")?;
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        self.supervise(PRODUCT, launch, HealthProbe::Product(address), version).await
+    }
+
+    /// A command of the product's own command line against this stack; ends when dropped.
+    pub fn product(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(THIS_PROGRAM);
+        command.arg("product").args(args).envs(self.state().variables).kill_on_drop(true);
+        command
+    }
+
+    async fn supervise(
+        &self,
+        name: &str,
+        launch: LaunchSpec,
+        probe: HealthProbe,
+        version: String,
+    ) -> anyhow::Result<()> {
+        let log = log_file(&self.options.settings.data_folder, name);
+        let unit = ProcessSpec { name: name.to_owned(), launch, probe, version, log_path: log };
+        let supervised = SupervisedProcess::start(unit, self.context.clone());
+        let mut ready = supervised.condition();
+        self.processes.lock().unwrap_or_else(PoisonError::into_inner).push(supervised);
+        supervisor::ready(&mut ready).await
+    }
+
+    /// Stops the product, then the engines side by side, and last those that another one stores its data in.
+    async fn stop(self) -> anyhow::Result<()> {
+        let units = self.processes.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut ranks: [Vec<SupervisedProcess>; 3] = Default::default();
+        for unit in units {
+            let engine = EngineKind::ALL.into_iter().find(|engine| engine.name() == unit.name());
+            let is_host = |engine| EngineKind::ALL.into_iter().any(|guest| guest.stores_in() == Some(engine));
+            let rank = engine.map_or(0, |engine| if is_host(engine) { 2 } else { 1 });
+            ranks[rank].push(unit);
+        }
+        for units in ranks {
+            join_all(units.into_iter().map(|unit| async {
+                tracing::debug!(engine = unit.name(), "stopping");
+                unit.stop().await;
+            }))
+            .await;
+        }
+        self.context.state_file.change(|stack| {
+            stack.ready = false;
+            stack.processes.clear();
+        })?;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+/// The log file of one of a stack's processes.
+pub fn log_file(data: &Path, name: &str) -> std::path::PathBuf {
+    data.join("log").join(format!("{name}.log"))
+}
+
+/// Waits until an engine that runs elsewhere answers.
+async fn reach(engine: EngineKind, url: &str) -> anyhow::Result<()> {
+    let began = Instant::now();
+    let probe = HealthProbe::Engine(engine, url.to_owned());
+    loop {
+        match probe.ask().await {
+            Ok(_) => return Ok(()),
+            Err(error) if began.elapsed() > EXTERNAL_ENGINE_TIMEOUT => {
+                // The URL may hold a password.
+                return Err(error.context(format!("{} does not answer at {}", engine.name(), engine.variable())));
+            }
+            Err(_) => sleep(Duration::from_millis(100)).await,
+        }
+    }
+}
+
+fn describe(
+    options: &StackConfig,
+    ports: &AllocatedPorts,
+    mut known: BTreeMap<ServicePort, u16>,
+) -> anyhow::Result<stack_state::StackState> {
+    let mut variables = BTreeMap::new();
+    for &engine in &options.engines {
+        let url = match options.urls.get(&engine) {
+            Some(url) => url.clone(),
+            None if engine == EngineKind::Registry => {
+                let login = registry_login()?;
+                let url = with_login(&engine.url(ports.of(engine.port())?), &login);
+                variables.insert(REGISTRY_LOGIN_VARIABLE.to_owned(), login);
+                url
+            }
+            None => engine.url(ports.of(engine.port())?),
+        };
+        variables.insert(engine.variable().to_owned(), url);
+    }
+    let mut http = None;
+    if options.product {
+        let listen = format!("127.0.0.1:{}", ports.of(ServicePort::Http)?);
+        http = Some(format!("http://{listen}"));
+        variables.insert("MEDHUB__HTTP__LISTEN".to_owned(), listen);
+        variables.insert("MEDHUB__GRPC__LISTEN".to_owned(), format!("127.0.0.1:{}", ports.of(ServicePort::Grpc)?));
+        let objects = options.settings.data_folder.join("objects").into_os_string().into_string();
+        let objects = objects.map_err(|folder| anyhow!("{} is not UTF-8", folder.display()))?;
+        variables.insert("MEDHUB__OBJECTS__DIR".to_owned(), objects);
+        for secret in [OPERATOR_TOKEN_VARIABLE, SIGNING_SECRET_VARIABLE] {
+            variables.insert(secret.to_owned(), given_or_new(secret)?);
+        }
+        variables.insert(DEVELOPMENT_LOGIN_VARIABLE.to_owned(), "true".to_owned());
+    }
+    for (variable, piece) in ASSET_FOLDERS {
+        let folder =
+            std::env::var_os(variable).unwrap_or_else(|| piece.place(&options.settings.cache).into_os_string());
+        let folder = folder.into_string().map_err(|folder| anyhow!("{variable} is not UTF-8: {}", folder.display()))?;
+        variables.insert(variable.to_owned(), folder);
+    }
+    known.extend(ports.all());
+    let supervisor = ProcessIdentity::of(std::process::id()).context("reading about this process")?;
+    Ok(stack_state::StackState { supervisor, ready: false, ports: known, variables, http, processes: BTreeMap::new() })
+}
+
+/// The login from the environment, else a new one.
+fn registry_login() -> anyhow::Result<String> {
+    match std::env::var_os(REGISTRY_LOGIN_VARIABLE) {
+        None => Ok(format!("{REGISTRY_USER}:{}", Uuid::new_v4().simple())),
+        Some(login) => login.into_string().map_err(|_| anyhow!("{REGISTRY_LOGIN_VARIABLE} is not UTF-8")),
+    }
+}
+
+/// The address with a login in it, as every client of the registry takes it.
+fn with_login(url: &str, login: &str) -> String {
+    let escaped = |text: &str| -> String {
+        text.bytes()
+            .map(|byte| match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
+                other => format!("%{other:02X}"),
+            })
+            .collect()
+    };
+    let (name, password) = login.split_once(':').unwrap_or((login, ""));
+    url.replacen("://", &format!("://{}:{}@", escaped(name), escaped(password)), 1)
+}
+
+/// The secret from the environment, else a new one: the state file that holds it is its owner's alone.
+fn given_or_new(variable: &str) -> anyhow::Result<String> {
+    match std::env::var_os(variable) {
+        None => Ok(format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple())),
+        Some(secret) => secret.into_string().map_err(|_| anyhow!("{variable} is not UTF-8")),
+    }
+}
+
+/// The time since `began`, as people read it.
+fn seconds(began: Instant) -> String {
+    format!("{:.1}", began.elapsed().as_secs_f32())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_login_stands_in_an_address_as_urls_have_it() {
+        let url = super::with_login("http://127.0.0.1:8081", "medhub:p@ss:w/rd");
+        assert_eq!(url, "http://medhub:p%40ss%3Aw%2Frd@127.0.0.1:8081");
+    }
+}

@@ -1,0 +1,303 @@
+//! One child process: started under a guard, asked until it answers, started again when it dies, stopped in good order.
+
+use std::{
+    collections::VecDeque,
+    fs::{self, File},
+    io::{BufRead as _, BufReader, Seek as _, SeekFrom},
+    os::unix::process::CommandExt as _,
+    path::{Path, PathBuf},
+    process::{ExitStatus, Stdio},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, anyhow, bail};
+use tokio::{
+    process::{Child, Command},
+    sync::{mpsc, watch},
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    engine::LaunchSpec,
+    health_probe::HealthProbe,
+    process::{ProcessIdentity, THIS_PROGRAM},
+    stack_state::{ProcessState, StackStateFile},
+};
+
+/// How long a program may take until it first answers; Kafka may have a long log to recover.
+const START_LIMIT: Duration = Duration::from_mins(2);
+/// How long a program may take to end in good order.
+const STOP_LIMIT: Duration = Duration::from_secs(15);
+/// A run that lasted this long was no failed start.
+const STABLE_RUN: Duration = Duration::from_secs(30);
+/// Failed starts in a row before the stack gives up.
+const MAX_FAILURES: u32 = 6;
+const FIRST_DELAY: Duration = Duration::from_millis(200);
+/// Pause between two questions to a program that starts; some write a line into their log for each.
+const PROBE_INTERVAL: Duration = Duration::from_millis(100);
+const LOG_LIMIT: u64 = 16 * 1024 * 1024;
+
+/// What to run and how to tell that it works.
+#[derive(Debug)]
+pub struct ProcessSpec {
+    /// Name in logs, in the state file and of the log file.
+    pub name: String,
+    /// How to run it.
+    pub launch: LaunchSpec,
+    /// How to ask it.
+    pub probe: HealthProbe,
+    /// Its version, for the state file.
+    pub version: String,
+    /// Its log file.
+    pub log_path: PathBuf,
+}
+
+/// How a unit does, for those who wait for it.
+#[derive(Debug, Clone)]
+pub enum ProcessCondition {
+    /// Not yet answering, or starting again.
+    Starting,
+    /// Answered.
+    Ready,
+    /// Given up, with the reason.
+    Failed(String),
+}
+
+/// What the units of one stack share.
+#[derive(Debug, Clone)]
+pub struct SupervisionContext {
+    /// Where what runs is written down.
+    pub state_file: Arc<StackStateFile>,
+    /// Cuts short every stop in good order.
+    pub force_stop: CancellationToken,
+    /// Hears why a unit was given up.
+    pub failures: mpsc::UnboundedSender<String>,
+}
+
+/// A unit under supervision.
+#[derive(Debug)]
+pub struct SupervisedProcess {
+    name: String,
+    stop: CancellationToken,
+    condition: watch::Receiver<ProcessCondition>,
+    task: JoinHandle<()>,
+}
+
+impl SupervisedProcess {
+    /// Starts a unit on behalf of a stack.
+    pub fn start(unit: ProcessSpec, house: SupervisionContext) -> Self {
+        let (tell, condition) = watch::channel(ProcessCondition::Starting);
+        let (stop, name) = (CancellationToken::new(), unit.name.clone());
+        let keeper = ProcessSupervisor { spec: unit, context: house, stop: stop.clone(), condition: tell };
+        Self { name, stop, condition, task: tokio::spawn(keeper.keep()) }
+    }
+
+    /// The unit's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How the unit does, to be waited on with [`ready`].
+    pub fn condition(&self) -> watch::Receiver<ProcessCondition> {
+        self.condition.clone()
+    }
+
+    /// Stops the unit and waits until it is gone.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        if let Err(error) = self.task.await {
+            tracing::error!(engine = self.name, %error, "the supervision of a process broke");
+        }
+    }
+}
+
+/// Waits until a unit answers.
+///
+/// # Errors
+/// If it was given up.
+pub async fn ready(condition: &mut watch::Receiver<ProcessCondition>) -> anyhow::Result<()> {
+    let reached = condition.wait_for(|now| !matches!(now, ProcessCondition::Starting)).await;
+    match &*reached.context("the supervision ended")? {
+        ProcessCondition::Ready | ProcessCondition::Starting => Ok(()),
+        ProcessCondition::Failed(reason) => bail!("{reason}"),
+    }
+}
+
+struct ProcessSupervisor {
+    spec: ProcessSpec,
+    context: SupervisionContext,
+    stop: CancellationToken,
+    condition: watch::Sender<ProcessCondition>,
+}
+
+/// How one run of a program ended.
+enum RunOutcome {
+    Requested,
+    Died(anyhow::Error),
+}
+
+impl ProcessSupervisor {
+    async fn keep(self) {
+        let (mut failures, mut restarts) = (0, 0);
+        loop {
+            let started = Instant::now();
+            let died = match self.run_once(restarts).await {
+                Ok(RunOutcome::Requested) => return,
+                Ok(RunOutcome::Died(reason)) | Err(reason) => reason,
+            };
+            failures = if started.elapsed() > STABLE_RUN { 1 } else { failures + 1 };
+            let last = last_words(&self.spec.log_path);
+            if failures >= MAX_FAILURES {
+                let text =
+                    format!("{} failed {failures} times in a row; the last time: {died:#}{last}", self.spec.name);
+                // A stack that is being stopped no longer listens.
+                let _unheard = self.context.failures.send(text.clone());
+                self.condition.send_replace(ProcessCondition::Failed(text));
+                return;
+            }
+            let delay = FIRST_DELAY * 2_u32.pow(failures - 1);
+            tracing::warn!(engine = self.spec.name, delay.ms = delay.as_millis(), "{died:#}, starting it again{last}");
+            self.condition.send_replace(ProcessCondition::Starting);
+            restarts += 1;
+            tokio::select! {
+                () = sleep(delay) => {}
+                () = self.stop.cancelled() => return,
+            }
+        }
+    }
+
+    async fn run_once(&self, restarts: u32) -> anyhow::Result<RunOutcome> {
+        let name = &self.spec.name;
+        let mut child = spawn(&self.spec)?;
+        let identity = child.id().and_then(ProcessIdentity::of);
+        self.record(identity, restarts)?;
+        let ending = tokio::select! {
+            status = child.wait() => RunOutcome::Died(died(name, status?)),
+            () = self.stop.cancelled() => RunOutcome::Requested,
+            late = self.watch() => RunOutcome::Died(late),
+        };
+        self.end(&mut child, identity).await?;
+        self.record(None, restarts)?;
+        Ok(ending)
+    }
+
+    /// Tells when the program first answers; ends only if it never does.
+    async fn watch(&self) -> anyhow::Error {
+        let deadline = Instant::now() + START_LIMIT;
+        loop {
+            match self.spec.probe.ask().await {
+                Ok(_) => break,
+                Err(error) if Instant::now() > deadline => {
+                    return error.context(format!("{} did not answer within {START_LIMIT:?}", self.spec.name));
+                }
+                Err(error) => tracing::trace!(engine = self.spec.name, "not ready: {error:#}"),
+            }
+            sleep(PROBE_INTERVAL).await;
+        }
+        tracing::debug!(engine = self.spec.name, "ready");
+        self.condition.send_replace(ProcessCondition::Ready);
+        std::future::pending().await
+    }
+
+    fn record(&self, identity: Option<ProcessIdentity>, restarts: u32) -> anyhow::Result<()> {
+        let unit = &self.spec;
+        self.context.state_file.change(|stack| {
+            let entry = stack.processes.entry(unit.name.clone()).or_insert_with(|| ProcessState {
+                identity: None,
+                version: unit.version.clone(),
+                program: unit.launch.program.clone(),
+                restarts: 0,
+            });
+            entry.identity = identity;
+            entry.restarts = restarts;
+        })
+    }
+
+    /// Ends a program that may still run: in good order, then by force.
+    async fn end(&self, child: &mut Child, identity: Option<ProcessIdentity>) -> anyhow::Result<()> {
+        let Some(identity) = identity.filter(|_| child.id().is_some()) else { return Ok(()) };
+        let children = identity.children().into_iter().filter_map(ProcessIdentity::of).collect::<Vec<_>>();
+        if !self.context.force_stop.is_cancelled() {
+            identity.send(self.spec.launch.stop_signal);
+            tokio::select! {
+                status = timeout(STOP_LIMIT, child.wait()) => if let Ok(status) = status { status?; },
+                () = self.context.force_stop.cancelled() => {}
+            }
+        }
+        if child.id().is_some() {
+            tracing::warn!(engine = self.spec.name, "did not end in time, killing it");
+            identity.kill();
+            child.wait().await.with_context(|| format!("waiting for {}", self.spec.name))?;
+        }
+        gone(&children).await;
+        Ok(())
+    }
+}
+
+fn died(name: &str, status: ExitStatus) -> anyhow::Error {
+    anyhow!("{name} ended by itself with {status}")
+}
+
+/// Starts a unit's program in a process group of its own (so that a terminal's Ctrl-C reaches only us), under `guard`.
+///
+/// The thread that forks must outlive the child, since the parent-death signal goes by thread: call it on the main one.
+fn spawn(unit: &ProcessSpec) -> anyhow::Result<Child> {
+    let launch = &unit.launch;
+    let log = open_log(&unit.log_path)?;
+    let mut command = Command::new(THIS_PROGRAM);
+    command.as_std_mut().arg0("medhub-local").process_group(0);
+    command.args(["guard", "--parent", &std::process::id().to_string(), "--signal", launch.orphan_signal.as_str()]);
+    if let Some(user) = &launch.run_as {
+        command.args(["--uid", &user.uid.to_string(), "--gid", &user.gid.to_string()]);
+    }
+    command.arg("--").arg(&launch.program).args(&launch.args).envs(&launch.variables);
+    command.current_dir("/").stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+    command.spawn().with_context(|| format!("starting {}", unit.name))
+}
+
+fn open_log(path: &Path) -> anyhow::Result<File> {
+    if fs::metadata(path).is_ok_and(|facts| facts.len() > LOG_LIMIT) {
+        fs::rename(path, path.with_extension("log.1")).context("putting a long log aside")?;
+    }
+    File::options().create(true).append(true).open(path).with_context(|| format!("opening {}", path.display()))
+}
+
+/// The last lines of a log, to go with the news that its writer died.
+fn last_words(path: &Path) -> String {
+    const BYTES: i64 = 4096;
+    const LINES: usize = 5;
+    let read = || -> std::io::Result<VecDeque<String>> {
+        let mut file = File::open(path)?;
+        if file.metadata()?.len() > BYTES.unsigned_abs() {
+            file.seek(SeekFrom::End(-BYTES))?;
+        }
+        let mut last = VecDeque::with_capacity(LINES);
+        for line in BufReader::new(file).split(b'\n') {
+            if last.len() == LINES {
+                last.pop_front();
+            }
+            last.push_back(String::from_utf8_lossy(&line?).into_owned());
+        }
+        Ok(last)
+    };
+    let lines = read().unwrap_or_default();
+    let quoted = lines.into_iter().map(|line| format!("  | {line}"));
+    let place = format!(" (its log: {})", path.display());
+    std::iter::once(place).chain(quoted).collect::<Vec<_>>().join("\n")
+}
+
+/// Waits until processes that must end are gone, and kills what is left of them then.
+pub(crate) async fn gone(processes: &[ProcessIdentity]) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while processes.iter().any(|process| process.alive()) {
+        if Instant::now() > deadline {
+            for process in processes {
+                process.kill();
+            }
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+}

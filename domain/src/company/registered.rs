@@ -1,0 +1,154 @@
+//! Who belongs to a company, what it is like, and the keys of its machines.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    api_key::{ApiKey, ApiKeyId, MAX_API_KEYS},
+    command::CompanyCommand,
+    error::CompanyError,
+    event::CompanyEvent,
+    role::Role,
+    value::{CompanyName, CompanyProfile},
+};
+use crate::value::{AuditStamp, UserId};
+
+/// How many members one company may have.
+pub const MAX_MEMBERS: usize = 1_000;
+
+/// A company that uses the platform.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegisteredCompany {
+    profile: CompanyProfile,
+    members: BTreeMap<UserId, Role>,
+    /// Those that were not revoked.
+    keys: BTreeMap<ApiKeyId, ApiKey>,
+    /// So that a revocation can be repeated, and a key's id never comes again.
+    revoked: Vec<ApiKeyId>,
+}
+
+impl RegisteredCompany {
+    pub(super) fn new(name: CompanyName, founder: UserId) -> Self {
+        Self {
+            profile: CompanyProfile::with_name(name),
+            members: BTreeMap::from([(founder, Role::Admin)]),
+            keys: BTreeMap::new(),
+            revoked: vec![],
+        }
+    }
+
+    /// What the company is like.
+    pub fn profile(&self) -> &CompanyProfile {
+        &self.profile
+    }
+
+    /// Its members and what each may do, in the order of their names.
+    pub fn members(&self) -> impl ExactSizeIterator<Item = (&UserId, Role)> {
+        self.members.iter().map(|(user, role)| (user, *role))
+    }
+
+    /// What a user may do; `None` for who is no member.
+    pub fn role_of(&self, user: &UserId) -> Option<Role> {
+        self.members.get(user).copied()
+    }
+
+    /// Its keys that were not revoked; some may have expired.
+    pub fn keys(&self) -> impl ExactSizeIterator<Item = &ApiKey> {
+        self.keys.values()
+    }
+
+    /// A key that counts at that time.
+    pub fn find_valid_key(&self, id: ApiKeyId, now: DateTime<Utc>) -> Option<&ApiKey> {
+        self.keys.get(&id).filter(|key| key.is_valid_at(now))
+    }
+
+    pub(super) fn decide(&self, command: CompanyCommand) -> Result<Vec<CompanyEvent>, CompanyError> {
+        match command {
+            CompanyCommand::Register { name, founder, .. } => {
+                let is_the_same = self.profile.name == name && self.role_of(&founder) == Some(Role::Admin);
+                if is_the_same { Ok(vec![]) } else { Err(CompanyError::AlreadyRegistered) }
+            }
+            CompanyCommand::ChangeProfile { profile, .. } if *profile == self.profile => Ok(vec![]),
+            CompanyCommand::ChangeProfile { profile, stamp } => {
+                Ok(vec![CompanyEvent::ProfileChanged { profile, stamp }])
+            }
+            CompanyCommand::AddMember { user, role, stamp } => self.add_member(user, role, stamp),
+            CompanyCommand::ChangeRole { user, role, stamp } => self.change_role(user, role, stamp),
+            CompanyCommand::RemoveMember { user, stamp } => match self.role_of(&user) {
+                None => Ok(vec![]),
+                Some(Role::Admin) if self.admin_count() == 1 => Err(CompanyError::LastAdmin),
+                Some(_) => Ok(vec![CompanyEvent::MemberRemoved { user, stamp }]),
+            },
+            CompanyCommand::IssueApiKey { key, stamp } => self.issue_key(key, stamp),
+            CompanyCommand::RevokeApiKey { key_id, .. } if self.revoked.contains(&key_id) => Ok(vec![]),
+            CompanyCommand::RevokeApiKey { key_id, stamp } if self.keys.contains_key(&key_id) => {
+                Ok(vec![CompanyEvent::ApiKeyRevoked { key_id, stamp }])
+            }
+            CompanyCommand::RevokeApiKey { .. } => Err(CompanyError::NoSuchKey),
+            CompanyCommand::Close { reason, stamp } => Ok(vec![CompanyEvent::Closed { reason, stamp }]),
+        }
+    }
+
+    fn add_member(&self, user: UserId, role: Role, stamp: AuditStamp) -> Result<Vec<CompanyEvent>, CompanyError> {
+        match self.role_of(&user) {
+            _ if !role.is_for_people() => Err(CompanyError::NotForPeople),
+            Some(known) if known == role => Ok(vec![]),
+            Some(known) => Err(CompanyError::AlreadyMember { role: known }),
+            None if self.members.len() >= MAX_MEMBERS => Err(CompanyError::TooManyMembers),
+            None => Ok(vec![CompanyEvent::MemberAdded { user, role, stamp }]),
+        }
+    }
+
+    fn change_role(&self, user: UserId, role: Role, stamp: AuditStamp) -> Result<Vec<CompanyEvent>, CompanyError> {
+        match self.role_of(&user) {
+            _ if !role.is_for_people() => Err(CompanyError::NotForPeople),
+            None => Err(CompanyError::NoSuchMember),
+            Some(known) if known == role => Ok(vec![]),
+            Some(Role::Admin) if self.admin_count() == 1 => Err(CompanyError::LastAdmin),
+            Some(_) => Ok(vec![CompanyEvent::RoleChanged { user, role, stamp }]),
+        }
+    }
+
+    fn issue_key(&self, key: ApiKey, stamp: AuditStamp) -> Result<Vec<CompanyEvent>, CompanyError> {
+        if self.keys.get(&key.key_id) == Some(&key) {
+            return Ok(vec![]);
+        }
+        if self.keys.contains_key(&key.key_id) || self.revoked.contains(&key.key_id) {
+            return Err(CompanyError::KeyIdTaken);
+        }
+        if self.keys.values().any(|known| known.name == key.name) {
+            return Err(CompanyError::KeyNameTaken);
+        }
+        if self.keys.len() >= MAX_API_KEYS {
+            return Err(CompanyError::TooManyKeys);
+        }
+        Ok(vec![CompanyEvent::ApiKeyIssued { key, stamp }])
+    }
+
+    fn admin_count(&self) -> usize {
+        self.members.values().filter(|role| **role == Role::Admin).count()
+    }
+
+    pub(super) fn evolve(&mut self, event: CompanyEvent) {
+        match event {
+            CompanyEvent::ProfileChanged { profile, .. } => self.profile = *profile,
+            CompanyEvent::MemberAdded { user, role, .. } | CompanyEvent::RoleChanged { user, role, .. } => {
+                self.members.insert(user, role);
+            }
+            CompanyEvent::MemberRemoved { user, .. } => {
+                self.members.remove(&user);
+            }
+            CompanyEvent::ApiKeyIssued { key, .. } => {
+                self.keys.insert(key.key_id, key);
+            }
+            CompanyEvent::ApiKeyRevoked { key_id, .. } => {
+                self.keys.remove(&key_id);
+                self.revoked.push(key_id);
+            }
+            // They begin or end a company's time here, and are no part of it.
+            CompanyEvent::Registered { .. } | CompanyEvent::Closed { .. } => {}
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Batch access to the log, for work that touches many streams at once.
+//!
+//! `cqrs-es` handles one aggregate per command. An import decides over hundreds of streams and appends in one
+//! transaction; this is the trait it needs, implemented by `eventstore`.
+
+use std::{collections::HashSet, future::Future};
+
+use cqrs_es::{Aggregate, EventStore, persist::EventStoreAggregateContext};
+use uuid::Uuid;
+
+use crate::{envelope::EventMetadata, fingerprint::Fingerprint};
+
+/// A stored event as the fold of its aggregate needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredEvent {
+    /// The stream it belongs to.
+    pub aggregate_id: String,
+    /// Its place in the stream, from 1.
+    pub sequence: u64,
+    /// The event's name, e.g. `opportunity.discovered`.
+    pub event_type: String,
+    /// The version of the event's shape.
+    pub event_version: String,
+    /// The event as JSON text.
+    pub payload: String,
+}
+
+/// An event about to be appended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewEvent {
+    /// The kind of aggregate.
+    pub aggregate_type: &'static str,
+    /// The stream it belongs to.
+    pub aggregate_id: String,
+    /// Its place in the stream, from 1.
+    pub sequence: u64,
+    /// The event's name.
+    pub event_type: String,
+    /// The version of the event's shape.
+    pub event_version: String,
+    /// The event as JSON text.
+    pub payload: String,
+    /// Who and what caused it.
+    pub metadata: EventMetadata,
+}
+
+/// Why the log did not answer or did not take the events.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another writer appended to one of the streams first; load again and decide again.
+    #[error("another writer was faster")]
+    Conflict,
+    /// The database is away or refused; trying later may help.
+    #[error("reaching the event store")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// A command that is on record, found by the key that its client gave it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProcessedCommand {
+    /// The stream that it changed.
+    pub aggregate_id: String,
+    /// The kind of aggregate.
+    pub aggregate_type: String,
+    /// The sequence of its last event.
+    pub version: u64,
+    /// How many events it led to.
+    pub events: usize,
+    /// What was asked, as the client's request was digested.
+    pub digest: String,
+}
+
+/// Finds commands that are on record.
+pub trait IdempotencyStore: Send + Sync {
+    /// The command that a tenant's client gave this key; `None` while nothing of it is on record.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the log cannot be read.
+    fn find_processed(
+        &self,
+        tenant_id: &str,
+        key: &str,
+    ) -> impl Future<Output = Result<Option<ProcessedCommand>, StoreError>> + Send;
+}
+
+/// The stores of single aggregates, of every kind, over one log.
+pub trait AggregateStores: Send + Sync {
+    /// The store of one kind.
+    type Store<A: Aggregate + Fingerprint>: EventStore<A, AC = EventStoreAggregateContext<A>> + IdempotencyStore;
+
+    /// The store of that kind.
+    fn store_for<A: Aggregate + Fingerprint>(&self) -> Self::Store<A>;
+}
+
+/// Loads and appends many streams at once.
+pub trait BatchStore: Send + Sync {
+    /// All events of the named streams, ordered by stream and sequence. Unknown streams give nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the log cannot be read.
+    fn load_streams(
+        &self,
+        aggregate_type: &'static str,
+        aggregate_ids: &[String],
+    ) -> impl Future<Output = Result<Vec<StoredEvent>, StoreError>> + Send;
+
+    /// Appends all events in one transaction, in the order given, or none of them.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when a sequence is taken, [`StoreError::Unavailable`] otherwise.
+    fn append_events(&self, events: Vec<NewEvent>) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// A fact about to be appended: something that took place, which nobody decides about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewFact {
+    /// The stream it belongs to; the log gives it its place there.
+    pub aggregate_id: String,
+    /// Its identity, which is the same each time it is told.
+    pub event_id: Uuid,
+    /// The event's name.
+    pub event_type: String,
+    /// The version of the event's shape.
+    pub event_version: String,
+    /// The event as JSON text.
+    pub payload: String,
+    /// Who and what caused it.
+    pub metadata: EventMetadata,
+}
+
+/// What became of a fact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FactOutcome {
+    /// It is an event now.
+    Recorded,
+    /// It was on record already, or stands twice among those that were given.
+    Known,
+    /// Its stream holds as many events as one may.
+    StreamFull,
+}
+
+/// Appends facts without reading their streams.
+pub trait FactStore: Send + Sync {
+    /// Appends what is not on record yet, in one transaction and in the order given; answers what became of each. Facts
+    /// beyond `stream_events` in one stream are left out.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when another writer appends to one of the streams at the same time,
+    /// [`StoreError::Unavailable`] otherwise; nothing of it is on record then, or all of it where the answer was lost.
+    fn append_facts(
+        &self,
+        facts: &[NewFact],
+        stream_events: u64,
+    ) -> impl Future<Output = Result<Vec<FactOutcome>, StoreError>> + Send;
+
+    /// Which of these streams exist.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the log cannot be read.
+    fn existing_streams(
+        &self,
+        aggregate_type: &'static str,
+        aggregate_ids: &[String],
+    ) -> impl Future<Output = Result<HashSet<String>, StoreError>> + Send;
+}

@@ -1,0 +1,79 @@
+//! New events as `unnest` takes them: one array per column, one statement for all rows.
+
+use sqlx::{PgExecutor, postgres::PgDatabaseError};
+
+const APPEND: &str = include_str!("append_events.sql");
+
+/// Postgres' code for a row that is there already, and the constraint that says so about a place in a stream.
+const UNIQUE_VIOLATION: &str = "23505";
+const STREAM_KEY: &str = "events_pkey";
+
+/// One event on its way into the log.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NewEventRow<'a> {
+    pub(crate) aggregate_type: &'a str,
+    pub(crate) aggregate_id: &'a str,
+    pub(crate) sequence: u64,
+    pub(crate) event_type: &'a str,
+    pub(crate) event_version: &'a str,
+    pub(crate) payload: &'a str,
+    pub(crate) metadata: &'a str,
+}
+
+/// The rows of one statement, in the order in which they get their positions.
+#[derive(Debug, Default)]
+pub(crate) struct EventColumns<'a> {
+    aggregate_type: Vec<&'a str>,
+    aggregate_id: Vec<&'a str>,
+    sequence: Vec<i64>,
+    event_type: Vec<&'a str>,
+    event_version: Vec<&'a str>,
+    payload: Vec<&'a str>,
+    metadata: Vec<&'a str>,
+}
+
+impl<'a> EventColumns<'a> {
+    pub(crate) fn with_capacity(rows: usize) -> Self {
+        Self {
+            aggregate_type: Vec::with_capacity(rows),
+            aggregate_id: Vec::with_capacity(rows),
+            sequence: Vec::with_capacity(rows),
+            event_type: Vec::with_capacity(rows),
+            event_version: Vec::with_capacity(rows),
+            payload: Vec::with_capacity(rows),
+            metadata: Vec::with_capacity(rows),
+        }
+    }
+
+    pub(crate) fn push(&mut self, row: NewEventRow<'a>) {
+        self.aggregate_type.push(row.aggregate_type);
+        self.aggregate_id.push(row.aggregate_id);
+        self.sequence.push(i64::try_from(row.sequence).unwrap_or(i64::MAX));
+        self.event_type.push(row.event_type);
+        self.event_version.push(row.event_version);
+        self.payload.push(row.payload);
+        self.metadata.push(row.metadata);
+    }
+
+    /// Appends all rows or none, in one round trip once the connection knows the statement. It commits with the
+    /// statement, and has to stay its transaction's first write (ADR 0003).
+    pub(crate) async fn append<'c>(&self, executor: impl PgExecutor<'c>) -> Result<(), sqlx::Error> {
+        // `execute` reads on until the server is ready again: a commit that fails after the rows went in is an error.
+        sqlx::query(APPEND)
+            .bind(&self.aggregate_type)
+            .bind(&self.aggregate_id)
+            .bind(&self.sequence)
+            .bind(&self.event_type)
+            .bind(&self.event_version)
+            .bind(&self.payload)
+            .bind(&self.metadata)
+            .execute(executor)
+            .await
+            .map(drop)
+    }
+}
+
+/// Whether another writer holds one of the places in a stream already.
+pub(crate) fn is_conflict(error: &PgDatabaseError) -> bool {
+    error.code() == UNIQUE_VIOLATION && error.constraint() == Some(STREAM_KEY)
+}

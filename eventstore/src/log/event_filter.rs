@@ -1,0 +1,110 @@
+//! Which events a reader wants.
+
+use chrono::{DateTime, Utc};
+use domain::context::BoundedContext;
+
+use super::sql_literal::{self, LiteralError};
+
+/// Which events a reader wants: those that meet every condition. Empty and `None` are no condition.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EventFilter {
+    /// Events of one of these contexts.
+    pub contexts: Vec<BoundedContext>,
+    /// Events with one of these names, e.g. `opportunity.discovered`.
+    pub event_types: Vec<String>,
+    /// Events of this tenant.
+    pub tenant_id: Option<String>,
+    /// Events of this stream.
+    pub aggregate_id: Option<String>,
+    /// Events recorded at this time or later.
+    pub recorded_from: Option<DateTime<Utc>>,
+    /// Events recorded before this time.
+    pub recorded_until: Option<DateTime<Utc>>,
+}
+
+impl EventFilter {
+    /// The conditions in SQL, each with an `and` before it.
+    pub(super) fn to_sql(&self) -> Result<String, LiteralError> {
+        let mut conditions = Vec::new();
+        // Every event belongs to a context, or the relay would have stopped at it. Naming all of them along with a
+        // stream lets Postgres find it by the primary key.
+        let contexts = match &self.aggregate_id {
+            Some(_) if self.contexts.is_empty() => &BoundedContext::ALL[..],
+            _ => &self.contexts,
+        };
+        if !contexts.is_empty() {
+            let types: Vec<_> = contexts.iter().flat_map(|context| context.aggregate_types()).collect();
+            conditions.push(in_list_condition("aggregate_type", &types)?);
+        }
+        if !self.event_types.is_empty() {
+            conditions.push(in_list_condition("event_type", &self.event_types)?);
+        }
+        for (column, value) in [("tenant_id", &self.tenant_id), ("aggregate_id", &self.aggregate_id)] {
+            if let Some(value) = value {
+                conditions.push(format!("{column} = {}", sql_literal::quote_text(value)?));
+            }
+        }
+        for (comparison, time) in [(">=", self.recorded_from), ("<", self.recorded_until)] {
+            if let Some(time) = time {
+                conditions.push(format!("recorded_at {comparison} {}", sql_literal::quote_time(time)?));
+            }
+        }
+        // The first is empty, so that the join puts an `and` before each of the others.
+        conditions.insert(0, String::new());
+        Ok(conditions.join(" and "))
+    }
+}
+
+fn in_list_condition<T: AsRef<str>>(column: &str, values: &[T]) -> Result<String, LiteralError> {
+    let literals: Vec<_> =
+        values.iter().map(|value| sql_literal::quote_text(value.as_ref())).collect::<Result<_, _>>()?;
+    // A context may have no aggregates yet, and SQL has no empty list.
+    Ok(if literals.is_empty() { "false".to_owned() } else { format!("{column} in ({})", literals.join(", ")) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_condition_is_no_sql() {
+        assert_eq!(EventFilter::default().to_sql().unwrap(), "");
+    }
+
+    #[test]
+    fn every_condition_has_to_be_met() {
+        let filter = EventFilter {
+            contexts: vec![BoundedContext::Opportunities],
+            event_types: vec!["opportunity.discovered".to_owned(), "it's".to_owned()],
+            tenant_id: Some("public".to_owned()),
+            aggregate_id: Some(r"a\b".to_owned()),
+            recorded_from: Some("2026-01-01T00:00:00Z".parse().unwrap()),
+            recorded_until: Some("2026-02-01T00:00:00Z".parse().unwrap()),
+        };
+        assert_eq!(
+            filter.to_sql().unwrap(),
+            r" and aggregate_type in ('opportunity', 'watchlist') and event_type in ('opportunity.discovered', 'it''s') and tenant_id = 'public' and aggregate_id =  E'a\\b' and recorded_at >= timestamptz '2026-01-01T00:00:00.000000Z' and recorded_at < timestamptz '2026-02-01T00:00:00.000000Z'"
+        );
+    }
+
+    #[test]
+    fn one_of_nothing_is_nothing() {
+        assert_eq!(in_list_condition::<&str>("aggregate_type", &[]).unwrap(), "false");
+    }
+
+    #[test]
+    fn a_stream_alone_is_found_by_the_primary_key() {
+        let filter = EventFilter { aggregate_id: Some("a".to_owned()), ..EventFilter::default() };
+        assert_eq!(
+            filter.to_sql().unwrap(),
+            " and aggregate_type in ('opportunity', 'watchlist', 'proposal', 'document', 'visit', 'company', 'inbox', \
+             'resource', 'task') and aggregate_id = 'a'"
+        );
+    }
+
+    #[test]
+    fn what_has_no_literal_is_refused() {
+        let filter = EventFilter { tenant_id: Some("a\0".to_owned()), ..EventFilter::default() };
+        assert_eq!(filter.to_sql(), Err(LiteralError::Nul("a\0".to_owned())));
+    }
+}

@@ -1,0 +1,230 @@
+//! The task behind a replay: page after page, from the socket into batches.
+
+use std::{
+    mem,
+    time::{Duration, Instant},
+};
+
+use domain::envelope::RawEnvelope;
+use futures::TryStreamExt;
+use sqlx::{Connection, Executor, PgConnection};
+use tokio::sync::mpsc::Sender;
+
+use super::{EventBatch, ReplayOptions};
+use crate::{
+    error::{LogError, postgres_error},
+    log::{
+        completed_prefix,
+        copy_decoder::CopyDecoder,
+        event_row::{self, COLUMN_COUNT},
+        log_end,
+    },
+    postgres::with_timeout,
+};
+
+/// A page that comes sooner is followed by a larger one: with a filter that few events meet, pages are quick.
+const QUICK_PAGE: Duration = Duration::from_millis(200);
+/// Pages grow to this many times their first size.
+const MAX_PAGE_GROWTH: u64 = 64;
+
+/// The plans of a page: along the index of positions, so that the first rows come at once and nothing is sorted on
+/// disk, in one process. Nothing is compiled for queries that short. For its transaction only: behind a pooler the next
+/// one on the same session is somebody else's.
+const PLANNER_SETTINGS: &str = "begin; set local enable_seqscan = off; set local enable_bitmapscan = off; set local jit = off; \
+                     set local max_parallel_workers_per_gather = 0";
+/// A stream is found by the primary key, and then its few events are sorted; for all others a sort is the wrong plan.
+const NO_SORT_SETTING: &str = "; set local enable_sort = off";
+
+/// Whether somebody still wants batches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ReceiverState {
+    Receiving,
+    Gone,
+}
+
+/// Reads pages until the end, and sends batches.
+pub(super) struct PageReader {
+    connection: PgConnection,
+    options: ReplayOptions,
+    /// The filter in SQL.
+    conditions: String,
+    sender: Sender<EventBatch>,
+    /// Everything wanted up to here was sent.
+    position: u64,
+    /// The log is complete up to here.
+    fence: u64,
+    /// How many events are still wanted.
+    remaining: Option<u64>,
+    page_positions: u64,
+    /// Whether the last page went to the end of what there was and held little.
+    caught_up: bool,
+}
+
+impl PageReader {
+    pub(super) fn new(
+        connection: PgConnection,
+        options: ReplayOptions,
+        sender: Sender<EventBatch>,
+    ) -> Result<Self, LogError> {
+        let conditions = options.filter.to_sql().map_err(LogError::Filter)?;
+        let (position, left, page) = (options.after, options.limit, options.page_positions.max(1));
+        Ok(Self {
+            connection,
+            options,
+            conditions,
+            sender,
+            position,
+            fence: 0,
+            remaining: left,
+            page_positions: page,
+            caught_up: false,
+        })
+    }
+
+    pub(super) async fn run(mut self) -> Result<(), LogError> {
+        match self.read_pages().await? {
+            ReceiverState::Receiving => self.connection.close().await.map_err(postgres_error("closing the connection")),
+            // The connection may be in the middle of a copy: it is dropped, and Postgres notices.
+            ReceiverState::Gone => Ok(()),
+        }
+    }
+
+    async fn read_pages(&mut self) -> Result<ReceiverState, LogError> {
+        // Without following, what is recorded from now on is not waited for, or a busy log would have no end.
+        let end = match self.options.follow {
+            Some(_) => None,
+            None => Some(log_end(&mut self.connection).await?),
+        };
+        let end = end.into_iter().chain(self.options.to).min().unwrap_or(u64::MAX);
+        while self.position < end && self.remaining != Some(0) {
+            if !self.advance_fence().await? {
+                return Ok(ReceiverState::Receiving);
+            }
+            let started = Instant::now();
+            let last = self.position.saturating_add(self.page_positions).min(self.fence).min(end);
+            if self.send_page(last).await? == ReceiverState::Gone {
+                return Ok(ReceiverState::Gone);
+            }
+            let most = self.options.page_positions.saturating_mul(MAX_PAGE_GROWTH);
+            self.page_positions = if started.elapsed() < QUICK_PAGE {
+                self.page_positions.saturating_mul(2).min(most)
+            } else {
+                (self.page_positions / 2).max(self.options.page_positions)
+            };
+        }
+        Ok(ReceiverState::Receiving)
+    }
+
+    /// Looks how far the log is complete once everything known to be complete was read; `false` at the end.
+    async fn advance_fence(&mut self) -> Result<bool, LogError> {
+        let mut pause = self.options.follow.map(|follow| follow.poll_min);
+        // On a log that grows all the time there is always something new: without a breath, each event would be a
+        // page of its own.
+        if let (true, Some(breath)) = (mem::take(&mut self.caught_up), pause) {
+            tokio::select! {
+                () = tokio::time::sleep(breath) => {}
+                () = self.sender.closed() => return Ok(false),
+            }
+        }
+        loop {
+            if self.fence > self.position {
+                return Ok(true);
+            }
+            self.fence =
+                with_optional_timeout(self.options.answer_timeout, completed_prefix(&mut self.connection)).await?;
+            if self.fence > self.position {
+                return Ok(true);
+            }
+            let (Some(now), Some(follow)) = (pause, self.options.follow) else { return Ok(false) };
+            tokio::select! {
+                () = tokio::time::sleep(now) => {}
+                () = self.sender.closed() => return Ok(false),
+            }
+            pause = Some((now * 2).min(follow.poll_max));
+        }
+    }
+
+    /// Sends the wanted events behind the position and up to `last`.
+    async fn send_page(&mut self, last: u64) -> Result<ReceiverState, LogError> {
+        let reading = "reading events";
+        let (patience, statement) = (self.options.answer_timeout, self.copy_statement(last));
+        let mut plans = PLANNER_SETTINGS.to_owned();
+        if self.options.filter.aggregate_id.is_none() {
+            plans.push_str(NO_SORT_SETTING);
+        }
+        let beginning = async {
+            self.connection.execute(plans.as_str()).await.map_err(postgres_error("setting up the reading"))?;
+            self.connection.copy_out_raw(&statement).await.map_err(postgres_error(reading))
+        };
+        let mut chunks = with_optional_timeout(patience, beginning).await?;
+        let mut decoder = CopyDecoder::<COLUMN_COUNT>::default();
+        let mut events = Vec::new();
+        let (mut bytes, mut reached, mut whole_batches) = (0, self.position, false);
+        while let Some(chunk) =
+            with_optional_timeout(patience, async { chunks.try_next().await.map_err(postgres_error(reading)) }).await?
+        {
+            decoder.push_chunk(&chunk);
+            while let Some((row, size)) = decoder.next_row().map_err(LogError::Copy)? {
+                let event = match event_row::decode_event_row(&row) {
+                    Ok(event) => event,
+                    Err(error) => {
+                        // What stands before it is not lost with it.
+                        let before = EventBatch { events, watermark: reached, fence: self.fence };
+                        return if self.sender.send(before).await.is_ok() {
+                            Err(error)
+                        } else {
+                            Ok(ReceiverState::Gone)
+                        };
+                    }
+                };
+                reached = event.position;
+                bytes += size;
+                events.push(event);
+                self.remaining = self.remaining.map(|left| left.saturating_sub(1));
+                if events.len() >= self.options.batch_events || bytes >= self.options.batch_bytes {
+                    let events = take_events(&mut events);
+                    (bytes, whole_batches) = (0, true);
+                    let batch = EventBatch { events, watermark: reached, fence: self.fence };
+                    if self.sender.send(batch).await.is_err() {
+                        return Ok(ReceiverState::Gone);
+                    }
+                }
+            }
+        }
+        decoder.finish().map_err(LogError::Copy)?;
+        drop(chunks);
+        let ending = async { self.connection.execute("commit").await.map_err(postgres_error("ending a page")) };
+        with_optional_timeout(patience, ending).await?;
+        // A page that the limit cut short says nothing about the positions behind its last event.
+        self.position = if self.remaining == Some(0) { reached } else { last };
+        self.caught_up = !whole_batches && self.position == self.fence;
+        let batch = EventBatch { events, watermark: self.position, fence: self.fence };
+        Ok(if self.sender.send(batch).await.is_ok() { ReceiverState::Receiving } else { ReceiverState::Gone })
+    }
+
+    fn copy_statement(&self, last: u64) -> String {
+        let (select, conditions, position) = (event_row::SELECT_EVENTS, &self.conditions, self.position);
+        let limit = self.remaining.map(|left| format!(" limit {left}")).unwrap_or_default();
+        format!(
+            "copy ({select} where position > {position} and position <= {last}{conditions} \
+             order by position{limit}) to stdout (format binary)"
+        )
+    }
+}
+
+/// Waits for an answer, for ever where there is no bound.
+async fn with_optional_timeout<T>(
+    patience: Option<Duration>,
+    answer: impl Future<Output = Result<T, LogError>>,
+) -> Result<T, LogError> {
+    match patience {
+        Some(patience) => with_timeout(patience, "reading the log", answer).await,
+        None => answer.await,
+    }
+}
+
+/// Takes the events, and leaves room for as many.
+fn take_events(events: &mut Vec<RawEnvelope>) -> Vec<RawEnvelope> {
+    let room = events.len();
+    mem::replace(events, Vec::with_capacity(room))
+}

@@ -1,0 +1,165 @@
+//! An Avro schema as text: understood, and in the form that decides whether two are the same.
+//!
+//! The form keeps everything that a reader may use (defaults, documentation, aliases, logical types), unlike Avro's
+//! "parsing canonical form": only spaces, the order of attributes, and `{"type": "string"}` for `"string"` make no
+//! difference.
+
+use apache_avro::Schema;
+use serde_json::{Map, Value};
+
+/// Longest schema, in bytes.
+pub const MAX_SCHEMA_BYTES: usize = 512 * 1024;
+
+/// A schema that was understood.
+#[derive(Debug, Clone)]
+pub struct AvroSchema {
+    text: String,
+    canonical: String,
+    parsed: Schema,
+}
+
+/// A text that is no Avro schema.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidSchema {
+    /// There is nothing.
+    #[error("Empty schema")]
+    Empty,
+    /// It is longer than the registry stores.
+    #[error("Invalid schema: it has {0} bytes, more than the {MAX_SCHEMA_BYTES} that are stored")]
+    TooLong(usize),
+    /// It is not JSON.
+    #[error("Invalid schema: it is not JSON: {0}")]
+    Json(#[source] serde_json::Error),
+    /// It is JSON, but no Avro schema.
+    #[error("Invalid schema: it is no Avro schema: {0}")]
+    Avro(#[source] Box<apache_avro::Error>),
+}
+
+impl AvroSchema {
+    /// Understands a schema.
+    ///
+    /// # Errors
+    /// [`InvalidSchema`] saying what it is not.
+    pub fn parse(text: &str) -> Result<Self, InvalidSchema> {
+        if text.trim().is_empty() {
+            return Err(InvalidSchema::Empty);
+        }
+        if text.len() > MAX_SCHEMA_BYTES {
+            return Err(InvalidSchema::TooLong(text.len()));
+        }
+        let value: Value = serde_json::from_str(text).map_err(InvalidSchema::Json)?;
+        let parsed = Schema::parse(&value).map_err(|error| InvalidSchema::Avro(Box::new(error)))?;
+        Ok(Self { text: text.to_owned(), canonical: canonicalize_schema(&value).to_string(), parsed })
+    }
+
+    /// As it was written.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The form that decides whether two schemas are the same.
+    pub fn canonical(&self) -> &str {
+        &self.canonical
+    }
+
+    /// The schema itself.
+    pub fn parsed(&self) -> &Schema {
+        &self.parsed
+    }
+}
+
+/// A schema with its attributes in order and nothing said twice.
+fn canonicalize_schema(schema: &Value) -> Value {
+    match schema {
+        Value::Array(union) => union.iter().map(canonicalize_schema).collect(),
+        Value::Object(attributes) => match attributes.get("type") {
+            Some(only) if attributes.len() == 1 => canonicalize_schema(only),
+            Some(_) | None => Value::Object(sort_members(attributes, canonicalize_attribute)),
+        },
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => schema.clone(),
+    }
+}
+
+fn canonicalize_attribute(name: &str, value: &Value) -> Value {
+    match (name, value) {
+        ("type" | "items" | "values", schema) => canonicalize_schema(schema),
+        ("fields", Value::Array(fields)) => fields.iter().map(canonicalize_field).collect(),
+        (_, value) => canonicalize_value(value),
+    }
+}
+
+fn canonicalize_field(field: &Value) -> Value {
+    match field {
+        Value::Object(attributes) => Value::Object(sort_members(attributes, |name, value| match name {
+            "type" => canonicalize_schema(value),
+            _ => canonicalize_value(value),
+        })),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            canonicalize_value(field)
+        }
+    }
+}
+
+/// A value that is no schema, such as a default.
+fn canonicalize_value(value: &Value) -> Value {
+    match value {
+        Value::Array(values) => values.iter().map(canonicalize_value).collect(),
+        Value::Object(members) => Value::Object(sort_members(members, |_, value| canonicalize_value(value))),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
+    }
+}
+
+/// Members by name, whether or not the map keeps the order of insertion.
+fn sort_members(members: &Map<String, Value>, each: impl Fn(&str, &Value) -> Value) -> Map<String, Value> {
+    let mut members: Vec<_> = members.iter().collect();
+    members.sort_by_key(|(name, _)| name.as_str());
+    members.into_iter().map(|(name, value)| (name.clone(), each(name, value))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn have_same_canonical_form(one: &str, other: &str) -> bool {
+        AvroSchema::parse(one).unwrap().canonical() == AvroSchema::parse(other).unwrap().canonical()
+    }
+
+    #[test]
+    fn spaces_and_the_order_of_attributes_make_no_difference() {
+        assert!(have_same_canonical_form(
+            r#"{"type":"record","name":"a.B","fields":[{"name":"x","type":"int","default":1}]}"#,
+            r#"{ "name": "a.B", "fields": [ {"default": 1, "type": {"type": "int"}, "name": "x"} ], "type": "record" }"#,
+        ));
+        assert!(have_same_canonical_form(r#""string""#, r#"{"type": "string"}"#));
+    }
+
+    #[test]
+    fn what_a_reader_uses_makes_a_difference() {
+        let schema = |field: &str| format!(r#"{{"type":"record","name":"B","fields":[{{"name":"x",{field}}}]}}"#);
+        let plain = schema(r#""type":"int""#);
+        for other in [r#""type":"int","default":1"#, r#""type":"int","doc":"why""#, r#""type":"long""#] {
+            assert!(!have_same_canonical_form(&plain, &schema(other)), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_default_that_looks_like_a_schema_stays_as_it_is() {
+        let inner = r#"{"type":"record","name":"I","fields":[{"name":"type","type":"string"}]}"#;
+        let text = format!(
+            r#"{{"type":"record","name":"B","fields":[{{"name":"x","type":{inner},"default":{{"type":"string"}}}}]}}"#
+        );
+        assert!(AvroSchema::parse(&text).unwrap().canonical().contains(r#""default":{"type":"string"}"#));
+    }
+
+    #[test]
+    fn what_is_no_schema_is_refused_with_the_reason() {
+        let reason = |text: &str| AvroSchema::parse(text).unwrap_err().to_string();
+        assert_eq!(reason(" "), "Empty schema");
+        assert!(reason("{").starts_with("Invalid schema: it is not JSON"), "{}", reason("{"));
+        assert!(reason(r#"{"type":"rekord"}"#).contains("rekord"), "{}", reason(r#"{"type":"rekord"}"#));
+        let long = format!("\"{}\"", "x".repeat(MAX_SCHEMA_BYTES));
+        assert!(reason(&long).contains("more than the 524288"));
+        let deep = format!("{}\"int\"{}", r#"{"type":"array","items":"#.repeat(100_000 / 24), "}".repeat(100_000 / 24));
+        assert!(reason(&deep).contains("recursion limit"), "{}", reason(&deep));
+    }
+}

@@ -1,0 +1,288 @@
+//! What a new version of a schema may change, and whether it keeps to that.
+
+use std::{fmt, str::FromStr};
+
+use apache_avro::Schema;
+use schemas::compatibility::check_backward;
+
+use super::{SchemaStore, SchemaStoreError, SchemaSubject, error::postgres_error};
+
+/// Stands for every subject without a level of its own.
+const GLOBAL_SUBJECT: &str = "";
+
+/// What a new version may change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CompatibilityLevel {
+    /// Anything.
+    None,
+    /// Readers of the new version read what the last one wrote.
+    #[default]
+    Backward,
+    /// Readers of the new version read what every version wrote.
+    BackwardTransitive,
+    /// Readers of the last version read what the new one writes.
+    Forward,
+    /// Readers of every version read what the new one writes.
+    ForwardTransitive,
+    /// Both, for the last version.
+    Full,
+    /// Both, for every version.
+    FullTransitive,
+}
+
+/// A text that names no level.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "Invalid compatibility level '{}'. Valid values are NONE, BACKWARD, FORWARD, FULL, BACKWARD_TRANSITIVE, \
+     FORWARD_TRANSITIVE, and FULL_TRANSITIVE",
+    .0.escape_debug()
+)]
+pub struct UnknownCompatibilityLevel(String);
+
+impl CompatibilityLevel {
+    const ALL: [Self; 7] = [
+        Self::None,
+        Self::Backward,
+        Self::BackwardTransitive,
+        Self::Forward,
+        Self::ForwardTransitive,
+        Self::Full,
+        Self::FullTransitive,
+    ];
+
+    /// Its name in Confluent's API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "NONE",
+            Self::Backward => "BACKWARD",
+            Self::BackwardTransitive => "BACKWARD_TRANSITIVE",
+            Self::Forward => "FORWARD",
+            Self::ForwardTransitive => "FORWARD_TRANSITIVE",
+            Self::Full => "FULL",
+            Self::FullTransitive => "FULL_TRANSITIVE",
+        }
+    }
+
+    fn is_backward(self) -> bool {
+        matches!(self, Self::Backward | Self::BackwardTransitive | Self::Full | Self::FullTransitive)
+    }
+
+    fn is_forward(self) -> bool {
+        matches!(self, Self::Forward | Self::ForwardTransitive | Self::Full | Self::FullTransitive)
+    }
+
+    fn is_transitive(self) -> bool {
+        matches!(self, Self::BackwardTransitive | Self::ForwardTransitive | Self::FullTransitive)
+    }
+
+    /// What speaks against `new` as the next version after `earlier`, which is sorted by version.
+    pub(super) fn find_violations(self, new: &Schema, earlier: &[(i32, Schema)]) -> Vec<CompatibilityViolation> {
+        let last = if self.is_transitive() { earlier.len() } else { 1 };
+        let judged = earlier.iter().rev().take(last);
+        judged.flat_map(|(version, old)| self.find_violations_of_version(*version, new, old)).collect()
+    }
+
+    fn find_violations_of_version(self, version: i32, new: &Schema, old: &Schema) -> Vec<CompatibilityViolation> {
+        let back = if self.is_backward() { check_backward(new, old) } else { vec![] };
+        let forth = if self.is_forward() { check_backward(old, new) } else { vec![] };
+        let objection = |broken: &'static str| {
+            move |found: schemas::compatibility::SchemaIncompatibility| CompatibilityViolation {
+                path: found.path,
+                reason: found.reason,
+                version,
+                broken,
+                level: self,
+            }
+        };
+        let back = back.into_iter().map(objection("the new schema cannot read what it wrote"));
+        back.chain(forth.into_iter().map(objection("it cannot read what the new schema writes"))).collect()
+    }
+}
+
+impl FromStr for CompatibilityLevel {
+    type Err = UnknownCompatibilityLevel;
+
+    fn from_str(text: &str) -> Result<Self, UnknownCompatibilityLevel> {
+        let upper = text.to_ascii_uppercase();
+        let known = Self::ALL.into_iter().find(|level| level.name() == upper);
+        known.ok_or_else(|| UnknownCompatibilityLevel(text.chars().take(64).collect()))
+    }
+}
+
+/// One thing that speaks against a new version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CompatibilityViolation {
+    /// Where in the schema, e.g. `facts.place.zip`; empty for the whole.
+    pub path: String,
+    /// What is wrong there.
+    pub reason: String,
+    /// The version that it does not go with.
+    pub version: i32,
+    /// What does not work any more.
+    pub broken: &'static str,
+    /// The level that asks for it.
+    pub level: CompatibilityLevel,
+}
+
+impl fmt::Display for CompatibilityViolation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.path.is_empty() {
+            write!(f, "{}: ", self.path)?;
+        }
+        write!(f, "{} (version {}: {}; compatibility {})", self.reason, self.version, self.broken, self.level.name())
+    }
+}
+
+impl SchemaStore {
+    /// The level of every subject that has none of its own.
+    ///
+    /// # Errors
+    /// [`SchemaStoreError`] when the database does not answer.
+    pub async fn global_level(&self) -> Result<CompatibilityLevel, SchemaStoreError> {
+        Ok(load_level(&self.pool, GLOBAL_SUBJECT).await?.unwrap_or_default())
+    }
+
+    /// The level that a subject has of its own.
+    ///
+    /// # Errors
+    /// [`SchemaStoreError`] when it has none or the database does not answer.
+    pub async fn subject_level(&self, subject: &SchemaSubject) -> Result<CompatibilityLevel, SchemaStoreError> {
+        let found = load_level(&self.pool, subject.as_str()).await?;
+        found.ok_or_else(|| SchemaStoreError::LevelNotSet(subject.clone()))
+    }
+
+    /// The level that holds for a subject.
+    ///
+    /// # Errors
+    /// [`SchemaStoreError`] when the database does not answer.
+    pub async fn effective_level(&self, subject: &SchemaSubject) -> Result<CompatibilityLevel, SchemaStoreError> {
+        let mut connection = self.pool.acquire().await.map_err(postgres_error("reading a compatibility level"))?;
+        load_effective_level(&mut connection, subject).await
+    }
+
+    /// Sets the level of a subject, or of all that have none of their own.
+    ///
+    /// # Errors
+    /// [`SchemaStoreError`] when the database does not answer.
+    pub async fn set_level(
+        &self,
+        subject: Option<&SchemaSubject>,
+        level: CompatibilityLevel,
+    ) -> Result<(), SchemaStoreError> {
+        let set = sqlx::query(include_str!("set_level.sql"));
+        let set = set.bind(subject.map_or(GLOBAL_SUBJECT, SchemaSubject::as_str)).bind(level.name());
+        set.execute(&self.pool).await.map_err(postgres_error("setting a compatibility level"))?;
+        tracing::info!(
+            registry.subject = subject.map(SchemaSubject::as_str),
+            level = level.name(),
+            "compatibility set"
+        );
+        Ok(())
+    }
+
+    /// Forgets the level of a subject, or the global one, and answers with what it was.
+    ///
+    /// # Errors
+    /// [`SchemaStoreError`] when the subject had none or the database does not answer.
+    pub async fn clear_level(&self, subject: Option<&SchemaSubject>) -> Result<CompatibilityLevel, SchemaStoreError> {
+        let was: Option<String> =
+            sqlx::query_scalar("delete from schema_registry.levels where subject = $1 returning level")
+                .bind(subject.map_or(GLOBAL_SUBJECT, SchemaSubject::as_str))
+                .fetch_optional(&self.pool)
+                .await
+                .map_err(postgres_error("forgetting a compatibility level"))?;
+        match (was, subject) {
+            (Some(was), _) => parse_stored_level(&was),
+            (None, Some(subject)) => Err(SchemaStoreError::SubjectNotFound(subject.clone())),
+            (None, None) => Ok(CompatibilityLevel::default()),
+        }
+    }
+}
+
+/// The level that holds for a subject.
+pub(super) async fn load_effective_level(
+    connection: &mut sqlx::PgConnection,
+    subject: &SchemaSubject,
+) -> Result<CompatibilityLevel, SchemaStoreError> {
+    if let Some(own) = load_level(&mut *connection, subject.as_str()).await? {
+        return Ok(own);
+    }
+    Ok(load_level(connection, GLOBAL_SUBJECT).await?.unwrap_or_default())
+}
+
+async fn load_level(
+    executor: impl sqlx::PgExecutor<'_>,
+    subject: &str,
+) -> Result<Option<CompatibilityLevel>, SchemaStoreError> {
+    let found: Option<String> = sqlx::query_scalar("select level from schema_registry.levels where subject = $1")
+        .bind(subject)
+        .fetch_optional(executor)
+        .await
+        .map_err(postgres_error("reading a compatibility level"))?;
+    found.as_deref().map(parse_stored_level).transpose()
+}
+
+fn parse_stored_level(level: &str) -> Result<CompatibilityLevel, SchemaStoreError> {
+    level
+        .parse()
+        .map_err(|unknown: UnknownCompatibilityLevel| SchemaStoreError::CorruptRecord { what: unknown.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record_schema(fields: &str) -> Schema {
+        Schema::parse_str(&format!(r#"{{"type":"record","name":"R","fields":[{fields}]}}"#)).unwrap()
+    }
+
+    const A: &str = r#"{"name":"a","type":"int"}"#;
+    const A_AND_B: &str = r#"{"name":"a","type":"int"},{"name":"b","type":"int"}"#;
+    const A_AND_OPTIONAL_B: &str = r#"{"name":"a","type":"int"},{"name":"b","type":"int","default":0}"#;
+
+    fn is_allowed(level: CompatibilityLevel, new: &str, earlier: &[&str]) -> bool {
+        let earlier: Vec<_> = (1..).zip(earlier.iter().map(|fields| record_schema(fields))).collect();
+        level.find_violations(&record_schema(new), &earlier).is_empty()
+    }
+
+    #[test]
+    fn each_level_allows_what_its_readers_can_read() {
+        for (level, added, removed, added_with_default) in [
+            (CompatibilityLevel::None, true, true, true),
+            (CompatibilityLevel::Backward, false, true, true),
+            (CompatibilityLevel::Forward, true, false, true),
+            (CompatibilityLevel::Full, false, false, true),
+        ] {
+            assert_eq!(is_allowed(level, A_AND_B, &[A]), added, "{level:?}");
+            assert_eq!(is_allowed(level, A, &[A_AND_B]), removed, "{level:?}");
+            assert_eq!(is_allowed(level, A_AND_OPTIONAL_B, &[A]), added_with_default, "{level:?}");
+        }
+    }
+
+    #[test]
+    fn only_transitive_levels_look_further_back_than_the_last_version() {
+        // The default came and went: nobody who reads version 3 can read version 1.
+        for (level, transitive) in [
+            (CompatibilityLevel::Backward, CompatibilityLevel::BackwardTransitive),
+            (CompatibilityLevel::Full, CompatibilityLevel::FullTransitive),
+        ] {
+            assert!(is_allowed(level, A_AND_B, &[A, A_AND_OPTIONAL_B]), "{level:?}");
+            assert!(!is_allowed(transitive, A_AND_B, &[A, A_AND_OPTIONAL_B]), "{transitive:?}");
+        }
+        assert!(is_allowed(CompatibilityLevel::Forward, A, &[A_AND_B, A_AND_OPTIONAL_B]));
+        assert!(!is_allowed(CompatibilityLevel::ForwardTransitive, A, &[A_AND_B, A_AND_OPTIONAL_B]));
+    }
+
+    #[test]
+    fn everything_may_be_a_first_version() {
+        assert!(CompatibilityLevel::ALL.into_iter().all(|level| is_allowed(level, A, &[])));
+    }
+
+    #[test]
+    fn names_are_read_back_in_any_case() {
+        for level in CompatibilityLevel::ALL {
+            assert_eq!(level.name().to_lowercase().parse(), Ok(level));
+        }
+        assert_eq!("SIDEWAYS".parse::<CompatibilityLevel>(), Err(UnknownCompatibilityLevel("SIDEWAYS".to_owned())));
+    }
+}

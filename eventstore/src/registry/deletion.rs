@@ -1,0 +1,121 @@
+//! Deleting versions: first so that nobody is given them any more, then for ever.
+
+use sqlx::{PgConnection, Postgres, Transaction};
+
+use super::{
+    SchemaStore, SchemaStoreError, SchemaSubject, VersionSelector, delete_unused_schemas, error::postgres_error,
+};
+
+/// One version as deletion sees it.
+#[derive(Debug, Clone, Copy, sqlx::FromRow)]
+struct VersionRow {
+    version: i32,
+    schema_id: i32,
+    deleted: bool,
+}
+
+impl SchemaStore {
+    /// Deletes all versions of a subject and its level, and answers with their numbers. Deleting for ever comes only
+    /// after deleting.
+    ///
+    /// # Errors
+    /// [`SchemaStoreError`] when the subject is not in the state for it or the database does not answer.
+    pub async fn delete_subject(&self, subject: &SchemaSubject, for_ever: bool) -> Result<Vec<i32>, SchemaStoreError> {
+        let (transaction, rows) = self.lock_versions(subject).await?;
+        let chosen: Vec<VersionRow> = if for_ever {
+            if rows.iter().any(|row| !row.deleted) {
+                return Err(SchemaStoreError::SubjectNotDeleted(subject.clone()));
+            }
+            rows
+        } else {
+            rows.into_iter().filter(|row| !row.deleted).collect()
+        };
+        if chosen.is_empty() {
+            return Err(SchemaStoreError::SubjectDeleted(subject.clone()));
+        }
+        delete_versions(transaction, subject, &chosen, for_ever, true).await?;
+        Ok(chosen.iter().map(|row| row.version).collect())
+    }
+
+    /// Deletes one version of a subject, and answers with its number. Deleting for ever comes only after deleting.
+    ///
+    /// # Errors
+    /// [`SchemaStoreError`] when the version is not in the state for it or the database does not answer.
+    pub async fn delete_version(
+        &self,
+        subject: &SchemaSubject,
+        version: VersionSelector,
+        for_ever: bool,
+    ) -> Result<i32, SchemaStoreError> {
+        let (transaction, rows) = self.lock_versions(subject).await?;
+        let row = match version {
+            VersionSelector::Latest => {
+                let last = rows.iter().rfind(|row| row.deleted == for_ever);
+                *last.ok_or_else(|| SchemaStoreError::SubjectNotFound(subject.clone()))?
+            }
+            VersionSelector::Number(number) => {
+                let found = rows.iter().find(|row| row.version == number);
+                *found.ok_or(SchemaStoreError::VersionNotFound(number))?
+            }
+        };
+        match (row.deleted, for_ever) {
+            (true, false) => return Err(SchemaStoreError::VersionDeleted(subject.clone(), row.version)),
+            (false, true) => return Err(SchemaStoreError::VersionNotDeleted(subject.clone(), row.version)),
+            (true, true) | (false, false) => {}
+        }
+        let nothing_left = rows.iter().all(|other| other.deleted || other.version == row.version);
+        delete_versions(transaction, subject, &[row], for_ever, nothing_left).await?;
+        Ok(row.version)
+    }
+
+    /// All versions of a subject, and the right to change them.
+    async fn lock_versions(
+        &self,
+        subject: &SchemaSubject,
+    ) -> Result<(Transaction<'static, Postgres>, Vec<VersionRow>), SchemaStoreError> {
+        let mut transaction = self.begin_exclusive().await?;
+        let rows: Vec<VersionRow> = sqlx::query_as(include_str!("rows.sql"))
+            .bind(subject.as_str())
+            .fetch_all(&mut *transaction)
+            .await
+            .map_err(postgres_error("looking for versions to delete"))?;
+        if rows.is_empty() { Err(SchemaStoreError::SubjectNotFound(subject.clone())) } else { Ok((transaction, rows)) }
+    }
+}
+
+async fn delete_versions(
+    mut transaction: Transaction<'static, Postgres>,
+    subject: &SchemaSubject,
+    rows: &[VersionRow],
+    for_ever: bool,
+    nothing_left: bool,
+) -> Result<(), SchemaStoreError> {
+    let statement = if for_ever { include_str!("delete_versions.sql") } else { include_str!("hide_versions.sql") };
+    let versions: Vec<i32> = rows.iter().map(|row| row.version).collect();
+    sqlx::query(statement)
+        .bind(subject.as_str())
+        .bind(&versions)
+        .execute(&mut *transaction)
+        .await
+        .map_err(postgres_error("deleting versions"))?;
+    if for_ever {
+        let ids: Vec<i32> = rows.iter().map(|row| row.schema_id).collect();
+        delete_unused_schemas(&mut transaction, &ids).await?;
+    }
+    if nothing_left {
+        delete_level(&mut transaction, subject).await?;
+    }
+    transaction.commit().await.map_err(postgres_error("finishing a deletion"))?;
+    tracing::info!(registry.subject = %subject, registry.versions = ?versions, for_ever, "versions deleted");
+    Ok(())
+}
+
+/// A subject that comes again begins like a new one.
+async fn delete_level(connection: &mut PgConnection, subject: &SchemaSubject) -> Result<(), SchemaStoreError> {
+    sqlx::query("delete from schema_registry.levels where subject = $1")
+        .bind(subject.as_str())
+        .execute(connection)
+        .await
+        .map_err(postgres_error("forgetting a compatibility level"))?;
+    Ok(())
+}

@@ -1,0 +1,270 @@
+//! What is registered, for those who only read.
+
+use apache_avro::Schema;
+use sqlx::PgExecutor;
+
+use super::{
+    AvroSchema, CompatibilityViolation, SchemaStore, SchemaStoreError, SchemaSubject, VersionSelector,
+    error::postgres_error,
+};
+
+/// Most versions of a page, as with Confluent's registry.
+const MAX_PAGE_VERSIONS: i64 = 1_000;
+
+/// A version of a subject.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct RegisteredVersion {
+    /// Whose version.
+    pub subject: String,
+    /// Its number, from 1.
+    pub version: i32,
+    /// The schema's id, the same under every subject.
+    pub id: i32,
+    /// The schema, as it was first registered.
+    pub schema: String,
+}
+
+/// Whether deleted versions count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DeletedFilter {
+    /// They do not.
+    #[default]
+    Exclude,
+    /// They count like the others.
+    Include,
+    /// Only they count.
+    Only,
+}
+
+impl DeletedFilter {
+    /// For `deleted = any($n)`.
+    fn values(self) -> &'static [bool] {
+        match self {
+            Self::Exclude => &[false],
+            Self::Include => &[false, true],
+            Self::Only => &[true],
+        }
+    }
+}
+
+/// A part of a list.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OffsetPage {
+    /// How many to leave out.
+    pub offset: i64,
+    /// How many at most; `None` for all.
+    pub limit: Option<i64>,
+}
+
+impl SchemaStore {
+    /// The subjects that begin with `prefix`, by name.
+    ///
+    /// # Errors
+    /// [`SchemaStoreError`] when the database does not answer.
+    pub async fn list_subjects(
+        &self,
+        prefix: &str,
+        deleted: DeletedFilter,
+        page: OffsetPage,
+    ) -> Result<Vec<String>, SchemaStoreError> {
+        sqlx::query_scalar(include_str!("subjects.sql"))
+            .bind(prefix)
+            .bind(deleted.values())
+            .bind(deleted == DeletedFilter::Only)
+            .bind(page.offset)
+            .bind(page.limit)
+            .fetch_all(&self.pool)
+            .await
+            .map_err(postgres_error("listing subjects"))
+    }
+
+    /// The versions of the subjects that begin with `prefix`, by name and number; of each subject the latest alone where
+    /// `is_latest_only` says so. A page has 1,000 at most.
+    ///
+    /// # Errors
+    /// [`SchemaStoreError`] when the database does not answer.
+    pub async fn list_versions(
+        &self,
+        prefix: &str,
+        deleted: DeletedFilter,
+        is_latest_only: bool,
+        page: OffsetPage,
+    ) -> Result<Vec<RegisteredVersion>, SchemaStoreError> {
+        sqlx::query_as(include_str!("recorded.sql"))
+            .bind(prefix)
+            .bind(deleted.values())
+            .bind(is_latest_only)
+            .bind(page.offset)
+            .bind(page.limit.unwrap_or(MAX_PAGE_VERSIONS).min(MAX_PAGE_VERSIONS))
+            .fetch_all(&self.pool)
+            .await
+            .map_err(postgres_error("listing schemas"))
+    }
+
+    /// The numbers of a subject's versions.
+    ///
+    /// # Errors
+    /// [`SchemaStoreError`] when it has none or the database does not answer.
+    pub async fn version_numbers(
+        &self,
+        subject: &SchemaSubject,
+        deleted: DeletedFilter,
+    ) -> Result<Vec<i32>, SchemaStoreError> {
+        let versions: Vec<i32> = sqlx::query_scalar(include_str!("versions.sql"))
+            .bind(subject.as_str())
+            .bind(deleted.values())
+            .fetch_all(&self.pool)
+            .await
+            .map_err(postgres_error("listing versions"))?;
+        if versions.is_empty() { Err(SchemaStoreError::SubjectNotFound(subject.clone())) } else { Ok(versions) }
+    }
+
+    /// One version of a subject.
+    ///
+    /// # Errors
+    /// [`SchemaStoreError`] saying whether the subject or the version is not there, or when the database does not answer.
+    pub async fn find_version(
+        &self,
+        subject: &SchemaSubject,
+        version: VersionSelector,
+        deleted: DeletedFilter,
+    ) -> Result<RegisteredVersion, SchemaStoreError> {
+        let number = match version {
+            VersionSelector::Latest => None,
+            VersionSelector::Number(number) => Some(number),
+        };
+        let found = sqlx::query_as(include_str!("version.sql"))
+            .bind(subject.as_str())
+            .bind(number)
+            .bind(deleted.values())
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(postgres_error("looking for a version"))?;
+        match (found, number) {
+            (Some(found), _) => Ok(found),
+            (None, None) => Err(SchemaStoreError::SubjectNotFound(subject.clone())),
+            (None, Some(number)) => {
+                self.version_numbers(subject, deleted).await?;
+                Err(SchemaStoreError::VersionNotFound(number))
+            }
+        }
+    }
+
+    /// The version of a subject that has this schema.
+    ///
+    /// # Errors
+    /// [`SchemaStoreError`] saying whether the subject or the schema is not there, or when the database does not answer.
+    pub async fn find_schema_version(
+        &self,
+        subject: &SchemaSubject,
+        schema: &AvroSchema,
+        deleted: DeletedFilter,
+    ) -> Result<RegisteredVersion, SchemaStoreError> {
+        match find_matching_version(&self.pool, subject, schema, deleted).await? {
+            Some(found) => Ok(found),
+            None => self.version_numbers(subject, deleted).await.and(Err(SchemaStoreError::SchemaNotFound)),
+        }
+    }
+
+    /// The schema with this id, also where all its versions are deleted: somewhere there may be data of it.
+    ///
+    /// # Errors
+    /// [`SchemaStoreError`] when there is none or the database does not answer.
+    pub async fn find_schema(&self, id: i32) -> Result<String, SchemaStoreError> {
+        sqlx::query_scalar("select original from schema_registry.schemas where id = $1")
+            .bind(id)
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(postgres_error("looking for a schema"))?
+            .ok_or(SchemaStoreError::IdNotFound(id))
+    }
+
+    /// The greatest id that was given out; 0 before the first.
+    ///
+    /// # Errors
+    /// [`SchemaStoreError`] when the database does not answer.
+    pub async fn last_id(&self) -> Result<i32, SchemaStoreError> {
+        sqlx::query_scalar("select last from schema_registry.ids")
+            .fetch_one(&self.pool)
+            .await
+            .map_err(postgres_error("looking for the last id"))
+    }
+
+    /// The subjects and versions that use a schema.
+    ///
+    /// # Errors
+    /// [`SchemaStoreError`] when there is no such schema or the database does not answer.
+    pub async fn find_schema_usages(
+        &self,
+        id: i32,
+        deleted: DeletedFilter,
+    ) -> Result<Vec<(String, i32)>, SchemaStoreError> {
+        let users: Vec<(String, i32)> = sqlx::query_as(include_str!("users.sql"))
+            .bind(id)
+            .bind(deleted.values())
+            .fetch_all(&self.pool)
+            .await
+            .map_err(postgres_error("looking for a schema's versions"))?;
+        if users.is_empty() {
+            self.find_schema(id).await?;
+        }
+        Ok(users)
+    }
+
+    /// What speaks against `schema` as the next version of a subject; with `version`, what speaks against it beside
+    /// that one alone.
+    ///
+    /// # Errors
+    /// [`SchemaStoreError`] when a numbered version is not there or the database does not answer.
+    pub async fn find_violations(
+        &self,
+        subject: &SchemaSubject,
+        schema: &AvroSchema,
+        version: Option<VersionSelector>,
+    ) -> Result<Vec<CompatibilityViolation>, SchemaStoreError> {
+        let mut earlier = match version {
+            Some(version @ VersionSelector::Number(_)) => {
+                let found = self.find_version(subject, version, DeletedFilter::Exclude).await?;
+                vec![(found.version, parse_stored_schema(&found.schema)?)]
+            }
+            Some(VersionSelector::Latest) | None => load_version_schemas(&self.pool, subject).await?,
+        };
+        if version == Some(VersionSelector::Latest) {
+            earlier.drain(..earlier.len().saturating_sub(1));
+        }
+        Ok(self.effective_level(subject).await?.find_violations(schema.parsed(), &earlier))
+    }
+}
+
+/// The version of a subject that has this schema, if one has; the newest, where several have.
+pub(super) async fn find_matching_version(
+    executor: impl PgExecutor<'_>,
+    subject: &SchemaSubject,
+    schema: &AvroSchema,
+    deleted: DeletedFilter,
+) -> Result<Option<RegisteredVersion>, SchemaStoreError> {
+    sqlx::query_as(include_str!("find.sql"))
+        .bind(subject.as_str())
+        .bind(schema.canonical())
+        .bind(deleted.values())
+        .fetch_optional(executor)
+        .await
+        .map_err(postgres_error("looking for a schema under a subject"))
+}
+
+/// The versions of a subject that are not deleted, by number.
+pub(super) async fn load_version_schemas(
+    executor: impl PgExecutor<'_>,
+    subject: &SchemaSubject,
+) -> Result<Vec<(i32, Schema)>, SchemaStoreError> {
+    let texts: Vec<(i32, String)> = sqlx::query_as(include_str!("history.sql"))
+        .bind(subject.as_str())
+        .fetch_all(executor)
+        .await
+        .map_err(postgres_error("reading the versions of a subject"))?;
+    texts.into_iter().map(|(version, text)| Ok((version, parse_stored_schema(&text)?))).collect()
+}
+
+fn parse_stored_schema(text: &str) -> Result<Schema, SchemaStoreError> {
+    Schema::parse_str(text).map_err(|error| SchemaStoreError::CorruptRecord { what: error.to_string() })
+}

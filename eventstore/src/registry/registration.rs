@@ -1,0 +1,76 @@
+//! Registering a schema under a subject.
+
+use sqlx::PgConnection;
+
+use super::{
+    AvroSchema, DeletedFilter, SchemaStore, SchemaStoreError, SchemaSubject,
+    compatibility::load_effective_level,
+    error::postgres_error,
+    queries::{find_matching_version, load_version_schemas},
+};
+
+/// What a registration answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SchemaRegistration {
+    /// The schema's id, the same under every subject.
+    pub id: i32,
+    /// Its version under the subject.
+    pub version: i32,
+}
+
+impl SchemaStore {
+    /// Makes a schema the newest version of a subject, unless it is one of its versions already.
+    ///
+    /// # Errors
+    /// [`SchemaStoreError::Incompatible`] when the subject's level does not allow it; others when the database does not
+    /// answer.
+    pub async fn register(
+        &self,
+        subject: &SchemaSubject,
+        schema: &AvroSchema,
+    ) -> Result<SchemaRegistration, SchemaStoreError> {
+        // Most registrations repeat an earlier one, and need no lock.
+        if let Some(found) = find_matching_version(&self.pool, subject, schema, DeletedFilter::Exclude).await? {
+            return Ok(SchemaRegistration { id: found.id, version: found.version });
+        }
+        let mut transaction = self.begin_exclusive().await?;
+        // Somebody may have been quicker while we waited.
+        if let Some(found) = find_matching_version(&mut *transaction, subject, schema, DeletedFilter::Exclude).await? {
+            return Ok(SchemaRegistration { id: found.id, version: found.version });
+        }
+        let earlier = load_version_schemas(&mut *transaction, subject).await?;
+        let objections =
+            load_effective_level(&mut transaction, subject).await?.find_violations(schema.parsed(), &earlier);
+        if !objections.is_empty() {
+            return Err(SchemaStoreError::Incompatible { subject: subject.clone(), objections });
+        }
+        let id = find_or_create_id(&mut transaction, schema).await?;
+        let version = sqlx::query_scalar(include_str!("add_version.sql"))
+            .bind(subject.as_str())
+            .bind(id)
+            .fetch_one(&mut *transaction)
+            .await
+            .map_err(postgres_error("adding a version"))?;
+        transaction.commit().await.map_err(postgres_error("finishing a registration"))?;
+        tracing::info!(registry.subject = %subject, registry.version = version, registry.id = id, "schema registered");
+        Ok(SchemaRegistration { id, version })
+    }
+}
+
+/// The id of a schema, a new one where it has none. Needs the lock.
+async fn find_or_create_id(connection: &mut PgConnection, schema: &AvroSchema) -> Result<i32, SchemaStoreError> {
+    let known: Option<i32> = sqlx::query_scalar("select id from schema_registry.schemas where canonical = $1")
+        .bind(schema.canonical())
+        .fetch_optional(&mut *connection)
+        .await
+        .map_err(postgres_error("looking for a schema's id"))?;
+    if let Some(id) = known {
+        return Ok(id);
+    }
+    sqlx::query_scalar(include_str!("add_schema.sql"))
+        .bind(schema.canonical())
+        .bind(schema.text())
+        .fetch_one(connection)
+        .await
+        .map_err(postgres_error("adding a schema"))
+}

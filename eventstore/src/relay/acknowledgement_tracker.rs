@@ -1,0 +1,129 @@
+//! The last stage: awaits Kafka's acknowledgement, batch by batch, and moves the checkpoint behind it.
+
+use std::time::Duration;
+
+use domain::clock::{Clock, SystemClock};
+use sqlx::PgPool;
+use tokio::{
+    sync::{mpsc, watch},
+    time::{Instant, timeout, timeout_at},
+};
+use uuid::Uuid;
+
+use super::{
+    RelayStatus, checkpoint,
+    record_sender::{SenderOutput, SentBatch},
+    relay_metrics,
+};
+use crate::{error::LogError, postgres::with_timeout};
+
+/// The checkpoint is written this often at most: it saves re-reading after a crash, and the ends of the partitions
+/// say the rest.
+const SAVE_INTERVAL: Duration = Duration::from_millis(100);
+/// After how long without an acknowledgement the relay says that it waits.
+const SLOW_ACKNOWLEDGEMENT: Duration = Duration::from_secs(5);
+
+/// Awaits Kafka.
+pub(super) struct AcknowledgementTracker {
+    pool: PgPool,
+    incarnation: Uuid,
+    /// The epoch of the lease under which this relay leads.
+    epoch: i64,
+    /// How long Postgres may take to move the checkpoint.
+    save_timeout: Duration,
+    status: watch::Sender<RelayStatus>,
+    /// What the checkpoint says, for those who may not say more than it does.
+    checkpoint: watch::Sender<u64>,
+    /// What is acknowledged and not yet in the checkpoint.
+    unsaved: Option<u64>,
+    save_due: Instant,
+}
+
+impl AcknowledgementTracker {
+    pub(super) fn new(
+        pool: PgPool,
+        (incarnation, epoch): (Uuid, i64),
+        patience: Duration,
+        status: watch::Sender<RelayStatus>,
+        saved: watch::Sender<u64>,
+    ) -> Self {
+        Self {
+            pool,
+            incarnation,
+            epoch,
+            save_timeout: patience,
+            status,
+            checkpoint: saved,
+            unsaved: None,
+            save_due: Instant::now(),
+        }
+    }
+
+    /// Works until nothing more is sent.
+    pub(super) async fn run(mut self, mut sent: mpsc::UnboundedReceiver<SenderOutput>) -> Result<(), LogError> {
+        loop {
+            let next = match self.unsaved {
+                None => sent.recv().await,
+                Some(_) => match timeout_at(self.save_due, sent.recv()).await {
+                    Ok(next) => next,
+                    Err(_elapsed) => {
+                        self.save_checkpoint().await?;
+                        continue;
+                    }
+                },
+            };
+            match next {
+                Some(SenderOutput::Batch(batch)) => self.await_acknowledgement(batch).await?,
+                Some(SenderOutput::Failed(error)) => {
+                    self.save_checkpoint().await?;
+                    return Err(error);
+                }
+                Some(SenderOutput::End) | None => return self.save_checkpoint().await,
+            }
+        }
+    }
+
+    async fn await_acknowledgement(&mut self, batch: SentBatch) -> Result<(), LogError> {
+        let mut waited = Duration::ZERO;
+        loop {
+            relay_metrics::set_unacknowledged(batch.outstanding.count());
+            match timeout(SLOW_ACKNOWLEDGEMENT, batch.outstanding.wait_until_acknowledged()).await {
+                Ok(settled) => break settled?,
+                Err(_elapsed) => {
+                    waited += SLOW_ACKNOWLEDGEMENT;
+                    self.report_slow_acknowledgement(&batch, waited);
+                    self.save_checkpoint().await?;
+                }
+            }
+        }
+        relay_metrics::record_acknowledged(&batch, SystemClock.now());
+        self.status.send_modify(|status| {
+            status.position = batch.reached;
+            status.fence = batch.fence;
+            status.published += batch.events;
+            status.last_error = None;
+        });
+        self.unsaved = Some(batch.reached);
+        if Instant::now() >= self.save_due {
+            self.save_checkpoint().await?;
+        }
+        Ok(())
+    }
+
+    fn report_slow_acknowledgement(&self, batch: &SentBatch, waited: Duration) {
+        let (records, waited_s) = (batch.outstanding.count(), waited.as_secs());
+        tracing::warn!(relay.waiting = records, waited_s, "Kafka does not acknowledge, waiting on");
+        let text = format!("Kafka has not acknowledged {records} records for {waited_s} s");
+        self.status.send_modify(|status| status.last_error = Some(text));
+    }
+
+    async fn save_checkpoint(&mut self) -> Result<(), LogError> {
+        if let Some(position) = self.unsaved.take() {
+            let saving = checkpoint::save_checkpoint(&self.pool, self.incarnation, position, self.epoch);
+            with_timeout(self.save_timeout, "moving the relay's checkpoint", saving).await?;
+            self.checkpoint.send_replace(position);
+            self.save_due = Instant::now() + SAVE_INTERVAL;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,209 @@
+//! Writing records: every event on its partition, in order, by an idempotent producer.
+
+use std::{sync::Arc, time::Duration};
+
+use domain::{context::BoundedContext, envelope::RawEnvelope, partition::partition_for_key};
+use rdkafka::{
+    error::KafkaError,
+    producer::{BaseRecord, Producer, PurgeConfig, ThreadedProducer},
+    types::RDKafkaErrorCode,
+};
+use uuid::Uuid;
+
+use super::{
+    partition_state::PartitionState,
+    pending_deliveries::{DeliveryContext, PendingDeliveries},
+    published_ends::PublishedEnds,
+    record_encoder::{build_headers, event_headers},
+};
+use crate::{
+    error::{LogError, kafka_error},
+    topic::KafkaConfig,
+};
+
+/// Pause while the client library's own queue is full.
+const QUEUE_PAUSE: Duration = Duration::from_millis(5);
+
+/// A producer that knows what is on every partition.
+pub(super) struct KafkaPublisher {
+    producer: ThreadedProducer<DeliveryContext>,
+    incarnation: String,
+    topics: Vec<TopicState>,
+    /// Whose turn it is to get a beacon, counted across all topics.
+    next_beacon: usize,
+}
+
+/// Which partitions get a beacon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum BeaconTargets {
+    /// Every one.
+    All,
+    /// At most so many of those that lag behind.
+    Lagging { most: usize },
+}
+
+struct TopicState {
+    context: BoundedContext,
+    name: String,
+    partitions: Vec<PartitionState>,
+}
+
+/// Where an event goes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RecordTarget {
+    topic: usize,
+    partition: usize,
+}
+
+impl KafkaPublisher {
+    /// A publisher to partitions that end with `ends`.
+    pub(super) fn new(config: &KafkaConfig, incarnation: Uuid, mut ends: PublishedEnds) -> Result<Self, LogError> {
+        let producer = config
+            .producer_config()
+            .create_with_context(DeliveryContext)
+            .map_err(kafka_error("creating the producer"))?;
+        let topics = BoundedContext::ALL.into_iter().map(|context| {
+            let name = context.topic(&config.topic_prefix);
+            let partitions = (0..config.partitions)
+                .map(|partition| PartitionState::new(ends.remove(&(name.clone(), partition)), incarnation))
+                .collect();
+            TopicState { context, name, partitions }
+        });
+        Ok(Self { producer, incarnation: incarnation.to_string(), topics: topics.collect(), next_beacon: 0 })
+    }
+
+    /// Where an event has to go; `None` when it is there already.
+    pub(super) fn target_partition(&self, event: &RawEnvelope) -> Result<Option<RecordTarget>, LogError> {
+        let context = BoundedContext::from_aggregate_type(&event.aggregate_type);
+        let topic = self.topics.iter().position(|topic| Some(topic.context) == context).ok_or_else(|| {
+            LogError::UnknownAggregate {
+                position: event.position,
+                event_id: event.event_id,
+                aggregate_type: event.aggregate_type.clone(),
+            }
+        })?;
+        let partitions = &self.topics[topic].partitions;
+        let count = i32::try_from(partitions.len()).unwrap_or(i32::MAX);
+        let partition = usize::try_from(partition_for_key(&event.aggregate_id, count)).unwrap_or_default();
+        // Only a configuration without partitions, and topics that are not there, give none.
+        let held = partitions.get(partition).ok_or_else(|| LogError::Partitions {
+            topic: self.topics[topic].name.clone(),
+            found: partitions.len(),
+            expected: 1,
+        })?;
+        Ok((!held.contains(event.position)).then_some(RecordTarget { topic, partition }))
+    }
+
+    /// Hands an event to the producer. Events of one place come in the order of their positions.
+    pub(super) async fn publish_event(
+        &mut self,
+        place: RecordTarget,
+        event: &RawEnvelope,
+        value: &[u8],
+        outstanding: &Arc<PendingDeliveries>,
+    ) -> Result<(), LogError> {
+        let topic = &mut self.topics[place.topic];
+        let partition = &mut topic.partitions[place.partition];
+        let ordinal = partition.next_ordinal();
+        let record = BaseRecord::with_opaque_to(&topic.name, Arc::clone(outstanding))
+            .partition(partition_number(place.partition))
+            .key(event.aggregate_id.as_bytes())
+            .payload(value)
+            .headers(event_headers(event, &self.incarnation, ordinal));
+        outstanding.add_record();
+        enqueue(&self.producer, record)
+            .await
+            .map_err(|source| LogError::Delivery { position: event.position, source })?;
+        partition.record_written(event, ordinal);
+        Ok(())
+    }
+
+    /// Whether some partition does not say yet that it has come to this position.
+    pub(super) fn has_lagging_partition(&self, position: u64) -> bool {
+        self.topics.iter().flat_map(|topic| &topic.partitions).any(|partition| !partition.contains(position))
+    }
+
+    /// How many partitions there are.
+    pub(super) fn partition_count(&self) -> usize {
+        self.topics.iter().map(|topic| topic.partitions.len()).sum()
+    }
+
+    /// Writes a beacon to partitions that do not say yet that they have come to this position, `most` of them and in
+    /// turn, or to all partitions whatever they say.
+    pub(super) async fn publish_beacons(
+        &mut self,
+        position: u64,
+        beacons: BeaconTargets,
+        outstanding: &Arc<PendingDeliveries>,
+    ) -> Result<(), LogError> {
+        let count = self.partition_count();
+        let mut left = match beacons {
+            BeaconTargets::All => count,
+            BeaconTargets::Lagging { most } => most,
+        };
+        let first = self.next_beacon;
+        for turn in (first..first + count).map(|turn| turn % count) {
+            if left == 0 {
+                break;
+            }
+            if self.publish_beacon(turn, position, beacons == BeaconTargets::All, outstanding).await? {
+                left -= 1;
+                self.next_beacon = (turn + 1) % count;
+            }
+        }
+        Ok(())
+    }
+
+    /// False where the partition, counted across all topics, has nothing to tell.
+    async fn publish_beacon(
+        &mut self,
+        turn: usize,
+        position: u64,
+        always: bool,
+        outstanding: &Arc<PendingDeliveries>,
+    ) -> Result<bool, LogError> {
+        // Every topic has the same number of partitions.
+        let each = self.topics.first().map_or(1, |topic| topic.partitions.len()).max(1);
+        let topic = &mut self.topics[turn / each];
+        let (number, partition) = (partition_number(turn % each), &mut topic.partitions[turn % each]);
+        if partition.contains(position) && !always {
+            return Ok(false);
+        }
+        let watermark = position.max(partition.end.watermark);
+        let record: BaseRecord<'_, [u8], [u8], _> = BaseRecord::with_opaque_to(&topic.name, Arc::clone(outstanding))
+            .partition(number)
+            .headers(build_headers(&partition.advance_watermark(watermark).to_beacon_headers()));
+        outstanding.add_record();
+        enqueue(&self.producer, record).await.map_err(|source| LogError::Delivery { position: watermark, source })?;
+        Ok(true)
+    }
+}
+
+impl Drop for KafkaPublisher {
+    fn drop(&mut self) {
+        // Whoever leads next must not find records of ours still arriving.
+        self.producer.purge(PurgeConfig::default().queue().inflight());
+    }
+}
+
+/// Waits for room in the client library's queue rather than failing.
+async fn enqueue(
+    producer: &ThreadedProducer<DeliveryContext>,
+    mut record: BaseRecord<'_, [u8], [u8], Arc<PendingDeliveries>>,
+) -> Result<(), KafkaError> {
+    loop {
+        match producer.send(record) {
+            Ok(()) => return Ok(()),
+            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), refused)) => record = refused,
+            Err((source, refused)) => {
+                refused.delivery_opaque.complete_record();
+                return Err(source);
+            }
+        }
+        tokio::time::sleep(QUEUE_PAUSE).await;
+    }
+}
+
+fn partition_number(partition: usize) -> i32 {
+    i32::try_from(partition).unwrap_or_default()
+}

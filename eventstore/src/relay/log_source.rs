@@ -1,0 +1,58 @@
+//! The first stage: reads the completed prefix of the log and hands it on, batch by batch.
+
+use sqlx::PgConnection;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::RelayConfig;
+use crate::{
+    error::LogError,
+    log::{EventBatch, FollowOptions, LogReplay, ReplayOptions},
+};
+
+/// A batch that has reached this many bytes is not added to.
+const BATCH_BYTES: usize = 4 << 20;
+
+/// Reads the log from a position on, on a connection of its own.
+pub(super) struct LogSource {
+    replay: LogReplay,
+}
+
+impl LogSource {
+    pub(super) fn new(connection: PgConnection, config: &RelayConfig, position: u64) -> Result<Self, LogError> {
+        let (poll_min, poll_max) = config.poll_intervals();
+        let options = ReplayOptions {
+            after: position,
+            follow: Some(FollowOptions { poll_min, poll_max }),
+            batch_events: config.batch_events(),
+            batch_bytes: BATCH_BYTES,
+            answer_timeout: Some(config.answer_timeout()),
+            ..ReplayOptions::default()
+        };
+        Ok(Self { replay: LogReplay::start_on_connection(connection, options)? })
+    }
+
+    /// Reads until `shutdown`, or until nobody takes batches any more.
+    pub(super) async fn run(
+        &mut self,
+        batches: mpsc::Sender<EventBatch>,
+        shutdown: &CancellationToken,
+    ) -> Result<(), LogError> {
+        loop {
+            let batch = tokio::select! {
+                batch = self.replay.next_batch() => batch?,
+                () = shutdown.cancelled() => return Ok(()),
+                () = batches.closed() => return Ok(()),
+            };
+            // A log that is followed has no end.
+            let Some(batch) = batch else { return Ok(()) };
+            let taken = tokio::select! {
+                taken = batches.send(batch) => taken,
+                () = shutdown.cancelled() => return Ok(()),
+            };
+            if taken.is_err() {
+                return Ok(());
+            }
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! What the relay knows of one partition it writes to.
+
+use domain::envelope::{PartitionEnd, RawEnvelope};
+use uuid::Uuid;
+
+/// A partition and its end as the relay has written it, acknowledged or not.
+#[derive(Debug, Clone)]
+pub(super) struct PartitionState {
+    pub(super) end: PartitionEnd,
+    incarnation: Uuid,
+}
+
+impl PartitionState {
+    /// A partition that ends so; an empty one by default.
+    pub(super) fn new(end: Option<PartitionEnd>, incarnation: Uuid) -> Self {
+        Self { end: end.unwrap_or_default(), incarnation }
+    }
+
+    /// Whether the event is on the partition already: positions only grow there.
+    pub(super) fn contains(&self, position: u64) -> bool {
+        position <= self.end.watermark
+    }
+
+    /// The number that an event gets which is written next.
+    pub(super) fn next_ordinal(&self) -> u64 {
+        self.end.ordinal.unwrap_or_default() + 1
+    }
+
+    /// Notes that the event was handed to Kafka.
+    pub(super) fn record_written(&mut self, event: &RawEnvelope, ordinal: u64) {
+        self.end = PartitionEnd {
+            incarnation: Some(self.incarnation),
+            ordinal: Some(ordinal),
+            last_event: Some((event.position, event.event_id)),
+            watermark: event.position,
+        };
+    }
+
+    /// The end that a beacon has to tell, and which it is from then on.
+    pub(super) fn advance_watermark(&mut self, watermark: u64) -> &PartitionEnd {
+        self.end.watermark = watermark;
+        self.end.incarnation = Some(self.incarnation);
+        self.end.ordinal = Some(self.end.ordinal.unwrap_or_default());
+        &self.end
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_partition_holds_is_known_from_its_end() {
+        let end = PartitionEnd { watermark: 40, ordinal: Some(7), ..PartitionEnd::default() };
+        let mut partition = PartitionState::new(Some(end), Uuid::nil());
+        assert!(partition.contains(40) && !partition.contains(41));
+        assert_eq!(partition.next_ordinal(), 8);
+        assert_eq!(partition.advance_watermark(55).ordinal, Some(7));
+        assert!(partition.contains(55));
+    }
+}

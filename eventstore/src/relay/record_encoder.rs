@@ -1,0 +1,82 @@
+//! An event as a Kafka record: its value in Avro, its envelope in headers.
+
+use domain::envelope::{INCARNATION_HEADER, ORDINAL_HEADER, RawEnvelope, to_headers};
+use rdkafka::message::{Header, OwnedHeaders};
+use schemas::{
+    catalog::{self, EventSchema},
+    registry_client::SchemaRegistryClient,
+    wire_format,
+};
+
+use crate::error::LogError;
+
+/// Turns payloads into the values of records.
+pub(super) struct RecordEncoder {
+    registry: SchemaRegistryClient,
+    /// The schemas met so far, with their ids. There are as many as there are kinds of events: a walk is fast.
+    schema_ids: Vec<(&'static EventSchema, u32)>,
+    value: Vec<u8>,
+}
+
+impl RecordEncoder {
+    pub(super) fn new(registry: SchemaRegistryClient) -> Self {
+        Self { registry, schema_ids: Vec::new(), value: Vec::new() }
+    }
+
+    /// The value of an event's record; valid until the next call.
+    pub(super) async fn encode(&mut self, event: &RawEnvelope) -> Result<&[u8], LogError> {
+        let (schema, id) = self.resolve_schema(event).await?;
+        self.value.clear();
+        wire_format::write_frame(id, &mut self.value);
+        schema.encode(&event.payload, &mut self.value).map_err(|source| LogError::SchemaMismatch {
+            position: event.position,
+            event_id: event.event_id,
+            event_type: event.event_type.clone(),
+            version: event.event_version.clone(),
+            source,
+        })?;
+        Ok(&self.value)
+    }
+
+    async fn resolve_schema(&mut self, event: &RawEnvelope) -> Result<(&'static EventSchema, u32), LogError> {
+        let fits = |schema: &EventSchema| {
+            schema.event_type == event.event_type.as_str() && schema.version == event.event_version.as_str()
+        };
+        if let Some(known) = self.schema_ids.iter().find(|(schema, _)| fits(schema)) {
+            return Ok(*known);
+        }
+        let schema =
+            catalog::find_schema(&event.event_type, &event.event_version).ok_or_else(|| LogError::UnknownEvent {
+                position: event.position,
+                event_id: event.event_id,
+                event_type: event.event_type.clone(),
+                version: event.event_version.clone(),
+            })?;
+        let id = self.registry.resolve_schema_id(schema).await.map_err(|source| LogError::Registry {
+            position: event.position,
+            event_id: event.event_id,
+            source: Box::new(source),
+        })?;
+        self.schema_ids.push((schema, id));
+        Ok((schema, id))
+    }
+}
+
+/// The headers of an event's record.
+pub(super) fn event_headers(event: &RawEnvelope, incarnation: &str, ordinal: u64) -> OwnedHeaders {
+    let envelope = to_headers(event);
+    let headers = OwnedHeaders::new_with_capacity(envelope.len() + 2);
+    let headers = envelope.iter().fold(headers, |headers, (key, value)| insert_header(headers, key, value));
+    let headers = insert_header(headers, INCARNATION_HEADER, incarnation);
+    insert_header(headers, ORDINAL_HEADER, &ordinal.to_string())
+}
+
+/// The headers of a record that is no event.
+pub(super) fn build_headers(pairs: &[(&'static str, String)]) -> OwnedHeaders {
+    let headers = OwnedHeaders::new_with_capacity(pairs.len());
+    pairs.iter().fold(headers, |headers, (key, value)| insert_header(headers, key, value))
+}
+
+fn insert_header(headers: OwnedHeaders, key: &str, value: &str) -> OwnedHeaders {
+    headers.insert(Header { key, value: Some(value) })
+}

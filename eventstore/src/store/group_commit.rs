@@ -1,0 +1,196 @@
+//! Group commit: appends to different streams that wait at the same time become one statement.
+//!
+//! A group stands or falls as a whole, so that a failure which may be the fault of one member is looked into: those
+//! whose place is taken get their conflict, the rest is appended again, if need be one by one.
+
+use std::{collections::HashSet, sync::Arc};
+
+use sqlx::PgPool;
+use tokio::sync::oneshot;
+
+use super::{
+    connection::DedicatedConnection,
+    error::AppendError,
+    group_queue::{GroupHandler, GroupJob, GroupQueue, JobSize, QueueLimits, QueuePermit},
+    stream_queue::{StreamId, StreamQueue, StreamTurn},
+};
+use crate::{
+    append::{EventColumns, NewEventRow},
+    postgres::with_append_timeout,
+};
+
+const FIND_CONFLICTS: &str = include_str!("taken.sql");
+
+/// One event on its way into a stream.
+#[derive(Debug)]
+pub(super) struct PendingEvent {
+    pub(super) sequence: u64,
+    pub(super) event_type: String,
+    pub(super) event_version: String,
+    pub(super) payload: String,
+}
+
+type AppendResult = Result<(), AppendError>;
+
+/// The events of one command and whoever waits for them. Never empty.
+pub(super) struct PendingAppend {
+    events: Vec<PendingEvent>,
+    metadata: String,
+    result: oneshot::Sender<AppendResult>,
+    _permit: QueuePermit,
+}
+
+/// A command whose turn on its stream it is.
+pub(super) struct QueuedAppend {
+    turn: StreamTurn<PendingAppend>,
+    pending: PendingAppend,
+}
+
+impl PendingAppend {
+    fn byte_count(&self) -> usize {
+        self.events.iter().map(|event| event.payload.len() + self.metadata.len()).sum()
+    }
+
+    fn first_sequence(&self) -> u64 {
+        self.events.first().map_or(0, |event| event.sequence)
+    }
+
+    fn complete(self, verdict: AppendResult) {
+        // A caller who has gone away does not want to know.
+        let _gone = self.result.send(verdict);
+    }
+}
+
+impl GroupJob for QueuedAppend {
+    fn size(&self) -> JobSize {
+        JobSize { rows: self.pending.events.len(), bytes: self.pending.byte_count() }
+    }
+}
+
+/// Appends events, many commands at a time.
+pub(super) struct GroupCommit {
+    streams: StreamQueue<PendingAppend>,
+    queue: GroupQueue<AppendHandler>,
+}
+
+impl GroupCommit {
+    pub(super) fn new(pool: &PgPool, limits: QueueLimits) -> Self {
+        Self { streams: StreamQueue::default(), queue: GroupQueue::new(pool, limits, AppendHandler) }
+    }
+
+    /// Appends the events of one command, all or none, and waits for the verdict. The caller may go away meanwhile.
+    pub(super) async fn append(&self, stream: StreamId, events: Vec<PendingEvent>, metadata: String) -> AppendResult {
+        let bytes = events.iter().map(|event| event.payload.len() + metadata.len()).sum();
+        let room = self.queue.acquire_permit(bytes).await;
+        let (verdict, answered) = oneshot::channel();
+        let pending = PendingAppend { events, metadata, result: verdict, _permit: room };
+        if let Some((turn, pending)) = self.streams.begin_or_wait(&stream, pending) {
+            self.queue.push(QueuedAppend { turn, pending });
+        }
+        answered.await.unwrap_or(Err(AppendError::TaskFailed))
+    }
+}
+
+struct AppendHandler;
+
+impl GroupHandler for AppendHandler {
+    type Job = QueuedAppend;
+
+    async fn run_group(&self, line: &mut DedicatedConnection, mut group: Vec<QueuedAppend>) -> Vec<QueuedAppend> {
+        // Every writer takes its streams in the same order, so that two of them never wait for each other in a circle.
+        group.sort_by(|one, other| one.turn.stream().cmp(other.turn.stream()));
+        let mut next = Vec::new();
+        match insert_group(line, &group).await {
+            Err(error) if group.len() > 1 && error.may_concern_one_member() => {
+                append_separately(line, group, &error, &mut next).await;
+            }
+            verdict => complete_appends(group, &verdict, &mut next),
+        }
+        next
+    }
+}
+
+/// Gives each member of a failed group a verdict of its own.
+async fn append_separately(
+    line: &mut DedicatedConnection,
+    mut group: Vec<QueuedAppend>,
+    error: &AppendError,
+    next: &mut Vec<QueuedAppend>,
+) {
+    if matches!(error, AppendError::Conflict)
+        && let Ok(taken) = find_conflicts(line, &group).await
+        && !taken.is_empty()
+    {
+        let (late, rest): (Vec<_>, Vec<_>) =
+            group.into_iter().enumerate().partition(|(place, _)| taken.contains(place));
+        complete_appends(late.into_iter().map(|(_, append)| append), &Err(AppendError::Conflict), next);
+        group = rest.into_iter().map(|(_, append)| append).collect();
+        match insert_group(line, &group).await {
+            Err(error) if error.may_concern_one_member() => {}
+            verdict => return complete_appends(group, &verdict, next),
+        }
+    }
+    for append in group {
+        let verdict = insert_group(line, std::slice::from_ref(&append)).await;
+        complete_appends([append], &verdict, next);
+    }
+}
+
+/// Appends a group in one statement.
+async fn insert_group(line: &mut DedicatedConnection, group: &[QueuedAppend]) -> AppendResult {
+    if group.is_empty() {
+        return Ok(());
+    }
+    let connection = line.ready_connection().await.map_err(|error| AppendError::Unreachable(Arc::new(error)))?;
+    let mut columns = EventColumns::with_capacity(group.iter().map(|append| append.pending.events.len()).sum());
+    for QueuedAppend { turn, pending } in group {
+        for event in &pending.events {
+            columns.push(NewEventRow {
+                aggregate_type: turn.stream().aggregate_type,
+                aggregate_id: &turn.stream().aggregate_id,
+                sequence: event.sequence,
+                event_type: &event.event_type,
+                event_version: &event.event_version,
+                payload: &event.payload,
+                metadata: &pending.metadata,
+            });
+        }
+    }
+    let verdict = with_append_timeout(columns.append(connection)).await.map_err(AppendError::from_statement_error);
+    if verdict.as_ref().is_err_and(|error| !error.may_concern_one_member()) {
+        line.reset();
+    }
+    verdict
+}
+
+/// Which members of a group find their place in the stream taken.
+async fn find_conflicts(line: &mut DedicatedConnection, group: &[QueuedAppend]) -> Result<HashSet<usize>, sqlx::Error> {
+    let streams = || group.iter().map(|append| append.turn.stream());
+    let query = sqlx::query_scalar(FIND_CONFLICTS)
+        .bind(streams().map(|stream| stream.aggregate_type).collect::<Vec<_>>())
+        .bind(streams().map(|stream| &*stream.aggregate_id).collect::<Vec<_>>())
+        .bind(group.iter().map(|append| append.pending.first_sequence().cast_signed()).collect::<Vec<_>>());
+    let places: Result<Vec<i64>, _> = with_append_timeout(query.fetch_all(line.ready_connection().await?)).await;
+    if places.is_err() {
+        line.reset();
+    }
+    Ok(places?.into_iter().filter_map(|place| usize::try_from(place - 1).ok()).collect())
+}
+
+/// Tells the verdict and passes the turns on. Once events are on record, those who wait with an equal place in the
+/// stream have lost it for certain.
+fn complete_appends(
+    group: impl IntoIterator<Item = QueuedAppend>,
+    verdict: &AppendResult,
+    next: &mut Vec<QueuedAppend>,
+) {
+    for QueuedAppend { turn, pending } in group {
+        let last = pending.events.last().map_or(0, |event| event.sequence);
+        let (following, late) = turn.pass_to_next(|waiting| verdict.is_ok() && waiting.first_sequence() <= last);
+        pending.complete(verdict.clone());
+        for late in late {
+            late.complete(Err(AppendError::Conflict));
+        }
+        next.extend(following.map(|(turn, pending)| QueuedAppend { turn, pending }));
+    }
+}

@@ -1,0 +1,77 @@
+//! Writing snapshots beside everything else: best effort, in the background, never older over newer.
+
+use sqlx::PgPool;
+
+use super::{
+    connection::DedicatedConnection,
+    group_queue::{GroupHandler, GroupJob, GroupQueue, JobSize, QueueLimits, QueuePermit},
+    stream_queue::StreamId,
+};
+use crate::postgres::with_append_timeout;
+
+const SAVE_SNAPSHOTS: &str = include_str!("save_snapshots.sql");
+
+/// The state of one stream after its event `last_sequence`, as JSON.
+pub(super) struct StreamSnapshot {
+    pub(super) stream: StreamId,
+    pub(super) fingerprint: &'static str,
+    pub(super) last_sequence: u64,
+    pub(super) payload: String,
+}
+
+struct SnapshotHandler;
+
+/// A snapshot and its place in the queue.
+struct QueuedSnapshot {
+    snapshot: StreamSnapshot,
+    _permit: QueuePermit,
+}
+
+impl GroupJob for QueuedSnapshot {
+    fn size(&self) -> JobSize {
+        JobSize { rows: 1, bytes: self.snapshot.payload.len() }
+    }
+}
+
+/// Saves snapshots in the background.
+pub(super) struct SnapshotWriter {
+    queue: GroupQueue<SnapshotHandler>,
+}
+
+impl SnapshotWriter {
+    pub(super) fn new(pool: &PgPool, limits: QueueLimits) -> Self {
+        Self { queue: GroupQueue::new(pool, QueueLimits { lanes: 1, ..limits }, SnapshotHandler) }
+    }
+
+    /// Saves a snapshot some time soon, or not at all when too many wait: then the next load offers it again.
+    pub(super) fn offer(&self, snapshot: StreamSnapshot) {
+        let room = self.queue.try_acquire_permit(snapshot.payload.len());
+        if room.is_some() {
+            self.queue.push(QueuedSnapshot { snapshot, _permit: room });
+        }
+    }
+}
+
+impl GroupHandler for SnapshotHandler {
+    type Job = QueuedSnapshot;
+
+    async fn run_group(&self, line: &mut DedicatedConnection, group: Vec<QueuedSnapshot>) -> Vec<QueuedSnapshot> {
+        if let Err(error) = save_group(line, &group).await {
+            line.reset();
+            let error: &(dyn std::error::Error + 'static) = &error;
+            tracing::warn!(error, snapshots = group.len(), "saving snapshots failed; streams are loaded in full");
+        }
+        Vec::new()
+    }
+}
+
+async fn save_group(line: &mut DedicatedConnection, group: &[QueuedSnapshot]) -> Result<(), sqlx::Error> {
+    let snapshots = || group.iter().map(|queued| &queued.snapshot);
+    let query = sqlx::query(SAVE_SNAPSHOTS)
+        .bind(snapshots().map(|snapshot| snapshot.stream.aggregate_type).collect::<Vec<_>>())
+        .bind(snapshots().map(|snapshot| &*snapshot.stream.aggregate_id).collect::<Vec<_>>())
+        .bind(snapshots().map(|snapshot| snapshot.fingerprint).collect::<Vec<_>>())
+        .bind(snapshots().map(|snapshot| snapshot.last_sequence.cast_signed()).collect::<Vec<_>>())
+        .bind(snapshots().map(|snapshot| snapshot.payload.as_str()).collect::<Vec<_>>());
+    with_append_timeout(query.execute(line.ready_connection().await?)).await.map(drop)
+}

@@ -1,0 +1,77 @@
+//! What of the log is told.
+
+use std::time::Duration;
+
+use domain::{context::BoundedContext, envelope::RawEnvelope};
+
+use super::{ChangeFeed, ChangeNotification};
+use crate::{
+    QueryError,
+    runtime::{BatchLimits, Generation, Projection, ProjectionError, ReadModelFold, ReadModelRow, VerifyScope},
+};
+
+/// Nothing is expected, since nothing is kept.
+struct EmptyFeedFold;
+
+impl ReadModelFold for EmptyFeedFold {
+    fn apply_event(&mut self, _event: &RawEnvelope) -> Result<(), ProjectionError> {
+        Ok(())
+    }
+
+    fn expected_rows(&self) -> Vec<ReadModelRow> {
+        vec![]
+    }
+}
+
+impl Projection for ChangeFeed {
+    const NAME: &'static str = "live";
+
+    const HAS_READ_MODEL: bool = false;
+
+    type Change = ChangeNotification;
+
+    fn subscribed_contexts() -> &'static [BoundedContext] {
+        &BoundedContext::ALL
+    }
+
+    fn batch_limits() -> BatchLimits {
+        BatchLimits { batch_events: 1_000, linger: Duration::from_millis(2), rebuild_events: 1_000 }
+    }
+
+    /// There is but one: what was told cannot be told differently.
+    fn with_generation(&self, _generation: Generation) -> Self {
+        self.clone()
+    }
+
+    fn project(event: &RawEnvelope) -> Result<Vec<ChangeNotification>, ProjectionError> {
+        ChangeNotification::from_event(event).map(|change| vec![change])
+    }
+
+    async fn apply(&self, changes: &[ChangeNotification]) -> Result<(), ProjectionError> {
+        self.publish_changes(changes).await.map(drop)
+    }
+
+    async fn is_applied(&self, change: &ChangeNotification) -> Result<bool, QueryError> {
+        self.has_published(change).await
+    }
+
+    async fn ping(&self) -> Result<(), QueryError> {
+        self.ping_server().await
+    }
+
+    async fn prepare(&self) -> Result<(), QueryError> {
+        self.ping_server().await
+    }
+
+    async fn discard(&self) -> Result<(), QueryError> {
+        self.delete_sequence_keys().await
+    }
+
+    fn fold(&self, _scope: &VerifyScope) -> Box<dyn ReadModelFold> {
+        Box::new(EmptyFeedFold)
+    }
+
+    async fn read_back(&self, _scope: &VerifyScope) -> Result<Vec<ReadModelRow>, QueryError> {
+        Ok(vec![])
+    }
+}

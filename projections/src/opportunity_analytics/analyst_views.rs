@@ -1,0 +1,221 @@
+//! What analysts read: plain views in one database, which all switch from generation to generation at once.
+//!
+//! Every view reads each generation that may be live, under the condition that the one row of `generation` names it.
+//! So the row is the switch: views are made for both generations first, then the row moves. The server works the
+//! condition out before it reads, and reads nothing of the other generation.
+
+use clickhouse::{Row, sql::Identifier};
+use serde::Deserialize;
+
+use super::{OpportunityAnalytics, queries::STORE};
+use crate::{QueryError, runtime::Generation};
+
+/// The views, and whether what they read holds rows that `final` has to put together.
+const VIEWS: [(&str, bool); 8] = [
+    ("opportunities", true),
+    ("awards", true),
+    ("events", true),
+    ("engagement", true),
+    ("engagement_1m", false),
+    ("engagement_1h", false),
+    ("engagement_1m_states", false),
+    ("engagement_1h_states", false),
+];
+
+/// Tables of releases that had no generations stood in the analysts' database.
+const LEGACY_TABLES: [&str; 4] = ["opportunities", "awards", "events", "schema_migrations"];
+
+#[derive(Debug, Row, Deserialize)]
+struct ViewColumn {
+    database: String,
+    name: String,
+    r#type: String,
+}
+
+impl OpportunityAnalytics {
+    /// Makes the views read this generation.
+    pub(super) async fn publish_views(&self) -> Result<(), QueryError> {
+        let shown = self.analyst_database();
+        self.run_statement(self.server().query("create database if not exists ?").bind(Identifier(shown)).execute())
+            .await?;
+        let pointer = self.server().query(include_str!("sql/generation.sql")).bind(Identifier(shown));
+        self.run_statement(pointer.execute()).await?;
+        self.move_legacy_tables().await?;
+        let live = self.published_generation().await?;
+        let other = live.filter(|live| *live != self.generation());
+        self.create_views(&other.into_iter().chain([self.generation()]).collect::<Vec<_>>()).await?;
+        if live != Some(self.generation()) {
+            self.move_pointer().await?;
+            tracing::info!(generation = %self.generation(), "analysts read another generation of {STORE}");
+        }
+        Ok(())
+    }
+
+    /// Makes the views read other generations only, so that this one can go.
+    pub(super) async fn withdraw_views(&self) -> Result<(), QueryError> {
+        let exists = "select count() > 0 from system.tables where database = ? and name = 'generation'";
+        if !self.run_statement(self.server().query(exists).bind(self.analyst_database()).fetch_one::<bool>()).await? {
+            return Ok(());
+        }
+        match self.published_generation().await? {
+            Some(live) if live != self.generation() => self.create_views(&[live]).await,
+            // Nothing is left that they could show.
+            Some(_) | None => self.drop_views().await,
+        }
+    }
+
+    /// The generation that the views show, if its database is there.
+    async fn published_generation(&self) -> Result<Option<Generation>, QueryError> {
+        let number = self
+            .server()
+            .query("select toInt32(argMax(number, moved)) from ?.generation")
+            .bind(Identifier(self.analyst_database()));
+        let number: i32 = self.run_statement(number.fetch_one()).await?;
+        let Ok(generation) = Generation::try_new(number) else { return Ok(None) };
+        let there = "select count() > 0 from system.tables where database = ? and name = 'events'";
+        let there = self.server().query(there).bind(self.with_generation(generation).database());
+        Ok(self.run_statement(there.fetch_one::<bool>()).await?.then_some(generation))
+    }
+
+    async fn move_pointer(&self) -> Result<(), QueryError> {
+        let shown = self.analyst_database();
+        let insert = self
+            .server()
+            .query("insert into ?.generation select toUInt32(?), max(moved) + 1 from ?.generation")
+            .bind(Identifier(shown))
+            .bind(self.generation().number())
+            .bind(Identifier(shown));
+        self.run_statement(insert.execute()).await
+    }
+
+    /// Makes every view over these generations; its columns are those of the last one.
+    async fn create_views(&self, generations: &[Generation]) -> Result<(), QueryError> {
+        let databases: Vec<_> =
+            generations.iter().map(|generation| self.with_generation(*generation).database()).collect();
+        for (name, merged) in VIEWS {
+            let columns = self.server().query(include_str!("sql/columns.sql")).bind(&databases).bind(name);
+            let columns: Vec<ViewColumn> = self.run_statement(columns.fetch_all()).await?;
+            let parts: Vec<_> = generations
+                .iter()
+                .zip(&databases)
+                .map(|(generation, database)| ViewSource {
+                    generation: *generation,
+                    database,
+                    table: name,
+                    needs_final: merged,
+                })
+                .collect();
+            let mut statement = self.server().query(&view_statement(&parts, &columns));
+            statement = statement.bind(Identifier(self.analyst_database())).bind(Identifier(name));
+            for part in &parts {
+                statement = part.bind_identifiers(statement, self.analyst_database());
+            }
+            self.run_statement(statement.execute()).await?;
+        }
+        Ok(())
+    }
+
+    async fn drop_views(&self) -> Result<(), QueryError> {
+        for (name, _) in VIEWS {
+            let drop = self.server().query("drop view if exists ?.?").bind(Identifier(self.analyst_database()));
+            self.run_statement(drop.bind(Identifier(name)).execute()).await?;
+        }
+        Ok(())
+    }
+
+    /// Moves tables that stand where views will, to a database beside this one.
+    async fn move_legacy_tables(&self) -> Result<(), QueryError> {
+        let (shown, aside) = (self.analyst_database(), format!("{}_before", self.analyst_database()));
+        let names: Vec<_> = VIEWS.iter().map(|(name, _)| *name).chain(LEGACY_TABLES).collect();
+        let superseded = |database: &str| {
+            let query = self.server().query(include_str!("sql/superseded.sql"));
+            query.bind(database).bind(&names).fetch_all::<String>()
+        };
+        let tables = self.run_statement(superseded(shown)).await?;
+        if tables.is_empty() {
+            return Ok(());
+        }
+        self.run_statement(self.server().query("create database if not exists ?").bind(Identifier(&aside)).execute())
+            .await?;
+        for table in tables {
+            let rename =
+                self.server().query("rename table ?.? to ?.?").bind(Identifier(shown)).bind(Identifier(&table));
+            self.run_statement(rename.bind(Identifier(&aside)).bind(Identifier(&table)).execute()).await?;
+            tracing::warn!(table.from = shown, table.to = aside, table.name = table, "a table makes way for a view");
+        }
+        Ok(())
+    }
+}
+
+/// What a view reads of one generation.
+struct ViewSource<'a> {
+    generation: Generation,
+    database: &'a str,
+    table: &'a str,
+    needs_final: bool,
+}
+
+impl ViewSource<'_> {
+    /// Its columns in the order of `wanted`; one that this generation lacks has the default of its type.
+    fn select_statement(&self, wanted: &[&ViewColumn], columns: &[ViewColumn]) -> String {
+        let has = |name: &str| columns.iter().any(|column| column.database == self.database && column.name == name);
+        let column = |column: &&ViewColumn| {
+            let ViewColumn { name, r#type, .. } = column;
+            if has(name) { format!("`{name}`") } else { default_column(name, r#type) }
+        };
+        let list = wanted.iter().map(column).collect::<Vec<_>>().join(", ");
+        let merged = if self.needs_final { " final" } else { "" };
+        let number = self.generation.number();
+        format!("select {list} from ?.?{merged} where (select argMax(number, moved) from ?.generation) = {number}")
+    }
+
+    fn bind_identifiers(&self, query: clickhouse::query::Query, shown: &str) -> clickhouse::query::Query {
+        query.bind(Identifier(self.database)).bind(Identifier(self.table)).bind(Identifier(shown))
+    }
+}
+
+fn default_column(name: &str, r#type: &str) -> String {
+    format!("defaultValueOfTypeName('{}') as `{name}`", r#type.replace('\\', "\\\\").replace('\'', "\\'"))
+}
+
+fn view_statement(parts: &[ViewSource<'_>], columns: &[ViewColumn]) -> String {
+    let newest = parts.last().map(|part| part.database);
+    let wanted: Vec<_> = columns.iter().filter(|column| Some(column.database.as_str()) == newest).collect();
+    let selects: Vec<_> = parts.iter().map(|part| part.select_statement(&wanted, columns)).collect();
+    format!("create or replace view ?.? as {}", selects.join(" union all "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_column_that_a_generation_lacks_has_its_type_s_default() {
+        let column = |database: &str, name: &str, r#type: &str| ViewColumn {
+            database: database.to_owned(),
+            name: name.to_owned(),
+            r#type: r#type.to_owned(),
+        };
+        let columns = [
+            column("m_g1", "id", "String"),
+            column("m_g1", "gone", "String"),
+            column("m_g2", "id", "String"),
+            column("m_g2", "at", "DateTime64(6, 'UTC')"),
+        ];
+        let part = |number, database| ViewSource {
+            generation: Generation::try_new(number).unwrap(),
+            database,
+            table: "awards",
+            needs_final: true,
+        };
+        let view = view_statement(&[part(1, "m_g1"), part(2, "m_g2")], &columns);
+        let pointer = "where (select argMax(number, moved) from ?.generation)";
+        assert_eq!(
+            view,
+            format!(
+                "create or replace view ?.? as select `id`, defaultValueOfTypeName('DateTime64(6, \\'UTC\\')') as `at` \
+                 from ?.? final {pointer} = 1 union all select `id`, `at` from ?.? final {pointer} = 2"
+            )
+        );
+    }
+}

@@ -1,0 +1,71 @@
+//! Settings of the `ClickHouse` read model.
+//!
+//! | key | default | meaning |
+//! | --- | --- | --- |
+//! | `url` | `http://127.0.0.1:8123` | HTTP interface, may hold `user:password@` |
+//! | `database` | `medhub` | analysts read here; each generation has a database of its own, `medhub_g1` |
+//! | `raw_ttl_days` | 90 | how long events and engagement are kept; 0 keeps them for ever |
+//! | `minute_ttl_days` | 30 | how long figures by minute are kept; 0 keeps them for ever |
+//! | `hour_ttl_days` | 365 | how long figures by hour are kept; 0 keeps them for ever |
+//! | `timeout_ms` | 30000 | longest wait for one statement |
+
+use std::{fmt, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{redacted_url::RedactedUrl, runtime::Generation};
+
+/// Where the read model is and how long it keeps facts.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AnalyticsConfig {
+    /// The HTTP interface; may hold `user:password@`.
+    pub url: String,
+    /// The database that analysts read; those of the generations have the same name with `_g1` and so on.
+    pub database: String,
+    /// Days that events and engagement are kept, by the time they were recorded; 0 keeps them for ever.
+    pub raw_ttl_days: u32,
+    /// Days that figures by minute are kept; 0 keeps them for ever.
+    pub minute_ttl_days: u32,
+    /// Days that figures by hour are kept; 0 keeps them for ever.
+    pub hour_ttl_days: u32,
+    /// Longest wait for one statement, in milliseconds.
+    pub timeout_ms: u64,
+}
+
+impl Default for AnalyticsConfig {
+    fn default() -> Self {
+        Self {
+            url: "http://127.0.0.1:8123".to_owned(),
+            database: "medhub".to_owned(),
+            raw_ttl_days: 90,
+            minute_ttl_days: 30,
+            hour_ttl_days: 365,
+            timeout_ms: 30_000,
+        }
+    }
+}
+
+impl AnalyticsConfig {
+    /// The database of a generation.
+    pub(super) fn database_name(&self, generation: Generation) -> String {
+        format!("{}_{generation}", self.database)
+    }
+
+    pub(super) fn timeout(&self) -> Duration {
+        Duration::from_millis(self.timeout_ms)
+    }
+}
+
+impl fmt::Debug for AnalyticsConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AnalyticsConfig")
+            .field("url", &RedactedUrl(&self.url))
+            .field("database", &self.database)
+            .field("raw_ttl_days", &self.raw_ttl_days)
+            .field("minute_ttl_days", &self.minute_ttl_days)
+            .field("hour_ttl_days", &self.hour_ttl_days)
+            .field("timeout_ms", &self.timeout_ms)
+            .finish()
+    }
+}

@@ -1,0 +1,75 @@
+//! A place in the list of opportunities, as a token that callers hand back.
+
+use std::{fmt, str::FromStr};
+
+use chrono::{DateTime, Utc};
+
+/// The place after one opportunity, in the order "newest first".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpportunityCursor {
+    posted_at_micros: i64,
+    id: String,
+}
+
+/// A token that this program did not make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the cursor is not one of ours")]
+pub struct InvalidOpportunityCursor;
+
+impl OpportunityCursor {
+    pub(super) fn after(posted_at: DateTime<Utc>, id: &str) -> Self {
+        Self { posted_at_micros: posted_at.timestamp_micros(), id: id.to_owned() }
+    }
+
+    pub(super) fn posted_at_micros(&self) -> i64 {
+        self.posted_at_micros
+    }
+
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+/// Hexadecimal digits: safe in a URL, and nobody is tempted to take it apart.
+impl fmt::Display for OpportunityCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plain = format!("{}~{}", self.posted_at_micros, self.id);
+        plain.bytes().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl FromStr for OpportunityCursor {
+    type Err = InvalidOpportunityCursor;
+
+    fn from_str(token: &str) -> Result<Self, InvalidOpportunityCursor> {
+        if !token.is_ascii() || !token.len().is_multiple_of(2) {
+            return Err(InvalidOpportunityCursor);
+        }
+        let byte = |at| u8::from_str_radix(&token[at..at + 2], 16).map_err(|_| InvalidOpportunityCursor);
+        let bytes = (0..token.len()).step_by(2).map(byte).collect::<Result<Vec<_>, _>>()?;
+        let plain = String::from_utf8(bytes).map_err(|_| InvalidOpportunityCursor)?;
+        let (posted_at, id) = plain.split_once('~').ok_or(InvalidOpportunityCursor)?;
+        let posted_at_micros = posted_at.parse().map_err(|_| InvalidOpportunityCursor)?;
+        Ok(Self { posted_at_micros, id: id.to_owned() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_comes_back_as_it_went() {
+        let cursor = OpportunityCursor::after("2026-03-03T12:17:50.808123Z".parse().unwrap(), "097:Ä~1");
+        let token = cursor.to_string();
+        assert!(token.bytes().all(|b| b.is_ascii_hexdigit()), "{token}");
+        assert_eq!(token.parse(), Ok(cursor));
+    }
+
+    #[test]
+    fn what_is_no_cursor_is_refused() {
+        for token in ["", "a", "zz", "é1", "4142", "ff", "+1+1"] {
+            assert_eq!(token.parse::<OpportunityCursor>(), Err(InvalidOpportunityCursor), "{token}");
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! One line of a list of opportunities.
+
+use chrono::{DateTime, Utc};
+use clickhouse::Row;
+use serde::Deserialize;
+
+use super::OpportunityCursor;
+
+/// A page of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpportunityPage {
+    /// Its lines, newest first.
+    pub items: Vec<OpportunityItem>,
+    /// How many lines the whole list has.
+    pub total: u64,
+    /// Whether another page follows.
+    pub has_next: bool,
+}
+
+/// An opportunity as lists show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpportunityItem {
+    /// Agency code and solicitation number.
+    pub id: String,
+    /// Place in the stream of the event that set these facts.
+    pub version: u64,
+    /// Its title.
+    pub title: String,
+    /// Its text.
+    pub description: Option<String>,
+    /// The agency's own number.
+    pub solicitation_number: Option<String>,
+    /// The current notice.
+    pub notice_id: String,
+    /// The kind of the current notice.
+    pub notice_type: String,
+    /// The agency's code.
+    pub agency_code: String,
+    /// The agency's name.
+    pub agency_name: String,
+    /// The agency below the department.
+    pub sub_tier: Option<String>,
+    /// The contracting office.
+    pub office: Option<String>,
+    /// Set-aside code.
+    pub set_aside: Option<String>,
+    /// Industry code.
+    pub naics: Option<String>,
+    /// Product or service code.
+    pub psc: Option<String>,
+    /// When the current notice was published.
+    pub posted_at: DateTime<Utc>,
+    /// Until when responses are taken.
+    pub response_deadline: Option<DateTime<Utc>>,
+    /// Whether SAM.gov lists it as active.
+    pub active: Option<bool>,
+    /// Its page on SAM.gov.
+    pub link: Option<String>,
+    /// Where the work is done: city.
+    pub place_city: Option<String>,
+    /// Where the work is done: state.
+    pub place_state: Option<String>,
+    /// How many awards are on record.
+    pub awards: u64,
+    /// Their sum in cents of a US dollar; `None` while none has an amount.
+    pub awarded_cents: Option<i64>,
+}
+
+impl OpportunityItem {
+    /// The place after this line.
+    pub fn cursor(&self) -> OpportunityCursor {
+        OpportunityCursor::after(self.posted_at, &self.id)
+    }
+}
+
+/// The row that `places.sql` selects: which opportunities a page shows, found without reading their texts.
+#[derive(Debug, Row, Deserialize)]
+pub(super) struct OpportunityIdRow {
+    pub(super) id: String,
+    /// How many the whole list has.
+    pub(super) total: u64,
+}
+
+/// The row that `list.sql` selects.
+#[derive(Debug, Row, Deserialize)]
+pub(super) struct OpportunityItemRow {
+    id: String,
+    sequence: u64,
+    title: String,
+    description: String,
+    solicitation_number: String,
+    notice_id: String,
+    notice_type: String,
+    agency_code: String,
+    agency_name: String,
+    sub_tier: String,
+    office: String,
+    set_aside: String,
+    naics: String,
+    psc: String,
+    #[serde(with = "clickhouse::serde::chrono::datetime64::micros")]
+    posted_at: DateTime<Utc>,
+    #[serde(with = "clickhouse::serde::chrono::datetime64::micros::option")]
+    response_deadline: Option<DateTime<Utc>>,
+    active: Option<bool>,
+    link: String,
+    place_city: String,
+    place_state: String,
+    awards: u64,
+    awarded_cents: Option<i64>,
+}
+
+impl From<OpportunityItemRow> for OpportunityItem {
+    fn from(row: OpportunityItemRow) -> Self {
+        // Columns hold an empty text where a notice says nothing.
+        let said = |text: String| (!text.is_empty()).then_some(text);
+        Self {
+            id: row.id,
+            version: row.sequence,
+            title: row.title,
+            description: said(row.description),
+            solicitation_number: said(row.solicitation_number),
+            notice_id: row.notice_id,
+            notice_type: row.notice_type,
+            agency_code: row.agency_code,
+            agency_name: row.agency_name,
+            sub_tier: said(row.sub_tier),
+            office: said(row.office),
+            set_aside: said(row.set_aside),
+            naics: said(row.naics),
+            psc: said(row.psc),
+            posted_at: row.posted_at,
+            response_deadline: row.response_deadline,
+            active: row.active,
+            link: said(row.link),
+            place_city: said(row.place_city),
+            place_state: said(row.place_state),
+            awards: row.awards,
+            awarded_cents: row.awarded_cents,
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! A row of `opportunities`: the facts of the current notice.
+//!
+//! Discoveries and current amendments carry whole facts, so that a row follows from one event alone.
+
+use chrono::{DateTime, NaiveDate, SubsecRound, Utc};
+use clickhouse::Row;
+use domain::{
+    envelope::RawEnvelope,
+    opportunity::{NoticeDetails, NoticeId},
+    value::{ensure_storable_day, ensure_storable_time},
+};
+use serde::{Deserialize, Serialize};
+
+/// One opportunity.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Row, Serialize, Deserialize)]
+pub struct OpportunityRow {
+    id: String,
+    sequence: u64,
+    tenant_id: String,
+    notice_id: String,
+    title: String,
+    description: String,
+    solicitation_number: String,
+    notice_type: String,
+    base_type: String,
+    agency_code: String,
+    agency_name: String,
+    sub_tier: String,
+    office: String,
+    set_aside: String,
+    naics: String,
+    psc: String,
+    #[serde(with = "clickhouse::serde::chrono::datetime64::micros")]
+    posted_at: DateTime<Utc>,
+    #[serde(with = "clickhouse::serde::chrono::datetime64::micros::option")]
+    response_deadline: Option<DateTime<Utc>>,
+    #[serde(with = "clickhouse::serde::chrono::date32::option")]
+    archive_on: Option<NaiveDate>,
+    active: Option<bool>,
+    place_city: String,
+    place_state: String,
+    place_zip: String,
+    place_country: String,
+    link: String,
+    #[serde(with = "clickhouse::serde::chrono::datetime64::micros")]
+    recorded_at: DateTime<Utc>,
+}
+
+impl OpportunityRow {
+    pub(super) const TABLE: &'static str = "opportunities";
+
+    /// The row's dates as whoever asks sees them.
+    pub(super) fn queried_dates(&self) -> RowDates {
+        RowDates::from_row(vec![Some(self.posted_at), self.response_deadline], vec![self.archive_on])
+    }
+
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub(super) fn from_event(
+        event: &RawEnvelope,
+        notice_id: &NoticeId,
+        posted_at: DateTime<Utc>,
+        facts: NoticeDetails,
+    ) -> Self {
+        let place = facts.place.unwrap_or_default();
+        Self {
+            id: event.aggregate_id.clone(),
+            sequence: event.sequence,
+            tenant_id: event.tenant_id.clone(),
+            notice_id: notice_id.to_string(),
+            title: facts.title,
+            description: facts.description.unwrap_or_default(),
+            solicitation_number: facts.solicitation_number.unwrap_or_default(),
+            notice_type: facts.notice_type.to_string(),
+            base_type: facts.base_type.map(|code| code.to_string()).unwrap_or_default(),
+            agency_code: facts.agency.code,
+            agency_name: facts.agency.name,
+            sub_tier: facts.sub_tier.unwrap_or_default(),
+            office: facts.office.unwrap_or_default(),
+            set_aside: facts.set_aside.map(|code| code.to_string()).unwrap_or_default(),
+            naics: facts.naics.map(|code| code.to_string()).unwrap_or_default(),
+            psc: facts.psc.unwrap_or_default(),
+            posted_at: posted_at.trunc_subsecs(6),
+            response_deadline: facts.response_deadline.map(|deadline| deadline.trunc_subsecs(6)),
+            archive_on: facts.archive_on.and_then(storable_date),
+            active: facts.active,
+            place_city: place.city.unwrap_or_default(),
+            place_state: place.state.unwrap_or_default(),
+            place_zip: place.zip.unwrap_or_default(),
+            place_country: place.country.unwrap_or_default(),
+            link: facts.link.unwrap_or_default(),
+            recorded_at: event.recorded_at.trunc_subsecs(6),
+        }
+    }
+}
+
+/// The dates of a row, to be compared with those of the log: a column answers with another date for one that it cannot hold.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct RowDates {
+    times: Vec<Option<DateTime<Utc>>>,
+    days: Vec<Option<NaiveDate>>,
+}
+
+impl RowDates {
+    /// The dates as the log tells them.
+    pub(super) fn from_log(times: Vec<Option<DateTime<Utc>>>, days: Vec<Option<NaiveDate>>) -> Self {
+        Self { times, days }
+    }
+
+    /// The dates as whoever asks the store sees them.
+    pub(super) fn from_row(times: Vec<Option<DateTime<Utc>>>, days: Vec<Option<NaiveDate>>) -> Self {
+        let shown = |time: DateTime<Utc>| ensure_storable_time(time).ok();
+        Self { times: times.into_iter().map(|time| time.and_then(shown)).collect(), days }
+    }
+}
+
+/// The times of an opportunity that the log tells, in the order of [`OpportunityRow::queried_dates`].
+pub(super) fn recorded_dates(posted_at: DateTime<Utc>, facts: &NoticeDetails) -> RowDates {
+    let deadline = facts.response_deadline.map(|deadline| deadline.trunc_subsecs(6));
+    RowDates::from_log(vec![Some(posted_at.trunc_subsecs(6)), deadline], vec![facts.archive_on])
+}
+
+/// A date, if the column can hold it: a slip like the year 20226 must not stop a whole batch.
+pub(super) fn storable_date(date: NaiveDate) -> Option<NaiveDate> {
+    ensure_storable_day(date).ok()
+}

@@ -1,0 +1,159 @@
+//! What the log's events become in `ClickHouse`.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use clickhouse::sql::Identifier;
+use domain::{
+    context::BoundedContext,
+    envelope::RawEnvelope,
+    opportunity::{AmendmentStanding, Opportunity, OpportunityEvent},
+};
+
+use super::{
+    award_row::AwardRow,
+    engagement_row::{EngagementRow, is_engagement},
+    event_row::EventRow,
+    opportunity_row::OpportunityRow,
+    queries::OpportunityAnalytics,
+    retention_cutoffs::{self, RetentionCutoffs},
+    verify::{AnalyticsStreamFold, AnalyticsTotalsFold},
+};
+use crate::{
+    QueryError,
+    runtime::{BatchLimits, Generation, Projection, ProjectionError, ReadModelFold, ReadModelRow, VerifyScope},
+};
+
+/// One row to write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AnalyticsChange {
+    /// An event took place.
+    Event(Box<EventRow>),
+    /// An opportunity's current facts.
+    Opportunity(Box<OpportunityRow>),
+    /// What is known about an award.
+    Award(Box<AwardRow>),
+    /// What somebody did.
+    Engagement(Box<EngagementRow>),
+}
+
+impl Projection for OpportunityAnalytics {
+    const NAME: &'static str = "analytics";
+
+    type Change = AnalyticsChange;
+
+    fn subscribed_contexts() -> &'static [BoundedContext] {
+        &BoundedContext::ALL
+    }
+
+    fn batch_limits() -> BatchLimits {
+        BatchLimits { batch_events: 10_000, linger: Duration::from_millis(100), rebuild_events: 40_000 }
+    }
+
+    fn with_generation(&self, generation: Generation) -> Self {
+        self.with_generation(generation)
+    }
+
+    fn project(event: &RawEnvelope) -> Result<Vec<AnalyticsChange>, ProjectionError> {
+        let mut changes = Vec::with_capacity(2);
+        if event.aggregate_type == <Opportunity as cqrs_es::Aggregate>::TYPE {
+            changes.extend(project_opportunity(event)?);
+        } else if is_engagement(event) {
+            let row = EngagementRow::from_event(event).map_err(ProjectionError::poison)?;
+            changes.push(AnalyticsChange::Engagement(Box::new(row)));
+        }
+        // Last, because facts are written last: a store that has it has the others.
+        changes.push(AnalyticsChange::Event(Box::new(EventRow::from_event(event))));
+        Ok(changes)
+    }
+
+    async fn apply(&self, changes: &[AnalyticsChange]) -> Result<(), ProjectionError> {
+        self.write_changes(changes).await
+    }
+
+    async fn is_applied(&self, change: &AnalyticsChange) -> Result<bool, QueryError> {
+        match change {
+            AnalyticsChange::Event(fact) if fact.recorded_at() >= self.retained_since() => {
+                self.contains_event(fact).await
+            }
+            // What the server may have removed by its age tells nothing. Every event ends with its fact.
+            AnalyticsChange::Event(_)
+            | AnalyticsChange::Opportunity(_)
+            | AnalyticsChange::Award(_)
+            | AnalyticsChange::Engagement(_) => Ok(true),
+        }
+    }
+
+    async fn ping(&self) -> Result<(), QueryError> {
+        self.ping().await
+    }
+
+    async fn prepare(&self) -> Result<(), QueryError> {
+        self.migrate().await
+    }
+
+    async fn discard(&self) -> Result<(), QueryError> {
+        self.withdraw_views().await?;
+        // Not `sync`: the names are free at once, and the embedded engine never answers that it removed the files.
+        let drop = self.server().query("drop database if exists ?").bind(Identifier(&self.database()));
+        self.run_statement(drop.execute()).await
+    }
+
+    async fn publish(&self) -> Result<(), QueryError> {
+        self.publish_views().await
+    }
+
+    fn fold(&self, scope: &VerifyScope) -> Box<dyn ReadModelFold> {
+        let kept = self.begin_comparison();
+        match scope {
+            VerifyScope::Buckets(_) => Box::new(AnalyticsStreamFold::new(scope.clone(), kept)),
+            VerifyScope::Totals => Box::new(AnalyticsTotalsFold::new(kept)),
+        }
+    }
+
+    async fn read_back(&self, scope: &VerifyScope) -> Result<Vec<ReadModelRow>, QueryError> {
+        match scope {
+            VerifyScope::Buckets(buckets) => self.stream_rows(buckets, self.comparison_cutoffs()).await,
+            VerifyScope::Totals => self.total_rows(self.comparison_cutoffs()).await,
+        }
+    }
+}
+
+impl OpportunityAnalytics {
+    /// Facts of that time and later are surely still there.
+    fn retained_since(&self) -> DateTime<Utc> {
+        RetentionCutoffs::from_config(retention_cutoffs::now(), self.config()).raw
+    }
+
+    async fn contains_event(&self, fact: &EventRow) -> Result<bool, QueryError> {
+        let (tenant, context, event_type, recorded_at, event_id) = fact.sorting_key();
+        let query = self.client().query(include_str!("sql/holds.sql")).bind(tenant).bind(context).bind(event_type);
+        self.run_statement(query.bind(recorded_at).bind(event_id.to_string()).fetch_one()).await
+    }
+}
+
+fn project_opportunity(event: &RawEnvelope) -> Result<Option<AnalyticsChange>, ProjectionError> {
+    let payload = event.decode::<OpportunityEvent>().map_err(ProjectionError::poison)?;
+    Ok(match payload {
+        OpportunityEvent::Discovered { filing, facts }
+        | OpportunityEvent::Amended { filing, standing: AmendmentStanding::Current, facts } => {
+            Some(AnalyticsChange::Opportunity(Box::new(OpportunityRow::from_event(
+                event,
+                &filing.notice_id,
+                filing.posted_at,
+                *facts,
+            ))))
+        }
+        OpportunityEvent::Awarded { key, award } => {
+            Some(AnalyticsChange::Award(Box::new(AwardRow::from_event(event, key, award))))
+        }
+        // An earlier notice changes no current fact; a new deadline is part of the amendment before it.
+        OpportunityEvent::Amended { standing: AmendmentStanding::Earlier, .. }
+        | OpportunityEvent::DeadlineChanged { .. }
+        | OpportunityEvent::Cancelled { .. }
+        | OpportunityEvent::Archived { .. } => None,
+    })
+}
+
+#[cfg(test)]
+mod tests;

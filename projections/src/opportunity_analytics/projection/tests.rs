@@ -1,0 +1,82 @@
+use domain::opportunity::NoticeDetails;
+
+use super::*;
+use crate::fixture::{
+    amended, awarded, deadline_changed, discovered, engagement_event, facts, filing, recorded_event,
+    unknown_aggregate_event, unreadable_event,
+};
+
+fn project(event: &RawEnvelope) -> Vec<AnalyticsChange> {
+    OpportunityAnalytics::project(event).unwrap()
+}
+
+fn event_change(event: &RawEnvelope) -> AnalyticsChange {
+    AnalyticsChange::Event(Box::new(EventRow::from_event(event)))
+}
+
+fn opportunity_row(event: &RawEnvelope, notice: &str, facts: NoticeDetails) -> OpportunityRow {
+    let filing = filing(notice);
+    OpportunityRow::from_event(event, &filing.notice_id, filing.posted_at, facts)
+}
+
+#[test]
+fn a_discovery_is_a_fact_and_a_row_of_its_opportunity() {
+    let event = recorded_event(1, &discovered("Patient lifts"));
+    let row = opportunity_row(&event, "n1", facts("Patient lifts"));
+    assert_eq!(project(&event), [AnalyticsChange::Opportunity(Box::new(row)), event_change(&event)]);
+}
+
+#[test]
+fn a_current_amendment_replaces_the_row() {
+    let event = recorded_event(2, &amended("Lifts", AmendmentStanding::Current));
+    let row = opportunity_row(&event, "n2", facts("Lifts"));
+    assert_eq!(project(&event), [AnalyticsChange::Opportunity(Box::new(row)), event_change(&event)]);
+}
+
+#[test]
+fn an_earlier_notice_and_a_new_deadline_are_facts_only() {
+    for event in [amended("Lifts", AmendmentStanding::Earlier), deadline_changed()] {
+        let event = recorded_event(3, &event);
+        assert_eq!(project(&event), [event_change(&event)]);
+    }
+}
+
+#[test]
+fn an_award_is_a_fact_and_a_row_of_its_own() {
+    let event = recorded_event(4, &awarded("A1", 81_930_000));
+    let OpportunityEvent::Awarded { key, award } = awarded("A1", 81_930_000) else { unreachable!() };
+    let row = AwardRow::from_event(&event, key, award);
+    assert_eq!(project(&event), [AnalyticsChange::Award(Box::new(row)), event_change(&event)]);
+}
+
+#[test]
+fn an_event_of_an_unknown_aggregate_is_a_fact_all_the_same() {
+    assert_eq!(project(&unknown_aggregate_event()), [event_change(&unknown_aggregate_event())]);
+}
+
+#[test]
+fn an_event_of_an_unknown_shape_is_poison() {
+    assert!(matches!(OpportunityAnalytics::project(&unreadable_event()), Err(ProjectionError::Poison(_))));
+}
+
+#[test]
+fn a_date_that_the_column_cannot_hold_is_left_out() {
+    let mut facts = facts("x");
+    facts.archive_on = chrono::NaiveDate::from_ymd_opt(20_226, 3, 1);
+    let event = recorded_event(1, &discovered("x"));
+    let expected = opportunity_row(&event, "n1", NoticeDetails { archive_on: None, ..facts.clone() });
+    assert_eq!(opportunity_row(&event, "n1", facts), expected);
+}
+
+#[test]
+fn a_view_is_a_fact_and_a_row_of_engagement() {
+    let event = engagement_event(
+        "visit",
+        "visit.page_viewed",
+        r#"{"type":"page_viewed","page_url":"/","at":"2026-03-03T12:00:00Z"}"#,
+    );
+    let row = EngagementRow::from_event(&event).unwrap();
+    assert_eq!(project(&event), [AnalyticsChange::Engagement(Box::new(row)), event_change(&event)]);
+    let unreadable = OpportunityAnalytics::project(&engagement_event("visit", "visit.page_viewed", "{}"));
+    assert!(matches!(unreadable, Err(ProjectionError::Poison(_))));
+}

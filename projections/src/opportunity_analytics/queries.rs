@@ -1,0 +1,220 @@
+//! The connection to `ClickHouse`, and the questions it answers.
+
+use std::{future::Future, time::Duration};
+
+use clickhouse::{Client, Compression};
+use url::Url;
+
+use super::{
+    AnalyticsConfig, OpportunityCursor, OpportunityItem, OpportunityPage, OpportunitySelection, SelectionStats,
+    opportunity_item::{OpportunityIdRow, OpportunityItemRow},
+    retention_cutoffs::{ComparisonClock, RetentionCutoffs},
+    stats::StatsRow,
+};
+use crate::{QueryError, error::BoxedError, runtime::Generation};
+
+pub(super) const STORE: &str = "ClickHouse";
+
+const PAGE_IDS: &str = include_str!("sql/places.sql");
+const LIST: &str = include_str!("sql/list.sql");
+const COUNT: &str = include_str!("sql/count.sql");
+const STATS: &str = include_str!("sql/stats.sql");
+
+/// The analysts' read model.
+#[derive(Clone)]
+pub struct OpportunityAnalytics {
+    server: Client,
+    client: Client,
+    config: AnalyticsConfig,
+    generation: Generation,
+    comparison_clock: ComparisonClock,
+}
+
+impl OpportunityAnalytics {
+    /// A client; connects only when it is used.
+    ///
+    /// # Errors
+    /// [`QueryError`] when the URL is none.
+    pub fn new(config: &AnalyticsConfig) -> Result<Self, QueryError> {
+        let server = build_client(&config.url)?;
+        Ok(Self::with_server(server, config.clone(), Generation::FIRST))
+    }
+
+    /// The same read model in another generation.
+    #[must_use]
+    pub fn with_generation(&self, generation: Generation) -> Self {
+        Self::with_server(self.server.clone(), self.config.clone(), generation)
+    }
+
+    fn with_server(server: Client, config: AnalyticsConfig, generation: Generation) -> Self {
+        let client = server.clone().with_database(config.database_name(generation));
+        Self { server, client, config, generation, comparison_clock: ComparisonClock::default() }
+    }
+
+    /// Whether the server answers.
+    ///
+    /// # Errors
+    /// [`QueryError`] when it does not.
+    pub async fn ping(&self) -> Result<(), QueryError> {
+        self.run_statement(self.server.query("select 1").fetch_one::<u8>()).await.map(drop)
+    }
+
+    /// One page of the chosen opportunities, newest first, and how many there are in all.
+    ///
+    /// # Errors
+    /// [`QueryError`] when the server is away or refuses.
+    pub async fn list_opportunities(
+        &self,
+        selection: &OpportunitySelection,
+        after: Option<&OpportunityCursor>,
+        first: u32,
+    ) -> Result<OpportunityPage, QueryError> {
+        let (posted_at, id) = after.map_or((i64::MAX, ""), |cursor| (cursor.posted_at_micros(), cursor.id()));
+        let places = selection
+            .build_query(&self.client, PAGE_IDS)
+            .bind(posted_at)
+            .bind(posted_at)
+            .bind(id)
+            // One more than asked for tells whether there is a next page.
+            .bind(u64::from(first) + 1);
+        let places: Vec<OpportunityIdRow> = self.run_statement(places.fetch_all()).await?;
+        let total = match (places.first(), after) {
+            (Some(place), _) => place.total,
+            (None, None) => 0,
+            // Behind the last page there is no row that could tell.
+            (None, Some(_)) => self.run_statement(selection.build_query(&self.client, COUNT).fetch_one()).await?,
+        };
+        let has_next = places.len() > first as usize;
+        let ids: Vec<_> = places.into_iter().take(first as usize).map(|place| place.id).collect();
+        let items = if ids.is_empty() { vec![] } else { self.load_items(&ids).await? };
+        Ok(OpportunityPage { items, total, has_next })
+    }
+
+    /// The named opportunities, newest first.
+    async fn load_items(&self, ids: &[String]) -> Result<Vec<OpportunityItem>, QueryError> {
+        let rows: Vec<OpportunityItemRow> = self.run_statement(self.client.query(LIST).bind(ids).fetch_all()).await?;
+        Ok(rows.into_iter().map(Into::into).collect())
+    }
+
+    /// Figures over the chosen opportunities.
+    ///
+    /// # Errors
+    /// [`QueryError`] when the server is away or refuses.
+    pub async fn load_stats(&self, selection: &OpportunitySelection) -> Result<SelectionStats, QueryError> {
+        let query = selection.build_query(&self.client, STATS);
+        Ok(SelectionStats::from_rows(self.run_statement(query.fetch_all::<StatsRow>()).await?))
+    }
+
+    /// How many events are held, each counted once.
+    ///
+    /// # Errors
+    /// [`QueryError`] when the server is away or refuses.
+    pub async fn count_events(&self) -> Result<u64, QueryError> {
+        self.run_statement(self.client.query("select count() from events final").fetch_one()).await
+    }
+
+    /// How many opportunities are held.
+    ///
+    /// # Errors
+    /// [`QueryError`] when the server is away or refuses.
+    pub async fn count_opportunities(&self) -> Result<u64, QueryError> {
+        self.run_statement(self.client.query("select count() from opportunities final").fetch_one()).await
+    }
+
+    /// The server without a database.
+    pub(super) fn server(&self) -> &Client {
+        &self.server
+    }
+
+    /// The server in our database.
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The database of this generation.
+    pub fn database(&self) -> String {
+        self.config.database_name(self.generation)
+    }
+
+    /// The database that analysts read.
+    pub(super) fn analyst_database(&self) -> &str {
+        &self.config.database
+    }
+
+    pub(super) fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    pub(super) fn config(&self) -> &AnalyticsConfig {
+        &self.config
+    }
+
+    /// What is compared in a comparison that begins now.
+    pub(super) fn begin_comparison(&self) -> RetentionCutoffs {
+        RetentionCutoffs::from_config(self.comparison_clock.start(), &self.config)
+    }
+
+    /// What is compared in the comparison that began last.
+    pub(super) fn comparison_cutoffs(&self) -> RetentionCutoffs {
+        RetentionCutoffs::from_config(self.comparison_clock.started_at(), &self.config)
+    }
+
+    pub(super) fn timeout(&self) -> Duration {
+        self.config.timeout()
+    }
+
+    /// Waits for a statement, but not for ever.
+    pub(super) async fn run_statement<T>(
+        &self,
+        statement: impl Future<Output = Result<T, clickhouse::error::Error>>,
+    ) -> Result<T, QueryError> {
+        match tokio::time::timeout(self.timeout(), statement).await {
+            Ok(outcome) => outcome.map_err(unavailable_error),
+            Err(elapsed) => Err(unavailable_error(elapsed)),
+        }
+    }
+}
+
+fn unavailable_error(source: impl Into<BoxedError>) -> QueryError {
+    QueryError::Unavailable { store: STORE, source: source.into() }
+}
+
+/// A client for a URL; user and password move from the URL to where they are never printed.
+fn build_client(url: &str) -> Result<Client, QueryError> {
+    let mut url = Url::parse(url).map_err(unavailable_error)?;
+    let mut client = Client::default().with_compression(Compression::None);
+    if !url.username().is_empty() {
+        client = client.with_user(percent_decode(url.username()));
+    }
+    if let Some(password) = url.password() {
+        client = client.with_password(percent_decode(password));
+    }
+    // Both setters fail only for URLs that cannot have a user, which cannot be spoken to at all.
+    let cleared = url.set_username("").and_then(|()| url.set_password(None));
+    cleared.map_err(|()| unavailable_error("the URL has no host"))?;
+    Ok(client.with_url(url))
+}
+
+/// Undoes percent-encoding.
+fn percent_decode(part: &str) -> String {
+    // The form decoder reads a plus sign as a space, which it is not in this part of a URL.
+    let pair = format!("v={}", part.replace('+', "%2B").replace('&', "%26"));
+    url::form_urlencoded::parse(pair.as_bytes()).map(|(_, value)| value.into_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_may_hold_any_character() {
+        assert_eq!(percent_decode("p%40s+s%2F%26w&%C3%BC"), "p@s+s/&w&ü");
+    }
+
+    #[test]
+    fn what_is_no_url_is_refused() {
+        for url in ["", "localhost", "mailto:a"] {
+            assert!(build_client(url).is_err(), "{url}");
+        }
+    }
+}

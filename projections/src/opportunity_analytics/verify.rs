@@ -1,0 +1,171 @@
+//! What the tables should hold, folded from events in memory: which facts are current is asked of the aggregate's own
+//! state here, and not of versions of rows.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    hash::Hash,
+};
+
+use chrono::{DateTime, DurationRound, TimeDelta, Utc};
+use domain::{
+    envelope::RawEnvelope,
+    opportunity::{AmendmentStanding, Opportunity, OpportunityEvent},
+};
+
+use super::{
+    award_row::AwardRow,
+    engagement_row::{EngagementPayload, EngagementRow, clamp_to_window, is_engagement},
+    event_row::EventRow,
+    opportunity_row::{OpportunityRow, RowDates, recorded_dates},
+    retention_cutoffs::RetentionCutoffs,
+};
+use crate::runtime::{ProjectionError, ReadModelFold, ReadModelRow, VerifyScope};
+
+/// Names of the tables of figures.
+pub(super) const MINUTES: &str = "engagement_1m";
+pub(super) const HOURS: &str = "engagement_1h";
+
+/// Rows that are about streams.
+pub(super) struct AnalyticsStreamFold {
+    scope: VerifyScope,
+    cutoffs: RetentionCutoffs,
+    states: HashMap<String, (u64, Opportunity)>,
+    rows: BTreeMap<(&'static str, String), ReadModelRow>,
+}
+
+impl AnalyticsStreamFold {
+    pub(super) fn new(scope: VerifyScope, kept: RetentionCutoffs) -> Self {
+        Self { scope, cutoffs: kept, states: HashMap::new(), rows: BTreeMap::new() }
+    }
+
+    fn insert_row(&mut self, table: &'static str, key: String, content: impl Hash) {
+        self.rows.insert((table, key.clone()), ReadModelRow::new(table, key, content));
+    }
+
+    fn apply_opportunity_event(&mut self, event: &RawEnvelope) -> Result<(), ProjectionError> {
+        let payload = event.decode::<OpportunityEvent>().map_err(ProjectionError::poison)?;
+        let id = event.aggregate_id.clone();
+        let (sequence, state) = self.states.entry(id.clone()).or_default();
+        if event.sequence <= *sequence {
+            return Ok(());
+        }
+        *sequence = event.sequence;
+        state.evolve(payload.clone());
+        let Some(record) = state.record() else { return Ok(()) };
+        match payload {
+            OpportunityEvent::Discovered { .. }
+            | OpportunityEvent::Amended { standing: AmendmentStanding::Current, .. } => {
+                let row = OpportunityRow::from_event(event, &record.notice_id, record.posted_at, record.facts.clone());
+                let dates = recorded_dates(record.posted_at, &record.facts);
+                self.insert_row(OpportunityRow::TABLE, id, (row, dates));
+            }
+            OpportunityEvent::Awarded { key, .. } => {
+                let award = record.awards.get(&key).cloned().unwrap_or_default();
+                let name = award_row_key(&id, &key);
+                let dates = RowDates::from_log(vec![], vec![award.date]);
+                self.insert_row(AwardRow::TABLE, name, (AwardRow::from_event(event, key, award), dates));
+            }
+            OpportunityEvent::Amended { standing: AmendmentStanding::Earlier, .. }
+            | OpportunityEvent::DeadlineChanged { .. }
+            | OpportunityEvent::Cancelled { .. }
+            | OpportunityEvent::Archived { .. } => {}
+        }
+        Ok(())
+    }
+}
+
+impl ReadModelFold for AnalyticsStreamFold {
+    fn apply_event(&mut self, event: &RawEnvelope) -> Result<(), ProjectionError> {
+        if !self.scope.contains_stream(&event.aggregate_id) {
+            return Ok(());
+        }
+        let engagement = if is_engagement(event) {
+            Some(EngagementRow::from_event(event).map_err(ProjectionError::poison)?)
+        } else {
+            None
+        };
+        if event.aggregate_type == <Opportunity as cqrs_es::Aggregate>::TYPE {
+            self.apply_opportunity_event(event)?;
+        }
+        if event.recorded_at < self.cutoffs.raw {
+            return Ok(());
+        }
+        self.insert_row(EventRow::TABLE, event.event_id.to_string(), EventRow::from_event(event));
+        if let Some(row) = engagement {
+            self.insert_row(EngagementRow::TABLE, event.event_id.to_string(), row);
+        }
+        Ok(())
+    }
+
+    fn expected_rows(&self) -> Vec<ReadModelRow> {
+        self.rows.values().cloned().collect()
+    }
+}
+
+/// How a person looks an award up.
+pub(super) fn award_row_key(opportunity: &str, award_key: &str) -> String {
+    format!("{opportunity} {award_key}")
+}
+
+/// How a person looks a figure up.
+pub(super) fn engagement_row_key(tenant: &str, kind: &str, opportunity: &str, time: DateTime<Utc>) -> String {
+    format!("{tenant}/{kind}/{opportunity}/{}", time.format("%Y-%m-%dT%H:%M"))
+}
+
+/// Figures of one kind of engagement with one opportunity in one span of time.
+#[derive(Debug, Default)]
+struct EngagementSets {
+    events: BTreeSet<u64>,
+    users: BTreeSet<String>,
+    visits: BTreeSet<String>,
+}
+
+/// Figures over all streams.
+pub(super) struct AnalyticsTotalsFold {
+    cutoffs: RetentionCutoffs,
+    figures: BTreeMap<(&'static str, String), EngagementSets>,
+}
+
+impl AnalyticsTotalsFold {
+    pub(super) fn new(kept: RetentionCutoffs) -> Self {
+        Self { cutoffs: kept, figures: BTreeMap::new() }
+    }
+}
+
+impl ReadModelFold for AnalyticsTotalsFold {
+    fn apply_event(&mut self, event: &RawEnvelope) -> Result<(), ProjectionError> {
+        let (kind, is_visit) = match event.event_type.as_str() {
+            "visit.page_viewed" => ("view", true),
+            "visit.link_clicked" => ("click", true),
+            "watchlist.opportunity_saved" => ("save", false),
+            "watchlist.opportunity_unsaved" => ("unsave", false),
+            _ => return Ok(()),
+        };
+        let told = EngagementPayload::from_event(event).map_err(ProjectionError::poison)?;
+        let user = if is_visit { told.user_id } else { told.user_id.or_else(|| Some(event.aggregate_id.clone())) };
+        let at = clamp_to_window(told.at, event.recorded_at);
+        let spans =
+            [(MINUTES, TimeDelta::minutes(1), self.cutoffs.minutes), (HOURS, TimeDelta::hours(1), self.cutoffs.hours)];
+        for (table, span, from) in spans {
+            let time = at.duration_trunc(span).map_err(ProjectionError::poison)?;
+            if time < from {
+                continue;
+            }
+            let opportunity = told.opportunity_id.as_deref().unwrap_or_default();
+            let name = engagement_row_key(&event.tenant_id, kind, opportunity, time);
+            let figures = self.figures.entry((table, name)).or_default();
+            figures.events.insert(event.position);
+            figures.users.extend(user.clone().filter(|user| !user.is_empty()));
+            figures.visits.extend(is_visit.then(|| event.aggregate_id.clone()));
+        }
+        Ok(())
+    }
+
+    fn expected_rows(&self) -> Vec<ReadModelRow> {
+        let row = |((table, name), figures): (&(&'static str, String), &EngagementSets)| {
+            let content = (figures.events.len() as u64, figures.users.len() as u64, figures.visits.len() as u64);
+            ReadModelRow::new(table, name.clone(), content)
+        };
+        self.figures.iter().map(row).collect()
+    }
+}

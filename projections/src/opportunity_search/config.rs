@@ -1,0 +1,71 @@
+//! Settings of semantic search.
+//!
+//! | section | key | default | meaning |
+//! | --- | --- | --- | --- |
+//! | `qdrant` | `url` | `http://127.0.0.1:6334` | gRPC interface |
+//! | `qdrant` | `collection_prefix` | `medhub_` | what collections begin with |
+//! | `qdrant` | `timeout_ms` | 30000 | longest wait for one request |
+//! | `qdrant` | `vocabulary_titles` | 200000 | titles that spelling is learnt from, at most, some 100 bytes of memory each; 0: spelling is not corrected |
+//! | `embedding` | `model_dir` | `models/wordllama` | folder of the model's weights and tokenizer |
+
+use std::{fmt, path::PathBuf, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use crate::redacted_url::RedactedUrl;
+
+/// Where the points are.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SearchConfig {
+    /// The gRPC interface.
+    pub url: String,
+    /// What collections begin with.
+    pub collection_prefix: String,
+    /// Longest wait for one request, in milliseconds.
+    pub timeout_ms: u64,
+    /// Titles that spelling is learnt from, at most; 0 means that spelling is not corrected.
+    pub vocabulary_titles: u64,
+}
+
+impl Default for SearchConfig {
+    fn default() -> Self {
+        Self {
+            url: "http://127.0.0.1:6334".to_owned(),
+            collection_prefix: "medhub_".to_owned(),
+            timeout_ms: 30_000,
+            vocabulary_titles: 200_000,
+        }
+    }
+}
+
+impl SearchConfig {
+    pub(super) fn timeout(&self) -> Duration {
+        Duration::from_millis(self.timeout_ms)
+    }
+}
+
+impl fmt::Debug for SearchConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SearchConfig")
+            .field("url", &RedactedUrl(&self.url))
+            .field("collection_prefix", &self.collection_prefix)
+            .field("timeout_ms", &self.timeout_ms)
+            .field("vocabulary_titles", &self.vocabulary_titles)
+            .finish()
+    }
+}
+
+/// Where the embedding model is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EmbeddingConfig {
+    /// Folder of the weights and the tokenizer, under the names they have in the Python wheel.
+    pub model_dir: PathBuf,
+}
+
+impl Default for EmbeddingConfig {
+    fn default() -> Self {
+        Self { model_dir: PathBuf::from("models/wordllama") }
+    }
+}

@@ -1,0 +1,127 @@
+//! What a point says about its opportunity.
+
+use chrono::{DateTime, Utc};
+use domain::{
+    envelope::RawEnvelope,
+    opportunity::{NoticeDetails, NoticeFiling},
+};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{embedding::NoticeText, terms::TermCounts};
+use crate::runtime::bucket_of;
+
+/// Point ids are derived in this name space; changing it would orphan every point.
+const POINT_IDS: Uuid = Uuid::from_u128(0x6d65_6468_7562_5f8f_a1c5_0000_0000_0001);
+
+/// Shortest beginning of a NAICS code that can be asked for.
+const NAICS_SECTOR: usize = 2;
+
+/// The facts of one opportunity as search needs them, and what its vectors are made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpportunityDocument {
+    /// The payload, all but what the store adds.
+    pub(super) payload: PointPayload,
+    /// The text to embed.
+    pub(super) text: NoticeText,
+    /// Its words and numbers.
+    pub(super) terms: TermCounts,
+}
+
+/// The payload of a point.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(super) struct PointPayload {
+    pub(super) id: String,
+    pub(super) tenant_id: String,
+    /// Fence: the sequence of the event that set these facts.
+    pub(super) sequence: u64,
+    pub(super) title: String,
+    pub(super) notice_type: String,
+    pub(super) agency_code: String,
+    pub(super) agency_name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) naics: Option<String>,
+    /// Every beginning of the NAICS code, so that a sector is found by an exact match.
+    #[serde(default)]
+    pub(super) naics_prefixes: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) set_aside: Option<String>,
+    pub(super) posted_at: DateTime<Utc>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) response_deadline: Option<DateTime<Utc>>,
+    #[serde(default)]
+    pub(super) awarded: bool,
+    /// The bucket that the opportunity is compared in.
+    #[serde(default)]
+    pub(super) bucket: u32,
+    /// Fingerprint of the embedded text.
+    pub(super) content_hash: String,
+    #[serde(default)]
+    pub(super) model: String,
+    #[serde(default)]
+    pub(super) model_version: String,
+}
+
+impl OpportunityDocument {
+    pub(super) fn from_event(event: &RawEnvelope, filing: &NoticeFiling, facts: NoticeDetails) -> Self {
+        let text = NoticeText::new(&facts.title, facts.psc.as_deref(), facts.description.as_deref());
+        let naics = facts.naics.map(|code| code.to_string());
+        let terms = TermCounts::from_notice(
+            &facts.title,
+            solicitation_number(event, facts.solicitation_number.as_deref()),
+            facts.psc.as_deref(),
+            naics.as_deref(),
+            facts.description.as_deref(),
+        );
+        let payload = PointPayload {
+            id: event.aggregate_id.clone(),
+            tenant_id: event.tenant_id.clone(),
+            sequence: event.sequence,
+            title: facts.title,
+            notice_type: facts.notice_type.to_string(),
+            agency_code: facts.agency.code,
+            agency_name: facts.agency.name,
+            naics_prefixes: naics.as_deref().map(naics_prefixes).unwrap_or_default(),
+            naics,
+            set_aside: facts.set_aside.map(|code| code.to_string()),
+            posted_at: filing.posted_at,
+            response_deadline: facts.response_deadline,
+            awarded: false,
+            bucket: bucket_of(&event.aggregate_id),
+            content_hash: text.content_hash(),
+            model: String::new(),
+            model_version: String::new(),
+        };
+        Self { payload, text, terms }
+    }
+}
+
+/// The number to be found by: what the notice says, or else what the opportunity is known by.
+pub(super) fn solicitation_number<'a>(event: &'a RawEnvelope, stated: Option<&'a str>) -> &'a str {
+    stated.unwrap_or_else(|| event.aggregate_id.split_once(':').map_or("", |(_, number)| number))
+}
+
+/// The id of an opportunity's point.
+pub(super) fn point_id(aggregate_id: &str) -> Uuid {
+    Uuid::new_v5(&POINT_IDS, aggregate_id.as_bytes())
+}
+
+fn naics_prefixes(naics: &str) -> Vec<String> {
+    (NAICS_SECTOR..=naics.len()).filter_map(|length| naics.get(..length)).map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_point_id_never_changes() {
+        assert_eq!(point_id("097:SPE4A726RX326").to_string(), "f347cb25-8cbe-5a8e-a20f-ee0b047492ab");
+    }
+
+    #[test]
+    fn every_beginning_of_a_naics_code_can_be_asked_for() {
+        assert_eq!(naics_prefixes("339113"), ["33", "339", "3391", "33911", "339113"]);
+        assert_eq!(naics_prefixes("33"), ["33"]);
+    }
+}

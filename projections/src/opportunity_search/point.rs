@@ -1,0 +1,104 @@
+//! Points as they travel: ids, the two vectors, the part of a payload that writing has to know.
+
+use std::collections::HashMap;
+
+use qdrant_client::{
+    Payload,
+    qdrant::{NamedVectors, PointId, PointStruct, RetrievedPoint, Value, Vector, VectorsOutput, vector_output},
+};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::{
+    client::unreadable_error,
+    embedding::EmbeddingModelId,
+    opportunity_document::{OpportunityDocument, PointPayload, point_id},
+    terms::TermCounts,
+};
+use crate::QueryError;
+
+/// The vector of what a notice means.
+pub(super) const DENSE: &str = "dense";
+/// The vector of the words and numbers in it.
+pub(super) const SPARSE: &str = "sparse";
+
+/// A point ready to be written.
+pub(super) struct NewPoint {
+    pub(super) payload: PointPayload,
+    pub(super) dense: Vec<f32>,
+    pub(super) terms: TermCounts,
+}
+
+/// What a write has to know of a stored point. A field that is missing counts as one to be overwritten.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub(super) struct StoredPoint {
+    pub(super) sequence: u64,
+    pub(super) awarded: bool,
+    content_hash: String,
+    model: String,
+    model_version: String,
+}
+
+impl StoredPoint {
+    /// The fields of the payload that it is read from.
+    pub(super) const FIELDS: [&'static str; 5] = ["sequence", "awarded", "content_hash", "model", "model_version"];
+
+    /// A payload that is not as this program writes it counts as nothing known.
+    pub(super) fn from_payload(payload: HashMap<String, Value>) -> Self {
+        Payload::from(payload).deserialize().unwrap_or_default()
+    }
+
+    /// Whether the vector beside this payload is that of the same text by the same model.
+    pub(super) fn has_vector_of(&self, document: &OpportunityDocument, model: &EmbeddingModelId) -> bool {
+        self.content_hash == document.payload.content_hash
+            && self.model == model.name
+            && self.model_version == model.version
+    }
+}
+
+impl NewPoint {
+    pub(super) fn to_point(&self) -> Result<PointStruct, QueryError> {
+        let payload = serde_json::to_value(&self.payload).map_err(unreadable_error)?;
+        let payload = Payload::try_from(payload).map_err(unreadable_error)?;
+        let (indices, weights) = self.terms.to_weights();
+        let vectors = NamedVectors::default()
+            .add_vector(DENSE, Vector::new_dense(self.dense.clone()))
+            .add_vector(SPARSE, Vector::new_sparse(indices, weights));
+        Ok(PointStruct::new(to_point_id(point_id(&self.payload.id)), vectors, payload))
+    }
+}
+
+/// The id of a point as the client takes it.
+pub(super) fn to_point_id(id: Uuid) -> PointId {
+    id.to_string().into()
+}
+
+/// The dense vector of a point; empty where it has none.
+pub(super) fn dense_vector(point: &RetrievedPoint) -> Vec<f32> {
+    match point.vectors.as_ref().and_then(|vectors| VectorsOutput::get_vector_by_name(vectors, DENSE)) {
+        Some(vector_output::Vector::Dense(dense)) => dense.data,
+        Some(vector_output::Vector::Sparse(_) | vector_output::Vector::MultiDense(_)) | None => vec![],
+    }
+}
+
+/// The dense vectors of a point's passages; empty where it has none.
+pub(super) fn passage_vectors(point: &RetrievedPoint) -> Vec<Vec<f32>> {
+    match point.vectors.as_ref().and_then(|vectors| VectorsOutput::get_vector_by_name(vectors, DENSE)) {
+        Some(vector_output::Vector::MultiDense(passages)) => {
+            passages.vectors.into_iter().map(|passage| passage.data).collect()
+        }
+        Some(vector_output::Vector::Dense(_) | vector_output::Vector::Sparse(_)) | None => vec![],
+    }
+}
+
+/// The terms of a point, in order; empty where it has none.
+pub(super) fn term_dimensions(point: &RetrievedPoint) -> Vec<u32> {
+    match point.vectors.as_ref().and_then(|vectors| VectorsOutput::get_vector_by_name(vectors, SPARSE)) {
+        Some(vector_output::Vector::Sparse(mut sparse)) => {
+            sparse.indices.sort_unstable();
+            sparse.indices
+        }
+        Some(vector_output::Vector::Dense(_) | vector_output::Vector::MultiDense(_)) | None => vec![],
+    }
+}

@@ -1,0 +1,131 @@
+//! What the log's events become in `Qdrant`.
+
+use std::time::Duration;
+
+use domain::{
+    context::BoundedContext,
+    envelope::RawEnvelope,
+    opportunity::{AmendmentStanding, Opportunity, OpportunityEvent},
+};
+
+use super::{
+    OpportunityDocument, OpportunitySearch, SearchUnit, desired_point::merge_changes, tenant_search::project_units,
+    verify::PointFold,
+};
+use crate::{
+    QueryError,
+    runtime::{BatchLimits, Generation, Projection, ProjectionError, ReadModelFold, ReadModelRow, VerifyScope},
+};
+
+/// What an event changes in search.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SearchChange {
+    /// An opportunity's current facts.
+    Described(Box<OpportunityDocument>),
+    /// An opportunity has an award.
+    Awarded {
+        /// The opportunity.
+        id: String,
+    },
+    /// Something that a tenant owns says something else.
+    SearchUnit(Box<SearchUnit>),
+}
+
+impl Projection for OpportunitySearch {
+    const NAME: &'static str = "search";
+
+    type Change = SearchChange;
+
+    fn subscribed_contexts() -> &'static [BoundedContext] {
+        &[
+            BoundedContext::Opportunities,
+            BoundedContext::Proposals,
+            BoundedContext::Documents,
+            BoundedContext::Resources,
+        ]
+    }
+
+    fn batch_limits() -> BatchLimits {
+        BatchLimits { batch_events: 1_000, linger: Duration::from_millis(30), rebuild_events: 2_000 }
+    }
+
+    fn with_generation(&self, generation: Generation) -> Self {
+        self.with_generation(generation)
+    }
+
+    fn with_copy_source(&self, live: Generation) -> Self {
+        self.with_copy_source(live)
+    }
+
+    fn project(event: &RawEnvelope) -> Result<Vec<SearchChange>, ProjectionError> {
+        if event.aggregate_type != <Opportunity as cqrs_es::Aggregate>::TYPE {
+            return Ok(project_units(event)?
+                .into_iter()
+                .map(|unit| SearchChange::SearchUnit(Box::new(unit)))
+                .collect());
+        }
+        let payload = event.decode::<OpportunityEvent>().map_err(ProjectionError::poison)?;
+        Ok(match payload {
+            OpportunityEvent::Discovered { filing, facts }
+            | OpportunityEvent::Amended { filing, standing: AmendmentStanding::Current, facts } => {
+                vec![SearchChange::Described(Box::new(OpportunityDocument::from_event(event, &filing, *facts)))]
+            }
+            OpportunityEvent::Awarded { .. } => vec![SearchChange::Awarded { id: event.aggregate_id.clone() }],
+            // An earlier notice changes no current fact; a new deadline is part of the amendment before it.
+            OpportunityEvent::Amended { standing: AmendmentStanding::Earlier, .. }
+            | OpportunityEvent::DeadlineChanged { .. }
+            | OpportunityEvent::Cancelled { .. }
+            | OpportunityEvent::Archived { .. } => vec![],
+        })
+    }
+
+    async fn apply(&self, changes: &[SearchChange]) -> Result<(), ProjectionError> {
+        let wishes = merge_changes(changes);
+        if !wishes.is_empty() {
+            self.write_desired(wishes).await?;
+        }
+        let units = changes.iter().filter_map(|change| match change {
+            SearchChange::SearchUnit(unit) => Some(&**unit),
+            SearchChange::Described(_) | SearchChange::Awarded { .. } => None,
+        });
+        self.write_units(&units.collect::<Vec<_>>()).await
+    }
+
+    async fn is_applied(&self, change: &SearchChange) -> Result<bool, QueryError> {
+        let id = match change {
+            SearchChange::Described(document) => document.payload.id.as_str(),
+            SearchChange::Awarded { id } => id.as_str(),
+            SearchChange::SearchUnit(unit) => return self.contains_unit(unit).await,
+        };
+        let known = self.load_stored_points(&[id]).await?;
+        Ok(known.get(id).is_some_and(|known| match change {
+            SearchChange::Described(document) => known.sequence >= document.payload.sequence,
+            SearchChange::Awarded { .. } => known.awarded,
+            SearchChange::SearchUnit(_) => false,
+        }))
+    }
+
+    async fn ping(&self) -> Result<(), QueryError> {
+        self.ping().await
+    }
+
+    async fn prepare(&self) -> Result<(), QueryError> {
+        self.migrate().await
+    }
+
+    async fn discard(&self) -> Result<(), QueryError> {
+        self.run_request(self.client().delete_collection(self.collection())).await?;
+        self.run_request(self.client().delete_collection(self.tenant_collection())).await.map(drop)
+    }
+
+    fn fold(&self, scope: &VerifyScope) -> Box<dyn ReadModelFold> {
+        PointFold::new_boxed(scope, self.embedder().model())
+    }
+
+    async fn read_back(&self, scope: &VerifyScope) -> Result<Vec<ReadModelRow>, QueryError> {
+        self.scan_rows(scope).await
+    }
+}
+
+#[cfg(test)]
+mod tests;

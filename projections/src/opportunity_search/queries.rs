@@ -1,0 +1,144 @@
+//! Asking for what is about the same thing, or has the same words and numbers in it.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use domain::envelope::PUBLIC_TENANT;
+use qdrant_client::{
+    Payload,
+    qdrant::{Condition, Filter as StoreFilter, Query, QueryPointsBuilder, Value},
+};
+
+use super::{
+    EmbeddingError, OpportunitySearch,
+    client::{unavailable_error, unreadable_error},
+    expanded_query::{ExpandedQuery, SpellingCorrection, collect_terms, may_be_misspelled},
+    opportunity_document::PointPayload,
+    point::SPARSE,
+    point_filter::build_filter,
+    terms::term_dimension,
+    vocabulary::TitleWords,
+};
+use crate::{OpportunityCriteria, QueryError};
+
+/// Texts that a word is looked for in before it counts as misspelled.
+const MAX_TEXTS_COUNTED: u32 = 15;
+/// So many texts with a word count as one title.
+const TEXTS_PER_TITLE: u32 = 3;
+/// Corrections of one query, at most: each costs a request.
+const CORRECTIONS_PER_QUERY: usize = 3;
+
+/// An opportunity that answers a question.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OpportunityHit {
+    /// The opportunity.
+    pub id: String,
+    /// How good an answer it is, more being better; comparable within one answer only. Of [`OpportunitySearch::search_opportunities`], its nearness
+    /// in meaning and in words as parts of the best ones', weighted, so that 1 is the limit; of [`OpportunitySearch::find_similar`], the
+    /// cosine of the angle between the meanings; of [`OpportunitySearch::recommend`], that with the mean
+    /// of what is wished.
+    pub score: f32,
+    /// Its title.
+    pub title: String,
+    /// The kind of its current notice.
+    pub notice_type: String,
+    /// The agency's code.
+    pub agency_code: String,
+    /// The agency's name.
+    pub agency_name: String,
+    /// Industry code.
+    pub naics: Option<String>,
+    /// Set-aside code.
+    pub set_aside: Option<String>,
+    /// When the current notice was published.
+    pub posted_at: DateTime<Utc>,
+    /// Until when responses are taken.
+    pub response_deadline: Option<DateTime<Utc>>,
+    /// Whether there is an award.
+    pub awarded: bool,
+}
+
+impl OpportunitySearch {
+    /// The best answers to a question in plain words, part numbers or both, among what the tenant may see; best first.
+    ///
+    /// # Errors
+    /// [`QueryError`] when the server is away or refuses.
+    pub async fn search_opportunities(
+        &self,
+        query: &str,
+        filter: &OpportunityCriteria,
+        tenant: &str,
+        first: u32,
+    ) -> Result<Vec<OpportunityHit>, QueryError> {
+        let titles = self.title_words().await;
+        let corrections = self.find_corrections(query, &titles).await?;
+        let question = ExpandedQuery::expand(query, &corrections, &titles);
+        let ranked = self.rank_points(self.collection(), &question, &build_filter(filter, tenant), first).await?;
+        ranked.into_iter().map(|(point, score)| to_opportunity_hit(point.payload, score)).collect()
+    }
+
+    /// The words of a query that are spelled like more common ones, as far as texts do not have them as they are.
+    async fn find_corrections(&self, query: &str, titles: &TitleWords) -> Result<Vec<SpellingCorrection>, QueryError> {
+        let mut corrections = vec![];
+        for (place, term) in collect_terms(query).iter().enumerate() {
+            let known = titles.title_count(term);
+            if titles.find_correction(term, known).is_none() || !may_be_misspelled(term) {
+                continue;
+            }
+            let texts = self.count_texts_with(term).await?;
+            let known = known.max(texts / TEXTS_PER_TITLE);
+            if let Some(meant) = titles.find_correction(term, known) {
+                corrections.push(SpellingCorrection {
+                    term_index: place,
+                    replacement: meant.to_owned(),
+                    is_found: texts > 0,
+                });
+            }
+            if corrections.len() == CORRECTIONS_PER_QUERY {
+                break;
+            }
+        }
+        Ok(corrections)
+    }
+
+    /// How many of the texts that everybody may see have a term, counted up to [`MAX_TEXTS_COUNTED`].
+    async fn count_texts_with(&self, term: &str) -> Result<u32, QueryError> {
+        let public = StoreFilter::must([Condition::matches("tenant_id", PUBLIC_TENANT.to_owned())]);
+        let one = [(term_dimension(term), 1.0_f32)];
+        let query = QueryPointsBuilder::new(self.collection())
+            .query(Query::new_nearest(one.as_slice()))
+            .using(SPARSE)
+            .filter(public)
+            .limit(u64::from(MAX_TEXTS_COUNTED))
+            .with_payload(false);
+        let found = self.run_request(self.client().query(query)).await?.result.len();
+        Ok(u32::try_from(found).unwrap_or(MAX_TEXTS_COUNTED))
+    }
+
+    /// The vector of a text.
+    pub(super) async fn embed_query(&self, text: &str) -> Result<Vec<f32>, QueryError> {
+        self.embedder().embed_query(text).await.map_err(|source: EmbeddingError| unavailable_error(source))
+    }
+
+    pub(super) async fn run_query(&self, query: QueryPointsBuilder) -> Result<Vec<OpportunityHit>, QueryError> {
+        let points = self.run_request(self.client().query(query)).await?.result;
+        points.into_iter().map(|point| to_opportunity_hit(point.payload, point.score)).collect()
+    }
+}
+
+fn to_opportunity_hit(payload: HashMap<String, Value>, score: f32) -> Result<OpportunityHit, QueryError> {
+    let payload: PointPayload = Payload::from(payload).deserialize().map_err(unreadable_error)?;
+    Ok(OpportunityHit {
+        id: payload.id,
+        score,
+        title: payload.title,
+        notice_type: payload.notice_type,
+        agency_code: payload.agency_code,
+        agency_name: payload.agency_name,
+        naics: payload.naics,
+        set_aside: payload.set_aside,
+        posted_at: payload.posted_at,
+        response_deadline: payload.response_deadline,
+        awarded: payload.awarded,
+    })
+}

@@ -1,0 +1,100 @@
+//! From events to the units that they touch.
+
+use cqrs_es::Aggregate;
+use domain::{
+    document::{Document, DocumentEvent},
+    envelope::RawEnvelope,
+    proposal::{Proposal, ProposalEvent},
+    resource::{Resource, ResourceContent, ResourceEvent},
+};
+
+use super::search_unit::{SearchUnit, SearchUnitKind};
+use crate::runtime::ProjectionError;
+
+/// The title of a proposal.
+const TITLE: &str = "title";
+/// The name of a document's file.
+const FILE: &str = "file";
+/// What a document asks for.
+const REQUIREMENTS: &str = "requirements";
+/// What a document was summed up to.
+const ANALYSIS: &str = "analysis";
+/// All of a resource.
+const WHOLE: &str = "whole";
+
+/// The units that an event touches, each as the event leaves it.
+///
+/// # Errors
+/// [`ProjectionError::Poison`] when the event's payload has an unknown shape.
+pub(in crate::opportunity_search) fn project_units(event: &RawEnvelope) -> Result<Vec<SearchUnit>, ProjectionError> {
+    match event.aggregate_type.as_str() {
+        <Proposal as Aggregate>::TYPE => event.decode().map(|happened| proposal_units(event, &happened)),
+        <Document as Aggregate>::TYPE => event.decode().map(|happened| document_units(event, &happened)),
+        <Resource as Aggregate>::TYPE => event.decode().map(|happened| resource_units(event, &happened)),
+        _ => return Ok(vec![]),
+    }
+    .map_err(ProjectionError::poison)
+}
+
+fn proposal_units(event: &RawEnvelope, happened: &ProposalEvent) -> Vec<SearchUnit> {
+    let kind = SearchUnitKind::Proposal;
+    match happened {
+        ProposalEvent::Drafted { title, .. } => vec![SearchUnit::from_event(event, kind, TITLE, title.as_str(), "")],
+        ProposalEvent::SectionEdited { section, heading, content, .. } => {
+            vec![SearchUnit::from_event(event, kind, &format!("section:{section}"), heading.as_str(), content.as_str())]
+        }
+        ProposalEvent::SectionRemoved { section, .. } => {
+            vec![SearchUnit::deleted(event, kind, &format!("section:{section}"))]
+        }
+        ProposalEvent::Commented { .. }
+        | ProposalEvent::CommentResolved { .. }
+        | ProposalEvent::SubmittedForReview { .. }
+        | ProposalEvent::Approved { .. }
+        | ProposalEvent::Rejected { .. }
+        | ProposalEvent::Submitted { .. }
+        | ProposalEvent::Decided { .. }
+        | ProposalEvent::Withdrawn { .. } => vec![],
+    }
+}
+
+fn document_units(event: &RawEnvelope, happened: &DocumentEvent) -> Vec<SearchUnit> {
+    let kind = SearchUnitKind::Document;
+    match happened {
+        DocumentEvent::Uploaded { upload, .. } => {
+            vec![SearchUnit::from_event(event, kind, FILE, upload.file_name.as_str(), "")]
+        }
+        DocumentEvent::RequirementsExtracted { requirements, .. } => {
+            let lines: Vec<_> = requirements.iter().map(|requirement| requirement.text.as_str()).collect();
+            vec![SearchUnit::from_event(event, kind, REQUIREMENTS, "Requirements", &lines.join("\n\n"))]
+        }
+        DocumentEvent::Analysed { analysis, .. } => {
+            let risks = analysis.risks.iter().map(domain::document::RiskText::as_str);
+            let text: Vec<_> = [analysis.summary.as_str()].into_iter().chain(risks).collect();
+            vec![SearchUnit::from_event(event, kind, ANALYSIS, "Analysis", &text.join("\n\n"))]
+        }
+        DocumentEvent::Deleted { .. } => {
+            [FILE, REQUIREMENTS, ANALYSIS].into_iter().map(|part| SearchUnit::deleted(event, kind, part)).collect()
+        }
+        // Where the text is kept; it is not in the log.
+        DocumentEvent::TextExtracted { .. } | DocumentEvent::Failed { .. } => vec![],
+    }
+}
+
+fn resource_units(event: &RawEnvelope, happened: &ResourceEvent) -> Vec<SearchUnit> {
+    let kind = SearchUnitKind::Resource;
+    match happened {
+        ResourceEvent::Created { asset, .. } | ResourceEvent::Updated { asset, .. } => {
+            vec![SearchUnit::from_event(event, kind, WHOLE, asset.name.as_str(), &resource_text(asset))]
+        }
+        ResourceEvent::Deleted { .. } => vec![SearchUnit::deleted(event, kind, WHOLE)],
+    }
+}
+
+/// What a resource says, and the words to find it by.
+fn resource_text(asset: &ResourceContent) -> String {
+    let tags: Vec<_> = asset.tags.iter().map(|tag| tag.as_str().replace('-', " ")).collect();
+    if tags.is_empty() { asset.body.to_string() } else { format!("{}\n\n{}", asset.body, tags.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,105 @@
+use domain::{
+    document::{
+        AnalysisReport, DocumentSummary, FileDigest, FileName, MediaType, ModelName, ObjectKey, RequirementList,
+        UploadedFile,
+    },
+    value::{AuditStamp, UserId},
+};
+
+use super::*;
+use crate::{
+    fixture::{discovered, recorded_event},
+    tenant_views::TenantAggregate,
+};
+
+fn stamp() -> AuditStamp {
+    AuditStamp { by: UserId::from_program("ann"), at: "2026-03-04T00:00:00Z".parse().unwrap() }
+}
+
+fn event<A: TenantAggregate>(sequence: u64, happened: &A::Event) -> RawEnvelope {
+    RawEnvelope {
+        tenant_id: "acme".to_owned(),
+        aggregate_type: A::TYPE.to_owned(),
+        aggregate_id: "acme:1".to_owned(),
+        event_type: cqrs_es::DomainEvent::event_type(happened),
+        event_version: cqrs_es::DomainEvent::event_version(happened),
+        payload: serde_json::to_string(happened).unwrap(),
+        ..recorded_event(sequence, &discovered("x"))
+    }
+}
+
+fn project_document(happened: &DocumentEvent) -> Vec<SearchUnit> {
+    project_units(&event::<Document>(4, happened)).unwrap()
+}
+
+#[test]
+fn a_document_is_found_by_its_name_what_it_asks_for_and_what_it_comes_to() {
+    let upload = UploadedFile {
+        file_name: FileName::try_new("PWS Beds.pdf").unwrap(),
+        media_type: MediaType::try_new("application/pdf").unwrap(),
+        bytes: 1,
+        sha256: FileDigest::try_new(&"0".repeat(64)).unwrap(),
+        object_key: ObjectKey::try_new("a/b").unwrap(),
+        opportunity_id: None,
+    };
+    let analysis = AnalysisReport {
+        summary: DocumentSummary::try_new("Forty beds.").unwrap(),
+        fit_score: None,
+        risks: vec![],
+        model: ModelName::try_new("m").unwrap(),
+    };
+    let events = [
+        (DocumentEvent::Uploaded { upload, stamp: stamp() }, "file", "PWS Beds.pdf"),
+        (
+            DocumentEvent::RequirementsExtracted { requirements: RequirementList::default(), stamp: stamp() },
+            "requirements",
+            "Requirements",
+        ),
+        (DocumentEvent::Analysed { analysis, stamp: stamp() }, "analysis", "Forty beds."),
+    ];
+    for (happened, part, passage) in events {
+        let [unit] = &project_document(&happened)[..] else { panic!("one unit of {happened:?}") };
+        let payload = &unit.payload;
+        assert_eq!((payload.part.as_str(), payload.id.as_str(), payload.tenant_id.as_str()), (part, "1", "acme"));
+        assert_eq!((payload.passages.as_slice(), payload.sequence), (&[passage.to_owned()][..], 4));
+    }
+}
+
+#[test]
+fn of_what_is_deleted_nothing_is_left_but_that_it_is_gone() {
+    let deleted = project_document(&DocumentEvent::Deleted { stamp: stamp() });
+    assert_eq!(deleted.len(), 3);
+    for unit in deleted {
+        let payload = &unit.payload;
+        assert!(payload.gone && payload.passages.is_empty() && payload.heading.is_empty() && unit.texts.is_empty());
+        assert!(payload.content_hash.is_empty() && unit.terms.to_dimensions().is_empty());
+    }
+}
+
+#[test]
+fn what_cannot_be_understood_is_poison_and_what_is_no_text_is_nothing() {
+    let broken =
+        RawEnvelope { payload: "{}".to_owned(), ..event::<Resource>(1, &ResourceEvent::Deleted { stamp: stamp() }) };
+    assert!(matches!(project_units(&broken), Err(ProjectionError::Poison(_))));
+    let foreign = RawEnvelope { aggregate_type: "task".to_owned(), ..broken };
+    assert_eq!(project_units(&foreign).unwrap(), []);
+}
+
+#[test]
+fn the_same_part_has_the_same_point_whatever_happens_to_it() {
+    let asset = |body: &str| ResourceContent {
+        name: domain::resource::ResourceName::try_new("Beds").unwrap(),
+        kind: domain::resource::ResourceKind::Other,
+        body: domain::resource::ResourceBody::try_new(body).unwrap(),
+        tags: domain::resource::ResourceTags::default(),
+        document_id: None,
+    };
+    let of =
+        |sequence, happened: &ResourceEvent| project_units(&event::<Resource>(sequence, happened)).unwrap().remove(0);
+    let created = of(1, &ResourceEvent::Created { asset: asset("One."), stamp: stamp() });
+    let updated = of(2, &ResourceEvent::Updated { asset: asset("Two."), stamp: stamp() });
+    let deleted = of(3, &ResourceEvent::Deleted { stamp: stamp() });
+    assert!(created.point_id() == updated.point_id() && updated.point_id() == deleted.point_id());
+    assert_ne!(created.payload.content_hash, updated.payload.content_hash);
+    assert_eq!(created.point_id().to_string(), "095bc4c4-5a7e-5005-ac4c-b131f0b2cafc");
+}

@@ -1,0 +1,167 @@
+//! Writing units so that the newest wins, whoever writes last.
+
+use std::collections::{BTreeMap, HashMap};
+
+use qdrant_client::{
+    Payload,
+    qdrant::{GetPointsBuilder, NamedVectors, PointStruct, UpsertPointsBuilder, Vector},
+};
+use uuid::Uuid;
+
+use super::search_unit::{SearchUnit, UnitPayload};
+use crate::{
+    QueryError,
+    opportunity_search::{
+        OpportunitySearch,
+        client::{POINTS_PER_CALL, point_uuid, unreadable_error},
+        point::{DENSE, SPARSE, passage_vectors, to_point_id},
+        write::sequence_condition,
+    },
+    runtime::ProjectionError,
+};
+
+/// What is stored of a unit, with the vectors of its passages.
+struct StoredUnit {
+    payload: UnitPayload,
+    vectors: Vec<Vec<f32>>,
+}
+
+impl OpportunitySearch {
+    /// Writes units, as far as nothing newer is there.
+    pub(in crate::opportunity_search) async fn write_units(
+        &self,
+        units: &[&SearchUnit],
+    ) -> Result<(), ProjectionError> {
+        let mut newest = BTreeMap::<Uuid, &SearchUnit>::new();
+        for unit in units {
+            let kept = newest.entry(unit.point_id()).or_insert(unit);
+            if kept.payload.sequence < unit.payload.sequence {
+                *kept = unit;
+            }
+        }
+        if newest.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<Uuid> = newest.keys().copied().collect();
+        let stored = self.load_units(self.tenant_collection(), &ids).await.map_err(ProjectionError::unavailable)?;
+        newest.retain(|id, unit| stored.get(id).is_none_or(|stored| stored.payload.sequence < unit.payload.sequence));
+        let mut vectors = self.reuse_vectors(&newest, &stored).await;
+        self.embed_missing(&newest, &mut vectors).await?;
+        let model = self.embedder().model();
+        // A condition holds for all points of a call, so that a call has points of one condition.
+        let mut alike = BTreeMap::<u64, Vec<PointStruct>>::new();
+        for (id, unit) in newest {
+            let payload = UnitPayload {
+                model: model.name.to_owned(),
+                model_version: model.version.to_owned(),
+                ..unit.payload.clone()
+            };
+            let vectors = vectors.remove(&id).unwrap_or_default();
+            let point = to_unit_point(id, &payload, vectors, unit).map_err(ProjectionError::refused)?;
+            alike.entry(unit.payload.sequence).or_default().push(point);
+        }
+        for (sequence, points) in alike {
+            for some in points.chunks(POINTS_PER_CALL) {
+                let upsert = UpsertPointsBuilder::new(self.tenant_collection(), some.to_vec())
+                    .update_filter(sequence_condition(sequence))
+                    .wait(true);
+                self.await_completion(self.client().upsert_points(upsert)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the store shows a unit, or what came after it.
+    pub(in crate::opportunity_search) async fn contains_unit(&self, unit: &SearchUnit) -> Result<bool, QueryError> {
+        let id = unit.point_id();
+        let stored = self.load_units(self.tenant_collection(), &[id]).await?;
+        Ok(stored.get(&id).is_some_and(|stored| stored.payload.sequence >= unit.payload.sequence))
+    }
+
+    async fn load_units(&self, collection: &str, ids: &[Uuid]) -> Result<HashMap<Uuid, StoredUnit>, QueryError> {
+        let mut found = HashMap::with_capacity(ids.len());
+        for ids in ids.chunks(POINTS_PER_CALL) {
+            let wanted: Vec<_> = ids.iter().copied().map(to_point_id).collect();
+            let get = GetPointsBuilder::new(collection, wanted).with_payload(true).with_vectors(true);
+            for mut point in self.run_request(self.client().get_points(get)).await?.result {
+                let Some(id) = point_uuid(&point).and_then(|id| id.parse().ok()) else { continue };
+                let payload =
+                    Payload::from(std::mem::take(&mut point.payload)).deserialize().map_err(unreadable_error)?;
+                found.insert(id, StoredUnit { payload, vectors: passage_vectors(&point) });
+            }
+        }
+        Ok(found)
+    }
+
+    /// The vectors of texts that are unchanged, from their points or from the live generation.
+    async fn reuse_vectors(
+        &self,
+        wanted: &BTreeMap<Uuid, &SearchUnit>,
+        stored: &HashMap<Uuid, StoredUnit>,
+    ) -> HashMap<Uuid, Vec<Vec<f32>>> {
+        let model = self.embedder().model();
+        let usable = |unit: &SearchUnit, stored: &StoredUnit| {
+            stored.payload.content_hash == unit.payload.content_hash
+                && stored.payload.model == model.name
+                && stored.payload.model_version == model.version
+                && stored.vectors.len() == unit.texts.len()
+        };
+        let take = |from: &HashMap<Uuid, StoredUnit>| -> HashMap<Uuid, Vec<Vec<f32>>> {
+            let usable = wanted.iter().filter_map(|(id, unit)| {
+                from.get(id).filter(|stored| usable(unit, stored)).map(|stored| (*id, stored.vectors.clone()))
+            });
+            usable.collect()
+        };
+        let mut vectors = take(stored);
+        if let Some((_, live)) = self.source_collections() {
+            let missing: Vec<_> = wanted.keys().filter(|id| !vectors.contains_key(*id)).copied().collect();
+            match self.load_units(&live, &missing).await {
+                Ok(found) => vectors.extend(take(&found)),
+                // Copying only saves work.
+                Err(reason) => tracing::debug!(collection.name = &*live, %reason, "copying no vectors"),
+            }
+        }
+        vectors
+    }
+
+    async fn embed_missing(
+        &self,
+        wanted: &BTreeMap<Uuid, &SearchUnit>,
+        vectors: &mut HashMap<Uuid, Vec<Vec<f32>>>,
+    ) -> Result<(), ProjectionError> {
+        let rest: Vec<_> = wanted.iter().filter(|(id, _)| !vectors.contains_key(*id)).collect();
+        let texts: Vec<_> = rest.iter().flat_map(|(_, unit)| unit.texts.iter().cloned()).collect();
+        if texts.is_empty() {
+            return Ok(());
+        }
+        let mut made = self.embedder().embed(&texts).await.map_err(ProjectionError::unavailable)?.into_iter();
+        self.record_embedded(texts.len());
+        for (id, unit) in rest {
+            let own: Vec<_> = made.by_ref().take(unit.texts.len()).collect();
+            if own.len() < unit.texts.len() {
+                return Err(ProjectionError::unavailable("the model gave too few vectors"));
+            }
+            vectors.insert(*id, own);
+        }
+        Ok(())
+    }
+}
+
+fn to_unit_point(
+    id: Uuid,
+    payload: &UnitPayload,
+    vectors: Vec<Vec<f32>>,
+    unit: &SearchUnit,
+) -> Result<PointStruct, QueryError> {
+    let payload =
+        Payload::try_from(serde_json::to_value(payload).map_err(unreadable_error)?).map_err(unreadable_error)?;
+    let mut named = NamedVectors::default();
+    // What is gone has no place near anything.
+    if !vectors.is_empty() {
+        let (indices, weights) = unit.terms.to_weights();
+        named = named
+            .add_vector(DENSE, Vector::new_multi(vectors))
+            .add_vector(SPARSE, Vector::new_sparse(indices, weights));
+    }
+    Ok(PointStruct::new(to_point_id(id), named, payload))
+}

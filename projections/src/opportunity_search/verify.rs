@@ -1,0 +1,200 @@
+//! What the log says that `Qdrant` should hold, and what it holds.
+
+use std::{
+    collections::HashMap,
+    hash::{DefaultHasher, Hash, Hasher},
+    ops::RangeInclusive,
+};
+
+use domain::{
+    envelope::RawEnvelope,
+    opportunity::{AmendmentStanding, NoticeDetails, NoticeFiling, Opportunity, OpportunityEvent},
+};
+use qdrant_client::{
+    Payload,
+    qdrant::{Condition, Filter, PointId, Range, RetrievedPoint, ScrollPointsBuilder},
+};
+
+use super::{
+    OpportunitySearch,
+    client::point_uuid,
+    embedding::{EmbeddingModelId, NoticeText},
+    opportunity_document::{PointPayload, point_id, solicitation_number},
+    point::{dense_vector, term_dimensions},
+    tenant_search::UnitFold,
+    terms::TermCounts,
+};
+use crate::{
+    QueryError,
+    runtime::{BUCKET_COUNT, ProjectionError, ReadModelFold, ReadModelRow, VerifyScope, bucket_of},
+};
+
+const TABLE: &str = "points";
+
+/// Points of one answer: about two megabytes.
+const PAGE: u32 = 500;
+
+/// Points as the log says they should be.
+pub(super) struct PointFold {
+    model: EmbeddingModelId,
+    scope: VerifyScope,
+    points: HashMap<String, ExpectedPoint>,
+    units: UnitFold,
+}
+
+/// One point as it should be.
+#[derive(Default)]
+struct ExpectedPoint {
+    awarded: bool,
+    /// Absent where an award came before any facts, which no sound log has.
+    payload_and_terms_hash: Option<(PointPayload, u64)>,
+}
+
+impl PointFold {
+    pub(super) fn new_boxed(scope: &VerifyScope, model: EmbeddingModelId) -> Box<dyn ReadModelFold> {
+        let owned = UnitFold::new(model.clone());
+        Box::new(Self { model, scope: scope.clone(), points: HashMap::new(), units: owned })
+    }
+
+    fn build_payload(&self, event: &RawEnvelope, filing: &NoticeFiling, facts: &NoticeDetails) -> (PointPayload, u64) {
+        let code = facts.naics.as_ref().map(ToString::to_string);
+        let beginnings = code.iter().flat_map(|code| (2..=code.len()).map(|end| code[..end].to_owned()));
+        let number = solicitation_number(event, facts.solicitation_number.as_deref());
+        let (psc, description) = (facts.psc.as_deref(), facts.description.as_deref());
+        let terms = TermCounts::from_notice(&facts.title, number, psc, code.as_deref(), description).to_dimensions();
+        let payload = PointPayload {
+            id: event.aggregate_id.clone(),
+            tenant_id: event.tenant_id.clone(),
+            sequence: event.sequence,
+            title: facts.title.clone(),
+            notice_type: facts.notice_type.to_string(),
+            agency_code: facts.agency.code.clone(),
+            agency_name: facts.agency.name.clone(),
+            naics_prefixes: beginnings.collect(),
+            naics: code,
+            set_aside: facts.set_aside.as_ref().map(ToString::to_string),
+            posted_at: filing.posted_at,
+            response_deadline: facts.response_deadline,
+            awarded: false,
+            bucket: bucket_of(&event.aggregate_id),
+            content_hash: NoticeText::new(&facts.title, psc, description).content_hash(),
+            model: self.model.name.to_owned(),
+            model_version: self.model.version.to_owned(),
+        };
+        (payload, hash_terms(&terms))
+    }
+}
+
+impl ReadModelFold for PointFold {
+    fn apply_event(&mut self, event: &RawEnvelope) -> Result<(), ProjectionError> {
+        let wanted = self.scope != VerifyScope::Totals && self.scope.contains_stream(&event.aggregate_id);
+        if !wanted {
+            return Ok(());
+        }
+        if event.aggregate_type != <Opportunity as cqrs_es::Aggregate>::TYPE {
+            return self.units.apply_event(event);
+        }
+        match event.decode::<OpportunityEvent>().map_err(ProjectionError::poison)? {
+            OpportunityEvent::Discovered { filing, facts }
+            | OpportunityEvent::Amended { filing, standing: AmendmentStanding::Current, facts } => {
+                let described = self.build_payload(event, &filing, &facts);
+                self.points.entry(event.aggregate_id.clone()).or_default().payload_and_terms_hash = Some(described);
+            }
+            OpportunityEvent::Awarded { .. } => {
+                self.points.entry(event.aggregate_id.clone()).or_default().awarded = true;
+            }
+            OpportunityEvent::Amended { standing: AmendmentStanding::Earlier, .. }
+            | OpportunityEvent::DeadlineChanged { .. }
+            | OpportunityEvent::Cancelled { .. }
+            | OpportunityEvent::Archived { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn expected_rows(&self) -> Vec<ReadModelRow> {
+        let row = |point: &ExpectedPoint| {
+            let (payload, terms) = point.payload_and_terms_hash.as_ref()?;
+            Some(point_row(&PointPayload { awarded: point.awarded, ..payload.clone() }, true, *terms))
+        };
+        self.points.values().filter_map(row).chain(self.units.expected_rows()).collect()
+    }
+}
+
+impl OpportunitySearch {
+    /// What the generation holds of this scope.
+    pub(super) async fn scan_rows(&self, scope: &VerifyScope) -> Result<Vec<ReadModelRow>, QueryError> {
+        let mut rows = self.scroll_rows(self.collection(), scope, |point| self.stored_point_row(point)).await?;
+        rows.extend(self.scan_unit_rows(scope).await?);
+        Ok(rows)
+    }
+
+    /// The rows of a collection's points in this scope.
+    pub(super) async fn scroll_rows(
+        &self,
+        collection: &str,
+        scope: &VerifyScope,
+        row: impl Fn(RetrievedPoint) -> ReadModelRow,
+    ) -> Result<Vec<ReadModelRow>, QueryError> {
+        let VerifyScope::Buckets(buckets) = scope else { return Ok(vec![]) };
+        let filter = bucket_filter(buckets);
+        let (mut rows, mut offset) = (vec![], None::<PointId>);
+        loop {
+            let mut scroll = ScrollPointsBuilder::new(collection)
+                .filter(filter.clone())
+                .limit(PAGE)
+                .with_payload(true)
+                .with_vectors(true);
+            if let Some(from) = offset {
+                scroll = scroll.offset(from);
+            }
+            let page = self.run_request(self.client().scroll(scroll)).await?;
+            rows.extend(page.result.into_iter().map(&row));
+            match page.next_page_offset {
+                Some(next) => offset = Some(next),
+                None => return Ok(rows),
+            }
+        }
+    }
+
+    fn stored_point_row(&self, mut point: RetrievedPoint) -> ReadModelRow {
+        let dense = dense_vector(&point);
+        let sound = dense.len() == self.embedder().dimension()
+            && dense.iter().all(|value| value.is_finite())
+            && dense.iter().any(|value| *value != 0.0);
+        let payload = Payload::from(std::mem::take(&mut point.payload)).deserialize::<PointPayload>();
+        match payload {
+            Ok(payload) if point_uuid(&point) == Some(point_id(&payload.id).to_string().as_str()) => {
+                point_row(&payload, sound, hash_terms(&term_dimensions(&point)))
+            }
+            Ok(_) | Err(_) => {
+                let key = point_uuid(&point).map_or_else(|| format!("{:?}", point.id), str::to_owned);
+                ReadModelRow::new(TABLE, key, "not as this program writes")
+            }
+        }
+    }
+}
+
+/// A point's row. Dense vectors are not made again for a comparison: the hash of the text, the model and that there is
+/// a usable vector stand for them.
+fn point_row(payload: &PointPayload, sound: bool, terms: u64) -> ReadModelRow {
+    ReadModelRow::new(TABLE, payload.id.as_str(), (payload, sound, terms))
+}
+
+pub(super) fn hash_terms(terms: &[u32]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    terms.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn bucket_filter(buckets: &RangeInclusive<u32>) -> Filter {
+    let range = |buckets: &RangeInclusive<u32>| {
+        let (from, to) = (f64::from(*buckets.start()), f64::from(*buckets.end()));
+        Condition::range("bucket", Range { gte: Some(from), lte: Some(to), ..Range::default() })
+    };
+    let inside = range(buckets);
+    if *buckets.start() > 0 {
+        return Filter::must([inside]);
+    }
+    // What is in no bucket was not written by this program; the first part has it, so that it is seen once.
+    Filter::should([inside, Condition::from(Filter::must_not([range(&(0..=BUCKET_COUNT - 1))]))])
+}

@@ -1,0 +1,55 @@
+//! Detail views, counters and leaderboards in `Redis`.
+//!
+//! Each stream (an opportunity, a visit, a user's watchlist) is a hash of two fields: the version, which is the sequence
+//! of the last event taken in, and the folded state. One script compares versions, writes both and moves the figures that
+//! the events add to, all or nothing; so an event counts exactly once, however often it comes.
+//!
+//! What has no end is bounded: visits and days expire, and `engagement` and `top` hold opportunities that were on record when
+//! they were viewed or clicked, and what signed-in users saved. Views of invented opportunities are not counted (ADR 27).
+//!
+//! | key below `medhub:g1:` | what it holds |
+//! | --- | --- |
+//! | `generation` | the marker: without it nothing is written |
+//! | `opportunity:<id>` | version and state |
+//! | `visit:<id>` | version, and the day of the last event; expires |
+//! | `watchlist:<user>` | version, and what the user saved when |
+//! | `counters:opportunities` | how many, by agency, type, status |
+//! | `engagement:<opportunity>` | how often `viewed`, `clicked`, `saved` |
+//! | `top:<viewed, clicked, saved>` | sorted set of opportunities |
+//! | `top:<viewed, clicked, saved>:<day>` | the same of one day in UTC; expires |
+
+mod config;
+mod counters;
+mod errors;
+mod eviction;
+mod figure_deltas;
+mod generation_keys;
+mod leaderboard;
+mod opportunity_history;
+mod opportunity_view;
+mod projection;
+mod queries;
+mod redis_client;
+mod retention_policy;
+mod state_cache;
+mod state_transition;
+mod stored_rows;
+mod verify;
+mod view_change;
+mod view_state;
+mod write;
+
+pub use self::{
+    config::RedisConfig,
+    counters::OpportunityCounters,
+    leaderboard::{EngagementCounts, EngagementKind, LeaderboardEntry, LeaderboardPeriod, WatchlistItem},
+    opportunity_history::{PointInTime, opportunity_at, opportunity_events},
+    opportunity_view::{OpportunityView, OpportunityViewStatus},
+    queries::OpportunityViews,
+    view_change::{ViewChange, ViewEvent, VisitEngagement, WatchlistChange},
+};
+pub(crate) use self::{
+    generation_keys::{escape_glob, scan_command},
+    queries::{unavailable_error, unreadable_error},
+    redis_client::connect,
+};

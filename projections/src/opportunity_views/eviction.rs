@@ -1,0 +1,61 @@
+//! Whether the server throws away what it is full of.
+
+use std::collections::HashMap;
+
+use super::OpportunityViews;
+use crate::QueryError;
+
+/// The policy under which a full server refuses writes and keeps everything.
+const NO_EVICTION: &str = "noeviction";
+
+impl OpportunityViews {
+    /// Says so where the server evicts keys when it is full: nobody is told, and what was evicted answers like what was
+    /// never there.
+    ///
+    /// # Errors
+    /// [`QueryError`] when the server does not answer.
+    pub async fn eviction_warning(&self) -> Result<Option<String>, QueryError> {
+        let mut pipeline = redis::pipe();
+        for section in ["memory", "stats"] {
+            pipeline.cmd("INFO").arg(section);
+        }
+        let told: (String, String) = self.run_pipeline(&pipeline).await?;
+        Ok(describe_eviction(&[told.0, told.1].concat()))
+    }
+}
+
+fn describe_eviction(info: &str) -> Option<String> {
+    let told: HashMap<_, _> = info.lines().filter_map(|line| line.trim().split_once(':')).collect();
+    let policy = told.get("maxmemory_policy").filter(|policy| **policy != NO_EVICTION)?;
+    let limit = told.get("maxmemory").filter(|bytes| **bytes != "0")?;
+    let evicted = told.get("evicted_keys").copied().unwrap_or("0");
+    Some(format!(
+        "Redis evicts keys when it is full (maxmemory-policy={policy}, maxmemory={limit} bytes, {evicted} evicted so \
+         far): opportunities, visits and figures vanish and are not made again; set maxmemory-policy to {NO_EVICTION} and \
+         give it room; if some were evicted, `medhub rebuild views workspace` makes them anew"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn info(policy: &str, limit: &str) -> String {
+        format!("# Memory\r\nmaxmemory:{limit}\r\nmaxmemory_policy:{policy}\r\n# Stats\r\nevicted_keys:7\r\n")
+    }
+
+    #[test]
+    fn a_server_that_evicts_is_named_with_its_policy() {
+        for policy in ["allkeys-lru", "volatile-ttl", "allkeys-random"] {
+            let told = describe_eviction(&info(policy, "14680064")).unwrap();
+            assert!(told.contains(policy) && told.contains("7 evicted"), "{told}");
+        }
+    }
+
+    #[test]
+    fn one_that_keeps_everything_or_has_no_limit_is_not() {
+        assert_eq!(describe_eviction(&info(NO_EVICTION, "14680064")), None);
+        assert_eq!(describe_eviction(&info("allkeys-lru", "0")), None);
+        assert_eq!(describe_eviction("# Memory\r\n"), None);
+    }
+}

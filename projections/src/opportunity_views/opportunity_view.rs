@@ -1,0 +1,86 @@
+//! One opportunity in detail.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use domain::opportunity::{Award, NoticeDetails, NoticeId, Opportunity};
+
+/// How far it has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpportunityViewStatus {
+    /// Nobody has won it.
+    Open,
+    /// At least one contract was awarded.
+    Awarded,
+    /// The agency no longer wants it.
+    Cancelled,
+    /// It is over.
+    Archived,
+}
+
+impl OpportunityViewStatus {
+    /// Its name in counters.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Awarded => "awarded",
+            Self::Cancelled => "cancelled",
+            Self::Archived => "archived",
+        }
+    }
+
+    /// The status of a state; `None` before it was discovered.
+    pub(super) fn from_state(state: &Opportunity) -> Option<Self> {
+        match state {
+            Opportunity::Undiscovered => None,
+            Opportunity::Open(_) => Some(Self::Open),
+            Opportunity::Awarded(_) => Some(Self::Awarded),
+            Opportunity::Cancelled(_) => Some(Self::Cancelled),
+            Opportunity::Archived(_) => Some(Self::Archived),
+        }
+    }
+}
+
+/// All that is on record about one opportunity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpportunityView {
+    /// Agency code and solicitation number.
+    pub id: String,
+    /// Sequence of the last event taken in.
+    pub version: u64,
+    /// How far it has come.
+    pub status: OpportunityViewStatus,
+    /// What the current notice states.
+    pub facts: NoticeDetails,
+    /// The current notice.
+    pub notice_id: NoticeId,
+    /// When the current notice was published.
+    pub posted_at: DateTime<Utc>,
+    /// When the first notice on record was published.
+    pub first_posted_at: DateTime<Utc>,
+    /// How many notices were published about it.
+    pub notice_count: u64,
+    /// The awards by their key.
+    pub awards: BTreeMap<String, Award>,
+    /// Sum of the awards in cents of a US dollar; `None` while none has an amount.
+    pub awarded_cents: Option<i64>,
+}
+
+impl OpportunityView {
+    /// The view of a folded state; `None` before the opportunity was discovered.
+    pub(super) fn from_state(id: &str, version: u64, state: &Opportunity) -> Option<Self> {
+        let (status, record) = (OpportunityViewStatus::from_state(state)?, state.record()?);
+        Some(Self {
+            id: id.to_owned(),
+            version,
+            status,
+            facts: record.facts.clone(),
+            notice_id: record.notice_id.clone(),
+            posted_at: record.posted_at,
+            first_posted_at: record.first_posted_at,
+            notice_count: record.notice_count() as u64,
+            awards: record.awards.clone(),
+            awarded_cents: record.awarded_cents(),
+        })
+    }
+}

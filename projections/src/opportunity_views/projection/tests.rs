@@ -1,0 +1,164 @@
+use domain::opportunity::{AmendmentStanding, Opportunity, OpportunityEvent};
+use serde_json::json;
+
+use super::{
+    super::{
+        figure_deltas::{FigureDeltas, FigureKey},
+        leaderboard::EngagementKind,
+        opportunity_view::{OpportunityView, OpportunityViewStatus},
+        state_transition::{StateTransition, VersionedState, ViewSequenceGap, fold_changes},
+        view_change::{ViewEvent, VisitEngagement, WatchlistChange},
+        view_state::ViewState,
+    },
+    *,
+};
+use crate::fixture::{
+    OPPORTUNITY_ID, amended, awarded, discovered, recorded_event, unknown_aggregate_event, unreadable_event,
+};
+
+fn change(sequence: u64, event: OpportunityEvent) -> ViewChange {
+    ViewChange { id: OPPORTUNITY_ID.to_owned(), sequence, event: ViewEvent::Opportunity(event) }
+}
+
+fn history() -> Vec<ViewChange> {
+    let events = [discovered("a"), amended("b", AmendmentStanding::Current), awarded("A1", 5), awarded("A2", 7)];
+    (1..).zip(events).map(|(sequence, event)| change(sequence, event)).collect()
+}
+
+fn transition(stored: VersionedState, changes: &[ViewChange]) -> Result<Option<StateTransition>, ViewSequenceGap> {
+    fold_changes(stored, &changes.iter().collect::<Vec<_>>())
+}
+
+fn empty_state() -> VersionedState {
+    VersionedState::new(StreamKind::Opportunity)
+}
+
+fn folded_state(changes: &[ViewChange]) -> VersionedState {
+    transition(empty_state(), changes).unwrap().unwrap().to
+}
+
+fn sums(deltas: &FigureDeltas) -> Vec<(String, String, i64)> {
+    deltas.iter().map(|(target, field, delta)| (target.redis_key(), field.to_owned(), delta)).collect()
+}
+
+fn counters(pairs: &[(&str, i64)]) -> Vec<(String, String, i64)> {
+    let key = FigureKey::Counters.redis_key();
+    pairs.iter().map(|(field, delta)| (key.clone(), (*field).to_owned(), *delta)).collect()
+}
+
+fn raw_engagement_event(aggregate_type: &str, payload: &serde_json::Value) -> RawEnvelope {
+    let aggregate_type = aggregate_type.to_owned();
+    RawEnvelope { aggregate_type, payload: payload.to_string(), ..recorded_event(3, &discovered("x")) }
+}
+
+#[test]
+fn every_event_of_an_opportunity_is_a_change() {
+    let event = awarded("A1", 5);
+    assert_eq!(OpportunityViews::project(&recorded_event(3, &event)).unwrap(), [change(3, event)]);
+    assert_eq!(OpportunityViews::project(&unknown_aggregate_event()).unwrap(), []);
+}
+
+#[test]
+fn views_clicks_and_saves_are_changes() {
+    let (at, day) = ("2026-03-03T23:00:00Z", "2026-03-03".parse().unwrap());
+    let seen = json!({"type": "page_viewed", "page_url": "https://x", "opportunity_id": OPPORTUNITY_ID, "at": at});
+    let ahead = json!({"type": "link_clicked", "page_url": "https://x", "at": "2999-01-01T00:00:00Z"});
+    let kept = json!({"type": "opportunity_saved", "opportunity_id": OPPORTUNITY_ID, "at": at});
+    let event = |raw: RawEnvelope| OpportunityViews::project(&raw).unwrap().pop().unwrap().event;
+    let recorded_on = "2026-03-04".parse().unwrap();
+
+    let sight = VisitEngagement {
+        kind: EngagementKind::Viewed,
+        opportunity: Some(OPPORTUNITY_ID.to_owned()),
+        day,
+        recorded_on,
+    };
+    assert_eq!(event(raw_engagement_event("visit", &seen)), ViewEvent::Visit(sight));
+    // What a visitor's clock says of the future is as of when it was recorded.
+    let sight = VisitEngagement { kind: EngagementKind::Clicked, opportunity: None, day: recorded_on, recorded_on };
+    assert_eq!(event(raw_engagement_event("visit", &ahead)), ViewEvent::Visit(sight));
+    let choice = WatchlistChange::Saved { opportunity: OPPORTUNITY_ID.to_owned(), at: at.parse().unwrap() };
+    assert_eq!(event(raw_engagement_event("watchlist", &kept)), ViewEvent::Watchlist(choice));
+}
+
+#[test]
+fn an_event_of_an_unknown_shape_is_poison() {
+    assert!(matches!(OpportunityViews::project(&unreadable_event()), Err(ProjectionError::Poison(_))));
+    let odd = raw_engagement_event("visit", &json!({"type": "page_eaten"}));
+    assert!(matches!(OpportunityViews::project(&odd), Err(ProjectionError::Poison(_))));
+}
+
+#[test]
+fn folding_in_batches_is_folding_at_once() {
+    let history = history();
+    let half = folded_state(&history[..2]);
+    assert_eq!(transition(half, &history[2..]).unwrap().unwrap().to, folded_state(&history));
+}
+
+#[test]
+fn events_that_are_known_change_nothing() {
+    let history = history();
+    assert_eq!(transition(folded_state(&history), &history), Ok(None));
+    let again = [&history[..1], &history[..2]].concat();
+    assert_eq!(transition(empty_state(), &again).unwrap().unwrap().to.version, 2);
+}
+
+#[test]
+fn a_missing_event_is_noticed() {
+    let history = history();
+    let gap = transition(folded_state(&history[..1]), &history[2..]).unwrap_err();
+    let told = format!(
+        "view {OPPORTUNITY_ID} stands at version 1, but the next event has sequence 3: events in between are missing"
+    );
+    assert!(gap.to_string().starts_with(&told), "{gap}");
+}
+
+#[test]
+fn counters_move_by_the_difference_of_the_states() {
+    let history = history();
+    let first = transition(empty_state(), &history[..2]).unwrap().unwrap();
+    let wanted = counters(&[("agency:036", 1), ("status:open", 1), ("total", 1), ("type:Solicitation", 1)]);
+    assert_eq!(sums(&first.deltas), wanted);
+    let second = transition(first.to, &history[2..3]).unwrap().unwrap();
+    assert_eq!(sums(&second.deltas), counters(&[("status:awarded", 1), ("status:open", -1)]));
+    let third = transition(second.to, &history[3..]).unwrap().unwrap();
+    assert_eq!(third.deltas, FigureDeltas::default());
+}
+
+#[test]
+fn what_is_no_longer_saved_is_taken_from_the_day_on_which_it_was() {
+    let choices = [
+        WatchlistChange::Saved { opportunity: OPPORTUNITY_ID.to_owned(), at: "2026-03-03T23:00:00Z".parse().unwrap() },
+        WatchlistChange::Saved { opportunity: OPPORTUNITY_ID.to_owned(), at: "2026-03-09T23:00:00Z".parse().unwrap() },
+        WatchlistChange::Unsaved { opportunity: OPPORTUNITY_ID.to_owned() },
+        WatchlistChange::Unsaved { opportunity: "097:NEVER".to_owned() },
+    ];
+    let changes: Vec<_> = (1..)
+        .zip(choices)
+        .map(|(sequence, choice)| ViewChange { id: "ann".to_owned(), sequence, event: ViewEvent::Watchlist(choice) })
+        .collect();
+
+    let kept = transition(VersionedState::new(StreamKind::Watchlist), &changes[..2]).unwrap().unwrap();
+    let one = |key: &str, field: &str, delta| (key.to_owned(), field.to_owned(), delta);
+    let moved = |delta| {
+        let engagement = format!("engagement:{OPPORTUNITY_ID}");
+        vec![
+            one(&engagement, "saved", delta),
+            one("top:saved", OPPORTUNITY_ID, delta),
+            one("top:saved:2026-03-03", OPPORTUNITY_ID, delta),
+        ]
+    };
+    assert_eq!(sums(&kept.deltas), moved(1));
+    let gone = transition(kept.to, &changes[2..]).unwrap().unwrap();
+    assert_eq!((sums(&gone.deltas), gone.to.version), (moved(-1), 4));
+}
+
+#[test]
+fn a_view_shows_what_is_on_record() {
+    let ViewState::Opportunity(state) = folded_state(&history()).state else { panic!("not an opportunity") };
+    let view = OpportunityView::from_state(OPPORTUNITY_ID, 4, &state).unwrap();
+    assert_eq!((view.version, view.status, view.notice_count), (4, OpportunityViewStatus::Awarded, 2));
+    assert_eq!((view.facts.title.as_str(), view.awarded_cents), ("b", Some(12)));
+    assert_eq!(view.awards.keys().collect::<Vec<_>>(), ["A1", "A2"]);
+    assert_eq!(OpportunityView::from_state(OPPORTUNITY_ID, 0, &Opportunity::default()), None);
+}

@@ -1,0 +1,61 @@
+//! How long keys are kept that would else grow for ever.
+
+use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
+
+use super::RedisConfig;
+
+const DAY_SECONDS: u64 = 86_400;
+
+/// How long what expires is kept.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RetentionPolicy {
+    leaderboard_days: u16,
+    visit_days: u16,
+}
+
+impl RetentionPolicy {
+    pub(super) fn from_config(config: &RedisConfig) -> Self {
+        Self { leaderboard_days: config.leaderboard_days, visit_days: config.visit_days }
+    }
+
+    /// When a day's leaderboards go, in Unix seconds. It depends on the day alone, so that a rebuild years later keeps
+    /// the same.
+    pub(super) fn leaderboard_expiry(self, day: NaiveDate) -> i64 {
+        let end = add_days(day, self.leaderboard_days).succ_opt().unwrap_or(NaiveDate::MAX);
+        end.and_time(NaiveTime::MIN).and_utc().timestamp()
+    }
+
+    /// Whether a day's leaderboards are there at that time.
+    pub(super) fn keeps_leaderboard(self, day: NaiveDate, now: DateTime<Utc>) -> bool {
+        add_days(day, self.leaderboard_days) >= now.date_naive()
+    }
+
+    /// How long a visit is remembered from when it is written, in seconds: a rebuild writes visits of long ago, and has
+    /// to know for as long what it has counted.
+    pub(super) fn visit_ttl_seconds(self) -> u64 {
+        (u64::from(self.visit_days) + 1) * DAY_SECONDS
+    }
+
+    /// Whether a visit whose last event was recorded that day is there for certain at that time.
+    pub(super) fn keeps_visit(self, day: NaiveDate, now: DateTime<Utc>) -> bool {
+        add_days(day, self.visit_days) >= now.date_naive()
+    }
+}
+
+fn add_days(day: NaiveDate, days: u16) -> NaiveDate {
+    day.checked_add_days(Days::new(u64::from(days))).unwrap_or(NaiveDate::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_leaderboard_is_kept_to_the_end_of_its_last_day() {
+        let lifetime = RetentionPolicy { leaderboard_days: 1, visit_days: 0 };
+        let (day, at) = ("2026-03-01".parse().unwrap(), |text: &str| text.parse::<DateTime<Utc>>().unwrap());
+        assert!(lifetime.keeps_leaderboard(day, at("2026-03-02T23:59:59Z")));
+        assert!(!lifetime.keeps_leaderboard(day, at("2026-03-03T00:00:00Z")));
+        assert_eq!(lifetime.leaderboard_expiry(day), at("2026-03-03T00:00:00Z").timestamp());
+    }
+}

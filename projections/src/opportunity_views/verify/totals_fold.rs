@@ -1,0 +1,150 @@
+//! Figures over all streams, counted from what each stream has come to.
+
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::{DateTime, NaiveDate, Utc};
+use domain::{
+    envelope::RawEnvelope,
+    opportunity::{AmendmentStanding, OpportunityEvent},
+};
+
+use super::{FIGURES, GENERATION, figure_row_key, is_next};
+use crate::{
+    opportunity_views::{
+        ViewChange, ViewEvent,
+        figure_deltas::FigureKey,
+        generation_keys::MARKER,
+        leaderboard::EngagementKind,
+        retention_policy::RetentionPolicy,
+        view_change::{VisitEngagement, WatchlistChange},
+        view_state::StreamKind,
+    },
+    runtime::{Generation, ProjectionError, ReadModelFold, ReadModelRow},
+};
+
+pub(super) struct ViewTotalsFold {
+    generation: Generation,
+    lifetime: RetentionPolicy,
+    now: DateTime<Utc>,
+    versions: HashMap<(StreamKind, String), u64>,
+    opportunities: HashMap<String, CountedOpportunity>,
+    engagements: HashMap<(EngagementKind, String, NaiveDate), u64>,
+    /// User and opportunity -> since when.
+    saved: HashMap<(String, String), NaiveDate>,
+}
+
+/// What an opportunity counts as.
+struct CountedOpportunity {
+    agency: String,
+    notice_type: String,
+    is_awarded: bool,
+    /// How it ended, until more is heard of it.
+    closed_as: Option<&'static str>,
+}
+
+impl ViewTotalsFold {
+    pub(super) fn new(generation: Generation, lifetime: RetentionPolicy, now: DateTime<Utc>) -> Self {
+        let (versions, opportunities, seen, saved) = Default::default();
+        Self { generation, lifetime, now, versions, opportunities, engagements: seen, saved }
+    }
+
+    fn apply_opportunity_event(&mut self, id: String, event: OpportunityEvent) {
+        match event {
+            OpportunityEvent::Discovered { facts, .. } => {
+                let (agency, notice_type) = (facts.agency.code.clone(), facts.notice_type.to_string());
+                self.opportunities
+                    .insert(id, CountedOpportunity { agency, notice_type, is_awarded: false, closed_as: None });
+            }
+            OpportunityEvent::Amended { standing: AmendmentStanding::Current, facts, .. } => {
+                if let Some(counted) = self.opportunities.get_mut(&id) {
+                    counted.agency.clone_from(&facts.agency.code);
+                    counted.notice_type = facts.notice_type.to_string();
+                    counted.closed_as = None;
+                }
+            }
+            OpportunityEvent::Amended { standing: AmendmentStanding::Earlier, .. }
+            | OpportunityEvent::DeadlineChanged { .. } => {}
+            OpportunityEvent::Awarded { .. } => {
+                if let Some(counted) = self.opportunities.get_mut(&id) {
+                    counted.is_awarded = true;
+                    counted.closed_as = None;
+                }
+            }
+            OpportunityEvent::Cancelled { .. } => self.close_opportunity(&id, "cancelled"),
+            OpportunityEvent::Archived { .. } => self.close_opportunity(&id, "archived"),
+        }
+    }
+
+    fn close_opportunity(&mut self, id: &str, how: &'static str) {
+        if let Some(counted) = self.opportunities.get_mut(id) {
+            counted.closed_as = Some(how);
+        }
+    }
+
+    fn apply_visit(&mut self, sight: VisitEngagement) {
+        if let Some(opportunity) = sight.opportunity {
+            *self.engagements.entry((sight.kind, opportunity, sight.day)).or_default() += 1;
+        }
+    }
+
+    fn apply_watchlist_change(&mut self, user: String, choice: WatchlistChange) {
+        match choice {
+            WatchlistChange::Saved { opportunity, at } => {
+                self.saved.entry((user, opportunity)).or_insert(at.date_naive());
+            }
+            WatchlistChange::SearchChanged => {}
+            WatchlistChange::Unsaved { opportunity } => {
+                self.saved.remove(&(user, opportunity));
+            }
+        }
+    }
+
+    fn compute_figures(&self) -> BTreeMap<String, u64> {
+        let mut figures = BTreeMap::new();
+        let mut add = |target: &FigureKey, field: &str, count| {
+            *figures.entry(figure_row_key(target, field)).or_default() += count;
+        };
+        for counted in self.opportunities.values() {
+            let status = counted.closed_as.unwrap_or(if counted.is_awarded { "awarded" } else { "open" });
+            add(&FigureKey::Counters, "total", 1);
+            add(&FigureKey::Counters, &format!("agency:{}", counted.agency), 1);
+            add(&FigureKey::Counters, &format!("type:{}", counted.notice_type), 1);
+            add(&FigureKey::Counters, &format!("status:{status}"), 1);
+        }
+        let seen = self.engagements.iter().map(|((kind, opportunity, day), count)| (*kind, opportunity, *day, *count));
+        let saved = self.saved.iter().map(|((_, opportunity), day)| (EngagementKind::Saved, opportunity, *day, 1));
+        for (kind, opportunity, day, count) in seen.chain(saved) {
+            add(&FigureKey::Engagement(opportunity.clone()), kind.name(), count);
+            add(&FigureKey::Leaderboard(kind, None), opportunity, count);
+            if self.lifetime.keeps_leaderboard(day, self.now) {
+                add(&FigureKey::Leaderboard(kind, Some(day)), opportunity, count);
+            }
+        }
+        figures
+    }
+}
+
+impl ReadModelFold for ViewTotalsFold {
+    fn apply_event(&mut self, event: &RawEnvelope) -> Result<(), ProjectionError> {
+        let Some(change) = ViewChange::from_event(event)? else {
+            return Ok(());
+        };
+        let version = self.versions.entry((StreamKind::from_change(&change), change.id.clone())).or_default();
+        if !is_next(&change.id, *version, change.sequence)? {
+            return Ok(());
+        }
+        *version = change.sequence;
+        match change.event {
+            ViewEvent::Opportunity(event) => self.apply_opportunity_event(change.id, event),
+            ViewEvent::Visit(sight) => self.apply_visit(sight),
+            ViewEvent::Watchlist(choice) => self.apply_watchlist_change(change.id, choice),
+        }
+        Ok(())
+    }
+
+    fn expected_rows(&self) -> Vec<ReadModelRow> {
+        let marker = ReadModelRow::new(GENERATION, MARKER, self.generation.to_string().into_bytes());
+        let figure = |(key, count): (String, u64)| ReadModelRow::new(FIGURES, key, count.to_string());
+        self.compute_figures().into_iter().map(figure).chain([marker]).collect()
+    }
+}

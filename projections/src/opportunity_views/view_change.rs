@@ -1,0 +1,133 @@
+//! What an event of the log means here.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use cqrs_es::Aggregate;
+use domain::{
+    envelope::RawEnvelope,
+    opportunity::{Opportunity, OpportunityEvent},
+};
+use serde::Deserialize;
+
+use super::leaderboard::EngagementKind;
+use crate::runtime::ProjectionError;
+
+/// One event of one stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ViewChange {
+    /// The stream: an opportunity, a visit or a user.
+    pub id: String,
+    /// The event's place in its stream.
+    pub sequence: u64,
+    /// The event.
+    pub event: ViewEvent,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ViewEvent {
+    /// To an opportunity.
+    Opportunity(OpportunityEvent),
+    /// In a visit.
+    Visit(VisitEngagement),
+    /// To a user's watchlist.
+    Watchlist(WatchlistChange),
+}
+
+/// A page that was viewed or a link that was clicked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VisitEngagement {
+    /// Which of the two.
+    pub kind: EngagementKind,
+    /// The opportunity that it was about, if any.
+    pub opportunity: Option<String>,
+    /// The day on which it happened.
+    pub day: NaiveDate,
+    /// The day on which the log took it.
+    pub recorded_on: NaiveDate,
+}
+
+/// What a user chose to keep, or no longer to keep.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WatchlistChange {
+    /// An opportunity was saved.
+    Saved {
+        /// The opportunity.
+        opportunity: String,
+        /// When.
+        at: DateTime<Utc>,
+    },
+    /// It is no longer saved.
+    Unsaved {
+        /// The opportunity.
+        opportunity: String,
+    },
+    /// A search was saved or removed: nothing that is counted here.
+    SearchChanged,
+}
+
+impl ViewChange {
+    /// Reads an event; `None` when it is of no interest here.
+    pub(super) fn from_event(event: &RawEnvelope) -> Result<Option<Self>, ProjectionError> {
+        let read = if event.aggregate_type == Opportunity::TYPE {
+            ViewEvent::Opportunity(event.decode().map_err(ProjectionError::poison)?)
+        } else if event.aggregate_type == VISIT {
+            let mut sight = VisitEngagement::from_payload(decode_payload(event)?, event.recorded_at);
+            // Anybody can invent opportunities without end; what they are engaged with would stay here for ever.
+            sight.opportunity = sight.opportunity.filter(|_| !event.metadata.about_unknown);
+            ViewEvent::Visit(sight)
+        } else if event.aggregate_type == WATCHLIST {
+            ViewEvent::Watchlist(WatchlistChange::from_payload(decode_payload(event)?, event.recorded_at))
+        } else {
+            return Ok(None);
+        };
+        Ok(Some(Self { id: event.aggregate_id.clone(), sequence: event.sequence, event: read }))
+    }
+}
+
+pub(super) const VISIT: &str = "visit";
+pub(super) const WATCHLIST: &str = "watchlist";
+
+/// What is read of a visit's events.
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum VisitPayload {
+    PageViewed { opportunity_id: Option<String>, at: DateTime<Utc> },
+    LinkClicked { opportunity_id: Option<String>, at: DateTime<Utc> },
+}
+
+/// What is read of a watchlist's events.
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum WatchlistPayload {
+    OpportunitySaved { opportunity_id: String, at: DateTime<Utc> },
+    OpportunityUnsaved { opportunity_id: String },
+    SearchSaved {},
+    SearchRemoved {},
+}
+
+impl VisitEngagement {
+    /// Times come from the visitor's own clock; what it says of the future is as of now.
+    fn from_payload(event: VisitPayload, recorded_at: DateTime<Utc>) -> Self {
+        let (kind, opportunity, at) = match event {
+            VisitPayload::PageViewed { opportunity_id, at } => (EngagementKind::Viewed, opportunity_id, at),
+            VisitPayload::LinkClicked { opportunity_id, at } => (EngagementKind::Clicked, opportunity_id, at),
+        };
+        Self { kind, opportunity, day: at.min(recorded_at).date_naive(), recorded_on: recorded_at.date_naive() }
+    }
+}
+
+impl WatchlistChange {
+    fn from_payload(event: WatchlistPayload, recorded_at: DateTime<Utc>) -> Self {
+        match event {
+            WatchlistPayload::OpportunitySaved { opportunity_id, at } => {
+                Self::Saved { opportunity: opportunity_id, at: at.min(recorded_at) }
+            }
+            WatchlistPayload::OpportunityUnsaved { opportunity_id } => Self::Unsaved { opportunity: opportunity_id },
+            WatchlistPayload::SearchSaved {} | WatchlistPayload::SearchRemoved {} => Self::SearchChanged,
+        }
+    }
+}
+
+fn decode_payload<'a, E: Deserialize<'a>>(event: &'a RawEnvelope) -> Result<E, ProjectionError> {
+    serde_json::from_str(&event.payload).map_err(ProjectionError::poison)
+}

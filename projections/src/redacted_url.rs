@@ -1,0 +1,33 @@
+//! Showing a connection URL without the password in it.
+
+use std::fmt;
+
+/// A connection URL whose `Debug` form hides the password.
+pub(crate) struct RedactedUrl<'a>(pub(crate) &'a str);
+
+impl fmt::Debug for RedactedUrl<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let authority_end = |rest: &str| rest.find(['/', '?']).unwrap_or(rest.len());
+        let Some((scheme, rest)) = self.0.split_once("://") else {
+            return f.write_str(self.0);
+        };
+        match rest[..authority_end(rest)].rfind('@') {
+            Some(at) => write!(f, "{scheme}://***{}", &rest[at..]),
+            None => f.write_str(self.0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_never_shown() {
+        let shown = |url| format!("{:?}", RedactedUrl(url));
+        assert_eq!(shown("redis://:s3cr3t@127.0.0.1:6379/2"), "redis://***@127.0.0.1:6379/2");
+        assert_eq!(shown("http://me:p@ss@host:8123"), "http://***@host:8123");
+        assert_eq!(shown("http://host:8123/?user=a@b"), "http://host:8123/?user=a@b");
+        assert_eq!(shown("host"), "host");
+    }
+}

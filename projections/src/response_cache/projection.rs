@@ -1,0 +1,100 @@
+//! What of the log makes answers old.
+
+use std::time::Duration;
+
+use domain::{context::BoundedContext, envelope::RawEnvelope};
+use serde::Deserialize;
+
+use super::ResponseCache;
+use crate::{
+    QueryError,
+    runtime::{BatchLimits, Generation, Projection, ProjectionError, ReadModelFold, ReadModelRow, VerifyScope},
+};
+
+/// Something that was done, by somebody or on a page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CacheInvalidation {
+    pub(super) position: u64,
+    pub(super) tenant_id: String,
+    pub(super) user_id: Option<String>,
+    pub(super) page_url: Option<String>,
+}
+
+/// What is read of events about views, clicks and saves.
+#[derive(Deserialize)]
+struct InvalidationPayload {
+    user_id: Option<String>,
+    page_url: Option<String>,
+}
+
+/// Nothing is expected, since nothing is kept that could not be forgotten.
+struct EmptyResponseFold;
+
+impl ReadModelFold for EmptyResponseFold {
+    fn apply_event(&mut self, _event: &RawEnvelope) -> Result<(), ProjectionError> {
+        Ok(())
+    }
+
+    fn expected_rows(&self) -> Vec<ReadModelRow> {
+        vec![]
+    }
+}
+
+impl Projection for ResponseCache {
+    const NAME: &'static str = "answers";
+
+    const HAS_READ_MODEL: bool = false;
+
+    type Change = CacheInvalidation;
+
+    fn subscribed_contexts() -> &'static [BoundedContext] {
+        &[BoundedContext::Analytics]
+    }
+
+    fn batch_limits() -> BatchLimits {
+        BatchLimits { batch_events: 1_000, linger: Duration::from_millis(2), rebuild_events: 1_000 }
+    }
+
+    /// There is but one: an answer is old for every reader.
+    fn with_generation(&self, _generation: Generation) -> Self {
+        self.clone()
+    }
+
+    fn project(event: &RawEnvelope) -> Result<Vec<CacheInvalidation>, ProjectionError> {
+        if event.aggregate_type != "visit" {
+            return Ok(vec![]);
+        }
+        let InvalidationPayload { user_id, page_url } =
+            serde_json::from_str(&event.payload).map_err(ProjectionError::poison)?;
+        let tenant_id = event.tenant_id.clone();
+        Ok(vec![CacheInvalidation { position: event.position, tenant_id, user_id, page_url }])
+    }
+
+    async fn apply(&self, changes: &[CacheInvalidation]) -> Result<(), ProjectionError> {
+        self.record_invalidations(changes).await
+    }
+
+    async fn is_applied(&self, change: &CacheInvalidation) -> Result<bool, QueryError> {
+        self.has_recorded(change).await
+    }
+
+    async fn ping(&self) -> Result<(), QueryError> {
+        self.ping_server().await
+    }
+
+    async fn prepare(&self) -> Result<(), QueryError> {
+        self.ping_server().await
+    }
+
+    async fn discard(&self) -> Result<(), QueryError> {
+        self.delete_keys().await
+    }
+
+    fn fold(&self, _scope: &VerifyScope) -> Box<dyn ReadModelFold> {
+        Box::new(EmptyResponseFold)
+    }
+
+    async fn read_back(&self, _scope: &VerifyScope) -> Result<Vec<ReadModelRow>, QueryError> {
+        Ok(vec![])
+    }
+}

@@ -1,0 +1,330 @@
+//! One Kafka record as a worker sees it.
+
+use std::collections::BTreeMap;
+
+use domain::envelope::{Envelope, EventMetadata, HeaderError, PartitionEnd, RawEnvelope, from_headers, to_headers};
+use rdkafka::message::{Headers, Message};
+use schemas::{
+    registry_client::{RegistryClientError, SchemaRegistryClient},
+    wire_format::split_frame,
+};
+use uuid::Uuid;
+
+use super::ProjectionError;
+use crate::error::BoxedError;
+
+/// The header that every event carries and that watermark beacons do not.
+const EVENT_TYPE_HEADER: &str = "event-type";
+
+/// The kind of aggregate of a record that does not say.
+const UNKNOWN_AGGREGATE_TYPE: &str = "unknown";
+
+/// A record, its place, and the event in it.
+#[derive(Debug)]
+pub(super) struct ConsumedRecord {
+    pub(super) topic: String,
+    pub(super) partition: i32,
+    pub(super) offset: i64,
+    /// What the record says about everything before it.
+    pub(super) mark: PartitionEnd,
+    /// `None` for a record that is no event. The payload is empty until it is unpacked.
+    pub(super) event: Option<RawEnvelope>,
+    /// What is wrong with the record itself.
+    pub(super) fault: Option<ProjectionError>,
+    /// The payload as it travelled, until it is unpacked.
+    encoded_payload: Option<Vec<u8>>,
+    /// How long key and value are, in bytes.
+    pub(super) bytes: usize,
+}
+
+/// A record as it is kept for later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct RawRecord {
+    pub(super) headers: BTreeMap<String, String>,
+    pub(super) value: Vec<u8>,
+}
+
+/// A record's value that nobody can read.
+#[derive(Debug, thiserror::Error)]
+#[error("unpacking {event_type} {event_version} at position {position} (event {event_id})")]
+struct PayloadDecodeError {
+    position: u64,
+    event_id: Uuid,
+    event_type: String,
+    event_version: String,
+    #[source]
+    source: BoxedError,
+}
+
+/// A record that says it is an event and lacks what events have.
+#[derive(Debug, thiserror::Error)]
+#[error("reading the headers of the record at {topic} partition {partition} offset {offset}")]
+struct EnvelopeError {
+    topic: String,
+    partition: i32,
+    offset: i64,
+    #[source]
+    source: HeaderError,
+}
+
+impl ConsumedRecord {
+    pub(super) fn from_message(message: &impl Message) -> Self {
+        let header = |name: &str| {
+            let headers = message.headers()?;
+            headers.iter().find(|header| header.key == name)?.value
+        };
+        let (topic, partition, offset) = (message.topic().to_owned(), message.partition(), message.offset());
+        let (key, value) = (message.key().unwrap_or_default(), message.payload().unwrap_or_default());
+        let bytes = key.len() + value.len();
+        let is_event = header(EVENT_TYPE_HEADER).is_some();
+        let read = PartitionEnd::from_headers(header).and_then(|mark| {
+            let event = is_event.then(|| from_headers(header, key, b"")).transpose()?;
+            Ok((mark, event))
+        });
+        let packed = is_event.then(|| value.to_vec());
+        match read {
+            Ok((mark, event)) => {
+                Self { topic, partition, offset, mark, event, fault: None, encoded_payload: packed, bytes }
+            }
+            Err(source) => {
+                let event = is_event.then(|| placeholder_event(header, key, &topic, partition, offset));
+                let fault = EnvelopeError { topic: topic.clone(), partition, offset, source };
+                let fault = Some(ProjectionError::poison(fault));
+                Self {
+                    topic,
+                    partition,
+                    offset,
+                    mark: PartitionEnd::default(),
+                    event,
+                    fault,
+                    encoded_payload: packed,
+                    bytes,
+                }
+            }
+        }
+    }
+
+    /// An event that was read from the log instead of Kafka.
+    pub(super) fn from_log(topic: String, partition: i32, event: RawEnvelope) -> Self {
+        let mark = PartitionEnd { watermark: event.position, ..PartitionEnd::default() };
+        let bytes = event.payload.len();
+        Self { topic, partition, offset: -1, mark, event: Some(event), fault: None, encoded_payload: None, bytes }
+    }
+
+    /// A record that was kept.
+    pub(super) fn read_raw_event(key: &str, kept: &RawRecord) -> Result<RawEnvelope, HeaderError> {
+        from_headers(|name| kept.headers.get(name).map(String::as_bytes), key.as_bytes(), b"")
+    }
+
+    /// What has to be kept of it, so that it can be read again later.
+    pub(super) fn to_raw_record(&self) -> RawRecord {
+        let Some(event) = &self.event else { return RawRecord { headers: BTreeMap::new(), value: vec![] } };
+        let headers = to_headers(event).into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let value = self.encoded_payload.clone().unwrap_or_else(|| event.payload.clone().into_bytes());
+        RawRecord { headers, value }
+    }
+
+    /// Turns the record's value into the event's payload; asks the registry for a schema that is new to it.
+    ///
+    /// A value that nobody can read becomes the delivery's fault.
+    pub(super) async fn decode_event(&mut self, registry: &SchemaRegistryClient) -> Result<(), ProjectionError> {
+        let (Some(event), Some(packed), None) = (&mut self.event, &self.encoded_payload, &self.fault) else {
+            return Ok(());
+        };
+        match decode_payload(event, packed, registry).await {
+            Ok(payload) => {
+                event.payload = payload;
+                self.encoded_payload = None;
+                Ok(())
+            }
+            Err(error @ ProjectionError::Unavailable(_)) => Err(error),
+            Err(fault @ (ProjectionError::Poison(_) | ProjectionError::Refused(_))) => {
+                self.fault = Some(fault);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// What little is known of an event whose headers cannot be read, so that it can wait in line with others of its key.
+fn placeholder_event<'a>(
+    header: impl Fn(&str) -> Option<&'a [u8]>,
+    key: &[u8],
+    topic: &str,
+    partition: i32,
+    offset: i64,
+) -> RawEnvelope {
+    let text = |name: &str| header(name).map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    Envelope {
+        position: 0,
+        event_id: Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{topic}/{partition}/{offset}").as_bytes()),
+        tenant_id: String::new(),
+        aggregate_type: text("aggregate-type").unwrap_or_else(|| UNKNOWN_AGGREGATE_TYPE.to_owned()),
+        aggregate_id: String::from_utf8_lossy(key).into_owned(),
+        sequence: 0,
+        event_type: text(EVENT_TYPE_HEADER).unwrap_or_default(),
+        event_version: String::new(),
+        recorded_at: chrono::DateTime::UNIX_EPOCH,
+        metadata: EventMetadata::default(),
+        payload: String::new(),
+    }
+}
+
+/// The payload of a value as it travelled.
+///
+/// # Errors
+/// [`ProjectionError::Unavailable`] when the registry does not answer, [`ProjectionError::Poison`] when nobody can
+/// read the value.
+pub(super) async fn decode_payload(
+    event: &RawEnvelope,
+    packed: &[u8],
+    registry: &SchemaRegistryClient,
+) -> Result<String, ProjectionError> {
+    match decode_value(packed, registry).await {
+        Ok(payload) => Ok(payload),
+        Err(ValueDecodeError::RegistryUnavailable(error)) => Err(ProjectionError::unavailable(error)),
+        Err(ValueDecodeError::Unreadable(source)) => Err(ProjectionError::poison(PayloadDecodeError {
+            position: event.position,
+            event_id: event.event_id,
+            event_type: event.event_type.clone(),
+            event_version: event.event_version.clone(),
+            source,
+        })),
+    }
+}
+
+/// Why a value was not unpacked.
+enum ValueDecodeError {
+    /// The registry did not say which schema it was written with.
+    RegistryUnavailable(RegistryClientError),
+    /// It is not what it should be.
+    Unreadable(BoxedError),
+}
+
+async fn decode_value(packed: &[u8], registry: &SchemaRegistryClient) -> Result<String, ValueDecodeError> {
+    let unreadable = |error: BoxedError| ValueDecodeError::Unreadable(error);
+    // Topics keep what earlier versions of this program published: plain JSON. The wire format begins with a zero.
+    if packed.first() == Some(&b'{') {
+        return std::str::from_utf8(packed).map(str::to_owned).map_err(|error| unreadable(error.into()));
+    }
+    let (id, datum) = split_frame(packed).map_err(|error| unreadable(error.into()))?;
+    let decoder = match registry.load_decoder(id).await {
+        Ok(decoder) => decoder,
+        Err(error @ RegistryClientError::Refused { .. }) => return Err(ValueDecodeError::RegistryUnavailable(error)),
+        Err(error @ RegistryClientError::Schema { .. }) => return Err(unreadable(error.into())),
+    };
+    decoder.decode_to_json(datum).map_err(|error| unreadable(error.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::{
+        Timestamp,
+        message::{Header, OwnedHeaders, OwnedMessage},
+    };
+
+    use schemas::registry_client::RegistryConfig;
+
+    use super::*;
+    use crate::runtime::error::error_chain;
+
+    const COMPLETE_HEADERS: [(&str, &str); 8] = [
+        ("position", "42"),
+        ("event-id", "00000000-0000-0000-0000-000000000007"),
+        ("tenant-id", "public"),
+        ("aggregate-type", "opportunity"),
+        ("sequence", "3"),
+        ("event-type", "opportunity.awarded"),
+        ("schema-version", "1.0"),
+        ("recorded-at", "2026-03-03T12:17:50.808123Z"),
+    ];
+
+    fn record(headers: &[(&str, &str)], value: &[u8]) -> OwnedMessage {
+        let headers = headers
+            .iter()
+            .fold(OwnedHeaders::new(), |all, (key, value)| all.insert(Header { key, value: Some(*value) }));
+        let timestamp = Timestamp::NotAvailable;
+        OwnedMessage::new(Some(value.to_vec()), Some(b"097:X".to_vec()), "t".into(), timestamp, 1, 9, Some(headers))
+    }
+
+    #[test]
+    fn a_whole_record_is_an_event() {
+        let delivery = ConsumedRecord::from_message(&record(&COMPLETE_HEADERS, b"{}"));
+        let event = delivery.event.unwrap();
+        assert_eq!((event.position, event.sequence, event.aggregate_id.as_str()), (42, 3, "097:X"));
+        assert_eq!((delivery.topic.as_str(), delivery.partition, delivery.offset), ("t", 1, 9));
+    }
+
+    #[test]
+    fn a_record_without_an_event_type_is_no_event() {
+        let beacon = ConsumedRecord::from_message(&record(&[("watermark", "9")], b""));
+        assert_eq!((beacon.event, beacon.mark.watermark), (None, 9));
+    }
+
+    #[test]
+    fn a_record_that_lacks_a_header_waits_in_line_with_its_key() {
+        let delivery = ConsumedRecord::from_message(&record(&COMPLETE_HEADERS[1..], b"{}"));
+        let fault = error_chain(&delivery.fault.unwrap());
+        assert!(fault.contains("at t partition 1 offset 9: header position is missing"), "{fault}");
+        let event = delivery.event.unwrap();
+        assert_eq!((event.aggregate_type.as_str(), event.aggregate_id.as_str()), ("opportunity", "097:X"));
+    }
+
+    #[test]
+    fn a_record_that_was_kept_is_the_same_event() {
+        let delivery = ConsumedRecord::from_message(&record(&COMPLETE_HEADERS, b"{}"));
+        let kept = delivery.to_raw_record();
+        assert_eq!(kept.value, b"{}");
+        assert_eq!(ConsumedRecord::read_raw_event("097:X", &kept).unwrap(), delivery.event.unwrap());
+    }
+
+    /// A registry on a port where nobody listens.
+    fn unreachable_registry() -> SchemaRegistryClient {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        SchemaRegistryClient::new(&RegistryConfig {
+            url: format!("http://127.0.0.1:{port}"),
+            ..RegistryConfig::default()
+        })
+    }
+
+    async fn decoded_payload(value: &[u8]) -> Result<String, ProjectionError> {
+        let mut delivery = ConsumedRecord::from_message(&record(&COMPLETE_HEADERS, value));
+        delivery.decode_event(&unreachable_registry()).await?;
+        match delivery.fault {
+            Some(fault) => Err(fault),
+            None => Ok(delivery.event.unwrap().payload),
+        }
+    }
+
+    #[tokio::test]
+    async fn json_of_an_earlier_version_is_still_read() {
+        assert_eq!(decoded_payload(br#"{"type":"awarded"}"#).await.unwrap(), r#"{"type":"awarded"}"#);
+    }
+
+    #[tokio::test]
+    async fn a_registry_that_is_away_is_waited_for() {
+        let error = decoded_payload(&[0, 0, 0, 0, 7, 1, 2]).await.unwrap_err();
+        assert!(matches!(error, ProjectionError::Unavailable(_)), "{error:?}");
+        assert!(error_chain(&error).contains("for schema 7"), "{}", error_chain(&error));
+    }
+
+    #[tokio::test]
+    async fn a_value_that_nobody_can_read_names_event_and_position() {
+        for value in [&[0xff][..], &[0, 1], b"", b"{\xff", b"text"] {
+            let error = decoded_payload(value).await.unwrap_err();
+            assert!(matches!(error, ProjectionError::Poison(_)), "{error:?}");
+            assert!(
+                error_chain(&error).contains("unpacking opportunity.awarded 1.0 at position 42"),
+                "{}",
+                error_chain(&error)
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_record_that_is_no_event_has_nothing_to_unpack() {
+        let mut beacon = ConsumedRecord::from_message(&record(&[("watermark", "9")], b""));
+        beacon.decode_event(&unreachable_registry()).await.unwrap();
+        assert!(beacon.fault.is_none() && beacon.event.is_none());
+    }
+}

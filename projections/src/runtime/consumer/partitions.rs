@@ -1,0 +1,96 @@
+//! What the broker says about topics: how many partitions they have and where they end; and telling it where a
+//! generation that was filled from the log goes on.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use rdkafka::{
+    consumer::{BaseConsumer, CommitMode, Consumer},
+    error::KafkaError,
+};
+
+use super::{base_client_config, to_partition_list};
+use crate::runtime::{ConsumerConfig, Generation};
+
+/// How long the broker may take to answer.
+const BROKER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How many partitions each topic has.
+pub(in crate::runtime) type PartitionCounts = BTreeMap<String, i32>;
+
+/// The offset behind the last record of each partition.
+pub(in crate::runtime) type EndOffsets = BTreeMap<(String, i32), i64>;
+
+/// How many partitions the topics have, all together.
+pub(in crate::runtime) fn total_partitions(partitions: &PartitionCounts) -> usize {
+    partitions.values().map(|count| usize::try_from(*count).unwrap_or_default()).sum()
+}
+
+/// How many partitions each topic has.
+pub(in crate::runtime) async fn fetch_partition_counts(
+    config: &ConsumerConfig,
+    topics: Vec<String>,
+) -> Result<PartitionCounts, KafkaError> {
+    if topics.is_empty() {
+        return Ok(PartitionCounts::new());
+    }
+    let consumer: BaseConsumer = base_client_config(config).create()?;
+    run_blocking(move || count_partitions(&consumer, topics)).await
+}
+
+/// The offset behind the last record of each partition of these topics that carries events.
+pub(in crate::runtime) async fn fetch_end_offsets(
+    config: &ConsumerConfig,
+    topics: Vec<String>,
+) -> Result<EndOffsets, KafkaError> {
+    if topics.is_empty() {
+        return Ok(EndOffsets::new());
+    }
+    let consumer: BaseConsumer = base_client_config(config).create()?;
+    let used = config.partitions.unwrap_or(i32::MAX);
+    run_blocking(move || {
+        let mut ends = EndOffsets::new();
+        for (topic, partitions) in count_partitions(&consumer, topics)? {
+            for partition in 0..partitions.min(used) {
+                let (_, end) = consumer.fetch_watermarks(&topic, partition, BROKER_TIMEOUT)?;
+                ends.insert((topic.clone(), partition), end);
+            }
+        }
+        Ok(ends)
+    })
+    .await
+}
+
+/// Makes the consumer group of a generation go on at these offsets. The group must have no members.
+pub(in crate::runtime) async fn commit_group_offsets(
+    config: &ConsumerConfig,
+    projection: &str,
+    generation: Generation,
+    next: EndOffsets,
+) -> Result<(), KafkaError> {
+    if next.is_empty() {
+        return Ok(());
+    }
+    let consumer: BaseConsumer =
+        base_client_config(config).set("group.id", config.group_id(projection, generation)).create()?;
+    run_blocking(move || consumer.commit(&to_partition_list(&next)?, CommitMode::Sync)).await
+}
+
+fn count_partitions(consumer: &BaseConsumer, topics: Vec<String>) -> Result<PartitionCounts, KafkaError> {
+    let mut all = PartitionCounts::new();
+    for topic in topics {
+        let metadata = consumer.fetch_metadata(Some(&topic), BROKER_TIMEOUT)?;
+        let count =
+            metadata.topics().iter().find(|found| found.name() == topic).map_or(0, |found| found.partitions().len());
+        all.insert(topic, i32::try_from(count).unwrap_or(i32::MAX));
+    }
+    Ok(all)
+}
+
+async fn run_blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, KafkaError> + Send + 'static,
+) -> Result<T, KafkaError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(outcome) => outcome,
+        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+    }
+}

@@ -1,0 +1,47 @@
+//! Projections that keep nothing: they follow whatever log there is, from now on.
+
+use uuid::Uuid;
+
+use super::{ControlError, ControlStore, postgres_error};
+use crate::runtime::Generation;
+
+impl ControlStore {
+    /// Registers a projection that keeps nothing, which is to take in what is recorded after `position` of this log. One
+    /// that follows this log already goes on where it is; one that followed another log, which was put back from a
+    /// backup since, begins anew.
+    ///
+    /// # Errors
+    /// [`ControlError`] when Postgres does not answer.
+    pub async fn register_stateless(
+        &self,
+        projection: &str,
+        incarnation: Uuid,
+        position: u64,
+    ) -> Result<(), ControlError> {
+        let doing = || postgres_error("registering a projection");
+        let mut transaction = self.pool().begin().await.map_err(doing())?;
+        sqlx::query("delete from projection_generations where projection = $1 and incarnation <> $2")
+            .bind(projection)
+            .bind(incarnation)
+            .execute(&mut *transaction)
+            .await
+            .map_err(doing())?;
+        let registered = sqlx::query(include_str!("join/register.sql"))
+            .bind(projection)
+            .bind(Generation::FIRST.number())
+            .bind(incarnation)
+            .bind(i64::try_from(position).unwrap_or(i64::MAX))
+            .execute(&mut *transaction)
+            .await
+            .map_err(doing())?;
+        if registered.rows_affected() > 0 {
+            sqlx::query(include_str!("generation/first_pointer.sql"))
+                .bind(projection)
+                .bind(Generation::FIRST.number())
+                .execute(&mut *transaction)
+                .await
+                .map_err(doing())?;
+        }
+        transaction.commit().await.map_err(doing())
+    }
+}

@@ -1,0 +1,64 @@
+//! What every part of the runtime works with.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use domain::log_reader::LogReader;
+use rdkafka::error::KafkaError;
+use schemas::registry_client::SchemaRegistryClient;
+
+use super::{
+    AnyProjection, ConsumerConfig, ControlStore,
+    consumer::{PartitionCounts, fetch_partition_counts},
+};
+
+/// What every part of the runtime works with. Cheap to clone.
+#[derive(Clone)]
+pub struct ProjectionRuntime {
+    pub(super) control: ControlStore,
+    pub(super) log: Arc<dyn LogReader>,
+    pub(super) registry: SchemaRegistryClient,
+    pub(super) config: ConsumerConfig,
+    /// How many partitions topics have, as far as somebody asked: it is fixed for the life of a topic.
+    known_partitions: Arc<Mutex<PartitionCounts>>,
+}
+
+impl ProjectionRuntime {
+    /// A runtime over its tables in Postgres, the log itself, and the schemas that events were written with.
+    pub fn new(
+        control: ControlStore,
+        log: Arc<dyn LogReader>,
+        registry: SchemaRegistryClient,
+        config: ConsumerConfig,
+    ) -> Self {
+        Self { control, log, registry, config, known_partitions: Arc::default() }
+    }
+
+    /// What it keeps in Postgres.
+    pub fn control(&self) -> &ControlStore {
+        &self.control
+    }
+
+    /// The log itself.
+    pub fn log(&self) -> &dyn LogReader {
+        self.log.as_ref()
+    }
+
+    /// How many partitions of the topics of a projection carry events.
+    pub(super) async fn partition_counts(&self, projection: &dyn AnyProjection) -> Result<PartitionCounts, KafkaError> {
+        let topics = self.config.topics(projection.subscribed_contexts());
+        if let Some(configured) = self.config.partitions {
+            // Fixed for the life of the topics, whatever partitions somebody adds to them.
+            return Ok(topics.into_iter().map(|topic| (topic, configured)).collect());
+        }
+        let known = self.known_partitions.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let known: PartitionCounts = known.into_iter().filter(|(topic, _)| topics.contains(topic)).collect();
+        if known.len() == topics.len() {
+            return Ok(known);
+        }
+        let found = fetch_partition_counts(&self.config, topics).await?;
+        // A topic without partitions is not there yet.
+        let settled = found.iter().filter(|(_, count)| **count > 0).map(|(topic, count)| (topic.clone(), *count));
+        self.known_partitions.lock().unwrap_or_else(PoisonError::into_inner).extend(settled);
+        Ok(found)
+    }
+}

@@ -1,0 +1,431 @@
+//! What is written down about rebuilds, so that one that was cut off goes on.
+
+use std::sync::Arc;
+
+use sqlx::{PgConnection, Row, postgres::PgRow};
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use super::{RebuildError, RebuildOptions, rebuild_lease::RebuildLease};
+use crate::{
+    QueryError,
+    runtime::{
+        AnyProjection, ControlError, ControlStore, Generation, GenerationRecord, GenerationState, ProjectionRuntime,
+        control_store::postgres_error,
+    },
+};
+
+/// How far a part of a rebuild is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PartPhase {
+    /// It is filled from the log.
+    Filling,
+    /// It follows Kafka and is not there yet.
+    CatchingUp,
+    /// It is compared with the log.
+    Verifying,
+    /// It waits for the other parts.
+    Verified,
+    /// Readers see it.
+    Switched,
+}
+
+impl PartPhase {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Filling => "filling",
+            Self::CatchingUp => "catching_up",
+            Self::Verifying => "verifying",
+            Self::Verified => "verified",
+            Self::Switched => "switched",
+        }
+    }
+
+    /// The phases that lead to this one: it may begin again after a crash.
+    fn allowed_predecessors(self) -> [Self; 3] {
+        match self {
+            Self::Filling => [Self::Filling; 3],
+            Self::CatchingUp => [Self::Filling, Self::CatchingUp, Self::CatchingUp],
+            // A rebuild that was cut off compares again.
+            Self::Verifying => [Self::CatchingUp, Self::Verifying, Self::Verified],
+            Self::Verified => [Self::Verifying, Self::Verified, Self::Verified],
+            Self::Switched => [Self::Verified, Self::Switched, Self::Switched],
+        }
+    }
+
+    fn from_name(name: &str) -> Option<Self> {
+        let all = [Self::Filling, Self::CatchingUp, Self::Verifying, Self::Verified, Self::Switched];
+        all.into_iter().find(|phase| phase.name() == name)
+    }
+}
+
+/// How far one part is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartProgress {
+    /// The projection.
+    pub projection: String,
+    /// The generation that is made.
+    pub generation: Generation,
+    /// What is done.
+    pub phase: PartPhase,
+    /// The position of the log that it is at.
+    pub position: u64,
+    /// The position that it has to come to.
+    pub target: u64,
+    /// Events it has taken from the log.
+    pub events: u64,
+}
+
+/// How far a rebuild is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RebuildProgress {
+    /// Its number; 0 before it has begun.
+    pub id: i64,
+    /// Whether it went on from an earlier attempt.
+    pub continued: bool,
+    /// Its parts.
+    pub parts: Vec<PartProgress>,
+}
+
+impl RebuildProgress {
+    pub(super) fn part_events(&self, projection: &str) -> u64 {
+        self.parts.iter().find(|part| part.projection == projection).map_or(0, |part| part.events)
+    }
+}
+
+/// One projection in a rebuild.
+#[derive(Clone)]
+pub(super) struct ProjectionRebuild {
+    /// The generation that is made.
+    pub(super) projection: Arc<dyn AnyProjection>,
+    pub(super) generation: Generation,
+    /// The generation that readers see while it is made.
+    pub(super) replaces: Option<Generation>,
+    pub(super) phase: PartPhase,
+    pub(super) position: u64,
+    pub(super) events: u64,
+}
+
+impl ProjectionRebuild {
+    pub(super) fn name(&self) -> &'static str {
+        self.projection.name()
+    }
+
+    pub(super) fn progress(&self) -> PartProgress {
+        PartProgress {
+            projection: self.name().to_owned(),
+            generation: self.generation,
+            phase: self.phase,
+            position: self.position,
+            target: 0,
+            events: self.events,
+        }
+    }
+
+    /// Changes what is told about this part.
+    pub(super) fn update_progress(
+        &self,
+        progress: &watch::Sender<RebuildProgress>,
+        change: impl FnOnce(&mut PartProgress),
+    ) {
+        progress.send_modify(|all| {
+            if let Some(told) = all.parts.iter_mut().find(|part| part.projection == self.name()) {
+                change(told);
+            }
+        });
+    }
+
+    pub(super) fn to_store_error(&self, source: QueryError) -> RebuildError {
+        RebuildError::Store { projection: self.name(), generation: self.generation, source }
+    }
+}
+
+impl ProjectionRuntime {
+    /// Goes on with a rebuild that was cut off, if it is of the same projections, else begins one.
+    pub(super) async fn begin_or_resume_rebuild(
+        &self,
+        projections: &[Arc<dyn AnyProjection>],
+        options: &RebuildOptions,
+        turn: &RebuildLease,
+    ) -> Result<(i64, bool, Vec<ProjectionRebuild>), RebuildError> {
+        let incarnation = self.log.incarnation().await?;
+        let pointer = self.control.load_pointer().await?;
+        if let Some((id, rows)) = self.unfinished_rebuild().await? {
+            return Ok((id, true, self.resume_parts(id, rows, projections, incarnation).await?));
+        }
+        let doing = || postgres_error("beginning a rebuild");
+        let mut transaction = turn.begin_transaction().await?;
+        let id: i64 = sqlx::query_scalar(
+            "insert into projection_rebuilds (state, started_by) values ('running', $1) returning id",
+        )
+        .bind(&options.started_by)
+        .fetch_one(&mut *transaction)
+        .await
+        .map_err(|error| doing()(error))?;
+        let mut parts = vec![];
+        for projection in projections {
+            let generation = ControlStore::add_generation(&mut transaction, projection.name(), incarnation).await?;
+            let replaces = pointer.generations.get(projection.name()).copied();
+            sqlx::query(include_str!("ledger/add_part.sql"))
+                .bind(id)
+                .bind(projection.name())
+                .bind(generation.number())
+                .bind(replaces.map(Generation::number))
+                .execute(&mut *transaction)
+                .await
+                .map_err(|error| doing()(error))?;
+            let row = PartRow::new(projection.name(), generation, replaces);
+            parts.push(row.to_rebuild(projection));
+        }
+        transaction.commit().await.map_err(|error| doing()(error))?;
+        Ok((id, false, parts))
+    }
+
+    /// The parts of a rebuild that was cut off, if it is of these projections and nothing of it was given up.
+    async fn resume_parts(
+        &self,
+        id: i64,
+        rows: Vec<PartRow>,
+        projections: &[Arc<dyn AnyProjection>],
+        incarnation: Uuid,
+    ) -> Result<Vec<ProjectionRebuild>, RebuildError> {
+        let same = rows.len() == projections.len()
+            && projections.iter().all(|projection| rows.iter().any(|row| row.projection == projection.name()));
+        if !same {
+            let names: Vec<_> = rows.into_iter().map(PartRow::into_name).collect();
+            return Err(RebuildError::Unfinished { id, projections: names.join(" ") });
+        }
+        let builds = self.control.load_generations().await?;
+        let mut parts = vec![];
+        for row in rows {
+            let there = |build: &&GenerationRecord| row.builds_generation(&build.projection, build.generation);
+            let goes_on =
+                |build: &GenerationRecord| build.state != GenerationState::Failed && build.incarnation == incarnation;
+            if !builds.iter().find(there).is_some_and(goes_on) {
+                return Err(RebuildError::Abandoned { id });
+            }
+            let projection = projections.iter().find(|projection| projection.name() == row.projection);
+            parts.extend(projection.map(|projection| row.to_rebuild(projection)));
+        }
+        Ok(parts)
+    }
+
+    /// Gives up a rebuild that was cut off, and removes what it made. Answers with its number, if there was one.
+    ///
+    /// # Errors
+    /// [`RebuildError`] when a store does not let go of it; the same call goes on. What readers see stays.
+    pub async fn abandon_rebuild(&self, projections: &[Arc<dyn AnyProjection>]) -> Result<Option<i64>, RebuildError> {
+        let turn = RebuildLease::acquire(&self.control).await?;
+        let outcome = self.abandon_with_lease(projections, &turn).await;
+        turn.release().await;
+        outcome
+    }
+
+    async fn abandon_with_lease(
+        &self,
+        projections: &[Arc<dyn AnyProjection>],
+        turn: &RebuildLease,
+    ) -> Result<Option<i64>, RebuildError> {
+        let Some((id, rows)) = self.unfinished_rebuild().await? else { return Ok(None) };
+        for row in rows {
+            if let Some(projection) = projections.iter().find(|projection| projection.name() == row.projection) {
+                self.retire_generation(projection, row.generation, turn).await?;
+            }
+        }
+        let mut transaction = turn.begin_transaction().await?;
+        end_rebuild(&mut transaction, id, "abandoned").await?;
+        transaction.commit().await.map_err(postgres_error("noting the end of a rebuild"))?;
+        Ok(Some(id))
+    }
+
+    /// The rebuild that was begun and neither switched nor given up.
+    pub(super) async fn unfinished_rebuild(&self) -> Result<Option<(i64, Vec<PartRow>)>, ControlError> {
+        let mut connection = self.control.pool().acquire().await.map_err(postgres_error("reading rebuilds"))?;
+        select_unfinished_rebuild(&mut connection).await
+    }
+
+    /// Notes what stopped a rebuild. It may go on later, unless what it made is wrong; one that was switched stays so.
+    pub(super) async fn save_rebuild_error(&self, id: i64, error: &RebuildError, turn: &RebuildLease) {
+        let reason = crate::runtime::error::error_chain(error);
+        let noted = async {
+            let mut transaction = turn.begin_transaction().await?;
+            if matches!(error, RebuildError::Differs { .. }) {
+                end_rebuild(&mut transaction, id, &reason).await?;
+            } else {
+                sqlx::query("update projection_rebuilds set error = $2 where id = $1")
+                    .bind(id)
+                    .bind(&reason)
+                    .execute(&mut *transaction)
+                    .await
+                    .map_err(postgres_error("noting what stopped a rebuild"))?;
+            }
+            transaction.commit().await.map_err(postgres_error("noting what stopped a rebuild"))
+        };
+        if let Err(error) = noted.await {
+            tracing::warn!(reason = crate::runtime::error::error_chain(&error), "what stopped a rebuild was not noted");
+        }
+    }
+
+    pub(super) async fn save_phase(
+        &self,
+        id: i64,
+        part: &ProjectionRebuild,
+        phase: PartPhase,
+        turn: &RebuildLease,
+    ) -> Result<(), ControlError> {
+        let mut transaction = turn.begin_transaction().await?;
+        advance_phase(&mut transaction, id, part, phase).await?;
+        transaction.commit().await.map_err(postgres_error("noting how far a rebuild is"))
+    }
+
+    pub(super) async fn save_position(
+        &self,
+        id: i64,
+        part: &ProjectionRebuild,
+        turn: &RebuildLease,
+        (position, target, events): (u64, u64, u64),
+    ) -> Result<(), ControlError> {
+        let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        let mut transaction = turn.begin_transaction().await?;
+        let noted: Option<i64> = sqlx::query_scalar(include_str!("ledger/position.sql"))
+            .bind(id)
+            .bind(part.name())
+            .bind(number(position))
+            .bind(number(target))
+            .bind(number(events))
+            .fetch_optional(&mut *transaction)
+            .await
+            .map_err(postgres_error("noting how far a rebuild is"))?;
+        if noted.is_none() {
+            return Err(ControlError::RebuildNotRunning { id });
+        }
+        transaction.commit().await.map_err(postgres_error("noting how far a rebuild is"))
+    }
+
+    /// Marks what was made as wrong, so that no worker follows it any more; never what readers see.
+    pub(super) async fn mark_generation_failed(
+        &self,
+        part: &ProjectionRebuild,
+        turn: &RebuildLease,
+    ) -> Result<(), ControlError> {
+        let mut transaction = turn.begin_transaction().await?;
+        let live = ControlStore::lock_pointer(&mut transaction).await?.generations.get(part.name()).copied();
+        if live == Some(part.generation) {
+            let projection = part.name().to_owned();
+            return Err(ControlError::IsActive { projection, generation: part.generation });
+        }
+        let from = [GenerationState::Building, GenerationState::Following];
+        ControlStore::move_generation(&mut transaction, part.name(), part.generation, &from, GenerationState::Failed)
+            .await?;
+        transaction.commit().await.map_err(postgres_error("noting that a generation is wrong"))
+    }
+}
+
+/// Moves a part of a rebuild that runs on to a phase, from the one before it or from itself.
+pub(super) async fn advance_phase(
+    connection: &mut PgConnection,
+    id: i64,
+    part: &ProjectionRebuild,
+    phase: PartPhase,
+) -> Result<(), ControlError> {
+    let moved: Option<i64> = sqlx::query_scalar(include_str!("ledger/phase.sql"))
+        .bind(id)
+        .bind(part.name())
+        .bind(phase.name())
+        .bind(phase.allowed_predecessors().map(PartPhase::name).to_vec())
+        .fetch_optional(connection)
+        .await
+        .map_err(postgres_error("noting how far a rebuild is"))?;
+    moved.map(drop).ok_or(ControlError::RebuildNotRunning { id })
+}
+
+/// Ends a rebuild that runs without a switch.
+async fn end_rebuild(connection: &mut PgConnection, id: i64, reason: &str) -> Result<(), ControlError> {
+    let ended: Option<i64> = sqlx::query_scalar(include_str!("ledger/end.sql"))
+        .bind(id)
+        .bind(reason)
+        .fetch_optional(connection)
+        .await
+        .map_err(postgres_error("noting the end of a rebuild"))?;
+    ended.map(drop).ok_or(ControlError::RebuildNotRunning { id })
+}
+
+/// A part as it is written down.
+pub(super) struct PartRow {
+    projection: String,
+    generation: Generation,
+    replaces: Option<Generation>,
+    phase: PartPhase,
+    position: u64,
+    target: u64,
+    events: u64,
+}
+
+impl PartRow {
+    fn new(projection: &str, generation: Generation, replaces: Option<Generation>) -> Self {
+        let (projection, phase) = (projection.to_owned(), PartPhase::Filling);
+        Self { projection, generation, replaces, phase, position: 0, target: 0, events: 0 }
+    }
+
+    fn to_rebuild(&self, projection: &Arc<dyn AnyProjection>) -> ProjectionRebuild {
+        let sink = projection.with_generation(self.generation);
+        let sink = self.replaces.map_or(Arc::clone(&sink), |live| sink.with_copy_source(live));
+        let Self { generation, replaces, phase, position, events, .. } = *self;
+        ProjectionRebuild { projection: sink, generation, replaces, phase, position, events }
+    }
+
+    /// Whether this is the generation that it makes.
+    pub(super) fn builds_generation(&self, projection: &str, generation: Generation) -> bool {
+        self.projection == projection && self.generation == generation
+    }
+
+    pub(super) fn into_name(self) -> String {
+        self.projection
+    }
+
+    pub(super) fn progress(&self) -> PartProgress {
+        let Self { generation, phase, position, target, events, .. } = *self;
+        PartProgress { projection: self.projection.clone(), generation, phase, position, target, events }
+    }
+}
+
+async fn select_unfinished_rebuild(connection: &mut PgConnection) -> Result<Option<(i64, Vec<PartRow>)>, ControlError> {
+    let id: Option<i64> =
+        sqlx::query_scalar("select id from projection_rebuilds where state = 'running' order by id desc limit 1")
+            .fetch_optional(&mut *connection)
+            .await
+            .map_err(postgres_error("reading rebuilds"))?;
+    match id {
+        None => Ok(None),
+        Some(id) => Ok(Some((id, load_part_rows(connection, id).await?))),
+    }
+}
+
+pub(super) async fn load_part_rows(connection: &mut PgConnection, id: i64) -> Result<Vec<PartRow>, ControlError> {
+    let rows = sqlx::query(include_str!("ledger/parts.sql"))
+        .bind(id)
+        .fetch_all(connection)
+        .await
+        .map_err(postgres_error("reading the parts of a rebuild"))?;
+    rows.iter()
+        .map(part_row_from_row)
+        .collect::<Result<_, _>>()
+        .map_err(postgres_error("understanding a part of a rebuild"))
+}
+
+fn part_row_from_row(row: &PgRow) -> Result<PartRow, sqlx::Error> {
+    let decode = |error: crate::runtime::InvalidGeneration| sqlx::Error::Decode(error.into());
+    let phase: String = row.try_get("phase")?;
+    let replaces: Option<i32> = row.try_get("replaces")?;
+    Ok(PartRow {
+        projection: row.try_get("projection")?,
+        generation: Generation::try_new(row.try_get("generation")?).map_err(decode)?,
+        replaces: replaces.map(Generation::try_new).transpose().map_err(decode)?,
+        phase: PartPhase::from_name(&phase)
+            .ok_or_else(|| sqlx::Error::Decode(format!("no phase is named {phase}").into()))?,
+        position: row.try_get::<i64, _>("position")?.unsigned_abs(),
+        target: row.try_get::<i64, _>("target")?.unsigned_abs(),
+        events: row.try_get::<i64, _>("events")?.unsigned_abs(),
+    })
+}

@@ -1,0 +1,70 @@
+//! Which parts are compared, and how many at a time.
+
+use uuid::Uuid;
+
+use super::VerifyOptions;
+use crate::runtime::{BUCKET_COUNT, VerifyScope};
+
+/// Buckets that are read at a time, where all are.
+const BUCKETS_PER_PART: u32 = 16;
+
+/// The parts to compare, in passes through the log; at least `passes` of them where everything is compared.
+pub(super) fn plan_passes(options: VerifyOptions, passes: u64) -> Vec<Vec<VerifyScope>> {
+    if let Some(sample) = options.sample {
+        let chosen = sample_buckets(sample.clamp(1, BUCKET_COUNT));
+        return vec![chosen.into_iter().map(|bucket| VerifyScope::Buckets(bucket..=bucket)).collect()];
+    }
+    let passes = u32::try_from(passes).unwrap_or(BUCKET_COUNT).clamp(1, BUCKET_COUNT);
+    let per_pass = BUCKET_COUNT.div_ceil(passes);
+    let mut all: Vec<Vec<VerifyScope>> = vec![];
+    for start in (0..BUCKET_COUNT).step_by(per_pass as usize) {
+        let end = (start + per_pass).min(BUCKET_COUNT);
+        let parts = (start..end).step_by(BUCKETS_PER_PART as usize);
+        all.push(parts.map(|from| VerifyScope::Buckets(from..=(from + BUCKETS_PER_PART).min(end) - 1)).collect());
+    }
+    if let Some(last) = all.last_mut() {
+        last.push(VerifyScope::Totals);
+    }
+    all
+}
+
+/// So many different buckets, chosen by chance.
+fn sample_buckets(count: u32) -> Vec<u32> {
+    let mut chosen: Vec<(Uuid, u32)> = (0..BUCKET_COUNT).map(|bucket| (Uuid::new_v4(), bucket)).collect();
+    chosen.sort_unstable();
+    let mut chosen: Vec<u32> = chosen.into_iter().take(count as usize).map(|(_, bucket)| bucket).collect();
+    chosen.sort_unstable();
+    chosen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn buckets(passes: &[Vec<VerifyScope>]) -> Vec<u32> {
+        let ranges = passes.iter().flatten().filter_map(|scope| match scope {
+            VerifyScope::Buckets(range) => Some(range.clone()),
+            VerifyScope::Totals => None,
+        });
+        ranges.flatten().collect()
+    }
+
+    #[test]
+    fn every_bucket_and_the_totals_are_compared_once_however_many_passes() {
+        for wanted in [1, 2, 3, 17, 200, 256, 100_000] {
+            let all = plan_passes(VerifyOptions::default(), wanted);
+            assert_eq!(buckets(&all), (0..BUCKET_COUNT).collect::<Vec<_>>(), "{wanted}");
+            assert_eq!(all.iter().flatten().filter(|scope| **scope == VerifyScope::Totals).count(), 1, "{wanted}");
+        }
+        assert_eq!(plan_passes(VerifyOptions::default(), 1).len(), 1);
+    }
+
+    #[test]
+    fn a_sample_has_as_many_different_buckets_as_asked_for() {
+        for (asked, got) in [(0, 1), (1, 1), (7, 7), (256, 256), (9_999, 256)] {
+            let chosen = buckets(&plan_passes(VerifyOptions { sample: Some(asked) }, 5));
+            assert_eq!(chosen.len(), got);
+            assert!(chosen.is_sorted_by(|one, next| one < next) && chosen.iter().all(|bucket| *bucket < BUCKET_COUNT));
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Events that never reach a worker through Kafka are read from the log.
+//!
+//! Every record carries its number on the partition, so a worker notices what is missing: records that expired before
+//! it read them, offsets that were lost or moved, topics that were cut. The log has all of it.
+
+use domain::{envelope::PartitionEnd, log_reader::LogRange, partition::partition_for_key};
+
+use super::{AssignmentState, Worker, batch::BatchOutcome, batch_error::BatchError};
+use crate::runtime::{PartitionCheckpoint, consumed_record::ConsumedRecord};
+
+/// What is missing on a partition, in positions: behind the first, up to the second.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct PartitionGap {
+    pub(super) topic: String,
+    pub(super) partition: i32,
+    pub(super) after: u64,
+    pub(super) to: u64,
+    /// The number of the last event that is missing.
+    pub(super) ordinal: Option<u64>,
+}
+
+/// The number of the last event that a partition's records must follow on; `None` where nothing is known.
+pub(super) fn last_known_ordinal(mark: Option<&PartitionCheckpoint>, handover: u64) -> Option<u64> {
+    match mark {
+        Some(mark) => mark.ordinal,
+        // A generation that never read this partition starts with its first event.
+        None if handover == 0 => Some(0),
+        None => None,
+    }
+}
+
+/// What is missing before a record, when `last` is the number of the event before it and `position` is up to where
+/// everything is taken in.
+pub(super) fn gap_end_before(record: &PartitionEnd, is_event: bool, last: Option<u64>, position: u64) -> Option<u64> {
+    let (last, ordinal) = (last?, record.ordinal?);
+    // An event has a number of its own; a beacon repeats that of the last event.
+    let follows = if is_event { ordinal <= last + 1 } else { ordinal <= last };
+    let to = if is_event { record.watermark.saturating_sub(1) } else { record.watermark };
+    (!follows && to > position).then_some(to)
+}
+
+impl Worker {
+    /// Takes in what a partition lacks, from the log.
+    pub(super) async fn backfill_gap(
+        &self,
+        gap: &PartitionGap,
+        memory: &mut AssignmentState,
+    ) -> Result<BatchOutcome, BatchError> {
+        let PartitionGap { topic, partition, after, to, ordinal } = gap;
+        tracing::warn!(
+            projection.name = self.projection.name(),
+            generation = %self.build.generation,
+            kafka.topic = topic,
+            kafka.partition = partition,
+            after,
+            to,
+            "kafka lacks events, reading them from the log"
+        );
+        let partitions = self.runtime.partition_counts(self.projection.as_ref()).await.map_err(BatchError::Kafka)?;
+        let count = partitions.get(topic).copied().unwrap_or_default();
+        let subscribed = self.projection.subscribed_contexts();
+        let context = subscribed.iter().find(|context| context.topic(&self.runtime.config.topic_prefix) == *topic);
+        let part = LogRange {
+            contexts: context.into_iter().copied().collect(),
+            aggregate_id: None,
+            after: *after,
+            to: *to,
+            batch_events: self.projection.batch_limits().batch_events,
+            batch_bytes: self.runtime.config.batch_bytes,
+        };
+        let mut cursor = self.runtime.log.read_batches(part).await.map_err(BatchError::Log)?;
+        let mut healed = BatchOutcome::default();
+        while let Some(batch) = cursor.read_next_batch().await.map_err(BatchError::Log)? {
+            let ours =
+                batch.events.into_iter().filter(|event| partition_for_key(&event.aggregate_id, count) == *partition);
+            let mut ours: Vec<_> =
+                ours.map(|event| ConsumedRecord::from_log(topic.clone(), *partition, event)).collect();
+            let taken = self.apply_gapless_batch(&mut ours, memory).await?;
+            healed.merge(&taken);
+            healed.progress.healed += taken.progress.applied;
+        }
+        // Kept with the next record of the partition.
+        let mark = memory.checkpoint.0.entry((topic.clone(), *partition)).or_default();
+        (mark.position, mark.ordinal) = (mark.position.max(*to), *ordinal);
+        Ok(healed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(ordinal: u64, position: u64) -> PartitionEnd {
+        PartitionEnd { ordinal: Some(ordinal), watermark: position, ..PartitionEnd::default() }
+    }
+
+    #[test]
+    fn the_next_event_and_a_repeated_one_lack_nothing() {
+        assert_eq!(gap_end_before(&event(5, 50), true, Some(4), 40), None);
+        assert_eq!(gap_end_before(&event(3, 30), true, Some(4), 40), None);
+        assert_eq!(gap_end_before(&event(4, 45), false, Some(4), 40), None);
+    }
+
+    #[test]
+    fn an_event_or_a_beacon_that_comes_too_early_says_what_is_missing() {
+        assert_eq!(gap_end_before(&event(6, 50), true, Some(4), 40), Some(49));
+        assert_eq!(gap_end_before(&event(5, 45), false, Some(4), 40), Some(45));
+    }
+
+    #[test]
+    fn where_numbers_are_not_known_nothing_is_missing() {
+        assert_eq!(gap_end_before(&event(6, 50), true, None, 40), None);
+        assert_eq!(gap_end_before(&PartitionEnd::default(), true, Some(4), 40), None);
+    }
+
+    #[test]
+    fn a_new_generation_expects_the_first_event() {
+        assert_eq!(last_known_ordinal(None, 0), Some(0));
+        assert_eq!(last_known_ordinal(None, 17), None);
+        let mark = PartitionCheckpoint { ordinal: Some(9), ..PartitionCheckpoint::default() };
+        assert_eq!(last_known_ordinal(Some(&mark), 17), Some(9));
+    }
+}

@@ -1,0 +1,81 @@
+//! A worker's sign of life, once a second, so that other processes can say what it does.
+
+use std::time::Duration;
+
+use tokio::{
+    task::JoinHandle,
+    time::{MissedTickBehavior, interval},
+};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::runtime::{ControlStore, StatusReader, WorkerHeartbeat, error::error_chain, worker_metrics};
+
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The task that gives signs of life.
+pub(super) struct HeartbeatTask {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+/// Starts to tell what `status` says.
+pub(super) fn spawn_heartbeat(control: &ControlStore, status: StatusReader) -> HeartbeatTask {
+    let stop = CancellationToken::new();
+    let task = tokio::spawn(send_heartbeats(control.clone(), status, stop.clone()));
+    HeartbeatTask { stop, task }
+}
+
+impl HeartbeatTask {
+    /// Takes the worker off the list.
+    pub(super) async fn stop(self) {
+        self.stop.cancel();
+        if let Err(error) = self.task.await {
+            tracing::error!(error = %error, "a worker's signs of life broke off");
+        }
+    }
+}
+
+async fn send_heartbeats(control: ControlStore, status: StatusReader, stop: CancellationToken) {
+    let (instance, host) = (Uuid::new_v4(), host_and_pid());
+    let mut ticks = interval(HEARTBEAT_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let stopping = tokio::select! {
+            biased;
+            () = stop.cancelled() => true,
+            _ = ticks.tick() => false,
+        };
+        let now = status.get();
+        worker_metrics::set_worker_gauges(&now);
+        let outcome = if stopping {
+            control.delete_worker(instance, now.name, now.generation).await
+        } else {
+            let heartbeat = WorkerHeartbeat {
+                instance,
+                projection: now.name,
+                generation: now.generation,
+                host: &host,
+                state: now.state.name(),
+                partitions: now.partitions,
+                applied: now.applied,
+                lag_s: now.lag_s,
+                last_error: now.last_error.as_deref(),
+            };
+            control.save_heartbeat(&heartbeat).await
+        };
+        if let Err(error) = outcome {
+            // The worker itself says so, too, if it lasts.
+            tracing::debug!(projection.name = now.name, error = error_chain(&error), "no sign of life was given");
+        }
+        if stopping {
+            return;
+        }
+    }
+}
+
+/// The machine's name with this process's id; a name is all that is lost where the system does not tell.
+pub(in crate::runtime) fn host_and_pid() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{}:{}", name.trim(), std::process::id())
+}

@@ -1,0 +1,115 @@
+//! Finds the events that a store refuses, and gets everything else into it.
+//!
+//! A batch is halved by streams until one stream is left, and that one is written event by event: streams do not depend
+//! on each other, and within one the order stays.
+
+use std::collections::BTreeMap;
+
+use domain::envelope::RawEnvelope;
+
+use super::{Worker, batch_error::BatchError};
+use crate::{
+    error::BoxedError,
+    runtime::{ProjectedChanges, ProjectionError, dead_letter::StreamKey},
+};
+
+/// An event that the store refuses, by its place in the batch.
+pub(super) struct RefusedEvent {
+    pub(super) index: usize,
+    pub(super) reason: ProjectionError,
+}
+
+/// Places in the batch, of one stream each.
+type StreamIndices = Vec<Vec<usize>>;
+
+impl Worker {
+    /// Applies events; answers with those that the store refuses, of each stream the first.
+    pub(super) async fn apply_or_isolate(
+        &self,
+        projected: &ProjectedChanges,
+        events: &[&RawEnvelope],
+    ) -> Result<Vec<RefusedEvent>, BatchError> {
+        match self.apply_projected(projected, events).await {
+            Ok(()) => Ok(vec![]),
+            Err(ApplyFailure::Batch(setback)) => Err(setback),
+            Err(ApplyFailure::Refused(reason)) if events.len() == 1 => Ok(vec![RefusedEvent { index: 0, reason }]),
+            Err(ApplyFailure::Refused(_)) => self.isolate_refused(events).await,
+        }
+    }
+
+    async fn isolate_refused(&self, events: &[&RawEnvelope]) -> Result<Vec<RefusedEvent>, BatchError> {
+        let mut culprits = vec![];
+        let mut waiting: Vec<StreamIndices> = vec![group_by_stream(events)];
+        while let Some(mut some) = waiting.pop() {
+            if some.len() == 1 {
+                culprits.extend(self.apply_one_by_one(events, &some[0]).await?);
+                continue;
+            }
+            let half = some.split_off(some.len() / 2);
+            for part in [some, half] {
+                let chosen: Vec<_> = part.iter().flatten().map(|index| events[*index]).collect();
+                if self.try_apply(&chosen).await?.is_some() {
+                    waiting.push(part);
+                }
+            }
+        }
+        Ok(culprits)
+    }
+
+    async fn apply_one_by_one(
+        &self,
+        events: &[&RawEnvelope],
+        stream: &[usize],
+    ) -> Result<Option<RefusedEvent>, BatchError> {
+        for index in stream {
+            if let Some(reason) = self.try_apply(&[events[*index]]).await? {
+                return Ok(Some(RefusedEvent { index: *index, reason }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Applies events together, and asks the store to show the last of them. `Some` when the store takes others, but
+    /// not these.
+    async fn try_apply(&self, events: &[&RawEnvelope]) -> Result<Option<ProjectionError>, BatchError> {
+        let projected = self.projection.project(events);
+        match self.apply_projected(&projected, events).await {
+            Ok(()) => Ok(None),
+            Err(ApplyFailure::Batch(setback)) => Err(setback),
+            Err(ApplyFailure::Refused(reason)) => Ok(Some(reason)),
+        }
+    }
+
+    async fn apply_projected(&self, projected: &ProjectedChanges, events: &[&RawEnvelope]) -> Result<(), ApplyFailure> {
+        if projected.is_empty {
+            return Ok(());
+        }
+        match self.projection.apply(projected).await {
+            Ok(()) => {}
+            Err(ProjectionError::Unavailable(source)) => return Err(ApplyFailure::Batch(BatchError::Store(source))),
+            Err(reason @ (ProjectionError::Refused(_) | ProjectionError::Poison(_))) => {
+                return Err(ApplyFailure::Refused(reason));
+            }
+        }
+        let shown = self.projection.is_applied(projected).await;
+        if shown.map_err(|error| ApplyFailure::Batch(BatchError::Store(BoxedError::from(error))))? {
+            return Ok(());
+        }
+        let position = events.last().map_or(0, |event| event.position);
+        Err(ApplyFailure::Batch(BatchError::Unconfirmed { events: events.len(), position }))
+    }
+}
+
+enum ApplyFailure {
+    Batch(BatchError),
+    Refused(ProjectionError),
+}
+
+/// The places of each stream's events, in the order of the batch.
+fn group_by_stream(events: &[&RawEnvelope]) -> StreamIndices {
+    let mut streams = BTreeMap::<StreamKey, Vec<usize>>::new();
+    for (index, event) in events.iter().enumerate() {
+        streams.entry(StreamKey::from_event(event)).or_default().push(index);
+    }
+    streams.into_values().collect()
+}

@@ -1,0 +1,173 @@
+//! What a worker says about itself.
+
+use tokio::sync::watch;
+
+use super::Generation;
+
+/// What a worker is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WorkerState {
+    /// Waiting for its partitions.
+    Starting,
+    /// Consuming, or waiting for events.
+    Running,
+    /// Trying again: something failed lately.
+    Retrying,
+    /// Asking its store from time to time whether it is back: too much failed in a row.
+    Paused,
+    /// Ended.
+    Stopped,
+}
+
+impl WorkerState {
+    /// Its name in tables and answers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Retrying => "retrying",
+            Self::Paused => "paused",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// A worker's figures.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WorkerStatus {
+    /// The projection.
+    pub name: &'static str,
+    /// Its generation.
+    pub generation: Generation,
+    /// What it is doing.
+    pub state: WorkerState,
+    /// How many partitions it has.
+    pub partitions: usize,
+    /// Highest log position it has taken in since it started; 0 before the first.
+    pub position: u64,
+    /// Events it has applied since it started.
+    pub applied: u64,
+    /// Events it has parked since it started.
+    pub parked: u64,
+    /// Events it has read from the log because Kafka no longer had them, since it started.
+    pub healed: u64,
+    /// How far it is behind, in seconds; 0 when it has caught up.
+    pub lag_s: f64,
+    /// What went wrong last, until it is over.
+    pub last_error: Option<String>,
+}
+
+/// Reads a worker's status while it runs.
+#[derive(Debug, Clone)]
+pub struct StatusReader(watch::Receiver<WorkerStatus>);
+
+impl StatusReader {
+    /// The status now.
+    pub fn get(&self) -> WorkerStatus {
+        self.0.borrow().clone()
+    }
+
+    /// Waits for the next change; at once when the worker is gone.
+    pub async fn changed(&mut self) {
+        // A closed channel means the worker has ended: its last status stays readable.
+        drop(self.0.changed().await);
+    }
+}
+
+/// What became of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(super) struct BatchProgress {
+    pub(super) applied: u64,
+    pub(super) parked: u64,
+    pub(super) healed: u64,
+    pub(super) position: u64,
+    pub(super) lag_s: f64,
+}
+
+/// The worker's own end of its status.
+#[derive(Debug, Clone)]
+pub(super) struct StatusWriter(watch::Sender<WorkerStatus>);
+
+impl StatusWriter {
+    pub(super) fn new(name: &'static str, generation: Generation) -> Self {
+        Self(watch::Sender::new(WorkerStatus {
+            name,
+            generation,
+            state: WorkerState::Starting,
+            partitions: 0,
+            position: 0,
+            applied: 0,
+            parked: 0,
+            healed: 0,
+            lag_s: 0.0,
+            last_error: None,
+        }))
+    }
+
+    pub(super) fn reader(&self) -> StatusReader {
+        StatusReader(self.0.subscribe())
+    }
+
+    /// Partitions were handed out or taken away.
+    pub(super) fn set_partitions(&self, partitions: usize) {
+        self.0.send_modify(|status| {
+            status.partitions = partitions;
+            if status.state == WorkerState::Starting {
+                status.state = WorkerState::Running;
+            }
+        });
+    }
+
+    /// A batch went in.
+    pub(super) fn record_progress(&self, progress: BatchProgress) {
+        self.0.send_modify(|status| {
+            status.state = WorkerState::Running;
+            status.applied += progress.applied;
+            status.parked += progress.parked;
+            status.healed += progress.healed;
+            status.position = status.position.max(progress.position);
+            status.lag_s = progress.lag_s;
+            status.last_error = None;
+        });
+    }
+
+    /// Something is wrong. True when it is news.
+    pub(super) fn record_failure(&self, state: WorkerState, error: String) -> bool {
+        self.0.send_if_modified(|status| {
+            let news = status.state != state || status.last_error.as_ref() != Some(&error);
+            status.state = state;
+            status.last_error = Some(error);
+            news
+        })
+    }
+
+    /// Consuming failed, which says nothing about the store. True when it is news.
+    pub(super) fn record_consumer_error(&self, error: String) -> bool {
+        self.0.send_if_modified(|status| {
+            let news = status.last_error.as_ref() != Some(&error);
+            status.last_error = Some(error);
+            news
+        })
+    }
+
+    pub(super) fn mark_stopped(&self) {
+        self.0.send_modify(|status| status.state = WorkerState::Stopped);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_error_is_news_only_once() {
+        let status = StatusWriter::new("x", Generation::FIRST);
+        assert!(status.record_failure(WorkerState::Retrying, "away".into()));
+        assert!(!status.record_failure(WorkerState::Retrying, "away".into()));
+        assert!(status.record_failure(WorkerState::Retrying, "refused".into()));
+        status.record_progress(BatchProgress { applied: 3, position: 7, ..BatchProgress::default() });
+        assert!(status.record_failure(WorkerState::Retrying, "refused".into()));
+        let seen = status.reader().get();
+        assert_eq!((seen.applied, seen.position, seen.state), (3, 7, WorkerState::Retrying));
+    }
+}

@@ -1,0 +1,64 @@
+//! What tenants own as it was: folded from the log, since a read model knows only how it is.
+
+use domain::{envelope::RawEnvelope, log_reader::LogReader, value::TenantId};
+
+use super::{
+    TenantAggregate,
+    stored_aggregate::{AggregateFold, FoldedStream, StoredAggregate},
+};
+use crate::{QueryError, opportunity_views::PointInTime};
+
+const STORE: &str = "the log";
+
+/// Events that are read together.
+const PAGE: u32 = 500;
+
+/// What a tenant owned, as it was; `None` before it was begun, and for a version that it has not come to.
+///
+/// # Errors
+/// [`QueryError`] when the log does not answer, or holds an event that cannot be understood.
+pub async fn aggregate_at<A: TenantAggregate>(
+    log: &dyn LogReader,
+    tenant: &TenantId,
+    id: &str,
+    moment: PointInTime,
+) -> Result<Option<StoredAggregate<A>>, QueryError> {
+    let unreadable = |source: Box<dyn std::error::Error + Send + Sync>| QueryError::Unreadable { store: STORE, source };
+    let mut folded = FoldedStream::<A>::from_stored(0, None).map_err(|error| unreadable(error.into()))?;
+    loop {
+        let page = aggregate_events::<A>(log, tenant, id, folded.version(), PAGE).await?;
+        let is_last = page.len() < usize::try_from(PAGE).unwrap_or(usize::MAX);
+        for event in page {
+            // Events of a stream are recorded one after the other: nothing behind the moment comes before it.
+            if !moment.includes(&event) {
+                return Ok(state_at(folded, moment));
+            }
+            folded.apply_event(&event).map_err(|error| unreadable(error.into()))?;
+        }
+        if is_last {
+            return Ok(state_at(folded, moment));
+        }
+    }
+}
+
+fn state_at<A: TenantAggregate>(folded: FoldedStream<A>, moment: PointInTime) -> Option<StoredAggregate<A>> {
+    match moment {
+        PointInTime::Version(wanted) if folded.version() < wanted => None,
+        PointInTime::Version(_) | PointInTime::Time(_) => folded.into_stored(),
+    }
+}
+
+/// What happened to something that a tenant owns, behind a version, `limit` events at most.
+///
+/// # Errors
+/// [`QueryError`] when the log does not answer.
+pub async fn aggregate_events<A: TenantAggregate>(
+    log: &dyn LogReader,
+    tenant: &TenantId,
+    id: &str,
+    after: u64,
+    limit: u32,
+) -> Result<Vec<RawEnvelope>, QueryError> {
+    let events = log.load_stream(A::TYPE, &A::stream_name(tenant, id), after, limit).await;
+    events.map_err(|error| QueryError::Unavailable { store: STORE, source: Box::new(error) })
+}

@@ -1,0 +1,132 @@
+//! Lists of what a tenant owns, the newest first.
+
+use std::{fmt, str::FromStr};
+
+use domain::value::TenantId;
+
+use super::{ListGroup, StoredAggregate, TenantAggregate, TenantViews};
+use crate::{QueryError, query_metrics};
+
+/// A place in a list: behind the thing that was begun then. It stays where it is whatever is added or goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListCursor(String);
+
+/// A cursor that none of ours is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("this is no cursor of a list")]
+pub struct InvalidListCursor;
+
+/// Digits of a time in milliseconds; they last until the year 2286.
+const DIGITS: usize = 13;
+
+/// Longest cursor that is read.
+const MAX_CURSOR: usize = 300;
+
+impl ListCursor {
+    /// The place of the thing with this id that was begun at that time, in milliseconds since 1970.
+    pub(super) fn new(since: i64, id: &str) -> Self {
+        Self(format!("{:0DIGITS$}:{id}", since.clamp(0, 9_999_999_999_999)))
+    }
+
+    /// The thing.
+    fn id(&self) -> &str {
+        self.0.get(DIGITS + 1..).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for ListCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for ListCursor {
+    type Err = InvalidListCursor;
+
+    fn from_str(text: &str) -> Result<Self, InvalidListCursor> {
+        let (digits, id) = text.split_once(':').ok_or(InvalidListCursor)?;
+        let is_time = digits.len() == DIGITS && digits.bytes().all(|digit| digit.is_ascii_digit());
+        let is_id = !id.is_empty() && text.len() <= MAX_CURSOR && !id.chars().any(char::is_control);
+        if is_time && is_id { Ok(Self(text.to_owned())) } else { Err(InvalidListCursor) }
+    }
+}
+
+/// A part of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AggregatePage<A> {
+    /// The things in it with their ids and places, the newest first.
+    pub items: Vec<(String, ListCursor, StoredAggregate<A>)>,
+    /// Whether there are more behind the last of them.
+    pub has_more: bool,
+    /// How many there are in the whole list.
+    pub total: u64,
+}
+
+impl TenantViews {
+    /// What a tenant owns in a group, the newest first: `first` of it at most, behind `after` where that is given.
+    ///
+    /// # Errors
+    /// [`QueryError`] when the server is away or holds something else under these keys.
+    pub async fn list_aggregates<A: TenantAggregate>(
+        &self,
+        tenant: &TenantId,
+        group: &ListGroup,
+        first: u32,
+        after: Option<&ListCursor>,
+    ) -> Result<AggregatePage<A>, QueryError> {
+        query_metrics::count_query("workspace");
+        let key = self.list_key(A::TYPE, tenant.as_str(), group);
+        let behind = after.map_or_else(|| "+".to_owned(), |cursor| format!("({cursor}"));
+        let mut range = redis::cmd("ZREVRANGEBYLEX");
+        range.arg(&key).arg(behind).arg("-").arg("LIMIT").arg(0).arg(u64::from(first) + 1);
+        let mut pipeline = redis::pipe();
+        pipeline.add_command(range).zcard(&key);
+        let (members, total): (Vec<String>, u64) = self.run_pipeline(&pipeline).await?;
+        let wanted = usize::try_from(first).unwrap_or(usize::MAX);
+        let has_more = members.len() > wanted;
+        let places: Vec<_> = members.into_iter().take(wanted).map(ListCursor).collect();
+        let ids: Vec<_> = places.iter().map(|place| place.id().to_owned()).collect();
+        let found = self.get_many::<A>(tenant, &ids).await?;
+        // What left the list in between, between the two questions, is left out.
+        let items = ids.into_iter().zip(places).zip(found);
+        let items = items.filter_map(|((id, place), kept)| kept.map(|kept| (id, place, kept))).collect();
+        Ok(AggregatePage { items, has_more, total })
+    }
+
+    /// How many things a tenant owns in a group.
+    ///
+    /// # Errors
+    /// [`QueryError`] when the server is away.
+    pub async fn count_aggregates<A: TenantAggregate>(
+        &self,
+        tenant: &TenantId,
+        group: &ListGroup,
+    ) -> Result<u64, QueryError> {
+        let (count,) = self.run_pipeline(redis::pipe().zcard(self.list_key(A::TYPE, tenant.as_str(), group))).await?;
+        Ok(count)
+    }
+
+    pub(super) fn list_key(&self, kind: &str, tenant: &str, group: &ListGroup) -> String {
+        self.key(&format!("list:{kind}:{tenant}:{group}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_is_read_back_and_nothing_else_is_one() {
+        let cursor = ListCursor::new(1_772_000_000_000, "01890a5d");
+        assert_eq!(cursor.to_string().parse(), Ok(cursor.clone()));
+        assert_eq!(cursor.id(), "01890a5d");
+        for bad in ["", "1", "177200000000:x", "1772000000000:", "177200000000x:a", "1772000000000:a\n", "é"] {
+            assert_eq!(bad.parse::<ListCursor>(), Err(InvalidListCursor), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn cursors_are_in_the_order_of_time() {
+        assert!(ListCursor::new(9, "b").to_string() < ListCursor::new(10, "a").to_string());
+    }
+}

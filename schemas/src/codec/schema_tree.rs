@@ -1,0 +1,173 @@
+//! A schema as the tree that guides encoding and decoding.
+
+use std::collections::HashMap;
+
+use apache_avro::{
+    Schema,
+    schema::{Name, RecordSchema, UnionSchema},
+};
+
+use super::{SchemaMismatchError, encode};
+
+/// A node's place in its tree; a named type that is used twice is one node.
+pub(super) type NodeId = usize;
+
+/// A schema, understood.
+#[derive(Debug)]
+pub(crate) struct SchemaTree {
+    nodes: Vec<SchemaNode>,
+}
+
+/// What stands at one place of a payload.
+#[derive(Debug)]
+pub(super) enum SchemaNode {
+    Boolean,
+    Int,
+    Long,
+    Double,
+    String,
+    Date,
+    TimestampMicros,
+    Enum(Vec<String>),
+    Array(NodeId),
+    Record(Vec<RecordFieldNode>),
+    /// A union of null, which is branch `null`, and something else, which is the other one of 0 and 1.
+    Nullable {
+        null: u8,
+        inner: NodeId,
+    },
+}
+
+/// A field of a record.
+#[derive(Debug)]
+pub(super) struct RecordFieldNode {
+    pub(super) name: String,
+    /// The beginning of the field in JSON: its name, quoted, and a colon.
+    pub(super) json_key: String,
+    pub(super) node: NodeId,
+    /// What stands for it when it is absent.
+    pub(super) absent: Option<Vec<u8>>,
+    /// The branch of null, when null is left out of the JSON.
+    pub(super) omitted: Option<u8>,
+}
+
+impl SchemaTree {
+    /// Understands a schema.
+    pub(crate) fn parse(schema: &str) -> Result<Self, SchemaMismatchError> {
+        let schema = Schema::parse_str(schema)
+            .map_err(|error| schema_mismatch("schema", format!("is no Avro schema: {error}")))?;
+        let mut builder = SchemaTreeBuilder::default();
+        builder.add_node(&schema, "schema")?;
+        let mut shape = Self { nodes: builder.nodes };
+        // From the inside out: the default of a record may lean on the defaults of its own fields.
+        for (record, field, default) in builder.defaults.into_iter().rev() {
+            let mut bytes = Vec::new();
+            let SchemaNode::Record(fields) = &shape.nodes[record] else { continue };
+            let RecordFieldNode { name, node, .. } = &fields[field];
+            encode::encode_node(&shape, *node, &default.to_string(), &mut bytes)
+                .map_err(|error| schema_mismatch(name, format!("the default does not fit: {error}")))?;
+            if let SchemaNode::Record(fields) = &mut shape.nodes[record] {
+                fields[field].absent = Some(bytes);
+            }
+        }
+        Ok(shape)
+    }
+
+    pub(super) fn node(&self, id: NodeId) -> &SchemaNode {
+        &self.nodes[id]
+    }
+}
+
+impl SchemaNode {
+    /// What has to stand here, in words.
+    pub(super) fn describe_expected(&self, shape: &SchemaTree) -> String {
+        match self {
+            Self::Boolean => "true or false".to_owned(),
+            Self::Int => "a whole number of 32 bits".to_owned(),
+            Self::Long => "a whole number of 64 bits".to_owned(),
+            Self::Double => "a number".to_owned(),
+            Self::String => "a text".to_owned(),
+            Self::Date => "a date like 2026-03-01".to_owned(),
+            Self::TimestampMicros => "a time like 2026-03-01T12:00:00Z".to_owned(),
+            Self::Enum(symbols) => format!("one of {}", symbols.join(", ")),
+            Self::Array(_) => "a list".to_owned(),
+            Self::Record(_) => "an object".to_owned(),
+            Self::Nullable { inner, .. } => format!("{} or null", shape.node(*inner).describe_expected(shape)),
+        }
+    }
+}
+
+#[derive(Default)]
+struct SchemaTreeBuilder {
+    nodes: Vec<SchemaNode>,
+    named: HashMap<Name, NodeId>,
+    /// Record, field and its default, outer ones first.
+    defaults: Vec<(NodeId, usize, serde_json::Value)>,
+}
+
+impl SchemaTreeBuilder {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "types that events do not use are many, and more may come")]
+    fn add_node(&mut self, schema: &Schema, path: &str) -> Result<NodeId, SchemaMismatchError> {
+        if let Schema::Ref { name } = schema {
+            let known = self.named.get(name).copied();
+            return known.ok_or_else(|| schema_mismatch(path, format!("the type {name} is not defined")));
+        }
+        let id = self.nodes.len();
+        // Holds the place while what is inside is looked at; a recursive type refers to it.
+        self.nodes.push(SchemaNode::Boolean);
+        if let Some(name) = schema.name() {
+            self.named.insert(name.clone(), id);
+        }
+        self.nodes[id] = match schema {
+            Schema::Boolean => SchemaNode::Boolean,
+            Schema::Int => SchemaNode::Int,
+            Schema::Long => SchemaNode::Long,
+            Schema::Double => SchemaNode::Double,
+            Schema::String => SchemaNode::String,
+            Schema::Date => SchemaNode::Date,
+            Schema::TimestampMicros => SchemaNode::TimestampMicros,
+            Schema::Enum(schema) => SchemaNode::Enum(schema.symbols.clone()),
+            Schema::Array(schema) => SchemaNode::Array(self.add_node(&schema.items, path)?),
+            Schema::Record(schema) => SchemaNode::Record(self.build_fields(id, schema)?),
+            Schema::Union(union) => self.build_nullable(union, path)?,
+            other => return Err(schema_mismatch(path, format!("the type {other} has no place in events"))),
+        };
+        Ok(id)
+    }
+
+    fn build_fields(
+        &mut self,
+        record: NodeId,
+        schema: &RecordSchema,
+    ) -> Result<Vec<RecordFieldNode>, SchemaMismatchError> {
+        let mut fields = Vec::with_capacity(schema.fields.len());
+        for (at, field) in schema.fields.iter().enumerate() {
+            if let Some(default) = &field.default {
+                self.defaults.push((record, at, default.clone()));
+            }
+            let node = self.add_node(&field.schema, &field.name)?;
+            let null = if let SchemaNode::Nullable { null, .. } = self.nodes[node] { Some(null) } else { None };
+            fields.push(RecordFieldNode {
+                json_key: format!("\"{}\":", field.name),
+                name: field.name.clone(),
+                node,
+                // Null without a default still may be absent: whoever types an event by hand leaves it out.
+                absent: null.map(|null| vec![null << 1]),
+                omitted: null.filter(|_| field.default.is_some()),
+            });
+        }
+        Ok(fields)
+    }
+
+    fn build_nullable(&mut self, union: &UnionSchema, path: &str) -> Result<SchemaNode, SchemaMismatchError> {
+        match union.variants() {
+            [Schema::Null, inner] => Ok(SchemaNode::Nullable { null: 0, inner: self.add_node(inner, path)? }),
+            [inner, Schema::Null] => Ok(SchemaNode::Nullable { null: 1, inner: self.add_node(inner, path)? }),
+            _ => Err(schema_mismatch(path, "a union has a place in events only as null and one other type".to_owned())),
+        }
+    }
+}
+
+fn schema_mismatch(path: &str, reason: String) -> SchemaMismatchError {
+    SchemaMismatchError { path: path.to_owned(), reason }
+}

@@ -1,0 +1,35 @@
+//! The named types of a schema, so that a reference and a definition are the same.
+
+use std::collections::HashMap;
+
+use apache_avro::{Schema, schema::Name};
+
+pub(super) struct NamedSchemas<'s>(HashMap<&'s Name, &'s Schema>);
+
+impl<'s> NamedSchemas<'s> {
+    pub(super) fn from_schema(schema: &'s Schema) -> Self {
+        let mut names = Self(HashMap::new());
+        names.collect_named(schema);
+        names
+    }
+
+    /// The definition behind a reference; anything else is itself.
+    pub(super) fn resolve(&self, schema: &'s Schema) -> &'s Schema {
+        let Schema::Ref { name } = schema else { return schema };
+        self.0.get(name).copied().unwrap_or(schema)
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "only these hold other schemas")]
+    fn collect_named(&mut self, schema: &'s Schema) {
+        if let (Some(name), false) = (schema.name(), matches!(schema, Schema::Ref { .. })) {
+            self.0.insert(name, schema);
+        }
+        match schema {
+            Schema::Record(record) => record.fields.iter().for_each(|field| self.collect_named(&field.schema)),
+            Schema::Array(array) => self.collect_named(&array.items),
+            Schema::Map(map) => self.collect_named(&map.types),
+            Schema::Union(union) => union.variants().iter().for_each(|branch| self.collect_named(branch)),
+            _ => {}
+        }
+    }
+}

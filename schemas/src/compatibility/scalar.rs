@@ -1,0 +1,145 @@
+//! Types without fields: which one reads which.
+
+use apache_avro::{
+    Schema,
+    schema::{DecimalSchema, FixedSchema, InnerDecimalSchema, UuidSchema},
+};
+
+/// What is written for a type, whatever it means.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum StorageForm {
+    Null,
+    Boolean,
+    Int,
+    Long,
+    Float,
+    Double,
+    /// Text or bytes: each can be read as the other.
+    Bytes,
+    Fixed(usize),
+    /// A type of its own, or one that nothing here knows.
+    Other,
+}
+
+/// What keeps a reader from reading a writer's value, if something does.
+pub(super) fn find_difference(reader: &Schema, writer: &Schema) -> Option<String> {
+    let (new, old) = (kind_name(reader), kind_name(writer));
+    if !can_read(storage_form(reader), storage_form(writer)) {
+        return Some(format!("changed from {old} to {new}"));
+    }
+    if let (Some(new), Some(old)) = (as_fixed(reader), as_fixed(writer))
+        && new.name.name() != old.name.name()
+    {
+        return Some(format!("the fixed {} was renamed to {}", old.name.name(), new.name.name()));
+    }
+    if let (Schema::Decimal(new), Schema::Decimal(old)) = (reader, writer)
+        && (new.precision, new.scale) != (old.precision, old.scale)
+    {
+        return Some("changed the precision or scale of a decimal".to_owned());
+    }
+    // Readable, but it would mean something else.
+    (logical_type_name(reader) != logical_type_name(writer)).then(|| format!("changed its meaning from {old} to {new}"))
+}
+
+fn can_read(reader: StorageForm, writer: StorageForm) -> bool {
+    let wider: &[StorageForm] = match writer {
+        StorageForm::Int => &[StorageForm::Int, StorageForm::Long, StorageForm::Float, StorageForm::Double],
+        StorageForm::Long => &[StorageForm::Long, StorageForm::Float, StorageForm::Double],
+        StorageForm::Float => &[StorageForm::Float, StorageForm::Double],
+        StorageForm::Other => &[],
+        StorageForm::Null | StorageForm::Boolean | StorageForm::Double | StorageForm::Bytes | StorageForm::Fixed(_) => {
+            &[writer]
+        }
+    };
+    wider.contains(&reader)
+}
+
+fn storage_form(schema: &Schema) -> StorageForm {
+    match schema {
+        Schema::Null => StorageForm::Null,
+        Schema::Boolean => StorageForm::Boolean,
+        Schema::Int | Schema::Date | Schema::TimeMillis => StorageForm::Int,
+        Schema::Long
+        | Schema::TimeMicros
+        | Schema::TimestampMillis
+        | Schema::TimestampMicros
+        | Schema::TimestampNanos
+        | Schema::LocalTimestampMillis
+        | Schema::LocalTimestampMicros
+        | Schema::LocalTimestampNanos => StorageForm::Long,
+        Schema::Float => StorageForm::Float,
+        Schema::Double => StorageForm::Double,
+        Schema::Bytes
+        | Schema::String
+        | Schema::BigDecimal
+        | Schema::Uuid(UuidSchema::String | UuidSchema::Bytes)
+        | Schema::Decimal(DecimalSchema { inner: InnerDecimalSchema::Bytes, .. }) => StorageForm::Bytes,
+        Schema::Fixed(fixed)
+        | Schema::Duration(fixed)
+        | Schema::Uuid(UuidSchema::Fixed(fixed))
+        | Schema::Decimal(DecimalSchema { inner: InnerDecimalSchema::Fixed(fixed), .. }) => {
+            StorageForm::Fixed(fixed.size)
+        }
+        Schema::Array(_)
+        | Schema::Map(_)
+        | Schema::Union(_)
+        | Schema::Record(_)
+        | Schema::Enum(_)
+        | Schema::Ref { .. } => StorageForm::Other,
+    }
+}
+
+fn as_fixed(schema: &Schema) -> Option<&FixedSchema> {
+    if let Schema::Fixed(fixed) = schema { Some(fixed) } else { None }
+}
+
+/// The logical type; plain types mean nothing but themselves.
+fn logical_type_name(schema: &Schema) -> Option<&'static str> {
+    let plain = matches!(
+        schema,
+        Schema::Null
+            | Schema::Boolean
+            | Schema::Int
+            | Schema::Long
+            | Schema::Float
+            | Schema::Double
+            | Schema::Bytes
+            | Schema::String
+            | Schema::Fixed(_)
+    );
+    (!plain).then(|| kind_name(schema))
+}
+
+/// The type's name as a schema writes it.
+pub(super) fn kind_name(schema: &Schema) -> &'static str {
+    match schema {
+        Schema::Null => "null",
+        Schema::Boolean => "boolean",
+        Schema::Int => "int",
+        Schema::Long => "long",
+        Schema::Float => "float",
+        Schema::Double => "double",
+        Schema::Bytes => "bytes",
+        Schema::String => "string",
+        Schema::Array(_) => "array",
+        Schema::Map(_) => "map",
+        Schema::Union(_) => "union",
+        Schema::Record(_) => "record",
+        Schema::Enum(_) => "enum",
+        Schema::Fixed(_) => "fixed",
+        Schema::Decimal(_) => "decimal",
+        Schema::BigDecimal => "big-decimal",
+        Schema::Uuid(_) => "uuid",
+        Schema::Date => "date",
+        Schema::TimeMillis => "time-millis",
+        Schema::TimeMicros => "time-micros",
+        Schema::TimestampMillis => "timestamp-millis",
+        Schema::TimestampMicros => "timestamp-micros",
+        Schema::TimestampNanos => "timestamp-nanos",
+        Schema::LocalTimestampMillis => "local-timestamp-millis",
+        Schema::LocalTimestampMicros => "local-timestamp-micros",
+        Schema::LocalTimestampNanos => "local-timestamp-nanos",
+        Schema::Duration(_) => "duration",
+        Schema::Ref { .. } => "an undefined type",
+    }
+}

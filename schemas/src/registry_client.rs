@@ -1,0 +1,251 @@
+//! The schema registry, spoken to by Confluent's REST API.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use schema_registry_converter::{
+    async_impl::schema_registry::{SrSettings, get_schema_by_id_and_type, post_schema},
+    error::SRCError,
+    schema_registry_common::{SchemaType, SuppliedSchema},
+};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use subtle::ConstantTimeEq;
+
+use crate::{
+    catalog::EventSchema,
+    codec::{EventDecoder, SchemaMismatchError},
+};
+
+/// Where the schema registry is, and what is shown there. It may hold a secret, which is not written with the rest.
+///
+/// | variable | default | meaning |
+/// | --- | --- | --- |
+/// | `MEDHUB__REGISTRY__URL` | `http://127.0.0.1:8081` | where it is; also `SCHEMA_REGISTRY_URL`; a login may stand in it |
+/// | `MEDHUB__REGISTRY__LOGIN` | none | `name:password`: what the role `registry` asks of those who register, and what the relay, the workers and `medhub migrate` show where the address holds none |
+/// | `MEDHUB__REGISTRY__PRIVATE` | `false` | whether the role `registry` asks those for it, too, who only read |
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RegistryConfig {
+    /// `http://host:port`; also taken from `SCHEMA_REGISTRY_URL`.
+    pub url: String,
+    /// What is shown to register; `None` where the address holds it, or nothing is asked for.
+    #[serde(skip_serializing)]
+    pub login: Option<RegistryLogin>,
+    /// Whether a registry of ours asks for the login also of those who only read.
+    pub private: bool,
+}
+
+impl Default for RegistryConfig {
+    fn default() -> Self {
+        Self { url: "http://127.0.0.1:8081".to_owned(), login: None, private: false }
+    }
+}
+
+impl RegistryConfig {
+    /// The login that clients show: none where the address holds one itself.
+    pub fn client_login(&self) -> Option<&RegistryLogin> {
+        self.login.as_ref().filter(|_| strip_login(&self.url) == self.url)
+    }
+}
+
+/// A name and a password.
+#[derive(Clone, Deserialize)]
+#[serde(try_from = "SecretString")]
+pub struct RegistryLogin {
+    name: String,
+    password: SecretString,
+}
+
+/// A login that cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("it is not of the form name:password with a password of at least {SHORTEST_PASSWORD} characters")]
+pub struct InvalidLogin;
+
+/// Shortest password: a shorter one could be guessed.
+const SHORTEST_PASSWORD: usize = 12;
+
+impl TryFrom<SecretString> for RegistryLogin {
+    type Error = InvalidLogin;
+
+    fn try_from(login: SecretString) -> Result<Self, InvalidLogin> {
+        let (name, password) = login.expose_secret().split_once(':').ok_or(InvalidLogin)?;
+        if name.is_empty() || password.chars().count() < SHORTEST_PASSWORD {
+            return Err(InvalidLogin);
+        }
+        Ok(Self { name: name.to_owned(), password: password.into() })
+    }
+}
+
+impl fmt::Debug for RegistryLogin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:***", self.name)
+    }
+}
+
+impl RegistryLogin {
+    /// Whether this is the login; takes the same time wherever the password differs.
+    pub fn matches(&self, name: &str, password: &str) -> bool {
+        let is_password = self.password.expose_secret().as_bytes().ct_eq(password.as_bytes());
+        name == self.name && is_password.into()
+    }
+
+    /// The name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The password, to be shown to the registry and to nobody else.
+    pub fn password(&self) -> &SecretString {
+        &self.password
+    }
+}
+
+/// Why the registry did not help.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum RegistryClientError {
+    /// It did not answer, or refused.
+    #[error("asking the schema registry at {url} {doing}")]
+    Refused {
+        /// Where it is.
+        url: String,
+        /// What it was asked for.
+        doing: String,
+        /// What it said.
+        #[source]
+        source: SRCError,
+    },
+    /// It holds a schema that cannot be understood.
+    #[error("understanding schema {id} of the registry at {url}")]
+    Schema {
+        /// Where it is.
+        url: String,
+        /// Which schema.
+        id: u32,
+        /// What is wrong with it.
+        #[source]
+        source: SchemaMismatchError,
+    },
+}
+
+/// How long one question may take; who asks tries again.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A client that remembers every answer: ids and schemas never change. Cheap to clone; clones share what they know.
+///
+/// Only the first question about a schema reaches the registry, and no lock is held while it is asked: two that ask at
+/// once get the same answer twice.
+#[derive(Clone)]
+pub struct SchemaRegistryClient {
+    inner: Arc<RegistryClientState>,
+}
+
+struct RegistryClientState {
+    url: String,
+    settings: SrSettings,
+    /// By event and version.
+    ids: RwLock<HashMap<(&'static str, &'static str), u32>>,
+    decoders: RwLock<HashMap<u32, Arc<EventDecoder>>>,
+}
+
+impl SchemaRegistryClient {
+    /// A client of the registry at `config.url`; connects when first asked.
+    pub fn new(config: &RegistryConfig) -> Self {
+        let url = config.url.trim_end_matches('/').to_owned();
+        // Only settings that this program does not use can fail here.
+        let mut patient = SrSettings::new_builder(url.clone());
+        if let Some(login) = config.client_login() {
+            patient.set_basic_authorization(login.name(), Some(login.password().expose_secret()));
+        }
+        let patient = patient.set_timeout(REQUEST_TIMEOUT).build();
+        Self {
+            inner: Arc::new(RegistryClientState {
+                url: strip_login(&url),
+                settings: patient.unwrap_or_else(|_| SrSettings::new(url)),
+                ids: RwLock::default(),
+                decoders: RwLock::default(),
+            }),
+        }
+    }
+
+    /// The id of an event's schema, which is registered under its subject if it was not yet.
+    ///
+    /// # Errors
+    /// [`RegistryClientError`] when the registry is away or refuses the schema.
+    pub async fn resolve_schema_id(&self, schema: &'static EventSchema) -> Result<u32, RegistryClientError> {
+        let key = (schema.event_type, schema.version);
+        if let Some(id) = self.inner.ids.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return Ok(*id);
+        }
+        let supplied = SuppliedSchema::new(Some(schema.subject.to_owned()), SchemaType::Avro, schema.json.to_owned());
+        let registered = post_schema(&self.inner.settings, schema.subject.to_owned(), supplied)
+            .await
+            .map_err(|source| self.refused_error(format!("to register {}", schema.subject), source))?;
+        self.inner.ids.write().unwrap_or_else(PoisonError::into_inner).insert(key, registered.id);
+        Ok(registered.id)
+    }
+
+    /// What reads the data written with schema `id`.
+    ///
+    /// # Errors
+    /// [`RegistryClientError`] when the registry is away or knows no such schema.
+    pub async fn load_decoder(&self, id: u32) -> Result<Arc<EventDecoder>, RegistryClientError> {
+        if let Some(decoder) = self.inner.decoders.read().unwrap_or_else(PoisonError::into_inner).get(&id) {
+            return Ok(Arc::clone(decoder));
+        }
+        let found = get_schema_by_id_and_type(id, &self.inner.settings, SchemaType::Avro)
+            .await
+            .map_err(|source| self.refused_error(format!("for schema {id}"), source))?;
+        let decoder = EventDecoder::parse(&found.schema)
+            .map(Arc::new)
+            .map_err(|source| RegistryClientError::Schema { url: self.inner.url.clone(), id, source })?;
+        self.inner.decoders.write().unwrap_or_else(PoisonError::into_inner).insert(id, Arc::clone(&decoder));
+        Ok(decoder)
+    }
+
+    fn refused_error(&self, doing: String, source: SRCError) -> RegistryClientError {
+        RegistryClientError::Refused { url: self.inner.url.clone(), doing, source }
+    }
+}
+
+/// A URL as it may be shown: without the name and password that stand in it.
+fn strip_login(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let authority = rest.split('/').next().unwrap_or_default();
+    match authority.rsplit_once('@') {
+        Some((login, _)) => format!("{scheme}://{}", &rest[login.len() + 1..]),
+        None => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_login_has_a_name_and_a_password_and_tells_neither() {
+        let of = |text: &str| RegistryLogin::try_from(SecretString::from(text));
+        let login = of("medhub:with:colons:inside").unwrap();
+        assert!(login.matches("medhub", "with:colons:inside"));
+        assert!(!login.matches("medhub", "with:colons") && !login.matches("other", "with:colons:inside"));
+        assert!(!format!("{login:?}").contains("colons"));
+        for bad in ["medhub", "medhub:short", ":a-long-password"] {
+            assert_eq!(of(bad).unwrap_err(), InvalidLogin, "{bad}");
+        }
+        let config = RegistryConfig { login: Some(login), ..RegistryConfig::default() };
+        assert!(config.client_login().is_some());
+        let own = RegistryConfig { url: "http://me:s3cret@registry:8081".to_owned(), ..config };
+        assert!(own.client_login().is_none(), "the address has its own");
+    }
+
+    #[test]
+    fn what_is_shown_of_a_url_holds_no_password() {
+        assert_eq!(strip_login("http://me:s3cret@registry:8081/x@y"), "http://registry:8081/x@y");
+        assert_eq!(strip_login("http://registry:8081/x@y"), "http://registry:8081/x@y");
+        assert_eq!(strip_login("registry"), "registry");
+    }
+}

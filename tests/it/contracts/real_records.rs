@@ -1,0 +1,55 @@
+//! The events that the real records of March 2026 lead to fit their schemas.
+
+use std::{collections::HashMap, fs::File};
+
+use commands::sam::{SourceEncoding, SourceFormat, open_source, read_notices};
+use cqrs_es::DomainEvent;
+use domain::opportunity::{Opportunity, OpportunityCommand, OpportunityEvent};
+use schemas::{catalog::find_schema, codec::EventDecoder};
+use tests::{notice_import::real, run_beside_others};
+
+/// The events of a file of records, unless it is not there. It needs no engines, but it keeps a core busy.
+fn events(name: &str, format: SourceFormat) -> Option<Vec<OpportunityEvent>> {
+    run_beside_others();
+    let file = File::open(real(name)?).unwrap();
+    let mut states: HashMap<_, Opportunity> = HashMap::new();
+    let mut events = vec![];
+    for row in read_notices(open_source(file).unwrap(), format, SourceEncoding::Auto).unwrap() {
+        let notice = row.unwrap().outcome.unwrap();
+        let state = states.entry(notice.opportunity_id()).or_default();
+        for event in state.decide(OpportunityCommand::RecordNotice(Box::new(notice))).unwrap() {
+            state.evolve(event.clone());
+            events.push(event);
+        }
+    }
+    Some(events)
+}
+
+fn round_trip(events: &[OpportunityEvent]) -> usize {
+    let mut bytes = 0;
+    let mut decoders = HashMap::new();
+    for event in events {
+        let json = serde_json::to_string(event).unwrap();
+        let schema = find_schema(&event.event_type(), &event.event_version()).unwrap();
+        let mut avro = vec![];
+        schema.encode(&json, &mut avro).unwrap_or_else(|misfit| panic!("{misfit}\n{json}"));
+        let decoder = decoders.entry(schema.event_type).or_insert_with(|| EventDecoder::parse(schema.json).unwrap());
+        assert_eq!(decoder.decode_to_json(&avro).unwrap(), json);
+        bytes += avro.len();
+    }
+    bytes
+}
+
+#[test]
+fn every_event_of_the_real_csv_comes_back_letter_for_letter() {
+    let Some(events) = events("notices_full47_2026-03.csv", SourceFormat::Csv) else { return };
+    assert!(events.len() > 6_000, "{}", events.len());
+    println!("{} events, {} bytes of Avro", events.len(), round_trip(&events));
+}
+
+#[test]
+fn every_event_of_the_real_text_comes_back_letter_for_letter() {
+    let Some(events) = events("notices_text_2026-03.ndjson.gz", SourceFormat::Ndjson) else { return };
+    assert!(events.len() > 30_000, "{}", events.len());
+    println!("{} events, {} bytes of Avro", events.len(), round_trip(&events));
+}

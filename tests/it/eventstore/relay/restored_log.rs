@@ -1,0 +1,82 @@
+//! A log that was copied to another database is another log: it is recognised, and published only once it is recovered.
+
+use std::process::Command;
+
+use domain::event_store::BatchStore;
+use eventstore::append::PgBatchStore;
+use sqlx::{Connection, Executor, PgConnection, PgPool, postgres::PgPoolOptions};
+use tests::{
+    RunningRelay, TestNamespace, database, empty_database, engines, eventually, log_events::event,
+    positions_by_aggregate, topics,
+};
+
+#[tokio::test]
+async fn a_log_copied_into_another_database_is_refused_until_it_is_recovered() {
+    let (pool, kafka) = (database().await, topics().await);
+    PgBatchStore::new(pool.clone()).append_events(vec![event("a", 1), event("a", 2)]).await.unwrap();
+    let copy = copied(&pool).await;
+
+    let relay = RunningRelay::start(&copy, &kafka).await;
+    let error = relay.last_error().await;
+    relay.stop().await;
+    assert!(error.contains("was restored or cloned") && error.contains("medhub recover"), "{error}");
+    assert!(positions_by_aggregate(&kafka).await.is_empty());
+
+    eventstore::relay::recover_log(&copy, &kafka).await.unwrap();
+    let relay = RunningRelay::start(&copy, &kafka).await;
+    relay.reach(2).await;
+    relay.stop().await;
+    assert_eq!(positions_by_aggregate(&kafka).await["a"], [1, 2]);
+}
+
+#[tokio::test]
+async fn a_dump_restored_elsewhere_is_refused() {
+    let Some(programs) = client_programs() else {
+        println!("skipped: no pg_dump on this machine; the clone of a database is tested all the same");
+        return;
+    };
+    let (from, to) = (empty_database(&TestNamespace::new()).await, empty_database(&TestNamespace::new()).await);
+    let (pool, kafka) = (PgPool::connect(&from).await.unwrap(), topics().await);
+    eventstore::postgres::migrate(&pool).await.unwrap();
+    PgBatchStore::new(pool).append_events(vec![event("a", 1)]).await.unwrap();
+    let pipe = format!("{programs}pg_dump '{from}' | {programs}psql -q -v ON_ERROR_STOP=1 '{to}'");
+    let restored = Command::new("sh").args(["-c", &pipe]).output().unwrap();
+    assert!(restored.status.success(), "{}", String::from_utf8_lossy(&restored.stderr));
+
+    let copy = PgPoolOptions::new().max_connections(4).connect(&to).await.unwrap();
+    let relay = RunningRelay::start(&copy, &kafka).await;
+    let error = relay.last_error().await;
+    relay.stop().await;
+
+    assert!(error.contains("was restored or cloned"), "{error}");
+}
+
+/// The same database under another name, as a restore of a dump would make it.
+async fn copied(pool: &PgPool) -> PgPool {
+    let admin = engines().await.variable("DATABASE_URL");
+    let (from, to) = (pool.connect_options().get_database().unwrap().to_owned(), TestNamespace::new());
+    pool.close().await;
+    let mut connection = PgConnection::connect(admin).await.unwrap();
+    // A template must have no visitors, and the pool may leave a session to its time-out.
+    eventually(async || {
+        let visitors: Vec<bool> =
+            sqlx::query_scalar("select pg_terminate_backend(pid) from pg_stat_activity where datname = $1")
+                .bind(&from)
+                .fetch_all(&mut connection)
+                .await
+                .unwrap();
+        if visitors.is_empty() { Ok(()) } else { Err(format!("{} sessions in {from}", visitors.len())) }
+    })
+    .await;
+    connection.execute(format!("create database {} template {from}", to.name()).as_str()).await.unwrap();
+    PgPoolOptions::new().max_connections(8).connect(&to.database_url(admin).unwrap()).await.unwrap()
+}
+
+/// What `pg_dump` and `psql` are called by, up to their names: a folder, or nothing where they are on the path.
+fn client_programs() -> Option<String> {
+    let runs = |folder: &str| Command::new(format!("{folder}pg_dump")).arg("--version").output().is_ok();
+    let installed = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut folders: Vec<_> = installed.map(|folder| format!("{}/bin/", folder.path().display())).collect();
+    folders.push(String::new());
+    folders.into_iter().find(|folder| runs(folder))
+}

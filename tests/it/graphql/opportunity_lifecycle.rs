@@ -1,0 +1,40 @@
+//! Opportunities that are cancelled, archived, and opened again.
+
+use serde_json::{Value, json};
+
+use super::{AWARD, DISCOVER, bariatric_bed, outcome_of};
+use tests::{ProductHandle, shared_product};
+
+const NUMBER: &str = "36C24526Q7200";
+const ID: &str = "036:36C24526Q7200";
+
+/// Gives a command about the opportunity; answers with its status in the read model once that has come as far.
+async fn status_after(product: &ProductHandle, mutation: &str, variables: Value) -> Value {
+    let outcome = outcome_of(product, mutation, variables).await;
+    let token = outcome["consistencyToken"].as_str().unwrap_or_else(|| panic!("{outcome}")).to_owned();
+    let seen = "query($id: String!) { opportunity(id: $id) { status } }";
+    let answer = product.graphql_since(&token, seen, json!({ "id": ID })).await;
+    answer["data"]["opportunity"]["status"].clone()
+}
+
+#[tokio::test]
+async fn an_opportunity_is_cancelled_archived_and_opened_again_by_an_award() {
+    let product = shared_product().await;
+    outcome_of(product, DISCOVER, bariatric_bed("closing-1", NUMBER)).await;
+    let cancel = "mutation($id: String!) { outcome: cancelOpportunity(id: $id, reason: \"no funds\") {
+        ... on OpportunityAccepted { version consistencyToken } ... on OpportunityRejected { rule } } }";
+    let archive = "mutation($id: String!) { outcome: archiveOpportunity(id: $id) {
+        ... on OpportunityAccepted { version consistencyToken } ... on OpportunityRejected { rule } } }";
+    let award = AWARD.replace("id version", "id version consistencyToken");
+    let id = json!({ "id": ID });
+
+    assert_eq!(status_after(product, cancel, id.clone()).await, "CANCELLED");
+    assert_eq!(status_after(product, archive, id.clone()).await, "ARCHIVED");
+    assert_eq!(outcome_of(product, cancel, id.clone()).await["rule"], "ARCHIVED");
+    let won = json!({ "input": { "id": ID, "number": "36C24526C0099", "amount": "100" } });
+    assert_eq!(status_after(product, &award, won).await, "AWARDED");
+    assert_eq!(outcome_of(product, cancel, json!({ "id": "036:UNKNOWN" })).await["rule"], "NOT_DISCOVERED");
+
+    let verified = product.medhub(&["verify"]).await;
+    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
+}

@@ -1,0 +1,110 @@
+//! The same for those who operate over GraphQL, and nothing of it for everybody else.
+
+use super::*;
+use tests::{GraphqlSubscriber, eventually};
+
+const PROGRESS: &str = "subscription { rebuildProgress { id state error parts { projection phase position target } } }";
+
+fn code(answer: &Value) -> &Value {
+    &answer["errors"][0]["extensions"]["code"]
+}
+
+fn bearer(token: &str) -> Value {
+    json!({ "authorization": format!("Bearer {token}") })
+}
+
+/// All that a subscriber is told of a rebuild.
+async fn rebuild_progress(product: &ProductHandle, payload: Value) -> Vec<Value> {
+    let mut subscription = GraphqlSubscriber::begin(product.http(), payload, PROGRESS).await.unwrap();
+    let mut answers = vec![];
+    while let Some(answer) = subscription.next().await.unwrap() {
+        answers.push(answer);
+    }
+    answers
+}
+
+#[tokio::test]
+async fn operators_rebuild_watch_and_roll_back_over_graphql_and_others_may_not() {
+    let product = product_with_notices().await;
+    let token = product.variable("MEDHUB__ADMIN__TOKEN").to_owned();
+
+    for document in [
+        "{ projections { projection } }",
+        "{ rebuild { id } }",
+        "mutation { rebuildProjections { id } }",
+        "mutation { rollbackProjections { projection } }",
+    ] {
+        let answer = product.graphql_as(None, document, json!({})).await;
+        assert_eq!(code(&answer), "FORBIDDEN", "{document}: {answer}");
+        for shown in ["Bearer", "correct-horse-battery-staple", &token[..31]] {
+            let answer = product.graphql_as(Some(shown), document, json!({})).await;
+            assert_eq!(code(&answer), "UNAUTHENTICATED", "{document}: {answer}");
+        }
+    }
+    let refused = GraphqlSubscriber::begin(product.http(), bearer("correct-horse-battery-staple"), PROGRESS).await;
+    assert!(refused.is_err(), "a token that is none does not begin a connection");
+    for payload in [json!({}), Value::Null, json!({ "authorization": 7 })] {
+        let told = rebuild_progress(&product, payload).await;
+        assert_eq!((told.len(), code(&told[0])), (1, &json!("FORBIDDEN")), "{told:?}");
+    }
+    let operator = async |document: &str| product.graphql_as(Some(&token), document, json!({})).await;
+
+    assert_eq!(operator("{ rebuild { id } }").await["data"], json!({ "rebuild": null }));
+    assert_eq!(rebuild_progress(&product, bearer(&token)).await, Vec::<Value>::new(), "there was no rebuild yet");
+    for name in ["vews", "live"] {
+        let unknown = operator(&format!("mutation {{ rebuildProjections(projections: [\"{name}\"]) {{ id }} }}")).await;
+        assert_eq!(
+            (code(&unknown), &unknown["errors"][0]["extensions"]["field"]),
+            (&json!("INVALID_INPUT"), &json!("projections")),
+            "{name}"
+        );
+    }
+    let nothing = operator("mutation { rollbackProjections(projections: [\"views\"]) { projection } }").await;
+    assert_eq!(code(&nothing), "CONFLICT", "{nothing}");
+
+    let both = "mutation { first: rebuildProjections { id state startedBy parts { projection } }
+        second: rebuildProjections { id } }";
+    let begun = operator(both).await;
+    assert_eq!(code(&begun), "CONFLICT", "one is enough: {begun}");
+    let told = rebuild_progress(&product, bearer(&token)).await;
+    let last = &told.last().unwrap()["data"]["rebuildProgress"];
+    assert_eq!((&last["state"], &last["error"]), (&json!("SWITCHED"), &Value::Null), "{told:?}");
+    assert_eq!(last["parts"].as_array().unwrap().len(), 4, "{last}");
+    assert!(told.len() > 1, "the way there is told: {told:?}");
+
+    let live =
+        operator("{ projections { projection generation live } rebuild { state startedBy } }").await["data"].clone();
+    let rows = live["projections"].as_array().unwrap();
+    let seen: Vec<_> = rows.iter().filter(|row| row["live"] == true).map(|row| &row["generation"]).collect();
+    assert_eq!(
+        (seen, rows.len()),
+        (vec![&json!(2), &json!(1), &json!(1), &json!(2), &json!(2), &json!(2)], 10),
+        "{live}"
+    );
+    assert_eq!(live["rebuild"], json!({ "state": "SWITCHED", "startedBy": "operator" }));
+    // Readers are switched first; dropping what is older takes a moment longer, and until then a rollback is refused.
+    let back = eventually(async || {
+        let back = operator("mutation { rollbackProjections { projection generation previous } }").await;
+        back["data"]["rollbackProjections"].as_array().cloned().ok_or(back)
+    })
+    .await;
+    assert_eq!(back.len(), 4);
+    assert!(back.iter().all(|row| row["generation"] == 1 && row["previous"] == 2), "{back:?}");
+}
+
+#[tokio::test]
+async fn a_websocket_of_another_protocol_is_refused() {
+    let product = shared_product().await;
+    let asked = reqwest::Client::new()
+        .get(format!("{}/graphql", product.http()))
+        .header("connection", "upgrade")
+        .header("upgrade", "websocket")
+        .header("sec-websocket-version", "13")
+        .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
+        .header("sec-websocket-protocol", "graphql-ws")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(asked.status(), 400);
+    assert!(asked.text().await.unwrap().contains("graphql-transport-ws"));
+}

@@ -1,0 +1,212 @@
+//! A prefix that was once read as complete never grows afterwards: the fence alone, without Kafka.
+
+use std::time::Duration;
+
+use eventstore::log::{completed_prefix, read_after};
+use sqlx::{Executor, PgConnection};
+use tokio_util::sync::CancellationToken;
+
+use super::seeds;
+use tests::engines;
+use tests::faults::{
+    WriterTasks, evidence_reader, fault_environment::FaultEnvironment, fault_plan::FaultPlan, run_seed,
+    seeded_choices::SeededChoices,
+};
+
+const CASES: u64 = 60;
+const STEPS: u64 = 30;
+
+/// A reader that goes on where it stopped.
+struct PrefixReader {
+    connection: PgConnection,
+    fenced: bool,
+    cursor: u64,
+    read: Vec<u64>,
+}
+
+impl PrefixReader {
+    async fn new(field: &FaultEnvironment, fenced: bool) -> Self {
+        Self { connection: field.connection().await.unwrap(), fenced, cursor: 0, read: Vec::new() }
+    }
+
+    async fn read(&mut self) {
+        let fence = if self.fenced { completed_prefix(&mut self.connection).await.unwrap() } else { u64::MAX };
+        let events = read_after(&mut self.connection, self.cursor, fence, u32::MAX).await.unwrap();
+        self.read.extend(events.iter().map(|event| event.position));
+        let last = self.read.last().copied().unwrap_or_default();
+        self.cursor = if self.fenced { fence.max(self.cursor) } else { last };
+    }
+
+    /// How many events it has passed without reading them.
+    async fn count_missed(&mut self) -> usize {
+        self.read().await;
+        assert!(self.read.is_sorted_by(|first, second| first < second), "a position was read twice or backwards");
+        let log = evidence_reader::log(&mut self.connection).await.unwrap();
+        log.iter().filter(|event| self.read.binary_search(&event.position).is_err()).count()
+    }
+}
+
+/// A connection that appends, one step at a time.
+struct ScriptedWriter {
+    connection: PgConnection,
+    open: bool,
+    savepoint: bool,
+}
+
+/// Several of them, and what they share.
+struct WriterScript {
+    writers: Vec<ScriptedWriter>,
+    /// Ends prepared transactions, whatever the writers have open.
+    keeper: PgConnection,
+    dice: SeededChoices,
+    database: String,
+    prepared: Vec<String>,
+    names: u64,
+}
+
+impl WriterScript {
+    async fn new(field: &FaultEnvironment, seed: u64) -> Self {
+        let mut writers = Vec::new();
+        for _ in 0..4 {
+            let connection = field.connection().await.unwrap();
+            writers.push(ScriptedWriter { connection, open: false, savepoint: false });
+        }
+        let database = field.url.rsplit('/').next().unwrap().to_owned();
+        let keeper = field.connection().await.unwrap();
+        Self { writers, keeper, dice: SeededChoices::new(seed, 0), database, prepared: Vec::new(), names: 0 }
+    }
+
+    async fn step(&mut self) {
+        let number = usize::try_from(self.dice.below(4)).unwrap();
+        let choice = self.dice.below(10);
+        self.names += 1;
+        let name = format!("{}-{}", self.database, self.names);
+        let writer = &mut self.writers[number];
+        match (writer.open, choice) {
+            (_, 0..=3) => insert(&mut writer.connection, &name).await,
+            (false, 4..=8) => {
+                run(&mut writer.connection, "begin").await;
+                if choice == 4 {
+                    run(&mut writer.connection, "select pg_current_xact_id()").await;
+                }
+                writer.open = true;
+            }
+            (false, _) => self.end_prepared().await,
+            (true, 4) => {
+                run(&mut writer.connection, "savepoint s").await;
+                insert(&mut writer.connection, &name).await;
+                writer.savepoint = true;
+            }
+            (true, 5) if writer.savepoint => run(&mut writer.connection, "rollback to savepoint s").await,
+            (true, 6) => {
+                run(&mut writer.connection, &format!("prepare transaction '{name}'")).await;
+                self.prepared.push(name);
+                writer.ended();
+            }
+            (true, 7) => {
+                run(&mut writer.connection, "rollback").await;
+                writer.ended();
+            }
+            (true, _) => {
+                run(&mut writer.connection, "commit").await;
+                writer.ended();
+            }
+        }
+    }
+
+    async fn end_prepared(&mut self) {
+        let Some(name) = self.prepared.pop() else { return };
+        let end = if self.dice.percent(70) { "commit" } else { "rollback" };
+        run(&mut self.keeper, &format!("{end} prepared '{name}'")).await;
+    }
+
+    async fn finish(&mut self) {
+        for writer in &mut self.writers {
+            run(&mut writer.connection, "commit").await;
+            writer.ended();
+        }
+        while !self.prepared.is_empty() {
+            self.end_prepared().await;
+        }
+    }
+}
+
+impl ScriptedWriter {
+    fn ended(&mut self) {
+        (self.open, self.savepoint) = (false, false);
+    }
+}
+
+async fn run(connection: &mut PgConnection, statement: &str) {
+    connection.execute(statement).await.unwrap();
+}
+
+async fn insert(connection: &mut PgConnection, stream: &str) {
+    let row = format!("('opportunity', '{stream}', 1, 'opportunity.discovered', '1.0', '{{}}', '{{}}')");
+    let columns = "aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata";
+    run(connection, &format!("insert into events ({columns}) values {row}")).await;
+}
+
+/// How many events a reader missed in all the scripts of a seed.
+async fn count_missed_events(seed: u64, fenced: bool) -> usize {
+    let field = FaultEnvironment::new(engines().await).await.unwrap();
+    let mut missed = 0;
+    let mut reader = PrefixReader::new(&field, fenced).await;
+    for case in 0..CASES {
+        let mut script = WriterScript::new(&field, seed.wrapping_mul(CASES).wrapping_add(case)).await;
+        script.names = case * STEPS;
+        for _ in 0..STEPS {
+            script.step().await;
+            if script.dice.percent(40) {
+                reader.read().await;
+            }
+        }
+        script.finish().await;
+        missed = reader.count_missed().await;
+        if fenced {
+            assert_eq!(missed, 0, "seed {seed}, case {case}");
+        }
+    }
+    assert!(reader.read.len() > usize::try_from(CASES).unwrap(), "almost nothing was written");
+    missed
+}
+
+#[tokio::test]
+async fn a_completed_prefix_never_grows_whatever_writers_do() {
+    for seed in seeds() {
+        assert_eq!(count_missed_events(seed, true).await, 0);
+    }
+}
+
+#[tokio::test]
+async fn without_the_fence_the_same_scripts_show_prefixes_that_grow() {
+    assert!(count_missed_events(super::FIXED_SEED, false).await > 0);
+}
+
+#[tokio::test]
+async fn readers_that_never_rest_see_complete_prefixes_beside_writers_of_every_kind() {
+    let field = FaultEnvironment::new(engines().await).await.unwrap();
+    let writers = WriterTasks::start(&FaultPlan::quiet(run_seed::read_or_draw().unwrap(), 12, Duration::ZERO), &field);
+    let stop = CancellationToken::new();
+    let readers: Vec<_> = (0..2)
+        .map(|_| {
+            let (stop, url) = (stop.clone(), field.url.clone());
+            tokio::spawn(async move {
+                let connection = sqlx::Connection::connect(&url).await.unwrap();
+                let mut reader = PrefixReader { connection, fenced: true, cursor: 0, read: Vec::new() };
+                while !stop.is_cancelled() {
+                    reader.read().await;
+                }
+                reader
+            })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let ledger = writers.stop().await.unwrap();
+    stop.cancel();
+    for reader in readers {
+        let mut reader = reader.await.unwrap();
+        assert_eq!(reader.count_missed().await, 0);
+        assert!(reader.read.len() > ledger.len() / 2, "{} events of {} appends", reader.read.len(), ledger.len());
+    }
+}

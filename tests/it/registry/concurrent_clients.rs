@@ -1,0 +1,116 @@
+//! Many clients at once, on several processes, and processes that die.
+
+use std::collections::BTreeSet;
+
+use futures::future::join_all;
+use serde_json::{Value, json};
+
+use super::{RegistryProcess, of_type, record, registry_process::run};
+use tests::{TestNamespace, WAIT_TIMEOUT, empty_database};
+use tokio::time::timeout;
+
+const CLIENTS: usize = 8;
+
+/// A schema that differs from those of all other numbers.
+fn numbered(number: usize) -> String {
+    record("Notice", &json!([{ "name": format!("field_{number}"), "type": "int", "default": 0 }]))
+}
+
+#[tokio::test]
+async fn processes_that_start_at_once_on_an_empty_database_serve_the_same_registry() {
+    let namespace = TestNamespace::new();
+    let database = empty_database(&namespace).await;
+    let all = join_all((0..3).map(|_| RegistryProcess::on(namespace.clone(), database.clone()))).await;
+    let id = all[0].api.register("a", &of_type("A", "int")).await;
+    for served in &all {
+        assert_eq!(served.api.get(&format!("/schemas/ids/{id}/subjects")).await, (200, json!(["a"])));
+    }
+}
+
+#[tokio::test]
+async fn the_same_schema_registered_at_once_gets_one_id_and_one_version() {
+    let served = RegistryProcess::start().await;
+    let second = served.start_second().await;
+    let schema = of_type("A", "int");
+    let clients = (0..CLIENTS).flat_map(|_| [&served.api, &second.api]);
+    let ids: BTreeSet<i64> = join_all(clients.map(|api| api.register("a", &schema))).await.into_iter().collect();
+    assert_eq!(ids, BTreeSet::from([1]));
+    assert_eq!(served.api.get("/subjects/a/versions").await, (200, json!([1])));
+}
+
+#[tokio::test]
+async fn different_schemas_registered_at_once_get_dense_ids_and_versions() {
+    let served = RegistryProcess::start().await;
+    let second = served.start_second().await;
+    let schemas: Vec<String> = (0..CLIENTS * 4).map(numbered).collect();
+    let register = |(number, schema): (usize, &String)| {
+        let api = if number % 2 == 0 { served.api.clone() } else { second.api.clone() };
+        // Half of them under one subject, half under subjects of their own.
+        let subject = if number % 4 < 2 { "shared".to_owned() } else { format!("own-{number}") };
+        let schema = schema.clone();
+        async move { api.register(&subject, &schema).await }
+    };
+    let ids: BTreeSet<i64> = join_all(schemas.iter().enumerate().map(register)).await.into_iter().collect();
+    assert_eq!(ids, (1..=32).collect());
+    assert_eq!(served.api.get("/subjects/shared/versions").await, (200, json!((1..=16).collect::<Vec<_>>())));
+}
+
+#[tokio::test]
+async fn of_two_schemas_that_exclude_each_other_one_is_registered() {
+    let served = RegistryProcess::start().await;
+    let second = served.start_second().await;
+    let path = "/subjects/a/versions";
+    let (int, text) = (super::proposed(&of_type("A", "int")), super::proposed(&of_type("A", "string")));
+    let (one, other) = tokio::join!(served.api.post(path, int), second.api.post(path, text));
+    assert_eq!(BTreeSet::from([one.0, other.0]), BTreeSet::from([200, 409]), "{one:?} {other:?}");
+    assert_eq!(served.api.get(path).await, (200, json!([1])));
+}
+
+#[tokio::test]
+async fn kill_9_loses_nothing_that_was_acknowledged() {
+    let mut served = RegistryProcess::start().await;
+    let mut known: Vec<(i64, String)> = Vec::new();
+    for round in 0..3 {
+        let busy: Vec<_> = (0..CLIENTS)
+            .map(|client| {
+                let (api, schema) = (served.api.clone(), numbered(round * CLIENTS + client));
+                tokio::spawn(async move { acknowledged(&api.url, schema).await })
+            })
+            .collect();
+        // In the middle of it: some are acknowledged, some are under way.
+        let first = async { while served.api.get("/schemas/ids/1").await.0 != 200 {} };
+        timeout(WAIT_TIMEOUT, first).await.unwrap();
+        served = served.kill9_and_start_again().await;
+        known.extend(join_all(busy).await.into_iter().filter_map(Result::unwrap));
+    }
+    for (id, schema) in &known {
+        let (status, answer) = served.api.get(&format!("/schemas/ids/{id}")).await;
+        assert_eq!((status, answer["schema"].as_str()), (200, Some(schema.as_str())), "{id}");
+    }
+    // What was under way when it died either is there or is not; it leaves no gap in the ids.
+    let versions = served.api.get("/subjects/a/versions").await.1.as_array().unwrap().len();
+    let next = served.api.register("a", &numbered(1000)).await;
+    assert_eq!(usize::try_from(next).unwrap(), versions + 1);
+}
+
+/// Registers a schema; `None` where the registry died over it.
+async fn acknowledged(url: &str, schema: String) -> Option<(i64, String)> {
+    let body = super::proposed(&schema);
+    let answer = reqwest::Client::new().post(format!("{url}/subjects/a/versions")).json(&body).send().await.ok()?;
+    let answer: Value = answer.json().await.ok()?;
+    Some((answer["id"].as_i64()?, schema))
+}
+
+#[tokio::test]
+async fn a_database_that_is_away_is_told_without_its_words_and_comes_back() {
+    let served = RegistryProcess::start().await;
+    served.api.register("a", &of_type("A", "int")).await;
+    run(served.database(), "alter table schema_registry.versions rename to secret").await;
+
+    let (status, answer) = served.api.get("/subjects").await;
+
+    assert_eq!(status, 500);
+    assert_eq!(answer, json!({ "error_code": 50001, "message": "Error in the backend data store" }));
+    run(served.database(), "alter table schema_registry.secret rename to versions").await;
+    assert_eq!(served.api.get("/subjects").await, (200, json!(["a"])));
+}

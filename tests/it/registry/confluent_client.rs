@@ -1,0 +1,77 @@
+//! A client that was written for Confluent's registry.
+
+use apache_avro::types::Value as Avro;
+use schema_registry_converter::{
+    async_impl::{
+        avro::{AvroDecoder, AvroEncoder},
+        schema_registry::{
+            SrSettings, get_all_subjects, get_all_versions, get_schema_by_id, get_schema_by_subject_and_version,
+            is_compatible_schema, post_schema,
+        },
+    },
+    avro_common::get_supplied_schema,
+    schema_registry_common::{SchemaType, SubjectNameStrategy, SuppliedSchema},
+};
+use serde_json::json;
+
+use super::{RegistryProcess, of_type, record};
+
+const SUBJECT: &str = "medhub.test.Notice";
+
+fn supplied(schema: &str) -> SuppliedSchema {
+    SuppliedSchema::new(Some(SUBJECT.to_owned()), SchemaType::Avro, schema.to_owned())
+}
+
+#[tokio::test]
+async fn registers_finds_by_id_and_by_subject_and_asks_for_compatibility() {
+    let served = RegistryProcess::start().await;
+    let settings = SrSettings::new(served.api.url.clone());
+    let first = of_type("Notice", "int");
+
+    let registered = post_schema(&settings, SUBJECT.to_owned(), supplied(&first)).await.unwrap();
+
+    let by_id = get_schema_by_id(registered.id, &settings).await.unwrap();
+    assert_eq!((by_id.schema.as_str(), by_id.schema_type), (first.as_str(), SchemaType::Avro));
+    let latest = get_schema_by_subject_and_version(&settings, SUBJECT, None).await.unwrap();
+    assert_eq!((latest.id, latest.schema, latest.version), (registered.id, first, Some(1)));
+    assert_eq!(get_all_subjects(&settings).await.unwrap(), [SUBJECT]);
+    assert_eq!(get_all_versions(&settings, SUBJECT.to_owned()).await.unwrap(), [1]);
+    let wider = of_type("Notice", "long");
+    assert!(is_compatible_schema(&settings, SUBJECT.to_owned(), supplied(&wider)).await.unwrap());
+    let other = of_type("Notice", "string");
+    assert!(!is_compatible_schema(&settings, SUBJECT.to_owned(), supplied(&other)).await.unwrap());
+    let refusal = post_schema(&settings, SUBJECT.to_owned(), supplied(&other)).await.unwrap_err().to_string();
+    assert!(refusal.contains("error_code: 409"), "{refusal}");
+}
+
+#[tokio::test]
+async fn encodes_with_a_schema_that_another_client_decodes_with() {
+    let served = RegistryProcess::start().await;
+    let schema = record("Notice", &json!([{ "name": "title", "type": "string" }]));
+    let strategy = SubjectNameStrategy::RecordNameStrategyWithSchema(get_supplied_schema(&schema_of(&schema)));
+    let encoder = AvroEncoder::new(SrSettings::new(served.api.url.clone()));
+
+    let value = encoder.encode(vec![("title", Avro::String("Beds".to_owned()))], strategy).await.unwrap();
+
+    assert_eq!(value[..5], [0, 0, 0, 0, 1]);
+    let decoder = AvroDecoder::new(SrSettings::new(served.api.url.clone()));
+    let read = decoder.decode(Some(&value)).await.unwrap();
+    assert_eq!(read.value, Avro::Record(vec![("title".to_owned(), Avro::String("Beds".to_owned()))]));
+    assert_eq!(served.api.get("/subjects").await.1, json!([SUBJECT]));
+}
+
+#[tokio::test]
+async fn our_own_client_registers_the_schema_of_every_event() {
+    let served = RegistryProcess::start().await;
+    let config = schemas::registry_client::RegistryConfig { url: served.api.url.clone(), ..Default::default() };
+    for schema in schemas::catalog::all_schemas() {
+        let id = schemas::registry_client::SchemaRegistryClient::new(&config).resolve_schema_id(schema).await.unwrap();
+        let again = schemas::registry_client::SchemaRegistryClient::new(&config);
+        assert_eq!(again.resolve_schema_id(schema).await.unwrap(), id, "{}", schema.subject);
+        again.load_decoder(id).await.unwrap();
+    }
+}
+
+fn schema_of(text: &str) -> apache_avro::Schema {
+    apache_avro::Schema::parse_str(text).unwrap()
+}

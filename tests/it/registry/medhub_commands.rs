@@ -1,0 +1,82 @@
+//! The product's own commands beside a registry: `migrate`, `schemas`, `doctor`.
+
+use std::process::Output;
+
+use schemas::catalog;
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use super::{RegistryProcess, proposed};
+use tests::{engines, medhub_local, output_text};
+
+/// Runs a command of the product with this registry, in its namespace of the shared engines.
+async fn medhub(served: &RegistryProcess, args: &[&str]) -> Output {
+    medhub_with(served, &served.api.url, args).await
+}
+
+/// [`medhub`] with another registry.
+async fn medhub_with(served: &RegistryProcess, registry: &str, args: &[&str]) -> Output {
+    let engines = engines().await;
+    let own = served.namespace().variables(engines.variable("DATABASE_URL")).unwrap();
+    let mut command = Command::new(medhub_local());
+    command.arg("product").args(args).envs(engines.variables()).envs(own).env("SCHEMA_REGISTRY_URL", registry);
+    command.output().await.unwrap()
+}
+
+#[tokio::test]
+async fn migrate_registers_the_schema_of_every_event_and_schemas_lists_them() {
+    let served = RegistryProcess::start().await;
+    let before = medhub(&served, &["schemas", "--json"]).await;
+    assert!(!before.status.success(), "nothing is registered yet: {}", output_text(&before));
+
+    for _ in 0..2 {
+        let migrated = medhub(&served, &["migrate"]).await;
+        assert!(migrated.status.success(), "{}", output_text(&migrated));
+    }
+
+    let listed = medhub(&served, &["schemas", "--json"]).await;
+    assert!(listed.status.success(), "{}", output_text(&listed));
+    let rows: Vec<Value> = serde_json::from_slice(&listed.stdout).unwrap();
+    assert_eq!(rows.len(), catalog::all_schemas().len());
+    for (row, schema) in rows.iter().zip(catalog::all_schemas()) {
+        assert_eq!((row["eventType"].as_str(), row["state"].as_str()), (Some(schema.event_type), Some("registered")));
+        let (_, found) = served.api.get(&format!("/subjects/{}/versions", schema.subject)).await;
+        assert!(found.as_array().unwrap().contains(&row["subjectVersion"]), "{found} {row}");
+    }
+    let table = output_text(&medhub(&served, &["schemas"]).await);
+    assert!(catalog::all_schemas().iter().all(|schema| table.contains(schema.subject)), "{table}");
+}
+
+#[tokio::test]
+async fn migrate_refuses_a_schema_that_breaks_a_registered_one() {
+    let served = RegistryProcess::start().await;
+    let schema = &catalog::all_schemas()[0];
+    let (space, name) = schema.subject.rsplit_once('.').unwrap();
+    let planted = json!({ "type": "fixed", "name": name, "namespace": space, "size": 1 }).to_string();
+    served.api.post(&format!("/subjects/{}/versions", schema.subject), proposed(&planted)).await;
+
+    let migrated = medhub(&served, &["migrate"]).await;
+
+    assert!(!migrated.status.success());
+    let told = output_text(&migrated);
+    assert!(told.contains(schema.event_type) && told.contains("incompatible with an earlier schema"), "{told}");
+    let listed = output_text(&medhub(&served, &["schemas"]).await);
+    assert!(listed.contains("BREAKING"), "{listed}");
+}
+
+#[tokio::test]
+async fn doctor_tells_whether_the_registry_answers_and_tells_no_password() {
+    let served = RegistryProcess::start().await;
+    let output = medhub(&served, &["doctor", "--json"]).await;
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let registry = |report: &Value| {
+        report["engines"].as_array().unwrap().iter().find(|finding| finding["engine"] == "registry").unwrap().clone()
+    };
+    assert_eq!(registry(&report)["answers"], true, "{report}");
+
+    let nowhere = "http://me:s3cr3t@127.0.0.1:9";
+    for command in [&["doctor", "--json"][..], &["schemas"], &["config"]] {
+        let told = output_text(&medhub_with(&served, nowhere, command).await);
+        assert!(!told.contains("s3cr3t") && told.contains("127.0.0.1:9"), "{command:?}: {told}");
+    }
+}

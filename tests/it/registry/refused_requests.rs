@@ -1,0 +1,123 @@
+//! What is refused: with Confluent's codes, and a sentence that helps.
+
+use serde_json::{Value, json};
+
+use super::{RegistryProcess, of_type, proposed, record};
+
+fn code(answer: &(u16, Value)) -> (u16, u64) {
+    let message = answer.1["message"].as_str().unwrap_or_default();
+    assert!(!message.is_empty(), "{answer:?}");
+    (answer.0, answer.1["error_code"].as_u64().unwrap())
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_told_apart() {
+    let served = RegistryProcess::start().await;
+    let api = &served.api;
+    let schema = of_type("A", "int");
+    api.register("a", &schema).await;
+    for (path, expected) in [
+        ("/subjects/b/versions", 40401),
+        ("/subjects/b/versions/1", 40401),
+        ("/subjects/b/versions/latest", 40401),
+        ("/subjects/a/versions/2", 40402),
+        ("/subjects/a/versions/2/schema", 40402),
+        ("/schemas/ids/9", 40403),
+        ("/schemas/ids/9/schema", 40403),
+        ("/schemas/ids/9/subjects", 40403),
+        ("/schemas/ids/9/versions", 40403),
+        ("/schemas/ids/nine", 404),
+        ("/config/a", 40408),
+        ("/mode/a", 40409),
+        ("/nothing/here", 404),
+    ] {
+        assert_eq!(code(&api.get(path).await), (404, expected), "{path}");
+    }
+    for (path, expected) in [
+        ("/subjects/b", 40401),
+        ("/compatibility/subjects/b/versions/1", 40401),
+        ("/compatibility/subjects/a/versions/2", 40402),
+    ] {
+        assert_eq!(code(&api.post(path, proposed(&schema)).await), (404, expected), "{path}");
+    }
+    assert_eq!(code(&api.post("/subjects/a", proposed(&of_type("A", "long"))).await), (404, 40403));
+    assert_eq!(code(&api.delete("/subjects/b").await), (404, 40401));
+    assert_eq!(code(&api.delete("/subjects/a/versions/2").await), (404, 40402));
+}
+
+#[tokio::test]
+async fn a_schema_that_breaks_readers_is_refused_with_the_field_named() {
+    let served = RegistryProcess::start().await;
+    let api = &served.api;
+    api.register("a", &record("A", &json!([{ "name": "title", "type": "string" }]))).await;
+    let breaking = record("A", &json!([{ "name": "title", "type": "string" }, { "name": "zip", "type": "string" }]));
+    let answer = api.post("/subjects/a/versions", proposed(&breaking)).await;
+    assert_eq!(code(&answer), (409, 409));
+    let message = answer.1["message"].as_str().unwrap();
+    assert!(message.contains("zip") && message.contains("version 1") && message.contains("BACKWARD"), "{message}");
+    assert_eq!(api.get("/subjects/a/versions").await, (200, json!([1])));
+}
+
+#[tokio::test]
+async fn what_cannot_be_registered_says_why() {
+    let served = RegistryProcess::start().await;
+    let api = &served.api;
+    let schema = of_type("A", "int");
+    let reference = json!([{ "name": "b", "subject": "b", "version": 1 }]);
+    let long = format!("{{\"type\":\"string\",\"doc\":\"{}\"}}", "x".repeat(600_000));
+    for (body, expected, reason) in [
+        (json!({}), 42201, "Empty schema"),
+        (json!({ "schema": "" }), 42201, "Empty schema"),
+        (json!({ "schema": "{" }), 42201, "not JSON"),
+        (json!({ "schema": "{\"type\":\"rekord\"}" }), 42201, "rekord"),
+        (json!({ "schema": long }), 42201, "524288"),
+        (json!({ "schema": schema, "schemaType": "PROTOBUF" }), 42201, "PROTOBUF"),
+        (json!({ "schema": schema, "schemaType": "JSON" }), 42201, "AVRO only"),
+        (json!({ "schema": schema, "references": reference }), 42201, "references"),
+        (json!({ "schema": schema, "metadata": { "properties": { "a": "b" } } }), 42201, "metadata"),
+        (json!({ "schema": schema, "id": 7 }), 42205, "import mode"),
+    ] {
+        let answer = api.post("/subjects/a/versions", body).await;
+        assert_eq!(code(&answer), (422, expected), "{answer:?}");
+        assert!(answer.1["message"].as_str().unwrap().contains(reason), "{answer:?}");
+    }
+    let harmless = json!({ "schema": schema, "schemaType": "AVRO", "references": [], "metadata": null, "version": 0 });
+    assert_eq!(api.post("/subjects/a/versions", harmless).await, (200, json!({ "id": 1 })));
+}
+
+#[tokio::test]
+async fn names_numbers_and_levels_that_are_none_are_refused() {
+    let served = RegistryProcess::start().await;
+    let api = &served.api;
+    for version in ["0", "-2", "newest", "99999999999"] {
+        assert_eq!(code(&api.get(&format!("/subjects/a/versions/{version}")).await), (422, 42202), "{version}");
+    }
+    for subject in ["%00", "a%0Ab", "%20"] {
+        let path = format!("/subjects/{subject}/versions");
+        assert_eq!(code(&api.post(&path, proposed("\"int\"")).await), (422, 42208), "{subject}");
+    }
+    for level in [json!({ "compatibility": "SIDEWAYS" }), json!({})] {
+        assert_eq!(code(&api.put("/config", level.clone()).await), (422, 42203), "{level}");
+        assert_eq!(code(&api.put("/config/a", level.clone()).await), (422, 42203), "{level}");
+    }
+    assert_eq!(code(&api.get("/subjects?deleted=maybe").await), (400, 400));
+    assert_eq!(code(&api.put("/subjects/a", json!({})).await), (405, 405));
+    assert_eq!(code(&api.get("/subjects/%FF/versions").await), (400, 400));
+}
+
+#[tokio::test]
+async fn bodies_that_are_no_json_of_a_known_type_or_too_long_are_refused() {
+    let served = RegistryProcess::start().await;
+    let path = format!("{}/subjects/a/versions", served.api.url);
+    let send = async |kind: &str, body: String| {
+        let answer = reqwest::Client::new().post(&path).header("content-type", kind).body(body).send().await.unwrap();
+        (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
+    };
+    let schema = proposed("\"int\"").to_string();
+    assert_eq!(code(&send("application/json", "{".to_owned()).await), (400, 400));
+    assert_eq!(code(&send("application/json", "[1]".to_owned()).await), (400, 400));
+    assert_eq!(code(&send("text/plain", schema.clone()).await), (415, 415));
+    assert_eq!(code(&send("application/x-www-form-urlencoded", schema.clone()).await), (415, 415));
+    assert_eq!(code(&send("application/json", " ".repeat(1024 * 1024 + 16)).await), (413, 413));
+    assert_eq!(send("application/json; charset=utf-8", schema).await, (200, json!({ "id": 1 })));
+}

@@ -1,0 +1,157 @@
+//! A registry of a test's own: a process of the product in the role `registry`, on a database that nobody else uses.
+
+use std::process::Stdio;
+
+use reqwest::Method;
+use serde_json::Value;
+use sqlx::{Connection as _, PgConnection};
+use tests::{TestNamespace, WAIT_TIMEOUT, empty_database, medhub_local};
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    process::{Child, Command},
+};
+
+/// Runs a statement in a database.
+pub(super) async fn run(database: &str, statement: &str) {
+    let mut connection = PgConnection::connect(database).await.unwrap();
+    sqlx::query(statement).execute(&mut connection).await.unwrap();
+}
+
+/// What it asks of those who register.
+pub(super) const LOGIN: &str = "medhub:a-password-of-tests";
+
+/// What operators show.
+const OPERATORS_TOKEN: &str = "operator-of-the-tests";
+
+/// A running registry; it ends with the test.
+pub(super) struct RegistryProcess {
+    pub(super) api: RegistryApi,
+    namespace: TestNamespace,
+    database: String,
+    child: Child,
+}
+
+impl RegistryProcess {
+    /// Starts one on an empty database.
+    pub(super) async fn start() -> Self {
+        let namespace = TestNamespace::new();
+        let database = empty_database(&namespace).await;
+        Self::on(namespace, database).await
+    }
+
+    /// Starts one on the database of a namespace, beside others that may serve it.
+    pub(super) async fn on(namespace: TestNamespace, database: String) -> Self {
+        Self::with(namespace, database, &[]).await
+    }
+
+    /// [`Self::on`] with more settings; an empty one takes away.
+    pub(super) async fn with(namespace: TestNamespace, database: String, more: &[(&str, &str)]) -> Self {
+        let more = more.iter().copied();
+        let mut command = Command::new(medhub_local());
+        command.args(["product", "serve", "--role", "registry"]).stdin(Stdio::null()).stdout(Stdio::null());
+        command.env("DATABASE_URL", &database).env("MEDHUB__HTTP__LISTEN", "127.0.0.1:0");
+        command.env("MEDHUB__REGISTRY__LOGIN", LOGIN).env("MEDHUB__ADMIN__TOKEN", OPERATORS_TOKEN);
+        command.envs(more);
+        command.env("MEDHUB__LOG__FORMAT", "json").env_remove("MEDHUB__LOG__FILTER");
+        command.stderr(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+        let listening = async {
+            let mut seen = Vec::new();
+            while let Some(line) = log.next_line().await.unwrap() {
+                let entry: Value = serde_json::from_str(&line).unwrap_or_default();
+                if let Some(address) = entry["address"].as_str() {
+                    return address.to_owned();
+                }
+                seen.push(line);
+            }
+            panic!("the registry ended: {seen:#?}")
+        };
+        let address = tokio::time::timeout(WAIT_TIMEOUT, listening).await.expect("no registry in time");
+        // A pipe that nobody empties would stop its writer.
+        tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
+        Self {
+            api: RegistryApi::new(format!("http://operator:{OPERATORS_TOKEN}@{address}")),
+            namespace,
+            database,
+            child,
+        }
+    }
+
+    /// Starts another one on the same database.
+    pub(super) async fn start_second(&self) -> Self {
+        Self::on(self.namespace.clone(), self.database.clone()).await
+    }
+
+    pub(super) fn namespace(&self) -> &TestNamespace {
+        &self.namespace
+    }
+
+    pub(super) fn database(&self) -> &str {
+        &self.database
+    }
+
+    /// Ends the process as a loss of power would, and starts another on the same database.
+    pub(super) async fn kill9_and_start_again(mut self) -> Self {
+        self.child.kill().await.unwrap();
+        Self::on(self.namespace, self.database).await
+    }
+}
+
+/// Confluent's API by hand.
+#[derive(Debug, Clone)]
+pub(super) struct RegistryApi {
+    pub(super) url: String,
+    client: reqwest::Client,
+}
+
+impl RegistryApi {
+    pub(super) fn new(url: String) -> Self {
+        Self { url, client: reqwest::Client::new() }
+    }
+
+    /// The same registry for one who shows another login, or none.
+    pub(super) fn shown(&self, login: Option<&str>) -> Self {
+        let (_, address) = self.url.rsplit_once('@').unwrap();
+        Self::new(login.map_or_else(|| format!("http://{address}"), |login| format!("http://{login}@{address}")))
+    }
+
+    /// Asks with a body of the content type that Confluent's own clients use.
+    pub(super) async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> reqwest::Response {
+        let mut request = self.client.request(method, format!("{}{path}", self.url));
+        if let Some(body) = body {
+            request = request.header("content-type", "application/vnd.schemaregistry.v1+json").body(body.to_string());
+        }
+        request.send().await.unwrap()
+    }
+
+    async fn answer_to(&self, method: Method, path: &str, body: Option<Value>) -> (u16, Value) {
+        let answer = self.ask(method, path, body).await;
+        let kind = answer.headers()["content-type"].to_str().unwrap().to_owned();
+        assert_eq!(kind, "application/vnd.schemaregistry.v1+json", "{path}");
+        (answer.status().as_u16(), answer.json().await.unwrap())
+    }
+
+    pub(super) async fn get(&self, path: &str) -> (u16, Value) {
+        self.answer_to(Method::GET, path, None).await
+    }
+
+    pub(super) async fn post(&self, path: &str, body: Value) -> (u16, Value) {
+        self.answer_to(Method::POST, path, Some(body)).await
+    }
+
+    pub(super) async fn put(&self, path: &str, body: Value) -> (u16, Value) {
+        self.answer_to(Method::PUT, path, Some(body)).await
+    }
+
+    pub(super) async fn delete(&self, path: &str) -> (u16, Value) {
+        self.answer_to(Method::DELETE, path, None).await
+    }
+
+    /// Registers a schema, and answers with its id.
+    pub(super) async fn register(&self, subject: &str, schema: &str) -> i64 {
+        let (status, answer) = self.post(&format!("/subjects/{subject}/versions"), super::proposed(schema)).await;
+        assert_eq!(status, 200, "{answer}");
+        answer["id"].as_i64().unwrap()
+    }
+}

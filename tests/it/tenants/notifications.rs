@@ -1,0 +1,83 @@
+//! Notifications: told by a program, read by their user, and by nobody else.
+
+use std::sync::Arc;
+
+use commands::{
+    authorization::CallerAuthority,
+    caller::Caller,
+    dispatcher::{CommandDispatcher, CommandSender},
+    precondition::CommandPreconditions,
+};
+use domain::{
+    clock::SystemClock,
+    inbox::{Inbox, InboxCommand, Notification, NotificationBody, NotificationId, NotificationKind, NotificationTitle},
+    value::{TenantId, UserId},
+};
+use eventstore::{postgres::PostgresConfig, store::PgEventStore};
+use serde_json::json;
+use tests::{GraphqlSubscriber, SignedInUser, shared_product, unique_name};
+
+/// Notifies a user, as a process manager does.
+async fn notify(bus: &CommandDispatcher<PgEventStore<()>>, tenant: &str, user: &str, number: u128) {
+    let caller = Caller::new(UserId::from_program("system:test"), TenantId::try_new(tenant).unwrap());
+    let sender = CommandSender { caller, authority: CallerAuthority::System };
+    let notification = Notification {
+        notification_id: NotificationId::new(uuid::Uuid::from_u128(number)),
+        kind: NotificationKind::OpportunityMatched,
+        title: NotificationTitle::try_new(&format!("Match {number}")).unwrap(),
+        body: NotificationBody::try_new("It fits.").unwrap(),
+        link: None,
+        about: None,
+    };
+    let command = InboxCommand::Notify { notification, stamp: bus.stamp(&sender) };
+    bus.dispatch::<Inbox>(&sender, user, &CommandPreconditions::default(), command).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_user_is_told_reads_and_dismisses_and_misses_nothing() {
+    let (product, company) = (shared_product().await, unique_name("acme"));
+    let ann = SignedInUser::found(product, "ann", &company).await;
+    let vic = ann.add_member("vic", "VIEWER", &company).await;
+    let config =
+        PostgresConfig { url: product.variable("DATABASE_URL").to_owned().into(), ..PostgresConfig::default() };
+    let pool = eventstore::postgres::open_pool(&config).unwrap();
+    let bus = CommandDispatcher::new(PgEventStore::new(pool, &config), Arc::new(SystemClock));
+
+    notify(&bus, &company, "vic", 1).await;
+    notify(&bus, &company, "ann", 2).await;
+    notify(&bus, &company, "vic", 3).await;
+    notify(&bus, &company, "vic", 3).await;
+
+    let all = vic.change("markNotificationsRead(ids: [\"00000000-0000-0000-0000-000000000001\"])", json!({})).await;
+    let inbox = "{ notifications { totalCount unreadCount edges { node { title readAt } } }
+        unread: notifications(unread: true) { totalCount } }";
+    let seen = vic.ask_since(&all, inbox, json!({})).await;
+    assert_eq!(
+        (&seen["notifications"]["totalCount"], &seen["notifications"]["unreadCount"]),
+        (&json!(2), &json!(1)),
+        "{seen}"
+    );
+    let titles: Vec<_> =
+        seen["notifications"]["edges"].as_array().unwrap().iter().map(|edge| &edge["node"]["title"]).collect();
+    assert_eq!(titles, ["Match 3", "Match 1"]);
+    assert_eq!(ann.ask_since(&all, inbox, json!({})).await["notifications"]["totalCount"], 1);
+
+    let subscribe = async |after: &str| {
+        let payload = json!({ "authorization": format!("Bearer {}", vic.token) });
+        let document =
+            format!("subscription {{ notifications(after: \"{after}\") {{ cursor notification {{ title }} }} }}");
+        GraphqlSubscriber::begin(product.http(), payload, &document).await.unwrap()
+    };
+    let mut first = subscribe(&format!("{}.0", all.token.split('.').next().unwrap())).await;
+    let told = first.next().await.unwrap().unwrap()["data"]["notifications"].clone();
+    assert_eq!(told["notification"]["title"], "Match 1");
+    drop(first);
+    notify(&bus, &company, "vic", 4).await;
+    let mut again = subscribe(told["cursor"].as_str().unwrap()).await;
+    for wanted in ["Match 3", "Match 4"] {
+        let told = again.next().await.unwrap().unwrap()["data"]["notifications"].clone();
+        assert_eq!(told["notification"]["title"], wanted, "{told}");
+    }
+    let gone = vic.change("dismissNotification(id: $id)", json!({ "id": uuid::Uuid::from_u128(4) })).await;
+    assert_eq!(vic.ask_since(&gone, inbox, json!({})).await["notifications"]["totalCount"], 2);
+}

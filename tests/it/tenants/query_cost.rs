@@ -1,0 +1,110 @@
+//! What answers cost: as many questions to stores for many entries as for one; documents that are sent once; and what a
+//! tenant reads by SQL.
+
+use serde_json::{Value, json};
+use sqlx::{Connection, PgConnection};
+use tests::{GraphqlSubscriber, ProductHandle, ProductInstance, SignedInUser, error_code};
+
+/// Round trips to stores for readers so far, by read model.
+async fn questions(product: &ProductHandle) -> Vec<(String, f64)> {
+    let text = reqwest::get(format!("{}/metrics", product.http())).await.unwrap().text().await.unwrap();
+    let lines = text.lines().filter(|line| line.starts_with("medhub_questions_total"));
+    let mut counted: Vec<_> = lines
+        .map(|line| line.rsplit_once(' ').unwrap())
+        .map(|(name, count)| (name.to_owned(), count.parse().unwrap()))
+        .collect();
+    counted.sort_by(|one: &(String, f64), other| one.0.cmp(&other.0));
+    counted
+}
+
+#[tokio::test]
+async fn many_entries_cost_as_many_questions_as_one() {
+    let product = ProductInstance::start().await;
+    let ann = SignedInUser::found(&product, "ann", "acme").await;
+    let discover = "mutation($input: DiscoverOpportunityInput!) { discoverOpportunity(input: $input) {
+        ... on OpportunityAccepted { id } } }";
+    let mut last = None;
+    for number in 0..20 {
+        let input = json!({ "noticeId": format!("n-{number}"), "title": "Beds", "type": "Solicitation", "postedAt": "2026-03-03T12:00:00Z",
+            "agency": "VETERANS AFFAIRS, DEPARTMENT OF", "solicitationNumber": format!("36C2452600{number:02}") });
+        let made = product.graphql(discover, json!({ "input": input })).await;
+        let id = made["data"]["discoverOpportunity"]["id"].as_str().unwrap().to_owned();
+        let draft = "draftProposal(input: { opportunityId: $opportunity, title: \"Beds\" })";
+        last = Some(ann.change(draft, json!({ "opportunity": id })).await);
+    }
+    let nested = "query($first: Int) { proposals(first: $first) { edges { node { title opportunity { id facts { title } } } } } }";
+    ann.ask_since(&last.unwrap(), nested, json!({ "first": 20 })).await;
+
+    let mut costs = vec![];
+    for first in [1, 20] {
+        let before = questions(&product).await;
+        let answer = ann.ask(nested, json!({ "first": first })).await;
+        let edges = answer["data"]["proposals"]["edges"].as_array().unwrap_or_else(|| panic!("{answer}")).clone();
+        assert!(
+            edges.len() == first && edges.iter().all(|edge| edge["node"]["opportunity"]["id"].is_string()),
+            "{answer}"
+        );
+        let after = questions(&product).await;
+        let spent: Vec<_> =
+            after.iter().zip(&before).map(|((name, after), (_, before))| (name.clone(), after - before)).collect();
+        assert!(spent.iter().all(|(_, count)| *count > 0.0), "{spent:?}");
+        costs.push(spent);
+    }
+    assert_eq!(costs[0], costs[1], "one entry and twenty");
+
+    a_document_is_sent_once(&product).await;
+    figures_move_with_what_happens(&product).await;
+    a_tenant_reads_its_own_rows_by_sql(&product).await;
+}
+
+async fn a_document_is_sent_once(product: &ProductHandle) {
+    let document = "{ __typename }";
+    let hash = "7f56e67dd21ab3f30d1ff8b7bed08893f0a0db86449836189b361dd1e56ddb4b";
+    let ask = async |query: Option<&str>, hash: &str| -> Value {
+        let mut body = json!({ "extensions": { "persistedQuery": { "version": 1, "sha256Hash": hash } } });
+        if let Some(query) = query {
+            body["query"] = json!(query);
+        }
+        reqwest::Client::new()
+            .post(format!("{}/graphql", product.http()))
+            .json(&body)
+            .send()
+            .await
+            .unwrap()
+            .json()
+            .await
+            .unwrap()
+    };
+    assert_eq!(error_code(&ask(None, hash).await), "PERSISTED_QUERY_NOT_FOUND");
+    assert_eq!(error_code(&ask(Some(document), &"0".repeat(64)).await), "INVALID_QUERY", "a hash of something else");
+    assert_eq!(ask(Some(document), hash).await["data"]["__typename"], "Query");
+    assert_eq!(ask(None, hash).await["data"]["__typename"], "Query");
+}
+
+async fn figures_move_with_what_happens(product: &ProductHandle) {
+    let document = "subscription { opportunityDashboard { total open cancelled } }";
+    let mut told = GraphqlSubscriber::begin(product.http(), json!({}), document).await.unwrap();
+    let first = told.next().await.unwrap().unwrap()["data"]["opportunityDashboard"].clone();
+    assert_eq!(first, json!({ "total": 20, "open": 20, "cancelled": 0 }));
+    let cancel = "mutation { cancelOpportunity(id: \"036:36C245260001\") { __typename } }";
+    assert!(product.graphql(cancel, json!({})).await["errors"].is_null());
+    let next = told.next().await.unwrap().unwrap()["data"]["opportunityDashboard"].clone();
+    assert_eq!(next, json!({ "total": 20, "open": 19, "cancelled": 1 }));
+}
+
+async fn a_tenant_reads_its_own_rows_by_sql(product: &ProductHandle) {
+    let mut connection = PgConnection::connect(product.variable("DATABASE_URL")).await.unwrap();
+    let tenants = async |connection: &mut PgConnection| -> Vec<String> {
+        let query = "select distinct tenant_id from events order by tenant_id";
+        sqlx::query_scalar(query).fetch_all(connection).await.unwrap()
+    };
+    assert_eq!(tenants(&mut connection).await, ["acme", "public"], "the service itself sees all");
+    for statement in ["set role medhub_tenant", "set medhub.tenant = 'other'"] {
+        sqlx::query(statement).execute(&mut connection).await.unwrap();
+    }
+    assert_eq!(tenants(&mut connection).await, ["public"]);
+    sqlx::query("set medhub.tenant = 'acme'").execute(&mut connection).await.unwrap();
+    assert_eq!(tenants(&mut connection).await, ["acme", "public"]);
+    assert!(sqlx::query("delete from events").execute(&mut connection).await.is_err());
+    assert!(sqlx::query("select * from snapshots").execute(&mut connection).await.is_err());
+}

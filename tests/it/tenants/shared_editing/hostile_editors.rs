@@ -1,0 +1,111 @@
+//! What nobody who writes with others would send: refused before it can do anything, by name, and nobody else notices.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tests::{SignedInUser, shared_product, unique_name};
+use tokio_tungstenite::tungstenite::Message;
+
+use super::{DRAFT, on_record, open, shows};
+
+/// A message that brings an update.
+fn update_message(update: &[u8]) -> Message {
+    let mut message = vec![0, 2];
+    let mut length = update.len();
+    while length > 127 {
+        message.push(u8::try_from(length & 127).unwrap() | 128);
+        length >>= 7;
+    }
+    message.push(u8::try_from(length).unwrap());
+    Message::binary([message, update.to_vec()].concat())
+}
+
+/// An update with one item of that kind in the section `approach`.
+fn item(kind: u8, content: &[u8]) -> Vec<u8> {
+    [&[1, 1, 7, 0, kind, 1, 8], b"approach".as_slice(), content, &[0]].concat()
+}
+
+#[tokio::test]
+async fn what_is_no_text_or_no_update_is_refused_by_name_and_the_others_go_on() {
+    const DEEP: usize = 20_000;
+    let (product, company) = (shared_product().await, unique_name("acme"));
+    let admin = SignedInUser::found(product, "ada", &company).await;
+    let ann = admin.add_member("ann", "CONTRIBUTOR", &company).await;
+    let vic = admin.add_member("vic", "VIEWER", &company).await;
+    let drafted = ann.change(DRAFT, json!({})).await;
+    let mut at_ann = open(product.http(), &ann, &drafted).await;
+    at_ann.write("approach", "We deliver.").await.unwrap();
+
+    let lists = item(8, &[&[1][..], &[0x75, 1].repeat(DEEP), &[0x7e]].concat());
+    let maps = item(8, &[&[1][..], &[0x76, 1, 1, b'k'].repeat(DEEP), &[0x7e]].concat());
+    let xml = item(7, b"\x03\x09paragraph");
+    let binary = item(3, &[&[0x80, 0x08][..], &[0; 1_024]].concat());
+    let embedded = item(5, b"\x02{}");
+    let many = [0xff, 0xff, 0xff, 0x3e];
+    let declared = [&many[..], &[0]].concat();
+    let known = Message::binary([&[0, 0, 4][..], &many].concat());
+    let presence = Message::binary([&[1, 4][..], &many].concat());
+    for (who, what, message, reason) in [
+        (&vic, "nested lists of a viewer", update_message(&lists), "no text"),
+        (&vic, "nested maps of a viewer", update_message(&maps), "no text"),
+        (&ann, "nested lists", update_message(&lists), "no text"),
+        (
+            &ann,
+            "an XML element",
+            update_message(&xml),
+            "a Y.XmlElement (ProseMirror, Tiptap) is no text: bind the editor",
+        ),
+        (&ann, "binary content", update_message(&binary), "(section approach)"),
+        (&ann, "an embedded object", update_message(&embedded), "an embedded object"),
+        (&ann, "a declared length", update_message(&declared), "Yjs protocol"),
+        (&vic, "a declared length of what is known", known, "Yjs protocol"),
+        (&vic, "a declared length of presences", presence, "Yjs protocol"),
+    ] {
+        let mut editor = open(product.http(), who, &drafted).await;
+        editor.send(message).await.unwrap();
+        let (code, told) = editor.ended().await.unwrap();
+        assert!(code == 4400 && told.contains(reason), "{what}: {code} {told}");
+    }
+    let mut other = open(product.http(), &vic, &drafted).await;
+    at_ann.write("approach", "We deliver on.").await.unwrap();
+    other.until(shows("approach", "We deliver on.")).await.unwrap();
+    assert_eq!(on_record(&ann, &drafted).await["sections"].as_array().map(Vec::len), Some(1), "nothing was added");
+}
+
+#[tokio::test]
+async fn an_editor_alone_hears_of_itself() {
+    let (product, company) = (shared_product().await, unique_name("acme"));
+    let ann = SignedInUser::found(product, "ann", &company).await;
+    let drafted = ann.change(DRAFT, json!({})).await;
+    let mut editor = open(product.http(), &ann, &drafted).await;
+    // A provider closes its connection after 30 s without a message, and nobody else is there to send one.
+    editor.tell(7, 1, &json!({ "cursor": 1 })).await.unwrap();
+    editor.until(|editor| editor.awareness_states.get(&7) == Some(&json!({ "by": "ann", "cursor": 1 }))).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_was_removed_or_signed_out_hears_nothing_any_more() {
+    const SECRET: &str = "What vic and bob are not told.";
+    let (product, company) = (shared_product().await, unique_name("acme"));
+    let ann = SignedInUser::found(product, "ann", &company).await;
+    let vic = ann.add_member("vic", "VIEWER", &company).await;
+    let bob = ann.add_member("bob", "CONTRIBUTOR", &company).await;
+    let drafted = ann.change(DRAFT, json!({})).await;
+    let mut at_ann = open(product.http(), &ann, &drafted).await;
+    let mut at_vic = open(product.http(), &vic, &drafted).await;
+    let mut at_bob = open(product.http(), &bob, &drafted).await;
+    at_ann.write("approach", "We").await.unwrap();
+    at_vic.until(shows("approach", "We")).await.unwrap();
+    at_bob.until(shows("approach", "We")).await.unwrap();
+
+    let remove = "mutation { outcome: removeCompanyMember(user: \"vic\") { ... on Accepted { version } } }";
+    assert!(ann.outcome_of(remove, json!({})).await["version"].is_u64());
+    let signed_out: Value = bob.ask("mutation { signOut }", json!({})).await;
+    assert_eq!(signed_out["data"]["signOut"], true, "{signed_out}");
+    at_ann.write("approach", SECRET).await.unwrap();
+    for (who, editor, wanted) in [("vic", &mut at_vic, 4403), ("bob", &mut at_bob, 4401)] {
+        let (code, reason) = tokio::time::timeout(Duration::from_secs(30), editor.ended()).await.unwrap().unwrap();
+        assert_eq!(code, wanted, "{who}: {reason}");
+        assert_eq!(editor.shows("approach").unwrap(), "We", "{who}");
+    }
+}

@@ -1,0 +1,96 @@
+//! Events: generated notices imported, and visits simulated, until there are enough.
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::Context as _;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use super::ChaosPlan;
+use crate::{
+    TestStack,
+    faults::{bounded_wait::until, fault_report::say},
+};
+
+/// Notices of one import, at most.
+const MAX_IMPORT_ROWS: u64 = 5_000;
+
+/// An import that a fault cut off is run again, so often.
+const ATTEMPTS: u32 = 20;
+const PAUSE: Duration = Duration::from_secs(1);
+
+const POSTGRES_RESTART_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// Puts events into the log.
+pub(super) struct EventLoad<'a> {
+    stack: &'a TestStack,
+    seed: u64,
+    target_events: u64,
+}
+
+impl<'a> EventLoad<'a> {
+    pub(super) fn new(stack: &'a TestStack, plan: &ChaosPlan) -> Self {
+        Self { stack, seed: plan.seed, target_events: plan.events }
+    }
+
+    /// Loads until the log holds as many events as wanted, and until there are no more faults; answers with how many it
+    /// holds.
+    pub(super) async fn run(&mut self, faults: &CancellationToken) -> anyhow::Result<u64> {
+        let mut events = 0;
+        for round in 0_u64.. {
+            if events >= self.target_events && faults.is_cancelled() {
+                break;
+            }
+            // Once there are enough, only a trickle, so that every fault finds something under way.
+            let rows = (self.target_events.saturating_sub(events) / 4).clamp(50, MAX_IMPORT_ROWS);
+            let seed = self.seed.wrapping_add(round) % 1_000_000;
+            let file = self.notices(rows, seed).await?;
+            // Twice the same is once: what was cut off is simply imported again.
+            self.insist(&["import", file.to_str().context("naming a file")?]).await?;
+            let visits = (rows / 12).max(5).to_string();
+            self.insist(&["simulate", "--visits", &visits, "--seed", &seed.to_string()]).await?;
+            events = self.events().await?;
+            say(&format!("{events} of {} events", self.target_events));
+        }
+        Ok(events)
+    }
+
+    async fn notices(&self, rows: u64, seed: u64) -> anyhow::Result<PathBuf> {
+        let file = self.stack.data().join(format!("notices-{seed}.csv"));
+        let out = file.to_str().context("naming a file")?;
+        let args = ["generate", "--rows", &rows.to_string(), "--seed", &seed.to_string(), "--out", out];
+        let generated = self.stack.medhub(&args).await;
+        anyhow::ensure!(generated.status.success(), "generating: {}", String::from_utf8_lossy(&generated.stderr));
+        Ok(file)
+    }
+
+    async fn insist(&self, args: &[&str]) -> anyhow::Result<()> {
+        let mut said = String::new();
+        for _ in 0..ATTEMPTS {
+            let output = self.stack.medhub(args).await;
+            said = String::from_utf8_lossy(&output.stderr).into_owned();
+            // An import with rejected rows has done its work.
+            if output.status.success() || said.contains("rejected") && !said.contains("error:") {
+                return Ok(());
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        anyhow::bail!("{args:?} did not succeed: {said}")
+    }
+
+    async fn events(&self) -> anyhow::Result<u64> {
+        // Postgres dies, too, while this is asked.
+        until(POSTGRES_RESTART_TIMEOUT, async || {
+            let mut connection =
+                <sqlx::PgConnection as sqlx::Connection>::connect(self.stack.variable("DATABASE_URL")).await?;
+            let count: i64 = sqlx::query_scalar("select count(*) from events").fetch_one(&mut connection).await?;
+            Ok(count.unsigned_abs())
+        })
+        .await
+    }
+}
+
+/// What a command printed as JSON, line by line.
+pub(super) fn json_lines(stdout: &[u8]) -> anyhow::Result<Vec<Value>> {
+    String::from_utf8_lossy(stdout).lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
+}

@@ -1,0 +1,41 @@
+//! What the writers know about their appends: the other side of the audit.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+/// How an append ended, as its writer saw it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AppendOutcome {
+    /// Postgres acknowledged the commit.
+    Committed,
+    /// It never committed: rolled back, refused, or cut off before its commit was sent.
+    RolledBack,
+    /// The connection broke while it committed: all of it or nothing may be on record.
+    Unknown,
+}
+
+/// One transaction that appended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LedgerEntry {
+    /// Its name: the correlation id of all its events.
+    pub id: String,
+    /// The way it was done.
+    pub way: &'static str,
+    /// How it ended.
+    pub outcome: AppendOutcome,
+    /// Marks (causation ids) of the events that a commit keeps.
+    pub kept_marks: Vec<String>,
+    /// Marks of events that were undone inside it, whatever became of the rest.
+    pub undone_marks: Vec<String>,
+}
+
+/// How many appends were made in which way and ended how.
+pub fn summary(ledger: &[LedgerEntry]) -> BTreeMap<&'static str, BTreeMap<AppendOutcome, usize>> {
+    let mut counts = BTreeMap::<_, BTreeMap<_, _>>::new();
+    for append in ledger {
+        *counts.entry(append.way).or_default().entry(append.outcome).or_insert(0) += 1;
+    }
+    counts
+}

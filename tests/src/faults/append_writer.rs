@@ -1,0 +1,289 @@
+//! Writers: each appends in random ways and notes what it was told.
+
+mod append_method;
+mod append_sql;
+mod commit_outcome;
+mod event_generator;
+mod transaction_methods;
+pub(in crate::faults) mod writer_session;
+
+use std::{collections::BTreeMap, time::Duration};
+
+use anyhow::Context as _;
+use domain::event_store::NewEvent;
+use eventstore::append::PgBatchStore;
+use sqlx::{Executor as _, PgPool};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+pub use self::append_method::AppendMethod;
+use self::{
+    commit_outcome::{outcome_of, settle},
+    writer_session::WriterSession,
+};
+use super::{
+    append_ledger::{AppendOutcome, LedgerEntry},
+    seeded_choices::SeededChoices,
+};
+
+/// Streams that one writer has for itself.
+const OWN_STREAMS: usize = 6;
+/// Streams that all writers compete for.
+const SHARED_STREAMS: usize = 4;
+/// The longest that a transaction is left open, in milliseconds.
+const MAX_OPEN_MS: u64 = 2_000;
+
+/// One writer.
+#[derive(Debug)]
+pub struct AppendWriter {
+    name: String,
+    database: String,
+    dice: SeededChoices,
+    session: WriterSession,
+    store: PgBatchStore,
+    streams: Vec<String>,
+    /// Of a hundred streams it chooses, how many are its own.
+    own_share: u64,
+    ledger: Vec<LedgerEntry>,
+    appends: u64,
+}
+
+/// Stream -> the sequence of its last event.
+type StreamHeads = BTreeMap<String, u64>;
+
+impl AppendWriter {
+    /// The `number`th writer on the database behind `url`; `pool` is for the product's batch append.
+    pub fn new(seed: u64, number: usize, url: &str, pool: PgPool) -> Self {
+        let name = format!("w{number}");
+        let own = (0..OWN_STREAMS).map(|stream| format!("097:FAULTS{number}S{stream}"));
+        let shared = (0..SHARED_STREAMS).map(|stream| format!("097:SHAREDS{stream}"));
+        Self {
+            dice: SeededChoices::new(seed, u64::try_from(number).unwrap_or_default() + 1),
+            session: WriterSession::new(url, &format!("faults-{name}")),
+            database: url.rsplit('/').next().unwrap_or_default().to_owned(),
+            store: PgBatchStore::new(pool),
+            streams: own.chain(shared).collect(),
+            own_share: 85,
+            ledger: Vec::new(),
+            appends: 0,
+            name,
+        }
+    }
+
+    /// A writer that never waits for others, because it keeps to streams of its own.
+    #[must_use]
+    pub fn alone(self) -> Self {
+        Self { own_share: 100, ..self }
+    }
+
+    /// Appends until told to stop; whatever is under way comes to its end first.
+    ///
+    /// # Errors
+    /// If the database stays away for long, or an event cannot be made.
+    pub async fn run(mut self, stop: CancellationToken) -> anyhow::Result<Vec<LedgerEntry>> {
+        while !stop.is_cancelled() {
+            let way = AppendMethod::random(&mut self.dice);
+            self.append(way).await?;
+            sleep(self.dice.millis(0, 20)).await;
+        }
+        Ok(self.ledger)
+    }
+
+    /// Appends once and notes the outcome.
+    ///
+    /// # Errors
+    /// If the database stays away for long, or an event cannot be made.
+    pub async fn append(&mut self, way: AppendMethod) -> anyhow::Result<AppendOutcome> {
+        let mut draft = self.draft(way.name());
+        let outcome = match self.perform(way, &mut draft).await {
+            Ok(outcome) => outcome,
+            // A failure that a way hands on is one before its commit was sent.
+            Err(error) if error.downcast_ref::<sqlx::Error>().is_some() => AppendOutcome::RolledBack,
+            Err(error) => return Err(error.context(format!("{} ({})", draft.id, draft.way))),
+        };
+        if outcome != AppendOutcome::Committed {
+            self.session.drop_connection();
+        }
+        draft.outcome = outcome;
+        self.ledger.push(draft);
+        Ok(outcome)
+    }
+
+    /// Appends one event by one statement, again until that is acknowledged; answers its position.
+    ///
+    /// # Errors
+    /// If the database stays away for long or refuses.
+    pub async fn probe(&mut self) -> anyhow::Result<u64> {
+        loop {
+            let mut draft = self.draft("probe");
+            let found = self.append_returning_position(&mut draft).await;
+            draft.outcome = match &found {
+                Ok(_) => AppendOutcome::Committed,
+                Err(error) => settle(error.downcast_ref().context("probing the log")?),
+            };
+            self.ledger.push(draft);
+            match found {
+                Ok(position) => return Ok(position),
+                Err(_) => self.session.drop_connection(),
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Opens a transaction that has appended and does not commit.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn begin_append(&mut self) -> anyhow::Result<LedgerEntry> {
+        let mut draft = self.draft("slow");
+        self.execute("begin").await?;
+        self.insert_kept(&mut draft).await?;
+        Ok(draft)
+    }
+
+    /// Commits what [`Self::begin_append`] opened and notes the outcome.
+    ///
+    /// # Errors
+    /// If there is no connection.
+    pub async fn commit_append(&mut self, mut draft: LedgerEntry) -> anyhow::Result<AppendOutcome> {
+        draft.outcome = self.commit().await?;
+        let outcome = draft.outcome;
+        self.ledger.push(draft);
+        Ok(outcome)
+    }
+
+    /// Gives up what [`Self::begin_append`] opened and notes that.
+    ///
+    /// # Errors
+    /// If there is no connection.
+    pub async fn roll_back_append(&mut self, draft: LedgerEntry) -> anyhow::Result<()> {
+        self.execute("rollback").await?;
+        self.ledger.push(draft);
+        Ok(())
+    }
+
+    /// What it was told.
+    pub fn into_ledger(self) -> Vec<LedgerEntry> {
+        self.ledger
+    }
+
+    fn draft(&mut self, way: &'static str) -> LedgerEntry {
+        self.appends += 1;
+        let id = format!("{}-{}", self.name, self.appends);
+        LedgerEntry { id, way, outcome: AppendOutcome::RolledBack, kept_marks: Vec::new(), undone_marks: Vec::new() }
+    }
+
+    async fn perform(&mut self, way: AppendMethod, draft: &mut LedgerEntry) -> anyhow::Result<AppendOutcome> {
+        match way {
+            AppendMethod::Autocommit => self.autocommit(draft).await,
+            AppendMethod::Batch => self.batch(5, draft).await,
+            AppendMethod::Import => self.batch(200, draft).await,
+            AppendMethod::Copy => self.copy(draft).await,
+            AppendMethod::EarlyXid => {
+                self.execute("begin").await?;
+                self.execute("select pg_current_xact_id()").await?;
+                self.idle().await;
+                self.insert_kept(draft).await?;
+                self.commit().await
+            }
+            AppendMethod::LateCommit => {
+                self.execute("begin").await?;
+                self.insert_kept(draft).await?;
+                self.idle().await;
+                self.commit().await
+            }
+            AppendMethod::Statements => {
+                self.execute("begin").await?;
+                for _ in 0..self.dice.between(2, 4) {
+                    self.insert_kept(draft).await?;
+                    sleep(self.dice.millis(0, 100)).await;
+                }
+                self.commit().await
+            }
+            AppendMethod::Rollback => {
+                self.execute("begin").await?;
+                self.insert_kept(draft).await?;
+                self.idle().await;
+                self.execute("rollback").await?;
+                Ok(AppendOutcome::RolledBack)
+            }
+            AppendMethod::Savepoints => self.savepoints(draft).await,
+            AppendMethod::PreparedCommit => self.prepared(draft, "commit").await,
+            AppendMethod::PreparedRollback => self.prepared(draft, "rollback").await,
+            AppendMethod::Terminated => self.abandoned(draft, true).await,
+            AppendMethod::Vanished => self.abandoned(draft, false).await,
+        }
+    }
+
+    async fn append_returning_position(&mut self, draft: &mut LedgerEntry) -> anyhow::Result<u64> {
+        let events = self.events(1, draft).await?;
+        // One event, so that there is one position.
+        draft.kept_marks.truncate(1);
+        let statement = format!("{} returning position", append_sql::insert(&events[..1])?);
+        let position: i64 =
+            sqlx::query_scalar(&statement).persistent(false).fetch_one(self.session.connection().await?).await?;
+        Ok(position.unsigned_abs())
+    }
+
+    async fn insert_kept(&mut self, draft: &mut LedgerEntry) -> anyhow::Result<()> {
+        let events = self.events(1, draft).await?;
+        self.execute(&append_sql::insert(&events)?).await
+    }
+
+    async fn execute(&mut self, statement: &str) -> anyhow::Result<()> {
+        self.session.connection().await?.execute(statement).await?;
+        Ok(())
+    }
+
+    async fn commit(&mut self) -> anyhow::Result<AppendOutcome> {
+        Ok(outcome_of(self.session.connection().await?.execute("commit").await))
+    }
+
+    async fn idle(&mut self) {
+        sleep(self.dice.millis(0, MAX_OPEN_MS)).await;
+    }
+
+    async fn events(&mut self, most_each: u64, draft: &mut LedgerEntry) -> anyhow::Result<Vec<NewEvent>> {
+        let mut heads = self.heads().await?;
+        self.make(&mut heads, most_each, &draft.id, &mut draft.kept_marks)
+    }
+
+    /// Chooses one to three streams and asks where they are.
+    async fn heads(&mut self) -> anyhow::Result<StreamHeads> {
+        let mut heads = StreamHeads::new();
+        for _ in 0..self.dice.between(1, 3) {
+            let own = self.dice.percent(self.own_share);
+            let choice = if own { &self.streams[..OWN_STREAMS] } else { &self.streams[OWN_STREAMS..] };
+            let number = self.dice.below(u64::try_from(choice.len())?);
+            let stream = choice[usize::try_from(number)?].clone();
+            let last: i64 = sqlx::query_scalar(
+                "select coalesce(max(sequence), 0) from events where aggregate_type = 'opportunity' and aggregate_id = $1",
+            )
+            .bind(&stream)
+            .fetch_one(self.session.connection().await?)
+            .await?;
+            heads.insert(stream, last.unsigned_abs());
+        }
+        Ok(heads)
+    }
+
+    /// The next events of some streams; moves their heads and notes the marks.
+    fn make(
+        &mut self,
+        heads: &mut StreamHeads,
+        most_each: u64,
+        append: &str,
+        marks: &mut Vec<String>,
+    ) -> anyhow::Result<Vec<NewEvent>> {
+        let mut events = Vec::new();
+        for (stream, head) in heads {
+            for _ in 0..self.dice.between(1, most_each) {
+                *head += 1;
+                let mark = format!("{append}-{}", marks.len());
+                events.push(event_generator::new_event(&mut self.dice, stream, *head, append, &mark)?);
+                marks.push(mark);
+            }
+        }
+        Ok(events)
+    }
+}

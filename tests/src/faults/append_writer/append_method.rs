@@ -1,0 +1,77 @@
+//! The ways in which writers append.
+
+use crate::faults::seeded_choices::SeededChoices;
+
+/// One way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AppendMethod {
+    /// One statement that commits itself, as typed in psql.
+    Autocommit,
+    /// The product's own batch append.
+    Batch,
+    /// The same with hundreds of events, as imports do it.
+    Import,
+    /// A transaction that sleeps between its insert and its commit.
+    LateCommit,
+    /// A transaction that takes its id, idles, and then appends.
+    EarlyXid,
+    /// A transaction that appends in several statements.
+    Statements,
+    /// `COPY`.
+    Copy,
+    /// Subtransactions, one of them rolled back.
+    Savepoints,
+    /// A transaction that is rolled back after a while.
+    Rollback,
+    /// A prepared transaction, committed later.
+    PreparedCommit,
+    /// A prepared transaction, rolled back later.
+    PreparedRollback,
+    /// An append that hangs idle in its transaction until its connection is terminated.
+    Terminated,
+    /// An append whose client vanishes without a word.
+    Vanished,
+}
+
+/// Each with how often it is chosen among a hundred.
+const METHOD_WEIGHTS: [(AppendMethod, u64); 13] = [
+    (AppendMethod::Autocommit, 19),
+    (AppendMethod::Batch, 19),
+    (AppendMethod::Import, 2),
+    (AppendMethod::LateCommit, 10),
+    (AppendMethod::EarlyXid, 8),
+    (AppendMethod::Statements, 8),
+    (AppendMethod::Copy, 8),
+    (AppendMethod::Savepoints, 8),
+    (AppendMethod::Rollback, 5),
+    (AppendMethod::PreparedCommit, 5),
+    (AppendMethod::PreparedRollback, 3),
+    (AppendMethod::Terminated, 3),
+    (AppendMethod::Vanished, 2),
+];
+
+impl AppendMethod {
+    /// One of them.
+    pub(super) fn random(dice: &mut SeededChoices) -> Self {
+        dice.weighted(&METHOD_WEIGHTS)
+    }
+
+    /// Its name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Autocommit => "autocommit",
+            Self::Batch => "batch",
+            Self::Import => "import",
+            Self::LateCommit => "late_commit",
+            Self::EarlyXid => "early_xid",
+            Self::Statements => "statements",
+            Self::Copy => "copy",
+            Self::Savepoints => "savepoints",
+            Self::Rollback => "rollback",
+            Self::PreparedCommit => "prepared_commit",
+            Self::PreparedRollback => "prepared_rollback",
+            Self::Terminated => "terminated",
+            Self::Vanished => "vanished",
+        }
+    }
+}

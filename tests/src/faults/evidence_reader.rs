@@ -1,0 +1,131 @@
+//! Gathers the evidence: the whole log by plain SQL, all records of all topics by a plain consumer.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, bail};
+use domain::context::BoundedContext as Topic;
+use eventstore::topic::KafkaConfig;
+use rdkafka::{
+    Message as _, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer as _},
+    message::{BorrowedMessage, Headers as _},
+};
+use sqlx::{PgConnection, Row as _, postgres::PgRow};
+
+use super::log_audit::{AuditedRecord, LogEvent};
+
+/// How long the broker may be silent.
+const BROKER_TIMEOUT: Duration = Duration::from_secs(20);
+
+const SELECT_LOG: &str = "
+select position, event_id::text as event_id, tenant_id, aggregate_type, aggregate_id, sequence, event_type, event_version,
+       coalesce(metadata ->> 'correlation_id', '') as correlation_id, coalesce(metadata ->> 'causation_id', '') as mark
+from events order by position";
+
+/// The whole log.
+///
+/// # Errors
+/// If Postgres does not answer.
+pub async fn log(connection: &mut PgConnection) -> anyhow::Result<Vec<LogEvent>> {
+    let rows = sqlx::query(SELECT_LOG).fetch_all(connection).await.context("reading the log")?;
+    rows.iter().map(event).collect::<Result<_, _>>().context("understanding the log")
+}
+
+fn event(row: &PgRow) -> Result<LogEvent, sqlx::Error> {
+    Ok(LogEvent {
+        position: row.try_get::<i64, _>("position")?.unsigned_abs(),
+        event_id: row.try_get("event_id")?,
+        tenant_id: row.try_get("tenant_id")?,
+        aggregate_type: row.try_get("aggregate_type")?,
+        aggregate_id: row.try_get("aggregate_id")?,
+        sequence: row.try_get::<i64, _>("sequence")?.unsigned_abs(),
+        event_type: row.try_get("event_type")?,
+        event_version: row.try_get("event_version")?,
+        correlation_id: row.try_get("correlation_id")?,
+        mark: row.try_get("mark")?,
+    })
+}
+
+/// Which log it is.
+///
+/// # Errors
+/// If Postgres does not answer.
+pub async fn incarnation(connection: &mut PgConnection) -> anyhow::Result<String> {
+    sqlx::query_scalar("select id::text from log_incarnation").fetch_one(connection).await.context("asking for the log")
+}
+
+/// The last position that the log has given out.
+///
+/// # Errors
+/// If Postgres does not answer.
+pub async fn log_end(connection: &mut PgConnection) -> anyhow::Result<u64> {
+    let end: i64 = sqlx::query_scalar("select coalesce(pg_sequence_last_value('events_position_seq'), 0)")
+        .fetch_one(connection)
+        .await
+        .context("reading the end of the log")?;
+    Ok(end.unsigned_abs())
+}
+
+/// All records of all topics of events, from the beginning.
+///
+/// # Errors
+/// If the broker does not hand them out.
+pub async fn topics(config: &KafkaConfig) -> anyhow::Result<Vec<AuditedRecord>> {
+    let config = config.clone();
+    tokio::task::spawn_blocking(move || topics_blocking(&config)).await?
+}
+
+fn topics_blocking(config: &KafkaConfig) -> anyhow::Result<Vec<AuditedRecord>> {
+    let consumer: BaseConsumer = config
+        .client_config()
+        .set("group.id", "faults-audit")
+        .set("enable.auto.commit", "false")
+        .create()
+        .context("making a consumer")?;
+    let (mut from, mut ends) = (TopicPartitionList::new(), BTreeMap::new());
+    for topic in Topic::ALL.map(|context| context.topic(&config.topic_prefix)) {
+        for partition in 0..config.partitions {
+            let (low, high) = consumer
+                .fetch_watermarks(&topic, partition, BROKER_TIMEOUT)
+                .with_context(|| format!("asking for the end of {topic} partition {partition}"))?;
+            if high > low {
+                from.add_partition_offset(&topic, partition, Offset::Beginning)?;
+                ends.insert((topic.clone(), partition), high);
+            }
+        }
+    }
+    consumer.assign(&from)?;
+    let (mut records, mut last) = (Vec::new(), Instant::now());
+    while !ends.is_empty() {
+        if last.elapsed() > BROKER_TIMEOUT {
+            bail!("nothing arrived for {BROKER_TIMEOUT:?}; missing the ends of {ends:?}");
+        }
+        let Some(message) = consumer.poll(Duration::from_millis(100)) else { continue };
+        let record = record(&message.context("reading a topic")?);
+        last = Instant::now();
+        let lane = (record.topic.clone(), record.partition);
+        if ends.get(&lane).is_some_and(|end| record.offset + 1 >= *end) {
+            ends.remove(&lane);
+        }
+        records.push(record);
+    }
+    Ok(records)
+}
+
+fn record(message: &BorrowedMessage<'_>) -> AuditedRecord {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let headers = message.headers().map(|headers| {
+        headers.iter().map(|header| (header.key.to_owned(), header.value.map(text).unwrap_or_default())).collect()
+    });
+    AuditedRecord {
+        topic: message.topic().to_owned(),
+        partition: message.partition(),
+        offset: message.offset(),
+        timestamp_ms: message.timestamp().to_millis(),
+        key: message.key().map(text),
+        headers: headers.unwrap_or_default(),
+    }
+}

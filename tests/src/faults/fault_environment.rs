@@ -1,0 +1,83 @@
+//! Where one run takes place: a database, topics and a folder of its own on a running stack.
+
+use std::{collections::BTreeMap, path::Path, time::Duration};
+
+use anyhow::Context as _;
+use eventstore::topic::KafkaConfig;
+use sqlx::{Connection as _, Executor as _, PgConnection, PgPool, postgres::PgPoolOptions};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use crate::{TestStack, test_database::delete_topics};
+
+/// A run's own part of a stack; its topics are deleted when it is dropped.
+#[derive(Debug)]
+pub struct FaultEnvironment {
+    /// The database's URL.
+    pub url: String,
+    /// The topics.
+    pub kafka: KafkaConfig,
+    /// A few connections for the product's batch append.
+    pub pool: PgPool,
+    variables: BTreeMap<String, String>,
+    logs: TempDir,
+}
+
+impl FaultEnvironment {
+    /// Makes and migrates the database and creates the topics.
+    ///
+    /// # Errors
+    /// If the stack's Postgres or Kafka does not do what it is asked.
+    pub async fn new(stack: &TestStack) -> anyhow::Result<Self> {
+        let run = Uuid::new_v4().simple().to_string();
+        let (admin, database) = (stack.variable("DATABASE_URL").to_owned(), format!("faults_{run}"));
+        let mut connection = PgConnection::connect(&admin).await.context("connecting to the stack's Postgres")?;
+        connection.execute(format!("create database {database}").as_str()).await.context("making a database")?;
+        connection.close().await?;
+        let mut url = reqwest::Url::parse(&admin).context("reading the database's URL")?;
+        url.set_path(&database);
+        let options = PgPoolOptions::new().max_connections(6).acquire_timeout(Duration::from_secs(5));
+        let pool = options.connect(url.as_str()).await.context("connecting to the run's database")?;
+        eventstore::postgres::migrate(&pool).await?;
+        let kafka = KafkaConfig {
+            brokers: stack.variable("KAFKA_BROKERS").to_owned(),
+            topic_prefix: format!("faults-{run}"),
+            ..KafkaConfig::default()
+        };
+        eventstore::topic::ensure_topics(&kafka).await.context("making topics")?;
+        let logs = tempfile::Builder::new().prefix("medhub-faults-").tempdir().context("making a folder for logs")?;
+        let mut variables = stack.variables().clone();
+        variables.insert("DATABASE_URL".to_owned(), url.to_string());
+        variables.insert("MEDHUB__KAFKA__TOPIC_PREFIX".to_owned(), kafka.topic_prefix.clone());
+        Ok(Self { url: url.into(), kafka, pool, variables, logs })
+    }
+
+    /// The environment of a process of the product that works here.
+    pub fn variables(&self) -> &BTreeMap<String, String> {
+        &self.variables
+    }
+
+    /// Lets processes that are started from now on reach the database there.
+    pub fn lead_through(&mut self, url: &str) {
+        self.variables.insert("DATABASE_URL".to_owned(), url.to_owned());
+    }
+
+    /// Where its processes write their logs.
+    pub fn logs(&self) -> &Path {
+        self.logs.path()
+    }
+
+    /// A connection to the database.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub async fn connection(&self) -> anyhow::Result<PgConnection> {
+        PgConnection::connect(&self.url).await.context("connecting to the run's database")
+    }
+}
+
+impl Drop for FaultEnvironment {
+    fn drop(&mut self) {
+        delete_topics(&self.kafka.brokers, &self.kafka.topic_prefix);
+    }
+}

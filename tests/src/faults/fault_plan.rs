@@ -1,0 +1,199 @@
+//! What is done in one run, decided by its seed alone.
+
+use std::time::Duration;
+
+use super::seeded_choices::SeededChoices;
+
+/// Between two kills of one engine, so that its supervisor does not take it for broken.
+const ENGINE_PAUSE: Duration = Duration::from_secs(33);
+
+/// Something that is done to a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RelayFault {
+    /// kill -9 of the relay that leads.
+    KillLeader,
+    /// kill -9 of the relay that stands by.
+    KillStandby,
+    /// The leader is asked to stop.
+    StopLeader,
+    /// The leader stands still, and goes on as if nothing had been.
+    PauseLeader(Duration),
+    /// The leader stands still while Postgres is killed, so that it wakes up beside its successor.
+    Zombie,
+    /// kill -9 of Postgres and all its processes.
+    KillPostgres,
+    /// kill -9 of one process of a writer in Postgres; the server throws everybody out and recovers.
+    KillBackend,
+    /// kill -9 of the broker.
+    KillBroker,
+    /// The broker stands still: connections stay open and nobody answers.
+    PauseBroker(Duration),
+    /// kill -9 of the broker, and nobody is there for a while.
+    BrokerAway(Duration),
+}
+
+impl RelayFault {
+    /// Its name in reports.
+    pub fn name(self) -> String {
+        match self {
+            Self::KillLeader => "kill -9 of the leading relay".to_owned(),
+            Self::KillStandby => "kill -9 of the relay that stands by".to_owned(),
+            Self::StopLeader => "stop of the leading relay".to_owned(),
+            Self::PauseLeader(time) => format!("leading relay stands still for {:.1} s", time.as_secs_f32()),
+            Self::Zombie => "zombie: leading relay stands still while Postgres is killed".to_owned(),
+            Self::KillPostgres => "kill -9 of Postgres".to_owned(),
+            Self::KillBackend => "kill -9 of a Postgres backend".to_owned(),
+            Self::KillBroker => "kill -9 of the broker".to_owned(),
+            Self::PauseBroker(time) => format!("broker stands still for {:.1} s", time.as_secs_f32()),
+            Self::BrokerAway(time) => format!("broker away for {:.1} s", time.as_secs_f32()),
+        }
+    }
+
+    fn engine(self) -> Option<&'static str> {
+        match self {
+            Self::KillPostgres | Self::KillBackend | Self::Zombie => Some("postgres"),
+            Self::KillBroker | Self::BrokerAway(_) => Some("kafka"),
+            Self::KillLeader | Self::KillStandby | Self::StopLeader | Self::PauseLeader(_) | Self::PauseBroker(_) => {
+                None
+            }
+        }
+    }
+}
+
+/// A fault and the quiet time before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FaultStep {
+    /// Counted from the recovery after the fault before.
+    pub delay: Duration,
+    /// What is done then.
+    pub fault: RelayFault,
+}
+
+/// One run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FaultPlan {
+    /// Decides everything that chance decides.
+    pub seed: u64,
+    /// How many write at once.
+    pub writers: usize,
+    /// How long they write, at least; until all faults of a short plan are over.
+    pub duration: Duration,
+    /// What is done meanwhile; what has no time left is left out, unless `all_steps`.
+    pub steps: Vec<FaultStep>,
+    /// Whether every step is done, however long that takes.
+    pub all_steps: bool,
+    /// Whether the relay of the product runs, or a naive one without the fence.
+    pub fence: bool,
+    /// Whether the relays reach Postgres through a pooler that shares sessions between them.
+    pub pooled: bool,
+}
+
+impl FaultPlan {
+    /// A short run with these faults, in an order and at times that the seed decides.
+    pub fn short(seed: u64, writers: usize, faults: &[RelayFault]) -> Self {
+        let mut dice = SeededChoices::new(seed, 0);
+        let mut faults = faults.to_vec();
+        dice.shuffle(&mut faults);
+        let steps = faults.into_iter().map(|fault| FaultStep { delay: dice.millis(700, 1_800), fault }).collect();
+        Self { seed, writers, duration: Duration::from_secs(3), steps, all_steps: true, fence: true, pooled: false }
+    }
+
+    /// A run of this length: every kind of fault once in random order, then any of them until the time is over.
+    pub fn long(seed: u64, writers: usize, duration: Duration) -> Self {
+        let mut dice = SeededChoices::new(seed, 0);
+        let mut faults: Vec<_> = (0..KINDS).map(|kind| of_kind(kind, &mut dice)).collect();
+        dice.shuffle(&mut faults);
+        let seconds = usize::try_from(duration.as_secs()).unwrap_or_default();
+        let more = seconds.saturating_sub(faults.len());
+        faults.extend((0..more).map(|_| any(&mut dice)));
+        let mut steps = Vec::new();
+        let (mut now, mut last_of_engine) = (Duration::ZERO, Vec::<(&str, Duration)>::new());
+        for fault in faults {
+            let mut after = dice.millis(1_000, 6_000);
+            if let Some(engine) = fault.engine() {
+                let last = last_of_engine.iter().rev().find(|(of, _)| *of == engine).map(|(_, at)| *at);
+                let earliest = last.map_or(Duration::ZERO, |at| at + ENGINE_PAUSE);
+                after = after.max(earliest.saturating_sub(now));
+                last_of_engine.push((engine, now + after));
+            }
+            now += after;
+            steps.push(FaultStep { delay: after, fault });
+        }
+        Self { seed, writers, duration, steps, all_steps: false, fence: true, pooled: false }
+    }
+
+    /// Writers without any fault.
+    pub fn quiet(seed: u64, writers: usize, duration: Duration) -> Self {
+        Self { seed, writers, duration, steps: Vec::new(), all_steps: false, fence: true, pooled: false }
+    }
+
+    /// The same run, with a pooler in transaction mode between relays and Postgres.
+    #[must_use]
+    pub fn through_pooler(self) -> Self {
+        Self { pooled: true, ..self }
+    }
+
+    /// The same writers, with a naive relay that nobody kills.
+    #[must_use]
+    pub fn without_fence(self) -> Self {
+        Self { steps: Vec::new(), fence: false, ..self }
+    }
+}
+
+const KINDS: u64 = 10;
+
+fn of_kind(kind: u64, dice: &mut SeededChoices) -> RelayFault {
+    match kind {
+        0 => RelayFault::KillLeader,
+        1 => RelayFault::KillStandby,
+        2 => RelayFault::StopLeader,
+        3 => RelayFault::PauseLeader(dice.millis(500, 4_000)),
+        4 => RelayFault::KillPostgres,
+        5 => RelayFault::KillBackend,
+        6 => RelayFault::KillBroker,
+        7 => RelayFault::PauseBroker(dice.millis(1_000, 8_000)),
+        8 => RelayFault::Zombie,
+        _ => RelayFault::BrokerAway(Duration::from_secs(30)),
+    }
+}
+
+/// What costs little time comes more often.
+fn any(dice: &mut SeededChoices) -> RelayFault {
+    let kind = dice.weighted(&[(0, 8), (1, 2), (2, 4), (3, 4), (4, 3), (5, 2), (6, 3), (7, 3), (8, 2), (9, 1)]);
+    of_kind(kind, dice)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn a_seed_decides_the_whole_plan() {
+        let plan = |seed| FaultPlan::long(seed, 16, Duration::from_mins(5));
+        assert_eq!(plan(42), plan(42));
+        assert_ne!(plan(42).steps, plan(43).steps);
+    }
+
+    #[test]
+    fn a_long_plan_has_every_kind_of_fault_in_its_first_steps() {
+        let plan = FaultPlan::long(7, 16, Duration::from_mins(5));
+        let kinds: BTreeSet<_> = plan.steps[..10].iter().map(|step| format!("{:?}", step.fault)).collect();
+        assert_eq!(kinds.len(), 10);
+    }
+
+    #[test]
+    fn no_engine_is_killed_so_often_that_its_supervisor_gives_it_up() {
+        for seed in 0..50 {
+            let (mut now, mut last) = (Duration::ZERO, Duration::ZERO);
+            for step in FaultPlan::long(seed, 16, Duration::from_mins(10)).steps {
+                now += step.delay;
+                if step.fault.engine() == Some("postgres") {
+                    assert!(last.is_zero() || now >= last + ENGINE_PAUSE, "seed {seed}: {last:?}, {now:?}");
+                    last = now;
+                }
+            }
+        }
+    }
+}

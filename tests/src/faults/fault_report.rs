@@ -1,0 +1,131 @@
+//! What a run found: one line of JSON for programs, sentences for people.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::{
+    append_ledger::{self, AppendOutcome},
+    fault_injector::InjectedFault,
+    fault_plan::FaultPlan,
+    log_audit::{AuditEvidence, AuditFindings, AuditViolation},
+};
+
+/// Violations that are shown in words; all are counted.
+const MAX_EXAMPLES: usize = 20;
+
+/// The result of one run.
+#[derive(Debug, Clone, Serialize)]
+pub struct FaultReport {
+    /// Nothing that must not be was found.
+    pub ok: bool,
+    /// Repeats the run.
+    pub seed: u64,
+    /// How long it took, all in all.
+    pub seconds: f32,
+    /// Which broker.
+    pub kafka: String,
+    /// How many wrote at once.
+    pub writers: usize,
+    /// Whether the product's relay ran, or a naive one without the fence.
+    pub fence: bool,
+    /// Transactions that the writers tried.
+    pub appends: usize,
+    /// Events in the log.
+    pub events: usize,
+    /// Positions that were given out and never filled.
+    pub gaps: u64,
+    /// Records on the topics.
+    pub records: usize,
+    /// Records that only say how far the relay is.
+    pub beacons: usize,
+    /// Records that carry their number on the partition.
+    pub numbered: usize,
+    /// Events of the log that are on no topic.
+    pub lost: usize,
+    /// Events out of order within their aggregate.
+    pub reordered: usize,
+    /// Repeated records that nothing explains.
+    pub duplicates: usize,
+    /// Repeated records around a kill or a change of the leader.
+    pub explained_duplicates: usize,
+    /// Longest time in milliseconds until another relay had published an event appended after its leader's end.
+    pub longest_takeover_ms: Option<u128>,
+    /// All violations by name; empty if all is well.
+    pub violations: BTreeMap<&'static str, usize>,
+    /// What was done to the processes.
+    pub faults: Vec<InjectedFault>,
+    /// How often foreign transactions had to be opened again, because the server was killed.
+    pub foreign_reopened: u64,
+    /// Appends by way and outcome.
+    pub ways: BTreeMap<&'static str, BTreeMap<AppendOutcome, usize>>,
+    /// The first violations in words.
+    pub examples: Vec<String>,
+}
+
+impl FaultReport {
+    /// Puts together what one run gave.
+    pub(super) fn new(
+        plan: &FaultPlan,
+        evidence: &AuditEvidence,
+        mut findings: AuditFindings,
+        more: Vec<AuditViolation>,
+    ) -> Self {
+        findings.violations.extend(more);
+        let last = evidence.log.last().map_or(0, |event| event.position);
+        Self {
+            ok: findings.violations.is_empty(),
+            seed: plan.seed,
+            seconds: 0.0,
+            kafka: String::new(),
+            writers: plan.writers,
+            fence: plan.fence,
+            appends: evidence.ledger.len(),
+            events: evidence.log.len(),
+            gaps: last.saturating_sub(u64::try_from(evidence.log.len()).unwrap_or(u64::MAX)),
+            records: evidence.records.len(),
+            beacons: findings.beacons,
+            numbered: findings.numbered,
+            lost: findings.count("lost"),
+            reordered: findings.count("reordered"),
+            duplicates: findings.count("duplicate"),
+            explained_duplicates: findings.explained_duplicates,
+            longest_takeover_ms: None,
+            violations: findings.by_rule(),
+            faults: Vec::new(),
+            foreign_reopened: 0,
+            ways: append_ledger::summary(&evidence.ledger),
+            examples: findings.violations.iter().take(MAX_EXAMPLES).map(ToString::to_string).collect(),
+        }
+    }
+
+    /// The result in a few words.
+    pub fn summary(&self) -> String {
+        let mut text = format!(
+            "{} with seed {}: {} events of {} appends, {} records; {} lost, {} out of order, {} unexplained and {} \
+             explained duplicates, {} faults in {:.0} s",
+            if self.ok { "well" } else { "NOT WELL" },
+            self.seed,
+            self.events,
+            self.appends,
+            self.records,
+            self.lost,
+            self.reordered,
+            self.duplicates,
+            self.explained_duplicates,
+            self.faults.len(),
+            self.seconds,
+        );
+        for example in &self.examples {
+            text.push_str("\n  ");
+            text.push_str(example);
+        }
+        text
+    }
+}
+
+/// Tells a person what is going on. Tests keep it to themselves until they fail.
+#[expect(clippy::print_stderr, reason = "progress of a command and of tests")]
+pub fn say(text: &str) {
+    eprintln!("{text}");
+}

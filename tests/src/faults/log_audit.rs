@@ -1,0 +1,267 @@
+//! Compares log, topics and ledger. Pure: it judges evidence, however that was gathered.
+
+mod append_comparison;
+mod partition_audit;
+#[cfg(test)]
+mod tests;
+mod violation;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use serde::Serialize;
+
+pub use self::violation::AuditViolation;
+use self::{append_comparison::compare_with_ledger, partition_audit::PartitionAudit};
+use super::append_ledger::LedgerEntry;
+
+/// One row of the log, read by plain SQL and not by the code under test.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogEvent {
+    /// Its place in the log.
+    pub position: u64,
+    /// Its identity.
+    pub event_id: String,
+    /// Whose data it is.
+    pub tenant_id: String,
+    /// The kind of aggregate.
+    pub aggregate_type: String,
+    /// The stream.
+    pub aggregate_id: String,
+    /// Its place in the stream.
+    pub sequence: u64,
+    /// Its name.
+    pub event_type: String,
+    /// The version of its shape.
+    pub event_version: String,
+    /// The append that wrote it.
+    pub correlation_id: String,
+    /// Its mark, which the ledger knows.
+    pub mark: String,
+}
+
+/// One record of a topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditedRecord {
+    /// Which topic.
+    pub topic: String,
+    /// Which partition.
+    pub partition: i32,
+    /// Where on the partition.
+    pub offset: i64,
+    /// When it was produced, in milliseconds since 1970; `None` where the broker does not tell.
+    pub timestamp_ms: Option<i64>,
+    /// Its key, as text.
+    pub key: Option<String>,
+    /// Its headers, as text.
+    pub headers: BTreeMap<String, String>,
+}
+
+impl AuditedRecord {
+    /// A record without the name of an event says only how far the relay is.
+    fn is_beacon(&self) -> bool {
+        !self.headers.contains_key("event-type")
+    }
+
+    fn number(&self, header: &str) -> Option<u64> {
+        self.headers.get(header)?.parse().ok()
+    }
+
+    fn place(&self) -> String {
+        format!("{} partition {} offset {}", self.topic, self.partition, self.offset)
+    }
+}
+
+/// A time in which somebody was killed or the leader changed, until all worked again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DisturbancePeriod {
+    /// What was done.
+    pub what: String,
+    /// Since when, in milliseconds since 1970.
+    pub from_ms: i64,
+    /// Until when.
+    pub until_ms: i64,
+}
+
+/// Everything that one run left behind.
+#[derive(Debug, Clone, Default)]
+pub struct AuditEvidence {
+    /// The whole log, in the order of positions.
+    pub log: Vec<LogEvent>,
+    /// All records of all topics.
+    pub records: Vec<AuditedRecord>,
+    /// What the writers noted.
+    pub ledger: Vec<LedgerEntry>,
+    /// What was done to the processes.
+    pub disturbances: Vec<DisturbancePeriod>,
+    /// Which log it is; records that name another one are wrong.
+    pub incarnation: Option<String>,
+}
+
+/// What the comparison found.
+#[derive(Debug, Clone, Default)]
+pub struct AuditFindings {
+    /// Everything that must not be.
+    pub violations: Vec<AuditViolation>,
+    /// Repeated records that a disturbance explains.
+    pub explained_duplicates: usize,
+    /// Records that say how far the relay is.
+    pub beacons: usize,
+    /// Records that carry their number on the partition.
+    pub numbered: usize,
+}
+
+impl AuditFindings {
+    /// How many violations there are of one kind.
+    pub fn count(&self, rule: &str) -> usize {
+        self.violations.iter().filter(|violation| violation.rule() == rule).count()
+    }
+
+    /// How many violations there are of each kind that occurs.
+    pub fn by_rule(&self) -> BTreeMap<&'static str, usize> {
+        let mut counts = BTreeMap::new();
+        for violation in &self.violations {
+            *counts.entry(violation.rule()).or_insert(0) += 1;
+        }
+        counts
+    }
+}
+
+impl AuditEvidence {
+    /// Judges it.
+    pub fn audit(&self) -> AuditFindings {
+        let mut findings = AuditFindings::default();
+        let seen = self.compare_topics(&mut findings);
+        let lost = self.log.iter().filter(|event| !seen.contains(event.event_id.as_str()));
+        findings.violations.extend(lost.map(|event| AuditViolation::Lost {
+            position: event.position,
+            event_id: event.event_id.clone(),
+            aggregate_id: event.aggregate_id.clone(),
+        }));
+        compare_with_ledger(&self.log, &self.ledger, &mut findings.violations);
+        findings
+    }
+
+    /// Walks every partition from its beginning; answers which events are there.
+    fn compare_topics(&self, findings: &mut AuditFindings) -> HashSet<&str> {
+        let by_id: HashMap<_, _> = self.log.iter().map(|event| (event.event_id.as_str(), event)).collect();
+        let mut records: Vec<_> = self.records.iter().collect();
+        records.sort_by_key(|record| (&record.topic, record.partition, record.offset));
+        let mut lanes = HashMap::<_, PartitionAudit>::new();
+        let mut first_seen = HashMap::<&str, &AuditedRecord>::new();
+        let mut last_of_aggregate = HashMap::<(&str, &str), u64>::new();
+        for record in records {
+            let lane = lanes.entry((&record.topic, record.partition)).or_default();
+            self.check_incarnation(record, findings);
+            if record.is_beacon() {
+                findings.beacons += 1;
+                lane.beacon(record, findings);
+                continue;
+            }
+            let id = record.headers.get("event-id").map(String::as_str).unwrap_or_default();
+            let Some(&event) = by_id.get(id) else {
+                findings.violations.push(AuditViolation::Foreign { place: record.place(), event_id: id.to_owned() });
+                continue;
+            };
+            check_headers(event, record, findings);
+            if let Some(first) = first_seen.get(id) {
+                self.repeated(event, first, record, findings);
+                continue;
+            }
+            first_seen.insert(&event.event_id, record);
+            lane.event(event, record, findings);
+            let last = last_of_aggregate.entry((&event.aggregate_type, &event.aggregate_id)).or_default();
+            if event.position < *last {
+                findings.violations.push(AuditViolation::Reordered {
+                    aggregate_id: event.aggregate_id.clone(),
+                    position: event.position,
+                    after: *last,
+                });
+            }
+            *last = event.position.max(*last);
+        }
+        partitions_of_keys(first_seen.values().copied(), findings);
+        first_seen.into_keys().collect()
+    }
+
+    fn repeated(&self, event: &LogEvent, first: &AuditedRecord, again: &AuditedRecord, findings: &mut AuditFindings) {
+        if (&first.topic, first.partition) != (&again.topic, again.partition) {
+            findings.violations.push(AuditViolation::Moved {
+                aggregate_id: event.aggregate_id.clone(),
+                places: vec![first.place(), again.place()],
+            });
+        }
+        if first.headers.get("ordinal") != again.headers.get("ordinal") {
+            findings.violations.push(AuditViolation::Ordinal {
+                place: again.place(),
+                found: again.headers.get("ordinal").cloned(),
+                expected: first.number("ordinal").unwrap_or_default(),
+            });
+        }
+        // The repetition may be the new leader's, or a late one of the old leader: the younger of the two tells when.
+        let at = first.timestamp_ms.max(again.timestamp_ms);
+        let explained = self.disturbances.iter().any(|disturbance| match at {
+            Some(at) => (disturbance.from_ms..=disturbance.until_ms).contains(&at),
+            None => true,
+        });
+        if explained {
+            findings.explained_duplicates += 1;
+        } else {
+            let (position, event_id) = (event.position, event.event_id.clone());
+            findings.violations.push(AuditViolation::Duplicate { place: again.place(), position, event_id });
+        }
+    }
+
+    fn check_incarnation(&self, record: &AuditedRecord, findings: &mut AuditFindings) {
+        if let (Some(log), Some(named)) = (&self.incarnation, record.headers.get("incarnation"))
+            && log != named
+        {
+            findings.violations.push(AuditViolation::Header {
+                place: record.place(),
+                name: "incarnation",
+                log: log.clone(),
+                record: Some(named.clone()),
+            });
+        }
+    }
+}
+
+/// Everything about an event that travels outside its payload must be as the log has it.
+fn check_headers(event: &LogEvent, record: &AuditedRecord, findings: &mut AuditFindings) {
+    let header = |name: &str| record.headers.get(name).cloned();
+    let (position, sequence) = (event.position.to_string(), event.sequence.to_string());
+    let compared = [
+        ("position", &position, header("position")),
+        ("tenant-id", &event.tenant_id, header("tenant-id")),
+        ("aggregate-type", &event.aggregate_type, header("aggregate-type")),
+        ("sequence", &sequence, header("sequence")),
+        ("event-type", &event.event_type, header("event-type")),
+        ("schema-version", &event.event_version, header("schema-version")),
+        ("correlation-id", &event.correlation_id, Some(header("correlation-id").unwrap_or_default())),
+        ("causation-id", &event.mark, Some(header("causation-id").unwrap_or_default())),
+        ("key", &event.aggregate_id, record.key.clone()),
+    ];
+    for (name, log, found) in compared {
+        if found.as_ref() != Some(log) {
+            findings.violations.push(AuditViolation::Header {
+                place: record.place(),
+                name,
+                log: log.clone(),
+                record: found,
+            });
+        }
+    }
+}
+
+/// A key that moves to another partition loses its order.
+fn partitions_of_keys<'a>(records: impl Iterator<Item = &'a AuditedRecord>, findings: &mut AuditFindings) {
+    let mut places = BTreeMap::<_, BTreeMap<_, _>>::new();
+    for record in records {
+        let partition = (record.topic.as_str(), record.partition);
+        places.entry(record.key.as_deref().unwrap_or_default()).or_default().insert(partition, record);
+    }
+    let moved = places.into_iter().filter(|(_, partitions)| partitions.len() > 1);
+    findings.violations.extend(moved.map(|(key, partitions)| AuditViolation::Moved {
+        aggregate_id: key.to_owned(),
+        places: partitions.into_values().map(AuditedRecord::place).collect(),
+    }));
+}

@@ -1,0 +1,41 @@
+//! The log against the ledger: what was acknowledged is there, what was rolled back is not, nothing came in halves.
+
+use std::collections::{HashMap, HashSet};
+
+use super::{AuditViolation, LogEvent};
+use crate::faults::append_ledger::{AppendOutcome, LedgerEntry};
+
+pub(super) fn compare_with_ledger(log: &[LogEvent], ledger: &[LedgerEntry], violations: &mut Vec<AuditViolation>) {
+    let mut in_log = HashMap::<&str, u64>::new();
+    for event in log {
+        if let Some(first) = in_log.insert(&event.mark, event.position) {
+            violations.push(AuditViolation::Doubled { mark: event.mark.clone(), positions: [first, event.position] });
+        }
+    }
+    let there = |mark: &&String| in_log.contains_key(mark.as_str());
+    let mut known = HashSet::new();
+    for append in ledger {
+        known.extend(append.kept_marks.iter().chain(&append.undone_marks).map(String::as_str));
+        let found = append.kept_marks.iter().filter(there).count();
+        let blame = |rule: fn(String, &'static str) -> AuditViolation| rule(append.id.clone(), append.way);
+        match append.outcome {
+            AppendOutcome::Committed if found < append.kept_marks.len() => {
+                violations.push(blame(|append, way| AuditViolation::Unrecorded { append, way }));
+            }
+            AppendOutcome::RolledBack if found > 0 => {
+                violations.push(blame(|append, way| AuditViolation::Undead { append, way }));
+            }
+            AppendOutcome::Unknown if found > 0 && found < append.kept_marks.len() => {
+                violations.push(blame(|append, way| AuditViolation::Torn { append, way }));
+            }
+            AppendOutcome::Committed | AppendOutcome::RolledBack | AppendOutcome::Unknown => {}
+        }
+        if append.undone_marks.iter().any(|mark| there(&mark)) {
+            violations.push(blame(|append, way| AuditViolation::Undead { append, way }));
+        }
+    }
+    let strangers = log.iter().filter(|event| !known.contains(event.mark.as_str()));
+    violations.extend(
+        strangers.map(|event| AuditViolation::Unaccounted { position: event.position, mark: event.mark.clone() }),
+    );
+}

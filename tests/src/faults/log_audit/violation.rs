@@ -1,0 +1,187 @@
+//! What must never be, by name.
+
+use std::fmt;
+
+/// One broken promise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AuditViolation {
+    /// An event of the log is on no topic.
+    Lost {
+        /// Its place in the log.
+        position: u64,
+        /// Its identity.
+        event_id: String,
+        /// Its stream.
+        aggregate_id: String,
+    },
+    /// A record's event is not in the log.
+    Foreign {
+        /// The record.
+        place: String,
+        /// The identity it names.
+        event_id: String,
+    },
+    /// An aggregate's events are not in their order.
+    Reordered {
+        /// The stream.
+        aggregate_id: String,
+        /// The event that comes too late.
+        position: u64,
+        /// What it comes after.
+        after: u64,
+    },
+    /// Positions fall on a partition.
+    Backwards {
+        /// The record.
+        place: String,
+        /// Its position.
+        position: u64,
+        /// What it comes after.
+        after: u64,
+    },
+    /// An event is there twice, and nothing happened that explains it.
+    Duplicate {
+        /// The repetition.
+        place: String,
+        /// Its position.
+        position: u64,
+        /// Its identity.
+        event_id: String,
+    },
+    /// A key is on more than one partition.
+    Moved {
+        /// The key.
+        aggregate_id: String,
+        /// A record on each.
+        places: Vec<String>,
+    },
+    /// A record says something else than the log.
+    Header {
+        /// The record.
+        place: String,
+        /// Which header, or `key`.
+        name: &'static str,
+        /// What the log says.
+        log: String,
+        /// What the record says.
+        record: Option<String>,
+    },
+    /// A beacon is malformed or says what is not so.
+    Beacon {
+        /// The record that shows it.
+        place: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The numbers of events on a partition have a gap.
+    Ordinal {
+        /// The record.
+        place: String,
+        /// The number it carries.
+        found: Option<String>,
+        /// The number it should carry.
+        expected: u64,
+    },
+    /// An acknowledged append is not in the log, or not whole.
+    Unrecorded {
+        /// Which one.
+        append: String,
+        /// How it was done.
+        way: &'static str,
+    },
+    /// Something that was rolled back is in the log.
+    Undead {
+        /// Which append.
+        append: String,
+        /// How it was done.
+        way: &'static str,
+    },
+    /// An append whose end nobody saw is in the log in part.
+    Torn {
+        /// Which one.
+        append: String,
+        /// How it was done.
+        way: &'static str,
+    },
+    /// One event of a writer is in the log twice.
+    Doubled {
+        /// Its mark.
+        mark: String,
+        /// Where.
+        positions: [u64; 2],
+    },
+    /// An event is in the log that no writer wrote.
+    Unaccounted {
+        /// Where.
+        position: u64,
+        /// The mark it carries.
+        mark: String,
+    },
+    /// The system did not come back by itself after a fault, or did not catch up at the end.
+    NotRecovered {
+        /// After what.
+        after: String,
+        /// The last objection.
+        reason: String,
+    },
+}
+
+impl AuditViolation {
+    /// The name under which it is counted.
+    pub fn rule(&self) -> &'static str {
+        match self {
+            Self::Lost { .. } => "lost",
+            Self::Foreign { .. } => "foreign",
+            Self::Reordered { .. } => "reordered",
+            Self::Backwards { .. } => "backwards",
+            Self::Duplicate { .. } => "duplicate",
+            Self::Moved { .. } => "moved",
+            Self::Header { .. } => "header",
+            Self::Beacon { .. } => "beacon",
+            Self::Ordinal { .. } => "ordinal",
+            Self::Unrecorded { .. } => "unrecorded",
+            Self::Undead { .. } => "undead",
+            Self::Torn { .. } => "torn",
+            Self::Doubled { .. } => "doubled",
+            Self::Unaccounted { .. } => "unaccounted",
+            Self::NotRecovered { .. } => "not_recovered",
+        }
+    }
+}
+
+impl fmt::Display for AuditViolation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.rule())?;
+        match self {
+            Self::Lost { position, event_id, aggregate_id } => {
+                write!(f, "event {event_id} at position {position} of {aggregate_id} is on no topic")
+            }
+            Self::Foreign { place, event_id } => write!(f, "{place} carries event {event_id:?}, not in the log"),
+            Self::Reordered { aggregate_id, position, after } => {
+                write!(f, "{aggregate_id}: position {position} comes after {after}")
+            }
+            Self::Backwards { place, position, after } => write!(f, "{place}: position {position} after {after}"),
+            Self::Duplicate { place, position, event_id } => {
+                write!(f, "{place} repeats event {event_id} at position {position}; nothing explains it")
+            }
+            Self::Moved { aggregate_id, places } => write!(f, "{aggregate_id} is at {}", places.join(" and at ")),
+            Self::Header { place, name, log, record } => {
+                write!(f, "{place}: {name} is {record:?}, the log says {log:?}")
+            }
+            Self::Beacon { place, reason } => write!(f, "{place}: {reason}"),
+            Self::Ordinal { place, found, expected } => {
+                write!(f, "{place}: the event's number is {found:?}, it should be {expected}")
+            }
+            Self::Unrecorded { append, way } => {
+                write!(f, "{append} ({way}) was acknowledged and is not in the log, or not whole")
+            }
+            Self::Undead { append, way } => write!(f, "{append} ({way}) was rolled back and is in the log"),
+            Self::Torn { append, way } => write!(f, "{append} ({way}) is in the log in part"),
+            Self::Doubled { mark, positions: [first, second] } => {
+                write!(f, "{mark} is in the log at {first} and at {second}")
+            }
+            Self::Unaccounted { position, mark } => write!(f, "nobody wrote {mark:?} at position {position}"),
+            Self::NotRecovered { after, reason } => write!(f, "after {after}: {reason}"),
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! The relay that everybody writes first: it asks for what is beyond the last position it saw, publishes that, and
+//! moves on. It has no fence, and so it loses what commits behind its back. The suite must see that.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use domain::{
+    context::BoundedContext as Topic,
+    envelope::{RawEnvelope, to_headers},
+    partition::partition_for_key,
+};
+use eventstore::{log, topic::KafkaConfig};
+use rdkafka::{
+    message::{Header, OwnedHeaders},
+    producer::{FutureProducer, FutureRecord},
+};
+use tokio::{sync::watch, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+use super::{append_writer::writer_session::WriterSession, fault_environment::FaultEnvironment};
+
+const BATCH: u32 = 2_000;
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// A naive relay at work.
+#[derive(Debug)]
+pub struct NaiveRelay {
+    position: watch::Receiver<u64>,
+    stop: CancellationToken,
+    task: JoinHandle<anyhow::Result<()>>,
+}
+
+impl NaiveRelay {
+    /// Starts it, with the settings of the product's producer.
+    ///
+    /// # Errors
+    /// If there is no producer.
+    pub fn start(field: &FaultEnvironment) -> anyhow::Result<Self> {
+        let producer: FutureProducer = field
+            .kafka
+            .client_config()
+            .set("enable.idempotence", "true")
+            .set("acks", "all")
+            .set("linger.ms", "2")
+            .set("message.timeout.ms", "0")
+            .create()
+            .context("making a producer")?;
+        let (tell, position) = watch::channel(0);
+        let stop = CancellationToken::new();
+        let session = WriterSession::new(&field.url, "faults-naive-relay");
+        let task = tokio::spawn(relay(session, producer, field.kafka.clone(), tell, stop.clone()));
+        Ok(Self { position, stop, task })
+    }
+
+    /// Waits until it has published something at or beyond `position`.
+    ///
+    /// # Errors
+    /// If it does not within `patience`.
+    pub async fn reach(&self, position: u64, patience: Duration) -> anyhow::Result<()> {
+        let mut reached = self.position.clone();
+        let waited = tokio::time::timeout(patience, reached.wait_for(|reached| *reached >= position)).await;
+        waited.with_context(|| format!("the naive relay is at {}, not at {position}", *self.position.borrow()))??;
+        Ok(())
+    }
+
+    /// Stops it.
+    ///
+    /// # Errors
+    /// If it broke before.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        self.stop.cancel();
+        self.task.await?
+    }
+}
+
+async fn relay(
+    mut session: WriterSession,
+    producer: FutureProducer,
+    kafka: KafkaConfig,
+    tell: watch::Sender<u64>,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let mut last = 0;
+    while !stop.is_cancelled() {
+        // Here the product asks for the fence first.
+        let batch = log::read_after(session.connection().await?, last, u64::MAX, BATCH).await?;
+        publish(&producer, &kafka, &batch).await?;
+        match batch.last() {
+            Some(event) => last = event.position,
+            None => tokio::time::sleep(PAUSE).await,
+        }
+        tell.send_replace(last);
+    }
+    Ok(())
+}
+
+async fn publish(producer: &FutureProducer, kafka: &KafkaConfig, batch: &[RawEnvelope]) -> anyhow::Result<()> {
+    let mut deliveries = Vec::new();
+    for event in batch {
+        let topic = Topic::from_aggregate_type(&event.aggregate_type)
+            .context("an unknown aggregate")?
+            .topic(&kafka.topic_prefix);
+        let headers = to_headers(event)
+            .iter()
+            .fold(OwnedHeaders::new(), |headers, (key, value)| headers.insert(Header { key, value: Some(value) }));
+        let record = FutureRecord::to(&topic)
+            .partition(partition_for_key(&event.aggregate_id, kafka.partitions))
+            .key(&event.aggregate_id)
+            .payload(&event.payload)
+            .headers(headers);
+        let sent = producer.send_result(record).map_err(|(error, _)| error);
+        deliveries.push(sent.context("publishing an event")?);
+    }
+    for delivery in deliveries {
+        delivery.await?.map_err(|(error, _)| error).context("publishing an event")?;
+    }
+    Ok(())
+}

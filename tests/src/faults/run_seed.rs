@@ -1,0 +1,32 @@
+//! The seed of a run: given, fixed or drawn, and always told.
+
+use std::env;
+
+use anyhow::Context as _;
+use uuid::Uuid;
+
+/// Repeats a run, or all short ones.
+pub const SEED_VARIABLE: &str = "FAULTS_SEED";
+
+/// The seed that `FAULTS_SEED` names, if it is set.
+///
+/// # Errors
+/// If it is set and no number.
+pub fn read() -> anyhow::Result<Option<u64>> {
+    let Some(text) = env::var_os(SEED_VARIABLE).filter(|text| !text.is_empty()) else { return Ok(None) };
+    let seed = text.to_str().and_then(|text| text.trim().parse().ok());
+    Ok(Some(seed.with_context(|| format!("{SEED_VARIABLE} is {}, not a number", text.display()))?))
+}
+
+/// [`read`], else [`draw`].
+///
+/// # Errors
+/// As [`read`].
+pub fn read_or_draw() -> anyhow::Result<u64> {
+    Ok(read()?.unwrap_or_else(draw))
+}
+
+/// A seed that nobody knows before; short enough to be typed.
+pub fn draw() -> u64 {
+    u64::from(Uuid::new_v4().as_fields().0)
+}

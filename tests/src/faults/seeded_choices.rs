@@ -1,0 +1,93 @@
+//! Chance that falls alike for the same seed.
+
+use std::time::Duration;
+
+use rand_chacha::{
+    ChaCha8Rng,
+    rand_core::{RngCore, SeedableRng},
+};
+
+/// A stream of random choices.
+#[derive(Debug, Clone)]
+pub struct SeededChoices(ChaCha8Rng);
+
+impl SeededChoices {
+    /// One of many independent streams of the same seed.
+    pub fn new(seed: u64, stream: u64) -> Self {
+        let mut chance = ChaCha8Rng::seed_from_u64(seed);
+        chance.set_stream(stream);
+        Self(chance)
+    }
+
+    /// A number below `limit`; zero where the limit is zero.
+    pub fn below(&mut self, limit: u64) -> u64 {
+        self.0.next_u64() % limit.max(1)
+    }
+
+    /// A number from a range, both ends included.
+    pub fn between(&mut self, low: u64, high: u64) -> u64 {
+        low + self.below(high.saturating_sub(low) + 1)
+    }
+
+    /// A time from a range of milliseconds, both ends included.
+    pub fn millis(&mut self, low: u64, high: u64) -> Duration {
+        Duration::from_millis(self.between(low, high))
+    }
+
+    /// True so many times in a hundred.
+    pub fn percent(&mut self, share: u64) -> bool {
+        self.below(100) < share
+    }
+
+    /// One of a non-empty list.
+    pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.index(from.len())]
+    }
+
+    /// One of a non-empty list, each as often as its weight says.
+    pub fn weighted<T: Copy>(&mut self, from: &[(T, u64)]) -> T {
+        let mut left = self.below(from.iter().map(|(_, weight)| weight).sum());
+        for &(choice, weight) in from {
+            if left < weight {
+                return choice;
+            }
+            left -= weight;
+        }
+        from[from.len() - 1].0
+    }
+
+    /// A list in another order.
+    pub fn shuffle<T>(&mut self, list: &mut [T]) {
+        for end in (1..list.len()).rev() {
+            let other = self.index(end + 1);
+            list.swap(end, other);
+        }
+    }
+
+    fn index(&mut self, length: usize) -> usize {
+        let length = u64::try_from(length).unwrap_or(u64::MAX);
+        usize::try_from(self.below(length)).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_seed_gives_the_same_choices_and_another_stream_gives_others() {
+        let draw = |seed, stream| {
+            let mut dice = SeededChoices::new(seed, stream);
+            [(); 8].map(|()| dice.below(1_000_000))
+        };
+        assert_eq!(draw(42, 1), draw(42, 1));
+        assert_ne!(draw(42, 1), draw(42, 2));
+        assert_ne!(draw(42, 1), draw(43, 1));
+    }
+
+    #[test]
+    fn a_weight_of_zero_is_never_chosen() {
+        let mut dice = SeededChoices::new(1, 0);
+        assert!((0..1_000).all(|_| dice.weighted(&[('a', 0), ('b', 3), ('c', 1)]) != 'a'));
+    }
+}

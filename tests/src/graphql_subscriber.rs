@@ -1,0 +1,105 @@
+//! A subscriber over a WebSocket that speaks `graphql-transport-ws`.
+
+use futures::{SinkExt as _, StreamExt as _};
+use serde_json::{Value, json};
+use tokio::{net::TcpStream, time::timeout};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, connect_async,
+    tungstenite::{Message, client::IntoClientRequest as _, http::HeaderValue},
+};
+
+use crate::WAIT_TIMEOUT;
+
+/// One subscription on a connection of its own.
+#[derive(Debug)]
+pub struct GraphqlSubscriber {
+    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+}
+
+impl GraphqlSubscriber {
+    /// Opens a connection to the product at `http`, begins it with `payload` and subscribes.
+    ///
+    /// # Errors
+    /// What went wrong, or what the product said instead.
+    pub async fn begin(http: &str, payload: Value, document: &str) -> anyhow::Result<Self> {
+        let mut request = format!("{}/graphql", http.replacen("http", "ws", 1)).into_client_request()?;
+        request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static("graphql-transport-ws"));
+        let (socket, answer) = connect_async(request).await?;
+        let agreed = answer.headers().get("sec-websocket-protocol").and_then(|protocol| protocol.to_str().ok());
+        anyhow::ensure!(agreed == Some("graphql-transport-ws"), "the protocol is {agreed:?}");
+        let mut subscription = Self { socket };
+        subscription.say(json!({ "type": "connection_init", "payload": payload })).await?;
+        let hello = subscription.hear().await?;
+        anyhow::ensure!(hello["type"] == "connection_ack", "{hello}");
+        subscription.say(json!({ "id": "1", "type": "subscribe", "payload": { "query": document } })).await?;
+        Ok(subscription)
+    }
+
+    /// The next answer, with `data`, `errors` or both; `None` at the end of the subscription.
+    ///
+    /// # Errors
+    /// If the connection breaks off, or nothing comes for as long as [`WAIT_TIMEOUT`].
+    pub async fn next(&mut self) -> anyhow::Result<Option<Value>> {
+        loop {
+            let said = self.hear().await?;
+            match said["type"].as_str() {
+                Some("next") => return Ok(Some(said["payload"].clone())),
+                Some("error") => return Ok(Some(json!({ "errors": said["payload"] }))),
+                Some("complete") => return Ok(None),
+                Some("ping") => self.say(json!({ "type": "pong" })).await?,
+                _ => anyhow::bail!("{said}"),
+            }
+        }
+    }
+
+    /// What one more document on the same connection is answered with first, under an id that was not used before.
+    ///
+    /// # Errors
+    /// If the connection breaks off, or nothing comes for as long as [`WAIT_TIMEOUT`].
+    pub async fn ask(&mut self, id: &str, document: &str) -> anyhow::Result<Value> {
+        self.say(json!({ "id": id, "type": "subscribe", "payload": { "query": document } })).await?;
+        loop {
+            let said = self.hear().await?;
+            match said["type"].as_str() {
+                Some("next") if said["id"] == id => return Ok(said["payload"].clone()),
+                Some("error") if said["id"] == id => return Ok(json!({ "errors": said["payload"] })),
+                Some("ping") => self.say(json!({ "type": "pong" })).await?,
+                // Of documents before it.
+                _ => anyhow::ensure!(said["id"] != id, "{said}"),
+            }
+        }
+    }
+
+    /// Shows a fresh token on the open connection, and returns what the product says to it.
+    ///
+    /// # Errors
+    /// If the connection breaks off, or nothing comes for as long as [`WAIT_TIMEOUT`].
+    pub async fn renew(&mut self, token: &str) -> anyhow::Result<Value> {
+        let payload = json!({ "authorization": format!("Bearer {token}") });
+        self.say(json!({ "type": "ping", "payload": payload })).await?;
+        loop {
+            let said = self.hear().await?;
+            if said["type"] == "pong" {
+                return Ok(said["payload"].clone());
+            }
+        }
+    }
+
+    async fn say(&mut self, message: Value) -> anyhow::Result<()> {
+        Ok(self.socket.send(Message::text(message.to_string())).await?)
+    }
+
+    async fn hear(&mut self) -> anyhow::Result<Value> {
+        // Pings keep the connection and are no answer.
+        let said = async {
+            loop {
+                match self.socket.next().await {
+                    Some(Ok(Message::Text(text))) => return Ok(serde_json::from_str(&text)?),
+                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                    other => anyhow::bail!("the connection ended: {other:?}"),
+                }
+            }
+        };
+        timeout(WAIT_TIMEOUT, said).await?
+    }
+}

@@ -1,0 +1,53 @@
+//! Requests over plain HTTP, and their answers.
+
+use reqwest::{Client, RequestBuilder, StatusCode};
+use serde_json::Value;
+
+use crate::{ProductHandle, failure::or_fail};
+
+/// An answer over HTTP: status, headers, and the body where it is JSON.
+#[derive(Debug)]
+pub struct HttpResponse {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: reqwest::header::HeaderMap,
+    /// The body; `null` where it is not JSON.
+    pub body: Value,
+}
+
+impl HttpResponse {
+    /// Sends a request and reads the answer.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub async fn to(request: RequestBuilder) -> Self {
+        let answer = or_fail(request.send().await, "sending a request");
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        let body = or_fail(answer.bytes().await, "reading an answer");
+        Self { status, headers, body: serde_json::from_slice(&body).unwrap_or_default() }
+    }
+
+    /// A header's text; empty where it is not there.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    /// The code of a problem document; empty where it has none.
+    pub fn code(&self) -> &str {
+        self.body["code"].as_str().unwrap_or_default()
+    }
+}
+
+/// A request to the product's REST API with a bearer token, or without one.
+///
+/// # Panics
+/// If the method is none.
+pub fn request(product: &ProductHandle, method: &str, path: &str, token: Option<&str>) -> RequestBuilder {
+    let request =
+        Client::new().request(or_fail(method.parse(), "reading a method"), format!("{}{path}", product.http()));
+    match token {
+        Some(token) => request.bearer_auth(token),
+        None => request,
+    }
+}

@@ -1,0 +1,181 @@
+//! An editor of a proposal that is written together, as browsers have them: a Yjs document over a WebSocket.
+
+use std::collections::HashMap;
+
+use collaboration::SharedText;
+use domain::proposal::SectionKey;
+use futures::{SinkExt as _, StreamExt as _};
+use serde_json::{Value, json};
+use tokio::{
+    net::TcpStream,
+    time::{Instant, timeout_at},
+};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, connect_async,
+    tungstenite::{self, Message, client::IntoClientRequest as _, http::HeaderValue},
+};
+use yrs::{
+    block::ClientID,
+    encoding::read::Cursor,
+    sync::{AwarenessUpdate, Message as Said, MessageReader, SyncMessage, awareness::AwarenessUpdateEntry},
+    updates::{decoder::DecoderV1, encoder::Encode as _},
+};
+
+use crate::WAIT_TIMEOUT;
+
+/// One editor. Without a connection it writes on by itself.
+#[derive(Default)]
+pub struct ProposalEditor {
+    /// What it shows.
+    pub text: SharedText,
+    socket: Option<WebSocketStream<MaybeTlsStream<TcpStream>>>,
+    /// What the others tell of themselves, by the numbers of their editors.
+    pub awareness_states: HashMap<u64, Value>,
+}
+
+impl ProposalEditor {
+    /// One that shows the proposal of a product at `http`.
+    ///
+    /// # Errors
+    /// The status and text of a refusal, or what else went wrong.
+    pub async fn open(http: &str, proposal: &str, protocols: &str) -> anyhow::Result<Self> {
+        let mut editor = Self::default();
+        editor.connect(http, proposal, protocols).await?;
+        Ok(editor)
+    }
+
+    /// Connects, and asks for what others wrote meanwhile.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn connect(&mut self, http: &str, proposal: &str, protocols: &str) -> anyhow::Result<()> {
+        let address = format!("{}/together/{proposal}", http.replacen("http", "ws", 1));
+        let mut request = address.into_client_request()?;
+        request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_str(protocols)?);
+        let socket = match connect_async(request).await {
+            Ok((socket, _)) => socket,
+            Err(tungstenite::Error::Http(answer)) => {
+                let body = answer.body().as_deref().unwrap_or_default();
+                anyhow::bail!("{} {}", answer.status().as_u16(), String::from_utf8_lossy(body));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        self.socket = Some(socket);
+        self.say(&Said::Sync(SyncMessage::SyncStep1(self.text.state_vector()))).await
+    }
+
+    /// Is cut off without a goodbye.
+    pub fn cut_off(&mut self) {
+        self.socket = None;
+    }
+
+    /// Makes a section say that, and tells the others where there is a connection.
+    ///
+    /// # Errors
+    /// If the connection breaks off.
+    pub async fn write(&mut self, section: &str, wanted: &str) -> anyhow::Result<()> {
+        let Some(update) = self.text.rewrite_section(&SectionKey::try_new(section)?, wanted) else { return Ok(()) };
+        if self.socket.is_some() { self.say(&Said::Sync(SyncMessage::Update(update))).await } else { Ok(()) }
+    }
+
+    /// Tells the others something of itself.
+    ///
+    /// # Errors
+    /// If the connection breaks off.
+    pub async fn tell(&mut self, number: u64, clock: u32, of_itself: &Value) -> anyhow::Result<()> {
+        let entry = AwarenessUpdateEntry { clock, json: of_itself.to_string().into() };
+        let clients = HashMap::from([(ClientID::new(number), entry)]);
+        self.say(&Said::Awareness(AwarenessUpdate { clients })).await
+    }
+
+    /// What a section says now.
+    ///
+    /// # Errors
+    /// If that is no key of a section.
+    pub fn shows(&self, section: &str) -> anyhow::Result<String> {
+        Ok(self.text.section_text(&SectionKey::try_new(section)?))
+    }
+
+    /// Waits until it shows what is looked for.
+    ///
+    /// # Errors
+    /// What it shows instead when [`WAIT_TIMEOUT`] is over, or that the connection ended.
+    pub async fn until(&mut self, wanted: impl Fn(&Self) -> bool) -> anyhow::Result<()> {
+        let deadline = Instant::now() + WAIT_TIMEOUT;
+        while !wanted(self) {
+            let Ok(heard) = timeout_at(deadline, self.hear()).await else {
+                anyhow::bail!("it shows {:?}, others {:?}", self.text.section_texts(), self.awareness_states)
+            };
+            if let Some((code, reason)) = heard? {
+                anyhow::bail!("the connection ended with {code} {reason}");
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until it is let go; the code and the reason of that.
+    ///
+    /// # Errors
+    /// If that takes longer than [`WAIT_TIMEOUT`].
+    pub async fn ended(&mut self) -> anyhow::Result<(u16, String)> {
+        let deadline = Instant::now() + WAIT_TIMEOUT;
+        loop {
+            let Ok(heard) = timeout_at(deadline, self.hear()).await else { anyhow::bail!("it was not let go") };
+            if let Some(ended) = heard? {
+                return Ok(ended);
+            }
+        }
+    }
+
+    /// Sends what no editor would.
+    ///
+    /// # Errors
+    /// If the connection breaks off.
+    pub async fn send(&mut self, message: Message) -> anyhow::Result<()> {
+        let Some(socket) = &mut self.socket else { anyhow::bail!("there is no connection") };
+        Ok(socket.send(message).await?)
+    }
+
+    async fn say(&mut self, said: &Said) -> anyhow::Result<()> {
+        self.send(Message::binary(said.encode_v1())).await
+    }
+
+    /// Takes the next message in; the code and the reason where it is the last.
+    async fn hear(&mut self) -> anyhow::Result<Option<(u16, String)>> {
+        let Some(socket) = &mut self.socket else { anyhow::bail!("there is no connection") };
+        let Some(message) = socket.next().await else { return Ok(Some((0, "without a word".to_owned()))) };
+        let bytes = match message? {
+            Message::Binary(bytes) => bytes,
+            Message::Close(frame) => {
+                let told = frame.map(|frame| (u16::from(frame.code), frame.reason.to_string()));
+                return Ok(Some(told.unwrap_or_default()));
+            }
+            Message::Text(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => return Ok(None),
+        };
+        let mut decoder = DecoderV1::new(Cursor::new(&bytes));
+        let said: Vec<_> = MessageReader::new(&mut decoder).collect::<Result<_, _>>()?;
+        for said in said {
+            match said {
+                Said::Sync(SyncMessage::SyncStep1(known)) => {
+                    let rest = self.text.encode_diff(&known);
+                    self.say(&Said::Sync(SyncMessage::SyncStep2(rest))).await?;
+                }
+                Said::Sync(SyncMessage::SyncStep2(update) | SyncMessage::Update(update)) => {
+                    self.text.merge_stored_update(&update)?;
+                }
+                Said::Awareness(update) => {
+                    for (number, entry) in update.clients {
+                        let told = serde_json::from_str(&entry.json)?;
+                        if told == json!(null) {
+                            self.awareness_states.remove(&number.get());
+                        } else {
+                            self.awareness_states.insert(number.get(), told);
+                        }
+                    }
+                }
+                Said::Auth(_) | Said::AwarenessQuery | Said::Custom(..) => anyhow::bail!("{said:?}"),
+            }
+        }
+        Ok(None)
+    }
+}

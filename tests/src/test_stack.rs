@@ -1,0 +1,273 @@
+//! Engines of a test's own, with or without the product: the program `medhub-local` on a folder and ports of its own.
+
+use std::{
+    collections::BTreeMap,
+    env,
+    fs::{self, File},
+    ops::Deref,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use medhub_local::{process::ProcessIdentity, stack_state};
+use nix::sys::signal::Signal;
+use tokio::sync::OnceCell;
+
+use crate::{ProductHandle, blocking::blocking, failure::or_fail, medhub_local, test_folder::TestFolder, test_turn};
+
+/// A start may have to fetch engines first.
+const START_LIMIT: Duration = Duration::from_mins(15);
+const STOP_LIMIT: Duration = Duration::from_mins(2);
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Variables for the program, on top of this process's own.
+pub type EnvironmentVariables = BTreeMap<String, String>;
+
+/// Engines that run; dropping it stops them, and they also end with this process, however that ends.
+///
+/// Stacks are for tests that kill engines, start and stop them, or change their configuration; such a test counts as two.
+/// All others share engines ([`engines`]) and take a [`crate::ProductInstance`].
+#[derive(Debug)]
+pub struct TestStack {
+    product: ProductHandle,
+    /// Removed with it; `None` for a stack that somebody else runs.
+    _own_folder: Option<TestFolder>,
+    args: Vec<String>,
+    environment: EnvironmentVariables,
+    child: Option<Child>,
+}
+
+impl TestStack {
+    /// Starts engines and the product, and waits until all are ready.
+    ///
+    /// # Panics
+    /// If the stack does not come up; the text holds the end of its log.
+    pub async fn start() -> Self {
+        Self::with(&[], EnvironmentVariables::new()).await
+    }
+
+    /// Starts engines without the product.
+    ///
+    /// # Panics
+    /// If the stack does not come up.
+    pub async fn start_engines() -> Self {
+        Self::with(&["--engines-only"], EnvironmentVariables::new()).await
+    }
+
+    /// Starts a stack with more arguments of `medhub-local up` and more variables.
+    ///
+    /// # Panics
+    /// If the stack does not come up.
+    pub async fn with(args: &[&str], environment: EnvironmentVariables) -> Self {
+        test_turn::run_with_own_engines();
+        let args = args.iter().map(|&arg| arg.to_owned()).collect();
+        blocking(move || Self::bring_up(args, environment)).await
+    }
+
+    /// Uses the engines of a stack that runs already, and leaves it running.
+    fn attach(data: PathBuf) -> Self {
+        let state =
+            or_fail(stack_state::StackState::running(&data), "attaching to the stack that MEDHUB_TEST_STACK names");
+        let product = ProductHandle::new(None, state.variables, data);
+        Self { product, _own_folder: None, args: Vec::new(), environment: EnvironmentVariables::new(), child: None }
+    }
+
+    fn bring_up(args: Vec<String>, environment: EnvironmentVariables) -> Self {
+        let folder = TestFolder::new();
+        or_fail(fs::create_dir(folder.path().join("log")), "making a folder for logs");
+        let product = ProductHandle::new(None, BTreeMap::new(), folder.path().to_owned());
+        let mut stack = Self { product, _own_folder: Some(folder), args, environment, child: None };
+        stack.launch();
+        stack
+    }
+
+    fn launch(&mut self) {
+        let log = or_fail(File::options().create(true).append(true).open(self.log()), "opening the stack's log");
+        let mut command = Command::new(medhub_local());
+        command.args(["up", "--leash", "--data"]).arg(self.data()).args(&self.args).envs(&self.environment);
+        let output = or_fail(log.try_clone(), "sharing the stack's log");
+        command.stdin(Stdio::piped()).stdout(output).stderr(log);
+        self.child = Some(or_fail(command.spawn(), "starting medhub-local"));
+        let deadline = Instant::now() + START_LIMIT;
+        while !self.read_state() {
+            let ended = self.child.as_mut().and_then(|child| child.try_wait().ok().flatten());
+            if let Some(status) = ended {
+                panic!("medhub-local ended with {status}:\n{}", self.last_words());
+            }
+            assert!(Instant::now() < deadline, "no stack within {START_LIMIT:?}:\n{}", self.last_words());
+            thread::sleep(PAUSE);
+        }
+    }
+
+    /// Takes addresses and settings from the state file, once the stack is ready.
+    fn read_state(&mut self) -> bool {
+        let pid = self.child.as_ref().map(Child::id);
+        let Some(state) = stack_state::StackState::last(self.data()) else { return false };
+        let is_ready = state.ready && Some(state.supervisor.pid) == pid;
+        if is_ready {
+            self.product = ProductHandle::new(state.http, state.variables, self.data().to_owned());
+        }
+        is_ready
+    }
+
+    /// The data folder.
+    pub fn data(&self) -> &Path {
+        self.product.folder()
+    }
+
+    /// What runs where.
+    ///
+    /// # Panics
+    /// If the state file cannot be read.
+    pub fn state(&self) -> stack_state::StackState {
+        let Some(state) = stack_state::StackState::last(self.data()) else {
+            panic!("{} has no stack.json", self.data().display())
+        };
+        state
+    }
+
+    /// A command of `medhub-local` on this stack's folder, to be run by the caller.
+    pub fn local(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(medhub_local());
+        command.arg("--data").arg(self.data()).args(args).envs(&self.environment).stdin(Stdio::null());
+        command
+    }
+
+    /// Kills every process of the stack at once, as a loss of power would, and waits until they are gone.
+    ///
+    /// # Panics
+    /// If one of them survives.
+    pub async fn kill9_everything(&mut self) {
+        let state = self.state();
+        let mut processes = vec![state.supervisor];
+        for process in state.living() {
+            processes.push(process);
+            processes.extend(process.children().into_iter().filter_map(ProcessIdentity::of));
+        }
+        for process in &processes {
+            process.send(Signal::SIGKILL);
+        }
+        self.reap();
+        crate::eventually(async || {
+            let left: Vec<_> = processes.iter().filter(|process| process.alive()).collect();
+            if left.is_empty() { Ok(()) } else { Err(format!("still alive: {left:?}")) }
+        })
+        .await;
+    }
+
+    /// Kills `medhub-local` alone, and waits for it, but for none of its children.
+    ///
+    /// # Panics
+    /// If it cannot be waited for.
+    pub fn kill9_supervisor(&mut self) {
+        self.state().supervisor.send(Signal::SIGKILL);
+        self.reap();
+    }
+
+    /// Starts the stack on the same folder again, after a stop or a kill.
+    ///
+    /// # Panics
+    /// If the stack does not come up.
+    #[must_use]
+    pub async fn restart(mut self) -> Self {
+        blocking(move || {
+            self.stop_now();
+            self.launch();
+            self
+        })
+        .await
+    }
+
+    /// Stops the stack in good order.
+    ///
+    /// # Panics
+    /// If it does not end in time.
+    pub async fn stop(mut self) -> (Self, ExitStatus) {
+        blocking(move || {
+            let Some(status) = self.stop_now() else { panic!("the stack does not run") };
+            (self, status)
+        })
+        .await
+    }
+
+    fn stop_now(&mut self) -> Option<ExitStatus> {
+        let mut child = self.child.take()?;
+        // While nobody has waited for it, the pid is still the child's.
+        if let Some(identity) = ProcessIdentity::of(child.id()) {
+            identity.send(Signal::SIGTERM);
+        }
+        let deadline = Instant::now() + STOP_LIMIT;
+        loop {
+            if let Some(status) = or_fail(child.try_wait(), "waiting for medhub-local") {
+                return Some(status);
+            }
+            if Instant::now() > deadline {
+                or_fail(child.kill(), "killing medhub-local");
+                panic!("medhub-local did not end within {STOP_LIMIT:?}:\n{}", self.last_words());
+            }
+            thread::sleep(PAUSE);
+        }
+    }
+
+    fn reap(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            or_fail(child.wait(), "waiting for medhub-local");
+        }
+    }
+
+    fn log(&self) -> PathBuf {
+        self.data().join("log/medhub-local.log")
+    }
+
+    fn last_words(&self) -> String {
+        let text = fs::read_to_string(self.log()).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(30)..].join("\n")
+    }
+}
+
+impl Deref for TestStack {
+    type Target = ProductHandle;
+
+    fn deref(&self) -> &ProductHandle {
+        &self.product
+    }
+}
+
+impl Drop for TestStack {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            // A panic while panicking ends all tests; nothing here may panic, and nobody needs the engines.
+            let _unneeded = self.child.take().map(|mut child| child.kill().and_then(|()| child.wait()));
+        } else {
+            self.stop_now();
+        }
+    }
+}
+
+/// Names the data folder of a running stack, whose engines are used instead of new ones.
+const RUNNING_STACK: &str = "MEDHUB_TEST_STACK";
+
+/// The engines that all tests of this process share: each test has a [`crate::TestNamespace`] of its own in them.
+///
+/// They are those of the stack whose data folder `MEDHUB_TEST_STACK` names, else started for this process and removed
+/// with it. The test runs beside others from here on.
+///
+/// # Panics
+/// If they do not come up.
+pub async fn engines() -> &'static TestStack {
+    static SHARED: OnceCell<TestStack> = OnceCell::const_new();
+    test_turn::run_beside_others();
+    SHARED
+        .get_or_init(async || {
+            if let Some(data) = env::var_os(RUNNING_STACK) {
+                return TestStack::attach(data.into());
+            }
+            // Statics are never dropped: the program itself clears up when this process ends.
+            let args = ["--engines-only", "--discard"].map(str::to_owned).to_vec();
+            blocking(move || TestStack::bring_up(args, EnvironmentVariables::new())).await
+        })
+        .await
+}
