@@ -1,7 +1,7 @@
 //! A running service: puts the parts together, watches over them, and takes them down in order.
 //!
 //! ```text
-//! wait for engines ──▶ start ──▶ serve ──signal or a failed part──▶ HTTP drains ──▶ relay ──▶ workers
+//! wait for engines ──▶ start ──▶ serve ──signal or a failed part──▶ HTTP and ingest drain ──▶ relay ──▶ workers
 //! ```
 
 mod file_limit;
@@ -111,6 +111,12 @@ pub enum ServeError {
         /// Which part.
         part: &'static str,
     },
+    /// The time to stop was over before all that was acknowledged had been written.
+    #[error("{events} acknowledged events are not known to be on record; ingest.drain_timeout_ms is the time for them")]
+    EventsLost {
+        /// How many.
+        events: usize,
+    },
 }
 
 fn names(engines: &[BackingService]) -> String {
@@ -158,8 +164,10 @@ async fn run_until_signal(
     if tokio::time::timeout(POOL_CLOSE_TIMEOUT, pool.close()).await.is_err() {
         tracing::warn!("Postgres did not answer the farewell");
     }
+    // After the last chance to write it, also where a second signal cut everything short.
+    let kept = parts.check_losses();
     // What went wrong first is what a person has to know.
-    ended.and(drained)
+    ended.and(drained).and(kept)
 }
 
 async fn start_parts(
@@ -229,11 +237,7 @@ async fn start_parts(
     let served = if role.serves_graphql() { Some(build_edges(stores, config, limiter.clone())?) } else { None };
     let connections = connection_limits(config);
     if let Some(served) = &served {
-        let ingest = Arc::clone(&served.rest.ingest);
-        parts.spawn_part(ShutdownStage::Relay, "ingest", |stop| async move {
-            ingest.run(stop).await;
-            Ok(())
-        });
+        start_ingest(&served.rest.ingest, config.ingest.drain_timeout(), &mut parts);
         let listener = bind_listener("gRPC", config.grpc.listen).await?;
         let router = grpc::router(&config.grpc, stores, role.required_services(), served.gate.clone());
         let (router, health) = router.map_err(|error| ServeError::Identity(Box::new(error)))?;
@@ -276,6 +280,20 @@ fn build_edges(
         objects: stores.objects.clone(),
     };
     Ok(http::ApiServices { graphql, gate: RequestGate::new(authenticator, limiter), rest })
+}
+
+/// Writes what comes to `/ingest`. Told to stop together with HTTP, so that a slow client takes no time from what others
+/// were promised.
+fn start_ingest(ingest: &Arc<IngestService>, drain_timeout: Duration, parts: &mut PartSupervisor) {
+    let (ingest, acknowledged) = (Arc::clone(ingest), Arc::clone(ingest));
+    parts.add_loss_check(move || match acknowledged.unrecorded_events() {
+        0 => Ok(()),
+        events => Err(ServeError::EventsLost { events }),
+    });
+    parts.spawn_part_with_timeout(ShutdownStage::Http, "ingest", drain_timeout, |stop| async move {
+        ingest.run(stop).await;
+        Ok(())
+    });
 }
 
 fn start_http_server(

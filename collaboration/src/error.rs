@@ -1,5 +1,7 @@
 //! What can go wrong with a text that several people write.
 
+use std::fmt;
+
 use domain::proposal::{MAX_SECTIONS, ProposalError};
 
 /// Why an update of an editor is not taken.
@@ -40,10 +42,12 @@ pub enum RefusedUpdate {
         max_bytes: usize,
     },
     /// It has more blocks than are taken at once, or the text would have more than it may.
-    #[error("there are more than {most} single edits in it")]
+    #[error("there are more than {most} {counted} in it")]
     TooManyBlocks {
         /// How many there may be.
         most: usize,
+        /// What there are too many of.
+        counted: CountedEdits,
     },
     /// Who sent it may only read.
     #[error("you may read this proposal, and not write it")]
@@ -59,6 +63,24 @@ pub enum RefusedUpdate {
         "what an editor tells of itself is a JSON object of at most 4,096 bytes, and a connection has at most 8 editors"
     )]
     InvalidAwareness,
+}
+
+/// What is counted of an update, or of the text that it would make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CountedEdits {
+    /// Edits, each of which is a block.
+    Single,
+    /// Pairs of edits at one place of which neither knew of the other: each is compared when the text is put together.
+    ConcurrentPairs,
+}
+
+impl fmt::Display for CountedEdits {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Single => "single edits",
+            Self::ConcurrentPairs => "pairs of simultaneous edits at one place",
+        })
+    }
 }
 
 /// A shared text cannot be read or kept.

@@ -16,8 +16,10 @@
 //! [`RoomManager`] lets people in.
 
 mod awareness;
+mod blocking_work;
 mod editor_message;
 mod error;
+mod merge_cost;
 mod peer_channel;
 mod proposal_sync;
 mod room;
@@ -31,7 +33,7 @@ mod wire_reader;
 
 pub(crate) use self::shared_text_store::ProposalRef;
 pub use self::{
-    error::{RefusedUpdate, TextError},
+    error::{CountedEdits, RefusedUpdate, TextError},
     peer_channel::PeerChannelConfig,
     proposal_sync::{ProposalSync, SyncOutcome},
     room_connection::{DisconnectReason, RoomConnection, RoomEvent},

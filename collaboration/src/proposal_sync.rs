@@ -33,6 +33,7 @@ use tokio::time::sleep;
 use uuid::Uuid;
 
 use crate::{
+    blocking_work::run_blocking,
     error::{RefusedUpdate, TextError},
     shared_text::SharedText,
     shared_text_store::{
@@ -134,7 +135,7 @@ impl<S: AggregateStores> ProposalSync<S> {
         let Some(last) = later.last().map(|kept| kept.seq) else {
             return Ok(SyncOutcome { version, phase, recorded_sections: recorded });
         };
-        let authors = merge_and_attribute(place, &base, &later)?;
+        let authors = run_blocking(|| merge_and_attribute(place, &base, &later))?;
         let written = changed_sections(&base, &book.texts, manuscript, &authors);
         if written.is_empty() {
             self.shared_texts.save_base(place, last, &base.encode_state(), &book.texts).await?;
@@ -202,7 +203,8 @@ impl<S: AggregateStores> ProposalSync<S> {
         book: &mut SharedTextRow,
         manuscript: &ProposalContent,
     ) -> Result<SharedText, TextError> {
-        let base = SharedText::from_updates(book.base.as_deref()).map_err(|error| corrupt_text_error(&error))?;
+        let base = run_blocking(|| SharedText::from_updates(book.base.as_deref()));
+        let base = base.map_err(|error| corrupt_text_error(&error))?;
         let said = recorded_texts(manuscript);
         let known = base.state_vector();
         let gone = book.texts.keys().filter(|key| !said.contains_key(*key)).map(|key| (key, ""));

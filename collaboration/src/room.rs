@@ -18,10 +18,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use self::editor_updates::run_blocking;
 use crate::{
     ProposalRef,
     awareness::RoomAwareness,
+    blocking_work::run_blocking,
     editor_message::{self, EditorMessage},
     error::{RefusedUpdate, TextError},
     peer_channel::{PeerChannel, PeerMessage},
@@ -244,7 +244,7 @@ impl<S: AggregateStores> Room<S> {
         let told = std::mem::take(&mut self.last_seq);
         (self.text, self.unrecorded_bytes) = (SharedText::default(), 0);
         self.load_and_broadcast_updates(told).await?;
-        self.size = TextSize::measure(&self.text);
+        self.size = run_blocking(|| TextSize::measure(&self.text));
         Ok(())
     }
 

@@ -1,7 +1,9 @@
-//! How large a shared text is, what was deleted in it included: known closely without measuring it at each keystroke.
+//! How large a shared text is, what was deleted in it included, and what merging it costs: known closely without
+//! measuring it at each keystroke.
 
 use crate::{
-    error::RefusedUpdate,
+    error::{CountedEdits, RefusedUpdate},
+    merge_cost::MergeCost,
     shared_text::SharedText,
     update_contents::{ContentPolicy, UpdateContents},
 };
@@ -18,26 +20,40 @@ const BLOCKS_PER_SPLIT: usize = 3;
 /// The most blocks of a text: each takes a few hundred bytes in memory, and those at one place are searched.
 const MAX_TEXT_BLOCKS: usize = 100_000;
 
+/// The most looks at other blocks that merging a text may take, all of it or an update, see [`MergeCost`]. A look takes the
+/// library some 50 ns, so that these are half a second. More than 3,000 clients have to write at one place at once for
+/// that, or two that were away and each jumped back there after each of 2,000 edits.
+const MAX_MERGE_STEPS: usize = 10_000_000;
+
+/// What a new block adds to the looks of a text with as many blocks: it may look at all of them, and each at it.
+const STEPS_PER_PAIR: usize = 2;
+
 /// An upper bound of a text's size, in the encoding in which it is kept.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct TextSize {
     bytes: usize,
     blocks: usize,
+    merge_steps: usize,
 }
 
 impl TextSize {
     /// Measures a text.
     pub(crate) fn measure(text: &SharedText) -> Self {
         let whole = text.encode_state();
-        let blocks = UpdateContents::read(&whole, ContentPolicy::AsStored).map_or(0, |contents| contents.blocks);
-        Self { bytes: whole.len(), blocks }
+        let contents = UpdateContents::read(&whole, ContentPolicy::AsStored).unwrap_or_default();
+        Self::of_contents(whole.len(), &contents)
+    }
+
+    fn of_contents(bytes: usize, contents: &UpdateContents) -> Self {
+        let MergeCost { pieces, steps } = MergeCost::estimate(&[contents]);
+        Self { bytes, blocks: pieces.max(contents.blocks), merge_steps: steps }
     }
 
     /// Grows by an update that is about to be taken in.
     ///
     /// # Errors
     /// [`RefusedUpdate::TooLarge`] where the text would have more than `max_bytes`, [`RefusedUpdate::TooManyBlocks`] where
-    /// it would be in more pieces than a text may be.
+    /// it would be in more pieces than a text may be, or in so many at one place that it would take long to merge them.
     pub(crate) fn try_grow(
         &mut self,
         text: &SharedText,
@@ -45,25 +61,33 @@ impl TextSize {
         contents: &UpdateContents,
         max_bytes: usize,
     ) -> Result<(), RefusedUpdate> {
-        let deletions: usize = contents.deletions.values().map(Vec::len).sum();
-        let changes = contents.blocks.saturating_add(deletions);
-        let growth = Self {
-            bytes: update.len().saturating_add(changes.saturating_mul(BYTES_PER_SPLIT)),
-            blocks: changes.saturating_mul(BLOCKS_PER_SPLIT),
+        let is_deletion = contents.insertions.is_empty();
+        let reserved = if is_deletion { RESERVED_FOR_DELETIONS } else { 0 };
+        let limit = Self {
+            bytes: max_bytes.saturating_add(reserved),
+            blocks: MAX_TEXT_BLOCKS.saturating_add(reserved),
+            merge_steps: if is_deletion { MAX_MERGE_STEPS.saturating_mul(2) } else { MAX_MERGE_STEPS },
         };
-        let reserved = if contents.insertions.is_empty() { RESERVED_FOR_DELETIONS } else { 0 };
-        let limit =
-            Self { bytes: max_bytes.saturating_add(reserved), blocks: MAX_TEXT_BLOCKS.saturating_add(reserved) };
-        let mut grown = self.saturating_add(growth);
+        let mut grown = self.grow_by(update.len(), contents);
         if !grown.is_within(limit) {
-            *self = Self::measure(text);
-            grown = self.saturating_add(growth);
+            let whole = text.encode_state();
+            let known = UpdateContents::read(&whole, ContentPolicy::AsStored).unwrap_or_default();
+            *self = Self::of_contents(whole.len(), &known);
+            grown = self.grow_by(update.len(), contents);
+            // What editors wrote while they were away is many blocks, few of which are at the place of others.
+            if grown.merge_steps > limit.merge_steps && grown.blocks <= limit.blocks {
+                grown.merge_steps = MergeCost::estimate(&[&known, contents]).steps;
+            }
         }
         if grown.bytes > limit.bytes {
             return Err(RefusedUpdate::TooLarge { max_bytes });
         }
         if grown.blocks > limit.blocks {
-            return Err(RefusedUpdate::TooManyBlocks { most: MAX_TEXT_BLOCKS });
+            return Err(RefusedUpdate::TooManyBlocks { most: MAX_TEXT_BLOCKS, counted: CountedEdits::Single });
+        }
+        if grown.merge_steps > limit.merge_steps {
+            let counted = CountedEdits::ConcurrentPairs;
+            return Err(RefusedUpdate::TooManyBlocks { most: MAX_MERGE_STEPS, counted });
         }
         *self = grown;
         Ok(())
@@ -71,8 +95,10 @@ impl TextSize {
 
     /// Grows by an update that was put on record elsewhere, whatever it has.
     pub(crate) fn add_stored_update(&mut self, update: &[u8]) {
-        // A block takes two bytes at least.
-        *self = self.saturating_add(Self { bytes: update.len(), blocks: update.len() / 2 });
+        // What cannot be read is not merged either.
+        if let Ok(contents) = UpdateContents::read(update, ContentPolicy::AsStored) {
+            *self = self.grow_by(update.len(), &contents);
+        }
     }
 
     /// How many bytes it has at most.
@@ -86,18 +112,28 @@ impl TextSize {
         self.blocks > MANY || contents.blocks > MANY / 100
     }
 
-    fn saturating_add(self, growth: Self) -> Self {
-        Self { bytes: self.bytes.saturating_add(growth.bytes), blocks: self.blocks.saturating_add(growth.blocks) }
+    /// The size after an update, as an upper bound.
+    fn grow_by(self, update_bytes: usize, contents: &UpdateContents) -> Self {
+        let deletions: usize = contents.deletions.values().map(Vec::len).sum();
+        let changes = contents.blocks.saturating_add(deletions);
+        let new_blocks = changes.saturating_mul(BLOCKS_PER_SPLIT);
+        let bytes = update_bytes.saturating_add(changes.saturating_mul(BYTES_PER_SPLIT));
+        let blocks = self.blocks.saturating_add(new_blocks);
+        let steps = blocks.saturating_mul(new_blocks).saturating_mul(STEPS_PER_PAIR);
+        Self { bytes: self.bytes.saturating_add(bytes), blocks, merge_steps: self.merge_steps.saturating_add(steps) }
     }
 
     fn is_within(self, limit: Self) -> bool {
-        self.bytes <= limit.bytes && self.blocks <= limit.blocks
+        self.bytes <= limit.bytes && self.blocks <= limit.blocks && self.merge_steps <= limit.merge_steps
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::ops::Range;
+
     use domain::proposal::SectionKey;
+    use yrs::{Doc, ReadTxn as _, Text as _, Transact as _, Update, updates::decoder::Decode as _};
 
     use super::*;
 
@@ -135,5 +171,79 @@ mod tests {
         grow_by_update(&mut size, &text, &emptied, 4_000).unwrap();
         text.merge_editor_update(&emptied).unwrap();
         assert_eq!(text.section_text(&key), "");
+    }
+
+    fn encode_number(mut number: u64) -> Vec<u8> {
+        let mut written = Vec::new();
+        while number > 127 {
+            written.push(u8::try_from(number & 127).unwrap() | 128);
+            number >>= 7;
+        }
+        written.push(u8::try_from(number).unwrap());
+        written
+    }
+
+    /// An update of one letter by each of these clients, all at the beginning of the same section.
+    fn encode_letters_of(clients: Range<u64>) -> Vec<u8> {
+        let letter = |client: u64| [&[1_u8][..], &encode_number(client), &[0, 4, 1, 1, b'a', 1, b'x']].concat();
+        let count = encode_number(clients.end - clients.start);
+        [count, clients.flat_map(letter).collect(), vec![0]].concat()
+    }
+
+    #[test]
+    fn what_too_many_write_at_one_place_at_once_is_refused_by_name() {
+        let refused =
+            Err(RefusedUpdate::TooManyBlocks { most: MAX_MERGE_STEPS, counted: CountedEdits::ConcurrentPairs });
+        let empty = SharedText::default();
+        let try_on = |text: &SharedText, update: &[u8]| {
+            let mut size = TextSize::measure(text);
+            grow_by_update(&mut size, text, update, 1 << 20).map(|()| size.merge_steps)
+        };
+        assert_eq!(try_on(&empty, &encode_letters_of(1_000..3_500)), Ok(2_500 * 2_499));
+        assert_eq!(try_on(&empty, &encode_letters_of(1_000..5_000)).map(|_| ()), refused);
+        // What is in the text already counts with what comes.
+        let text = SharedText::from_updates([encode_letters_of(0..1_000).as_slice()]).unwrap();
+        assert_eq!(TextSize::measure(&text).merge_steps, 1_000 * 999);
+        assert_eq!(try_on(&text, &encode_letters_of(1_000..3_500)).map(|_| ()), refused);
+        // Few are still welcome, and what is there can be deleted.
+        assert!(try_on(&text, &encode_letters_of(1_000..1_200)).is_ok());
+        assert!(try_on(&text, &[0, 1, 5, 1, 0, 1]).is_ok());
+    }
+
+    #[test]
+    fn one_client_that_claims_to_have_written_everywhere_at_once_is_refused_by_name() {
+        const LETTERS: u64 = 3_000;
+        let long = [&[1, 1, 1, 0, 4, 1, 1, b'a'][..], &encode_number(LETTERS), &[b'x'; 3_000], &[0]].concat();
+        let text = SharedText::from_updates([long.as_slice()]).unwrap();
+        // Each from the beginning of the text to another letter of it.
+        let letter = |clock: u64| [&[0x44_u8, 1][..], &encode_number(clock), &[1, b'y']].concat();
+        let blocks: Vec<u8> = (0..LETTERS).flat_map(letter).collect();
+        let update = [vec![1], encode_number(LETTERS), vec![2, 0], blocks, vec![0]].concat();
+        assert_eq!(
+            grow_by_update(&mut TextSize::measure(&text), &text, &update, 1 << 20),
+            Err(RefusedUpdate::TooManyBlocks { most: MAX_MERGE_STEPS, counted: CountedEdits::ConcurrentPairs })
+        );
+    }
+
+    #[test]
+    fn what_an_editor_wrote_while_it_was_away_is_taken_however_many_edits_there_are() {
+        const EDITS: u32 = 1_000;
+        const WORD: &str = "word ";
+        let (text, key) = (SharedText::default(), SectionKey::try_new("approach").unwrap());
+        text.rewrite_section(&key, &WORD.repeat(usize::try_from(EDITS).unwrap())).unwrap();
+        let away = Doc::new();
+        let section = away.get_or_insert_text("approach");
+        let mut transaction = away.try_transact_mut().unwrap();
+        transaction.apply_update(Update::decode_v1(&text.encode_state()).unwrap()).unwrap();
+        for number in (0..EDITS).rev() {
+            section.insert(&mut transaction, number * u32::try_from(WORD.len()).unwrap(), "a ");
+        }
+        drop(transaction);
+        let update = away.try_transact().unwrap().encode_state_as_update_v1(&text.state_vector());
+        let contents = UpdateContents::read(&update, ContentPolicy::TextOnly).unwrap();
+        assert_eq!(contents.inserted_blocks.len(), 1_000);
+        let mut size = TextSize::measure(&text);
+        size.try_grow(&text, &update, &contents, 1 << 20).unwrap();
+        assert!(size.merge_steps < MAX_MERGE_STEPS / 100, "{size:?}");
     }
 }

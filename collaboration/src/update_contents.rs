@@ -13,7 +13,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{error::RefusedUpdate, wire_reader::WireReader};
+use crate::{
+    error::{CountedEdits, RefusedUpdate},
+    wire_reader::WireReader,
+};
 
 /// Kinds of blocks, and of the content of items: the lower bits of a block's first byte.
 mod block_kind {
@@ -60,6 +63,28 @@ pub(crate) enum ContentPolicy {
 /// Clocks from the first to before the second.
 pub(crate) type ClockRange = (u32, u32);
 
+/// A letter: who wrote it, and its clock.
+pub(crate) type LetterId = (u64, u32);
+
+/// A block of an update, but for its content, and what it was written between.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct InsertedBlock {
+    /// Who wrote it.
+    pub(crate) client: u64,
+    /// The clock of its first letter.
+    pub(crate) clock: u32,
+    /// How many letters it has, as clocks count them.
+    pub(crate) length: u32,
+    /// The letter before it, when it was written.
+    pub(crate) origin: Option<LetterId>,
+    /// The letter after it.
+    pub(crate) right_origin: Option<LetterId>,
+    /// The text that it stands in, where it was the first in it.
+    pub(crate) section: Option<String>,
+    /// Whether it is an entry of a map.
+    pub(crate) is_entry: bool,
+}
+
 /// What is in an update.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct UpdateContents {
@@ -73,6 +98,8 @@ pub(crate) struct UpdateContents {
     pub(crate) sections: BTreeSet<String>,
     /// How many blocks it has.
     pub(crate) blocks: usize,
+    /// Those of its blocks that are no gaps, by client in the order of clocks.
+    pub(crate) inserted_blocks: Vec<InsertedBlock>,
 }
 
 impl UpdateContents {
@@ -82,7 +109,8 @@ impl UpdateContents {
     /// [`RefusedUpdate`] for what is no update, and for content that the policy does not let through.
     pub(crate) fn read(update: &[u8], policy: ContentPolicy) -> Result<Self, RefusedUpdate> {
         let reader = WireReader::new(update);
-        let mut reading = UpdateReader { reader, policy, item: (0, 0), contents: Self::default() };
+        let block = InsertedBlock::default();
+        let mut reading = UpdateReader { reader, policy, block, contents: Self::default() };
         reading.read_insertions()?;
         reading.read_deletions()?;
         reading.reader.finish()?;
@@ -98,8 +126,8 @@ impl UpdateContents {
 struct UpdateReader<'a> {
     reader: WireReader<'a>,
     policy: ContentPolicy,
-    /// Client and clock of the block that is read.
-    item: (u64, u32),
+    /// What is known of the block that is read.
+    block: InsertedBlock,
     contents: UpdateContents,
 }
 
@@ -111,7 +139,7 @@ impl<'a> UpdateReader<'a> {
             let mut clock = self.reader.read_clock()?;
             self.contents.blocks += blocks;
             if self.contents.blocks > MAX_UPDATE_BLOCKS && self.policy == ContentPolicy::TextOnly {
-                return Err(RefusedUpdate::TooManyBlocks { most: MAX_UPDATE_BLOCKS });
+                return Err(RefusedUpdate::TooManyBlocks { most: MAX_UPDATE_BLOCKS, counted: CountedEdits::Single });
             }
             // Twice the same client: the library would take the second for a continuation of the first.
             if self.contents.insertions.contains_key(&client) {
@@ -119,7 +147,7 @@ impl<'a> UpdateReader<'a> {
             }
             let mut ranges: Vec<ClockRange> = Vec::new();
             for _ in 0..blocks {
-                self.item = (client, clock);
+                self.block = InsertedBlock { client, clock, ..InsertedBlock::default() };
                 let (length, is_gap) = self.read_block()?;
                 let end = clock.checked_add(length).filter(|end| i32::try_from(*end).is_ok());
                 let end = end.ok_or(RefusedUpdate::Malformed)?;
@@ -129,6 +157,10 @@ impl<'a> UpdateReader<'a> {
                     _ => ranges.push((clock, end)),
                 }
                 clock = end;
+                if !is_gap && length > 0 {
+                    let block = std::mem::take(&mut self.block);
+                    self.contents.inserted_blocks.push(InsertedBlock { length, ..block });
+                }
             }
             self.contents.insertions.insert(client, ranges);
         }
@@ -173,10 +205,11 @@ impl<'a> UpdateReader<'a> {
     }
 
     fn read_parent(&mut self, info: u8) -> Result<ItemParent<'a>, RefusedUpdate> {
-        for origin in [block_kind::HAS_ORIGIN, block_kind::HAS_RIGHT_ORIGIN] {
-            if info & origin != 0 {
-                self.read_reference()?;
-            }
+        if info & block_kind::HAS_ORIGIN != 0 {
+            self.block.origin = Some(self.read_reference()?);
+        }
+        if info & block_kind::HAS_RIGHT_ORIGIN != 0 {
+            self.block.right_origin = Some(self.read_reference()?);
         }
         if info & (block_kind::HAS_ORIGIN | block_kind::HAS_RIGHT_ORIGIN) != 0 {
             return Ok(ItemParent { section: None, is_text: true });
@@ -197,18 +230,20 @@ impl<'a> UpdateReader<'a> {
         {
             self.contents.sections.insert(name.to_owned());
         }
+        self.block.section = section.map(str::to_owned);
+        self.block.is_entry = is_entry;
         Ok(ItemParent { section, is_text: is_root && !is_entry })
     }
 
-    fn read_reference(&mut self) -> Result<(), RefusedUpdate> {
+    fn read_reference(&mut self) -> Result<LetterId, RefusedUpdate> {
         let (client, clock) = (self.reader.read_number()?, self.reader.read_clock()?);
         // What something builds on was there before it.
-        if client == self.item.0 && clock >= self.item.1 {
+        if client == self.block.client && clock >= self.block.clock {
             return Err(RefusedUpdate::Malformed);
         }
         let highest = self.contents.references.entry(client).or_default();
         *highest = clock.max(*highest);
-        Ok(())
+        Ok((client, clock))
     }
 
     /// How long the content of an item is.

@@ -14,11 +14,11 @@ mod deletion;
 mod error;
 mod queries;
 mod registration;
+mod schema_workers;
 mod subject;
 
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
-use self::error::postgres_error;
 pub use self::{
     avro_schema::{AvroSchema, InvalidSchema, MAX_SCHEMA_BYTES},
     compatibility::{CompatibilityLevel, CompatibilityViolation, UnknownCompatibilityLevel},
@@ -27,17 +27,19 @@ pub use self::{
     registration::SchemaRegistration,
     subject::{InvalidSchemaSubject, InvalidVersionSelector, SchemaSubject, VersionSelector},
 };
+use self::{error::postgres_error, schema_workers::SchemaWorkers};
 
 /// The registry's tables. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct SchemaStore {
     pool: PgPool,
+    workers: SchemaWorkers,
 }
 
 impl SchemaStore {
     /// Over a database; connects when first asked.
     pub fn new(pool: PgPool) -> Self {
-        Self { pool }
+        Self { pool, workers: SchemaWorkers::default() }
     }
 
     /// Makes the tables where they are missing; safe at any time and by several processes at once.

@@ -2,6 +2,7 @@
 
 mod company;
 mod document;
+pub(crate) mod doubling;
 mod inbox;
 mod opportunity;
 mod proposal;

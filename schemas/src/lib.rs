@@ -8,5 +8,7 @@ pub mod codec;
 pub mod compatibility;
 #[cfg(test)]
 mod fixture;
+mod named_schemas;
 pub mod registry_client;
+pub mod schema_parser;
 pub mod wire_format;

@@ -3,7 +3,7 @@
 //! | variable | default | meaning |
 //! | --- | --- | --- |
 //! | `MEDHUB__SERVE__STARTUP_TIMEOUT_MS` | `60000` | for stores that are not up yet |
-//! | `MEDHUB__SERVE__SHUTDOWN_TIMEOUT_MS` | `10000` | for requests (half of it), for what is to be published and for batches (a quarter each) that are under way |
+//! | `MEDHUB__SERVE__SHUTDOWN_TIMEOUT_MS` | `10000` | for requests (half of it), for what is to be published and for batches (a quarter each) that are under way; events that were acknowledged have `MEDHUB__INGEST__DRAIN_TIMEOUT_MS` beside the requests, so that a stop may take longer |
 //! | `MEDHUB__SERVE__STUCK_AFTER_MS` | `60000` | for a worker that stands still with work to do, until `/ready` names it |
 
 use std::time::Duration;

@@ -2,8 +2,10 @@
 //!
 //! Each fragment is measured once, however often it is spread, so that measuring takes as long as the document is, while
 //! what a fragment costs counts at each spread. Fields count as often as their lists have entries, values as often as they
-//! are read, also those of variables.
+//! are read, also those of variables. A field that is repeated without an alias counts each time: async-graphql
+//! executes it each time, and merges the answers.
 
+mod cost_error;
 mod field_price;
 #[cfg(test)]
 mod tests;
@@ -19,6 +21,7 @@ use async_graphql::{
 };
 use async_graphql_value::{ConstValue, Value};
 
+pub(super) use self::cost_error::CostError;
 use self::field_price::{INTROSPECTION_SCALE, IntrospectionPlace};
 use super::{document_parser::MAX_NESTING, pagination};
 
@@ -39,60 +42,22 @@ pub(super) struct CostLimits {
 /// Most directives of one field, fragment or operation.
 const MAX_DIRECTIVES: usize = 8;
 
+/// Most fields of one operation, counted each time they are executed, as nearly every one asks a store. Where more
+/// aliases are allowed, there may be as many fields.
+const MAX_ROOT_FIELDS: usize = 64;
+
 /// Most arguments of one field, and most variables of one operation: they are compared with each other.
 const MAX_ARGUMENTS: usize = 100;
 
 /// What a document costs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct DocumentCost {
-    /// Fields of entries that are answered, and what else costs as much as so many fields: a search 200, a command 50, a
-    /// round trip to a store 10, a value of an argument 1.
+    /// Fields of entries that are answered, and what else costs as much as so many fields: a search, a list of
+    /// opportunities or a count over everything 200, a command or a history 50, another round trip to a store 10, a
+    /// value of an argument 1.
     pub complexity: usize,
     /// Whether it asks about the schema.
     pub is_introspection: bool,
-}
-
-/// Why a document asks for too much.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum CostError {
-    #[error("the document costs more than {limit}: ask for fewer fields, entries, searches or changes at once")]
-    TooComplex { limit: usize },
-    #[error("the document nests deeper than {limit} fields")]
-    TooDeep { limit: usize, at: Pos },
-    #[error("the document has more than {limit} aliases")]
-    TooManyAliases { limit: usize },
-    #[error("more than {MAX_DIRECTIVES} directives stand in one place")]
-    TooManyDirectives { at: Pos },
-    #[error("more than {MAX_ARGUMENTS} arguments or variables stand in one place")]
-    TooManyArguments { at: Pos },
-    #[error("the fragment `{name}` is spread inside itself")]
-    FragmentCycle { name: String, at: Pos },
-    #[error("there is no fragment `{name}`")]
-    UnknownFragment { name: String, at: Pos },
-    #[error("there is no operation `{name}` in the document")]
-    UnknownOperation { name: String },
-    #[error("a subscription has exactly one field")]
-    SeveralSubscriptionFields,
-    #[error("the document has several operations: name one in `operationName`")]
-    AmbiguousOperation,
-}
-
-impl CostError {
-    /// Where it is, if it is in one place.
-    pub(super) fn pos(&self) -> Option<Pos> {
-        match self {
-            Self::TooDeep { at, .. }
-            | Self::TooManyDirectives { at }
-            | Self::TooManyArguments { at }
-            | Self::FragmentCycle { at, .. }
-            | Self::UnknownFragment { at, .. } => Some(*at),
-            Self::TooComplex { .. }
-            | Self::TooManyAliases { .. }
-            | Self::UnknownOperation { .. }
-            | Self::SeveralSubscriptionFields
-            | Self::AmbiguousOperation => None,
-        }
-    }
 }
 
 /// The operation of a request that will be run.
@@ -144,6 +109,10 @@ pub(super) fn measure_document(
     if chosen.aliases > limits.aliases {
         return Err(CostError::TooManyAliases { limit: limits.aliases });
     }
+    let max_root_fields = limits.aliases.max(MAX_ROOT_FIELDS);
+    if chosen.root_fields > max_root_fields {
+        return Err(CostError::TooManyRootFields { limit: max_root_fields });
+    }
     if kind == OperationType::Subscription && chosen.root_fields > 1 {
         return Err(CostError::SeveralSubscriptionFields);
     }
@@ -174,7 +143,7 @@ struct PartCost {
     /// Entries of the schema.
     entries: usize,
     aliases: usize,
-    /// Fields of the operation itself.
+    /// Fields of the operation itself, as often as they are executed.
     root_fields: usize,
     /// Fields inside fields.
     depth: usize,

@@ -124,7 +124,9 @@ async fn a_document_that_cannot_be_run_is_invalid() {
     let pages: Vec<_> = (0..6).map(|n| format!("a{n}: opportunities(first: 100) {{ {page} }}")).collect();
     let costly = format!("{{ {} }}", pages.join(" "));
     let long = format!("{{ opportunities {{ totalCount }} }} #{}", "x".repeat(20_000));
-    for document in ["{", "{ nothing }", "{ opportunity { id } }", &deep, &costly, &long] {
+    let list = "opportunities(first: 1) { totalCount } ".repeat(8);
+    let repeated = format!("{{ {} }} fragment f on Query {{ {list} }}", "...f ".repeat(47));
+    for document in ["{", "{ nothing }", "{ opportunity { id } }", &deep, &costly, &repeated, &long] {
         let (found, _, message) = first_error(document).await;
         assert_eq!(found, Some(Value::from("INVALID_QUERY")), "{message}");
     }

@@ -19,7 +19,11 @@ mod connection_permits;
 use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body, extract::ConnectInfo, http::Method};
-use hyper::{Request, Response, body::Incoming, service::service_fn};
+use hyper::{
+    Request, Response,
+    body::{Body as _, Incoming},
+    service::service_fn,
+};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto::Builder,
@@ -152,7 +156,8 @@ impl ConnectionServer {
         let watch = stream.monitor();
         let (router, requests) = (self.router.clone(), watch.clone());
         let service = service_fn(move |request: Request<Incoming>| {
-            let (mut router, under_way) = (router.clone(), requests.begin_request());
+            let has_body = !request.body().is_end_stream();
+            let (mut router, under_way) = (router.clone(), requests.begin_request(has_body));
             if request.method() == Method::CONNECT {
                 // A WebSocket, of which HTTP/2 tells no more than that it has begun; its pings see to its end.
                 requests.begin_unending_request();

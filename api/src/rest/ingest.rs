@@ -14,24 +14,27 @@
 //! by index, field and reason, and the others are taken. A client that does not want to wait says `Prefer: respond-async`, is
 //! answered 202 at once, and loses what is in the buffer if the process is killed or the log does not take it.
 //!
-//! | variable | default | meaning |
-//! | --- | --- | --- |
-//! | `MEDHUB__INGEST__BUFFER_EVENTS` | `50000` | events that wait in memory, one that is larger than 1 KiB counts for several; more are refused with 429 |
-//! | `MEDHUB__INGEST__BATCH_EVENTS` | `5000` | events in one append |
-//! | `MEDHUB__INGEST__REQUEST_EVENTS` | `5000` | events in one request; its body may have 5 KiB for each |
-//! | `MEDHUB__INGEST__LANES` | `2` | appends that are under way together, 1 to 16 |
-//! | `MEDHUB__INGEST__VISIT_EVENTS` | `10000` | events of one visit; further ones are refused in the field `sessionId` |
-//! | `MEDHUB__INGEST__PAST_DAYS` | `365` | how long ago an event may have happened; older ones are refused in the field `at` |
+//! A stop loses nothing: from the signal on new events are refused with 503, and what waits is written beside the end of the
+//! connections, within a time of its own. 202 is only answered while all that waits can be written within a part of that
+//! time, by the rate at which batches were written so far; beyond that the preference is ignored (RFC 7240) and the answer
+//! is 200, once the events are on record.
 
 mod ingest_body;
+mod ingest_config;
 mod ingest_event;
 mod ingest_handler;
 mod raw_event;
+#[cfg(test)]
+mod tests;
+mod write_rate;
 
 use std::{
     collections::BTreeMap,
     hash::{DefaultHasher, Hash, Hasher},
-    sync::Arc,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -40,20 +43,21 @@ use commands::{
     visit::{VisitRecorder, VisitStep},
 };
 use domain::{
-    event_store::FactOutcome,
+    event_store::{FactOutcome, FactStore},
     value::{TenantId, UserId},
     visit::VisitId,
 };
 use eventstore::append::PgBatchStore;
 use futures::future::join_all;
-use serde::{Deserialize, Serialize};
 use tokio::{
     sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
-    time::timeout,
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
+pub use self::ingest_config::IngestConfig;
 pub(super) use self::ingest_handler::{__path_ingest_events, ingest_events};
+use self::write_rate::WriteRate;
 
 /// The most appends that are under way together.
 const MAX_LANES: usize = 16;
@@ -70,46 +74,19 @@ const MAX_LARGE_BODIES: usize = 8;
 /// How long one append may take before its events count as not recorded.
 const APPEND_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Settings of ingest.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct IngestConfig {
-    /// Events that wait in memory.
-    pub buffer_events: usize,
-    /// Events in one append.
-    pub batch_events: usize,
-    /// Events in one request.
-    pub request_events: usize,
-    /// Appends that are under way together, 1 to 16: each takes a connection.
-    pub lanes: usize,
-    /// Events of one visit.
-    pub visit_events: u64,
-    /// How many days ago an event may have happened.
-    pub past_days: u16,
-}
-
-impl Default for IngestConfig {
-    fn default() -> Self {
-        Self {
-            buffer_events: 50_000,
-            batch_events: 5_000,
-            request_events: 5_000,
-            lanes: 2,
-            visit_events: 10_000,
-            past_days: 365,
-        }
-    }
-}
+/// How often a batch with acknowledged events is tried when the process stops: nobody sends them again.
+const DRAIN_ATTEMPTS: u32 = 3;
+const DRAIN_RETRY_PAUSE: Duration = Duration::from_millis(200);
 
 /// Events of a request on their way through one lane.
 struct QueuedEvents {
     tenant: TenantId,
     /// The events, and which of the request's each is.
     steps: Vec<(usize, VisitStep)>,
-    /// Who waits for them; nobody where the client does not.
+    /// Who waits for them; nobody where the client was answered 202.
     reply: Option<oneshot::Sender<LaneOutcome>>,
     /// Their place in the buffer.
-    _permits: OwnedSemaphorePermit,
+    permits: OwnedSemaphorePermit,
 }
 
 /// Which events of a request were one too many for their visits; `None` where the log did not take any of them.
@@ -122,30 +99,50 @@ struct IngestLane {
 }
 
 /// Takes events in.
-pub struct IngestService {
+pub struct IngestService<S = PgBatchStore> {
     config: IngestConfig,
     buffer_permits: Arc<Semaphore>,
     large_body_permits: Arc<Semaphore>,
     lanes: Vec<IngestLane>,
-    batches: VisitRecorder<PgBatchStore>,
+    batches: VisitRecorder<S>,
+    write_rate: WriteRate,
+    /// Events that were answered 202 and have not been written.
+    unrecorded_events: AtomicUsize,
+    /// Known from the beginning of [`Self::run`].
+    stop: OnceLock<CancellationToken>,
 }
 
-impl IngestService {
+impl<S: FactStore> IngestService<S> {
     /// Over that log. Nothing is written before [`Self::run`].
-    pub fn new(config: &IngestConfig, store: PgBatchStore) -> Self {
+    pub fn new(config: &IngestConfig, store: S) -> Self {
         let lane = |_| {
             let (sender, receiver) = mpsc::channel(MAX_REQUESTS);
             IngestLane { sender, receiver: Mutex::new(receiver) }
         };
         let lanes = (0..config.lanes.clamp(1, MAX_LANES)).map(lane).collect();
         let places = Arc::new(Semaphore::new(config.buffer_events.min(Semaphore::MAX_PERMITS)));
-        let batches = VisitRecorder::new(store, config.visit_events);
-        let large_bodies = Arc::new(Semaphore::new(MAX_LARGE_BODIES));
-        Self { config: config.clone(), buffer_permits: places, large_body_permits: large_bodies, lanes, batches }
+        Self {
+            config: config.clone(),
+            buffer_permits: places,
+            large_body_permits: Arc::new(Semaphore::new(MAX_LARGE_BODIES)),
+            lanes,
+            batches: VisitRecorder::new(store, config.visit_events),
+            write_rate: WriteRate::default(),
+            unrecorded_events: AtomicUsize::new(0),
+            stop: OnceLock::new(),
+        }
     }
 
-    /// Writes what waits, until told to stop and nothing waits any more.
+    /// How many events were answered 202 and are not known to be on record: they wait, are being written, or could not be
+    /// written when told to stop.
+    pub fn unrecorded_events(&self) -> usize {
+        self.unrecorded_events.load(Ordering::Relaxed)
+    }
+
+    /// Writes what waits, until told to stop and nothing waits any more. From then on nothing new is taken.
     pub async fn run(&self, stop: CancellationToken) {
+        // There is one run for each service.
+        let _ = self.stop.set(stop.clone());
         join_all(self.lanes.iter().map(|lane| self.drain_lane(lane, &stop))).await;
     }
 
@@ -153,27 +150,44 @@ impl IngestService {
         let mut receiver = lane.receiver.lock().await;
         loop {
             let first = tokio::select! {
-                waiting = receiver.recv() => waiting,
+                biased;
                 () = stop.cancelled() => {
                     receiver.close();
                     receiver.recv().await
                 }
+                waiting = receiver.recv() => waiting,
             };
             let Some(first) = first else { return };
             let mut events = first.steps.len();
             let mut batch = vec![first];
-            while events < self.config.batch_events
+            let max_events = self.max_batch_events();
+            while events < max_events
                 && let Ok(next) = receiver.try_recv()
             {
                 events += next.steps.len();
                 batch.push(next);
             }
-            self.write_batch(batch).await;
+            let places = batch.iter().map(|waiting| waiting.permits.num_permits()).sum::<usize>();
+            let start = Instant::now();
+            let is_recorded = self.write_batch(batch).await;
+            self.write_rate.record_batch(places, start.elapsed(), is_recorded);
         }
     }
 
-    /// Writes a batch, tenant by tenant.
-    async fn write_batch(&self, batch: Vec<QueuedEvents>) {
+    /// Events of one batch: when told to stop no more than can be written in time, so that its end does not cut off all of
+    /// a large one.
+    fn max_batch_events(&self) -> usize {
+        let most = self.config.batch_events;
+        if self.is_stopping() { most.min(self.write_rate.places_within(self.config.promise_time())) } else { most }
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stop.get().is_some_and(CancellationToken::is_cancelled)
+    }
+
+    /// Writes a batch, tenant by tenant; answers whether all of it is on record.
+    async fn write_batch(&self, batch: Vec<QueuedEvents>) -> bool {
+        let mut is_recorded = true;
         let mut by_tenant = BTreeMap::<TenantId, Vec<QueuedEvents>>::new();
         for waiting in batch {
             by_tenant.entry(waiting.tenant.clone()).or_default().push(waiting);
@@ -185,14 +199,24 @@ impl IngestService {
                 indexes.push(of_request);
                 steps.extend(told);
             }
-            let outcomes = self.append_steps(&tenant, &steps).await;
+            let acknowledged: usize =
+                waiting.iter().zip(&indexes).filter(|(one, _)| one.reply.is_none()).map(|(_, own)| own.len()).sum();
+            let outcomes = self.append_with_retry(&tenant, &steps, acknowledged > 0).await;
+            is_recorded &= outcomes.is_some();
+            // What a stop could not write stays counted, for its last words.
+            if outcomes.is_some() || !self.is_stopping() {
+                self.unrecorded_events.fetch_sub(acknowledged, Ordering::Relaxed);
+            }
             let mut rest = outcomes.as_deref().unwrap_or_default();
             for (one, of_request) in waiting.into_iter().zip(indexes) {
                 let (own, others) = rest.split_at_checked(of_request.len()).unwrap_or_default();
                 rest = others;
                 let full = of_request.into_iter().zip(own).filter(|(_, outcome)| **outcome == FactOutcome::StreamFull);
                 let full: Vec<_> = full.map(|(index, _)| index).collect();
-                if let Some(told) = one.reply {
+                let QueuedEvents { reply, permits, .. } = one;
+                // Whoever hears of it may send as many again.
+                drop(permits);
+                if let Some(told) = reply {
                     // Whoever waited may have gone.
                     let _ = told.send(outcomes.as_ref().map(|_| full));
                 } else if !full.is_empty() {
@@ -202,6 +226,25 @@ impl IngestService {
                     );
                 }
             }
+        }
+        is_recorded
+    }
+
+    /// Appends, when told to stop more than once where events were acknowledged.
+    async fn append_with_retry(
+        &self,
+        tenant: &TenantId,
+        steps: &[VisitStep],
+        is_acknowledged: bool,
+    ) -> Option<Vec<FactOutcome>> {
+        let mut attempts_left = DRAIN_ATTEMPTS;
+        loop {
+            attempts_left -= 1;
+            let outcomes = self.append_steps(tenant, steps).await;
+            if outcomes.is_some() || attempts_left == 0 || !is_acknowledged || !self.is_stopping() {
+                return outcomes;
+            }
+            sleep(DRAIN_RETRY_PAUSE).await;
         }
     }
 
@@ -218,33 +261,51 @@ impl IngestService {
         }
     }
 
-    /// Puts a request's events into the buffer, all of them or none; answers how to hear what becomes of them.
+    /// Puts a request's events into the buffer, all of them or none. Where the client prefers not to wait and what waits can
+    /// be written in time they are acknowledged; otherwise answers how to hear what becomes of them.
     fn enqueue(
         &self,
         tenant: &TenantId,
         steps: Vec<(usize, VisitStep)>,
-        waits: bool,
-    ) -> Result<PendingAppends, BufferFull> {
+        prefers_async: bool,
+    ) -> Result<EnqueuedRequest, EnqueueError> {
+        if self.is_stopping() {
+            return Err(EnqueueError::Stopping);
+        }
         let needed = steps.iter().map(|(_, step)| ingest_event::buffer_permits(step)).sum::<usize>();
-        let needed = u32::try_from(needed).map_err(|_| BufferFull)?;
-        let mut places = Arc::clone(&self.buffer_permits).try_acquire_many_owned(needed).map_err(|_| BufferFull)?;
+        let needed = u32::try_from(needed).map_err(|_| EnqueueError::BufferFull)?;
+        let places = Arc::clone(&self.buffer_permits).try_acquire_many_owned(needed);
+        let mut places = places.map_err(|_| EnqueueError::BufferFull)?;
+        let (count, waits) = (steps.len(), !(prefers_async && self.can_acknowledge()));
         let mut by_lane = BTreeMap::<usize, Vec<(usize, VisitStep)>>::new();
         for step in steps {
             by_lane.entry(lane_for_visit(&step.1.visit_id, self.lanes.len())).or_default().push(step);
         }
         let (mut hearing, mut offers) = (vec![], Vec::with_capacity(by_lane.len()));
         for (number, steps) in by_lane {
-            let slot = self.lanes.get(number).and_then(|lane| lane.sender.try_reserve().ok()).ok_or(BufferFull)?;
+            let lane = self.lanes.get(number).ok_or(EnqueueError::BufferFull)?;
+            let slot = lane.sender.try_reserve()?;
             let needed = steps.iter().map(|(_, step)| ingest_event::buffer_permits(step)).sum();
-            let place = places.split(needed).ok_or(BufferFull)?;
+            let place = places.split(needed).ok_or(EnqueueError::BufferFull)?;
             let (told, hear) = waits.then(oneshot::channel).unzip();
             hearing.extend(hear);
-            offers.push((slot, QueuedEvents { tenant: tenant.clone(), steps, reply: told, _permits: place }));
+            offers.push((slot, QueuedEvents { tenant: tenant.clone(), steps, reply: told, permits: place }));
+        }
+        if !waits {
+            self.unrecorded_events.fetch_add(count, Ordering::Relaxed);
         }
         for (slot, waiting) in offers {
             slot.send(waiting);
         }
-        Ok(PendingAppends(hearing))
+        Ok(if waits { EnqueuedRequest::Pending(PendingAppends(hearing)) } else { EnqueuedRequest::Acknowledged })
+    }
+
+    /// Whether all that waits, of whatever client, can be written in time if the signal to stop comes now.
+    fn can_acknowledge(&self) -> bool {
+        let places = self.config.buffer_events.min(Semaphore::MAX_PERMITS);
+        let waiting = places.saturating_sub(self.buffer_permits.available_permits());
+        let in_time = self.write_rate.places_within(self.config.promise_time());
+        !self.write_rate.is_failing() && waiting <= self.config.async_events.min(in_time)
     }
 }
 
@@ -254,6 +315,14 @@ fn lane_for_visit(visit_id: &VisitId, lanes: usize) -> usize {
     visit_id.as_str().hash(&mut hasher);
     // The remainder is smaller than a `usize`.
     usize::try_from(hasher.finish() % (lanes.max(1) as u64)).unwrap_or_default()
+}
+
+/// What a client can be told once its events are in the buffer.
+enum EnqueuedRequest {
+    /// Nothing more: they are promised to be recorded.
+    Acknowledged,
+    /// What becomes of them, when it is known.
+    Pending(PendingAppends),
 }
 
 /// What becomes of a request's events.
@@ -271,34 +340,20 @@ impl PendingAppends {
     }
 }
 
-/// The buffer is full.
+/// Why events are not in the buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct BufferFull;
+enum EnqueueError {
+    /// There is no place.
+    BufferFull,
+    /// The process has been told to stop.
+    Stopping,
+}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_event_of_the_longest_texts_is_no_longer_than_the_limit_of_a_body_allows_for_each() {
-        let texts =
-            [("sessionId", 100), ("pageUrl", 2_048), ("referrer", 2_048), ("userId", 200), ("opportunityId", 200)];
-        let event: serde_json::Map<_, _> =
-            texts.into_iter().map(|(name, length)| (name.to_owned(), "x".repeat(length).into())).collect();
-        let rest = r#","type":"view","at":"2026-03-03T12:00:00.000000000Z""#.len();
-        assert!(serde_json::to_string(&event).unwrap().len() + rest < MAX_EVENT_BYTES);
-    }
-
-    #[test]
-    fn a_visit_keeps_its_lane_and_visits_are_spread() {
-        let mut visits = [0_u32; 4];
-        for number in 0..400 {
-            let visit_id = VisitId::try_new(&format!("visit-{number}")).unwrap();
-            let lane = lane_for_visit(&visit_id, visits.len());
-            assert_eq!(lane, lane_for_visit(&visit_id, visits.len()));
-            visits[lane] += 1;
+impl<T> From<mpsc::error::TrySendError<T>> for EnqueueError {
+    fn from(error: mpsc::error::TrySendError<T>) -> Self {
+        match error {
+            mpsc::error::TrySendError::Full(_) => Self::BufferFull,
+            mpsc::error::TrySendError::Closed(_) => Self::Stopping,
         }
-        assert!(visits.iter().all(|count| *count > 50), "{visits:?}");
-        assert_eq!(lane_for_visit(&VisitId::try_new("visit").unwrap(), 1), 0);
     }
 }

@@ -5,7 +5,7 @@ use axum::{
     extract::{FromRequest, Request},
     http::{HeaderMap, StatusCode, header},
 };
-use eventstore::registry::AvroSchema;
+use eventstore::registry::{AvroSchema, SchemaStore};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
@@ -66,13 +66,13 @@ struct SchemaRequest {
     version: Option<i64>,
 }
 
-impl<S: Send + Sync> FromRequest<S> for SubmittedSchema {
+impl FromRequest<SchemaStore> for SubmittedSchema {
     type Rejection = RegistryErrorResponse;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, RegistryErrorResponse> {
-        let RegistryBody(wish) = RegistryBody::<SchemaRequest>::from_request(request, state).await?;
+    async fn from_request(request: Request, store: &SchemaStore) -> Result<Self, RegistryErrorResponse> {
+        let RegistryBody(wish) = RegistryBody::<SchemaRequest>::from_request(request, store).await?;
         wish.reject_unsupported()?;
-        Ok(Self(AvroSchema::parse(&wish.schema.unwrap_or_default())?))
+        Ok(Self(store.parse_schema(wish.schema.unwrap_or_default()).await?))
     }
 }
 

@@ -13,7 +13,7 @@ use super::ServeError;
 /// The order in which parts stop: first nothing new comes in, then what is on record travels on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ShutdownStage {
-    /// Takes requests.
+    /// Takes requests, and writes what was taken in with them.
     Http,
     /// Publishes events.
     Relay,
@@ -24,8 +24,8 @@ pub(super) enum ShutdownStage {
 const SHUTDOWN_STAGES: [ShutdownStage; 3] = [ShutdownStage::Http, ShutdownStage::Relay, ShutdownStage::Workers];
 
 impl ShutdownStage {
-    /// What it has of the time in which a service has to stop. Clients may take their time; what they were promised is
-    /// written after them, with a share of its own.
+    /// What it has of the time in which a service has to stop. Clients may take their time; what is to be published has a
+    /// share of its own.
     fn timeout_share(self, patience: Duration) -> Duration {
         match self {
             Self::Http => patience / 2,
@@ -37,21 +37,22 @@ impl ShutdownStage {
 /// A part that runs.
 struct RunningPart {
     name: &'static str,
+    stage: ShutdownStage,
+    /// How long it may take to stop; `None` where it has what its stage has.
+    drain_timeout: Option<Duration>,
     task: AbortHandle,
 }
 
-impl RunningPart {
-    fn abort(&self) {
-        self.task.abort();
-    }
-}
+/// Says what a part has not done at the end although it was promised.
+type LossCheck = Box<dyn Fn() -> Result<(), ServeError> + Send + Sync>;
 
 /// The running parts.
 #[derive(Default)]
 pub(super) struct PartSupervisor {
     tasks: JoinSet<Result<(), ServeError>>,
-    running: HashMap<Id, (ShutdownStage, RunningPart)>,
+    running: HashMap<Id, RunningPart>,
     stop_tokens: [CancellationToken; SHUTDOWN_STAGES.len()],
+    loss_checks: Vec<LossCheck>,
 }
 
 impl PartSupervisor {
@@ -64,8 +65,52 @@ impl PartSupervisor {
     ) where
         F: Future<Output = Result<(), ServeError>> + Send + 'static,
     {
+        self.spawn_running_part(stage, name, None, part);
+    }
+
+    /// Starts a part that has a time of its own to stop, from when its stage is told to, however long the others of its
+    /// stage take.
+    pub(super) fn spawn_part_with_timeout<F>(
+        &mut self,
+        stage: ShutdownStage,
+        name: &'static str,
+        drain_timeout: Duration,
+        part: impl FnOnce(CancellationToken) -> F,
+    ) where
+        F: Future<Output = Result<(), ServeError>> + Send + 'static,
+    {
+        self.spawn_running_part(stage, name, Some(drain_timeout), part);
+    }
+
+    fn spawn_running_part<F>(
+        &mut self,
+        stage: ShutdownStage,
+        name: &'static str,
+        drain_timeout: Option<Duration>,
+        part: impl FnOnce(CancellationToken) -> F,
+    ) where
+        F: Future<Output = Result<(), ServeError>> + Send + 'static,
+    {
         let task = self.tasks.spawn(part(self.stop_tokens[stage as usize].clone()));
-        self.running.insert(task.id(), (stage, RunningPart { name, task }));
+        self.running.insert(task.id(), RunningPart { name, stage, drain_timeout, task });
+    }
+
+    /// Asks `check` at the end whether something that was promised has not been done.
+    pub(super) fn add_loss_check(&mut self, check: impl Fn() -> Result<(), ServeError> + Send + Sync + 'static) {
+        self.loss_checks.push(Box::new(check));
+    }
+
+    /// Logs what was promised and has not been done, and answers the first of it.
+    pub(super) fn check_losses(&self) -> Result<(), ServeError> {
+        let mut outcome = Ok(());
+        for check in &self.loss_checks {
+            let checked = check();
+            if let Err(error) = &checked {
+                tracing::error!(error = error as &dyn std::error::Error, "a promise is not kept at the end");
+            }
+            outcome = outcome.and(checked);
+        }
+        outcome
     }
 
     /// Waits until a part ends that nobody told to end.
@@ -78,41 +123,40 @@ impl PartSupervisor {
     }
 
     /// Tells the parts to stop, stage by stage, and waits for them: for `patience` altogether, of which each stage has a
-    /// share of its own, and what those before it left over. A stage that is slow is left behind at the end of its
-    /// share, so that what others were given to do is done.
+    /// share of its own, and what those before it left over. A part with a time of its own has that, and takes nothing
+    /// from the later stages. A part that is slow is left behind at the end of its time, so that what others were given to
+    /// do is done.
     pub(super) async fn drain_stages(&mut self, patience: Duration) -> Result<(), ServeError> {
         let mut deadline = Instant::now();
         let mut outcome = Ok(());
         for stage in SHUTDOWN_STAGES {
-            deadline += stage.timeout_share(patience);
+            let start = Instant::now();
+            deadline = deadline.max(start) + stage.timeout_share(patience);
             self.stop_tokens[stage as usize].cancel();
-            while let Some(part) = self.find_running_part(stage) {
-                match tokio::time::timeout_at(deadline, self.next_exit()).await {
+            while let Some((id, part_deadline)) = self.find_next_deadline(stage, start, deadline) {
+                match tokio::time::timeout_at(part_deadline, self.next_exit()).await {
                     Ok(Some((_, ended))) => outcome = outcome.and(ended),
                     Ok(None) => break,
-                    Err(_elapsed) => {
-                        tracing::warn!(part, "a part did not come to its end in time and is left behind");
-                        outcome = outcome.and(Err(ServeError::DrainTimeout { part }));
-                        self.abort_stage(stage);
-                    }
+                    Err(_elapsed) => outcome = outcome.and(self.abort_part(id)),
                 }
             }
         }
         outcome
     }
 
-    /// Ends what a stage still does, and counts it no more.
-    fn abort_stage(&mut self, stage: ShutdownStage) {
-        self.running.retain(|_, (of, part)| {
-            if *of == stage {
-                part.abort();
-            }
-            *of != stage
-        });
+    /// The part of a stage whose time ends first, and when. The stage was told to stop at `start` and has until `deadline`.
+    fn find_next_deadline(&self, stage: ShutdownStage, start: Instant, deadline: Instant) -> Option<(Id, Instant)> {
+        let of_stage = self.running.iter().filter(|(_, part)| part.stage == stage);
+        let deadlines = of_stage.map(|(id, part)| (*id, part.drain_timeout.map_or(deadline, |own| start + own)));
+        deadlines.min_by_key(|(_, deadline)| *deadline)
     }
 
-    fn find_running_part(&self, stage: ShutdownStage) -> Option<&'static str> {
-        self.running.values().find(|(of, _)| *of == stage).map(|(_, part)| part.name)
+    /// Ends what a part still does, and counts it no more.
+    fn abort_part(&mut self, id: Id) -> Result<(), ServeError> {
+        let Some(RunningPart { name: part, task, .. }) = self.running.remove(&id) else { return Ok(()) };
+        tracing::warn!(part, "a part did not come to its end in time and is left behind");
+        task.abort();
+        Err(ServeError::DrainTimeout { part })
     }
 
     async fn next_exit(&mut self) -> Option<(&'static str, Result<(), ServeError>)> {
@@ -122,7 +166,7 @@ impl PartSupervisor {
                 Err(broken) => (broken.id(), Err(broken)),
             };
             // What was left behind is no news.
-            if let Some((_, RunningPart { name: part, .. })) = self.running.remove(&id) {
+            if let Some(RunningPart { name: part, .. }) = self.running.remove(&id) {
                 return Some((part, ended.unwrap_or_else(|source| Err(ServeError::PartPanicked { part, source }))));
             }
         }
@@ -189,6 +233,52 @@ mod tests {
         let outcome = parts.drain_stages(Duration::from_secs(2)).await;
         assert!(matches!(outcome, Err(ServeError::DrainTimeout { part: "HTTP" })), "{outcome:?}");
         assert_eq!([drained.try_recv().unwrap(), drained.try_recv().unwrap()], ["ingest", "workers"]);
+    }
+
+    #[tokio::test]
+    async fn ingest_drains_beside_http_and_has_its_own_time() {
+        let (told, hear) = tokio::sync::oneshot::channel();
+        let mut parts = PartSupervisor::default();
+        // Does not end before ingest has: one after the other would never come to an end.
+        parts.spawn_part(ShutdownStage::Http, "HTTP", |stop| async move {
+            stop.cancelled().await;
+            hear.await.unwrap();
+            Ok(())
+        });
+        parts.spawn_part_with_timeout(ShutdownStage::Http, "ingest", PATIENCE, |stop| async move {
+            stop.cancelled().await;
+            told.send(()).unwrap();
+            Ok(())
+        });
+        parts.drain_stages(PATIENCE).await.unwrap();
+
+        let mut parts = PartSupervisor::default();
+        let (http_gone, is_http_gone) = tokio::sync::oneshot::channel::<()>();
+        parts.spawn_part(ShutdownStage::Http, "HTTP", |_| async move {
+            // Dropped with the part when it is left behind.
+            let _http_gone = http_gone;
+            std::future::pending().await
+        });
+        let (told, mut hear) = tokio::sync::oneshot::channel();
+        parts.spawn_part_with_timeout(ShutdownStage::Http, "ingest", PATIENCE, |stop| async move {
+            stop.cancelled().await;
+            // Still at work when the stage's share has ended and HTTP is left behind.
+            assert!(is_http_gone.await.is_err());
+            told.send(()).unwrap();
+            Ok(())
+        });
+        let outcome = parts.drain_stages(Duration::from_millis(20)).await;
+        assert!(matches!(outcome, Err(ServeError::DrainTimeout { part: "HTTP" })), "{outcome:?}");
+        hear.try_recv().unwrap();
+    }
+
+    #[test]
+    fn what_was_promised_and_not_done_is_the_outcome() {
+        let mut parts = PartSupervisor::default();
+        parts.check_losses().unwrap();
+        parts.add_loss_check(|| Ok(()));
+        parts.add_loss_check(|| Err(ServeError::EventsLost { events: 3 }));
+        assert!(matches!(parts.check_losses(), Err(ServeError::EventsLost { events: 3 })));
     }
 
     #[tokio::test]

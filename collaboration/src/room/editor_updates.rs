@@ -1,13 +1,10 @@
 //! What editors write, on its way into a room: looked through, merged, on record, and only then told.
 
 use domain::{event_store::AggregateStores, proposal::LifecyclePhase, value::UserId};
-use tokio::{
-    runtime::{Handle, RuntimeFlavor},
-    task::block_in_place,
-};
 
 use super::Room;
 use crate::{
+    blocking_work::run_blocking,
     editor_message,
     error::{RefusedUpdate, TextError},
     peer_channel::PeerMessage,
@@ -82,7 +79,14 @@ impl<S: AggregateStores> Room<S> {
         contents: &UpdateContents,
     ) -> Result<Result<(), RefusedUpdate>, TextError> {
         let max_bytes = self.max_text_bytes;
-        if let Err(refused) = self.size.try_grow(&self.text, update, contents, max_bytes) {
+        let Self { size, text, .. } = self;
+        // Near its limits a text is measured, all of it.
+        let grown = if size.is_slow_to_merge(contents) {
+            run_blocking(|| size.try_grow(text, update, contents, max_bytes))
+        } else {
+            size.try_grow(text, update, contents, max_bytes)
+        };
+        if let Err(refused) = grown {
             return Ok(Err(refused));
         }
         self.unrecorded_bytes += update.len();
@@ -101,9 +105,4 @@ impl<S: AggregateStores> Room<S> {
         }
         Ok(Ok(()))
     }
-}
-
-/// Runs what may take long where it holds up nobody else, if there is such a place.
-pub(super) fn run_blocking<T>(work: impl FnOnce() -> T) -> T {
-    if Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread { block_in_place(work) } else { work() }
 }

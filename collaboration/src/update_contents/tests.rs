@@ -182,7 +182,7 @@ fn an_update_has_as_many_blocks_as_it_may_have_and_no_more() {
     assert_eq!(read_editor_update(&update(MAX_UPDATE_BLOCKS)).map(|contents| contents.blocks), Ok(MAX_UPDATE_BLOCKS));
     assert_eq!(
         read_editor_update(&update(MAX_UPDATE_BLOCKS + 1)),
-        Err(RefusedUpdate::TooManyBlocks { most: MAX_UPDATE_BLOCKS })
+        Err(RefusedUpdate::TooManyBlocks { most: MAX_UPDATE_BLOCKS, counted: CountedEdits::Single })
     );
     assert!(UpdateContents::read(&update(MAX_UPDATE_BLOCKS + 1), ContentPolicy::AsStored).is_ok());
 }

@@ -12,7 +12,7 @@ mod registry;
 
 pub mod java;
 
-use std::{collections::BTreeMap, ffi::OsString, path::PathBuf};
+use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, time::Duration};
 
 use clap::ValueEnum;
 use nix::sys::signal::Signal;
@@ -23,6 +23,9 @@ use crate::{
     process::UnprivilegedUser,
     service_port::{AllocatedPorts, ServicePort},
 };
+
+/// How long a program may take to end in good order.
+const STOP_LIMIT: Duration = Duration::from_secs(15);
 
 /// An engine of a stack, in the order of starting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ValueEnum)]
@@ -219,6 +222,8 @@ pub struct LaunchSpec {
     pub run_as: Option<UnprivilegedUser>,
     /// Asks the program to end in good order.
     pub stop_signal: Signal,
+    /// How long it may take to end in good order.
+    pub stop_limit: Duration,
     /// Ends it when this program dies: as fast as is safe.
     pub orphan_signal: Signal,
 }
@@ -231,6 +236,7 @@ impl LaunchSpec {
             variables: BTreeMap::new(),
             run_as: None,
             stop_signal: Signal::SIGTERM,
+            stop_limit: STOP_LIMIT,
             orphan_signal: Signal::SIGKILL,
         }
     }

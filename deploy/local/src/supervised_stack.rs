@@ -38,6 +38,10 @@ pub const PRODUCT: &str = "medhub";
 /// How long an engine that is not ours may take to answer.
 const EXTERNAL_ENGINE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long the product may take to end in good order: it writes events that it acknowledged (`ingest.drain_timeout_ms`),
+/// then publishes, and ends its batches (half of `serve.shutdown_timeout_ms`).
+const PRODUCT_STOP_LIMIT: Duration = Duration::from_secs(30);
+
 /// What operators show to the product's API.
 const OPERATOR_TOKEN_VARIABLE: &str = "MEDHUB__ADMIN__TOKEN";
 
@@ -242,6 +246,7 @@ impl SupervisedStack {
         let state = self.state();
         let mut launch = LaunchSpec::new(THIS_PROGRAM).args(["product", "serve", "--role", "all"]);
         launch.variables = state.variables;
+        launch.stop_limit = PRODUCT_STOP_LIMIT;
         let address = state.http.context("the product has no address")?;
         let version = env!("CARGO_PKG_VERSION").to_owned();
         self.supervise(PRODUCT, launch, HealthProbe::Product(address), version).await

@@ -29,8 +29,6 @@ use crate::{
 
 /// How long a program may take until it first answers; Kafka may have a long log to recover.
 const START_LIMIT: Duration = Duration::from_mins(2);
-/// How long a program may take to end in good order.
-const STOP_LIMIT: Duration = Duration::from_secs(15);
 /// A run that lasted this long was no failed start.
 const STABLE_RUN: Duration = Duration::from_secs(30);
 /// Failed starts in a row before the stack gives up.
@@ -223,7 +221,7 @@ impl ProcessSupervisor {
         if !self.context.force_stop.is_cancelled() {
             identity.send(self.spec.launch.stop_signal);
             tokio::select! {
-                status = timeout(STOP_LIMIT, child.wait()) => if let Ok(status) = status { status?; },
+                status = timeout(self.spec.launch.stop_limit, child.wait()) => if let Ok(status) = status { status?; },
                 () = self.context.force_stop.cancelled() => {}
             }
         }

@@ -4,7 +4,10 @@
 //! "parsing canonical form": only spaces, the order of attributes, and `{"type": "string"}` for `"string"` make no
 //! difference.
 
+use std::sync::Arc;
+
 use apache_avro::Schema;
+use schemas::schema_parser::{SchemaParseError, parse_schema_value};
 use serde_json::{Map, Value};
 
 /// Longest schema, in bytes.
@@ -15,7 +18,7 @@ pub const MAX_SCHEMA_BYTES: usize = 512 * 1024;
 pub struct AvroSchema {
     text: String,
     canonical: String,
-    parsed: Schema,
+    parsed: Arc<Schema>,
 }
 
 /// A text that is no Avro schema.
@@ -27,16 +30,14 @@ pub enum InvalidSchema {
     /// It is longer than the registry stores.
     #[error("Invalid schema: it has {0} bytes, more than the {MAX_SCHEMA_BYTES} that are stored")]
     TooLong(usize),
-    /// It is not JSON.
-    #[error("Invalid schema: it is not JSON: {0}")]
-    Json(#[source] serde_json::Error),
-    /// It is JSON, but no Avro schema.
-    #[error("Invalid schema: it is no Avro schema: {0}")]
-    Avro(#[source] Box<apache_avro::Error>),
+    /// It cannot be read, or exceeds a bound.
+    #[error("Invalid schema: {0}")]
+    Unreadable(#[from] SchemaParseError),
 }
 
 impl AvroSchema {
-    /// Understands a schema.
+    /// Understands a schema. Large ones take milliseconds: [`super::SchemaStore::parse_schema`] does it beside the
+    /// runtime's threads.
     ///
     /// # Errors
     /// [`InvalidSchema`] saying what it is not.
@@ -47,8 +48,8 @@ impl AvroSchema {
         if text.len() > MAX_SCHEMA_BYTES {
             return Err(InvalidSchema::TooLong(text.len()));
         }
-        let value: Value = serde_json::from_str(text).map_err(InvalidSchema::Json)?;
-        let parsed = Schema::parse(&value).map_err(|error| InvalidSchema::Avro(Box::new(error)))?;
+        let value: Value = serde_json::from_str(text).map_err(SchemaParseError::Json)?;
+        let parsed = Arc::new(parse_schema_value(&value)?);
         Ok(Self { text: text.to_owned(), canonical: canonicalize_schema(&value).to_string(), parsed })
     }
 
@@ -63,7 +64,7 @@ impl AvroSchema {
     }
 
     /// The schema itself.
-    pub fn parsed(&self) -> &Schema {
+    pub fn parsed(&self) -> &Arc<Schema> {
         &self.parsed
     }
 }
@@ -161,5 +162,7 @@ mod tests {
         assert!(reason(&long).contains("more than the 524288"));
         let deep = format!("{}\"int\"{}", r#"{"type":"array","items":"#.repeat(100_000 / 24), "}".repeat(100_000 / 24));
         assert!(reason(&deep).contains("recursion limit"), "{}", reason(&deep));
+        let nested = format!("{}\"int\"{}", r#"{"type":"array","items":"#.repeat(100), "}".repeat(100));
+        assert_eq!(reason(&nested), "Invalid schema: it nests types more than 64 deep");
     }
 }

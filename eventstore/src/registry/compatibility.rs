@@ -3,12 +3,15 @@
 use std::{fmt, str::FromStr};
 
 use apache_avro::Schema;
-use schemas::compatibility::check_backward;
+use schemas::{compatibility::check_backward, schema_parser::parse_schema};
 
 use super::{SchemaStore, SchemaStoreError, SchemaSubject, error::postgres_error};
 
 /// Stands for every subject without a level of its own.
 const GLOBAL_SUBJECT: &str = "";
+
+/// Most violations that are listed.
+const MAX_VIOLATIONS: usize = 100;
 
 /// What a new version may change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -75,11 +78,32 @@ impl CompatibilityLevel {
         matches!(self, Self::BackwardTransitive | Self::ForwardTransitive | Self::FullTransitive)
     }
 
-    /// What speaks against `new` as the next version after `earlier`, which is sorted by version.
-    pub(super) fn find_violations(self, new: &Schema, earlier: &[(i32, Schema)]) -> Vec<CompatibilityViolation> {
-        let last = if self.is_transitive() { earlier.len() } else { 1 };
-        let judged = earlier.iter().rev().take(last);
-        judged.flat_map(|(version, old)| self.find_violations_of_version(*version, new, old)).collect()
+    /// How many of the newest versions a new one is compared with; `None` for all.
+    pub(super) fn compared_versions(self) -> Option<i64> {
+        (!self.is_transitive()).then_some(1)
+    }
+
+    /// What speaks against `new` as the next version after `earlier`, which come as texts and the newest first; enough
+    /// of it to refuse the version. To be called on a thread that may block.
+    ///
+    /// # Errors
+    /// [`SchemaStoreError::CorruptRecord`] when an earlier version cannot be read.
+    pub(super) fn find_violations(
+        self,
+        new: &Schema,
+        earlier: &[(i32, String)],
+    ) -> Result<Vec<CompatibilityViolation>, SchemaStoreError> {
+        let mut violations = Vec::new();
+        for (version, text) in earlier {
+            let old = parse_schema(text)
+                .map_err(|error| SchemaStoreError::CorruptRecord { what: format!("version {version}: {error}") })?;
+            violations.extend(self.find_violations_of_version(*version, new, &old));
+            if violations.len() >= MAX_VIOLATIONS {
+                break;
+            }
+        }
+        violations.truncate(MAX_VIOLATIONS);
+        Ok(violations)
     }
 
     fn find_violations_of_version(self, version: i32, new: &Schema, old: &Schema) -> Vec<CompatibilityViolation> {
@@ -232,8 +256,8 @@ fn parse_stored_level(level: &str) -> Result<CompatibilityLevel, SchemaStoreErro
 mod tests {
     use super::*;
 
-    fn record_schema(fields: &str) -> Schema {
-        Schema::parse_str(&format!(r#"{{"type":"record","name":"R","fields":[{fields}]}}"#)).unwrap()
+    fn record_text(fields: &str) -> String {
+        format!(r#"{{"type":"record","name":"R","fields":[{fields}]}}"#)
     }
 
     const A: &str = r#"{"name":"a","type":"int"}"#;
@@ -241,8 +265,13 @@ mod tests {
     const A_AND_OPTIONAL_B: &str = r#"{"name":"a","type":"int"},{"name":"b","type":"int","default":0}"#;
 
     fn is_allowed(level: CompatibilityLevel, new: &str, earlier: &[&str]) -> bool {
-        let earlier: Vec<_> = (1..).zip(earlier.iter().map(|fields| record_schema(fields))).collect();
-        level.find_violations(&record_schema(new), &earlier).is_empty()
+        let mut earlier: Vec<_> = (1..).zip(earlier.iter().map(|fields| record_text(fields))).collect();
+        earlier.reverse();
+        if let Some(most) = level.compared_versions() {
+            earlier.truncate(usize::try_from(most).unwrap());
+        }
+        let new = parse_schema(&record_text(new)).unwrap();
+        level.find_violations(&new, &earlier).unwrap().is_empty()
     }
 
     #[test]

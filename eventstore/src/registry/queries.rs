@@ -1,6 +1,7 @@
 //! What is registered, for those who only read.
 
-use apache_avro::Schema;
+use std::sync::Arc;
+
 use sqlx::PgExecutor;
 
 use super::{
@@ -222,17 +223,17 @@ impl SchemaStore {
         schema: &AvroSchema,
         version: Option<VersionSelector>,
     ) -> Result<Vec<CompatibilityViolation>, SchemaStoreError> {
-        let mut earlier = match version {
+        let level = self.effective_level(subject).await?;
+        let earlier = match version {
             Some(version @ VersionSelector::Number(_)) => {
                 let found = self.find_version(subject, version, DeletedFilter::Exclude).await?;
-                vec![(found.version, parse_stored_schema(&found.schema)?)]
+                vec![(found.version, found.schema)]
             }
-            Some(VersionSelector::Latest) | None => load_version_schemas(&self.pool, subject).await?,
+            Some(VersionSelector::Latest) => load_newest_versions(&self.pool, subject, Some(1)).await?,
+            None => load_newest_versions(&self.pool, subject, level.compared_versions()).await?,
         };
-        if version == Some(VersionSelector::Latest) {
-            earlier.drain(..earlier.len().saturating_sub(1));
-        }
-        Ok(self.effective_level(subject).await?.find_violations(schema.parsed(), &earlier))
+        let schema = Arc::clone(schema.parsed());
+        self.workers.run(move || level.find_violations(&schema, &earlier)).await
     }
 }
 
@@ -252,19 +253,16 @@ pub(super) async fn find_matching_version(
         .map_err(postgres_error("looking for a schema under a subject"))
 }
 
-/// The versions of a subject that are not deleted, by number.
-pub(super) async fn load_version_schemas(
+/// The newest versions of a subject that are not deleted, the newest first, as texts; `None` for all.
+pub(super) async fn load_newest_versions(
     executor: impl PgExecutor<'_>,
     subject: &SchemaSubject,
-) -> Result<Vec<(i32, Schema)>, SchemaStoreError> {
-    let texts: Vec<(i32, String)> = sqlx::query_as(include_str!("history.sql"))
+    most: Option<i64>,
+) -> Result<Vec<(i32, String)>, SchemaStoreError> {
+    sqlx::query_as(include_str!("history.sql"))
         .bind(subject.as_str())
+        .bind(most)
         .fetch_all(executor)
         .await
-        .map_err(postgres_error("reading the versions of a subject"))?;
-    texts.into_iter().map(|(version, text)| Ok((version, parse_stored_schema(&text)?))).collect()
-}
-
-fn parse_stored_schema(text: &str) -> Result<Schema, SchemaStoreError> {
-    Schema::parse_str(text).map_err(|error| SchemaStoreError::CorruptRecord { what: error.to_string() })
+        .map_err(postgres_error("reading the versions of a subject"))
 }

@@ -1,12 +1,15 @@
 //! Registering a schema under a subject.
 
+use std::sync::Arc;
+
 use sqlx::PgConnection;
 
 use super::{
     AvroSchema, DeletedFilter, SchemaStore, SchemaStoreError, SchemaSubject,
     compatibility::load_effective_level,
     error::postgres_error,
-    queries::{find_matching_version, load_version_schemas},
+    queries::{find_matching_version, load_newest_versions},
+    schema_workers::run_blocking,
 };
 
 /// What a registration answers.
@@ -38,9 +41,11 @@ impl SchemaStore {
         if let Some(found) = find_matching_version(&mut *transaction, subject, schema, DeletedFilter::Exclude).await? {
             return Ok(SchemaRegistration { id: found.id, version: found.version });
         }
-        let earlier = load_version_schemas(&mut *transaction, subject).await?;
-        let objections =
-            load_effective_level(&mut transaction, subject).await?.find_violations(schema.parsed(), &earlier);
+        let level = load_effective_level(&mut transaction, subject).await?;
+        let earlier = load_newest_versions(&mut *transaction, subject, level.compared_versions()).await?;
+        let parsed = Arc::clone(schema.parsed());
+        // Whoever holds the lock waits for no other work on schemas.
+        let objections = run_blocking(move || level.find_violations(&parsed, &earlier)).await?;
         if !objections.is_empty() {
             return Err(SchemaStoreError::Incompatible { subject: subject.clone(), objections });
         }

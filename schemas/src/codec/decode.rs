@@ -11,9 +11,17 @@ use super::{
 /// How deep a value of a recursive schema may go.
 const MAX_DEPTH: usize = 128;
 
+/// How many values a datum may have for each of its bytes, and beside them. A byte at the greatest depth has as many
+/// around it; only records without fields, which take no bytes, can make more.
+const MAX_VALUES_PER_BYTE: usize = MAX_DEPTH + 1;
+
 /// The JSON text of a whole datum.
 pub(super) fn decode_datum(shape: &SchemaTree, avro: &[u8]) -> Result<String, SchemaMismatchError> {
-    let mut input = DatumReader { rest: avro, json: String::with_capacity(avro.len() + avro.len() / 2 + 64) };
+    let mut input = DatumReader {
+        rest: avro,
+        json: String::with_capacity(avro.len() + avro.len() / 2 + 64),
+        values_left: MAX_VALUES_PER_BYTE.saturating_mul(avro.len().saturating_add(1)),
+    };
     match input.read_value(shape, 0, 0) {
         Ok(()) if input.rest.is_empty() => Ok(input.json),
         Ok(()) => Err(SchemaMismatchError::at_path(&[], format!("{} bytes are left over", input.rest.len()))),
@@ -41,6 +49,7 @@ impl DecodeFailure {
 struct DatumReader<'a> {
     rest: &'a [u8],
     json: String,
+    values_left: usize,
 }
 
 impl<'a> DatumReader<'a> {
@@ -48,6 +57,10 @@ impl<'a> DatumReader<'a> {
         if depth > MAX_DEPTH {
             return Err(DecodeFailure::new("nests too deep"));
         }
+        self.values_left = self
+            .values_left
+            .checked_sub(1)
+            .ok_or_else(|| DecodeFailure::new("has more values than its bytes can stand for"))?;
         match shape.node(node) {
             SchemaNode::Boolean => self.read_boolean(),
             SchemaNode::Int => self.read_int().map(|number| self.write_number(number)),

@@ -8,6 +8,10 @@ use apache_avro::{
 };
 
 use super::{SchemaMismatchError, encode};
+use crate::schema_parser::parse_schema;
+
+/// Most bytes of all defaults of a schema. Those of a record hold those of its fields, and so can double at each level.
+const MAX_DEFAULT_BYTES: usize = 16 * 1024;
 
 /// A node's place in its tree; a named type that is used twice is one node.
 pub(super) type NodeId = usize;
@@ -54,11 +58,12 @@ pub(super) struct RecordFieldNode {
 impl SchemaTree {
     /// Understands a schema.
     pub(crate) fn parse(schema: &str) -> Result<Self, SchemaMismatchError> {
-        let schema = Schema::parse_str(schema)
-            .map_err(|error| schema_mismatch("schema", format!("is no Avro schema: {error}")))?;
+        let schema = parse_schema(schema)
+            .map_err(|error| schema_mismatch("schema", format!("cannot be read as an Avro schema: {error}")))?;
         let mut builder = SchemaTreeBuilder::default();
         builder.add_node(&schema, "schema")?;
         let mut shape = Self { nodes: builder.nodes };
+        let mut default_bytes = 0;
         // From the inside out: the default of a record may lean on the defaults of its own fields.
         for (record, field, default) in builder.defaults.into_iter().rev() {
             let mut bytes = Vec::new();
@@ -66,6 +71,11 @@ impl SchemaTree {
             let RecordFieldNode { name, node, .. } = &fields[field];
             encode::encode_node(&shape, *node, &default.to_string(), &mut bytes)
                 .map_err(|error| schema_mismatch(name, format!("the default does not fit: {error}")))?;
+            default_bytes += bytes.len();
+            if default_bytes > MAX_DEFAULT_BYTES {
+                let reason = format!("the defaults of the schema have more than {MAX_DEFAULT_BYTES} bytes");
+                return Err(schema_mismatch(name, reason));
+            }
             if let SchemaNode::Record(fields) = &mut shape.nodes[record] {
                 fields[field].absent = Some(bytes);
             }

@@ -1,5 +1,6 @@
 //! What goes into Avro comes out again, and what does not fit is named.
 
+mod hostile_schemas;
 mod library;
 mod speed;
 

@@ -1,5 +1,7 @@
 //! The check finds what breaks, names it, and agrees with the library's.
 
+mod bounds;
+
 use apache_avro::schema_compatibility::{Compatibility, SchemaCompatibility};
 use serde_json::{Value, json};
 

@@ -13,7 +13,8 @@ const HISTORY_COST: usize = 50;
 /// A command: read, decided on, recorded.
 const COMMAND_COST: usize = 50;
 
-/// Counting over everything, or ranking everything by meaning and by words.
+/// Counting over everything, as a list of opportunities does for its total, or ranking everything by meaning and by
+/// words.
 const FULL_SCAN_COST: usize = 200;
 
 /// Introspection: how many entries of the schema one document may ask for. GraphiQL's and the code generators' own
@@ -41,7 +42,9 @@ pub(super) struct FieldPrice {
 pub(super) fn price_field(root: Option<OperationType>, name: &str) -> FieldPrice {
     let of = |base, default_entries| FieldPrice { base, default_entries };
     match (root, name) {
-        (None, _) | (Some(_), "__typename") => of(1, None),
+        // A change looks its token up in the log.
+        (None, name) => of(if name == "consistencyToken" { ROUND_TRIP_COST } else { 1 }, None),
+        (Some(_), "__typename") => of(1, None),
         (Some(OperationType::Mutation), _) => of(COMMAND_COST, None),
         (Some(OperationType::Subscription), "opportunityDashboard")
         | (Some(OperationType::Query), "opportunityStats") => of(FULL_SCAN_COST, None),
@@ -52,8 +55,10 @@ pub(super) fn price_field(root: Option<OperationType>, name: &str) -> FieldPrice
             "opportunityHistory" | "proposalHistory" | "documentHistory" | "resourceHistory" | "taskHistory" => {
                 of(HISTORY_COST, Some(pagination::DEFAULT_PAGE_SIZE))
             }
-            "opportunities" | "proposals" | "documents" | "resources" | "tasks" | "savedOpportunities"
-            | "notifications" => of(ROUND_TRIP_COST, Some(pagination::DEFAULT_PAGE_SIZE)),
+            "opportunities" => of(FULL_SCAN_COST, Some(pagination::DEFAULT_PAGE_SIZE)),
+            "proposals" | "documents" | "resources" | "tasks" | "savedOpportunities" | "notifications" => {
+                of(ROUND_TRIP_COST, Some(pagination::DEFAULT_PAGE_SIZE))
+            }
             _ => of(ROUND_TRIP_COST, None),
         },
         (Some(OperationType::Subscription), _) => of(ROUND_TRIP_COST, None),

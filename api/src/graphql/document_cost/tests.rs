@@ -28,14 +28,16 @@ fn entries_searches_commands_and_values_count() {
     for (text, expected) in [
         ("{ __typename }", 1),
         ("{ a { b c { d } } }", 10 + 4 - 1),
-        ("{ opportunities { totalCount } }", 10 + 20),
-        ("{ opportunities(first: 5) { totalCount } }", 10 + 1 + 5),
-        ("{ opportunities(first: null) { totalCount } }", 10 + 1 + 20),
-        ("{ opportunities(first: 99999999999) { totalCount } }", 10 + 1 + 100),
-        ("{ opportunities(first: -1) { totalCount } }", 10 + 1 + 100),
+        ("{ opportunities { totalCount } }", 200 + 20),
+        ("{ opportunities(first: 5) { totalCount } }", 200 + 1 + 5),
+        ("{ opportunities(first: null) { totalCount } }", 200 + 1 + 20),
+        ("{ opportunities(first: 99999999999) { totalCount } }", 200 + 1 + 100),
+        ("{ opportunities(first: -1) { totalCount } }", 200 + 1 + 100),
         ("{ searchOpportunities(query: \"x\", first: 1) { id title } }", 200 + 2 + 2),
         ("{ proposal(asOf: { version: 1 }) { title } }", 10 + 50 + 2 + 1),
+        ("{ proposals(first: 5) { totalCount } }", 10 + 1 + 5),
         ("mutation { amendOpportunity(input: { id: \"a\" }) { __typename } }", 50 + 2 + 1),
+        ("mutation { amendOpportunity(input: { id: \"a\" }) { consistencyToken consistencyToken } }", 50 + 2 + 2 * 10),
         ("subscription { opportunityDashboard { total } }", 200 + 1),
         ("{ a(ids: [1 2 3]) @include(if: true) }", 10 + 4 + 1),
         // Each time that it is spread.
@@ -53,8 +55,11 @@ fn entries_searches_commands_and_values_count() {
 fn variables_count_as_often_as_they_are_read() {
     let text =
         "query($n: Int = 7, $ids: [String]) { opportunities(first: $n) { totalCount } a(ids: $ids) b(ids: $ids) }";
-    assert_eq!(measure_with_variables(text, value!({})).unwrap(), 10 + 1 + 7 + 2 * 11);
-    assert_eq!(measure_with_variables(text, value!({ "n": 3, "ids": ["a", "b"] })).unwrap(), 10 + 1 + 3 + 2 * (10 + 3));
+    assert_eq!(measure_with_variables(text, value!({})).unwrap(), 200 + 1 + 7 + 2 * 11);
+    assert_eq!(
+        measure_with_variables(text, value!({ "n": 3, "ids": ["a", "b"] })).unwrap(),
+        200 + 1 + 3 + 2 * (10 + 3)
+    );
     let (many, long) = (vec![1; 2_600], "x".repeat(3_000_000));
     assert!(measure_with_variables(text, value!({ "ids": many })).is_err(), "two times 2,600");
     assert!(measure_with_variables(text, value!({ "ids": [long] })).is_err(), "two times three megabytes");
@@ -84,6 +89,28 @@ fn what_multiplies_is_refused() {
     let document = parse_document(&many_operations).unwrap();
     let refused = measure_document(&document, Some("q0"), &Variables::default(), &LIMITS).unwrap_err();
     assert!(matches!(refused, CostError::TooComplex { .. }), "operations that are not run are validated: {refused}");
+}
+
+#[test]
+fn a_repeated_field_counts_each_time_it_is_executed() {
+    let (list, read) = ("opportunities(first: 1) { totalCount } ", "opportunity(id: \"036:X\") { id } ");
+    let repeat = |field: &str, times: usize| format!("{{ {} }}", field.repeat(times));
+    let spread = |field: &str, spreads: usize, times: usize| {
+        format!("{{ {} }} fragment f on Query {{ {} }}", "...f ".repeat(spreads), field.repeat(times))
+    };
+    assert_eq!(cost(&repeat(list, 24)), 24 * 202);
+    for text in [repeat(list, 25), spread(list, 5, 5), spread(list, 47, 8)] {
+        assert!(matches!(measure_error(&text), CostError::TooComplex { .. }), "{text}");
+    }
+    // What costs little is bounded by its number.
+    assert_eq!(cost(&repeat(read, 64)), 64 * 12);
+    for text in [repeat(read, 65), spread(read, 13, 5)] {
+        assert!(matches!(measure_error(&text), CostError::TooManyRootFields { limit: 64 }), "{text}");
+    }
+    let more_aliases = CostLimits { aliases: 100, ..LIMITS };
+    let document = parse_document(&repeat(read, 100)).unwrap();
+    let measured = measure_document(&document, None, &Variables::default(), &more_aliases);
+    assert_eq!(measured.unwrap().cost.complexity, 100 * 12);
 }
 
 #[test]

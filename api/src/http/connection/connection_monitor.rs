@@ -34,6 +34,24 @@ struct ConnectionState {
     header_since: Option<Instant>,
     /// Bytes of the preface of HTTP/2 that have come; `None` where something else came.
     preface_bytes: Option<usize>,
+    /// The last bytes that have come.
+    last_bytes: [u8; 3],
+    /// Whether a body belongs to the request that began last.
+    has_body: bool,
+}
+
+impl ConnectionState {
+    fn is_http2(&self) -> bool {
+        self.preface_bytes == Some(HTTP2_PREFACE.len())
+    }
+
+    /// Whether a part of the next header came along with the request that began last. hyper keeps such bytes without
+    /// telling, but a whole header ends with a blank line, and these do not. It is not known behind a body, which may
+    /// end with any bytes.
+    fn has_next_header_begun(&self) -> bool {
+        let is_blank_line = matches!(self.last_bytes, [_, b'\n', b'\n'] | [b'\n', b'\r', b'\n']);
+        !self.is_http2() && !self.has_body && !is_blank_line
+    }
 }
 
 /// Tells how a connection stands. Clones tell of the same.
@@ -44,8 +62,14 @@ impl ConnectionMonitor {
     fn new() -> Self {
         let now = Instant::now();
         // A client that has connected has something to ask: its first header is waited for as if it had begun.
-        let standing =
-            ConnectionState { active_requests: 0, idle_since: now, header_since: Some(now), preface_bytes: Some(0) };
+        let standing = ConnectionState {
+            active_requests: 0,
+            idle_since: now,
+            header_since: Some(now),
+            preface_bytes: Some(0),
+            last_bytes: [0; 3],
+            has_body: false,
+        };
         Self(Arc::new(Mutex::new(standing)))
     }
 
@@ -53,10 +77,11 @@ impl ConnectionMonitor {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A request has begun; until what is returned is dropped, it is under way.
-    pub(super) fn begin_request(&self) -> RequestGuard {
+    /// A request has begun, with a body or without; until what is returned is dropped, it is under way.
+    pub(super) fn begin_request(&self, has_body: bool) -> RequestGuard {
         let mut standing = self.lock();
         standing.active_requests += 1;
+        standing.has_body = has_body;
         standing.header_since = None;
         RequestGuard(self.clone())
     }
@@ -68,7 +93,7 @@ impl ConnectionMonitor {
 
     /// Whether the client speaks HTTP/2.
     pub(super) fn is_http2(&self) -> bool {
-        self.lock().preface_bytes == Some(HTTP2_PREFACE.len())
+        self.lock().is_http2()
     }
 
     /// Ends when no request is under way and the next one was waited for too long.
@@ -105,18 +130,21 @@ impl ConnectionMonitor {
     /// Bytes have come.
     fn record_received(&self, bytes: &[u8]) {
         let mut standing = self.lock();
+        for byte in bytes.get(bytes.len().saturating_sub(standing.last_bytes.len())..).unwrap_or_default() {
+            let [_, second, third] = standing.last_bytes;
+            standing.last_bytes = [second, third, *byte];
+        }
         if let Some(seen) = standing.preface_bytes.filter(|seen| *seen < HTTP2_PREFACE.len()) {
             let length = bytes.len().min(HTTP2_PREFACE.len() - seen);
             let is_preface = HTTP2_PREFACE.get(seen..seen + length) == bytes.get(..length);
             standing.preface_bytes = is_preface.then_some(seen + length);
-            if standing.preface_bytes == Some(HTTP2_PREFACE.len()) {
+            if standing.is_http2() {
                 // From here on frames come whether anything is asked or not.
                 (standing.header_since, standing.idle_since) = (None, Instant::now());
                 return;
             }
         }
-        let is_http2 = standing.preface_bytes == Some(HTTP2_PREFACE.len());
-        if !is_http2 && standing.active_requests == 0 && standing.header_since.is_none() {
+        if !standing.is_http2() && standing.active_requests == 0 && standing.header_since.is_none() {
             standing.header_since = Some(Instant::now());
         }
     }
@@ -128,8 +156,12 @@ pub(super) struct RequestGuard(ConnectionMonitor);
 impl Drop for RequestGuard {
     fn drop(&mut self) {
         let mut standing = self.0.lock();
+        let now = Instant::now();
         standing.active_requests = standing.active_requests.saturating_sub(1);
-        standing.idle_since = Instant::now();
+        standing.idle_since = now;
+        if standing.active_requests == 0 && standing.has_next_header_begun() {
+            standing.header_since = Some(now);
+        }
     }
 }
 
@@ -263,13 +295,37 @@ mod tests {
         watch.record_received(b"GET / HT");
         watch.record_received(b"TP/1.1\r\n");
         assert_eq!(watch.request_deadline(HEADER, IDLE), first, "bytes that trickle change nothing");
-        let request = watch.begin_request();
+        let request = watch.begin_request(true);
         watch.record_received(b"a body");
         assert_eq!(remaining_wait(&watch), None);
         drop(request);
         assert_eq!(remaining_wait(&watch), Some(IDLE));
         watch.record_received(b"G");
         assert_eq!(remaining_wait(&watch), Some(HEADER));
+    }
+
+    #[tokio::test]
+    async fn a_header_that_came_with_the_request_before_is_waited_for_shortly() {
+        for (first, second, wait) in [
+            ("GET / HTTP/1.1\r\n\r\n", "", IDLE),
+            ("GET / HTTP/1.1\r\n\r", "\n", IDLE),
+            ("GET / HTTP/1.1\n\n", "", IDLE),
+            ("GET / HTTP/1.1\r\n\r\nGET / HT", "", HEADER),
+            ("GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\n", HEADER),
+        ] {
+            let watch = ConnectionMonitor::new();
+            watch.record_received(first.as_bytes());
+            watch.record_received(second.as_bytes());
+            drop(watch.begin_request(false));
+            assert_eq!(remaining_wait(&watch), Some(wait), "{first:?} {second:?}");
+        }
+        let watch = ConnectionMonitor::new();
+        watch.record_received(b"GET / HTTP/1.1\r\n\r\n");
+        let request = watch.begin_request(false);
+        watch.record_received(b"G");
+        assert_eq!(remaining_wait(&watch), None);
+        drop(request);
+        assert_eq!(remaining_wait(&watch), Some(HEADER), "it came while the request was under way");
     }
 
     #[tokio::test]
@@ -281,6 +337,8 @@ mod tests {
         watch.record_received(&HTTP2_PREFACE[10..]);
         assert!(watch.is_http2());
         watch.record_received(b"frames");
+        assert_eq!(remaining_wait(&watch), Some(IDLE));
+        drop(watch.begin_request(false));
         assert_eq!(remaining_wait(&watch), Some(IDLE));
     }
 

@@ -95,6 +95,16 @@ async fn who_has_been_answered_may_ask_again_and_not_for_ever() {
 }
 
 #[tokio::test]
+async fn half_a_header_behind_a_whole_request_is_closed_like_any() {
+    let server =
+        start_test_server(|config| (config.header_timeout_ms, config.idle_timeout_ms) = (2_000, 600_000)).await;
+    let mut stream = server.connect().await;
+    stream.write_all(&[REQUEST, b"GET / HT"].concat()).await.unwrap();
+    let told = read_until_closed(&mut stream).await;
+    assert!(told.contains("page"), "{told}");
+}
+
+#[tokio::test]
 async fn what_is_under_way_takes_its_time() {
     let server = start_test_server(|config| config.idle_timeout_ms = 50).await;
     let mut stream = server.connect().await;

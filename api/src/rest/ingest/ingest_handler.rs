@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    IngestService,
+    EnqueueError, EnqueuedRequest, IngestService,
     ingest_body::{self, BodyError},
     ingest_event::{EventReporter, IngestEvent, TimeWindow},
     raw_event::{InvalidEventField, RawEvents},
@@ -95,13 +95,16 @@ pub(in crate::rest) async fn ingest_events(
     if accepted == 0 {
         return Err(all_refused_problem(refused, is_batch));
     }
-    let asks_for_less = prefers(&headers, "respond-async");
-    let Ok(hearing) = ingest.enqueue(&visitor.tenant, steps, !asks_for_less) else { return Ok(buffer_full_response()) };
-    if asks_for_less {
-        let applied = [(PREFERENCE_APPLIED, HeaderValue::from_static("respond-async"))];
-        return Ok((StatusCode::ACCEPTED, applied, Json(IngestResponse { accepted, refused })).into_response());
-    }
-    let Some(one_too_many) = hearing.wait_for_outcome().await else { return Err(CommandFailure::Unavailable.into()) };
+    let pending = match ingest.enqueue(&visitor.tenant, steps, prefers(&headers, "respond-async")) {
+        Ok(EnqueuedRequest::Pending(pending)) => pending,
+        Ok(EnqueuedRequest::Acknowledged) => {
+            let applied = [(PREFERENCE_APPLIED, HeaderValue::from_static("respond-async"))];
+            return Ok((StatusCode::ACCEPTED, applied, Json(IngestResponse { accepted, refused })).into_response());
+        }
+        Err(EnqueueError::BufferFull) => return Ok(buffer_full_response()),
+        Err(EnqueueError::Stopping) => return Ok(stopping_response()),
+    };
+    let Some(one_too_many) = pending.wait_for_outcome().await else { return Err(CommandFailure::Unavailable.into()) };
     if !one_too_many.is_empty() {
         accepted -= one_too_many.len();
         let reason = format!("the visit has {} events already; begin another one", ingest.config.visit_events);
@@ -166,7 +169,16 @@ fn all_refused_problem(refused: Vec<RefusedItem>, is_batch: bool) -> Problem {
 
 fn buffer_full_response() -> Response {
     let reason = "more events come than can be recorded, try again";
-    let mut answer = Problem::new(StatusCode::TOO_MANY_REQUESTS, "BUFFER_FULL", reason).into_response();
+    retry_later_response(Problem::new(StatusCode::TOO_MANY_REQUESTS, "BUFFER_FULL", reason))
+}
+
+fn stopping_response() -> Response {
+    let reason = "the service is stopping and took none of the events, send them again";
+    retry_later_response(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", reason))
+}
+
+fn retry_later_response(problem: Problem) -> Response {
+    let mut answer = problem.into_response();
     answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
     answer
 }

@@ -4,25 +4,30 @@ use std::collections::HashMap;
 
 use apache_avro::{Schema, schema::Name};
 
-pub(super) struct NamedSchemas<'s>(HashMap<&'s Name, &'s Schema>);
+pub(crate) struct NamedSchemas<'s>(HashMap<Name, &'s Schema>);
 
 impl<'s> NamedSchemas<'s> {
-    pub(super) fn from_schema(schema: &'s Schema) -> Self {
+    pub(crate) fn from_schema(schema: &'s Schema) -> Self {
         let mut names = Self(HashMap::new());
         names.collect_named(schema);
         names
     }
 
     /// The definition behind a reference; anything else is itself.
-    pub(super) fn resolve(&self, schema: &'s Schema) -> &'s Schema {
+    pub(crate) fn resolve(&self, schema: &'s Schema) -> &'s Schema {
         let Schema::Ref { name } = schema else { return schema };
         self.0.get(name).copied().unwrap_or(schema)
     }
 
+    /// Follows the text of the schema and no reference, so that each definition is visited once.
     #[expect(clippy::wildcard_enum_match_arm, reason = "only these hold other schemas")]
     fn collect_named(&mut self, schema: &'s Schema) {
         if let (Some(name), false) = (schema.name(), matches!(schema, Schema::Ref { .. })) {
-            self.0.insert(name, schema);
+            self.0.insert(name.clone(), schema);
+            // The library lets a schema refer to a type by an alias, too.
+            for alias in schema.aliases().into_iter().flatten() {
+                self.0.entry(alias.fully_qualified_name(None).into_owned()).or_insert(schema);
+            }
         }
         match schema {
             Schema::Record(record) => record.fields.iter().for_each(|field| self.collect_named(&field.schema)),
