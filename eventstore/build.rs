@@ -1,4 +1,4 @@
-//! A migration that was added is built in: the macro that does it does not watch the folder.
+//! Rebuilds the crate when a migration is added: `sqlx::migrate!` does not watch its folder.
 
 fn main() {
     println!("cargo:rerun-if-changed=../migrations/postgres");

@@ -1,4 +1,4 @@
-//! The clients of every store, opened from the settings; no connection is made before it is needed.
+//! The application context: clients of all engines, created from the settings. They connect on first use.
 
 mod absent_model;
 mod active_read_models;
@@ -48,76 +48,76 @@ use crate::{
     object_store::ObjectStore,
 };
 
-/// Commands on opportunities, decided over the log in Postgres.
+/// The command service of opportunities, over the event store in Postgres.
 pub type PgOpportunities = Arc<OpportunityService<PgEventStore<Opportunity>>>;
 
-/// The clients of every store.
+/// The clients of all engines and services. Cheap to clone.
 #[derive(Clone)]
 pub struct AppContext {
-    /// The log of events.
+    /// Connection pool of the event store.
     pub pool: PgPool,
-    /// Commands on opportunities.
+    /// Executes commands on opportunities.
     pub opportunities: PgOpportunities,
-    /// Commands on what tenants own.
+    /// Dispatches commands on aggregates that tenants own.
     pub dispatcher: Arc<CommandDispatcher<PgEventStore<()>>>,
-    /// The rooms where proposals are written together.
+    /// Rooms of shared editing.
     pub rooms: Arc<RoomManager<PgEventStore<()>>>,
-    /// The read models, in the generations that readers see.
+    /// The read models in their active generations.
     pub read_models: ActiveReadModels,
-    /// What keeps them up to date, rebuilds and compares them.
+    /// Runs, rebuilds and verifies projections.
     pub runtime: Arc<ProjectionRuntime>,
-    /// The events of the log as they come.
+    /// Feed of the events of the log, for subscriptions.
     pub event_feed: EventFeed,
-    /// Rebuilds that are asked for over the API.
+    /// Runs rebuilds that are started over the API.
     pub rebuilds: BackgroundRebuilds,
-    /// The shapes of events.
+    /// Looks up event schemas in the schema registry.
     pub registry_client: ReadOnlyRegistryClient,
-    /// The log, as commands see it.
+    /// The event store, which loads and appends streams.
     pub event_store: PgEventStore<()>,
-    /// Files of documents.
+    /// Stores the files of documents.
     pub objects: ObjectStore,
-    /// How long a query waits for a read model that is behind its consistency token.
+    /// How long a query waits for a read model that has not reached its consistency token.
     pub consistency_wait: std::time::Duration,
     kafka: Arc<KafkaClient>,
     kafka_config: eventstore::topic::KafkaConfig,
 }
 
-/// Why the clients cannot be made; nothing was connected to yet.
+/// Why the application context could not be created. No connection has been attempted.
 #[derive(Debug, thiserror::Error)]
 pub enum AppContextError {
-    /// The settings of the log or of Kafka are unusable.
+    /// The settings of the event log are invalid.
     #[error("setting up the event log")]
     Log(#[source] LogError),
-    /// The settings of a read model are unusable.
+    /// The settings of a read model are invalid.
     #[error("setting up a read model")]
     ReadModel(#[source] QueryError),
-    /// The model that tells meanings is not where the settings say.
-    #[error("loading the embedding model; embedding.model_dir names its folder")]
+    /// The embedding model could not be loaded from `embedding.model_dir`.
+    #[error("loading the embedding model; embedding.model_dir is its folder")]
     Model(#[source] EmbeddingError),
-    /// The settings of writing together are unusable.
-    #[error("setting up the rooms where proposals are written together")]
+    /// The settings of shared editing are invalid.
+    #[error("setting up shared editing")]
     Rooms(#[source] TextError),
-    /// The address of the schema registry is none.
+    /// The URL of the schema registry is invalid.
     #[error("setting up the client of the schema registry")]
     Registry(#[source] RegistryLookupError),
-    /// The Kafka client refuses its settings.
+    /// The Kafka client rejects its settings.
     #[error("setting up the Kafka client")]
     Kafka(#[source] rdkafka::error::KafkaError),
 }
 
 impl AppContext {
-    /// Makes the clients and loads the embedding model.
+    /// Creates the clients and loads the embedding model.
     ///
     /// # Errors
-    /// [`AppContextError`] when a setting is unusable or the embedding model is not there.
+    /// [`AppContextError`] when a setting is invalid or the embedding model cannot be loaded.
     pub async fn open_with_model(config: &MedhubConfig) -> Result<Self, AppContextError> {
         Self::with_model(config, Arc::new(load_embedding_model(&config.embedding).await?))
     }
 
-    /// Makes the clients for commands that embed nothing: they work where the model is not there.
+    /// Creates the clients without an embedding model, for commands that embed nothing. Embedding fails.
     ///
     /// # Errors
-    /// [`AppContextError`] when a setting is unusable.
+    /// [`AppContextError`] when a setting is invalid.
     pub fn open_without_model(config: &MedhubConfig) -> Result<Self, AppContextError> {
         Self::with_model(config, Arc::new(AbsentModel))
     }
@@ -134,26 +134,27 @@ impl AppContext {
         };
         let (log, store) =
             (Arc::new(PgLogReader::new(pool.clone())), PgEventStore::<()>::new(pool.clone(), &config.postgres));
-        let feed = EventFeed::new(log.clone(), models.change_feed.clone());
+        let event_feed = EventFeed::new(log.clone(), models.change_feed.clone());
         let runtime = ProjectionRuntime::new(
             ControlStore::new(pool.clone()),
             log,
             SchemaRegistryClient::new(&config.registry),
             config.worker.clone(),
         );
-        let bus = Arc::new(CommandDispatcher::new(store.clone(), Arc::new(SystemClock)));
-        let settling = ProposalSync::new(SharedTextStore::new(pool.clone()), Arc::clone(&bus));
+        let dispatcher = Arc::new(CommandDispatcher::new(store.clone(), Arc::new(SystemClock)));
+        let proposal_sync = ProposalSync::new(SharedTextStore::new(pool.clone()), Arc::clone(&dispatcher));
         let peers = PeerChannelConfig { url: config.redis.url.clone(), prefix: config.redis.key_prefix.clone() };
-        let rooms = RoomManager::new(config.collaboration.clone(), settling, &peers).map_err(AppContextError::Rooms)?;
+        let rooms =
+            RoomManager::new(config.collaboration.clone(), proposal_sync, &peers).map_err(AppContextError::Rooms)?;
         Ok(Self {
             opportunities: Arc::new(OpportunityService::new(store.store_for(), Arc::new(SystemClock))),
-            dispatcher: bus,
+            dispatcher,
             rooms: Arc::new(rooms),
             event_store: store,
             objects: ObjectStore::new(&config.objects),
             consistency_wait: config.http.consistency_wait(),
             read_models: ActiveReadModels::new(models),
-            event_feed: feed,
+            event_feed,
             rebuilds: BackgroundRebuilds::new(runtime.clone()),
             runtime: Arc::new(runtime),
             registry_client: ReadOnlyRegistryClient::new(&config.registry).map_err(AppContextError::Registry)?,
@@ -163,7 +164,7 @@ impl AppContext {
         })
     }
 
-    /// The projections whose generation was switched last: those that can go back.
+    /// Returns the projections that were switched last, which are those that a rollback without names switches back.
     ///
     /// # Errors
     /// [`ControlError`] when Postgres does not answer.
@@ -174,17 +175,17 @@ impl AppContext {
         Ok(projections)
     }
 
-    /// How many opportunities a caller of GraphQL is told there are.
+    /// Queries `opportunities { totalCount }` over GraphQL.
     async fn count_graphql_opportunities(&self) -> Result<u64, CountError> {
         let graphql = GraphQl::new(self, &HttpConfig::default());
         graphql.query_total_count().await.map_err(CountError::GraphQl)
     }
 }
 
-/// Loads the model where it may block.
+/// Loads the embedding model on a thread for blocking work.
 ///
 /// # Errors
-/// [`AppContextError::Model`] when it is not where the settings say.
+/// [`AppContextError::Model`] when `embedding.model_dir` does not contain a valid model.
 pub async fn load_embedding_model(config: &EmbeddingConfig) -> Result<StaticModel, AppContextError> {
     let folder = config.model_dir.clone();
     match tokio::task::spawn_blocking(move || StaticModel::load(&folder)).await {

@@ -1,14 +1,14 @@
-//! Who asks, and what they may: said once for GraphQL, REST, ingest and gRPC.
+//! Authentication and authority of callers, shared by GraphQL, REST, ingest and gRPC.
 //!
 //! ```text
 //! Authorization: Bearer ... ──▶ operator's token ──▶ operator
-//!                           ──▶ mhk_...          ──▶ machine: the key's scopes
-//!                           ──▶ a JWT            ──▶ member: the role that the company gives them now
+//!                           ──▶ mhk_...          ──▶ machine: the scopes of the API key
+//!                           ──▶ a JWT            ──▶ member: the role that the company grants now
 //! nothing                                        ──▶ anonymous: public data only
 //! ```
 //!
-//! A token says who somebody is; what they may is what their company says, so that a role that was taken away or a key
-//! that was revoked counts for nothing from then on, whatever tokens are about (ADR 20).
+//! A token proves identity only; authority is looked up in the company's state. A withdrawn role or a revoked key is
+//! therefore effective at once, whatever tokens are still valid (ADR 20).
 
 mod api_key;
 mod authenticator;
@@ -32,36 +32,36 @@ use chrono::{DateTime, Utc};
 use commands::{authorization::CallerAuthority, caller::Caller, dispatcher::CommandSender};
 use domain::value::{TenantId, UserId};
 
-/// Somebody whose request is to be answered.
+/// The authenticated or anonymous sender of a request.
 #[derive(Debug, Clone)]
 pub struct Principal {
-    /// Who it is, for which tenant, and what they may.
+    /// User, tenant and authority.
     pub sender: CommandSender,
-    /// Operates the service: rebuilds read models, changes public data.
+    /// Whether it may operate the service: rebuild read models, change public data.
     pub is_operator: bool,
-    /// Whom limits count for.
+    /// What its rate limit is counted by.
     pub rate_limit_subject: RateLimitSubject,
-    /// Until when a long connection may be kept; `None` where nothing ends it.
+    /// When long connections must end; `None` for no limit.
     pub expires_at: Option<DateTime<Utc>>,
-    /// The token that they showed; `None` where it was none, or something else.
+    /// The token that it was authenticated by; `None` for API keys, operators and anonymous requests.
     pub token: Option<TokenId>,
 }
 
-/// Whom limits count for.
+/// What a rate limit is counted by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RateLimitSubject {
-    /// An address, of one who did not say who they are.
+    /// The client address, for requests without credentials.
     Address,
-    /// A person, by name: whatever company they act for.
+    /// A user, by id, for whatever company they act.
     User(String),
-    /// A key.
+    /// An API key, by id.
     Key(String),
-    /// Nobody: operators are not limited.
+    /// No limit: operators.
     Unlimited,
 }
 
 impl RateLimitSubject {
-    /// A name for the client that connections count for: who it is, else the address.
+    /// Key by which connections of this client are counted; `address` identifies clients without credentials.
     pub fn client_key(&self, address: &str) -> String {
         match self {
             Self::Address => format!("address:{address}"),
@@ -73,7 +73,7 @@ impl RateLimitSubject {
 }
 
 impl Principal {
-    /// Of one who did not say who they are: sees what is public.
+    /// A request without credentials: may read public data.
     pub fn anonymous() -> Self {
         Self {
             sender: CommandSender {
@@ -87,7 +87,7 @@ impl Principal {
         }
     }
 
-    /// Of one who showed the operator's token: may change what is public, and no tenant's data.
+    /// The operator: may change public data, but has no access to data of tenants.
     pub fn operator() -> Self {
         Self {
             sender: CommandSender {
@@ -101,7 +101,7 @@ impl Principal {
         }
     }
 
-    /// The same, for another request: with a correlation id of its own.
+    /// The same principal with a new correlation id, for another request.
     #[must_use]
     pub fn with_new_correlation(&self) -> Self {
         let Caller { user_id, tenant_id, .. } = self.sender.caller.clone();
@@ -110,12 +110,12 @@ impl Principal {
         Self { sender, ..self.clone() }
     }
 
-    /// The tenant that they act for.
+    /// The tenant that it acts for.
     pub fn tenant(&self) -> &TenantId {
         &self.sender.caller.tenant_id
     }
 
-    /// Who they are.
+    /// The user id.
     pub fn user(&self) -> &UserId {
         &self.sender.caller.user_id
     }

@@ -1,6 +1,6 @@
-//! Benchmarks: what a part of the system does, beside the raw limit measured in the same run on the same machine.
+//! Benchmarks: measure a part of the system beside a baseline, the raw limit in the same run on the same machine.
 //!
-//! Absolute times drift on shared machines; the ratio is what a claim rests on.
+//! Absolute figures drift on shared machines; compare ratios.
 
 pub mod api;
 pub mod append;
@@ -23,25 +23,26 @@ use serde::Serialize;
 
 pub(crate) use self::baseline::MEASURED_PROJECTIONS;
 
-/// What one measurement gave.
+/// Figures of one measurement.
 #[derive(Debug, Clone, Serialize)]
 pub struct BenchFigures {
-    /// How many events.
+    /// Number of events.
     pub events: u64,
-    /// In how many seconds.
+    /// Elapsed time, in seconds.
     pub seconds: f64,
-    /// Events in a second.
+    /// Events per second.
     pub events_per_s: f64,
-    /// Half of all waits were shorter, in milliseconds; `None` where nobody waits for a single event.
+    /// Median latency, in milliseconds; `None` if single events are not timed.
     pub p50_ms: Option<f64>,
-    /// 99 of 100 waits were shorter, in milliseconds.
+    /// 99th percentile of the latency, in milliseconds; `None` if single events are not timed.
     pub p99_ms: Option<f64>,
-    /// Processor time of this process, in seconds.
+    /// CPU time of this process, in seconds.
     pub cpu_s: f64,
 }
 
 impl BenchFigures {
-    /// Figures of `events` events in `elapsed`, with `cpu` of processor time. `waits` are in microseconds.
+    /// Creates figures of `events` events in `elapsed`, with `cpu` of CPU time. `waits` holds latencies in
+    /// microseconds.
     #[expect(clippy::cast_precision_loss, reason = "figures are for reading")]
     pub fn new(events: u64, elapsed: Duration, cpu: Duration, waits: Option<&Histogram<u64>>) -> Self {
         let seconds = elapsed.as_secs_f64();
@@ -58,10 +59,10 @@ impl BenchFigures {
 }
 
 impl BenchFigures {
-    /// The run in the middle of several, by throughput.
+    /// Returns the run with the median throughput.
     ///
     /// # Errors
-    /// When there was none.
+    /// When `runs` is empty.
     pub fn median(mut runs: Vec<Self>) -> anyhow::Result<Self> {
         runs.sort_by(|one, other| one.events_per_s.total_cmp(&other.events_per_s));
         let middle = runs.len() / 2;
@@ -69,50 +70,50 @@ impl BenchFigures {
     }
 }
 
-/// The longest wait that a histogram tells from a longer one, in microseconds: an hour.
+/// Upper bound of the histograms, in microseconds: an hour.
 const MAX_WAIT_MICROS: u64 = 3_600_000_000;
 
-/// An empty histogram of waits in microseconds. It has bounds: one without them would grow on `record` only, and
-/// `saturating_record` would put everything into its few first microseconds.
+/// Creates an empty histogram of latencies in microseconds. It has bounds, because one without bounds grows on `record`
+/// only, and `saturating_record` would clamp everything to its initial range of a few microseconds.
 ///
 /// # Errors
 /// Never with these bounds.
 fn new_wait_histogram() -> anyhow::Result<Histogram<u64>> {
-    Histogram::new_with_bounds(1, MAX_WAIT_MICROS, 3).context("making a histogram")
+    Histogram::new_with_bounds(1, MAX_WAIT_MICROS, 3).context("creating a histogram")
 }
 
-/// A wait as the histograms take it.
+/// Converts a latency to microseconds, saturating.
 fn to_micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// What a benchmark prints: one JSON line.
+/// The JSON line that a benchmark prints.
 #[derive(Debug, Clone, Serialize)]
 pub struct BenchReport {
-    /// Which benchmark.
+    /// Name of the benchmark.
     pub bench: &'static str,
-    /// What was measured.
+    /// Figures of the product.
     #[serde(flatten)]
     pub figures: BenchFigures,
-    /// The raw limit: the least equivalent work without this system.
+    /// Figures of the baseline: the least equivalent work without the product.
     pub raw: BenchFigures,
-    /// What the raw limit is.
+    /// Describes the baseline.
     pub raw_is: String,
-    /// `events_per_s` divided by that of the raw limit.
+    /// `events_per_s` divided by that of the baseline; 0 if that is 0.
     pub ratio: f64,
-    /// Figures of this benchmark alone.
+    /// Figures that only this benchmark has.
     #[serde(flatten)]
     pub extra_figures: serde_json::Map<String, serde_json::Value>,
 }
 
 impl BenchReport {
-    /// A report without figures of its own.
+    /// Creates a report without extra figures.
     pub fn new(bench: &'static str, figures: BenchFigures, raw_is: impl Into<String>, raw: BenchFigures) -> Self {
         let ratio = if raw.events_per_s > 0.0 { figures.events_per_s / raw.events_per_s } else { 0.0 };
         Self { bench, figures, raw, raw_is: raw_is.into(), ratio, extra_figures: serde_json::Map::new() }
     }
 
-    /// Adds a figure of this benchmark alone.
+    /// Adds an extra figure.
     #[must_use]
     pub fn with_figure(mut self, name: &str, value: impl Into<serde_json::Value>) -> Self {
         self.extra_figures.insert(name.to_owned(), value.into());

@@ -35,18 +35,18 @@ use clap::{Parser, Subcommand};
 
 use crate::config::MedhubConfig;
 
-/// Finds federal contract opportunities for medical suppliers: takes notices in, keeps every change as an event, and
-/// answers through GraphQL.
+/// Finds federal contract opportunities for medical suppliers: imports notices, records every change as an event, and
+/// answers queries over GraphQL.
 #[derive(Debug, Parser)]
 #[command(name = "medhub", version, propagate_version = true, arg_required_else_help = true)]
 #[command(
     after_help = "Settings: defaults, then the file, then MEDHUB__SECTION__KEY, then DATABASE_URL, KAFKA_BROKERS, \
-                        CLICKHOUSE_URL, QDRANT_URL, REDIS_URL and SCHEMA_REGISTRY_URL. `medhub config` shows what results."
+                        CLICKHOUSE_URL, QDRANT_URL, REDIS_URL and SCHEMA_REGISTRY_URL. `medhub config` shows the result."
 )]
 struct MedhubCli {
     #[arg(long, global = true, value_name = "FILE", help = "Settings in TOML [default: what MEDHUB_CONFIG names]")]
     config: Option<PathBuf>,
-    /// Log what is going on, not only what goes wrong
+    /// Log at the level of the settings, not only warnings and errors
     #[arg(short, long, global = true)]
     verbose: bool,
     #[command(subcommand)]
@@ -55,54 +55,55 @@ struct MedhubCli {
 
 #[derive(Debug, Subcommand)]
 enum CliSubcommand {
-    /// Prepare every store: tables, topics, collections. Safe to repeat
+    /// Prepare every engine: tables, schemas, topics, collections. Safe to repeat
     Migrate(migrate::MigrateArgs),
-    /// Run the service until it is told to stop
+    /// Run the service until SIGTERM or SIGINT
     Serve(serve::ServeArgs),
-    /// Run the workers of some projections until they are told to stop
+    /// Run the workers of some projections until SIGTERM or SIGINT
     Project(project::ProjectArgs),
-    /// Take in notices from a file or from standard input. Safe to interrupt and to repeat
+    /// Import notices from a file or standard input. Safe to interrupt and to repeat
     Import(import::ImportArgs),
-    /// Write made-up notices in the format of SAM.gov's CSV extract
+    /// Generate notices in the format of SAM.gov's CSV extract
     Generate(generate::GenerateArgs),
-    /// Record made-up visits to the opportunities in the log
+    /// Record generated visits to the opportunities in the log
     Simulate(simulate::SimulateArgs),
-    /// Count what every store holds, and say whether they agree
+    /// Show the relay and the projections, and compare what every engine holds
     Status(status::StatusArgs),
-    /// Build the next generation of read models from the log, and switch readers over
+    /// Build the next generation of read models from the log and switch to it
     Rebuild(rebuild::RebuildArgs),
-    /// Point readers back at the generations they saw before
+    /// Switch back to the previous generations of read models
     Rollback(rollback::RollbackArgs),
-    /// List the builds of every read model, or drop one
+    /// List the generations of every read model, or drop one
     Generations(generations::GenerationsArgs),
-    /// Compare read models with the log, and name what differs
+    /// Compare read models with the log and report the differences
     Verify(verify::VerifyArgs),
-    /// Deal with events that a projection could not take in
+    /// List, inspect, redrive or drop events that a projection could not apply
     DeadLetters(dead_letters::DeadLettersArgs),
-    /// Publish a log anew that was restored from a backup
+    /// Publish a log again that was restored from a backup
     Recover(recover::RecoverArgs),
-    /// Reach every store, and say which one is away and what to do
+    /// Check every engine, and say which is unavailable and what to do
     Doctor(doctor::DoctorArgs),
     /// Print events of the log as JSON lines
     Replay(replay::ReplayArgs),
-    /// Print the last events of the log and what comes, as JSON lines
+    /// Print the last events of the log and follow it, as JSON lines
     Tail(tail::TailArgs),
     /// Measure a part of the system beside the raw limit of this machine
     Bench(bench::BenchArgs),
-    /// List the schemas of all events, and what the schema registry knows of them
+    /// List the schemas of all events and their state in the schema registry
     Schemas(schemas::SchemasArgs),
     /// Show the settings in force, without secrets
     Config(config::ConfigArgs),
     /// Print the GraphQL schema
     Sdl(sdl::SdlArgs),
-    /// Print the description of the REST API
+    /// Print the OpenAPI description of the REST API
     #[command(name = "openapi")]
     OpenApi(openapi::OpenApiArgs),
 }
 
-/// Runs one command in this process's environment and answers with its exit code: 0 done, 1 failed, 2 misused.
+/// Runs one command with the settings of this process's environment and returns its exit code: 0 done, 1 failed, 2
+/// misused, or a code that the command documents.
 ///
-/// `args` come **without** the name of the program. It builds a runtime of its own: call it from a plain `main`.
+/// `args` do **not** include the program's name. Builds its own Tokio runtime: call it from a synchronous `main`.
 pub fn run<I, T>(args: I) -> ExitCode
 where
     I: IntoIterator<Item = T>,
@@ -120,7 +121,7 @@ where
 }
 
 fn execute_cli(cli: MedhubCli) -> anyhow::Result<ExitCode> {
-    // What needs no settings works also where they are broken.
+    // These need no settings and so work where the settings are invalid.
     let command = match cli.command {
         CliSubcommand::Generate(command) => return command.run(),
         CliSubcommand::Sdl(command) => return command.run(),
@@ -144,14 +145,14 @@ fn execute_cli(cli: MedhubCli) -> anyhow::Result<ExitCode> {
         | CliSubcommand::Schemas(_)
         | CliSubcommand::Config(_)) => command,
     };
-    // Variables that are not text cannot name a setting.
+    // Variables that are not valid Unicode cannot name a setting.
     let environment =
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let config = MedhubConfig::load(cli.config.as_deref(), environment)?;
     logging::init_logging(&config.log, logging::LogVerbosity::for_subcommand(&command, cli.verbose))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let outcome = runtime.block_on(run_subcommand(command, config));
-    // A blocking read of standard input cannot be interrupted; it must not hold up the end.
+    // A blocking read of standard input cannot be interrupted; do not wait for it.
     runtime.shutdown_background();
     outcome
 }

@@ -1,7 +1,7 @@
-//! All settings, composed of each crate's own section.
+//! The configuration, composed of the sections of all crates.
 //!
-//! A later source wins over an earlier one: defaults in code, the TOML file, `MEDHUB__SECTION__KEY`, and the engines'
-//! well-known URL variables of [`WELL_KNOWN_VARIABLES`]. Each section's file is the table of its keys.
+//! A later source overrides an earlier one: defaults in code, the TOML file, `MEDHUB__SECTION__KEY`, and the engines'
+//! well-known URL variables of [`WELL_KNOWN_VARIABLES`]. The module of each section has a table of its keys.
 
 mod admin;
 mod auth;
@@ -45,7 +45,7 @@ pub use self::{
     serve::ServeConfig,
 };
 
-/// Variables that the engines' own tools know, and the settings they stand for.
+/// Environment variables that the engines' own tools use, and the settings that they override.
 pub const WELL_KNOWN_VARIABLES: [(&str, &str); 6] = [
     ("DATABASE_URL", "postgres.url"),
     ("KAFKA_BROKERS", "kafka.brokers"),
@@ -55,67 +55,67 @@ pub const WELL_KNOWN_VARIABLES: [(&str, &str); 6] = [
     ("SCHEMA_REGISTRY_URL", "registry.url"),
 ];
 
-/// Names the settings file where the command line does not.
+/// Names the configuration file unless the command line does.
 const FILE_VARIABLE: &str = "MEDHUB_CONFIG";
 
-/// What the workers take from the section `kafka` unless they are told otherwise, so that it is set once.
+/// Keys that workers take from the section `kafka` unless set in `worker`, so that they are set once.
 const SHARED_WITH_WORKERS: [&str; 3] = ["brokers", "topic_prefix", "partitions"];
 
-/// All settings.
+/// The whole configuration.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MedhubConfig {
-    /// The HTTP edge.
+    /// HTTP edge.
     pub http: HttpConfig,
-    /// Who may operate the service over its API. It is a secret, so that it is not written with the rest.
+    /// Operators' access over the API. Contains a secret, so it is not serialized.
     #[serde(skip_serializing)]
     pub admin: AdminConfig,
-    /// How people and machines say who they are. It holds a secret, so that it is not written with the rest.
+    /// Authentication. Contains a secret, so it is not serialized.
     #[serde(skip_serializing)]
     pub auth: AuthConfig,
-    /// How often somebody may ask.
+    /// Rate limits.
     pub limits: RateLimitConfig,
-    /// Where gRPC listens.
+    /// gRPC edge.
     pub grpc: GrpcConfig,
-    /// How views and clicks are taken in.
+    /// Ingest of views and clicks.
     pub ingest: IngestConfig,
-    /// How proposals are written together.
+    /// Shared editing of proposals.
     pub collaboration: CollaborationConfig,
-    /// Where files are held.
+    /// Object store, which holds the files of documents.
     pub objects: ObjectsConfig,
-    /// Start and end of a service.
+    /// Startup and shutdown of a service.
     pub serve: ServeConfig,
-    /// The log of the program.
+    /// Logging.
     pub log: LoggingConfig,
-    /// The log of events. Its URL is a secret, so that it is not written with the rest.
+    /// Postgres, which holds the event store. Its URL is a secret, so it is not serialized.
     #[serde(skip_serializing)]
     pub postgres: PostgresConfig,
-    /// The topics that carry the events.
+    /// Kafka topics of the events.
     pub kafka: KafkaConfig,
-    /// The relay from the one to the other.
+    /// Relay from the event store to Kafka.
     pub relay: RelayConfig,
-    /// The registry of the events' schemas.
+    /// Schema registry.
     pub registry: RegistryConfig,
-    /// The workers that read the topics.
+    /// Workers, which consume the topics.
     pub worker: WorkerConfig,
-    /// The store of figures and lists.
+    /// ClickHouse: read models of analytics and lists.
     pub clickhouse: AnalyticsConfig,
-    /// The store of meanings.
+    /// Qdrant: read model of the semantic search.
     pub qdrant: SearchConfig,
-    /// The model that tells meanings.
+    /// Embedding model of the semantic search.
     pub embedding: EmbeddingConfig,
-    /// The store of detail views.
+    /// Redis: read models of detail views.
     pub redis: RedisConfig,
-    /// Every setting as it was merged, for showing.
+    /// All merged settings, for [`Self::to_masked_toml`].
     #[serde(skip)]
     merged: Dict,
 }
 
 impl MedhubConfig {
-    /// Merges all sources. `file` wins over the file that `MEDHUB_CONFIG` names.
+    /// Merges all sources. `file` overrides the file that `MEDHUB_CONFIG` names.
     ///
     /// # Errors
-    /// [`ConfigError`] naming the file that cannot be read, or the key that is unknown or has an unusable value.
+    /// [`ConfigError`] with the file that cannot be read, or the keys that are unknown or have invalid values.
     pub fn load(
         file: Option<&Path>,
         environment: impl IntoIterator<Item = (String, String)>,
@@ -142,16 +142,16 @@ impl MedhubConfig {
         Ok(config)
     }
 
-    /// The settings in force as TOML, with secrets and passwords inside URLs hidden.
+    /// The merged settings as TOML, with secrets and passwords in URLs masked.
     ///
     /// # Errors
-    /// [`ConfigError::Print`] when a value has no form in TOML.
+    /// [`ConfigError::Print`] when a value cannot be represented in TOML.
     pub fn to_masked_toml(&self) -> Result<String, ConfigError> {
         toml::to_string(&secret::mask_settings(self.merged.clone())).map_err(ConfigError::Print)
     }
 }
 
-/// Every default, without what the workers share with the section `kafka`.
+/// All defaults, without those that workers take from the section `kafka`.
 fn default_settings() -> Result<Dict, ConfigError> {
     let settings = Figment::from(Serialized::defaults(MedhubConfig::default()));
     let mut defaults: Dict = settings.extract().map_err(|error| ConfigError::from_figment(error, &settings))?;

@@ -1,4 +1,4 @@
-//! The GraphQL schema: mutations are commands, queries are read models.
+//! The GraphQL edge: mutations dispatch commands, queries read from read models, subscriptions follow the log.
 
 mod cents;
 mod command_dispatch;
@@ -72,10 +72,10 @@ use crate::{
     config::HttpConfig,
 };
 
-const TIME_DESCRIPTION: &str = "A point in time in RFC 3339, e.g. `\"2026-03-31T17:00:00Z\"`; answers are in UTC.";
+const TIME_DESCRIPTION: &str = "A point in time in RFC 3339, e.g. `\"2026-03-31T17:00:00Z\"`; responses are in UTC.";
 const DAY_DESCRIPTION: &str = "A calendar day, e.g. `\"2026-03-31\"`.";
 
-/// What can be read.
+/// Queries of read models.
 #[derive(MergedObject, Default)]
 #[graphql(name = "Query")]
 struct QueryRoot(
@@ -99,7 +99,7 @@ struct QueryRoot(
     RebuildQuery,
 );
 
-/// What can be asked for. An answer means that the change is on record; read models follow shortly.
+/// Mutations. An `Accepted` outcome means that the change is recorded; read models follow shortly.
 #[derive(MergedObject, Default)]
 #[graphql(name = "Mutation")]
 struct MutationRoot(
@@ -114,7 +114,7 @@ struct MutationRoot(
     ProjectionMutation,
 );
 
-/// What is told as it happens.
+/// Subscriptions to changes as they happen.
 #[derive(MergedSubscription, Default)]
 #[graphql(name = "Subscription")]
 struct SubscriptionRoot(
@@ -128,12 +128,12 @@ struct SubscriptionRoot(
 type ApiSchema = Schema<QueryRoot, MutationRoot, SubscriptionRoot>;
 type ApiSchemaBuilder = SchemaBuilder<QueryRoot, MutationRoot, SubscriptionRoot>;
 
-/// Runs GraphQL documents.
+/// Executes GraphQL documents within limits of size and cost.
 #[derive(Clone)]
 pub struct GraphQl {
     schema: ApiSchema,
-    /// `None` where nothing is there to be asked, as in tests of the schema itself.
-    stores: Option<AppContext>,
+    /// `None` in tests of the schema that need no app.
+    app: Option<AppContext>,
     max_query_bytes: usize,
     limits: CostLimits,
     document_cache: ParsedDocumentCache,
@@ -142,20 +142,21 @@ pub struct GraphQl {
 }
 
 impl GraphQl {
-    /// A schema that reads and writes `stores`, within the limits of `config`.
-    pub fn new(stores: &AppContext, config: &HttpConfig) -> Self {
-        Self::from_builder(schema_builder(), stores, config)
+    /// Creates the schema on the clients of `app`, with the limits of `config` and without authentication.
+    pub fn new(app: &AppContext, config: &HttpConfig) -> Self {
+        Self::from_builder(schema_builder(), app, config)
     }
 
-    /// The same for those who sign in: companies change what they may.
-    pub fn with_identity(stores: &AppContext, config: &HttpConfig, authenticator: &Authenticator) -> Self {
-        Self::from_builder(schema_builder().data(authenticator.clone()), stores, config)
+    /// Like [`Self::new`], with an authenticator: needed by sign-in, by changes of companies, whose cached roles and
+    /// keys it invalidates, and by subscriptions to a tenant's data.
+    pub fn with_identity(app: &AppContext, config: &HttpConfig, authenticator: &Authenticator) -> Self {
+        Self::from_builder(schema_builder().data(authenticator.clone()), app, config)
     }
 
-    fn from_builder(schema: ApiSchemaBuilder, stores: &AppContext, config: &HttpConfig) -> Self {
+    fn from_builder(schema: ApiSchemaBuilder, app: &AppContext, config: &HttpConfig) -> Self {
         Self {
-            schema: schema.data(stores.opportunities.clone()).data(stores.clone()).finish(),
-            stores: Some(stores.clone()),
+            schema: schema.data(app.opportunities.clone()).data(app.clone()).finish(),
+            app: Some(app.clone()),
             max_query_bytes: config.max_query_bytes,
             limits: cost_limits(config),
             document_cache: ParsedDocumentCache::default(),
@@ -163,11 +164,11 @@ impl GraphQl {
         }
     }
 
-    /// Reads and measures a document, in a time that its length bounds; nothing of it is run yet. What it costs can be
-    /// charged before it is.
+    /// Parses and measures a document without executing it, in a time bounded by its length, so that its cost can be
+    /// charged before execution.
     ///
     /// # Errors
-    /// What the caller is answered when the document cannot be read, is not known by its hash, or asks for too much.
+    /// The response for a document that cannot be parsed, is not known by its hash, or costs too much.
     pub(crate) fn prepare(&self, mut request: Request) -> Result<PreparedDocument, Box<Response>> {
         if request.query.len() > self.max_query_bytes {
             return Err(Box::new(invalid_query_response(format!(
@@ -175,31 +176,31 @@ impl GraphQl {
                 self.max_query_bytes
             ))));
         }
-        // Tools send an empty name where they know none.
+        // Some tools send an empty name instead of none.
         request.operation_name = request.operation_name.filter(|name| !name.is_empty());
         let measured = self.document_cache.parse_and_measure(&mut request, &self.limits);
-        let measured = measured.map_err(|unfit| Box::new(error::prepare_error_response(&unfit)))?;
+        let measured = measured.map_err(|failure| Box::new(error::prepare_error_response(&failure)))?;
         Ok(PreparedDocument::new(request, measured))
     }
 
-    /// Runs one document for somebody.
+    /// Executes a query or mutation as `identity`.
     pub(crate) async fn run(&self, document: PreparedDocument, identity: &Principal) -> Response {
         let is_introspection = document.cost().is_introspection;
         let request = self.build_request(document, identity);
-        let answer = if is_introspection {
+        let response = if is_introspection {
             execute_introspection(&self.schema, request).await
         } else {
             self.schema.execute(request).await
         };
-        error::add_error_codes(answer)
+        error::add_error_codes(response)
     }
 
-    /// Runs one document for somebody, and goes on where it is a subscription.
+    /// Executes a document as `identity`; a subscription yields a response for each event.
     pub(crate) fn run_stream(&self, document: PreparedDocument, identity: &Principal) -> BoxStream<'static, Response> {
         self.schema.execute_stream(self.build_request(document, identity)).map(error::add_error_codes).boxed()
     }
 
-    /// [`Self::prepare_document`] and [`Self::run`].
+    /// [`Self::prepare`] and [`Self::run`].
     pub(crate) async fn execute(&self, request: Request, identity: &Principal) -> Response {
         match self.prepare(request) {
             Ok(document) => self.run(document, identity).await,
@@ -207,48 +208,48 @@ impl GraphQl {
         }
     }
 
-    /// The request with what resolvers need.
+    /// Adds the data that resolvers need: the caller, the read models and the loader.
     fn build_request(&self, document: PreparedDocument, identity: &Principal) -> Request {
         let request = document.into_request().data(identity.sender.caller.clone()).data(identity.clone());
-        let Some(stores) = &self.stores else { return request };
-        let reading = RequestReadModels::from_request(&request, stores, self.consistency_timeout);
-        let loader = OpportunityLoader(reading.unsynced_opportunity_views().clone());
-        request.data(DataLoader::new(loader, tokio::spawn)).data(reading)
+        let Some(app) = &self.app else { return request };
+        let read_models = RequestReadModels::from_request(&request, app, self.consistency_timeout);
+        let loader = OpportunityLoader(read_models.unsynced_opportunity_views().clone());
+        request.data(DataLoader::new(loader, tokio::spawn)).data(read_models)
     }
 
-    /// How many opportunities there are, as a caller is told.
+    /// Number of opportunities, as an anonymous caller sees it.
     ///
     /// # Errors
-    /// The text of the first error that a caller would get.
+    /// The message of the first error in the response.
     pub async fn query_total_count(&self) -> Result<u64, String> {
         let document = Request::new("{ opportunities(first: 1) { totalCount } }");
-        let answer = self.execute(document, &Principal::anonymous()).await;
-        if let Some(error) = answer.errors.first() {
+        let response = self.execute(document, &Principal::anonymous()).await;
+        if let Some(error) = response.errors.first() {
             return Err(error.message.clone());
         }
-        let data = answer.data.into_json().map_err(|error| error.to_string())?;
-        data["opportunities"]["totalCount"].as_u64().ok_or_else(|| "no number".to_owned())
+        let data = response.data.into_json().map_err(|error| error.to_string())?;
+        data["opportunities"]["totalCount"].as_u64().ok_or_else(|| "totalCount is not a number".to_owned())
     }
 }
 
-/// The schema in GraphQL's schema language, as it stands in `api/schema.graphql`.
+/// The schema in GraphQL's schema definition language, as committed in `api/schema.graphql`.
 pub fn sdl() -> String {
     let schema = schema_builder().finish();
     let sdl = schema.sdl_with_options(SDLExportOptions::new().sorted_fields().sorted_arguments().sorted_enum_items());
     sdl.lines().map(str::trim_end).collect::<Vec<_>>().join("\n").trim().to_owned() + "\n"
 }
 
-/// Questions about the schema that are answered at the same time: they compute, and never wait for anything.
+/// Limits concurrent introspection, which is CPU-bound and never waits.
 static INTROSPECTION_PERMITS: Semaphore = Semaphore::const_new(2);
 
-/// Answers a document about the schema on a thread that serves nobody else meanwhile.
+/// Executes an introspection document on a blocking thread, so that it does not delay other requests.
 async fn execute_introspection(schema: &ApiSchema, request: Request) -> Response {
     // The semaphore is never closed.
-    let _place = INTROSPECTION_PERMITS.acquire().await;
+    let _permit = INTROSPECTION_PERMITS.acquire().await;
     let (schema, runtime) = (schema.clone(), tokio::runtime::Handle::current());
     match tokio::task::spawn_blocking(move || runtime.block_on(schema.execute(request))).await {
-        Ok(answer) => answer,
-        Err(broken) => Response::from_errors(vec![error::internal(&broken).into_server_error(Pos::default())]),
+        Ok(response) => response,
+        Err(panicked) => Response::from_errors(vec![error::internal(&panicked).into_server_error(Pos::default())]),
     }
 }
 
@@ -256,13 +257,13 @@ fn cost_limits(config: &HttpConfig) -> CostLimits {
     CostLimits { complexity: config.max_complexity, depth: config.max_depth, aliases: config.max_aliases }
 }
 
-/// The schema; how much a document may ask for is decided before it gets here.
+/// The schema without limits of cost: [`GraphQl::prepare`] applies them before execution.
 fn schema_builder() -> ApiSchemaBuilder {
     Schema::build(QueryRoot::default(), MutationRoot::default(), SubscriptionRoot::default())
         .override_output_type_description::<DateTime<Utc>>(TIME_DESCRIPTION)
         .override_output_type_description::<NaiveDate>(DAY_DESCRIPTION)
-        // Spreads count as nesting there.
+        // The library counts spreads as nesting.
         .limit_recursive_depth(2 * MAX_NESTING)
-        // Comparing each wrong name with all right ones costs more than the answer is worth.
+        // Comparing each unknown name with all known ones costs too much.
         .disable_suggestions()
 }

@@ -53,10 +53,10 @@ use crate::{
     serve::ReadinessProbe,
 };
 
-/// Time for everything around a GraphQL document: reading the body, writing the answer.
+/// Time allowed beyond a document's own limit for reading the request body and writing the response.
 const TRANSFER_ALLOWANCE: Duration = Duration::from_secs(5);
 
-/// What the handlers share. Cheap to clone, since every request does.
+/// State shared by the handlers. Cheap to clone; every request clones it.
 #[derive(Clone)]
 struct HttpState(Arc<HttpStateInner>);
 
@@ -68,101 +68,94 @@ impl std::ops::Deref for HttpState {
     }
 }
 
-/// What is behind it.
 struct HttpStateInner {
-    /// Runs GraphQL documents; `None` where this process serves none.
+    /// `None` where this process serves no API.
     graphql: Option<GraphQl>,
-    /// Tells whether this process can do its work.
     readiness: Arc<ReadinessProbe>,
-    /// What this process measured of itself.
     metrics: Option<PrometheusHandle>,
     /// Folder with the playground's scripts.
     assets_dir: Option<PathBuf>,
-    /// How long a GraphQL document may run.
+    /// Time limit of a GraphQL document.
     timeout: Duration,
-    /// Finds out who asks; there is one wherever something is asked.
+    /// `None` where this process serves no API.
     gate: Option<RequestGate>,
-    /// Where proposals are written together, wherever something is asked.
+    /// Rooms of shared texts; `None` where this process serves no API.
     rooms: Option<Arc<RoomManager<PgEventStore<()>>>>,
-    /// Places for `WebSocket`s.
     socket_permits: SocketPermits,
     /// Longest message over a WebSocket, in bytes.
     max_message_bytes: usize,
-    /// Time between two pings over a WebSocket.
+    /// Interval between two WebSocket pings.
     ping_every: Duration,
-    /// How requests are answered.
     objectives: ServiceObjectives,
 }
 
-/// What is served to those who ask, and who is let in.
+/// What the API routes need; a process without it serves only health, metrics and the landing page.
 pub(crate) struct ApiServices {
-    /// Runs GraphQL documents.
     pub(crate) graphql: GraphQl,
-    /// Finds out who asks.
     pub(crate) gate: RequestGate,
-    /// What REST works on.
     pub(crate) rest: RestState,
 }
 
-/// All routes. Without `served` only those that tell how the process is. What needs no login is counted by `limiter`.
+/// All routes. Without `services` there are only those that report on the process. `limiter` limits requests that need
+/// no login.
 pub(crate) fn router(
     config: &HttpConfig,
-    served: Option<ApiServices>,
+    services: Option<ApiServices>,
     readiness: Arc<ReadinessProbe>,
     metrics: Option<PrometheusHandle>,
     limiter: RateLimiter,
 ) -> Router {
-    let (graphql, door, rest) = match served {
-        Some(ApiServices { graphql, gate: door, rest }) => (Some(graphql), Some(door), Some(rest)),
+    let (graphql, gate, rest) = match services {
+        Some(ApiServices { graphql, gate, rest }) => (Some(graphql), Some(gate), Some(rest)),
         None => (None, None, None),
     };
-    let edge = HttpState(Arc::new(HttpStateInner {
+    let state = HttpState(Arc::new(HttpStateInner {
         rooms: rest.as_ref().map(|rest| Arc::clone(&rest.stores.rooms)),
         graphql,
         readiness,
         metrics,
         assets_dir: config.assets_dir.clone(),
         timeout: config.request_timeout(),
-        gate: door.clone(),
+        gate: gate.clone(),
         socket_permits: SocketPermits::new(config.max_sockets, config.max_sockets_per_client),
         max_message_bytes: config.max_body_bytes,
         ping_every: config.ping_every(),
         objectives: ServiceObjectives::default(),
     }));
-    let mut asked = Router::new();
-    let mut pages = Router::new()
+    let mut api_routes = Router::new();
+    let mut public_routes = Router::new()
         .route("/", get(landing::serve_landing_page))
         .route("/health", get(health::report_liveness))
         .route("/ready", get(health::report_readiness))
         .route("/slo", get(service_objectives::report_objectives))
         .route("/metrics", get(metrics::render_metrics));
-    if let (Some(door), Some(rest)) = (door, rest) {
+    if let (Some(gate), Some(rest)) = (gate, rest) {
         let (rest, files) = rest::routes(rest, config.max_body_bytes);
-        let guard = middleware::from_fn_with_state(door, request_gate::admit_request);
-        let measure = middleware::from_fn_with_state(edge.objectives.clone(), service_objectives::measure_request);
+        let guard = middleware::from_fn_with_state(gate, request_gate::admit_request);
+        let measure = middleware::from_fn_with_state(state.objectives.clone(), service_objectives::measure_request);
         let graphql = Router::new()
             .route("/graphql", get(graphql_websocket::serve_graphql_get).post(graphql_handler::execute_post))
             .route("/together/{proposal_id}", get(shared_editing::open_room_socket))
             .layer(inflate::inflate_layer(InflatePolicy::UpTo(config.max_body_bytes)))
-            .with_state(edge.clone());
+            .with_state(state.clone());
         let memory = BodyMemory::new(config.max_body_memory_bytes);
         let memory = middleware::from_fn_with_state(memory, body_memory::limit_body_memory);
-        asked = graphql.merge(rest);
-        asked = asked.layer(memory).merge(files).layer(guard).layer(measure);
-        pages = pages
+        api_routes = graphql.merge(rest);
+        api_routes = api_routes.layer(memory).merge(files).layer(guard).layer(measure);
+        public_routes = public_routes
             .route("/playground.js", get(playground::serve_start_script))
             .route("/assets/{file}", get(assets::serve_asset));
     }
-    let pages = pages.with_state(edge).fallback(not_found);
-    asked
-        .merge(pages.layer(middleware::from_fn_with_state(limiter, request_gate::admit_public_request)))
+    let public_routes = public_routes.with_state(state).fallback(not_found);
+    api_routes
+        .merge(public_routes.layer(middleware::from_fn_with_state(limiter, request_gate::admit_public_request)))
         .layer(DefaultBodyLimit::max(config.max_body_bytes))
         .layer(cors_layer(config))
         .layer(middleware::from_fn_with_state(config.request_timeout() + TRANSFER_ALLOWANCE, enforce_request_timeout))
         .layer(TraceLayer::new_for_http().on_failure(()))
 }
 
-/// Answers that pages of other origins may read the headers of.
+/// Response headers that pages of other origins may read.
 const EXPOSED_HEADERS: [HeaderName; 16] = [
     HeaderName::from_static("ratelimit-limit"),
     HeaderName::from_static("ratelimit-remaining"),
@@ -182,7 +175,7 @@ const EXPOSED_HEADERS: [HeaderName; 16] = [
     HeaderName::from_static("x-cache"),
 ];
 
-/// Headers that pages of other origins may send.
+/// Request headers that pages of other origins may send.
 const ALLOWED_HEADERS: [HeaderName; 16] = [
     header::ACCEPT,
     header::AUTHORIZATION,
@@ -202,7 +195,7 @@ const ALLOWED_HEADERS: [HeaderName; 16] = [
     rest::PREFER,
 ];
 
-/// Lets pages of these origins ask; of none where none is named.
+/// Allows requests from pages of the configured origins; of none where none is configured.
 fn cors_layer(config: &HttpConfig) -> CorsLayer {
     let origins = config.cors_origins.split(',').filter_map(|origin| HeaderValue::from_str(origin.trim()).ok());
     let origins: Vec<_> = origins.filter(|origin| !origin.is_empty()).collect();
@@ -211,25 +204,25 @@ fn cors_layer(config: &HttpConfig) -> CorsLayer {
         .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE])
         .allow_headers(ALLOWED_HEADERS)
         .expose_headers(EXPOSED_HEADERS)
-        // `sendBeacon` always sends them, though nothing here goes by cookies.
+        // `sendBeacon` always sends credentials, although nothing here uses cookies.
         .allow_credentials(true)
         .max_age(Duration::from_mins(10))
 }
 
-/// Ends what takes too long; uploads have limits of their own, since they may take as long as they go on.
-async fn enforce_request_timeout(State(most): State<Duration>, request: Request, next: Next) -> Response {
+/// Ends requests that take too long with 503. Uploads have their own limits: they may last while data arrives.
+async fn enforce_request_timeout(State(limit): State<Duration>, request: Request, next: Next) -> Response {
     if rest::is_upload_request(request.method(), request.uri().path()) {
         return next.run(request).await;
     }
-    let answer = tokio::time::timeout(most, next.run(request)).await;
-    answer.unwrap_or_else(|_elapsed| StatusCode::SERVICE_UNAVAILABLE.into_response())
+    let result = tokio::time::timeout(limit, next.run(request)).await;
+    result.unwrap_or_else(|_elapsed| StatusCode::SERVICE_UNAVAILABLE.into_response())
 }
 
 async fn not_found() -> impl IntoResponse {
     (StatusCode::NOT_FOUND, "nothing is served here\n")
 }
 
-/// A page that loads scripts and styles from this server only.
+/// An HTML page whose policy loads scripts and styles from this server only.
 fn html_response(status: StatusCode, body: String) -> Response {
     const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
                           font-src 'self' data:; frame-ancestors 'none'";

@@ -1,6 +1,7 @@
-//! The edges of `MedContractHub`: GraphQL, HTTP, the command line, configuration, and the composition of everything.
+//! The edges of `MedContractHub`: GraphQL, REST, gRPC, the command line, the configuration, and the composition of all
+//! parts.
 //!
-//! Nothing here decides anything: it translates, calls and puts together.
+//! This crate contains no domain rules: it translates requests, calls the other crates and starts their parts.
 
 pub mod app_context;
 pub mod auth;

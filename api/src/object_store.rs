@@ -1,21 +1,21 @@
-//! Files: held by the document that they belong to and the hash of what is in them, below their tenant.
+//! Object store: the files of documents on disk, by tenant, document and hash of the content.
 //!
 //! ```text
-//! <dir>/<tenant>/<document>/<SHA-256>     a file, and the text that was read from it
-//! <dir>/<tenant>/.<number>                one that is on its way
-//! <dir>/<tenant>/<SHA-256>                from before files belonged to one document each
+//! <dir>/<tenant>/<document>/<SHA-256>     a file, or the text that was extracted from it
+//! <dir>/<tenant>/.<number>                an unfinished file
+//! <dir>/<tenant>/<SHA-256>                a file of an older release, not bound to a document
 //! ```
 //!
-//! A document that is deleted takes its folder along. What no document has, because a process ended at the wrong moment or
-//! a command was refused, is found by `ObjectSweeper`.
+//! The folder of a document is removed when the document is deleted. Files without a document, as after a crash or a
+//! refused command, are removed by `ObjectSweeper`.
 //!
 //! | variable | default | meaning |
 //! | --- | --- | --- |
 //! | `MEDHUB__OBJECTS__DIR` | `medhub-objects` | folder of uploaded files; shared by all processes that serve them |
-//! | `MEDHUB__OBJECTS__PROGRESS_BYTES` | `65536` | an upload of which less comes within `PROGRESS_WITHIN_MS` is given up |
-//! | `MEDHUB__OBJECTS__PROGRESS_WITHIN_MS` | `15000` | the time for that; an upload that goes on may take as long as it takes |
-//! | `MEDHUB__OBJECTS__SWEEP_EVERY_S` | `3600` | how often files that no document has are looked for |
-//! | `MEDHUB__OBJECTS__ORPHANED_AFTER_S` | `3600` | how old they have to be, to be none that are on their way |
+//! | `MEDHUB__OBJECTS__PROGRESS_BYTES` | `65536` | an upload with fewer bytes within `PROGRESS_WITHIN_MS` is ended |
+//! | `MEDHUB__OBJECTS__PROGRESS_WITHIN_MS` | `15000` | the time for that; an upload that makes progress has no other time limit |
+//! | `MEDHUB__OBJECTS__SWEEP_EVERY_S` | `3600` | interval of sweeps for files without a document |
+//! | `MEDHUB__OBJECTS__ORPHANED_AFTER_S` | `3600` | minimum age of files that are swept, so that uploads in progress are kept |
 
 mod sweeper;
 mod unfinished_file;
@@ -45,25 +45,25 @@ pub(crate) use self::{
     upload_body::{UploadBodyError, enforce_progress},
 };
 
-/// Bytes at the beginning of a file by which its kind is told.
+/// Bytes at the beginning of a file by which its media type is detected.
 const HEAD_BYTES: usize = 4_096;
 
-/// Deleted documents whose files are still to be removed; those that find no place are found by the next sweep.
+/// Most queued removals of deleted documents; beyond it the next sweep removes the files.
 const MAX_PENDING_REMOVALS: usize = 1_024;
 
-/// Settings of the store of files.
+/// Configuration of the object store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ObjectsConfig {
-    /// The folder.
+    /// Folder of the files; shared by all processes that serve them.
     pub dir: PathBuf,
-    /// Bytes of an upload that have to come within `progress_within_ms`.
+    /// Bytes of an upload that must arrive within `progress_within_ms`.
     pub progress_bytes: u64,
     /// The time for that, in milliseconds.
     pub progress_within_ms: u64,
-    /// How often files that no document has are looked for, in seconds.
+    /// Interval of sweeps for files without a document, in seconds.
     pub sweep_every_s: u64,
-    /// How old they have to be, in seconds: an upload that is about to be recorded is younger.
+    /// Minimum age of files that are swept, in seconds: an upload that is about to be recorded is younger.
     pub orphaned_after_s: u64,
 }
 
@@ -79,7 +79,7 @@ impl Default for ObjectsConfig {
     }
 }
 
-/// Whose files they are.
+/// Owner of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ObjectOwner {
     /// The company.
@@ -88,71 +88,71 @@ pub struct ObjectOwner {
     pub document: Uuid,
 }
 
-/// Holds files. Cheap to clone; clones are the same store.
+/// Stores files. Cheap to clone; clones are the same store.
 #[derive(Debug, Clone)]
 pub struct ObjectStore {
     config: Arc<ObjectsConfig>,
     removal_sender: mpsc::Sender<ObjectOwner>,
-    /// For the sweeper, of which there is one.
+    /// Taken by the sweeper, of which there is one.
     removal_receiver: Arc<Mutex<Option<mpsc::Receiver<ObjectOwner>>>>,
 }
 
-/// A file that is held.
+/// A stored file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredObject {
-    /// Where: `<tenant>/<document>/<SHA-256>`.
+    /// Key: `<tenant>/<document>/<SHA-256>`.
     pub key: String,
-    /// Its SHA-256 in hexadecimal digits.
+    /// SHA-256 in hexadecimal digits.
     pub sha256: String,
-    /// Its length in bytes.
+    /// Length, in bytes.
     pub bytes: u64,
-    /// How it begins.
+    /// Its first bytes, 4,096 at most.
     pub head: Vec<u8>,
 }
 
-/// Why a file is not held.
+/// Why a file cannot be stored.
 #[derive(Debug, thiserror::Error)]
 pub enum ObjectStoreError {
-    /// It is longer than it may be.
+    /// The file is longer than allowed, in bytes.
     #[error("the file is longer than {0} bytes")]
     TooLong(u64),
-    /// The client broke off.
-    #[error("the file broke off")]
+    /// The client aborted the upload.
+    #[error("the upload was interrupted")]
     Interrupted,
-    /// Next to nothing of it came.
-    #[error("the file came too slowly: at least {bytes} bytes have to come every {seconds} s")]
+    /// The upload made too little progress.
+    #[error("the upload was too slow: at least {bytes} bytes have to arrive every {seconds} s")]
     TooSlow {
-        /// What has to come.
+        /// Bytes that must arrive.
         bytes: u64,
-        /// Within that time.
+        /// Time for them, in seconds.
         seconds: u64,
     },
-    /// The form that it comes in is none.
+    /// The form data is malformed.
     #[error("the form cannot be read: {0}")]
     InvalidForm(String),
-    /// The disk did not take it.
-    #[error("keeping the file")]
+    /// Writing to the disk failed.
+    #[error("cannot store the file")]
     Io(#[from] io::Error),
 }
 
 impl ObjectStore {
-    /// In the folder of these settings, which is made when it is needed.
+    /// A store in the configured folder, which is created on demand.
     pub fn new(config: &ObjectsConfig) -> Self {
-        let (deleted, to_remove) = mpsc::channel(MAX_PENDING_REMOVALS);
-        let to_remove = Arc::new(Mutex::new(Some(to_remove)));
-        Self { config: Arc::new(config.clone()), removal_sender: deleted, removal_receiver: to_remove }
+        let (removal_sender, removal_receiver) = mpsc::channel(MAX_PENDING_REMOVALS);
+        let removal_receiver = Arc::new(Mutex::new(Some(removal_receiver)));
+        Self { config: Arc::new(config.clone()), removal_sender, removal_receiver }
     }
 
-    /// How slowly an upload may come.
+    /// Bytes that must arrive within a duration for an upload to continue.
     pub(crate) fn required_progress(&self) -> (u64, Duration) {
         (self.config.progress_bytes, Duration::from_millis(self.config.progress_within_ms.max(1)))
     }
 
-    /// Holds a file of a document, `most` bytes at most. It is under its name only when all of it is on the disk.
+    /// Stores a file of a document, `most` bytes at most. It appears under its key only when it is completely on disk.
     ///
     /// # Errors
-    /// When the file is too long, breaks off, or the disk does not take it; nothing is left behind then, nor where nobody
-    /// waits for the answer any more.
+    /// When the file is too long, is aborted, or cannot be written; nothing is left behind then, nor when the call is
+    /// cancelled.
     pub async fn put<E>(
         &self,
         owner: &ObjectOwner,
@@ -166,16 +166,16 @@ impl ObjectStore {
         fs::create_dir_all(&tenant).await?;
         let unfinished = UnfinishedFile::new(tenant.join(format!(".{}", Uuid::new_v4().simple())));
         let written = write_file(unfinished.path(), &mut body, most).await?;
-        // The same file again replaces itself.
+        // Storing the same file again replaces it.
         unfinished.publish_as(&self.document_folder(owner).join(&written.sha256)).await?;
         let key = format!("{}/{}/{}", owner.tenant, owner.document, written.sha256);
         Ok(StoredObject { key, ..written })
     }
 
-    /// A file that is held; `None` where there is none under that key.
+    /// Opens a stored file; `None` where there is none under this key.
     ///
     /// # Errors
-    /// [`io::Error`] when the disk does not give it.
+    /// [`io::Error`] when the file cannot be read.
     pub async fn get(&self, key: &str) -> io::Result<Option<File>> {
         let Some(path) = self.resolve_path(key) else { return Ok(None) };
         match File::open(path).await {
@@ -186,7 +186,7 @@ impl ObjectStore {
         }
     }
 
-    /// A document may have been deleted: its files are removed soon, if the log says so.
+    /// Schedules removal of a document's files; the sweeper removes them if the log says that the document is deleted.
     pub(crate) fn schedule_removal(&self, owner: ObjectOwner) {
         if self.removal_sender.try_send(owner).is_err() {
             tracing::debug!("the files of a deleted document are removed by the next sweep");
@@ -205,7 +205,7 @@ impl ObjectStore {
         self.config.dir.join(owner.tenant.as_str()).join(owner.document.to_string())
     }
 
-    /// Where a file is; `None` for what is no key of a file.
+    /// Path of a key; `None` for an invalid key.
     fn resolve_path(&self, key: &str) -> Option<PathBuf> {
         let parts: Vec<_> = key.split('/').collect();
         let is_name = |part: &str| !part.is_empty() && !part.starts_with('.') && !part.contains('\\');
@@ -228,15 +228,15 @@ where
 {
     let (mut file, mut digest, mut bytes) = (File::create_new(path).await?, Sha256::new(), 0_u64);
     let mut head = Vec::new();
-    while let Some(some) = body.next().await {
-        let some = some?;
-        bytes = bytes.saturating_add(u64::try_from(some.len()).unwrap_or(u64::MAX));
+    while let Some(chunk) = body.next().await {
+        let chunk = chunk?;
+        bytes = bytes.saturating_add(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
         if bytes > most {
             return Err(ObjectStoreError::TooLong(most));
         }
-        head.extend(some.iter().take(HEAD_BYTES.saturating_sub(head.len())));
-        digest.update(&some);
-        file.write_all(&some).await?;
+        head.extend(chunk.iter().take(HEAD_BYTES.saturating_sub(head.len())));
+        digest.update(&chunk);
+        file.write_all(&chunk).await?;
     }
     file.sync_all().await?;
     Ok(StoredObject { key: String::new(), sha256: format!("{:x}", digest.finalize()), bytes, head })
@@ -275,7 +275,7 @@ mod tests {
         assert!(matches!(too_long, Err(ObjectStoreError::TooLong(3))));
         let broken = stream::iter([Ok(Bytes::from_static(b"ab")), Err(UploadBodyError::Interrupted)]);
         assert!(matches!(objects.put(&owner, broken, 3).await, Err(ObjectStoreError::Interrupted)));
-        // A request that is given up while its body comes: nobody waits for it any more.
+        // A request that is cancelled while its body arrives.
         let endless = Box::pin(byte_stream(&["ab"]).chain(stream::pending()));
         let given_up = tokio::time::timeout(Duration::from_millis(50), objects.put(&owner, endless, 3)).await;
         assert!(given_up.is_err());

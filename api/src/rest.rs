@@ -1,11 +1,11 @@
-//! REST: what is not asked in GraphQL. Described by `OpenAPI` at `/api/v1/openapi.json`.
+//! REST: what is not offered over GraphQL. Described by `OpenAPI` at `/api/v1/openapi.json`.
 //!
-//! Versions travel as entity tags: an answer has the `ETag` of what it shows, and a change that says `If-Match` is made
-//! only if that is still the one (RFC 9110, section 13.1.1); a weak tag, as proxies make of ours when they compress,
-//! counts as ours, and of several any. A reader who has it and says `If-None-Match` is answered 304. `Idempotency-Key`
-//! makes a repetition harmless.
+//! Versions are entity tags: a response has the `ETag` of what it shows, and a change with `If-Match` is made only if
+//! that tag is still current (RFC 9110, section 13.1.1). A weak tag, as proxies make of a strong one when they
+//! compress, is accepted, and any tag of a list. A read with `If-None-Match` of the current tag is answered 304.
+//! `Idempotency-Key` makes a repeated request harmless.
 //!
-//! Bodies may be compressed by gzip or deflate, but for files, which are kept as they come.
+//! Request bodies may be compressed by gzip or deflate, except files, which are stored as they arrive.
 
 #![allow(unused_qualifications, reason = "the macro that describes routes writes whole paths")]
 
@@ -47,21 +47,21 @@ use crate::{
     object_store::ObjectStore,
 };
 
-/// What the handlers share.
+/// State shared by the handlers.
 #[derive(Clone)]
 pub struct RestState {
-    /// What is on record.
+    /// Clients of all stores, and the dispatcher.
     pub stores: AppContext,
-    /// Takes views and clicks.
+    /// Records views and clicks.
     pub ingest: Arc<IngestService>,
-    /// Holds files.
+    /// Stores the files of documents.
     pub objects: ObjectStore,
 }
 
-/// All routes, and apart from them those of files, which are written down as they come and never held in memory. Bodies
-/// have `most_bytes` at most where nothing else is said.
+/// All routes, and separately those of files, which are written to disk as they arrive and never held in memory. Bodies
+/// have `most_bytes` at most unless a route sets its own limit.
 pub(crate) fn routes(rest: RestState, most_bytes: usize) -> (Router, Router) {
-    let longest = usize::try_from(MAX_FILE_BYTES).unwrap_or(usize::MAX);
+    let max_file_bytes = usize::try_from(MAX_FILE_BYTES).unwrap_or(usize::MAX);
     let most_ingest_bytes = rest.ingest.max_body_bytes().max(most_bytes);
     let plain = Router::new()
         .route("/api/v1/opportunities", get(opportunity::list))
@@ -79,7 +79,7 @@ pub(crate) fn routes(rest: RestState, most_bytes: usize) -> (Router, Router) {
         .layer(inflate::inflate_layer(InflatePolicy::UpTo(document_text::MAX_TEXT_BYTES)));
     let files = Router::new()
         .route("/api/v1/documents", post(upload::upload).get(document::list))
-        .layer(DefaultBodyLimit::max(longest))
+        .layer(DefaultBodyLimit::max(max_file_bytes))
         .layer(inflate::inflate_layer(InflatePolicy::Never));
     let events = Router::new()
         .route("/ingest", post(ingest::ingest_events))
@@ -89,7 +89,7 @@ pub(crate) fn routes(rest: RestState, most_bytes: usize) -> (Router, Router) {
     (plain.merge(texts).merge(events).with_state(Arc::clone(&rest)), files.with_state(rest))
 }
 
-/// Whether a request brings a file, which may take as long as it goes on.
+/// Whether a request uploads a file or a text, which may take as long as data arrives.
 pub(crate) fn is_upload_request(method: &Method, path: &str) -> bool {
     match path.strip_prefix("/api/v1/documents") {
         Some("") => method == Method::POST,

@@ -1,7 +1,7 @@
-//! The schema registry's HTTP edge: Confluent's REST API, so that any of its clients works against this program.
+//! The HTTP edge of the schema registry: Confluent's REST API, so that any client of it works.
 //!
 //! Schemas are Avro without references; other types, references, rule sets and changes of mode are refused with the
-//! code that Confluent's registry has for it. What one has to show to write is said in the module `access`.
+//! error code of Confluent's registry. The module `registry_access` documents the credentials that writing requires.
 
 mod compatibility;
 mod compatibility_level;
@@ -33,7 +33,7 @@ use crate::{
     http::inflate::{self, InflatePolicy},
 };
 
-/// All routes, for those whom `access` lets in.
+/// Returns all routes; `access` authorizes every request.
 pub(crate) fn router(config: &HttpConfig, store: SchemaStore, access: RegistryAccess) -> Router {
     let routes = Router::new()
         .merge(subject_routes())
@@ -47,7 +47,7 @@ pub(crate) fn router(config: &HttpConfig, store: SchemaStore, access: RegistryAc
         .with_state(store)
         .layer(inflate::inflate_layer(InflatePolicy::UpTo(config.max_body_bytes)))
         .layer(from_fn_with_state(access, registry_access::authorize_request));
-    // Paths are tidied before routes are looked for.
+    // Paths are normalized before they are routed.
     Router::new()
         .fallback_service(routes)
         .layer(from_fn(path_normalizer::normalize_path))

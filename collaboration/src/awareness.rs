@@ -1,7 +1,6 @@
-//! Who is there: what editors tell of themselves (a name, a colour, where their cursor is), and whose editor it is.
+//! Awareness: the state of each editor (a name, a colour, the position of the cursor), and its user.
 //!
-//! Everything here is gone with the connection; nothing of it is on record. Whose editor it is says the room and not the
-//! editor: it sets `by` in what is told.
+//! The state ends with the connection and is not stored. The room, not the editor, sets the user, as `by` in the state.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -18,16 +17,16 @@ use yrs::{
 
 use crate::error::RefusedUpdate;
 
-/// The longest that an editor tells of itself, in bytes.
+/// Maximum size of an editor's state, in bytes.
 const MAX_STATE_BYTES: usize = 4_096;
 
-/// The most editors of one connection.
+/// Maximum number of editors of one connection.
 const MAX_EDITORS_PER_CONNECTION: usize = 8;
 
-/// After how long an editor of another process that says nothing is taken for gone; editors say something every 15 s.
+/// An editor of another process is removed after this time without a message; editors send one every 15 s.
 const REMOTE_EXPIRY: Duration = Duration::from_secs(45);
 
-/// A connection of this process, or an editor of another one.
+/// A connection of this process, or another process with the time of its last message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum AwarenessOwner {
     Member(u64),
@@ -40,15 +39,15 @@ struct EditorState {
     json: Arc<str>,
 }
 
-/// Who is there.
+/// The awareness of all editors in a room.
 #[derive(Default)]
 pub(crate) struct RoomAwareness(HashMap<ClientID, EditorState>);
 
 impl RoomAwareness {
-    /// Takes in what a connection tells of its editors; the answer is what the others are told.
+    /// Applies the states that a connection sends for its editors. Returns what to broadcast.
     ///
     /// # Errors
-    /// [`RefusedUpdate::Presence`] for what is too much or no JSON object.
+    /// [`RefusedUpdate::InvalidAwareness`] for a state that is too long or not a JSON object, and for too many editors.
     pub(crate) fn apply_local(
         &mut self,
         member: u64,
@@ -56,10 +55,10 @@ impl RoomAwareness {
         update: AwarenessUpdate,
     ) -> Result<Option<AwarenessUpdate>, RefusedUpdate> {
         let mut own: HashSet<ClientID> = self.editors_of_member(member).collect();
-        let mut passed_on = HashMap::new();
+        let mut accepted = HashMap::new();
         for (editor, AwarenessUpdateEntry { clock, json }) in update.clients {
             let json = with_author(&json, by)?;
-            // Nobody speaks for another's editor. Editors repeat what they know of others, which is no offence.
+            // Ignores states for editors of other connections: editors repeat those that they have received.
             if self
                 .0
                 .get(&editor)
@@ -74,12 +73,12 @@ impl RoomAwareness {
                 return Err(RefusedUpdate::InvalidAwareness);
             }
             self.set_editor(editor, AwarenessOwner::Member(member), clock, &json);
-            passed_on.insert(editor, AwarenessUpdateEntry { clock, json });
+            accepted.insert(editor, AwarenessUpdateEntry { clock, json });
         }
-        Ok((!passed_on.is_empty()).then_some(AwarenessUpdate { clients: passed_on }))
+        Ok((!accepted.is_empty()).then_some(AwarenessUpdate { clients: accepted }))
     }
 
-    /// Takes in what another process passes on.
+    /// Applies the states that another process has published.
     pub(crate) fn apply_remote(&mut self, update: &AwarenessUpdate, now: Instant) {
         for (editor, entry) in &update.clients {
             if self.0.get(editor).is_none_or(|known| matches!(known.owner, AwarenessOwner::OtherProcess(_))) {
@@ -88,30 +87,31 @@ impl RoomAwareness {
         }
     }
 
-    /// Everybody who is there; with `own_only`, everybody of this process.
+    /// The states of all editors, or with `own_only` of those of this process; `None` where there are none.
     pub(crate) fn to_update(&self, own_only: bool) -> Option<AwarenessUpdate> {
-        let told = self.0.iter().filter(|(_, present)| !own_only || matches!(present.owner, AwarenessOwner::Member(_)));
-        let told = told.map(|(editor, present)| {
+        let states =
+            self.0.iter().filter(|(_, present)| !own_only || matches!(present.owner, AwarenessOwner::Member(_)));
+        let states = states.map(|(editor, present)| {
             (*editor, AwarenessUpdateEntry { clock: present.clock, json: Arc::clone(&present.json) })
         });
-        let clients: HashMap<_, _> = told.collect();
+        let clients: HashMap<_, _> = states.collect();
         (!clients.is_empty()).then_some(AwarenessUpdate { clients })
     }
 
-    /// A connection is gone; the answer is what the others are told.
+    /// Removes the editors of a connection. Returns what to broadcast.
     pub(crate) fn remove_member(&mut self, member: u64) -> Option<AwarenessUpdate> {
         let gone: Vec<_> = self.editors_of_member(member).collect();
         self.remove_editors(&gone)
     }
 
-    /// The room closes: everybody of this process is gone; the answer is what the others are told.
+    /// Removes the editors of this process, when the room closes. Returns what to publish.
     pub(crate) fn remove_local(&mut self) -> Option<AwarenessUpdate> {
         let own = self.0.iter().filter(|(_, present)| matches!(present.owner, AwarenessOwner::Member(_)));
         let own: Vec<_> = own.map(|(editor, _)| *editor).collect();
         self.remove_editors(&own)
     }
 
-    /// Forgets the editors of other processes that say nothing any more; the answer is what the others are told.
+    /// Removes editors of other processes whose time has expired. Returns what to broadcast.
     pub(crate) fn expire_remote(&mut self, now: Instant) -> Option<AwarenessUpdate> {
         let is_silent = |owner: AwarenessOwner| matches!(owner, AwarenessOwner::OtherProcess(at) if now.duration_since(at) > REMOTE_EXPIRY);
         let silent = self.0.iter().filter(|(_, present)| is_silent(present.owner)).map(|(editor, _)| *editor);
@@ -144,22 +144,22 @@ impl RoomAwareness {
     }
 }
 
-/// An editor says goodbye by `null`.
+/// Whether the state is `null`, by which an editor leaves.
 fn is_removed(json: &str) -> bool {
     json == "null"
 }
 
-/// What an editor tells, with whose editor it is.
+/// An editor's state, with the user as `by`.
 fn with_author(json: &str, by: &UserId) -> Result<Arc<str>, RefusedUpdate> {
     if json.len() > MAX_STATE_BYTES {
         return Err(RefusedUpdate::InvalidAwareness);
     }
-    let mut told: Option<Map<String, Value>> =
+    let mut state: Option<Map<String, Value>> =
         serde_json::from_str(json).map_err(|_| RefusedUpdate::InvalidAwareness)?;
-    if let Some(told) = &mut told {
-        told.insert("by".to_owned(), Value::from(by.as_str()));
+    if let Some(state) = &mut state {
+        state.insert("by".to_owned(), Value::from(by.as_str()));
     }
-    Ok(told.map_or(Value::Null, Value::Object).to_string().into())
+    Ok(state.map_or(Value::Null, Value::Object).to_string().into())
 }
 
 #[cfg(test)]
@@ -176,15 +176,18 @@ mod tests {
     }
 
     fn editor_json(update: Option<&AwarenessUpdate>, editor: u64) -> String {
-        update.and_then(|update| update.clients.get(&ClientID::new(editor))).map(|told| told.json.to_string()).unwrap()
+        update
+            .and_then(|update| update.clients.get(&ClientID::new(editor)))
+            .map(|entry| entry.json.to_string())
+            .unwrap()
     }
 
     #[test]
     fn the_room_says_whose_editor_it_is() {
         let mut presence = RoomAwareness::default();
-        let told =
+        let accepted =
             presence.apply_local(1, &user_id("ann"), awareness_update(7, 1, r#"{"by":"bob","cursor":3}"#)).unwrap();
-        assert_eq!(editor_json(told.as_ref(), 7), r#"{"by":"ann","cursor":3}"#);
+        assert_eq!(editor_json(accepted.as_ref(), 7), r#"{"by":"ann","cursor":3}"#);
         assert_eq!(
             presence.apply_local(2, &user_id("bob"), awareness_update(7, 2, "null")).unwrap(),
             None,

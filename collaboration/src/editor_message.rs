@@ -1,4 +1,4 @@
-//! The messages of the `y-websocket` protocol: one or more of them in a binary message of the WebSocket.
+//! Messages of the `y-websocket` protocol: one or more in each binary WebSocket message.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use yrs::{
 
 use crate::{error::RefusedUpdate, wire_reader::WireReader};
 
-/// The numbers by which messages are told apart.
+/// The tags of messages.
 mod message_tag {
     pub(super) const SYNC: u64 = 0;
     pub(super) const AWARENESS: u64 = 1;
@@ -21,27 +21,27 @@ mod message_tag {
     pub(super) const SYNC_UPDATE: u64 = 2;
 }
 
-/// What an editor says.
+/// A message of an editor.
 #[derive(Debug, PartialEq)]
 pub(crate) enum EditorMessage {
-    /// What it knows, to be told the rest.
+    /// The editor's state, to which the room replies with the missing updates.
     SyncStep1(StateVector),
-    /// What it wrote: to be looked through before it is decoded.
+    /// An update, encoded: it is inspected before it is decoded.
     Update(Vec<u8>),
-    /// What it tells of itself.
+    /// Awareness of the editor.
     Awareness(AwarenessUpdate),
-    /// It asks what the others tell of themselves.
+    /// Requests the awareness of all editors.
     AwarenessQuery,
 }
 
-/// What is in a message.
+/// Reads the messages in a WebSocket message.
 ///
 /// # Errors
-/// [`RefusedUpdate::Malformed`] for anything that is not of the protocol, and for what is cut off.
+/// [`RefusedUpdate::Malformed`] for anything that is not of the protocol, or truncated.
 pub(crate) fn read_messages(bytes: &[u8]) -> Result<Vec<EditorMessage>, RefusedUpdate> {
-    let (mut reader, mut said) = (WireReader::new(bytes), Vec::new());
+    let (mut reader, mut messages) = (WireReader::new(bytes), Vec::new());
     while !reader.is_at_end() {
-        said.push(match reader.read_number()? {
+        messages.push(match reader.read_number()? {
             message_tag::SYNC => match reader.read_number()? {
                 message_tag::SYNC_STEP_1 => EditorMessage::SyncStep1(read_state_vector(reader.read_bytes()?)?),
                 message_tag::SYNC_STEP_2 | message_tag::SYNC_UPDATE => {
@@ -54,10 +54,10 @@ pub(crate) fn read_messages(bytes: &[u8]) -> Result<Vec<EditorMessage>, RefusedU
             _ => return Err(RefusedUpdate::Malformed),
         });
     }
-    if said.is_empty() { Err(RefusedUpdate::Malformed) } else { Ok(said) }
+    if messages.is_empty() { Err(RefusedUpdate::Malformed) } else { Ok(messages) }
 }
 
-/// What an editor knows: the next clock of each client.
+/// Reads a state vector: the next clock of each client.
 fn read_state_vector(bytes: &[u8]) -> Result<StateVector, RefusedUpdate> {
     let mut reader = WireReader::new(bytes);
     let clocks: Result<Vec<_>, _> =
@@ -66,7 +66,7 @@ fn read_state_vector(bytes: &[u8]) -> Result<StateVector, RefusedUpdate> {
     Ok(clocks?.into_iter().collect())
 }
 
-/// What editors tell of themselves.
+/// Reads an awareness update.
 ///
 /// # Errors
 /// [`RefusedUpdate::Malformed`] for anything else.
@@ -83,27 +83,27 @@ pub(crate) fn read_awareness(bytes: &[u8]) -> Result<AwarenessUpdate, RefusedUpd
     Ok(AwarenessUpdate { clients: entries? })
 }
 
-/// Says nothing: providers take a connection without messages for a dead one.
+/// Encodes an empty update: providers close a connection without messages.
 pub(crate) fn encode_keep_alive() -> Vec<u8> {
     encode_update(Update::EMPTY_V1.to_vec())
 }
 
-/// Asks an editor for what the room does not know.
+/// Encodes a request for the updates that are missing from `known`.
 pub(crate) fn encode_sync_step_1(known: StateVector) -> Vec<u8> {
     Message::Sync(SyncMessage::SyncStep1(known)).encode_v1()
 }
 
-/// Answers an editor that says what it knows.
+/// Encodes the reply to a request for missing updates.
 pub(crate) fn encode_sync_step_2(update: Vec<u8>) -> Vec<u8> {
     Message::Sync(SyncMessage::SyncStep2(update)).encode_v1()
 }
 
-/// What somebody wrote.
+/// Encodes an update.
 pub(crate) fn encode_update(update: Vec<u8>) -> Vec<u8> {
     Message::Sync(SyncMessage::Update(update)).encode_v1()
 }
 
-/// What editors tell of themselves.
+/// Encodes an awareness update.
 pub(crate) fn encode_awareness(update: AwarenessUpdate) -> Vec<u8> {
     Message::Awareness(update).encode_v1()
 }
@@ -145,8 +145,8 @@ mod tests {
     #[test]
     fn what_editors_tell_of_themselves_is_read_back() {
         let entry = AwarenessUpdateEntry { clock: 3, json: r#"{"name":"Ånn"}"#.into() };
-        let told = AwarenessUpdate { clients: HashMap::from([(ClientID::new((1 << 53) - 1), entry)]) };
-        assert_eq!(read_messages(&encode_awareness(told.clone())).unwrap(), [EditorMessage::Awareness(told)]);
+        let update = AwarenessUpdate { clients: HashMap::from([(ClientID::new((1 << 53) - 1), entry)]) };
+        assert_eq!(read_messages(&encode_awareness(update.clone())).unwrap(), [EditorMessage::Awareness(update)]);
         let known: StateVector = [(ClientID::new(7), 300), (ClientID::new(1 << 40), 0x7fff_ffff)].into_iter().collect();
         assert_eq!(read_messages(&encode_sync_step_1(known.clone())).unwrap(), [EditorMessage::SyncStep1(known)]);
     }

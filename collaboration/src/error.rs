@@ -1,67 +1,65 @@
-//! What can go wrong with a text that several people write.
+//! Errors of shared editing.
 
 use std::fmt;
 
 use domain::proposal::{MAX_SECTIONS, ProposalError};
 
-/// Why an update of an editor is not taken.
+/// Why a message of an editor is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RefusedUpdate {
-    /// It is no update of the protocol.
+    /// It is not a valid message of the protocol.
     #[error("this is no message of the Yjs protocol")]
     Malformed,
-    /// A text of it can be no section.
+    /// The name of a text is not a valid section key.
     #[error("a section cannot be called {name:?}: its key has lower-case letters, digits and hyphens, at most 60")]
     InvalidSectionName {
-        /// What it is called, cut off after 80 letters.
+        /// The name, cut off after 80 characters.
         name: String,
     },
-    /// There would be more sections than a proposal may have.
+    /// The proposal would have more than [`MAX_SECTIONS`] sections.
     #[error("a proposal has at most {MAX_SECTIONS} sections")]
     TooManySections,
-    /// What a section would say cannot be its content.
+    /// The resulting text of a section is not valid content.
     #[error("section {section}: {reason}")]
     InvalidContent {
-        /// Which section.
+        /// Key of the section.
         section: String,
         /// Why not.
         reason: String,
     },
-    /// Something in it is no text, which is all that a section can say.
+    /// It contains something other than text, which is all that a section can hold.
     #[error("{kind} is no text: bind the editor to a Y.Text{}", section.as_ref().map(|name| format!(" (section {name})")).unwrap_or_default())]
     NotText {
-        /// What it is, as clients call it.
+        /// What it contains, in the terms of Yjs clients.
         kind: &'static str,
-        /// The section, where the update names it.
+        /// Name of the section, where the update contains it.
         section: Option<String>,
     },
-    /// With it the shared text would be too large, what was deleted included.
-    #[error("the shared text would have more than {max_bytes} bytes, what was deleted included")]
+    /// The shared text would be too large, deleted content included.
+    #[error("the shared text would have more than {max_bytes} bytes, deleted content included")]
     TooLarge {
-        /// How large it may be.
+        /// Maximum size, in bytes.
         max_bytes: usize,
     },
     /// It has more blocks than are taken at once, or the text would have more than it may.
     #[error("there are more than {most} {counted} in it")]
     TooManyBlocks {
-        /// How many there may be.
+        /// Maximum number of blocks.
         most: usize,
         /// What there are too many of.
         counted: CountedEdits,
     },
-    /// Who sent it may only read.
-    #[error("you may read this proposal, and not write it")]
+    /// The sender may only read the proposal.
+    #[error("you may read this proposal, but not edit it")]
     ReadOnly,
-    /// The proposal is not written any more.
-    #[error("the proposal is {phase}, and is not written any more")]
+    /// The proposal is no longer a draft.
+    #[error("the proposal is {phase} and can no longer be edited")]
     NotDraft {
-        /// How far it is.
+        /// Its phase.
         phase: &'static str,
     },
-    /// What is told of oneself is too long, or is of too many editors.
-    #[error(
-        "what an editor tells of itself is a JSON object of at most 4,096 bytes, and a connection has at most 8 editors"
-    )]
+    /// An awareness state is too long or not a JSON object, or a connection has too many editors.
+    #[error("an awareness state is a JSON object of at most 4,096 bytes, and a connection has at most 8 editors")]
     InvalidAwareness,
 }
 
@@ -86,36 +84,36 @@ impl fmt::Display for CountedEdits {
 /// A shared text cannot be read or kept.
 #[derive(Debug, thiserror::Error)]
 pub enum TextError {
-    /// Postgres did not do what it was asked.
+    /// An operation on Postgres failed.
     #[error("{doing} in Postgres")]
     Postgres {
-        /// What was asked.
+        /// The operation.
         doing: &'static str,
-        /// Why not.
+        /// The cause.
         #[source]
         source: sqlx::Error,
     },
     /// The proposal's events cannot be read or written.
     #[error("reaching the event store")]
     EventStore(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The company has no such proposal.
+    /// The tenant has no such proposal.
     #[error("there is no such proposal")]
     NotFound,
-    /// What is kept of the text cannot be read: our fault.
-    #[error("what is kept of the text cannot be read: {reason}")]
+    /// The stored text cannot be read: a defect of this program.
+    #[error("the stored text cannot be read: {reason}")]
     CorruptText {
         /// Why not.
         reason: String,
     },
-    /// Somebody else is settling it all the time.
+    /// Another process holds the lock of the text's proposal sync, or the room closes.
     #[error("another process is busy with this text, try again")]
     Busy,
-    /// The settings of Redis are unusable.
-    #[error("setting up the client of Redis")]
+    /// The Redis client cannot be created or connected.
+    #[error("connecting to Redis")]
     Redis(#[source] redis::RedisError),
 }
 
-/// Names what was being done.
+/// For `map_err`: adds the operation to an error of Postgres.
 pub(crate) fn postgres_error(doing: &'static str) -> impl FnOnce(sqlx::Error) -> TextError {
     move |source| TextError::Postgres { doing, source }
 }

@@ -1,19 +1,20 @@
-//! Writing a proposal together: concurrent edits merged without loss, and who is there (row D10).
+//! Shared editing of proposals: merges concurrent edits without loss, and shows who is present.
 //!
 //! ```text
-//! editor ──y-websocket──▶ room ──▶ Postgres (updates) ──settling──▶ EditTogether ──▶ event store
-//!    ▲                     │ ▲           ▲                                                │
-//!    └── updates, presence ┘ │           └──────── what others changed by commands ◀──────┘
+//! editor ──y-websocket──▶ room ──▶ Postgres (updates) ──proposal sync──▶ EditSections ──▶ event store
+//!    ▲                     │ ▲           ▲                                                    │
+//!    └─ updates, awareness ┘ │           └────────── changes made by other commands ◀─────────┘
 //!              other processes by Redis
 //! ```
 //!
 //! A proposal has one [Yjs](https://docs.yjs.dev) document; its text `approach` is the section with the key `approach`.
-//! Edits of a CRDT (Nédelec and others; YATA for Yjs) merge in any order to the same text, so that nobody waits for
-//! anybody and nothing is overwritten. Keystrokes are no business events: they are kept as updates in Postgres before
-//! anybody else sees them, and once the writing pauses, what came of it is recorded as `proposal.section_edited`.
+//! Edits of a CRDT (Nédelec and others; YATA for Yjs) merge in any order to the same text, so that editors do not wait
+//! for each other and nothing is overwritten. Keystrokes are not business events: they are stored as updates in
+//! Postgres before other editors see them, and when the editors pause, the resulting content is recorded as
+//! `proposal.section_edited`.
 //!
-//! [`SharedText`] is the document, [`SharedTextStore`] keeps it, [`ProposalSync`] brings it and the proposal's events together,
-//! [`RoomManager`] lets people in.
+//! [`SharedText`] is the document, [`SharedTextStore`] stores it, [`ProposalSync`] synchronizes it with the proposal's
+//! events, [`RoomManager`] manages the rooms of a process.
 
 mod awareness;
 mod blocking_work;

@@ -1,6 +1,6 @@
-//! What processes tell each other about rooms, over `Redis`: that there is something new, and who is there.
+//! Messages between processes about rooms, over `Redis` pub/sub: new updates, and awareness.
 //!
-//! Nothing depends on it but how soon others see it: the text is in Postgres, where every room looks by itself.
+//! Losing messages only delays other processes: the text is in Postgres, which every room polls.
 
 use domain::value::{ProposalId, TenantId};
 use futures::StreamExt;
@@ -16,26 +16,26 @@ use yrs::{sync::AwarenessUpdate, updates::encoder::Encode};
 
 use crate::{ProposalRef, editor_message, error::TextError};
 
-/// Longest wait for one answer: nobody waits for what only makes it sooner.
+/// Time limit of a request to Redis: short, since the messages only reduce a delay.
 const RESPONSE_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Where processes meet.
+/// Settings of the channel between processes.
 #[derive(Debug, Clone)]
 pub struct PeerChannelConfig {
-    /// The `Redis` server; may hold user, password and database.
+    /// URL of the `Redis` server; may contain user, password and database.
     pub url: String,
-    /// What names begin with.
+    /// Prefix of the channel's name.
     pub prefix: String,
 }
 
-/// What is told of a room.
+/// A message about one room.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum PeerMessage {
-    /// There are new updates.
+    /// New updates are stored.
     Updates,
-    /// Who is there, in another process.
+    /// Awareness of editors in another process.
     Awareness(AwarenessUpdate),
-    /// Somebody wants to know who is there.
+    /// Requests the awareness of editors in other processes.
     AwarenessQuery,
 }
 
@@ -57,11 +57,10 @@ enum PeerMessageKind {
     Asks,
 }
 
-/// Messages on their way to other processes; beyond that they are dropped, since a server that stands still must not
-/// hold up those who write.
+/// Capacity of the outbox; messages beyond it are dropped, since a hung server must not delay editors.
 const OUTBOX_LENGTH: usize = 1_024;
 
-/// The way to other processes. Cheap to clone.
+/// The channel to other processes. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct PeerChannel {
     client: Client,
@@ -70,18 +69,18 @@ pub(crate) struct PeerChannel {
     process_id: Uuid,
 }
 
-/// What is on its way.
+/// An entry of the outbox.
 enum OutboxItem {
     Message(Vec<u8>),
-    /// Everything before it was sent.
+    /// Answered once everything before it was sent.
     Flush(oneshot::Sender<()>),
 }
 
 impl PeerChannel {
-    /// Over that server. Call it inside a Tokio runtime.
+    /// A channel over that server. Call it within a Tokio runtime.
     ///
     /// # Errors
-    /// [`TextError::Redis`] when the URL is none.
+    /// [`TextError::Redis`] when the URL is invalid.
     pub(crate) fn new(config: &PeerChannelConfig) -> Result<Self, TextError> {
         let client = Client::open(config.url.as_str()).map_err(TextError::Redis)?;
         let manager = ConnectionManagerConfig::new()
@@ -91,32 +90,32 @@ impl PeerChannel {
         let connection = ConnectionManager::new_lazy_with_config(client.clone(), manager).map_err(TextError::Redis)?;
         let channel = format!("{}together", config.prefix);
         let (outbox, outgoing) = mpsc::channel(OUTBOX_LENGTH);
-        // Ends with the last clone.
+        // The task ends when the last clone is dropped.
         tokio::spawn(publish_outbox(connection, channel.clone(), outgoing));
         Ok(Self { client, outbox, channel, process_id: Uuid::new_v4() })
     }
 
-    /// Tells the others, without waiting for it; where they cannot be told, they see it a little later.
-    pub(crate) fn publish(&self, place: &ProposalRef, word: &PeerMessage) {
-        let (kind, body) = match word {
+    /// Queues a message for other processes, without waiting; where it is lost, they see the change a little later.
+    pub(crate) fn publish(&self, proposal_ref: &ProposalRef, message: &PeerMessage) {
+        let (kind, body) = match message {
             PeerMessage::Updates => (PeerMessageKind::Updates, Vec::new()),
             PeerMessage::Awareness(update) => (PeerMessageKind::Presence, update.encode_v1()),
             PeerMessage::AwarenessQuery => (PeerMessageKind::Asks, Vec::new()),
         };
         let envelope = PeerEnvelope {
             from: self.process_id,
-            tenant: place.tenant.to_string(),
-            proposal: place.proposal.uuid(),
+            tenant: proposal_ref.tenant.to_string(),
+            proposal: proposal_ref.proposal.uuid(),
             kind,
             body,
         };
         let Ok(envelope) = serde_json::to_vec(&envelope) else { return };
         if self.outbox.try_send(OutboxItem::Message(envelope)).is_err() {
-            tracing::debug!("other processes are not told of a shared text: too much is on its way to them");
+            tracing::debug!("pub/sub message dropped: the outbox is full");
         }
     }
 
-    /// Waits until everything is sent, for a moment.
+    /// Waits until the outbox is sent, at most for [`RESPONSE_TIMEOUT`].
     pub(crate) async fn flush(&self) {
         let (sent, is_sent) = oneshot::channel();
         let flush = async {
@@ -127,10 +126,10 @@ impl PeerChannel {
         let _ = tokio::time::timeout(RESPONSE_TIMEOUT, flush).await;
     }
 
-    /// Begins to listen to the others.
+    /// Subscribes to the messages of other processes.
     ///
     /// # Errors
-    /// [`TextError::Redis`] when the server is away.
+    /// [`TextError::Redis`] when the server is unavailable.
     pub(crate) async fn subscribe(&self) -> Result<PeerSubscription, TextError> {
         let mut connection = self.client.get_async_pubsub().await.map_err(TextError::Redis)?;
         connection.subscribe(&self.channel).await.map_err(TextError::Redis)?;
@@ -138,7 +137,7 @@ impl PeerChannel {
     }
 }
 
-/// Sends what is told, one after the other.
+/// Publishes the messages of the outbox in order.
 async fn publish_outbox(mut connection: ConnectionManager, channel: String, mut outgoing: mpsc::Receiver<OutboxItem>) {
     while let Some(next) = outgoing.recv().await {
         let envelope = match next {
@@ -150,19 +149,19 @@ async fn publish_outbox(mut connection: ConnectionManager, channel: String, mut 
         };
         let mut call = redis::cmd("PUBLISH");
         if let Err(error) = call.arg(&channel).arg(envelope).query_async::<()>(&mut connection).await {
-            tracing::debug!(error = &error as &dyn std::error::Error, "other processes are not told of a shared text");
+            tracing::debug!(error = &error as &dyn std::error::Error, "publishing to other processes failed");
         }
     }
 }
 
-/// A connection on which others are heard.
+/// A subscription to the messages of other processes.
 pub(crate) struct PeerSubscription {
     connection: PubSub,
     process_id: Uuid,
 }
 
 impl PeerSubscription {
-    /// The next word of another process; `None` when the connection is lost.
+    /// Waits for the next message of another process; `None` when the connection is lost.
     pub(crate) async fn next_message(&mut self) -> Option<(ProposalRef, PeerMessage)> {
         let mut messages = self.connection.on_message();
         loop {
@@ -171,7 +170,7 @@ impl PeerSubscription {
             if envelope.from == self.process_id {
                 continue;
             }
-            let word = match envelope.kind {
+            let peer_message = match envelope.kind {
                 PeerMessageKind::Updates => Some(PeerMessage::Updates),
                 PeerMessageKind::Presence => {
                     editor_message::read_awareness(&envelope.body).ok().map(PeerMessage::Awareness)
@@ -179,8 +178,8 @@ impl PeerSubscription {
                 PeerMessageKind::Asks => Some(PeerMessage::AwarenessQuery),
             };
             let tenant = TenantId::try_new(&envelope.tenant).ok();
-            if let (Some(tenant), Some(word)) = (tenant, word) {
-                return Some((ProposalRef { tenant, proposal: ProposalId::new(envelope.proposal) }, word));
+            if let (Some(tenant), Some(peer_message)) = (tenant, peer_message) {
+                return Some((ProposalRef { tenant, proposal: ProposalId::new(envelope.proposal) }, peer_message));
             }
         }
     }

@@ -1,16 +1,16 @@
-//! Bringing a shared text and its proposal's events together, in both directions.
+//! Synchronizes a shared text with its proposal's events, in both directions.
 //!
 //! ```text
-//! events ──what commands changed since the base, as an update──▶ text
-//! text   ──what was written since the base, as one command──────▶ events, and it is the new base
+//! events ──changes by commands since the base, as an update──▶ text
+//! text   ──edits since the base, as one command──────────────▶ events, and the text becomes the new base
 //! ```
 //!
-//! The base is the document that says what the events say. What a command changed is worked out against the base and not
-//! against what was written since, and merges with that as any editor's update does. What is recorded is noted with the key
-//! of its command before the command is given: whoever comes after a crash gives it again with that key, so that a text is
-//! neither lost nor taken for somebody else's and doubled.
+//! The base is the document with the content of the events. Changes by commands are computed against the base, not
+//! against later edits, and merge with these like any editor's update. Before a command is dispatched, it is saved with
+//! its idempotency key. After a crash the next sync dispatches it again with that key, so that a text is neither lost
+//! nor taken for another editor's change and duplicated.
 //!
-//! A section that says nothing cannot be on record: it stays as it was there until something is written.
+//! An empty section cannot be recorded: its recorded content stays until the section has text again.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -41,63 +41,63 @@ use crate::{
     },
 };
 
-/// How often it is tried to settle a text that another process is busy with, and how long apart: 5 s altogether.
+/// Attempts to sync a text that another process has locked, and the pause between them: 5 s altogether.
 const SYNC_ATTEMPTS: u32 = 100;
 const RETRY_DELAY: Duration = Duration::from_millis(50);
 
-/// Updates that are told apart by who wrote them; of more, the last author is taken for all.
+/// Up to this number, updates are attributed to their authors one by one; beyond it, all to the last author.
 const MAX_ATTRIBUTED_UPDATES: usize = 200;
 
-/// Where a text and its proposal are after they were brought together.
+/// State of a proposal after a sync with its shared text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SyncOutcome {
     /// The proposal's version.
     pub version: u64,
-    /// How far the proposal is: it is written as a draft only.
+    /// The proposal's phase; only a draft can be edited.
     pub phase: LifecyclePhase,
-    /// Sections that were recorded.
+    /// Number of sections that were recorded.
     pub recorded_sections: usize,
 }
 
-/// Brings texts and events together.
+/// Synchronizes shared texts with the events of their proposals.
 pub struct ProposalSync<S> {
     shared_texts: SharedTextStore,
-    bus: Arc<CommandDispatcher<S>>,
+    dispatcher: Arc<CommandDispatcher<S>>,
 }
 
 impl<S> Clone for ProposalSync<S> {
     fn clone(&self) -> Self {
-        Self { shared_texts: self.shared_texts.clone(), bus: Arc::clone(&self.bus) }
+        Self { shared_texts: self.shared_texts.clone(), dispatcher: Arc::clone(&self.dispatcher) }
     }
 }
 
 impl<S: AggregateStores> ProposalSync<S> {
-    /// Over the texts of that database and the log behind that bus.
-    pub fn new(texts: SharedTextStore, bus: Arc<CommandDispatcher<S>>) -> Self {
-        Self { shared_texts: texts, bus }
+    /// A sync between the texts of `shared_texts` and the event store behind `dispatcher`.
+    pub fn new(shared_texts: SharedTextStore, dispatcher: Arc<CommandDispatcher<S>>) -> Self {
+        Self { shared_texts, dispatcher }
     }
 
-    /// Records what was written together in that proposal so far. Does nothing where nobody wrote together.
+    /// Records all edits of the proposal's shared text so far. Does nothing where there are none.
     ///
     /// # Errors
-    /// [`TextError`] when a store is away or another process is at it for seconds.
+    /// [`TextError`] when a store is unavailable, [`TextError::Busy`] when another process holds the lock for 5 s.
     pub async fn sync_now(&self, tenant: &TenantId, proposal: ProposalId) -> Result<(), TextError> {
-        let place = ProposalRef { tenant: tenant.clone(), proposal };
-        let book = self.shared_texts.load_row(&place).await?;
-        if book.seq == book.base_seq && book.intent.is_none() {
+        let proposal_ref = ProposalRef { tenant: tenant.clone(), proposal };
+        let row = self.shared_texts.load_row(&proposal_ref).await?;
+        if row.seq == row.base_seq && row.intent.is_none() {
             return Ok(());
         }
-        self.sync_with_retry(&place).await.map(|_| ())
+        self.sync_with_retry(&proposal_ref).await.map(|_| ())
     }
 
-    /// The same as [`Self::try_sync`], after whoever is at it.
-    pub(crate) async fn sync_with_retry(&self, place: &ProposalRef) -> Result<SyncOutcome, TextError> {
+    /// Like [`Self::try_sync`], but waits for another process that holds the lock.
+    pub(crate) async fn sync_with_retry(&self, proposal_ref: &ProposalRef) -> Result<SyncOutcome, TextError> {
         let mut attempts_left = SYNC_ATTEMPTS;
         loop {
             attempts_left -= 1;
-            match self.try_sync(place).await {
+            match self.try_sync(proposal_ref).await {
                 Err(TextError::Busy) if attempts_left > 0 => sleep(RETRY_DELAY).await,
-                settled => return settled,
+                outcome => return outcome,
             }
         }
     }
@@ -106,142 +106,159 @@ impl<S: AggregateStores> ProposalSync<S> {
         &self.shared_texts
     }
 
-    /// The version of the proposal, as it is now.
-    pub(crate) async fn proposal_version(&self, place: &ProposalRef) -> Result<u64, TextError> {
-        Ok(self.bus.load_aggregate::<Proposal>(&place.tenant, &place.proposal.to_string()).await?.version)
+    /// Loads the current version of the proposal; 0 where it does not exist.
+    pub(crate) async fn proposal_version(&self, proposal_ref: &ProposalRef) -> Result<u64, TextError> {
+        Ok(self
+            .dispatcher
+            .load_aggregate::<Proposal>(&proposal_ref.tenant, &proposal_ref.proposal.to_string())
+            .await?
+            .version)
     }
 
-    /// Brings a text that was opened and its proposal together.
-    pub(crate) async fn try_sync(&self, place: &ProposalRef) -> Result<SyncOutcome, TextError> {
-        let lock = self.shared_texts.try_lock(place).await?.ok_or(TextError::Busy)?;
-        let settled = self.sync_locked(place).await;
-        // Nothing was written over it: its end is all that counts, and its connection ends with it anyway.
+    /// Synchronizes an existing shared text with its proposal.
+    ///
+    /// # Errors
+    /// [`TextError::Busy`] when another process holds the lock, [`TextError::NotFound`] where there is no such
+    /// proposal; others when a store is unavailable.
+    pub(crate) async fn try_sync(&self, proposal_ref: &ProposalRef) -> Result<SyncOutcome, TextError> {
+        let lock = self.shared_texts.try_lock(proposal_ref).await?.ok_or(TextError::Busy)?;
+        let outcome = self.sync_locked(proposal_ref).await;
+        // The transaction only holds the lock: an error of the rollback does not matter.
         let _ = lock.rollback().await;
-        settled
+        outcome
     }
 
-    async fn sync_locked(&self, place: &ProposalRef) -> Result<SyncOutcome, TextError> {
-        let mut book = self.shared_texts.load_row(place).await?;
-        let mut recorded = 0;
-        if let Some(intent) = book.intent.take() {
-            recorded += self.record_intent(place, &mut book, intent).await?;
+    async fn sync_locked(&self, proposal_ref: &ProposalRef) -> Result<SyncOutcome, TextError> {
+        let mut row = self.shared_texts.load_row(proposal_ref).await?;
+        let mut recorded_sections = 0;
+        if let Some(intent) = row.intent.take() {
+            recorded_sections += self.record_intent(proposal_ref, &mut row, intent).await?;
         }
-        let found = self.bus.load_aggregate::<Proposal>(&place.tenant, &place.proposal.to_string()).await?;
+        let found = self
+            .dispatcher
+            .load_aggregate::<Proposal>(&proposal_ref.tenant, &proposal_ref.proposal.to_string())
+            .await?;
         let (version, phase) = (found.version, found.state.phase());
-        let manuscript = found.state.content().ok_or(TextError::NotFound)?;
-        let base = self.merge_recorded_changes(place, &mut book, manuscript).await?;
+        let proposal = found.state.content().ok_or(TextError::NotFound)?;
+        let base = self.merge_recorded_changes(proposal_ref, &mut row, proposal).await?;
 
-        let later = self.shared_texts.load_updates_after(place, book.base_seq).await?;
-        let Some(last) = later.last().map(|kept| kept.seq) else {
-            return Ok(SyncOutcome { version, phase, recorded_sections: recorded });
+        let updates = self.shared_texts.load_updates_after(proposal_ref, row.base_seq).await?;
+        let Some(last) = updates.last().map(|update| update.seq) else {
+            return Ok(SyncOutcome { version, phase, recorded_sections });
         };
-        let authors = run_blocking(|| merge_and_attribute(place, &base, &later))?;
-        let written = changed_sections(&base, &book.texts, manuscript, &authors);
+        let authors = run_blocking(|| merge_and_attribute(proposal_ref, &base, &updates))?;
+        let written = changed_sections(&base, &row.texts, proposal, &authors);
         if written.is_empty() {
-            self.shared_texts.save_base(place, last, &base.encode_state(), &book.texts).await?;
-            return Ok(SyncOutcome { version, phase, recorded_sections: recorded });
+            self.shared_texts.save_base(proposal_ref, last, &base.encode_state(), &row.texts).await?;
+            return Ok(SyncOutcome { version, phase, recorded_sections });
         }
         if phase != LifecyclePhase::Draft {
-            self.shared_texts.postpone_sync(place).await?;
-            return Ok(SyncOutcome { version, phase, recorded_sections: recorded });
+            self.shared_texts.postpone_sync(proposal_ref).await?;
+            return Ok(SyncOutcome { version, phase, recorded_sections });
         }
-        let mut texts = book.texts.clone();
+        let mut texts = row.texts.clone();
         texts.extend(written.iter().map(|edit| (edit.section.clone(), edit.content.to_string())));
         let intent =
             SyncIntent { key: new_idempotency_key(), seq: last, texts, edits: written, base: base.encode_state() };
-        self.shared_texts.save_intent(place, &intent).await?;
-        recorded += self.record_intent(place, &mut book, intent).await?;
-        Ok(SyncOutcome { version: self.proposal_version(place).await?, phase, recorded_sections: recorded })
+        self.shared_texts.save_intent(proposal_ref, &intent).await?;
+        recorded_sections += self.record_intent(proposal_ref, &mut row, intent).await?;
+        Ok(SyncOutcome { version: self.proposal_version(proposal_ref).await?, phase, recorded_sections })
     }
 
-    /// Gives the command of an intent, and takes its base over. Tells how many sections were recorded.
+    /// Dispatches the command of an intent and saves its base. Returns the number of recorded sections.
     async fn record_intent(
         &self,
-        place: &ProposalRef,
-        book: &mut SharedTextRow,
+        proposal_ref: &ProposalRef,
+        row: &mut SharedTextRow,
         intent: SyncIntent,
     ) -> Result<usize, TextError> {
         let by =
             intent.edits.last().map_or_else(|| UserId::from_program("system:collaboration"), |edit| edit.by.clone());
-        let caller = Caller::new(by, place.tenant.clone());
+        let caller = Caller::new(by, proposal_ref.tenant.clone());
         let sender = CommandSender { caller, authority: CallerAuthority::System };
         let edits = intent.edits.iter().map(|edit| {
-            let stamp = domain::value::AuditStamp { by: edit.by.clone(), at: self.bus.now() };
+            let stamp = domain::value::AuditStamp { by: edit.by.clone(), at: self.dispatcher.now() };
             let AttributedEdit { section, heading, content, based_on, .. } = edit.clone();
             (SectionChange { section, heading, content, based_on }, stamp)
         });
         let command = ProposalCommand::EditSections { edits: edits.collect() };
-        let once = IdempotencyKey::try_new(&intent.key, "")
+        let idempotency_key = IdempotencyKey::try_new(&intent.key, "")
             .map_err(|error| TextError::CorruptText { reason: error.to_string() })?;
-        let conditions = CommandPreconditions { idempotency_key: Some(once), ..CommandPreconditions::default() };
-        let given = self.bus.dispatch::<Proposal>(&sender, &place.proposal.to_string(), &conditions, command).await;
-        match given {
+        let conditions =
+            CommandPreconditions { idempotency_key: Some(idempotency_key), ..CommandPreconditions::default() };
+        let dispatched = self
+            .dispatcher
+            .dispatch::<Proposal>(&sender, &proposal_ref.proposal.to_string(), &conditions, command)
+            .await;
+        match dispatched {
             Ok(_) => {
-                self.shared_texts.save_base(place, intent.seq, &intent.base, &intent.texts).await?;
-                (book.base_seq, book.base, book.texts) = (intent.seq, Some(intent.base), intent.texts);
+                self.shared_texts.save_base(proposal_ref, intent.seq, &intent.base, &intent.texts).await?;
+                (row.base_seq, row.base, row.texts) = (intent.seq, Some(intent.base), intent.texts);
                 Ok(intent.edits.len())
             }
-            // Somebody changed the same by a command: that is taken over first, and then it is tried anew.
+            // A command has changed the same section: the next step takes that over, and the edits are recorded after
+            // it.
             Err(CommandError::Refused(ProposalError::StaleSection { .. })) => {
-                self.shared_texts.clear_intent(place).await?;
+                self.shared_texts.clear_intent(proposal_ref).await?;
                 Ok(0)
             }
             Err(CommandError::Refused(reason)) => {
-                tracing::info!(%reason, tenant = %place.tenant, proposal = %place.proposal, "a shared text is not recorded");
-                self.shared_texts.clear_intent(place).await?;
-                self.shared_texts.postpone_sync(place).await?;
+                let ProposalRef { tenant, proposal } = proposal_ref;
+                tracing::info!(%reason, %tenant, %proposal, "recording a shared text was refused");
+                self.shared_texts.clear_intent(proposal_ref).await?;
+                self.shared_texts.postpone_sync(proposal_ref).await?;
                 Ok(0)
             }
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Brings into the text what commands changed since its base; the answer is the base after that.
+    /// Merges the changes that commands made since the base into the text. Returns the new base.
     async fn merge_recorded_changes(
         &self,
-        place: &ProposalRef,
-        book: &mut SharedTextRow,
-        manuscript: &ProposalContent,
+        proposal_ref: &ProposalRef,
+        row: &mut SharedTextRow,
+        proposal: &ProposalContent,
     ) -> Result<SharedText, TextError> {
-        let base = run_blocking(|| SharedText::from_updates(book.base.as_deref()));
+        let base = run_blocking(|| SharedText::from_updates(row.base.as_deref()));
         let base = base.map_err(|error| corrupt_text_error(&error))?;
-        let said = recorded_texts(manuscript);
+        let recorded = recorded_texts(proposal);
         let known = base.state_vector();
-        let gone = book.texts.keys().filter(|key| !said.contains_key(*key)).map(|key| (key, ""));
-        let changed = said.iter().filter(|(key, text)| book.texts.get(*key) != Some(*text));
+        let gone = row.texts.keys().filter(|key| !recorded.contains_key(*key)).map(|key| (key, ""));
+        let changed = recorded.iter().filter(|(key, text)| row.texts.get(*key) != Some(*text));
         let changed: Vec<_> = changed.map(|(key, text)| (key, text.as_str())).chain(gone).collect();
         let rewritten: Vec<_> = changed.iter().filter_map(|(key, text)| base.rewrite_section(key, text)).collect();
         if !rewritten.is_empty() {
             self.shared_texts
-                .save_recorded_changes(place, &base.encode_diff(&known), &base.encode_state(), &said)
+                .save_recorded_changes(proposal_ref, &base.encode_diff(&known), &base.encode_state(), &recorded)
                 .await?;
         }
-        book.texts = said;
+        row.texts = recorded;
         Ok(base)
     }
 }
 
-/// What the sections of a proposal say.
-fn recorded_texts(manuscript: &ProposalContent) -> SectionTexts {
-    let written = manuscript.sections.iter().filter_map(|section| {
+/// The recorded texts of a proposal's sections.
+fn recorded_texts(proposal: &ProposalContent) -> SectionTexts {
+    let written = proposal.sections.iter().filter_map(|section| {
         let content = section.content.as_ref()?;
         Some((section.key.clone(), content.to_string()))
     });
     written.collect()
 }
 
-/// Merges the updates into the base, and tells who changed each section last.
+/// Merges the updates into the base, and returns the author of the last change of each section.
 fn merge_and_attribute(
-    place: &ProposalRef,
+    proposal_ref: &ProposalRef,
     base: &SharedText,
-    later: &[StoredUpdate],
+    updates: &[StoredUpdate],
 ) -> Result<BTreeMap<SectionKey, UserId>, TextError> {
     let mut authors = BTreeMap::new();
     let mut before = base.section_texts();
-    for (number, kept) in later.iter().enumerate() {
-        kept.merge_into(base, place)?;
-        let is_looked_at = later.len() <= MAX_ATTRIBUTED_UPDATES || number + 1 == later.len();
-        let Some(by) = kept.by.as_deref().filter(|_| is_looked_at) else { continue };
+    for (number, update) in updates.iter().enumerate() {
+        update.merge_into(base, proposal_ref)?;
+        let is_attributed = updates.len() <= MAX_ATTRIBUTED_UPDATES || number + 1 == updates.len();
+        let Some(by) = update.by.as_deref().filter(|_| is_attributed) else { continue };
         let after = base.section_texts();
         for (key, text) in &after {
             if before.get(key) != Some(text)
@@ -255,25 +272,25 @@ fn merge_and_attribute(
     Ok(authors)
 }
 
-/// The sections that say something else than the proposal does.
+/// The sections whose text differs from the recorded one.
 fn changed_sections(
     text: &SharedText,
     recorded: &SectionTexts,
-    manuscript: &ProposalContent,
+    proposal: &ProposalContent,
     authors: &BTreeMap<SectionKey, UserId>,
 ) -> Vec<AttributedEdit> {
     let changed = text.section_texts().into_iter().filter_map(|(key, text)| {
-        // A section that says nothing stays on record as it was.
+        // An empty section keeps its recorded content.
         let content = (!text.trim().is_empty()).then(|| SectionContent::try_new(&text))?;
         let content = content.inspect_err(|reason| {
-            // Edits that were each taken by another process can be too much together.
-            tracing::warn!(section = %key, %reason, "a section of a shared text cannot be recorded as it is");
+            // Updates that different processes accepted may exceed a limit together.
+            tracing::warn!(section = %key, %reason, "invalid content of a section of a shared text, not recorded");
         });
         let content = content.ok()?;
         if recorded.get(&key).is_some_and(|known| known == content.as_str()) {
             return None;
         }
-        let known = manuscript.section(&key);
+        let known = proposal.section(&key);
         let heading =
             known.map(|section| section.heading.clone()).or_else(|| SectionHeading::try_new(key.as_str()).ok())?;
         let by = authors.get(&key).cloned().unwrap_or_else(|| UserId::from_program("system:collaboration"));

@@ -1,8 +1,8 @@
-//! A room: the text of one proposal and those who write it, in one process.
+//! A room: the shared text of one proposal and its editors, in one process.
 //!
-//! One task does everything in turn. What somebody wrote is merged, put on record and only then told to the others, so that
-//! nobody sees what can be lost. Editors keep what they wrote and offer it again when they come back: an update that was
-//! not put on record is not lost either.
+//! One task processes all commands in turn. An update is merged, stored and only then broadcast, so that no editor sees
+//! what can be lost. Editors keep their updates and offer them again when they reconnect, so an update that was not
+//! stored is not lost either.
 
 mod editor_updates;
 
@@ -31,19 +31,20 @@ use crate::{
     text_size::TextSize,
 };
 
-/// Messages on their way to the room; those who bring them wait for it beyond that.
+/// Capacity of the room's command queue; senders wait when it is full.
 const COMMAND_QUEUE_LENGTH: usize = 256;
 
-/// How often a room looks for what came by other ways.
+/// Interval at which a room polls for changes by other processes and by commands.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How many looks a member may be told nothing: providers take 30 s without a message for a lost connection.
+/// A member gets a keep-alive after this many polls without a message: providers close a connection that is silent for
+/// 30 s.
 const KEEP_ALIVE_POLLS: u32 = 10;
 
-/// How often a room without anybody looks before it closes: a page that is loaded anew finds it open.
+/// Number of polls after which a room without members closes, so that a page that is reloaded still finds it open.
 const MAX_EMPTY_POLLS: u32 = 5;
 
-/// What happens in a room.
+/// A command to a room.
 pub(crate) enum RoomCommand {
     Join { by: UserId, answer: oneshot::Sender<JoinReply> },
     Message { member: u64, bytes: Vec<u8>, may_write: bool },
@@ -51,20 +52,20 @@ pub(crate) enum RoomCommand {
     PeerMessage(PeerMessage),
 }
 
-/// A room that is open.
+/// An open room.
 pub(crate) struct Room<S> {
     proposal: ProposalRef,
     sync: ProposalSync<S>,
     peers: PeerChannel,
     text: SharedText,
     size: TextSize,
-    /// How large a text may be, in bytes.
+    /// Maximum size of the text, in bytes.
     max_text_bytes: usize,
-    /// Bytes of updates that are not in the base, an upper bound.
+    /// Upper bound of the bytes of updates that are not in the base.
     unrecorded_bytes: usize,
-    /// The last update that is in `text`.
+    /// Number of the last update in `text`.
     last_seq: i64,
-    /// The proposal's version when it and the text were brought together last.
+    /// The proposal's version at the last sync.
     version: u64,
     phase: LifecyclePhase,
     members: BTreeMap<u64, RoomMember>,
@@ -77,82 +78,85 @@ impl<S: AggregateStores> Room<S> {
     /// Opens the room of a proposal.
     ///
     /// # Errors
-    /// [`TextError::NotFound`] where there is no such proposal; others when a store is away.
+    /// [`TextError::NotFound`] where there is no such proposal; others when a store is unavailable.
     pub(crate) async fn open(
-        place: ProposalRef,
-        settling: ProposalSync<S>,
+        proposal: ProposalRef,
+        sync: ProposalSync<S>,
         peers: PeerChannel,
         max_text_bytes: usize,
     ) -> Result<(Self, mpsc::Sender<RoomCommand>), TextError> {
-        // First of all: a text is made for a proposal that is there, and for no other.
-        if settling.proposal_version(&place).await? == 0 {
+        // Checked first: a text is created only for an existing proposal.
+        if sync.proposal_version(&proposal).await? == 0 {
             return Err(TextError::NotFound);
         }
-        settling.shared_texts().create_if_missing(&place).await?;
-        let settled = settling.sync_with_retry(&place).await?;
-        let (send, happens) = mpsc::channel(COMMAND_QUEUE_LENGTH);
+        sync.shared_texts().create_if_missing(&proposal).await?;
+        let outcome = sync.sync_with_retry(&proposal).await?;
+        let (sender, commands) = mpsc::channel(COMMAND_QUEUE_LENGTH);
         let mut room = Self {
-            proposal: place,
-            sync: settling,
+            proposal,
+            sync,
             peers,
             text: SharedText::default(),
             size: TextSize::default(),
             max_text_bytes,
             unrecorded_bytes: 0,
             last_seq: 0,
-            version: settled.version,
-            phase: settled.phase,
+            version: outcome.version,
+            phase: outcome.phase,
             members: BTreeMap::new(),
             last_member: 0,
             awareness: RoomAwareness::default(),
-            commands: happens,
+            commands,
         };
         room.reload_text().await?;
-        Ok((room, send))
+        Ok((room, sender))
     }
 
-    /// Lets people write until everybody has left, or it is told to stop.
+    /// Runs until all members have left for a while, a store fails, or `stop` is cancelled.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
-        let mut looks = interval(POLL_INTERVAL);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut ticks = interval(POLL_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         self.peers.publish(&self.proposal, &PeerMessage::AwarenessQuery);
-        let mut empty_looks = 0;
+        let mut empty_polls = 0;
         loop {
-            let done = tokio::select! {
+            let handled = tokio::select! {
                 () = stop.cancelled() => break,
-                happens = self.commands.recv() => match happens {
-                    Some(happens) => self.handle_command(happens).await,
+                command = self.commands.recv() => match command {
+                    Some(command) => self.handle_command(command).await,
                     None => break,
                 },
-                _ = looks.tick() => {
-                    empty_looks = if self.members.is_empty() { empty_looks + 1 } else { 0 };
+                _ = ticks.tick() => {
+                    empty_polls = if self.members.is_empty() { empty_polls + 1 } else { 0 };
                     self.poll_changes().await
                 }
             };
-            if let Err(error) = done {
-                tracing::error!(error = &error as &dyn std::error::Error, "a shared text is away");
+            if let Err(error) = handled {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "shared-text store unavailable, closing room"
+                );
                 break;
             }
-            if empty_looks > MAX_EMPTY_POLLS && self.members.is_empty() && self.commands.is_empty() {
+            if empty_polls > MAX_EMPTY_POLLS && self.members.is_empty() && self.commands.is_empty() {
                 break;
             }
         }
-        // Whoever wants in from now on opens a new one.
+        // A member that joins from now on opens a new room.
         self.commands.close();
         for member in std::mem::take(&mut self.members).into_values() {
             member.disconnect(DisconnectReason::TryAgainLater);
         }
-        if let Some(gone) = self.awareness.remove_local() {
-            self.peers.publish(&self.proposal, &PeerMessage::Awareness(gone));
+        if let Some(removed) = self.awareness.remove_local() {
+            self.peers.publish(&self.proposal, &PeerMessage::Awareness(removed));
         }
-        // What is not settled now is found later by whoever looks.
+        // A text that is not synced now is found by a later periodic sync.
         if let Err(error) = self.sync.try_sync(&self.proposal).await {
-            tracing::debug!(error = &error as &dyn std::error::Error, "a shared text is settled later");
+            tracing::debug!(error = &error as &dyn std::error::Error, "sync of a shared text postponed");
         }
     }
 
-    async fn handle_command(&mut self, happens: RoomCommand) -> Result<(), TextError> {
-        match happens {
+    async fn handle_command(&mut self, command: RoomCommand) -> Result<(), TextError> {
+        match command {
             RoomCommand::Join { by, answer } => self.add_member(by, answer),
             RoomCommand::Leave { member } => self.remove_member(member).await,
             RoomCommand::Message { member, bytes, may_write } => {
@@ -180,12 +184,12 @@ impl<S: AggregateStores> Room<S> {
         bytes: &[u8],
         may_write: bool,
     ) -> Result<Result<(), RefusedUpdate>, TextError> {
-        let said = match editor_message::read_messages(bytes) {
-            Ok(said) => said,
+        let messages = match editor_message::read_messages(bytes) {
+            Ok(messages) => messages,
             Err(refused) => return Ok(Err(refused)),
         };
-        for said in said {
-            if let Err(refused) = self.handle_message(from, said, may_write).await? {
+        for message in messages {
+            if let Err(refused) = self.handle_message(from, message, may_write).await? {
                 return Ok(Err(refused));
             }
         }
@@ -195,7 +199,7 @@ impl<S: AggregateStores> Room<S> {
     fn add_member(&mut self, by: UserId, answer: oneshot::Sender<JoinReply>) {
         self.last_member += 1;
         let (mut member, joined) = RoomMember::new(by, self.last_member);
-        // The editor is asked for what the room does not know: what it wrote while it was away.
+        // Asks the editor for the updates that the room does not have, which it made while it was disconnected.
         let first = [
             Some(editor_message::encode_sync_step_1(self.text.state_vector())),
             self.awareness.to_update(false).map(editor_message::encode_awareness),
@@ -211,14 +215,14 @@ impl<S: AggregateStores> Room<S> {
     async fn handle_message(
         &mut self,
         from: u64,
-        said: EditorMessage,
+        message: EditorMessage,
         may_write: bool,
     ) -> Result<Result<(), RefusedUpdate>, TextError> {
         let Some(by) = self.members.get(&from).map(|member| member.user_id.clone()) else { return Ok(Ok(())) };
-        match said {
+        match message {
             EditorMessage::SyncStep1(known) => {
-                let rest = editor_message::encode_sync_step_2(self.text.encode_diff(&known));
-                self.send_to_member(from, rest).await;
+                let missing = editor_message::encode_sync_step_2(self.text.encode_diff(&known));
+                self.send_to_member(from, missing).await;
             }
             EditorMessage::AwarenessQuery => {
                 if let Some(all) = self.awareness.to_update(false) {
@@ -227,10 +231,10 @@ impl<S: AggregateStores> Room<S> {
             }
             EditorMessage::Awareness(update) => match self.awareness.apply_local(from, &by, update) {
                 Ok(None) => {}
-                // Its sender, too: a provider that hears nothing for 30 s closes the connection.
-                Ok(Some(told)) => {
-                    self.broadcast(None, &editor_message::encode_awareness(told.clone())).await;
-                    self.peers.publish(&self.proposal, &PeerMessage::Awareness(told));
+                // Also to the sender: a provider that receives nothing for 30 s closes the connection.
+                Ok(Some(accepted)) => {
+                    self.broadcast(None, &editor_message::encode_awareness(accepted.clone())).await;
+                    self.peers.publish(&self.proposal, &PeerMessage::Awareness(accepted));
                 }
                 Err(refused) => return Ok(Err(refused)),
             },
@@ -239,53 +243,53 @@ impl<S: AggregateStores> Room<S> {
         Ok(Ok(()))
     }
 
-    /// Reads the text as it is on record. What members were told before they are not told again.
+    /// Replaces the text by the stored one. Updates that members have received are not sent again.
     async fn reload_text(&mut self) -> Result<(), TextError> {
-        let told = std::mem::take(&mut self.last_seq);
+        let broadcast_after = std::mem::take(&mut self.last_seq);
         (self.text, self.unrecorded_bytes) = (SharedText::default(), 0);
-        self.load_and_broadcast_updates(told).await?;
+        self.load_and_broadcast_updates(broadcast_after).await?;
         self.size = run_blocking(|| TextSize::measure(&self.text));
         Ok(())
     }
 
-    /// Takes in what is on record and not here, and tells it.
+    /// Merges the stored updates that are not in the text, and broadcasts them.
     async fn load_new_updates(&mut self) -> Result<(), TextError> {
         self.load_and_broadcast_updates(self.last_seq).await
     }
 
-    /// Takes in what is on record and not here, and tells what comes behind `told`.
-    async fn load_and_broadcast_updates(&mut self, told: i64) -> Result<(), TextError> {
-        for kept in self.sync.shared_texts().load_updates_after(&self.proposal, self.last_seq).await? {
-            run_blocking(|| kept.merge_into(&self.text, &self.proposal))?;
-            self.last_seq = self.last_seq.max(kept.seq);
-            self.unrecorded_bytes += kept.body.len();
-            self.size.add_stored_update(&kept.body);
-            if kept.seq > told {
-                self.broadcast(None, &editor_message::encode_update(kept.body)).await;
+    /// Merges the stored updates that are not in the text, and broadcasts those after the number `broadcast_after`.
+    async fn load_and_broadcast_updates(&mut self, broadcast_after: i64) -> Result<(), TextError> {
+        for update in self.sync.shared_texts().load_updates_after(&self.proposal, self.last_seq).await? {
+            run_blocking(|| update.merge_into(&self.text, &self.proposal))?;
+            self.last_seq = self.last_seq.max(update.seq);
+            self.unrecorded_bytes += update.body.len();
+            self.size.add_stored_update(&update.body);
+            if update.seq > broadcast_after {
+                self.broadcast(None, &editor_message::encode_update(update.body)).await;
             }
         }
         Ok(())
     }
 
-    /// Looks for what came by other ways: other processes, and commands.
+    /// Takes in changes by other processes and by commands, sends keep-alives, and expires remote editors.
     async fn poll_changes(&mut self) -> Result<(), TextError> {
         let version = self.sync.proposal_version(&self.proposal).await?;
         if version != self.version {
             match self.sync.try_sync(&self.proposal).await {
-                Ok(settled) => (self.version, self.phase) = (settled.version, settled.phase),
+                Ok(outcome) => (self.version, self.phase) = (outcome.version, outcome.phase),
                 Err(TextError::Busy) => {}
                 Err(error) => return Err(error),
             }
         }
         self.load_new_updates().await?;
         self.send_keep_alives().await;
-        if let Some(gone) = self.awareness.expire_remote(Instant::now()) {
-            self.broadcast(None, &editor_message::encode_awareness(gone)).await;
+        if let Some(removed) = self.awareness.expire_remote(Instant::now()) {
+            self.broadcast(None, &editor_message::encode_awareness(removed)).await;
         }
         Ok(())
     }
 
-    /// Sends an empty message to those who were told nothing for a while.
+    /// Sends an empty message to members that have not received any for a while.
     async fn send_keep_alives(&mut self) {
         let mut silent = Vec::new();
         for (id, member) in &mut self.members {
@@ -301,44 +305,44 @@ impl<S: AggregateStores> Room<S> {
 
     async fn remove_member(&mut self, member: u64) {
         self.members.remove(&member);
-        if let Some(gone) = self.awareness.remove_member(member) {
-            self.broadcast(None, &editor_message::encode_awareness(gone.clone())).await;
-            self.peers.publish(&self.proposal, &PeerMessage::Awareness(gone));
+        if let Some(removed) = self.awareness.remove_member(member) {
+            self.broadcast(None, &editor_message::encode_awareness(removed.clone())).await;
+            self.peers.publish(&self.proposal, &PeerMessage::Awareness(removed));
         }
     }
 
-    async fn disconnect_member(&mut self, member: u64, why: DisconnectReason) {
+    async fn disconnect_member(&mut self, member: u64, reason: DisconnectReason) {
         if let Some(member) = self.members.get(&member) {
-            member.disconnect(why);
+            member.disconnect(reason);
         }
         self.remove_member(member).await;
     }
 
     async fn send_to_member(&mut self, member: u64, message: Vec<u8>) {
         let max_queued_bytes = self.max_queued_bytes();
-        let is_told = self.members.get_mut(&member).is_none_or(|to| to.try_send(message, max_queued_bytes));
-        if !is_told {
+        let is_sent = self.members.get_mut(&member).is_none_or(|to| to.try_send(message, max_queued_bytes));
+        if !is_sent {
             Box::pin(self.remove_member(member)).await;
         }
     }
 
-    /// A text as large as it may be fits in, and what is written meanwhile.
+    /// Limit of unsent bytes per member: enough for the largest text, and for what is written while it is sent.
     fn max_queued_bytes(&self) -> usize {
-        // What commands write has no limit here.
+        // The text may exceed its limit, which does not apply to changes by commands.
         self.max_text_bytes.max(self.size.bytes()).saturating_mul(2)
     }
 
-    /// Tells everybody but that one.
-    async fn broadcast(&mut self, but: Option<u64>, message: &[u8]) {
+    /// Sends a message to all members except one, and removes those that do not receive it.
+    async fn broadcast(&mut self, except: Option<u64>, message: &[u8]) {
         let max_queued_bytes = self.max_queued_bytes();
         let slow: Vec<_> = self
             .members
             .iter_mut()
-            .filter(|(id, _)| Some(**id) != but)
+            .filter(|(id, _)| Some(**id) != except)
             .filter_map(|(id, member)| (!member.try_send(message.to_vec(), max_queued_bytes)).then_some(*id))
             .collect();
         for member in slow {
-            // Its receiver ends without a last word: it takes none.
+            // Without a reason: its queue is full.
             Box::pin(self.remove_member(member)).await;
         }
     }

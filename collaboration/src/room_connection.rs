@@ -1,4 +1,4 @@
-//! A place in a room: on the one side who took it, on the other what the room tells them.
+//! The two sides of a membership in a room: the connection of the editor, and the member as the room sees it.
 
 use std::sync::{
     Arc,
@@ -11,43 +11,43 @@ use yrs::StateVector;
 
 use crate::{error::RefusedUpdate, room::RoomCommand};
 
-/// Messages on their way to one editor; one that takes none of them any more is let go, and comes back.
+/// Capacity of the queue of one editor; an editor whose queue is full is disconnected, and reconnects.
 const EVENT_QUEUE_LENGTH: usize = 256;
 
-/// What somebody in a room is told.
+/// An event that a room sends to a member.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RoomEvent {
     /// A message for the editor.
     Message(Vec<u8>),
-    /// The last: they are out.
+    /// The connection has ended; no further event follows.
     Disconnected(DisconnectReason),
 }
 
-/// Why somebody is let go.
+/// Why a member is disconnected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DisconnectReason {
-    /// For what they sent.
+    /// A message of the member was refused.
     #[error(transparent)]
     Refused(#[from] RefusedUpdate),
-    /// They took nothing any more.
-    #[error("messages were not taken in time")]
+    /// The member did not receive its messages fast enough.
+    #[error("messages were not received in time")]
     TooSlow,
-    /// A store is away, or the service stops: they may come back.
-    #[error("come back in a moment")]
+    /// A store is unavailable or the service stops: the client should reconnect.
+    #[error("try again in a moment")]
     TryAgainLater,
 }
 
-/// A place that was taken.
+/// The room's reply to a member that has joined.
 pub(crate) struct JoinReply {
-    /// Their number in the room.
+    /// Number of the member in the room.
     pub(crate) member: u64,
-    /// What they are told.
+    /// Receives the room's events.
     pub(crate) events: mpsc::Receiver<RoomEvent>,
-    /// Bytes of it that they have not taken yet.
+    /// Bytes of messages in `events`.
     pub(crate) queued_bytes: Arc<AtomicUsize>,
 }
 
-/// Somebody's place in a room. Dropping it leaves the room.
+/// A connection to a room. Dropping it leaves the room.
 pub struct RoomConnection {
     member: u64,
     room: mpsc::Sender<RoomCommand>,
@@ -60,59 +60,59 @@ impl RoomConnection {
         Self { member: joined.member, room, events: joined.events, queued_bytes: joined.queued_bytes }
     }
 
-    /// Says something to the room, which takes it in turn.
+    /// Sends a message of the y-websocket protocol to the room; waits while the room's queue is full.
     ///
     /// # Errors
     /// [`DisconnectReason::TryAgainLater`] when the room is closed.
     pub async fn send_message(&self, bytes: Vec<u8>, may_write: bool) -> Result<(), DisconnectReason> {
-        let says = RoomCommand::Message { member: self.member, bytes, may_write };
-        self.room.send(says).await.map_err(|_| DisconnectReason::TryAgainLater)
+        let command = RoomCommand::Message { member: self.member, bytes, may_write };
+        self.room.send(command).await.map_err(|_| DisconnectReason::TryAgainLater)
     }
 
-    /// What is told next; `None` when the room is closed.
+    /// Waits for the next event; `None` when the room is closed.
     pub async fn next_event(&mut self) -> Option<RoomEvent> {
-        let told = self.events.recv().await;
-        if let Some(RoomEvent::Message(message)) = &told {
+        let event = self.events.recv().await;
+        if let Some(RoomEvent::Message(message)) = &event {
             self.queued_bytes.fetch_sub(message.len(), Ordering::Relaxed);
         }
-        told
+        event
     }
 }
 
 impl Drop for RoomConnection {
     fn drop(&mut self) {
-        let leaves = RoomCommand::Leave { member: self.member };
-        if let Err(mpsc::error::TrySendError::Full(leaves)) = self.room.try_send(leaves) {
+        let command = RoomCommand::Leave { member: self.member };
+        if let Err(mpsc::error::TrySendError::Full(command)) = self.room.try_send(command) {
             let room = self.room.clone();
-            // Whoever drops a seat cannot wait for it, and a full room would take the goodbye later.
-            tokio::spawn(async move { room.send(leaves).await });
+            // Dropping cannot wait until a full queue has capacity.
+            tokio::spawn(async move { room.send(command).await });
         }
     }
 }
 
-/// Somebody in a room, as the room has them.
+/// A member as the room sees it.
 pub(crate) struct RoomMember {
-    /// Who it is.
     pub(crate) user_id: UserId,
     events: mpsc::Sender<RoomEvent>,
-    /// Bytes of messages that they have not taken yet.
+    /// Bytes of messages that the member has not received.
     queued_bytes: Arc<AtomicUsize>,
-    /// Looks of the room since they were told something.
+    /// Number of polls since the last message to the member.
     pub(crate) idle_polls: u32,
-    /// What the room knew when they were last asked for what an update of theirs builds on.
+    /// State of the room when the member was last asked for missing updates.
     pub(crate) requested_state: Option<StateVector>,
 }
 
 impl RoomMember {
-    /// Somebody, and the place that they take under that number.
-    pub(crate) fn new(by: UserId, member: u64) -> (Self, JoinReply) {
-        let (out, told) = mpsc::channel(EVENT_QUEUE_LENGTH);
+    /// Creates a member with that number, and the reply for its connection.
+    pub(crate) fn new(user_id: UserId, member: u64) -> (Self, JoinReply) {
+        let (events, receiver) = mpsc::channel(EVENT_QUEUE_LENGTH);
         let queued_bytes = Arc::default();
-        let joined = JoinReply { member, events: told, queued_bytes: Arc::clone(&queued_bytes) };
-        (Self { user_id: by, events: out, queued_bytes, idle_polls: 0, requested_state: None }, joined)
+        let joined = JoinReply { member, events: receiver, queued_bytes: Arc::clone(&queued_bytes) };
+        (Self { user_id, events, queued_bytes, idle_polls: 0, requested_state: None }, joined)
     }
 
-    /// Tells them something, unless they take nothing any more: of messages or of bytes there are too many on their way.
+    /// Queues a message for the member. Returns `false` when too many messages or bytes are queued, or the member is
+    /// gone.
     pub(crate) fn try_send(&mut self, message: Vec<u8>, max_queued_bytes: usize) -> bool {
         self.idle_polls = 0;
         let length = message.len();
@@ -122,8 +122,8 @@ impl RoomMember {
         self.events.try_send(RoomEvent::Message(message)).is_ok()
     }
 
-    /// Their last message, if they take it.
-    pub(crate) fn disconnect(&self, why: DisconnectReason) {
-        let _ = self.events.try_send(RoomEvent::Disconnected(why));
+    /// Queues the last event, unless the queue is full.
+    pub(crate) fn disconnect(&self, reason: DisconnectReason) {
+        let _ = self.events.try_send(RoomEvent::Disconnected(reason));
     }
 }

@@ -1,4 +1,4 @@
-//! Every room of a process, and the settling of texts that nobody is in any more.
+//! Manages the rooms of a process, and syncs shared texts periodically, also those without an open room.
 
 use std::{
     collections::HashMap,
@@ -28,30 +28,30 @@ use crate::{
     room_connection::RoomConnection,
 };
 
-/// How often it is tried to enter a room that closes at that moment.
+/// Number of attempts to join a room, which may close at that moment.
 const JOIN_ATTEMPTS: u32 = 10;
 
-/// Texts that are recorded at the same time.
+/// Maximum number of texts that are synced at the same time.
 const MAX_CONCURRENT_SYNCS: usize = 4;
 
-/// How long after a lost connection others are listened to again.
+/// Pause before subscribing again after the connection to Redis was lost.
 const RESUBSCRIBE_DELAY: Duration = Duration::from_secs(1);
 
-/// Settings of writing together.
+/// Settings of shared editing.
 ///
 /// | variable | default | meaning |
 /// | --- | --- | --- |
-/// | `MEDHUB__COLLABORATION__QUIET_MS` | `1000` | a text is recorded when nobody has written for so long |
-/// | `MEDHUB__COLLABORATION__AT_LATEST_MS` | `10000` | a text is recorded that often while it is written |
-/// | `MEDHUB__COLLABORATION__MAX_TEXT_BYTES` | `8388608` | size of a shared text, what was deleted in it included, and of what waits to be recorded |
+/// | `MEDHUB__COLLABORATION__QUIET_MS` | `1000` | a text is recorded after this time without edits |
+/// | `MEDHUB__COLLABORATION__AT_LATEST_MS` | `10000` | a text is recorded at least this often while it is edited |
+/// | `MEDHUB__COLLABORATION__MAX_TEXT_BYTES` | `8388608` | maximum size of a shared text, deleted content included, and of the updates that wait to be recorded |
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CollaborationConfig {
-    /// How long nobody may have written before a text is recorded, in milliseconds.
+    /// A text is recorded after this time without edits, in milliseconds.
     pub quiet_ms: u64,
-    /// How long a text may go on without being recorded, in milliseconds.
+    /// Maximum time for which an edited text is not recorded, in milliseconds.
     pub at_latest_ms: u64,
-    /// How large a shared text may be, what was deleted in it included, in bytes; as much may wait to be recorded.
+    /// Maximum size of a shared text, deleted content included, and of the updates that wait to be recorded, in bytes.
     pub max_text_bytes: usize,
 }
 
@@ -61,11 +61,11 @@ impl Default for CollaborationConfig {
     }
 }
 
-/// What a process knows of its rooms.
+/// The open rooms of a process and their tasks.
 #[derive(Default)]
 struct RoomDirectory {
     open: HashMap<ProposalRef, mpsc::Sender<RoomCommand>>,
-    /// Held by whoever opens the room of a proposal, so that it has one and others go on.
+    /// A lock per proposal whose room is being opened, so that it gets one room and other proposals do not wait.
     opening: HashMap<ProposalRef, Weak<tokio::sync::Mutex<()>>>,
     tasks: JoinSet<()>,
 }
@@ -80,89 +80,90 @@ pub struct RoomManager<S> {
 }
 
 impl<S: AggregateStores + 'static> RoomManager<S> {
-    /// Nobody is in yet. Call it inside a Tokio runtime.
+    /// A manager without open rooms. Call it within a Tokio runtime.
     ///
     /// # Errors
-    /// [`TextError::Redis`] when the settings of Redis are unusable.
+    /// [`TextError::Redis`] when the settings of Redis are invalid.
     pub fn new(
         config: CollaborationConfig,
-        settling: ProposalSync<S>,
+        sync: ProposalSync<S>,
         peers: &PeerChannelConfig,
     ) -> Result<Self, TextError> {
         Ok(Self {
             config,
-            sync: settling,
+            sync,
             peers: PeerChannel::new(peers)?,
             directory: Mutex::default(),
             stopping: CancellationToken::new(),
         })
     }
 
-    /// Brings texts and proposals together.
+    /// The sync of shared texts with proposals.
     pub fn proposal_sync(&self) -> &ProposalSync<S> {
         &self.sync
     }
 
-    /// Lets somebody into the room of a company's proposal.
+    /// Joins the room of a proposal, which is opened where necessary.
     ///
     /// # Errors
-    /// [`TextError::NotFound`] where the company has no such proposal; others when a store is away.
+    /// [`TextError::NotFound`] where the tenant has no such proposal, [`TextError::Busy`] when the service stops;
+    /// others when a store is unavailable.
     pub async fn join(
         &self,
         tenant: &TenantId,
         proposal: ProposalId,
         by: &UserId,
     ) -> Result<RoomConnection, TextError> {
-        let place = ProposalRef { tenant: tenant.clone(), proposal };
+        let proposal_ref = ProposalRef { tenant: tenant.clone(), proposal };
         for _ in 0..JOIN_ATTEMPTS {
-            let room = self.get_or_open_room(&place).await?;
+            let room = self.get_or_open_room(&proposal_ref).await?;
             let (answer, joined) = oneshot::channel();
             if room.send(RoomCommand::Join { by: by.clone(), answer }).await.is_ok()
                 && let Ok(joined) = joined.await
             {
                 return Ok(RoomConnection::new(joined, room));
             }
-            // It has just closed: the next one is new.
+            // The room has just closed: the next attempt opens a new one.
             tokio::task::yield_now().await;
         }
         Err(TextError::Busy)
     }
 
-    async fn get_or_open_room(&self, place: &ProposalRef) -> Result<mpsc::Sender<RoomCommand>, TextError> {
-        if let Some(room) = self.find_open_room(place) {
+    async fn get_or_open_room(&self, proposal_ref: &ProposalRef) -> Result<mpsc::Sender<RoomCommand>, TextError> {
+        if let Some(room) = self.find_open_room(proposal_ref) {
             return Ok(room);
         }
-        let opening = self.with_directory(|directory| directory.opening_lock(place));
+        let opening = self.with_directory(|directory| directory.opening_lock(proposal_ref));
         let _alone = opening.lock().await;
-        if let Some(room) = self.find_open_room(place) {
+        if let Some(room) = self.find_open_room(proposal_ref) {
             return Ok(room);
         }
         let max_text_bytes = self.config.max_text_bytes;
-        let open = Room::open(place.clone(), self.sync.clone(), self.peers.clone(), max_text_bytes);
-        let (room, happens) = open.await?;
+        let open = Room::open(proposal_ref.clone(), self.sync.clone(), self.peers.clone(), max_text_bytes);
+        let (room, sender) = open.await?;
         let stopping = self.stopping.clone();
         self.with_directory(|directory| {
-            // Asked here, where rooms are waited for afterwards: none is begun after that.
+            // Checked under the lock under which the tasks are taken for waiting: no room starts after that.
             if stopping.is_cancelled() {
                 return Err(TextError::Busy);
             }
             while directory.tasks.try_join_next().is_some() {}
             directory.tasks.spawn(async move { room.run(stopping).await });
-            directory.open.insert(place.clone(), happens.clone());
-            Ok(happens)
+            directory.open.insert(proposal_ref.clone(), sender.clone());
+            Ok(sender)
         })
     }
 
-    fn find_open_room(&self, place: &ProposalRef) -> Option<mpsc::Sender<RoomCommand>> {
-        self.with_directory(|directory| directory.open.get(place).filter(|room| !room.is_closed()).cloned())
+    fn find_open_room(&self, proposal_ref: &ProposalRef) -> Option<mpsc::Sender<RoomCommand>> {
+        self.with_directory(|directory| directory.open.get(proposal_ref).filter(|room| !room.is_closed()).cloned())
     }
 
     fn with_directory<T>(&self, change: impl FnOnce(&mut RoomDirectory) -> T) -> T {
         change(&mut self.directory.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Records what was written, and passes on what other processes tell, until told to stop; then closes all rooms and
-    /// records what is left.
+    /// Syncs texts and forwards messages of other processes until `stop` is cancelled; then closes all rooms and syncs
+    /// the remaining texts.
     pub async fn run(&self, stop: CancellationToken) {
         tokio::select! {
             () = self.receive_peer_messages() => {}
@@ -181,31 +182,34 @@ impl<S: AggregateStores + 'static> RoomManager<S> {
     async fn receive_peer_messages(&self) {
         loop {
             match self.peers.subscribe().await {
-                Ok(mut listening) => {
-                    while let Some((place, word)) = listening.next_message().await {
-                        self.forward_to_room(&place, word);
+                Ok(mut subscription) => {
+                    while let Some((proposal_ref, message)) = subscription.next_message().await {
+                        self.forward_to_room(&proposal_ref, message);
                     }
                 }
                 Err(error) => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "other processes are not heard");
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "pub/sub subscription lost, resubscribing"
+                    );
                 }
             }
             sleep(RESUBSCRIBE_DELAY).await;
         }
     }
 
-    /// A room that has more to do than it can is not waited for: it looks by itself, and editors tell of themselves again.
-    fn forward_to_room(&self, place: &ProposalRef, word: PeerMessage) {
-        if let Some(room) = self.find_open_room(place) {
-            let _ = room.try_send(RoomCommand::PeerMessage(word));
+    /// Drops the message when the room's queue is full: the room polls for updates, and editors repeat their awareness.
+    fn forward_to_room(&self, proposal_ref: &ProposalRef, message: PeerMessage) {
+        if let Some(room) = self.find_open_room(proposal_ref) {
+            let _ = room.try_send(RoomCommand::PeerMessage(message));
         }
     }
 
     async fn sync_periodically(&self) {
         let quiet = Duration::from_millis(self.config.quiet_ms);
-        let look_every = (quiet / 2).max(Duration::from_millis(100));
+        let poll_interval = (quiet / 2).max(Duration::from_millis(100));
         loop {
-            sleep(look_every).await;
+            sleep(poll_interval).await;
             self.with_directory(RoomDirectory::remove_closed);
             self.sync_due_texts(quiet).await;
         }
@@ -216,40 +220,40 @@ impl<S: AggregateStores + 'static> RoomManager<S> {
         let due = match due {
             Ok(due) => due,
             Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "shared texts are not settled");
+                tracing::error!(error = &error as &dyn std::error::Error, "listing shared texts to sync failed");
                 return;
             }
         };
-        // Several at once: one that is slow, or waits for its lock, holds up no others.
-        stream::iter(due).for_each_concurrent(MAX_CONCURRENT_SYNCS, |place| self.sync_one(place)).await;
+        // Several at once, so that a slow one does not delay the others.
+        stream::iter(due).for_each_concurrent(MAX_CONCURRENT_SYNCS, |proposal_ref| self.sync_one(proposal_ref)).await;
     }
 
-    async fn sync_one(&self, place: ProposalRef) {
-        match self.sync.try_sync(&place).await {
-            Ok(SyncOutcome { recorded_sections: recorded, .. }) => {
-                tracing::debug!(recorded, proposal = %place.proposal, "a shared text was settled");
-                if recorded > 0 {
-                    self.peers.publish(&place, &PeerMessage::Updates);
+    async fn sync_one(&self, proposal_ref: ProposalRef) {
+        match self.sync.try_sync(&proposal_ref).await {
+            Ok(SyncOutcome { recorded_sections, .. }) => {
+                tracing::debug!(recorded = recorded_sections, proposal = %proposal_ref.proposal, "shared text synced");
+                if recorded_sections > 0 {
+                    self.peers.publish(&proposal_ref, &PeerMessage::Updates);
                 }
             }
-            // Another process is at it.
+            // Another process syncs it.
             Err(TextError::Busy) => {}
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
-                tracing::error!(error, proposal = %place.proposal, "a shared text is not settled");
+                tracing::error!(error, proposal = %proposal_ref.proposal, "sync of a shared text failed");
             }
         }
     }
 }
 
 impl RoomDirectory {
-    /// What is held while the room of that proposal is opened.
-    fn opening_lock(&mut self, place: &ProposalRef) -> Arc<tokio::sync::Mutex<()>> {
-        if let Some(opening) = self.opening.get(place).and_then(Weak::upgrade) {
+    /// The lock to hold while the room of that proposal is opened.
+    fn opening_lock(&mut self, proposal_ref: &ProposalRef) -> Arc<tokio::sync::Mutex<()>> {
+        if let Some(opening) = self.opening.get(proposal_ref).and_then(Weak::upgrade) {
             return opening;
         }
         let opening = Arc::default();
-        self.opening.insert(place.clone(), Arc::downgrade(&opening));
+        self.opening.insert(proposal_ref.clone(), Arc::downgrade(&opening));
         opening
     }
 

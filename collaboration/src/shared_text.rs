@@ -1,4 +1,4 @@
-//! A text that several people write at once: a Yjs document with one text per section.
+//! A shared text: a Yjs document with one text per section.
 
 use std::{
     collections::BTreeMap,
@@ -20,13 +20,13 @@ use crate::{
     update_contents::{ClockRange, ContentPolicy, UpdateContents},
 };
 
-/// How long words are compared; what is not found to be the same by then is written anew.
+/// Time limit of a diff; parts that are not compared by then are replaced.
 const DIFF_TIMEOUT: Duration = Duration::from_millis(200);
 
-/// The letters of a refused name that are told.
+/// Maximum number of characters of a refused name in its error.
 const MAX_NAME_CHARS: usize = 80;
 
-/// A document in memory.
+/// The Yjs document of a proposal, in memory.
 pub struct SharedText(Doc);
 
 impl Default for SharedText {
@@ -36,10 +36,10 @@ impl Default for SharedText {
 }
 
 impl SharedText {
-    /// The document that these updates make; each behind those that it builds on.
+    /// Builds a document from updates; each must come after those that it depends on.
     ///
     /// # Errors
-    /// [`RefusedUpdate::Malformed`] when one of them is none.
+    /// [`RefusedUpdate::Malformed`] when one of them is not a valid update.
     pub fn from_updates<'a>(updates: impl IntoIterator<Item = &'a [u8]>) -> Result<Self, RefusedUpdate> {
         let text = Self::default();
         for update in updates {
@@ -48,48 +48,49 @@ impl SharedText {
         Ok(text)
     }
 
-    /// Takes an update in that is on record, whatever it does. Tells whether there was anything in it. After an error the
-    /// document is of no more use.
+    /// Merges a stored update, whatever its content. Returns whether the update is not empty. The document must not be
+    /// used after an error.
     ///
     /// # Errors
-    /// [`RefusedUpdate::Malformed`] when it is none.
+    /// [`RefusedUpdate::Malformed`] when it is not a valid update.
     pub fn merge_stored_update(&self, update: &[u8]) -> Result<bool, RefusedUpdate> {
         let contents = UpdateContents::read(update, ContentPolicy::AsStored)?;
         self.apply_update(update, &contents)
     }
 
-    /// Takes an editor's update in. Tells whether there was anything in it. After an error the document is of no more use.
+    /// Merges an editor's update. Returns whether the update is not empty. The document must not be used after an
+    /// error.
     ///
     /// # Errors
-    /// [`RefusedUpdate`] saying what is wrong with it or with what it makes of the text.
+    /// [`RefusedUpdate`] when the update, or the text that results from it, is not allowed.
     pub fn merge_editor_update(&self, update: &[u8]) -> Result<bool, RefusedUpdate> {
         self.merge_inspected_update(update, &UpdateContents::read(update, ContentPolicy::TextOnly)?)
     }
 
-    /// The same for an update whose contents are known.
+    /// Like [`Self::merge_editor_update`], for an update whose contents were read before.
     pub(crate) fn merge_inspected_update(
         &self,
         update: &[u8],
         contents: &UpdateContents,
     ) -> Result<bool, RefusedUpdate> {
         contents.sections.iter().try_for_each(|name| check_section_name(name))?;
-        let is_something = self.apply_update(update, contents)?;
-        if is_something {
+        let has_changes = self.apply_update(update, contents)?;
+        if has_changes {
             self.check_sections()?;
         }
-        Ok(is_something)
+        Ok(has_changes)
     }
 
-    /// Lets the library decode and merge an update that was looked through.
+    /// Decodes and merges an inspected update with the library.
     fn apply_update(&self, update: &[u8], contents: &UpdateContents) -> Result<bool, RefusedUpdate> {
         if contents.is_empty() {
             return Ok(false);
         }
-        // The library is careful with what comes over a network; a defect of it must not end the room of everybody.
+        // The library handles untrusted input; should it panic nevertheless, the room must not end for all its members.
         let merged = catch_unwind(AssertUnwindSafe(|| {
             let update = Update::decode_v1(update).map_err(|_| RefusedUpdate::Malformed)?;
             let transaction = self.0.try_transact_mut().map_err(|_| RefusedUpdate::Malformed)?;
-            // Its end does more work, which must not be begun while a panic is on its way.
+            // Committing on drop does more work, which must not run while a panic unwinds.
             let mut transaction = ManuallyDrop::new(transaction);
             let applied = transaction.apply_update(update);
             drop(ManuallyDrop::into_inner(transaction));
@@ -98,7 +99,7 @@ impl SharedText {
         merged.unwrap_or(Err(RefusedUpdate::Malformed))
     }
 
-    /// Whether there is anything new in an update, and whether what it builds on is here.
+    /// Whether an update contains anything new, and whether its dependencies are in the document.
     pub(crate) fn classify_update(&self, contents: &UpdateContents) -> UpdateNovelty {
         let Ok(transaction) = self.0.try_transact() else { return UpdateNovelty::Known };
         let known = transaction.state_vector();
@@ -123,20 +124,20 @@ impl SharedText {
         {
             return UpdateNovelty::MissingDependencies;
         }
-        // To know what is deleted costs a look at every block: only where nothing else decides it.
+        // The set of deletions is computed from every block, so only where nothing else decides.
         let is_new = is_new
             || !contents.deletions.is_empty()
                 && !are_all_deleted(&contents.deletions, &transaction.snapshot().delete_set);
         if is_new { UpdateNovelty::New } else { UpdateNovelty::Known }
     }
 
-    /// What each section says, by the name that editors gave it.
+    /// The text of each section, by the name that editors gave it.
     fn texts_by_name(&self) -> BTreeMap<String, String> {
         let Ok(transaction) = self.0.try_transact() else { return BTreeMap::new() };
         let names: Vec<String> = transaction.root_refs().map(|(name, _)| name.to_owned()).collect();
         let text = |name: String| {
-            let said = transaction.get_text(name.as_str()).map(|text| text.get_string(&transaction));
-            (name, said.unwrap_or_default())
+            let text = transaction.get_text(name.as_str()).map(|text| text.get_string(&transaction));
+            (name, text.unwrap_or_default())
         };
         names.into_iter().map(text).collect()
     }
@@ -159,7 +160,7 @@ impl SharedText {
         Ok(())
     }
 
-    /// What each section says.
+    /// The text of each section with a valid key.
     pub fn section_texts(&self) -> BTreeMap<SectionKey, String> {
         self.texts_by_name()
             .into_iter()
@@ -167,33 +168,33 @@ impl SharedText {
             .collect()
     }
 
-    /// What one section says; nothing where there is none.
+    /// The text of one section; empty where there is none.
     pub fn section_text(&self, key: &SectionKey) -> String {
         let Ok(transaction) = self.0.try_transact() else { return String::new() };
         transaction.get_text(key.as_str()).map(|text| text.get_string(&transaction)).unwrap_or_default()
     }
 
-    /// Makes a section say that, word by word, so that what others write meanwhile stays where it belongs. The answer is
-    /// the update that did it; `None` where it says that already.
+    /// Changes the text of a section to `wanted`, word by word, so that concurrent edits keep their place. Returns the
+    /// update; `None` where the section has that text already.
     pub fn rewrite_section(&self, key: &SectionKey, wanted: &str) -> Option<Vec<u8>> {
-        let now = self.section_text(key);
-        if now == wanted {
+        let current = self.section_text(key);
+        if current == wanted {
             return None;
         }
         let mut transaction = self.0.try_transact_mut().ok()?;
         let before = transaction.state_vector();
         let text = transaction.get_or_insert_text(key.as_str());
-        let changes = TextDiff::configure().timeout(DIFF_TIMEOUT).diff_words(now.as_str(), wanted);
-        let mut place = 0;
+        let changes = TextDiff::configure().timeout(DIFF_TIMEOUT).diff_words(current.as_str(), wanted);
+        let mut offset = 0;
         for change in changes.iter_all_changes() {
-            // Sections are of some 400,000 bytes at most.
+            // A section has at most about 400,000 bytes.
             let length = u32::try_from(change.value().len()).ok()?;
             match change.tag() {
-                ChangeTag::Equal => place += length,
-                ChangeTag::Delete => text.remove_range(&mut transaction, place, length),
+                ChangeTag::Equal => offset += length,
+                ChangeTag::Delete => text.remove_range(&mut transaction, offset, length),
                 ChangeTag::Insert => {
-                    text.insert(&mut transaction, place, change.value());
-                    place += length;
+                    text.insert(&mut transaction, offset, change.value());
+                    offset += length;
                 }
             }
         }
@@ -201,37 +202,37 @@ impl SharedText {
         Some(self.encode_diff(&before))
     }
 
-    /// All of it as one update.
+    /// Encodes the whole document as one update.
     pub fn encode_state(&self) -> Vec<u8> {
         self.encode_diff(&StateVector::default())
     }
 
-    /// What one that knows `known` does not know, as one update; an empty one where it knows everything.
+    /// Encodes what is missing from the state `known` as one update, which is empty where nothing is missing.
     pub fn encode_diff(&self, known: &StateVector) -> Vec<u8> {
         let encode = || self.0.try_transact().map(|transaction| transaction.encode_state_as_update_v1(known));
-        // Editors say what they know, and may say anything.
+        // The state vector comes from an editor and may be invalid.
         let encoded = catch_unwind(AssertUnwindSafe(encode)).ok().and_then(Result::ok);
         encoded.unwrap_or_else(|| Update::EMPTY_V1.to_vec())
     }
 
-    /// What it knows, as others are told it.
+    /// The state vector: the next clock of each client.
     pub fn state_vector(&self) -> StateVector {
         self.0.try_transact().map(|transaction| transaction.state_vector()).unwrap_or_default()
     }
 
-    /// The same as bytes.
+    /// The encoded state vector.
     pub fn encode_state_vector(&self) -> Vec<u8> {
         self.state_vector().encode_v1()
     }
 
-    /// Whether it was given an update without those that it builds on. What waits for them is not to be relied on: the
-    /// library does not always take it in once they come.
+    /// Whether it has received an update without its dependencies. The library does not always merge such an update
+    /// when the dependencies arrive, so it must be sent again.
     pub fn has_missing_updates(&self) -> bool {
         self.0.try_transact().is_ok_and(|transaction| transaction.has_missing_updates())
     }
 }
 
-/// Whether a section can be called that.
+/// Checks that a name is a valid section key.
 fn check_section_name(name: &str) -> Result<(), RefusedUpdate> {
     if SectionKey::try_new(name).is_ok_and(|key| key.as_str() == name) {
         Ok(())
@@ -240,22 +241,22 @@ fn check_section_name(name: &str) -> Result<(), RefusedUpdate> {
     }
 }
 
-/// What an update brings.
+/// What an update adds to a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum UpdateNovelty {
-    /// Nothing: all of it is here.
+    /// Nothing: the document contains all of it.
     Known,
-    /// Something.
+    /// New content.
     New,
-    /// It builds on what is not here.
+    /// It depends on updates that the document does not contain.
     MissingDependencies,
 }
 
-/// Whether all of these are deleted.
+/// Whether all of `deletions` are in `deleted`.
 fn are_all_deleted(deletions: &BTreeMap<u64, Vec<ClockRange>>, deleted: &IdSet) -> bool {
     deletions.iter().all(|(client, ranges)| {
         let Some(deleted) = deleted.get(&ClientID::new(*client)) else { return ranges.is_empty() };
-        // Stretches that touch are one: each deletion lies within one of them, or is new.
+        // Adjacent ranges are joined: each deletion lies within one of them, or is new.
         let mut stretches: Vec<ClockRange> = Vec::new();
         for range in deleted.ranges() {
             match stretches.last_mut() {
@@ -288,7 +289,8 @@ mod tests {
         shared
     }
 
-    /// Writes `insert` at the place, or deletes a letter there where it is empty; tells how many it deleted.
+    /// Inserts text at a place, or deletes a character there where the text is empty. Returns the number of deleted
+    /// characters.
     fn write_at(shared: &SharedText, place: usize, insert: &str) -> usize {
         let now = shared.section_text(&section_key("approach"));
         let text = shared.0.get_or_insert_text("approach");
@@ -320,8 +322,8 @@ mod tests {
     fn a_text_is_rewritten_to_any_other() {
         let shared = text_with("Ein Bett für 12 €\nund zwei Stühle");
         for wanted in ["", "zwei Stühle und ein Bett für 12 €", "😀 und\ttabs", "x"] {
-            let told = shared.rewrite_section(&section_key("approach"), wanted).unwrap();
-            assert!(!told.is_empty());
+            let update = shared.rewrite_section(&section_key("approach"), wanted).unwrap();
+            assert!(!update.is_empty());
             assert_eq!(shared.section_text(&section_key("approach")), wanted);
             assert_eq!(shared.rewrite_section(&section_key("approach"), wanted), None);
         }
@@ -347,7 +349,7 @@ mod tests {
     }
 
     proptest! {
-        /// Three editors and a room between them, as the service has it: each hears of the others whenever it does.
+        /// Three editors and a room between them, as in the service: each receives the others' updates at any time.
         #[test]
         fn whatever_is_written_and_whenever_it_is_heard_all_see_the_same_in_the_end(
             steps in prop::collection::vec((0_usize..3, 0_usize..20, "[a-c é]{0,3}", 0_u8..4), 1..60),
@@ -388,7 +390,7 @@ mod tests {
                 }
                 prop_assert_eq!(editor.section_text(&section_key("approach")), room.section_text(&section_key("approach")));
                 let known = SharedText::from_updates([room.encode_state().as_slice()]).unwrap();
-                prop_assert_eq!(known.section_texts(), room.section_texts(), "what is kept of it says the same");
+                prop_assert_eq!(known.section_texts(), room.section_texts(), "the encoded state has the same texts");
             }
             let there = room.section_text(&section_key("approach")).chars().count();
             prop_assert!(there <= written && there + deleted >= written, "{there} of {written}, {deleted} deleted");

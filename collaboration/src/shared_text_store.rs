@@ -1,4 +1,4 @@
-//! Shared texts in Postgres: what is on record of each, and what came since.
+//! Stores shared texts in Postgres: of each, the base that the proposal's events contain, and the updates since.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -29,15 +29,13 @@ const POSTPONE_SYNC: &str = include_str!("store/rest.sql");
 const SAVE_RECORDED_CHANGES: &str = include_str!("store/take_over.sql");
 const LOAD_UNRECORDED_BYTES: &str = include_str!("store/unsettled_bytes.sql");
 
-/// The most texts that are settled in one go.
+/// Maximum number of texts that one query lists for a sync.
 const MAX_DUE_TEXTS: i64 = 50;
 
-/// Which proposal of whom.
+/// Identifies a proposal of a tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct ProposalRef {
-    /// The company.
     pub(crate) tenant: TenantId,
-    /// The proposal.
     pub(crate) proposal: ProposalId,
 }
 
@@ -47,82 +45,80 @@ impl ProposalRef {
     }
 }
 
-/// An update, as it is kept.
+/// A stored update.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StoredUpdate {
-    /// Its number in the text.
+    /// Number of the update within its text.
     pub(crate) seq: i64,
-    /// Who wrote it; nobody where it was taken over from the proposal's events.
+    /// Author; `None` for the base and for changes that were taken over from the proposal's events.
     pub(crate) by: Option<String>,
-    /// The update.
     pub(crate) body: Vec<u8>,
 }
 
 impl StoredUpdate {
-    /// Takes it into a text that has everything before it. An update that cannot be read is left out, so that the others
-    /// can: everything was looked through before it was kept, since there is such a check.
+    /// Merges the update into a text that contains all updates before it. An editor's update that cannot be read is
+    /// skipped, so that the others can be merged; updates are checked before they are stored, except those older than
+    /// the check.
     ///
     /// # Errors
-    /// [`TextError::CorruptText`] where it is the base, or where the text is of no more use after it.
-    pub(crate) fn merge_into(&self, text: &SharedText, place: &ProposalRef) -> Result<(), TextError> {
+    /// [`TextError::CorruptText`] where it is the base, or where merging fails, after which the text must not be used.
+    pub(crate) fn merge_into(&self, text: &SharedText, proposal_ref: &ProposalRef) -> Result<(), TextError> {
         let unreadable = |error: RefusedUpdate| TextError::CorruptText { reason: error.to_string() };
         if self.by.is_some()
             && let Err(error) = UpdateContents::read(&self.body, ContentPolicy::AsStored)
         {
-            let (tenant, proposal) = (&place.tenant, place.proposal);
-            tracing::error!(%error, %tenant, %proposal, seq = self.seq, "an update of a shared text is left out");
+            let (tenant, proposal) = (&proposal_ref.tenant, proposal_ref.proposal);
+            tracing::error!(%error, %tenant, %proposal, seq = self.seq, "unreadable update of a shared text skipped");
             return Ok(());
         }
         text.merge_stored_update(&self.body).map(|_| ()).map_err(unreadable)
     }
 }
 
-/// What each section says, by key.
+/// The text of each section, by key.
 pub(crate) type SectionTexts = BTreeMap<SectionKey, String>;
 
-/// What is about to be recorded: the base is taken over once the command is on record.
+/// A command that is about to be dispatched, saved before. Its base is saved as the text's base once it is recorded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SyncIntent {
-    /// The idempotency key of the command.
+    /// Idempotency key of the command.
     pub(crate) key: String,
-    /// The last update in it.
+    /// Number of the last update in it.
     pub(crate) seq: i64,
-    /// What the sections say by then.
+    /// The texts of the sections after it.
     pub(crate) texts: SectionTexts,
-    /// What the command says.
+    /// The edits of the command.
     pub(crate) edits: Vec<AttributedEdit>,
-    /// The document with that update.
+    /// The document up to that update.
     #[serde(skip)]
     pub(crate) base: Vec<u8>,
 }
 
-/// What a section is to be.
+/// The new content of a section and its author.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct AttributedEdit {
-    /// Which section.
+    /// Key of the section.
     pub(crate) section: SectionKey,
-    /// What it is called.
     pub(crate) heading: SectionHeading,
-    /// What it says.
     pub(crate) content: SectionContent,
-    /// The revision that it was written from.
+    /// Revision of the section that the edit is based on.
     pub(crate) based_on: u32,
-    /// Who wrote in it last.
+    /// Author of the last edit of the section.
     pub(crate) by: UserId,
 }
 
-/// Where a text stands.
+/// The state of a shared text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct SharedTextRow {
-    /// The last update.
+    /// Number of the last update.
     pub(crate) seq: i64,
-    /// The last update in `base`.
+    /// Number of the last update in `base`.
     pub(crate) base_seq: i64,
-    /// The document as the proposal's events have it.
+    /// The document with the content that the proposal's events have.
     pub(crate) base: Option<Vec<u8>>,
-    /// What the sections said then.
+    /// The texts of the sections in the base.
     pub(crate) texts: SectionTexts,
-    /// What is under way.
+    /// A command that may or may not be recorded yet.
     pub(crate) intent: Option<SyncIntent>,
 }
 
@@ -133,59 +129,72 @@ pub struct SharedTextStore {
 }
 
 impl SharedTextStore {
-    /// In that database, whose migrations are applied.
+    /// A store in the database of `pool`, whose migrations must be applied.
     pub fn new(pool: PgPool) -> Self {
         Self { pool }
     }
 
-    /// Runs a statement that needs to know nothing but the place.
+    /// Executes a statement whose only parameters identify the proposal.
     async fn execute_statement(
         &self,
         statement: &'static str,
-        place: &ProposalRef,
+        proposal_ref: &ProposalRef,
         doing: &'static str,
     ) -> Result<(), TextError> {
-        let done = sqlx::query(statement).bind(place.tenant.as_str()).bind(place.uuid()).execute(&self.pool).await;
+        let done = sqlx::query(statement)
+            .bind(proposal_ref.tenant.as_str())
+            .bind(proposal_ref.uuid())
+            .execute(&self.pool)
+            .await;
         done.map(|_| ()).map_err(postgres_error(doing))
     }
 
-    /// Makes room for a text where there is none.
-    pub(crate) async fn create_if_missing(&self, place: &ProposalRef) -> Result<(), TextError> {
-        self.execute_statement(CREATE_IF_MISSING, place, "opening a shared text").await
+    /// Creates the row of a text where it is missing.
+    pub(crate) async fn create_if_missing(&self, proposal_ref: &ProposalRef) -> Result<(), TextError> {
+        self.execute_statement(CREATE_IF_MISSING, proposal_ref, "creating a shared text").await
     }
 
-    /// Puts an update on record, and tells its number.
-    pub(crate) async fn append_update(&self, place: &ProposalRef, by: &UserId, body: &[u8]) -> Result<i64, TextError> {
-        let seq = sqlx::query_scalar(APPEND_UPDATE).bind(place.tenant.as_str()).bind(place.uuid()).bind(by.as_str());
-        seq.bind(body).fetch_one(&self.pool).await.map_err(postgres_error("keeping an update of a shared text"))
+    /// Stores an update and returns its number.
+    pub(crate) async fn append_update(
+        &self,
+        proposal_ref: &ProposalRef,
+        by: &UserId,
+        body: &[u8],
+    ) -> Result<i64, TextError> {
+        let seq = sqlx::query_scalar(APPEND_UPDATE)
+            .bind(proposal_ref.tenant.as_str())
+            .bind(proposal_ref.uuid())
+            .bind(by.as_str());
+        seq.bind(body).fetch_one(&self.pool).await.map_err(postgres_error("storing an update of a shared text"))
     }
 
-    /// Puts on record what the proposal's events changed, with the base and the texts after it: all of it, or nothing.
+    /// Stores the change that the proposal's events made, with the base and the texts after it, atomically.
     pub(crate) async fn save_recorded_changes(
         &self,
-        place: &ProposalRef,
+        proposal_ref: &ProposalRef,
         change: &[u8],
         base: &[u8],
         texts: &SectionTexts,
     ) -> Result<(), TextError> {
-        let taken = sqlx::query(SAVE_RECORDED_CHANGES)
-            .bind(place.tenant.as_str())
-            .bind(place.uuid())
+        let saved = sqlx::query(SAVE_RECORDED_CHANGES)
+            .bind(proposal_ref.tenant.as_str())
+            .bind(proposal_ref.uuid())
             .bind(change)
             .bind(base)
             .bind(Json(texts))
             .execute(&self.pool)
             .await;
-        taken.map(|_| ()).map_err(postgres_error("taking a change over into a shared text"))
+        saved.map(|_| ()).map_err(postgres_error("storing a recorded change of a shared text"))
     }
 
-    /// The updates behind that one, and the base before them where it holds some of them.
+    /// Loads the updates after the number `after`, preceded by the base where that contains some of them.
     pub(crate) async fn load_updates_after(
         &self,
-        place: &ProposalRef,
+        proposal_ref: &ProposalRef,
         after: i64,
     ) -> Result<Vec<StoredUpdate>, TextError> {
-        let rows = sqlx::query(LOAD_UPDATES_AFTER).bind(place.tenant.as_str()).bind(place.uuid()).bind(after);
+        let rows =
+            sqlx::query(LOAD_UPDATES_AFTER).bind(proposal_ref.tenant.as_str()).bind(proposal_ref.uuid()).bind(after);
         let rows = rows.fetch_all(&self.pool).await.map_err(postgres_error("reading a shared text"))?;
         rows.iter()
             .map(stored_update_from_row)
@@ -193,89 +202,90 @@ impl SharedTextStore {
             .map_err(postgres_error("reading a shared text"))
     }
 
-    /// How many bytes the updates have that are not in the base.
-    pub(crate) async fn load_unrecorded_bytes(&self, place: &ProposalRef) -> Result<usize, TextError> {
-        let bytes = sqlx::query_scalar(LOAD_UNRECORDED_BYTES).bind(place.tenant.as_str()).bind(place.uuid());
+    /// Total bytes of the updates that are not in the base.
+    pub(crate) async fn load_unrecorded_bytes(&self, proposal_ref: &ProposalRef) -> Result<usize, TextError> {
+        let bytes =
+            sqlx::query_scalar(LOAD_UNRECORDED_BYTES).bind(proposal_ref.tenant.as_str()).bind(proposal_ref.uuid());
         let bytes: i64 = bytes.fetch_one(&self.pool).await.map_err(postgres_error("reading a shared text"))?;
         Ok(usize::try_from(bytes).unwrap_or(usize::MAX))
     }
 
-    /// Where a text stands.
-    pub(crate) async fn load_row(&self, place: &ProposalRef) -> Result<SharedTextRow, TextError> {
-        let row = sqlx::query(LOAD_ROW).bind(place.tenant.as_str()).bind(place.uuid());
+    /// Loads the state of a text; the default where there is none.
+    pub(crate) async fn load_row(&self, proposal_ref: &ProposalRef) -> Result<SharedTextRow, TextError> {
+        let row = sqlx::query(LOAD_ROW).bind(proposal_ref.tenant.as_str()).bind(proposal_ref.uuid());
         let Some(row) = row.fetch_optional(&self.pool).await.map_err(postgres_error("reading a shared text"))? else {
             return Ok(SharedTextRow::default());
         };
         shared_text_from_row(&row).map_err(postgres_error("reading a shared text"))
     }
 
-    /// Notes what is about to be recorded.
-    pub(crate) async fn save_intent(&self, place: &ProposalRef, intent: &SyncIntent) -> Result<(), TextError> {
-        let noted = sqlx::query(SAVE_INTENT)
-            .bind(place.tenant.as_str())
-            .bind(place.uuid())
+    /// Saves a command before it is dispatched.
+    pub(crate) async fn save_intent(&self, proposal_ref: &ProposalRef, intent: &SyncIntent) -> Result<(), TextError> {
+        let saved = sqlx::query(SAVE_INTENT)
+            .bind(proposal_ref.tenant.as_str())
+            .bind(proposal_ref.uuid())
             .bind(Json(intent))
             .bind(&intent.base)
             .execute(&self.pool)
             .await;
-        noted.map(|_| ()).map_err(postgres_error("settling a shared text"))
+        saved.map(|_| ()).map_err(postgres_error("syncing a shared text"))
     }
 
-    /// Notes that all up to `seq` is in `base`, and drops the updates that are.
+    /// Saves a base that contains all updates up to `seq`, deletes these updates, and clears the intent.
     pub(crate) async fn save_base(
         &self,
-        place: &ProposalRef,
+        proposal_ref: &ProposalRef,
         seq: i64,
         base: &[u8],
         texts: &SectionTexts,
     ) -> Result<(), TextError> {
-        let noted = sqlx::query(SAVE_BASE)
-            .bind(place.tenant.as_str())
-            .bind(place.uuid())
+        let saved = sqlx::query(SAVE_BASE)
+            .bind(proposal_ref.tenant.as_str())
+            .bind(proposal_ref.uuid())
             .bind(seq)
             .bind(base)
             .bind(Json(texts))
             .execute(&self.pool)
             .await;
-        noted.map(|_| ()).map_err(postgres_error("settling a shared text"))
+        saved.map(|_| ()).map_err(postgres_error("syncing a shared text"))
     }
 
-    /// Notes that the log has refused what was about to be recorded.
-    pub(crate) async fn clear_intent(&self, place: &ProposalRef) -> Result<(), TextError> {
-        self.execute_statement(CLEAR_INTENT, place, "settling a shared text").await
+    /// Clears the intent, after its command was refused.
+    pub(crate) async fn clear_intent(&self, proposal_ref: &ProposalRef) -> Result<(), TextError> {
+        self.execute_statement(CLEAR_INTENT, proposal_ref, "syncing a shared text").await
     }
 
-    /// Notes that what there is cannot be recorded for now, and is not to be tried again before there is more.
-    pub(crate) async fn postpone_sync(&self, place: &ProposalRef) -> Result<(), TextError> {
-        self.execute_statement(POSTPONE_SYNC, place, "settling a shared text").await
+    /// Excludes a text from the periodic sync until the next update, since its content cannot be recorded.
+    pub(crate) async fn postpone_sync(&self, proposal_ref: &ProposalRef) -> Result<(), TextError> {
+        self.execute_statement(POSTPONE_SYNC, proposal_ref, "syncing a shared text").await
     }
 
-    /// Texts that nobody has changed for the time of `quiet`, or that have waited for that of `most`.
-    pub(crate) async fn list_due(&self, quiet: Duration, most: Duration) -> Result<Vec<ProposalRef>, TextError> {
-        let rows = sqlx::query(LIST_DUE).bind(quiet.as_secs_f64()).bind(most.as_secs_f64()).bind(MAX_DUE_TEXTS);
-        let rows = rows.fetch_all(&self.pool).await.map_err(postgres_error("looking for texts to settle"))?;
-        let place = |row: &sqlx::postgres::PgRow| {
+    /// Lists texts to sync: those without an update for `quiet`, or that have waited for `at_latest`.
+    pub(crate) async fn list_due(&self, quiet: Duration, at_latest: Duration) -> Result<Vec<ProposalRef>, TextError> {
+        let rows = sqlx::query(LIST_DUE).bind(quiet.as_secs_f64()).bind(at_latest.as_secs_f64()).bind(MAX_DUE_TEXTS);
+        let rows = rows.fetch_all(&self.pool).await.map_err(postgres_error("listing shared texts to sync"))?;
+        let proposal_ref = |row: &sqlx::postgres::PgRow| {
             let tenant: String = row.try_get("tenant_id").ok()?;
             let proposal = ProposalId::new(row.try_get("proposal_id").ok()?);
             Some(ProposalRef { tenant: TenantId::try_new(&tenant).ok()?, proposal })
         };
-        Ok(rows.iter().filter_map(place).collect())
+        Ok(rows.iter().filter_map(proposal_ref).collect())
     }
 
-    /// Keeps others from settling a text until the answer is dropped; `None` where somebody is at it.
+    /// Locks the sync of a text until the returned transaction is dropped; `None` where another process holds the lock.
     pub(crate) async fn try_lock(
         &self,
-        place: &ProposalRef,
+        proposal_ref: &ProposalRef,
     ) -> Result<Option<Transaction<'static, Postgres>>, TextError> {
-        let doing = "settling a shared text";
+        let doing = "syncing a shared text";
         let mut transaction = self.pool.begin().await.map_err(postgres_error(doing))?;
-        let name = format!("shared text\n{}\n{}", place.tenant, place.uuid());
-        let is_ours: bool = sqlx::query_scalar(TRY_LOCK)
+        let name = format!("shared text\n{}\n{}", proposal_ref.tenant, proposal_ref.uuid());
+        let is_locked: bool = sqlx::query_scalar(TRY_LOCK)
             .bind(name)
             .fetch_one(&mut *transaction)
             .await
             .map_err(postgres_error(doing))?;
-        Ok(is_ours.then_some(transaction))
+        Ok(is_locked.then_some(transaction))
     }
 }
 

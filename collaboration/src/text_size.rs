@@ -8,16 +8,16 @@ use crate::{
     update_contents::{ContentPolicy, UpdateContents},
 };
 
-/// What an insertion adds to the encoding beside itself: the header of the block that it splits.
+/// Bytes that an insertion adds to the encoding besides its own: the header of the block that it splits.
 const BYTES_PER_SPLIT: usize = 32;
 
-/// What may be deleted in a text that has reached its limit: a deletion takes a few bytes before it frees any.
+/// Bytes beyond the limit that deletions may take: a deletion adds a few bytes before it frees any.
 const RESERVED_FOR_DELETIONS: usize = 64 << 10;
 
-/// Blocks that an insertion or a deletion adds: itself, and the halves of those that it splits.
+/// Maximum blocks that an insertion or a deletion adds: itself, and the halves of the blocks that it splits.
 const BLOCKS_PER_SPLIT: usize = 3;
 
-/// The most blocks of a text: each takes a few hundred bytes in memory, and those at one place are searched.
+/// Maximum blocks of a text: each takes a few hundred bytes in memory, and blocks at the same place are searched.
 const MAX_TEXT_BLOCKS: usize = 100_000;
 
 /// The most looks at other blocks that merging a text may take, all of it or an update, see [`MergeCost`]. A look takes the
@@ -49,7 +49,7 @@ impl TextSize {
         Self { bytes, blocks: pieces.max(contents.blocks), merge_steps: steps }
     }
 
-    /// Grows by an update that is about to be taken in.
+    /// Adds an update that is about to be merged.
     ///
     /// # Errors
     /// [`RefusedUpdate::TooLarge`] where the text would have more than `max_bytes`, [`RefusedUpdate::TooManyBlocks`] where
@@ -93,7 +93,7 @@ impl TextSize {
         Ok(())
     }
 
-    /// Grows by an update that was put on record elsewhere, whatever it has.
+    /// Adds an update that another process has stored, without a limit.
     pub(crate) fn add_stored_update(&mut self, update: &[u8]) {
         // What cannot be read is not merged either.
         if let Ok(contents) = UpdateContents::read(update, ContentPolicy::AsStored) {
@@ -101,12 +101,12 @@ impl TextSize {
         }
     }
 
-    /// How many bytes it has at most.
+    /// Upper bound of the text's bytes.
     pub(crate) fn bytes(self) -> usize {
         self.bytes
     }
 
-    /// Whether it may take long to merge an update into a text of that size.
+    /// Whether merging an update into a text of this size may take long.
     pub(crate) fn is_slow_to_merge(self, contents: &UpdateContents) -> bool {
         const MANY: usize = 10_000;
         self.blocks > MANY || contents.blocks > MANY / 100
@@ -150,11 +150,11 @@ mod tests {
     #[test]
     fn a_text_grows_to_its_limit_and_what_is_in_it_can_still_be_deleted() {
         let (text, key) = (SharedText::default(), SectionKey::try_new("approach").unwrap());
-        let (mut size, mut said, mut refused) = (TextSize::default(), String::new(), None);
+        let (mut size, mut content, mut refused) = (TextSize::default(), String::new(), None);
         for number in 0..1_000 {
             let editor = SharedText::from_updates([text.encode_state().as_slice()]).unwrap();
-            said = format!("{said}word{number} ");
-            let update = editor.rewrite_section(&key, &said).unwrap();
+            content = format!("{content}word{number} ");
+            let update = editor.rewrite_section(&key, &content).unwrap();
             if let Err(error) = grow_by_update(&mut size, &text, &update, 4_000) {
                 refused = Some((number, error));
                 break;

@@ -1,4 +1,4 @@
-//! What is in an update, found out before the library decodes it.
+//! Reads the contents of an update before the library decodes it.
 //!
 //! ```text
 //! update   := count of clients { count of blocks, client, clock, block ... } deletions
@@ -6,10 +6,9 @@
 //! deletions:= count of clients { client, count of ranges { clock, length } }
 //! ```
 //!
-//! The library recurses into nested values and reserves room for lengths that an update only declares; neither happens
-//! to an update that came through here. Its content is text, what was deleted and the marks of formatting: whatever else
-//! a Yjs document can hold has no place in a section, and is refused by its name and not left out of the record in
-//! silence.
+//! The library recurses into nested values and allocates for lengths that an update only declares; neither can happen
+//! with an update that was read here. Its content is text, deletions and formatting marks. A section cannot hold the
+//! other types of a Yjs document: these are refused by name, rather than silently not recorded.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +17,7 @@ use crate::{
     wire_reader::WireReader,
 };
 
-/// Kinds of blocks, and of the content of items: the lower bits of a block's first byte.
+/// Kinds of blocks and of item contents: the lower bits of a block's first byte.
 mod block_kind {
     pub(super) const COLLECTED: u8 = 0;
     pub(super) const DELETED: u8 = 1;
@@ -32,35 +31,36 @@ mod block_kind {
     pub(super) const DOCUMENT: u8 = 9;
     pub(super) const GAP: u8 = 10;
     pub(super) const MASK: u8 = 0b0000_1111;
-    /// No client sets this bit, and clients differ in what they make of it.
+    /// No client sets this bit, and clients differ in how they read it.
     pub(super) const UNUSED: u8 = 0b0001_0000;
     pub(super) const HAS_MAP_KEY: u8 = 0b0010_0000;
     pub(super) const HAS_RIGHT_ORIGIN: u8 = 0b0100_0000;
     pub(super) const HAS_ORIGIN: u8 = 0b1000_0000;
 }
 
-/// How deep values may be nested in what is on record already; nothing that comes in has any.
+/// Maximum depth of nested values in stored updates; updates of editors must not have any values.
 const MAX_VALUE_DEPTH: usize = 64;
 
-/// The most bytes of a mark of formatting.
+/// Maximum bytes of a formatting mark.
 const MAX_MARK_BYTES: usize = 4_096;
 
-/// The most blocks of one update. Each costs the library a few hundred bytes, and a search among those at the same place.
+/// Maximum blocks of one update. Each costs the library a few hundred bytes, and a search among those at the same
+/// place.
 const MAX_UPDATE_BLOCKS: usize = 20_000;
 
-/// The letters of a name that are told.
+/// Maximum number of characters of a name in an error.
 const MAX_SECTION_NAME_CHARS: usize = 60;
 
-/// Which content is let through.
+/// Which content is accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ContentPolicy {
-    /// Text, its formatting and what was deleted: for what editors send.
+    /// Text, formatting marks and deletions: for updates of editors.
     TextOnly,
-    /// Whatever can be read without harm: for what is on record, some of it from before there was a check.
+    /// All content that can be read safely: for stored updates, some of which are older than the check.
     AsStored,
 }
 
-/// Clocks from the first to before the second.
+/// A half-open range of clocks: from the first to before the second.
 pub(crate) type ClockRange = (u32, u32);
 
 /// A letter: who wrote it, and its clock.
@@ -88,15 +88,15 @@ pub(crate) struct InsertedBlock {
 /// What is in an update.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct UpdateContents {
-    /// What was inserted, by client, in the order of clocks.
+    /// Inserted ranges by client, ordered by clock.
     pub(crate) insertions: BTreeMap<u64, Vec<ClockRange>>,
-    /// What was deleted, by client.
+    /// Deleted ranges by client.
     pub(crate) deletions: BTreeMap<u64, Vec<ClockRange>>,
-    /// The highest clock of each client that something in it refers to.
+    /// The highest clock of each client that an item refers to.
     pub(crate) references: BTreeMap<u64, u32>,
-    /// The texts that are named in it.
+    /// Names of the root texts in it.
     pub(crate) sections: BTreeSet<String>,
-    /// How many blocks it has.
+    /// Number of blocks.
     pub(crate) blocks: usize,
     /// Those of its blocks that are no gaps, by client in the order of clocks.
     pub(crate) inserted_blocks: Vec<InsertedBlock>,
@@ -106,7 +106,7 @@ impl UpdateContents {
     /// Reads an update in version 1 of the encoding.
     ///
     /// # Errors
-    /// [`RefusedUpdate`] for what is no update, and for content that the policy does not let through.
+    /// [`RefusedUpdate`] for bytes that are not an update, and for content that the policy does not accept.
     pub(crate) fn read(update: &[u8], policy: ContentPolicy) -> Result<Self, RefusedUpdate> {
         let reader = WireReader::new(update);
         let block = InsertedBlock::default();
@@ -117,7 +117,7 @@ impl UpdateContents {
         Ok(reading.contents)
     }
 
-    /// Whether nothing is in it.
+    /// Whether the update has neither insertions nor deletions.
     pub(crate) fn is_empty(&self) -> bool {
         self.insertions.is_empty() && self.deletions.is_empty()
     }
@@ -141,7 +141,7 @@ impl<'a> UpdateReader<'a> {
             if self.contents.blocks > MAX_UPDATE_BLOCKS && self.policy == ContentPolicy::TextOnly {
                 return Err(RefusedUpdate::TooManyBlocks { most: MAX_UPDATE_BLOCKS, counted: CountedEdits::Single });
             }
-            // Twice the same client: the library would take the second for a continuation of the first.
+            // The library would read a second list of the same client as a continuation of the first.
             if self.contents.insertions.contains_key(&client) {
                 return Err(RefusedUpdate::Malformed);
             }
@@ -175,7 +175,7 @@ impl<'a> UpdateReader<'a> {
                 let (start, length) = (self.reader.read_clock()?, self.reader.read_clock()?);
                 let end = start.checked_add(length).filter(|end| i32::try_from(*end).is_ok());
                 let end = end.ok_or(RefusedUpdate::Malformed)?;
-                // The library searches ranges by halves: they have to be in order.
+                // The library does a binary search over ranges, which requires their order.
                 if ranges.last().is_some_and(|last| start < last.0) {
                     return Err(RefusedUpdate::Malformed);
                 }
@@ -188,7 +188,7 @@ impl<'a> UpdateReader<'a> {
         Ok(())
     }
 
-    /// How long a block is, and whether it is a gap.
+    /// Reads a block. Returns its length, and whether it is a gap.
     fn read_block(&mut self) -> Result<(u32, bool), RefusedUpdate> {
         let info = self.reader.read_byte()?;
         match info {
@@ -246,7 +246,7 @@ impl<'a> UpdateReader<'a> {
         Ok((client, clock))
     }
 
-    /// How long the content of an item is.
+    /// Reads the content of an item and returns its length.
     fn read_content(&mut self, kind: u8, parent: &ItemParent<'_>) -> Result<u32, RefusedUpdate> {
         if kind == block_kind::DELETED {
             return self.reader.read_clock();
@@ -280,13 +280,13 @@ impl<'a> UpdateReader<'a> {
                 self.reader.read_text()?;
                 self.skip_value(MAX_VALUE_DEPTH)?;
             }
-            // The library reads one JSON text more than there is, and no client has written any for years.
+            // JSON: the library reads one value too many, and clients have not written any for years.
             _ => return Err(RefusedUpdate::Malformed),
         }
         Ok(1)
     }
 
-    /// What a user calls content that is no text.
+    /// The name of content that is not text, for users.
     fn content_name(&mut self, kind: u8, is_text: bool) -> Result<&'static str, RefusedUpdate> {
         match kind {
             _ if is_text => Ok("a text within another value"),
@@ -313,18 +313,18 @@ impl<'a> UpdateReader<'a> {
         }
     }
 
-    /// The same, without what the library reads otherwise than it is written.
+    /// Like [`Self::read_type`], but refuses a type that the library reads differently from how it is written.
     fn read_stored_type(&mut self) -> Result<&'static str, RefusedUpdate> {
         const XML_HOOK: &[u8] = &[5];
         let ahead = self.reader.clone().read_slice(1)?;
         if ahead == XML_HOOK { Err(RefusedUpdate::Malformed) } else { self.read_type() }
     }
 
-    /// Passes over a value, `depth` levels deep at most.
+    /// Skips a value that is nested at most `depth` levels deep.
     fn skip_value(&mut self, depth: usize) -> Result<(), RefusedUpdate> {
         let deeper = depth.checked_sub(1).ok_or(RefusedUpdate::Malformed)?;
         match self.reader.read_byte()? {
-            // Undefined, null, false and true.
+            // Undefined, null, false, true.
             127 | 126 | 121 | 120 => {}
             125 => self.reader.skip_signed_number()?,
             124 => drop(self.reader.read_slice(4)?),
@@ -348,11 +348,11 @@ impl<'a> UpdateReader<'a> {
     }
 }
 
-/// Where an item belongs to.
+/// The parent of an item.
 struct ItemParent<'a> {
-    /// The text of that name, where it is said.
+    /// Name of the root text, where the update contains it.
     section: Option<&'a str>,
-    /// Whether it stands in a text, as far as is said.
+    /// Whether the parent is a text, as far as the update tells.
     is_text: bool,
 }
 

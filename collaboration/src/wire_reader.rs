@@ -1,53 +1,53 @@
-//! Reads the encoding of lib0 (version 1), in which Yjs sends everything, without trusting a byte of it.
+//! Reads lib0's encoding (version 1), which Yjs uses for all messages, from untrusted input.
 //!
-//! No number that a sender names is a reason to allocate, and numbers that clients read differently are refused: `yrs`
-//! lets numbers of 32 bits wrap, JavaScript has none above 2^53.
+//! Declared lengths are not used to allocate, and numbers that clients read differently are refused: `yrs` wraps
+//! numbers of 32 bits, and JavaScript has no exact ones above 2^53.
 
 use crate::error::RefusedUpdate;
 
-/// The largest whole number that JavaScript tells from its neighbours.
+/// JavaScript's `Number.MAX_SAFE_INTEGER`.
 const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 
-/// The most bytes of a number of variable length: 64 bits in groups of seven.
+/// Maximum bytes of a variable-length number: 64 bits in groups of seven.
 const MAX_NUMBER_BYTES: u32 = 10;
 
-/// A place in bytes that are read from their beginning to their end.
+/// A cursor over bytes.
 #[derive(Debug, Clone)]
 pub(crate) struct WireReader<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> WireReader<'a> {
-    /// At the beginning of these bytes.
+    /// A reader at the start of `bytes`.
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
 
-    /// Whether everything is read.
+    /// Whether all bytes are read.
     pub(crate) fn is_at_end(&self) -> bool {
         self.rest.is_empty()
     }
 
-    /// Refuses what is left.
+    /// Fails when bytes are left.
     pub(crate) fn finish(&self) -> Result<(), RefusedUpdate> {
         if self.is_at_end() { Ok(()) } else { Err(RefusedUpdate::Malformed) }
     }
 
-    /// One byte.
+    /// Reads one byte.
     pub(crate) fn read_byte(&mut self) -> Result<u8, RefusedUpdate> {
         let (first, rest) = self.rest.split_first().ok_or(RefusedUpdate::Malformed)?;
         self.rest = rest;
         Ok(*first)
     }
 
-    /// That many bytes.
+    /// Reads `length` bytes.
     pub(crate) fn read_slice(&mut self, length: usize) -> Result<&'a [u8], RefusedUpdate> {
         let (slice, rest) = self.rest.split_at_checked(length).ok_or(RefusedUpdate::Malformed)?;
         self.rest = rest;
         Ok(slice)
     }
 
-    /// A whole number of variable length, up to [`MAX_SAFE_INTEGER`].
+    /// Reads an unsigned variable-length number, up to [`MAX_SAFE_INTEGER`].
     pub(crate) fn read_number(&mut self) -> Result<u64, RefusedUpdate> {
         let mut number = 0_u64;
         for place in 0..MAX_NUMBER_BYTES {
@@ -62,32 +62,32 @@ impl<'a> WireReader<'a> {
         Err(RefusedUpdate::Malformed)
     }
 
-    /// A whole number that has room in 31 bits: clocks are subtracted from one another.
+    /// Reads a clock. It must fit in 31 bits, since clients subtract clocks.
     pub(crate) fn read_clock(&mut self) -> Result<u32, RefusedUpdate> {
         let number = self.read_number()?;
         u32::try_from(number).ok().filter(|clock| i32::try_from(*clock).is_ok()).ok_or(RefusedUpdate::Malformed)
     }
 
-    /// How many things follow, of which each takes `size` bytes at least: never more than there are bytes for.
+    /// Reads a count of elements of at least `size` bytes each; fails when there are fewer bytes than that.
     pub(crate) fn read_count(&mut self, size: usize) -> Result<usize, RefusedUpdate> {
         let count = usize::try_from(self.read_number()?).map_err(|_| RefusedUpdate::Malformed)?;
         if count <= self.rest.len() / size.max(1) { Ok(count) } else { Err(RefusedUpdate::Malformed) }
     }
 
-    /// Bytes with their length before them.
+    /// Reads length-prefixed bytes.
     pub(crate) fn read_bytes(&mut self) -> Result<&'a [u8], RefusedUpdate> {
         let length = self.read_count(1)?;
         self.read_slice(length)
     }
 
-    /// Text with its length in bytes before it.
+    /// Reads length-prefixed UTF-8 text; the length is in bytes.
     pub(crate) fn read_text(&mut self) -> Result<&'a str, RefusedUpdate> {
         std::str::from_utf8(self.read_bytes()?).map_err(|_| RefusedUpdate::Malformed)
     }
 
-    /// Passes over a signed number of variable length.
+    /// Skips a signed variable-length number.
     pub(crate) fn skip_signed_number(&mut self) -> Result<(), RefusedUpdate> {
-        // A sign and six bits come first, seven bits with each further byte, as many as a JavaScript number has.
+        // The sign and six bits, then seven bits per byte, up to the bits of a JavaScript integer.
         for _ in 0..MAX_NUMBER_BYTES - 1 {
             if self.read_byte()? < 0x80 {
                 return Ok(());

@@ -1,4 +1,4 @@
-//! Appending to many streams in one statement: what imports decided, and facts that nobody decides about.
+//! Appending to many streams in one statement: events of imports, and facts.
 
 mod event_columns;
 mod facts;
@@ -17,17 +17,17 @@ use crate::postgres::with_append_timeout;
 
 const LOAD_STREAMS: &str = include_str!("append/load_streams.sql");
 
-/// Postgres' code for one of two transactions that wait for each other; it was rolled back.
+/// Postgres' error code for a transaction that was rolled back to resolve a deadlock.
 const DEADLOCK: &str = "40P01";
 
-/// The log as a batch store.
+/// Loads and appends many streams at once.
 #[derive(Debug, Clone)]
 pub struct PgBatchStore {
     pool: PgPool,
 }
 
 impl PgBatchStore {
-    /// Works on the log behind `pool`.
+    /// A batch store over the log in the database of `pool`.
     pub fn new(pool: PgPool) -> Self {
         Self { pool }
     }
@@ -48,10 +48,10 @@ impl BatchStore for PgBatchStore {
         if events.is_empty() {
             return Ok(());
         }
-        let origins = MetadataJson::from_metadata(events.iter().map(|event| &event.metadata))
+        let metadata_json = MetadataJson::from_metadata(events.iter().map(|event| &event.metadata))
             .map_err(|error| StoreError::Unavailable(error.into()))?;
         let mut columns = EventColumns::with_capacity(events.len());
-        for (event, metadata) in events.iter().zip(origins.texts()) {
+        for (event, metadata) in events.iter().zip(metadata_json.texts()) {
             columns.push(NewEventRow {
                 aggregate_type: event.aggregate_type,
                 aggregate_id: &event.aggregate_id,
@@ -72,12 +72,13 @@ impl BatchStore for PgBatchStore {
     }
 }
 
-/// Two imports over the same streams may wait for each other; the one that Postgres ends decides anew, too.
+/// A deadlock counts as a conflict: two imports over the same streams may wait for each other, and the one that
+/// Postgres rolls back has to decide again.
 fn is_retryable_conflict(error: &PgDatabaseError) -> bool {
     is_conflict(error) || error.code() == DEADLOCK
 }
 
-/// The metadata of each event as JSON. An import has one origin, so that equal neighbours share a text.
+/// The metadata of each event as JSON. Equal neighbours share a text, since the events of an import have one origin.
 struct MetadataJson {
     texts: Vec<String>,
     text_indexes: Vec<usize>,
@@ -85,16 +86,16 @@ struct MetadataJson {
 
 impl MetadataJson {
     fn from_metadata<'a>(all: impl Iterator<Item = &'a EventMetadata>) -> Result<Self, serde_json::Error> {
-        let mut origins = Self { texts: Vec::new(), text_indexes: Vec::new() };
+        let mut metadata_json = Self { texts: Vec::new(), text_indexes: Vec::new() };
         let mut last: Option<&EventMetadata> = None;
         for metadata in all {
             if last != Some(metadata) {
-                origins.texts.push(serde_json::to_string(metadata)?);
+                metadata_json.texts.push(serde_json::to_string(metadata)?);
                 last = Some(metadata);
             }
-            origins.text_indexes.push(origins.texts.len() - 1);
+            metadata_json.text_indexes.push(metadata_json.texts.len() - 1);
         }
-        Ok(origins)
+        Ok(metadata_json)
     }
 
     fn texts(&self) -> impl Iterator<Item = &str> {

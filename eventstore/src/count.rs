@@ -1,4 +1,4 @@
-//! How much is in the log and on the topics.
+//! Counts of events in the log and on the topics.
 
 use cqrs_es::Aggregate;
 use domain::opportunity::Opportunity;
@@ -12,18 +12,18 @@ use crate::{
 
 const COUNT_LOG: &str = include_str!("count/log.sql");
 
-/// Events and streams in the log.
+/// Numbers of events and streams in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogCounts {
-    /// How many events.
+    /// Number of events.
     pub events: u64,
-    /// How many aggregates they belong to.
+    /// Number of streams, one per aggregate.
     pub streams: u64,
-    /// How many of these are opportunities.
+    /// Number of streams that are opportunities.
     pub opportunities: u64,
 }
 
-/// Counts the log. Walks the whole primary key: meant for people and tests, not for a busy loop.
+/// Counts events and streams. Scans the whole primary key: for operators and tests, not for frequent calls.
 ///
 /// # Errors
 /// [`LogError::Postgres`] when the database does not answer.
@@ -40,11 +40,12 @@ pub async fn count_log(pool: &PgPool) -> Result<LogCounts, LogError> {
     })
 }
 
-/// Counts the events on the topics, dead letters and beacons not included: the last record of every partition says how
-/// many there are.
+/// Counts the events on the topics, without dead letters and beacons, from the ordinal in the last record of each
+/// partition.
 ///
 /// # Errors
-/// [`LogError::Kafka`] when the broker does not answer, [`LogError::Partitions`] when a topic is not as configured.
+/// [`LogError::Kafka`] when the broker does not answer, [`LogError::Partitions`] when a topic has fewer partitions than
+/// configured.
 pub async fn count_published(config: &KafkaConfig) -> Result<u64, LogError> {
     Ok(partition_ends(config).await?.values().filter_map(|end| end.ordinal).sum())
 }

@@ -1,4 +1,4 @@
-//! What can go wrong between the log and Kafka.
+//! Errors of the log, the relay and the topics.
 
 use std::fmt::Display;
 
@@ -9,97 +9,97 @@ use uuid::Uuid;
 
 use crate::log::{CopyError, EventRowError, LiteralError};
 
-/// A failure of the log or the relay, named by what was being done.
+/// An error of the log, the relay or the topics. `doing` names the operation that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
-    /// Postgres did not do what it was asked.
+    /// An operation on Postgres failed.
     #[error("{doing} in Postgres")]
     Postgres {
-        /// What was asked.
+        /// The operation.
         doing: &'static str,
-        /// Why not.
+        /// The cause.
         #[source]
         source: sqlx::Error,
     },
-    /// Postgres neither answers nor goes away.
+    /// Postgres does not answer and does not close the connection.
     #[error("{doing}: Postgres has not answered for {waited_s} s and keeps the connection open; trying another one")]
     Unresponsive {
-        /// What was asked.
+        /// The operation.
         doing: &'static str,
-        /// How long was waited, in seconds.
+        /// Time waited, in seconds.
         waited_s: f64,
     },
-    /// The database's schema could not be brought up to date.
+    /// The database's schema could not be migrated.
     #[error("migrating the Postgres schema")]
     Migrate(#[source] sqlx::migrate::MigrateError),
-    /// Kafka did not do what it was asked.
+    /// An operation on Kafka failed.
     #[error("{doing} on Kafka")]
     Kafka {
-        /// What was asked.
+        /// The operation.
         doing: &'static str,
-        /// Why not.
+        /// The cause.
         #[source]
         source: rdkafka::error::KafkaError,
     },
-    /// A topic does not look as it is configured.
+    /// A topic has another number of partitions than configured.
     #[error(
         "topic {topic} has {found} partitions, {expected} are configured; add partitions, or set kafka.partitions to \
          what it has before anything is published"
     )]
     Partitions {
-        /// Which topic.
+        /// Name of the topic.
         topic: String,
-        /// How many it has.
+        /// Number of its partitions.
         found: usize,
-        /// How many it should have.
+        /// Configured number of partitions.
         expected: usize,
     },
-    /// A topic throws events away.
+    /// A topic does not keep all events, because of its `cleanup.policy`.
     #[error(
         "topic {topic} has cleanup.policy={policy}: Kafka would keep the last event of each stream and refuses records \
          without a key; set it to delete (kafka-configs --alter --entity-type topics --entity-name {topic} \
-         --add-config cleanup.policy=delete), and publishing goes on by itself"
+         --add-config cleanup.policy=delete), and the relay resumes"
     )]
     Compacted {
-        /// Which topic.
+        /// Name of the topic.
         topic: String,
-        /// What is set.
+        /// Its `cleanup.policy`.
         policy: String,
     },
-    /// A topic could not be made or deleted.
+    /// A topic could not be created or deleted.
     #[error("preparing topic {topic}: {reason}")]
     Topic {
-        /// Which topic.
+        /// Name of the topic.
         topic: String,
-        /// What the broker said.
+        /// The broker's reason.
         reason: String,
     },
     /// A topic ends with an event that this log does not hold.
     #[error(
         "topic {topic} partition {partition} ends at position {position} with an event that this log ({log}) does not \
-         hold there: the topics carry another log, or this one was put back from a backup; `medhub recover` empties \
-         the topics and publishes this log from its start, another kafka.topic_prefix leaves them alone"
+         hold there: the topics carry another log, or this one was restored from a backup; `medhub recover` empties \
+         the topics and publishes this log from its start, another kafka.topic_prefix leaves them as they are"
     )]
     ForeignTopic {
-        /// Which topic.
+        /// Name of the topic.
         topic: String,
-        /// Which partition.
+        /// Number of the partition.
         partition: i32,
         /// The position of its last event.
         position: u64,
         /// The incarnation of the log.
         log: Uuid,
     },
-    /// The last record of a topic is none that a relay wrote.
-    #[error("topic {topic} partition {partition} offset {offset} is no record of a relay")]
+    /// The last record of a partition was not written by a relay.
+    #[error("topic {topic} partition {partition} offset {offset} was not written by a relay")]
     ForeignRecord {
-        /// Which topic.
+        /// Name of the topic.
         topic: String,
-        /// Which partition.
+        /// Number of the partition.
         partition: i32,
-        /// Which record.
+        /// Offset of the record.
         offset: i64,
-        /// What is wrong with it.
+        /// The cause.
         #[source]
         source: HeaderError,
     },
@@ -114,124 +114,124 @@ pub enum LogError {
         /// The incarnation of the log.
         log: Uuid,
     },
-    /// The lease of who leads was not renewed in time: Postgres was silent, or this process stood still.
-    #[error("the relay lost the lead; another one goes on, or this one once it leads again")]
+    /// The relay's lease was not renewed in time: Postgres did not answer, or this process was suspended.
+    #[error("the relay lost the lead; the next leader goes on at the checkpoint")]
     LeadershipLost,
-    /// Something needs the topics for itself while a relay writes to them.
-    #[error("a relay is at work; stop it first")]
+    /// An operation that needs exclusive access to the topics was requested while a relay writes to them.
+    #[error("a relay is running; stop it first")]
     RelayRunning,
-    /// The log was copied here from another database.
+    /// The log was restored or cloned from another database.
     #[error(
-        "log {incarnation} was restored or cloned into this database: what was published of it may not be what it \
-         holds; `medhub recover` makes it a log of its own and publishes it from its start"
+        "log {incarnation} was restored or cloned into this database: what was published of it may differ from \
+         what it holds; `medhub recover` gives it a new incarnation and publishes it from its start"
     )]
     Restored {
-        /// The incarnation it says it is.
+        /// The incarnation of the log that it was copied from.
         incarnation: Uuid,
     },
     /// The last record of a partition did not arrive in time.
     #[error("reading the last record of {topic} partition {partition}: nothing arrived in {waited_s} s")]
     MissingPartitionEnd {
-        /// Which topic.
+        /// Name of the topic.
         topic: String,
-        /// Which partition.
+        /// Number of the partition.
         partition: i32,
-        /// How long was waited, in seconds.
+        /// Time waited, in seconds.
         waited_s: u64,
     },
-    /// Postgres sent something else than a copy of the log.
-    #[error("reading the copy of the log that Postgres sends")]
+    /// Postgres sent bytes that are not a valid `COPY` of the log.
+    #[error("decoding the copy of the log that Postgres sends")]
     Copy(#[source] CopyError),
-    /// An event of the log has a shape that no event has.
+    /// A row of the log cannot be decoded.
     #[error("reading the event at position {} (event {})", known(position.as_ref()), known(event_id.as_ref()))]
     UnreadableEvent {
-        /// Where in the log, if that can be read.
+        /// Position in the log, if it can be decoded.
         position: Option<u64>,
-        /// Which event, if that can be read.
+        /// Id of the event, if it can be decoded.
         event_id: Option<Uuid>,
-        /// What is wrong with it.
+        /// The cause.
         #[source]
         source: EventRowError,
     },
-    /// A filter holds a value that Postgres has no literal for.
-    #[error("putting the filter into SQL")]
+    /// A filter has a value that cannot be written as an SQL literal.
+    #[error("writing the filter as SQL")]
     Filter(#[source] LiteralError),
-    /// An event of an aggregate type that no context owns; it would never reach a topic.
+    /// An event has an aggregate type that belongs to no context, and therefore no topic.
     #[error("event {event_id} at position {position} has the unknown aggregate type {aggregate_type:?}")]
     UnknownAggregate {
-        /// Where in the log.
+        /// Position in the log.
         position: u64,
-        /// Which event.
+        /// Id of the event.
         event_id: Uuid,
-        /// The type nobody registered.
+        /// The unknown type.
         aggregate_type: String,
     },
-    /// An event of a type or version that this release does not know.
+    /// An event has a type or version that this release does not know.
     #[error(
         "event {event_id} at position {position} is of the unknown kind {event_type} {version}; a release that knows \
          it publishes it"
     )]
     UnknownEvent {
-        /// Where in the log.
+        /// Position in the log.
         position: u64,
-        /// Which event.
+        /// Id of the event.
         event_id: Uuid,
-        /// The name it carries.
+        /// Its event type.
         event_type: String,
-        /// The version it carries.
+        /// Its schema version.
         version: String,
     },
-    /// An event whose payload is not what its schema says.
+    /// An event's payload does not match its schema.
     #[error("event {event_id} at position {position} does not fit the schema of {event_type} {version}")]
     SchemaMismatch {
-        /// Where in the log.
+        /// Position in the log.
         position: u64,
-        /// Which event.
+        /// Id of the event.
         event_id: Uuid,
-        /// The name it carries.
+        /// Its event type.
         event_type: String,
-        /// The version it carries.
+        /// Its schema version.
         version: String,
-        /// Where and why.
+        /// Where in the payload, and why.
         #[source]
         source: SchemaMismatchError,
     },
-    /// The schema registry did not give the id of an event's schema.
+    /// The schema registry did not return the id of an event's schema.
     #[error("finding the schema of event {event_id} at position {position}")]
     Registry {
-        /// Where in the log.
+        /// Position in the log.
         position: u64,
-        /// Which event.
+        /// Id of the event.
         event_id: Uuid,
-        /// Why not.
+        /// The cause.
         #[source]
         source: Box<RegistryClientError>,
     },
     /// Kafka refused a record.
     #[error("publishing the event at position {position}")]
     Delivery {
-        /// Where in the log.
+        /// Position in the log.
         position: u64,
-        /// Why not.
+        /// The cause.
         #[source]
         source: rdkafka::error::KafkaError,
     },
 }
 
 impl LogError {
-    /// Whether it is an event of the log that is wrong, so that trying again soon is of no use.
+    /// Whether the cause is an event of the log, so that retrying soon fails again.
     pub(crate) fn is_event_error(&self) -> bool {
-        let of_the_log = matches!(
+        let is_unpublishable = matches!(
             self,
             Self::UnknownAggregate { .. }
                 | Self::UnknownEvent { .. }
                 | Self::SchemaMismatch { .. }
                 | Self::UnreadableEvent { .. }
         );
-        of_the_log || self.is_record_refusal()
+        is_unpublishable || self.is_record_refusal()
     }
 
-    /// Whether Kafka will refuse the record however often it is sent.
+    /// Whether Kafka refused a record in a way that sending it again does not change.
     pub(crate) fn is_record_refusal(&self) -> bool {
         let Self::Delivery { source, .. } = self else { return false };
         let refusals = [RDKafkaErrorCode::MessageSizeTooLarge, RDKafkaErrorCode::InvalidRecord];
@@ -239,7 +239,7 @@ impl LogError {
     }
 }
 
-/// An error with all its causes, in one line.
+/// Formats an error and all its sources in one line.
 pub(crate) fn format_error_chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -255,12 +255,12 @@ fn known(value: Option<&impl Display>) -> String {
     value.map_or_else(|| "unknown".to_owned(), ToString::to_string)
 }
 
-/// For `map_err`: names what was being asked of Postgres.
+/// For `map_err`: adds the operation to an error of Postgres.
 pub(crate) fn postgres_error(doing: &'static str) -> impl FnOnce(sqlx::Error) -> LogError {
     move |source| LogError::Postgres { doing, source }
 }
 
-/// For `map_err`: names what was being asked of Kafka.
+/// For `map_err`: adds the operation to an error of Kafka.
 pub(crate) fn kafka_error(doing: &'static str) -> impl FnOnce(rdkafka::error::KafkaError) -> LogError {
     move |source| LogError::Kafka { doing, source }
 }

@@ -1,17 +1,17 @@
-//! Which log this is.
+//! The identity of a log.
 //!
-//! A position means something only together with the log it belongs to. A restore brings an older log back, which then
-//! gives out the same positions for other events. Whoever keeps a position therefore keeps the incarnation beside it.
-//! A dump that was restored elsewhere is recognised by its new home (the server's system identifier and the database's
-//! oid); a base backup put back in place by the relay, which finds that the topics end with events that the log does
-//! not hold. Either way nothing is published until `medhub recover` made it a log of its own.
+//! A position has a meaning only together with its log: after a restore, an older log assigns the same positions to
+//! other events. Whatever stores a position therefore stores the incarnation beside it. A dump that was restored
+//! elsewhere is detected by its location (the server's system identifier and the database's oid). A base backup that
+//! was restored in place is detected by the relay, because the topics end with events that the log does not hold. In
+//! both cases nothing is published until `medhub recover` has given the log a new incarnation.
 
 use sqlx::{PgConnection, PgPool, Row};
 use uuid::Uuid;
 
 use crate::error::{LogError, postgres_error};
 
-/// The incarnation of the log behind a connection.
+/// Reads the incarnation of the log.
 ///
 /// # Errors
 /// [`LogError::Restored`] when the log was copied here from another database, [`LogError::Postgres`] when the database
@@ -26,7 +26,8 @@ pub async fn load_incarnation(connection: &mut PgConnection) -> Result<Uuid, Log
     if at_home { Ok(id) } else { Err(LogError::Restored { incarnation: id }) }
 }
 
-/// Makes the log one of its own: a new incarnation, at home where it is now, with nothing published. Answers with it.
+/// Gives the log a new incarnation, which belongs to this database, and deletes the relay's checkpoint, so that the
+/// relay publishes from the start of the log. Returns the new incarnation.
 ///
 /// # Errors
 /// [`LogError::Postgres`] when the database does not answer.

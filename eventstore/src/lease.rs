@@ -1,14 +1,14 @@
-//! Leases: the right to do something that one process does at a time, written down in Postgres with an epoch.
+//! Leases: leadership for a bounded time, recorded in Postgres with an epoch.
 //!
 //! ```text
-//! take ──▶ held ──renewed six times in each term──▶ held …   the epoch stays
-//!            └──nobody answers, or somebody else took it──▶ lost   before the term is over in Postgres
+//! acquire ──▶ held ──renewed six times per term──▶ held …   the epoch stays
+//!               └──no answer, or acquired by another holder──▶ lost   before the term ends in Postgres
 //! ```
 //!
-//! A lock of a session is none behind a pooler that gives one session to many clients. A row with an end can be
-//! checked by everybody and is free again by itself. Only the server's clock is asked; the holder counts its own time
-//! from before it asked, and ends a sixth of the term early, so that it has stopped when the next one may begin. What
-//! it writes it writes under its epoch: the next holder's is higher.
+//! A lock of a session does not work behind a session-sharing pooler. A row with an expiry can be checked by every
+//! process, and needs no release. Expiry is decided by the server's clock alone. The holder measures its own term from
+//! before the request, and ends it a sixth early, so that it has stopped when the next holder may start. It writes
+//! under its epoch, and the next holder's epoch is higher.
 
 use std::time::Duration;
 
@@ -26,24 +26,24 @@ use crate::{
     postgres::{connect, host_and_pid},
 };
 
-/// A term is renewed so often.
+/// Number of renewals per term.
 const RENEWALS_PER_TERM: u32 = 6;
-/// How long one try to renew may take, in parts of a term.
+/// Time limit of one renewal, as a fraction of the term: a quarter.
 const RENEWAL_TIMEOUT_DIVISOR: u32 = 4;
-/// Pause after a try that failed.
+/// Pause after a failed renewal.
 const RENEWAL_RETRY_DELAY: Duration = Duration::from_millis(100);
-/// What the connection that renews calls itself.
+/// `application_name` of the connection that renews.
 const APPLICATION_NAME: &str = "medhub lease";
 
-/// What an attempt to take a lease came to.
+/// Outcome of an attempt to acquire a lease.
 pub(crate) enum LeaseAttempt {
-    /// It is ours.
+    /// The lease was acquired.
     Acquired(Lease),
-    /// Somebody has it, for so long unless it is renewed.
+    /// Another holder has it; time until it expires unless it is renewed.
     HeldByOther(Duration),
 }
 
-/// A lease that is renewed in the background until it is given back, dropped or lost.
+/// A lease that is renewed in the background until it is released, dropped or lost.
 pub(crate) struct Lease {
     epoch: i64,
     term: LeaseTerm,
@@ -51,7 +51,7 @@ pub(crate) struct Lease {
     renewer: JoinHandle<()>,
 }
 
-/// Whether a lease is held, for those who act under it.
+/// A handle that tells whether a lease is held, for tasks that act under it.
 #[derive(Clone)]
 pub(crate) struct LeaseTerm {
     state: watch::Receiver<LeaseState>,
@@ -64,81 +64,82 @@ enum LeaseState {
 }
 
 impl Lease {
-    /// Takes the lease of that name for terms of `time`, unless somebody has it.
+    /// Tries to acquire the lease `name` for terms of `term_duration`.
     ///
     /// # Errors
-    /// [`LogError::Postgres`] and [`LogError::Unresponsive`] when the database does not say who has it.
+    /// [`LogError::Postgres`] and [`LogError::Unresponsive`] when the database fails or does not answer.
     pub(crate) async fn try_acquire(
         pool: &PgPool,
         name: &'static str,
-        time: Duration,
+        term_duration: Duration,
     ) -> Result<LeaseAttempt, LogError> {
         let holder = Uuid::new_v4();
         let mut connection = connect(pool, APPLICATION_NAME).await?;
-        let asked = Instant::now();
-        let taking = sqlx::query_as("select taken_epoch, free_in_s from take_lease($1, $2, $3, $4)")
+        let requested_at = Instant::now();
+        let acquiring = sqlx::query_as("select taken_epoch, free_in_s from take_lease($1, $2, $3, $4)")
             .bind(name)
             .bind(holder)
-            .bind(time.as_secs_f64())
+            .bind(term_duration.as_secs_f64())
             .bind(host_and_pid())
             .fetch_one(&mut connection);
-        let doing = "taking the lease of who leads";
-        let taken: (Option<i64>, Option<f64>) = match timeout(time, taking).await {
-            Ok(taken) => taken.map_err(postgres_error(doing))?,
-            Err(_elapsed) => return Err(LogError::Unresponsive { doing, waited_s: time.as_secs_f64() }),
+        let doing = "acquiring the relay's lease";
+        let (acquired_epoch, free_in_s): (Option<i64>, Option<f64>) = match timeout(term_duration, acquiring).await {
+            Ok(row) => row.map_err(postgres_error(doing))?,
+            Err(_elapsed) => return Err(LogError::Unresponsive { doing, waited_s: term_duration.as_secs_f64() }),
         };
-        let (Some(epoch), _) = taken else {
-            let left = Duration::try_from_secs_f64(taken.1.unwrap_or_default()).unwrap_or(time);
+        let Some(epoch) = acquired_epoch else {
+            let left = Duration::try_from_secs_f64(free_in_s.unwrap_or_default()).unwrap_or(term_duration);
             return Ok(LeaseAttempt::HeldByOther(left));
         };
-        let (told, held) = watch::channel(LeaseState::Until(end_of_term(asked, time)));
+        let (state_sender, state) = watch::channel(LeaseState::Until(end_of_term(requested_at, term_duration)));
         let stop = CancellationToken::new();
-        let keeper = LeaseRenewer {
+        let renewer = LeaseRenewer {
             pool: pool.clone(),
             name,
             holder,
             epoch,
-            term_duration: time,
-            state_sender: told,
+            term_duration,
+            state_sender,
             connection: Some(connection),
         };
-        let keeper = tokio::spawn(keeper.run(stop.clone()));
-        Ok(LeaseAttempt::Acquired(Self { epoch, term: LeaseTerm { state: held }, stop, renewer: keeper }))
+        let renewer = tokio::spawn(renewer.run(stop.clone()));
+        Ok(LeaseAttempt::Acquired(Self { epoch, term: LeaseTerm { state }, stop, renewer }))
     }
 
-    /// The epoch to write under.
+    /// The epoch under which the holder writes.
     pub(crate) fn epoch(&self) -> i64 {
         self.epoch
     }
 
-    /// Whether it is held, also later.
+    /// A handle that tells whether the lease is held, also after this call.
     pub(crate) fn term(&self) -> LeaseTerm {
         self.term.clone()
     }
 
-    /// Lets the next one take it at once. Bounded in time: a lease that cannot be given back ends by itself.
+    /// Releases the lease, so that the next holder need not wait for its expiry. Bounded in time: a lease that cannot
+    /// be released expires.
     pub(crate) async fn release(mut self) {
         self.stop.cancel();
-        if let Err(broken) = (&mut self.renewer).await {
-            tracing::error!(error = %broken, "keeping a lease broke off");
+        if let Err(error) = (&mut self.renewer).await {
+            tracing::error!(%error, "lease renewal task failed");
         }
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        // The keeper gives it back on its own.
+        // The renewal task then releases the lease.
         self.stop.cancel();
     }
 }
 
 impl LeaseTerm {
-    /// Whether the lease is held now, as far as its holder can know.
+    /// Whether the lease is held now, by the holder's own clock.
     pub(crate) fn is_current(&self) -> bool {
         matches!(*self.state.borrow(), LeaseState::Until(end) if Instant::now() < end)
     }
 
-    /// How long it is held yet if nobody renews it.
+    /// Time until the term ends if the lease is not renewed; zero once it is lost.
     pub(crate) fn remaining(&self) -> Duration {
         match *self.state.borrow() {
             LeaseState::Until(end) => end.saturating_duration_since(Instant::now()),
@@ -146,11 +147,11 @@ impl LeaseTerm {
         }
     }
 
-    /// Returns when it is held no longer.
+    /// Waits until the lease is no longer held.
     pub(crate) async fn wait_until_lost(mut self) -> LogError {
         loop {
-            let held = *self.state.borrow_and_update();
-            let LeaseState::Until(end) = held else { return LogError::LeadershipLost };
+            let state = *self.state.borrow_and_update();
+            let LeaseState::Until(end) = state else { return LogError::LeadershipLost };
             tokio::select! {
                 () = sleep_until(end) => {
                     // It may have been renewed at this very moment.
@@ -168,12 +169,12 @@ impl LeaseTerm {
     }
 }
 
-/// What its holder may count on of a term that was asked for at that time.
-fn end_of_term(asked: Instant, time: Duration) -> Instant {
-    asked + time - time / RENEWALS_PER_TERM
+/// When the holder has to stop, for a term that was requested at that time.
+fn end_of_term(requested_at: Instant, term_duration: Duration) -> Instant {
+    requested_at + term_duration - term_duration / RENEWALS_PER_TERM
 }
 
-/// The task that renews.
+/// The background task that renews a lease.
 struct LeaseRenewer {
     pool: PgPool,
     name: &'static str,
@@ -193,11 +194,11 @@ impl LeaseRenewer {
                 () = stop.cancelled() => return self.release_lease().await,
                 () = sleep(pause) => {}
             }
-            let asked = Instant::now();
+            let requested_at = Instant::now();
             let renewed = tokio::select! {
                 biased;
                 () = stop.cancelled() => {
-                    // What was asked last may be under way on it.
+                    // The cancelled request may still be in progress on it.
                     self.connection = None;
                     return self.release_lease().await;
                 }
@@ -206,20 +207,20 @@ impl LeaseRenewer {
             pause = self.term_duration / RENEWALS_PER_TERM;
             match renewed {
                 Ok(true) => {
-                    self.state_sender.send_replace(LeaseState::Until(end_of_term(asked, self.term_duration)));
+                    self.state_sender.send_replace(LeaseState::Until(end_of_term(requested_at, self.term_duration)));
                 }
                 Ok(false) => {
                     self.state_sender.send_replace(LeaseState::Lost);
                     return;
                 }
                 Err(error) => {
-                    // A connection that is silent may stay so; the next one need not.
+                    // A connection that does not answer may stay so; a new one may work.
                     self.connection = None;
                     pause = RENEWAL_RETRY_DELAY;
                     tracing::warn!(
                         lease = self.name,
                         error = format_error_chain(&error),
-                        "a lease was not renewed, trying again"
+                        "lease renewal failed, retrying"
                     );
                 }
             }
@@ -227,30 +228,30 @@ impl LeaseRenewer {
     }
 
     async fn renew(&mut self) -> Result<bool, LogError> {
-        let doing = "renewing the lease of who leads";
-        let (name, holder, epoch, time) = (self.name, self.holder, self.epoch, self.term_duration);
-        let within = time / RENEWAL_TIMEOUT_DIVISOR;
+        let doing = "renewing the relay's lease";
+        let (name, holder, epoch, term_duration) = (self.name, self.holder, self.epoch, self.term_duration);
+        let time_limit = term_duration / RENEWAL_TIMEOUT_DIVISOR;
         let renewing = async {
             let connection = self.connection().await?;
             sqlx::query_scalar("select renew_lease($1, $2, $3, $4)")
                 .bind(name)
                 .bind(holder)
                 .bind(epoch)
-                .bind(time.as_secs_f64())
+                .bind(term_duration.as_secs_f64())
                 .fetch_one(connection)
                 .await
                 .map_err(postgres_error(doing))
         };
-        match timeout(within, renewing).await {
+        match timeout(time_limit, renewing).await {
             Ok(renewed) => renewed,
-            Err(_elapsed) => Err(LogError::Unresponsive { doing, waited_s: within.as_secs_f64() }),
+            Err(_elapsed) => Err(LogError::Unresponsive { doing, waited_s: time_limit.as_secs_f64() }),
         }
     }
 
     async fn release_lease(&mut self) {
-        let (name, holder, epoch, within) =
+        let (name, holder, epoch, time_limit) =
             (self.name, self.holder, self.epoch, self.term_duration / RENEWAL_TIMEOUT_DIVISOR);
-        let giving = async {
+        let releasing = async {
             let connection = self.connection().await?;
             sqlx::query("select give_lease_back($1, $2, $3)")
                 .bind(name)
@@ -258,14 +259,14 @@ impl LeaseRenewer {
                 .bind(epoch)
                 .execute(connection)
                 .await
-                .map_err(postgres_error("giving a lease back"))?;
+                .map_err(postgres_error("releasing a lease"))?;
             match self.connection.take() {
                 Some(connection) => connection.close().await.map_err(postgres_error("closing a connection")),
                 None => Ok(()),
             }
         };
-        if !matches!(timeout(within, giving).await, Ok(Ok(()))) {
-            tracing::debug!(lease = name, "a lease was not given back and ends by itself");
+        if !matches!(timeout(time_limit, releasing).await, Ok(Ok(()))) {
+            tracing::debug!(lease = name, "lease was not released and will expire");
         }
         self.state_sender.send_replace(LeaseState::Lost);
     }

@@ -1,9 +1,9 @@
-//! The log: Postgres holds it, a relay carries copies of it to Kafka.
+//! The event store: Postgres holds the log, a relay publishes it to Kafka.
 //!
-//! [`postgres`] opens and migrates the database, [`append`] writes many streams at once, [`store`] serves single
-//! commands through `cqrs-es`, [`log`] reads the completed prefix in order, [`relay`] publishes it, [`topic`] owns
-//! the topics, [`registry`] names the shapes of events, [`incarnation`] tells this log from its copies, [`count`] says
-//! how much there is, [`pooler`] finds what shares sessions between clients.
+//! [`postgres`] opens and migrates the database, [`append`] writes to many streams in one statement, [`store`] loads
+//! and appends single streams for commands (`cqrs-es`), [`log`] reads the completed prefix in order, [`relay`]
+//! publishes it, [`topic`] creates and checks the topics, [`registry`] stores the schemas of events, [`incarnation`]
+//! distinguishes this log from its copies, [`count`] counts events, [`pooler`] detects session-sharing poolers.
 
 pub mod append;
 pub mod count;

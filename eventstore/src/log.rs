@@ -1,6 +1,6 @@
 //! Reading the log in order, below the fence.
 //!
-//! [`LogReplay`] streams any part of it at full speed; what it is made of is in the folder beside this file.
+//! [`LogReplay`] streams any part of it through `COPY`; the functions here read single pages.
 
 mod copy_decoder;
 mod event_filter;
@@ -26,7 +26,7 @@ use crate::error::{LogError, postgres_error};
 const READ_AFTER: &str = include_str!("log/read_after.sql");
 const READ_STREAM: &str = include_str!("log/read_stream.sql");
 
-/// The position up to which the log is complete: no event at or below it can still appear.
+/// Reads the position up to which the log is complete: no event at or below it can still appear.
 ///
 /// # Errors
 /// [`LogError::Postgres`] when the database does not answer.
@@ -38,7 +38,7 @@ pub async fn completed_prefix(connection: &mut PgConnection) -> Result<u64, LogE
     Ok(position.unsigned_abs())
 }
 
-/// The last position that was ever given out; events up to it may still be in the making.
+/// Reads the last position that was ever assigned. Appends at or below it may still be open.
 ///
 /// # Errors
 /// [`LogError::Postgres`] when the database does not answer.
@@ -50,10 +50,11 @@ pub async fn log_end(connection: &mut PgConnection) -> Result<u64, LogError> {
     Ok(end.unsigned_abs())
 }
 
-/// The position after which the last `count` events that meet `filter` stand, up to the completed prefix.
+/// Finds the position after which the completed prefix holds the last `count` events that match `filter`.
 ///
 /// # Errors
-/// [`LogError::Postgres`] when the database does not answer, [`LogError::Filter`] when the filter has no form in SQL.
+/// [`LogError::Postgres`] when the database does not answer, [`LogError::Filter`] when the filter cannot be expressed
+/// in SQL.
 pub async fn position_before_last(
     connection: &mut PgConnection,
     filter: &EventFilter,
@@ -72,16 +73,16 @@ pub async fn position_before_last(
     Ok(first.map_or(fence, |first| first.unsigned_abs().saturating_sub(1)))
 }
 
-/// Bytes of payloads from which on a page of [`read_after`] is not added to.
+/// A page of [`read_after`] ends once its payloads have this many bytes.
 const PAGE_BYTES: i64 = 4 << 20;
 
-/// Up to `limit` events after `after` and not beyond `fence`, in the order of their positions; fewer where they are large.
-/// There are no more only where none is answered.
+/// Reads events after the position `after` up to and including `fence`, ordered by position: at most `limit`, and fewer
+/// where they are large. Only an empty result means that there are no more.
 ///
-/// `fence` must come from a call of [`completed_prefix`] that ended before this one starts.
+/// `fence` must be the result of a call of [`completed_prefix`] that returned before this call starts.
 ///
 /// # Errors
-/// [`LogError::Postgres`] when the database does not answer or a row cannot be understood.
+/// [`LogError::Postgres`] when the database does not answer or a row cannot be decoded.
 pub async fn read_after(
     connection: &mut PgConnection,
     after: u64,
@@ -96,13 +97,13 @@ pub async fn read_after(
         .fetch_all(connection)
         .await
         .map_err(postgres_error("reading events"))?;
-    rows.iter().map(event_from_row).collect::<Result<_, _>>().map_err(postgres_error("understanding an event"))
+    rows.iter().map(event_from_row).collect::<Result<_, _>>().map_err(postgres_error("decoding an event"))
 }
 
-/// Up to `limit` events of one stream behind the sequence `after`, in their order.
+/// Reads at most `limit` events of one stream after the sequence `after`, ordered by sequence.
 ///
 /// # Errors
-/// [`LogError::Postgres`] when the database does not answer or a row cannot be understood.
+/// [`LogError::Postgres`] when the database does not answer or a row cannot be decoded.
 pub async fn read_stream(
     connection: &mut PgConnection,
     aggregate_type: &str,
@@ -118,7 +119,7 @@ pub async fn read_stream(
         .fetch_all(connection)
         .await
         .map_err(postgres_error("reading a stream"))?;
-    rows.iter().map(event_from_row).collect::<Result<_, _>>().map_err(postgres_error("understanding an event"))
+    rows.iter().map(event_from_row).collect::<Result<_, _>>().map_err(postgres_error("decoding an event"))
 }
 
 fn event_from_row(row: &PgRow) -> Result<RawEnvelope, sqlx::Error> {

@@ -1,8 +1,8 @@
-//! Finds a pooler between this program and Postgres that gives one session to several clients in turn (`PgBouncer` with
-//! `pool_mode=transaction`, and its like).
+//! Detects a session-sharing pooler between this program and Postgres, such as `PgBouncer` with
+//! `pool_mode=transaction`.
 //!
-//! Nothing of this program depends on a session any more: leads are leases, locks are those of transactions. Only
-//! prepared statements have to travel with their client, which such poolers do if they are told to.
+//! The program works behind one: leadership is a lease, and locks belong to transactions. Only prepared statements have
+//! to follow their client from session to session, which such poolers support if it is configured.
 
 use sqlx::{Connection, Executor, PgConnection, PgPool, Row};
 use tokio::time::{Duration, timeout};
@@ -12,26 +12,26 @@ use crate::{
     postgres::{connect, with_timeout},
 };
 
-/// What the connections that look call themselves.
+/// `application_name` of the connections that probe.
 const APPLICATION_NAME: &str = "medhub doctor";
-/// Times that both sides are asked: a pooler with many free sessions may give out different ones.
+/// Number of probes of each kind: a pooler with many free sessions may happen to hand out different ones.
 const PROBE_COUNT: usize = 12;
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A pooler that shares sessions.
+/// A detected pooler that shares sessions between clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionSharingPooler {
-    /// Whether a prepared statement is found again by the client that prepared it.
+    /// Whether a client finds its prepared statements again on whichever session it gets.
     pub keeps_prepared_statements: bool,
 }
 
 impl SessionSharingPooler {
-    /// What a person should know and do.
+    /// What an operator should know and do, for a diagnosis.
     pub fn advice(self) -> &'static str {
         if self.keeps_prepared_statements {
-            "a pooler in transaction mode shares sessions between clients (PgBouncer pool_mode=transaction): who leads is \
-             a lease and works through it; give DATABASE_URL the server itself, or pool_mode=session, where you can: \
-             each statement costs a hop, and one hung server process holds up whoever gets it"
+            "a pooler in transaction mode shares sessions between clients (PgBouncer pool_mode=transaction): \
+             leadership is a lease and works through it; give DATABASE_URL the server itself, or pool_mode=session, where \
+             you can: each statement costs a hop, and one hung server process holds up the client that gets it"
         } else {
             "a pooler in transaction mode shares sessions between clients and loses their prepared statements: give \
              DATABASE_URL the server itself, or set pool_mode=session, or PgBouncer 1.21 or later with \
@@ -40,8 +40,8 @@ impl SessionSharingPooler {
     }
 }
 
-/// Looks whether sessions are shared: two clients that are connected at the same time never have the same server
-/// process, and none changes its own.
+/// Detects whether sessions are shared. Without a pooler, two clients that are connected at the same time have
+/// different server processes, and neither of them changes its own.
 ///
 /// # Errors
 /// [`LogError`] when Postgres does not answer.
@@ -63,7 +63,7 @@ pub async fn detect_pooler(pool: &PgPool) -> Result<Option<SessionSharingPooler>
             None
         };
         for connection in [one, other] {
-            // What was to be found out is known.
+            // The probes are done: an error while closing does not matter.
             drop(timeout(PROBE_TIMEOUT, connection.close()).await);
         }
         Ok(found)
@@ -71,14 +71,14 @@ pub async fn detect_pooler(pool: &PgPool) -> Result<Option<SessionSharingPooler>
     .await
 }
 
-/// By the simple protocol, which needs no prepared statement.
+/// The process id of the server process that answers. Uses the simple protocol, which needs no prepared statement.
 async fn backend_pid(connection: &mut PgConnection) -> Result<i32, LogError> {
     let doing = || postgres_error("asking which server process answers");
     let row = connection.fetch_one("select pg_backend_pid()").await.map_err(doing())?;
     row.try_get(0).map_err(doing())
 }
 
-/// Two clients prepare different statements, which drivers give the same name, and use them in turn.
+/// Lets two clients prepare different statements, to which the driver gives the same name, and execute them in turn.
 async fn keeps_prepared_statements(one: &mut PgConnection, other: &mut PgConnection) -> bool {
     for _ in 0..PROBE_COUNT {
         let mine: Result<i32, _> = sqlx::query_scalar("select 1 + $1").bind(1).fetch_one(&mut *one).await;

@@ -1,12 +1,11 @@
-//! The schema registry's storage: which schema has which id, which versions a subject has, and what a new one may
-//! change.
+//! Storage of the schema registry: the ids of schemas, the versions of subjects, and the compatibility levels.
 //!
-//! It is a service with storage of its own, like Confluent's topic `_schemas`: it makes its tables when it starts, in a
-//! schema of the database that nobody else touches. They are no part of `migrations/postgres`, because `medhub
-//! migrate` already needs a registry, and because where `SCHEMA_REGISTRY_URL` names another one they never exist.
+//! The registry has its own storage, like Confluent's topic `_schemas`: it creates its tables when it starts, in a
+//! database schema that nothing else uses. They are not part of `migrations/postgres`, because `medhub migrate` already
+//! requires a registry, and because they do not exist where `SCHEMA_REGISTRY_URL` names another registry.
 //!
-//! Nothing is cached, so any number of processes may serve the same tables. Registrations and deletions queue up at
-//! one row's lock, which is what makes ids dense and versions follow each other.
+//! Nothing is cached, so any number of processes may serve the same tables. Registrations and deletions are serialized
+//! by the lock of one row, which makes ids and versions consecutive.
 
 mod avro_schema;
 mod compatibility;
@@ -37,28 +36,28 @@ pub struct SchemaStore {
 }
 
 impl SchemaStore {
-    /// Over a database; connects when first asked.
+    /// A store in the database of `pool`; connects on first use.
     pub fn new(pool: PgPool) -> Self {
         Self { pool, workers: SchemaWorkers::default() }
     }
 
-    /// Makes the tables where they are missing; safe at any time and by several processes at once.
+    /// Creates missing tables. Safe to run at any time and by several processes at once.
     ///
     /// # Errors
-    /// [`SchemaStoreError::Postgres`] when the database does not answer or does not let us.
+    /// [`SchemaStoreError::Postgres`] when the database does not answer or the role lacks the right to create them.
     pub async fn create_tables(&self) -> Result<(), SchemaStoreError> {
-        let doing = "making the tables of the schema registry";
+        let doing = "creating the tables of the schema registry";
         let mut transaction = self.pool.begin().await.map_err(postgres_error(doing))?;
         sqlx::query("select pg_advisory_xact_lock(hashtext('medhub'), hashtext('schema_registry'))")
             .execute(&mut *transaction)
             .await
             .map_err(postgres_error(doing))?;
-        // Where they are there, the right to make them is not needed.
-        let there: bool = sqlx::query_scalar("select to_regclass('schema_registry.levels') is not null")
+        // Where they exist, the right to create them is not required.
+        let exists: bool = sqlx::query_scalar("select to_regclass('schema_registry.levels') is not null")
             .fetch_one(&mut *transaction)
             .await
             .map_err(postgres_error(doing))?;
-        if !there {
+        if !exists {
             sqlx::raw_sql(include_str!("registry/tables.sql"))
                 .execute(&mut *transaction)
                 .await
@@ -67,7 +66,7 @@ impl SchemaStore {
         transaction.commit().await.map_err(postgres_error(doing))
     }
 
-    /// Whether the tables answer.
+    /// Checks that the tables can be read.
     ///
     /// # Errors
     /// [`SchemaStoreError::Postgres`] when they do not.
@@ -75,14 +74,14 @@ impl SchemaStore {
         sqlx::query("select from schema_registry.ids")
             .execute(&self.pool)
             .await
-            .map_err(postgres_error("looking for ids"))?;
+            .map_err(postgres_error("reading the last id"))?;
         Ok(())
     }
 
-    /// A transaction in which nobody else changes versions or gives out ids.
+    /// Begins a transaction that excludes others from changing versions or assigning ids.
     async fn begin_exclusive(&self) -> Result<Transaction<'static, Postgres>, SchemaStoreError> {
         let mut transaction = self.pool.begin().await.map_err(postgres_error("beginning a change"))?;
-        // Whoever holds the lock is done within milliseconds; a process that hangs in it must not take the rest along.
+        // The lock is held for milliseconds; a process that hangs while it holds the lock must not block the others.
         sqlx::query("set local lock_timeout = '5s'")
             .execute(&mut *transaction)
             .await
@@ -95,7 +94,7 @@ impl SchemaStore {
     }
 }
 
-/// Deletes those of `ids` that no version uses any more. Their numbers are not given out again.
+/// Deletes those schemas among `ids` that no version uses. Their ids are not assigned again.
 async fn delete_unused_schemas(connection: &mut PgConnection, ids: &[i32]) -> Result<(), SchemaStoreError> {
     sqlx::query(include_str!("registry/prune.sql"))
         .bind(ids)

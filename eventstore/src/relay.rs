@@ -1,4 +1,4 @@
-//! The relay: carries every event of the log to Kafka, in order, at least once.
+//! The relay: publishes every event of the log to Kafka, in order and at least once.
 //!
 //! ```text
 //! Standby ──lease─▶ Resuming ──ends read──▶ Publishing ──┐
@@ -11,11 +11,11 @@
 //!                                  beacons
 //! ```
 //!
-//! One relay leads, by a lease that it renews (the module `lease`): it hands nothing to Kafka once its term may be over,
-//! and moves the checkpoint under its epoch, which a leader of yesterday cannot. After a crash the checkpoint is behind
-//! what Kafka has; the leader then looks at the last record of every partition and leaves out what is there already,
-//! because within a partition positions only grow. Every stage waits for the next one, so a Kafka that is away holds the
-//! relay still at a bounded number of events, and it goes on by itself.
+//! One relay leads, by a lease that it renews (module `lease`). It hands nothing to Kafka once its term may be over,
+//! and it moves the checkpoint under its epoch, which an earlier leader cannot. After a crash the checkpoint may be
+//! behind Kafka; the leader then reads the last record of every partition and skips the events that are there already,
+//! because positions only grow within a partition. Every stage waits for the next one, so while Kafka is unavailable
+//! the relay holds a bounded number of events, and it resumes without intervention.
 
 mod acknowledgement_tracker;
 mod checkpoint;
@@ -60,19 +60,19 @@ use crate::{
     topic::{self, KafkaConfig},
 };
 
-/// Batches that are read while the one before is being encoded.
+/// Number of batches that are read ahead of the one that is being encoded.
 const READ_AHEAD: usize = 2;
 
-/// What the connection that reads the log for Kafka calls itself.
+/// `application_name` of the connection that reads the log.
 const APPLICATION_NAME: &str = "medhub relay";
 
-/// The lease of whoever leads.
+/// Name of the leader's lease.
 pub(crate) const LEASE_NAME: &str = "relay";
 
-/// The shortest pause between two tries to lead.
+/// Minimum pause between two attempts to lead.
 const MIN_RETRY_DELAY: Duration = Duration::from_millis(20);
 
-/// Carries the log to Kafka.
+/// Publishes the log to Kafka.
 pub struct Relay {
     pool: PgPool,
     kafka: KafkaConfig,
@@ -82,28 +82,28 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// A relay from the log behind `pool` to the brokers of `kafka`, with the schemas of `registry`.
+    /// A relay from the log in the database of `pool` to the brokers of `kafka`, with the schema ids of `registry`.
     pub fn new(pool: PgPool, kafka: KafkaConfig, registry: SchemaRegistryClient, config: RelayConfig) -> Self {
         Self { pool, kafka, registry, config, status: watch::Sender::new(RelayStatus::default()) }
     }
 
-    /// Follows what the relay is doing.
+    /// Subscribes to the relay's status.
     pub fn status(&self) -> watch::Receiver<RelayStatus> {
         self.status.subscribe()
     }
 
-    /// Works until `shutdown`; then what was sent is awaited for a moment, so that the next leader finds a checkpoint
-    /// that is true. Failures are logged, kept in the status, and tried again after a pause.
+    /// Runs until `shutdown`, and then waits a limited time for the acknowledgement of what was sent, so that the next
+    /// leader finds an accurate checkpoint. Failures are logged, shown in the status, and retried after a pause.
     pub async fn run(self, shutdown: CancellationToken) {
         relay_metrics::describe_metrics();
         let instance = Uuid::new_v4();
-        let pulse = tokio::spawn(heartbeat::send_heartbeats(self.pool.clone(), self.status(), instance));
-        let pulse = AbortOnDropHandle::new(pulse);
+        let heartbeats = tokio::spawn(heartbeat::send_heartbeats(self.pool.clone(), self.status(), instance));
+        let heartbeats = AbortOnDropHandle::new(heartbeats);
         while !shutdown.is_cancelled() {
             let pause = match self.try_lead(&shutdown).await {
                 Ok(left) => {
                     self.status.send_modify(|status| status.last_error = None);
-                    // Whoever leads may be dead: its lease is over then.
+                    // Retries when the leader's lease expires, in case the leader has died.
                     left.map_or(self.config.retry_delay(), |left| {
                         left.clamp(MIN_RETRY_DELAY, self.config.retry_delay())
                     })
@@ -114,35 +114,35 @@ impl Relay {
             relay_metrics::set_leading(false);
             sleep_or_shutdown(&shutdown, pause).await;
         }
-        drop(pulse);
+        drop(heartbeats);
         heartbeat::remove_instance(&self.pool, instance).await;
         tracing::info!(relay.position = self.status.borrow().position, "relay stopped");
     }
 
-    /// Says why it failed and how long to wait: an event that cannot be published will not change by itself, and
-    /// another relay, perhaps of a newer release that knows the event, shall have its turn.
+    /// Logs a failure and returns the pause before the next attempt. The pause is longer after an event that cannot be
+    /// published: the event does not change, and another relay, perhaps of a release that knows it, can take the lead.
     fn record_failure(&self, error: &LogError) -> Duration {
         let pause = if error.is_event_error() { self.config.poison_retry_delay() } else { self.config.retry_delay() };
         let text = format_error_chain(error);
-        let known = self.status.borrow().last_error.as_ref() == Some(&text);
-        if !known {
+        let is_repeated = self.status.borrow().last_error.as_ref() == Some(&text);
+        if !is_repeated {
             let retry_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
-            tracing::error!(error = text, retry_ms, "relay cannot work, trying again");
+            tracing::error!(error = text, retry_ms, "relay failed, retrying");
         }
-        let is_about_an_event = error.is_event_error();
+        let is_event_error = error.is_event_error();
         self.status.send_modify(|status| {
-            (status.last_error, status.is_event_error) = (Some(text), is_about_an_event);
+            (status.last_error, status.is_event_error) = (Some(text), is_event_error);
         });
         pause
     }
 
-    /// Tries to lead; publishes until told to stop or until something breaks. When another relay leads, answers for how
-    /// long its lease is.
+    /// Tries to lead, and then publishes until shutdown or a failure. When another relay leads, returns the time until
+    /// its lease expires.
     async fn try_lead(&self, shutdown: &CancellationToken) -> Result<Option<Duration>, LogError> {
         match Lease::try_acquire(&self.pool, LEASE_NAME, self.config.lease_duration()).await? {
             LeaseAttempt::Acquired(lease) => {
                 let outcome = self.publish(&lease, shutdown).await;
-                // After everything that it was needed for.
+                // Last, since publishing requires it.
                 lease.release().await;
                 match outcome {
                     Ok(()) => Ok(None),
@@ -153,7 +153,7 @@ impl Relay {
         }
     }
 
-    /// What is behind a failure: a topic that refuses records may have become a compacted one meanwhile.
+    /// Replaces a refused record by its cause where that is known: the topic may have become a compacted one.
     async fn explain_error(&self, error: LogError) -> LogError {
         if !error.is_record_refusal() {
             return error;
@@ -177,8 +177,7 @@ impl Relay {
             topic::check_cleanup_policies(&self.kafka)
         )?;
         let verifying = published_ends::check_partition_ends(&mut connection, incarnation, &ends);
-        with_timeout(self.config.answer_timeout(), "looking for the events that the topics end with", verifying)
-            .await?;
+        with_timeout(self.config.answer_timeout(), "checking the events that the topics end with", verifying).await?;
         let publisher = KafkaPublisher::new(&self.kafka, incarnation, ends)?;
         tracing::info!(relay.position = position, relay.epoch = epoch, log.incarnation = %incarnation, "relay leads");
         relay_metrics::set_leading(true);
@@ -186,15 +185,20 @@ impl Relay {
 
         let mut source = LogSource::new(connection, &self.config, position)?;
         let (batches, to_send) = mpsc::channel(READ_AHEAD);
-        // Events are what is counted: a log that trickles makes many small batches.
+        // Unbounded, since permits bound the number of events in flight; a slow log makes many small batches.
         let (sent, to_acknowledge) = mpsc::unbounded_channel();
-        let (saved, checkpoint) = watch::channel(position);
+        let (checkpoint_sender, checkpoint) = watch::channel(position);
         let term = lease.term();
         let sender = RecordSender::new(publisher, self.registry.clone(), &self.config, checkpoint, term.clone());
         let sender = AbortOnDropHandle::new(tokio::spawn(sender.run(to_send, sent)));
         let (pool, status) = (self.pool.clone(), self.status.clone());
-        let acknowledger =
-            AcknowledgementTracker::new(pool, (incarnation, epoch), self.config.answer_timeout(), status, saved);
+        let acknowledger = AcknowledgementTracker::new(
+            pool,
+            (incarnation, epoch),
+            self.config.answer_timeout(),
+            status,
+            checkpoint_sender,
+        );
         let acknowledger = AbortOnDropHandle::new(tokio::spawn(acknowledger.run(to_acknowledge)));
         let watch = open_append::watch_open_appends(
             self.pool.clone(),
@@ -205,17 +209,18 @@ impl Relay {
 
         let read = tokio::select! {
             read = source.run(batches, shutdown) => read,
-            // What still waits for Kafka is taken back: the next leader sends it.
+            // Records that wait for Kafka are purged: the next leader sends them.
             lost = term.clone().wait_until_lost() => Err(lost),
         };
-        // A stage that ends lets the stages beside it end. What was sent is awaited for as long as nobody else leads.
+        // A stage that ends makes its neighbours end. Acknowledgements are awaited for as long as no other relay can
+        // lead.
         let grace =
             if read.is_ok() { self.config.stop_timeout() } else { self.config.stop_timeout().min(term.remaining()) };
         let rest = async { (join_stage(acknowledger).await, join_stage(sender).await) };
         tokio::select! {
             rest = tokio::time::timeout(grace, rest) => match rest {
                 Ok((last, before)) => last.and(before).and(read),
-                // What was sent and not acknowledged is found again on the partitions' ends.
+                // The next leader finds unacknowledged records by the partitions' ends.
                 Err(_elapsed) => read,
             },
             lost = term.clone().wait_until_lost() => read.and(Err(lost)),
@@ -223,13 +228,15 @@ impl Relay {
     }
 }
 
-/// Makes a restored log one of its own: topics emptied, a new incarnation, nothing published. Answers with it.
+/// Prepares a restored log for publishing: empties the topics and gives the log a new incarnation, without a
+/// checkpoint. Returns the new incarnation. Safe to repeat.
 ///
 /// # Errors
-/// [`LogError::RelayRunning`] while a relay is at work, [`LogError::Postgres`], [`LogError::Kafka`] and
-/// [`LogError::Topic`] when a store is away or refuses. Repeating it is safe.
+/// [`LogError::RelayRunning`] while a relay is running, [`LogError::LeadershipLost`] when the lease expires meanwhile,
+/// [`LogError::Postgres`], [`LogError::Kafka`] and [`LogError::Topic`] when Postgres or Kafka is unavailable or
+/// refuses.
 pub async fn recover_log(pool: &PgPool, kafka: &KafkaConfig) -> Result<Uuid, LogError> {
-    // As leader, so that no relay writes to topics that are about to go.
+    // As leader, so that no relay writes to topics that are being deleted.
     let lease = acquire_leadership(pool).await?;
     let term = lease.term();
     let recovered = async {
@@ -244,7 +251,7 @@ pub async fn recover_log(pool: &PgPool, kafka: &KafkaConfig) -> Result<Uuid, Log
     recovered
 }
 
-/// Takes the lead, unless a relay is alive: the lease of one that was killed ends by itself.
+/// Acquires the relay's lease, unless a relay is alive: the lease of one that was killed expires.
 async fn acquire_leadership(pool: &PgPool) -> Result<Lease, LogError> {
     let time = RelayConfig::default().lease_duration();
     let left = match Lease::try_acquire(pool, LEASE_NAME, time).await? {
@@ -258,7 +265,7 @@ async fn acquire_leadership(pool: &PgPool) -> Result<Lease, LogError> {
     }
 }
 
-/// What a stage answered; a panic goes on in whoever waits for it.
+/// Waits for a stage and returns its result; a panic of the stage is resumed here.
 async fn join_stage(stage: AbortOnDropHandle<Result<(), LogError>>) -> Result<(), LogError> {
     match stage.await {
         Ok(outcome) => outcome,

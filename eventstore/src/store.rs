@@ -1,5 +1,5 @@
-//! The store behind single commands: one round trip to load a stream, one to append to it, both shared by all
-//! commands that wait at the same time (ADR 0009).
+//! The store of single commands: one round trip to load a stream and one to append to it, each shared by all commands
+//! that wait at the same time (ADR 0009).
 
 mod connection;
 mod error;
@@ -32,20 +32,20 @@ use crate::postgres::PostgresConfig;
 
 const LOAD_EVENTS: &str = include_str!("store/load_events.sql");
 
-/// Bytes of events in one statement.
+/// Maximum bytes of events in one statement.
 const GROUP_BYTES: usize = 1024 * 1024;
 
-/// `postgres-es` over the same table: the measured baseline of this module, not used by the product.
+/// `postgres-es` over the same table: the baseline that benchmarks compare this module with; not used by the product.
 pub type BaselineEventStore<A> = PersistedEventStore<PostgresEventRepository, A>;
 
-/// The baseline's store of one kind of aggregate.
+/// Creates the baseline store of one aggregate kind.
 pub fn new_baseline_store<A: Aggregate>(pool: PgPool) -> BaselineEventStore<A> {
     PersistedEventStore::new_event_store(PostgresEventRepository::new(pool))
 }
 
-/// Loads and appends one stream per command, with optimistic concurrency on its sequence.
+/// Loads and appends one stream per command, with optimistic concurrency on the stream's sequence.
 ///
-/// Clones and [`Self::store_for`] share connections and groups.
+/// Clones and the results of [`Self::store_for`] share connections and groups.
 pub struct PgEventStore<A> {
     shared: Arc<EventStoreInner>,
     aggregate: PhantomData<fn() -> A>,
@@ -60,8 +60,8 @@ struct EventStoreInner {
 }
 
 impl<A> PgEventStore<A> {
-    /// Works on the log behind `pool`, on connections of its own: `append_lanes`, `load_lanes` and one for snapshots.
-    /// They are opened when needed.
+    /// A store over the log in the database of `pool`. It opens its own connections when they are needed:
+    /// `append_lanes`, `load_lanes` and one for snapshots.
     pub fn new(pool: PgPool, config: &PostgresConfig) -> Self {
         let limits = |lanes: usize| QueueLimits {
             lanes: lanes.max(1),
@@ -77,7 +77,7 @@ impl<A> PgEventStore<A> {
         Self { shared: Arc::new(shared), aggregate: PhantomData }
     }
 
-    /// The store of another kind of aggregate.
+    /// The store of another aggregate kind, over the same connections and groups.
     pub fn store_for<B>(&self) -> PgEventStore<B> {
         PgEventStore { shared: Arc::clone(&self.shared), aggregate: PhantomData }
     }
@@ -157,8 +157,8 @@ impl<A: Aggregate + Fingerprint> EventStore<A> for PgEventStore<A> {
 }
 
 impl<A: Aggregate + Fingerprint> PgEventStore<A> {
-    /// Offers a snapshot where a load had many events to fold, so that the next one has few. On load and not on commit:
-    /// here it is certain that the state is that after the last event, and no append waits for it.
+    /// Offers a snapshot after a load that folded many events, so that the next load folds few. On load and not on
+    /// commit: here the state is certainly the one after the last event, and no append waits for the snapshot.
     fn offer_snapshot(&self, stream: StreamId, folded: &FoldedState<A>) {
         let every = self.shared.snapshot_every;
         if every == 0 || folded.folded_events < every {
@@ -170,13 +170,13 @@ impl<A: Aggregate + Fingerprint> PgEventStore<A> {
                 self.shared.snapshots.offer(StreamSnapshot { stream, fingerprint, last_sequence, payload });
             }
             Err(error) => {
-                tracing::warn!(aggregate.id = &*stream.aggregate_id, %error, "a state has no form in JSON");
+                tracing::warn!(aggregate.id = &*stream.aggregate_id, %error, "snapshot skipped: unserializable state");
             }
         }
     }
 }
 
-/// The state of an aggregate after `sequence`, and how many events that took beyond a snapshot.
+/// The state of an aggregate after `sequence`, and the number of events that were folded after the snapshot.
 #[derive(Default)]
 struct FoldedState<A> {
     aggregate: A,
@@ -199,7 +199,7 @@ impl<A: Aggregate> FoldedState<A> {
                     Ok(aggregate) => folded.aggregate = aggregate,
                     Err(error) => {
                         let id = &*stream.aggregate_id;
-                        tracing::warn!(aggregate.id = id, sequence, %error, "a snapshot cannot be read, ignoring it");
+                        tracing::warn!(aggregate.id = id, sequence, %error, "unreadable snapshot ignored");
                         return Ok(None);
                     }
                 }

@@ -1,4 +1,4 @@
-//! The topics that carry the log, and on which partition an aggregate travels.
+//! Creates, checks and deletes the topics to which the log is published.
 
 use std::time::{Duration, Instant};
 
@@ -17,28 +17,29 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{LogError, kafka_error};
 
-/// How long the broker may take to answer a question about topics.
+/// Time limit of requests to the broker about topics.
 pub(crate) const BROKER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The largest record, in bytes: a solicitation's text is a part of its event. Kafka's own default is a tenth of it.
+/// Maximum size of a record, in bytes. Kafka's default, a tenth of it, is too small: the text of a solicitation is a
+/// part of its event.
 const MAX_RECORD_BYTES: &str = "10485760";
 
-/// The policy under which a topic keeps every event until retention takes it.
+/// The cleanup policy under which a topic keeps every event until its retention ends.
 const DELETE_POLICY: &str = "delete";
 
-/// Where and how events are published.
+/// Settings of the broker and the topics.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct KafkaConfig {
-    /// `host:port`, several by commas; also taken from `KAFKA_BROKERS`.
+    /// `host:port`, several separated by commas; also taken from `KAFKA_BROKERS`.
     pub brokers: String,
-    /// What topic names begin with, e.g. `contracts`.
+    /// Prefix of topic names, e.g. `contracts`.
     pub topic_prefix: String,
-    /// Partitions of each topic of events. Fixed for the life of a topic: order is kept within a partition.
+    /// Number of partitions of each event topic. Fixed for the life of a topic: order holds only within a partition.
     pub partitions: i32,
-    /// Copies of each partition.
+    /// Replication factor of each partition.
     pub replication: i32,
-    /// How long records are kept, in hours; 0 keeps them for ever. The log in Postgres keeps everything anyway.
+    /// Retention of records, in hours; 0 is without limit. The log in Postgres keeps all events in any case.
     pub retention_hours: u64,
 }
 
@@ -55,7 +56,7 @@ impl Default for KafkaConfig {
 }
 
 impl KafkaConfig {
-    /// What every client of this broker starts from.
+    /// The configuration that all clients of this broker have in common.
     pub fn client_config(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", &self.brokers);
@@ -63,14 +64,14 @@ impl KafkaConfig {
         config
     }
 
-    /// What a producer of events is made from.
+    /// The configuration of a producer of events.
     pub fn producer_config(&self) -> ClientConfig {
         let mut config = self.client_config();
         config
             .set("enable.idempotence", "true")
             .set("acks", "all")
             .set("linger.ms", "2")
-            // Never give up on a record: giving up on one while later ones succeed would reorder an aggregate.
+            // No time-out: a record that is given up while later ones succeed would break the order of an aggregate.
             .set("message.timeout.ms", "0")
             .set("message.max.bytes", MAX_RECORD_BYTES)
             .set("reconnect.backoff.max.ms", "2000");
@@ -84,7 +85,7 @@ impl KafkaConfig {
     }
 }
 
-/// Creates the topics that are missing and checks the ones that are there.
+/// Creates the missing topics and checks the partitions of the existing ones.
 ///
 /// # Errors
 /// [`LogError::Partitions`] when a topic has fewer partitions than configured, [`LogError::Topic`] when the broker
@@ -102,7 +103,7 @@ pub async fn ensure_topics(config: &KafkaConfig) -> Result<(), LogError> {
         .map(|(name, partitions)| {
             NewTopic::new(name, *partitions, TopicReplication::Fixed(config.replication))
                 .set("retention.ms", &retention_ms)
-                // Whatever the broker's default is: a compacted topic keeps the last event of a stream only.
+                // Not the broker's default: a compacted topic keeps only the last event of each stream.
                 .set("cleanup.policy", DELETE_POLICY)
                 .set("max.message.bytes", MAX_RECORD_BYTES)
         })
@@ -119,10 +120,11 @@ pub async fn ensure_topics(config: &KafkaConfig) -> Result<(), LogError> {
     run_blocking(move || check_partition_counts(&config, &names)).await
 }
 
-/// Deletes the topics of events and creates them anew, empty. What was in them is in the log.
+/// Deletes the event topics and creates them again, empty. Their events remain in the log.
 ///
 /// # Errors
-/// [`LogError::Topic`] when the broker refuses, [`LogError::Kafka`] when it does not answer, and those of [`ensure_topics`].
+/// [`LogError::Topic`] when the broker refuses, [`LogError::Kafka`] when it does not answer, and those of
+/// [`ensure_topics`].
 pub async fn recreate_topics(config: &KafkaConfig) -> Result<(), LogError> {
     let admin: AdminClient<DefaultClientContext> =
         config.client_config().create().map_err(kafka_error("creating an admin client"))?;
@@ -140,7 +142,7 @@ pub async fn recreate_topics(config: &KafkaConfig) -> Result<(), LogError> {
     ensure_topics(config).await
 }
 
-/// Brokers acknowledge a deletion before the topic is gone.
+/// Waits until the topics are deleted: brokers acknowledge a deletion before it is complete.
 fn await_deletion(config: &KafkaConfig) -> Result<(), LogError> {
     let consumer: BaseConsumer = config.client_config().create().map_err(kafka_error("creating a client"))?;
     let deadline = Instant::now() + BROKER_TIMEOUT;
@@ -148,7 +150,7 @@ fn await_deletion(config: &KafkaConfig) -> Result<(), LogError> {
         let topic = context.topic(&config.topic_prefix);
         while partition_count(&consumer, &topic)? > 0 {
             if Instant::now() > deadline {
-                return Err(LogError::Topic { topic, reason: "it is still there after its deletion".to_owned() });
+                return Err(LogError::Topic { topic, reason: "it still exists after its deletion".to_owned() });
             }
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -156,11 +158,12 @@ fn await_deletion(config: &KafkaConfig) -> Result<(), LogError> {
     Ok(())
 }
 
-/// Makes sure that no topic of events throws away all but the last event of each stream. A broker that does not tell
-/// its settings is believed.
+/// Checks that no event topic is compacted, which would keep only the last event of each stream. Passes when the broker
+/// does not return its settings.
 ///
 /// # Errors
-/// [`LogError::Compacted`] naming the first topic that does.
+/// [`LogError::Compacted`] naming the first topic with another policy than `delete`, [`LogError::Kafka`] when no client
+/// can be created.
 pub async fn check_cleanup_policies(config: &KafkaConfig) -> Result<(), LogError> {
     match load_cleanup_policies(config).await?.into_iter().find(|(_, policy)| policy != DELETE_POLICY) {
         Some((topic, policy)) => Err(LogError::Compacted { topic, policy }),
@@ -168,7 +171,7 @@ pub async fn check_cleanup_policies(config: &KafkaConfig) -> Result<(), LogError
     }
 }
 
-/// The topics of events with their `cleanup.policy`, as far as the broker tells.
+/// The event topics with their `cleanup.policy`, as far as the broker returns it.
 async fn load_cleanup_policies(config: &KafkaConfig) -> Result<Vec<(String, String)>, LogError> {
     let admin: AdminClient<DefaultClientContext> =
         config.client_config().create().map_err(kafka_error("creating an admin client"))?;
@@ -178,7 +181,7 @@ async fn load_cleanup_policies(config: &KafkaConfig) -> Result<Vec<(String, Stri
     let described = match admin.describe_configs(&wanted, &options).await {
         Ok(described) => described,
         Err(error) => {
-            tracing::debug!(error = %error, "the broker does not tell how topics are cleaned up");
+            tracing::debug!(error = %error, "the broker does not return the cleanup policies of topics");
             return Ok(vec![]);
         }
     };
@@ -193,8 +196,8 @@ async fn load_cleanup_policies(config: &KafkaConfig) -> Result<Vec<(String, Stri
     Ok(described.into_iter().filter_map(policy).collect())
 }
 
-/// What about the topics is not as it should be, each in a sentence and with whether it keeps events from their way;
-/// nothing where all is well.
+/// Lists the problems of the topics, each as a sentence and with whether it stops publishing; empty where there are
+/// none.
 ///
 /// # Errors
 /// [`LogError::Kafka`] when the broker does not answer.
@@ -215,7 +218,7 @@ pub async fn diagnose_topics(config: &KafkaConfig) -> Result<Vec<(String, bool)>
     let expected = usize::try_from(config.partitions).unwrap_or_default();
     for (topic, count) in counts.await? {
         if count == 0 {
-            found.push((format!("topic {topic} is not there; `medhub migrate` makes it"), true));
+            found.push((format!("topic {topic} does not exist; `medhub migrate` creates it"), true));
         } else if count < expected {
             found.push((LogError::Partitions { topic, found: count, expected }.to_string(), true));
         } else if count > expected {
@@ -227,13 +230,13 @@ pub async fn diagnose_topics(config: &KafkaConfig) -> Result<Vec<(String, bool)>
 
 fn extra_partitions_message(topic: &str, found: usize, expected: usize) -> String {
     format!(
-        "topic {topic} has {found} partitions, {expected} are configured (kafka.partitions): events go on on the first \
-         {expected}, where those of each stream before are; the others stay empty"
+        "topic {topic} has {found} partitions, {expected} are configured (kafka.partitions): events are published \
+         only to the first {expected}, where the earlier ones of each stream are; the others stay empty"
     )
 }
 
-/// Whether a topic has the partitions that are used. Further ones are named and left alone: with them the events of a
-/// stream would go on on another partition than they began on.
+/// Checks that a topic has at least the configured partitions. Additional ones are logged and not used: with them, the
+/// later events of a stream would be on another partition than the earlier ones.
 pub(crate) fn check_partitions(topic: &str, found: usize, expected: usize) -> Result<(), LogError> {
     if found < expected {
         return Err(LogError::Partitions { topic: topic.to_owned(), found, expected });
@@ -253,8 +256,8 @@ fn check_partition_counts(config: &KafkaConfig, expected: &[(String, i32)]) -> R
     Ok(())
 }
 
-/// As [`partition_count`], for a topic that was created just now: brokers acknowledge a creation before every one of
-/// them shows it, and before its partitions have leaders.
+/// Like [`partition_count`], for a topic that was just created: brokers acknowledge a creation before all of them know
+/// the topic, and before its partitions have leaders.
 fn await_partition_count(consumer: &BaseConsumer, topic: &str) -> Result<usize, LogError> {
     let deadline = Instant::now() + BROKER_TIMEOUT;
     loop {
@@ -271,19 +274,19 @@ fn check_partition_leaders(consumer: &BaseConsumer, topic: &str, partitions: usi
     for partition in 0..i32::try_from(partitions).unwrap_or(i32::MAX) {
         consumer
             .fetch_watermarks(topic, partition, BROKER_TIMEOUT)
-            .map_err(kafka_error("asking for a partition's end"))?;
+            .map_err(kafka_error("reading a partition's end"))?;
     }
     Ok(())
 }
 
-/// How many partitions a topic has; 0 when it does not exist.
+/// The number of partitions of a topic; 0 when it does not exist.
 pub(crate) fn partition_count(consumer: &BaseConsumer, topic: &str) -> Result<usize, LogError> {
     let metadata =
-        consumer.fetch_metadata(Some(topic), BROKER_TIMEOUT).map_err(kafka_error("asking for a topic's partitions"))?;
+        consumer.fetch_metadata(Some(topic), BROKER_TIMEOUT).map_err(kafka_error("reading a topic's partitions"))?;
     Ok(metadata.topics().iter().find(|found| found.name() == topic).map_or(0, |found| found.partitions().len()))
 }
 
-/// Runs a client call that blocks on a thread that may block.
+/// Runs a blocking client call on a thread for blocking work.
 pub(crate) async fn run_blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, LogError> + Send + 'static,
 ) -> Result<T, LogError> {

@@ -1,13 +1,14 @@
-//! Tells subscribers as it happens what has changed, over `Redis` pub/sub.
+//! Publishes changes to subscribers as they happen, over `Redis` pub/sub.
 //!
-//! Nothing is kept here but what keeps a repeated event from being told twice. A message says what happened to what, not
-//! what it is like now: who receives it asks a read model or the log. Pub/sub forgets whoever is away, so a subscriber
-//! that must miss nothing goes by the positions of the log and takes a message as the sign to look.
+//! The only stored state deduplicates repeated events. A message says which event happened to which aggregate, not the
+//! aggregate's current state: a receiver queries a read model or reads the log. Pub/sub does not deliver to
+//! disconnected subscribers, so one that must not miss anything follows log positions and takes a message as the sign
+//! to read.
 //!
 //! | name below `medhub:live:` | what it is |
 //! | --- | --- |
 //! | `<tenant>:<context>` | the channel of a context's events of a tenant |
-//! | `told:<aggregate type>:<aggregate id>` | sequence of the last event that was told; expires |
+//! | `told:<aggregate type>:<aggregate id>` | sequence of the last published event; expires |
 
 mod change_notification;
 mod projection;

@@ -1,26 +1,26 @@
-//! Why a read model gave no answer.
+//! Errors of queries and of preparing a store.
 
-/// The cause of a failure, kept for the log.
+/// The source of an error, of any type.
 pub(crate) type BoxedError = Box<dyn std::error::Error + Send + Sync>;
 
-/// A query or a preparation of a store that failed.
+/// A query, or the preparation of a store, that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum QueryError {
-    /// The store is away or refused; trying later may help.
+    /// The store is unavailable or refused the request; a retry may succeed.
     #[error("reaching {store}")]
     Unavailable {
-        /// Which store.
+        /// Name of the store.
         store: &'static str,
-        /// What its client says.
+        /// The client's error.
         #[source]
         source: BoxedError,
     },
-    /// The store answered, but not with what this program wrote there.
-    #[error("reading what {store} holds")]
+    /// The store answered with data that this program cannot have written.
+    #[error("decoding data from {store}")]
     Unreadable {
-        /// Which store.
+        /// Name of the store.
         store: &'static str,
-        /// What could not be read.
+        /// The decoding error.
         #[source]
         source: BoxedError,
     },

@@ -1,4 +1,4 @@
-//! Events to test with.
+//! Sample events for unit tests.
 
 use cqrs_es::DomainEvent;
 use domain::{
@@ -76,12 +76,12 @@ pub(crate) fn recorded_event(sequence: u64, event: &OpportunityEvent) -> RawEnve
     }
 }
 
-/// An event whose payload nobody understands.
+/// An event with a payload of an unknown shape.
 pub(crate) fn unreadable_event() -> RawEnvelope {
     RawEnvelope { payload: r#"{"type":"evaporated"}"#.to_owned(), ..recorded_event(2, &discovered("x")) }
 }
 
-/// An event of an aggregate that this program does not know yet.
+/// An event of an unknown aggregate kind, as a newer program would record it.
 pub(crate) fn unknown_aggregate_event() -> RawEnvelope {
     RawEnvelope {
         aggregate_type: "spaceship".to_owned(),
@@ -90,7 +90,7 @@ pub(crate) fn unknown_aggregate_event() -> RawEnvelope {
     }
 }
 
-/// An event about what somebody did, in a stream named `stream`.
+/// An engagement event in the stream `stream`.
 pub(crate) fn engagement_event(aggregate_type: &str, event_type: &str, payload: &str) -> RawEnvelope {
     RawEnvelope {
         aggregate_type: aggregate_type.to_owned(),

@@ -1,7 +1,7 @@
-//! The read side of `MedContractHub`: events in, answers out.
+//! The read side of `MedContractHub`: projections, and the queries of their read models.
 //!
-//! Each read model is one folder that holds what it takes from the log, how it writes, and the queries it answers.
-//! [`runtime`] drives them all in the same way.
+//! Each read model is one folder with its projection of events, its writes and its queries. [`runtime`] runs all of
+//! them in the same way.
 
 pub mod change_feed;
 mod error;

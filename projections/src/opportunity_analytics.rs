@@ -1,9 +1,9 @@
-//! The analysts' read model in `ClickHouse`: every event as a fact, one row per opportunity, one per award, one per view,
-//! click or save, and figures of these by minute and by hour.
+//! The analysts' read model in `ClickHouse`: one row per event, per opportunity, per award, and per view, click or
+//! save, and figures of these by minute and by hour.
 //!
-//! Tables of rows are `ReplacingMergeTree`s keyed by what a row is about and versioned by the stream's sequence: writing
-//! an event again writes the same row, and `final` shows it once. Figures are made of sets, which take an event in again
-//! without a change.
+//! Tables of rows are `ReplacingMergeTree`s keyed by a row's subject and versioned by the stream's sequence: a repeated
+//! event writes the same row, and `final` returns it once. Figures are aggregated from sets, so that a repeated event
+//! does not change them.
 
 mod analyst_views;
 mod award_row;

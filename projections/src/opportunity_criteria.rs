@@ -1,35 +1,35 @@
-//! Which opportunities a reader wants, in words that every read model understands.
+//! Criteria for opportunities that every read model supports.
 
 use chrono::{DateTime, Utc};
 
-/// A choice of opportunities. Empty parts do not restrict; several values of one part mean any of them.
+/// Criteria for opportunities. Empty fields do not restrict; several values of one field match any of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OpportunityCriteria {
     /// Agency codes.
     pub agencies: Vec<String>,
     /// Notice types, as published.
     pub notice_types: Vec<String>,
-    /// Beginnings of NAICS codes, e.g. `3391`.
+    /// Prefixes of NAICS codes, e.g. `3391`.
     pub naics: Vec<String>,
     /// Set-aside codes.
     pub set_asides: Vec<String>,
     /// When the current notice was published.
     pub posted: TimeRange,
-    /// Until when responses are taken.
+    /// Response deadline.
     pub deadline: TimeRange,
 }
 
-/// A span of time; both ends belong to it, an absent end is open.
+/// A time range; both ends are inclusive, an absent end is unbounded.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TimeRange {
-    /// Its start.
+    /// Start, inclusive.
     pub from: Option<DateTime<Utc>>,
-    /// Its end.
+    /// End, inclusive.
     pub to: Option<DateTime<Utc>>,
 }
 
 impl TimeRange {
-    /// Whether it restricts nothing.
+    /// Whether both ends are unbounded.
     pub fn is_open(&self) -> bool {
         self.from.is_none() && self.to.is_none()
     }

@@ -1,9 +1,9 @@
-//! Search in `Qdrant`: one point per opportunity, found by what its notice is about and by the words and numbers in it; and
-//! in a collection of its own what each tenant owns ([`SearchUnit`]).
+//! Search in `Qdrant`: one point per opportunity, found by the meaning of its notice and by the words and numbers in
+//! it. The texts of tenants ([`SearchUnit`]) are in a separate collection.
 //!
-//! A point's id follows from the opportunity's id, its payload carries the sequence of the event that set its facts
-//! and the hash of the text behind its vector: writing an event again changes nothing, and an unchanged text is not
-//! embedded again, also not in a rebuild.
+//! A point's id is derived from the opportunity's id; its payload has the sequence of the event that set its notice
+//! details and the hash of the embedded text. A repeated event therefore changes nothing, and an unchanged text is not
+//! embedded again, not even in a rebuild.
 
 mod client;
 mod collection;

@@ -1,22 +1,23 @@
 //! Detail views, counters and leaderboards in `Redis`.
 //!
-//! Each stream (an opportunity, a visit, a user's watchlist) is a hash of two fields: the version, which is the sequence
-//! of the last event taken in, and the folded state. One script compares versions, writes both and moves the figures that
-//! the events add to, all or nothing; so an event counts exactly once, however often it comes.
+//! Each stream (an opportunity, a visit, a user's watchlist) is a hash of two fields: the version, which is the
+//! sequence of the last applied event, and the folded state. One script compares versions, writes both fields and
+//! updates the figures that the events add to, atomically; so a repeated event counts once.
 //!
-//! What has no end is bounded: visits and days expire, and `engagement` and `top` hold opportunities that were on record when
-//! they were viewed or clicked, and what signed-in users saved. Views of invented opportunities are not counted (ADR 27).
+//! Data that would grow without limit is bounded: visits and days expire, and `engagement` and `top` hold only
+//! opportunities that were on record when they were viewed or clicked, and those that signed-in users saved. Views of
+//! unknown opportunities are not counted (ADR 27).
 //!
 //! | key below `medhub:g1:` | what it holds |
 //! | --- | --- |
-//! | `generation` | the marker: without it nothing is written |
+//! | `generation` | marker of a prepared generation; writes require it |
 //! | `opportunity:<id>` | version and state |
 //! | `visit:<id>` | version, and the day of the last event; expires |
-//! | `watchlist:<user>` | version, and what the user saved when |
-//! | `counters:opportunities` | how many, by agency, type, status |
-//! | `engagement:<opportunity>` | how often `viewed`, `clicked`, `saved` |
+//! | `watchlist:<user>` | version, and the saved opportunities with their times |
+//! | `counters:opportunities` | counts by agency, type and status |
+//! | `engagement:<opportunity>` | counts of `viewed`, `clicked`, `saved` |
 //! | `top:<viewed, clicked, saved>` | sorted set of opportunities |
-//! | `top:<viewed, clicked, saved>:<day>` | the same of one day in UTC; expires |
+//! | `top:<viewed, clicked, saved>:<day>` | the same for one UTC day; expires |
 
 mod config;
 mod counters;

@@ -1,12 +1,12 @@
-//! How often read models are asked: what an answer costs shows in the number of questions that it takes.
+//! Counts round trips to stores, by which the cost of a query is seen.
 //!
 //! | metric | meaning |
 //! | --- | --- |
-//! | `medhub_questions_total` | round trips to a store for readers, by read model |
+//! | `medhub_questions_total` | round trips to a store for queries, by read model |
 
 use metrics::counter;
 
-/// One round trip to a store for a reader.
+/// Counts one round trip to a store for a query.
 pub(crate) fn count_query(read_model: &'static str) {
     counter!("medhub_questions_total", "read_model" => read_model).increment(1);
 }

@@ -1,4 +1,5 @@
-//! Every projection. A new one is one folder beside this file, one field and one line here.
+//! The list of all projections. A new one is a folder beside this file, and here a field of [`ReadModels`] and its
+//! entries in the lists.
 
 use std::sync::Arc;
 
@@ -12,25 +13,25 @@ use crate::{
     tenant_views::TenantViews,
 };
 
-/// A handle to every projection, each in one generation.
+/// Handles to all projections, each to one generation.
 #[derive(Clone)]
 pub struct ReadModels {
-    /// Figures and lists.
+    /// Figures and lists in `ClickHouse`.
     pub analytics: OpportunityAnalytics,
-    /// Meanings.
+    /// Search in `Qdrant`.
     pub search: OpportunitySearch,
-    /// Detail views.
+    /// Detail views, counters and leaderboards in `Redis`.
     pub opportunity_views: OpportunityViews,
-    /// What tenants own.
+    /// Aggregates of tenants, in `Redis`.
     pub tenant_views: TenantViews,
-    /// Tells subscribers what changes; keeps nothing.
+    /// Publishes changes to subscribers; stateless.
     pub change_feed: ChangeFeed,
-    /// Keeps answers until they are old.
+    /// Cached responses, which events invalidate; stateless.
     pub response_cache: ResponseCache,
 }
 
 impl ReadModels {
-    /// The same read models in the generations that readers see.
+    /// The same projections, in the active generations.
     #[must_use]
     pub fn with_generations(&self, pointer: &GenerationPointer) -> Self {
         Self {
@@ -45,7 +46,7 @@ impl ReadModels {
         }
     }
 
-    /// Everything that follows the log.
+    /// All projections.
     pub fn all_projections(&self) -> Vec<Arc<dyn AnyProjection>> {
         vec![
             Arc::new(self.analytics.clone()),
@@ -57,13 +58,13 @@ impl ReadModels {
         ]
     }
 
-    /// Those that keep what can be built anew and compared with the log.
+    /// The projections that have a read model, which can be rebuilt and verified.
     pub fn read_model_projections(&self) -> Vec<Arc<dyn AnyProjection>> {
         self.all_projections().into_iter().filter(|projection| projection.has_read_model()).collect()
     }
 }
 
-/// The names of all projections.
+/// Names of all projections.
 pub const PROJECTION_NAMES: [&str; 6] = [
     OpportunityAnalytics::NAME,
     OpportunitySearch::NAME,
@@ -73,6 +74,6 @@ pub const PROJECTION_NAMES: [&str; 6] = [
     ResponseCache::NAME,
 ];
 
-/// The names of those that keep what can be built anew and compared with the log.
+/// Names of the projections that have a read model, which can be rebuilt and verified.
 pub const READ_MODEL_NAMES: [&str; 4] =
     [OpportunityAnalytics::NAME, OpportunitySearch::NAME, OpportunityViews::NAME, TenantViews::NAME];

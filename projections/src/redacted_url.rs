@@ -1,8 +1,8 @@
-//! Showing a connection URL without the password in it.
+//! Formats connection URLs without their password.
 
 use std::fmt;
 
-/// A connection URL whose `Debug` form hides the password.
+/// A connection URL whose `Debug` output replaces user name and password by `***`.
 pub(crate) struct RedactedUrl<'a>(pub(crate) &'a str);
 
 impl fmt::Debug for RedactedUrl<'_> {
@@ -24,10 +24,10 @@ mod tests {
 
     #[test]
     fn a_password_is_never_shown() {
-        let shown = |url| format!("{:?}", RedactedUrl(url));
-        assert_eq!(shown("redis://:s3cr3t@127.0.0.1:6379/2"), "redis://***@127.0.0.1:6379/2");
-        assert_eq!(shown("http://me:p@ss@host:8123"), "http://***@host:8123");
-        assert_eq!(shown("http://host:8123/?user=a@b"), "http://host:8123/?user=a@b");
-        assert_eq!(shown("host"), "host");
+        let redacted = |url| format!("{:?}", RedactedUrl(url));
+        assert_eq!(redacted("redis://:s3cr3t@127.0.0.1:6379/2"), "redis://***@127.0.0.1:6379/2");
+        assert_eq!(redacted("http://me:p@ss@host:8123"), "http://***@host:8123");
+        assert_eq!(redacted("http://host:8123/?user=a@b"), "http://host:8123/?user=a@b");
+        assert_eq!(redacted("host"), "host");
     }
 }

@@ -1,13 +1,13 @@
-//! Answers about what somebody did, or what was done on a page, kept in `Redis` for a while and never beyond their time.
+//! Responses about the actions of a user or on a page, cached in `Redis` for a limited time.
 //!
-//! Its worker notes for each user and each page the position of the last event about them; an answer is kept with the
-//! position that it is good for. So an answer is given again only while nothing newer has come by the worker, whatever
-//! order reading, writing and forgetting happen in.
+//! The worker stores, for each user and each page, the position of the last event about it; a cached response has the
+//! position up to which it is valid. A response is therefore returned only while the worker has seen nothing newer, in
+//! whatever order reads, writes and evictions happen.
 //!
 //! | key below `medhub:answers:` | what it holds |
 //! | --- | --- |
 //! | `last:<tenant>:<user or page>` | the position of the last event about it; expires |
-//! | `kept:<tenant>:<question>` | an answer and the position that it is good for; expires |
+//! | `kept:<tenant>:<question>` | a response and the position up to which it is valid; expires |
 
 mod projection;
 mod redis_cache;

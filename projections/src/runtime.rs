@@ -1,8 +1,8 @@
-//! Drives projections: consumes events from Kafka, batches and applies them, retries, parks, rebuilds, verifies.
+//! Runs projections: consumes events from Kafka, applies them in batches, retries, parks, rebuilds and verifies.
 //!
-//! A projection is a small type ([`Projection`]); everything else is here and the same for all of them. Every generation
-//! of every projection has a worker of its own, with its own consumer group, so that one sick store delays nobody else.
-//! What the runtime has to remember it keeps in Postgres, beside the log ([`ControlStore`]).
+//! A projection is a small type that implements [`Projection`]; everything else is here and common to all of them. Each
+//! generation of each projection has its own worker and consumer group, so that a failing store delays no other
+//! projection. The runtime's own state is in Postgres, beside the log ([`ControlStore`]).
 
 mod any_projection;
 mod comparison;

@@ -1,18 +1,17 @@
-//! What each tenant owns, in `Redis`: proposals, documents, resources, tasks, the company itself, and the inboxes of its
-//! users.
+//! Aggregates of each tenant, in `Redis`: proposals, documents, resources, tasks, the company itself, and the inboxes
+//! of its users.
 //!
-//! Every stream is a hash of its version and its folded state; the lists that it is in are sorted sets by time of
-//! creation. One script compares versions and moves a stream together with its places in lists, so that an event has
-//! its effect once, however often it comes. The tenant is part of every key that a reader asks for: there is no key that
-//! shows what two tenants own.
+//! Each stream is a hash of its version and its folded state; the lists that contain it are sorted sets by time of
+//! creation. One script compares versions and writes a stream together with its list entries, atomically, so that a
+//! repeated event changes nothing. The tenant is part of every key that queries read: no key holds data of two tenants.
 //!
 //! | key below `medhub:workspace:g1:` | what it holds |
 //! | --- | --- |
-//! | `generation` | the marker: without it nothing is written |
-//! | `<kind>:<stream>` | version and state; a stream is named `<tenant>:<id>`, that of a company `<tenant>` |
-//! | `list:<kind>:<tenant>:<group>` | what is in a group, by time of creation |
+//! | `generation` | marker of a prepared generation; writes require it |
+//! | `<kind>:<stream>` | version and state; a stream is named `<tenant>:<id>`, a company's `<tenant>` |
+//! | `list:<kind>:<tenant>:<group>` | members of a group, by time of creation |
 //!
-//! A new kind is one `impl Owned` and one line in `kind.rs`.
+//! A new kind is one `impl TenantAggregate` and one `AggregateDescriptor` in `tenant_aggregate.rs`.
 
 mod aggregate_history;
 mod aggregate_list;

@@ -99,7 +99,7 @@ async fn read_models_are_rebuilt_compared_rolled_back_and_dropped_while_queries_
     assert_eq!((standing(1), standing(2)), (vec!["live".to_owned(); 6], vec!["retained".to_owned(); 4]));
 
     let live = product.medhub(&["generations", "drop", "views", "g1"]).await;
-    assert!(!live.status.success() && output_text(&live).contains("what readers see"), "{}", output_text(&live));
+    assert!(!live.status.success() && output_text(&live).contains("is active"), "{}", output_text(&live));
     let dropped = product.medhub(&["generations", "drop", "views", "g2"]).await;
     assert!(dropped.status.success(), "{}", output_text(&dropped));
     let left = json_lines(&product.medhub(&["generations", "--json"]).await);

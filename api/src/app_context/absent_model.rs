@@ -1,4 +1,4 @@
-//! Stands in for the embedding model where nothing is embedded: counting and asking need no model.
+//! Stands in for the embedding model in commands that embed nothing.
 
 use futures::future::BoxFuture;
 use projections::opportunity_search::{
@@ -6,10 +6,10 @@ use projections::opportunity_search::{
     embedding::{EmbeddingModelId, NoticeText},
 };
 
-/// A model that embeds nothing.
+/// An [`Embedder`] that always fails.
 pub(super) struct AbsentModel;
 
-/// Somebody wanted a vector of it: a defect of this program.
+/// A vector was requested from [`AbsentModel`]: a defect of this program.
 #[derive(Debug, thiserror::Error)]
 #[error("this command has loaded no embedding model")]
 struct ModelNotLoaded;

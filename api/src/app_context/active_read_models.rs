@@ -1,4 +1,4 @@
-//! The read models as readers see them: each in the generation that the one pointer names.
+//! The read models that queries read: each in the generation that the generation pointer names.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,17 +12,17 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// How often it is looked whether the pointer has moved: the longest time for which two processes may show different
+/// Interval of polling the generation pointer: an upper bound of the time during which two processes read different
 /// generations.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
-/// Read models that change their generation together. Cheap to clone; clones change, too.
+/// The read models in their active generations, switched together. Cheap to clone; clones share the state.
 #[derive(Clone)]
 pub struct ActiveReadModels {
     state: Arc<watch::Sender<ActiveState>>,
 }
 
-/// A name that no projection has.
+/// The error of a name that is no projection.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("there is no projection named {name}; there are {}", read_models::PROJECTION_NAMES.join(", "))]
 pub struct UnknownProjection {
@@ -30,7 +30,7 @@ pub struct UnknownProjection {
     pub name: String,
 }
 
-/// A name that no read model has.
+/// The error of a name that is no read model.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("there is no read model named {name}; there are {}", read_models::READ_MODEL_NAMES.join(", "))]
 pub struct UnknownReadModel {
@@ -38,7 +38,7 @@ pub struct UnknownReadModel {
     pub name: String,
 }
 
-/// What is shown, all of one moment.
+/// A consistent pair of pointer and read models.
 #[derive(Clone)]
 struct ActiveState {
     pointer: GenerationPointer,
@@ -46,7 +46,7 @@ struct ActiveState {
 }
 
 impl ActiveReadModels {
-    /// The first generation of each, until the pointer was read.
+    /// Starts with the first generation of each read model, until the pointer is read.
     pub(super) fn new(models: ReadModels) -> Self {
         Self {
             state: Arc::new(watch::Sender::new(ActiveState {
@@ -56,65 +56,65 @@ impl ActiveReadModels {
         }
     }
 
-    /// All read models of one moment: who uses one answer for a whole request sees no mixture.
+    /// Returns a snapshot of all read models. Use one snapshot per request, so that its generations match.
     pub fn current(&self) -> Arc<ReadModels> {
         Arc::clone(&self.state.borrow().models)
     }
 
-    /// All read models of one moment, and their generations.
+    /// Returns a snapshot of all read models, with their generations.
     pub(crate) fn current_with_generations(&self) -> (Arc<ReadModels>, GenerationMap) {
-        let shown = self.state.borrow();
-        (Arc::clone(&shown.models), shown.pointer.generations.clone())
+        let state = self.state.borrow();
+        (Arc::clone(&state.models), state.pointer.generations.clone())
     }
 
-    /// The projection of that name.
+    /// Returns the projection named `name`.
     ///
     /// # Errors
-    /// [`UnknownProjection`] for a name that none has.
+    /// [`UnknownProjection`] if there is none.
     pub fn find_projection(&self, name: &str) -> Result<Arc<dyn AnyProjection>, UnknownProjection> {
         let found = self.current().all_projections().into_iter().find(|projection| projection.name() == name);
         found.ok_or_else(|| UnknownProjection { name: name.to_owned() })
     }
 
-    /// The read models that are named, each once; all of them where none is.
+    /// Returns the named read models, each once; all of them if `names` is empty.
     ///
     /// # Errors
-    /// [`UnknownReadModel`] for a name that none has.
+    /// [`UnknownReadModel`] for a name that is no read model.
     pub fn select_read_models(&self, names: &[String]) -> Result<Vec<Arc<dyn AnyProjection>>, UnknownReadModel> {
         if let Some(name) = names.iter().find(|name| !read_models::READ_MODEL_NAMES.contains(&name.as_str())) {
             return Err(UnknownReadModel { name: name.clone() });
         }
-        let mut kept = self.current().read_model_projections();
-        kept.retain(|projection| names.is_empty() || names.iter().any(|name| name == projection.name()));
-        Ok(kept)
+        let mut selected = self.current().read_model_projections();
+        selected.retain(|projection| names.is_empty() || names.iter().any(|name| name == projection.name()));
+        Ok(selected)
     }
 
-    /// The generations that are shown.
+    /// Returns the active generations.
     pub fn active_generations(&self) -> GenerationMap {
         self.state.borrow().pointer.generations.clone()
     }
 
-    /// Looks where the pointer is.
+    /// Reads the generation pointer and switches if it has changed.
     ///
     /// # Errors
-    /// [`ControlError`] when Postgres does not answer; what was shown is shown further.
+    /// [`ControlError`] when Postgres does not answer; the active generations stay as they are.
     pub async fn refresh_pointer(&self, control: &ControlStore) -> Result<(), ControlError> {
         self.apply_pointer(&control.load_pointer().await?);
         Ok(())
     }
 
     fn apply_pointer(&self, pointer: &GenerationPointer) {
-        self.state.send_if_modified(|shown| {
-            let moved = shown.pointer.version < pointer.version;
+        self.state.send_if_modified(|state| {
+            let moved = state.pointer.version < pointer.version;
             if moved {
-                *shown =
-                    ActiveState { pointer: pointer.clone(), models: Arc::new(shown.models.with_generations(pointer)) };
+                *state =
+                    ActiveState { pointer: pointer.clone(), models: Arc::new(state.models.with_generations(pointer)) };
             }
             moved
         });
     }
 
-    /// Follows the pointer until told to stop.
+    /// Follows the generation pointer until `stop` is cancelled.
     pub(crate) async fn follow_pointer(self, control: ControlStore, stop: CancellationToken) {
         let mut ticks = interval(POLL_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -124,7 +124,7 @@ impl ActiveReadModels {
                 _ = ticks.tick() => {}
             }
             if let Err(error) = self.refresh_pointer(&control).await {
-                tracing::debug!(error = &error as &dyn std::error::Error, "the live generations are not known");
+                tracing::debug!(error = &error as &dyn std::error::Error, "generation pointer unavailable");
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Rebuilds that are asked for over the API: they go on when the request is answered, until the service stops.
+//! Rebuilds that are started over the API: they continue after the response, until the service stops.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use projections::runtime::{AnyProjection, ProjectionRuntime, RebuildError, Rebui
 use tokio::sync::{oneshot, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// What runs rebuilds in the background. Cheap to clone; clones share what runs.
+/// Runs rebuilds in the background. Cheap to clone; clones share the running rebuilds.
 #[derive(Clone)]
 pub struct BackgroundRebuilds {
     runtime: ProjectionRuntime,
@@ -19,10 +19,10 @@ impl BackgroundRebuilds {
         Self { runtime, running: TaskTracker::new(), stop: CancellationToken::new() }
     }
 
-    /// Begins a rebuild of these projections, or goes on with one that was cut off; answers as soon as it is on record.
+    /// Starts a rebuild of these projections, or resumes an interrupted one, and returns as soon as it is recorded.
     ///
     /// # Errors
-    /// [`RebuildError`] when it cannot begin; what stops it later is on record.
+    /// [`RebuildError`] when it cannot start; a later error is recorded with the rebuild.
     pub async fn start_rebuild(
         &self,
         projections: Vec<Arc<dyn AnyProjection>>,
@@ -34,11 +34,11 @@ impl BackgroundRebuilds {
         self.running.spawn(async move {
             let outcome = runtime.rebuild(&projections, &options, &progress, &stop).await;
             match &outcome {
-                Ok(report) => tracing::info!(rebuild = report.id, events = report.events, "readers were switched"),
-                Err(error) => tracing::warn!(error = error as &dyn std::error::Error, "a rebuild came to no end"),
+                Ok(report) => tracing::info!(rebuild = report.id, events = report.events, "rebuild completed"),
+                Err(error) => tracing::warn!(error = error as &dyn std::error::Error, "rebuild failed"),
             }
             if ending.send(outcome).is_err() {
-                tracing::debug!("nobody waits for the end of the rebuild");
+                tracing::debug!("rebuild ended in the background");
             }
         });
         if seen.wait_for(|progress| progress.id > 0).await.is_ok() {
@@ -46,11 +46,11 @@ impl BackgroundRebuilds {
         }
         match ended.await {
             Ok(outcome) => outcome.map(drop),
-            Err(_cut_off) => Err(RebuildError::Interrupted),
+            Err(_interrupted) => Err(RebuildError::Interrupted),
         }
     }
 
-    /// Waits until the service stops, then until every rebuild has written down where it is.
+    /// Waits until `stop` is cancelled, then until every rebuild has recorded its progress.
     pub(crate) async fn run_until_stopped(self, stop: CancellationToken) {
         stop.cancelled().await;
         self.stop.cancel();

@@ -1,4 +1,4 @@
-//! The engines behind the stores: their names, and whether they answer.
+//! The engines that the product needs: their names, and whether they answer.
 
 use std::{fmt, time::Duration};
 
@@ -8,53 +8,53 @@ use sqlx::{Connection, PgConnection, PgPool};
 
 use super::{AppContext, RegistryLookupError};
 
-/// How long an engine may take to answer that it is there.
+/// Timeout of a ping.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 
-/// A server that the product stores something in.
+/// An engine: an external server that the product needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BackingService {
-    /// The log of events.
+    /// The event store.
     Postgres,
-    /// The topics that carry them.
+    /// The event topics.
     Kafka,
-    /// Figures and lists.
+    /// Read models for analytics and lists.
     ClickHouse,
-    /// Meanings.
+    /// Read models for search.
     Qdrant,
-    /// Detail views.
+    /// Detail views, tenant views, the change feed and caches.
     Redis,
-    /// The shapes of the events on the topics.
+    /// The schema registry.
     Registry,
 }
 
-/// Why an engine counts as away.
+/// Why an engine is considered unavailable.
 #[derive(Debug, thiserror::Error)]
 pub enum PingError {
-    /// It did not answer in time.
+    /// The ping timed out.
     #[error("no answer within {} s", ANSWER_WITHIN.as_secs())]
     Timeout,
-    /// Postgres refused.
-    #[error("asking Postgres")]
+    /// The ping of Postgres failed.
+    #[error("connecting to Postgres")]
     Postgres(#[source] sqlx::Error),
-    /// Kafka refused.
-    #[error("asking Kafka")]
+    /// The request for metadata from Kafka failed.
+    #[error("connecting to Kafka")]
     Kafka(#[source] rdkafka::error::KafkaError),
-    /// A read model's store refused.
-    #[error("asking a read model's store")]
+    /// The ping of a read model's storage failed.
+    #[error("connecting to the storage of a read model")]
     ReadModel(#[source] QueryError),
-    /// The schema registry refused.
-    #[error("asking the schema registry")]
+    /// The request to the schema registry failed.
+    #[error("connecting to the schema registry")]
     Registry(#[source] RegistryLookupError),
 }
 
 impl BackingService {
-    /// All of them, in the order in which an event meets them.
+    /// All engines, in the order in which an event passes through them.
     pub const ALL: [Self; 6] =
         [Self::Postgres, Self::Registry, Self::Kafka, Self::ClickHouse, Self::Qdrant, Self::Redis];
 
-    /// Its name for people.
+    /// Returns the display name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Postgres => "Postgres",
@@ -66,7 +66,7 @@ impl BackingService {
         }
     }
 
-    /// The variable that says where it is.
+    /// Returns the environment variable with its address.
     pub fn env_variable(self) -> &'static str {
         match self {
             Self::Postgres => "DATABASE_URL",
@@ -86,10 +86,10 @@ impl fmt::Display for BackingService {
 }
 
 impl AppContext {
-    /// Whether an engine answers.
+    /// Checks that an engine answers.
     ///
     /// # Errors
-    /// [`PingError`] saying what it said instead.
+    /// [`PingError`] when it does not answer within 3 s, or with an error.
     pub async fn ping(&self, engine: BackingService) -> Result<(), PingError> {
         tokio::time::timeout(ANSWER_WITHIN, self.send_ping(engine)).await.unwrap_or(Err(PingError::Timeout))
     }
@@ -110,11 +110,11 @@ impl AppContext {
     }
 }
 
-/// Whether Postgres answers, on a connection of its own where the pool has none to spare: a pool that cannot connect
-/// only says that it waited.
+/// Checks that Postgres answers, over a new connection if the pool has no idle one: a pool that cannot connect only
+/// reports a timeout.
 ///
 /// # Errors
-/// What Postgres, or the network before it, said.
+/// [`sqlx::Error`] when Postgres or the connection fails.
 pub async fn ping_postgres(pool: &PgPool) -> Result<(), sqlx::Error> {
     if let Some(mut idle) = pool.try_acquire() {
         return idle.ping().await;
@@ -124,10 +124,10 @@ pub async fn ping_postgres(pool: &PgPool) -> Result<(), sqlx::Error> {
     fresh.close().await
 }
 
-/// Whether `medhub migrate` has prepared the database.
+/// Returns whether `medhub migrate` has prepared the database.
 ///
 /// # Errors
-/// What Postgres, or the network before it, said.
+/// [`sqlx::Error`] when Postgres or the connection fails.
 pub async fn is_migrated(pool: &PgPool) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar("select to_regclass('projection_pointer') is not null").fetch_one(pool).await
 }

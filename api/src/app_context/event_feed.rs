@@ -1,9 +1,9 @@
-//! The events of the log as they come, for subscribers.
+//! The event feed: the events of the log as they are appended, for subscribers.
 //!
-//! One task for all of them reads the log in the order of its positions, woken by what the projection `live` tells over
-//! `Redis`; it looks by itself once a second, so that a lost message delays and loses nothing. A subscriber that went away
-//! goes on behind the last position it has seen; one that is too slow for the buffer is served from the log until it has
-//! caught up. So nobody misses an event, and none holds the others up.
+//! One task for all subscribers reads the log in the order of its positions. Messages of the projection `live` over
+//! Redis wake it; it also polls once a second, so that a lost message delays events but loses none. A subscriber that
+//! reconnects resumes after the last position it has seen; one that is too slow for the buffer reads from the log until
+//! it has caught up. So no subscriber misses an event, and none delays the others.
 
 mod feed_follower;
 
@@ -19,22 +19,22 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::feed_follower::FeedFollower;
 
-/// Events that wait for the slowest subscriber in memory; whoever is slower reads the log.
+/// Events buffered for the slowest subscriber; a slower one reads the log.
 const BUFFERED_EVENTS: usize = 4_096;
 
-/// An event with more bytes is not kept in memory, so that the buffer takes 64 MiB at most.
+/// Larger payloads, in bytes, are not buffered, so that the buffer takes at most 64 MiB.
 const LARGE_EVENT_BYTES: usize = 16 << 10;
 
-/// Events that are read together.
+/// Events per read of the log.
 const PAGE_EVENTS: u32 = 1_000;
 
-/// How long the log is left alone when nobody tells that something happened.
+/// Interval of reading the log without a message.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Messages that come within this time cause one look.
+/// Messages within this time cause one read of the log.
 const COALESCE_WINDOW: Duration = Duration::from_millis(2);
 
-/// What is handed out.
+/// An item of the feed.
 #[derive(Debug, Clone)]
 enum FeedItem {
     Event(Arc<RawEnvelope>),
@@ -42,7 +42,7 @@ enum FeedItem {
     LargeEvent,
 }
 
-/// Hands out the events of the log. Cheap to clone; clones are the same feed.
+/// Publishes the events of the log to subscribers. Cheap to clone; clones share the feed.
 #[derive(Clone)]
 pub struct EventFeed {
     state: Arc<FeedState>,
@@ -52,18 +52,18 @@ struct FeedState {
     log: Arc<dyn LogReader>,
     change_feed: ChangeFeed,
     events: broadcast::Sender<FeedItem>,
-    /// Up to here everything was handed out; `None` before the first look.
+    /// Position up to which all events were published; `None` before the first read.
     position: watch::Sender<Option<u64>>,
 }
 
 impl EventFeed {
-    /// Nothing is handed out before [`Self::run`].
-    pub(super) fn new(log: Arc<dyn LogReader>, live: ChangeFeed) -> Self {
+    /// Creates a feed; [`Self::run`] publishes its events.
+    pub(super) fn new(log: Arc<dyn LogReader>, change_feed: ChangeFeed) -> Self {
         let (events, position) = (broadcast::Sender::new(BUFFERED_EVENTS), watch::Sender::new(None));
-        Self { state: Arc::new(FeedState { log, change_feed: live, events, position }) }
+        Self { state: Arc::new(FeedState { log, change_feed, events, position }) }
     }
 
-    /// Hands out events until told to stop. Stores that are away are waited for.
+    /// Publishes events until `stop` is cancelled. Retries while Postgres or Redis is unavailable.
     pub(crate) async fn run(self, stop: CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => {}
@@ -72,39 +72,39 @@ impl EventFeed {
     }
 
     async fn publish_continuously(&self) {
-        let mut told = None;
+        let mut subscription = None;
         loop {
             if let Err(error) = self.publish_new_events().await {
-                tracing::debug!(error = &error as &dyn std::error::Error, "the log cannot be read for subscribers");
+                tracing::debug!(error = &error as &dyn std::error::Error, "reading the log for subscribers failed");
                 sleep(POLL_INTERVAL).await;
             }
-            told = match told {
-                Some(told) => wait_for_change(told).await,
-                // What happened before the subscription began was told to nobody, so the log is looked at again.
+            subscription = match subscription {
+                Some(subscription) => wait_for_change(subscription).await,
+                // Messages before the subscription began were missed, so the loop reads the log again.
                 None => self.subscribe_to_changes().await,
             };
         }
     }
 
-    /// Begins to listen. A server that is away, or does not answer, costs no more than the time until the next look.
+    /// Subscribes to the change feed. Returns `None` at the next time to poll if Redis does not answer.
     async fn subscribe_to_changes(&self) -> Option<FeedSubscription> {
         let until = Instant::now() + POLL_INTERVAL;
-        if let Ok(Ok(told)) = timeout_at(until, self.state.change_feed.subscribe()).await {
-            return Some(told);
+        if let Ok(Ok(subscription)) = timeout_at(until, self.state.change_feed.subscribe()).await {
+            return Some(subscription);
         }
         sleep_until(until).await;
         None
     }
 
-    /// Hands out everything that is in the log by now.
+    /// Publishes everything up to the current fence.
     async fn publish_new_events(&self) -> Result<(), StoreError> {
         let FeedState { log, events, position, .. } = &*self.state;
         let fence = log.completed_prefix().await?;
-        // The first look begins at the end, and so does the first one after a restore took the log back.
+        // The first read starts at the end, and so does the first one after a restore has shortened the log.
         let mut at = (*position.borrow()).filter(|at| *at <= fence).unwrap_or(fence);
         while at < fence && events.receiver_count() > 0 {
             let page = log.load_after(at, fence, PAGE_EVENTS).await?;
-            // A page ends early where its events are large; behind the last event there is none.
+            // A page may end early if its events are large; an empty page means that there are no more events.
             at = page.last().map_or(fence, |event| event.position);
             for event in page {
                 let item = if event.payload.len() > LARGE_EVENT_BYTES {
@@ -112,7 +112,7 @@ impl EventFeed {
                 } else {
                     FeedItem::Event(Arc::new(event))
                 };
-                // Nobody may be listening any more.
+                // An error means that the last subscriber has gone.
                 let _ = events.send(item);
             }
             position.send_replace(Some(at));
@@ -122,16 +122,16 @@ impl EventFeed {
     }
 }
 
-/// Waits until something was told, or long enough; `None` when the connection is lost.
-async fn wait_for_change(mut told: FeedSubscription) -> Option<FeedSubscription> {
-    match timeout(POLL_INTERVAL, told.next()).await {
+/// Waits for a message, or until it is time to poll; `None` when the connection is lost.
+async fn wait_for_change(mut subscription: FeedSubscription) -> Option<FeedSubscription> {
+    match timeout(POLL_INTERVAL, subscription.next()).await {
         Ok(Ok(None)) => return None,
         Ok(Ok(Some(_)) | Err(_)) => {
-            let gathered = timeout(COALESCE_WINDOW, async { while let Ok(Some(_)) = told.next().await {} });
-            // Ended early only where the connection is lost, which the next wait notices.
-            drop(gathered.await);
+            let coalesced = timeout(COALESCE_WINDOW, async { while let Ok(Some(_)) = subscription.next().await {} });
+            // It ends early only if the connection is lost, which the next wait detects.
+            drop(coalesced.await);
         }
         Err(_elapsed) => {}
     }
-    Some(told)
+    Some(subscription)
 }

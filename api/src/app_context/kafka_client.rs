@@ -1,4 +1,4 @@
-//! Asks Kafka whether it is there. One client for the life of the process: each starts threads of its own.
+//! Pings Kafka. One client for the lifetime of the process: each client starts its own threads.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,7 +8,7 @@ use rdkafka::{
     error::KafkaError,
 };
 
-/// A client that asks and never reads.
+/// A client that requests metadata and never consumes.
 pub(super) struct KafkaClient {
     client: BaseConsumer,
     topic: String,
@@ -20,13 +20,13 @@ impl KafkaClient {
         Ok(Self { client: config.client_config().create()?, topic })
     }
 
-    /// Whether a broker answers within `patience`.
-    pub(super) async fn ping(self: &Arc<Self>, patience: Duration) -> Result<(), KafkaError> {
+    /// Checks that a broker answers within `timeout`.
+    pub(super) async fn ping(self: &Arc<Self>, timeout: Duration) -> Result<(), KafkaError> {
         let kafka = Arc::clone(self);
-        // About one topic only: a cluster may have thousands.
-        let asked =
-            tokio::task::spawn_blocking(move || kafka.client.fetch_metadata(Some(&kafka.topic), patience).map(drop));
-        match asked.await {
+        // Metadata of one topic only: a cluster may have thousands.
+        let ping =
+            tokio::task::spawn_blocking(move || kafka.client.fetch_metadata(Some(&kafka.topic), timeout).map(drop));
+        match ping.await {
             Ok(answer) => answer,
             Err(ended) => std::panic::resume_unwind(ended.into_panic()),
         }

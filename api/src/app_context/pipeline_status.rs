@@ -1,4 +1,4 @@
-//! How the way from the log to the read models is doing: the relay, and every generation of every projection.
+//! Status of the pipeline from the log to the read models: the relay, and every generation of every projection.
 
 use eventstore::{error::LogError, relay};
 use projections::runtime::{ControlError, LagError, ParkedStreamQuery};
@@ -6,73 +6,73 @@ use serde::Serialize;
 
 use super::AppContext;
 
-/// The whole way.
+/// Status of the pipeline.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PipelineStatus {
-    /// From the log to Kafka.
+    /// The relay, from the log to Kafka.
     pub relay: RelayRow,
-    /// From Kafka, or from the log, to the stores.
+    /// The generations, from Kafka or the log to the read models.
     pub projections: Vec<ProjectionRow>,
 }
 
-/// How the relay is doing.
+/// Status of the relay.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RelayRow {
-    /// Whether one leads.
+    /// Whether a relay holds the lease.
     pub leads: bool,
-    /// Everything up to here is on Kafka.
+    /// Position up to which all events are published.
     pub position: u64,
-    /// The log is complete up to here.
+    /// Position of the fence.
     pub log_end: u64,
-    /// Events that are not on Kafka yet.
+    /// Number of events that are not published yet.
     pub lag_events: u64,
-    /// Relays that run, leading or not.
+    /// Number of running relays, leading or standing by.
     pub relays: u64,
-    /// What keeps the leader from its work, or a relay from leading.
+    /// Why the leader cannot publish, or a relay cannot lead.
     pub last_error: Option<String>,
 }
 
-/// How a generation is doing.
+/// Status of a generation.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ProjectionRow {
-    /// The projection.
+    /// Name of the projection.
     pub projection: String,
-    /// Its generation.
+    /// Number of the generation.
     pub generation: i32,
-    /// Whether readers see it.
+    /// Whether it is the active generation.
     pub live: bool,
-    /// What its workers do: the worst of them, or what is done with the generation where it has none.
+    /// State of its worst worker, or of the generation if it has no worker.
     pub state: String,
-    /// How many workers it has.
+    /// Number of workers.
     pub workers: usize,
-    /// Everything up to here is in it, parked events included.
+    /// Position up to which all events are applied or parked.
     pub position: u64,
-    /// Records on its topics that it has not taken in; `None` where Kafka does not tell.
+    /// Records on its topics that are not applied yet; `None` if Kafka does not answer.
     pub lag_records: Option<u64>,
-    /// How old the last event was when it was taken in, in seconds; 0 when it has caught up.
+    /// Age of the last event when it was applied, in seconds; 0 if there is no lag.
     pub lag_s: f64,
-    /// Streams that wait as dead letters.
+    /// Number of parked streams.
     pub parked: u64,
-    /// What is wrong.
+    /// The last error of a worker, or of measuring the lag.
     pub last_error: Option<String>,
 }
 
-/// Why the way is not known.
+/// Why the status could not be determined.
 #[derive(Debug, thiserror::Error)]
 pub enum PipelineError {
-    /// The relay's place cannot be read.
-    #[error("asking how far the relay is")]
+    /// The progress of the relay could not be read.
+    #[error("reading the progress of the relay")]
     Relay(#[source] LogError),
-    /// What the runtime keeps cannot be read.
-    #[error("asking how far the projections are")]
+    /// The control tables of the projections could not be read.
+    #[error("reading the progress of the projections")]
     Control(#[from] ControlError),
 }
 
-/// States from the best to the worst.
+/// States of workers, from best to worst.
 const STATES_BEST_FIRST: [&str; 5] = ["running", "starting", "stopped", "retrying", "paused"];
 
 impl AppContext {
-    /// How the relay and every generation are doing, as Postgres knows it; what only Kafka knows may be missing.
+    /// Reads the status of the relay and of every generation from Postgres. Lags are missing if Kafka does not answer.
     ///
     /// # Errors
     /// [`PipelineError`] when Postgres does not answer.
@@ -87,7 +87,7 @@ impl AppContext {
             last_error: relay.last_error,
         };
         let control = self.runtime.control();
-        let behind = self.runtime.measure_lags(&self.read_models.current().all_projections()).await;
+        let lags = self.runtime.measure_lags(&self.read_models.current().all_projections()).await;
         let (builds, workers) = (control.load_generations().await?, control.load_workers().await?);
         let (pointer, parked) =
             (control.load_pointer().await?, control.find_parked_streams(&ParkedStreamQuery::default()).await?);
@@ -97,12 +97,12 @@ impl AppContext {
                 |name: &str, generation: i32| name == build.projection && generation == build.generation.number();
             let at_work: Vec<_> = workers.iter().filter(|worker| mine(&worker.projection, worker.generation)).collect();
             let worst = at_work.iter().map(|worker| worker.state.as_str()).max_by_key(|state| state_rank(state));
-            let lag = behind
+            let lag = lags
                 .as_ref()
                 .ok()
-                .and_then(|behind| behind.iter().find(|lag| mine(&lag.projection, lag.generation.number())));
+                .and_then(|lags| lags.iter().find(|lag| mine(&lag.projection, lag.generation.number())));
             let lag_records = lag.map(|lag| lag.records);
-            let lag_s = at_work.iter().map(|worker| worker.lag_s).fold(0.0, f64::max);
+            let lag_seconds = at_work.iter().map(|worker| worker.lag_s).fold(0.0, f64::max);
             let errors = at_work.iter().find_map(|worker| worker.last_error.clone());
             projections.push(ProjectionRow {
                 live: pointer.generations.get(&build.projection) == Some(&build.generation),
@@ -110,10 +110,10 @@ impl AppContext {
                 workers: at_work.len(),
                 position: lag.map_or(0, |lag| lag.position),
                 lag_records,
-                lag_s: if lag_records == Some(0) { 0.0 } else { lag_s },
+                lag_s: if lag_records == Some(0) { 0.0 } else { lag_seconds },
                 parked: parked.iter().filter(|parked| mine(&parked.projection, parked.generation.number())).count()
                     as u64,
-                last_error: errors.or_else(|| lag_error(&behind)),
+                last_error: errors.or_else(|| lag_error(&lags)),
                 generation: build.generation.number(),
                 projection: build.projection,
             });
@@ -126,11 +126,11 @@ fn state_rank(state: &str) -> usize {
     STATES_BEST_FIRST.iter().position(|known| *known == state).unwrap_or(STATES_BEST_FIRST.len())
 }
 
-/// What is said of a generation without a worker.
+/// Returns the state to show for a generation without a worker.
 fn idle_state(state: &'static str) -> &'static str {
     if state == "following" { "no worker" } else { state }
 }
 
 fn lag_error(lags: &Result<Vec<projections::runtime::GenerationLag>, LagError>) -> Option<String> {
-    lags.as_ref().err().map(|error| format!("the lag is not known: {error}"))
+    lags.as_ref().err().map(|error| format!("lag unavailable: {error}"))
 }

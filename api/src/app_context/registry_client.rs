@@ -1,4 +1,4 @@
-//! Asks the schema registry what it knows, without registering anything: any registry that speaks Confluent's API.
+//! A read-only client of the schema registry. Works with any registry that speaks Confluent's API.
 
 use reqwest::{Client, StatusCode};
 use schemas::{
@@ -14,7 +14,7 @@ use crate::config::mask_url;
 
 const CONTENT_TYPE: &str = "application/vnd.schemaregistry.v1+json";
 
-/// A client that asks and never registers. Cheap to clone.
+/// A client that looks up schemas and never registers any. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct ReadOnlyRegistryClient {
     http: Client,
@@ -22,42 +22,42 @@ pub struct ReadOnlyRegistryClient {
     login: Option<RegistryLogin>,
 }
 
-/// Why the registry gave no answer that can be used.
+/// Why a lookup in the registry failed.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryLookupError {
-    /// The setting is no address.
+    /// `registry.url` is not a URL.
     #[error("reading registry.url")]
     Url(#[source] url::ParseError),
-    /// The setting is an address of another kind.
-    #[error("registry.url is no http:// address")]
+    /// `registry.url` is not an HTTP URL.
+    #[error("registry.url is not an http:// or https:// URL")]
     NotHttp,
-    /// It did not answer, or not in JSON.
+    /// The request failed, or the response is not the expected JSON.
     #[error("no usable answer from {at}")]
     Http {
-        /// Where it was looked for, without a password.
+        /// URL of the registry, without a password.
         at: String,
-        /// What happened instead.
+        /// The HTTP error, without its URL.
         #[source]
         source: reqwest::Error,
     },
-    /// It refused.
+    /// The registry responded with an error status.
     #[error("{at} answers {status}: {message}")]
     Refused {
-        /// Where it is, without a password.
+        /// URL of the registry, without a password.
         at: String,
-        /// The status of its answer.
+        /// Status of the response.
         status: StatusCode,
-        /// What it said.
+        /// Confluent's error code and message.
         message: String,
     },
 }
 
-/// What the registry knows of a schema.
+/// A schema as it is registered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub struct RegisteredSchema {
-    /// The schema's id.
+    /// Global id of the schema.
     pub id: u32,
-    /// Its version under the subject.
+    /// Version within the subject.
     pub version: u32,
 }
 
@@ -75,10 +75,10 @@ struct CompatibilityAnswer {
 }
 
 impl ReadOnlyRegistryClient {
-    /// A client of the registry at `config.url`; connects when first asked.
+    /// Creates a client of the registry at `config.url`; it connects on first use.
     ///
     /// # Errors
-    /// [`RegistryLookupError`] when the setting is no address.
+    /// [`RegistryLookupError`] when `config.url` is not an HTTP URL.
     pub fn new(config: &RegistryConfig) -> Result<Self, RegistryLookupError> {
         let url = Url::parse(&config.url).map_err(RegistryLookupError::Url)?;
         if !["http", "https"].contains(&url.scheme()) || url.cannot_be_a_base() {
@@ -87,18 +87,18 @@ impl ReadOnlyRegistryClient {
         Ok(Self { http: Client::new(), url, login: config.client_login().cloned() })
     }
 
-    /// Whether the registry answers.
+    /// Checks that the registry answers.
     ///
     /// # Errors
-    /// [`RegistryLookupError`] saying what it said instead.
+    /// [`RegistryLookupError`] when it does not, or with an error.
     pub async fn ping(&self) -> Result<(), RegistryLookupError> {
         self.send_request::<Vec<String>>(self.http.get(self.endpoint_url(&["subjects"]))).await.map(drop)
     }
 
-    /// What the registry knows of an event's schema; `None` where it was never registered.
+    /// Looks up an event schema; `None` if it is not registered.
     ///
     /// # Errors
-    /// [`RegistryLookupError`] saying why it did not tell.
+    /// [`RegistryLookupError`] when the lookup fails.
     pub async fn find_schema(&self, schema: &EventSchema) -> Result<Option<RegisteredSchema>, RegistryLookupError> {
         match self.send_request(self.schema_request(self.endpoint_url(&["subjects", schema.subject]), schema)).await {
             Ok(known) => Ok(Some(known)),
@@ -107,19 +107,19 @@ impl ReadOnlyRegistryClient {
         }
     }
 
-    /// What speaks against registering an event's schema.
+    /// Returns why the registry would refuse an event schema; empty if it can be registered.
     ///
     /// # Errors
-    /// [`RegistryLookupError`] saying why the registry did not tell.
+    /// [`RegistryLookupError`] when the check fails.
     pub async fn find_objections(&self, schema: &EventSchema) -> Result<Vec<String>, RegistryLookupError> {
         let mut at = self.endpoint_url(&["compatibility", "subjects", schema.subject, "versions"]);
         at.set_query(Some("verbose=true"));
         match self.send_request(self.schema_request(at, schema)).await {
             Ok(CompatibilityAnswer { is_compatible: false, messages }) => {
                 let messages = messages.unwrap_or_default();
-                Ok(if messages.is_empty() { vec!["the registry does not say why".to_owned()] } else { messages })
+                Ok(if messages.is_empty() { vec!["the registry gives no reason".to_owned()] } else { messages })
             }
-            // Where there is no subject yet, there is nothing to break.
+            // A new subject has no versions to be incompatible with.
             Ok(CompatibilityAnswer { is_compatible: true, .. })
             | Err(RegistryLookupError::Refused { status: StatusCode::NOT_FOUND, .. }) => Ok(vec![]),
             Err(error) => Err(error),
@@ -131,10 +131,10 @@ impl ReadOnlyRegistryClient {
         self.http.post(at).header(reqwest::header::CONTENT_TYPE, CONTENT_TYPE).body(body)
     }
 
-    fn endpoint_url(&self, place: &[&str]) -> Url {
+    fn endpoint_url(&self, segments: &[&str]) -> Url {
         let mut url = self.url.clone();
         if let Ok(mut path) = url.path_segments_mut() {
-            path.pop_if_empty().extend(place);
+            path.pop_if_empty().extend(segments);
         }
         url
     }
@@ -144,7 +144,7 @@ impl ReadOnlyRegistryClient {
         request: reqwest::RequestBuilder,
     ) -> Result<T, RegistryLookupError> {
         let at = || mask_url(self.url.as_str());
-        // The address in the error would be told with its password.
+        // The URL in the error may contain a password.
         let failed = |source: reqwest::Error| RegistryLookupError::Http { at: at(), source: source.without_url() };
         let request = match &self.login {
             Some(login) => request.basic_auth(login.name(), Some(login.password().expose_secret())),
@@ -157,7 +157,7 @@ impl ReadOnlyRegistryClient {
         }
         let message = match answer.json::<RegistryErrorAnswer>().await {
             Ok(refusal) => format!("{} {}", refusal.error_code, refusal.message),
-            Err(_) => "it does not say why in the way of Confluent's API".to_owned(),
+            Err(_) => "the response is not in the format of Confluent's API".to_owned(),
         };
         Err(RegistryLookupError::Refused { at: at(), status, message })
     }

@@ -1,5 +1,5 @@
-//! What about engines that answer is not as this program needs it: named by `medhub doctor`, at the start of a service
-//! and by `medhub status`, before it does harm.
+//! Detects misconfigurations of engines that answer. `medhub doctor`, `medhub status` and the start of a service report
+//! them.
 
 use std::{future::Future, time::Duration};
 
@@ -9,30 +9,30 @@ use serde::Serialize;
 
 use super::{AppContext, BackingService};
 
-/// How long an engine may take to tell its settings.
+/// Timeout of checking the settings of an engine.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// Something that is not as it should be.
+/// A misconfiguration of an engine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ServiceFinding {
-    /// Where.
+    /// The engine.
     pub engine: BackingService,
-    /// What it is and what to do about it.
+    /// Description, with what to do about it.
     pub text: String,
-    /// Whether something does not work for it; else it is only good to know.
+    /// Whether something does not work because of it; otherwise it is informational.
     pub harmful: bool,
 }
 
 impl AppContext {
-    /// Looks at the settings of these engines. Those that do not answer are left out: they are away.
+    /// Checks the settings of these engines. Engines that do not answer have no findings.
     pub async fn collect_findings(&self, engines: &[BackingService]) -> Vec<ServiceFinding> {
-        let look = |engine: &BackingService| match engine {
+        let check = |engine: &BackingService| match engine {
             BackingService::Postgres => self.check_pooler().boxed(),
             BackingService::Kafka => self.check_topics().boxed(),
             BackingService::Redis => self.check_eviction().boxed(),
             BackingService::ClickHouse | BackingService::Qdrant | BackingService::Registry => async { vec![] }.boxed(),
         };
-        let found = join_all(engines.iter().map(|engine| check_with_timeout(*engine, look(engine)))).await;
+        let found = join_all(engines.iter().map(|engine| check_with_timeout(*engine, check(engine)))).await;
         found.into_iter().flatten().collect()
     }
 
@@ -71,15 +71,15 @@ impl AppContext {
 
 async fn check_with_timeout(
     engine: BackingService,
-    look: impl Future<Output = Vec<ServiceFinding>>,
+    check: impl Future<Output = Vec<ServiceFinding>>,
 ) -> Vec<ServiceFinding> {
-    tokio::time::timeout(CHECK_TIMEOUT, look).await.unwrap_or_else(|_elapsed| {
-        tracing::debug!(engine = engine.name(), "settings were not told in time");
+    tokio::time::timeout(CHECK_TIMEOUT, check).await.unwrap_or_else(|_elapsed| {
+        tracing::debug!(engine = engine.name(), "checking the settings timed out");
         vec![]
     })
 }
 
 fn log_unavailable(engine: BackingService, error: &(dyn std::error::Error + 'static)) -> Vec<ServiceFinding> {
-    tracing::debug!(engine = engine.name(), error, "settings were not told");
+    tracing::debug!(engine = engine.name(), error, "checking the settings failed");
     vec![]
 }

@@ -1,4 +1,4 @@
-//! What every store holds, and whether they agree.
+//! Counts what every engine holds, and compares the counts.
 
 use eventstore::error::LogError;
 use projections::QueryError;
@@ -6,44 +6,44 @@ use serde::Serialize;
 
 use super::AppContext;
 
-/// What every store holds, in the form of `medhub status --json`.
+/// What every engine holds, as `medhub status --json` prints it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct StoreCounts {
-    /// The log.
+    /// Counts of the event log.
     pub postgres: PostgresCounts,
-    /// The topics.
+    /// Counts of the event topics.
     pub kafka: KafkaCounts,
-    /// Figures and lists.
+    /// Counts of the analytics read model.
     pub clickhouse: ClickHouseCounts,
-    /// Detail views.
+    /// Counts of the opportunity views.
     pub redis: RedisCounts,
-    /// Meanings.
+    /// Counts of the search read model.
     pub qdrant: QdrantCounts,
-    /// What a caller of GraphQL sees.
+    /// Counts that GraphQL returns.
     pub graphql: GraphQlCounts,
-    /// Whether every store holds what the log holds.
+    /// Whether every engine holds what the log holds.
     pub agree: bool,
 }
 
-/// What the log holds.
+/// Counts of the event log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PostgresCounts {
-    /// Events.
+    /// Number of events.
     pub events: u64,
-    /// Aggregates they belong to.
+    /// Number of streams.
     pub streams: u64,
-    /// Those of them that are opportunities.
+    /// Number of streams of opportunities.
     pub opportunities: u64,
 }
 
-/// What the topics hold.
+/// Counts of the event topics.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct KafkaCounts {
-    /// Records on all topics of events.
+    /// Number of records of events on all topics.
     pub records: u64,
 }
 
-/// What `ClickHouse` holds.
+/// Counts of the active generation in `ClickHouse`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ClickHouseCounts {
     /// Rows of the fact table.
@@ -52,57 +52,57 @@ pub struct ClickHouseCounts {
     pub opportunities: u64,
 }
 
-/// What Redis holds.
+/// Counts of the active generation in Redis.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RedisCounts {
-    /// Detail views.
+    /// Number of opportunity views.
     pub views: u64,
 }
 
-/// What Qdrant holds.
+/// Counts of the active generation in Qdrant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct QdrantCounts {
-    /// Points.
+    /// Number of points.
     pub points: u64,
 }
 
-/// What GraphQL answers.
+/// Counts that GraphQL returns.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GraphQlCounts {
-    /// `opportunities { totalCount }`.
+    /// The result of `opportunities { totalCount }`.
     pub total_count: u64,
 }
 
-/// Why something could not be counted.
+/// Why a count failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CountError {
-    /// The log or the topics did not answer.
-    #[error("counting what the log holds")]
+    /// Counting the log or the topics failed.
+    #[error("counting the log and its topics")]
     Log(#[source] LogError),
-    /// A read model did not answer.
-    #[error("counting what a read model holds")]
+    /// Counting a read model failed.
+    #[error("counting a read model")]
     ReadModel(#[source] QueryError),
-    /// GraphQL answered something else than a number.
-    #[error("GraphQL did not answer how many opportunities there are: {0}")]
+    /// GraphQL returned no number.
+    #[error("GraphQL returned no number of opportunities: {0}")]
     GraphQl(String),
 }
 
 impl AppContext {
-    /// Counts everything, all stores at the same time.
+    /// Counts all engines concurrently.
     ///
     /// # Errors
-    /// [`CountError`] naming the store that did not answer.
+    /// [`CountError`] when any count fails.
     pub async fn count_stores(&self) -> Result<StoreCounts, CountError> {
         let model = CountError::ReadModel;
-        let live = self.read_models.current();
+        let active = self.read_models.current();
         let (log, records, facts, opportunities, views, points, total_count) = tokio::try_join!(
             async { eventstore::count::count_log(&self.pool).await.map_err(CountError::Log) },
             async { eventstore::count::count_published(&self.kafka_config).await.map_err(CountError::Log) },
-            async { live.analytics.count_events().await.map_err(model) },
-            async { live.analytics.count_opportunities().await.map_err(model) },
-            async { live.opportunity_views.count_views().await.map_err(model) },
-            async { live.search.count_opportunities().await.map_err(model) },
+            async { active.analytics.count_events().await.map_err(model) },
+            async { active.analytics.count_opportunities().await.map_err(model) },
+            async { active.opportunity_views.count_views().await.map_err(model) },
+            async { active.search.count_opportunities().await.map_err(model) },
             self.count_graphql_opportunities(),
         )?;
         let counts = StoreCounts {
@@ -119,7 +119,7 @@ impl AppContext {
 }
 
 impl StoreCounts {
-    /// Every event is on Kafka and a fact, every opportunity in the log is one everywhere.
+    /// Every event of the log is on Kafka and in the fact table, and every opportunity is in every read model.
     fn all_agree(&self) -> bool {
         let events = [self.kafka.records, self.clickhouse.facts];
         let opportunities =
@@ -133,7 +133,7 @@ impl StoreCounts {
 mod tests {
     use super::*;
 
-    /// 12 events of 3 opportunities, a watchlist and a visit, everywhere.
+    /// 12 events of 3 opportunities, a watchlist and a visit.
     fn agreeing_counts() -> StoreCounts {
         StoreCounts {
             postgres: PostgresCounts { events: 12, streams: 5, opportunities: 3 },

@@ -1,4 +1,4 @@
-//! The secret by which a machine says who it is: `mhk_<tenant>.<key id>.<secret>`.
+//! API keys, by which machines authenticate: `mhk_<tenant>.<key id>.<secret>`.
 
 use std::fmt;
 
@@ -10,21 +10,21 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-/// What every key begins with, so that scanners of repositories know one when they see it.
+/// Prefix of all keys, by which secret scanners recognise them.
 pub(super) const API_KEY_PREFIX: &str = "mhk_";
 
-/// A key as its machine has it. It is shown once, when it is issued; what the log keeps is a hash.
+/// An API key with its secret. It is shown once, when it is issued; the log contains only a hash.
 #[derive(Clone)]
 pub struct ApiKeySecret {
-    /// Whose it is.
+    /// The tenant that it belongs to.
     pub tenant: TenantId,
-    /// Which one.
+    /// Id of the key.
     pub id: ApiKeyId,
     secret: String,
 }
 
 impl ApiKeySecret {
-    /// A new key of a tenant: 244 random bits.
+    /// Generates a key for a tenant, with 244 random bits.
     pub fn generate(tenant: TenantId) -> Self {
         let secret = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
         #[expect(clippy::disallowed_methods, reason = "ids of keys are minted with their secrets, at the edge")]
@@ -32,7 +32,7 @@ impl ApiKeySecret {
         Self { tenant, id, secret }
     }
 
-    /// Reads a key; `None` for what is none.
+    /// Parses a key; `None` for anything else.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let mut parts = text.strip_prefix(API_KEY_PREFIX)?.splitn(3, '.');
         let tenant = TenantId::try_new(parts.next()?).ok()?;
@@ -42,21 +42,21 @@ impl ApiKeySecret {
         is_secret.then(|| Self { tenant, id, secret: secret.to_owned() })
     }
 
-    /// What the company keeps of it. A secret of that many random bits needs no slow hash.
+    /// The hash that the company stores. A secret with that many random bits needs no slow hash.
     ///
     /// # Errors
-    /// Never, as the hash of anything is one.
+    /// Never: every SHA-256 digest is a valid hash.
     pub fn hash(&self) -> Result<KeyHash, domain::value::InvalidValue> {
         KeyHash::try_new(&format!("{:x}", Sha256::digest(&self.secret)))
     }
 
-    /// Whether that is its hash; takes the same time wherever it differs.
+    /// Whether `hash` is the hash of this key; compares in constant time.
     pub(super) fn matches(&self, hash: &KeyHash) -> bool {
         let own = format!("{:x}", Sha256::digest(&self.secret));
         own.as_bytes().ct_eq(hash.as_str().as_bytes()).into()
     }
 
-    /// The whole key, for its machine.
+    /// The whole key in plain text, to be shown once.
     pub fn reveal(&self) -> String {
         format!("{API_KEY_PREFIX}{}.{}.{}", self.tenant, self.id, self.secret)
     }

@@ -1,4 +1,4 @@
-//! From what somebody shows to who they are.
+//! Turns credentials into a principal.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use commands::{authorization::CallerAuthority, caller::Caller, dispatcher::CommandSender};
@@ -21,16 +21,16 @@ use super::{
 };
 use crate::config::{AdminConfig, AuthConfig};
 
-/// What somebody shows.
+/// Credentials of a request.
 #[derive(Debug, Clone, Default)]
 pub struct Credentials {
-    /// The value of `Authorization`.
+    /// Value of `Authorization`.
     pub authorization: Option<String>,
-    /// The value of `X-Medhub-Tenant`: for whom a member of several companies acts.
+    /// Value of `X-Medhub-Tenant`: the tenant that a member of several companies acts for.
     pub tenant: Option<String>,
 }
 
-/// Tells who somebody is.
+/// Authenticates credentials and looks up authority.
 #[derive(Clone)]
 pub struct Authenticator {
     admin: AdminConfig,
@@ -42,11 +42,12 @@ pub struct Authenticator {
 }
 
 impl Authenticator {
-    /// By these settings, over the companies that `store` knows and the tokens that `redis` knows to be signed out. Call
-    /// it inside a Tokio runtime.
+    /// An authenticator over the companies in `store` and the signed-out tokens in `redis`. Call it inside a Tokio
+    /// runtime.
     ///
     /// # Errors
-    /// [`AuthenticatorSetupError`] when a client cannot be made, or when tokens of anybody's would count.
+    /// [`AuthenticatorSetupError`] when a client cannot be created, or when tokens for other services would be
+    /// accepted.
     pub fn new(
         config: &AuthConfig,
         admin: &AdminConfig,
@@ -66,14 +67,19 @@ impl Authenticator {
         })
     }
 
-    /// Who shows that, as far as it itself tells, without asking Postgres or Redis; anonymous who shows nothing.
+    /// Verifies credentials as far as possible without Postgres or Redis; anonymous where there are none.
     ///
     /// # Errors
-    /// [`AuthenticationError`] when what is shown tells nothing: it is never passed over.
-    pub async fn check_credentials(&self, shown: &Credentials) -> Result<CheckedCredentials, AuthenticationError> {
-        let Some(authorization) = &shown.authorization else { return Ok(CheckedCredentials(CheckedClaim::Anonymous)) };
+    /// [`AuthenticationError`] for credentials that are not valid: they are never treated as anonymous.
+    pub async fn check_credentials(
+        &self,
+        credentials: &Credentials,
+    ) -> Result<CheckedCredentials, AuthenticationError> {
+        let Some(authorization) = &credentials.authorization else {
+            return Ok(CheckedCredentials(CheckedClaim::Anonymous));
+        };
         let (scheme, token) = authorization.split_once(' ').ok_or(AuthenticationError::Malformed)?;
-        // The scheme's name has no case (RFC 9110, section 11.1).
+        // The scheme is case-insensitive (RFC 9110, section 11.1).
         if !scheme.eq_ignore_ascii_case("bearer") {
             return Err(AuthenticationError::Malformed);
         }
@@ -81,7 +87,7 @@ impl Authenticator {
         if self.admin.is_operator_token(token) {
             return Ok(CheckedCredentials(CheckedClaim::Operator));
         }
-        let wanted = shown.tenant.as_deref().map(TenantId::try_new).transpose();
+        let wanted = credentials.tenant.as_deref().map(TenantId::try_new).transpose();
         let wanted = wanted.map_err(|_| AuthenticationError::TenantMismatch)?;
         if token.starts_with(API_KEY_PREFIX) {
             let key = ApiKeySecret::parse(token).ok_or(AuthenticationError::InvalidKey)?;
@@ -99,12 +105,12 @@ impl Authenticator {
         Ok(CheckedCredentials(CheckedClaim::Person { user, tenant, expires_at, token: TokenId::from_token(token) }))
     }
 
-    /// What somebody may who was recognised, as their company and the signed out tokens say.
+    /// The principal of verified credentials, with the authority that its company grants.
     ///
     /// # Errors
-    /// [`AuthenticationError`] when the token was signed out, the key is none, or the log does not answer.
-    pub async fn load_principal(&self, recognised: CheckedCredentials) -> Result<Principal, AuthenticationError> {
-        match recognised.0 {
+    /// [`AuthenticationError`] when the token was signed out, the key is not valid, or the event store is unavailable.
+    pub async fn load_principal(&self, checked: CheckedCredentials) -> Result<Principal, AuthenticationError> {
+        match checked.0 {
             CheckedClaim::Anonymous => Ok(Principal::anonymous()),
             CheckedClaim::Operator => Ok(Principal::operator()),
             CheckedClaim::Person { user, tenant, expires_at, token } => {
@@ -114,25 +120,25 @@ impl Authenticator {
         }
     }
 
-    /// What somebody may now, who was identified before: a long connection asks again.
+    /// The current authority of a principal; long connections check it again.
     ///
     /// # Errors
-    /// [`AuthenticationError::Unavailable`] when the log does not answer.
-    pub async fn load_authority(&self, identity: &Principal) -> Result<CallerAuthority, AuthenticationError> {
-        if let Some(token) = identity.token
+    /// [`AuthenticationError::Unavailable`] when the event store is unavailable.
+    pub async fn load_authority(&self, principal: &Principal) -> Result<CallerAuthority, AuthenticationError> {
+        if let Some(token) = principal.token
             && self.signed_out.is_signed_out(token).await
         {
             return Ok(CallerAuthority::Anonymous);
         }
-        match &identity.sender.authority {
-            CallerAuthority::Anonymous | CallerAuthority::System => Ok(identity.sender.authority.clone()),
+        match &principal.sender.authority {
+            CallerAuthority::Anonymous | CallerAuthority::System => Ok(principal.sender.authority.clone()),
             CallerAuthority::WithoutCompany | CallerAuthority::Member(_) => {
-                self.load_member_authority(identity.tenant(), identity.user()).await
+                self.load_member_authority(principal.tenant(), principal.user()).await
             }
             CallerAuthority::Machine(_) => {
-                let company = self.companies.load_company(identity.tenant()).await?;
+                let company = self.companies.load_company(principal.tenant()).await?;
                 let key = company.as_registered().and_then(|roster| {
-                    let id = identity.user().as_str().strip_prefix("key:")?;
+                    let id = principal.user().as_str().strip_prefix("key:")?;
                     roster.find_valid_key(domain::company::ApiKeyId::parse(id).ok()?, SystemClock.now())
                 });
                 Ok(key.map_or(CallerAuthority::Anonymous, |key| CallerAuthority::Machine(key.scopes.clone())))
@@ -140,28 +146,28 @@ impl Authenticator {
         }
     }
 
-    /// Lets the token that somebody showed count no more, wherever it is shown from now on: in this process at once, in
-    /// others as soon as they ask again.
+    /// Signs out the principal's token: it is rejected from now on, in this process at once, in others when their
+    /// cached lookup expires.
     ///
     /// # Errors
-    /// [`SignOutError`] when they showed none, or when it is not remembered.
-    pub async fn sign_out(&self, identity: &Principal) -> Result<(), SignOutError> {
-        let token = identity.token.ok_or(SignOutError::NoToken)?;
-        let end = identity.expires_at.ok_or(SignOutError::NoToken)?;
-        // A token may name an end as far away as a time can be.
+    /// [`SignOutError`] when there is no token, or when the sign-out cannot be stored.
+    pub async fn sign_out(&self, principal: &Principal) -> Result<(), SignOutError> {
+        let token = principal.token.ok_or(SignOutError::NoToken)?;
+        let end = principal.expires_at.ok_or(SignOutError::NoToken)?;
+        // A token's expiry may be as late as a time can be.
         let until = TimeDelta::from_std(self.tokens.leeway()).ok().and_then(|leeway| end.checked_add_signed(leeway));
         Ok(self.signed_out.record_sign_out(token, until.unwrap_or(end)).await?)
     }
 
-    /// A company has changed: what it says counts at once.
+    /// Discards the cached state of a company that has changed, so that the change is effective at once.
     pub fn invalidate_tenant(&self, tenant: &TenantId) {
         self.companies.invalidate(tenant);
     }
 
-    /// A token for development.
+    /// Issues a token for development.
     ///
     /// # Errors
-    /// [`LoginError::Disabled`] where the settings do not allow that.
+    /// [`LoginError::Disabled`] unless the configuration enables the development login.
     pub fn issue_development_token(
         &self,
         user: &UserId,
@@ -181,17 +187,17 @@ impl Authenticator {
             return Err(AuthenticationError::InvalidToken { reason: "it was signed out" });
         }
         let authority = self.load_member_authority(&tenant, &user).await?;
-        let counted = RateLimitSubject::User(user.to_string());
+        let rate_limit_subject = RateLimitSubject::User(user.to_string());
         Ok(Principal {
             sender: CommandSender { caller: Caller::new(user, tenant), authority },
             is_operator: false,
-            rate_limit_subject: counted,
+            rate_limit_subject,
             expires_at,
             token: Some(token),
         })
     }
 
-    /// A role in a company that there is not, or to which somebody does not belong, is none: the two are not told apart.
+    /// The user's role in a company. An unknown company and one without this member give the same answer.
     async fn load_member_authority(
         &self,
         tenant: &TenantId,
@@ -205,29 +211,29 @@ impl Authenticator {
         Ok(role.map_or(CallerAuthority::WithoutCompany, CallerAuthority::Member))
     }
 
-    async fn load_machine(&self, shown: ApiKeySecret) -> Result<Principal, AuthenticationError> {
-        let company = self.companies.load_company(&shown.tenant).await?;
-        let key = company.as_registered().and_then(|roster| roster.find_valid_key(shown.id, SystemClock.now()));
-        let Some(key) = key.filter(|key| shown.matches(&key.hash)) else {
-            self.known_keys.forget(&shown);
+    async fn load_machine(&self, presented: ApiKeySecret) -> Result<Principal, AuthenticationError> {
+        let company = self.companies.load_company(&presented.tenant).await?;
+        let key = company.as_registered().and_then(|roster| roster.find_valid_key(presented.id, SystemClock.now()));
+        let Some(key) = key.filter(|key| presented.matches(&key.hash)) else {
+            self.known_keys.forget(&presented);
             return Err(AuthenticationError::InvalidKey);
         };
-        self.known_keys.remember(&shown);
-        let user = UserId::try_new(&format!("key:{}", shown.id)).map_err(|_| AuthenticationError::InvalidKey)?;
+        self.known_keys.remember(&presented);
+        let user = UserId::try_new(&format!("key:{}", presented.id)).map_err(|_| AuthenticationError::InvalidKey)?;
         Ok(Principal {
             sender: CommandSender {
-                caller: Caller::new(user, shown.tenant.clone()),
+                caller: Caller::new(user, presented.tenant.clone()),
                 authority: CallerAuthority::Machine(key.scopes.clone()),
             },
             is_operator: false,
-            rate_limit_subject: RateLimitSubject::Key(shown.id.to_string()),
+            rate_limit_subject: RateLimitSubject::Key(presented.id.to_string()),
             expires_at: key.expires_at,
             token: None,
         })
     }
 }
 
-/// Somebody of whom is known what they show, and not yet what they may.
+/// Verified credentials whose authority is not looked up yet.
 #[derive(Debug)]
 pub struct CheckedCredentials(CheckedClaim);
 
@@ -240,13 +246,13 @@ enum CheckedClaim {
 }
 
 impl CheckedCredentials {
-    /// Whom limits count for before anything is looked up; `None` for a key that nobody here has seen to be good: whose it
-    /// is only its company can tell, and nobody uses up the room of a key that they only name.
+    /// What the rate limit is counted by before any lookup. `None` for a key that is not known to be valid: only its
+    /// company can tell, and a caller must not use up the limit of a key that it merely names.
     pub fn rate_limit_subject(&self) -> Option<RateLimitSubject> {
         match &self.0 {
             CheckedClaim::Anonymous => Some(RateLimitSubject::Address),
             CheckedClaim::Operator => Some(RateLimitSubject::Unlimited),
-            // A person is one caller, whatever company a header names.
+            // A user is one caller, whichever company a header names.
             CheckedClaim::Person { user, .. } => Some(RateLimitSubject::User(user.to_string())),
             CheckedClaim::Machine { key, is_known } => is_known.then(|| RateLimitSubject::Key(key.id.to_string())),
         }

@@ -1,4 +1,4 @@
-//! Who belongs to which company, as the log says: looked up for each request, and remembered for a moment.
+//! Cache of companies, for members' roles and API keys.
 
 use std::{
     collections::HashMap,
@@ -12,27 +12,26 @@ use eventstore::store::PgEventStore;
 
 use super::AuthenticationError;
 
-/// Most companies that are remembered at the same time.
+/// Most cached companies.
 const MAX_COMPANIES: usize = 10_000;
 
-/// Companies, and when they were looked up.
+/// Companies with the time of their lookup.
 type CachedCompanies = HashMap<TenantId, (Instant, Arc<Company>)>;
 
-/// Looks companies up.
 #[derive(Clone)]
 pub(super) struct CompanyCache {
     store: PgEventStore<Company>,
     cached: Arc<Mutex<CachedCompanies>>,
-    /// How long what was looked up counts; a change that this process makes counts at once.
+    /// Maximum age of cached companies; changes by this process invalidate them at once.
     max_age: Duration,
 }
 
 impl CompanyCache {
-    pub(super) fn new(store: PgEventStore<Company>, fresh: Duration) -> Self {
-        Self { store, cached: Arc::default(), max_age: fresh }
+    pub(super) fn new(store: PgEventStore<Company>, max_age: Duration) -> Self {
+        Self { store, cached: Arc::default(), max_age }
     }
 
-    /// A company as it is now, or was a moment ago. An unknown tenant is one that nobody has registered.
+    /// A company, at most `max_age` old. An unknown tenant gives an unregistered company.
     pub(super) async fn load_company(&self, tenant: &TenantId) -> Result<Arc<Company>, AuthenticationError> {
         let now = Instant::now();
         if let Some((at, company)) = self.lock().get(tenant)
@@ -43,18 +42,18 @@ impl CompanyCache {
         let context = self.store.load_aggregate(tenant.as_str()).await;
         let context = context.map_err(|error| AuthenticationError::Unavailable(Box::new(error)))?;
         let company = Arc::new(context.aggregate);
-        let mut remembered = self.lock();
-        if remembered.len() >= MAX_COMPANIES {
-            remembered.retain(|_, (at, _)| now.duration_since(*at) < self.max_age);
-            if remembered.len() >= MAX_COMPANIES {
-                remembered.clear();
+        let mut cached = self.lock();
+        if cached.len() >= MAX_COMPANIES {
+            cached.retain(|_, (at, _)| now.duration_since(*at) < self.max_age);
+            if cached.len() >= MAX_COMPANIES {
+                cached.clear();
             }
         }
-        remembered.insert(tenant.clone(), (now, Arc::clone(&company)));
+        cached.insert(tenant.clone(), (now, Arc::clone(&company)));
         Ok(company)
     }
 
-    /// Looks a company up anew at the next request.
+    /// Discards the cached state of a company.
     pub(super) fn invalidate(&self, tenant: &TenantId) {
         self.lock().remove(tenant);
     }

@@ -1,4 +1,4 @@
-//! Tokens for development: made by the service itself, where its settings allow that.
+//! Development login: tokens issued by the service itself, where the configuration allows it.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::value::{TenantId, UserId};
@@ -8,23 +8,21 @@ use secrecy::ExposeSecret;
 use super::token_verifier::TokenClaims;
 use crate::config::AuthConfig;
 
-/// How long such a token counts.
 const TOKEN_LIFETIME: TimeDelta = TimeDelta::hours(12);
 
-/// Why no token is made.
+/// Why no token is issued.
 #[derive(Debug, thiserror::Error)]
 pub enum LoginError {
-    /// This is no development stack.
+    /// The development login is not enabled.
     #[error(
         "the development login is off; auth.development_login turns it on, where nobody but developers can reach it"
     )]
     Disabled,
-    /// The secret cannot sign.
+    /// The token cannot be signed.
     #[error("signing a token")]
     Signing(#[source] jsonwebtoken::errors::Error),
 }
 
-/// Makes tokens.
 #[derive(Clone)]
 pub(super) struct DevelopmentLogin {
     key: Option<EncodingKey>,
@@ -42,7 +40,7 @@ impl DevelopmentLogin {
         }
     }
 
-    /// A token for that user, and until when it counts.
+    /// A token for a user, and its expiry.
     pub(super) fn issue_token(
         &self,
         user: &UserId,

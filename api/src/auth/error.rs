@@ -1,55 +1,55 @@
-//! Why what somebody showed does not tell who they are.
+//! Errors of authentication.
 
-/// A request that claims to be somebody's and is not. Says no more than its sender knows.
+/// Why credentials are not accepted. The messages reveal nothing that the sender does not know.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthenticationError {
     /// The header is no `Bearer` token.
     #[error("the header Authorization has to say: Bearer, a space, and the token")]
     Malformed,
-    /// The token is forged, expired, of another issuer, or none at all.
+    /// The token is malformed, forged, expired, or of another issuer.
     #[error("the token is not valid: {reason}")]
     InvalidToken {
-        /// What is wrong with it.
+        /// The defect, for the client.
         reason: &'static str,
     },
-    /// The key is unknown, revoked or expired: which of them is not told.
+    /// The key is unknown, revoked or expired; the message does not reveal which.
     #[error("the API key is not valid")]
     InvalidKey,
     /// The header names another tenant than the token.
     #[error("the header X-Medhub-Tenant names another tenant than the token")]
     TenantMismatch,
-    /// Nobody can be recognised now; trying later may help.
-    #[error("who you are cannot be found out now, try again")]
+    /// Authentication is unavailable; retrying may help.
+    #[error("authentication is unavailable, try again")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// Why nobody can be recognised by these settings.
+/// Why an authenticator cannot be created from a configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthenticatorSetupError {
-    /// No client for the identity provider can be made.
+    /// The client for the identity provider cannot be created.
     #[error("making a client for the identity provider")]
     Provider(#[from] reqwest::Error),
-    /// Tokens count that were made for others.
+    /// Tokens for other services would be accepted.
     #[error(
-        "{setting} is not set: tokens that the identity provider makes for other services would count here; set \
+        "{setting} is not set: tokens that the identity provider issues for other services would be accepted; set \
          MEDHUB__AUTH__ISSUER and MEDHUB__AUTH__AUDIENCE, which only the development login does without"
     )]
     MissingClaimSetting {
         /// The setting that is missing.
         setting: &'static str,
     },
-    /// The URL of Redis is none.
+    /// The URL of Redis is invalid.
     #[error("reading the URL of Redis")]
     Redis(#[from] redis::RedisError),
 }
 
-/// Why a token was not signed out.
+/// Why a token cannot be signed out.
 #[derive(Debug, thiserror::Error)]
 pub enum SignOutError {
-    /// It is no token that was shown.
+    /// The caller was not authenticated by a token.
     #[error("only a token is signed out; a key is revoked by its company")]
     NoToken,
-    /// Redis did not take it.
-    #[error("remembering that a token was signed out")]
+    /// The sign-out cannot be stored in Redis.
+    #[error("cannot store the sign-out of a token")]
     Unavailable(#[from] redis::RedisError),
 }

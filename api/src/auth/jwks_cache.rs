@@ -1,7 +1,7 @@
-//! The public keys of an identity provider: fetched in the background, at the start, every so often, and when a token names
-//! a key that is not among them, as happens when the provider takes a new one.
+//! Cache of an identity provider's public keys. They are fetched in the background: at startup, periodically, and when
+//! a token names an unknown key, as after a key rotation.
 //!
-//! Callers whose keys are known never wait for the provider, however long it hangs.
+//! Callers whose keys are cached never wait for the provider, however long it hangs.
 
 use std::{
     sync::{Arc, PoisonError, RwLock},
@@ -17,81 +17,71 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::AuthenticationError;
 
-/// Longest wait for the provider.
+/// Time limit of a fetch.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Longest that somebody waits whose key is not known.
+/// Longest wait of a caller for an unknown key.
 const UNKNOWN_KEY_WAIT: Duration = Duration::from_secs(2);
 
-/// Least time between two fetches: a stranger can name as many unknown keys as they like.
+/// Minimum time between two fetches: anybody can send tokens with unknown keys.
 const MIN_FETCH_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Longest set of keys that is read, in bytes.
+/// Longest accepted key set, in bytes.
 const MAX_JWKS_BYTES: usize = 256 * 1024;
 
-/// The provider's keys. Cheap to clone; with the last clone they are fetched no more.
+/// The cached keys. Cheap to clone; dropping the last clone ends the fetching.
 #[derive(Clone)]
 pub(super) struct JwksCache {
     state: Arc<JwksState>,
     min_fetch_interval: Duration,
-    /// How often was fetched, and whether that is going on.
+    /// Progress of the fetches.
     fetches: watch::Receiver<FetchProgress>,
     _stop_guard: Arc<DropGuard>,
 }
 
 struct JwksState {
-    /// Keys that were fetched once are used for as long as the provider is away.
+    /// The keys fetched last; they stay in use while the provider is unavailable.
     keys: RwLock<Option<JwkSet>>,
-    /// Somebody needs a key that is not there.
+    /// Notified when an unknown key is needed.
     fetch_requested: Notify,
 }
 
-/// How the fetching stands.
 #[derive(Debug, Clone, Copy, Default)]
 struct FetchProgress {
-    /// How many have ended.
+    /// Number of completed fetches.
     completed: u64,
-    /// When the last one began.
+    /// When the latest fetch began.
     last_started: Option<Instant>,
     is_running: bool,
 }
 
 impl FetchProgress {
-    /// Whether a key that is asked for now may still come with a fetch.
-    fn may_bring_new_keys(&self, shortest_pause: Duration) -> bool {
-        self.is_running || self.last_started.is_none_or(|at| at.elapsed() >= shortest_pause)
+    /// Whether a fetch that is running or due may bring an unknown key.
+    fn may_bring_new_keys(&self, min_fetch_interval: Duration) -> bool {
+        self.is_running || self.last_started.is_none_or(|at| at.elapsed() >= min_fetch_interval)
     }
 }
 
 impl JwksCache {
-    /// Keys that are `fresh` for so long. Call it inside a Tokio runtime.
-    pub(super) fn new(url: &str, fresh: Duration) -> Result<Self, reqwest::Error> {
-        Self::with_fetch_interval(url, fresh, MIN_FETCH_INTERVAL)
+    /// A cache whose keys are refreshed after `max_age`. Call it inside a Tokio runtime.
+    pub(super) fn new(url: &str, max_age: Duration) -> Result<Self, reqwest::Error> {
+        Self::with_fetch_interval(url, max_age, MIN_FETCH_INTERVAL)
     }
 
-    fn with_fetch_interval(url: &str, fresh: Duration, shortest_pause: Duration) -> Result<Self, reqwest::Error> {
+    fn with_fetch_interval(url: &str, max_age: Duration, min_fetch_interval: Duration) -> Result<Self, reqwest::Error> {
         let client =
             reqwest::Client::builder().timeout(FETCH_TIMEOUT).redirect(reqwest::redirect::Policy::none()).build()?;
-        let shared = Arc::new(JwksState { keys: RwLock::default(), fetch_requested: Notify::new() });
-        let (tell, fetches) = watch::channel(FetchProgress::default());
+        let state = Arc::new(JwksState { keys: RwLock::default(), fetch_requested: Notify::new() });
+        let (progress, fetches) = watch::channel(FetchProgress::default());
         let stop = CancellationToken::new();
-        let source = JwksFetcher {
-            client,
-            url: url.to_owned(),
-            max_age: fresh.max(shortest_pause),
-            min_fetch_interval: shortest_pause,
-        };
-        let refresh = source.run_refresh(Arc::clone(&shared), tell);
+        let key_fetcher =
+            JwksFetcher { client, url: url.to_owned(), max_age: max_age.max(min_fetch_interval), min_fetch_interval };
+        let refresh = key_fetcher.run_refresh(Arc::clone(&state), progress);
         tokio::spawn(stop.clone().run_until_cancelled_owned(refresh));
-        Ok(Self {
-            state: shared,
-            min_fetch_interval: shortest_pause,
-            fetches,
-            _stop_guard: Arc::new(stop.drop_guard()),
-        })
+        Ok(Self { state, min_fetch_interval, fetches, _stop_guard: Arc::new(stop.drop_guard()) })
     }
 
-    /// The key with that id; `None` where the provider has none.
+    /// The key with this id; `None` if the provider has none.
     pub(super) async fn load_key(&self, id: &str) -> Result<Option<Jwk>, AuthenticationError> {
         if let KeyLookup::Key(key) = self.find_cached(id) {
             return Ok(Some(*key));
@@ -100,14 +90,14 @@ impl JwksCache {
         let before = *fetches.borrow_and_update();
         if before.may_bring_new_keys(self.min_fetch_interval) {
             self.state.fetch_requested.notify_one();
-            // Whether it came in time or not: what is there now is what there is.
+            // After the wait the cache is decisive, whether or not the fetch completed in time.
             let _ = timeout(UNKNOWN_KEY_WAIT, fetches.wait_for(|now| now.completed > before.completed)).await;
         }
         match self.find_cached(id) {
             KeyLookup::Key(key) => Ok(Some(*key)),
             KeyLookup::OtherKeys => Ok(None),
             KeyLookup::NoKeys => {
-                Err(AuthenticationError::Unavailable("the identity provider's keys are not there yet".into()))
+                Err(AuthenticationError::Unavailable("the identity provider's keys have not been fetched yet".into()))
             }
         }
     }
@@ -122,16 +112,15 @@ impl JwksCache {
     }
 }
 
-/// What is there of a key.
 enum KeyLookup {
     Key(Box<Jwk>),
-    /// Only others.
+    /// Keys were fetched, but not this one.
     OtherKeys,
-    /// Nothing was fetched yet.
+    /// No keys have been fetched yet.
     NoKeys,
 }
 
-/// Where the keys come from, and how often they are fetched.
+/// Fetches the keys periodically and on request.
 struct JwksFetcher {
     client: reqwest::Client,
     url: String,
@@ -140,38 +129,38 @@ struct JwksFetcher {
 }
 
 impl JwksFetcher {
-    /// Fetches the keys again and again.
-    async fn run_refresh(self, shared: Arc<JwksState>, tell: watch::Sender<FetchProgress>) {
+    /// Fetches the keys until the task is cancelled.
+    async fn run_refresh(self, state: Arc<JwksState>, progress: watch::Sender<FetchProgress>) {
         loop {
             let began = Instant::now();
-            tell.send_modify(|fetches| {
+            progress.send_modify(|fetches| {
                 fetches.last_started = Some(began);
                 fetches.is_running = true;
             });
             let fetched = self.fetch_keys().await;
             let pause = if fetched.is_ok() { self.max_age } else { self.min_fetch_interval };
             match fetched {
-                Ok(keys) => *shared.keys.write().unwrap_or_else(PoisonError::into_inner) = Some(keys),
-                Err(error) => tracing::warn!(error = &*error, "the identity provider's keys cannot be fetched"),
+                Ok(keys) => *state.keys.write().unwrap_or_else(PoisonError::into_inner) = Some(keys),
+                Err(error) => tracing::warn!(error = &*error, "cannot fetch the identity provider's keys"),
             }
-            tell.send_modify(|fetches| {
+            progress.send_modify(|fetches| {
                 fetches.completed += 1;
                 fetches.is_running = false;
             });
             tokio::select! {
                 () = sleep(pause.saturating_sub(began.elapsed())) => {}
-                () = shared.fetch_requested.notified() => sleep(self.min_fetch_interval.saturating_sub(began.elapsed())).await,
+                () = state.fetch_requested.notified() => sleep(self.min_fetch_interval.saturating_sub(began.elapsed())).await,
             }
         }
     }
 
     async fn fetch_keys(&self) -> Result<JwkSet, Box<dyn std::error::Error + Send + Sync>> {
-        let mut answer = self.client.get(&self.url).send().await?.error_for_status()?;
+        let mut response = self.client.get(&self.url).send().await?.error_for_status()?;
         let mut body = vec![];
-        while let Some(some) = answer.chunk().await? {
-            body.extend_from_slice(&some);
+        while let Some(chunk) = response.chunk().await? {
+            body.extend_from_slice(&chunk);
             if body.len() > MAX_JWKS_BYTES {
-                return Err("the identity provider answers with more than keys".into());
+                return Err("the identity provider's key set is too long".into());
             }
         }
         Ok(serde_json::from_slice(&body)?)
@@ -187,7 +176,7 @@ mod tests {
 
     use super::*;
 
-    /// A provider of one key, which hangs when told to.
+    /// A provider with one key, which hangs on demand.
     struct StubProvider {
         url: String,
         hangs: Arc<AtomicBool>,
@@ -224,7 +213,7 @@ mod tests {
             sleep(Duration::from_millis(5)).await;
         }
         let asked = provider.request_count.load(Ordering::SeqCst);
-        // A stranger's key waits for the fetch that hangs, and starts no other.
+        // An unknown key waits for the fetch that hangs, and starts no other.
         let stranger = tokio::spawn({
             let jwks = jwks.clone();
             async move { jwks.load_key("unknown").await.map(|key| key.is_some()) }

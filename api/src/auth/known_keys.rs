@@ -1,4 +1,4 @@
-//! API keys that were good when they were shown last: they are not taken for guesses.
+//! API keys that were valid when they were last used, so that they are not counted as guesses.
 
 use std::{
     num::NonZeroUsize,
@@ -10,10 +10,10 @@ use sha2::{Digest, Sha256};
 
 use super::api_key::ApiKeySecret;
 
-/// Most keys that are remembered; the one that was not shown for longest is forgotten first.
+/// Most remembered keys; beyond it the least recently used are forgotten.
 const MAX_KEYS: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
 
-/// Remembers keys by their SHA-256. Whether one still counts is asked each time. Cheap to clone; clones remember the same.
+/// Remembers keys by their SHA-256. Their validity is still checked each time. Cheap to clone; clones share the keys.
 #[derive(Clone)]
 pub(super) struct KnownKeys(Arc<Mutex<LruCache<[u8; 32], ()>>>);
 

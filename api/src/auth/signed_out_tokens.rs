@@ -1,4 +1,4 @@
-//! Tokens that were signed out before their end: remembered in `Redis` until then, so that every process knows.
+//! Tokens that were signed out before their expiry: stored in `Redis` until then, for all processes.
 
 use std::{
     num::NonZeroUsize,
@@ -15,54 +15,54 @@ use redis::{
 };
 use sha2::{Digest, Sha256};
 
-/// Tokens of which is remembered whether they were signed out.
+/// Most cached lookups.
 const MAX_LOOKUPS: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
 
-/// Longest wait for an answer.
+/// Time limit of a call to `Redis`.
 const REDIS_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// A token by its SHA-256: whoever reads what is kept cannot use it.
+/// A token by its SHA-256, from which it cannot be reconstructed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TokenId([u8; 32]);
 
 impl TokenId {
-    /// Of this token.
+    /// The id of a token.
     pub(super) fn from_token(token: &str) -> Self {
         Self(Sha256::digest(token).into())
     }
 }
 
-/// When it was looked up, and whether it was signed out.
+/// Time of the lookup, and whether the token was signed out.
 type SignOutLookups = LruCache<TokenId, (Instant, bool)>;
 
-/// Knows what was signed out. Cheap to clone; clones know the same.
+/// Stores and looks up signed-out tokens. Cheap to clone; clones share the cache.
 #[derive(Clone)]
 pub(super) struct SignedOutTokens {
     connection: ConnectionManager,
     prefix: Arc<str>,
     lookups: Arc<Mutex<SignOutLookups>>,
-    /// How long what was looked up counts; what this process signs out counts at once.
+    /// Maximum age of cached lookups; sign-outs by this process are effective at once.
     max_age: Duration,
 }
 
 impl SignedOutTokens {
     /// Over the `Redis` of the views. Call it inside a Tokio runtime.
-    pub(super) fn new(redis: &RedisConfig, fresh: Duration) -> Result<Self, RedisError> {
+    pub(super) fn new(redis: &RedisConfig, max_age: Duration) -> Result<Self, RedisError> {
         let manager = ConnectionManagerConfig::new()
             .set_connection_timeout(Some(REDIS_TIMEOUT))
             .set_response_timeout(Some(REDIS_TIMEOUT))
             .set_number_of_retries(1);
         let connection = ConnectionManager::new_lazy_with_config(Client::open(redis.url.as_str())?, manager)?;
         let prefix = format!("{}signed-out:", redis.key_prefix).into();
-        Ok(Self { connection, prefix, lookups: Arc::new(Mutex::new(LruCache::new(MAX_LOOKUPS))), max_age: fresh })
+        Ok(Self { connection, prefix, lookups: Arc::new(Mutex::new(LruCache::new(MAX_LOOKUPS))), max_age })
     }
 
-    /// Whether a token was signed out. While `Redis` is away only what is remembered is.
+    /// Whether a token was signed out. While `Redis` is unavailable, only cached sign-outs count.
     pub(super) async fn is_signed_out(&self, token: TokenId) -> bool {
         let now = Instant::now();
-        let known = self.lock().get(&token).copied();
-        // What was signed out never counts again.
-        if let Some((at, is_signed_out)) = known
+        let cached = self.lock().get(&token).copied();
+        // A sign-out is never reverted, so a cached one does not expire.
+        if let Some((at, is_signed_out)) = cached
             && (is_signed_out || now.duration_since(at) < self.max_age)
         {
             return is_signed_out;
@@ -75,14 +75,14 @@ impl SignedOutTokens {
                 is_signed_out
             }
             Err(error) => {
-                // Better all requests than none.
-                tracing::warn!(error = &error as &dyn std::error::Error, "nobody knows which tokens were signed out");
+                // Accepting a signed-out token is better than refusing all requests.
+                tracing::warn!(error = &error as &dyn std::error::Error, "sign-out lookup failed, token accepted");
                 false
             }
         }
     }
 
-    /// Lets a token count no more, which would count until then.
+    /// Marks a token as signed out until its expiry.
     pub(super) async fn record_sign_out(&self, token: TokenId, until: DateTime<Utc>) -> Result<(), RedisError> {
         let mut set = redis::cmd("SET");
         set.arg(self.redis_key(token)).arg(1).arg("EXAT").arg(until.timestamp().max(1));

@@ -1,4 +1,4 @@
-//! Reading tokens: who signed them, and whether they still count.
+//! Verification of tokens: signature, issuer, audience and expiry.
 
 use std::time::Duration;
 
@@ -11,28 +11,28 @@ use serde::{Deserialize, Serialize};
 use super::{AuthenticationError, jwks_cache::JwksCache};
 use crate::config::AuthConfig;
 
-/// Longest token that is looked at, in bytes.
+/// Longest accepted token, in bytes.
 const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
-/// What a token says.
+/// Claims of a token.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct TokenClaims {
-    /// Who.
+    /// User id.
     pub(super) sub: String,
-    /// Until when it counts, in Unix seconds.
+    /// Expiry, in Unix seconds.
     pub(super) exp: i64,
-    /// For which tenant, if the provider knows that.
+    /// Tenant, if the provider sets it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) tenant: Option<String>,
-    /// Who made it.
+    /// Issuer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) iss: Option<String>,
-    /// For whom it was made.
+    /// Audience.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) aud: Option<serde_json::Value>,
 }
 
-/// Somebody that a token names.
+/// The user that a token names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct TokenSubject {
     pub(super) user: UserId,
@@ -40,7 +40,7 @@ pub(super) struct TokenSubject {
     pub(super) expires_at: Option<DateTime<Utc>>,
 }
 
-/// Reads tokens by a secret of our own, by an identity provider's keys, or both.
+/// Verifies tokens by a shared secret, by an identity provider's keys, or both.
 #[derive(Clone)]
 pub(super) struct TokenVerifier {
     secret: Option<DecodingKey>,
@@ -62,26 +62,26 @@ impl TokenVerifier {
         })
     }
 
-    /// How long a token counts behind its end, since clocks differ.
+    /// How long a token is accepted after its expiry, since clocks differ.
     pub(super) fn leeway(&self) -> Duration {
         Duration::from_secs(self.leeway_s)
     }
 
-    /// Who a token names.
+    /// Verifies a token and returns its subject.
     ///
-    /// The algorithm is never taken from the token's word alone: a secret is used for HS256 only, and a key of the
-    /// provider for the algorithm that the provider says it is for.
+    /// The algorithm of the token's header is not trusted: the secret is used for HS256 only, and a key of the provider
+    /// for the algorithm that the provider declares for it.
     pub(super) async fn verify_token(&self, token: &str) -> Result<TokenSubject, AuthenticationError> {
         let refused = |reason| AuthenticationError::InvalidToken { reason };
         if token.len() > MAX_TOKEN_BYTES {
             return Err(refused("it is too long"));
         }
-        let header = decode_header(token).map_err(|_| refused("it is no JWT that is taken here"))?;
+        let header = decode_header(token).map_err(|_| refused("it is not an acceptable JWT"))?;
         let claims = match (header.alg, &self.secret, &self.jwks) {
             (Algorithm::HS256, Some(secret), _) => self.decode_claims(token, secret, Algorithm::HS256)?,
             (alg @ (Algorithm::RS256 | Algorithm::ES256), _, Some(jwks)) => {
                 let id = header.kid.ok_or(refused("it does not say which key signed it"))?;
-                let key = jwks.load_key(&id).await?.ok_or(refused("nobody knows the key that signed it"))?;
+                let key = jwks.load_key(&id).await?.ok_or(refused("the key that signed it is unknown"))?;
                 let is_for = key.common.key_algorithm.is_none_or(|known| known.to_string() == format!("{alg:?}"));
                 if !is_for {
                     return Err(refused("its key is for another algorithm"));
@@ -89,7 +89,7 @@ impl TokenVerifier {
                 let key = DecodingKey::from_jwk(&key).map_err(|_| refused("its key cannot be used"))?;
                 self.decode_claims(token, &key, alg)?
             }
-            _ => return Err(refused("its algorithm is not taken here")),
+            _ => return Err(refused("its algorithm is not supported")),
         };
         let user = UserId::try_new(&claims.sub).map_err(|_| refused("sub is no user id"))?;
         let tenant = claims.tenant.as_deref().map(TenantId::try_new).transpose();
@@ -119,17 +119,14 @@ impl TokenVerifier {
             validation.required_spec_claims.insert("aud".to_owned());
         }
         decode::<TokenClaims>(token, key, &validation).map(|data| data.claims).map_err(|error| {
-            #[expect(
-                clippy::wildcard_enum_match_arm,
-                reason = "the library may tell more; all of it means the same here"
-            )]
+            #[expect(clippy::wildcard_enum_match_arm, reason = "all other errors mean the same here")]
             let reason = match error.kind() {
                 ErrorKind::ExpiredSignature => "it has expired",
-                ErrorKind::ImmatureSignature => "it does not count yet",
+                ErrorKind::ImmatureSignature => "it is not valid yet",
                 ErrorKind::InvalidIssuer => "it is of another issuer",
                 ErrorKind::InvalidAudience => "it was made for another audience",
                 ErrorKind::InvalidSignature => "its signature is wrong",
-                _ => "it is no JWT that is taken here",
+                _ => "it is not an acceptable JWT",
             };
             AuthenticationError::InvalidToken { reason }
         })

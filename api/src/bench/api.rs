@@ -1,7 +1,7 @@
-//! What a caller gets from a running service: a fixed number of requests of each kind, from this machine.
+//! Measures a running service: a fixed number of requests of each kind, sent from this machine.
 //!
-//! The raw limit is the service's own `/health` in the same run: the same way over HTTP, with nothing done at its end. For
-//! changes it is the same command given inside this process.
+//! The raw limit is the service's own `/health` in the same run: the same way over HTTP, with nothing done at its end.
+//! For changes it is the same command given inside this process.
 
 mod request_load;
 mod subscribers;
@@ -31,71 +31,72 @@ use uuid::Uuid;
 use self::request_load::{RequestLoad, TargetService};
 use crate::{app_context::AppContext, bench::BenchFigures, config::MedhubConfig};
 
-/// Requests that are under way together where no rate is given.
+/// Requests in flight at once for kinds without a rate.
 const MAX_IN_FLIGHT: usize = 64;
 
-/// What is to be measured.
+/// Options of the benchmark.
 #[derive(Debug, Clone)]
 pub struct ApiBenchOptions {
-    /// The service.
+    /// Base URL of the service.
     pub base_url: String,
-    /// What an operator shows.
+    /// The operator's token.
     pub operator_token: String,
-    /// Requests of each kind.
+    /// Requests of the cheapest kind; each other kind sends a fraction of it.
     pub requests: u64,
-    /// Requests a second where a rate is kept.
+    /// Requests per second of kinds that are measured at a rate.
     pub rate: u32,
-    /// Subscribers.
+    /// Number of subscribers.
     pub subscribers: usize,
-    /// Only these kinds; all where none is named.
+    /// Kinds to measure; all if empty.
     pub kinds: Vec<String>,
 }
 
-/// What one kind of request gave.
+/// Result of one kind of request.
 #[derive(Debug, Clone, Serialize)]
 pub struct ApiBenchReport {
     /// Always `api`.
     pub bench: &'static str,
-    /// Which kind.
+    /// Kind of request, one of [`REQUEST_KINDS`].
     pub kind: &'static str,
-    /// What was measured; an event is a request, or what a request told.
+    /// Figures; an event is a request, or an event in the body of a request.
     #[serde(flatten)]
     pub figures: BenchFigures,
-    /// `events_per_s` divided by that of the raw limit of the same run.
+    /// Requests per second divided by those of the baseline of the same run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ratio: Option<f64>,
-    /// What the raw limit is.
+    /// Describes the baseline.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub raw_is: Option<&'static str>,
-    /// Requests a second that were asked for; as many as possible where none is said.
+    /// Requested rate, in requests per second; `None` for as many as possible.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<u32>,
-    /// Requests under way together, or subscribers.
+    /// Requests in flight at once, or number of subscribers.
     pub at_once: usize,
 }
 
-/// The kinds of requests, as the command line names them.
+/// Kinds of requests, as the command line names them.
 pub const REQUEST_KINDS: [&str; 9] =
     ["health", "view", "list", "search", "analytics", "mutation", "ingest", "ingest-batch", "subscribers"];
 
-/// Measures each kind, and hands each line out as it is there.
+/// Measures each kind, and passes each report to `print` as soon as it is complete.
 ///
 /// # Errors
-/// When the service does not answer, or answers with an error.
+/// When the service does not answer or returns an error.
 pub async fn run(
     config: &MedhubConfig,
     work: &ApiBenchOptions,
     mut print: impl FnMut(&ApiBenchReport) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let stores = AppContext::open_without_model(config)?;
+    let app = AppContext::open_without_model(config)?;
     let target = TargetService::new(&work.base_url);
     let scene = ApiBenchFixture::prepare(&target, work).await?;
-    wait_for_projections(&stores).await?;
+    wait_for_projections(&app).await?;
     let wanted = |kind: &str| work.kinds.is_empty() || work.kinds.iter().any(|only| only == kind);
     let full = RequestLoad { requests: work.requests, in_flight: MAX_IN_FLIGHT, rate: None };
     let steady = RequestLoad { rate: Some(work.rate), ..full };
 
-    let health = target.measure_load(full, |target, _| target.get("/health", None)).await.context("asking /health")?;
+    let health =
+        target.measure_load(full, |target, _| target.get("/health", None)).await.context("requesting /health")?;
     let raw = health.events_per_s;
     let line = |kind, figures: BenchFigures, load: RequestLoad, events_per_request: u64| {
         let ratio = (raw > 0.0).then(|| figures.events_per_s / u64_to_f64(events_per_request) / raw);
@@ -139,35 +140,33 @@ pub async fn run(
             };
             print(&line(
                 kind,
-                target.measure_load(load, ask).await.with_context(|| format!("asking for {kind}"))?,
+                target.measure_load(load, ask).await.with_context(|| format!("requesting {kind}"))?,
                 load,
                 1,
             ))?;
         }
     }
     if wanted("mutation") {
-        print(
-            &measure_mutations(&stores, &target, &scene, RequestLoad { requests: work.requests / 2, ..full }).await?,
-        )?;
+        print(&measure_mutations(&app, &target, &scene, RequestLoad { requests: work.requests / 2, ..full }).await?)?;
     }
     for (kind, load, events) in [
         ("ingest", RequestLoad { requests: work.requests / 10, in_flight: 1, rate: None }, 1),
         ("ingest-batch", RequestLoad { requests: work.requests / 50, in_flight: 8, rate: None }, 500),
     ] {
         if wanted(kind) {
-            wait_for_projections(&stores).await?;
+            wait_for_projections(&app).await?;
             let figures = target.measure_load(load, move |target, number| send_views(target, number, events)).await?;
             print(&line(kind, figures, load, events))?;
         }
     }
     if wanted("subscribers") {
-        wait_for_projections(&stores).await?;
+        wait_for_projections(&app).await?;
         print(&subscribers::measure_subscribers(&target, &scene, work.subscribers).await?)?;
     }
     Ok(())
 }
 
-/// What requests are about.
+/// Tokens and ids that the requests use.
 #[derive(Clone)]
 struct ApiBenchFixture {
     operator_token: Arc<str>,
@@ -176,12 +175,12 @@ struct ApiBenchFixture {
     opportunity_ids: Arc<[String]>,
 }
 
-/// Words that people look for.
+/// Queries of search requests.
 const SEARCH_PHRASES: [&str; 5] =
     ["hospital beds", "wheelchair repair", "surgical gloves", "x-ray machines", "patient lifts"];
 
 impl ApiBenchFixture {
-    /// A company of the benchmark's own, and opportunities that are there.
+    /// Creates a tenant for the benchmark and loads ids of opportunities.
     async fn prepare(target: &TargetService, work: &ApiBenchOptions) -> anyhow::Result<Self> {
         let operator: Arc<str> = work.operator_token.as_str().into();
         let listed = target
@@ -193,10 +192,7 @@ impl ApiBenchFixture {
         let edges = listed["opportunities"]["edges"].as_array().cloned().unwrap_or_default();
         let opportunities: Vec<_> =
             edges.iter().filter_map(|edge| edge["node"]["id"].as_str().map(str::to_owned)).collect();
-        anyhow::ensure!(
-            !opportunities.is_empty(),
-            "there are no opportunities: import some first, with `medhub import`"
-        );
+        anyhow::ensure!(!opportunities.is_empty(), "there are no opportunities: run `medhub import` first");
         let tenant = format!("bench-{}", Uuid::new_v4().simple());
         let login = async |tenant: Option<&str>| {
             let login = json!({ "query": "mutation($tenant: String) { developmentLogin(user: \"bench\", tenant: $tenant) { token } }", "variables": { "tenant": tenant } });
@@ -230,9 +226,9 @@ impl ApiBenchFixture {
     }
 }
 
-/// Changes over the API, beside the same commands inside this process on the same log.
+/// Measures mutations over the API, beside the same commands dispatched in this process on the same log.
 async fn measure_mutations(
-    stores: &AppContext,
+    app: &AppContext,
     target: &TargetService,
     scene: &ApiBenchFixture,
     load: RequestLoad,
@@ -249,14 +245,14 @@ async fn measure_mutations(
             Ok(1)
         }
     };
-    let figures = target.measure_load(load, change).await.context("changing something")?;
+    let figures = target.measure_load(load, change).await.context("sending mutations")?;
 
-    wait_for_projections(stores).await?;
+    wait_for_projections(app).await?;
     let caller = Caller::new(UserId::try_new("bench")?, scene.tenant.clone());
     let sender = Arc::new(CommandSender { caller, authority: CallerAuthority::Member(Role::Admin) });
-    let own_bus = Arc::clone(&stores.dispatcher);
-    let give = move |_, number| {
-        let (bus, sender) = (Arc::clone(&own_bus), Arc::clone(&sender));
+    let own_dispatcher = Arc::clone(&app.dispatcher);
+    let dispatch = move |_, number| {
+        let (dispatcher, sender) = (Arc::clone(&own_dispatcher), Arc::clone(&sender));
         async move {
             let asset = ResourceContent {
                 name: ResourceName::try_new(&generate_words(number))?,
@@ -265,13 +261,13 @@ async fn measure_mutations(
                 tags: ResourceTags::default(),
                 document_id: None,
             };
-            let command = ResourceCommand::Create { asset, stamp: bus.stamp(&sender) };
+            let command = ResourceCommand::Create { asset, stamp: dispatcher.stamp(&sender) };
             let id = Uuid::new_v4().to_string();
-            bus.dispatch::<Resource>(&sender, &id, &CommandPreconditions::default(), command).await?;
+            dispatcher.dispatch::<Resource>(&sender, &id, &CommandPreconditions::default(), command).await?;
             Ok(1)
         }
     };
-    let inside = target.measure_load(load, give).await.context("giving commands inside this process")?;
+    let inside = target.measure_load(load, dispatch).await.context("dispatching commands in this process")?;
     let ratio = (inside.events_per_s > 0.0).then(|| figures.events_per_s / inside.events_per_s);
     Ok(ApiBenchReport {
         bench: "api",
@@ -284,11 +280,11 @@ async fn measure_mutations(
     })
 }
 
-/// Waits until the read models have taken in what was measured before: that work is not part of what comes next.
-async fn wait_for_projections(stores: &AppContext) -> anyhow::Result<()> {
+/// Waits until the read models have caught up, so that their work does not affect the next measurement.
+async fn wait_for_projections(app: &AppContext) -> anyhow::Result<()> {
     let end = Instant::now() + CATCH_UP_TIMEOUT;
     loop {
-        let pipeline = stores.pipeline_status().await?;
+        let pipeline = app.pipeline_status().await?;
         let behind = pipeline.projections.iter().filter(|row| row.live && row.lag_records != Some(0));
         let behind: Vec<_> = behind.map(|row| row.projection.as_str()).collect();
         if pipeline.relay.lag_events == 0 && behind.is_empty() {
@@ -296,19 +292,19 @@ async fn wait_for_projections(stores: &AppContext) -> anyhow::Result<()> {
         }
         anyhow::ensure!(
             Instant::now() < end,
-            "after {CATCH_UP_TIMEOUT:?} these are still behind: the relay or {behind:?}"
+            "after {CATCH_UP_TIMEOUT:?} the relay or these projections still have a lag: {behind:?}"
         );
         sleep(Duration::from_millis(500)).await;
     }
 }
 
-/// A text of words that other texts hardly have: an index in which all have the same is none that anybody keeps.
+/// Generates a text of rare words: real indexes do not consist of identical texts.
 fn generate_words(number: u64) -> String {
     let word = |place: u64| format!("w{:x}", (number * 12 + place).wrapping_mul(0x9e37_79b9) % 100_003);
     (0..12).map(word).collect::<Vec<_>>().join(" ")
 }
 
-/// One request with views; answers how many.
+/// Sends one request with `events` views and returns their number.
 async fn send_views(target: TargetService, number: u64, events: u64) -> anyhow::Result<u64> {
     static RUN: AtomicU64 = AtomicU64::new(0);
     let session = format!("bench-{number}-{}-{}", RUN.fetch_add(1, Ordering::Relaxed), Uuid::new_v4().simple());
@@ -323,8 +319,8 @@ fn u64_to_f64(number: u64) -> f64 {
     number as f64
 }
 
-/// Longest wait for the read models.
+/// How long to wait until the read models have caught up.
 const CATCH_UP_TIMEOUT: Duration = Duration::from_mins(3);
 
-/// Longest wait for one answer.
+/// Timeout of a request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);

@@ -1,4 +1,4 @@
-//! Appending: single commands through `cqrs-es`, and batches, beside pgbench.
+//! Measures appends: single commands through `cqrs-es`, and batches, beside pgbench.
 //!
 //! All three take turns in rounds on one server and one database made for it, so that a machine that gets slower or
 //! faster does so for all of them; a ratio is the median over the rounds.
@@ -23,48 +23,48 @@ use self::{
 use super::{BenchFigures, BenchReport};
 use crate::config::MedhubConfig;
 
-/// What is measured.
+/// Options of the benchmark.
 #[derive(Debug, Clone)]
 pub struct AppendBenchOptions {
-    /// Commands that wait at the same time, and clients of pgbench.
+    /// Commands in flight at once, and clients of pgbench.
     pub in_flight: usize,
-    /// How long each measurement takes in a round.
+    /// Duration of each measurement in a round.
     pub round_duration: Duration,
-    /// How many rounds.
+    /// Number of rounds.
     pub rounds: usize,
-    /// Events of a batch.
+    /// Events per batch.
     pub batch_events: usize,
-    /// Batches appended at the same time.
+    /// Batches appended at once.
     pub batch_writers: usize,
-    /// Which store handles single commands.
+    /// The event store that handles single commands.
     pub store: CommandStoreKind,
 }
 
-/// A store of single commands.
+/// An event store of single commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CommandStoreKind {
-    /// The product's own.
+    /// The product's event store.
     Medhub,
-    /// The library's, on the same table.
+    /// The event store of the library postgres-es, on the same table.
     PostgresEs,
 }
 
-/// Why there are no figures.
+/// Why the benchmark failed.
 #[derive(Debug, thiserror::Error)]
 pub enum AppendBenchError {
-    /// Postgres did not do what it was asked.
+    /// A statement failed.
     #[error("{doing}")]
     Database {
-        /// What was asked.
+        /// What was attempted.
         doing: &'static str,
-        /// Why not.
+        /// The error of Postgres.
         #[source]
         source: sqlx::Error,
     },
     /// The database of the benchmark has no tables.
     #[error("preparing the database of the benchmark")]
     Migrate(#[source] LogError),
-    /// There is nothing to compare with.
+    /// pgbench is not installed.
     #[error(
         "pgbench is not on PATH nor in /usr/lib/postgresql/*/bin; install it (Debian and Ubuntu: postgresql; Fedora: \
          postgresql-contrib)"
@@ -75,25 +75,25 @@ pub enum AppendBenchError {
     RunPgbench {
         /// The program.
         program: PathBuf,
-        /// Why not.
+        /// Why it did not start.
         #[source]
         source: std::io::Error,
     },
     /// pgbench failed.
-    #[error("pgbench ended with {status}: {said}")]
+    #[error("pgbench ended with {status}: {stderr}")]
     Pgbench {
-        /// How.
+        /// Exit status of pgbench.
         status: ExitStatus,
-        /// What it said.
-        said: String,
+        /// Its standard error.
+        stderr: String,
     },
     /// A value of the sample is not valid: a defect of this program.
-    #[error("making the sample notice")]
+    #[error("creating the sample notice")]
     Notice(#[source] InvalidValue),
     /// The commands do not lead to one event each: a defect of this program.
     #[error("a command of the sample leads to {events} events instead of one")]
     Workload {
-        /// How many.
+        /// Number of events.
         events: usize,
     },
     /// An event has no form in JSON: a defect of this program.
@@ -108,18 +108,18 @@ pub enum AppendBenchError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// There is nothing to note waits in: a defect of this program.
-    #[error("making a histogram")]
+    /// The histogram could not be created: a defect of this program.
+    #[error("creating a histogram")]
     Histogram(#[source] hdrhistogram::CreationError),
-    /// A measuring task broke off.
-    #[error("measuring broke off")]
+    /// A measuring task panicked.
+    #[error("a measuring task panicked")]
     TaskPanicked(#[source] tokio::task::JoinError),
-    /// Told to stop.
+    /// Interrupted by Ctrl-C.
     #[error("interrupted; the database of the benchmark is removed")]
     Interrupted,
 }
 
-/// Measures, and says on `progress` how it goes. The database made for it is removed however this ends.
+/// Runs all rounds, and reports each on `progress`. The database of the benchmark is removed in any case.
 ///
 /// # Errors
 /// [`AppendBenchError`] when the server or pgbench fails, or on Ctrl-C.

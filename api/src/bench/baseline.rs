@@ -1,4 +1,4 @@
-//! The raw limit of a read model: a plain client that writes the rows which are there already, to another place.
+//! The baseline of a read model: a plain client that copies its rows to another table, collection or key prefix.
 
 mod clickhouse;
 mod qdrant;
@@ -15,41 +15,41 @@ use projections::{
 
 use super::bench_environment::BenchEnvironment;
 
-/// The read models of what the benchmark makes up: opportunities. What tenants own is no part of it.
+/// The projections of opportunities, which the benchmark generates. Those of tenant data are not measured.
 pub(crate) const MEASURED_PROJECTIONS: [&str; 3] =
     [OpportunityAnalytics::NAME, OpportunitySearch::NAME, OpportunityViews::NAME];
 
-/// What a plain client did.
+/// Result of a plain client.
 pub(super) struct BaselineRun {
-    /// In what time it wrote everything.
+    /// Elapsed time.
     pub(super) elapsed: Duration,
-    /// How many rows, points or keys.
+    /// Number of rows, points or keys.
     pub(super) rows: u64,
-    /// How it wrote them.
+    /// Describes how they were written.
     pub(super) description: &'static str,
 }
 
-/// Removes the database in which analysts would find what a generation shows: it outlives its generations.
+/// Drops the database of the views for analysts, which outlives its generations.
 ///
 /// # Errors
-/// When `ClickHouse` does not do its part.
-pub(super) async fn remove_analyst_database(field: &BenchEnvironment) -> anyhow::Result<()> {
-    clickhouse::drop_database(&field.config.clickhouse.url, &field.config.clickhouse.database).await
+/// When `ClickHouse` fails.
+pub(super) async fn remove_analyst_database(environment: &BenchEnvironment) -> anyhow::Result<()> {
+    clickhouse::drop_database(&environment.config.clickhouse.url, &environment.config.clickhouse.database).await
 }
 
-/// Writes what a generation holds by nothing but the store's client.
+/// Writes the rows of a generation with the plain client of its storage.
 ///
 /// # Errors
-/// When the store does not do its part.
+/// When the storage fails, or `projection` has no baseline.
 pub(super) async fn write_baseline(
-    field: &BenchEnvironment,
+    environment: &BenchEnvironment,
     projection: &str,
     generation: Generation,
 ) -> anyhow::Result<BaselineRun> {
     match projection {
-        "analytics" => clickhouse::write_baseline(field, generation).await,
-        "search" => qdrant::write_baseline(field, generation).await,
-        "views" => redis::write_baseline(field, generation).await,
-        other => anyhow::bail!("no raw limit is known of {other}"),
+        "analytics" => clickhouse::write_baseline(environment, generation).await,
+        "search" => qdrant::write_baseline(environment, generation).await,
+        "views" => redis::write_baseline(environment, generation).await,
+        other => anyhow::bail!("projection {other} has no baseline"),
     }
 }

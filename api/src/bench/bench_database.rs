@@ -1,4 +1,4 @@
-//! A database for one benchmark: made, migrated, and dropped however the benchmark ends.
+//! A database for one benchmark: created, migrated, and dropped in any case.
 
 use std::{convert::Infallible, panic::AssertUnwindSafe};
 
@@ -21,40 +21,40 @@ pub(super) struct BenchDatabase {
 }
 
 impl BenchDatabase {
-    /// Does what may take long, but no longer than until SIGINT or SIGTERM; what follows it clears up.
+    /// Runs `work` until it ends or SIGINT or SIGTERM arrives, so that the caller can clean up.
     ///
     /// # Errors
-    /// What the work failed with, that it was interrupted, or that it panicked.
+    /// The error of `work`, or that it was interrupted or panicked.
     pub(super) async fn run_until_interrupted<T>(
         &self,
         work: impl Future<Output = anyhow::Result<T>>,
     ) -> anyhow::Result<T> {
         match self.interrupted.run_until_cancelled(AssertUnwindSafe(work).catch_unwind()).await {
             Some(Ok(outcome)) => outcome,
-            Some(Err(_told_already)) => Err(anyhow!("the benchmark has a defect, which is told above")),
-            None => Err(anyhow!("interrupted; what the benchmark had made is removed")),
+            Some(Err(_panic)) => Err(anyhow!("the benchmark panicked; the panic is printed above")),
+            None => Err(anyhow!("interrupted; the data of the benchmark is removed")),
         }
     }
 }
 
-/// Runs `work` on a fresh, migrated database on the server of `config`, and drops the database however the work ends.
+/// Runs `work` on a fresh, migrated database on the server of `config`, and drops the database in any case.
 ///
 /// # Errors
-/// What the work failed with, or why the database could not be made or dropped.
+/// The error of `work`, or of creating or dropping the database.
 pub(super) async fn with_bench_database<T>(
     config: &PostgresConfig,
     work: impl AsyncFnOnce(&BenchDatabase) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
     let server: PgConnectOptions = config.url.expose_secret().parse().context("reading postgres.url")?;
-    // Filling a log takes long statements, which are no news.
+    // Filling the log runs long statements, which are not worth a warning.
     let server = server.disable_statement_logging();
-    // Installed first: from here on a signal ends the work and not the program.
+    // Installed first: from here on a signal ends the work and not the process.
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
     let name = format!("medhub_bench_{}", Uuid::new_v4().simple());
     execute_statement(&server, &format!("create database {name}"))
         .await
-        .context("making a database for the benchmark")?;
+        .context("creating the database of the benchmark")?;
 
     let pool =
         PgPoolOptions::new().max_connections(config.max_connections).connect_lazy_with(server.clone().database(&name));

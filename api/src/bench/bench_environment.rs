@@ -1,4 +1,4 @@
-//! Read models, topics and a runtime for one benchmark, beside those in use; removed when it is done.
+//! Read models, topics and a runtime for one benchmark, separate from those in use and removed afterwards.
 
 use std::sync::Arc;
 
@@ -24,20 +24,20 @@ use uuid::Uuid;
 use super::{baseline, bench_database, relay::topics};
 use crate::{app_context, config::MedhubConfig};
 
-/// Everything that a benchmark of read models needs.
+/// The environment of a benchmark of read models.
 pub(super) struct BenchEnvironment {
     pub(super) pool: PgPool,
     pub(super) config: MedhubConfig,
     pub(super) runtime: ProjectionRuntime,
     pub(super) read_models: ReadModels,
-    /// What the names in every store begin with.
+    /// Prefix of the names in every engine.
     pub(super) name_prefix: String,
 }
 
-/// Runs `work` on a field of its own, and removes it however the work ends.
+/// Runs `work` in a new environment, and removes the environment in any case.
 ///
 /// # Errors
-/// What the work failed with, or why the field could not be made or removed.
+/// The error of `work`, or of creating or removing the environment.
 pub(super) async fn with_bench_environment<T>(
     config: &MedhubConfig,
     work: impl AsyncFnOnce(&BenchEnvironment) -> anyhow::Result<T>,
@@ -64,9 +64,10 @@ pub(super) async fn with_bench_environment<T>(
         let log = Arc::new(PgLogReader::new(pool.clone()));
         let registry = SchemaRegistryClient::new(&config.registry);
         let runtime = ProjectionRuntime::new(ControlStore::new(pool.clone()), log, registry, config.worker.clone());
-        let field = BenchEnvironment { pool: pool.clone(), config, runtime, read_models: models, name_prefix: name };
-        let outcome = own.run_until_interrupted(field.run_prepared(work)).await;
-        let removed = field.remove_environment().await;
+        let environment =
+            BenchEnvironment { pool: pool.clone(), config, runtime, read_models: models, name_prefix: name };
+        let outcome = own.run_until_interrupted(environment.run_prepared(work)).await;
+        let removed = environment.remove_environment().await;
         outcome.and_then(|done| removed.map(|()| done))
     })
     .await
@@ -74,7 +75,7 @@ pub(super) async fn with_bench_environment<T>(
 
 impl BenchEnvironment {
     async fn run_prepared<T>(&self, work: impl AsyncFnOnce(&Self) -> anyhow::Result<T>) -> anyhow::Result<T> {
-        eventstore::topic::ensure_topics(&self.config.kafka).await.context("making topics")?;
+        eventstore::topic::ensure_topics(&self.config.kafka).await.context("creating topics")?;
         let projections = self.read_models.all_projections();
         self.runtime.register_projections(&projections).await?;
         for projection in projections {
@@ -99,7 +100,7 @@ impl BenchEnvironment {
         topics::delete_topics(&self.config.kafka, &self.name_prefix).await.context("removing the benchmark's topics")
     }
 
-    /// The measured projections with these names; all of them where none is named.
+    /// Returns the measured projections with these names; all of them if `names` is empty.
     pub(super) fn select_projections(&self, names: &[String]) -> Vec<Arc<dyn AnyProjection>> {
         let mut all = self.read_models.read_model_projections();
         all.retain(|projection| baseline::MEASURED_PROJECTIONS.contains(&projection.name()));
@@ -107,7 +108,7 @@ impl BenchEnvironment {
         all
     }
 
-    /// A relay from the field's log to its topics.
+    /// Creates a relay from the log of the environment to its topics.
     pub(super) fn new_relay(&self) -> Relay {
         let relay = RelayConfig { retry_ms: 100, ..self.config.relay.clone() };
         Relay::new(
@@ -118,7 +119,7 @@ impl BenchEnvironment {
         )
     }
 
-    /// The generation that readers of a projection see.
+    /// Returns the active generation of a projection.
     pub(super) async fn active_generation(&self, projection: &dyn AnyProjection) -> anyhow::Result<Generation> {
         Ok(self.runtime.control().load_pointer().await?.active_generation(projection.name()))
     }

@@ -1,4 +1,4 @@
-//! Processor time.
+//! CPU time of this process.
 
 use std::time::Duration;
 
@@ -7,12 +7,12 @@ use nix::sys::{
     time::TimeValLike,
 };
 
-/// Processor time that this process has used so far, in user and kernel mode. Zero where the system does not say.
+/// Returns the CPU time of this process so far, in user and kernel mode; zero if it is not known.
 pub fn process_cpu_time() -> Duration {
     usage_cpu_time(UsageWho::RUSAGE_SELF)
 }
 
-/// Processor time of all children of this process that have ended. Zero where the system does not say.
+/// Returns the CPU time of all ended children of this process; zero if it is not known.
 pub fn children_cpu_time() -> Duration {
     usage_cpu_time(UsageWho::RUSAGE_CHILDREN)
 }

@@ -1,4 +1,4 @@
-//! `bench latency`: from the commit of an event until each store shows it, at a steady rate.
+//! `bench latency`: measures the time from the commit of an event until each read model shows it, at a steady rate.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -23,60 +23,60 @@ use super::{
 };
 use crate::config::MedhubConfig;
 
-/// Appends that are under way at once.
+/// Appends in flight at once.
 const WRITERS: u32 = 4;
 
-/// Pause between two looks at a store, and between two samples.
+/// Pause between two polls of a read model, and between two samples.
 const POLL_INTERVAL: Duration = Duration::from_millis(2);
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(20);
 
-/// An event that is not shown for so long is a failure, not a wait.
+/// An event that is not visible after this time fails the benchmark.
 const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How much is measured.
+/// Options of the benchmark.
 #[derive(Debug, Clone, Copy)]
 pub struct LatencyBenchOptions {
-    /// Events a second.
+    /// Events per second.
     pub rate: u32,
-    /// For how many seconds.
+    /// Duration in seconds.
     pub seconds: u32,
 }
 
-/// How long one store took.
+/// Result of one read model.
 #[derive(Debug, Clone, Serialize)]
 pub struct VisibilityLatency {
-    /// Which benchmark.
+    /// Name of the benchmark.
     pub bench: &'static str,
-    /// Which read model.
+    /// Name of the read model.
     pub projection: &'static str,
-    /// Events a second that were asked for, and that were appended.
+    /// Requested rate, in events per second.
     pub rate: u32,
-    /// What was reached.
+    /// Rate that was achieved, in events per second.
     pub appended_per_s: f64,
-    /// Events that were watched, one at a time.
+    /// Number of sampled events, one at a time.
     pub samples: u64,
-    /// Half of them were shown sooner, in milliseconds after their commit.
+    /// Median time from commit to visible, in milliseconds.
     pub p50_ms: f64,
-    /// 99 of 100 were shown sooner.
+    /// 99th percentile, in milliseconds.
     pub p99_ms: f64,
-    /// The longest wait.
+    /// Maximum, in milliseconds.
     pub max_ms: f64,
 }
 
-/// The newest event that is committed, and since when.
+/// The newest committed event, and when it was committed.
 type NewestCommit = Arc<Mutex<Option<(u64, Instant)>>>;
 
-/// Appends at a steady rate, with a relay and workers in this process, and watches each store.
+/// Appends at a steady rate, with a relay and workers in this process, and polls each read model.
 ///
 /// # Errors
-/// When an engine does not do its part.
+/// When an engine fails or an event does not become visible.
 pub async fn run(config: &MedhubConfig, work: LatencyBenchOptions) -> anyhow::Result<Vec<VisibilityLatency>> {
-    bench_environment::with_bench_environment(config, async |field| {
+    bench_environment::with_bench_environment(config, async |environment| {
         let stop = CancellationToken::new();
-        let relay = tokio::spawn(field.new_relay().run(stop.clone()));
-        let supervisor = Supervisor::new(field.runtime.clone(), field.read_models.all_projections());
+        let relay = tokio::spawn(environment.new_relay().run(stop.clone()));
+        let supervisor = Supervisor::new(environment.runtime.clone(), environment.read_models.all_projections());
         let workers = tokio::spawn(supervisor.run(stop.clone()));
-        let outcome = measure_latency(field, work).await;
+        let outcome = measure_latency(environment, work).await;
         stop.cancel();
         relay.await?;
         workers.await??;
@@ -86,22 +86,24 @@ pub async fn run(config: &MedhubConfig, work: LatencyBenchOptions) -> anyhow::Re
 }
 
 async fn measure_latency(
-    field: &BenchEnvironment,
+    environment: &BenchEnvironment,
     work: LatencyBenchOptions,
 ) -> anyhow::Result<Vec<VisibilityLatency>> {
     let payload = log::sample_payloads()?.swap_remove(0);
-    // The first event finds connections, groups and caches cold: it is waited for and not counted.
-    PgBatchStore::new(field.pool.clone()).append_events(vec![discovered_event("warm", 0, payload.clone())]).await?;
-    for projection in field.select_projections(&[]) {
-        wait_until_visible(field, &projection, &bench_aggregate_id("warm", 0)).await?;
+    // The first event warms up connections, consumer groups and caches, and is not counted.
+    PgBatchStore::new(environment.pool.clone())
+        .append_events(vec![discovered_event("warm", 0, payload.clone())])
+        .await?;
+    for projection in environment.select_projections(&[]) {
+        wait_until_visible(environment, &projection, &bench_aggregate_id("warm", 0)).await?;
     }
     let (newest, done) = (NewestCommit::default(), CancellationToken::new());
-    let watching = field
+    let watching = environment
         .select_projections(&[])
         .into_iter()
-        .map(|projection| measure_projection(field, projection, &newest, &done));
+        .map(|projection| measure_projection(environment, projection, &newest, &done));
     let append = async {
-        let appended = append_at_rate(field, work, &payload, &newest).await;
+        let appended = append_at_rate(environment, work, &payload, &newest).await;
         done.cancel();
         appended
     };
@@ -126,9 +128,9 @@ async fn measure_latency(
     Ok(all)
 }
 
-/// Appends single events at a steady rate; answers with the rate that was reached.
+/// Appends single events at a steady rate; returns the achieved rate.
 async fn append_at_rate(
-    field: &BenchEnvironment,
+    environment: &BenchEnvironment,
     work: LatencyBenchOptions,
     payload: &str,
     newest: &NewestCommit,
@@ -137,7 +139,7 @@ async fn append_at_rate(
     let period = Duration::from_secs(1) * WRITERS / work.rate.max(1);
     let started = Instant::now();
     let writers = (0..u64::from(WRITERS)).map(|writer| {
-        let (store, newest) = (PgBatchStore::new(field.pool.clone()), Arc::clone(newest));
+        let (store, newest) = (PgBatchStore::new(environment.pool.clone()), Arc::clone(newest));
         async move {
             for (turn, number) in (0_u32..).zip((writer..events).step_by(usize::try_from(WRITERS)?)) {
                 tokio::time::sleep_until((started + period * turn).into()).await;
@@ -153,9 +155,9 @@ async fn append_at_rate(
     Ok(events / started.elapsed().as_secs_f64())
 }
 
-/// Takes the newest event again and again, and waits until the store shows it.
+/// Repeatedly takes the newest event and waits until the read model shows it.
 async fn measure_projection(
-    field: &BenchEnvironment,
+    environment: &BenchEnvironment,
     projection: Arc<dyn AnyProjection>,
     newest: &NewestCommit,
     done: &CancellationToken,
@@ -164,7 +166,7 @@ async fn measure_projection(
     while !done.is_cancelled() {
         let taken = newest.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some((number, committed)) = taken {
-            wait_until_visible(field, &projection, &bench_aggregate_id("steady", number)).await?;
+            wait_until_visible(environment, &projection, &bench_aggregate_id("steady", number)).await?;
             waits.saturating_record(to_micros(committed.elapsed()));
         }
         tokio::time::sleep(SAMPLE_INTERVAL).await;
@@ -172,14 +174,14 @@ async fn measure_projection(
     Ok((projection.name(), waits))
 }
 
-/// Waits until a store shows the first event of a stream.
+/// Waits until the read model shows the first event of a stream.
 async fn wait_until_visible(
-    field: &BenchEnvironment,
+    environment: &BenchEnvironment,
     projection: &Arc<dyn AnyProjection>,
     aggregate_id: &str,
 ) -> anyhow::Result<()> {
-    let event = wait_until_recorded(field, aggregate_id).await?;
-    let live = projection.with_generation(field.active_generation(projection.as_ref()).await?);
+    let event = wait_until_recorded(environment, aggregate_id).await?;
+    let live = projection.with_generation(environment.active_generation(projection.as_ref()).await?);
     let changes = live.project(&[&event]);
     let started = Instant::now();
     while !live.is_applied(&changes).await? {
@@ -189,19 +191,19 @@ async fn wait_until_visible(
     Ok(())
 }
 
-/// The event as the log has it, once the appends that are open below it have ended.
-async fn wait_until_recorded(field: &BenchEnvironment, aggregate_id: &str) -> anyhow::Result<RawEnvelope> {
-    let asked = Instant::now();
+/// Loads the event from the log once it is below the fence.
+async fn wait_until_recorded(environment: &BenchEnvironment, aggregate_id: &str) -> anyhow::Result<RawEnvelope> {
+    let started = Instant::now();
     loop {
-        if let Some(event) = read_first_event(field, aggregate_id).await? {
+        if let Some(event) = read_first_event(environment, aggregate_id).await? {
             return Ok(event);
         }
-        ensure!(asked.elapsed() < VISIBILITY_TIMEOUT, "the log does not hold {aggregate_id}");
+        ensure!(started.elapsed() < VISIBILITY_TIMEOUT, "the log does not hold {aggregate_id}");
         tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
-async fn read_first_event(field: &BenchEnvironment, aggregate_id: &str) -> anyhow::Result<Option<RawEnvelope>> {
+async fn read_first_event(environment: &BenchEnvironment, aggregate_id: &str) -> anyhow::Result<Option<RawEnvelope>> {
     let part = LogRange {
         contexts: vec![],
         aggregate_id: Some(aggregate_id.to_owned()),
@@ -210,7 +212,7 @@ async fn read_first_event(field: &BenchEnvironment, aggregate_id: &str) -> anyho
         batch_events: 1,
         batch_bytes: 1,
     };
-    let mut cursor = field.runtime.log().read_batches(part).await?;
+    let mut cursor = environment.runtime.log().read_batches(part).await?;
     while let Some(batch) = cursor.read_next_batch().await? {
         if let Some(event) = batch.events.into_iter().next() {
             return Ok(Some(event));

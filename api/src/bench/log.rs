@@ -1,4 +1,4 @@
-//! A log to measure on: made-up opportunities, discovered by the thousand.
+//! Fills a log with generated opportunities.
 
 use std::io::Cursor;
 
@@ -8,11 +8,11 @@ use domain::opportunity::{NoticeFiling, OpportunityEvent};
 use sqlx::{Executor, PgPool};
 
 const FILL_SQL: &str = include_str!("log/fill.sql");
-/// Different payloads in the log.
+/// Number of distinct payloads.
 const SAMPLE_COUNT: u64 = 1_000;
-/// Events of one insert.
+/// Events per insert.
 const FILL_BATCH_EVENTS: u64 = 20_000;
-/// Records that many discovered opportunities; answers with the mean size of their payloads.
+/// Inserts that many events `opportunity.discovered`; returns the mean size of their payloads in bytes.
 pub(super) async fn fill_log(pool: &PgPool, events: u64) -> anyhow::Result<u64> {
     let payloads = sample_payloads()?;
     let mut first = 1;
@@ -27,26 +27,26 @@ pub(super) async fn fill_log(pool: &PgPool, events: u64) -> anyhow::Result<u64> 
             .context("inserting events")?;
         first = last + 1;
     }
-    // Not in one text with other statements: it must stand outside of a transaction.
+    // A statement of its own: vacuum cannot run in a transaction.
     pool.execute("vacuum (analyze) events").await.context("gathering statistics")?;
     let bytes: usize = payloads.iter().map(String::len).sum();
     Ok(bytes as u64 / payloads.len().max(1) as u64)
 }
 
-/// Payloads of `opportunity.discovered` as an import of made-up notices records them.
+/// Returns payloads of `opportunity.discovered` as an import of generated notices records them.
 pub(super) fn sample_payloads() -> anyhow::Result<Vec<String>> {
     let mut csv = Vec::new();
-    generator::write_csv(&mut csv, SAMPLE_COUNT, 1, |_| {}).context("making up notices")?;
+    generator::write_csv(&mut csv, SAMPLE_COUNT, 1, |_| {}).context("generating notices")?;
     let rows = sam::read_notices(Box::new(Cursor::new(csv)), sam::SourceFormat::Csv, sam::SourceEncoding::Utf8)
-        .context("reading made-up notices")?;
+        .context("reading generated notices")?;
     let mut payloads = Vec::new();
     for row in rows {
-        // Some are broken on purpose.
-        let Ok(notice) = row.context("reading made-up notices")?.outcome else { continue };
+        // Some rows are invalid on purpose.
+        let Ok(notice) = row.context("reading generated notices")?.outcome else { continue };
         let filing = NoticeFiling::from_notice(&notice);
         let event = OpportunityEvent::Discovered { filing, facts: Box::new(notice.facts) };
         payloads.push(serde_json::to_string(&event)?);
     }
-    anyhow::ensure!(!payloads.is_empty(), "no made-up notice could be read");
+    anyhow::ensure!(!payloads.is_empty(), "no generated notice could be read");
     Ok(payloads)
 }

@@ -1,5 +1,5 @@
-//! `bench project` and `bench rebuild`: events into each read model, from Kafka and from the log, beside a plain client
-//! that writes the same rows.
+//! `bench project` and `bench rebuild`: measure applying events to each read model, from Kafka and from the log, beside
+//! a plain client that writes the same rows.
 
 use std::{
     sync::Arc,
@@ -18,28 +18,29 @@ use super::{
 };
 use crate::config::MedhubConfig;
 
-/// Longest wait for something that does not come on.
+/// Timeout of the relay and of a worker.
 const PROGRESS_TIMEOUT: Duration = Duration::from_mins(10);
 
-/// How much is measured.
+/// Options of the benchmark.
 #[derive(Debug, Clone)]
 pub struct ProjectionBenchOptions {
-    /// Events in the log.
+    /// Number of events in the log.
     pub events: u64,
-    /// Which projections; all of them where none is named.
+    /// Projections to measure; all if empty.
     pub projections: Vec<String>,
 }
 
-/// Rebuilds each read model from a log of its own, and writes the same rows by a plain client. One report each.
+/// Rebuilds each read model from a generated log, and writes the same rows with a plain client. Returns one report
+/// each.
 ///
 /// # Errors
-/// When an engine does not do its part, or a generation is not what the log says.
+/// When an engine fails, or a generation differs from the log.
 pub async fn bench_rebuild(config: &MedhubConfig, work: ProjectionBenchOptions) -> anyhow::Result<Vec<BenchReport>> {
-    bench_environment::with_bench_environment(config, async |field| {
-        let payload_bytes = log::fill_log(&field.pool, work.events).await.context("filling the log")?;
+    bench_environment::with_bench_environment(config, async |environment| {
+        let payload_bytes = log::fill_log(&environment.pool, work.events).await.context("filling the log")?;
         let mut reports = vec![];
-        for projection in field.select_projections(&work.projections) {
-            let report = measure_rebuild(field, &projection, work.events).await?;
+        for projection in environment.select_projections(&work.projections) {
+            let report = measure_rebuild(environment, &projection, work.events).await?;
             reports.push(report.with_figure("payload_bytes", payload_bytes));
         }
         Ok(reports)
@@ -48,7 +49,7 @@ pub async fn bench_rebuild(config: &MedhubConfig, work: ProjectionBenchOptions) 
 }
 
 async fn measure_rebuild(
-    field: &BenchEnvironment,
+    environment: &BenchEnvironment,
     projection: &Arc<dyn AnyProjection>,
     events: u64,
 ) -> anyhow::Result<BenchReport> {
@@ -60,13 +61,13 @@ async fn measure_rebuild(
         seen.wait_for(done).await.is_ok().then(|| (Instant::now(), cpu_time::process_cpu_time()))
     });
     let one = std::slice::from_ref(projection);
-    let report = field.runtime.rebuild(one, &options, &progress, &stop).await?;
+    let report = environment.runtime.rebuild(one, &options, &progress, &stop).await?;
     let took = started.elapsed();
-    let (filled, filled_cpu) = filled.await?.context("the rebuild told nothing")?;
+    let (filled, filled_cpu) = filled.await?.context("the rebuild reported no progress")?;
     let figures = BenchFigures::new(events, filled - started, filled_cpu.saturating_sub(cpu), None);
     ensure!(report.events == events, "{} of {events} events were read", report.events);
-    let live = field.active_generation(projection.as_ref()).await?;
-    let raw = baseline::write_baseline(field, projection.name(), live)
+    let live = environment.active_generation(projection.as_ref()).await?;
+    let raw = baseline::write_baseline(environment, projection.name(), live)
         .await
         .context("writing the same rows by a plain client")?;
     Ok(BenchReport::new(
@@ -81,18 +82,18 @@ async fn measure_rebuild(
     .with_figure("verified_rows", report.verified.iter().map(|verification| verification.rows).sum::<u64>()))
 }
 
-/// Puts a log on topics of its own, lets the worker of each read model take it in, and writes the same rows by a plain
-/// client. One report each.
+/// Publishes a generated log, lets the worker of each read model apply it, and writes the same rows with a plain
+/// client. Returns one report each.
 ///
 /// # Errors
-/// When an engine does not do its part.
+/// When an engine fails.
 pub async fn bench_projection(config: &MedhubConfig, work: ProjectionBenchOptions) -> anyhow::Result<Vec<BenchReport>> {
-    bench_environment::with_bench_environment(config, async |field| {
-        let payload_bytes = log::fill_log(&field.pool, work.events).await.context("filling the log")?;
-        publish_log(field).await?;
+    bench_environment::with_bench_environment(config, async |environment| {
+        let payload_bytes = log::fill_log(&environment.pool, work.events).await.context("filling the log")?;
+        publish_log(environment).await?;
         let mut reports = vec![];
-        for projection in field.select_projections(&work.projections) {
-            let report = measure_projection(field, &projection, work.events).await?;
+        for projection in environment.select_projections(&work.projections) {
+            let report = measure_projection(environment, &projection, work.events).await?;
             reports.push(report.with_figure("payload_bytes", payload_bytes));
         }
         Ok(reports)
@@ -101,13 +102,13 @@ pub async fn bench_projection(config: &MedhubConfig, work: ProjectionBenchOption
 }
 
 async fn measure_projection(
-    field: &BenchEnvironment,
+    environment: &BenchEnvironment,
     projection: &Arc<dyn AnyProjection>,
     events: u64,
 ) -> anyhow::Result<BenchReport> {
-    let live = field.active_generation(projection.as_ref()).await?;
-    let build = field.runtime.control().load_generation(projection.name(), live).await?;
-    let worker = Worker::new(field.runtime.clone(), projection.as_ref(), build);
+    let live = environment.active_generation(projection.as_ref()).await?;
+    let build = environment.runtime.control().load_generation(projection.name(), live).await?;
+    let worker = Worker::new(environment.runtime.clone(), projection.as_ref(), build);
     let (mut status, stop) = (worker.status(), CancellationToken::new());
     let task = tokio::spawn(worker.run(stop.clone()));
     let mut started = None;
@@ -127,10 +128,10 @@ async fn measure_projection(
     let ended = (Instant::now(), cpu_time::process_cpu_time());
     stop.cancel();
     task.await??;
-    outcome.with_context(|| format!("{} does not come on: {:?}", projection.name(), status.get()))?;
+    outcome.with_context(|| format!("projection {} does not catch up: {:?}", projection.name(), status.get()))?;
     let (started, cpu) = started.context("the worker got no partitions")?;
     let figures = BenchFigures::new(events, ended.0 - started, ended.1.saturating_sub(cpu), None);
-    let raw = baseline::write_baseline(field, projection.name(), live)
+    let raw = baseline::write_baseline(environment, projection.name(), live)
         .await
         .context("writing the same rows by a plain client")?;
     Ok(BenchReport::new(
@@ -143,15 +144,15 @@ async fn measure_projection(
     .with_figure("rows", raw.rows))
 }
 
-/// Puts the whole log on the field's topics.
-async fn publish_log(field: &BenchEnvironment) -> anyhow::Result<()> {
-    let end = field.runtime.log().completed_prefix().await?;
-    let relay = field.new_relay();
+/// Publishes the whole log to the topics of the environment.
+async fn publish_log(environment: &BenchEnvironment) -> anyhow::Result<()> {
+    let end = environment.runtime.log().completed_prefix().await?;
+    let relay = environment.new_relay();
     let (mut status, stop) = (relay.status(), CancellationToken::new());
     let task = tokio::spawn(relay.run(stop.clone()));
     let done = status.wait_for(|status| status.position >= end);
     let outcome = timeout(PROGRESS_TIMEOUT, done).await.map(|done| done.map(drop));
     stop.cancel();
     task.await?;
-    outcome.context("the relay does not come on")?.context("the relay ended")
+    outcome.context("the relay does not catch up")?.context("the relay ended")
 }

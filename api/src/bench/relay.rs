@@ -1,5 +1,5 @@
-//! `bench relay`: the log carried to Kafka, beside a plain producer of the same records; and how long a commit takes
-//! to get there.
+//! `bench relay`: measures publishing the log to Kafka, beside a plain producer of the same records, and the latency
+//! from commit to Kafka.
 
 mod latency;
 pub(super) mod topics;
@@ -21,26 +21,26 @@ use self::topics::KafkaRecord;
 use super::{BenchFigures, BenchReport, bench_database, cpu_time, log};
 use crate::config::MedhubConfig;
 
-/// Longest wait for a relay that does not come on.
+/// Timeout of the relay.
 const PROGRESS_TIMEOUT: Duration = Duration::from_mins(2);
 
-/// How much is measured.
+/// Options of the benchmark.
 #[derive(Debug, Clone, Copy)]
 pub struct RelayBenchOptions {
-    /// Events in the log.
+    /// Number of events in the log.
     pub events: u64,
-    /// Runs of each of the two.
+    /// Measurements of each of the two.
     pub rounds: u32,
-    /// Events a second while the way from commit to Kafka is timed.
+    /// Events per second while the latency from commit to Kafka is measured.
     pub rate: u32,
-    /// For how many seconds that is done; 0 leaves it out.
+    /// Duration of the latency measurement in seconds; 0 skips it.
     pub seconds: u32,
 }
 
-/// Fills a log of its own, carries it to topics of its own, and measures both in turns; removes both.
+/// Fills a log, measures the relay and a plain producer in turns on new topics, and removes the log and the topics.
 ///
 /// # Errors
-/// When an engine does not do its part, or not every event arrives.
+/// When an engine fails, or not every event arrives.
 pub async fn run(config: &MedhubConfig, work: RelayBenchOptions) -> anyhow::Result<BenchReport> {
     bench_database::with_bench_database(&config.postgres, async |own| {
         let bench = RelayBench { pool: &own.pool, config, prefix: format!("bench-{}", Uuid::new_v4().simple()) };
@@ -62,10 +62,10 @@ struct RelayBench<'a> {
 impl RelayBench<'_> {
     async fn run_rounds(&self, work: RelayBenchOptions) -> anyhow::Result<BenchReport> {
         let payload_bytes = log::fill_log(self.pool, work.events).await.context("filling the log")?;
-        // Once for nothing, so that everything is in memory; and the records that the plain producer is given.
+        // A warm-up run, so that everything is in memory; its records are those of the plain producer.
         let warm = self.create_topics("warm").await?;
         self.measure_relay(&warm, work.events).await?;
-        let records = topics::read_records(&warm, work.events).await.context("reading what the relay wrote")?;
+        let records = topics::read_records(&warm, work.events).await.context("reading the records of the relay")?;
         self.measure_producer("warm-raw", &records).await?;
         let (mut ours, mut raw) = (Vec::new(), Vec::new());
         for round in 0..work.rounds {
@@ -92,7 +92,7 @@ impl RelayBench<'_> {
         Ok(report)
     }
 
-    /// Topics of one run.
+    /// Creates the topics of one run.
     async fn create_topics(&self, run: &str) -> anyhow::Result<KafkaConfig> {
         let kafka = KafkaConfig { topic_prefix: format!("{}.{run}", self.prefix), ..self.config.kafka.clone() };
         eventstore::topic::ensure_topics(&kafka).await.context("creating topics")?;
@@ -107,17 +107,20 @@ impl RelayBench<'_> {
         }
     }
 
-    /// The whole log, from the start of a relay to the last acknowledgement.
+    /// Publishes the whole log, timed from the leadership of the relay to the last acknowledgement.
     async fn measure_relay(&self, topics: &KafkaConfig, events: u64) -> anyhow::Result<BenchFigures> {
-        sqlx::query("delete from relay_checkpoints").execute(self.pool).await.context("going back to the start")?;
+        sqlx::query("delete from relay_checkpoints")
+            .execute(self.pool)
+            .await
+            .context("resetting the checkpoint of the relay")?;
         let relay = self.relay_factory(topics)();
         let (mut status, stop) = (relay.status(), CancellationToken::new());
         let task = tokio::spawn(relay.run(stop.clone()));
         let leads = status.wait_for(|status| status.leading);
-        tokio::time::timeout(PROGRESS_TIMEOUT, leads).await.context("the relay does not lead")??;
+        tokio::time::timeout(PROGRESS_TIMEOUT, leads).await.context("the relay does not become leader")??;
         let (started, cpu) = (Instant::now(), cpu_time::process_cpu_time());
         let done = status.wait_for(|status| status.position >= events || status.last_error.is_some());
-        let last = tokio::time::timeout(PROGRESS_TIMEOUT, done).await.context("the relay does not come on")??.clone();
+        let last = tokio::time::timeout(PROGRESS_TIMEOUT, done).await.context("the relay does not catch up")??.clone();
         let figures =
             BenchFigures::new(events, started.elapsed(), cpu_time::process_cpu_time().saturating_sub(cpu), None);
         stop.cancel();
@@ -131,7 +134,7 @@ impl RelayBench<'_> {
         Ok(figures)
     }
 
-    /// The same records by nothing but a producer.
+    /// Produces the same records with a plain producer.
     async fn measure_producer(&self, run: &str, records: &[KafkaRecord]) -> anyhow::Result<BenchFigures> {
         let topics = self.create_topics(run).await?;
         topics::produce_records(&topics, records).context("producing with a plain producer")

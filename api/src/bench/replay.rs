@@ -1,4 +1,4 @@
-//! `bench replay`: the reader of the log beside a plain `COPY` of the same table.
+//! `bench replay`: measures the log reader beside a plain `COPY` of the same table.
 
 use std::{hint::black_box, time::Instant};
 
@@ -12,22 +12,22 @@ use sqlx::PgPool;
 
 use super::{BenchFigures, BenchReport, bench_database, cpu_time, log, memory, new_wait_histogram, to_micros};
 
-/// The least equivalent work: the whole table to the same client, which throws it away.
+/// The baseline: sends the whole table to the same client, which discards it.
 const COPY_STATEMENT: &str = "copy events to stdout";
 
-/// How much is measured.
+/// Options of the benchmark.
 #[derive(Debug, Clone, Copy)]
 pub struct ReplayBenchOptions {
-    /// Events in the log.
+    /// Number of events in the log.
     pub events: u64,
-    /// Runs of each of the two.
+    /// Measurements of each of the two.
     pub rounds: u32,
 }
 
-/// Fills a log of its own and measures both, in turns.
+/// Fills a log and measures both in turns.
 ///
 /// # Errors
-/// When Postgres does not do its part, or the reader does not read every event.
+/// When Postgres fails, or the reader does not read every event.
 pub async fn run(config: &PostgresConfig, work: ReplayBenchOptions) -> anyhow::Result<BenchReport> {
     bench_database::with_bench_database(config, async |own| {
         own.run_until_interrupted(async {
@@ -41,7 +41,7 @@ pub async fn run(config: &PostgresConfig, work: ReplayBenchOptions) -> anyhow::R
 
 async fn run_rounds(pool: &PgPool, work: ReplayBenchOptions, payload_bytes: u64) -> anyhow::Result<BenchReport> {
     let peak = memory::peak_memory_bytes();
-    // Both once for nothing, so that the table is in memory and the code in the caches.
+    // A warm-up run of both, so that the table is in memory and the code in the caches.
     measure_copy(pool, work.events).await?;
     measure_reader(pool, work.events).await?;
     let (mut raws, mut ourses) = (Vec::new(), Vec::new());
@@ -57,22 +57,22 @@ async fn run_rounds(pool: &PgPool, work: ReplayBenchOptions, payload_bytes: u64)
         .with_figure("memory_growth_bytes", grown))
 }
 
-/// Every event as the reader's callers get it. The waits are those for a batch.
+/// Reads every event with the log reader. Latencies are those of a batch.
 async fn measure_reader(pool: &PgPool, expected: u64) -> anyhow::Result<BenchFigures> {
     let mut waits = new_wait_histogram()?;
     let (started, cpu) = (Instant::now(), cpu_time::process_cpu_time());
     let mut replay = LogReplay::start(pool, ReplayOptions::default()).await?;
     let mut events = 0_u64;
     loop {
-        let asked = Instant::now();
+        let requested_at = Instant::now();
         let Some(batch) = replay.next_batch().await? else { break };
-        waits.saturating_record(to_micros(asked.elapsed()));
+        waits.saturating_record(to_micros(requested_at.elapsed()));
         events += batch.events.len() as u64;
         black_box(batch);
     }
     let figures =
         BenchFigures::new(events, started.elapsed(), cpu_time::process_cpu_time().saturating_sub(cpu), Some(&waits));
-    anyhow::ensure!(events == expected, "the reader gave {events} events of {expected}");
+    anyhow::ensure!(events == expected, "the reader returned {events} of {expected} events");
     Ok(figures)
 }
 

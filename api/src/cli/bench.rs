@@ -1,4 +1,4 @@
-//! `medhub bench`: measures a part of the system beside its raw limit.
+//! `medhub bench`: measures a part of the system beside its baseline.
 
 mod api;
 mod append;
@@ -13,8 +13,8 @@ use clap::{Args, Subcommand};
 
 use crate::config::MedhubConfig;
 
-/// Measures a part of the system beside the raw limit of this machine, and prints one JSON line. Writes to a database
-/// and to topics of its own, and removes them.
+/// Measures a part of the system beside the raw limit of this machine, and prints its figures as JSON lines. All but
+/// `api` write to databases and topics of their own, and remove them.
 #[derive(Debug, Args)]
 pub(super) struct BenchArgs {
     #[command(subcommand)]
@@ -23,19 +23,19 @@ pub(super) struct BenchArgs {
 
 #[derive(Debug, Subcommand)]
 enum BenchSubcommand {
-    /// Carry the log to Kafka, beside a plain producer
+    /// Publish the log to Kafka, beside a plain producer
     Relay(relay::RelayBenchArgs),
-    /// Take events from Kafka into the read models, beside plain clients
+    /// Apply events from Kafka to the read models, beside plain clients
     Project(project::ProjectionBenchArgs),
     /// Rebuild the read models from the log, beside plain clients
     Rebuild(project::ProjectionBenchArgs),
-    /// Time the way from a commit until each store shows it
+    /// Time from the commit of an event until each read model shows it
     Latency(latency::LatencyBenchArgs),
-    /// Read the log, beside a plain COPY of it
+    /// Read the log, beside a plain COPY of its table
     Replay(replay::ReplayBenchArgs),
-    /// What a caller gets from a running service
+    /// Throughput and latency of a running service
     Api(api::ApiBenchArgs),
-    /// Appending: single commands and batches, beside pgbench
+    /// Append single commands and batches, beside pgbench
     Append(append::AppendBenchArgs),
 }
 

@@ -1,4 +1,4 @@
-//! `medhub dead-letters`: events that a projection could not take in, and what to do about them.
+//! `medhub dead-letters`: lists, inspects, redrives and drops events that a projection could not apply.
 
 mod drop_letter;
 mod inspect;
@@ -15,8 +15,8 @@ use projections::{
 
 use crate::{app_context::AppContext, config::MedhubConfig};
 
-/// Events that a projection could not take in. Each holds back the later events of its own aggregate, in this
-/// projection only; everything else goes on.
+/// Lists, inspects, redrives or drops events that a projection could not apply. Each dead letter parks the later events
+/// of its own aggregate, in this projection only; other aggregates are not affected.
 #[derive(Debug, Args)]
 pub(super) struct DeadLettersArgs {
     #[command(subcommand)]
@@ -25,29 +25,29 @@ pub(super) struct DeadLettersArgs {
 
 #[derive(Debug, Subcommand)]
 enum DeadLetterSubcommand {
-    /// List the streams that wait, by what is wrong with them
+    /// List parked streams, grouped by cause
     List(list::ListDeadLettersArgs),
-    /// Show every event of a stream that waits
+    /// Print every event of a parked stream
     Inspect(inspect::InspectDeadLetterArgs),
-    /// Try streams again, in order; what is fixed meanwhile goes in
+    /// Apply parked streams again, in order
     Redrive(redrive::RedriveArgs),
-    /// Give up the first event of a stream; who did and why stays on record
+    /// Drop the first event of a parked stream; who dropped it and why stays on record
     Drop(drop_letter::DropDeadLetterArgs),
 }
 
-/// Which streams are meant.
+/// Selects parked streams: those that match every option given.
 #[derive(Debug, Args)]
 struct DeadLetterSelection {
-    /// Of this projection
+    /// Only streams of this projection
     #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(read_models::PROJECTION_NAMES))]
     projection: Option<String>,
-    /// Of this generation
+    /// Only streams of this generation
     #[arg(long, value_name = "GENERATION")]
     generation: Option<Generation>,
-    /// With this cause, as `list` names it
+    /// Only streams with this fingerprint of the cause, as `list` prints it
     #[arg(long, value_name = "FINGERPRINT")]
     fingerprint: Option<String>,
-    /// Of this aggregate
+    /// Only the stream of this aggregate
     #[arg(long, value_name = "ID")]
     aggregate: Option<String>,
 }
@@ -74,16 +74,16 @@ impl DeadLettersArgs {
     }
 }
 
-/// The parked stream of one aggregate in one projection; of its live generation where none is named.
+/// Finds the parked stream of an aggregate in a projection; in its active generation where `generation` is `None`.
 async fn find_parked_sequence(
-    stores: &AppContext,
+    app: &AppContext,
     projection: &str,
     aggregate_id: &str,
     generation: Option<Generation>,
 ) -> anyhow::Result<ParkedStream> {
     let generation = match generation {
         Some(generation) => generation,
-        None => stores.runtime.control().load_pointer().await?.active_generation(projection),
+        None => app.runtime.control().load_pointer().await?.active_generation(projection),
     };
     let query = ParkedStreamQuery {
         projection: Some(projection.to_owned()),
@@ -91,10 +91,10 @@ async fn find_parked_sequence(
         aggregate_id: Some(aggregate_id.to_owned()),
         fingerprint: None,
     };
-    let mut found = stores.runtime.control().find_parked_streams(&query).await?;
+    let mut found = app.runtime.control().find_parked_streams(&query).await?;
     found.pop().ok_or_else(|| {
         anyhow::anyhow!(
-            "{generation} of {projection} has no dead letters of {aggregate_id}; `list` shows all there are"
+            "{generation} of {projection} has no dead letters of {aggregate_id}; `list` shows all dead letters"
         )
     })
 }

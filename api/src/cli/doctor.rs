@@ -1,4 +1,4 @@
-//! `medhub doctor`: reaches every store, says which one is away or set up wrongly, and what to do.
+//! `medhub doctor`: checks every engine, and says which is unavailable or misconfigured and what to do.
 
 use std::{error::Error, process::ExitCode};
 
@@ -9,11 +9,12 @@ use serde::Serialize;
 
 use super::output;
 use crate::{
-    app_context::{self, AppContext, BackingService, PingError, ServiceFinding as Found},
+    app_context::{self, AppContext, BackingService, PingError, ServiceFinding},
     config::{MedhubConfig, mask_url},
 };
 
-/// Reaches every store, looks at the settings that matter, and loads the embedding model. Exit code 0 only if nothing is amiss.
+/// Connects to every engine, checks the settings that matter, and loads the embedding model. Exit code 0 only if all is
+/// well.
 #[derive(Debug, Args)]
 pub(super) struct DoctorArgs {
     /// Print one JSON object instead of a table
@@ -25,28 +26,28 @@ pub(super) struct DoctorArgs {
 struct DoctorReport {
     healthy: bool,
     engines: Vec<ServiceDiagnosis>,
-    /// Why the embedding model cannot be loaded, if so.
+    /// Why the embedding model cannot be loaded; `None` if it was loaded.
     model: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
 struct ServiceDiagnosis {
     engine: BackingService,
-    /// Where it was looked for, without a password.
+    /// The address, without a password.
     at: String,
     answers: bool,
-    /// What it said instead of answering.
+    /// The error and its causes, if it does not answer.
     reason: Option<String>,
-    /// What a person can do about it.
+    /// What an operator can do about it.
     advice: Option<String>,
-    /// What about an engine that answers is not as it should be.
-    findings: Vec<Found>,
+    /// Misconfigurations of an engine that answers.
+    findings: Vec<ServiceFinding>,
 }
 
 impl DoctorArgs {
     pub(super) async fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
-        let stores = AppContext::open_without_model(config)?;
-        let answers = join_all(BackingService::ALL.iter().map(|engine| stores.ping(*engine))).await;
+        let app = AppContext::open_without_model(config)?;
+        let answers = join_all(BackingService::ALL.iter().map(|engine| app.ping(*engine))).await;
         let mut engines: Vec<ServiceDiagnosis> = BackingService::ALL
             .into_iter()
             .zip(answers)
@@ -54,10 +55,10 @@ impl DoctorArgs {
                 ServiceDiagnosis::from_ping(engine, service_address(engine, config), answer.as_ref().err())
             })
             .collect();
-        let there: Vec<_> = engines.iter().filter(|finding| finding.answers).map(|finding| finding.engine).collect();
-        for found in stores.collect_findings(&there).await {
-            engines.iter_mut().filter(|finding| finding.engine == found.engine).for_each(|finding| {
-                finding.findings.push(found.clone());
+        let reachable: Vec<_> = engines.iter().filter(|engine| engine.answers).map(|engine| engine.engine).collect();
+        for finding in app.collect_findings(&reachable).await {
+            engines.iter_mut().filter(|engine| engine.engine == finding.engine).for_each(|engine| {
+                engine.findings.push(finding.clone());
             });
         }
         let model =
@@ -74,7 +75,7 @@ impl ServiceDiagnosis {
     fn from_ping(engine: BackingService, at: String, failure: Option<&PingError>) -> Self {
         let advice = failure.map(|_| {
             format!(
-                "start it there, or name where it is in {}; `medhub-local up` starts every engine that has no URL",
+                "start it there, or set {} to its address; `medhub-local up` starts every engine that has no URL",
                 engine.env_variable()
             )
         });
@@ -89,7 +90,7 @@ impl ServiceDiagnosis {
     }
 
     fn is_healthy(&self) -> bool {
-        self.answers && self.findings.iter().all(|found| !found.harmful)
+        self.answers && self.findings.iter().all(|finding| !finding.harmful)
     }
 }
 
@@ -97,7 +98,7 @@ impl DoctorReport {
     fn format_table(&self) -> String {
         let mut lines = Vec::new();
         for finding in &self.engines {
-            let verdict = if finding.answers { "answers" } else { "AWAY" };
+            let verdict = if finding.answers { "answers" } else { "DOWN" };
             lines.push(format!("{:<12}{verdict:<9}{}", finding.engine.name(), finding.at));
             lines.extend(finding.reason.iter().chain(&finding.advice).map(|line| format!("            {line}")));
             lines.extend(
@@ -125,15 +126,15 @@ fn service_address(engine: BackingService, config: &MedhubConfig) -> String {
     })
 }
 
-/// The failure and its causes on one line.
+/// Formats an error and its causes on one line, without repetitions.
 fn format_causes(failure: &dyn Error) -> String {
     let mut text = failure.to_string();
     let mut cause = failure.source();
     while let Some(error) = cause {
-        let told = error.to_string();
-        if !text.ends_with(&told) {
+        let message = error.to_string();
+        if !text.ends_with(&message) {
             text.push_str(": ");
-            text.push_str(&told);
+            text.push_str(&message);
         }
         cause = error.source();
     }

@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 use tokio::io::{AsyncWriteExt, Stdout};
 use uuid::Uuid;
 
-/// What stands before the payload.
+/// The fields of a line before the payload.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct EventLineHeader<'a> {
@@ -25,7 +25,7 @@ struct EventLineHeader<'a> {
     metadata: &'a EventMetadata,
 }
 
-/// Prints events, one JSON object a line. Printing may be cancelled between and within lines.
+/// Prints events, one JSON object per line. Cancelling may cut a line off.
 pub(super) struct EventLinePrinter {
     out: Stdout,
     lines: Vec<u8>,
@@ -36,10 +36,10 @@ impl EventLinePrinter {
         Self { out: tokio::io::stdout(), lines: Vec::new() }
     }
 
-    /// Prints events, and hands them over before it answers.
+    /// Prints events and flushes standard output.
     ///
     /// # Errors
-    /// When standard output cannot be written to, as when its reader has gone.
+    /// When standard output cannot be written to, for example because its reader has exited.
     pub(super) async fn print_events(&mut self, events: &[RawEnvelope]) -> io::Result<()> {
         if events.is_empty() {
             return Ok(());
@@ -67,12 +67,12 @@ fn append_event_line(lines: &mut Vec<u8>, event: &RawEnvelope) -> io::Result<()>
         metadata: &event.metadata,
     };
     serde_json::to_writer(&mut *lines, &envelope)?;
-    // The payload goes in as it is: behind the last field, in the place of the closing brace.
+    // The payload is appended unparsed, as recorded: behind the last field, in place of the closing brace.
     lines.pop();
     lines.extend_from_slice(b",\"payload\":");
     let payload = lines.len();
     lines.extend_from_slice(event.payload.as_bytes());
-    // It is valid JSON, or Postgres had not taken it, so a line break in it is only layout.
+    // Postgres accepted the payload, so it is valid JSON, and a line break in it is only whitespace.
     for byte in lines.iter_mut().skip(payload).filter(|byte| matches!(**byte, b'\n' | b'\r')) {
         *byte = b' ';
     }

@@ -1,4 +1,4 @@
-//! Which events a command prints: options that `replay` and `tail` share.
+//! Options of `replay` and `tail` that select events.
 
 use anyhow::Context as _;
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
@@ -9,10 +9,10 @@ use sqlx::PgPool;
 
 use crate::{app_context, config::MedhubConfig};
 
-/// Which events are printed: those that meet every option given.
+/// Selects the events that match every option given.
 #[derive(Debug, Args)]
 pub(super) struct EventSelection {
-    /// Only events of this context; may be repeated
+    /// Only events of this bounded context; may be repeated
     #[arg(long = "context", value_name = "CONTEXT", value_parser = PossibleValuesParser::new(BoundedContext::ALL.map(BoundedContext::name)))]
     contexts: Vec<String>,
     /// Only events of this type, such as opportunity.awarded; may be repeated
@@ -24,16 +24,16 @@ pub(super) struct EventSelection {
     /// Only events of the aggregate with this id
     #[arg(long, value_name = "ID")]
     aggregate: Option<String>,
-    /// Only events recorded at this time or later: 2026-03-03T12:00:00Z, or 2026-03-03 for its first moment in UTC
+    /// Only events recorded at this time or later: 2026-03-03T12:00:00Z, or 2026-03-03 for its midnight in UTC
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     since: Option<DateTime<Utc>>,
-    /// Only events recorded before this time, in the form of --since
+    /// Only events recorded before this time, in the format of --since
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     until: Option<DateTime<Utc>>,
 }
 
 impl EventSelection {
-    /// The selection as the log's reader takes it.
+    /// Converts the options to a filter of the log reader.
     pub(super) fn into_filter(self) -> EventFilter {
         let wanted = |context: &BoundedContext| self.contexts.iter().any(|name| name == context.name());
         EventFilter {
@@ -47,11 +47,11 @@ impl EventSelection {
     }
 }
 
-/// Opens the log alone, so that a command works where every other engine is away.
+/// Connects to Postgres only, so that a command works while other engines are unavailable.
 pub(super) async fn open_log(config: &MedhubConfig) -> anyhow::Result<PgPool> {
     let pool = eventstore::postgres::open_pool(&config.postgres)?;
-    app_context::ping_postgres(&pool).await.context("connecting to Postgres; DATABASE_URL says where it is")?;
-    if !app_context::is_migrated(&pool).await.context("asking Postgres whether it is prepared")? {
+    app_context::ping_postgres(&pool).await.context("connecting to Postgres; DATABASE_URL is its address")?;
+    if !app_context::is_migrated(&pool).await.context("checking whether the database is prepared")? {
         anyhow::bail!("the database is not prepared; run `medhub migrate`");
     }
     Ok(pool)

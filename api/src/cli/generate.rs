@@ -1,4 +1,4 @@
-//! `medhub generate`: made-up notices, the same for the same seed.
+//! `medhub generate`: generates notices, the same for the same seed.
 
 use std::{
     fs::File,
@@ -13,16 +13,17 @@ use commands::sam::generator;
 
 use super::progress_reporter::{ProgressReporter, ProgressUnit};
 
-/// Writes made-up notices in the 47 columns of SAM.gov's CSV extract, with its dirt: the same rows for the same seed.
+/// Generates notices in the 47 columns of SAM.gov's CSV extract, with its typical flaws: the same rows for the same
+/// seed.
 #[derive(Debug, Args)]
 pub(super) struct GenerateArgs {
-    /// How many notices
+    /// Number of notices
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     rows: u64,
-    /// Which notices: another seed gives others
+    /// Seed of the generator: another seed gives other notices
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
-    /// Where to; `-` is standard output
+    /// Output file; `-` is standard output
     #[arg(long, value_name = "FILE", default_value = "-")]
     out: PathBuf,
 }

@@ -1,4 +1,4 @@
-//! `medhub generations`: the builds of every read model.
+//! `medhub generations`: lists the generations of every read model, and drops one.
 
 use std::process::ExitCode;
 
@@ -12,42 +12,42 @@ use serde_json::json;
 use super::{output, projection_names};
 use crate::{app_context::AppContext, config::MedhubConfig};
 
-/// Lists the builds of every read model: the live one that readers see, one that is kept for a rollback, one that is
-/// being built, one that was found wrong.
+/// Lists the generations of every read model: `live`, which queries read; `retained`, to which a rollback would switch;
+/// and those that are being built or that failed verification.
 #[derive(Debug, Args)]
 pub(super) struct GenerationsArgs {
     #[command(subcommand)]
     action: Option<GenerationSubcommand>,
-    /// Print one JSON object for each
+    /// Print one JSON object per generation
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Debug, Subcommand)]
 enum GenerationSubcommand {
-    /// Remove a generation that readers do not see
+    /// Remove a generation that is not active
     Drop {
-        /// The read model
+        /// Name of the read model
         #[arg(value_name = "NAME", value_parser = PossibleValuesParser::new(read_models::READ_MODEL_NAMES))]
         projection: String,
-        /// Its generation, e.g. g1
+        /// Generation to remove, e.g. g1
         generation: Generation,
     },
 }
 
 impl GenerationsArgs {
     pub(super) async fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
-        let stores = AppContext::open_without_model(config)?;
+        let app = AppContext::open_without_model(config)?;
         if let Some(GenerationSubcommand::Drop { projection, generation }) = self.action {
-            let chosen = projection_names::select_projections(&stores, std::slice::from_ref(&projection))?;
+            let chosen = projection_names::select_projections(&app, std::slice::from_ref(&projection))?;
             for projection in &chosen {
-                stores.runtime.drop_generation(projection, generation).await?;
+                app.runtime.drop_generation(projection, generation).await?;
             }
-            output::print_message(&format!("{generation} of {projection} is dropped"));
+            output::print_message(&format!("dropped {generation} of {projection}"));
             return Ok(ExitCode::SUCCESS);
         }
         let (builds, pointer) =
-            (stores.runtime.control().load_generations().await?, stores.runtime.control().load_pointer().await?);
+            (app.runtime.control().load_generations().await?, app.runtime.control().load_pointer().await?);
         let line = |build: &GenerationRecord| {
             if self.json { format_json(build, &pointer) } else { format_text(build, &pointer) }
         };
@@ -56,7 +56,7 @@ impl GenerationsArgs {
     }
 }
 
-/// What a build is to its readers.
+/// Returns `live`, `retained`, or the state of a generation that is neither.
 pub(super) fn build_status(build: &GenerationRecord, pointer: &GenerationPointer) -> &'static str {
     let is = |generations: &projections::runtime::GenerationMap| {
         generations.get(&build.projection) == Some(&build.generation)

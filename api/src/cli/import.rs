@@ -1,4 +1,4 @@
-//! `medhub import`: takes notices in from a file or from standard input.
+//! `medhub import`: imports notices from a file or standard input.
 
 mod byte_meter;
 mod import_progress;
@@ -22,30 +22,30 @@ use self::{import_progress::ImportProgressReporter, import_source::ImportSource,
 use super::output;
 use crate::{app_context, config::MedhubConfig};
 
-/// Exit code of a program that was interrupted.
+/// Exit code after SIGINT, by convention of the shell.
 const INTERRUPTED_EXIT_CODE: u8 = 128 + 2;
-/// Exit code of an import that came to its end but had to reject rows.
+/// Exit code of a complete import that rejected rows.
 const REJECTED_EXIT_CODE: u8 = 3;
 
-/// Takes in notices. A notice needs its id, title, type, agency and date; another value that cannot be understood is left
-/// out of it. Rows that are no notices are rejected, the rest goes in; a report lists both with line and column. Safe to
-/// interrupt and to repeat: what is on record already changes nothing. Exit codes: 0 all rows went in, 3 some were rejected,
-/// 130 interrupted, 1 the source or the log failed.
+/// Imports notices. A notice needs an id, title, type, agency and date; any other value that cannot be parsed is
+/// omitted. Rows that are no notices are rejected, the others are imported; a report lists rejected rows and omitted
+/// values with line and column. Safe to interrupt and to repeat: a notice that is already recorded changes nothing.
+/// Exit codes: 0 all rows were imported, 3 some were rejected, 130 interrupted, 1 the source or the log failed.
 #[derive(Debug, Args)]
 pub(super) struct ImportArgs {
-    /// A file of notices, also packed with gzip; `-` is standard input
+    /// File of notices, plain or gzip; `-` is standard input
     #[arg(value_name = "FILE", default_value = "-")]
     source: PathBuf,
-    /// What the notices are written in
+    /// Format of the file
     #[arg(long, value_enum, default_value = "auto")]
     format: ImportFormat,
-    /// What the text is encoded in
+    /// Character encoding of the file
     #[arg(long, value_enum, default_value = "auto")]
     encoding: TextEncoding,
-    /// Where to list the rows that were rejected and the values that were left out, if any [default: FILE.rejected.csv]
+    /// Where to list rejected rows and omitted values, if there are any [default: FILE.rejected.csv]
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
-    /// How many rows are decided and recorded together
+    /// Rows per append
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=10_000))]
     batch: usize,
     /// Print the summary as one JSON object
@@ -53,33 +53,33 @@ pub(super) struct ImportArgs {
     json: bool,
 }
 
-/// The forms that notices come in.
+/// Format of the source, as the command line names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum ImportFormat {
-    /// Tell from the first bytes
+    /// Detect from the first bytes
     Auto,
     /// The 47 columns of SAM.gov's CSV extract
     Csv,
-    /// Answers of SAM.gov's Get Opportunities API: pages, lists of them, notices
+    /// Responses of SAM.gov's Get Opportunities API: pages, lists of pages, notices
     Json,
-    /// One JSON object a line, with full text
+    /// One JSON object per line, with full text
     Ndjson,
 }
 
-/// The encodings that texts come in.
+/// Character encoding of the source, as the command line names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum TextEncoding {
-    /// UTF-8; Windows-1252 where rows cannot be UTF-8 and no row has shown to be
+    /// UTF-8; Windows-1252 if a row is not valid UTF-8 and no row before it was evidently UTF-8
     Auto,
-    /// UTF-8; other rows are rejected
+    /// UTF-8; rows that are not valid UTF-8 are rejected
     #[value(name = "utf-8", alias = "utf8")]
     Utf8,
-    /// Windows-1252, and with it ISO 8859-1: what spreadsheets write on Windows
+    /// Windows-1252, which includes ISO 8859-1: what spreadsheets write on Windows
     #[value(name = "windows-1252", aliases = ["cp1252", "latin-1", "iso-8859-1"])]
     Windows1252,
 }
 
-/// What came of an import, in the form of `--json`.
+/// The summary that `--json` prints.
 #[derive(Debug, Serialize)]
 struct ImportResult {
     rows: u64,
@@ -102,8 +102,8 @@ impl ImportArgs {
         let mut watch = ImportProgressReporter::new(source.meter.clone(), source.size_bytes, report);
 
         let pool = eventstore::postgres::open_pool(&config.postgres)?;
-        app_context::ping_postgres(&pool).await.context("connecting to Postgres; DATABASE_URL says where it is")?;
-        if !app_context::is_migrated(&pool).await.context("asking Postgres whether it is prepared")? {
+        app_context::ping_postgres(&pool).await.context("connecting to Postgres; DATABASE_URL is its address")?;
+        if !app_context::is_migrated(&pool).await.context("checking whether the database is prepared")? {
             bail!("the database is not prepared; run `medhub migrate`");
         }
         let import = notice_import::NoticeImport::new(PgBatchStore::new(pool.clone()), self.batch);
@@ -114,8 +114,7 @@ impl ImportArgs {
         let so_far = watch.rows_processed();
         let report = watch.finish();
         pool.close().await;
-        let summary =
-            outcome.with_context(|| format!("importing {}, after {so_far} rows that went in", source.name))?;
+        let summary = outcome.with_context(|| format!("importing {}, after {so_far} imported rows", source.name))?;
         let report = report.context("writing the report of rejected rows")?;
 
         for warning in warnings.list() {
@@ -125,12 +124,12 @@ impl ImportArgs {
         let result = ImportResult::new(&summary, started, report, warnings.list());
         output::print_result(&if self.json { serde_json::to_string(&result)? } else { result.format_text() })?;
         if interrupted {
-            output::print_message("interrupted; run the same import again to take in the rest");
+            output::print_message("interrupted; run the same import again to import the rest");
             return Ok(ExitCode::from(INTERRUPTED_EXIT_CODE));
         }
         if let (Some(report), 1..) = (&result.report, summary.rejected) {
             output::print_message(&format!(
-                "{} rejected; {} lists each row and why",
+                "{} rejected; {} lists each row with the reason",
                 summary.rejected,
                 report.display()
             ));
@@ -177,7 +176,7 @@ impl ImportResult {
             rejected: summary.rejected,
             left_out: summary.left_out,
             events: summary.events,
-            // Milliseconds are enough, and read better.
+            // Rounded to milliseconds for readability.
             seconds: (started.elapsed().as_secs_f64() * 1_000.0).round() / 1_000.0,
             report,
             warnings,
@@ -193,10 +192,10 @@ impl ImportResult {
     }
 }
 
-/// The first interrupt lets the batch under way come to its end, the second ends the program.
+/// Cancels `stop` on the first interrupt, so that the current batch is completed; the second ends the process.
 async fn cancel_on_interrupt(stop: CancellationToken) {
     if tokio::signal::ctrl_c().await.is_ok() {
-        output::print_message("stopping after this batch; once more to stop at once");
+        output::print_message("stopping after this batch; press Ctrl-C again to stop immediately");
         stop.cancel();
         if tokio::signal::ctrl_c().await.is_ok() {
             std::process::exit(i32::from(INTERRUPTED_EXIT_CODE));

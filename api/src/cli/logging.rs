@@ -1,4 +1,4 @@
-//! Where the log goes and how much of it.
+//! Sets up logging for a command.
 
 use std::io::IsTerminal;
 
@@ -8,20 +8,20 @@ use tracing_subscriber::EnvFilter;
 use super::CliSubcommand;
 use crate::config::{LoggingConfig, LoggingFormat};
 
-/// Directives for commands that a person waits for: their own output says what is going on.
+/// Filter for interactive commands, whose own output shows their progress.
 const QUIET_FILTER: &str = "warn,librdkafka=off,rdkafka=off";
 
-/// How much is logged.
+/// Which filter applies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LogVerbosity {
-    /// What goes wrong.
+    /// Warnings and errors only.
     Quiet,
-    /// What the settings say.
+    /// The filter of the settings, `log.filter`.
     Configured,
 }
 
 impl LogVerbosity {
-    /// A service logs what its settings say, a command only what goes wrong, unless more is asked for.
+    /// Services use the filter of the settings; other commands log warnings and errors only, unless `verbose`.
     pub(super) fn for_subcommand(command: &CliSubcommand, verbose: bool) -> Self {
         let service = match command {
             CliSubcommand::Serve(_) | CliSubcommand::Project(_) => true,
@@ -49,12 +49,12 @@ impl LogVerbosity {
     }
 }
 
-/// Starts logging to standard error. A subscriber that the calling program installed before stays.
+/// Starts logging to standard error. A subscriber that the calling program has installed stays in place.
 ///
 /// # Errors
-/// When the filter of the settings is none.
-pub(super) fn init_logging(config: &LoggingConfig, loudness: LogVerbosity) -> anyhow::Result<()> {
-    let directives = match loudness {
+/// When `log.filter` is not a valid filter.
+pub(super) fn init_logging(config: &LoggingConfig, verbosity: LogVerbosity) -> anyhow::Result<()> {
+    let directives = match verbosity {
         LogVerbosity::Quiet => QUIET_FILTER,
         LogVerbosity::Configured => &config.filter,
     };
@@ -63,12 +63,12 @@ pub(super) fn init_logging(config: &LoggingConfig, loudness: LogVerbosity) -> an
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
-    let started = match config.format {
+    let installed = match config.format {
         LoggingFormat::Text => builder.try_init(),
         LoggingFormat::Json => builder.json().flatten_event(true).try_init(),
     };
-    if started.is_err() {
-        tracing::debug!("logging was set up by the calling program");
+    if installed.is_err() {
+        tracing::debug!("logging is already set up by the calling program");
     }
     Ok(())
 }

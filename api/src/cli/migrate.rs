@@ -1,4 +1,4 @@
-//! `medhub migrate`: prepares every store.
+//! `medhub migrate`: prepares every engine.
 
 use std::{
     future::Future,
@@ -16,33 +16,33 @@ use crate::{
     config::{MedhubConfig, mask_url},
 };
 
-/// How long to wait for the schema registry: in a deployment it starts beside this command.
+/// How long to wait for the schema registry, which in a deployment may start at the same time as this command.
 const REGISTRY_TIMEOUT: Duration = Duration::from_secs(15);
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
 
-/// Prepares every store: the Postgres schema, the events' schemas in the registry, the Kafka topics, the tables of
-/// `ClickHouse`, the collection of Qdrant. Safe to repeat and to run twice at once.
+/// Prepares every engine: the Postgres schema, the event schemas in the registry, the Kafka topics, the `ClickHouse`
+/// tables, the Qdrant collections. Safe to repeat and to run concurrently.
 #[derive(Debug, Args)]
 pub(super) struct MigrateArgs {}
 
 impl MigrateArgs {
     pub(super) async fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
         let Self {} = self;
-        let stores = AppContext::open_with_model(config).await?;
-        run_step("Postgres schema", eventstore::postgres::migrate(&stores.pool)).await?;
-        register_schemas(&stores, config).await?;
+        let app = AppContext::open_with_model(config).await?;
+        run_step("Postgres schema", eventstore::postgres::migrate(&app.pool)).await?;
+        register_schemas(&app, config).await?;
         run_step("Kafka topics", eventstore::topic::ensure_topics(&config.kafka)).await?;
-        prepare_read_models(&stores).await?;
-        output::print_message("every store is prepared");
+        prepare_read_models(&app).await?;
+        output::print_message("every engine is prepared");
         Ok(ExitCode::SUCCESS)
     }
 }
 
-/// Makes the first generation of each read model, and brings those that are there to the shape this program knows.
-async fn prepare_read_models(stores: &AppContext) -> anyhow::Result<()> {
-    let control = stores.runtime.control();
-    let models = stores.read_models.current().all_projections();
-    stores.runtime.register_projections(&models).await?;
+/// Creates the first generation of each read model, and upgrades the tables of existing generations to this release.
+async fn prepare_read_models(app: &AppContext) -> anyhow::Result<()> {
+    let control = app.runtime.control();
+    let models = app.read_models.current().all_projections();
+    app.runtime.register_projections(&models).await?;
     let pointer = control.load_pointer().await?;
     for projection in &models {
         let name = projection.name();
@@ -51,7 +51,7 @@ async fn prepare_read_models(stores: &AppContext) -> anyhow::Result<()> {
             run_step(&what, projection.with_generation(build.generation).prepare()).await?;
         }
         run_step(
-            &format!("what readers of {name} see"),
+            &format!("the active generation of {name}"),
             projection.with_generation(pointer.active_generation(name)).publish(),
         )
         .await?;
@@ -59,9 +59,9 @@ async fn prepare_read_models(stores: &AppContext) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Registers every schema of an event: a breaking one must stop here, and not the first event that has it.
-async fn register_schemas(stores: &AppContext, config: &MedhubConfig) -> anyhow::Result<()> {
-    wait_for_registry(stores, config).await?;
+/// Registers all event schemas: an incompatible one must fail here rather than with the first event that uses it.
+async fn register_schemas(app: &AppContext, config: &MedhubConfig) -> anyhow::Result<()> {
+    wait_for_registry(app, config).await?;
     let registry = SchemaRegistryClient::new(&config.registry);
     for schema in catalog::all_schemas() {
         let (event_type, version) = (schema.event_type, schema.version);
@@ -72,14 +72,14 @@ async fn register_schemas(stores: &AppContext, config: &MedhubConfig) -> anyhow:
     Ok(())
 }
 
-async fn wait_for_registry(stores: &AppContext, config: &MedhubConfig) -> anyhow::Result<()> {
+async fn wait_for_registry(app: &AppContext, config: &MedhubConfig) -> anyhow::Result<()> {
     let deadline = Instant::now() + REGISTRY_TIMEOUT;
-    while let Err(away) = stores.ping(BackingService::Registry).await {
+    while let Err(error) = app.ping(BackingService::Registry).await {
         if Instant::now() > deadline {
-            return Err(away).with_context(|| {
+            return Err(error).with_context(|| {
                 format!(
-                    "the schema registry does not answer at {}; start `medhub serve --role registry`, or name another \
-                     registry in {}",
+                    "the schema registry does not answer at {}; start `medhub serve --role registry`, or set {} to \
+                     the address of another registry",
                     mask_url(&config.registry.url),
                     BackingService::Registry.env_variable()
                 )
@@ -94,7 +94,7 @@ async fn run_step<E>(what: &str, work: impl Future<Output = Result<(), E>>) -> a
 where
     E: std::error::Error + Send + Sync + 'static,
 {
-    work.await.with_context(|| format!("preparing {what}; `medhub doctor` says which store is away"))?;
+    work.await.with_context(|| format!("preparing {what}; `medhub doctor` says which engine is unavailable"))?;
     tracing::info!(store = what, "prepared");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! `medhub openapi`: the description of the REST API, as it is committed in `api/openapi.json`.
+//! `medhub openapi`: prints the OpenAPI description of the REST API, which is committed as `api/openapi.json`.
 
 use std::process::ExitCode;
 
@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::output;
 
-/// Prints the description of the REST API, as `OpenAPI` has it.
+/// Prints the `OpenAPI` description of the REST API.
 #[derive(Debug, Args)]
 pub(super) struct OpenApiArgs {}
 

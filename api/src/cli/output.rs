@@ -1,17 +1,17 @@
-//! What the command line says, and to whom: results to standard output, the rest to standard error.
+//! Output of the command line: results to standard output, messages and errors to standard error.
 
 use std::{
     io::{self, Write},
     process::ExitCode,
 };
 
-/// The exit code of a program that a signal ended, for the reader of our output having gone away.
+/// Exit code after SIGPIPE, by convention of the shell: the reader of standard output has exited.
 const BROKEN_PIPE_EXIT_CODE: u8 = 128 + 13;
 
-/// Writes a result.
+/// Writes a result to standard output, with a line break at its end, and flushes.
 ///
 /// # Errors
-/// When standard output cannot be written to, as when its reader has gone.
+/// When standard output cannot be written to, for example because its reader has exited.
 pub(super) fn print_result(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
@@ -21,13 +21,13 @@ pub(super) fn print_result(text: &str) -> io::Result<()> {
     out.flush()
 }
 
-/// Tells the person at the terminal something that is no result.
+/// Writes a message to standard error.
 pub(super) fn print_message(text: &str) {
-    // Where standard error is closed there is nobody to tell that nobody can be told.
+    // A closed standard error cannot be reported anywhere.
     let _closed = writeln!(io::stderr(), "{text}");
 }
 
-/// Prints help or how a command was misused.
+/// Prints help or a usage error.
 pub(super) fn print_usage(usage: &clap::Error) -> ExitCode {
     match usage.print() {
         Ok(()) => ExitCode::from(u8::try_from(usage.exit_code()).unwrap_or(2)),
@@ -35,7 +35,7 @@ pub(super) fn print_usage(usage: &clap::Error) -> ExitCode {
     }
 }
 
-/// Prints why a command failed: what was being done, then each cause on a line of its own.
+/// Prints the error of a command, then each cause on its own line. A broken pipe is not printed.
 pub(super) fn print_failure(error: &anyhow::Error) -> ExitCode {
     let reader_gone = error
         .chain()
@@ -53,7 +53,7 @@ fn format_error_chain(error: &anyhow::Error) -> String {
     let mut last = error.to_string();
     for cause in error.chain().skip(1) {
         let cause = cause.to_string();
-        // Libraries repeat their cause in their own text; once is enough.
+        // Some libraries repeat the cause in their own message.
         if !last.ends_with(&cause) {
             text.push_str("\n  because: ");
             text.push_str(&cause.replace('\n', "\n           "));

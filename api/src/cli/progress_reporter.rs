@@ -1,4 +1,4 @@
-//! How far a long command has come: a bar for a person at a terminal, a line now and then for everybody else.
+//! Progress of a long command: a bar on a terminal, otherwise a line every few seconds.
 
 use std::{
     io::IsTerminal,
@@ -9,10 +9,10 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::output;
 
-/// Pause between two lines where there is no terminal.
+/// Interval of lines where standard error is no terminal.
 const LINE_INTERVAL: Duration = Duration::from_secs(5);
 
-/// What is counted.
+/// The unit that progress is counted in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ProgressUnit {
     /// Bytes of a file.
@@ -25,27 +25,27 @@ pub(super) enum ProgressUnit {
     Visits,
 }
 
-/// Shows how far a command has come, on standard error.
+/// Shows the progress of a command on standard error.
 pub(super) struct ProgressReporter {
     bar: ProgressBar,
     unit: ProgressUnit,
     total: Option<u64>,
-    /// When to write the next line; `None` where a bar is drawn.
+    /// When to write the next line; `None` where no lines are written.
     next_line_at: Option<Instant>,
 }
 
 impl ProgressReporter {
-    /// Starts at nothing done of `total`; `None` where the end is not known.
+    /// Starts at 0 of `total`; `None` if the total is not known.
     pub(super) fn start(unit: ProgressUnit, total: Option<u64>) -> Self {
         let terminal = std::io::stderr().is_terminal();
         Self::new(unit, total, terminal, (!terminal).then(|| Instant::now() + LINE_INTERVAL))
     }
 
-    /// Starts for a command whose results stream to standard output. Says nothing where nobody watches, nor where the
-    /// results run over the same terminal.
+    /// Starts for a command that streams results to standard output. Shows nothing if standard error is no terminal,
+    /// nor if the results go to the same terminal.
     pub(super) fn start_beside_results(unit: ProgressUnit, total: u64) -> Self {
-        let alone = std::io::stderr().is_terminal() && !std::io::stdout().is_terminal();
-        Self::new(unit, Some(total), alone, None)
+        let visible = std::io::stderr().is_terminal() && !std::io::stdout().is_terminal();
+        Self::new(unit, Some(total), visible, None)
     }
 
     fn new(unit: ProgressUnit, total: Option<u64>, drawn: bool, next_line: Option<Instant>) -> Self {
@@ -58,7 +58,7 @@ impl ProgressReporter {
         Self { bar, unit, total, next_line_at: next_line }
     }
 
-    /// `done` of the total are done; `note` says what came of it.
+    /// Sets the progress to `done`; `note` is shown beside it.
     pub(super) fn update(&mut self, done: u64, note: impl FnOnce() -> String) {
         self.bar.set_position(done);
         let Some(due) = self.next_line_at else {
@@ -72,7 +72,7 @@ impl ProgressReporter {
         }
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub(super) fn finish(self) {
         self.bar.finish_and_clear();
     }

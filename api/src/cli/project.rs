@@ -11,19 +11,19 @@ use crate::{
     serve::{self, ProcessRole},
 };
 
-/// Runs the workers of the named projections until SIGTERM or SIGINT. Several processes of one projection share its
-/// work; `serve --role projections` runs all of them.
+/// Runs the workers of the named projections until SIGTERM or SIGINT. Several processes with the same projection share
+/// its partitions; `serve --role projections` runs all projections.
 #[derive(Debug, Args)]
 pub(super) struct ProjectArgs {
-    /// The projections
+    /// Names of the projections
     #[arg(required = true, value_name = "NAME", value_parser = PossibleValuesParser::new(read_models::PROJECTION_NAMES))]
     projections: Vec<String>,
 }
 
 impl ProjectArgs {
     pub(super) async fn run(self, config: MedhubConfig) -> anyhow::Result<ExitCode> {
-        let stores = AppContext::open_with_model(&config).await?;
-        serve::run(ProcessRole::Projections, &self.projections, stores, config).await?;
+        let app = AppContext::open_with_model(&config).await?;
+        serve::run(ProcessRole::Projections, &self.projections, app, config).await?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -1,4 +1,4 @@
-//! Naming projections on the command line.
+//! Names of read models on the command line.
 
 use std::sync::Arc;
 
@@ -6,19 +6,19 @@ use projections::{read_models, runtime::AnyProjection};
 
 use crate::app_context::{AppContext, UnknownReadModel};
 
-/// Stands for every read model.
+/// Selects every read model.
 pub(super) const ALL: &str = "all";
 
-/// The read models that can be named.
+/// Returns the names of all read models, and [`ALL`].
 pub(super) fn possible_names() -> Vec<&'static str> {
     read_models::READ_MODEL_NAMES.into_iter().chain([ALL]).collect()
 }
 
-/// The read models that are named, each once; all of them where none is.
+/// Returns the named read models, each once; all of them if `names` is empty or contains [`ALL`].
 pub(super) fn select_projections(
-    stores: &AppContext,
+    app: &AppContext,
     names: &[String],
 ) -> Result<Vec<Arc<dyn AnyProjection>>, UnknownReadModel> {
     let all = names.iter().any(|name| name == ALL);
-    stores.read_models.select_read_models(if all { &[] } else { names })
+    app.read_models.select_read_models(if all { &[] } else { names })
 }

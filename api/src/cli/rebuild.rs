@@ -1,4 +1,4 @@
-//! `medhub rebuild`: the next generation of read models, made from the log beside the live one.
+//! `medhub rebuild`: builds the next generation of read models from the log, beside the active one.
 
 mod rebuild_display;
 
@@ -17,58 +17,58 @@ use tokio_util::sync::CancellationToken;
 use super::{output, projection_names, whoami};
 use crate::{app_context::AppContext, config::MedhubConfig};
 
-/// How long to wait for the turn of another process: a little longer than that of a dead one lasts.
+/// How long to wait for the lease of another process: a little longer than the lease of a dead process lasts.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(12);
 const BUSY_RETRY_PAUSE: Duration = Duration::from_millis(500);
 
-/// The exit code of a program that was interrupted.
+/// Exit code after SIGINT, by convention of the shell.
 const INTERRUPTED_EXIT_CODE: u8 = 130;
 
-/// Builds the next generation of read models from the log, beside the live ones, compares it with the log, and switches
-/// readers over, all at once. Safe to interrupt: the same command goes on. The generation that readers saw before is
-/// kept up to date for `medhub rollback`; an older one is dropped.
+/// Builds the next generation of read models from the log, beside the active ones, verifies them, and switches to all
+/// of them at once. Safe to interrupt: the same command resumes. The previous generation is kept up to date for `medhub
+/// rollback`; an older one is dropped.
 #[derive(Debug, Args)]
 pub(super) struct RebuildArgs {
-    /// Which read models, together; `all` for all of them
+    /// Read models to rebuild together; `all` selects all of them
     #[arg(required_unless_present = "abandon", value_name = "NAME", value_parser = PossibleValuesParser::new(projection_names::possible_names()))]
     projections: Vec<String>,
-    /// Give up a rebuild that was cut off, and remove what it made
+    /// Abandon an interrupted rebuild and remove its generations
     #[arg(long, conflicts_with = "projections")]
     abandon: bool,
-    /// Switch also if events had to be parked that the live generation took in
+    /// Switch even if the new generation parks events that the active one has applied
     #[arg(long)]
     allow_parked: bool,
-    /// Print one JSON object at the end
+    /// Print the report as one JSON object
     #[arg(long)]
     json: bool,
 }
 
 impl RebuildArgs {
     pub(super) async fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
-        let stores = AppContext::open_with_model(config).await?;
+        let app = AppContext::open_with_model(config).await?;
         if self.abandon {
-            return abandon_rebuild(&stores).await;
+            return abandon_rebuild(&app).await;
         }
-        let projections = projection_names::select_projections(&stores, &self.projections)?;
+        let projections = projection_names::select_projections(&app, &self.projections)?;
         let options = RebuildOptions {
             started_by: whoami::user_at_host(),
             allow_parked: self.allow_parked,
             ..RebuildOptions::default()
         };
         let (progress, stop) = (Sender::new(RebuildProgress::default()), CancellationToken::new());
-        let shown = rebuild_display::spawn_display(progress.subscribe());
-        let work = retry_while_busy(|| stores.runtime.rebuild(&projections, &options, &progress, &stop));
+        let display = rebuild_display::spawn_display(progress.subscribe());
+        let work = retry_while_busy(|| app.runtime.rebuild(&projections, &options, &progress, &stop));
         tokio::pin!(work);
         let outcome = tokio::select! {
             outcome = &mut work => outcome,
             interrupted = tokio::signal::ctrl_c() => {
                 interrupted.context("waiting for Ctrl-C")?;
-                output::print_message("interrupted, finishing what is under way");
+                output::print_message("interrupted, completing the work in progress");
                 stop.cancel();
                 work.await
             }
         };
-        shown.finish(&progress).await;
+        display.finish(&progress).await;
         match outcome {
             Ok(report) => {
                 output::print_result(&if self.json { format_json(&report) } else { format_text(&report) })?;
@@ -83,7 +83,7 @@ impl RebuildArgs {
     }
 }
 
-/// Tries again while another process has the turn: that of one that was killed ends by itself.
+/// Retries while another process holds the lease: the lease of a killed process expires.
 async fn retry_while_busy<T, F>(work: impl Fn() -> F) -> Result<T, RebuildError>
 where
     F: Future<Output = Result<T, RebuildError>>,
@@ -99,11 +99,11 @@ where
     }
 }
 
-async fn abandon_rebuild(stores: &AppContext) -> anyhow::Result<ExitCode> {
-    let all = stores.read_models.current().all_projections();
-    match retry_while_busy(|| stores.runtime.abandon_rebuild(&all)).await? {
-        Some(id) => output::print_message(&format!("rebuild {id} is given up, what it made is removed")),
-        None => output::print_message("no rebuild was cut off"),
+async fn abandon_rebuild(app: &AppContext) -> anyhow::Result<ExitCode> {
+    let all = app.read_models.current().all_projections();
+    match retry_while_busy(|| app.runtime.abandon_rebuild(&all)).await? {
+        Some(id) => output::print_message(&format!("abandoned rebuild {id} and removed its generations")),
+        None => output::print_message("there is no interrupted rebuild"),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -112,18 +112,18 @@ fn format_text(report: &RebuildReport) -> String {
     let mut lines = vec![];
     for verification in &report.verified {
         let name = &verification.projection;
-        let before = report.retained.get(name).map_or("nothing".to_owned(), ToString::to_string);
+        let before = report.retained.get(name).map_or("none".to_owned(), ToString::to_string);
         lines.push(format!(
-            "{name}: readers see {} instead of {before}; {} rows are what {} events say",
+            "{name}: switched to {} from {before}; {} rows verified against {} events",
             verification.generation, verification.rows, verification.events
         ));
         if verification.parked > 0 {
-            lines.push(format!("{name}: {} events wait as dead letters", verification.parked));
+            lines.push(format!("{name}: {} events are parked as dead letters", verification.parked));
         }
     }
-    lines.extend(report.dropped.iter().map(|(name, generation)| format!("{name}: {generation} is dropped")));
+    lines.extend(report.dropped.iter().map(|(name, generation)| format!("{name}: dropped {generation}")));
     if !report.retained.is_empty() {
-        lines.push("`medhub rollback` goes back".to_owned());
+        lines.push("`medhub rollback` switches back".to_owned());
     }
     lines.join("\n")
 }

@@ -1,4 +1,4 @@
-//! `medhub replay`: prints a part of the log.
+//! `medhub replay`: prints events of the log.
 
 use std::process::ExitCode;
 
@@ -14,22 +14,22 @@ use super::{
 };
 use crate::config::MedhubConfig;
 
-/// Exit code of a program that was interrupted.
+/// Exit code after SIGINT, by convention of the shell.
 const INTERRUPTED_EXIT_CODE: u8 = 128 + 2;
 
-/// Prints events of the log in the order of their positions, one JSON object a line, up to what is recorded when it
-/// starts. Needs Postgres only. To go on where an earlier replay ended, add 1 to its last position.
+/// Prints events of the log in the order of their positions, one JSON object per line, up to the end of the log at the
+/// start of the command. Needs Postgres only. To continue an earlier replay, pass its last position plus 1 as `--from`.
 #[derive(Debug, Args)]
 pub(super) struct ReplayArgs {
-    /// The first position, itself included; 1 is the start of the log
+    /// First position, inclusive; 1 is the start of the log
     #[arg(long, value_name = "POSITION", default_value_t = 1)]
     from: u64,
-    /// The last position, itself included
+    /// Last position, inclusive
     #[arg(long, value_name = "POSITION")]
     to: Option<u64>,
     #[command(flatten)]
     selection: EventSelection,
-    /// At most so many events
+    /// Maximum number of events
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
 }

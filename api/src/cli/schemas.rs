@@ -1,4 +1,4 @@
-//! `medhub schemas`: the schemas of all events, and what the schema registry knows of them.
+//! `medhub schemas`: lists the schemas of all events and their state in the schema registry.
 
 use std::process::ExitCode;
 
@@ -13,10 +13,10 @@ use crate::{
     config::MedhubConfig,
 };
 
-/// Lists the schemas of all events. Exit code 0 only if all are registered.
+/// Lists the schemas of all events and their state in the schema registry. Exit code 0 only if all are registered.
 #[derive(Debug, Args)]
 pub(super) struct SchemasArgs {
-    /// Print one JSON list instead of a table
+    /// Print one JSON array instead of a table
     #[arg(long)]
     json: bool,
 }
@@ -27,23 +27,23 @@ struct SchemaRow {
     event_type: &'static str,
     event_version: &'static str,
     subject: &'static str,
-    /// `None` where the registry does not know it.
+    /// `None` if it is not registered.
     id: Option<u32>,
     subject_version: Option<u32>,
     state: RegistrationState,
-    /// What speaks against registering it; empty where it is registered or can be.
+    /// Why the registry would refuse it; empty if it is registered or can be.
     objections: Vec<String>,
 }
 
-/// Where a schema stands in the registry.
+/// State of a schema in the registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum RegistrationState {
-    /// The registry knows it.
+    /// It is registered.
     Registered,
-    /// `medhub migrate` will register it.
+    /// Not registered, and compatible: `medhub migrate` registers it.
     Missing,
-    /// The registry would refuse it.
+    /// Not registered, and incompatible: the registry would refuse it.
     Breaking,
 }
 

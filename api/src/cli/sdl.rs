@@ -1,4 +1,4 @@
-//! `medhub sdl`: the GraphQL schema, as it is committed in `api/schema.graphql`.
+//! `medhub sdl`: prints the GraphQL schema, which is committed as `api/schema.graphql`.
 
 use std::process::ExitCode;
 

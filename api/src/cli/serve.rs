@@ -10,7 +10,7 @@ use crate::{
     serve::{self, ProcessRole},
 };
 
-/// Runs the service until SIGTERM or SIGINT; what is under way then comes to its end.
+/// Runs the service until SIGTERM or SIGINT, then completes the work in progress.
 #[derive(Debug, Args)]
 pub(super) struct ServeArgs {
     /// What this process does
@@ -21,16 +21,16 @@ pub(super) struct ServeArgs {
 impl ServeArgs {
     pub(super) async fn run(self, config: MedhubConfig) -> anyhow::Result<ExitCode> {
         if self.role == ProcessRole::Registry {
-            // It stores schemas only, and starts where no model and no other engine is.
+            // It needs Postgres only, neither the embedding model nor another engine.
             serve::run_registry(eventstore::postgres::open_pool(&config.postgres)?, &config).await?;
             return Ok(ExitCode::SUCCESS);
         }
-        let stores = if self.role.needs_embedding_model() {
+        let app = if self.role.needs_embedding_model() {
             AppContext::open_with_model(&config).await?
         } else {
             AppContext::open_without_model(&config)?
         };
-        serve::run(self.role, &[], stores, config).await?;
+        serve::run(self.role, &[], app, config).await?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -1,4 +1,4 @@
-//! `medhub simulate`: made-up visitors of the opportunities in the log.
+//! `medhub simulate`: records generated visits to the opportunities in the log.
 
 use std::{process::ExitCode, sync::Arc, time::Instant};
 
@@ -36,23 +36,23 @@ use super::{
 };
 use crate::config::MedhubConfig;
 
-/// Exit code of a program that was interrupted.
+/// Exit code after SIGINT, by convention of the shell.
 const INTERRUPTED_EXIT_CODE: u8 = 128 + 2;
-/// The visits are spread over so many days up to now.
+/// Number of days up to now over which the visits are spread.
 const SIMULATED_DAYS: i64 = 30;
-/// Opportunities that visitors may come upon: as many as fit into memory at ease.
+/// Maximum number of opportunities that are visited; their ids are held in memory.
 const MAX_OPPORTUNITIES: u64 = 10_000;
-/// Visits that are recorded together.
+/// Visits per append.
 const BATCH_VISITS: usize = 200;
 
-/// Records made-up visits of the last 30 days to opportunities in the log: pages seen, links clicked, opportunities
-/// saved. Visits are new ones each time, also for the same seed. Needs Postgres only.
+/// Records generated visits of the last 30 days to opportunities in the log: pages viewed, links clicked, opportunities
+/// saved. Each run records new visits, even with the same seed. Needs Postgres only.
 #[derive(Debug, Args)]
 pub(super) struct SimulateArgs {
-    /// How many visits
+    /// Number of visits
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     visits: u64,
-    /// Which visits: another seed gives others
+    /// Seed of the generator: another seed gives other visits
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
     /// Print the summary as one JSON object
@@ -60,23 +60,23 @@ pub(super) struct SimulateArgs {
     json: bool,
 }
 
-/// What was recorded, in the form of `--json`.
+/// The summary that `--json` prints.
 #[derive(Debug, Default, PartialEq, Serialize)]
 struct SimulationSummary {
-    /// Opportunities that visitors could come upon.
+    /// Opportunities that could be visited.
     opportunities: u64,
     visits: u64,
     views: u64,
     clicks: u64,
     saves: u64,
     unsaves: u64,
-    /// Saves that were one too many for their user.
+    /// Saves that were refused because the user's watchlist was full.
     refused: u64,
     events: u64,
     seconds: f64,
 }
 
-/// Records visits and keeps count.
+/// Records visits and counts what was recorded.
 struct SimulationRecorder {
     caller: Caller,
     visits: VisitRecorder<PgBatchStore>,
@@ -105,21 +105,21 @@ impl SimulateArgs {
         let started = Instant::now();
         let opportunities = load_opportunities(pool).await.context("reading opportunities from the log")?;
         if opportunities.is_empty() {
-            output::print_message("no opportunities in the log; visitors see lists only. `medhub import` brings some");
+            output::print_message("no opportunities in the log: visits contain lists only; run `medhub import` first");
         }
         let mut recorder = SimulationRecorder::new(config, pool, opportunities.len());
         let until = SystemClock.now();
-        let browsing = VisitGeneratorConfig {
+        let generator_config = VisitGeneratorConfig {
             visits: self.visits,
             seed: self.seed,
             from: until - TimeDelta::days(SIMULATED_DAYS),
             until,
         };
-        let mut generator = VisitGenerator::new(browsing, opportunities);
+        let mut generator = VisitGenerator::new(generator_config, opportunities);
         let mut progress = ProgressReporter::start(ProgressUnit::Visits, Some(self.visits));
         loop {
             let batch = generator.by_ref().take(BATCH_VISITS).collect::<Result<Vec<_>, _>>();
-            let batch = batch.context("making up visits")?;
+            let batch = batch.context("generating visits")?;
             if batch.is_empty() {
                 break;
             }
@@ -127,7 +127,7 @@ impl SimulateArgs {
             progress.update(recorder.summary.visits, || format!("{} events", recorder.summary.events));
         }
         progress.finish();
-        // Milliseconds are enough, and read better.
+        // Rounded to milliseconds for readability.
         let seconds = (started.elapsed().as_secs_f64() * 1_000.0).round() / 1_000.0;
         Ok(SimulationSummary { seconds, ..recorder.summary })
     }
@@ -163,7 +163,7 @@ impl SimulationRecorder {
         let figure = match command {
             WatchlistCommand::Save { .. } => &mut summary.saves,
             WatchlistCommand::Unsave { .. } => &mut summary.unsaves,
-            // Made-up users save no searches.
+            // Generated users save no searches.
             WatchlistCommand::SaveSearch { .. } | WatchlistCommand::RemoveSearch { .. } => return Ok(()),
         };
         match self.watchlists.execute(&self.caller, &user_id, command).await {
@@ -179,7 +179,7 @@ impl SimulationRecorder {
                 | CommandError::KeyReused
                 | CommandError::Forbidden { .. }),
             ) => {
-                return Err(error).context("recording what a user saved");
+                return Err(error).context("recording a change of a watchlist");
             }
         }
         Ok(())
@@ -199,13 +199,13 @@ impl SimulationSummary {
     fn format_text(&self) -> String {
         let Self { opportunities, visits, views, clicks, saves, unsaves, refused, events, seconds } = self;
         format!(
-            "{visits} visits among {opportunities} opportunities in {seconds:.1} s: {views} pages seen, {clicks} links \
-             clicked, {saves} saved, {unsaves} let go, {refused} refused; {events} events recorded"
+            "{visits} visits among {opportunities} opportunities in {seconds:.1} s: {views} pages viewed, {clicks} \
+             links clicked, {saves} saved, {unsaves} unsaved, {refused} refused; {events} events recorded"
         )
     }
 }
 
-/// The opportunities that were discovered first.
+/// Loads the ids of the opportunities that were discovered first, at most [`MAX_OPPORTUNITIES`].
 async fn load_opportunities(pool: &PgPool) -> anyhow::Result<Vec<OpportunityId>> {
     let filter = EventFilter { event_types: vec!["opportunity.discovered".to_owned()], ..EventFilter::default() };
     let options = ReplayOptions { filter, limit: Some(MAX_OPPORTUNITIES), ..ReplayOptions::default() };

@@ -1,4 +1,4 @@
-//! `medhub status`: how the relay and the projections are doing, what every store holds, and whether they agree.
+//! `medhub status`: shows the relay and the projections, counts what every engine holds, and compares the counts.
 
 use std::{
     io::IsTerminal,
@@ -16,37 +16,37 @@ use crate::{
     config::MedhubConfig,
 };
 
-/// Pause between two counts: short enough to time a journey of seconds, long enough not to be part of it.
+/// Pause between two counts: short enough to time a propagation of seconds, long enough not to slow it down.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Characters of an error that fit beside the rest.
+/// Characters of an error that are shown in the table.
 const MAX_ERROR_CHARS: usize = 120;
 
-/// Tells how the relay and every generation of every projection are doing, and counts what every store holds. Exit code
-/// 0 only if all stores hold what the log holds.
+/// Shows the state of the relay and of every generation of every projection, and counts what every engine holds. Exit
+/// code 0 only if all engines hold what the log holds.
 #[derive(Debug, Args)]
 pub(super) struct StatusArgs {
     /// Print one JSON object instead of tables
     #[arg(long)]
     json: bool,
-    /// Keep counting until the stores agree, for at most this long
+    /// Repeat the count until the engines agree, for at most this long
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     wait: u64,
-    /// Tell how the relay and the projections are doing again and again, until Ctrl-C
+    /// Show only the relay and the projections, repeatedly until Ctrl-C [default pause: 2]
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2", conflicts_with_all = ["json", "wait"], value_parser = clap::value_parser!(u64).range(1..=3600))]
     watch: Option<u64>,
 }
 
 impl StatusArgs {
     pub(super) async fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
-        let stores = AppContext::open_without_model(config)?;
+        let app = AppContext::open_without_model(config)?;
         if let Some(pause) = self.watch {
-            return watch_pipeline(&stores, Duration::from_secs(pause)).await;
+            return watch_pipeline(&app, Duration::from_secs(pause)).await;
         }
-        stores.read_models.refresh_pointer(stores.runtime.control()).await?;
-        let counted = count_until_agreed(&stores, Duration::from_secs(self.wait)).await;
-        let pipeline = stores.pipeline_status().await?;
-        let findings = stores.collect_findings(&BackingService::ALL).await;
+        app.read_models.refresh_pointer(app.runtime.control()).await?;
+        let counted = count_until_agreed(&app, Duration::from_secs(self.wait)).await;
+        let pipeline = app.pipeline_status().await?;
+        let findings = app.collect_findings(&BackingService::ALL).await;
         if self.json {
             let counts = counted?;
             let mut all = serde_json::to_value(&counts)?;
@@ -59,9 +59,9 @@ impl StatusArgs {
         for finding in &findings {
             output::print_result(&format!("{}: {}", finding.engine.name(), finding.text))?;
         }
-        // A store that is away must not hide how the rest is doing.
+        // An engine that is unavailable must not hide the state of the others.
         let counts =
-            counted.context("counting what every store holds; the table above is what Postgres and Kafka say")?;
+            counted.context("counting what every engine holds; the table above comes from Postgres and Kafka")?;
         output::print_result(&format!("\n{}", format_counts(&counts)))?;
         Ok(exit_code(counts.agree))
     }
@@ -71,12 +71,12 @@ fn exit_code(agree: bool) -> ExitCode {
     if agree { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-async fn watch_pipeline(stores: &AppContext, pause: Duration) -> anyhow::Result<ExitCode> {
-    // Clears the terminal and goes to its top.
+async fn watch_pipeline(app: &AppContext, pause: Duration) -> anyhow::Result<ExitCode> {
+    // Clears the terminal and moves the cursor to its top.
     const CLEAR: &str = "\x1b[2J\x1b[H";
     let drawn = std::io::stdout().is_terminal();
     loop {
-        let text = match stores.pipeline_status().await {
+        let text = match app.pipeline_status().await {
             Ok(pipeline) => format_pipeline(&pipeline),
             Err(error) => format!("{:#}", anyhow::Error::from(error)),
         };
@@ -111,7 +111,7 @@ fn format_relay_row(relay: &RelayRow) -> String {
         (false, 0) => "NO RELAY",
         (false, _) => "NO LEADER",
     };
-    // Of a relay that cannot work the whole reason is wanted: it names what to do.
+    // Not truncated: the error of a relay that cannot publish says what to do.
     let error = relay.last_error.as_deref().unwrap_or_default();
     let line =
         format!("{:<16}{state:<12}{:>12}{:>10}{:>9}{:>8}  {error}", "relay", relay.position, relay.lag_events, "", "");
@@ -127,11 +127,11 @@ fn format_projection_row(row: &ProjectionRow) -> String {
     line.trim_end().to_owned()
 }
 
-/// Counts until the stores agree or `patience` is over; answers with the last count.
-async fn count_until_agreed(stores: &AppContext, patience: Duration) -> Result<StoreCounts, CountError> {
-    let deadline = Instant::now() + patience;
+/// Counts until the engines agree or `timeout` has passed, and returns the last count.
+async fn count_until_agreed(app: &AppContext, timeout: Duration) -> Result<StoreCounts, CountError> {
+    let deadline = Instant::now() + timeout;
     loop {
-        let counted = stores.count_stores().await;
+        let counted = app.count_stores().await;
         let agree = counted.as_ref().is_ok_and(|counts| counts.agree);
         if agree || Instant::now() >= deadline {
             return counted;

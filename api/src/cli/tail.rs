@@ -1,4 +1,4 @@
-//! `medhub tail`: prints the end of the log and what comes.
+//! `medhub tail`: prints the end of the log and follows it.
 
 use std::process::ExitCode;
 
@@ -12,14 +12,14 @@ use super::{
 };
 use crate::config::MedhubConfig;
 
-/// Prints the last events of the log, one JSON object a line, and then each event as it is recorded, until Ctrl-C.
+/// Prints the last events of the log, one JSON object per line, and then each event as it is recorded, until Ctrl-C.
 /// Needs Postgres only.
 #[derive(Debug, Args)]
 pub(super) struct TailArgs {
-    /// How many of the last events
+    /// Number of last events to print
     #[arg(short = 'n', long, value_name = "N", default_value_t = 10)]
     lines: u32,
-    /// End after the last events instead of waiting for more
+    /// Exit after the last events instead of following the log
     #[arg(long)]
     no_follow: bool,
     #[command(flatten)]
@@ -30,7 +30,7 @@ impl TailArgs {
     pub(super) async fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
         tokio::select! {
             outcome = self.print_events(config) => outcome.map(|()| ExitCode::SUCCESS),
-            // This is how following is meant to end.
+            // Ctrl-C is the normal end of following.
             _ = tokio::signal::ctrl_c() => Ok(ExitCode::SUCCESS),
         }
     }

@@ -13,35 +13,35 @@ use super::{
 };
 use crate::{app_context::AppContext, config::MedhubConfig};
 
-/// Compares read models with a fold of the log, and names every row that is missing, unexpected or differs. Exact also
-/// while events come in. Exit code 0 only if nothing differs.
+/// Compares read models with a fold of the log, and reports every row that is missing, unexpected or different. Exact
+/// even while events are appended. Exit code 0 only if nothing differs.
 #[derive(Debug, Args)]
 pub(super) struct VerifyArgs {
-    /// Which read models; by default all of them
+    /// Read models to verify [default: all]
     #[arg(value_name = "NAME", value_parser = PossibleValuesParser::new(projection_names::possible_names()))]
     projections: Vec<String>,
-    /// Compare only so many of the 256 buckets that streams are spread over, chosen by chance, and no totals
+    /// Compare only this many of the 256 verify buckets, chosen at random, and no totals
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
     sample: Option<u32>,
-    /// This generation instead of the live one
+    /// Generation to verify [default: the active one]
     #[arg(long, value_name = "GENERATION")]
     generation: Option<Generation>,
-    /// Print one JSON object for each read model
+    /// Print one JSON object per read model
     #[arg(long)]
     json: bool,
 }
 
 impl VerifyArgs {
     pub(super) async fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
-        let stores = AppContext::open_with_model(config).await?;
-        let pointer = stores.runtime.control().load_pointer().await?;
+        let app = AppContext::open_with_model(config).await?;
+        let pointer = app.runtime.control().load_pointer().await?;
         let mut clean = true;
-        for projection in projection_names::select_projections(&stores, &self.projections)? {
+        for projection in projection_names::select_projections(&app, &self.projections)? {
             let generation = self.generation.unwrap_or_else(|| pointer.active_generation(projection.name()));
             let shown = Mutex::new(None);
-            let told = |now: VerifyProgress| show_progress(&shown, projection.name(), now);
+            let on_progress = |now: VerifyProgress| show_progress(&shown, projection.name(), now);
             let options = VerifyOptions { sample: self.sample };
-            let found = stores.runtime.verify(projection.as_ref(), generation, options, told).await?;
+            let found = app.runtime.verify(projection.as_ref(), generation, options, on_progress).await?;
             if let Some(progress) = shown.into_inner().unwrap_or_default() {
                 ProgressReporter::finish(progress);
             }
@@ -59,16 +59,17 @@ fn show_progress(shown: &Mutex<Option<ProgressReporter>>, name: &str, now: Verif
 }
 
 fn format_text(found: &VerifyReport) -> String {
-    let VerifyReport { projection, generation, rows, events, buckets, parked, difference_count: different, .. } = found;
+    let VerifyReport { projection, generation, rows, events, buckets, parked, difference_count, .. } = found;
     let what = if found.totals { "and totals" } else { "without totals" };
     let mut lines: Vec<String> =
         found.differences.iter().map(|difference| format!("{projection} {difference}")).collect();
-    let verdict = if found.is_clean() { "nothing differs".to_owned() } else { format!("{different} rows differ") };
+    let verdict =
+        if found.is_clean() { "nothing differs".to_owned() } else { format!("{difference_count} rows differ") };
     lines.push(format!(
         "{projection} {generation}: {verdict}; {rows} rows against {events} events, {buckets} of 256 buckets {what}"
     ));
     if *parked > 0 {
-        lines.push(format!("{projection} {generation}: {parked} events are dead letters and left out on both sides"));
+        lines.push(format!("{projection} {generation}: {parked} events are dead letters and ignored on both sides"));
     }
     lines.join("\n")
 }

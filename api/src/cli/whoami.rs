@@ -1,8 +1,8 @@
-//! Who is at the command line, for what is kept on record.
+//! Identifies the user of the command line, for the record of operator actions.
 
 use nix::unistd::{Uid, User};
 
-/// `user@host`, as far as the system tells.
+/// Returns `user@host`: the numeric id if the user has no name, and an empty host if it is not known.
 pub(super) fn user_at_host() -> String {
     let user =
         User::from_uid(Uid::current()).ok().flatten().map_or_else(|| Uid::current().to_string(), |user| user.name);

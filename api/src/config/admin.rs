@@ -1,30 +1,30 @@
-//! Who may operate the service over its API.
+//! Access of operators over the API.
 //!
 //! | variable | default | meaning |
 //! | --- | --- | --- |
-//! | `MEDHUB__ADMIN__TOKEN` | none | what an operator shows, at least 16 characters; without it nobody operates over the API |
+//! | `MEDHUB__ADMIN__TOKEN` | none | bearer token of operators, at least 16 characters; without it there are no operators over the API |
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use subtle::ConstantTimeEq;
 
-/// A shorter one could be guessed.
+/// Shorter tokens could be guessed.
 const MIN_TOKEN_CHARS: usize = 16;
 
-/// Settings of operating over the API.
+/// Configuration of operators' access.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AdminConfig {
-    /// What an operator shows.
+    /// Token of operators; `None` disables access.
     pub token: Option<AdminToken>,
 }
 
-/// What an operator shows.
+/// A token of sufficient length.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "SecretString")]
 pub struct AdminToken(SecretString);
 
-/// A token that is too easy to guess.
+/// The token is shorter than 16 characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("it is shorter than {MIN_TOKEN_CHARS} characters")]
 pub struct TokenTooShort;
@@ -38,7 +38,7 @@ impl TryFrom<SecretString> for AdminToken {
 }
 
 impl AdminConfig {
-    /// Whether this is the operator's token; takes the same time wherever it differs.
+    /// Whether `shown` is the operators' token; compares in constant time.
     pub fn is_operator_token(&self, shown: &str) -> bool {
         self.token.as_ref().is_some_and(|token| token.0.expose_secret().as_bytes().ct_eq(shown.as_bytes()).into())
     }

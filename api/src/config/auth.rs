@@ -1,43 +1,43 @@
-//! How people and machines say who they are.
+//! Authentication of users and API keys.
 //!
 //! | variable | default | meaning |
 //! | --- | --- | --- |
-//! | `MEDHUB__AUTH__HS256_SECRET` | none | a secret of at least 32 bytes that signs tokens; for development and tests |
-//! | `MEDHUB__AUTH__JWKS_URL` | none | where the identity provider publishes its keys (RS256, ES256) |
-//! | `MEDHUB__AUTH__JWKS_CACHE_S` | `300` | how long these are kept; an unknown key is asked for at once |
-//! | `MEDHUB__AUTH__ISSUER` | none | what `iss` has to say; has to be set where tokens are taken without the development login |
-//! | `MEDHUB__AUTH__AUDIENCE` | none | what `aud` has to hold; likewise |
-//! | `MEDHUB__AUTH__LEEWAY_S` | `30` | how far clocks may differ |
-//! | `MEDHUB__AUTH__ROSTER_CACHE_MS` | `1000` | how long roles and keys are remembered; changes by the same process count at once |
-//! | `MEDHUB__AUTH__DEVELOPMENT_LOGIN` | `false` | lets anybody be anybody, by the mutation `developmentLogin` |
+//! | `MEDHUB__AUTH__HS256_SECRET` | none | secret of HS256 tokens, at least 32 bytes; for development and tests |
+//! | `MEDHUB__AUTH__JWKS_URL` | none | URL of the identity provider's key set (RS256, ES256) |
+//! | `MEDHUB__AUTH__JWKS_CACHE_S` | `300` | how long the key set is cached; an unknown key is fetched at once |
+//! | `MEDHUB__AUTH__ISSUER` | none | required `iss` claim; must be set where tokens are accepted, unless the development login is on |
+//! | `MEDHUB__AUTH__AUDIENCE` | none | required `aud` claim; likewise |
+//! | `MEDHUB__AUTH__LEEWAY_S` | `30` | allowed clock difference |
+//! | `MEDHUB__AUTH__ROSTER_CACHE_MS` | `1000` | how long roles and keys are cached; changes by the same process apply at once |
+//! | `MEDHUB__AUTH__DEVELOPMENT_LOGIN` | `false` | lets anybody sign in as any user, by the mutation `developmentLogin` |
 
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-/// Shortest secret, in bytes: as long as what it signs with (RFC 7518, section 3.2).
+/// Shortest secret, in bytes: the length of the HS256 hash (RFC 7518, section 3.2).
 const MIN_SECRET_BYTES: usize = 32;
 
-/// Settings of who is who. They hold a secret, so that they are not written with the rest.
+/// Configuration of authentication. Contains a secret, so it is not serialized.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AuthConfig {
-    /// Signs tokens by HS256.
+    /// Secret of HS256 tokens.
     pub hs256_secret: Option<AuthSecret>,
-    /// Where the identity provider publishes its keys.
+    /// URL of the identity provider's key set.
     pub jwks_url: Option<String>,
-    /// How long these are kept, in seconds.
+    /// How long the key set is cached, in seconds.
     pub jwks_cache_s: u64,
-    /// What `iss` has to say.
+    /// Required `iss` claim.
     pub issuer: Option<String>,
-    /// What `aud` has to hold.
+    /// Required `aud` claim.
     pub audience: Option<String>,
-    /// How far clocks may differ, in seconds.
+    /// Allowed clock difference, in seconds.
     pub leeway_s: u64,
-    /// How long roles and keys are remembered, in milliseconds.
+    /// How long roles and keys are cached, in milliseconds.
     pub roster_cache_ms: u64,
-    /// Lets anybody be anybody.
+    /// Lets anybody sign in as any user; for development only.
     pub development_login: bool,
 }
 
@@ -61,8 +61,8 @@ impl AuthConfig {
         self.hs256_secret.as_ref().map(|secret| &secret.0)
     }
 
-    /// The setting that is missing to tell tokens for this service from those for others, where tokens are taken and this
-    /// is no development stack.
+    /// The missing setting without which tokens for other services would be accepted; `None` where no tokens are
+    /// accepted or the development login is on.
     pub(crate) fn missing_claim_setting(&self) -> Option<&'static str> {
         let takes_tokens = self.hs256_secret.is_some() || self.jwks_url.is_some();
         let bounds = [("auth.issuer", &self.issuer), ("auth.audience", &self.audience)];
@@ -79,12 +79,12 @@ impl AuthConfig {
     }
 }
 
-/// A secret that signs tokens.
+/// A secret of sufficient length that signs tokens.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "SecretString")]
 pub struct AuthSecret(SecretString);
 
-/// A secret that is too easy to guess.
+/// The secret is shorter than 32 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("it is shorter than {MIN_SECRET_BYTES} bytes")]
 pub struct SecretTooShort;

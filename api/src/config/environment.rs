@@ -1,6 +1,6 @@
 //! Settings from environment variables: `MEDHUB__SECTION__KEY`, and the engines' well-known URLs.
 //!
-//! Every value is handed on as text and takes its type from the setting it names: a password of digits stays a text.
+//! Values are passed on as text and take the type of the setting: a password of digits stays a text.
 
 use figment::{
     Metadata, Profile, Provider,
@@ -9,13 +9,12 @@ use figment::{
 
 const VARIABLE_PREFIX: &str = "MEDHUB__";
 
-/// One variable as a source of one setting.
+/// An environment variable as the source of a setting.
 pub(super) struct EnvironmentVariable {
-    /// Its name in the environment.
+    /// Name in the environment.
     name: String,
     /// The path of the setting, e.g. `http.listen`.
     key: String,
-    /// What it says.
     value: String,
 }
 
@@ -31,7 +30,7 @@ impl Provider for EnvironmentVariable {
     }
 }
 
-/// The variables that set something, weakest first. Empty ones count as unset.
+/// The variables that set something, in increasing precedence. Empty ones count as unset.
 pub(super) fn collect_variables(
     environment: impl IntoIterator<Item = (String, String)>,
     well_known: &[(&str, &str)],

@@ -1,34 +1,34 @@
-//! Why settings cannot be used, in the words of the person who set them.
+//! Errors of the configuration, in the terms of the person who set it.
 
 use std::path::PathBuf;
 
 use figment::{Figment, error::Kind};
 
-/// Settings that cannot be used.
+/// An unusable configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// The settings file is not there or cannot be read.
+    /// The configuration file does not exist or cannot be read.
     #[error("reading the settings file {}", path.display())]
     File {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: std::io::Error,
     },
-    /// At least one setting is unknown or has an unusable value.
+    /// At least one setting is unknown or has an invalid value.
     #[error("{}", problems.join("; "))]
     Invalid {
-        /// One sentence for each.
+        /// One sentence for each setting.
         problems: Vec<String>,
     },
-    /// The settings cannot be shown.
+    /// The configuration cannot be serialized.
     #[error("writing the settings as TOML")]
     Print(#[source] toml::ser::Error),
 }
 
 impl ConfigError {
-    /// Says for each problem which key it is about and where that was set.
+    /// Names for each problem the key and where it was set.
     pub(super) fn from_figment(error: figment::Error, settings: &Figment) -> Self {
         Self::Invalid { problems: error.into_iter().map(|problem| describe_error(&problem, settings)).collect() }
     }
@@ -37,7 +37,7 @@ impl ConfigError {
 fn describe_error(error: &figment::Error, settings: &Figment) -> String {
     let section = error.path.join(".");
     if let Kind::UnknownField(_, known) = &error.kind {
-        // The path of an unknown key ends in the key itself.
+        // The path of an unknown key ends with the key itself.
         return format!(
             "unknown setting {section}{}; known here: {}",
             describe_origin(&section, settings),

@@ -1,26 +1,26 @@
-//! Where HTTP listens, and how much one request may ask for.
+//! Listen address and limits of the HTTP edge.
 //!
 //! | variable | default | meaning |
 //! | --- | --- | --- |
 //! | `MEDHUB__HTTP__LISTEN` | `127.0.0.1:8080` | address and port of every role, `registry` too; port 0 takes a free one |
 //! | `MEDHUB__HTTP__ASSETS_DIR` | none | folder with the playground's scripts |
-//! | `MEDHUB__HTTP__REQUEST_TIMEOUT_MS` | `10000` | one request, from its last byte to the answer |
-//! | `MEDHUB__HTTP__MAX_BODY_BYTES` | `1048576` | one request's body, or one message over a WebSocket; `/ingest` takes as much as its largest batch |
-//! | `MEDHUB__HTTP__MAX_BODY_MEMORY_BYTES` | `268435456` | the bodies of all requests together, files apart |
-//! | `MEDHUB__HTTP__HEADER_TIMEOUT_MS` | `10000` | the header of a request, from its first byte to its last; also the first request |
-//! | `MEDHUB__HTTP__IDLE_TIMEOUT_MS` | `75000` | a connection without a request; longer than that of a proxy in front (often 60 s) |
-//! | `MEDHUB__HTTP__WRITE_TIMEOUT_MS` | `30000` | a client that takes nothing of what is written for it |
-//! | `MEDHUB__HTTP__MAX_CONNECTIONS` | `4096` | connections at the same time, each for HTTP and for gRPC; each takes a file descriptor |
-//! | `MEDHUB__HTTP__MAX_CONNECTIONS_PER_ADDRESS` | `1024` | of them from one address; not counted where `MEDHUB__LIMITS__TRUST_FORWARDED` says that a proxy stands in front |
-//! | `MEDHUB__HTTP__MAX_SOCKETS` | `2000` | WebSockets that are open at the same time |
-//! | `MEDHUB__HTTP__MAX_SOCKETS_PER_CLIENT` | `200` | of them of one person, or of one address that does not say who it is; beyond that the one that has been idle longest gives way |
-//! | `MEDHUB__HTTP__PING_EVERY_MS` | `10000` | pings over a WebSocket; after three without an answer it is closed |
+//! | `MEDHUB__HTTP__REQUEST_TIMEOUT_MS` | `10000` | time limit of a request, from its last byte to the response |
+//! | `MEDHUB__HTTP__MAX_BODY_BYTES` | `1048576` | body of a request, or message over a WebSocket; `/ingest` accepts the size of its largest batch |
+//! | `MEDHUB__HTTP__MAX_BODY_MEMORY_BYTES` | `268435456` | bodies of all requests together, without files |
+//! | `MEDHUB__HTTP__HEADER_TIMEOUT_MS` | `10000` | time limit of a request header, from its first byte to its last; also of waiting for the first request |
+//! | `MEDHUB__HTTP__IDLE_TIMEOUT_MS` | `75000` | time limit of an idle connection; must exceed that of a proxy in front (often 60 s) |
+//! | `MEDHUB__HTTP__WRITE_TIMEOUT_MS` | `30000` | time limit of a blocked write to a client |
+//! | `MEDHUB__HTTP__MAX_CONNECTIONS` | `4096` | concurrent connections, of HTTP and gRPC each; a connection takes a file descriptor |
+//! | `MEDHUB__HTTP__MAX_CONNECTIONS_PER_ADDRESS` | `1024` | concurrent connections of one address; ignored with `MEDHUB__LIMITS__TRUST_FORWARDED`, behind a proxy |
+//! | `MEDHUB__HTTP__MAX_SOCKETS` | `2000` | open WebSockets |
+//! | `MEDHUB__HTTP__MAX_SOCKETS_PER_CLIENT` | `200` | open WebSockets of one user, or of one address without credentials; beyond it the one that has been idle longest is closed |
+//! | `MEDHUB__HTTP__PING_EVERY_MS` | `10000` | interval of WebSocket pings; after three without an answer the WebSocket is closed |
 //! | `MEDHUB__HTTP__CONSISTENCY_WAIT_MS` | `2000` | how long a query waits for a read model behind its consistency token |
-//! | `MEDHUB__HTTP__CORS_ORIGINS` | none | origins whose pages may ask, separated by commas, e.g. `https://app.example.org` |
-//! | `MEDHUB__HTTP__MAX_QUERY_BYTES` | `16384` | one GraphQL document |
-//! | `MEDHUB__HTTP__MAX_DEPTH` | `20` | fields inside fields of a GraphQL document, 40 at most; introspection by GraphiQL needs 15 |
-//! | `MEDHUB__HTTP__MAX_ALIASES` | `50` | names of its own that a GraphQL document gives to fields, each time a fragment is spread |
-//! | `MEDHUB__HTTP__MAX_COMPLEXITY` | `5000` | what a GraphQL document may cost, a field of an entry 1, a command 50, a search 200 |
+//! | `MEDHUB__HTTP__CORS_ORIGINS` | none | origins whose pages may send requests, separated by commas, e.g. `https://app.example.org` |
+//! | `MEDHUB__HTTP__MAX_QUERY_BYTES` | `16384` | longest GraphQL document |
+//! | `MEDHUB__HTTP__MAX_DEPTH` | `20` | nesting of fields in a GraphQL document, 40 at most; introspection by GraphiQL needs 15 |
+//! | `MEDHUB__HTTP__MAX_ALIASES` | `50` | aliases in a GraphQL document, counted each time a fragment is spread |
+//! | `MEDHUB__HTTP__MAX_COMPLEXITY` | `5000` | most query cost of a GraphQL document; a field of an entry costs 1, a command 50, a search 200 |
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -30,48 +30,48 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-/// Settings of the HTTP edge.
+/// Configuration of the HTTP edge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HttpConfig {
     /// Address and port to listen on; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// Folder that holds the playground's scripts.
+    /// Folder with the playground's scripts.
     pub assets_dir: Option<PathBuf>,
-    /// How long one request may take, in milliseconds.
+    /// Time limit of a request, in milliseconds.
     pub request_timeout_ms: u64,
     /// Longest body of a request, in bytes.
     pub max_body_bytes: usize,
-    /// The bodies of all requests together, in bytes.
+    /// Most bytes of the bodies of all requests together.
     pub max_body_memory_bytes: usize,
-    /// How long the header of a request may take, in milliseconds.
+    /// Time limit of a request header, in milliseconds.
     pub header_timeout_ms: u64,
-    /// How long a connection may stay without a request, in milliseconds.
+    /// Time limit of an idle connection, in milliseconds.
     pub idle_timeout_ms: u64,
-    /// How long a client may take nothing of what is written for it, in milliseconds.
+    /// Time limit of a blocked write to a client, in milliseconds.
     pub write_timeout_ms: u64,
-    /// Connections that may be open at the same time.
+    /// Most concurrent connections, of HTTP and gRPC each.
     pub max_connections: usize,
-    /// Connections that one address may have open.
+    /// Most concurrent connections of one address.
     pub max_connections_per_address: usize,
-    /// `WebSocket`s that may be open at the same time.
+    /// Most open `WebSocket`s.
     pub max_sockets: usize,
-    /// `WebSocket`s that one client may have open.
+    /// Most open `WebSocket`s of one client.
     pub max_sockets_per_client: usize,
-    /// Time between two pings over a `WebSocket`, in milliseconds; at least 1. A client that does not answer three is
-    /// taken for gone.
+    /// Interval of pings over a `WebSocket`, in milliseconds; at least 1. A client that does not answer three is
+    /// considered gone.
     pub ping_every_ms: u64,
     /// How long a query waits for a read model that is behind its consistency token, in milliseconds.
     pub consistency_wait_ms: u64,
-    /// Origins whose pages may ask, separated by commas.
+    /// Origins whose pages may send requests, separated by commas.
     pub cors_origins: String,
     /// Longest GraphQL document, in bytes.
     pub max_query_bytes: usize,
-    /// Deepest GraphQL document, in fields inside fields.
+    /// Deepest nesting of fields in a GraphQL document.
     pub max_depth: usize,
-    /// What a GraphQL document may cost, a field of an entry costing 1.
+    /// Most query cost of a GraphQL document; a field of an entry costs 1.
     pub max_complexity: usize,
-    /// How many names of its own a GraphQL document may give to fields.
+    /// Most aliases in a GraphQL document.
     pub max_aliases: usize,
 }
 
@@ -102,7 +102,7 @@ impl Default for HttpConfig {
 }
 
 impl HttpConfig {
-    /// How long one request may take.
+    /// Time limit of a request.
     pub fn request_timeout(&self) -> Duration {
         Duration::from_millis(self.request_timeout_ms)
     }
@@ -112,7 +112,7 @@ impl HttpConfig {
         Duration::from_millis(self.consistency_wait_ms)
     }
 
-    /// Time between two pings over a `WebSocket`; never zero.
+    /// Interval of pings over a `WebSocket`; never zero.
     pub fn ping_every(&self) -> Duration {
         Duration::from_millis(self.ping_every_ms.max(1))
     }

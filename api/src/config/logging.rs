@@ -1,4 +1,4 @@
-//! What is logged, and in which form; logs go to standard error.
+//! Filter and format of the program's log, which goes to standard error.
 //!
 //! | variable | default | meaning |
 //! | --- | --- | --- |
@@ -7,11 +7,11 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Settings of the log.
+/// Configuration of logging.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LoggingConfig {
-    /// The form of a line.
+    /// Format of a line.
     pub format: LoggingFormat,
     /// Directives of `tracing`, e.g. `info,eventstore=debug`.
     pub filter: String,
@@ -24,12 +24,12 @@ impl Default for LoggingConfig {
     }
 }
 
-/// The form of a log line.
+/// Format of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LoggingFormat {
-    /// For people.
+    /// Human-readable text.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }

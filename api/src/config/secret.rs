@@ -1,17 +1,17 @@
-//! Hides what must not be shown when settings are printed.
+//! Masks secrets when settings are printed.
 
 use figment::value::{Dict, Value};
 use url::Url;
 
-/// What stands in the place of a secret.
+/// Replaces a secret.
 pub(super) const MASK: &str = "***";
 
-/// The settings with every secret and every password inside a URL replaced by `***`.
+/// The settings with every secret and every password in a URL replaced by `***`.
 pub(super) fn mask_settings(settings: Dict) -> Dict {
     settings.into_iter().map(|(key, value)| (key.clone(), mask_value(&key, value))).collect()
 }
 
-/// The text with the password of each URL in it replaced by `***`.
+/// The text with the password of each URL in it (a list separated by commas) replaced by `***`.
 pub fn mask_url(text: &str) -> String {
     text.split(',').map(mask_single_url).collect::<Vec<_>>().join(",")
 }

@@ -1,4 +1,4 @@
-//! What settings do, from every source.
+//! Tests of the configuration and its sources.
 
 use super::*;
 

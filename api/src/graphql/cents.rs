@@ -1,4 +1,4 @@
-//! Amounts of money on the wire.
+//! The scalar `Cents`: amounts of money.
 
 use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
 

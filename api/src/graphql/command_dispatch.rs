@@ -1,4 +1,4 @@
-//! What becomes of a change to what a company owns.
+//! Dispatch of commands on aggregates of the caller's company, and the outcome of a mutation.
 
 use std::fmt::Display;
 
@@ -14,25 +14,25 @@ use crate::{
     tenant_commands::{self, CommandFailure, RefusalCode},
 };
 
-/// What became of a change that was asked for.
+/// Outcome of a mutation.
 #[derive(Union)]
 #[graphql(name = "Outcome")]
 pub(super) enum ChangeOutcome {
-    /// It is on record.
+    /// The change is recorded.
     Accepted(ChangeAccepted),
-    /// A business rule forbids it.
+    /// A business rule forbids the change.
     Rejected(ChangeRejected),
 }
 
-/// The change is on record, or was already; read models follow shortly.
+/// The change is recorded, now or by an earlier request; read models follow shortly.
 #[derive(SimpleObject)]
 #[graphql(name = "Accepted", complex)]
 pub(super) struct ChangeAccepted {
-    /// What was changed.
+    /// Id of the changed object.
     id: String,
-    /// How many changes are on record now.
+    /// Number of recorded changes, this one included.
     version: u64,
-    /// Whether it was made before, by the same idempotency key.
+    /// Whether an earlier request with the same idempotency key made the change.
     repeated: bool,
     #[graphql(skip)]
     aggregate_id: String,
@@ -42,24 +42,25 @@ pub(super) struct ChangeAccepted {
 
 #[ComplexObject]
 impl ChangeAccepted {
-    /// For the extension `consistencyToken` of a query that has to show this change: it waits for the read models.
+    /// Value for the request extension `consistencyToken`: a query that sends it waits until its read models contain
+    /// the change.
     async fn consistency_token(&self, ctx: &Context<'_>) -> Result<Option<String>> {
         consistency_token::load_consistency_token(ctx, self.aggregate_type, &self.aggregate_id, self.version).await
     }
 }
 
-/// The change breaks a business rule; nothing was recorded.
+/// The change violates a business rule; nothing was recorded.
 #[derive(SimpleObject)]
 #[graphql(name = "Rejected")]
 pub(super) struct ChangeRejected {
-    /// The rule, for programs, e.g. `NOT_FOUND`.
+    /// Code of the violated rule, e.g. `NOT_FOUND`.
     rule: &'static str,
-    /// The rule, for people.
+    /// Human-readable explanation.
     reason: String,
 }
 
-/// Gives a command about what the caller's company owns under `id`. Refusals are answers; only what is nobody's decision
-/// is an error.
+/// Dispatches a command to the aggregate `id` of the caller's company. A refusal becomes [`ChangeOutcome::Rejected`];
+/// other failures are errors.
 pub(super) async fn dispatch_command<A>(
     ctx: &Context<'_>,
     id: impl Display + Sync,
@@ -72,7 +73,8 @@ where
     dispatch_command_as::<A>(ctx, request_identity(ctx)?, id, conditions, command).await
 }
 
-/// The same as somebody else than the caller is by default: a founder acts for a company that is not there yet.
+/// Like [`dispatch_command`], with a principal other than the request's: a founder acts for a company that does not
+/// exist yet.
 pub(super) async fn dispatch_command_as<A>(
     ctx: &Context<'_>,
     identity: &Principal,
@@ -83,8 +85,8 @@ pub(super) async fn dispatch_command_as<A>(
 where
     A: PureAggregate<Command: AuthorizedCommand + Clone, Error: RefusalCode> + Fingerprint,
 {
-    let stores = error::require_context_data(ctx.data::<AppContext>())?;
-    match tenant_commands::dispatch::<A>(stores, identity, &id, conditions, command).await {
+    let app = error::require_context_data(ctx.data::<AppContext>())?;
+    match tenant_commands::dispatch::<A>(app, identity, &id, conditions, command).await {
         Ok(executed) => Ok(ChangeOutcome::Accepted(ChangeAccepted {
             id: id.to_string(),
             version: executed.version,
@@ -93,21 +95,21 @@ where
             aggregate_type: A::TYPE,
         })),
         Err(CommandFailure::Rejected { rule, reason }) => Ok(ChangeOutcome::Rejected(ChangeRejected { rule, reason })),
-        Err(undone) => Err(error::command_failure(&undone)),
+        Err(failure) => Err(error::command_failure(&failure)),
     }
 }
 
-/// Who asks.
+/// The principal of the request.
 pub(super) fn request_identity<'a>(ctx: &Context<'a>) -> Result<&'a Principal> {
     error::require_context_data(ctx.data::<Principal>())
 }
 
-/// The tenant that the caller reads for.
+/// The tenant whose data the caller may read.
 pub(super) fn reading_tenant<'a>(ctx: &Context<'a>) -> Result<&'a domain::value::TenantId> {
-    tenant_commands::readable_tenant(request_identity(ctx)?).map_err(|undone| error::command_failure(&undone))
+    tenant_commands::readable_tenant(request_identity(ctx)?).map_err(|failure| error::command_failure(&failure))
 }
 
-/// The id of something new.
+/// The id of a new object: `given`, or a generated one, which an idempotency key makes the same for repeated requests.
 pub(super) fn new_id(
     ctx: &Context<'_>,
     kind: &str,

@@ -1,4 +1,4 @@
-//! Companies on the wire, and who belongs to them.
+//! GraphQL types and resolvers for companies, their members and API keys.
 
 mod api_key;
 mod mutation;
@@ -10,6 +10,6 @@ use async_graphql::MergedObject;
 pub(super) use self::query::CompanyQuery;
 use self::{api_key::ApiKeyMutation, mutation::CompanyAccountMutation};
 
-/// Changes companies.
+/// Mutations of companies.
 #[derive(MergedObject, Default)]
 pub(super) struct CompanyMutation(CompanyAccountMutation, ApiKeyMutation);

@@ -1,4 +1,4 @@
-//! Documents on the wire. Files come and go over REST.
+//! GraphQL types and resolvers for documents. Files are uploaded and downloaded over REST.
 
 mod analysis_input;
 mod mutation;

@@ -1,8 +1,8 @@
-//! Reads GraphQL documents into the library's syntax tree (specification of September 2025, section 2).
+//! Parser of GraphQL documents into the library's syntax tree (specification of September 2025, section 2).
 //!
-//! The library's own parser recurses as deep as a document nests, which ends the process, and knows no escapes of
-//! characters beyond the first plane. This one looks at each byte once, and refuses what nests too deep before it goes
-//! into it.
+//! The library's own parser recurses as deep as a document nests, which can overflow the stack and abort the process,
+//! and does not support escapes of characters beyond the Basic Multilingual Plane. This one reads each byte once, and
+//! rejects too deep nesting before it recurses.
 
 mod lexer;
 mod string_value;
@@ -24,34 +24,34 @@ use async_graphql_value::{ConstValue, Value, indexmap::IndexMap};
 
 use self::lexer::{DocumentLexer, DocumentToken};
 
-/// How deep a document may nest, whatever nests in it: selections, values, types.
+/// Maximum nesting of a document: selections, values and types together.
 pub(super) const MAX_NESTING: usize = 48;
 
-/// Why a document cannot be read.
+/// Why a document cannot be parsed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum DocumentParseError {
-    /// It is not written as the specification says.
+    /// The syntax is invalid.
     #[error("the document cannot be read: {reason}")]
     Syntax {
-        /// What is wrong.
+        /// Description of the error.
         reason: String,
-        /// Where.
+        /// Position of the error.
         at: Pos,
     },
-    /// It nests too deep.
+    /// The document nests too deep.
     #[error("the document nests deeper than {limit}")]
     TooDeep {
-        /// How deep it may.
+        /// Maximum nesting.
         limit: usize,
-        /// Where it goes deeper.
+        /// Position where it is exceeded.
         at: Pos,
     },
     /// A name is too long.
     #[error("a name is longer than {limit} bytes")]
     NameTooLong {
-        /// How long it may be.
+        /// Maximum length in bytes.
         limit: usize,
-        /// Where it begins.
+        /// Position of the name.
         at: Pos,
     },
 }
@@ -61,7 +61,7 @@ impl DocumentParseError {
         Self::Syntax { reason, at }
     }
 
-    /// Where it is.
+    /// Position of the error.
     pub(super) fn pos(&self) -> Pos {
         match self {
             Self::Syntax { at, .. } | Self::TooDeep { at, .. } | Self::NameTooLong { at, .. } => *at,
@@ -72,10 +72,10 @@ impl DocumentParseError {
 /// Names and values of arguments.
 type ArgumentList = Vec<(Positioned<Name>, Positioned<Value>)>;
 
-/// Reads a document.
+/// Parses a document.
 ///
 /// # Errors
-/// [`DocumentParseError`] at the first place where it is none.
+/// [`DocumentParseError`] with the position of the first error.
 pub(super) fn parse_document(text: &str) -> Result<ExecutableDocument, DocumentParseError> {
     let mut tokens = DocumentLexer::new(text);
     let (token, pos) = tokens.next_token()?;
@@ -85,7 +85,7 @@ pub(super) fn parse_document(text: &str) -> Result<ExecutableDocument, DocumentP
     while reader.token != DocumentToken::End {
         let begin = reader.pos;
         if let DocumentToken::String(_) = reader.token {
-            // The description of what follows.
+            // The description of the following definition.
             reader.advance()?;
         }
         if reader.skip_keyword("fragment")? {
@@ -112,7 +112,7 @@ fn add_operation(
     operation: Positioned<OperationDefinition>,
 ) -> Result<DocumentOperations, DocumentParseError> {
     let at = operation.pos;
-    let several = || DocumentParseError::syntax("an operation without a name has to be the only one".to_owned(), at);
+    let several = || DocumentParseError::syntax("an anonymous operation must be the only one".to_owned(), at);
     match (before, name) {
         (None, None) => Ok(DocumentOperations::Single(operation)),
         (None, Some(name)) => Ok(DocumentOperations::Multiple(HashMap::from([(name.node, operation)]))),
@@ -128,7 +128,7 @@ fn add_operation(
     }
 }
 
-/// The place in a document: one token ahead.
+/// Recursive-descent parser with one token of lookahead.
 struct DocumentParser<'a> {
     tokens: DocumentLexer<'a>,
     token: DocumentToken<'a>,
@@ -150,7 +150,7 @@ impl DocumentParser<'_> {
         DocumentParseError::syntax(format!("expected {what}, found {}", self.token), self.pos)
     }
 
-    /// Goes one deeper; whoever does has to come back by taking one from `depth`.
+    /// Enters one level of nesting; the caller decrements `depth` when it leaves the level.
     fn increase_depth(&mut self) -> Result<(), DocumentParseError> {
         if self.depth == MAX_NESTING {
             return Err(DocumentParseError::TooDeep { limit: MAX_NESTING, at: self.pos });
@@ -159,7 +159,7 @@ impl DocumentParser<'_> {
         Ok(())
     }
 
-    /// Takes that character if it is next.
+    /// Consumes the character if it is the next token; returns whether it was.
     fn skip_punctuator(&mut self, character: char) -> Result<bool, DocumentParseError> {
         let found = self.token == DocumentToken::Punctuator(character);
         if found {
@@ -330,7 +330,8 @@ impl DocumentParser<'_> {
         self.expect_punctuator(':')?;
         let type_begin = self.pos;
         let var_type = Positioned::new(self.parse_type_reference()?, type_begin);
-        // The library's own parser had them in this order, the specification has them in the other.
+        // Directives are accepted before the default value, as by the library's parser, and after it, as in the
+        // specification.
         let mut directives = self.parse_directives()?;
         let mut default_value = None;
         if self.skip_punctuator('=')? {

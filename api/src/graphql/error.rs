@@ -1,4 +1,4 @@
-//! The only place where failures become GraphQL errors: a code for programs, and never what is inside.
+//! The only place where failures become GraphQL errors: each has a code, and none discloses internals.
 
 use async_graphql::{Error, ErrorExtensions, Response, ServerError};
 use commands::error::CommandError;
@@ -11,36 +11,36 @@ use projections::{
 use super::parsed_document_cache::{PersistedQueryError, PrepareDocumentError};
 use crate::tenant_commands::CommandFailure;
 
-/// The caller sent something that cannot be right.
+/// The caller sent an invalid value.
 const INVALID_INPUT: &str = "INVALID_INPUT";
-/// The document itself cannot be run: its syntax, its types, or it asks for too much.
+/// The document cannot be executed: invalid syntax, invalid types, or too costly.
 const INVALID_QUERY: &str = "INVALID_QUERY";
-/// The document is not known by its hash: send it along once.
+/// No document is known by the hash; the client has to send its text once.
 const PERSISTED_QUERY_NOT_FOUND: &str = "PERSISTED_QUERY_NOT_FOUND";
-/// The answer took too long.
+/// The request took too long.
 const TIMEOUT: &str = "TIMEOUT";
-/// The one who asks may not.
+/// The caller lacks permission.
 const FORBIDDEN: &str = "FORBIDDEN";
-/// Others changed the same thing at the same time; the same request may succeed later.
+/// A concurrent change or another state prevents the request; it may succeed later.
 const CONFLICT: &str = "CONFLICT";
-/// The client's key belongs to another change.
+/// The idempotency key belongs to another change.
 const IDEMPOTENCY_KEY_REUSED: &str = "IDEMPOTENCY_KEY_REUSED";
-/// A read model is behind the token; the same request may succeed soon.
+/// A read model has not reached the consistency token; the same request may succeed soon.
 const NOT_YET: &str = "NOT_YET";
-/// A store is away; the same request may succeed later.
+/// A store is unavailable; the same request may succeed later.
 const UNAVAILABLE: &str = "UNAVAILABLE";
-/// We failed.
+/// An internal failure.
 const INTERNAL: &str = "INTERNAL";
 
-/// Most errors of one answer.
+/// Maximum number of errors in one response.
 const MAX_ERRORS: usize = 50;
 
-/// A bad value in `field`, e.g. `input.naics`; says what is wrong with it.
+/// An invalid value in `field`, e.g. `input.naics`, with the reason as message.
 pub(super) fn invalid_value(field: &str, reason: &InvalidValue) -> Error {
     invalid_field(field, reason.to_string())
 }
 
-/// A bad value in `field` for a reason of the API itself.
+/// An invalid value in `field`, for a reason that the API states instead of the domain.
 pub(super) fn invalid_field(field: &str, reason: String) -> Error {
     Error::new(reason).extend_with(|_, e| {
         e.set("code", INVALID_INPUT);
@@ -48,19 +48,19 @@ pub(super) fn invalid_field(field: &str, reason: String) -> Error {
     })
 }
 
-/// The document is not run, for a reason that the caller can mend.
+/// The document is not executed, for a reason that the caller can fix.
 pub(crate) fn invalid_query_response(reason: impl Into<String>) -> Response {
     response_with_code(reason.into(), INVALID_QUERY)
 }
 
-/// The document is not run, for a reason with a code of its own.
+/// The document is not executed, for a reason with its own `code`.
 pub(crate) fn error_response(reason: String, code: &'static str) -> Response {
     response_with_code(reason, code)
 }
 
-/// The document is not run: it cannot be read, asks for too much, or is not found by its hash.
-pub(super) fn prepare_error_response(unfit: &PrepareDocumentError) -> Response {
-    let (code, at) = match unfit {
+/// The document is not executed: it cannot be parsed, costs too much, or is not found by its hash.
+pub(super) fn prepare_error_response(failure: &PrepareDocumentError) -> Response {
+    let (code, at) = match failure {
         PrepareDocumentError::PersistedQuery(PersistedQueryError::NotFound) => (PERSISTED_QUERY_NOT_FOUND, None),
         PrepareDocumentError::PersistedQuery(PersistedQueryError::HashMismatch | PersistedQueryError::Malformed) => {
             (INVALID_QUERY, None)
@@ -68,32 +68,32 @@ pub(super) fn prepare_error_response(unfit: &PrepareDocumentError) -> Response {
         PrepareDocumentError::Syntax(error) => (INVALID_QUERY, Some(error.pos())),
         PrepareDocumentError::Cost(error) => (INVALID_QUERY, error.pos()),
     };
-    let mut answer = response_with_code(unfit.to_string(), code);
-    for error in &mut answer.errors {
+    let mut response = response_with_code(failure.to_string(), code);
+    for error in &mut response.errors {
         error.locations.extend(at);
     }
-    answer
+    response
 }
 
-/// Whether nothing of the document was run: such an answer has no data, and errors of no field.
-pub(crate) fn is_request_error(answer: &Response) -> bool {
-    answer.data == async_graphql::Value::Null
-        && !answer.errors.is_empty()
-        && answer.errors.iter().all(|error| error.path.is_empty())
+/// Whether nothing of the document was executed: such a response has no data, and no error has a path.
+pub(crate) fn is_request_error(response: &Response) -> bool {
+    response.data == async_graphql::Value::Null
+        && !response.errors.is_empty()
+        && response.errors.iter().all(|error| error.path.is_empty())
 }
 
-/// Whether the document is not known by its hash, so that the client has to send it along.
-pub(crate) fn is_unknown_hash(answer: &Response) -> bool {
-    let code = answer.errors.first().and_then(|error| error.extensions.as_ref()?.get("code"));
+/// Whether the document is not known by its hash, so that the client has to send its text.
+pub(crate) fn is_unknown_hash(response: &Response) -> bool {
+    let code = response.errors.first().and_then(|error| error.extensions.as_ref()?.get("code"));
     code == Some(&PERSISTED_QUERY_NOT_FOUND.into())
 }
 
-/// The answer took too long.
+/// The request took too long.
 pub(crate) fn timeout_response() -> Response {
     response_with_code("the request took too long".to_owned(), TIMEOUT)
 }
 
-/// A command that was not decided at all.
+/// A command that failed before the aggregate accepted or refused it.
 pub(super) fn command_error<E: std::error::Error + 'static>(error: &CommandError<E>) -> Error {
     match error {
         CommandError::Outdated { current } => {
@@ -106,15 +106,15 @@ pub(super) fn command_error<E: std::error::Error + 'static>(error: &CommandError
         }
         CommandError::Forbidden { .. } => error_with_code("you may not do that", FORBIDDEN),
         CommandError::Conflict => error_with_code("others are changing the same, try again", CONFLICT),
-        // Refusals are told as answers where the schema has them; what is left is a defect of ours.
+        // Mutations return refusals as outcomes; one that arrives here is a defect.
         CommandError::Refused(_) | CommandError::Store(_) => unavailable(error),
     }
 }
 
-/// What was not done, and why.
-pub(super) fn command_failure(undone: &CommandFailure) -> Error {
-    let error = error_with_code(&undone.to_string(), undone.code());
-    match undone {
+/// A command that failed or was refused.
+pub(super) fn command_failure(failure: &CommandFailure) -> Error {
+    let error = error_with_code(&failure.to_string(), failure.code());
+    match failure {
         CommandFailure::Outdated { current } => {
             let current = *current;
             error.extend_with(|_, e| e.set("currentVersion", current))
@@ -131,17 +131,17 @@ pub(super) fn command_failure(undone: &CommandFailure) -> Error {
     }
 }
 
-/// What is not done here, for a reason that the caller may know.
+/// A request that is not permitted, for a reason that the caller may know.
 pub(super) fn forbidden(reason: &str) -> Error {
     error_with_code(reason, FORBIDDEN)
 }
 
-/// What only operators may do.
+/// A request that only operators may send.
 pub(super) fn operator_required() -> Error {
-    error_with_code("this is for operators: send their token as `Authorization: Bearer ...`", FORBIDDEN)
+    error_with_code("operators only: send an operator token as `Authorization: Bearer ...`", FORBIDDEN)
 }
 
-/// An operator is told what hinders, since it is theirs to mend.
+/// A rebuild or rollback that failed. Operators see the reason, since it is theirs to fix.
 pub(super) fn rebuild_error(error: &RebuildError) -> Error {
     let code = match error {
         RebuildError::Control(
@@ -170,22 +170,22 @@ pub(super) fn rebuild_error(error: &RebuildError) -> Error {
         | RebuildError::Verify(_) => UNAVAILABLE,
         RebuildError::Differs { .. } => INTERNAL,
     };
-    tracing::warn!(error = error as &dyn std::error::Error, "an operator's request was not fulfilled");
+    tracing::warn!(error = error as &dyn std::error::Error, "operator request failed");
     error_with_code(&error.to_string(), code)
 }
 
-/// What was written a moment ago cannot be found: a defect of ours, or somebody clears up by hand.
+/// The record of a rebuild that has just started is missing: a defect, or somebody deletes records manually.
 pub(super) fn missing_rebuild() -> Error {
-    tracing::error!("a rebuild that has begun is not on record");
+    tracing::error!("record of a started rebuild is missing");
     error_with_code("internal error", INTERNAL)
 }
 
-/// A read model did not answer one who asked for others, too.
+/// A batched query of a read model failed.
 pub(super) fn loader_error(error: &std::sync::Arc<QueryError>) -> Error {
     query_error(error)
 }
 
-/// A read model did not answer.
+/// A query of a read model failed.
 pub(super) fn query_error(error: &QueryError) -> Error {
     match error {
         QueryError::Unavailable { .. } => unavailable(error),
@@ -193,42 +193,42 @@ pub(super) fn query_error(error: &QueryError) -> Error {
     }
 }
 
-/// A read model is not as far as the caller wants it to be.
+/// A read model did not reach the caller's consistency token in time; `position` is the one it has reached.
 pub(super) fn read_model_behind(projection: &str, position: u64) -> Error {
-    let message = format!("{projection} has not come as far as the consistency token yet, try again");
+    let message = format!("{projection} has not reached the consistency token yet, try again");
     error_with_code(&message, NOT_YET).extend_with(|_, e| e.set("position", position))
 }
 
-/// A store is away; logs why, tells the caller only that.
+/// A store is unavailable. Logs the cause and does not disclose it.
 pub(super) fn unavailable(error: &(dyn std::error::Error + 'static)) -> Error {
     tracing::error!(error, "store unavailable");
     error_with_code("a store is unavailable, try again", UNAVAILABLE)
 }
 
-/// We failed; logs why, tells the caller only that.
+/// An internal failure. Logs the cause and does not disclose it.
 pub(super) fn internal(error: &(dyn std::error::Error + 'static)) -> Error {
     tracing::error!(error, "request failed");
     error_with_code("internal error", INTERNAL)
 }
 
-/// What every request carries or the schema was built with; its absence is a defect of ours.
+/// Unwraps data that every request or the schema carries; its absence is a defect.
 pub(super) fn require_context_data<T>(data: Result<T, Error>) -> Result<T, Error> {
     data.map_err(|missing| {
-        tracing::error!(error = missing.message, "schema is not wired");
+        tracing::error!(error = missing.message, "GraphQL context data is missing");
         error_with_code("internal error", INTERNAL)
     })
 }
 
-/// Gives a code to the errors that the library made: they speak about the caller's document only.
+/// Adds a code to the errors of the library, which concern only the caller's document.
 pub(super) fn add_error_codes(mut response: Response) -> Response {
-    // Some documents are wrong in every place.
+    // A document can be wrong in every place.
     response.errors.truncate(MAX_ERRORS);
     for error in &mut response.errors {
         let extensions = error.extensions.get_or_insert_default();
         if extensions.get("code").is_some() {
             continue;
         }
-        // The library tells these apart from other errors by their text only; a test of the schema pins it.
+        // Only the text distinguishes these from the library's other errors; a test of the schema pins it.
         let argument =
             error.message.strip_prefix("Invalid value for argument \"").and_then(|rest| rest.split('"').next());
         if let Some(field) = argument {

@@ -1,4 +1,4 @@
-//! Following the log for a subscriber: everything once, in order, from now on or behind a cursor.
+//! Streams of log events for a subscriber: each event once, in order, starting now or after a cursor.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::{
     auth::{Authenticator, Principal},
 };
 
-/// An event with its place in the log.
+/// An event with its position in the log.
 pub(super) struct FeedEvent {
     /// The event.
     pub(super) event: Arc<RawEnvelope>,
@@ -22,12 +22,12 @@ pub(super) struct FeedEvent {
 }
 
 impl FeedEvent {
-    /// A later subscription continues behind it.
+    /// The cursor after which a later subscription continues.
     pub(super) fn cursor(&self) -> String {
         ConsistencyToken { stream: None, ..self.consistency_token() }.to_string()
     }
 
-    /// For queries that have to show it.
+    /// The consistency token for queries that have to include the event.
     pub(super) fn consistency_token(&self) -> ConsistencyToken {
         let context = Bounded::from_aggregate_type(&self.event.aggregate_type);
         let stream = context.map(|context| (context, self.event.aggregate_id.clone()));
@@ -35,7 +35,8 @@ impl FeedEvent {
     }
 }
 
-/// What becomes of the events of the log behind `after` by `view`, which leaves out what is not the subscriber's.
+/// Streams the events after the cursor `after`, converted by `view`, which returns `None` for events that the
+/// subscriber must not see or did not ask for.
 pub(super) async fn subscribe_events<T, F>(
     ctx: &Context<'_>,
     after: Option<String>,
@@ -45,17 +46,17 @@ where
     T: Send,
     F: Fn(&FeedEvent) -> Option<T> + Send,
 {
-    let stores = error::require_context_data(ctx.data::<AppContext>())?;
-    let incarnation = stores.runtime.log().incarnation().await.map_err(|error| error::unavailable(&error))?;
+    let app = error::require_context_data(ctx.data::<AppContext>())?;
+    let incarnation = app.runtime.log().incarnation().await.map_err(|error| error::unavailable(&error))?;
     let after = after
         .filter(|cursor| !cursor.is_empty())
         .map(|cursor| parse_cursor_position(&cursor, incarnation))
         .transpose()?;
-    let follower = stores.event_feed.follow(after).await.map_err(|error| error::unavailable(&error))?;
+    let follower = app.event_feed.follow(after).await.map_err(|error| error::unavailable(&error))?;
     Ok(stream::unfold(Some((follower, view)), move |rest| next_matching(rest, incarnation)))
 }
 
-/// The same for those who may read their company's data; ends when they no longer may.
+/// Like [`subscribe_events`], restricted to the caller's company. Ends when the caller may no longer read its data.
 pub(super) async fn subscribe_tenant_events<T, F>(
     ctx: &Context<'_>,
     after: Option<String>,
@@ -68,44 +69,45 @@ where
     let identity = super::command_dispatch::request_identity(ctx)?.clone();
     let tenant = super::command_dispatch::reading_tenant(ctx)?.clone();
     let authenticator = error::require_context_data(ctx.data::<Authenticator>())?.clone();
-    let own = move |happened: &FeedEvent| {
-        if happened.event.tenant_id == tenant.as_str() { view(happened) } else { None }
+    let own = move |feed_event: &FeedEvent| {
+        if feed_event.event.tenant_id == tenant.as_str() { view(feed_event) } else { None }
     };
-    let told = Box::pin(subscribe_events(ctx, after, own).await?);
-    Ok(stream::unfold(Some((told, identity, authenticator)), next_authorized))
+    let items = Box::pin(subscribe_events(ctx, after, own).await?);
+    Ok(stream::unfold(Some((items, identity, authenticator)), next_authorized))
 }
 
-/// The next that is told, if its subscriber still may read it.
+/// The next item, if the subscriber may still read it.
 async fn next_authorized<T, S>(
     rest: Option<(S, Principal, Authenticator)>,
 ) -> Option<(Result<T>, Option<(S, Principal, Authenticator)>)>
 where
     S: Stream<Item = Result<T>> + Unpin,
 {
-    let (mut told, mut identity, authenticator) = rest?;
-    let next = futures::StreamExt::next(&mut told).await?;
+    let (mut items, mut identity, authenticator) = rest?;
+    let next = futures::StreamExt::next(&mut items).await?;
     match authenticator.load_authority(&identity).await {
         Ok(authority) => identity.sender.authority = authority,
-        Err(away) => return Some((Err(error::unavailable(&away)), None)),
+        Err(error) => return Some((Err(error::unavailable(&error)), None)),
     }
     match crate::tenant_commands::readable_tenant(&identity) {
-        Ok(_) => Some((next, Some((told, identity, authenticator)))),
-        Err(undone) => Some((Err(error::command_failure(&undone)), None)),
+        Ok(_) => Some((next, Some((items, identity, authenticator)))),
+        Err(failure) => Some((Err(error::command_failure(&failure)), None)),
     }
 }
 
-/// The position that a cursor stands for.
+/// The log position of a cursor.
 fn parse_cursor_position(cursor: &str, incarnation: Uuid) -> Result<u64> {
     let token: ConsistencyToken =
-        cursor.parse().map_err(|_| error::invalid_field("after", "this is no cursor of ours".to_owned()))?;
+        cursor.parse().map_err(|_| error::invalid_field("after", "not a valid cursor".to_owned()))?;
     if token.incarnation != incarnation {
-        let reason = "the cursor is of a log that was replaced by a backup; begin without one and read anew".to_owned();
+        let reason =
+            "the cursor is of a log that a backup replaced; subscribe without a cursor and read anew".to_owned();
         return Err(error::invalid_field("after", reason));
     }
     Ok(token.position)
 }
 
-/// The next event that is the subscriber's.
+/// The next event that `view` accepts.
 async fn next_matching<T, F: Fn(&FeedEvent) -> Option<T>>(
     rest: Option<(FeedFollower, F)>,
     incarnation: Uuid,
@@ -114,12 +116,12 @@ async fn next_matching<T, F: Fn(&FeedEvent) -> Option<T>>(
     loop {
         match follower.next_event().await {
             Ok(Some(event)) => {
-                if let Some(told) = view(&FeedEvent { event, incarnation }) {
-                    return Some((Ok(told), Some((follower, view))));
+                if let Some(item) = view(&FeedEvent { event, incarnation }) {
+                    return Some((Ok(item), Some((follower, view))));
                 }
             }
             Ok(None) => return None,
-            // The last that is told: the subscriber may subscribe again behind the last cursor.
+            // The last item: the subscriber may subscribe again with the last cursor.
             Err(error) => return Some((Err(error::unavailable(&error)), None)),
         }
     }

@@ -1,4 +1,4 @@
-//! What happened to what a company owns, and when; from the log.
+//! Past states and recorded changes of a company's aggregates, read from the log.
 
 use std::marker::PhantomData;
 
@@ -13,12 +13,12 @@ use projections::{
 use super::{error, pagination, read_models};
 use crate::app_context::AppContext;
 
-/// A moment in the life of something.
+/// A past state.
 #[derive(OneofObject)]
 pub(super) enum PastMoment {
-    /// After the change with this version; null is answered where it has not come so far.
+    /// The state after the change with this version; the result is null if there is no such version yet.
     Version(u64),
-    /// After what was recorded up to then.
+    /// The state at this time, by the time of recording.
     Time(DateTime<Utc>),
 }
 
@@ -31,7 +31,7 @@ impl From<PastMoment> for opportunity_views::PointInTime {
     }
 }
 
-/// Something that a tenant owns: as it is, from Redis, or as it was, from the log.
+/// Loads an aggregate of a tenant: the current state from Redis, or a past one from the log.
 pub(super) async fn load_as_of<A: TenantAggregate>(
     ctx: &Context<'_>,
     tenant: &TenantId,
@@ -48,7 +48,7 @@ pub(super) async fn load_as_of<A: TenantAggregate>(
     found.map_err(|error| error::query_error(&error))
 }
 
-/// A part of what happened.
+/// A page of recorded changes.
 #[derive(SimpleObject)]
 #[graphql(
     concrete(name = "ProposalHistory", params(Proposal)),
@@ -60,13 +60,13 @@ pub(super) struct AggregateHistory<A: TenantAggregate>
 where
     HistoryEntry<A>: async_graphql::OutputType,
 {
-    /// What happened, the oldest first.
+    /// The changes, oldest first.
     changes: Vec<HistoryEntry<A>>,
-    /// Whether more happened behind the last of them.
+    /// Whether further changes follow.
     has_more: bool,
 }
 
-/// Something that happened.
+/// A recorded change.
 #[derive(SimpleObject)]
 #[graphql(
     concrete(name = "ProposalPastChange", params(Proposal)),
@@ -75,13 +75,14 @@ where
     concrete(name = "TaskPastChange", params(Task))
 )]
 pub(super) struct HistoryEntry<A: TenantAggregate> {
-    /// The version after it; for `asOf`.
+    /// The version after the change; usable in `asOf`.
     version: u64,
-    /// What happened, e.g. `proposal.section_edited`.
+    /// Event type, e.g. `proposal.section_edited`.
     kind: String,
-    /// Who did it.
+    /// User or API key that made the change.
     by: String,
-    /// Groups what one request set in motion; the answer to it has the same as `X-Correlation-Id`.
+    /// Groups all changes that one request caused; the response to that request has the same value in
+    /// `X-Correlation-Id`.
     correlation_id: String,
     /// When it was recorded.
     recorded_at: DateTime<Utc>,
@@ -89,7 +90,7 @@ pub(super) struct HistoryEntry<A: TenantAggregate> {
     aggregate: PhantomData<A>,
 }
 
-/// What happened to something that a tenant owns, behind the change with version `after`.
+/// Loads a page of the changes of a tenant's aggregate, after the change with version `after`.
 pub(super) async fn load_history<A: TenantAggregate>(
     ctx: &Context<'_>,
     tenant: &TenantId,
@@ -104,9 +105,9 @@ where
     let log = error::require_context_data(ctx.data::<AppContext>())?.runtime.log();
     let found = aggregate_events::<A>(log, tenant, id, after.unwrap_or_default(), first + 1).await;
     let mut events = found.map_err(|error| error::query_error(&error))?;
-    let most = usize::try_from(first).unwrap_or(usize::MAX);
-    let has_more = events.len() > most;
-    events.truncate(most);
+    let limit = usize::try_from(first).unwrap_or(usize::MAX);
+    let has_more = events.len() > limit;
+    events.truncate(limit);
     let changes = events.into_iter().map(|event| HistoryEntry {
         version: event.sequence,
         kind: event.event_type,

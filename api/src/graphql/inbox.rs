@@ -1,4 +1,4 @@
-//! Notifications on the wire.
+//! GraphQL types and resolvers for notifications.
 
 mod mutation;
 mod node;

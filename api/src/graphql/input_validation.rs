@@ -1,4 +1,4 @@
-//! Checks what a caller sends before it becomes a command; every refusal names its field.
+//! Validation of inputs before they become commands; every error names its field.
 
 use async_graphql::Result;
 use chrono::{DateTime, NaiveDate, Utc};
@@ -9,29 +9,29 @@ use domain::{
 
 use super::error::{invalid_field, invalid_value};
 
-/// Longest title in characters, as imports take it.
+/// Maximum length of a title in characters, the same as in imports.
 pub(super) const MAX_TITLE_CHARS: usize = 1_000;
-/// Longest description in characters.
+/// Maximum length of a description in characters.
 pub(super) const MAX_DESCRIPTION_CHARS: usize = 256 * 1024;
-/// Longest name, number or code in characters.
+/// Maximum length of a name, number or code in characters.
 pub(super) const MAX_NAME_CHARS: usize = 200;
-/// Longest text to look for, in characters.
+/// Maximum length of a search text in characters.
 pub(super) const MAX_SEARCH_CHARS: usize = 200;
-/// Longest link in characters.
+/// Maximum length of a link in characters.
 pub(super) const MAX_LINK_CHARS: usize = 2_000;
 
-/// The id of an opportunity.
+/// Parses the id of an opportunity.
 pub(super) fn parse_opportunity_id(field: &str, text: &str) -> Result<OpportunityId> {
-    let wrong = || invalid_field(field, "an opportunity's id has the form department:number".to_owned());
-    OpportunityId::parse(text).ok_or_else(wrong)
+    let invalid = || invalid_field(field, "an opportunity's id has the form department:number".to_owned());
+    OpportunityId::parse(text).ok_or_else(invalid)
 }
 
-/// A value that checks itself.
+/// Parses a value with its own validation.
 pub(super) fn parse_value<T>(field: &str, text: &str, check: impl Fn(&str) -> Result<T, InvalidValue>) -> Result<T> {
     check(text).map_err(|reason| invalid_value(field, &reason))
 }
 
-/// A value that checks itself and may be absent; blank counts as absent.
+/// Like [`parse_value`], for a value that may be absent; blank counts as absent.
 pub(super) fn parse_optional<T>(
     field: &str,
     text: Option<String>,
@@ -40,7 +40,7 @@ pub(super) fn parse_optional<T>(
     text.filter(|text| !text.trim().is_empty()).map(|text| parse_value(field, &text, check)).transpose()
 }
 
-/// Text of at most `max` characters, trimmed, not blank.
+/// Parses text of at most `max` characters; trims it and rejects blank text.
 pub(super) fn parse_text(field: &str, text: &str, max: usize) -> Result<String> {
     parse_value(field, text, |text| {
         let text = text.trim();
@@ -50,7 +50,7 @@ pub(super) fn parse_text(field: &str, text: &str, max: usize) -> Result<String> 
         if text.chars().count() > max {
             return Err(InvalidValue::TooLong { what: "text", max });
         }
-        // Postgres cannot store it, and no agency means it.
+        // Postgres cannot store NUL, and no agency sends it on purpose.
         if text.contains('\0') {
             return Err(InvalidValue::malformed("text", "", "free of NUL characters"));
         }
@@ -58,18 +58,18 @@ pub(super) fn parse_text(field: &str, text: &str, max: usize) -> Result<String> 
     })
 }
 
-/// [`document_text`] that may be absent; blank counts as absent.
+/// Like [`parse_text`], for text that may be absent; blank counts as absent.
 pub(super) fn parse_optional_text(field: &str, given: Option<String>, max: usize) -> Result<Option<String>> {
     given.filter(|given| !given.trim().is_empty()).map(|given| parse_text(field, &given, max)).transpose()
 }
 
-/// What is looked for: free text of bearable length, trimmed, not blank.
+/// Parses a search text of at most [`MAX_SEARCH_CHARS`]; trims it and rejects blank text.
 pub(super) fn parse_search_text(field: &str, text: &str) -> Result<String> {
     let text = parse_bounded_text(field, text)?;
     if text.is_empty() { Err(invalid_field(field, format!("{field} is empty"))) } else { Ok(text) }
 }
 
-/// Free text of bearable length, trimmed.
+/// Trims text of at most [`MAX_SEARCH_CHARS`].
 pub(super) fn parse_bounded_text(field: &str, text: &str) -> Result<String> {
     if text.chars().count() > MAX_SEARCH_CHARS {
         return Err(invalid_field(field, format!("text is longer than {MAX_SEARCH_CHARS} characters")));
@@ -77,22 +77,22 @@ pub(super) fn parse_bounded_text(field: &str, text: &str) -> Result<String> {
     Ok(text.trim().to_owned())
 }
 
-/// A time that every store can hold, if one is given.
+/// Like [`validate_time`], for a time that may be absent.
 pub(super) fn validate_optional_time(field: &str, given: Option<DateTime<Utc>>) -> Result<Option<DateTime<Utc>>> {
     given.map(ensure_storable_time).transpose().map_err(|reason| invalid_value(field, &reason))
 }
 
-/// A time that every store can hold.
+/// Checks that every store can hold the time.
 pub(super) fn validate_time(field: &str, given: DateTime<Utc>) -> Result<DateTime<Utc>> {
     ensure_storable_time(given).map_err(|reason| invalid_value(field, &reason))
 }
 
-/// A day that every store can hold, if one is given.
+/// Checks that every store can hold the day, if one is given.
 pub(super) fn validate_optional_day(field: &str, given: Option<NaiveDate>) -> Result<Option<NaiveDate>> {
     given.map(ensure_storable_day).transpose().map_err(|reason| invalid_value(field, &reason))
 }
 
-/// A link that a browser may follow.
+/// Parses an `http` or `https` link that may be absent; other schemes could run scripts in a browser.
 pub(super) fn parse_link(field: &str, given: Option<String>) -> Result<Option<String>> {
     let Some(link) = parse_optional_text(field, given, MAX_LINK_CHARS)? else { return Ok(None) };
     match url::Url::parse(&link) {

@@ -1,4 +1,4 @@
-//! Opportunities on the wire.
+//! GraphQL types and resolvers for opportunities.
 
 mod agency;
 mod amend;

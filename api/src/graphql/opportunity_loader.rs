@@ -1,4 +1,4 @@
-//! Asking for many things of one kind at once, however many places of an answer want one.
+//! Batched loading of opportunities, so that a response with many references costs one round trip.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -8,7 +8,7 @@ use projections::{QueryError, opportunity_views::OpportunityViews};
 
 use super::opportunity::OpportunityNode;
 
-/// Loads opportunities by their ids, in one round trip.
+/// Loads opportunities by id in one round trip.
 pub(super) struct OpportunityLoader(pub(super) OpportunityViews);
 
 impl Loader<String> for OpportunityLoader {

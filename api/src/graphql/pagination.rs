@@ -1,4 +1,4 @@
-//! How much of a list one request may ask for.
+//! Page sizes, cursors and connections.
 
 use std::{borrow::Cow, str::FromStr};
 
@@ -7,14 +7,14 @@ use projections::tenant_views::{AggregatePage, StoredAggregate};
 
 use super::error::invalid_field;
 
-/// Entries of a page where nothing is said.
+/// Default number of entries in a page.
 pub(super) const DEFAULT_PAGE_SIZE: u32 = 20;
-/// Entries of an answer to a search where nothing is said.
+/// Default number of hits of a search.
 pub(super) const DEFAULT_HIT_COUNT: u32 = 10;
-/// Most entries of a page.
+/// Maximum number of entries in a page.
 pub(super) const MAX_PAGE_SIZE: u32 = 100;
 
-/// The size of a page, `default` where nothing is said.
+/// Validates the size of a page; `default` if omitted.
 pub(super) fn parse_page_size(first: Option<i32>, default: u32) -> Result<u32> {
     match first.map(u32::try_from) {
         None => Ok(default),
@@ -23,36 +23,36 @@ pub(super) fn parse_page_size(first: Option<i32>, default: u32) -> Result<u32> {
     }
 }
 
-/// Where a page lies in the whole list.
+/// Position of a page in a list.
 #[derive(SimpleObject)]
 pub(super) struct PageInfo {
-    /// Whether entries follow behind this page.
+    /// Whether entries follow after the page.
     pub(super) has_next_page: bool,
-    /// Whether entries were passed over to reach this page.
+    /// Whether entries precede the page.
     pub(super) has_previous_page: bool,
     /// Cursor of the first entry.
     pub(super) start_cursor: Option<String>,
-    /// Cursor of the last entry: `after` of the next page.
+    /// Cursor of the last entry; pass it as `after` for the next page.
     pub(super) end_cursor: Option<String>,
 }
 
-/// One page of what a company owns, the newest first.
+/// A page of a company's objects, newest first.
 #[derive(SimpleObject)]
 #[graphql(name_type)]
 pub(super) struct NodeConnection<T: OutputType> {
-    /// The entries of this page with their cursors.
+    /// The entries of the page with their cursors.
     edges: Vec<NodeEdge<T>>,
-    /// Where this page lies in the whole list.
+    /// Position of the page in the list.
     page_info: PageInfo,
-    /// How many there are on all pages together.
+    /// Number of entries over all pages.
     total_count: u64,
 }
 
-/// One entry of a page.
+/// An entry of a page.
 #[derive(SimpleObject)]
 #[graphql(name_type)]
 pub(super) struct NodeEdge<T: OutputType> {
-    /// Where this entry stands; stays valid while the list grows and shrinks.
+    /// Cursor of the entry; stays valid while the list grows and shrinks.
     cursor: String,
     /// The entry.
     node: T,
@@ -71,7 +71,7 @@ impl<T: OutputType> TypeName for NodeEdge<T> {
 }
 
 impl<T: OutputType> NodeConnection<T> {
-    /// The page as clients see it; what has no view, as it is gone, is left out.
+    /// Converts a page; entries for which `view` returns `None`, because they are deleted, are left out.
     pub(super) fn new<A>(
         page: AggregatePage<A>,
         continued: bool,
@@ -80,7 +80,7 @@ impl<T: OutputType> NodeConnection<T> {
         let edges = page
             .items
             .into_iter()
-            .filter_map(|(id, cursor, kept)| Some(NodeEdge { cursor: cursor.to_string(), node: view(id, kept)? }));
+            .filter_map(|(id, cursor, stored)| Some(NodeEdge { cursor: cursor.to_string(), node: view(id, stored)? }));
         let edges: Vec<_> = edges.collect();
         let page_info = PageInfo {
             has_next_page: page.has_more,
@@ -92,10 +92,10 @@ impl<T: OutputType> NodeConnection<T> {
     }
 }
 
-/// The place that a cursor names. Relay and others send an empty one for the beginning.
+/// Parses a cursor. Relay and others send an empty one for the beginning.
 pub(super) fn parse_cursor<T: FromStr>(after: Option<String>) -> Result<Option<T>> {
-    let wrong = |_| invalid_field("after", "this is no cursor of ours".to_owned());
-    after.filter(|after| !after.is_empty()).map(|after| after.parse().map_err(wrong)).transpose()
+    let invalid = |_| invalid_field("after", "not a valid cursor".to_owned());
+    after.filter(|after| !after.is_empty()).map(|after| after.parse().map_err(invalid)).transpose()
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Documents that were parsed before: frontends send few different ones, most of them again and again, and may leave out
-//! the text of one that is known by its hash (Apollo's "automatic persisted queries").
+//! Cache of parsed documents: frontends repeat a small number of documents, and may omit the text of one that is known
+//! by its hash (Apollo's "automatic persisted queries").
 
 use std::{
     num::NonZeroUsize,
@@ -16,62 +16,63 @@ use super::{
     document_parser::{self, DocumentParseError},
 };
 
-/// Documents of either kind that are kept, the last used ones.
+/// Capacity of each cache in documents; the least recently used ones are evicted.
 const CACHE_CAPACITY: NonZeroUsize = NonZeroUsize::new(1_000).unwrap();
 
-/// Longest text that is kept, in bytes: one with its values in it hardly comes again.
+/// Longest document that is cached, in bytes: a longer one usually has its values inline and is not repeated.
 const MAX_CACHED_DOCUMENT_BYTES: usize = 16 * 1024;
 
-/// Texts that are kept together, in bytes. Parsed, they take some hundred times as much memory at the most.
+/// Maximum size of all cached texts of one cache, in bytes. The parsed documents take up to some hundred times as much
+/// memory.
 const MAX_CACHE_BYTES: usize = 1024 * 1024;
 
-/// The extension of a request that names a document by its hash.
+/// Request extension that names a document by its hash.
 const PERSISTED_QUERY_EXTENSION: &str = "persistedQuery";
 
-/// The version of that extension.
+/// Supported version of that extension.
 const PERSISTED_QUERY_VERSION: i64 = 1;
 
-/// A document that was parsed.
+/// A parsed document and the length of its text.
 struct ParsedDocument {
     document: ExecutableDocument,
     bytes: usize,
 }
 
-/// Documents by a key, and how long their texts are together.
+/// Documents by key, and the total length of their texts.
 struct BoundedDocumentCache {
     documents: LruCache<String, Arc<ParsedDocument>>,
     bytes: usize,
 }
 
-/// Why a document is not run.
+/// Why a document cannot be executed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum PrepareDocumentError {
-    /// It is not found by its hash.
+    /// The persisted query cannot be resolved.
     #[error(transparent)]
     PersistedQuery(#[from] PersistedQueryError),
-    /// It cannot be read.
+    /// The document cannot be parsed.
     #[error(transparent)]
     Syntax(#[from] DocumentParseError),
-    /// It asks for too much.
+    /// The document costs too much, or its operation cannot be determined.
     #[error(transparent)]
     Cost(#[from] CostError),
 }
 
-/// Why a document is not found by its hash.
+/// Why a persisted query cannot be resolved.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum PersistedQueryError {
-    /// Nobody sent it, or not of late. Clients know this text.
+    /// The document is not in the cache. Clients depend on this text.
     #[error("PersistedQueryNotFound")]
     NotFound,
-    /// The hash is that of another text.
+    /// The hash does not match the text of the document.
     #[error("the hash is not the SHA-256 of the document")]
     HashMismatch,
-    /// The extension is not as it should be.
+    /// The extension is malformed or has another version.
     #[error("the extension {PERSISTED_QUERY_EXTENSION} is not {{ version: {PERSISTED_QUERY_VERSION}, sha256Hash }}")]
     Malformed,
 }
 
-/// What the extension says.
+/// Content of the extension.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct PersistedQueryExtension {
@@ -79,7 +80,7 @@ struct PersistedQueryExtension {
     sha256_hash: String,
 }
 
-/// Documents that were parsed before. Cheap to clone; clones know the same.
+/// Cache of parsed documents, by text and by hash. Cheap to clone; clones share the entries.
 #[derive(Clone)]
 pub(super) struct ParsedDocumentCache {
     by_text: Arc<Mutex<BoundedDocumentCache>>,
@@ -95,25 +96,25 @@ impl Default for ParsedDocumentCache {
 }
 
 impl ParsedDocumentCache {
-    /// Lets the request have its document, and tells what it costs. What costs too much is not kept.
+    /// Sets the request's parsed document and returns its cost. A document that costs too much is not cached.
     ///
     /// # Errors
-    /// [`PrepareDocumentError`] when it cannot be read, asks for more than `limits`, or is named by a hash that does not help.
+    /// [`PrepareDocumentError`] if the document cannot be parsed, exceeds `limits`, or cannot be resolved by its hash.
     pub(super) fn parse_and_measure(
         &self,
         request: &mut Request,
         limits: &CostLimits,
     ) -> Result<MeasuredOperation, PrepareDocumentError> {
-        let named = request
+        let extension = request
             .extensions
             .remove(PERSISTED_QUERY_EXTENSION)
             .map(async_graphql::from_value::<PersistedQueryExtension>)
             .transpose();
-        let named = named.map_err(|_| PersistedQueryError::Malformed)?;
-        if named.as_ref().is_some_and(|named| named.version != PERSISTED_QUERY_VERSION) {
+        let extension = extension.map_err(|_| PersistedQueryError::Malformed)?;
+        if extension.as_ref().is_some_and(|extension| extension.version != PERSISTED_QUERY_VERSION) {
             return Err(PersistedQueryError::Malformed.into());
         }
-        let hash = named.map(|named| named.sha256_hash);
+        let hash = extension.map(|extension| extension.sha256_hash);
         let (parsed, is_new) = match &hash {
             Some(hash) if request.query.is_empty() => {
                 (find_document(&self.by_hash, hash).ok_or(PersistedQueryError::NotFound)?, false)
@@ -181,16 +182,16 @@ mod tests {
     #[test]
     fn a_text_is_parsed_once_and_measured_always() {
         let documents = ParsedDocumentCache::default();
-        let settle = |text: &str| documents.parse_and_measure(&mut Request::new(text), &LIMITS);
-        let kept = || documents.by_text.lock().unwrap().documents.len();
+        let measure = |text: &str| documents.parse_and_measure(&mut Request::new(text), &LIMITS);
+        let cached = || documents.by_text.lock().unwrap().documents.len();
         for _ in 0..2 {
-            assert_eq!(settle("{ a: __typename b: __typename }").unwrap().cost.complexity, 2);
+            assert_eq!(measure("{ a: __typename b: __typename }").unwrap().cost.complexity, 2);
         }
-        assert_eq!(kept(), 1);
-        assert!(matches!(settle("{ a: "), Err(PrepareDocumentError::Syntax(_))));
-        assert!(matches!(settle("{ a: __typename b: __typename c: __typename }"), Err(PrepareDocumentError::Cost(_))));
-        settle(&format!("{{ __typename }} # {}", "x".repeat(MAX_CACHED_DOCUMENT_BYTES))).unwrap();
-        assert_eq!(kept(), 1, "what is refused, and what is long, is not kept");
+        assert_eq!(cached(), 1);
+        assert!(matches!(measure("{ a: "), Err(PrepareDocumentError::Syntax(_))));
+        assert!(matches!(measure("{ a: __typename b: __typename c: __typename }"), Err(PrepareDocumentError::Cost(_))));
+        measure(&format!("{{ __typename }} # {}", "x".repeat(MAX_CACHED_DOCUMENT_BYTES))).unwrap();
+        assert_eq!(cached(), 1, "rejected and long documents are not cached");
     }
 
     #[test]

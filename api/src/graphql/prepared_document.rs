@@ -1,10 +1,10 @@
-//! A document between being measured and being run.
+//! A document that is measured and ready to be executed.
 
 use async_graphql::{Request, parser::types::OperationType};
 
 use super::{DocumentCost, document_cost::MeasuredOperation};
 
-/// A document that was read and measured, and may be run.
+/// A document that was parsed and measured, and may be executed.
 pub(crate) struct PreparedDocument {
     request: Request,
     measured: MeasuredOperation,
@@ -15,12 +15,12 @@ impl PreparedDocument {
         Self { request, measured }
     }
 
-    /// What it costs to run it.
+    /// Cost of executing it.
     pub(crate) fn cost(&self) -> DocumentCost {
         self.measured.cost
     }
 
-    /// Whether it reads, changes something or goes on.
+    /// Whether it is a query, a mutation or a subscription.
     pub(crate) fn kind(&self) -> OperationType {
         self.measured.kind
     }

@@ -1,4 +1,4 @@
-//! Operating the read models over the API, for those who show the operator's token.
+//! Operation of read models over GraphQL, for operators.
 
 mod generation;
 pub(super) mod guard;
@@ -12,6 +12,6 @@ use async_graphql::MergedObject;
 pub(super) use self::{generation::ProjectionQuery, rebuild::RebuildQuery, rebuild_subscription::RebuildSubscription};
 use self::{rebuild::RebuildMutation, rollback::RollbackMutation};
 
-/// Changes to what readers see.
+/// Mutations that change the active generations.
 #[derive(MergedObject, Default)]
 pub(super) struct ProjectionMutation(RebuildMutation, RollbackMutation);

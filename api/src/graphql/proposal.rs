@@ -1,4 +1,4 @@
-//! Proposals on the wire.
+//! GraphQL types and resolvers for proposals.
 
 mod changes;
 mod history;

@@ -1,4 +1,5 @@
-//! What a document reads from: read models of one moment, at least as far as the caller wants them to be.
+//! The read models that one document queries: one consistent set of generations, at least as far as the caller's
+//! consistency token.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,52 +20,52 @@ use tokio::sync::OnceCell;
 use super::error;
 use crate::app_context::AppContext;
 
-/// The extension of a request that holds the token.
+/// Request extension that holds the consistency token.
 const CONSISTENCY_TOKEN_EXTENSION: &str = "consistencyToken";
 
-/// Longest token: a log's id, a position, and the id of a stream.
+/// Maximum length of a token in bytes: a log's incarnation, a position, and the id of a stream.
 const MAX_TOKEN_BYTES: usize = 500;
 
-/// The read models for one document.
+/// The read models that one document queries.
 pub(super) struct RequestReadModels {
     models: Arc<ReadModels>,
     generations: GenerationMap,
     runtime: Arc<ProjectionRuntime>,
     required_token: Option<Result<ConsistencyToken, InvalidConsistencyToken>>,
     wait_timeout: Duration,
-    /// Each read model is waited for once, however often it is asked.
+    /// Whether each read model has reached the token, so that a document waits once per read model.
     reached_models: [OnceCell<()>; 4],
 }
 
 impl RequestReadModels {
-    /// The read models that readers see now, for this request. One look for the whole document, so that no answer mixes
-    /// generations.
-    pub(super) fn from_request(request: &Request, stores: &AppContext, patience: Duration) -> Self {
-        let wanted = request.extensions.get(CONSISTENCY_TOKEN_EXTENSION).map(|token| {
+    /// The active read models for this request, with the token of its extension. They are resolved once for the whole
+    /// document, so that no response mixes generations.
+    pub(super) fn from_request(request: &Request, app: &AppContext, wait_timeout: Duration) -> Self {
+        let required_token = request.extensions.get(CONSISTENCY_TOKEN_EXTENSION).map(|token| {
             let token = if let async_graphql::Value::String(token) = token { Some(token) } else { None };
             token.filter(|token| token.len() <= MAX_TOKEN_BYTES).ok_or(InvalidConsistencyToken)?.parse()
         });
-        Self::new(stores, wanted, patience)
+        Self::new(app, required_token, wait_timeout)
     }
 
-    /// The read models that readers see now, at least as far as `token`: what goes on for long, as a subscription does,
-    /// looks anew each time.
-    pub(super) fn with_token(&self, stores: &AppContext, token: ConsistencyToken) -> Self {
-        Self::new(stores, Some(Ok(token)), self.wait_timeout)
+    /// The active read models, at least as far as `token`. For subscriptions, which outlive a switch of generations and
+    /// therefore resolve them for each event.
+    pub(super) fn with_token(&self, app: &AppContext, token: ConsistencyToken) -> Self {
+        Self::new(app, Some(Ok(token)), self.wait_timeout)
     }
 
     fn new(
-        stores: &AppContext,
-        wanted: Option<Result<ConsistencyToken, InvalidConsistencyToken>>,
-        patience: Duration,
+        app: &AppContext,
+        required_token: Option<Result<ConsistencyToken, InvalidConsistencyToken>>,
+        wait_timeout: Duration,
     ) -> Self {
-        let (models, generations) = stores.read_models.current_with_generations();
+        let (models, generations) = app.read_models.current_with_generations();
         Self {
             models,
             generations,
-            runtime: Arc::clone(&stores.runtime),
-            required_token: wanted,
-            wait_timeout: patience,
+            runtime: Arc::clone(&app.runtime),
+            required_token,
+            wait_timeout,
             reached_models: Default::default(),
         }
     }
@@ -81,7 +82,7 @@ impl RequestReadModels {
         self.wait_for_token(2, &self.models.opportunity_views).await
     }
 
-    /// The views as they are, however far they have come.
+    /// The opportunity views without waiting for the token.
     pub(super) fn unsynced_opportunity_views(&self) -> &OpportunityViews {
         &self.models.opportunity_views
     }
@@ -90,12 +91,12 @@ impl RequestReadModels {
         self.wait_for_token(3, &self.models.tenant_views).await
     }
 
-    async fn wait_for_token<'a, P: Projection>(&self, place: usize, model: &'a P) -> Result<&'a P> {
+    async fn wait_for_token<'a, P: Projection>(&self, index: usize, model: &'a P) -> Result<&'a P> {
         if let Some(token) = &self.required_token {
             let token = token
                 .as_ref()
                 .map_err(|invalid| error::invalid_field(CONSISTENCY_TOKEN_EXTENSION, invalid.to_string()))?;
-            self.reached_models[place].get_or_try_init(|| self.wait_until_caught_up(model, token)).await?;
+            self.reached_models[index].get_or_try_init(|| self.wait_until_caught_up(model, token)).await?;
         }
         Ok(model)
     }
@@ -108,14 +109,14 @@ impl RequestReadModels {
             Ok(ConsistencyStatus::NotYet { position }) => Err(error::read_model_behind(model.name(), position)),
             Ok(ConsistencyStatus::OtherIncarnation) => Err(error::invalid_field(
                 CONSISTENCY_TOKEN_EXTENSION,
-                "the token is of a log that was replaced by a backup".to_owned(),
+                "the token belongs to a log that was replaced by a backup".to_owned(),
             )),
             Err(error) => Err(error::unavailable(&error)),
         }
     }
 }
 
-/// What this document reads from.
+/// The read models of the document that is being executed.
 pub(super) fn from_context<'a>(ctx: &Context<'a>) -> Result<&'a RequestReadModels> {
     error::require_context_data(ctx.data::<RequestReadModels>())
 }

@@ -1,4 +1,4 @@
-//! Resources on the wire.
+//! GraphQL types and resolvers for resources.
 
 mod mutation;
 pub(super) mod node;

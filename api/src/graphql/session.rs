@@ -1,4 +1,4 @@
-//! Documents that come over a WebSocket: many at a time, and some that go on.
+//! Documents over a WebSocket: several at a time, subscriptions included.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,48 +19,48 @@ use crate::{
     },
 };
 
-/// Documents that one connection may have under way.
+/// Maximum number of documents that one connection may execute at the same time.
 pub(super) const MAX_CONCURRENT_DOCUMENTS: usize = 64;
 
-/// One connection that was begun.
+/// An established WebSocket connection.
 #[derive(Clone)]
 pub(crate) struct GraphQlSession {
     identity: Principal,
     request_gate: RequestGate,
     address: ClientAddress,
-    /// The place of the connection, which is not given to others while a document is under way.
+    /// Permit of the connection, marked busy while a document is executed so that no other connection takes it.
     socket_slot: SocketPermit,
     document_permits: Arc<Semaphore>,
-    /// How long a document may run that does not go on.
+    /// Time limit of queries and mutations.
     time_limit: Duration,
 }
 
 impl GraphQlSession {
-    /// The connection of somebody, by what they said at its beginning.
+    /// A session of the principal that the connection's first message authenticated.
     pub(crate) fn new(
         identity: Principal,
-        door: RequestGate,
+        request_gate: RequestGate,
         address: ClientAddress,
-        place: SocketPermit,
+        socket_slot: SocketPermit,
         time_limit: Duration,
     ) -> Self {
         Self {
             identity,
-            request_gate: door,
+            request_gate,
             address,
-            socket_slot: place,
+            socket_slot,
             document_permits: Arc::new(Semaphore::new(MAX_CONCURRENT_DOCUMENTS)),
             time_limit,
         }
     }
 
-    /// Until when what was shown counts; `None` where nothing ends it.
+    /// When the credentials expire; `None` if they do not.
     pub(crate) fn expires_at(&self) -> Option<DateTime<Utc>> {
         self.identity.expires_at
     }
 
-    /// The same connection goes on with a fresh token, if it is of the same person or key for the same company. Whether
-    /// it is.
+    /// Replaces the principal after a token renewal. Returns whether the new one has the same user and tenant;
+    /// otherwise nothing changes.
     pub(crate) fn renew_identity(&mut self, identity: Principal) -> bool {
         let is_same = identity.user() == self.identity.user() && identity.tenant() == self.identity.tenant();
         if is_same {
@@ -69,11 +69,11 @@ impl GraphQlSession {
         is_same
     }
 
-    /// Runs one document: an answer, or many where it is a subscription. Nothing happens until the stream is polled, and
-    /// nothing goes on when it is dropped.
+    /// Executes one document: one response, or many for a subscription. Execution starts when the stream is polled, and
+    /// stops when it is dropped.
     pub(crate) fn run_document(&self, graphql: &GraphQl, request: Request) -> BoxStream<'static, Response> {
         let answer = |response: Response| stream::once(std::future::ready(response)).boxed();
-        let Ok(place) = Arc::clone(&self.document_permits).try_acquire_owned() else {
+        let Ok(permit) = Arc::clone(&self.document_permits).try_acquire_owned() else {
             return answer(invalid_query_response(format!(
                 "more than {MAX_CONCURRENT_DOCUMENTS} documents are under way on this connection"
             )));
@@ -81,7 +81,7 @@ impl GraphQlSession {
         let busy = self.socket_slot.mark_busy();
         let (session, graphql) = (self.clone(), graphql.clone());
         let begin = async move {
-            // Documents count as requests do, whatever way they come.
+            // Documents over WebSocket are charged like HTTP requests.
             if let Err(refusal) = session.request_gate.charge_request(&session.identity, &session.address).await {
                 return answer(error_response(refusal.to_string(), "RATE_LIMITED"));
             }
@@ -94,10 +94,10 @@ impl GraphQlSession {
             {
                 return answer(error_response(refusal.to_string(), "RATE_LIMITED"));
             }
-            // What they may is asked for each document: the connection may be older than their role.
+            // The role is checked for each document, because it may have changed since the connection was opened.
             let identity = match session.request_gate.reauthenticate(&session.identity).await {
                 Ok(identity) => identity,
-                Err(away) => return answer(error_response(away.to_string(), "UNAVAILABLE")),
+                Err(error) => return answer(error_response(error.to_string(), "UNAVAILABLE")),
             };
             if document.kind() == OperationType::Subscription {
                 return graphql.run_stream(document, &identity);
@@ -108,8 +108,8 @@ impl GraphQlSession {
         stream::once(begin)
             .flatten()
             .map(move |answer| {
-                // Held for as long as the stream is.
-                let _held = (&place, &busy);
+                // Holds the permits for as long as the stream lives.
+                let _held = (&permit, &busy);
                 answer
             })
             .boxed()

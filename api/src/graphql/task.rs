@@ -1,4 +1,4 @@
-//! Tasks on the wire: asked for and looked at here; workers take them over gRPC.
+//! GraphQL types and resolvers that request and show tasks; workers take them over gRPC.
 
 mod mutation;
 pub(super) mod node;

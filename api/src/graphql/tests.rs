@@ -1,4 +1,4 @@
-//! The schema as callers see it: its text, its descriptions, its limits. No store is needed.
+//! Tests of the schema as callers see it: its text, its descriptions, its limits. No store is needed.
 
 mod breaking_changes;
 
@@ -12,11 +12,11 @@ use crate::http::{
     request_gate::{ClientAddress, RequestGate},
 };
 
-/// A schema without stores: whatever reaches one of them ends in an error of ours.
+/// A schema without stores: every resolver that needs one fails with `INTERNAL`.
 fn graphql(config: &HttpConfig) -> GraphQl {
     GraphQl {
         schema: schema_builder().finish(),
-        stores: None,
+        app: None,
         max_query_bytes: config.max_query_bytes,
         document_cache: ParsedDocumentCache::default(),
         limits: cost_limits(config),
@@ -35,7 +35,7 @@ async fn first_error(document: &str) -> (Option<Value>, Option<Value>, String) {
 fn the_committed_schema_is_current() {
     let committed = include_str!("../../schema.graphql");
     // Not `assert_eq!`: it would print both schemas in one line each.
-    assert!(sdl() == committed, "write it anew: cargo run -p api --bin medhub -- sdl > api/schema.graphql");
+    assert!(sdl() == committed, "regenerate it: cargo run -p api --bin medhub -- sdl > api/schema.graphql");
 }
 
 #[tokio::test]
@@ -46,7 +46,7 @@ async fn every_item_of_the_schema_is_described() {
     assert_eq!(answer.errors, []);
     let schema = answer.data.into_json().unwrap();
     let types = schema["__schema"]["types"].as_array().unwrap();
-    // What the specification brings along is not ours to describe.
+    // The types of the specification need no description.
     let builtin = |name: &str| name.starts_with("__") || ["ID", "Int", "Float", "String", "Boolean"].contains(&name);
     let ours = types.iter().filter(|kind| !builtin(kind["name"].as_str().unwrap()));
     let bare: Vec<String> = ours.flat_map(|kind| find_undescribed("", kind)).collect();
@@ -139,13 +139,13 @@ async fn the_largest_page_with_every_field_is_within_the_limits() {
     let page = "pageInfo { hasNextPage hasPreviousPage startCursor endCursor } totalCount";
     let document = format!("{{ opportunities(first: 100) {{ {page} edges {{ cursor node {{ {node} }} }} }} }}");
     let (found, _, message) = first_error(&document).await;
-    // It went as far as the stores, which are not there.
+    // It passed the limits and failed at the missing stores.
     assert_eq!(found, Some(Value::from("INTERNAL")), "{message}");
 }
 
 #[tokio::test]
 async fn the_playground_can_read_the_whole_schema() {
-    // What GraphiQL 3 asks for, with its nine levels of `ofType`.
+    // The introspection of GraphiQL 3, with its nine levels of `ofType`.
     let wrapped = format!("{}kind name{}", "kind name ofType { ".repeat(9), " }".repeat(9));
     let document = format!(
         "query IntrospectionQuery {{ __schema {{ queryType {{ name }} types {{ kind name description fields {{ name

@@ -1,4 +1,4 @@
-//! Watchlists on the wire: what a user saved.
+//! GraphQL types and resolvers for watchlists: a user's saved opportunities and searches.
 
 mod mutation;
 mod query;

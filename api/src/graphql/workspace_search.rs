@@ -1,4 +1,4 @@
-//! Search in what a company owns; from Qdrant, names from Redis.
+//! Search in a company's proposals, documents and resources: hits from Qdrant, titles from Redis.
 
 use async_graphql::{Context, Enum, Object, Result, SimpleObject};
 use domain::{document::Document, proposal::Proposal, resource::Resource, value::TenantId};
@@ -9,20 +9,20 @@ use projections::{
 
 use super::{command_dispatch::reading_tenant, error, input_validation, pagination, read_models};
 
-/// What a company owns by meaning and by words.
+/// Query that searches the data of the caller's company.
 #[derive(Default)]
 pub(super) struct WorkspaceSearchQuery;
 
 #[Object]
 impl WorkspaceSearchQuery {
-    /// Proposals, documents and resources of your company that mean what the query says or have its words and numbers in
-    /// them, part by part, the best first.
+    /// Searches the proposals, documents and resources of your company by meaning and by words and numbers, best match
+    /// first. Each hit is a part of an object.
     async fn search_workspace(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "What is looked for, in plain words or by a number, at most 200 characters.")] query: String,
-        #[graphql(desc = "How many, 1 to 100; 10 where nothing is said.")] first: Option<i32>,
-        #[graphql(desc = "Only things of these kinds; all where none is named.")] kinds: Option<Vec<WorkspaceKindEnum>>,
+        #[graphql(desc = "Search text, in plain words or a number, at most 200 characters.")] query: String,
+        #[graphql(desc = "Maximum number of hits, 1 to 100; 10 by default.")] first: Option<i32>,
+        #[graphql(desc = "Only objects of these kinds; all by default.")] kinds: Option<Vec<WorkspaceKindEnum>>,
     ) -> Result<Vec<WorkspaceHit>> {
         let (tenant, first) =
             (reading_tenant(ctx)?, pagination::parse_page_size(first, pagination::DEFAULT_HIT_COUNT)?);
@@ -38,63 +38,63 @@ impl WorkspaceSearchQuery {
     }
 }
 
-/// A kind of thing that a company owns.
+/// Kind of an object that a company owns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(name = "WorkspaceKind", remote = "SearchUnitKind")]
 enum WorkspaceKindEnum {
-    /// A proposal: its title, and each of its sections.
+    /// A proposal: its title and each section.
     Proposal,
-    /// A document: its name, what it asks for, what it was summed up to.
+    /// A document: its file name, requirements and analysis.
     Document,
     /// A resource.
     Resource,
 }
 
-/// Something that answers a search.
+/// A part of an object found by a search.
 #[derive(SimpleObject)]
 struct WorkspaceHit {
-    /// How good an answer it is, more being better; comparable within one answer only.
+    /// Score of the match, higher is better; comparable within one response only.
     score: f32,
-    /// What kind of thing it is.
+    /// Kind of the object.
     kind: WorkspaceKindEnum,
-    /// The thing's id.
+    /// Id of the object.
     id: String,
-    /// What the thing is called; null where the other read model has not heard of it yet.
+    /// Title of the object; null if the read model with the titles does not contain it yet.
     title: Option<String>,
-    /// Which part of it: `title` or `section:<key>` of a proposal, `file`, `requirements` or `analysis` of a document,
-    /// `whole` of a resource.
+    /// Part of the object: `title` or `section:<key>` of a proposal, `file`, `requirements` or `analysis` of a
+    /// document, `whole` of a resource.
     part: String,
-    /// What the part is called.
+    /// Heading of the part.
     heading: String,
-    /// The passage of the part that has most of the query's words in it.
+    /// The passage of the part that contains most of the query's words.
     passage: String,
-    /// The version of the thing that wrote the part.
+    /// Version of the object that wrote the part.
     version: u64,
 }
 
-/// What Redis knows of a thing that was found.
+/// Title of a hit as Redis has it.
 enum HitTitle {
-    /// What it is called.
+    /// The title.
     Title(String),
-    /// It was deleted, which search has not heard of yet.
+    /// The object was deleted; the search index does not reflect that yet.
     Deleted,
-    /// Nothing yet.
+    /// Redis does not have the object yet.
     Unknown,
 }
 
-/// The hits with the names of their things, read kind by kind; without what is gone.
+/// Adds titles to the hits, with one read per kind, and leaves out deleted objects.
 async fn attach_titles(
-    workspace: &TenantViews,
+    tenant_views: &TenantViews,
     tenant: &TenantId,
     hits: Vec<TenantSearchHit>,
 ) -> Result<Vec<WorkspaceHit>> {
-    let proposals = load_titles::<Proposal>(workspace, tenant, SearchUnitKind::Proposal, &hits, |proposal| {
-        proposal.content().map(|manuscript| manuscript.title.to_string())
+    let proposals = load_titles::<Proposal>(tenant_views, tenant, SearchUnitKind::Proposal, &hits, |proposal| {
+        proposal.content().map(|content| content.title.to_string())
     });
-    let documents = load_titles::<Document>(workspace, tenant, SearchUnitKind::Document, &hits, |document| {
+    let documents = load_titles::<Document>(tenant_views, tenant, SearchUnitKind::Document, &hits, |document| {
         document.as_uploaded().map(|reading| reading.upload.file_name.to_string())
     });
-    let resources = load_titles::<Resource>(workspace, tenant, SearchUnitKind::Resource, &hits, |resource| {
+    let resources = load_titles::<Resource>(tenant_views, tenant, SearchUnitKind::Resource, &hits, |resource| {
         resource.content().map(|asset| asset.name.to_string())
     });
     let (proposals, documents, resources) = tokio::try_join!(proposals, documents, resources)?;
@@ -118,19 +118,19 @@ async fn attach_titles(
     Ok(shown)
 }
 
-/// What is known of the hits of one kind, in their order.
+/// Loads the titles of the hits of one kind, in their order.
 async fn load_titles<A: TenantAggregate>(
-    workspace: &TenantViews,
+    tenant_views: &TenantViews,
     tenant: &TenantId,
     kind: SearchUnitKind,
     hits: &[TenantSearchHit],
     name: impl Fn(&A) -> Option<String>,
 ) -> Result<Vec<HitTitle>> {
     let ids: Vec<_> = hits.iter().filter(|hit| hit.kind == kind).map(|hit| hit.id.as_str()).collect();
-    let found = workspace.get_many::<A>(tenant, &ids).await.map_err(|error| error::query_error(&error))?;
-    let known = found.into_iter().map(|kept: Option<StoredAggregate<A>>| match kept {
+    let found = tenant_views.get_many::<A>(tenant, &ids).await.map_err(|error| error::query_error(&error))?;
+    let known = found.into_iter().map(|stored: Option<StoredAggregate<A>>| match stored {
         None => HitTitle::Unknown,
-        Some(kept) => name(&kept.state).map_or(HitTitle::Deleted, HitTitle::Title),
+        Some(stored) => name(&stored.state).map_or(HitTitle::Deleted, HitTitle::Title),
     });
     Ok(known.collect())
 }

@@ -1,4 +1,4 @@
-//! The way in: the same as over HTTP, with refusals as gRPC tells them.
+//! Admission of gRPC calls: the same request gate as HTTP, with refusals as gRPC statuses.
 
 use axum::{
     extract::{Request, State},
@@ -12,49 +12,49 @@ use crate::{
     http::request_gate::{AdmissionError, RequestGate, credentials, peer_address, read_correlation},
 };
 
-/// What is asked of the service itself; health and reflection are for everybody.
+/// Path prefix of the services that need authentication; health and reflection are open to everybody.
 pub(super) const GUARDED_PREFIX: &str = "/medhub.";
 
-/// Lets in whoever is somebody, or nobody, and has not asked too often.
-pub(super) async fn admit_call(State(door): State<RequestGate>, mut request: Request, next: Next) -> Response {
-    let address = door.client_address(request.headers(), peer_address(&request));
+/// Authenticates and rate-limits; anonymous calls pass.
+pub(super) async fn admit_call(State(gate): State<RequestGate>, mut request: Request, next: Next) -> Response {
+    let address = gate.client_address(request.headers(), peer_address(&request));
     if !request.uri().path().starts_with(GUARDED_PREFIX) {
-        return match door.charge_public_request(&address) {
+        return match gate.charge_public_request(&address) {
             Ok(_) => next.run(request).await,
-            Err(refusal) => admission_status_response(&refusal),
+            Err(error) => admission_status_response(&error),
         };
     }
-    let (mut identity, room) = match door.admit(&credentials(request.headers()), &address).await {
+    let (mut principal, rate_limit) = match gate.admit(&credentials(request.headers()), &address).await {
         Ok(admitted) => admitted,
-        Err(refusal) => return admission_status_response(&refusal),
+        Err(error) => return admission_status_response(&error),
     };
-    if let Err(header) = read_correlation(request.headers(), &mut identity) {
+    if let Err(header) = read_correlation(request.headers(), &mut principal) {
         let status = Status::invalid_argument(format!("the metadata {header} has to be a UUID"));
         return status.into_http::<tonic::body::Body>().into_response();
     }
-    let meter = door.start_meter(&identity, &address, room);
-    request.extensions_mut().insert(identity);
+    let meter = gate.start_meter(&principal, &address, rate_limit);
+    request.extensions_mut().insert(principal);
     request.extensions_mut().insert(meter.clone());
-    let mut answer = next.run(request).await;
-    if let Some(room) = meter.rate_limit_status() {
-        room.write_headers(answer.headers_mut());
+    let mut response = next.run(request).await;
+    if let Some(rate_limit) = meter.rate_limit_status() {
+        rate_limit.write_headers(response.headers_mut());
     }
-    answer
+    response
 }
 
-fn admission_status_response(refusal: &AdmissionError) -> Response {
-    let status = match refusal {
-        AdmissionError::RateLimited(_) => Status::resource_exhausted(refusal.to_string()),
-        AdmissionError::TooManySockets(_) => Status::unavailable(refusal.to_string()),
+fn admission_status_response(error: &AdmissionError) -> Response {
+    let status = match error {
+        AdmissionError::RateLimited(_) => Status::resource_exhausted(error.to_string()),
+        AdmissionError::TooManySockets(_) => Status::unavailable(error.to_string()),
         AdmissionError::Unauthenticated(AuthenticationError::Unavailable(cause)) => {
-            tracing::error!(error = &**cause as &dyn std::error::Error, "nobody can be recognised");
-            Status::unavailable(refusal.to_string())
+            tracing::error!(error = &**cause as &dyn std::error::Error, "authentication backend unavailable");
+            Status::unavailable(error.to_string())
         }
-        AdmissionError::Unauthenticated(_) => Status::unauthenticated(refusal.to_string()),
+        AdmissionError::Unauthenticated(_) => Status::unauthenticated(error.to_string()),
     };
-    let mut answer = status.into_http::<tonic::body::Body>().into_response();
-    if let AdmissionError::RateLimited(room) = refusal {
-        room.write_headers(answer.headers_mut());
+    let mut response = status.into_http::<tonic::body::Body>().into_response();
+    if let AdmissionError::RateLimited(rate_limit) = error {
+        rate_limit.write_headers(response.headers_mut());
     }
-    answer
+    response
 }

@@ -1,11 +1,10 @@
-//! Tasks as gRPC has them.
+//! Conversion of tasks to and from their gRPC messages.
 
 use domain::task::{self as record, SubjectKind, TaskKind, TaskStatus};
 use projections::tenant_views::StoredAggregate;
 
 use super::pb;
 
-/// A time as `google.protobuf.Timestamp` has it.
 fn to_timestamp(time: chrono::DateTime<chrono::Utc>) -> prost_types::Timestamp {
     let nanos = i32::try_from(time.timestamp_subsec_nanos()).unwrap_or_default();
     prost_types::Timestamp { seconds: time.timestamp(), nanos }
@@ -75,24 +74,28 @@ fn status_to_proto(status: TaskStatus) -> pb::TaskStatus {
     }
 }
 
-/// A task that was asked for.
-pub(super) fn task_to_proto(task_id: String, kept: StoredAggregate<record::Task>) -> Option<pb::Task> {
-    let job = kept.state.spec()?.clone();
+/// The message of a task; `None` for one that was never requested.
+pub(super) fn task_to_proto(task_id: String, stored: StoredAggregate<record::Task>) -> Option<pb::Task> {
+    let spec = stored.state.spec()?.clone();
     let mut view = pb::Task {
         task_id,
-        version: kept.version,
-        status: status_to_proto(kept.state.status()).into(),
-        kind: kind_to_proto(job.kind).into(),
-        subject_kind: subject_kind_to_proto(job.subject.kind).into(),
-        subject_id: job.subject.id.to_string(),
-        parameters: job.parameters.iter().map(|told| (told.name.to_string(), told.value.to_string())).collect(),
-        failures: kept.state.failure_count(),
-        created_at: Some(to_timestamp(kept.created_at)),
-        created_by: kept.created_by,
-        updated_at: Some(to_timestamp(kept.updated_at)),
+        version: stored.version,
+        status: status_to_proto(stored.state.status()).into(),
+        kind: kind_to_proto(spec.kind).into(),
+        subject_kind: subject_kind_to_proto(spec.subject.kind).into(),
+        subject_id: spec.subject.id.to_string(),
+        parameters: spec
+            .parameters
+            .iter()
+            .map(|parameter| (parameter.name.to_string(), parameter.value.to_string()))
+            .collect(),
+        failures: stored.state.failure_count(),
+        created_at: Some(to_timestamp(stored.created_at)),
+        created_by: stored.created_by,
+        updated_at: Some(to_timestamp(stored.updated_at)),
         ..pb::Task::default()
     };
-    match kept.state {
+    match stored.state {
         record::Task::Started { worker, percent, .. } => {
             view.worker = worker.to_string();
             view.percent = u32::from(percent.number());

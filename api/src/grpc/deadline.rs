@@ -1,4 +1,4 @@
-//! How long a call may take: as long as its caller waits, and no longer than the server lets it.
+//! Deadlines of calls: that of the caller, at most the server's limit.
 
 use std::time::Duration;
 
@@ -13,28 +13,28 @@ use tonic::Status;
 
 use super::admission::GUARDED_PREFIX;
 
-/// The header in which a caller says how long they wait.
+/// Header with the caller's timeout.
 const TIMEOUT_HEADER: &str = "grpc-timeout";
 
-/// Ends a call with `DEADLINE_EXCEEDED` when its time is over; what it was doing ends with it.
-pub(super) async fn enforce_deadline(State(longest): State<Duration>, request: Request, next: Next) -> Response {
+/// Ends a call with `DEADLINE_EXCEEDED` at its deadline and cancels what it was doing.
+pub(super) async fn enforce_deadline(State(time_limit): State<Duration>, request: Request, next: Next) -> Response {
     if !request.uri().path().starts_with(GUARDED_PREFIX) {
         return next.run(request).await;
     }
-    let wanted = match requested_timeout(request.headers()) {
-        Ok(wanted) => wanted,
+    let requested = match requested_timeout(request.headers()) {
+        Ok(requested) => requested,
         Err(status) => return status.into_http::<tonic::body::Body>().into_response(),
     };
-    let left = wanted.map_or(longest, |wanted| wanted.min(longest));
-    // Nothing is begun for a caller who has given up.
-    let answered = if left.is_zero() { None } else { timeout(left, next.run(request)).await.ok() };
-    answered.unwrap_or_else(|| {
+    let remaining = requested.map_or(time_limit, |requested| requested.min(time_limit));
+    // A call whose deadline has passed is not begun.
+    let response = if remaining.is_zero() { None } else { timeout(remaining, next.run(request)).await.ok() };
+    response.unwrap_or_else(|| {
         let status = Status::deadline_exceeded("the call took longer than its deadline lets it");
         status.into_http::<tonic::body::Body>().into_response()
     })
 }
 
-/// How long the caller waits ("gRPC over HTTP2", `Timeout`).
+/// The caller's timeout ("gRPC over HTTP2", `Timeout`).
 fn requested_timeout(headers: &HeaderMap) -> Result<Option<Duration>, Status> {
     let Some(value) = headers.get(TIMEOUT_HEADER) else { return Ok(None) };
     let wrong = || Status::invalid_argument("grpc-timeout is not up to eight digits and one of H, M, S, m, u, n");

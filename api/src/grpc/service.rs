@@ -1,4 +1,4 @@
-//! The service of tasks.
+//! Implementation of the task service.
 
 use commands::precondition::{CommandPreconditions, IdempotencyKey};
 use domain::{
@@ -27,15 +27,15 @@ use crate::{
     tenant_commands::{self, CommandFailure},
 };
 
-/// Entries of a page where nothing is said.
+/// Entries of a page by default.
 const DEFAULT_PAGE_SIZE: u32 = 20;
 /// Most entries of a page.
 const MAX_PAGE_SIZE: u32 = 100;
 
-/// Most bytes of the entries of a page: clients take messages of 4 MiB unless they are told otherwise.
+/// Most bytes of a page: clients accept messages of 4 MiB by default.
 const MAX_PAGE_BYTES: usize = 3 * 1024 * 1024;
 
-/// Answers what is asked about tasks.
+/// Implements the task service.
 pub(super) struct TaskServiceImpl {
     stores: AppContext,
 }
@@ -52,37 +52,37 @@ impl TaskService for TaskServiceImpl {
         &self,
         request: Request<ProcessTaskRequest>,
     ) -> Result<Response<ProcessTaskResponse>, Status> {
-        let identity = request_principal(&request)?;
+        let principal = request_principal(&request)?;
         let ProcessTaskRequest { task_id, step, expected_version, idempotency_key } = request.into_inner();
-        let step = step.ok_or_else(|| invalid_argument("step", "say what is wanted or told"))?;
-        let once = if idempotency_key.is_empty() {
+        let step = step.ok_or_else(|| invalid_argument("step", "it is missing"))?;
+        let key = if idempotency_key.is_empty() {
             None
         } else {
-            let once = IdempotencyKey::try_new(&idempotency_key, &format!("ProcessTask {task_id} {step:?}"));
-            Some(once.map_err(|reason| invalid_value_status("idempotency_key", &reason))?)
+            let key = IdempotencyKey::try_new(&idempotency_key, &format!("ProcessTask {task_id} {step:?}"));
+            Some(key.map_err(|reason| invalid_value_status("idempotency_key", &reason))?)
         };
-        let conditions =
-            CommandPreconditions { idempotency_key: once, ..CommandPreconditions::with_version(expected_version) };
+        let preconditions =
+            CommandPreconditions { idempotency_key: key, ..CommandPreconditions::with_version(expected_version) };
         let named = if task_id.is_empty() { None } else { Some(parse_task_id(&task_id)?) };
         let id = match (&step, named) {
-            (Step::Request(_), named) => tenant_commands::new_id(&identity, "task", named, &conditions),
+            (Step::Request(_), named) => tenant_commands::new_id(&principal, "task", named, &preconditions),
             (_, Some(named)) => named,
             (_, None) => return Err(invalid_argument("task_id", "say which task")),
         };
         let command = step_command(step)?;
-        let done = tenant_commands::dispatch::<Task>(&self.stores, &identity, &id, &conditions, command)
+        let outcome = tenant_commands::dispatch::<Task>(&self.stores, &principal, &id, &preconditions, command)
             .await
-            .map_err(|undone| failure_status(&undone))?;
+            .map_err(|failure| failure_status(&failure))?;
         Ok(Response::new(ProcessTaskResponse {
             task_id: id.to_string(),
-            version: done.version,
-            repeated: done.repeated,
+            version: outcome.version,
+            repeated: outcome.repeated,
         }))
     }
 
     async fn get_task_status(&self, request: Request<GetTaskStatusRequest>) -> Result<Response<TaskView>, Status> {
-        let identity = request_principal(&request)?;
-        let tenant = tenant_commands::readable_task_tenant(&identity).map_err(|undone| failure_status(&undone))?;
+        let principal = request_principal(&request)?;
+        let tenant = tenant_commands::readable_task_tenant(&principal).map_err(|failure| failure_status(&failure))?;
         let id = parse_task_id(&request.get_ref().task_id)?.to_string();
         let found = self
             .stores
@@ -92,13 +92,13 @@ impl TaskService for TaskServiceImpl {
             .get(tenant, &id)
             .await
             .map_err(|error| unavailable_status(&error))?;
-        let found = found.and_then(|kept| conversion::task_to_proto(id, kept));
+        let found = found.and_then(|stored| conversion::task_to_proto(id, stored));
         found.map(Response::new).ok_or_else(|| Status::not_found("there is no such task"))
     }
 
     async fn list_tasks(&self, request: Request<ListTasksRequest>) -> Result<Response<ListTasksResponse>, Status> {
-        let identity = request_principal(&request)?;
-        let tenant = tenant_commands::readable_task_tenant(&identity).map_err(|undone| failure_status(&undone))?;
+        let principal = request_principal(&request)?;
+        let tenant = tenant_commands::readable_task_tenant(&principal).map_err(|failure| failure_status(&failure))?;
         let ListTasksRequest { status, page_size, page_token } = request.into_inner();
         let status = TaskStatus::try_from(status).map_err(|_| invalid_argument("status", "there is no such status"))?;
         let first = match page_size {
@@ -107,7 +107,7 @@ impl TaskService for TaskServiceImpl {
             _ => return Err(invalid_argument("page_size", &format!("it is not between 1 and {MAX_PAGE_SIZE}"))),
         };
         let after = if page_token.is_empty() { None } else { Some(page_token.parse::<ListCursor>()) };
-        let after = after.transpose().map_err(|_| invalid_argument("page_token", "it is none of ours"))?;
+        let after = after.transpose().map_err(|_| invalid_argument("page_token", "it is not a page token"))?;
         let group = conversion::status_from_proto(status)
             .map_or_else(ListGroup::all, |status| ListGroup::status(status.name()));
         let models = self.stores.read_models.current();
@@ -116,8 +116,10 @@ impl TaskService for TaskServiceImpl {
             .list_aggregates(tenant, &group, first, after.as_ref())
             .await
             .map_err(|error| unavailable_status(&error))?;
-        let entries =
-            page.items.into_iter().map(|(id, cursor, kept)| (cursor.to_string(), conversion::task_to_proto(id, kept)));
+        let entries = page
+            .items
+            .into_iter()
+            .map(|(id, cursor, stored)| (cursor.to_string(), conversion::task_to_proto(id, stored)));
         let (tasks, cut_at) = fit_page(entries, MAX_PAGE_BYTES);
         let last = cut_at.filter(|(_, is_last)| !is_last || page.has_more).map(|(cursor, _)| cursor);
         Ok(Response::new(ListTasksResponse {
@@ -128,8 +130,8 @@ impl TaskService for TaskServiceImpl {
     }
 }
 
-/// As many entries as have no more than `max` bytes together, one at least, so that every page leads on; and the cursor of
-/// the last of them, with whether none follows it.
+/// The entries that fit into `max` bytes, but at least one, so that every page makes progress; and the cursor of the
+/// last of them, with whether it is the last of all entries.
 fn fit_page(
     entries: impl Iterator<Item = (String, Option<TaskView>)>,
     max: usize,
@@ -137,7 +139,7 @@ fn fit_page(
     let (mut tasks, mut bytes, mut last) = (vec![], 0, None);
     for (cursor, task) in entries {
         if let Some(task) = task {
-            // A key and a length stand before each entry.
+            // Each entry is preceded by a key and a length.
             bytes += task.encoded_len() + 8;
             if bytes > max && !tasks.is_empty() {
                 return (tasks, last.map(|cursor| (cursor, false)));
@@ -149,7 +151,7 @@ fn fit_page(
     (tasks, last.map(|cursor| (cursor, true)))
 }
 
-/// The command of a step, but for who gives it and when.
+/// The command of a step, to be completed with the audit stamp.
 fn step_command(step: Step) -> Result<Box<dyn FnOnce(AuditStamp) -> TaskCommand + Send>, Status> {
     let worker = |name: &str| WorkerName::try_new(name).map_err(|reason| invalid_value_status("worker", &reason));
     let note = |field: &str, text: &str| TaskNote::try_new(text).map_err(|reason| invalid_value_status(field, &reason));
@@ -163,9 +165,9 @@ fn step_command(step: Step) -> Result<Box<dyn FnOnce(AuditStamp) -> TaskCommand 
                 subject_kind.ok_or_else(|| invalid_argument("request.subject_kind", "say what is worked on"))?;
             let subject = TaskSubject::try_new(subject_kind, &wanted.subject_id);
             let subject = subject.map_err(|reason| invalid_value_status("request.subject_id", &reason))?;
-            let told = wanted.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-            let parameters =
-                ParameterList::try_new(told).map_err(|reason| invalid_value_status("request.parameters", &reason))?;
+            let entries = wanted.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+            let parameters = ParameterList::try_new(entries)
+                .map_err(|reason| invalid_value_status("request.parameters", &reason))?;
             let job = TaskSpec { kind, subject, parameters };
             Box::new(|stamp| TaskCommand::Request { job, stamp })
         }
@@ -176,8 +178,8 @@ fn step_command(step: Step) -> Result<Box<dyn FnOnce(AuditStamp) -> TaskCommand 
         Step::Report(report) => {
             let (worker, percent) = (worker(&report.worker)?, ProgressPercent::try_new(report.percent));
             let percent = percent.map_err(|reason| invalid_value_status("report.percent", &reason))?;
-            let told = if report.note.is_empty() { None } else { Some(note("report.note", &report.note)?) };
-            Box::new(move |stamp| TaskCommand::Report { worker, percent, note: told, stamp })
+            let report_note = if report.note.is_empty() { None } else { Some(note("report.note", &report.note)?) };
+            Box::new(move |stamp| TaskCommand::Report { worker, percent, note: report_note, stamp })
         }
         Step::Complete(complete) => {
             let (worker, result) = (worker(&complete.worker)?, TaskResult::try_new(&complete.result));
@@ -196,10 +198,10 @@ fn step_command(step: Step) -> Result<Box<dyn FnOnce(AuditStamp) -> TaskCommand 
     })
 }
 
-/// Who asks, as the way in has found out.
+/// The principal that `admission` attached to the call.
 fn request_principal<T>(request: &Request<T>) -> Result<Principal, Status> {
     request.extensions().get::<Principal>().cloned().ok_or_else(|| {
-        tracing::error!("a call came in past the door");
+        tracing::error!("call without a principal: it did not pass admission");
         Status::internal("internal error")
     })
 }
@@ -220,16 +222,16 @@ fn unavailable_status(error: &(dyn std::error::Error + 'static)) -> Status {
     failure_status(&CommandFailure::unavailable(error))
 }
 
-/// What was not done, as gRPC tells it.
-fn failure_status(undone: &CommandFailure) -> Status {
-    match undone {
+/// The gRPC status of a failed command.
+fn failure_status(failure: &CommandFailure) -> Status {
+    match failure {
         CommandFailure::Rejected { rule: "NOT_FOUND", reason } => Status::not_found(reason),
         CommandFailure::Rejected { rule, reason } => Status::failed_precondition(format!("{rule}: {reason}")),
-        CommandFailure::Unauthenticated => Status::unauthenticated(undone.to_string()),
-        CommandFailure::Forbidden => Status::permission_denied(undone.to_string()),
-        CommandFailure::Outdated { .. } | CommandFailure::Conflict => Status::aborted(undone.to_string()),
-        CommandFailure::KeyReused => Status::already_exists(undone.to_string()),
-        CommandFailure::Unavailable => Status::unavailable(undone.to_string()),
+        CommandFailure::Unauthenticated => Status::unauthenticated(failure.to_string()),
+        CommandFailure::Forbidden => Status::permission_denied(failure.to_string()),
+        CommandFailure::Outdated { .. } | CommandFailure::Conflict => Status::aborted(failure.to_string()),
+        CommandFailure::KeyReused => Status::already_exists(failure.to_string()),
+        CommandFailure::Unavailable => Status::unavailable(failure.to_string()),
     }
 }
 

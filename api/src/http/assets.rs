@@ -1,4 +1,4 @@
-//! The playground's scripts and styles, from a local folder and from nowhere else.
+//! The playground's scripts and styles, served from a local folder only.
 
 use axum::{
     extract::{Path, State},
@@ -8,7 +8,7 @@ use axum::{
 
 use super::HttpState;
 
-/// Every file that is served, so that no path can lead anywhere else.
+/// All files that are served with their media types, so that no path can lead elsewhere.
 pub(super) const ASSET_FILES: [(&str, &str); 4] = [
     ("graphiql.min.css", "text/css; charset=utf-8"),
     ("graphiql.min.js", "text/javascript; charset=utf-8"),
@@ -16,10 +16,10 @@ pub(super) const ASSET_FILES: [(&str, &str); 4] = [
     ("react-dom.production.min.js", "text/javascript; charset=utf-8"),
 ];
 
-/// One of [`ASSET_FILES`].
-pub(super) async fn serve_asset(State(edge): State<HttpState>, Path(name): Path<String>) -> Response {
+/// Serves one of [`ASSET_FILES`].
+pub(super) async fn serve_asset(State(state): State<HttpState>, Path(name): Path<String>) -> Response {
     let known = ASSET_FILES.iter().find(|(file, _)| *file == name);
-    let (Some((file, kind)), Some(dir)) = (known, &edge.assets_dir) else {
+    let (Some((file, kind)), Some(dir)) = (known, &state.assets_dir) else {
         return (StatusCode::NOT_FOUND, "no such file\n").into_response();
     };
     match tokio::fs::read(dir.join(file)).await {
@@ -32,7 +32,7 @@ pub(super) async fn serve_asset(State(edge): State<HttpState>, Path(name): Path<
             (headers, content).into_response()
         }
         Err(error) => {
-            tracing::warn!(error = &error as &dyn std::error::Error, asset.file = file, "reading a playground file");
+            tracing::warn!(error = &error as &dyn std::error::Error, asset.file = file, "cannot read playground file");
             (StatusCode::NOT_FOUND, "this file is not in the folder of http.assets_dir\n").into_response()
         }
     }

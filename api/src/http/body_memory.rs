@@ -1,8 +1,9 @@
-//! The memory that bodies of requests take: so much for all that are under way together.
+//! Limits the memory that bodies of all requests in progress take together.
 //!
-//! A body may be long, and there may be many connections: without a bound for all of them, those who send much and slowly
-//! would fill the memory. Bodies take of it what has come of them, so that nobody takes anything by announcing it; short
-//! ones take nothing. Where it is used up, long bodies are refused with 503 until others are done.
+//! A body may be long, and there may be many connections: without a common limit, clients that send much and slowly
+//! would exhaust the memory. Memory is reserved for the bytes that have arrived, so that announcing a long body
+//! reserves nothing; short bodies are not counted. When the memory is used up, long bodies are refused with 503 until
+//! other requests end.
 
 use std::{
     pin::Pin,
@@ -22,20 +23,20 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::problem::Problem;
 
-/// Bodies up to this long take nothing, in bytes.
+/// Bodies up to this length are not counted, in bytes.
 const UNCOUNTED_BYTES: usize = 64 * 1024;
 
-/// What is taken at a time, in bytes.
+/// Unit of reservations, in bytes.
 const PERMIT_BYTES: usize = 1024;
 
-/// When somebody may come back whose body was refused, in seconds.
+/// Seconds after which a refused client may retry.
 const RETRY_AFTER_S: u64 = 1;
 
-/// The memory for the bodies of all requests. Cheap to clone; clones are the same.
+/// Memory for the bodies of all requests. Cheap to clone; clones share it.
 #[derive(Debug, Clone)]
 pub(crate) struct BodyMemory(Arc<Semaphore>);
 
-/// What one request takes of it, until it is dropped. Clones are of the same request.
+/// The share of one request, released on drop. Clones are of the same request.
 #[derive(Debug, Clone)]
 pub(crate) struct BodyShare {
     memory: Arc<Semaphore>,
@@ -49,13 +50,13 @@ struct MemoryUse {
     is_refused: bool,
 }
 
-/// There is no more memory for bodies.
+/// The memory for bodies is used up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("more is sent than can be taken in now, try again")]
+#[error("the memory for request bodies is used up, try again")]
 pub(crate) struct BodyMemoryExhausted;
 
 impl BodyMemory {
-    /// So many bytes.
+    /// Memory of `bytes`, rounded down to KiB.
     pub(crate) fn new(bytes: usize) -> Self {
         Self(Arc::new(Semaphore::new((bytes / PERMIT_BYTES).min(Semaphore::MAX_PERMITS))))
     }
@@ -66,20 +67,21 @@ impl BodyMemory {
 }
 
 impl BodyShare {
-    /// Takes memory for so many bytes more.
+    /// Reserves memory for more bytes.
     pub(crate) fn reserve(&self, bytes: usize) -> Result<(), BodyMemoryExhausted> {
-        let mut taken = self.usage.lock().unwrap_or_else(PoisonError::into_inner);
-        taken.bytes = taken.bytes.saturating_add(bytes);
-        let has = taken.permit.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        let needs = taken.bytes.saturating_sub(UNCOUNTED_BYTES).div_ceil(PERMIT_BYTES).saturating_sub(has);
-        if needs == 0 {
+        let mut usage = self.usage.lock().unwrap_or_else(PoisonError::into_inner);
+        usage.bytes = usage.bytes.saturating_add(bytes);
+        let reserved = usage.permit.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let missing = usage.bytes.saturating_sub(UNCOUNTED_BYTES).div_ceil(PERMIT_BYTES).saturating_sub(reserved);
+        if missing == 0 {
             return Ok(());
         }
-        let more =
-            u32::try_from(needs).ok().and_then(|needs| Arc::clone(&self.memory).try_acquire_many_owned(needs).ok());
-        match (more, &mut taken.permit) {
+        let more = u32::try_from(missing)
+            .ok()
+            .and_then(|missing| Arc::clone(&self.memory).try_acquire_many_owned(missing).ok());
+        match (more, &mut usage.permit) {
             (None, _) => {
-                taken.is_refused = true;
+                usage.is_refused = true;
                 return Err(BodyMemoryExhausted);
             }
             (Some(more), Some(permit)) => permit.merge(more),
@@ -93,22 +95,22 @@ impl BodyShare {
     }
 }
 
-/// Lets a request take memory while it is under way; layers inside find its [`BodyShare`] in it.
+/// Meters the body of a request; layers inside find its [`BodyShare`] in the request's extensions.
 pub(super) async fn limit_body_memory(State(memory): State<BodyMemory>, request: Request, next: Next) -> Response {
     let share = memory.open_share();
     let mut request = request.map(|body| Body::new(MeteredBody { body, share: share.clone() }));
     request.extensions_mut().insert(share.clone());
-    let answer = next.run(request).await;
+    let response = next.run(request).await;
     if !share.is_refused() {
-        return answer;
+        return response;
     }
-    let mut answer =
+    let mut response =
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", BodyMemoryExhausted.to_string()).into_response();
-    answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
-    answer
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
+    response
 }
 
-/// A body that takes memory as it comes.
+/// A body that reserves memory as it arrives.
 struct MeteredBody {
     body: Body,
     share: BodyShare,

@@ -1,15 +1,15 @@
-//! The address of a client, as far as limits go by it: one of IPv4, or a network of IPv6, of which one client has 2^64.
+//! Client addresses, as rate limits count them: an IPv4 address, or an IPv6 network, in which one client has 2^64.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use axum::http::HeaderMap;
 
-/// Whom a limit by address counts for.
+/// The address that a rate limit is counted by.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct ClientAddress(String);
 
 impl ClientAddress {
-    /// Of one who is connected directly.
+    /// Address of a client that is connected directly.
     pub(crate) fn from_peer(peer: IpAddr) -> Self {
         match peer.to_canonical() {
             IpAddr::V4(address) => Self(address.to_string()),
@@ -20,29 +20,28 @@ impl ClientAddress {
         }
     }
 
-    /// Of one whose request came from that socket with these headers, of which `X-Forwarded-For` counts where a proxy sets
-    /// it.
+    /// Address of the client of a request, from `X-Forwarded-For` where a trusted proxy sets it, else from the socket.
     pub(crate) fn from_request(headers: &HeaderMap, connected: Option<SocketAddr>, trusts_forwarded: bool) -> Self {
-        // The proxy adds the address that it sees at the end, or as a header of its own behind the client's; what stands
-        // before is what the client says.
-        let told = headers.get_all("x-forwarded-for").iter().next_back().filter(|_| trusts_forwarded);
-        let told = told.and_then(|list| parse_forwarded(list.to_str().ok()?.rsplit(',').next()?.trim()));
-        told.or_else(|| connected.map(|at| at.ip())).map_or_else(|| Self("unknown".to_owned()), Self::from_peer)
+        // The proxy appends the address that it sees, to the list or as another header; everything before it is the
+        // client's claim.
+        let forwarded = headers.get_all("x-forwarded-for").iter().next_back().filter(|_| trusts_forwarded);
+        let forwarded = forwarded.and_then(|list| parse_forwarded(list.to_str().ok()?.rsplit(',').next()?.trim()));
+        forwarded.or_else(|| connected.map(|at| at.ip())).map_or_else(|| Self("unknown".to_owned()), Self::from_peer)
     }
 
-    /// For tests.
+    /// Parses an address, for tests.
     #[cfg(test)]
     pub(crate) fn from_text(text: &str) -> Self {
         Self::from_peer(text.parse().unwrap())
     }
 
-    /// As a text of one form.
+    /// Canonical text of the address or network.
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// An address as proxies write it: alone, in brackets, or with a port.
+/// Parses an address as proxies write it: bare, in brackets, or with a port.
 fn parse_forwarded(text: &str) -> Option<IpAddr> {
     let text = text.trim_matches('"');
     let bare = text.strip_prefix('[').and_then(|rest| rest.split(']').next()).unwrap_or(text);

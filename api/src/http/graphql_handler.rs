@@ -1,4 +1,4 @@
-//! Takes one GraphQL document over HTTP ("GraphQL over HTTP", draft of 2025): by POST, and by GET where it only reads.
+//! GraphQL over HTTP (draft of "GraphQL over HTTP", 2025): any document by POST, queries by GET.
 
 use async_graphql::{Request, parser::types::OperationType};
 use axum::{
@@ -21,102 +21,104 @@ use crate::{
     graphql::{PreparedDocument, invalid_query_response, timeout_response},
 };
 
-/// Runs the document in the body: a JSON object with `query`, and perhaps `variables`, `operationName` and `extensions`.
+/// Runs the document in the body: a JSON object with `query`, and optionally `variables`, `operationName` and
+/// `extensions`.
 ///
-/// The content type has to be JSON: a browser then asks for permission before it sends a request for another site.
-/// There are no batches, which would multiply every limit.
+/// The content type must be JSON: browsers then send a preflight before a request from another site. Batches are not
+/// supported, as they would multiply every limit.
 pub(super) async fn execute_post(
-    State(edge): State<HttpState>,
-    Extension(identity): Extension<Principal>,
+    State(state): State<HttpState>,
+    Extension(principal): Extension<Principal>,
     Extension(meter): Extension<RequestMeter>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    let answer = AcceptedMediaTypes::from_headers(&headers).response;
+    let media_type = AcceptedMediaTypes::from_headers(&headers).response;
     if !is_utf8_json(&headers) {
-        let refusal = invalid_query_response("the content type is not application/json in UTF-8");
-        return answer.respond_with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE, refusal);
+        let error_response = invalid_query_response("the content type is not application/json in UTF-8");
+        return media_type.respond_with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE, error_response);
     }
     let body = match body {
         Ok(body) => body,
         Err(rejection) => {
-            return answer.respond_with_status(rejection.status(), invalid_query_response(rejection.body_text()));
+            return media_type.respond_with_status(rejection.status(), invalid_query_response(rejection.body_text()));
         }
     };
-    match prepare_document(&edge, graphql_request::parse_body(&body), answer) {
-        Ok(document) => run_document(&edge, document, &identity, &meter, answer).await,
-        Err(refusal) => *refusal,
+    match prepare_document(&state, graphql_request::parse_body(&body), media_type) {
+        Ok(document) => run_document(&state, document, &principal, &meter, media_type).await,
+        Err(error_response) => *error_response,
     }
 }
 
-/// Runs the document in the URL, which may read and not change anything. Without one, browsers get the page to write it.
+/// Runs the query in the URL. Without one, browsers get the playground.
 pub(super) async fn execute_get(
-    edge: &HttpState,
-    identity: &Principal,
+    state: &HttpState,
+    principal: &Principal,
     meter: &RequestMeter,
     uri: &Uri,
     headers: &HeaderMap,
 ) -> Response {
     let accepted = AcceptedMediaTypes::from_headers(headers);
-    let answer = accepted.response;
+    let media_type = accepted.response;
     let parameters = Query::<UrlParameters>::try_from_uri(uri);
     let names_document = parameters.as_ref().map_or(true, |Query(parameters)| parameters.names_document());
     if !accepted.names_json && (accepted.names_html || !names_document) {
-        return playground::playground_page(edge);
+        return playground::playground_page(state);
     }
     let parameters = match parameters {
         Ok(Query(parameters)) => parameters,
         Err(rejection) => {
-            return answer.respond_with_status(StatusCode::BAD_REQUEST, invalid_query_response(rejection.body_text()));
+            return media_type
+                .respond_with_status(StatusCode::BAD_REQUEST, invalid_query_response(rejection.body_text()));
         }
     };
-    let document = match prepare_document(edge, parameters.into_request(), answer) {
+    let document = match prepare_document(state, parameters.into_request(), media_type) {
         Ok(document) => document,
-        Err(refusal) => return *refusal,
+        Err(error_response) => return *error_response,
     };
     if document.kind() != OperationType::Query {
-        let refusal =
+        let error_response =
             invalid_query_response("GET only reads: send mutations by POST, and subscriptions over a WebSocket");
-        let mut response = answer.respond_with_status(StatusCode::METHOD_NOT_ALLOWED, refusal);
+        let mut response = media_type.respond_with_status(StatusCode::METHOD_NOT_ALLOWED, error_response);
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
         return response;
     }
-    let mut response = run_document(edge, document, identity, meter, answer).await;
-    // What is answered depends on who asks, and on when.
+    let mut response = run_document(state, document, principal, meter, media_type).await;
+    // The response depends on the caller and on the time.
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
 fn prepare_document(
-    edge: &HttpState,
+    state: &HttpState,
     request: Result<Request, GraphQlRequestError>,
-    answer: ResponseMediaType,
+    media_type: ResponseMediaType,
 ) -> Result<PreparedDocument, Box<Response>> {
-    let Some(graphql) = &edge.graphql else { return Err(Box::new(StatusCode::NOT_FOUND.into_response())) };
+    let Some(graphql) = &state.graphql else { return Err(Box::new(StatusCode::NOT_FOUND.into_response())) };
     let request = request.map_err(|error| {
-        Box::new(answer.respond_with_status(StatusCode::BAD_REQUEST, invalid_query_response(error.to_string())))
+        Box::new(media_type.respond_with_status(StatusCode::BAD_REQUEST, invalid_query_response(error.to_string())))
     })?;
-    graphql.prepare(request).map_err(|refusal| Box::new(answer.respond(*refusal)))
+    graphql.prepare(request).map_err(|error_response| Box::new(media_type.respond(*error_response)))
 }
 
 async fn run_document(
-    edge: &HttpState,
+    state: &HttpState,
     document: PreparedDocument,
-    identity: &Principal,
+    principal: &Principal,
     meter: &RequestMeter,
-    answer: ResponseMediaType,
+    media_type: ResponseMediaType,
 ) -> Response {
-    let Some(graphql) = &edge.graphql else { return StatusCode::NOT_FOUND.into_response() };
-    if let Err(refusal) = meter.charge_document(document.cost().complexity).await {
-        return request_gate::admission_error_response(&refusal, true);
+    let Some(graphql) = &state.graphql else { return StatusCode::NOT_FOUND.into_response() };
+    if let Err(error) = meter.charge_document(document.cost().complexity).await {
+        return request_gate::admission_error_response(&error, true);
     }
     if document.kind() == OperationType::Subscription {
-        return answer
+        return media_type
             .respond(invalid_query_response("subscriptions are answered over a WebSocket, by graphql-transport-ws"));
     }
-    match tokio::time::timeout(edge.timeout, graphql.run(document, identity)).await {
-        Ok(answered) => answer.respond(answered),
-        Err(_elapsed) => answer.respond_with_status(StatusCode::SERVICE_UNAVAILABLE, timeout_response()),
+    match tokio::time::timeout(state.timeout, graphql.run(document, principal)).await {
+        Ok(response) => media_type.respond(response),
+        Err(_elapsed) => media_type.respond_with_status(StatusCode::SERVICE_UNAVAILABLE, timeout_response()),
     }
 }
 

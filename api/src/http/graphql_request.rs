@@ -1,4 +1,5 @@
-//! A GraphQL request as clients send it ("GraphQL over HTTP", sections 5.3 and 5.4; "GraphQL over `WebSocket`", `subscribe`).
+//! GraphQL requests as clients send them ("GraphQL over HTTP", sections 5.3 and 5.4; "GraphQL over `WebSocket`",
+//! `subscribe`).
 
 use async_graphql::{Request, Variables};
 use async_graphql_value::Extensions;
@@ -6,20 +7,20 @@ use serde::Deserialize;
 
 use super::json_bounds::{self, JsonBoundsError};
 
-/// Why something is no GraphQL request.
+/// Why a request is not a GraphQL request.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum GraphQlRequestError {
-    #[error("{part} is not read: {source}")]
+    #[error("{part} exceeds a bound: {source}")]
     OutOfBounds { part: &'static str, source: JsonBoundsError },
-    #[error("{part} is not what a GraphQL request has in JSON: {source}")]
+    #[error("{part} is not a GraphQL request in JSON: {source}")]
     Malformed { part: &'static str, source: serde_json::Error },
-    #[error("one request at a time: the body has to be a JSON object, batches are not taken")]
+    #[error("one request at a time: the body has to be a JSON object, batches are not supported")]
     NotAnObject,
     #[error("there is no document: send it as `query`")]
     NoDocument,
 }
 
-/// What is sent. Whatever is null counts as left out.
+/// Parameters of a request in JSON. A null counts as absent.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct RequestParameters {
@@ -29,7 +30,7 @@ pub(super) struct RequestParameters {
     extensions: Option<Extensions>,
 }
 
-/// The same in the query of a URL, where objects are JSON texts.
+/// Parameters of a request in the query of a URL, where objects are JSON texts.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct UrlParameters {
@@ -39,12 +40,12 @@ pub(super) struct UrlParameters {
     extensions: Option<String>,
 }
 
-/// The request in the body of a POST.
+/// Parses the body of a POST.
 ///
 /// # Errors
-/// [`GraphQlRequestError`] when it is none, or nests too deep to be looked at.
+/// [`GraphQlRequestError`] when it is not a GraphQL request, or exceeds the bounds of nesting and size.
 pub(super) fn parse_body(body: &[u8]) -> Result<Request, GraphQlRequestError> {
-    // Structures are read from lists, too.
+    // Checked first: serde would also accept a list for a struct.
     if body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
         return Err(GraphQlRequestError::NotAnObject);
     }
@@ -52,10 +53,10 @@ pub(super) fn parse_body(body: &[u8]) -> Result<Request, GraphQlRequestError> {
 }
 
 impl RequestParameters {
-    /// The request.
+    /// Converts the parameters to a request.
     ///
     /// # Errors
-    /// [`GraphQlRequestError::NoDocument`] when neither a document nor its hash is there.
+    /// [`GraphQlRequestError::NoDocument`] when there is neither a document nor a hash.
     pub(super) fn into_request(self) -> Result<Request, GraphQlRequestError> {
         let Self { query, operation_name, variables, extensions } = self;
         let (query, extensions) = (query.unwrap_or_default(), extensions.unwrap_or_default());
@@ -70,12 +71,12 @@ impl RequestParameters {
 }
 
 impl UrlParameters {
-    /// Whether a document is asked for, rather than the page to write one.
+    /// Whether the URL names a document; otherwise it asks for the playground.
     pub(super) fn names_document(&self) -> bool {
         self.query.is_some() || self.extensions.is_some()
     }
 
-    /// The request.
+    /// Converts the parameters to a request.
     ///
     /// # Errors
     /// As [`parse_body`].
@@ -97,7 +98,7 @@ fn read_optional_json<T: for<'a> Deserialize<'a>>(
     }
 }
 
-/// Reads JSON whose nesting is known to be bounded.
+/// Parses JSON after checking the bounds of nesting and size.
 pub(super) fn read_bounded_json<'a, T: Deserialize<'a>>(
     part: &'static str,
     text: &'a [u8],

@@ -1,7 +1,7 @@
 //! GraphQL over a WebSocket, in the protocol `graphql-transport-ws`.
 //!
-//! A client that only listens says nothing for hours, so the connection is kept up by pings of the WebSocket itself
-//! (RFC 6455, section 5.5.2), which browsers answer without the page's help.
+//! A client that only subscribes may send nothing for hours, so the connection is kept alive by pings of the WebSocket
+//! protocol (RFC 6455, section 5.5.2), which browsers answer without the page's help.
 
 mod close_code;
 mod connection;
@@ -36,23 +36,21 @@ use crate::{
 
 const GRAPHQL_WS_PROTOCOL: &str = "graphql-transport-ws";
 
-/// Whether a request wants a WebSocket, and what it takes to open one.
 type UpgradeResult = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
 
-/// A WebSocket for those who ask for one; everybody else gets the answer to the document in the URL, or the page to try
-/// GraphQL.
+/// Opens a WebSocket for upgrade requests; otherwise answers the document in the URL, or serves the playground.
 pub(super) async fn serve_graphql_get(
-    State(edge): State<HttpState>,
-    Extension(begun_as): Extension<Principal>,
+    State(state): State<HttpState>,
+    Extension(principal): Extension<Principal>,
     Extension(address): Extension<ClientAddress>,
     Extension(meter): Extension<RequestMeter>,
     uri: Uri,
     headers: HeaderMap,
     upgrade: UpgradeResult,
 ) -> Response {
-    let asked = headers.get(header::UPGRADE).and_then(|value| value.to_str().ok());
-    if !asked.is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket")) {
-        return graphql_handler::execute_get(&edge, &begun_as, &meter, &uri, &headers).await;
+    let requested = headers.get(header::UPGRADE).and_then(|value| value.to_str().ok());
+    if !requested.is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket")) {
+        return graphql_handler::execute_get(&state, &principal, &meter, &uri, &headers).await;
     }
     let upgrade = match upgrade {
         Ok(upgrade) => upgrade,
@@ -63,22 +61,22 @@ pub(super) async fn serve_graphql_get(
         return (StatusCode::BAD_REQUEST, format!("the WebSocket has to offer the protocol {GRAPHQL_WS_PROTOCOL}\n"))
             .into_response();
     }
-    let (Some(graphql), Some(door)) = (edge.graphql.clone(), edge.gate.clone()) else {
+    let (Some(graphql), Some(gate)) = (state.graphql.clone(), state.gate.clone()) else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    let place = match edge.socket_permits.acquire(begun_as.rate_limit_subject.client_key(address.as_str())) {
-        Ok(place) => place,
-        Err(full) => return (StatusCode::SERVICE_UNAVAILABLE, format!("{full}\n")).into_response(),
+    let permit = match state.socket_permits.acquire(principal.rate_limit_subject.client_key(address.as_str())) {
+        Ok(permit) => permit,
+        Err(error) => return (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response(),
     };
-    let client = SocketClient { initial_principal: begun_as, gate: door, address, permit: place };
+    let client = SocketClient { initial_principal: principal, gate, address, permit };
     upgrade
         .protocols([GRAPHQL_WS_PROTOCOL])
-        .max_message_size(edge.max_message_bytes)
-        .on_upgrade(async move |socket| serve_socket(socket, graphql, edge, client).await)
+        .max_message_size(state.max_message_bytes)
+        .on_upgrade(async move |socket| serve_socket(socket, graphql, state, client).await)
         .into_response()
 }
 
-/// Who opened a connection.
+/// The client of a connection, with what it was opened with.
 struct SocketClient {
     initial_principal: Principal,
     gate: RequestGate,
@@ -87,29 +85,29 @@ struct SocketClient {
 }
 
 impl SocketClient {
-    /// Who it is by what is said: browsers cannot send headers with a WebSocket.
+    /// Authenticates by the payload of a message: browsers cannot send headers with a WebSocket.
     async fn identify(&self, payload: &Map<String, Value>) -> Result<Principal, AdmissionError> {
-        let said = |wanted: &str| Self::payload_text(payload, wanted).map(str::to_owned);
-        let shown = Credentials { authorization: said("authorization"), tenant: said("x-medhub-tenant") };
-        if shown.authorization.is_none() {
+        let text = |wanted: &str| Self::payload_text(payload, wanted).map(str::to_owned);
+        let credentials = Credentials { authorization: text("authorization"), tenant: text("x-medhub-tenant") };
+        if credentials.authorization.is_none() {
             return Ok(self.initial_principal.clone());
         }
-        let identity = self.gate.identify(&shown, &self.address).await?;
-        self.permit.transfer_to(identity.rate_limit_subject.client_key(self.address.as_str()))?;
-        Ok(identity)
+        let principal = self.gate.identify(&credentials, &self.address).await?;
+        self.permit.transfer_to(principal.rate_limit_subject.client_key(self.address.as_str()))?;
+        Ok(principal)
     }
 
-    /// A text in a payload, under a name in whatever case.
+    /// A text of a payload by its name, ignoring case.
     fn payload_text<'a>(payload: &'a Map<String, Value>, wanted: &str) -> Option<&'a str> {
         payload.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted)).and_then(|(_, value)| value.as_str())
     }
 }
 
-async fn serve_socket(socket: WebSocket, graphql: GraphQl, edge: HttpState, client: SocketClient) {
+async fn serve_socket(socket: WebSocket, graphql: GraphQl, state: HttpState, client: SocketClient) {
     let (sink, stream) = socket.split();
-    let silence = heartbeat::silence_limit(edge.ping_every);
-    let (out, writer) = heartbeat::spawn_writer(sink, edge.ping_every, heartbeat::MAX_PENDING_MESSAGES);
-    let connection = SocketConnection::new(graphql, client, out, silence, edge.timeout);
+    let silence = heartbeat::silence_limit(state.ping_every);
+    let (outgoing, writer) = heartbeat::spawn_writer(sink, state.ping_every, heartbeat::MAX_PENDING_MESSAGES);
+    let connection = SocketConnection::new(graphql, client, outgoing, silence, state.timeout);
     connection.serve(heartbeat::read_messages(stream, silence)).await;
     writer.finish().await;
 }

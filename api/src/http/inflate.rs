@@ -1,7 +1,7 @@
-//! Compressed requests: inflated within the limit of their bodies, or refused by name.
+//! Compressed requests: inflated within the limit of their bodies, or refused.
 //!
-//! What is inflated counts, so that a small request never becomes a big one; and nobody stores or reads compressed bytes
-//! for plain ones.
+//! The limit applies to the inflated body, so that a small request cannot become a large one; and compressed bytes are
+//! never stored or parsed as plain ones.
 
 use std::io::Read;
 
@@ -19,36 +19,37 @@ use super::{
     problem::Problem,
 };
 
-/// What is done with compressed bodies.
+/// How a route handles compressed bodies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum InflatePolicy {
-    /// They are inflated, to so many bytes at most.
+    /// Inflates them, to this many bytes at most.
     UpTo(usize),
-    /// They are refused: what is stored is what was sent.
+    /// Refuses them: the body is stored as it was sent.
     Never,
 }
 
-/// Bodies up to this long are inflated where they came in, in bytes; longer ones on a thread that may take its time.
+/// Longest compressed body that is inflated on the async thread, in bytes; longer ones are inflated on a blocking
+/// thread.
 const MAX_INLINE_BYTES: usize = 16 * 1024;
 
-/// What is inflated at a time, in bytes.
+/// Bytes that are inflated before memory is reserved for them.
 const CHUNK_BYTES: u64 = 64 * 1024;
 
-/// A compression that is understood.
+/// A supported content coding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ContentCoding {
     Gzip,
     Deflate,
 }
 
-/// Why a body is not taken.
+/// Why a compressed body is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 enum InflateError {
-    #[error("the content encoding is not taken here; send the body as it is{}", if *.inflates { ", or by gzip or deflate" } else { "" })]
+    #[error("the content encoding is not supported here; send the body uncompressed{}", if *.inflates { ", or by gzip or deflate" } else { "" })]
     UnsupportedCoding { inflates: bool },
     #[error("the body is longer than {0} bytes")]
     TooLong(usize),
-    #[error("the body is not what its content encoding says")]
+    #[error("the body does not match its content encoding")]
     Corrupt,
     #[error(transparent)]
     MemoryExhausted(#[from] BodyMemoryExhausted),
@@ -57,34 +58,35 @@ enum InflateError {
 type InflateHandler =
     fn(axum::extract::State<InflatePolicy>, Request, Next) -> std::pin::Pin<Box<dyn Future<Output = Response> + Send>>;
 
-/// The layer of a route.
+/// The layer that inflates or refuses compressed bodies of a route.
 pub(crate) fn inflate_layer(
-    inflation: InflatePolicy,
+    policy: InflatePolicy,
 ) -> FromFnLayer<InflateHandler, InflatePolicy, (axum::extract::State<InflatePolicy>, Request)> {
-    from_fn_with_state(inflation, |state, request, next| Box::pin(inflate_body(state, request, next)))
+    from_fn_with_state(policy, |state, request, next| Box::pin(inflate_body(state, request, next)))
 }
 
 async fn inflate_body(
-    axum::extract::State(inflation): axum::extract::State<InflatePolicy>,
+    axum::extract::State(policy): axum::extract::State<InflatePolicy>,
     request: Request,
     next: Next,
 ) -> Response {
-    let inflates = matches!(inflation, InflatePolicy::UpTo(_));
-    match (content_coding(request.headers()), inflation) {
+    let inflates = matches!(policy, InflatePolicy::UpTo(_));
+    match (content_coding(request.headers()), policy) {
         (Ok(None), _) => next.run(request).await,
-        (Ok(Some(coding)), InflatePolicy::UpTo(most)) => match inflate_request(request, coding, most).await {
+        (Ok(Some(coding)), InflatePolicy::UpTo(limit)) => match inflate_request(request, coding, limit).await {
             Ok(request) => next.run(request).await,
-            Err(refused) => refused.into_response(),
+            Err(error) => error.into_response(),
         },
         (Ok(Some(_)) | Err(()), _) => InflateError::UnsupportedCoding { inflates }.into_response(),
     }
 }
 
-/// How a body is compressed; an error where it is in a way that is not understood, or more than once.
+/// The content coding of a body; an error where it is not supported or there are several.
 fn content_coding(headers: &HeaderMap) -> Result<Option<ContentCoding>, ()> {
-    let told = headers.get_all(header::CONTENT_ENCODING).iter().flat_map(|line| line.as_bytes().split(|b| *b == b','));
+    let encodings =
+        headers.get_all(header::CONTENT_ENCODING).iter().flat_map(|line| line.as_bytes().split(|b| *b == b','));
     let mut found = None;
-    for name in told.map(<[u8]>::trim_ascii) {
+    for name in encodings.map(<[u8]>::trim_ascii) {
         let coding = match name.to_ascii_lowercase().as_slice() {
             b"" | b"identity" => continue,
             b"gzip" | b"x-gzip" => ContentCoding::Gzip,
@@ -98,15 +100,15 @@ fn content_coding(headers: &HeaderMap) -> Result<Option<ContentCoding>, ()> {
     Ok(found)
 }
 
-async fn inflate_request(request: Request, coding: ContentCoding, most: usize) -> Result<Request, InflateError> {
+async fn inflate_request(request: Request, coding: ContentCoding, limit: usize) -> Result<Request, InflateError> {
     let (mut parts, body) = request.into_parts();
     let share = parts.extensions.get::<BodyShare>().cloned();
-    let packed = to_bytes(body, most).await.map_err(|_| InflateError::TooLong(most))?;
-    let plain = if packed.len() <= MAX_INLINE_BYTES {
-        decompress(&packed, coding, most, share.as_ref())
+    let compressed = to_bytes(body, limit).await.map_err(|_| InflateError::TooLong(limit))?;
+    let plain = if compressed.len() <= MAX_INLINE_BYTES {
+        decompress(&compressed, coding, limit, share.as_ref())
     } else {
-        let unpacking = tokio::task::spawn_blocking(move || decompress(&packed, coding, most, share.as_ref()));
-        unpacking.await.unwrap_or(Err(InflateError::Corrupt))
+        let task = tokio::task::spawn_blocking(move || decompress(&compressed, coding, limit, share.as_ref()));
+        task.await.unwrap_or(Err(InflateError::Corrupt))
     }?;
     parts.headers.remove(header::CONTENT_ENCODING);
     parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(plain.len()));
@@ -114,31 +116,31 @@ async fn inflate_request(request: Request, coding: ContentCoding, most: usize) -
 }
 
 fn decompress(
-    packed: &Bytes,
+    compressed: &Bytes,
     coding: ContentCoding,
-    most: usize,
+    limit: usize,
     share: Option<&BodyShare>,
 ) -> Result<Vec<u8>, InflateError> {
-    let unpacked = match coding {
-        ContentCoding::Gzip => read_bounded(MultiGzDecoder::new(&**packed), most, share),
-        // Some send the bare format by that name.
-        ContentCoding::Deflate => match read_bounded(ZlibDecoder::new(&**packed), most, share) {
-            Err(InflateError::Corrupt) => read_bounded(DeflateDecoder::new(&**packed), most, share),
-            done => done,
+    let inflated = match coding {
+        ContentCoding::Gzip => read_bounded(MultiGzDecoder::new(&**compressed), limit, share),
+        // Some clients send raw DEFLATE data under this name.
+        ContentCoding::Deflate => match read_bounded(ZlibDecoder::new(&**compressed), limit, share) {
+            Err(InflateError::Corrupt) => read_bounded(DeflateDecoder::new(&**compressed), limit, share),
+            result => result,
         },
     };
-    // A body of no bytes at all is one that was not compressed.
-    if packed.is_empty() { Ok(vec![]) } else { unpacked }
+    // An empty body was not compressed.
+    if compressed.is_empty() { Ok(vec![]) } else { inflated }
 }
 
-/// Reads bit by bit, so that memory is asked for before it is taken.
-fn read_bounded(mut source: impl Read, most: usize, share: Option<&BodyShare>) -> Result<Vec<u8>, InflateError> {
+/// Reads in chunks, so that memory is reserved as it is used.
+fn read_bounded(mut source: impl Read, limit: usize, share: Option<&BodyShare>) -> Result<Vec<u8>, InflateError> {
     let mut plain = Vec::new();
     loop {
         let before = plain.len();
         let read = source.by_ref().take(CHUNK_BYTES).read_to_end(&mut plain).map_err(|_| InflateError::Corrupt)?;
-        if plain.len() > most {
-            return Err(InflateError::TooLong(most));
+        if plain.len() > limit {
+            return Err(InflateError::TooLong(limit));
         }
         if read == 0 {
             return Ok(plain);
@@ -155,14 +157,14 @@ impl IntoResponse for InflateError {
             Self::Corrupt => (StatusCode::BAD_REQUEST, "INVALID_INPUT"),
             Self::MemoryExhausted(_) => (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
         };
-        let mut answer = Problem::new(status, code, self.to_string()).in_field("Content-Encoding").into_response();
+        let mut response = Problem::new(status, code, self.to_string()).in_field("Content-Encoding").into_response();
         if let Self::UnsupportedCoding { inflates } = self {
-            // What would be taken (RFC 7694, section 3).
-            let taken = if inflates { "gzip, deflate" } else { "identity" };
+            // Supported codings (RFC 7694, section 3).
+            let accepted = if inflates { "gzip, deflate" } else { "identity" };
             let name = HeaderName::from_static("accept-encoding");
-            answer.headers_mut().insert(name, HeaderValue::from_static(taken));
+            response.headers_mut().insert(name, HeaderValue::from_static(accepted));
         }
-        answer
+        response
     }
 }
 
@@ -224,8 +226,8 @@ mod tests {
         let (mut zlib, mut bare) = (vec![], vec![]);
         ZlibEncoder::new(&b"text"[..], Compression::fast()).read_to_end(&mut zlib).unwrap();
         DeflateEncoder::new(&b"text"[..], Compression::fast()).read_to_end(&mut bare).unwrap();
-        for packed in [zlib, bare] {
-            assert_eq!(decompress(&packed.into(), ContentCoding::Deflate, 100, None).unwrap(), b"text");
+        for compressed in [zlib, bare] {
+            assert_eq!(decompress(&compressed.into(), ContentCoding::Deflate, 100, None).unwrap(), b"text");
         }
     }
 }

@@ -1,12 +1,12 @@
-//! How deep and how large a JSON text is, seen before anything is made of it.
+//! Bounds on the depth and size of a JSON text, checked before it is parsed.
 
 /// Deepest nesting of lists and objects.
 pub(super) const MAX_NESTING: usize = 64;
 
-/// Most values, members of objects counted each.
+/// Most values; each member of an object counts.
 pub(super) const MAX_VALUES: usize = 20_000;
 
-/// Why a JSON text is not read.
+/// Which bound a JSON text exceeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum JsonBoundsError {
     #[error("it nests deeper than {MAX_NESTING}")]
@@ -15,10 +15,10 @@ pub(super) enum JsonBoundsError {
     TooLarge,
 }
 
-/// Looks at each byte once, whether or not the text is JSON: whoever reads it finds that out.
+/// Scans each byte once, without validating the JSON: the parser does that.
 ///
 /// # Errors
-/// [`JsonBoundsError`] at the first place beyond a bound.
+/// [`JsonBoundsError`] at the first byte beyond a bound.
 pub(super) fn check_json_bounds(text: &[u8]) -> Result<(), JsonBoundsError> {
     let (mut depth, mut values, mut at) = (0_usize, 0_usize, 0);
     while let Some(byte) = text.get(at) {
@@ -43,7 +43,7 @@ pub(super) fn check_json_bounds(text: &[u8]) -> Result<(), JsonBoundsError> {
     Ok(())
 }
 
-/// Behind the quote that ends the string whose content begins there.
+/// The index after the quote that ends the string whose content begins at `at`.
 fn skip_string(text: &[u8], mut at: usize) -> usize {
     while let Some(byte) = text.get(at) {
         at += match byte {

@@ -1,4 +1,4 @@
-//! The first page: where everything is, and how much there is.
+//! The landing page: links to everything, and the counts of all stores.
 
 use std::time::Duration;
 
@@ -7,17 +7,16 @@ use axum::{extract::State, http::StatusCode, response::Response};
 use super::{HttpState, html_response};
 use crate::app_context::StoreCounts;
 
-/// How long the page waits for the counts.
+/// Time limit of the counts.
 const COUNTS_TIMEOUT: Duration = Duration::from_secs(3);
 
 const COUNTS_UNAVAILABLE: &str = "<p>Not every store answers now; <a href=\"/ready\">/ready</a> says which.</p>";
 
-/// Links and live counts.
-pub(super) async fn serve_landing_page(State(edge): State<HttpState>) -> Response {
-    let counts = match tokio::time::timeout(COUNTS_TIMEOUT, edge.readiness.recent_counts()).await {
+pub(super) async fn serve_landing_page(State(state): State<HttpState>) -> Response {
+    let counts = match tokio::time::timeout(COUNTS_TIMEOUT, state.readiness.recent_counts()).await {
         Ok(Ok(counts)) => render_counts(&counts),
         Ok(Err(error)) => {
-            tracing::warn!(error = &error as &dyn std::error::Error, "counting for the first page");
+            tracing::warn!(error = &error as &dyn std::error::Error, "cannot count for the landing page");
             COUNTS_UNAVAILABLE.to_owned()
         }
         Err(_elapsed) => COUNTS_UNAVAILABLE.to_owned(),

@@ -1,9 +1,11 @@
--- Charges a cost to a limit, as the generic cell rate algorithm does (ITU-T I.371): all of a minute's requests may come at
--- once, and room comes back evenly.
+-- Charges a cost to a limit by the generic cell rate algorithm (ITU-T I.371): a minute's requests may arrive at once,
+-- and
+-- capacity returns evenly.
 --
--- KEYS: whom it counts for. ARGV: requests a minute; what is charged, in requests: below 0 it is given back.
--- Answers whether it is let in, how many requests more would be, in how many milliseconds this one is let in, and in how
--- many milliseconds there is room for all again.
+-- KEYS: the counter. ARGV: requests per minute; cost in requests, negative for a refund.
+-- Returns whether it is allowed, how many more requests would be allowed, in how many milliseconds this one is allowed,
+-- and
+-- in how many milliseconds the whole limit is available again.
 local limit = tonumber(ARGV[1])
 local cost = tonumber(ARGV[2])
 local time = redis.call('TIME')

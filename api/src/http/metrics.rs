@@ -1,4 +1,4 @@
-//! Figures for Prometheus.
+//! Prometheus metrics.
 
 use std::time::Duration;
 
@@ -11,17 +11,17 @@ use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, Promet
 
 use super::HttpState;
 
-/// Upper ends of the classes that durations are counted in, in seconds.
+/// Upper bounds of the duration buckets, in seconds.
 const DURATION_BUCKETS_S: [f64; 14] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0];
 
-/// How often what was measured is brought into the form it is shown in.
+/// Interval in which the exporter processes recorded samples.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
-/// From now on what this process measures of itself is kept, to be shown at `/metrics`.
+/// Installs the recorder of this process's metrics, which `/metrics` renders.
 ///
 /// # Errors
-/// [`BuildError`] when something else keeps it already.
+/// [`BuildError`] when a recorder is installed already.
 pub fn install_recorder() -> Result<PrometheusHandle, BuildError> {
     let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &DURATION_BUCKETS_S)?
@@ -37,10 +37,10 @@ pub fn install_recorder() -> Result<PrometheusHandle, BuildError> {
     Ok(handle)
 }
 
-/// Everything measured so far, in Prometheus' text format.
-pub(super) async fn render_metrics(State(edge): State<HttpState>) -> Response {
-    match &edge.metrics {
+/// Renders all metrics in Prometheus' text format.
+pub(super) async fn render_metrics(State(state): State<HttpState>) -> Response {
+    match &state.metrics {
         Some(metrics) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], metrics.render()).into_response(),
-        None => (StatusCode::NOT_FOUND, "this process measures nothing\n").into_response(),
+        None => (StatusCode::NOT_FOUND, "this process records no metrics\n").into_response(),
     }
 }

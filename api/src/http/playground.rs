@@ -1,4 +1,4 @@
-//! The page on which GraphQL can be tried out by hand.
+//! A page for trying out GraphQL.
 
 use axum::{
     http::{HeaderValue, StatusCode, header},
@@ -7,9 +7,9 @@ use axum::{
 
 use super::{HttpState, assets::ASSET_FILES, html_response};
 
-/// GraphiQL, or how to get it where its scripts are not here.
-pub(super) fn playground_page(edge: &HttpState) -> Response {
-    let complete = match &edge.assets_dir {
+/// GraphiQL, or instructions where its scripts are not installed.
+pub(super) fn playground_page(state: &HttpState) -> Response {
+    let complete = match &state.assets_dir {
         None => false,
         Some(dir) => ASSET_FILES.iter().all(|(file, _)| dir.join(file).is_file()),
     };
@@ -17,7 +17,7 @@ pub(super) fn playground_page(edge: &HttpState) -> Response {
     html_response(StatusCode::OK, body.to_owned())
 }
 
-/// What starts GraphiQL; apart from the page, so that the page needs no inline script.
+/// The script that starts GraphiQL; separate from the page, so that the page needs no inline script.
 pub(super) async fn serve_start_script() -> impl IntoResponse {
     let headers = [(header::CONTENT_TYPE, HeaderValue::from_static("text/javascript; charset=utf-8"))];
     (headers, include_str!("playground/start.js"))

@@ -1,4 +1,4 @@
-//! Errors of everything that is not GraphQL, as RFC 9457 has them.
+//! Errors of all HTTP routes except GraphQL, as problem details (RFC 9457).
 
 use axum::{
     Json,
@@ -8,38 +8,38 @@ use axum::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// What went wrong, for people and for programs.
+/// An error, for people and for programs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Problem {
-    /// What the status means.
+    /// Meaning of the status.
     title: &'static str,
-    /// The status.
+    /// HTTP status.
     status: u16,
-    /// The same for programs, e.g. `INVALID_INPUT`.
+    /// Code of the error, e.g. `INVALID_INPUT`.
     code: &'static str,
-    /// What is wrong with this very request.
+    /// What is wrong with this request.
     detail: String,
-    /// Where in the request it is wrong.
+    /// The invalid part of the request.
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<String>,
-    /// The version now, where another one was expected.
+    /// The current version, if another one was expected.
     #[serde(skip_serializing_if = "Option::is_none")]
     current_version: Option<u64>,
-    /// What is wrong with each item of a list of which nothing was taken.
+    /// The invalid items of a list of which none was accepted.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<RefusedItem>>)]
     refused: Option<Box<[RefusedItem]>>,
 }
 
-/// An item of a list that was not taken.
+/// An item of a list that was not accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct RefusedItem {
-    /// Its place in the list, from 0.
+    /// Index in the list, from 0.
     index: usize,
-    /// The field that is wrong; empty where it is the item as a whole.
+    /// The invalid field; empty if the item as a whole is invalid.
     field: String,
-    /// What is wrong with it.
+    /// What is wrong with the item.
     reason: String,
 }
 
@@ -75,17 +75,17 @@ impl Problem {
         }
     }
 
-    /// Wrong in that place.
+    /// Names the invalid part of the request.
     pub(crate) fn in_field(self, field: impl Into<String>) -> Self {
         Self { field: Some(field.into()), ..self }
     }
 
-    /// Wrong in each of these items.
+    /// Lists the invalid items of the request.
     pub(crate) fn with_refused(self, refused: Vec<RefusedItem>) -> Self {
         Self { refused: Some(refused.into_boxed_slice()), ..self }
     }
 
-    /// Another version than was expected.
+    /// Adds the current version, where another one was expected.
     pub(crate) fn with_current_version(self, version: u64) -> Self {
         Self { current_version: Some(version), ..self }
     }
@@ -94,8 +94,8 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut answer = (status, Json(self)).into_response();
-        answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        answer
+        let mut response = (status, Json(self)).into_response();
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        response
     }
 }

@@ -1,7 +1,8 @@
-//! How much somebody asked, counted in `Redis`, so that all processes count together.
+//! Rate limits, counted in `Redis` so that all processes share one count.
 //!
-//! While `Redis` is away each process counts for itself ([`local_counter`]): nobody waits for it, and nobody is without a
-//! limit. What has to answer without `Redis`, as `/health` and the schema registry do, is always counted so.
+//! While `Redis` is unavailable each process counts for itself ([`local_counter`]): requests do not wait, and limits
+//! still apply. Routes that must answer without `Redis`, such as `/health` and the schema registry, always count
+//! locally.
 
 mod local_counter;
 
@@ -27,51 +28,51 @@ use crate::{auth::RateLimitSubject, config::RateLimitConfig};
 
 const CHARGE_SCRIPT: &str = include_str!("limiter.lua");
 
-/// Longest wait for the count.
+/// Time limit of a call to `Redis`.
 const REDIS_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// How long a server that did not answer is not asked.
+/// How long `Redis` is not called after a failed call.
 const REDIS_RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// What an address asks without saying who it is, where `Redis` is not asked.
+/// Routes without login, counted by address and without `Redis`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PublicRoute {
-    /// Whether the process is alive: by itself, so that nothing else uses up the room of those who watch over it.
+    /// `/health`, counted separately so that other requests cannot use up the limit of health checks.
     Health,
     /// Everything else that needs no login.
     Other,
 }
 
-/// How somebody stands with their limit.
+/// A caller's state under its rate limit, after a charge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RateLimitStatus {
-    /// Requests a minute.
+    /// Requests per minute.
     limit: u32,
-    /// How many more are let in now.
+    /// Requests that would be allowed now.
     remaining: u32,
-    /// In how many seconds all are let in again.
+    /// Seconds until the whole limit is available again.
     reset_s: u64,
-    /// In how many seconds the next one is; `None` where this one is.
+    /// Seconds until this request would be allowed; `None` where it is allowed.
     pub(crate) retry_after_s: Option<u64>,
 }
 
-/// Counts requests. Cheap to clone; clones count together.
+/// Counts requests. Cheap to clone; clones share the counts.
 #[derive(Clone)]
 pub(crate) struct RateLimiter {
     config: RateLimitConfig,
     prefix: Arc<str>,
     connection: Option<ConnectionManager>,
     local: LocalRateCounter,
-    /// Until when `Redis` is not asked, in milliseconds since `began`.
+    /// Until when `Redis` is not called, in milliseconds since `started_at`.
     redis_retry_at_ms: Arc<AtomicU64>,
     started_at: Instant,
 }
 
 impl RateLimiter {
-    /// Over the `Redis` of the views. Call it inside a Tokio runtime.
+    /// Counts in the `Redis` of the views. Call it inside a Tokio runtime.
     ///
     /// # Errors
-    /// [`redis::RedisError`] when the URL is none.
+    /// [`redis::RedisError`] when the URL is invalid.
     pub(crate) fn new(config: &RateLimitConfig, redis: &RedisConfig) -> Result<Self, redis::RedisError> {
         let manager = ConnectionManagerConfig::new()
             .set_connection_timeout(Some(REDIS_TIMEOUT))
@@ -82,7 +83,7 @@ impl RateLimiter {
         Ok(Self { prefix, connection: Some(connection), ..Self::local_only(config) })
     }
 
-    /// One that asks no `Redis`.
+    /// Counts in this process only, without `Redis`.
     pub(crate) fn local_only(config: &RateLimitConfig) -> Self {
         Self {
             config: config.clone(),
@@ -94,36 +95,36 @@ impl RateLimiter {
         }
     }
 
-    /// One that lets everybody in.
+    /// Allows every request.
     #[cfg(test)]
     pub(crate) fn unlimited() -> Self {
         Self::local_only(&RateLimitConfig { enabled: false, ..RateLimitConfig::default() })
     }
 
-    /// Whether the client's address is told by a proxy.
+    /// Whether the client's address is taken from a proxy's headers.
     pub(crate) fn trusts_forwarded(&self) -> bool {
         self.config.trust_forwarded
     }
 
-    /// What a batch of events costs, in requests, beside the request itself.
+    /// Cost of a batch of events in requests, beyond the request itself.
     pub(crate) fn cost_of_events(&self, events: usize) -> u32 {
         extra_requests(events, self.config.events_per_request)
     }
 
-    /// What a document of that complexity costs, in requests, beside the request itself.
+    /// Cost of a document of this complexity in requests, beyond the request itself.
     pub(crate) fn cost_of_document(&self, complexity: usize) -> u32 {
         extra_requests(complexity, self.config.complexity_per_request)
     }
 
-    /// Charges what somebody asks, in requests; `None` where nothing is counted. What costs more than a minute has room
-    /// for is let in where nothing was asked for a minute.
+    /// Charges `cost` requests; `None` where no limit applies. A cost above the limit of a minute is allowed when
+    /// nothing was charged for a minute.
     pub(crate) async fn charge(
         &self,
-        who: &RateLimitSubject,
+        subject: &RateLimitSubject,
         address: &ClientAddress,
         cost: u32,
     ) -> Option<RateLimitStatus> {
-        let (kind, id, limit) = match who {
+        let (kind, id, limit) = match subject {
             RateLimitSubject::Unlimited => return None,
             RateLimitSubject::Address => ("address", address.as_str(), self.config.per_address),
             RateLimitSubject::User(user) => ("user", user.as_str(), self.config.per_user),
@@ -132,31 +133,31 @@ impl RateLimiter {
         self.charge_counter(kind, id, limit, i32::try_from(cost).unwrap_or(i32::MAX)).await
     }
 
-    /// Charges an address a token or key that is none, or may be none.
+    /// Charges an address for a token or key that is invalid or not yet known to be valid.
     pub(crate) async fn charge_refused_token(&self, address: &ClientAddress) -> Option<RateLimitStatus> {
         self.charge_counter("refused", address.as_str(), self.config.refused_tokens, 1).await
     }
 
-    /// Gives an address back what [`Self::charge_refused_token`] charged: the key was good.
+    /// Refunds a charge of [`Self::charge_refused_token`]: the key is valid.
     pub(crate) async fn refund_refused_token(&self, address: &ClientAddress) {
         self.charge_counter("refused", address.as_str(), self.config.refused_tokens, -1).await;
     }
 
-    /// Charges an address one request for a page, or somebody with a login for a request; without asking `Redis`.
-    pub(crate) fn charge_public_request(&self, page: PublicRoute, address: &ClientAddress) -> Option<RateLimitStatus> {
-        let kind = match page {
+    /// Charges an address one request to a route without login; does not use `Redis`.
+    pub(crate) fn charge_public_request(&self, route: PublicRoute, address: &ClientAddress) -> Option<RateLimitStatus> {
+        let kind = match route {
             PublicRoute::Health => "health",
             PublicRoute::Other => "page",
         };
         self.config.enabled.then(|| self.charge_locally(kind, address.as_str(), self.config.pages_per_address, 1))
     }
 
-    /// Charges one who has shown the login of a service without `Redis` one request.
+    /// Charges a login of the schema registry one request; does not use `Redis`.
     pub(crate) fn charge_login(&self, login: &str) -> Option<RateLimitStatus> {
         self.config.enabled.then(|| self.charge_locally("login", login, self.config.per_key, 1))
     }
 
-    /// Charges an address a login that is none; without asking `Redis`.
+    /// Charges an address for an invalid login; does not use `Redis`.
     pub(crate) fn charge_refused_login(&self, address: &ClientAddress) -> Option<RateLimitStatus> {
         let limit = self.config.refused_tokens;
         self.config.enabled.then(|| self.charge_locally("refused", address.as_str(), limit, 1))
@@ -167,10 +168,10 @@ impl RateLimiter {
             return None;
         }
         let limit = limit.max(1);
-        let most = i32::try_from(limit).unwrap_or(i32::MAX);
-        let cost = cost.min(most);
-        if let Some(charged) = self.charge_in_redis(kind, id, limit, cost).await {
-            return Some(RateLimitStatus::from_charge(limit, charged));
+        let max_cost = i32::try_from(limit).unwrap_or(i32::MAX);
+        let cost = cost.min(max_cost);
+        if let Some(outcome) = self.charge_in_redis(kind, id, limit, cost).await {
+            return Some(RateLimitStatus::from_charge(limit, outcome));
         }
         Some(self.charge_locally(kind, id, limit, cost))
     }
@@ -180,48 +181,51 @@ impl RateLimiter {
         RateLimitStatus::from_charge(limit, self.local.charge(&format!("{kind}:{id}"), limit, cost))
     }
 
-    /// `None` where `Redis` is not there to count.
+    /// `None` where `Redis` is unavailable or was recently.
     async fn charge_in_redis(&self, kind: &'static str, id: &str, limit: u32, cost: i32) -> Option<ChargeOutcome> {
         let mut connection = self.connection.clone()?;
         let now_ms = || u64::try_from(self.started_at.elapsed().as_millis()).unwrap_or(u64::MAX);
         if now_ms() < self.redis_retry_at_ms.load(Ordering::Relaxed) {
             return None;
         }
-        // Names of users are of any length and of any letters.
+        // User names have any length and any characters.
         let key = format!("{}{kind}:{:x}", self.prefix, Sha256::digest(id));
         let mut call = redis::cmd("EVAL");
         call.arg(CHARGE_SCRIPT).arg(1).arg(key).arg(limit).arg(cost);
         match call.query_async::<(bool, u32, u64, u64)>(&mut connection).await {
-            Ok((is_let_in, remaining, wait_ms, reset_ms)) => {
-                Some(ChargeOutcome { is_allowed: is_let_in, remaining, retry_after_ms: wait_ms, reset_ms })
+            Ok((is_allowed, remaining, retry_after_ms, reset_ms)) => {
+                Some(ChargeOutcome { is_allowed, remaining, retry_after_ms, reset_ms })
             }
             Err(error) => {
-                let pause_ms = u64::try_from(REDIS_RETRY_DELAY.as_millis()).unwrap_or(u64::MAX);
-                self.redis_retry_at_ms.store(now_ms().saturating_add(pause_ms), Ordering::Relaxed);
-                tracing::warn!(error = &error as &dyn std::error::Error, "requests are counted by this process alone");
+                let retry_delay_ms = u64::try_from(REDIS_RETRY_DELAY.as_millis()).unwrap_or(u64::MAX);
+                self.redis_retry_at_ms.store(now_ms().saturating_add(retry_delay_ms), Ordering::Relaxed);
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "Redis unavailable, rate limits are counted by this process alone"
+                );
                 None
             }
         }
     }
 }
 
-/// How many requests so much is, of which one request holds so much, beside the first.
-fn extra_requests(much: usize, of_one: usize) -> u32 {
-    u32::try_from(much.div_ceil(of_one.max(1)).saturating_sub(1)).unwrap_or(u32::MAX)
+/// Requests that `amount` units cost beyond the first, when one request covers `per_request` units.
+fn extra_requests(amount: usize, per_request: usize) -> u32 {
+    u32::try_from(amount.div_ceil(per_request.max(1)).saturating_sub(1)).unwrap_or(u32::MAX)
 }
 
 impl RateLimitStatus {
-    fn from_charge(limit: u32, charged: ChargeOutcome) -> Self {
+    fn from_charge(limit: u32, outcome: ChargeOutcome) -> Self {
         Self {
             limit,
-            remaining: charged.remaining,
-            reset_s: charged.reset_ms.div_ceil(1_000),
-            retry_after_s: (!charged.is_allowed).then(|| charged.retry_after_ms.div_ceil(1_000).max(1)),
+            remaining: outcome.remaining,
+            reset_s: outcome.reset_ms.div_ceil(1_000),
+            retry_after_s: (!outcome.is_allowed).then(|| outcome.retry_after_ms.div_ceil(1_000).max(1)),
         }
     }
 
-    /// Tells the client, by the names of the IETF's draft "`RateLimit` header fields for HTTP", third version, which
-    /// clients know.
+    /// Writes the headers of the IETF draft "`RateLimit` header fields for HTTP", third version, which clients
+    /// understand.
     pub(crate) fn write_headers(&self, headers: &mut HeaderMap) {
         for (name, value) in [
             (HeaderName::from_static("ratelimit-limit"), u64::from(self.limit)),
@@ -241,8 +245,8 @@ mod tests {
     use super::*;
 
     fn limiter_without_redis(limits: &RateLimitConfig) -> RateLimiter {
-        let nowhere = RedisConfig { url: "redis://127.0.0.1:1".to_owned(), ..RedisConfig::default() };
-        RateLimiter::new(limits, &nowhere).unwrap()
+        let unreachable = RedisConfig { url: "redis://127.0.0.1:1".to_owned(), ..RedisConfig::default() };
+        RateLimiter::new(limits, &unreachable).unwrap()
     }
 
     #[tokio::test]
@@ -250,12 +254,12 @@ mod tests {
         let limiter =
             limiter_without_redis(&RateLimitConfig { per_address: 3, refused_tokens: 1, ..RateLimitConfig::default() });
         let address = ClientAddress::from_text("192.0.2.7");
-        let mut let_in = vec![];
+        let mut outcomes = vec![];
         for cost in [1, 2, 1] {
-            let room = limiter.charge(&RateLimitSubject::Address, &address, cost).await.unwrap();
-            let_in.push((room.retry_after_s.is_none(), room.remaining));
+            let status = limiter.charge(&RateLimitSubject::Address, &address, cost).await.unwrap();
+            outcomes.push((status.retry_after_s.is_none(), status.remaining));
         }
-        assert_eq!(let_in, [(true, 2), (true, 0), (false, 0)]);
+        assert_eq!(outcomes, [(true, 2), (true, 0), (false, 0)]);
         assert_eq!(limiter.charge_refused_token(&address).await.unwrap().retry_after_s, None);
         assert!(limiter.charge_refused_token(&address).await.unwrap().retry_after_s.is_some());
         limiter.refund_refused_token(&address).await;
@@ -267,8 +271,8 @@ mod tests {
     async fn what_costs_more_than_a_minute_has_room_for_is_let_in_once_a_minute() {
         let limiter = limiter_without_redis(&RateLimitConfig { per_user: 10, ..RateLimitConfig::default() });
         let (user, address) = (RateLimitSubject::User("ann".to_owned()), ClientAddress::from_text("192.0.2.7"));
-        let room = limiter.charge(&user, &address, 1_000).await.unwrap();
-        assert_eq!((room.retry_after_s, room.remaining), (None, 0));
+        let status = limiter.charge(&user, &address, 1_000).await.unwrap();
+        assert_eq!((status.retry_after_s, status.remaining), (None, 0));
         assert!(limiter.charge(&user, &address, 1).await.unwrap().retry_after_s.is_some());
     }
 

@@ -1,4 +1,4 @@
-//! The one way in: who asks is found out and counted before anything else is done, whatever is asked.
+//! Request gate: authenticates and rate-limits every request before anything else is done for it.
 
 use std::{
     net::SocketAddr,
@@ -28,23 +28,23 @@ use crate::{
 /// Names the tenant that a member of several companies acts for.
 pub(super) const TENANT_HEADER: HeaderName = HeaderName::from_static("x-medhub-tenant");
 
-/// Finds out who asks, and counts them. Cheap to clone, since every request does.
+/// Authenticates callers and applies their rate limits. Cheap to clone; every request clones it.
 #[derive(Clone)]
 pub(crate) struct RequestGate {
     authenticator: Arc<Authenticator>,
     limiter: RateLimiter,
 }
 
-/// Why somebody is not let in.
+/// Why a request is not admitted.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AdmissionError {
-    /// What they show does not tell who they are.
+    /// The credentials are not valid, or cannot be checked.
     #[error(transparent)]
     Unauthenticated(#[from] AuthenticationError),
-    /// They asked too often.
+    /// The rate limit is exceeded.
     #[error("too many requests, try again in {} s", .0.retry_after_s.unwrap_or(1))]
     RateLimited(RateLimitStatus),
-    /// They have as many `WebSocket`s open as they may.
+    /// The client has as many `WebSocket`s open as it may.
     #[error(transparent)]
     TooManySockets(#[from] TooManySockets),
 }
@@ -54,7 +54,7 @@ impl RequestGate {
         Self { authenticator: Arc::new(authenticator), limiter }
     }
 
-    /// One that asks nobody and counts nothing.
+    /// A gate without rate limits, over the default configuration.
     #[cfg(test)]
     pub(crate) fn permissive() -> Self {
         use projections::opportunity_views::RedisConfig;
@@ -69,36 +69,37 @@ impl RequestGate {
         Self::new(authenticator, RateLimiter::unlimited())
     }
 
-    /// Who shows that, counted with one request before anything is looked up for them.
+    /// Authenticates the caller and charges one request before any lookup.
     ///
-    /// Tokens that turn out to be none are counted by address, so that nobody tries them one after the other. A key that
-    /// was not seen to be good is charged to its address first and given back if it is good: guesses cost no query each.
+    /// Invalid tokens are charged to the client's address, so that tokens cannot be guessed by brute force. An API key
+    /// that is not cached as valid is charged to its address first and refunded if it is valid, so that guesses beyond
+    /// the limit cost no query.
     pub(crate) async fn admit(
         &self,
-        shown: &Credentials,
+        credentials: &Credentials,
         address: &ClientAddress,
     ) -> Result<(Principal, Option<RateLimitStatus>), AdmissionError> {
-        let recognised = match self.authenticator.check_credentials(shown).await {
-            Ok(recognised) => recognised,
-            Err(refusal) => return Err(self.charge_refused_credentials(refusal, address).await),
+        let checked = match self.authenticator.check_credentials(credentials).await {
+            Ok(checked) => checked,
+            Err(error) => return Err(self.charge_refused_credentials(error, address).await),
         };
-        let Some(counted) = recognised.rate_limit_subject() else {
-            return self.admit_unknown_key(recognised, address).await;
+        let Some(subject) = checked.rate_limit_subject() else {
+            return self.admit_unknown_key(checked, address).await;
         };
-        let room = self.charge(&counted, address, 1).await?;
-        match self.authenticator.load_principal(recognised).await {
-            Ok(identity) => Ok((identity, room)),
-            Err(refusal) => Err(self.charge_refused_credentials(refusal, address).await),
+        let rate_limit = self.charge(&subject, address, 1).await?;
+        match self.authenticator.load_principal(checked).await {
+            Ok(principal) => Ok((principal, rate_limit)),
+            Err(error) => Err(self.charge_refused_credentials(error, address).await),
         }
     }
 
-    /// [`Self::admit`] for one who says who they are behind the beginning of a connection.
+    /// [`Self::admit`] for credentials that arrive after a connection was opened.
     pub(crate) async fn identify(
         &self,
-        shown: &Credentials,
+        credentials: &Credentials,
         address: &ClientAddress,
     ) -> Result<Principal, AdmissionError> {
-        self.admit(shown, address).await.map(|(identity, _)| identity)
+        self.admit(credentials, address).await.map(|(principal, _)| principal)
     }
 
     async fn admit_unknown_key(
@@ -106,107 +107,103 @@ impl RequestGate {
         key: CheckedCredentials,
         address: &ClientAddress,
     ) -> Result<(Principal, Option<RateLimitStatus>), AdmissionError> {
-        let room = self.limiter.charge_refused_token(address).await;
-        if let Some(room) = room.filter(|room| room.retry_after_s.is_some()) {
-            return Err(AdmissionError::RateLimited(room));
+        let rate_limit = self.limiter.charge_refused_token(address).await;
+        if let Some(rate_limit) = rate_limit.filter(|rate_limit| rate_limit.retry_after_s.is_some()) {
+            return Err(AdmissionError::RateLimited(rate_limit));
         }
-        // While the log is away nothing is given back, so that nobody makes it busier than it is.
-        let identity = self.authenticator.load_principal(key).await?;
+        // Nothing is refunded while the event store is unavailable, so that retries do not add to its load.
+        let principal = self.authenticator.load_principal(key).await?;
         self.limiter.refund_refused_token(address).await;
-        let room = self.charge(&identity.rate_limit_subject, address, 1).await?;
-        Ok((identity, room))
+        let rate_limit = self.charge(&principal.rate_limit_subject, address, 1).await?;
+        Ok((principal, rate_limit))
     }
 
-    async fn charge_refused_credentials(
-        &self,
-        refusal: AuthenticationError,
-        address: &ClientAddress,
-    ) -> AdmissionError {
-        if matches!(refusal, AuthenticationError::Unavailable(_)) {
-            return refusal.into();
+    async fn charge_refused_credentials(&self, error: AuthenticationError, address: &ClientAddress) -> AdmissionError {
+        if matches!(error, AuthenticationError::Unavailable(_)) {
+            return error.into();
         }
         match self.limiter.charge_refused_token(address).await {
-            Some(room) if room.retry_after_s.is_some() => AdmissionError::RateLimited(room),
-            Some(_) | None => refusal.into(),
+            Some(rate_limit) if rate_limit.retry_after_s.is_some() => AdmissionError::RateLimited(rate_limit),
+            Some(_) | None => error.into(),
         }
     }
 
-    /// Somebody who was identified before, for another request, with what they may now.
-    pub(crate) async fn reauthenticate(&self, known: &Principal) -> Result<Principal, AuthenticationError> {
-        let mut identity = known.with_new_correlation();
-        identity.sender.authority = self.authenticator.load_authority(known).await?;
-        Ok(identity)
+    /// A fresh principal for another request of a caller that was authenticated before, with its current authority.
+    pub(crate) async fn reauthenticate(&self, previous: &Principal) -> Result<Principal, AuthenticationError> {
+        let mut principal = previous.with_new_correlation();
+        principal.sender.authority = self.authenticator.load_authority(previous).await?;
+        Ok(principal)
     }
 
-    /// Counts one request of theirs.
+    /// Charges one request.
     pub(crate) async fn charge_request(
         &self,
-        identity: &Principal,
+        principal: &Principal,
         address: &ClientAddress,
     ) -> Result<Option<RateLimitStatus>, AdmissionError> {
-        self.charge(&identity.rate_limit_subject, address, 1).await
+        self.charge(&principal.rate_limit_subject, address, 1).await
     }
 
-    /// Charges somebody a document of that complexity, beside the request that it came with.
+    /// Charges a document of this complexity, on top of the request that carried it.
     pub(crate) async fn charge_document(
         &self,
-        identity: &Principal,
+        principal: &Principal,
         address: &ClientAddress,
         complexity: usize,
     ) -> Result<Option<RateLimitStatus>, AdmissionError> {
         match self.limiter.cost_of_document(complexity) {
             0 => Ok(None),
-            cost => self.charge(&identity.rate_limit_subject, address, cost).await,
+            cost => self.charge(&principal.rate_limit_subject, address, cost).await,
         }
     }
 
-    /// Charges somebody what they ask, in requests; answers how they stand, `None` where nothing is counted.
+    /// Charges `cost` requests; returns the status after it, `None` where no limit applies.
     pub(crate) async fn charge(
         &self,
-        counted: &RateLimitSubject,
+        subject: &RateLimitSubject,
         address: &ClientAddress,
         cost: u32,
     ) -> Result<Option<RateLimitStatus>, AdmissionError> {
-        match self.limiter.charge(counted, address, cost).await {
-            Some(room) if room.retry_after_s.is_some() => Err(AdmissionError::RateLimited(room)),
-            room => Ok(room),
+        match self.limiter.charge(subject, address, cost).await {
+            Some(rate_limit) if rate_limit.retry_after_s.is_some() => Err(AdmissionError::RateLimited(rate_limit)),
+            rate_limit => Ok(rate_limit),
         }
     }
 
-    /// Charges an address one request for what needs no login.
+    /// Charges an address one request to a route that needs no login.
     pub(crate) fn charge_public_request(
         &self,
         address: &ClientAddress,
     ) -> Result<Option<RateLimitStatus>, AdmissionError> {
         match self.limiter.charge_public_request(PublicRoute::Other, address) {
-            Some(room) if room.retry_after_s.is_some() => Err(AdmissionError::RateLimited(room)),
-            room => Ok(room),
+            Some(rate_limit) if rate_limit.retry_after_s.is_some() => Err(AdmissionError::RateLimited(rate_limit)),
+            rate_limit => Ok(rate_limit),
         }
     }
 
-    /// Where a request comes from.
+    /// The address of the client, from the forwarding headers where they are trusted.
     pub(crate) fn client_address(&self, headers: &HeaderMap, connected: Option<SocketAddr>) -> ClientAddress {
         ClientAddress::from_request(headers, connected, self.limiter.trusts_forwarded())
     }
 
-    /// What charges a request of somebody's for more than the one that it is counted with.
+    /// A meter that charges this request for more than the one request counted on admission.
     pub(crate) fn start_meter(
         &self,
-        identity: &Principal,
+        principal: &Principal,
         address: &ClientAddress,
-        room: Option<RateLimitStatus>,
+        rate_limit: Option<RateLimitStatus>,
     ) -> RequestMeter {
         RequestMeter {
             gate: self.clone(),
-            subject: identity.rate_limit_subject.clone(),
+            subject: principal.rate_limit_subject.clone(),
             address: address.clone(),
-            status: Arc::new(Mutex::new(room)),
+            status: Arc::new(Mutex::new(rate_limit)),
         }
     }
 }
 
-/// Charges one request with what it costs, as soon as that is known; handlers find it in the request. Its answer tells the
-/// room that is left.
+/// Charges a request what it costs as soon as that is known. Handlers find it in the request's extensions; the response
+/// reports the rate limit's status from it.
 #[derive(Clone)]
 pub(crate) struct RequestMeter {
     gate: RequestGate,
@@ -216,71 +213,71 @@ pub(crate) struct RequestMeter {
 }
 
 impl RequestMeter {
-    /// Charges so many requests more. Nothing may be done for the request where that is refused.
+    /// Charges `cost` more requests. After an error nothing may be done for the request.
     pub(crate) async fn charge(&self, cost: u32) -> Result<(), AdmissionError> {
         if cost == 0 {
             return Ok(());
         }
-        let room = self.gate.charge(&self.subject, &self.address, cost).await?;
-        *self.status.lock().unwrap_or_else(PoisonError::into_inner) = room;
+        let rate_limit = self.gate.charge(&self.subject, &self.address, cost).await?;
+        *self.status.lock().unwrap_or_else(PoisonError::into_inner) = rate_limit;
         Ok(())
     }
 
-    /// [`Self::charge_at`] for a batch of that many events.
+    /// [`Self::charge`] for a batch of this many events.
     pub(crate) async fn charge_events(&self, events: usize) -> Result<(), AdmissionError> {
         self.charge(self.gate.limiter.cost_of_events(events)).await
     }
 
-    /// [`Self::charge_at`] for a document of that complexity.
+    /// [`Self::charge`] for a document of this complexity.
     pub(crate) async fn charge_document(&self, complexity: usize) -> Result<(), AdmissionError> {
         self.charge(self.gate.limiter.cost_of_document(complexity)).await
     }
 
-    /// How the caller stands now.
+    /// The rate limit's status after the latest charge.
     pub(crate) fn rate_limit_status(&self) -> Option<RateLimitStatus> {
         *self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Names the operation that a request is part of; one is made where none is named.
+/// Names the operation that a request is part of; generated where it is missing.
 pub(super) const CORRELATION_ID_HEADER: HeaderName = HeaderName::from_static("x-correlation-id");
 
-/// Names the event that a request answers.
+/// Names the event that caused a request.
 pub(super) const CAUSATION_ID_HEADER: HeaderName = HeaderName::from_static("x-causation-id");
 
-/// Why a request is part of what it says it is part of.
+/// Takes the correlation and causation ids from the headers.
 ///
 /// # Errors
 /// The name of the header that has no UUID.
-pub(crate) fn read_correlation(headers: &HeaderMap, identity: &mut Principal) -> Result<(), HeaderName> {
-    let named = |name: &HeaderName| match headers.get(name) {
+pub(crate) fn read_correlation(headers: &HeaderMap, principal: &mut Principal) -> Result<(), HeaderName> {
+    let parse_id = |name: &HeaderName| match headers.get(name) {
         None => Ok(None),
         Some(value) => value.to_str().ok().and_then(|id| Uuid::parse_str(id).ok()).map(Some).ok_or(name.clone()),
     };
-    let caller = &mut identity.sender.caller;
-    if let Some(correlation) = named(&CORRELATION_ID_HEADER)? {
+    let caller = &mut principal.sender.caller;
+    if let Some(correlation) = parse_id(&CORRELATION_ID_HEADER)? {
         caller.correlation_id = correlation;
     }
-    caller.causation_id = named(&CAUSATION_ID_HEADER)?;
+    caller.causation_id = parse_id(&CAUSATION_ID_HEADER)?;
     Ok(())
 }
 
-/// What the headers of a request show.
+/// The credentials in a request's headers.
 pub(crate) fn credentials(headers: &HeaderMap) -> Credentials {
     let text =
         |name: &HeaderName| headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     Credentials { authorization: text(&header::AUTHORIZATION), tenant: text(&TENANT_HEADER) }
 }
 
-/// Lets in whoever is somebody, or nobody, and has not asked too often; handlers find the [`Principal`] in the request.
-pub(super) async fn admit_request(State(door): State<RequestGate>, mut request: Request, next: Next) -> Response {
-    let address = door.client_address(request.headers(), peer_address(&request));
+/// Authenticates and rate-limits; anonymous requests pass. Handlers find the [`Principal`] in the request's extensions.
+pub(super) async fn admit_request(State(gate): State<RequestGate>, mut request: Request, next: Next) -> Response {
+    let address = gate.client_address(request.headers(), peer_address(&request));
     let is_graphql = request.uri().path() == "/graphql";
-    let (mut identity, room) = match door.admit(&credentials(request.headers()), &address).await {
+    let (mut principal, rate_limit) = match gate.admit(&credentials(request.headers()), &address).await {
         Ok(admitted) => admitted,
-        Err(refusal) => return admission_error_response(&refusal, is_graphql),
+        Err(error) => return admission_error_response(&error, is_graphql),
     };
-    if let Err(header) = read_correlation(request.headers(), &mut identity) {
+    if let Err(header) = read_correlation(request.headers(), &mut principal) {
         return error_response(
             StatusCode::BAD_REQUEST,
             "INVALID_INPUT",
@@ -288,46 +285,48 @@ pub(super) async fn admit_request(State(door): State<RequestGate>, mut request: 
             is_graphql,
         );
     }
-    let correlation = identity.sender.caller.correlation_id.to_string();
-    let meter = door.start_meter(&identity, &address, room);
-    request.extensions_mut().insert(identity);
+    let correlation = principal.sender.caller.correlation_id.to_string();
+    let meter = gate.start_meter(&principal, &address, rate_limit);
+    request.extensions_mut().insert(principal);
     request.extensions_mut().insert(address);
     request.extensions_mut().insert(meter.clone());
-    let mut answer = next.run(request).await;
-    // A refusal tells the room itself.
-    if let Some(room) = meter.rate_limit_status().filter(|_| !answer.headers().contains_key(header::RETRY_AFTER)) {
-        room.write_headers(answer.headers_mut());
+    let mut response = next.run(request).await;
+    // A refusal carries the rate limit headers already.
+    if let Some(rate_limit) =
+        meter.rate_limit_status().filter(|_| !response.headers().contains_key(header::RETRY_AFTER))
+    {
+        rate_limit.write_headers(response.headers_mut());
     }
     if let Ok(correlation) = HeaderValue::from_str(&correlation) {
-        answer.headers_mut().insert(CORRELATION_ID_HEADER, correlation);
+        response.headers_mut().insert(CORRELATION_ID_HEADER, correlation);
     }
-    answer
+    response
 }
 
-/// Lets in whoever has not asked too often, for what needs no login: pages, figures, and paths that there are not.
+/// Rate-limits requests by address where no login is needed: pages, metrics, and unknown paths.
 pub(crate) async fn admit_public_request(State(limiter): State<RateLimiter>, request: Request, next: Next) -> Response {
     let address = ClientAddress::from_request(request.headers(), peer_address(&request), limiter.trusts_forwarded());
-    let page = if request.uri().path() == "/health" { PublicRoute::Health } else { PublicRoute::Other };
-    match limiter.charge_public_request(page, &address) {
-        Some(room) if room.retry_after_s.is_some() => {
-            admission_error_response(&AdmissionError::RateLimited(room), false)
+    let route = if request.uri().path() == "/health" { PublicRoute::Health } else { PublicRoute::Other };
+    match limiter.charge_public_request(route, &address) {
+        Some(rate_limit) if rate_limit.retry_after_s.is_some() => {
+            admission_error_response(&AdmissionError::RateLimited(rate_limit), false)
         }
-        room => {
-            let mut answer = next.run(request).await;
-            if let Some(room) = room {
-                room.write_headers(answer.headers_mut());
+        rate_limit => {
+            let mut response = next.run(request).await;
+            if let Some(rate_limit) = rate_limit {
+                rate_limit.write_headers(response.headers_mut());
             }
-            answer
+            response
         }
     }
 }
 
-/// The socket that a request came from.
+/// The socket address of the peer.
 pub(crate) fn peer_address(request: &Request) -> Option<SocketAddr> {
     request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(at)| *at)
 }
 
-/// What is wrong, in the form that clients of that address read.
+/// An error in the format of the route: GraphQL errors or a problem.
 fn error_response(status: StatusCode, code: &'static str, reason: String, is_graphql: bool) -> Response {
     if is_graphql {
         (status, Json(graphql::error_response(reason, code))).into_response()
@@ -336,25 +335,25 @@ fn error_response(status: StatusCode, code: &'static str, reason: String, is_gra
     }
 }
 
-/// The refusal in the form that clients of that address read.
-pub(crate) fn admission_error_response(refusal: &AdmissionError, is_graphql: bool) -> Response {
-    let (status, code) = match refusal {
+/// A refused admission in the format of the route: GraphQL errors or a problem.
+pub(crate) fn admission_error_response(error: &AdmissionError, is_graphql: bool) -> Response {
+    let (status, code) = match error {
         AdmissionError::RateLimited(_) => (StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED"),
         AdmissionError::TooManySockets(_) => (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
         AdmissionError::Unauthenticated(AuthenticationError::Unavailable(cause)) => {
-            tracing::error!(error = &**cause as &dyn std::error::Error, "nobody can be recognised");
+            tracing::error!(error = &**cause as &dyn std::error::Error, "authentication backend unavailable");
             (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE")
         }
         AdmissionError::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, "UNAUTHENTICATED"),
     };
-    let mut answer = error_response(status, code, refusal.to_string(), is_graphql);
-    match refusal {
-        AdmissionError::RateLimited(room) => room.write_headers(answer.headers_mut()),
+    let mut response = error_response(status, code, error.to_string(), is_graphql);
+    match error {
+        AdmissionError::RateLimited(rate_limit) => rate_limit.write_headers(response.headers_mut()),
         AdmissionError::Unauthenticated(_) if status == StatusCode::UNAUTHORIZED => {
             let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
-            answer.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }
         AdmissionError::Unauthenticated(_) | AdmissionError::TooManySockets(_) => {}
     }
-    answer
+    response
 }

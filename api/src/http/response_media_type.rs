@@ -1,4 +1,4 @@
-//! In which type a GraphQL answer is given: the one of the specification, or plain JSON for those who do not know it
+//! Media type of GraphQL responses: that of the specification, or plain JSON for clients that do not accept it
 //! ("GraphQL over HTTP", section 6).
 
 use async_graphql::Response as Answer;
@@ -11,28 +11,28 @@ use serde::Serialize;
 
 use crate::graphql::{is_request_error, is_unknown_hash};
 
-/// A type of answers.
+/// A media type of responses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ResponseMediaType {
-    /// `application/graphql-response+json`: the status tells whether the document was run.
+    /// `application/graphql-response+json`: the status reports whether the document was run.
     GraphqlResponse,
-    /// `application/json`: whatever is a request is answered with 200.
+    /// `application/json`: every well-formed request is answered with 200.
     Json,
 }
 
-/// What a client says that it takes.
+/// What a client accepts.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct AcceptedMediaTypes {
-    /// The better of the two types.
+    /// The preferred one of the two types.
     pub(super) response: ResponseMediaType,
-    /// Whether JSON is named, and not only meant by a wildcard.
+    /// Whether JSON is named, rather than only covered by a wildcard.
     pub(super) names_json: bool,
-    /// Whether pages are named, as browsers do.
+    /// Whether HTML is named, as browsers do.
     pub(super) names_html: bool,
 }
 
 impl AcceptedMediaTypes {
-    /// What the header `Accept` says (RFC 9110, section 12.5.1).
+    /// Parses the header `Accept` (RFC 9110, section 12.5.1).
     pub(super) fn from_headers(headers: &HeaderMap) -> Self {
         let (mut graphql, mut json, mut html) = (None, None, None);
         let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
@@ -59,23 +59,23 @@ impl AcceptedMediaTypes {
     }
 }
 
-/// A quality, between 0 and 1 with three digits, as a number that has an order.
+/// A quality between 0 and 1 with three digits as an ordered number.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is between 0 and 1000")]
 fn quality_rank(quality: f32) -> u32 {
     (quality.clamp(0.0, 1.0) * 1000.0) as u32
 }
 
-/// An answer as clients read it: what was not run has no `data`.
+/// Body of a request error: a document that was not run has no `data`.
 #[derive(Serialize)]
 struct RequestErrorBody<'a> {
     errors: &'a [async_graphql::ServerError],
 }
 
 impl ResponseMediaType {
-    /// The answer to a document.
+    /// The response to a document.
     pub(super) fn respond(self, answer: Answer) -> Response {
         let is_refused = is_request_error(&answer);
-        // Clients that send hashes look at the body, also where a status would keep them from it.
+        // Clients that send hashes read the body of an unknown hash, which an error status would keep from them.
         let status = match self {
             Self::GraphqlResponse if is_refused && !is_unknown_hash(&answer) => StatusCode::BAD_REQUEST,
             Self::GraphqlResponse | Self::Json => StatusCode::OK,
@@ -83,7 +83,7 @@ impl ResponseMediaType {
         self.respond_with_status(status, answer)
     }
 
-    /// The answer to what did not get as far as to be run.
+    /// A response with a given status, for requests that were not run.
     pub(super) fn respond_with_status(self, status: StatusCode, answer: Answer) -> Response {
         let mut response = if is_request_error(&answer) {
             Json(RequestErrorBody { errors: &answer.errors }).into_response()

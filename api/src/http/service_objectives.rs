@@ -1,10 +1,10 @@
-//! What this process promises and how it keeps it, measured over the last hour at its own edge.
+//! Service objectives, measured over the last hour at this process's edge.
 //!
-//! | objective | measured | promised |
+//! | objective | measured | target |
 //! | --- | --- | --- |
-//! | availability | requests that did not fail by our fault (5xx) | 99.9 % |
-//! | latency | the time until an answer begins, 99 of 100 | 500 ms |
-//! | freshness | the age of the oldest event that a read model does not show | 10 s |
+//! | availability | share of requests that did not fail with a server error (5xx) | 99.9 % |
+//! | latency | 99th percentile of the time until a response begins | 500 ms |
+//! | freshness | age of the oldest event that a read model does not contain | 10 s |
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -24,47 +24,45 @@ use serde::Serialize;
 
 use super::HttpState;
 
-/// The span of one measurement.
 const MINUTE: Duration = Duration::from_mins(1);
-/// How many are kept.
 const WINDOW_MINUTES: usize = 60;
 
 const AVAILABILITY_OBJECTIVE: f64 = 0.999;
 const LATENCY_OBJECTIVE_MS: f64 = 500.0;
 const FRESHNESS_OBJECTIVE_S: f64 = 10.0;
 
-/// Longest time that is told apart from longer ones, in microseconds.
+/// Longest latency that is resolved, in microseconds.
 const MAX_LATENCY_US: u64 = 60_000_000;
 
-/// What was measured in one minute.
+/// Measurements of one minute.
 struct MinuteWindow {
     began: Instant,
     failed: u64,
-    /// In microseconds.
+    /// Latencies in microseconds.
     waits: Histogram<u64>,
 }
 
-/// Measures requests. Cheap to clone; clones measure the same.
+/// Measures requests. Cheap to clone; clones share the measurements.
 #[derive(Clone, Default)]
 pub(crate) struct ServiceObjectives {
     minutes: Arc<Mutex<VecDeque<MinuteWindow>>>,
 }
 
-/// What `/slo` answers.
+/// Body of `/slo`.
 #[derive(Debug, Serialize)]
 struct ObjectivesReport {
     window_s: u64,
     availability: AvailabilityReport,
     latency: LatencyReport,
     freshness: FreshnessReport,
-    /// Whether all of it is kept.
+    /// Whether all objectives are met.
     met: bool,
 }
 
 #[derive(Debug, Serialize)]
 struct AvailabilityReport {
     objective: f64,
-    /// Nothing can be said without requests.
+    /// `None` without requests.
     measured: Option<f64>,
     requests: u64,
     failed: u64,
@@ -82,9 +80,9 @@ struct LatencyReport {
 #[derive(Debug, Serialize)]
 struct FreshnessReport {
     objective_s: f64,
-    /// By read model: the age of the oldest event that it does not show, 0 where it shows all.
+    /// By read model: age of the oldest event that it does not contain, in seconds; 0 if it contains all.
     read_models: BTreeMap<&'static str, f64>,
-    /// Whether that could be found out.
+    /// Whether the ages could be determined.
     known: bool,
     met: bool,
 }
@@ -93,7 +91,7 @@ impl ServiceObjectives {
     fn record_response(&self, status: StatusCode, waited: Duration) {
         let mut minutes = self.minutes.lock().unwrap_or_else(PoisonError::into_inner);
         if minutes.back().is_none_or(|minute| minute.began.elapsed() >= MINUTE) {
-            // The bounds are ours and fit, so that there is always one.
+            // The bounds are constants and valid, so there is always a histogram.
             let Ok(waits) = Histogram::new_with_bounds(1, MAX_LATENCY_US, 3) else { return };
             minutes.push_back(MinuteWindow { began: Instant::now(), failed: 0, waits });
             if minutes.len() > WINDOW_MINUTES {
@@ -114,7 +112,7 @@ impl ServiceObjectives {
         if let Some(waits) = &mut waits {
             waits.reset();
             for minute in recent() {
-                // Of the same bounds, so that nothing is left out.
+                // Cannot fail: the bounds are the same.
                 let _ = waits.add(&minute.waits);
             }
         }
@@ -141,22 +139,22 @@ impl ServiceObjectives {
     }
 }
 
-/// Measures a request. What goes on for as long as a client wants, as a WebSocket does, is measured until it begins.
+/// Measures a request until its response begins, also for `WebSocket`s.
 pub(super) async fn measure_request(
     State(objectives): State<ServiceObjectives>,
     request: Request,
     next: Next,
 ) -> Response {
     let began = Instant::now();
-    let answer = next.run(request).await;
-    objectives.record_response(answer.status(), began.elapsed());
-    answer
+    let response = next.run(request).await;
+    objectives.record_response(response.status(), began.elapsed());
+    response
 }
 
-/// How the promises are kept.
-pub(super) async fn report_objectives(State(edge): State<HttpState>) -> Response {
-    let (availability, latency) = edge.objectives.summarize();
-    let ages = edge.readiness.oldest_event_ages().await;
+/// Reports the objectives and whether they are met.
+pub(super) async fn report_objectives(State(state): State<HttpState>) -> Response {
+    let (availability, latency) = state.objectives.summarize();
+    let ages = state.readiness.oldest_event_ages().await;
     let known = ages.is_some();
     let read_models = ages.unwrap_or_default();
     let met = known && read_models.values().all(|age| *age <= FRESHNESS_OBJECTIVE_S);

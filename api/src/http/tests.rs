@@ -1,4 +1,4 @@
-//! HTTP as a caller meets it, over TCP. The stores are nowhere: what needs none has to work all the same.
+//! Tests of the HTTP edge over TCP, without stores: what needs none must work all the same.
 
 use std::fs;
 
@@ -15,12 +15,12 @@ use crate::{
     app_context::AppContext, auth::Authenticator, config::MedhubConfig, rest::IngestService, serve::ProcessRole,
 };
 
-/// A server on a free port; it ends with the test's runtime.
+/// Starts a server on a free port; it ends with the test's runtime.
 async fn start_server(role: ProcessRole, assets: Option<&TempDir>) -> String {
     start_server_with(role, |http| http.assets_dir = assets.map(|folder| folder.path().to_owned())).await
 }
 
-/// A server whose settings are changed first.
+/// Starts a server with a changed configuration.
 pub(super) async fn start_server_with(role: ProcessRole, change: impl FnOnce(&mut HttpConfig)) -> String {
     let nowhere = [
         ("DATABASE_URL", "postgres://127.0.0.1:1/medhub"),
@@ -154,7 +154,7 @@ async fn a_role_without_graphql_serves_none() {
     assert_eq!(reqwest::get(format!("{server}/health")).await.unwrap().status(), StatusCode::OK);
 }
 
-/// A request to the server as a page of another origin sends it.
+/// A request as a page of another origin sends it.
 fn cross_origin_request(server: &str, method: &str, path: &str) -> reqwest::RequestBuilder {
     let method = method.parse().unwrap();
     reqwest::Client::new().request(method, format!("{server}{path}")).header("origin", "https://a.example")
@@ -283,7 +283,7 @@ async fn memory_for_bodies_is_bounded() {
     );
 }
 
-/// Sends a GET for a document with those headers.
+/// Sends a GET for a document with this `Accept` header.
 async fn get_document(server: &str, query: &str, accept: &str) -> reqwest::Response {
     let request = reqwest::Client::new().get(format!("{server}/graphql?{query}")).header(header::ACCEPT, accept);
     request.send().await.unwrap()
@@ -353,7 +353,7 @@ async fn what_clients_leave_empty_counts_as_left_out() {
         json!({ "query": "{ __typename }", "id": "relay", "extensions": { "clientLibrary": { "name": "@apollo/client" } } }),
     ] {
         let (_, answer) = post_document(&server, "application/json", body.to_string()).await;
-        // The second operation is wrong, which is said before the first is run.
+        // The second operation is invalid, which is reported before the first one is run.
         let is_wrong = body["operationName"] == "A";
         assert_eq!(answer["data"]["__typename"] == "Query", !is_wrong, "{body}: {answer}");
     }
@@ -361,7 +361,7 @@ async fn what_clients_leave_empty_counts_as_left_out() {
     assert_eq!(status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
 }
 
-/// Documents that end a process, or hold it, where nothing bounds them.
+/// Documents that would crash or block a process without limits.
 pub(super) fn hostile_documents() -> Vec<String> {
     let n = 2_500;
     let spread = |spreads: usize, levels: usize| {

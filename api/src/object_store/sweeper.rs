@@ -1,4 +1,4 @@
-//! Removes files that no document has: those of deleted documents at once, whatever else was left behind now and then.
+//! Removes files without a document: those of deleted documents at once, all others by periodic sweeps.
 
 mod file_walker;
 
@@ -15,26 +15,25 @@ const IS_DELETED: &str = include_str!("sweeper/is_deleted.sql");
 const REFERENCED_BY_DOCUMENTS: &str = include_str!("sweeper/held_by_documents.sql");
 const REFERENCED_BY_ANY_DOCUMENT: &str = include_str!("sweeper/held_by_anybody.sql");
 
-/// Files about which the log is asked at once.
+/// Files per query to the log.
 const FILES_PER_QUERY: usize = 500;
 
-/// How often it is tried to remove the files of a document that was deleted, and how long apart.
+/// Attempts to remove the files of a deleted document, and the time between them.
 const MAX_ATTEMPTS: u32 = 5;
 const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// Why files are not removed; the next sweep tries again.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SweepError {
-    /// The log did not say which files documents have.
-    #[error("asking the log which files documents have")]
+    /// The log cannot be queried.
+    #[error("cannot query the log for files of documents")]
     EventLog(#[from] sqlx::Error),
-    /// The disk did not do as it was told.
-    #[error("removing files that no document has")]
+    /// The disk cannot be read or changed.
+    #[error("cannot remove files without a document")]
     Io(#[from] io::Error),
 }
 
-/// The owner of what nobody owns in the store of files. Every process that serves files has one; they do each other no
-/// harm.
+/// Sweeps the object store. Every process that serves files runs one; they do not interfere with each other.
 #[derive(Debug)]
 pub(crate) struct ObjectSweeper {
     objects: ObjectStore,
@@ -42,12 +41,12 @@ pub(crate) struct ObjectSweeper {
 }
 
 impl ObjectSweeper {
-    /// Over that store, by what that log says.
+    /// A sweeper over a store, by the events in `pool`.
     pub(crate) fn new(objects: ObjectStore, pool: PgPool) -> Self {
         Self { objects, pool }
     }
 
-    /// Removes files until told to stop.
+    /// Removes files until `stop` is cancelled.
     pub(crate) async fn run(self, stop: CancellationToken) {
         let Some(deleted) = self.objects.take_removal_receiver() else { return };
         tokio::select! {
@@ -64,7 +63,7 @@ impl ObjectSweeper {
                     Ok(()) => break,
                     Err(error) if attempt == MAX_ATTEMPTS => {
                         let error = &error as &dyn std::error::Error;
-                        tracing::warn!(error, document = %owner.document, "files of a deleted document are removed later");
+                        tracing::warn!(error, document = %owner.document, "cannot remove files of a deleted document");
                     }
                     Err(_) => tokio::time::sleep(RETRY_DELAY).await,
                 }
@@ -87,34 +86,34 @@ impl ObjectSweeper {
             sweeps.tick().await;
             match self.sweep().await {
                 Ok(0) => {}
-                Ok(removed) => tracing::info!(removed, "files that no document has were removed"),
+                Ok(removed) => tracing::info!(removed, "removed files without a document"),
                 Err(error) => {
                     let error = &error as &dyn std::error::Error;
-                    tracing::warn!(error, "files that no document has are removed later");
+                    tracing::warn!(error, "sweep failed, the next one tries again");
                 }
             }
         }
     }
 
-    /// Looks through all files, and tells how many were removed.
+    /// Checks all files; returns the number of removed ones.
     pub(crate) async fn sweep(&self) -> Result<usize, SweepError> {
-        let older = Duration::from_secs(self.objects.config.orphaned_after_s);
-        let mut files = FileWalker::open(&self.objects.config.dir, older).await?;
+        let min_age = Duration::from_secs(self.objects.config.orphaned_after_s);
+        let mut files = FileWalker::open(&self.objects.config.dir, min_age).await?;
         let mut removed = 0;
         loop {
             let page = files.next_batch(FILES_PER_QUERY).await?;
             if page.is_empty() {
                 return Ok(removed);
             }
-            let held = self.find_referenced(&page).await?;
-            for file in page.iter().filter(|file| !held.contains(&file.key)) {
+            let referenced = self.find_referenced(&page).await?;
+            for file in page.iter().filter(|file| !referenced.contains(&file.key)) {
                 remove_file(file).await?;
                 removed += 1;
             }
         }
     }
 
-    /// Those of the files that a document has, by their keys.
+    /// Keys of those files that a document refers to.
     async fn find_referenced(&self, files: &[StoredFile]) -> Result<HashSet<String>, SweepError> {
         let (mut streams, mut keys, mut old_keys) = (Vec::new(), Vec::new(), Vec::new());
         for file in files {
@@ -127,16 +126,17 @@ impl ObjectSweeper {
                 FileOwner::Unfinished => {}
             }
         }
-        let mut held = HashSet::new();
+        let mut referenced = HashSet::new();
         if !keys.is_empty() {
             let found =
                 sqlx::query_scalar(REFERENCED_BY_DOCUMENTS).bind(streams).bind(keys).fetch_all(&self.pool).await?;
-            held.extend(found);
+            referenced.extend(found);
         }
         if !old_keys.is_empty() {
-            held.extend(sqlx::query_scalar(REFERENCED_BY_ANY_DOCUMENT).bind(old_keys).fetch_all(&self.pool).await?);
+            referenced
+                .extend(sqlx::query_scalar(REFERENCED_BY_ANY_DOCUMENT).bind(old_keys).fetch_all(&self.pool).await?);
         }
-        Ok(held)
+        Ok(referenced)
     }
 }
 
@@ -145,7 +145,7 @@ async fn remove_file(file: &StoredFile) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         Ok(()) | Err(_) => {}
     }
-    // The last file takes its document's folder along; one that has files stays, which is no error here.
+    // Removes the document's folder with its last file; fails harmlessly while it has other files.
     if let (FileOwner::Document(_), Some(folder)) = (&file.owner, file.path.parent()) {
         drop(fs::remove_dir(folder).await);
     }

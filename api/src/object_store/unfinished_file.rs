@@ -1,4 +1,4 @@
-//! A file that is on its way, and is gone again if it never arrives: also where its request is dropped in the middle.
+//! A file that is being written; it is removed unless it is completed, also when its request is cancelled.
 
 use std::{
     io,
@@ -7,14 +7,14 @@ use std::{
 
 use tokio::fs;
 
-/// The place of a file until it is finished. Dropping it removes what is there.
+/// Path of a file until it is completed. Dropping it removes the file.
 #[derive(Debug)]
 pub(super) struct UnfinishedFile {
     path: Option<PathBuf>,
 }
 
 impl UnfinishedFile {
-    /// Nothing is there yet.
+    /// A path where nothing exists yet.
     pub(super) fn new(path: PathBuf) -> Self {
         Self { path: Some(path) }
     }
@@ -23,15 +23,15 @@ impl UnfinishedFile {
         self.path.as_deref().unwrap_or(Path::new(""))
     }
 
-    /// Gives it the name under which it is found, in a folder that is made for it.
+    /// Moves the file to its final name, creating the folder.
     ///
     /// # Errors
-    /// [`io::Error`] when the disk does not do that; the file is gone then.
+    /// [`io::Error`] when the file cannot be moved; it is removed then.
     pub(super) async fn publish_as(mut self, name: &Path) -> io::Result<()> {
         let folder = name.parent().unwrap_or(Path::new(""));
         fs::create_dir_all(folder).await?;
         if let Err(error) = fs::rename(self.path(), name).await {
-            // Somebody may have removed the folder while it was empty.
+            // The sweeper may have removed the folder while it was empty.
             if error.kind() != io::ErrorKind::NotFound {
                 return Err(error);
             }
@@ -46,8 +46,8 @@ impl UnfinishedFile {
 impl Drop for UnfinishedFile {
     fn drop(&mut self) {
         if let Some(path) = &self.path {
-            // It may not even be there; what stays is found by the sweep. Nothing can be waited for here, and to unlink
-            // takes no longer than to tell somebody else to.
+            // The file may not exist; if it stays, the sweeper removes it. `drop` cannot await, and unlinking takes no
+            // longer than handing it to another task.
             drop(std::fs::remove_file(path));
         }
     }

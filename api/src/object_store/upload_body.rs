@@ -1,4 +1,4 @@
-//! The body of an upload, which may take as long as it takes as long as it goes on.
+//! The body of an upload, which has no time limit as long as data arrives.
 
 use std::time::Duration;
 
@@ -8,18 +8,18 @@ use tokio::time::{Instant, timeout_at};
 
 use super::ObjectStoreError;
 
-/// Why a body ends before its end.
+/// Why a body ends early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum UploadBodyError {
-    /// The client broke off.
-    #[error("the body broke off")]
+    /// The client aborted the upload.
+    #[error("the upload was interrupted")]
     Interrupted,
-    /// Next to nothing came.
-    #[error("the body came too slowly: at least {bytes} bytes have to come every {seconds} s")]
+    /// The upload made too little progress.
+    #[error("the upload was too slow: at least {bytes} bytes have to arrive every {seconds} s")]
     TooSlow {
-        /// What has to come.
+        /// Bytes that must arrive.
         bytes: u64,
-        /// Within that time.
+        /// Time for them, in seconds.
         seconds: u64,
     },
 }
@@ -51,7 +51,7 @@ impl From<std::convert::Infallible> for ObjectStoreError {
     }
 }
 
-/// The same body, which ends with an error when fewer than `bytes` come within the time of `within`.
+/// The same body, which fails when fewer than `bytes` arrive within the time of `within`.
 pub(crate) fn enforce_progress<E>(
     body: impl Stream<Item = Result<Bytes, E>> + Send + 'static,
     (bytes, within): (u64, Duration),
@@ -59,16 +59,16 @@ pub(crate) fn enforce_progress<E>(
 where
     E: Send + 'static,
 {
-    let begin = (Box::pin(body), Instant::now() + within, 0_u64);
-    Box::pin(stream::unfold(Some(begin), move |state| async move {
-        let (mut body, mut deadline, mut came) = state?;
+    let initial = (Box::pin(body), Instant::now() + within, 0_u64);
+    Box::pin(stream::unfold(Some(initial), move |state| async move {
+        let (mut body, mut deadline, mut received) = state?;
         match timeout_at(deadline, body.next()).await {
             Ok(Some(Ok(part))) => {
-                came = came.saturating_add(u64::try_from(part.len()).unwrap_or(u64::MAX));
-                if came >= bytes {
-                    (deadline, came) = (Instant::now() + within, 0);
+                received = received.saturating_add(u64::try_from(part.len()).unwrap_or(u64::MAX));
+                if received >= bytes {
+                    (deadline, received) = (Instant::now() + within, 0);
                 }
-                Some((Ok(part), Some((body, deadline, came))))
+                Some((Ok(part), Some((body, deadline, received))))
             }
             Ok(Some(Err(_))) => Some((Err(UploadBodyError::Interrupted), None)),
             Ok(None) => None,

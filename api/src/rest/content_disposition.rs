@@ -1,9 +1,9 @@
-//! `Content-Disposition`: what a file is called, on its way in and on its way out (RFC 6266, RFC 8187).
+//! `Content-Disposition`: the name of a file, in requests and responses (RFC 6266, RFC 8187).
 
 use axum::http::HeaderValue;
 
-/// The value by which a browser keeps a file under its name: letters beyond ASCII in `filename*`, which everything reads
-/// that was made in this century, and something readable in `filename` for what does not.
+/// The header value by which a browser saves a file under its name: `filename*` in full, and `filename` in ASCII for
+/// clients that do not support it.
 pub(super) fn attachment_header(file_name: &str) -> HeaderValue {
     let plain: String = file_name
         .chars()
@@ -30,9 +30,9 @@ fn to_hex_digit(digit: u8) -> char {
     char::from_digit(u32::from(digit), 16).map_or('0', |digit| digit.to_ascii_uppercase())
 }
 
-/// What a file is called by that value; `filename*` counts for more than `filename`.
+/// The file name in a header value; `filename*` takes precedence over `filename`.
 pub(super) fn parse_file_name(value: &HeaderValue) -> Option<String> {
-    // Browsers write a form's names in UTF-8 as they are.
+    // Browsers write names in forms as raw UTF-8.
     let value = String::from_utf8_lossy(value.as_bytes());
     let (mut plain, mut extended) = (None, None);
     for (name, value) in parse_parameters(&value) {
@@ -45,7 +45,7 @@ pub(super) fn parse_file_name(value: &HeaderValue) -> Option<String> {
     extended.or(plain).filter(|name| !name.is_empty())
 }
 
-/// The parameters behind the disposition itself, their names in lower case and their values without quotes.
+/// The parameters after the disposition type: names in lower case, values without quotes.
 fn parse_parameters(value: &str) -> Vec<(String, String)> {
     let (mut parameters, mut name, mut value_of) = (Vec::new(), String::new(), None::<String>);
     let (mut is_quoted, mut is_escaped) = (false, false);
@@ -72,12 +72,12 @@ fn parse_parameters(value: &str) -> Vec<(String, String)> {
     parameters
 }
 
-/// Browsers escape three letters in the names of a form's files, and no others (HTML, "multipart form data").
+/// Decodes the three characters that browsers escape in file names of forms (HTML, "multipart form data").
 fn unescape_form(name: &str) -> String {
     name.replace("%22", "\"").replace("%0D", "\r").replace("%0A", "\n")
 }
 
-/// A value in the form `UTF-8'language'percent-encoded`.
+/// Decodes a value of the form `UTF-8'language'percent-encoded`.
 fn decode_extended(value: &str) -> Option<String> {
     let mut parts = value.splitn(3, '\'');
     let (charset, _language, encoded) = (parts.next()?, parts.next()?, parts.next()?);

@@ -32,35 +32,35 @@ use crate::{
     tenant_commands::{self, CommandFailure},
 };
 
-/// Which page of the documents.
+/// Selects a page of the documents.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DocumentListParams {
-    /// How many; 20 where nothing is said.
+    /// Entries on the page; 20 by default.
     #[param(minimum = 1, maximum = 100)]
     first: Option<u32>,
-    /// `next` of the page before.
+    /// `next` of the previous page.
     after: Option<String>,
 }
 
-/// A file that somebody uploaded.
+/// An uploaded file.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct DocumentView {
-    /// Its id.
+    /// Id of the document.
     id: String,
-    /// How many changes are on record; also the `ETag`.
+    /// Version: the number of recorded changes; also the `ETag`.
     version: u64,
-    /// How far it is: `uploaded`, `extracted`, `understood`, `analysed` or `failed`.
+    /// Processing status: `uploaded`, `extracted`, `understood`, `analysed` or `failed`.
     status: String,
-    /// What it is called.
+    /// Name of the file.
     file_name: String,
-    /// What kind of file it is.
+    /// Media type of the file.
     media_type: String,
-    /// How long it is, in bytes.
+    /// Length of the file, in bytes.
     bytes: u64,
-    /// Its SHA-256.
+    /// SHA-256 of the file.
     sha256: String,
     /// The opportunity that it belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -72,34 +72,34 @@ pub(super) struct DocumentView {
 }
 
 impl DocumentView {
-    fn from_stored(id: String, kept: StoredAggregate<Document>) -> Option<Self> {
-        let reading = kept.state.as_uploaded()?;
+    fn from_stored(id: String, stored: StoredAggregate<Document>) -> Option<Self> {
+        let uploaded = stored.state.as_uploaded()?;
         Some(Self {
             id,
-            version: kept.version,
-            status: reading.status().to_string(),
-            file_name: reading.upload.file_name.to_string(),
-            media_type: reading.upload.media_type.to_string(),
-            bytes: reading.upload.bytes,
-            sha256: reading.upload.sha256.as_str().to_owned(),
-            opportunity_id: reading.upload.opportunity_id.as_ref().map(ToString::to_string),
-            created_at: kept.created_at,
-            created_by: kept.created_by,
+            version: stored.version,
+            status: uploaded.status().to_string(),
+            file_name: uploaded.upload.file_name.to_string(),
+            media_type: uploaded.upload.media_type.to_string(),
+            bytes: uploaded.upload.bytes,
+            sha256: uploaded.upload.sha256.as_str().to_owned(),
+            opportunity_id: uploaded.upload.opportunity_id.as_ref().map(ToString::to_string),
+            created_at: stored.created_at,
+            created_by: stored.created_by,
         })
     }
 }
 
-/// The documents of the caller's company, the newest first.
+/// Lists the documents of the caller's company, the newest first.
 #[utoipa::path(get, path = "/api/v1/documents", tag = "documents", params(DocumentListParams), responses(
     (status = 200, body = ListResponse<DocumentView>), (status = 400, body = Problem), (status = 401, body = Problem),
     (status = 403, body = Problem), (status = 429, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn list(
     State(rest): State<Arc<RestState>>,
-    Extension(identity): Extension<Principal>,
+    Extension(principal): Extension<Principal>,
     headers: HeaderMap,
     ValidQuery(query): ValidQuery<DocumentListParams>,
 ) -> Result<Json<ListResponse<DocumentView>>, Problem> {
-    let tenant = tenant_commands::readable_tenant(&identity)?;
+    let tenant = tenant_commands::readable_tenant(&principal)?;
     let (first, after) = (page_size(query.first)?, parse_cursor(query.after.as_deref())?);
     let page = consistent_tenant_views(&rest.stores, &headers)
         .await?
@@ -107,53 +107,54 @@ pub(super) async fn list(
         .await?;
     let next = page.items.last().filter(|_| page.has_more).map(|(_, cursor, _)| cursor.to_string());
     let total = page.total;
-    let items = page.items.into_iter().filter_map(|(id, _, kept)| DocumentView::from_stored(id, kept)).collect();
+    let items = page.items.into_iter().filter_map(|(id, _, stored)| DocumentView::from_stored(id, stored)).collect();
     Ok(Json(ListResponse { items, next, total }))
 }
 
-/// One document of the caller's company.
+/// Returns a document of the caller's company.
 #[utoipa::path(get, operation_id = "one", path = "/api/v1/documents/{id}", tag = "documents", params(("id" = Uuid, Path)), responses(
     (status = 200, body = DocumentView), (status = 400, body = Problem), (status = 401, body = Problem),
     (status = 403, body = Problem), (status = 404, body = Problem), (status = 429, body = Problem),
     (status = 503, body = Problem)))]
 pub(super) async fn get_document(
     State(rest): State<Arc<RestState>>,
-    Extension(identity): Extension<Principal>,
+    Extension(principal): Extension<Principal>,
     headers: HeaderMap,
     PathId(id): PathId,
 ) -> Result<Response, Problem> {
-    let tenant = tenant_commands::readable_tenant(&identity)?;
+    let tenant = tenant_commands::readable_tenant(&principal)?;
     let id = id.to_string();
     let found = consistent_tenant_views(&rest.stores, &headers).await?.get(tenant, &id).await?;
-    let view = found.and_then(|kept| DocumentView::from_stored(id, kept)).ok_or_else(not_found)?;
+    let view = found.and_then(|stored| DocumentView::from_stored(id, stored)).ok_or_else(not_found)?;
     Ok(view_response(&headers, view.version, view))
 }
 
-/// The file itself, under its name. `Range` asks for a part of it, `If-None-Match` for the file only where it is another.
+/// Downloads the file under its name. `Range` selects a part of it; `If-None-Match` avoids downloading an unchanged
+/// file.
 #[utoipa::path(get, path = "/api/v1/documents/{id}/content", tag = "documents", params(("id" = Uuid, Path),
     ("Range" = Option<String>, Header), ("If-Range" = Option<String>, Header), ("If-None-Match" = Option<String>, Header)),
     responses((status = 200, description = "The file", content_type = "*/*"),
-    (status = 206, description = "The part of it that was asked for", content_type = "*/*"),
-    (status = 304, description = "The client has it"), (status = 400, body = Problem), (status = 401, body = Problem),
+    (status = 206, description = "The requested part of the file", content_type = "*/*"),
+    (status = 304, description = "Not modified"), (status = 400, body = Problem), (status = 401, body = Problem),
     (status = 403, body = Problem), (status = 404, body = Problem), (status = 416, body = Problem),
     (status = 429, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn content(
     State(rest): State<Arc<RestState>>,
-    Extension(identity): Extension<Principal>,
+    Extension(principal): Extension<Principal>,
     headers: HeaderMap,
     PathId(id): PathId,
 ) -> Result<Response, Problem> {
-    let tenant = tenant_commands::readable_tenant(&identity)?;
+    let tenant = tenant_commands::readable_tenant(&principal)?;
     let id = id.to_string();
     let found = consistent_tenant_views(&rest.stores, &headers).await?.get::<Document>(tenant, &id).await?;
-    let state = if let Some(kept) = found {
-        kept.state
+    let state = if let Some(stored) = found {
+        stored.state
     } else {
-        // Who has just uploaded it asks for it before the read model shows it: the log does.
-        let known = rest.stores.dispatcher.load_aggregate::<Document>(tenant, &id).await;
-        known.map_err(|error| CommandFailure::unavailable(&error))?.state
+        // Right after an upload the read model may not show the document yet: the event store does.
+        let loaded = rest.stores.dispatcher.load_aggregate::<Document>(tenant, &id).await;
+        loaded.map_err(|error| CommandFailure::unavailable(&error))?.state
     };
-    let upload = state.as_uploaded().map(|reading| reading.upload.clone()).ok_or_else(not_found)?;
+    let upload = state.as_uploaded().map(|uploaded| uploaded.upload.clone()).ok_or_else(not_found)?;
     let content = FileContent {
         key: &upload.object_key,
         tag: upload.sha256.as_str(),
@@ -163,7 +164,7 @@ pub(super) async fn content(
     content.respond(&rest.objects, &headers).await
 }
 
-/// Does away with a document for good; managers may.
+/// Deletes a document permanently; requires the authority of a manager.
 #[utoipa::path(delete, path = "/api/v1/documents/{id}", tag = "documents",
     params(("id" = Uuid, Path), ("If-Match" = Option<String>, Header), ("Idempotency-Key" = Option<String>, Header)),
     responses((status = 204), (status = 400, body = Problem), (status = 401, body = Problem),
@@ -171,14 +172,14 @@ pub(super) async fn content(
     (status = 412, body = Problem), (status = 429, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn delete(
     State(rest): State<Arc<RestState>>,
-    Extension(identity): Extension<Principal>,
+    Extension(principal): Extension<Principal>,
     headers: HeaderMap,
     PathId(id): PathId,
 ) -> Result<Response, Problem> {
-    let conditions = read_preconditions(&headers, &format!("DELETE /api/v1/documents/{id}"))?;
+    let preconditions = read_preconditions(&headers, &format!("DELETE /api/v1/documents/{id}"))?;
     let delete = |stamp| DocumentCommand::Delete { stamp };
-    let done = tenant_commands::dispatch::<Document>(&rest.stores, &identity, &id, &conditions, delete).await?;
-    rest.objects.schedule_removal(ObjectOwner { tenant: identity.tenant().clone(), document: id });
-    let body = ChangeResponse { id: id.to_string(), version: done.version, repeated: done.repeated };
-    change_response(&rest.stores, StatusCode::NO_CONTENT, Document::TYPE, &done.aggregate_id, body).await
+    let outcome = tenant_commands::dispatch::<Document>(&rest.stores, &principal, &id, &preconditions, delete).await?;
+    rest.objects.schedule_removal(ObjectOwner { tenant: principal.tenant().clone(), document: id });
+    let body = ChangeResponse { id: id.to_string(), version: outcome.version, repeated: outcome.repeated };
+    change_response(&rest.stores, StatusCode::NO_CONTENT, Document::TYPE, &outcome.aggregate_id, body).await
 }

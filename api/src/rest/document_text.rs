@@ -1,4 +1,4 @@
-//! `/api/v1/documents/{id}/text`: the text of a document, which a worker has read from its file.
+//! `/api/v1/documents/{id}/text`: the text of a document, which a worker has extracted from its file.
 
 use std::sync::Arc;
 
@@ -29,24 +29,25 @@ use crate::{
     tenant_commands,
 };
 
-/// The longest text that is taken, in bytes.
+/// Longest accepted text, in bytes.
 pub(super) const MAX_TEXT_BYTES: usize = 20 << 20;
 
-/// How a text was read.
+/// How a text was extracted.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DocumentTextParams {
-    /// How many pages it is of.
+    /// Number of pages of the document.
     pages: u32,
-    /// How it was read: `native`, `ocr` or `mixed`.
+    /// Extraction method: `native`, `ocr` or `mixed`.
     method: String,
-    /// The language that it is in, e.g. `en`, as far as is known.
+    /// Language of the text, e.g. `en`, if known.
     #[param(max_length = 20)]
     language: Option<String>,
 }
 
-/// Records the text of a document, which is the body in UTF-8. Machines with the scope `tasks` may; 20 MiB at most.
+/// Records the text of a document. The body is the text in UTF-8, 20 MiB at most. Requires an API key with the scope
+/// `tasks`.
 #[utoipa::path(put, path = "/api/v1/documents/{id}/text", tag = "documents",
     request_body(content = String, content_type = "text/plain"),
     params(("id" = Uuid, Path), DocumentTextParams, ("If-Match" = Option<String>, Header),
@@ -58,36 +59,36 @@ pub(super) struct DocumentTextParams {
     (status = 503, body = Problem)))]
 pub(super) async fn record(
     State(rest): State<Arc<RestState>>,
-    Extension(identity): Extension<Principal>,
+    Extension(principal): Extension<Principal>,
     headers: HeaderMap,
     PathId(id): PathId,
     ValidQuery(query): ValidQuery<DocumentTextParams>,
     body: Body,
 ) -> Result<Response, Problem> {
-    // Before the text is taken in: nobody fills the disk with what they may not record.
-    tenant_commands::require_task_scope(&identity)?;
-    if let Some(refused) = reject_content_encoding(&headers) {
-        return Ok(refused);
+    // Before the body is read: callers must not fill the disk with what they may not record.
+    tenant_commands::require_task_scope(&principal)?;
+    if let Some(response) = reject_content_encoding(&headers) {
+        return Ok(response);
     }
     let method = ExtractionMethod::parse(&query.method).map_err(|reason| invalid_value("method", &reason))?;
     let language = query.language.as_deref().map(LanguageTag::try_new).transpose();
     let language = language.map_err(|reason| invalid_value("language", &reason))?;
-    let body = read_text_body(&rest.objects, body).await.map_err(|failure| storage_problem(&failure))?;
+    let body = read_text_body(&rest.objects, body).await.map_err(|error| storage_problem(&error))?;
     let text = std::str::from_utf8(&body).map_err(|error| invalid_field("body", format!("it is no UTF-8: {error}")))?;
     let characters = u64::try_from(text.chars().count()).unwrap_or(u64::MAX);
     let whole = stream::iter([Ok::<Bytes, std::convert::Infallible>(body.clone())]);
-    let owner = ObjectOwner { tenant: identity.tenant().clone(), document: id };
-    let stored =
-        rest.objects.put(&owner, whole, max_text_bytes()).await.map_err(|failure| storage_problem(&failure))?;
-    let asked = format!("PUT /api/v1/documents/{id}/text {} {} {}", stored.sha256, query.pages, query.method);
-    let conditions = read_preconditions(&headers, &asked)?;
+    let owner = ObjectOwner { tenant: principal.tenant().clone(), document: id };
+    let stored = rest.objects.put(&owner, whole, max_text_bytes()).await.map_err(|error| storage_problem(&error))?;
+    let request_text = format!("PUT /api/v1/documents/{id}/text {} {} {}", stored.sha256, query.pages, query.method);
+    let preconditions = read_preconditions(&headers, &request_text)?;
     let text_key = ObjectKey::try_new(&stored.key).map_err(|reason| invalid_value("body", &reason))?;
     let text = TextExtraction { text_key, pages: query.pages, characters, method, language };
     within_recording_timeout(async {
         let command = |stamp| DocumentCommand::RecordText { text, stamp };
-        let done = tenant_commands::dispatch::<Document>(&rest.stores, &identity, &id, &conditions, command).await?;
-        let body = ChangeResponse { id: id.to_string(), version: done.version, repeated: done.repeated };
-        change_response(&rest.stores, StatusCode::OK, Document::TYPE, &done.aggregate_id, body).await
+        let outcome =
+            tenant_commands::dispatch::<Document>(&rest.stores, &principal, &id, &preconditions, command).await?;
+        let body = ChangeResponse { id: id.to_string(), version: outcome.version, repeated: outcome.repeated };
+        change_response(&rest.stores, StatusCode::OK, Document::TYPE, &outcome.aggregate_id, body).await
     })
     .await
 }
@@ -96,7 +97,7 @@ fn max_text_bytes() -> u64 {
     u64::try_from(MAX_TEXT_BYTES).unwrap_or(u64::MAX)
 }
 
-/// The whole body, which may take as long as it goes on.
+/// Reads the whole body, which may take as long as data arrives.
 async fn read_text_body(objects: &ObjectStore, body: Body) -> Result<Bytes, ObjectStoreError> {
     let mut body = enforce_progress(body.into_data_stream(), objects.required_progress());
     let mut whole = Vec::new();
@@ -110,21 +111,21 @@ async fn read_text_body(objects: &ObjectStore, body: Body) -> Result<Bytes, Obje
     Ok(whole.into())
 }
 
-/// The text of a document, once it was read.
+/// Returns the text of a document, once it has been extracted.
 #[utoipa::path(get, operation_id = "shown", path = "/api/v1/documents/{id}/text", tag = "documents", params(("id" = Uuid, Path)), responses(
     (status = 200, description = "The text", content_type = "text/plain"), (status = 400, body = Problem),
     (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
     (status = 429, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn get_document_text(
     State(rest): State<Arc<RestState>>,
-    Extension(identity): Extension<Principal>,
+    Extension(principal): Extension<Principal>,
     headers: HeaderMap,
     PathId(id): PathId,
 ) -> Result<Response, Problem> {
-    let tenant = tenant_commands::readable_tenant(&identity)?;
+    let tenant = tenant_commands::readable_tenant(&principal)?;
     let found = consistent_tenant_views(&rest.stores, &headers).await?.get::<Document>(tenant, &id.to_string()).await?;
-    let text = found.and_then(|kept| kept.state.as_uploaded()?.text.clone()).ok_or_else(not_found)?;
-    // The key ends with the hash of what is in it.
+    let text = found.and_then(|stored| stored.state.as_uploaded()?.text.clone()).ok_or_else(not_found)?;
+    // The key ends with the hash of the content.
     let tag = text.text_key.as_str().rsplit('/').next().unwrap_or_default();
     let media_type = "text/plain; charset=utf-8";
     FileContent { key: &text.text_key, tag, media_type, file_name: None }.respond(&rest.objects, &headers).await

@@ -1,4 +1,4 @@
-//! What a request says, or the problem with it.
+//! Extractors of request data, with a problem for each invalid part.
 
 use axum::{
     Json,
@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::http::problem::Problem;
 
-/// A body in JSON.
+/// A JSON body, or a problem.
 pub(super) struct ValidJson<T>(pub(super) T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for ValidJson<T> {
@@ -20,23 +20,22 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for ValidJson<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         match Json::<T>::from_request(request, state).await {
-            Ok(Json(sent)) => Ok(Self(sent)),
+            Ok(Json(body)) => Ok(Self(body)),
             Err(rejection) => Err(body_problem(&rejection)),
         }
     }
 }
 
-/// The problem with a body.
 pub(super) fn body_problem(rejection: &JsonRejection) -> Problem {
     let status = match rejection.status() {
-        // Well-formed, but not what is taken: the same to a client as what is not well-formed.
+        // Well-formed but not acceptable: reported to clients like malformed JSON.
         StatusCode::UNPROCESSABLE_ENTITY => StatusCode::BAD_REQUEST,
         status => status,
     };
     Problem::new(status, "INVALID_INPUT", rejection.body_text())
 }
 
-/// What stands behind the question mark.
+/// The query string, or a problem.
 pub(super) struct ValidQuery<T>(pub(super) T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for ValidQuery<T> {
@@ -44,13 +43,13 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for ValidQuery<T> 
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         match Query::<T>::from_request_parts(parts, state).await {
-            Ok(Query(asked)) => Ok(Self(asked)),
+            Ok(Query(query)) => Ok(Self(query)),
             Err(rejection) => Err(Problem::new(StatusCode::BAD_REQUEST, "INVALID_INPUT", rejection.body_text())),
         }
     }
 }
 
-/// An id in the path.
+/// The UUID in the path, or a problem.
 pub(super) struct PathId(pub(super) Uuid);
 
 impl<S: Send + Sync> FromRequestParts<S> for PathId {
@@ -64,40 +63,40 @@ impl<S: Send + Sync> FromRequestParts<S> for PathId {
     }
 }
 
-/// A bad value in a field.
+/// A problem with the value of a field.
 pub(super) fn invalid_value(field: &str, reason: &InvalidValue) -> Problem {
     invalid_field(field, reason.to_string())
 }
 
-/// A field that is wrong for a reason of the API itself.
+/// A problem with a field, for a reason of the API rather than the domain.
 pub(super) fn invalid_field(field: &str, reason: impl Into<String>) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "INVALID_INPUT", reason).in_field(field)
 }
 
-/// How a client wants to be answered (RFC 7240).
+/// Preferences of the client (RFC 7240).
 pub(crate) const PREFER: HeaderName = HeaderName::from_static("prefer");
 
-/// What of it was done.
+/// The preferences that were applied.
 pub(crate) const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
-/// Whether a request prefers that, among whatever else it prefers.
+/// Whether a request has this preference, possibly among others.
 pub(super) fn prefers(headers: &HeaderMap, preference: &str) -> bool {
     let lines = headers.get_all(PREFER).iter().filter_map(|line| line.to_str().ok());
     let named = lines.flat_map(|line| line.split(',')).map(|one| one.split([';', '=']).next().unwrap_or_default());
     named.map(str::trim).any(|name| name.eq_ignore_ascii_case(preference))
 }
 
-/// The entity tags of a list, without their quotes and without telling weak ones apart: ours are versions, which mean the
-/// same however an answer was packed on its way.
+/// The entity tags of a list, without quotes and weakness: ours are versions, which mean the same in every encoding of
+/// a response.
 pub(super) fn entity_tags(list: &str) -> impl Iterator<Item = &str> {
-    // Ours hold no comma.
+    // Our tags contain no comma.
     list.split(',').map(str::trim).filter(|tag| !tag.is_empty()).map(|tag| {
         let strong = tag.strip_prefix("W/").or_else(|| tag.strip_prefix("w/")).unwrap_or(tag);
         strong.trim_matches('"')
     })
 }
 
-/// The versions that `If-Match` allows; `None` where it allows any.
+/// The versions that `If-Match` allows; `None` where it allows any or is missing.
 fn expected_versions(headers: &HeaderMap) -> Result<Option<Vec<u64>>, Problem> {
     let mut versions = vec![];
     for line in headers.get_all(header::IF_MATCH) {
@@ -112,13 +111,13 @@ fn expected_versions(headers: &HeaderMap) -> Result<Option<Vec<u64>>, Problem> {
     Ok(headers.contains_key(header::IF_MATCH).then_some(versions))
 }
 
-/// What a change has to find: `If-Match` and `Idempotency-Key`, the latter for what is `asked`.
-pub(super) fn read_preconditions(headers: &HeaderMap, asked: &str) -> Result<CommandPreconditions, Problem> {
+/// The preconditions of a change: `If-Match` and `Idempotency-Key`, the latter bound to `request_text`.
+pub(super) fn read_preconditions(headers: &HeaderMap, request_text: &str) -> Result<CommandPreconditions, Problem> {
     let key = headers.get("idempotency-key").map(|value| value.to_str());
     let key = key.transpose().map_err(|_| invalid_field("idempotency-key", "the header is no plain text"))?;
-    let once = key.map(|key| IdempotencyKey::try_new(key, asked)).transpose();
-    let once = once.map_err(|reason| invalid_value("Idempotency-Key", &reason))?;
-    Ok(CommandPreconditions { expected_versions: expected_versions(headers)?, idempotency_key: once })
+    let idempotency_key = key.map(|key| IdempotencyKey::try_new(key, request_text)).transpose();
+    let idempotency_key = idempotency_key.map_err(|reason| invalid_value("Idempotency-Key", &reason))?;
+    Ok(CommandPreconditions { expected_versions: expected_versions(headers)?, idempotency_key })
 }
 
 #[cfg(test)]

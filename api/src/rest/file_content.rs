@@ -1,4 +1,4 @@
-//! Answers with a file: under its name, in ranges, and only where the client does not have it yet.
+//! Responses with a file: with its name, in ranges, or 304 where the client has it.
 
 use std::io::SeekFrom;
 
@@ -17,57 +17,56 @@ use tokio_util::io::ReaderStream;
 use super::{content_disposition, responses::not_found};
 use crate::{http::problem::Problem, object_store::ObjectStore, tenant_commands::CommandFailure};
 
-/// A file, and how it is shown.
+/// A file, and how it is presented.
 pub(super) struct FileContent<'a> {
-    /// Where it is held.
+    /// Key in the object store.
     pub(super) key: &'a ObjectKey,
-    /// What tells it from others: its hash.
+    /// Entity tag without quotes: the hash of the content.
     pub(super) tag: &'a str,
-    /// What kind of file it is.
     pub(super) media_type: &'a str,
-    /// What it is called, where it is to be kept under that name.
+    /// Name under which clients save the file; `None` for content that is not saved.
     pub(super) file_name: Option<&'a str>,
 }
 
 impl FileContent<'_> {
-    /// The file, or the part of it that is asked for; 304 where the client has it.
-    pub(super) async fn respond(&self, objects: &ObjectStore, asked: &HeaderMap) -> Result<Response, Problem> {
-        let away = |error: std::io::Error| Problem::from(CommandFailure::unavailable(&error));
-        let mut file = objects.get(self.key.as_str()).await.map_err(away)?.ok_or_else(not_found)?;
-        let length = file.metadata().await.map_err(away)?.len();
+    /// Responds with the file or the requested range, 304 where the client has it, or 416 for a range outside of it.
+    pub(super) async fn respond(&self, objects: &ObjectStore, headers: &HeaderMap) -> Result<Response, Problem> {
+        let unavailable = |error: std::io::Error| Problem::from(CommandFailure::unavailable(&error));
+        let mut file = objects.get(self.key.as_str()).await.map_err(unavailable)?.ok_or_else(not_found)?;
+        let length = file.metadata().await.map_err(unavailable)?.len();
         let tag = format!("\"{}\"", self.tag);
-        if matches_entity_tag(asked, header::IF_NONE_MATCH.as_str(), &tag) {
-            let mut answer = StatusCode::NOT_MODIFIED.into_response();
-            self.write_headers(answer.headers_mut(), &tag);
-            return Ok(answer);
+        if matches_entity_tag(headers, header::IF_NONE_MATCH.as_str(), &tag) {
+            let mut response = StatusCode::NOT_MODIFIED.into_response();
+            self.write_headers(response.headers_mut(), &tag);
+            return Ok(response);
         }
-        let mut answer = match requested_range(asked, &tag, length) {
+        let mut response = match requested_range(headers, &tag, length) {
             RequestedRange::All => stream_part(file, length, StatusCode::OK),
             RequestedRange::Part { first, last } => {
-                file.seek(SeekFrom::Start(first)).await.map_err(away)?;
-                let mut answer = stream_part(file, last - first + 1, StatusCode::PARTIAL_CONTENT);
-                insert_header(answer.headers_mut(), header::CONTENT_RANGE, &format!("bytes {first}-{last}/{length}"));
-                answer
+                file.seek(SeekFrom::Start(first)).await.map_err(unavailable)?;
+                let mut response = stream_part(file, last - first + 1, StatusCode::PARTIAL_CONTENT);
+                insert_header(response.headers_mut(), header::CONTENT_RANGE, &format!("bytes {first}-{last}/{length}"));
+                response
             }
             RequestedRange::Unsatisfiable => {
                 let detail = format!("the file has {length} bytes, and none in that range");
                 let problem = Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, "RANGE_NOT_SATISFIABLE", detail);
-                let mut answer = problem.into_response();
-                insert_header(answer.headers_mut(), header::CONTENT_RANGE, &format!("bytes */{length}"));
-                return Ok(answer);
+                let mut response = problem.into_response();
+                insert_header(response.headers_mut(), header::CONTENT_RANGE, &format!("bytes */{length}"));
+                return Ok(response);
             }
         };
-        self.write_headers(answer.headers_mut(), &tag);
-        insert_header(answer.headers_mut(), header::CONTENT_TYPE, self.media_type);
-        Ok(answer)
+        self.write_headers(response.headers_mut(), &tag);
+        insert_header(response.headers_mut(), header::CONTENT_TYPE, self.media_type);
+        Ok(response)
     }
 
     fn write_headers(&self, headers: &mut HeaderMap, tag: &str) {
         insert_header(headers, header::ETAG, tag);
         headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-        // Of one company and nobody else; asked about each time, since it may be deleted.
+        // Private to a company; revalidated each time, since the file may be deleted.
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
-        // What others uploaded is never run by a browser as if it were ours.
+        // Browsers must not run uploaded content with the origin of this site.
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox"));
         if let Some(name) = self.file_name {
@@ -78,9 +77,9 @@ impl FileContent<'_> {
 
 fn stream_part(file: File, length: u64, status: StatusCode) -> Response {
     let body = Body::from_stream(ReaderStream::new(file.take(length)));
-    let mut answer = (status, body).into_response();
-    answer.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-    answer
+    let mut response = (status, body).into_response();
+    response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    response
 }
 
 fn insert_header(headers: &mut HeaderMap, name: header::HeaderName, value: &str) {
@@ -89,7 +88,6 @@ fn insert_header(headers: &mut HeaderMap, name: header::HeaderName, value: &str)
     }
 }
 
-/// What of a file is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum RequestedRange {
     All,
@@ -97,18 +95,18 @@ enum RequestedRange {
         first: u64,
         last: u64,
     },
-    /// A range in which there is nothing.
+    /// The range contains no byte of the file.
     Unsatisfiable,
 }
 
-/// Which range is asked for (RFC 9110, section 14). Several at once, and what is no range, are all of it: whoever asks
-/// for a range has to be ready for that.
-fn requested_range(asked: &HeaderMap, tag: &str, length: u64) -> RequestedRange {
-    // A part of another file than the client has is of no use to it.
-    if asked.contains_key(header::IF_RANGE) && header_text(asked, header::IF_RANGE.as_str()) != Some(tag) {
+/// Parses the range of a request (RFC 9110, section 14). Several ranges and invalid ones mean the whole file, which
+/// clients that send a range must accept.
+fn requested_range(headers: &HeaderMap, tag: &str, length: u64) -> RequestedRange {
+    // A part of another version of the file is of no use to the client.
+    if headers.contains_key(header::IF_RANGE) && header_text(headers, header::IF_RANGE.as_str()) != Some(tag) {
         return RequestedRange::All;
     }
-    let range = header_text(asked, header::RANGE.as_str()).and_then(|range| {
+    let range = header_text(headers, header::RANGE.as_str()).and_then(|range| {
         let (unit, range) = range.split_once('=')?;
         range.split_once('-').filter(|_| unit.trim().eq_ignore_ascii_case("bytes"))
     });
@@ -119,7 +117,7 @@ fn requested_range(asked: &HeaderMap, tag: &str, length: u64) -> RequestedRange 
     let (first, last) = match (first.parse::<u64>(), last.parse::<u64>()) {
         (Ok(first), Ok(last)) if first <= last => (first, last.min(end)),
         (Ok(first), Err(_)) if last.is_empty() => (first, end),
-        // The last so many bytes.
+        // Suffix range: the last bytes.
         (Err(_), Ok(0)) if first.is_empty() => return RequestedRange::Unsatisfiable,
         (Err(_), Ok(suffix)) if first.is_empty() => (length.saturating_sub(suffix), end),
         _ => return RequestedRange::All,
@@ -127,9 +125,9 @@ fn requested_range(asked: &HeaderMap, tag: &str, length: u64) -> RequestedRange 
     if first < length { RequestedRange::Part { first, last } } else { RequestedRange::Unsatisfiable }
 }
 
-/// Whether a list of entity tags has that one, or all; the weak form of one is as good where nothing is changed.
-fn matches_entity_tag(asked: &HeaderMap, name: &str, tag: &str) -> bool {
-    let lists = asked.get_all(name).iter().filter_map(|list| list.to_str().ok());
+/// Whether a list of entity tags contains this one or `*`; weak comparison, as the request changes nothing.
+fn matches_entity_tag(headers: &HeaderMap, name: &str, tag: &str) -> bool {
+    let lists = headers.get_all(name).iter().filter_map(|list| list.to_str().ok());
     let mut tags = lists.flat_map(|list| list.split(',')).map(str::trim);
     tags.any(|listed| listed == "*" || listed.strip_prefix("W/").unwrap_or(listed) == tag)
 }

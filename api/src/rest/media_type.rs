@@ -1,9 +1,9 @@
-//! What kind of file it is: what its sender says, as far as its first bytes bear it out.
+//! Media types of uploads: the sender's claim, as far as the file's first bytes are consistent with it.
 
-/// What is said where nothing is known.
+/// The media type of files of unknown content.
 pub(super) const UNKNOWN_MEDIA_TYPE: &str = "application/octet-stream";
 
-/// How kinds of files begin.
+/// Signatures of file formats.
 const SIGNATURES: [(&[u8], &str); 14] = [
     (b"\x89PNG\r\n\x1a\n", "image/png"),
     (b"\xff\xd8\xff", "image/jpeg"),
@@ -21,7 +21,7 @@ const SIGNATURES: [(&[u8], &str); 14] = [
     (b"\x7fELF", "application/x-executable"),
 ];
 
-/// How texts begin that a browser would run.
+/// Prefixes of texts that a browser might run.
 const MARKUP_PREFIXES: [(&str, &str); 8] = [
     ("<!doctype html", "text/html"),
     ("<html", "text/html"),
@@ -33,11 +33,11 @@ const MARKUP_PREFIXES: [(&str, &str); 8] = [
     ("<?xml", "application/xml"),
 ];
 
-/// A PDF may have a few bytes before its first line.
+/// A PDF may have a few bytes before its header; the header is searched for in this many.
 const PDF_SEARCH_BYTES: usize = 1_024;
 
-/// The kind that goes on record for a file that begins like that: the sender's word where it can be true, else what the
-/// file itself says, else nothing.
+/// The media type to record: the sender's claim where it is consistent with the first bytes, else the detected type,
+/// else [`UNKNOWN_MEDIA_TYPE`].
 pub(super) fn resolve_media_type(claimed: &str, head: &[u8]) -> String {
     let claimed = claimed.to_ascii_lowercase();
     let is_claim = !matches!(
@@ -53,7 +53,7 @@ pub(super) fn resolve_media_type(claimed: &str, head: &[u8]) -> String {
     }
 }
 
-/// The kind under which a file is served: what a browser might run is bytes to it.
+/// The media type under which a file is served: types that a browser might run are served as bytes.
 pub(super) fn served_media_type(recorded: &str) -> &str {
     let is_inert = matches!(
         recorded,
@@ -86,7 +86,7 @@ fn detect_media_type(head: &[u8]) -> Option<&'static str> {
     MARKUP_PREFIXES.iter().find(|(begin, _)| begins(begin)).map(|(_, kind)| *kind)
 }
 
-/// Whether what is claimed can begin like something that was found: many formats are archives of XML.
+/// Whether a claimed type is consistent with a detected one: many formats are archives of XML.
 fn is_compatible(claimed: &str, found: &str) -> bool {
     let has = |parts: &[&str]| parts.iter().any(|part| claimed.contains(part));
     claimed == found
@@ -112,7 +112,7 @@ fn is_compatible(claimed: &str, found: &str) -> bool {
         }
 }
 
-/// Whether files of that kind always begin with something by which they are known.
+/// Whether files of the claimed type always begin with a known signature.
 fn has_signature(claimed: &str) -> bool {
     const KNOWN: [&str; 11] = [
         "pdf",
@@ -137,7 +137,8 @@ fn is_textual(claimed: &str) -> bool {
         || claimed.ends_with("xml")
 }
 
-/// Whether it can be text: some letters of older encodings, and no zero bytes but those of UTF-16.
+/// Whether the bytes can be text, also in an older encoding: UTF-16, or no control characters but white space, escape
+/// and backspace.
 fn is_text(head: &[u8]) -> bool {
     let is_utf16 = head.starts_with(b"\xff\xfe") || head.starts_with(b"\xfe\xff");
     let is_control = |byte: &u8| *byte < 0x20 && !b"\t\n\r\x0c\x1b\x08".contains(byte);

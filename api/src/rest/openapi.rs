@@ -1,4 +1,4 @@
-//! The description of the REST API, as `OpenAPI` has it.
+//! The `OpenAPI` description of the REST API.
 
 use axum::{
     Json,
@@ -13,10 +13,10 @@ use utoipa::{
 use super::{analytics, document, document_text, ingest, opportunity, resource, upload};
 use crate::{http::problem::Problem, tenant_commands::CommandFailure};
 
-/// The description.
+/// The API description before its error content is marked.
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "MedContractHub", description = "What is not asked in GraphQL (`/graphql`)."),
+    info(title = "MedContractHub", description = "What is not offered over GraphQL (`/graphql`)."),
     paths(
         opportunity::list,
         opportunity::get_opportunity,
@@ -40,7 +40,7 @@ use crate::{http::problem::Problem, tenant_commands::CommandFailure};
 )]
 struct ApiDescription;
 
-/// Tokens and keys go the same way.
+/// Bearer authentication, for tokens and API keys alike.
 struct BearerSecurity;
 
 impl Modify for BearerSecurity {
@@ -53,7 +53,7 @@ impl Modify for BearerSecurity {
     }
 }
 
-/// Problems have a kind of content of their own (RFC 9457).
+/// Problems have a media type of their own (RFC 9457).
 fn mark_problem_content(description: &mut Value) {
     let operations = description["paths"].as_object_mut().into_iter().flat_map(|paths| paths.values_mut());
     let operations = operations.filter_map(Value::as_object_mut).flat_map(|path| path.values_mut());
@@ -67,10 +67,10 @@ fn mark_problem_content(description: &mut Value) {
     }
 }
 
-/// The description, as it is served and as it stands in `api/openapi.json`.
+/// The `OpenAPI` description, as it is served and as it is stored in `api/openapi.json`.
 ///
 /// # Errors
-/// [`serde_json::Error`] when it has no form in JSON: never, as it is made of texts.
+/// [`serde_json::Error`] when it cannot be serialized; that does not happen, as it consists of texts.
 pub fn openapi_document() -> serde_json::Result<Value> {
     let mut description = serde_json::to_value(ApiDescription::openapi())?;
     mark_problem_content(&mut description);

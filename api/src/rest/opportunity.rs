@@ -25,29 +25,29 @@ use super::{
 };
 use crate::http::problem::Problem;
 
-/// Longest text that is searched for, in characters.
+/// Longest search text, in characters.
 const MAX_TEXT_CHARS: usize = 500;
 
-/// Which page of which opportunities.
+/// Selects a page of opportunities.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct OpportunityListParams {
-    /// How many; 20 where nothing is said.
+    /// Entries on the page; 20 by default.
     #[param(minimum = 1, maximum = 100)]
     first: Option<u32>,
-    /// `next` of the page before.
+    /// `next` of the previous page.
     after: Option<String>,
-    /// Words that must all occur in title, number or text.
+    /// Words that must all occur in title, solicitation number or text.
     #[param(max_length = 500)]
     text: Option<String>,
-    /// Only of the department with this code, e.g. `036`.
+    /// Department code, e.g. `036`.
     agency: Option<String>,
-    /// Only with NAICS codes that begin so.
+    /// Prefix of the NAICS code.
     naics: Option<String>,
-    /// Only those that were published from then on.
+    /// Earliest publication time.
     posted_from: Option<DateTime<Utc>>,
-    /// Only those that were published until then.
+    /// Latest publication time.
     posted_to: Option<DateTime<Utc>>,
 }
 
@@ -58,29 +58,29 @@ pub(super) struct OpportunityListParams {
 pub(super) struct OpportunityListEntry {
     /// Department code and solicitation number.
     id: String,
-    /// How many changes are on record.
+    /// Version: the number of recorded changes.
     version: u64,
-    /// Its title.
+    /// Title of the current notice.
     title: String,
-    /// The kind of the current notice.
+    /// Type of the current notice.
     notice_type: String,
-    /// The department's code.
+    /// Code of the department.
     agency_code: String,
-    /// The department's name.
+    /// Name of the department.
     agency_name: String,
-    /// The agency's own number.
+    /// The agency's solicitation number.
     solicitation_number: Option<String>,
-    /// For whom it is set aside.
+    /// Set-aside, if any.
     set_aside: Option<String>,
-    /// The industry, by its NAICS code.
+    /// NAICS code of the industry.
     naics: Option<String>,
     /// When the current notice was published.
     posted_at: DateTime<Utc>,
-    /// Until when responses are taken.
+    /// Deadline for responses.
     response_deadline: Option<DateTime<Utc>>,
-    /// How many awards are on record.
+    /// Number of awards.
     awards: u64,
-    /// What they are worth together, in cents, where amounts are known.
+    /// Total of the known award amounts, in cents.
     awarded_cents: Option<i64>,
 }
 
@@ -90,27 +90,27 @@ pub(super) struct OpportunityListEntry {
 pub(super) struct OpportunityDetail {
     /// Department code and solicitation number.
     id: String,
-    /// How many changes are on record; also the `ETag`.
+    /// Version: the number of recorded changes; also the `ETag`.
     version: u64,
-    /// How far it has come: `open`, `awarded`, `cancelled` or `archived`.
+    /// Status: `open`, `awarded`, `cancelled` or `archived`.
     status: String,
-    /// Its title.
+    /// Title of the current notice.
     title: String,
     /// The text of the current notice.
     description: Option<String>,
-    /// The department's code.
+    /// Code of the department.
     agency_code: String,
-    /// The department's name.
+    /// Name of the department.
     agency_name: String,
     /// SAM.gov's id of the current notice.
     notice_id: String,
     /// When the current notice was published.
     posted_at: DateTime<Utc>,
-    /// Until when responses are taken.
+    /// Deadline for responses.
     response_deadline: Option<DateTime<Utc>>,
-    /// How many awards are on record.
+    /// Number of awards.
     awards: usize,
-    /// What they are worth together, in cents, where amounts are known.
+    /// Total of the known award amounts, in cents.
     awarded_cents: Option<i64>,
 }
 
@@ -153,7 +153,7 @@ impl From<OpportunityView> for OpportunityDetail {
     }
 }
 
-/// Opportunities, the newest notice first.
+/// Lists opportunities, the latest notice first.
 #[utoipa::path(get, path = "/api/v1/opportunities", tag = "opportunities", params(OpportunityListParams), responses(
     (status = 200, body = ListResponse<OpportunityListEntry>), (status = 400, body = Problem), (status = 401, body = Problem),
     (status = 429, body = Problem), (status = 503, body = Problem)))]
@@ -170,10 +170,10 @@ pub(super) async fn list(
     if query.text.as_ref().is_some_and(|text| text.chars().count() > MAX_TEXT_CHARS) {
         return Err(invalid_field("text", format!("text is longer than {MAX_TEXT_CHARS} characters")));
     }
-    let one = |value: Option<String>| value.filter(|value| !value.trim().is_empty()).into_iter().collect();
+    let single = |value: Option<String>| value.filter(|value| !value.trim().is_empty()).into_iter().collect();
     let filter = OpportunityCriteria {
-        agencies: one(query.agency),
-        naics: one(query.naics),
+        agencies: single(query.agency),
+        naics: single(query.naics),
         posted: TimeRange { from: query.posted_from, to: query.posted_to },
         ..OpportunityCriteria::default()
     };
@@ -185,7 +185,7 @@ pub(super) async fn list(
     Ok(Json(ListResponse { next, total: page.total, items: page.items.into_iter().map(Into::into).collect() }))
 }
 
-/// One opportunity.
+/// Returns an opportunity.
 #[utoipa::path(get, operation_id = "one", path = "/api/v1/opportunities/{id}", tag = "opportunities",
     params(("id" = String, Path, description = "Department code and solicitation number, e.g. `097:SPE4A726RX326`")),
     responses((status = 200, body = OpportunityDetail), (status = 400, body = Problem), (status = 401, body = Problem),

@@ -1,4 +1,4 @@
-//! `POST /api/v1/documents`: takes a file in, as the body or in a form.
+//! `POST /api/v1/documents`: uploads a file, as the body or in a form.
 
 use std::{sync::Arc, time::Duration};
 
@@ -31,28 +31,28 @@ use crate::{
     tenant_commands::{self, CommandFailure},
 };
 
-/// How long it may take to put a file on record that is on the disk.
+/// Time limit for recording a file that is already on disk.
 pub(super) const RECORDING_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// The most bytes of a form beside its file, and of each of its fields.
+/// Most bytes of a form besides its file, and of each of its fields.
 const MAX_FORM_BYTES: u64 = 64 << 10;
 const MAX_FIELD_BYTES: u64 = 2 << 10;
 
-/// What a file is.
+/// Describes an uploaded file.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct UploadParams {
-    /// What it is called, without folders; where it is left out, `filename*` or `filename` of `Content-Disposition` says it.
+    /// File name without folders; by default `filename*` or `filename` of `Content-Disposition`.
     #[param(min_length = 1, max_length = 255)]
     file_name: Option<String>,
-    /// The opportunity that it belongs to; a form may have it as a field.
+    /// The opportunity that it belongs to; in a form it may be a field.
     opportunity_id: Option<String>,
 }
 
-/// Uploads a file; contributors may, 100 MiB at most. The file is the body and `Content-Type` says what kind of file it is,
-/// or it is the file of a form (`multipart/form-data`). Its first bytes are looked at: a kind that they do not bear out is
-/// not recorded. An upload may take as long as it goes on: 64 KiB have to come every 15 s.
+/// Uploads a file of 100 MiB at most; requires the authority of a contributor. The file is the body, with its media
+/// type in `Content-Type`, or the file of a form (`multipart/form-data`). The media type is recorded only if the first
+/// bytes are consistent with it. An upload may take as long as 64 KiB arrive every 15 s.
 #[utoipa::path(post, path = "/api/v1/documents", tag = "documents",
     request_body(content = String, content_type = "application/octet-stream"),
     params(UploadParams, ("Idempotency-Key" = Option<String>, Header), ("Content-Disposition" = Option<String>, Header)),
@@ -62,20 +62,20 @@ pub(super) struct UploadParams {
     (status = 503, body = Problem)))]
 pub(super) async fn upload(
     State(rest): State<Arc<RestState>>,
-    Extension(identity): Extension<Principal>,
+    Extension(principal): Extension<Principal>,
     headers: HeaderMap,
     ValidQuery(query): ValidQuery<UploadParams>,
     body: Body,
 ) -> Result<Response, Problem> {
-    // Before the file is taken in: nobody fills the disk with what they may not upload.
-    tenant_commands::require_contributor(&identity)?;
-    if let Some(refused) = reject_content_encoding(&headers) {
-        return Ok(refused);
+    // Before the file is received: callers must not fill the disk with what they may not upload.
+    tenant_commands::require_contributor(&principal)?;
+    if let Some(rejection) = reject_content_encoding(&headers) {
+        return Ok(rejection);
     }
     let named = query.file_name.as_deref().map(read_file_name).transpose()?;
     let opportunity_id = query.opportunity_id.as_deref().map(read_opportunity_id).transpose()?;
-    let id = tenant_commands::new_id(&identity, "document", None, &read_preconditions(&headers, "")?);
-    let owner = ObjectOwner { tenant: identity.tenant().clone(), document: id };
+    let id = tenant_commands::new_id(&principal, "document", None, &read_preconditions(&headers, "")?);
+    let owner = ObjectOwner { tenant: principal.tenant().clone(), document: id };
     let received = receive_file(&rest.objects, &owner, &headers, body).await?;
 
     let stored = received.stored;
@@ -93,8 +93,8 @@ pub(super) async fn upload(
     };
     let media_type = media_type::resolve_media_type(&received.media_type, &stored.head);
     let named_after = opportunity_id.as_ref().map(ToString::to_string).unwrap_or_default();
-    let asked = format!("POST /api/v1/documents {file_name} {} {named_after}", stored.sha256);
-    let conditions = read_preconditions(&headers, &asked)?;
+    let request_text = format!("POST /api/v1/documents {file_name} {} {named_after}", stored.sha256);
+    let preconditions = read_preconditions(&headers, &request_text)?;
     let upload = UploadedFile {
         file_name,
         media_type: MediaType::try_new(&media_type).map_err(|reason| invalid_value("Content-Type", &reason))?,
@@ -103,50 +103,51 @@ pub(super) async fn upload(
         object_key: ObjectKey::try_new(&stored.key).map_err(|reason| invalid_value("body", &reason))?,
         opportunity_id,
     };
-    // A file that is refused now, or of which nobody knows, is removed by the sweep.
+    // A file whose command is refused or whose outcome is unknown is removed by the sweeper.
     within_recording_timeout(async {
         let upload = |stamp| DocumentCommand::Upload { upload, stamp };
-        let done = tenant_commands::dispatch::<Document>(&rest.stores, &identity, &id, &conditions, upload).await?;
-        let body = ChangeResponse { id: id.to_string(), version: done.version, repeated: done.repeated };
-        change_response(&rest.stores, StatusCode::CREATED, Document::TYPE, &done.aggregate_id, body).await
+        let outcome =
+            tenant_commands::dispatch::<Document>(&rest.stores, &principal, &id, &preconditions, upload).await?;
+        let body = ChangeResponse { id: id.to_string(), version: outcome.version, repeated: outcome.repeated };
+        change_response(&rest.stores, StatusCode::CREATED, Document::TYPE, &outcome.aggregate_id, body).await
     })
     .await
 }
 
-/// Ends what takes too long, once a body is taken in: requests with long bodies have no other end.
+/// Limits the time to record a received body: the request timeout does not apply to uploads.
 pub(super) async fn within_recording_timeout(
     recording: impl Future<Output = Result<Response, Problem>>,
 ) -> Result<Response, Problem> {
-    let away = || Problem::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", "it took too long, try again");
-    tokio::time::timeout(RECORDING_TIMEOUT, recording).await.unwrap_or_else(|_| Err(away()))
+    let timed_out = || Problem::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", "it took too long, try again");
+    tokio::time::timeout(RECORDING_TIMEOUT, recording).await.unwrap_or_else(|_| Err(timed_out()))
 }
 
-/// What came of a file that is not held.
-pub(super) fn storage_problem(failure: &ObjectStoreError) -> Problem {
-    let refused = |status, code| Problem::new(status, code, failure.to_string());
-    match failure {
-        ObjectStoreError::TooLong(_) => refused(StatusCode::PAYLOAD_TOO_LARGE, "TOO_LARGE"),
-        ObjectStoreError::TooSlow { .. } => refused(StatusCode::REQUEST_TIMEOUT, "TOO_SLOW"),
+/// The problem for a file that could not be stored.
+pub(super) fn storage_problem(error: &ObjectStoreError) -> Problem {
+    let rejection = |status, code| Problem::new(status, code, error.to_string());
+    match error {
+        ObjectStoreError::TooLong(_) => rejection(StatusCode::PAYLOAD_TOO_LARGE, "TOO_LARGE"),
+        ObjectStoreError::TooSlow { .. } => rejection(StatusCode::REQUEST_TIMEOUT, "TOO_SLOW"),
         ObjectStoreError::Interrupted | ObjectStoreError::InvalidForm(_) => {
-            refused(StatusCode::BAD_REQUEST, "INVALID_INPUT")
+            rejection(StatusCode::BAD_REQUEST, "INVALID_INPUT")
         }
-        ObjectStoreError::Io(_) => CommandFailure::unavailable(failure).into(),
+        ObjectStoreError::Io(_) => CommandFailure::unavailable(error).into(),
     }
 }
 
-/// Refuses a body that is compressed for the way: what would be kept is not the file.
+/// Refuses a body with a content encoding: what would be stored is not the file.
 pub(super) fn reject_content_encoding(headers: &HeaderMap) -> Option<Response> {
     let encodings = headers.get_all(header::CONTENT_ENCODING).iter();
     let mut encodings = encodings.flat_map(|value| value.to_str().unwrap_or("unknown").split(','));
     let encoding = encodings.find(|encoding| !matches!(encoding.trim(), "" | "identity"))?.trim();
-    let detail = format!("a file is taken as it is, and not with Content-Encoding {encoding:.40}");
-    let mut refused =
+    let detail = format!("a file must be sent without Content-Encoding, not with {encoding:.40}");
+    let mut rejection =
         Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", detail).into_response();
-    refused.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    Some(refused)
+    rejection.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    Some(rejection)
 }
 
-/// A file that was taken in, and what came with it.
+/// A received file, and what was sent with it.
 struct ReceivedFile {
     stored: StoredObject,
     file_name: Option<String>,
@@ -170,11 +171,11 @@ async fn receive_file(
         let detail = "a file is taken as the body, or in a form of the kind multipart/form-data";
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", detail));
     }
-    // Before anything is written: what is no media type is the client's mistake.
+    // Checked before anything is written: an invalid media type is the client's mistake.
     if !essence.is_empty() {
         MediaType::try_new(&essence).map_err(|reason| invalid_value("Content-Type", &reason))?;
     }
-    let stored = objects.put(owner, body, MAX_FILE_BYTES).await.map_err(|failure| storage_problem(&failure))?;
+    let stored = objects.put(owner, body, MAX_FILE_BYTES).await.map_err(|error| storage_problem(&error))?;
     let file_name = headers.get(header::CONTENT_DISPOSITION).and_then(content_disposition::parse_file_name);
     Ok(ReceivedFile { stored, file_name, media_type: essence, opportunity_id: None })
 }
@@ -198,8 +199,7 @@ async fn receive_form(
                 return Err(invalid_field("body", "the form has several files: upload them one by one"));
             }
             let media_type = field.content_type().map(|kind| kind.essence_str().to_owned()).unwrap_or_default();
-            let stored =
-                objects.put(owner, field, MAX_FILE_BYTES).await.map_err(|failure| storage_problem(&failure))?;
+            let stored = objects.put(owner, field, MAX_FILE_BYTES).await.map_err(|error| storage_problem(&error))?;
             received = Some(ReceivedFile { stored, file_name, media_type, opportunity_id: None });
         } else if field.name() == Some("opportunityId") {
             opportunity_id = Some(read_field(field).await?);
@@ -209,7 +209,7 @@ async fn receive_form(
     Ok(ReceivedFile { opportunity_id, ..received })
 }
 
-/// The text of a short field.
+/// Reads the text of a short field.
 async fn read_field(mut field: multer::Field<'_>) -> Result<String, Problem> {
     let mut bytes = Vec::new();
     while let Some(part) = field.chunk().await.map_err(|error| storage_problem(&error.into()))? {
@@ -229,7 +229,7 @@ fn read_opportunity_id(id: &str) -> Result<OpportunityId, Problem> {
     OpportunityId::parse(id).ok_or_else(|| invalid_field("opportunityId", "department:number is expected"))
 }
 
-/// The kind of content without what follows it, e.g. its charset.
+/// The media type without parameters such as the charset.
 fn media_type_essence(content_type: &str) -> String {
     content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }

@@ -1,4 +1,4 @@
-//! `/compatibility`: whether a schema could be registered, without registering it.
+//! `/compatibility`: checks whether a schema could be registered, without registering it.
 
 use axum::extract::State;
 use eventstore::registry::{CompatibilityViolation, SchemaStore};
@@ -14,19 +14,19 @@ use super::{
 #[derive(Serialize)]
 pub(super) struct CompatibilityResponse {
     is_compatible: bool,
-    /// Only where asked for.
+    /// Present only if the query has `verbose`.
     #[serde(skip_serializing_if = "Option::is_none")]
     messages: Option<Vec<String>>,
 }
 
 impl CompatibilityResponse {
-    fn from_objections(objections: &[CompatibilityViolation], options: &RegistryQuery) -> RegistryJson<Self> {
-        let messages = || objections.iter().map(ToString::to_string).collect();
-        RegistryJson(Self { is_compatible: objections.is_empty(), messages: options.verbose.then(messages) })
+    fn from_objections(violations: &[CompatibilityViolation], options: &RegistryQuery) -> RegistryJson<Self> {
+        let messages = || violations.iter().map(ToString::to_string).collect();
+        RegistryJson(Self { is_compatible: violations.is_empty(), messages: options.verbose.then(messages) })
     }
 }
 
-/// Beside all versions that the level names.
+/// Checks against all versions that the compatibility level covers.
 pub(super) async fn check_all_versions(
     State(store): State<SchemaStore>,
     SubjectPath(subject): SubjectPath,
@@ -36,7 +36,7 @@ pub(super) async fn check_all_versions(
     Ok(CompatibilityResponse::from_objections(&store.find_violations(&subject, &schema, None).await?, &options))
 }
 
-/// Beside one version.
+/// Checks against one version.
 pub(super) async fn check_version(
     State(store): State<SchemaStore>,
     VersionPath(subject, version): VersionPath,

@@ -1,4 +1,4 @@
-//! `/config`: what a new version may change.
+//! `/config`: reads and sets compatibility levels.
 
 use axum::{Extension, extract::State};
 use eventstore::registry::{CompatibilityLevel, SchemaStore};
@@ -13,7 +13,7 @@ use super::{
     request_body::RegistryBody,
 };
 
-/// A wish for a level.
+/// The body of a request that sets a level.
 #[derive(Deserialize)]
 pub(super) struct CompatibilityLevelRequest {
     compatibility: Option<String>,
@@ -29,7 +29,7 @@ fn level_response(level: CompatibilityLevel) -> RegistryJson<Value> {
     RegistryJson(json!({ "compatibilityLevel": level.name() }))
 }
 
-/// The answer to a wish repeats it in its own words.
+/// Confluent names the level `compatibility` in requests and their responses, and `compatibilityLevel` in reads.
 fn updated_level_response(level: CompatibilityLevel) -> RegistryJson<Value> {
     RegistryJson(json!({ "compatibility": level.name() }))
 }
@@ -43,9 +43,9 @@ pub(super) async fn get_global_level(
 pub(super) async fn set_global_level(
     State(store): State<SchemaStore>,
     Extension(right): Extension<RegistryRight>,
-    RegistryBody(wanted): RegistryBody<CompatibilityLevelRequest>,
+    RegistryBody(request): RegistryBody<CompatibilityLevelRequest>,
 ) -> Result<RegistryJson<Value>, RegistryErrorResponse> {
-    let level = wanted.parse_level()?;
+    let level = request.parse_level()?;
     if right.require_administer().is_err() && level == store.global_level().await? {
         return Ok(updated_level_response(level));
     }
@@ -77,9 +77,9 @@ pub(super) async fn set_subject_level(
     State(store): State<SchemaStore>,
     SubjectPath(subject): SubjectPath,
     Extension(right): Extension<RegistryRight>,
-    RegistryBody(wanted): RegistryBody<CompatibilityLevelRequest>,
+    RegistryBody(request): RegistryBody<CompatibilityLevelRequest>,
 ) -> Result<RegistryJson<Value>, RegistryErrorResponse> {
-    let level = wanted.parse_level()?;
+    let level = request.parse_level()?;
     if right.require_administer().is_err() && level == store.effective_level(&subject).await? {
         return Ok(updated_level_response(level));
     }

@@ -1,4 +1,4 @@
-//! Refusals as Confluent's clients know them: a code of five digits, and a sentence.
+//! Error responses in the format of Confluent's registry: an error code and a message.
 
 use axum::{
     http::StatusCode,
@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::registry_json::RegistryJson;
 
-/// A wish that is not met.
+/// The response to a request that fails.
 #[derive(Debug)]
 pub(super) struct RegistryErrorResponse {
     status: StatusCode,
@@ -29,7 +29,7 @@ impl RegistryErrorResponse {
         Self { status, body: RegistryErrorBody { error_code, message: message.into() } }
     }
 
-    /// Something in the request that can never be met.
+    /// A request that is well-formed but can never succeed: 422.
     pub(super) fn unprocessable(error_code: u32, message: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, error_code, message)
     }
@@ -57,8 +57,8 @@ impl From<SchemaStoreError> for RegistryErrorResponse {
                 return Self::new(StatusCode::CONFLICT, 409, error.to_string());
             }
             SchemaStoreError::CorruptRecord { .. } | SchemaStoreError::Postgres { .. } => {
-                // What the database says may name what is inside; it is for the log.
-                tracing::error!(error = &error as &dyn std::error::Error, "the schema registry's storage failed");
+                // The error of the database may disclose internals, so it is only logged.
+                tracing::error!(error = &error as &dyn std::error::Error, "schema registry storage failed");
                 let message = "Error in the backend data store";
                 return Self::new(StatusCode::INTERNAL_SERVER_ERROR, 50001, message);
             }

@@ -1,4 +1,4 @@
-//! What the path and the query of a request say.
+//! Extractors of the path and the query of a request.
 
 use axum::{
     extract::{FromRequestParts, Path, Query},
@@ -12,9 +12,9 @@ use serde::{
 
 use super::RegistryErrorResponse;
 
-/// The query of every request; what a request has no use for is ignored, as Confluent's registry does.
+/// Query parameters of all requests. Parameters that a request does not use are ignored, as in Confluent's registry.
 #[derive(Debug, Default, Deserialize)]
-#[expect(clippy::struct_excessive_bools, reason = "they are switches that somebody else named")]
+#[expect(clippy::struct_excessive_bools, reason = "the parameters are defined by Confluent's API")]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct RegistryQuery {
     #[serde(deserialize_with = "switch")]
@@ -36,7 +36,7 @@ pub(super) struct RegistryQuery {
     limit: Option<i64>,
 }
 
-/// A switch as clients of all languages write it: `true`, `True` (Python), `TRUE`, `1`, or with nothing behind its name.
+/// Parses a boolean as clients of all languages write it: `true`, `True` (Python), `TRUE`, `1`, or an empty value.
 fn switch<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     let text = String::deserialize(deserializer)?;
     match text.trim().to_ascii_lowercase().as_str() {
@@ -55,14 +55,15 @@ impl RegistryQuery {
         }
     }
 
-    /// What subjects begin with. Clients name all contexts or the one without a name; here there is only that.
+    /// Returns the prefix of subjects. Clients may qualify it with all contexts (`:*:`) or the default one (`:.:`),
+    /// which is the only one here.
     pub(super) fn name_prefix(&self) -> &str {
         let name = self.subject_prefix.as_str();
         [":*:", ":.:"].iter().find_map(|context| name.strip_prefix(context)).unwrap_or(name)
     }
 
     pub(super) fn page(&self) -> OffsetPage {
-        // A negative limit is Confluent's word for none.
+        // In Confluent's API a negative limit means no limit.
         OffsetPage { offset: self.offset.max(0), limit: self.limit.filter(|limit| *limit >= 0) }
     }
 }
@@ -76,7 +77,7 @@ impl<S: Send + Sync> FromRequestParts<S> for RegistryQuery {
     }
 }
 
-/// A subject in the path.
+/// The subject in the path.
 pub(super) struct SubjectPath(pub(super) SchemaSubject);
 
 impl<S: Send + Sync> FromRequestParts<S> for SubjectPath {
@@ -88,7 +89,7 @@ impl<S: Send + Sync> FromRequestParts<S> for SubjectPath {
     }
 }
 
-/// A subject and one of its versions in the path.
+/// The subject and the version in the path.
 pub(super) struct VersionPath(pub(super) SchemaSubject, pub(super) VersionSelector);
 
 impl<S: Send + Sync> FromRequestParts<S> for VersionPath {
@@ -100,7 +101,7 @@ impl<S: Send + Sync> FromRequestParts<S> for VersionPath {
     }
 }
 
-/// A schema's id in the path.
+/// The schema id in the path.
 pub(super) struct SchemaIdPath(pub(super) i32);
 
 impl<S: Send + Sync> FromRequestParts<S> for SchemaIdPath {
@@ -108,7 +109,7 @@ impl<S: Send + Sync> FromRequestParts<S> for SchemaIdPath {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, RegistryErrorResponse> {
         let id: String = extract_path(parts, state).await?;
-        // What is no number names no schema; Confluent's registry knows no such path either.
+        // Confluent's registry has no route for an id that is not a number.
         id.parse().map(Self).map_err(|_| RegistryErrorResponse::new(StatusCode::NOT_FOUND, 404, "HTTP 404 Not Found"))
     }
 }

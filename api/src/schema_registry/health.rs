@@ -1,4 +1,4 @@
-//! Whether the registry is alive, and whether its tables answer; in the form of every other role.
+//! `/health` and `/ready` of the registry, in the format of the other roles.
 
 use axum::{
     Json,
@@ -15,12 +15,12 @@ pub(super) async fn get_liveness() -> impl IntoResponse {
     Json(json!({ "alive": true }))
 }
 
-/// 200 when the tables answer, else 503.
+/// Returns 200 if the tables answer, otherwise 503.
 pub(super) async fn get_readiness(State(store): State<SchemaStore>) -> Response {
     let ready = match store.ping().await {
         Ok(()) => true,
         Err(error) => {
-            tracing::warn!(error = &error as &dyn std::error::Error, "the schema registry's tables do not answer");
+            tracing::warn!(error = &error as &dyn std::error::Error, "schema registry storage unavailable");
             false
         }
     };

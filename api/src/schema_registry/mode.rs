@@ -1,4 +1,5 @@
-//! `/mode`: this registry takes new versions and gives out their ids, for every subject; it knows no other mode.
+//! `/mode`: this registry is always in mode `READWRITE`: it accepts new versions of every subject and assigns their
+//! ids.
 
 use axum::{extract::Path, http::StatusCode};
 use serde::Deserialize;
@@ -13,25 +14,27 @@ use super::{
 
 const SUPPORTED_MODE: &str = "READWRITE";
 
-/// The modes that clients know.
+/// The modes of Confluent's registry.
 const KNOWN_MODES: [&str; 5] = [SUPPORTED_MODE, "READONLY", "READONLY_OVERRIDE", "IMPORT", "FORWARD"];
 
-/// A wish for a mode.
+/// The body of a request that sets a mode.
 #[derive(Deserialize)]
 pub(super) struct RegistryModeRequest {
     mode: Option<String>,
 }
 
 impl RegistryModeRequest {
-    /// The mode that there is, if it is that.
+    /// Accepts the supported mode and refuses all others.
     fn check_mode(&self) -> Result<RegistryJson<Value>, RegistryErrorResponse> {
-        let wanted = self.mode.as_deref().unwrap_or_default();
-        if wanted.eq_ignore_ascii_case(SUPPORTED_MODE) {
+        let requested = self.mode.as_deref().unwrap_or_default();
+        if requested.eq_ignore_ascii_case(SUPPORTED_MODE) {
             return Ok(mode_response());
         }
-        if KNOWN_MODES.iter().any(|known| known.eq_ignore_ascii_case(wanted)) {
-            let message =
-                format!("{} is not supported: this registry is always in mode {SUPPORTED_MODE}", wanted.to_uppercase());
+        if KNOWN_MODES.iter().any(|known| known.eq_ignore_ascii_case(requested)) {
+            let message = format!(
+                "{} is not supported: this registry is always in mode {SUPPORTED_MODE}",
+                requested.to_uppercase()
+            );
             return Err(RegistryErrorResponse::unprocessable(42205, message));
         }
         let message = format!("Invalid mode. Valid values are {}", KNOWN_MODES.join(", "));
@@ -48,9 +51,9 @@ pub(super) async fn get_global_mode() -> RegistryJson<Value> {
 }
 
 pub(super) async fn set_global_mode(
-    RegistryBody(wanted): RegistryBody<RegistryModeRequest>,
+    RegistryBody(request): RegistryBody<RegistryModeRequest>,
 ) -> Result<RegistryJson<Value>, RegistryErrorResponse> {
-    wanted.check_mode()
+    request.check_mode()
 }
 
 pub(super) async fn get_subject_mode(
@@ -65,9 +68,9 @@ pub(super) async fn get_subject_mode(
 
 pub(super) async fn set_subject_mode(
     _: SubjectPath,
-    RegistryBody(wanted): RegistryBody<RegistryModeRequest>,
+    RegistryBody(request): RegistryBody<RegistryModeRequest>,
 ) -> Result<RegistryJson<Value>, RegistryErrorResponse> {
-    wanted.check_mode()
+    request.check_mode()
 }
 
 pub(super) async fn clear_subject_mode(Path(subject): Path<String>) -> RegistryErrorResponse {

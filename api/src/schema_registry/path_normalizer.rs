@@ -1,4 +1,4 @@
-//! Paths as clients put them together: with a slash at the end, or two where their address ended with one.
+//! Normalizes paths: clients may append a slash, or join a base URL that ends with one.
 
 use axum::{
     extract::Request,
@@ -7,7 +7,7 @@ use axum::{
     response::Response,
 };
 
-/// Leaves empty segments out. A slash inside a subject's name is written `%2F` and stays.
+/// Removes empty path segments. A slash in the name of a subject is encoded as `%2F` and stays.
 pub(super) async fn normalize_path(mut request: Request, next: Next) -> Response {
     if let Some(uri) = normalized_uri(request.uri()) {
         *request.uri_mut() = uri;
@@ -15,7 +15,7 @@ pub(super) async fn normalize_path(mut request: Request, next: Next) -> Response
     next.run(request).await
 }
 
-/// `None` where nothing is to be done.
+/// Returns the normalized URI; `None` if it is normalized already.
 fn normalized_uri(uri: &Uri) -> Option<Uri> {
     let path = uri.path();
     if path == "/" || !(path.ends_with('/') || path.contains("//")) {

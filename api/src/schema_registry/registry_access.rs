@@ -1,15 +1,15 @@
-//! Who may do what in the schema registry.
+//! Authorization of requests to the schema registry.
 //!
-//! | what is shown | reads | registers versions | deletes, sets levels |
+//! | credentials | read | register versions | delete, set levels |
 //! | --- | --- | --- | --- |
-//! | nothing | yes, unless `registry.private` | no | no |
+//! | none | yes, unless `registry.private` | no | no |
 //! | the login (`registry.login`, HTTP Basic) | yes | yes | no |
 //! | the operator's token (`admin.token`, as a Bearer or as the password of HTTP Basic) | yes | yes | yes |
 //!
-//! A level that holds already may be asked for with the login: there are clients that do so before they register.
+//! With the login a client may set a level to its current value: some clients do so before they register.
 //!
-//! Where neither is configured the registry is read-only. The relay, the workers and `medhub migrate` have the login, and so
-//! can add what is compatible and never take away what others read by.
+//! If neither is configured the registry is read-only. The relay, the workers and `medhub migrate` use the login, so
+//! that they can add compatible versions but never delete a schema that consumers need.
 
 use axum::{
     extract::{Request, State},
@@ -30,7 +30,7 @@ use crate::{
     },
 };
 
-/// What somebody may do, the least first.
+/// What a client may do; each right includes those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum RegistryRight {
     Read,
@@ -39,13 +39,16 @@ pub(super) enum RegistryRight {
 }
 
 impl RegistryRight {
-    /// Refuses what needs an operator.
+    /// Requires the operator's right.
+    ///
+    /// # Errors
+    /// A response with status 403 without it.
     pub(super) fn require_administer(self) -> Result<(), RegistryErrorResponse> {
         if self == Self::Administer { Ok(()) } else { Err(RegistryAccessError::Forbidden.into()) }
     }
 }
 
-/// Lets in. Cheap to clone.
+/// Authenticates, authorizes and rate-limits requests. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct RegistryAccess {
     login: Option<RegistryLogin>,
@@ -59,11 +62,11 @@ impl RegistryAccess {
         Self { login: config.login.clone(), admin: admin.clone(), is_private: config.private, limiter }
     }
 
-    /// Tells the log where nobody may write.
+    /// Logs a warning if no credentials for writing are configured.
     pub(crate) fn warn_if_read_only(&self) {
         if self.is_read_only() {
             tracing::warn!(
-                "the schema registry is read-only: MEDHUB__REGISTRY__LOGIN (name:password) lets whoever shows it register"
+                "schema registry is read-only: set MEDHUB__REGISTRY__LOGIN (name:password) to allow registering"
             );
         }
     }
@@ -72,20 +75,20 @@ impl RegistryAccess {
         self.login.is_none() && self.admin.token.is_none()
     }
 
-    /// What somebody may who shows that; `None` for what is shown and is none.
+    /// Returns the right that the credentials grant, [`RegistryRight::Read`] without any; `None` if they are invalid.
     fn authenticate(&self, headers: &HeaderMap) -> Option<RegistryRight> {
-        let Some(shown) = headers.get(header::AUTHORIZATION) else {
+        let Some(credentials) = headers.get(header::AUTHORIZATION) else {
             return Some(RegistryRight::Read);
         };
-        let (scheme, shown) = shown.to_str().ok()?.split_once(' ')?;
-        let shown = shown.trim();
+        let (scheme, credentials) = credentials.to_str().ok()?.split_once(' ')?;
+        let credentials = credentials.trim();
         if scheme.eq_ignore_ascii_case("bearer") {
-            return self.admin.is_operator_token(shown).then_some(RegistryRight::Administer);
+            return self.admin.is_operator_token(credentials).then_some(RegistryRight::Administer);
         }
         if !scheme.eq_ignore_ascii_case("basic") {
             return None;
         }
-        let decoded = String::from_utf8(BASE64_STANDARD.decode(shown).ok()?).ok()?;
+        let decoded = String::from_utf8(BASE64_STANDARD.decode(credentials).ok()?).ok()?;
         let (name, password) = decoded.split_once(':')?;
         if self.admin.is_operator_token(password) {
             return Some(RegistryRight::Administer);
@@ -93,38 +96,43 @@ impl RegistryAccess {
         self.login.as_ref()?.matches(name, password).then_some(RegistryRight::Register)
     }
 
-    /// Why somebody may not do what they ask; `None` where they may.
-    fn check_right(&self, needed: RegistryRight, right: RegistryRight, has_shown: bool) -> Option<RegistryAccessError> {
+    /// Returns why `right` does not allow a request that needs `needed`; `None` if it does.
+    fn check_right(
+        &self,
+        needed: RegistryRight,
+        right: RegistryRight,
+        has_credentials: bool,
+    ) -> Option<RegistryAccessError> {
         match (needed, right) {
-            (RegistryRight::Read, RegistryRight::Read) if self.is_private && !has_shown => {
+            (RegistryRight::Read, RegistryRight::Read) if self.is_private && !has_credentials => {
                 Some(RegistryAccessError::Unauthenticated)
             }
             (needed, right) if needed <= right => None,
             _ if self.is_read_only() => Some(RegistryAccessError::ReadOnly),
-            _ if !has_shown => Some(RegistryAccessError::Unauthenticated),
+            _ if !has_credentials => Some(RegistryAccessError::Unauthenticated),
             _ => Some(RegistryAccessError::Forbidden),
         }
     }
 }
 
-/// What a request needs.
+/// Returns the right that a request needs.
 fn required_right(method: &Method, path: &str) -> RegistryRight {
     let mut segments = path.split('/').skip(1);
     match (method, segments.next(), segments.nth(1)) {
         (&Method::GET | &Method::HEAD | &Method::OPTIONS, ..)
         | (&Method::POST, Some("compatibility"), _)
-        // What is already there is looked up.
+        // Looks up a registered schema.
         | (&Method::POST, Some("subjects"), None)
-        // Nothing is ever changed there.
+        // The mode never changes.
         | (_, Some("mode"), _) => RegistryRight::Read,
         (&Method::POST, Some("subjects"), Some("versions"))
-        // Whether it changes anything is seen there.
+        // The handler requires an operator if the level changes.
         | (&Method::PUT, Some("config"), _) => RegistryRight::Register,
         _ => RegistryRight::Administer,
     }
 }
 
-/// Why a request is not let in.
+/// Why a request is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum RegistryAccessError {
     Unauthenticated,
@@ -133,7 +141,7 @@ enum RegistryAccessError {
     RateLimited(RateLimitStatus),
 }
 
-/// Lets in whoever may, and has not asked too often.
+/// Middleware that authenticates, rate-limits and authorizes a request.
 pub(super) async fn authorize_request(
     State(access): State<RegistryAccess>,
     mut request: Request,
@@ -146,41 +154,41 @@ pub(super) async fn authorize_request(
         let page = if path == "/health" { PublicRoute::Health } else { PublicRoute::Other };
         return respond_with_rate_limit(limiter.charge_public_request(page, &address), request, next).await;
     }
-    let has_shown = request.headers().contains_key(header::AUTHORIZATION);
+    let has_credentials = request.headers().contains_key(header::AUTHORIZATION);
     let Some(right) = access.authenticate(request.headers()) else {
-        let room = limiter.charge_refused_login(&address).filter(|room| room.retry_after_s.is_some());
-        return room.map_or(RegistryAccessError::Unauthenticated, RegistryAccessError::RateLimited).into_response();
+        let status = limiter.charge_refused_login(&address).filter(|status| status.retry_after_s.is_some());
+        return status.map_or(RegistryAccessError::Unauthenticated, RegistryAccessError::RateLimited).into_response();
     };
-    let room = match right {
+    let status = match right {
         RegistryRight::Read => limiter.charge_public_request(PublicRoute::Other, &address),
         RegistryRight::Register => limiter.charge_login("registry"),
         RegistryRight::Administer => None,
     };
-    if let Some(room) = room.filter(|room| room.retry_after_s.is_some()) {
-        return RegistryAccessError::RateLimited(room).into_response();
+    if let Some(status) = status.filter(|status| status.retry_after_s.is_some()) {
+        return RegistryAccessError::RateLimited(status).into_response();
     }
-    if let Some(refused) = access.check_right(required_right(request.method(), path), right, has_shown) {
+    if let Some(refused) = access.check_right(required_right(request.method(), path), right, has_credentials) {
         return refused.into_response();
     }
     request.extensions_mut().insert(right);
-    respond_with_rate_limit(room, request, next).await
+    respond_with_rate_limit(status, request, next).await
 }
 
-/// The answer, with the room that is left; a refusal where none is.
-async fn respond_with_rate_limit(room: Option<RateLimitStatus>, request: Request, next: Next) -> Response {
-    match room {
+/// Runs the request and adds the rate limit headers; refuses it if the limit is exceeded.
+async fn respond_with_rate_limit(status: Option<RateLimitStatus>, request: Request, next: Next) -> Response {
+    match status {
         None => next.run(request).await,
-        Some(room) if room.retry_after_s.is_some() => RegistryAccessError::RateLimited(room).into_response(),
-        Some(room) => {
+        Some(status) if status.retry_after_s.is_some() => RegistryAccessError::RateLimited(status).into_response(),
+        Some(status) => {
             let mut answer = next.run(request).await;
-            room.write_headers(answer.headers_mut());
+            status.write_headers(answer.headers_mut());
             answer
         }
     }
 }
 
 impl From<RegistryAccessError> for RegistryErrorResponse {
-    /// With the codes that Confluent's security plugin has.
+    /// Uses the error codes of Confluent's security plugin.
     fn from(refused: RegistryAccessError) -> Self {
         let (status, code, message) = match refused {
             RegistryAccessError::Unauthenticated => (
@@ -214,7 +222,7 @@ impl IntoResponse for RegistryAccessError {
                 let challenge = HeaderValue::from_static("Basic realm=\"schema registry\", charset=\"UTF-8\"");
                 answer.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
             }
-            Self::RateLimited(room) => room.write_headers(answer.headers_mut()),
+            Self::RateLimited(status) => status.write_headers(answer.headers_mut()),
             Self::Forbidden | Self::ReadOnly => {}
         }
         answer
@@ -237,9 +245,9 @@ mod tests {
         RegistryAccess::new(&config, &AdminConfig { token }, RateLimiter::local_only(&RateLimitConfig::default()))
     }
 
-    fn authenticate_header(access: &RegistryAccess, shown: &str) -> Option<RegistryRight> {
+    fn authenticate_header(access: &RegistryAccess, credentials: &str) -> Option<RegistryRight> {
         let mut headers = HeaderMap::new();
-        headers.insert(header::AUTHORIZATION, shown.parse().unwrap());
+        headers.insert(header::AUTHORIZATION, credentials.parse().unwrap());
         access.authenticate(&headers)
     }
 

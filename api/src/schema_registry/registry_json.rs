@@ -1,4 +1,4 @@
-//! Answers in Confluent's content type.
+//! JSON responses in Confluent's content type.
 
 use axum::{
     http::{HeaderValue, StatusCode, header},
@@ -8,7 +8,7 @@ use serde::Serialize;
 
 const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/vnd.schemaregistry.v1+json");
 
-/// A value as JSON.
+/// A value to respond with as JSON.
 pub(super) struct RegistryJson<T>(pub(super) T);
 
 impl<T: Serialize> IntoResponse for RegistryJson<T> {
@@ -16,14 +16,14 @@ impl<T: Serialize> IntoResponse for RegistryJson<T> {
         match serde_json::to_string(&self.0) {
             Ok(text) => RawRegistryJson(text).into_response(),
             Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "an answer has no form in JSON");
+                tracing::error!(error = &error as &dyn std::error::Error, "serializing a response failed");
                 StatusCode::INTERNAL_SERVER_ERROR.into_response()
             }
         }
     }
 }
 
-/// Text that is JSON already.
+/// Text that is already JSON.
 pub(super) struct RawRegistryJson(pub(super) String);
 
 impl IntoResponse for RawRegistryJson {

@@ -1,4 +1,4 @@
-//! Request bodies: JSON in one of the types that Confluent's registry takes, and the schema that somebody proposes.
+//! Request bodies: JSON in one of the content types of Confluent's registry, and submitted schemas.
 
 use axum::{
     body::Bytes,
@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::RegistryErrorResponse;
 
-/// What a body may be declared as. Others are refused: among them is what any web page may send unasked.
+/// Accepted content types. Others are refused, among them those that a web page may send without a CORS preflight.
 const CONTENT_TYPES: [&str; 4] = [
     "application/vnd.schemaregistry.v1+json",
     "application/vnd.schemaregistry+json",
@@ -19,7 +19,7 @@ const CONTENT_TYPES: [&str; 4] = [
     "application/octet-stream",
 ];
 
-/// A body of JSON.
+/// A JSON body.
 pub(super) struct RegistryBody<T>(pub(super) T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for RegistryBody<T> {
@@ -50,7 +50,7 @@ fn check_content_type(headers: &HeaderMap) -> Result<(), RegistryErrorResponse> 
     Err(RegistryErrorResponse::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, 415, message))
 }
 
-/// A schema that somebody proposes or looks for.
+/// A schema that a client registers, checks or looks up.
 pub(super) struct SubmittedSchema(pub(super) AvroSchema);
 
 #[derive(Deserialize)]
@@ -77,7 +77,7 @@ impl FromRequest<SchemaStore> for SubmittedSchema {
 }
 
 impl SchemaRequest {
-    /// Refuses what would be lost without a word.
+    /// Refuses properties that would otherwise be dropped silently.
     fn reject_unsupported(&self) -> Result<(), RegistryErrorResponse> {
         let kind = self.schema_type.as_deref().unwrap_or("AVRO");
         if !kind.eq_ignore_ascii_case("AVRO") {
@@ -96,7 +96,7 @@ impl SchemaRequest {
                 "Invalid schema: this registry keeps no metadata and no rule sets",
             ));
         }
-        // Registering under a given id, or as a given version, needs the mode IMPORT. Clients send 0 and -1 for none.
+        // Registering under a given id or version needs the mode IMPORT. Clients send 0 and -1 for none.
         if self.id.is_some_and(|id| id > 0) || self.version.is_some_and(|version| version > 0) {
             return Err(RegistryErrorResponse::unprocessable(
                 42205,

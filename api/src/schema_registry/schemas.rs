@@ -1,4 +1,4 @@
-//! `/schemas`: what a consumer asks that has met an id.
+//! `/schemas`: looks up schemas by id, for consumers; also metadata of the registry.
 
 use axum::extract::State;
 use eventstore::registry::SchemaStore;
@@ -18,12 +18,12 @@ pub(super) struct SchemaUsage {
     version: i32,
 }
 
-/// Clients ask for it to see whether anybody is there.
+/// Clients request it to check that the registry answers.
 pub(super) async fn get_root() -> RegistryJson<Value> {
     RegistryJson(json!({}))
 }
 
-/// All schemas that are registered, by subject and version.
+/// Lists all registered schemas by subject and version.
 pub(super) async fn list_schemas(
     State(store): State<SchemaStore>,
     options: RegistryQuery,
@@ -34,19 +34,19 @@ pub(super) async fn list_schemas(
     Ok(RegistryJson(found.into_iter().map(Into::into).collect()))
 }
 
-/// There is one context, which has no name.
+/// Lists the only context, the default one.
 pub(super) async fn list_contexts() -> RegistryJson<[&'static str; 1]> {
     RegistryJson(["."])
 }
 
-/// Which registry this is.
+/// Identifies this registry.
 pub(super) async fn get_cluster_id() -> RegistryJson<Value> {
     RegistryJson(
         json!({ "id": "medhub", "scope": { "path": [], "clusters": { "schema-registry-cluster": "medhub" } } }),
     )
 }
 
-/// Which program serves it.
+/// Returns the version of this program.
 pub(super) async fn get_server_version() -> RegistryJson<Value> {
     RegistryJson(json!({ "version": env!("CARGO_PKG_VERSION"), "commitId": "" }))
 }
@@ -85,7 +85,7 @@ pub(super) async fn list_schema_subjects(
         .into_iter()
         .map(|(subject, _)| subject)
         .collect();
-    // They come sorted; a version that came again after a deletion is there twice.
+    // The usages are sorted by subject; a schema registered again after a deletion has several versions.
     subjects.dedup();
     Ok(RegistryJson(subjects))
 }

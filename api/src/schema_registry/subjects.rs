@@ -1,4 +1,4 @@
-//! `/subjects`: registering, finding and deleting versions.
+//! `/subjects`: registers, looks up and deletes versions.
 
 use axum::extract::State;
 use eventstore::registry::{RegisteredVersion, SchemaStore};
@@ -12,7 +12,7 @@ use super::{
     request_body::SubmittedSchema,
 };
 
-/// A version of a subject. The type is not named, as Confluent's registry does not for Avro.
+/// A version of a subject. The schema type is omitted, as Confluent's registry does for Avro.
 #[derive(Serialize)]
 pub(super) struct SubjectVersion {
     subject: String,
@@ -22,8 +22,8 @@ pub(super) struct SubjectVersion {
 }
 
 impl From<RegisteredVersion> for SubjectVersion {
-    fn from(recorded: RegisteredVersion) -> Self {
-        let RegisteredVersion { subject, version, id, schema } = recorded;
+    fn from(registered: RegisteredVersion) -> Self {
+        let RegisteredVersion { subject, version, id, schema } = registered;
         Self { subject, version, id, schema }
     }
 }
@@ -59,7 +59,7 @@ pub(super) async fn get_version_schema(
     Ok(RawRegistryJson(store.find_version(&subject, version, options.deletion_filter()).await?.schema))
 }
 
-/// Nothing refers to anything here.
+/// Returns an empty list: this registry has no references.
 pub(super) async fn list_references(
     State(store): State<SchemaStore>,
     VersionPath(subject, version): VersionPath,

@@ -1,11 +1,11 @@
-//! How many files a process may have open: each connection is one.
+//! The limit of open files of this process: each connection is one open file.
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-/// Raises what this process may have open to what the system lets it, and answers how many that is.
+/// Raises the soft limit of open files to the hard limit, and returns the hard limit.
 ///
 /// # Errors
-/// [`nix::Error`] when the system does not tell or does not raise it.
+/// [`nix::Error`] when the limit cannot be read or raised.
 pub(super) fn raise_file_limit() -> nix::Result<usize> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     if soft < hard {

@@ -1,26 +1,26 @@
-//! What one process of the service does.
+//! The roles of a process of the service.
 
 use clap::ValueEnum;
 
 use crate::app_context::BackingService;
 
-/// What a process does; each scales on its own. Every role serves `/health` and `/ready`.
+/// The role of a process; roles scale independently. Every role serves `/health` and `/ready`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ProcessRole {
-    /// Everything in one process
+    /// All roles but `registry` in one process
     All,
-    /// GraphQL
+    /// Serves GraphQL, REST, gRPC and WebSockets
     Api,
-    /// Carries events from Postgres to Kafka; one leads, others stand by
+    /// Publishes events from Postgres to Kafka; one process leads, the others stand by
     Relay,
-    /// Carries events from Kafka into `ClickHouse`, Qdrant and Redis
+    /// Applies events from Kafka to the read models in `ClickHouse`, Qdrant and Redis
     Projections,
-    /// Serves the schema registry from Postgres, for `SCHEMA_REGISTRY_URL`; not part of `all`
+    /// Serves the schema registry, stored in Postgres, for `SCHEMA_REGISTRY_URL`; not part of `all`
     Registry,
 }
 
 impl ProcessRole {
-    /// The engines it cannot do without.
+    /// Returns the engines that the role requires.
     pub fn required_services(self) -> &'static [BackingService] {
         match self {
             Self::All | Self::Projections => &BackingService::ALL,
@@ -32,7 +32,7 @@ impl ProcessRole {
         }
     }
 
-    /// Whether it needs the model that tells meanings, to find or to index.
+    /// Whether the role needs the embedding model, to search or to index.
     pub(crate) fn needs_embedding_model(self) -> bool {
         self.required_services().contains(&BackingService::Qdrant)
     }

@@ -1,4 +1,4 @@
-//! Whether a process can do its work: its engines answer, and what it runs is running.
+//! Readiness of a process: its engines answer, and its relay and workers are running.
 
 use std::{
     collections::BTreeMap,
@@ -16,44 +16,41 @@ use tokio::sync::{Mutex, watch};
 use super::{ProcessRole, stuck_worker_detector::StuckWorkerDetector};
 use crate::app_context::{AppContext, BackingService, CountError, StoreCounts};
 
-/// How long a count is shown again.
+/// How long a count is reused.
 const COUNTS_MAX_AGE: Duration = Duration::from_secs(2);
 
-/// How long Postgres and Kafka may take to say how far the read models are.
+/// Timeout of measuring the lag of all read models.
 const LAG_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// Tells whether a process can do its work.
+/// Checks whether a process is ready.
 pub struct ReadinessProbe {
     app: AppContext,
     role: ProcessRole,
     monitored_parts: Vec<MonitoredPart>,
-    /// So that many readers of the first page cause one count.
+    /// Cached, so that many requests cause one count.
     last_counts: Mutex<Option<(Instant, StoreCounts)>>,
-    /// Where workers were seen.
     stuck_workers: StuckWorkerDetector,
 }
 
-/// A part whose state is known.
+/// A part whose state determines readiness.
 pub(super) enum MonitoredPart {
-    /// The relay.
     Relay(watch::Receiver<RelayStatus>),
-    /// The projection workers, which come and go with the generations.
+    /// The projection workers, which start and stop with the generations.
     Workers {
-        /// The projections that have to have one.
+        /// The projections that must have a worker.
         names: Vec<&'static str>,
-        /// What they say.
         statuses: watch::Receiver<Vec<StatusReader>>,
     },
 }
 
-/// What `/ready` answers. Reasons are in the log, not here: they may name what is inside.
+/// The response of `/ready`. Errors are logged and not included: they may disclose internals.
 #[derive(Debug, Serialize)]
 pub struct ReadinessReport {
-    /// Whether everything below is well.
+    /// Whether all engines answer and all parts run.
     pub ready: bool,
     /// Whether each engine answers.
     engines: BTreeMap<&'static str, bool>,
-    /// What each part is doing: the relay, and the worker of each read model as readers see it.
+    /// State of the relay, and of the worker of each active generation.
     parts: BTreeMap<&'static str, PartReport>,
 }
 
@@ -61,24 +58,24 @@ pub struct ReadinessReport {
 struct PartReport {
     running: bool,
     state: &'static str,
-    /// The last place in the log it is known to have dealt with.
+    /// Position up to which the part has published or applied the log.
     position: u64,
 }
 
-/// How far a read model has come.
+/// Progress of the active generation of a read model.
 struct ProjectionLag {
-    /// Everything up to here is in it.
+    /// Position up to which all events are applied.
     position: u64,
-    /// When the first event behind it was recorded.
+    /// When the first event after `position` was recorded; `None` if there is none.
     oldest_recorded_at: Option<DateTime<Utc>>,
 }
 
 impl ReadinessProbe {
-    /// Of a process with this role and no parts yet. A worker that stands still for the time of `stuck_after` with work to
-    /// do is stuck.
-    pub(crate) fn new(stores: AppContext, role: ProcessRole, stuck_after: Duration) -> Self {
+    /// Creates a probe without monitored parts. A worker that makes no progress for `stuck_after` although it has work
+    /// is reported as stuck.
+    pub(crate) fn new(app: AppContext, role: ProcessRole, stuck_after: Duration) -> Self {
         Self {
-            app: stores,
+            app,
             role,
             monitored_parts: Vec::new(),
             last_counts: Mutex::new(None),
@@ -86,22 +83,22 @@ impl ReadinessProbe {
         }
     }
 
-    /// From now on the process is ready only if this part is running.
+    /// Adds a part that must be running for the process to be ready.
     pub(super) fn monitor_part(&mut self, part: MonitoredPart) {
         self.monitored_parts.push(part);
     }
 
-    /// Asks every engine and looks at every part.
+    /// Pings every required engine and checks every monitored part.
     pub async fn check_readiness(&self) -> ReadinessReport {
-        let asked = self
+        let pings = self
             .role
             .required_services()
             .iter()
             .map(|engine| async { (engine.name(), self.is_reachable(*engine).await) });
-        let (engines, behind) = tokio::join!(join_all(asked), self.projection_lags_with_timeout());
+        let (engines, behind) = tokio::join!(join_all(pings), self.projection_lags_with_timeout());
         let mut engines: BTreeMap<_, _> = engines.into_iter().collect();
         if behind.is_none() {
-            // One connection that answers says nothing about those that do not.
+            // The ping may have used a connection that works while the others hang.
             engines.entry(BackingService::Postgres.name()).and_modify(|answers| *answers = false);
         }
         let live = self.app.read_models.active_generations();
@@ -123,7 +120,8 @@ impl ReadinessProbe {
         ReadinessReport { ready, engines, parts }
     }
 
-    /// How old the oldest event is that each read model does not show, in seconds; `None` where that cannot be found out.
+    /// Returns the age of the oldest event that each read model has not applied, in seconds, 0 if there is none. `None`
+    /// if it cannot be determined.
     pub(crate) async fn oldest_event_ages(&self) -> Option<BTreeMap<&'static str, f64>> {
         let now = SystemClock.now();
         let age = |behind: ProjectionLag| {
@@ -139,12 +137,12 @@ impl ReadinessProbe {
         )
     }
 
-    /// As [`Self::behind`]; `None` when Postgres is silent.
+    /// As [`Self::projection_lags`]; the outer `None` means that it timed out.
     async fn projection_lags_with_timeout(&self) -> Option<Option<BTreeMap<&'static str, ProjectionLag>>> {
         tokio::time::timeout(LAG_TIMEOUT, self.projection_lags()).await.ok()
     }
 
-    /// How far each read model has come, as readers see it.
+    /// Returns the progress of the active generation of each read model; `None` if the log or the runtime fails.
     async fn projection_lags(&self) -> Option<BTreeMap<&'static str, ProjectionLag>> {
         if !self.role.required_services().contains(&BackingService::Postgres) {
             return Some(BTreeMap::new());
@@ -165,7 +163,7 @@ impl ReadinessProbe {
         Some(all)
     }
 
-    /// What every store holds, as it was a moment ago: counting walks through the whole log.
+    /// Returns what every engine holds, at most 2 s old: counting scans the whole log.
     ///
     /// # Errors
     /// [`CountError`] naming the store that did not answer.
@@ -185,7 +183,7 @@ impl ReadinessProbe {
         match self.app.ping(engine).await {
             Ok(()) => true,
             Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, engine = engine.name(), "engine is away");
+                tracing::warn!(error = &error as &dyn std::error::Error, engine = engine.name(), "engine unavailable");
                 false
             }
         }
@@ -193,7 +191,7 @@ impl ReadinessProbe {
 }
 
 impl MonitoredPart {
-    /// Generations that are being built or kept for a rollback do not make a process unready.
+    /// Reports only active generations: those being built or retained for a rollback do not affect readiness.
     fn part_reports(&self, live: &GenerationMap) -> Vec<(&'static str, PartReport)> {
         match self {
             Self::Relay(status) => vec![("relay", relay_report(&status.borrow()))],

@@ -1,4 +1,4 @@
-//! The schema registry as a service: Postgres, and nothing else that the other roles need.
+//! The role `registry`: the schema registry as a service, which needs Postgres only.
 
 use eventstore::registry::SchemaStore;
 use sqlx::PgPool;
@@ -13,10 +13,11 @@ use crate::{
     schema_registry::{self, RegistryAccess},
 };
 
-/// Serves the schema registry until SIGTERM or SIGINT. Does not wait for `medhub migrate`, which waits for it.
+/// Serves the schema registry until SIGTERM or SIGINT. Does not wait for `medhub migrate`, which waits for the
+/// registry.
 ///
 /// # Errors
-/// [`ServeError`] when it cannot start, when HTTP ends by itself, or when the end takes too long.
+/// [`ServeError`] when it cannot start, when the HTTP server ends, or when the shutdown exceeds its timeout.
 pub async fn run(pool: PgPool, config: &MedhubConfig) -> Result<(), ServeError> {
     run_until_signal(start_registry(&pool, config), config.serve.shutdown_timeout(), &pool).await
 }

@@ -1,4 +1,4 @@
-//! Waits at the start for engines that are not up yet.
+//! Waits at the start for engines that do not answer yet.
 
 use std::time::Duration;
 
@@ -12,36 +12,36 @@ use crate::app_context::{self, AppContext, BackingService};
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const MAX_PAUSE: Duration = Duration::from_secs(2);
 
-/// Returns once every engine answers; says every time what it is waiting for.
+/// Returns once every engine answers; logs the missing ones before every retry.
 pub(super) async fn wait_for_services(
-    stores: &AppContext,
+    app: &AppContext,
     engines: &[BackingService],
-    patience: Duration,
+    timeout: Duration,
 ) -> Result<(), ServeError> {
-    let deadline = Instant::now() + patience;
+    let deadline = Instant::now() + timeout;
     let mut pause = FIRST_PAUSE;
-    let mut away = find_unreachable_services(stores, engines).await;
+    let mut away = find_unreachable_services(app, engines).await;
     while !away.is_empty() {
         if Instant::now() + pause > deadline {
-            return Err(ServeError::ServicesUnavailable { engines: away, waited_s: patience.as_secs() });
+            return Err(ServeError::ServicesUnavailable { engines: away, waited_s: timeout.as_secs() });
         }
         tracing::info!(engines = super::names(&away), "waiting for engines");
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(MAX_PAUSE);
-        away = find_unreachable_services(stores, &away).await;
+        away = find_unreachable_services(app, &away).await;
     }
     Ok(())
 }
 
 /// Returns once Postgres answers, for a process that has no client of any other engine.
-pub(super) async fn wait_for_postgres(pool: &PgPool, patience: Duration) -> Result<(), ServeError> {
-    let deadline = Instant::now() + patience;
+pub(super) async fn wait_for_postgres(pool: &PgPool, timeout: Duration) -> Result<(), ServeError> {
+    let deadline = Instant::now() + timeout;
     let mut pause = FIRST_PAUSE;
     while let Err(error) = app_context::ping_postgres(pool).await {
         if Instant::now() + pause > deadline {
             return Err(ServeError::ServicesUnavailable {
                 engines: vec![BackingService::Postgres],
-                waited_s: patience.as_secs(),
+                waited_s: timeout.as_secs(),
             });
         }
         tracing::info!(error = &error as &dyn std::error::Error, "waiting for Postgres");
@@ -51,10 +51,10 @@ pub(super) async fn wait_for_postgres(pool: &PgPool, patience: Duration) -> Resu
     Ok(())
 }
 
-/// Returns once the database is prepared: a migration may run beside the start of a service.
-pub(super) async fn wait_for_migration(stores: &AppContext, patience: Duration) -> Result<(), ServeError> {
-    let deadline = Instant::now() + patience;
-    while !app_context::is_migrated(&stores.pool).await.map_err(ServeError::Schema)? {
+/// Returns once `medhub migrate` has prepared the database: it may run at the same time as the start of a service.
+pub(super) async fn wait_for_migration(app: &AppContext, timeout: Duration) -> Result<(), ServeError> {
+    let deadline = Instant::now() + timeout;
+    while !app_context::is_migrated(&app.pool).await.map_err(ServeError::Schema)? {
         if Instant::now() + MAX_PAUSE > deadline {
             return Err(ServeError::NotMigrated);
         }
@@ -64,12 +64,12 @@ pub(super) async fn wait_for_migration(stores: &AppContext, patience: Duration) 
     Ok(())
 }
 
-async fn find_unreachable_services(stores: &AppContext, engines: &[BackingService]) -> Vec<BackingService> {
-    let answers = join_all(engines.iter().map(|engine| stores.ping(*engine))).await;
+async fn find_unreachable_services(app: &AppContext, engines: &[BackingService]) -> Vec<BackingService> {
+    let answers = join_all(engines.iter().map(|engine| app.ping(*engine))).await;
     let mut away = Vec::new();
     for (engine, answer) in engines.iter().zip(answers) {
         if let Err(error) = answer {
-            tracing::debug!(error = &error as &dyn std::error::Error, engine = engine.name(), "engine is away");
+            tracing::debug!(error = &error as &dyn std::error::Error, engine = engine.name(), "engine unavailable");
             away.push(*engine);
         }
     }

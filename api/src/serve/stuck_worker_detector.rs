@@ -1,4 +1,4 @@
-//! Workers that say that they run and do not move.
+//! Detects workers that report to be running but make no progress.
 
 use std::{
     collections::HashMap,
@@ -6,22 +6,22 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Where each worker was seen, and since when it has been there.
+/// Remembers the last position of each worker, and since when it has had it.
 pub(super) struct StuckWorkerDetector {
     last_positions: Mutex<HashMap<&'static str, (u64, Instant)>>,
     stuck_after: Duration,
 }
 
 impl StuckWorkerDetector {
-    /// For workers that may stand still for that time while there is something to do.
-    pub(super) fn new(patience: Duration) -> Self {
-        Self { last_positions: Mutex::default(), stuck_after: patience }
+    /// Creates a detector of workers that make no progress for `stuck_after` although they have work.
+    pub(super) fn new(stuck_after: Duration) -> Self {
+        Self { last_positions: Mutex::default(), stuck_after }
     }
 
-    /// Whether a worker is stuck: it has stood at that position for too long, although there is something behind it.
+    /// Records a position and returns whether the worker is stuck: it has had work and the same position for too long.
     pub(super) fn is_stuck(&self, worker: &'static str, position: u64, has_work: bool, now: Instant) -> bool {
-        let mut places = self.last_positions.lock().unwrap_or_else(PoisonError::into_inner);
-        let (seen, since) = places.entry(worker).or_insert((position, now));
+        let mut positions = self.last_positions.lock().unwrap_or_else(PoisonError::into_inner);
+        let (seen, since) = positions.entry(worker).or_insert((position, now));
         if *seen != position || !has_work {
             (*seen, *since) = (position, now);
         }
@@ -35,14 +35,14 @@ mod tests {
 
     #[test]
     fn a_worker_is_stuck_when_it_stands_still_with_work_to_do() {
-        let (places, start) = (StuckWorkerDetector::new(Duration::from_mins(1)), Instant::now());
+        let (detector, start) = (StuckWorkerDetector::new(Duration::from_mins(1)), Instant::now());
         let after = |seconds| start + Duration::from_secs(seconds);
-        assert!(!places.is_stuck("views", 5, true, after(0)));
-        assert!(!places.is_stuck("views", 5, true, after(59)));
-        assert!(places.is_stuck("views", 5, true, after(61)));
-        assert!(!places.is_stuck("views", 6, true, after(62)), "it moved");
-        assert!(!places.is_stuck("views", 6, false, after(200)), "it has nothing to do");
-        assert!(!places.is_stuck("views", 6, true, after(230)), "it had nothing to do until a moment ago");
-        assert!(places.is_stuck("views", 6, true, after(270)));
+        assert!(!detector.is_stuck("views", 5, true, after(0)));
+        assert!(!detector.is_stuck("views", 5, true, after(59)));
+        assert!(detector.is_stuck("views", 5, true, after(61)));
+        assert!(!detector.is_stuck("views", 6, true, after(62)), "it moved");
+        assert!(!detector.is_stuck("views", 6, false, after(200)), "it has nothing to do");
+        assert!(!detector.is_stuck("views", 6, true, after(230)), "it had nothing to do until a moment ago");
+        assert!(detector.is_stuck("views", 6, true, after(270)));
     }
 }

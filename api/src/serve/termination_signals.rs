@@ -1,10 +1,10 @@
-//! The signals that end a service.
+//! Receives the signals that end a service.
 
 use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// SIGTERM and SIGINT.
+/// Handlers of SIGTERM and SIGINT.
 pub(super) struct TerminationSignals {
     terminate: Signal,
     interrupt: Signal,
@@ -15,12 +15,12 @@ impl TerminationSignals {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    /// Waits for the next of them.
+    /// Waits for the next signal.
     pub(super) async fn recv_signal(&mut self) {
         let name = tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
         };
-        tracing::info!(signal = name, "told to stop");
+        tracing::info!(signal = name, "received signal, stopping");
     }
 }

@@ -1,4 +1,4 @@
-//! Business rules by the names that programs know them by.
+//! Codes of business rules, which clients rely on.
 
 use std::convert::Infallible;
 
@@ -7,9 +7,9 @@ use domain::{
     watchlist::WatchlistError,
 };
 
-/// A refusal that has a name for programs. The names are part of the API.
+/// A refusal with a code for programs. The codes are part of the API.
 pub(crate) trait RefusalCode: std::error::Error + 'static {
-    /// The name.
+    /// Code of the refusal.
     fn refusal_code(&self) -> &'static str;
 }
 

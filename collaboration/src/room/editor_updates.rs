@@ -1,4 +1,4 @@
-//! What editors write, on its way into a room: looked through, merged, on record, and only then told.
+//! Processing of an editor's update: it is inspected, merged, stored, and only then broadcast.
 
 use domain::{event_store::AggregateStores, proposal::LifecyclePhase, value::UserId};
 
@@ -13,7 +13,8 @@ use crate::{
 };
 
 impl<S: AggregateStores> Room<S> {
-    /// Takes an update in: looked through, and from one who may, before the library sees a byte of it.
+    /// Merges, stores and broadcasts an update. Its contents and the sender's right to write are checked before the
+    /// library decodes it.
     pub(super) async fn handle_update(
         &mut self,
         from: u64,
@@ -26,10 +27,11 @@ impl<S: AggregateStores> Room<S> {
             Err(refused) => return Ok(Err(refused)),
         };
         match (self.text.classify_update(&contents), may_write, self.phase) {
-            // An editor that comes back offers all it knows: what is known already is not kept again.
+            // An editor that reconnects offers all it has: known updates are not stored again.
             (UpdateNovelty::Known, ..) => return Ok(Ok(())),
             (_, false, _) => return Ok(Err(RefusedUpdate::ReadOnly)),
-            // An editor that was away may write on before it was asked what it wrote meanwhile: it is asked, and sends both.
+            // An editor that was disconnected may send an update before the ones it made meanwhile: on request it sends
+            // both.
             (UpdateNovelty::MissingDependencies, ..) => {
                 self.request_missing_updates(from).await;
                 return Ok(Ok(()));
@@ -40,19 +42,19 @@ impl<S: AggregateStores> Room<S> {
         if let Err(refused) = self.check_capacity(&update, &contents).await? {
             return Ok(Err(refused));
         }
-        let taken = if self.size.is_slow_to_merge(&contents) {
+        let merged = if self.size.is_slow_to_merge(&contents) {
             run_blocking(|| self.text.merge_inspected_update(&update, &contents))
         } else {
             self.text.merge_inspected_update(&update, &contents)
         };
-        // What builds on all that is here and is not taken in builds on itself.
-        let taken = if self.text.has_missing_updates() { Err(RefusedUpdate::Malformed) } else { taken };
-        if let Err(refused) = taken {
+        // All its dependencies are here, so an update that is not merged depends on itself.
+        let merged = if self.text.has_missing_updates() { Err(RefusedUpdate::Malformed) } else { merged };
+        if let Err(refused) = merged {
             self.reload_text().await?;
             return Ok(Err(refused));
         }
         let seq = self.sync.shared_texts().append_update(&self.proposal, by, &update).await?;
-        // Where another process was faster, its updates are still to come.
+        // Where another process stored updates before, these are still to be loaded.
         if seq == self.last_seq + 1 {
             self.last_seq = seq;
         }
@@ -61,7 +63,7 @@ impl<S: AggregateStores> Room<S> {
         Ok(Ok(()))
     }
 
-    /// Asks an editor for what its update builds on; once, until the room knows more.
+    /// Asks an editor for the updates that its update depends on; once per state of the room.
     async fn request_missing_updates(&mut self, from: u64) {
         let known = self.text.state_vector();
         let Some(member) = self.members.get_mut(&from).filter(|member| member.requested_state.as_ref() != Some(&known))
@@ -72,7 +74,7 @@ impl<S: AggregateStores> Room<S> {
         self.send_to_member(from, editor_message::encode_sync_step_1(known)).await;
     }
 
-    /// Whether an update still fits: the text with it, and all that is kept until it is on record.
+    /// Checks the limits of the text's size and of the updates that are not recorded as events yet.
     async fn check_capacity(
         &mut self,
         update: &[u8],
@@ -91,17 +93,17 @@ impl<S: AggregateStores> Room<S> {
         }
         self.unrecorded_bytes += update.len();
         if self.unrecorded_bytes > max_bytes {
-            // Most of it may be on record by now, or could be.
+            // A sync may record most of them.
             match self.sync.try_sync(&self.proposal).await {
-                Ok(settled) => (self.version, self.phase) = (settled.version, settled.phase),
+                Ok(outcome) => (self.version, self.phase) = (outcome.version, outcome.phase),
                 Err(TextError::Busy) => {}
                 Err(error) => return Err(error),
             }
-            let kept = self.sync.shared_texts().load_unrecorded_bytes(&self.proposal).await?;
-            if kept + update.len() > max_bytes {
+            let unrecorded = self.sync.shared_texts().load_unrecorded_bytes(&self.proposal).await?;
+            if unrecorded + update.len() > max_bytes {
                 return Ok(Err(RefusedUpdate::TooLarge { max_bytes }));
             }
-            self.unrecorded_bytes = kept + update.len();
+            self.unrecorded_bytes = unrecorded + update.len();
         }
         Ok(Ok(()))
     }

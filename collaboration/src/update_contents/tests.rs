@@ -208,7 +208,7 @@ fn apply_change(doc: &Doc, change: &TextChange) {
     let text = doc.get_or_insert_text("approach");
     let mut transaction = doc.transact_mut();
     let said = text.get_string(&transaction);
-    // Where letters begin; the document counts in bytes, which is what it does unless it is told.
+    // Offsets of characters. The document counts in bytes, which is its default.
     let places: Vec<u32> = said
         .char_indices()
         .map(|(at, _)| u32::try_from(at).unwrap())
@@ -233,7 +233,7 @@ fn apply_change(doc: &Doc, change: &TextChange) {
 }
 
 proptest! {
-    /// What clients of the library write together is read as the library reads it, whole and in parts.
+    /// Concurrent edits of clients of the library are read as the library reads them, as a whole and in parts.
     #[test]
     fn what_yrs_encodes_is_read_as_it_reads_it(changes in arbitrary_changes()) {
         let docs = [1_u64, 300, (1 << 53) - 1].map(Doc::with_client_id);
@@ -251,19 +251,19 @@ proptest! {
         for part in &parts {
             let contents = read_editor_update(part).unwrap();
             let decoded = Update::decode_v1(part).unwrap();
-            let told = |ranges: &yrs::IdSet| -> BTreeMap<u64, Vec<ClockRange>> {
+            let ranges_by_client = |ranges: &yrs::IdSet| -> BTreeMap<u64, Vec<ClockRange>> {
                 ranges.iter().map(|(client, ranges)| (client.get(), ranges.iter().map(|range| (range.start, range.end)).collect())).collect()
             };
-            prop_assert_eq!(&contents.insertions, &told(&decoded.insertions(true)));
-            prop_assert_eq!(&contents.deletions, &told(decoded.delete_set()));
+            prop_assert_eq!(&contents.insertions, &ranges_by_client(&decoded.insertions(true)));
+            prop_assert_eq!(&contents.deletions, &ranges_by_client(decoded.delete_set()));
             room.merge_editor_update(part).unwrap();
             prop_assert_eq!(room.classify_update(&contents), crate::shared_text::UpdateNovelty::Known);
         }
         prop_assert!(!room.has_missing_updates());
     }
 
-    /// Whatever bytes come: reading ends, and what is let through ends in the library, too, with a text that can be kept,
-    /// loaded again and merged with others.
+    /// With any bytes, reading ends; and what is accepted, the library merges into a text that can be stored, loaded
+    /// again and merged with others.
     #[test]
     fn no_bytes_break_it(
         which in 0_usize..4,

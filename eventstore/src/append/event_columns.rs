@@ -1,14 +1,14 @@
-//! New events as `unnest` takes them: one array per column, one statement for all rows.
+//! New events in the form that `unnest` takes: one array per column, one statement for all rows.
 
 use sqlx::{PgExecutor, postgres::PgDatabaseError};
 
 const APPEND: &str = include_str!("append_events.sql");
 
-/// Postgres' code for a row that is there already, and the constraint that says so about a place in a stream.
+/// Postgres' error code for a duplicate key, and the constraint that makes sequences unique within a stream.
 const UNIQUE_VIOLATION: &str = "23505";
 const STREAM_KEY: &str = "events_pkey";
 
-/// One event on its way into the log.
+/// One event to append.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NewEventRow<'a> {
     pub(crate) aggregate_type: &'a str,
@@ -20,7 +20,7 @@ pub(crate) struct NewEventRow<'a> {
     pub(crate) metadata: &'a str,
 }
 
-/// The rows of one statement, in the order in which they get their positions.
+/// The rows of one statement. Positions are assigned in their order.
 #[derive(Debug, Default)]
 pub(crate) struct EventColumns<'a> {
     aggregate_type: Vec<&'a str>,
@@ -55,10 +55,10 @@ impl<'a> EventColumns<'a> {
         self.metadata.push(row.metadata);
     }
 
-    /// Appends all rows or none, in one round trip once the connection knows the statement. It commits with the
-    /// statement, and has to stay its transaction's first write (ADR 0003).
+    /// Appends all rows or none, in one round trip once the connection has prepared the statement. The statement
+    /// commits by itself; within a transaction it has to be the first write (ADR 0003).
     pub(crate) async fn append<'c>(&self, executor: impl PgExecutor<'c>) -> Result<(), sqlx::Error> {
-        // `execute` reads on until the server is ready again: a commit that fails after the rows went in is an error.
+        // `execute` reads until the server is ready again, so a commit that fails after the insert is an error, too.
         sqlx::query(APPEND)
             .bind(&self.aggregate_type)
             .bind(&self.aggregate_id)
@@ -73,7 +73,7 @@ impl<'a> EventColumns<'a> {
     }
 }
 
-/// Whether another writer holds one of the places in a stream already.
+/// Whether another writer has already appended an event with the same sequence to the stream.
 pub(crate) fn is_conflict(error: &PgDatabaseError) -> bool {
     error.code() == UNIQUE_VIOLATION && error.constraint() == Some(STREAM_KEY)
 }

@@ -1,8 +1,8 @@
-//! Appending facts: events whose identity follows from what they say, so that no stream has to be read first.
+//! Appending facts: events whose id is a digest of their content, so that no stream has to be read first.
 //!
-//! The function `append_facts` of the database leaves out what is on record, gives each fact its place behind its stream's
-//! last event, and inserts, in one round trip. Two appends to one stream at the same time take the same place; the unique
-//! keys let one of them through, and the other one is tried again.
+//! The database function `append_facts` skips facts that are recorded already, gives each of the others the sequence
+//! after its stream's last event, and inserts them, in one round trip. Two concurrent appends to one stream choose the
+//! same sequence; the unique keys accept one of them, and the other one is retried.
 
 use std::collections::HashSet;
 
@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::{MetadataJson, PgBatchStore, is_retryable_conflict, to_store_error};
 
-/// Postgres' code for a row that is there already, and the index that says so about a fact.
+/// Postgres' error code for a duplicate key, and the index that makes facts unique.
 const UNIQUE_VIOLATION: &str = "23505";
 const FACT_KEY: &str = "events_fact_id";
 
@@ -26,7 +26,7 @@ impl FactStore for PgBatchStore {
         if columns.ids.is_empty() {
             return Ok(outcomes);
         }
-        // Reads on until the server is ready again: a commit that fails after the rows went in is an error.
+        // `fetch_all` reads until the server is ready again, so a commit that fails after the insert is an error, too.
         let appended = sqlx::query(APPEND_FACTS)
             .bind(&columns.ids)
             .bind(&columns.streams)
@@ -37,23 +37,27 @@ impl FactStore for PgBatchStore {
             .bind(i64::try_from(stream_events).unwrap_or(i64::MAX))
             .fetch_all(&self.pool)
             .await;
-        let left_out = match appended {
+        let skipped = match appended {
             Ok(rows) => rows,
             Err(sqlx::Error::Database(error)) => {
                 let postgres = error.downcast_ref();
-                let is_known =
+                let is_duplicate =
                     error.code().as_deref() == Some(UNIQUE_VIOLATION) && error.constraint() == Some(FACT_KEY);
-                let other = is_known || is_retryable_conflict(postgres);
-                return Err(if other { StoreError::Conflict } else { to_store_error(sqlx::Error::Database(error)) });
+                let is_retryable = is_duplicate || is_retryable_conflict(postgres);
+                return Err(if is_retryable {
+                    StoreError::Conflict
+                } else {
+                    to_store_error(sqlx::Error::Database(error))
+                });
             }
             Err(error) => return Err(to_store_error(error)),
         };
-        for row in left_out {
-            let (place, outcome): (i64, &str) =
+        for row in skipped {
+            let (ordinality, reason): (i64, &str) =
                 (row.try_get("place").map_err(to_store_error)?, row.try_get("outcome").map_err(to_store_error)?);
-            let at = usize::try_from(place - 1).ok().and_then(|place| columns.fact_indexes.get(place));
-            if let Some(told) = at.and_then(|fact| outcomes.get_mut(*fact)) {
-                *told = if outcome == "full" { FactOutcome::StreamFull } else { FactOutcome::Known };
+            let fact = usize::try_from(ordinality - 1).ok().and_then(|index| columns.fact_indexes.get(index));
+            if let Some(outcome) = fact.and_then(|fact| outcomes.get_mut(*fact)) {
+                *outcome = if reason == "full" { FactOutcome::StreamFull } else { FactOutcome::Known };
             }
         }
         Ok(outcomes)
@@ -69,7 +73,7 @@ impl FactStore for PgBatchStore {
     }
 }
 
-/// Facts as `unnest` takes them: one array per column.
+/// Facts in the form that `unnest` takes: one array per column.
 struct FactColumns<'a> {
     ids: Vec<Uuid>,
     streams: Vec<&'a str>,
@@ -77,12 +81,12 @@ struct FactColumns<'a> {
     versions: Vec<&'a str>,
     payloads: Vec<&'a str>,
     origins: Vec<String>,
-    /// Which fact stands in which row.
+    /// For each row, the index of its fact.
     fact_indexes: Vec<usize>,
 }
 
 impl<'a> FactColumns<'a> {
-    /// Leaves out what stands twice, and says so.
+    /// Skips repeated facts and sets their outcome to [`FactOutcome::Known`].
     fn from_facts(facts: &'a [NewFact], outcomes: &mut [FactOutcome]) -> Result<Self, StoreError> {
         let origins = MetadataJson::from_metadata(facts.iter().map(|fact| &fact.metadata))
             .map_err(|e| StoreError::Unavailable(e.into()))?;
@@ -96,9 +100,9 @@ impl<'a> FactColumns<'a> {
             fact_indexes: Vec::with_capacity(facts.len()),
         };
         let mut seen = HashSet::with_capacity(facts.len());
-        for ((at, fact), origin) in facts.iter().enumerate().zip(origins.texts()) {
+        for ((index, fact), origin) in facts.iter().enumerate().zip(origins.texts()) {
             if !seen.insert(fact.event_id) {
-                if let Some(outcome) = outcomes.get_mut(at) {
+                if let Some(outcome) = outcomes.get_mut(index) {
                     *outcome = FactOutcome::Known;
                 }
                 continue;
@@ -109,7 +113,7 @@ impl<'a> FactColumns<'a> {
             columns.versions.push(&fact.event_version);
             columns.payloads.push(&fact.payload);
             columns.origins.push(origin.to_owned());
-            columns.fact_indexes.push(at);
+            columns.fact_indexes.push(index);
         }
         Ok(columns)
     }

@@ -1,55 +1,55 @@
-//! The binary format of `COPY`, as Postgres sends it.
+//! Decoder of the binary `COPY` format that Postgres sends.
 //!
 //! ```text
 //! signature (11 bytes) | flags u32 | length u32, extension      once
 //! columns i16 | (length i32 or -1, value) per column            per row
 //! -1 i16                                                        once
 //! ```
-//! Chunks are cut anywhere; what has arrived is kept until its row is whole, so memory is bounded by the largest row.
+//! Chunks may be cut anywhere. Bytes are buffered until their row is complete, so the largest row bounds the memory.
 
 const SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
-/// The flags that a reader must know, and this one knows none of.
+/// Mask of the critical flags, which a reader must understand. This one supports none of them.
 const CRITICAL_FLAGS: u32 = 0xffff_0000;
 const HEADER: usize = SIGNATURE.len() + 8;
-/// What was read is dropped from the buffer when it is at least this much, in bytes.
+/// Decoded bytes are dropped from the buffer once there are this many.
 const COMPACT_THRESHOLD: usize = 256 << 10;
 
-/// Bytes that are no binary `COPY`.
+/// Why bytes are not a valid binary `COPY`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CopyError {
-    /// The beginning is another one.
+    /// It does not begin with the signature of the format.
     #[error("the signature is missing")]
     Signature,
-    /// Something in the header changes the format in a way that is not known here.
-    #[error("the flags {0:#x} are not known")]
+    /// The header has critical flags that are not supported.
+    #[error("unsupported flags {0:#x}")]
     Flags(u32),
-    /// A row has another number of columns than was asked for.
+    /// A row has another number of columns than expected.
     #[error("a row has {found} columns instead of {expected}")]
     Columns {
-        /// How many it has.
+        /// Number of columns in the row.
         found: i16,
-        /// How many were asked for.
+        /// Number of columns of the query.
         expected: usize,
     },
-    /// A value cannot be so long.
-    #[error("a value has the length {0}")]
+    /// The length of a value is negative, and not the one that stands for NULL.
+    #[error("a value has the invalid length {0}")]
     Length(i32),
-    /// There is more behind the end.
-    #[error("{0} bytes follow the end")]
+    /// Bytes follow the trailer; their number.
+    #[error("{0} bytes follow the trailer")]
     Trailing(usize),
-    /// The end is missing.
-    #[error("it breaks off within or behind row {0}")]
+    /// The trailer is missing; the number of complete rows before.
+    #[error("the copy is truncated after row {0}")]
     Truncated(u64),
 }
 
-/// A row: its values in order; `None` is NULL.
+/// The values of a row, in the order of the columns; `None` is NULL.
 pub(super) type CopyRow<'a, const N: usize> = [Option<&'a [u8]>; N];
 
-/// Takes chunks, gives rows of `N` columns.
+/// Turns chunks into rows of `N` columns.
 #[derive(Debug, Default)]
 pub(super) struct CopyDecoder<const N: usize> {
     buffer: Vec<u8>,
-    /// Where in the buffer the next thing starts.
+    /// Offset in the buffer of the first byte that is not decoded.
     start: usize,
     state: CopyState,
     rows: u64,
@@ -64,7 +64,7 @@ enum CopyState {
 }
 
 impl<const N: usize> CopyDecoder<N> {
-    /// Takes the next chunk.
+    /// Adds the next chunk to the buffer.
     pub(super) fn push_chunk(&mut self, chunk: &[u8]) {
         if self.start == self.buffer.len() {
             self.buffer.clear();
@@ -76,10 +76,10 @@ impl<const N: usize> CopyDecoder<N> {
         self.buffer.extend_from_slice(chunk);
     }
 
-    /// The next row, if it has arrived as a whole, and how many bytes it takes.
+    /// The next row and its size in bytes; `None` until the row is complete, and after the trailer.
     ///
     /// # Errors
-    /// [`CopyError`] when these are not rows of `N` columns. Ask no more then.
+    /// [`CopyError`] when the bytes are not rows of `N` columns. The decoder must not be used after an error.
     pub(super) fn next_row(&mut self) -> Result<Option<(CopyRow<'_, N>, usize)>, CopyError> {
         if self.state == CopyState::Header && !self.read_header()? {
             return Ok(None);
@@ -116,15 +116,15 @@ impl<const N: usize> CopyDecoder<N> {
         Ok(Some((row, size)))
     }
 
-    /// To be asked when no chunk will come any more.
+    /// Checks that the copy is complete. Call it after the last chunk.
     ///
     /// # Errors
-    /// [`CopyError::Truncated`] when the end has not arrived.
+    /// [`CopyError::Truncated`] when the trailer has not arrived.
     pub(super) fn finish(&self) -> Result<(), CopyError> {
         if self.state == CopyState::Ended { Ok(()) } else { Err(CopyError::Truncated(self.rows)) }
     }
 
-    /// Reads the header; `false` if it has not arrived as a whole.
+    /// Reads the header; `false` until it is complete.
     fn read_header(&mut self) -> Result<bool, CopyError> {
         let mut cursor = ByteCursor(self.buffer.get(self.start..).unwrap_or_default());
         let arrived = cursor.0.len().min(SIGNATURE.len());
@@ -146,7 +146,7 @@ impl<const N: usize> CopyDecoder<N> {
     }
 }
 
-/// Bytes that are taken from the front.
+/// Takes bytes from the front of a slice; `None` when there are not enough.
 struct ByteCursor<'a>(&'a [u8]);
 
 impl<'a> ByteCursor<'a> {

@@ -1,16 +1,16 @@
-//! Which events a reader wants.
+//! A filter over the events of the log, and its form in SQL.
 
 use chrono::{DateTime, Utc};
 use domain::context::BoundedContext;
 
 use super::sql_literal::{self, LiteralError};
 
-/// Which events a reader wants: those that meet every condition. Empty and `None` are no condition.
+/// Selects the events that meet every condition. An empty list and `None` are no condition.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EventFilter {
     /// Events of one of these contexts.
     pub contexts: Vec<BoundedContext>,
-    /// Events with one of these names, e.g. `opportunity.discovered`.
+    /// Events of one of these types, e.g. `opportunity.discovered`.
     pub event_types: Vec<String>,
     /// Events of this tenant.
     pub tenant_id: Option<String>,
@@ -23,11 +23,11 @@ pub struct EventFilter {
 }
 
 impl EventFilter {
-    /// The conditions in SQL, each with an `and` before it.
+    /// The conditions in SQL, each preceded by `and`.
     pub(super) fn to_sql(&self) -> Result<String, LiteralError> {
         let mut conditions = Vec::new();
-        // Every event belongs to a context, or the relay would have stopped at it. Naming all of them along with a
-        // stream lets Postgres find it by the primary key.
+        // The types of all contexts are the types of all events, since the relay stops at an event without a context.
+        // Naming them along with a stream lets Postgres use the primary key.
         let contexts = match &self.aggregate_id {
             Some(_) if self.contexts.is_empty() => &BoundedContext::ALL[..],
             _ => &self.contexts,
@@ -49,7 +49,7 @@ impl EventFilter {
                 conditions.push(format!("recorded_at {comparison} {}", sql_literal::quote_time(time)?));
             }
         }
-        // The first is empty, so that the join puts an `and` before each of the others.
+        // An empty first element makes the join put `and` before each condition.
         conditions.insert(0, String::new());
         Ok(conditions.join(" and "))
     }
@@ -58,7 +58,7 @@ impl EventFilter {
 fn in_list_condition<T: AsRef<str>>(column: &str, values: &[T]) -> Result<String, LiteralError> {
     let literals: Vec<_> =
         values.iter().map(|value| sql_literal::quote_text(value.as_ref())).collect::<Result<_, _>>()?;
-    // A context may have no aggregates yet, and SQL has no empty list.
+    // A context may have no aggregates, and SQL has no empty list.
     Ok(if literals.is_empty() { "false".to_owned() } else { format!("{column} in ({})", literals.join(", ")) })
 }
 

@@ -1,4 +1,4 @@
-//! From a row of the log to a recorded event.
+//! Decodes rows of the log into envelopes.
 
 use chrono::{DateTime, Utc};
 use domain::envelope::{Envelope, EventMetadata, RawEnvelope};
@@ -7,34 +7,34 @@ use uuid::Uuid;
 use super::copy_decoder::CopyRow;
 use crate::error::LogError;
 
-/// How many columns are read.
+/// Number of columns of [`SELECT_EVENTS`].
 pub(super) const COLUMN_COUNT: usize = 11;
-/// The columns that are read, in the order that [`recorded_sections`] expects.
+/// Selects the columns of an event in the order that [`decode_event_row`] expects.
 pub(super) const SELECT_EVENTS: &str = "select position, event_id, tenant_id, aggregate_type, aggregate_id, sequence, event_type, \
                                  event_version, recorded_at, metadata, payload from events";
-/// Microseconds from 1970 to 2000, where Postgres starts to count.
+/// The epoch of Postgres' timestamps, 2000-01-01, in microseconds since 1970.
 const POSTGRES_EPOCH_MICROS: i64 = 946_684_800_000_000;
 
-/// What is wrong with a row of the log.
+/// Why a row of the log cannot be decoded.
 #[derive(Debug, thiserror::Error)]
 pub enum EventRowError {
-    /// A value that is never empty is NULL.
+    /// A column that is never null is NULL.
     #[error("{0} is NULL")]
     Null(&'static str),
-    /// A value is not what stands in that column.
-    #[error("{0} has another form than it should")]
+    /// A value does not have the type of its column, or is out of range.
+    #[error("{0} is malformed")]
     Malformed(&'static str),
-    /// The metadata are no texts by name.
-    #[error("understanding the metadata")]
+    /// The metadata is not a JSON object of strings.
+    #[error("decoding the metadata")]
     Metadata(#[source] serde_json::Error),
 }
 
-/// The event in a row.
+/// Decodes the event in a row.
 ///
 /// # Errors
-/// [`LogError::UnreadableEvent`] naming position and event.
+/// [`LogError::UnreadableEvent`] with the position and the id of the event, where these can be decoded.
 pub(super) fn decode_event_row(row: &CopyRow<'_, COLUMN_COUNT>) -> Result<RawEnvelope, LogError> {
-    // Read first, so that an error can name them.
+    // Decoded first, so that an error can name them.
     let position = decode_number("position", row[0]);
     let event_id = decode_uuid("event_id", row[1]);
     let named = (position.as_ref().ok().copied(), event_id.as_ref().ok().copied());
@@ -60,7 +60,7 @@ pub(super) fn decode_event_row(row: &CopyRow<'_, COLUMN_COUNT>) -> Result<RawEnv
 }
 
 fn decode_metadata(json: &[u8]) -> Result<EventMetadata, EventRowError> {
-    // Serde would take an array for a struct, too.
+    // Serde also accepts an array for a struct.
     if !json.trim_ascii_start().starts_with(b"{") {
         return Err(EventRowError::Malformed("metadata"));
     }
@@ -89,7 +89,7 @@ fn decode_uuid(name: &'static str, value: Option<&[u8]>) -> Result<Uuid, EventRo
 
 fn decode_time(name: &'static str, value: Option<&[u8]>) -> Result<DateTime<Utc>, EventRowError> {
     let micros = i64::from_be_bytes(decode_bytes(name, value)?);
-    // Infinity, which nothing was ever recorded at, goes beyond what can be added.
+    // The timestamps `infinity` and `-infinity` overflow, and no event is recorded at them.
     micros
         .checked_add(POSTGRES_EPOCH_MICROS)
         .and_then(DateTime::from_timestamp_micros)

@@ -1,4 +1,4 @@
-//! The log for those who must not know that Postgres holds it.
+//! The log behind the traits of the domain, for crates that do not depend on Postgres.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::{EventFilter, LogReplay, ReplayOptions, completed_prefix, read_after, read_stream};
 use crate::{error::LogError, incarnation, postgres::with_timeout};
 
-/// How long an answer to a short question may take: the process of the server that has it may stand still.
+/// Time limit of a short query: a server process may hang with its connection open.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The log in Postgres as a [`LogReader`].
@@ -24,7 +24,7 @@ pub struct PgLogReader {
 }
 
 impl PgLogReader {
-    /// The log behind this pool.
+    /// A reader of the log in the database of `pool`.
     pub fn new(pool: PgPool) -> Self {
         Self { pool }
     }
@@ -61,8 +61,8 @@ impl PgLogReader {
         read_after(&mut connection, position, fence, limit).await
     }
 
-    async fn start_replay(&self, part: LogRange) -> Result<Box<dyn LogBatchReader>, LogError> {
-        let LogRange { contexts, aggregate_id, after, to, batch_events, batch_bytes } = part;
+    async fn start_replay(&self, range: LogRange) -> Result<Box<dyn LogBatchReader>, LogError> {
+        let LogRange { contexts, aggregate_id, after, to, batch_events, batch_bytes } = range;
         let filter = EventFilter { contexts, aggregate_id, ..EventFilter::default() };
         let options =
             ReplayOptions { filter, after, to: Some(to), batch_events, batch_bytes, ..ReplayOptions::default() };
@@ -72,13 +72,13 @@ impl PgLogReader {
 
 impl LogReader for PgLogReader {
     fn incarnation(&self) -> LogFuture<'_, Uuid> {
-        let asked = with_timeout(QUERY_TIMEOUT, "reading which log this is", self.load_incarnation());
-        Box::pin(async { asked.await.map_err(to_store_error) })
+        let query = with_timeout(QUERY_TIMEOUT, "reading the log's incarnation", self.load_incarnation());
+        Box::pin(async { query.await.map_err(to_store_error) })
     }
 
     fn completed_prefix(&self) -> LogFuture<'_, u64> {
-        let asked = with_timeout(QUERY_TIMEOUT, "asking how far the log is complete", self.load_completed_prefix());
-        Box::pin(async { asked.await.map_err(to_store_error) })
+        let query = with_timeout(QUERY_TIMEOUT, "reading the fence", self.load_completed_prefix());
+        Box::pin(async { query.await.map_err(to_store_error) })
     }
 
     fn count_after(&self, position: u64, contexts: &'static [BoundedContext], limit: u64) -> LogFuture<'_, u64> {
@@ -86,9 +86,9 @@ impl LogReader for PgLogReader {
     }
 
     fn load_after(&self, position: u64, fence: u64, limit: u32) -> LogFuture<'_, Vec<RawEnvelope>> {
-        let asked =
+        let query =
             with_timeout(QUERY_TIMEOUT, "reading the next events", self.read_next_events(position, fence, limit));
-        Box::pin(async { asked.await.map_err(to_store_error) })
+        Box::pin(async { query.await.map_err(to_store_error) })
     }
 
     fn load_stream<'a>(
@@ -105,8 +105,8 @@ impl LogReader for PgLogReader {
         })
     }
 
-    fn read_batches(&self, part: LogRange) -> LogFuture<'_, Box<dyn LogBatchReader>> {
-        Box::pin(async move { self.start_replay(part).await.map_err(to_store_error) })
+    fn read_batches(&self, range: LogRange) -> LogFuture<'_, Box<dyn LogBatchReader>> {
+        Box::pin(async move { self.start_replay(range).await.map_err(to_store_error) })
     }
 }
 

@@ -1,11 +1,11 @@
-//! Streaming the log from a position on, at the speed of `COPY` and in constant memory.
+//! Streams the log from a position on, through `COPY` and in constant memory.
 //!
 //! ```text
 //! Postgres ──COPY, one page of positions at a time──▶ a task that reads and decodes ──one batch ahead──▶ the caller
 //! ```
-//! A page ends at the fence, which was read before its copy starts. Pages keep Postgres from holding one snapshot for
-//! the whole journey. The task fills at most one batch ahead of the caller; a caller that takes its time thereby stops
-//! the reading at the socket.
+//! A page ends at the fence, which is read before the page's copy starts. Reading in pages keeps Postgres from holding
+//! one snapshot for the whole replay. The task fills at most one batch ahead of the caller, so a slow caller stops the
+//! reading at the socket.
 
 mod page_reader;
 
@@ -20,27 +20,27 @@ use self::page_reader::PageReader;
 use super::event_filter::EventFilter;
 use crate::error::{LogError, postgres_error};
 
-/// Which part of the log is read, and how it is handed out.
+/// Which part of the log a replay reads, and how it returns it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReplayOptions {
-    /// Which events.
+    /// Which events to read.
     pub filter: EventFilter,
-    /// Events behind this position; 0 is the start of the log.
+    /// Starts after this position; 0 is the start of the log.
     pub after: u64,
-    /// Events up to this position, itself included.
+    /// Ends with this position, inclusive.
     pub to: Option<u64>,
-    /// At most so many events.
+    /// Maximum number of events.
     pub limit: Option<u64>,
-    /// Whether to wait for more at the end of the log; `None` ends there.
+    /// How to wait for new events at the end of the log; `None` ends there.
     pub follow: Option<FollowOptions>,
-    /// Most events of a batch.
+    /// Maximum number of events in a batch.
     pub batch_events: usize,
-    /// A batch that has reached this many bytes is not added to.
+    /// A batch ends once it has this many bytes.
     pub batch_bytes: usize,
-    /// How many positions one `COPY` covers; more while they come quickly.
+    /// Number of positions that one `COPY` covers; pages grow while they are read quickly.
     pub page_positions: u64,
-    /// How long Postgres may be silent in the middle of an answer; `None` waits for ever. A page with a filter that few
-    /// events meet is silent while it is looked for.
+    /// How long Postgres may be silent in the middle of an answer; `None` is without limit. With a filter that few
+    /// events match, it is silent while it searches the page.
     pub answer_timeout: Option<Duration>,
 }
 
@@ -60,10 +60,10 @@ impl Default for ReplayOptions {
     }
 }
 
-/// How often to look for more at the end of the log.
+/// How often a replay polls for new events at the end of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FollowOptions {
-    /// Pause after something has come; doubles while nothing comes.
+    /// Pause after new events; doubles while there are none.
     pub poll_min: Duration,
     /// The longest pause.
     pub poll_max: Duration,
@@ -75,56 +75,58 @@ impl Default for FollowOptions {
     }
 }
 
-/// Events in the order of their positions.
+/// Events ordered by position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventBatch {
-    /// The events; none when the reading came on without meeting one that is wanted.
+    /// The events; empty when no event matched since the last batch and only the watermark has moved.
     pub events: Vec<RawEnvelope>,
-    /// Every wanted event up to here is in this batch or in one before it.
+    /// Every matching event up to this position is in this batch or an earlier one.
     pub watermark: u64,
-    /// Up to here the log is complete, as far as is known.
+    /// The log is complete up to this position, as of the last time the fence was read.
     pub fence: u64,
 }
 
-/// Reads a part of the log. Dropping it, at any time, ends the reading and closes its connection.
+/// Reads a part of the log in a background task. Dropping it ends the task and closes its connection.
 #[derive(Debug)]
 pub struct LogReplay {
     batches: mpsc::Receiver<EventBatch>,
-    /// `None` once it has ended and its outcome was told.
+    /// `None` once it has ended and its outcome was returned.
     task: Option<JoinHandle<Result<(), LogError>>>,
 }
 
 impl LogReplay {
-    /// Reads from the log behind `pool`, on a connection taken out of the pool for good.
+    /// Starts a replay on a connection that is detached from `pool`.
     ///
     /// # Errors
-    /// [`LogError::Postgres`] when there is no connection, [`LogError::Filter`] when the filter has no form in SQL.
+    /// [`LogError::Postgres`] when there is no connection, [`LogError::Filter`] when the filter cannot be expressed in
+    /// SQL.
     pub async fn start(pool: &PgPool, options: ReplayOptions) -> Result<Self, LogError> {
         let connection = pool.acquire().await.map_err(postgres_error("connecting"))?.detach();
         Self::start_on_connection(connection, options)
     }
 
-    /// Reads on `connection`, which is closed when the replay ends or is dropped. Call it within a runtime.
+    /// Starts a replay on `connection`, which is closed when the replay ends or is dropped. Call it within a Tokio
+    /// runtime.
     ///
     /// # Errors
-    /// [`LogError::Filter`] when the filter has no form in SQL.
+    /// [`LogError::Filter`] when the filter cannot be expressed in SQL.
     pub fn start_on_connection(connection: PgConnection, options: ReplayOptions) -> Result<Self, LogError> {
-        // One batch waits while the next one is being filled.
+        // One batch waits in the channel while the task fills the next one.
         let (sender, batches) = mpsc::channel(1);
         let pages = PageReader::new(connection, options, sender)?;
         Ok(Self { batches, task: Some(tokio::spawn(pages.run())) })
     }
 
-    /// The next events; `None` at the end. May be cancelled: nothing is lost then.
+    /// Returns the next batch; `None` at the end. Cancel-safe.
     ///
     /// # Errors
-    /// [`LogError`] when the log cannot be read on, [`LogError::UnreadableEvent`] naming an event that cannot be. After an
-    /// error there is nothing more.
+    /// [`LogError`] when the log cannot be read, [`LogError::UnreadableEvent`] naming an event that cannot be decoded.
+    /// After an error the replay has ended, and further calls return `None`.
     pub async fn next_batch(&mut self) -> Result<Option<EventBatch>, LogError> {
         if let Some(batch) = self.batches.recv().await {
             return Ok(Some(batch));
         }
-        // The task has ended, and only it knows whether that was the end of the log.
+        // The task has ended; its outcome says whether at the end of the log or with an error.
         let Some(task) = self.task.as_mut() else { return Ok(None) };
         let outcome = task.await;
         self.task = None;
@@ -138,7 +140,7 @@ impl LogReplay {
         }
     }
 
-    /// The events one by one.
+    /// Turns the replay into a stream of single events.
     pub fn into_stream(self) -> impl Stream<Item = Result<RawEnvelope, LogError>> + Send {
         stream::try_unfold(self, async |mut replay| {
             Ok(replay.next_batch().await?.map(|batch| (stream::iter(batch.events.into_iter().map(Ok)), replay)))

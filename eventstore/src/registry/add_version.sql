@@ -1,4 +1,4 @@
--- Numbers of deleted versions are not given out again, those of versions that were deleted for ever are.
+-- Numbers of softly deleted versions are not assigned again; the highest ones are after a permanent deletion.
 insert into schema_registry.versions (subject, version, schema_id)
 select $1, coalesce(max(version), 0) + 1, $2
 from schema_registry.versions

@@ -1,7 +1,7 @@
-//! An Avro schema as text: understood, and in the form that decides whether two are the same.
+//! An Avro schema as text, parsed, and in a canonical form that decides whether two schemas are the same.
 //!
-//! The form keeps everything that a reader may use (defaults, documentation, aliases, logical types), unlike Avro's
-//! "parsing canonical form": only spaces, the order of attributes, and `{"type": "string"}` for `"string"` make no
+//! Unlike Avro's "parsing canonical form", this form keeps everything that a reader may use (defaults, documentation,
+//! aliases, logical types). Only white space, the order of attributes, and `{"type": "string"}` for `"string"` make no
 //! difference.
 
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use apache_avro::Schema;
 use schemas::schema_parser::{SchemaParseError, parse_schema_value};
 use serde_json::{Map, Value};
 
-/// Longest schema, in bytes.
+/// Maximum length of a schema, in bytes.
 pub const MAX_SCHEMA_BYTES: usize = 512 * 1024;
 
-/// A schema that was understood.
+/// A valid Avro schema.
 #[derive(Debug, Clone)]
 pub struct AvroSchema {
     text: String,
@@ -21,13 +21,13 @@ pub struct AvroSchema {
     parsed: Arc<Schema>,
 }
 
-/// A text that is no Avro schema.
+/// Why a text is not a valid Avro schema.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidSchema {
-    /// There is nothing.
+    /// The text is empty or white space.
     #[error("Empty schema")]
     Empty,
-    /// It is longer than the registry stores.
+    /// The text is longer than [`MAX_SCHEMA_BYTES`]; its length in bytes.
     #[error("Invalid schema: it has {0} bytes, more than the {MAX_SCHEMA_BYTES} that are stored")]
     TooLong(usize),
     /// It cannot be read, or exceeds a bound.
@@ -40,7 +40,7 @@ impl AvroSchema {
     /// runtime's threads.
     ///
     /// # Errors
-    /// [`InvalidSchema`] saying what it is not.
+    /// [`InvalidSchema`] with the reason.
     pub fn parse(text: &str) -> Result<Self, InvalidSchema> {
         if text.trim().is_empty() {
             return Err(InvalidSchema::Empty);
@@ -53,12 +53,12 @@ impl AvroSchema {
         Ok(Self { text: text.to_owned(), canonical: canonicalize_schema(&value).to_string(), parsed })
     }
 
-    /// As it was written.
+    /// The text as it was given.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// The form that decides whether two schemas are the same.
+    /// The canonical form, which decides whether two schemas are the same.
     pub fn canonical(&self) -> &str {
         &self.canonical
     }
@@ -69,7 +69,7 @@ impl AvroSchema {
     }
 }
 
-/// A schema with its attributes in order and nothing said twice.
+/// Sorts the attributes of a schema and replaces `{"type": "string"}` by `"string"`.
 fn canonicalize_schema(schema: &Value) -> Value {
     match schema {
         Value::Array(union) => union.iter().map(canonicalize_schema).collect(),
@@ -101,7 +101,7 @@ fn canonicalize_field(field: &Value) -> Value {
     }
 }
 
-/// A value that is no schema, such as a default.
+/// Sorts the members of a value that is not a schema, such as a default.
 fn canonicalize_value(value: &Value) -> Value {
     match value {
         Value::Array(values) => values.iter().map(canonicalize_value).collect(),
@@ -110,7 +110,7 @@ fn canonicalize_value(value: &Value) -> Value {
     }
 }
 
-/// Members by name, whether or not the map keeps the order of insertion.
+/// Sorts members by name, whether or not the map keeps the order of insertion.
 fn sort_members(members: &Map<String, Value>, each: impl Fn(&str, &Value) -> Value) -> Map<String, Value> {
     let mut members: Vec<_> = members.iter().collect();
     members.sort_by_key(|(name, _)| name.as_str());

@@ -1,4 +1,4 @@
-//! What a new version of a schema may change, and whether it keeps to that.
+//! Compatibility levels, and the check of a new version against earlier ones.
 
 use std::{fmt, str::FromStr};
 
@@ -7,7 +7,7 @@ use schemas::{compatibility::check_backward, schema_parser::parse_schema};
 
 use super::{SchemaStore, SchemaStoreError, SchemaSubject, error::postgres_error};
 
-/// Stands for every subject without a level of its own.
+/// Subject of the global level, which applies to subjects without their own.
 const GLOBAL_SUBJECT: &str = "";
 
 /// Most violations that are listed.
@@ -16,24 +16,24 @@ const MAX_VIOLATIONS: usize = 100;
 /// What a new version may change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum CompatibilityLevel {
-    /// Anything.
+    /// Any change.
     None,
-    /// Readers of the new version read what the last one wrote.
+    /// Readers of the new version can read data of the last one.
     #[default]
     Backward,
-    /// Readers of the new version read what every version wrote.
+    /// Readers of the new version can read data of every version.
     BackwardTransitive,
-    /// Readers of the last version read what the new one writes.
+    /// Readers of the last version can read data of the new one.
     Forward,
-    /// Readers of every version read what the new one writes.
+    /// Readers of every version can read data of the new one.
     ForwardTransitive,
-    /// Both, for the last version.
+    /// Backward and forward, against the last version.
     Full,
-    /// Both, for every version.
+    /// Backward and forward, against every version.
     FullTransitive,
 }
 
-/// A text that names no level.
+/// A text that is not the name of a level.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "Invalid compatibility level '{}'. Valid values are NONE, BACKWARD, FORWARD, FULL, BACKWARD_TRANSITIVE, \
@@ -53,7 +53,7 @@ impl CompatibilityLevel {
         Self::FullTransitive,
     ];
 
-    /// Its name in Confluent's API.
+    /// The name in Confluent's API.
     pub fn name(self) -> &'static str {
         match self {
             Self::None => "NONE",
@@ -133,18 +133,18 @@ impl FromStr for CompatibilityLevel {
     }
 }
 
-/// One thing that speaks against a new version.
+/// One incompatibility of a new version with an earlier one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CompatibilityViolation {
-    /// Where in the schema, e.g. `facts.place.zip`; empty for the whole.
+    /// Path in the schema, e.g. `facts.place.zip`; empty for the whole schema.
     pub path: String,
-    /// What is wrong there.
+    /// Why it is incompatible.
     pub reason: String,
-    /// The version that it does not go with.
+    /// The earlier version that it is incompatible with.
     pub version: i32,
-    /// What does not work any more.
+    /// Which direction of reading breaks.
     pub broken: &'static str,
-    /// The level that asks for it.
+    /// The level that forbids it.
     pub level: CompatibilityLevel,
 }
 
@@ -158,7 +158,7 @@ impl fmt::Display for CompatibilityViolation {
 }
 
 impl SchemaStore {
-    /// The level of every subject that has none of its own.
+    /// The global level, which applies to subjects without their own.
     ///
     /// # Errors
     /// [`SchemaStoreError`] when the database does not answer.
@@ -166,16 +166,16 @@ impl SchemaStore {
         Ok(load_level(&self.pool, GLOBAL_SUBJECT).await?.unwrap_or_default())
     }
 
-    /// The level that a subject has of its own.
+    /// The level that is set for a subject.
     ///
     /// # Errors
-    /// [`SchemaStoreError`] when it has none or the database does not answer.
+    /// [`SchemaStoreError::LevelNotSet`] when it has none; others when the database does not answer.
     pub async fn subject_level(&self, subject: &SchemaSubject) -> Result<CompatibilityLevel, SchemaStoreError> {
         let found = load_level(&self.pool, subject.as_str()).await?;
         found.ok_or_else(|| SchemaStoreError::LevelNotSet(subject.clone()))
     }
 
-    /// The level that holds for a subject.
+    /// The level that applies to a subject: its own, or else the global one.
     ///
     /// # Errors
     /// [`SchemaStoreError`] when the database does not answer.
@@ -184,7 +184,7 @@ impl SchemaStore {
         load_effective_level(&mut connection, subject).await
     }
 
-    /// Sets the level of a subject, or of all that have none of their own.
+    /// Sets the level of a subject, or the global one.
     ///
     /// # Errors
     /// [`SchemaStoreError`] when the database does not answer.
@@ -199,31 +199,31 @@ impl SchemaStore {
         tracing::info!(
             registry.subject = subject.map(SchemaSubject::as_str),
             level = level.name(),
-            "compatibility set"
+            "compatibility level set"
         );
         Ok(())
     }
 
-    /// Forgets the level of a subject, or the global one, and answers with what it was.
+    /// Deletes the level of a subject, or the global one, and returns the deleted level.
     ///
     /// # Errors
     /// [`SchemaStoreError`] when the subject had none or the database does not answer.
     pub async fn clear_level(&self, subject: Option<&SchemaSubject>) -> Result<CompatibilityLevel, SchemaStoreError> {
-        let was: Option<String> =
+        let deleted: Option<String> =
             sqlx::query_scalar("delete from schema_registry.levels where subject = $1 returning level")
                 .bind(subject.map_or(GLOBAL_SUBJECT, SchemaSubject::as_str))
                 .fetch_optional(&self.pool)
                 .await
-                .map_err(postgres_error("forgetting a compatibility level"))?;
-        match (was, subject) {
-            (Some(was), _) => parse_stored_level(&was),
+                .map_err(postgres_error("deleting a compatibility level"))?;
+        match (deleted, subject) {
+            (Some(level), _) => parse_stored_level(&level),
             (None, Some(subject)) => Err(SchemaStoreError::SubjectNotFound(subject.clone())),
             (None, None) => Ok(CompatibilityLevel::default()),
         }
     }
 }
 
-/// The level that holds for a subject.
+/// Like [`SchemaStore::effective_level`], on a connection.
 pub(super) async fn load_effective_level(
     connection: &mut sqlx::PgConnection,
     subject: &SchemaSubject,

@@ -1,4 +1,4 @@
-//! Deleting versions: first so that nobody is given them any more, then for ever.
+//! Deletes versions: first softly, so that queries leave them out, then permanently.
 
 use sqlx::{PgConnection, Postgres, Transaction};
 
@@ -6,7 +6,7 @@ use super::{
     SchemaStore, SchemaStoreError, SchemaSubject, VersionSelector, delete_unused_schemas, error::postgres_error,
 };
 
-/// One version as deletion sees it.
+/// The columns of a version that a deletion reads.
 #[derive(Debug, Clone, Copy, sqlx::FromRow)]
 struct VersionRow {
     version: i32,
@@ -15,11 +15,11 @@ struct VersionRow {
 }
 
 impl SchemaStore {
-    /// Deletes all versions of a subject and its level, and answers with their numbers. Deleting for ever comes only
-    /// after deleting.
+    /// Deletes all versions of a subject and its level, and returns their numbers. Permanent deletion, `for_ever`,
+    /// requires an earlier soft deletion.
     ///
     /// # Errors
-    /// [`SchemaStoreError`] when the subject is not in the state for it or the database does not answer.
+    /// [`SchemaStoreError`] when the subject is not in the required state or the database does not answer.
     pub async fn delete_subject(&self, subject: &SchemaSubject, for_ever: bool) -> Result<Vec<i32>, SchemaStoreError> {
         let (transaction, rows) = self.lock_versions(subject).await?;
         let chosen: Vec<VersionRow> = if for_ever {
@@ -37,10 +37,11 @@ impl SchemaStore {
         Ok(chosen.iter().map(|row| row.version).collect())
     }
 
-    /// Deletes one version of a subject, and answers with its number. Deleting for ever comes only after deleting.
+    /// Deletes one version of a subject, and returns its number. Permanent deletion, `for_ever`, requires an earlier
+    /// soft deletion.
     ///
     /// # Errors
-    /// [`SchemaStoreError`] when the version is not in the state for it or the database does not answer.
+    /// [`SchemaStoreError`] when the version is not in the required state or the database does not answer.
     pub async fn delete_version(
         &self,
         subject: &SchemaSubject,
@@ -68,7 +69,7 @@ impl SchemaStore {
         Ok(row.version)
     }
 
-    /// All versions of a subject, and the right to change them.
+    /// Loads all versions of a subject in a transaction that excludes other changes.
     async fn lock_versions(
         &self,
         subject: &SchemaSubject,
@@ -78,7 +79,7 @@ impl SchemaStore {
             .bind(subject.as_str())
             .fetch_all(&mut *transaction)
             .await
-            .map_err(postgres_error("looking for versions to delete"))?;
+            .map_err(postgres_error("reading versions to delete"))?;
         if rows.is_empty() { Err(SchemaStoreError::SubjectNotFound(subject.clone())) } else { Ok((transaction, rows)) }
     }
 }
@@ -110,12 +111,12 @@ async fn delete_versions(
     Ok(())
 }
 
-/// A subject that comes again begins like a new one.
+/// Deletes the level of a subject, so that the subject starts without one when it is registered again.
 async fn delete_level(connection: &mut PgConnection, subject: &SchemaSubject) -> Result<(), SchemaStoreError> {
     sqlx::query("delete from schema_registry.levels where subject = $1")
         .bind(subject.as_str())
         .execute(connection)
         .await
-        .map_err(postgres_error("forgetting a compatibility level"))?;
+        .map_err(postgres_error("deleting a compatibility level"))?;
     Ok(())
 }

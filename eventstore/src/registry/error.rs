@@ -1,17 +1,17 @@
-//! Why the registry refuses a wish, or cannot meet it.
+//! Errors of the schema registry's storage. The messages are those of Confluent's registry where it has them.
 
 use super::{CompatibilityViolation, SchemaSubject};
 
-/// A refusal, or a failure of the database behind the registry.
+/// A refused request, or a failure of the registry's database.
 #[derive(Debug, thiserror::Error)]
 pub enum SchemaStoreError {
-    /// No such subject, or none that is not deleted.
+    /// The subject does not exist, or is deleted.
     #[error("Subject '{0}' not found.")]
     SubjectNotFound(SchemaSubject),
     /// The subject has no such version.
     #[error("Version {0} not found.")]
     VersionNotFound(i32),
-    /// The schema was never registered under the subject.
+    /// The schema is not registered under the subject.
     #[error("Schema not found")]
     SchemaNotFound,
     /// No schema has this id.
@@ -20,47 +20,47 @@ pub enum SchemaStoreError {
     /// The subject is deleted already.
     #[error("Subject '{0}' was soft deleted. Set permanent=true to delete permanently")]
     SubjectDeleted(SchemaSubject),
-    /// Only what was deleted can be deleted for ever.
+    /// Permanent deletion requires an earlier soft deletion.
     #[error("Subject '{0}' was not deleted first before being permanently deleted")]
     SubjectNotDeleted(SchemaSubject),
     /// The version is deleted already.
     #[error("Subject '{0}' Version {1} was soft deleted. Set permanent=true to delete permanently")]
     VersionDeleted(SchemaSubject, i32),
-    /// Only what was deleted can be deleted for ever.
+    /// Permanent deletion requires an earlier soft deletion.
     #[error("Subject '{0}' Version {1} was not deleted first before being permanently deleted")]
     VersionNotDeleted(SchemaSubject, i32),
-    /// The subject follows the global level.
+    /// The subject has no compatibility level and follows the global one.
     #[error("Subject '{0}' does not have subject-level compatibility configured")]
     LevelNotSet(SchemaSubject),
-    /// The schema breaks what the subject promises.
+    /// The schema violates the subject's compatibility level.
     #[error(
         "Schema being registered is incompatible with an earlier schema for subject \"{subject}\", details: [{}]",
         objections.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
     )]
     Incompatible {
-        /// Whose promise.
+        /// The subject.
         subject: SchemaSubject,
-        /// What breaks it; never empty.
+        /// The violations; never empty.
         objections: Vec<CompatibilityViolation>,
     },
-    /// A schema or level is stored that this program does not understand.
-    #[error("reading what is stored of the schema registry: {what}")]
+    /// A stored schema or level cannot be parsed.
+    #[error("reading a stored record of the schema registry: {what}")]
     CorruptRecord {
-        /// What is not understood.
+        /// The reason.
         what: String,
     },
-    /// Postgres did not do what it was asked.
+    /// An operation on Postgres failed.
     #[error("{doing} in Postgres")]
     Postgres {
-        /// What was asked.
+        /// The operation.
         doing: &'static str,
-        /// Why not.
+        /// The cause.
         #[source]
         source: sqlx::Error,
     },
 }
 
-/// For `map_err`: names what was being asked of Postgres.
+/// For `map_err`: adds the operation to an error of Postgres.
 pub(super) fn postgres_error(doing: &'static str) -> impl FnOnce(sqlx::Error) -> SchemaStoreError {
     move |source| SchemaStoreError::Postgres { doing, source }
 }

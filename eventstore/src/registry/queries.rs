@@ -1,4 +1,4 @@
-//! What is registered, for those who only read.
+//! Queries of subjects, versions and schemas.
 
 use std::sync::Arc;
 
@@ -9,36 +9,36 @@ use super::{
     error::postgres_error,
 };
 
-/// Most versions of a page, as with Confluent's registry.
+/// Maximum number of versions in a page, as in Confluent's registry.
 const MAX_PAGE_VERSIONS: i64 = 1_000;
 
-/// A version of a subject.
+/// A registered version of a subject.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct RegisteredVersion {
-    /// Whose version.
+    /// The subject.
     pub subject: String,
-    /// Its number, from 1.
+    /// Number of the version, from 1.
     pub version: i32,
     /// The schema's id, the same under every subject.
     pub id: i32,
-    /// The schema, as it was first registered.
+    /// Text of the schema, as it was first registered.
     pub schema: String,
 }
 
-/// Whether deleted versions count.
+/// Whether a query includes deleted versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DeletedFilter {
-    /// They do not.
+    /// Without deleted versions.
     #[default]
     Exclude,
-    /// They count like the others.
+    /// With deleted versions.
     Include,
-    /// Only they count.
+    /// Only deleted versions.
     Only,
 }
 
 impl DeletedFilter {
-    /// For `deleted = any($n)`.
+    /// The values for `deleted = any($n)`.
     fn values(self) -> &'static [bool] {
         match self {
             Self::Exclude => &[false],
@@ -48,17 +48,17 @@ impl DeletedFilter {
     }
 }
 
-/// A part of a list.
+/// A page of a list.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct OffsetPage {
-    /// How many to leave out.
+    /// Number of entries to skip.
     pub offset: i64,
-    /// How many at most; `None` for all.
+    /// Maximum number of entries; `None` for all.
     pub limit: Option<i64>,
 }
 
 impl SchemaStore {
-    /// The subjects that begin with `prefix`, by name.
+    /// Lists the subjects that begin with `prefix`, ordered by name.
     ///
     /// # Errors
     /// [`SchemaStoreError`] when the database does not answer.
@@ -79,8 +79,8 @@ impl SchemaStore {
             .map_err(postgres_error("listing subjects"))
     }
 
-    /// The versions of the subjects that begin with `prefix`, by name and number; of each subject the latest alone where
-    /// `is_latest_only` says so. A page has 1,000 at most.
+    /// Lists the versions of the subjects that begin with `prefix`, ordered by subject and number; with
+    /// `is_latest_only`, only the latest of each subject. A page has at most 1,000.
     ///
     /// # Errors
     /// [`SchemaStoreError`] when the database does not answer.
@@ -102,10 +102,10 @@ impl SchemaStore {
             .map_err(postgres_error("listing schemas"))
     }
 
-    /// The numbers of a subject's versions.
+    /// Lists the numbers of a subject's versions.
     ///
     /// # Errors
-    /// [`SchemaStoreError`] when it has none or the database does not answer.
+    /// [`SchemaStoreError::SubjectNotFound`] when it has none; others when the database does not answer.
     pub async fn version_numbers(
         &self,
         subject: &SchemaSubject,
@@ -120,10 +120,11 @@ impl SchemaStore {
         if versions.is_empty() { Err(SchemaStoreError::SubjectNotFound(subject.clone())) } else { Ok(versions) }
     }
 
-    /// One version of a subject.
+    /// Finds one version of a subject.
     ///
     /// # Errors
-    /// [`SchemaStoreError`] saying whether the subject or the version is not there, or when the database does not answer.
+    /// [`SchemaStoreError::SubjectNotFound`], [`SchemaStoreError::VersionNotFound`]; others when the database does not
+    /// answer.
     pub async fn find_version(
         &self,
         subject: &SchemaSubject,
@@ -140,7 +141,7 @@ impl SchemaStore {
             .bind(deleted.values())
             .fetch_optional(&self.pool)
             .await
-            .map_err(postgres_error("looking for a version"))?;
+            .map_err(postgres_error("finding a version"))?;
         match (found, number) {
             (Some(found), _) => Ok(found),
             (None, None) => Err(SchemaStoreError::SubjectNotFound(subject.clone())),
@@ -151,10 +152,11 @@ impl SchemaStore {
         }
     }
 
-    /// The version of a subject that has this schema.
+    /// Finds the version of a subject that has this schema.
     ///
     /// # Errors
-    /// [`SchemaStoreError`] saying whether the subject or the schema is not there, or when the database does not answer.
+    /// [`SchemaStoreError::SubjectNotFound`], [`SchemaStoreError::SchemaNotFound`]; others when the database does not
+    /// answer.
     pub async fn find_schema_version(
         &self,
         subject: &SchemaSubject,
@@ -167,20 +169,21 @@ impl SchemaStore {
         }
     }
 
-    /// The schema with this id, also where all its versions are deleted: somewhere there may be data of it.
+    /// Returns the text of the schema with this id, also where all its versions are deleted, since data of it may
+    /// exist.
     ///
     /// # Errors
-    /// [`SchemaStoreError`] when there is none or the database does not answer.
+    /// [`SchemaStoreError::IdNotFound`] when there is none; others when the database does not answer.
     pub async fn find_schema(&self, id: i32) -> Result<String, SchemaStoreError> {
         sqlx::query_scalar("select original from schema_registry.schemas where id = $1")
             .bind(id)
             .fetch_optional(&self.pool)
             .await
-            .map_err(postgres_error("looking for a schema"))?
+            .map_err(postgres_error("finding a schema"))?
             .ok_or(SchemaStoreError::IdNotFound(id))
     }
 
-    /// The greatest id that was given out; 0 before the first.
+    /// The highest id that was assigned; 0 before the first.
     ///
     /// # Errors
     /// [`SchemaStoreError`] when the database does not answer.
@@ -188,13 +191,13 @@ impl SchemaStore {
         sqlx::query_scalar("select last from schema_registry.ids")
             .fetch_one(&self.pool)
             .await
-            .map_err(postgres_error("looking for the last id"))
+            .map_err(postgres_error("reading the last id"))
     }
 
-    /// The subjects and versions that use a schema.
+    /// Lists the subjects and versions that use a schema.
     ///
     /// # Errors
-    /// [`SchemaStoreError`] when there is no such schema or the database does not answer.
+    /// [`SchemaStoreError::IdNotFound`] when there is no such schema; others when the database does not answer.
     pub async fn find_schema_usages(
         &self,
         id: i32,
@@ -205,18 +208,18 @@ impl SchemaStore {
             .bind(deleted.values())
             .fetch_all(&self.pool)
             .await
-            .map_err(postgres_error("looking for a schema's versions"))?;
+            .map_err(postgres_error("finding a schema's versions"))?;
         if users.is_empty() {
             self.find_schema(id).await?;
         }
         Ok(users)
     }
 
-    /// What speaks against `schema` as the next version of a subject; with `version`, what speaks against it beside
-    /// that one alone.
+    /// Returns the violations of `schema` as the next version of a subject; with `version`, those against that version
+    /// alone.
     ///
     /// # Errors
-    /// [`SchemaStoreError`] when a numbered version is not there or the database does not answer.
+    /// [`SchemaStoreError`] when a numbered version does not exist or the database does not answer.
     pub async fn find_violations(
         &self,
         subject: &SchemaSubject,
@@ -237,7 +240,7 @@ impl SchemaStore {
     }
 }
 
-/// The version of a subject that has this schema, if one has; the newest, where several have.
+/// Finds the newest version of a subject that has this schema.
 pub(super) async fn find_matching_version(
     executor: impl PgExecutor<'_>,
     subject: &SchemaSubject,
@@ -250,7 +253,7 @@ pub(super) async fn find_matching_version(
         .bind(deleted.values())
         .fetch_optional(executor)
         .await
-        .map_err(postgres_error("looking for a schema under a subject"))
+        .map_err(postgres_error("finding a schema under a subject"))
 }
 
 /// The newest versions of a subject that are not deleted, the newest first, as texts; `None` for all.

@@ -1,4 +1,4 @@
-//! Registering a schema under a subject.
+//! Registers a schema under a subject.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::{
     schema_workers::run_blocking,
 };
 
-/// What a registration answers.
+/// Result of a registration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SchemaRegistration {
     /// The schema's id, the same under every subject.
@@ -22,22 +22,22 @@ pub struct SchemaRegistration {
 }
 
 impl SchemaStore {
-    /// Makes a schema the newest version of a subject, unless it is one of its versions already.
+    /// Adds a schema as the newest version of a subject, or returns its version where the subject has it already.
     ///
     /// # Errors
-    /// [`SchemaStoreError::Incompatible`] when the subject's level does not allow it; others when the database does not
-    /// answer.
+    /// [`SchemaStoreError::Incompatible`] when the subject's compatibility level does not allow it; others when the
+    /// database does not answer.
     pub async fn register(
         &self,
         subject: &SchemaSubject,
         schema: &AvroSchema,
     ) -> Result<SchemaRegistration, SchemaStoreError> {
-        // Most registrations repeat an earlier one, and need no lock.
+        // Most registrations repeat an earlier one and need no lock.
         if let Some(found) = find_matching_version(&self.pool, subject, schema, DeletedFilter::Exclude).await? {
             return Ok(SchemaRegistration { id: found.id, version: found.version });
         }
         let mut transaction = self.begin_exclusive().await?;
-        // Somebody may have been quicker while we waited.
+        // Another process may have registered it during the wait for the lock.
         if let Some(found) = find_matching_version(&mut *transaction, subject, schema, DeletedFilter::Exclude).await? {
             return Ok(SchemaRegistration { id: found.id, version: found.version });
         }
@@ -62,13 +62,13 @@ impl SchemaStore {
     }
 }
 
-/// The id of a schema, a new one where it has none. Needs the lock.
+/// Returns the id of a schema, a new one where it has none. Requires the lock of [`SchemaStore::begin_exclusive`].
 async fn find_or_create_id(connection: &mut PgConnection, schema: &AvroSchema) -> Result<i32, SchemaStoreError> {
     let known: Option<i32> = sqlx::query_scalar("select id from schema_registry.schemas where canonical = $1")
         .bind(schema.canonical())
         .fetch_optional(&mut *connection)
         .await
-        .map_err(postgres_error("looking for a schema's id"))?;
+        .map_err(postgres_error("finding a schema's id"))?;
     if let Some(id) = known {
         return Ok(id);
     }

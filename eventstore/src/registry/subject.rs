@@ -1,15 +1,15 @@
-//! How versions are named: a subject and a number, or the subject's latest.
+//! Names of versions: a subject, and a number or `latest`.
 
 use std::fmt;
 
-/// Longest name of a subject, in bytes: an index over names has to hold it.
+/// Maximum length of a subject, in bytes, since it is part of an index.
 const MAX_SUBJECT_BYTES: usize = 1024;
 
-/// What a line of versions belongs to; by our convention the full name of a record.
+/// The name under which versions of a schema are registered; by convention the full name of the Avro record.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SchemaSubject(String);
 
-/// A name that no subject can have.
+/// Why a text is not a valid subject.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("The specified subject '{}' is not a valid subject: {reason}", name.escape_debug())]
 pub struct InvalidSchemaSubject {
@@ -18,7 +18,7 @@ pub struct InvalidSchemaSubject {
 }
 
 impl SchemaSubject {
-    /// Takes a name without spaces around it.
+    /// Parses a name, without surrounding white space.
     ///
     /// # Errors
     /// [`InvalidSchemaSubject`] when the name is empty, too long, or holds control characters.
@@ -37,7 +37,7 @@ impl SchemaSubject {
         Err(InvalidSchemaSubject { name: shown, reason })
     }
 
-    /// The name.
+    /// The name as a string slice.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -49,16 +49,16 @@ impl fmt::Display for SchemaSubject {
     }
 }
 
-/// One of a subject's versions.
+/// Selects one version of a subject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VersionSelector {
-    /// The last one.
+    /// The version with the highest number.
     Latest,
-    /// This one; 1 or greater.
+    /// The version with this number, from 1.
     Number(i32),
 }
 
-/// A text that names no version.
+/// A text that does not select a version.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "The specified version '{}' is not a valid version id. Allowed values are between [1, 2^31-1] and the string \

@@ -2,7 +2,7 @@ select subject
 from schema_registry.versions
 where starts_with(subject, $1) and deleted = any($2)
 group by subject
--- Alone: a subject is deleted when all of it is.
+-- Only deleted subjects: those without a version that is not deleted.
 having not $3 or not exists (
     select from schema_registry.versions living where living.subject = versions.subject and not living.deleted
 )

@@ -1,8 +1,8 @@
--- The schema registry's own tables; see registry.rs for why they are no migration.
+-- The tables of the schema registry; registry.rs says why they are not a migration.
 create schema if not exists schema_registry;
 
--- One row: the last id that was given out. Its lock is where registrations and deletions queue up. A sequence would
--- leave gaps, and the greatest id in use would be given out twice after a deletion.
+-- One row with the last assigned id. Its lock serializes registrations and deletions. A sequence would leave gaps, and
+-- the highest id in use plus one would assign an id again after a deletion.
 create table if not exists schema_registry.ids (
     last integer not null
 );
@@ -12,12 +12,12 @@ select 0 where not exists (select from schema_registry.ids);
 create table if not exists schema_registry.schemas (
     id integer primary key check (id > 0),
     schema_type text not null,
-    -- What decides whether two schemas are the same.
+    -- Decides whether two schemas are the same.
     canonical text not null,
-    -- As it was first registered: what clients are given.
+    -- The text as first registered, which clients receive.
     original text not null,
     registered_at timestamptz not null default now(),
-    -- Unique, also where the text is too long for a b-tree.
+    -- A unique constraint that also works where the text is too long for a b-tree.
     exclude using hash (canonical with =)
 );
 
@@ -31,7 +31,7 @@ create table if not exists schema_registry.versions (
 );
 create index if not exists versions_by_schema on schema_registry.versions (schema_id);
 
--- What a new version may change, by subject; the empty subject is everybody else's.
+-- Compatibility level by subject; the empty subject is the global level.
 create table if not exists schema_registry.levels (
     subject text collate "C" primary key,
     level text not null

@@ -1,4 +1,4 @@
-//! The last stage: awaits Kafka's acknowledgement, batch by batch, and moves the checkpoint behind it.
+//! The last stage: waits for Kafka's acknowledgement, batch by batch, and then moves the checkpoint.
 
 use std::time::Duration;
 
@@ -17,24 +17,24 @@ use super::{
 };
 use crate::{error::LogError, postgres::with_timeout};
 
-/// The checkpoint is written this often at most: it saves re-reading after a crash, and the ends of the partitions
-/// say the rest.
+/// Minimum interval between two writes of the checkpoint. It only saves reading after a crash: the ends of the
+/// partitions tell which events are published.
 const SAVE_INTERVAL: Duration = Duration::from_millis(100);
-/// After how long without an acknowledgement the relay says that it waits.
+/// A wait for an acknowledgement is reported each time it has lasted this long.
 const SLOW_ACKNOWLEDGEMENT: Duration = Duration::from_secs(5);
 
-/// Awaits Kafka.
+/// Waits for acknowledgements and saves the checkpoint.
 pub(super) struct AcknowledgementTracker {
     pool: PgPool,
     incarnation: Uuid,
-    /// The epoch of the lease under which this relay leads.
+    /// Epoch of the lease under which this relay leads.
     epoch: i64,
-    /// How long Postgres may take to move the checkpoint.
+    /// Time limit of writing the checkpoint.
     save_timeout: Duration,
     status: watch::Sender<RelayStatus>,
-    /// What the checkpoint says, for those who may not say more than it does.
+    /// Publishes the saved checkpoint to the sender, whose beacons must not exceed it.
     checkpoint: watch::Sender<u64>,
-    /// What is acknowledged and not yet in the checkpoint.
+    /// The acknowledged position, if the checkpoint does not contain it yet.
     unsaved: Option<u64>,
     save_due: Instant,
 }
@@ -43,23 +43,14 @@ impl AcknowledgementTracker {
     pub(super) fn new(
         pool: PgPool,
         (incarnation, epoch): (Uuid, i64),
-        patience: Duration,
+        save_timeout: Duration,
         status: watch::Sender<RelayStatus>,
-        saved: watch::Sender<u64>,
+        checkpoint: watch::Sender<u64>,
     ) -> Self {
-        Self {
-            pool,
-            incarnation,
-            epoch,
-            save_timeout: patience,
-            status,
-            checkpoint: saved,
-            unsaved: None,
-            save_due: Instant::now(),
-        }
+        Self { pool, incarnation, epoch, save_timeout, status, checkpoint, unsaved: None, save_due: Instant::now() }
     }
 
-    /// Works until nothing more is sent.
+    /// Runs until the sender ends.
     pub(super) async fn run(mut self, mut sent: mpsc::UnboundedReceiver<SenderOutput>) -> Result<(), LogError> {
         loop {
             let next = match self.unsaved {
@@ -88,7 +79,7 @@ impl AcknowledgementTracker {
         loop {
             relay_metrics::set_unacknowledged(batch.outstanding.count());
             match timeout(SLOW_ACKNOWLEDGEMENT, batch.outstanding.wait_until_acknowledged()).await {
-                Ok(settled) => break settled?,
+                Ok(acknowledged) => break acknowledged?,
                 Err(_elapsed) => {
                     waited += SLOW_ACKNOWLEDGEMENT;
                     self.report_slow_acknowledgement(&batch, waited);
@@ -112,7 +103,7 @@ impl AcknowledgementTracker {
 
     fn report_slow_acknowledgement(&self, batch: &SentBatch, waited: Duration) {
         let (records, waited_s) = (batch.outstanding.count(), waited.as_secs());
-        tracing::warn!(relay.waiting = records, waited_s, "Kafka does not acknowledge, waiting on");
+        tracing::warn!(relay.waiting = records, waited_s, "Kafka has not acknowledged records, still waiting");
         let text = format!("Kafka has not acknowledged {records} records for {waited_s} s");
         self.status.send_modify(|status| status.last_error = Some(text));
     }

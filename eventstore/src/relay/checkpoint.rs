@@ -1,14 +1,14 @@
-//! How far the relay has come, kept in Postgres beside the log.
+//! The relay's checkpoint, stored in Postgres beside the log.
 
 use sqlx::{Executor, PgConnection, Postgres};
 use uuid::Uuid;
 
 use crate::error::{LogError, postgres_error};
 
-/// Name of the checkpoint.
+/// Name of the checkpoint's row.
 const CHECKPOINT_NAME: &str = "kafka";
 
-/// Where to go on in this log; 0 at its start. From now on nobody with a lower epoch moves it.
+/// Loads the position to resume from; 0 is the start of the log. Fences off leaders with a lower epoch.
 pub(super) async fn load_checkpoint(
     connection: &mut PgConnection,
     incarnation: Uuid,
@@ -33,7 +33,7 @@ pub(super) async fn load_checkpoint(
     }
 }
 
-/// Moves the checkpoint forward; never back and never for a leader of yesterday, whose epoch is lower.
+/// Moves the checkpoint forward. Does nothing when it is further already or `epoch` is not the current one.
 pub(super) async fn save_checkpoint<'a>(
     database: impl Executor<'a, Database = Postgres>,
     incarnation: Uuid,

@@ -1,40 +1,39 @@
-//! How the relay works.
+//! Settings of the relay.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// A shorter term would be over before an ordinary pause of a process is.
+/// Minimum term of the lease: an ordinary pause of a process must not end it.
 const MIN_LEASE_MS: u64 = 600;
 
-/// How the relay works.
+/// Settings of the relay.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RelayConfig {
-    /// Most events of one batch.
+    /// Maximum number of events in a batch.
     pub batch_events: u32,
-    /// Most events that are read and not yet acknowledged by Kafka; bounds the relay's memory while Kafka is away.
+    /// Maximum number of events that are sent and not yet acknowledged; bounds the memory while Kafka is unavailable.
     pub in_flight_events: u32,
-    /// Pause between looks at the log while little comes, in milliseconds: what comes meanwhile travels together. It
-    /// grows to the longest one while nothing comes.
+    /// Pause between polls of the log, in milliseconds; events that arrive meanwhile are sent together. It grows up to
+    /// `poll_max_ms` while there are none.
     pub poll_min_ms: u64,
-    /// The longest such pause, in milliseconds.
+    /// Maximum pause between polls, in milliseconds.
     pub poll_max_ms: u64,
-    /// How far a partition's watermark may lag behind the log, in milliseconds, before a beacon says how far the
-    /// partition has come.
+    /// How long a partition's watermark may lag behind the checkpoint before it gets a beacon, in milliseconds.
     pub beacon_ms: u64,
-    /// Pause before trying again after a failure, and between a standby's tries to lead, in milliseconds.
+    /// Pause before a retry after a failure, and between a standby's attempts to lead, in milliseconds.
     pub retry_ms: u64,
-    /// Pause before trying an event again that cannot be published, in milliseconds.
+    /// Pause before the retry of an event that cannot be published, in milliseconds.
     pub poison_retry_ms: u64,
-    /// An append that stays open this long and holds the relay up is named in the log and in a metric, in milliseconds.
+    /// An open append that holds the relay up for this long is reported by a log line and a metric, in milliseconds.
     pub slow_append_ms: u64,
-    /// The term of the lease of who leads, in milliseconds: the longest time for which nobody leads after a leader was
-    /// killed. It is renewed six times in each term; a Postgres or a process that is silent for longer loses the lead.
+    /// Term of the leader's lease, in milliseconds: the longest time without a leader after one was killed. The lease
+    /// is renewed six times per term; a leader that cannot renew it for a term loses the lead.
     pub lease_ms: u64,
-    /// How long Postgres may take to answer the relay, in milliseconds, before it asks again on another connection.
+    /// How long Postgres may take to answer, in milliseconds, before the relay retries on another connection.
     pub answer_ms: u64,
-    /// How long a relay that is told to stop waits for Kafka to acknowledge what was sent, in milliseconds.
+    /// How long a relay that shuts down waits for Kafka to acknowledge what was sent, in milliseconds.
     pub stop_timeout_ms: u64,
 }
 

@@ -1,4 +1,4 @@
-//! A relay's sign of life, once a second, so that `medhub status` says what is wrong from wherever it is asked.
+//! Writes the state of a relay to Postgres once a second, so that `medhub status` shows it on any host.
 
 use std::time::Duration;
 
@@ -16,10 +16,10 @@ use crate::{
 };
 
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
-/// How long a sign of life may take.
+/// Time limit of writing a heartbeat.
 const HEARTBEAT_WRITE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Tells what `status` says until it is dropped or cancelled.
+/// Writes `status` once a second until the task is cancelled.
 pub(super) async fn send_heartbeats(pool: PgPool, status: watch::Receiver<RelayStatus>, instance: Uuid) {
     let host = host_and_pid();
     let mut ticks = interval(HEARTBEAT_INTERVAL);
@@ -27,7 +27,7 @@ pub(super) async fn send_heartbeats(pool: PgPool, status: watch::Receiver<RelayS
     loop {
         ticks.tick().await;
         let now = status.borrow().clone();
-        let told = async {
+        let writing = async {
             sqlx::query(include_str!("pulse/beat.sql"))
                 .bind(instance)
                 .bind(&host)
@@ -36,25 +36,28 @@ pub(super) async fn send_heartbeats(pool: PgPool, status: watch::Receiver<RelayS
                 .bind(&now.last_error)
                 .execute(&pool)
                 .await
-                .map_err(postgres_error("noting what a relay does"))
+                .map_err(postgres_error("writing a relay's heartbeat"))
         };
-        if let Err(error) = with_timeout(HEARTBEAT_WRITE_TIMEOUT, "noting what a relay does", told).await {
-            // The relay itself says so, too, if it lasts.
-            tracing::debug!(error = format_error_chain(&error), "no sign of life was given");
+        if let Err(error) = with_timeout(HEARTBEAT_WRITE_TIMEOUT, "writing a relay's heartbeat", writing).await {
+            // If it lasts, the relay itself reports it.
+            tracing::debug!(error = format_error_chain(&error), "heartbeat not written");
         }
     }
 }
 
-/// Takes a relay off the list.
+/// Removes a relay from the list of instances.
 pub(super) async fn remove_instance(pool: &PgPool, instance: Uuid) {
-    let leaving = async {
+    let removing = async {
         sqlx::query("delete from relay_instances where instance = $1")
             .bind(instance)
             .execute(pool)
             .await
-            .map_err(postgres_error("forgetting a relay"))
+            .map_err(postgres_error("removing a relay instance"))
     };
-    if let Err(error) = with_timeout(HEARTBEAT_WRITE_TIMEOUT, "forgetting a relay", leaving).await {
-        tracing::debug!(error = format_error_chain(&error), "a relay that ended is on the list for some seconds yet");
+    if let Err(error) = with_timeout(HEARTBEAT_WRITE_TIMEOUT, "removing a relay instance", removing).await {
+        tracing::debug!(
+            error = format_error_chain(&error),
+            "relay instance not removed; it is listed until its heartbeat expires"
+        );
     }
 }

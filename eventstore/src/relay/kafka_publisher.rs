@@ -1,4 +1,4 @@
-//! Writing records: every event on its partition, in order, by an idempotent producer.
+//! Writes records: every event to its partition, in order, by an idempotent producer.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,24 +21,24 @@ use crate::{
     topic::KafkaConfig,
 };
 
-/// Pause while the client library's own queue is full.
+/// Pause while the client library's queue is full.
 const QUEUE_PAUSE: Duration = Duration::from_millis(5);
 
-/// A producer that knows what is on every partition.
+/// A producer with the end of every partition.
 pub(super) struct KafkaPublisher {
     producer: ThreadedProducer<DeliveryContext>,
     incarnation: String,
     topics: Vec<TopicState>,
-    /// Whose turn it is to get a beacon, counted across all topics.
+    /// The partition that gets the next beacon, counted across all topics.
     next_beacon: usize,
 }
 
 /// Which partitions get a beacon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum BeaconTargets {
-    /// Every one.
+    /// Every partition.
     All,
-    /// At most so many of those that lag behind.
+    /// At most `most` of the partitions that lag behind.
     Lagging { most: usize },
 }
 
@@ -48,7 +48,7 @@ struct TopicState {
     partitions: Vec<PartitionState>,
 }
 
-/// Where an event goes.
+/// The topic and partition of an event, as indexes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RecordTarget {
     topic: usize,
@@ -72,7 +72,7 @@ impl KafkaPublisher {
         Ok(Self { producer, incarnation: incarnation.to_string(), topics: topics.collect(), next_beacon: 0 })
     }
 
-    /// Where an event has to go; `None` when it is there already.
+    /// The partition of an event; `None` when the event is there already.
     pub(super) fn target_partition(&self, event: &RawEnvelope) -> Result<Option<RecordTarget>, LogError> {
         let context = BoundedContext::from_aggregate_type(&event.aggregate_type);
         let topic = self.topics.iter().position(|topic| Some(topic.context) == context).ok_or_else(|| {
@@ -85,28 +85,28 @@ impl KafkaPublisher {
         let partitions = &self.topics[topic].partitions;
         let count = i32::try_from(partitions.len()).unwrap_or(i32::MAX);
         let partition = usize::try_from(partition_for_key(&event.aggregate_id, count)).unwrap_or_default();
-        // Only a configuration without partitions, and topics that are not there, give none.
-        let held = partitions.get(partition).ok_or_else(|| LogError::Partitions {
+        // Missing only when no partitions are configured or the topics do not exist.
+        let state = partitions.get(partition).ok_or_else(|| LogError::Partitions {
             topic: self.topics[topic].name.clone(),
             found: partitions.len(),
             expected: 1,
         })?;
-        Ok((!held.contains(event.position)).then_some(RecordTarget { topic, partition }))
+        Ok((!state.contains(event.position)).then_some(RecordTarget { topic, partition }))
     }
 
-    /// Hands an event to the producer. Events of one place come in the order of their positions.
+    /// Hands an event to the producer. Call it in the order of positions for each partition.
     pub(super) async fn publish_event(
         &mut self,
-        place: RecordTarget,
+        target: RecordTarget,
         event: &RawEnvelope,
         value: &[u8],
         outstanding: &Arc<PendingDeliveries>,
     ) -> Result<(), LogError> {
-        let topic = &mut self.topics[place.topic];
-        let partition = &mut topic.partitions[place.partition];
+        let topic = &mut self.topics[target.topic];
+        let partition = &mut topic.partitions[target.partition];
         let ordinal = partition.next_ordinal();
         let record = BaseRecord::with_opaque_to(&topic.name, Arc::clone(outstanding))
-            .partition(partition_number(place.partition))
+            .partition(partition_number(target.partition))
             .key(event.aggregate_id.as_bytes())
             .payload(value)
             .headers(event_headers(event, &self.incarnation, ordinal));
@@ -118,26 +118,26 @@ impl KafkaPublisher {
         Ok(())
     }
 
-    /// Whether some partition does not say yet that it has come to this position.
+    /// Whether the watermark of any partition is below this position.
     pub(super) fn has_lagging_partition(&self, position: u64) -> bool {
         self.topics.iter().flat_map(|topic| &topic.partitions).any(|partition| !partition.contains(position))
     }
 
-    /// How many partitions there are.
+    /// Number of partitions of all topics.
     pub(super) fn partition_count(&self) -> usize {
         self.topics.iter().map(|topic| topic.partitions.len()).sum()
     }
 
-    /// Writes a beacon to partitions that do not say yet that they have come to this position, `most` of them and in
-    /// turn, or to all partitions whatever they say.
+    /// Writes a beacon with this position to partitions whose watermark is below it, in turn and at most as many as
+    /// `targets` says, or to all partitions.
     pub(super) async fn publish_beacons(
         &mut self,
         position: u64,
-        beacons: BeaconTargets,
+        targets: BeaconTargets,
         outstanding: &Arc<PendingDeliveries>,
     ) -> Result<(), LogError> {
         let count = self.partition_count();
-        let mut left = match beacons {
+        let mut left = match targets {
             BeaconTargets::All => count,
             BeaconTargets::Lagging { most } => most,
         };
@@ -146,7 +146,7 @@ impl KafkaPublisher {
             if left == 0 {
                 break;
             }
-            if self.publish_beacon(turn, position, beacons == BeaconTargets::All, outstanding).await? {
+            if self.publish_beacon(turn, position, targets == BeaconTargets::All, outstanding).await? {
                 left -= 1;
                 self.next_beacon = (turn + 1) % count;
             }
@@ -154,7 +154,8 @@ impl KafkaPublisher {
         Ok(())
     }
 
-    /// False where the partition, counted across all topics, has nothing to tell.
+    /// Writes a beacon to partition `turn`, counted across all topics. Returns `false` where its watermark is not below
+    /// the position and `always` is not set.
     async fn publish_beacon(
         &mut self,
         turn: usize,
@@ -181,12 +182,12 @@ impl KafkaPublisher {
 
 impl Drop for KafkaPublisher {
     fn drop(&mut self) {
-        // Whoever leads next must not find records of ours still arriving.
+        // No record of this relay may arrive after the next leader has started.
         self.producer.purge(PurgeConfig::default().queue().inflight());
     }
 }
 
-/// Waits for room in the client library's queue rather than failing.
+/// Hands a record to the producer, waiting while the client library's queue is full.
 async fn enqueue(
     producer: &ThreadedProducer<DeliveryContext>,
     mut record: BaseRecord<'_, [u8], [u8], Arc<PendingDeliveries>>,

@@ -1,4 +1,4 @@
-//! The first stage: reads the completed prefix of the log and hands it on, batch by batch.
+//! The first stage: reads the completed prefix of the log and passes it on, batch by batch.
 
 use sqlx::PgConnection;
 use tokio::sync::mpsc;
@@ -10,10 +10,10 @@ use crate::{
     log::{EventBatch, FollowOptions, LogReplay, ReplayOptions},
 };
 
-/// A batch that has reached this many bytes is not added to.
+/// A batch ends once it has this many bytes.
 const BATCH_BYTES: usize = 4 << 20;
 
-/// Reads the log from a position on, on a connection of its own.
+/// Reads the log from a position on, on a dedicated connection.
 pub(super) struct LogSource {
     replay: LogReplay,
 }
@@ -32,7 +32,7 @@ impl LogSource {
         Ok(Self { replay: LogReplay::start_on_connection(connection, options)? })
     }
 
-    /// Reads until `shutdown`, or until nobody takes batches any more.
+    /// Reads until `shutdown`, or until the receiver of the batches is dropped.
     pub(super) async fn run(
         &mut self,
         batches: mpsc::Sender<EventBatch>,
@@ -44,13 +44,13 @@ impl LogSource {
                 () = shutdown.cancelled() => return Ok(()),
                 () = batches.closed() => return Ok(()),
             };
-            // A log that is followed has no end.
+            // A replay that follows the log does not end.
             let Some(batch) = batch else { return Ok(()) };
-            let taken = tokio::select! {
-                taken = batches.send(batch) => taken,
+            let sent = tokio::select! {
+                sent = batches.send(batch) => sent,
                 () = shutdown.cancelled() => return Ok(()),
             };
-            if taken.is_err() {
+            if sent.is_err() {
                 return Ok(());
             }
         }

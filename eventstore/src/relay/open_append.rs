@@ -1,7 +1,7 @@
-//! Names the open appends that hold the relay up.
+//! Reports the open appends that hold the relay up.
 //!
-//! The relay rightly waits for an append that may still commit. Whose it is nobody sees from outside, so after a while
-//! the relay says it: by a line in the log and by a metric, with process, application, age and query.
+//! The relay has to wait for an append that may still commit. After a threshold it reports the transaction by a log
+//! line and a metric, with process, application, age and query, since nothing else shows what it waits for.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -18,31 +18,31 @@ use crate::{
     postgres::with_timeout,
 };
 
-/// How often open appends are looked at.
+/// Interval at which open appends are queried.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
-/// How long a look may take.
+/// Time limit of the query.
 const POLL_TIMEOUT: Duration = Duration::from_secs(5);
-/// How often one that stays is named again.
+/// Interval at which a remaining open append is logged again.
 const REMINDER_INTERVAL: Duration = Duration::from_mins(1);
 
-/// A transaction that has appended and has not ended, so that the log is not complete behind its first position.
+/// A transaction that has appended and has not ended. The log is complete only up to before its first position.
 #[derive(Debug, Clone, PartialEq, Serialize, FromRow)]
 pub struct OpenAppend {
-    /// The server process; 0 for a prepared transaction, which has none.
+    /// Id of the server process; 0 for a prepared transaction, which has none.
     pub pid: i32,
-    /// What the client calls itself.
+    /// The client's `application_name`.
     pub application: String,
-    /// The role it logged in with.
+    /// The role that the client logged in with.
     pub login: String,
     /// The state of the session, e.g. `idle in transaction`; `prepared` for a prepared transaction.
     pub state: String,
-    /// Since when the transaction is open, in seconds.
+    /// Age of the transaction, in seconds.
     pub age_s: Option<f64>,
-    /// The session's last statement, shortened.
+    /// The session's last statement, shortened to 200 characters.
     pub query: String,
     /// The name under which the transaction was prepared, to be used with `COMMIT PREPARED` or `ROLLBACK PREPARED`.
     pub prepared_as: Option<String>,
-    /// The log is complete up to here until it ends.
+    /// The log is complete up to this position until the transaction ends.
     #[sqlx(try_from = "i64")]
     pub position: u64,
 }
@@ -53,28 +53,29 @@ impl OpenAppend {
     }
 }
 
-/// Looks until it is dropped. A look that fails is only reported: the relay itself notices when Postgres is away.
+/// Polls for open appends until the task is cancelled. A failed query is logged at debug level only: the relay itself
+/// notices when Postgres is unavailable.
 pub(super) async fn watch_open_appends(pool: PgPool, status: watch::Sender<RelayStatus>, slow: Duration) {
     let mut ticks = interval(POLL_INTERVAL.min(slow.max(Duration::from_millis(50))));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut seen: HashMap<_, ObservedAppend> = HashMap::new();
     loop {
         ticks.tick().await;
-        let looked = with_timeout(POLL_TIMEOUT, "looking for open appends", load_open_appends(&pool)).await;
-        let holders = match looked {
+        let loaded = with_timeout(POLL_TIMEOUT, "querying open appends", load_open_appends(&pool)).await;
+        let holders = match loaded {
             Ok(holders) => holders,
             Err(error) => {
-                tracing::debug!(error = format_error_chain(&error), "open appends were not looked at");
+                tracing::debug!(error = format_error_chain(&error), "querying open appends failed");
                 continue;
             }
         };
         seen.retain(|key, before| {
-            let stays = holders.iter().any(|holder| holder.key() == *key);
-            if !stays && before.reported_at.is_some() {
+            let is_open = holders.iter().any(|holder| holder.key() == *key);
+            if !is_open && before.reported_at.is_some() {
                 relay_metrics::set_open_append_age(&before.append, 0.0);
                 tracing::info!(append.pid = before.append.pid, "the append that held the relay up has ended");
             }
-            stays
+            is_open
         });
         let mut delaying = Vec::new();
         for holder in holders {
@@ -92,11 +93,11 @@ pub(super) async fn watch_open_appends(pool: PgPool, status: watch::Sender<Relay
     }
 }
 
-/// An open append since it was first seen: its own age may be that of a transaction that appended only now.
+/// An open append and when it was first seen, since the age of its transaction may be from before it appended.
 struct ObservedAppend {
     first_seen: Instant,
     reported_at: Option<Instant>,
-    /// As it was named, so that the same metric can be ended.
+    /// As first seen: the labels under which its metric is reset.
     append: OpenAppend,
 }
 
@@ -130,5 +131,5 @@ async fn load_open_appends(pool: &PgPool) -> Result<Vec<OpenAppend>, LogError> {
     sqlx::query_as(include_str!("open_append/holders.sql"))
         .fetch_all(pool)
         .await
-        .map_err(postgres_error("looking for open appends"))
+        .map_err(postgres_error("querying open appends"))
 }

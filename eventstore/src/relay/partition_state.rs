@@ -1,9 +1,9 @@
-//! What the relay knows of one partition it writes to.
+//! The relay's view of one partition.
 
 use domain::envelope::{PartitionEnd, RawEnvelope};
 use uuid::Uuid;
 
-/// A partition and its end as the relay has written it, acknowledged or not.
+/// The end of a partition as the relay has written it, acknowledged or not.
 #[derive(Debug, Clone)]
 pub(super) struct PartitionState {
     pub(super) end: PartitionEnd,
@@ -11,22 +11,23 @@ pub(super) struct PartitionState {
 }
 
 impl PartitionState {
-    /// A partition that ends so; an empty one by default.
+    /// A partition with that end; `None` is an empty partition.
     pub(super) fn new(end: Option<PartitionEnd>, incarnation: Uuid) -> Self {
         Self { end: end.unwrap_or_default(), incarnation }
     }
 
-    /// Whether the event is on the partition already: positions only grow there.
+    /// Whether the partition is complete up to `position`. Positions only grow there, so an event at or below the
+    /// watermark is on the partition already.
     pub(super) fn contains(&self, position: u64) -> bool {
         position <= self.end.watermark
     }
 
-    /// The number that an event gets which is written next.
+    /// The ordinal of the next event.
     pub(super) fn next_ordinal(&self) -> u64 {
         self.end.ordinal.unwrap_or_default() + 1
     }
 
-    /// Notes that the event was handed to Kafka.
+    /// Updates the end after an event was handed to Kafka.
     pub(super) fn record_written(&mut self, event: &RawEnvelope, ordinal: u64) {
         self.end = PartitionEnd {
             incarnation: Some(self.incarnation),
@@ -36,7 +37,7 @@ impl PartitionState {
         };
     }
 
-    /// The end that a beacon has to tell, and which it is from then on.
+    /// Moves the watermark and returns the new end, which a beacon publishes.
     pub(super) fn advance_watermark(&mut self, watermark: u64) -> &PartitionEnd {
         self.end.watermark = watermark;
         self.end.incarnation = Some(self.incarnation);

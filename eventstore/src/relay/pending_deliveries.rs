@@ -1,4 +1,4 @@
-//! Which records Kafka has acknowledged, counted batch by batch.
+//! Counts the records of each batch that Kafka has not acknowledged.
 
 use std::sync::{
     Arc, OnceLock,
@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 
 use crate::error::LogError;
 
-/// The records of one batch that wait for Kafka. Whoever adds to it holds one count of its own until it is done.
+/// The unacknowledged records of one batch. The sender that adds records holds one count itself until it has added all.
 #[derive(Debug)]
 pub(super) struct PendingDeliveries {
     records: AtomicUsize,
@@ -39,7 +39,7 @@ impl PendingDeliveries {
         self.records.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// One record less, or the sender's own count.
+    /// Takes off one record, or the sender's own count.
     pub(super) fn complete_record(&self) {
         if self.records.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.changed.notify_one();
@@ -47,7 +47,7 @@ impl PendingDeliveries {
     }
 
     fn record_failure(&self, position: u64, source: KafkaError) {
-        // The first failure is the one to name.
+        // The first failure is the one to report.
         let _later = self.failure.set(ProduceFailure { position, source });
         self.changed.notify_one();
     }
@@ -56,7 +56,10 @@ impl PendingDeliveries {
         self.records.load(Ordering::Acquire)
     }
 
-    /// Returns once every record is acknowledged.
+    /// Waits until every record is acknowledged.
+    ///
+    /// # Errors
+    /// [`LogError::Delivery`] for the first record that Kafka refused.
     pub(super) async fn wait_until_acknowledged(&self) -> Result<(), LogError> {
         loop {
             if let Some(ProduceFailure { position, source }) = self.failure.get() {
@@ -70,13 +73,13 @@ impl PendingDeliveries {
     }
 }
 
-/// Hears from the client library about every record.
+/// Receives the delivery reports of the client library.
 #[derive(Debug)]
 pub(super) struct DeliveryContext;
 
 impl ClientContext for DeliveryContext {
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(error = %error, reason, "the broker is disturbed");
+        tracing::warn!(error = %error, reason, "Kafka client error");
     }
 }
 

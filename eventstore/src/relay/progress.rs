@@ -1,4 +1,4 @@
-//! How far the relay is, as anybody can see in Postgres.
+//! Progress of the relay, read from Postgres by any process.
 
 use std::time::Duration;
 
@@ -7,27 +7,27 @@ use sqlx::PgPool;
 use super::LEASE_NAME;
 use crate::error::{LogError, postgres_error};
 
-/// A relay that has been silent for longer than this is taken for dead.
+/// A relay without a heartbeat for this long is considered dead.
 const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How far the relay is, whichever process leads.
+/// Progress of the relay, whichever process leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RelayProgress {
-    /// Whether one leads.
+    /// Whether a relay leads.
     pub leads: bool,
-    /// Everything up to here is on Kafka, acknowledged, as far as was written down.
+    /// The checkpoint: every event up to this position is on Kafka, acknowledged.
     pub position: u64,
-    /// The log is complete up to here.
+    /// The log is complete up to this position.
     pub fence: u64,
-    /// Events between the two, counted up to a million.
+    /// Number of events between the two, counted up to a million.
     pub behind: u64,
-    /// Relays that said something lately, leading or not.
+    /// Number of relays with a recent heartbeat, leading or not.
     pub relays: u64,
-    /// What keeps a relay from its work: the leader's error, or that of one that cannot lead.
+    /// Why a relay does not publish: the leader's error, or else that of a relay that cannot lead.
     pub last_error: Option<String>,
 }
 
-/// Asks Postgres how far the relay is.
+/// Reads the progress of the relay.
 ///
 /// # Errors
 /// [`LogError::Postgres`] when the database does not answer.
@@ -37,7 +37,7 @@ pub async fn load_progress(pool: &PgPool) -> Result<RelayProgress, LogError> {
         .bind(HEARTBEAT_TIMEOUT.as_secs_f64())
         .fetch_one(pool)
         .await
-        .map_err(postgres_error("asking how far the relay is"))?;
+        .map_err(postgres_error("reading the relay's progress"))?;
     let (leads, position, fence, behind, relays, last_error) = row;
     Ok(RelayProgress {
         leads,

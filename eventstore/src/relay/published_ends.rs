@@ -1,4 +1,4 @@
-//! What Kafka already has: the end of every partition, and whether it belongs to this log.
+//! Reads the end of every partition from Kafka, and checks that it belongs to this log.
 
 use std::{
     collections::HashMap,
@@ -19,21 +19,25 @@ use crate::{
     topic::{BROKER_TIMEOUT, KafkaConfig, check_partitions, partition_count, run_blocking},
 };
 
-/// (topic, partition) -> what its last record says. Partitions that hold nothing are left out.
+/// The end of each partition, from its last record, by topic and partition. Empty partitions are left out.
 pub(crate) type PublishedEnds = HashMap<(String, i32), PartitionEnd>;
 
-/// Reads the ends of all partitions of events.
+/// Reads the ends of all partitions of the event topics.
 ///
 /// # Errors
-/// [`LogError::Partitions`] when a topic has too few, [`LogError::MissingPartitionEnd`] and [`LogError::Kafka`] when the
-/// broker does not answer, [`LogError::ForeignRecord`] when a last record is none of ours.
+/// [`LogError::Partitions`] when a topic has too few, [`LogError::MissingPartitionEnd`] and [`LogError::Kafka`] when
+/// the broker does not answer, [`LogError::ForeignRecord`] when a last record was not written by a relay.
 pub(crate) async fn read_partition_ends(config: &KafkaConfig) -> Result<PublishedEnds, LogError> {
     let config = config.clone();
     run_blocking(move || read_ends_blocking(&config)).await
 }
 
-/// Whether the partitions end with events of this log: a log that was put back from a backup gives the same positions
-/// to other events, and would be taken for published where it is not.
+/// Checks that the partitions end with events of this log. A log that was restored from a backup assigns the same
+/// positions to other events, which would count as published although they are not.
+///
+/// # Errors
+/// [`LogError::ForeignTopic`] for a partition that ends with another log's event, [`LogError::Postgres`] when the
+/// database does not answer.
 pub(super) async fn check_partition_ends(
     connection: &mut PgConnection,
     incarnation: Uuid,
@@ -45,16 +49,16 @@ pub(super) async fn check_partition_ends(
         .bind(&positions)
         .fetch_all(connection)
         .await
-        .map_err(postgres_error("looking for the events that the topics end with"))?;
+        .map_err(postgres_error("checking the events that the topics end with"))?;
     let found: HashMap<u64, Uuid> = found.into_iter().map(|(at, id)| (at.unsigned_abs(), id)).collect();
     for ((topic, partition), end) in ends {
         let other_log = end.incarnation.is_some_and(|other| other != incarnation);
-        let stranger = end.last_event.filter(|(position, id)| other_log || found.get(position) != Some(id));
-        if other_log || stranger.is_some() {
+        let foreign_event = end.last_event.filter(|(position, id)| other_log || found.get(position) != Some(id));
+        if other_log || foreign_event.is_some() {
             return Err(LogError::ForeignTopic {
                 topic: topic.clone(),
                 partition: *partition,
-                position: stranger.map_or(end.watermark, |(position, _)| position),
+                position: foreign_event.map_or(end.watermark, |(position, _)| position),
                 log: incarnation,
             });
         }
@@ -78,11 +82,11 @@ fn read_ends_blocking(config: &KafkaConfig) -> Result<PublishedEnds, LogError> {
         for partition in 0..config.partitions {
             let (low, high) = consumer
                 .fetch_watermarks(&topic, partition, BROKER_TIMEOUT)
-                .map_err(kafka_error("asking for a partition's end"))?;
+                .map_err(kafka_error("reading a partition's end"))?;
             if high > low {
                 last_records
                     .add_partition_offset(&topic, partition, Offset::Offset(high - 1))
-                    .map_err(kafka_error("pointing at a partition's end"))?;
+                    .map_err(kafka_error("seeking a partition's end"))?;
             }
         }
     }
@@ -113,7 +117,7 @@ fn parse_end(message: &BorrowedMessage<'_>) -> Result<PartitionEnd, LogError> {
         offset: message.offset(),
         source,
     })?;
-    // Releases that did not number their events wrote nothing but events.
+    // Releases without ordinals wrote no beacons, so the offset counts the events.
     end.ordinal = end.ordinal.or_else(|| u64::try_from(message.offset() + 1).ok());
     Ok(end)
 }

@@ -1,4 +1,4 @@
-//! An event as a Kafka record: its value in Avro, its envelope in headers.
+//! Encodes events as Kafka records: the payload in Avro, the envelope in headers.
 
 use domain::envelope::{INCARNATION_HEADER, ORDINAL_HEADER, RawEnvelope, to_headers};
 use rdkafka::message::{Header, OwnedHeaders};
@@ -10,10 +10,10 @@ use schemas::{
 
 use crate::error::LogError;
 
-/// Turns payloads into the values of records.
+/// Encodes payloads as record values.
 pub(super) struct RecordEncoder {
     registry: SchemaRegistryClient,
-    /// The schemas met so far, with their ids. There are as many as there are kinds of events: a walk is fast.
+    /// The schemas used so far, with their ids; few enough for a linear search.
     schema_ids: Vec<(&'static EventSchema, u32)>,
     value: Vec<u8>,
 }
@@ -23,7 +23,7 @@ impl RecordEncoder {
         Self { registry, schema_ids: Vec::new(), value: Vec::new() }
     }
 
-    /// The value of an event's record; valid until the next call.
+    /// Encodes the value of an event's record into a buffer that the next call overwrites.
     pub(super) async fn encode(&mut self, event: &RawEnvelope) -> Result<&[u8], LogError> {
         let (schema, id) = self.resolve_schema(event).await?;
         self.value.clear();
@@ -62,7 +62,7 @@ impl RecordEncoder {
     }
 }
 
-/// The headers of an event's record.
+/// Builds the headers of an event's record.
 pub(super) fn event_headers(event: &RawEnvelope, incarnation: &str, ordinal: u64) -> OwnedHeaders {
     let envelope = to_headers(event);
     let headers = OwnedHeaders::new_with_capacity(envelope.len() + 2);
@@ -71,7 +71,7 @@ pub(super) fn event_headers(event: &RawEnvelope, incarnation: &str, ordinal: u64
     insert_header(headers, ORDINAL_HEADER, &ordinal.to_string())
 }
 
-/// The headers of a record that is no event.
+/// Builds the headers of a beacon.
 pub(super) fn build_headers(pairs: &[(&'static str, String)]) -> OwnedHeaders {
     let headers = OwnedHeaders::new_with_capacity(pairs.len());
     pairs.iter().fold(headers, |headers, (key, value)| insert_header(headers, key, value))

@@ -1,4 +1,5 @@
-//! The second stage: encodes events, hands them to Kafka's producer, and says with beacons how far partitions are.
+//! The second stage: encodes events, hands them to Kafka's producer, and publishes the watermark of partitions by
+//! beacons.
 
 use std::{ops::ControlFlow, sync::Arc, time::Duration};
 
@@ -18,43 +19,43 @@ use super::{
 };
 use crate::{error::LogError, lease::LeaseTerm, log::EventBatch};
 
-/// Every partition gets a beacon at least this often, so that retention never takes the last record that says how far
-/// the partition had come.
+/// Every partition gets a beacon at least this often, so that retention never deletes the last record with the
+/// partition's watermark.
 const BEACON_REFRESH_INTERVAL: Duration = Duration::from_hours(1);
 
-/// Beacons that are sent at once while events come, too.
+/// Number of beacons that are sent at once between events.
 const BEACONS_BETWEEN_EVENTS: usize = 2;
 
-/// What was handed to the producer, in order.
+/// What the sender reports to the next stage, in order.
 pub(super) enum SenderOutput {
     /// A batch, or a round of beacons.
     Batch(SentBatch),
     /// The event after the last batch cannot be published.
     Failed(LogError),
-    /// Nothing more comes.
+    /// The sender has ended.
     End,
 }
 
 /// Records that were handed to the producer together.
 pub(super) struct SentBatch {
     pub(super) outstanding: Arc<PendingDeliveries>,
-    /// Everything up to here was handed over before.
+    /// Every event up to this position was handed to the producer, in this batch or before.
     pub(super) reached: u64,
-    /// The log was complete up to here when it was read.
+    /// The log was complete up to this position when the batch was read.
     pub(super) fence: u64,
-    /// Events among the records.
+    /// Number of events among the records.
     pub(super) events: u64,
-    /// When the log took the oldest of the events.
+    /// When the oldest of the events was recorded.
     pub(super) oldest: Option<DateTime<Utc>>,
-    /// Makes room for as many records once this batch is acknowledged.
+    /// Released once the batch is acknowledged, which allows as many further records.
     pub(super) _permit: OwnedSemaphorePermit,
 }
 
-/// Encodes and sends.
+/// Encodes and sends records.
 pub(super) struct RecordSender {
     publisher: KafkaPublisher,
     encoder: RecordEncoder,
-    /// Whether this relay leads: nothing is handed over once it does not.
+    /// Tells whether this relay leads: it sends nothing once it does not.
     term: LeaseTerm,
     beacon_every: Duration,
     beacon_due: Instant,
@@ -63,28 +64,28 @@ pub(super) struct RecordSender {
     sent_events: bool,
     position: u64,
     fence: u64,
-    /// How far the checkpoint has come. Beacons say no more: positions that nobody filled, because their append was
-    /// rolled back, may be given out again after a crash of Postgres unless something was committed behind them.
+    /// The saved checkpoint. Beacons do not exceed it: positions of appends that were rolled back may be assigned again
+    /// after a crash of Postgres, unless something was committed after them.
     checkpoint: watch::Receiver<u64>,
-    /// Room for records that Kafka has not acknowledged.
+    /// Bounds the records that Kafka has not acknowledged.
     permits: Arc<Semaphore>,
     max_in_flight: u32,
 }
 
 impl RecordSender {
-    /// A sender behind `saved`, the position of the checkpoint.
+    /// A sender that starts at the position of `checkpoint`.
     pub(super) fn new(
         publisher: KafkaPublisher,
         registry: SchemaRegistryClient,
         config: &RelayConfig,
-        saved: watch::Receiver<u64>,
+        checkpoint: watch::Receiver<u64>,
         term: LeaseTerm,
     ) -> Self {
         let now = Instant::now();
-        let position = *saved.borrow();
+        let position = *checkpoint.borrow();
         let encoder = RecordEncoder::new(registry);
         let (beacon_due, refresh_due) = (now, now + BEACON_REFRESH_INTERVAL);
-        let most_in_flight = config.max_in_flight();
+        let max_in_flight = config.max_in_flight();
         Self {
             publisher,
             encoder,
@@ -95,13 +96,13 @@ impl RecordSender {
             sent_events: false,
             position,
             fence: position,
-            checkpoint: saved,
-            permits: Arc::new(Semaphore::new(usize::try_from(most_in_flight).unwrap_or(Semaphore::MAX_PERMITS))),
-            max_in_flight: most_in_flight,
+            checkpoint,
+            permits: Arc::new(Semaphore::new(usize::try_from(max_in_flight).unwrap_or(Semaphore::MAX_PERMITS))),
+            max_in_flight,
         }
     }
 
-    /// Sends until no more batches come, or until nobody listens.
+    /// Runs until the source ends or the next stage is gone.
     pub(super) async fn run(
         mut self,
         mut batches: mpsc::Receiver<EventBatch>,
@@ -116,7 +117,7 @@ impl RecordSender {
                 },
                 () = sleep_until(self.beacon_due), if lags => self.send_due_beacons(&sent).await?,
                 () = sleep_until(self.refresh_due) => self.refresh_beacons(&sent).await?,
-                // The checkpoint moves after the acknowledgement, when nothing may be left to send.
+                // Wakes up when the checkpoint moves, since partitions may then lag behind it.
                 Ok(()) = self.checkpoint.changed(), if !lags => continue,
                 () = sent.closed() => return Ok(()),
             };
@@ -124,7 +125,7 @@ impl RecordSender {
                 return Ok(());
             }
         }
-        // The producer goes with this stage, and with the producer what it has not yet delivered.
+        // Dropping the producer purges undelivered records, so it is kept until the next stage has ended.
         if sent.send(SenderOutput::End).is_ok() {
             sent.closed().await;
         }
@@ -136,7 +137,7 @@ impl RecordSender {
         batch: EventBatch,
         sent: &mpsc::UnboundedSender<SenderOutput>,
     ) -> Result<ControlFlow<()>, LogError> {
-        let Some(room) = self.acquire_permits(batch.events.len(), sent).await else {
+        let Some(permit) = self.acquire_permits(batch.events.len(), sent).await else {
             return Ok(ControlFlow::Break(()));
         };
         let outstanding = PendingDeliveries::new();
@@ -156,19 +157,21 @@ impl RecordSender {
         }
         self.position = reached;
         let oldest = batch.events.first().map(|event| event.recorded_at);
-        let told =
-            Self::hand_over(SentBatch { outstanding, reached, fence: self.fence, events, oldest, _permit: room }, sent);
+        let flow = Self::hand_over(
+            SentBatch { outstanding, reached, fence: self.fence, events, oldest, _permit: permit },
+            sent,
+        );
         if let Some(error) = stop {
-            // What came before it is acknowledged first.
+            // Keeps the producer until the records before it are acknowledged.
             if sent.send(SenderOutput::Failed(error)).is_ok() {
                 sent.closed().await;
             }
             return Ok(ControlFlow::Break(()));
         }
-        Ok(told)
+        Ok(flow)
     }
 
-    /// Waits until Kafka has acknowledged enough to send so many more; `None` when nobody listens any more.
+    /// Waits until Kafka has acknowledged enough records to send `records` more; `None` when the next stage is gone.
     async fn acquire_permits(
         &self,
         records: usize,
@@ -176,31 +179,31 @@ impl RecordSender {
     ) -> Option<OwnedSemaphorePermit> {
         let wanted = u32::try_from(records).unwrap_or(u32::MAX).clamp(1, self.max_in_flight);
         tokio::select! {
-            room = Arc::clone(&self.permits).acquire_many_owned(wanted) => room.ok(),
+            permit = Arc::clone(&self.permits).acquire_many_owned(wanted) => permit.ok(),
             () = sent.closed() => None,
         }
     }
 
-    /// False when the event was there already.
+    /// Returns `false` when the event was on its partition already.
     async fn send_event(
         &mut self,
         event: &RawEnvelope,
         outstanding: &Arc<PendingDeliveries>,
     ) -> Result<bool, LogError> {
-        let Some(place) = self.publisher.target_partition(event)? else { return Ok(false) };
+        let Some(target) = self.publisher.target_partition(event)? else { return Ok(false) };
         self.check_leadership()?;
         let value = self.encoder.encode(event).await?;
-        self.publisher.publish_event(place, event, value, outstanding).await?;
+        self.publisher.publish_event(target, event, value, outstanding).await?;
         Ok(true)
     }
 
-    /// A process that stood still may wake up when somebody else leads.
+    /// Called before each record: a process that was suspended may resume after another relay has taken the lead.
     fn check_leadership(&self) -> Result<(), LogError> {
         if self.term.is_current() { Ok(()) } else { Err(LogError::LeadershipLost) }
     }
 
-    /// To all that lag behind at once while nothing comes. Between events a few at a time: each partition is a request
-    /// of its own to the broker, and events would wait behind all of them.
+    /// Sends beacons to all lagging partitions at once while there are no events. Between events it sends a few at a
+    /// time: each partition is a separate request to the broker, and events would wait for all of them.
     async fn send_due_beacons(
         &mut self,
         sent: &mpsc::UnboundedSender<SenderOutput>,
@@ -225,25 +228,25 @@ impl RecordSender {
 
     async fn send_beacons(
         &mut self,
-        beacons: BeaconTargets,
+        targets: BeaconTargets,
         sent: &mpsc::UnboundedSender<SenderOutput>,
     ) -> Result<ControlFlow<()>, LogError> {
-        let Some(room) = self.acquire_permits(1, sent).await else { return Ok(ControlFlow::Break(())) };
+        let Some(permit) = self.acquire_permits(1, sent).await else { return Ok(ControlFlow::Break(())) };
         self.check_leadership()?;
         let outstanding = PendingDeliveries::new();
-        let saved = *self.checkpoint.borrow();
-        self.publisher.publish_beacons(saved, beacons, &outstanding).await?;
+        let checkpoint = *self.checkpoint.borrow();
+        self.publisher.publish_beacons(checkpoint, targets, &outstanding).await?;
         let (reached, fence) = (self.position, self.fence);
-        Ok(Self::hand_over(SentBatch { outstanding, reached, fence, events: 0, oldest: None, _permit: room }, sent))
+        Ok(Self::hand_over(SentBatch { outstanding, reached, fence, events: 0, oldest: None, _permit: permit }, sent))
     }
 
-    /// Break when nobody listens any more.
+    /// Passes a batch to the next stage; `Break` when that is gone.
     fn hand_over(batch: SentBatch, sent: &mpsc::UnboundedSender<SenderOutput>) -> ControlFlow<()> {
-        // The sender's own count: from here on only Kafka is awaited.
+        // Completes the sender's own count: from here on only Kafka's acknowledgements are pending.
         batch.outstanding.complete_record();
         match sent.send(SenderOutput::Batch(batch)) {
             Ok(()) => ControlFlow::Continue(()),
-            Err(_nobody_listens) => ControlFlow::Break(()),
+            Err(_receiver_gone) => ControlFlow::Break(()),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What the relay measures of itself, for Prometheus.
+//! The relay's Prometheus metrics.
 
 use chrono::{DateTime, Utc};
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
@@ -14,12 +14,12 @@ const COMMIT_TO_KAFKA: &str = "medhub_relay_commit_to_kafka_seconds";
 const OPEN_APPEND: &str = "medhub_relay_open_append_age_seconds";
 
 pub(super) fn describe_metrics() {
-    describe_gauge!(LEADING, "1 where this process leads, 0 where it stands by");
-    describe_gauge!(POSITION, "Everything up to this position of the log is on Kafka, acknowledged");
-    describe_gauge!(FENCE, "The log is complete up to this position");
+    describe_gauge!(LEADING, "1 while this process leads, 0 while it is on standby");
+    describe_gauge!(POSITION, "Position of the log up to which Kafka has acknowledged every event");
+    describe_gauge!(FENCE, "Position up to which the log is complete");
     describe_counter!(PUBLISHED, "Events that Kafka has acknowledged");
     describe_gauge!(UNACKNOWLEDGED, "Records of the oldest batch that Kafka has not acknowledged yet");
-    describe_histogram!(COMMIT_TO_KAFKA, "Seconds from an event's entry into the log to Kafka's acknowledgement");
+    describe_histogram!(COMMIT_TO_KAFKA, "Seconds from an event's append to Kafka's acknowledgement");
     describe_gauge!(OPEN_APPEND, "Age in seconds of a transaction whose open append holds the relay up");
 }
 
@@ -46,7 +46,7 @@ pub(super) fn record_acknowledged(batch: &SentBatch, now: DateTime<Utc>) {
     }
 }
 
-/// An open append that holds the relay up; 0 once it has ended.
+/// Sets the age of an open append that holds the relay up, in seconds; 0 once it has ended.
 pub(super) fn set_open_append_age(append: &OpenAppend, age_s: f64) {
     let holder = append.prepared_as.clone().unwrap_or_else(|| append.pid.to_string());
     gauge!(

@@ -1,46 +1,39 @@
-//! What the relay is doing.
+//! Status of a relay.
 
 use serde::Serialize;
 
 use super::OpenAppend;
 
-/// What the relay is doing.
+/// Status of a relay.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct RelayStatus {
     /// Whether this process leads.
     pub leading: bool,
-    /// Everything up to here is on Kafka, acknowledged.
+    /// Every event up to this position is on Kafka, acknowledged.
     pub position: u64,
-    /// The log is complete up to here.
+    /// The log is complete up to this position.
     pub fence: u64,
-    /// Events published since this process started leading.
+    /// Number of events published since this process started to lead.
     pub published: u64,
-    /// Open appends that have held the relay up for long.
+    /// Open appends that have held the relay up for longer than the threshold.
     pub delayed_by: Vec<OpenAppend>,
-    /// Why it is not working, if so.
+    /// The error that keeps it from publishing, if there is one.
     pub last_error: Option<String>,
-    /// Whether the error is about an event, which is met again as soon as the relay leads.
+    /// Whether an event causes the error, which then recurs as soon as the relay leads.
     #[serde(skip)]
     pub(super) is_event_error: bool,
 }
 
 impl RelayStatus {
-    /// Of a relay that begins to lead, for which Postgres and Kafka have just answered. An error about an event stays
-    /// until one went through, or it would flicker.
+    /// The status of a relay that starts to lead, after Postgres and Kafka have answered. An error of an event stays
+    /// until a batch is acknowledged, so that it does not flicker.
     pub(super) fn leading_from(position: u64, before: &Self) -> Self {
         let last_error = before.last_error.clone().filter(|_| before.is_event_error);
-        let is_about_an_event = last_error.is_some();
-        Self {
-            leading: true,
-            position,
-            fence: position,
-            last_error,
-            is_event_error: is_about_an_event,
-            ..Self::default()
-        }
+        let is_event_error = last_error.is_some();
+        Self { leading: true, position, fence: position, last_error, is_event_error, ..Self::default() }
     }
 
-    /// What it does, in a word: `leading`, `standby`, or `retrying` where something keeps it from its work.
+    /// The state in one word: `leading`, `standby`, or `retrying` after an error.
     pub fn state(&self) -> &'static str {
         match (&self.last_error, self.leading) {
             (Some(_), _) => "retrying",
@@ -61,9 +54,9 @@ mod tests {
 
     #[test]
     fn a_relay_that_leads_again_is_well_unless_an_event_waits_that_cannot_be_published() {
-        let failed = |is_about_an_event| {
+        let failed = |is_event_error| {
             let last_error = Some("planted".to_owned());
-            RelayStatus { last_error, is_event_error: is_about_an_event, ..RelayStatus::default() }
+            RelayStatus { last_error, is_event_error, ..RelayStatus::default() }
         };
         assert_eq!(RelayStatus::leading_from(7, &failed(false)).state(), "leading");
         assert_eq!(RelayStatus::leading_from(7, &failed(true)).state(), "retrying");

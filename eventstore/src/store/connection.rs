@@ -1,4 +1,4 @@
-//! A line to Postgres: one connection that is kept between statements and made anew when it breaks.
+//! A dedicated connection to Postgres that is reused between statements and reopened when it breaks.
 
 use std::{
     sync::Arc,
@@ -7,12 +7,13 @@ use std::{
 
 use sqlx::{Connection, PgConnection, PgPool, postgres::PgConnectOptions};
 
-/// After a pause this long the server may have gone away; asking costs a round trip that a busy line does not pay.
+/// A connection that was idle for this long is pinged before use, since the server may have closed it. A busy
+/// connection does not pay that round trip.
 const PING_AFTER_IDLE: Duration = Duration::from_secs(1);
-/// How long a statement may wait for a row that another transaction holds. Everybody in its group waits with it.
+/// How long a statement may wait for a row lock of another transaction. Its whole group waits with it.
 const LOCK_TIMEOUT: &str = "3s";
 
-/// How lines are made.
+/// Creates dedicated connections.
 #[derive(Debug, Clone)]
 pub(super) struct ConnectionFactory {
     options: Arc<PgConnectOptions>,
@@ -20,12 +21,12 @@ pub(super) struct ConnectionFactory {
 }
 
 impl ConnectionFactory {
-    /// Lines to the server behind `pool`, beside its connections: the pool asks a connection whether it is alive before
-    /// and after each use, which would triple the round trips.
+    /// Connections to the server of `pool`, but outside of the pool: the pool checks a connection before and after each
+    /// use, which would triple the round trips.
     pub(super) fn for_pool(pool: &PgPool) -> Self {
         let options = pool.connect_options().as_ref().clone().options([
             ("lock_timeout", LOCK_TIMEOUT),
-            // A plan that was made while the log was empty must not read all of it later.
+            // A generic plan that was made while the log was empty must not scan all of it later.
             ("enable_seqscan", "off"),
             ("jit", "off"),
         ]);
@@ -37,7 +38,7 @@ impl ConnectionFactory {
     }
 }
 
-/// One connection, opened when it is needed.
+/// One connection, opened when it is first needed.
 #[derive(Debug)]
 pub(super) struct DedicatedConnection {
     factory: ConnectionFactory,
@@ -46,32 +47,32 @@ pub(super) struct DedicatedConnection {
 }
 
 impl DedicatedConnection {
-    /// A connection that answered not long ago.
+    /// The connection, opened or pinged first where necessary.
     ///
     /// # Errors
-    /// When the server cannot be reached; nothing was sent to it.
+    /// When the server cannot be reached; no statement was sent.
     pub(super) async fn ready_connection(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
-        let kept = match self.connection.take() {
-            Some(kept) if self.last_used.elapsed() < PING_AFTER_IDLE => Some(kept),
-            Some(kept) => self.check_alive(kept).await,
+        let reusable = match self.connection.take() {
+            Some(connection) if self.last_used.elapsed() < PING_AFTER_IDLE => Some(connection),
+            Some(connection) => self.check_alive(connection).await,
             None => None,
         };
-        let connection = match kept {
-            Some(kept) => kept,
+        let connection = match reusable {
+            Some(connection) => connection,
             None => self.connect().await?,
         };
         self.last_used = Instant::now();
         Ok(self.connection.insert(connection))
     }
 
-    /// Gives up the connection; the next statement opens another one.
+    /// Drops the connection; the next statement opens another one.
     pub(super) fn reset(&mut self) {
         self.connection = None;
     }
 
-    async fn check_alive(&self, mut kept: PgConnection) -> Option<PgConnection> {
-        let answer = tokio::time::timeout(self.factory.connect_timeout, kept.ping()).await;
-        matches!(answer, Ok(Ok(()))).then_some(kept)
+    async fn check_alive(&self, mut connection: PgConnection) -> Option<PgConnection> {
+        let answer = tokio::time::timeout(self.factory.connect_timeout, connection.ping()).await;
+        matches!(answer, Ok(Ok(()))).then_some(connection)
     }
 
     async fn connect(&self) -> Result<PgConnection, sqlx::Error> {

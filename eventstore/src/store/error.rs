@@ -1,4 +1,4 @@
-//! How an append or a load fails, so that everybody in its group can be told.
+//! Errors of appends and loads. They are cheap to clone, since every member of a group gets a copy.
 
 use std::sync::Arc;
 
@@ -8,43 +8,44 @@ use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
 use crate::append::is_conflict;
 
-/// Why events were not appended, or why nobody knows.
+/// Why events were not appended, or why the outcome is unknown.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum AppendError {
-    /// Another writer was faster on this stream; nothing was appended.
+    /// Another writer appended to this stream first; nothing was appended.
     #[error("another writer was faster")]
     Conflict,
     /// The database could not be reached; nothing was appended.
     #[error("reaching the event store; nothing was appended")]
     Unreachable(#[source] Arc<sqlx::Error>),
-    /// The database refused; nothing was appended.
+    /// The database refused the statement; nothing was appended.
     #[error("appending events; nothing was appended")]
     Refused(#[source] Arc<sqlx::Error>),
-    /// The answer was lost: the events may be on record or not. Loading the stream again tells; repeating the append
-    /// as it was cannot append twice, because the places in the stream are unique.
-    #[error("appending events: the answer was lost, they may be on record or not")]
+    /// The answer was lost: the events may or may not be recorded. Loading the stream again tells which. Repeating the
+    /// same append cannot record them twice, because sequences are unique within the stream.
+    #[error("appending events: the answer was lost, they may or may not be recorded")]
     OutcomeUnknown(#[source] Arc<sqlx::Error>),
-    /// The task that appends broke off: a defect of this program.
-    #[error("appending events: the task broke off, they may be on record or not")]
+    /// The task that appends ended without an answer: a defect of this program.
+    #[error("appending events: the task failed, they may or may not be recorded")]
     TaskFailed,
-    /// An event has no form in JSON.
-    #[error("writing an event as JSON; nothing was appended")]
+    /// An event cannot be serialized as JSON; nothing was appended.
+    #[error("serializing an event as JSON; nothing was appended")]
     Unserializable(#[source] Arc<serde_json::Error>),
 }
 
 impl AppendError {
-    /// What the end of the statement means for its events.
+    /// What the error of an append statement means for its events.
     pub(super) fn from_statement_error(error: sqlx::Error) -> Self {
         match as_postgres_error(&error) {
             Some(refusal) if is_conflict(refusal) => Self::Conflict,
-            // Postgres rolls back and says so; only a dying backend may have committed before its last words.
+            // An error of severity ERROR means a rollback; a backend that terminates may have committed before it
+            // reports.
             Some(refusal) if refusal.severity() == PgSeverity::Error => Self::Refused(Arc::new(error)),
             _ => Self::OutcomeUnknown(Arc::new(error)),
         }
     }
 
-    /// Whether it may be the fault of a single member of a group: of its place in the stream, of its data, or of a
-    /// transaction that holds its stream.
+    /// Whether a single member of a group may be the cause: by its sequence, its data, or another transaction that
+    /// holds a lock on its stream.
     pub(super) fn may_concern_one_member(&self) -> bool {
         match self {
             Self::Conflict => true,
@@ -54,7 +55,7 @@ impl AppendError {
     }
 }
 
-/// Classes of refusals that are about the rows of a statement: data, constraints, rollbacks, locks not given in time.
+/// Whether the error concerns rows of the statement: data, constraints, rollbacks, lock time-outs.
 fn is_row_error(refusal: &PgDatabaseError) -> bool {
     let code = refusal.code();
     ["22", "23", "40"].iter().any(|class| code.starts_with(class)) || code == "55P03"
@@ -76,41 +77,41 @@ impl<E: std::error::Error> From<AppendError> for AggregateError<E> {
     }
 }
 
-/// Why a stream cannot be loaded.
+/// Why a stream was not loaded.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum LoadError {
-    /// The database is away or refused.
+    /// The database is unavailable or refused the statement.
     #[error("loading a stream")]
     Unavailable(#[source] Arc<sqlx::Error>),
-    /// An event does not have the shape that its name and version promise.
+    /// An event does not match the schema of its type and version.
     #[error(
         "decoding {event_type} {event_version} of {aggregate_type} {aggregate_id}, sequence {sequence}, position \
          {position}"
     )]
     Undecodable {
-        /// The kind of aggregate.
+        /// Aggregate kind of the stream.
         aggregate_type: &'static str,
-        /// The stream.
+        /// Aggregate id of the stream.
         aggregate_id: String,
-        /// The event's place in the stream.
+        /// The event's sequence in the stream.
         sequence: u64,
-        /// Its place in the log.
+        /// Its position in the log.
         position: u64,
-        /// Its name.
+        /// Its type.
         event_type: String,
-        /// The version of its shape.
+        /// Its schema version.
         event_version: String,
-        /// What the decoder found.
+        /// The cause.
         #[source]
         source: Arc<UpcastError>,
     },
-    /// The task that loads broke off: a defect of this program.
-    #[error("loading a stream: the task broke off")]
+    /// The task that loads ended without an answer: a defect of this program.
+    #[error("loading a stream: the task failed")]
     TaskFailed,
 }
 
 impl LoadError {
-    /// Whether another connection may help, as after a restart of the server.
+    /// Whether the load may succeed on another connection, as after a restart of the server.
     pub(super) fn is_connection_lost(error: &sqlx::Error) -> bool {
         as_postgres_error(error).is_none_or(|refusal| refusal.severity() != PgSeverity::Error)
     }

@@ -1,7 +1,7 @@
-//! Group commit: appends to different streams that wait at the same time become one statement.
+//! Group commit: appends to different streams that wait at the same time are written by one statement.
 //!
-//! A group stands or falls as a whole, so that a failure which may be the fault of one member is looked into: those
-//! whose place is taken get their conflict, the rest is appended again, if need be one by one.
+//! A statement succeeds or fails as a whole. When a single member may be the cause of a failure, the members whose
+//! sequence is taken get a conflict and the others are appended again, one by one where necessary.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -21,7 +21,7 @@ use crate::{
 
 const FIND_CONFLICTS: &str = include_str!("taken.sql");
 
-/// One event on its way into a stream.
+/// One event to append.
 #[derive(Debug)]
 pub(super) struct PendingEvent {
     pub(super) sequence: u64,
@@ -32,7 +32,7 @@ pub(super) struct PendingEvent {
 
 type AppendResult = Result<(), AppendError>;
 
-/// The events of one command and whoever waits for them. Never empty.
+/// The events of one command, at least one, and the sender of the result to the caller.
 pub(super) struct PendingAppend {
     events: Vec<PendingEvent>,
     metadata: String,
@@ -40,7 +40,7 @@ pub(super) struct PendingAppend {
     _permit: QueuePermit,
 }
 
-/// A command whose turn on its stream it is.
+/// An append whose turn on its stream it is.
 pub(super) struct QueuedAppend {
     turn: StreamTurn<PendingAppend>,
     pending: PendingAppend,
@@ -55,9 +55,9 @@ impl PendingAppend {
         self.events.first().map_or(0, |event| event.sequence)
     }
 
-    fn complete(self, verdict: AppendResult) {
-        // A caller who has gone away does not want to know.
-        let _gone = self.result.send(verdict);
+    fn complete(self, result: AppendResult) {
+        // The caller may have been cancelled.
+        let _gone = self.result.send(result);
     }
 }
 
@@ -78,16 +78,17 @@ impl GroupCommit {
         Self { streams: StreamQueue::default(), queue: GroupQueue::new(pool, limits, AppendHandler) }
     }
 
-    /// Appends the events of one command, all or none, and waits for the verdict. The caller may go away meanwhile.
+    /// Appends the events of one command, all or none, and waits for the result. Cancelling the call does not cancel
+    /// the append.
     pub(super) async fn append(&self, stream: StreamId, events: Vec<PendingEvent>, metadata: String) -> AppendResult {
         let bytes = events.iter().map(|event| event.payload.len() + metadata.len()).sum();
-        let room = self.queue.acquire_permit(bytes).await;
-        let (verdict, answered) = oneshot::channel();
-        let pending = PendingAppend { events, metadata, result: verdict, _permit: room };
+        let permit = self.queue.acquire_permit(bytes).await;
+        let (result, receiver) = oneshot::channel();
+        let pending = PendingAppend { events, metadata, result, _permit: permit };
         if let Some((turn, pending)) = self.streams.begin_or_wait(&stream, pending) {
             self.queue.push(QueuedAppend { turn, pending });
         }
-        answered.await.unwrap_or(Err(AppendError::TaskFailed))
+        receiver.await.unwrap_or(Err(AppendError::TaskFailed))
     }
 }
 
@@ -96,52 +97,52 @@ struct AppendHandler;
 impl GroupHandler for AppendHandler {
     type Job = QueuedAppend;
 
-    async fn run_group(&self, line: &mut DedicatedConnection, mut group: Vec<QueuedAppend>) -> Vec<QueuedAppend> {
-        // Every writer takes its streams in the same order, so that two of them never wait for each other in a circle.
+    async fn run_group(&self, connection: &mut DedicatedConnection, mut group: Vec<QueuedAppend>) -> Vec<QueuedAppend> {
+        // Every writer locks its streams in the same order, which excludes deadlocks between groups.
         group.sort_by(|one, other| one.turn.stream().cmp(other.turn.stream()));
         let mut next = Vec::new();
-        match insert_group(line, &group).await {
+        match insert_group(connection, &group).await {
             Err(error) if group.len() > 1 && error.may_concern_one_member() => {
-                append_separately(line, group, &error, &mut next).await;
+                append_separately(connection, group, &error, &mut next).await;
             }
-            verdict => complete_appends(group, &verdict, &mut next),
+            result => complete_appends(group, &result, &mut next),
         }
         next
     }
 }
 
-/// Gives each member of a failed group a verdict of its own.
+/// Determines the result of each member of a failed group.
 async fn append_separately(
-    line: &mut DedicatedConnection,
+    connection: &mut DedicatedConnection,
     mut group: Vec<QueuedAppend>,
     error: &AppendError,
     next: &mut Vec<QueuedAppend>,
 ) {
     if matches!(error, AppendError::Conflict)
-        && let Ok(taken) = find_conflicts(line, &group).await
+        && let Ok(taken) = find_conflicts(connection, &group).await
         && !taken.is_empty()
     {
         let (late, rest): (Vec<_>, Vec<_>) =
             group.into_iter().enumerate().partition(|(place, _)| taken.contains(place));
         complete_appends(late.into_iter().map(|(_, append)| append), &Err(AppendError::Conflict), next);
         group = rest.into_iter().map(|(_, append)| append).collect();
-        match insert_group(line, &group).await {
+        match insert_group(connection, &group).await {
             Err(error) if error.may_concern_one_member() => {}
-            verdict => return complete_appends(group, &verdict, next),
+            result => return complete_appends(group, &result, next),
         }
     }
     for append in group {
-        let verdict = insert_group(line, std::slice::from_ref(&append)).await;
-        complete_appends([append], &verdict, next);
+        let result = insert_group(connection, std::slice::from_ref(&append)).await;
+        complete_appends([append], &result, next);
     }
 }
 
 /// Appends a group in one statement.
-async fn insert_group(line: &mut DedicatedConnection, group: &[QueuedAppend]) -> AppendResult {
+async fn insert_group(connection: &mut DedicatedConnection, group: &[QueuedAppend]) -> AppendResult {
     if group.is_empty() {
         return Ok(());
     }
-    let connection = line.ready_connection().await.map_err(|error| AppendError::Unreachable(Arc::new(error)))?;
+    let ready = connection.ready_connection().await.map_err(|error| AppendError::Unreachable(Arc::new(error)))?;
     let mut columns = EventColumns::with_capacity(group.iter().map(|append| append.pending.events.len()).sum());
     for QueuedAppend { turn, pending } in group {
         for event in &pending.events {
@@ -156,38 +157,41 @@ async fn insert_group(line: &mut DedicatedConnection, group: &[QueuedAppend]) ->
             });
         }
     }
-    let verdict = with_append_timeout(columns.append(connection)).await.map_err(AppendError::from_statement_error);
-    if verdict.as_ref().is_err_and(|error| !error.may_concern_one_member()) {
-        line.reset();
+    let result = with_append_timeout(columns.append(ready)).await.map_err(AppendError::from_statement_error);
+    if result.as_ref().is_err_and(|error| !error.may_concern_one_member()) {
+        connection.reset();
     }
-    verdict
+    result
 }
 
-/// Which members of a group find their place in the stream taken.
-async fn find_conflicts(line: &mut DedicatedConnection, group: &[QueuedAppend]) -> Result<HashSet<usize>, sqlx::Error> {
+/// Finds the members of a group whose first sequence is taken, by their index.
+async fn find_conflicts(
+    connection: &mut DedicatedConnection,
+    group: &[QueuedAppend],
+) -> Result<HashSet<usize>, sqlx::Error> {
     let streams = || group.iter().map(|append| append.turn.stream());
     let query = sqlx::query_scalar(FIND_CONFLICTS)
         .bind(streams().map(|stream| stream.aggregate_type).collect::<Vec<_>>())
         .bind(streams().map(|stream| &*stream.aggregate_id).collect::<Vec<_>>())
         .bind(group.iter().map(|append| append.pending.first_sequence().cast_signed()).collect::<Vec<_>>());
-    let places: Result<Vec<i64>, _> = with_append_timeout(query.fetch_all(line.ready_connection().await?)).await;
+    let places: Result<Vec<i64>, _> = with_append_timeout(query.fetch_all(connection.ready_connection().await?)).await;
     if places.is_err() {
-        line.reset();
+        connection.reset();
     }
     Ok(places?.into_iter().filter_map(|place| usize::try_from(place - 1).ok()).collect())
 }
 
-/// Tells the verdict and passes the turns on. Once events are on record, those who wait with an equal place in the
-/// stream have lost it for certain.
+/// Sends the result to the callers and passes the turns on. Once events are recorded, waiting appends whose first
+/// sequence is among theirs have certainly lost, and get a conflict.
 fn complete_appends(
     group: impl IntoIterator<Item = QueuedAppend>,
-    verdict: &AppendResult,
+    result: &AppendResult,
     next: &mut Vec<QueuedAppend>,
 ) {
     for QueuedAppend { turn, pending } in group {
         let last = pending.events.last().map_or(0, |event| event.sequence);
-        let (following, late) = turn.pass_to_next(|waiting| verdict.is_ok() && waiting.first_sequence() <= last);
-        pending.complete(verdict.clone());
+        let (following, late) = turn.pass_to_next(|waiting| result.is_ok() && waiting.first_sequence() <= last);
+        pending.complete(result.clone());
         for late in late {
             late.complete(Err(AppendError::Conflict));
         }

@@ -1,12 +1,12 @@
-//! Work that arrives one by one and is done in groups: while one statement runs, the next ones gather.
+//! Processes jobs that arrive one by one in groups: while one statement runs, the jobs for the next one gather.
 //!
 //! ```text
-//! push ──▶ queue ──▶ lane 1: a group, its statement, its answers, the next group … ends when the queue is empty
+//! push ──▶ queue ──▶ lane 1: a group, its statement, its results, the next group … ends when the queue is empty
 //!                └─▶ lane 2: the same on another connection
 //! ```
 //!
-//! A lane is a task that lives as long as there is work; nothing waits for a group to fill, so that a lone job starts
-//! at once. What bounds the queue are the [`QueuePermit`]s that jobs carry.
+//! A lane is a task that runs while there are jobs. It does not wait for a group to fill, so a single job starts at
+//! once. The [`QueuePermit`]s of the jobs bound the queue.
 
 use std::{
     collections::VecDeque,
@@ -19,12 +19,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::connection::{ConnectionFactory, DedicatedConnection};
 
-/// Bytes of queued work, over all lanes: beyond them callers wait.
+/// Maximum size of queued jobs over all lanes, in KiB; beyond it callers wait.
 const MAX_QUEUED_KIB: u32 = 32 * 1024;
 
-/// One piece of work.
+/// One unit of work.
 pub(super) trait GroupJob: Send + 'static {
-    /// How much of a group it takes.
+    /// How much of a group's limit the job takes.
     fn size(&self) -> JobSize;
 }
 
@@ -35,29 +35,29 @@ pub(super) struct JobSize {
     pub(super) bytes: usize,
 }
 
-/// How a kind of work is done.
+/// Processes the jobs of one queue.
 pub(super) trait GroupHandler: Send + Sync + 'static {
     type Job: GroupJob;
 
-    /// Does all jobs of a group and answers each of them; gives back jobs that can be done now.
+    /// Processes all jobs of a group and sends each its result. Returns jobs that have become ready, which are queued.
     fn run_group(
         &self,
-        line: &mut DedicatedConnection,
+        connection: &mut DedicatedConnection,
         group: Vec<Self::Job>,
     ) -> impl Future<Output = Vec<Self::Job>> + Send;
 }
 
-/// How many lanes there are and what goes into a group. A job that is larger than that is a group of its own.
+/// Number of lanes and limit of a group. A job that exceeds the limit is a group of its own.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct QueueLimits {
     pub(super) lanes: usize,
     pub(super) group_limit: JobSize,
 }
 
-/// A place in the queue, given back when dropped.
+/// The right to queue a job, released on drop.
 pub(super) type QueuePermit = Option<OwnedSemaphorePermit>;
 
-/// The queue and its lanes.
+/// A queue of jobs and its lanes.
 pub(super) struct GroupQueue<W: GroupHandler> {
     shared: Arc<QueueInner<W>>,
 }
@@ -77,11 +77,11 @@ struct QueueState<J> {
 }
 
 impl<W: GroupHandler> GroupQueue<W> {
-    pub(super) fn new(pool: &PgPool, limits: QueueLimits, work: W) -> Self {
+    pub(super) fn new(pool: &PgPool, limits: QueueLimits, handler: W) -> Self {
         let state = QueueState { queue: VecDeque::new(), active_lanes: 0, idle_connections: Vec::new() };
         Self {
             shared: Arc::new(QueueInner {
-                handler: work,
+                handler,
                 limits,
                 connections: ConnectionFactory::for_pool(pool),
                 permits: Arc::new(Semaphore::new(MAX_QUEUED_KIB as usize)),
@@ -90,22 +90,22 @@ impl<W: GroupHandler> GroupQueue<W> {
         }
     }
 
-    /// Waits until `bytes` more may be queued, in the order of asking.
+    /// Waits until `bytes` more may be queued; first come, first served.
     pub(super) async fn acquire_permit(&self, bytes: usize) -> QueuePermit {
         let kib = u32::try_from(bytes / 1024 + 1).unwrap_or(MAX_QUEUED_KIB).min(MAX_QUEUED_KIB);
-        // Nobody closes the semaphore; if somebody did, an unbounded queue would still work.
+        // The semaphore is never closed; if it were, the queue would work without a bound.
         Arc::clone(&self.shared.permits).acquire_many_owned(kib).await.ok()
     }
 
-    /// Room for `bytes` if there is some now.
+    /// A permit for `bytes`, if it is available now.
     pub(super) fn try_acquire_permit(&self, bytes: usize) -> QueuePermit {
         let kib = u32::try_from(bytes / 1024 + 1).unwrap_or(MAX_QUEUED_KIB);
         Arc::clone(&self.shared.permits).try_acquire_many_owned(kib).ok()
     }
 
-    /// Queues a job. Needs a runtime around it.
+    /// Queues a job. Call it within a Tokio runtime.
     pub(super) fn push(&self, job: W::Job) {
-        let line = {
+        let connection = {
             let mut state = self.shared.lock_state();
             state.queue.push_back(job);
             if state.active_lanes >= self.shared.limits.lanes {
@@ -114,29 +114,29 @@ impl<W: GroupHandler> GroupQueue<W> {
             state.active_lanes += 1;
             state.idle_connections.pop().unwrap_or_else(|| self.shared.connections.new_connection())
         };
-        tokio::spawn(run_lane(Arc::clone(&self.shared), line));
+        tokio::spawn(run_lane(Arc::clone(&self.shared), connection));
     }
 }
 
-async fn run_lane<W: GroupHandler>(shared: Arc<QueueInner<W>>, line: DedicatedConnection) {
-    let mut running = ActiveLane { shared: &shared, connection: Some(line) };
+async fn run_lane<W: GroupHandler>(shared: Arc<QueueInner<W>>, connection: DedicatedConnection) {
+    let mut running = ActiveLane { shared: &shared, connection: Some(connection) };
     loop {
-        // Whoever is ready to push does so first: the group grows, and nobody has waited for anything.
+        // Tasks that are ready to push do so first: the group grows without a delay.
         tokio::task::yield_now().await;
-        let Some((line, group)) = running.next_group() else { return };
-        let next = shared.handler.run_group(line, group).await;
+        let Some((connection, group)) = running.next_group() else { return };
+        let next = shared.handler.run_group(connection, group).await;
         shared.lock_state().queue.extend(next);
     }
 }
 
-/// Counts as running until it is dropped, however it ends.
+/// Counts as an active lane until it ends or is dropped, also by a panic.
 struct ActiveLane<'a, W: GroupHandler> {
     shared: &'a QueueInner<W>,
     connection: Option<DedicatedConnection>,
 }
 
 impl<W: GroupHandler> ActiveLane<'_, W> {
-    /// The next group; when there is none the lane has ended, and a job pushed from now on starts another one.
+    /// The next group; `None` ends the lane, and a job that is pushed from then on starts another one.
     fn next_group(&mut self) -> Option<(&mut DedicatedConnection, Vec<W::Job>)> {
         let mut state = self.shared.lock_state();
         let group = take_group(&mut state.queue, self.shared.limits.group_limit);
@@ -146,13 +146,13 @@ impl<W: GroupHandler> ActiveLane<'_, W> {
             return None;
         }
         drop(state);
-        self.connection.as_mut().map(|line| (line, group))
+        self.connection.as_mut().map(|connection| (connection, group))
     }
 }
 
 impl<W: GroupHandler> Drop for ActiveLane<'_, W> {
     fn drop(&mut self) {
-        // Still there only when the lane broke off.
+        // Present only when the lane did not end through `next_group`.
         if self.connection.is_some() {
             self.shared.lock_state().active_lanes -= 1;
         }

@@ -1,4 +1,4 @@
-//! Commands that are on record, by the keys that their clients gave them.
+//! Finds processed commands by their idempotency keys.
 
 use cqrs_es::Aggregate;
 use domain::{
@@ -24,7 +24,7 @@ impl<A> IdempotencyStore for PgEventStore<A> {
         let unavailable = |error: sqlx::Error| StoreError::Unavailable(error.into());
         let row = sqlx::query(FIND_PROCESSED_COMMAND).bind(tenant_id).bind(key).fetch_optional(&self.shared.pool).await;
         let Some(row) = row.map_err(unavailable)? else { return Ok(None) };
-        let done = || {
+        let processed = || {
             Ok(ProcessedCommand {
                 aggregate_type: row.try_get("aggregate_type")?,
                 aggregate_id: row.try_get("aggregate_id")?,
@@ -33,6 +33,6 @@ impl<A> IdempotencyStore for PgEventStore<A> {
                 digest: row.try_get("digest")?,
             })
         };
-        done().map(Some).map_err(unavailable)
+        processed().map(Some).map_err(unavailable)
     }
 }

@@ -1,4 +1,5 @@
-//! Writing snapshots beside everything else: best effort, in the background, never older over newer.
+//! Writes snapshots in the background, best effort. An older snapshot never replaces a newer one of the same
+//! fingerprint.
 
 use sqlx::PgPool;
 
@@ -11,7 +12,7 @@ use crate::postgres::with_append_timeout;
 
 const SAVE_SNAPSHOTS: &str = include_str!("save_snapshots.sql");
 
-/// The state of one stream after its event `last_sequence`, as JSON.
+/// The state of one aggregate after the event `last_sequence`, as JSON.
 pub(super) struct StreamSnapshot {
     pub(super) stream: StreamId,
     pub(super) fingerprint: &'static str,
@@ -21,7 +22,7 @@ pub(super) struct StreamSnapshot {
 
 struct SnapshotHandler;
 
-/// A snapshot and its place in the queue.
+/// A snapshot with its queue permit.
 struct QueuedSnapshot {
     snapshot: StreamSnapshot,
     _permit: QueuePermit,
@@ -43,11 +44,11 @@ impl SnapshotWriter {
         Self { queue: GroupQueue::new(pool, QueueLimits { lanes: 1, ..limits }, SnapshotHandler) }
     }
 
-    /// Saves a snapshot some time soon, or not at all when too many wait: then the next load offers it again.
+    /// Queues a snapshot, or drops it when too many wait: the next load offers it again.
     pub(super) fn offer(&self, snapshot: StreamSnapshot) {
-        let room = self.queue.try_acquire_permit(snapshot.payload.len());
-        if room.is_some() {
-            self.queue.push(QueuedSnapshot { snapshot, _permit: room });
+        let permit = self.queue.try_acquire_permit(snapshot.payload.len());
+        if permit.is_some() {
+            self.queue.push(QueuedSnapshot { snapshot, _permit: permit });
         }
     }
 }
@@ -55,17 +56,17 @@ impl SnapshotWriter {
 impl GroupHandler for SnapshotHandler {
     type Job = QueuedSnapshot;
 
-    async fn run_group(&self, line: &mut DedicatedConnection, group: Vec<QueuedSnapshot>) -> Vec<QueuedSnapshot> {
-        if let Err(error) = save_group(line, &group).await {
-            line.reset();
+    async fn run_group(&self, connection: &mut DedicatedConnection, group: Vec<QueuedSnapshot>) -> Vec<QueuedSnapshot> {
+        if let Err(error) = save_group(connection, &group).await {
+            connection.reset();
             let error: &(dyn std::error::Error + 'static) = &error;
-            tracing::warn!(error, snapshots = group.len(), "saving snapshots failed; streams are loaded in full");
+            tracing::warn!(error, snapshots = group.len(), "saving snapshots failed; streams are loaded without them");
         }
         Vec::new()
     }
 }
 
-async fn save_group(line: &mut DedicatedConnection, group: &[QueuedSnapshot]) -> Result<(), sqlx::Error> {
+async fn save_group(connection: &mut DedicatedConnection, group: &[QueuedSnapshot]) -> Result<(), sqlx::Error> {
     let snapshots = || group.iter().map(|queued| &queued.snapshot);
     let query = sqlx::query(SAVE_SNAPSHOTS)
         .bind(snapshots().map(|snapshot| snapshot.stream.aggregate_type).collect::<Vec<_>>())
@@ -73,5 +74,5 @@ async fn save_group(line: &mut DedicatedConnection, group: &[QueuedSnapshot]) ->
         .bind(snapshots().map(|snapshot| snapshot.fingerprint).collect::<Vec<_>>())
         .bind(snapshots().map(|snapshot| snapshot.last_sequence.cast_signed()).collect::<Vec<_>>())
         .bind(snapshots().map(|snapshot| snapshot.payload.as_str()).collect::<Vec<_>>());
-    with_append_timeout(query.execute(line.ready_connection().await?)).await.map(drop)
+    with_append_timeout(query.execute(connection.ready_connection().await?)).await.map(drop)
 }

@@ -1,4 +1,4 @@
-//! Loading streams: all that wait at the same time are read by one statement.
+//! Loads streams: one statement reads all streams that are requested at the same time.
 
 use std::sync::Arc;
 
@@ -17,10 +17,10 @@ const LOAD_STREAMS: &str = include_str!("load_streams.sql");
 
 type LoadResult = Result<Vec<PgRow>, LoadError>;
 
-/// One stream to be loaded, and whoever waits for it.
+/// One stream to load, and the sender of the result to the caller.
 pub(super) struct QueuedLoad {
     stream: StreamId,
-    /// Whose snapshots may be used; empty for none.
+    /// Fingerprint of the snapshots that may be used; empty for none.
     fingerprint: &'static str,
     result: oneshot::Sender<LoadResult>,
     _permit: QueuePermit,
@@ -32,7 +32,7 @@ impl GroupJob for QueuedLoad {
     }
 }
 
-/// A row of the answer: a snapshot when it has no event type, which is then the first row, else an event.
+/// A row of the result: an event, or, without an event type and only as the first row, a snapshot.
 pub(super) struct StreamRow<'r>(&'r PgRow);
 
 impl<'r> StreamRow<'r> {
@@ -71,12 +71,12 @@ impl StreamLoader {
         Self { queue: GroupQueue::new(pool, limits, LoadHandler) }
     }
 
-    /// The newest snapshot of the stream that `fingerprint` can use, and the events after it.
+    /// Loads the snapshot of the stream, if it has that `fingerprint`, and the events after it.
     pub(super) async fn load_stream(&self, stream: StreamId, fingerprint: &'static str) -> LoadResult {
-        let room = self.queue.acquire_permit(0).await;
-        let (loaded, answered) = oneshot::channel();
-        self.queue.push(QueuedLoad { stream, fingerprint, result: loaded, _permit: room });
-        answered.await.unwrap_or(Err(LoadError::TaskFailed))
+        let permit = self.queue.acquire_permit(0).await;
+        let (result, receiver) = oneshot::channel();
+        self.queue.push(QueuedLoad { stream, fingerprint, result, _permit: permit });
+        receiver.await.unwrap_or(Err(LoadError::TaskFailed))
     }
 }
 
@@ -85,14 +85,14 @@ struct LoadHandler;
 impl GroupHandler for LoadHandler {
     type Job = QueuedLoad;
 
-    async fn run_group(&self, line: &mut DedicatedConnection, group: Vec<QueuedLoad>) -> Vec<QueuedLoad> {
-        let mut answer = load_group(line, &group).await;
-        if answer.as_ref().is_err_and(LoadError::is_connection_lost) {
-            // Reading twice harms nobody, and after a restart of the server the next connection works.
-            answer = load_group(line, &group).await;
+    async fn run_group(&self, connection: &mut DedicatedConnection, group: Vec<QueuedLoad>) -> Vec<QueuedLoad> {
+        let mut rows = load_group(connection, &group).await;
+        if rows.as_ref().is_err_and(LoadError::is_connection_lost) {
+            // Reading is idempotent, and after a restart of the server a new connection works.
+            rows = load_group(connection, &group).await;
         }
-        let answer = answer.and_then(|rows| group_rows_by_stream(rows, group.len())).map_err(Arc::new);
-        match answer {
+        let streams = rows.and_then(|rows| group_rows_by_stream(rows, group.len())).map_err(Arc::new);
+        match streams {
             Ok(streams) => group.into_iter().zip(streams).for_each(|(load, rows)| complete_load(load, Ok(rows))),
             Err(error) => {
                 for load in group {
@@ -104,31 +104,31 @@ impl GroupHandler for LoadHandler {
     }
 }
 
-fn complete_load(load: QueuedLoad, loaded: LoadResult) {
-    // A caller who has gone away does not want to know.
-    let _gone = load.result.send(loaded);
+fn complete_load(load: QueuedLoad, result: LoadResult) {
+    // The caller may have been cancelled.
+    let _gone = load.result.send(result);
 }
 
-async fn load_group(line: &mut DedicatedConnection, group: &[QueuedLoad]) -> Result<Vec<PgRow>, sqlx::Error> {
+async fn load_group(connection: &mut DedicatedConnection, group: &[QueuedLoad]) -> Result<Vec<PgRow>, sqlx::Error> {
     let query = sqlx::query(LOAD_STREAMS)
         .bind(group.iter().map(|load| load.stream.aggregate_type).collect::<Vec<_>>())
         .bind(group.iter().map(|load| &*load.stream.aggregate_id).collect::<Vec<_>>())
         .bind(group.iter().map(|load| load.fingerprint).collect::<Vec<_>>());
-    let rows = with_append_timeout(query.fetch_all(line.ready_connection().await?)).await;
+    let rows = with_append_timeout(query.fetch_all(connection.ready_connection().await?)).await;
     if rows.is_err() {
-        line.reset();
+        connection.reset();
     }
     rows
 }
 
-/// Deals the rows out to the streams that were asked for, by their place in the question.
+/// Groups the rows by the stream that they belong to, in the order of the request.
 fn group_rows_by_stream(rows: Vec<PgRow>, streams: usize) -> Result<Vec<Vec<PgRow>>, sqlx::Error> {
-    let mut dealt: Vec<Vec<PgRow>> = std::iter::repeat_with(Vec::new).take(streams).collect();
+    let mut grouped: Vec<Vec<PgRow>> = std::iter::repeat_with(Vec::new).take(streams).collect();
     for row in rows {
-        let place: i64 = row.try_get(0)?;
-        if let Some(stream) = usize::try_from(place - 1).ok().and_then(|place| dealt.get_mut(place)) {
+        let ordinality: i64 = row.try_get(0)?;
+        if let Some(stream) = usize::try_from(ordinality - 1).ok().and_then(|index| grouped.get_mut(index)) {
             stream.push(row);
         }
     }
-    Ok(dealt)
+    Ok(grouped)
 }

@@ -1,4 +1,4 @@
-//! One append per stream at a time: two of them in one statement would fail together, and in two statements one would
+//! Allows one append per stream at a time: two in one statement would fail together, and in two statements one would
 //! wait for the other inside Postgres.
 
 use std::{
@@ -6,14 +6,14 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// A stream: the kind of its aggregate and the aggregate's id.
+/// Identity of a stream: aggregate kind and aggregate id.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct StreamId {
     pub(super) aggregate_type: &'static str,
     pub(super) aggregate_id: Arc<str>,
 }
 
-/// Who is appending to which stream, and who waits for it.
+/// The streams that are being appended to, with the appends that wait for each.
 #[derive(Debug)]
 pub(super) struct StreamQueue<T> {
     waiting: Arc<Mutex<HashMap<StreamId, VecDeque<T>>>>,
@@ -26,11 +26,11 @@ impl<T> Default for StreamQueue<T> {
 }
 
 impl<T> StreamQueue<T> {
-    /// Begins a turn on `stream`, or leaves `waiting` in its line.
+    /// Begins a turn on `stream`; if it is taken, puts `waiting` at the end of the stream's queue and returns `None`.
     pub(super) fn begin_or_wait(&self, stream: &StreamId, waiting: T) -> Option<(StreamTurn<T>, T)> {
         let mut streams = lock_streams(&self.waiting);
-        if let Some(line) = streams.get_mut(stream) {
-            line.push_back(waiting);
+        if let Some(queue) = streams.get_mut(stream) {
+            queue.push_back(waiting);
             return None;
         }
         streams.insert(stream.clone(), VecDeque::new());
@@ -38,7 +38,8 @@ impl<T> StreamQueue<T> {
     }
 }
 
-/// The right to append to a stream. If it is dropped without an end, those who wait for it are dropped, too.
+/// The right to append to a stream. If it is dropped before it was passed on, the appends that wait for it are dropped,
+/// too.
 #[derive(Debug)]
 pub(super) struct StreamTurn<T> {
     stream: StreamId,
@@ -51,22 +52,22 @@ impl<T> StreamTurn<T> {
         &self.stream
     }
 
-    /// Passes the turn to the first who waits and is not `hopeless`; those before it are given back.
-    pub(super) fn pass_to_next(mut self, hopeless: impl Fn(&T) -> bool) -> (Option<(Self, T)>, Vec<T>) {
-        let mut given_up = Vec::new();
+    /// Passes the turn to the first waiting append that is not expired. Also returns the expired ones before it.
+    pub(super) fn pass_to_next(mut self, is_expired: impl Fn(&T) -> bool) -> (Option<(Self, T)>, Vec<T>) {
+        let mut expired = Vec::new();
         let mut streams = lock_streams(&self.waiting);
-        let line = streams.entry(self.stream.clone()).or_default();
-        while let Some(next) = line.pop_front() {
-            if !hopeless(&next) {
+        let queue = streams.entry(self.stream.clone()).or_default();
+        while let Some(next) = queue.pop_front() {
+            if !is_expired(&next) {
                 drop(streams);
-                return (Some((self, next)), given_up);
+                return (Some((self, next)), expired);
             }
-            given_up.push(next);
+            expired.push(next);
         }
         streams.remove(&self.stream);
         drop(streams);
         self.is_finished = true;
-        (None, given_up)
+        (None, expired)
     }
 }
 
@@ -93,29 +94,29 @@ mod tests {
 
     #[test]
     fn whoever_comes_second_waits_and_is_next() {
-        let turns = StreamQueue::default();
-        let (turn, _) = turns.begin_or_wait(&stream_id("a"), 1).unwrap();
-        assert!(turns.begin_or_wait(&stream_id("a"), 2).is_none());
-        assert!(turns.begin_or_wait(&stream_id("b"), 9).is_some());
-        let (next, given_up) = turn.pass_to_next(|_| false);
-        assert_eq!((next.unwrap().1, given_up), (2, vec![]));
+        let queue = StreamQueue::default();
+        let (turn, _) = queue.begin_or_wait(&stream_id("a"), 1).unwrap();
+        assert!(queue.begin_or_wait(&stream_id("a"), 2).is_none());
+        assert!(queue.begin_or_wait(&stream_id("b"), 9).is_some());
+        let (next, expired) = turn.pass_to_next(|_| false);
+        assert_eq!((next.unwrap().1, expired), (2, vec![]));
     }
 
     #[test]
     fn the_hopeless_are_given_back_and_the_stream_is_free_after_the_last() {
-        let turns = StreamQueue::default();
-        let (turn, _) = turns.begin_or_wait(&stream_id("a"), 1).unwrap();
-        assert!(turns.begin_or_wait(&stream_id("a"), 2).is_none());
-        let (next, given_up) = turn.pass_to_next(|_| true);
+        let queue = StreamQueue::default();
+        let (turn, _) = queue.begin_or_wait(&stream_id("a"), 1).unwrap();
+        assert!(queue.begin_or_wait(&stream_id("a"), 2).is_none());
+        let (next, expired) = turn.pass_to_next(|_| true);
         assert!(next.is_none());
-        assert_eq!(given_up, [2]);
-        assert!(turns.begin_or_wait(&stream_id("a"), 3).is_some());
+        assert_eq!(expired, [2]);
+        assert!(queue.begin_or_wait(&stream_id("a"), 3).is_some());
     }
 
     #[test]
     fn a_turn_that_breaks_off_frees_its_stream() {
-        let turns = StreamQueue::default();
-        drop(turns.begin_or_wait(&stream_id("a"), 1).unwrap());
-        assert!(turns.begin_or_wait(&stream_id("a"), 2).is_some());
+        let queue = StreamQueue::default();
+        drop(queue.begin_or_wait(&stream_id("a"), 1).unwrap());
+        assert!(queue.begin_or_wait(&stream_id("a"), 2).is_some());
     }
 }

@@ -1,4 +1,4 @@
-//! A projection without its type, so that the runtime can treat all of them alike.
+//! A type-erased projection, so that the runtime treats all of them alike.
 
 use std::{any::Any, sync::Arc};
 
@@ -8,27 +8,27 @@ use futures::{FutureExt, future::BoxFuture};
 use super::{BatchLimits, Generation, Projection, ProjectionError, ReadModelFold, ReadModelRow, VerifyScope};
 use crate::QueryError;
 
-/// One generation of one projection, whatever it is made of. Every [`Projection`] is one.
+/// One generation of one projection, type-erased. Implemented for every [`Projection`].
 pub trait AnyProjection: Send + Sync {
-    /// Its name.
+    /// See [`Projection::NAME`].
     fn name(&self) -> &'static str;
     /// See [`Projection::HAS_READ_MODEL`].
     fn has_read_model(&self) -> bool;
-    /// The contexts whose events it wants.
+    /// See [`Projection::subscribed_contexts`].
     fn subscribed_contexts(&self) -> &'static [BoundedContext];
-    /// How its store likes to be written to.
+    /// See [`Projection::batch_limits`].
     fn batch_limits(&self) -> BatchLimits;
-    /// The same in another generation.
+    /// See [`Projection::with_generation`].
     fn with_generation(&self, generation: Generation) -> Arc<dyn AnyProjection>;
-    /// The same generation, copying from `live` what is costly to make.
-    fn with_copy_source(&self, live: Generation) -> Arc<dyn AnyProjection>;
-    /// Turns events into changes; tells apart those that make no sense.
+    /// See [`Projection::with_copy_source`].
+    fn with_copy_source(&self, active: Generation) -> Arc<dyn AnyProjection>;
+    /// Turns events into changes, and collects the errors of those that have none. See [`Projection::project`].
     fn project(&self, events: &[&RawEnvelope]) -> ProjectedChanges;
     /// See [`Projection::apply`].
     fn apply<'a>(&'a self, projected: &'a ProjectedChanges) -> BoxFuture<'a, Result<(), ProjectionError>>;
     /// See [`Projection::skip_event`].
     fn skip_event<'a>(&'a self, event: &'a RawEnvelope) -> BoxFuture<'a, Result<(), ProjectionError>>;
-    /// Whether the store shows the last of these changes.
+    /// Whether the store returns the last of these changes. See [`Projection::is_applied`].
     fn is_applied<'a>(&'a self, projected: &'a ProjectedChanges) -> BoxFuture<'a, Result<bool, QueryError>>;
     /// See [`Projection::ping`].
     fn ping(&self) -> BoxFuture<'_, Result<(), QueryError>>;
@@ -44,12 +44,12 @@ pub trait AnyProjection: Send + Sync {
     fn read_back<'a>(&'a self, scope: &'a VerifyScope) -> BoxFuture<'a, Result<Vec<ReadModelRow>, QueryError>>;
 }
 
-/// Changes of a batch, and the events that gave none because they make no sense.
+/// Changes of a batch, and the events that could not be projected.
 pub struct ProjectedChanges {
     changes: Box<dyn Any + Send + Sync>,
-    /// Places in the batch, in its order, with what is wrong there.
+    /// Indices of the batch, ascending, each with its error.
     pub(super) poison: Vec<(usize, ProjectionError)>,
-    /// Whether there is nothing to write.
+    /// Whether there are no changes.
     pub(super) is_empty: bool,
 }
 
@@ -81,8 +81,8 @@ impl<P: Projection> AnyProjection for P {
         Arc::new(Projection::with_generation(self, generation))
     }
 
-    fn with_copy_source(&self, live: Generation) -> Arc<dyn AnyProjection> {
-        Arc::new(Projection::with_copy_source(self, live))
+    fn with_copy_source(&self, active: Generation) -> Arc<dyn AnyProjection> {
+        Arc::new(Projection::with_copy_source(self, active))
     }
 
     fn project(&self, events: &[&RawEnvelope]) -> ProjectedChanges {

@@ -1,7 +1,7 @@
-//! What a read model is compared with: rows as the log says they should be, and rows as the store has them.
+//! What verify compares: the rows that follow from the log, and the rows of the store.
 //!
-//! Rows are spread over [`BUCKET_COUNT`] buckets by the stream that they are about, so that a part of a large read model can
-//! be compared at a time. Figures over many streams, such as counters, belong to no bucket: they are the totals.
+//! Rows are spread over [`BUCKET_COUNT`] buckets by their stream, so that a large read model is compared in parts.
+//! Figures over many streams, such as counters, belong to no bucket: they are the totals.
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
@@ -12,30 +12,30 @@ use domain::envelope::RawEnvelope;
 
 use super::ProjectionError;
 
-/// How many buckets there are.
+/// Number of verify buckets.
 pub const BUCKET_COUNT: u32 = 256;
 
-/// The bucket of a stream: CRC-32 (the one of zlib, as `ClickHouse`'s `CRC32` computes it too) modulo [`BUCKET_COUNT`].
+/// The bucket of a stream: CRC-32 (zlib's, which `ClickHouse`'s `CRC32` computes too) modulo [`BUCKET_COUNT`].
 pub fn bucket_of(aggregate_id: &str) -> u32 {
     crc32fast::hash(aggregate_id.as_bytes()) % BUCKET_COUNT
 }
 
-/// Which part of a read model is compared.
+/// The part of a read model that is compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum VerifyScope {
-    /// Everything that is about the streams of these buckets.
+    /// All rows about the streams of these buckets.
     Buckets(RangeInclusive<u32>),
     /// Figures over many streams.
     Totals,
 }
 
 impl VerifyScope {
-    /// All streams.
+    /// The rows about all streams, without totals.
     pub fn all_buckets() -> Self {
         Self::Buckets(0..=BUCKET_COUNT - 1)
     }
 
-    /// Whether rows about that stream belong to it; a stream adds to totals whatever its bucket.
+    /// Whether the scope includes a stream; totals include every stream.
     pub fn contains_stream(&self, aggregate_id: &str) -> bool {
         match self {
             Self::Buckets(range) => range.contains(&bucket_of(aggregate_id)),
@@ -44,19 +44,19 @@ impl VerifyScope {
     }
 }
 
-/// One row of a read model, reduced to what tells whether two are the same.
+/// One row of a read model, reduced to its key and a hash of its content.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ReadModelRow {
     /// The table, collection or kind of key.
     pub table: &'static str,
-    /// What the row is about, as a person would look it up.
+    /// Key of the row, in the form by which an operator looks it up.
     pub key: String,
-    /// Fingerprint of everything else in it; compared within one process only.
+    /// Hash of all other fields; comparable within one process only.
     pub content: u64,
 }
 
 impl ReadModelRow {
-    /// A row whose content is the hash of these values.
+    /// Creates a row; `content` is hashed.
     pub fn new(table: &'static str, key: impl Into<String>, content: impl Hash) -> Self {
         let mut hasher = DefaultHasher::new();
         content.hash(&mut hasher);
@@ -64,15 +64,16 @@ impl ReadModelRow {
     }
 }
 
-/// A read model as the log says it should be, kept in memory: folded from events by other code than what writes.
+/// The expected rows of a read model, folded in memory from events by code that is independent of the projection's
+/// writes.
 pub trait ReadModelFold: Send {
-    /// Takes in the next event, in the order of the log.
+    /// Applies the next event, in the order of the log.
     ///
     /// # Errors
-    /// [`ProjectionError::Poison`] when the event makes no sense; the fold is as it was.
+    /// [`ProjectionError::Poison`] when the payload has an unknown shape; the fold is unchanged.
     fn apply_event(&mut self, event: &RawEnvelope) -> Result<(), ProjectionError>;
 
-    /// What the store should hold, in any order.
+    /// The rows that the store should have, in any order.
     fn expected_rows(&self) -> Vec<ReadModelRow>;
 }
 

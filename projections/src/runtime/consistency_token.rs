@@ -1,4 +1,4 @@
-//! Read your own writes: a token says how far a read model must be, and is compared with how far it is.
+//! Read-your-writes consistency: a token holds the position that a read model must have reached.
 
 use std::{fmt, str::FromStr, time::Duration};
 
@@ -8,51 +8,51 @@ use uuid::Uuid;
 
 use super::{AnyProjection, ControlError, Generation, ProjectionRuntime, consumer::total_partitions};
 
-/// First pause between two looks; doubles up to the longest.
+/// First pause between two reads of the checkpoint; doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(3);
 const LONGEST_PAUSE: Duration = Duration::from_millis(25);
 
-/// How far a reader wants a read model to be: the event at a position of a log, and all that matters before it.
+/// A position of a log that a read model must have reached before it is queried.
 ///
-/// With the event's stream in it only the partition that the stream travels on has to be as far; without, every
-/// partition has, and those where nothing happens say so only now and then (`relay.beacon_ms`).
+/// With a stream, only that stream's partition must have reached the position. Without, every partition must have, and
+/// idle ones advance only with beacons (`relay.beacon_ms`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConsistencyToken {
-    /// Which log.
+    /// Incarnation of the log.
     pub incarnation: Uuid,
-    /// The position in it.
+    /// Position in the log.
     pub position: u64,
-    /// The stream of the event there.
+    /// Stream of the event at that position: its context and aggregate id.
     pub stream: Option<(BoundedContext, String)>,
 }
 
-/// A text that is no token.
+/// A text that is not a consistency token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the consistency token is not one of ours")]
+#[error("the consistency token is malformed")]
 pub struct InvalidConsistencyToken;
 
-/// Whether a read model is as far as a token says.
+/// Whether a read model has reached a token's position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConsistencyStatus {
-    /// It is.
+    /// It has.
     Reached,
-    /// Not within the time that was given; it is at this position.
+    /// It had not within the timeout.
     NotYet {
-        /// Up to here everything is in it.
+        /// Position up to which all events are applied or parked.
         position: u64,
     },
-    /// The token is of another log: this one was put back from a backup since.
+    /// The token is of another incarnation: the log has been restored from a backup since.
     OtherIncarnation,
 }
 
-/// Why it is not known how far a read model is.
+/// An error of determining which position a read model has reached.
 #[derive(Debug, thiserror::Error)]
 pub enum ConsistencyCheckError {
     /// Checkpoints cannot be read.
-    #[error("reading how far a read model is")]
+    #[error("reading the checkpoint of a read model")]
     Control(#[from] ControlError),
-    /// The broker does not say how many partitions there are.
-    #[error("asking the broker for partitions")]
+    /// The broker does not return the partition counts.
+    #[error("fetching partition counts from the broker")]
     Kafka(#[source] crate::error::BoxedError),
 }
 
@@ -90,10 +90,10 @@ impl FromStr for ConsistencyToken {
 }
 
 impl ProjectionRuntime {
-    /// Up to which position everything is taken in by a generation, parked events included.
+    /// The position up to which a generation has applied or parked all events.
     ///
     /// # Errors
-    /// [`ConsistencyCheckError`] when it cannot be told.
+    /// [`ConsistencyCheckError`] when Postgres or the broker does not answer.
     pub async fn completed_prefix(
         &self,
         projection: &dyn AnyProjection,
@@ -105,27 +105,27 @@ impl ProjectionRuntime {
         Ok(checkpoint.completed_prefix(total_partitions(&partitions)))
     }
 
-    /// Waits until a generation is as far as a token says, for `patience` at most.
+    /// Waits until a generation has reached a token's position, for at most `max_wait`.
     ///
     /// # Errors
-    /// [`ConsistencyCheckError`] when it cannot be told how far it is.
+    /// [`ConsistencyCheckError`] when Postgres or the broker does not answer.
     pub async fn wait_for_token(
         &self,
         projection: &dyn AnyProjection,
         generation: Generation,
         token: &ConsistencyToken,
-        patience: Duration,
+        max_wait: Duration,
     ) -> Result<ConsistencyStatus, ConsistencyCheckError> {
         if self.control.load_generation(projection.name(), generation).await?.incarnation != token.incarnation {
             return Ok(ConsistencyStatus::OtherIncarnation);
         }
         if token.stream.as_ref().is_some_and(|(context, _)| !projection.subscribed_contexts().contains(context)) {
-            // Nothing of it is ever shown here.
+            // This projection has no events of that context.
             return Ok(ConsistencyStatus::Reached);
         }
         let partitions =
             self.partition_counts(projection).await.map_err(|error| ConsistencyCheckError::Kafka(error.into()))?;
-        let deadline = Instant::now() + patience;
+        let deadline = Instant::now() + max_wait;
         let mut pause = FIRST_PAUSE;
         loop {
             let checkpoint = self.control.load_checkpoint(projection.name(), generation).await?;

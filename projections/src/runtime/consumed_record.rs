@@ -1,4 +1,4 @@
-//! One Kafka record as a worker sees it.
+//! A Kafka record as a worker consumes it.
 
 use std::collections::BTreeMap;
 
@@ -13,40 +13,40 @@ use uuid::Uuid;
 use super::ProjectionError;
 use crate::error::BoxedError;
 
-/// The header that every event carries and that watermark beacons do not.
+/// The header that every event has and beacons do not.
 const EVENT_TYPE_HEADER: &str = "event-type";
 
-/// The kind of aggregate of a record that does not say.
+/// The aggregate kind of a record without that header.
 const UNKNOWN_AGGREGATE_TYPE: &str = "unknown";
 
-/// A record, its place, and the event in it.
+/// A record, its topic, partition and offset, and the event in it.
 #[derive(Debug)]
 pub(super) struct ConsumedRecord {
     pub(super) topic: String,
     pub(super) partition: i32,
     pub(super) offset: i64,
-    /// What the record says about everything before it.
+    /// The record's watermark, ordinal and incarnation.
     pub(super) mark: PartitionEnd,
-    /// `None` for a record that is no event. The payload is empty until it is unpacked.
+    /// `None` for a beacon. The payload is empty until [`Self::decode_event`].
     pub(super) event: Option<RawEnvelope>,
-    /// What is wrong with the record itself.
+    /// Why headers or value cannot be decoded.
     pub(super) fault: Option<ProjectionError>,
-    /// The payload as it travelled, until it is unpacked.
+    /// The record's value, until [`Self::decode_event`].
     encoded_payload: Option<Vec<u8>>,
-    /// How long key and value are, in bytes.
+    /// Length of key and value, in bytes.
     pub(super) bytes: usize,
 }
 
-/// A record as it is kept for later.
+/// A record as a dead letter stores it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct RawRecord {
     pub(super) headers: BTreeMap<String, String>,
     pub(super) value: Vec<u8>,
 }
 
-/// A record's value that nobody can read.
+/// A record's value that cannot be decoded.
 #[derive(Debug, thiserror::Error)]
-#[error("unpacking {event_type} {event_version} at position {position} (event {event_id})")]
+#[error("decoding {event_type} {event_version} at position {position} (event {event_id})")]
 struct PayloadDecodeError {
     position: u64,
     event_id: Uuid,
@@ -56,7 +56,7 @@ struct PayloadDecodeError {
     source: BoxedError,
 }
 
-/// A record that says it is an event and lacks what events have.
+/// An event's record with missing or invalid headers.
 #[derive(Debug, thiserror::Error)]
 #[error("reading the headers of the record at {topic} partition {partition} offset {offset}")]
 struct EnvelopeError {
@@ -81,10 +81,10 @@ impl ConsumedRecord {
             let event = is_event.then(|| from_headers(header, key, b"")).transpose()?;
             Ok((mark, event))
         });
-        let packed = is_event.then(|| value.to_vec());
+        let encoded = is_event.then(|| value.to_vec());
         match read {
             Ok((mark, event)) => {
-                Self { topic, partition, offset, mark, event, fault: None, encoded_payload: packed, bytes }
+                Self { topic, partition, offset, mark, event, fault: None, encoded_payload: encoded, bytes }
             }
             Err(source) => {
                 let event = is_event.then(|| placeholder_event(header, key, &topic, partition, offset));
@@ -97,26 +97,26 @@ impl ConsumedRecord {
                     mark: PartitionEnd::default(),
                     event,
                     fault,
-                    encoded_payload: packed,
+                    encoded_payload: encoded,
                     bytes,
                 }
             }
         }
     }
 
-    /// An event that was read from the log instead of Kafka.
+    /// Wraps an event that was read from the log instead of Kafka; its offset is -1.
     pub(super) fn from_log(topic: String, partition: i32, event: RawEnvelope) -> Self {
         let mark = PartitionEnd { watermark: event.position, ..PartitionEnd::default() };
         let bytes = event.payload.len();
         Self { topic, partition, offset: -1, mark, event: Some(event), fault: None, encoded_payload: None, bytes }
     }
 
-    /// A record that was kept.
-    pub(super) fn read_raw_event(key: &str, kept: &RawRecord) -> Result<RawEnvelope, HeaderError> {
-        from_headers(|name| kept.headers.get(name).map(String::as_bytes), key.as_bytes(), b"")
+    /// The event of a stored record, without its payload.
+    pub(super) fn read_raw_event(key: &str, raw_record: &RawRecord) -> Result<RawEnvelope, HeaderError> {
+        from_headers(|name| raw_record.headers.get(name).map(String::as_bytes), key.as_bytes(), b"")
     }
 
-    /// What has to be kept of it, so that it can be read again later.
+    /// The record as a dead letter stores it, so that it can be decoded again later.
     pub(super) fn to_raw_record(&self) -> RawRecord {
         let Some(event) = &self.event else { return RawRecord { headers: BTreeMap::new(), value: vec![] } };
         let headers = to_headers(event).into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
@@ -124,14 +124,17 @@ impl ConsumedRecord {
         RawRecord { headers, value }
     }
 
-    /// Turns the record's value into the event's payload; asks the registry for a schema that is new to it.
+    /// Decodes the record's value into the event's payload; fetches unknown schemas from the registry.
     ///
-    /// A value that nobody can read becomes the delivery's fault.
+    /// A value that cannot be decoded sets the record's fault.
+    ///
+    /// # Errors
+    /// [`ProjectionError::Unavailable`] when the registry does not answer.
     pub(super) async fn decode_event(&mut self, registry: &SchemaRegistryClient) -> Result<(), ProjectionError> {
-        let (Some(event), Some(packed), None) = (&mut self.event, &self.encoded_payload, &self.fault) else {
+        let (Some(event), Some(encoded), None) = (&mut self.event, &self.encoded_payload, &self.fault) else {
             return Ok(());
         };
-        match decode_payload(event, packed, registry).await {
+        match decode_payload(event, encoded, registry).await {
             Ok(payload) => {
                 event.payload = payload;
                 self.encoded_payload = None;
@@ -146,7 +149,7 @@ impl ConsumedRecord {
     }
 }
 
-/// What little is known of an event whose headers cannot be read, so that it can wait in line with others of its key.
+/// A stand-in for an event whose headers cannot be decoded, so that it can be parked in the stream of its key.
 fn placeholder_event<'a>(
     header: impl Fn(&str) -> Option<&'a [u8]>,
     key: &[u8],
@@ -170,17 +173,17 @@ fn placeholder_event<'a>(
     }
 }
 
-/// The payload of a value as it travelled.
+/// Decodes a record's value.
 ///
 /// # Errors
-/// [`ProjectionError::Unavailable`] when the registry does not answer, [`ProjectionError::Poison`] when nobody can
-/// read the value.
+/// [`ProjectionError::Unavailable`] when the registry does not answer, [`ProjectionError::Poison`] when the value
+/// cannot be decoded.
 pub(super) async fn decode_payload(
     event: &RawEnvelope,
-    packed: &[u8],
+    encoded: &[u8],
     registry: &SchemaRegistryClient,
 ) -> Result<String, ProjectionError> {
-    match decode_value(packed, registry).await {
+    match decode_value(encoded, registry).await {
         Ok(payload) => Ok(payload),
         Err(ValueDecodeError::RegistryUnavailable(error)) => Err(ProjectionError::unavailable(error)),
         Err(ValueDecodeError::Unreadable(source)) => Err(ProjectionError::poison(PayloadDecodeError {
@@ -193,21 +196,21 @@ pub(super) async fn decode_payload(
     }
 }
 
-/// Why a value was not unpacked.
+/// Why a value was not decoded.
 enum ValueDecodeError {
-    /// The registry did not say which schema it was written with.
+    /// The registry did not return the schema.
     RegistryUnavailable(RegistryClientError),
-    /// It is not what it should be.
+    /// The value does not match its schema or the wire format.
     Unreadable(BoxedError),
 }
 
-async fn decode_value(packed: &[u8], registry: &SchemaRegistryClient) -> Result<String, ValueDecodeError> {
+async fn decode_value(encoded: &[u8], registry: &SchemaRegistryClient) -> Result<String, ValueDecodeError> {
     let unreadable = |error: BoxedError| ValueDecodeError::Unreadable(error);
-    // Topics keep what earlier versions of this program published: plain JSON. The wire format begins with a zero.
-    if packed.first() == Some(&b'{') {
-        return std::str::from_utf8(packed).map(str::to_owned).map_err(|error| unreadable(error.into()));
+    // Topics retain plain JSON that earlier versions of this program published. The wire format starts with a zero.
+    if encoded.first() == Some(&b'{') {
+        return std::str::from_utf8(encoded).map(str::to_owned).map_err(|error| unreadable(error.into()));
     }
-    let (id, datum) = split_frame(packed).map_err(|error| unreadable(error.into()))?;
+    let (id, datum) = split_frame(encoded).map_err(|error| unreadable(error.into()))?;
     let decoder = match registry.load_decoder(id).await {
         Ok(decoder) => decoder,
         Err(error @ RegistryClientError::Refused { .. }) => return Err(ValueDecodeError::RegistryUnavailable(error)),
@@ -249,10 +252,10 @@ mod tests {
 
     #[test]
     fn a_whole_record_is_an_event() {
-        let delivery = ConsumedRecord::from_message(&record(&COMPLETE_HEADERS, b"{}"));
-        let event = delivery.event.unwrap();
+        let consumed = ConsumedRecord::from_message(&record(&COMPLETE_HEADERS, b"{}"));
+        let event = consumed.event.unwrap();
         assert_eq!((event.position, event.sequence, event.aggregate_id.as_str()), (42, 3, "097:X"));
-        assert_eq!((delivery.topic.as_str(), delivery.partition, delivery.offset), ("t", 1, 9));
+        assert_eq!((consumed.topic.as_str(), consumed.partition, consumed.offset), ("t", 1, 9));
     }
 
     #[test]
@@ -263,22 +266,22 @@ mod tests {
 
     #[test]
     fn a_record_that_lacks_a_header_waits_in_line_with_its_key() {
-        let delivery = ConsumedRecord::from_message(&record(&COMPLETE_HEADERS[1..], b"{}"));
-        let fault = error_chain(&delivery.fault.unwrap());
+        let consumed = ConsumedRecord::from_message(&record(&COMPLETE_HEADERS[1..], b"{}"));
+        let fault = error_chain(&consumed.fault.unwrap());
         assert!(fault.contains("at t partition 1 offset 9: header position is missing"), "{fault}");
-        let event = delivery.event.unwrap();
+        let event = consumed.event.unwrap();
         assert_eq!((event.aggregate_type.as_str(), event.aggregate_id.as_str()), ("opportunity", "097:X"));
     }
 
     #[test]
     fn a_record_that_was_kept_is_the_same_event() {
-        let delivery = ConsumedRecord::from_message(&record(&COMPLETE_HEADERS, b"{}"));
-        let kept = delivery.to_raw_record();
-        assert_eq!(kept.value, b"{}");
-        assert_eq!(ConsumedRecord::read_raw_event("097:X", &kept).unwrap(), delivery.event.unwrap());
+        let consumed = ConsumedRecord::from_message(&record(&COMPLETE_HEADERS, b"{}"));
+        let raw_record = consumed.to_raw_record();
+        assert_eq!(raw_record.value, b"{}");
+        assert_eq!(ConsumedRecord::read_raw_event("097:X", &raw_record).unwrap(), consumed.event.unwrap());
     }
 
-    /// A registry on a port where nobody listens.
+    /// A registry on a port without a listener.
     fn unreachable_registry() -> SchemaRegistryClient {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         SchemaRegistryClient::new(&RegistryConfig {
@@ -288,11 +291,11 @@ mod tests {
     }
 
     async fn decoded_payload(value: &[u8]) -> Result<String, ProjectionError> {
-        let mut delivery = ConsumedRecord::from_message(&record(&COMPLETE_HEADERS, value));
-        delivery.decode_event(&unreachable_registry()).await?;
-        match delivery.fault {
+        let mut consumed = ConsumedRecord::from_message(&record(&COMPLETE_HEADERS, value));
+        consumed.decode_event(&unreachable_registry()).await?;
+        match consumed.fault {
             Some(fault) => Err(fault),
-            None => Ok(delivery.event.unwrap().payload),
+            None => Ok(consumed.event.unwrap().payload),
         }
     }
 
@@ -314,7 +317,7 @@ mod tests {
             let error = decoded_payload(value).await.unwrap_err();
             assert!(matches!(error, ProjectionError::Poison(_)), "{error:?}");
             assert!(
-                error_chain(&error).contains("unpacking opportunity.awarded 1.0 at position 42"),
+                error_chain(&error).contains("decoding opportunity.awarded 1.0 at position 42"),
                 "{}",
                 error_chain(&error)
             );

@@ -1,4 +1,4 @@
-//! A worker's own Kafka consumer: hands out batches, keeps its group membership while the worker waits.
+//! The Kafka consumer of a worker: returns batches, and keeps its group membership while the worker waits.
 
 mod partitions;
 mod rebalance_listener;
@@ -31,35 +31,35 @@ use super::{
     BatchLimits, Checkpoint, ConsumerConfig, Generation, consumed_record::ConsumedRecord, worker_status::StatusWriter,
 };
 
-/// How long a farewell to the broker may take.
+/// How long the last commit and leaving the group may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The largest answer to a fetch: the broker sends a larger record all the same.
+/// The largest response to a fetch; the broker sends a single larger record all the same.
 const MAX_FETCH_BYTES: usize = 12 << 20;
 
-/// What one partition may have of it.
+/// The largest share of one partition in a fetch response.
 const MAX_PARTITION_FETCH_BYTES: usize = 1 << 20;
 
-/// The smallest answer that the client lets be asked for.
+/// The smallest fetch size that the client library accepts.
 const FETCH_BYTES_FLOOR: usize = 1 << 20;
 
-/// Time between two commits of offsets: each costs the broker a record of its own. What is applied stands in the
-/// checkpoints; who takes a partition over reads at most so much of it again, which changes nothing.
+/// Time between two commits of offsets: each costs the broker a record. The checkpoints say what is applied; the next
+/// owner of a partition reads at most this much of it again, which changes nothing.
 const COMMIT_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Bytes that a fetch is answered with at once, before `fetch_wait_ms` is over.
+/// A fetch with this many bytes is answered at once, before `fetch_wait_ms` is over.
 const FETCH_MIN_BYTES: usize = 32 << 10;
 
-/// How often it is looked whether partitions are silent, in parts of the time that they may be.
+/// Number of checks for silent partitions within `stall_after_ms`.
 const STALL_CHECKS_PER_TIMEOUT: u32 = 3;
 
-/// What comes next.
+/// The outcome of waiting for a batch.
 pub(super) enum NextBatch {
     /// Records, at least one.
     Batch(Vec<ConsumedRecord>),
-    /// Nothing for some time: somebody should look whether that is right.
+    /// A partition has delivered nothing for some time: the caller checks whether it is stalled.
     Idle,
-    /// The worker is asked to stop.
+    /// Shutdown was requested.
     Stop,
 }
 
@@ -75,12 +75,12 @@ pub(super) struct BatchConsumer {
     batch_events: usize,
     batch_bytes: usize,
     linger: Duration,
-    /// Records that came while the worker waited.
+    /// Records that arrived while the worker waited.
     buffered: VecDeque<ConsumedRecord>,
     paused: bool,
-    /// Next offsets of what is applied.
+    /// Next offsets behind the applied records.
     applied_offsets: BTreeMap<(String, i32), i64>,
-    /// Those that the broker has not been told.
+    /// Of these, the offsets that are not committed yet.
     pending_offsets: BTreeMap<(String, i32), i64>,
     last_flush: Instant,
 }
@@ -90,20 +90,20 @@ impl BatchConsumer {
         name: &'static str,
         generation: Generation,
         contexts: &[BoundedContext],
-        pace: BatchLimits,
+        limits: BatchLimits,
         config: &ConsumerConfig,
         status: &StatusWriter,
     ) -> Result<Self, KafkaError> {
-        // No more than may wait: what one answer holds comes on top of it.
+        // At most the queue's size: the records of one response come on top of it.
         let fetch_bytes = config.queue_bytes.clamp(FETCH_BYTES_FLOOR, MAX_FETCH_BYTES);
         let consumer: StreamConsumer<RebalanceListener> = base_client_config(config)
             .set("group.id", config.group_id(name, generation))
             .set("client.id", format!("medhub-{name}-{generation}"))
             .set("auto.offset.reset", "earliest")
             .set("enable.auto.commit", "false")
-            // Only what is applied may count as consumed.
+            // Only applied records count as consumed.
             .set("enable.auto.offset.store", "false")
-            // The partitions of a worker that was killed are free again after this; 6 s is the least brokers allow.
+            // The partitions of a killed worker are reassigned after this time; 6 s is the least that brokers allow.
             .set("session.timeout.ms", "6000")
             .set("heartbeat.interval.ms", "1500")
             .set("partition.assignment.strategy", "cooperative-sticky")
@@ -126,9 +126,9 @@ impl BatchConsumer {
             next_stall_check: Instant::now() + config.stall_after() / STALL_CHECKS_PER_TIMEOUT,
             name,
             status: status.clone(),
-            batch_events: config.batch_events(pace),
+            batch_events: config.batch_events(limits),
             batch_bytes: config.batch_bytes.max(1),
-            linger: config.linger(pace),
+            linger: config.linger(limits),
             buffered: VecDeque::new(),
             paused: false,
             applied_offsets: BTreeMap::new(),
@@ -137,12 +137,12 @@ impl BatchConsumer {
         })
     }
 
-    /// How often partitions have come or gone.
+    /// Grows with every change of the assigned partitions.
     pub(super) fn assignment_version(&self) -> u64 {
         self.consumer.context().assignment_version.load(Ordering::Acquire)
     }
 
-    /// The next batch, or why there is none.
+    /// Waits for the next batch.
     pub(super) async fn next_batch(&mut self, shutdown: &CancellationToken) -> NextBatch {
         self.resume();
         let first = loop {
@@ -150,13 +150,13 @@ impl BatchConsumer {
                 return NextBatch::Idle;
             }
             let (due, is_behind) = (self.last_flush + COMMIT_INTERVAL, !self.pending_offsets.is_empty());
-            let look_at = self.next_stall_check;
+            let stall_check_at = self.next_stall_check;
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return NextBatch::Stop,
                 first = self.next_record() => break first,
                 () = sleep_until(due), if is_behind => self.flush_offsets(),
-                () = sleep_until(look_at) => {}
+                () = sleep_until(stall_check_at) => {}
             }
         };
         let mut bytes = first.bytes;
@@ -164,68 +164,68 @@ impl BatchConsumer {
         let deadline = Instant::now() + self.linger;
         while batch.len() < self.batch_events && bytes < self.batch_bytes && !shutdown.is_cancelled() {
             match timeout_at(deadline, self.next_record()).await {
-                Ok(delivery) => {
-                    bytes += delivery.bytes;
-                    batch.push(delivery);
+                Ok(record) => {
+                    bytes += record.bytes;
+                    batch.push(record);
                 }
                 Err(_) => break,
             }
         }
         let now = Instant::now().into_std();
-        for delivery in &batch {
-            self.stall_detector.record_activity((delivery.topic.clone(), delivery.partition), delivery.offset + 1, now);
+        for record in &batch {
+            self.stall_detector.record_activity((record.topic.clone(), record.partition), record.offset + 1, now);
         }
         NextBatch::Batch(batch)
     }
 
-    /// Whether it is time to look at partitions that have brought nothing for long.
+    /// Whether a check is due and a partition has been silent for `stall_after_ms`.
     fn should_check_stalls(&mut self) -> bool {
-        let (now, patience) = (Instant::now(), self.config.stall_after());
+        let (now, stall_after) = (Instant::now(), self.config.stall_after());
         if now < self.next_stall_check {
             return false;
         }
-        self.next_stall_check = now + patience / STALL_CHECKS_PER_TIMEOUT;
+        self.next_stall_check = now + stall_after / STALL_CHECKS_PER_TIMEOUT;
         let Ok(assigned) = self.consumer.assignment() else { return false };
-        let places: Vec<_> =
+        let partitions: Vec<_> =
             assigned.elements().iter().map(|element| (element.topic().to_owned(), element.partition())).collect();
-        self.stall_detector.set_assignment(&places, now.into_std());
-        self.stall_detector.has_silent_partition(patience, now.into_std())
+        self.stall_detector.set_assignment(&partitions, now.into_std());
+        self.stall_detector.has_silent_partition(stall_after, now.into_std())
     }
 
-    /// An assigned partition that has records behind `checkpoint` and has brought none for long.
+    /// Finds an assigned partition that has records after `checkpoint` and has delivered none for `stall_after_ms`.
     ///
     /// # Errors
-    /// When the broker does not say where partitions end.
+    /// When the broker does not return the end offsets.
     pub(super) async fn find_stalled_partition(
         &mut self,
         checkpoint: &Checkpoint,
     ) -> Result<Option<StalledPartition>, KafkaError> {
         let ends = fetch_end_offsets(&self.config, self.topics.clone()).await?;
-        let known = |place: &(String, i32)| checkpoint.0.get(place).map_or(0, |mark| mark.next_offset);
+        let known = |partition: &(String, i32)| checkpoint.0.get(partition).map_or(0, |mark| mark.next_offset);
         Ok(self.stall_detector.take_stalled(&ends, known, self.config.stall_after(), Instant::now().into_std()))
     }
 
-    /// Leaves the group and joins it again, with a client of its own.
+    /// Leaves the group and rejoins it with a new client.
     ///
     /// # Errors
-    /// When there can be no client; the old one is gone then.
+    /// When the new client cannot be created; the old one is closed by then.
     pub(super) async fn rejoin_group(
         self,
         generation: Generation,
         contexts: &[BoundedContext],
-        pace: BatchLimits,
+        limits: BatchLimits,
     ) -> Result<Self, KafkaError> {
         let (name, config, status) = (self.name, self.config.clone(), self.status.clone());
         let assignments = self.assignment_version();
-        let mut silence = self.close().await;
-        silence.reset();
-        let opened = Self::open(name, generation, contexts, pace, &config, &status)?;
-        // What was read of the checkpoints must be read again.
+        let mut stall_detector = self.close().await;
+        stall_detector.reset();
+        let opened = Self::open(name, generation, contexts, limits, &config, &status)?;
+        // Makes the worker reload its checkpoints.
         opened.consumer.context().assignment_version.fetch_add(assignments, Ordering::AcqRel);
-        Ok(Self { stall_detector: silence, ..opened })
+        Ok(Self { stall_detector, ..opened })
     }
 
-    /// Waits while staying in the consumer group, without fetching. False when asked to stop.
+    /// Waits without fetching, but stays in the consumer group. False on shutdown.
     pub(super) async fn wait_paused(&mut self, pause: Duration, shutdown: &CancellationToken) -> bool {
         let end = Instant::now() + pause;
         self.pause();
@@ -234,19 +234,19 @@ impl BatchConsumer {
                 biased;
                 () = shutdown.cancelled() => return false,
                 () = sleep_until(end) => return true,
-                delivery = receive_record(&self.consumer, self.name, &self.status) => {
-                    self.buffered.push_back(delivery);
-                    // Partitions that were handed over meanwhile are not paused yet.
+                record = receive_record(&self.consumer, self.name, &self.status) => {
+                    self.buffered.push_back(record);
+                    // Partitions that were assigned meanwhile are not paused yet.
                     self.pause();
                 }
             }
         }
     }
 
-    /// Tells the broker soon where to go on after these records.
+    /// Schedules a commit of these next offsets, within [`COMMIT_INTERVAL`].
     pub(super) fn commit_offsets(&mut self, next: &BTreeMap<(String, i32), i64>) {
-        self.applied_offsets.extend(next.iter().map(|(place, offset)| (place.clone(), *offset)));
-        self.pending_offsets.extend(next.iter().map(|(place, offset)| (place.clone(), *offset)));
+        self.applied_offsets.extend(next.iter().map(|(partition, offset)| (partition.clone(), *offset)));
+        self.pending_offsets.extend(next.iter().map(|(partition, offset)| (partition.clone(), *offset)));
         if self.last_flush.elapsed() >= COMMIT_INTERVAL {
             self.flush_offsets();
         }
@@ -255,37 +255,41 @@ impl BatchConsumer {
     fn flush_offsets(&mut self) {
         let next = std::mem::take(&mut self.pending_offsets);
         self.last_flush = Instant::now();
-        // A commit that fails means only that events come again, which changes nothing; the next one repeats it.
+        // After a failed commit events may be delivered again, which changes nothing.
         if let Err(error) =
             to_partition_list(&next).and_then(|offsets| self.consumer.commit(&offsets, CommitMode::Async))
         {
-            tracing::debug!(projection.name = self.name, error = %error, "offsets were not committed");
+            tracing::debug!(projection.name = self.name, error = %error, "committing offsets failed");
         }
     }
 
-    /// Commits for good and leaves the group, bounded in time. Answers with what is known of silent partitions.
+    /// Commits synchronously and leaves the group, within [`CLOSE_TIMEOUT`]. Returns the stall detector.
     pub(super) async fn close(self) -> StallDetector {
-        let Self { consumer, applied_offsets: mut done, name, stall_detector: silence, .. } = self;
-        let farewell = tokio::task::spawn_blocking(move || {
+        let Self { consumer, applied_offsets: mut offsets, name, stall_detector, .. } = self;
+        let closing = tokio::task::spawn_blocking(move || {
             let committed = consumer.assignment().and_then(|assigned| {
-                // Other partitions have a new owner, who is further by now.
-                done.retain(|(topic, partition), _| assigned.find_partition(topic, *partition).is_some());
-                if done.is_empty() { Ok(()) } else { consumer.commit(&to_partition_list(&done)?, CommitMode::Sync) }
+                // Other partitions have a new owner, whose offsets are further by now.
+                offsets.retain(|(topic, partition), _| assigned.find_partition(topic, *partition).is_some());
+                if offsets.is_empty() {
+                    Ok(())
+                } else {
+                    consumer.commit(&to_partition_list(&offsets)?, CommitMode::Sync)
+                }
             });
             if let Err(error) = committed {
-                tracing::warn!(projection.name = name, error = %error, "last offsets were not committed");
+                tracing::warn!(projection.name = name, error = %error, "committing the last offsets failed");
             }
             drop(consumer);
         });
-        if timeout(CLOSE_TIMEOUT, farewell).await.is_err() {
-            tracing::warn!(projection.name = name, "the broker did not answer the farewell");
+        if timeout(CLOSE_TIMEOUT, closing).await.is_err() {
+            tracing::warn!(projection.name = name, "timed out while leaving the consumer group");
         }
-        silence
+        stall_detector
     }
 
     async fn next_record(&mut self) -> ConsumedRecord {
         match self.buffered.pop_front() {
-            Some(delivery) => delivery,
+            Some(record) => record,
             None => receive_record(&self.consumer, self.name, &self.status).await,
         }
     }
@@ -304,16 +308,16 @@ impl BatchConsumer {
     fn update_assignment(
         &self,
         doing: &'static str,
-        act: impl Fn(&StreamConsumer<RebalanceListener>, &TopicPartitionList) -> Result<(), KafkaError>,
+        action: impl Fn(&StreamConsumer<RebalanceListener>, &TopicPartitionList) -> Result<(), KafkaError>,
     ) {
-        let outcome = self.consumer.assignment().and_then(|partitions| act(&self.consumer, &partitions));
+        let outcome = self.consumer.assignment().and_then(|partitions| action(&self.consumer, &partitions));
         if let Err(error) = outcome {
             tracing::warn!(projection.name = self.name, error = %error, "{doing} partitions failed");
         }
     }
 }
 
-/// What every client here starts from.
+/// The settings that all Kafka clients of the runtime share.
 fn base_client_config(config: &ConsumerConfig) -> ClientConfig {
     let mut client = ClientConfig::new();
     client.set("bootstrap.servers", &config.brokers);
@@ -322,7 +326,7 @@ fn base_client_config(config: &ConsumerConfig) -> ClientConfig {
     client
 }
 
-/// The next record, however long it takes. Broker trouble is reported, the client library reconnects by itself.
+/// Waits for the next record without a time limit. Errors are reported; the client library reconnects.
 async fn receive_record(
     consumer: &StreamConsumer<RebalanceListener>,
     name: &'static str,
@@ -333,7 +337,7 @@ async fn receive_record(
             Ok(message) => return ConsumedRecord::from_message(&message),
             Err(error) => {
                 if status.record_consumer_error(error.to_string()) {
-                    tracing::warn!(projection.name = name, error = %error, "consuming is disturbed");
+                    tracing::warn!(projection.name = name, error = %error, "consumer error");
                 }
             }
         }

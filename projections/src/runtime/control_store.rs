@@ -1,6 +1,6 @@
-//! What the runtime keeps in Postgres, beside the log: generations and the pointer, checkpoints, who is at work.
+//! The runtime's state in Postgres, beside the log: generations and their pointer, checkpoints, running workers.
 //!
-//! Everything here can be lost with Postgres only together with the log, and is of no use without it.
+//! It can only be lost together with the log, and is of no use without it.
 
 mod checkpoint;
 mod generation;
@@ -18,25 +18,25 @@ pub use self::{
 };
 use super::Generation;
 
-/// The runtime's tables.
+/// Access to the runtime's tables in Postgres.
 #[derive(Debug, Clone)]
 pub struct ControlStore {
     pool: PgPool,
 }
 
-/// The tables did not answer, or hold what this program did not write.
+/// An error of the runtime's tables, or of a precondition on them.
 #[derive(Debug, thiserror::Error)]
 pub enum ControlError {
-    /// Postgres did not do what it was asked.
+    /// A statement failed, or a row cannot be decoded.
     #[error("{doing} in Postgres")]
     Postgres {
-        /// What was asked.
+        /// The operation, as a gerund: `reading checkpoints`.
         doing: &'static str,
-        /// Why not.
+        /// The error of Postgres, or of decoding.
         #[source]
         source: sqlx::Error,
     },
-    /// A name that no generation has.
+    /// The generation does not exist.
     #[error("projection {projection} has no generation {generation}")]
     NoGeneration {
         /// The projection.
@@ -44,38 +44,36 @@ pub enum ControlError {
         /// The generation.
         generation: Generation,
     },
-    /// A build is not in a state from which it can be moved there.
+    /// The generation is not in a state from which the transition is allowed.
     #[error("generation {generation} of {projection} cannot become {to}: it is {found}")]
     InvalidState {
         /// The projection.
         projection: String,
         /// The generation.
         generation: Generation,
-        /// What it is.
+        /// Its current state.
         found: String,
-        /// What it should have become.
+        /// The requested state.
         to: &'static str,
     },
-    /// Readers see it.
-    #[error("generation {generation} of {projection} is what readers see")]
+    /// The generation is active.
+    #[error("generation {generation} of {projection} is active")]
     IsActive {
         /// The projection.
         projection: String,
         /// The generation.
         generation: Generation,
     },
-    /// A rebuild was ended, switched or given up by somebody else.
-    #[error("rebuild {id} does not run any more")]
+    /// Another process has ended, switched or abandoned the rebuild.
+    #[error("rebuild {id} is no longer running")]
     RebuildNotRunning {
-        /// Its number.
+        /// The rebuild.
         id: i64,
     },
-    /// Another process has taken the right to change generations: this one was silent for too long.
-    #[error(
-        "another process has taken the turn at rebuilding meanwhile; nothing was changed, try again when it is done"
-    )]
+    /// Another process has taken the rebuild lease, because this one did not renew it in time.
+    #[error("another process has taken the rebuild lease; nothing was changed, try again when that process is done")]
     LeaseLost,
-    /// Something else is about to change the same.
+    /// Another process holds the rebuild lease.
     #[error("another process is rebuilding, switching or rolling back; try again when it is done")]
     LeaseTaken,
 }
@@ -84,17 +82,18 @@ pub(super) fn postgres_error(doing: &'static str) -> impl FnOnce(sqlx::Error) ->
     move |source| ControlError::Postgres { doing, source }
 }
 
-/// First key of the advisory locks of this module (`MHp` and a number); two keys, so that it never meets the fence's.
+/// First key of this module's advisory locks (`MHp` and a number); they have two keys, so that they never collide with
+/// the fence's.
 pub(super) const LOCK_NAMESPACE: i32 = 0x4d48_7001;
 
-/// How long a transaction waits for what another one holds: that one's server process may stand still.
+/// How long a transaction waits for a lock: the holder's server process may hang.
 const LOCK_TIMEOUT: &str = "60s";
-/// Take the lock of one generation, together with others or alone.
+/// Take the lock of one generation, shared or exclusive.
 const LOCK_SHARED: &str = "select set_config('lock_timeout', $3, true), pg_advisory_xact_lock_shared($1, $2)";
 const LOCK_EXCLUSIVE: &str = "select set_config('lock_timeout', $3, true), pg_advisory_xact_lock($1, $2)";
 
 impl ControlStore {
-    /// The tables behind this pool, which `medhub migrate` has made.
+    /// Uses the tables behind this pool, which `medhub migrate` creates.
     pub fn new(pool: PgPool) -> Self {
         Self { pool }
     }
@@ -103,8 +102,8 @@ impl ControlStore {
         &self.pool
     }
 
-    /// Begins a transaction during which nobody compares the generation's store with the log: writers share the lock,
-    /// and whoever compares takes it alone.
+    /// Begins a transaction that holds the generation's lock shared, as writers do; verify and retire take it
+    /// exclusively.
     pub(super) async fn begin_shared(
         &self,
         projection: &str,
@@ -113,7 +112,7 @@ impl ControlStore {
         self.begin_locked(LOCK_SHARED, projection, generation).await
     }
 
-    /// Begins a transaction during which no worker writes to the generation's store.
+    /// Begins a transaction that holds the generation's lock exclusively: no worker writes to its store meanwhile.
     pub(super) async fn begin_exclusive(
         &self,
         projection: &str,
@@ -135,12 +134,12 @@ impl ControlStore {
             .bind(LOCK_TIMEOUT)
             .execute(&mut *transaction)
             .await
-            .map_err(postgres_error("taking turns with who compares"))?;
+            .map_err(postgres_error("locking a generation"))?;
         Ok(transaction)
     }
 }
 
-/// Second key of the lock of one generation.
+/// Second key of the advisory lock of one generation.
 fn lock_key(projection: &str, generation: Generation) -> i32 {
     let hash = crc32fast::hash(format!("{projection}/{generation}").as_bytes());
     hash.cast_signed()

@@ -1,9 +1,9 @@
-//! Events that a projection cannot take in, kept in order until somebody deals with them.
+//! Events that a projection cannot apply, stored in order until an operator redrives or drops them.
 //!
-//! The unit is the stream of one aggregate in one generation of one projection: its first troublesome event is parked
-//! with the reason, and its later events wait behind it, while all other streams go on. A re-drive applies them in order
-//! under a lock on the stream, so that a worker that meets its next event either parks it behind them or, once all are
-//! in, applies it.
+//! The unit is the stream of one aggregate in one generation of one projection: its first failing event is parked with
+//! the reason, and its later events wait behind it, while all other streams go on. A redrive applies them in order
+//! under a lock on the stream, so that a worker that receives the stream's next event either parks it behind them or,
+//! once all are applied, applies it.
 
 mod cause_fingerprint;
 mod parked_stream;
@@ -21,12 +21,12 @@ pub use self::{
 };
 use super::{ControlError, Generation, consumed_record::RawRecord, control_store::postgres_error};
 
-/// A stream: the kind of aggregate and its id.
+/// Identity of a stream: aggregate kind and id.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamKey {
-    /// The kind of aggregate.
+    /// The aggregate kind.
     pub aggregate_type: String,
-    /// Its id.
+    /// The aggregate's id.
     pub aggregate_id: String,
 }
 
@@ -37,17 +37,17 @@ impl StreamKey {
     }
 }
 
-/// An event about to be parked.
+/// An event to be parked.
 pub(super) struct NewDeadLetter<'a> {
     pub(super) stream: StreamKey,
     pub(super) event: &'a RawEnvelope,
     pub(super) raw_record: RawRecord,
-    /// What is wrong with it; `None` where it only waits behind another one.
+    /// Why it cannot be applied; `None` where it only waits behind another event.
     pub(super) reason: Option<String>,
 }
 
 impl NewDeadLetter<'_> {
-    /// Tells a person.
+    /// Logs the event for operators.
     pub(super) fn log_parked(&self, projection: &str, generation: Generation) {
         tracing::error!(
             projection.name = projection,
@@ -71,7 +71,7 @@ pub(super) async fn park_events(
 ) -> Result<(), ControlError> {
     for letter in letters {
         let (stream, event) = (&letter.stream, letter.event);
-        // A stream that is parked already keeps its first reason.
+        // A stream that is already parked keeps its first reason.
         let reason = letter.reason.as_deref().unwrap_or("waits behind an earlier event");
         sqlx::query(include_str!("dead_letter/park_sequence.sql"))
             .bind(projection)
@@ -105,7 +105,7 @@ pub(super) async fn park_events(
     Ok(())
 }
 
-/// The streams of a generation that have dead letters.
+/// Loads the streams of a generation that have dead letters.
 pub(super) async fn load_parked_streams(
     pool: &PgPool,
     projection: &str,
@@ -119,13 +119,10 @@ pub(super) async fn load_parked_streams(
     .fetch_all(pool)
     .await
     .map_err(postgres_error("reading parked streams"))?;
-    rows.iter()
-        .map(stream_key_from_row)
-        .collect::<Result<_, _>>()
-        .map_err(postgres_error("understanding a parked stream"))
+    rows.iter().map(stream_key_from_row).collect::<Result<_, _>>().map_err(postgres_error("decoding a parked stream"))
 }
 
-/// Those of the streams that are parked still, locked until the transaction ends.
+/// Returns those of the streams that are still parked, and locks them until the transaction ends.
 pub(super) async fn lock_parked_streams(
     connection: &mut PgConnection,
     projection: &str,
@@ -145,13 +142,10 @@ pub(super) async fn lock_parked_streams(
         .fetch_all(connection)
         .await
         .map_err(postgres_error("reading parked streams"))?;
-    rows.iter()
-        .map(stream_key_from_row)
-        .collect::<Result<_, _>>()
-        .map_err(postgres_error("understanding a parked stream"))
+    rows.iter().map(stream_key_from_row).collect::<Result<_, _>>().map_err(postgres_error("decoding a parked stream"))
 }
 
-/// How many streams of a generation are parked.
+/// Counts the parked streams of a generation.
 pub(super) async fn count_parked_streams(
     connection: &mut PgConnection,
     projection: &str,

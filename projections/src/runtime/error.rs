@@ -1,62 +1,62 @@
-//! What goes wrong in a projection and in its worker.
+//! Errors of projections and of workers.
 
 use crate::error::BoxedError;
 
-/// Why events were not taken in; named after what the worker does next.
+/// Why events were not applied. The variant decides what the worker does next.
 #[derive(Debug, thiserror::Error)]
 pub enum ProjectionError {
-    /// The store or the schema registry is away or refused: try again for ever.
+    /// The store or the schema registry is unavailable or failing: the worker retries without limit.
     #[error("reaching the read model's store or the schema registry")]
     Unavailable(#[source] BoxedError),
-    /// The store takes other changes, but not this one: find out which event it is, park it, tell a person.
-    #[error("writing what the read model's store refuses")]
+    /// The store accepts other changes, but not this one: the worker finds the event, parks it and logs an error.
+    #[error("the read model's store refuses the change")]
     Refused(#[source] BoxedError),
-    /// The event makes no sense to this projection: never skip it, park it, tell a person.
-    #[error("taking in an event that makes no sense here")]
+    /// The projection cannot interpret the event: the worker parks it, never skips it, and logs an error.
+    #[error("the projection cannot interpret the event")]
     Poison(#[source] BoxedError),
 }
 
 impl ProjectionError {
-    /// A store that cannot be reached.
+    /// Wraps the error of a store that cannot be reached.
     pub fn unavailable(source: impl Into<BoxedError>) -> Self {
         Self::Unavailable(source.into())
     }
 
-    /// A change that the store refuses while it takes others.
+    /// Wraps the error of a store that refuses this change while it accepts others.
     pub fn refused(source: impl Into<BoxedError>) -> Self {
         Self::Refused(source.into())
     }
 
-    /// An event that makes no sense.
+    /// Wraps the reason why an event cannot be interpreted.
     pub fn poison(source: impl Into<BoxedError>) -> Self {
         Self::Poison(source.into())
     }
 }
 
-/// Why a worker cannot work at all.
+/// An error that ends a worker.
 #[derive(Debug, thiserror::Error)]
 pub enum RuntimeError {
-    /// The consumer's settings are refused.
+    /// The Kafka client rejects the consumer's settings.
     #[error("creating the consumer of projection {projection}")]
     Consumer {
         /// The projection.
         projection: &'static str,
-        /// What the Kafka client says.
+        /// The Kafka client's error.
         #[source]
         source: BoxedError,
     },
-    /// A worker broke off in the middle of something: a defect of this program.
-    #[error("the worker of projection {projection} broke off")]
+    /// The task of a worker panicked or was cancelled: a defect of this program.
+    #[error("the worker task of projection {projection} ended unexpectedly")]
     BrokeOff {
         /// The projection.
         projection: String,
-        /// How.
+        /// How the task ended.
         #[source]
         source: tokio::task::JoinError,
     },
 }
 
-/// Some clients put every failed command of a batch into one message.
+/// Bounds the length of messages: some clients put every failed command of a batch into one.
 const MAX_CHAIN_CHARS: usize = 500;
 
 /// An error and its causes on one line, cut after [`MAX_CHAIN_CHARS`] characters.

@@ -1,24 +1,24 @@
-//! Which build of a read model: readers follow one, another may be built beside it.
+//! Numbers the builds of a read model: queries read one, another may be built beside it.
 
 use std::{fmt, num::NonZeroU32, str::FromStr};
 
-/// The number of one build of one read model, from 1. Its text, `g1`, is part of every name in the stores.
+/// Number of one build of a read model, from 1. Its text form, `g1`, is part of every name in the stores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Generation(NonZeroU32);
 
-/// A text or number that names no generation.
+/// A text or number that is not a valid generation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no generation; they are numbered from 1")]
+#[error("{0:?} is not a generation: expected a number from 1, such as g1")]
 pub struct InvalidGeneration(String);
 
 impl Generation {
-    /// The one that `medhub migrate` makes.
+    /// The generation that `medhub migrate` registers.
     pub const FIRST: Self = Self(NonZeroU32::MIN);
 
-    /// The generation of that number.
+    /// The generation with this number.
     ///
     /// # Errors
-    /// [`InvalidGeneration`] for 0 and less, and for more than 31 bits.
+    /// [`InvalidGeneration`] for numbers below 1.
     pub fn try_new(number: i32) -> Result<Self, InvalidGeneration> {
         let positive = u32::try_from(number).ok().and_then(NonZeroU32::new);
         positive.map(Self).ok_or_else(|| InvalidGeneration(number.to_string()))

@@ -1,36 +1,36 @@
-//! How far generations are behind the topics.
+//! Measures how far generations are behind the topics.
 
 use std::{collections::BTreeSet, sync::Arc};
 
 use super::{AnyProjection, ControlError, Generation, ProjectionRuntime, consumer::fetch_end_offsets};
 use crate::error::BoxedError;
 
-/// How far one generation is behind.
+/// Lag of one generation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GenerationLag {
     /// The projection.
     pub projection: String,
     /// Its generation.
     pub generation: Generation,
-    /// Records on its topics that it has not taken in, beacons included.
+    /// Records on its topics that it has not consumed, beacons included.
     pub records: u64,
-    /// Up to this position everything is in it, parked events included.
+    /// Position up to which all events are applied or parked.
     pub position: u64,
 }
 
-/// Why the lag is not known.
+/// An error of measuring the lag.
 #[derive(Debug, thiserror::Error)]
 pub enum LagError {
     /// Checkpoints cannot be read.
-    #[error("reading how far generations are")]
+    #[error("reading the checkpoints of generations")]
     Control(#[from] ControlError),
-    /// The broker does not say where partitions end.
-    #[error("asking the broker for the ends of partitions")]
+    /// The broker does not return the end offsets of partitions.
+    #[error("fetching the end offsets of partitions from the broker")]
     Kafka(#[source] BoxedError),
 }
 
 impl ProjectionRuntime {
-    /// How far every generation of these projections is behind.
+    /// Measures the lag of every generation of these projections.
     ///
     /// # Errors
     /// [`LagError`] when the broker or Postgres does not answer.
@@ -44,12 +44,12 @@ impl ProjectionRuntime {
             let Some(projection) = projections.iter().find(|found| found.name() == build.projection) else { continue };
             let topics = self.config.topics(projection.subscribed_contexts());
             let checkpoint = self.control.load_checkpoint(&build.projection, build.generation).await?;
-            let mine: Vec<_> = ends.iter().filter(|((topic, _), _)| topics.contains(topic)).collect();
-            let behind = mine.iter().map(|(place, end)| {
-                let next = checkpoint.0.get(place).map_or(0, |mark| mark.next_offset);
+            let own_ends: Vec<_> = ends.iter().filter(|((topic, _), _)| topics.contains(topic)).collect();
+            let behind = own_ends.iter().map(|(partition, end)| {
+                let next = checkpoint.0.get(partition).map_or(0, |mark| mark.next_offset);
                 (**end - next).max(0).unsigned_abs()
             });
-            let (records, position) = (behind.sum(), checkpoint.completed_prefix(mine.len()));
+            let (records, position) = (behind.sum(), checkpoint.completed_prefix(own_ends.len()));
             lags.push(GenerationLag { projection: build.projection, generation: build.generation, records, position });
         }
         Ok(lags)

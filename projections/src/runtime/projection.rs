@@ -1,4 +1,4 @@
-//! What a read model has to be able to do.
+//! The trait that each projection implements.
 
 use std::{future::Future, time::Duration};
 
@@ -7,52 +7,52 @@ use domain::{context::BoundedContext, envelope::RawEnvelope};
 use super::{Generation, ProjectionError, ReadModelFold, ReadModelRow, VerifyScope};
 use crate::QueryError;
 
-/// A read model that follows the log. A value of the type is a handle to one generation of it.
+/// Derives a read model from the log. A value of the type is a handle to one generation.
 ///
-/// The runtime owns everything else: consuming, batching, order, retries, dead letters, watermarks, rebuilding,
-/// verifying, metrics.
+/// The runtime does everything else: consuming, batching, order, retries, dead letters, watermarks, rebuild, verify and
+/// metrics.
 pub trait Projection: Clone + Send + Sync + 'static {
-    /// Consumer group, metric label and command line argument in one; never reused.
+    /// Part of the consumer group, metric label and command line argument. Never reused for another projection.
     const NAME: &'static str;
 
-    /// Whether it keeps a read model, which can be built anew and compared with the log; not where events are only
-    /// passed on. One that keeps nothing begins with the events that are recorded after it was registered.
+    /// Whether it has a read model, which can be rebuilt and verified. A stateless projection only passes events on,
+    /// and starts with the events that are recorded after its registration.
     const HAS_READ_MODEL: bool = true;
 
-    /// What an event changes in the store.
+    /// A change of the store that an event causes.
     type Change: Send + Sync + 'static;
 
-    /// The contexts whose events it wants.
+    /// The contexts whose events it consumes.
     fn subscribed_contexts() -> &'static [BoundedContext];
 
-    /// How its store likes to be written to.
+    /// Batch sizes that suit its store.
     fn batch_limits() -> BatchLimits;
 
-    /// The same read model in another generation.
+    /// A handle to another generation.
     #[must_use]
     fn with_generation(&self, generation: Generation) -> Self;
 
-    /// The same generation, which may copy what is costly to make from `live` instead of making it again.
+    /// A handle to the same generation that may copy what is expensive to compute from the generation `active`.
     #[must_use]
-    fn with_copy_source(&self, _live: Generation) -> Self {
+    fn with_copy_source(&self, _active: Generation) -> Self {
         self.clone()
     }
 
-    /// Turns an event into changes. Pure: touches no store, reads no clock.
+    /// Turns an event into changes. Pure: no I/O and no clock.
     ///
     /// # Errors
     /// [`ProjectionError::Poison`] when the event's payload has an unknown shape.
     fn project(event: &RawEnvelope) -> Result<Vec<Self::Change>, ProjectionError>;
 
-    /// Writes changes, in order. Doing it again changes nothing.
+    /// Writes changes, in order. Idempotent.
     ///
     /// # Errors
-    /// [`ProjectionError::Unavailable`] when the store did not take all of them, [`ProjectionError::Refused`] when it
-    /// takes others but not these, [`ProjectionError::Poison`] when one of them contradicts what the store holds.
+    /// [`ProjectionError::Unavailable`] when the store did not accept all of them, [`ProjectionError::Refused`] when it
+    /// accepts others but not these, [`ProjectionError::Poison`] when one of them contradicts the store's content.
     fn apply(&self, changes: &[Self::Change]) -> impl Future<Output = Result<(), ProjectionError>> + Send;
 
-    /// An event that will never be applied is given up on purpose: the next one of its stream may follow. Doing it again
-    /// changes nothing.
+    /// Skips an event that an operator has dropped and that will never be applied, so that the next event of its stream
+    /// can be. Idempotent.
     ///
     /// # Errors
     /// As [`Self::apply`].
@@ -60,58 +60,57 @@ pub trait Projection: Clone + Send + Sync + 'static {
         async { Ok(()) }
     }
 
-    /// Whether the store shows this change, or what came after it: asked for the last change of a batch, because stores
-    /// have acknowledged writes that they did not keep.
+    /// Whether the store returns this change, or a later state. Called for the last change of a batch, because stores
+    /// have acknowledged writes that they then lost.
     ///
     /// # Errors
     /// [`QueryError`] when the store does not answer.
     fn is_applied(&self, change: &Self::Change) -> impl Future<Output = Result<bool, QueryError>> + Send;
 
-    /// Whether the store answers.
+    /// Checks that the store answers.
     ///
     /// # Errors
-    /// [`QueryError`] saying why not.
+    /// [`QueryError`] when it does not.
     fn ping(&self) -> impl Future<Output = Result<(), QueryError>> + Send;
 
-    /// Makes what this generation lives in: tables, a collection, a marker. Safe to repeat.
+    /// Creates what this generation is stored in: tables, a collection, a marker. Idempotent.
     ///
     /// # Errors
-    /// [`QueryError`] when the store is away or refuses.
+    /// [`QueryError`] when the store is unavailable or refuses.
     fn prepare(&self) -> impl Future<Output = Result<(), QueryError>> + Send;
 
-    /// Removes everything of this generation. Safe to repeat.
+    /// Removes all data of this generation. Idempotent.
     ///
     /// # Errors
-    /// [`QueryError`] when the store is away or refuses.
+    /// [`QueryError`] when the store is unavailable or refuses.
     fn discard(&self) -> impl Future<Output = Result<(), QueryError>> + Send;
 
-    /// Tells readers that do not ask this program, such as analysts with SQL, that this is the generation to read. Safe
-    /// to repeat.
+    /// Makes this generation the one that direct readers of the store, such as analysts with SQL, see. Idempotent.
     ///
     /// # Errors
-    /// [`QueryError`] when the store is away or refuses.
+    /// [`QueryError`] when the store is unavailable or refuses.
     fn publish(&self) -> impl Future<Output = Result<(), QueryError>> + Send {
         async { Ok(()) }
     }
 
-    /// An empty fold that will say what the store should hold about the streams that are fed to it; of the totals for
+    /// An empty fold that computes the expected rows of the streams that are fed to it, or the expected totals for
     /// [`VerifyScope::Totals`].
     fn fold(&self, scope: &VerifyScope) -> Box<dyn ReadModelFold>;
 
-    /// What the store holds.
+    /// The rows of the store within `scope`.
     ///
     /// # Errors
-    /// [`QueryError`] when the store does not answer or holds what cannot be read.
+    /// [`QueryError`] when the store does not answer, or its data cannot be decoded.
     fn read_back(&self, scope: &VerifyScope) -> impl Future<Output = Result<Vec<ReadModelRow>, QueryError>> + Send;
 }
 
-/// How a store likes to be written to.
+/// Batch sizes that suit a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BatchLimits {
-    /// Events that are applied together, at most.
+    /// Maximum number of events in a batch.
     pub batch_events: usize,
     /// How long a batch waits for more events after its first.
     pub linger: Duration,
-    /// Events that are applied together in a rebuild.
+    /// Maximum number of events in a batch of a rebuild.
     pub rebuild_events: usize,
 }

@@ -1,4 +1,4 @@
-//! What every part of the runtime works with.
+//! The clients and settings that all parts of the runtime share.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,19 +11,20 @@ use super::{
     consumer::{PartitionCounts, fetch_partition_counts},
 };
 
-/// What every part of the runtime works with. Cheap to clone.
+/// The clients and settings that all parts of the runtime share. Cheap to clone.
 #[derive(Clone)]
 pub struct ProjectionRuntime {
     pub(super) control: ControlStore,
     pub(super) log: Arc<dyn LogReader>,
     pub(super) registry: SchemaRegistryClient,
     pub(super) config: ConsumerConfig,
-    /// How many partitions topics have, as far as somebody asked: it is fixed for the life of a topic.
+    /// Partition counts fetched so far: the count is fixed for the life of a topic.
     known_partitions: Arc<Mutex<PartitionCounts>>,
 }
 
 impl ProjectionRuntime {
-    /// A runtime over its tables in Postgres, the log itself, and the schemas that events were written with.
+    /// Creates a runtime over its tables in Postgres, the log, and the registry of the schemas that events are written
+    /// with.
     pub fn new(
         control: ControlStore,
         log: Arc<dyn LogReader>,
@@ -33,21 +34,21 @@ impl ProjectionRuntime {
         Self { control, log, registry, config, known_partitions: Arc::default() }
     }
 
-    /// What it keeps in Postgres.
+    /// The runtime's state in Postgres.
     pub fn control(&self) -> &ControlStore {
         &self.control
     }
 
-    /// The log itself.
+    /// The log.
     pub fn log(&self) -> &dyn LogReader {
         self.log.as_ref()
     }
 
-    /// How many partitions of the topics of a projection carry events.
+    /// How many partitions of each topic of a projection carry events.
     pub(super) async fn partition_counts(&self, projection: &dyn AnyProjection) -> Result<PartitionCounts, KafkaError> {
         let topics = self.config.topics(projection.subscribed_contexts());
         if let Some(configured) = self.config.partitions {
-            // Fixed for the life of the topics, whatever partitions somebody adds to them.
+            // Fixed for the life of the topics, also when partitions are added to them.
             return Ok(topics.into_iter().map(|topic| (topic, configured)).collect());
         }
         let known = self.known_partitions.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -56,9 +57,9 @@ impl ProjectionRuntime {
             return Ok(known);
         }
         let found = fetch_partition_counts(&self.config, topics).await?;
-        // A topic without partitions is not there yet.
-        let settled = found.iter().filter(|(_, count)| **count > 0).map(|(topic, count)| (topic.clone(), *count));
-        self.known_partitions.lock().unwrap_or_else(PoisonError::into_inner).extend(settled);
+        // A topic without partitions does not exist yet.
+        let existing = found.iter().filter(|(_, count)| **count > 0).map(|(topic, count)| (topic.clone(), *count));
+        self.known_partitions.lock().unwrap_or_else(PoisonError::into_inner).extend(existing);
         Ok(found)
     }
 }

@@ -1,13 +1,13 @@
-//! Builds the next generation of read models from the log, beside the live ones, and switches readers over.
+//! Builds the next generation of read models from the log, beside the active ones, and switches to it.
 //!
 //! ```text
 //! filling ──log up to a position──▶ catching_up ──Kafka from before that position──▶ verifying ──▶ switched
 //!    └── each part at its own pace, all of them at once ──┘      one pointer moves for all parts ──┘
 //! ```
-//! Where Kafka ends is noted before the log is read, so that every event that is not read from the log comes from
-//! Kafka: what comes from both is taken in once. Everything is written down, and a rebuild that was cut off goes on
-//! where it was. The generation that readers saw before goes on following, for a rollback. No event is appended and
-//! none published: only read models are rebuilt, and nothing that acts on the world is one.
+//! Kafka's end offsets are saved before the log is read, so that every event that is not read from the log arrives from
+//! Kafka; an event that arrives from both is applied once. All progress is stored, and an interrupted rebuild resumes
+//! where it stopped. The previous generation is still kept up to date, for a rollback. A rebuild appends and publishes
+//! no events: only read models are rebuilt, and none of them has side effects.
 
 mod error;
 mod fill;
@@ -32,14 +32,14 @@ pub use self::{
 use self::{progress::ProjectionRebuild, rebuild_lease::RebuildLease};
 use super::{AnyProjection, ControlError, GenerationMap, ProjectionRuntime, VerifyOptions, VerifyReport};
 
-/// How a rebuild is done.
+/// Options of a rebuild.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RebuildOptions {
-    /// Who asked for it.
+    /// Who started it, for the record.
     pub started_by: String,
-    /// Whether readers may be switched to a generation that has dead letters which the live one does not have.
+    /// Whether to switch to a generation that has dead letters which the active one does not have.
     pub allow_parked: bool,
-    /// How long to wait for the new generations to catch up with Kafka.
+    /// How long to wait for each new generation to catch up with Kafka.
     pub catch_up_timeout: Duration,
 }
 
@@ -49,32 +49,32 @@ impl Default for RebuildOptions {
     }
 }
 
-/// What a rebuild came to.
+/// The outcome of a completed rebuild.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RebuildReport {
-    /// Its number.
+    /// Id of the rebuild.
     pub id: i64,
-    /// Whether it went on from an earlier attempt.
+    /// Whether it resumed an interrupted one.
     pub continued: bool,
-    /// The generations that readers see now.
+    /// The generations that are active now.
     pub active: GenerationMap,
-    /// The generations that they saw before, still followed, for `rollback`.
+    /// The generations that were active before, still kept up to date for `rollback`.
     pub retained: GenerationMap,
-    /// What was compared before the switch.
+    /// The verify reports from before the switch.
     pub verified: Vec<VerifyReport>,
-    /// Older generations that were dropped.
+    /// Older generations that were retired.
     pub dropped: Vec<(String, super::Generation)>,
-    /// Events that were read from the log, over all parts.
+    /// Events read from the log, over all projections.
     pub events: u64,
 }
 
 impl ProjectionRuntime {
-    /// Rebuilds these projections together, or goes on with a rebuild of them that was cut off.
+    /// Rebuilds these projections together, or resumes their interrupted rebuild.
     ///
-    /// `progress` is told how it goes, also when somebody else asks for it in Postgres.
+    /// Progress is sent to `progress`, and saved in Postgres for other processes.
     ///
     /// # Errors
-    /// [`RebuildError`]: readers see what they saw before, unless it says otherwise.
+    /// [`RebuildError`]: the active generations are unchanged, unless the error says otherwise.
     pub async fn rebuild(
         &self,
         projections: &[Arc<dyn AnyProjection>],
@@ -82,12 +82,12 @@ impl ProjectionRuntime {
         progress: &watch::Sender<RebuildProgress>,
         stop: &CancellationToken,
     ) -> Result<RebuildReport, RebuildError> {
-        let turn = RebuildLease::acquire(self.control()).await?;
-        let outcome = match self.begin_or_resume_rebuild(projections, options, &turn).await {
-            Ok(begun) => self.rebuild_with_lease(begun, options, &turn, progress, stop).await,
+        let lease = RebuildLease::acquire(self.control()).await?;
+        let outcome = match self.begin_or_resume_rebuild(projections, options, &lease).await {
+            Ok(rebuild) => self.rebuild_with_lease(rebuild, options, &lease, progress, stop).await,
             Err(error) => Err(error),
         };
-        turn.release().await;
+        lease.release().await;
         outcome
     }
 
@@ -95,7 +95,7 @@ impl ProjectionRuntime {
         &self,
         (id, continued, parts): (i64, bool, Vec<ProjectionRebuild>),
         options: &RebuildOptions,
-        turn: &RebuildLease,
+        lease: &RebuildLease,
         progress: &watch::Sender<RebuildProgress>,
         stop: &CancellationToken,
     ) -> Result<RebuildReport, RebuildError> {
@@ -104,13 +104,13 @@ impl ProjectionRuntime {
             continued,
             parts: parts.iter().map(ProjectionRebuild::progress).collect(),
         });
-        let lost = turn.lost();
+        let lost = lease.lost();
         let outcome = tokio::select! {
-            outcome = self.rebuild_parts((id, continued), parts, options, turn, progress, stop) => outcome,
+            outcome = self.rebuild_parts((id, continued), parts, options, lease, progress, stop) => outcome,
             () = lost.cancelled() => Err(ControlError::LeaseLost.into()),
         };
         if let Err(error) = &outcome {
-            self.save_rebuild_error(id, error, turn).await;
+            self.save_rebuild_error(id, error, lease).await;
         }
         outcome
     }
@@ -120,44 +120,44 @@ impl ProjectionRuntime {
         (id, continued): (i64, bool),
         parts: Vec<ProjectionRebuild>,
         options: &RebuildOptions,
-        turn: &RebuildLease,
+        lease: &RebuildLease,
         progress: &watch::Sender<RebuildProgress>,
         stop: &CancellationToken,
     ) -> Result<RebuildReport, RebuildError> {
-        let work = parts.iter().map(|part| self.rebuild_part(id, part, options, turn, progress, stop));
-        let done = try_join_all(work).await?;
+        let work = parts.iter().map(|part| self.rebuild_part(id, part, options, lease, progress, stop));
+        let verified_parts = try_join_all(work).await?;
         self.check_dead_letters(&parts, options).await?;
-        let (live, retained) = self.switch_generations(id, &parts, turn).await?;
+        let (active, retained) = self.switch_generations(id, &parts, lease).await?;
         for part in &parts {
-            part.update_progress(progress, |told| told.phase = PartPhase::Switched);
+            part.update_progress(progress, |entry| entry.phase = PartPhase::Switched);
         }
         for part in &parts {
             self.publish_generation(&part.projection, part.generation).await?;
         }
-        let dropped = self.retire_old_generations(&parts, turn).await?;
-        let events = done.iter().map(|part| part.events).sum();
-        let verified = done.into_iter().map(|part| part.verification).collect();
-        Ok(RebuildReport { id, continued, active: live, retained, verified, dropped, events })
+        let dropped = self.retire_old_generations(&parts, lease).await?;
+        let events = verified_parts.iter().map(|part| part.events).sum();
+        let verified = verified_parts.into_iter().map(|part| part.verification).collect();
+        Ok(RebuildReport { id, continued, active, retained, verified, dropped, events })
     }
 
-    /// Brings one part up to the moment before the switch. Its worker runs on until then.
+    /// Fills, catches up and verifies the generation of one projection. Its worker runs until verify is done.
     async fn rebuild_part(
         &self,
         id: i64,
         part: &ProjectionRebuild,
         options: &RebuildOptions,
-        turn: &RebuildLease,
+        lease: &RebuildLease,
         progress: &watch::Sender<RebuildProgress>,
         stop: &CancellationToken,
     ) -> Result<VerifiedPart, RebuildError> {
         if part.phase == PartPhase::Filling {
             part.projection.prepare().await.map_err(|source| part.to_store_error(source))?;
-            self.fill_from_log(id, part, turn, progress, stop).await?;
-            self.hand_over_to_kafka(id, part, turn).await?;
+            self.fill_from_log(id, part, lease, progress, stop).await?;
+            self.hand_over_to_kafka(id, part, lease).await?;
         }
-        part.update_progress(progress, |told| told.phase = PartPhase::CatchingUp);
+        part.update_progress(progress, |entry| entry.phase = PartPhase::CatchingUp);
         let worker = self.start_catch_up_worker(part).await?;
-        let outcome = self.catch_up_and_verify(id, part, options, turn, progress, stop).await;
+        let outcome = self.catch_up_and_verify(id, part, options, lease, progress, stop).await;
         worker.stop().await?;
         let verification = outcome?;
         let events = progress.borrow().part_events(part.name());
@@ -169,33 +169,34 @@ impl ProjectionRuntime {
         id: i64,
         part: &ProjectionRebuild,
         options: &RebuildOptions,
-        turn: &RebuildLease,
+        lease: &RebuildLease,
         progress: &watch::Sender<RebuildProgress>,
         stop: &CancellationToken,
     ) -> Result<VerifyReport, RebuildError> {
         self.catch_up(part, options.catch_up_timeout, stop).await?;
-        self.save_phase(id, part, PartPhase::Verifying, turn).await?;
-        part.update_progress(progress, |told| told.phase = PartPhase::Verifying);
-        let told = |now: super::VerifyProgress| {
-            part.update_progress(progress, |told| (told.position, told.target) = (now.position, now.end));
+        self.save_phase(id, part, PartPhase::Verifying, lease).await?;
+        part.update_progress(progress, |entry| entry.phase = PartPhase::Verifying);
+        let report_progress = |now: super::VerifyProgress| {
+            part.update_progress(progress, |entry| (entry.position, entry.target) = (now.position, now.end));
         };
-        let compared = self.verify(part.projection.as_ref(), part.generation, VerifyOptions::default(), told);
+        let verifying =
+            self.verify(part.projection.as_ref(), part.generation, VerifyOptions::default(), report_progress);
         let verification = tokio::select! {
             biased;
             () = stop.cancelled() => return Err(RebuildError::Interrupted),
-            compared = compared => compared?,
+            verification = verifying => verification?,
         };
         if !verification.is_clean() {
-            self.mark_generation_failed(part, turn).await?;
+            self.mark_generation_failed(part, lease).await?;
             return Err(RebuildError::Differs { verification: Box::new(verification) });
         }
-        self.save_phase(id, part, PartPhase::Verified, turn).await?;
-        part.update_progress(progress, |told| told.phase = PartPhase::Verified);
+        self.save_phase(id, part, PartPhase::Verified, lease).await?;
+        part.update_progress(progress, |entry| entry.phase = PartPhase::Verified);
         Ok(verification)
     }
 }
 
-/// A part that is ready to be switched to.
+/// A part that is ready for the switch.
 struct VerifiedPart {
     verification: VerifyReport,
     events: u64,

@@ -1,4 +1,4 @@
-//! Registering projections with the log that they follow.
+//! Registers projections with the log that they follow.
 
 use std::sync::Arc;
 
@@ -6,20 +6,20 @@ use domain::event_store::StoreError;
 
 use super::{AnyProjection, ControlError, ProjectionRuntime};
 
-/// Why projections cannot be registered.
+/// An error of registering projections.
 #[derive(Debug, thiserror::Error)]
 pub enum RegisterError {
-    /// The log does not say which one it is.
-    #[error("reading which log this is")]
+    /// The log cannot be read.
+    #[error("reading the incarnation and the end of the log")]
     Log(#[source] StoreError),
-    /// What the runtime keeps cannot be written.
+    /// The runtime's tables cannot be written.
     #[error(transparent)]
     Control(#[from] ControlError),
 }
 
 impl ProjectionRuntime {
-    /// Gives each projection its first generation where it has none. A read model begins with the first event of the log;
-    /// one that keeps nothing with the next one, so that nobody is told what is long past. Safe to repeat.
+    /// Registers the first generation of each projection that has none. A read model starts with the first event of the
+    /// log, a stateless projection with the next one, so that it does not publish past events. Idempotent.
     ///
     /// # Errors
     /// [`RegisterError`] when Postgres does not answer.

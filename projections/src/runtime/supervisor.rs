@@ -1,4 +1,4 @@
-//! Runs a worker for every generation that has to be kept up to date, and stops it when it has not.
+//! Runs a worker for every generation in state `following`, and stops it when the generation leaves that state.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -14,20 +14,19 @@ use super::{
     error::error_chain, worker_metrics,
 };
 
-/// How often it is looked whether generations have come or gone.
+/// Time between two reads of the generations.
 const RECONCILE_INTERVAL: Duration = Duration::from_millis(300);
 
-/// Every so many looks the lag is measured: it asks the broker for the end of every partition.
+/// The lag is measured less often: it fetches the end offset of every partition from the broker.
 const TICKS_PER_LAG_MEASUREMENT: u32 = 16;
 
-/// Runs the workers of some projections.
+/// Runs the workers of a set of projections.
 pub struct Supervisor {
     runtime: ProjectionRuntime,
     projections: Vec<Arc<dyn AnyProjection>>,
     statuses: watch::Sender<Vec<StatusReader>>,
 }
 
-/// What runs.
 #[derive(Default)]
 struct RunningWorkers {
     tasks: JoinSet<Result<(), RuntimeError>>,
@@ -35,24 +34,24 @@ struct RunningWorkers {
 }
 
 impl Supervisor {
-    /// Nothing runs yet.
+    /// Creates a supervisor; workers start in [`Self::run`].
     pub fn new(runtime: ProjectionRuntime, projections: Vec<Arc<dyn AnyProjection>>) -> Self {
         Self { runtime, projections, statuses: watch::Sender::new(vec![]) }
     }
 
-    /// What the workers say about themselves, also while they come and go.
+    /// The statuses of the running workers; updated when workers start or end.
     pub fn statuses(&self) -> watch::Receiver<Vec<StatusReader>> {
         self.statuses.subscribe()
     }
 
-    /// Runs workers until `shutdown`, then lets each finish what it has in hand.
+    /// Runs workers until `shutdown`, then lets each finish its batch.
     ///
     /// # Errors
-    /// [`RuntimeError`] when a worker can never work. Stores that are away are waited for.
+    /// [`RuntimeError`] when a worker fails for good. Unavailable stores are retried.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), RuntimeError> {
         let mut running = RunningWorkers::default();
         let mut published = None;
-        let mut looks = 0_u32;
+        let mut tick_count = 0_u32;
         let mut ticks = interval(RECONCILE_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let outcome = loop {
@@ -68,10 +67,10 @@ impl Supervisor {
                 _ = ticks.tick() => {
                     self.reconcile_workers(&mut running).await;
                     published = self.publish_active_generations(published).await;
-                    if looks.is_multiple_of(TICKS_PER_LAG_MEASUREMENT) {
+                    if tick_count.is_multiple_of(TICKS_PER_LAG_MEASUREMENT) {
                         self.measure_lag().await;
                     }
-                    looks = looks.wrapping_add(1);
+                    tick_count = tick_count.wrapping_add(1);
                 }
             }
         };
@@ -89,8 +88,8 @@ impl Supervisor {
         let builds = match self.runtime.control.load_generations().await {
             Ok(builds) => builds,
             Err(error) => {
-                // Whoever runs goes on; the workers themselves say that Postgres is away.
-                tracing::debug!(reason = error_chain(&error), "which generations there are is not known");
+                // Running workers go on, and report themselves that Postgres is unavailable.
+                tracing::debug!(reason = error_chain(&error), "generations could not be read");
                 return;
             }
         };
@@ -119,19 +118,23 @@ impl Supervisor {
         }
     }
 
-    /// Tells readers outside this program which generations are live, whenever that has moved: whoever switched them may
-    /// not have come to it. Answers with the version of the pointer that they were told last.
-    async fn publish_active_generations(&self, told: Option<u64>) -> Option<u64> {
-        let Ok(pointer) = self.runtime.control.load_pointer().await else { return told };
-        if told == Some(pointer.version) {
-            return told;
+    /// Publishes the active generations to direct readers of the stores whenever the pointer has moved: the process
+    /// that moved it may have ended before it published. Returns the pointer version that was published last.
+    async fn publish_active_generations(&self, last_published: Option<u64>) -> Option<u64> {
+        let Ok(pointer) = self.runtime.control.load_pointer().await else { return last_published };
+        if last_published == Some(pointer.version) {
+            return last_published;
         }
         for projection in &self.projections {
             if let Some(generation) = pointer.generations.get(projection.name())
                 && let Err(error) = projection.with_generation(*generation).publish().await
             {
-                tracing::debug!(projection.name = projection.name(), reason = error_chain(&error), "not published yet");
-                return told;
+                tracing::debug!(
+                    projection.name = projection.name(),
+                    reason = error_chain(&error),
+                    "active generation not published, retrying"
+                );
+                return last_published;
             }
         }
         Some(pointer.version)
@@ -146,7 +149,7 @@ impl Supervisor {
                     }
                 }
             }
-            Err(error) => tracing::debug!(reason = error_chain(&error), "the lag is not known"),
+            Err(error) => tracing::debug!(reason = error_chain(&error), "lag could not be measured"),
         }
     }
 
@@ -174,17 +177,17 @@ impl RunningWorkers {
                 self.workers.remove(&id);
                 outcome
             }
-            Err(broken) => {
-                let worker = self.workers.remove(&broken.id());
+            Err(join_error) => {
+                let worker = self.workers.remove(&join_error.id());
                 let name = worker.map(|(build, _, _)| build.projection).unwrap_or_default();
-                Err(RuntimeError::BrokeOff { projection: name, source: broken })
+                Err(RuntimeError::BrokeOff { projection: name, source: join_error })
             }
         }
     }
 }
 
-/// Whether two are the same build in the same circumstances.
+/// Whether two records are the same generation of the same log.
 fn is_same_generation(one: &GenerationRecord, other: &GenerationRecord) -> bool {
-    // The log is another one after a restore, and a worker that waits for the old one has to be replaced.
+    // A restored log has another incarnation, and a worker of the old one has to be replaced.
     (&one.projection, one.generation, one.incarnation) == (&other.projection, other.generation, other.incarnation)
 }

@@ -1,12 +1,12 @@
-//! Compares a read model with the log, and names what differs.
+//! Compares a read model with the log, and lists the differences.
 //!
 //! ```text
-//! for each part of the store:  alone with it ─▶ its checkpoints, its dead letters, its rows ─▶ let workers go on
+//! for each part of the store:  exclusive lock ─▶ read checkpoints, dead letters, rows ─▶ unlock
 //! then once through the log:   every event at or below the checkpoint of its partition ─▶ the part's fold
-//! at last:                     rows of the store against rows of the fold
+//! finally:                     rows of the store against rows of the fold
 //! ```
-//! Workers stand still only while one part is read, and what is compared is exact at any traffic: the part stands at
-//! its checkpoints when it is read, and the fold ends there.
+//! Workers are blocked only while one part is read, and the comparison is exact under any traffic: the part matches its
+//! checkpoints when it is read, and the fold ends there.
 
 mod difference;
 mod verify_part;
@@ -26,63 +26,63 @@ use super::{
 };
 use crate::QueryError;
 
-/// Events that one pass through the log may concern: bounds the memory, some 500 bytes for each.
+/// Events that one pass through the log may concern. Bounds memory: some 500 bytes for each.
 const EVENTS_PER_PASS: u64 = 500_000;
 
-/// Differences that are named; more are counted.
+/// Differences that are listed; more are only counted.
 const MAX_DIFFERENCES: usize = 1_000;
 
-/// What is compared.
+/// Options of verify.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct VerifyOptions {
-    /// Only so many of the 256 buckets that streams are spread over, chosen anew each time, and no totals.
+    /// Number of verify buckets to compare, chosen at random each time, without totals; `None` compares everything.
     pub sample: Option<u32>,
 }
 
-/// How far a comparison is.
+/// Progress of verify.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VerifyProgress {
-    /// Positions of the log that were read, over all passes.
+    /// Positions of the log read so far, over all passes.
     pub position: u64,
-    /// How many there are to read.
+    /// Positions to read in total, over all passes.
     pub end: u64,
-    /// Rows that were read from the store.
+    /// Rows read from the store so far.
     pub rows: u64,
 }
 
-/// What a comparison found.
+/// The outcome of verify.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifyReport {
     /// The projection.
     pub projection: String,
     /// The generation.
     pub generation: Generation,
-    /// Up to this position of the log it was compared, at least.
+    /// Position of the log up to which all parts were compared.
     pub position: u64,
-    /// Rows of the store.
+    /// Rows read from the store.
     pub rows: u64,
-    /// Events of the log.
+    /// Events read from the log, over all passes.
     pub events: u64,
-    /// Buckets that were compared, of 256.
+    /// Verify buckets compared, of 256.
     pub buckets: u32,
-    /// Whether figures over all streams were compared, too.
+    /// Whether totals were compared.
     pub totals: bool,
-    /// Events that are left out on both sides because they are dead letters.
+    /// Events left out on both sides because they are parked or dropped.
     pub parked: u64,
-    /// What differs, named, up to a thousand.
+    /// The first 1000 differences.
     pub differences: Vec<Difference>,
-    /// What differs in all.
+    /// Number of all differences.
     pub difference_count: u64,
 }
 
 impl VerifyReport {
-    /// Whether the store is what the log says.
+    /// Whether there are no differences.
     pub fn is_clean(&self) -> bool {
         self.difference_count == 0
     }
 }
 
-/// Why a comparison came to no end.
+/// Why verify failed.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
     /// Checkpoints or dead letters cannot be read.
@@ -93,18 +93,18 @@ pub enum VerifyError {
     Store {
         /// The projection.
         projection: &'static str,
-        /// Why not.
+        /// The cause.
         #[source]
         source: QueryError,
     },
     /// The log cannot be read.
     #[error("reading the log")]
     Log(#[from] StoreError),
-    /// The broker does not say how many partitions there are.
-    #[error("asking the broker for partitions")]
+    /// The broker does not return the partition counts.
+    #[error("fetching partition counts from the broker")]
     Kafka(#[source] crate::error::BoxedError),
-    /// The generation was made from another log.
-    #[error("generation {generation} of {projection} was made from another log; `medhub rebuild {projection}`")]
+    /// The generation was built from another incarnation of the log.
+    #[error("generation {generation} of {projection} was built from another log; run `medhub rebuild {projection}`")]
     OtherIncarnation {
         /// The projection.
         projection: &'static str,
@@ -117,7 +117,7 @@ impl ProjectionRuntime {
     /// Compares a generation with the log.
     ///
     /// # Errors
-    /// [`VerifyError`] when something needed for it is away; differences are no error.
+    /// [`VerifyError`] when the comparison could not be completed; differences are no error.
     pub async fn verify(
         &self,
         projection: &dyn AnyProjection,
@@ -133,7 +133,7 @@ impl ProjectionRuntime {
         let sink = projection.with_generation(generation);
         let partitions = self.partition_counts(projection).await.map_err(|error| VerifyError::Kafka(error.into()))?;
         let end = self.log.completed_prefix().await?;
-        let mut found = VerifyReport {
+        let mut report = VerifyReport {
             projection: name.to_owned(),
             generation,
             position: end,
@@ -151,31 +151,31 @@ impl ProjectionRuntime {
             let mut snapshots = vec![];
             for scope in scopes {
                 let snapshot = VerifyPart::read(&self.control, &sink, generation, scope).await?;
-                found.rows += snapshot.rows.len() as u64;
-                progress(VerifyProgress { position: done * end, end: all, rows: found.rows });
+                report.rows += snapshot.rows.len() as u64;
+                progress(VerifyProgress { position: done * end, end: all, rows: report.rows });
                 snapshots.push(snapshot);
             }
             let at = |position: u64| {
-                progress(VerifyProgress { position: (done * end + position).min(all), end: all, rows: found.rows });
+                progress(VerifyProgress { position: (done * end + position).min(all), end: all, rows: report.rows });
             };
-            found.events += self.feed_folds(&sink, &mut snapshots, &partitions, at).await?;
+            report.events += self.feed_folds(&sink, &mut snapshots, &partitions, at).await?;
             for snapshot in snapshots {
-                found.buckets += snapshot.bucket_count();
-                found.parked += snapshot.left_out;
-                found.position = found.position.min(snapshot.checkpoint.completed_prefix(0));
+                report.buckets += snapshot.bucket_count();
+                report.parked += snapshot.left_out;
+                report.position = report.position.min(snapshot.checkpoint.completed_prefix(0));
                 let differences = compare_rows(snapshot.fold.expected_rows(), snapshot.rows).chain(snapshot.unreadable);
                 for difference in differences {
-                    found.difference_count += 1;
-                    if found.differences.len() < MAX_DIFFERENCES {
-                        found.differences.push(difference);
+                    report.difference_count += 1;
+                    if report.differences.len() < MAX_DIFFERENCES {
+                        report.differences.push(difference);
                     }
                 }
             }
         }
-        Ok(found)
+        Ok(report)
     }
 
-    /// Feeds every event that a part has taken in to its fold; answers with how many events there were.
+    /// Feeds to the fold of each part the events that the part includes. Returns the number of events read.
     async fn feed_folds(
         &self,
         sink: &Arc<dyn AnyProjection>,
@@ -197,9 +197,9 @@ impl ProjectionRuntime {
         while let Some(batch) = cursor.read_next_batch().await? {
             for event in &batch.events {
                 events += 1;
-                let Some(place) = self.topic_partition_of(event, partitions) else { continue };
+                let Some(partition) = self.topic_partition_of(event, partitions) else { continue };
                 for snapshot in &mut *snapshots {
-                    if !snapshot.includes_event(event, &place) {
+                    if !snapshot.includes_event(event, &partition) {
                         continue;
                     }
                     if let Err(error) = snapshot.fold.apply_event(event) {
@@ -208,7 +208,7 @@ impl ProjectionRuntime {
                 }
             }
             progress(batch.watermark);
-            // The fold is plain work without a pause in it: others on this thread get their turn between batches.
+            // Folding has no await point: this lets other tasks of this thread run between batches.
             tokio::task::yield_now().await;
         }
         Ok(events)

@@ -1,19 +1,19 @@
-//! What workers measure of themselves, for Prometheus.
+//! Prometheus metrics of the workers.
 //!
 //! | metric | meaning |
 //! | --- | --- |
 //! | `medhub_projection_events_total` | events applied |
 //! | `medhub_projection_parked_total` | events parked as dead letters |
-//! | `medhub_projection_healed_total` | events read from the log because Kafka no longer had them |
-//! | `medhub_projection_retries_total` | batches that were not taken in at once |
-//! | `medhub_projection_stalled_partitions_total` | partitions that had records and brought none, so that the group was joined anew |
-//! | `medhub_projection_batch_events` | events of the last batch, beacons not counted |
-//! | `medhub_projection_apply_seconds` | time to take a batch in |
-//! | `medhub_projection_lag_seconds` | age of the last event when it was taken in |
-//! | `medhub_projection_position` | highest position taken in |
-//! | `medhub_projection_up` | 1 while it runs, 0 while it tries again or pauses |
+//! | `medhub_projection_healed_total` | events backfilled from the log because Kafka no longer had them |
+//! | `medhub_projection_retries_total` | failed attempts to apply a batch |
+//! | `medhub_projection_stalled_partitions_total` | stalled partitions, for which the worker rejoined its group |
+//! | `medhub_projection_batch_events` | events of the last batch, without beacons |
+//! | `medhub_projection_apply_seconds` | time to apply a batch |
+//! | `medhub_projection_lag_seconds` | age of the newest event of the last batch when it was applied |
+//! | `medhub_projection_position` | highest position applied |
+//! | `medhub_projection_up` | 1 while the worker starts or runs, 0 while it retries, pauses or has stopped |
 //!
-//! `medhub_projection_lag_events` is measured by the service that runs the workers, see [`crate::runtime::Supervisor`].
+//! `medhub_projection_lag_events` is measured by [`crate::runtime::Supervisor`].
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use metrics::{counter, gauge, histogram};
 
 use super::{Generation, WorkerState, WorkerStatus, worker_status::BatchProgress};
 
-/// Which worker.
+/// The labels of a worker's metrics.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct WorkerLabels {
     pub(super) projection: &'static str,
@@ -34,7 +34,6 @@ impl WorkerLabels {
     }
 }
 
-/// A batch went in.
 #[expect(clippy::cast_precision_loss, reason = "gauges are floating point; a batch has few events")]
 pub(super) fn record_batch(label: &WorkerLabels, progress: &BatchProgress, took: Duration) {
     let labels = label.to_pairs();
@@ -45,24 +44,21 @@ pub(super) fn record_batch(label: &WorkerLabels, progress: &BatchProgress, took:
     histogram!("medhub_projection_apply_seconds", &labels).record(took);
 }
 
-/// A batch did not go in.
 pub(super) fn count_retry(label: &WorkerLabels) {
     counter!("medhub_projection_retries_total", &label.to_pairs()).increment(1);
 }
 
-/// A partition that had records brought none.
 pub(super) fn count_stalled_partition(label: &WorkerLabels) {
     counter!("medhub_projection_stalled_partitions_total", &label.to_pairs()).increment(1);
 }
 
-/// How many records a generation has not taken in yet.
+/// Sets the number of records that a generation has not consumed yet.
 #[expect(clippy::cast_precision_loss, reason = "gauges are floating point")]
 pub(super) fn set_lag_events(projection: &'static str, generation: Generation, events: u64) {
     let labels = WorkerLabels { projection, generation }.to_pairs();
     gauge!("medhub_projection_lag_events", &labels).set(events as f64);
 }
 
-/// What a worker is doing.
 #[expect(clippy::cast_precision_loss, reason = "gauges are floating point")]
 pub(super) fn set_worker_gauges(status: &WorkerStatus) {
     let labels = WorkerLabels { projection: status.name, generation: status.generation }.to_pairs();

@@ -1,4 +1,4 @@
-//! What a worker says about itself.
+//! The status of a worker.
 
 use tokio::sync::watch;
 
@@ -9,18 +9,18 @@ use super::Generation;
 pub enum WorkerState {
     /// Waiting for its partitions.
     Starting,
-    /// Consuming, or waiting for events.
+    /// Consuming, or waiting for records.
     Running,
-    /// Trying again: something failed lately.
+    /// Retrying a failed batch.
     Retrying,
-    /// Asking its store from time to time whether it is back: too much failed in a row.
+    /// Pinging its store until it answers, after too many consecutive failures.
     Paused,
     /// Ended.
     Stopped,
 }
 
 impl WorkerState {
-    /// Its name in tables and answers.
+    /// Its name in tables and API responses.
     pub fn name(self) -> &'static str {
         match self {
             Self::Starting => "starting",
@@ -32,7 +32,7 @@ impl WorkerState {
     }
 }
 
-/// A worker's figures.
+/// The state and figures of a worker.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WorkerStatus {
     /// The projection.
@@ -41,19 +41,19 @@ pub struct WorkerStatus {
     pub generation: Generation,
     /// What it is doing.
     pub state: WorkerState,
-    /// How many partitions it has.
+    /// Number of assigned partitions.
     pub partitions: usize,
-    /// Highest log position it has taken in since it started; 0 before the first.
+    /// Highest log position that it has applied or parked since it started; 0 before the first.
     pub position: u64,
-    /// Events it has applied since it started.
+    /// Events applied since it started.
     pub applied: u64,
-    /// Events it has parked since it started.
+    /// Events parked since it started.
     pub parked: u64,
-    /// Events it has read from the log because Kafka no longer had them, since it started.
+    /// Events backfilled from the log, because Kafka no longer had them, since it started.
     pub healed: u64,
-    /// How far it is behind, in seconds; 0 when it has caught up.
+    /// Age of the newest event of the last batch when it was applied, in seconds; 0 when the batch had no event.
     pub lag_s: f64,
-    /// What went wrong last, until it is over.
+    /// The last error, until a batch succeeds.
     pub last_error: Option<String>,
 }
 
@@ -62,19 +62,19 @@ pub struct WorkerStatus {
 pub struct StatusReader(watch::Receiver<WorkerStatus>);
 
 impl StatusReader {
-    /// The status now.
+    /// The current status.
     pub fn get(&self) -> WorkerStatus {
         self.0.borrow().clone()
     }
 
-    /// Waits for the next change; at once when the worker is gone.
+    /// Waits for the next change; returns at once when the worker has ended.
     pub async fn changed(&mut self) {
-        // A closed channel means the worker has ended: its last status stays readable.
+        // A closed channel means that the worker has ended; its last status stays readable.
         drop(self.0.changed().await);
     }
 }
 
-/// What became of a batch.
+/// Figures of an applied batch.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(super) struct BatchProgress {
     pub(super) applied: u64,
@@ -84,7 +84,7 @@ pub(super) struct BatchProgress {
     pub(super) lag_s: f64,
 }
 
-/// The worker's own end of its status.
+/// The writing side of a worker's status.
 #[derive(Debug, Clone)]
 pub(super) struct StatusWriter(watch::Sender<WorkerStatus>);
 
@@ -108,7 +108,6 @@ impl StatusWriter {
         StatusReader(self.0.subscribe())
     }
 
-    /// Partitions were handed out or taken away.
     pub(super) fn set_partitions(&self, partitions: usize) {
         self.0.send_modify(|status| {
             status.partitions = partitions;
@@ -118,7 +117,6 @@ impl StatusWriter {
         });
     }
 
-    /// A batch went in.
     pub(super) fn record_progress(&self, progress: BatchProgress) {
         self.0.send_modify(|status| {
             status.state = WorkerState::Running;
@@ -131,22 +129,22 @@ impl StatusWriter {
         });
     }
 
-    /// Something is wrong. True when it is news.
+    /// Records a failure. Returns whether it is a new one.
     pub(super) fn record_failure(&self, state: WorkerState, error: String) -> bool {
         self.0.send_if_modified(|status| {
-            let news = status.state != state || status.last_error.as_ref() != Some(&error);
+            let is_new = status.state != state || status.last_error.as_ref() != Some(&error);
             status.state = state;
             status.last_error = Some(error);
-            news
+            is_new
         })
     }
 
-    /// Consuming failed, which says nothing about the store. True when it is news.
+    /// Sets the error only: a consumer error says nothing about the store. True when it has changed.
     pub(super) fn record_consumer_error(&self, error: String) -> bool {
         self.0.send_if_modified(|status| {
-            let news = status.last_error.as_ref() != Some(&error);
+            let is_new = status.last_error.as_ref() != Some(&error);
             status.last_error = Some(error);
-            news
+            is_new
         })
     }
 
@@ -162,8 +160,8 @@ mod tests {
     #[test]
     fn the_same_error_is_news_only_once() {
         let status = StatusWriter::new("x", Generation::FIRST);
-        assert!(status.record_failure(WorkerState::Retrying, "away".into()));
-        assert!(!status.record_failure(WorkerState::Retrying, "away".into()));
+        assert!(status.record_failure(WorkerState::Retrying, "unavailable".into()));
+        assert!(!status.record_failure(WorkerState::Retrying, "unavailable".into()));
         assert!(status.record_failure(WorkerState::Retrying, "refused".into()));
         status.record_progress(BatchProgress { applied: 3, position: 7, ..BatchProgress::default() });
         assert!(status.record_failure(WorkerState::Retrying, "refused".into()));

@@ -300,7 +300,7 @@ async fn a_lost_answer_is_an_error_that_says_so_and_the_store_heals_by_itself() 
 
     let error = append.await.unwrap().unwrap_err();
     assert!(matches!(error, AggregateError::UnexpectedError(_)), "{error:?}");
-    assert!(error.to_string().contains("may be on record or not"), "{error}");
+    assert!(error.to_string().contains("may or may not be recorded"), "{error}");
     door.open().await;
     assert_eq!(execute(&store, "a", amend(1)).await.unwrap(), 2);
     assert_eq!(streams(&pool).await["a"].len(), 4);

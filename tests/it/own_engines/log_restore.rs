@@ -37,7 +37,7 @@ async fn a_base_backup_put_back_is_refused_although_it_has_grown_past_what_was_p
     let relay = RunningRelay::with_registry(&pool, &kafka, &registry_of(&stack), RunningRelay::quick_config());
     let error = relay.last_error().await;
     relay.stop().await;
-    assert!(error.contains("put back from a backup") && error.contains("medhub recover"), "{error}");
+    assert!(error.contains("restored from a backup") && error.contains("medhub recover"), "{error}");
 
     let refused = stack.medhub(&["recover"]).await;
     assert!(!refused.status.success(), "without --yes nothing is done");

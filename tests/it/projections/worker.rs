@@ -158,7 +158,7 @@ async fn a_value_that_nobody_can_read_is_parked_and_named() {
     worker.parked(1).await;
 
     let reason = field.parked().await.remove(0).reason;
-    assert!(reason.contains("unpacking opportunity.discovered 1.0 at position 1"), "{reason}");
+    assert!(reason.contains("decoding opportunity.discovered 1.0 at position 1"), "{reason}");
     worker.stop().await;
     assert_eq!(views.count_views().await.unwrap(), 0);
 }

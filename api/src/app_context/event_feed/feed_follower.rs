@@ -1,4 +1,4 @@
-//! One subscriber's way through the log.
+//! Follows the log for one subscriber.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -7,23 +7,23 @@ use tokio::sync::broadcast::{self, error::RecvError};
 
 use super::{EventFeed, FeedItem, PAGE_EVENTS};
 
-/// Follows the log from a position on: every event behind it, once, in the order of positions.
+/// Yields every event after a position, once, in the order of positions.
 pub struct FeedFollower {
     feed: EventFeed,
-    /// Everything up to here was handed out.
+    /// Position of the last event that was returned.
     position: u64,
-    /// Read from the log, up to this position, before what the feed hands out goes on.
+    /// Position up to which events are read from the log before the receiver is used.
     catch_up_to: Option<u64>,
     page: VecDeque<Arc<RawEnvelope>>,
-    /// `None` before the feed was joined, when it was too fast, and when it came to a large event.
+    /// `None` before the feed was joined, after the receiver has lagged, and after a large event.
     receiver: Option<broadcast::Receiver<FeedItem>>,
 }
 
 impl EventFeed {
-    /// Follows the log behind `after`, from now on where it is `None`.
+    /// Follows the log after the position `after`, or from its current end if it is `None`.
     ///
     /// # Errors
-    /// [`StoreError`] when the log does not tell where its end is.
+    /// [`StoreError`] when the end of the log cannot be read.
     pub async fn follow(&self, after: Option<u64>) -> Result<FeedFollower, StoreError> {
         let at = match after {
             Some(after) => after,
@@ -34,10 +34,10 @@ impl EventFeed {
 }
 
 impl FeedFollower {
-    /// The next event; waits for it. `None` when the feed has ended.
+    /// Waits for the next event; `None` when the feed has ended.
     ///
     /// # Errors
-    /// [`StoreError`] when the log cannot be read; asking again goes on.
+    /// [`StoreError`] when the log cannot be read; the next call retries.
     pub async fn next_event(&mut self) -> Result<Option<Arc<RawEnvelope>>, StoreError> {
         loop {
             if let Some(event) = self.page.pop_front() {
@@ -48,11 +48,11 @@ impl FeedFollower {
                 self.read_page(end).await?;
                 continue;
             }
-            let Some(coming) = &mut self.receiver else {
+            let Some(receiver) = &mut self.receiver else {
                 self.join_feed().await?;
                 continue;
             };
-            match coming.recv().await {
+            match receiver.recv().await {
                 Ok(FeedItem::Event(event)) if event.position <= self.position => {}
                 Ok(FeedItem::Event(event)) => {
                     self.position = event.position;
@@ -64,12 +64,12 @@ impl FeedFollower {
         }
     }
 
-    /// Listens to the feed first and then looks at the log: what comes in between is seen twice rather than not at all.
+    /// Subscribes first and then reads the end of the log: an event in between is seen twice rather than never.
     async fn join_feed(&mut self) -> Result<(), StoreError> {
-        let coming = self.feed.state.events.subscribe();
-        // Both or none: whoever listened without having looked would miss what is between.
+        let receiver = self.feed.state.events.subscribe();
+        // Set both or neither: with a receiver but no end to catch up to, events in between would be missed.
         self.catch_up_to = Some(self.feed.state.log.completed_prefix().await?);
-        self.receiver = Some(coming);
+        self.receiver = Some(receiver);
         Ok(())
     }
 

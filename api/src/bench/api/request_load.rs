@@ -1,4 +1,4 @@
-//! Sending many requests, and timing each.
+//! Sends many requests and times each.
 
 use std::{
     future::Future,
@@ -16,18 +16,18 @@ use tokio::time::{MissedTickBehavior, interval, sleep_until};
 use super::REQUEST_TIMEOUT;
 use crate::bench::{BenchFigures, cpu_time, new_wait_histogram, to_micros};
 
-/// How much is asked.
+/// The load of one measurement.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RequestLoad {
-    /// Requests in all.
+    /// Total number of requests.
     pub(super) requests: u64,
-    /// How many are under way together at most.
+    /// Maximum number of requests in flight.
     pub(super) in_flight: usize,
-    /// Requests a second; as many as possible where none is said.
+    /// Requests per second; `None` for as many as possible.
     pub(super) rate: Option<u32>,
 }
 
-/// A service that is asked. Cheap to clone.
+/// A client of the measured service. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct TargetService {
     client: reqwest::Client,
@@ -41,7 +41,7 @@ impl TargetService {
         Self { client, base_url: http.trim_end_matches('/').into() }
     }
 
-    /// The data that a document is answered with.
+    /// Sends a GraphQL request and returns its data.
     pub(super) async fn post_graphql(&self, token: Option<&str>, body: &Value) -> anyhow::Result<Value> {
         let mut answer = self.post_json("/graphql", token, body).await?;
         anyhow::ensure!(answer["errors"].is_null(), "{}", answer["errors"]);
@@ -55,7 +55,10 @@ impl TargetService {
         }
         let answer = request.send().await.with_context(|| format!("reaching {}", self.base_url))?;
         let (status, body) = (answer.status(), answer.text().await?);
-        anyhow::ensure!(status.is_success(), "{status}: {body}; the benchmark needs a service with limits off");
+        anyhow::ensure!(
+            status.is_success(),
+            "{status}: {body}; the benchmark needs a service with disabled rate limits"
+        );
         Ok(serde_json::from_str(&body)?)
     }
 
@@ -72,17 +75,17 @@ impl TargetService {
         }
     }
 
-    /// Asks as often as `load` says, and tells what came of it. At a rate, a request's time begins when it should have
-    /// been sent: one that waits for others counts as long as its caller would have waited.
+    /// Sends the requests of `load` with `ask`, which returns the number of events. At a rate, the latency of a request
+    /// starts when it is due, so that waiting for earlier requests counts (no coordinated omission).
     pub(super) async fn measure_load<F, A>(&self, load: RequestLoad, ask: F) -> anyhow::Result<BenchFigures>
     where
         F: Fn(Self, u64) -> A + Clone + Send + Sync + 'static,
         A: Future<Output = anyhow::Result<u64>> + Send,
     {
-        let (next, told) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let (next, events) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
         let (began, spent) = (Instant::now(), cpu_time::process_cpu_time());
         let lanes = (0..load.in_flight.max(1)).map(|_| {
-            let (target, ask, next, told) = (self.clone(), ask.clone(), Arc::clone(&next), Arc::clone(&told));
+            let (target, ask, next, events) = (self.clone(), ask.clone(), Arc::clone(&next), Arc::clone(&events));
             tokio::spawn(async move {
                 let mut waits = new_wait_histogram()?;
                 loop {
@@ -99,7 +102,7 @@ impl TargetService {
                             due
                         }
                     };
-                    told.fetch_add(ask(target.clone(), number).await?, Ordering::Relaxed);
+                    events.fetch_add(ask(target.clone(), number).await?, Ordering::Relaxed);
                     waits.saturating_record(to_micros(due.elapsed()).max(1));
                 }
             })
@@ -109,7 +112,7 @@ impl TargetService {
             all.add(lane??)?;
         }
         Ok(BenchFigures::new(
-            told.load(Ordering::Relaxed),
+            events.load(Ordering::Relaxed),
             began.elapsed(),
             cpu_time::process_cpu_time().saturating_sub(spent),
             Some(&all),
@@ -117,7 +120,7 @@ impl TargetService {
     }
 }
 
-/// Ticks at a steady rate.
+/// Creates an interval that delays missed ticks instead of catching up.
 pub(super) fn steady_interval(every: Duration) -> tokio::time::Interval {
     let mut ticks = interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -1,4 +1,4 @@
-//! Many subscribers that each have to hear of every change.
+//! Measures many subscribers that must each receive every change.
 
 use std::{
     sync::Arc,
@@ -20,15 +20,16 @@ use super::{
 };
 use crate::bench::{BenchFigures, cpu_time, new_wait_histogram, to_micros};
 
-/// Changes that everybody hears of.
+/// Number of changes.
 const CHANGE_COUNT: usize = 20;
 
-/// Time between two of them.
+/// Pause between two changes.
 const CHANGE_INTERVAL: Duration = Duration::from_millis(500);
 
 type SubscriberSocket = WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>;
 
-/// Opens that many subscriptions, changes opportunities, and times from a change's answer until each subscriber was told.
+/// Opens `count` subscriptions, changes opportunities, and times from the request of a change until each subscriber
+/// receives it.
 pub(super) async fn measure_subscribers(
     target: &TargetService,
     scene: &ApiBenchFixture,
@@ -38,11 +39,11 @@ pub(super) async fn measure_subscribers(
     for _ in 0..count {
         sockets.push(open_subscription(&target.base_url).await.context("subscribing")?);
     }
-    // Pongs of the protocol's own are no answers: one round trip shows that a subscription has begun.
+    // The protocol does not acknowledge a subscription, so give all of them time to begin.
     tokio::time::sleep(Duration::from_secs(1)).await;
     let (began, cpu_before) = (Instant::now(), cpu_time::process_cpu_time());
     let made = Arc::new(Mutex::new(std::collections::HashMap::<(String, u64), Instant>::new()));
-    let hearing: Vec<_> = sockets.into_iter().map(|socket| tokio::spawn(receive_changes(socket))).collect();
+    let receivers: Vec<_> = sockets.into_iter().map(|socket| tokio::spawn(receive_changes(socket))).collect();
     let mut pace = steady_interval(CHANGE_INTERVAL);
     for number in 0..CHANGE_COUNT {
         pace.tick().await;
@@ -52,24 +53,32 @@ pub(super) async fn measure_subscribers(
                 ... on OpportunityAccepted { version } } }",
             "variables": { "id": id, "title": format!("Changed by a benchmark, {}", uuid::Uuid::new_v4()) },
         });
-        let asked = Instant::now();
+        let sent_at = Instant::now();
         let answer = target.post_graphql(Some(&scene.operator_token), &document).await?;
         let version = answer["amendOpportunity"]["version"].as_u64().context("the change was refused")?;
-        made.lock().await.insert((id, version), asked);
+        made.lock().await.insert((id, version), sent_at);
     }
-    let (mut all, mut told) = (new_wait_histogram()?, 0_u64);
-    for heard in hearing {
-        let heard = heard.await??;
+    let (mut all, mut received) = (new_wait_histogram()?, 0_u64);
+    for receiver in receivers {
+        let changes = receiver.await??;
         let made = made.lock().await;
-        anyhow::ensure!(heard.len() == CHANGE_COUNT, "a subscriber heard of {} of {CHANGE_COUNT} changes", heard.len());
-        for (change, at) in heard {
-            let asked = made.get(&change).with_context(|| format!("nobody made the change {change:?}"))?;
-            all.saturating_record(to_micros(at.duration_since(*asked)).max(1));
-            told += 1;
+        anyhow::ensure!(
+            changes.len() == CHANGE_COUNT,
+            "a subscriber received {} of {CHANGE_COUNT} changes",
+            changes.len()
+        );
+        for (change, at) in changes {
+            let sent_at = made.get(&change).with_context(|| format!("unknown change {change:?}"))?;
+            all.saturating_record(to_micros(at.duration_since(*sent_at)).max(1));
+            received += 1;
         }
     }
-    let figures =
-        BenchFigures::new(told, began.elapsed(), cpu_time::process_cpu_time().saturating_sub(cpu_before), Some(&all));
+    let figures = BenchFigures::new(
+        received,
+        began.elapsed(),
+        cpu_time::process_cpu_time().saturating_sub(cpu_before),
+        Some(&all),
+    );
     Ok(ApiBenchReport {
         bench: "api",
         kind: "subscribers",
@@ -93,17 +102,17 @@ async fn open_subscription(http: &str) -> anyhow::Result<SubscriberSocket> {
     Ok(socket)
 }
 
-/// All changes that a subscriber is told of, and when.
+/// Receives all changes, with the time of arrival.
 async fn receive_changes(mut socket: SubscriberSocket) -> anyhow::Result<Vec<((String, u64), Instant)>> {
-    let mut heard = Vec::with_capacity(CHANGE_COUNT);
-    while heard.len() < CHANGE_COUNT {
-        let said =
-            timeout(REQUEST_TIMEOUT, next_message(&mut socket)).await.context("a subscriber waits in vain")??;
-        let change = &said["payload"]["data"]["opportunityChanges"];
-        let id = change["opportunityId"].as_str().with_context(|| said.to_string())?.to_owned();
-        heard.push(((id, change["version"].as_u64().unwrap_or_default()), Instant::now()));
+    let mut changes = Vec::with_capacity(CHANGE_COUNT);
+    while changes.len() < CHANGE_COUNT {
+        let message =
+            timeout(REQUEST_TIMEOUT, next_message(&mut socket)).await.context("waiting for a change timed out")??;
+        let change = &message["payload"]["data"]["opportunityChanges"];
+        let id = change["opportunityId"].as_str().with_context(|| message.to_string())?.to_owned();
+        changes.push(((id, change["version"].as_u64().unwrap_or_default()), Instant::now()));
     }
-    Ok(heard)
+    Ok(changes)
 }
 
 async fn next_message(socket: &mut SubscriberSocket) -> anyhow::Result<Value> {

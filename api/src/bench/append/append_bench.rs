@@ -34,17 +34,17 @@ use crate::{
 /// Numbers of streams; every command and every batch of a run takes new ones.
 static NEXT_STREAM_NUMBER: AtomicU64 = AtomicU64::new(1);
 
-/// Waits beyond this many microseconds count as this many.
+/// Upper bound of the histograms, in microseconds.
 const MAX_WAIT_MICROS: u64 = 60_000_000;
 
-/// What one measurement gave.
+/// Result of one measurement.
 pub(super) struct AppendMeasurement {
     pub(super) figures: BenchFigures,
-    /// Processor time of the server for one event, in microseconds, where it runs on this machine.
+    /// CPU time of the server per event, in microseconds; `None` if it runs on another machine.
     pub(super) server_us_per_event: Option<f64>,
 }
 
-/// What one round gave.
+/// Results of one round.
 pub(super) struct AppendRound {
     pub(super) commands: AppendMeasurement,
     pub(super) batches: AppendMeasurement,
@@ -52,7 +52,7 @@ pub(super) struct AppendRound {
     pub(super) pgbench_mean_ms: f64,
 }
 
-/// Everything that is measured, ready to run.
+/// The three measurements, ready to run.
 pub(super) struct AppendBench {
     options: AppendBenchOptions,
     pool: PgPool,
@@ -165,7 +165,7 @@ impl AppendBench {
         .await
     }
 
-    /// Runs `writers` tasks until `duration` is over. Each answers with its events and its waits.
+    /// Runs `writers` tasks until `duration` is over. Each returns its number of events and its latencies.
     async fn run_writers<F, Fut>(
         &self,
         writers: usize,
@@ -185,7 +185,7 @@ impl AppendBench {
         while let Some(ended) = tasks.join_next().await {
             let (of_task, waits_of_task) = ended.map_err(AppendBenchError::TaskPanicked)??;
             events += of_task;
-            // Made alike, so that they can be added.
+            // Same bounds, so that histograms can be added.
             let _same_bounds = waits.add(waits_of_task);
         }
         let cpu = cpu_time::process_cpu_time().saturating_sub(cpu_before);
@@ -210,7 +210,7 @@ fn build_batch(workload: &Workload, sample: &SampleEvents, size: usize) -> Vec<N
     (first..).take(size).map(|number| workload.discovered_event(stream_id(number), sample)).collect()
 }
 
-/// Streams that are as spread over the index as pgbench's, which are random.
+/// Returns a stream id; ids are spread over the index like the random ids of pgbench.
 fn stream_id(number: u64) -> String {
     format!("k{}", number.wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }

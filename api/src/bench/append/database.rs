@@ -11,10 +11,10 @@ use sqlx::{
 use super::AppendBenchError;
 use crate::config::MedhubConfig;
 
-/// A migrated database that nobody else uses.
+/// A migrated database for this benchmark only.
 pub(super) struct AppendBenchDatabase {
     server: PgConnectOptions,
-    /// How to reach it.
+    /// Connection options.
     pub(super) options: PgConnectOptions,
     /// Connections to it.
     pub(super) pool: PgPool,
@@ -22,7 +22,7 @@ pub(super) struct AppendBenchDatabase {
 }
 
 impl AppendBenchDatabase {
-    /// Makes and migrates it.
+    /// Creates and migrates the database.
     pub(super) async fn create_database(config: &MedhubConfig, connections: u32) -> Result<Self, AppendBenchError> {
         let failed = |source| AppendBenchError::Database { doing: "creating a database", source };
         let server = PgConnectOptions::from_str(config.postgres.url.expose_secret()).map_err(failed)?;
@@ -41,7 +41,7 @@ impl AppendBenchDatabase {
         }
     }
 
-    /// Removes it with everything in it, whoever is still connected.
+    /// Drops the database, even if clients are still connected.
     pub(super) async fn drop_database(self) -> Result<(), AppendBenchError> {
         let failed = |source| AppendBenchError::Database { doing: "dropping the database of the benchmark", source };
         let mut admin = PgConnection::connect_with(&self.server).await.map_err(failed)?;

@@ -1,4 +1,4 @@
-//! The raw limit: pgbench doing the least equivalent work with as many clients.
+//! The baseline: pgbench with the least equivalent work and as many clients.
 
 use std::{
     ffi::OsString,
@@ -22,11 +22,11 @@ use crate::{
 /// The table of events without its triggers.
 const CREATE_TABLE: &str = "create table raw_events (like events including all)";
 
-/// What the raw limit is, for the report.
+/// Describes the baseline in the report.
 pub(super) const DESCRIPTION: &str = "pgbench -M prepared -j 2, autocommit: select the stream, insert one event, into \
                                       a table like events without triggers";
 
-/// How pgbench is run.
+/// A prepared run of pgbench.
 pub(super) struct PgbenchRunner {
     program: PathBuf,
     clients: usize,
@@ -35,14 +35,14 @@ pub(super) struct PgbenchRunner {
     script: String,
 }
 
-/// What a run gave: its figures, and the mean wait for one event in milliseconds.
+/// Result of a run: its figures, and the mean latency of an event in milliseconds.
 pub(super) struct PgbenchRun {
     pub(super) figures: BenchFigures,
     pub(super) mean_ms: f64,
 }
 
 impl PgbenchRunner {
-    /// Finds the program and makes its table.
+    /// Finds the program and creates its table.
     pub(super) async fn prepare(
         config: &MedhubConfig,
         pool: &PgPool,
@@ -60,7 +60,7 @@ impl PgbenchRunner {
         Ok(Self { program, clients, options: options.clone(), password, script: build_script(sample) })
     }
 
-    /// Runs for `duration`.
+    /// Runs pgbench for `duration`.
     pub(super) async fn run(&self, duration: Duration) -> Result<PgbenchRun, AppendBenchError> {
         let cpu_before = cpu_time::children_cpu_time();
         let clients = self.clients.to_string();
@@ -83,8 +83,8 @@ impl PgbenchRunner {
         let text = String::from_utf8_lossy(&output.stdout);
         let outcome = parse_summary(&text).filter(|_| output.status.success());
         let Some((pairs, pairs_per_s, latency_ms)) = outcome else {
-            let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-            return Err(AppendBenchError::Pgbench { status: output.status, said });
+            let stderr = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+            return Err(AppendBenchError::Pgbench { status: output.status, stderr });
         };
         let elapsed = Duration::from_secs_f64(pairs / pairs_per_s);
         let cpu = cpu_time::children_cpu_time().saturating_sub(cpu_before);

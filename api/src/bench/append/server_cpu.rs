@@ -1,26 +1,26 @@
-//! Processor time of a Postgres server on this machine.
+//! CPU time of a Postgres server on this machine.
 
 use std::{fs, time::Duration};
 
 use sqlx::PgPool;
 
-/// A server whose processes can be seen here.
+/// A server whose processes are visible in `/proc`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PostgresServer {
     postmaster: u32,
     ticks_per_second: u64,
 }
 
-/// What `/proc/<pid>/stat` says about a process.
+/// The fields of `/proc/<pid>/stat` that are used.
 struct ProcessStat {
     parent: u32,
-    /// Of itself and of its children that have ended, in ticks.
+    /// CPU time of the process and of its ended children, in ticks.
     ticks: u64,
     is_postgres: bool,
 }
 
 impl PostgresServer {
-    /// The server behind `pool`; `None` when it runs elsewhere.
+    /// Finds the server behind `pool`; `None` if it runs on another machine.
     pub(super) async fn from_pool(pool: &PgPool) -> Option<Self> {
         let backend: i32 = sqlx::query_scalar("select pg_backend_pid()").fetch_one(pool).await.ok()?;
         let backend = read_process_stat(u32::try_from(backend).ok()?).filter(|stat| stat.is_postgres)?;
@@ -29,7 +29,7 @@ impl PostgresServer {
         Some(Self { postmaster: backend.parent, ticks_per_second: u64::try_from(ticks).ok().filter(|&t| t > 0)? })
     }
 
-    /// Processor time of the server so far, of all its processes.
+    /// Returns the CPU time so far of all processes of the server.
     pub(super) fn cpu_time(self) -> Duration {
         let processes = fs::read_dir("/proc").map_or_else(|_| Vec::new(), |entries| entries.flatten().collect());
         let stats = processes.iter().filter_map(|entry| {
@@ -43,7 +43,7 @@ impl PostgresServer {
 
 fn read_process_stat(pid: u32) -> Option<ProcessStat> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name is in parentheses and may hold anything; the numbers come after the last one.
+    // The name is in parentheses and may contain any character; the numbers follow the last closing one.
     let (name, numbers) = text.rsplit_once(')')?;
     let numbers: Vec<&str> = numbers.split_whitespace().collect();
     let number = |place: usize| numbers.get(place).and_then(|text| text.parse::<u64>().ok());

@@ -1,4 +1,4 @@
-//! The commands of the benchmark, and what one of each leaves in the log.
+//! The commands of the benchmark, and samples of the events that they record.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use cqrs_es::DomainEvent as _;
@@ -18,21 +18,21 @@ const DESCRIPTION: &str = "The Department of Veterans Affairs intends to award a
     medical center named below. Offers are due at the date and time stated. The NAICS code and its size standard are \
     as stated. Questions have to be sent in writing and are answered by an amendment of this notice.";
 
-/// Events as the workload writes them, for those who write as much without this system.
+/// Sample events of the workload, for a baseline that writes the same amount.
 pub(super) struct SampleEvents {
     /// The payload of the first event of a stream.
     pub(super) discovered: String,
-    /// The payload of the second.
+    /// The payload of the second event.
     pub(super) amended: String,
     /// The metadata of both.
     pub(super) metadata: String,
 }
 
-/// Makes commands.
+/// Generates commands.
 #[derive(Clone)]
 pub(super) struct Workload {
     notice: Notice,
-    /// What the commands say about their origin.
+    /// The caller of the commands.
     pub(super) origin: EventMetadata,
 }
 
@@ -48,14 +48,14 @@ impl Workload {
         Ok(Self { notice, origin })
     }
 
-    /// Enters an opportunity that is not on record.
+    /// Discovers an opportunity that is not recorded.
     pub(super) fn discover_command(&self, number: u64) -> OpportunityCommand {
         let mut notice = self.notice.clone();
         notice.facts.solicitation_number = Some(format!("36C10G26R{number:08}"));
         OpportunityCommand::Discover(Box::new(notice))
     }
 
-    /// Changes it, which is one event.
+    /// Amends it, which records one event.
     pub(super) fn amend_command(&self) -> OpportunityCommand {
         OpportunityCommand::Amend(Box::new(AmendOpportunity {
             amended_at: self.notice.posted_at + TimeDelta::days(1),
@@ -81,7 +81,7 @@ impl Workload {
         }
     }
 
-    /// What the commands leave in the log.
+    /// Returns samples of the events that the commands record.
     pub(super) fn sample_events(&self) -> Result<SampleEvents, AppendBenchError> {
         let mut opportunity = Opportunity::default();
         let discovered = decide_single_event(&mut opportunity, self.discover_command(1))?;
@@ -95,7 +95,7 @@ fn decide_single_event(opportunity: &mut Opportunity, command: OpportunityComman
     let events: Vec<OpportunityEvent> = opportunity.decide(command).unwrap_or_default();
     let [event] = events.as_slice() else { return Err(AppendBenchError::Workload { events: events.len() }) };
     opportunity.evolve(event.clone());
-    tracing::debug!(event.kind = event.event_type(), "made a sample");
+    tracing::debug!(event.kind = event.event_type(), "created a sample event");
     serde_json::to_string(event).map_err(AppendBenchError::Json)
 }
 

@@ -1,4 +1,4 @@
-//! `ClickHouse`: the same rows in its binary format over HTTP, in inserts of as many rows.
+//! `ClickHouse`: writes the same rows in its binary format over HTTP, in inserts of the same size.
 
 use std::time::{Duration, Instant};
 
@@ -9,12 +9,15 @@ use reqwest::{Client, Url};
 use super::BaselineRun;
 use crate::bench::bench_environment::BenchEnvironment;
 
-/// Rows of one insert, as many as a rebuild writes together.
+/// Rows per insert, as many as a rebuild writes at once.
 const INSERT_ROWS: u64 = 20_000;
 
-pub(super) async fn write_baseline(field: &BenchEnvironment, generation: Generation) -> anyhow::Result<BaselineRun> {
-    let server = ClickHouseClient::from_url(&field.config.clickhouse.url)?;
-    let (from, to) = (format!("{}_{generation}", field.name_prefix), format!("{}_raw", field.name_prefix));
+pub(super) async fn write_baseline(
+    environment: &BenchEnvironment,
+    generation: Generation,
+) -> anyhow::Result<BaselineRun> {
+    let server = ClickHouseClient::from_url(&environment.config.clickhouse.url)?;
+    let (from, to) = (format!("{}_{generation}", environment.name_prefix), format!("{}_raw", environment.name_prefix));
     server.query(format!("create database {to}")).await?;
     let outcome = copy_tables(&server, &from, &to).await;
     server.query(format!("drop database {to}")).await?;

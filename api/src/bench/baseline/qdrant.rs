@@ -1,4 +1,4 @@
-//! Qdrant: the same points, upserted by its client.
+//! Qdrant: upserts the same points with its client.
 
 use std::time::{Duration, Instant};
 
@@ -14,13 +14,16 @@ use qdrant_client::{
 use super::BaselineRun;
 use crate::bench::bench_environment::BenchEnvironment;
 
-/// Points of one call.
+/// Points per call.
 const UPSERT_POINTS: u32 = 500;
 
-pub(super) async fn write_baseline(field: &BenchEnvironment, generation: Generation) -> anyhow::Result<BaselineRun> {
-    let client = Qdrant::from_url(&field.config.qdrant.url).skip_compatibility_check().build()?;
+pub(super) async fn write_baseline(
+    environment: &BenchEnvironment,
+    generation: Generation,
+) -> anyhow::Result<BaselineRun> {
+    let client = Qdrant::from_url(&environment.config.qdrant.url).skip_compatibility_check().build()?;
     let (from, to) =
-        (format!("{}_opportunities_{generation}", field.name_prefix), format!("{}_raw", field.name_prefix));
+        (format!("{}_opportunities_{generation}", environment.name_prefix), format!("{}_raw", environment.name_prefix));
     let outcome = Box::pin(copy_points(&client, &from, &to)).await;
     Box::pin(client.delete_collection(&to)).await?;
     let (elapsed, rows) = outcome?;
@@ -68,7 +71,7 @@ fn to_point_struct(point: RetrievedPoint) -> PointStruct {
     PointStruct { id: point.id, vectors, payload: point.payload }
 }
 
-/// Vectors as they are given, from vectors as they are answered.
+/// Converts vectors of a response to vectors of a request.
 fn to_input_vectors(vectors: VectorsOutput) -> Option<Vectors> {
     use qdrant_client::qdrant::{NamedVectors, vector, vector_output, vectors};
     let one = |output: qdrant_client::qdrant::VectorOutput| {

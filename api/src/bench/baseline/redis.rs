@@ -1,4 +1,4 @@
-//! Redis: the same values in pipelines of plain commands.
+//! Redis: writes the same values in pipelines of plain commands.
 
 use std::time::{Duration, Instant};
 
@@ -8,13 +8,17 @@ use redis::{Client, Pipeline, aio::MultiplexedConnection};
 use super::BaselineRun;
 use crate::bench::bench_environment::BenchEnvironment;
 
-/// Commands of one pipeline.
+/// Commands per pipeline.
 const PIPELINE_COMMANDS: usize = 500;
 
-pub(super) async fn write_baseline(field: &BenchEnvironment, generation: Generation) -> anyhow::Result<BaselineRun> {
-    let client = Client::open(field.config.redis.url.as_str())?;
+pub(super) async fn write_baseline(
+    environment: &BenchEnvironment,
+    generation: Generation,
+) -> anyhow::Result<BaselineRun> {
+    let client = Client::open(environment.config.redis.url.as_str())?;
     let mut connection = client.get_multiplexed_async_connection().await?;
-    let (from, to) = (format!("{}:{generation}:", field.name_prefix), format!("{}:raw:", field.name_prefix));
+    let (from, to) =
+        (format!("{}:{generation}:", environment.name_prefix), format!("{}:raw:", environment.name_prefix));
     let (mut elapsed, mut rows, mut cursor) = (Duration::ZERO, 0, 0_u64);
     loop {
         let (next, keys): (u64, Vec<String>) = redis::cmd("SCAN")
@@ -44,7 +48,7 @@ pub(super) async fn write_baseline(field: &BenchEnvironment, generation: Generat
     }
 }
 
-/// Commands that write the same under other keys.
+/// Returns commands that write the same values under other keys.
 async fn build_copy_pipeline(
     connection: &mut MultiplexedConnection,
     keys: &[String],
@@ -81,7 +85,7 @@ async fn build_copy_pipeline(
                 let value: Vec<u8> = redis::cmd("GET").arg(key).query_async(connection).await?;
                 pipeline.cmd("SET").arg(other).arg(value).ignore();
             }
-            other => anyhow::bail!("{key} is a {other}"),
+            other => anyhow::bail!("{key} has the unexpected type {other}"),
         }
     }
     Ok(pipeline)

@@ -1,4 +1,4 @@
-//! How long an event takes from its commit until a consumer of Kafka has it.
+//! Measures the latency from the commit of an event until a consumer of Kafka receives it.
 
 use std::{
     ops::Range,
@@ -24,11 +24,11 @@ use tokio_util::sync::CancellationToken;
 use super::{PROGRESS_TIMEOUT, RelayBenchOptions, topics};
 use crate::bench::{log, new_wait_histogram, to_micros};
 
-/// Appends that are under way at once.
+/// Appends in flight at once.
 const WRITERS: u32 = 4;
 const KEY_PREFIX: &str = "latency:";
 
-/// Waits from commit to consumption.
+/// Latencies from commit to consumption.
 #[derive(Debug, Serialize)]
 pub(super) struct RelayLatency {
     events: u64,
@@ -50,7 +50,7 @@ pub(super) async fn measure_latency(
     // The first second warms up connections and caches, and is not counted.
     let warm = u64::from(work.rate);
     let events = warm + u64::from(work.rate) * u64::from(work.seconds);
-    // A relay at the end of the log: what is there from before is not to be waited for.
+    // Wait until the relay has reached the end of the log, so that earlier events do not delay the measured ones.
     let end: i64 = sqlx::query_scalar("select max(position) from events").fetch_one(pool).await?;
     sqlx::query("update relay_checkpoints set position = $1").bind(end).execute(pool).await?;
     let relay = relay();
@@ -58,7 +58,7 @@ pub(super) async fn measure_latency(
     let task = tokio::spawn(relay.run(stop.clone()));
     tokio::time::timeout(PROGRESS_TIMEOUT, status.wait_for(|status| status.leading))
         .await
-        .context("the relay does not lead")??;
+        .context("the relay does not become leader")??;
 
     let commits: CommitTimes = Arc::new(Mutex::new(vec![None; usize::try_from(events)?]));
     let consumer = topics::create_consumer(topics, Offset::Beginning)?;
@@ -133,7 +133,7 @@ fn consume_records(
     let mut arrivals: Vec<(usize, Instant)> = Vec::new();
     let mut last = Instant::now();
     while (arrivals.len() as u64) < counted.end && !stopped.load(Ordering::Relaxed) {
-        anyhow::ensure!(last.elapsed() < PROGRESS_TIMEOUT, "no more records come");
+        anyhow::ensure!(last.elapsed() < PROGRESS_TIMEOUT, "waiting for records timed out");
         let Some(message) = consumer.poll(Duration::from_millis(100)) else { continue };
         let (message, arrived) = (message?, Instant::now());
         let key = message.key().and_then(|key| std::str::from_utf8(key).ok());
@@ -148,7 +148,7 @@ fn consume_records(
         if !counted.contains(&(number as u64)) {
             continue;
         }
-        // A record may arrive before the writer has heard that it is committed: that took no time.
+        // A record may arrive before its writer has noted the commit: that counts as zero.
         let committed = commits.get(number).copied().flatten();
         let wait = committed.map_or(Duration::ZERO, |committed| arrived.saturating_duration_since(committed));
         waits.saturating_record(to_micros(wait));

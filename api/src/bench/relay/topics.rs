@@ -1,4 +1,4 @@
-//! Records as they are on the wire: read once, produced again by a plain producer.
+//! Records as they are on the wire: read once, then produced again with a plain producer.
 
 use std::{
     sync::{
@@ -35,13 +35,13 @@ pub(super) struct KafkaRecord {
 }
 
 impl KafkaRecord {
-    /// Its size on the wire without framing.
+    /// Returns its size on the wire without framing, in bytes.
     pub(super) fn size_bytes(&self) -> usize {
         self.key.len() + self.value.len() + self.header_bytes
     }
 }
 
-/// All events on the topic of opportunities, in the order of their offsets.
+/// Reads all events of the topic of opportunities, in the order of arrival.
 pub(super) async fn read_records(topics: &KafkaConfig, events: u64) -> anyhow::Result<Vec<KafkaRecord>> {
     let topics = topics.clone();
     tokio::task::spawn_blocking(move || read_records_blocking(&topics, events)).await?
@@ -52,7 +52,7 @@ fn read_records_blocking(topics: &KafkaConfig, events: u64) -> anyhow::Result<Ve
     let consumer = create_consumer(topics, Offset::Beginning)?;
     let mut records = Vec::with_capacity(usize::try_from(events)?);
     while (records.len() as u64) < events {
-        let message = consumer.poll(PROGRESS_TIMEOUT).context("no more records come")??;
+        let message = consumer.poll(PROGRESS_TIMEOUT).context("waiting for records timed out")??;
         // A beacon has no key.
         let (Some(key), Some(headers)) = (message.key(), message.headers()) else { continue };
         let size = |header: rdkafka::message::Header<'_, &[u8]>| header.key.len() + header.value.map_or(0, <[u8]>::len);
@@ -67,7 +67,7 @@ fn read_records_blocking(topics: &KafkaConfig, events: u64) -> anyhow::Result<Ve
     Ok(records)
 }
 
-/// A consumer of all partitions of the topic of opportunities.
+/// Creates a consumer of all partitions of the topic of opportunities.
 pub(super) fn create_consumer(topics: &KafkaConfig, from: Offset) -> anyhow::Result<BaseConsumer> {
     let consumer: BaseConsumer = topics.client_config().set("group.id", "medhub-bench").create()?;
     let topic = BoundedContext::Opportunities.topic(&topics.topic_prefix);
@@ -79,7 +79,7 @@ pub(super) fn create_consumer(topics: &KafkaConfig, from: Offset) -> anyhow::Res
     Ok(consumer)
 }
 
-/// Counts what was acknowledged.
+/// Counts acknowledged records.
 struct DeliveryCounter {
     acknowledged: Arc<AtomicU64>,
 }
@@ -94,14 +94,14 @@ impl ProducerContext for DeliveryCounter {
     }
 }
 
-/// Produces the records as fast as the client library takes them, and awaits all acknowledgements.
+/// Produces the records as fast as the client library accepts them, and waits for all acknowledgements.
 pub(super) fn produce_records(topics: &KafkaConfig, records: &[KafkaRecord]) -> anyhow::Result<BenchFigures> {
     let acknowledged = Arc::<AtomicU64>::default();
     let context = DeliveryCounter { acknowledged: Arc::clone(&acknowledged) };
     let producer: ThreadedProducer<DeliveryCounter> = topics.producer_config().create_with_context(context)?;
     let topic = BoundedContext::Opportunities.topic(&topics.topic_prefix);
     let events = records.len() as u64;
-    // Cloned before: the relay builds its headers, this producer is given them.
+    // Cloned before the measurement, which covers producing only.
     let headers: Vec<_> = records.iter().map(|record| record.headers.clone()).collect();
     let (started, cpu) = (Instant::now(), cpu_time::process_cpu_time());
     for (record, headers) in records.iter().zip(headers) {

@@ -1,4 +1,4 @@
-//! `medhub bench api`: what a caller gets from a running service.
+//! `medhub bench api`: throughput and latency of a running service.
 
 use std::process::ExitCode;
 
@@ -10,27 +10,27 @@ use crate::{
     config::MedhubConfig,
 };
 
-/// Asks a running service a fixed number of times for each kind of thing, and prints one JSON line for each kind. The
-/// service needs opportunities, the development login, and limits that are off (`MEDHUB__LIMITS__ENABLED=false`). Makes a
-/// company of its own and changes titles of opportunities: for stacks that are there to be measured.
+/// Sends a fixed number of requests of each kind to a running service, and prints one JSON line for each kind. The
+/// service needs opportunities, the development login, and disabled rate limits (`MEDHUB__LIMITS__ENABLED=false`).
+/// Creates a tenant and changes titles of opportunities: run it against a stack that exists to be measured.
 #[derive(Debug, Args)]
 pub(super) struct ApiBenchArgs {
-    /// The service; by default where this configuration listens
+    /// Base URL of the service [default: the address in http.listen]
     #[arg(long, value_name = "URL")]
     http: Option<String>,
-    /// What an operator of the service shows
+    /// The operator's token of the service
     #[arg(long, value_name = "TOKEN", env = "MEDHUB__ADMIN__TOKEN", hide_env_values = true)]
     operator: String,
-    /// Requests of the cheapest kind; others are asked for a part of it
+    /// Requests of the cheapest kind; each other kind sends a fraction of it
     #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(100..=10_000_000))]
     requests: u64,
-    /// Requests a second for views
+    /// Requests per second of the kind `views`
     #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     rate: u32,
-    /// How many subscribers
+    /// Number of subscribers
     #[arg(long, value_name = "N", default_value_t = 1_000)]
     subscribers: usize,
-    /// Only this kind; may be given again
+    /// Measure only this kind; may be repeated
     #[arg(long = "kind", value_name = "NAME", value_parser = PossibleValuesParser::new(REQUEST_KINDS))]
     only: Vec<String>,
 }

@@ -1,4 +1,4 @@
-//! `medhub bench append`: what an append costs, beside pgbench.
+//! `medhub bench append`: throughput of appends, beside pgbench.
 
 use std::{process::ExitCode, time::Duration};
 
@@ -14,31 +14,31 @@ use crate::{
 /// Needs the program pgbench, and the right to create a database.
 #[derive(Debug, Args)]
 pub(super) struct AppendBenchArgs {
-    /// Commands that wait at the same time, and clients of pgbench
+    /// Commands in flight at once, and clients of pgbench
     #[arg(long, value_name = "COMMANDS", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
     in_flight: u16,
     /// Seconds for each of the three measurements
     #[arg(long, value_name = "SECONDS", default_value_t = 12, value_parser = clap::value_parser!(u16).range(1..))]
     seconds: u16,
-    /// In how many rounds they take turns; the ratios are medians of the rounds
+    /// Rounds in which the three take turns; the ratios are medians of the rounds
     #[arg(long, value_name = "ROUNDS", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: u16,
-    /// Events of a batch
+    /// Events per batch
     #[arg(long, value_name = "EVENTS", default_value_t = 500, value_parser = clap::value_parser!(u16).range(1..))]
     batch: u16,
-    /// Batches that are appended at the same time
+    /// Batches appended at once
     #[arg(long, value_name = "BATCHES", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..))]
     batch_writers: u16,
-    /// Which store handles the single commands
+    /// The event store that handles the single commands
     #[arg(long, value_enum, default_value_t = CommandStoreChoice::Medhub)]
     store: CommandStoreChoice,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum CommandStoreChoice {
-    /// The product's own
+    /// The product's event store
     Medhub,
-    /// The library's, for comparison
+    /// The event store of the library postgres-es, for comparison
     PostgresEs,
 }
 

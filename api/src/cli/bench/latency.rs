@@ -1,4 +1,4 @@
-//! `medhub bench latency`: from commit to visible.
+//! `medhub bench latency`: time from the commit of an event until a read model shows it.
 
 use std::process::ExitCode;
 
@@ -10,14 +10,14 @@ use crate::{
     config::MedhubConfig,
 };
 
-/// Appends single events at a steady rate and times how long each store takes to show them, with a relay and workers in
-/// this process. Prints one JSON line for each read model.
+/// Appends single events at a steady rate and times how long each read model takes to show them, with a relay and
+/// workers in this process. Prints one JSON line for each read model.
 #[derive(Debug, Args)]
 pub(super) struct LatencyBenchArgs {
-    /// Events a second
+    /// Events per second
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     rate: u32,
-    /// For how many seconds
+    /// Duration in seconds
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=3_600))]
     seconds: u32,
 }

@@ -13,14 +13,14 @@ use crate::{
     config::MedhubConfig,
 };
 
-/// Takes made-up events into read models of its own, writes the same rows by the stores' plain clients, and prints one
-/// JSON line for each read model. Works in databases, collections, keys and topics of its own, and removes them.
+/// Applies generated events to read models of its own, writes the same rows with the storages' plain clients, and
+/// prints one JSON line for each read model. Uses databases, collections, keys and topics of its own, and removes them.
 #[derive(Debug, Args)]
 pub(super) struct ProjectionBenchArgs {
-    /// How many events
+    /// Number of events
     #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..=5_000_000))]
     events: u64,
-    /// Only this read model; may be given again
+    /// Measure only this read model; may be repeated
     #[arg(long = "projection", value_name = "NAME", value_parser = PossibleValuesParser::new(MEASURED_PROJECTIONS))]
     projections: Vec<String>,
 }

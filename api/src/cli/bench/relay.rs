@@ -10,20 +10,20 @@ use crate::{
     config::MedhubConfig,
 };
 
-/// Carries a log to Kafka through the relay, and the same records through a plain producer, in turns; then times the
-/// way from commit to Kafka at a steady rate. Works in a database and on topics of its own, and removes them.
+/// Publishes a log to Kafka through the relay, and the same records through a plain producer, in turns; then times from
+/// commit to Kafka at a steady rate. Uses a database and topics of its own, and removes them.
 #[derive(Debug, Args)]
 pub(super) struct RelayBenchArgs {
-    /// How many events the log holds
+    /// Number of events in the log
     #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..=5_000_000))]
     events: u64,
-    /// How often each of the two is measured; the median counts
+    /// Measurements of each of the two; the median is reported
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=99))]
     rounds: u32,
-    /// Events a second while the way from commit to Kafka is timed
+    /// Events per second while the latency from commit to Kafka is measured
     #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     rate: u32,
-    /// For how many seconds that is timed; 0 leaves it out
+    /// Duration of the latency measurement in seconds; 0 skips it
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(0..=3_600))]
     seconds: u32,
 }

@@ -10,14 +10,14 @@ use crate::{
     config::MedhubConfig,
 };
 
-/// Reads a log through the replay reader, and the same table through `COPY .. TO STDOUT`, in turns. Works in a database
-/// of its own on the server of postgres.url, and drops it.
+/// Reads a log through the replay reader, and the same table through `COPY .. TO STDOUT`, in turns. Uses a database of
+/// its own on the server of postgres.url, and drops it.
 #[derive(Debug, Args)]
 pub(super) struct ReplayBenchArgs {
-    /// How many events the log holds
+    /// Number of events in the log
     #[arg(long, value_name = "N", default_value_t = 200_000, value_parser = clap::value_parser!(u64).range(1..=50_000_000))]
     events: u64,
-    /// How often each of the two is measured; the median counts
+    /// Measurements of each of the two; the median is reported
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=99))]
     rounds: u32,
 }

@@ -12,29 +12,29 @@ use serde_json::{Value, json};
 use super::find_parked_sequence;
 use crate::{app_context::AppContext, cli::output, config::MedhubConfig};
 
-/// Bytes of an unreadable value that are shown.
+/// Bytes printed of a value that cannot be decoded.
 const MAX_SHOWN_BYTES: usize = 200;
 
-/// Shows every event of a stream that waits, as JSON lines: what is wrong, everything it travelled with, its payload.
+/// Prints every event of a parked stream as JSON lines, with the reason, the headers and the payload.
 #[derive(Debug, Args)]
 pub(super) struct InspectDeadLetterArgs {
-    /// The projection
+    /// Name of the projection
     #[arg(value_name = "NAME", value_parser = PossibleValuesParser::new(read_models::PROJECTION_NAMES))]
     projection: String,
-    /// The aggregate
+    /// Id of the aggregate
     #[arg(value_name = "ID")]
     aggregate: String,
-    /// This generation instead of the live one
+    /// Generation [default: the active one]
     #[arg(long, value_name = "GENERATION")]
     generation: Option<Generation>,
 }
 
 impl InspectDeadLetterArgs {
     pub(super) async fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
-        let stores = AppContext::open_without_model(config)?;
-        let parked = find_parked_sequence(&stores, &self.projection, &self.aggregate, self.generation).await?;
-        for letter in stores.runtime.control().load_dead_letters(&parked).await? {
-            let payload = stores.runtime.read_payload(&letter).await;
+        let app = AppContext::open_without_model(config)?;
+        let parked = find_parked_sequence(&app, &self.projection, &self.aggregate, self.generation).await?;
+        for letter in app.runtime.control().load_dead_letters(&parked).await? {
+            let payload = app.runtime.read_payload(&letter).await;
             output::print_result(&format_json(&letter, payload))?;
         }
         Ok(ExitCode::SUCCESS)
@@ -61,7 +61,7 @@ fn format_json(letter: &DeadLetter, payload: Result<String, String>) -> String {
     .to_string()
 }
 
-/// The beginning of a value, bytes that are no letters escaped.
+/// Returns the first bytes of a value, non-printable ones escaped.
 fn escape_prefix(value: &[u8]) -> String {
     value.get(..MAX_SHOWN_BYTES).unwrap_or(value).escape_ascii().to_string()
 }

@@ -9,20 +9,20 @@ use serde_json::json;
 use super::DeadLetterSelection;
 use crate::{app_context::AppContext, cli::output, config::MedhubConfig};
 
-/// Lists the streams that wait, by what is wrong with them.
+/// Lists parked streams, grouped by cause.
 #[derive(Debug, Args)]
 pub(super) struct ListDeadLettersArgs {
     #[command(flatten)]
-    choice: DeadLetterSelection,
-    /// Print one JSON object for each stream
+    selection: DeadLetterSelection,
+    /// Print one JSON object per stream
     #[arg(long)]
     json: bool,
 }
 
 impl ListDeadLettersArgs {
     pub(super) async fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
-        let stores = AppContext::open_without_model(config)?;
-        let parked = stores.runtime.control().find_parked_streams(&self.choice.into_query()).await?;
+        let app = AppContext::open_without_model(config)?;
+        let parked = app.runtime.control().find_parked_streams(&self.selection.into_query()).await?;
         if parked.is_empty() && !self.json {
             output::print_message("no dead letters");
             return Ok(ExitCode::SUCCESS);
@@ -41,8 +41,8 @@ impl ListDeadLettersArgs {
 
 fn format_text(parked: &[ParkedStream]) -> String {
     let mut causes = BTreeMap::<(&str, &str), Vec<&ParkedStream>>::new();
-    for sequence in parked {
-        causes.entry((&sequence.fingerprint, &sequence.projection)).or_default().push(sequence);
+    for stream in parked {
+        causes.entry((&stream.fingerprint, &stream.projection)).or_default().push(stream);
     }
     let mut lines = vec![];
     for ((fingerprint, projection), streams) in causes {
@@ -51,7 +51,7 @@ fn format_text(parked: &[ParkedStream]) -> String {
         lines.extend(streams.first().map(|stream| format!("  e.g. {}", stream.reason)));
         for stream in streams {
             lines.push(format!(
-                "  {} {} {} ({} events since {}, re-driven {} times)",
+                "  {} {} {} ({} events since {}, redriven {} times)",
                 stream.generation,
                 stream.stream.aggregate_type,
                 stream.stream.aggregate_id,

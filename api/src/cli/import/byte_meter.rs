@@ -1,4 +1,4 @@
-//! Counts the bytes that are read from a source, packed as they come.
+//! Counts the bytes read from a source, before decompression.
 
 use std::{
     io::{self, Read},
@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-/// How many bytes were read so far.
+/// Number of bytes read so far; clones share the count.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ByteMeter(Arc<AtomicU64>);
 
@@ -17,7 +17,7 @@ impl ByteMeter {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// The same source, counted.
+    /// Wraps a source so that its bytes are counted.
     pub(super) fn wrap_reader<R>(&self, source: R) -> MeteredReader<R> {
         MeteredReader { source, meter: self.clone() }
     }

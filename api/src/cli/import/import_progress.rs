@@ -1,4 +1,4 @@
-//! Watches an import for the person at the terminal: how far it is, and what did not go in.
+//! Shows the progress of an import, and reports rejected rows and omitted values.
 
 use std::{io, path::PathBuf};
 
@@ -10,7 +10,7 @@ use commands::{
 use super::{byte_meter::ByteMeter, rejection_report::RejectionReport};
 use crate::cli::progress_reporter::{ProgressReporter, ProgressUnit};
 
-/// Shows progress and writes the report.
+/// Observes an import: shows progress on standard error and writes the rejection report.
 pub(super) struct ImportProgressReporter {
     meter: ByteMeter,
     progress: ProgressReporter,
@@ -23,12 +23,11 @@ impl ImportProgressReporter {
         Self { meter, progress: ProgressReporter::start(ProgressUnit::Bytes, bytes), report, rows: 0 }
     }
 
-    /// How many rows were dealt with so far.
     pub(super) fn rows_processed(&self) -> u64 {
         self.rows
     }
 
-    /// Ends the watch; the path of the report, if there is one.
+    /// Removes the progress bar and returns the path of the report, if one was written.
     pub(super) fn finish(self) -> io::Result<Option<PathBuf>> {
         self.progress.finish();
         self.report.finish()

@@ -1,4 +1,4 @@
-//! Where notices come from: looked at before any store is, so that a wrong path is told at once.
+//! The source of an import. It is opened before any engine is connected to, so that a wrong path fails at once.
 
 use std::{
     fs::File,
@@ -11,15 +11,13 @@ use commands::sam::{self, NoticeReader, SourceEncoding, SourceError};
 
 use super::byte_meter::ByteMeter;
 
-/// A source that was opened and whose beginning makes sense.
+/// A source that is open and whose format is known.
 pub(super) struct ImportSource {
-    /// For messages.
+    /// Its path or `standard input`, for messages.
     pub(super) name: String,
-    /// Its notices.
     pub(super) rows: NoticeReader,
-    /// Its size, where it has one.
+    /// Size of the file before decompression; `None` for pipes and standard input.
     pub(super) size_bytes: Option<u64>,
-    /// How much of it was read.
     pub(super) meter: ByteMeter,
     file: Option<PathBuf>,
 }
@@ -32,7 +30,7 @@ impl ImportSource {
         encoding: SourceEncoding,
     ) -> anyhow::Result<Self> {
         let path = path.to_owned();
-        // Standard input may take its time.
+        // Reading standard input blocks until somebody writes.
         tokio::task::spawn_blocking(move || Self::open_blocking(&path, format, encoding)).await?
     }
 
@@ -45,13 +43,13 @@ impl ImportSource {
         let name = path.display().to_string();
         let file = File::open(path).with_context(|| format!("opening {name}"))?;
         let size = file.metadata().with_context(|| format!("opening {name}"))?;
-        // A pipe has a path, too, but no size.
+        // A named pipe has a path but no size.
         let bytes = size.is_file().then_some(size.len());
         let rows = open_rows(meter.wrap_reader(file), format, encoding).with_context(|| format!("reading {name}"))?;
         Ok(Self { name, rows, size_bytes: bytes, meter, file: Some(path.to_owned()) })
     }
 
-    /// Where rejected rows and values that were left out are listed if nobody says otherwise: beside the file.
+    /// Default path of the rejection report: beside the file, or `import.rejected.csv` for standard input.
     pub(super) fn default_report_path(&self) -> PathBuf {
         let mut name = self.file.clone().unwrap_or_else(|| PathBuf::from("import")).into_os_string();
         name.push(".rejected.csv");

@@ -1,4 +1,4 @@
-//! The list of rejected rows and of values that were left out: one line each, in CSV; written only when there are any.
+//! CSV report of rejected rows and omitted values, one line each; not written if there are none.
 
 use std::{
     fs::File,
@@ -6,20 +6,20 @@ use std::{
     path::PathBuf,
 };
 
-/// A report that comes into being with its first row.
+/// A report whose file is created with the first entry.
 pub(super) struct RejectionReport {
     path: PathBuf,
     file: Option<BufWriter<File>>,
 }
 
 impl RejectionReport {
-    /// A report that would be written to `path`.
+    /// Creates a report for `path`; nothing is written yet.
     pub(super) fn with_path(path: PathBuf) -> Self {
         Self { path, file: None }
     }
 
-    /// Adds what became of a row or a value: the line on which the row starts, `rejected` or `left out`, the column if it is
-    /// about one, and why.
+    /// Adds an entry: the line on which the row starts, `rejected` or `left out`, the column or an empty string, and
+    /// the reason.
     pub(super) fn add_entry(&mut self, line: u64, outcome: &str, column: &str, reason: &str) -> io::Result<()> {
         let file = if let Some(file) = self.file.take() {
             file
@@ -33,7 +33,7 @@ impl RejectionReport {
         writeln!(file, "{line},{outcome},{},{}", quoted(column), quoted(reason))
     }
 
-    /// Writes out what is left; the path, if there is a report.
+    /// Flushes the file and returns its path, if there is a report.
     pub(super) fn finish(mut self) -> io::Result<Option<PathBuf>> {
         match self.file.take() {
             None => Ok(None),

@@ -1,4 +1,4 @@
-//! Shows how far a rebuild is: a bar for each part on a terminal, a line now and then for everybody else.
+//! Progress of a rebuild: a bar for each projection on a terminal, otherwise a line every few seconds.
 
 use std::{
     collections::BTreeMap,
@@ -20,23 +20,23 @@ const REDRAW_INTERVAL: Duration = Duration::from_millis(200);
 
 const BAR_TEMPLATE: &str = "{prefix:<10} {bar:24} {percent:>3} %  {msg}";
 
-/// What shows the progress.
+/// The task that shows the progress.
 pub(super) struct RebuildDisplay {
     task: JoinHandle<()>,
 }
 
-/// Starts to show.
+/// Starts to show progress on standard error.
 pub(super) fn spawn_display(progress: Receiver<RebuildProgress>) -> RebuildDisplay {
     RebuildDisplay { task: tokio::spawn(run_display(progress)) }
 }
 
 impl RebuildDisplay {
-    /// Ends the show once the last state was shown.
+    /// Shows the last state and ends the task.
     pub(super) async fn finish(self, progress: &Sender<RebuildProgress>) {
-        // A rebuild that ended is told by the number that none has.
+        // A negative id, which no rebuild has, tells the task to end.
         progress.send_modify(|progress| progress.id = -1);
         if let Err(error) = self.task.await {
-            tracing::error!(error = %error, "the progress broke off");
+            tracing::error!(error = %error, "the progress display panicked");
         }
     }
 }
@@ -62,7 +62,7 @@ struct RebuildProgressView {
     has_begun: bool,
 }
 
-/// One part, and since when it is filled.
+/// The bar of one projection, and when its current phase started.
 struct ProjectionProgressBar {
     bar: ProgressBar,
     phase_started_at: Instant,
@@ -72,24 +72,24 @@ struct ProjectionProgressBar {
 
 impl RebuildProgressView {
     fn new(drawn: bool) -> Self {
-        let (bars, by_part) = (MultiProgress::new(), BTreeMap::new());
-        Self { bars, projection_bars: by_part, drawn, next_line_at: Instant::now(), has_begun: false }
+        let (bars, projection_bars) = (MultiProgress::new(), BTreeMap::new());
+        Self { bars, projection_bars, drawn, next_line_at: Instant::now(), has_begun: false }
     }
 
     fn draw(&mut self, progress: &RebuildProgress) {
         if !self.has_begun && progress.id > 0 {
             self.has_begun = true;
-            let how = if progress.continued { "goes on" } else { "begins" };
+            let how = if progress.continued { "resumed" } else { "started" };
             output::print_message(&format!("rebuild {} {how}", progress.id));
         }
         let mut lines = vec![];
-        for told in &progress.parts {
+        for part in &progress.parts {
             let (bars, drawn) = (&self.bars, self.drawn);
-            let part = self
+            let bar = self
                 .projection_bars
-                .entry(told.projection.clone())
-                .or_insert_with(|| ProjectionProgressBar::new(told, bars, drawn));
-            lines.push(part.update_bar(told));
+                .entry(part.projection.clone())
+                .or_insert_with(|| ProjectionProgressBar::new(part, bars, drawn));
+            lines.push(bar.update_bar(part));
         }
         if !self.drawn && Instant::now() >= self.next_line_at && !lines.is_empty() {
             self.next_line_at = Instant::now() + LINE_INTERVAL;
@@ -99,44 +99,44 @@ impl RebuildProgressView {
 }
 
 impl ProjectionProgressBar {
-    fn new(told: &PartProgress, bars: &MultiProgress, drawn: bool) -> Self {
+    fn new(part: &PartProgress, bars: &MultiProgress, drawn: bool) -> Self {
         let bar = if drawn { bars.add(ProgressBar::new(0)) } else { ProgressBar::hidden() };
         bar.set_style(ProgressStyle::with_template(BAR_TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar()));
-        bar.set_prefix(format!("{} {}", told.projection, told.generation));
-        Self { bar, phase_started_at: Instant::now(), initial_events: told.events, phase: told.phase }
+        bar.set_prefix(format!("{} {}", part.projection, part.generation));
+        Self { bar, phase_started_at: Instant::now(), initial_events: part.events, phase: part.phase }
     }
 
-    /// Draws the part; answers with it as text.
-    fn update_bar(&mut self, told: &PartProgress) -> String {
-        if self.phase != told.phase {
-            (self.phase, self.phase_started_at) = (told.phase, Instant::now());
+    /// Updates the bar and returns its text.
+    fn update_bar(&mut self, part: &PartProgress) -> String {
+        if self.phase != part.phase {
+            (self.phase, self.phase_started_at) = (part.phase, Instant::now());
         }
-        self.bar.set_length(told.target);
-        self.bar.set_position(told.position.min(told.target));
-        let text = match told.phase {
-            PartPhase::Filling => self.format_filling(told),
+        self.bar.set_length(part.target);
+        self.bar.set_position(part.position.min(part.target));
+        let text = match part.phase {
+            PartPhase::Filling => self.format_filling(part),
             PartPhase::CatchingUp => "catching up with Kafka".to_owned(),
-            PartPhase::Verifying => format!("comparing with the log {}", format_percent(told)),
-            PartPhase::Verified => "is what the log says".to_owned(),
-            PartPhase::Switched => "readers see it".to_owned(),
+            PartPhase::Verifying => format!("verifying {}", format_percent(part)),
+            PartPhase::Verified => "verified".to_owned(),
+            PartPhase::Switched => "switched".to_owned(),
         };
         self.bar.set_message(text.clone());
-        format!("{} {}: {text}", told.projection, told.generation)
+        format!("{} {}: {text}", part.projection, part.generation)
     }
 
-    fn format_filling(&self, told: &PartProgress) -> String {
+    fn format_filling(&self, part: &PartProgress) -> String {
         let elapsed = self.phase_started_at.elapsed().as_secs().max(1);
-        let rate = (told.events - self.initial_events.min(told.events)) / elapsed;
-        let left = told.target.saturating_sub(told.position);
+        let rate = (part.events - self.initial_events.min(part.events)) / elapsed;
+        let left = part.target.saturating_sub(part.position);
         let eta = match rate {
             0 => "?".to_owned(),
             rate => format!("{} s", left / rate),
         };
-        format!("filling {}, {} events, {rate}/s, {eta} left", format_percent(told), told.events)
+        format!("filling {}, {} events, {rate}/s, {eta} left", format_percent(part), part.events)
     }
 }
 
-fn format_percent(told: &PartProgress) -> String {
-    let share = told.position.saturating_mul(100).checked_div(told.target).unwrap_or_default();
+fn format_percent(part: &PartProgress) -> String {
+    let share = part.position.saturating_mul(100).checked_div(part.target).unwrap_or_default();
     format!("{} %", share.min(100))
 }

@@ -1,4 +1,4 @@
-//! Keys by which machines act for a company.
+//! API keys, with which machines act for a company.
 
 use async_graphql::{Context, InputObject, Object, Result, SimpleObject};
 use chrono::{DateTime, Utc};
@@ -16,41 +16,41 @@ use crate::{
     },
 };
 
-/// Changes keys.
+/// Mutations of API keys.
 #[derive(Default)]
 pub(super) struct ApiKeyMutation;
 
-/// A key to issue.
+/// An API key to issue.
 #[derive(InputObject)]
 struct IssueApiKeyInput {
-    /// What people call it, at most 100 characters; no other key of the company is called so.
+    /// Name, at most 100 characters, unique among the company's keys.
     name: String,
-    /// What it lets a machine do, at least one thing.
+    /// Scopes, at least one.
     scopes: Vec<ScopeEnum>,
-    /// Until when it counts; for ever where nothing is said.
+    /// Expiry; unlimited if omitted.
     expires_at: Option<DateTime<Utc>>,
 }
 
-/// A key that was asked for.
+/// Result of issuing an API key.
 #[derive(SimpleObject)]
 struct IssuedApiKey {
-    /// What became of it.
+    /// Outcome of the mutation.
     outcome: ChangeOutcome,
-    /// Its id, to revoke it by.
+    /// The key's id, for revoking it.
     id: String,
-    /// The key itself, for its machine; it is shown this once. Null where the key was not issued.
+    /// The secret key, shown only in this response; null if the key was not issued.
     key: Option<String>,
 }
 
 #[Object]
 impl ApiKeyMutation {
-    /// Let a machine act for your company; admins may. The key is shown once: an answer that is lost is mended by
-    /// revoking it and issuing another one.
+    /// Issues an API key with which a machine acts for your company. Requires the role `ADMIN`. The key is shown once:
+    /// if the response is lost, revoke the key and issue another.
     async fn issue_api_key(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The key.")] input: IssueApiKeyInput,
-        #[graphql(desc = "The version of the company that you have seen.")] expected_version: Option<u64>,
+        #[graphql(desc = "The key to issue.")] input: IssueApiKeyInput,
+        #[graphql(desc = "The version of the company that you last read.")] expected_version: Option<u64>,
     ) -> Result<IssuedApiKey> {
         let secret = ApiKeySecret::generate(request_identity(ctx)?.tenant().clone());
         let scopes = ScopeSet::try_new(input.scopes.into_iter().map(Into::into));
@@ -68,12 +68,12 @@ impl ApiKeyMutation {
         Ok(IssuedApiKey { outcome, id: secret.id.to_string(), key: is_issued.then(|| secret.reveal()) })
     }
 
-    /// Let a key no longer count; admins may.
+    /// Revokes an API key. Requires the role `ADMIN`.
     async fn revoke_api_key(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Its id.")] id: Uuid,
-        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+        #[graphql(desc = "The key's id.")] id: Uuid,
+        #[graphql(desc = "Preconditions.")] conditions: Option<PreconditionsInput>,
     ) -> Result<ChangeOutcome> {
         let key_id = ApiKeyId::new(id);
         dispatch_company_command(ctx, conditions, |stamp| CompanyCommand::RevokeApiKey { key_id, stamp }).await

@@ -1,4 +1,4 @@
-//! Changing companies, and who belongs to them.
+//! Mutations of companies and their members, and sign-in for development.
 
 use async_graphql::{Context, InputObject, Object, Result, SimpleObject};
 use chrono::{DateTime, Utc};
@@ -20,88 +20,88 @@ use crate::{
     },
 };
 
-/// Names that no company can have: they stand for what is nobody's.
+/// Tenant names that are reserved for data that belongs to no company.
 const RESERVED_TENANTS: [&str; 3] = ["public", "system", "admin"];
 
-/// Changes companies.
+/// Mutations of companies.
 #[derive(Default)]
 pub(super) struct CompanyAccountMutation;
 
-/// What a company is to be like.
+/// A company's new profile.
 #[derive(InputObject)]
 struct CompanyProfileInput {
-    /// What it is called, at most 200 characters.
+    /// Name, at most 200 characters.
     name: String,
-    /// What it can do, in its own words, at most 20,000 characters.
+    /// Capabilities in the company's own words, at most 20,000 characters.
     capabilities: Option<String>,
-    /// The industries it is in, by NAICS codes, at most 100.
+    /// NAICS codes of its industries, at most 100.
     #[graphql(default)]
     naics: Vec<String>,
-    /// The set-asides it is eligible for, by their codes, at most 30.
+    /// Codes of the set-asides it is eligible for, at most 30.
     #[graphql(default)]
     set_asides: Vec<String>,
-    /// The Unique Entity ID by which SAM.gov knows it.
+    /// Unique Entity ID in SAM.gov.
     uei: Option<String>,
-    /// Its CAGE code.
+    /// CAGE code.
     cage: Option<String>,
 }
 
-/// A token for development.
+/// A bearer token for development.
 #[derive(SimpleObject)]
 struct DevelopmentToken {
-    /// To be sent as `Authorization: Bearer ...`.
+    /// The token, to send as `Authorization: Bearer ...`.
     token: String,
-    /// Until when it counts.
+    /// When it expires.
     expires_at: DateTime<Utc>,
 }
 
-#[expect(clippy::unused_async, reason = "fields of GraphQL are answered by async functions")]
+#[expect(clippy::unused_async, reason = "GraphQL resolvers have to be async functions")]
 #[Object]
 impl CompanyAccountMutation {
-    /// A token for anybody you name: on development stacks only, where it takes the place of an identity provider.
+    /// Issues a token for any user. Only on development stacks, where it replaces an identity provider.
     async fn development_login(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Who you want to be.")] user: String,
-        #[graphql(desc = "The company that you want to act for.")] tenant: Option<String>,
+        #[graphql(desc = "The user to sign in as.")] user: String,
+        #[graphql(desc = "The company to act for.")] tenant: Option<String>,
     ) -> Result<DevelopmentToken> {
         let user = parse_value("user", &user, UserId::try_new)?;
         let tenant = parse_optional("tenant", tenant, TenantId::try_new)?;
         let authenticator = error::require_context_data(ctx.data::<Authenticator>())?;
         match authenticator.issue_development_token(&user, tenant.as_ref()) {
             Ok((token, expires_at)) => Ok(DevelopmentToken { token, expires_at }),
-            Err(off @ LoginError::Disabled) => Err(error::forbidden(&off.to_string())),
-            Err(failed @ LoginError::Signing(_)) => Err(error::internal(&failed)),
+            Err(error @ LoginError::Disabled) => Err(error::forbidden(&error.to_string())),
+            Err(error @ LoginError::Signing(_)) => Err(error::internal(&error)),
         }
     }
 
-    /// Let the token that you show count no more, as long as it would have; true when that is remembered.
+    /// Revokes the bearer token of this request until it expires; returns true once the revocation is stored.
     async fn sign_out(&self, ctx: &Context<'_>) -> Result<bool> {
         let authenticator = error::require_context_data(ctx.data::<Authenticator>())?;
         match authenticator.sign_out(request_identity(ctx)?).await {
             Ok(()) => Ok(true),
-            Err(none @ SignOutError::NoToken) => Err(error::forbidden(&none.to_string())),
-            Err(away @ SignOutError::Unavailable(_)) => Err(error::unavailable(&away)),
+            Err(error @ SignOutError::NoToken) => Err(error::forbidden(&error.to_string())),
+            Err(error @ SignOutError::Unavailable(_)) => Err(error::unavailable(&error)),
         }
     }
 
-    /// Register a company that you run from then on; whoever is signed in may.
+    /// Registers a company; the caller becomes its admin. Requires a signed-in user.
     async fn register_company(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Its short name, which never changes: lower-case letters, digits and hyphens, at most 60.")]
+        #[graphql(desc = "Short name, never changes: lower-case letters, digits and hyphens, at most 60 characters.")]
         tenant: String,
-        #[graphql(desc = "What it is called, at most 200 characters.")] name: String,
-        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+        #[graphql(desc = "Name, at most 200 characters.")] name: String,
+        #[graphql(desc = "Preconditions.")] conditions: Option<PreconditionsInput>,
     ) -> Result<ChangeOutcome> {
         let conditions = precondition::parse_preconditions(ctx, conditions)?;
         let tenant = parse_value("tenant", &tenant, TenantId::try_new)?;
         if RESERVED_TENANTS.contains(&tenant.as_str()) {
-            return Err(error::invalid_field("tenant", "this name is taken".to_owned()));
+            return Err(error::invalid_field("tenant", "this name is reserved".to_owned()));
         }
         let name = parse_value("name", &name, CompanyName::try_new)?;
         let founder = request_identity(ctx)?;
-        // Nobody belongs to what is not there yet: who founds it acts for it as one who is signed in.
+        // The company has no members yet, so its founder acts with the authority of a user without a company.
         let authority = match &founder.sender.authority {
             CallerAuthority::Member(_) | CallerAuthority::WithoutCompany => CallerAuthority::WithoutCompany,
             other @ (CallerAuthority::Anonymous | CallerAuthority::Machine(_) | CallerAuthority::System) => {
@@ -118,12 +118,12 @@ impl CompanyAccountMutation {
         outcome
     }
 
-    /// Change what your company is like; admins may.
+    /// Replaces your company's profile. Requires the role `ADMIN`.
     async fn change_company_profile(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "All that it is like from then on.")] profile: CompanyProfileInput,
-        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+        #[graphql(desc = "The complete new profile.")] profile: CompanyProfileInput,
+        #[graphql(desc = "Preconditions.")] conditions: Option<PreconditionsInput>,
     ) -> Result<ChangeOutcome> {
         let codes = |naics: &String| parse_value("profile.naics", naics, NaicsCode::try_new);
         let set_asides = |code: &String| parse_value("profile.setAsides", code, SetAside::try_new);
@@ -139,56 +139,57 @@ impl CompanyAccountMutation {
         dispatch_company_command(ctx, conditions, |stamp| CompanyCommand::ChangeProfile { profile, stamp }).await
     }
 
-    /// Let somebody belong to your company; admins may.
+    /// Adds a member to your company. Requires the role `ADMIN`.
     async fn add_company_member(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Who, as the identity provider names them.")] user: String,
-        #[graphql(desc = "What they may do.")] role: RoleEnum,
-        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+        #[graphql(desc = "User id as the identity provider states it.")] user: String,
+        #[graphql(desc = "The member's role.")] role: RoleEnum,
+        #[graphql(desc = "Preconditions.")] conditions: Option<PreconditionsInput>,
     ) -> Result<ChangeOutcome> {
         let user = parse_value("user", &user, UserId::try_new)?;
         dispatch_company_command(ctx, conditions, |stamp| CompanyCommand::AddMember { user, role: role.into(), stamp })
             .await
     }
 
-    /// Let a member do something else; admins may.
+    /// Changes a member's role. Requires the role `ADMIN`.
     async fn change_company_role(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Who.")] user: String,
-        #[graphql(desc = "What they may do from then on.")] role: RoleEnum,
-        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+        #[graphql(desc = "The member's user id.")] user: String,
+        #[graphql(desc = "The new role.")] role: RoleEnum,
+        #[graphql(desc = "Preconditions.")] conditions: Option<PreconditionsInput>,
     ) -> Result<ChangeOutcome> {
         let user = parse_value("user", &user, UserId::try_new)?;
         dispatch_company_command(ctx, conditions, |stamp| CompanyCommand::ChangeRole { user, role: role.into(), stamp })
             .await
     }
 
-    /// Let somebody no longer belong to your company; admins may.
+    /// Removes a member from your company. Requires the role `ADMIN`.
     async fn remove_company_member(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Who.")] user: String,
-        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+        #[graphql(desc = "The member's user id.")] user: String,
+        #[graphql(desc = "Preconditions.")] conditions: Option<PreconditionsInput>,
     ) -> Result<ChangeOutcome> {
         let user = parse_value("user", &user, UserId::try_new)?;
         dispatch_company_command(ctx, conditions, |stamp| CompanyCommand::RemoveMember { user, stamp }).await
     }
 
-    /// Let your company no longer use the platform, for good; admins may.
+    /// Closes your company permanently. Requires the role `ADMIN`.
     async fn close_company(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Why, at most 2,000 characters.")] reason: String,
-        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+        #[graphql(desc = "Reason, at most 2,000 characters.")] reason: String,
+        #[graphql(desc = "Preconditions.")] conditions: Option<PreconditionsInput>,
     ) -> Result<ChangeOutcome> {
         let reason = parse_value("reason", &reason, ClosingReason::try_new)?;
         dispatch_company_command(ctx, conditions, |stamp| CompanyCommand::Close { reason, stamp }).await
     }
 }
 
-/// Changes the caller's company; what it says about roles and keys counts at once.
+/// Sends a command to the caller's company, and invalidates the cached roles and keys so that the change applies at
+/// once.
 pub(super) async fn dispatch_company_command(
     ctx: &Context<'_>,
     conditions: Option<PreconditionsInput>,

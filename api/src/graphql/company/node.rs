@@ -1,37 +1,37 @@
-//! What a frontend sees of a company and of those who act for it.
+//! The company, its members and API keys as clients see them.
 
 use async_graphql::{Enum, SimpleObject};
 use chrono::{DateTime, Utc};
 use domain::company::{self as record, RegisteredCompany};
 use projections::tenant_views::StoredAggregate;
 
-/// What somebody may do for a company.
+/// Role of a member in a company.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(name = "Role", remote = "record::Role")]
 pub(super) enum RoleEnum {
-    /// Reads.
+    /// May read.
     Viewer,
-    /// Writes: proposals, resources, documents.
+    /// May also write proposals, resources and documents.
     Contributor,
-    /// Decides: approves and submits proposals, deletes what others made.
+    /// May also approve and submit proposals and delete what others created.
     Manager,
-    /// Runs the company: profile, members, keys.
+    /// May also manage the company's profile, members and keys.
     Admin,
-    /// A machine, by an API key; no person can have it.
+    /// A machine with an API key; not assignable to a person.
     Service,
 }
 
-/// What an API key lets a machine do.
+/// Scope of an API key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(name = "Scope", remote = "record::Scope")]
 pub(super) enum ScopeEnum {
-    /// Ask.
+    /// Read.
     Read,
-    /// Give commands, as a contributor may.
+    /// Send commands, with the rights of a contributor.
     Write,
-    /// Tell of views and clicks.
+    /// Send views and clicks.
     Ingest,
-    /// Take and finish tasks.
+    /// Take and complete tasks.
     Tasks,
 }
 
@@ -39,57 +39,57 @@ pub(super) enum ScopeEnum {
 #[derive(SimpleObject)]
 #[graphql(name = "Company")]
 pub(super) struct CompanyNode {
-    /// The short name by which tokens, keys and headers name it.
+    /// Short name, as used in tokens, keys and headers.
     tenant: String,
-    /// How many changes are on record; grows with each.
+    /// Version: the number of recorded changes.
     version: u64,
-    /// What it is called.
+    /// Name.
     name: String,
-    /// What it can do, in its own words.
+    /// Capabilities in the company's own words.
     capabilities: Option<String>,
-    /// The industries it is in, by NAICS codes.
+    /// NAICS codes of its industries.
     naics: Vec<String>,
-    /// The set-asides it is eligible for, by their codes.
+    /// Codes of the set-asides it is eligible for.
     set_asides: Vec<String>,
-    /// The Unique Entity ID by which SAM.gov knows it.
+    /// Unique Entity ID in SAM.gov.
     uei: Option<String>,
-    /// Its CAGE code.
+    /// CAGE code.
     cage: Option<String>,
-    /// Who belongs to it, in the order of their names.
+    /// Members, ordered by user id.
     members: Vec<MemberNode>,
-    /// The keys of its machines that were not revoked; admins see them.
+    /// API keys that are not revoked; empty unless the caller is an admin.
     api_keys: Vec<ApiKeyNode>,
 }
 
-/// Somebody who belongs to a company.
+/// A member of a company.
 #[derive(SimpleObject)]
 #[graphql(name = "Member")]
 struct MemberNode {
-    /// Who, as the identity provider names them.
+    /// User id as the identity provider states it.
     user: String,
-    /// What they may do.
+    /// Role.
     role: RoleEnum,
 }
 
-/// A key by which a machine acts for a company; its secret was shown once.
+/// An API key with which a machine acts for a company. Its secret is shown only when it is issued.
 #[derive(SimpleObject)]
 #[graphql(name = "ApiKey")]
 struct ApiKeyNode {
-    /// Its id.
+    /// Id.
     id: String,
-    /// What people call it.
+    /// Name.
     name: String,
-    /// What it lets a machine do.
+    /// Scopes.
     scopes: Vec<ScopeEnum>,
-    /// Until when it counts; for ever where nothing is said.
+    /// Expiry; null if unlimited.
     expires_at: Option<DateTime<Utc>>,
 }
 
 impl CompanyNode {
-    /// The view of a company that is registered; keys only for those who run it.
-    pub(super) fn from_stored(tenant: &str, kept: &StoredAggregate<record::Company>, runs_it: bool) -> Option<Self> {
-        let roster = kept.state.as_registered()?;
-        let profile = roster.profile();
+    /// The node of a company; `None` if it is not registered. API keys are included only for admins.
+    pub(super) fn from_stored(tenant: &str, stored: &StoredAggregate<record::Company>, is_admin: bool) -> Option<Self> {
+        let registered = stored.state.as_registered()?;
+        let profile = registered.profile();
         let key = |key: &record::ApiKey| ApiKeyNode {
             id: key.key_id.to_string(),
             name: key.name.to_string(),
@@ -98,19 +98,19 @@ impl CompanyNode {
         };
         Some(Self {
             tenant: tenant.to_owned(),
-            version: kept.version,
+            version: stored.version,
             name: profile.name.to_string(),
             capabilities: profile.capabilities.as_ref().map(ToString::to_string),
             naics: profile.naics.iter().map(ToString::to_string).collect(),
             set_asides: profile.set_asides.iter().map(ToString::to_string).collect(),
             uei: profile.uei.as_ref().map(|uei| uei.as_str().to_owned()),
             cage: profile.cage.as_ref().map(|cage| cage.as_str().to_owned()),
-            members: list_members(roster),
-            api_keys: if runs_it { roster.keys().map(key).collect() } else { vec![] },
+            members: list_members(registered),
+            api_keys: if is_admin { registered.keys().map(key).collect() } else { vec![] },
         })
     }
 }
 
-fn list_members(roster: &RegisteredCompany) -> Vec<MemberNode> {
-    roster.members().map(|(user, role)| MemberNode { user: user.to_string(), role: role.into() }).collect()
+fn list_members(registered: &RegisteredCompany) -> Vec<MemberNode> {
+    registered.members().map(|(user, role)| MemberNode { user: user.to_string(), role: role.into() }).collect()
 }

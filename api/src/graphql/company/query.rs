@@ -1,4 +1,4 @@
-//! Reading about companies, and about oneself.
+//! Queries of the caller's company and of the caller.
 
 use async_graphql::{Context, Object, Result, SimpleObject};
 use chrono::{DateTime, Utc};
@@ -11,33 +11,33 @@ use crate::graphql::{
     error, read_models,
 };
 
-/// The company, and who asks.
+/// Queries of the caller's company and of the caller.
 #[derive(Default)]
 pub(in crate::graphql) struct CompanyQuery;
 
-#[expect(clippy::unused_async, reason = "fields of GraphQL are answered by async functions")]
+#[expect(clippy::unused_async, reason = "GraphQL resolvers have to be async functions")]
 #[Object]
 impl CompanyQuery {
     /// Your company; null before it is registered.
     async fn company(&self, ctx: &Context<'_>) -> Result<Option<CompanyNode>> {
         let tenant = reading_tenant(ctx)?;
         let found = read_models::from_context(ctx)?.tenant_views().await?.get::<record::Company>(tenant, "").await;
-        let runs_it = request_identity(ctx)?.sender.authority.permits(RequiredAuthority::AtLeast(record::Role::Admin));
+        let is_admin = request_identity(ctx)?.sender.authority.permits(RequiredAuthority::AtLeast(record::Role::Admin));
         let found = found.map_err(|error| error::query_error(&error))?;
-        Ok(found.and_then(|kept| CompanyNode::from_stored(tenant.as_str(), &kept, runs_it)))
+        Ok(found.and_then(|stored| CompanyNode::from_stored(tenant.as_str(), &stored, is_admin)))
     }
 
-    /// Who you are and what you may, as the service sees it; null for who shows nothing.
+    /// The authenticated caller and its permissions; null for anonymous requests.
     async fn me(&self, ctx: &Context<'_>) -> Result<Option<CurrentPrincipal>> {
         let identity = request_identity(ctx)?;
         let (mut role, mut scopes) = (None, vec![]);
         match &identity.sender.authority {
             CallerAuthority::Anonymous => return Ok(None),
             CallerAuthority::WithoutCompany | CallerAuthority::System => {}
-            CallerAuthority::Member(own) => role = Some(RoleEnum::from(*own)),
-            CallerAuthority::Machine(own) => {
+            CallerAuthority::Member(granted) => role = Some(RoleEnum::from(*granted)),
+            CallerAuthority::Machine(granted) => {
                 role = Some(RoleEnum::Service);
-                scopes = own.iter().map(ScopeEnum::from).collect();
+                scopes = granted.iter().map(ScopeEnum::from).collect();
             }
         }
         let tenant = identity.tenant();
@@ -52,20 +52,20 @@ impl CompanyQuery {
     }
 }
 
-/// Somebody who asks.
+/// The authenticated caller.
 #[derive(SimpleObject)]
 #[graphql(name = "Me")]
 struct CurrentPrincipal {
-    /// Who it is.
+    /// User id; `key:<id>` for an API key.
     user: String,
-    /// The company that they act for.
+    /// Company that the caller acts for.
     tenant: Option<String>,
-    /// What they may do for it; null for who does not belong to it.
+    /// Role in that company; null for a caller that is not a member.
     role: Option<RoleEnum>,
-    /// What a machine's key lets it do.
+    /// Scopes of the API key; empty for a person.
     scopes: Vec<ScopeEnum>,
-    /// Whether they operate the service.
+    /// Whether the caller is an operator of the service.
     operator: bool,
-    /// Until when what they showed counts.
+    /// When the credentials expire.
     expires_at: Option<DateTime<Utc>>,
 }

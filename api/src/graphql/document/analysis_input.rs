@@ -1,4 +1,4 @@
-//! What workers say of a document.
+//! Inputs with which workers report the results of processing a document.
 
 use async_graphql::{Enum, InputObject, Result};
 use chrono::{DateTime, Utc};
@@ -10,35 +10,35 @@ use crate::graphql::{
     input_validation::{parse_optional, parse_value, validate_optional_time},
 };
 
-/// A stage of reading a document.
+/// A stage of processing a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(name = "DocumentStage", remote = "record::ProcessingStage")]
 pub(super) enum DocumentStageEnum {
-    /// The text is read.
+    /// Extracting the text.
     Text,
-    /// What the text asks for is found.
+    /// Finding the requirements.
     Requirements,
-    /// The document is summed up.
+    /// Summarizing the document.
     Analysis,
 }
 
-/// Something that a document asks for.
+/// A requirement stated in a document.
 #[derive(InputObject)]
 pub(super) struct RequirementInput {
-    /// The number that it has in the document, at most 50 characters.
+    /// Its number in the document, at most 50 characters.
     number: Option<String>,
-    /// What kind of requirement it is.
+    /// Kind of requirement.
     kind: RequirementKindEnum,
-    /// What it says, at most 2,000 characters.
+    /// Text, at most 2,000 characters.
     text: String,
-    /// The page that it is on, from 1.
+    /// Page number, from 1.
     page: Option<u32>,
-    /// By when it has to be met.
+    /// When it is due.
     due: Option<DateTime<Utc>>,
 }
 
 impl RequirementInput {
-    /// The same, if the domain takes it.
+    /// Converts and validates the input.
     pub(super) fn into_requirement(self) -> Result<record::DocumentRequirement> {
         Ok(record::DocumentRequirement {
             number: parse_optional("requirements.number", self.number, record::RequirementNumber::try_new)?,
@@ -50,22 +50,22 @@ impl RequirementInput {
     }
 }
 
-/// What a document comes to.
+/// Analysis of a document.
 #[derive(InputObject)]
 pub(super) struct DocumentAnalysisInput {
-    /// In a few words, at most 20,000 characters.
+    /// Summary, at most 20,000 characters.
     summary: String,
-    /// How well it fits the company, 0 to 100.
+    /// How well the document fits the company, 0 to 100.
     fit_score: Option<u32>,
-    /// What may go wrong; at most 50, of at most 1,000 characters each.
+    /// Risks, at most 50 of at most 1,000 characters each.
     #[graphql(default)]
     risks: Vec<String>,
-    /// The model that summed it up, at most 100 characters.
+    /// Name of the model that made the analysis, at most 100 characters.
     model: String,
 }
 
 impl DocumentAnalysisInput {
-    /// The same, if the domain takes it.
+    /// Converts and validates the input.
     pub(super) fn into_analysis(self) -> Result<record::AnalysisReport> {
         let risk = |risk: &String| parse_value("analysis.risks", risk, record::RiskText::try_new);
         let risks: Vec<_> = self.risks.iter().map(risk).collect::<Result<_>>()?;

@@ -1,4 +1,4 @@
-//! Changing documents.
+//! Mutations of documents.
 
 use async_graphql::{Context, Object, Result};
 use domain::document::{Document, DocumentCommand, FailureReason, RequirementList};
@@ -16,18 +16,18 @@ use crate::{
     object_store::ObjectOwner,
 };
 
-/// Changes documents.
+/// Mutations of documents.
 #[derive(Default)]
 pub(in crate::graphql) struct DocumentMutation;
 
 #[Object]
 impl DocumentMutation {
-    /// Do away with a document for good; managers may.
+    /// Deletes a document permanently. Requires at least the role `MANAGER`.
     async fn delete_document(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which one.")] id: Uuid,
-        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+        #[graphql(desc = "The document's id.")] id: Uuid,
+        #[graphql(desc = "Preconditions.")] conditions: Option<PreconditionsInput>,
     ) -> Result<ChangeOutcome> {
         let conditions = precondition::parse_preconditions(ctx, conditions)?;
         let outcome =
@@ -39,14 +39,16 @@ impl DocumentMutation {
         Ok(outcome)
     }
 
-    /// Record what a document asks for, once its text is on record (`PUT /api/v1/documents/{id}/text`); machines with the
-    /// scope `tasks` may.
+    /// Records a document's requirements, after its text was recorded (`PUT /api/v1/documents/{id}/text`). Requires an
+    /// API key with the scope `TASKS`.
     async fn record_document_requirements(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The document.")] id: Uuid,
-        #[graphql(desc = "All that it asks for, in its order; at most 2,000.")] requirements: Vec<RequirementInput>,
-        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+        #[graphql(desc = "The document's id.")] id: Uuid,
+        #[graphql(desc = "All requirements, in the document's order, at most 2,000.")] requirements: Vec<
+            RequirementInput,
+        >,
+        #[graphql(desc = "Preconditions.")] conditions: Option<PreconditionsInput>,
     ) -> Result<ChangeOutcome> {
         let conditions = precondition::parse_preconditions(ctx, conditions)?;
         let checked: Vec<_> =
@@ -57,14 +59,14 @@ impl DocumentMutation {
         dispatch_command::<Document>(ctx, id, &conditions, record).await
     }
 
-    /// Record what a document comes to, once what it asks for is on record; again where a better model says it better.
-    /// Machines with the scope `tasks` may.
+    /// Records a document's analysis, after its requirements were recorded. May be repeated, for example with a better
+    /// model. Requires an API key with the scope `TASKS`.
     async fn record_document_analysis(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The document.")] id: Uuid,
-        #[graphql(desc = "What it comes to.")] analysis: DocumentAnalysisInput,
-        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+        #[graphql(desc = "The document's id.")] id: Uuid,
+        #[graphql(desc = "The analysis.")] analysis: DocumentAnalysisInput,
+        #[graphql(desc = "Preconditions.")] conditions: Option<PreconditionsInput>,
     ) -> Result<ChangeOutcome> {
         let conditions = precondition::parse_preconditions(ctx, conditions)?;
         let analysis = analysis.into_analysis()?;
@@ -72,14 +74,15 @@ impl DocumentMutation {
             .await
     }
 
-    /// Record that the next stage of reading a document failed; it may succeed later. Machines with the scope `tasks` may.
+    /// Records that the next processing stage of a document failed; it may succeed later. Requires an API key with the
+    /// scope `TASKS`.
     async fn record_document_failure(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The document.")] id: Uuid,
-        #[graphql(desc = "Which stage.")] stage: DocumentStageEnum,
-        #[graphql(desc = "Why, at most 2,000 characters.")] reason: String,
-        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+        #[graphql(desc = "The document's id.")] id: Uuid,
+        #[graphql(desc = "The stage that failed.")] stage: DocumentStageEnum,
+        #[graphql(desc = "Reason, at most 2,000 characters.")] reason: String,
+        #[graphql(desc = "Preconditions.")] conditions: Option<PreconditionsInput>,
     ) -> Result<ChangeOutcome> {
         let conditions = precondition::parse_preconditions(ctx, conditions)?;
         let (stage, reason) = (stage.into(), parse_value("reason", &reason, FailureReason::try_new)?);

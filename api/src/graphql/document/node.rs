@@ -1,112 +1,112 @@
-//! What a frontend sees of a document.
+//! The document as clients see it.
 
 use async_graphql::{Enum, SimpleObject};
 use chrono::{DateTime, Utc};
 use domain::document as record;
 use projections::tenant_views::StoredAggregate;
 
-/// How far a document is.
+/// Processing status of a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(name = "DocumentStatus", remote = "record::DocumentStatus")]
 pub(super) enum DocumentStatusEnum {
-    /// Nothing of it was read yet.
+    /// Uploaded, not processed yet.
     Uploaded,
-    /// Its text was read.
+    /// The text is extracted.
     Extracted,
-    /// What it asks for was found.
+    /// The requirements are found.
     Understood,
-    /// It was summed up.
+    /// The analysis is recorded.
     Analysed,
-    /// A stage failed, and has not succeeded since.
+    /// A stage failed and has not succeeded since.
     Failed,
 }
 
-/// What kind of requirement it is.
+/// Kind of requirement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(name = "RequirementKind", remote = "record::RequirementKind")]
 pub(super) enum RequirementKindEnum {
-    /// Something that has to be done.
+    /// Something to do.
     Obligation,
-    /// Something that has to be done by then.
+    /// Something to do by a date.
     Deadline,
-    /// Something that has to be delivered.
+    /// Something to deliver.
     Deliverable,
-    /// Something that is looked at when proposals are compared.
+    /// A criterion by which proposals are evaluated.
     Evaluation,
-    /// Something that has to be certified.
+    /// A certification to hold.
     Certification,
 }
 
-/// A file that somebody uploaded, and what was read from it.
+/// An uploaded file and the results of processing it.
 #[derive(SimpleObject)]
 #[graphql(name = "Document")]
 pub(super) struct DocumentNode {
-    /// Its id.
+    /// Id.
     id: String,
-    /// How many changes are on record; grows with each.
+    /// Version: the number of recorded changes.
     version: u64,
-    /// How far it is.
+    /// Processing status.
     status: DocumentStatusEnum,
-    /// What the file was called.
+    /// File name.
     file_name: String,
-    /// What kind of file it is, e.g. `application/pdf`.
+    /// Media type, e.g. `application/pdf`.
     media_type: String,
-    /// How long it is, in bytes.
+    /// Size in bytes.
     bytes: u64,
-    /// Its SHA-256.
+    /// SHA-256 digest of the file, in hexadecimal.
     sha256: String,
-    /// The opportunity that it belongs to.
+    /// Id of the opportunity that the document belongs to.
     opportunity_id: Option<String>,
-    /// How many pages its text has, once it was read.
+    /// Number of pages; null until the text is extracted.
     pages: Option<u32>,
-    /// What it asks for, once that was found.
+    /// Requirements; null until they are found.
     requirements: Option<Vec<RequirementNode>>,
-    /// What it comes to, once that was summed up.
+    /// Analysis; null until it is recorded.
     analysis: Option<DocumentAnalysisNode>,
-    /// Why the last stage failed.
+    /// Why the last stage failed; null if it did not.
     failure: Option<String>,
     /// When it was uploaded.
     created_at: DateTime<Utc>,
     /// Who uploaded it.
     created_by: String,
-    /// When it was changed last.
+    /// When it was last changed.
     updated_at: DateTime<Utc>,
 }
 
-/// Something that a document asks for.
+/// A requirement stated in a document.
 #[derive(SimpleObject)]
 #[graphql(name = "Requirement")]
 struct RequirementNode {
-    /// The number that it has in the document.
+    /// Its number in the document.
     number: Option<String>,
-    /// What kind of requirement it is.
+    /// Kind of requirement.
     kind: RequirementKindEnum,
-    /// What it says.
+    /// Text.
     text: String,
-    /// The page that it is on.
+    /// Page number, from 1.
     page: Option<u32>,
-    /// By when it has to be met.
+    /// When it is due.
     due: Option<DateTime<Utc>>,
 }
 
-/// What a document comes to.
+/// Analysis of a document.
 #[derive(SimpleObject)]
 #[graphql(name = "DocumentAnalysis")]
 struct DocumentAnalysisNode {
-    /// In a few words.
+    /// Summary.
     summary: String,
-    /// How well it fits the company, 0 to 100.
+    /// How well the document fits the company, 0 to 100.
     fit_score: Option<i32>,
-    /// What may go wrong.
+    /// Risks.
     risks: Vec<String>,
-    /// The model that summed it up.
+    /// Name of the model that made the analysis.
     model: String,
 }
 
 impl DocumentNode {
-    /// The view of a document that is there.
-    pub(super) fn from_stored(id: String, kept: StoredAggregate<record::Document>) -> Option<Self> {
-        let reading = kept.state.as_uploaded()?.clone();
+    /// The node of a document; `None` if it was never uploaded or is deleted.
+    pub(super) fn from_stored(id: String, stored: StoredAggregate<record::Document>) -> Option<Self> {
+        let uploaded = stored.state.as_uploaded()?.clone();
         let requirement = |requirement: &record::DocumentRequirement| RequirementNode {
             number: requirement.number.as_ref().map(ToString::to_string),
             kind: requirement.kind.into(),
@@ -122,20 +122,20 @@ impl DocumentNode {
         };
         Some(Self {
             id,
-            version: kept.version,
-            status: reading.status().into(),
-            file_name: reading.upload.file_name.to_string(),
-            media_type: reading.upload.media_type.to_string(),
-            bytes: reading.upload.bytes,
-            sha256: reading.upload.sha256.as_str().to_owned(),
-            opportunity_id: reading.upload.opportunity_id.as_ref().map(ToString::to_string),
-            pages: reading.text.as_ref().map(|text| text.pages),
-            requirements: reading.requirements.as_ref().map(|found| found.iter().map(requirement).collect()),
-            analysis: reading.analysis.map(analysis),
-            failure: reading.failure.map(|failure| failure.reason.to_string()),
-            created_at: kept.created_at,
-            created_by: kept.created_by,
-            updated_at: kept.updated_at,
+            version: stored.version,
+            status: uploaded.status().into(),
+            file_name: uploaded.upload.file_name.to_string(),
+            media_type: uploaded.upload.media_type.to_string(),
+            bytes: uploaded.upload.bytes,
+            sha256: uploaded.upload.sha256.as_str().to_owned(),
+            opportunity_id: uploaded.upload.opportunity_id.as_ref().map(ToString::to_string),
+            pages: uploaded.text.as_ref().map(|text| text.pages),
+            requirements: uploaded.requirements.as_ref().map(|found| found.iter().map(requirement).collect()),
+            analysis: uploaded.analysis.map(analysis),
+            failure: uploaded.failure.map(|failure| failure.reason.to_string()),
+            created_at: stored.created_at,
+            created_by: stored.created_by,
+            updated_at: stored.updated_at,
         })
     }
 }

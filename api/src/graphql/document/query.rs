@@ -1,4 +1,4 @@
-//! Reading documents; from Redis, one read a question.
+//! Queries of documents; one Redis read per query, the log for past states.
 
 use async_graphql::{Context, Object, Result};
 use domain::document as record;
@@ -15,45 +15,44 @@ use crate::graphql::{
     read_models,
 };
 
-/// What a company uploaded.
+/// Queries of documents.
 #[derive(Default)]
 pub(in crate::graphql) struct DocumentQuery;
 
 #[Object]
 impl DocumentQuery {
-    /// A document of your company; null where it has none with that id.
+    /// A document of your company; null if it has none with that id.
     async fn document(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Its id.")] id: Uuid,
-        #[graphql(desc = "As it was then; by default as it is.")] as_of: Option<PastMoment>,
+        #[graphql(desc = "The document's id.")] id: Uuid,
+        #[graphql(desc = "A past state to read; the current one by default.")] as_of: Option<PastMoment>,
     ) -> Result<Option<DocumentNode>> {
         let (tenant, id) = (reading_tenant(ctx)?, id.to_string());
         let found = history::load_as_of(ctx, tenant, &id, as_of).await?;
-        Ok(found.and_then(|kept| DocumentNode::from_stored(id, kept)))
+        Ok(found.and_then(|stored| DocumentNode::from_stored(id, stored)))
     }
 
-    /// What happened to a document of your company, the oldest first; nothing where it has none with that id.
+    /// Recorded changes of a document of your company, oldest first; empty if it has none with that id.
     async fn document_history(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Its id.")] id: Uuid,
-        #[graphql(desc = "How many, 1 to 100; 20 where nothing is said.")] first: Option<i32>,
-        #[graphql(desc = "Continue behind the change with this version.")] after: Option<u64>,
+        #[graphql(desc = "The document's id.")] id: Uuid,
+        #[graphql(desc = "Page size, 1 to 100; 20 by default.")] first: Option<i32>,
+        #[graphql(desc = "Continue after the change with this version.")] after: Option<u64>,
     ) -> Result<AggregateHistory<record::Document>> {
         history::load_history(ctx, reading_tenant(ctx)?, &id.to_string(), first, after).await
     }
 
-    /// The documents of your company, the newest first.
+    /// The documents of your company, newest first.
     async fn documents(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "How many, 1 to 100; 20 where nothing is said.")] first: Option<i32>,
-        #[graphql(desc = "Continue behind the entry with this cursor.")] after: Option<String>,
-        #[graphql(desc = "Only those that are that far.")] status: Option<DocumentStatusEnum>,
-        #[graphql(desc = "Only those of this opportunity; cannot be combined with `status`.")] opportunity_id: Option<
-            String,
-        >,
+        #[graphql(desc = "Page size, 1 to 100; 20 by default.")] first: Option<i32>,
+        #[graphql(desc = "Continue after the entry with this cursor.")] after: Option<String>,
+        #[graphql(desc = "Only documents with this status.")] status: Option<DocumentStatusEnum>,
+        #[graphql(desc = "Only documents of this opportunity; cannot be combined with `status`.")]
+        opportunity_id: Option<String>,
     ) -> Result<NodeConnection<DocumentNode>> {
         let (tenant, first, after) = (
             reading_tenant(ctx)?,
@@ -68,8 +67,8 @@ impl DocumentQuery {
                 return Err(error::invalid_field("opportunityId", "it cannot be combined with status".to_owned()));
             }
         };
-        let workspace = read_models::from_context(ctx)?.tenant_views().await?;
-        let found = workspace
+        let tenant_views = read_models::from_context(ctx)?.tenant_views().await?;
+        let found = tenant_views
             .list_aggregates(tenant, &group, first, after.as_ref())
             .await
             .map_err(|error| error::query_error(&error))?;

@@ -1,4 +1,4 @@
-//! What documents cost, and that finding out does not.
+//! Tests of costs, and that measuring itself is cheap.
 
 use std::{collections::HashSet, fmt::Write as _};
 
@@ -40,7 +40,7 @@ fn entries_searches_commands_and_values_count() {
         ("mutation { amendOpportunity(input: { id: \"a\" }) { consistencyToken consistencyToken } }", 50 + 2 + 2 * 10),
         ("subscription { opportunityDashboard { total } }", 200 + 1),
         ("{ a(ids: [1 2 3]) @include(if: true) }", 10 + 4 + 1),
-        // Each time that it is spread.
+        // A fragment counts at each spread.
         (
             "{ ...F ...F } fragment F on Query { ...G ...G } fragment G on Query { opportunity(id: \"1\") { id } }",
             4 * 12,
@@ -224,12 +224,12 @@ fn the_sizes_of_introspection_are_those_of_the_schema() {
     let types = sdl
         .lines()
         .filter(|line| ["type ", "input ", "enum ", "union ", "scalar "].iter().any(|kind| line.starts_with(kind)));
-    // The specification's own come with it.
+    // The types of the specification are included.
     let types = types.count() + 8 + 5;
     let listed = |name: &str, place| field_price::price_introspection(place, name).0;
     assert!(types <= listed("types", IntrospectionPlace::Entry), "{types} types");
     let mean = fields.len() / types + 1;
-    assert!(mean <= listed("fields", IntrospectionPlace::EveryType), "{mean} fields of a type on the mean");
+    assert!(mean <= listed("fields", IntrospectionPlace::EveryType), "{mean} fields per type on average");
     let owners: HashSet<_> = fields.iter().map(|(of, _, _)| of).collect();
     let most = owners.iter().map(|owner| fields.iter().filter(|(of, _, _)| of == *owner).count()).max().unwrap();
     assert!(most <= listed("fields", IntrospectionPlace::Entry), "{most} fields of a type");

@@ -1,13 +1,13 @@
-//! Tokens of a GraphQL document (specification, section 2.1), one after the other, without recursion.
+//! Lexer of GraphQL documents (specification, section 2.1). Does not recurse.
 
 use async_graphql::Pos;
 
 use super::{DocumentParseError, string_value};
 
-/// Longest name in bytes. Names are compared with every name of a type, so a long one is dear.
+/// Maximum length of a name in bytes. Names are compared with every name of a type, so long ones are expensive.
 const MAX_NAME_BYTES: usize = 256;
 
-/// One token.
+/// A token.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum DocumentToken<'a> {
     /// One of `! $ & ( ) : = @ [ ] { | }`.
@@ -15,9 +15,9 @@ pub(super) enum DocumentToken<'a> {
     /// `...`
     Spread,
     Name(&'a str),
-    /// An integer or a decimal number, as it is written.
+    /// An integer or a decimal number, as written.
     Number(&'a str),
-    /// What a string stands for.
+    /// The value of a string, with escapes decoded.
     String(String),
     End,
 }
@@ -35,7 +35,7 @@ impl std::fmt::Display for DocumentToken<'_> {
     }
 }
 
-/// Reads tokens; remembers where it is.
+/// Reads tokens and tracks the position.
 pub(super) struct DocumentLexer<'a> {
     rest: &'a str,
     pos: Pos,
@@ -46,7 +46,7 @@ impl<'a> DocumentLexer<'a> {
         Self { rest: text, pos: Pos { line: 1, column: 1 } }
     }
 
-    /// The next token and where it begins.
+    /// The next token and the position where it begins.
     pub(super) fn next_token(&mut self) -> Result<(DocumentToken<'a>, Pos), DocumentParseError> {
         self.skip_ignored();
         let begin = self.pos;
@@ -74,7 +74,7 @@ impl<'a> DocumentLexer<'a> {
         Ok((token, begin))
     }
 
-    /// Spaces, commas, line ends, byte order marks and comments.
+    /// Skips spaces, commas, line ends, byte order marks and comments.
     fn skip_ignored(&mut self) {
         while let Some(first) = self.rest.chars().next() {
             match first {
@@ -90,7 +90,7 @@ impl<'a> DocumentLexer<'a> {
         }
     }
 
-    /// Takes that many bytes, none of which ends a line.
+    /// Consumes that many bytes; none of them may end a line.
     fn take_bytes(&mut self, bytes: usize) -> &'a str {
         let (taken, rest) = self.rest.split_at(bytes);
         self.pos.column += taken.bytes().filter(|byte| byte & 0xC0 != 0x80).count();
@@ -117,7 +117,7 @@ impl<'a> DocumentLexer<'a> {
             end += 1 + sign + exponent;
         }
         if !is_right || text[end..].starts_with(|next: char| next == '.' || next == '_' || next.is_ascii_alphabetic()) {
-            return Err(DocumentParseError::syntax("this is no number".to_owned(), begin));
+            return Err(DocumentParseError::syntax("invalid number".to_owned(), begin));
         }
         Ok(self.take_bytes(end))
     }
@@ -133,7 +133,7 @@ impl<'a> DocumentLexer<'a> {
                 Some(b'"') => break,
                 Some(b'\\') => end += 2,
                 Some(b'\n' | b'\r') | None => {
-                    return Err(DocumentParseError::syntax("this string does not end".to_owned(), begin));
+                    return Err(DocumentParseError::syntax("unterminated string".to_owned(), begin));
                 }
                 Some(_) => end += 1,
             }
@@ -146,7 +146,7 @@ impl<'a> DocumentLexer<'a> {
         let mut from = 0;
         let end = loop {
             let Some(found) = block[from..].find("\"\"\"") else {
-                return Err(DocumentParseError::syntax("this block string does not end".to_owned(), begin));
+                return Err(DocumentParseError::syntax("unterminated block string".to_owned(), begin));
             };
             let end = from + found;
             if !block[..end].ends_with('\\') {
@@ -170,7 +170,7 @@ fn is_name_byte(byte: u8) -> bool {
     byte == b'_' || byte.is_ascii_alphanumeric()
 }
 
-/// How many bytes at the beginning are such.
+/// Length of the longest prefix whose bytes all satisfy `is_such`.
 fn prefix_length(text: &str, is_such: impl Fn(u8) -> bool) -> usize {
     text.bytes().position(|byte| !is_such(byte)).unwrap_or(text.len())
 }

@@ -1,16 +1,16 @@
-//! What strings in a document stand for (specification, section 2.9.4).
+//! Decoding of string literals (specification, section 2.9.4).
 
-/// The value of a quoted string, without its quotes.
+/// The value of a quoted string, given without its quotes.
 ///
 /// # Errors
-/// What is wrong with an escape sequence.
+/// A description of the first invalid escape sequence.
 pub(super) fn decode_quoted_string(content: &str) -> Result<String, String> {
     let mut value = String::with_capacity(content.len());
     let mut rest = content;
     while let Some(escape) = rest.find('\\') {
         value.push_str(&rest[..escape]);
         rest = &rest[escape + 1..];
-        let Some(kind) = rest.chars().next() else { return Err("an escape sequence is cut off".to_owned()) };
+        let Some(kind) = rest.chars().next() else { return Err("incomplete escape sequence".to_owned()) };
         rest = &rest[kind.len_utf8()..];
         value.push(match kind {
             '"' | '\\' | '/' => kind,
@@ -21,20 +21,20 @@ pub(super) fn decode_quoted_string(content: &str) -> Result<String, String> {
             't' => '\t',
             'u' => {
                 let (character, after) = decode_unicode_escape(rest).ok_or_else(|| {
-                    "a Unicode escape has to be \\uXXXX, a pair of surrogates of that form, or \\u{X} up to \\u{10FFFF}"
+                    "a Unicode escape must be \\uXXXX, a pair of surrogates of that form, or \\u{X} up to \\u{10FFFF}"
                         .to_owned()
                 })?;
                 rest = after;
                 character
             }
-            other => return Err(format!("there is no escape sequence \\{other}")),
+            other => return Err(format!("unknown escape sequence \\{other}")),
         });
     }
     value.push_str(rest);
     Ok(value)
 }
 
-/// The character that stands behind `\u`, and what follows it.
+/// Decodes the Unicode escape after `\u`; returns the character and the rest of the text.
 fn decode_unicode_escape(text: &str) -> Option<(char, &str)> {
     if let Some(braced) = text.strip_prefix('{') {
         let (digits, rest) = braced.split_once('}')?;
@@ -56,18 +56,18 @@ fn decode_unicode_escape(text: &str) -> Option<(char, &str)> {
 }
 
 fn parse_hexadecimal(digits: &str) -> Option<u32> {
-    // `from_str_radix` takes a sign, too.
+    // `from_str_radix` also accepts a sign.
     let is_plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     if is_plain { u32::from_str_radix(digits, 16).ok() } else { None }
 }
 
-/// The lines of a text, whatever ends them.
+/// The lines of a text, separated by LF, CR or CRLF.
 pub(super) fn split_lines(text: &str) -> Vec<&str> {
     text.split("\r\n").flat_map(|part| part.split(['\n', '\r'])).collect()
 }
 
-/// The value of a block string, without its quotes: what all lines but the first are indented by is no part of it, nor are
-/// blank lines at its ends.
+/// The value of a block string, given without its quotes: removes the common indentation of all lines but the first,
+/// and blank lines at the start and the end.
 pub(super) fn decode_block_string(content: &str) -> String {
     let lines = split_lines(content);
     let is_blank = |line: &str| line.bytes().all(|byte| byte == b' ' || byte == b'\t');
@@ -99,7 +99,7 @@ mod tests {
         {
             assert!(decode_quoted_string(content).is_err(), "{content}");
         }
-        assert!(decode_quoted_string(r"\u{FFFFFFFFFFFFFFFFFF}").is_err(), "no number of ours is that long");
+        assert!(decode_quoted_string(r"\u{FFFFFFFFFFFFFFFFFF}").is_err(), "the number would overflow");
     }
 
     #[test]

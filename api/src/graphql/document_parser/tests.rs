@@ -1,4 +1,4 @@
-//! Documents as they are read, beside what the library's own parser makes of them.
+//! Tests of the parser, with the library's own parser as reference.
 
 use super::*;
 
@@ -54,19 +54,19 @@ fn what_is_no_document_is_refused_where_it_is_wrong() {
         ("{ a } }", "expected an operation or a fragment", 1, 7),
         ("{ a(b: $) }", "expected a name", 1, 9),
         ("{ a() }", "expected a name", 1, 5),
-        ("{ a }\n{ b }", "has to be the only one", 2, 1),
+        ("{ a }\n{ b }", "must be the only one", 2, 1),
         ("query A { a } query A { b }", "defined twice", 1, 21),
         ("{ a } fragment F on T { a } fragment F on T { a }", "defined twice", 1, 38),
-        ("{ a(b: 01) }", "no number", 1, 8),
-        ("{ a(b: 1x) }", "no number", 1, 8),
-        ("{ a(b: 1.) }", "no number", 1, 8),
-        ("{ a(b: -) }", "no number", 1, 8),
-        ("{ a(b: 1e) }", "no number", 1, 8),
+        ("{ a(b: 01) }", "invalid number", 1, 8),
+        ("{ a(b: 1x) }", "invalid number", 1, 8),
+        ("{ a(b: 1.) }", "invalid number", 1, 8),
+        ("{ a(b: -) }", "invalid number", 1, 8),
+        ("{ a(b: 1e) }", "invalid number", 1, 8),
         ("{ a(b: 1e999) }", "too large", 1, 8),
-        ("{ a(b: \"é\n\") }", "does not end", 1, 8),
-        ("{ a(b: \"\\", "does not end", 1, 8),
+        ("{ a(b: \"é\n\") }", "unterminated", 1, 8),
+        ("{ a(b: \"\\", "unterminated", 1, 8),
         ("{ é(b: \"\"\"x) }", "unexpected character", 1, 3),
-        ("{ a(b: \"\"\"\n é \\\"\"\" ) }", "does not end", 1, 8),
+        ("{ a(b: \"\"\"\n é \\\"\"\" ) }", "unterminated", 1, 8),
         ("{ a(b: \"\"\"\n é \"\"\" ; }", "unexpected character", 2, 8),
         ("{ a .. }", "unexpected character", 1, 5),
         ("query($a: Int = $b) { a }", "cannot hold a variable", 1, 17),
@@ -96,10 +96,7 @@ fn whatever_nests_is_refused_before_it_is_gone_into() {
     }
     assert!(parse_error(&format!("{{ {} }}", "x".repeat(300))).contains("longer than 256"));
     let widest = |depth: usize| format!("{{ a(b: {}1{}) }}", "[".repeat(depth), "]".repeat(depth));
-    assert!(parse_document(&widest(MAX_NESTING - 1)).is_ok(), "the selection set is a level, too");
+    assert!(parse_document(&widest(MAX_NESTING - 1)).is_ok(), "the selection set is a level as well");
     assert!(parse_document(&widest(MAX_NESTING)).is_err());
-    assert!(
-        parse_document(&format!("{{ {} }}", "a(b: [[1]]) ".repeat(1_000))).is_ok(),
-        "what stands side by side does not nest"
-    );
+    assert!(parse_document(&format!("{{ {} }}", "a(b: [[1]]) ".repeat(1_000))).is_ok(), "siblings do not nest");
 }

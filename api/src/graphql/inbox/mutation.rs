@@ -1,4 +1,4 @@
-//! Seeing to one's own notifications.
+//! Mutations of the caller's inbox.
 
 use async_graphql::{Context, Object, Result};
 use domain::{
@@ -13,46 +13,46 @@ use crate::graphql::{
     precondition::{self, PreconditionsInput},
 };
 
-/// Changes one's own inbox.
+/// Mutations of the caller's inbox.
 #[derive(Default)]
 pub(in crate::graphql) struct NotificationMutation;
 
 #[Object]
 impl NotificationMutation {
-    /// Let some count as read; those that are gone are passed over.
+    /// Marks notifications as read; ids of notifications that no longer exist are ignored.
     async fn mark_notifications_read(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which ones, at most 100.")] ids: Vec<Uuid>,
-        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+        #[graphql(desc = "Ids of the notifications, at most 100.")] ids: Vec<Uuid>,
+        #[graphql(desc = "Preconditions.")] conditions: Option<PreconditionsInput>,
     ) -> Result<ChangeOutcome> {
         let notification_ids = NotificationIds::try_new(ids.into_iter().map(NotificationId::new));
         let notification_ids = notification_ids.map_err(|reason| error::invalid_value("ids", &reason))?;
         dispatch_inbox_command(ctx, conditions, |stamp| InboxCommand::MarkRead { notification_ids, stamp }).await
     }
 
-    /// Let all count as read.
+    /// Marks all notifications as read.
     async fn mark_all_notifications_read(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+        #[graphql(desc = "Preconditions.")] conditions: Option<PreconditionsInput>,
     ) -> Result<ChangeOutcome> {
         dispatch_inbox_command(ctx, conditions, |stamp| InboxCommand::MarkAllRead { stamp }).await
     }
 
-    /// Let go of one, read or not.
+    /// Dismisses a notification, read or unread.
     async fn dismiss_notification(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which one.")] id: Uuid,
-        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+        #[graphql(desc = "The notification's id.")] id: Uuid,
+        #[graphql(desc = "Preconditions.")] conditions: Option<PreconditionsInput>,
     ) -> Result<ChangeOutcome> {
         let notification_id = NotificationId::new(id);
         dispatch_inbox_command(ctx, conditions, |stamp| InboxCommand::Dismiss { notification_id, stamp }).await
     }
 }
 
-/// Changes the caller's own inbox, and no other.
+/// Sends a command to the caller's own inbox, never to another user's.
 async fn dispatch_inbox_command(
     ctx: &Context<'_>,
     conditions: Option<PreconditionsInput>,

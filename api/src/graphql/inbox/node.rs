@@ -1,46 +1,46 @@
-//! What a frontend sees of a notification.
+//! The notification as clients see it.
 
 use async_graphql::{Enum, SimpleObject};
 use chrono::{DateTime, Utc};
 use domain::inbox as record;
 
-/// What a notification is about.
+/// Kind of a notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(name = "NotificationKind", remote = "record::NotificationKind")]
 pub(super) enum NotificationKindEnum {
-    /// An opportunity is there that fits.
+    /// A new opportunity matches.
     OpportunityMatched,
-    /// An opportunity that you follow is another one now.
+    /// An opportunity that you follow changed.
     OpportunityChanged,
-    /// A document was read.
+    /// A document was analyzed.
     DocumentAnalysed,
-    /// A proposal is another one now.
+    /// A proposal changed.
     ProposalChanged,
-    /// A proposal was written by the machine.
+    /// A proposal was generated.
     ProposalGenerated,
-    /// A task came to its end.
+    /// A task ended.
     TaskFinished,
-    /// The platform itself has something to say.
+    /// A message from the platform.
     System,
 }
 
-/// What a user is told.
+/// A notification to a user.
 #[derive(SimpleObject)]
 #[graphql(name = "Notification")]
 pub(super) struct NotificationNode {
-    /// Its id.
+    /// Id.
     id: String,
-    /// What it is about.
+    /// Kind.
     kind: NotificationKindEnum,
-    /// What it says in one line.
+    /// Title, one line.
     title: String,
-    /// What it says at length.
+    /// Full text.
     body: String,
-    /// Where it leads: a path within the application.
+    /// Link to open: a path within the application.
     link: Option<String>,
-    /// The id of the very thing that it is about.
+    /// Id of the object that the notification is about.
     about: Option<String>,
-    /// When it was told.
+    /// When it was sent.
     told_at: DateTime<Utc>,
     /// When it was read; null while it is unread.
     read_at: Option<DateTime<Utc>>,

@@ -1,4 +1,4 @@
-//! Reading one's own notifications; from Redis, one read.
+//! Query of the caller's notifications; one Redis read.
 
 use async_graphql::{Context, Object, Result, SimpleObject};
 use domain::inbox as record;
@@ -11,38 +11,39 @@ use crate::graphql::{
     read_models,
 };
 
-/// What one was told.
+/// Query of the caller's notifications.
 #[derive(Default)]
 pub(in crate::graphql) struct NotificationQuery;
 
 #[Object]
 impl NotificationQuery {
-    /// What you were told, the newest first.
+    /// Your notifications, newest first.
     async fn notifications(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "How many, 1 to 100; 20 where nothing is said.")] first: Option<i32>,
-        #[graphql(desc = "Continue behind the entry with this cursor.")] after: Option<String>,
-        #[graphql(desc = "Only those that are unread.", default)] unread: bool,
+        #[graphql(desc = "Page size, 1 to 100; 20 by default.")] first: Option<i32>,
+        #[graphql(desc = "Continue after the entry with this cursor.")] after: Option<String>,
+        #[graphql(desc = "Only unread notifications.", default)] unread: bool,
     ) -> Result<NotificationConnection> {
         let first =
             usize::try_from(pagination::parse_page_size(first, pagination::DEFAULT_PAGE_SIZE)?).unwrap_or(usize::MAX);
         let (tenant, user) = (reading_tenant(ctx)?, request_identity(ctx)?.user().to_string());
         let found = read_models::from_context(ctx)?.tenant_views().await?.get::<record::Inbox>(tenant, &user).await;
-        let inbox = found.map_err(|error| error::query_error(&error))?.map(|kept| kept.state).unwrap_or_default();
-        let mut wanted: Vec<_> = inbox.entries().rev().filter(|kept| !unread || kept.is_unread()).collect();
+        let inbox = found.map_err(|error| error::query_error(&error))?.map(|stored| stored.state).unwrap_or_default();
+        let mut wanted: Vec<_> = inbox.entries().rev().filter(|entry| !unread || entry.is_unread()).collect();
         let total_count = wanted.len();
         let after = after.filter(|after| !after.is_empty());
         if let Some(after) = &after {
-            let place = wanted.iter().position(|kept| kept.id().to_string() == *after);
-            let place = place.ok_or_else(|| error::invalid_field("after", "the notification is gone".to_owned()))?;
-            wanted.drain(..=place);
+            let index = wanted.iter().position(|entry| entry.id().to_string() == *after);
+            let index =
+                index.ok_or_else(|| error::invalid_field("after", "the notification no longer exists".to_owned()))?;
+            wanted.drain(..=index);
         }
         let has_next_page = wanted.len() > first;
         wanted.truncate(first);
-        let edge = |kept: &&record::InboxEntry| NotificationEdge {
-            cursor: kept.id().to_string(),
-            node: NotificationNode::from_notification(kept.notification(), kept.stamp().at, kept.read_at()),
+        let edge = |entry: &&record::InboxEntry| NotificationEdge {
+            cursor: entry.id().to_string(),
+            node: NotificationNode::from_notification(entry.notification(), entry.stamp().at, entry.read_at()),
         };
         let edges: Vec<_> = wanted.iter().map(edge).collect();
         let page_info = PageInfo {
@@ -55,24 +56,24 @@ impl NotificationQuery {
     }
 }
 
-/// One page of notifications.
+/// A page of notifications.
 #[derive(SimpleObject)]
 struct NotificationConnection {
-    /// The entries of this page with their cursors.
+    /// The entries of the page with their cursors.
     edges: Vec<NotificationEdge>,
-    /// Where this page lies in the whole list.
+    /// Position of the page in the list.
     page_info: PageInfo,
-    /// How many there are on all pages together.
+    /// Number of entries over all pages.
     total_count: usize,
-    /// How many of all that are kept are unread.
+    /// Number of unread notifications in the inbox.
     unread_count: usize,
 }
 
-/// One entry of a page.
+/// An entry of a page.
 #[derive(SimpleObject)]
 struct NotificationEdge {
-    /// Where this entry stands, for as long as it is kept.
+    /// Cursor of the entry; valid while the notification exists.
     cursor: String,
-    /// The entry.
+    /// The notification.
     node: NotificationNode,
 }

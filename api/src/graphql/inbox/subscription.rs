@@ -1,4 +1,4 @@
-//! Telling a user what they are told, as it happens.
+//! Subscription to the caller's notifications.
 
 use async_graphql::{Context, Result, SimpleObject, Subscription};
 use cqrs_es::Aggregate;
@@ -11,50 +11,53 @@ use crate::graphql::{
     feed_subscription::{self, FeedEvent},
 };
 
-/// What one is told.
+/// Subscription to the caller's notifications.
 #[derive(Default)]
 pub(in crate::graphql) struct NotificationSubscription;
 
 #[Subscription]
 impl NotificationSubscription {
-    /// Every notification of yours, once and in the order of the log, from now on or behind a cursor. To miss nothing
-    /// over a broken connection, subscribe again behind the cursor of the last one you have seen.
+    /// Every notification to you, exactly once and in log order, starting now or after a cursor. To miss nothing when
+    /// the connection breaks, subscribe again with the cursor of the last notification you received.
     async fn notifications(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Continue behind the notification with this cursor, however long ago it was.")] after: Option<
-            String,
-        >,
+        #[graphql(desc = "Continue after the notification with this cursor, of any age.")] after: Option<String>,
     ) -> Result<impl Stream<Item = Result<NotificationDelivery>> + use<>> {
         let own = reading_tenant(ctx)?.stream_id(request_identity(ctx)?.user());
-        feed_subscription::subscribe_tenant_events(ctx, after, move |happened| to_notification_delivery(happened, &own))
-            .await
+        feed_subscription::subscribe_tenant_events(ctx, after, move |feed_event| {
+            to_notification_delivery(feed_event, &own)
+        })
+        .await
     }
 }
 
-/// A notification as it comes.
+/// A delivered notification.
 #[derive(SimpleObject)]
 #[graphql(name = "NotificationTold")]
 struct NotificationDelivery {
-    /// Where the log has it; a later subscription continues behind it.
+    /// Cursor of the notification; pass it as `after` to continue behind it.
     cursor: String,
-    /// What it says.
+    /// The notification.
     notification: NotificationNode,
 }
 
-fn to_notification_delivery(happened: &FeedEvent, own: &str) -> Option<NotificationDelivery> {
-    let event = &happened.event;
+fn to_notification_delivery(feed_event: &FeedEvent, own: &str) -> Option<NotificationDelivery> {
+    let event = &feed_event.event;
     if event.aggregate_type != record::Inbox::TYPE || event.aggregate_id != own {
         return None;
     }
     match event.decode::<InboxEvent>() {
         Ok(InboxEvent::Notified { notification, stamp }) => Some(NotificationDelivery {
-            cursor: happened.cursor(),
+            cursor: feed_event.cursor(),
             notification: NotificationNode::from_notification(&notification, stamp.at, None),
         }),
         Ok(InboxEvent::Read { .. } | InboxEvent::AllRead { .. } | InboxEvent::Dismissed { .. }) => None,
         Err(error) => {
-            tracing::warn!(error = &error as &dyn std::error::Error, "a subscriber cannot be told of an event");
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "inbox event cannot be decoded, not delivered to the subscriber"
+            );
             None
         }
     }

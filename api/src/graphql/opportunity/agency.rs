@@ -1,4 +1,4 @@
-//! The department behind an opportunity.
+//! The agency that publishes an opportunity.
 
 use async_graphql::SimpleObject;
 
@@ -6,8 +6,8 @@ use async_graphql::SimpleObject;
 #[derive(Clone, SimpleObject)]
 #[graphql(name = "Agency")]
 pub(super) struct AgencyNode {
-    /// Its Common Government-wide Accounting Classification code, or a slug of its name.
+    /// Common Government-wide Accounting Classification code, or a slug of the name.
     pub(super) code: String,
-    /// Its name as published.
+    /// Name as published.
     pub(super) name: String,
 }

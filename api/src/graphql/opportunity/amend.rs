@@ -1,4 +1,4 @@
-//! Changing by hand what is on record.
+//! Manual amendment of an opportunity.
 
 use async_graphql::{Context, InputObject, Object, Result};
 use chrono::{DateTime, Utc};
@@ -24,13 +24,13 @@ pub(super) struct AmendMutation;
 
 #[Object]
 impl AmendMutation {
-    /// Change what is on record about an opportunity.
+    /// Amends a recorded opportunity. For operators.
     #[graphql(guard = "OperatorOnly")]
     async fn amend_opportunity(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "What changes.")] input: AmendOpportunityInput,
-        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+        #[graphql(desc = "The fields to change.")] input: AmendOpportunityInput,
+        #[graphql(desc = "Preconditions.")] conditions: Option<PreconditionsInput>,
     ) -> Result<OpportunityChangeOutcome> {
         let id = input_validation::parse_opportunity_id("input.id", &input.id)?;
         let amendment = input.into_amendment()?;
@@ -44,18 +44,18 @@ impl AmendMutation {
     }
 }
 
-/// A change to an opportunity; what is left out stays as it is.
+/// An amendment of an opportunity; omitted fields stay unchanged.
 #[derive(InputObject)]
 struct AmendOpportunityInput {
-    /// The opportunity.
+    /// The opportunity's id.
     id: String,
-    /// The notice that says so; by default the current one.
+    /// Id of the notice that announces the amendment; the current notice by default.
     notice_id: Option<String>,
     /// New title, at most 1,000 characters.
     title: Option<String>,
-    /// New text, at most 262,144 characters.
+    /// New description, at most 262,144 characters.
     description: Option<String>,
-    /// New end of the time for responses.
+    /// New response deadline.
     response_deadline: Option<DateTime<Utc>>,
     /// New set-aside code.
     set_aside: Option<String>,
@@ -84,7 +84,7 @@ impl AmendOpportunityInput {
             naics: input_validation::parse_optional("input.naics", self.naics, NaicsCode::try_new)?,
         };
         if amendment == OpportunityAmendment::default() {
-            return Err(error::invalid_field("input", "nothing is to be changed".to_owned()));
+            return Err(error::invalid_field("input", "the input changes nothing".to_owned()));
         }
         Ok(amendment)
     }

@@ -1,4 +1,4 @@
-//! Entering an award by hand.
+//! Manual recording of an award.
 
 use async_graphql::{Context, InputObject, Object, Result};
 use chrono::NaiveDate;
@@ -19,19 +19,19 @@ use crate::{
     },
 };
 
-/// Enters awards.
+/// Records awards.
 #[derive(Default)]
 pub(super) struct AwardMutation;
 
 #[Object]
 impl AwardMutation {
-    /// Enter a contract that somebody won. Safe to repeat: awards are told apart by their number.
+    /// Records an award. Safe to repeat: awards are identified by their number. For operators.
     #[graphql(guard = "OperatorOnly")]
     async fn award_opportunity(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The award.")] input: AwardOpportunityInput,
-        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+        #[graphql(desc = "Preconditions.")] conditions: Option<PreconditionsInput>,
     ) -> Result<OpportunityChangeOutcome> {
         let id = input_validation::parse_opportunity_id("input.id", &input.id)?;
         let award = input.into_award()?;
@@ -45,25 +45,25 @@ impl AwardMutation {
     }
 }
 
-/// A contract that somebody won.
+/// An awarded contract.
 #[derive(InputObject)]
 struct AwardOpportunityInput {
-    /// The opportunity.
+    /// The opportunity's id.
     id: String,
-    /// The contract's number.
+    /// Contract number.
     number: String,
-    /// The day it was awarded.
+    /// Day of the award.
     date: Option<NaiveDate>,
-    /// What it is worth, not below zero.
+    /// Contract value, not negative.
     amount: Option<CentsScalar>,
-    /// The company that won it, no person.
+    /// Name of the company that won the contract; never the name of a person.
     awardee: Option<String>,
 }
 
 impl AwardOpportunityInput {
     fn into_award(self) -> Result<Award> {
         if self.amount.is_some_and(|amount| amount.0 < 0) {
-            return Err(error::invalid_field("input.amount", "the amount is below zero".to_owned()));
+            return Err(error::invalid_field("input.amount", "the amount is negative".to_owned()));
         }
         Ok(Award {
             number: Some(input_validation::parse_text("input.number", &self.number, MAX_NAME_CHARS)?),

@@ -1,4 +1,4 @@
-//! Telling what happens to opportunities, as it happens.
+//! Subscription to changes of opportunities.
 
 use std::collections::HashSet;
 
@@ -19,72 +19,71 @@ use crate::{
     },
 };
 
-/// Most opportunities that one subscription names.
+/// Maximum number of opportunities that one subscription may name.
 const MAX_IDS: usize = 500;
 
-/// What happens to opportunities.
+/// Subscription to changes of opportunities.
 #[derive(Default)]
 pub(in crate::graphql) struct OpportunityChangesSubscription;
 
 #[Subscription]
 impl OpportunityChangesSubscription {
-    /// Every change to opportunities, once and in the order of the log, from now on or behind a cursor. To miss nothing
-    /// over a broken connection, subscribe again behind the cursor of the last change you have seen.
+    /// Every change of an opportunity, exactly once and in log order, starting now or after a cursor. To miss nothing
+    /// when the connection breaks, subscribe again with the cursor of the last change you received.
     async fn opportunity_changes(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Continue behind the change with this cursor, however long ago it was.")] after: Option<
-            String,
-        >,
-        #[graphql(desc = "Only changes to these opportunities; 1 to 500.")] ids: Option<Vec<String>>,
+        #[graphql(desc = "Continue after the change with this cursor, of any age.")] after: Option<String>,
+        #[graphql(desc = "Only changes of these opportunities, 1 to 500 ids.")] ids: Option<Vec<String>>,
     ) -> Result<impl Stream<Item = Result<OpportunityChange>> + use<>> {
         let wanted = ids.map(|ids| parse_opportunity_ids(&ids)).transpose()?;
-        feed_subscription::subscribe_events(ctx, after, move |happened| {
-            to_opportunity_change(happened, wanted.as_ref())
+        feed_subscription::subscribe_events(ctx, after, move |feed_event| {
+            to_opportunity_change(feed_event, wanted.as_ref())
         })
         .await
     }
 }
 
-/// One change to an opportunity.
+/// A change of an opportunity.
 #[derive(SimpleObject)]
 #[graphql(complex)]
 pub(super) struct OpportunityChange {
-    /// Where the log has it; a later subscription continues behind it.
+    /// Cursor of the change; pass it as `after` to continue behind it.
     cursor: String,
-    /// The opportunity.
+    /// The opportunity's id.
     opportunity_id: String,
-    /// Its version after the change.
+    /// The opportunity's version after the change.
     version: u64,
-    /// What happened.
+    /// Kind of the change.
     kind: OpportunityChangeKind,
     /// When it was recorded.
     recorded_at: DateTime<Utc>,
-    /// For the extension `consistencyToken` of a query that has to show this change.
+    /// Value for the request extension `consistencyToken`: a query that sends it waits until its read models contain
+    /// the change.
     consistency_token: String,
     #[graphql(skip)]
     token: ConsistencyToken,
 }
 
-/// What can happen to an opportunity.
+/// Kind of a change of an opportunity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 pub(super) enum OpportunityChangeKind {
-    /// Its first notice was published.
+    /// The first notice was published.
     Discovered,
-    /// A notice changed what is on record.
+    /// A notice changed the recorded details.
     Amended,
-    /// Responses are taken until another time.
+    /// The response deadline changed.
     DeadlineChanged,
-    /// Somebody won it, or another contract.
+    /// A contract was awarded, the first or a further one.
     Awarded,
-    /// The agency no longer wants it.
+    /// The agency cancelled it.
     Cancelled,
-    /// It is over.
+    /// It was archived.
     Archived,
 }
 
 impl OpportunityChangeKind {
-    /// What an event of this name is; `None` for one that a newer program recorded.
+    /// The kind of change for an event type; `None` for a type that only a newer program version knows.
     pub(super) fn from_event_type(event_type: &str) -> Option<Self> {
         match event_type {
             "opportunity.discovered" => Some(Self::Discovered),
@@ -94,7 +93,7 @@ impl OpportunityChangeKind {
             "opportunity.cancelled" => Some(Self::Cancelled),
             "opportunity.archived" => Some(Self::Archived),
             newer => {
-                tracing::warn!(event.r#type = newer, "callers cannot be told of this kind of event");
+                tracing::warn!(event.r#type = newer, "unknown opportunity event type, event skipped");
                 None
             }
         }
@@ -103,7 +102,7 @@ impl OpportunityChangeKind {
 
 #[ComplexObject]
 impl OpportunityChange {
-    /// The opportunity with this change in it; later ones may be in it, too.
+    /// The opportunity including this change, and possibly later ones.
     async fn opportunity(&self, ctx: &Context<'_>) -> Result<Option<OpportunityNode>> {
         let reading = read_models::from_context(ctx)?
             .with_token(error::require_context_data(ctx.data::<AppContext>())?, self.token.clone());
@@ -120,15 +119,15 @@ fn parse_opportunity_ids(ids: &[String]) -> Result<HashSet<String>> {
     ids.iter().map(|id| input_validation::parse_opportunity_id("ids", id).map(|id| id.to_string())).collect()
 }
 
-fn to_opportunity_change(happened: &FeedEvent, wanted: Option<&HashSet<String>>) -> Option<OpportunityChange> {
-    let event = &happened.event;
+fn to_opportunity_change(feed_event: &FeedEvent, wanted: Option<&HashSet<String>>) -> Option<OpportunityChange> {
+    let event = &feed_event.event;
     let is_public = event.aggregate_type == record::Opportunity::TYPE && event.tenant_id == PUBLIC_TENANT;
     if !is_public || wanted.is_some_and(|ids| !ids.contains(&event.aggregate_id)) {
         return None;
     }
-    let token = happened.consistency_token();
+    let token = feed_event.consistency_token();
     Some(OpportunityChange {
-        cursor: happened.cursor(),
+        cursor: feed_event.cursor(),
         opportunity_id: event.aggregate_id.clone(),
         version: event.sequence,
         kind: OpportunityChangeKind::from_event_type(&event.event_type)?,

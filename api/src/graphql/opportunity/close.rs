@@ -1,4 +1,4 @@
-//! The end of an opportunity, noted by hand.
+//! Manual cancellation and archiving of an opportunity.
 
 use async_graphql::{Context, Object, Result};
 use commands::caller::Caller;
@@ -17,20 +17,20 @@ use crate::{
     },
 };
 
-/// Ends opportunities.
+/// Cancels and archives opportunities.
 #[derive(Default)]
 pub(super) struct CloseMutation;
 
 #[Object]
 impl CloseMutation {
-    /// Note that the agency no longer wants it. A newer notice or an award opens it again.
+    /// Records that the agency cancelled the opportunity. A newer notice or an award reopens it. For operators.
     #[graphql(guard = "OperatorOnly")]
     async fn cancel_opportunity(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The opportunity.")] id: String,
-        #[graphql(desc = "Why, at most 2,000 characters.")] reason: Option<String>,
-        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+        #[graphql(desc = "The opportunity's id.")] id: String,
+        #[graphql(desc = "Reason, at most 2,000 characters.")] reason: Option<String>,
+        #[graphql(desc = "Preconditions.")] conditions: Option<PreconditionsInput>,
     ) -> Result<OpportunityChangeOutcome> {
         let id = input_validation::parse_opportunity_id("id", &id)?;
         let reason = input_validation::parse_optional("reason", reason, CancellationReason::try_new)?;
@@ -43,13 +43,13 @@ impl CloseMutation {
         )
     }
 
-    /// Note that it is over. A newer notice or an award opens it again.
+    /// Archives the opportunity. A newer notice or an award reopens it. For operators.
     #[graphql(guard = "OperatorOnly")]
     async fn archive_opportunity(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The opportunity.")] id: String,
-        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+        #[graphql(desc = "The opportunity's id.")] id: String,
+        #[graphql(desc = "Preconditions.")] conditions: Option<PreconditionsInput>,
     ) -> Result<OpportunityChangeOutcome> {
         let id = input_validation::parse_opportunity_id("id", &id)?;
         let conditions = precondition::parse_preconditions(ctx, conditions)?;

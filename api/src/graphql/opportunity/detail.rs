@@ -1,4 +1,4 @@
-//! Everything on record about one opportunity; from Redis, one read.
+//! One opportunity with all its details: current from Redis (one read), past from the log.
 
 use async_graphql::{Context, Enum, Object, Result, SimpleObject};
 use chrono::{DateTime, NaiveDate, Utc};
@@ -11,18 +11,18 @@ use crate::{
     graphql::{cents::CentsScalar, error, read_models},
 };
 
-/// One opportunity.
+/// Query of one opportunity.
 #[derive(Default)]
 pub(in crate::graphql) struct OpportunityDetailQuery;
 
 #[Object]
 impl OpportunityDetailQuery {
-    /// Everything on record about one opportunity; null where nothing is.
+    /// One opportunity with all its details; null if it is not recorded.
     async fn opportunity(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Its id, e.g. `097:SPE4A726RX326`.")] id: String,
-        #[graphql(desc = "As it was then; by default as it is.")] as_of: Option<OpportunityMoment>,
+        #[graphql(desc = "The opportunity's id, e.g. `097:SPE4A726RX326`.")] id: String,
+        #[graphql(desc = "A past state to read; the current one by default.")] as_of: Option<OpportunityMoment>,
     ) -> Result<Option<OpportunityNode>> {
         let id = input_validation::parse_opportunity_id("id", &id)?;
         let view = match as_of {
@@ -36,17 +36,17 @@ impl OpportunityDetailQuery {
     }
 }
 
-/// A federal solicitation with everything on record about it.
+/// A federal solicitation with all recorded details.
 #[derive(Clone, SimpleObject)]
 #[graphql(name = "Opportunity")]
 pub(in crate::graphql) struct OpportunityNode {
-    /// Its id: department code and solicitation number.
+    /// Id: department code and solicitation number.
     id: String,
-    /// How many changes are on record; grows with each.
+    /// Version: the number of recorded changes.
     version: u64,
-    /// How far it has come.
+    /// Status.
     status: OpportunityStatusEnum,
-    /// How many notices were published about it.
+    /// Number of notices published about it.
     notice_count: u64,
     /// SAM.gov's id of the current notice.
     notice_id: String,
@@ -54,68 +54,68 @@ pub(in crate::graphql) struct OpportunityNode {
     posted_at: DateTime<Utc>,
     /// When the first notice was published.
     first_posted_at: DateTime<Utc>,
-    /// What the current notice states.
+    /// Details from the current notice.
     facts: OpportunityFactsNode,
-    /// The awards on record.
+    /// Recorded awards.
     awards: Vec<AwardNode>,
-    /// What the awards are worth together, where amounts are known.
+    /// Total value of the awards with a known amount.
     awarded: Option<CentsScalar>,
 }
 
-/// How far an opportunity has come.
+/// Status of an opportunity.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(name = "OpportunityStatus")]
 enum OpportunityStatusEnum {
-    /// Published, nobody has won it.
+    /// Published, without an award.
     Open,
-    /// At least one contract was awarded.
+    /// With at least one award.
     Awarded,
-    /// The agency no longer wants it.
+    /// Cancelled by the agency.
     Cancelled,
-    /// It is over.
+    /// Archived.
     Archived,
 }
 
-/// What a notice states about a solicitation; null where it does not say.
+/// Details of a solicitation as its notice states them; null if not stated.
 #[derive(Clone, SimpleObject)]
 #[graphql(name = "OpportunityFacts")]
 struct OpportunityFactsNode {
-    /// Its title.
+    /// Title.
     title: String,
-    /// The kind of notice.
+    /// Notice type.
     #[graphql(name = "type")]
     notice_type: String,
-    /// The kind of the solicitation's first notice.
+    /// Type of the solicitation's first notice.
     base_type: Option<String>,
-    /// The department.
+    /// Department.
     agency: AgencyNode,
-    /// The agency below the department.
+    /// Sub-tier: the agency below the department.
     sub_tier: Option<String>,
-    /// The contracting office.
+    /// Contracting office.
     office: Option<String>,
-    /// The agency's own number, as written.
+    /// Solicitation number as the agency writes it.
     solicitation_number: Option<String>,
-    /// For whom it is set aside.
+    /// Set-aside code.
     set_aside: Option<String>,
-    /// The industry, by its NAICS code.
+    /// NAICS code of the industry.
     naics: Option<String>,
-    /// The product or service, by its PSC code.
+    /// PSC code of the product or service.
     psc: Option<String>,
-    /// Until when responses are taken.
+    /// Response deadline.
     response_deadline: Option<DateTime<Utc>>,
     /// When SAM.gov archives it.
     archive_on: Option<NaiveDate>,
     /// Whether SAM.gov lists it as active.
     active: Option<bool>,
-    /// Where the work is done.
+    /// Place of performance.
     place: Option<PlaceNode>,
-    /// The text.
+    /// Description.
     description: Option<String>,
-    /// Its page on SAM.gov.
+    /// URL of its page on SAM.gov.
     link: Option<String>,
 }
 
-/// Where work is done.
+/// A place of performance.
 #[derive(Clone, SimpleObject)]
 #[graphql(name = "Place")]
 struct PlaceNode {
@@ -129,17 +129,17 @@ struct PlaceNode {
     country: Option<String>,
 }
 
-/// A contract that somebody won.
+/// An awarded contract.
 #[derive(Clone, SimpleObject)]
 #[graphql(name = "Award")]
 struct AwardNode {
-    /// The contract's number.
+    /// Contract number.
     number: Option<String>,
-    /// The day it was awarded.
+    /// Day of the award.
     date: Option<NaiveDate>,
-    /// What it is worth.
+    /// Contract value.
     amount: Option<CentsScalar>,
-    /// The company that won it.
+    /// Name of the company that won the contract.
     awardee: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! Entering an opportunity by hand.
+//! Manual recording of an opportunity.
 
 use async_graphql::{Context, InputObject, Object, Result};
 use chrono::{DateTime, NaiveDate, Utc};
@@ -20,19 +20,19 @@ use crate::{
     },
 };
 
-/// Enters opportunities.
+/// Records opportunities.
 #[derive(Default)]
 pub(super) struct DiscoverMutation;
 
 #[Object]
 impl DiscoverMutation {
-    /// Enter an opportunity that is not on record yet. Safe to repeat with the same input.
+    /// Records a new opportunity. Safe to repeat with the same input. For operators.
     #[graphql(guard = "OperatorOnly")]
     async fn discover_opportunity(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The notice that announces it.")] input: DiscoverOpportunityInput,
-        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+        #[graphql(desc = "Preconditions.")] conditions: Option<PreconditionsInput>,
     ) -> Result<OpportunityChangeOutcome> {
         let notice = input.into_notice()?;
         let opportunities = error::require_context_data(ctx.data::<PgOpportunities>())?;
@@ -48,43 +48,44 @@ impl DiscoverMutation {
 /// A notice that announces an opportunity.
 #[derive(InputObject)]
 struct DiscoverOpportunityInput {
-    /// SAM.gov's id of the notice, or one of your own: letters, digits, hyphens and underscores.
+    /// SAM.gov's id of the notice, or an id that you choose: letters, digits, hyphens and underscores.
     notice_id: String,
     /// When the agency published it.
     posted_at: DateTime<Utc>,
-    /// Its title, at most 1,000 characters.
+    /// Title, at most 1,000 characters.
     title: String,
-    /// The kind of notice, e.g. `"Solicitation"`.
+    /// Notice type, e.g. `"Solicitation"`.
     #[graphql(name = "type")]
     notice_type: String,
-    /// The department, by its published name, e.g. `"VETERANS AFFAIRS, DEPARTMENT OF"`.
+    /// Published name of the department, e.g. `"VETERANS AFFAIRS, DEPARTMENT OF"`.
     agency: String,
-    /// The agency's own number. With the department it makes the opportunity's id; without it the notice stands for
-    /// itself.
+    /// Solicitation number of the agency. Department and number form the opportunity's id; without a number the id is
+    /// `notice:<noticeId>`.
     solicitation_number: Option<String>,
-    /// The agency below the department.
+    /// Sub-tier: the agency below the department.
     sub_tier: Option<String>,
-    /// The contracting office.
+    /// Contracting office.
     office: Option<String>,
-    /// For whom it is set aside, by SAM.gov's code, e.g. `"SDVOSBC"`.
+    /// Set-aside code of SAM.gov, e.g. `"SDVOSBC"`.
     set_aside: Option<String>,
-    /// The industry, by its NAICS code.
+    /// NAICS code of the industry.
     naics: Option<String>,
-    /// The product or service, by its PSC code.
+    /// PSC code of the product or service.
     psc: Option<String>,
-    /// Until when responses are taken.
+    /// Response deadline.
     response_deadline: Option<DateTime<Utc>>,
-    /// When it is to be archived.
+    /// Day on which it is to be archived.
     archive_on: Option<NaiveDate>,
-    /// Where the work is done.
+    /// Place of performance.
     place: Option<PlaceInput>,
-    /// The text, at most 262,144 characters. No names, addresses or numbers of persons: the log does not forget.
+    /// Description, at most 262,144 characters. Must not contain names, addresses or numbers of persons: events are
+    /// immutable.
     description: Option<String>,
-    /// Its page on the web.
+    /// URL of its web page.
     link: Option<String>,
 }
 
-/// Where work is done.
+/// A place of performance.
 #[derive(InputObject)]
 struct PlaceInput {
     /// City.

@@ -1,4 +1,4 @@
-//! What a caller may narrow opportunities down to, checked before a store is asked.
+//! Filters of opportunities, validated before they reach a store.
 
 use async_graphql::{InputObject, Result};
 use chrono::{DateTime, Utc};
@@ -10,19 +10,19 @@ use crate::graphql::{
     input_validation::parse_bounded_text,
 };
 
-/// Most alternatives of one restriction.
+/// Maximum number of values in one restriction.
 const MAX_ALTERNATIVES: usize = 50;
 
-/// Narrows opportunities down. Restrictions hold together; of several values in one restriction any may match.
+/// Filters opportunities. All restrictions must match; within one restriction any value may match.
 #[derive(Debug, Default, InputObject)]
 #[graphql(name = "OpportunityFilter")]
 pub(super) struct OpportunityFilterInput {
     /// Departments, each by its code (`"036"`) or its published name (`"VETERANS AFFAIRS, DEPARTMENT OF"`).
     agency: Option<Vec<String>>,
-    /// Kinds of notice, e.g. `"Solicitation"`.
+    /// Notice types, e.g. `"Solicitation"`.
     #[graphql(name = "type")]
     notice_type: Option<Vec<String>>,
-    /// NAICS codes or their beginnings, e.g. `"339"` for all of medical equipment manufacturing.
+    /// NAICS codes or prefixes, e.g. `"339"` for all of medical equipment manufacturing.
     naics: Option<Vec<String>>,
     /// Set-aside codes, e.g. `"SDVOSBC"`.
     set_aside: Option<Vec<String>>,
@@ -30,25 +30,25 @@ pub(super) struct OpportunityFilterInput {
     posted_from: Option<DateTime<Utc>>,
     /// Published at this time or earlier.
     posted_to: Option<DateTime<Utc>>,
-    /// Responses are taken until this time or longer.
+    /// Response deadline at this time or later.
     deadline_from: Option<DateTime<Utc>>,
-    /// Responses are taken until this time or shorter.
+    /// Response deadline at this time or earlier.
     deadline_to: Option<DateTime<Utc>>,
 }
 
-/// The filter of lists and figures, which can also look for words.
+/// Filter of lists and statistics, which also matches words.
 #[derive(Debug, Default, InputObject)]
 #[graphql(name = "OpportunityTextFilter")]
 pub(super) struct OpportunityTextFilterInput {
     #[graphql(flatten)]
     facts: OpportunityFilterInput,
-    /// Words that all occur in title, description or number, in any case. For meaning rather than words see
+    /// Words that must all occur in the title, description or number, ignoring case. For search by meaning see
     /// `searchOpportunities`.
     text: Option<String>,
 }
 
 impl OpportunityFilterInput {
-    /// Checks the restrictions and brings them into the form that the stores keep.
+    /// Validates the restrictions and normalizes them to the form that the read models store.
     pub(super) fn into_filter(self) -> Result<OpportunityCriteria> {
         Ok(OpportunityCriteria {
             agencies: parse_alternatives("filter.agency", self.agency, |name| Ok(Agency::from_name(name)?.code))?,
@@ -66,7 +66,7 @@ impl OpportunityFilterInput {
 }
 
 impl OpportunityTextFilterInput {
-    /// Checks the restrictions and the words.
+    /// Validates the restrictions and the words.
     pub(super) fn into_selection(self) -> Result<OpportunitySelection> {
         let text = self.text.map(|text| parse_bounded_text("filter.text", &text)).transpose()?;
         Ok(OpportunitySelection { filter: self.facts.into_filter()?, text: text.filter(|text| !text.is_empty()) })

@@ -1,4 +1,4 @@
-//! Opportunities as they were, and what happened to them; from the log.
+//! Past states and recorded changes of opportunities, read from the log.
 
 use async_graphql::{Context, Object, OneofObject, Result, SimpleObject};
 use chrono::{DateTime, Utc};
@@ -10,12 +10,12 @@ use crate::{
     graphql::{error, pagination},
 };
 
-/// A moment in the life of an opportunity.
+/// A past state of an opportunity.
 #[derive(OneofObject)]
 pub(super) enum OpportunityMoment {
-    /// After the change with this version; null is answered where it has not come so far.
+    /// The state after the change with this version; the result is null if there is no such version yet.
     Version(u64),
-    /// After what was recorded up to then.
+    /// The state at this time, by the time of recording.
     Time(DateTime<Utc>),
 }
 
@@ -28,19 +28,19 @@ impl From<OpportunityMoment> for PointInTime {
     }
 }
 
-/// What happened.
+/// Query of the changes of an opportunity.
 #[derive(Default)]
 pub(in crate::graphql) struct OpportunityHistoryQuery;
 
 #[Object]
 impl OpportunityHistoryQuery {
-    /// What happened to an opportunity, the oldest first; nothing where nothing is on record.
+    /// Recorded changes of an opportunity, oldest first; empty if it is not recorded.
     async fn opportunity_history(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Its id, e.g. `097:SPE4A726RX326`.")] id: String,
-        #[graphql(desc = "How many, 1 to 100; 20 where nothing is said.")] first: Option<i32>,
-        #[graphql(desc = "Continue behind the change with this version.")] after: Option<u64>,
+        #[graphql(desc = "The opportunity's id, e.g. `097:SPE4A726RX326`.")] id: String,
+        #[graphql(desc = "Page size, 1 to 100; 20 by default.")] first: Option<i32>,
+        #[graphql(desc = "Continue after the change with this version.")] after: Option<u64>,
     ) -> Result<OpportunityHistory> {
         let (id, first) = (
             input_validation::parse_opportunity_id("id", &id)?,
@@ -60,21 +60,21 @@ impl OpportunityHistoryQuery {
     }
 }
 
-/// A part of what happened to an opportunity.
+/// A page of the recorded changes of an opportunity.
 #[derive(SimpleObject)]
 struct OpportunityHistory {
-    /// What happened, the oldest first.
+    /// The changes, oldest first.
     changes: Vec<OpportunityPastChange>,
-    /// Whether more happened behind the last of them.
+    /// Whether further changes follow.
     has_more: bool,
 }
 
-/// Something that happened to an opportunity.
+/// A recorded change of an opportunity.
 #[derive(SimpleObject)]
 struct OpportunityPastChange {
-    /// The opportunity's version after it; for `asOf`.
+    /// The opportunity's version after the change; usable in `asOf`.
     version: u64,
-    /// What happened.
+    /// Kind of the change.
     kind: OpportunityChangeKind,
     /// When it was recorded.
     recorded_at: DateTime<Utc>,

@@ -1,4 +1,4 @@
-//! Lists of opportunities, newest first, a page at a time; from `ClickHouse`, one query a page.
+//! Paginated lists of opportunities, newest first; one `ClickHouse` query per page.
 
 use async_graphql::{Context, Object, Result, SimpleObject};
 use chrono::{DateTime, Utc};
@@ -12,19 +12,19 @@ use crate::graphql::{
     read_models,
 };
 
-/// Opportunities as lists.
+/// Query of lists of opportunities.
 #[derive(Default)]
 pub(in crate::graphql) struct OpportunityListQuery;
 
 #[Object]
 impl OpportunityListQuery {
-    /// Opportunities, the newest notice first.
+    /// Opportunities, newest notice first.
     async fn opportunities(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "How many, 1 to 100; 20 where nothing is said.")] first: Option<i32>,
-        #[graphql(desc = "Continue behind the entry with this cursor.")] after: Option<String>,
-        #[graphql(desc = "Only those that fit.")] filter: Option<OpportunityTextFilterInput>,
+        #[graphql(desc = "Page size, 1 to 100; 20 by default.")] first: Option<i32>,
+        #[graphql(desc = "Continue after the entry with this cursor.")] after: Option<String>,
+        #[graphql(desc = "Only opportunities that match.")] filter: Option<OpportunityTextFilterInput>,
     ) -> Result<OpportunityConnection> {
         let first = pagination::parse_page_size(first, pagination::DEFAULT_PAGE_SIZE)?;
         let after = pagination::parse_cursor::<OpportunityCursor>(after)?;
@@ -38,21 +38,21 @@ impl OpportunityListQuery {
     }
 }
 
-/// One page of opportunities.
+/// A page of opportunities.
 #[derive(SimpleObject)]
 struct OpportunityConnection {
-    /// The entries of this page with their cursors.
+    /// The entries of the page with their cursors.
     edges: Vec<OpportunityEdge>,
-    /// Where this page lies in the whole list.
+    /// Position of the page in the list.
     page_info: PageInfo,
-    /// How many opportunities fit the filter, on all pages together.
+    /// Number of opportunities that match the filter, over all pages.
     total_count: u64,
 }
 
-/// One entry of a page.
+/// An entry of a page.
 #[derive(SimpleObject)]
 struct OpportunityEdge {
-    /// Where this entry stands; stays valid while the list grows.
+    /// Cursor of the entry; stays valid while the list grows.
     cursor: String,
     /// The entry.
     node: OpportunitySummaryNode,
@@ -78,48 +78,48 @@ impl From<OpportunityItem> for OpportunityEdge {
     }
 }
 
-/// What a list shows of an opportunity. Everything on record is in `opportunity(id)`.
+/// Summary of an opportunity in a list. `opportunity(id)` returns all details.
 #[derive(SimpleObject)]
 #[graphql(name = "OpportunitySummary")]
 struct OpportunitySummaryNode {
-    /// Its id: department code and solicitation number.
+    /// Id: department code and solicitation number.
     id: String,
-    /// How many changes are on record; grows with each.
+    /// Version: the number of recorded changes.
     version: u64,
-    /// Its title.
+    /// Title.
     title: String,
-    /// The text of the current notice.
+    /// Description from the current notice.
     description: Option<String>,
-    /// The agency's own number, as written.
+    /// Solicitation number as the agency writes it.
     solicitation_number: Option<String>,
     /// SAM.gov's id of the current notice.
     notice_id: String,
-    /// The kind of the current notice.
+    /// Type of the current notice.
     #[graphql(name = "type")]
     notice_type: String,
-    /// The department.
+    /// Department.
     agency: AgencyNode,
-    /// The agency below the department.
+    /// Sub-tier: the agency below the department.
     sub_tier: Option<String>,
-    /// The contracting office.
+    /// Contracting office.
     office: Option<String>,
-    /// For whom it is set aside.
+    /// Set-aside code.
     set_aside: Option<String>,
-    /// The industry, by its NAICS code.
+    /// NAICS code of the industry.
     naics: Option<String>,
-    /// The product or service, by its PSC code.
+    /// PSC code of the product or service.
     psc: Option<String>,
     /// When the current notice was published.
     posted_at: DateTime<Utc>,
-    /// Until when responses are taken.
+    /// Response deadline.
     response_deadline: Option<DateTime<Utc>>,
     /// Whether SAM.gov lists it as active.
     active: Option<bool>,
-    /// Its page on SAM.gov.
+    /// URL of its page on SAM.gov.
     link: Option<String>,
-    /// How many awards are on record.
+    /// Number of recorded awards.
     award_count: u64,
-    /// What the awards are worth together, where amounts are known.
+    /// Total value of the awards with a known amount.
     awarded: Option<CentsScalar>,
 }
 

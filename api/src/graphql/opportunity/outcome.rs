@@ -1,4 +1,4 @@
-//! What becomes of a change that somebody asked for.
+//! Outcome of a mutation of an opportunity.
 
 use async_graphql::{ComplexObject, Context, Enum, SimpleObject, Union};
 use commands::{error::CommandError, opportunity::OpportunityCommandOutcome};
@@ -7,60 +7,61 @@ use domain::opportunity::{Opportunity, OpportunityError};
 
 use crate::graphql::{consistency_token, error};
 
-/// What became of a change that was asked for.
+/// Outcome of a mutation.
 #[derive(Union)]
 #[graphql(name = "OpportunityOutcome")]
 pub(super) enum OpportunityChangeOutcome {
-    /// It is on record.
+    /// The change is recorded.
     Accepted(OpportunityChangeAccepted),
-    /// A business rule forbids it.
+    /// A business rule forbids the change.
     Rejected(OpportunityChangeRejected),
 }
 
-/// The change is on record, or was already; read models follow shortly.
+/// The change is recorded, now or by an earlier request; read models follow shortly.
 #[derive(SimpleObject)]
 #[graphql(name = "OpportunityAccepted", complex)]
 pub(super) struct OpportunityChangeAccepted {
-    /// The opportunity.
+    /// The opportunity's id.
     id: String,
-    /// How many changes are on record now.
+    /// Number of recorded changes, this one included.
     version: u64,
 }
 
 #[ComplexObject]
 impl OpportunityChangeAccepted {
-    /// For the extension `consistencyToken` of a query that has to show this change: it waits for the read models.
+    /// Value for the request extension `consistencyToken`: a query that sends it waits until its read models contain
+    /// the change.
     async fn consistency_token(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<String>> {
         consistency_token::load_consistency_token(ctx, Opportunity::TYPE, &self.id, self.version).await
     }
 }
 
-/// The change breaks a business rule; nothing was recorded.
+/// The change violates a business rule; nothing was recorded.
 #[derive(SimpleObject)]
 #[graphql(name = "OpportunityRejected")]
 pub(super) struct OpportunityChangeRejected {
-    /// The rule, for programs.
+    /// Code of the violated rule.
     rule: OpportunityRule,
-    /// The rule, for people.
+    /// Human-readable explanation.
     reason: String,
 }
 
-/// A rule about what can happen to an opportunity.
+/// Business rules of opportunities.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 enum OpportunityRule {
-    /// It is on record with other notices; amend it instead.
+    /// The opportunity is already recorded with other notices; amend it instead.
     AlreadyDiscovered,
-    /// It is not on record; discover it first.
+    /// The opportunity is not recorded; discover it first.
     NotDiscovered,
-    /// It is over.
+    /// The opportunity is archived.
     Archived,
 }
 
-/// Refusals are answers; only what is nobody's decision is an error.
+/// Converts the result of a command. A refusal becomes a `Rejected` outcome; other failures are GraphQL errors.
 pub(super) fn to_opportunity_outcome(
-    decided: Result<OpportunityCommandOutcome, CommandError<OpportunityError>>,
+    result: Result<OpportunityCommandOutcome, CommandError<OpportunityError>>,
 ) -> async_graphql::Result<OpportunityChangeOutcome> {
-    match decided {
+    match result {
         Ok(accepted) => Ok(OpportunityChangeOutcome::Accepted(OpportunityChangeAccepted {
             id: accepted.id.to_string(),
             version: accepted.version,
@@ -72,7 +73,7 @@ pub(super) fn to_opportunity_outcome(
                 reason: reason.to_string(),
             }))
         }
-        Err(undecided) => Err(error::command_error(&undecided)),
+        Err(error) => Err(error::command_error(&error)),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What may suit a company; from Qdrant, by its profile and what one saved.
+//! Recommendations from Qdrant, by the company's profile and the opportunities that the user saved.
 
 use async_graphql::{Context, Object, Result};
 use domain::{company::Company, envelope::PUBLIC_TENANT};
@@ -10,23 +10,24 @@ use crate::graphql::{
     error, pagination, read_models,
 };
 
-/// Saved opportunities that are looked at, the last saved first: more would blur what one is after.
+/// Maximum number of saved opportunities that are considered, most recent first: more would blur the preference.
 const MAX_LIKES: usize = 30;
 
-/// Opportunities that may suit.
+/// Query of recommended opportunities.
 #[derive(Default)]
 pub(in crate::graphql) struct OpportunityRecommendedQuery;
 
 #[Object]
 impl OpportunityRecommendedQuery {
-    /// Opportunities near to what your company says it can do and to those that you saved, which are left out; the
-    /// nearest first. None where neither is said.
+    /// Opportunities similar to your company's capabilities and to the opportunities you saved, most similar first.
+    /// Saved ones are left out. Empty if the profile states no capabilities and nothing is saved.
     async fn recommended_opportunities(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "How many, 1 to 100; 10 where nothing is said.")] first: Option<i32>,
-        #[graphql(desc = "Only those in an industry of your company's profile.", default)] in_our_industries: bool,
-        #[graphql(desc = "Only those that fit.")] filter: Option<OpportunityFilterInput>,
+        #[graphql(desc = "Maximum number of hits, 1 to 100; 10 by default.")] first: Option<i32>,
+        #[graphql(desc = "Only opportunities in an industry of your company's profile.", default)]
+        in_our_industries: bool,
+        #[graphql(desc = "Only opportunities that match.")] filter: Option<OpportunityFilterInput>,
     ) -> Result<Vec<SearchHitNode>> {
         let (tenant, first) =
             (reading_tenant(ctx)?, pagination::parse_page_size(first, pagination::DEFAULT_HIT_COUNT)?);
@@ -34,15 +35,15 @@ impl OpportunityRecommendedQuery {
         let reading = read_models::from_context(ctx)?;
         let company = reading.tenant_views().await?.get::<Company>(tenant, "").await;
         let company = company.map_err(|error| error::query_error(&error))?;
-        let profile = company.as_ref().and_then(|kept| Some(kept.state.as_registered()?.profile()));
+        let profile = company.as_ref().and_then(|stored| Some(stored.state.as_registered()?.profile()));
         if in_our_industries {
             let ours: Vec<_> = profile.iter().flat_map(|profile| &profile.naics).map(ToString::to_string).collect();
             if ours.is_empty() {
-                let reason = "your company's profile names no industry".to_owned();
+                let reason = "your company's profile lists no industry".to_owned();
                 return Err(error::invalid_field("inOurIndustries", reason));
             }
             if !filter.naics.is_empty() {
-                let reason = "name industries in the filter or take those of your company, not both".to_owned();
+                let reason = "filter by industries or use those of your company, not both".to_owned();
                 return Err(error::invalid_field("inOurIndustries", reason));
             }
             filter.naics = ours;
@@ -52,8 +53,8 @@ impl OpportunityRecommendedQuery {
             reading.opportunity_views().await?.list_saved(&own).await.map_err(|error| error::query_error(&error))?;
         let text = profile.and_then(|profile| profile.capabilities.as_ref()).map(ToString::to_string);
         let likes = saved.into_iter().take(MAX_LIKES).map(|saved| saved.id).collect();
-        let taste = RecommendationPreferences { likes, dislikes: vec![], text };
-        let hits = reading.search().await?.recommend(&taste, &filter, PUBLIC_TENANT, first).await;
+        let preferences = RecommendationPreferences { likes, dislikes: vec![], text };
+        let hits = reading.search().await?.recommend(&preferences, &filter, PUBLIC_TENANT, first).await;
         Ok(hits.map_err(|error| error::query_error(&error))?.into_iter().map(SearchHitNode::from).collect())
     }
 }

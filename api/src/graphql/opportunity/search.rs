@@ -1,4 +1,4 @@
-//! Search by meaning and by words; from Qdrant.
+//! Search of opportunities by meaning and by words, in Qdrant.
 
 use async_graphql::{Context, Object, Result, SimpleObject};
 use chrono::{DateTime, Utc};
@@ -8,22 +8,21 @@ use projections::opportunity_search::OpportunityHit;
 use super::{agency::AgencyNode, filter::OpportunityFilterInput};
 use crate::graphql::{error, input_validation, pagination, read_models};
 
-/// Opportunities by meaning and by words.
+/// Query that searches opportunities.
 #[derive(Default)]
 pub(in crate::graphql) struct OpportunitySearchQuery;
 
 #[Object]
 impl OpportunitySearchQuery {
-    /// Opportunities that mean what the query says or have its words and numbers in them, the best first. Abbreviations
-    /// (DME, CPAP) and what they stand for are the same, misspelled words are understood, and words also lead to the product
-    /// and industry codes that include them. A part number, a stock number or a solicitation's number is found with and
-    /// without its hyphens.
+    /// Searches opportunities by meaning and by words and numbers, best match first. Abbreviations (DME, CPAP) match
+    /// their long forms, misspelled words match as well, and words also match the product and industry codes that cover
+    /// them. Part numbers, stock numbers and solicitation numbers match with or without hyphens.
     async fn search_opportunities(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "What is looked for, in plain words or by a number, at most 200 characters.")] query: String,
-        #[graphql(desc = "How many, 1 to 100; 10 where nothing is said.")] first: Option<i32>,
-        #[graphql(desc = "Only those that fit.")] filter: Option<OpportunityFilterInput>,
+        #[graphql(desc = "Search text, in plain words or a number, at most 200 characters.")] query: String,
+        #[graphql(desc = "Maximum number of hits, 1 to 100; 10 by default.")] first: Option<i32>,
+        #[graphql(desc = "Only opportunities that match.")] filter: Option<OpportunityFilterInput>,
     ) -> Result<Vec<SearchHitNode>> {
         let first = pagination::parse_page_size(first, pagination::DEFAULT_HIT_COUNT)?;
         let query = input_validation::parse_search_text("query", &query)?;
@@ -37,29 +36,29 @@ impl OpportunitySearchQuery {
     }
 }
 
-/// An opportunity that answers a search.
+/// An opportunity found by a search.
 #[derive(SimpleObject)]
 #[graphql(name = "SearchHit")]
 pub(super) struct SearchHitNode {
-    /// How good an answer it is, more being better; comparable within one answer only. Of `searchOpportunities` it tells
-    /// the nearness in meaning and in words together, at most 1; of `similarOpportunities` it is 1 for the same meaning.
+    /// Score of the match, higher is better; comparable within one response only. For `searchOpportunities` it combines
+    /// similarity in meaning and in words, at most 1; for `similarOpportunities` it is 1 for the same meaning.
     score: f32,
     /// The opportunity's id.
     id: String,
-    /// Its title.
+    /// Title.
     title: String,
-    /// The kind of its current notice.
+    /// Type of the current notice.
     #[graphql(name = "type")]
     notice_type: String,
-    /// The department.
+    /// Department.
     agency: AgencyNode,
-    /// For whom it is set aside.
+    /// Set-aside code.
     set_aside: Option<String>,
-    /// The industry, by its NAICS code.
+    /// NAICS code of the industry.
     naics: Option<String>,
     /// When the current notice was published.
     posted_at: DateTime<Utc>,
-    /// Until when responses are taken.
+    /// Response deadline.
     response_deadline: Option<DateTime<Utc>>,
     /// Whether a contract was awarded.
     awarded: bool,

@@ -1,4 +1,4 @@
-//! What else is like an opportunity; from Qdrant.
+//! Opportunities similar to a given one, from Qdrant.
 
 use async_graphql::{Context, Object, Result};
 use domain::envelope::PUBLIC_TENANT;
@@ -6,20 +6,20 @@ use domain::envelope::PUBLIC_TENANT;
 use super::{filter::OpportunityFilterInput, input_validation, search::SearchHitNode};
 use crate::graphql::{error, pagination, read_models};
 
-/// Opportunities like another one.
+/// Query of similar opportunities.
 #[derive(Default)]
 pub(in crate::graphql) struct OpportunitySimilarQuery;
 
 #[Object]
 impl OpportunitySimilarQuery {
-    /// Opportunities that mean nearly what this one means, the nearest first, itself left out; null where it is not on
-    /// record.
+    /// Opportunities similar in meaning to the given one, most similar first, without that one; null if it is not
+    /// recorded.
     async fn similar_opportunities(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The id of the opportunity to compare with, e.g. `097:SPE4A726RX326`.")] id: String,
-        #[graphql(desc = "How many, 1 to 100; 10 where nothing is said.")] first: Option<i32>,
-        #[graphql(desc = "Only those that fit.")] filter: Option<OpportunityFilterInput>,
+        #[graphql(desc = "Id of the opportunity to compare with, e.g. `097:SPE4A726RX326`.")] id: String,
+        #[graphql(desc = "Maximum number of hits, 1 to 100; 10 by default.")] first: Option<i32>,
+        #[graphql(desc = "Only opportunities that match.")] filter: Option<OpportunityFilterInput>,
     ) -> Result<Option<Vec<SearchHitNode>>> {
         let first = pagination::parse_page_size(first, pagination::DEFAULT_HIT_COUNT)?;
         let id = input_validation::parse_opportunity_id("id", &id)?.to_string();

@@ -1,4 +1,4 @@
-//! Figures about opportunities; from `ClickHouse`.
+//! Statistics of opportunities, from `ClickHouse`.
 
 use async_graphql::{Context, Object, Result, SimpleObject};
 use chrono::NaiveDate;
@@ -7,17 +7,17 @@ use projections::opportunity_analytics::{SelectionStats, SelectionTotals};
 use super::{agency::AgencyNode, filter::OpportunityTextFilterInput};
 use crate::graphql::{cents::CentsScalar, error, read_models};
 
-/// Opportunities as figures.
+/// Query of statistics of opportunities.
 #[derive(Default)]
 pub(in crate::graphql) struct OpportunityStatsQuery;
 
 #[Object]
 impl OpportunityStatsQuery {
-    /// How many opportunities there are and what they are worth: by department, by kind of notice, by day.
+    /// Number and awarded value of opportunities: in total, by department, by notice type and by day.
     async fn opportunity_stats(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Only those that fit.")] filter: Option<OpportunityTextFilterInput>,
+        #[graphql(desc = "Only opportunities that match.")] filter: Option<OpportunityTextFilterInput>,
     ) -> Result<OpportunityStatsNode> {
         let selection = filter.unwrap_or_default().into_selection()?;
         let stats = read_models::from_context(ctx)?
@@ -30,57 +30,57 @@ impl OpportunityStatsQuery {
     }
 }
 
-/// Figures about the opportunities that fit a filter.
+/// Statistics of the opportunities that match a filter.
 #[derive(SimpleObject)]
 #[graphql(name = "OpportunityStats")]
 struct OpportunityStatsNode {
-    /// All of them together.
+    /// Totals over all of them.
     total: FiguresNode,
-    /// By department, the one with the most opportunities first.
+    /// By department, most opportunities first.
     by_agency: Vec<AgencyFigures>,
-    /// By kind of the current notice, the most frequent first.
+    /// By type of the current notice, most frequent first.
     by_type: Vec<TypeFigures>,
-    /// By the day on which the current notice was published, in UTC, the oldest first.
+    /// By the UTC day on which the current notice was published, oldest first.
     by_day: Vec<DayFigures>,
 }
 
-/// How many opportunities, and what is awarded of them.
+/// Number of opportunities and their awarded value.
 #[derive(SimpleObject)]
 #[graphql(name = "Figures")]
 struct FiguresNode {
-    /// How many opportunities.
+    /// Number of opportunities.
     opportunities: u64,
-    /// How many of them have an award.
+    /// Number of opportunities with an award.
     awarded_opportunities: u64,
-    /// What their awards are worth together, where amounts are known.
+    /// Total value of the awards with a known amount.
     awarded: CentsScalar,
 }
 
-/// The figures of one department.
+/// Figures of one department.
 #[derive(SimpleObject)]
 struct AgencyFigures {
-    /// The department.
+    /// Department.
     agency: AgencyNode,
-    /// Its figures.
+    /// Figures.
     figures: FiguresNode,
 }
 
-/// The figures of one kind of notice.
+/// Figures of one notice type.
 #[derive(SimpleObject)]
 struct TypeFigures {
-    /// The kind of notice.
+    /// Notice type.
     #[graphql(name = "type")]
     notice_type: String,
-    /// Its figures.
+    /// Figures.
     figures: FiguresNode,
 }
 
-/// The figures of one day.
+/// Figures of one day.
 #[derive(SimpleObject)]
 struct DayFigures {
-    /// The day, in UTC.
+    /// Day in UTC.
     day: NaiveDate,
-    /// Its figures.
+    /// Figures.
     figures: FiguresNode,
 }
 

@@ -1,34 +1,34 @@
-//! How every generation of every read model is doing.
+//! Status of every generation of every projection.
 
 use async_graphql::{Context, Object, Result, SimpleObject};
 
 use super::{guard::OperatorOnly, selection};
 use crate::{app_context::ProjectionRow, graphql::error};
 
-/// A build of a read model.
+/// A generation of a projection's read model.
 #[derive(SimpleObject)]
 #[graphql(name = "ProjectionGeneration")]
 struct ProjectionGenerationNode {
-    /// The read model, e.g. `analytics`.
+    /// Name of the projection, e.g. `analytics`.
     projection: String,
-    /// Which build of it.
+    /// Number of the generation.
     generation: i32,
-    /// Whether readers see it.
+    /// Whether it is the active generation, the one that queries read.
     live: bool,
-    /// What its workers do, the worst of them: `running`, `starting`, `retrying`, `paused`, `stopped`; or `no worker`,
-    /// or what is done with the build: `building`, `failed`.
+    /// The worst state of its workers: `running`, `starting`, `retrying`, `paused`, `stopped`; or `no worker`; or the
+    /// state of the generation: `building`, `failed`.
     state: String,
-    /// How many workers it has.
+    /// Number of its workers.
     workers: usize,
-    /// Everything up to this position of the log is in it, parked events included.
+    /// Log position up to which every event is processed; parked events count as processed.
     position: u64,
-    /// Records on its topics that it has not taken in; null where Kafka does not tell.
+    /// Number of records on its topics that it has not processed; null if Kafka does not answer.
     lag_records: Option<u64>,
-    /// How old the last event was when it was taken in, in seconds; 0 when it has caught up.
+    /// Age of the last event when it was processed, in seconds; 0 when the generation has caught up.
     lag_seconds: f64,
-    /// Streams that wait as dead letters.
+    /// Number of streams with dead letters.
     parked: u64,
-    /// What is wrong.
+    /// Last error.
     last_error: Option<String>,
 }
 
@@ -49,13 +49,13 @@ impl From<ProjectionRow> for ProjectionGenerationNode {
     }
 }
 
-/// How read models are kept up to date.
+/// Query of the status of projections.
 #[derive(Default)]
 pub(in crate::graphql) struct ProjectionQuery;
 
 #[Object]
 impl ProjectionQuery {
-    /// Every build of every read model and how it is doing. For operators.
+    /// Status of every generation of every projection. For operators.
     #[graphql(guard = "OperatorOnly")]
     async fn projections(&self, ctx: &Context<'_>) -> Result<Vec<ProjectionGenerationNode>> {
         let pipeline =

@@ -1,10 +1,10 @@
-//! Who may operate, and who may change what is public.
+//! Guard of fields for operators: operation of read models, and changes of public data.
 
 use async_graphql::{Context, Guard, Result};
 
 use crate::{auth::Principal, graphql::error};
 
-/// Lets only operators pass.
+/// Rejects every caller that is not an operator.
 pub(in crate::graphql) struct OperatorOnly;
 
 impl Guard for OperatorOnly {

@@ -1,4 +1,4 @@
-//! Rebuilding read models from the log.
+//! Rebuilds of read models from the log.
 
 use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject};
 use commands::caller::Caller;
@@ -7,17 +7,17 @@ use projections::runtime::{PartPhase, PartProgress, RebuildOptions, RebuildRecor
 use super::{guard::OperatorOnly, selection};
 use crate::graphql::error;
 
-/// How a rebuild is doing.
+/// State of a rebuild.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
 #[graphql(name = "RebuildState")]
 enum RebuildStateEnum {
-    /// Some process is at it.
+    /// A process is running it.
     Running,
-    /// It was cut off; the same request goes on with it.
+    /// It was interrupted; repeating the request resumes it.
     Interrupted,
-    /// Readers see what it made.
+    /// Finished: the new generations are active.
     Switched,
-    /// What it made is wrong or was given up; readers see what they saw before.
+    /// The new generations are wrong or were abandoned; the earlier ones stay active.
     Failed,
 }
 
@@ -32,19 +32,19 @@ impl From<Recorded> for RebuildStateEnum {
     }
 }
 
-/// What is done for one read model of a rebuild.
+/// Phase of one projection in a rebuild.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
 #[graphql(name = "RebuildPhase")]
 enum RebuildPhaseEnum {
-    /// It is filled from the log.
+    /// It is being filled from the log.
     Filling,
-    /// It follows Kafka and is not there yet.
+    /// It is catching up from Kafka.
     CatchingUp,
-    /// It is compared with the log.
+    /// It is being compared with the log.
     Verifying,
-    /// It waits for the other read models.
+    /// It is verified and waits for the other projections.
     Verified,
-    /// Readers see it.
+    /// It is active.
     Switched,
 }
 
@@ -60,21 +60,21 @@ impl From<PartPhase> for RebuildPhaseEnum {
     }
 }
 
-/// One read model of a rebuild.
+/// One projection of a rebuild.
 #[derive(SimpleObject)]
 #[graphql(name = "RebuildPart")]
 struct RebuildPartNode {
-    /// The read model.
+    /// Name of the projection.
     projection: String,
-    /// The build that is made.
+    /// Number of the new generation.
     generation: i32,
-    /// What is done.
+    /// Current phase.
     phase: RebuildPhaseEnum,
-    /// The position of the log that it is at.
+    /// Log position that it has reached.
     position: u64,
-    /// The position that it has to come to; 0 until that is known.
+    /// Log position that it has to reach; 0 until known.
     target: u64,
-    /// Events it has taken from the log.
+    /// Number of events read from the log.
     events: u64,
 }
 
@@ -91,19 +91,19 @@ impl From<PartProgress> for RebuildPartNode {
     }
 }
 
-/// A rebuild of read models.
+/// A rebuild of one or more projections.
 #[derive(SimpleObject)]
 #[graphql(name = "Rebuild")]
 pub(super) struct RebuildNode {
-    /// Its number.
+    /// Number of the rebuild.
     id: ID,
-    /// How it is doing.
+    /// State.
     state: RebuildStateEnum,
-    /// Who asked for it.
+    /// Who started it.
     started_by: String,
-    /// What stopped it.
+    /// Why it stopped.
     error: Option<String>,
-    /// Its read models.
+    /// The projections it rebuilds.
     parts: Vec<RebuildPartNode>,
 }
 
@@ -119,13 +119,13 @@ impl From<RebuildRecord> for RebuildNode {
     }
 }
 
-/// What is on record about rebuilds.
+/// Query of the last rebuild.
 #[derive(Default)]
 pub(in crate::graphql) struct RebuildQuery;
 
 #[Object]
 impl RebuildQuery {
-    /// The rebuild that began last, by whatever means; null where there was none. For operators.
+    /// The most recently started rebuild, no matter how it was started; null if there was none. For operators.
     #[graphql(guard = "OperatorOnly")]
     async fn rebuild(&self, ctx: &Context<'_>) -> Result<Option<RebuildNode>> {
         let control = selection::context_stores(ctx)?.runtime.control();
@@ -134,31 +134,29 @@ impl RebuildQuery {
     }
 }
 
-/// Begins rebuilds.
+/// Mutation that starts rebuilds.
 #[derive(Default)]
 pub(super) struct RebuildMutation;
 
 #[Object]
 impl RebuildMutation {
-    /// Begins to build the next generation of read models from the log, beside what readers see. They are switched all
-    /// at once when it is compared with the log; until then nothing changes for them. Goes on with a rebuild of the same
-    /// read models that was cut off. The subscription `rebuildProgress` tells how far it is. For operators.
+    /// Starts to build a new generation of the projections from the log, beside the active ones. Once all are verified
+    /// against the log they become active together; until then queries are unaffected. Resumes an interrupted rebuild
+    /// of the same projections. The subscription `rebuildProgress` reports the progress. For operators.
     #[graphql(guard = "OperatorOnly")]
     async fn rebuild_projections(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which read models, together; all of them where nothing is said.")] projections: Option<
-            Vec<String>,
-        >,
-        #[graphql(desc = "Switch also if events had to be parked that the live generation took in.", default)]
+        #[graphql(desc = "Projections to rebuild together; all by default.")] projections: Option<Vec<String>>,
+        #[graphql(desc = "Switch even if the new generation parked events that the active one applied.", default)]
         allow_parked: bool,
     ) -> Result<RebuildNode> {
-        let stores = selection::context_stores(ctx)?;
-        let chosen = selection::select_projections(stores, projections)?;
+        let app = selection::context_stores(ctx)?;
+        let chosen = selection::select_projections(app, projections)?;
         let by = error::require_context_data(ctx.data::<Caller>())?.user_id.to_string();
         let options = RebuildOptions { started_by: by, allow_parked, ..RebuildOptions::default() };
-        stores.rebuilds.start_rebuild(chosen, options).await.map_err(|error| error::rebuild_error(&error))?;
-        let last = stores.runtime.control().last_rebuild().await.map_err(|error| error::unavailable(&error))?;
+        app.rebuilds.start_rebuild(chosen, options).await.map_err(|error| error::rebuild_error(&error))?;
+        let last = app.runtime.control().last_rebuild().await.map_err(|error| error::unavailable(&error))?;
         last.map(RebuildNode::from).ok_or_else(error::missing_rebuild)
     }
 }

@@ -1,44 +1,45 @@
-//! Going back to what readers saw before.
+//! Rollback to the previous generations.
 
 use async_graphql::{Context, Object, Result, SimpleObject};
 
 use super::{guard::OperatorOnly, selection};
 use crate::graphql::error;
 
-/// What readers see of a read model.
+/// The active generation of a projection.
 #[derive(SimpleObject)]
 #[graphql(name = "LiveGeneration")]
 struct ActiveGenerationNode {
-    /// The read model.
+    /// Name of the projection.
     projection: String,
-    /// The build that readers see.
+    /// Number of the active generation.
     generation: i32,
-    /// The build that they saw before.
+    /// Number of the generation that was active before.
     previous: Option<i32>,
 }
 
-/// Moves readers back.
+/// Mutation that rolls projections back.
 #[derive(Default)]
 pub(super) struct RollbackMutation;
 
 #[Object]
 impl RollbackMutation {
-    /// Points readers back at what they saw before the last switch, all at once. What they leave stays up to date, so
-    /// that the same request goes forward again. For operators.
+    /// Switches projections back to the generations that were active before the last switch, all at once. The
+    /// generations switched away from stay up to date, so that repeating the request switches forward again. For
+    /// operators.
     #[graphql(guard = "OperatorOnly")]
     async fn rollback_projections(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which read models; all that were switched last where nothing is said.")] projections: Option<
+        #[graphql(desc = "Projections to roll back; by default all that were switched last.")] projections: Option<
             Vec<String>,
         >,
     ) -> Result<Vec<ActiveGenerationNode>> {
-        let stores = selection::context_stores(ctx)?;
+        let app = selection::context_stores(ctx)?;
         let chosen = match projections {
-            None => stores.last_switched_projections().await.map_err(|error| error::unavailable(&error))?,
-            named => selection::select_projections(stores, named)?,
+            None => app.last_switched_projections().await.map_err(|error| error::unavailable(&error))?,
+            named => selection::select_projections(app, named)?,
         };
-        let pointer = stores.runtime.rollback(&chosen).await.map_err(|error| error::rebuild_error(&error))?;
+        let pointer = app.runtime.rollback(&chosen).await.map_err(|error| error::rebuild_error(&error))?;
         Ok(chosen
             .iter()
             .map(|projection| ActiveGenerationNode {

@@ -1,4 +1,4 @@
-//! Naming projections in a request.
+//! Selection of projections by name in a request.
 
 use std::sync::Arc;
 
@@ -7,16 +7,13 @@ use projections::runtime::AnyProjection;
 
 use crate::{app_context::AppContext, graphql::error};
 
-/// The stores, for what operates them.
+/// The application context of the request.
 pub(super) fn context_stores<'a>(ctx: &Context<'a>) -> Result<&'a AppContext> {
     error::require_context_data(ctx.data::<AppContext>())
 }
 
-/// The read models that are named, each once; all of them where none is.
-pub(super) fn select_projections(
-    stores: &AppContext,
-    names: Option<Vec<String>>,
-) -> Result<Vec<Arc<dyn AnyProjection>>> {
-    let chosen = stores.read_models.select_read_models(&names.unwrap_or_default());
+/// The named projections, each once; all of them if none is named.
+pub(super) fn select_projections(app: &AppContext, names: Option<Vec<String>>) -> Result<Vec<Arc<dyn AnyProjection>>> {
+    let chosen = app.read_models.select_read_models(&names.unwrap_or_default());
     chosen.map_err(|unknown| error::invalid_field("projections", unknown.to_string()))
 }

@@ -1,4 +1,4 @@
-//! Telling what happens to proposals, as it happens.
+//! Subscription to changes of proposals.
 
 use async_graphql::{ComplexObject, Context, Result, SimpleObject, Subscription};
 use chrono::{DateTime, Utc};
@@ -19,51 +19,50 @@ use crate::{
     },
 };
 
-/// What happens to proposals.
+/// Subscription to changes of proposals.
 #[derive(Default)]
 pub(in crate::graphql) struct ProposalChangesSubscription;
 
 #[Subscription]
 impl ProposalChangesSubscription {
-    /// Every change to the proposals of your company, once and in the order of the log, from now on or behind a cursor:
-    /// sections that are edited, comments, decisions. To miss nothing over a broken connection, subscribe again behind
-    /// the cursor of the last change you have seen.
+    /// Every change of your company's proposals (edited sections, comments, decisions), exactly once and in log order,
+    /// starting now or after a cursor. To miss nothing when the connection breaks, subscribe again with the cursor of
+    /// the last change you received.
     async fn proposal_changes(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Continue behind the change with this cursor, however long ago it was.")] after: Option<
-            String,
-        >,
-        #[graphql(desc = "Only changes to this proposal.")] proposal_id: Option<Uuid>,
+        #[graphql(desc = "Continue after the change with this cursor, of any age.")] after: Option<String>,
+        #[graphql(desc = "Only changes of this proposal.")] proposal_id: Option<Uuid>,
     ) -> Result<impl Stream<Item = Result<ProposalChange>> + use<>> {
         let tenant = reading_tenant(ctx)?.clone();
         let wanted = proposal_id.map(|id| tenant.stream_id(id));
-        feed_subscription::subscribe_tenant_events(ctx, after, move |happened| {
-            to_proposal_change(happened, &tenant, wanted.as_deref())
+        feed_subscription::subscribe_tenant_events(ctx, after, move |feed_event| {
+            to_proposal_change(feed_event, &tenant, wanted.as_deref())
         })
         .await
     }
 }
 
-/// One change to a proposal.
+/// A change of a proposal.
 #[derive(SimpleObject)]
 #[graphql(complex)]
 struct ProposalChange {
-    /// Where the log has it; a later subscription continues behind it.
+    /// Cursor of the change; pass it as `after` to continue behind it.
     cursor: String,
-    /// The proposal.
+    /// The proposal's id.
     proposal_id: String,
-    /// Its version after the change.
+    /// The proposal's version after the change.
     version: u64,
-    /// What happened, e.g. `proposal.section_edited`.
+    /// Event type, e.g. `proposal.section_edited`.
     kind: String,
-    /// The section that was edited, removed or commented on.
+    /// Key of the section that was edited, removed or commented on.
     section: Option<String>,
-    /// Who did it.
+    /// User or API key that made the change.
     by: String,
     /// When it was recorded.
     recorded_at: DateTime<Utc>,
-    /// For the extension `consistencyToken` of a query that has to show this change.
+    /// Value for the request extension `consistencyToken`: a query that sends it waits until its read models contain
+    /// the change.
     consistency_token: String,
     #[graphql(skip)]
     tenant: TenantId,
@@ -73,26 +72,26 @@ struct ProposalChange {
 
 #[ComplexObject]
 impl ProposalChange {
-    /// The proposal with this change in it; later ones may be in it, too.
+    /// The proposal including this change, and possibly later ones.
     async fn proposal(&self, ctx: &Context<'_>) -> Result<Option<ProposalNode>> {
         let reading = read_models::from_context(ctx)?
             .with_token(error::require_context_data(ctx.data::<AppContext>())?, self.token.clone());
         let found = reading.tenant_views().await?.get(&self.tenant, &self.proposal_id).await;
         let found = found.map_err(|error| error::query_error(&error))?;
-        Ok(found.and_then(|kept| ProposalNode::from_stored(self.proposal_id.clone(), kept)))
+        Ok(found.and_then(|stored| ProposalNode::from_stored(self.proposal_id.clone(), stored)))
     }
 }
 
-fn to_proposal_change(happened: &FeedEvent, tenant: &TenantId, wanted: Option<&str>) -> Option<ProposalChange> {
-    let event = &happened.event;
+fn to_proposal_change(feed_event: &FeedEvent, tenant: &TenantId, wanted: Option<&str>) -> Option<ProposalChange> {
+    let event = &feed_event.event;
     let is_wanted = wanted.is_none_or(|stream| stream == event.aggregate_id);
     if event.aggregate_type != record::Proposal::TYPE || !is_wanted {
         return None;
     }
     let payload: serde_json::Value = serde_json::from_str(&event.payload).ok()?;
-    let token = happened.consistency_token();
+    let token = feed_event.consistency_token();
     Some(ProposalChange {
-        cursor: happened.cursor(),
+        cursor: feed_event.cursor(),
         proposal_id: event.aggregate_id.split_once(':')?.1.to_owned(),
         version: event.sequence,
         kind: event.event_type.clone(),

@@ -1,4 +1,4 @@
-//! What happened to proposals; from the log.
+//! Recorded changes of proposals, read from the log.
 
 use async_graphql::{Context, Object, OneofObject, Result};
 use chrono::{DateTime, Utc};
@@ -11,12 +11,12 @@ use crate::graphql::{
     history::{self, AggregateHistory},
 };
 
-/// A moment in the life of a proposal.
+/// A past state of a proposal.
 #[derive(OneofObject)]
 pub(super) enum ProposalMoment {
-    /// After the change with this version; null is answered where it has not come so far.
+    /// The state after the change with this version; the result is null if there is no such version yet.
     Version(u64),
-    /// After what was recorded up to then.
+    /// The state at this time, by the time of recording.
     Time(DateTime<Utc>),
 }
 
@@ -29,19 +29,19 @@ impl From<ProposalMoment> for PointInTime {
     }
 }
 
-/// What happened.
+/// Query of the changes of a proposal.
 #[derive(Default)]
 pub(in crate::graphql) struct ProposalHistoryQuery;
 
 #[Object]
 impl ProposalHistoryQuery {
-    /// What happened to a proposal of your company, the oldest first; nothing where it has none with that id.
+    /// Recorded changes of a proposal of your company, oldest first; empty if it has none with that id.
     async fn proposal_history(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Its id.")] id: Uuid,
-        #[graphql(desc = "How many, 1 to 100; 20 where nothing is said.")] first: Option<i32>,
-        #[graphql(desc = "Continue behind the change with this version.")] after: Option<u64>,
+        #[graphql(desc = "The proposal's id.")] id: Uuid,
+        #[graphql(desc = "Page size, 1 to 100; 20 by default.")] first: Option<i32>,
+        #[graphql(desc = "Continue after the change with this version.")] after: Option<u64>,
     ) -> Result<AggregateHistory<record::Proposal>> {
         history::load_history(ctx, reading_tenant(ctx)?, &id.to_string(), first, after).await
     }

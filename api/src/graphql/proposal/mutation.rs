@@ -1,4 +1,4 @@
-//! Changing proposals.
+//! Mutations of proposals.
 
 use async_graphql::{Context, InputObject, Object, Result};
 use domain::{
@@ -23,82 +23,83 @@ use crate::{
     },
 };
 
-/// Changes proposals.
+/// Mutations of proposals.
 #[derive(Default)]
 pub(in crate::graphql) struct ProposalMutation;
 
-/// A proposal to begin.
+/// A proposal to create.
 #[derive(InputObject)]
 struct DraftProposalInput {
-    /// Its id, a UUID of yours; one is made where none is given.
+    /// Id, a UUID that you choose; generated if omitted.
     id: Option<Uuid>,
-    /// The opportunity that it is to win.
+    /// Id of the opportunity that the proposal answers.
     opportunity_id: String,
-    /// What it is called, at most 300 characters.
+    /// Title, at most 300 characters.
     title: String,
-    /// The sections that are planned, at most 100.
+    /// Planned sections, at most 100.
     #[graphql(default)]
     outline: Vec<PlannedSectionInput>,
 }
 
-/// A section to write.
+/// A planned section.
 #[derive(InputObject)]
 struct PlannedSectionInput {
-    /// Its short name: lower-case letters, digits and hyphens, at most 60.
+    /// Key: lower-case letters, digits and hyphens, at most 60 characters.
     key: String,
-    /// What it is called, at most 300 characters.
+    /// Heading, at most 300 characters.
     heading: String,
 }
 
-/// What a section is to be.
+/// The new content of a section.
 #[derive(InputObject)]
 struct EditProposalSectionInput {
-    /// The proposal.
+    /// The proposal's id.
     proposal_id: Uuid,
-    /// The section by its key; a new one is added behind the others.
+    /// Key of the section; an unknown key adds a section at the end.
     section: String,
-    /// What it is to be called, at most 300 characters.
+    /// Heading, at most 300 characters.
     heading: String,
-    /// What it is to say, at most 100,000 characters.
+    /// Content, at most 100,000 characters.
     content: String,
-    /// The revision that you have seen; 0 for a new or planned one. If it is another one now, nothing is changed.
+    /// The revision that the edit is based on; 0 for a new or planned section. If the current revision differs, nothing
+    /// changes.
     based_on: u32,
 }
 
-/// A remark to make.
+/// A comment to add.
 #[derive(InputObject)]
 struct CommentOnProposalInput {
-    /// The proposal.
+    /// The proposal's id.
     proposal_id: Uuid,
-    /// The remark's id, a UUID of yours; one is made where none is given.
+    /// The comment's id, a UUID that you choose; generated if omitted.
     comment_id: Option<Uuid>,
-    /// The section that it is about; the whole proposal where none is named.
+    /// Key of the section that the comment is about; omit it for the whole proposal.
     section: Option<String>,
-    /// What it says, at most 5,000 characters.
+    /// Text, at most 5,000 characters.
     text: String,
 }
 
-/// How an agency decided.
+/// An agency's decision.
 #[derive(InputObject)]
 struct ProposalOutcomeInput {
-    /// The proposal.
+    /// The proposal's id.
     proposal_id: Uuid,
-    /// Whether the agency chose it.
+    /// Whether the agency chose the proposal.
     won: bool,
-    /// What the contract is worth, in cents.
+    /// Contract value.
     amount: Option<CentsScalar>,
-    /// Why it was decided so, at most 2,000 characters.
+    /// Reason for the decision, at most 2,000 characters.
     reason: Option<String>,
 }
 
 #[Object]
 impl ProposalMutation {
-    /// Begin a proposal; contributors may.
+    /// Creates a proposal. Requires at least the role `CONTRIBUTOR`.
     async fn draft_proposal(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The proposal.")] input: DraftProposalInput,
-        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+        #[graphql(desc = "The proposal to create.")] input: DraftProposalInput,
+        #[graphql(desc = "Preconditions.")] conditions: Option<PreconditionsInput>,
     ) -> Result<ChangeOutcome> {
         let conditions = precondition::parse_preconditions(ctx, conditions)?;
         let opportunity_id = input_validation::parse_opportunity_id("input.opportunityId", &input.opportunity_id)?;
@@ -120,12 +121,12 @@ impl ProposalMutation {
         .await
     }
 
-    /// Write a section; contributors may, while it is a draft.
+    /// Writes a section of a draft. Requires at least the role `CONTRIBUTOR`.
     async fn edit_proposal_section(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The section.")] input: EditProposalSectionInput,
-        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+        #[graphql(desc = "The section's new content.")] input: EditProposalSectionInput,
+        #[graphql(desc = "Preconditions.")] conditions: Option<PreconditionsInput>,
     ) -> Result<ChangeOutcome> {
         let edit = SectionChange {
             section: parse_value("input.section", &input.section, SectionKey::try_new)?,
@@ -141,14 +142,14 @@ impl ProposalMutation {
         .await
     }
 
-    /// Take a section out; contributors may, while it is a draft.
+    /// Removes a section from a draft. Requires at least the role `CONTRIBUTOR`.
     async fn remove_proposal_section(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The proposal.")] proposal_id: Uuid,
-        #[graphql(desc = "The section by its key.")] section: String,
-        #[graphql(desc = "The revision that you have seen.")] based_on: u32,
-        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+        #[graphql(desc = "The proposal's id.")] proposal_id: Uuid,
+        #[graphql(desc = "The section's key.")] section: String,
+        #[graphql(desc = "The revision that you last read.")] based_on: u32,
+        #[graphql(desc = "Preconditions.")] conditions: Option<PreconditionsInput>,
     ) -> Result<ChangeOutcome> {
         let section = parse_value("section", &section, SectionKey::try_new)?;
         let conditions = precondition::parse_preconditions(ctx, conditions)?;
@@ -156,12 +157,12 @@ impl ProposalMutation {
         dispatch_command::<Proposal>(ctx, proposal_id, &conditions, remove).await
     }
 
-    /// Remark something; contributors may, until it is handed in.
+    /// Adds a comment, until the proposal is submitted. Requires at least the role `CONTRIBUTOR`.
     async fn comment_on_proposal(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The remark.")] input: CommentOnProposalInput,
-        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+        #[graphql(desc = "The comment to add.")] input: CommentOnProposalInput,
+        #[graphql(desc = "Preconditions.")] conditions: Option<PreconditionsInput>,
     ) -> Result<ChangeOutcome> {
         let conditions = precondition::parse_preconditions(ctx, conditions)?;
         let section = parse_optional("input.section", input.section, SectionKey::try_new)?;
@@ -171,13 +172,13 @@ impl ProposalMutation {
         dispatch_command::<Proposal>(ctx, input.proposal_id, &conditions, comment).await
     }
 
-    /// Note that a remark was dealt with; contributors may.
+    /// Marks a comment as resolved. Requires at least the role `CONTRIBUTOR`.
     async fn resolve_proposal_comment(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The proposal.")] proposal_id: Uuid,
-        #[graphql(desc = "The remark.")] comment_id: Uuid,
-        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+        #[graphql(desc = "The proposal's id.")] proposal_id: Uuid,
+        #[graphql(desc = "The comment's id.")] comment_id: Uuid,
+        #[graphql(desc = "Preconditions.")] conditions: Option<PreconditionsInput>,
     ) -> Result<ChangeOutcome> {
         let (conditions, comment_id) =
             (precondition::parse_preconditions(ctx, conditions)?, CommentId::new(comment_id));
@@ -188,30 +189,31 @@ impl ProposalMutation {
         .await
     }
 
-    /// Have somebody else look at a draft; contributors may.
+    /// Submits a draft for review by somebody else. Requires at least the role `CONTRIBUTOR`.
     async fn submit_proposal_for_review(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The proposal.")] proposal_id: Uuid,
-        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+        #[graphql(desc = "The proposal's id.")] proposal_id: Uuid,
+        #[graphql(desc = "Preconditions.")] conditions: Option<PreconditionsInput>,
     ) -> Result<ChangeOutcome> {
         let conditions = precondition::parse_preconditions(ctx, conditions)?;
-        // What was written together up to now is looked at, too.
-        let (stores, tenant) =
+        // Record pending shared edits first, so that the review covers them.
+        let (app, tenant) =
             (error::require_context_data(ctx.data::<AppContext>())?, command_dispatch::request_identity(ctx)?.tenant());
-        let settled = stores.rooms.proposal_sync().sync_now(tenant, ProposalId::new(proposal_id)).await;
-        settled.map_err(|error| error::unavailable(&error))?;
+        let synced = app.rooms.proposal_sync().sync_now(tenant, ProposalId::new(proposal_id)).await;
+        synced.map_err(|error| error::unavailable(&error))?;
         dispatch_command::<Proposal>(ctx, proposal_id, &conditions, |stamp| ProposalCommand::SubmitForReview { stamp })
             .await
     }
 
-    /// End a review in its favour; managers may, but for their own.
+    /// Approves a proposal under review. Requires at least the role `MANAGER`; not allowed to the member who asked for
+    /// the review.
     async fn approve_proposal(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The proposal.")] proposal_id: Uuid,
-        #[graphql(desc = "What there is to say, at most 5,000 characters.")] note: Option<String>,
-        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+        #[graphql(desc = "The proposal's id.")] proposal_id: Uuid,
+        #[graphql(desc = "Note of the reviewer, at most 5,000 characters.")] note: Option<String>,
+        #[graphql(desc = "Preconditions.")] conditions: Option<PreconditionsInput>,
     ) -> Result<ChangeOutcome> {
         let (conditions, note) =
             (precondition::parse_preconditions(ctx, conditions)?, parse_optional("note", note, ReviewNote::try_new)?);
@@ -219,13 +221,14 @@ impl ProposalMutation {
             .await
     }
 
-    /// Send it back to its writers; managers may, but for their own.
+    /// Rejects a proposal under review and makes it a draft again. Requires at least the role `MANAGER`; not allowed to
+    /// the member who asked for the review.
     async fn reject_proposal(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The proposal.")] proposal_id: Uuid,
-        #[graphql(desc = "Why, at most 5,000 characters.")] note: String,
-        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+        #[graphql(desc = "The proposal's id.")] proposal_id: Uuid,
+        #[graphql(desc = "Reason, at most 5,000 characters.")] note: String,
+        #[graphql(desc = "Preconditions.")] conditions: Option<PreconditionsInput>,
     ) -> Result<ChangeOutcome> {
         let (conditions, note) =
             (precondition::parse_preconditions(ctx, conditions)?, parse_value("note", &note, ReviewNote::try_new)?);
@@ -233,13 +236,13 @@ impl ProposalMutation {
             .await
     }
 
-    /// Note that an approved one was handed in; managers may.
+    /// Records that an approved proposal was submitted to the agency. Requires at least the role `MANAGER`.
     async fn submit_proposal(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The proposal.")] proposal_id: Uuid,
-        #[graphql(desc = "How the agency confirmed it, at most 500 characters.")] confirmation: Option<String>,
-        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+        #[graphql(desc = "The proposal's id.")] proposal_id: Uuid,
+        #[graphql(desc = "The agency's confirmation, at most 500 characters.")] confirmation: Option<String>,
+        #[graphql(desc = "Preconditions.")] conditions: Option<PreconditionsInput>,
     ) -> Result<ChangeOutcome> {
         let conditions = precondition::parse_preconditions(ctx, conditions)?;
         let confirmation = parse_optional("confirmation", confirmation, SubmissionConfirmation::try_new)?;
@@ -250,12 +253,12 @@ impl ProposalMutation {
         .await
     }
 
-    /// Note how the agency decided; managers may.
+    /// Records the agency's decision. Requires at least the role `MANAGER`.
     async fn record_proposal_outcome(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The decision.")] input: ProposalOutcomeInput,
-        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+        #[graphql(desc = "The agency's decision.")] input: ProposalOutcomeInput,
+        #[graphql(desc = "Preconditions.")] conditions: Option<PreconditionsInput>,
     ) -> Result<ChangeOutcome> {
         let conditions = precondition::parse_preconditions(ctx, conditions)?;
         let outcome = Decision {
@@ -267,13 +270,13 @@ impl ProposalMutation {
         dispatch_command::<Proposal>(ctx, input.proposal_id, &conditions, record).await
     }
 
-    /// Give it up; managers may, until the agency has decided.
+    /// Withdraws a proposal, until the agency has decided. Requires at least the role `MANAGER`.
     async fn withdraw_proposal(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The proposal.")] proposal_id: Uuid,
-        #[graphql(desc = "Why, at most 2,000 characters.")] reason: String,
-        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+        #[graphql(desc = "The proposal's id.")] proposal_id: Uuid,
+        #[graphql(desc = "Reason, at most 2,000 characters.")] reason: String,
+        #[graphql(desc = "Preconditions.")] conditions: Option<PreconditionsInput>,
     ) -> Result<ChangeOutcome> {
         let (conditions, reason) = (
             precondition::parse_preconditions(ctx, conditions)?,

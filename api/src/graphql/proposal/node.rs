@@ -1,4 +1,4 @@
-//! What a frontend sees of a proposal.
+//! The proposal as clients see it.
 
 use async_graphql::{ComplexObject, Context, Enum, Result, SimpleObject, dataloader::DataLoader};
 use chrono::{DateTime, Utc};
@@ -10,121 +10,122 @@ use crate::graphql::{
     cents::CentsScalar, error, opportunity::OpportunityNode, opportunity_loader::OpportunityLoader, read_models,
 };
 
-/// How far a proposal is.
+/// Phase of a proposal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(name = "ProposalPhase", remote = "LifecyclePhase")]
 pub(super) enum ProposalPhaseEnum {
-    /// Nobody has begun it.
+    /// Not created yet.
     Unwritten,
-    /// It is written.
+    /// Being written.
     Draft,
-    /// Somebody else looks at it.
+    /// Under review.
     InReview,
-    /// It may be handed in.
+    /// Approved for submission.
     Approved,
-    /// It was handed in.
+    /// Submitted to the agency.
     Submitted,
-    /// The agency chose it.
+    /// Chosen by the agency.
     Won,
-    /// The agency chose another, or none.
+    /// Not chosen: the agency chose another proposal or none.
     Lost,
-    /// The company gave it up.
+    /// Withdrawn by the company.
     Withdrawn,
 }
 
-/// What a company writes to win an opportunity.
+/// A company's proposal for an opportunity.
 #[derive(SimpleObject)]
 #[graphql(name = "Proposal", complex)]
 pub(super) struct ProposalNode {
-    /// Its id.
+    /// Id.
     id: String,
-    /// How many changes are on record; grows with each.
+    /// Version: the number of recorded changes.
     version: u64,
-    /// How far it is.
+    /// Phase.
     phase: ProposalPhaseEnum,
-    /// What it is called.
+    /// Title.
     title: String,
-    /// The opportunity that it is to win.
+    /// Id of the opportunity that the proposal answers.
     opportunity_id: String,
-    /// Its sections, in their order.
+    /// Sections, in order.
     sections: Vec<ProposalSectionNode>,
-    /// What is said about it, the oldest first.
+    /// Comments, oldest first.
     comments: Vec<ProposalCommentNode>,
-    /// What the last reviewer said.
+    /// Note of the last reviewer.
     review: Option<String>,
-    /// How the agency confirmed that it was handed in.
+    /// The agency's confirmation of the submission.
     confirmation: Option<String>,
-    /// How the agency decided.
+    /// The agency's decision.
     outcome: Option<ProposalDecisionNode>,
-    /// When it was begun.
+    /// When it was created.
     created_at: DateTime<Utc>,
-    /// Who began it.
+    /// Who created it.
     created_by: String,
-    /// When it was changed last.
+    /// When it was last changed.
     updated_at: DateTime<Utc>,
-    /// Who changed it last.
+    /// Who last changed it.
     updated_by: String,
 }
 
 #[ComplexObject]
 impl ProposalNode {
-    /// The opportunity that it is to win; null where nothing is on record about it.
+    /// The opportunity that the proposal answers; null if it is not recorded.
     async fn opportunity(&self, ctx: &Context<'_>) -> Result<Option<OpportunityNode>> {
-        // Waits until the views have come as far as the document wants, once for all.
+        // Waits once per document until the views have reached its consistency token; the loader reads them without
+        // waiting.
         read_models::from_context(ctx)?.opportunity_views().await?;
         let loader = error::require_context_data(ctx.data::<DataLoader<OpportunityLoader>>())?;
         loader.load_one(self.opportunity_id.clone()).await.map_err(|error| error::loader_error(&error))
     }
 }
 
-/// A part of a proposal.
+/// A section of a proposal.
 #[derive(SimpleObject)]
 #[graphql(name = "ProposalSection")]
 struct ProposalSectionNode {
-    /// Its short name, which stays when its heading changes.
+    /// Key; unchanged when the heading changes.
     key: String,
-    /// What it is called.
+    /// Heading.
     heading: String,
-    /// What it says; null where it was only planned.
+    /// Content; null while the section is only planned.
     content: Option<String>,
-    /// Grows with each edit; an edit names the one that it is based on.
+    /// Revision; grows with each edit. An edit states the revision that it is based on.
     revision: u32,
 }
 
-/// A remark.
+/// A comment on a proposal.
 #[derive(SimpleObject)]
 #[graphql(name = "ProposalComment")]
 struct ProposalCommentNode {
-    /// Its id.
+    /// Id.
     id: Uuid,
-    /// The section that it is about; the whole proposal where none is named.
+    /// Key of the section that the comment is about; null for the whole proposal.
     section: Option<String>,
-    /// What it says.
+    /// Text.
     text: String,
-    /// Whether it was dealt with.
+    /// Whether it is resolved.
     resolved: bool,
-    /// Who made it.
+    /// Author.
     author: String,
-    /// When.
+    /// When it was made.
     at: DateTime<Utc>,
 }
 
-/// How an agency decided.
+/// An agency's decision.
 #[derive(SimpleObject)]
 #[graphql(name = "ProposalDecision")]
 struct ProposalDecisionNode {
-    /// Whether for the proposal.
+    /// Whether the agency chose the proposal.
     won: bool,
-    /// What the contract is worth, where that is known.
+    /// Contract value, if known.
     amount: Option<CentsScalar>,
-    /// Why it was decided so, where that is known.
+    /// Reason for the decision, if known.
     reason: Option<String>,
 }
 
 impl ProposalNode {
-    /// The view of a proposal that was begun.
-    pub(super) fn from_stored(id: String, kept: StoredAggregate<record::Proposal>) -> Option<Self> {
-        let manuscript = kept.state.content()?.clone();
+    /// The node of a proposal; `None` if it was never created.
+    pub(super) fn from_stored(id: String, stored: StoredAggregate<record::Proposal>) -> Option<Self> {
+        let content = stored.state.content()?.clone();
         let section = |section: record::Section| ProposalSectionNode {
             key: section.key.to_string(),
             heading: section.heading.to_string(),
@@ -142,26 +143,26 @@ impl ProposalNode {
             })
         };
         let outcome =
-            if let record::Proposal::Decided { outcome, .. } = &kept.state { Some(outcome.clone()) } else { None };
+            if let record::Proposal::Decided { outcome, .. } = &stored.state { Some(outcome.clone()) } else { None };
         Some(Self {
             id,
-            version: kept.version,
-            phase: kept.state.phase().into(),
-            title: manuscript.title.to_string(),
-            opportunity_id: manuscript.opportunity_id.to_string(),
-            sections: manuscript.sections.into_iter().map(section).collect(),
-            comments: manuscript.comments.into_iter().filter_map(comment).collect(),
-            review: manuscript.review.map(|review| review.to_string()),
-            confirmation: manuscript.confirmation.map(|confirmation| confirmation.to_string()),
+            version: stored.version,
+            phase: stored.state.phase().into(),
+            title: content.title.to_string(),
+            opportunity_id: content.opportunity_id.to_string(),
+            sections: content.sections.into_iter().map(section).collect(),
+            comments: content.comments.into_iter().filter_map(comment).collect(),
+            review: content.review.map(|review| review.to_string()),
+            confirmation: content.confirmation.map(|confirmation| confirmation.to_string()),
             outcome: outcome.map(|outcome| ProposalDecisionNode {
                 won: outcome.verdict == record::AgencyDecision::Won,
                 amount: outcome.amount.map(|amount| CentsScalar(amount.0)),
                 reason: outcome.reason.map(|reason| reason.to_string()),
             }),
-            created_at: kept.created_at,
-            created_by: kept.created_by,
-            updated_at: kept.updated_at,
-            updated_by: kept.updated_by,
+            created_at: stored.created_at,
+            created_by: stored.created_by,
+            updated_at: stored.updated_at,
+            updated_by: stored.updated_by,
         })
     }
 }

@@ -1,4 +1,4 @@
-//! Reading proposals; from Redis, one read a question.
+//! Queries of proposals; one Redis read per query, the log for past states.
 
 use async_graphql::{Context, Object, Result};
 use domain::{opportunity::OpportunityId, proposal as record};
@@ -16,34 +16,33 @@ use crate::graphql::{
     read_models,
 };
 
-/// What a company writes.
+/// Queries of proposals.
 #[derive(Default)]
 pub(in crate::graphql) struct ProposalQuery;
 
 #[Object]
 impl ProposalQuery {
-    /// A proposal of your company; null where it has none with that id.
+    /// A proposal of your company; null if it has none with that id.
     async fn proposal(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Its id.")] id: Uuid,
-        #[graphql(desc = "As it was then; by default as it is.")] as_of: Option<ProposalMoment>,
+        #[graphql(desc = "The proposal's id.")] id: Uuid,
+        #[graphql(desc = "A past state to read; the current one by default.")] as_of: Option<ProposalMoment>,
     ) -> Result<Option<ProposalNode>> {
         let (tenant, id) = (reading_tenant(ctx)?, id.to_string());
         let found = history::load_as_of(ctx, tenant, &id, as_of).await?;
-        Ok(found.and_then(|kept| ProposalNode::from_stored(id, kept)))
+        Ok(found.and_then(|stored| ProposalNode::from_stored(id, stored)))
     }
 
-    /// The proposals of your company, the newest first.
+    /// The proposals of your company, newest first.
     async fn proposals(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "How many, 1 to 100; 20 where nothing is said.")] first: Option<i32>,
-        #[graphql(desc = "Continue behind the entry with this cursor.")] after: Option<String>,
-        #[graphql(desc = "Only those that are that far.")] phase: Option<ProposalPhaseEnum>,
-        #[graphql(desc = "Only those about this opportunity; cannot be combined with `phase`.")] opportunity_id: Option<
-            String,
-        >,
+        #[graphql(desc = "Page size, 1 to 100; 20 by default.")] first: Option<i32>,
+        #[graphql(desc = "Continue after the entry with this cursor.")] after: Option<String>,
+        #[graphql(desc = "Only proposals in this phase.")] phase: Option<ProposalPhaseEnum>,
+        #[graphql(desc = "Only proposals for this opportunity; cannot be combined with `phase`.")]
+        opportunity_id: Option<String>,
     ) -> Result<NodeConnection<ProposalNode>> {
         let (tenant, first, after) = (
             reading_tenant(ctx)?,
@@ -58,8 +57,8 @@ impl ProposalQuery {
                 return Err(error::invalid_field("opportunityId", "it cannot be combined with phase".to_owned()));
             }
         };
-        let workspace = read_models::from_context(ctx)?.tenant_views().await?;
-        let found = workspace
+        let tenant_views = read_models::from_context(ctx)?.tenant_views().await?;
+        let found = tenant_views
             .list_aggregates(tenant, &group, first, after.as_ref())
             .await
             .map_err(|error| error::query_error(&error))?;

@@ -1,4 +1,4 @@
-//! Changing resources.
+//! Mutations of resources.
 
 use async_graphql::{Context, InputObject, Object, Result};
 use domain::{
@@ -15,24 +15,24 @@ use crate::graphql::{
     precondition::{self, PreconditionsInput},
 };
 
-/// Changes resources.
+/// Mutations of resources.
 #[derive(Default)]
 pub(in crate::graphql) struct ResourceMutation;
 
-/// What a resource is to hold.
+/// The content of a resource.
 #[derive(InputObject)]
 #[graphql(name = "ResourceInput")]
 struct ResourceContentInput {
-    /// What it is to be called, at most 200 characters.
+    /// Name, at most 200 characters.
     name: String,
-    /// What it is good for.
+    /// Kind of resource.
     kind: ResourceKindEnum,
-    /// What it is to say, at most 100,000 characters.
+    /// Text, at most 100,000 characters.
     body: String,
-    /// Words to find it by, at most 20: lower-case letters, digits and hyphens.
+    /// Tags, at most 20: lower-case letters, digits and hyphens.
     #[graphql(default)]
     tags: Vec<String>,
-    /// The document that it was taken from.
+    /// Id of the document that it was taken from.
     document_id: Option<Uuid>,
 }
 
@@ -50,37 +50,37 @@ impl ResourceContentInput {
 
 #[Object]
 impl ResourceMutation {
-    /// Keep something to use again; contributors may.
+    /// Creates a resource. Requires at least the role `CONTRIBUTOR`.
     async fn create_resource(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Its id, a UUID of yours; one is made where none is given.")] id: Option<Uuid>,
-        #[graphql(desc = "What it holds.")] input: ResourceContentInput,
-        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+        #[graphql(desc = "Id, a UUID that you choose; generated if omitted.")] id: Option<Uuid>,
+        #[graphql(desc = "The content.")] input: ResourceContentInput,
+        #[graphql(desc = "Preconditions.")] conditions: Option<PreconditionsInput>,
     ) -> Result<ChangeOutcome> {
         let (conditions, asset) = (precondition::parse_preconditions(ctx, conditions)?, input.into_asset()?);
         let id = new_id(ctx, "resource", id, &conditions)?;
         dispatch_command::<Resource>(ctx, id, &conditions, |stamp| ResourceCommand::Create { asset, stamp }).await
     }
 
-    /// Let it hold something else; contributors may.
+    /// Replaces the content of a resource. Requires at least the role `CONTRIBUTOR`.
     async fn update_resource(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which one.")] id: Uuid,
-        #[graphql(desc = "All that it holds from then on.")] input: ResourceContentInput,
-        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+        #[graphql(desc = "The resource's id.")] id: Uuid,
+        #[graphql(desc = "The complete new content.")] input: ResourceContentInput,
+        #[graphql(desc = "Preconditions.")] conditions: Option<PreconditionsInput>,
     ) -> Result<ChangeOutcome> {
         let (conditions, asset) = (precondition::parse_preconditions(ctx, conditions)?, input.into_asset()?);
         dispatch_command::<Resource>(ctx, id, &conditions, |stamp| ResourceCommand::Update { asset, stamp }).await
     }
 
-    /// Do away with it for good; managers may.
+    /// Deletes a resource permanently. Requires at least the role `MANAGER`.
     async fn delete_resource(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which one.")] id: Uuid,
-        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+        #[graphql(desc = "The resource's id.")] id: Uuid,
+        #[graphql(desc = "Preconditions.")] conditions: Option<PreconditionsInput>,
     ) -> Result<ChangeOutcome> {
         let conditions = precondition::parse_preconditions(ctx, conditions)?;
         dispatch_command::<Resource>(ctx, id, &conditions, |stamp| ResourceCommand::Delete { stamp }).await

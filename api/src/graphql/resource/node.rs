@@ -1,74 +1,74 @@
-//! What a frontend sees of a resource.
+//! The resource as clients see it.
 
 use async_graphql::{Enum, SimpleObject};
 use chrono::{DateTime, Utc};
 use domain::resource as record;
 use projections::tenant_views::StoredAggregate;
 
-/// What a resource is good for.
+/// Kind of resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(name = "ResourceKind", remote = "record::ResourceKind")]
 pub(in crate::graphql) enum ResourceKindEnum {
-    /// A contract that was carried out.
+    /// A contract that the company performed.
     PastPerformance,
-    /// What the company can do.
+    /// The company's capabilities.
     CapabilityStatement,
-    /// Text that is used again and again.
+    /// Reusable text.
     Boilerplate,
     /// A certificate or registration.
     Certification,
-    /// What a person has done.
+    /// A person's experience.
     Resume,
-    /// What things cost.
+    /// Prices.
     PriceList,
     /// Anything else.
     Other,
 }
 
-/// Something that a company keeps to use again in its proposals.
+/// Content that a company reuses in its proposals.
 #[derive(SimpleObject)]
 #[graphql(name = "Resource")]
 pub(super) struct ResourceNode {
-    /// Its id.
+    /// Id.
     id: String,
-    /// How many changes are on record; grows with each.
+    /// Version: the number of recorded changes.
     version: u64,
-    /// What it is called.
+    /// Name.
     name: String,
-    /// What it is good for.
+    /// Kind.
     kind: ResourceKindEnum,
-    /// What it says.
+    /// Text.
     body: String,
-    /// Words to find it by.
+    /// Tags.
     tags: Vec<String>,
-    /// The document that it was taken from.
+    /// Id of the document that it was taken from.
     document_id: Option<String>,
-    /// When it was made.
+    /// When it was created.
     created_at: DateTime<Utc>,
-    /// Who made it.
+    /// Who created it.
     created_by: String,
-    /// When it was changed last.
+    /// When it was last changed.
     updated_at: DateTime<Utc>,
-    /// Who changed it last.
+    /// Who last changed it.
     updated_by: String,
 }
 
 impl ResourceNode {
-    /// The view of a resource that can be used.
-    pub(super) fn from_stored(id: String, kept: StoredAggregate<record::Resource>) -> Option<Self> {
-        let asset = kept.state.content()?.clone();
+    /// The node of a resource; `None` if it was never created or is deleted.
+    pub(super) fn from_stored(id: String, stored: StoredAggregate<record::Resource>) -> Option<Self> {
+        let asset = stored.state.content()?.clone();
         Some(Self {
             id,
-            version: kept.version,
+            version: stored.version,
             name: asset.name.to_string(),
             kind: asset.kind.into(),
             body: asset.body.to_string(),
             tags: asset.tags.iter().map(ToString::to_string).collect(),
             document_id: asset.document_id.map(|id| id.to_string()),
-            created_at: kept.created_at,
-            created_by: kept.created_by,
-            updated_at: kept.updated_at,
-            updated_by: kept.updated_by,
+            created_at: stored.created_at,
+            created_by: stored.created_by,
+            updated_at: stored.updated_at,
+            updated_by: stored.updated_by,
         })
     }
 }

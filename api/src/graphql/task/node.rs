@@ -1,29 +1,29 @@
-//! What a frontend sees of a task.
+//! The task as clients see it.
 
 use async_graphql::{Enum, SimpleObject};
 use chrono::{DateTime, Utc};
 use domain::task as record;
 use projections::tenant_views::StoredAggregate;
 
-/// What kind of work it is.
+/// Kind of task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(name = "TaskKind", remote = "record::TaskKind")]
 pub(super) enum TaskKindEnum {
-    /// Read the text of a document.
+    /// Extract the text of a document.
     ExtractText,
-    /// Find what a document asks for.
+    /// Find the requirements of a document.
     ExtractRequirements,
-    /// Sum a document up.
+    /// Summarize a document.
     AnalyseDocument,
     /// Draft a proposal.
     GenerateProposal,
-    /// Make a resource findable.
+    /// Index a resource for search.
     IndexResource,
-    /// Tell a user what is new.
+    /// Send a user a digest of what is new.
     SendDigest,
 }
 
-/// What kind of thing is worked on.
+/// Kind of a task's subject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(name = "TaskSubjectKind", remote = "record::SubjectKind")]
 pub(super) enum TaskSubjectKindEnum {
@@ -37,76 +37,76 @@ pub(super) enum TaskSubjectKindEnum {
     Opportunity,
 }
 
-/// How far a task is.
+/// Status of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(name = "TaskStatus", remote = "record::TaskStatus")]
 pub(super) enum TaskStatusEnum {
-    /// Nobody has asked for it.
+    /// Not requested yet.
     Unrequested,
-    /// It waits for a worker.
+    /// Waiting for a worker.
     Requested,
-    /// A worker is at it.
+    /// A worker is processing it.
     Started,
-    /// It is done.
+    /// Completed.
     Completed,
-    /// It cannot be done.
+    /// Failed permanently.
     Failed,
-    /// Nobody wants it any more.
+    /// Cancelled.
     Cancelled,
 }
 
-/// Work on something.
+/// Work on a subject, done by a worker.
 #[derive(SimpleObject)]
 #[graphql(name = "Task")]
 pub(super) struct TaskNode {
-    /// Its id.
+    /// Id.
     id: String,
-    /// How many changes are on record; grows with each.
+    /// Version: the number of recorded changes.
     version: u64,
-    /// How far it is.
+    /// Status.
     status: TaskStatusEnum,
-    /// What kind of work it is.
+    /// Kind of task.
     kind: TaskKindEnum,
-    /// What kind of thing is worked on.
+    /// Kind of a task's subject.
     subject_kind: TaskSubjectKindEnum,
-    /// The id of what is worked on.
+    /// Id of the subject.
     subject_id: String,
-    /// What the worker is told besides.
+    /// Parameters for the worker.
     parameters: Vec<TaskParameterNode>,
-    /// How often a worker has failed at it.
+    /// Number of failed attempts.
     failures: u32,
-    /// Who is at it.
+    /// The worker that is processing it.
     worker: Option<String>,
-    /// How much is done, 0 to 100, while a worker is at it.
+    /// Progress in percent, 0 to 100, while a worker is processing it.
     percent: Option<i32>,
-    /// What came of it.
+    /// Result of a completed task.
     result: Option<String>,
-    /// Why it cannot be done.
+    /// Why it failed permanently.
     failure: Option<String>,
-    /// When it was asked for.
+    /// When it was requested.
     created_at: DateTime<Utc>,
-    /// Who asked for it.
+    /// Who requested it.
     created_by: String,
-    /// When it was changed last.
+    /// When it was last changed.
     updated_at: DateTime<Utc>,
 }
 
-/// Something that a worker is told.
+/// A parameter for the worker.
 #[derive(SimpleObject)]
 #[graphql(name = "TaskParameter")]
 struct TaskParameterNode {
-    /// What it is called.
+    /// Name.
     name: String,
-    /// What it says.
+    /// Value.
     value: String,
 }
 
 impl TaskNode {
-    /// The view of a task that was asked for.
-    pub(super) fn from_stored(id: String, kept: StoredAggregate<record::Task>) -> Option<Self> {
-        let job = kept.state.spec()?.clone();
+    /// The node of a task; `None` if it was never requested.
+    pub(super) fn from_stored(id: String, stored: StoredAggregate<record::Task>) -> Option<Self> {
+        let job = stored.state.spec()?.clone();
         let (mut worker, mut percent, mut result, mut failure) = (None, None, None, None);
-        match &kept.state {
+        match &stored.state {
             record::Task::Started { worker: busy, percent: done, .. } => {
                 worker = Some(busy.to_string());
                 percent = Some(i32::from(done.number()));
@@ -121,20 +121,20 @@ impl TaskNode {
         };
         Some(Self {
             id,
-            version: kept.version,
-            status: kept.state.status().into(),
+            version: stored.version,
+            status: stored.state.status().into(),
             kind: job.kind.into(),
             subject_kind: job.subject.kind.into(),
             subject_id: job.subject.id.to_string(),
             parameters: job.parameters.iter().map(parameter).collect(),
-            failures: kept.state.failure_count(),
+            failures: stored.state.failure_count(),
             worker,
             percent,
             result,
             failure,
-            created_at: kept.created_at,
-            created_by: kept.created_by,
-            updated_at: kept.updated_at,
+            created_at: stored.created_at,
+            created_by: stored.created_by,
+            updated_at: stored.updated_at,
         })
     }
 }

@@ -1,7 +1,7 @@
-//! What would break a client that was written against the schema as it was promised last.
+//! Detects changes that would break a client of the last promised schema.
 //!
-//! `schema.promised.graphql` is what frontends may rely on. What is added is added to it by `medhub sdl`, at a release;
-//! what is taken away or made narrower has to be deprecated and waited for first.
+//! `schema.promised.graphql` is what frontends may rely on. Additions are written to it by `medhub sdl` at a release;
+//! removals and narrower types have to be deprecated for a release first.
 
 use std::collections::BTreeMap;
 
@@ -53,14 +53,14 @@ fn add_field(field: &FieldDefinition, add: &mut impl FnMut(String, String) -> Op
     field.arguments.iter().for_each(|argument| add_input_value(&of, &argument.node, add));
 }
 
-/// What a client gives; with `!` where it has to.
+/// Adds an argument or input field; its type ends in `!` only if clients have to provide it.
 fn add_input_value(of: &str, value: &InputValueDefinition, add: &mut impl FnMut(String, String) -> Option<String>) {
     let kind = value.ty.node.to_string();
     let is_free = value.default_value.is_some();
     add(format!("{of}{}", value.name.node), if is_free { kind.trim_end_matches('!').to_owned() } else { kind });
 }
 
-/// What a client of the promised schema would stumble over.
+/// Changes from `promised` to `current` that break a client.
 fn find_breaks(promised: &str, current: &str) -> Vec<String> {
     let (promised, current) = (schema_items(promised), schema_items(current));
     let mut found = vec![];
@@ -68,7 +68,7 @@ fn find_breaks(promised: &str, current: &str) -> Vec<String> {
         match current.get(path) {
             None => found.push(format!("{path} is gone")),
             Some(is) if is == was => {}
-            // What is answered may become certain, what is asked for may become optional.
+            // An output may become non-null, an input may become optional.
             Some(is) if !path.contains(':') && *is == format!("{was}!") => {}
             Some(is) if path.contains(':') && format!("{is}!") == *was => {}
             Some(is) => found.push(format!("{path} was {was} and is {is}")),

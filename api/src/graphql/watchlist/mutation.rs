@@ -1,4 +1,4 @@
-//! Saving opportunities and searches.
+//! Mutations of the caller's watchlist.
 
 use async_graphql::{Context, Object, Result};
 use domain::watchlist::{SearchId, Watchlist, WatchlistCommand};
@@ -11,41 +11,41 @@ use crate::graphql::{
     precondition::{self, PreconditionsInput},
 };
 
-/// Changes one's own watchlist.
+/// Mutations of the caller's watchlist.
 #[derive(Default)]
 pub(in crate::graphql) struct WatchlistMutation;
 
 #[Object]
 impl WatchlistMutation {
-    /// Keep an opportunity in view; members may.
+    /// Saves an opportunity to your watchlist. Requires membership in a company.
     async fn save_opportunity(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which one.")] opportunity_id: String,
-        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+        #[graphql(desc = "The opportunity's id.")] opportunity_id: String,
+        #[graphql(desc = "Preconditions.")] conditions: Option<PreconditionsInput>,
     ) -> Result<ChangeOutcome> {
         let opportunity_id = input_validation::parse_opportunity_id("opportunityId", &opportunity_id)?;
         dispatch_watchlist_command(ctx, conditions, |at| WatchlistCommand::Save { opportunity_id, at }).await
     }
 
-    /// Let go of an opportunity.
+    /// Removes an opportunity from your watchlist.
     async fn unsave_opportunity(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which one.")] opportunity_id: String,
-        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+        #[graphql(desc = "The opportunity's id.")] opportunity_id: String,
+        #[graphql(desc = "Preconditions.")] conditions: Option<PreconditionsInput>,
     ) -> Result<ChangeOutcome> {
         let opportunity_id = input_validation::parse_opportunity_id("opportunityId", &opportunity_id)?;
         dispatch_watchlist_command(ctx, conditions, |at| WatchlistCommand::Unsave { opportunity_id, at }).await
     }
 
-    /// Keep a search, or let a kept one search for something else; members may.
+    /// Saves a search, or replaces a saved one. Requires membership in a company.
     async fn save_search(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Its id, a UUID of yours; one is made where none is given.")] id: Option<Uuid>,
-        #[graphql(desc = "The search.")] search: SavedSearchInput,
-        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+        #[graphql(desc = "Id, a UUID that you choose; generated if omitted.")] id: Option<Uuid>,
+        #[graphql(desc = "The search to save.")] search: SavedSearchInput,
+        #[graphql(desc = "Preconditions.")] conditions: Option<PreconditionsInput>,
     ) -> Result<ChangeOutcome> {
         let search = search.into_search()?;
         let search_id =
@@ -53,19 +53,19 @@ impl WatchlistMutation {
         dispatch_watchlist_command(ctx, conditions, |at| WatchlistCommand::SaveSearch { search_id, search, at }).await
     }
 
-    /// Let go of a search.
+    /// Removes a saved search.
     async fn remove_search(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which one.")] id: Uuid,
-        #[graphql(desc = "What has to hold.")] conditions: Option<PreconditionsInput>,
+        #[graphql(desc = "The search's id.")] id: Uuid,
+        #[graphql(desc = "Preconditions.")] conditions: Option<PreconditionsInput>,
     ) -> Result<ChangeOutcome> {
         let search_id = SearchId::new(id);
         dispatch_watchlist_command(ctx, conditions, |at| WatchlistCommand::RemoveSearch { search_id, at }).await
     }
 }
 
-/// Changes the caller's own watchlist, and no other.
+/// Sends a command to the caller's own watchlist, never to another user's.
 async fn dispatch_watchlist_command(
     ctx: &Context<'_>,
     conditions: Option<PreconditionsInput>,

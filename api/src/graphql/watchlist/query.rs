@@ -1,4 +1,4 @@
-//! Reading what one saved: opportunities from Redis, searches from the log, of which there are few.
+//! Queries of the caller's watchlist: opportunities from Redis; searches, of which there are few, from the event store.
 
 use async_graphql::{ComplexObject, Context, Object, Result, SimpleObject, dataloader::DataLoader};
 use chrono::{DateTime, Utc};
@@ -17,17 +17,17 @@ use crate::{
     },
 };
 
-/// What one saved.
+/// Queries of the caller's watchlist.
 #[derive(Default)]
 pub(in crate::graphql) struct WatchlistQuery;
 
 #[Object]
 impl WatchlistQuery {
-    /// The opportunities that you saved, the last saved first.
+    /// The opportunities you saved, most recently saved first.
     async fn saved_opportunities(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "How many, 1 to 100; 20 where nothing is said.")] first: Option<i32>,
+        #[graphql(desc = "Maximum number, 1 to 100; 20 by default.")] first: Option<i32>,
     ) -> Result<Vec<SavedOpportunityNode>> {
         let first =
             usize::try_from(pagination::parse_page_size(first, pagination::DEFAULT_PAGE_SIZE)?).unwrap_or(usize::MAX);
@@ -42,7 +42,7 @@ impl WatchlistQuery {
         Ok(shown.map(|saved| SavedOpportunityNode { opportunity_id: saved.id, saved_at: saved.saved_at }).collect())
     }
 
-    /// The searches that you saved.
+    /// The searches you saved.
     async fn saved_searches(&self, ctx: &Context<'_>) -> Result<Vec<SavedSearchNode>> {
         let own = reading_tenant(ctx)?.stream_id(request_identity(ctx)?.user());
         let store = error::require_context_data(ctx.data::<AppContext>())?.event_store.store_for::<record::Watchlist>();
@@ -51,21 +51,22 @@ impl WatchlistQuery {
     }
 }
 
-/// An opportunity that a user keeps.
+/// A saved opportunity.
 #[derive(SimpleObject)]
 #[graphql(name = "SavedOpportunity", complex)]
 struct SavedOpportunityNode {
-    /// Which one.
+    /// The opportunity's id.
     opportunity_id: String,
-    /// Since when.
+    /// When it was saved.
     saved_at: DateTime<Utc>,
 }
 
 #[ComplexObject]
 impl SavedOpportunityNode {
-    /// The opportunity; null where nothing is on record about it.
+    /// The opportunity; null if it is not recorded.
     async fn opportunity(&self, ctx: &Context<'_>) -> Result<Option<OpportunityNode>> {
-        // Waits until the views have come as far as the document wants, once for all.
+        // Waits once per document until the views have reached its consistency token; the loader reads them without
+        // waiting.
         read_models::from_context(ctx)?.opportunity_views().await?;
         let loader = error::require_context_data(ctx.data::<DataLoader<OpportunityLoader>>())?;
         loader.load_one(self.opportunity_id.clone()).await.map_err(|error| error::loader_error(&error))

@@ -1,4 +1,4 @@
-//! A saved search on the wire.
+//! GraphQL types of saved searches.
 
 use async_graphql::{Enum, InputObject, Result, SimpleObject};
 use domain::{
@@ -11,55 +11,55 @@ use crate::graphql::{
     input_validation::{parse_optional, parse_value},
 };
 
-/// When a user is told of what a search finds.
+/// When a user is notified of new results of a saved search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(name = "SearchNotify", remote = "record::NotificationFrequency")]
 pub(super) enum SearchNotifyEnum {
-    /// As it is found.
+    /// Immediately.
     AtOnce,
     /// Once a day.
     Daily,
-    /// Only when they look.
+    /// Never.
     Never,
 }
 
-/// A search that a user keeps.
+/// A saved search.
 #[derive(SimpleObject)]
 #[graphql(name = "SavedSearch")]
 pub(super) struct SavedSearchNode {
-    /// Its id.
+    /// Id.
     id: String,
-    /// What the user calls it.
+    /// Name.
     name: String,
-    /// What is searched for, in words.
+    /// Search text.
     text: Option<String>,
-    /// Of one of these departments, by their codes.
+    /// Codes of departments, any of which may match.
     agencies: Vec<String>,
-    /// In one of these industries, by NAICS codes.
+    /// NAICS codes, any of which may match.
     naics: Vec<String>,
-    /// Set aside for one of these, by their codes.
+    /// Set-aside codes, any of which may match.
     set_asides: Vec<String>,
-    /// When the user is told of what it finds.
+    /// When the user is notified of new results.
     notify: SearchNotifyEnum,
 }
 
-/// A search to keep; it has to ask for something.
+/// A search to save; at least one criterion is required.
 #[derive(InputObject)]
 pub(super) struct SavedSearchInput {
-    /// What you call it, at most 100 characters; no other search of yours is called so.
+    /// Name, at most 100 characters, unique among your saved searches.
     name: String,
-    /// What to search for, in words, at most 500 characters.
+    /// Search text, at most 500 characters.
     text: Option<String>,
-    /// Of one of these departments, by their codes, at most 50.
+    /// Codes of departments, any of which may match, at most 50.
     #[graphql(default)]
     agencies: Vec<String>,
-    /// In one of these industries, by NAICS codes, at most 50.
+    /// NAICS codes, any of which may match, at most 50.
     #[graphql(default)]
     naics: Vec<String>,
-    /// Set aside for one of these, by their codes, at most 50.
+    /// Set-aside codes, any of which may match, at most 50.
     #[graphql(default)]
     set_asides: Vec<String>,
-    /// When to tell you of what it finds.
+    /// When to notify you of new results.
     notify: SearchNotifyEnum,
 }
 

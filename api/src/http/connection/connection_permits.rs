@@ -1,4 +1,4 @@
-//! Places for connections: so many in all, and so many for each address.
+//! Permits for connections: limited in total and per address.
 
 use std::{
     collections::HashMap,
@@ -7,7 +7,7 @@ use std::{
 
 use crate::http::client_address::ClientAddress;
 
-/// Gives places away. Cheap to clone; clones give away the same.
+/// Issues permits. Cheap to clone; clones share the counts.
 #[derive(Clone)]
 pub(super) struct ConnectionPermits {
     max_connections: usize,
@@ -21,45 +21,45 @@ struct ConnectionCounts {
     by_address: HashMap<ClientAddress, usize>,
 }
 
-/// A place, until it is dropped.
+/// The right to one connection; released on drop.
 pub(super) struct ConnectionPermit {
     address: ClientAddress,
     counts: Arc<Mutex<ConnectionCounts>>,
 }
 
 impl ConnectionPermits {
-    pub(super) fn new(most: usize, most_per_address: Option<usize>) -> Self {
-        Self { max_connections: most, max_per_address: most_per_address, counts: Arc::default() }
+    pub(super) fn new(max_connections: usize, max_per_address: Option<usize>) -> Self {
+        Self { max_connections, max_per_address, counts: Arc::default() }
     }
 
-    /// A place for one of that address; `None` where none is free.
+    /// A permit for a connection from this address; `None` where a limit is reached.
     pub(super) fn acquire(&self, address: &ClientAddress) -> Option<ConnectionPermit> {
-        let mut taken = lock_counts(&self.counts);
-        let of_address = taken.by_address.get(address).copied().unwrap_or_default();
-        if taken.total >= self.max_connections || self.max_per_address.is_some_and(|most| of_address >= most) {
+        let mut counts = lock_counts(&self.counts);
+        let address_count = counts.by_address.get(address).copied().unwrap_or_default();
+        if counts.total >= self.max_connections || self.max_per_address.is_some_and(|max| address_count >= max) {
             return None;
         }
-        taken.total += 1;
-        taken.by_address.insert(address.clone(), of_address + 1);
+        counts.total += 1;
+        counts.by_address.insert(address.clone(), address_count + 1);
         Some(ConnectionPermit { address: address.clone(), counts: Arc::clone(&self.counts) })
     }
 }
 
 impl Drop for ConnectionPermit {
     fn drop(&mut self) {
-        let mut taken = lock_counts(&self.counts);
-        taken.total = taken.total.saturating_sub(1);
-        if let Some(count) = taken.by_address.get_mut(&self.address) {
+        let mut counts = lock_counts(&self.counts);
+        counts.total = counts.total.saturating_sub(1);
+        if let Some(count) = counts.by_address.get_mut(&self.address) {
             *count -= 1;
             if *count == 0 {
-                taken.by_address.remove(&self.address);
+                counts.by_address.remove(&self.address);
             }
         }
     }
 }
 
-fn lock_counts(taken: &Mutex<ConnectionCounts>) -> MutexGuard<'_, ConnectionCounts> {
-    taken.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock_counts(counts: &Mutex<ConnectionCounts>) -> MutexGuard<'_, ConnectionCounts> {
+    counts.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -68,18 +68,18 @@ mod tests {
 
     #[test]
     fn one_address_does_not_take_all_places_and_each_comes_back() {
-        let (places, one, other) = (
+        let (permits, one, other) = (
             ConnectionPermits::new(3, Some(2)),
             ClientAddress::from_text("192.0.2.1"),
             ClientAddress::from_text("192.0.2.2"),
         );
-        let first = places.acquire(&one).unwrap();
-        let _second = places.acquire(&one).unwrap();
-        assert!(places.acquire(&one).is_none());
-        let _third = places.acquire(&other).unwrap();
-        assert!(places.acquire(&other).is_none(), "all are taken");
+        let first = permits.acquire(&one).unwrap();
+        let _second = permits.acquire(&one).unwrap();
+        assert!(permits.acquire(&one).is_none());
+        let _third = permits.acquire(&other).unwrap();
+        assert!(permits.acquire(&other).is_none(), "all are taken");
         drop(first);
-        assert!(places.acquire(&one).is_some());
-        assert!(lock_counts(&places.counts).by_address.len() == 2);
+        assert!(permits.acquire(&one).is_some());
+        assert!(lock_counts(&permits.counts).by_address.len() == 2);
     }
 }

@@ -1,4 +1,4 @@
-//! Connections that get nowhere, over TCP.
+//! Tests of connections that make no progress, over TCP.
 
 use axum::routing::get;
 use tokio::{
@@ -9,16 +9,16 @@ use tokio::{
 
 use super::*;
 
-/// Far longer than anything here takes, so that a test that waits for it has failed.
+/// Far longer than a passing test takes.
 const TEST_TIMEOUT: Duration = Duration::from_mins(1);
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
 
-/// A server of one page; another one is answered when it is told to.
+/// A server with a fast and a slow page; the slow one is answered on `resume`.
 struct RunningServer {
     address: SocketAddr,
     stop: CancellationToken,
-    /// The slow page was asked for.
+    /// The slow page was requested.
     begun: Arc<Notify>,
     resume: Arc<Notify>,
     task: tokio::task::JoinHandle<()>,
@@ -27,18 +27,18 @@ struct RunningServer {
 async fn start_test_server(change: impl FnOnce(&mut HttpConfig)) -> RunningServer {
     let mut config = HttpConfig::default();
     change(&mut config);
-    let (stop, begun, go_on) = (CancellationToken::new(), Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let (asked, told) = (Arc::clone(&begun), Arc::clone(&go_on));
+    let (stop, begun, resume) = (CancellationToken::new(), Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (request_seen, resumed) = (Arc::clone(&begun), Arc::clone(&resume));
     let slow = get(async move || {
-        asked.notify_one();
-        told.notified().await;
+        request_seen.notify_one();
+        resumed.notified().await;
         "slow"
     });
     let router = Router::new().route("/", get(async || "page")).route("/slow", slow);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let task = tokio::spawn(serve(listener, router, ConnectionLimits::new(&config, false), stop.clone()));
-    RunningServer { address, stop, begun, resume: go_on, task }
+    RunningServer { address, stop, begun, resume, task }
 }
 
 impl RunningServer {
@@ -47,7 +47,7 @@ impl RunningServer {
     }
 }
 
-/// What comes until the server closes the connection.
+/// Everything that arrives until the server closes the connection.
 async fn read_until_closed(stream: &mut TcpStream) -> String {
     let mut all = vec![];
     // A reset closes it as well.
@@ -67,8 +67,8 @@ async fn who_sends_half_a_header_is_closed_whatever_it_looks_like() {
     for half in [&b""[..], b"G", b"GET / HTTP/1.1\r\nhost: x\r\nx-a: ", b"PRI * HTTP", b"\x16\x03\x01"] {
         let mut stream = server.connect().await;
         stream.write_all(half).await.unwrap();
-        let told = read_until_closed(&mut stream).await;
-        assert!(!told.starts_with("HTTP/1.1 200"), "{told}");
+        let response = read_until_closed(&mut stream).await;
+        assert!(!response.starts_with("HTTP/1.1 200"), "{response}");
     }
     let mut trickle = server.connect().await;
     let sent = async {
@@ -88,8 +88,8 @@ async fn who_has_been_answered_may_ask_again_and_not_for_ever() {
     let mut stream = server.connect().await;
     for _ in 0..2 {
         stream.write_all(REQUEST).await.unwrap();
-        let told = read_answer(&mut stream).await;
-        assert!(told.ends_with("page"), "{told}");
+        let response = read_answer(&mut stream).await;
+        assert!(response.ends_with("page"), "{response}");
     }
     assert_eq!(read_until_closed(&mut stream).await, "");
 }
@@ -112,8 +112,8 @@ async fn what_is_under_way_takes_its_time() {
     server.begun.notified().await;
     tokio::time::sleep(Duration::from_millis(200)).await;
     server.resume.notify_one();
-    let told = read_until_closed(&mut stream).await;
-    assert!(told.ends_with("slow"), "{told}");
+    let response = read_until_closed(&mut stream).await;
+    assert!(response.ends_with("slow"), "{response}");
 }
 
 #[tokio::test]
@@ -155,7 +155,7 @@ async fn a_stop_waits_for_what_is_under_way_and_for_nothing_else() {
     read_until_closed(&mut half).await;
     assert!(!server.task.is_finished());
     server.resume.notify_one();
-    let told = read_until_closed(&mut busy).await;
-    assert!(told.ends_with("slow"), "{told}");
+    let response = read_until_closed(&mut busy).await;
+    assert!(response.ends_with("slow"), "{response}");
     timeout(TEST_TIMEOUT, server.task).await.unwrap().unwrap();
 }

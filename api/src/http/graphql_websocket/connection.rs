@@ -1,12 +1,12 @@
-//! One connection that speaks `graphql-transport-ws`, from its beginning to its end.
+//! One `graphql-transport-ws` connection, from its beginning to its end.
 //!
 //! ```text
-//! opened ──connection_init──▶ begun ──subscribe──▶ document under way ──next...──▶ complete | error
+//! opened ──connection_init──▶ initialised ──subscribe──▶ document running ──next...──▶ complete | error
 //!    │ nothing in time           │ token ends, and no ping brought a fresh one
 //!    ▼                           ▼
 //! closed 4408                 closed 4403
 //! ```
-//! One that does nothing is closed with 1013 where others need its place.
+//! An idle connection is closed with 1013 when its permit is needed for another one.
 
 use std::{future::pending, time::Duration};
 
@@ -32,28 +32,25 @@ use crate::{
 /// Longest id of a document, in bytes.
 const MAX_ID_BYTES: usize = 256;
 
-/// Longest wait for an end: a timer of ours is set for no longer, and again.
+/// Longest time for which a timer is set; later deadlines set it again.
 const MAX_TIMER: Duration = Duration::from_hours(24);
 
-/// One connection.
 pub(super) struct SocketConnection {
     pub(super) graphql: GraphQl,
     pub(super) client: SocketClient,
-    /// Takes what the client is told.
+    /// Queue of the messages to the client.
     pub(super) outgoing: mpsc::Sender<Message>,
-    /// Who it is, once it has begun.
+    /// `None` until the connection is initialised.
     session: Option<GraphQlSession>,
     operations: RunningOperations,
     time_limit: Duration,
-    /// When it is closed unless something happens before.
+    /// When the connection is closed: the end of the token, or of the time to initialise.
     deadline: Option<Instant>,
 }
 
-/// Why a connection is over.
 enum ConnectionEnd {
-    /// The client is gone.
     ClientGone,
-    /// We close it.
+    /// The server closes the connection.
     Close(CloseFrame),
 }
 
@@ -64,19 +61,19 @@ impl From<(CloseCode, &str)> for ConnectionEnd {
 }
 
 impl SocketConnection {
-    /// One that has to begin within `patience`; its documents may run for `time_limit`.
+    /// A connection that must be initialised within `init_timeout`; its documents may run for `time_limit`.
     pub(super) fn new(
         graphql: GraphQl,
         client: SocketClient,
-        out: mpsc::Sender<Message>,
-        patience: Duration,
+        outgoing: mpsc::Sender<Message>,
+        init_timeout: Duration,
         time_limit: Duration,
     ) -> Self {
-        let deadline = Some(Instant::now() + patience);
+        let deadline = Some(Instant::now() + init_timeout);
         Self {
             graphql,
             client,
-            outgoing: out,
+            outgoing,
             session: None,
             operations: RunningOperations::default(),
             time_limit,
@@ -84,13 +81,13 @@ impl SocketConnection {
         }
     }
 
-    /// Serves the client until one of both ends it.
+    /// Serves the client until either side ends the connection.
     pub(super) async fn serve(mut self, mut incoming: impl Stream<Item = Result<Message, axum::Error>> + Unpin) {
-        let place = self.client.permit.clone();
+        let permit = self.client.permit.clone();
         let end = loop {
             let step = tokio::select! {
-                () = place.wait_for_eviction() => {
-                    let reason = "others need the place of a connection that does nothing";
+                () = permit.wait_for_eviction() => {
+                    let reason = "the idle connection was closed in favour of another one";
                     Err((CloseCode::TryAgainLater, reason).into())
                 }
                 message = incoming.next() => self.handle_message(message).await,
@@ -102,7 +99,7 @@ impl SocketConnection {
             }
         };
         if let ConnectionEnd::Close(frame) = end {
-            // A client that is gone already cannot be told.
+            // Fails where the client is gone already.
             let _ = self.outgoing.send(Message::Close(Some(frame))).await;
         }
     }
@@ -131,9 +128,9 @@ impl SocketConnection {
         if self.session.is_some() {
             return Err((CloseCode::TooManyInitialisations, "Too many initialisation requests").into());
         }
-        let identity = self.client.identify(&payload).await.map_err(|refusal| close_for_admission_error(&refusal))?;
-        let SocketClient { gate: door, address, permit: place, .. } = &self.client;
-        let session = GraphQlSession::new(identity, door.clone(), address.clone(), place.clone(), self.time_limit);
+        let principal = self.client.identify(&payload).await.map_err(|error| close_for_admission_error(&error))?;
+        let SocketClient { gate, address, permit, .. } = &self.client;
+        let session = GraphQlSession::new(principal, gate.clone(), address.clone(), permit.clone(), self.time_limit);
         self.deadline = session.expires_at().map(to_instant);
         self.session = Some(session);
         self.send_message(&ServerMessage::ConnectionAck).await
@@ -151,26 +148,26 @@ impl SocketConnection {
         let request = payload.into_request();
         let request =
             request.map_err(|error| ConnectionEnd::from((CloseCode::InvalidMessage, error.to_string().as_str())))?;
-        let answers = session.run_document(&self.graphql, request);
-        self.operations.add(id, answers);
+        let responses = session.run_document(&self.graphql, request);
+        self.operations.add(id, responses);
         Ok(())
     }
 
-    /// A ping with `authorization` in its payload renews the connection: documents under way go on. The answer says until
-    /// when, or why not.
+    /// A ping with `authorization` in its payload renews the connection; running documents go on. The pong contains the
+    /// new expiry, or why the token is refused.
     async fn answer_ping(&mut self, payload: Map<String, Value>) -> Result<(), ConnectionEnd> {
         let renews = SocketClient::payload_text(&payload, "authorization").is_some();
         let payload = match &mut self.session {
             Some(session) if renews => Some(match self.client.identify(&payload).await {
-                Ok(identity) => {
-                    if session.renew_identity(identity) {
+                Ok(principal) => {
+                    if session.renew_identity(principal) {
                         self.deadline = session.expires_at().map(to_instant);
                         json!({ "expiresAt": session.expires_at() })
                     } else {
                         json!({ "error": "the token is not of the one who began this connection" })
                     }
                 }
-                Err(refusal) => json!({ "error": refusal.to_string() }),
+                Err(error) => json!({ "error": error.to_string() }),
             }),
             Some(_) | None => None,
         };
@@ -179,18 +176,18 @@ impl SocketConnection {
 
     async fn send_progress(&mut self, progress: OperationProgress) -> Result<(), ConnectionEnd> {
         match progress {
-            OperationProgress::Answer(id, answer) if is_request_error(&answer) => {
+            OperationProgress::Answer(id, response) if is_request_error(&response) => {
                 self.operations.remove(&id);
-                self.send_message(&ServerMessage::Error { id: &id, payload: &answer.errors }).await
+                self.send_message(&ServerMessage::Error { id: &id, payload: &response.errors }).await
             }
-            OperationProgress::Answer(id, answer) => {
-                self.send_message(&ServerMessage::Next { id: &id, payload: &answer }).await
+            OperationProgress::Answer(id, response) => {
+                self.send_message(&ServerMessage::Next { id: &id, payload: &response }).await
             }
             OperationProgress::End(id) => self.send_message(&ServerMessage::Complete { id: &id }).await,
         }
     }
 
-    /// The time is over; or not yet, where the end is farther away than a timer reaches.
+    /// The timer fired: closes the connection, or sets the timer again where the token expires later.
     fn handle_deadline(&mut self) -> Result<(), ConnectionEnd> {
         let Some(session) = &self.session else {
             return Err((CloseCode::InitialisationTimeout, "Connection initialisation timeout").into());
@@ -208,7 +205,7 @@ impl SocketConnection {
         let text = match serde_json::to_string(message) {
             Ok(text) => text,
             Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "an answer cannot be written as JSON");
+                tracing::error!(error = &error as &dyn std::error::Error, "cannot serialize a response");
                 return Err(ConnectionEnd::ClientGone);
             }
         };
@@ -216,21 +213,21 @@ impl SocketConnection {
     }
 }
 
-/// How a connection ends whose client cannot be identified.
-fn close_for_admission_error(refusal: &AdmissionError) -> ConnectionEnd {
-    let code = match refusal {
+/// The close frame for a refused admission.
+fn close_for_admission_error(error: &AdmissionError) -> ConnectionEnd {
+    let code = match error {
         AdmissionError::RateLimited(_)
         | AdmissionError::TooManySockets(_)
         | AdmissionError::Unauthenticated(AuthenticationError::Unavailable(_)) => CloseCode::TryAgainLater,
         AdmissionError::Unauthenticated(_) => CloseCode::Forbidden,
     };
-    (code, refusal.to_string().as_str()).into()
+    (code, error.to_string().as_str()).into()
 }
 
-/// A time on the clock of timers.
+/// A wall-clock time as an instant, at most [`MAX_TIMER`] away.
 fn to_instant(at: DateTime<Utc>) -> Instant {
-    let left = (at - SystemClock.now()).to_std().unwrap_or_default();
-    Instant::now() + left.min(MAX_TIMER)
+    let remaining = (at - SystemClock.now()).to_std().unwrap_or_default();
+    Instant::now() + remaining.min(MAX_TIMER)
 }
 
 async fn sleep_until_deadline(deadline: Option<Instant>) {

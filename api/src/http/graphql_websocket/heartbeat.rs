@@ -1,4 +1,4 @@
-//! Tells a client that only listens from one that is gone.
+//! Heartbeats, by which a client that only listens is told from one that is gone.
 
 use std::time::Duration;
 
@@ -17,21 +17,21 @@ use tokio::{
     time::{MissedTickBehavior, interval, timeout},
 };
 
-/// Pings that may stay without an answer.
+/// Pings that may go unanswered.
 const MAX_UNANSWERED_PINGS: u32 = 3;
 
-/// Messages on their way to the writer; those who make them wait for it beyond that.
+/// Capacity of the queue to the writer; senders wait while it is full.
 pub(in crate::http) const MAX_PENDING_MESSAGES: usize = 16;
 
-/// How long the last words may take.
+/// Time limit for writing the last messages.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long nothing may come from a client that is pinged `every` so often.
+/// How long a client that is pinged `every` interval may be silent.
 pub(in crate::http) fn silence_limit(every: Duration) -> Duration {
     every.saturating_mul(MAX_UNANSWERED_PINGS)
 }
 
-/// What the client sends, the answers to pings included. Ends when nothing comes for the time of `silence`.
+/// Messages from the client, pongs included. Ends when nothing arrives for `silence`.
 pub(in crate::http) fn read_messages(
     client: SplitStream<WebSocket>,
     silence: Duration,
@@ -43,21 +43,21 @@ pub(in crate::http) fn read_messages(
     }))
 }
 
-/// Writes what is given to it, and a ping `every` so often. Whoever makes messages waits while more than `under_way` are.
+/// Starts a task that writes queued messages, and a ping `every` interval. Senders wait while `capacity` messages are
+/// queued.
 pub(in crate::http) fn spawn_writer(
     client: SplitSink<WebSocket, Message>,
     every: Duration,
-    under_way: usize,
+    capacity: usize,
 ) -> (mpsc::Sender<Message>, SocketWriter) {
-    let (give, taken) = mpsc::channel(under_way);
-    (give, SocketWriter(tokio::spawn(forward_messages(taken, client, every))))
+    let (sender, receiver) = mpsc::channel(capacity);
+    (sender, SocketWriter(tokio::spawn(forward_messages(receiver, client, every))))
 }
 
-/// The task that writes to one client.
 pub(in crate::http) struct SocketWriter(JoinHandle<()>);
 
 impl SocketWriter {
-    /// Waits until everything given is written, for a bounded time. The senders have to be gone.
+    /// Waits for a bounded time until all queued messages are written. All senders must have been dropped.
     pub(in crate::http) async fn finish(mut self) {
         if timeout(CLOSE_TIMEOUT, &mut self.0).await.is_err() {
             self.0.abort();
@@ -66,7 +66,7 @@ impl SocketWriter {
 }
 
 async fn forward_messages(
-    mut taken: mpsc::Receiver<Message>,
+    mut receiver: mpsc::Receiver<Message>,
     mut client: SplitSink<WebSocket, Message>,
     every: Duration,
 ) {
@@ -74,15 +74,15 @@ async fn forward_messages(
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let message = tokio::select! {
-            message = taken.next() => message,
+            message = receiver.next() => message,
             _ = pings.tick() => Some(Message::Ping(Bytes::new())),
         };
         let Some(message) = message else { break };
-        // A client that takes nothing would keep this connection for ever.
+        // A client that does not read would keep this connection forever.
         if !matches!(timeout(silence_limit(every), client.send(message)).await, Ok(Ok(()))) {
             return;
         }
     }
-    // A client that is gone already cannot be told.
+    // Fails where the client is gone already.
     let _ = client.close().await;
 }

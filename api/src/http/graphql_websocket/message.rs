@@ -6,33 +6,33 @@ use serde_json::{Map, Value};
 
 use crate::http::graphql_request::RequestParameters;
 
-/// What a client says.
+/// A message from the client.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum ClientMessage {
-    /// Begins the connection, and perhaps shows who it is.
+    /// Initialises the connection, optionally with credentials.
     ConnectionInit { payload: Option<Map<String, Value>> },
-    /// Asks for a document under an id of the client's.
+    /// Runs a document under an id that the client chose.
     Subscribe { id: String, payload: RequestParameters },
-    /// Wants no more of it.
+    /// Ends a document.
     Complete { id: String },
-    /// Asks whether somebody is there, and perhaps shows a fresh token.
+    /// Asks for a pong, optionally with a fresh token.
     Ping { payload: Option<Map<String, Value>> },
     /// Answers a ping.
     Pong {},
 }
 
-/// What a client is told.
+/// A message to the client.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum ServerMessage<'a> {
-    /// The connection has begun.
+    /// The connection is initialised.
     ConnectionAck,
-    /// An answer; more may follow.
+    /// A result; more may follow.
     Next { id: &'a str, payload: &'a Response },
-    /// The document is not run; nothing follows.
+    /// The document was not run; nothing follows.
     Error { id: &'a str, payload: &'a [ServerError] },
-    /// Nothing follows.
+    /// The document has ended; nothing follows.
     Complete { id: &'a str },
     /// Answers a ping.
     Pong {

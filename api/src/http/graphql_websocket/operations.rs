@@ -1,23 +1,21 @@
-//! The documents of one connection that are under way, each under the client's id.
+//! Running documents of one connection, each under the client's id.
 
 use std::task::Poll;
 
 use async_graphql::Response;
 use futures::{StreamExt, future::poll_fn, stream::BoxStream};
 
-/// Documents under way.
 #[derive(Default)]
 pub(super) struct RunningOperations {
     running: Vec<(String, BoxStream<'static, Response>)>,
-    /// Who is asked first the next time, so that one that always has something does not silence the others.
+    /// Index polled first the next time, so that a document that is always ready does not starve the others.
     next_index: usize,
 }
 
-/// What became of a document.
 pub(super) enum OperationProgress {
-    /// It is answered, perhaps not for the last time.
+    /// A result; more may follow.
     Answer(String, Box<Response>),
-    /// It has come to its end; its id is free again.
+    /// The document has ended; its id is free again.
     End(String),
 }
 
@@ -26,30 +24,30 @@ impl RunningOperations {
         self.running.iter().any(|(running, _)| running == id)
     }
 
-    /// Begins one. Its id is free.
-    pub(super) fn add(&mut self, id: String, answers: BoxStream<'static, Response>) {
-        self.running.push((id, answers));
+    /// Adds a document. The id must be free.
+    pub(super) fn add(&mut self, id: String, responses: BoxStream<'static, Response>) {
+        self.running.push((id, responses));
     }
 
-    /// Ends one, if it is there.
+    /// Drops a document if it is running.
     pub(super) fn remove(&mut self, id: &str) {
         self.running.retain(|(running, _)| running != id);
     }
 
-    /// What happens next; never, while none is under way.
+    /// The next result or end; pending while no document runs.
     pub(super) async fn next_progress(&mut self) -> OperationProgress {
         poll_fn(|context| {
             let count = self.running.len();
             for step in 0..count {
-                let place = (self.next_index + step) % count;
-                let (id, answers) = &mut self.running[place];
-                match answers.poll_next_unpin(context) {
-                    Poll::Ready(Some(answer)) => {
+                let index = (self.next_index + step) % count;
+                let (id, responses) = &mut self.running[index];
+                match responses.poll_next_unpin(context) {
+                    Poll::Ready(Some(response)) => {
                         let id = id.clone();
-                        self.next_index = place + 1;
-                        return Poll::Ready(OperationProgress::Answer(id, Box::new(answer)));
+                        self.next_index = index + 1;
+                        return Poll::Ready(OperationProgress::Answer(id, Box::new(response)));
                     }
-                    Poll::Ready(None) => return Poll::Ready(OperationProgress::End(self.running.swap_remove(place).0)),
+                    Poll::Ready(None) => return Poll::Ready(OperationProgress::End(self.running.swap_remove(index).0)),
                     Poll::Pending => {}
                 }
             }

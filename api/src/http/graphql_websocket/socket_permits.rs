@@ -1,8 +1,8 @@
-//! Places for `WebSocket`s: so many in all, and so many for each client.
+//! Permits for `WebSocket`s: limited in total and per client.
 //!
-//! A client whose places are all taken gets another one where one of its `WebSocket`s does nothing: the one that has been
-//! idle longest gives way. So nobody takes the places of others, and who opens `WebSocket`s and forgets them locks nobody
-//! out, not even themselves. Where all places are taken, one of the client that has the most gives way.
+//! A client at its limit gets another permit when one of its `WebSocket`s is idle: the one that has been idle longest
+//! is evicted. So no client takes the permits of others, and one that opens `WebSocket`s and forgets them locks nobody
+//! out, not even itself. At the total limit, one of the client that has the most is evicted.
 
 use std::{
     collections::HashMap,
@@ -11,7 +11,7 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-/// Gives places away. Cheap to clone; clones give away the same.
+/// Issues permits. Cheap to clone; clones share the counts.
 #[derive(Clone)]
 pub(in crate::http) struct SocketPermits {
     max_sockets: usize,
@@ -23,23 +23,23 @@ pub(in crate::http) struct SocketPermits {
 struct SocketPermitTable {
     total: usize,
     next_number: u64,
-    /// By client, each in the order in which they were opened or busy last.
+    /// By client, ordered by when they were opened or last busy.
     by_client: HashMap<String, Vec<SocketPermitEntry>>,
 }
 
 struct SocketPermitEntry {
     number: u64,
-    /// What it is doing at the same time.
+    /// Operations in progress.
     busy_count: usize,
     eviction: CancellationToken,
 }
 
-/// No place is free.
+/// A limit is reached, and nothing can be evicted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("too many WebSockets are open, try again later")]
 pub(crate) struct TooManySockets;
 
-/// A place, until it is dropped. Clones are the same place.
+/// The right to one WebSocket, until it is dropped. Clones are the same permit.
 #[derive(Clone)]
 pub(crate) struct SocketPermit(Arc<SocketPermitGuard>);
 
@@ -50,29 +50,29 @@ struct SocketPermitGuard {
     eviction: CancellationToken,
 }
 
-/// Something that a WebSocket does: until it is dropped, its place is not given to others.
+/// An operation of a WebSocket: until it is dropped, the permit is not evicted.
 pub(crate) struct BusySocketGuard(SocketPermit);
 
 impl SocketPermits {
-    pub(in crate::http) fn new(most: usize, most_per_client: usize) -> Self {
-        Self { max_sockets: most, max_per_client: most_per_client.max(1), table: Arc::default() }
+    pub(in crate::http) fn new(max_sockets: usize, max_per_client: usize) -> Self {
+        Self { max_sockets, max_per_client: max_per_client.max(1), table: Arc::default() }
     }
 
-    /// A place for a client.
+    /// A permit for a client; may evict an idle one.
     pub(in crate::http) fn acquire(&self, client: String) -> Result<SocketPermit, TooManySockets> {
-        let gives_way = CancellationToken::new();
-        let mut taken = self.lock();
-        taken.free_for_client(&client, self.max_per_client)?;
-        if taken.total >= self.max_sockets {
-            taken.free_any()?;
+        let eviction = CancellationToken::new();
+        let mut table = self.lock();
+        table.free_for_client(&client, self.max_per_client)?;
+        if table.total >= self.max_sockets {
+            table.free_any()?;
         }
-        let number = taken.insert_entry(&client, 0, gives_way.clone());
-        drop(taken);
+        let number = table.insert_entry(&client, 0, eviction.clone());
+        drop(table);
         Ok(SocketPermit(Arc::new(SocketPermitGuard {
             permits: self.clone(),
             client: Mutex::new(client),
             number,
-            eviction: gives_way,
+            eviction,
         })))
     }
 
@@ -82,98 +82,98 @@ impl SocketPermits {
 }
 
 impl SocketPermitTable {
-    fn insert_entry(&mut self, client: &str, busy: usize, gives_way: CancellationToken) -> u64 {
+    fn insert_entry(&mut self, client: &str, busy: usize, eviction: CancellationToken) -> u64 {
         let number = self.next_number;
         self.next_number += 1;
         self.total += 1;
         self.by_client.entry(client.to_owned()).or_default().push(SocketPermitEntry {
             number,
             busy_count: busy,
-            eviction: gives_way,
+            eviction,
         });
         number
     }
 
-    /// Frees a place of a client's own where it has as many as it may.
-    fn free_for_client(&mut self, client: &str, most: usize) -> Result<(), TooManySockets> {
+    /// Evicts one of the client's own permits where it has `max`.
+    fn free_for_client(&mut self, client: &str, max: usize) -> Result<(), TooManySockets> {
         let count = self.by_client.get(client).map_or(0, Vec::len);
-        if count < most { Ok(()) } else { self.evict_idle(client) }
+        if count < max { Ok(()) } else { self.evict_idle(client) }
     }
 
-    /// Frees a place of the client that has the most.
+    /// Evicts a permit of the client that has the most, unless that is a single one.
     fn free_any(&mut self) -> Result<(), TooManySockets> {
-        let most = self.by_client.iter().max_by_key(|(_, seats)| seats.len());
-        let client = most.filter(|(_, seats)| seats.len() > 1).map(|(client, _)| client.clone());
+        let most = self.by_client.iter().max_by_key(|(_, entries)| entries.len());
+        let client = most.filter(|(_, entries)| entries.len() > 1).map(|(client, _)| client.clone());
         self.evict_idle(&client.ok_or(TooManySockets)?)
     }
 
     fn evict_idle(&mut self, client: &str) -> Result<(), TooManySockets> {
-        let seats = self.by_client.get(client);
-        let idle = seats.into_iter().flatten().find(|seat| seat.busy_count == 0).map(|seat| seat.number);
-        let seat = self.remove_entry(client, idle.ok_or(TooManySockets)?).ok_or(TooManySockets)?;
-        seat.eviction.cancel();
+        let entries = self.by_client.get(client);
+        let idle = entries.into_iter().flatten().find(|entry| entry.busy_count == 0).map(|entry| entry.number);
+        let entry = self.remove_entry(client, idle.ok_or(TooManySockets)?).ok_or(TooManySockets)?;
+        entry.eviction.cancel();
         Ok(())
     }
 
     fn remove_entry(&mut self, client: &str, number: u64) -> Option<SocketPermitEntry> {
-        let seats = self.by_client.get_mut(client)?;
-        let seat = seats.remove(seats.iter().position(|seat| seat.number == number)?);
-        if seats.is_empty() {
+        let entries = self.by_client.get_mut(client)?;
+        let entry = entries.remove(entries.iter().position(|entry| entry.number == number)?);
+        if entries.is_empty() {
             self.by_client.remove(client);
         }
         self.total = self.total.saturating_sub(1);
-        Some(seat)
+        Some(entry)
     }
 }
 
 impl SocketPermit {
-    /// The only place that there is.
+    /// A permit of a table of one.
     #[cfg(test)]
     pub(crate) fn single() -> Self {
         SocketPermits::new(1, 1).acquire(String::new()).unwrap()
     }
 
-    /// Ends when it has to give way.
+    /// Resolves when the permit is evicted.
     pub(in crate::http) async fn wait_for_eviction(&self) {
         self.0.eviction.cancelled().await;
     }
 
-    /// The WebSocket does something from now on.
+    /// Marks the WebSocket as busy until the guard is dropped.
     pub(crate) fn mark_busy(&self) -> BusySocketGuard {
-        self.update_entry(|seat| seat.busy_count += 1);
+        self.update_entry(|entry| entry.busy_count += 1);
         BusySocketGuard(self.clone())
     }
 
-    /// From now on it counts for another client, who has said who they are.
+    /// Counts the permit for another client, once it has authenticated.
     pub(in crate::http) fn transfer_to(&self, client: String) -> Result<(), TooManySockets> {
-        let mut own = self.0.client.lock().unwrap_or_else(PoisonError::into_inner);
-        if *own == client {
+        let mut owner = self.0.client.lock().unwrap_or_else(PoisonError::into_inner);
+        if *owner == client {
             return Ok(());
         }
-        let mut taken = self.0.permits.lock();
-        taken.free_for_client(&client, self.0.permits.max_per_client)?;
-        let seat = taken.remove_entry(&own, self.0.number).ok_or(TooManySockets)?;
-        taken.total += 1;
-        taken.by_client.entry(client.clone()).or_default().push(seat);
-        *own = client;
+        let mut table = self.0.permits.lock();
+        table.free_for_client(&client, self.0.permits.max_per_client)?;
+        let entry = table.remove_entry(&owner, self.0.number).ok_or(TooManySockets)?;
+        table.total += 1;
+        table.by_client.entry(client.clone()).or_default().push(entry);
+        *owner = client;
         Ok(())
     }
 
     fn update_entry(&self, change: impl FnOnce(&mut SocketPermitEntry)) {
-        let own = self.0.client.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut taken = self.0.permits.lock();
-        let Some(seats) = taken.by_client.get_mut(&*own) else { return };
-        let Some(place) = seats.iter().position(|seat| seat.number == self.0.number) else { return };
-        // What was busy last stands last.
-        let mut seat = seats.remove(place);
-        change(&mut seat);
-        seats.push(seat);
+        let owner = self.0.client.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut table = self.0.permits.lock();
+        let Some(entries) = table.by_client.get_mut(&*owner) else { return };
+        let Some(index) = entries.iter().position(|entry| entry.number == self.0.number) else { return };
+        // Entries are ordered by when they were last busy.
+        let mut entry = entries.remove(index);
+        change(&mut entry);
+        entries.push(entry);
     }
 }
 
 impl Drop for BusySocketGuard {
     fn drop(&mut self) {
-        self.0.update_entry(|seat| seat.busy_count = seat.busy_count.saturating_sub(1));
+        self.0.update_entry(|entry| entry.busy_count = entry.busy_count.saturating_sub(1));
     }
 }
 
@@ -188,49 +188,49 @@ impl Drop for SocketPermitGuard {
 mod tests {
     use super::*;
 
-    fn is_evicted(place: &SocketPermit) -> bool {
-        place.0.eviction.is_cancelled()
+    fn is_evicted(permit: &SocketPermit) -> bool {
+        permit.0.eviction.is_cancelled()
     }
 
     #[test]
     fn of_a_client_that_has_all_it_may_the_one_that_was_idle_longest_gives_way() {
-        let places = SocketPermits::new(10, 2);
-        let (first, second) = (places.acquire("a".to_owned()).unwrap(), places.acquire("a".to_owned()).unwrap());
+        let permits = SocketPermits::new(10, 2);
+        let (first, second) = (permits.acquire("a".to_owned()).unwrap(), permits.acquire("a".to_owned()).unwrap());
         drop(first.mark_busy());
-        let third = places.acquire("a".to_owned()).unwrap();
+        let third = permits.acquire("a".to_owned()).unwrap();
         assert!(is_evicted(&second) && !is_evicted(&first), "the first was busy later");
         let (_one, _other) = (first.mark_busy(), third.mark_busy());
-        assert!(places.acquire("a".to_owned()).is_err(), "nothing that is busy gives way");
-        assert!(places.acquire("b".to_owned()).is_ok());
+        assert!(permits.acquire("a".to_owned()).is_err(), "nothing that is busy gives way");
+        assert!(permits.acquire("b".to_owned()).is_ok());
         drop((first, second));
     }
 
     #[test]
     fn where_all_places_are_taken_one_of_the_client_with_the_most_gives_way() {
-        let places = SocketPermits::new(3, 3);
-        let many: Vec<_> = (0..2).map(|_| places.acquire("many".to_owned()).unwrap()).collect();
-        let few = places.acquire("few".to_owned()).unwrap();
-        let other = places.acquire("other".to_owned()).unwrap();
+        let permits = SocketPermits::new(3, 3);
+        let many: Vec<_> = (0..2).map(|_| permits.acquire("many".to_owned()).unwrap()).collect();
+        let few = permits.acquire("few".to_owned()).unwrap();
+        let other = permits.acquire("other".to_owned()).unwrap();
         assert!(is_evicted(&many[0]) && !is_evicted(&many[1]) && !is_evicted(&few));
-        assert!(places.acquire("one more".to_owned()).is_err(), "each has one");
+        assert!(permits.acquire("one more".to_owned()).is_err(), "each has one");
         drop(other);
-        assert!(places.acquire("one more".to_owned()).is_ok());
-        assert_eq!(places.lock().total, 2, "what gave way is counted once");
+        assert!(permits.acquire("one more".to_owned()).is_ok());
+        assert_eq!(permits.lock().total, 2, "what gave way is counted once");
     }
 
     #[test]
     fn who_says_who_they_are_leaves_the_place_of_their_address() {
-        let places = SocketPermits::new(10, 1);
-        let place = places.acquire("address".to_owned()).unwrap();
-        let busy = place.mark_busy();
-        place.transfer_to("ann".to_owned()).unwrap();
-        let next = places.acquire("address".to_owned()).unwrap();
+        let permits = SocketPermits::new(10, 1);
+        let permit = permits.acquire("address".to_owned()).unwrap();
+        let busy = permit.mark_busy();
+        permit.transfer_to("ann".to_owned()).unwrap();
+        let next = permits.acquire("address".to_owned()).unwrap();
         assert!(next.transfer_to("ann".to_owned()).is_err(), "the place of ann is busy");
         drop(busy);
         next.transfer_to("ann".to_owned()).unwrap();
-        assert!(is_evicted(&place));
-        drop((place, next));
-        let taken = places.lock();
-        assert_eq!((taken.total, taken.by_client.len()), (0, 0));
+        assert!(is_evicted(&permit));
+        drop((permit, next));
+        let table = permits.lock();
+        assert_eq!((table.total, table.by_client.len()), (0, 0));
     }
 }

@@ -1,4 +1,4 @@
-//! Connections that are quiet, deaf, never begun or too many.
+//! Tests of connections that are silent, unresponsive, not initialised or too many.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ type TestSocket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 const PING_EVERY_MS: u64 = 200;
 
-/// Far longer than anything here takes, so that a test that waits for it has failed.
+/// Far longer than a passing test takes.
 const TEST_TIMEOUT: Duration = Duration::from_mins(1);
 
 async fn start_socket_server() -> String {
@@ -38,7 +38,7 @@ async fn send_json(socket: &mut TestSocket, message: Value) {
     socket.send(Message::text(message.to_string())).await.unwrap();
 }
 
-/// The next frame that is no ping.
+/// The next frame that is not a ping.
 async fn next_frame(socket: &mut TestSocket) -> Option<Result<Message, tungstenite::Error>> {
     timeout(TEST_TIMEOUT, async {
         loop {
@@ -85,11 +85,11 @@ async fn who_answers_no_ping_is_taken_for_gone() {
     let server = start_socket_server().await;
     let mut socket = connect_and_initialise(&server).await;
 
-    // Below the WebSocket, where nothing answers pings.
+    // Reads below the WebSocket layer, where nothing answers pings.
     let mut bytes = vec![];
     let end = timeout(TEST_TIMEOUT, socket.get_mut().read_to_end(&mut bytes)).await.unwrap();
 
-    // The server ends it in order, or has nobody to say goodbye to.
+    // The server closes the connection properly, or cannot deliver its close frame.
     assert!(end.is_ok() || !bytes.is_empty(), "{end:?}");
 }
 
@@ -130,7 +130,7 @@ async fn no_more_connections_are_opened_than_configured() {
     assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
 }
 
-/// A document that is asked for under an id.
+/// A `subscribe` message.
 fn subscribe_message(id: &str, query: &str) -> Value {
     json!({ "id": id, "type": "subscribe", "payload": { "query": query } })
 }
@@ -197,7 +197,7 @@ async fn an_id_stands_for_one_document_at_a_time() {
         (&json!("error"), true),
         "nothing follows: {refused}"
     );
-    // Both are there before the first can be answered.
+    // Both messages are sent before the first can be answered.
     socket
         .feed(Message::text(subscribe_message("2", "{ opportunity(id: \"097:X\") { id } }").to_string()))
         .await

@@ -1,4 +1,4 @@
-// Starts GraphiQL against this server. Subscriptions go over a WebSocket, begun with what stands under "Headers".
+// Starts GraphiQL against this server. Subscriptions use a WebSocket, initialised with the content of "Headers".
 const fetcher = GraphiQL.createFetcher({
   url: '/graphql',
   subscriptionUrl: `${location.origin.replace(/^http/, 'ws')}/graphql`,

@@ -1,6 +1,6 @@
-//! The count that a process keeps by itself: for paths that have to answer without `Redis`, and while `Redis` is away.
+//! Rate limit counters of one process: for routes that must answer without `Redis`, and while `Redis` is unavailable.
 //!
-//! It is the algorithm of `limiter.lua`. Of processes side by side each counts what it answers itself.
+//! Same algorithm as `limiter.lua`. Each process counts only the requests that it serves.
 
 use std::{
     num::NonZeroUsize,
@@ -10,13 +10,12 @@ use std::{
 
 use lru::LruCache;
 
-/// Most that are counted at the same time; whoever was quiet longest is forgotten first.
+/// Most counters kept; beyond it the least recently used are evicted.
 const MAX_COUNTERS: NonZeroUsize = NonZeroUsize::new(100_000).unwrap();
 
-/// The span of a limit, in milliseconds.
 const MINUTE_MS: f64 = 60_000.0;
 
-/// What became of a charge; the fields are those that `limiter.lua` answers.
+/// Result of a charge; the fields are those that `limiter.lua` returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ChargeOutcome {
     pub(super) is_allowed: bool,
@@ -25,11 +24,11 @@ pub(super) struct ChargeOutcome {
     pub(super) reset_ms: u64,
 }
 
-/// Counts in memory. Cheap to clone; clones count together.
+/// Counters in memory. Cheap to clone; clones share the counters.
 #[derive(Clone)]
 pub(super) struct LocalRateCounter {
     started_at: Instant,
-    /// By whom: when there is room for all again, in milliseconds since the beginning.
+    /// By key: when the whole limit is available again, in milliseconds since `started_at`.
     reset_at_ms: Arc<Mutex<LruCache<String, f64>>>,
 }
 
@@ -38,47 +37,48 @@ impl LocalRateCounter {
         Self { started_at: Instant::now(), reset_at_ms: Arc::new(Mutex::new(LruCache::new(MAX_COUNTERS))) }
     }
 
-    /// Charges a cost to whom `key` names, who has `limit` requests a minute; a cost below 0 is given back.
+    /// Charges `cost` to the counter `key` of `limit` requests per minute; a negative cost is a refund.
     pub(super) fn charge(&self, key: &str, limit: u32, cost: i32) -> ChargeOutcome {
         let now = self.started_at.elapsed().as_secs_f64() * 1_000.0;
         let mut counts = self.reset_at_ms.lock().unwrap_or_else(PoisonError::into_inner);
-        let (charged, full) = charge_at(counts.get(key).copied(), now, limit, cost);
-        if full > now {
-            counts.put(key.to_owned(), full);
+        let (outcome, full_at) = charge_at(counts.get(key).copied(), now, limit, cost);
+        if full_at > now {
+            counts.put(key.to_owned(), full_at);
         } else {
             counts.pop(key);
         }
-        charged
+        outcome
     }
 }
 
-/// What becomes of a charge at a time, and when there is room for all again afterwards.
+/// The result of a charge at `now`, and when the whole limit is available again after it.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to what fits before")]
-fn charge_at(full: Option<f64>, now: f64, limit: u32, cost: i32) -> (ChargeOutcome, f64) {
+fn charge_at(full_at: Option<f64>, now: f64, limit: u32, cost: i32) -> (ChargeOutcome, f64) {
     let step = MINUTE_MS / f64::from(limit.max(1));
     let charge = step * f64::from(cost);
-    let full = full.unwrap_or_default().max(now);
+    let full_at = full_at.unwrap_or_default().max(now);
     let whole_ms = |ms: f64| ms.ceil().max(0.0) as u64;
-    let remaining = |full: f64| ((MINUTE_MS - (full - now)) / step + 0.001).floor().clamp(0.0, f64::from(limit)) as u32;
-    let wait = full + charge - MINUTE_MS - now;
+    let remaining =
+        |full_at: f64| ((MINUTE_MS - (full_at - now)) / step + 0.001).floor().clamp(0.0, f64::from(limit)) as u32;
+    let wait = full_at + charge - MINUTE_MS - now;
     if cost > 0 && wait > 0.5 {
-        let charged = ChargeOutcome {
+        let outcome = ChargeOutcome {
             is_allowed: false,
-            remaining: remaining(full),
+            remaining: remaining(full_at),
             retry_after_ms: whole_ms(wait),
-            reset_ms: whole_ms(full - now),
+            reset_ms: whole_ms(full_at - now),
         };
-        return (charged, full);
+        return (outcome, full_at);
     }
-    let full = (full + charge).max(now);
+    let full_at = (full_at + charge).max(now);
     (
         ChargeOutcome {
             is_allowed: true,
-            remaining: remaining(full),
+            remaining: remaining(full_at),
             retry_after_ms: 0,
-            reset_ms: whole_ms(full - now),
+            reset_ms: whole_ms(full_at - now),
         },
-        full,
+        full_at,
     )
 }
 
@@ -88,11 +88,11 @@ mod tests {
 
     #[test]
     fn a_minutes_requests_may_come_at_once_and_room_comes_back_evenly() {
-        let mut full = None;
+        let mut full_at = None;
         let mut at = |now, cost| {
-            let (charged, then) = charge_at(full, now, 6, cost);
-            full = Some(then);
-            charged
+            let (outcome, next) = charge_at(full_at, now, 6, cost);
+            full_at = Some(next);
+            outcome
         };
         assert_eq!((at(0.0, 1).remaining, at(0.0, 4).remaining), (5, 1));
         let refused = at(0.0, 2);

@@ -1,4 +1,4 @@
-//! The files of the store, a page at a time, as far as they are old enough to be judged.
+//! Walks the files of the store in batches, skipping those that are too young.
 
 use std::{
     io,
@@ -9,45 +9,45 @@ use std::{
 use tokio::fs::{self, DirEntry, ReadDir};
 use uuid::Uuid;
 
-/// Who may have a file.
+/// To whom a file may belong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum FileOwner {
-    /// The document of that stream, and no other.
+    /// The document of this stream.
     Document(String),
     /// Any document of its tenant.
     AnyDocument,
-    /// It is one that never arrived.
+    /// Nobody: an upload that was not completed.
     Unfinished,
 }
 
-/// A file of the store.
+/// A file in the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct StoredFile {
-    /// Its key.
+    /// Key of the file.
     pub(super) key: String,
-    /// Where it is.
+    /// Path on disk.
     pub(super) path: PathBuf,
-    /// Who may have it.
+    /// To whom it may belong.
     pub(super) owner: FileOwner,
 }
 
-/// Walks through the folders: that of the store, those of tenants, those of documents.
+/// Walks through the folders of the store, its tenants and their documents.
 pub(super) struct FileWalker {
     folders: Vec<(ReadDir, Vec<String>)>,
     min_age: Duration,
 }
 
 impl FileWalker {
-    /// Begins with the files in that folder which were not touched for the time of `older`.
+    /// Starts at a folder, with the files that were not modified for `min_age`.
     ///
     /// # Errors
-    /// [`io::Error`] when the folder cannot be read; where there is none, there are no files.
-    pub(super) async fn open(dir: &Path, older: Duration) -> io::Result<Self> {
+    /// [`io::Error`] when the folder cannot be read; a missing one has no files.
+    pub(super) async fn open(dir: &Path, min_age: Duration) -> io::Result<Self> {
         let folders = open_folder(dir).await?.map(|folder| (folder, Vec::new()));
-        Ok(Self { folders: folders.into_iter().collect(), min_age: older })
+        Ok(Self { folders: folders.into_iter().collect(), min_age })
     }
 
-    /// The next `most` files; none at the end.
+    /// The next `most` files; empty at the end.
     ///
     /// # Errors
     /// [`io::Error`] when a folder cannot be read.
@@ -75,13 +75,13 @@ impl FileWalker {
     }
 
     async fn is_older(&self, entry: &DirEntry) -> bool {
-        let touched = entry.metadata().await.and_then(|metadata| metadata.modified());
-        // One from the future is as good as new; one that is gone is no one's care any more.
-        touched.is_ok_and(|at| SystemTime::now().duration_since(at).is_ok_and(|age| age >= self.min_age))
+        let modified = entry.metadata().await.and_then(|metadata| metadata.modified());
+        // A modification time in the future counts as new; a file that is gone is skipped.
+        modified.is_ok_and(|at| SystemTime::now().duration_since(at).is_ok_and(|age| age >= self.min_age))
     }
 }
 
-/// What was removed meanwhile is no folder any more.
+/// Opens a folder; `None` where it was removed meanwhile.
 async fn open_folder(folder: &Path) -> io::Result<Option<ReadDir>> {
     match fs::read_dir(folder).await {
         Ok(entries) => Ok(Some(entries)),
@@ -90,7 +90,7 @@ async fn open_folder(folder: &Path) -> io::Result<Option<ReadDir>> {
     }
 }
 
-/// Who may have the file of that name; `None` for what is none of ours.
+/// The owner of the file with this path; `None` for files that are not of the store.
 fn parse_owner(names: &[String]) -> Option<FileOwner> {
     let (name, folders) = names.split_last()?;
     let is_hash = name.len() == 64 && name.bytes().all(|digit| digit.is_ascii_hexdigit());

@@ -1,4 +1,4 @@
--- Which of these files any document still has: files from before each had its own.
+-- Which of these files any document still refers to: files of older releases, not bound to a document.
 select distinct held.key
 from events e
 cross join lateral (values (e.payload -> 'upload' ->> 'object_key'), (e.payload -> 'text' ->> 'text_key')) as held (key)

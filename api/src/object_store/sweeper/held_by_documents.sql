@@ -1,4 +1,4 @@
--- Which of these documents' files they still have.
+-- Which of these documents' files they still refer to.
 select distinct held.key
 from events e
 cross join lateral (values (e.payload -> 'upload' ->> 'object_key'), (e.payload -> 'text' ->> 'text_key')) as held (key)

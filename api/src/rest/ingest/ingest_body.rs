@@ -1,4 +1,4 @@
-//! Reads the body of a request in bounded memory.
+//! Reads the body of a request with bounded memory.
 
 use std::sync::Arc;
 
@@ -11,19 +11,19 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::http::problem::Problem;
 
-/// A body up to this size is read whatever else is read.
+/// Bodies up to this size are read without a permit.
 const SMALL_BODY_BYTES: usize = 1 << 20;
 
 /// Why a body was not read.
 #[derive(Debug)]
 pub(super) enum BodyError {
-    /// The client's fault.
+    /// The request is invalid.
     Refused(Problem),
-    /// Too many large bodies are being read: the client may come back.
+    /// Too many large bodies are being read; the client may retry.
     Busy,
 }
 
-/// Whether the body says that it is JSON. `navigator.sendBeacon` can only say that it is text, or nothing.
+/// Whether the body is declared as JSON. `navigator.sendBeacon` can only declare text, or nothing.
 pub(super) fn is_json_or_text(headers: &HeaderMap) -> bool {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let essence = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -31,7 +31,8 @@ pub(super) fn is_json_or_text(headers: &HeaderMap) -> bool {
         || essence.strip_prefix("application/").is_some_and(|rest| rest.ends_with("+json"))
 }
 
-/// The bytes of a body, `longest` at most. One of more than 1 MiB waits for nobody: it takes a permit, or is sent away.
+/// Reads a body of `longest` bytes at most. One of more than 1 MiB needs a permit of `large` and is refused without
+/// waiting where none is free.
 pub(super) async fn read_ingest_body(
     body: Body,
     longest: usize,
@@ -41,7 +42,7 @@ pub(super) async fn read_ingest_body(
     let mut pieces = body.into_data_stream();
     while let Some(piece) = pieces.next().await {
         let piece: Bytes = piece.map_err(|_| {
-            let reason = "the body broke off, or is not encoded as it says";
+            let reason = "the body was cut off, or is not encoded as declared";
             BodyError::Refused(Problem::new(StatusCode::BAD_REQUEST, "INVALID_INPUT", reason))
         })?;
         let length = bytes.len() + piece.len();
@@ -57,7 +58,7 @@ pub(super) async fn read_ingest_body(
     Ok(IngestBody { bytes, _permit: permit })
 }
 
-/// A body, and its place among the large ones.
+/// A body, with its permit where it is large.
 #[derive(Debug)]
 pub(super) struct IngestBody {
     pub(super) bytes: Vec<u8>,

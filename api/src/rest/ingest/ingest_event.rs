@@ -1,4 +1,4 @@
-//! A view or a click, and the step of a visit that it is.
+//! A view or click as it is sent, and its conversion to a step of a visit.
 
 use std::time::Duration;
 
@@ -16,14 +16,14 @@ use utoipa::ToSchema;
 use super::raw_event::InvalidEventField;
 use crate::{auth::Principal, tenant_commands::CommandFailure};
 
-/// How far a client's clock may be ahead.
+/// How far the clock of a client may be ahead.
 const MAX_CLOCK_AHEAD: Duration = Duration::from_mins(5);
 
-/// What happened in a visit.
+/// Type of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(in crate::rest) enum EventKind {
-    /// A page was seen.
+    /// A page was viewed.
     View,
     /// A link was clicked.
     Click,
@@ -33,46 +33,46 @@ pub(in crate::rest) enum EventKind {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(in crate::rest) struct IngestEvent {
-    /// Which of the two.
+    /// Type of the event.
     #[serde(rename = "type")]
     pub(super) kind: EventKind,
-    /// The client's own name of the event, unique in its visit: told again under that name, it is not counted again.
-    /// Without one, an event is recognised by all that it says.
+    /// Id chosen by the client, unique within the visit: an event sent again under the same id is not counted again.
+    /// Without an id, an event is identified by its whole content.
     #[schema(min_length = 1, max_length = 100)]
     pub(super) id: Option<String>,
-    /// The visit: made by the client, without colons and spaces.
+    /// Id of the visit, chosen by the client, without colons and spaces.
     #[schema(min_length = 1, max_length = 100)]
     pub(super) session_id: String,
-    /// The page.
+    /// URL of the page.
     #[schema(min_length = 1, max_length = 2048)]
     pub(super) page_url: String,
-    /// The page before a view.
+    /// URL of the page before a view.
     pub(super) referrer: Option<String>,
-    /// Where a clicked link leads.
+    /// Target of a clicked link.
     pub(super) target_url: Option<String>,
-    /// Who did it; a person who is signed in names nobody else.
+    /// The user who did it; a signed-in user cannot name another one.
     pub(super) user_id: Option<String>,
     /// The opportunity that it is about.
     pub(super) opportunity_id: Option<String>,
-    /// When; now where nothing is said.
+    /// When it happened; by default now.
     pub(super) at: Option<DateTime<Utc>>,
 }
 
-/// Whose events somebody may tell.
+/// The tenant and users for which a caller may report events.
 pub(super) struct EventReporter {
     pub(super) tenant: TenantId,
-    /// Whom events are about; `None` where the teller says.
+    /// The user that events are about by default; `None` without a signed-in user.
     user: Option<UserId>,
     may_name_others: bool,
 }
 
 impl EventReporter {
-    pub(super) fn from_principal(identity: &Principal) -> Result<Self, CommandFailure> {
-        let tenant = identity.tenant().clone();
-        match &identity.sender.authority {
+    pub(super) fn from_principal(principal: &Principal) -> Result<Self, CommandFailure> {
+        let tenant = principal.tenant().clone();
+        match &principal.sender.authority {
             CallerAuthority::Anonymous => Ok(Self { tenant, user: None, may_name_others: false }),
             CallerAuthority::Member(_) => {
-                Ok(Self { tenant, user: Some(identity.user().clone()), may_name_others: false })
+                Ok(Self { tenant, user: Some(principal.user().clone()), may_name_others: false })
             }
             CallerAuthority::Machine(scopes) if scopes.contains(Scope::Ingest) => {
                 Ok(Self { tenant, user: None, may_name_others: true })
@@ -83,7 +83,7 @@ impl EventReporter {
     }
 }
 
-/// The times at which events may have happened.
+/// The range of times that events may have.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct TimeWindow {
     pub(super) now: DateTime<Utc>,
@@ -91,7 +91,7 @@ pub(super) struct TimeWindow {
 }
 
 impl TimeWindow {
-    /// When an event happened; now where it does not say.
+    /// Checks the time of an event; now by default.
     fn check_time(self, at: Option<DateTime<Utc>>) -> Result<DateTime<Utc>, InvalidEventField> {
         let at = at.unwrap_or(self.now);
         if at > self.now + MAX_CLOCK_AHEAD {
@@ -105,10 +105,14 @@ impl TimeWindow {
 }
 
 impl IngestEvent {
-    /// What it tells, or the field that is wrong and why.
-    pub(super) fn into_step(self, visitor: &EventReporter, window: TimeWindow) -> Result<VisitStep, InvalidEventField> {
+    /// The step of a visit, or the invalid field and the reason.
+    pub(super) fn into_step(
+        self,
+        reporter: &EventReporter,
+        window: TimeWindow,
+    ) -> Result<VisitStep, InvalidEventField> {
         let wrong = |field: &'static str| move |reason: InvalidValue| InvalidEventField::new(field, reason.to_string());
-        // A colon would lead into the visits of another company.
+        // With a colon the id could address a visit of another company.
         if self.session_id.contains(':') {
             return Err(InvalidEventField::new("sessionId", "it has a colon in it"));
         }
@@ -116,19 +120,19 @@ impl IngestEvent {
         if session.is_empty() {
             return Err(InvalidEventField::new("sessionId", "it is empty"));
         }
-        let is_public = visitor.tenant == TenantId::public();
-        let stream = if is_public { session.to_owned() } else { visitor.tenant.stream_id(session) };
+        let is_public = reporter.tenant == TenantId::public();
+        let stream = if is_public { session.to_owned() } else { reporter.tenant.stream_id(session) };
         let visit_id = VisitId::try_new(&stream).map_err(wrong("sessionId"))?;
         let named = self.id.map(|id| ClientEventId::try_new(&id)).transpose().map_err(wrong("id"))?;
         let page_url = VisitUrl::try_new(&self.page_url).map_err(wrong("pageUrl"))?;
         let optional =
             |url: Option<String>| url.filter(|url| !url.is_empty()).map(|url| VisitUrl::try_new(&url)).transpose();
-        let user_id = match (self.user_id, &visitor.user) {
+        let user_id = match (self.user_id, &reporter.user) {
             (None, own) => own.clone(),
             (Some(given), own) => {
                 let given = UserId::try_new(&given).map_err(wrong("userId"))?;
-                if !visitor.may_name_others && own.as_ref() != Some(&given) {
-                    return Err(InvalidEventField::new("userId", "you can only tell what you did yourself"));
+                if !reporter.may_name_others && own.as_ref() != Some(&given) {
+                    return Err(InvalidEventField::new("userId", "it is not your own user id"));
                 }
                 Some(given)
             }
@@ -143,7 +147,7 @@ impl IngestEvent {
         let at = window.check_time(self.at)?;
         let command = match self.kind {
             EventKind::View if self.target_url.is_some() => {
-                return Err(InvalidEventField::new("targetUrl", "a view leads nowhere"));
+                return Err(InvalidEventField::new("targetUrl", "a view has no target"));
             }
             EventKind::View => {
                 let referrer = optional(self.referrer).map_err(wrong("referrer"))?;
@@ -158,7 +162,7 @@ impl IngestEvent {
     }
 }
 
-/// The places in the buffer that a step takes: one for each KiB that is begun.
+/// Buffer permits that a step takes: one per KiB or part of it.
 pub(super) fn buffer_permits(step: &VisitStep) -> usize {
     let (page, other) = match &step.command {
         VisitCommand::View(RecordView { page_url, referrer, .. }) => (page_url, referrer),

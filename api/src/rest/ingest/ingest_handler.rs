@@ -36,42 +36,42 @@ use crate::{
 /// When a client that was refused may come back: by then a full buffer is written.
 const RETRY_AFTER_S: u64 = 1;
 
-/// One event, or several.
+/// One event, or a batch.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "describes what `RawEvents` reads")]
 pub(in crate::rest) enum IngestRequest {
-    /// Several, in their order.
+    /// A batch, in order.
     Batch {
         /// The events.
         events: Vec<IngestEvent>,
     },
-    /// One.
+    /// A single event.
     Single(IngestEvent),
 }
 
-/// What became of events.
+/// Result of an ingest request.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Ingested)]
 pub(in crate::rest) struct IngestResponse {
-    /// How many were taken in with this request, those among them that were told before.
+    /// Number of accepted events, including those that were recorded before.
     accepted: usize,
-    /// Those that were not, in their order; absent where there are none.
+    /// The refused events, in order; absent if there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     refused: Vec<RefusedItem>,
 }
 
-/// Takes views and clicks. Told again, they are not counted again. Events that cannot be taken are named by index, field and
-/// reason, and keep no other from being taken; where none can, the answer is 400.
+/// Records views and clicks. Events that are sent again are not counted again. Invalid events are listed by index,
+/// field and reason, and do not prevent the others from being recorded; if none is valid, the answer is 400.
 #[utoipa::path(post, operation_id = "take", path = "/ingest", tag = "analytics", request_body = IngestRequest,
-    params(("Prefer" = Option<String>, Header, description = "`respond-async`: answer before the events are on record")),
-    responses((status = 200, description = "On record, but those that were refused", body = IngestResponse),
-    (status = 202, description = "In the buffer: lost if the process is killed or the log does not take it", body = IngestResponse),
-    (status = 400, description = "None of the events can be taken", body = Problem),
+    params(("Prefer" = Option<String>, Header, description = "`respond-async`: answer before the events are recorded")),
+    responses((status = 200, description = "Recorded, except refused events", body = IngestResponse),
+    (status = 202, description = "Buffered: lost if the process is killed or the append fails", body = IngestResponse),
+    (status = 400, description = "None of the events is valid", body = Problem),
     (status = 401, body = Problem), (status = 403, body = Problem),
     (status = 413, body = Problem), (status = 415, body = Problem),
     (status = 429, description = "The buffer is full, or too many requests", body = Problem),
-    (status = 503, description = "Not all of them are on record: send them again, with their `id` or `at`", body = Problem)))]
+    (status = 503, description = "Not all are recorded: send them again with the same `id` or `at`", body = Problem)))]
 pub(in crate::rest) async fn ingest_events(
     State(rest): State<Arc<RestState>>,
     Extension(identity): Extension<Principal>,

@@ -1,7 +1,8 @@
-//! Reads a request's events so that one that is wrong is named and keeps no other from being taken.
+//! Parses the events of a request so that an invalid one is reported and does not prevent the others from being
+//! recorded.
 //!
-//! A derived reader ends at the first value of another kind, and says so for the whole body. This one takes whatever stands
-//! there, and remembers of each event what is wrong with it. Only what is no JSON is the whole body's trouble.
+//! A derived deserializer fails at the first value of a wrong type, for the whole body. This one accepts any value and
+//! remembers what is wrong with each event. Only malformed JSON fails the whole body.
 
 use std::fmt;
 
@@ -12,14 +13,14 @@ use serde::{
 
 use super::ingest_event::{EventKind, IngestEvent};
 
-/// The names of an event's fields, in the order of [`RawEvent::fields`].
+/// Names of an event's fields, in the order of [`RawEvent::fields`].
 const FIELD_NAMES: [&str; 9] =
     ["type", "id", "sessionId", "pageUrl", "referrer", "targetUrl", "userId", "opportunityId", "at"];
 
-/// Longest part of a name or value that is shown to whoever sent it.
+/// Longest part of a sent name that is quoted in a reason, in characters.
 const MAX_SHOWN_CHARS: usize = 60;
 
-/// A field that is wrong, and why. The field is empty where it is the event as a whole.
+/// An invalid field, and the reason. The field is empty where the event as a whole is invalid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct InvalidEventField {
     pub(super) field: String,
@@ -32,7 +33,7 @@ impl InvalidEventField {
     }
 }
 
-/// The beginning of a text.
+/// The text, cut to [`MAX_SHOWN_CHARS`].
 fn truncate_text(text: &str) -> String {
     match text.char_indices().nth(MAX_SHOWN_CHARS) {
         None => text.to_owned(),
@@ -40,17 +41,17 @@ fn truncate_text(text: &str) -> String {
     }
 }
 
-/// What stands in a field.
+/// Value of a field.
 #[derive(Debug, Default)]
 enum RawValue {
     #[default]
     Absent,
     Text(String),
-    /// Something else, by its kind.
+    /// A value of another type, which it names.
     Other(&'static str),
 }
 
-/// An event as it was sent.
+/// An event before validation.
 #[derive(Debug, Default)]
 pub(super) struct RawEvent {
     fields: [RawValue; FIELD_NAMES.len()],
@@ -60,19 +61,19 @@ pub(super) struct RawEvent {
 /// The events of a request.
 #[derive(Debug)]
 pub(super) struct RawEvents {
-    /// The events, those beyond the limit left out.
+    /// The events, up to the limit.
     pub(super) events: Vec<RawEvent>,
-    /// How many there are.
+    /// Number of events in the request, including those beyond the limit.
     pub(super) count: usize,
-    /// Whether they came as a list.
+    /// Whether they were sent as a list.
     pub(super) is_batch: bool,
 }
 
 impl RawEvents {
-    /// Reads a body; keeps no more than `most` events.
+    /// Parses a body; keeps `most` events at most and counts the others.
     ///
     /// # Errors
-    /// Where the body is no JSON, no object, or its `events` are no list.
+    /// If the body is no JSON object, or its `events` are no list.
     pub(super) fn parse(body: &[u8], most: usize) -> serde_json::Result<Self> {
         let mut json = serde_json::Deserializer::from_slice(body);
         let request = RequestSeed { most }.deserialize(&mut json)?;
@@ -82,10 +83,10 @@ impl RawEvents {
 }
 
 impl RawEvent {
-    /// The event, if every field has the right kind of value.
+    /// The event, if every field has a value of the right type.
     pub(super) fn into_event(mut self) -> Result<IngestEvent, InvalidEventField> {
-        if let Some(fault) = self.invalid_field.take() {
-            return Err(fault);
+        if let Some(invalid) = self.invalid_field.take() {
+            return Err(invalid);
         }
         let kind = match self.required_text(0)?.as_str() {
             "view" => EventKind::View,
@@ -122,7 +123,7 @@ impl RawEvent {
         }
     }
 
-    /// Reads the value of a key.
+    /// Reads the value of a key; records unknown and repeated keys as invalid.
     fn read_field<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
         let Some(at) = FIELD_NAMES.iter().position(|field| *field == key) else {
             map.next_value::<IgnoredAny>()?;
@@ -131,15 +132,15 @@ impl RawEvent {
         };
         let value = map.next_value::<RawValue>()?;
         if !matches!(self.fields[at], RawValue::Absent) {
-            self.invalid_field.get_or_insert_with(|| InvalidEventField::new(key, "it stands there twice"));
+            self.invalid_field.get_or_insert_with(|| InvalidEventField::new(key, "it is given twice"));
         }
         self.fields[at] = value;
         Ok(())
     }
 
     fn not_an_object(kind: &str) -> Self {
-        let fault = Some(InvalidEventField::new("", format!("an object is expected, this is {kind}")));
-        Self { invalid_field: fault, ..Self::default() }
+        let invalid = Some(InvalidEventField::new("", format!("an object is expected, this is {kind}")));
+        Self { invalid_field: invalid, ..Self::default() }
     }
 }
 
@@ -250,7 +251,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 }
 
-/// Reads a request: an object with a list of events, or one event.
+/// Deserializes a request: an object with a list of events, or one event.
 struct RequestSeed {
     most: usize,
 }
@@ -283,7 +284,7 @@ impl<'de> Visitor<'de> for RequestSeed {
     }
 }
 
-/// Reads a list of events.
+/// Deserializes a list of events.
 struct ListSeed {
     most: usize,
 }
@@ -311,7 +312,7 @@ impl<'de> Visitor<'de> for ListSeed {
                 None => return Ok(RawEvents { count: events.len(), events, is_batch: true }),
             }
         }
-        // The rest is only counted: a body full of small events would take many times its size.
+        // Further events are only counted: many small ones would take many times the size of the body.
         let mut count = events.len();
         while list.next_element::<IgnoredAny>()?.is_some() {
             count += 1;
@@ -326,8 +327,8 @@ mod tests {
 
     fn invalid_fields(body: &str) -> Vec<Option<(String, String)>> {
         let events = RawEvents::parse(body.as_bytes(), 100).unwrap().events;
-        let fault = |event: RawEvent| event.into_event().err().map(|fault| (fault.field, fault.reason));
-        events.into_iter().map(fault).collect()
+        let invalid = |event: RawEvent| event.into_event().err().map(|invalid| (invalid.field, invalid.reason));
+        events.into_iter().map(invalid).collect()
     }
 
     #[test]
@@ -344,7 +345,7 @@ mod tests {
                 "userAgent",
                 "there is no such field",
             ),
-            (r#"{"type":"view","type":"click","sessionId":"s","pageUrl":"/p"}"#, "type", "it stands there twice"),
+            (r#"{"type":"view","type":"click","sessionId":"s","pageUrl":"/p"}"#, "type", "it is given twice"),
             (
                 r#"{"type":"view","sessionId":"s","pageUrl":"/p","at":"yesterday"}"#,
                 "at",

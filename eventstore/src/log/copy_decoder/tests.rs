@@ -8,7 +8,7 @@ fn encode_header() -> Vec<u8> {
     [&SIGNATURE[..], &[0; 8]].concat()
 }
 
-/// What Postgres would send for these rows.
+/// The rows as Postgres sends them.
 fn encode_rows(rows: &CopyValues) -> Vec<u8> {
     let mut bytes = encode_header();
     for row in rows {
@@ -136,7 +136,7 @@ proptest! {
     #[test]
     fn garbage_is_an_error_and_no_panic(garbage in prop::collection::vec(any::<u8>(), 0..200), behind_header: bool) {
         let bytes = if behind_header { [encode_header(), garbage].concat() } else { garbage };
-        // Random bytes can be a copy only by ending at once.
+        // Random bytes are a valid copy only if the trailer comes first.
         if let Ok(rows) = decode_chunks(bytes.chunks(7)) {
             prop_assert_eq!(encode_rows(&rows), bytes);
         }

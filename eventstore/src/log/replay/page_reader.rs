@@ -1,4 +1,4 @@
-//! The task behind a replay: page after page, from the socket into batches.
+//! The task behind a replay: copies page after page and groups the events into batches.
 
 use std::{
     mem,
@@ -22,41 +22,42 @@ use crate::{
     postgres::with_timeout,
 };
 
-/// A page that comes sooner is followed by a larger one: with a filter that few events meet, pages are quick.
+/// A page that takes less time is followed by a larger one: with a filter that few events match, pages are quick.
 const QUICK_PAGE: Duration = Duration::from_millis(200);
-/// Pages grow to this many times their first size.
+/// Pages grow to at most this many times their initial size.
 const MAX_PAGE_GROWTH: u64 = 64;
 
-/// The plans of a page: along the index of positions, so that the first rows come at once and nothing is sorted on
-/// disk, in one process. Nothing is compiled for queries that short. For its transaction only: behind a pooler the next
-/// one on the same session is somebody else's.
+/// Makes Postgres read a page along the index of positions, in one process, so that the first rows arrive at once and
+/// nothing is sorted on disk. JIT does not pay for queries that short. The settings are local to the transaction:
+/// behind a session-sharing pooler, the next transaction of the session belongs to another client.
 const PLANNER_SETTINGS: &str = "begin; set local enable_seqscan = off; set local enable_bitmapscan = off; set local jit = off; \
                      set local max_parallel_workers_per_gather = 0";
-/// A stream is found by the primary key, and then its few events are sorted; for all others a sort is the wrong plan.
+/// Added unless the filter names a stream: a stream is found by the primary key and its few events are sorted; for any
+/// other filter a sort is the wrong plan.
 const NO_SORT_SETTING: &str = "; set local enable_sort = off";
 
-/// Whether somebody still wants batches.
+/// Whether the receiver of the batches still exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ReceiverState {
     Receiving,
     Gone,
 }
 
-/// Reads pages until the end, and sends batches.
+/// Reads pages and sends batches until the end of the replay.
 pub(super) struct PageReader {
     connection: PgConnection,
     options: ReplayOptions,
     /// The filter in SQL.
     conditions: String,
     sender: Sender<EventBatch>,
-    /// Everything wanted up to here was sent.
+    /// Every matching event up to this position was sent.
     position: u64,
-    /// The log is complete up to here.
+    /// The log is complete up to this position.
     fence: u64,
-    /// How many events are still wanted.
+    /// Number of events left until the limit.
     remaining: Option<u64>,
     page_positions: u64,
-    /// Whether the last page went to the end of what there was and held little.
+    /// Whether the last page reached the fence without filling a batch.
     caught_up: bool,
 }
 
@@ -67,7 +68,7 @@ impl PageReader {
         sender: Sender<EventBatch>,
     ) -> Result<Self, LogError> {
         let conditions = options.filter.to_sql().map_err(LogError::Filter)?;
-        let (position, left, page) = (options.after, options.limit, options.page_positions.max(1));
+        let (position, remaining, page_positions) = (options.after, options.limit, options.page_positions.max(1));
         Ok(Self {
             connection,
             options,
@@ -75,8 +76,8 @@ impl PageReader {
             sender,
             position,
             fence: 0,
-            remaining: left,
-            page_positions: page,
+            remaining,
+            page_positions,
             caught_up: false,
         })
     }
@@ -84,13 +85,13 @@ impl PageReader {
     pub(super) async fn run(mut self) -> Result<(), LogError> {
         match self.read_pages().await? {
             ReceiverState::Receiving => self.connection.close().await.map_err(postgres_error("closing the connection")),
-            // The connection may be in the middle of a copy: it is dropped, and Postgres notices.
+            // The connection may be in the middle of a copy: dropping it makes Postgres abort the copy.
             ReceiverState::Gone => Ok(()),
         }
     }
 
     async fn read_pages(&mut self) -> Result<ReceiverState, LogError> {
-        // Without following, what is recorded from now on is not waited for, or a busy log would have no end.
+        // Without `follow`, the replay ends at the current end of the log, or it would never end on a busy log.
         let end = match self.options.follow {
             Some(_) => None,
             None => Some(log_end(&mut self.connection).await?),
@@ -105,9 +106,9 @@ impl PageReader {
             if self.send_page(last).await? == ReceiverState::Gone {
                 return Ok(ReceiverState::Gone);
             }
-            let most = self.options.page_positions.saturating_mul(MAX_PAGE_GROWTH);
+            let max_positions = self.options.page_positions.saturating_mul(MAX_PAGE_GROWTH);
             self.page_positions = if started.elapsed() < QUICK_PAGE {
-                self.page_positions.saturating_mul(2).min(most)
+                self.page_positions.saturating_mul(2).min(max_positions)
             } else {
                 (self.page_positions / 2).max(self.options.page_positions)
             };
@@ -115,14 +116,13 @@ impl PageReader {
         Ok(ReceiverState::Receiving)
     }
 
-    /// Looks how far the log is complete once everything known to be complete was read; `false` at the end.
+    /// Reads the fence again once everything below it was read; `false` at the end of the replay.
     async fn advance_fence(&mut self) -> Result<bool, LogError> {
         let mut pause = self.options.follow.map(|follow| follow.poll_min);
-        // On a log that grows all the time there is always something new: without a breath, each event would be a
-        // page of its own.
-        if let (true, Some(breath)) = (mem::take(&mut self.caught_up), pause) {
+        // On a log that grows all the time, each event would be a page of its own without a pause.
+        if let (true, Some(delay)) = (mem::take(&mut self.caught_up), pause) {
             tokio::select! {
-                () = tokio::time::sleep(breath) => {}
+                () = tokio::time::sleep(delay) => {}
                 () = self.sender.closed() => return Ok(false),
             }
         }
@@ -144,31 +144,32 @@ impl PageReader {
         }
     }
 
-    /// Sends the wanted events behind the position and up to `last`.
+    /// Sends the matching events after the current position and up to `last`.
     async fn send_page(&mut self, last: u64) -> Result<ReceiverState, LogError> {
         let reading = "reading events";
-        let (patience, statement) = (self.options.answer_timeout, self.copy_statement(last));
+        let (answer_timeout, statement) = (self.options.answer_timeout, self.copy_statement(last));
         let mut plans = PLANNER_SETTINGS.to_owned();
         if self.options.filter.aggregate_id.is_none() {
             plans.push_str(NO_SORT_SETTING);
         }
         let beginning = async {
-            self.connection.execute(plans.as_str()).await.map_err(postgres_error("setting up the reading"))?;
+            self.connection.execute(plans.as_str()).await.map_err(postgres_error("setting up a page"))?;
             self.connection.copy_out_raw(&statement).await.map_err(postgres_error(reading))
         };
-        let mut chunks = with_optional_timeout(patience, beginning).await?;
+        let mut chunks = with_optional_timeout(answer_timeout, beginning).await?;
         let mut decoder = CopyDecoder::<COLUMN_COUNT>::default();
         let mut events = Vec::new();
         let (mut bytes, mut reached, mut whole_batches) = (0, self.position, false);
         while let Some(chunk) =
-            with_optional_timeout(patience, async { chunks.try_next().await.map_err(postgres_error(reading)) }).await?
+            with_optional_timeout(answer_timeout, async { chunks.try_next().await.map_err(postgres_error(reading)) })
+                .await?
         {
             decoder.push_chunk(&chunk);
             while let Some((row, size)) = decoder.next_row().map_err(LogError::Copy)? {
                 let event = match event_row::decode_event_row(&row) {
                     Ok(event) => event,
                     Err(error) => {
-                        // What stands before it is not lost with it.
+                        // The events before it are sent first.
                         let before = EventBatch { events, watermark: reached, fence: self.fence };
                         return if self.sender.send(before).await.is_ok() {
                             Err(error)
@@ -194,8 +195,8 @@ impl PageReader {
         decoder.finish().map_err(LogError::Copy)?;
         drop(chunks);
         let ending = async { self.connection.execute("commit").await.map_err(postgres_error("ending a page")) };
-        with_optional_timeout(patience, ending).await?;
-        // A page that the limit cut short says nothing about the positions behind its last event.
+        with_optional_timeout(answer_timeout, ending).await?;
+        // A page that the limit ended says nothing about the positions after its last event.
         self.position = if self.remaining == Some(0) { reached } else { last };
         self.caught_up = !whole_batches && self.position == self.fence;
         let batch = EventBatch { events, watermark: self.position, fence: self.fence };
@@ -212,19 +213,19 @@ impl PageReader {
     }
 }
 
-/// Waits for an answer, for ever where there is no bound.
+/// Waits for an answer, without limit where there is no time-out.
 async fn with_optional_timeout<T>(
-    patience: Option<Duration>,
+    answer_timeout: Option<Duration>,
     answer: impl Future<Output = Result<T, LogError>>,
 ) -> Result<T, LogError> {
-    match patience {
-        Some(patience) => with_timeout(patience, "reading the log", answer).await,
+    match answer_timeout {
+        Some(answer_timeout) => with_timeout(answer_timeout, "reading the log", answer).await,
         None => answer.await,
     }
 }
 
-/// Takes the events, and leaves room for as many.
+/// Takes the events and leaves an empty vector of the same capacity.
 fn take_events(events: &mut Vec<RawEnvelope>) -> Vec<RawEnvelope> {
-    let room = events.len();
-    mem::replace(events, Vec::with_capacity(room))
+    let capacity = events.len();
+    mem::replace(events, Vec::with_capacity(capacity))
 }

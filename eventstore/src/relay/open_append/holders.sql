@@ -1,5 +1,5 @@
--- The open appends that keep the completed prefix below the end of the log, with who they are. A prepared transaction
--- has no process any more: it is found by the lock on its own id, which stands under the same virtual transaction.
+-- The open appends that keep the completed prefix below the end of the log, with their clients. A prepared
+-- transaction has no process: it is found by the lock on its own id, which has the same virtual transaction.
 with held as (
     select pid, virtualtransaction, ((classid::bigint & 65535) << 32) | objid::bigint as position
     from pg_locks

@@ -1,5 +1,5 @@
-//! What the broker says about topics: how many partitions they have and where they end; and telling it where a
-//! generation that was filled from the log goes on.
+//! Fetches partition counts and end offsets from the broker, and commits the offsets from which a generation that was
+//! filled from the log goes on.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -11,21 +11,20 @@ use rdkafka::{
 use super::{base_client_config, to_partition_list};
 use crate::runtime::{ConsumerConfig, Generation};
 
-/// How long the broker may take to answer.
 const BROKER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How many partitions each topic has.
+/// Number of partitions by topic.
 pub(in crate::runtime) type PartitionCounts = BTreeMap<String, i32>;
 
-/// The offset behind the last record of each partition.
+/// The offset after the last record, by topic and partition.
 pub(in crate::runtime) type EndOffsets = BTreeMap<(String, i32), i64>;
 
-/// How many partitions the topics have, all together.
+/// The number of partitions of all topics together.
 pub(in crate::runtime) fn total_partitions(partitions: &PartitionCounts) -> usize {
     partitions.values().map(|count| usize::try_from(*count).unwrap_or_default()).sum()
 }
 
-/// How many partitions each topic has.
+/// The number of partitions of each topic; 0 for one that does not exist.
 pub(in crate::runtime) async fn fetch_partition_counts(
     config: &ConsumerConfig,
     topics: Vec<String>,
@@ -37,7 +36,7 @@ pub(in crate::runtime) async fn fetch_partition_counts(
     run_blocking(move || count_partitions(&consumer, topics)).await
 }
 
-/// The offset behind the last record of each partition of these topics that carries events.
+/// The end offset of each partition of these topics that carries events.
 pub(in crate::runtime) async fn fetch_end_offsets(
     config: &ConsumerConfig,
     topics: Vec<String>,
@@ -60,7 +59,7 @@ pub(in crate::runtime) async fn fetch_end_offsets(
     .await
 }
 
-/// Makes the consumer group of a generation go on at these offsets. The group must have no members.
+/// Commits these offsets for the consumer group of a generation. The group must have no members.
 pub(in crate::runtime) async fn commit_group_offsets(
     config: &ConsumerConfig,
     projection: &str,

@@ -1,4 +1,4 @@
-//! Hears about partitions coming and going.
+//! Listens to rebalances of the consumer group.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,11 +10,11 @@ use rdkafka::{
 
 use crate::runtime::worker_status::StatusWriter;
 
-/// Hears about partitions coming and going.
+/// Counts assignment changes and updates the worker's status.
 pub(in crate::runtime) struct RebalanceListener {
     name: &'static str,
     status: StatusWriter,
-    /// Grows whenever partitions come or go.
+    /// Grows with every change of the assignment.
     pub(super) assignment_version: AtomicU64,
 }
 
@@ -27,7 +27,7 @@ impl RebalanceListener {
 impl ClientContext for RebalanceListener {
     fn error(&self, error: KafkaError, reason: &str) {
         if self.status.record_consumer_error(format!("{error}: {reason}")) {
-            tracing::warn!(projection.name = self.name, error = %error, reason, "the broker is disturbed");
+            tracing::warn!(projection.name = self.name, error = %error, reason, "broker error");
         }
     }
 }
@@ -38,8 +38,8 @@ impl ConsumerContext for RebalanceListener {
         metrics::counter!("medhub_projection_rebalances_total", "projection" => self.name).increment(1);
         match rebalance {
             Rebalance::Assign(partitions) => {
-                // The client library remembers a pause beyond the loss of a partition: without this, one that was lost
-                // while a store was away and comes back later is never consumed again.
+                // The client library keeps a partition paused after its revocation: without this, one that was revoked
+                // while a store was unavailable and is assigned again later is never consumed again.
                 if let Err(error) = consumer.resume(partitions) {
                     tracing::warn!(projection.name = self.name, error = %error, "resuming assigned partitions failed");
                 }

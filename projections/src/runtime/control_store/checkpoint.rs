@@ -1,4 +1,4 @@
-//! How far a generation has come, partition by partition.
+//! Checkpoints of generations, by partition.
 
 use std::collections::BTreeMap;
 
@@ -7,25 +7,25 @@ use sqlx::{PgConnection, Row, postgres::PgRow};
 use super::{ControlError, ControlStore, postgres_error};
 use crate::runtime::Generation;
 
-/// How far a generation has taken in one partition.
+/// The checkpoint of a generation on one partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PartitionCheckpoint {
-    /// Every event of the partition at or below this position is taken in, or parked.
+    /// Every event of the partition at or below this position is applied or parked.
     pub position: u64,
-    /// The number of the last event of the partition that is taken in, where it is known.
+    /// The ordinal of the last applied event of the partition, where it is known.
     pub ordinal: Option<u64>,
-    /// The offset of the next record.
+    /// The offset of the next record to consume.
     pub next_offset: i64,
 }
 
-/// How far a generation has come, by topic and partition.
+/// The checkpoints of a generation, by topic and partition.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Checkpoint(pub BTreeMap<(String, i32), PartitionCheckpoint>);
 
 impl Checkpoint {
-    /// Every event at or below this position is taken in, or parked; 0 before every partition has said something.
+    /// The position up to which every event is applied or parked; 0 while a partition has no checkpoint.
     ///
-    /// `partitions` is how many partitions the topics have that it reads, all together.
+    /// `partitions` is the number of partitions of all topics that the generation reads together.
     pub fn completed_prefix(&self, partitions: usize) -> u64 {
         if self.0.len() < partitions {
             return 0;
@@ -40,7 +40,7 @@ impl Checkpoint {
 }
 
 impl ControlStore {
-    /// How far a generation has come.
+    /// Loads the checkpoints of a generation.
     ///
     /// # Errors
     /// [`ControlError`] when Postgres does not answer.
@@ -49,7 +49,7 @@ impl ControlStore {
         Self::load_checkpoint_on(&mut connection, projection, generation).await
     }
 
-    /// As [`Self::load_checkpoint`], in a transaction of the caller's.
+    /// Like [`Self::load_checkpoint`], in the caller's transaction.
     pub(in crate::runtime) async fn load_checkpoint_on(
         connection: &mut PgConnection,
         projection: &str,
@@ -62,10 +62,10 @@ impl ControlStore {
             .await
             .map_err(postgres_error("reading checkpoints"))?;
         let marks = rows.iter().map(partition_from_row).collect::<Result<_, _>>();
-        marks.map(Checkpoint).map_err(postgres_error("understanding a checkpoint"))
+        marks.map(Checkpoint).map_err(postgres_error("decoding a checkpoint"))
     }
 
-    /// Moves checkpoints forward; never back, so that a worker of yesterday that comes late does no harm.
+    /// Moves checkpoints forward, never back, so that a late write of an outdated worker does no harm.
     pub(in crate::runtime) async fn save_checkpoint(
         connection: &mut PgConnection,
         projection: &str,
@@ -93,7 +93,7 @@ impl ControlStore {
             .execute(connection)
             .await
             .map(drop)
-            .map_err(postgres_error("moving checkpoints"))
+            .map_err(postgres_error("saving checkpoints"))
     }
 }
 

@@ -1,4 +1,4 @@
-//! The builds of read models.
+//! The generations of read models.
 
 use sqlx::{PgConnection, Row, postgres::PgRow};
 use uuid::Uuid;
@@ -6,19 +6,19 @@ use uuid::Uuid;
 use super::{ControlError, ControlStore, postgres_error};
 use crate::runtime::Generation;
 
-/// What is done with a build.
+/// The state of a generation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GenerationState {
     /// A rebuild fills it from the log.
     Building,
     /// A worker keeps it up to date.
     Following,
-    /// It differs from the log, and waits for somebody to look at it.
+    /// It differs from the log and is retained for inspection, or it is being removed.
     Failed,
 }
 
 impl GenerationState {
-    /// Its name in tables.
+    /// Its name in the tables.
     pub fn name(self) -> &'static str {
         match self {
             Self::Building => "building",
@@ -32,23 +32,23 @@ impl GenerationState {
     }
 }
 
-/// One build of one read model.
+/// One generation of one projection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GenerationRecord {
     /// The projection.
     pub projection: String,
-    /// Which build.
+    /// The generation.
     pub generation: Generation,
-    /// What is done with it.
+    /// Its state.
     pub state: GenerationState,
-    /// The log that it was made from.
+    /// The incarnation of the log that it is built from.
     pub incarnation: Uuid,
-    /// Events up to this position came from the log itself.
+    /// Position up to which events were read from the log instead of Kafka.
     pub handover: u64,
 }
 
 impl ControlStore {
-    /// Every build there is, by projection and generation.
+    /// Loads all generations, ordered by projection and generation.
     ///
     /// # Errors
     /// [`ControlError`] when Postgres does not answer.
@@ -59,16 +59,13 @@ impl ControlStore {
         .fetch_all(self.pool())
         .await
         .map_err(postgres_error("reading generations"))?;
-        rows.iter()
-            .map(generation_from_row)
-            .collect::<Result<_, _>>()
-            .map_err(postgres_error("understanding a generation"))
+        rows.iter().map(generation_from_row).collect::<Result<_, _>>().map_err(postgres_error("decoding a generation"))
     }
 
-    /// One build.
+    /// Loads one generation.
     ///
     /// # Errors
-    /// [`ControlError::NoGeneration`] where there is none, [`ControlError::Postgres`] when Postgres does not answer.
+    /// [`ControlError::NoGeneration`] when it does not exist, [`ControlError::Postgres`] when Postgres does not answer.
     pub async fn load_generation(
         &self,
         projection: &str,
@@ -82,21 +79,21 @@ impl ControlStore {
         found.ok_or_else(|| ControlError::NoGeneration { projection: projection.to_owned(), generation })
     }
 
-    /// Registers the first build of a projection where it has none, and points readers at it. True if it is new.
+    /// Registers the first generation of a projection that has none, and makes it active. True if it is new.
     ///
     /// # Errors
     /// [`ControlError`] when Postgres does not answer.
     pub async fn register_first_generation(&self, projection: &str, incarnation: Uuid) -> Result<bool, ControlError> {
         let doing = || postgres_error("registering a projection");
         let mut transaction = self.pool().begin().await.map_err(doing())?;
-        let made = sqlx::query(include_str!("generation/first.sql"))
+        let inserted = sqlx::query(include_str!("generation/first.sql"))
             .bind(projection)
             .bind(Generation::FIRST.number())
             .bind(incarnation)
             .execute(&mut *transaction)
             .await
             .map_err(doing())?;
-        if made.rows_affected() > 0 {
+        if inserted.rows_affected() > 0 {
             sqlx::query(include_str!("generation/first_pointer.sql"))
                 .bind(projection)
                 .bind(Generation::FIRST.number())
@@ -105,10 +102,10 @@ impl ControlStore {
                 .map_err(doing())?;
         }
         transaction.commit().await.map_err(doing())?;
-        Ok(made.rows_affected() > 0)
+        Ok(inserted.rows_affected() > 0)
     }
 
-    /// Registers a build to be filled, with the next free number.
+    /// Registers a generation to be filled, with the next free number.
     pub(in crate::runtime) async fn add_generation(
         connection: &mut PgConnection,
         projection: &str,
@@ -126,10 +123,11 @@ impl ControlStore {
         })
     }
 
-    /// Moves a build from one of the states `from` to another, in a transaction of the caller's.
+    /// Moves a generation from one of the states `from` to another, in the caller's transaction.
     ///
     /// # Errors
-    /// [`ControlError::InvalidState`] when it is in no such state, [`ControlError::NoGeneration`] when it is not there.
+    /// [`ControlError::InvalidState`] when it is in another state, [`ControlError::NoGeneration`] when it does not
+    /// exist.
     pub(in crate::runtime) async fn move_generation(
         connection: &mut PgConnection,
         projection: &str,
@@ -159,10 +157,10 @@ impl ControlStore {
             .map_err(doing())
     }
 
-    /// Notes up to which position a build that is being filled has come from the log.
+    /// Saves the handover position of a generation that is being filled.
     ///
     /// # Errors
-    /// [`ControlError::InvalidState`] when it is not being filled any more.
+    /// [`ControlError::InvalidState`] when it is no longer being filled.
     pub(in crate::runtime) async fn save_handover(
         connection: &mut PgConnection,
         projection: &str,
@@ -178,10 +176,10 @@ impl ControlStore {
             .execute(connection)
             .await
             .map(drop)
-            .map_err(postgres_error("noting what came from the log"))
+            .map_err(postgres_error("saving the handover position"))
     }
 
-    /// Forgets a build that was given up, with its checkpoints and dead letters; never one that readers see.
+    /// Deletes an abandoned or retired generation with its checkpoints and dead letters; never the active one.
     pub(in crate::runtime) async fn delete_generation(
         connection: &mut PgConnection,
         projection: &str,
@@ -193,14 +191,14 @@ impl ControlStore {
             .execute(connection)
             .await
             .map(drop)
-            .map_err(postgres_error("forgetting a generation"))
+            .map_err(postgres_error("deleting a generation"))
     }
 }
 
 fn generation_from_row(row: &PgRow) -> Result<GenerationRecord, sqlx::Error> {
     let state: String = row.try_get("state")?;
     let state = GenerationState::from_name(&state)
-        .ok_or_else(|| sqlx::Error::Decode(format!("no state is named {state}").into()))?;
+        .ok_or_else(|| sqlx::Error::Decode(format!("unknown generation state {state}").into()))?;
     let generation: i32 = row.try_get("generation")?;
     Ok(GenerationRecord {
         projection: row.try_get("projection")?,

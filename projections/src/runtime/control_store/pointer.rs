@@ -1,4 +1,4 @@
-//! The one pointer that says which generation of each read model readers see.
+//! The generation pointer: one row that names the active generation of each projection.
 
 use std::collections::BTreeMap;
 
@@ -7,45 +7,46 @@ use sqlx::{PgConnection, Row, types::Json};
 use super::{ControlError, ControlStore, GenerationState, postgres_error};
 use crate::runtime::Generation;
 
-/// A generation of each projection.
+/// Generations by projection.
 pub type GenerationMap = BTreeMap<String, Generation>;
 
-/// What readers see.
+/// The active and the previous generations.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GenerationPointer {
-    /// Grows with every move.
+    /// Grows with every switch.
     pub version: u64,
-    /// The generation of each projection that readers see.
+    /// The active generation of each projection.
     pub generations: GenerationMap,
-    /// What they saw of each projection before it moved last; empty where it never did.
+    /// The generation of each projection that was active before its last switch; none where it was never switched.
     pub previous: GenerationMap,
-    /// The projections that moved last, together.
+    /// The projections of the last switch.
     pub moved: Vec<String>,
 }
 
 impl GenerationPointer {
-    /// The generation of a projection; the first one before anything else is known.
+    /// The active generation of a projection; the first one where none is recorded.
     pub fn active_generation(&self, projection: &str) -> Generation {
         self.generations.get(projection).copied().unwrap_or(Generation::FIRST)
     }
 }
 
 impl ControlStore {
-    /// What readers see now.
+    /// Loads the pointer.
     ///
     /// # Errors
     /// [`ControlError`] when Postgres does not answer.
     pub async fn load_pointer(&self) -> Result<GenerationPointer, ControlError> {
-        let doing = || postgres_error("reading which generations are live");
+        let doing = || postgres_error("reading the generation pointer");
         let mut connection = self.pool().acquire().await.map_err(doing())?;
         select_pointer(&mut connection, "").await
     }
 
-    /// Points readers at other generations of some projections, all at once, in a transaction of the caller's. What is
-    /// pointed at stays as it is until the transaction ends.
+    /// Makes other generations of some projections active, all at once, in the caller's transaction. The new active
+    /// generations cannot change their state until the transaction ends.
     ///
     /// # Errors
-    /// [`ControlError::InvalidState`] and [`ControlError::NoGeneration`] for a generation that is not kept up to date.
+    /// [`ControlError::InvalidState`] and [`ControlError::NoGeneration`] for a generation that is not in state
+    /// `following`.
     pub(in crate::runtime) async fn move_pointer(
         connection: &mut PgConnection,
         to: &GenerationMap,
@@ -72,7 +73,7 @@ impl ControlStore {
         Ok(GenerationPointer { version: before.version + 1, generations, previous, moved })
     }
 
-    /// What readers see, which nobody moves until the transaction of the caller's ends.
+    /// Loads the pointer and locks it until the caller's transaction ends.
     pub(in crate::runtime) async fn lock_pointer(
         connection: &mut PgConnection,
     ) -> Result<GenerationPointer, ControlError> {
@@ -84,8 +85,8 @@ async fn select_pointer(connection: &mut PgConnection, locking: &str) -> Result<
     let row = sqlx::query(&format!("select version, generations, previous, moved from projection_pointer{locking}"))
         .fetch_one(connection)
         .await
-        .map_err(postgres_error("reading which generations are live"))?;
-    let understood = || {
+        .map_err(postgres_error("reading the generation pointer"))?;
+    let decode = || {
         Ok(GenerationPointer {
             version: row.try_get::<i64, _>("version")?.unsigned_abs(),
             generations: from_numbers(row.try_get("generations")?)?,
@@ -93,7 +94,7 @@ async fn select_pointer(connection: &mut PgConnection, locking: &str) -> Result<
             moved: row.try_get::<Json<Vec<String>>, _>("moved")?.0,
         })
     };
-    understood().map_err(postgres_error("understanding which generations are live"))
+    decode().map_err(postgres_error("decoding the generation pointer"))
 }
 
 fn to_numbers(generations: &GenerationMap) -> BTreeMap<&str, i32> {

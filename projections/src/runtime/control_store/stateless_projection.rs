@@ -1,4 +1,4 @@
-//! Projections that keep nothing: they follow whatever log there is, from now on.
+//! Registers stateless projections, which follow the current log from now on.
 
 use uuid::Uuid;
 
@@ -6,9 +6,9 @@ use super::{ControlError, ControlStore, postgres_error};
 use crate::runtime::Generation;
 
 impl ControlStore {
-    /// Registers a projection that keeps nothing, which is to take in what is recorded after `position` of this log. One
-    /// that follows this log already goes on where it is; one that followed another log, which was put back from a
-    /// backup since, begins anew.
+    /// Registers a stateless projection, which consumes the events recorded after `position` of this log. One that
+    /// already follows this log goes on from its checkpoint; one that followed another incarnation, before the log was
+    /// restored from a backup, starts again.
     ///
     /// # Errors
     /// [`ControlError`] when Postgres does not answer.

@@ -1,4 +1,4 @@
-//! Who is at work, as far as they said so lately.
+//! The running workers, by their heartbeats.
 
 use std::time::Duration;
 
@@ -8,55 +8,55 @@ use uuid::Uuid;
 use super::{ControlError, ControlStore, postgres_error};
 use crate::runtime::Generation;
 
-/// A worker that has been silent for longer than this is taken for dead.
+/// A worker without a heartbeat for longer than this counts as dead.
 const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What a worker says about itself.
+/// A worker's heartbeat.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WorkerHeartbeat<'a> {
-    /// The process.
+    /// Identity of the heartbeat task, new with every start of the worker.
     pub instance: Uuid,
     /// The projection.
     pub projection: &'a str,
     /// Its generation.
     pub generation: Generation,
-    /// The machine.
+    /// Host name and process id, as `<host>:<pid>`.
     pub host: &'a str,
-    /// What it is doing.
+    /// Name of its [`WorkerState`](crate::runtime::WorkerState).
     pub state: &'a str,
-    /// How many partitions it has.
+    /// Number of assigned partitions.
     pub partitions: usize,
-    /// Events it has applied since it started.
+    /// Events applied since it started.
     pub applied: u64,
-    /// How far it is behind, in seconds.
+    /// Age of the newest event of the last batch when it was applied, in seconds.
     pub lag_s: f64,
-    /// What is wrong.
+    /// The last error, until a batch succeeds.
     pub last_error: Option<&'a str>,
 }
 
-/// What a worker said lately.
+/// A worker's last heartbeat, as stored.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WorkerRow {
     /// The projection.
     pub projection: String,
     /// Its generation, as a number.
     pub generation: i32,
-    /// The machine.
+    /// Host name and process id, as `<host>:<pid>`.
     pub host: String,
-    /// What it is doing.
+    /// Name of its [`WorkerState`](crate::runtime::WorkerState).
     pub state: String,
-    /// How many partitions it has.
+    /// Number of assigned partitions.
     pub partitions: i32,
-    /// Events it has applied since it started.
+    /// Events applied since it started.
     pub applied: u64,
-    /// How far it is behind, in seconds.
+    /// Age of the newest event of the last batch when it was applied, in seconds.
     pub lag_s: f64,
-    /// What is wrong.
+    /// The last error, until a batch succeeds.
     pub last_error: Option<String>,
 }
 
 impl ControlStore {
-    /// Notes what a worker says, and forgets those that have been silent for long.
+    /// Saves a heartbeat, and deletes workers whose last one is long ago.
     ///
     /// # Errors
     /// [`ControlError`] when Postgres does not answer.
@@ -74,10 +74,10 @@ impl ControlStore {
             .execute(self.pool())
             .await
             .map(drop)
-            .map_err(postgres_error("noting what a worker does"))
+            .map_err(postgres_error("saving a heartbeat"))
     }
 
-    /// A worker has ended.
+    /// Deletes the row of a worker that has ended.
     ///
     /// # Errors
     /// [`ControlError`] when Postgres does not answer.
@@ -94,10 +94,10 @@ impl ControlStore {
             .execute(self.pool())
             .await
             .map(drop)
-            .map_err(postgres_error("forgetting a worker"))
+            .map_err(postgres_error("deleting a worker"))
     }
 
-    /// Every worker that said something lately.
+    /// Loads all workers with a recent heartbeat.
     ///
     /// # Errors
     /// [`ControlError`] when Postgres does not answer.
@@ -106,11 +106,8 @@ impl ControlStore {
             .bind(HEARTBEAT_TIMEOUT.as_secs_f64())
             .fetch_all(self.pool())
             .await
-            .map_err(postgres_error("reading who is at work"))?;
-        rows.iter()
-            .map(worker_from_row)
-            .collect::<Result<_, _>>()
-            .map_err(postgres_error("understanding who is at work"))
+            .map_err(postgres_error("reading workers"))?;
+        rows.iter().map(worker_from_row).collect::<Result<_, _>>().map_err(postgres_error("decoding a worker"))
     }
 }
 

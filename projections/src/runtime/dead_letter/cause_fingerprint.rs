@@ -1,15 +1,16 @@
-//! One name for all failures of one cause, whatever event they struck.
+//! Fingerprints causes, so that dead letters of one cause are counted together.
 
 use uuid::Uuid;
 
-/// Name of a cause: the same for reasons that differ only in numbers, ids and quoted parts. Eight hexadecimal digits.
+/// Fingerprint of a cause, eight hexadecimal digits: equal for reasons that differ only in numbers, ids and quoted
+/// parts.
 pub(in crate::runtime) fn cause_fingerprint(event_type: &str, reason: &str) -> String {
     let plain = normalize_reason(reason);
     let hash = Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{event_type}\0{plain}").as_bytes());
     hash.simple().to_string().chars().take(8).collect()
 }
 
-/// The reason without what differs from event to event: words with a digit in them, and what stands in quotes.
+/// Removes from a reason what differs from event to event: words with a digit in them, and quoted parts.
 fn normalize_reason(reason: &str) -> String {
     let mut quoted = false;
     let mut words = vec![];
@@ -19,7 +20,7 @@ fn normalize_reason(reason: &str) -> String {
         if marks % 2 == 1 {
             quoted = !quoted;
         }
-        // Field names in backticks tell causes apart: `unknown field `x`` is another one than `y`.
+        // Field names in backticks distinguish causes: `unknown field `x`` is another cause than `y`.
         let keeps_name = word.contains('`') && !word.contains('"');
         if within && !keeps_name {
             words.push("…");

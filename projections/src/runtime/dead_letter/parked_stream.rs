@@ -1,4 +1,4 @@
-//! Looking at what is parked.
+//! Queries of parked streams and their dead letters.
 
 use std::collections::BTreeMap;
 
@@ -9,20 +9,20 @@ use uuid::Uuid;
 use super::StreamKey;
 use crate::runtime::{ControlError, ControlStore, Generation, control_store::postgres_error};
 
-/// Which parked streams are meant; empty parts do not restrict.
+/// Criteria for parked streams; `None` does not restrict.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ParkedStreamQuery {
-    /// Of this projection.
+    /// Only this projection.
     pub projection: Option<String>,
-    /// Of this generation.
+    /// Only this generation.
     pub generation: Option<Generation>,
-    /// With this cause.
+    /// Only this cause.
     pub fingerprint: Option<String>,
-    /// Of this aggregate.
+    /// Only the stream of this aggregate.
     pub aggregate_id: Option<String>,
 }
 
-/// A stream that a generation cannot take in further.
+/// A stream of which a generation cannot apply further events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParkedStream {
     /// The projection.
@@ -31,49 +31,49 @@ pub struct ParkedStream {
     pub generation: Generation,
     /// The stream.
     pub stream: StreamKey,
-    /// The cause; the same for all failures of one kind.
+    /// Fingerprint of the cause, equal for all failures of one kind.
     pub fingerprint: String,
-    /// What was wrong with its first event.
+    /// Why its first event cannot be applied.
     pub reason: String,
-    /// Since when.
+    /// When it was parked.
     pub parked_at: DateTime<Utc>,
-    /// How many events wait.
+    /// Number of its dead letters.
     pub letters: u64,
-    /// How often it was re-driven in vain.
+    /// Number of failed redrives.
     pub attempts: u32,
 }
 
-/// One event that waits.
+/// One parked event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetter {
-    /// Its number among all dead letters.
+    /// Id among all dead letters.
     pub id: i64,
     /// Its stream.
     pub stream: StreamKey,
-    /// Its place in the stream.
+    /// Sequence of the event in the stream.
     pub sequence: u64,
-    /// Its place in the log.
+    /// Position of the event in the log.
     pub position: u64,
-    /// The event.
+    /// Id of the event.
     pub event_id: Uuid,
-    /// Its name.
+    /// Type of the event, e.g. `opportunity.awarded`.
     pub event_type: String,
-    /// Its version.
+    /// Schema version of the event.
     pub event_version: String,
-    /// When the log took it.
+    /// When the event was recorded.
     pub recorded_at: DateTime<Utc>,
-    /// Everything it travelled with.
+    /// Headers of the record.
     pub headers: BTreeMap<String, String>,
-    /// The value, as it travelled.
+    /// Value of the record, encoded.
     pub value: Vec<u8>,
-    /// How often it was tried again in vain.
+    /// Number of failed redrives.
     pub attempts: u32,
-    /// What is wrong with it; `None` where it only waits behind another one.
+    /// Why it cannot be applied; `None` where it only waits behind another event.
     pub reason: Option<String>,
 }
 
 impl ControlStore {
-    /// The parked streams that are meant, the longest parked first.
+    /// Finds parked streams, the longest parked first.
     ///
     /// # Errors
     /// [`ControlError`] when Postgres does not answer.
@@ -96,10 +96,10 @@ impl ControlStore {
         rows.iter()
             .map(parked_stream_from_row)
             .collect::<Result<_, _>>()
-            .map_err(postgres_error("understanding a parked stream"))
+            .map_err(postgres_error("decoding a parked stream"))
     }
 
-    /// The events of one parked stream, in order.
+    /// Loads the events of one parked stream, in order.
     ///
     /// # Errors
     /// [`ControlError`] when Postgres does not answer.
@@ -115,7 +115,7 @@ impl ControlStore {
         rows.iter()
             .map(dead_letter_from_row)
             .collect::<Result<_, _>>()
-            .map_err(postgres_error("understanding a dead letter"))
+            .map_err(postgres_error("decoding a dead letter"))
     }
 }
 

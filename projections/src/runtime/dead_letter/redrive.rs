@@ -1,7 +1,7 @@
-//! Trying parked streams again, and giving them up.
+//! Redrives parked streams, and drops dead letters.
 //!
-//! An event is unpacked and lifted to its current version anew, by the program as it is now: that is how a fix reaches
-//! events that were parked before it.
+//! A redrive decodes and upcasts each event again with the current code: that is how a fix reaches events that were
+//! parked before it.
 
 use std::sync::Arc;
 
@@ -16,58 +16,58 @@ use crate::runtime::{
     error::error_chain,
 };
 
-/// Why a stream could not be tried again at all; it stays as it was.
+/// Why a stream could not be redriven or its event dropped; it is unchanged.
 #[derive(Debug, thiserror::Error)]
 pub enum RedriveError {
-    /// What is parked cannot be read or written.
+    /// Dead letters cannot be read or written.
     #[error("reading and writing dead letters")]
     Control(#[from] ControlError),
-    /// The read model's store or the schema registry is away.
+    /// The read model's store or the schema registry is unavailable.
     #[error("reaching the store of projection {projection}, or the schema registry")]
     Unavailable {
         /// The projection.
         projection: String,
-        /// What it said.
+        /// The error of the store or the registry.
         #[source]
         source: crate::error::BoxedError,
     },
-    /// The generation was dropped meanwhile, or a worker has dealt with the stream.
-    #[error("the stream is not parked any more")]
+    /// The generation was dropped, or the stream redriven, meanwhile.
+    #[error("the stream is no longer parked")]
     NotParked,
 }
 
-/// What became of one stream.
+/// The outcome of redriving one stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RedrivenStream {
     /// The stream.
     pub parked: ParkedStream,
-    /// Events that are in now, or would be.
+    /// Events that were applied or, in a preview, would be.
     pub applied: u64,
-    /// Events that wait still.
+    /// Events that remain parked.
     pub remaining: u64,
-    /// What stops it, and at which position of the log; `None` where all events are in.
+    /// Position of the first event that cannot be applied, and the reason; `None` when all were applied.
     pub blocked_by: Option<(u64, String)>,
 }
 
-/// What became of all streams that were tried.
+/// The outcome of redriving several streams.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RedriveReport {
-    /// Stream by stream.
+    /// The outcome of each stream.
     pub streams: Vec<RedrivenStream>,
 }
 
 impl RedriveReport {
-    /// Whether nothing waits any more.
+    /// Whether no stream remains blocked.
     pub fn is_clean(&self) -> bool {
         self.streams.iter().all(|stream| stream.blocked_by.is_none())
     }
 }
 
 impl ProjectionRuntime {
-    /// Tries a parked stream again: its events in order, up to the first that makes trouble.
+    /// Redrives a parked stream: applies its events in order, up to the first that fails.
     ///
     /// # Errors
-    /// [`RedriveError`] when it could not be tried.
+    /// [`RedriveError`] when it could not be attempted.
     pub async fn redrive(
         &self,
         projection: &dyn AnyProjection,
@@ -100,15 +100,15 @@ impl ProjectionRuntime {
         if outcome.blocked_by.is_none() {
             unpark_stream(&mut transaction, parked).await?;
         }
-        transaction.commit().await.map_err(postgres_error("committing a re-drive"))?;
+        transaction.commit().await.map_err(postgres_error("committing a redrive"))?;
         Ok(outcome)
     }
 
-    /// Says what a re-drive would meet, without writing anything: whether each event can be unpacked, lifted and turned
-    /// into changes. What the store would say is not asked.
+    /// Previews a redrive without writing: checks whether each event can be decoded, upcast and projected. The store is
+    /// not consulted.
     ///
     /// # Errors
-    /// [`RedriveError`] when it cannot be told.
+    /// [`RedriveError`] when dead letters cannot be read or the registry is unavailable.
     pub async fn preview_redrive(
         &self,
         projection: &dyn AnyProjection,
@@ -136,10 +136,10 @@ impl ProjectionRuntime {
         Ok(outcome)
     }
 
-    /// The payload of an event that waits, or why it cannot be read.
+    /// Decodes the payload of a dead letter.
     ///
     /// # Errors
-    /// The reason, as a person reads it.
+    /// Why it cannot be decoded, as text for operators.
     pub async fn read_payload(&self, letter: &DeadLetter) -> Result<String, String> {
         let read = match event_without_payload(letter) {
             Ok(event) => decode_payload(&event, &letter.value, &self.registry).await,
@@ -152,7 +152,7 @@ impl ProjectionRuntime {
         &self,
         sink: &Arc<dyn AnyProjection>,
         letter: &DeadLetter,
-        trial: RedriveMode,
+        mode: RedriveMode,
     ) -> Result<(), ProjectionError> {
         let mut event = event_without_payload(letter).map_err(ProjectionError::poison)?;
         event.payload = decode_payload(&event, &letter.value, &self.registry).await?;
@@ -160,13 +160,13 @@ impl ProjectionRuntime {
         if let Some((_, reason)) = projected.poison.pop() {
             return Err(reason);
         }
-        if trial == RedriveMode::DryRun || projected.is_empty {
+        if mode == RedriveMode::DryRun || projected.is_empty {
             return Ok(());
         }
         sink.apply(&projected).await?;
         match sink.is_applied(&projected).await {
             Ok(true) => Ok(()),
-            Ok(false) => Err(ProjectionError::unavailable("the store does not show what it acknowledged")),
+            Ok(false) => Err(ProjectionError::unavailable("the store acknowledged a write that it does not return")),
             Err(error) => Err(ProjectionError::unavailable(error)),
         }
     }
@@ -174,8 +174,8 @@ impl ProjectionRuntime {
 
 /// The event without its payload.
 fn event_without_payload(letter: &DeadLetter) -> Result<RawEnvelope, HeaderError> {
-    let kept = RawRecord { headers: letter.headers.clone(), value: vec![] };
-    ConsumedRecord::read_raw_event(&letter.stream.aggregate_id, &kept)
+    let raw_record = RawRecord { headers: letter.headers.clone(), value: vec![] };
+    ConsumedRecord::read_raw_event(&letter.stream.aggregate_id, &raw_record)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -185,11 +185,11 @@ enum RedriveMode {
 }
 
 impl ProjectionRuntime {
-    /// Gives up the first event of a parked stream, which then goes on without it at the next re-drive; answers with
-    /// its position. Who did so and why stays on record.
+    /// Drops the first event of a parked stream, which the next redrive continues without. Returns the event's
+    /// position. `by` and `why` are recorded.
     ///
     /// # Errors
-    /// [`RedriveError`] when it could not be done.
+    /// [`RedriveError`] when nothing was dropped.
     pub async fn drop_first_letter(
         &self,
         projection: &dyn AnyProjection,
@@ -197,7 +197,7 @@ impl ProjectionRuntime {
         by: &str,
         why: &str,
     ) -> Result<u64, RedriveError> {
-        let away = |source| RedriveError::Unavailable { projection: parked.projection.clone(), source };
+        let unavailable = |source| RedriveError::Unavailable { projection: parked.projection.clone(), source };
         let mut transaction = self.control.begin_shared(&parked.projection, parked.generation).await?;
         lock_parked_stream(&mut transaction, parked).await?;
         let letters = load_letters_on(&mut transaction, parked).await?;
@@ -208,19 +208,19 @@ impl ProjectionRuntime {
             .bind(by)
             .execute(&mut *transaction)
             .await
-            .map_err(postgres_error("giving up an event"))?;
-        let event = event_without_payload(first).map_err(|error| away(error.into()))?;
-        let given_up = projection.with_generation(parked.generation).skip_event(&event).await;
-        given_up.map_err(|error| away(error.into()))?;
+            .map_err(postgres_error("dropping a dead letter"))?;
+        let event = event_without_payload(first).map_err(|error| unavailable(error.into()))?;
+        let skipped = projection.with_generation(parked.generation).skip_event(&event).await;
+        skipped.map_err(|error| unavailable(error.into()))?;
         if letters.len() == 1 {
             unpark_stream(&mut transaction, parked).await?;
         }
-        transaction.commit().await.map_err(postgres_error("giving up an event"))?;
+        transaction.commit().await.map_err(postgres_error("dropping a dead letter"))?;
         Ok(first.position)
     }
 }
 
-/// Keeps workers and other re-drives off the stream until the transaction ends.
+/// Locks the stream against workers and other redrives until the transaction ends.
 async fn lock_parked_stream(connection: &mut PgConnection, parked: &ParkedStream) -> Result<(), RedriveError> {
     let found = sqlx::query(include_str!("lock.sql"))
         .bind(&parked.projection)
@@ -245,10 +245,7 @@ async fn load_letters_on(
         .fetch_all(connection)
         .await
         .map_err(postgres_error("reading dead letters"))?;
-    rows.iter()
-        .map(dead_letter_from_row)
-        .collect::<Result<_, _>>()
-        .map_err(postgres_error("understanding a dead letter"))
+    rows.iter().map(dead_letter_from_row).collect::<Result<_, _>>().map_err(postgres_error("decoding a dead letter"))
 }
 
 async fn delete_letter(connection: &mut PgConnection, id: i64) -> Result<(), ControlError> {
@@ -257,7 +254,7 @@ async fn delete_letter(connection: &mut PgConnection, id: i64) -> Result<(), Con
         .execute(connection)
         .await
         .map(drop)
-        .map_err(postgres_error("taking an event out of the dead letters"))
+        .map_err(postgres_error("deleting a dead letter"))
 }
 
 async fn record_attempt(
@@ -271,7 +268,7 @@ async fn record_attempt(
         .bind(reason)
         .execute(&mut *connection)
         .await
-        .map_err(postgres_error("noting a failed re-drive"))?;
+        .map_err(postgres_error("saving a failed redrive"))?;
     sqlx::query(include_str!("new_reason.sql"))
         .bind(&parked.projection)
         .bind(parked.generation.number())
@@ -282,7 +279,7 @@ async fn record_attempt(
         .execute(connection)
         .await
         .map(drop)
-        .map_err(postgres_error("noting a failed re-drive"))
+        .map_err(postgres_error("saving a failed redrive"))
 }
 
 async fn unpark_stream(connection: &mut PgConnection, parked: &ParkedStream) -> Result<(), ControlError> {
@@ -294,5 +291,5 @@ async fn unpark_stream(connection: &mut PgConnection, parked: &ParkedStream) -> 
         .execute(connection)
         .await
         .map(drop)
-        .map_err(postgres_error("taking a stream out of the dead letters"))
+        .map_err(postgres_error("unparking a stream"))
 }

@@ -1,4 +1,4 @@
-//! Why a rebuild came to no end.
+//! Errors of rebuild, rollback and drop.
 
 use std::fmt::Write as _;
 
@@ -12,50 +12,50 @@ use crate::{
     },
 };
 
-/// How many differences an error names.
+/// How many differences an error message lists.
 const MAX_LISTED_DIFFERENCES: usize = 10;
 
-/// Why a rebuild, a rollback or a drop came to no end. Readers see what they saw before, unless it says otherwise.
+/// Why a rebuild, a rollback or a drop failed. The active generations are unchanged, unless the variant says otherwise.
 #[derive(Debug, thiserror::Error)]
 pub enum RebuildError {
-    /// It was told to stop.
-    #[error("interrupted; the same command goes on from here")]
+    /// It was stopped on request.
+    #[error("interrupted; the same command resumes from here")]
     Interrupted,
-    /// What the runtime keeps cannot be read or written.
-    #[error("keeping track of a rebuild")]
+    /// The runtime's tables cannot be read or written, or refuse the transition.
+    #[error("reading or saving the state of a rebuild")]
     Control(#[from] ControlError),
-    /// Another rebuild was cut off and waits.
+    /// Another rebuild was interrupted and is not finished.
     #[error(
-        "rebuild {id} of {projections} was cut off and is not finished; `medhub rebuild {projections}` goes on with it, \
-         `medhub rebuild --abandon` gives it up"
+        "rebuild {id} of {projections} was interrupted and is not finished; `medhub rebuild {projections}` resumes it, \
+         `medhub rebuild --abandon` abandons it"
     )]
     Unfinished {
-        /// Its number.
+        /// The rebuild.
         id: i64,
         /// Its projections.
         projections: String,
     },
-    /// What a rebuild made was given up when that was cut off, or belongs to a log that was put back since.
+    /// Abandoning the rebuild was interrupted, or the log has been restored from a backup since it began.
     #[error(
         "rebuild {id} cannot go on: it was being given up, or the log is another one since it began; `medhub rebuild \
          --abandon` removes what is left of it"
     )]
     Abandoned {
-        /// Its number.
+        /// The rebuild.
         id: i64,
     },
-    /// Readers were switched, and those who do not ask this program do not know yet.
+    /// The generation is active, but not published to direct readers of the store yet.
     #[error(
         "readers see generation {generation} of {projection} now, but those who do not ask this service (analysts with \
-         SQL) read an earlier one: services try to tell them again by themselves, so does `medhub migrate`; nothing was \
-         dropped, and `medhub rollback` goes back"
+         SQL) read an earlier one: services and `medhub migrate` retry; nothing was dropped, and `medhub rollback` \
+         switches back"
     )]
     Unpublished {
         /// The projection.
         projection: &'static str,
-        /// The generation that readers see.
+        /// The active generation.
         generation: Generation,
-        /// Why not.
+        /// The cause.
         #[source]
         source: QueryError,
     },
@@ -63,63 +63,63 @@ pub enum RebuildError {
     #[error("reading the log")]
     Log(#[from] StoreError),
     /// The broker does not answer.
-    #[error("asking the broker about the topics")]
+    #[error("fetching partitions and offsets from the broker")]
     Kafka(#[source] BoxedError),
-    /// A store does not take part.
+    /// A store cannot be prepared, or a generation removed from it.
     #[error("preparing or removing generation {generation} in the store of {projection}")]
     Store {
         /// The projection.
         projection: &'static str,
         /// The generation.
         generation: Generation,
-        /// Why not.
+        /// The cause.
         #[source]
         source: QueryError,
     },
-    /// A store does not take events.
-    #[error("filling generation {generation} of {projection}; the same command goes on from there")]
+    /// Events from the log cannot be applied.
+    #[error("filling generation {generation} of {projection}; the same command resumes from there")]
     Filling {
         /// The projection.
         projection: &'static str,
         /// The generation.
         generation: Generation,
-        /// Why not.
+        /// The cause.
         #[source]
         source: BoxedError,
     },
-    /// The new generation does not catch up.
+    /// The generation did not catch up in time.
     #[error(
-        "generation {generation} of {projection} did not catch up within {waited_s} s: it stands at position \
-         {position}, the log at {end}; does the relay run (`medhub status`)? The same command goes on"
+        "generation {generation} of {projection} did not catch up within {waited_s} s: it is at position {position}, \
+         the log at {end}; check that the relay runs (`medhub status`); the same command resumes"
     )]
     CatchUpTimeout {
         /// The projection.
         projection: &'static str,
         /// The generation.
         generation: Generation,
-        /// How long was waited, in seconds.
+        /// The timeout, in seconds.
         waited_s: u64,
-        /// How far it is.
+        /// Position up to which the generation has applied events.
         position: u64,
-        /// How far the log is.
+        /// End of the completed prefix of the log.
         end: u64,
     },
-    /// Its progress cannot be read.
-    #[error("asking how far a generation is")]
+    /// The position of the generation cannot be read.
+    #[error("reading the position of a generation")]
     Progress(#[from] ConsistencyCheckError),
-    /// A worker of the new generation cannot run.
+    /// The worker of the new generation failed.
     #[error("running the worker of a new generation")]
     Worker(#[from] RuntimeError),
-    /// It could not be compared with the log.
-    #[error("comparing a new generation with the log")]
+    /// The new generation could not be verified.
+    #[error("verifying a new generation")]
     Verify(#[from] VerifyError),
-    /// It is not what the log says.
+    /// The new generation differs from the log.
     #[error("{}", describe_differences(verification))]
     Differs {
-        /// What was found.
+        /// The verify report.
         verification: Box<VerifyReport>,
     },
-    /// It has dead letters that the live one does not have.
+    /// The new generation has dead letters that the active one does not have.
     #[error(
         "generation {generation} of {projection} parked {parked} streams that the live one took in; see `medhub \
          dead-letters list --generation {generation}`; `--allow-parked` switches all the same"
@@ -129,46 +129,46 @@ pub enum RebuildError {
         projection: &'static str,
         /// The generation.
         generation: Generation,
-        /// How many streams.
+        /// Number of these streams.
         parked: u64,
     },
-    /// There is nothing to go back to.
+    /// There is no earlier generation for a rollback.
     #[error("there is no earlier generation of {projections} to go back to")]
     NothingRetained {
         /// The projections.
         projections: String,
     },
-    /// What readers see cannot be dropped.
-    #[error("generation {generation} of {projection} is what readers see; it cannot be dropped")]
+    /// The active generation cannot be dropped.
+    #[error("generation {generation} of {projection} is active; it cannot be dropped")]
     IsActive {
         /// The projection.
         projection: String,
         /// The generation.
         generation: Generation,
     },
-    /// A worker does not let go of what is to be dropped.
+    /// A worker still writes to the generation that is to be dropped.
     #[error("generation {generation} of {projection} is still being written to by {host}; try again")]
     StillFollowed {
         /// The projection.
         projection: String,
         /// The generation.
         generation: Generation,
-        /// Where.
+        /// Host name and process id of the worker.
         host: String,
     },
 }
 
 impl RebuildError {
-    pub(super) fn from_fill_error(projection: &'static str, generation: Generation, setback: BatchError) -> Self {
-        Self::Filling { projection, generation, source: setback.into() }
+    pub(super) fn from_fill_error(projection: &'static str, generation: Generation, error: BatchError) -> Self {
+        Self::Filling { projection, generation, source: error.into() }
     }
 }
 
 fn describe_differences(verification: &VerifyReport) -> String {
     let VerifyReport { projection, generation, difference_count: different, differences, .. } = verification;
     let mut text = format!(
-        "generation {generation} of {projection} is not what the log says, {different} rows differ; readers were not \
-         switched, it is kept to be looked at:"
+        "generation {generation} of {projection} is not what the log says, {different} rows differ; nothing was \
+         switched, the generation is retained for inspection:"
     );
     for difference in differences.iter().take(MAX_LISTED_DIFFERENCES) {
         // Writing to a string does not fail.

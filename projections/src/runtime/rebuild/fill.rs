@@ -1,6 +1,6 @@
 //! Fills a new generation from the log.
 //!
-//! Streams do not depend on each other: a batch is dealt out to lanes by stream, and the lanes work at the same time.
+//! Streams do not depend on each other: a batch is distributed to lanes by stream, and the lanes apply concurrently.
 //! The next batch is read meanwhile.
 
 use std::{sync::Arc, time::Duration};
@@ -21,44 +21,44 @@ use crate::runtime::{
     worker::{AssignmentState, BatchError},
 };
 
-/// A batch is not added to from so many bytes on. Stores take few large batches better than many small ones.
+/// Size in bytes at which a batch is full. Stores handle few large batches better than many small ones.
 const MAX_BATCH_BYTES: usize = 48 << 20;
 
-/// Lanes that write at the same time.
+/// Number of lanes that write concurrently.
 const LANE_COUNT: usize = 2;
 
-/// A generation that is so near to the end of the log goes on with Kafka, in positions.
+/// Distance from the end of the log, in positions, below which the generation goes on from Kafka.
 const HANDOVER_DISTANCE: u64 = 2_000;
 
-/// How often is it written down how far it is.
+/// Time between two saves of the position.
 const SAVE_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Failures in a row after which filling gives up; the next attempt goes on.
+/// Consecutive failures after which filling ends with an error; the next attempt resumes.
 const MAX_FAILURES: u32 = 8;
 
 impl ProjectionRuntime {
-    /// Takes the log in from where the part is, until the end is near.
+    /// Applies the log from the part's position until [`HANDOVER_DISTANCE`] before its end.
     pub(super) async fn fill_from_log(
         &self,
         id: i64,
         part: &ProjectionRebuild,
-        turn: &RebuildLease,
+        lease: &RebuildLease,
         progress: &watch::Sender<RebuildProgress>,
         stop: &CancellationToken,
     ) -> Result<(), RebuildError> {
-        let asked = |error: rdkafka::error::KafkaError| RebuildError::Kafka(error.into());
-        let partitions = self.partition_counts(part.projection.as_ref()).await.map_err(asked)?;
+        let kafka_error = |error: rdkafka::error::KafkaError| RebuildError::Kafka(error.into());
+        let partitions = self.partition_counts(part.projection.as_ref()).await.map_err(kafka_error)?;
         if part.position == 0 {
-            // Before anything is read: what comes to Kafka from now on is read from there later.
+            // Saved before the log is read: later records are consumed from Kafka.
             self.save_end_offsets(part).await?;
         }
         let build = self.control.load_generation(part.name(), part.generation).await?;
         let mut lanes: Vec<_> = (0..LANE_COUNT).map(|_| FillLane::new(self, part, &build)).collect();
         let (mut position, mut events) = (part.position, part.events);
-        let mut noted = Instant::now();
+        let mut last_saved = Instant::now();
         loop {
             let target = self.log.completed_prefix().await?;
-            let log_part = LogRange {
+            let range = LogRange {
                 contexts: part.projection.subscribed_contexts().to_vec(),
                 aggregate_id: None,
                 after: position,
@@ -66,27 +66,27 @@ impl ProjectionRuntime {
                 batch_events: part.projection.batch_limits().rebuild_events,
                 batch_bytes: MAX_BATCH_BYTES,
             };
-            let mut cursor = self.log.read_batches(log_part).await?;
+            let mut cursor = self.log.read_batches(range).await?;
             while let Some(LogBatch { events: batch, watermark }) = cursor.read_next_batch().await? {
                 events += batch.len() as u64;
                 self.distribute_batch(part, batch, &partitions, &mut lanes, stop).await?;
                 position = watermark;
-                part.update_progress(progress, |told| {
-                    (told.position, told.target, told.events) = (position, target, events);
+                part.update_progress(progress, |entry| {
+                    (entry.position, entry.target, entry.events) = (position, target, events);
                 });
-                if noted.elapsed() > SAVE_INTERVAL {
-                    noted = Instant::now();
-                    self.save_position(id, part, turn, (position, target, events)).await?;
+                if last_saved.elapsed() > SAVE_INTERVAL {
+                    last_saved = Instant::now();
+                    self.save_position(id, part, lease, (position, target, events)).await?;
                 }
                 if stop.is_cancelled() {
-                    self.save_position(id, part, turn, (position, target, events)).await?;
+                    self.save_position(id, part, lease, (position, target, events)).await?;
                     return Err(RebuildError::Interrupted);
                 }
             }
             position = position.max(target);
-            self.save_position(id, part, turn, (position, target, events)).await?;
+            self.save_position(id, part, lease, (position, target, events)).await?;
             if self.log.completed_prefix().await?.saturating_sub(position) < HANDOVER_DISTANCE {
-                self.save_handover(part, position, turn).await?;
+                self.save_handover(part, position, lease).await?;
                 return Ok(());
             }
         }
@@ -109,7 +109,7 @@ impl ProjectionRuntime {
         let outcome = try_join_all(work).await;
         outcome.map(drop).map_err(|failure| match failure {
             LaneError::Stopped => RebuildError::Interrupted,
-            LaneError::Batch(setback) => RebuildError::from_fill_error(part.name(), part.generation, setback),
+            LaneError::Batch(error) => RebuildError::from_fill_error(part.name(), part.generation, error),
         })
     }
 }
@@ -119,10 +119,10 @@ enum LaneError {
     Batch(BatchError),
 }
 
-/// One of the writers.
+/// One of the concurrent writers.
 struct FillLane {
     worker: Arc<Worker>,
-    memory: Option<AssignmentState>,
+    assignment: Option<AssignmentState>,
     waiting: Vec<ConsumedRecord>,
 }
 
@@ -130,36 +130,36 @@ impl FillLane {
     fn new(runtime: &ProjectionRuntime, part: &ProjectionRebuild, build: &GenerationRecord) -> Self {
         let build = GenerationRecord { state: GenerationState::Building, handover: 0, ..build.clone() };
         let worker = Arc::new(Worker::without_consumer(runtime.clone(), Arc::clone(&part.projection), build));
-        Self { worker, memory: Some(AssignmentState::default()), waiting: vec![] }
+        Self { worker, assignment: Some(AssignmentState::default()), waiting: vec![] }
     }
 
-    /// Takes in what waits, on a task of its own so that lanes use different cores.
+    /// Applies the waiting records, on a separate task so that lanes use different cores.
     async fn apply_waiting(&mut self, runtime: &ProjectionRuntime, stop: &CancellationToken) -> Result<(), LaneError> {
         let mut failures = 0;
         while !self.waiting.is_empty() {
             let (worker, mut batch) = (Arc::clone(&self.worker), std::mem::take(&mut self.waiting));
-            let mut memory = self.memory.take().unwrap_or_default();
+            let mut assignment = self.assignment.take().unwrap_or_default();
             let work = tokio::spawn(async move {
-                let outcome = worker.apply_from_log(&mut batch, &mut memory).await;
-                (outcome, batch, memory)
+                let outcome = worker.apply_from_log(&mut batch, &mut assignment).await;
+                (outcome, batch, assignment)
             });
-            let (outcome, batch, memory) = match work.await {
+            let (outcome, batch, assignment) = match work.await {
                 Ok(done) => done,
-                Err(broken) => match broken.try_into_panic() {
+                Err(join_error) => match join_error.try_into_panic() {
                     Ok(panicked) => std::panic::resume_unwind(panicked),
                     Err(_cancelled) => return Err(LaneError::Stopped),
                 },
             };
-            self.memory = Some(memory);
-            let Err(setback) = outcome else { continue };
+            self.assignment = Some(assignment);
+            let Err(error) = outcome else { continue };
             self.waiting = batch;
             failures += 1;
             if failures >= MAX_FAILURES {
-                return Err(LaneError::Batch(setback));
+                return Err(LaneError::Batch(error));
             }
             tracing::warn!(
-                reason = crate::runtime::error::error_chain(&setback),
-                "a batch of a rebuild is tried again"
+                reason = crate::runtime::error::error_chain(&error),
+                "applying a batch of a rebuild failed, retrying"
             );
             tokio::select! {
                 () = stop.cancelled() => return Err(LaneError::Stopped),

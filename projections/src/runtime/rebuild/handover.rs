@@ -1,4 +1,4 @@
-//! From the log to Kafka: where the new generation goes on, and that it gets there.
+//! The handover from the log to Kafka: saves the offsets to go on from, and catches up.
 
 use std::time::Duration;
 
@@ -14,9 +14,9 @@ use crate::runtime::{
 
 const CATCH_UP_POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// A worker of the new generation in this process: there may be no other.
+/// A worker of the new generation in this process, since there may be no other.
 pub(super) struct CatchUpWorker {
-    /// Stops the worker also where the rebuild breaks off.
+    /// Stops the worker also when the rebuild is dropped.
     stop: DropGuard,
     task: JoinHandle<Result<(), RuntimeError>>,
 }
@@ -26,7 +26,7 @@ impl CatchUpWorker {
         drop(self.stop);
         match self.task.await {
             Ok(outcome) => outcome.map_err(RebuildError::Worker),
-            Err(broken) => match broken.try_into_panic() {
+            Err(join_error) => match join_error.try_into_panic() {
                 Ok(panicked) => std::panic::resume_unwind(panicked),
                 Err(_cancelled) => Ok(()),
             },
@@ -35,62 +35,63 @@ impl CatchUpWorker {
 }
 
 impl ProjectionRuntime {
-    /// Notes where every partition ends now.
+    /// Saves the current end offset of every partition.
     pub(super) async fn save_end_offsets(&self, part: &ProjectionRebuild) -> Result<(), RebuildError> {
         let topics = self.config.topics(part.projection.subscribed_contexts());
         let ends = fetch_end_offsets(&self.config, topics).await.map_err(|error| RebuildError::Kafka(error.into()))?;
         let mark = |next_offset| PartitionCheckpoint { position: 0, ordinal: None, next_offset };
-        let marks = ends.into_iter().map(|(place, end)| (place, mark(end))).collect();
+        let marks = ends.into_iter().map(|(partition, end)| (partition, mark(end))).collect();
         self.save_checkpoint(part, &Checkpoint(marks)).await
     }
 
-    /// Every partition is taken in up to this position: that came from the log.
+    /// Saves that every partition is applied up to this position, from the log.
     pub(super) async fn save_handover(
         &self,
         part: &ProjectionRebuild,
         position: u64,
-        turn: &RebuildLease,
+        lease: &RebuildLease,
     ) -> Result<(), RebuildError> {
         let mut checkpoint = self.control.load_checkpoint(part.name(), part.generation).await?;
         for mark in checkpoint.0.values_mut() {
             mark.position = mark.position.max(position);
         }
-        let mut transaction = turn.begin_transaction().await?;
+        let mut transaction = lease.begin_transaction().await?;
         ControlStore::save_checkpoint(&mut transaction, part.name(), part.generation, &checkpoint).await?;
         ControlStore::save_handover(&mut transaction, part.name(), part.generation, position).await?;
-        transaction.commit().await.map_err(postgres_error("noting what came from the log"))?;
+        transaction.commit().await.map_err(postgres_error("saving the handover position"))?;
         Ok(())
     }
 
     async fn save_checkpoint(&self, part: &ProjectionRebuild, marks: &Checkpoint) -> Result<(), RebuildError> {
-        let mut connection = self.control.pool().acquire().await.map_err(postgres_error("moving checkpoints"))?;
+        let mut connection = self.control.pool().acquire().await.map_err(postgres_error("saving checkpoints"))?;
         ControlStore::save_checkpoint(&mut connection, part.name(), part.generation, marks)
             .await
             .map_err(RebuildError::Control)
     }
 
-    /// Makes the generation's consumer group go on where Kafka ended before the log was read, and lets workers follow.
+    /// Commits the saved end offsets for the generation's consumer group, and lets workers follow it.
     pub(super) async fn hand_over_to_kafka(
         &self,
         id: i64,
         part: &ProjectionRebuild,
-        turn: &RebuildLease,
+        lease: &RebuildLease,
     ) -> Result<(), RebuildError> {
         let checkpoint = self.control.load_checkpoint(part.name(), part.generation).await?;
-        let next: EndOffsets = checkpoint.0.iter().map(|(place, mark)| (place.clone(), mark.next_offset)).collect();
+        let next: EndOffsets =
+            checkpoint.0.iter().map(|(partition, mark)| (partition.clone(), mark.next_offset)).collect();
         commit_group_offsets(&self.config, part.name(), part.generation, next)
             .await
             .map_err(|error| RebuildError::Kafka(error.into()))?;
-        // Together: who goes on after a crash must not fill what workers follow already.
-        let mut transaction = turn.begin_transaction().await?;
+        // In one transaction: a resumed rebuild must not fill a generation that workers already follow.
+        let mut transaction = lease.begin_transaction().await?;
         let (building, following) = (GenerationState::Building, GenerationState::Following);
         ControlStore::move_generation(&mut transaction, part.name(), part.generation, &[building], following).await?;
         advance_phase(&mut transaction, id, part, PartPhase::CatchingUp).await?;
-        transaction.commit().await.map_err(postgres_error("letting workers follow a new generation"))?;
+        transaction.commit().await.map_err(postgres_error("handing a new generation over to workers"))?;
         Ok(())
     }
 
-    /// Follows Kafka in this process.
+    /// Starts a worker of the new generation.
     pub(super) async fn start_catch_up_worker(&self, part: &ProjectionRebuild) -> Result<CatchUpWorker, RebuildError> {
         let build = self.control.load_generation(part.name(), part.generation).await?;
         let (worker, stop) = (Worker::new(self.clone(), part.projection.as_ref(), build), CancellationToken::new());
@@ -98,15 +99,15 @@ impl ProjectionRuntime {
         Ok(CatchUpWorker { stop: stop.drop_guard(), task })
     }
 
-    /// Waits until the generation is where the log is now.
+    /// Waits until the generation has reached the current end of the log.
     pub(super) async fn catch_up(
         &self,
         part: &ProjectionRebuild,
-        patience: Duration,
+        max_wait: Duration,
         stop: &CancellationToken,
     ) -> Result<(), RebuildError> {
         let end = self.log.completed_prefix().await?;
-        let deadline = Instant::now() + patience;
+        let deadline = Instant::now() + max_wait;
         loop {
             let position = self.completed_prefix(part.projection.as_ref(), part.generation).await?;
             if position >= end {
@@ -117,7 +118,7 @@ impl ProjectionRuntime {
                 return Err(RebuildError::CatchUpTimeout {
                     projection,
                     generation,
-                    waited_s: patience.as_secs(),
+                    waited_s: max_wait.as_secs(),
                     position,
                     end,
                 });

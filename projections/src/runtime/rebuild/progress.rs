@@ -1,4 +1,4 @@
-//! What is written down about rebuilds, so that one that was cut off goes on.
+//! The stored progress of rebuilds, from which an interrupted one resumes.
 
 use std::sync::Arc;
 
@@ -15,23 +15,23 @@ use crate::{
     },
 };
 
-/// How far a part of a rebuild is.
+/// Phase of one projection in a rebuild.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PartPhase {
-    /// It is filled from the log.
+    /// Its generation is filled from the log.
     Filling,
-    /// It follows Kafka and is not there yet.
+    /// It follows Kafka and has not caught up yet.
     CatchingUp,
-    /// It is compared with the log.
+    /// It is verified.
     Verifying,
-    /// It waits for the other parts.
+    /// It is verified and waits for the other projections.
     Verified,
-    /// Readers see it.
+    /// It is active.
     Switched,
 }
 
 impl PartPhase {
-    /// Its name.
+    /// Its name in tables and API responses.
     pub fn name(self) -> &'static str {
         match self {
             Self::Filling => "filling",
@@ -42,12 +42,12 @@ impl PartPhase {
         }
     }
 
-    /// The phases that lead to this one: it may begin again after a crash.
+    /// The phases from which this one may be entered, itself included: it may begin again after a crash.
     fn allowed_predecessors(self) -> [Self; 3] {
         match self {
             Self::Filling => [Self::Filling; 3],
             Self::CatchingUp => [Self::Filling, Self::CatchingUp, Self::CatchingUp],
-            // A rebuild that was cut off compares again.
+            // A resumed rebuild verifies again.
             Self::Verifying => [Self::CatchingUp, Self::Verifying, Self::Verified],
             Self::Verified => [Self::Verifying, Self::Verified, Self::Verified],
             Self::Switched => [Self::Verified, Self::Switched, Self::Switched],
@@ -60,31 +60,31 @@ impl PartPhase {
     }
 }
 
-/// How far one part is.
+/// Progress of one projection in a rebuild.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartProgress {
     /// The projection.
     pub projection: String,
-    /// The generation that is made.
+    /// The generation that is built.
     pub generation: Generation,
-    /// What is done.
+    /// Its phase.
     pub phase: PartPhase,
-    /// The position of the log that it is at.
+    /// The position of the log that it has reached.
     pub position: u64,
-    /// The position that it has to come to.
+    /// The position of the log that it has to reach; 0 while unknown.
     pub target: u64,
-    /// Events it has taken from the log.
+    /// Events read from the log.
     pub events: u64,
 }
 
-/// How far a rebuild is.
+/// Progress of a rebuild.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RebuildProgress {
-    /// Its number; 0 before it has begun.
+    /// Id of the rebuild; 0 before it has begun.
     pub id: i64,
-    /// Whether it went on from an earlier attempt.
+    /// Whether it resumed an interrupted one.
     pub continued: bool,
-    /// Its parts.
+    /// Progress of each projection.
     pub parts: Vec<PartProgress>,
 }
 
@@ -97,10 +97,10 @@ impl RebuildProgress {
 /// One projection in a rebuild.
 #[derive(Clone)]
 pub(super) struct ProjectionRebuild {
-    /// The generation that is made.
+    /// Handle to the generation that is built.
     pub(super) projection: Arc<dyn AnyProjection>,
     pub(super) generation: Generation,
-    /// The generation that readers see while it is made.
+    /// The generation that is active meanwhile.
     pub(super) replaces: Option<Generation>,
     pub(super) phase: PartPhase,
     pub(super) position: u64,
@@ -123,15 +123,15 @@ impl ProjectionRebuild {
         }
     }
 
-    /// Changes what is told about this part.
+    /// Changes the published progress of this part.
     pub(super) fn update_progress(
         &self,
         progress: &watch::Sender<RebuildProgress>,
         change: impl FnOnce(&mut PartProgress),
     ) {
         progress.send_modify(|all| {
-            if let Some(told) = all.parts.iter_mut().find(|part| part.projection == self.name()) {
-                change(told);
+            if let Some(entry) = all.parts.iter_mut().find(|part| part.projection == self.name()) {
+                change(entry);
             }
         });
     }
@@ -142,12 +142,12 @@ impl ProjectionRebuild {
 }
 
 impl ProjectionRuntime {
-    /// Goes on with a rebuild that was cut off, if it is of the same projections, else begins one.
+    /// Resumes an interrupted rebuild if it is of the same projections; begins one if there is none.
     pub(super) async fn begin_or_resume_rebuild(
         &self,
         projections: &[Arc<dyn AnyProjection>],
         options: &RebuildOptions,
-        turn: &RebuildLease,
+        lease: &RebuildLease,
     ) -> Result<(i64, bool, Vec<ProjectionRebuild>), RebuildError> {
         let incarnation = self.log.incarnation().await?;
         let pointer = self.control.load_pointer().await?;
@@ -155,7 +155,7 @@ impl ProjectionRuntime {
             return Ok((id, true, self.resume_parts(id, rows, projections, incarnation).await?));
         }
         let doing = || postgres_error("beginning a rebuild");
-        let mut transaction = turn.begin_transaction().await?;
+        let mut transaction = lease.begin_transaction().await?;
         let id: i64 = sqlx::query_scalar(
             "insert into projection_rebuilds (state, started_by) values ('running', $1) returning id",
         )
@@ -182,7 +182,7 @@ impl ProjectionRuntime {
         Ok((id, false, parts))
     }
 
-    /// The parts of a rebuild that was cut off, if it is of these projections and nothing of it was given up.
+    /// The parts of an interrupted rebuild, if it is of these projections and nothing of it was abandoned.
     async fn resume_parts(
         &self,
         id: i64,
@@ -190,19 +190,19 @@ impl ProjectionRuntime {
         projections: &[Arc<dyn AnyProjection>],
         incarnation: Uuid,
     ) -> Result<Vec<ProjectionRebuild>, RebuildError> {
-        let same = rows.len() == projections.len()
+        let is_same_rebuild = rows.len() == projections.len()
             && projections.iter().all(|projection| rows.iter().any(|row| row.projection == projection.name()));
-        if !same {
+        if !is_same_rebuild {
             let names: Vec<_> = rows.into_iter().map(PartRow::into_name).collect();
             return Err(RebuildError::Unfinished { id, projections: names.join(" ") });
         }
         let builds = self.control.load_generations().await?;
         let mut parts = vec![];
         for row in rows {
-            let there = |build: &&GenerationRecord| row.builds_generation(&build.projection, build.generation);
-            let goes_on =
+            let is_target = |build: &&GenerationRecord| row.builds_generation(&build.projection, build.generation);
+            let can_resume =
                 |build: &GenerationRecord| build.state != GenerationState::Failed && build.incarnation == incarnation;
-            if !builds.iter().find(there).is_some_and(goes_on) {
+            if !builds.iter().find(is_target).is_some_and(can_resume) {
                 return Err(RebuildError::Abandoned { id });
             }
             let projection = projections.iter().find(|projection| projection.name() == row.projection);
@@ -211,45 +211,46 @@ impl ProjectionRuntime {
         Ok(parts)
     }
 
-    /// Gives up a rebuild that was cut off, and removes what it made. Answers with its number, if there was one.
+    /// Abandons an interrupted rebuild and removes its generations. Returns its id, if there was one.
     ///
     /// # Errors
-    /// [`RebuildError`] when a store does not let go of it; the same call goes on. What readers see stays.
+    /// [`RebuildError`] when a generation cannot be removed; the same call resumes. Active generations are unchanged.
     pub async fn abandon_rebuild(&self, projections: &[Arc<dyn AnyProjection>]) -> Result<Option<i64>, RebuildError> {
-        let turn = RebuildLease::acquire(&self.control).await?;
-        let outcome = self.abandon_with_lease(projections, &turn).await;
-        turn.release().await;
+        let lease = RebuildLease::acquire(&self.control).await?;
+        let outcome = self.abandon_with_lease(projections, &lease).await;
+        lease.release().await;
         outcome
     }
 
     async fn abandon_with_lease(
         &self,
         projections: &[Arc<dyn AnyProjection>],
-        turn: &RebuildLease,
+        lease: &RebuildLease,
     ) -> Result<Option<i64>, RebuildError> {
         let Some((id, rows)) = self.unfinished_rebuild().await? else { return Ok(None) };
         for row in rows {
             if let Some(projection) = projections.iter().find(|projection| projection.name() == row.projection) {
-                self.retire_generation(projection, row.generation, turn).await?;
+                self.retire_generation(projection, row.generation, lease).await?;
             }
         }
-        let mut transaction = turn.begin_transaction().await?;
+        let mut transaction = lease.begin_transaction().await?;
         end_rebuild(&mut transaction, id, "abandoned").await?;
-        transaction.commit().await.map_err(postgres_error("noting the end of a rebuild"))?;
+        transaction.commit().await.map_err(postgres_error("saving the end of a rebuild"))?;
         Ok(Some(id))
     }
 
-    /// The rebuild that was begun and neither switched nor given up.
+    /// Loads the rebuild that was begun and neither switched nor abandoned.
     pub(super) async fn unfinished_rebuild(&self) -> Result<Option<(i64, Vec<PartRow>)>, ControlError> {
         let mut connection = self.control.pool().acquire().await.map_err(postgres_error("reading rebuilds"))?;
         select_unfinished_rebuild(&mut connection).await
     }
 
-    /// Notes what stopped a rebuild. It may go on later, unless what it made is wrong; one that was switched stays so.
-    pub(super) async fn save_rebuild_error(&self, id: i64, error: &RebuildError, turn: &RebuildLease) {
+    /// Saves the error of a rebuild. The rebuild can be resumed unless its generation differs from the log; a switched
+    /// one stays switched.
+    pub(super) async fn save_rebuild_error(&self, id: i64, error: &RebuildError, lease: &RebuildLease) {
         let reason = crate::runtime::error::error_chain(error);
-        let noted = async {
-            let mut transaction = turn.begin_transaction().await?;
+        let saving = async {
+            let mut transaction = lease.begin_transaction().await?;
             if matches!(error, RebuildError::Differs { .. }) {
                 end_rebuild(&mut transaction, id, &reason).await?;
             } else {
@@ -258,12 +259,12 @@ impl ProjectionRuntime {
                     .bind(&reason)
                     .execute(&mut *transaction)
                     .await
-                    .map_err(postgres_error("noting what stopped a rebuild"))?;
+                    .map_err(postgres_error("saving the error of a rebuild"))?;
             }
-            transaction.commit().await.map_err(postgres_error("noting what stopped a rebuild"))
+            transaction.commit().await.map_err(postgres_error("saving the error of a rebuild"))
         };
-        if let Err(error) = noted.await {
-            tracing::warn!(reason = crate::runtime::error::error_chain(&error), "what stopped a rebuild was not noted");
+        if let Err(error) = saving.await {
+            tracing::warn!(reason = crate::runtime::error::error_chain(&error), "saving the error of a rebuild failed");
         }
     }
 
@@ -272,23 +273,23 @@ impl ProjectionRuntime {
         id: i64,
         part: &ProjectionRebuild,
         phase: PartPhase,
-        turn: &RebuildLease,
+        lease: &RebuildLease,
     ) -> Result<(), ControlError> {
-        let mut transaction = turn.begin_transaction().await?;
+        let mut transaction = lease.begin_transaction().await?;
         advance_phase(&mut transaction, id, part, phase).await?;
-        transaction.commit().await.map_err(postgres_error("noting how far a rebuild is"))
+        transaction.commit().await.map_err(postgres_error("saving the progress of a rebuild"))
     }
 
     pub(super) async fn save_position(
         &self,
         id: i64,
         part: &ProjectionRebuild,
-        turn: &RebuildLease,
+        lease: &RebuildLease,
         (position, target, events): (u64, u64, u64),
     ) -> Result<(), ControlError> {
         let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
-        let mut transaction = turn.begin_transaction().await?;
-        let noted: Option<i64> = sqlx::query_scalar(include_str!("ledger/position.sql"))
+        let mut transaction = lease.begin_transaction().await?;
+        let updated: Option<i64> = sqlx::query_scalar(include_str!("ledger/position.sql"))
             .bind(id)
             .bind(part.name())
             .bind(number(position))
@@ -296,33 +297,33 @@ impl ProjectionRuntime {
             .bind(number(events))
             .fetch_optional(&mut *transaction)
             .await
-            .map_err(postgres_error("noting how far a rebuild is"))?;
-        if noted.is_none() {
+            .map_err(postgres_error("saving the progress of a rebuild"))?;
+        if updated.is_none() {
             return Err(ControlError::RebuildNotRunning { id });
         }
-        transaction.commit().await.map_err(postgres_error("noting how far a rebuild is"))
+        transaction.commit().await.map_err(postgres_error("saving the progress of a rebuild"))
     }
 
-    /// Marks what was made as wrong, so that no worker follows it any more; never what readers see.
+    /// Marks a new generation as failed, so that workers stop following it; never the active one.
     pub(super) async fn mark_generation_failed(
         &self,
         part: &ProjectionRebuild,
-        turn: &RebuildLease,
+        lease: &RebuildLease,
     ) -> Result<(), ControlError> {
-        let mut transaction = turn.begin_transaction().await?;
-        let live = ControlStore::lock_pointer(&mut transaction).await?.generations.get(part.name()).copied();
-        if live == Some(part.generation) {
+        let mut transaction = lease.begin_transaction().await?;
+        let active = ControlStore::lock_pointer(&mut transaction).await?.generations.get(part.name()).copied();
+        if active == Some(part.generation) {
             let projection = part.name().to_owned();
             return Err(ControlError::IsActive { projection, generation: part.generation });
         }
         let from = [GenerationState::Building, GenerationState::Following];
         ControlStore::move_generation(&mut transaction, part.name(), part.generation, &from, GenerationState::Failed)
             .await?;
-        transaction.commit().await.map_err(postgres_error("noting that a generation is wrong"))
+        transaction.commit().await.map_err(postgres_error("marking a generation as failed"))
     }
 }
 
-/// Moves a part of a rebuild that runs on to a phase, from the one before it or from itself.
+/// Moves a part of a running rebuild to a phase, from one of the phase's allowed predecessors.
 pub(super) async fn advance_phase(
     connection: &mut PgConnection,
     id: i64,
@@ -336,22 +337,22 @@ pub(super) async fn advance_phase(
         .bind(phase.allowed_predecessors().map(PartPhase::name).to_vec())
         .fetch_optional(connection)
         .await
-        .map_err(postgres_error("noting how far a rebuild is"))?;
+        .map_err(postgres_error("saving the progress of a rebuild"))?;
     moved.map(drop).ok_or(ControlError::RebuildNotRunning { id })
 }
 
-/// Ends a rebuild that runs without a switch.
+/// Ends a running rebuild without a switch.
 async fn end_rebuild(connection: &mut PgConnection, id: i64, reason: &str) -> Result<(), ControlError> {
     let ended: Option<i64> = sqlx::query_scalar(include_str!("ledger/end.sql"))
         .bind(id)
         .bind(reason)
         .fetch_optional(connection)
         .await
-        .map_err(postgres_error("noting the end of a rebuild"))?;
+        .map_err(postgres_error("saving the end of a rebuild"))?;
     ended.map(drop).ok_or(ControlError::RebuildNotRunning { id })
 }
 
-/// A part as it is written down.
+/// A part as stored.
 pub(super) struct PartRow {
     projection: String,
     generation: Generation,
@@ -370,12 +371,12 @@ impl PartRow {
 
     fn to_rebuild(&self, projection: &Arc<dyn AnyProjection>) -> ProjectionRebuild {
         let sink = projection.with_generation(self.generation);
-        let sink = self.replaces.map_or(Arc::clone(&sink), |live| sink.with_copy_source(live));
+        let sink = self.replaces.map_or(Arc::clone(&sink), |active| sink.with_copy_source(active));
         let Self { generation, replaces, phase, position, events, .. } = *self;
         ProjectionRebuild { projection: sink, generation, replaces, phase, position, events }
     }
 
-    /// Whether this is the generation that it makes.
+    /// Whether this is the generation that it builds.
     pub(super) fn builds_generation(&self, projection: &str, generation: Generation) -> bool {
         self.projection == projection && self.generation == generation
     }
@@ -408,10 +409,7 @@ pub(super) async fn load_part_rows(connection: &mut PgConnection, id: i64) -> Re
         .fetch_all(connection)
         .await
         .map_err(postgres_error("reading the parts of a rebuild"))?;
-    rows.iter()
-        .map(part_row_from_row)
-        .collect::<Result<_, _>>()
-        .map_err(postgres_error("understanding a part of a rebuild"))
+    rows.iter().map(part_row_from_row).collect::<Result<_, _>>().map_err(postgres_error("decoding a part of a rebuild"))
 }
 
 fn part_row_from_row(row: &PgRow) -> Result<PartRow, sqlx::Error> {
@@ -423,7 +421,7 @@ fn part_row_from_row(row: &PgRow) -> Result<PartRow, sqlx::Error> {
         generation: Generation::try_new(row.try_get("generation")?).map_err(decode)?,
         replaces: replaces.map(Generation::try_new).transpose().map_err(decode)?,
         phase: PartPhase::from_name(&phase)
-            .ok_or_else(|| sqlx::Error::Decode(format!("no phase is named {phase}").into()))?,
+            .ok_or_else(|| sqlx::Error::Decode(format!("unknown rebuild phase {phase}").into()))?,
         position: row.try_get::<i64, _>("position")?.unsigned_abs(),
         target: row.try_get::<i64, _>("target")?.unsigned_abs(),
         events: row.try_get::<i64, _>("events")?.unsigned_abs(),

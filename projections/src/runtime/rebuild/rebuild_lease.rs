@@ -1,7 +1,8 @@
-//! The right to rebuild, switch, roll back or drop; one process has it at a time.
+//! The lease that a process holds while it rebuilds, switches, rolls back or drops.
 //!
-//! A lease in Postgres, as the relay's (ADR 0026): a pooler cannot break it, and a process that stood still finds out
-//! that somebody else has it. Whatever is moved is moved in a transaction that asks for the lease's epoch first.
+//! It is a row in Postgres, like the relay's lease (ADR 0026): a pooler cannot break it, and a process that was
+//! suspended notices that another one holds it. Every change is made in a transaction that checks the lease's epoch
+//! first.
 
 use std::time::Duration;
 
@@ -17,16 +18,16 @@ use crate::runtime::{
     ControlError, ControlStore, control_store::postgres_error, error::error_chain, worker::host_and_pid,
 };
 
-/// The lease of whoever changes which generations there are.
+/// Name of the lease.
 pub(super) const LEASE_NAME: &str = "rebuild";
 
-/// Its term: so long nobody can go on with a rebuild whose process was killed.
+/// Term of the lease: a rebuild whose process was killed cannot be resumed before it ends.
 const LEASE_TERM: Duration = Duration::from_secs(10);
 const RENEW_INTERVAL: Duration = Duration::from_secs(2);
-/// How long Postgres may take to prolong it or to take it back.
+/// How long Postgres may take to renew or release it.
 const LEASE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The right, until it is given back, dropped or lost.
+/// The lease, held until it is released, dropped or lost.
 pub(super) struct RebuildLease {
     control: ControlStore,
     epoch: i64,
@@ -36,10 +37,13 @@ pub(super) struct RebuildLease {
 }
 
 impl RebuildLease {
-    /// Takes it, unless another process has it.
+    /// Acquires it.
+    ///
+    /// # Errors
+    /// [`ControlError::LeaseTaken`] when another process holds it.
     pub(super) async fn acquire(control: &ControlStore) -> Result<Self, ControlError> {
         let holder = Uuid::new_v4();
-        let taken: (Option<i64>, Option<f64>) =
+        let acquired: (Option<i64>, Option<f64>) =
             sqlx::query_as("select taken_epoch, free_in_s from take_lease($1, $2, $3, $4)")
                 .bind(LEASE_NAME)
                 .bind(holder)
@@ -47,8 +51,8 @@ impl RebuildLease {
                 .bind(host_and_pid())
                 .fetch_one(control.pool())
                 .await
-                .map_err(postgres_error("taking turns at rebuilding"))?;
-        let (Some(epoch), _) = taken else { return Err(ControlError::LeaseTaken) };
+                .map_err(postgres_error("acquiring the rebuild lease"))?;
+        let (Some(epoch), _) = acquired else { return Err(ControlError::LeaseTaken) };
         let (stop, lost) = (CancellationToken::new(), CancellationToken::new());
         let keeper =
             RebuildLeaseKeeper { control: control.clone(), holder, epoch, stop: stop.clone(), lost: lost.clone() };
@@ -56,46 +60,46 @@ impl RebuildLease {
         Ok(Self { control: control.clone(), epoch, stop, keeper, lost })
     }
 
-    /// Begins a transaction in which something is moved: nobody else takes the turn before it ends.
+    /// Begins a transaction that holds the lease: no other process can take it before the transaction ends.
     ///
     /// # Errors
-    /// [`ControlError::LeaseLost`] when somebody else has taken it.
+    /// [`ControlError::LeaseLost`] when another process has taken it.
     pub(super) async fn begin_transaction(&self) -> Result<Transaction<'static, Postgres>, ControlError> {
-        let doing = || postgres_error("making sure whose turn it is");
+        let doing = || postgres_error("checking the rebuild lease");
         let mut transaction = self.control.pool().begin().await.map_err(doing())?;
-        let ours: bool = sqlx::query_scalar("select holds_lease($1, $2)")
+        let is_held: bool = sqlx::query_scalar("select holds_lease($1, $2)")
             .bind(LEASE_NAME)
             .bind(self.epoch)
             .fetch_one(&mut *transaction)
             .await
             .map_err(doing())?;
-        if ours { Ok(transaction) } else { Err(ControlError::LeaseLost) }
+        if is_held { Ok(transaction) } else { Err(ControlError::LeaseLost) }
     }
 
-    /// Is cancelled when somebody else has taken the turn.
+    /// A token that is cancelled when another process has taken the lease.
     pub(super) fn lost(&self) -> CancellationToken {
         self.lost.clone()
     }
 
-    /// Lets others have it at once.
+    /// Releases it, so that others can take it at once.
     pub(super) async fn release(mut self) {
         self.stop.cancel();
         if let Some(keeper) = self.keeper.take()
-            && let Err(broken) = keeper.await
+            && let Err(join_error) = keeper.await
         {
-            tracing::error!(error = %broken, "keeping the turn at rebuilding broke off");
+            tracing::error!(error = %join_error, "renewal task of the rebuild lease failed");
         }
     }
 }
 
 impl Drop for RebuildLease {
     fn drop(&mut self) {
-        // The keeper gives it back on its own.
+        // The keeper's task releases it.
         self.stop.cancel();
     }
 }
 
-/// The task that prolongs it.
+/// The task that renews the lease.
 struct RebuildLeaseKeeper {
     control: ControlStore,
     holder: Uuid,
@@ -117,11 +121,11 @@ impl RebuildLeaseKeeper {
             match self.renew().await {
                 Ok(true) => {}
                 Ok(false) => {
-                    tracing::warn!("another process has taken the turn at rebuilding");
+                    tracing::warn!("another process has taken the rebuild lease");
                     return self.lost.cancel();
                 }
-                // Whatever is moved asks for the epoch, so that a turn that is over does no harm.
-                Err(error) => tracing::warn!(reason = error_chain(&error), "the turn at rebuilding was not prolonged"),
+                // Every change checks the epoch, so that an expired lease does no harm.
+                Err(error) => tracing::warn!(reason = error_chain(&error), "renewing the rebuild lease failed"),
             }
         }
     }
@@ -133,19 +137,19 @@ impl RebuildLeaseKeeper {
             .bind(self.epoch)
             .bind(LEASE_TERM.as_secs_f64())
             .fetch_one(self.control.pool());
-        let silent = || Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()));
-        let renewed = timeout(LEASE_TIMEOUT, renewing).await.unwrap_or_else(|_elapsed| silent());
-        renewed.map_err(postgres_error("prolonging the turn at rebuilding"))
+        let timed_out = || Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()));
+        let renewed = timeout(LEASE_TIMEOUT, renewing).await.unwrap_or_else(|_elapsed| timed_out());
+        renewed.map_err(postgres_error("renewing the rebuild lease"))
     }
 
     async fn release(&self) {
-        let giving = sqlx::query("select give_lease_back($1, $2, $3)")
+        let releasing = sqlx::query("select give_lease_back($1, $2, $3)")
             .bind(LEASE_NAME)
             .bind(self.holder)
             .bind(self.epoch)
             .execute(self.control.pool());
-        if !matches!(timeout(LEASE_TIMEOUT, giving).await, Ok(Ok(_))) {
-            tracing::debug!("the turn at rebuilding was not given back and ends by itself");
+        if !matches!(timeout(LEASE_TIMEOUT, releasing).await, Ok(Ok(_))) {
+            tracing::debug!("releasing the rebuild lease failed, it expires after its term");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Rebuilds as everybody can look them up, also those that another process does.
+//! The stored record of a rebuild, readable from every process.
 
 use sqlx::Row;
 
@@ -9,21 +9,21 @@ use super::{
 };
 use crate::runtime::{ControlError, ControlStore, control_store::postgres_error};
 
-/// How a rebuild is doing.
+/// Status of a rebuild.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RebuildStatus {
-    /// Some process is at it.
+    /// A process works on it.
     Running,
-    /// It was cut off; the same request goes on with it.
+    /// It was interrupted; the same request resumes it.
     Interrupted,
-    /// Readers were switched.
+    /// Its generations became active.
     Switched,
-    /// What it made is wrong or was given up; readers were not switched.
+    /// A generation differed from the log, or it was abandoned; nothing was switched.
     Failed,
 }
 
 impl RebuildStatus {
-    /// Whether nothing changes any more by itself.
+    /// Whether no process works on it any more.
     pub fn is_over(self) -> bool {
         match self {
             Self::Running => false,
@@ -32,21 +32,21 @@ impl RebuildStatus {
     }
 }
 
-/// A rebuild as it is on record.
+/// A rebuild as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RebuildRecord {
-    /// How far it is; up to half a second old.
+    /// Its progress, up to half a second old.
     pub progress: RebuildProgress,
-    /// How it is doing.
+    /// Its status.
     pub state: RebuildStatus,
-    /// Who asked for it.
+    /// Who started it.
     pub started_by: String,
-    /// What stopped it.
+    /// The error that ended or interrupted it.
     pub error: Option<String>,
 }
 
 impl ControlStore {
-    /// The rebuild that began last.
+    /// Loads the rebuild that began last.
     ///
     /// # Errors
     /// [`ControlError`] when Postgres does not answer.

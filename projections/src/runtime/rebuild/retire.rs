@@ -1,4 +1,4 @@
-//! Removes generations that nobody reads any more.
+//! Removes generations that are no longer needed.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,24 +10,24 @@ use crate::runtime::{
     control_store::postgres_error,
 };
 
-/// How long workers may take to let go of a generation.
+/// How long workers may take to stop following a generation.
 const WORKER_STOP_TIMEOUT: Duration = Duration::from_secs(45);
 const WORKER_POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 impl ProjectionRuntime {
-    /// Drops a generation that readers do not see.
+    /// Drops a generation that is not active.
     ///
     /// # Errors
-    /// [`RebuildError::IsActive`] for the one they see, [`RebuildError::Unfinished`] for one that a rebuild makes, and
-    /// others when it could not be done.
+    /// [`RebuildError::IsActive`] for the active one, [`RebuildError::Unfinished`] for one that a rebuild builds, and
+    /// others when it could not be removed.
     pub async fn drop_generation(
         &self,
         projection: &Arc<dyn AnyProjection>,
         generation: Generation,
     ) -> Result<(), RebuildError> {
-        let turn = RebuildLease::acquire(&self.control).await?;
-        let outcome = self.drop_with_lease(projection, generation, &turn).await;
-        turn.release().await;
+        let lease = RebuildLease::acquire(&self.control).await?;
+        let outcome = self.drop_with_lease(projection, generation, &lease).await;
+        lease.release().await;
         outcome
     }
 
@@ -35,7 +35,7 @@ impl ProjectionRuntime {
         &self,
         projection: &Arc<dyn AnyProjection>,
         generation: Generation,
-        turn: &RebuildLease,
+        lease: &RebuildLease,
     ) -> Result<(), RebuildError> {
         self.control.load_generation(projection.name(), generation).await?;
         if let Some((id, rows)) = self.unfinished_rebuild().await?
@@ -44,48 +44,48 @@ impl ProjectionRuntime {
             let names: Vec<_> = rows.into_iter().map(PartRow::into_name).collect();
             return Err(RebuildError::Unfinished { id, projections: names.join(" ") });
         }
-        self.retire_generation(projection, generation, turn).await
+        self.retire_generation(projection, generation, lease).await
     }
 
-    /// Stops its workers, removes it from its store, and forgets it. Safe to repeat.
+    /// Stops its workers, removes it from its store, and deletes its records. Idempotent.
     pub(super) async fn retire_generation(
         &self,
         projection: &Arc<dyn AnyProjection>,
         generation: Generation,
-        turn: &RebuildLease,
+        lease: &RebuildLease,
     ) -> Result<(), RebuildError> {
         let name = projection.name();
-        let live = self.detach_generation(name, generation, turn).await?;
+        let active = self.detach_generation(name, generation, lease).await?;
         self.wait_for_workers(name, generation).await?;
-        if let Some(live) = live {
-            // Readers outside this program may not have been told of the last switch.
-            self.publish_generation(projection, live).await?;
+        if let Some(active) = active {
+            // Direct readers of the store may not have been switched yet.
+            self.publish_generation(projection, active).await?;
         }
-        // Nobody who is late writes to it from here on: re-drives and fillings wait for the lock, and it is gone then.
+        // No late writer gets through: redrives and fills wait for the lock, and the generation is gone by then.
         let doing = || postgres_error("removing a generation");
-        let alone = self.control.begin_exclusive(name, generation).await?;
+        let exclusive = self.control.begin_exclusive(name, generation).await?;
         let discarded = projection.with_generation(generation).discard().await;
         discarded.map_err(|source| RebuildError::Store { projection: name, generation, source })?;
-        alone.rollback().await.map_err(doing())?;
-        let mut transaction = turn.begin_transaction().await?;
+        exclusive.rollback().await.map_err(doing())?;
+        let mut transaction = lease.begin_transaction().await?;
         ControlStore::delete_generation(&mut transaction, name, generation).await?;
         transaction.commit().await.map_err(doing())?;
         tracing::info!(projection.name = name, generation = %generation, "generation dropped");
         Ok(())
     }
 
-    /// From here on nobody can be pointed at the build, and nobody follows it. Answers with the generation that readers
-    /// see. One that is forgotten already may have left something in its store.
+    /// Marks the generation as failed, so that it cannot become active and no worker follows it. Returns the active
+    /// generation. One without a record is accepted, since it may have left data in its store.
     async fn detach_generation(
         &self,
         name: &'static str,
         generation: Generation,
-        turn: &RebuildLease,
+        lease: &RebuildLease,
     ) -> Result<Option<Generation>, RebuildError> {
-        let mut transaction = turn.begin_transaction().await?;
+        let mut transaction = lease.begin_transaction().await?;
         let pointer = ControlStore::lock_pointer(&mut transaction).await?;
-        let live = pointer.generations.get(name).copied();
-        if live == Some(generation) {
+        let active = pointer.generations.get(name).copied();
+        if active == Some(generation) {
             return Err(RebuildError::IsActive { projection: name.to_owned(), generation });
         }
         let any = [GenerationState::Building, GenerationState::Following, GenerationState::Failed];
@@ -93,8 +93,8 @@ impl ProjectionRuntime {
             Ok(()) | Err(ControlError::NoGeneration { .. }) => {}
             Err(error) => return Err(error.into()),
         }
-        transaction.commit().await.map_err(postgres_error("giving a generation up"))?;
-        Ok(live)
+        transaction.commit().await.map_err(postgres_error("detaching a generation"))?;
+        Ok(active)
     }
 
     async fn wait_for_workers(&self, name: &'static str, generation: Generation) -> Result<(), RebuildError> {
@@ -112,11 +112,12 @@ impl ProjectionRuntime {
         }
     }
 
-    /// Drops what readers neither see nor saw before the last switch, so that two of each remain.
+    /// Drops the generations that are neither active nor were before the last switch, so that two of each projection
+    /// remain.
     pub(super) async fn retire_old_generations(
         &self,
         parts: &[ProjectionRebuild],
-        turn: &RebuildLease,
+        lease: &RebuildLease,
     ) -> Result<Vec<(String, Generation)>, RebuildError> {
         let mut dropped = vec![];
         let pointer = self.control.load_pointer().await?;
@@ -124,7 +125,7 @@ impl ProjectionRuntime {
             let Some(part) = parts.iter().find(|part| part.name() == build.projection) else { continue };
             let is = |generations: &GenerationMap| generations.get(&build.projection) == Some(&build.generation);
             if !is(&pointer.generations) && !is(&pointer.previous) {
-                self.retire_generation(&part.projection, build.generation, turn).await?;
+                self.retire_generation(&part.projection, build.generation, lease).await?;
                 dropped.push((build.projection, build.generation));
             }
         }

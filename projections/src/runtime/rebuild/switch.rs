@@ -1,4 +1,4 @@
-//! Moves the one pointer: forward to new generations, or back.
+//! Moves the generation pointer: forward to new generations, or back.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,20 +8,20 @@ use crate::runtime::{
     ParkedStreamQuery, ProjectionRuntime, control_store::postgres_error,
 };
 
-/// How long a rollback waits for the earlier generation to be where the log is.
+/// How long a rollback waits for the earlier generation to catch up.
 const ROLLBACK_TIMEOUT: Duration = Duration::from_mins(1);
 
 impl ProjectionRuntime {
-    /// Points readers at the new generations, all at once. Answers with what they see now and what they saw before.
+    /// Makes the new generations active, all at once. Returns them, and those that were active before.
     pub(super) async fn switch_generations(
         &self,
         id: i64,
         parts: &[ProjectionRebuild],
-        turn: &RebuildLease,
+        lease: &RebuildLease,
     ) -> Result<(GenerationMap, GenerationMap), RebuildError> {
         let to: GenerationMap = parts.iter().map(|part| (part.name().to_owned(), part.generation)).collect();
         let doing = || postgres_error("switching generations");
-        let mut transaction = turn.begin_transaction().await?;
+        let mut transaction = lease.begin_transaction().await?;
         let pointer = ControlStore::move_pointer(&mut transaction, &to).await?;
         let switched = sqlx::query_scalar::<_, i64>(include_str!("switch/done.sql")).bind(id);
         if switched.fetch_optional(&mut *transaction).await.map_err(doing())?.is_none() {
@@ -32,8 +32,8 @@ impl ProjectionRuntime {
         Ok((to, before))
     }
 
-    /// Tells those who do not ask this program what to read. They see an earlier generation until it is done: services
-    /// try it again by themselves.
+    /// Publishes the active generation to direct readers of the store, who see an earlier one until then; the
+    /// supervisor retries.
     pub(super) async fn publish_generation(
         &self,
         projection: &Arc<dyn AnyProjection>,
@@ -43,20 +43,20 @@ impl ProjectionRuntime {
         published.map_err(|source| RebuildError::Unpublished { projection: projection.name(), generation, source })
     }
 
-    /// A generation that parks what the live one took in would show less.
+    /// Rejects generations that parked streams which the active one applied: they would show less.
     pub(super) async fn check_dead_letters(
         &self,
         parts: &[ProjectionRebuild],
         options: &super::RebuildOptions,
     ) -> Result<(), RebuildError> {
         for part in parts {
-            let Some(live) = part.replaces else { continue };
+            let Some(active) = part.replaces else { continue };
             let of = |generation| ParkedStreamQuery {
                 projection: Some(part.name().to_owned()),
                 generation: Some(generation),
                 ..ParkedStreamQuery::default()
             };
-            let known = self.control.find_parked_streams(&of(live)).await?;
+            let known = self.control.find_parked_streams(&of(active)).await?;
             let mut new = self.control.find_parked_streams(&of(part.generation)).await?;
             new.retain(|parked| !known.iter().any(|old| old.stream == parked.stream));
             if !new.is_empty() && !options.allow_parked {
@@ -70,22 +70,23 @@ impl ProjectionRuntime {
         Ok(())
     }
 
-    /// Points readers back at what they saw before the last switch, of these projections, all at once. The generations
-    /// they leave go on following, so that the same call goes forward again.
+    /// Switches these projections back to the generations that were active before their last switch, all at once. The
+    /// generations that were active until now are still kept up to date, so that the same call switches forward again.
     ///
     /// # Errors
-    /// [`RebuildError::NothingRetained`] where there is no earlier generation, and others when it could not be done.
+    /// [`RebuildError::NothingRetained`] when there is no earlier generation, [`RebuildError::Unpublished`] when the
+    /// pointer has moved and a store could not be updated, and others when nothing was switched.
     pub async fn rollback(&self, projections: &[Arc<dyn AnyProjection>]) -> Result<GenerationPointer, RebuildError> {
-        let turn = RebuildLease::acquire(&self.control).await?;
-        let outcome = self.rollback_with_lease(projections, &turn).await;
-        turn.release().await;
+        let lease = RebuildLease::acquire(&self.control).await?;
+        let outcome = self.rollback_with_lease(projections, &lease).await;
+        lease.release().await;
         outcome
     }
 
     async fn rollback_with_lease(
         &self,
         projections: &[Arc<dyn AnyProjection>],
-        turn: &RebuildLease,
+        lease: &RebuildLease,
     ) -> Result<GenerationPointer, RebuildError> {
         let (pointer, builds) = (self.control.load_pointer().await?, self.control.load_generations().await?);
         let mut back = GenerationMap::new();
@@ -108,7 +109,7 @@ impl ProjectionRuntime {
             self.catch_up_before_rollback(projection, back[projection.name()]).await?;
         }
         let doing = || postgres_error("switching generations back");
-        let mut transaction = turn.begin_transaction().await?;
+        let mut transaction = lease.begin_transaction().await?;
         let pointer = ControlStore::move_pointer(&mut transaction, &back).await?;
         transaction.commit().await.map_err(doing())?;
         for projection in projections {

@@ -1,4 +1,4 @@
-//! What differs between a store and the log.
+//! Differences between a store and the log.
 
 use std::{fmt, iter::Peekable, vec};
 
@@ -6,21 +6,21 @@ use domain::envelope::RawEnvelope;
 
 use crate::runtime::ReadModelRow;
 
-/// How something differs.
+/// Kind of a difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum DifferenceKind {
-    /// The log says it should be there, the store does not have it.
+    /// The row follows from the log, but is not in the store.
     Missing,
-    /// The store has it, the log does not say so.
+    /// The row is in the store, but does not follow from the log.
     Unexpected,
-    /// Both have it, with other contents.
+    /// Both have the row, with different content.
     Differs,
-    /// An event of the log that the comparison itself cannot read.
+    /// The fold cannot interpret an event of the log.
     Unreadable,
 }
 
 impl DifferenceKind {
-    /// Its name.
+    /// Its name in reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Missing => "missing",
@@ -31,14 +31,14 @@ impl DifferenceKind {
     }
 }
 
-/// One thing that differs.
+/// One difference.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Difference {
-    /// The table, collection or kind of key.
+    /// The table, collection or kind of key; `log` for an unreadable event.
     pub table: String,
-    /// What the row is about.
+    /// Key of the row.
     pub key: String,
-    /// How it differs.
+    /// The kind of difference.
     pub kind: DifferenceKind,
 }
 
@@ -55,7 +55,7 @@ impl fmt::Display for Difference {
     }
 }
 
-/// What differs, in the order of tables and keys.
+/// The differences, ordered by table and key.
 pub(super) fn compare_rows(expected: Vec<ReadModelRow>, found: Vec<ReadModelRow>) -> impl Iterator<Item = Difference> {
     let sorted = |mut rows: Vec<ReadModelRow>| {
         rows.sort_unstable();
@@ -64,7 +64,7 @@ pub(super) fn compare_rows(expected: Vec<ReadModelRow>, found: Vec<ReadModelRow>
     RowMerge { expected: sorted(expected), found: sorted(found) }
 }
 
-/// Walks through both sides at once.
+/// Merges both sorted sides.
 struct RowMerge {
     expected: Peekable<vec::IntoIter<ReadModelRow>>,
     found: Peekable<vec::IntoIter<ReadModelRow>>,

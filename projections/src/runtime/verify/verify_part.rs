@@ -1,4 +1,4 @@
-//! One part of a store as it stands at its checkpoints.
+//! One part of a store, read together with its checkpoints.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -14,15 +14,15 @@ use crate::runtime::{
     VerifyScope, control_store::postgres_error,
 };
 
-/// One part of a store, and the fold it is compared with.
+/// One part of a store, and the fold that it is compared with.
 pub(super) struct VerifyPart {
     scope: VerifyScope,
     pub(super) checkpoint: Checkpoint,
-    /// Streams with dead letters, with the position of their first one: from there on they are not in the store.
+    /// Streams with dead letters, and the position of the first one: later events are not in the store.
     parked: HashMap<StreamKey, u64>,
-    /// Positions of events that were given up.
+    /// Positions of dropped events.
     dropped: HashSet<u64>,
-    /// Events that were left out for that.
+    /// Number of events left out because they are parked or dropped.
     pub(super) left_out: u64,
     pub(super) rows: Vec<ReadModelRow>,
     pub(super) fold: Box<dyn ReadModelFold>,
@@ -37,32 +37,32 @@ impl VerifyPart {
         generation: Generation,
         scope: &VerifyScope,
     ) -> Result<Self, VerifyError> {
-        let mut alone = control.begin_exclusive(sink.name(), generation).await?;
-        let checkpoint = ControlStore::load_checkpoint_on(&mut alone, sink.name(), generation).await?;
-        let parked = load_first_parked_positions(&mut alone, sink.name(), generation).await?;
-        let dropped = load_dropped_positions(&mut alone, sink.name(), generation).await?;
+        let mut transaction = control.begin_exclusive(sink.name(), generation).await?;
+        let checkpoint = ControlStore::load_checkpoint_on(&mut transaction, sink.name(), generation).await?;
+        let parked = load_first_parked_positions(&mut transaction, sink.name(), generation).await?;
+        let dropped = load_dropped_positions(&mut transaction, sink.name(), generation).await?;
         let read = sink.read_back(scope).await;
-        alone.rollback().await.map_err(postgres_error("letting workers go on"))?;
+        transaction.rollback().await.map_err(postgres_error("unlocking a generation"))?;
         let rows = read.map_err(|source| VerifyError::Store { projection: sink.name(), source })?;
         let (scope, fold) = (scope.clone(), sink.fold(scope));
         Ok(Self { scope, checkpoint, parked, dropped, left_out: 0, rows, fold, unreadable: vec![] })
     }
 
-    /// Whether an event belongs to the part and was taken in when it was read.
-    pub(super) fn includes_event(&mut self, event: &RawEnvelope, place: &(String, i32)) -> bool {
+    /// Whether an event belongs to the part and was applied when the part was read.
+    pub(super) fn includes_event(&mut self, event: &RawEnvelope, partition: &(String, i32)) -> bool {
         if !self.scope.contains_stream(&event.aggregate_id)
-            || self.checkpoint.0.get(place).is_none_or(|mark| event.position > mark.position)
+            || self.checkpoint.0.get(partition).is_none_or(|mark| event.position > mark.position)
         {
             return false;
         }
-        let waits = self.dropped.contains(&event.position)
+        let is_left_out = self.dropped.contains(&event.position)
             || !self.parked.is_empty()
                 && self.parked.get(&StreamKey::from_event(event)).is_some_and(|first| event.position >= *first);
-        self.left_out += u64::from(waits && self.scope != VerifyScope::Totals);
-        !waits
+        self.left_out += u64::from(is_left_out && self.scope != VerifyScope::Totals);
+        !is_left_out
     }
 
-    /// How many buckets it has.
+    /// Number of its buckets.
     pub(super) fn bucket_count(&self) -> u32 {
         match &self.scope {
             VerifyScope::Buckets(range) => range.end() - range.start() + 1,
@@ -87,7 +87,7 @@ async fn load_first_parked_positions(
         let position: i64 = row.try_get("position")?;
         Ok((StreamKey { aggregate_type, aggregate_id }, position.unsigned_abs()))
     };
-    rows.iter().map(read).collect::<Result<_, _>>().map_err(postgres_error("understanding dead letters"))
+    rows.iter().map(read).collect::<Result<_, _>>().map_err(postgres_error("decoding dead letters"))
 }
 
 async fn load_dropped_positions(
@@ -101,6 +101,6 @@ async fn load_dropped_positions(
             .bind(generation.number())
             .fetch_all(connection)
             .await
-            .map_err(postgres_error("reading given-up events"))?;
+            .map_err(postgres_error("reading dropped events"))?;
     Ok(positions.into_iter().map(i64::unsigned_abs).collect())
 }

@@ -1,11 +1,11 @@
-//! Which parts are compared, and how many at a time.
+//! Plans which parts are compared in which pass through the log.
 
 use uuid::Uuid;
 
 use super::VerifyOptions;
 use crate::runtime::{BUCKET_COUNT, VerifyScope};
 
-/// Buckets that are read at a time, where all are.
+/// Buckets of one part, when everything is compared.
 const BUCKETS_PER_PART: u32 = 16;
 
 /// The parts to compare, in passes through the log; at least `passes` of them where everything is compared.
@@ -28,7 +28,7 @@ pub(super) fn plan_passes(options: VerifyOptions, passes: u64) -> Vec<Vec<Verify
     all
 }
 
-/// So many different buckets, chosen by chance.
+/// Chooses `count` different buckets at random.
 fn sample_buckets(count: u32) -> Vec<u32> {
     let mut chosen: Vec<(Uuid, u32)> = (0..BUCKET_COUNT).map(|bucket| (Uuid::new_v4(), bucket)).collect();
     chosen.sort_unstable();

@@ -1,50 +1,50 @@
-//! Events that never reach a worker through Kafka are read from the log.
+//! Reads events from the log that do not reach a worker through Kafka.
 //!
-//! Every record carries its number on the partition, so a worker notices what is missing: records that expired before
-//! it read them, offsets that were lost or moved, topics that were cut. The log has all of it.
+//! Every record has its ordinal on the partition, by which a worker notices gaps: records that expired before they were
+//! read, offsets that were lost or moved, topics that were truncated. The log has all events.
 
 use domain::{envelope::PartitionEnd, log_reader::LogRange, partition::partition_for_key};
 
 use super::{AssignmentState, Worker, batch::BatchOutcome, batch_error::BatchError};
 use crate::runtime::{PartitionCheckpoint, consumed_record::ConsumedRecord};
 
-/// What is missing on a partition, in positions: behind the first, up to the second.
+/// Events missing on a partition: those at positions above `after`, up to and including `to`.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct PartitionGap {
     pub(super) topic: String,
     pub(super) partition: i32,
     pub(super) after: u64,
     pub(super) to: u64,
-    /// The number of the last event that is missing.
+    /// The ordinal of the last missing event.
     pub(super) ordinal: Option<u64>,
 }
 
-/// The number of the last event that a partition's records must follow on; `None` where nothing is known.
+/// The ordinal of the event that a partition's next event must follow; `None` where it is not known.
 pub(super) fn last_known_ordinal(mark: Option<&PartitionCheckpoint>, handover: u64) -> Option<u64> {
     match mark {
         Some(mark) => mark.ordinal,
-        // A generation that never read this partition starts with its first event.
+        // A generation that has not consumed this partition yet starts with its first event.
         None if handover == 0 => Some(0),
         None => None,
     }
 }
 
-/// What is missing before a record, when `last` is the number of the event before it and `position` is up to where
-/// everything is taken in.
+/// The position up to which events are missing before a record, if any are. `last` is the ordinal of the event before
+/// it, `position` that up to which all events are applied.
 pub(super) fn gap_end_before(record: &PartitionEnd, is_event: bool, last: Option<u64>, position: u64) -> Option<u64> {
     let (last, ordinal) = (last?, record.ordinal?);
-    // An event has a number of its own; a beacon repeats that of the last event.
+    // An event has its own ordinal; a beacon repeats that of the last event.
     let follows = if is_event { ordinal <= last + 1 } else { ordinal <= last };
     let to = if is_event { record.watermark.saturating_sub(1) } else { record.watermark };
     (!follows && to > position).then_some(to)
 }
 
 impl Worker {
-    /// Takes in what a partition lacks, from the log.
+    /// Applies the missing events of a partition, from the log.
     pub(super) async fn backfill_gap(
         &self,
         gap: &PartitionGap,
-        memory: &mut AssignmentState,
+        assignment: &mut AssignmentState,
     ) -> Result<BatchOutcome, BatchError> {
         let PartitionGap { topic, partition, after, to, ordinal } = gap;
         tracing::warn!(
@@ -54,7 +54,7 @@ impl Worker {
             kafka.partition = partition,
             after,
             to,
-            "kafka lacks events, reading them from the log"
+            "events are missing in kafka, reading them from the log"
         );
         let partitions = self.runtime.partition_counts(self.projection.as_ref()).await.map_err(BatchError::Kafka)?;
         let count = partitions.get(topic).copied().unwrap_or_default();
@@ -69,20 +69,20 @@ impl Worker {
             batch_bytes: self.runtime.config.batch_bytes,
         };
         let mut cursor = self.runtime.log.read_batches(part).await.map_err(BatchError::Log)?;
-        let mut healed = BatchOutcome::default();
+        let mut outcome = BatchOutcome::default();
         while let Some(batch) = cursor.read_next_batch().await.map_err(BatchError::Log)? {
             let ours =
                 batch.events.into_iter().filter(|event| partition_for_key(&event.aggregate_id, count) == *partition);
             let mut ours: Vec<_> =
                 ours.map(|event| ConsumedRecord::from_log(topic.clone(), *partition, event)).collect();
-            let taken = self.apply_gapless_batch(&mut ours, memory).await?;
-            healed.merge(&taken);
-            healed.progress.healed += taken.progress.applied;
+            let applied = self.apply_gapless_batch(&mut ours, assignment).await?;
+            outcome.merge(&applied);
+            outcome.progress.healed += applied.progress.applied;
         }
-        // Kept with the next record of the partition.
-        let mark = memory.checkpoint.0.entry((topic.clone(), *partition)).or_default();
+        // Saved with the next record of the partition.
+        let mark = assignment.checkpoint.0.entry((topic.clone(), *partition)).or_default();
         (mark.position, mark.ordinal) = (mark.position.max(*to), *ordinal);
-        Ok(healed)
+        Ok(outcome)
     }
 }
 

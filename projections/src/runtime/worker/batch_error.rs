@@ -1,4 +1,4 @@
-//! Why a batch was not taken in. None of these skips anything: the batch is tried again.
+//! Errors of applying a batch. None of them skips an event: the batch is retried.
 
 use domain::event_store::StoreError;
 use uuid::Uuid;
@@ -8,65 +8,57 @@ use crate::{
     runtime::{ControlError, Generation},
 };
 
-/// Why a batch was not taken in.
+/// Why a batch was not applied.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::runtime) enum BatchError {
-    /// The store or the schema registry is away, full or sick.
+    /// The store or the schema registry is unavailable, full or failing.
     #[error("reaching the read model's store or the schema registry")]
     Store(#[source] BoxedError),
-    /// Somebody neither answers nor goes away.
+    /// A connection stays open without an answer.
     #[error(
-        "a batch was not taken in within {waited_s} s (worker.batch_timeout_ms): Postgres, the read model's store or the \
-         schema registry keeps its connection open and does not answer"
+        "a batch was not applied within {waited_s} s (worker.batch_timeout_ms): Postgres, the read model's store or \
+         the schema registry keeps its connection open and does not answer"
     )]
     TimedOut {
-        /// How long was waited, in seconds.
+        /// The timeout, in seconds.
         waited_s: f64,
     },
-    /// What the runtime keeps in Postgres cannot be read or written.
-    #[error("keeping what is taken in")]
+    /// The runtime's tables in Postgres cannot be read or written.
+    #[error("reading or writing checkpoints and dead letters")]
     Control(#[from] ControlError),
     /// Events that Kafka no longer has cannot be read from the log.
-    #[error("reading events from the log that Kafka does not have")]
+    #[error("reading events from the log that are missing in Kafka")]
     Log(#[source] StoreError),
-    /// The broker does not say how many partitions there are.
-    #[error("asking the broker for partitions")]
+    /// The broker does not return the partition counts.
+    #[error("fetching partition counts from the broker")]
     Kafka(#[source] rdkafka::error::KafkaError),
-    /// The store says that it has what it does not show.
+    /// The store acknowledged a write that it does not return.
     #[error(
         "the store acknowledged {events} events and does not show the last of them, at position {position}: it lost or \
          hides what it acknowledged"
     )]
-    Unconfirmed {
-        /// How many events the batch has.
-        events: usize,
-        /// The position of the last one.
-        position: u64,
-    },
+    Unconfirmed { events: usize, position: u64 },
     /// The records belong to another log than this generation.
     #[error(
-        "records of log {found} reach generation {generation}, which was made from log {expected}: the log was put \
-         back from a backup; `medhub rebuild {projection}` makes a generation of the log as it is now"
+        "records of log {found} reach generation {generation}, which was built from log {expected}: the log was \
+         restored from a backup; `medhub rebuild {projection}` builds a generation from the restored log"
     )]
     OtherIncarnation {
-        /// The projection.
         projection: &'static str,
-        /// Its generation.
         generation: Generation,
-        /// The log of the records.
+        /// Incarnation of the records' log.
         found: Uuid,
-        /// The log of the generation.
+        /// Incarnation of the generation's log.
         expected: Uuid,
     },
-    /// So many streams make trouble that parking more would hide the cause.
+    /// So many streams are parked that parking more would hide the cause.
     #[error(
         "{parked} streams are parked, the limit is {limit} (worker.parked_sequences_max); `medhub dead-letters` lists \
-         them by cause; nothing more is taken in until they are dealt with"
+         them by cause; no more events are applied until they are redriven or dropped"
     )]
     TooManyParked {
-        /// How many streams are parked, with those that would be.
+        /// Parked streams, with those of this batch.
         parked: u64,
-        /// How many may be.
         limit: u32,
     },
 }

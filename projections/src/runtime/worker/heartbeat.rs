@@ -1,4 +1,4 @@
-//! A worker's sign of life, once a second, so that other processes can say what it does.
+//! Writes a worker's heartbeat once a second, so that other processes can show its status.
 
 use std::time::Duration;
 
@@ -13,13 +13,13 @@ use crate::runtime::{ControlStore, StatusReader, WorkerHeartbeat, error::error_c
 
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The task that gives signs of life.
+/// The task that writes heartbeats.
 pub(super) struct HeartbeatTask {
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
 
-/// Starts to tell what `status` says.
+/// Starts to write heartbeats from `status`.
 pub(super) fn spawn_heartbeat(control: &ControlStore, status: StatusReader) -> HeartbeatTask {
     let stop = CancellationToken::new();
     let task = tokio::spawn(send_heartbeats(control.clone(), status, stop.clone()));
@@ -27,11 +27,11 @@ pub(super) fn spawn_heartbeat(control: &ControlStore, status: StatusReader) -> H
 }
 
 impl HeartbeatTask {
-    /// Takes the worker off the list.
+    /// Stops the task, which deletes the worker's row.
     pub(super) async fn stop(self) {
         self.stop.cancel();
         if let Err(error) = self.task.await {
-            tracing::error!(error = %error, "a worker's signs of life broke off");
+            tracing::error!(error = %error, "heartbeat task of a worker failed");
         }
     }
 }
@@ -65,8 +65,8 @@ async fn send_heartbeats(control: ControlStore, status: StatusReader, stop: Canc
             control.save_heartbeat(&heartbeat).await
         };
         if let Err(error) = outcome {
-            // The worker itself says so, too, if it lasts.
-            tracing::debug!(projection.name = now.name, error = error_chain(&error), "no sign of life was given");
+            // If Postgres stays unavailable, the worker reports it as well.
+            tracing::debug!(projection.name = now.name, error = error_chain(&error), "writing a heartbeat failed");
         }
         if stopping {
             return;
@@ -74,7 +74,7 @@ async fn send_heartbeats(control: ControlStore, status: StatusReader, stop: Canc
     }
 }
 
-/// The machine's name with this process's id; a name is all that is lost where the system does not tell.
+/// Host name and process id, as `<host>:<pid>`; the host name is empty where it cannot be read.
 pub(in crate::runtime) fn host_and_pid() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     format!("{}:{}", name.trim(), std::process::id())

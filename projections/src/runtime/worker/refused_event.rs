@@ -1,7 +1,7 @@
-//! Finds the events that a store refuses, and gets everything else into it.
+//! Finds the events that a store refuses, and applies all others.
 //!
-//! A batch is halved by streams until one stream is left, and that one is written event by event: streams do not depend
-//! on each other, and within one the order stays.
+//! A batch is bisected by stream until one stream is left, which is applied event by event: streams do not depend on
+//! each other, and within one the order is preserved.
 
 use std::collections::BTreeMap;
 
@@ -13,17 +13,17 @@ use crate::{
     runtime::{ProjectedChanges, ProjectionError, dead_letter::StreamKey},
 };
 
-/// An event that the store refuses, by its place in the batch.
+/// An event that the store refuses, by its index in the batch.
 pub(super) struct RefusedEvent {
     pub(super) index: usize,
     pub(super) reason: ProjectionError,
 }
 
-/// Places in the batch, of one stream each.
+/// Indices of the batch, grouped by stream.
 type StreamIndices = Vec<Vec<usize>>;
 
 impl Worker {
-    /// Applies events; answers with those that the store refuses, of each stream the first.
+    /// Applies events. Returns the first event of each stream that the store refuses.
     pub(super) async fn apply_or_isolate(
         &self,
         projected: &ProjectedChanges,
@@ -31,7 +31,7 @@ impl Worker {
     ) -> Result<Vec<RefusedEvent>, BatchError> {
         match self.apply_projected(projected, events).await {
             Ok(()) => Ok(vec![]),
-            Err(ApplyFailure::Batch(setback)) => Err(setback),
+            Err(ApplyFailure::Batch(error)) => Err(error),
             Err(ApplyFailure::Refused(reason)) if events.len() == 1 => Ok(vec![RefusedEvent { index: 0, reason }]),
             Err(ApplyFailure::Refused(_)) => self.isolate_refused(events).await,
         }
@@ -69,13 +69,13 @@ impl Worker {
         Ok(None)
     }
 
-    /// Applies events together, and asks the store to show the last of them. `Some` when the store takes others, but
-    /// not these.
+    /// Applies events together and confirms the last of them. `Some` when the store refuses these events while it
+    /// accepts others.
     async fn try_apply(&self, events: &[&RawEnvelope]) -> Result<Option<ProjectionError>, BatchError> {
         let projected = self.projection.project(events);
         match self.apply_projected(&projected, events).await {
             Ok(()) => Ok(None),
-            Err(ApplyFailure::Batch(setback)) => Err(setback),
+            Err(ApplyFailure::Batch(error)) => Err(error),
             Err(ApplyFailure::Refused(reason)) => Ok(Some(reason)),
         }
     }
@@ -105,7 +105,7 @@ enum ApplyFailure {
     Refused(ProjectionError),
 }
 
-/// The places of each stream's events, in the order of the batch.
+/// The indices of each stream's events, in the order of the batch.
 fn group_by_stream(events: &[&RawEnvelope]) -> StreamIndices {
     let mut streams = BTreeMap::<StreamKey, Vec<usize>>::new();
     for (index, event) in events.iter().enumerate() {

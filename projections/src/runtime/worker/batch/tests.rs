@@ -3,23 +3,23 @@ use domain::envelope::{PartitionEnd, RawEnvelope};
 use super::*;
 use crate::fixture::{awarded, discovered, recorded_event};
 
-fn delivery(offset: i64, ordinal: Option<u64>, event: RawEnvelope) -> ConsumedRecord {
+fn record(offset: i64, ordinal: Option<u64>, event: RawEnvelope) -> ConsumedRecord {
     let mark = PartitionEnd { ordinal, watermark: event.position, ..PartitionEnd::default() };
-    let mut delivery = ConsumedRecord::from_log("t".to_owned(), 0, event);
-    (delivery.offset, delivery.mark) = (offset, mark);
-    delivery
+    let mut record = ConsumedRecord::from_log("t".to_owned(), 0, event);
+    (record.offset, record.mark) = (offset, mark);
+    record
 }
 
 fn sample_batch() -> Vec<ConsumedRecord> {
     let other = |event: RawEnvelope| RawEnvelope { aggregate_id: "other".to_owned(), ..event };
     vec![
-        delivery(7, Some(1), recorded_event(1, &discovered("a"))),
-        delivery(8, Some(2), other(recorded_event(2, &discovered("b")))),
-        delivery(9, Some(3), recorded_event(3, &awarded("A1", 5))),
+        record(7, Some(1), recorded_event(1, &discovered("a"))),
+        record(8, Some(2), other(recorded_event(2, &discovered("b")))),
+        record(9, Some(3), recorded_event(3, &awarded("A1", 5))),
     ]
 }
 
-fn place() -> (String, i32) {
+fn partition() -> (String, i32) {
     ("t".to_owned(), 0)
 }
 
@@ -27,22 +27,22 @@ fn place() -> (String, i32) {
 fn checkpoints_move_to_the_end_of_the_batch() {
     let marks = advance_checkpoint(&sample_batch(), &Checkpoint::default(), 0);
     let end = PartitionCheckpoint { position: 103, ordinal: Some(3), next_offset: 10 };
-    assert_eq!(marks, Checkpoint([(place(), end)].into()));
+    assert_eq!(marks, Checkpoint([(partition(), end)].into()));
 }
 
 #[test]
 fn checkpoints_never_move_back() {
     let before =
-        Checkpoint([(place(), PartitionCheckpoint { position: 500, ordinal: Some(80), next_offset: 90 })].into());
+        Checkpoint([(partition(), PartitionCheckpoint { position: 500, ordinal: Some(80), next_offset: 90 })].into());
     assert_eq!(advance_checkpoint(&sample_batch(), &before, 0), before);
 }
 
 #[test]
 fn events_from_the_log_say_nothing_about_numbers_and_offsets() {
-    let healed = [ConsumedRecord::from_log("t".to_owned(), 0, recorded_event(1, &discovered("a")))];
+    let backfilled = [ConsumedRecord::from_log("t".to_owned(), 0, recorded_event(1, &discovered("a")))];
     let mark = |ordinal| PartitionCheckpoint { position: 101, ordinal, next_offset: 0 };
-    assert_eq!(advance_checkpoint(&healed, &Checkpoint::default(), 0).0[&place()], mark(Some(0)));
-    assert_eq!(advance_checkpoint(&healed, &Checkpoint::default(), 50).0[&place()], mark(None));
+    assert_eq!(advance_checkpoint(&backfilled, &Checkpoint::default(), 0).0[&partition()], mark(Some(0)));
+    assert_eq!(advance_checkpoint(&backfilled, &Checkpoint::default(), 50).0[&partition()], mark(None));
 }
 
 #[test]
