@@ -142,6 +142,6 @@ async fn an_interrupted_benchmark_clears_up() {
 
     let ended = bench.stop_by(Signal::SIGINT).await.unwrap_err();
 
-    assert!(ended.to_string().contains("what the benchmark had made is removed"), "{ended}");
+    assert!(ended.to_string().contains("the data of the benchmark is removed"), "{ended}");
     assert_eq!(list_leftovers(&stack).await, Vec::<String>::new());
 }
