@@ -16,7 +16,7 @@ use domain::{
 
 use crate::{caller::Caller, error::BatchAppendError};
 
-/// How often a batch is decided anew when others write to the same streams.
+/// Maximum number of attempts to decide a batch when others write to the same streams.
 const MAX_ATTEMPTS: u32 = 10;
 
 /// One stream's state and the sequence of its last event.
@@ -33,7 +33,7 @@ impl<A: Aggregate> BatchedStream<A> {
     }
 }
 
-/// What was decided so far, not yet appended.
+/// The events decided so far, not yet appended.
 pub(crate) struct AppendBatch<A: Aggregate> {
     streams: HashMap<String, BatchedStream<A>>,
     decided: Vec<(String, u64, A::Event)>,
@@ -54,7 +54,7 @@ impl<A: Aggregate> AppendBatch<A> {
         Ok(Self { streams, decided: Vec::with_capacity(ids.len()) })
     }
 
-    /// Decides one wish over the stream `id`; answers how many events followed.
+    /// Decides one command on the stream `id`; returns the number of events it led to.
     pub(crate) fn decide_stream(&mut self, id: &str, decide: impl FnOnce(&A) -> Vec<A::Event>) -> usize {
         let stream = self.streams.entry(id.to_owned()).or_default();
         let events = decide(&stream.state);
@@ -66,7 +66,7 @@ impl<A: Aggregate> AppendBatch<A> {
         count
     }
 
-    /// The decided events, in the order of the wishes.
+    /// The decided events, in the order of the commands.
     fn into_events(self, caller: &Caller) -> Result<Vec<NewEvent>, BatchAppendError> {
         let new = |(aggregate_id, sequence, event): (String, u64, A::Event)| match serde_json::to_string(&event) {
             Ok(payload) => Ok(NewEvent {
@@ -84,8 +84,8 @@ impl<A: Aggregate> AppendBatch<A> {
     }
 }
 
-/// Folds the streams `ids`, lets `decide` go through the wishes, and appends what follows. Answers what `decide` did in
-/// the attempt that was recorded, and the number of events.
+/// Folds the streams `ids`, runs `decide` on the batch, and appends the decided events. Returns the result of `decide`
+/// in the attempt that was recorded, and the number of events.
 pub(crate) async fn decide_and_append<A: Aggregate, T>(
     store: &impl BatchStore,
     caller: &Caller,

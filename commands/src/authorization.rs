@@ -1,19 +1,19 @@
-//! Who may give which command: the one place where that is said.
+//! Authorization: the only place that defines which authority a command requires.
 //!
 //! | command | who |
 //! | --- | --- |
-//! | write a proposal, comment, ask for a review | contributors |
-//! | approve, reject, hand in, decide, give up a proposal | managers |
-//! | make and change a resource, upload a document, request and cancel a task | contributors |
+//! | write a proposal, comment, submit for review | contributors |
+//! | approve, reject, submit, record the outcome of, withdraw a proposal | managers |
+//! | create and update a resource, upload a document, request and cancel a task | contributors |
 //! | delete a resource or a document | managers |
-//! | say what became of a document or a task | machines with the scope `tasks` |
-//! | profile, members, keys, the end of a company | admins |
-//! | register a company | whoever is signed in |
-//! | save opportunities and searches, see to one's own notifications | members |
-//! | tell users something, take over what was written together | this program |
+//! | report the outcome of a document's processing or of a task | machines with the scope `tasks` |
+//! | change profile, members and keys of a company, close it | admins |
+//! | register a company | any authenticated user |
+//! | save opportunities and searches, read and dismiss one's own notifications | members |
+//! | notify users, record the edits of a shared text | this program |
 //!
-//! Machines with the scope `write` do what contributors do. A tenant's streams are named after it, so that nobody reaches
-//! those of another tenant, whatever they may do at home.
+//! Machines with the scope `write` may do what contributors may. A tenant's streams are named after the tenant, so that
+//! no caller reaches those of another tenant, whatever authority they have in their own.
 
 use domain::{
     company::{CompanyCommand, Role, Scope, ScopeSet},
@@ -25,42 +25,42 @@ use domain::{
     watchlist::WatchlistCommand,
 };
 
-/// What somebody may do for the tenant that they act for.
+/// What a caller may do in the tenant that they act for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CallerAuthority {
-    /// Nobody knows who it is.
+    /// Not authenticated.
     Anonymous,
-    /// Somebody who is signed in, but belongs to no company yet.
+    /// Authenticated, but not a member of a company yet.
     WithoutCompany,
     /// A member of the company.
     Member(Role),
-    /// A machine with a key of the company.
+    /// A machine with an API key of the company.
     Machine(ScopeSet),
     /// A part of this program.
     System,
 }
 
-/// What a command needs of who gives it.
+/// The authority that a command requires of its sender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RequiredAuthority {
-    /// To be signed in.
+    /// An authenticated caller.
     SignedIn,
-    /// A member with this role, or more.
+    /// A member with at least this role.
     AtLeast(Role),
     /// A machine with this scope.
     HasScope(Scope),
-    /// To be a part of this program.
+    /// A part of this program.
     Program,
 }
 
-/// A command that says what it needs.
+/// A command that declares the authority it requires.
 pub trait AuthorizedCommand {
-    /// What it needs.
+    /// The authority that this command requires.
     fn required_authority(&self) -> RequiredAuthority;
 }
 
 impl CallerAuthority {
-    /// Whether they may do what needs that.
+    /// Whether this authority satisfies the required one.
     pub fn permits(&self, need: RequiredAuthority) -> bool {
         match (self, need) {
             (Self::System, _) | (Self::WithoutCompany | Self::Member(_), RequiredAuthority::SignedIn) => true,
@@ -147,7 +147,7 @@ impl AuthorizedCommand for CompanyCommand {
     }
 }
 
-/// A watchlist is its user's own: whoever gives the command names no other.
+/// The sender's own watchlist: the command cannot name another user's.
 impl AuthorizedCommand for WatchlistCommand {
     fn required_authority(&self) -> RequiredAuthority {
         RequiredAuthority::AtLeast(Role::Viewer)

@@ -1,4 +1,4 @@
-//! Who asks, as the log remembers it.
+//! The caller of a command, as the log records it.
 
 use chrono::{DateTime, Utc};
 use domain::{
@@ -12,11 +12,11 @@ use uuid::Uuid;
 pub struct Caller {
     /// The person or program.
     pub user_id: UserId,
-    /// Whose data is touched.
+    /// The tenant whose data is changed.
     pub tenant_id: TenantId,
-    /// Groups everything that one request sets in motion.
+    /// Shared by everything that one request causes.
     pub correlation_id: Uuid,
-    /// The event that led to it, where a program answers one.
+    /// The event that a program reacts to, if any.
     pub causation_id: Option<Uuid>,
 }
 
@@ -26,12 +26,12 @@ impl Caller {
         Self { user_id, tenant_id, correlation_id: new_correlation_id(), causation_id: None }
     }
 
-    /// A program of ours working on public data, e.g. `system:import`.
+    /// A part of this product that works on public data, e.g. `system:import`.
     pub fn for_program(program: &'static str) -> Self {
         Self::new(UserId::from_program(program), TenantId::public())
     }
 
-    /// Who did something, and when, as events keep it.
+    /// The audit stamp of this caller at that time.
     pub fn stamp(&self, at: DateTime<Utc>) -> AuditStamp {
         AuditStamp { by: self.user_id.clone(), at }
     }

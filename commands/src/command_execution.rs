@@ -1,4 +1,4 @@
-//! One command to one aggregate: load, decide, append, and anew when others change the same aggregate.
+//! Executes one command on one aggregate: load, decide, append; repeated when others change the same aggregate.
 
 use cqrs_es::{Aggregate, EventStore, persist::EventStoreAggregateContext};
 use domain::{
@@ -12,23 +12,23 @@ use crate::{
     precondition::{CommandPreconditions, IdempotencyKey},
 };
 
-/// How often a command is decided anew when others change the same aggregate.
+/// Maximum number of attempts to decide a command when others change the same aggregate.
 const MAX_ATTEMPTS: u32 = 5;
 
-/// Where a stream stands after a command.
+/// The state of a stream after a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommandOutcome {
     /// The stream.
     pub aggregate_id: String,
     /// The sequence of its last event, as far as this command knows.
     pub version: u64,
-    /// How many events the command led to; 0 when its wish was already met.
+    /// The number of events that the command led to; 0 if it changed nothing.
     pub events: usize,
-    /// Whether it was carried out before, by the same key.
+    /// Whether the command was carried out before, under the same idempotency key.
     pub repeated: bool,
 }
 
-/// Decides with `decide` over the stream `id`, and appends what follows.
+/// Runs `decide` on the stream `id`, and appends the decided events.
 pub(crate) async fn execute_command<A, S>(
     store: &S,
     caller: &Caller,
@@ -73,8 +73,8 @@ where
     S: EventStore<A, AC = EventStoreAggregateContext<A>> + IdempotencyStore,
 {
     let context = store.load_aggregate(id).await?;
-    // After loading: if the same command, sent twice, is in what was loaded, it is found here; if it comes later, the
-    // append meets it as a conflict.
+    // Checked after loading: an earlier execution of the same command that is part of the loaded events is found here;
+    // one that is appended later makes the append fail with a conflict.
     if let Some(once) = &conditions.idempotency_key
         && let Some(done) = store.find_processed(caller.tenant_id.as_str(), once.key()).await?
     {

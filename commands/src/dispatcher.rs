@@ -1,4 +1,4 @@
-//! The way of every command to a tenant's aggregate: may they, what does the aggregate say, on record.
+//! Takes every command to its tenant's aggregate: authorizes it, lets the aggregate decide, and appends the events.
 
 use std::sync::Arc;
 
@@ -22,18 +22,18 @@ use crate::{
 
 pub use crate::command_execution::CommandOutcome;
 
-/// Carries commands to aggregates of every kind.
+/// Dispatches commands to aggregates of every type.
 pub struct CommandDispatcher<S> {
     stores: S,
     clock: Arc<dyn Clock>,
 }
 
-/// Who gives a command, and what they may.
+/// The sender of a command with their authority.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommandSender {
-    /// Who it is, and for which tenant.
+    /// The caller, and the tenant that they act for.
     pub caller: Caller,
-    /// What they may.
+    /// What they may do.
     pub authority: CallerAuthority,
 }
 
@@ -43,17 +43,17 @@ impl<S: AggregateStores> CommandDispatcher<S> {
         Self { stores, clock }
     }
 
-    /// Who gives a command, and that it is now, as the command has to say.
+    /// The audit stamp of a command that the sender issues now.
     pub fn stamp(&self, sender: &CommandSender) -> AuditStamp {
         sender.caller.stamp(self.now())
     }
 
-    /// The time of commands.
+    /// The current time, by the clock that stamps commands.
     pub fn now(&self) -> DateTime<Utc> {
         self.clock.now()
     }
 
-    /// What a tenant owns under `id`, as the next command about it will find it.
+    /// Loads the tenant's aggregate `id` in the state that its next command would see.
     ///
     /// # Errors
     /// [`CommandError::Store`] when the log cannot be read.
@@ -70,13 +70,13 @@ impl<S: AggregateStores> CommandDispatcher<S> {
         Ok(LoadedAggregate { state: context.aggregate, version })
     }
 
-    /// Gives a command about what the sender's tenant owns under `id`. There is no way to name what another tenant owns:
-    /// its ids are unknown here.
+    /// Executes a command on the aggregate `id` of the sender's tenant. Aggregates of other tenants cannot be named:
+    /// their ids are unknown in this tenant.
     ///
     /// # Errors
-    /// [`CommandError::Forbidden`] when the sender may not, before anything is looked at; [`CommandError::Refused`] when
-    /// the aggregate's state forbids it; [`CommandError::Outdated`] and [`CommandError::KeyReused`] when `conditions` do
-    /// not hold.
+    /// [`CommandError::Forbidden`] when the sender lacks the authority, checked before anything is loaded;
+    /// [`CommandError::Refused`] when the aggregate's state forbids the command; [`CommandError::Outdated`] and
+    /// [`CommandError::KeyReused`] when `conditions` do not hold.
     pub async fn dispatch<A>(
         &self,
         sender: &CommandSender,
@@ -97,16 +97,16 @@ impl<S: AggregateStores> CommandDispatcher<S> {
     }
 }
 
-/// What a tenant owns as it stands on record.
+/// A tenant's aggregate as loaded from the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoadedAggregate<A> {
     /// Its state.
     pub state: A,
-    /// The sequence of its last event; 0 for what is not there.
+    /// The sequence of its last event; 0 if it has none.
     pub version: u64,
 }
 
-/// The stream of what a tenant owns; a company is its tenant.
+/// The stream of a tenant's aggregate. A company's stream is the tenant itself.
 fn stream_id<A: PureAggregate>(tenant: &TenantId, id: &str) -> String {
     if A::TYPE == COMPANY_TYPE { tenant.to_string() } else { tenant.stream_id(id) }
 }

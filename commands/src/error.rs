@@ -1,4 +1,4 @@
-//! How commands, single ones and batches of them, end when they do not succeed.
+//! Errors of single commands and of batches.
 
 use cqrs_es::AggregateError;
 use domain::event_store::StoreError;
@@ -8,13 +8,13 @@ use crate::authorization::RequiredAuthority;
 /// Why a command had no effect.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError<E: std::error::Error + 'static> {
-    /// A business rule forbids it: tell the caller.
+    /// A business rule forbids it; the reason is meant for the caller.
     #[error("the command was rejected")]
     Refused(#[source] E),
-    /// Who gave it may not.
+    /// The sender lacks the required authority.
     #[error("the command needs more than its sender may")]
     Forbidden {
-        /// What it needs.
+        /// The authority that the command requires.
         required: RequiredAuthority,
     },
     /// The caller has seen an older version of the aggregate than it has now.
@@ -23,13 +23,13 @@ pub enum CommandError<E: std::error::Error + 'static> {
         /// The version now: the sequence of its last event.
         current: u64,
     },
-    /// The client's key belongs to another command.
+    /// The idempotency key was used for another command.
     #[error("the idempotency key belongs to another command")]
     KeyReused,
-    /// Others kept changing the same aggregate: the caller may try again.
+    /// Every attempt met a concurrent change of the aggregate; the caller may try again.
     #[error("the aggregate kept changing while the command was decided")]
     Conflict,
-    /// The log is away or holds something that cannot be read: our fault.
+    /// The log is unavailable or holds something that cannot be read; not the caller's fault.
     #[error("handling the command")]
     Store(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
@@ -58,7 +58,7 @@ impl<E: std::error::Error + 'static> From<StoreError> for CommandError<E> {
 /// Why a batch was not recorded.
 #[derive(Debug, thiserror::Error)]
 pub enum BatchAppendError {
-    /// The log is away or refused, or others kept writing to the same streams.
+    /// The log is unavailable or rejected the batch, or others kept writing to the same streams.
     #[error(transparent)]
     Store(StoreError),
     /// An event does not have the shape it should have.

@@ -1,6 +1,6 @@
-//! Use cases: who asked, when, retry on conflict, the import of notices, and made-up data.
+//! Use cases: authorization, audit stamps, retry on conflict, the import of notices, and generated data.
 //!
-//! The words (aggregates, commands, events) belong to `domain`; here they are put to use.
+//! Aggregates, commands and events are defined in `domain`; this crate carries the commands out.
 
 mod append_batch;
 pub mod authorization;

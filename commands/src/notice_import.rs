@@ -39,9 +39,9 @@ pub struct ImportSummary {
     pub imported: u64,
     /// Rows whose notice was on record already.
     pub unchanged: u64,
-    /// Rows that could not be understood.
+    /// Rows that could not be parsed.
     pub rejected: u64,
-    /// Values that could not be understood and that their notices are whole without.
+    /// Optional values that could not be parsed and were left out of their notices.
     pub left_out: u64,
     /// Events appended.
     pub events: u64,
@@ -49,7 +49,7 @@ pub struct ImportSummary {
     pub interrupted: bool,
 }
 
-/// Is told how an import goes.
+/// Receives the progress of an import.
 pub trait ImportObserver: Send {
     /// After every batch.
     fn on_progress(&mut self, so_far: &ImportSummary);
@@ -159,7 +159,7 @@ impl<S: BatchStore> NoticeImport<S> {
         Ok(())
     }
 
-    /// Answers how many notices led to events, and to how many.
+    /// Returns the number of notices that led to events, and the number of these events.
     async fn store_notices(&self, caller: &Caller, notices: &[Notice]) -> Result<(u64, u64), ImportError> {
         let ids: Vec<_> = notices.iter().map(|notice| notice.opportunity_id().to_string()).collect();
         let decide = |batch: &mut AppendBatch<Opportunity>| {
@@ -178,7 +178,7 @@ fn notice_events(opportunity: &Opportunity, notice: &Notice) -> Vec<OpportunityE
 
 type RowBatch = (Vec<ParsedRow>, Option<SourceError>);
 
-/// Parses on a blocking thread. A batch that carries a [`SourceError`] is the last one; ends when nobody listens.
+/// Parses on a blocking thread. A batch with a [`SourceError`] is the last one; ends when the receiver is dropped.
 fn spawn_reader(rows: NoticeReader, batch_rows: usize) -> mpsc::Receiver<RowBatch> {
     let (sender, receiver) = mpsc::channel(READ_AHEAD);
     tokio::task::spawn_blocking(move || {
@@ -187,7 +187,7 @@ fn spawn_reader(rows: NoticeReader, batch_rows: usize) -> mpsc::Receiver<RowBatc
             match row {
                 Ok(row) => batch.push(row),
                 Err(failure) => {
-                    // Nobody listens after a stop; then there is nothing left to say either.
+                    // After a stop the receiver is gone, and the failure no longer matters.
                     drop(sender.blocking_send((batch, Some(failure))));
                     return;
                 }

@@ -1,4 +1,4 @@
-//! Single commands to an opportunity, as people give them through the API.
+//! Single commands on an opportunity, as people send them through the API.
 
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ pub struct OpportunityCommandOutcome {
     pub id: OpportunityId,
     /// Its version now: the sequence of its last event.
     pub version: u64,
-    /// How many events the command led to; 0 when its wish was already met.
+    /// The number of events that the command led to; 0 if it changed nothing.
     pub events: usize,
 }
 

@@ -1,4 +1,4 @@
-//! What a caller wants to hold when a command is carried out.
+//! Preconditions that a caller sets for a command.
 
 use domain::value::InvalidValue;
 use sha2::{Digest, Sha256};
@@ -6,29 +6,29 @@ use sha2::{Digest, Sha256};
 /// Longest key of a client, in characters.
 const MAX_KEY_LENGTH: usize = 200;
 
-/// What has to hold for a command to be carried out. The default asks for nothing.
+/// Preconditions of a command. The default has none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CommandPreconditions {
-    /// The versions that the caller has seen, of which any will do: the sequence of the stream's last event, 0 before the
-    /// first. If others have changed the aggregate since, the command is not decided at all. `None` asks for none.
+    /// The accepted versions of the aggregate (the sequence of the stream's last event, 0 before the first). At any
+    /// other version the command is not decided. `None` accepts every version.
     pub expected_versions: Option<Vec<u64>>,
-    /// The client's key of this command: when it comes again, it is answered and not carried out again.
+    /// The client's idempotency key: a repeated command gets the first one's outcome and is not carried out again.
     pub idempotency_key: Option<IdempotencyKey>,
 }
 
 impl CommandPreconditions {
-    /// Only at that version, where one is named.
+    /// Expects that version, if one is given.
     pub fn with_version(version: Option<u64>) -> Self {
         Self { expected_versions: version.map(|version| vec![version]), idempotency_key: None }
     }
 
-    /// Whether they hold at that version.
+    /// Whether the expected versions include that version.
     pub fn are_met_at(&self, version: u64) -> bool {
         self.expected_versions.as_ref().is_none_or(|expected| expected.contains(&version))
     }
 }
 
-/// A command that is carried out once, however often it is sent.
+/// The client's key of a request, with the request's digest. A command with a key is carried out once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencyKey {
     key: String,
@@ -36,7 +36,7 @@ pub struct IdempotencyKey {
 }
 
 impl IdempotencyKey {
-    /// By the client's key, for a request that says `asked`: the same key with another request is a mistake.
+    /// The key of a request with the content `asked`. Using the same key for another content is an error.
     ///
     /// # Errors
     /// [`InvalidValue`] when the key is empty, longer than 200 characters or not plain printable text.
@@ -59,7 +59,7 @@ impl IdempotencyKey {
         &self.key
     }
 
-    /// Tells requests apart.
+    /// Digest of the request, by which requests with the same key are compared.
     pub fn request_digest(&self) -> &str {
         &self.digest
     }

@@ -1,4 +1,4 @@
-//! Steps of visits, many at once: facts, appended without loading what they belong to.
+//! Records steps of visits in batches. Steps are facts, appended without loading their visits.
 
 pub mod generator;
 mod known_opportunities;
@@ -17,7 +17,7 @@ use domain::{
 use self::known_opportunities::KnownOpportunities;
 use crate::{caller::Caller, error::BatchAppendError};
 
-/// How often a batch is appended anew when others write to the same visits.
+/// Maximum number of attempts to append a batch when others write to the same visits.
 const MAX_ATTEMPTS: u32 = 10;
 
 /// One step of one visit.
@@ -25,8 +25,8 @@ const MAX_ATTEMPTS: u32 = 10;
 pub struct VisitStep {
     /// The visit.
     pub visit_id: VisitId,
-    /// The client's own name of the step, by which it is recognised when told again; without one it is recognised by all
-    /// that it says.
+    /// The client's own id of the step, by which a repetition is recognised; without one it is recognised by its whole
+    /// content.
     pub client_event_id: Option<ClientEventId>,
     /// What took place.
     pub command: VisitCommand,
@@ -41,16 +41,16 @@ pub struct VisitRecorder<S> {
 }
 
 impl<S: FactStore> VisitRecorder<S> {
-    /// Works on the log behind `store`. No visit gets more than `visit_events` events.
+    /// Appends to the log of `store`, at most `visit_events` events per visit.
     pub fn new(store: S, visit_events: u64) -> Self {
         Self { store, visit_events, known: KnownOpportunities::default() }
     }
 
-    /// Records the steps of any number of visits in their order, with one append: all of them or none, but those of visits
-    /// that are full. Answers what became of each. Telling them again is harmless, however long ago they were told.
+    /// Records the steps of any number of visits in their order, with one append: all of them or none, except those of
+    /// visits that are full. Returns the outcome of each. Sending them again changes nothing, at any later time.
     ///
     /// # Errors
-    /// [`BatchAppendError`] when the log does not take them.
+    /// [`BatchAppendError`] when the append fails.
     #[tracing::instrument(skip_all, fields(steps = steps.len(), correlation.id = %caller.correlation_id))]
     pub async fn record_steps(
         &self,
@@ -98,7 +98,7 @@ impl<S: FactStore> VisitRecorder<S> {
         }
     }
 
-    /// The opportunities among these that are not on record. One that is stays so, and is asked about once.
+    /// The opportunities of these events that are not on record. One that is on record stays so, and is looked up once.
     async fn find_unknown_opportunities(&self, events: &[VisitEvent]) -> Result<BTreeSet<String>, BatchAppendError> {
         let named: BTreeSet<_> =
             events.iter().filter_map(VisitEvent::opportunity_id).map(ToString::to_string).collect();

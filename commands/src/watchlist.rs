@@ -1,4 +1,4 @@
-//! Single commands to a watchlist: a user saves an opportunity or lets go of it.
+//! Single commands on a watchlist: a user saves an opportunity or removes it.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ type WatchlistServiceResult = Result<WatchlistCommandOutcome, CommandError<Watch
 pub struct WatchlistCommandOutcome {
     /// The watchlist's version now: the sequence of its last event, 0 before the first.
     pub version: u64,
-    /// How many events the command led to; 0 when its wish was already met.
+    /// The number of events that the command led to; 0 if it changed nothing.
     pub events: usize,
 }
 
@@ -44,11 +44,11 @@ where
         Self { store, clock }
     }
 
-    /// Saves an opportunity for a user; the time is now. Whether there is such an opportunity is not asked: the id
-    /// comes from a page that shows it.
+    /// Saves an opportunity for a user; the time is now. Does not check that the opportunity exists: the id comes from
+    /// a page that shows it.
     ///
     /// # Errors
-    /// [`CommandError::Refused`] when the user has saved as many as one may.
+    /// [`CommandError::Refused`] when the user has reached the maximum number of saved opportunities.
     pub async fn save_opportunity(
         &self,
         caller: &Caller,
@@ -58,10 +58,10 @@ where
         self.execute(caller, user, WatchlistCommand::Save { opportunity_id, at: self.clock.now() }).await
     }
 
-    /// Lets go of a saved opportunity; the time is now.
+    /// Removes a saved opportunity; the time is now.
     ///
     /// # Errors
-    /// [`CommandError`] when the log does not take it.
+    /// [`CommandError`] when the append fails.
     pub async fn unsave_opportunity(
         &self,
         caller: &Caller,
@@ -71,7 +71,7 @@ where
         self.execute(caller, user, WatchlistCommand::Unsave { opportunity_id, at: self.clock.now() }).await
     }
 
-    /// Records a wish that was made at a time of its own.
+    /// Executes a command that carries its own time.
     ///
     /// # Errors
     /// [`CommandError::Refused`] when the watchlist's state forbids it.

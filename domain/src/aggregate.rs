@@ -1,17 +1,17 @@
-//! What an aggregate is to `cqrs-es` and to the bus: said once for all that decide and fold in the same way.
+//! Implements the `cqrs-es` and dispatcher traits once for all aggregates that decide and fold in the same way.
 
 use cqrs_es::Aggregate;
 
-/// An aggregate that decides by itself, without services and without waiting, so that one bus serves all of them.
+/// An aggregate that decides synchronously and without services, so that one dispatcher serves every kind.
 pub trait PureAggregate: Aggregate {
-    /// What a command changes; nothing where its wish is already met.
+    /// Decides which events a command leads to; none if the state already is what the command asks for.
     ///
     /// # Errors
-    /// The aggregate's own, when its state forbids the command.
+    /// The aggregate's error when its state forbids the command.
     fn decide(&self, command: Self::Command) -> Result<Vec<Self::Event>, Self::Error>;
 }
 
-/// Makes a state with `decide` and `evolve` an aggregate of that type.
+/// Implements the aggregate traits for a state with `decide` and `evolve`, under the given aggregate type.
 macro_rules! aggregate {
     ($state:ident, $name:literal, $command:ty, $event:ty, $error:ty) => {
         impl cqrs_es::Aggregate for $state {

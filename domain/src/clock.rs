@@ -1,4 +1,4 @@
-//! Where the time comes from, so that events can be reproduced in tests.
+//! The source of the current time, replaceable so that tests can reproduce events.
 
 use chrono::{DateTime, SubsecRound, Utc};
 
@@ -8,19 +8,19 @@ pub trait Clock: Send + Sync {
     fn now(&self) -> DateTime<Utc>;
 }
 
-/// The computer's own clock. The only place that reads it.
+/// The system clock, truncated to microseconds. The only place that reads it.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "the one place where the wall clock is read")]
     fn now(&self) -> DateTime<Utc> {
-        // Copies of an event (Avro, Postgres, ClickHouse) hold microseconds; what all of them hold is the same then.
+        // Copies of an event (Avro, Postgres, ClickHouse) hold microseconds; truncating here keeps them all equal.
         Utc::now().trunc_subsecs(6)
     }
 }
 
-/// A clock that stands still, for tests.
+/// A clock that always returns the same time, for tests.
 #[derive(Debug, Clone, Copy)]
 pub struct FixedClock(pub DateTime<Utc>);
 

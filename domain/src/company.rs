@@ -48,7 +48,7 @@ pub enum Company {
 }
 
 impl Company {
-    /// Decides what a command changes. An empty answer means the wish is already met.
+    /// Decides which events a command leads to; none if it changes nothing.
     ///
     /// # Errors
     /// [`CompanyError`] when the company's state forbids it.
@@ -75,7 +75,7 @@ impl Company {
         }
     }
 
-    /// Folds one event into the state. Never fails and never judges: it happened.
+    /// Folds one event into the state. Never fails and checks no rules, since the event is recorded.
     pub fn evolve(&mut self, event: CompanyEvent) {
         *self = match (std::mem::take(self), event) {
             (_, CompanyEvent::Registered { name, founder, .. }) => {

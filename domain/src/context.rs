@@ -3,7 +3,7 @@
 /// A bounded context: one topic, one folder in each crate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum BoundedContext {
-    /// Federal contract opportunities, and who saved them.
+    /// Federal contract opportunities, and watchlists of them.
     Opportunities,
     /// Proposals written by teams.
     Proposals,
@@ -20,7 +20,7 @@ pub enum BoundedContext {
 }
 
 impl BoundedContext {
-    /// Every context, in the order of the mission.
+    /// Every context, in the order of declaration.
     pub const ALL: [Self; 7] = [
         Self::Opportunities,
         Self::Proposals,
@@ -31,7 +31,7 @@ impl BoundedContext {
         Self::Tasks,
     ];
 
-    /// The context's name as it stands in topics and tables.
+    /// The context's name in topics and tables.
     pub fn name(self) -> &'static str {
         match self {
             Self::Opportunities => "opportunities",
@@ -57,17 +57,17 @@ impl BoundedContext {
         }
     }
 
-    /// The context that owns an aggregate type; `None` for a type nobody registered.
+    /// The context that owns an aggregate type; `None` for an unknown type.
     pub fn from_aggregate_type(aggregate_type: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|context| context.aggregate_types().contains(&aggregate_type))
     }
 
-    /// The topic of this context's events below `prefix`, e.g. `contracts.opportunities.events`.
+    /// The topic of this context's events under `prefix`, e.g. `contracts.opportunities.events`.
     pub fn topic(self, prefix: &str) -> String {
         format!("{prefix}.{}.events", self.name())
     }
 
-    /// The topic of this context's dead letters below `prefix`.
+    /// The topic of this context's dead letters under `prefix`.
     pub fn dead_letter_topic(self, prefix: &str) -> String {
         format!("{prefix}.{}.dead-letters", self.name())
     }

@@ -45,7 +45,7 @@ pub enum Document {
 }
 
 impl Document {
-    /// Decides what a command changes. An empty answer means the wish is already met.
+    /// Decides which events a command leads to; none if it changes nothing.
     ///
     /// # Errors
     /// [`DocumentError`] when the document's state forbids it.
@@ -70,7 +70,7 @@ impl Document {
         }
     }
 
-    /// Folds one event into the state. Never fails and never judges: it happened.
+    /// Folds one event into the state. Never fails and checks no rules, since the event is recorded.
     pub fn evolve(&mut self, event: DocumentEvent) {
         *self = match (std::mem::take(self), event) {
             (_, DocumentEvent::Uploaded { upload, .. }) => Self::Present(Box::new(UploadedDocument::new(upload))),

@@ -1,7 +1,7 @@
-//! How an event travels: what the log knows about it besides its payload.
+//! The envelope: what the log records about an event besides its payload.
 //!
-//! On Kafka the payload is the record's value, the aggregate id its key, and the rest are headers. Both ends of that
-//! mapping live here, so that the relay and the projections cannot disagree.
+//! On Kafka the payload is the record's value, the aggregate id its key, and the rest are headers. Both directions of
+//! that mapping are implemented here, so that the relay and the projections cannot disagree.
 
 mod header;
 mod partition_end;
@@ -18,13 +18,13 @@ pub use self::{
 };
 use crate::upcast::{self, UpcastError};
 
-/// The tenant of data that everybody may see, such as federal notices.
+/// The tenant of public data, such as federal notices.
 pub const PUBLIC_TENANT: &str = "public";
 
-/// An event that is in the log.
+/// A recorded event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Envelope<E> {
-    /// Its place in the whole log: unique, increasing, with gaps.
+    /// Its position in the log: unique, increasing, with gaps.
     pub position: u64,
     /// Its identity, the same in every store.
     pub event_id: Uuid,
@@ -34,13 +34,13 @@ pub struct Envelope<E> {
     pub aggregate_type: String,
     /// The stream.
     pub aggregate_id: String,
-    /// Its place in the stream, from 1.
+    /// Its number within the stream, from 1 without gaps.
     pub sequence: u64,
     /// The event's name, e.g. `opportunity.discovered`.
     pub event_type: String,
     /// The version of the event's shape, e.g. `1.0`.
     pub event_version: String,
-    /// When the log took it.
+    /// When it was appended.
     pub recorded_at: DateTime<Utc>,
     /// Who and what caused it.
     pub metadata: EventMetadata,
@@ -51,7 +51,7 @@ pub struct Envelope<E> {
 /// A recorded event whose payload is still JSON text.
 pub type RawEnvelope = Envelope<String>;
 
-/// A payload that does not fit the shape it should have.
+/// A payload that cannot be decoded.
 #[derive(Debug, thiserror::Error)]
 #[error("decoding {event_type} {event_version} at position {position} (event {event_id})")]
 pub struct EventDecodeError {
@@ -69,10 +69,10 @@ pub struct EventDecodeError {
 }
 
 impl RawEnvelope {
-    /// Reads the payload, of whatever version, as an `E`.
+    /// Decodes the payload, of any version, as an `E`.
     ///
     /// # Errors
-    /// [`EventDecodeError`] naming event and position when name or version are unknown or the payload has another shape.
+    /// [`EventDecodeError`] with event and position, when type or version are unknown or the payload has another shape.
     pub fn decode<E: serde::de::DeserializeOwned>(&self) -> Result<E, EventDecodeError> {
         upcast::decode_event(&self.event_type, &self.event_version, &self.payload).map_err(|source| EventDecodeError {
             position: self.position,
@@ -91,7 +91,7 @@ pub struct EventMetadata {
     /// Whose data the event is; empty means [`PUBLIC_TENANT`].
     #[serde(skip_serializing_if = "String::is_empty")]
     pub tenant_id: String,
-    /// Groups everything that one request set in motion.
+    /// Correlation id: shared by everything that one request causes.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub correlation_id: String,
     /// The command or event that led to this one.
@@ -103,21 +103,22 @@ pub struct EventMetadata {
     /// W3C trace context.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub traceparent: String,
-    /// The client's own key of the command, by which a repetition is recognised; stays in the log.
+    /// The client's idempotency key of the command. Kept in the log only; copies on Kafka do not carry it.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub idempotency_key: String,
-    /// Tells whether a repetition asks for the same; goes with `idempotency_key`.
+    /// Digest of the request, by which a repetition is told from another request with the same `idempotency_key`.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub command_digest: String,
-    /// A fact about something that was not on record when it was told, such as a view of an opportunity that nobody knows.
-    /// It stays a fact; figures that are kept for ever do not count it, as anybody can invent such things without end.
+    /// Whether the fact is about something that was not on record when it was sent, such as a view of an unknown
+    /// opportunity. It is recorded, but figures that are kept for ever do not count it: clients could invent such ids
+    /// without limit.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub about_unknown: bool,
 }
 
 impl EventMetadata {
-    /// The form `cqrs-es` takes: only what is known. Commands are not about unknown things, so that `about_unknown` has no
-    /// place in it.
+    /// Converts to the map that `cqrs-es` takes, without empty values. Leaves out `about_unknown`, which no command
+    /// sets.
     pub fn into_map(self) -> HashMap<String, String> {
         [
             ("tenant_id", self.tenant_id),

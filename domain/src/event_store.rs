@@ -44,18 +44,18 @@ pub struct NewEvent {
     pub metadata: EventMetadata,
 }
 
-/// Why the log did not answer or did not take the events.
+/// Why reading or appending events failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Another writer appended to one of the streams first; load again and decide again.
+    /// Another writer appended to one of the streams first; load and decide again.
     #[error("another writer was faster")]
     Conflict,
-    /// The database is away or refused; trying later may help.
+    /// The database is unavailable or rejected the request; a later retry may succeed.
     #[error("reaching the event store")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// A command that is on record, found by the key that its client gave it.
+/// A command that was carried out, found by its idempotency key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProcessedCommand {
     /// The stream that it changed.
@@ -66,13 +66,13 @@ pub struct ProcessedCommand {
     pub version: u64,
     /// How many events it led to.
     pub events: usize,
-    /// What was asked, as the client's request was digested.
+    /// Digest of the client's request.
     pub digest: String,
 }
 
-/// Finds commands that are on record.
+/// Looks up commands by their idempotency key.
 pub trait IdempotencyStore: Send + Sync {
-    /// The command that a tenant's client gave this key; `None` while nothing of it is on record.
+    /// The command that a tenant's client sent with this key; `None` while none is on record.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when the log cannot be read.
@@ -83,18 +83,18 @@ pub trait IdempotencyStore: Send + Sync {
     ) -> impl Future<Output = Result<Option<ProcessedCommand>, StoreError>> + Send;
 }
 
-/// The stores of single aggregates, of every kind, over one log.
+/// Gives the store of each aggregate type over one log.
 pub trait AggregateStores: Send + Sync {
-    /// The store of one kind.
+    /// The store of one aggregate type.
     type Store<A: Aggregate + Fingerprint>: EventStore<A, AC = EventStoreAggregateContext<A>> + IdempotencyStore;
 
-    /// The store of that kind.
+    /// The store of the aggregate type `A`.
     fn store_for<A: Aggregate + Fingerprint>(&self) -> Self::Store<A>;
 }
 
 /// Loads and appends many streams at once.
 pub trait BatchStore: Send + Sync {
-    /// All events of the named streams, ordered by stream and sequence. Unknown streams give nothing.
+    /// All events of the named streams, ordered by stream and sequence. Unknown streams have none.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when the log cannot be read.
@@ -111,12 +111,12 @@ pub trait BatchStore: Send + Sync {
     fn append_events(&self, events: Vec<NewEvent>) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
-/// A fact about to be appended: something that took place, which nobody decides about.
+/// A fact about to be appended: something that took place, recorded without a decision by its aggregate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewFact {
-    /// The stream it belongs to; the log gives it its place there.
+    /// The stream it belongs to; the log assigns the sequence.
     pub aggregate_id: String,
-    /// Its identity, which is the same each time it is told.
+    /// Its identity, the same each time it is sent.
     pub event_id: Uuid,
     /// The event's name.
     pub event_type: String,
@@ -128,25 +128,26 @@ pub struct NewFact {
     pub metadata: EventMetadata,
 }
 
-/// What became of a fact.
+/// The outcome of appending a fact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FactOutcome {
-    /// It is an event now.
+    /// It was appended.
     Recorded,
-    /// It was on record already, or stands twice among those that were given.
+    /// It was on record already, or occurs more than once in the batch.
     Known,
-    /// Its stream holds as many events as one may.
+    /// Its stream has reached the maximum number of events.
     StreamFull,
 }
 
 /// Appends facts without reading their streams.
 pub trait FactStore: Send + Sync {
-    /// Appends what is not on record yet, in one transaction and in the order given; answers what became of each. Facts
-    /// beyond `stream_events` in one stream are left out.
+    /// Appends the facts that are not on record yet, in one transaction and in the order given; returns the outcome of
+    /// each. Facts beyond `stream_events` events in one stream are left out.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] when another writer appends to one of the streams at the same time,
-    /// [`StoreError::Unavailable`] otherwise; nothing of it is on record then, or all of it where the answer was lost.
+    /// [`StoreError::Unavailable`] otherwise. None of the facts is on record then, or all of them if only the answer
+    /// was lost.
     fn append_facts(
         &self,
         facts: &[NewFact],

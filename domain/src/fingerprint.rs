@@ -1,4 +1,4 @@
-//! Which code folds an aggregate: snapshots of other code are not trusted.
+//! Identifies the code that folds an aggregate; snapshots written by other code are discarded.
 
 use crate::{
     company::Company, document::Document, inbox::Inbox, opportunity::Opportunity, proposal::Proposal,
@@ -11,7 +11,7 @@ pub trait Fingerprint {
     const FINGERPRINT: &'static str;
 }
 
-/// Takes over what `build.rs` computed.
+/// Implements [`Fingerprint`] with the digests that `build.rs` computed.
 macro_rules! fingerprints {
     ($($aggregate:ty = $variable:literal,)+) => {
         $(impl Fingerprint for $aggregate {

@@ -34,16 +34,16 @@ pub use self::{
 use crate::aggregate::aggregate;
 use crate::value::AuditStamp;
 
-/// How many notifications one inbox keeps. Those that are told beyond it push the oldest out.
+/// Maximum number of notifications in one inbox. Further ones push the oldest out.
 pub const MAX_ENTRIES: usize = 1_000;
 
-/// How many notifications that are gone an inbox recognises when they are told again: as many as it keeps.
+/// Number of removed notifications that an inbox still recognises when they are sent again.
 pub const MAX_REMOVED_IDS: usize = 1_000;
 
 /// State of one user's inbox, rebuilt from its events.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inbox {
-    /// In the order of telling, the newest last.
+    /// In the order of arrival, the newest last.
     #[serde(rename = "kept")]
     entries: VecDeque<InboxEntry>,
     /// Those that were dismissed or pushed out, in that order. A delivery that is repeated does not bring them back.
@@ -52,10 +52,10 @@ pub struct Inbox {
 }
 
 impl Inbox {
-    /// Decides what a command changes. An empty answer means the wish is already met.
+    /// Decides which events a command leads to; none if it changes nothing.
     ///
     /// # Errors
-    /// None: there is nothing in an inbox that could be in the way of a wish.
+    /// None: no state of an inbox forbids a command.
     pub fn decide(&self, command: InboxCommand) -> Result<Vec<InboxEvent>, Infallible> {
         Ok(match command {
             InboxCommand::Notify { notification, .. } if self.is_known(notification.notification_id) => vec![],
@@ -70,35 +70,35 @@ impl Inbox {
         })
     }
 
-    /// What is kept, the newest last.
+    /// The notifications in the inbox, the newest last.
     pub fn entries(&self) -> impl ExactSizeIterator<Item = &InboxEntry> + DoubleEndedIterator {
         self.entries.iter()
     }
 
-    /// A notification that is kept.
+    /// The notification with that id, if it is in the inbox.
     pub fn find_entry(&self, id: NotificationId) -> Option<&InboxEntry> {
-        // Whoever asks for one saw it lately.
+        // Newest first: callers mostly look for a recent one.
         self.entries.iter().rev().find(|kept| kept.id() == id)
     }
 
-    /// How many of those that are kept nobody has read.
+    /// The number of unread notifications.
     pub fn unread_count(&self) -> usize {
         self.entries.iter().filter(|kept| kept.is_unread()).count()
     }
 
-    /// Whether it was told before, as far as an inbox remembers.
+    /// Whether it is in the inbox or among the removed ones that the inbox remembers.
     fn is_known(&self, id: NotificationId) -> bool {
         self.find_entry(id).is_some() || self.removed_ids.contains(&id)
     }
 
-    /// Ids of what is read or not kept are left out: the user may have seen to it on another screen.
+    /// Ignores ids that are read already or not in the inbox: the user may have handled them on another screen.
     fn mark_read(&self, ids: &NotificationIds, stamp: AuditStamp) -> Vec<InboxEvent> {
         let unread = self.entries.iter().filter(|kept| kept.is_unread()).map(InboxEntry::id);
         let notification_ids: Vec<_> = unread.filter(|id| ids.contains(*id)).collect();
         if notification_ids.is_empty() { vec![] } else { vec![InboxEvent::Read { notification_ids, stamp }] }
     }
 
-    /// Folds one event into the state. Never fails and never judges: it happened.
+    /// Folds one event into the state. Never fails and checks no rules, since the event is recorded.
     pub fn evolve(&mut self, event: InboxEvent) {
         match event {
             InboxEvent::Notified { notification, stamp } => self.add_entry(InboxEntry::new(notification, stamp)),

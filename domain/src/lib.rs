@@ -1,7 +1,7 @@
-//! The write model of `MedContractHub`: what can be asked, refused and remembered.
+//! The write model of `MedContractHub`: aggregates with their commands, events and errors.
 //!
-//! Pure: no clock, no ids, no environment, no I/O. Every other crate depends on this one and it depends on none of
-//! them; what siblings share (the envelope, the topics, the traits of a log) lives here.
+//! Pure: no clock, no generated ids, no environment, no I/O. Every other crate may depend on this one; it depends on
+//! none of them. What the crates share (the envelope, the topics, the traits of a log) is defined here.
 
 pub mod aggregate;
 pub mod clock;

@@ -58,7 +58,7 @@ pub enum Opportunity {
 }
 
 impl Opportunity {
-    /// Decides what a command changes. An empty answer means the wish is already met.
+    /// Decides which events a command leads to; none if it changes nothing.
     ///
     /// # Errors
     /// [`OpportunityError`] when the opportunity's state forbids it.
@@ -118,7 +118,7 @@ impl Opportunity {
         Ok(record.decide_award(key, award).into_iter().collect())
     }
 
-    /// Folds one event into the state. Never fails and never judges: it happened.
+    /// Folds one event into the state. Never fails and checks no rules, since the event is recorded.
     pub fn evolve(&mut self, event: OpportunityEvent) {
         if let OpportunityEvent::Discovered { filing, facts } = event {
             *self = Self::Open(OpportunityRecord::new(&filing, *facts));

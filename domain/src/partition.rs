@@ -1,8 +1,8 @@
-//! On which partition of its topic an aggregate travels.
+//! Assigns aggregates to the partitions of their topic.
 
-/// The partition of an aggregate: Kafka's default partitioner, so that a producer in any language agrees.
+/// The partition of an aggregate. Same result as Kafka's default partitioner, so that producers in any language agree.
 ///
-/// The relay names partitions itself because it has to know, after a crash, on which partition to look for an event.
+/// The relay assigns partitions explicitly because after a crash it must know on which partition to look for an event.
 pub fn partition_for_key(aggregate_id: &str, partitions: i32) -> i32 {
     let positive = murmur2(aggregate_id.as_bytes()) & 0x7fff_ffff;
     let partition = positive % partitions.max(1).unsigned_abs();

@@ -67,7 +67,7 @@ pub enum Proposal {
 }
 
 impl Proposal {
-    /// Decides what a command changes. An empty answer means the wish is already met.
+    /// Decides which events a command leads to; none if it changes nothing.
     ///
     /// # Errors
     /// [`ProposalError`] when the proposal's state forbids it.
@@ -229,7 +229,7 @@ impl Proposal {
         }
     }
 
-    /// Folds one event into the state. Never fails and never judges: it happened.
+    /// Folds one event into the state. Never fails and checks no rules, since the event is recorded.
     pub fn evolve(&mut self, event: ProposalEvent) {
         let before = std::mem::take(self);
         if let ProposalEvent::Drafted { opportunity_id, title, outline, stamp } = event {

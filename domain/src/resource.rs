@@ -38,7 +38,7 @@ pub enum Resource {
 }
 
 impl Resource {
-    /// Decides what a command changes. An empty answer means the wish is already met.
+    /// Decides which events a command leads to; none if it changes nothing.
     ///
     /// # Errors
     /// [`ResourceError`] when the resource's state forbids it.
@@ -72,7 +72,7 @@ impl Resource {
         }
     }
 
-    /// Folds one event into the state. Never fails and never judges: it happened.
+    /// Folds one event into the state. Never fails and checks no rules, since the event is recorded.
     pub fn evolve(&mut self, event: ResourceEvent) {
         *self = match event {
             ResourceEvent::Created { asset, .. } | ResourceEvent::Updated { asset, .. } => Self::Present(asset),

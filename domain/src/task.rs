@@ -75,7 +75,7 @@ pub enum Task {
 }
 
 impl Task {
-    /// Decides what a command changes. An empty answer means the wish is already met.
+    /// Decides which events a command leads to; none if it changes nothing.
     ///
     /// # Errors
     /// [`TaskError`] when the task's state forbids it.
@@ -129,8 +129,8 @@ impl Task {
         }
     }
 
-    /// How often it was failed at, and how much is done, where that worker is at it: one that was given up on and comes
-    /// back late has no say in what another does now.
+    /// Failure count and progress, if that worker runs the task. A worker that was given up on and reports late must
+    /// not affect the worker that runs the task now.
     fn require_running(&self, worker: &WorkerName) -> Result<(u32, ProgressPercent), TaskError> {
         match self {
             Self::Started { worker: busy, failures, percent, .. } if busy == worker => Ok((*failures, *percent)),
@@ -176,7 +176,7 @@ impl Task {
         }
     }
 
-    /// Folds one event into the state. Never fails and never judges: it happened.
+    /// Folds one event into the state. Never fails and checks no rules, since the event is recorded.
     pub fn evolve(&mut self, event: TaskEvent) {
         let before = std::mem::take(self);
         let failures = before.failure_count();

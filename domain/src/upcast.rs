@@ -1,8 +1,8 @@
-//! Events of earlier versions in the shape that the program has now.
+//! Upcasting: brings events of earlier schema versions into the current shape.
 //!
-//! What was recorded stays as it was recorded. Whoever reads it - the fold of an aggregate, a projection - lifts it
-//! from version to version until it has the current shape. Each context lists its events and their versions in its own
-//! folder; the current version costs nothing but the look-up.
+//! Recorded events never change. A reader (the fold of an aggregate, a projection) upcasts them version by version
+//! until they have the current shape. Each context lists its events and their versions in its own folder; an event of
+//! the current version costs only the look-up.
 
 use std::borrow::Cow;
 
@@ -11,30 +11,30 @@ use serde_json::{Map, Value};
 
 use crate::{company, document, inbox, opportunity, proposal, resource, task, visit, watchlist};
 
-/// Turns the fields of one version into those of the next.
+/// Converts the fields of one version into those of the next, in place.
 pub type Upcaster = fn(&mut Map<String, Value>);
 
-/// The versions that one event ever had.
+/// The schema versions of one event type.
 #[derive(Debug, Clone, Copy)]
 pub struct VersionHistory {
     /// The event's name, e.g. `opportunity.deadline_changed`.
     pub event_type: &'static str,
     /// The version that is recorded now.
     pub current: &'static str,
-    /// The versions before it, the oldest first, each with what lifts it to the next.
+    /// The earlier versions, oldest first, each with its upcaster to the next version.
     pub earlier: &'static [(&'static str, Upcaster)],
 }
 
 /// A stored payload that cannot be brought into the current shape.
 #[derive(Debug, thiserror::Error)]
 pub enum UpcastError {
-    /// No context has such an event.
+    /// No context has an event of this type.
     #[error("no event is named {event_type}")]
     UnknownEvent {
         /// The name it carries.
         event_type: String,
     },
-    /// The event never had that version; a newer program may have recorded it.
+    /// The version is unknown; a newer release may have recorded it.
     #[error("{event_type} has no version {version}; the newest one known here is {current}")]
     UnknownVersion {
         /// The event's name.
@@ -44,7 +44,7 @@ pub enum UpcastError {
         /// The newest version.
         current: &'static str,
     },
-    /// The payload has another shape than its name and version promise.
+    /// The payload does not have the shape of its event type and version.
     #[error("reading the payload of {event_type} {version}")]
     Payload {
         /// The event's name.
@@ -74,10 +74,10 @@ pub fn version_histories() -> impl Iterator<Item = &'static VersionHistory> {
     .flatten()
 }
 
-/// A stored payload as JSON text in the current shape; the very text when it has it already.
+/// Returns a stored payload as JSON text in the current shape; borrows the text when it is of the current version.
 ///
 /// # Errors
-/// [`UpcastError`] naming the event and version that is unknown, or whose payload is no JSON object.
+/// [`UpcastError`] naming the event and version, when either is unknown or the payload is not a JSON object.
 pub fn upcast<'a>(event_type: &str, version: &str, payload: &'a str) -> Result<Cow<'a, str>, UpcastError> {
     let lifts = pending_upcasters(event_type, version)?;
     if lifts.is_empty() {
@@ -91,10 +91,10 @@ pub fn upcast<'a>(event_type: &str, version: &str, payload: &'a str) -> Result<C
     Ok(Cow::Owned(Value::Object(fields).to_string()))
 }
 
-/// A stored payload as an event of the current shape.
+/// Decodes a stored payload of any version as an event of the current shape.
 ///
 /// # Errors
-/// [`UpcastError`] naming the event and version that is unknown or whose payload has another shape.
+/// [`UpcastError`] naming the event and version, when either is unknown or the payload has another shape.
 pub fn decode_event<E: DeserializeOwned>(event_type: &str, version: &str, payload: &str) -> Result<E, UpcastError> {
     let payload = upcast(event_type, version, payload)?;
     serde_json::from_str(&payload).map_err(|source| UpcastError::Payload {
@@ -104,7 +104,7 @@ pub fn decode_event<E: DeserializeOwned>(event_type: &str, version: &str, payloa
     })
 }
 
-/// What is left to do from that version to the current one.
+/// The upcasters from a version to the current one.
 fn pending_upcasters(event_type: &str, version: &str) -> Result<&'static [(&'static str, Upcaster)], UpcastError> {
     let lineage = version_histories()
         .find(|lineage| lineage.event_type == event_type)

@@ -1,4 +1,4 @@
-//! Values that several aggregates are made of; each checks itself when made, not when read back from an event.
+//! Values shared by several aggregates. Each is validated when constructed, not when read back from an event.
 
 mod date;
 mod id;
@@ -50,7 +50,7 @@ uuid_id!(
     TaskId, "task id"
 );
 
-/// A value that cannot be what it should be.
+/// Why a value is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidValue {
     /// Nothing was given.

@@ -6,8 +6,8 @@
 //!                            └─────┘
 //! ```
 //!
-//! Steps are facts and no decisions: nothing is ever refused, and what is told again is recognised by its identity
-//! ([`VisitEvent::event_id`]), not by the state. Nobody has to load a visit in order to go on with it.
+//! Steps are facts, not decisions: none is ever refused, and a step that is sent again is recognised by its identity
+//! ([`VisitEvent::event_id`]), not by the state. A visit is continued without loading it.
 
 mod command;
 mod event;
@@ -58,7 +58,7 @@ impl Visit {
         }
     }
 
-    /// Folds one event into the state. Never fails and never judges: it happened.
+    /// Folds one event into the state. Never fails and checks no rules, since the event is recorded.
     pub fn evolve(&mut self, event: &VisitEvent) {
         let mut trail = match std::mem::take(self) {
             Self::Unbegun => VisitTotals::starting_at(event),

@@ -41,7 +41,7 @@ pub struct Watchlist {
 }
 
 impl Watchlist {
-    /// Decides what a command changes. An empty answer means the wish is already met.
+    /// Decides which events a command leads to; none if it changes nothing.
     ///
     /// # Errors
     /// [`WatchlistError`] when another opportunity or search would be too many, or a search's name is taken.
@@ -92,7 +92,7 @@ impl Watchlist {
         self.saved.iter()
     }
 
-    /// Folds one event into the state. Never fails and never judges: it happened.
+    /// Folds one event into the state. Never fails and checks no rules, since the event is recorded.
     pub fn evolve(&mut self, event: WatchlistEvent) {
         match event {
             WatchlistEvent::OpportunitySaved { opportunity_id, .. } => {

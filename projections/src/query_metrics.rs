@@ -1,4 +1,4 @@
-//! Counts round trips to stores, by which the cost of a query is seen.
+//! Counts round trips to stores, a measure of what queries cost.
 //!
 //! | metric | meaning |
 //! | --- | --- |

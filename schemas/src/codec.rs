@@ -1,7 +1,7 @@
 //! Payloads as JSON text and as Avro.
 //!
-//! One pass each way, led by the schema, which is understood once and kept as a small tree (`shape`). What a schema
-//! says is what a payload must be: an unknown field, a missing one and a value of another kind are refused by name.
+//! One pass each way, driven by the schema, which is parsed once into a small tree (`schema_tree`). Payloads must match
+//! the schema exactly: an unknown field, a missing one and a value of another type are errors that name the field.
 //!
 //! | Avro | JSON |
 //! | --- | --- |
@@ -58,7 +58,7 @@ pub struct EventDecoder {
 }
 
 impl EventDecoder {
-    /// Understands a schema.
+    /// Parses a schema.
     ///
     /// # Errors
     /// [`SchemaMismatchError`] when it is no schema, or one with a type that has no place in events.

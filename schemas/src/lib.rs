@@ -1,7 +1,8 @@
 //! The shapes of events on the wire: Avro schemas, the Confluent wire format, and the registry's client.
 //!
-//! [`catalog`] holds the schema of every version of every event, [`codec`] turns payloads into Avro and back,
-//! [`compatibility`] says what a new version breaks, [`wire_format`] frames a record's value, [`registry_client`] knows the ids.
+//! [`catalog`] holds the schema of every version of every event, [`codec`] converts payloads to Avro and back,
+//! [`compatibility`] finds what a new version breaks, [`wire_format`] frames a record's value, [`registry_client`]
+//! resolves schema ids.
 
 pub mod catalog;
 pub mod codec;

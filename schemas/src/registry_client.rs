@@ -1,4 +1,4 @@
-//! The schema registry, spoken to by Confluent's REST API.
+//! Client of the schema registry, over Confluent's REST API.
 
 use std::{
     collections::HashMap,
@@ -105,10 +105,10 @@ impl RegistryLogin {
     }
 }
 
-/// Why the registry did not help.
+/// Why a request to the registry failed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum RegistryClientError {
-    /// It did not answer, or refused.
+    /// The registry is unavailable or rejected the request.
     #[error("asking the schema registry at {url} {doing}")]
     Refused {
         /// Where it is.
@@ -119,7 +119,7 @@ pub enum RegistryClientError {
         #[source]
         source: SRCError,
     },
-    /// It holds a schema that cannot be understood.
+    /// The registry returned a schema that cannot be parsed.
     #[error("understanding schema {id} of the registry at {url}")]
     Schema {
         /// Where it is.
@@ -132,13 +132,13 @@ pub enum RegistryClientError {
     },
 }
 
-/// How long one question may take; who asks tries again.
+/// Timeout of one request; callers retry.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A client that remembers every answer: ids and schemas never change. Cheap to clone; clones share what they know.
+/// A client that caches every answer: ids and schemas never change. Cheap to clone; clones share the cache.
 ///
-/// Only the first question about a schema reaches the registry, and no lock is held while it is asked: two that ask at
-/// once get the same answer twice.
+/// Only the first look-up of a schema reaches the registry, and no lock is held meanwhile: two concurrent look-ups both
+/// send a request and get the same answer.
 #[derive(Clone)]
 pub struct SchemaRegistryClient {
     inner: Arc<RegistryClientState>,
@@ -172,10 +172,10 @@ impl SchemaRegistryClient {
         }
     }
 
-    /// The id of an event's schema, which is registered under its subject if it was not yet.
+    /// Returns the id of an event's schema; registers the schema under its subject if needed.
     ///
     /// # Errors
-    /// [`RegistryClientError`] when the registry is away or refuses the schema.
+    /// [`RegistryClientError`] when the registry is unavailable or rejects the schema.
     pub async fn resolve_schema_id(&self, schema: &'static EventSchema) -> Result<u32, RegistryClientError> {
         let key = (schema.event_type, schema.version);
         if let Some(id) = self.inner.ids.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
@@ -189,10 +189,10 @@ impl SchemaRegistryClient {
         Ok(registered.id)
     }
 
-    /// What reads the data written with schema `id`.
+    /// Returns the decoder of data written with schema `id`.
     ///
     /// # Errors
-    /// [`RegistryClientError`] when the registry is away or knows no such schema.
+    /// [`RegistryClientError`] when the registry is unavailable or has no such schema.
     pub async fn load_decoder(&self, id: u32) -> Result<Arc<EventDecoder>, RegistryClientError> {
         if let Some(decoder) = self.inner.decoders.read().unwrap_or_else(PoisonError::into_inner).get(&id) {
             return Ok(Arc::clone(decoder));

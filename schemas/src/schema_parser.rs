@@ -1,4 +1,4 @@
-//! Avro schemas of anybody, parsed at a cost that their size bounds.
+//! Parses untrusted Avro schemas at a cost that is bounded by their size.
 //!
 //! A schema names its types and refers to them as often as it likes, so that a few kilobytes can stand for a tree of
 //! 2^40 values. Nothing here unfolds such a tree. The library does so in one place: it completes the default of a
@@ -15,7 +15,7 @@ use serde_json::Value;
 
 pub use self::limits::{MAX_SCHEMA_ELEMENTS, MAX_TYPE_NESTING};
 
-/// Why a text is no schema, or none that is taken.
+/// Why a schema is invalid or exceeds a limit.
 #[derive(Debug, thiserror::Error)]
 pub enum SchemaParseError {
     /// It is not JSON.

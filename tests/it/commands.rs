@@ -1,4 +1,4 @@
-//! What holds for every command, over a real log: carried out once by its key, and only on the version that was seen.
+//! Guarantees of every command, on a real log: once per idempotency key, and only on the expected version.
 
 mod dispatcher;
 

@@ -1,4 +1,4 @@
-//! What was ever recorded is still understood: through the schema it was recorded with, the upcasters, and every read
+//! Events of every recorded version stay readable: by the schema they were recorded with, the upcasters, and every read
 //! model.
 
 mod real_records;

@@ -1,4 +1,4 @@
-//! What an operator does: rebuild, go back, compare, deal with dead letters, look how everything is.
+//! The work of an operator: rebuild, roll back, verify, handle dead letters, read the status.
 
 mod graphql_operations;
 mod metrics;
@@ -56,7 +56,7 @@ async fn some_id(product: &ProductHandle) -> String {
     answer["data"]["opportunities"]["edges"][0]["node"]["id"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
 }
 
-/// Asks all read models again and again; counts the answers and keeps the first error.
+/// Queries all read models repeatedly until `stop`; counts the answers and returns the first error.
 async fn ask_until(product: &ProductHandle, stop: &AtomicBool, asked: &AtomicU64) -> Option<Value> {
     let query = "query($id: String!) { opportunity(id: $id) { id }
         opportunities(first: 3) { totalCount edges { node { id } } } searchOpportunities(query: \"beds\") { id } }";
@@ -193,7 +193,7 @@ async fn a_record_that_nobody_can_read_is_listed_inspected_tried_again_and_given
 async fn status_tells_how_the_relay_and_every_projection_are() {
     let product = shared_product_with_notices().await;
 
-    // A worker says how it is only now and then.
+    // Workers report their status only at intervals.
     let status = eventually(async || {
         let output = product.medhub(&["status", "--json"]).await;
         let status = json_lines(&output).into_iter().next().ok_or_else(|| output_text(&output))?;

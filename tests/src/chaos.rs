@@ -1,4 +1,4 @@
-//! Faults against the read side: workers and stores die, hang and come back while events come in, and in the end every
+//! Fault injection on the read side: workers and storages die, hang and return while events arrive; at the end every
 //! read model is compared with the log.
 //!
 //! ```text
@@ -26,26 +26,26 @@ use crate::{
     faults::{fault_report::say, run_seed, seeded_choices::SeededChoices},
 };
 
-/// How long everything may take to come to the end once nothing disturbs it any more.
+/// How long relay and projections may take to catch up after the last fault.
 const CATCH_UP_TIMEOUT: Duration = Duration::from_mins(5);
 
-/// What is done.
+/// The parameters of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChaosPlan {
-    /// Decides which faults come when, and what is loaded.
+    /// Determines the faults, their times and the generated events.
     pub seed: u64,
-    /// Events in the log at least, in the end.
+    /// Minimum number of events in the log at the end.
     pub events: u64,
-    /// Faults at least.
+    /// Minimum number of faults.
     pub faults: usize,
     /// Longest pause before a fault, in milliseconds.
     pub max_pause_ms: u64,
 }
 
-/// What came of it.
+/// The result of a run.
 #[derive(Debug, Clone, Serialize)]
 pub struct ChaosReport {
-    /// Whether nothing differs.
+    /// Whether there are no violations.
     pub ok: bool,
     /// The seed.
     pub seed: u64,
@@ -55,20 +55,20 @@ pub struct ChaosReport {
     pub seconds: f64,
     /// The faults, in order.
     pub faults: Vec<String>,
-    /// From the last fault until everything was taken in, in seconds.
+    /// Time from the last fault until all projections had caught up, in seconds.
     pub caught_up_s: f64,
-    /// Rows that were compared, over all read models.
+    /// Number of rows compared, over all read models.
     pub rows: u64,
-    /// What differs, named; or what else is wrong.
+    /// Differences between read models and the log, and other failures, in words.
     pub violations: Vec<String>,
 }
 
-/// Carries out a plan on a stack of engines of its own.
+/// Carries out a plan on a stack that no other test uses.
 ///
 /// Call it on a thread that outlives the run: the processes of the product die with it.
 ///
 /// # Errors
-/// If the harness itself cannot do its work; what the system does wrong is in the report.
+/// If the harness itself fails; violations by the system under test are in the report.
 pub async fn run(plan: &ChaosPlan, stack: &TestStack) -> anyhow::Result<ChaosReport> {
     let began = Instant::now();
     say(&format!("seed {} ({}={} repeats it)", plan.seed, run_seed::SEED_VARIABLE, plan.seed));
@@ -78,7 +78,7 @@ pub async fn run(plan: &ChaosPlan, stack: &TestStack) -> anyhow::Result<ChaosRep
     let mut load = EventLoad::new(stack, plan);
     let mut dice = SeededChoices::new(plan.seed, 1);
     let mut done: Vec<String> = vec![];
-    // Load and faults at the same time; whichever is through first waits for the other.
+    // Load and faults run concurrently; the one that finishes first waits for the other.
     let no_more = CancellationToken::new();
     let events = {
         let faults = async {
@@ -96,7 +96,7 @@ pub async fn run(plan: &ChaosPlan, stack: &TestStack) -> anyhow::Result<ChaosRep
             Ok::<_, anyhow::Error>(())
         };
         let faults = async {
-            // Also where one could not be injected: the load must come to its end.
+            // Cancelled on errors as well, so that the load ends when a fault could not be injected.
             let _ended = no_more.clone().drop_guard();
             faults.await
         };

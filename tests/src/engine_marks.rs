@@ -1,4 +1,4 @@
-//! A word written into every engine, to be found again after whatever happens to the stack.
+//! A word written into every engine and read back later, to check that engines keep data over crashes and restarts.
 
 use anyhow::{Context as _, bail};
 use qdrant_client::{
@@ -80,7 +80,7 @@ async fn write_registry(url: &str, word: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Sends a statement to `ClickHouse` and answers with its text.
+/// Sends a statement to `ClickHouse` and returns the text of its answer.
 ///
 /// # Errors
 /// If an engine does not do what it is asked.

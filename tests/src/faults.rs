@@ -1,5 +1,5 @@
-//! Faults on purpose: writers of every kind append while processes are killed, and in the end log, topics and the
-//! writers' own ledger are compared.
+//! Fault injection on the write side: writers append in every way while processes are killed; at the end the log, the
+//! topics and the writers' ledger are compared.
 //!
 //! ```text
 //! plan (seed) ──▶ writers ──▶ log ──relays──▶ topics
@@ -7,10 +7,11 @@
 //!      └──▶ chaos    └─ledger──┴──────▶ audit ◀─┘
 //! ```
 //!
-//! The parts: [`fault_plan`] decides everything from a seed, [`append_writer`] appends and keeps a [`append_ledger`], [`foreign_transactions`] holds
-//! transactions that are nobody's business, [`engine_faults`] kills, [`evidence_reader`] reads what is left, [`log_audit`] judges it, and
-//! [`fault_report`] tells. [`naive_relay`] is a relay without the fence: with it the audit must find loss. `docs/faults.md` says
-//! how to run all this.
+//! The parts: [`fault_plan`] derives all decisions from a seed, [`append_writer`] appends and records outcomes in an
+//! [`append_ledger`], [`foreign_transactions`] holds transactions open that have nothing to do with the relay,
+//! [`engine_faults`] kills engines, [`evidence_reader`] reads log and topics, [`log_audit`] compares them, and
+//! [`fault_report`] summarizes the findings. [`naive_relay`] is a relay without the fence: with it the audit must find
+//! lost events. `docs/faults.md` says how to run all this.
 
 pub mod append_ledger;
 pub mod append_writer;
@@ -49,7 +50,7 @@ use self::{
 };
 use crate::{TestStack, TransactionPooler};
 
-/// How long the relay may take to come to the end of the log once nobody writes any more.
+/// How long the relay may take to reach the end of the log after the last append.
 const CATCH_UP_TIMEOUT: Duration = Duration::from_mins(2);
 /// How long two fresh relays may take until one of them leads.
 const FIRST_LEADER_TIMEOUT: Duration = Duration::from_mins(1);
@@ -61,7 +62,7 @@ const PROBE_WRITER: usize = 1_000;
 /// Call it on a thread that outlives the run (a single-threaded runtime does): the relays die with it.
 ///
 /// # Errors
-/// If the harness itself cannot do its work; what the system does wrong is in the report.
+/// If the harness itself fails; violations by the system under test are in the report.
 pub async fn run(plan: &FaultPlan, stack: &TestStack) -> anyhow::Result<FaultReport> {
     let began = Instant::now();
     say(&format!("seed {} ({}={} repeats it)", plan.seed, run_seed::SEED_VARIABLE, plan.seed));
@@ -98,7 +99,7 @@ async fn with_relays(
     let (done, disturbances, mut violations) = (chaos.injected, chaos.disturbances, chaos.violations);
     let mut ledger = writers.stop().await?;
     ledger.extend(probe.into_ledger());
-    // The foreign transactions are still open: the relay has to come to the end of the log regardless.
+    // The foreign transactions are still open: the relay has to reach the end of the log regardless.
     let log_end = evidence_reader::log_end(&mut field.connection().await?).await?;
     if let Err(error) = relays.reach(log_end, CATCH_UP_TIMEOUT).await {
         violations
@@ -133,8 +134,8 @@ async fn without_fence(
     Ok(FaultReport { foreign_reopened, ..report })
 }
 
-/// The textbook case, step by step, so that a naive relay loses an event for sure: a first append waits with its
-/// commit until the relay has published a second one.
+/// The textbook case, step by step, in which a naive relay always loses an event: a first append delays its commit
+/// until the relay has published a second one.
 ///
 /// # Errors
 /// If Postgres refuses or the relay does not get there.
@@ -179,10 +180,10 @@ impl WriterTasks {
         Self { stop, tasks }
     }
 
-    /// Lets them come to an end; answers what they noted.
+    /// Stops the writers after their current appends, and returns their ledger.
     ///
     /// # Errors
-    /// If one of them broke.
+    /// If one of them failed.
     pub async fn stop(self) -> anyhow::Result<Vec<LedgerEntry>> {
         self.stop.cancel();
         let mut ledger = Vec::new();

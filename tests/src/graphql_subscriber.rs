@@ -17,10 +17,10 @@ pub struct GraphqlSubscriber {
 }
 
 impl GraphqlSubscriber {
-    /// Opens a connection to the product at `http`, begins it with `payload` and subscribes.
+    /// Connects to the product at `http`, sends `payload` with `connection_init`, and subscribes.
     ///
     /// # Errors
-    /// What went wrong, or what the product said instead.
+    /// If the connection fails, or the product refuses it; the error holds its answer.
     pub async fn begin(http: &str, payload: Value, document: &str) -> anyhow::Result<Self> {
         let mut request = format!("{}/graphql", http.replacen("http", "ws", 1)).into_client_request()?;
         request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static("graphql-transport-ws"));
@@ -52,7 +52,7 @@ impl GraphqlSubscriber {
         }
     }
 
-    /// What one more document on the same connection is answered with first, under an id that was not used before.
+    /// Sends another document on the same connection and returns its first answer; `id` must be unused so far.
     ///
     /// # Errors
     /// If the connection breaks off, or nothing comes for as long as [`WAIT_TIMEOUT`].
@@ -64,13 +64,13 @@ impl GraphqlSubscriber {
                 Some("next") if said["id"] == id => return Ok(said["payload"].clone()),
                 Some("error") if said["id"] == id => return Ok(json!({ "errors": said["payload"] })),
                 Some("ping") => self.say(json!({ "type": "pong" })).await?,
-                // Of documents before it.
+                // Answers to earlier documents are skipped.
                 _ => anyhow::ensure!(said["id"] != id, "{said}"),
             }
         }
     }
 
-    /// Shows a fresh token on the open connection, and returns what the product says to it.
+    /// Sends a fresh token on the open connection, and returns the product's answer.
     ///
     /// # Errors
     /// If the connection breaks off, or nothing comes for as long as [`WAIT_TIMEOUT`].
@@ -90,7 +90,7 @@ impl GraphqlSubscriber {
     }
 
     async fn hear(&mut self) -> anyhow::Result<Value> {
-        // Pings keep the connection and are no answer.
+        // Pings only keep the connection alive.
         let said = async {
             loop {
                 match self.socket.next().await {

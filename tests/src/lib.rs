@@ -1,13 +1,13 @@
-//! The harness of the end-to-end tests: engines and products to test, clients for them, bounded waiting, faults on
-//! purpose. Test modules import from here, never from each other. `docs/testing.md` says how to use it.
+//! The harness of the end-to-end tests: engines and products to test, clients for them, bounded waiting, injected
+//! faults. Test modules import from here, never from each other. `docs/testing.md` says how to use it.
 //!
 //! ```text
-//! Stack             engines of a test's own, with or without the product     counts as two
+//! TestStack         engines of one test, with or without the product         counts as two
 //! engines()         engines that all tests share                             runs beside others
-//! ProductInstance   the product in a Namespace of the shared engines         runs beside others
-//! shared_product()  one of these for tests with companies of their own       runs beside others
-//! Product           what the clients below need of either: address, settings, command line
-//! Person, Editor, Subscription, HttpAnswer, python: clients
+//! ProductInstance   the product in a TestNamespace of the shared engines     runs beside others
+//! shared_product()  one instance for tests that create their own companies   runs beside others
+//! ProductHandle     what the clients below need of either: address, settings, command line
+//! SignedInUser, ProposalEditor, GraphqlSubscriber, HttpResponse, python: clients
 //! ```
 #![expect(clippy::panic, clippy::print_stderr, reason = "a harness fails a test by panicking with the reason")]
 

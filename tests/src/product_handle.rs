@@ -1,4 +1,4 @@
-//! The product as its callers see it: an address, an operator's token, and a command line with its settings.
+//! The product from a caller's side: an address, an operator's token, and a command line with its settings.
 
 use std::{
     collections::BTreeMap,
@@ -13,7 +13,7 @@ use crate::{blocking::blocking, failure::or_fail, medhub_local};
 /// Address, settings and files of a running product, or of engines without one.
 ///
 /// [`crate::TestStack`] and [`crate::ProductInstance`] dereference to it, so that a function that only calls the product
-/// takes `&Product` and works with both.
+/// takes `&ProductHandle` and works with both.
 #[derive(Debug)]
 pub struct ProductHandle {
     http: Option<String>,

@@ -64,7 +64,7 @@ impl ProductProcess {
     /// If the program cannot be started.
     pub fn start(variables: &BTreeMap<String, String>, logs: &Path, name: &str, args: &[&str]) -> anyhow::Result<Self> {
         let mut variables = variables.clone();
-        // The kernel gives a port that nobody can take in between, and the process logs which one.
+        // The kernel assigns a free port at bind time, so no other process can take it; the product logs it.
         for edge in [ProductEdge::Http, ProductEdge::Grpc] {
             variables.insert(edge.setting().to_owned(), "127.0.0.1:0".to_owned());
         }
@@ -159,7 +159,7 @@ impl ProductProcess {
         Ok(())
     }
 
-    /// Asks it to end in good order and waits for it.
+    /// Stops it gracefully and waits for its end.
     ///
     /// # Errors
     /// If it does not end in time, or not with success.
@@ -193,7 +193,7 @@ impl ProductProcess {
         }
     }
 
-    /// The most memory that it has had resident, in bytes.
+    /// Peak resident memory, in bytes.
     ///
     /// # Errors
     /// If it does not run.

@@ -1,4 +1,4 @@
-//! An editor of a proposal that is written together, as browsers have them: a Yjs document over a WebSocket.
+//! An editor of a proposal's shared text, like that of a browser: a Yjs document over a WebSocket.
 
 use std::collections::HashMap;
 
@@ -23,28 +23,28 @@ use yrs::{
 
 use crate::WAIT_TIMEOUT;
 
-/// One editor. Without a connection it writes on by itself.
+/// One editor. Without a connection its edits stay local.
 #[derive(Default)]
 pub struct ProposalEditor {
-    /// What it shows.
+    /// This editor's copy of the shared text.
     pub text: SharedText,
     socket: Option<WebSocketStream<MaybeTlsStream<TcpStream>>>,
-    /// What the others tell of themselves, by the numbers of their editors.
+    /// The awareness states of the other editors, by their numbers.
     pub awareness_states: HashMap<u64, Value>,
 }
 
 impl ProposalEditor {
-    /// One that shows the proposal of a product at `http`.
+    /// Opens a proposal of the product at `http`.
     ///
     /// # Errors
-    /// The status and text of a refusal, or what else went wrong.
+    /// If the product refuses (the error holds status and text), or the connection fails.
     pub async fn open(http: &str, proposal: &str, protocols: &str) -> anyhow::Result<Self> {
         let mut editor = Self::default();
         editor.connect(http, proposal, protocols).await?;
         Ok(editor)
     }
 
-    /// Connects, and asks for what others wrote meanwhile.
+    /// Connects, and requests the updates that this editor misses.
     ///
     /// # Errors
     /// As [`Self::open`].
@@ -64,12 +64,12 @@ impl ProposalEditor {
         self.say(&Said::Sync(SyncMessage::SyncStep1(self.text.state_vector()))).await
     }
 
-    /// Is cut off without a goodbye.
+    /// Drops the connection without a closing handshake.
     pub fn cut_off(&mut self) {
         self.socket = None;
     }
 
-    /// Makes a section say that, and tells the others where there is a connection.
+    /// Replaces a section's text with `wanted`, and sends the update if connected.
     ///
     /// # Errors
     /// If the connection breaks off.
@@ -78,7 +78,7 @@ impl ProposalEditor {
         if self.socket.is_some() { self.say(&Said::Sync(SyncMessage::Update(update))).await } else { Ok(()) }
     }
 
-    /// Tells the others something of itself.
+    /// Sends an awareness state to the other editors.
     ///
     /// # Errors
     /// If the connection breaks off.
@@ -88,18 +88,18 @@ impl ProposalEditor {
         self.say(&Said::Awareness(AwarenessUpdate { clients })).await
     }
 
-    /// What a section says now.
+    /// The current text of a section.
     ///
     /// # Errors
-    /// If that is no key of a section.
+    /// If `section` is not a valid key of a section.
     pub fn shows(&self, section: &str) -> anyhow::Result<String> {
         Ok(self.text.section_text(&SectionKey::try_new(section)?))
     }
 
-    /// Waits until it shows what is looked for.
+    /// Receives messages until `wanted` holds.
     ///
     /// # Errors
-    /// What it shows instead when [`WAIT_TIMEOUT`] is over, or that the connection ended.
+    /// If it does not hold within [`WAIT_TIMEOUT`] (the error shows the text instead), or the connection ends.
     pub async fn until(&mut self, wanted: impl Fn(&Self) -> bool) -> anyhow::Result<()> {
         let deadline = Instant::now() + WAIT_TIMEOUT;
         while !wanted(self) {
@@ -113,7 +113,7 @@ impl ProposalEditor {
         Ok(())
     }
 
-    /// Waits until it is let go; the code and the reason of that.
+    /// Waits until the product closes the connection, and returns the close code and reason.
     ///
     /// # Errors
     /// If that takes longer than [`WAIT_TIMEOUT`].
@@ -127,7 +127,7 @@ impl ProposalEditor {
         }
     }
 
-    /// Sends what no editor would.
+    /// Sends any message, also one that a real editor would not send.
     ///
     /// # Errors
     /// If the connection breaks off.
@@ -140,7 +140,7 @@ impl ProposalEditor {
         self.send(Message::binary(said.encode_v1())).await
     }
 
-    /// Takes the next message in; the code and the reason where it is the last.
+    /// Handles the next message; returns code and reason if it closes the connection.
     async fn hear(&mut self) -> anyhow::Result<Option<(u16, String)>> {
         let Some(socket) = &mut self.socket else { anyhow::bail!("there is no connection") };
         let Some(message) = socket.next().await else { return Ok(Some((0, "without a word".to_owned()))) };

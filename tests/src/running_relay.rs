@@ -15,7 +15,7 @@ use crate::{eventually, registry};
 /// A relay from a log to topics, in a task of the test's runtime.
 #[derive(Debug)]
 pub struct RunningRelay {
-    /// What it says about itself.
+    /// The relay's status as it changes.
     pub status: watch::Receiver<RelayStatus>,
     task: JoinHandle<()>,
     shutdown: CancellationToken,
@@ -61,7 +61,7 @@ impl RunningRelay {
         .await;
     }
 
-    /// Waits until it says what is wrong.
+    /// Waits until the relay reports an error, and returns it.
     ///
     /// # Panics
     /// If it does not.

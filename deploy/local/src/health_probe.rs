@@ -1,4 +1,4 @@
-//! One real protocol call per engine: what "it is up" means here.
+//! Health probes: an engine is up if it answers one real protocol call.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::engine::EngineKind;
 /// How long one call may take.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Something that can be asked whether it works.
+/// A server to probe.
 #[derive(Debug, Clone)]
 pub enum HealthProbe {
     /// An engine at the URL that its environment variable would hold.
@@ -27,10 +27,10 @@ pub enum HealthProbe {
 }
 
 impl HealthProbe {
-    /// Asks once; the answer is the server's version, or empty where it tells none.
+    /// Probes once and returns the server's version, empty if the server does not report one.
     ///
     /// # Errors
-    /// If no answer comes in time, or it is an error.
+    /// If no answer arrives in time, or the answer is an error.
     pub async fn ask(&self) -> anyhow::Result<String> {
         let answer = async {
             match self {
@@ -51,14 +51,14 @@ async fn postgres(url: &str) -> anyhow::Result<String> {
     let mut connection = PgConnection::connect(url).await.context("connecting to postgres")?;
     let version: String = sqlx::query_scalar("show server_version").fetch_one(&mut connection).await?;
     connection.close().await.context("leaving postgres")?;
-    // Debian adds the package's name.
+    // Debian appends the package's name to the version.
     Ok(version.split_whitespace().next().unwrap_or_default().to_owned())
 }
 
-/// Confluent's API names no version.
+/// Returns no version: Confluent's API does not report one.
 async fn registry(url: &str) -> anyhow::Result<String> {
     let answer = reqwest::get(format!("{}/subjects", url.trim_end_matches('/'))).await;
-    // The address in an error would be told with its password.
+    // The URL in an error would reveal its password.
     let answer = answer.map_err(reqwest::Error::without_url).context("connecting to the schema registry")?;
     let answer = answer.error_for_status().map_err(reqwest::Error::without_url);
     let subjects = answer.context("asking the schema registry")?.json::<Vec<String>>().await;
@@ -74,10 +74,10 @@ async fn redis(url: &str) -> anyhow::Result<String> {
     Ok(version.unwrap_or_default().trim().to_owned())
 }
 
-/// Metadata, and not only a connection: the broker accepts connections before it leads anything.
+/// Requests metadata, since the broker accepts connections before it leads any partition.
 async fn kafka(brokers: String) -> anyhow::Result<String> {
     let first = brokers.split(',').next().unwrap_or_default().to_owned();
-    // Where nobody listens yet, a full client would only retry and complain.
+    // While no broker listens yet, a full client would only retry and log errors.
     tokio::net::TcpStream::connect(&first).await.with_context(|| format!("connecting to kafka at {first}"))?;
     let ask = move || {
         let consumer: BaseConsumer = ClientConfig::new()

@@ -1,15 +1,19 @@
 //! Real engines on one machine without Docker, and the product on top of them.
 //!
 //! `medhub-local up` starts Postgres, Redis, Kafka, ClickHouse and Qdrant as child processes, each from a system package
-//! where there is one and from a package registry otherwise, then migrates and serves. An engine whose URL stands in the
-//! environment is used as it is and never started.
+//! where there is one and from a package registry otherwise, then migrates and serves. An engine whose URL is set in
+//! the environment is used as it is and never started.
 //!
 //! ```text
-//! piece      what package clients bring into the cache      engine     how each engine is found, prepared, launched
-//! folder     where cache and data live                      health     one real protocol call per engine
-//! port       which ports a stack gets                       supervise  one child: start, restart, stop
-//! state      stack.json: what runs where                    stack      all children, in order
-//! prepared_folder   what is made once from pieces and then only read
+//! artifact          what package clients fetch into the cache
+//! folder            the folders of the cache and of a stack's data
+//! prepared_folder   what is made once from artifacts and then only read
+//! engine            how each engine is found, prepared and launched
+//! service_port      the ports of a stack
+//! health_probe      one real protocol call per engine
+//! supervisor        one child process: start, restart, stop
+//! supervised_stack  all child processes, in order
+//! stack_state       stack.json: what runs where
 //! ```
 
 pub mod artifact;

@@ -1,7 +1,7 @@
-//! Folders that are made once from fetched pieces and then only read, such as Kafka's start kit.
+//! Folders that are made once from fetched artifacts and then only read, such as Kafka's start kit.
 //!
-//! Like a piece, such a folder is complete or absent: it is filled as a draft and renamed into place. It goes to the
-//! cache, where all stacks find it, or to the stack's data folder where the cache cannot be written.
+//! Like an artifact, such a folder is complete or absent: it is filled as a draft and renamed into place. It goes to
+//! the cache, which all stacks share, or to the stack's data folder if the cache cannot be written.
 
 use std::{
     fs::{self, File, TryLockError},
@@ -15,22 +15,22 @@ use crate::{artifact::ArtifactCache, folder};
 
 /// Below the data folder of a stack.
 const FALLBACK_FOLDER: &str = "prepared";
-/// A draft is created first and locked then; one that nobody has locked is left over once it is older than this.
+/// A draft is created before it is locked, so an unlocked one counts as left over only once it is older than this.
 const LOCK_GRACE_PERIOD: Duration = Duration::from_mins(1);
-/// Where the file system has no locks, only the age tells.
+/// The age at which a draft counts as left over where the file system has no locks.
 const FILL_TIMEOUT: Duration = Duration::from_hours(1);
 
-/// One such folder, whether it is there or not.
+/// A prepared folder, whether it exists or not.
 #[derive(Debug)]
 pub(crate) struct PreparedFolder {
     kind: &'static str,
     name: String,
-    /// The folders that it may be in, the better one first.
+    /// The folders that may contain it, the preferred one first.
     parents: [PathBuf; 2],
 }
 
 impl PreparedFolder {
-    /// The folder of this kind for everything that `key` is a digest of.
+    /// The folder of this kind; `key` is a digest of everything that its content depends on.
     pub(crate) fn new(cache: &ArtifactCache, data: &Path, kind: &'static str, key: &str) -> Self {
         Self { kind, name: format!("{kind}-{key}"), parents: [cache.folder.clone(), data.join(FALLBACK_FOLDER)] }
     }
@@ -40,7 +40,7 @@ impl PreparedFolder {
         self.parents.iter().map(|parent| parent.join(&self.name)).find(|place| place.exists())
     }
 
-    /// Begins to make it, and removes the drafts of this kind that killed programs have left.
+    /// Creates a draft to fill, and removes the drafts of this kind that killed programs left behind.
     pub(crate) fn begin_draft(&self) -> anyhow::Result<FolderDraft> {
         let [cache, data] = &self.parents;
         self.begin_draft_in(cache).or_else(|error| {
@@ -68,7 +68,7 @@ impl PreparedFolder {
 pub(crate) struct FolderDraft {
     draft_path: PathBuf,
     target_path: PathBuf,
-    /// Tells other programs that the owner lives.
+    /// Held while the owner lives, so that other programs do not remove the draft.
     _lock: File,
 }
 
@@ -78,7 +78,7 @@ impl FolderDraft {
         &self.draft_path
     }
 
-    /// Moves it to where the finished folder is looked for. Another process may be faster, and its folder is as good.
+    /// Renames the draft to the finished folder. If another process was faster, its folder is used: both are equal.
     pub(crate) fn publish(self) -> anyhow::Result<PathBuf> {
         match fs::rename(&self.draft_path, &self.target_path) {
             Err(error) if !self.target_path.exists() => {
@@ -94,7 +94,7 @@ impl Drop for FolderDraft {
         if self.draft_path.exists()
             && let Err(error) = fs::remove_dir_all(&self.draft_path)
         {
-            // Whoever makes the next one tries again.
+            // The next draft of this kind tries again to remove it.
             tracing::debug!(%error, "a draft stays at {}", self.draft_path.display());
         }
     }

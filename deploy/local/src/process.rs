@@ -1,4 +1,4 @@
-//! Processes as the kernel shows them, and how a child is tied to the life of its parent.
+//! Processes as the kernel reports them, and a guard that ends a child when its parent dies.
 
 use std::{
     ffi::OsString,
@@ -20,10 +20,10 @@ use nix::{
 };
 use serde::{Deserialize, Serialize};
 
-/// The way to this very program, also after its file was replaced by a newer build.
+/// Path of the running program; it stays valid after a newer build has replaced the file.
 pub const THIS_PROGRAM: &str = "/proc/self/exe";
 
-/// An unprivileged user that a program shall run as.
+/// An unprivileged user to run a program as.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnprivilegedUser {
     /// Login name, for messages.
@@ -35,10 +35,10 @@ pub struct UnprivilegedUser {
 }
 
 impl UnprivilegedUser {
-    /// The user for a program that refuses root; `None` where we are not root anyway.
+    /// The user for a program that refuses to run as root; `None` if this process is not root.
     ///
     /// # Errors
-    /// Where we are root and the machine knows no unprivileged user.
+    /// If this process is root and the machine has no unprivileged user.
     pub fn instead_of_root() -> anyhow::Result<Option<Self>> {
         if !Uid::effective().is_root() {
             return Ok(None);
@@ -52,7 +52,7 @@ impl UnprivilegedUser {
     }
 }
 
-/// One process, told apart from a later one with the same pid by its start.
+/// Identity of a process: its start time distinguishes it from a later process with the same pid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessIdentity {
     /// Process id.
@@ -62,7 +62,7 @@ pub struct ProcessIdentity {
 }
 
 impl ProcessIdentity {
-    /// Reads who has this pid now; `None` if nobody has, or only a corpse.
+    /// Reads the process that has this pid now; `None` if there is none, or only a zombie.
     pub fn of(pid: u32) -> Option<Self> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         let fields = stat_fields(&stat)?;
@@ -78,12 +78,12 @@ impl ProcessIdentity {
     /// Sends a signal to the process, if it still lives.
     pub fn send(self, what: Signal) {
         if let (true, Some(pid)) = (self.alive(), self.number()) {
-            // It may be gone by now, which is what a signal wants.
+            // The process may have ended meanwhile, which is what the signal is for.
             let _gone = signal::kill(pid, what);
         }
     }
 
-    /// Kills the process and, where it leads a group, the whole group.
+    /// Kills the process and, if it leads a process group, the whole group.
     pub fn kill(self) {
         if let (true, Some(pid)) = (self.alive(), self.number()) {
             let _leads_none = signal::killpg(pid, Signal::SIGKILL);
@@ -95,7 +95,7 @@ impl ProcessIdentity {
         i32::try_from(self.pid).ok().map(Pid::from_raw)
     }
 
-    /// Resident bytes of the process and its children, shared pages counted once where the kernel tells.
+    /// Resident memory of the process and its children, in bytes; shared pages count once if the kernel reports them.
     pub fn memory(self) -> u64 {
         own_memory(self.pid) + children(self.pid).into_iter().map(own_memory).sum::<u64>()
     }
@@ -106,7 +106,7 @@ impl ProcessIdentity {
     }
 }
 
-/// The fields of a `/proc/PID/stat` line that follow the name, which may hold anything.
+/// The fields of a `/proc/PID/stat` line after the process name, which may contain any character.
 fn stat_fields(stat: &str) -> Option<Vec<&str>> {
     Some(stat.rsplit_once(')')?.1.split_whitespace().collect())
 }
@@ -174,10 +174,10 @@ pub struct GuardCommand {
 }
 
 impl GuardCommand {
-    /// Ties this process to its parent's life and becomes the given program.
+    /// Sets the parent-death signal and replaces this process with the given program.
     ///
-    /// A change of user clears the parent-death signal, so it is set after it; a parent that died in between shows as
-    /// another parent.
+    /// Changing the user clears the parent-death signal, so it is set afterwards. A parent that died before that is
+    /// noticed because this process then has another parent.
     ///
     /// # Errors
     /// If the user cannot be changed, the parent is gone, or the program cannot be run.

@@ -1,4 +1,4 @@
-//! Which ports a stack gets: the asked ones, else the remembered ones, else free ones next to the well-known.
+//! The ports of a stack: the requested ones, else those of its last run, else free ones next to the well-known ones.
 
 use std::{collections::BTreeMap, env, net::TcpListener, path::PathBuf};
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::folder::{self, ProcessLock};
 
-/// Something of a stack that listens.
+/// A listening service of a stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ServicePort {
@@ -34,7 +34,7 @@ pub enum ServicePort {
 }
 
 impl ServicePort {
-    /// All of them.
+    /// All services.
     pub const ALL: [Self; 9] = [
         Self::Postgres,
         Self::Redis,
@@ -47,7 +47,7 @@ impl ServicePort {
         Self::Grpc,
     ];
 
-    /// Where counting up starts: beside the well-known port, so that a server of the machine keeps its own.
+    /// The first port to try; not the well-known one, which is left to a server installed on the machine.
     pub fn first(self) -> u16 {
         match self {
             Self::Postgres => 5433,
@@ -63,7 +63,7 @@ impl ServicePort {
     }
 }
 
-/// The ports of one stack, held against other stacks of the same user while this lives.
+/// The ports of one stack, locked against other stacks of the same user until dropped.
 #[derive(Debug)]
 pub struct AllocatedPorts {
     numbers: BTreeMap<ServicePort, u16>,
@@ -75,7 +75,7 @@ impl AllocatedPorts {
     /// Chooses a port for each of `wanted`.
     ///
     /// # Errors
-    /// If an asked port is taken, or no port is free.
+    /// If a requested port is taken, or no port is free.
     pub fn choose(
         wanted: &[ServicePort],
         asked: &BTreeMap<ServicePort, u16>,
@@ -116,8 +116,8 @@ impl AllocatedPorts {
     }
 }
 
-/// Holds a port number that nobody listens on. The listener alone is not enough: the engine binds it only later, and
-/// two stacks that start together would both find it free.
+/// Locks a port number that no process listens on. Checking that it is free is not enough: the engine binds it later,
+/// and two stacks that start at the same time would both find it free.
 fn claim(number: u16) -> anyhow::Result<ProcessLock> {
     let folder = claims_folder();
     folder::make(&folder)?;
@@ -136,7 +136,7 @@ fn claims_folder() -> PathBuf {
 mod tests {
     use super::*;
 
-    // No number is written down here: any fixed one may be the end of some connection of the machine.
+    // No fixed numbers: any of them may be the local port of some connection of this machine.
 
     fn chosen(port: ServicePort, asked: &[u16], remembered: &[u16]) -> anyhow::Result<AllocatedPorts> {
         let said = |numbers: &[u16]| numbers.iter().map(|&number| (port, number)).collect();

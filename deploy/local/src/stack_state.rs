@@ -1,4 +1,4 @@
-//! `stack.json` in the data folder: what runs, where, and under which names clients find it.
+//! `stack.json` in the data folder: what runs, where, and the variables with which clients reach it.
 
 use std::{
     collections::BTreeMap,
@@ -19,9 +19,9 @@ use crate::{folder::ProcessLock, process::ProcessIdentity, service_port::Service
 pub struct StackState {
     /// The `medhub-local` that supervises it.
     pub supervisor: ProcessIdentity,
-    /// Whether everything asked for answered.
+    /// Whether all engines, external ones included, and the product if it runs have answered.
     pub ready: bool,
-    /// Ports by what listens there; kept after a stop, to be used again.
+    /// Ports by service; they are kept after a stop so that the next start uses them again.
     pub ports: BTreeMap<ServicePort, u16>,
     /// Environment variables that make a program use this stack.
     pub variables: BTreeMap<String, String>,
@@ -34,13 +34,13 @@ pub struct StackState {
 /// One child process.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ProcessState {
-    /// Who it is; `None` between a death and a restart.
+    /// The process; `None` between its end and a restart.
     pub identity: Option<ProcessIdentity>,
-    /// Its version, as it calls itself or as it is pinned.
+    /// The version that the program reports, or the pinned one.
     pub version: String,
     /// The program's file.
     pub program: PathBuf,
-    /// How often it was started again.
+    /// Number of restarts.
     pub restarts: u32,
 }
 
@@ -55,15 +55,15 @@ impl StackState {
         data.join("stack.lock")
     }
 
-    /// Reads what was last written for a data folder, whether it still runs or not.
+    /// Reads the last state written for a data folder, whether the stack still runs or not.
     pub fn last(data: &Path) -> Option<Self> {
         serde_json::from_slice(&fs::read(Self::file(data)).ok()?).ok()
     }
 
-    /// Reads the stack that runs on a data folder now.
+    /// Reads the state of the stack that runs on a data folder now.
     ///
     /// # Errors
-    /// If none does.
+    /// If no stack runs on it.
     pub fn running(data: &Path) -> anyhow::Result<Self> {
         let held = ProcessLock::is_held(&Self::lock(data));
         held.then(|| Self::last(data)).flatten().with_context(|| {
@@ -74,7 +74,7 @@ impl StackState {
         })
     }
 
-    /// Every process of the stack that lives, the supervisor not among them.
+    /// All living processes of the stack except the supervisor.
     pub fn living(&self) -> Vec<ProcessIdentity> {
         self.processes.values().filter_map(|process| process.identity).filter(|who| who.alive()).collect()
     }
@@ -88,7 +88,7 @@ pub struct StackStateFile {
 }
 
 impl StackStateFile {
-    /// Opens the board with a first state.
+    /// Opens the state file and writes a first state.
     ///
     /// # Errors
     /// If the file cannot be written.
@@ -98,7 +98,7 @@ impl StackStateFile {
         Ok(board)
     }
 
-    /// Changes the state and writes it, whole or not at all.
+    /// Changes the state and writes it atomically.
     ///
     /// # Errors
     /// If the file cannot be written.
@@ -117,7 +117,7 @@ impl StackStateFile {
     }
 }
 
-/// Writes a file that only its owner may read: the URL of a foreign engine may hold a password.
+/// Writes a file that only its owner may read: the URL of an external engine may contain a password.
 fn write_private(path: &Path, content: &[u8]) -> std::io::Result<()> {
     fs::File::options().write(true).create(true).truncate(true).mode(0o600).open(path)?.write_all(content)
 }

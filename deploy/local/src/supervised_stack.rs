@@ -1,4 +1,4 @@
-//! All of a stack's processes: engines side by side, then the product; stopped the other way round.
+//! The processes of a stack: engines start in parallel, then the product; they stop in reverse order.
 
 mod stack_signals;
 
@@ -35,17 +35,17 @@ use crate::{
 /// The product's name among the processes.
 pub const PRODUCT: &str = "medhub";
 
-/// How long an engine that is not ours may take to answer.
+/// How long an engine that runs elsewhere may take to answer.
 const EXTERNAL_ENGINE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long the product may take to end in good order: it writes events that it acknowledged (`ingest.drain_timeout_ms`),
-/// then publishes, and ends its batches (half of `serve.shutdown_timeout_ms`).
+/// How long the product may take to stop gracefully: it writes events that it acknowledged (`ingest.drain_timeout_ms`),
+/// then publishes, and finishes its batches (half of `serve.shutdown_timeout_ms`).
 const PRODUCT_STOP_LIMIT: Duration = Duration::from_secs(30);
 
-/// What operators show to the product's API.
+/// The token with which operators authenticate at the product's API.
 const OPERATOR_TOKEN_VARIABLE: &str = "MEDHUB__ADMIN__TOKEN";
 
-/// What the schema registry asks of those who register, with the name in front of it.
+/// The login that the schema registry requires for registering schemas, as `user:password`.
 const REGISTRY_LOGIN_VARIABLE: &str = "MEDHUB__REGISTRY__LOGIN";
 const REGISTRY_USER: &str = "medhub";
 
@@ -53,20 +53,20 @@ const REGISTRY_USER: &str = "medhub";
 const SIGNING_SECRET_VARIABLE: &str = "MEDHUB__AUTH__HS256_SECRET";
 const DEVELOPMENT_LOGIN_VARIABLE: &str = "MEDHUB__AUTH__DEVELOPMENT_LOGIN";
 
-/// Folders that the product reads, by the variable that names each, and the piece that is used unless it is set.
+/// Folders that the product reads: the variable that names each, and the artifact that is used when it is not set.
 pub const ASSET_FOLDERS: [(&str, &PinnedArtifact); 2] =
     [("MEDHUB__HTTP__ASSETS_DIR", &GRAPHIQL), ("MEDHUB__EMBEDDING__MODEL_DIR", &WORDLLAMA)];
 
-/// What kind of stack to run.
+/// Configuration of a stack.
 #[derive(Debug, Clone)]
 pub struct StackConfig {
     /// Folders, and which programs may be used.
     pub settings: EngineSettings,
-    /// The engines that belong to it.
+    /// The engines of the stack, those that run elsewhere included.
     pub engines: Vec<EngineKind>,
-    /// Engines that run elsewhere, by URL.
+    /// The URLs of engines that run elsewhere; the stack does not start these.
     pub urls: BTreeMap<EngineKind, String>,
-    /// Ports that must be these.
+    /// Required ports; the others are chosen.
     pub ports: BTreeMap<ServicePort, u16>,
     /// Whether the product runs too.
     pub product: bool,
@@ -78,10 +78,10 @@ impl StackConfig {
         self.engines.iter().copied().filter(|engine| !self.urls.contains_key(engine))
     }
 
-    /// The pieces that the stack needs.
+    /// The artifacts that the stack needs.
     ///
     /// # Errors
-    /// If an engine's data is there that no program at hand can read.
+    /// If no available program can read an engine's existing data.
     pub fn pieces(&self) -> anyhow::Result<Vec<&'static PinnedArtifact>> {
         let mut pieces = Vec::new();
         for engine in self.own_engines() {
@@ -116,13 +116,13 @@ pub struct SupervisedStack {
     _lock: ProcessLock,
 }
 
-/// Runs a stack: starts it, does `body`, and stops it again, whatever ended it.
+/// Runs a stack: starts it, runs `body`, and stops it, whatever the outcome.
 ///
-/// A signal ends it with success, and so does the `leash` when it is let go; a second signal kills what has not ended
-/// by then.
+/// A signal ends the stack with success, and so does dropping the sender of `leash`, or sending on it. A second signal
+/// kills the processes that have not stopped by then.
 ///
 /// # Errors
-/// If the stack cannot be started, a process had to be given up, or `body` fails.
+/// If the stack cannot be started, the supervisor gives up on a process, or `body` fails.
 pub async fn run(
     options: StackConfig,
     leash: Option<oneshot::Receiver<()>>,
@@ -186,7 +186,7 @@ impl SupervisedStack {
         &self.options.settings.data_folder
     }
 
-    /// What runs where.
+    /// The current state: processes, ports and variables.
     pub fn state(&self) -> stack_state::StackState {
         self.context.state_file.read()
     }
@@ -206,7 +206,7 @@ impl SupervisedStack {
         Ok(())
     }
 
-    /// Makes an engine answer, and then those that store their data in it.
+    /// Starts an engine, or reaches it where it runs elsewhere, and then those that store their data in it.
     async fn bring_up(&self, engine: EngineKind) -> anyhow::Result<()> {
         self.make_answer(engine).await?;
         let guests = self.options.engines.iter().copied().filter(|guest| guest.stores_in() == Some(engine));
@@ -252,7 +252,7 @@ impl SupervisedStack {
         self.supervise(PRODUCT, launch, HealthProbe::Product(address), version).await
     }
 
-    /// A command of the product's own command line against this stack; ends when dropped.
+    /// A command of the product's command line against this stack. Its process is killed when dropped.
     pub fn product(&self, args: &[&str]) -> Command {
         let mut command = Command::new(THIS_PROGRAM);
         command.arg("product").args(args).envs(self.state().variables).kill_on_drop(true);
@@ -274,7 +274,7 @@ impl SupervisedStack {
         supervisor::ready(&mut ready).await
     }
 
-    /// Stops the product, then the engines side by side, and last those that another one stores its data in.
+    /// Stops the product, then the engines in parallel, and last those that hold another engine's data.
     async fn stop(self) -> anyhow::Result<()> {
         let units = self.processes.into_inner().unwrap_or_else(PoisonError::into_inner);
         let mut ranks: [Vec<SupervisedProcess>; 3] = Default::default();
@@ -373,7 +373,7 @@ fn registry_login() -> anyhow::Result<String> {
     }
 }
 
-/// The address with a login in it, as every client of the registry takes it.
+/// The URL with a percent-encoded login in it, a form that every client of the registry accepts.
 fn with_login(url: &str, login: &str) -> String {
     let escaped = |text: &str| -> String {
         text.bytes()
@@ -387,7 +387,7 @@ fn with_login(url: &str, login: &str) -> String {
     url.replacen("://", &format!("://{}:{}@", escaped(name), escaped(password)), 1)
 }
 
-/// The secret from the environment, else a new one: the state file that holds it is its owner's alone.
+/// The secret from the environment, else a new one. Only the owner can read the state file that holds it.
 fn given_or_new(variable: &str) -> anyhow::Result<String> {
     match std::env::var_os(variable) {
         None => Ok(format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple())),
@@ -395,7 +395,7 @@ fn given_or_new(variable: &str) -> anyhow::Result<String> {
     }
 }
 
-/// The time since `began`, as people read it.
+/// The seconds since `began`, with one decimal.
 fn seconds(began: Instant) -> String {
     format!("{:.1}", began.elapsed().as_secs_f32())
 }

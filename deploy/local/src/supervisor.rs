@@ -1,4 +1,4 @@
-//! One child process: started under a guard, asked until it answers, started again when it dies, stopped in good order.
+//! One child process: started under a guard, probed until it answers, restarted when it dies, stopped gracefully.
 
 use std::{
     collections::VecDeque,
@@ -29,23 +29,23 @@ use crate::{
 
 /// How long a program may take until it first answers; Kafka may have a long log to recover.
 const START_LIMIT: Duration = Duration::from_mins(2);
-/// A run that lasted this long was no failed start.
+/// A run that lasted this long does not count as a failed start.
 const STABLE_RUN: Duration = Duration::from_secs(30);
 /// Failed starts in a row before the stack gives up.
 const MAX_FAILURES: u32 = 6;
 const FIRST_DELAY: Duration = Duration::from_millis(200);
-/// Pause between two questions to a program that starts; some write a line into their log for each.
+/// Pause between two probes of a starting program; some programs log a line for each probe.
 const PROBE_INTERVAL: Duration = Duration::from_millis(100);
 const LOG_LIMIT: u64 = 16 * 1024 * 1024;
 
-/// What to run and how to tell that it works.
+/// A process to run, and how to probe that it works.
 #[derive(Debug)]
 pub struct ProcessSpec {
-    /// Name in logs, in the state file and of the log file.
+    /// The name in logs and in the state file, and that of the log file.
     pub name: String,
     /// How to run it.
     pub launch: LaunchSpec,
-    /// How to ask it.
+    /// The call that it answers once it is ready.
     pub probe: HealthProbe,
     /// Its version, for the state file.
     pub version: String,
@@ -53,29 +53,29 @@ pub struct ProcessSpec {
     pub log_path: PathBuf,
 }
 
-/// How a unit does, for those who wait for it.
+/// The condition of a supervised process.
 #[derive(Debug, Clone)]
 pub enum ProcessCondition {
-    /// Not yet answering, or starting again.
+    /// Started or restarted, and not answering yet.
     Starting,
-    /// Answered.
+    /// Has answered its probe since its last start.
     Ready,
-    /// Given up, with the reason.
+    /// No longer restarted, with the reason.
     Failed(String),
 }
 
-/// What the units of one stack share.
+/// What the supervised processes of one stack share.
 #[derive(Debug, Clone)]
 pub struct SupervisionContext {
-    /// Where what runs is written down.
+    /// The state file in which running processes are recorded.
     pub state_file: Arc<StackStateFile>,
-    /// Cuts short every stop in good order.
+    /// When cancelled, processes are killed instead of stopped gracefully.
     pub force_stop: CancellationToken,
-    /// Hears why a unit was given up.
+    /// Receives the reason when a process is given up.
     pub failures: mpsc::UnboundedSender<String>,
 }
 
-/// A unit under supervision.
+/// A process under supervision.
 #[derive(Debug)]
 pub struct SupervisedProcess {
     name: String,
@@ -85,7 +85,7 @@ pub struct SupervisedProcess {
 }
 
 impl SupervisedProcess {
-    /// Starts a unit on behalf of a stack.
+    /// Starts a process of a stack.
     pub fn start(unit: ProcessSpec, house: SupervisionContext) -> Self {
         let (tell, condition) = watch::channel(ProcessCondition::Starting);
         let (stop, name) = (CancellationToken::new(), unit.name.clone());
@@ -93,17 +93,17 @@ impl SupervisedProcess {
         Self { name, stop, condition, task: tokio::spawn(keeper.keep()) }
     }
 
-    /// The unit's name.
+    /// The process's name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// How the unit does, to be waited on with [`ready`].
+    /// The process's condition as it changes; [`ready`] waits on it.
     pub fn condition(&self) -> watch::Receiver<ProcessCondition> {
         self.condition.clone()
     }
 
-    /// Stops the unit and waits until it is gone.
+    /// Stops the process and waits until it is gone.
     pub async fn stop(self) {
         self.stop.cancel();
         if let Err(error) = self.task.await {
@@ -112,10 +112,10 @@ impl SupervisedProcess {
     }
 }
 
-/// Waits until a unit answers.
+/// Waits until a process is ready.
 ///
 /// # Errors
-/// If it was given up.
+/// If the process was given up.
 pub async fn ready(condition: &mut watch::Receiver<ProcessCondition>) -> anyhow::Result<()> {
     let reached = condition.wait_for(|now| !matches!(now, ProcessCondition::Starting)).await;
     match &*reached.context("the supervision ended")? {
@@ -151,7 +151,7 @@ impl ProcessSupervisor {
             if failures >= MAX_FAILURES {
                 let text =
                     format!("{} failed {failures} times in a row; the last time: {died:#}{last}", self.spec.name);
-                // A stack that is being stopped no longer listens.
+                // A stack that is being stopped no longer receives failures.
                 let _unheard = self.context.failures.send(text.clone());
                 self.condition.send_replace(ProcessCondition::Failed(text));
                 return;
@@ -182,7 +182,7 @@ impl ProcessSupervisor {
         Ok(ending)
     }
 
-    /// Tells when the program first answers; ends only if it never does.
+    /// Sets the condition to ready when the program first answers; returns only if it does not within [`START_LIMIT`].
     async fn watch(&self) -> anyhow::Error {
         let deadline = Instant::now() + START_LIMIT;
         loop {
@@ -214,7 +214,7 @@ impl ProcessSupervisor {
         })
     }
 
-    /// Ends a program that may still run: in good order, then by force.
+    /// Stops a program that may still run: gracefully, and by force after its stop limit.
     async fn end(&self, child: &mut Child, identity: Option<ProcessIdentity>) -> anyhow::Result<()> {
         let Some(identity) = identity.filter(|_| child.id().is_some()) else { return Ok(()) };
         let children = identity.children().into_iter().filter_map(ProcessIdentity::of).collect::<Vec<_>>();
@@ -239,9 +239,9 @@ fn died(name: &str, status: ExitStatus) -> anyhow::Error {
     anyhow!("{name} ended by itself with {status}")
 }
 
-/// Starts a unit's program in a process group of its own (so that a terminal's Ctrl-C reaches only us), under `guard`.
+/// Starts a program under `guard` in a separate process group: a terminal's Ctrl-C reaches only the supervisor.
 ///
-/// The thread that forks must outlive the child, since the parent-death signal goes by thread: call it on the main one.
+/// Call it on the main thread: the parent-death signal is sent when the thread that forked ends, not the process.
 fn spawn(unit: &ProcessSpec) -> anyhow::Result<Child> {
     let launch = &unit.launch;
     let log = open_log(&unit.log_path)?;
@@ -263,7 +263,7 @@ fn open_log(path: &Path) -> anyhow::Result<File> {
     File::options().create(true).append(true).open(path).with_context(|| format!("opening {}", path.display()))
 }
 
-/// The last lines of a log, to go with the news that its writer died.
+/// The path and the last lines of a log, for the message that its writer died.
 fn last_words(path: &Path) -> String {
     const BYTES: i64 = 4096;
     const LINES: usize = 5;
@@ -287,7 +287,7 @@ fn last_words(path: &Path) -> String {
     std::iter::once(place).chain(quoted).collect::<Vec<_>>().join("\n")
 }
 
-/// Waits until processes that must end are gone, and kills what is left of them then.
+/// Waits until the processes are gone; after ten seconds kills those that are left.
 pub(crate) async fn gone(processes: &[ProcessIdentity]) {
     let deadline = Instant::now() + Duration::from_secs(10);
     while processes.iter().any(|process| process.alive()) {

@@ -60,7 +60,7 @@ impl ScopeSet {
     }
 }
 
-/// The SHA-256 of a key's secret, as 64 hexadecimal digits. The secret itself never comes here.
+/// The SHA-256 of a key's secret, as 64 hexadecimal digits. The secret itself is never part of the domain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct KeyHash(String);
@@ -69,7 +69,7 @@ impl KeyHash {
     /// Reads 64 hexadecimal digits in lower case.
     ///
     /// # Errors
-    /// [`InvalidValue`] when it is none; the text is not quoted, since it may be a secret by mistake.
+    /// [`InvalidValue`] for any other text, which is not quoted, since it may be a secret passed by mistake.
     pub fn try_new(digits: &str) -> Result<Self, InvalidValue> {
         let is_hash = digits.len() == 64 && digits.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
         if is_hash {
@@ -92,17 +92,17 @@ pub struct ApiKey {
     pub key_id: ApiKeyId,
     /// What people call it.
     pub name: KeyName,
-    /// What tells the right secret.
+    /// The hash of its secret.
     pub hash: KeyHash,
     /// What it lets a machine do.
     pub scopes: ScopeSet,
-    /// Until when; for ever where nothing is said.
+    /// When it expires; `None` for never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<DateTime<Utc>>,
 }
 
 impl ApiKey {
-    /// Whether it still counts at that time.
+    /// Whether it has not expired at that time.
     pub fn is_valid_at(&self, now: DateTime<Utc>) -> bool {
         self.expires_at.is_none_or(|end| now < end)
     }

@@ -1,4 +1,4 @@
-//! What can be asked of a company.
+//! The commands of a company.
 
 use super::{
     api_key::{ApiKey, ApiKeyId},
@@ -7,69 +7,69 @@ use super::{
 };
 use crate::value::{AuditStamp, UserId};
 
-/// A wish about one company.
+/// A command for one company.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CompanyCommand {
-    /// Let it use the platform.
+    /// Registers the company on the platform.
     Register {
-        /// What it is called.
+        /// The company's name.
         name: CompanyName,
-        /// Its first member, who runs it.
+        /// Its first member, who becomes an admin.
         founder: UserId,
-        /// Who wishes it, and when.
+        /// Who issues the command, and when.
         stamp: AuditStamp,
     },
-    /// Let it be like something else.
+    /// Replaces the profile.
     ChangeProfile {
-        /// What it is to be like.
+        /// The new profile, complete.
         profile: Box<CompanyProfile>,
-        /// Who wishes it, and when.
+        /// Who issues the command, and when.
         stamp: AuditStamp,
     },
-    /// Let somebody belong to it.
+    /// Adds a member.
     AddMember {
-        /// Who.
+        /// The new member.
         user: UserId,
-        /// What they may do.
+        /// Their role.
         role: Role,
-        /// Who wishes it, and when.
+        /// Who issues the command, and when.
         stamp: AuditStamp,
     },
-    /// Let a member do something else.
+    /// Changes a member's role.
     ChangeRole {
-        /// Who.
+        /// The member.
         user: UserId,
-        /// What they may do from now on.
+        /// Their new role.
         role: Role,
-        /// Who wishes it, and when.
+        /// Who issues the command, and when.
         stamp: AuditStamp,
     },
-    /// Let somebody no longer belong to it.
+    /// Removes a member.
     RemoveMember {
-        /// Who.
+        /// The member.
         user: UserId,
-        /// Who wishes it, and when.
+        /// Who issues the command, and when.
         stamp: AuditStamp,
     },
-    /// Let a machine act for it.
+    /// Issues an API key, by which a machine acts for the company.
     IssueApiKey {
-        /// By which key.
+        /// The key, with the hash of its secret.
         key: ApiKey,
-        /// Who wishes it, and when.
+        /// Who issues the command, and when.
         stamp: AuditStamp,
     },
-    /// Let a key no longer count.
+    /// Revokes an API key for good.
     RevokeApiKey {
-        /// Which one.
+        /// The key's id.
         key_id: ApiKeyId,
-        /// Who wishes it, and when.
+        /// Who issues the command, and when.
         stamp: AuditStamp,
     },
-    /// Let it no longer use the platform.
+    /// Closes the company; nobody acts for it afterwards.
     Close {
-        /// Why.
+        /// Why it is closed.
         reason: ClosingReason,
-        /// Who wishes it, and when.
+        /// Who issues the command, and when.
         stamp: AuditStamp,
     },
 }

@@ -1,4 +1,4 @@
-//! Why a wish about a company is refused.
+//! Why a command on a company is refused.
 
 use super::role::Role;
 

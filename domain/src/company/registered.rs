@@ -25,7 +25,7 @@ pub struct RegisteredCompany {
     members: BTreeMap<UserId, Role>,
     /// Those that were not revoked.
     keys: BTreeMap<ApiKeyId, ApiKey>,
-    /// So that a revocation can be repeated, and a key's id never comes again.
+    /// Kept so that a repeated revocation changes nothing and a key's id is never reused.
     revoked: Vec<ApiKeyId>,
 }
 
@@ -49,7 +49,7 @@ impl RegisteredCompany {
         self.members.iter().map(|(user, role)| (user, *role))
     }
 
-    /// What a user may do; `None` for who is no member.
+    /// The role of a user; `None` for a user who is not a member.
     pub fn role_of(&self, user: &UserId) -> Option<Role> {
         self.members.get(user).copied()
     }
@@ -59,7 +59,7 @@ impl RegisteredCompany {
         self.keys.values()
     }
 
-    /// A key that counts at that time.
+    /// The key with that id, if it is neither revoked nor expired at that time.
     pub fn find_valid_key(&self, id: ApiKeyId, now: DateTime<Utc>) -> Option<&ApiKey> {
         self.keys.get(&id).filter(|key| key.is_valid_at(now))
     }

@@ -27,7 +27,7 @@ impl Role {
         }
     }
 
-    /// Whether who has it may do what asks for `least`. A machine is never in the order of people: its scopes decide.
+    /// Whether this role includes `least`. The service role is outside of the order of roles: a key's scopes decide.
     pub fn covers(self, least: Self) -> bool {
         self.is_for_people() && least.is_for_people() && self >= least
     }

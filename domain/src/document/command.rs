@@ -1,4 +1,4 @@
-//! What can be asked of a document.
+//! The commands of a document.
 
 use super::{
     uploaded::ProcessingStage,
@@ -6,49 +6,49 @@ use super::{
 };
 use crate::value::AuditStamp;
 
-/// A wish about one document.
+/// A command for one document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DocumentCommand {
-    /// Take it in.
+    /// Records the uploaded file.
     Upload {
         /// The file.
         upload: UploadedFile,
-        /// Who wishes it, and when.
+        /// Who issues the command, and when.
         stamp: AuditStamp,
     },
-    /// Its text was read.
+    /// Records the extracted text.
     RecordText {
         /// The text.
         text: TextExtraction,
-        /// Who says so, and when.
+        /// Who reports it, and when.
         stamp: AuditStamp,
     },
-    /// What it asks for was found.
+    /// Records the requirements found in the text.
     RecordRequirements {
-        /// What it asks for.
+        /// The requirements.
         requirements: RequirementList,
-        /// Who says so, and when.
+        /// Who reports it, and when.
         stamp: AuditStamp,
     },
-    /// It was summed up.
+    /// Records the analysis of the document.
     RecordAnalysis {
-        /// What it comes to.
+        /// The analysis.
         analysis: AnalysisReport,
-        /// Who says so, and when.
+        /// Who reports it, and when.
         stamp: AuditStamp,
     },
-    /// The next stage of the reading failed.
+    /// Records that the next processing stage failed.
     RecordFailure {
-        /// Which stage.
+        /// The stage that failed.
         stage: ProcessingStage,
-        /// Why.
+        /// Why it failed.
         reason: FailureReason,
-        /// Who says so, and when.
+        /// Who reports it, and when.
         stamp: AuditStamp,
     },
-    /// Do away with it for good.
+    /// Deletes the document for good.
     Delete {
-        /// Who wishes it, and when.
+        /// Who issues the command, and when.
         stamp: AuditStamp,
     },
 }

@@ -1,4 +1,4 @@
-//! Why a wish about a document is refused.
+//! Why a command on a document is refused.
 
 use super::uploaded::ProcessingStage;
 

@@ -112,7 +112,7 @@ impl UploadedDocument {
         }
     }
 
-    /// A stage that is done once: the same again changes nothing, another outcome is refused.
+    /// Records a stage that runs once: the same outcome again changes nothing, another one is refused.
     fn record_stage<T: PartialEq>(
         &self,
         stage: ProcessingStage,
@@ -128,7 +128,7 @@ impl UploadedDocument {
         }
     }
 
-    /// A better model may come later, so that an analysis replaces an earlier one.
+    /// Records an analysis. It replaces an earlier one, since a better model may follow.
     fn record_analysis(
         &self,
         analysis: AnalysisReport,

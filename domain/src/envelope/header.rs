@@ -1,4 +1,4 @@
-//! The envelope as Kafka headers, and back.
+//! Converts the envelope to and from Kafka headers.
 
 use std::str::FromStr;
 
@@ -23,10 +23,10 @@ const ABOUT_UNKNOWN: &str = "about-unknown";
 /// A record that does not carry a whole envelope.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HeaderError {
-    /// The header is not there.
+    /// The header is missing.
     #[error("header {0} is missing")]
     Missing(&'static str),
-    /// The header is there but says nothing that can be used.
+    /// The header is present but its value is invalid.
     #[error("header {name} has the unusable value {value:?}")]
     Invalid {
         /// Which header.
@@ -65,7 +65,7 @@ pub fn to_headers<E>(event: &Envelope<E>) -> Vec<(&'static str, String)> {
     headers
 }
 
-/// Rebuilds a recorded event from a Kafka record: a look-up of headers, its key and its value.
+/// Rebuilds a recorded event from the headers, key and value of a Kafka record.
 ///
 /// # Errors
 /// [`HeaderError`] naming the first header that is missing or unusable.
@@ -100,7 +100,7 @@ pub fn from_headers<'a>(
             user_id: optional(USER_ID)?,
             traceparent: optional(TRACEPARENT)?,
             about_unknown: optional(ABOUT_UNKNOWN)? == "true",
-            // A repetition is recognised by the log, not by its copies.
+            // Idempotency is checked against the log, so its copies do not carry the key.
             ..EventMetadata::default()
         },
         payload: header_text("value", value)?,

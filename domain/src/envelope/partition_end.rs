@@ -1,9 +1,9 @@
-//! What the relay adds to the records of a partition, so that a reader can tell how far it has read.
+//! Headers that the relay adds to the records of a partition, so that a reader can tell how far it has read.
 //!
-//! Positions leave gaps and offsets count what is no event. So every record carries its *ordinal*, the number of the
-//! event on its partition, without gaps: whoever misses one notices, and the last record says how many there are.
-//! Where no event comes for a while the relay writes a *beacon*, a record without key and value that carries the
-//! *watermark*: every event of the partition at or below that position stands before it.
+//! Positions have gaps, and offsets also count records without an event. So every record carries its *ordinal*, the
+//! number of the event on its partition, without gaps: a reader detects a missing event, and the last record gives the
+//! number of events. When no event arrives for a while the relay writes a *beacon*, a record without key and value that
+//! carries the *watermark*: every event of the partition at or below that position precedes it.
 
 use uuid::Uuid;
 
@@ -13,15 +13,15 @@ use super::header::{EVENT_ID, HeaderError, POSITION, parse_header};
 pub const INCARNATION_HEADER: &str = "incarnation";
 /// Header: the number of the event on its partition, from 1, without gaps; on a beacon that of the last event before it.
 pub const ORDINAL_HEADER: &str = "ordinal";
-/// Header of a beacon: every event of the partition at or below this position stands before it.
+/// Header of a beacon: every event of the partition at or below this position precedes it.
 pub const WATERMARK_HEADER: &str = "watermark";
 
-/// The end of a partition: what its last record says about everything before it.
+/// The state of a partition according to its last record.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PartitionEnd {
-    /// The log that it was copied from; `None` on records of releases that did not say.
+    /// The incarnation of the log that it was copied from; `None` on records of releases that did not write it.
     pub incarnation: Option<Uuid>,
-    /// How many events the partition has ever held; `None` on records of releases that did not count.
+    /// The number of events that the partition has ever held; `None` on records of releases that did not write it.
     pub ordinal: Option<u64>,
     /// Position and id of the last event.
     pub last_event: Option<(u64, Uuid)>,
@@ -30,10 +30,10 @@ pub struct PartitionEnd {
 }
 
 impl PartitionEnd {
-    /// Reads what a record says, event or beacon.
+    /// Reads the headers of a record, event or beacon.
     ///
     /// # Errors
-    /// [`HeaderError`] when a header is there and unusable.
+    /// [`HeaderError`] when a header is present and invalid.
     pub fn from_headers<'a>(header: impl Fn(&str) -> Option<&'a [u8]>) -> Result<Self, HeaderError> {
         let position: Option<u64> = optional_header(&header, POSITION)?;
         let event_id: Option<Uuid> = optional_header(&header, EVENT_ID)?;
@@ -46,7 +46,7 @@ impl PartitionEnd {
         })
     }
 
-    /// The headers of a beacon that says this.
+    /// The headers of a beacon with this state.
     pub fn to_beacon_headers(&self) -> Vec<(&'static str, String)> {
         let mut headers = vec![(WATERMARK_HEADER, self.watermark.to_string())];
         headers.extend(self.incarnation.map(|id| (INCARNATION_HEADER, id.to_string())));

@@ -1,35 +1,35 @@
-//! What can be asked of an inbox.
+//! The commands of an inbox.
 
 use super::value::{Notification, NotificationId, NotificationIds};
 use crate::value::AuditStamp;
 
-/// A wish about one user's inbox. Never refused.
+/// A command for one user's inbox. Never refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InboxCommand {
-    /// Tell the user something, at most once: an id that was told before changes nothing, whatever comes with it.
+    /// Notifies the user, at most once: an id that was sent before changes nothing, whatever its content.
     Notify {
-        /// What.
+        /// The notification.
         notification: Notification,
-        /// Who wishes it, and when.
+        /// Who issues the command, and when.
         stamp: AuditStamp,
     },
-    /// Let some count as read.
+    /// Marks some notifications as read.
     MarkRead {
-        /// Which ones; those that are read or not there are passed over.
+        /// Which ones; those that are read already or not in the inbox are ignored.
         notification_ids: NotificationIds,
-        /// Who wishes it, and when.
+        /// Who issues the command, and when.
         stamp: AuditStamp,
     },
-    /// Let all that is there count as read.
+    /// Marks all notifications in the inbox as read.
     MarkAllRead {
-        /// Who wishes it, and when.
+        /// Who issues the command, and when.
         stamp: AuditStamp,
     },
-    /// Let go of one, read or not.
+    /// Removes one notification, read or not.
     Dismiss {
         /// Which one.
         notification_id: NotificationId,
-        /// Who wishes it, and when.
+        /// Who issues the command, and when.
         stamp: AuditStamp,
     },
 }

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::value::AuditStamp;
 
-/// A wish about one opportunity.
+/// A command for one opportunity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OpportunityCommand {
     /// Take in a published notice, whatever it turns out to be: the first one, an amendment, a repetition. Never

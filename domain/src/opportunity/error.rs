@@ -1,4 +1,4 @@
-//! Why a wish about an opportunity is refused.
+//! Why a command on an opportunity is refused.
 
 /// A business reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -1,4 +1,4 @@
-//! What can be asked of a proposal.
+//! The commands of a proposal.
 
 use super::{
     section::{ProposalOutline, SectionChange, SectionKey},
@@ -8,97 +8,97 @@ use super::{
 };
 use crate::{opportunity::OpportunityId, value::AuditStamp};
 
-/// A wish about one proposal.
+/// A command for one proposal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProposalCommand {
-    /// Begin it.
+    /// Creates the proposal as a draft.
     Draft {
-        /// The opportunity it is to win.
+        /// The opportunity that it answers.
         opportunity_id: OpportunityId,
-        /// What it is called.
+        /// The proposal's title.
         title: ProposalTitle,
-        /// The sections that are planned.
+        /// The planned sections.
         outline: ProposalOutline,
-        /// Who wishes it, and when.
+        /// Who issues the command, and when.
         stamp: AuditStamp,
     },
-    /// Write or rewrite a section.
+    /// Adds a section or replaces its content.
     EditSection {
-        /// Which, and what it is to be.
+        /// The section and its new content.
         edit: SectionChange,
-        /// Who wishes it, and when.
+        /// Who issues the command, and when.
         stamp: AuditStamp,
     },
-    /// Take over what several people wrote together: all of it, or nothing.
+    /// Applies the edits of a shared text: all of them or none.
     EditSections {
-        /// Each section at most once, with who wrote it last, and when.
+        /// Each section at most once, with its last author and the time of their edit.
         edits: Vec<(SectionChange, AuditStamp)>,
     },
-    /// Take a section out.
+    /// Removes a section.
     RemoveSection {
-        /// Which section.
+        /// The section's key.
         section: SectionKey,
-        /// The revision that they saw.
+        /// The revision that the caller has seen.
         based_on: u32,
-        /// Who wishes it, and when.
+        /// Who issues the command, and when.
         stamp: AuditStamp,
     },
-    /// Remark something.
+    /// Adds a comment.
     Comment {
-        /// Which remark.
+        /// The comment's id.
         comment_id: CommentId,
-        /// The section it is about; the whole proposal where none is named.
+        /// The section it is about; `None` for the whole proposal.
         section: Option<SectionKey>,
-        /// What it says.
+        /// The comment's text.
         text: CommentText,
-        /// Who wishes it, and when.
+        /// Who issues the command, and when.
         stamp: AuditStamp,
     },
-    /// Note that a remark was dealt with.
+    /// Marks a comment as resolved.
     ResolveComment {
-        /// Which remark.
+        /// The comment's id.
         comment_id: CommentId,
-        /// Who wishes it, and when.
+        /// Who issues the command, and when.
         stamp: AuditStamp,
     },
-    /// Ask somebody else to look at it.
+    /// Submits the proposal for review by another member.
     SubmitForReview {
-        /// Who wishes it, and when.
+        /// Who issues the command, and when.
         stamp: AuditStamp,
     },
-    /// Let it be handed in.
+    /// Approves the proposal for submission to the agency.
     Approve {
-        /// What the reviewer says.
+        /// The reviewer's note.
         note: Option<ReviewNote>,
-        /// Who wishes it, and when.
+        /// Who issues the command, and when.
         stamp: AuditStamp,
     },
-    /// Have it written further.
+    /// Returns the proposal to its authors as a draft.
     Reject {
-        /// What the reviewer says.
+        /// The reviewer's note.
         note: ReviewNote,
-        /// Who wishes it, and when.
+        /// Who issues the command, and when.
         stamp: AuditStamp,
     },
-    /// Note that it was handed in.
+    /// Records that the proposal was submitted to the agency.
     Submit {
-        /// How the agency confirmed that.
+        /// The agency's confirmation.
         confirmation: Option<SubmissionConfirmation>,
-        /// Who wishes it, and when.
+        /// Who issues the command, and when.
         stamp: AuditStamp,
     },
-    /// Note how the agency decided.
+    /// Records the agency's decision.
     RecordOutcome {
-        /// How.
+        /// The decision.
         outcome: ProposalOutcome,
-        /// Who wishes it, and when.
+        /// Who issues the command, and when.
         stamp: AuditStamp,
     },
-    /// Give it up.
+    /// Withdraws the proposal.
     Withdraw {
-        /// Why.
+        /// Why it is withdrawn.
         reason: WithdrawalReason,
-        /// Who wishes it, and when.
+        /// Who issues the command, and when.
         stamp: AuditStamp,
     },
 }

@@ -37,15 +37,15 @@ pub struct ProposalContent {
     pub opportunity_id: OpportunityId,
     /// What it is called.
     pub title: ProposalTitle,
-    /// How it began, to know a repeated beginning.
+    /// The outline it was created with, to recognise a repeated creation.
     outline: ProposalOutline,
     /// Who began it, and when.
     #[serde(rename = "begun")]
     pub drafted: AuditStamp,
     /// Its sections, in their order.
     pub sections: Vec<Section>,
-    /// The last revisions of sections that were taken out: one that comes back goes on from there, so that who read the
-    /// old text cannot write over the new one.
+    /// The last revisions of removed sections. A section that is added again continues from there, so that an author
+    /// who has read the old text cannot overwrite the new one.
     removed: BTreeMap<SectionKey, u32>,
     /// What is said about it, the oldest first.
     pub comments: Vec<ReviewComment>,

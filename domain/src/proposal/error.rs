@@ -1,4 +1,4 @@
-//! Why a wish about a proposal is refused.
+//! Why a command on a proposal is refused.
 
 use super::value::LifecyclePhase;
 
@@ -11,7 +11,7 @@ pub enum ProposalError {
     /// Nobody has begun it.
     #[error("there is no such proposal")]
     NotDrafted,
-    /// It is in another phase than the wish needs.
+    /// It is in another phase than the command needs.
     #[error("the proposal is {phase}, and would have to be {needed}")]
     WrongPhase {
         /// The phase it is in.

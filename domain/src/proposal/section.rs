@@ -71,7 +71,7 @@ impl ProposalOutline {
     }
 }
 
-/// What somebody wants a section to be, new or not.
+/// A requested change of a section, new or existing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SectionChange {
     /// Which section.
@@ -80,7 +80,7 @@ pub struct SectionChange {
     pub heading: SectionHeading,
     /// What it is to say.
     pub content: SectionContent,
-    /// The revision that they saw; 0 for one that is new or only planned. If it has another one, nothing is changed, so
-    /// that nobody writes over what they have not read.
+    /// The revision that the author has seen; 0 for a section that is new or only planned. At any other revision a
+    /// change of heading or content is refused, so that no author overwrites text they have not read.
     pub based_on: u32,
 }

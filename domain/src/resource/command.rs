@@ -1,28 +1,28 @@
-//! What can be asked of a resource.
+//! The commands of a resource.
 
 use super::value::ResourceContent;
 use crate::value::AuditStamp;
 
-/// A wish about one resource.
+/// A command for one resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ResourceCommand {
-    /// Make it.
+    /// Creates the resource.
     Create {
-        /// What it holds.
+        /// Its content.
         asset: ResourceContent,
-        /// Who wishes it, and when.
+        /// Who issues the command, and when.
         stamp: AuditStamp,
     },
-    /// Let it hold something else.
+    /// Replaces the content.
     Update {
-        /// What it is to hold.
+        /// The new content, complete.
         asset: ResourceContent,
-        /// Who wishes it, and when.
+        /// Who issues the command, and when.
         stamp: AuditStamp,
     },
-    /// Do away with it for good.
+    /// Deletes the resource for good.
     Delete {
-        /// Who wishes it, and when.
+        /// Who issues the command, and when.
         stamp: AuditStamp,
     },
 }

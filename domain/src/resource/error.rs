@@ -1,4 +1,4 @@
-//! Why a wish about a resource is refused.
+//! Why a command on a resource is refused.
 
 /// A business reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -1,61 +1,61 @@
-//! What can be asked of a task.
+//! The commands of a task.
 
 use super::value::{ProgressPercent, RetryDecision, TaskNote, TaskResult, TaskSpec, WorkerName};
 use crate::value::AuditStamp;
 
-/// A wish about one task.
+/// A command for one task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TaskCommand {
-    /// Have it done.
+    /// Requests the task.
     Request {
-        /// What is wanted.
+        /// The work to do.
         job: TaskSpec,
-        /// Who wishes it, and when.
+        /// Who issues the command, and when.
         stamp: AuditStamp,
     },
-    /// A worker takes it.
+    /// A worker takes the task.
     Start {
-        /// Which one.
+        /// The worker.
         worker: WorkerName,
-        /// Who says so, and when.
+        /// Who reports it, and when.
         stamp: AuditStamp,
     },
-    /// The worker tells how far it is.
+    /// The worker reports progress.
     Report {
-        /// Which worker.
+        /// The worker.
         worker: WorkerName,
-        /// How much is done.
+        /// How much of the task is done.
         percent: ProgressPercent,
-        /// What else it tells.
+        /// A remark of the worker.
         note: Option<TaskNote>,
-        /// Who says so, and when.
+        /// Who reports it, and when.
         stamp: AuditStamp,
     },
-    /// The worker is done.
+    /// The worker completes the task.
     Complete {
-        /// Which worker.
+        /// The worker.
         worker: WorkerName,
-        /// What came of it.
+        /// The result of the work.
         result: TaskResult,
-        /// Who says so, and when.
+        /// Who reports it, and when.
         stamp: AuditStamp,
     },
-    /// The worker could not do it.
+    /// The worker's attempt failed.
     Fail {
-        /// Which worker.
+        /// The worker.
         worker: WorkerName,
-        /// Why not.
+        /// Why it failed.
         reason: TaskNote,
-        /// Whether trying again may help.
+        /// Whether another attempt may succeed.
         retry: RetryDecision,
-        /// Who says so, and when.
+        /// Who reports it, and when.
         stamp: AuditStamp,
     },
-    /// Do not have it done.
+    /// Cancels the task.
     Cancel {
-        /// Why not.
+        /// Why it is cancelled.
         reason: TaskNote,
-        /// Who wishes it, and when.
+        /// Who issues the command, and when.
         stamp: AuditStamp,
     },
 }

@@ -1,4 +1,4 @@
-//! Why a wish about a task is refused.
+//! Why a command on a task is refused.
 
 use super::value::WorkerName;
 

@@ -25,7 +25,7 @@ pub enum TaskEvent {
     Started {
         /// Which one.
         worker: WorkerName,
-        /// The how manieth time it is tried, from 1.
+        /// Attempt number, from 1.
         attempt: u32,
         /// Who said so, and when.
         stamp: AuditStamp,
@@ -49,7 +49,7 @@ pub enum TaskEvent {
     },
     /// The worker could not do it.
     Failed {
-        /// The how manieth time it was tried, from 1.
+        /// Number of the attempt that failed, from 1.
         attempt: u32,
         /// Why it could not.
         reason: TaskNote,

@@ -1,7 +1,7 @@
 //! Dates that every store can hold.
 //!
-//! The log holds any date; the columns of `ClickHouse` hold the years 1900 to 2299 and answer with another date for what is
-//! beyond. A date that stands differently in two stores is wrong in both, so that every edge refuses it.
+//! The log holds any date; the columns of `ClickHouse` hold the years 1900 to 2299 and return another date for anything
+//! outside. So that all stores agree, every edge rejects such dates.
 
 use std::ops::RangeInclusive;
 
@@ -9,10 +9,10 @@ use chrono::{DateTime, Datelike, NaiveDate, Utc};
 
 use super::InvalidValue;
 
-/// The years of dates that are taken.
+/// The years of accepted dates.
 pub const STORABLE_YEARS: RangeInclusive<i32> = 1900..=2299;
 
-/// A time that all stores can hold.
+/// Returns the time if all stores can hold it.
 ///
 /// # Errors
 /// [`InvalidValue::Malformed`] for a time outside of [`STORABLE_YEARS`].
@@ -23,7 +23,7 @@ pub fn ensure_storable_time(time: DateTime<Utc>) -> Result<DateTime<Utc>, Invali
     Err(InvalidValue::malformed("time", &time.to_rfc3339(), "between the years 1900 and 2299"))
 }
 
-/// A day that all stores can hold.
+/// Returns the day if all stores can hold it.
 ///
 /// # Errors
 /// [`InvalidValue::Malformed`] for a day outside of [`STORABLE_YEARS`].

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::UserId;
 
-/// Who did something, and when. It comes with a command and stays in its events.
+/// Who did something, and when. Part of a command, and copied to its events.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditStamp {
     /// Who.

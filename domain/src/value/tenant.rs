@@ -17,10 +17,10 @@ impl TenantId {
         Self(PUBLIC_TENANT.to_owned())
     }
 
-    /// The stream of what this tenant owns under `id`.
+    /// The stream of this tenant's aggregate `id`.
     ///
-    /// The tenant is part of it, so that nobody can name a stream of another tenant: asking for a foreign id finds what
-    /// an unknown id finds, nothing.
+    /// The tenant is part of the stream's name, so that no caller can name a stream of another tenant: an id of another
+    /// tenant is answered like an unknown one.
     pub fn stream_id(&self, id: impl fmt::Display) -> String {
         format!("{self}:{id}")
     }

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use super::value::VisitUrl;
 use crate::{opportunity::OpportunityId, value::UserId};
 
-/// Something that took place in one visit. Never refused; telling it again changes nothing.
+/// A step of one visit. Never refused; sending it again changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum VisitCommand {
     /// A page was seen.

@@ -1,4 +1,4 @@
-//! The identity of a step: the same each time the step is told, so that the log itself refuses the repetition.
+//! The identity of a step: the same each time the step is sent, so that the log recognises the repetition.
 
 use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};

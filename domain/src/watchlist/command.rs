@@ -1,28 +1,28 @@
-//! What can be asked of a watchlist.
+//! The commands of a watchlist.
 
 use chrono::{DateTime, Utc};
 
 use super::saved_search::{SavedSearch, SearchId};
 use crate::opportunity::OpportunityId;
 
-/// A wish about one user's watchlist.
+/// A command for one user's watchlist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WatchlistCommand {
-    /// Keep an opportunity in view.
+    /// Saves an opportunity.
     Save {
         /// The opportunity.
         opportunity_id: OpportunityId,
         /// When.
         at: DateTime<Utc>,
     },
-    /// Let go of it.
+    /// Removes a saved opportunity.
     Unsave {
         /// The opportunity.
         opportunity_id: OpportunityId,
         /// When.
         at: DateTime<Utc>,
     },
-    /// Keep a search, or let a kept one search for something else.
+    /// Saves a search, or replaces a saved one.
     SaveSearch {
         /// Which search.
         search_id: SearchId,
@@ -31,7 +31,7 @@ pub enum WatchlistCommand {
         /// When.
         at: DateTime<Utc>,
     },
-    /// Let go of a search.
+    /// Removes a saved search.
     RemoveSearch {
         /// Which search.
         search_id: SearchId,

@@ -1,4 +1,4 @@
-//! What subscribers are told.
+//! The notification that subscribers receive.
 
 use chrono::{DateTime, Utc};
 use domain::{context::BoundedContext, envelope::RawEnvelope};
@@ -7,29 +7,29 @@ use uuid::Uuid;
 
 use crate::runtime::ProjectionError;
 
-/// An event, told without its payload.
+/// An event without its payload.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ChangeNotification {
-    /// Its place in the log.
+    /// Position of the event in the log.
     pub position: u64,
-    /// Its identity, the same in every store.
+    /// Id of the event, the same in every store.
     pub event_id: Uuid,
-    /// Whose data it is.
+    /// The tenant that owns the data.
     pub tenant_id: String,
-    /// The kind of aggregate.
+    /// The aggregate kind.
     pub aggregate_type: String,
-    /// The stream.
+    /// Id of the stream.
     pub aggregate_id: String,
-    /// Its place in the stream, from 1.
+    /// Sequence of the event in its stream, from 1.
     pub sequence: u64,
-    /// The event's name, e.g. `opportunity.amended`.
+    /// The event type, e.g. `opportunity.amended`.
     pub event_type: String,
-    /// When the log took it.
+    /// When the event was recorded in the log.
     pub recorded_at: DateTime<Utc>,
 }
 
-/// An event of an aggregate that belongs to no context: a newer program recorded it.
+/// The aggregate kind belongs to no context of this release: a newer one recorded the event.
 #[derive(Debug, thiserror::Error)]
 #[error("no context has aggregates of type {0}")]
 struct UnknownContext(String);
@@ -51,7 +51,7 @@ impl ChangeNotification {
         })
     }
 
-    /// The channel that it is told on, below what all channels begin with.
+    /// The channel that it is published on, without the prefix.
     pub(super) fn channel(&self) -> String {
         let context = BoundedContext::from_aggregate_type(&self.aggregate_type).map_or("none", BoundedContext::name);
         format!("{}:{context}", self.tenant_id)

@@ -1,4 +1,4 @@
-//! What of the log is told.
+//! The projection of events to change notifications.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::{
     runtime::{BatchLimits, Generation, Projection, ProjectionError, ReadModelFold, ReadModelRow, VerifyScope},
 };
 
-/// Nothing is expected, since nothing is kept.
+/// Expects no rows: the projection is stateless.
 struct EmptyFeedFold;
 
 impl ReadModelFold for EmptyFeedFold {
@@ -38,7 +38,7 @@ impl Projection for ChangeFeed {
         BatchLimits { batch_events: 1_000, linger: Duration::from_millis(2), rebuild_events: 1_000 }
     }
 
-    /// There is but one: what was told cannot be told differently.
+    /// There is only one generation: what was published cannot be changed.
     fn with_generation(&self, _generation: Generation) -> Self {
         self.clone()
     }

@@ -1,4 +1,4 @@
-//! The connection to `Redis`, and telling each event once.
+//! The `Redis` client of the change feed; publishes each event once.
 
 use std::sync::Arc;
 
@@ -11,17 +11,17 @@ use crate::{
     runtime::ProjectionError,
 };
 
-/// Tells each event once.
+/// The script that publishes each event once.
 const PUBLISH_SCRIPT: &str = include_str!("tell.lua");
 
-/// Events that are told in one call of the script: others wait at the server for as long as it runs.
+/// Most events of one call of the script: the server serves no other client while it runs.
 const CHANGES_PER_CALL: usize = 500;
 
-/// How long it is remembered how far a stream was told, in seconds. A broker repeats what was not committed, which is
-/// minutes old; and a worker that was away for longer tells at most one batch again.
+/// Time to live of a stream's last published sequence, in seconds. A broker repeats uncommitted records, which are
+/// minutes old; a worker that was down for longer repeats at most one batch.
 const SEQUENCE_TTL_S: u64 = 60 * 60;
 
-/// Where subscribers are told.
+/// The change feed: publishes events to subscribers over `Redis` channels.
 #[derive(Clone)]
 pub struct ChangeFeed {
     connection: ConnectionManager,
@@ -30,16 +30,17 @@ pub struct ChangeFeed {
 }
 
 impl ChangeFeed {
-    /// A client; connects when it is used, and again when the connection breaks. Call it inside a Tokio runtime.
+    /// Creates a client; it connects at the first command and reconnects when the connection breaks. Requires a Tokio
+    /// runtime.
     ///
     /// # Errors
-    /// [`QueryError`] when the URL is none.
+    /// [`QueryError`] when the URL is invalid.
     pub fn new(config: &RedisConfig) -> Result<Self, QueryError> {
         let (client, connection) = connect(config)?;
         Ok(Self { connection, client, prefix: format!("{}live:", config.key_prefix).into() })
     }
 
-    /// Tells what was not told yet, in order; answers how many that were.
+    /// Publishes the changes that were not published before, in order; returns their number.
     pub(super) async fn publish_changes(&self, changes: &[ChangeNotification]) -> Result<u64, ProjectionError> {
         let mut told = 0;
         for some in changes.chunks(CHANGES_PER_CALL) {
@@ -61,14 +62,14 @@ impl ChangeFeed {
         Ok(told)
     }
 
-    /// Whether this event was told, or one after it of the same stream.
+    /// Whether this event or a later one of the same stream was published.
     pub(super) async fn has_published(&self, change: &ChangeNotification) -> Result<bool, QueryError> {
         let (told,): (Option<u64>,) =
             self.send_with_retry(redis::pipe().get(self.sequence_key(change))).await.map_err(unavailable_error)?;
         Ok(told.unwrap_or_default() >= change.sequence)
     }
 
-    /// Forgets what was told.
+    /// Deletes the last published sequences of all streams.
     pub(super) async fn delete_sequence_keys(&self) -> Result<(), QueryError> {
         let (prefix, mut cursor) = (format!("{}told:", self.prefix), 0_u64);
         loop {
@@ -92,7 +93,7 @@ impl ChangeFeed {
         &self.client
     }
 
-    /// What the name of every channel begins with; the tenant and the context follow.
+    /// The prefix of all channel names; the tenant and the context follow.
     pub fn channel_prefix(&self) -> &str {
         &self.prefix
     }
@@ -104,15 +105,15 @@ impl ChangeFeed {
     async fn send_with_retry<T: FromRedisValue>(&self, pipeline: &Pipeline) -> RedisResult<T> {
         let mut connection = self.connection.clone();
         match pipeline.query_async(&mut connection).await {
-            // The first use after a restart of the server only finds out that the connection is broken. Asking twice is
-            // safe: an event is told once at most.
+            // The first use after a restart of the server only detects that the connection is broken. Repeating is
+            // safe: the script publishes an event at most once.
             Err(error) if error.is_unrecoverable_error() => pipeline.query_async(&mut connection).await,
             outcome => outcome,
         }
     }
 }
 
-/// A key of ours that holds something else stands for one stream, anything else for the server.
+/// Classifies an error: a key of another type affects one stream, any other error the whole server.
 fn classify_error(error: RedisError) -> ProjectionError {
     match error.code() {
         Some("WRONGTYPE") => ProjectionError::refused(error),

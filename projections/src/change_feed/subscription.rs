@@ -1,4 +1,4 @@
-//! Receiving what is told.
+//! Subscriptions to the change feed.
 
 use futures::StreamExt;
 use redis::aio::PubSub;
@@ -9,14 +9,14 @@ use crate::{
     opportunity_views::{escape_glob, unavailable_error, unreadable_error},
 };
 
-/// A connection of its own on which changes are received. Dropping it closes the connection.
+/// A dedicated connection that receives changes. Dropping it closes the connection.
 pub struct FeedSubscription(PubSub);
 
 impl ChangeFeed {
-    /// Begins to listen to everything that is told, of all tenants and contexts: whoever hands it on has to choose.
+    /// Subscribes to the changes of all tenants and contexts; the caller must filter them before passing them on.
     ///
     /// # Errors
-    /// [`QueryError`] when the server is away.
+    /// [`QueryError`] when the server is unavailable.
     pub async fn subscribe(&self) -> Result<FeedSubscription, QueryError> {
         let mut connection = self.client().get_async_pubsub().await.map_err(unavailable_error)?;
         connection.psubscribe(format!("{}*", escape_glob(self.channel_prefix()))).await.map_err(unavailable_error)?;
@@ -25,10 +25,10 @@ impl ChangeFeed {
 }
 
 impl FeedSubscription {
-    /// The next change; `None` when the connection is lost.
+    /// Waits for the next change; `None` when the connection is lost.
     ///
     /// # Errors
-    /// [`QueryError`] for a message that is none of ours; the next one may be.
+    /// [`QueryError`] for a message that is not a change; the subscription remains usable.
     pub async fn next(&mut self) -> Result<Option<ChangeNotification>, QueryError> {
         let Some(message) = self.0.on_message().next().await else { return Ok(None) };
         serde_json::from_slice(message.get_payload_bytes()).map(Some).map_err(unreadable_error)

@@ -1,8 +1,8 @@
-//! What analysts read: plain views in one database, which all switch from generation to generation at once.
+//! The views that analysts read: plain views in one database, which all switch to another generation at once.
 //!
-//! Every view reads each generation that may be live, under the condition that the one row of `generation` names it.
-//! So the row is the switch: views are made for both generations first, then the row moves. The server works the
-//! condition out before it reads, and reads nothing of the other generation.
+//! Every view reads each generation that may be active, under the condition that table `generation` names it. Changing
+//! this pointer is the switch: the views are created over both generations first, then the pointer moves. The server
+//! evaluates the condition before it reads, and reads nothing of the other generation.
 
 use clickhouse::{Row, sql::Identifier};
 use serde::Deserialize;
@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::{OpportunityAnalytics, queries::STORE};
 use crate::{QueryError, runtime::Generation};
 
-/// The views, and whether what they read holds rows that `final` has to put together.
+/// The views, and whether their tables need `final` to merge the versions of a row.
 const VIEWS: [(&str, bool); 8] = [
     ("opportunities", true),
     ("awards", true),
@@ -22,7 +22,7 @@ const VIEWS: [(&str, bool); 8] = [
     ("engagement_1h_states", false),
 ];
 
-/// Tables of releases that had no generations stood in the analysts' database.
+/// Tables that releases without generations created in the analysts' database.
 const LEGACY_TABLES: [&str; 4] = ["opportunities", "awards", "events", "schema_migrations"];
 
 #[derive(Debug, Row, Deserialize)]
@@ -51,7 +51,7 @@ impl OpportunityAnalytics {
         Ok(())
     }
 
-    /// Makes the views read other generations only, so that this one can go.
+    /// Makes the views read other generations only, so that this one can be dropped.
     pub(super) async fn withdraw_views(&self) -> Result<(), QueryError> {
         let exists = "select count() > 0 from system.tables where database = ? and name = 'generation'";
         if !self.run_statement(self.server().query(exists).bind(self.analyst_database()).fetch_one::<bool>()).await? {
@@ -59,12 +59,12 @@ impl OpportunityAnalytics {
         }
         match self.published_generation().await? {
             Some(live) if live != self.generation() => self.create_views(&[live]).await,
-            // Nothing is left that they could show.
+            // No other generation is left for the views to read.
             Some(_) | None => self.drop_views().await,
         }
     }
 
-    /// The generation that the views show, if its database is there.
+    /// The generation that the views read; `None` when its table of events does not exist.
     async fn published_generation(&self) -> Result<Option<Generation>, QueryError> {
         let number = self
             .server()
@@ -88,7 +88,7 @@ impl OpportunityAnalytics {
         self.run_statement(insert.execute()).await
     }
 
-    /// Makes every view over these generations; its columns are those of the last one.
+    /// Creates or replaces every view over these generations, with the columns of the last one.
     async fn create_views(&self, generations: &[Generation]) -> Result<(), QueryError> {
         let databases: Vec<_> =
             generations.iter().map(|generation| self.with_generation(*generation).database()).collect();
@@ -123,7 +123,7 @@ impl OpportunityAnalytics {
         Ok(())
     }
 
-    /// Moves tables that stand where views will, to a database beside this one.
+    /// Moves tables whose names the views need to the database `<name>_before`.
     async fn move_legacy_tables(&self) -> Result<(), QueryError> {
         let (shown, aside) = (self.analyst_database(), format!("{}_before", self.analyst_database()));
         let names: Vec<_> = VIEWS.iter().map(|(name, _)| *name).chain(LEGACY_TABLES).collect();
@@ -156,7 +156,7 @@ struct ViewSource<'a> {
 }
 
 impl ViewSource<'_> {
-    /// Its columns in the order of `wanted`; one that this generation lacks has the default of its type.
+    /// Selects the columns in the order of `wanted`; one that this generation lacks has the default of its type.
     fn select_statement(&self, wanted: &[&ViewColumn], columns: &[ViewColumn]) -> String {
         let has = |name: &str| columns.iter().any(|column| column.database == self.database && column.name == name);
         let column = |column: &&ViewColumn| {

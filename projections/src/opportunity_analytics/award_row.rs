@@ -26,12 +26,12 @@ pub struct AwardRow {
 impl AwardRow {
     pub(super) const TABLE: &'static str = "awards";
 
-    /// The opportunity, and which of its awards.
+    /// The opportunity's id and the award's key.
     pub(super) fn key(&self) -> (&str, &str) {
         (&self.opportunity_id, &self.award_key)
     }
 
-    /// The row's dates as whoever asks sees them.
+    /// The row's dates as queries show them.
     pub(super) fn queried_dates(&self) -> RowDates {
         RowDates::from_row(vec![], vec![self.awarded_on])
     }

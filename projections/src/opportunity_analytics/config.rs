@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{redacted_url::RedactedUrl, runtime::Generation};
 
-/// Where the read model is and how long it keeps facts.
+/// Address and retention of the `ClickHouse` read model.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AnalyticsConfig {
@@ -47,7 +47,7 @@ impl Default for AnalyticsConfig {
 }
 
 impl AnalyticsConfig {
-    /// The database of a generation.
+    /// The name of a generation's database.
     pub(super) fn database_name(&self, generation: Generation) -> String {
         format!("{}_{generation}", self.database)
     }

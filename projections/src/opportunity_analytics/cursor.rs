@@ -1,17 +1,17 @@
-//! A place in the list of opportunities, as a token that callers hand back.
+//! The cursor of the list of opportunities, an opaque token that clients send back.
 
 use std::{fmt, str::FromStr};
 
 use chrono::{DateTime, Utc};
 
-/// The place after one opportunity, in the order "newest first".
+/// The place after one opportunity in a list that is sorted newest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpportunityCursor {
     posted_at_micros: i64,
     id: String,
 }
 
-/// A token that this program did not make.
+/// A token that does not decode to a cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the cursor is not one of ours")]
 pub struct InvalidOpportunityCursor;
@@ -30,7 +30,7 @@ impl OpportunityCursor {
     }
 }
 
-/// Hexadecimal digits: safe in a URL, and nobody is tempted to take it apart.
+/// Hexadecimal digits: safe in a URL, and opaque to clients.
 impl fmt::Display for OpportunityCursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plain = format!("{}~{}", self.posted_at_micros, self.id);

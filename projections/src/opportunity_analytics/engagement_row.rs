@@ -1,4 +1,4 @@
-//! A row of `engagement`: a page view, a click, a save or its undoing.
+//! A row of `engagement`: a page view, a click, a save or an unsave.
 
 use std::borrow::Cow;
 
@@ -8,11 +8,11 @@ use domain::envelope::RawEnvelope;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// How long before it was recorded an event is counted at most, and how long after; as `0006_engagement_window.sql` has it.
+/// The window around the recording of an event in which it is counted; the same as in `0006_engagement_window.sql`.
 const MAX_PAST: TimeDelta = TimeDelta::days(1_096);
 const MAX_FUTURE: TimeDelta = TimeDelta::days(1);
 
-/// What people did to an opportunity or on a page.
+/// One act of a user: a page view, a click, a save or an unsave.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Row, Serialize, Deserialize)]
 pub struct EngagementRow {
     #[serde(with = "clickhouse::serde::uuid")]
@@ -34,26 +34,19 @@ pub struct EngagementRow {
 /// An event about engagement that this program cannot read.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum EngagementError {
-    /// Nobody told what it means.
+    /// The event's type and version are not among the supported ones.
     #[error("no engagement is named {event_type} {event_version}")]
-    Unknown {
-        /// The name it carries.
-        event_type: String,
-        /// The version it carries.
-        event_version: String,
-    },
-    /// It has another shape than its name promises.
+    Unknown { event_type: String, event_version: String },
+    /// The payload does not have the shape that the event's type requires.
     #[error("reading the payload of {event_type}")]
     Payload {
-        /// The name it carries.
         event_type: String,
-        /// What the decoder found.
         #[source]
         source: serde_json::Error,
     },
 }
 
-/// What the four events tell, each a part of it.
+/// The payload of the four event types; each has a part of the fields.
 #[derive(Debug, Deserialize)]
 pub(super) struct EngagementPayload {
     pub(super) at: DateTime<Utc>,
@@ -67,7 +60,7 @@ pub(super) struct EngagementPayload {
     pub(super) opportunity_id: Option<String>,
 }
 
-/// Whether an event is engagement: what happens in visits, and what is done about opportunities in watchlists.
+/// Whether an event is engagement: any event of a visit, and those of a watchlist that concern opportunities.
 pub(super) fn is_engagement(event: &RawEnvelope) -> bool {
     match event.aggregate_type.as_str() {
         "visit" => true,
@@ -98,7 +91,7 @@ impl EngagementRow {
             }
         };
         let told = EngagementPayload::from_event(event)?;
-        // A watchlist is the user's, and named by the user.
+        // A watchlist's id is that of its user.
         let user_id =
             told.user_id.or_else(|| (event.aggregate_type == "watchlist").then(|| event.aggregate_id.clone()));
         Ok(Self {
@@ -121,7 +114,7 @@ impl EngagementRow {
     }
 }
 
-/// The nearest time that minutes and hours can hold: clients tell these times, and one may be far off.
+/// Clamps a time to what the minute and hour columns can hold: clients set these times, and one may be far off.
 pub(super) fn clamp_time(at: DateTime<Utc>) -> DateTime<Utc> {
     const LATEST: DateTime<Utc> = match DateTime::from_timestamp(4_102_444_799, 0) {
         Some(latest) => latest,
@@ -130,7 +123,7 @@ pub(super) fn clamp_time(at: DateTime<Utc>) -> DateTime<Utc> {
     at.trunc_subsecs(6).clamp(DateTime::UNIX_EPOCH, LATEST)
 }
 
-/// The time in whose minute and hour an event is counted: the told one, within a window around when the log took it.
+/// The time in whose minute and hour an event is counted: the client's, clamped to a window around `recorded_at`.
 pub(super) fn clamp_to_window(told: DateTime<Utc>, recorded_at: DateTime<Utc>) -> DateTime<Utc> {
     let recorded_at = recorded_at.trunc_subsecs(6);
     clamp_time(told).clamp(recorded_at - MAX_PAST, recorded_at + MAX_FUTURE)

@@ -1,11 +1,11 @@
-//! Which errors of `ClickHouse` are about the rows, and which about the server.
+//! Classifies `ClickHouse` errors: caused by the rows, or by the state of the server.
 
 use clickhouse::error::Error;
 
 use crate::runtime::ProjectionError;
 
-/// `ClickHouse`'s codes for rows that it cannot read or convert: other rows may be welcome. All other codes - no space,
-/// no memory, too many parts, no such table, read only - say something about the server, and waiting may help.
+/// `ClickHouse`'s codes for rows that it cannot read or convert; other rows may succeed. All other codes - no space, no
+/// memory, too many parts, no such table, read only - concern the server, and a later attempt may succeed.
 const ROW_ERROR_CODES: [u32; 18] = [
     6,   // CANNOT_PARSE_TEXT
     26,  // CANNOT_PARSE_QUOTED_STRING
@@ -27,20 +27,20 @@ const ROW_ERROR_CODES: [u32; 18] = [
     469, // VIOLATED_CONSTRAINT
 ];
 
-/// Codes for a table or database that is not there.
+/// Codes for a table or database that does not exist.
 const MISSING_TABLE_CODES: [u32; 2] = [60, 81];
 
-/// The tables are not there; only a person can bring them back.
+/// The tables do not exist; only a rebuild that an operator starts creates them again.
 #[derive(Debug, thiserror::Error)]
 #[error("the tables are gone, `medhub rebuild analytics` makes them again")]
 struct MissingTables(#[source] Error);
 
-/// What the runtime should do about an error of an insert.
+/// Classifies an error of an insert; the variant decides whether the worker retries or parks the event.
 pub(super) fn classify_error(error: Error) -> ProjectionError {
     match error_code(&error) {
         Some(code) if ROW_ERROR_CODES.contains(&code) => ProjectionError::refused(error),
         Some(code) if MISSING_TABLE_CODES.contains(&code) => ProjectionError::unavailable(MissingTables(error)),
-        // A row that the client itself could not write down.
+        // The client could not serialize a row.
         None if matches!(error, Error::Custom(_)) => ProjectionError::refused(error),
         Some(_) | None => ProjectionError::unavailable(error),
     }

@@ -8,7 +8,7 @@ use domain::{context::BoundedContext, envelope::RawEnvelope};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// The context of aggregates that nobody registered; their events are facts all the same.
+/// The context of aggregate kinds that are not registered; their events are stored like others.
 const UNKNOWN_CONTEXT: &str = "unknown";
 
 /// One event.

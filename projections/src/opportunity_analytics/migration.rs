@@ -1,11 +1,11 @@
-//! Brings the database to the shape this program knows. Safe to run again, and from several processes at once.
+//! Migrates the database to the schema that this release uses. Safe to repeat, and to run in several processes at once.
 
 use clickhouse::sql::Identifier;
 
 use super::queries::{OpportunityAnalytics, STORE};
 use crate::QueryError;
 
-/// The steps, in order; a step is never changed once it is released.
+/// The migrations in order; a released one never changes.
 const MIGRATIONS: &[(&str, &str)] = &[
     ("0001_events", include_str!("../../../migrations/clickhouse/0001_events.sql")),
     ("0002_opportunities", include_str!("../../../migrations/clickhouse/0002_opportunities.sql")),
@@ -18,10 +18,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
 const CREATE_MIGRATIONS_TABLE: &str = include_str!("sql/schema_migrations.sql");
 
 impl OpportunityAnalytics {
-    /// Makes this generation's database and tables, and sets how long rows are kept.
+    /// Creates this generation's database and tables, and sets their time to live.
     ///
     /// # Errors
-    /// [`QueryError`] when the server is away or refuses.
+    /// [`QueryError`] when the server is unavailable or rejects a statement.
     pub async fn migrate(&self) -> Result<(), QueryError> {
         let database = self.server().query("create database if not exists ?").bind(Identifier(&self.database()));
         self.run_statement(database.execute()).await?;
@@ -48,7 +48,7 @@ impl OpportunityAnalytics {
         Ok(())
     }
 
-    /// Sets a table's time to live, only if it is another one: each change makes the server look at all its parts.
+    /// Sets a table's time to live if it differs: each change makes the server check all parts of the table.
     async fn set_table_ttl(&self, table: &str, time: &str, days: u32) -> Result<(), QueryError> {
         let engine = self
             .client()
@@ -71,7 +71,7 @@ impl OpportunityAnalytics {
     }
 }
 
-/// The statements of a step: each ends with a semicolon at the end of a line.
+/// The statements of a migration: each ends with a semicolon at the end of a line.
 fn split_statements(step: &'static str) -> impl Iterator<Item = &'static str> {
     step.split(";\n").map(str::trim).filter(|statement| !statement.is_empty())
 }

@@ -1,4 +1,4 @@
-//! One line of a list of opportunities.
+//! An item of a list of opportunities, and a page of such a list.
 
 use chrono::{DateTime, Utc};
 use clickhouse::Row;
@@ -6,12 +6,12 @@ use serde::Deserialize;
 
 use super::OpportunityCursor;
 
-/// A page of a list.
+/// A page of a list of opportunities.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpportunityPage {
-    /// Its lines, newest first.
+    /// The items of the page, newest first.
     pub items: Vec<OpportunityItem>,
-    /// How many lines the whole list has.
+    /// Number of items in the whole list.
     pub total: u64,
     /// Whether another page follows.
     pub has_next: bool,
@@ -22,17 +22,17 @@ pub struct OpportunityPage {
 pub struct OpportunityItem {
     /// Agency code and solicitation number.
     pub id: String,
-    /// Place in the stream of the event that set these facts.
+    /// Sequence of the event that set these facts.
     pub version: u64,
     /// Its title.
     pub title: String,
     /// Its text.
     pub description: Option<String>,
-    /// The agency's own number.
+    /// The agency's number of the solicitation.
     pub solicitation_number: Option<String>,
-    /// The current notice.
+    /// Id of the current notice.
     pub notice_id: String,
-    /// The kind of the current notice.
+    /// Type of the current notice, as published.
     pub notice_type: String,
     /// The agency's code.
     pub agency_code: String,
@@ -50,34 +50,34 @@ pub struct OpportunityItem {
     pub psc: Option<String>,
     /// When the current notice was published.
     pub posted_at: DateTime<Utc>,
-    /// Until when responses are taken.
+    /// Response deadline.
     pub response_deadline: Option<DateTime<Utc>>,
     /// Whether SAM.gov lists it as active.
     pub active: Option<bool>,
     /// Its page on SAM.gov.
     pub link: Option<String>,
-    /// Where the work is done: city.
+    /// City where the work is done.
     pub place_city: Option<String>,
-    /// Where the work is done: state.
+    /// State where the work is done.
     pub place_state: Option<String>,
-    /// How many awards are on record.
+    /// Number of recorded awards.
     pub awards: u64,
-    /// Their sum in cents of a US dollar; `None` while none has an amount.
+    /// Sum of the awards in US cents; `None` while none has an amount.
     pub awarded_cents: Option<i64>,
 }
 
 impl OpportunityItem {
-    /// The place after this line.
+    /// The cursor of the page that begins after this item.
     pub fn cursor(&self) -> OpportunityCursor {
         OpportunityCursor::after(self.posted_at, &self.id)
     }
 }
 
-/// The row that `places.sql` selects: which opportunities a page shows, found without reading their texts.
+/// The row that `places.sql` selects: the ids of a page, found without reading the opportunities' texts.
 #[derive(Debug, Row, Deserialize)]
 pub(super) struct OpportunityIdRow {
     pub(super) id: String,
-    /// How many the whole list has.
+    /// Number of opportunities in the whole list.
     pub(super) total: u64,
 }
 
@@ -112,7 +112,7 @@ pub(super) struct OpportunityItemRow {
 
 impl From<OpportunityItemRow> for OpportunityItem {
     fn from(row: OpportunityItemRow) -> Self {
-        // Columns hold an empty text where a notice says nothing.
+        // An empty column stands for a value that the notice does not have.
         let said = |text: String| (!text.is_empty()).then_some(text);
         Self {
             id: row.id,

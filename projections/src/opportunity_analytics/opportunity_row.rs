@@ -1,6 +1,6 @@
 //! A row of `opportunities`: the facts of the current notice.
 //!
-//! Discoveries and current amendments carry whole facts, so that a row follows from one event alone.
+//! Discoveries and current amendments carry all facts, so that a row derives from one event alone.
 
 use chrono::{DateTime, NaiveDate, SubsecRound, Utc};
 use clickhouse::Row;
@@ -49,7 +49,7 @@ pub struct OpportunityRow {
 impl OpportunityRow {
     pub(super) const TABLE: &'static str = "opportunities";
 
-    /// The row's dates as whoever asks sees them.
+    /// The row's dates as queries show them.
     pub(super) fn queried_dates(&self) -> RowDates {
         RowDates::from_row(vec![Some(self.posted_at), self.response_deadline], vec![self.archive_on])
     }
@@ -96,7 +96,7 @@ impl OpportunityRow {
     }
 }
 
-/// The dates of a row, to be compared with those of the log: a column answers with another date for one that it cannot hold.
+/// The dates of a row, to compare them with the log's: a column returns another date for one that it cannot hold.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct RowDates {
     times: Vec<Option<DateTime<Utc>>>,
@@ -104,25 +104,25 @@ pub(super) struct RowDates {
 }
 
 impl RowDates {
-    /// The dates as the log tells them.
+    /// The dates as recorded in the log.
     pub(super) fn from_log(times: Vec<Option<DateTime<Utc>>>, days: Vec<Option<NaiveDate>>) -> Self {
         Self { times, days }
     }
 
-    /// The dates as whoever asks the store sees them.
+    /// The dates as queries of the database show them; a time that cannot be stored is absent.
     pub(super) fn from_row(times: Vec<Option<DateTime<Utc>>>, days: Vec<Option<NaiveDate>>) -> Self {
         let shown = |time: DateTime<Utc>| ensure_storable_time(time).ok();
         Self { times: times.into_iter().map(|time| time.and_then(shown)).collect(), days }
     }
 }
 
-/// The times of an opportunity that the log tells, in the order of [`OpportunityRow::queried_dates`].
+/// The dates of an opportunity as recorded in the log, in the order of [`OpportunityRow::queried_dates`].
 pub(super) fn recorded_dates(posted_at: DateTime<Utc>, facts: &NoticeDetails) -> RowDates {
     let deadline = facts.response_deadline.map(|deadline| deadline.trunc_subsecs(6));
     RowDates::from_log(vec![Some(posted_at.trunc_subsecs(6)), deadline], vec![facts.archive_on])
 }
 
-/// A date, if the column can hold it: a slip like the year 20226 must not stop a whole batch.
+/// The date, if the column can hold it: a typing error such as the year 20226 must not stop a whole batch.
 pub(super) fn storable_date(date: NaiveDate) -> Option<NaiveDate> {
     ensure_storable_day(date).ok()
 }

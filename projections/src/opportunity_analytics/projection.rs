@@ -1,4 +1,4 @@
-//! What the log's events become in `ClickHouse`.
+//! The projection of events to `ClickHouse` rows.
 
 use std::time::Duration;
 
@@ -27,13 +27,13 @@ use crate::{
 /// One row to write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AnalyticsChange {
-    /// An event took place.
+    /// A row of `events`: every event has one.
     Event(Box<EventRow>),
-    /// An opportunity's current facts.
+    /// A row of `opportunities`: the facts of the current notice.
     Opportunity(Box<OpportunityRow>),
-    /// What is known about an award.
+    /// A row of `awards`.
     Award(Box<AwardRow>),
-    /// What somebody did.
+    /// A row of `engagement`: a view, a click, a save or an unsave.
     Engagement(Box<EngagementRow>),
 }
 
@@ -62,7 +62,7 @@ impl Projection for OpportunityAnalytics {
             let row = EngagementRow::from_event(event).map_err(ProjectionError::poison)?;
             changes.push(AnalyticsChange::Engagement(Box::new(row)));
         }
-        // Last, because facts are written last: a store that has it has the others.
+        // Last, because `events` is written last: a database that has this row has the others of the event.
         changes.push(AnalyticsChange::Event(Box::new(EventRow::from_event(event))));
         Ok(changes)
     }
@@ -76,7 +76,8 @@ impl Projection for OpportunityAnalytics {
             AnalyticsChange::Event(fact) if fact.recorded_at() >= self.retained_since() => {
                 self.contains_event(fact).await
             }
-            // What the server may have removed by its age tells nothing. Every event ends with its fact.
+            // The absence of a row that may have expired proves nothing. For the other changes the event's own row,
+            // which is always the last change, gives the answer.
             AnalyticsChange::Event(_)
             | AnalyticsChange::Opportunity(_)
             | AnalyticsChange::Award(_)
@@ -94,7 +95,7 @@ impl Projection for OpportunityAnalytics {
 
     async fn discard(&self) -> Result<(), QueryError> {
         self.withdraw_views().await?;
-        // Not `sync`: the names are free at once, and the embedded engine never answers that it removed the files.
+        // Not `sync`: the names are free at once, and the embedded engine never confirms that it removed the files.
         let drop = self.server().query("drop database if exists ?").bind(Identifier(&self.database()));
         self.run_statement(drop.execute()).await
     }
@@ -120,7 +121,7 @@ impl Projection for OpportunityAnalytics {
 }
 
 impl OpportunityAnalytics {
-    /// Facts of that time and later are surely still there.
+    /// Events recorded at this time or later cannot have expired.
     fn retained_since(&self) -> DateTime<Utc> {
         RetentionCutoffs::from_config(retention_cutoffs::now(), self.config()).raw
     }

@@ -1,4 +1,4 @@
-//! The connection to `ClickHouse`, and the questions it answers.
+//! The `ClickHouse` client and the queries of the analytics read model.
 
 use std::{future::Future, time::Duration};
 
@@ -20,7 +20,7 @@ const LIST: &str = include_str!("sql/list.sql");
 const COUNT: &str = include_str!("sql/count.sql");
 const STATS: &str = include_str!("sql/stats.sql");
 
-/// The analysts' read model.
+/// The analysts' read model in one generation.
 #[derive(Clone)]
 pub struct OpportunityAnalytics {
     server: Client,
@@ -31,10 +31,10 @@ pub struct OpportunityAnalytics {
 }
 
 impl OpportunityAnalytics {
-    /// A client; connects only when it is used.
+    /// Creates a client of the first generation; it connects at the first statement.
     ///
     /// # Errors
-    /// [`QueryError`] when the URL is none.
+    /// [`QueryError`] when the URL is invalid.
     pub fn new(config: &AnalyticsConfig) -> Result<Self, QueryError> {
         let server = build_client(&config.url)?;
         Ok(Self::with_server(server, config.clone(), Generation::FIRST))
@@ -51,18 +51,19 @@ impl OpportunityAnalytics {
         Self { server, client, config, generation, comparison_clock: ComparisonClock::default() }
     }
 
-    /// Whether the server answers.
+    /// Checks that the server answers.
     ///
     /// # Errors
-    /// [`QueryError`] when it does not.
+    /// [`QueryError`] when it does not answer within the timeout.
     pub async fn ping(&self) -> Result<(), QueryError> {
         self.run_statement(self.server.query("select 1").fetch_one::<u8>()).await.map(drop)
     }
 
-    /// One page of the chosen opportunities, newest first, and how many there are in all.
+    /// Returns at most `first` of the selected opportunities after the cursor, newest first, and the total of the
+    /// selection.
     ///
     /// # Errors
-    /// [`QueryError`] when the server is away or refuses.
+    /// [`QueryError`] when the server is unavailable or rejects the query.
     pub async fn list_opportunities(
         &self,
         selection: &OpportunitySelection,
@@ -75,13 +76,13 @@ impl OpportunityAnalytics {
             .bind(posted_at)
             .bind(posted_at)
             .bind(id)
-            // One more than asked for tells whether there is a next page.
+            // One row more than the page shows whether another page follows.
             .bind(u64::from(first) + 1);
         let places: Vec<OpportunityIdRow> = self.run_statement(places.fetch_all()).await?;
         let total = match (places.first(), after) {
             (Some(place), _) => place.total,
             (None, None) => 0,
-            // Behind the last page there is no row that could tell.
+            // After the last page no row carries the total.
             (None, Some(_)) => self.run_statement(selection.build_query(&self.client, COUNT).fetch_one()).await?,
         };
         let has_next = places.len() > first as usize;
@@ -90,48 +91,48 @@ impl OpportunityAnalytics {
         Ok(OpportunityPage { items, total, has_next })
     }
 
-    /// The named opportunities, newest first.
+    /// Loads the opportunities with these ids, newest first.
     async fn load_items(&self, ids: &[String]) -> Result<Vec<OpportunityItem>, QueryError> {
         let rows: Vec<OpportunityItemRow> = self.run_statement(self.client.query(LIST).bind(ids).fetch_all()).await?;
         Ok(rows.into_iter().map(Into::into).collect())
     }
 
-    /// Figures over the chosen opportunities.
+    /// Returns figures over the selected opportunities.
     ///
     /// # Errors
-    /// [`QueryError`] when the server is away or refuses.
+    /// [`QueryError`] when the server is unavailable or rejects the query.
     pub async fn load_stats(&self, selection: &OpportunitySelection) -> Result<SelectionStats, QueryError> {
         let query = selection.build_query(&self.client, STATS);
         Ok(SelectionStats::from_rows(self.run_statement(query.fetch_all::<StatsRow>()).await?))
     }
 
-    /// How many events are held, each counted once.
+    /// Counts the stored events; one that was written repeatedly counts once.
     ///
     /// # Errors
-    /// [`QueryError`] when the server is away or refuses.
+    /// [`QueryError`] when the server is unavailable or rejects the query.
     pub async fn count_events(&self) -> Result<u64, QueryError> {
         self.run_statement(self.client.query("select count() from events final").fetch_one()).await
     }
 
-    /// How many opportunities are held.
+    /// Counts the stored opportunities.
     ///
     /// # Errors
-    /// [`QueryError`] when the server is away or refuses.
+    /// [`QueryError`] when the server is unavailable or rejects the query.
     pub async fn count_opportunities(&self) -> Result<u64, QueryError> {
         self.run_statement(self.client.query("select count() from opportunities final").fetch_one()).await
     }
 
-    /// The server without a database.
+    /// The client without a database.
     pub(super) fn server(&self) -> &Client {
         &self.server
     }
 
-    /// The server in our database.
+    /// The client of this generation's database.
     pub(super) fn client(&self) -> &Client {
         &self.client
     }
 
-    /// The database of this generation.
+    /// The name of this generation's database.
     pub fn database(&self) -> String {
         self.config.database_name(self.generation)
     }
@@ -149,12 +150,12 @@ impl OpportunityAnalytics {
         &self.config
     }
 
-    /// What is compared in a comparison that begins now.
+    /// Starts a comparison and returns its cutoffs.
     pub(super) fn begin_comparison(&self) -> RetentionCutoffs {
         RetentionCutoffs::from_config(self.comparison_clock.start(), &self.config)
     }
 
-    /// What is compared in the comparison that began last.
+    /// The cutoffs of the comparison that was started last.
     pub(super) fn comparison_cutoffs(&self) -> RetentionCutoffs {
         RetentionCutoffs::from_config(self.comparison_clock.started_at(), &self.config)
     }
@@ -163,7 +164,7 @@ impl OpportunityAnalytics {
         self.config.timeout()
     }
 
-    /// Waits for a statement, but not for ever.
+    /// Waits for a statement, at most for the configured timeout.
     pub(super) async fn run_statement<T>(
         &self,
         statement: impl Future<Output = Result<T, clickhouse::error::Error>>,
@@ -179,7 +180,7 @@ fn unavailable_error(source: impl Into<BoxedError>) -> QueryError {
     QueryError::Unavailable { store: STORE, source: source.into() }
 }
 
-/// A client for a URL; user and password move from the URL to where they are never printed.
+/// Creates a client; moves user and password from the URL to client settings, which are never printed.
 fn build_client(url: &str) -> Result<Client, QueryError> {
     let mut url = Url::parse(url).map_err(unavailable_error)?;
     let mut client = Client::default().with_compression(Compression::None);
@@ -189,15 +190,14 @@ fn build_client(url: &str) -> Result<Client, QueryError> {
     if let Some(password) = url.password() {
         client = client.with_password(percent_decode(password));
     }
-    // Both setters fail only for URLs that cannot have a user, which cannot be spoken to at all.
+    // Both setters fail only for URLs that cannot have a user; no connection to such a URL is possible.
     let cleared = url.set_username("").and_then(|()| url.set_password(None));
     cleared.map_err(|()| unavailable_error("the URL has no host"))?;
     Ok(client.with_url(url))
 }
 
-/// Undoes percent-encoding.
 fn percent_decode(part: &str) -> String {
-    // The form decoder reads a plus sign as a space, which it is not in this part of a URL.
+    // The form decoder reads a plus sign as a space; in user and password it is a plus sign.
     let pair = format!("v={}", part.replace('+', "%2B").replace('&', "%26"));
     url::form_urlencoded::parse(pair.as_bytes()).map(|(_, value)| value.into_owned()).collect()
 }

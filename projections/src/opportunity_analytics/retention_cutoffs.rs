@@ -1,4 +1,4 @@
-//! What is so old that the server may have removed it, and what is surely still there.
+//! The times before which the server may have removed rows; later rows are certainly present.
 
 use std::{
     sync::{
@@ -12,22 +12,22 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::AnalyticsConfig;
 
-/// Rows this much younger than their time to live asks for are left out of a comparison too.
+/// Rows that expire within this time are left out of a comparison too.
 const MARGIN: TimeDelta = TimeDelta::days(1);
 
 /// The times from which on rows are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct RetentionCutoffs {
-    /// Of events and engagement, by when they were recorded.
+    /// Cutoff of events and engagement, by the time they were recorded.
     pub(super) raw: DateTime<Utc>,
-    /// Of figures by minute.
+    /// Cutoff of figures by minute.
     pub(super) minutes: DateTime<Utc>,
-    /// Of figures by hour.
+    /// Cutoff of figures by hour.
     pub(super) hours: DateTime<Utc>,
 }
 
 impl RetentionCutoffs {
-    /// What the settings keep at that time.
+    /// The cutoffs at time `now` under the configured retention.
     pub(super) fn from_config(now: DateTime<Utc>, config: &AnalyticsConfig) -> Self {
         let from = |days: u32| match days {
             0 => DateTime::UNIX_EPOCH,
@@ -41,12 +41,12 @@ impl RetentionCutoffs {
     }
 }
 
-/// The time of a comparison: that of its fold, so that both sides leave out the same rows.
+/// The time of a comparison, set when its fold begins, so that both sides leave out the same rows.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ComparisonClock(Arc<AtomicI64>);
 
 impl ComparisonClock {
-    /// Begins a comparison.
+    /// Starts a comparison and returns its time.
     pub(super) fn start(&self) -> DateTime<Utc> {
         let now = now();
         self.0.store(now.timestamp_micros(), Ordering::Relaxed);
@@ -62,7 +62,7 @@ impl ComparisonClock {
     }
 }
 
-/// The server expires rows by the wall clock, so this is asked too. No event depends on it.
+/// The wall clock, by which the server expires rows. No event depends on it.
 pub(super) fn now() -> DateTime<Utc> {
     SystemTime::now().into()
 }

@@ -1,4 +1,4 @@
-//! Which opportunities a list or a statistic is about, and how that is said to `ClickHouse`.
+//! The selection of opportunities that a list or a statistic covers, and its translation to `ClickHouse` SQL.
 
 use chrono::{DateTime, Utc};
 use clickhouse::{Client, query::Query};
@@ -9,28 +9,29 @@ use crate::{OpportunityCriteria, TimeRange};
 const EARLIEST: i64 = -62_135_596_800_000_000;
 const LATEST: i64 = 253_402_300_799_999_999;
 
-/// The chosen opportunities and their awards, for a question to follow.
+/// Common table expressions of the selected opportunities and their awards; a query follows.
 const SELECTED_OPPORTUNITIES: &str = include_str!("sql/chosen.sql");
 
-/// Where `chosen.sql` takes what opportunities have to be like.
+/// Placeholder in `chosen.sql` for the conditions on opportunities.
 const CONDITIONS: &str = "/* conditions */";
 
-/// Words beyond this many are not looked at.
+/// Words of the search text beyond this number are ignored.
 const MAX_WORDS: usize = 20;
 
-/// A choice of opportunities with an optional text to look for.
+/// Selected opportunities: criteria and an optional search text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OpportunitySelection {
-    /// What they are like.
+    /// Criteria that every opportunity meets.
     pub filter: OpportunityCriteria,
-    /// Words that must all occur in title, number or text, in any case.
+    /// Words that must all occur in title, number or text, in any case; words after the 20th are ignored.
     pub text: Option<String>,
 }
 
 impl OpportunitySelection {
-    /// Asks `question` of the chosen opportunities; its own parameters are bound to what is answered.
+    /// Builds the query `question` over the selected opportunities; the caller binds the parameters of `question` to
+    /// the returned query.
     ///
-    /// Only conditions that exclude something are said: each is worked out for every row, even one that holds for all.
+    /// Leaves out conditions that exclude nothing: the server evaluates each condition for every row.
     pub(super) fn build_query(&self, client: &Client, question: &str) -> Query {
         let OpportunityCriteria { agencies, notice_types, naics, set_asides, posted, deadline } = &self.filter;
         let words = self.search_words();

@@ -1,4 +1,4 @@
-//! Figures over opportunities: in all, by agency, by notice type, by day.
+//! Figures over opportunities: totals, by agency, by notice type, by day.
 
 use std::{cmp::Reverse, collections::BTreeMap};
 
@@ -6,27 +6,27 @@ use chrono::NaiveDate;
 use clickhouse::Row;
 use serde::Deserialize;
 
-/// Figures over a choice of opportunities.
+/// Figures over selected opportunities.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SelectionStats {
-    /// Over all of them.
+    /// Over the whole selection.
     pub total: SelectionTotals,
-    /// By agency, the one with most opportunities first.
+    /// By agency, the one with the most opportunities first; equal counts in the order of the code.
     pub by_agency: Vec<AgencyStats>,
-    /// By notice type, the one with most opportunities first.
+    /// By notice type, the one with the most opportunities first; equal counts in the order of the type.
     pub by_type: Vec<NoticeTypeStats>,
     /// By the UTC day on which the current notice was published, earliest first.
     pub by_day: Vec<DailyStats>,
 }
 
-/// The figures themselves.
+/// Counts and award amount of a group of opportunities.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SelectionTotals {
-    /// Opportunities.
+    /// Number of opportunities.
     pub opportunities: u64,
-    /// Those of them with an award.
+    /// Number of opportunities with an award.
     pub awarded: u64,
-    /// Sum of their awards in cents of a US dollar.
+    /// Sum of the awards in US cents; saturates.
     pub awarded_cents: i64,
 }
 
@@ -82,8 +82,8 @@ impl SelectionTotals {
 }
 
 impl SelectionStats {
-    /// Sums up what `stats.sql` counts by day, and by agency together with notice type: two groupings cost it half of
-    /// what four do, and there are few agencies and types.
+    /// Sums the rows of `stats.sql`, which groups by day, and by agency and notice type together: two groupings cost
+    /// the server half of what four do, and there are few agencies and types.
     pub(super) fn from_rows(rows: Vec<StatsRow>) -> Self {
         let mut stats = Self::default();
         let (mut agencies, mut types) =
@@ -107,7 +107,7 @@ impl SelectionStats {
         stats.by_agency = agencies.into_values().collect();
         stats.by_type =
             types.into_iter().map(|(notice_type, figures)| NoticeTypeStats { notice_type, totals: figures }).collect();
-        // Both sorts keep those that are as frequent in the order of their codes.
+        // Both sorts are stable: equal counts stay in the order of their codes.
         stats.by_agency.sort_by_key(|bucket| Reverse(bucket.totals.opportunities));
         stats.by_type.sort_by_key(|bucket| Reverse(bucket.totals.opportunities));
         stats.by_day.sort_by_key(|bucket| bucket.day);

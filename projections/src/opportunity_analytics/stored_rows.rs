@@ -1,4 +1,4 @@
-//! What the tables hold, to be compared with the log.
+//! Reads the stored rows, to compare them with the log.
 
 use std::ops::RangeInclusive;
 
@@ -31,7 +31,7 @@ struct FigureRow {
 }
 
 impl OpportunityAnalytics {
-    /// Rows about the streams of these buckets.
+    /// Reads the rows that belong to the streams of these buckets.
     pub(super) async fn stream_rows(
         &self,
         buckets: &RangeInclusive<u32>,
@@ -63,7 +63,7 @@ impl OpportunityAnalytics {
         Ok(rows)
     }
 
-    /// Figures over all streams.
+    /// Reads the figures by minute and by hour over all streams.
     pub(super) async fn total_rows(&self, kept: RetentionCutoffs) -> Result<Vec<ReadModelRow>, QueryError> {
         let spans = [
             (MINUTES, include_str!("sql/figures_1m.sql"), kept.minutes),
@@ -81,7 +81,7 @@ impl OpportunityAnalytics {
         Ok(rows)
     }
 
-    /// Reads rows one by one, so that only their fingerprints are in memory.
+    /// Reads rows one by one, so that only their digests are in memory.
     async fn collect_rows<R>(
         &self,
         rows: &mut Vec<ReadModelRow>,

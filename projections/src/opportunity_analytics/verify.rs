@@ -1,5 +1,5 @@
-//! What the tables should hold, folded from events in memory: which facts are current is asked of the aggregate's own
-//! state here, and not of versions of rows.
+//! Folds events in memory to the rows that the tables should hold. Which facts are current follows from the aggregate's
+//! state here, not from versions of rows.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -25,7 +25,7 @@ use crate::runtime::{ProjectionError, ReadModelFold, ReadModelRow, VerifyScope};
 pub(super) const MINUTES: &str = "engagement_1m";
 pub(super) const HOURS: &str = "engagement_1h";
 
-/// Rows that are about streams.
+/// Folds the rows that belong to single streams: events, engagement, opportunities and awards.
 pub(super) struct AnalyticsStreamFold {
     scope: VerifyScope,
     cutoffs: RetentionCutoffs,
@@ -102,17 +102,17 @@ impl ReadModelFold for AnalyticsStreamFold {
     }
 }
 
-/// How a person looks an award up.
+/// The key of an award in reports of differences.
 pub(super) fn award_row_key(opportunity: &str, award_key: &str) -> String {
     format!("{opportunity} {award_key}")
 }
 
-/// How a person looks a figure up.
+/// The key of a figure in reports of differences.
 pub(super) fn engagement_row_key(tenant: &str, kind: &str, opportunity: &str, time: DateTime<Utc>) -> String {
     format!("{tenant}/{kind}/{opportunity}/{}", time.format("%Y-%m-%dT%H:%M"))
 }
 
-/// Figures of one kind of engagement with one opportunity in one span of time.
+/// Distinct events, users and visits of one tenant, kind of engagement, opportunity, and minute or hour.
 #[derive(Debug, Default)]
 struct EngagementSets {
     events: BTreeSet<u64>,
@@ -120,7 +120,7 @@ struct EngagementSets {
     visits: BTreeSet<String>,
 }
 
-/// Figures over all streams.
+/// Folds the figures by minute and by hour over all streams.
 pub(super) struct AnalyticsTotalsFold {
     cutoffs: RetentionCutoffs,
     figures: BTreeMap<(&'static str, String), EngagementSets>,

@@ -1,4 +1,4 @@
-//! What one user did, or what was done on one page.
+//! The views and clicks of one user, or on one page.
 
 use chrono::{DateTime, Utc};
 use clickhouse::Row;
@@ -10,34 +10,35 @@ use crate::QueryError;
 
 const VISIT_ACTIONS: &str = include_str!("sql/acts.sql");
 
-/// A page that was viewed or a link that was clicked: what visits tell, and what makes kept answers old.
+/// A page view or a click, as recorded in a visit; each invalidates cached responses.
 #[derive(Debug, Clone, PartialEq, Eq, Row, Deserialize)]
 pub struct VisitAction {
-    /// The event's identity.
+    /// Id of the event.
     #[serde(with = "clickhouse::serde::uuid")]
     pub event_id: Uuid,
     /// `view` or `click`.
     pub kind: String,
-    /// The opportunity that it was about; empty for none.
+    /// Id of the opportunity concerned; empty for none.
     pub opportunity_id: String,
-    /// The visit.
+    /// Id of the visit.
     pub aggregate_id: String,
-    /// Who did it; empty for who is not signed in.
+    /// Id of the user; empty for an anonymous one.
     pub user_id: String,
-    /// The page.
+    /// URL of the page.
     pub page_url: String,
-    /// Where a clicked link leads; empty where it leads nowhere.
+    /// Target of the clicked link; empty for none.
     pub target_url: String,
-    /// When.
+    /// Time of the view or click.
     #[serde(with = "clickhouse::serde::chrono::datetime64::micros")]
     pub at: DateTime<Utc>,
 }
 
 impl OpportunityAnalytics {
-    /// The last acts of a tenant's user, on a page, or of that user on that page; the last first.
+    /// Returns at most `first` views and clicks of a tenant, latest first, restricted to a user and a page where these
+    /// are given.
     ///
     /// # Errors
-    /// [`QueryError`] when the server is away or refuses.
+    /// [`QueryError`] when the server is unavailable or rejects the query.
     pub async fn list_visit_actions(
         &self,
         tenant: &str,

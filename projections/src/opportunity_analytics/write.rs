@@ -1,4 +1,4 @@
-//! Writing a batch: the tables side by side, the facts last.
+//! Writes a batch: `events` last, the other tables before it, concurrently.
 
 use clickhouse::{RowOwned, RowWrite};
 use uuid::Uuid;
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::runtime::ProjectionError;
 
-/// A batch, row by row in its table.
+/// The rows of a batch by table.
 #[derive(Default)]
 struct RowsByTable<'a> {
     events: Vec<&'a EventRow>,
@@ -40,11 +40,11 @@ impl OpportunityAnalytics {
         tokio::try_join!(
             self.insert_rows(OpportunityRow::TABLE, &batch.opportunities, token),
             self.insert_rows(AwardRow::TABLE, &batch.awards, token),
-            // Without a token: a batch that the table knows would not reach the aggregates behind it, even where it
-            // was they that failed the first time. They take events in again without harm.
+            // Without a token: a batch that the table already has would not reach the aggregates that depend on it,
+            // even if it was they that failed the first time. A repeated event does not change them.
             self.insert_rows(EngagementRow::TABLE, &batch.engagement, None),
         )?;
-        // Facts last: whoever counts them may expect the other tables to be as far.
+        // `events` last: a reader that finds an event there may rely on the event's rows in the other tables.
         self.insert_rows(EventRow::TABLE, &batch.events, token).await
     }
 
@@ -58,7 +58,7 @@ impl OpportunityAnalytics {
         let timeout = Some(self.timeout());
         let written = async {
             let mut insert = self.client().insert::<R>(table).await?.with_timeouts(timeout, timeout);
-            // A rebuild brings many months at once.
+            // A rebuild inserts rows of many monthly partitions at once.
             insert = insert.with_setting("max_partitions_per_insert_block", "0");
             if let Some(token) = token {
                 insert = insert.with_setting("insert_deduplication_token", format!("{table}-{token}"));
@@ -72,7 +72,7 @@ impl OpportunityAnalytics {
     }
 }
 
-/// Names a batch by its events, so that a batch whose answer was lost is not stored twice.
+/// Derives a token from the events of a batch, so that a batch whose response was lost is not stored twice.
 fn deduplication_token(facts: &[&EventRow]) -> Option<Uuid> {
     let ids: Vec<u8> = facts.iter().flat_map(|fact| fact.event_id().into_bytes()).collect();
     (!ids.is_empty()).then(|| Uuid::new_v5(&Uuid::NAMESPACE_OID, &ids))

@@ -1,4 +1,4 @@
-//! The connection to `Qdrant`, and reading of points by their opportunities.
+//! The `Qdrant` client, and reads of points by opportunity.
 
 use std::{
     collections::HashMap,
@@ -28,19 +28,18 @@ use crate::{QueryError, error::BoxedError, runtime::Generation};
 
 pub(super) const STORE: &str = "Qdrant";
 
-/// Points of one call, at most: about two megabytes where vectors are with them.
+/// Most points of one call: about two megabytes with vectors.
 pub(super) const POINTS_PER_CALL: usize = 500;
 
-/// Search over opportunities; a value is a handle to one generation.
+/// Search over opportunities and tenants' texts; a handle to one generation.
 #[derive(Clone)]
 pub struct OpportunitySearch {
     client: Qdrant,
-    /// What all collections begin with.
+    /// Prefix of all collections.
     name: Arc<str>,
     collection: Arc<str>,
-    /// What tenants own.
     tenant_collection: Arc<str>,
-    /// Where vectors may be copied from.
+    /// The generation from which vectors may be copied.
     vector_source: Option<Generation>,
     embedder: Arc<dyn Embedder>,
     title_words: Arc<TitleWordsCache>,
@@ -48,7 +47,7 @@ pub struct OpportunitySearch {
     embedded: Arc<AtomicU64>,
 }
 
-/// A collection that should be there.
+/// A collection of the generation does not exist.
 #[derive(Debug, thiserror::Error)]
 #[error("collection {collection} or {owned} is not there, or not whole; `medhub rebuild search` makes it anew")]
 struct MissingCollection {
@@ -59,10 +58,10 @@ struct MissingCollection {
 }
 
 impl OpportunitySearch {
-    /// A client; connects only when it is used.
+    /// Creates a client of the first generation; it connects at the first request.
     ///
     /// # Errors
-    /// [`QueryError`] when the URL is none.
+    /// [`QueryError`] when the URL is invalid.
     pub fn new(config: &SearchConfig, embedder: Arc<dyn Embedder>) -> Result<Self, QueryError> {
         let client = Qdrant::from_url(&config.url)
             .timeout(config.timeout())
@@ -92,7 +91,7 @@ impl OpportunitySearch {
         Self { collection, tenant_collection: owned, vector_source: None, ..self.clone() }
     }
 
-    /// The same generation, which copies the vectors of texts that `live` has embedded with the same model.
+    /// The same generation, copying the vectors of texts that `live` has embedded with the same model.
     #[must_use]
     pub fn with_copy_source(&self, live: Generation) -> Self {
         let is_another = collection_names(&self.name, live).0 != self.collection;
@@ -107,17 +106,17 @@ impl OpportunitySearch {
         self.run_request(self.client.health_check()).await.map(drop)
     }
 
-    /// How many opportunities can be found.
+    /// Counts the opportunities in the collection.
     ///
     /// # Errors
-    /// [`QueryError`] when the server is away or refuses.
+    /// [`QueryError`] when the server is unavailable or rejects the request.
     pub async fn count_opportunities(&self) -> Result<u64, QueryError> {
         let count = CountPointsBuilder::new(self.collection()).exact(true);
         let answer = self.run_request(self.client.count(count)).await?;
         Ok(answer.result.map_or(0, |result| result.count))
     }
 
-    /// How many notices this value, its clones and its other generations have embedded.
+    /// Number of notices embedded by this handle, its clones and its other generations.
     pub fn embedded_count(&self) -> u64 {
         self.embedded.load(Ordering::Relaxed)
     }
@@ -153,12 +152,12 @@ impl OpportunitySearch {
         &self.title_words
     }
 
-    /// How many titles spelling is learnt from, at most.
+    /// Most titles from which the spelling vocabulary is built.
     pub(super) fn max_titles(&self) -> u64 {
         self.max_titles
     }
 
-    /// What a write has to know of these opportunities' points, by opportunity.
+    /// Loads the fields of these opportunities' points that a write depends on, by opportunity.
     pub(super) async fn load_stored_points<'a>(
         &self,
         ids: &[&'a str],
@@ -167,7 +166,7 @@ impl OpportunitySearch {
         Ok(points.into_iter().map(|(id, point)| (id, StoredPoint::from_payload(point.payload))).collect())
     }
 
-    /// The vectors of those texts that the collection holds the vector of.
+    /// Loads the vectors of those documents whose current text the collection has embedded with the same model.
     pub(super) async fn load_document_vectors(
         &self,
         collection: &str,
@@ -180,7 +179,7 @@ impl OpportunitySearch {
         for document in documents {
             let Some(point) = points.remove(document.payload.id.as_str()) else { continue };
             let dense = dense_vector(&point);
-            // Payload and vector of one answer belong together, whatever the point was a moment before.
+            // Payload and vector of one response belong together, even if the point changed just before.
             if dense.len() == dimension && StoredPoint::from_payload(point.payload).has_vector_of(document, &model) {
                 vectors.insert(document.payload.id.clone(), dense);
             }
@@ -218,11 +217,11 @@ impl OpportunitySearch {
         &self,
         request: impl Future<Output = Result<T, QdrantError>>,
     ) -> Result<T, QueryError> {
-        // The client's futures are tens of kilobytes: too big for a stack that they are moved about on.
+        // Boxed, because the client's futures take tens of kilobytes, too much to move on the stack.
         Box::pin(request).await.map_err(|error| unavailable_error(self.explain_error(error)))
     }
 
-    /// What to say about a failure: a person can do something about a collection that is gone.
+    /// Names the collections in the error of a missing one, which an operator can rebuild.
     pub(super) fn explain_error(&self, error: QdrantError) -> BoxedError {
         let missing = matches!(&error, QdrantError::ResponseError { status } if status.code() == Code::NotFound);
         if missing {
@@ -247,7 +246,7 @@ pub(super) fn point_uuid(point: &RetrievedPoint) -> Option<&str> {
 pub(super) fn uuid_text(id: &PointId) -> Option<&str> {
     match id.point_id_options.as_ref()? {
         PointIdOptions::Uuid(uuid) => Some(uuid),
-        // Never given by this program.
+        // This program never assigns numeric ids.
         PointIdOptions::Num(_) => None,
     }
 }

@@ -20,11 +20,11 @@ use crate::redacted_url::RedactedUrl;
 pub struct SearchConfig {
     /// The gRPC interface.
     pub url: String,
-    /// What collections begin with.
+    /// Prefix of all collections.
     pub collection_prefix: String,
     /// Longest wait for one request, in milliseconds.
     pub timeout_ms: u64,
-    /// Titles that spelling is learnt from, at most; 0 means that spelling is not corrected.
+    /// Most titles from which the spelling vocabulary is built; 0 disables spelling correction.
     pub vocabulary_titles: u64,
 }
 

@@ -1,4 +1,4 @@
-//! Asking for what is about the same thing, or has the same words and numbers in it.
+//! Searches opportunities by meaning, and by words and numbers.
 
 use std::collections::HashMap;
 
@@ -21,26 +21,26 @@ use super::{
 };
 use crate::{OpportunityCriteria, QueryError};
 
-/// Texts that a word is looked for in before it counts as misspelled.
+/// Most texts with a word that are counted before it is judged as misspelled.
 const MAX_TEXTS_COUNTED: u32 = 15;
-/// So many texts with a word count as one title.
+/// Number of texts with a word that weigh as much as one title.
 const TEXTS_PER_TITLE: u32 = 3;
-/// Corrections of one query, at most: each costs a request.
+/// Most corrections of one query: each costs a request.
 const CORRECTIONS_PER_QUERY: usize = 3;
 
-/// An opportunity that answers a question.
+/// An opportunity that a search found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OpportunityHit {
-    /// The opportunity.
+    /// Id of the opportunity.
     pub id: String,
-    /// How good an answer it is, more being better; comparable within one answer only. Of [`OpportunitySearch::search_opportunities`], its nearness
-    /// in meaning and in words as parts of the best ones', weighted, so that 1 is the limit; of [`OpportunitySearch::find_similar`], the
-    /// cosine of the angle between the meanings; of [`OpportunitySearch::recommend`], that with the mean
-    /// of what is wished.
+    /// Relevance, higher is better; comparable only within one result.
+    /// [`OpportunitySearch::search_opportunities`]: weighted sum of the similarities in meaning and in words, each
+    /// relative to the best one, at most 1. [`OpportunitySearch::find_similar`]: cosine similarity of the embeddings.
+    /// [`OpportunitySearch::recommend`]: cosine similarity with the mean of the wanted embeddings.
     pub score: f32,
     /// Its title.
     pub title: String,
-    /// The kind of its current notice.
+    /// Type of the current notice.
     pub notice_type: String,
     /// The agency's code.
     pub agency_code: String,
@@ -52,17 +52,18 @@ pub struct OpportunityHit {
     pub set_aside: Option<String>,
     /// When the current notice was published.
     pub posted_at: DateTime<Utc>,
-    /// Until when responses are taken.
+    /// Response deadline.
     pub response_deadline: Option<DateTime<Utc>>,
     /// Whether there is an award.
     pub awarded: bool,
 }
 
 impl OpportunitySearch {
-    /// The best answers to a question in plain words, part numbers or both, among what the tenant may see; best first.
+    /// Returns at most `first` hits for a query of plain words, part numbers or both, among the opportunities that the
+    /// tenant may see; best first.
     ///
     /// # Errors
-    /// [`QueryError`] when the server is away or refuses.
+    /// [`QueryError`] when the server is unavailable or rejects the query.
     pub async fn search_opportunities(
         &self,
         query: &str,
@@ -77,7 +78,7 @@ impl OpportunitySearch {
         ranked.into_iter().map(|(point, score)| to_opportunity_hit(point.payload, score)).collect()
     }
 
-    /// The words of a query that are spelled like more common ones, as far as texts do not have them as they are.
+    /// Corrections of query words that resemble more common words and are rare in the texts as they are spelled.
     async fn find_corrections(&self, query: &str, titles: &TitleWords) -> Result<Vec<SpellingCorrection>, QueryError> {
         let mut corrections = vec![];
         for (place, term) in collect_terms(query).iter().enumerate() {
@@ -101,7 +102,7 @@ impl OpportunitySearch {
         Ok(corrections)
     }
 
-    /// How many of the texts that everybody may see have a term, counted up to [`MAX_TEXTS_COUNTED`].
+    /// Number of public texts that contain a term, counted up to [`MAX_TEXTS_COUNTED`].
     async fn count_texts_with(&self, term: &str) -> Result<u32, QueryError> {
         let public = StoreFilter::must([Condition::matches("tenant_id", PUBLIC_TENANT.to_owned())]);
         let one = [(term_dimension(term), 1.0_f32)];
@@ -115,7 +116,7 @@ impl OpportunitySearch {
         Ok(u32::try_from(found).unwrap_or(MAX_TEXTS_COUNTED))
     }
 
-    /// The vector of a text.
+    /// Embeds the text of a query.
     pub(super) async fn embed_query(&self, text: &str) -> Result<Vec<f32>, QueryError> {
         self.embedder().embed_query(text).await.map_err(|source: EmbeddingError| unavailable_error(source))
     }

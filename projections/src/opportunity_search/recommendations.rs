@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{OpportunityCriteria, QueryError};
 
-/// What somebody wants more of.
+/// The preferences that recommendations are computed from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RecommendationPreferences {
     /// Opportunities that are liked.
@@ -31,11 +31,11 @@ pub struct RecommendationPreferences {
 }
 
 impl OpportunitySearch {
-    /// The opportunities that mean most nearly what this one means, itself left out, among what the tenant may see.
-    /// `None` where there is no such opportunity for the tenant.
+    /// Returns the opportunities most similar to this one, without itself, among those that the tenant may see.
+    /// `None` when the tenant may not see this one or it does not exist.
     ///
     /// # Errors
-    /// [`QueryError`] when the server is away or refuses.
+    /// [`QueryError`] when the server is unavailable or rejects the query.
     pub async fn find_similar(
         &self,
         id: &str,
@@ -48,11 +48,11 @@ impl OpportunitySearch {
         self.run_query(query).await.map(Some)
     }
 
-    /// The opportunities nearest to a taste, those in it left out, among what the tenant may see. Opportunities in the
-    /// taste that are not there are passed over; nothing is recommended to who likes nothing.
+    /// Returns the opportunities nearest to the preferences, without those named in them, among those that the tenant
+    /// may see. Ignores named opportunities that do not exist; returns nothing without any like or text.
     ///
     /// # Errors
-    /// [`QueryError`] when the server is away or refuses.
+    /// [`QueryError`] when the server is unavailable or rejects the query.
     pub async fn recommend(
         &self,
         taste: &RecommendationPreferences,

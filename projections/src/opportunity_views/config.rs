@@ -1,13 +1,13 @@
-//! Settings of the `Redis` read model.
+//! Settings of the `Redis` read models.
 //!
 //! | key | default | meaning |
 //! | --- | --- | --- |
-//! | `url` | `redis://127.0.0.1:6379` | may hold user, password and database |
-//! | `key_prefix` | `medhub:` | what keys begin with |
-//! | `timeout_ms` | 5000 | longest wait for one answer |
-//! | `cache_mb` | 32 | memory for states written last, so that they are not read back; 0 keeps none |
-//! | `leaderboard_days` | 30 | how long a day's leaderboards are kept after it |
-//! | `visit_days` | 90 | how long a visit's place in its stream is remembered after its last event |
+//! | `url` | `redis://127.0.0.1:6379` | server; may hold user, password and database |
+//! | `key_prefix` | `medhub:` | prefix of all keys |
+//! | `timeout_ms` | 5000 | longest wait for one response |
+//! | `cache_mb` | 32 | memory for the states written last, so that they are not read back; 0 disables the cache |
+//! | `leaderboard_days` | 30 | days that a day's leaderboards are kept after it |
+//! | `visit_days` | 90 | days that a visit's version is kept after its last event |
 
 use std::{fmt, time::Duration};
 
@@ -15,23 +15,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::redacted_url::RedactedUrl;
 
-/// Where the views are.
+/// Address, cache and retention of the `Redis` read models.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RedisConfig {
     /// The server; may hold user, password and database.
     pub url: String,
-    /// What keys begin with.
+    /// Prefix of all keys.
     pub key_prefix: String,
-    /// Longest wait for one answer, in milliseconds.
+    /// Longest wait for one response, in milliseconds.
     pub timeout_ms: u64,
-    /// Memory for the states that were written last, in mebibytes; each build of the read model has its own.
+    /// Memory for the states that were written last, in mebibytes; each generation has its own cache.
     pub cache_mb: u32,
-    /// How many days a day's leaderboards are kept after it.
+    /// Days that a day's leaderboards are kept after it.
     pub leaderboard_days: u16,
-    /// How many days a visit's place in its stream is remembered after its last event. It tells a repeated event from a
-    /// new one, and brokers repeat what was not committed, which is minutes old, or what they still keep, which is days
-    /// old. A visit that goes on after that long is parked rather than counted on a guess.
+    /// Days that a visit's version is kept after its last event. The version distinguishes repeated events from new
+    /// ones; brokers repeat uncommitted records, which are minutes old, or retained ones, which are days old. Events of
+    /// a visit that continues after this time are parked, because they cannot be counted reliably.
     pub visit_days: u16,
 }
 

@@ -1,4 +1,4 @@
-//! Which opportunities are viewed, clicked and saved most, and what one user saved.
+//! Leaderboards of the opportunities viewed, clicked and saved most, and the watchlist of a user.
 
 use std::collections::HashMap;
 
@@ -11,22 +11,22 @@ use super::{
 };
 use crate::QueryError;
 
-/// What a reader did with an opportunity.
+/// A kind of engagement with an opportunity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum EngagementKind {
-    /// A page about it was viewed.
+    /// Views of pages about the opportunity.
     Viewed,
-    /// A link about it was clicked.
+    /// Clicks on links about the opportunity.
     Clicked,
-    /// It was saved and still is.
+    /// Saves that have not been undone.
     Saved,
 }
 
 impl EngagementKind {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 3] = [Self::Viewed, Self::Clicked, Self::Saved];
 
-    /// Its name in keys.
+    /// The name of the kind in keys.
     pub fn name(self) -> &'static str {
         match self {
             Self::Viewed => "viewed",
@@ -36,49 +36,49 @@ impl EngagementKind {
     }
 }
 
-/// The time that a leaderboard is about.
+/// The period that a leaderboard covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LeaderboardPeriod {
-    /// All that is on record.
+    /// The whole log.
     AllTime,
-    /// One day in UTC; kept for a while only.
+    /// One UTC day; expires after `leaderboard_days`.
     Day(NaiveDate),
 }
 
-/// An opportunity's place in a leaderboard.
+/// An entry of a leaderboard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeaderboardEntry {
-    /// The opportunity.
+    /// Id of the opportunity.
     pub id: String,
-    /// How often.
+    /// Number of views, clicks or saves.
     pub count: u64,
 }
 
-/// How often one opportunity was viewed, clicked and saved.
+/// Engagement with one opportunity.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct EngagementCounts {
-    /// Pages about it that were viewed.
+    /// Number of views of pages about the opportunity.
     pub views: u64,
-    /// Links about it that were clicked.
+    /// Number of clicks on links about the opportunity.
     pub clicks: u64,
-    /// Users who keep it saved.
+    /// Number of users who have it saved now.
     pub saves: u64,
 }
 
-/// An opportunity that a user keeps.
+/// An opportunity in a user's watchlist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WatchlistItem {
-    /// The opportunity.
+    /// Id of the opportunity.
     pub id: String,
-    /// Since when.
+    /// When the user saved it.
     pub saved_at: DateTime<Utc>,
 }
 
 impl OpportunityViews {
-    /// The first opportunities of a leaderboard, the most often viewed, clicked or saved one first.
+    /// Returns at most `first` entries of a leaderboard, highest count first.
     ///
     /// # Errors
-    /// [`QueryError`] when the server is away.
+    /// [`QueryError`] when the server is unavailable.
     pub async fn load_leaderboard(
         &self,
         kind: EngagementKind,
@@ -99,10 +99,10 @@ impl OpportunityViews {
         Ok(ranked.into_iter().map(|(id, count)| LeaderboardEntry { id, count }).collect())
     }
 
-    /// How often one opportunity was viewed, clicked and saved.
+    /// Returns the engagement with one opportunity; zeros when there is none.
     ///
     /// # Errors
-    /// [`QueryError`] when the server is away.
+    /// [`QueryError`] when the server is unavailable.
     pub async fn load_engagement(&self, opportunity: &str) -> Result<EngagementCounts, QueryError> {
         let key = self.key(&FigureKey::Engagement(opportunity.to_owned()).redis_key());
         let (fields,): (HashMap<String, u64>,) = self.run_pipeline(redis::pipe().hgetall(key)).await?;
@@ -111,10 +111,10 @@ impl OpportunityViews {
         Ok(EngagementCounts { views, clicks, saves })
     }
 
-    /// What a user keeps, the last saved first.
+    /// Returns the opportunities that a user has saved, latest first.
     ///
     /// # Errors
-    /// [`QueryError`] when the server is away or holds something else under the user's key.
+    /// [`QueryError`] when the server is unavailable or the stored state is unreadable.
     pub async fn list_saved(&self, user: &str) -> Result<Vec<WatchlistItem>, QueryError> {
         let ViewState::Watchlist(saved) = self.load_stream(StreamKind::Watchlist, user).await?.state else {
             return Ok(vec![]);

@@ -1,4 +1,4 @@
-//! Opportunities as they were: folded from the log, since a read model knows only how they are.
+//! As-of reads of opportunities: folded from the log, since a read model holds only the current state.
 
 use chrono::{DateTime, Utc};
 use cqrs_es::Aggregate;
@@ -13,15 +13,15 @@ use crate::QueryError;
 
 const STORE: &str = "the log";
 
-/// Events that are read together.
+/// Events per read of the log.
 const PAGE: u32 = 500;
 
-/// A moment in the life of an opportunity.
+/// The point of an as-of read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PointInTime {
-    /// After its event with this sequence.
+    /// After the event with this sequence.
     Version(u64),
-    /// After what was recorded up to then, that moment included.
+    /// After the events recorded up to this time, inclusive.
     Time(DateTime<Utc>),
 }
 
@@ -34,10 +34,11 @@ impl PointInTime {
     }
 }
 
-/// An opportunity as it was; `None` before it was discovered, and for a version that it has not come to.
+/// Returns an opportunity as it was at `moment`; `None` before it was discovered, and for a version that it has not
+/// reached.
 ///
 /// # Errors
-/// [`QueryError`] when the log does not answer, or holds an event that cannot be understood.
+/// [`QueryError`] when the log is unavailable or an event cannot be decoded.
 pub async fn opportunity_at(
     log: &dyn LogReader,
     id: &OpportunityId,
@@ -48,7 +49,7 @@ pub async fn opportunity_at(
         let page = opportunity_events(log, id, version, PAGE).await?;
         let is_last = page.len() < usize::try_from(PAGE).unwrap_or(usize::MAX);
         for event in page {
-            // Events of a stream are recorded one after the other: nothing behind the moment comes before it.
+            // Events of a stream are recorded in order: no event after this one can be earlier than `moment`.
             if !moment.includes(&event) {
                 break 'pages;
             }
@@ -66,10 +67,10 @@ pub async fn opportunity_at(
     Ok(OpportunityView::from_state(id.as_str(), version, &state))
 }
 
-/// What happened to an opportunity behind a version, `limit` events at most.
+/// Returns at most `limit` events of an opportunity with sequences above `after`.
 ///
 /// # Errors
-/// [`QueryError`] when the log does not answer.
+/// [`QueryError`] when the log is unavailable.
 pub async fn opportunity_events(
     log: &dyn LogReader,
     id: &OpportunityId,

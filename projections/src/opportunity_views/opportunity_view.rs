@@ -1,25 +1,25 @@
-//! One opportunity in detail.
+//! The detail view of an opportunity.
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use domain::opportunity::{Award, NoticeDetails, NoticeId, Opportunity};
 
-/// How far it has come.
+/// Status of an opportunity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OpportunityViewStatus {
-    /// Nobody has won it.
+    /// No contract has been awarded.
     Open,
     /// At least one contract was awarded.
     Awarded,
-    /// The agency no longer wants it.
+    /// The agency cancelled it.
     Cancelled,
-    /// It is over.
+    /// It was archived.
     Archived,
 }
 
 impl OpportunityViewStatus {
-    /// Its name in counters.
+    /// The name of the status in counters.
     pub fn name(self) -> &'static str {
         match self {
             Self::Open => "open",
@@ -29,7 +29,7 @@ impl OpportunityViewStatus {
         }
     }
 
-    /// The status of a state; `None` before it was discovered.
+    /// The status of a folded state; `None` before the opportunity was discovered.
     pub(super) fn from_state(state: &Opportunity) -> Option<Self> {
         match state {
             Opportunity::Undiscovered => None,
@@ -41,28 +41,28 @@ impl OpportunityViewStatus {
     }
 }
 
-/// All that is on record about one opportunity.
+/// An opportunity with all its recorded facts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpportunityView {
     /// Agency code and solicitation number.
     pub id: String,
-    /// Sequence of the last event taken in.
+    /// Sequence of the last applied event.
     pub version: u64,
-    /// How far it has come.
+    /// Status of the opportunity.
     pub status: OpportunityViewStatus,
-    /// What the current notice states.
+    /// Details of the current notice.
     pub facts: NoticeDetails,
-    /// The current notice.
+    /// Id of the current notice.
     pub notice_id: NoticeId,
     /// When the current notice was published.
     pub posted_at: DateTime<Utc>,
-    /// When the first notice on record was published.
+    /// When the first recorded notice was published.
     pub first_posted_at: DateTime<Utc>,
-    /// How many notices were published about it.
+    /// Number of notices about the opportunity.
     pub notice_count: u64,
     /// The awards by their key.
     pub awards: BTreeMap<String, Award>,
-    /// Sum of the awards in cents of a US dollar; `None` while none has an amount.
+    /// Sum of the awards in US cents; `None` while none has an amount.
     pub awarded_cents: Option<i64>,
 }
 

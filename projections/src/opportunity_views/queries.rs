@@ -1,4 +1,4 @@
-//! The connection to `Redis`, and reading views.
+//! The `Redis` client and the queries of detail views and counters.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -19,14 +19,14 @@ use crate::{QueryError, error::BoxedError, query_metrics, runtime::Generation};
 
 const STORE: &str = "Redis";
 
-/// What is stored of a stream: version and state, as they came from the server.
+/// The stored version and state of a stream, as the server returns them.
 pub(super) type RawViewState = (Option<String>, Option<String>);
 
-/// Detail views and figures, in one generation.
+/// Detail views and figures in one generation.
 #[derive(Clone)]
 pub struct OpportunityViews {
     connection: ConnectionManager,
-    /// What the keys of all generations begin with.
+    /// Key prefix of all generations.
     name: Arc<str>,
     prefix: Arc<str>,
     pub(super) generation: Generation,
@@ -36,10 +36,11 @@ pub struct OpportunityViews {
 }
 
 impl OpportunityViews {
-    /// A client; connects when it is used, and again when the connection breaks. Call it inside a Tokio runtime.
+    /// Creates a client of the first generation; it connects at the first command and reconnects when the connection
+    /// breaks. Requires a Tokio runtime.
     ///
     /// # Errors
-    /// [`QueryError`] when the URL is none.
+    /// [`QueryError`] when the URL is invalid.
     pub fn new(config: &RedisConfig) -> Result<Self, QueryError> {
         let (_, connection) = connect(config)?;
         let name: Arc<str> = config.key_prefix.as_str().into();
@@ -61,7 +62,7 @@ impl OpportunityViews {
         Self { prefix: generation_prefix(&self.name, generation), generation, cache, ..self.clone() }
     }
 
-    /// Whether the server answers.
+    /// Checks that the server answers.
     ///
     /// # Errors
     /// [`QueryError`] when it does not.
@@ -69,10 +70,10 @@ impl OpportunityViews {
         self.run_pipeline::<(String,)>(redis::pipe().ping()).await.map(drop)
     }
 
-    /// One opportunity in detail.
+    /// Returns the detail view of an opportunity; `None` when it is not on record.
     ///
     /// # Errors
-    /// [`QueryError`] when the server is away or holds something else under its key.
+    /// [`QueryError`] when the server is unavailable or the stored state is unreadable.
     pub async fn get(&self, id: &OpportunityId) -> Result<Option<OpportunityView>, QueryError> {
         query_metrics::count_query("views");
         let stored = self.load_stream(StreamKind::Opportunity, id.as_str()).await?;
@@ -82,10 +83,10 @@ impl OpportunityViews {
         })
     }
 
-    /// Several opportunities in detail, in one round trip; those that are on record.
+    /// Returns the detail views of several opportunities in one round trip; leaves out those that are not on record.
     ///
     /// # Errors
-    /// [`QueryError`] when the server is away or holds something else under a key.
+    /// [`QueryError`] when the server is unavailable or a stored state is unreadable.
     pub async fn get_many(&self, ids: &[OpportunityId]) -> Result<Vec<OpportunityView>, QueryError> {
         if ids.is_empty() {
             return Ok(vec![]);
@@ -107,40 +108,40 @@ impl OpportunityViews {
         Ok(found)
     }
 
-    /// How many views there are.
+    /// Returns the number of detail views.
     ///
     /// # Errors
-    /// [`QueryError`] when the server is away.
+    /// [`QueryError`] when the server is unavailable.
     pub async fn count_views(&self) -> Result<u64, QueryError> {
         let key = self.key(&FigureKey::Counters.redis_key());
         let (count,): (Option<u64>,) = self.run_pipeline(redis::pipe().hget(key, OpportunityCounters::TOTAL)).await?;
         Ok(count.unwrap_or_default())
     }
 
-    /// How many opportunities there are, by agency, type and status.
+    /// Returns the number of opportunities by agency, type and status.
     ///
     /// # Errors
-    /// [`QueryError`] when the server is away.
+    /// [`QueryError`] when the server is unavailable.
     pub async fn counters(&self) -> Result<OpportunityCounters, QueryError> {
         let key = self.key(&FigureKey::Counters.redis_key());
         let (fields,): (HashMap<String, i64>,) = self.run_pipeline(redis::pipe().hgetall(key)).await?;
         Ok(OpportunityCounters::from_fields(fields))
     }
 
-    /// What is stored of one stream; its beginning where nothing is.
+    /// Loads the stored state of a stream; the initial state when nothing is stored.
     pub(super) async fn load_stream(&self, stream: StreamKind, id: &str) -> Result<VersionedState, QueryError> {
         let key = self.stream_key(stream, id);
         let (stored,): (RawViewState,) = self.run_pipeline(redis::pipe().hmget(&key, &["version", "state"])).await?;
         parse_state(stream, &key, stored).map_err(unreadable_error)
     }
 
-    /// Asks; any command that fails makes all of it fail.
+    /// Runs a pipeline; it fails when any of its commands fails.
     pub(super) async fn run_pipeline<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, QueryError> {
         self.send_with_retry(pipeline).await.map_err(unavailable_error)
     }
 
-    /// Asks, and once more where the connection turns out to be broken: the first use after a restart of the server
-    /// only finds that out. Asking twice is safe, also for a write, because a step is written once at most.
+    /// Sends a pipeline, and sends it once more when the connection is broken: after a restart of the server the first
+    /// use only detects that. Repeating is safe for writes too, because the script writes a transition at most once.
     pub(super) async fn send_with_retry<T: FromRedisValue>(&self, pipeline: &Pipeline) -> RedisResult<T> {
         let mut connection = self.connection.clone();
         match pipeline.query_async(&mut connection).await {
@@ -149,7 +150,7 @@ impl OpportunityViews {
         }
     }
 
-    /// What every key of this generation begins with.
+    /// The key prefix of this generation.
     pub(super) fn prefix(&self) -> &str {
         &self.prefix
     }
@@ -167,7 +168,7 @@ fn generation_prefix(name: &str, generation: Generation) -> Arc<str> {
     format!("{name}{generation}:").into()
 }
 
-/// Reads what is stored of a stream.
+/// Decodes the stored version and state of a stream; absent ones are the initial state.
 pub(super) fn parse_state(
     stream: StreamKind,
     key: &str,

@@ -1,4 +1,4 @@
-//! How long keys are kept that would else grow for ever.
+//! Expiry of keys whose number would otherwise grow without limit.
 
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
 
@@ -6,7 +6,7 @@ use super::RedisConfig;
 
 const DAY_SECONDS: u64 = 86_400;
 
-/// How long what expires is kept.
+/// How long daily leaderboards and visits are kept, in days.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RetentionPolicy {
     leaderboard_days: u16,
@@ -18,25 +18,25 @@ impl RetentionPolicy {
         Self { leaderboard_days: config.leaderboard_days, visit_days: config.visit_days }
     }
 
-    /// When a day's leaderboards go, in Unix seconds. It depends on the day alone, so that a rebuild years later keeps
-    /// the same.
+    /// When a day's leaderboards expire, in Unix seconds. Depends on the day alone, so that a rebuild years later keeps
+    /// the same leaderboards.
     pub(super) fn leaderboard_expiry(self, day: NaiveDate) -> i64 {
         let end = add_days(day, self.leaderboard_days).succ_opt().unwrap_or(NaiveDate::MAX);
         end.and_time(NaiveTime::MIN).and_utc().timestamp()
     }
 
-    /// Whether a day's leaderboards are there at that time.
+    /// Whether a day's leaderboards have not expired at `now`.
     pub(super) fn keeps_leaderboard(self, day: NaiveDate, now: DateTime<Utc>) -> bool {
         add_days(day, self.leaderboard_days) >= now.date_naive()
     }
 
-    /// How long a visit is remembered from when it is written, in seconds: a rebuild writes visits of long ago, and has
-    /// to know for as long what it has counted.
+    /// Time to live of a visit from when it is written, in seconds. Not from its last event: a rebuild writes old
+    /// visits, and needs their versions for as long to recognise repeated events.
     pub(super) fn visit_ttl_seconds(self) -> u64 {
         (u64::from(self.visit_days) + 1) * DAY_SECONDS
     }
 
-    /// Whether a visit whose last event was recorded that day is there for certain at that time.
+    /// Whether a visit whose last event was recorded on `day` has certainly not expired at `now`.
     pub(super) fn keeps_visit(self, day: NaiveDate, now: DateTime<Utc>) -> bool {
         add_days(day, self.visit_days) >= now.date_naive()
     }

@@ -72,7 +72,7 @@ impl ViewChange {
             ViewEvent::Opportunity(event.decode().map_err(ProjectionError::poison)?)
         } else if event.aggregate_type == VISIT {
             let mut sight = VisitEngagement::from_payload(decode_payload(event)?, event.recorded_at);
-            // Anybody can invent opportunities without end; what they are engaged with would stay here for ever.
+            // Clients can name any number of unknown opportunities, whose figures would never expire.
             sight.opportunity = sight.opportunity.filter(|_| !event.metadata.about_unknown);
             ViewEvent::Visit(sight)
         } else if event.aggregate_type == WATCHLIST {
@@ -106,7 +106,7 @@ enum WatchlistPayload {
 }
 
 impl VisitEngagement {
-    /// Times come from the visitor's own clock; what it says of the future is as of now.
+    /// Times come from the visitor's clock; one in the future is replaced by `recorded_at`.
     fn from_payload(event: VisitPayload, recorded_at: DateTime<Utc>) -> Self {
         let (kind, opportunity, at) = match event {
             VisitPayload::PageViewed { opportunity_id, at } => (EngagementKind::Viewed, opportunity_id, at),

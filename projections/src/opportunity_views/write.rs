@@ -1,4 +1,4 @@
-//! Writing what batches of events change.
+//! Writes batches of changes to streams and figures.
 
 use std::collections::BTreeMap;
 
@@ -15,10 +15,10 @@ use super::{
 };
 use crate::runtime::ProjectionError;
 
-/// Moves streams together with figures.
+/// The script that writes streams and figures atomically.
 const APPLY: &str = include_str!("apply.lua");
 
-/// How often a batch is folded anew because another worker was faster.
+/// Attempts to write a batch while other workers change the same streams.
 const ATTEMPTS: usize = 10;
 
 /// The events of one stream in a batch.
@@ -28,7 +28,7 @@ pub(super) struct StreamBatch<'a> {
     changes: Vec<&'a ViewChange>,
 }
 
-/// A step that is ready to be written.
+/// A state transition of a stream with its serialized new state, ready to be written.
 struct PreparedWrite<'a> {
     work: StreamBatch<'a>,
     step: StateTransition,
@@ -46,13 +46,13 @@ impl OpportunityViews {
         streams.into_iter().map(work).collect()
     }
 
-    /// Applies some streams' events. What is wrong with one stream keeps none of the others from being written.
+    /// Applies the events of several streams. A refused stream does not prevent the others from being written.
     pub(super) async fn apply_streams(&self, mut pending: Vec<StreamBatch<'_>>) -> Result<(), ProjectionError> {
         let mut refusal = None;
         for attempt in 0..ATTEMPTS {
             let (mut ready, unread) = if attempt == 0 { self.prepare_from_cache(pending)? } else { (vec![], pending) };
             ready.extend(self.prepare_from_redis(unread, &mut refusal).await?);
-            // Only those stay in hand whose version somebody else moved meanwhile.
+            // The streams whose version another writer has changed meanwhile remain.
             pending = self.write_prepared(ready, &mut refusal).await?;
             if pending.is_empty() {
                 return refusal.map_or(Ok(()), Err);
@@ -61,7 +61,7 @@ impl OpportunityViews {
         Err(ProjectionError::unavailable("another writer keeps moving the same views"))
     }
 
-    /// Moves a stream's version on without its next event, which was given up.
+    /// Advances a stream's version past its next event, which is skipped.
     pub(super) async fn skip_sequence(
         &self,
         stream: StreamKind,
@@ -81,8 +81,9 @@ impl OpportunityViews {
         refusal.map_or(Ok(()), Err)
     }
 
-    /// Steps that build on what was written last, or on nothing. They are guesses: the script that writes compares
-    /// versions. Where a guess says that nothing is to be done, or that events are missing, only the store is believed.
+    /// Prepares transitions from the cached state, or from the initial state for a stream's first event. They are
+    /// optimistic: the script compares versions. Streams for which this finds nothing to do, or missing events, are
+    /// returned unread, because only the stored state can confirm that.
     fn prepare_from_cache<'a>(
         &self,
         pending: Vec<StreamBatch<'a>>,
@@ -128,7 +129,8 @@ impl OpportunityViews {
         for work in &pending {
             pipeline.hmget(&work.key, &["version", "state"]);
         }
-        // Last, so that what was read before it was there: events are not missing where the server lost everything.
+        // Checked last, so that it also covers the reads before it: otherwise a server that lost its data would look
+        // like one with missing events.
         pipeline.exists(self.key(MARKER));
         let classify = |error| classify_error(error, self.generation);
         let mut answers: Vec<RedisResult<Value>> =
@@ -149,14 +151,14 @@ impl OpportunityViews {
         Ok(stored)
     }
 
-    /// Writes steps together; answers with those whose version was no longer the one that the step builds on.
+    /// Writes transitions together; returns the streams whose stored version differs from the transition's start.
     async fn write_prepared<'a>(
         &self,
         mut ready: Vec<PreparedWrite<'a>>,
         refusal: &mut Option<ProjectionError>,
     ) -> Result<Vec<StreamBatch<'a>>, ProjectionError> {
         let mut overtaken = vec![];
-        // Each round is the last, or leaves out a step that keeps the others from being written.
+        // Each round is the last one, or removes a transition that prevents the others from being written.
         while !ready.is_empty() {
             let mut answers = self.run_apply_script(&ready).await?.into_iter();
             if answers.next() == Some(Value::Int(1)) {
@@ -181,7 +183,7 @@ impl OpportunityViews {
         Ok(overtaken)
     }
 
-    /// What the script answers about these steps: whether all moved, and how each of them stands.
+    /// Runs the script; returns whether all transitions were written, followed by the result of each.
     async fn run_apply_script(&self, ready: &[PreparedWrite<'_>]) -> Result<Vec<Value>, ProjectionError> {
         let mut pipeline = redis::pipe();
         pipeline.ignore_errors().add_command(self.apply_command(ready));
@@ -196,8 +198,8 @@ impl OpportunityViews {
         Ok(answers)
     }
 
-    /// The script with its keys and arguments; it says itself what they are. The text goes along each time, which is
-    /// little beside what it moves, and spares asking whether the server knows it.
+    /// The call of the script; `apply.lua` documents its keys and arguments. Sends the script's text each time: it is
+    /// small beside the data, and no round trip is needed to find out whether the server has it.
     fn apply_command(&self, ready: &[PreparedWrite<'_>]) -> redis::Cmd {
         let mut sums = BTreeMap::<&FigureKey, BTreeMap<&str, i64>>::new();
         for (target, field, delta) in ready.iter().flat_map(|ready| ready.step.deltas.iter()) {

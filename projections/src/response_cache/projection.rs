@@ -1,4 +1,4 @@
-//! What of the log makes answers old.
+//! The projection of visit events to invalidations of cached responses.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::{
     runtime::{BatchLimits, Generation, Projection, ProjectionError, ReadModelFold, ReadModelRow, VerifyScope},
 };
 
-/// Something that was done, by somebody or on a page.
+/// An event that invalidates the cached responses about its user and its page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CacheInvalidation {
     pub(super) position: u64,
@@ -20,14 +20,14 @@ pub struct CacheInvalidation {
     pub(super) page_url: Option<String>,
 }
 
-/// What is read of events about views, clicks and saves.
+/// The fields of a visit event's payload that select cached responses.
 #[derive(Deserialize)]
 struct InvalidationPayload {
     user_id: Option<String>,
     page_url: Option<String>,
 }
 
-/// Nothing is expected, since nothing is kept that could not be forgotten.
+/// Expects no rows: a cached response may be lost at any time.
 struct EmptyResponseFold;
 
 impl ReadModelFold for EmptyResponseFold {
@@ -55,7 +55,7 @@ impl Projection for ResponseCache {
         BatchLimits { batch_events: 1_000, linger: Duration::from_millis(2), rebuild_events: 1_000 }
     }
 
-    /// There is but one: an answer is old for every reader.
+    /// There is only one generation: an invalidation applies to every reader.
     fn with_generation(&self, _generation: Generation) -> Self {
         self.clone()
     }

@@ -1,4 +1,4 @@
-//! The connection to `Redis`: what is new, and what was answered.
+//! The `Redis` client of the response cache: positions of invalidations, and cached responses.
 
 use std::sync::Arc;
 
@@ -12,46 +12,46 @@ use crate::{
     runtime::ProjectionError,
 };
 
-/// Moves a position on, never back: partitions are read side by side.
+/// Advances a position, never moves it back: partitions are read concurrently.
 const RECORD_POSITION_SCRIPT: &str = "local known = tonumber(redis.call('GET', KEYS[1]) or '0')
 if known < tonumber(ARGV[1]) then redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2]) end
 return math.max(known, tonumber(ARGV[1]))";
 
-/// How long it is remembered that something is new, in seconds: longer than any answer is kept.
+/// Time to live of an invalidation's position, in seconds: longer than that of a response.
 const POSITION_TTL_S: u64 = 2 * 60 * 60;
 
-/// How long an answer is kept, in seconds.
+/// Time to live of a response, in seconds.
 const RESPONSE_TTL_S: u64 = 5 * 60;
 
-/// Longest answer that is kept, in bytes.
+/// Longest response that is cached, in bytes.
 const MAX_RESPONSE_BYTES: usize = 256 * 1024;
 
-/// What is asked about one tenant's users and pages.
+/// A query for the latest views and clicks of a tenant's user, on a page, or both.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VisitActionsQuery {
-    /// Whose data.
+    /// The tenant that owns the data.
     pub tenant: String,
-    /// What this user did.
+    /// Restricts the query to this user.
     pub user_id: Option<String>,
-    /// What was done on this page.
+    /// Restricts the query to this page.
     pub page_url: Option<String>,
-    /// How many events are wanted, the last ones.
+    /// Most events to return, the latest ones.
     pub first: u32,
 }
 
-/// What is known of a question.
+/// The result of a cache lookup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CacheLookup {
-    /// It was answered so, and nothing has happened since.
+    /// The cached response; no event has invalidated it.
     Hit(String),
-    /// It has to be answered; what is answered by a read model that is as far as this position can be kept.
+    /// No valid response is cached. A response of a read model that has reached this position may be stored.
     Miss {
-        /// The position of the last event about it; 0 where none is known.
+        /// Position of the last event that concerns the query; 0 when none is known.
         position: u64,
     },
 }
 
-/// Keeps answers.
+/// The cache of responses to [`VisitActionsQuery`].
 #[derive(Clone)]
 pub struct ResponseCache {
     connection: ConnectionManager,
@@ -59,19 +59,20 @@ pub struct ResponseCache {
 }
 
 impl ResponseCache {
-    /// A client; connects when it is used, and again when the connection breaks. Call it inside a Tokio runtime.
+    /// Creates a client; it connects at the first command and reconnects when the connection breaks. Requires a Tokio
+    /// runtime.
     ///
     /// # Errors
-    /// [`QueryError`] when the URL is none.
+    /// [`QueryError`] when the URL is invalid.
     pub fn new(config: &RedisConfig) -> Result<Self, QueryError> {
         let (_, connection) = connect(config)?;
         Ok(Self { connection, prefix: format!("{}answers:", config.key_prefix).into() })
     }
 
-    /// Whether a question was answered since the last event about it.
+    /// Looks up the response to a query; it is valid while no later event concerns the query.
     ///
     /// # Errors
-    /// [`QueryError`] when the server is away.
+    /// [`QueryError`] when the server is unavailable or a stored value is unreadable.
     pub async fn look_up(&self, question: &VisitActionsQuery) -> Result<CacheLookup, QueryError> {
         let mut pipeline = redis::pipe();
         pipeline.hmget(self.response_key(question), &["since", "answer"]);
@@ -95,10 +96,10 @@ impl ResponseCache {
         })
     }
 
-    /// Keeps an answer that is good for the position `since`.
+    /// Stores a response that is valid for position `since`; ignores one above the size limit.
     ///
     /// # Errors
-    /// [`QueryError`] when the server is away.
+    /// [`QueryError`] when the server is unavailable.
     pub async fn store_response(
         &self,
         question: &VisitActionsQuery,
@@ -179,7 +180,7 @@ impl ResponseCache {
         user.into_iter().chain(page).collect()
     }
 
-    /// Names of users and pages are of any length and of any letters.
+    /// Hashes the name, because names of users and pages have any length and any characters.
     fn position_key(&self, tenant: &str, kind: &str, name: &str) -> String {
         format!("{}last:{tenant}:{kind}:{:x}", self.prefix, Sha256::digest(name))
     }
@@ -190,7 +191,7 @@ impl ResponseCache {
         format!("{}kept:{tenant}:{:x}", self.prefix, Sha256::digest(asked))
     }
 
-    /// Asks, and once more where the connection turns out to be broken. Asking twice is safe: positions only grow.
+    /// Sends a pipeline, and once more when the connection is broken. Repeating is safe: positions only grow.
     async fn send_with_retry<T: FromRedisValue>(&self, pipeline: &Pipeline) -> RedisResult<T> {
         let mut connection = self.connection.clone();
         match pipeline.query_async(&mut connection).await {

@@ -13,10 +13,11 @@ const STORE: &str = "the log";
 /// Events that are read together.
 const PAGE: u32 = 500;
 
-/// What a tenant owned, as it was; `None` before it was begun, and for a version that it has not come to.
+/// Returns a tenant's aggregate as it was at `moment`; `None` before its first event, and for a version that it has
+/// not reached.
 ///
 /// # Errors
-/// [`QueryError`] when the log does not answer, or holds an event that cannot be understood.
+/// [`QueryError`] when the log is unavailable or an event cannot be decoded.
 pub async fn aggregate_at<A: TenantAggregate>(
     log: &dyn LogReader,
     tenant: &TenantId,
@@ -48,10 +49,10 @@ fn state_at<A: TenantAggregate>(folded: FoldedStream<A>, moment: PointInTime) ->
     }
 }
 
-/// What happened to something that a tenant owns, behind a version, `limit` events at most.
+/// Returns at most `limit` events of a tenant's aggregate with sequences above `after`.
 ///
 /// # Errors
-/// [`QueryError`] when the log does not answer.
+/// [`QueryError`] when the log is unavailable.
 pub async fn aggregate_events<A: TenantAggregate>(
     log: &dyn LogReader,
     tenant: &TenantId,

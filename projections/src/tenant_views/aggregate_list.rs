@@ -1,4 +1,4 @@
-//! Lists of what a tenant owns, the newest first.
+//! Lists of a tenant's aggregates, newest first.
 
 use std::{fmt, str::FromStr};
 
@@ -7,28 +7,28 @@ use domain::value::TenantId;
 use super::{ListGroup, StoredAggregate, TenantAggregate, TenantViews};
 use crate::{QueryError, query_metrics};
 
-/// A place in a list: behind the thing that was begun then. It stays where it is whatever is added or goes.
+/// The place in a list after one aggregate. It stays valid when aggregates are added or removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListCursor(String);
 
-/// A cursor that none of ours is.
+/// A text that is not a list cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("this is no cursor of a list")]
 pub struct InvalidListCursor;
 
-/// Digits of a time in milliseconds; they last until the year 2286.
+/// Digits of a Unix time in milliseconds; sufficient until the year 2286.
 const DIGITS: usize = 13;
 
-/// Longest cursor that is read.
+/// Longest accepted cursor, in bytes.
 const MAX_CURSOR: usize = 300;
 
 impl ListCursor {
-    /// The place of the thing with this id that was begun at that time, in milliseconds since 1970.
+    /// The cursor of the aggregate with this id, created at `since`, in milliseconds of Unix time.
     pub(super) fn new(since: i64, id: &str) -> Self {
         Self(format!("{:0DIGITS$}:{id}", since.clamp(0, 9_999_999_999_999)))
     }
 
-    /// The thing.
+    /// The aggregate's id.
     fn id(&self) -> &str {
         self.0.get(DIGITS + 1..).unwrap_or_default()
     }
@@ -51,22 +51,22 @@ impl FromStr for ListCursor {
     }
 }
 
-/// A part of a list.
+/// A page of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AggregatePage<A> {
-    /// The things in it with their ids and places, the newest first.
+    /// Id, cursor and state of each aggregate, newest first.
     pub items: Vec<(String, ListCursor, StoredAggregate<A>)>,
-    /// Whether there are more behind the last of them.
+    /// Whether another page follows.
     pub has_more: bool,
-    /// How many there are in the whole list.
+    /// Number of aggregates in the whole list.
     pub total: u64,
 }
 
 impl TenantViews {
-    /// What a tenant owns in a group, the newest first: `first` of it at most, behind `after` where that is given.
+    /// Returns at most `first` aggregates of a tenant's group, newest first, after the cursor `after` if given.
     ///
     /// # Errors
-    /// [`QueryError`] when the server is away or holds something else under these keys.
+    /// [`QueryError`] when the server is unavailable or a stored state is unreadable.
     pub async fn list_aggregates<A: TenantAggregate>(
         &self,
         tenant: &TenantId,
@@ -87,16 +87,16 @@ impl TenantViews {
         let places: Vec<_> = members.into_iter().take(wanted).map(ListCursor).collect();
         let ids: Vec<_> = places.iter().map(|place| place.id().to_owned()).collect();
         let found = self.get_many::<A>(tenant, &ids).await?;
-        // What left the list in between, between the two questions, is left out.
+        // Leaves out aggregates for which nothing is stored any more at the second round trip.
         let items = ids.into_iter().zip(places).zip(found);
         let items = items.filter_map(|((id, place), kept)| kept.map(|kept| (id, place, kept))).collect();
         Ok(AggregatePage { items, has_more, total })
     }
 
-    /// How many things a tenant owns in a group.
+    /// Returns the number of aggregates in a tenant's group.
     ///
     /// # Errors
-    /// [`QueryError`] when the server is away.
+    /// [`QueryError`] when the server is unavailable.
     pub async fn count_aggregates<A: TenantAggregate>(
         &self,
         tenant: &TenantId,

@@ -1,4 +1,4 @@
-//! The connection to `Redis`, and reading what one tenant owns.
+//! The `Redis` client and the queries of a tenant's aggregates.
 
 use std::sync::Arc;
 
@@ -16,13 +16,13 @@ use crate::{
     runtime::Generation,
 };
 
-/// The marker's key, without what every key begins with.
+/// The key of the marker of a prepared generation, without the prefix.
 pub(super) const MARKER: &str = "generation";
 
-/// What is stored of a stream: version and state, as they came from the server.
+/// The stored version and state of a stream, as the server returns them.
 pub(super) type RawAggregateState = (Option<u64>, Option<String>);
 
-/// What tenants own, in one generation.
+/// The aggregates of tenants in one generation.
 #[derive(Clone)]
 pub struct TenantViews {
     connection: ConnectionManager,
@@ -32,10 +32,11 @@ pub struct TenantViews {
 }
 
 impl TenantViews {
-    /// A client; connects when it is used, and again when the connection breaks. Call it inside a Tokio runtime.
+    /// Creates a client of the first generation; it connects at the first command and reconnects when the connection
+    /// breaks. Requires a Tokio runtime.
     ///
     /// # Errors
-    /// [`QueryError`] when the URL is none.
+    /// [`QueryError`] when the URL is invalid.
     pub fn new(config: &RedisConfig) -> Result<Self, QueryError> {
         let (_, connection) = connect(config)?;
         let name: Arc<str> = format!("{}workspace:", config.key_prefix).into();
@@ -53,11 +54,11 @@ impl TenantViews {
         Self { prefix: generation_prefix(&self.name, generation), generation, ..self.clone() }
     }
 
-    /// One thing that a tenant owns; `None` for what it does not own, whether another tenant does or nobody. What is gone
-    /// is still answered, in the state of being gone.
+    /// Returns an aggregate of a tenant; `None` when the tenant does not own it, whether another tenant does or it does
+    /// not exist. A deleted aggregate is returned in its deleted state.
     ///
     /// # Errors
-    /// [`QueryError`] when the server is away or holds something else under its key.
+    /// [`QueryError`] when the server is unavailable or the stored state is unreadable.
     pub async fn get<A: TenantAggregate>(
         &self,
         tenant: &TenantId,
@@ -67,10 +68,10 @@ impl TenantViews {
         Ok(found.pop().flatten())
     }
 
-    /// Several things that a tenant owns, in the order of the ids, in one round trip.
+    /// Returns several aggregates of a tenant in one round trip, in the order of the ids; see [`Self::get`].
     ///
     /// # Errors
-    /// [`QueryError`] when the server is away or holds something else under a key.
+    /// [`QueryError`] when the server is unavailable or a stored state is unreadable.
     pub async fn get_many<A: TenantAggregate>(
         &self,
         tenant: &TenantId,
@@ -89,13 +90,13 @@ impl TenantViews {
         stored.into_iter().map(decode_stored).collect()
     }
 
-    /// Asks; any command that fails makes all of it fail.
+    /// Runs a pipeline; it fails when any of its commands fails.
     pub(super) async fn run_pipeline<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, QueryError> {
         self.send_with_retry(pipeline).await.map_err(unavailable_error)
     }
 
-    /// Asks, and once more where the connection turns out to be broken: the first use after a restart of the server only
-    /// finds that out. Asking twice is safe, also for a write, because a step is written once at most.
+    /// Sends a pipeline, and sends it once more when the connection is broken: after a restart of the server the first
+    /// use only detects that. Repeating is safe for writes too, because the script writes a change at most once.
     pub(super) async fn send_with_retry<T: FromRedisValue>(&self, pipeline: &Pipeline) -> RedisResult<T> {
         let mut connection = self.connection.clone();
         match pipeline.query_async(&mut connection).await {
@@ -108,7 +109,7 @@ impl TenantViews {
         self.run_pipeline::<()>(redis::pipe().set(self.key(MARKER), self.generation.to_string()).ignore()).await
     }
 
-    /// Removes everything; the marker first, so that no late writer adds to what is being removed.
+    /// Removes all keys of this generation; the marker first, so that no late writer adds keys during the removal.
     pub(super) async fn remove_keys(&self) -> Result<(), QueryError> {
         self.run_pipeline::<()>(redis::pipe().del(self.key(MARKER)).ignore()).await?;
         let mut cursor = Some(0);
@@ -122,7 +123,7 @@ impl TenantViews {
         Ok(())
     }
 
-    /// Some keys of this generation, without what every key begins with, and where to go on. A key may come twice.
+    /// Scans some keys of this generation; returns the next cursor, `None` at the end. A key may occur twice.
     pub(super) async fn scan_keys(&self, cursor: u64) -> Result<(Option<u64>, Vec<Vec<u8>>), QueryError> {
         let ((next, keys),): ((u64, Vec<Vec<u8>>),) = self.run_pipeline(&scan_command(&self.prefix, cursor)).await?;
         Ok(((next != 0).then_some(next), keys))

@@ -7,21 +7,21 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use super::tenant_aggregate::{ListGroup, TenantAggregate};
 use crate::runtime::ProjectionError;
 
-/// A folded aggregate, with who began it and who changed it last.
+/// A folded aggregate with its audit stamps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredAggregate<A> {
-    /// The sequence of the last event in it; stored beside it.
+    /// Sequence of the last folded event; stored beside the state.
     #[serde(skip)]
     pub version: u64,
-    /// When its first event was recorded.
+    /// When the first event was recorded.
     pub created_at: DateTime<Utc>,
-    /// Who gave its first command.
+    /// The user who sent the first command.
     pub created_by: String,
-    /// When its last event was recorded.
+    /// When the last event was recorded.
     pub updated_at: DateTime<Utc>,
-    /// Who gave its last command.
+    /// The user who sent the last command.
     pub updated_by: String,
-    /// What it has come to.
+    /// The folded state.
     pub state: A,
 }
 

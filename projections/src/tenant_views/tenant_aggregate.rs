@@ -1,4 +1,4 @@
-//! The kinds of what tenants own.
+//! The aggregate kinds that tenants own.
 
 use std::fmt;
 
@@ -12,27 +12,27 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::stored_aggregate::{AggregateFold, FoldedStream};
 use crate::runtime::ProjectionError;
 
-/// A group of things of one kind, listed together: all of them, or those that have something in common.
+/// A group of aggregates of one kind that are listed together: all of them, or those that share a property.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ListGroup(String);
 
 impl ListGroup {
-    /// Everything of a kind that is there.
+    /// All existing aggregates of the kind.
     pub fn all() -> Self {
         Self("all".to_owned())
     }
 
-    /// What stands at that point of its life, by the word for it.
+    /// The aggregates with this status, phase or kind, by its name.
     pub fn status(status: &str) -> Self {
         Self(format!("status:{status}"))
     }
 
-    /// What is about an opportunity.
+    /// The aggregates that concern this opportunity.
     pub fn opportunity(id: &OpportunityId) -> Self {
         Self(format!("opportunity:{id}"))
     }
 
-    /// What is about something else.
+    /// The aggregates that concern this subject, by its kind and id.
     pub fn subject(kind: &str, id: &str) -> Self {
         Self(format!("about:{kind}:{id}"))
     }
@@ -46,10 +46,10 @@ impl fmt::Display for ListGroup {
 
 /// An aggregate that a tenant owns.
 pub trait TenantAggregate: Aggregate + Clone + Serialize + DeserializeOwned + 'static {
-    /// The groups that it is listed in; none where it is not listed, and once it is gone.
+    /// The groups that list the aggregate; empty for a kind without lists and for a deleted aggregate.
     fn groups(&self) -> Vec<ListGroup>;
 
-    /// The stream of the one with that id; only a company has none.
+    /// The stream of the aggregate with this id; a company has no id within its tenant and ignores it.
     fn stream_name(tenant: &TenantId, id: &str) -> String {
         tenant.stream_id(id)
     }
@@ -105,16 +105,16 @@ impl TenantAggregate for Inbox {
     }
 }
 
-/// Reads a stream as it was stored, at that version; nothing where nothing is.
+/// Restores a stream from its stored version and state; no state is the initial one.
 type RestoreAggregate = fn(u64, Option<&str>) -> serde_json::Result<Box<dyn AggregateFold>>;
 
 /// How streams of one kind are folded.
 pub(super) struct AggregateDescriptor {
-    /// The type of the aggregate; part of keys.
+    /// The aggregate kind; part of keys.
     pub(super) name: &'static str,
-    /// Whether an event can be understood.
+    /// Checks that an event can be decoded.
     pub(super) check_event: fn(&RawEnvelope) -> Result<(), ProjectionError>,
-    /// A stream as it was stored.
+    /// Restores a stored stream.
     pub(super) restore: RestoreAggregate,
 }
 
@@ -127,13 +127,13 @@ impl AggregateDescriptor {
         }
     }
 
-    /// The kind of stream that an aggregate's events are; `None` where nothing is kept about it.
+    /// The descriptor of an aggregate kind; `None` when the read model does not hold it.
     pub(super) fn find(aggregate_type: &str) -> Option<&'static Self> {
         KINDS.iter().find(|kind| kind.name == aggregate_type)
     }
 }
 
-/// Every kind.
+/// All aggregate kinds of the read model.
 pub(super) static KINDS: [AggregateDescriptor; 6] = [
     AggregateDescriptor::new::<Proposal>(),
     AggregateDescriptor::new::<Document>(),

@@ -1,4 +1,4 @@
-//! Writing what batches of events change.
+//! Writes batches of changes to streams and their lists.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -17,23 +17,23 @@ use crate::{
     runtime::{Generation, ProjectionError},
 };
 
-/// Moves one stream.
+/// The script that writes one stream and its list entries atomically.
 const APPLY: &str = include_str!("apply.lua");
 
-/// How often a batch is folded anew because another worker was faster.
+/// Attempts to write a batch while other workers change the same streams.
 const ATTEMPTS: usize = 10;
 
 /// Streams that are read or written in one round trip.
 const PER_ROUND_TRIP: usize = 200;
 
-/// The server no longer has what was prepared.
+/// The server has lost the prepared generation.
 #[derive(Debug, thiserror::Error)]
 #[error("redis lost generation {generation} of the workspace; `medhub rebuild workspace` makes it anew")]
 struct TenantGenerationLost {
     generation: Generation,
 }
 
-/// Events that should come before the next one are missing.
+/// Events between the stored version and the next event are missing.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "{stream} stands at version {stored}, but the next event has sequence {next}: events in between are missing, or its \
@@ -52,7 +52,7 @@ struct AggregateBatch<'a> {
     events: Vec<&'a RawEnvelope>,
 }
 
-/// What is to be written for one stream.
+/// The write of one stream.
 struct PendingWrite<'a> {
     work: AggregateBatch<'a>,
     call: redis::Cmd,
@@ -69,7 +69,7 @@ impl TenantViews {
         refusal.map_or(Ok(()), Err)
     }
 
-    /// Moves a stream's version on without its next event.
+    /// Advances a stream's version past its next event, which is skipped.
     pub(super) async fn skip_sequence(
         &self,
         kind: &'static AggregateDescriptor,
@@ -141,7 +141,7 @@ impl TenantViews {
         Err(ProjectionError::unavailable("another writer keeps moving the same streams"))
     }
 
-    /// Folds in what is new; `None` where all of it is known.
+    /// Folds the events that are newer than the stored version; `None` when there are none.
     fn fold_events<'a>(
         &self,
         work: AggregateBatch<'a>,
@@ -166,7 +166,7 @@ impl TenantViews {
         }
     }
 
-    /// The script with its keys and arguments; it says itself what they are.
+    /// The call of the script; `apply.lua` documents its keys and arguments.
     fn prepare_write<'a>(
         &self,
         work: AggregateBatch<'a>,
@@ -190,7 +190,7 @@ impl TenantViews {
         Ok(PendingWrite { work, call })
     }
 
-    /// What the server holds of these streams.
+    /// Loads the stored states of these streams.
     async fn load_folds<'a>(
         &self,
         pending: Vec<AggregateBatch<'a>>,
@@ -216,7 +216,7 @@ impl TenantViews {
         Ok(stored)
     }
 
-    /// Writes; tells for each step whether it moved.
+    /// Runs the scripts; returns for each whether it wrote its stream.
     async fn run_apply_scripts(
         &self,
         steps: &[PendingWrite<'_>],
@@ -233,7 +233,7 @@ impl TenantViews {
         Ok(answers.into_iter().map(|answer| answer.map_err(|error| self.classify_error(error))).collect())
     }
 
-    /// Whose fault it is: that of the one key that a change is about, or the server's state, which concerns all changes.
+    /// Classifies an error: caused by the key of one change, or by the state of the server, which affects all changes.
     fn classify_error(&self, error: RedisError) -> ProjectionError {
         match error.code() {
             Some("NOGENERATION") => ProjectionError::unavailable(TenantGenerationLost { generation: self.generation }),
@@ -243,7 +243,7 @@ impl TenantViews {
     }
 }
 
-/// A thing's id within its tenant.
+/// The aggregate's id within its tenant.
 pub(crate) fn local_id(event: &RawEnvelope) -> &str {
     let rest = event.aggregate_id.strip_prefix(event.tenant_id.as_str());
     rest.and_then(|rest| rest.strip_prefix(':')).unwrap_or(&event.aggregate_id)

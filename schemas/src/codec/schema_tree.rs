@@ -16,7 +16,7 @@ const MAX_DEFAULT_BYTES: usize = 16 * 1024;
 /// A node's place in its tree; a named type that is used twice is one node.
 pub(super) type NodeId = usize;
 
-/// A schema, understood.
+/// A parsed schema.
 #[derive(Debug)]
 pub(crate) struct SchemaTree {
     nodes: Vec<SchemaNode>,
@@ -56,7 +56,7 @@ pub(super) struct RecordFieldNode {
 }
 
 impl SchemaTree {
-    /// Understands a schema.
+    /// Parses a schema.
     pub(crate) fn parse(schema: &str) -> Result<Self, SchemaMismatchError> {
         let schema = parse_schema(schema)
             .map_err(|error| schema_mismatch("schema", format!("cannot be read as an Avro schema: {error}")))?;

@@ -1,4 +1,4 @@
-//! What a service says and still does while an engine stands still: connections stay open, and nobody answers.
+//! Health and remaining functions of a service while an engine is paused: connections stay open and get no answers.
 
 use serde_json::{Value, json};
 use tests::{
@@ -70,7 +70,7 @@ async fn without_redis_people_come_in_write_together_and_are_told_what_cannot_be
     drop(standing);
     eventually(async || {
         let out = ann.ask("mutation { signOut }", json!({})).await;
-        // What was asked for first may have been done after all, once there was somebody to do it.
+        // The first request may have been carried out after all, once the engine continued.
         let is_out = out["data"]["signOut"] == true || out["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED";
         anyhow::ensure!(is_out, "{out}");
         anyhow::Ok(())

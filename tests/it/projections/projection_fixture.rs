@@ -105,7 +105,7 @@ impl ProjectionFixture {
         self.producer.send(record, WAIT_TIMEOUT).await.unwrap();
     }
 
-    /// Tells every partition up to which position the log is published, as an idle relay does.
+    /// Publishes a beacon with this position on every partition, as an idle relay does.
     pub(crate) async fn publish_watermark(&self, position: u64) {
         let position = position.to_string();
         for (context, partition) in self.partitions() {
@@ -138,7 +138,7 @@ impl ProjectionFixture {
         of(BoundedContext::Opportunities).chain(of(BoundedContext::Analytics)).collect()
     }
 
-    /// Appends events to the log; answers with them as they were recorded.
+    /// Appends events to the log, and returns them as recorded.
     pub(crate) async fn record(&self, events: &[RawEnvelope]) -> Vec<RawEnvelope> {
         let new = events.iter().map(|event| NewEvent {
             aggregate_type: "opportunity",
@@ -154,7 +154,7 @@ impl ProjectionFixture {
         replay.into_stream().try_collect().await.unwrap()
     }
 
-    /// Events with their numbers on their partitions.
+    /// Events with their ordinals.
     pub(crate) fn numbered(&self, events: &[RawEnvelope]) -> Vec<(RawEnvelope, u64)> {
         let mut numbers = HashMap::<i32, u64>::new();
         let number = |event: &RawEnvelope| {
@@ -165,7 +165,7 @@ impl ProjectionFixture {
         events.iter().map(number).collect()
     }
 
-    /// Publishes an event with its number, on the partition where the relay would.
+    /// Publishes an event with its ordinal, on the partition that the relay would choose.
     pub(crate) async fn publish_numbered(&self, event: &RawEnvelope, ordinal: u64) {
         let topic = BoundedContext::Opportunities.topic(&self.topics.topic_prefix);
         let ordinal = ordinal.to_string();

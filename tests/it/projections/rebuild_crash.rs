@@ -1,5 +1,5 @@
-//! Rebuild, give up, roll back, drop: cut off between any two statements, by chance, as often as you like. Readers always
-//! see a generation that is there and kept up to date, and in the end everything goes on.
+//! Rebuild, abandon, roll back and retire, interrupted at random between any two statements. Readers always see a
+//! generation that exists and is kept up to date, and at the end every operation can be continued.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -47,7 +47,7 @@ impl<const NUMBER: usize> EmptyProjection<NUMBER> {
     }
 
     async fn act(&self, what: &'static str, act: impl FnOnce(&mut StorageContents)) -> Result<(), QueryError> {
-        // A store is reached over a network: a crash may hit before and after.
+        // A storage is called over a network: a crash may happen before and after the call.
         tokio::task::yield_now().await;
         let failed = {
             let mut stores = self.stores.lock().unwrap();
@@ -161,7 +161,7 @@ async fn cut_off<T>(work: impl Future<Output = T>, after: u64) -> Option<T> {
 const END_OTHERS: &str = "select pg_terminate_backend(pid) from pg_stat_activity
                           where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'";
 
-/// Commits that need not survive a crash of Postgres itself, which nobody plans here.
+/// Turns off synchronous commits, for speed: this test does not crash Postgres itself.
 async fn without_waiting_for_the_disk(field: &ProjectionFixture) {
     let mut connection = PgConnection::connect_with(&field.pool.connect_options()).await.unwrap();
     let database: String = sqlx::query_scalar("select current_database()").fetch_one(&mut connection).await.unwrap();
@@ -201,7 +201,7 @@ impl RebuildWorld {
     /// Whoever was cut off gives its turn back by itself; a process that is killed would not, and its term would end.
     async fn turn_is_free(&self) {
         let mut connection = PgConnection::connect_with(&self.field.pool.connect_options()).await.unwrap();
-        // A process that is killed takes its connections along, and what they had not committed.
+        // A killed process loses its connections and their uncommitted work.
         sqlx::query(END_OTHERS).execute(&mut connection).await.unwrap();
         sqlx::query("update leases set holder = null, expires_at = clock_timestamp() where name = 'rebuild'")
             .execute(&mut connection)
@@ -210,7 +210,7 @@ impl RebuildWorld {
         connection.close().await.unwrap();
     }
 
-    /// What must hold at any time.
+    /// Checks the invariants that hold at any time.
     async fn check(&self, after: &str) {
         let control = self.field.runtime.control();
         let (pointer, builds) = (control.load_pointer().await.unwrap(), control.load_generations().await.unwrap());

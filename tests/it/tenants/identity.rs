@@ -1,4 +1,4 @@
-//! Who is let in: tokens of every kind, good and bad, keys, roles that change, and how often one may ask.
+//! Authentication and authorization: valid and invalid tokens, API keys, changing roles, and rate limits.
 
 use std::sync::{Arc, Mutex};
 
@@ -94,7 +94,7 @@ async fn a_token_is_signed_out(product: &ProductHandle, secret: &EncodingKey) {
     assert_eq!(answer_to(product, &kept, ME).await.0, StatusCode::OK);
     assert_eq!(error_code(&answer_to(product, product.operator_token(), OUT).await.2), "FORBIDDEN");
 
-    // What is kept tells nobody the token, and is gone when the token would not count any more.
+    // The stored entry does not reveal the token, and expires when the token does.
     let mut redis = redis::Client::open(product.variable("REDIS_URL").to_owned()).unwrap().get_connection().unwrap();
     let pattern = format!("{}signed-out:*", product.variable("MEDHUB__REDIS__KEY_PREFIX"));
     let keys: Vec<String> = redis::cmd("KEYS").arg(pattern).query(&mut redis).unwrap();
@@ -169,7 +169,7 @@ async fn the_providers_keys_count_and_change(product: &ProductHandle, provider: 
     .await;
     assert_eq!(answer_to(product, &token(&rsa), ME).await.2["data"]["me"]["user"], "ann");
     assert_eq!(answer_to(product, &token(&first), ME).await.0, StatusCode::UNAUTHORIZED, "it was withdrawn");
-    // A public key is no secret: who signs by it as if it were one is not let in.
+    // A public key is not a secret: a token signed with it as a symmetric secret is rejected.
     let public = serde_json::to_vec(&second.public).unwrap();
     let confused = signed(Algorithm::HS256, Some(second.id), &ann, &EncodingKey::from_secret(&public));
     assert_eq!(answer_to(product, &confused, ME).await.0, StatusCode::UNAUTHORIZED);
@@ -247,7 +247,7 @@ async fn a_connection_ends_with_its_token(product: &ProductHandle, secret: &Enco
     assert_eq!(answer["data"]["me"]["user"], "ann", "it goes on with the fresh token: {answer}");
 }
 
-/// What stands before a key of 2,048 bits in PKCS #8 (RFC 5208): its version, its kind, its length.
+/// Bytes before a 2,048-bit key in PKCS #8 (RFC 5208): version, algorithm and length.
 const PKCS8_HEADER: usize = 26;
 
 /// An identity provider: publishes keys, and has what signs by them.

@@ -27,7 +27,7 @@ pub struct LedgerEntry {
     pub outcome: AppendOutcome,
     /// Marks (causation ids) of the events that a commit keeps.
     pub kept_marks: Vec<String>,
-    /// Marks of events that were undone inside it, whatever became of the rest.
+    /// Marks of events that were rolled back within the transaction, whatever its outcome.
     pub undone_marks: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! Writers: each appends in random ways and notes what it was told.
+//! Writers: each appends in random ways and records the outcomes in its ledger.
 
 mod append_method;
 mod append_sql;
@@ -76,7 +76,7 @@ impl AppendWriter {
         Self { own_share: 100, ..self }
     }
 
-    /// Appends until told to stop; whatever is under way comes to its end first.
+    /// Appends until `stop` is cancelled; an append in progress is completed first.
     ///
     /// # Errors
     /// If the database stays away for long, or an event cannot be made.
@@ -109,7 +109,7 @@ impl AppendWriter {
         Ok(outcome)
     }
 
-    /// Appends one event by one statement, again until that is acknowledged; answers its position.
+    /// Appends one event by one statement, retried until it is acknowledged, and returns its position.
     ///
     /// # Errors
     /// If the database stays away for long or refuses.
@@ -152,7 +152,7 @@ impl AppendWriter {
         Ok(outcome)
     }
 
-    /// Gives up what [`Self::begin_append`] opened and notes that.
+    /// Rolls back what [`Self::begin_append`] opened and records that.
     ///
     /// # Errors
     /// If there is no connection.
@@ -162,7 +162,7 @@ impl AppendWriter {
         Ok(())
     }
 
-    /// What it was told.
+    /// The outcomes of its appends.
     pub fn into_ledger(self) -> Vec<LedgerEntry> {
         self.ledger
     }

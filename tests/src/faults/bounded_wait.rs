@@ -1,13 +1,13 @@
-//! Bounded waiting that fails with the last objection instead of a panic.
+//! Bounded waiting that returns the last error instead of panicking.
 
 use std::time::{Duration, Instant};
 
 const PAUSE: Duration = Duration::from_millis(25);
 
-/// Asks `probe` again and again until it answers.
+/// Calls `probe` repeatedly until it returns `Ok`.
 ///
 /// # Errors
-/// Its last objection, when `patience` is over.
+/// The last error of `probe`, when `patience` is over.
 pub async fn until<T>(patience: Duration, mut probe: impl AsyncFnMut() -> anyhow::Result<T>) -> anyhow::Result<T> {
     let deadline = Instant::now() + patience;
     loop {

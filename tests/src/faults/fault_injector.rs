@@ -1,4 +1,4 @@
-//! Does to the processes what a plan says, and watches how they come back.
+//! Injects the faults of a plan, and measures the recovery after each.
 
 use std::time::{Duration, Instant};
 
@@ -19,26 +19,26 @@ use super::{
     seeded_choices::SeededChoices,
 };
 
-/// How long the system may take to work again after a fault, once everybody is back.
+/// How long the system may take to recover from a fault, once all processes run again.
 const RECOVERY_TIMEOUT: Duration = Duration::from_mins(2);
 /// A recovery that took longer is looked into.
 const SLOW_RECOVERY: Duration = Duration::from_secs(40);
 /// How long a process may stand still while another takes over.
 const TAKEOVER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Which of a seed's streams of chance is ours; writers have lower ones.
+/// The injector's stream of random choices; writers use lower numbers.
 const RANDOM_STREAM: u64 = 1 << 32;
 
-/// What was done, when, and how long it took until an event appended afterwards was on Kafka.
+/// An injected fault, its time, and how long it took until an event appended afterwards was on Kafka.
 #[derive(Debug, Clone, Serialize)]
 pub struct InjectedFault {
-    /// What.
+    /// The fault's name.
     pub fault: String,
     /// Seconds since the start of the run.
     pub at_s: f32,
     /// Seconds until a relay led and everything up to a new event was acknowledged by Kafka.
     pub recovered_s: f32,
-    /// Of a leader's end: milliseconds until the other relay had published an event appended after it.
+    /// After a leader's end: milliseconds until the other relay had published an event appended after it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub takeover_ms: Option<u128>,
 }
@@ -52,16 +52,16 @@ pub struct FaultInjector<'a> {
     probe: &'a mut AppendWriter,
     dice: SeededChoices,
     started_at: Instant,
-    /// What was done.
+    /// The faults injected so far.
     pub injected: Vec<InjectedFault>,
-    /// When somebody was killed or the leader changed.
+    /// Periods in which a process was killed or the leader changed.
     pub disturbances: Vec<DisturbancePeriod>,
-    /// Where the system did not come back.
+    /// Faults that the system did not recover from.
     pub violations: Vec<AuditViolation>,
 }
 
 impl<'a> FaultInjector<'a> {
-    /// Ready to go; `probe` appends the events by which a recovery is seen.
+    /// Creates an injector; `probe` appends the events whose publication shows a recovery.
     pub fn new(
         seed: u64,
         engines: EngineFaults<'a>,
@@ -83,10 +83,10 @@ impl<'a> FaultInjector<'a> {
         }
     }
 
-    /// Walks through the plan. Ends early when the system does not come back, which is a violation and no error.
+    /// Carries out the plan. Ends early if the system does not recover, which is a violation and not an error.
     ///
     /// # Errors
-    /// If the harness itself cannot do what the plan says.
+    /// If the harness itself cannot carry out the plan.
     pub async fn walk(&mut self, plan: &FaultPlan) -> anyhow::Result<()> {
         for step in &plan.steps {
             let left = plan.duration.saturating_sub(self.started_at.elapsed());
@@ -102,7 +102,7 @@ impl<'a> FaultInjector<'a> {
         Ok(())
     }
 
-    /// Does one thing and waits until all is well again; `false` when it is not.
+    /// Injects one fault and waits for the recovery; `false` if there is none.
     async fn inflict(&mut self, fault: RelayFault) -> anyhow::Result<bool> {
         let (since, from_ms) = (Instant::now(), SystemClock.now().timestamp_millis());
         let at_s = since.duration_since(self.started_at).as_secs_f32();
@@ -162,7 +162,7 @@ impl<'a> FaultInjector<'a> {
             RelayFault::Zombie => {
                 self.relays.0[leader].send(Signal::SIGSTOP);
                 let taken = self.zombie(leader, since).await;
-                // However that went: nobody may stay behind standing still.
+                // Whatever the outcome, no process may stay paused.
                 self.relays.0[leader].send(Signal::SIGCONT);
                 taken?;
             }
@@ -183,7 +183,7 @@ impl<'a> FaultInjector<'a> {
         Ok(took)
     }
 
-    /// Its lock goes with its connection, its successor publishes, and only then the old leader wakes up.
+    /// The leader's lock ends with its connection, its successor publishes, and only then the old leader continues.
     async fn zombie(&mut self, leader: usize, since: Instant) -> anyhow::Result<()> {
         self.engines.kill9("postgres")?;
         let position = self.probe.probe().await?;
@@ -205,7 +205,7 @@ impl<'a> FaultInjector<'a> {
         Ok(())
     }
 
-    /// Everybody is back when an event appended now is on Kafka, and the other relay stands by.
+    /// Waits for the recovery: an event appended now is on Kafka, and the other relay is on standby.
     async fn recovered(&mut self) -> anyhow::Result<()> {
         let position = self.probe.probe().await?;
         let leader = self.relays.reach(position, RECOVERY_TIMEOUT).await?;

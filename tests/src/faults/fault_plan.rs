@@ -1,13 +1,13 @@
-//! What is done in one run, decided by its seed alone.
+//! The plan of one run, derived from its seed alone.
 
 use std::time::Duration;
 
 use super::seeded_choices::SeededChoices;
 
-/// Between two kills of one engine, so that its supervisor does not take it for broken.
+/// Pause between two kills of one engine, so that its supervisor does not count them as failed starts.
 const ENGINE_PAUSE: Duration = Duration::from_secs(33);
 
-/// Something that is done to a process.
+/// A fault injected into a relay or an engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RelayFault {
     /// kill -9 of the relay that leads.
@@ -16,19 +16,19 @@ pub enum RelayFault {
     KillStandby,
     /// The leader is asked to stop.
     StopLeader,
-    /// The leader stands still, and goes on as if nothing had been.
+    /// The leader is paused for this long, and continues.
     PauseLeader(Duration),
-    /// The leader stands still while Postgres is killed, so that it wakes up beside its successor.
+    /// The leader is paused while Postgres is killed, so that it continues when another relay already leads.
     Zombie,
     /// kill -9 of Postgres and all its processes.
     KillPostgres,
-    /// kill -9 of one process of a writer in Postgres; the server throws everybody out and recovers.
+    /// kill -9 of one Postgres backend of a writer; the server closes all connections and recovers.
     KillBackend,
     /// kill -9 of the broker.
     KillBroker,
-    /// The broker stands still: connections stay open and nobody answers.
+    /// The broker is paused: connections stay open and get no answers.
     PauseBroker(Duration),
-    /// kill -9 of the broker, and nobody is there for a while.
+    /// kill -9 of the broker, which stays unavailable for this long.
     BrokerAway(Duration),
 }
 
@@ -63,24 +63,24 @@ impl RelayFault {
 /// A fault and the quiet time before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FaultStep {
-    /// Counted from the recovery after the fault before.
+    /// Time since the recovery from the previous fault.
     pub delay: Duration,
-    /// What is done then.
+    /// The fault to inject after the delay.
     pub fault: RelayFault,
 }
 
 /// One run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FaultPlan {
-    /// Decides everything that chance decides.
+    /// Determines all random choices.
     pub seed: u64,
-    /// How many write at once.
+    /// Number of concurrent writers.
     pub writers: usize,
-    /// How long they write, at least; until all faults of a short plan are over.
+    /// Minimum time that they write; in a short plan, they write until all faults are over.
     pub duration: Duration,
-    /// What is done meanwhile; what has no time left is left out, unless `all_steps`.
+    /// Faults injected meanwhile; those that do not fit into the duration are skipped, unless `all_steps`.
     pub steps: Vec<FaultStep>,
-    /// Whether every step is done, however long that takes.
+    /// Whether every step is carried out, even beyond the duration.
     pub all_steps: bool,
     /// Whether the relay of the product runs, or a naive one without the fence.
     pub fence: bool,

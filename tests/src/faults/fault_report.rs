@@ -1,4 +1,4 @@
-//! What a run found: one line of JSON for programs, sentences for people.
+//! The result of a run: one line of JSON for programs, sentences for people.
 
 use std::collections::BTreeMap;
 
@@ -17,15 +17,15 @@ const MAX_EXAMPLES: usize = 20;
 /// The result of one run.
 #[derive(Debug, Clone, Serialize)]
 pub struct FaultReport {
-    /// Nothing that must not be was found.
+    /// Whether there are no violations.
     pub ok: bool,
-    /// Repeats the run.
+    /// The seed that repeats the run.
     pub seed: u64,
-    /// How long it took, all in all.
+    /// Duration of the whole run, in seconds.
     pub seconds: f32,
     /// Which broker.
     pub kafka: String,
-    /// How many wrote at once.
+    /// Number of concurrent writers.
     pub writers: usize,
     /// Whether the product's relay ran, or a naive one without the fence.
     pub fence: bool,
@@ -33,19 +33,19 @@ pub struct FaultReport {
     pub appends: usize,
     /// Events in the log.
     pub events: usize,
-    /// Positions that were given out and never filled.
+    /// Positions that were assigned and never used by an event.
     pub gaps: u64,
     /// Records on the topics.
     pub records: usize,
-    /// Records that only say how far the relay is.
+    /// Beacons on the topics.
     pub beacons: usize,
-    /// Records that carry their number on the partition.
+    /// Records with an ordinal.
     pub numbered: usize,
     /// Events of the log that are on no topic.
     pub lost: usize,
     /// Events out of order within their aggregate.
     pub reordered: usize,
-    /// Repeated records that nothing explains.
+    /// Repeated records that no disturbance explains.
     pub duplicates: usize,
     /// Repeated records around a kill or a change of the leader.
     pub explained_duplicates: usize,
@@ -53,7 +53,7 @@ pub struct FaultReport {
     pub longest_takeover_ms: Option<u128>,
     /// All violations by name; empty if all is well.
     pub violations: BTreeMap<&'static str, usize>,
-    /// What was done to the processes.
+    /// The injected faults, in order.
     pub faults: Vec<InjectedFault>,
     /// How often foreign transactions had to be opened again, because the server was killed.
     pub foreign_reopened: u64,
@@ -124,7 +124,7 @@ impl FaultReport {
     }
 }
 
-/// Tells a person what is going on. Tests keep it to themselves until they fail.
+/// Prints progress to standard error, which the test runner shows only for failed tests.
 #[expect(clippy::print_stderr, reason = "progress of a command and of tests")]
 pub fn say(text: &str) {
     eprintln!("{text}");

@@ -1,4 +1,4 @@
-//! Transactions of others: open for a whole run, and no business of the relay's.
+//! Transactions of other clients: open for a whole run, and irrelevant to the relay.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ pub const CREATE_TABLE: &str = "create table if not exists fault_foreign (n int)
 
 /// What each of them does before it idles.
 const OPENING_STATEMENTS: [&[&str]; 4] = [
-    // The classic: wrote something, and its client went for lunch.
+    // Has written, and its client is idle.
     &["begin", "insert into fault_foreign values (1)"],
     // Has an id older than every append.
     &["begin", "select pg_current_xact_id()"],

@@ -1,4 +1,4 @@
-//! Compares log, topics and ledger. Pure: it judges evidence, however that was gathered.
+//! Compares log, topics and ledger. Without I/O: the evidence may come from anywhere.
 
 mod append_comparison;
 mod partition_audit;
@@ -57,7 +57,7 @@ pub struct AuditedRecord {
 }
 
 impl AuditedRecord {
-    /// A record without the name of an event says only how far the relay is.
+    /// Whether the record is a beacon: it names no event.
     fn is_beacon(&self) -> bool {
         !self.headers.contains_key("event-type")
     }
@@ -71,14 +71,14 @@ impl AuditedRecord {
     }
 }
 
-/// A time in which somebody was killed or the leader changed, until all worked again.
+/// The period from a kill or a change of the leader until the system had recovered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DisturbancePeriod {
     /// What was done.
     pub what: String,
-    /// Since when, in milliseconds since 1970.
+    /// The start, in milliseconds since 1970.
     pub from_ms: i64,
-    /// Until when.
+    /// The end, in milliseconds since 1970.
     pub until_ms: i64,
 }
 
@@ -93,14 +93,14 @@ pub struct AuditEvidence {
     pub ledger: Vec<LedgerEntry>,
     /// What was done to the processes.
     pub disturbances: Vec<DisturbancePeriod>,
-    /// Which log it is; records that name another one are wrong.
+    /// The log's incarnation; records that name another one are violations.
     pub incarnation: Option<String>,
 }
 
 /// What the comparison found.
 #[derive(Debug, Clone, Default)]
 pub struct AuditFindings {
-    /// Everything that must not be.
+    /// All violations.
     pub violations: Vec<AuditViolation>,
     /// Repeated records that a disturbance explains.
     pub explained_duplicates: usize,
@@ -127,7 +127,7 @@ impl AuditFindings {
 }
 
 impl AuditEvidence {
-    /// Judges it.
+    /// Compares the evidence and returns the findings.
     pub fn audit(&self) -> AuditFindings {
         let mut findings = AuditFindings::default();
         let seen = self.compare_topics(&mut findings);

@@ -1,5 +1,5 @@
-//! The relay that everybody writes first: it asks for what is beyond the last position it saw, publishes that, and
-//! moves on. It has no fence, and so it loses what commits behind its back. The suite must see that.
+//! A relay without the fence, as one would first write it: it reads the events after the last position it saw and
+//! publishes them. It loses events that commit later at a lower position, and the audit must find that.
 
 use std::time::Duration;
 

@@ -26,7 +26,7 @@ pub fn read_or_draw() -> anyhow::Result<u64> {
     Ok(read()?.unwrap_or_else(draw))
 }
 
-/// A seed that nobody knows before; short enough to be typed.
+/// Draws a random seed that is short enough to type.
 pub fn draw() -> u64 {
     u64::from(Uuid::new_v4().as_fields().0)
 }

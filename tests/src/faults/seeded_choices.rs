@@ -1,4 +1,4 @@
-//! Chance that falls alike for the same seed.
+//! Random choices that are the same for the same seed.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ impl SeededChoices {
         Duration::from_millis(self.between(low, high))
     }
 
-    /// True so many times in a hundred.
+    /// True with a probability of `share` percent.
     pub fn percent(&mut self, share: u64) -> bool {
         self.below(100) < share
     }

@@ -15,7 +15,7 @@ use crate::{
     service_port::{AllocatedPorts, ServicePort},
 };
 
-/// The stack's one broker answers to this name; it only has to stay the same.
+/// The cluster id of the stack's only broker; any value will do, if it stays the same.
 const CLUSTER_ID: &str = "bWVkaHViLWxvY2FsLTAwMQ";
 
 /// Short-lived stacks gain more from a fast start than from the optimising compiler.

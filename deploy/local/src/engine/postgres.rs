@@ -30,7 +30,7 @@ const SETTINGS: &[&str] = &[
     "listen_addresses=127.0.0.1",
     "unix_socket_directories=",
     "max_connections=200",
-    // The fence promises to see prepared appends, too; Postgres refuses them by default, and then nobody could test it.
+    // The fence covers prepared appends too; Postgres refuses them by default, so tests could not cover that.
     "max_prepared_transactions=64",
     "shared_buffers=128MB",
     "effective_cache_size=1GB",
@@ -118,7 +118,7 @@ pub(super) async fn prepare(
     Ok(LaunchSpec { run_as: user, stop_signal: Signal::SIGINT, orphan_signal: Signal::SIGQUIT, ..launch })
 }
 
-/// Makes the database beside its place, so that a folder in place is always a complete one.
+/// Creates the database in a temporary folder and renames it, so that the data folder is always complete.
 async fn initialise(choice: &EngineProgram, data: &Path, user: Option<&UnprivilegedUser>) -> anyhow::Result<()> {
     let fresh = data.with_extension("new");
     for stale in [data, fresh.as_path()] {

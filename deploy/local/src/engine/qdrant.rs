@@ -25,7 +25,7 @@ pub(super) fn prepare(site: &EngineSettings, ports: &AllocatedPorts) -> anyhow::
 /// in the cache.
 ///
 /// # Errors
-/// Where the cache lacks the piece, or the program can be written neither there nor to the data folder.
+/// If the cache lacks the artifact, or the program can be written neither there nor to the data folder.
 pub fn server_command(cache: &ArtifactCache, listen: &str, data: &Path) -> anyhow::Result<LaunchSpec> {
     let piece = QDRANT.place(cache);
     let record = piece.join(crate::artifact::INTERPRETER_FILE);
@@ -37,7 +37,7 @@ pub fn server_command(cache: &ArtifactCache, listen: &str, data: &Path) -> anyho
         .args([data.join("qdrant")]);
     let search_path = search_path.into_string().map_err(|path| anyhow::anyhow!("{} is not UTF-8", path.display()))?;
     launch.variables.insert("PYTHONPATH".to_owned(), search_path);
-    // Packages of the user or a virtual environment would shadow those of the piece.
+    // Packages of the user or a virtual environment would shadow those of the artifact.
     launch.variables.insert("PYTHONNOUSERSITE".to_owned(), "1".to_owned());
     // And so would files in the folder that the program is started in.
     launch.variables.insert("PYTHONSAFEPATH".to_owned(), "1".to_owned());

@@ -33,7 +33,7 @@ pub(super) fn prepare(
     folder::make(&data)?;
     let folder = data.to_str().context("the data folder's name is not UTF-8")?;
     let port = ports.of(ServicePort::Redis)?.to_string();
-    // Not `everysec`: that one puts a write off while a sync runs, and kill -9 loses what was acknowledged meanwhile.
+    // Not `everysec`: it delays writes while a sync runs, and kill -9 then loses what was acknowledged meanwhile.
     // With `no` every write reaches the kernel before its answer is sent, and only a crash of the machine loses it;
     // read models are rebuilt from the event store then.
     let args = ["--bind", "127.0.0.1", "--port", &port, "--dir", folder, "--appendonly", "yes", "--appendfsync", "no"];

@@ -16,7 +16,7 @@ pub(super) fn choose() -> EngineProgram {
     }
 }
 
-/// Its data is in Postgres; where that is, the stack tells it.
+/// The registry stores its data in Postgres; the stack passes the address.
 pub(super) fn prepare(ports: &AllocatedPorts) -> anyhow::Result<LaunchSpec> {
     let mut launch = LaunchSpec::new(THIS_PROGRAM).args(["product", "serve", "--role", "registry"]);
     let listen = format!("127.0.0.1:{}", ports.of(ServicePort::Registry)?);

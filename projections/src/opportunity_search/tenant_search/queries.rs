@@ -37,10 +37,10 @@ pub struct TenantSearchHit {
 }
 
 impl OpportunitySearch {
-    /// The best answers to a question among what one tenant owns; best first. All kinds where none is named.
+    /// Returns at most `first` hits for a query among one tenant's texts, best first; of all kinds if `kinds` is empty.
     ///
     /// # Errors
-    /// [`QueryError`] when the server is away or refuses.
+    /// [`QueryError`] when the server is unavailable or rejects the query.
     pub async fn search_tenant(
         &self,
         query: &str,

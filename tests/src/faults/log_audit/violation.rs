@@ -1,8 +1,8 @@
-//! What must never be, by name.
+//! The violations that an audit finds.
 
 use std::fmt;
 
-/// One broken promise.
+/// A difference between log, topics and ledger, or a failed recovery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AuditViolation {
     /// An event of the log is on no topic.
@@ -30,7 +30,7 @@ pub enum AuditViolation {
         /// What it comes after.
         after: u64,
     },
-    /// Positions fall on a partition.
+    /// Positions decrease along a partition.
     Backwards {
         /// The record.
         place: String,
@@ -39,7 +39,7 @@ pub enum AuditViolation {
         /// What it comes after.
         after: u64,
     },
-    /// An event is there twice, and nothing happened that explains it.
+    /// An event is on a topic twice, and no disturbance explains it.
     Duplicate {
         /// The repetition.
         place: String,
@@ -55,7 +55,7 @@ pub enum AuditViolation {
         /// A record on each.
         places: Vec<String>,
     },
-    /// A record says something else than the log.
+    /// A record's key or header differs from the log.
     Header {
         /// The record.
         place: String,
@@ -66,14 +66,14 @@ pub enum AuditViolation {
         /// What the record says.
         record: Option<String>,
     },
-    /// A beacon is malformed or says what is not so.
+    /// A beacon is malformed or its statement is wrong.
     Beacon {
         /// The record that shows it.
         place: String,
         /// What is wrong.
         reason: String,
     },
-    /// The numbers of events on a partition have a gap.
+    /// The ordinals of a partition are not consecutive.
     Ordinal {
         /// The record.
         place: String,
@@ -82,7 +82,7 @@ pub enum AuditViolation {
         /// The number it should carry.
         expected: u64,
     },
-    /// An acknowledged append is not in the log, or not whole.
+    /// An acknowledged append is not in the log, or only in part.
     Unrecorded {
         /// Which one.
         append: String,
@@ -96,7 +96,7 @@ pub enum AuditViolation {
         /// How it was done.
         way: &'static str,
     },
-    /// An append whose end nobody saw is in the log in part.
+    /// An append with an unknown outcome is in the log in part.
     Torn {
         /// Which one.
         append: String,
@@ -117,7 +117,7 @@ pub enum AuditViolation {
         /// The mark it carries.
         mark: String,
     },
-    /// The system did not come back by itself after a fault, or did not catch up at the end.
+    /// The system did not recover from a fault without help, or did not catch up at the end.
     NotRecovered {
         /// After what.
         after: String,
