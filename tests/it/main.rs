@@ -5,6 +5,7 @@ mod alone;
 mod architecture;
 mod commands;
 mod contracts;
+mod documentation;
 mod edges;
 mod eventstore;
 mod graphql;
