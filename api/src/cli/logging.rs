@@ -9,7 +9,7 @@ use super::CliSubcommand;
 use crate::config::{LoggingConfig, LoggingFormat};
 
 /// Filter for interactive commands, whose own output shows their progress.
-const QUIET_FILTER: &str = "warn,librdkafka=off,rdkafka=off";
+const QUIET_FILTER: &str = "warn,apache_avro=error,librdkafka=off,rdkafka=off";
 
 /// Which filter applies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

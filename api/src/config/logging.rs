@@ -19,8 +19,9 @@ pub struct LoggingConfig {
 
 impl Default for LoggingConfig {
     fn default() -> Self {
-        // The Kafka client repeats at `error` what the relay and the workers already say with its reason.
-        Self { format: LoggingFormat::Text, filter: "info,librdkafka=off,rdkafka=off".to_owned() }
+        // The Kafka client repeats at `error` what the relay and the workers already say with its reason. The Avro library
+        // warns with whole schemas, which anybody may send.
+        Self { format: LoggingFormat::Text, filter: "info,apache_avro=error,librdkafka=off,rdkafka=off".to_owned() }
     }
 }
 

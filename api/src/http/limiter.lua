@@ -1,11 +1,9 @@
 -- Charges a cost to a limit by the generic cell rate algorithm (ITU-T I.371): a minute's requests may arrive at once,
--- and
--- capacity returns evenly.
+-- and capacity returns evenly.
 --
 -- KEYS: the counter. ARGV: requests per minute; cost in requests, negative for a refund.
--- Returns whether it is allowed, how many more requests would be allowed, in how many milliseconds this one is allowed,
--- and
--- in how many milliseconds the whole limit is available again.
+-- Returns whether it is allowed, how many more requests would be allowed, in how many milliseconds this one is
+-- allowed, and in how many milliseconds the whole limit is available again.
 local limit = tonumber(ARGV[1])
 local cost = tonumber(ARGV[2])
 local time = redis.call('TIME')

@@ -51,7 +51,7 @@ use eventstore::append::PgBatchStore;
 use futures::future::join_all;
 use tokio::{
     sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -71,12 +71,17 @@ const MAX_EVENT_BYTES: usize = 5 << 10;
 /// Bodies of more than 1 MiB that are read at the same time. Anonymous clients send them, and each takes memory.
 const MAX_LARGE_BODIES: usize = 8;
 
-/// How long one append may take before its events count as not recorded.
+/// How long one append may take before its events count as not recorded; less when the process stops.
 const APPEND_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How often a batch with acknowledged events is tried when the process stops: nobody sends them again.
 const DRAIN_ATTEMPTS: u32 = 3;
 const DRAIN_RETRY_PAUSE: Duration = Duration::from_millis(200);
+
+/// An append that took too long.
+#[derive(Debug, thiserror::Error)]
+#[error("the append took too long and was given up")]
+struct AppendTimeout;
 
 /// Events of a request on their way through one lane.
 struct QueuedEvents {
@@ -148,37 +153,44 @@ impl<S: FactStore> IngestService<S> {
 
     async fn drain_lane(&self, lane: &IngestLane, stop: &CancellationToken) {
         let mut receiver = lane.receiver.lock().await;
+        let mut carried_over = None;
         loop {
-            let first = tokio::select! {
-                biased;
-                () = stop.cancelled() => {
-                    receiver.close();
-                    receiver.recv().await
+            let first = if let Some(carried_over) = carried_over.take() {
+                Some(carried_over)
+            } else {
+                tokio::select! {
+                    biased;
+                    () = stop.cancelled() => {
+                        receiver.close();
+                        receiver.recv().await
+                    }
+                    waiting = receiver.recv() => waiting,
                 }
-                waiting = receiver.recv() => waiting,
             };
             let Some(first) = first else { return };
-            let mut events = first.steps.len();
+            let max_places = self.max_batch_places();
+            let mut places = first.permits.num_permits();
             let mut batch = vec![first];
-            let max_events = self.max_batch_events();
-            while events < max_events
+            while places < max_places
                 && let Ok(next) = receiver.try_recv()
             {
-                events += next.steps.len();
+                if places + next.permits.num_permits() > max_places {
+                    carried_over = Some(next);
+                    break;
+                }
+                places += next.permits.num_permits();
                 batch.push(next);
             }
-            let places = batch.iter().map(|waiting| waiting.permits.num_permits()).sum::<usize>();
             let start = Instant::now();
             let is_recorded = self.write_batch(batch).await;
             self.write_rate.record_batch(places, start.elapsed(), is_recorded);
         }
     }
 
-    /// Events of one batch: when told to stop no more than can be written in time, so that its end does not cut off all of
-    /// a large one.
-    fn max_batch_events(&self) -> usize {
-        let most = self.config.batch_events;
-        if self.is_stopping() { most.min(self.write_rate.places_within(self.config.promise_time())) } else { most }
+    /// Places in the buffer of one batch: no more than can be written in the time that 202 relies on, so that a stop does not
+    /// cut off a large one with what was acknowledged in it.
+    fn max_batch_places(&self) -> usize {
+        self.config.batch_events.min(self.write_rate.places_within(self.config.promise_time()))
     }
 
     fn is_stopping(&self) -> bool {
@@ -254,10 +266,25 @@ impl<S: FactStore> IngestService<S> {
             tracing::error!(error, events = steps.len(), "events were not recorded");
             None
         };
-        match timeout(APPEND_TIMEOUT, self.batches.record_steps(&caller, steps)).await {
-            Ok(Ok(outcomes)) => Some(outcomes),
-            Ok(Err(error)) => not_recorded(&error),
-            Err(elapsed) => not_recorded(&elapsed),
+        tokio::select! {
+            outcome = self.batches.record_steps(&caller, steps) => outcome.map_or_else(|error| not_recorded(&error), Some),
+            () = self.wait_for_append_timeout() => not_recorded(&AppendTimeout),
+        }
+    }
+
+    /// Returns when an append has taken too long: from the stop on early enough to try again on another connection.
+    async fn wait_for_append_timeout(&self) {
+        let at_stop = APPEND_TIMEOUT.min(self.config.drain_timeout() / DRAIN_ATTEMPTS);
+        let stopping = async {
+            match self.stop.get() {
+                Some(stop) => stop.cancelled().await,
+                None => std::future::pending().await,
+            }
+            sleep(at_stop).await;
+        };
+        tokio::select! {
+            () = sleep(APPEND_TIMEOUT) => (),
+            () = stopping => (),
         }
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use sqlx::PgExecutor;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     AvroSchema, CompatibilityViolation, SchemaStore, SchemaStoreError, SchemaSubject, VersionSelector,
@@ -236,7 +237,9 @@ impl SchemaStore {
             None => load_newest_versions(&self.pool, subject, level.compared_versions()).await?,
         };
         let schema = Arc::clone(schema.parsed());
-        self.workers.run(move || level.find_violations(&schema, &earlier)).await
+        let abandoned = CancellationToken::new();
+        let _abandon = abandoned.clone().drop_guard();
+        self.workers.run(move || level.find_violations(&schema, &earlier, &abandoned)).await
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use sqlx::PgConnection;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     AvroSchema, DeletedFilter, SchemaStore, SchemaStoreError, SchemaSubject,
@@ -45,7 +46,9 @@ impl SchemaStore {
         let earlier = load_newest_versions(&mut *transaction, subject, level.compared_versions()).await?;
         let parsed = Arc::clone(schema.parsed());
         // Whoever holds the lock waits for no other work on schemas.
-        let objections = run_blocking(move || level.find_violations(&parsed, &earlier)).await?;
+        let abandoned = CancellationToken::new();
+        let _abandon = abandoned.clone().drop_guard();
+        let objections = run_blocking(move || level.find_violations(&parsed, &earlier, &abandoned)).await?;
         if !objections.is_empty() {
             return Err(SchemaStoreError::Incompatible { subject: subject.clone(), objections });
         }

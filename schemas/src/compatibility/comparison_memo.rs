@@ -30,7 +30,7 @@ pub(super) enum KnownComparison {
 enum PairState {
     /// The number of pairs that were under way when this one began.
     UnderWay(usize),
-    /// Compatible if the pair under way with this number is; with `NOTHING`, whatever comes.
+    /// Compatible on an assumption, as the conditional finding at this index; with `NOTHING`, unconditionally.
     Compatible(usize),
     Incompatible(Rc<[SchemaIncompatibility]>),
 }
@@ -67,7 +67,10 @@ impl ComparisonMemo {
             Entry::Occupied(entry) => match entry.get() {
                 PairState::Incompatible(found) => return KnownComparison::Incompatible(Rc::clone(found)),
                 PairState::UnderWay(number) => (*number, KnownComparison::UnderWay),
-                PairState::Compatible(number) => (*number, KnownComparison::Compatible),
+                PairState::Compatible(NOTHING) => (NOTHING, KnownComparison::Compatible),
+                PairState::Compatible(index) => {
+                    (assumption_behind(&self.under_way, *index), KnownComparison::Compatible)
+                }
             },
         };
         self.assume(assumed);
@@ -84,7 +87,7 @@ impl ComparisonMemo {
             }
             self.pairs.insert(pair, PairState::Incompatible(Rc::clone(&found)));
         } else if assumed < self.under_way.len() {
-            self.pairs.insert(pair, PairState::Compatible(assumed));
+            self.pairs.insert(pair, PairState::Compatible(self.conditional.len()));
             self.conditional.push(pair);
             self.assume(assumed);
         } else {
@@ -102,5 +105,42 @@ impl ComparisonMemo {
         if let Some(innermost) = self.under_way.last_mut() {
             innermost.assumed = innermost.assumed.min(number);
         }
+    }
+}
+
+/// What a conditional finding depends on by now: what the innermost pair under way depends on in which it was found.
+/// The pair that was assumed then may have ended meanwhile, and its number may be another one's.
+fn assumption_behind(under_way: &[PairUnderWay], index: usize) -> usize {
+    let begun_before = under_way.partition_point(|pair| pair.conditional <= index);
+    let innermost = begun_before.checked_sub(1).and_then(|number| under_way.get(number));
+    innermost.map_or(0, |pair| pair.assumed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_depends_on_an_ended_pair_depends_on_what_that_one_assumed() {
+        let schemas = [const { Schema::Null }; 5];
+        let [top, middle, ended, inner, later] =
+            [0, 1, 2, 3, 4].map(|at| (&raw const schemas[at], &raw const schemas[at]));
+        let mut memo = ComparisonMemo::default();
+        for pair in [top, middle, ended, inner] {
+            assert!(matches!(memo.begin(pair), KnownComparison::New));
+        }
+        assert!(matches!(memo.begin(ended), KnownComparison::UnderWay));
+        memo.finish(inner, vec![]);
+        assert!(matches!(memo.begin(top), KnownComparison::UnderWay));
+        memo.finish(ended, vec![]);
+
+        // Has the number now that the ended pair had, which the inner one was found compatible on.
+        assert!(matches!(memo.begin(later), KnownComparison::New));
+        assert!(matches!(memo.begin(inner), KnownComparison::Compatible));
+        memo.finish(later, vec![]);
+        memo.finish(middle, vec![]);
+        memo.finish(top, vec![SchemaIncompatibility { path: String::new(), reason: "another type".to_owned() }]);
+
+        assert!(matches!(memo.begin(later), KnownComparison::New), "it was compatible only if the outermost pair is");
     }
 }

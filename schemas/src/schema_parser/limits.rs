@@ -81,7 +81,7 @@ fn count_items(list: Option<&Value>) -> usize {
 }
 
 /// What a value takes, in about the bytes of its JSON. Adds to `copied` what the library copies of it: each named type
-/// with everything in it, once for its name and once for each alias.
+/// with everything in it, once for its name and once for each alias, and what has a logical type.
 fn weigh_value(value: &Value, copied: &mut usize) -> usize {
     let inner = match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => 0,
@@ -90,6 +90,9 @@ fn weigh_value(value: &Value, copied: &mut usize) -> usize {
         Value::Object(members) => members.iter().map(|(name, value)| name.len() + weigh_value(value, copied)).sum(),
     };
     let weight = VALUE_BYTES + inner;
+    if value.get("logicalType").is_some() {
+        *copied = copied.saturating_add(weight);
+    }
     if let Some("record" | "enum" | "fixed") = value.get("type").and_then(Value::as_str) {
         let definitions = 1 + count_items(value.get("aliases"));
         *copied = copied.saturating_add(weight.saturating_mul(definitions));

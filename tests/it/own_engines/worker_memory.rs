@@ -15,7 +15,7 @@ use tests::{EnvironmentVariables, ProductProcess, TestStack, WAIT_TIMEOUT, fault
 /// Settings of the worker: 1 MiB of records fetched ahead, batches of 1 MiB.
 const WORKER_BUFFER_BYTES: u64 = 1 << 20;
 
-/// What `runtime/config.rs` promises for them. A queue of the default size alone takes more.
+/// What `runtime/consumer_config.rs` promises for them. A queue of the default size alone takes more.
 const MEMORY_LIMIT: u64 = (80 << 20) + 4 * WORKER_BUFFER_BYTES + 6 * WORKER_BUFFER_BYTES;
 
 /// Notices that wait, and how long the link of each is: together more than a worker may hold. They are few and large, so

@@ -4,8 +4,8 @@
 //! | --- | --- | --- |
 //! | `MEDHUB__INGEST__BUFFER_EVENTS` | `50000` | events that wait in memory, one that is larger than 1 KiB counts for several; more are refused with 429 |
 //! | `MEDHUB__INGEST__ASYNC_EVENTS` | `10000` | events that wait in memory, counted likewise, up to which `Prefer: respond-async` is answered 202; fewer where the log is slow |
-//! | `MEDHUB__INGEST__DRAIN_TIMEOUT_MS` | `20000` | for writing what waits when told to stop; whoever ends the process by force has to wait for longer |
-//! | `MEDHUB__INGEST__BATCH_EVENTS` | `5000` | events in one append |
+//! | `MEDHUB__INGEST__DRAIN_TIMEOUT_MS` | `20000` | for writing what waits when told to stop; whoever ends the process by force has to wait for longer (`medhub-local` waits 30 s) |
+//! | `MEDHUB__INGEST__BATCH_EVENTS` | `5000` | events in one append, counted likewise; fewer where the log is slow |
 //! | `MEDHUB__INGEST__REQUEST_EVENTS` | `5000` | events in one request; its body may have 5 KiB for each |
 //! | `MEDHUB__INGEST__LANES` | `2` | appends that are under way together, 1 to 16 |
 //! | `MEDHUB__INGEST__VISIT_EVENTS` | `10000` | events of one visit; further ones are refused in the field `sessionId` |
@@ -29,7 +29,7 @@ pub struct IngestConfig {
     pub async_events: usize,
     /// How long writing what waits may take when told to stop, in milliseconds.
     pub drain_timeout_ms: u64,
-    /// Events in one append.
+    /// Events in one append, large ones counted several times.
     pub batch_events: usize,
     /// Events in one request.
     pub request_events: usize,

@@ -114,6 +114,27 @@ async fn a_stop_takes_nothing_new_and_writes_what_was_acknowledged() {
 }
 
 #[tokio::test]
+async fn a_slow_log_gets_small_batches_and_nothing_is_left_out() {
+    let log = GatedLog::closed();
+    let service = gated_service(&log);
+    service.write_rate.record_batch(1_000, Duration::from_mins(2), true);
+    for _ in 0..3 {
+        assert!(matches!(send_async(&service, 20), Ok(EnqueuedRequest::Acknowledged | EnqueuedRequest::Pending(_))));
+    }
+    let (stop, running) = start_service(&service);
+    log.wait_for_append().await;
+    log.0.append_permits.add_permits(1);
+    while log.events() == 0 {
+        yield_now().await;
+    }
+    assert_eq!(log.events(), 40, "41 can be written in the time that 202 relies on");
+    log.0.append_permits.add_permits(1);
+    stop.cancel();
+    running.await.unwrap();
+    assert_eq!((log.events(), service.unrecorded_events()), (60, 0));
+}
+
+#[tokio::test]
 async fn what_a_stop_does_not_write_in_time_is_counted() {
     let log = GatedLog::closed();
     let service = gated_service(&log);

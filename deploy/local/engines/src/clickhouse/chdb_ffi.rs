@@ -52,7 +52,7 @@ pub(super) struct ChdbLibrary {
 macro_rules! function {
     ($library:expr, $name:literal) => {
         // SAFETY: the field's type repeats the declaration of this symbol in chdb.h 26.5, and the library that the
-        // pointer leads into is never unloaded (see `Chdb::load`).
+        // pointer leads into is never unloaded (see `ChdbLibrary::load`).
         *unsafe { $library.get(concat!($name, "\0").as_bytes()) }?
     };
 }
@@ -172,7 +172,7 @@ impl ChdbConnection {
 
 impl Drop for ChdbConnection {
     fn drop(&mut self) {
-        // SAFETY: the cell came from `chdb_connect` and is closed once; no `Pieces` can borrow it any more.
+        // SAFETY: the cell came from `chdb_connect` and is closed once; no `ResultChunks` can borrow it any more.
         unsafe { (self.chdb.close)(self.cell.as_ptr()) };
     }
 }
