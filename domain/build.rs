@@ -5,19 +5,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The aggregates: `src/<name>.rs` and all below `src/<name>/`.
-const AGGREGATES: [&str; 9] =
-    ["company", "document", "inbox", "opportunity", "proposal", "resource", "task", "visit", "watchlist"];
-/// What all of them are folded with.
-const SHARED: [&str; 2] = ["upcast", "value"];
+/// Sources that take part in folding every aggregate.
+const SHARED: [&str; 3] = ["event_version", "upcast", "value"];
 
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=build.rs");
     // Named also while it does not exist, so that it counts from its first day.
     println!("cargo::rerun-if-changed=src");
-    for aggregate in AGGREGATES {
+    for aggregate in aggregate_names()? {
         let mut files = Vec::new();
-        collect_sources(Path::new("src"), aggregate, &mut files)?;
+        collect_sources(Path::new("src"), &aggregate, &mut files)?;
         for shared in SHARED {
             collect_sources(Path::new("src"), shared, &mut files)?;
         }
@@ -28,9 +25,21 @@ fn main() -> io::Result<()> {
             hash.update(file.to_string_lossy().replace('\\', "/").as_bytes());
             hash.update(&fs::read(&file)?);
         }
-        println!("cargo::rustc-env=FINGERPRINT_{}={:032x}", aggregate.to_uppercase(), hash.0);
+        println!("cargo::rustc-env=FINGERPRINT_{aggregate}={:032x}", hash.0);
     }
     Ok(())
+}
+
+/// The folders of aggregates: those that say how their events are upcast.
+fn aggregate_names() -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir("src")? {
+        let path = entry?.path();
+        if path.join("upcast.rs").is_file() {
+            names.extend(path.file_name().and_then(|name| name.to_str()).map(str::to_owned));
+        }
+    }
+    Ok(names)
 }
 
 /// `folder/<name>.rs` and everything below `folder/<name>/`, without tests.

@@ -4,14 +4,14 @@ mod absent_model;
 mod active_read_models;
 mod background_rebuilds;
 mod backing_service;
+mod embedding_model;
 mod event_feed;
 mod kafka_client;
 mod pipeline_status;
 mod registry_client;
 mod service_findings;
-mod store_counts;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use collaboration::{PeerChannelConfig, ProposalSync, RoomManager, SharedTextStore, TextError};
 use commands::{dispatcher::CommandDispatcher, opportunity::OpportunityService};
@@ -21,7 +21,7 @@ use projections::{
     QueryError,
     change_feed::ChangeFeed,
     opportunity_analytics::OpportunityAnalytics,
-    opportunity_search::{Embedder, EmbeddingConfig, EmbeddingError, OpportunitySearch, StaticModel},
+    opportunity_search::{Embedder, EmbeddingError, OpportunitySearch},
     opportunity_views::OpportunityViews,
     read_models::ReadModels,
     response_cache::ResponseCache,
@@ -36,17 +36,13 @@ pub use self::{
     active_read_models::{ActiveReadModels, UnknownProjection, UnknownReadModel},
     background_rebuilds::BackgroundRebuilds,
     backing_service::{BackingService, PingError, is_migrated, ping_postgres},
+    embedding_model::load_embedding_model,
     event_feed::{EventFeed, FeedFollower},
     pipeline_status::{PipelineError, PipelineStatus, ProjectionRow, RelayRow},
     registry_client::{ReadOnlyRegistryClient, RegisteredSchema, RegistryLookupError},
     service_findings::ServiceFinding,
-    store_counts::{CountError, StoreCounts},
 };
-use crate::{
-    config::{HttpConfig, MedhubConfig},
-    graphql::GraphQl,
-    object_store::ObjectStore,
-};
+use crate::{config::EngineConfig, object_store::ObjectStore};
 
 /// The command service of opportunities, over the event store in Postgres.
 pub type PgOpportunities = Arc<OpportunityService<PgEventStore<Opportunity>>>;
@@ -77,9 +73,9 @@ pub struct AppContext {
     /// Stores the files of documents.
     pub objects: ObjectStore,
     /// How long a query waits for a read model that has not reached its consistency token.
-    pub consistency_wait: std::time::Duration,
+    pub consistency_wait: Duration,
+    pub(crate) kafka_config: eventstore::topic::KafkaConfig,
     kafka: Arc<KafkaClient>,
-    kafka_config: eventstore::topic::KafkaConfig,
 }
 
 /// Why the application context could not be created. No connection has been attempted.
@@ -106,23 +102,29 @@ pub enum AppContextError {
 }
 
 impl AppContext {
-    /// Creates the clients and loads the embedding model.
+    /// Creates the clients and loads the embedding model. Queries wait for `consistency_wait` at most until a read model
+    /// has reached their consistency token.
     ///
     /// # Errors
     /// [`AppContextError`] when a setting is invalid or the embedding model cannot be loaded.
-    pub async fn open_with_model(config: &MedhubConfig) -> Result<Self, AppContextError> {
-        Self::with_model(config, Arc::new(load_embedding_model(&config.embedding).await?))
+    pub async fn open_with_model(config: &EngineConfig, consistency_wait: Duration) -> Result<Self, AppContextError> {
+        let model = load_embedding_model(&config.embedding).await.map_err(AppContextError::Model)?;
+        Self::with_model(config, consistency_wait, Arc::new(model))
     }
 
     /// Creates the clients without an embedding model, for commands that embed nothing. Embedding fails.
     ///
     /// # Errors
     /// [`AppContextError`] when a setting is invalid.
-    pub fn open_without_model(config: &MedhubConfig) -> Result<Self, AppContextError> {
-        Self::with_model(config, Arc::new(AbsentModel))
+    pub fn open_without_model(config: &EngineConfig, consistency_wait: Duration) -> Result<Self, AppContextError> {
+        Self::with_model(config, consistency_wait, Arc::new(AbsentModel))
     }
 
-    fn with_model(config: &MedhubConfig, model: Arc<dyn Embedder>) -> Result<Self, AppContextError> {
+    fn with_model(
+        config: &EngineConfig,
+        consistency_wait: Duration,
+        model: Arc<dyn Embedder>,
+    ) -> Result<Self, AppContextError> {
         let pool = eventstore::postgres::open_pool(&config.postgres).map_err(AppContextError::Log)?;
         let models = ReadModels {
             analytics: OpportunityAnalytics::new(&config.clickhouse).map_err(AppContextError::ReadModel)?,
@@ -152,7 +154,7 @@ impl AppContext {
             rooms: Arc::new(rooms),
             event_store: store,
             objects: ObjectStore::new(&config.objects),
-            consistency_wait: config.http.consistency_wait(),
+            consistency_wait,
             read_models: ActiveReadModels::new(models),
             event_feed,
             rebuilds: BackgroundRebuilds::new(runtime.clone()),
@@ -173,23 +175,5 @@ impl AppContext {
         let mut projections = self.read_models.current().all_projections();
         projections.retain(|projection| pointer.moved.iter().any(|moved| moved == projection.name()));
         Ok(projections)
-    }
-
-    /// Queries `opportunities { totalCount }` over GraphQL.
-    async fn count_graphql_opportunities(&self) -> Result<u64, CountError> {
-        let graphql = GraphQl::new(self, &HttpConfig::default());
-        graphql.query_total_count().await.map_err(CountError::GraphQl)
-    }
-}
-
-/// Loads the embedding model on a thread for blocking work.
-///
-/// # Errors
-/// [`AppContextError::Model`] when `embedding.model_dir` does not contain a valid model.
-pub async fn load_embedding_model(config: &EmbeddingConfig) -> Result<StaticModel, AppContextError> {
-    let folder = config.model_dir.clone();
-    match tokio::task::spawn_blocking(move || StaticModel::load(&folder)).await {
-        Ok(loaded) => loaded.map_err(AppContextError::Model),
-        Err(ended) => std::panic::resume_unwind(ended.into_panic()),
     }
 }

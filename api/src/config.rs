@@ -1,176 +1,18 @@
-//! The configuration, composed of the sections of all crates.
-//!
-//! A later source overrides an earlier one: defaults in code, the TOML file, `MEDHUB__SECTION__KEY`, and the engines'
-//! well-known URL variables of [`WELL_KNOWN_VARIABLES`]. The module of each section has a table of its keys.
+//! Settings of the edges, and of the engines that they use. The module of each section has a table of its keys;
+//! `server::config` merges all sections.
 
 mod admin;
 mod auth;
-mod environment;
-mod error;
+mod engines;
 mod http;
-mod logging;
+mod masked_url;
 mod rate_limits;
-mod secret;
-mod serve;
-
-use std::path::{Path, PathBuf};
-
-use collaboration::CollaborationConfig;
-use eventstore::{postgres::PostgresConfig, relay::RelayConfig, topic::KafkaConfig};
-use figment::{
-    Figment,
-    providers::{Format, Serialized, Toml},
-    value::{Dict, Value},
-};
-use projections::{
-    opportunity_analytics::AnalyticsConfig,
-    opportunity_search::{EmbeddingConfig, SearchConfig},
-    opportunity_views::RedisConfig,
-    runtime::ConsumerConfig as WorkerConfig,
-};
-use schemas::registry_client::RegistryConfig;
-use secrecy::ExposeSecret;
-use serde::{Deserialize, Serialize};
-
-use crate::{grpc::GrpcConfig, object_store::ObjectsConfig, rest::IngestConfig};
 
 pub use self::{
     admin::{AdminConfig, AdminToken, TokenTooShort},
     auth::{AuthConfig, AuthSecret, SecretTooShort},
-    error::ConfigError,
+    engines::EngineConfig,
     http::HttpConfig,
-    logging::{LoggingConfig, LoggingFormat},
+    masked_url::{MASK, is_secret_key, mask_url},
     rate_limits::RateLimitConfig,
-    secret::mask_url,
-    serve::ServeConfig,
 };
-
-/// Environment variables that the engines' own tools use, and the settings that they override.
-pub const WELL_KNOWN_VARIABLES: [(&str, &str); 6] = [
-    ("DATABASE_URL", "postgres.url"),
-    ("KAFKA_BROKERS", "kafka.brokers"),
-    ("CLICKHOUSE_URL", "clickhouse.url"),
-    ("QDRANT_URL", "qdrant.url"),
-    ("REDIS_URL", "redis.url"),
-    ("SCHEMA_REGISTRY_URL", "registry.url"),
-];
-
-/// Names the configuration file unless the command line does.
-const FILE_VARIABLE: &str = "MEDHUB_CONFIG";
-
-/// Keys that workers take from the section `kafka` unless set in `worker`, so that they are set once.
-const SHARED_WITH_WORKERS: [&str; 3] = ["brokers", "topic_prefix", "partitions"];
-
-/// The whole configuration.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct MedhubConfig {
-    /// HTTP edge.
-    pub http: HttpConfig,
-    /// Operators' access over the API. Contains a secret, so it is not serialized.
-    #[serde(skip_serializing)]
-    pub admin: AdminConfig,
-    /// Authentication. Contains a secret, so it is not serialized.
-    #[serde(skip_serializing)]
-    pub auth: AuthConfig,
-    /// Rate limits.
-    pub limits: RateLimitConfig,
-    /// gRPC edge.
-    pub grpc: GrpcConfig,
-    /// Ingest of views and clicks.
-    pub ingest: IngestConfig,
-    /// Shared editing of proposals.
-    pub collaboration: CollaborationConfig,
-    /// Object store, which holds the files of documents.
-    pub objects: ObjectsConfig,
-    /// Startup and shutdown of a service.
-    pub serve: ServeConfig,
-    /// Logging.
-    pub log: LoggingConfig,
-    /// Postgres, which holds the event store. Its URL is a secret, so it is not serialized.
-    #[serde(skip_serializing)]
-    pub postgres: PostgresConfig,
-    /// Kafka topics of the events.
-    pub kafka: KafkaConfig,
-    /// Relay from the event store to Kafka.
-    pub relay: RelayConfig,
-    /// Schema registry.
-    pub registry: RegistryConfig,
-    /// Workers, which consume the topics.
-    pub worker: WorkerConfig,
-    /// ClickHouse: read models of analytics and lists.
-    pub clickhouse: AnalyticsConfig,
-    /// Qdrant: read model of the semantic search.
-    pub qdrant: SearchConfig,
-    /// Embedding model of the semantic search.
-    pub embedding: EmbeddingConfig,
-    /// Redis: read models of detail views.
-    pub redis: RedisConfig,
-    /// All merged settings, for [`Self::to_masked_toml`].
-    #[serde(skip)]
-    merged: Dict,
-}
-
-impl MedhubConfig {
-    /// Merges all sources. `file` overrides the file that `MEDHUB_CONFIG` names.
-    ///
-    /// # Errors
-    /// [`ConfigError`] with the file that cannot be read, or the keys that are unknown or have invalid values.
-    pub fn load(
-        file: Option<&Path>,
-        environment: impl IntoIterator<Item = (String, String)>,
-    ) -> Result<Self, ConfigError> {
-        let environment: Vec<_> = environment.into_iter().collect();
-        let named = environment.iter().find(|(name, value)| name == FILE_VARIABLE && !value.is_empty());
-        let file = file.map(Path::to_owned).or_else(|| named.map(|(_, path)| PathBuf::from(path)));
-
-        let mut settings = Figment::from(Serialized::defaults(default_settings()?));
-        if let Some(path) = file {
-            std::fs::File::open(&path).map_err(|source| ConfigError::File { path: path.clone(), source })?;
-            settings = settings.merge(Toml::file_exact(path));
-        }
-        for variable in environment::collect_variables(environment, &WELL_KNOWN_VARIABLES) {
-            settings = settings.merge(variable);
-        }
-        for key in SHARED_WITH_WORKERS {
-            if let Ok(shared) = settings.find_value(&format!("kafka.{key}")) {
-                settings = settings.join(Serialized::default(&format!("worker.{key}"), shared));
-            }
-        }
-        let mut config: Self = settings.extract_lossy().map_err(|error| ConfigError::from_figment(error, &settings))?;
-        config.merged = settings.extract().map_err(|error| ConfigError::from_figment(error, &settings))?;
-        Ok(config)
-    }
-
-    /// The merged settings as TOML, with secrets and passwords in URLs masked.
-    ///
-    /// # Errors
-    /// [`ConfigError::Print`] when a value cannot be represented in TOML.
-    pub fn to_masked_toml(&self) -> Result<String, ConfigError> {
-        toml::to_string(&secret::mask_settings(self.merged.clone())).map_err(ConfigError::Print)
-    }
-}
-
-/// All defaults, without those that workers take from the section `kafka`.
-fn default_settings() -> Result<Dict, ConfigError> {
-    let settings = Figment::from(Serialized::defaults(MedhubConfig::default()));
-    let mut defaults: Dict = settings.extract().map_err(|error| ConfigError::from_figment(error, &settings))?;
-    if let Some(Value::Dict(_, worker)) = defaults.get_mut("worker") {
-        worker.retain(|key, _| !SHARED_WITH_WORKERS.contains(&key.as_str()));
-    }
-    let postgres = PostgresConfig::default();
-    let postgres = Dict::from([
-        ("url".to_owned(), Value::from(postgres.url.expose_secret())),
-        ("max_connections".to_owned(), Value::from(postgres.max_connections)),
-        ("acquire_timeout_ms".to_owned(), Value::from(postgres.acquire_timeout_ms)),
-        ("append_lanes".to_owned(), Value::from(postgres.append_lanes)),
-        ("load_lanes".to_owned(), Value::from(postgres.load_lanes)),
-        ("group_events".to_owned(), Value::from(postgres.group_events)),
-        ("snapshot_every".to_owned(), Value::from(postgres.snapshot_every)),
-    ]);
-    defaults.insert("postgres".to_owned(), Value::from(postgres));
-    Ok(defaults)
-}
-
-#[cfg(test)]
-mod tests;

@@ -74,7 +74,7 @@ impl Default for GrpcConfig {
 ///
 /// # Errors
 /// [`tonic_reflection::server::Error`] when the encoded description is invalid: a defect of the build.
-pub(crate) fn router(
+pub fn router(
     config: &GrpcConfig,
     app: &AppContext,
     engines: &'static [BackingService],

@@ -1,18 +1,21 @@
-//! The edges of `MedContractHub`: GraphQL, REST, gRPC, the command line, the configuration, and the composition of all
-//! parts.
+//! The edges of `MedContractHub`: GraphQL, REST, gRPC and WebSockets, with authentication and limits.
 //!
-//! This crate contains no domain rules: it translates requests, calls the other crates and starts their parts.
+//! This crate contains no domain rules: it translates requests and calls the other crates. `server` composes it into the
+//! program `medhub`. The folders depend on each other in one direction (`tests/it/architecture.rs`):
+//!
+//! ```text
+//! routes ──▶ graphql, rest, grpc, readiness ──▶ tenant_commands ──▶ app_context ──▶ object_store
+//!    └──────────────────▶ http ──▶ auth ──▶ config ◀──────────────────────┘
+//! ```
 
 pub mod app_context;
 pub mod auth;
-pub mod bench;
-pub mod cli;
 pub mod config;
 pub mod graphql;
 pub mod grpc;
 pub mod http;
 pub mod object_store;
+pub mod readiness;
 pub mod rest;
-pub mod schema_registry;
-pub mod serve;
+pub mod routes;
 mod tenant_commands;

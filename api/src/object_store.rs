@@ -39,11 +39,9 @@ use tokio::{
 };
 use uuid::Uuid;
 
+pub use self::sweeper::ObjectSweeper;
 use self::unfinished_file::UnfinishedFile;
-pub(crate) use self::{
-    sweeper::ObjectSweeper,
-    upload_body::{UploadBodyError, enforce_progress},
-};
+pub(crate) use self::upload_body::{UploadBodyError, enforce_progress};
 
 /// Bytes at the beginning of a file by which its media type is detected.
 const HEAD_BYTES: usize = 4_096;

@@ -34,7 +34,7 @@ impl<A: Aggregate> BatchedStream<A> {
 }
 
 /// The events decided so far, not yet appended.
-pub(crate) struct AppendBatch<A: Aggregate> {
+pub struct AppendBatch<A: Aggregate> {
     streams: HashMap<String, BatchedStream<A>>,
     decided: Vec<(String, u64, A::Event)>,
 }
@@ -55,7 +55,7 @@ impl<A: Aggregate> AppendBatch<A> {
     }
 
     /// Decides one command on the stream `id`; returns the number of events it led to.
-    pub(crate) fn decide_stream(&mut self, id: &str, decide: impl FnOnce(&A) -> Vec<A::Event>) -> usize {
+    pub fn decide_stream(&mut self, id: &str, decide: impl FnOnce(&A) -> Vec<A::Event>) -> usize {
         let stream = self.streams.entry(id.to_owned()).or_default();
         let events = decide(&stream.state);
         let count = events.len();
@@ -86,7 +86,10 @@ impl<A: Aggregate> AppendBatch<A> {
 
 /// Folds the streams `ids`, runs `decide` on the batch, and appends the decided events. Returns the result of `decide`
 /// in the attempt that was recorded, and the number of events.
-pub(crate) async fn decide_and_append<A: Aggregate, T>(
+///
+/// # Errors
+/// [`BatchAppendError`] when the streams cannot be read or the append fails.
+pub async fn decide_and_append<A: Aggregate, T>(
     store: &impl BatchStore,
     caller: &Caller,
     mut ids: Vec<String>,

@@ -1,34 +1,40 @@
-//! A log in memory, for tests of batches.
+//! An event log in memory, for tests of use cases that append batches.
 
 use std::{
     collections::HashSet,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use domain::event_store::{BatchStore, FactOutcome, FactStore, NewEvent, NewFact, StoreError, StoredEvent};
 use uuid::Uuid;
 
-/// A log in memory that keeps the promises of [`BatchStore`] and [`FactStore`], and can let another writer be faster.
+/// An event log in memory that implements [`BatchStore`] and [`FactStore`], and can simulate a concurrent writer.
 #[derive(Default)]
-pub(crate) struct InMemoryLog {
-    pub(crate) events: Mutex<Vec<NewEvent>>,
-    /// What another writer appends just before the next append.
-    pub(crate) competing_events: Mutex<Vec<NewEvent>>,
-    /// The ids of facts.
-    pub(crate) facts: Mutex<HashSet<Uuid>>,
-    /// How often streams were asked for.
-    pub(crate) lookup_count: Mutex<u32>,
+pub struct InMemoryLog {
+    /// All events, in the order of their appends.
+    pub events: Mutex<Vec<NewEvent>>,
+    /// Events that a concurrent writer appends just before the next append.
+    pub competing_events: Mutex<Vec<NewEvent>>,
+    /// The ids of recorded facts.
+    pub facts: Mutex<HashSet<Uuid>>,
+    /// Number of calls of [`FactStore::existing_streams`].
+    pub lookup_count: Mutex<u32>,
 }
 
 impl InMemoryLog {
-    pub(crate) fn len(&self) -> usize {
-        self.events.lock().unwrap_or_else(PoisonError::into_inner).len()
+    /// The number of events.
+    pub fn event_count(&self) -> usize {
+        lock(&self.events).len()
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl BatchStore for &InMemoryLog {
     async fn load_streams(&self, kind: &'static str, ids: &[String]) -> Result<Vec<StoredEvent>, StoreError> {
-        let events = self.events.lock().unwrap();
+        let events = lock(&self.events);
         let wanted = |event: &&NewEvent| event.aggregate_type == kind && ids.contains(&event.aggregate_id);
         let mut found: Vec<_> = events.iter().filter(wanted).cloned().collect();
         found.sort_by(|a, b| (&a.aggregate_id, a.sequence).cmp(&(&b.aggregate_id, b.sequence)));
@@ -45,13 +51,11 @@ impl BatchStore for &InMemoryLog {
     }
 
     async fn append_events(&self, new: Vec<NewEvent>) -> Result<(), StoreError> {
-        let mut events = self.events.lock().unwrap();
-        events.append(&mut self.competing_events.lock().unwrap());
-        let taken = |event: &NewEvent| {
-            let place = |event: &NewEvent| (event.aggregate_type, event.aggregate_id.clone(), event.sequence);
-            events.iter().any(|old| place(old) == place(event))
-        };
-        if new.iter().any(taken) {
+        let mut events = lock(&self.events);
+        events.append(&mut lock(&self.competing_events));
+        let key = |event: &NewEvent| (event.aggregate_type, event.aggregate_id.clone(), event.sequence);
+        let is_taken = |event: &NewEvent| events.iter().any(|old| key(old) == key(event));
+        if new.iter().any(is_taken) {
             return Err(StoreError::Conflict);
         }
         events.extend(new);
@@ -61,13 +65,13 @@ impl BatchStore for &InMemoryLog {
 
 impl FactStore for &InMemoryLog {
     async fn append_facts(&self, facts: &[NewFact], stream_events: u64) -> Result<Vec<FactOutcome>, StoreError> {
-        let rivals: Vec<_> = self.competing_events.lock().unwrap().drain(..).collect();
-        let mut events = self.events.lock().unwrap();
-        if !rivals.is_empty() {
-            events.extend(rivals);
+        let competing: Vec<_> = lock(&self.competing_events).drain(..).collect();
+        let mut events = lock(&self.events);
+        if !competing.is_empty() {
+            events.extend(competing);
             return Err(StoreError::Conflict);
         }
-        let mut ids = self.facts.lock().unwrap();
+        let mut ids = lock(&self.facts);
         let outcomes = facts.iter().map(|fact| {
             if ids.contains(&fact.event_id) {
                 return FactOutcome::Known;
@@ -94,8 +98,8 @@ impl FactStore for &InMemoryLog {
     }
 
     async fn existing_streams(&self, kind: &'static str, ids: &[String]) -> Result<HashSet<String>, StoreError> {
-        *self.lookup_count.lock().unwrap() += 1;
-        let events = self.events.lock().unwrap();
+        *lock(&self.lookup_count) += 1;
+        let events = lock(&self.events);
         let found = events.iter().filter(|event| event.aggregate_type == kind && ids.contains(&event.aggregate_id));
         Ok(found.map(|event| event.aggregate_id.clone()).collect())
     }

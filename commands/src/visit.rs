@@ -1,6 +1,5 @@
 //! Records steps of visits in batches. Steps are facts, appended without loading their visits.
 
-pub mod generator;
 mod known_opportunities;
 #[cfg(test)]
 mod tests;

@@ -44,19 +44,6 @@ impl BoundedContext {
         }
     }
 
-    /// The types of this context's aggregates.
-    pub fn aggregate_types(self) -> &'static [&'static str] {
-        match self {
-            Self::Opportunities => &["opportunity", "watchlist"],
-            Self::Analytics => &["visit"],
-            Self::Resources => &["resource"],
-            Self::Tasks => &["task"],
-            Self::Proposals => &["proposal"],
-            Self::Documents => &["document"],
-            Self::System => &["company", "inbox"],
-        }
-    }
-
     /// The context that owns an aggregate type; `None` for an unknown type.
     pub fn from_aggregate_type(aggregate_type: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|context| context.aggregate_types().contains(&aggregate_type))
@@ -75,30 +62,10 @@ impl BoundedContext {
 
 #[cfg(test)]
 mod tests {
-    use cqrs_es::Aggregate;
-
     use super::*;
-    use crate::{
-        company::Company, document::Document, inbox::Inbox, opportunity::Opportunity, proposal::Proposal,
-        resource::Resource, task::Task, visit::Visit, watchlist::Watchlist,
-    };
 
     #[test]
-    fn an_aggregate_type_belongs_to_its_context() {
-        assert_eq!(BoundedContext::from_aggregate_type(Opportunity::TYPE), Some(BoundedContext::Opportunities));
-        assert_eq!(BoundedContext::from_aggregate_type(Watchlist::TYPE), Some(BoundedContext::Opportunities));
-        assert_eq!(BoundedContext::from_aggregate_type(Visit::TYPE), Some(BoundedContext::Analytics));
-        assert_eq!(BoundedContext::from_aggregate_type(Company::TYPE), Some(BoundedContext::System));
-        assert_eq!(BoundedContext::from_aggregate_type(Inbox::TYPE), Some(BoundedContext::System));
-        assert_eq!(BoundedContext::from_aggregate_type(Document::TYPE), Some(BoundedContext::Documents));
-        assert_eq!(BoundedContext::from_aggregate_type(Proposal::TYPE), Some(BoundedContext::Proposals));
-        assert_eq!(BoundedContext::from_aggregate_type(Resource::TYPE), Some(BoundedContext::Resources));
-        assert_eq!(BoundedContext::from_aggregate_type(Task::TYPE), Some(BoundedContext::Tasks));
-        assert_eq!(BoundedContext::from_aggregate_type("nobody's"), None);
-    }
-
-    #[test]
-    fn topics_are_named_as_the_mission_lists_them() {
+    fn topics_are_named_by_prefix_and_context() {
         assert_eq!(BoundedContext::Opportunities.topic("contracts"), "contracts.opportunities.events");
         assert_eq!(BoundedContext::Tasks.dead_letter_topic("contracts"), "contracts.tasks.dead-letters");
     }

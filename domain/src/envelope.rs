@@ -18,9 +18,6 @@ pub use self::{
 };
 use crate::upcast::{self, UpcastError};
 
-/// The tenant of public data, such as federal notices.
-pub const PUBLIC_TENANT: &str = "public";
-
 /// A recorded event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Envelope<E> {
@@ -88,7 +85,7 @@ impl RawEnvelope {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct EventMetadata {
-    /// Whose data the event is; empty means [`PUBLIC_TENANT`].
+    /// Whose data the event is; empty means [`PUBLIC_TENANT`](crate::value::PUBLIC_TENANT).
     #[serde(skip_serializing_if = "String::is_empty")]
     pub tenant_id: String,
     /// Correlation id: shared by everything that one request causes.

@@ -4,12 +4,14 @@
 //! none of them. What the crates share (the envelope, the topics, the traits of a log) is defined here.
 
 pub mod aggregate;
+pub mod aggregates;
 pub mod clock;
 pub mod company;
 pub mod context;
 pub mod document;
 pub mod envelope;
 pub mod event_store;
+pub mod event_version;
 pub mod fingerprint;
 pub mod inbox;
 pub mod log_reader;

@@ -9,21 +9,7 @@ use std::borrow::Cow;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::{company, document, inbox, opportunity, proposal, resource, task, visit, watchlist};
-
-/// Converts the fields of one version into those of the next, in place.
-pub type Upcaster = fn(&mut Map<String, Value>);
-
-/// The schema versions of one event type.
-#[derive(Debug, Clone, Copy)]
-pub struct VersionHistory {
-    /// The event's name, e.g. `opportunity.deadline_changed`.
-    pub event_type: &'static str,
-    /// The version that is recorded now.
-    pub current: &'static str,
-    /// The earlier versions, oldest first, each with its upcaster to the next version.
-    pub earlier: &'static [(&'static str, Upcaster)],
-}
+use crate::{aggregates::version_histories, event_version::Upcaster};
 
 /// A stored payload that cannot be brought into the current shape.
 #[derive(Debug, thiserror::Error)]
@@ -55,23 +41,6 @@ pub enum UpcastError {
         #[source]
         source: serde_json::Error,
     },
-}
-
-/// Every event of every context.
-pub fn version_histories() -> impl Iterator<Item = &'static VersionHistory> {
-    [
-        opportunity::VERSION_HISTORIES,
-        watchlist::VERSION_HISTORIES,
-        visit::VERSION_HISTORIES,
-        company::VERSION_HISTORIES,
-        inbox::VERSION_HISTORIES,
-        document::VERSION_HISTORIES,
-        proposal::VERSION_HISTORIES,
-        resource::VERSION_HISTORIES,
-        task::VERSION_HISTORIES,
-    ]
-    .into_iter()
-    .flatten()
 }
 
 /// Returns a stored payload as JSON text in the current shape; borrows the text when it is of the current version.

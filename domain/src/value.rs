@@ -10,7 +10,7 @@ mod vocabulary;
 pub use self::{
     date::{STORABLE_YEARS, ensure_storable_day, ensure_storable_time},
     stamp::AuditStamp,
-    tenant::TenantId,
+    tenant::{PUBLIC_TENANT, TenantId},
 };
 pub(crate) use self::{
     id::uuid_id,

@@ -2,12 +2,11 @@
 
 use std::fmt::Display;
 
+use chrono::{DateTime, Utc};
 use domain::envelope::HeaderError;
 use rdkafka::types::RDKafkaErrorCode;
 use schemas::{codec::SchemaMismatchError, registry_client::RegistryClientError};
 use uuid::Uuid;
-
-use crate::log::{CopyError, EventRowError, LiteralError};
 
 /// An error of the log, the relay or the topics. `doing` names the operation that failed.
 #[derive(Debug, thiserror::Error)]
@@ -263,4 +262,57 @@ pub(crate) fn postgres_error(doing: &'static str) -> impl FnOnce(sqlx::Error) ->
 /// For `map_err`: adds the operation to an error of Kafka.
 pub(crate) fn kafka_error(doing: &'static str) -> impl FnOnce(rdkafka::error::KafkaError) -> LogError {
     move |source| LogError::Kafka { doing, source }
+}
+
+/// Why bytes are not a valid binary `COPY`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CopyError {
+    /// It does not begin with the signature of the format.
+    #[error("the signature is missing")]
+    Signature,
+    /// The header has critical flags that are not supported.
+    #[error("unsupported flags {0:#x}")]
+    Flags(u32),
+    /// A row has another number of columns than expected.
+    #[error("a row has {found} columns instead of {expected}")]
+    Columns {
+        /// Number of columns in the row.
+        found: i16,
+        /// Number of columns of the query.
+        expected: usize,
+    },
+    /// The length of a value is negative, and not the one that stands for NULL.
+    #[error("a value has the invalid length {0}")]
+    Length(i32),
+    /// Bytes follow the trailer; their number.
+    #[error("{0} bytes follow the trailer")]
+    Trailing(usize),
+    /// The trailer is missing; the number of complete rows before.
+    #[error("the copy is truncated after row {0}")]
+    Truncated(u64),
+}
+
+/// Why a row of the log cannot be decoded.
+#[derive(Debug, thiserror::Error)]
+pub enum EventRowError {
+    /// A column that is never null is NULL.
+    #[error("{0} is NULL")]
+    Null(&'static str),
+    /// A value does not have the type of its column, or is out of range.
+    #[error("{0} is malformed")]
+    Malformed(&'static str),
+    /// The metadata is not a JSON object of strings.
+    #[error("decoding the metadata")]
+    Metadata(#[source] serde_json::Error),
+}
+
+/// A value that Postgres has no literal for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LiteralError {
+    /// Postgres' texts hold no NUL character.
+    #[error("the text {0:?} holds a NUL character")]
+    Nul(String),
+    /// The year is not one of four digits.
+    #[error("the year of {0} is not between 1 and 9999")]
+    Year(DateTime<Utc>),
 }

@@ -14,12 +14,9 @@ use domain::envelope::{Envelope, EventMetadata, RawEnvelope};
 use sqlx::{PgConnection, Row, postgres::PgRow};
 
 pub use self::{
-    copy_decoder::CopyError,
     event_filter::EventFilter,
-    event_row::EventRowError,
     log_reader::PgLogReader,
     replay::{EventBatch, FollowOptions, LogReplay, ReplayOptions},
-    sql_literal::LiteralError,
 };
 use crate::error::{LogError, postgres_error};
 

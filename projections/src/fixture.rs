@@ -2,11 +2,12 @@
 
 use cqrs_es::DomainEvent;
 use domain::{
-    envelope::{Envelope, EventMetadata, PUBLIC_TENANT, RawEnvelope},
+    envelope::{Envelope, EventMetadata, RawEnvelope},
     opportunity::{
         Agency, AmendmentStanding, Award, NaicsCode, NoticeDetails, NoticeFiling, NoticeId, NoticeSource, NoticeType,
         OpportunityEvent, SetAside, UsdCents,
     },
+    value::PUBLIC_TENANT,
 };
 use uuid::Uuid;
 

@@ -1,8 +1,12 @@
-//! Dependencies point one way: `domain` knows nobody, siblings do not see each other, `api` composes them.
+//! Dependencies point one way: between crates, and between the folders of a crate.
 
-use std::process::Command;
+mod module_graph;
+
+use std::{fs, path::Path, process::Command};
 
 use serde_json::{Value, json};
+
+use self::module_graph::ModuleGraph;
 
 /// Which packages of ours a package may use. Anything not listed is forbidden.
 const ALLOWED_DEPENDENCIES: &[(&str, &[&str])] = &[
@@ -12,11 +16,42 @@ const ALLOWED_DEPENDENCIES: &[(&str, &[&str])] = &[
     ("collaboration", &["domain", "commands"]),
     ("eventstore", &["domain", "schemas"]),
     ("projections", &["domain", "schemas"]),
+    ("sam_gov", &["domain", "commands", "synthetic"]),
+    ("synthetic", &["domain", "commands", "sam_gov"]),
     ("api", &["domain", "schemas", "commands", "collaboration", "eventstore", "projections"]),
+    ("bench", &["domain", "schemas", "commands", "eventstore", "projections", "api", "sam_gov", "synthetic"]),
+    (
+        "server",
+        &[
+            "domain",
+            "schemas",
+            "commands",
+            "collaboration",
+            "eventstore",
+            "projections",
+            "api",
+            "bench",
+            "sam_gov",
+            "synthetic",
+        ],
+    ),
     ("medhub-engines", &[]),
     ("medhub-local", &["medhub-engines"]),
-    ("medhub-local-program", &["api", "medhub-local"]),
-    ("tests", &["domain", "schemas", "commands", "collaboration", "eventstore", "projections", "medhub-local"]),
+    ("medhub-local-program", &["server", "medhub-local"]),
+    (
+        "tests",
+        &[
+            "domain",
+            "schemas",
+            "commands",
+            "collaboration",
+            "eventstore",
+            "projections",
+            "sam_gov",
+            "synthetic",
+            "medhub-local",
+        ],
+    ),
 ];
 
 /// The arrows that are not allowed, as `from -> to`, and the packages nobody listed.
@@ -41,14 +76,18 @@ fn violations(metadata: &Value) -> Vec<String> {
     found
 }
 
-#[test]
-fn packages_use_only_what_they_may() {
+fn read_metadata() -> Value {
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .unwrap();
-    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn packages_use_only_what_they_may() {
+    let metadata = read_metadata();
     assert_eq!(metadata["packages"].as_array().map(Vec::len), Some(ALLOWED_DEPENDENCIES.len()));
     assert_eq!(violations(&metadata), Vec::<String>::new());
 }
@@ -61,4 +100,105 @@ fn a_forbidden_arrow_is_noticed() {
         { "name": "smuggled", "dependencies": [] },
     ]});
     assert_eq!(violations(&planted), ["domain -> api", "smuggled is not listed"]);
+}
+
+/// The folders of a crate in layers: a folder uses folders of later layers only.
+const FOLDER_LAYERS: &[(&str, &[&[&str]])] = &[
+    (
+        "api",
+        &[
+            &["routes"],
+            &["readiness"],
+            &["graphql", "rest", "grpc"],
+            &["http"],
+            &["tenant_commands"],
+            &["auth"],
+            &["app_context"],
+            &["config"],
+            &["object_store"],
+        ],
+    ),
+    ("server", &[&["cli"], &["serve"], &["schema_registry"], &["composition"], &["config"]]),
+];
+
+/// The arrows between top folders that lead to an earlier layer or stay in one.
+fn layer_violations(graph: &ModuleGraph, layers: &[&[&str]]) -> Vec<String> {
+    let layer = |name: &str| layers.iter().position(|layer| layer.contains(&name));
+    let top = graph.arrows().into_iter().filter(|(parent, ..)| parent.is_empty());
+    let wrong = top.filter(|(_, from, to)| match (layer(from), layer(to)) {
+        (Some(from), Some(to)) => from >= to,
+        (None, _) | (_, None) => true,
+    });
+    wrong.map(|(_, from, to)| format!("{from} -> {to}")).collect()
+}
+
+/// The crates of the workspace with their root files.
+fn crate_roots() -> Vec<(String, std::path::PathBuf)> {
+    let metadata = read_metadata();
+    let packages = metadata["packages"].as_array().cloned().unwrap_or_default();
+    let targets = |package: Value| {
+        let targets = package["targets"].as_array().cloned().unwrap_or_default();
+        let root = targets.iter().find(|target| target["kind"][0] == "lib");
+        let path = root.and_then(|target| target["src_path"].as_str()).map(Into::into);
+        path.map(|path| (package["name"].as_str().unwrap_or_default().to_owned(), path))
+    };
+    packages.into_iter().filter_map(targets).collect()
+}
+
+#[test]
+fn no_folders_use_each_other() {
+    let roots = crate_roots();
+    assert!(roots.len() > 10, "{roots:?}");
+    let circles = |(name, root): (String, std::path::PathBuf)| {
+        ModuleGraph::read(&root).folder_circles().into_iter().map(move |circle| format!("{name}/{circle}"))
+    };
+    assert_eq!(roots.into_iter().flat_map(circles).collect::<Vec<_>>(), Vec::<String>::new());
+}
+
+#[test]
+fn folders_use_later_layers_only() {
+    for (name, root) in crate_roots() {
+        if let Some((_, layers)) = FOLDER_LAYERS.iter().find(|(layered, _)| *layered == name) {
+            assert_eq!(layer_violations(&ModuleGraph::read(&root), layers), Vec::<String>::new(), "{name}");
+        }
+    }
+}
+
+/// Writes the sources of a small crate and reads its modules.
+fn planted_graph(files: &[(&str, &str)]) -> ModuleGraph {
+    let folder = tempfile::tempdir().unwrap();
+    for (path, source) in files {
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().unwrap_or(Path::new("."))).unwrap();
+        fs::write(path, source).unwrap();
+    }
+    ModuleGraph::read(&folder.path().join("lib.rs"))
+}
+
+#[test]
+fn a_circle_of_folders_is_noticed_also_behind_a_re_export_and_over_a_third_one() {
+    let graph = planted_graph(&[
+        ("lib.rs", "mod one; mod two; mod three; pub use two::inner::Thing;"),
+        ("one.rs", "mod inner;"),
+        ("one/inner.rs", "use crate::Thing; pub struct Mine(Thing);"),
+        ("two.rs", "pub mod inner;"),
+        ("two/inner.rs", "pub struct Thing(super::super::three::inner::Third);"),
+        ("three.rs", "pub mod inner;"),
+        ("three/inner.rs", "pub fn third() { crate::one::inner::run(); }"),
+    ]);
+    assert_eq!(graph.folder_circles(), [": one <-> three <-> two"]);
+}
+
+#[test]
+fn tests_and_arrows_in_one_direction_are_no_circle() {
+    let graph = planted_graph(&[
+        ("lib.rs", "mod one; mod two;"),
+        ("one.rs", "mod inner; use crate::two::inner::Thing;"),
+        ("one/inner.rs", "pub struct Mine; use super::Thing;"),
+        ("two.rs", "pub mod inner;"),
+        ("two/inner.rs", "pub struct Thing; #[cfg(test)] mod tests { use crate::one::inner::Mine; }"),
+    ]);
+    assert_eq!(graph.folder_circles(), Vec::<String>::new());
+    assert_eq!(layer_violations(&graph, &[&["one"], &["two"]]), Vec::<String>::new());
+    assert_eq!(layer_violations(&graph, &[&["two"], &["one"]]), ["one -> two"]);
 }

@@ -9,12 +9,13 @@ use cqrs_es::Aggregate;
 use domain::{
     company::Company,
     document::Document,
-    envelope::{EventMetadata, PUBLIC_TENANT, RawEnvelope},
+    envelope::{EventMetadata, RawEnvelope},
     inbox::Inbox,
     opportunity::{Opportunity, OpportunityEvent},
     proposal::Proposal,
     resource::Resource,
     task::Task,
+    value::PUBLIC_TENANT,
     visit::Visit,
     watchlist::Watchlist,
 };

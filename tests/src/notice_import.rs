@@ -6,7 +6,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use commands::sam;
 use domain::opportunity::{Notice, Opportunity, OpportunityCommand};
 use serde_json::Value;
 
@@ -113,7 +112,9 @@ impl ExpectedCounts {
 /// # Panics
 /// If the file cannot be read.
 pub fn notices(file: &Path) -> impl Iterator<Item = Notice> + use<> {
-    let mut reader = sam::open_source(std::fs::File::open(file).unwrap()).unwrap();
-    let format = sam::detect_format(&mut reader).unwrap();
-    sam::read_notices(reader, format, sam::SourceEncoding::Auto).unwrap().map(|row| row.unwrap().outcome.unwrap())
+    let mut reader = sam_gov::open_source(std::fs::File::open(file).unwrap()).unwrap();
+    let format = sam_gov::detect_format(&mut reader).unwrap();
+    sam_gov::read_notices(reader, format, sam_gov::SourceEncoding::Auto)
+        .unwrap()
+        .map(|row| row.unwrap().outcome.unwrap())
 }

@@ -6,11 +6,12 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use cqrs_es::DomainEvent as _;
 use domain::{
-    envelope::{EventMetadata, PUBLIC_TENANT, RawEnvelope},
+    envelope::{EventMetadata, RawEnvelope},
     opportunity::{
         Agency, Award, NaicsCode, Notice, NoticeDetails, NoticeId, NoticeSource, NoticeType, Opportunity,
         OpportunityCommand, OpportunityId, SetAside, UsdCents,
     },
+    value::PUBLIC_TENANT,
 };
 use uuid::Uuid;
 

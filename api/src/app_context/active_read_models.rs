@@ -115,7 +115,7 @@ impl ActiveReadModels {
     }
 
     /// Follows the generation pointer until `stop` is cancelled.
-    pub(crate) async fn follow_pointer(self, control: ControlStore, stop: CancellationToken) {
+    pub async fn follow_pointer(self, control: ControlStore, stop: CancellationToken) {
         let mut ticks = interval(POLL_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {

@@ -51,7 +51,7 @@ impl BackgroundRebuilds {
     }
 
     /// Waits until `stop` is cancelled, then until every rebuild has recorded its progress.
-    pub(crate) async fn run_until_stopped(self, stop: CancellationToken) {
+    pub async fn run_until_stopped(self, stop: CancellationToken) {
         stop.cancelled().await;
         self.stop.cancel();
         self.running.close();

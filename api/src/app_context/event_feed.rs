@@ -64,7 +64,7 @@ impl EventFeed {
     }
 
     /// Publishes events until `stop` is cancelled. Retries while Postgres or Redis is unavailable.
-    pub(crate) async fn run(self, stop: CancellationToken) {
+    pub async fn run(self, stop: CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => {}
             () = self.publish_continuously() => {}

@@ -14,8 +14,8 @@ use super::{GraphQl, error_response, invalid_query_response, timeout_response};
 use crate::{
     auth::Principal,
     http::{
-        SocketPermit,
         request_gate::{ClientAddress, RequestGate},
+        socket_permits::SocketPermit,
     },
 };
 

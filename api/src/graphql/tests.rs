@@ -8,8 +8,8 @@ use serde_json::json;
 
 use super::*;
 use crate::http::{
-    SocketPermit,
     request_gate::{ClientAddress, RequestGate},
+    socket_permits::SocketPermit,
 };
 
 /// A schema without stores: every resolver that needs one fails with `INTERNAL`.

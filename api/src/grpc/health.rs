@@ -24,7 +24,7 @@ const TASK_SERVICE_NAME: &str = <TaskServiceServer<TaskServiceImpl> as NamedServ
 const NEEDED_BY_TASKS: [BackingService; 2] = [BackingService::Postgres, BackingService::Redis];
 
 /// Keeps the health service up to date.
-pub(crate) struct HealthMonitor {
+pub struct HealthMonitor {
     stores: AppContext,
     engines: &'static [BackingService],
     reporter: HealthReporter,
@@ -39,7 +39,7 @@ impl HealthMonitor {
     }
 
     /// Checks the engines until `stop` is cancelled, then reports that nothing is served.
-    pub(crate) async fn run(mut self, stop: CancellationToken) {
+    pub async fn run(mut self, stop: CancellationToken) {
         let mut ticks = interval(CHECK_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {

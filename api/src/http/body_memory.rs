@@ -96,7 +96,7 @@ impl BodyShare {
 }
 
 /// Meters the body of a request; layers inside find its [`BodyShare`] in the request's extensions.
-pub(super) async fn limit_body_memory(State(memory): State<BodyMemory>, request: Request, next: Next) -> Response {
+pub(crate) async fn limit_body_memory(State(memory): State<BodyMemory>, request: Request, next: Next) -> Response {
     let share = memory.open_share();
     let mut request = request.map(|body| Body::new(MeteredBody { body, share: share.clone() }));
     request.extensions_mut().insert(share.clone());

@@ -6,7 +6,7 @@ use axum::http::HeaderMap;
 
 /// The address that a rate limit is counted by.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct ClientAddress(String);
+pub struct ClientAddress(String);
 
 impl ClientAddress {
     /// Address of a client that is connected directly.
@@ -21,7 +21,7 @@ impl ClientAddress {
     }
 
     /// Address of the client of a request, from `X-Forwarded-For` where a trusted proxy sets it, else from the socket.
-    pub(crate) fn from_request(headers: &HeaderMap, connected: Option<SocketAddr>, trusts_forwarded: bool) -> Self {
+    pub fn from_request(headers: &HeaderMap, connected: Option<SocketAddr>, trusts_forwarded: bool) -> Self {
         // The proxy appends the address that it sees, to the list or as another header; everything before it is the
         // client's claim.
         let forwarded = headers.get_all("x-forwarded-for").iter().next_back().filter(|_| trusts_forwarded);

@@ -56,7 +56,7 @@ const SHUTDOWN_GRACE: Duration = Duration::from_millis(500);
 
 /// How long connections may keep their places, and how many there may be.
 #[derive(Debug, Clone)]
-pub(crate) struct ConnectionLimits {
+pub struct ConnectionLimits {
     header_timeout: Duration,
     idle_timeout: Duration,
     write_timeout: Duration,
@@ -67,7 +67,7 @@ pub(crate) struct ConnectionLimits {
 
 impl ConnectionLimits {
     /// By these settings; behind a proxy that all clients come through, addresses are not told apart.
-    pub(crate) fn new(config: &HttpConfig, is_behind_proxy: bool) -> Self {
+    pub fn new(config: &HttpConfig, is_behind_proxy: bool) -> Self {
         Self {
             header_timeout: Duration::from_millis(config.header_timeout_ms.max(1)),
             idle_timeout: Duration::from_millis(config.idle_timeout_ms.max(1)),
@@ -80,7 +80,7 @@ impl ConnectionLimits {
 
 impl ConnectionLimits {
     /// Leaves at least half of so many file descriptors for everything else: this edge is one of two.
-    pub(crate) fn cap_by_open_files(&mut self, files: usize) {
+    pub fn cap_by_open_files(&mut self, files: usize) {
         let most = files / 4;
         if most < self.max_connections {
             tracing::warn!(
@@ -94,7 +94,7 @@ impl ConnectionLimits {
 }
 
 /// Serves connections until told to stop, and then until nothing is under way.
-pub(crate) async fn serve(listener: TcpListener, router: Router, limits: ConnectionLimits, stop: CancellationToken) {
+pub async fn serve(listener: TcpListener, router: Router, limits: ConnectionLimits, stop: CancellationToken) {
     let (tracker, places) =
         (TaskTracker::new(), ConnectionPermits::new(limits.max_connections, limits.max_per_address));
     let server =

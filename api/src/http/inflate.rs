@@ -21,7 +21,7 @@ use super::{
 
 /// How a route handles compressed bodies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum InflatePolicy {
+pub enum InflatePolicy {
     /// Inflates them, to this many bytes at most.
     UpTo(usize),
     /// Refuses them: the body is stored as it was sent.
@@ -59,7 +59,7 @@ type InflateHandler =
     fn(axum::extract::State<InflatePolicy>, Request, Next) -> std::pin::Pin<Box<dyn Future<Output = Response> + Send>>;
 
 /// The layer that inflates or refuses compressed bodies of a route.
-pub(crate) fn inflate_layer(
+pub fn inflate_layer(
     policy: InflatePolicy,
 ) -> FromFnLayer<InflateHandler, InflatePolicy, (axum::extract::State<InflatePolicy>, Request)> {
     from_fn_with_state(policy, |state, request, next| Box::pin(inflate_body(state, request, next)))

@@ -1,14 +1,14 @@
 //! Bounds on the depth and size of a JSON text, checked before it is parsed.
 
 /// Deepest nesting of lists and objects.
-pub(super) const MAX_NESTING: usize = 64;
+pub(crate) const MAX_NESTING: usize = 64;
 
 /// Most values; each member of an object counts.
-pub(super) const MAX_VALUES: usize = 20_000;
+pub(crate) const MAX_VALUES: usize = 20_000;
 
 /// Which bound a JSON text exceeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum JsonBoundsError {
+pub(crate) enum JsonBoundsError {
     #[error("it nests deeper than {MAX_NESTING}")]
     TooDeep,
     #[error("it has more than {MAX_VALUES} values")]
@@ -19,7 +19,7 @@ pub(super) enum JsonBoundsError {
 ///
 /// # Errors
 /// [`JsonBoundsError`] at the first byte beyond a bound.
-pub(super) fn check_json_bounds(text: &[u8]) -> Result<(), JsonBoundsError> {
+pub(crate) fn check_json_bounds(text: &[u8]) -> Result<(), JsonBoundsError> {
     let (mut depth, mut values, mut at) = (0_usize, 0_usize, 0);
     while let Some(byte) = text.get(at) {
         at += 1;

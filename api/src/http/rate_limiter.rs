@@ -36,7 +36,7 @@ const REDIS_RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// Routes without login, counted by address and without `Redis`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum PublicRoute {
+pub enum PublicRoute {
     /// `/health`, counted separately so that other requests cannot use up the limit of health checks.
     Health,
     /// Everything else that needs no login.
@@ -45,7 +45,7 @@ pub(crate) enum PublicRoute {
 
 /// A caller's state under its rate limit, after a charge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct RateLimitStatus {
+pub struct RateLimitStatus {
     /// Requests per minute.
     limit: u32,
     /// Requests that would be allowed now.
@@ -53,12 +53,12 @@ pub(crate) struct RateLimitStatus {
     /// Seconds until the whole limit is available again.
     reset_s: u64,
     /// Seconds until this request would be allowed; `None` where it is allowed.
-    pub(crate) retry_after_s: Option<u64>,
+    pub retry_after_s: Option<u64>,
 }
 
 /// Counts requests. Cheap to clone; clones share the counts.
 #[derive(Clone)]
-pub(crate) struct RateLimiter {
+pub struct RateLimiter {
     config: RateLimitConfig,
     prefix: Arc<str>,
     connection: Option<ConnectionManager>,
@@ -73,7 +73,7 @@ impl RateLimiter {
     ///
     /// # Errors
     /// [`redis::RedisError`] when the URL is invalid.
-    pub(crate) fn new(config: &RateLimitConfig, redis: &RedisConfig) -> Result<Self, redis::RedisError> {
+    pub fn new(config: &RateLimitConfig, redis: &RedisConfig) -> Result<Self, redis::RedisError> {
         let manager = ConnectionManagerConfig::new()
             .set_connection_timeout(Some(REDIS_TIMEOUT))
             .set_response_timeout(Some(REDIS_TIMEOUT))
@@ -84,7 +84,7 @@ impl RateLimiter {
     }
 
     /// Counts in this process only, without `Redis`.
-    pub(crate) fn local_only(config: &RateLimitConfig) -> Self {
+    pub fn local_only(config: &RateLimitConfig) -> Self {
         Self {
             config: config.clone(),
             prefix: "".into(),
@@ -102,7 +102,7 @@ impl RateLimiter {
     }
 
     /// Whether the client's address is taken from a proxy's headers.
-    pub(crate) fn trusts_forwarded(&self) -> bool {
+    pub fn trusts_forwarded(&self) -> bool {
         self.config.trust_forwarded
     }
 
@@ -144,7 +144,7 @@ impl RateLimiter {
     }
 
     /// Charges an address one request to a route without login; does not use `Redis`.
-    pub(crate) fn charge_public_request(&self, route: PublicRoute, address: &ClientAddress) -> Option<RateLimitStatus> {
+    pub fn charge_public_request(&self, route: PublicRoute, address: &ClientAddress) -> Option<RateLimitStatus> {
         let kind = match route {
             PublicRoute::Health => "health",
             PublicRoute::Other => "page",
@@ -153,12 +153,12 @@ impl RateLimiter {
     }
 
     /// Charges a login of the schema registry one request; does not use `Redis`.
-    pub(crate) fn charge_login(&self, login: &str) -> Option<RateLimitStatus> {
+    pub fn charge_login(&self, login: &str) -> Option<RateLimitStatus> {
         self.config.enabled.then(|| self.charge_locally("login", login, self.config.per_key, 1))
     }
 
     /// Charges an address for an invalid login; does not use `Redis`.
-    pub(crate) fn charge_refused_login(&self, address: &ClientAddress) -> Option<RateLimitStatus> {
+    pub fn charge_refused_login(&self, address: &ClientAddress) -> Option<RateLimitStatus> {
         let limit = self.config.refused_tokens;
         self.config.enabled.then(|| self.charge_locally("refused", address.as_str(), limit, 1))
     }
@@ -226,7 +226,7 @@ impl RateLimitStatus {
 
     /// Writes the headers of the IETF draft "`RateLimit` header fields for HTTP", third version, which clients
     /// understand.
-    pub(crate) fn write_headers(&self, headers: &mut HeaderMap) {
+    pub fn write_headers(&self, headers: &mut HeaderMap) {
         for (name, value) in [
             (HeaderName::from_static("ratelimit-limit"), u64::from(self.limit)),
             (HeaderName::from_static("ratelimit-remaining"), u64::from(self.remaining)),

@@ -6,31 +6,26 @@ use std::{
 };
 
 use axum::{
-    Json,
-    extract::{ConnectInfo, Request, State},
+    extract::{ConnectInfo, Request},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
-    middleware::Next,
     response::{IntoResponse, Response},
 };
 use uuid::Uuid;
 
 pub(crate) use super::client_address::ClientAddress;
 use super::{
-    graphql_websocket::socket_permits::TooManySockets,
     problem::Problem,
     rate_limiter::{PublicRoute, RateLimitStatus, RateLimiter},
+    socket_permits::TooManySockets,
 };
-use crate::{
-    auth::{AuthenticationError, Authenticator, CheckedCredentials, Credentials, Principal, RateLimitSubject},
-    graphql,
-};
+use crate::auth::{AuthenticationError, Authenticator, CheckedCredentials, Credentials, Principal, RateLimitSubject};
 
 /// Names the tenant that a member of several companies acts for.
-pub(super) const TENANT_HEADER: HeaderName = HeaderName::from_static("x-medhub-tenant");
+pub(crate) const TENANT_HEADER: HeaderName = HeaderName::from_static("x-medhub-tenant");
 
 /// Authenticates callers and applies their rate limits. Cheap to clone; every request clones it.
 #[derive(Clone)]
-pub(crate) struct RequestGate {
+pub struct RequestGate {
     authenticator: Arc<Authenticator>,
     limiter: RateLimiter,
 }
@@ -50,7 +45,8 @@ pub(crate) enum AdmissionError {
 }
 
 impl RequestGate {
-    pub(crate) fn new(authenticator: Authenticator, limiter: RateLimiter) -> Self {
+    /// A gate over these.
+    pub fn new(authenticator: Authenticator, limiter: RateLimiter) -> Self {
         Self { authenticator: Arc::new(authenticator), limiter }
     }
 
@@ -240,10 +236,10 @@ impl RequestMeter {
 }
 
 /// Names the operation that a request is part of; generated where it is missing.
-pub(super) const CORRELATION_ID_HEADER: HeaderName = HeaderName::from_static("x-correlation-id");
+pub(crate) const CORRELATION_ID_HEADER: HeaderName = HeaderName::from_static("x-correlation-id");
 
 /// Names the event that caused a request.
-pub(super) const CAUSATION_ID_HEADER: HeaderName = HeaderName::from_static("x-causation-id");
+pub(crate) const CAUSATION_ID_HEADER: HeaderName = HeaderName::from_static("x-causation-id");
 
 /// Takes the correlation and causation ids from the headers.
 ///
@@ -269,74 +265,21 @@ pub(crate) fn credentials(headers: &HeaderMap) -> Credentials {
     Credentials { authorization: text(&header::AUTHORIZATION), tenant: text(&TENANT_HEADER) }
 }
 
-/// Authenticates and rate-limits; anonymous requests pass. Handlers find the [`Principal`] in the request's extensions.
-pub(super) async fn admit_request(State(gate): State<RequestGate>, mut request: Request, next: Next) -> Response {
-    let address = gate.client_address(request.headers(), peer_address(&request));
-    let is_graphql = request.uri().path() == "/graphql";
-    let (mut principal, rate_limit) = match gate.admit(&credentials(request.headers()), &address).await {
-        Ok(admitted) => admitted,
-        Err(error) => return admission_error_response(&error, is_graphql),
-    };
-    if let Err(header) = read_correlation(request.headers(), &mut principal) {
-        return error_response(
-            StatusCode::BAD_REQUEST,
-            "INVALID_INPUT",
-            format!("the header {header} has to be a UUID"),
-            is_graphql,
-        );
-    }
-    let correlation = principal.sender.caller.correlation_id.to_string();
-    let meter = gate.start_meter(&principal, &address, rate_limit);
-    request.extensions_mut().insert(principal);
-    request.extensions_mut().insert(address);
-    request.extensions_mut().insert(meter.clone());
-    let mut response = next.run(request).await;
-    // A refusal carries the rate limit headers already.
-    if let Some(rate_limit) =
-        meter.rate_limit_status().filter(|_| !response.headers().contains_key(header::RETRY_AFTER))
-    {
-        rate_limit.write_headers(response.headers_mut());
-    }
-    if let Ok(correlation) = HeaderValue::from_str(&correlation) {
-        response.headers_mut().insert(CORRELATION_ID_HEADER, correlation);
-    }
-    response
-}
-
-/// Rate-limits requests by address where no login is needed: pages, metrics, and unknown paths.
-pub(crate) async fn admit_public_request(State(limiter): State<RateLimiter>, request: Request, next: Next) -> Response {
-    let address = ClientAddress::from_request(request.headers(), peer_address(&request), limiter.trusts_forwarded());
-    let route = if request.uri().path() == "/health" { PublicRoute::Health } else { PublicRoute::Other };
-    match limiter.charge_public_request(route, &address) {
-        Some(rate_limit) if rate_limit.retry_after_s.is_some() => {
-            admission_error_response(&AdmissionError::RateLimited(rate_limit), false)
-        }
-        rate_limit => {
-            let mut response = next.run(request).await;
-            if let Some(rate_limit) = rate_limit {
-                rate_limit.write_headers(response.headers_mut());
-            }
-            response
-        }
-    }
-}
-
 /// The socket address of the peer.
-pub(crate) fn peer_address(request: &Request) -> Option<SocketAddr> {
+pub fn peer_address(request: &Request) -> Option<SocketAddr> {
     request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(at)| *at)
 }
 
-/// An error in the format of the route: GraphQL errors or a problem.
-fn error_response(status: StatusCode, code: &'static str, reason: String, is_graphql: bool) -> Response {
-    if is_graphql {
-        (status, Json(graphql::error_response(reason, code))).into_response()
-    } else {
-        Problem::new(status, code, reason).into_response()
-    }
+/// A refused admission as a problem.
+pub(crate) fn admission_problem(error: &AdmissionError) -> Response {
+    admission_error_response(error, |status, code, reason| Problem::new(status, code, reason).into_response())
 }
 
-/// A refused admission in the format of the route: GraphQL errors or a problem.
-pub(crate) fn admission_error_response(error: &AdmissionError, is_graphql: bool) -> Response {
+/// A refused admission, with the body that `render` makes of status, code and reason.
+pub(crate) fn admission_error_response(
+    error: &AdmissionError,
+    render: impl FnOnce(StatusCode, &'static str, String) -> Response,
+) -> Response {
     let (status, code) = match error {
         AdmissionError::RateLimited(_) => (StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED"),
         AdmissionError::TooManySockets(_) => (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
@@ -346,7 +289,7 @@ pub(crate) fn admission_error_response(error: &AdmissionError, is_graphql: bool)
         }
         AdmissionError::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, "UNAUTHENTICATED"),
     };
-    let mut response = error_response(status, code, error.to_string(), is_graphql);
+    let mut response = render(status, code, error.to_string());
     match error {
         AdmissionError::RateLimited(rate_limit) => rate_limit.write_headers(response.headers_mut()),
         AdmissionError::Unauthenticated(_) if status == StatusCode::UNAUTHORIZED => {

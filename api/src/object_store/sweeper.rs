@@ -35,19 +35,19 @@ pub(crate) enum SweepError {
 
 /// Sweeps the object store. Every process that serves files runs one; they do not interfere with each other.
 #[derive(Debug)]
-pub(crate) struct ObjectSweeper {
+pub struct ObjectSweeper {
     objects: ObjectStore,
     pool: PgPool,
 }
 
 impl ObjectSweeper {
     /// A sweeper over a store, by the events in `pool`.
-    pub(crate) fn new(objects: ObjectStore, pool: PgPool) -> Self {
+    pub fn new(objects: ObjectStore, pool: PgPool) -> Self {
         Self { objects, pool }
     }
 
     /// Removes files until `stop` is cancelled.
-    pub(crate) async fn run(self, stop: CancellationToken) {
+    pub async fn run(self, stop: CancellationToken) {
         let Some(deleted) = self.objects.take_removal_receiver() else { return };
         tokio::select! {
             () = stop.cancelled() => {}

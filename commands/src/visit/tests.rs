@@ -1,18 +1,41 @@
 //! What a batch of steps becomes, over a log in memory.
 
-use domain::{event_store::NewEvent, opportunity::OpportunityId};
-
-use super::{
-    generator::{VisitGenerator, VisitGeneratorConfig},
-    *,
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::{
+    event_store::NewEvent,
+    opportunity::OpportunityId,
+    visit::{RecordClick, RecordView, VisitUrl},
 };
+
+use super::*;
 use crate::in_memory_log::InMemoryLog;
 
-fn steps(visits: u64) -> Vec<VisitStep> {
-    let (from, until) = ("2026-02-01T00:00:00Z".parse().unwrap(), "2026-03-03T00:00:00Z".parse().unwrap());
-    let opportunities = vec![OpportunityId::parse("036:A").unwrap(), OpportunityId::parse("036:B").unwrap()];
-    let visits = VisitGenerator::new(VisitGeneratorConfig { visits, seed: 1, from, until }, opportunities);
-    visits.flat_map(|visit| visit.unwrap().steps).collect()
+/// The steps of this many visits: a list, one of the opportunities `036:A` and `036:B`, and a click there.
+fn steps(visits: usize) -> Vec<VisitStep> {
+    (0..visits).flat_map(visit_steps).collect()
+}
+
+fn visit_steps(number: usize) -> Vec<VisitStep> {
+    let visit_id = VisitId::try_new(&format!("visit-{number}")).unwrap();
+    let id = if number.is_multiple_of(2) { "036:A" } else { "036:B" };
+    let opportunity_id = Some(OpportunityId::parse(id).unwrap());
+    let begin: DateTime<Utc> = "2026-02-01T00:00:00Z".parse().unwrap();
+    let begin = begin + TimeDelta::minutes(i64::try_from(number).unwrap());
+    let at = |second: i64| begin + TimeDelta::seconds(second);
+    let url = |path: &str| VisitUrl::try_new(&format!("https://medhub.example/{path}")).unwrap();
+    let (list, page) = (url("opportunities"), url(&format!("opportunities/{id}")));
+    let view = RecordView { page_url: list.clone(), referrer: None, user_id: None, opportunity_id: None, at: at(0) };
+    let detail = RecordView {
+        page_url: page.clone(),
+        referrer: Some(list),
+        opportunity_id: opportunity_id.clone(),
+        at: at(5),
+        ..view.clone()
+    };
+    let click = RecordClick { page_url: page, target_url: None, user_id: None, opportunity_id, at: at(9) };
+    [VisitCommand::View(view), VisitCommand::View(detail), VisitCommand::Click(click)]
+        .map(|command| VisitStep { visit_id: visit_id.clone(), client_event_id: None, command })
+        .into()
 }
 
 async fn record(log: &InMemoryLog, steps: &[VisitStep]) -> Vec<FactOutcome> {
@@ -57,7 +80,7 @@ async fn telling_them_again_changes_nothing() {
     let again = record(&log, &steps).await;
 
     assert_eq!(again, vec![FactOutcome::Known; steps.len()]);
-    assert_eq!(log.len(), steps.len());
+    assert_eq!(log.event_count(), steps.len());
 }
 
 #[tokio::test]
@@ -90,7 +113,7 @@ async fn a_full_visit_takes_no_more_and_says_so() {
     let (kept, rest) = outcomes.split_at(3);
     assert_eq!(kept, [FactOutcome::Recorded; 3]);
     assert!(rest.iter().all(|outcome| *outcome == FactOutcome::StreamFull), "{rest:?}");
-    assert_eq!(log.len(), 3);
+    assert_eq!(log.event_count(), 3);
 }
 
 #[tokio::test]

@@ -10,8 +10,6 @@ pub mod qdrant;
 mod redis;
 mod registry;
 
-pub mod java;
-
 use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, time::Duration};
 
 use clap::ValueEnum;
@@ -247,32 +245,9 @@ impl LaunchSpec {
     }
 }
 
-/// The first `number.number...` in a text, as programs print for `--version`.
-fn version_in(text: &str) -> Option<String> {
-    let start = |word: &str| word.trim_start_matches(['v', '=', '"', '(']).to_owned();
-    let is_version = |word: &String| word.starts_with(|first: char| first.is_ascii_digit()) && word.contains('.');
-    let word = text.split_whitespace().map(start).find(is_version)?;
-    Some(word.trim_end_matches(|last: char| !last.is_ascii_alphanumeric()).to_owned())
-}
-
-/// The number before the first dot.
-fn major(version: &str) -> Option<u32> {
-    version.split(['.', '_', '-']).next()?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn versions_are_read_from_what_programs_print() {
-        let read = |text| version_in(text).unwrap();
-        assert_eq!(read("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)"), "15.18");
-        assert_eq!(read("Redis server v=6.2.5 sha=00000000:0 malloc=jemalloc-5.1.0 bits=64"), "6.2.5");
-        assert_eq!(read("openjdk version \"17.0.15\" 2025-04-15"), "17.0.15");
-        assert_eq!(version_in("no number here"), None);
-        assert_eq!(major("17.0.15"), Some(17));
-    }
 
     #[test]
     fn every_engine_has_its_own_port_and_variable() {

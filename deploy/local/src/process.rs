@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, ExitCode},
     str::FromStr as _,
+    time::Duration,
 };
 
 use anyhow::{Context as _, bail};
@@ -19,6 +20,7 @@ use nix::{
     unistd::{self, Gid, Pid, Uid, User},
 };
 use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, sleep};
 
 /// Path of the running program; it stays valid after a newer build has replaced the file.
 pub const THIS_PROGRAM: &str = "/proc/self/exe";
@@ -195,5 +197,18 @@ impl GuardCommand {
         let Some((program, args)) = self.command.split_first() else { bail!("no program given") };
         let error = Command::new(program).args(args).exec();
         Err(error).with_context(|| format!("running {}", program.display()))
+    }
+}
+
+/// Waits until the processes are gone; after ten seconds kills those that are left.
+pub(crate) async fn wait_until_gone(processes: &[ProcessIdentity]) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while processes.iter().any(|process| process.alive()) {
+        if Instant::now() > deadline {
+            for process in processes {
+                process.kill();
+            }
+        }
+        sleep(Duration::from_millis(20)).await;
     }
 }

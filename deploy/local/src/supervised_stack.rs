@@ -26,7 +26,7 @@ use crate::{
     engine::{EngineKind, EngineSettings, LaunchSpec},
     folder::{self, ProcessLock},
     health_probe::HealthProbe,
-    process::{ProcessIdentity, THIS_PROGRAM},
+    process::{self, ProcessIdentity, THIS_PROGRAM},
     service_port::{AllocatedPorts, ServicePort},
     stack_state::{self, StackStateFile},
     supervisor::{self, ProcessSpec, SupervisedProcess, SupervisionContext},
@@ -171,7 +171,7 @@ impl SupervisedStack {
         let last = stack_state::StackState::last(data);
         if let Some(last) = &last {
             // Processes of a killed stack die with it, but not in the same instant.
-            supervisor::gone(&last.living()).await;
+            process::wait_until_gone(&last.living()).await;
         }
         let remembered = last.map(|last| last.ports).unwrap_or_default();
         let ports = AllocatedPorts::choose(&options.wanted_ports(), &options.ports, &remembered)?;

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     engine::LaunchSpec,
     health_probe::HealthProbe,
-    process::{ProcessIdentity, THIS_PROGRAM},
+    process::{ProcessIdentity, THIS_PROGRAM, wait_until_gone},
     stack_state::{ProcessState, StackStateFile},
 };
 
@@ -230,7 +230,7 @@ impl ProcessSupervisor {
             identity.kill();
             child.wait().await.with_context(|| format!("waiting for {}", self.spec.name))?;
         }
-        gone(&children).await;
+        wait_until_gone(&children).await;
         Ok(())
     }
 }
@@ -285,17 +285,4 @@ fn last_words(path: &Path) -> String {
     let quoted = lines.into_iter().map(|line| format!("  | {line}"));
     let place = format!(" (its log: {})", path.display());
     std::iter::once(place).chain(quoted).collect::<Vec<_>>().join("\n")
-}
-
-/// Waits until the processes are gone; after ten seconds kills those that are left.
-pub(crate) async fn gone(processes: &[ProcessIdentity]) {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while processes.iter().any(|process| process.alive()) {
-        if Instant::now() > deadline {
-            for process in processes {
-                process.kill();
-            }
-        }
-        sleep(Duration::from_millis(20)).await;
-    }
 }

@@ -1,6 +1,6 @@
 //! The versions that events of inboxes ever had.
 
-use crate::upcast::VersionHistory;
+use crate::event_version::VersionHistory;
 
 /// Every event of an inbox.
 pub(crate) const VERSION_HISTORIES: &[VersionHistory] = &[

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::upcast::VersionHistory;
+use crate::event_version::VersionHistory;
 
 /// Every event of an opportunity.
 pub(crate) const VERSION_HISTORIES: &[VersionHistory] = &[

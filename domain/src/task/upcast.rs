@@ -1,6 +1,6 @@
 //! The versions that events of tasks ever had.
 
-use crate::upcast::VersionHistory;
+use crate::event_version::VersionHistory;
 
 /// Every event of a task.
 pub(crate) const VERSION_HISTORIES: &[VersionHistory] = &[

@@ -3,7 +3,9 @@
 use std::fmt;
 
 use super::text_value;
-use crate::envelope::PUBLIC_TENANT;
+
+/// The tenant of public data, such as federal notices.
+pub const PUBLIC_TENANT: &str = "public";
 
 text_value!(
     /// A company on the platform, by a short name that never changes. What it owns nobody else sees.

@@ -7,40 +7,14 @@
 //! ```
 //! Chunks may be cut anywhere. Bytes are buffered until their row is complete, so the largest row bounds the memory.
 
+use crate::error::CopyError;
+
 const SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
 /// Mask of the critical flags, which a reader must understand. This one supports none of them.
 const CRITICAL_FLAGS: u32 = 0xffff_0000;
 const HEADER: usize = SIGNATURE.len() + 8;
 /// Decoded bytes are dropped from the buffer once there are this many.
 const COMPACT_THRESHOLD: usize = 256 << 10;
-
-/// Why bytes are not a valid binary `COPY`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum CopyError {
-    /// It does not begin with the signature of the format.
-    #[error("the signature is missing")]
-    Signature,
-    /// The header has critical flags that are not supported.
-    #[error("unsupported flags {0:#x}")]
-    Flags(u32),
-    /// A row has another number of columns than expected.
-    #[error("a row has {found} columns instead of {expected}")]
-    Columns {
-        /// Number of columns in the row.
-        found: i16,
-        /// Number of columns of the query.
-        expected: usize,
-    },
-    /// The length of a value is negative, and not the one that stands for NULL.
-    #[error("a value has the invalid length {0}")]
-    Length(i32),
-    /// Bytes follow the trailer; their number.
-    #[error("{0} bytes follow the trailer")]
-    Trailing(usize),
-    /// The trailer is missing; the number of complete rows before.
-    #[error("the copy is truncated after row {0}")]
-    Truncated(u64),
-}
 
 /// The values of a row, in the order of the columns; `None` is NULL.
 pub(super) type CopyRow<'a, const N: usize> = [Option<&'a [u8]>; N];

@@ -3,7 +3,8 @@
 use chrono::{DateTime, Utc};
 use domain::context::BoundedContext;
 
-use super::sql_literal::{self, LiteralError};
+use super::sql_literal;
+use crate::error::LiteralError;
 
 /// Selects the events that meet every condition. An empty list and `None` are no condition.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use domain::envelope::{Envelope, EventMetadata, RawEnvelope};
 use uuid::Uuid;
 
 use super::copy_decoder::CopyRow;
-use crate::error::LogError;
+use crate::error::{EventRowError, LogError};
 
 /// Number of columns of [`SELECT_EVENTS`].
 pub(super) const COLUMN_COUNT: usize = 11;
@@ -14,20 +14,6 @@ pub(super) const SELECT_EVENTS: &str = "select position, event_id, tenant_id, ag
                                  event_version, recorded_at, metadata, payload from events";
 /// The epoch of Postgres' timestamps, 2000-01-01, in microseconds since 1970.
 const POSTGRES_EPOCH_MICROS: i64 = 946_684_800_000_000;
-
-/// Why a row of the log cannot be decoded.
-#[derive(Debug, thiserror::Error)]
-pub enum EventRowError {
-    /// A column that is never null is NULL.
-    #[error("{0} is NULL")]
-    Null(&'static str),
-    /// A value does not have the type of its column, or is out of range.
-    #[error("{0} is malformed")]
-    Malformed(&'static str),
-    /// The metadata is not a JSON object of strings.
-    #[error("decoding the metadata")]
-    Metadata(#[source] serde_json::Error),
-}
 
 /// Decodes the event in a row.
 ///

@@ -2,16 +2,7 @@
 
 use chrono::{DateTime, Datelike, SecondsFormat, Utc};
 
-/// A value that Postgres has no literal for.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum LiteralError {
-    /// Postgres' texts hold no NUL character.
-    #[error("the text {0:?} holds a NUL character")]
-    Nul(String),
-    /// The year is not one of four digits.
-    #[error("the year of {0} is not between 1 and 9999")]
-    Year(DateTime<Utc>),
-}
+use crate::error::LiteralError;
 
 /// A text as a literal that means the same whatever `standard_conforming_strings` says.
 ///

@@ -1,7 +1,7 @@
 //! What a reader may see and wants to see, as the store's filter.
 
 use chrono::{DateTime, Utc};
-use domain::envelope::PUBLIC_TENANT;
+use domain::value::PUBLIC_TENANT;
 use qdrant_client::qdrant::{self, Condition, DatetimeRange};
 
 use crate::{OpportunityCriteria, TimeRange};

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use domain::envelope::PUBLIC_TENANT;
+use domain::value::PUBLIC_TENANT;
 use qdrant_client::{
     Payload,
     qdrant::{Condition, Filter as StoreFilter, Query, QueryPointsBuilder, Value},

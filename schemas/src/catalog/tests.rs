@@ -206,7 +206,7 @@ fn subjects_are_the_full_names_of_their_records() {
 
 #[test]
 fn every_version_that_the_domain_knows_has_a_schema_and_the_other_way_round() {
-    let versions = domain::upcast::version_histories().flat_map(|lineage| {
+    let versions = domain::aggregates::version_histories().flat_map(|lineage| {
         let earlier = lineage.earlier.iter().map(|(version, _)| *version);
         earlier.chain([lineage.current]).map(|version| (lineage.event_type, version))
     });

@@ -139,7 +139,7 @@ fn generate_events(event_type: &str) -> Vec<String> {
 #[test]
 fn every_field_of_a_current_schema_is_a_field_of_its_rust_type() {
     // The other way round - a field that the schema lacks - is refused by name when the event is encoded.
-    for lineage in domain::upcast::version_histories() {
+    for lineage in domain::aggregates::version_histories() {
         let schema = find_schema(lineage.event_type, lineage.current).unwrap();
         let unfilled = find_unfilled(schema.json, &generate_events(lineage.event_type));
         assert_eq!(unfilled, Vec::<String>::new(), "{} {} has more", schema.event_type, schema.version);

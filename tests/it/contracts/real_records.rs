@@ -2,9 +2,9 @@
 
 use std::{collections::HashMap, fs::File};
 
-use commands::sam::{SourceEncoding, SourceFormat, open_source, read_notices};
 use cqrs_es::DomainEvent;
 use domain::opportunity::{Opportunity, OpportunityCommand, OpportunityEvent};
+use sam_gov::{SourceEncoding, SourceFormat, open_source, read_notices};
 use schemas::{catalog::find_schema, codec::EventDecoder};
 use tests::{notice_import::real, run_beside_others};
 

@@ -2,8 +2,8 @@
 
 use std::{fs, path::PathBuf, process::Output};
 
-use commands::sam::generator;
 use serde_json::Value;
+use synthetic::notice_generator;
 use tempfile::TempDir;
 
 use tests::{ProductInstance, notice_import::agreed_counts};
@@ -20,7 +20,7 @@ impl ImportCase {
     async fn set_up() -> Self {
         let (product, folder) = (ProductInstance::start().await, tempfile::tempdir().unwrap());
         let mut good = Vec::new();
-        generator::write_csv(&mut good, 20, 7, |_| {}).unwrap();
+        notice_generator::write_csv(&mut good, 20, 7, |_| {}).unwrap();
         let good = String::from_utf8(good).unwrap();
         let case = Self { product, folder, good, before: Value::Null };
         let output = case.import("good.csv", case.good.as_bytes()).await;

@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use commands::sam::generator;
 use serde_json::Value;
+use synthetic::notice_generator;
 
 use tests::{
     ProductInstance,
@@ -14,7 +14,7 @@ use tests::{
 async fn simulated_visits_are_on_record_and_stores_agree_with_them() {
     let (product, folder) = (ProductInstance::start().await, tempfile::tempdir().unwrap());
     let (file, mut csv) = (folder.path().join("notices.csv"), Vec::new());
-    generator::write_csv(&mut csv, 20, 7, |_| {}).unwrap();
+    notice_generator::write_csv(&mut csv, 20, 7, |_| {}).unwrap();
     fs::write(&file, csv).unwrap();
     import(&product, &file, &["--report", folder.path().join("report.csv").to_str().unwrap()]).await;
     let before = agreed_counts(&product).await;

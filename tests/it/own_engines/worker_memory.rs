@@ -8,8 +8,9 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
-use commands::sam::{CSV_HEADER, generator::NoticeGenerator};
 use projections::read_models::PROJECTION_NAMES;
+use sam_gov::CSV_HEADER;
+use synthetic::notice_generator::NoticeGenerator;
 use tests::{EnvironmentVariables, ProductProcess, TestStack, WAIT_TIMEOUT, faults::bounded_wait::until};
 
 /// Settings of the worker: 1 MiB of records fetched ahead, batches of 1 MiB.

@@ -7,7 +7,7 @@ mod writes;
 
 use std::sync::Arc;
 
-use domain::envelope::{PUBLIC_TENANT, RawEnvelope};
+use domain::{envelope::RawEnvelope, value::PUBLIC_TENANT};
 use projections::{
     OpportunityCriteria,
     opportunity_search::{OpportunityHit, OpportunitySearch, SearchConfig},

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use async_graphql::{ComplexObject, Context, Enum, Result, SimpleObject, Subscription};
 use chrono::{DateTime, Utc};
 use cqrs_es::Aggregate;
-use domain::{envelope::PUBLIC_TENANT, opportunity as record};
+use domain::{opportunity as record, value::PUBLIC_TENANT};
 use futures::Stream;
 use projections::runtime::ConsistencyToken;
 

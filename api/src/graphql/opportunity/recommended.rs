@@ -1,7 +1,7 @@
 //! Recommendations from Qdrant, by the company's profile and the opportunities that the user saved.
 
 use async_graphql::{Context, Object, Result};
-use domain::{company::Company, envelope::PUBLIC_TENANT};
+use domain::{company::Company, value::PUBLIC_TENANT};
 use projections::opportunity_search::RecommendationPreferences;
 
 use super::{filter::OpportunityFilterInput, search::SearchHitNode};

@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, Object, Result, SimpleObject};
 use chrono::{DateTime, Utc};
-use domain::envelope::PUBLIC_TENANT;
+use domain::value::PUBLIC_TENANT;
 use projections::opportunity_search::OpportunityHit;
 
 use super::{agency::AgencyNode, filter::OpportunityFilterInput};

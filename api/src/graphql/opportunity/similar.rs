@@ -1,7 +1,7 @@
 //! Opportunities similar to a given one, from Qdrant.
 
 use async_graphql::{Context, Object, Result};
-use domain::envelope::PUBLIC_TENANT;
+use domain::value::PUBLIC_TENANT;
 
 use super::{filter::OpportunityFilterInput, input_validation, search::SearchHitNode};
 use crate::graphql::{error, pagination, read_models};

@@ -87,7 +87,7 @@ pub(in crate::rest) async fn ingest_events(
         Err(BodyError::Busy) => return Ok(buffer_full_response()),
     };
     if let Err(refusal) = meter.charge_events(request.count).await {
-        return Ok(request_gate::admission_error_response(&refusal, false));
+        return Ok(request_gate::admission_problem(&refusal));
     }
     let is_batch = request.is_batch;
     let (steps, mut refused) = ingest.validate_events(request, &visitor);

@@ -12,5 +12,5 @@ use mimalloc::MiMalloc;
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
-    medhub_local::cli::main(api::cli::run)
+    medhub_local::cli::main(server::cli::run)
 }

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use tokio::process::Command;
 
 use super::{FetchMethod, INTERPRETER_FILE, PackageSpec, pinned_artifacts};
-use crate::{engine::java, process::on_path};
+use crate::{java, process::on_path};
 
 const MAVEN_POM: &str = include_str!("../../kafka/pom.xml");
 const JGO_REQUIREMENTS: &str = include_str!("../../kafka/jgo-requirements.txt");

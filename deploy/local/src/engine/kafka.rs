@@ -7,10 +7,10 @@ use std::{fs, path::Path};
 use anyhow::Context as _;
 
 use self::start_kit::StartKitBuilder;
-use super::{EngineProgram, EngineSettings, KafkaVariant, LaunchSpec, ProgramOrigin, java};
+use super::{EngineProgram, EngineSettings, KafkaVariant, LaunchSpec, ProgramOrigin};
 use crate::{
     artifact::{JAVA, KAFKA, TANSU},
-    folder,
+    folder, java,
     process::on_path,
     service_port::{AllocatedPorts, ServicePort},
 };

@@ -12,11 +12,12 @@ use anyhow::{Context as _, bail};
 use nix::sys::signal::Signal;
 use tokio::{io::AsyncWriteExt as _, process::Command};
 
-use super::{EngineProgram, EngineSettings, LaunchSpec, ProgramOrigin, major, version_in};
+use super::{EngineProgram, EngineSettings, LaunchSpec, ProgramOrigin};
 use crate::{
     artifact::POSTGRES,
     folder,
-    process::{ProcessIdentity, UnprivilegedUser, is_executable, on_path, output_of},
+    process::{ProcessIdentity, UnprivilegedUser, is_executable, on_path, output_of, wait_until_gone},
+    program_version::{major, version_in},
     service_port::{AllocatedPorts, ServicePort},
 };
 
@@ -170,7 +171,7 @@ async fn end_leftover(data: &Path) -> anyhow::Result<()> {
     if let Some(server) = pid.filter(is_ours).and_then(ProcessIdentity::of) {
         tracing::warn!(process.pid = server.pid, "ending a postgres that an earlier stack left behind");
         server.send(Signal::SIGQUIT);
-        crate::supervisor::gone(&[server]).await;
+        wait_until_gone(&[server]).await;
     }
     match fs::remove_file(&lock) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

@@ -2,11 +2,12 @@
 
 use anyhow::Context as _;
 
-use super::{EngineProgram, EngineSettings, LaunchSpec, ProgramOrigin, version_in};
+use super::{EngineProgram, EngineSettings, LaunchSpec, ProgramOrigin};
 use crate::{
     artifact::REDIS,
     folder,
     process::{on_path, output_of},
+    program_version::version_in,
     service_port::{AllocatedPorts, ServicePort},
 };
 

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use domain::envelope::PUBLIC_TENANT;
+use domain::value::PUBLIC_TENANT;
 use qdrant_client::qdrant::{
     Condition, CountPointsBuilder, Filter, PayloadIncludeSelector, PointId, ScrollPointsBuilder, value::Kind,
     with_payload_selector,

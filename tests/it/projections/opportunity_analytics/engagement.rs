@@ -6,7 +6,10 @@ use std::{
 };
 
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
-use domain::envelope::{EventMetadata, PUBLIC_TENANT, RawEnvelope};
+use domain::{
+    envelope::{EventMetadata, RawEnvelope},
+    value::PUBLIC_TENANT,
+};
 use projections::{opportunity_analytics::OpportunityAnalytics, runtime::VerifyScope};
 use serde_json::json;
 use uuid::Uuid;

@@ -3,7 +3,8 @@
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use domain::{
     clock::{Clock, SystemClock},
-    envelope::{EventMetadata, PUBLIC_TENANT, RawEnvelope},
+    envelope::{EventMetadata, RawEnvelope},
+    value::PUBLIC_TENANT,
 };
 use projections::opportunity_views::{
     EngagementCounts, EngagementKind, LeaderboardEntry, LeaderboardPeriod, OpportunityViews, WatchlistItem,

@@ -1,0 +1,40 @@
+//! The sections of the engines and of what runs on them, together.
+
+use collaboration::CollaborationConfig;
+use eventstore::{postgres::PostgresConfig, relay::RelayConfig, topic::KafkaConfig};
+use projections::{
+    opportunity_analytics::AnalyticsConfig,
+    opportunity_search::{EmbeddingConfig, SearchConfig},
+    opportunity_views::RedisConfig,
+    runtime::ConsumerConfig as WorkerConfig,
+};
+use schemas::registry_client::RegistryConfig;
+
+use crate::object_store::ObjectsConfig;
+
+/// Settings of all engines. Contains secrets, so it is neither serialized nor printed.
+#[derive(Clone, Default)]
+pub struct EngineConfig {
+    /// Postgres, which holds the event store.
+    pub postgres: PostgresConfig,
+    /// Kafka topics of the events.
+    pub kafka: KafkaConfig,
+    /// Relay from the event store to Kafka.
+    pub relay: RelayConfig,
+    /// Schema registry.
+    pub registry: RegistryConfig,
+    /// Workers, which consume the topics.
+    pub worker: WorkerConfig,
+    /// ClickHouse.
+    pub clickhouse: AnalyticsConfig,
+    /// Qdrant.
+    pub qdrant: SearchConfig,
+    /// Embedding model of the semantic search.
+    pub embedding: EmbeddingConfig,
+    /// Redis.
+    pub redis: RedisConfig,
+    /// Object store, which holds the files of documents.
+    pub objects: ObjectsConfig,
+    /// Shared editing of proposals.
+    pub collaboration: CollaborationConfig,
+}

@@ -1,0 +1,13 @@
+//! Whether a process can do its work, and whether all stores hold the same.
+
+mod readiness_probe;
+mod store_counts;
+mod stuck_worker_detector;
+
+pub use self::{
+    readiness_probe::{MonitoredPart, ReadinessProbe, ReadinessReport},
+    store_counts::{
+        ClickHouseCounts, CountError, GraphQlCounts, KafkaCounts, PostgresCounts, QdrantCounts, RedisCounts,
+        StoreCounts,
+    },
+};

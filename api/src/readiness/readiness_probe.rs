@@ -1,0 +1,221 @@
+//! Readiness of a process: its engines answer, and its relay and workers are running.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use chrono::{DateTime, Utc};
+use domain::clock::{Clock, SystemClock};
+use eventstore::relay::RelayStatus;
+use futures::future::join_all;
+use projections::runtime::{Generation, GenerationMap, StatusReader, WorkerState, WorkerStatus};
+use serde::Serialize;
+use tokio::sync::{Mutex, watch};
+
+use super::{CountError, StoreCounts, stuck_worker_detector::StuckWorkerDetector};
+use crate::app_context::{AppContext, BackingService};
+
+/// How long a count is reused.
+const COUNTS_MAX_AGE: Duration = Duration::from_secs(2);
+
+/// Timeout of measuring the lag of all read models.
+const LAG_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// Checks whether a process is ready.
+pub struct ReadinessProbe {
+    app: AppContext,
+    required_services: &'static [BackingService],
+    monitored_parts: Vec<MonitoredPart>,
+    /// Cached, so that many requests cause one count.
+    last_counts: Mutex<Option<(Instant, StoreCounts)>>,
+    stuck_workers: StuckWorkerDetector,
+}
+
+/// A part whose state determines readiness.
+pub enum MonitoredPart {
+    /// The relay.
+    Relay(watch::Receiver<RelayStatus>),
+    /// The projection workers, which start and stop with the generations.
+    Workers {
+        /// The projections that must have a worker.
+        names: Vec<&'static str>,
+        /// The statuses of all workers.
+        statuses: watch::Receiver<Vec<StatusReader>>,
+    },
+}
+
+/// The response of `/ready`. Errors are logged and not included: they may disclose internals.
+#[derive(Debug, Serialize)]
+pub struct ReadinessReport {
+    /// Whether all engines answer and all parts run.
+    pub ready: bool,
+    /// Whether each engine answers.
+    engines: BTreeMap<&'static str, bool>,
+    /// State of the relay, and of the worker of each active generation.
+    parts: BTreeMap<&'static str, PartReport>,
+}
+
+#[derive(Debug, Serialize)]
+struct PartReport {
+    running: bool,
+    state: &'static str,
+    /// Position up to which the part has published or applied the log.
+    position: u64,
+}
+
+/// Progress of the active generation of a read model.
+struct ProjectionLag {
+    /// Position up to which all events are applied.
+    position: u64,
+    /// When the first event after `position` was recorded; `None` if there is none.
+    oldest_recorded_at: Option<DateTime<Utc>>,
+}
+
+impl ReadinessProbe {
+    /// Creates a probe without monitored parts. A worker that makes no progress for `stuck_after` although it has work
+    /// is reported as stuck.
+    pub fn new(app: AppContext, required_services: &'static [BackingService], stuck_after: Duration) -> Self {
+        Self {
+            app,
+            required_services,
+            monitored_parts: Vec::new(),
+            last_counts: Mutex::new(None),
+            stuck_workers: StuckWorkerDetector::new(stuck_after),
+        }
+    }
+
+    /// Adds a part that must be running for the process to be ready.
+    pub fn monitor_part(&mut self, part: MonitoredPart) {
+        self.monitored_parts.push(part);
+    }
+
+    /// Pings every required engine and checks every monitored part.
+    pub async fn check_readiness(&self) -> ReadinessReport {
+        let pings =
+            self.required_services.iter().map(|engine| async { (engine.name(), self.is_reachable(*engine).await) });
+        let (engines, behind) = tokio::join!(join_all(pings), self.projection_lags_with_timeout());
+        let mut engines: BTreeMap<_, _> = engines.into_iter().collect();
+        if behind.is_none() {
+            // The ping may have used a connection that works while the others hang.
+            engines.entry(BackingService::Postgres.name()).and_modify(|answers| *answers = false);
+        }
+        let live = self.app.read_models.active_generations();
+        let mut parts: BTreeMap<_, _> = self.monitored_parts.iter().flat_map(|part| part.part_reports(&live)).collect();
+        for (name, behind) in behind.flatten().unwrap_or_default() {
+            if let Some(part) = parts.get_mut(name)
+                && self.stuck_workers.is_stuck(
+                    name,
+                    behind.position,
+                    behind.oldest_recorded_at.is_some(),
+                    Instant::now(),
+                )
+                && part.running
+            {
+                (part.running, part.state) = (false, "stuck");
+            }
+        }
+        let ready = engines.values().all(|answers| *answers) && parts.values().all(|part| part.running);
+        ReadinessReport { ready, engines, parts }
+    }
+
+    /// Returns the age of the oldest event that each read model has not applied, in seconds, 0 if there is none. `None`
+    /// if it cannot be determined.
+    pub(crate) async fn oldest_event_ages(&self) -> Option<BTreeMap<&'static str, f64>> {
+        let now = SystemClock.now();
+        let age = |behind: ProjectionLag| {
+            behind.oldest_recorded_at.map_or(0.0, |oldest| (now - oldest).as_seconds_f64().max(0.0))
+        };
+        Some(
+            self.projection_lags_with_timeout()
+                .await
+                .flatten()?
+                .into_iter()
+                .map(|(name, behind)| (name, age(behind)))
+                .collect(),
+        )
+    }
+
+    /// As [`Self::projection_lags`]; the outer `None` means that it timed out.
+    async fn projection_lags_with_timeout(&self) -> Option<Option<BTreeMap<&'static str, ProjectionLag>>> {
+        tokio::time::timeout(LAG_TIMEOUT, self.projection_lags()).await.ok()
+    }
+
+    /// Returns the progress of the active generation of each read model; `None` if the log or the runtime fails.
+    async fn projection_lags(&self) -> Option<BTreeMap<&'static str, ProjectionLag>> {
+        if !self.required_services.contains(&BackingService::Postgres) {
+            return Some(BTreeMap::new());
+        }
+        let (models, generations) = self.app.read_models.current_with_generations();
+        let (log, runtime) = (self.app.runtime.log(), &self.app.runtime);
+        let end = log.completed_prefix().await.ok()?;
+        let mut all = BTreeMap::new();
+        for projection in models.read_model_projections() {
+            let generation = generations.get(projection.name()).copied().unwrap_or(Generation::FIRST);
+            let position = runtime.completed_prefix(projection.as_ref(), generation).await.ok()?;
+            let next = if position < end { log.load_after(position, end, 1).await.ok()? } else { vec![] };
+            all.insert(
+                projection.name(),
+                ProjectionLag { position, oldest_recorded_at: next.first().map(|event| event.recorded_at) },
+            );
+        }
+        Some(all)
+    }
+
+    /// Returns what every engine holds, at most 2 s old: counting scans the whole log.
+    ///
+    /// # Errors
+    /// [`CountError`] naming the store that did not answer.
+    pub async fn recent_counts(&self) -> Result<StoreCounts, CountError> {
+        let mut last = self.last_counts.lock().await;
+        if let Some((at, counts)) = &*last
+            && at.elapsed() < COUNTS_MAX_AGE
+        {
+            return Ok(counts.clone());
+        }
+        let counts = StoreCounts::load(&self.app).await?;
+        *last = Some((Instant::now(), counts.clone()));
+        Ok(counts)
+    }
+
+    async fn is_reachable(&self, engine: BackingService) -> bool {
+        match self.app.ping(engine).await {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, engine = engine.name(), "engine unavailable");
+                false
+            }
+        }
+    }
+}
+
+impl MonitoredPart {
+    /// Reports only active generations: those being built or retained for a rollback do not affect readiness.
+    fn part_reports(&self, live: &GenerationMap) -> Vec<(&'static str, PartReport)> {
+        match self {
+            Self::Relay(status) => vec![("relay", relay_report(&status.borrow()))],
+            Self::Workers { names, statuses } => {
+                let statuses: Vec<_> = statuses.borrow().iter().map(StatusReader::get).collect();
+                let shown =
+                    |status: &&WorkerStatus| live.get(status.name).is_none_or(|live| *live == status.generation);
+                let report = |name: &&'static str| {
+                    let status = statuses.iter().filter(shown).find(|status| status.name == *name);
+                    (*name, status.map_or(PartReport { running: false, state: "starting", position: 0 }, worker_report))
+                };
+                names.iter().map(report).collect()
+            }
+        }
+    }
+}
+
+fn worker_report(status: &WorkerStatus) -> PartReport {
+    let running = match status.state {
+        WorkerState::Running => true,
+        WorkerState::Starting | WorkerState::Retrying | WorkerState::Paused | WorkerState::Stopped => false,
+    };
+    PartReport { running, state: status.state.name(), position: status.position }
+}
+
+fn relay_report(status: &RelayStatus) -> PartReport {
+    PartReport { running: status.last_error.is_none(), state: status.state(), position: status.position }
+}

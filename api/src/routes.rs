@@ -1,0 +1,234 @@
+//! The HTTP routes: what each path answers, and the layers around them.
+
+mod admission;
+mod assets;
+mod graphql_handler;
+mod graphql_request;
+mod graphql_websocket;
+mod health;
+mod landing;
+mod metrics;
+mod playground;
+mod response_media_type;
+mod service_objectives;
+mod shared_editing;
+#[cfg(test)]
+mod tests;
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, Request, State},
+    http::{HeaderName, HeaderValue, Method, StatusCode, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use collaboration::RoomManager;
+use eventstore::store::PgEventStore;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tower_http::{
+    cors::{AllowOrigin, CorsLayer},
+    trace::TraceLayer,
+};
+
+pub use self::metrics::install_recorder;
+use self::service_objectives::ServiceObjectives;
+use crate::{
+    config::HttpConfig,
+    graphql::GraphQl,
+    http::{
+        body_memory::{self, BodyMemory},
+        inflate::{self, InflatePolicy},
+        rate_limiter::RateLimiter,
+        request_gate::{self, RequestGate},
+        socket_permits::SocketPermits,
+    },
+    readiness::ReadinessProbe,
+    rest::{self, RestState},
+};
+
+/// Time allowed beyond a document's own limit for reading the request body and writing the response.
+const TRANSFER_ALLOWANCE: Duration = Duration::from_secs(5);
+
+/// State shared by the handlers. Cheap to clone; every request clones it.
+#[derive(Clone)]
+struct HttpState(Arc<HttpStateInner>);
+
+impl std::ops::Deref for HttpState {
+    type Target = HttpStateInner;
+
+    fn deref(&self) -> &HttpStateInner {
+        &self.0
+    }
+}
+
+struct HttpStateInner {
+    /// `None` where this process serves no API.
+    graphql: Option<GraphQl>,
+    readiness: Arc<ReadinessProbe>,
+    metrics: Option<PrometheusHandle>,
+    /// Folder with the playground's scripts.
+    assets_dir: Option<PathBuf>,
+    /// Time limit of a GraphQL document.
+    timeout: Duration,
+    /// `None` where this process serves no API.
+    gate: Option<RequestGate>,
+    /// Rooms of shared texts; `None` where this process serves no API.
+    rooms: Option<Arc<RoomManager<PgEventStore<()>>>>,
+    socket_permits: SocketPermits,
+    /// Longest message over a WebSocket, in bytes.
+    max_message_bytes: usize,
+    /// Interval between two WebSocket pings.
+    ping_every: Duration,
+    objectives: ServiceObjectives,
+}
+
+/// What the API routes need; a process without it serves only health, metrics and the landing page.
+pub struct ApiServices {
+    /// Executes GraphQL documents.
+    pub graphql: GraphQl,
+    /// Admits requests.
+    pub gate: RequestGate,
+    /// State of the REST routes.
+    pub rest: RestState,
+}
+
+/// All routes. Without `services` there are only those that report on the process. `limiter` limits requests that need
+/// no login.
+pub fn router(
+    config: &HttpConfig,
+    services: Option<ApiServices>,
+    readiness: Arc<ReadinessProbe>,
+    metrics: Option<PrometheusHandle>,
+    limiter: RateLimiter,
+) -> Router {
+    let (graphql, gate, rest) = match services {
+        Some(ApiServices { graphql, gate, rest }) => (Some(graphql), Some(gate), Some(rest)),
+        None => (None, None, None),
+    };
+    let state = HttpState(Arc::new(HttpStateInner {
+        rooms: rest.as_ref().map(|rest| Arc::clone(&rest.stores.rooms)),
+        graphql,
+        readiness,
+        metrics,
+        assets_dir: config.assets_dir.clone(),
+        timeout: config.request_timeout(),
+        gate: gate.clone(),
+        socket_permits: SocketPermits::new(config.max_sockets, config.max_sockets_per_client),
+        max_message_bytes: config.max_body_bytes,
+        ping_every: config.ping_every(),
+        objectives: ServiceObjectives::default(),
+    }));
+    let mut api_routes = Router::new();
+    let mut public_routes = Router::new()
+        .route("/", get(landing::serve_landing_page))
+        .route("/health", get(health::report_liveness))
+        .route("/ready", get(health::report_readiness))
+        .route("/slo", get(service_objectives::report_objectives))
+        .route("/metrics", get(metrics::render_metrics));
+    if let (Some(gate), Some(rest)) = (gate, rest) {
+        let (rest, files) = rest::routes(rest, config.max_body_bytes);
+        let guard = middleware::from_fn_with_state(gate, admission::admit_request);
+        let measure = middleware::from_fn_with_state(state.objectives.clone(), service_objectives::measure_request);
+        let graphql = Router::new()
+            .route("/graphql", get(graphql_websocket::serve_graphql_get).post(graphql_handler::execute_post))
+            .route("/together/{proposal_id}", get(shared_editing::open_room_socket))
+            .layer(inflate::inflate_layer(InflatePolicy::UpTo(config.max_body_bytes)))
+            .with_state(state.clone());
+        let memory = BodyMemory::new(config.max_body_memory_bytes);
+        let memory = middleware::from_fn_with_state(memory, body_memory::limit_body_memory);
+        api_routes = graphql.merge(rest);
+        api_routes = api_routes.layer(memory).merge(files).layer(guard).layer(measure);
+        public_routes = public_routes
+            .route("/playground.js", get(playground::serve_start_script))
+            .route("/assets/{file}", get(assets::serve_asset));
+    }
+    let public_routes = public_routes.with_state(state).fallback(not_found);
+    api_routes
+        .merge(public_routes.layer(middleware::from_fn_with_state(limiter, admission::admit_public_request)))
+        .layer(DefaultBodyLimit::max(config.max_body_bytes))
+        .layer(cors_layer(config))
+        .layer(middleware::from_fn_with_state(config.request_timeout() + TRANSFER_ALLOWANCE, enforce_request_timeout))
+        .layer(TraceLayer::new_for_http().on_failure(()))
+}
+
+/// Response headers that pages of other origins may read.
+const EXPOSED_HEADERS: [HeaderName; 16] = [
+    HeaderName::from_static("ratelimit-limit"),
+    HeaderName::from_static("ratelimit-remaining"),
+    HeaderName::from_static("ratelimit-reset"),
+    header::RETRY_AFTER,
+    request_gate::CORRELATION_ID_HEADER,
+    header::ETAG,
+    header::LOCATION,
+    header::CONTENT_DISPOSITION,
+    header::CONTENT_LENGTH,
+    header::CONTENT_RANGE,
+    header::ACCEPT_RANGES,
+    header::WWW_AUTHENTICATE,
+    HeaderName::from_static("accept-encoding"),
+    rest::CONSISTENCY_TOKEN,
+    rest::PREFERENCE_APPLIED,
+    HeaderName::from_static("x-cache"),
+];
+
+/// Request headers that pages of other origins may send.
+const ALLOWED_HEADERS: [HeaderName; 16] = [
+    header::ACCEPT,
+    header::AUTHORIZATION,
+    header::CONTENT_TYPE,
+    header::CONTENT_ENCODING,
+    header::CONTENT_DISPOSITION,
+    header::CACHE_CONTROL,
+    header::IF_MATCH,
+    header::IF_NONE_MATCH,
+    header::IF_RANGE,
+    header::RANGE,
+    request_gate::TENANT_HEADER,
+    request_gate::CORRELATION_ID_HEADER,
+    request_gate::CAUSATION_ID_HEADER,
+    HeaderName::from_static("idempotency-key"),
+    rest::CONSISTENCY_TOKEN,
+    rest::PREFER,
+];
+
+/// Allows requests from pages of the configured origins; of none where none is configured.
+fn cors_layer(config: &HttpConfig) -> CorsLayer {
+    let origins = config.cors_origins.split(',').filter_map(|origin| HeaderValue::from_str(origin.trim()).ok());
+    let origins: Vec<_> = origins.filter(|origin| !origin.is_empty()).collect();
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::list(origins))
+        .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE])
+        .allow_headers(ALLOWED_HEADERS)
+        .expose_headers(EXPOSED_HEADERS)
+        // `sendBeacon` always sends credentials, although nothing here uses cookies.
+        .allow_credentials(true)
+        .max_age(Duration::from_mins(10))
+}
+
+/// Ends requests that take too long with 503. Uploads have their own limits: they may last while data arrives.
+async fn enforce_request_timeout(State(limit): State<Duration>, request: Request, next: Next) -> Response {
+    if rest::is_upload_request(request.method(), request.uri().path()) {
+        return next.run(request).await;
+    }
+    let result = tokio::time::timeout(limit, next.run(request)).await;
+    result.unwrap_or_else(|_elapsed| StatusCode::SERVICE_UNAVAILABLE.into_response())
+}
+
+async fn not_found() -> impl IntoResponse {
+    (StatusCode::NOT_FOUND, "nothing is served here\n")
+}
+
+/// An HTML page whose policy loads scripts and styles from this server only.
+fn html_response(status: StatusCode, body: String) -> Response {
+    const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+                          font-src 'self' data:; frame-ancestors 'none'";
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
+        (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
+        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    ];
+    (status, headers, body).into_response()
+}

@@ -1,0 +1,88 @@
+//! Heartbeats, by which a client that only listens is told from one that is gone.
+
+use std::time::Duration;
+
+use axum::{
+    Error,
+    body::Bytes,
+    extract::ws::{Message, WebSocket},
+};
+use futures::{
+    SinkExt, Stream, StreamExt,
+    channel::mpsc,
+    stream::{self, SplitSink, SplitStream},
+};
+use tokio::{
+    task::JoinHandle,
+    time::{MissedTickBehavior, interval, timeout},
+};
+
+/// Pings that may go unanswered.
+const MAX_UNANSWERED_PINGS: u32 = 3;
+
+/// Capacity of the queue to the writer; senders wait while it is full.
+pub(in crate::routes) const MAX_PENDING_MESSAGES: usize = 16;
+
+/// Time limit for writing the last messages.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a client that is pinged `every` interval may be silent.
+pub(in crate::routes) fn silence_limit(every: Duration) -> Duration {
+    every.saturating_mul(MAX_UNANSWERED_PINGS)
+}
+
+/// Messages from the client, pongs included. Ends when nothing arrives for `silence`.
+pub(in crate::routes) fn read_messages(
+    client: SplitStream<WebSocket>,
+    silence: Duration,
+) -> impl Stream<Item = Result<Message, Error>> {
+    // Without `Box::pin` the stream could not be moved while it is read.
+    Box::pin(stream::unfold(client, move |mut client| async move {
+        let message = timeout(silence, client.next()).await.ok().flatten()?;
+        Some((message, client))
+    }))
+}
+
+/// Starts a task that writes queued messages, and a ping `every` interval. Senders wait while `capacity` messages are
+/// queued.
+pub(in crate::routes) fn spawn_writer(
+    client: SplitSink<WebSocket, Message>,
+    every: Duration,
+    capacity: usize,
+) -> (mpsc::Sender<Message>, SocketWriter) {
+    let (sender, receiver) = mpsc::channel(capacity);
+    (sender, SocketWriter(tokio::spawn(forward_messages(receiver, client, every))))
+}
+
+pub(in crate::routes) struct SocketWriter(JoinHandle<()>);
+
+impl SocketWriter {
+    /// Waits for a bounded time until all queued messages are written. All senders must have been dropped.
+    pub(in crate::routes) async fn finish(mut self) {
+        if timeout(CLOSE_TIMEOUT, &mut self.0).await.is_err() {
+            self.0.abort();
+        }
+    }
+}
+
+async fn forward_messages(
+    mut receiver: mpsc::Receiver<Message>,
+    mut client: SplitSink<WebSocket, Message>,
+    every: Duration,
+) {
+    let mut pings = interval(every);
+    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let message = tokio::select! {
+            message = receiver.next() => message,
+            _ = pings.tick() => Some(Message::Ping(Bytes::new())),
+        };
+        let Some(message) = message else { break };
+        // A client that does not read would keep this connection forever.
+        if !matches!(timeout(silence_limit(every), client.send(message)).await, Ok(Ok(()))) {
+            return;
+        }
+    }
+    // Fails where the client is gone already.
+    let _ = client.close().await;
+}

@@ -1,0 +1,42 @@
+//! The landing page: links to everything, and the counts of all stores.
+
+use std::time::Duration;
+
+use axum::{extract::State, http::StatusCode, response::Response};
+
+use super::{HttpState, html_response};
+use crate::readiness::StoreCounts;
+
+/// Time limit of the counts.
+const COUNTS_TIMEOUT: Duration = Duration::from_secs(3);
+
+const COUNTS_UNAVAILABLE: &str = "<p>Not every store answers now; <a href=\"/ready\">/ready</a> says which.</p>";
+
+pub(super) async fn serve_landing_page(State(state): State<HttpState>) -> Response {
+    let counts = match tokio::time::timeout(COUNTS_TIMEOUT, state.readiness.recent_counts()).await {
+        Ok(Ok(counts)) => render_counts(&counts),
+        Ok(Err(error)) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "cannot count for the landing page");
+            COUNTS_UNAVAILABLE.to_owned()
+        }
+        Err(_elapsed) => COUNTS_UNAVAILABLE.to_owned(),
+    };
+    html_response(StatusCode::OK, include_str!("landing/page.html").replace("<!-- counts -->", &counts))
+}
+
+fn render_counts(counts: &StoreCounts) -> String {
+    let rows = [
+        ("Postgres", "events", counts.postgres.events),
+        ("Postgres", "streams", counts.postgres.streams),
+        ("Postgres", "opportunities", counts.postgres.opportunities),
+        ("Kafka", "records", counts.kafka.records),
+        ("ClickHouse", "facts", counts.clickhouse.facts),
+        ("ClickHouse", "opportunities", counts.clickhouse.opportunities),
+        ("Qdrant", "points", counts.qdrant.points),
+        ("Redis", "views", counts.redis.views),
+        ("GraphQL", "totalCount", counts.graphql.total_count),
+    ];
+    let rows = rows.map(|(store, what, count)| format!("<tr><td>{store}</td><td>{what}</td><td>{count}</td></tr>"));
+    let verdict = if counts.agree { "All stores agree." } else { "Events are still on their way." };
+    format!("<table>\n{}\n</table>\n<p>{verdict}</p>", rows.join("\n"))
+}

@@ -1,0 +1,326 @@
+//! Measures a running service: a fixed number of requests of each kind, sent from this machine.
+//!
+//! The raw limit is the service's own `/health` in the same run: the same way over HTTP, with nothing done at its end.
+//! For changes it is the same command given inside this process.
+
+mod request_load;
+mod subscribers;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use anyhow::Context;
+use api::app_context::AppContext;
+use commands::{
+    authorization::CallerAuthority, caller::Caller, dispatcher::CommandSender, precondition::CommandPreconditions,
+};
+use domain::{
+    company::Role,
+    resource::{Resource, ResourceBody, ResourceCommand, ResourceContent, ResourceKind, ResourceName, ResourceTags},
+    value::{TenantId, UserId},
+};
+use serde::Serialize;
+use serde_json::{Value, json};
+use tokio::time::sleep;
+use uuid::Uuid;
+
+use self::request_load::{RequestLoad, TargetService};
+use crate::BenchFigures;
+
+/// Requests in flight at once for kinds without a rate.
+const MAX_IN_FLIGHT: usize = 64;
+
+/// Options of the benchmark.
+#[derive(Debug, Clone)]
+pub struct ApiBenchOptions {
+    /// Base URL of the service.
+    pub base_url: String,
+    /// The operator's token.
+    pub operator_token: String,
+    /// Requests of the cheapest kind; each other kind sends a fraction of it.
+    pub requests: u64,
+    /// Requests per second of kinds that are measured at a rate.
+    pub rate: u32,
+    /// Number of subscribers.
+    pub subscribers: usize,
+    /// Kinds to measure; all if empty.
+    pub kinds: Vec<String>,
+}
+
+/// Result of one kind of request.
+#[derive(Debug, Clone, Serialize)]
+pub struct ApiBenchReport {
+    /// Always `api`.
+    pub bench: &'static str,
+    /// Kind of request, one of [`REQUEST_KINDS`].
+    pub kind: &'static str,
+    /// Figures; an event is a request, or an event in the body of a request.
+    #[serde(flatten)]
+    pub figures: BenchFigures,
+    /// Requests per second divided by those of the baseline of the same run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ratio: Option<f64>,
+    /// Describes the baseline.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub raw_is: Option<&'static str>,
+    /// Requested rate, in requests per second; `None` for as many as possible.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate: Option<u32>,
+    /// Requests in flight at once, or number of subscribers.
+    pub at_once: usize,
+}
+
+/// Kinds of requests, as the command line names them.
+pub const REQUEST_KINDS: [&str; 9] =
+    ["health", "view", "list", "search", "analytics", "mutation", "ingest", "ingest-batch", "subscribers"];
+
+/// Measures each kind, and passes each report to `print` as soon as it is complete.
+///
+/// # Errors
+/// When the service does not answer or returns an error.
+pub async fn run(
+    app: &AppContext,
+    work: &ApiBenchOptions,
+    mut print: impl FnMut(&ApiBenchReport) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let target = TargetService::new(&work.base_url);
+    let scene = ApiBenchFixture::prepare(&target, work).await?;
+    wait_for_projections(app).await?;
+    let wanted = |kind: &str| work.kinds.is_empty() || work.kinds.iter().any(|only| only == kind);
+    let full = RequestLoad { requests: work.requests, in_flight: MAX_IN_FLIGHT, rate: None };
+    let steady = RequestLoad { rate: Some(work.rate), ..full };
+
+    let health =
+        target.measure_load(full, |target, _| target.get("/health", None)).await.context("requesting /health")?;
+    let raw = health.events_per_s;
+    let line = |kind, figures: BenchFigures, load: RequestLoad, events_per_request: u64| {
+        let ratio = (raw > 0.0).then(|| figures.events_per_s / u64_to_f64(events_per_request) / raw);
+        ApiBenchReport {
+            bench: "api",
+            kind,
+            figures,
+            ratio,
+            raw_is: Some("/health of the same run"),
+            rate: load.rate,
+            at_once: load.in_flight,
+        }
+    };
+    if wanted("health") {
+        print(&line("health", health, full, 1))?;
+    }
+    for (kind, load, document) in [
+        ("view", steady, "query($id: String!) { opportunity(id: $id) { id version facts { title } } }"),
+        (
+            "list",
+            RequestLoad { requests: work.requests / 10, ..full },
+            "{ opportunities(first: 20) { totalCount edges { node { id title } } } }",
+        ),
+        (
+            "search",
+            RequestLoad { requests: work.requests / 10, in_flight: 4, rate: None },
+            "query($words: String!) { searchOpportunities(query: $words, first: 10) { id score } }",
+        ),
+        (
+            "analytics",
+            RequestLoad { requests: work.requests / 20, in_flight: 2, rate: None },
+            "{ opportunityStats { total { opportunities awarded } byType { type figures { opportunities } } } }",
+        ),
+    ] {
+        if wanted(kind) {
+            let scene = scene.clone();
+            let ask = move |target: TargetService, number: u64| {
+                let body = scene.graphql_request(document, number);
+                let token = scene.operator_token.clone();
+                async move { target.post_graphql(Some(&token), &body).await.map(|_| 1) }
+            };
+            print(&line(
+                kind,
+                target.measure_load(load, ask).await.with_context(|| format!("requesting {kind}"))?,
+                load,
+                1,
+            ))?;
+        }
+    }
+    if wanted("mutation") {
+        print(&measure_mutations(app, &target, &scene, RequestLoad { requests: work.requests / 2, ..full }).await?)?;
+    }
+    for (kind, load, events) in [
+        ("ingest", RequestLoad { requests: work.requests / 10, in_flight: 1, rate: None }, 1),
+        ("ingest-batch", RequestLoad { requests: work.requests / 50, in_flight: 8, rate: None }, 500),
+    ] {
+        if wanted(kind) {
+            wait_for_projections(app).await?;
+            let figures = target.measure_load(load, move |target, number| send_views(target, number, events)).await?;
+            print(&line(kind, figures, load, events))?;
+        }
+    }
+    if wanted("subscribers") {
+        wait_for_projections(app).await?;
+        print(&subscribers::measure_subscribers(&target, &scene, work.subscribers).await?)?;
+    }
+    Ok(())
+}
+
+/// Tokens and ids that the requests use.
+#[derive(Clone)]
+struct ApiBenchFixture {
+    operator_token: Arc<str>,
+    member_token: Arc<str>,
+    tenant: TenantId,
+    opportunity_ids: Arc<[String]>,
+}
+
+/// Queries of search requests.
+const SEARCH_PHRASES: [&str; 5] =
+    ["hospital beds", "wheelchair repair", "surgical gloves", "x-ray machines", "patient lifts"];
+
+impl ApiBenchFixture {
+    /// Creates a tenant for the benchmark and loads ids of opportunities.
+    async fn prepare(target: &TargetService, work: &ApiBenchOptions) -> anyhow::Result<Self> {
+        let operator: Arc<str> = work.operator_token.as_str().into();
+        let listed = target
+            .post_graphql(
+                Some(&operator),
+                &json!({ "query": "{ opportunities(first: 100) { edges { node { id } } } }" }),
+            )
+            .await?;
+        let edges = listed["opportunities"]["edges"].as_array().cloned().unwrap_or_default();
+        let opportunities: Vec<_> =
+            edges.iter().filter_map(|edge| edge["node"]["id"].as_str().map(str::to_owned)).collect();
+        anyhow::ensure!(!opportunities.is_empty(), "there are no opportunities: run `medhub import` first");
+        let tenant = format!("bench-{}", Uuid::new_v4().simple());
+        let login = async |tenant: Option<&str>| {
+            let login = json!({ "query": "mutation($tenant: String) { developmentLogin(user: \"bench\", tenant: $tenant) { token } }", "variables": { "tenant": tenant } });
+            let answer =
+                target.post_graphql(None, &login).await.context("the benchmark needs the development login")?;
+            Ok::<_, anyhow::Error>(answer["developmentLogin"]["token"].as_str().unwrap_or_default().to_owned())
+        };
+        let founder = login(None).await?;
+        let register = json!({ "query": "mutation($tenant: String!) { registerCompany(tenant: $tenant, name: \"Benchmark\") { __typename } }", "variables": { "tenant": tenant } });
+        target.post_graphql(Some(&founder), &register).await?;
+        let member = login(Some(&tenant)).await?.into();
+        Ok(Self {
+            operator_token: operator,
+            member_token: member,
+            tenant: TenantId::try_new(&tenant)?,
+            opportunity_ids: opportunities.into(),
+        })
+    }
+
+    fn graphql_request(&self, document: &str, number: u64) -> Value {
+        let pick = |count: usize| usize::try_from(number).unwrap_or_default() % count.max(1);
+        let id = self.opportunity_ids.get(pick(self.opportunity_ids.len()));
+        let mut variables = serde_json::Map::new();
+        if document.contains("$id") {
+            variables.insert("id".to_owned(), json!(id));
+        }
+        if document.contains("$words") {
+            variables.insert("words".to_owned(), json!(SEARCH_PHRASES.get(pick(SEARCH_PHRASES.len()))));
+        }
+        json!({ "query": document, "variables": variables })
+    }
+}
+
+/// Measures mutations over the API, beside the same commands dispatched in this process on the same log.
+async fn measure_mutations(
+    app: &AppContext,
+    target: &TargetService,
+    scene: &ApiBenchFixture,
+    load: RequestLoad,
+) -> anyhow::Result<ApiBenchReport> {
+    let document = "mutation($body: String!) {
+        createResource(input: { name: $body, kind: OTHER, body: $body }) { __typename } }";
+    let member = scene.member_token.clone();
+    let change = move |target: TargetService, number| {
+        let member = member.clone();
+        async move {
+            let question = json!({ "query": document, "variables": { "body": generate_words(number) } });
+            let answer = target.post_graphql(Some(&member), &question).await?;
+            anyhow::ensure!(answer["createResource"]["__typename"] == "Accepted", "{answer}");
+            Ok(1)
+        }
+    };
+    let figures = target.measure_load(load, change).await.context("sending mutations")?;
+
+    wait_for_projections(app).await?;
+    let caller = Caller::new(UserId::try_new("bench")?, scene.tenant.clone());
+    let sender = Arc::new(CommandSender { caller, authority: CallerAuthority::Member(Role::Admin) });
+    let own_dispatcher = Arc::clone(&app.dispatcher);
+    let dispatch = move |_, number| {
+        let (dispatcher, sender) = (Arc::clone(&own_dispatcher), Arc::clone(&sender));
+        async move {
+            let asset = ResourceContent {
+                name: ResourceName::try_new(&generate_words(number))?,
+                kind: ResourceKind::Other,
+                body: ResourceBody::try_new(&generate_words(number))?,
+                tags: ResourceTags::default(),
+                document_id: None,
+            };
+            let command = ResourceCommand::Create { asset, stamp: dispatcher.stamp(&sender) };
+            let id = Uuid::new_v4().to_string();
+            dispatcher.dispatch::<Resource>(&sender, &id, &CommandPreconditions::default(), command).await?;
+            Ok(1)
+        }
+    };
+    let inside = target.measure_load(load, dispatch).await.context("dispatching commands in this process")?;
+    let ratio = (inside.events_per_s > 0.0).then(|| figures.events_per_s / inside.events_per_s);
+    Ok(ApiBenchReport {
+        bench: "api",
+        kind: "mutation",
+        figures,
+        ratio,
+        raw_is: Some("the same command inside the process"),
+        rate: None,
+        at_once: load.in_flight,
+    })
+}
+
+/// Waits until the read models have caught up, so that their work does not affect the next measurement.
+async fn wait_for_projections(app: &AppContext) -> anyhow::Result<()> {
+    let end = Instant::now() + CATCH_UP_TIMEOUT;
+    loop {
+        let pipeline = app.pipeline_status().await?;
+        let behind = pipeline.projections.iter().filter(|row| row.live && row.lag_records != Some(0));
+        let behind: Vec<_> = behind.map(|row| row.projection.as_str()).collect();
+        if pipeline.relay.lag_events == 0 && behind.is_empty() {
+            return Ok(());
+        }
+        anyhow::ensure!(
+            Instant::now() < end,
+            "after {CATCH_UP_TIMEOUT:?} the relay or these projections still have a lag: {behind:?}"
+        );
+        sleep(Duration::from_millis(500)).await;
+    }
+}
+
+/// Generates a text of rare words: real indexes do not consist of identical texts.
+fn generate_words(number: u64) -> String {
+    let word = |place: u64| format!("w{:x}", (number * 12 + place).wrapping_mul(0x9e37_79b9) % 100_003);
+    (0..12).map(word).collect::<Vec<_>>().join(" ")
+}
+
+/// Sends one request with `events` views and returns their number.
+async fn send_views(target: TargetService, number: u64, events: u64) -> anyhow::Result<u64> {
+    static RUN: AtomicU64 = AtomicU64::new(0);
+    let session = format!("bench-{number}-{}-{}", RUN.fetch_add(1, Ordering::Relaxed), Uuid::new_v4().simple());
+    let event = |place: u64| json!({ "type": "view", "sessionId": format!("{session}-{}", place / 20), "pageUrl": format!("/{place}") });
+    let body = if events == 1 { event(0) } else { json!({ "events": (0..events).map(event).collect::<Vec<_>>() }) };
+    target.post_json("/ingest", None, &body).await?;
+    Ok(events)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "figures are for reading")]
+fn u64_to_f64(number: u64) -> f64 {
+    number as f64
+}
+
+/// How long to wait until the read models have caught up.
+const CATCH_UP_TIMEOUT: Duration = Duration::from_mins(3);
+
+/// Timeout of a request.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);

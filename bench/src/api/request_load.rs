@@ -1,0 +1,128 @@
+//! Sends many requests and times each.
+
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use anyhow::Context;
+use serde_json::Value;
+use tokio::time::{MissedTickBehavior, interval, sleep_until};
+
+use super::REQUEST_TIMEOUT;
+use crate::{BenchFigures, cpu_time, new_wait_histogram, to_micros};
+
+/// The load of one measurement.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RequestLoad {
+    /// Total number of requests.
+    pub(super) requests: u64,
+    /// Maximum number of requests in flight.
+    pub(super) in_flight: usize,
+    /// Requests per second; `None` for as many as possible.
+    pub(super) rate: Option<u32>,
+}
+
+/// A client of the measured service. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct TargetService {
+    client: reqwest::Client,
+    pub(super) base_url: Arc<str>,
+}
+
+impl TargetService {
+    pub(super) fn new(http: &str) -> Self {
+        let client =
+            reqwest::Client::builder().timeout(REQUEST_TIMEOUT).pool_max_idle_per_host(256).build().unwrap_or_default();
+        Self { client, base_url: http.trim_end_matches('/').into() }
+    }
+
+    /// Sends a GraphQL request and returns its data.
+    pub(super) async fn post_graphql(&self, token: Option<&str>, body: &Value) -> anyhow::Result<Value> {
+        let mut answer = self.post_json("/graphql", token, body).await?;
+        anyhow::ensure!(answer["errors"].is_null(), "{}", answer["errors"]);
+        Ok(answer["data"].take())
+    }
+
+    pub(super) async fn post_json(&self, path: &str, token: Option<&str>, body: &Value) -> anyhow::Result<Value> {
+        let mut request = self.client.post(format!("{}{path}", self.base_url)).json(body);
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        let answer = request.send().await.with_context(|| format!("reaching {}", self.base_url))?;
+        let (status, body) = (answer.status(), answer.text().await?);
+        anyhow::ensure!(
+            status.is_success(),
+            "{status}: {body}; the benchmark needs a service with disabled rate limits"
+        );
+        Ok(serde_json::from_str(&body)?)
+    }
+
+    pub(super) fn get(
+        self,
+        path: &'static str,
+        _token: Option<&str>,
+    ) -> impl Future<Output = anyhow::Result<u64>> + Send + use<> {
+        async move {
+            let answer = self.client.get(format!("{}{path}", self.base_url)).send().await?;
+            anyhow::ensure!(answer.status().is_success(), "{}", answer.status());
+            answer.bytes().await?;
+            Ok(1)
+        }
+    }
+
+    /// Sends the requests of `load` with `ask`, which returns the number of events. At a rate, the latency of a request
+    /// starts when it is due, so that waiting for earlier requests counts (no coordinated omission).
+    pub(super) async fn measure_load<F, A>(&self, load: RequestLoad, ask: F) -> anyhow::Result<BenchFigures>
+    where
+        F: Fn(Self, u64) -> A + Clone + Send + Sync + 'static,
+        A: Future<Output = anyhow::Result<u64>> + Send,
+    {
+        let (next, events) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let (began, spent) = (Instant::now(), cpu_time::process_cpu_time());
+        let lanes = (0..load.in_flight.max(1)).map(|_| {
+            let (target, ask, next, events) = (self.clone(), ask.clone(), Arc::clone(&next), Arc::clone(&events));
+            tokio::spawn(async move {
+                let mut waits = new_wait_histogram()?;
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= load.requests {
+                        return Ok::<_, anyhow::Error>(waits);
+                    }
+                    let due = match load.rate {
+                        None => Instant::now(),
+                        Some(rate) => {
+                            let due =
+                                began + Duration::from_secs(1).mul_f64(super::u64_to_f64(number) / f64::from(rate));
+                            sleep_until(due.into()).await;
+                            due
+                        }
+                    };
+                    events.fetch_add(ask(target.clone(), number).await?, Ordering::Relaxed);
+                    waits.saturating_record(to_micros(due.elapsed()).max(1));
+                }
+            })
+        });
+        let mut all = new_wait_histogram()?;
+        for lane in futures::future::join_all(lanes).await {
+            all.add(lane??)?;
+        }
+        Ok(BenchFigures::new(
+            events.load(Ordering::Relaxed),
+            began.elapsed(),
+            cpu_time::process_cpu_time().saturating_sub(spent),
+            Some(&all),
+        ))
+    }
+}
+
+/// Creates an interval that delays missed ticks instead of catching up.
+pub(super) fn steady_interval(every: Duration) -> tokio::time::Interval {
+    let mut ticks = interval(every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}

@@ -1,0 +1,126 @@
+//! Measures many subscribers that must each receive every change.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context;
+use futures::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::{sync::Mutex, time::timeout};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, connect_async,
+    tungstenite::{Message, client::IntoClientRequest, http::HeaderValue},
+};
+
+use super::{
+    ApiBenchFixture, ApiBenchReport, REQUEST_TIMEOUT,
+    request_load::{TargetService, steady_interval},
+};
+use crate::{BenchFigures, cpu_time, new_wait_histogram, to_micros};
+
+/// Number of changes.
+const CHANGE_COUNT: usize = 20;
+
+/// Pause between two changes.
+const CHANGE_INTERVAL: Duration = Duration::from_millis(500);
+
+type SubscriberSocket = WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>;
+
+/// Opens `count` subscriptions, changes opportunities, and times from the request of a change until each subscriber
+/// receives it.
+pub(super) async fn measure_subscribers(
+    target: &TargetService,
+    scene: &ApiBenchFixture,
+    count: usize,
+) -> anyhow::Result<ApiBenchReport> {
+    let mut sockets = Vec::with_capacity(count);
+    for _ in 0..count {
+        sockets.push(open_subscription(&target.base_url).await.context("subscribing")?);
+    }
+    // The protocol does not acknowledge a subscription, so give all of them time to begin.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let (began, cpu_before) = (Instant::now(), cpu_time::process_cpu_time());
+    let made = Arc::new(Mutex::new(std::collections::HashMap::<(String, u64), Instant>::new()));
+    let receivers: Vec<_> = sockets.into_iter().map(|socket| tokio::spawn(receive_changes(socket))).collect();
+    let mut pace = steady_interval(CHANGE_INTERVAL);
+    for number in 0..CHANGE_COUNT {
+        pace.tick().await;
+        let id = scene.opportunity_ids.get(number % scene.opportunity_ids.len()).cloned().unwrap_or_default();
+        let document = json!({
+            "query": "mutation($id: String!, $title: String!) { amendOpportunity(input: { id: $id, title: $title }) {
+                ... on OpportunityAccepted { version } } }",
+            "variables": { "id": id, "title": format!("Changed by a benchmark, {}", uuid::Uuid::new_v4()) },
+        });
+        let sent_at = Instant::now();
+        let answer = target.post_graphql(Some(&scene.operator_token), &document).await?;
+        let version = answer["amendOpportunity"]["version"].as_u64().context("the change was refused")?;
+        made.lock().await.insert((id, version), sent_at);
+    }
+    let (mut all, mut received) = (new_wait_histogram()?, 0_u64);
+    for receiver in receivers {
+        let changes = receiver.await??;
+        let made = made.lock().await;
+        anyhow::ensure!(
+            changes.len() == CHANGE_COUNT,
+            "a subscriber received {} of {CHANGE_COUNT} changes",
+            changes.len()
+        );
+        for (change, at) in changes {
+            let sent_at = made.get(&change).with_context(|| format!("unknown change {change:?}"))?;
+            all.saturating_record(to_micros(at.duration_since(*sent_at)).max(1));
+            received += 1;
+        }
+    }
+    let figures = BenchFigures::new(
+        received,
+        began.elapsed(),
+        cpu_time::process_cpu_time().saturating_sub(cpu_before),
+        Some(&all),
+    );
+    Ok(ApiBenchReport {
+        bench: "api",
+        kind: "subscribers",
+        figures,
+        ratio: None,
+        raw_is: None,
+        rate: Some(2),
+        at_once: count,
+    })
+}
+
+async fn open_subscription(http: &str) -> anyhow::Result<SubscriberSocket> {
+    let mut request = format!("{}/graphql", http.replacen("http", "ws", 1)).into_client_request()?;
+    request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static("graphql-transport-ws"));
+    let (mut socket, _) = connect_async(request).await?;
+    socket.send(Message::text(json!({ "type": "connection_init" }).to_string())).await?;
+    next_message(&mut socket).await?;
+    let document = "subscription { opportunityChanges { opportunityId version } }";
+    let subscribe = json!({ "id": "1", "type": "subscribe", "payload": { "query": document } });
+    socket.send(Message::text(subscribe.to_string())).await?;
+    Ok(socket)
+}
+
+/// Receives all changes, with the time of arrival.
+async fn receive_changes(mut socket: SubscriberSocket) -> anyhow::Result<Vec<((String, u64), Instant)>> {
+    let mut changes = Vec::with_capacity(CHANGE_COUNT);
+    while changes.len() < CHANGE_COUNT {
+        let message =
+            timeout(REQUEST_TIMEOUT, next_message(&mut socket)).await.context("waiting for a change timed out")??;
+        let change = &message["payload"]["data"]["opportunityChanges"];
+        let id = change["opportunityId"].as_str().with_context(|| message.to_string())?.to_owned();
+        changes.push(((id, change["version"].as_u64().unwrap_or_default()), Instant::now()));
+    }
+    Ok(changes)
+}
+
+async fn next_message(socket: &mut SubscriberSocket) -> anyhow::Result<Value> {
+    loop {
+        match socket.next().await {
+            Some(Ok(Message::Text(text))) => return Ok(serde_json::from_str(&text)?),
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+            other => anyhow::bail!("the connection ended: {other:?}"),
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! `bench latency`: measures the time from the commit of an event until each read model shows it, at a steady rate.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, ensure};
+use api::config::EngineConfig;
+use domain::{
+    envelope::{EventMetadata, RawEnvelope},
+    event_store::{BatchStore, NewEvent},
+    log_reader::LogRange,
+};
+use eventstore::append::PgBatchStore;
+use hdrhistogram::Histogram;
+use projections::runtime::{AnyProjection, Supervisor};
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    bench_environment::{self, BenchEnvironment},
+    log, new_wait_histogram, to_micros,
+};
+
+/// Appends in flight at once.
+const WRITERS: u32 = 4;
+
+/// Pause between two polls of a read model, and between two samples.
+const POLL_INTERVAL: Duration = Duration::from_millis(2);
+const SAMPLE_INTERVAL: Duration = Duration::from_millis(20);
+
+/// An event that is not visible after this time fails the benchmark.
+const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Options of the benchmark.
+#[derive(Debug, Clone, Copy)]
+pub struct LatencyBenchOptions {
+    /// Events per second.
+    pub rate: u32,
+    /// Duration in seconds.
+    pub seconds: u32,
+}
+
+/// Result of one read model.
+#[derive(Debug, Clone, Serialize)]
+pub struct VisibilityLatency {
+    /// Name of the benchmark.
+    pub bench: &'static str,
+    /// Name of the read model.
+    pub projection: &'static str,
+    /// Requested rate, in events per second.
+    pub rate: u32,
+    /// Rate that was achieved, in events per second.
+    pub appended_per_s: f64,
+    /// Number of sampled events, one at a time.
+    pub samples: u64,
+    /// Median time from commit to visible, in milliseconds.
+    pub p50_ms: f64,
+    /// 99th percentile, in milliseconds.
+    pub p99_ms: f64,
+    /// Maximum, in milliseconds.
+    pub max_ms: f64,
+}
+
+/// The newest committed event, and when it was committed.
+type NewestCommit = Arc<Mutex<Option<(u64, Instant)>>>;
+
+/// Appends at a steady rate, with a relay and workers in this process, and polls each read model.
+///
+/// # Errors
+/// When an engine fails or an event does not become visible.
+pub async fn run(config: &EngineConfig, work: LatencyBenchOptions) -> anyhow::Result<Vec<VisibilityLatency>> {
+    bench_environment::with_bench_environment(config, async |environment| {
+        let stop = CancellationToken::new();
+        let relay = tokio::spawn(environment.new_relay().run(stop.clone()));
+        let supervisor = Supervisor::new(environment.runtime.clone(), environment.read_models.all_projections());
+        let workers = tokio::spawn(supervisor.run(stop.clone()));
+        let outcome = measure_latency(environment, work).await;
+        stop.cancel();
+        relay.await?;
+        workers.await??;
+        outcome
+    })
+    .await
+}
+
+async fn measure_latency(
+    environment: &BenchEnvironment,
+    work: LatencyBenchOptions,
+) -> anyhow::Result<Vec<VisibilityLatency>> {
+    let payload = log::sample_payloads()?.swap_remove(0);
+    // The first event warms up connections, consumer groups and caches, and is not counted.
+    PgBatchStore::new(environment.pool.clone())
+        .append_events(vec![discovered_event("warm", 0, payload.clone())])
+        .await?;
+    for projection in environment.select_projections(&[]) {
+        wait_until_visible(environment, &projection, &bench_aggregate_id("warm", 0)).await?;
+    }
+    let (newest, done) = (NewestCommit::default(), CancellationToken::new());
+    let watching = environment
+        .select_projections(&[])
+        .into_iter()
+        .map(|projection| measure_projection(environment, projection, &newest, &done));
+    let append = async {
+        let appended = append_at_rate(environment, work, &payload, &newest).await;
+        done.cancel();
+        appended
+    };
+    let (appended, watched) = tokio::join!(append, futures::future::join_all(watching));
+    let appended_per_s = appended?;
+    #[expect(clippy::cast_precision_loss, reason = "figures are for reading")]
+    let ms = |micros: u64| micros as f64 / 1_000.0;
+    let mut all = vec![];
+    for outcome in watched {
+        let (projection, waits) = outcome?;
+        all.push(VisibilityLatency {
+            bench: "latency",
+            projection,
+            rate: work.rate,
+            appended_per_s,
+            samples: waits.len(),
+            p50_ms: ms(waits.value_at_quantile(0.5)),
+            p99_ms: ms(waits.value_at_quantile(0.99)),
+            max_ms: ms(waits.max()),
+        });
+    }
+    Ok(all)
+}
+
+/// Appends single events at a steady rate; returns the achieved rate.
+async fn append_at_rate(
+    environment: &BenchEnvironment,
+    work: LatencyBenchOptions,
+    payload: &str,
+    newest: &NewestCommit,
+) -> anyhow::Result<f64> {
+    let events = u64::from(work.rate) * u64::from(work.seconds);
+    let period = Duration::from_secs(1) * WRITERS / work.rate.max(1);
+    let started = Instant::now();
+    let writers = (0..u64::from(WRITERS)).map(|writer| {
+        let (store, newest) = (PgBatchStore::new(environment.pool.clone()), Arc::clone(newest));
+        async move {
+            for (turn, number) in (0_u32..).zip((writer..events).step_by(usize::try_from(WRITERS)?)) {
+                tokio::time::sleep_until((started + period * turn).into()).await;
+                store.append_events(vec![discovered_event("steady", number, payload.to_owned())]).await?;
+                *newest.lock().unwrap_or_else(PoisonError::into_inner) = Some((number, Instant::now()));
+            }
+            Ok::<_, anyhow::Error>(())
+        }
+    });
+    futures::future::try_join_all(writers).await.context("appending at a steady rate")?;
+    #[expect(clippy::cast_precision_loss, reason = "figures are for reading")]
+    let events = events as f64;
+    Ok(events / started.elapsed().as_secs_f64())
+}
+
+/// Repeatedly takes the newest event and waits until the read model shows it.
+async fn measure_projection(
+    environment: &BenchEnvironment,
+    projection: Arc<dyn AnyProjection>,
+    newest: &NewestCommit,
+    done: &CancellationToken,
+) -> anyhow::Result<(&'static str, Histogram<u64>)> {
+    let mut waits = new_wait_histogram()?;
+    while !done.is_cancelled() {
+        let taken = newest.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some((number, committed)) = taken {
+            wait_until_visible(environment, &projection, &bench_aggregate_id("steady", number)).await?;
+            waits.saturating_record(to_micros(committed.elapsed()));
+        }
+        tokio::time::sleep(SAMPLE_INTERVAL).await;
+    }
+    Ok((projection.name(), waits))
+}
+
+/// Waits until the read model shows the first event of a stream.
+async fn wait_until_visible(
+    environment: &BenchEnvironment,
+    projection: &Arc<dyn AnyProjection>,
+    aggregate_id: &str,
+) -> anyhow::Result<()> {
+    let event = wait_until_recorded(environment, aggregate_id).await?;
+    let live = projection.with_generation(environment.active_generation(projection.as_ref()).await?);
+    let changes = live.project(&[&event]);
+    let started = Instant::now();
+    while !live.is_applied(&changes).await? {
+        ensure!(started.elapsed() < VISIBILITY_TIMEOUT, "{} does not show {aggregate_id}", projection.name());
+        tokio::time::sleep(POLL_INTERVAL).await;
+    }
+    Ok(())
+}
+
+/// Loads the event from the log once it is below the fence.
+async fn wait_until_recorded(environment: &BenchEnvironment, aggregate_id: &str) -> anyhow::Result<RawEnvelope> {
+    let started = Instant::now();
+    loop {
+        if let Some(event) = read_first_event(environment, aggregate_id).await? {
+            return Ok(event);
+        }
+        ensure!(started.elapsed() < VISIBILITY_TIMEOUT, "the log does not hold {aggregate_id}");
+        tokio::time::sleep(POLL_INTERVAL).await;
+    }
+}
+
+async fn read_first_event(environment: &BenchEnvironment, aggregate_id: &str) -> anyhow::Result<Option<RawEnvelope>> {
+    let part = LogRange {
+        contexts: vec![],
+        aggregate_id: Some(aggregate_id.to_owned()),
+        after: 0,
+        to: u64::MAX >> 1,
+        batch_events: 1,
+        batch_bytes: 1,
+    };
+    let mut cursor = environment.runtime.log().read_batches(part).await?;
+    while let Some(batch) = cursor.read_next_batch().await? {
+        if let Some(event) = batch.events.into_iter().next() {
+            return Ok(Some(event));
+        }
+    }
+    Ok(None)
+}
+
+fn bench_aggregate_id(kind: &str, number: u64) -> String {
+    format!("bench:{kind}-{number}")
+}
+
+fn discovered_event(kind: &str, number: u64, payload: String) -> NewEvent {
+    NewEvent {
+        aggregate_type: "opportunity",
+        aggregate_id: bench_aggregate_id(kind, number),
+        sequence: 1,
+        event_type: "opportunity.discovered".to_owned(),
+        event_version: "1.0".to_owned(),
+        payload,
+        metadata: EventMetadata::default(),
+    }
+}

@@ -1,0 +1,158 @@
+//! `bench project` and `bench rebuild`: measure applying events to each read model, from Kafka and from the log, beside
+//! a plain client that writes the same rows.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, ensure};
+use api::config::EngineConfig;
+use projections::runtime::{AnyProjection, PartPhase, RebuildOptions, RebuildProgress, Worker};
+use tokio::{sync::watch, time::timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    BenchFigures, BenchReport, baseline,
+    bench_environment::{self, BenchEnvironment},
+    cpu_time, log,
+};
+
+/// Timeout of the relay and of a worker.
+const PROGRESS_TIMEOUT: Duration = Duration::from_mins(10);
+
+/// Options of the benchmark.
+#[derive(Debug, Clone)]
+pub struct ProjectionBenchOptions {
+    /// Number of events in the log.
+    pub events: u64,
+    /// Projections to measure; all if empty.
+    pub projections: Vec<String>,
+}
+
+/// Rebuilds each read model from a generated log, and writes the same rows with a plain client. Returns one report
+/// each.
+///
+/// # Errors
+/// When an engine fails, or a generation differs from the log.
+pub async fn bench_rebuild(config: &EngineConfig, work: ProjectionBenchOptions) -> anyhow::Result<Vec<BenchReport>> {
+    bench_environment::with_bench_environment(config, async |environment| {
+        let payload_bytes = log::fill_log(&environment.pool, work.events).await.context("filling the log")?;
+        let mut reports = vec![];
+        for projection in environment.select_projections(&work.projections) {
+            let report = measure_rebuild(environment, &projection, work.events).await?;
+            reports.push(report.with_figure("payload_bytes", payload_bytes));
+        }
+        Ok(reports)
+    })
+    .await
+}
+
+async fn measure_rebuild(
+    environment: &BenchEnvironment,
+    projection: &Arc<dyn AnyProjection>,
+    events: u64,
+) -> anyhow::Result<BenchReport> {
+    let progress = watch::Sender::new(RebuildProgress::default());
+    let (mut seen, options, stop) = (progress.subscribe(), RebuildOptions::default(), CancellationToken::new());
+    let (started, cpu) = (Instant::now(), cpu_time::process_cpu_time());
+    let filled = tokio::spawn(async move {
+        let done = |progress: &RebuildProgress| progress.parts.iter().any(|part| part.phase != PartPhase::Filling);
+        seen.wait_for(done).await.is_ok().then(|| (Instant::now(), cpu_time::process_cpu_time()))
+    });
+    let one = std::slice::from_ref(projection);
+    let report = environment.runtime.rebuild(one, &options, &progress, &stop).await?;
+    let took = started.elapsed();
+    let (filled, filled_cpu) = filled.await?.context("the rebuild reported no progress")?;
+    let figures = BenchFigures::new(events, filled - started, filled_cpu.saturating_sub(cpu), None);
+    ensure!(report.events == events, "{} of {events} events were read", report.events);
+    let live = environment.active_generation(projection.as_ref()).await?;
+    let raw = baseline::write_baseline(environment, projection.name(), live)
+        .await
+        .context("writing the same rows by a plain client")?;
+    Ok(BenchReport::new(
+        "rebuild",
+        figures,
+        raw.description,
+        BenchFigures::new(events, raw.elapsed, Duration::ZERO, None),
+    )
+    .with_figure("projection", projection.name())
+    .with_figure("rows", raw.rows)
+    .with_figure("whole_s", took.as_secs_f64())
+    .with_figure("verified_rows", report.verified.iter().map(|verification| verification.rows).sum::<u64>()))
+}
+
+/// Publishes a generated log, lets the worker of each read model apply it, and writes the same rows with a plain
+/// client. Returns one report each.
+///
+/// # Errors
+/// When an engine fails.
+pub async fn bench_projection(config: &EngineConfig, work: ProjectionBenchOptions) -> anyhow::Result<Vec<BenchReport>> {
+    bench_environment::with_bench_environment(config, async |environment| {
+        let payload_bytes = log::fill_log(&environment.pool, work.events).await.context("filling the log")?;
+        publish_log(environment).await?;
+        let mut reports = vec![];
+        for projection in environment.select_projections(&work.projections) {
+            let report = measure_projection(environment, &projection, work.events).await?;
+            reports.push(report.with_figure("payload_bytes", payload_bytes));
+        }
+        Ok(reports)
+    })
+    .await
+}
+
+async fn measure_projection(
+    environment: &BenchEnvironment,
+    projection: &Arc<dyn AnyProjection>,
+    events: u64,
+) -> anyhow::Result<BenchReport> {
+    let live = environment.active_generation(projection.as_ref()).await?;
+    let build = environment.runtime.control().load_generation(projection.name(), live).await?;
+    let worker = Worker::new(environment.runtime.clone(), projection.as_ref(), build);
+    let (mut status, stop) = (worker.status(), CancellationToken::new());
+    let task = tokio::spawn(worker.run(stop.clone()));
+    let mut started = None;
+    let outcome = timeout(PROGRESS_TIMEOUT, async {
+        loop {
+            let now = status.get();
+            if started.is_none() && now.partitions > 0 {
+                started = Some((Instant::now(), cpu_time::process_cpu_time()));
+            }
+            if now.applied >= events {
+                return;
+            }
+            status.changed().await;
+        }
+    });
+    let outcome = outcome.await;
+    let ended = (Instant::now(), cpu_time::process_cpu_time());
+    stop.cancel();
+    task.await??;
+    outcome.with_context(|| format!("projection {} does not catch up: {:?}", projection.name(), status.get()))?;
+    let (started, cpu) = started.context("the worker got no partitions")?;
+    let figures = BenchFigures::new(events, ended.0 - started, ended.1.saturating_sub(cpu), None);
+    let raw = baseline::write_baseline(environment, projection.name(), live)
+        .await
+        .context("writing the same rows by a plain client")?;
+    Ok(BenchReport::new(
+        "project",
+        figures,
+        raw.description,
+        BenchFigures::new(events, raw.elapsed, Duration::ZERO, None),
+    )
+    .with_figure("projection", projection.name())
+    .with_figure("rows", raw.rows))
+}
+
+/// Publishes the whole log to the topics of the environment.
+async fn publish_log(environment: &BenchEnvironment) -> anyhow::Result<()> {
+    let end = environment.runtime.log().completed_prefix().await?;
+    let relay = environment.new_relay();
+    let (mut status, stop) = (relay.status(), CancellationToken::new());
+    let task = tokio::spawn(relay.run(stop.clone()));
+    let done = status.wait_for(|status| status.position >= end);
+    let outcome = timeout(PROGRESS_TIMEOUT, done).await.map(|done| done.map(drop));
+    stop.cancel();
+    task.await?;
+    outcome.context("the relay does not catch up")?.context("the relay ended")
+}

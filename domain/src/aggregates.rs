@@ -1,0 +1,85 @@
+//! The aggregates: one list, from which contexts, upcasters and fingerprints follow.
+//!
+//! A new aggregate is a folder of this crate and a name in this list. Its folder has `upcast.rs` with its
+//! `VERSION_HISTORIES`; `build.rs` computes a fingerprint for each folder that has one.
+
+use cqrs_es::Aggregate;
+
+use crate::{context::BoundedContext, event_version::VersionHistory, fingerprint::Fingerprint};
+
+/// Derives everything that is said about each aggregate from one list.
+macro_rules! aggregates {
+    ($($context:ident { $($module:ident::$aggregate:ident,)+ })+) => {
+        impl BoundedContext {
+            /// The types of this context's aggregates.
+            pub fn aggregate_types(self) -> &'static [&'static str] {
+                match self {
+                    $(Self::$context => &[$(<crate::$module::$aggregate as Aggregate>::TYPE,)+],)+
+                }
+            }
+        }
+
+        /// The schema versions of every event of every aggregate.
+        pub fn version_histories() -> impl Iterator<Item = &'static VersionHistory> {
+            [$($(crate::$module::VERSION_HISTORIES,)+)+].into_iter().flatten()
+        }
+
+        $($(impl Fingerprint for crate::$module::$aggregate {
+            const FINGERPRINT: &'static str = env!(concat!("FINGERPRINT_", stringify!($module)));
+        })+)+
+
+        #[cfg(test)]
+        const ALL_FINGERPRINTS: &[&str] = &[$($(<crate::$module::$aggregate>::FINGERPRINT,)+)+];
+    };
+}
+
+aggregates! {
+    Opportunities { opportunity::Opportunity, watchlist::Watchlist, }
+    Analytics { visit::Visit, }
+    System { company::Company, inbox::Inbox, }
+    Documents { document::Document, }
+    Proposals { proposal::Proposal, }
+    Resources { resource::Resource, }
+    Tasks { task::Task, }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn fingerprints_are_32_hexadecimal_digits_and_differ() {
+        for fingerprint in ALL_FINGERPRINTS {
+            assert_eq!(fingerprint.len(), 32);
+            assert!(fingerprint.chars().all(|digit| digit.is_ascii_hexdigit()));
+        }
+        assert_eq!(ALL_FINGERPRINTS.iter().collect::<HashSet<_>>().len(), ALL_FINGERPRINTS.len());
+    }
+
+    #[test]
+    fn every_aggregate_type_belongs_to_its_context() {
+        for context in BoundedContext::ALL {
+            for aggregate_type in context.aggregate_types() {
+                assert_eq!(BoundedContext::from_aggregate_type(aggregate_type), Some(context));
+            }
+        }
+        assert_eq!(BoundedContext::from_aggregate_type("unknown"), None);
+    }
+
+    #[test]
+    fn aggregate_types_are_those_on_record() {
+        let types = BoundedContext::ALL.map(BoundedContext::aggregate_types);
+        let recorded: [&[&str]; 7] = [
+            &["opportunity", "watchlist"],
+            &["proposal"],
+            &["document"],
+            &["visit"],
+            &["company", "inbox"],
+            &["resource"],
+            &["task"],
+        ];
+        assert_eq!(types, recorded);
+    }
+}

@@ -1,0 +1,117 @@
+//! What an import does with rows, conflicts and interruptions, over a log in memory.
+
+use std::{io::Cursor, sync::Mutex};
+
+use commands::in_memory_log::InMemoryLog;
+use synthetic::notice_generator;
+
+use super::*;
+use crate::{SourceEncoding, SourceFormat};
+
+#[derive(Default)]
+struct RecordingObserver {
+    lines: Vec<u64>,
+    columns: Vec<String>,
+    batches: u64,
+    stop_after: Option<(u64, CancellationToken)>,
+}
+
+impl ImportObserver for RecordingObserver {
+    fn on_progress(&mut self, _: &ImportSummary) {
+        self.batches += 1;
+        if let Some((batches, stop)) = &self.stop_after
+            && self.batches == *batches
+        {
+            stop.cancel();
+        }
+    }
+
+    fn on_rejected_row(&mut self, line: u64, _: &NoticeRowError) -> std::io::Result<()> {
+        self.lines.push(line);
+        Ok(())
+    }
+
+    fn on_omitted_value(&mut self, _: u64, value: &NoticeRowError) -> std::io::Result<()> {
+        self.columns.extend(value.column().map(str::to_owned));
+        Ok(())
+    }
+}
+
+fn generate_csv(rows: u64) -> Vec<u8> {
+    let mut file = Vec::new();
+    notice_generator::write_csv(&mut file, rows, 3, |_| {}).unwrap();
+    file
+}
+
+async fn import(log: &InMemoryLog, file: Vec<u8>, notes: &mut RecordingObserver) -> Result<ImportSummary, ImportError> {
+    let rows = crate::read_notices(Box::new(Cursor::new(file)), SourceFormat::Csv, SourceEncoding::Auto).unwrap();
+    let stop = notes.stop_after.as_ref().map(|(_, stop)| stop.clone()).unwrap_or_default();
+    NoticeImport::new(log, 100).import_notices(&Caller::for_program("system:test"), rows, notes, stop).await
+}
+
+#[tokio::test]
+async fn every_row_is_accounted_for_and_a_second_import_changes_nothing() {
+    let (log, file) = (InMemoryLog::default(), generate_csv(1_000));
+
+    let first = import(&log, file.clone(), &mut RecordingObserver::default()).await.unwrap();
+    let second = import(&log, file, &mut RecordingObserver::default()).await.unwrap();
+
+    assert_eq!((first.rows, first.rejected), (1_000, 0));
+    assert_eq!(first.imported + first.unchanged, 1_000);
+    assert_eq!(u64::try_from(log.event_count()).unwrap(), first.events);
+    assert_eq!((second.imported, second.unchanged, second.events), (0, 1_000, 0));
+}
+
+#[tokio::test]
+async fn a_rejected_row_is_told_with_its_line_and_the_rest_goes_in() {
+    let (log, mut notes) = (InMemoryLog::default(), RecordingObserver::default());
+    let text = String::from_utf8(generate_csv(20)).unwrap();
+    let header_end = text.find('\n').unwrap() + 1;
+    let file = format!("{}only,three,fields\n{}", &text[..header_end], &text[header_end..]);
+
+    let summary = import(&log, file.into_bytes(), &mut notes).await.unwrap();
+
+    assert_eq!(notes.lines, [2]);
+    assert_eq!((summary.rows, summary.rejected), (21, 1));
+    assert_eq!(summary.imported + summary.unchanged, 20);
+}
+
+#[tokio::test]
+async fn a_faster_writer_makes_the_batch_decide_anew() {
+    let (done, file) = (InMemoryLog::default(), generate_csv(50));
+    import(&done, file.clone(), &mut RecordingObserver::default()).await.unwrap();
+    let all = done.events.into_inner().unwrap();
+    let log = InMemoryLog { competing_events: Mutex::new(all[..10].to_vec()), ..InMemoryLog::default() };
+
+    let summary = import(&log, file, &mut RecordingObserver::default()).await.unwrap();
+
+    assert_eq!(log.event_count(), all.len(), "as many events as without the rival");
+    assert_eq!(summary.events, u64::try_from(all.len()).unwrap() - 10);
+}
+
+#[tokio::test]
+async fn an_interrupted_import_leaves_whole_batches_and_a_second_one_completes_them() {
+    let (whole, file) = (InMemoryLog::default(), generate_csv(1_000));
+    import(&whole, file.clone(), &mut RecordingObserver::default()).await.unwrap();
+    let log = InMemoryLog::default();
+    let mut notes =
+        RecordingObserver { stop_after: Some((3, CancellationToken::new())), ..RecordingObserver::default() };
+
+    let stopped = import(&log, file.clone(), &mut notes).await.unwrap();
+    assert!(stopped.interrupted);
+    assert_eq!(stopped.rows, 300);
+
+    import(&log, file, &mut RecordingObserver::default()).await.unwrap();
+    assert_eq!(log.event_count(), whole.event_count());
+}
+
+#[tokio::test]
+async fn an_event_that_cannot_be_read_is_named() {
+    let (log, file) = (InMemoryLog::default(), generate_csv(1));
+    import(&log, file.clone(), &mut RecordingObserver::default()).await.unwrap();
+    log.events.lock().unwrap()[0].payload = "{\"type\":\"unheard_of\"}".to_owned();
+
+    let outcome = import(&log, file, &mut RecordingObserver::default()).await;
+
+    assert!(matches!(outcome, Err(ImportError::Batch(BatchAppendError::Corrupt { sequence: 1, .. }))), "{outcome:?}");
+}

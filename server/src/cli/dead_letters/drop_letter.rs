@@ -1,0 +1,43 @@
+//! `medhub dead-letters drop`.
+
+use std::process::ExitCode;
+
+use clap::{Args, builder::PossibleValuesParser};
+use projections::{read_models, runtime::Generation};
+
+use super::find_parked_sequence;
+use crate::{
+    cli::{output, whoami},
+    composition,
+    config::MedhubConfig,
+};
+
+/// Drops the first event of a parked stream in one projection. Who dropped it and why stays on record; `redrive` then
+/// applies the events behind it. The log keeps the event.
+#[derive(Debug, Args)]
+pub(super) struct DropDeadLetterArgs {
+    /// Name of the projection
+    #[arg(value_name = "NAME", value_parser = PossibleValuesParser::new(read_models::PROJECTION_NAMES))]
+    projection: String,
+    /// Id of the aggregate
+    #[arg(value_name = "ID")]
+    aggregate: String,
+    /// Why the event is dropped; stays on record
+    #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    reason: String,
+    /// Generation [default: the active one]
+    #[arg(long, value_name = "GENERATION")]
+    generation: Option<Generation>,
+}
+
+impl DropDeadLetterArgs {
+    pub(super) async fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
+        let app = composition::open_app_context_without_model(config)?;
+        let parked = find_parked_sequence(&app, &self.projection, &self.aggregate, self.generation).await?;
+        let projection = app.read_models.find_projection(&self.projection)?;
+        let position =
+            app.runtime.drop_first_letter(projection.as_ref(), &parked, &whoami::user_at_host(), &self.reason).await?;
+        output::print_result(&format!("dropped the event at position {position}"))?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,143 @@
+//! `medhub doctor`: checks every engine, and says which is unavailable or misconfigured and what to do.
+
+use std::{error::Error, process::ExitCode};
+
+use api::{
+    app_context::{self, BackingService, PingError, ServiceFinding},
+    config::mask_url,
+};
+use clap::Args;
+use futures::future::join_all;
+use secrecy::ExposeSecret;
+use serde::Serialize;
+
+use super::output;
+use crate::{composition, config::MedhubConfig};
+
+/// Connects to every engine, checks the settings that matter, and loads the embedding model. Exit code 0 only if all is
+/// well.
+#[derive(Debug, Args)]
+pub(super) struct DoctorArgs {
+    /// Print one JSON object instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct DoctorReport {
+    healthy: bool,
+    engines: Vec<ServiceDiagnosis>,
+    /// Why the embedding model cannot be loaded; `None` if it was loaded.
+    model: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct ServiceDiagnosis {
+    engine: BackingService,
+    /// The address, without a password.
+    at: String,
+    answers: bool,
+    /// The error and its causes, if it does not answer.
+    reason: Option<String>,
+    /// What an operator can do about it.
+    advice: Option<String>,
+    /// Misconfigurations of an engine that answers.
+    findings: Vec<ServiceFinding>,
+}
+
+impl DoctorArgs {
+    pub(super) async fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
+        let app = composition::open_app_context_without_model(config)?;
+        let answers = join_all(BackingService::ALL.iter().map(|engine| app.ping(*engine))).await;
+        let mut engines: Vec<ServiceDiagnosis> = BackingService::ALL
+            .into_iter()
+            .zip(answers)
+            .map(|(engine, answer)| {
+                ServiceDiagnosis::from_ping(engine, service_address(engine, config), answer.as_ref().err())
+            })
+            .collect();
+        let reachable: Vec<_> = engines.iter().filter(|engine| engine.answers).map(|engine| engine.engine).collect();
+        for finding in app.collect_findings(&reachable).await {
+            engines.iter_mut().filter(|engine| engine.engine == finding.engine).for_each(|engine| {
+                engine.findings.push(finding.clone());
+            });
+        }
+        let model =
+            app_context::load_embedding_model(&config.embedding).await.err().map(|failure| format_causes(&failure));
+        let healthy = model.is_none() && engines.iter().all(ServiceDiagnosis::is_healthy);
+        let diagnosis = DoctorReport { healthy, engines, model };
+        let text = if self.json { serde_json::to_string(&diagnosis)? } else { diagnosis.format_table() };
+        output::print_result(&text)?;
+        Ok(if diagnosis.healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+impl ServiceDiagnosis {
+    fn from_ping(engine: BackingService, at: String, failure: Option<&PingError>) -> Self {
+        let advice = failure.map(|_| {
+            format!(
+                "start it there, or set {} to its address; `medhub-local up` starts every engine that has no URL",
+                engine.env_variable()
+            )
+        });
+        Self {
+            engine,
+            at,
+            answers: failure.is_none(),
+            reason: failure.map(|failure| format_causes(failure)),
+            advice,
+            findings: vec![],
+        }
+    }
+
+    fn is_healthy(&self) -> bool {
+        self.answers && self.findings.iter().all(|finding| !finding.harmful)
+    }
+}
+
+impl DoctorReport {
+    fn format_table(&self) -> String {
+        let mut lines = Vec::new();
+        for finding in &self.engines {
+            let verdict = if finding.answers { "answers" } else { "DOWN" };
+            lines.push(format!("{:<12}{verdict:<9}{}", finding.engine.name(), finding.at));
+            lines.extend(finding.reason.iter().chain(&finding.advice).map(|line| format!("            {line}")));
+            lines.extend(
+                finding.findings.iter().map(|found| {
+                    format!("            {}: {}", if found.harmful { "WRONG" } else { "note" }, found.text)
+                }),
+            );
+        }
+        match &self.model {
+            None => lines.push(format!("{:<12}loaded", "model")),
+            Some(reason) => lines.push(format!("{:<12}MISSING  {reason}", "model")),
+        }
+        lines.join("\n")
+    }
+}
+
+fn service_address(engine: BackingService, config: &MedhubConfig) -> String {
+    mask_url(match engine {
+        BackingService::Postgres => config.postgres.url.expose_secret(),
+        BackingService::Kafka => &config.kafka.brokers,
+        BackingService::ClickHouse => &config.clickhouse.url,
+        BackingService::Qdrant => &config.qdrant.url,
+        BackingService::Redis => &config.redis.url,
+        BackingService::Registry => &config.registry.url,
+    })
+}
+
+/// Formats an error and its causes on one line, without repetitions.
+fn format_causes(failure: &dyn Error) -> String {
+    let mut text = failure.to_string();
+    let mut cause = failure.source();
+    while let Some(error) = cause {
+        let message = error.to_string();
+        if !text.ends_with(&message) {
+            text.push_str(": ");
+            text.push_str(&message);
+        }
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,88 @@
+//! `medhub generations`: lists the generations of every read model, and drops one.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand, builder::PossibleValuesParser};
+use projections::{
+    read_models,
+    runtime::{Generation, GenerationPointer, GenerationRecord},
+};
+use serde_json::json;
+
+use super::{output, projection_names};
+use crate::{composition, config::MedhubConfig};
+
+/// Lists the generations of every read model: `live`, which queries read; `retained`, to which a rollback would switch;
+/// and those that are being built or that failed verification.
+#[derive(Debug, Args)]
+pub(super) struct GenerationsArgs {
+    #[command(subcommand)]
+    action: Option<GenerationSubcommand>,
+    /// Print one JSON object per generation
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum GenerationSubcommand {
+    /// Remove a generation that is not active
+    Drop {
+        /// Name of the read model
+        #[arg(value_name = "NAME", value_parser = PossibleValuesParser::new(read_models::READ_MODEL_NAMES))]
+        projection: String,
+        /// Generation to remove, e.g. g1
+        generation: Generation,
+    },
+}
+
+impl GenerationsArgs {
+    pub(super) async fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
+        let app = composition::open_app_context_without_model(config)?;
+        if let Some(GenerationSubcommand::Drop { projection, generation }) = self.action {
+            let chosen = projection_names::select_projections(&app, std::slice::from_ref(&projection))?;
+            for projection in &chosen {
+                app.runtime.drop_generation(projection, generation).await?;
+            }
+            output::print_message(&format!("dropped {generation} of {projection}"));
+            return Ok(ExitCode::SUCCESS);
+        }
+        let (builds, pointer) =
+            (app.runtime.control().load_generations().await?, app.runtime.control().load_pointer().await?);
+        let line = |build: &GenerationRecord| {
+            if self.json { format_json(build, &pointer) } else { format_text(build, &pointer) }
+        };
+        output::print_result(&builds.iter().map(line).collect::<Vec<_>>().join("\n"))?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Returns `live`, `retained`, or the state of a generation that is neither.
+pub(super) fn build_status(build: &GenerationRecord, pointer: &GenerationPointer) -> &'static str {
+    let is = |generations: &projections::runtime::GenerationMap| {
+        generations.get(&build.projection) == Some(&build.generation)
+    };
+    if is(&pointer.generations) {
+        "live"
+    } else if is(&pointer.previous) {
+        "retained"
+    } else {
+        build.state.name()
+    }
+}
+
+fn format_text(build: &GenerationRecord, pointer: &GenerationPointer) -> String {
+    let generation = build.generation.to_string();
+    format!("{:<12}{generation:<6}{:<10}{}", build.projection, build_status(build, pointer), build.state.name())
+}
+
+fn format_json(build: &GenerationRecord, pointer: &GenerationPointer) -> String {
+    json!({
+        "projection": build.projection,
+        "generation": build.generation.number(),
+        "standing": build_status(build, pointer),
+        "state": build.state.name(),
+        "incarnation": build.incarnation,
+        "handover": build.handover,
+    })
+    .to_string()
+}

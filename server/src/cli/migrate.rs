@@ -1,0 +1,101 @@
+//! `medhub migrate`: prepares every engine.
+
+use std::{
+    future::Future,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context;
+use api::{
+    app_context::{AppContext, BackingService},
+    config::mask_url,
+};
+use clap::Args;
+use schemas::{catalog, registry_client::SchemaRegistryClient};
+
+use super::output;
+use crate::{composition, config::MedhubConfig};
+
+/// How long to wait for the schema registry, which in a deployment may start at the same time as this command.
+const REGISTRY_TIMEOUT: Duration = Duration::from_secs(15);
+const RETRY_PAUSE: Duration = Duration::from_millis(200);
+
+/// Prepares every engine: the Postgres schema, the event schemas in the registry, the Kafka topics, the `ClickHouse`
+/// tables, the Qdrant collections. Safe to repeat and to run concurrently.
+#[derive(Debug, Args)]
+pub(super) struct MigrateArgs {}
+
+impl MigrateArgs {
+    pub(super) async fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
+        let Self {} = self;
+        let app = composition::open_app_context(config).await?;
+        run_step("Postgres schema", eventstore::postgres::migrate(&app.pool)).await?;
+        register_schemas(&app, config).await?;
+        run_step("Kafka topics", eventstore::topic::ensure_topics(&config.kafka)).await?;
+        prepare_read_models(&app).await?;
+        output::print_message("every engine is prepared");
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Creates the first generation of each read model, and upgrades the tables of existing generations to this release.
+async fn prepare_read_models(app: &AppContext) -> anyhow::Result<()> {
+    let control = app.runtime.control();
+    let models = app.read_models.current().all_projections();
+    app.runtime.register_projections(&models).await?;
+    let pointer = control.load_pointer().await?;
+    for projection in &models {
+        let name = projection.name();
+        for build in control.load_generations().await?.into_iter().filter(|build| build.projection == name) {
+            let what = format!("generation {} of {name}", build.generation);
+            run_step(&what, projection.with_generation(build.generation).prepare()).await?;
+        }
+        run_step(
+            &format!("the active generation of {name}"),
+            projection.with_generation(pointer.active_generation(name)).publish(),
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+/// Registers all event schemas: an incompatible one must fail here rather than with the first event that uses it.
+async fn register_schemas(app: &AppContext, config: &MedhubConfig) -> anyhow::Result<()> {
+    wait_for_registry(app, config).await?;
+    let registry = SchemaRegistryClient::new(&config.registry);
+    for schema in catalog::all_schemas() {
+        let (event_type, version) = (schema.event_type, schema.version);
+        let id = registry.resolve_schema_id(schema).await;
+        let id = id.with_context(|| format!("registering the schema of {event_type} {version}"))?;
+        tracing::info!(event.r#type = event_type, event.version = version, schema.id = id, "schema registered");
+    }
+    Ok(())
+}
+
+async fn wait_for_registry(app: &AppContext, config: &MedhubConfig) -> anyhow::Result<()> {
+    let deadline = Instant::now() + REGISTRY_TIMEOUT;
+    while let Err(error) = app.ping(BackingService::Registry).await {
+        if Instant::now() > deadline {
+            return Err(error).with_context(|| {
+                format!(
+                    "the schema registry does not answer at {}; start `medhub serve --role registry`, or set {} to \
+                     the address of another registry",
+                    mask_url(&config.registry.url),
+                    BackingService::Registry.env_variable()
+                )
+            });
+        }
+        tokio::time::sleep(RETRY_PAUSE).await;
+    }
+    Ok(())
+}
+
+async fn run_step<E>(what: &str, work: impl Future<Output = Result<(), E>>) -> anyhow::Result<()>
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    work.await.with_context(|| format!("preparing {what}; `medhub doctor` says which engine is unavailable"))?;
+    tracing::info!(store = what, "prepared");
+    Ok(())
+}

@@ -1,0 +1,36 @@
+//! `medhub serve`: runs the service.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use crate::{
+    composition,
+    config::MedhubConfig,
+    serve::{self, ProcessRole},
+};
+
+/// Runs the service until SIGTERM or SIGINT, then completes the work in progress.
+#[derive(Debug, Args)]
+pub(super) struct ServeArgs {
+    /// What this process does
+    #[arg(long, value_enum, default_value = "all")]
+    role: ProcessRole,
+}
+
+impl ServeArgs {
+    pub(super) async fn run(self, config: MedhubConfig) -> anyhow::Result<ExitCode> {
+        if self.role == ProcessRole::Registry {
+            // It needs Postgres only, neither the embedding model nor another engine.
+            serve::run_registry(eventstore::postgres::open_pool(&config.postgres)?, &config).await?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let app = if self.role.needs_embedding_model() {
+            composition::open_app_context(&config).await?
+        } else {
+            composition::open_app_context_without_model(&config)?
+        };
+        serve::run(self.role, &[], app, config).await?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

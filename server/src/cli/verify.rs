@@ -1,0 +1,97 @@
+//! `medhub verify`: compares read models with the log.
+
+use std::{process::ExitCode, sync::Mutex};
+
+use clap::{Args, builder::PossibleValuesParser};
+use projections::runtime::{Generation, VerifyOptions, VerifyProgress, VerifyReport};
+use serde_json::json;
+
+use super::{
+    output,
+    progress_reporter::{ProgressReporter, ProgressUnit},
+    projection_names,
+};
+use crate::{composition, config::MedhubConfig};
+
+/// Compares read models with a fold of the log, and reports every row that is missing, unexpected or different. Exact
+/// even while events are appended. Exit code 0 only if nothing differs.
+#[derive(Debug, Args)]
+pub(super) struct VerifyArgs {
+    /// Read models to verify [default: all]
+    #[arg(value_name = "NAME", value_parser = PossibleValuesParser::new(projection_names::possible_names()))]
+    projections: Vec<String>,
+    /// Compare only this many of the 256 verify buckets, chosen at random, and no totals
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
+    sample: Option<u32>,
+    /// Generation to verify [default: the active one]
+    #[arg(long, value_name = "GENERATION")]
+    generation: Option<Generation>,
+    /// Print one JSON object per read model
+    #[arg(long)]
+    json: bool,
+}
+
+impl VerifyArgs {
+    pub(super) async fn run(self, config: &MedhubConfig) -> anyhow::Result<ExitCode> {
+        let app = composition::open_app_context(config).await?;
+        let pointer = app.runtime.control().load_pointer().await?;
+        let mut clean = true;
+        for projection in projection_names::select_projections(&app, &self.projections)? {
+            let generation = self.generation.unwrap_or_else(|| pointer.active_generation(projection.name()));
+            let shown = Mutex::new(None);
+            let on_progress = |now: VerifyProgress| show_progress(&shown, projection.name(), now);
+            let options = VerifyOptions { sample: self.sample };
+            let found = app.runtime.verify(projection.as_ref(), generation, options, on_progress).await?;
+            if let Some(progress) = shown.into_inner().unwrap_or_default() {
+                ProgressReporter::finish(progress);
+            }
+            clean &= found.is_clean();
+            output::print_result(&if self.json { format_json(&found) } else { format_text(&found) })?;
+        }
+        Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+fn show_progress(shown: &Mutex<Option<ProgressReporter>>, name: &str, now: VerifyProgress) {
+    let Ok(mut shown) = shown.lock() else { return };
+    let progress = shown.get_or_insert_with(|| ProgressReporter::start(ProgressUnit::Positions, Some(now.end)));
+    progress.update(now.position, || format!("{name}: {} rows read", now.rows));
+}
+
+fn format_text(found: &VerifyReport) -> String {
+    let VerifyReport { projection, generation, rows, events, buckets, parked, difference_count, .. } = found;
+    let what = if found.totals { "and totals" } else { "without totals" };
+    let mut lines: Vec<String> =
+        found.differences.iter().map(|difference| format!("{projection} {difference}")).collect();
+    let verdict =
+        if found.is_clean() { "nothing differs".to_owned() } else { format!("{difference_count} rows differ") };
+    lines.push(format!(
+        "{projection} {generation}: {verdict}; {rows} rows against {events} events, {buckets} of 256 buckets {what}"
+    ));
+    if *parked > 0 {
+        lines.push(format!("{projection} {generation}: {parked} events are dead letters and ignored on both sides"));
+    }
+    lines.join("\n")
+}
+
+fn format_json(found: &VerifyReport) -> String {
+    let differences: Vec<_> = found
+        .differences
+        .iter()
+        .map(|difference| json!({ "table": difference.table, "key": difference.key, "kind": difference.kind.name() }))
+        .collect();
+    json!({
+        "projection": found.projection,
+        "generation": found.generation.number(),
+        "clean": found.is_clean(),
+        "position": found.position,
+        "rows": found.rows,
+        "events": found.events,
+        "buckets": found.buckets,
+        "totals": found.totals,
+        "parked": found.parked,
+        "different": found.difference_count,
+        "differences": differences,
+    })
+    .to_string()
+}

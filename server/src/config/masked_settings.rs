@@ -1,0 +1,51 @@
+//! Masks secrets when settings are printed.
+
+use api::config::{MASK, is_secret_key, mask_url};
+use figment::value::{Dict, Value};
+
+/// The settings with every secret and every password in a URL replaced by `***`.
+pub(super) fn mask_settings(settings: Dict) -> Dict {
+    settings.into_iter().map(|(key, value)| (key.clone(), mask_value(&key, value))).collect()
+}
+
+fn mask_value(key: &str, value: Value) -> Value {
+    match value {
+        Value::Dict(tag, inner) => Value::Dict(tag, mask_settings(inner)),
+        Value::Array(tag, items) => Value::Array(tag, items.into_iter().map(|item| mask_value(key, item)).collect()),
+        Value::String(tag, text) if is_secret_key(key) && !text.is_empty() => {
+            drop(text);
+            Value::String(tag, MASK.to_owned())
+        }
+        Value::String(tag, text) => Value::String(tag, mask_url(&text)),
+        number @ Value::Num(tag, _) => {
+            if is_secret_key(key) {
+                Value::String(tag, MASK.to_owned())
+            } else {
+                number
+            }
+        }
+        plain @ (Value::Char(..) | Value::Bool(..) | Value::Empty(..)) => plain,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_of_secret_keys_are_hidden_also_when_they_look_like_numbers() {
+        let settings = Dict::from([
+            ("password".to_owned(), Value::from(12_345_u32)),
+            ("analyst_password".to_owned(), Value::from("s3cret")),
+            ("max_tokens".to_owned(), Value::from(7_u32)),
+            ("login".to_owned(), Value::from("medhub:s3cret")),
+            ("inner".to_owned(), Value::from(Dict::from([("api_key".to_owned(), Value::from("s3cret"))]))),
+        ]);
+        let shown = mask_settings(settings);
+        assert_eq!(shown["password"].as_str(), Some(MASK));
+        assert_eq!(shown["analyst_password"].as_str(), Some(MASK));
+        assert_eq!(shown["login"].as_str(), Some(MASK));
+        assert_eq!(shown["max_tokens"].to_u128(), Some(7));
+        assert_eq!(shown["inner"].as_dict().unwrap()["api_key"].as_str(), Some(MASK));
+    }
+}

@@ -1,0 +1,51 @@
+//! The roles of a process of the service.
+
+use clap::ValueEnum;
+
+use api::app_context::BackingService;
+
+/// The role of a process; roles scale independently. Every role serves `/health` and `/ready`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ProcessRole {
+    /// All roles but `registry` in one process
+    All,
+    /// Serves GraphQL, REST, gRPC and WebSockets
+    Api,
+    /// Publishes events from Postgres to Kafka; one process leads, the others stand by
+    Relay,
+    /// Applies events from Kafka to the read models in `ClickHouse`, Qdrant and Redis
+    Projections,
+    /// Serves the schema registry, stored in Postgres, for `SCHEMA_REGISTRY_URL`; not part of `all`
+    Registry,
+}
+
+impl ProcessRole {
+    /// Returns the engines that the role requires.
+    pub fn required_services(self) -> &'static [BackingService] {
+        match self {
+            Self::All | Self::Projections => &BackingService::ALL,
+            Self::Api => {
+                &[BackingService::Postgres, BackingService::ClickHouse, BackingService::Qdrant, BackingService::Redis]
+            }
+            Self::Relay => &[BackingService::Postgres, BackingService::Kafka, BackingService::Registry],
+            Self::Registry => &[BackingService::Postgres],
+        }
+    }
+
+    /// Whether the role needs the embedding model, to search or to index.
+    pub(crate) fn needs_embedding_model(self) -> bool {
+        self.required_services().contains(&BackingService::Qdrant)
+    }
+
+    pub(crate) fn serves_graphql(self) -> bool {
+        matches!(self, Self::All | Self::Api)
+    }
+
+    pub(super) fn runs_relay(self) -> bool {
+        matches!(self, Self::All | Self::Relay)
+    }
+
+    pub(super) fn runs_workers(self) -> bool {
+        matches!(self, Self::All | Self::Projections)
+    }
+}

@@ -1,0 +1,41 @@
+//! The role `registry`: the schema registry as a service, which needs Postgres only.
+
+use api::http::rate_limiter::RateLimiter;
+use eventstore::registry::SchemaStore;
+use sqlx::PgPool;
+
+use super::{
+    ServeError, bind_listener, connection_limits, part_supervisor::PartSupervisor, run_until_signal, start_http_server,
+    startup_wait,
+};
+use crate::{
+    config::MedhubConfig,
+    schema_registry::{self, RegistryAccess},
+};
+
+/// Serves the schema registry until SIGTERM or SIGINT. Does not wait for `medhub migrate`, which waits for the
+/// registry.
+///
+/// # Errors
+/// [`ServeError`] when it cannot start, when the HTTP server ends, or when the shutdown exceeds its timeout.
+pub async fn run(pool: PgPool, config: &MedhubConfig) -> Result<(), ServeError> {
+    run_until_signal(start_registry(&pool, config), config.serve.shutdown_timeout(), &pool).await
+}
+
+async fn start_registry(pool: &PgPool, config: &MedhubConfig) -> Result<PartSupervisor, ServeError> {
+    startup_wait::wait_for_postgres(pool, config.serve.startup_timeout()).await?;
+    let store = SchemaStore::new(pool.clone());
+    store.create_tables().await.map_err(ServeError::Registry)?;
+    let listener = bind_listener("HTTP", config.http.listen).await?;
+    let mut parts = PartSupervisor::default();
+    let access = RegistryAccess::new(&config.registry, &config.admin, RateLimiter::local_only(&config.limits));
+    access.warn_if_read_only();
+    start_http_server(
+        "HTTP",
+        listener,
+        schema_registry::router(&config.http, store, access),
+        connection_limits(config),
+        &mut parts,
+    );
+    Ok(parts)
+}
