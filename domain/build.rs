@@ -1,4 +1,4 @@
-//! Gives every aggregate the fingerprint of its source: what `fingerprint::Fingerprint` reads.
+//! Computes a fingerprint of each aggregate's source code; `fingerprint::Fingerprint` reads it.
 
 use std::{
     fs, io,
@@ -10,7 +10,7 @@ const SHARED: [&str; 3] = ["event_version", "upcast", "value"];
 
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=build.rs");
-    // Named also while it does not exist, so that it counts from its first day.
+    // The whole folder, so that a new file also triggers a new run.
     println!("cargo::rerun-if-changed=src");
     for aggregate in aggregate_names()? {
         let mut files = Vec::new();
@@ -67,7 +67,7 @@ fn collect_sources(folder: &Path, name: &str, files: &mut Vec<PathBuf>) -> io::R
     Ok(())
 }
 
-/// FNV-1a over 128 bits: the same for every compiler, and nobody here tries to make two sources collide.
+/// FNV-1a with 128 bits: independent of the compiler version. It need not resist deliberate collisions.
 struct FnvHasher(u128);
 
 impl FnvHasher {
@@ -80,7 +80,7 @@ impl FnvHasher {
             self.0 ^= u128::from(*byte);
             self.0 = self.0.wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b);
         }
-        // Ends a part, so that text moved from one file to the next is a change.
+        // Separates the parts, so that moving text from the end of one file to the start of the next changes the hash.
         self.0 = self.0.wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b);
     }
 }

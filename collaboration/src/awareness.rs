@@ -89,10 +89,9 @@ impl RoomAwareness {
 
     /// The states of all editors, or with `own_only` of those of this process; `None` where there are none.
     pub(crate) fn to_update(&self, own_only: bool) -> Option<AwarenessUpdate> {
-        let states =
-            self.0.iter().filter(|(_, present)| !own_only || matches!(present.owner, AwarenessOwner::Member(_)));
-        let states = states.map(|(editor, present)| {
-            (*editor, AwarenessUpdateEntry { clock: present.clock, json: Arc::clone(&present.json) })
+        let states = self.0.iter().filter(|(_, state)| !own_only || matches!(state.owner, AwarenessOwner::Member(_)));
+        let states = states.map(|(editor, state)| {
+            (*editor, AwarenessUpdateEntry { clock: state.clock, json: Arc::clone(&state.json) })
         });
         let clients: HashMap<_, _> = states.collect();
         (!clients.is_empty()).then_some(AwarenessUpdate { clients })
@@ -100,13 +99,13 @@ impl RoomAwareness {
 
     /// Removes the editors of a connection. Returns what to broadcast.
     pub(crate) fn remove_member(&mut self, member: u64) -> Option<AwarenessUpdate> {
-        let gone: Vec<_> = self.editors_of_member(member).collect();
-        self.remove_editors(&gone)
+        let editors: Vec<_> = self.editors_of_member(member).collect();
+        self.remove_editors(&editors)
     }
 
     /// Removes the editors of this process, when the room closes. Returns what to publish.
     pub(crate) fn remove_local(&mut self) -> Option<AwarenessUpdate> {
-        let own = self.0.iter().filter(|(_, present)| matches!(present.owner, AwarenessOwner::Member(_)));
+        let own = self.0.iter().filter(|(_, state)| matches!(state.owner, AwarenessOwner::Member(_)));
         let own: Vec<_> = own.map(|(editor, _)| *editor).collect();
         self.remove_editors(&own)
     }
@@ -114,16 +113,13 @@ impl RoomAwareness {
     /// Removes editors of other processes whose time has expired. Returns what to broadcast.
     pub(crate) fn expire_remote(&mut self, now: Instant) -> Option<AwarenessUpdate> {
         let is_silent = |owner: AwarenessOwner| matches!(owner, AwarenessOwner::OtherProcess(at) if now.duration_since(at) > REMOTE_EXPIRY);
-        let silent = self.0.iter().filter(|(_, present)| is_silent(present.owner)).map(|(editor, _)| *editor);
+        let silent = self.0.iter().filter(|(_, state)| is_silent(state.owner)).map(|(editor, _)| *editor);
         let silent: Vec<_> = silent.collect();
         self.remove_editors(&silent)
     }
 
     fn editors_of_member(&self, member: u64) -> impl Iterator<Item = ClientID> {
-        self.0
-            .iter()
-            .filter(move |(_, present)| present.owner == AwarenessOwner::Member(member))
-            .map(|(editor, _)| *editor)
+        self.0.iter().filter(move |(_, state)| state.owner == AwarenessOwner::Member(member)).map(|(editor, _)| *editor)
     }
 
     fn set_editor(&mut self, editor: ClientID, owner: AwarenessOwner, clock: u32, json: &Arc<str>) {
@@ -135,11 +131,11 @@ impl RoomAwareness {
     }
 
     fn remove_editors(&mut self, editors: &[ClientID]) -> Option<AwarenessUpdate> {
-        let gone = editors.iter().filter_map(|editor| {
+        let removed = editors.iter().filter_map(|editor| {
             let clock = self.0.remove(editor)?.clock.saturating_add(1);
             Some((*editor, AwarenessUpdateEntry { clock, json: "null".into() }))
         });
-        let clients: HashMap<_, _> = gone.collect();
+        let clients: HashMap<_, _> = removed.collect();
         (!clients.is_empty()).then_some(AwarenessUpdate { clients })
     }
 }
@@ -183,51 +179,51 @@ mod tests {
     }
 
     #[test]
-    fn the_room_says_whose_editor_it_is() {
-        let mut presence = RoomAwareness::default();
+    fn the_room_sets_the_user_of_an_editor() {
+        let mut awareness = RoomAwareness::default();
         let accepted =
-            presence.apply_local(1, &user_id("ann"), awareness_update(7, 1, r#"{"by":"bob","cursor":3}"#)).unwrap();
+            awareness.apply_local(1, &user_id("ann"), awareness_update(7, 1, r#"{"by":"bob","cursor":3}"#)).unwrap();
         assert_eq!(editor_json(accepted.as_ref(), 7), r#"{"by":"ann","cursor":3}"#);
         assert_eq!(
-            presence.apply_local(2, &user_id("bob"), awareness_update(7, 2, "null")).unwrap(),
+            awareness.apply_local(2, &user_id("bob"), awareness_update(7, 2, "null")).unwrap(),
             None,
-            "it is not theirs to end"
+            "a member cannot remove the editor of another member"
         );
-        assert_eq!(editor_json(presence.to_update(false).as_ref(), 7), r#"{"by":"ann","cursor":3}"#);
+        assert_eq!(editor_json(awareness.to_update(false).as_ref(), 7), r#"{"by":"ann","cursor":3}"#);
     }
 
     #[test]
-    fn who_leaves_is_gone_for_the_others() {
-        let mut presence = RoomAwareness::default();
-        presence.apply_local(1, &user_id("ann"), awareness_update(7, 4, "{}")).unwrap();
-        let left = presence.remove_member(1).unwrap();
+    fn a_member_that_leaves_is_removed() {
+        let mut awareness = RoomAwareness::default();
+        awareness.apply_local(1, &user_id("ann"), awareness_update(7, 4, "{}")).unwrap();
+        let left = awareness.remove_member(1).unwrap();
         assert_eq!((editor_json(Some(&left), 7).as_str(), left.clients[&ClientID::new(7)].clock), ("null", 5));
-        assert_eq!((presence.remove_member(1), presence.to_update(false)), (None, None));
+        assert_eq!((awareness.remove_member(1), awareness.to_update(false)), (None, None));
     }
 
     #[test]
-    fn editors_of_other_processes_are_kept_while_they_say_something() {
-        let (mut presence, now) = (RoomAwareness::default(), Instant::now());
-        presence.apply_remote(&awareness_update(9, 1, r#"{"by":"eve"}"#), now);
-        assert_eq!(presence.to_update(true), None, "they are not of this process");
-        assert_eq!(presence.expire_remote(now + REMOTE_EXPIRY), None);
-        assert_eq!(editor_json(presence.expire_remote(now + REMOTE_EXPIRY * 2).as_ref(), 9), "null");
+    fn editors_of_other_processes_expire_without_messages() {
+        let (mut awareness, now) = (RoomAwareness::default(), Instant::now());
+        awareness.apply_remote(&awareness_update(9, 1, r#"{"by":"eve"}"#), now);
+        assert_eq!(awareness.to_update(true), None, "they are not of this process");
+        assert_eq!(awareness.expire_remote(now + REMOTE_EXPIRY), None);
+        assert_eq!(editor_json(awareness.expire_remote(now + REMOTE_EXPIRY * 2).as_ref(), 9), "null");
     }
 
     #[test]
-    fn what_is_too_much_is_refused() {
-        let (mut presence, ann) = (RoomAwareness::default(), user_id("ann"));
+    fn invalid_states_and_too_many_editors_are_refused() {
+        let (mut awareness, ann) = (RoomAwareness::default(), user_id("ann"));
         let long = format!(r#"{{"x":"{}"}}"#, "x".repeat(MAX_STATE_BYTES));
         for wrong in [long.as_str(), "7", "[", r#""text""#] {
             assert_eq!(
-                presence.apply_local(1, &ann, awareness_update(1, 1, wrong)),
+                awareness.apply_local(1, &ann, awareness_update(1, 1, wrong)),
                 Err(RefusedUpdate::InvalidAwareness),
                 "{wrong:.20}"
             );
         }
         for editor in 0..8 {
-            presence.apply_local(1, &ann, awareness_update(editor, 1, "{}")).unwrap();
+            awareness.apply_local(1, &ann, awareness_update(editor, 1, "{}")).unwrap();
         }
-        assert_eq!(presence.apply_local(1, &ann, awareness_update(8, 1, "{}")), Err(RefusedUpdate::InvalidAwareness));
+        assert_eq!(awareness.apply_local(1, &ann, awareness_update(8, 1, "{}")), Err(RefusedUpdate::InvalidAwareness));
     }
 }

@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_said_is_read_back() {
+    fn encoded_messages_are_read_back() {
         let both = [encode_update(vec![0, 0]), encode_sync_step_1(StateVector::default())].concat();
         assert_eq!(
             read_messages(&both).unwrap(),
@@ -126,14 +126,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_of_the_protocol_is_refused() {
+    fn malformed_messages_are_refused() {
         for bytes in [&b""[..], b"hello", &[0, 9], &[2, 0], &[100, 1, 1], &[0, 0, 5, 1], &[3, 0], &[0, 2, 2, 0]] {
             assert_eq!(read_messages(bytes), Err(RefusedUpdate::Malformed), "{bytes:?}");
         }
     }
 
     #[test]
-    fn nothing_is_reserved_for_what_is_only_declared() {
+    fn declared_counts_are_checked_before_allocation() {
         const MANY: [u8; 4] = [0xff, 0xff, 0xff, 0x3e];
         let state_vector = [&[0, 0, 4][..], &MANY].concat();
         let awareness = [&[1, 4][..], &MANY].concat();
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn what_editors_tell_of_themselves_is_read_back() {
+    fn awareness_and_state_vectors_are_read_back() {
         let entry = AwarenessUpdateEntry { clock: 3, json: r#"{"name":"Ånn"}"#.into() };
         let update = AwarenessUpdate { clients: HashMap::from([(ClientID::new((1 << 53) - 1), entry)]) };
         assert_eq!(read_messages(&encode_awareness(update.clone())).unwrap(), [EditorMessage::Awareness(update)]);
@@ -153,7 +153,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_break_the_reading(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
+        fn reading_arbitrary_bytes_does_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
             let _ = read_messages(&bytes);
         }
     }

@@ -7,11 +7,11 @@ use domain::proposal::{MAX_SECTIONS, ProposalError};
 /// Why a message of an editor is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RefusedUpdate {
-    /// It is not a valid message of the protocol.
-    #[error("this is no message of the Yjs protocol")]
+    /// The bytes are not a valid message of the protocol.
+    #[error("not a valid message of the Yjs protocol")]
     Malformed,
     /// The name of a text is not a valid section key.
-    #[error("a section cannot be called {name:?}: its key has lower-case letters, digits and hyphens, at most 60")]
+    #[error("invalid section key {name:?}: it has lower-case letters, digits and hyphens, at most 60")]
     InvalidSectionName {
         /// The name, cut off after 80 characters.
         name: String,
@@ -24,15 +24,15 @@ pub enum RefusedUpdate {
     InvalidContent {
         /// Key of the section.
         section: String,
-        /// Why not.
+        /// Why the content is invalid.
         reason: String,
     },
-    /// It contains something other than text, which is all that a section can hold.
-    #[error("{kind} is no text: bind the editor to a Y.Text{}", section.as_ref().map(|name| format!(" (section {name})")).unwrap_or_default())]
+    /// The update contains something other than text; a section can hold only text.
+    #[error("{kind} is not a text: bind the editor to a Y.Text{}", section.as_ref().map(|name| format!(" (section {name})")).unwrap_or_default())]
     NotText {
-        /// What it contains, in the terms of Yjs clients.
+        /// The content, in the terms of Yjs clients.
         kind: &'static str,
-        /// Name of the section, where the update contains it.
+        /// Name of the section, if the update contains it.
         section: Option<String>,
     },
     /// The shared text would be too large, deleted content included.
@@ -41,12 +41,12 @@ pub enum RefusedUpdate {
         /// Maximum size, in bytes.
         max_bytes: usize,
     },
-    /// It has more blocks than are taken at once, or the text would have more than it may.
-    #[error("there are more than {most} {counted} in it")]
+    /// The update has too many blocks, or the text would have too many.
+    #[error("more than {most} {counted}")]
     TooManyBlocks {
-        /// Maximum number of blocks.
+        /// The maximum number.
         most: usize,
-        /// What there are too many of.
+        /// What is counted.
         counted: CountedEdits,
     },
     /// The sender may only read the proposal.
@@ -55,7 +55,7 @@ pub enum RefusedUpdate {
     /// The proposal is no longer a draft.
     #[error("the proposal is {phase} and can no longer be edited")]
     NotDraft {
-        /// Its phase.
+        /// The proposal's phase.
         phase: &'static str,
     },
     /// An awareness state is too long or not a JSON object, or a connection has too many editors.
@@ -63,12 +63,12 @@ pub enum RefusedUpdate {
     InvalidAwareness,
 }
 
-/// What is counted of an update, or of the text that it would make.
+/// What is counted in an update, or in the text that results from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CountedEdits {
-    /// Edits, each of which is a block.
+    /// Blocks; each edit is a block.
     Single,
-    /// Pairs of edits at one place of which neither knew of the other: each is compared when the text is put together.
+    /// Pairs of concurrent edits at the same position: merging compares the two edits of each pair.
     ConcurrentPairs,
 }
 
@@ -76,12 +76,12 @@ impl fmt::Display for CountedEdits {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
             Self::Single => "single edits",
-            Self::ConcurrentPairs => "pairs of simultaneous edits at one place",
+            Self::ConcurrentPairs => "pairs of concurrent edits at one position",
         })
     }
 }
 
-/// A shared text cannot be read or kept.
+/// Why a shared text cannot be read, stored or synced.
 #[derive(Debug, thiserror::Error)]
 pub enum TextError {
     /// An operation on Postgres failed.
@@ -99,10 +99,10 @@ pub enum TextError {
     /// The tenant has no such proposal.
     #[error("there is no such proposal")]
     NotFound,
-    /// The stored text cannot be read: a defect of this program.
+    /// The stored text cannot be read, which is a defect of this program.
     #[error("the stored text cannot be read: {reason}")]
     CorruptText {
-        /// Why not.
+        /// The reader's error.
         reason: String,
     },
     /// Another process holds the lock of the text's proposal sync, or the room closes.

@@ -4,7 +4,7 @@
 //! editor ──y-websocket──▶ room ──▶ Postgres (updates) ──proposal sync──▶ EditSections ──▶ event store
 //!    ▲                     │ ▲           ▲                                                    │
 //!    └─ updates, awareness ┘ │           └────────── changes made by other commands ◀─────────┘
-//!              other processes by Redis
+//!              other processes over Redis
 //! ```
 //!
 //! A proposal has one [Yjs](https://docs.yjs.dev) document; its text `approach` is the section with the key `approach`.

@@ -1,30 +1,31 @@
-//! What it costs to merge blocks that were written at once, counted before the library does it.
+//! Estimates the cost of merging concurrent blocks before the library merges them.
 //!
-//! YATA puts a block between its origin (the letter that stood left of it) and its right origin. Where something else
-//! stands there by now, the library looks at every block between the two: with n blocks that n clients wrote at one place
-//! without knowing of each other these are n² looks, and a client that lies about its origins needs no others for that.
+//! YATA inserts a block between its origin (the letter to its left when it was written) and its right origin. If other
+//! blocks are between the two by then, the library compares the new block with each of them: n blocks that n clients
+//! wrote concurrently at the same position take n² comparisons, and one client that sends false origins can cause the
+//! same.
 //!
-//! The count here is an upper bound for every order in which the library may come to merge the blocks, a reload from the
-//! record included. Blocks make a tree, each below its origin, and a search that begins behind an origin stays below it.
-//! It does not come by what builds on the block that is searched for, nor by what stands behind its right origin, where
-//! both have the same origin. Everything else below that origin counts. What editors write that know of each other's
-//! blocks costs nothing by that, however many blocks they write at one place.
+//! The estimate is an upper bound for every order in which the library may merge the blocks, including a reload of the
+//! stored text. Blocks form a tree, each below its origin, and a search that starts at an origin stays below it. It does
+//! not reach blocks that build on the searched block, nor blocks after its right origin, if both have the same origin.
+//! All other blocks below that origin count. So blocks of editors that know each other's blocks cost nothing, however
+//! many there are at the same position.
 
 use std::collections::BTreeMap;
 
 use crate::update_contents::{InsertedBlock, LetterId, UpdateContents};
 
-/// What merging a text costs the library.
+/// The library's cost of merging a text.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct MergeCost {
-    /// The pieces of its blocks, split wherever something stands between two letters or is deleted.
+    /// Number of pieces: the blocks, split at each insertion between two letters and at each deletion.
     pub(crate) pieces: usize,
-    /// The most looks at other pieces: pairs of pieces at one place of which neither builds on the other.
+    /// Maximum number of comparisons: pairs of pieces at the same position of which neither builds on the other.
     pub(crate) steps: usize,
 }
 
 impl MergeCost {
-    /// What a text costs that has all of these: what is known first, and then what is about to be merged.
+    /// Estimates the cost of a text with these contents: first the known ones, then those that are about to be merged.
     pub(crate) fn estimate(parts: &[&UpdateContents]) -> Self {
         let pieces = split_into_pieces(parts);
         let links = link_pieces(&pieces);
@@ -34,13 +35,14 @@ impl MergeCost {
     }
 }
 
-/// A part of a block that nothing splits any further.
+/// A part of a block that is not split further.
 struct BlockPiece<'a> {
     start: LetterId,
     block: &'a InsertedBlock,
 }
 
-/// Splits blocks as the library does to put others between their letters. What is in an earlier part counts as it is there.
+/// Splits blocks as the library does to insert others between their letters. A range that occurs in an earlier part is
+/// ignored in later ones.
 fn split_into_pieces<'a>(parts: &[&'a UpdateContents]) -> Vec<BlockPiece<'a>> {
     let mut ends: BTreeMap<u64, u32> = BTreeMap::new();
     let mut spans: Vec<(LetterId, u32, &'a InsertedBlock)> = Vec::new();
@@ -76,7 +78,7 @@ fn split_into_pieces<'a>(parts: &[&'a UpdateContents]) -> Vec<BlockPiece<'a>> {
     pieces
 }
 
-/// The pieces that a piece was written between.
+/// The pieces to the left and right of a piece when it was written.
 #[derive(Clone, Copy)]
 struct PieceLinks {
     origin: Option<usize>,
@@ -97,27 +99,28 @@ fn link_pieces(pieces: &[BlockPiece<'_>]) -> Vec<PieceLinks> {
     pieces.iter().map(link).collect()
 }
 
-/// Pieces behind those that they were written between. What waits for itself is left out: the library never merges it.
+/// The pieces in an order in which each comes after its dependencies, without pieces that depend on themselves: the
+/// library never merges them.
 fn order_by_dependency(links: &[PieceLinks]) -> Vec<usize> {
-    let mut waits_for = vec![0_u8; links.len()];
+    let mut open_dependencies = vec![0_u8; links.len()];
     let mut dependents: Vec<Vec<usize>> = vec![Vec::new(); links.len()];
-    for ((at, links), waits) in links.iter().enumerate().zip(&mut waits_for) {
+    for ((at, links), open_count) in links.iter().enumerate().zip(&mut open_dependencies) {
         for dependency in [links.origin, links.right].into_iter().flatten() {
             if let Some(dependents) = dependents.get_mut(dependency) {
                 dependents.push(at);
-                *waits += 1;
+                *open_count += 1;
             }
         }
     }
-    let free = waits_for.iter().enumerate().filter(|(_, waits)| **waits == 0);
-    let mut order: Vec<usize> = free.map(|(at, _)| at).collect();
-    let mut done = 0;
-    while let Some(at) = order.get(done).copied() {
-        done += 1;
+    let ready = open_dependencies.iter().enumerate().filter(|(_, open_count)| **open_count == 0);
+    let mut order: Vec<usize> = ready.map(|(at, _)| at).collect();
+    let mut next_index = 0;
+    while let Some(at) = order.get(next_index).copied() {
+        next_index += 1;
         for dependent in dependents.get(at).into_iter().flatten() {
-            if let Some(waits) = waits_for.get_mut(*dependent) {
-                *waits -= 1;
-                if *waits == 0 {
+            if let Some(open_count) = open_dependencies.get_mut(*dependent) {
+                *open_count -= 1;
+                if *open_count == 0 {
                     order.push(*dependent);
                 }
             }
@@ -126,22 +129,22 @@ fn order_by_dependency(links: &[PieceLinks]) -> Vec<usize> {
     order
 }
 
-/// Where a piece stands.
+/// The position of a piece in the text.
 #[derive(Clone, Copy)]
 struct PiecePlace {
-    /// The number of its section, or of what else the update names.
+    /// The number of its root, which is a section or another name in the update.
     section: usize,
-    /// Whether it is an entry of a map, whose entries the library searches from their end.
+    /// Whether it is an entry of a map; the library searches entries from the end.
     is_entry: bool,
-    /// The piece that it stands below in the tree.
+    /// The parent in the tree.
     origin: Option<usize>,
-    /// All with the same number have the same origin: that of the origin, or one of a section's beginning.
+    /// Pieces with the same number have the same origin: the number of the origin, or one for the start of a section.
     siblings: usize,
-    /// The sibling that its search ends at.
+    /// The sibling at which its search ends.
     right_sibling: Option<usize>,
 }
 
-/// Where each piece stands; none for what stands in no text, as what the library has forgotten.
+/// The position of each piece; `None` for pieces that are in no text, such as those that the library has collected.
 fn place_pieces(pieces: &[BlockPiece<'_>], links: &[PieceLinks], order: &[usize]) -> Vec<Option<PiecePlace>> {
     let mut sections: BTreeMap<&str, usize> = BTreeMap::new();
     let mut places: Vec<Option<PiecePlace>> = vec![None; pieces.len()];
@@ -155,7 +158,7 @@ fn place_pieces(pieces: &[BlockPiece<'_>], links: &[PieceLinks], order: &[usize]
         });
         let Some(section) = left.or(right).map(|place| place.section).or(named) else { continue };
         let is_entry = piece.block.is_entry || [left, right].into_iter().flatten().any(|place| place.is_entry);
-        // What stands behind something forgotten is searched for from the beginning.
+        // The search for a piece after a collected one starts at the beginning.
         let origin = links.origin.filter(|_| left.is_some());
         let siblings = origin.unwrap_or(pieces.len() + section);
         let right_sibling = links.right.filter(|_| !is_entry && right.is_some_and(|right| right.siblings == siblings));
@@ -166,8 +169,8 @@ fn place_pieces(pieces: &[BlockPiece<'_>], links: &[PieceLinks], order: &[usize]
     places
 }
 
-/// Sums up what each piece may be compared with: what stands below its siblings, but for those that come after its right
-/// sibling and those that build on itself.
+/// Sums up the pieces with which each piece may be compared: those below its siblings, except those after its right
+/// sibling and those that build on the piece itself.
 fn count_steps(places: &[Option<PiecePlace>], order: &[usize]) -> usize {
     let in_order = || order.iter().filter_map(move |at| Some((*at, places.get(*at).copied().flatten()?)));
     let mut below = PieceCounts::default();
@@ -180,7 +183,7 @@ fn count_steps(places: &[Option<PiecePlace>], order: &[usize]) -> usize {
         }
         among_siblings.add(place.siblings, below.get(at));
     }
-    // By now everything below each is known, which those right of it need.
+    // The counts below each piece are complete now; the pieces to its right need them.
     for (at, place) in in_order().rev() {
         left_of.add(at, below.get(at));
         if let Some(right) = place.right_sibling {
@@ -198,7 +201,7 @@ fn count_steps(places: &[Option<PiecePlace>], order: &[usize]) -> usize {
     steps
 }
 
-/// Counts by the number of a piece or of its siblings.
+/// Counts by the number of a piece or of a group of siblings.
 #[derive(Default)]
 struct PieceCounts(Vec<usize>);
 
@@ -211,8 +214,8 @@ impl PieceCounts {
         if at >= self.0.len() {
             self.0.resize(at.saturating_add(1), 0);
         }
-        if let Some(counted) = self.0.get_mut(at) {
-            *counted = counted.saturating_add(count);
+        if let Some(total) = self.0.get_mut(at) {
+            *total = total.saturating_add(count);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Messages between processes about rooms, over `Redis` pub/sub: new updates, and awareness.
+//! Messages between processes about rooms, over `Redis` pub/sub: new updates and awareness.
 //!
 //! Losing messages only delays other processes: the text is in Postgres, which every room polls.
 
@@ -77,7 +77,7 @@ enum OutboxItem {
 }
 
 impl PeerChannel {
-    /// A channel over that server. Call it within a Tokio runtime.
+    /// Creates a channel over the server in `config`. Call it within a Tokio runtime.
     ///
     /// # Errors
     /// [`TextError::Redis`] when the URL is invalid.
@@ -95,7 +95,7 @@ impl PeerChannel {
         Ok(Self { client, outbox, channel, process_id: Uuid::new_v4() })
     }
 
-    /// Queues a message for other processes, without waiting; where it is lost, they see the change a little later.
+    /// Queues a message for other processes, without waiting. If it is lost, they load the change with their next poll.
     pub(crate) fn publish(&self, proposal_ref: &ProposalRef, message: &PeerMessage) {
         let (kind, body) = match message {
             PeerMessage::Updates => (PeerMessageKind::Updates, Vec::new()),
@@ -147,8 +147,8 @@ async fn publish_outbox(mut connection: ConnectionManager, channel: String, mut 
                 continue;
             }
         };
-        let mut call = redis::cmd("PUBLISH");
-        if let Err(error) = call.arg(&channel).arg(envelope).query_async::<()>(&mut connection).await {
+        let mut publish = redis::cmd("PUBLISH");
+        if let Err(error) = publish.arg(&channel).arg(envelope).query_async::<()>(&mut connection).await {
             tracing::debug!(error = &error as &dyn std::error::Error, "publishing to other processes failed");
         }
     }

@@ -8,7 +8,7 @@
 //! The base is the document with the content of the events. Changes by commands are computed against the base, not
 //! against later edits, and merge with these like any editor's update. Before a command is dispatched, it is saved with
 //! its idempotency key. After a crash the next sync dispatches it again with that key, so that a text is neither lost
-//! nor taken for another editor's change and duplicated.
+//! nor merged twice as if it were another editor's change.
 //!
 //! An empty section cannot be recorded: its recorded content stays until the section has text again.
 
@@ -45,7 +45,8 @@ use crate::{
 const SYNC_ATTEMPTS: u32 = 100;
 const RETRY_DELAY: Duration = Duration::from_millis(50);
 
-/// Up to this number, updates are attributed to their authors one by one; beyond it, all to the last author.
+/// Maximum number of updates that are attributed to their authors one by one; more are all attributed to the last
+/// author.
 const MAX_ATTRIBUTED_UPDATES: usize = 200;
 
 /// State of a proposal after a sync with its shared text.
@@ -72,12 +73,12 @@ impl<S> Clone for ProposalSync<S> {
 }
 
 impl<S: AggregateStores> ProposalSync<S> {
-    /// A sync between the texts of `shared_texts` and the event store behind `dispatcher`.
+    /// Creates a sync between the texts of `shared_texts` and the event store of `dispatcher`.
     pub fn new(shared_texts: SharedTextStore, dispatcher: Arc<CommandDispatcher<S>>) -> Self {
         Self { shared_texts, dispatcher }
     }
 
-    /// Records all edits of the proposal's shared text so far. Does nothing where there are none.
+    /// Records all edits of the proposal's shared text so far. Does nothing if there are none.
     ///
     /// # Errors
     /// [`TextError`] when a store is unavailable, [`TextError::Busy`] when another process holds the lock for 5 s.
@@ -106,7 +107,7 @@ impl<S: AggregateStores> ProposalSync<S> {
         &self.shared_texts
     }
 
-    /// Loads the current version of the proposal; 0 where it does not exist.
+    /// Loads the current version of the proposal; 0 if it does not exist.
     pub(crate) async fn proposal_version(&self, proposal_ref: &ProposalRef) -> Result<u64, TextError> {
         Ok(self
             .dispatcher
@@ -118,7 +119,7 @@ impl<S: AggregateStores> ProposalSync<S> {
     /// Synchronizes an existing shared text with its proposal.
     ///
     /// # Errors
-    /// [`TextError::Busy`] when another process holds the lock, [`TextError::NotFound`] where there is no such
+    /// [`TextError::Busy`] when another process holds the lock, [`TextError::NotFound`] when there is no such
     /// proposal; others when a store is unavailable.
     pub(crate) async fn try_sync(&self, proposal_ref: &ProposalRef) -> Result<SyncOutcome, TextError> {
         let lock = self.shared_texts.try_lock(proposal_ref).await?.ok_or(TextError::Busy)?;
@@ -134,12 +135,12 @@ impl<S: AggregateStores> ProposalSync<S> {
         if let Some(intent) = row.intent.take() {
             recorded_sections += self.record_intent(proposal_ref, &mut row, intent).await?;
         }
-        let found = self
+        let loaded = self
             .dispatcher
             .load_aggregate::<Proposal>(&proposal_ref.tenant, &proposal_ref.proposal.to_string())
             .await?;
-        let (version, phase) = (found.version, found.state.phase());
-        let proposal = found.state.content().ok_or(TextError::NotFound)?;
+        let (version, phase) = (loaded.version, loaded.state.phase());
+        let proposal = loaded.state.content().ok_or(TextError::NotFound)?;
         let base = self.merge_recorded_changes(proposal_ref, &mut row, proposal).await?;
 
         let updates = self.shared_texts.load_updates_after(proposal_ref, row.base_seq).await?;
@@ -147,8 +148,8 @@ impl<S: AggregateStores> ProposalSync<S> {
             return Ok(SyncOutcome { version, phase, recorded_sections });
         };
         let authors = run_blocking(|| merge_and_attribute(proposal_ref, &base, &updates))?;
-        let written = changed_sections(&base, &row.texts, proposal, &authors);
-        if written.is_empty() {
+        let edits = changed_sections(&base, &row.texts, proposal, &authors);
+        if edits.is_empty() {
             self.shared_texts.save_base(proposal_ref, last, &base.encode_state(), &row.texts).await?;
             return Ok(SyncOutcome { version, phase, recorded_sections });
         }
@@ -157,9 +158,8 @@ impl<S: AggregateStores> ProposalSync<S> {
             return Ok(SyncOutcome { version, phase, recorded_sections });
         }
         let mut texts = row.texts.clone();
-        texts.extend(written.iter().map(|edit| (edit.section.clone(), edit.content.to_string())));
-        let intent =
-            SyncIntent { key: new_idempotency_key(), seq: last, texts, edits: written, base: base.encode_state() };
+        texts.extend(edits.iter().map(|edit| (edit.section.clone(), edit.content.to_string())));
+        let intent = SyncIntent { key: new_idempotency_key(), seq: last, texts, edits, base: base.encode_state() };
         self.shared_texts.save_intent(proposal_ref, &intent).await?;
         recorded_sections += self.record_intent(proposal_ref, &mut row, intent).await?;
         Ok(SyncOutcome { version: self.proposal_version(proposal_ref).await?, phase, recorded_sections })
@@ -196,8 +196,8 @@ impl<S: AggregateStores> ProposalSync<S> {
                 (row.base_seq, row.base, row.texts) = (intent.seq, Some(intent.base), intent.texts);
                 Ok(intent.edits.len())
             }
-            // A command has changed the same section: the next step takes that over, and the edits are recorded after
-            // it.
+            // A command has changed the same section: `merge_recorded_changes` merges that change, and the edits are
+            // recorded after it.
             Err(CommandError::Refused(ProposalError::StaleSection { .. })) => {
                 self.shared_texts.clear_intent(proposal_ref).await?;
                 Ok(0)
@@ -224,9 +224,9 @@ impl<S: AggregateStores> ProposalSync<S> {
         let base = base.map_err(|error| corrupt_text_error(&error))?;
         let recorded = recorded_texts(proposal);
         let known = base.state_vector();
-        let gone = row.texts.keys().filter(|key| !recorded.contains_key(*key)).map(|key| (key, ""));
+        let removed = row.texts.keys().filter(|key| !recorded.contains_key(*key)).map(|key| (key, ""));
         let changed = recorded.iter().filter(|(key, text)| row.texts.get(*key) != Some(*text));
-        let changed: Vec<_> = changed.map(|(key, text)| (key, text.as_str())).chain(gone).collect();
+        let changed: Vec<_> = changed.map(|(key, text)| (key, text.as_str())).chain(removed).collect();
         let rewritten: Vec<_> = changed.iter().filter_map(|(key, text)| base.rewrite_section(key, text)).collect();
         if !rewritten.is_empty() {
             self.shared_texts
@@ -240,11 +240,11 @@ impl<S: AggregateStores> ProposalSync<S> {
 
 /// The recorded texts of a proposal's sections.
 fn recorded_texts(proposal: &ProposalContent) -> SectionTexts {
-    let written = proposal.sections.iter().filter_map(|section| {
+    let texts = proposal.sections.iter().filter_map(|section| {
         let content = section.content.as_ref()?;
         Some((section.key.clone(), content.to_string()))
     });
-    written.collect()
+    texts.collect()
 }
 
 /// Merges the updates into the base, and returns the author of the last change of each section.
@@ -304,7 +304,7 @@ fn corrupt_text_error(error: &RefusedUpdate) -> TextError {
     TextError::CorruptText { reason: error.to_string() }
 }
 
-#[expect(clippy::disallowed_methods, reason = "keys of commands of this program are minted here")]
+#[expect(clippy::disallowed_methods, reason = "generates the idempotency keys of this program's commands")]
 fn new_idempotency_key() -> String {
     format!("shared-text:{}", Uuid::now_v7())
 }

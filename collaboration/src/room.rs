@@ -1,8 +1,8 @@
 //! A room: the shared text of one proposal and its editors, in one process.
 //!
-//! One task processes all commands in turn. An update is merged, stored and only then broadcast, so that no editor sees
-//! what can be lost. Editors keep their updates and offer them again when they reconnect, so an update that was not
-//! stored is not lost either.
+//! One task processes all commands in turn. An update is merged, stored and only then broadcast, so that no editor
+//! receives an update that can still be lost. Editors store their own updates and send them again when they reconnect,
+//! so an update that was not stored is not lost either.
 
 mod editor_updates;
 
@@ -41,7 +41,8 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// 30 s.
 const KEEP_ALIVE_POLLS: u32 = 10;
 
-/// Number of polls after which a room without members closes, so that a page that is reloaded still finds it open.
+/// Number of polls after which a room without members closes. It stays open for a while so that reloading a page does
+/// not reopen it.
 const MAX_EMPTY_POLLS: u32 = 5;
 
 /// A command to a room.
@@ -78,7 +79,7 @@ impl<S: AggregateStores> Room<S> {
     /// Opens the room of a proposal.
     ///
     /// # Errors
-    /// [`TextError::NotFound`] where there is no such proposal; others when a store is unavailable.
+    /// [`TextError::NotFound`] when there is no such proposal; others when a store is unavailable.
     pub(crate) async fn open(
         proposal: ProposalRef,
         sync: ProposalSync<S>,
@@ -199,7 +200,7 @@ impl<S: AggregateStores> Room<S> {
     fn add_member(&mut self, by: UserId, answer: oneshot::Sender<JoinReply>) {
         self.last_member += 1;
         let (mut member, joined) = RoomMember::new(by, self.last_member);
-        // Asks the editor for the updates that the room does not have, which it made while it was disconnected.
+        // Requests the updates that the editor made while it was disconnected.
         let first = [
             Some(editor_message::encode_sync_step_1(self.text.state_vector())),
             self.awareness.to_update(false).map(editor_message::encode_awareness),
@@ -271,7 +272,7 @@ impl<S: AggregateStores> Room<S> {
         Ok(())
     }
 
-    /// Takes in changes by other processes and by commands, sends keep-alives, and expires remote editors.
+    /// Loads changes by other processes and by commands, sends keep-alives, and expires remote editors.
     async fn poll_changes(&mut self) -> Result<(), TextError> {
         let version = self.sync.proposal_version(&self.proposal).await?;
         if version != self.version {
@@ -326,13 +327,13 @@ impl<S: AggregateStores> Room<S> {
         }
     }
 
-    /// Limit of unsent bytes per member: enough for the largest text, and for what is written while it is sent.
+    /// Limit of unsent bytes per member: enough for the largest text and for the updates that arrive while it is sent.
     fn max_queued_bytes(&self) -> usize {
         // The text may exceed its limit, which does not apply to changes by commands.
         self.max_text_bytes.max(self.size.bytes()).saturating_mul(2)
     }
 
-    /// Sends a message to all members except one, and removes those that do not receive it.
+    /// Sends a message to all members except one, and removes members whose queue is full.
     async fn broadcast(&mut self, except: Option<u64>, message: &[u8]) {
         let max_queued_bytes = self.max_queued_bytes();
         let slow: Vec<_> = self
@@ -342,7 +343,7 @@ impl<S: AggregateStores> Room<S> {
             .filter_map(|(id, member)| (!member.try_send(message.to_vec(), max_queued_bytes)).then_some(*id))
             .collect();
         for member in slow {
-            // Without a reason: its queue is full.
+            // A full queue cannot take a reason.
             Box::pin(self.remove_member(member)).await;
         }
     }

@@ -111,8 +111,8 @@ impl RoomMember {
         (Self { user_id, events, queued_bytes, idle_polls: 0, requested_state: None }, joined)
     }
 
-    /// Queues a message for the member. Returns `false` when too many messages or bytes are queued, or the member is
-    /// gone.
+    /// Queues a message for the member. Returns `false` when too many messages or bytes are queued, or the connection
+    /// is closed.
     pub(crate) fn try_send(&mut self, message: Vec<u8>, max_queued_bytes: usize) -> bool {
         self.idle_polls = 0;
         let length = message.len();

@@ -80,7 +80,7 @@ pub struct RoomManager<S> {
 }
 
 impl<S: AggregateStores + 'static> RoomManager<S> {
-    /// A manager without open rooms. Call it within a Tokio runtime.
+    /// Creates a manager without open rooms. Call it within a Tokio runtime.
     ///
     /// # Errors
     /// [`TextError::Redis`] when the settings of Redis are invalid.
@@ -103,10 +103,10 @@ impl<S: AggregateStores + 'static> RoomManager<S> {
         &self.sync
     }
 
-    /// Joins the room of a proposal, which is opened where necessary.
+    /// Joins the room of a proposal, and opens it if necessary.
     ///
     /// # Errors
-    /// [`TextError::NotFound`] where the tenant has no such proposal, [`TextError::Busy`] when the service stops;
+    /// [`TextError::NotFound`] when the tenant has no such proposal, [`TextError::Busy`] when the service stops;
     /// others when a store is unavailable.
     pub async fn join(
         &self,
@@ -134,7 +134,7 @@ impl<S: AggregateStores + 'static> RoomManager<S> {
             return Ok(room);
         }
         let opening = self.with_directory(|directory| directory.opening_lock(proposal_ref));
-        let _alone = opening.lock().await;
+        let _guard = opening.lock().await;
         if let Some(room) = self.find_open_room(proposal_ref) {
             return Ok(room);
         }
@@ -143,7 +143,7 @@ impl<S: AggregateStores + 'static> RoomManager<S> {
         let (room, sender) = open.await?;
         let stopping = self.stopping.clone();
         self.with_directory(|directory| {
-            // Checked under the lock under which the tasks are taken for waiting: no room starts after that.
+            // Checked under the lock under which `run` takes the tasks to wait for them: no room starts after that.
             if stopping.is_cancelled() {
                 return Err(TextError::Busy);
             }
@@ -265,6 +265,6 @@ impl RoomDirectory {
 
 impl<S> std::fmt::Debug for RoomManager<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Rooms").field("config", &self.config).finish_non_exhaustive()
+        f.debug_struct("RoomManager").field("config", &self.config).finish_non_exhaustive()
     }
 }

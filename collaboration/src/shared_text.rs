@@ -124,14 +124,14 @@ impl SharedText {
         {
             return UpdateNovelty::MissingDependencies;
         }
-        // The set of deletions is computed from every block, so only where nothing else decides.
+        // The set of deletions is computed from every block, so only if nothing else decides.
         let is_new = is_new
             || !contents.deletions.is_empty()
                 && !are_all_deleted(&contents.deletions, &transaction.snapshot().delete_set);
         if is_new { UpdateNovelty::New } else { UpdateNovelty::Known }
     }
 
-    /// The text of each section, by the name that editors gave it.
+    /// The text of each section, by the name that editors use.
     fn texts_by_name(&self) -> BTreeMap<String, String> {
         let Ok(transaction) = self.0.try_transact() else { return BTreeMap::new() };
         let names: Vec<String> = transaction.root_refs().map(|(name, _)| name.to_owned()).collect();
@@ -150,11 +150,11 @@ impl SharedText {
         for (name, text) in named {
             check_section_name(&name)?;
             if !text.trim().is_empty() {
-                let wrong = |reason: domain::value::InvalidValue| RefusedUpdate::InvalidContent {
+                let refusal = |reason: domain::value::InvalidValue| RefusedUpdate::InvalidContent {
                     section: name.clone(),
                     reason: reason.to_string(),
                 };
-                SectionContent::try_new(&text).map_err(wrong)?;
+                SectionContent::try_new(&text).map_err(refusal)?;
             }
         }
         Ok(())
@@ -168,23 +168,23 @@ impl SharedText {
             .collect()
     }
 
-    /// The text of one section; empty where there is none.
+    /// The text of one section; empty if there is no such section.
     pub fn section_text(&self, key: &SectionKey) -> String {
         let Ok(transaction) = self.0.try_transact() else { return String::new() };
         transaction.get_text(key.as_str()).map(|text| text.get_string(&transaction)).unwrap_or_default()
     }
 
-    /// Changes the text of a section to `wanted`, word by word, so that concurrent edits keep their place. Returns the
-    /// update; `None` where the section has that text already.
-    pub fn rewrite_section(&self, key: &SectionKey, wanted: &str) -> Option<Vec<u8>> {
+    /// Changes the text of a section to `target`, word by word, so that concurrent edits keep their position. Returns
+    /// the update; `None` if the section has that text already.
+    pub fn rewrite_section(&self, key: &SectionKey, target: &str) -> Option<Vec<u8>> {
         let current = self.section_text(key);
-        if current == wanted {
+        if current == target {
             return None;
         }
         let mut transaction = self.0.try_transact_mut().ok()?;
         let before = transaction.state_vector();
         let text = transaction.get_or_insert_text(key.as_str());
-        let changes = TextDiff::configure().timeout(DIFF_TIMEOUT).diff_words(current.as_str(), wanted);
+        let changes = TextDiff::configure().timeout(DIFF_TIMEOUT).diff_words(current.as_str(), target);
         let mut offset = 0;
         for change in changes.iter_all_changes() {
             // A section has at most about 400,000 bytes.
@@ -207,7 +207,7 @@ impl SharedText {
         self.encode_diff(&StateVector::default())
     }
 
-    /// Encodes what is missing from the state `known` as one update, which is empty where nothing is missing.
+    /// Encodes the content that is missing from the state `known` as one update, which is empty if nothing is missing.
     pub fn encode_diff(&self, known: &StateVector) -> Vec<u8> {
         let encode = || self.0.try_transact().map(|transaction| transaction.encode_state_as_update_v1(known));
         // The state vector comes from an editor and may be invalid.
@@ -225,8 +225,8 @@ impl SharedText {
         self.state_vector().encode_v1()
     }
 
-    /// Whether it has received an update without its dependencies. The library does not always merge such an update
-    /// when the dependencies arrive, so it must be sent again.
+    /// Whether the document has received an update without its dependencies. The library does not always merge such an
+    /// update when the dependencies arrive, so it must be sent again.
     pub fn has_missing_updates(&self) -> bool {
         self.0.try_transact().is_ok_and(|transaction| transaction.has_missing_updates())
     }
@@ -256,17 +256,17 @@ pub(crate) enum UpdateNovelty {
 fn are_all_deleted(deletions: &BTreeMap<u64, Vec<ClockRange>>, deleted: &IdSet) -> bool {
     deletions.iter().all(|(client, ranges)| {
         let Some(deleted) = deleted.get(&ClientID::new(*client)) else { return ranges.is_empty() };
-        // Adjacent ranges are joined: each deletion lies within one of them, or is new.
-        let mut stretches: Vec<ClockRange> = Vec::new();
+        // Adjacent ranges are joined: each deletion is within one of them, or is new.
+        let mut joined: Vec<ClockRange> = Vec::new();
         for range in deleted.ranges() {
-            match stretches.last_mut() {
+            match joined.last_mut() {
                 Some(last) if last.1 >= range.start => last.1 = last.1.max(range.end),
-                _ => stretches.push((range.start, range.end)),
+                _ => joined.push((range.start, range.end)),
             }
         }
         ranges.iter().all(|(start, end)| {
-            let behind = stretches.partition_point(|stretch| stretch.0 <= *start);
-            start == end || behind.checked_sub(1).and_then(|at| stretches.get(at)).is_some_and(|found| found.1 >= *end)
+            let after = joined.partition_point(|range| range.0 <= *start);
+            start == end || after.checked_sub(1).and_then(|at| joined.get(at)).is_some_and(|found| found.1 >= *end)
         })
     })
 }
@@ -289,17 +289,17 @@ mod tests {
         shared
     }
 
-    /// Inserts text at a place, or deletes a character there where the text is empty. Returns the number of deleted
+    /// Inserts text at a position, or deletes a character there if `insert` is empty. Returns the number of deleted
     /// characters.
-    fn write_at(shared: &SharedText, place: usize, insert: &str) -> usize {
-        let now = shared.section_text(&section_key("approach"));
+    fn write_at(shared: &SharedText, position: usize, insert: &str) -> usize {
+        let current = shared.section_text(&section_key("approach"));
         let text = shared.0.get_or_insert_text("approach");
         let mut transaction = shared.0.try_transact_mut().unwrap();
-        let (at, letter) = now.char_indices().nth(place).unwrap_or((now.len(), ' '));
+        let (at, letter) = current.char_indices().nth(position).unwrap_or((current.len(), ' '));
         let at_byte = u32::try_from(at).unwrap();
         if !insert.is_empty() {
             text.insert(&mut transaction, at_byte, insert);
-        } else if at < now.len() {
+        } else if at < current.len() {
             text.remove_range(&mut transaction, at_byte, u32::try_from(letter.len_utf8()).unwrap());
             return 1;
         }
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn what_two_write_at_once_is_all_there() {
+    fn concurrent_edits_of_two_editors_are_merged_without_loss() {
         let (ann, bob) = (text_with("We deliver beds."), SharedText::default());
         bob.merge_stored_update(&ann.encode_state()).unwrap();
         ann.rewrite_section(&section_key("approach"), "We deliver hospital beds.");
@@ -319,18 +319,18 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_rewritten_to_any_other() {
+    fn a_section_can_be_rewritten_to_any_text() {
         let shared = text_with("Ein Bett für 12 €\nund zwei Stühle");
-        for wanted in ["", "zwei Stühle und ein Bett für 12 €", "😀 und\ttabs", "x"] {
-            let update = shared.rewrite_section(&section_key("approach"), wanted).unwrap();
+        for target in ["", "zwei Stühle und ein Bett für 12 €", "😀 und\ttabs", "x"] {
+            let update = shared.rewrite_section(&section_key("approach"), target).unwrap();
             assert!(!update.is_empty());
-            assert_eq!(shared.section_text(&section_key("approach")), wanted);
-            assert_eq!(shared.rewrite_section(&section_key("approach"), wanted), None);
+            assert_eq!(shared.section_text(&section_key("approach")), target);
+            assert_eq!(shared.rewrite_section(&section_key("approach"), target), None);
         }
     }
 
     #[test]
-    fn what_can_be_no_section_is_refused() {
+    fn invalid_names_and_contents_of_sections_are_refused() {
         let other = SharedText::default();
         let named = |name: &str, text: &str| {
             let doc = Doc::new();
@@ -345,46 +345,46 @@ mod tests {
         assert!(refused(&named("approach", "\u{0}")).contains("section approach"));
         assert!(refused(&named("approach", &"x".repeat(100_001))).contains("100000"));
         assert_eq!(other.merge_editor_update(b"no update"), Err(RefusedUpdate::Malformed));
-        assert_eq!(SharedText::default().merge_editor_update(&other.encode_state()), Ok(false), "nothing is in it");
+        assert_eq!(SharedText::default().merge_editor_update(&other.encode_state()), Ok(false), "the update is empty");
     }
 
     proptest! {
-        /// Three editors and a room between them, as in the service: each receives the others' updates at any time.
+        /// Three editors and a room between them, as in the service: an editor receives others' updates at any time.
         #[test]
-        fn whatever_is_written_and_whenever_it_is_heard_all_see_the_same_in_the_end(
+        fn editors_converge_whatever_the_edits_and_their_delivery(
             steps in prop::collection::vec((0_usize..3, 0_usize..20, "[a-c é]{0,3}", 0_u8..4), 1..60),
         ) {
             let (room, editors) = (SharedText::default(), [(); 3].map(|()| SharedText::default()));
-            let mut on_the_way_in: [VecDeque<Vec<u8>>; 3] = Default::default();
-            let mut on_the_way_out: [VecDeque<Vec<u8>>; 3] = Default::default();
+            let mut to_room: [VecDeque<Vec<u8>>; 3] = Default::default();
+            let mut from_room: [VecDeque<Vec<u8>>; 3] = Default::default();
             let (mut written, mut deleted) = (0, 0);
-            let come_in = |who: usize, update: Vec<u8>, out: &mut [VecDeque<Vec<u8>>; 3]| {
+            let receive = |editor_index: usize, update: Vec<u8>, out: &mut [VecDeque<Vec<u8>>; 3]| {
                 room.merge_editor_update(&update).unwrap();
                 assert!(!room.has_missing_updates());
-                out.iter_mut().enumerate().filter(|(other, _)| *other != who).for_each(|(_, out)| out.push_back(update.clone()));
+                out.iter_mut().enumerate().filter(|(other, _)| *other != editor_index).for_each(|(_, out)| out.push_back(update.clone()));
             };
-            for (who, place, insert, what) in steps {
-                match what {
+            for (editor_index, position, insert, action) in steps {
+                match action {
                     0 | 1 => {
-                        let known = editors[who].state_vector();
-                        deleted += write_at(&editors[who], place, &insert);
-                        on_the_way_in[who].push_back(editors[who].encode_diff(&known));
+                        let known = editors[editor_index].state_vector();
+                        deleted += write_at(&editors[editor_index], position, &insert);
+                        to_room[editor_index].push_back(editors[editor_index].encode_diff(&known));
                         written += insert.chars().count();
                     }
-                    2 => if let Some(update) = on_the_way_in[who].pop_front() {
-                        come_in(who, update, &mut on_the_way_out);
+                    2 => if let Some(update) = to_room[editor_index].pop_front() {
+                        receive(editor_index, update, &mut from_room);
                     },
-                    _ => if let Some(update) = on_the_way_out[who].pop_front() {
-                        editors[who].merge_editor_update(&update).unwrap();
+                    _ => if let Some(update) = from_room[editor_index].pop_front() {
+                        editors[editor_index].merge_editor_update(&update).unwrap();
                     },
                 }
             }
-            for (who, waiting) in on_the_way_in.iter_mut().enumerate() {
+            for (editor_index, waiting) in to_room.iter_mut().enumerate() {
                 for update in waiting.drain(..) {
-                    come_in(who, update, &mut on_the_way_out);
+                    receive(editor_index, update, &mut from_room);
                 }
             }
-            for (editor, waiting) in editors.iter().zip(&mut on_the_way_out) {
+            for (editor, waiting) in editors.iter().zip(&mut from_room) {
                 for update in waiting.drain(..) {
                     editor.merge_editor_update(&update).unwrap();
                 }
@@ -392,16 +392,18 @@ mod tests {
                 let known = SharedText::from_updates([room.encode_state().as_slice()]).unwrap();
                 prop_assert_eq!(known.section_texts(), room.section_texts(), "the encoded state has the same texts");
             }
-            let there = room.section_text(&section_key("approach")).chars().count();
-            prop_assert!(there <= written && there + deleted >= written, "{there} of {written}, {deleted} deleted");
+            let length = room.section_text(&section_key("approach")).chars().count();
+            prop_assert!(length <= written && length + deleted >= written, "{length} of {written}, {deleted} deleted");
         }
 
         #[test]
-        fn no_bytes_break_it(flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6)) {
+        fn a_damaged_update_does_not_panic(
+            flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        ) {
             let mut update = text_with("We deliver hospital beds to every clinic of the region.").encode_state();
-            for (place, byte) in flips {
-                let place = place.index(update.len());
-                update[place] = byte;
+            for (position, byte) in flips {
+                let position = position.index(update.len());
+                update[position] = byte;
             }
             let shared = SharedText::default();
             let _ = shared.merge_editor_update(&update);

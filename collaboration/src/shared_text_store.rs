@@ -1,4 +1,4 @@
-//! Stores shared texts in Postgres: of each, the base that the proposal's events contain, and the updates since.
+//! Stores shared texts in Postgres: the base, whose content the proposal's events contain, and the updates since.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -16,18 +16,18 @@ use crate::{
     update_contents::{ContentPolicy, UpdateContents},
 };
 
-const APPEND_UPDATE: &str = include_str!("store/append.sql");
-const LOAD_ROW: &str = include_str!("store/book.sql");
-const LIST_DUE: &str = include_str!("store/due.sql");
-const SAVE_INTENT: &str = include_str!("store/intend.sql");
-const CLEAR_INTENT: &str = include_str!("store/give_up.sql");
-const TRY_LOCK: &str = include_str!("store/lock.sql");
-const LOAD_UPDATES_AFTER: &str = include_str!("store/later.sql");
-const CREATE_IF_MISSING: &str = include_str!("store/open.sql");
-const SAVE_BASE: &str = include_str!("store/rebase.sql");
-const POSTPONE_SYNC: &str = include_str!("store/rest.sql");
-const SAVE_RECORDED_CHANGES: &str = include_str!("store/take_over.sql");
-const LOAD_UNRECORDED_BYTES: &str = include_str!("store/unsettled_bytes.sql");
+const APPEND_UPDATE: &str = include_str!("store/append_update.sql");
+const LOAD_ROW: &str = include_str!("store/load_row.sql");
+const LIST_DUE: &str = include_str!("store/list_due.sql");
+const SAVE_INTENT: &str = include_str!("store/save_intent.sql");
+const CLEAR_INTENT: &str = include_str!("store/clear_intent.sql");
+const TRY_LOCK: &str = include_str!("store/try_lock.sql");
+const LOAD_UPDATES_AFTER: &str = include_str!("store/load_updates_after.sql");
+const CREATE_IF_MISSING: &str = include_str!("store/create_if_missing.sql");
+const SAVE_BASE: &str = include_str!("store/save_base.sql");
+const POSTPONE_SYNC: &str = include_str!("store/postpone_sync.sql");
+const SAVE_RECORDED_CHANGES: &str = include_str!("store/save_recorded_changes.sql");
+const LOAD_UNRECORDED_BYTES: &str = include_str!("store/load_unrecorded_bytes.sql");
 
 /// Maximum number of texts that one query lists for a sync.
 const MAX_DUE_TEXTS: i64 = 50;
@@ -50,7 +50,7 @@ impl ProposalRef {
 pub(crate) struct StoredUpdate {
     /// Number of the update within its text.
     pub(crate) seq: i64,
-    /// Author; `None` for the base and for changes that were taken over from the proposal's events.
+    /// Author; `None` for the base and for changes that come from the proposal's events.
     pub(crate) by: Option<String>,
     pub(crate) body: Vec<u8>,
 }
@@ -61,9 +61,9 @@ impl StoredUpdate {
     /// the check.
     ///
     /// # Errors
-    /// [`TextError::CorruptText`] where it is the base, or where merging fails, after which the text must not be used.
+    /// [`TextError::CorruptText`] when the base cannot be read, or when merging fails; the text must not be used then.
     pub(crate) fn merge_into(&self, text: &SharedText, proposal_ref: &ProposalRef) -> Result<(), TextError> {
-        let unreadable = |error: RefusedUpdate| TextError::CorruptText { reason: error.to_string() };
+        let corrupt_text = |error: RefusedUpdate| TextError::CorruptText { reason: error.to_string() };
         if self.by.is_some()
             && let Err(error) = UpdateContents::read(&self.body, ContentPolicy::AsStored)
         {
@@ -71,21 +71,21 @@ impl StoredUpdate {
             tracing::error!(%error, %tenant, %proposal, seq = self.seq, "unreadable update of a shared text skipped");
             return Ok(());
         }
-        text.merge_stored_update(&self.body).map(|_| ()).map_err(unreadable)
+        text.merge_stored_update(&self.body).map(|_| ()).map_err(corrupt_text)
     }
 }
 
 /// The text of each section, by key.
 pub(crate) type SectionTexts = BTreeMap<SectionKey, String>;
 
-/// A command that is about to be dispatched, saved before. Its base is saved as the text's base once it is recorded.
+/// A command that is saved before it is dispatched. Once it is recorded, its base becomes the text's base.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SyncIntent {
     /// Idempotency key of the command.
     pub(crate) key: String,
-    /// Number of the last update in it.
+    /// Number of the last update that the command contains.
     pub(crate) seq: i64,
-    /// The texts of the sections after it.
+    /// The texts of the sections after the command.
     pub(crate) texts: SectionTexts,
     /// The edits of the command.
     pub(crate) edits: Vec<AttributedEdit>,
@@ -129,7 +129,7 @@ pub struct SharedTextStore {
 }
 
 impl SharedTextStore {
-    /// A store in the database of `pool`, whose migrations must be applied.
+    /// Creates a store in the database of `pool`, whose migrations must be applied.
     pub fn new(pool: PgPool) -> Self {
         Self { pool }
     }
@@ -141,15 +141,15 @@ impl SharedTextStore {
         proposal_ref: &ProposalRef,
         doing: &'static str,
     ) -> Result<(), TextError> {
-        let done = sqlx::query(statement)
+        let executed = sqlx::query(statement)
             .bind(proposal_ref.tenant.as_str())
             .bind(proposal_ref.uuid())
             .execute(&self.pool)
             .await;
-        done.map(|_| ()).map_err(postgres_error(doing))
+        executed.map(|_| ()).map_err(postgres_error(doing))
     }
 
-    /// Creates the row of a text where it is missing.
+    /// Creates the row of a text if it is missing.
     pub(crate) async fn create_if_missing(&self, proposal_ref: &ProposalRef) -> Result<(), TextError> {
         self.execute_statement(CREATE_IF_MISSING, proposal_ref, "creating a shared text").await
     }
@@ -168,7 +168,7 @@ impl SharedTextStore {
         seq.bind(body).fetch_one(&self.pool).await.map_err(postgres_error("storing an update of a shared text"))
     }
 
-    /// Stores the change that the proposal's events made, with the base and the texts after it, atomically.
+    /// Stores a change that comes from the proposal's events, with the base and the texts after it, atomically.
     pub(crate) async fn save_recorded_changes(
         &self,
         proposal_ref: &ProposalRef,
@@ -187,7 +187,7 @@ impl SharedTextStore {
         saved.map(|_| ()).map_err(postgres_error("storing a recorded change of a shared text"))
     }
 
-    /// Loads the updates after the number `after`, preceded by the base where that contains some of them.
+    /// Loads the updates after the number `after`, preceded by the base if that contains some of them.
     pub(crate) async fn load_updates_after(
         &self,
         proposal_ref: &ProposalRef,
@@ -210,7 +210,7 @@ impl SharedTextStore {
         Ok(usize::try_from(bytes).unwrap_or(usize::MAX))
     }
 
-    /// Loads the state of a text; the default where there is none.
+    /// Loads the state of a text; the default if there is no such text.
     pub(crate) async fn load_row(&self, proposal_ref: &ProposalRef) -> Result<SharedTextRow, TextError> {
         let row = sqlx::query(LOAD_ROW).bind(proposal_ref.tenant.as_str()).bind(proposal_ref.uuid());
         let Some(row) = row.fetch_optional(&self.pool).await.map_err(postgres_error("reading a shared text"))? else {
@@ -272,7 +272,7 @@ impl SharedTextStore {
         Ok(rows.iter().filter_map(proposal_ref).collect())
     }
 
-    /// Locks the sync of a text until the returned transaction is dropped; `None` where another process holds the lock.
+    /// Locks the sync of a text until the returned transaction is dropped; `None` if another process holds the lock.
     pub(crate) async fn try_lock(
         &self,
         proposal_ref: &ProposalRef,

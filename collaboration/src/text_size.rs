@@ -1,5 +1,5 @@
-//! How large a shared text is, what was deleted in it included, and what merging it costs: known closely without
-//! measuring it at each keystroke.
+//! Upper bounds of the size of a shared text, deleted content included, and of its merge cost. They are updated with
+//! each update, so that the text is measured only near its limits.
 
 use crate::{
     error::{CountedEdits, RefusedUpdate},
@@ -8,7 +8,7 @@ use crate::{
     update_contents::{ContentPolicy, UpdateContents},
 };
 
-/// Bytes that an insertion adds to the encoding besides its own: the header of the block that it splits.
+/// Bytes that an insertion adds to the encoding in addition to its own: the header of the block that it splits.
 const BYTES_PER_SPLIT: usize = 32;
 
 /// Bytes beyond the limit that deletions may take: a deletion adds a few bytes before it frees any.
@@ -20,15 +20,15 @@ const BLOCKS_PER_SPLIT: usize = 3;
 /// Maximum blocks of a text: each takes a few hundred bytes in memory, and blocks at the same place are searched.
 const MAX_TEXT_BLOCKS: usize = 100_000;
 
-/// The most looks at other blocks that merging a text may take, all of it or an update, see [`MergeCost`]. A look takes the
-/// library some 50 ns, so that these are half a second. More than 3,000 clients have to write at one place at once for
-/// that, or two that were away and each jumped back there after each of 2,000 edits.
+/// Maximum number of comparisons for merging a whole text or an update, see [`MergeCost`]. The library takes about
+/// 50 ns for each, so the maximum takes half a second. To exceed it, more than 3,000 clients have to write at the same
+/// position concurrently, or two disconnected clients have to return to it after each of 2,000 edits.
 const MAX_MERGE_STEPS: usize = 10_000_000;
 
-/// What a new block adds to the looks of a text with as many blocks: it may look at all of them, and each at it.
+/// Comparisons for each pair of a new block and a block of the text: either may be compared with the other.
 const STEPS_PER_PAIR: usize = 2;
 
-/// An upper bound of a text's size, in the encoding in which it is kept.
+/// An upper bound of a text's size, in the encoding in which it is stored.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct TextSize {
     bytes: usize,
@@ -52,8 +52,8 @@ impl TextSize {
     /// Adds an update that is about to be merged.
     ///
     /// # Errors
-    /// [`RefusedUpdate::TooLarge`] where the text would have more than `max_bytes`, [`RefusedUpdate::TooManyBlocks`] where
-    /// it would be in more pieces than a text may be, or in so many at one place that it would take long to merge them.
+    /// [`RefusedUpdate::TooLarge`] when the text would have more than `max_bytes`, [`RefusedUpdate::TooManyBlocks`] when
+    /// it would have too many blocks, or so many at the same position that merging them would take long.
     pub(crate) fn try_grow(
         &mut self,
         text: &SharedText,
@@ -74,7 +74,7 @@ impl TextSize {
             let known = UpdateContents::read(&whole, ContentPolicy::AsStored).unwrap_or_default();
             *self = Self::of_contents(whole.len(), &known);
             grown = self.grow_by(update.len(), contents);
-            // What editors wrote while they were away is many blocks, few of which are at the place of others.
+            // Edits of a disconnected editor are many blocks, but few of them are at the same position as others.
             if grown.merge_steps > limit.merge_steps && grown.blocks <= limit.blocks {
                 grown.merge_steps = MergeCost::estimate(&[&known, contents]).steps;
             }
@@ -95,7 +95,7 @@ impl TextSize {
 
     /// Adds an update that another process has stored, without a limit.
     pub(crate) fn add_stored_update(&mut self, update: &[u8]) {
-        // What cannot be read is not merged either.
+        // An update that cannot be read is not merged either.
         if let Ok(contents) = UpdateContents::read(update, ContentPolicy::AsStored) {
             *self = self.grow_by(update.len(), &contents);
         }
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_grows_to_its_limit_and_what_is_in_it_can_still_be_deleted() {
+    fn a_text_grows_to_its_limit_and_its_content_can_still_be_deleted() {
         let (text, key) = (SharedText::default(), SectionKey::try_new("approach").unwrap());
         let (mut size, mut content, mut refused) = (TextSize::default(), String::new(), None);
         for number in 0..1_000 {
@@ -163,13 +163,13 @@ mod tests {
             let exact = TextSize::measure(&text);
             assert!(exact.is_within(size), "{size:?} is an upper bound of {exact:?}");
         }
-        let (number, error) = refused.expect("it is refused at some time");
+        let (number, error) = refused.expect("an update beyond the limit is refused");
         assert_eq!(error, RefusedUpdate::TooLarge { max_bytes: 4_000 });
-        assert!(number > 100, "after {number} words only");
+        assert!(number > 100, "refused after only {number} words");
         let editor = SharedText::from_updates([text.encode_state().as_slice()]).unwrap();
-        let emptied = editor.rewrite_section(&key, "").unwrap();
-        grow_by_update(&mut size, &text, &emptied, 4_000).unwrap();
-        text.merge_editor_update(&emptied).unwrap();
+        let deletion = editor.rewrite_section(&key, "").unwrap();
+        grow_by_update(&mut size, &text, &deletion, 4_000).unwrap();
+        text.merge_editor_update(&deletion).unwrap();
         assert_eq!(text.section_text(&key), "");
     }
 
@@ -183,7 +183,7 @@ mod tests {
         written
     }
 
-    /// An update of one letter by each of these clients, all at the beginning of the same section.
+    /// An update with one letter by each of these clients, all at the beginning of the same section.
     fn encode_letters_of(clients: Range<u64>) -> Vec<u8> {
         let letter = |client: u64| [&[1_u8][..], &encode_number(client), &[0, 4, 1, 1, b'a', 1, b'x']].concat();
         let count = encode_number(clients.end - clients.start);
@@ -191,31 +191,31 @@ mod tests {
     }
 
     #[test]
-    fn what_too_many_write_at_one_place_at_once_is_refused_by_name() {
+    fn too_many_concurrent_edits_at_one_position_are_refused() {
         let refused =
             Err(RefusedUpdate::TooManyBlocks { most: MAX_MERGE_STEPS, counted: CountedEdits::ConcurrentPairs });
         let empty = SharedText::default();
-        let try_on = |text: &SharedText, update: &[u8]| {
+        let try_update = |text: &SharedText, update: &[u8]| {
             let mut size = TextSize::measure(text);
             grow_by_update(&mut size, text, update, 1 << 20).map(|()| size.merge_steps)
         };
-        assert_eq!(try_on(&empty, &encode_letters_of(1_000..3_500)), Ok(2_500 * 2_499));
-        assert_eq!(try_on(&empty, &encode_letters_of(1_000..5_000)).map(|_| ()), refused);
-        // What is in the text already counts with what comes.
+        assert_eq!(try_update(&empty, &encode_letters_of(1_000..3_500)), Ok(2_500 * 2_499));
+        assert_eq!(try_update(&empty, &encode_letters_of(1_000..5_000)).map(|_| ()), refused);
+        // Blocks of the text count together with those of the update.
         let text = SharedText::from_updates([encode_letters_of(0..1_000).as_slice()]).unwrap();
         assert_eq!(TextSize::measure(&text).merge_steps, 1_000 * 999);
-        assert_eq!(try_on(&text, &encode_letters_of(1_000..3_500)).map(|_| ()), refused);
-        // Few are still welcome, and what is there can be deleted.
-        assert!(try_on(&text, &encode_letters_of(1_000..1_200)).is_ok());
-        assert!(try_on(&text, &[0, 1, 5, 1, 0, 1]).is_ok());
+        assert_eq!(try_update(&text, &encode_letters_of(1_000..3_500)).map(|_| ()), refused);
+        // A small update is accepted, and existing content can be deleted.
+        assert!(try_update(&text, &encode_letters_of(1_000..1_200)).is_ok());
+        assert!(try_update(&text, &[0, 1, 5, 1, 0, 1]).is_ok());
     }
 
     #[test]
-    fn one_client_that_claims_to_have_written_everywhere_at_once_is_refused_by_name() {
+    fn too_many_false_origins_of_one_client_are_refused() {
         const LETTERS: u64 = 3_000;
         let long = [&[1, 1, 1, 0, 4, 1, 1, b'a'][..], &encode_number(LETTERS), &[b'x'; 3_000], &[0]].concat();
         let text = SharedText::from_updates([long.as_slice()]).unwrap();
-        // Each from the beginning of the text to another letter of it.
+        // Each block claims to be between the beginning of the text and another letter.
         let letter = |clock: u64| [&[0x44_u8, 1][..], &encode_number(clock), &[1, b'y']].concat();
         let blocks: Vec<u8> = (0..LETTERS).flat_map(letter).collect();
         let update = [vec![1], encode_number(LETTERS), vec![2, 0], blocks, vec![0]].concat();
@@ -226,20 +226,20 @@ mod tests {
     }
 
     #[test]
-    fn what_an_editor_wrote_while_it_was_away_is_taken_however_many_edits_there_are() {
+    fn many_edits_of_a_disconnected_editor_are_accepted() {
         const EDITS: u32 = 1_000;
         const WORD: &str = "word ";
         let (text, key) = (SharedText::default(), SectionKey::try_new("approach").unwrap());
         text.rewrite_section(&key, &WORD.repeat(usize::try_from(EDITS).unwrap())).unwrap();
-        let away = Doc::new();
-        let section = away.get_or_insert_text("approach");
-        let mut transaction = away.try_transact_mut().unwrap();
+        let disconnected = Doc::new();
+        let section = disconnected.get_or_insert_text("approach");
+        let mut transaction = disconnected.try_transact_mut().unwrap();
         transaction.apply_update(Update::decode_v1(&text.encode_state()).unwrap()).unwrap();
         for number in (0..EDITS).rev() {
             section.insert(&mut transaction, number * u32::try_from(WORD.len()).unwrap(), "a ");
         }
         drop(transaction);
-        let update = away.try_transact().unwrap().encode_state_as_update_v1(&text.state_vector());
+        let update = disconnected.try_transact().unwrap().encode_state_as_update_v1(&text.state_vector());
         let contents = UpdateContents::read(&update, ContentPolicy::TextOnly).unwrap();
         assert_eq!(contents.inserted_blocks.len(), 1_000);
         let mut size = TextSize::measure(&text);

@@ -63,29 +63,29 @@ pub(crate) enum ContentPolicy {
 /// A half-open range of clocks: from the first to before the second.
 pub(crate) type ClockRange = (u32, u32);
 
-/// A letter: who wrote it, and its clock.
+/// The id of a letter: its client and its clock.
 pub(crate) type LetterId = (u64, u32);
 
-/// A block of an update, but for its content, and what it was written between.
+/// A block of an update without its content, and its neighbours when it was written.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct InsertedBlock {
-    /// Who wrote it.
+    /// The client that wrote it.
     pub(crate) client: u64,
     /// The clock of its first letter.
     pub(crate) clock: u32,
-    /// How many letters it has, as clocks count them.
+    /// The number of letters, as clocks count them.
     pub(crate) length: u32,
-    /// The letter before it, when it was written.
+    /// The letter before it when it was written.
     pub(crate) origin: Option<LetterId>,
-    /// The letter after it.
+    /// The letter after it when it was written.
     pub(crate) right_origin: Option<LetterId>,
-    /// The text that it stands in, where it was the first in it.
+    /// The name of its text, if it was the first block in it.
     pub(crate) section: Option<String>,
     /// Whether it is an entry of a map.
     pub(crate) is_entry: bool,
 }
 
-/// What is in an update.
+/// The contents of an update.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct UpdateContents {
     /// Inserted ranges by client, ordered by clock.
@@ -98,7 +98,7 @@ pub(crate) struct UpdateContents {
     pub(crate) sections: BTreeSet<String>,
     /// Number of blocks.
     pub(crate) blocks: usize,
-    /// Those of its blocks that are no gaps, by client in the order of clocks.
+    /// The blocks that are not gaps, by client in the order of their clocks.
     pub(crate) inserted_blocks: Vec<InsertedBlock>,
 }
 
@@ -126,7 +126,7 @@ impl UpdateContents {
 struct UpdateReader<'a> {
     reader: WireReader<'a>,
     policy: ContentPolicy,
-    /// What is known of the block that is read.
+    /// The block that is being read.
     block: InsertedBlock,
     contents: UpdateContents,
 }
@@ -237,7 +237,7 @@ impl<'a> UpdateReader<'a> {
 
     fn read_reference(&mut self) -> Result<LetterId, RefusedUpdate> {
         let (client, clock) = (self.reader.read_number()?, self.reader.read_clock()?);
-        // What something builds on was there before it.
+        // A block can only refer to earlier letters.
         if client == self.block.client && clock >= self.block.clock {
             return Err(RefusedUpdate::Malformed);
         }
@@ -265,7 +265,7 @@ impl<'a> UpdateReader<'a> {
                 let mark = self.reader.read_bytes()?.len() + self.reader.read_bytes()?.len();
                 if mark > MAX_MARK_BYTES {
                     let section = parent.section.map(shorten_name);
-                    return Err(RefusedUpdate::NotText { kind: "a long mark of formatting", section });
+                    return Err(RefusedUpdate::NotText { kind: "a long formatting mark", section });
                 }
             }
             block_kind::BINARY => drop(self.reader.read_bytes()?),
@@ -350,9 +350,9 @@ impl<'a> UpdateReader<'a> {
 
 /// The parent of an item.
 struct ItemParent<'a> {
-    /// Name of the root text, where the update contains it.
+    /// Name of the root text, if the update contains it.
     section: Option<&'a str>,
-    /// Whether the parent is a text, as far as the update tells.
+    /// Whether the parent is a text, as far as the update says.
     is_text: bool,
 }
 

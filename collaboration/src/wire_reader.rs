@@ -1,7 +1,7 @@
 //! Reads lib0's encoding (version 1), which Yjs uses for all messages, from untrusted input.
 //!
 //! Declared lengths are not used to allocate, and numbers that clients read differently are refused: `yrs` wraps
-//! numbers of 32 bits, and JavaScript has no exact ones above 2^53.
+//! numbers to 32 bits, and JavaScript has no exact integers above 2^53.
 
 use crate::error::RefusedUpdate;
 
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_read_as_every_client_reads_them_or_not_at_all() {
+    fn numbers_that_clients_read_differently_are_refused() {
         let read = |bytes: &[u8]| WireReader::new(bytes).read_number().ok();
         assert_eq!(read(&[0]), Some(0));
         assert_eq!(read(&[0x80, 0x01]), Some(128));
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_length_is_believed_only_where_the_bytes_are_there() {
+    fn a_declared_length_is_checked_against_the_remaining_bytes() {
         let declared = [0xff, 0xff, 0xff, 0x3e, 1, 2, 3];
         assert_eq!(WireReader::new(&declared).read_bytes(), Err(RefusedUpdate::Malformed));
         assert_eq!(WireReader::new(&declared).read_count(2), Err(RefusedUpdate::Malformed));

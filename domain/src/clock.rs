@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_time_has_no_more_digits_than_copies_of_events_hold() {
+    fn the_system_clock_is_truncated_to_microseconds() {
         assert!((0..100).all(|_| SystemClock.now().timestamp_subsec_nanos().is_multiple_of(1_000)));
     }
 }

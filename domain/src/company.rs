@@ -1,4 +1,4 @@
-//! A company: a tenant of the platform, who belongs to it, and the keys of its machines.
+//! A company: a tenant of the platform, with its members and API keys.
 //!
 //! ```text
 //! Unregistered ──register──▶ Registered ──close──▶ Closed
@@ -6,7 +6,7 @@
 //!                             └───┘ profile, members, roles, keys
 //! ```
 //!
-//! Its stream is the tenant itself.
+//! The stream id is the tenant id.
 
 mod api_key;
 mod command;
@@ -38,12 +38,12 @@ use crate::aggregate::aggregate;
 /// State of one company, rebuilt from its events.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Company {
-    /// Nobody has registered it.
+    /// The company is not registered yet.
     #[default]
     Unregistered,
-    /// It uses the platform.
+    /// The company is registered and uses the platform.
     Registered(Box<RegisteredCompany>),
-    /// It no longer does, and nobody acts for it.
+    /// The company is closed; every command but a repeated `Close` is refused.
     Closed,
 }
 
@@ -63,14 +63,14 @@ impl Company {
             (Self::Registered(_), CompanyCommand::Close { reason, stamp }) => {
                 Ok(vec![CompanyEvent::Closed { reason, stamp }])
             }
-            (Self::Registered(roster), command) => roster.decide(command),
+            (Self::Registered(company), command) => company.decide(command),
         }
     }
 
-    /// Who belongs to it and what it is like, while it uses the platform.
+    /// Profile, members and keys of a registered company; `None` before registration and after closing.
     pub fn as_registered(&self) -> Option<&RegisteredCompany> {
         match self {
-            Self::Registered(roster) => Some(roster),
+            Self::Registered(company) => Some(company),
             Self::Unregistered | Self::Closed => None,
         }
     }
@@ -82,9 +82,9 @@ impl Company {
                 Self::Registered(Box::new(RegisteredCompany::new(name, founder)))
             }
             (_, CompanyEvent::Closed { .. }) => Self::Closed,
-            (Self::Registered(mut roster), event) => {
-                roster.evolve(event);
-                Self::Registered(roster)
+            (Self::Registered(mut company), event) => {
+                company.evolve(event);
+                Self::Registered(company)
             }
             (state @ (Self::Unregistered | Self::Closed), _) => state,
         };

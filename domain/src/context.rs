@@ -7,7 +7,7 @@ pub enum BoundedContext {
     Opportunities,
     /// Proposals written by teams.
     Proposals,
-    /// Solicitation documents and what was read from them.
+    /// Solicitation documents, their texts, requirements and analyses.
     Documents,
     /// Clicks and views.
     Analytics,
@@ -15,7 +15,7 @@ pub enum BoundedContext {
     System,
     /// Reusable company assets.
     Resources,
-    /// Work on resources and documents.
+    /// Background work on resources and documents.
     Tasks,
 }
 

@@ -1,8 +1,8 @@
-//! A document: a file that somebody uploaded, and what was read from it.
+//! A document: an uploaded file with its extracted text, requirements and analysis.
 //!
 //! ```text
 //! Missing ──upload──▶ Present: Uploaded ──text──▶ Extracted ──requirements──▶ Understood ──analysis──▶ Analysed
-//!                       │         a stage that failed is noted until it succeeds          ▲              │
+//!                       │         a failed stage is recorded until it succeeds            ▲              │
 //!                       │                                                                 └──────────────┘
 //!                       └──delete, at any stage──▶ Deleted                                  another analysis
 //! ```
@@ -35,12 +35,12 @@ use crate::aggregate::aggregate;
 /// State of one document, rebuilt from its events.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Document {
-    /// Nobody has uploaded it.
+    /// No file was uploaded yet.
     #[default]
     Missing,
-    /// It is there.
+    /// The file was uploaded and not deleted.
     Present(Box<UploadedDocument>),
-    /// It is gone for good.
+    /// The document was deleted and cannot be restored.
     Deleted,
 }
 
@@ -58,14 +58,14 @@ impl Document {
             (Self::Deleted, DocumentCommand::Delete { .. }) => Ok(vec![]),
             (Self::Deleted, _) => Err(DocumentError::Deleted),
             (Self::Present(_), DocumentCommand::Delete { stamp }) => Ok(vec![DocumentEvent::Deleted { stamp }]),
-            (Self::Present(reading), command) => reading.decide(command),
+            (Self::Present(document), command) => document.decide(command),
         }
     }
 
-    /// What was read from it, while it is there.
+    /// The uploaded document; `None` before the upload and after the deletion.
     pub fn as_uploaded(&self) -> Option<&UploadedDocument> {
         match self {
-            Self::Present(reading) => Some(reading),
+            Self::Present(document) => Some(document),
             Self::Missing | Self::Deleted => None,
         }
     }
@@ -75,9 +75,9 @@ impl Document {
         *self = match (std::mem::take(self), event) {
             (_, DocumentEvent::Uploaded { upload, .. }) => Self::Present(Box::new(UploadedDocument::new(upload))),
             (_, DocumentEvent::Deleted { .. }) => Self::Deleted,
-            (Self::Present(mut reading), event) => {
-                reading.evolve(event);
-                Self::Present(reading)
+            (Self::Present(mut document), event) => {
+                document.evolve(event);
+                Self::Present(document)
             }
             (state @ (Self::Missing | Self::Deleted), _) => state,
         };

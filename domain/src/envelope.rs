@@ -21,27 +21,27 @@ use crate::upcast::{self, UpcastError};
 /// A recorded event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Envelope<E> {
-    /// Its position in the log: unique, increasing, with gaps.
+    /// The event's position in the log: unique, increasing, with gaps.
     pub position: u64,
-    /// Its identity, the same in every store.
+    /// The event's id, the same in every store.
     pub event_id: Uuid,
-    /// Whose data it is.
+    /// The tenant that owns the event.
     pub tenant_id: String,
     /// The kind of aggregate.
     pub aggregate_type: String,
-    /// The stream.
+    /// The id of the aggregate, which names its stream.
     pub aggregate_id: String,
-    /// Its number within the stream, from 1 without gaps.
+    /// The event's number within the stream, from 1 without gaps.
     pub sequence: u64,
     /// The event's name, e.g. `opportunity.discovered`.
     pub event_type: String,
-    /// The version of the event's shape, e.g. `1.0`.
+    /// The event's schema version, e.g. `1.0`.
     pub event_version: String,
-    /// When it was appended.
+    /// When the event was appended.
     pub recorded_at: DateTime<Utc>,
-    /// Who and what caused it.
+    /// Who and what caused the event.
     pub metadata: EventMetadata,
-    /// The event itself.
+    /// The event.
     pub payload: E,
 }
 
@@ -52,15 +52,15 @@ pub type RawEnvelope = Envelope<String>;
 #[derive(Debug, thiserror::Error)]
 #[error("decoding {event_type} {event_version} at position {position} (event {event_id})")]
 pub struct EventDecodeError {
-    /// Where in the log.
+    /// The event's position in the log.
     pub position: u64,
-    /// Which event.
+    /// The event's id.
     pub event_id: Uuid,
-    /// The name it carries.
+    /// The recorded event type.
     pub event_type: String,
-    /// The version it carries.
+    /// The recorded schema version.
     pub event_version: String,
-    /// What the decoder found.
+    /// The decoder's error.
     #[source]
     pub source: Box<UpcastError>,
 }
@@ -85,30 +85,30 @@ impl RawEnvelope {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct EventMetadata {
-    /// Whose data the event is; empty means [`PUBLIC_TENANT`](crate::value::PUBLIC_TENANT).
+    /// The tenant that owns the event; empty means [`PUBLIC_TENANT`](crate::value::PUBLIC_TENANT).
     #[serde(skip_serializing_if = "String::is_empty")]
     pub tenant_id: String,
-    /// Correlation id: shared by everything that one request causes.
+    /// Correlation id: shared by all events that one request causes.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub correlation_id: String,
-    /// The command or event that led to this one.
+    /// The command or event that caused this one.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub causation_id: String,
-    /// Who asked.
+    /// The user who sent the command.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub user_id: String,
     /// W3C trace context.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub traceparent: String,
-    /// The client's idempotency key of the command. Kept in the log only; copies on Kafka do not carry it.
+    /// The client's idempotency key of the command. Stored in the log only; copies on Kafka do not carry it.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub idempotency_key: String,
-    /// Digest of the request, by which a repetition is told from another request with the same `idempotency_key`.
+    /// Digest of the request; distinguishes a repetition from another request with the same `idempotency_key`.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub command_digest: String,
-    /// Whether the fact is about something that was not on record when it was sent, such as a view of an unknown
-    /// opportunity. It is recorded, but figures that are kept for ever do not count it: clients could invent such ids
-    /// without limit.
+    /// Whether the fact refers to an object that did not exist when it was sent, such as a view of an unknown
+    /// opportunity. The fact is recorded, but figures that are stored for ever do not count it: clients could invent
+    /// such ids without limit.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub about_unknown: bool,
 }

@@ -1,7 +1,7 @@
 //! Batch access to the log, for work that touches many streams at once.
 //!
 //! `cqrs-es` handles one aggregate per command. An import decides over hundreds of streams and appends in one
-//! transaction; this is the trait it needs, implemented by `eventstore`.
+//! transaction; it uses [`BatchStore`], which `eventstore` implements.
 
 use std::{collections::HashSet, future::Future};
 
@@ -15,11 +15,11 @@ use crate::{envelope::EventMetadata, fingerprint::Fingerprint};
 pub struct StoredEvent {
     /// The stream it belongs to.
     pub aggregate_id: String,
-    /// Its place in the stream, from 1.
+    /// Its number within the stream, from 1.
     pub sequence: u64,
     /// The event's name, e.g. `opportunity.discovered`.
     pub event_type: String,
-    /// The version of the event's shape.
+    /// The event's schema version.
     pub event_version: String,
     /// The event as JSON text.
     pub payload: String,
@@ -32,11 +32,11 @@ pub struct NewEvent {
     pub aggregate_type: &'static str,
     /// The stream it belongs to.
     pub aggregate_id: String,
-    /// Its place in the stream, from 1.
+    /// Its number within the stream, from 1.
     pub sequence: u64,
     /// The event's name.
     pub event_type: String,
-    /// The version of the event's shape.
+    /// The event's schema version.
     pub event_version: String,
     /// The event as JSON text.
     pub payload: String,
@@ -48,14 +48,14 @@ pub struct NewEvent {
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Another writer appended to one of the streams first; load and decide again.
-    #[error("another writer was faster")]
+    #[error("another writer appended to the stream first")]
     Conflict,
     /// The database is unavailable or rejected the request; a later retry may succeed.
     #[error("reaching the event store")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// A command that was carried out, found by its idempotency key.
+/// A command that was carried out, as found by its idempotency key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProcessedCommand {
     /// The stream that it changed.
@@ -72,7 +72,7 @@ pub struct ProcessedCommand {
 
 /// Looks up commands by their idempotency key.
 pub trait IdempotencyStore: Send + Sync {
-    /// The command that a tenant's client sent with this key; `None` while none is on record.
+    /// The command that a tenant's client sent with this key; `None` if no such command is recorded.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when the log cannot be read.
@@ -83,7 +83,7 @@ pub trait IdempotencyStore: Send + Sync {
     ) -> impl Future<Output = Result<Option<ProcessedCommand>, StoreError>> + Send;
 }
 
-/// Gives the store of each aggregate type over one log.
+/// Provides the store of each aggregate type over one log.
 pub trait AggregateStores: Send + Sync {
     /// The store of one aggregate type.
     type Store<A: Aggregate + Fingerprint>: EventStore<A, AC = EventStoreAggregateContext<A>> + IdempotencyStore;
@@ -111,16 +111,16 @@ pub trait BatchStore: Send + Sync {
     fn append_events(&self, events: Vec<NewEvent>) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
-/// A fact about to be appended: something that took place, recorded without a decision by its aggregate.
+/// A fact about to be appended: an event that is recorded without a decision of its aggregate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewFact {
     /// The stream it belongs to; the log assigns the sequence.
     pub aggregate_id: String,
-    /// Its identity, the same each time it is sent.
+    /// The fact's id, the same each time it is sent.
     pub event_id: Uuid,
     /// The event's name.
     pub event_type: String,
-    /// The version of the event's shape.
+    /// The event's schema version.
     pub event_version: String,
     /// The event as JSON text.
     pub payload: String,
@@ -131,22 +131,22 @@ pub struct NewFact {
 /// The outcome of appending a fact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FactOutcome {
-    /// It was appended.
+    /// The fact was appended.
     Recorded,
-    /// It was on record already, or occurs more than once in the batch.
+    /// The fact was recorded before, or occurs more than once in the batch.
     Known,
-    /// Its stream has reached the maximum number of events.
+    /// The stream has reached its maximum number of events.
     StreamFull,
 }
 
 /// Appends facts without reading their streams.
 pub trait FactStore: Send + Sync {
-    /// Appends the facts that are not on record yet, in one transaction and in the order given; returns the outcome of
-    /// each. Facts beyond `stream_events` events in one stream are left out.
+    /// Appends the facts that are not recorded yet, in one transaction and in the order given; returns the outcome of
+    /// each. Facts beyond `stream_events` events in one stream are not appended.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] when another writer appends to one of the streams at the same time,
-    /// [`StoreError::Unavailable`] otherwise. None of the facts is on record then, or all of them if only the answer
+    /// [`StoreError::Unavailable`] otherwise. None of the facts is recorded then, or all of them if only the response
     /// was lost.
     fn append_facts(
         &self,

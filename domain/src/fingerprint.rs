@@ -2,6 +2,6 @@
 
 /// An aggregate whose code has a fingerprint.
 pub trait Fingerprint {
-    /// Changes whenever the source of the aggregate or of the upcasters changes (see `build.rs`).
+    /// Changes whenever the source code of the aggregate, the shared values or the upcasters changes (see `build.rs`).
     const FINGERPRINT: &'static str;
 }

@@ -1,13 +1,13 @@
-//! An inbox: what one user was told, until they dismiss it or newer notifications push it out.
+//! An inbox: the notifications of one user, until they are dismissed or newer ones replace them.
 //!
 //! ```text
 //! (unknown) ──notify──▶ unread ──mark read──▶ read
 //!                         │                    │
-//!                         └──dismiss───────────┴──▶ gone ◀── pushed out by newer ones
+//!                         └──dismiss───────────┴──▶ removed ◀── replaced by newer ones
 //! ```
 //!
-//! Its stream is the user's within their tenant, so that a user has one inbox from the start, and it is empty. Nothing
-//! is ever refused. The diagram is that of one notification: the inbox itself has no phases.
+//! The stream id is made of tenant and user, so every user has an inbox from the start; without events it is empty.
+//! No command is ever refused. The diagram shows one notification: the inbox itself has no phases.
 
 mod command;
 mod entry;
@@ -34,19 +34,20 @@ pub use self::{
 use crate::aggregate::aggregate;
 use crate::value::AuditStamp;
 
-/// Maximum number of notifications in one inbox. Further ones push the oldest out.
+/// Maximum number of notifications in one inbox. A further one removes the oldest.
 pub const MAX_ENTRIES: usize = 1_000;
 
-/// Number of removed notifications that an inbox still recognises when they are sent again.
+/// Number of removed notifications whose ids an inbox stores, to ignore them when they are sent again.
 pub const MAX_REMOVED_IDS: usize = 1_000;
 
 /// State of one user's inbox, rebuilt from its events.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inbox {
-    /// In the order of arrival, the newest last.
+    /// In the order of arrival; the newest is last.
     #[serde(rename = "kept")]
     entries: VecDeque<InboxEntry>,
-    /// Those that were dismissed or pushed out, in that order. A delivery that is repeated does not bring them back.
+    /// Ids of dismissed and replaced notifications in the order of their removal. A repeated `Notify` does not add them
+    /// again.
     #[serde(rename = "gone")]
     removed_ids: VecDeque<NotificationId>,
 }
@@ -78,22 +79,22 @@ impl Inbox {
     /// The notification with that id, if it is in the inbox.
     pub fn find_entry(&self, id: NotificationId) -> Option<&InboxEntry> {
         // Newest first: callers mostly look for a recent one.
-        self.entries.iter().rev().find(|kept| kept.id() == id)
+        self.entries.iter().rev().find(|entry| entry.id() == id)
     }
 
     /// The number of unread notifications.
     pub fn unread_count(&self) -> usize {
-        self.entries.iter().filter(|kept| kept.is_unread()).count()
+        self.entries.iter().filter(|entry| entry.is_unread()).count()
     }
 
-    /// Whether it is in the inbox or among the removed ones that the inbox remembers.
+    /// Whether the id is in the inbox or among the stored removed ids.
     fn is_known(&self, id: NotificationId) -> bool {
         self.find_entry(id).is_some() || self.removed_ids.contains(&id)
     }
 
-    /// Ignores ids that are read already or not in the inbox: the user may have handled them on another screen.
+    /// Ignores ids that are read already or not in the inbox: the user may have handled them on another device.
     fn mark_read(&self, ids: &NotificationIds, stamp: AuditStamp) -> Vec<InboxEvent> {
-        let unread = self.entries.iter().filter(|kept| kept.is_unread()).map(InboxEntry::id);
+        let unread = self.entries.iter().filter(|entry| entry.is_unread()).map(InboxEntry::id);
         let notification_ids: Vec<_> = unread.filter(|id| ids.contains(*id)).collect();
         if notification_ids.is_empty() { vec![] } else { vec![InboxEvent::Read { notification_ids, stamp }] }
     }
@@ -103,19 +104,19 @@ impl Inbox {
         match event {
             InboxEvent::Notified { notification, stamp } => self.add_entry(InboxEntry::new(notification, stamp)),
             InboxEvent::Read { notification_ids, stamp } => {
-                let read = self.entries.iter_mut().filter(|kept| notification_ids.contains(&kept.id()));
-                read.for_each(|kept| kept.mark_read(stamp.at));
+                let read = self.entries.iter_mut().filter(|entry| notification_ids.contains(&entry.id()));
+                read.for_each(|entry| entry.mark_read(stamp.at));
             }
-            InboxEvent::AllRead { stamp } => self.entries.iter_mut().for_each(|kept| kept.mark_read(stamp.at)),
+            InboxEvent::AllRead { stamp } => self.entries.iter_mut().for_each(|entry| entry.mark_read(stamp.at)),
             InboxEvent::Dismissed { notification_id, .. } => {
-                self.entries.retain(|kept| kept.id() != notification_id);
+                self.entries.retain(|entry| entry.id() != notification_id);
                 self.remember_removed(notification_id);
             }
         }
     }
 
-    fn add_entry(&mut self, notification: InboxEntry) {
-        self.entries.push_back(notification);
+    fn add_entry(&mut self, entry: InboxEntry) {
+        self.entries.push_back(entry);
         if self.entries.len() > MAX_ENTRIES
             && let Some(oldest) = self.entries.pop_front()
         {

@@ -1,7 +1,7 @@
 //! Reading the log in order, independently of the database that holds it.
 //!
-//! Read models are rebuilt and compared from the log, not from its copies. `eventstore` implements these traits over
-//! Postgres; `projections` uses them.
+//! Read models are rebuilt from the log and compared with it, not with its copies. `eventstore` implements these
+//! traits over Postgres; `projections` uses them.
 
 use std::{future::Future, pin::Pin};
 

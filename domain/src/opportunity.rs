@@ -1,4 +1,4 @@
-//! An opportunity: one federal solicitation, told by the notices that agencies publish about it.
+//! An opportunity: one federal solicitation, derived from the notices that agencies publish about it.
 //!
 //! ```text
 //! Undiscovered ──notice──▶ Open ──award──▶ Awarded
@@ -10,8 +10,8 @@
 //! Open, Awarded ──cancel──▶ Cancelled ──archive──▶ Archived ◀──archive── Open, Awarded
 //! ```
 //!
-//! A cancelled or archived opportunity about which the agency publishes a newer notice, or an award, is open or awarded
-//! again: agencies do that.
+//! Agencies sometimes publish a newer notice or an award for a cancelled or archived opportunity; it is then open or
+//! awarded again.
 
 mod agency;
 mod command;
@@ -44,16 +44,16 @@ use crate::aggregate::aggregate;
 /// State of one opportunity, rebuilt from its events.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Opportunity {
-    /// Nobody has published a notice yet.
+    /// No notice was published yet.
     #[default]
     Undiscovered,
-    /// Published, nobody has won it.
+    /// Published, without an award.
     Open(OpportunityRecord),
     /// At least one contract was awarded.
     Awarded(OpportunityRecord),
-    /// The agency no longer wants it.
+    /// The agency cancelled it.
     Cancelled(OpportunityRecord),
-    /// It is over, and kept for the record.
+    /// It has ended; the record remains readable.
     Archived(OpportunityRecord),
 }
 
@@ -82,7 +82,7 @@ impl Opportunity {
         }
     }
 
-    /// What is on record, once it was discovered.
+    /// The record; `None` before the discovery.
     pub fn record(&self) -> Option<&OpportunityRecord> {
         match self {
             Self::Undiscovered => None,

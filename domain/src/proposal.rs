@@ -1,10 +1,10 @@
-//! A proposal: what a company writes to win an opportunity.
+//! A proposal: a company's offer for an opportunity, from the first draft to the agency's decision.
 //!
 //! ```text
 //! Unwritten ──draft──▶ Draft ──submit for review──▶ InReview ──approve──▶ Approved ──submit──▶ Submitted ──▶ Won, Lost
 //!                       ▲ │ edits                     │
 //!                       │ └─▶                         │
-//!                       └────────────reject───────────┘         from any of them before the outcome: Withdrawn
+//!                       └────────────reject───────────┘         from any of these before the outcome: Withdrawn
 //! ```
 
 mod command;
@@ -37,32 +37,32 @@ use crate::value::{AuditStamp, UserId};
 /// State of one proposal, rebuilt from its events.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Proposal {
-    /// Nobody has begun it.
+    /// No draft exists yet.
     #[default]
     Unwritten,
-    /// It is written.
+    /// Members edit its sections.
     Draft(Box<ProposalContent>),
-    /// Somebody else looks at it.
+    /// Another member than its author reviews it.
     InReview {
-        /// What is looked at.
+        /// The content under review.
         #[serde(rename = "manuscript")]
         content: Box<ProposalContent>,
-        /// Who wants it looked at.
+        /// Who submitted it for review, and may therefore not end the review.
         author: UserId,
     },
-    /// It may be handed in.
+    /// The review approved it; it may be submitted to the agency.
     Approved(Box<ProposalContent>),
-    /// It was handed in.
+    /// It was submitted to the agency.
     Submitted(Box<ProposalContent>),
-    /// The agency has decided.
+    /// The agency has decided about it.
     Decided {
-        /// What was handed in.
+        /// The submitted content.
         #[serde(rename = "manuscript")]
         content: Box<ProposalContent>,
         /// How the agency decided.
         outcome: ProposalOutcome,
     },
-    /// The company gave it up.
+    /// The company withdrew it.
     Withdrawn(Box<ProposalContent>),
 }
 
@@ -129,7 +129,7 @@ impl Proposal {
 
     fn submit_for_review(&self, stamp: AuditStamp) -> Result<Vec<ProposalEvent>, ProposalError> {
         match self {
-            Self::Draft(manuscript) if manuscript.is_blank() => Err(ProposalError::NothingToReview),
+            Self::Draft(content) if content.is_blank() => Err(ProposalError::NothingToReview),
             Self::Draft(_) => Ok(vec![ProposalEvent::SubmittedForReview { stamp }]),
             Self::InReview { .. } => Ok(vec![]),
             Self::Unwritten | Self::Approved(_) | Self::Submitted(_) | Self::Decided { .. } | Self::Withdrawn(_) => {
@@ -138,7 +138,7 @@ impl Proposal {
         }
     }
 
-    /// Whether that user may end the review now.
+    /// Checks that the proposal is under review and that the user is not the one who submitted it for review.
     fn check_reviewer(&self, user: &UserId) -> Result<(), ProposalError> {
         match self {
             Self::InReview { author, .. } if author == user => Err(ProposalError::OwnReview),
@@ -154,7 +154,7 @@ impl Proposal {
 
     fn require_draft(&self) -> Result<&ProposalContent, ProposalError> {
         match self {
-            Self::Draft(manuscript) => Ok(manuscript),
+            Self::Draft(content) => Ok(content),
             Self::Unwritten
             | Self::InReview { .. }
             | Self::Approved(_)
@@ -164,12 +164,10 @@ impl Proposal {
         }
     }
 
-    /// What may be commented on.
+    /// The content, in the phases that allow comments.
     fn require_commentable(&self) -> Result<&ProposalContent, ProposalError> {
         match self {
-            Self::Draft(manuscript) | Self::InReview { content: manuscript, .. } | Self::Approved(manuscript) => {
-                Ok(manuscript)
-            }
+            Self::Draft(content) | Self::InReview { content, .. } | Self::Approved(content) => Ok(content),
             Self::Unwritten | Self::Submitted(_) | Self::Decided { .. } | Self::Withdrawn(_) => {
                 Err(self.wrong_phase_error(LifecyclePhase::Draft))
             }
@@ -188,7 +186,7 @@ impl Proposal {
         }
     }
 
-    /// How far it is.
+    /// The current phase.
     pub fn phase(&self) -> LifecyclePhase {
         match self {
             Self::Unwritten => LifecyclePhase::Unwritten,
@@ -204,28 +202,28 @@ impl Proposal {
         }
     }
 
-    /// What is written, once somebody has begun.
+    /// The content; `None` before the first draft.
     pub fn content(&self) -> Option<&ProposalContent> {
         match self {
             Self::Unwritten => None,
-            Self::Draft(manuscript)
-            | Self::InReview { content: manuscript, .. }
-            | Self::Approved(manuscript)
-            | Self::Submitted(manuscript)
-            | Self::Decided { content: manuscript, .. }
-            | Self::Withdrawn(manuscript) => Some(manuscript),
+            Self::Draft(content)
+            | Self::InReview { content, .. }
+            | Self::Approved(content)
+            | Self::Submitted(content)
+            | Self::Decided { content, .. }
+            | Self::Withdrawn(content) => Some(content),
         }
     }
 
     fn into_content(self) -> Option<Box<ProposalContent>> {
         match self {
             Self::Unwritten => None,
-            Self::Draft(manuscript)
-            | Self::InReview { content: manuscript, .. }
-            | Self::Approved(manuscript)
-            | Self::Submitted(manuscript)
-            | Self::Decided { content: manuscript, .. }
-            | Self::Withdrawn(manuscript) => Some(manuscript),
+            Self::Draft(content)
+            | Self::InReview { content, .. }
+            | Self::Approved(content)
+            | Self::Submitted(content)
+            | Self::Decided { content, .. }
+            | Self::Withdrawn(content) => Some(content),
         }
     }
 
@@ -238,33 +236,33 @@ impl Proposal {
         }
         let phase = before.phase();
         let author = if let Self::InReview { author, .. } = &before { Some(author.clone()) } else { None };
-        let Some(mut manuscript) = before.into_content() else { return };
+        let Some(mut content) = before.into_content() else { return };
         *self = match event {
-            ProposalEvent::SubmittedForReview { stamp } => Self::InReview { content: manuscript, author: stamp.by },
+            ProposalEvent::SubmittedForReview { stamp } => Self::InReview { content, author: stamp.by },
             ProposalEvent::Approved { note, .. } => {
-                manuscript.review = note;
-                Self::Approved(manuscript)
+                content.review = note;
+                Self::Approved(content)
             }
             ProposalEvent::Rejected { note, .. } => {
-                manuscript.review = Some(note);
-                Self::Draft(manuscript)
+                content.review = Some(note);
+                Self::Draft(content)
             }
             ProposalEvent::Submitted { confirmation, .. } => {
-                manuscript.confirmation = confirmation;
-                Self::Submitted(manuscript)
+                content.confirmation = confirmation;
+                Self::Submitted(content)
             }
-            ProposalEvent::Decided { outcome, .. } => Self::Decided { content: manuscript, outcome },
-            ProposalEvent::Withdrawn { .. } => Self::Withdrawn(manuscript),
+            ProposalEvent::Decided { outcome, .. } => Self::Decided { content, outcome },
+            ProposalEvent::Withdrawn { .. } => Self::Withdrawn(content),
             edit @ (ProposalEvent::SectionEdited { .. }
             | ProposalEvent::SectionRemoved { .. }
             | ProposalEvent::Commented { .. }
             | ProposalEvent::CommentResolved { .. }
             | ProposalEvent::Drafted { .. }) => {
-                manuscript.evolve(edit);
+                content.evolve(edit);
                 match author {
-                    Some(author) => Self::InReview { content: manuscript, author },
-                    None if phase == LifecyclePhase::Approved => Self::Approved(manuscript),
-                    None => Self::Draft(manuscript),
+                    Some(author) => Self::InReview { content, author },
+                    None if phase == LifecyclePhase::Approved => Self::Approved(content),
+                    None => Self::Draft(content),
                 }
             }
         };

@@ -1,4 +1,4 @@
-//! A resource: something that a company keeps to use again in its proposals.
+//! A resource: a text or other asset that a company reuses in its proposals.
 //!
 //! ```text
 //! Absent ──create──▶ Present ──delete──▶ Deleted
@@ -28,12 +28,12 @@ use crate::aggregate::aggregate;
 /// State of one resource, rebuilt from its events.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Resource {
-    /// Nobody has made it yet.
+    /// The resource does not exist yet.
     #[default]
     Absent,
-    /// It can be used.
+    /// The resource exists and can be used.
     Present(ResourceContent),
-    /// It is gone for good.
+    /// The resource was deleted and cannot be restored.
     Deleted,
 }
 
@@ -47,9 +47,9 @@ impl Resource {
             (Self::Absent, ResourceCommand::Create { asset, stamp }) => {
                 Ok(vec![ResourceEvent::Created { asset, stamp }])
             }
-            (Self::Present(present), ResourceCommand::Create { asset, .. }) if *present == asset => Ok(vec![]),
+            (Self::Present(current), ResourceCommand::Create { asset, .. }) if *current == asset => Ok(vec![]),
             (Self::Present(_), ResourceCommand::Create { .. }) => Err(ResourceError::AlreadyCreated),
-            (Self::Present(present), ResourceCommand::Update { asset, .. }) if *present == asset => Ok(vec![]),
+            (Self::Present(current), ResourceCommand::Update { asset, .. }) if *current == asset => Ok(vec![]),
             (Self::Present(_), ResourceCommand::Update { asset, stamp }) => {
                 Ok(vec![ResourceEvent::Updated { asset, stamp }])
             }
@@ -64,7 +64,7 @@ impl Resource {
         }
     }
 
-    /// What it holds, while it can be used.
+    /// The content; `None` before the creation and after the deletion.
     pub fn content(&self) -> Option<&ResourceContent> {
         match self {
             Self::Present(asset) => Some(asset),

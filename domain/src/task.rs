@@ -1,9 +1,9 @@
-//! A task: work that somebody wants done on something, and a worker does.
+//! A task: requested work on a subject, carried out by a worker.
 //!
 //! ```text
 //! Unrequested ──request──▶ Requested ──start──▶ Started ──complete──▶ Completed
 //!                            │   ▲               │   │
-//!                            │   └─failed, again─┘   └─failed for good──▶ Failed
+//!                            │   └─failed, retry─┘   └─failed for good──▶ Failed
 //!                            └──cancel──▶ Cancelled ◀──cancel──┘
 //! ```
 
@@ -32,44 +32,44 @@ use crate::aggregate::aggregate;
 /// State of one task, rebuilt from its events.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Task {
-    /// Nobody wants it.
+    /// The task was not requested yet.
     #[default]
     Unrequested,
-    /// It waits for a worker.
+    /// The task waits for a worker.
     Requested {
-        /// What is wanted.
+        /// The requested work.
         job: TaskSpec,
-        /// How often a worker has failed at it.
+        /// The number of failed attempts.
         failures: u32,
     },
-    /// A worker is at it.
+    /// A worker runs the task.
     Started {
-        /// What is wanted.
+        /// The requested work.
         job: TaskSpec,
-        /// How often a worker has failed at it before.
+        /// The number of failed attempts before this one.
         failures: u32,
-        /// Who is at it.
+        /// The worker that runs it.
         worker: WorkerName,
-        /// How much is done.
+        /// The reported progress.
         percent: ProgressPercent,
     },
-    /// It is done.
+    /// The task succeeded.
     Completed {
-        /// What was wanted.
+        /// The requested work.
         job: TaskSpec,
-        /// What came of it.
+        /// The result.
         result: TaskResult,
     },
-    /// It cannot be done.
+    /// The task failed and is not tried again.
     Failed {
-        /// What was wanted.
+        /// The requested work.
         job: TaskSpec,
-        /// Why not.
+        /// Why the last attempt failed.
         reason: TaskNote,
     },
-    /// Nobody wants it any more.
+    /// The task was cancelled.
     Cancelled {
-        /// What was wanted.
+        /// The requested work.
         job: TaskSpec,
     },
 }
@@ -88,9 +88,9 @@ impl Task {
             },
             TaskCommand::Start { worker, stamp } => self.start(worker, stamp),
             TaskCommand::Report { worker, percent, note, stamp } => {
-                let (_, done) = self.require_running(&worker)?;
-                let is_news = percent > done || percent == done && note.is_some();
-                Ok(if is_news { vec![TaskEvent::ProgressReported { percent, note, stamp }] } else { vec![] })
+                let (_, reported) = self.require_running(&worker)?;
+                let is_change = percent > reported || percent == reported && note.is_some();
+                Ok(if is_change { vec![TaskEvent::ProgressReported { percent, note, stamp }] } else { vec![] })
             }
             TaskCommand::Complete { worker, result, stamp } => match self {
                 Self::Completed { result: known, .. } if *known == result => Ok(vec![]),
@@ -121,20 +121,20 @@ impl Task {
     fn start(&self, worker: WorkerName, stamp: crate::value::AuditStamp) -> Result<Vec<TaskEvent>, TaskError> {
         match self {
             Self::Requested { failures, .. } => Ok(vec![TaskEvent::Started { worker, attempt: failures + 1, stamp }]),
-            Self::Started { worker: busy, .. } if *busy == worker => Ok(vec![]),
-            Self::Started { worker: busy, .. } => Err(TaskError::AlreadyStarted { worker: busy.clone() }),
+            Self::Started { worker: current, .. } if *current == worker => Ok(vec![]),
+            Self::Started { worker: current, .. } => Err(TaskError::AlreadyStarted { worker: current.clone() }),
             Self::Unrequested | Self::Completed { .. } | Self::Failed { .. } | Self::Cancelled { .. } => {
                 Err(self.not_running_error())
             }
         }
     }
 
-    /// Failure count and progress, if that worker runs the task. A worker that was given up on and reports late must
-    /// not affect the worker that runs the task now.
+    /// Failure count and progress, if that worker runs the task. A late report of an earlier worker must not affect the
+    /// worker that runs the task now.
     fn require_running(&self, worker: &WorkerName) -> Result<(u32, ProgressPercent), TaskError> {
         match self {
-            Self::Started { worker: busy, failures, percent, .. } if busy == worker => Ok((*failures, *percent)),
-            Self::Started { worker: busy, .. } => Err(TaskError::AlreadyStarted { worker: busy.clone() }),
+            Self::Started { worker: current, failures, percent, .. } if current == worker => Ok((*failures, *percent)),
+            Self::Started { worker: current, .. } => Err(TaskError::AlreadyStarted { worker: current.clone() }),
             Self::Unrequested
             | Self::Requested { .. }
             | Self::Completed { .. }
@@ -143,7 +143,7 @@ impl Task {
         }
     }
 
-    /// Why something cannot be done to a task that no worker is at.
+    /// The refusal of a command that requires a running task.
     fn not_running_error(&self) -> TaskError {
         match self {
             Self::Unrequested => TaskError::NotRequested,
@@ -152,7 +152,7 @@ impl Task {
         }
     }
 
-    /// How far it is.
+    /// The current status.
     pub fn status(&self) -> TaskStatus {
         match self {
             Self::Unrequested => TaskStatus::Unrequested,
@@ -164,7 +164,7 @@ impl Task {
         }
     }
 
-    /// What is or was wanted, once it was requested.
+    /// The requested work; `None` before the request.
     pub fn spec(&self) -> Option<&TaskSpec> {
         match self {
             Self::Unrequested => None,
@@ -207,7 +207,7 @@ impl Task {
         };
     }
 
-    /// How often a worker has failed at it.
+    /// The number of failed attempts while the task is requested or started; 0 in any other status.
     pub fn failure_count(&self) -> u32 {
         match self {
             Self::Requested { failures, .. } | Self::Started { failures, .. } => *failures,

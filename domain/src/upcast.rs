@@ -1,8 +1,8 @@
-//! Upcasting: brings events of earlier schema versions into the current shape.
+//! Upcasting: converts events of earlier schema versions to the current one.
 //!
 //! Recorded events never change. A reader (the fold of an aggregate, a projection) upcasts them version by version
-//! until they have the current shape. Each context lists its events and their versions in its own folder; an event of
-//! the current version costs only the look-up.
+//! until they have the current version. Each context lists its events and their versions in its own folder; an event
+//! of the current version costs only the look-up.
 
 use std::borrow::Cow;
 
@@ -11,21 +11,21 @@ use serde_json::{Map, Value};
 
 use crate::{aggregates::version_histories, event_version::Upcaster};
 
-/// A stored payload that cannot be brought into the current shape.
+/// A stored payload that cannot be converted to the current version.
 #[derive(Debug, thiserror::Error)]
 pub enum UpcastError {
     /// No context has an event of this type.
-    #[error("no event is named {event_type}")]
+    #[error("unknown event type {event_type}")]
     UnknownEvent {
-        /// The name it carries.
+        /// The recorded event type.
         event_type: String,
     },
     /// The version is unknown; a newer release may have recorded it.
-    #[error("{event_type} has no version {version}; the newest one known here is {current}")]
+    #[error("unknown version {version} of {event_type}; the newest version that this release knows is {current}")]
     UnknownVersion {
         /// The event's name.
         event_type: String,
-        /// The version it carries.
+        /// The recorded schema version.
         version: String,
         /// The newest version.
         current: &'static str,
@@ -35,32 +35,33 @@ pub enum UpcastError {
     Payload {
         /// The event's name.
         event_type: String,
-        /// The version it carries.
+        /// The recorded schema version.
         version: String,
-        /// What the decoder found.
+        /// The decoder's error.
         #[source]
         source: serde_json::Error,
     },
 }
 
-/// Returns a stored payload as JSON text in the current shape; borrows the text when it is of the current version.
+/// Returns a stored payload as JSON text of the current version; borrows the text if it is of that version already.
 ///
 /// # Errors
 /// [`UpcastError`] naming the event and version, when either is unknown or the payload is not a JSON object.
 pub fn upcast<'a>(event_type: &str, version: &str, payload: &'a str) -> Result<Cow<'a, str>, UpcastError> {
-    let lifts = pending_upcasters(event_type, version)?;
-    if lifts.is_empty() {
+    let upcasters = pending_upcasters(event_type, version)?;
+    if upcasters.is_empty() {
         return Ok(Cow::Borrowed(payload));
     }
-    let unreadable = |source| UpcastError::Payload { event_type: event_type.into(), version: version.into(), source };
-    let mut fields: Map<String, Value> = serde_json::from_str(payload).map_err(unreadable)?;
-    for (_, lift) in lifts {
-        lift(&mut fields);
+    let payload_error =
+        |source| UpcastError::Payload { event_type: event_type.into(), version: version.into(), source };
+    let mut fields: Map<String, Value> = serde_json::from_str(payload).map_err(payload_error)?;
+    for (_, upcaster) in upcasters {
+        upcaster(&mut fields);
     }
     Ok(Cow::Owned(Value::Object(fields).to_string()))
 }
 
-/// Decodes a stored payload of any version as an event of the current shape.
+/// Decodes a stored payload of any known version as an event of the current version.
 ///
 /// # Errors
 /// [`UpcastError`] naming the event and version, when either is unknown or the payload has another shape.
@@ -75,17 +76,17 @@ pub fn decode_event<E: DeserializeOwned>(event_type: &str, version: &str, payloa
 
 /// The upcasters from a version to the current one.
 fn pending_upcasters(event_type: &str, version: &str) -> Result<&'static [(&'static str, Upcaster)], UpcastError> {
-    let lineage = version_histories()
-        .find(|lineage| lineage.event_type == event_type)
+    let history = version_histories()
+        .find(|history| history.event_type == event_type)
         .ok_or_else(|| UpcastError::UnknownEvent { event_type: event_type.to_owned() })?;
-    if lineage.current == version {
+    if history.current == version {
         return Ok(&[]);
     }
-    let from = lineage.earlier.iter().position(|(earlier, _)| *earlier == version);
-    from.map(|from| &lineage.earlier[from..]).ok_or_else(|| UpcastError::UnknownVersion {
+    let from = history.earlier.iter().position(|(earlier, _)| *earlier == version);
+    from.map(|from| &history.earlier[from..]).ok_or_else(|| UpcastError::UnknownVersion {
         event_type: event_type.to_owned(),
         version: version.to_owned(),
-        current: lineage.current,
+        current: history.current,
     })
 }
 
@@ -96,34 +97,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_current_version_is_left_as_it_is() {
-        let payload = "not even looked at";
-        let same = upcast("opportunity.discovered", "1.0", payload).unwrap();
-        assert!(matches!(same, Cow::Borrowed(text) if std::ptr::eq(text, payload)));
+    fn a_payload_of_the_current_version_is_returned_unchanged() {
+        let payload = "not parsed";
+        let unchanged = upcast("opportunity.discovered", "1.0", payload).unwrap();
+        assert!(matches!(unchanged, Cow::Borrowed(text) if std::ptr::eq(text, payload)));
     }
 
     #[test]
-    fn an_earlier_version_is_lifted_to_the_current_shape() {
+    fn an_earlier_version_is_upcast_to_the_current_one() {
         let stored = r#"{"type":"deadline_changed","notice_id":"n1","from":null,"to":null}"#;
-        let lifted = upcast("opportunity.deadline_changed", "1.0", stored).unwrap();
-        assert_eq!(serde_json::from_str::<Value>(&lifted).unwrap()["posted_at"], Value::Null);
+        let upcasted = upcast("opportunity.deadline_changed", "1.0", stored).unwrap();
+        assert_eq!(serde_json::from_str::<Value>(&upcasted).unwrap()["posted_at"], Value::Null);
         let event: OpportunityEvent = decode_event("opportunity.deadline_changed", "1.0", stored).unwrap();
         assert!(matches!(event, OpportunityEvent::DeadlineChanged { posted_at: None, .. }));
     }
 
     #[test]
-    fn an_unknown_event_or_version_is_named() {
+    fn the_error_names_an_unknown_event_type_or_version() {
         let event = upcast("spaceship.launched", "1.0", "{}").unwrap_err();
-        assert_eq!(event.to_string(), "no event is named spaceship.launched");
+        assert_eq!(event.to_string(), "unknown event type spaceship.launched");
         let version = upcast("opportunity.deadline_changed", "7.0", "{}").unwrap_err();
         assert_eq!(
             version.to_string(),
-            "opportunity.deadline_changed has no version 7.0; the newest one known here is 1.1"
+            "unknown version 7.0 of opportunity.deadline_changed; the newest version that this release knows is 1.1"
         );
     }
 
     #[test]
-    fn a_payload_of_another_shape_is_named() {
+    fn the_error_of_an_unreadable_payload_names_event_type_and_version() {
         for payload in ["[]", "{", r#"{"type":"evaporated"}"#] {
             let error = decode_event::<OpportunityEvent>("opportunity.deadline_changed", "1.0", payload).unwrap_err();
             assert_eq!(error.to_string(), "reading the payload of opportunity.deadline_changed 1.0", "{payload}");

@@ -19,70 +19,70 @@ pub(crate) use self::{
 };
 
 text_value!(
-    /// Who uses the platform, as the identity provider names them.
+    /// A user of the platform, by the id that the identity provider assigns.
     UserId, "user id", max 200, |c| !c.is_control(), "printable text"
 );
 
 impl UserId {
-    /// One of our own, by a name that is written in the code.
+    /// The user id of a part of this program that issues commands, by a name that is fixed in the code.
     pub fn from_program(name: &'static str) -> Self {
         Self(name.to_owned())
     }
 }
 
 uuid_id!(
-    /// A proposal.
+    /// The id of a proposal.
     ProposalId, "proposal id"
 );
 
 uuid_id!(
-    /// A document.
+    /// The id of a document.
     DocumentId, "document id"
 );
 
 uuid_id!(
-    /// A reusable asset of a company.
+    /// The id of a resource.
     ResourceId, "resource id"
 );
 
 uuid_id!(
-    /// A piece of work.
+    /// The id of a task.
     TaskId, "task id"
 );
 
 /// Why a value is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidValue {
-    /// Nothing was given.
+    /// The value is empty.
     #[error("{what} is empty")]
     Empty {
-        /// Which value.
+        /// Which value it is.
         what: &'static str,
     },
-    /// More was given than is stored.
+    /// The text is too long.
     #[error("{what} is longer than {max} characters")]
     TooLong {
-        /// Which value.
+        /// Which value it is.
         what: &'static str,
         /// The limit in characters.
         max: usize,
     },
-    /// There are more of them than are stored.
+    /// The list has too many items.
     #[error("more than {max} {what}")]
     TooMany {
-        /// Of what.
+        /// What the items are.
         what: &'static str,
-        /// How many may be.
+        /// The maximum number of items.
         max: usize,
     },
-    /// It has another form.
+    /// The value does not have the expected form.
     #[error("{what} {value:?} is not {expected}")]
     Malformed {
-        /// Which value.
+        /// Which value it is.
         what: &'static str,
-        /// What was given, cut short.
+        /// The first 60 characters of the value.
         value: String,
-        /// What it should be.
+        /// The expected form.
         expected: &'static str,
     },
 }
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_id_has_a_length_and_can_be_printed() {
+    fn a_user_id_is_bounded_in_length_and_printable() {
         assert_eq!(UserId::try_new(" ann@example.org ").unwrap().as_str(), "ann@example.org");
         assert_eq!(UserId::try_new(" "), Err(InvalidValue::Empty { what: "user id" }));
         assert!(UserId::try_new(&"é".repeat(200)).is_ok());

@@ -1,4 +1,4 @@
-//! A visit: one browsing session, told by the pages that were seen and the links that were clicked.
+//! A visit: one browsing session, recorded as page views and link clicks.
 //!
 //! ```text
 //! Unbegun ──view, click──▶ Begun ──┐ view, click
@@ -6,8 +6,8 @@
 //!                            └─────┘
 //! ```
 //!
-//! Steps are facts, not decisions: none is ever refused, and a step that is sent again is recognised by its identity
-//! ([`VisitEvent::event_id`]), not by the state. A visit is continued without loading it.
+//! Views and clicks are facts, not decisions: none is ever refused, and one that is sent again is recognised by its id
+//! ([`VisitEvent::event_id`]), not by the state. Facts are appended to a visit without loading it.
 
 mod command;
 mod event;
@@ -34,38 +34,38 @@ pub use self::{
 /// State of one visit, rebuilt from its events.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Visit {
-    /// Nobody has seen a page yet.
+    /// Without any event.
     #[default]
     Unbegun,
-    /// At least one page was seen or link clicked.
+    /// At least one page was viewed or link clicked.
     Begun(VisitTotals),
 }
 
 impl Visit {
-    /// What a command changes: always one event.
+    /// Decides which events a command leads to: always one.
     ///
     /// # Errors
-    /// None: what took place cannot be refused.
+    /// None: a fact cannot be refused.
     pub fn decide(&self, command: VisitCommand) -> Result<Vec<VisitEvent>, Infallible> {
         Ok(vec![VisitEvent::from(command)])
     }
 
-    /// What is remembered of it, once it has begun.
+    /// The totals; `None` before the first event.
     pub fn totals(&self) -> Option<&VisitTotals> {
         match self {
             Self::Unbegun => None,
-            Self::Begun(trail) => Some(trail),
+            Self::Begun(totals) => Some(totals),
         }
     }
 
     /// Folds one event into the state. Never fails and checks no rules, since the event is recorded.
     pub fn evolve(&mut self, event: &VisitEvent) {
-        let mut trail = match std::mem::take(self) {
+        let mut totals = match std::mem::take(self) {
             Self::Unbegun => VisitTotals::starting_at(event),
-            Self::Begun(trail) => trail,
+            Self::Begun(totals) => totals,
         };
-        trail.add_event(event);
-        *self = Self::Begun(trail);
+        totals.add_event(event);
+        *self = Self::Begun(totals);
     }
 }
 

@@ -1,6 +1,6 @@
 //! A watchlist: the opportunities and the searches that one user saved.
 //!
-//! Its stream is the user's id, so that a user has one watchlist from the start, and it is empty.
+//! The stream id is the user's id, so every user has a watchlist from the start; without events it is empty.
 
 mod command;
 mod error;
@@ -27,13 +27,13 @@ pub use self::{
 use crate::aggregate::aggregate;
 use crate::opportunity::OpportunityId;
 
-/// How many opportunities one user may keep saved at the same time.
+/// Maximum number of opportunities that one user can have saved.
 pub const MAX_SAVED_OPPORTUNITIES: usize = 10_000;
 
-/// How many searches one user may keep saved at the same time.
+/// Maximum number of searches that one user can have saved.
 pub const MAX_SAVED_SEARCHES: usize = 100;
 
-/// State of one user's watchlist, rebuilt from its events. Nothing but two sets: a watchlist has no phases.
+/// State of one user's watchlist, rebuilt from its events. A watchlist has no phases.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Watchlist {
     saved: BTreeSet<OpportunityId>,
@@ -87,7 +87,7 @@ impl Watchlist {
         self.searches.iter().map(|(id, search)| (*id, search))
     }
 
-    /// What is saved, in the order of the ids.
+    /// The saved opportunities, in the order of their ids.
     pub fn saved_opportunities(&self) -> impl ExactSizeIterator<Item = &OpportunityId> {
         self.saved.iter()
     }

@@ -1,4 +1,4 @@
-//! Appending to many streams in one statement: events of imports, and facts.
+//! Appends to many streams in one statement: events of imports, and facts.
 
 mod event_columns;
 mod facts;
@@ -27,7 +27,7 @@ pub struct PgBatchStore {
 }
 
 impl PgBatchStore {
-    /// A batch store over the log in the database of `pool`.
+    /// Creates a batch store over the log in the database of `pool`.
     pub fn new(pool: PgPool) -> Self {
         Self { pool }
     }
@@ -85,10 +85,10 @@ struct MetadataJson {
 }
 
 impl MetadataJson {
-    fn from_metadata<'a>(all: impl Iterator<Item = &'a EventMetadata>) -> Result<Self, serde_json::Error> {
+    fn from_metadata<'a>(rows: impl Iterator<Item = &'a EventMetadata>) -> Result<Self, serde_json::Error> {
         let mut metadata_json = Self { texts: Vec::new(), text_indexes: Vec::new() };
         let mut last: Option<&EventMetadata> = None;
-        for metadata in all {
+        for metadata in rows {
             if last != Some(metadata) {
                 metadata_json.texts.push(serde_json::to_string(metadata)?);
                 last = Some(metadata);
@@ -99,7 +99,7 @@ impl MetadataJson {
     }
 
     fn texts(&self) -> impl Iterator<Item = &str> {
-        self.text_indexes.iter().map(|&text| self.texts[text].as_str())
+        self.text_indexes.iter().map(|&index| self.texts[index].as_str())
     }
 }
 

@@ -51,7 +51,7 @@ pub(crate) struct Lease {
     renewer: JoinHandle<()>,
 }
 
-/// A handle that tells whether a lease is held, for tasks that act under it.
+/// A handle that returns whether a lease is held, for tasks that act under it.
 #[derive(Clone)]
 pub(crate) struct LeaseTerm {
     state: watch::Receiver<LeaseState>,
@@ -111,7 +111,7 @@ impl Lease {
         self.epoch
     }
 
-    /// A handle that tells whether the lease is held, also after this call.
+    /// A handle that returns whether the lease is held, also after this call.
     pub(crate) fn term(&self) -> LeaseTerm {
         self.term.clone()
     }

@@ -2,7 +2,7 @@
 //!
 //! The registry has its own storage, like Confluent's topic `_schemas`: it creates its tables when it starts, in a
 //! database schema that nothing else uses. They are not part of `migrations/postgres`, because `medhub migrate` already
-//! requires a registry, and because they do not exist where `SCHEMA_REGISTRY_URL` names another registry.
+//! requires a registry, and because they do not exist if `SCHEMA_REGISTRY_URL` names another registry.
 //!
 //! Nothing is cached, so any number of processes may serve the same tables. Registrations and deletions are serialized
 //! by the lock of one row, which makes ids and versions consecutive.
@@ -36,7 +36,7 @@ pub struct SchemaStore {
 }
 
 impl SchemaStore {
-    /// A store in the database of `pool`; connects on first use.
+    /// Creates a store in the database of `pool`; connects on first use.
     pub fn new(pool: PgPool) -> Self {
         Self { pool, workers: SchemaWorkers::default() }
     }
@@ -52,7 +52,7 @@ impl SchemaStore {
             .execute(&mut *transaction)
             .await
             .map_err(postgres_error(doing))?;
-        // Where they exist, the right to create them is not required.
+        // If they exist, the right to create them is not required.
         let exists: bool = sqlx::query_scalar("select to_regclass('schema_registry.levels') is not null")
             .fetch_one(&mut *transaction)
             .await
@@ -69,7 +69,7 @@ impl SchemaStore {
     /// Checks that the tables can be read.
     ///
     /// # Errors
-    /// [`SchemaStoreError::Postgres`] when they do not.
+    /// [`SchemaStoreError::Postgres`] when they cannot be read.
     pub async fn ping(&self) -> Result<(), SchemaStoreError> {
         sqlx::query("select from schema_registry.ids")
             .execute(&self.pool)
@@ -96,7 +96,7 @@ impl SchemaStore {
 
 /// Deletes those schemas among `ids` that no version uses. Their ids are not assigned again.
 async fn delete_unused_schemas(connection: &mut PgConnection, ids: &[i32]) -> Result<(), SchemaStoreError> {
-    sqlx::query(include_str!("registry/prune.sql"))
+    sqlx::query(include_str!("registry/delete_unused_schemas.sql"))
         .bind(ids)
         .execute(connection)
         .await

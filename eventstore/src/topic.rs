@@ -137,8 +137,8 @@ pub async fn recreate_topics(config: &KafkaConfig) -> Result<(), LogError> {
             Err((topic, code)) => return Err(LogError::Topic { topic, reason: code.to_string() }),
         }
     }
-    let gone = config.clone();
-    run_blocking(move || await_deletion(&gone)).await?;
+    let deleted = config.clone();
+    run_blocking(move || await_deletion(&deleted)).await?;
     ensure_topics(config).await
 }
 
@@ -206,11 +206,11 @@ pub async fn diagnose_topics(config: &KafkaConfig) -> Result<Vec<(String, bool)>
     if let Err(compacted) = check_cleanup_policies(config).await {
         found.push((compacted.to_string(), true));
     }
-    let asked = config.clone();
+    let kafka_config = config.clone();
     let counts = run_blocking(move || {
-        let consumer: BaseConsumer = asked.client_config().create().map_err(kafka_error("creating a client"))?;
+        let consumer: BaseConsumer = kafka_config.client_config().create().map_err(kafka_error("creating a client"))?;
         let count = |context: BoundedContext| {
-            let topic = context.topic(&asked.topic_prefix);
+            let topic = context.topic(&kafka_config.topic_prefix);
             partition_count(&consumer, &topic).map(|count| (topic, count))
         };
         BoundedContext::ALL.into_iter().map(count).collect::<Result<Vec<_>, _>>()

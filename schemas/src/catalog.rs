@@ -1,7 +1,7 @@
-//! The schema of every version of every event that was ever recorded.
+//! The schemas of all versions of all events that were ever recorded.
 //!
-//! An aggregate is one file here, an event's version one file in `avro/` and one line in its aggregate's file. How to add
-//! one, and why none is ever edited, stands in `schemas/README.md`.
+//! Each aggregate has a file here; each version of an event has a file in `avro/` and a line in the aggregate's file.
+//! `schemas/README.md` says how to add one, and why none is ever edited.
 
 mod company;
 mod document;
@@ -24,33 +24,33 @@ use crate::codec::{self, SchemaMismatchError, SchemaTree};
 pub struct EventSchema {
     /// The event's name, e.g. `opportunity.discovered`.
     pub event_type: &'static str,
-    /// The version of the event's shape, e.g. `1.0`.
+    /// The event's schema version, e.g. `1.0`.
     pub version: &'static str,
     /// The registry's subject: the full name of the record.
     pub subject: &'static str,
     /// The schema as JSON.
     pub json: &'static str,
-    shape: OnceLock<Result<SchemaTree, SchemaMismatchError>>,
+    tree: OnceLock<Result<SchemaTree, SchemaMismatchError>>,
 }
 
 impl EventSchema {
     fn new(event_type: &'static str, version: &'static str, subject: &'static str, json: &'static str) -> Self {
-        Self { event_type, version, subject, json, shape: OnceLock::new() }
+        Self { event_type, version, subject, json, tree: OnceLock::new() }
     }
 
-    /// Appends the Avro form of a JSON payload; appends nothing when it does not fit.
+    /// Encodes a JSON payload as Avro and appends it; appends nothing if the payload does not match the schema.
     ///
     /// # Errors
-    /// [`SchemaMismatchError`] naming the field that does not fit.
+    /// [`SchemaMismatchError`] naming the field that does not match.
     pub fn encode(&self, payload: &str, into: &mut Vec<u8>) -> Result<(), SchemaMismatchError> {
-        match self.shape.get_or_init(|| SchemaTree::parse(self.json)) {
-            Ok(shape) => codec::encode_payload(shape, payload, into),
-            Err(misfit) => Err(misfit.clone()),
+        match self.tree.get_or_init(|| SchemaTree::parse(self.json)) {
+            Ok(tree) => codec::encode_payload(tree, payload, into),
+            Err(mismatch) => Err(mismatch.clone()),
         }
     }
 }
 
-/// One version of one event of an aggregate, from the file that is named after them.
+/// The schema of one version of an event, from the file that is named after aggregate, event and version.
 macro_rules! event {
     ($aggregate:literal, $event_type:literal, $version:literal, $record:literal) => {
         $crate::catalog::EventSchema::new(
@@ -63,7 +63,7 @@ macro_rules! event {
 }
 use event;
 
-/// Every schema, by aggregate and event, the versions of an event from the first to the newest.
+/// All schemas, by aggregate and event; the versions of an event are in order, oldest first.
 pub fn all_schemas() -> &'static [EventSchema] {
     static ALL: OnceLock<Vec<EventSchema>> = OnceLock::new();
     ALL.get_or_init(|| {
@@ -84,7 +84,7 @@ pub fn all_schemas() -> &'static [EventSchema] {
     })
 }
 
-/// The schema of a version of an event, if it was ever recorded.
+/// The schema of one version of an event; `None` if it was never recorded.
 pub fn find_schema(event_type: &str, version: &str) -> Option<&'static EventSchema> {
     all_schemas().iter().find(|schema| schema.event_type == event_type && schema.version == version)
 }

@@ -1,19 +1,20 @@
-//! Payloads as JSON text and as Avro.
+//! Converts payloads between JSON text and Avro.
 //!
-//! One pass each way, driven by the schema, which is parsed once into a small tree (`schema_tree`). Payloads must match
-//! the schema exactly: an unknown field, a missing one and a value of another type are errors that name the field.
+//! Each direction is one pass, guided by the schema, which is parsed once into a small tree (`schema_tree`). Payloads
+//! must match the schema exactly: an unknown field, a missing one and a value of another type are errors that name the
+//! field.
 //!
 //! | Avro | JSON |
 //! | --- | --- |
 //! | `string`, `boolean`, `int`, `long`, `double` | text, `true` or `false`, numbers |
 //! | `enum` | one of its symbols as text |
 //! | `int` with `date` | `2026-03-01` |
-//! | `long` with `timestamp-micros` | `2026-03-01T12:00:00Z`; digits finer than a microsecond are cut |
+//! | `long` with `timestamp-micros` | `2026-03-01T12:00:00Z`, truncated to microseconds |
 //! | `record`, `array` | object, array |
 //! | union of `null` and another | `null` or absent, else the other |
 //!
 //! A field that is null and has a default is left out of the JSON, as `skip_serializing_if` does; one without a default
-//! is written as `null`. So the JSON that comes back is, letter for letter, the JSON that `serde_json` writes.
+//! is written as `null`. The decoded JSON is therefore the same text that `serde_json` writes.
 
 mod decode;
 mod encode;
@@ -24,18 +25,18 @@ mod time;
 
 pub(crate) use self::{encode::encode_payload, schema_tree::SchemaTree};
 
-/// A payload and a schema that do not fit each other.
+/// A payload that does not match its schema, or a schema that the codec does not support.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{path}: {reason}")]
 pub struct SchemaMismatchError {
-    /// Where in the payload, e.g. `facts.place.zip`; `payload` when it is the whole.
+    /// The path in the payload, e.g. `facts.place.zip`; `payload` for the root.
     pub path: String,
-    /// What is wrong there.
+    /// What does not match.
     pub reason: String,
 }
 
 impl SchemaMismatchError {
-    /// A misfit at the end of `steps`, which lead there from the inside out.
+    /// An error at the path of `steps`, innermost step first.
     fn at_path(steps: &[String], reason: String) -> Self {
         let mut path = String::new();
         for step in steps.iter().rev() {
@@ -51,26 +52,26 @@ impl SchemaMismatchError {
     }
 }
 
-/// Reads Avro that was written with one schema.
+/// Decodes Avro data that was written with one schema.
 #[derive(Debug)]
 pub struct EventDecoder {
-    shape: SchemaTree,
+    tree: SchemaTree,
 }
 
 impl EventDecoder {
     /// Parses a schema.
     ///
     /// # Errors
-    /// [`SchemaMismatchError`] when it is no schema, or one with a type that has no place in events.
+    /// [`SchemaMismatchError`] when the text is not a schema or uses a type that events do not support.
     pub fn parse(schema: &str) -> Result<Self, SchemaMismatchError> {
-        SchemaTree::parse(schema).map(|shape| Self { shape })
+        SchemaTree::parse(schema).map(|tree| Self { tree })
     }
 
-    /// The payload as JSON text.
+    /// Decodes a datum as JSON text.
     ///
     /// # Errors
-    /// [`SchemaMismatchError`] naming the field that cannot be read.
+    /// [`SchemaMismatchError`] naming the field that cannot be decoded.
     pub fn decode_to_json(&self, avro: &[u8]) -> Result<String, SchemaMismatchError> {
-        decode::decode_datum(&self.shape, avro)
+        decode::decode_datum(&self.tree, avro)
     }
 }

@@ -1,14 +1,14 @@
-//! What a new version of a schema breaks for data that older versions wrote.
+//! Checks whether a new version of a schema can read the data of older versions.
 //!
-//! The rules are those of Avro's schema resolution, read strictly: what *every* older datum can be read with. The
-//! library's own check, which also calls compatible what only some data fit (a symbol or a branch that went away),
-//! names no path; a test holds that the two agree on the rest. In one thing this check is stricter than the
-//! specification: a number that changes its meaning (`timestamp-micros` to `timestamp-millis`, or to a plain `long`)
-//! can be read and is wrong, so that it is a breaking change here.
+//! The rules are those of Avro's schema resolution, strictly: the new schema must be able to read *every* older datum.
+//! The library's own check also accepts schemas that can read only some data (a symbol or a branch was removed), and
+//! names no path; a test asserts that both agree on the rest. In one point this check is stricter than the
+//! specification: a number whose meaning changes (`timestamp-micros` to `timestamp-millis`, or to a plain `long`) can
+//! be read but has the wrong value, so this is a breaking change here.
 //!
-//! Schemas come from anybody, so the check takes no more steps than [`MAX_COMPARISON_STEPS`]: two named types are
-//! compared once, however often they are referred to (`comparison_memo`). Where that is not enough, the schemas count
-//! as incompatible.
+//! Schemas are untrusted input, so the check takes no more than [`MAX_COMPARISON_STEPS`] steps: two named types are
+//! compared once, however often they are referred to (`comparison_memo`). If that is not enough, the schemas count as
+//! incompatible.
 
 mod comparison_memo;
 mod scalar;
@@ -25,30 +25,30 @@ use apache_avro::{
 use self::comparison_memo::{ComparisonMemo, KnownComparison};
 use crate::named_schemas::NamedSchemas;
 
-/// Most types, fields, symbols and findings that one check looks at; the largest recorded schema takes a few hundred.
+/// Maximum number of types, fields, symbols and findings in one check; the largest recorded schema takes a few hundred.
 pub const MAX_COMPARISON_STEPS: usize = 200_000;
 
-/// How deep types may lie in each other, references followed.
+/// Maximum nesting of types, including references.
 const MAX_COMPARISON_DEPTH: usize = 256;
 
-/// Most incompatibilities that are listed.
+/// Maximum number of incompatibilities that are listed.
 const MAX_LISTED: usize = 100;
 
-/// Longest path or reason, in bytes; names may be as long as schemas.
+/// Maximum length of a path or reason in bytes; the names in it may be as long as the schema.
 const MAX_TEXT_BYTES: usize = 1_024;
 
-/// Something that a reader of the new schema cannot read.
+/// Why a reader with the new schema cannot read all older data.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{path}: {reason}")]
 pub struct SchemaIncompatibility {
-    /// Where in the schema, e.g. `facts.place.zip`; the record's name when it is the whole.
+    /// The path in the schema, e.g. `facts.place.zip`; the record's name for the root.
     pub path: String,
-    /// What is wrong there.
+    /// What is incompatible.
     pub reason: String,
 }
 
-/// What keeps `reader` from reading everything that `writer` wrote (BACKWARD), the first 100 of it; empty when nothing
-/// does. Schemas that are too large to be compared are incompatible.
+/// Why `reader` cannot read all data that `writer` wrote (BACKWARD); at most 100 reasons, empty if it can. Schemas that
+/// are too large to be compared are incompatible.
 pub fn check_backward(reader: &Schema, writer: &Schema) -> Vec<SchemaIncompatibility> {
     let mut comparison = SchemaComparison::new(reader, writer);
     let mut found = comparison.compare_whole(reader, writer);
@@ -64,7 +64,7 @@ struct SchemaComparison<'s> {
     memo: ComparisonMemo,
     steps: usize,
     depth: usize,
-    /// The bound that was exceeded; from then on nothing is compared any more.
+    /// The limit that was exceeded; after that nothing is compared any more.
     excess: Option<String>,
 }
 
@@ -94,7 +94,7 @@ impl<'s> SchemaComparison<'s> {
             return;
         }
         if self.depth == MAX_COMPARISON_DEPTH {
-            self.excess = Some(format!("its types nest more than {MAX_COMPARISON_DEPTH} deep and cannot be compared"));
+            self.excess = Some(format!("its types are nested more than {MAX_COMPARISON_DEPTH} levels deep"));
             return;
         }
         self.depth += 1;
@@ -122,7 +122,7 @@ impl<'s> SchemaComparison<'s> {
         self.depth -= 1;
     }
 
-    /// Two types that may be referred to from many places: what was found is found again without looking.
+    /// Compares two named types, or repeats the earlier result: many fields may refer to the same types.
     fn compare_named(
         &mut self,
         reader: &'s Schema,
@@ -132,7 +132,7 @@ impl<'s> SchemaComparison<'s> {
     ) {
         let pair = (std::ptr::from_ref(reader), std::ptr::from_ref(writer));
         let inner = match self.memo.begin(pair) {
-            // A recursive type: whether this holds is what is being found out.
+            // `UnderWay` is a recursive type: the comparison of the outer pair decides.
             KnownComparison::UnderWay | KnownComparison::Compatible => return,
             KnownComparison::Incompatible(inner) => inner,
             KnownComparison::New => {
@@ -152,7 +152,7 @@ impl<'s> SchemaComparison<'s> {
         }
     }
 
-    /// One branch of what was written against all that can be read.
+    /// Compares one type of the writer with all branches of the reader.
     fn compare_branch(
         &mut self,
         reader: &'s Schema,
@@ -160,21 +160,21 @@ impl<'s> SchemaComparison<'s> {
         path: &str,
         found: &mut Vec<SchemaIncompatibility>,
     ) {
-        let Schema::Union(wanted) = reader else { return self.compare(reader, branch, path, found) };
-        if !self.take_steps(wanted.variants().len()) {
+        let Schema::Union(union) = reader else { return self.compare(reader, branch, path, found) };
+        if !self.take_steps(union.variants().len()) {
             return;
         }
-        let others = wanted.variants().iter().filter(|wanted| !matches!(wanted, Schema::Null)).count();
+        let not_null = union.variants().iter().filter(|candidate| !matches!(candidate, Schema::Null)).count();
         let mut closest: Option<Vec<SchemaIncompatibility>> = None;
-        for wanted in wanted.variants() {
+        for candidate in union.variants() {
             let mut problems = Vec::new();
-            self.compare(wanted, branch, path, &mut problems);
+            self.compare(candidate, branch, path, &mut problems);
             if problems.is_empty() {
                 return;
             }
-            // The one branch that is not null, or one of the same kind, says best what is wrong.
-            let meant = others == 1 && !matches!(wanted, Schema::Null) && !matches!(branch, Schema::Null);
-            if meant || is_same_kind(self.readers.resolve(wanted), self.writers.resolve(branch)) {
+            // The problems of the only branch that is not null, or of one of the same kind, explain most.
+            let is_counterpart = not_null == 1 && !matches!(candidate, Schema::Null) && !matches!(branch, Schema::Null);
+            if is_counterpart || is_same_kind(self.readers.resolve(candidate), self.writers.resolve(branch)) {
                 closest.get_or_insert(problems);
             }
         }
@@ -186,13 +186,13 @@ impl<'s> SchemaComparison<'s> {
             }
             None => push_incompatibility(
                 path,
-                format!("{} may have been written and can no longer be read", schema_name(branch)),
+                format!("{} can no longer be read, and older data may have it", schema_name(branch)),
                 found,
             ),
         }
     }
 
-    /// Paths begin at the record.
+    /// Compares two records; the paths of the findings are relative to the record.
     fn compare_records(
         &mut self,
         new: &'s RecordSchema,
@@ -208,7 +208,7 @@ impl<'s> SchemaComparison<'s> {
         let written: HashMap<&str, &'s RecordField> =
             old.fields.iter().map(|field| (field.name.as_str(), field)).collect();
         for field in &new.fields {
-            // The field of the older record that this one reads: of its name, else of one of its aliases.
+            // The field of the older record that this one reads: the one with its name, else with one of its aliases.
             let mut names = std::iter::once(&field.name).chain(&field.aliases);
             match names.find_map(|name| written.get(name.as_str()).copied()) {
                 Some(written) => self.compare(&field.schema, &written.schema, &join_path("", &field.name), found),
@@ -233,14 +233,14 @@ impl<'s> SchemaComparison<'s> {
         }
     }
 
-    /// Whether as many steps are left; without them the check is over.
+    /// Counts steps; `false` if they exceed the limit, which ends the check.
     fn take_steps(&mut self, steps: usize) -> bool {
         if self.excess.is_some() {
             return false;
         }
         self.steps = self.steps.saturating_add(steps);
         if self.steps > MAX_COMPARISON_STEPS {
-            self.excess = Some(format!("it takes more than {MAX_COMPARISON_STEPS} steps to be compared"));
+            self.excess = Some(format!("the comparison takes more than {MAX_COMPARISON_STEPS} steps"));
         }
         self.excess.is_none()
     }
@@ -254,20 +254,20 @@ fn rename_reason(kind: &str, old: &str, new: &str) -> String {
     format!("the {kind} {old} was renamed to {new}")
 }
 
-/// Lists one more, unless enough are listed: one is enough to be incompatible.
+/// Adds an incompatibility unless the list is full: one is enough to be incompatible.
 fn push_incompatibility(path: &str, reason: String, found: &mut Vec<SchemaIncompatibility>) {
     if found.len() < MAX_LISTED {
         found.push(SchemaIncompatibility { path: shorten_text(path.to_owned()), reason: shorten_text(reason) });
     }
 }
 
-/// The path of what lies at `rest` in what lies at `path`; either may be the whole.
+/// Joins two paths, either of which may be empty.
 fn join_path(path: &str, rest: &str) -> String {
-    let is_one_whole = path.is_empty() || rest.is_empty();
-    shorten_text(if is_one_whole { format!("{path}{rest}") } else { format!("{path}.{rest}") })
+    let separator = if path.is_empty() || rest.is_empty() { "" } else { "." };
+    shorten_text(format!("{path}{separator}{rest}"))
 }
 
-/// A text of bounded length, so that listing what is wrong costs no more than finding it.
+/// Truncates a text to [`MAX_TEXT_BYTES`], so that listing problems costs no more than finding them.
 fn shorten_text(mut text: String) -> String {
     if text.len() > MAX_TEXT_BYTES {
         text.truncate(text.floor_char_boundary(MAX_TEXT_BYTES));
@@ -276,7 +276,7 @@ fn shorten_text(mut text: String) -> String {
     text
 }
 
-/// A schema in a word: the name of a named type, the kind of any other.
+/// The name of a named type, or the kind of any other type.
 fn schema_name(schema: &Schema) -> String {
     schema.name().map_or_else(|| scalar::kind_name(schema).to_owned(), |name| name.name().to_owned())
 }

@@ -1,4 +1,4 @@
-//! Events of every form, to test with.
+//! Generators of events for tests.
 
 mod company;
 mod document;
@@ -31,7 +31,7 @@ use uuid::Uuid;
 
 use crate::catalog::{EventSchema, find_schema};
 
-/// An event of any aggregate; written, it is that event and nothing more.
+/// An event of any aggregate; it serializes as that event.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub(crate) enum AnyEvent {
@@ -47,7 +47,7 @@ pub(crate) enum AnyEvent {
 }
 
 impl AnyEvent {
-    /// The event of the same aggregate that a JSON text holds.
+    /// Parses a JSON text as an event of the same aggregate.
     pub(crate) fn parse_same_kind(&self, json: &str) -> serde_json::Result<Self> {
         match self {
             Self::Opportunity(_) => serde_json::from_str(json).map(Self::Opportunity),
@@ -63,7 +63,7 @@ impl AnyEvent {
     }
 }
 
-/// The schema that an event is recorded with.
+/// The schema of an event's version.
 pub(crate) fn schema_of(event: &AnyEvent) -> &'static EventSchema {
     fn find_event_schema(event: &impl DomainEvent) -> Option<&'static EventSchema> {
         find_schema(&event.event_type(), &event.event_version())
@@ -82,7 +82,7 @@ pub(crate) fn schema_of(event: &AnyEvent) -> &'static EventSchema {
     schema.expect("a schema of the event's version")
 }
 
-/// Any event. Every field is named, so that a new one does not compile until it is generated, too.
+/// Any event. The generators name every field, so that a new field does not compile until it is generated.
 pub(crate) fn any_event() -> BoxedStrategy<AnyEvent> {
     prop_oneof![
         2 => opportunity::any_event().prop_map(AnyEvent::Opportunity),
@@ -103,20 +103,20 @@ pub(crate) fn typical_event() -> AnyEvent {
     AnyEvent::Opportunity(opportunity::typical_event())
 }
 
-/// Any text: unicode, quotes, control characters, nothing, and long ones.
+/// Any text: Unicode, quotes, control characters, empty and long ones.
 fn any_text() -> BoxedStrategy<String> {
     let escapes = "[\"\\\\\n\r\t\u{8}\u{c}\u{0}-\u{1f}a-c]{0,12}";
     prop_oneof![any::<String>(), escapes, "[ -~é漢😀]{100,400}", Just(String::new())].boxed()
 }
 
-/// A code as an event may hold it: what is stored is not checked again.
+/// A text value with any content, since stored events are not validated again.
 fn any_code<T: DeserializeOwned + std::fmt::Debug>() -> impl Strategy<Value = T> {
     any_text().prop_map(|text| serde_json::from_value(serde_json::Value::String(text)).unwrap())
 }
 
-/// A value in the shape that it is stored in.
-fn from_stored_form<T: DeserializeOwned>(shape: &impl Serialize) -> T {
-    serde_json::from_value(serde_json::to_value(shape).unwrap()).unwrap()
+/// Deserializes a value from its stored form.
+fn from_stored_form<T: DeserializeOwned>(stored: &impl Serialize) -> T {
+    serde_json::from_value(serde_json::to_value(stored).unwrap()).unwrap()
 }
 
 fn any_id() -> impl Strategy<Value = DocumentId> {
@@ -127,7 +127,7 @@ fn any_stamp() -> impl Strategy<Value = AuditStamp> {
     (any_code(), any_time()).prop_map(|(by, at)| AuditStamp { by, at })
 }
 
-/// Any time with the digits that a copy holds.
+/// Any time with a precision of microseconds.
 fn any_time() -> BoxedStrategy<DateTime<Utc>> {
     let extremes = [DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC].map(|time| time.timestamp_micros());
     let micros = prop_oneof![
@@ -140,8 +140,8 @@ fn any_time() -> BoxedStrategy<DateTime<Utc>> {
     micros
         .prop_map(|micros| DateTime::from_timestamp_micros(micros).unwrap())
         .prop_filter(
-            // chrono cannot read back what it writes there.
-            "chrono's own limit",
+            // Chrono cannot parse all times that it formats near its limits.
+            "chrono cannot parse the time",
             |time| time.to_rfc3339_opts(SecondsFormat::AutoSi, true).parse::<DateTime<Utc>>().is_ok(),
         )
         .boxed()

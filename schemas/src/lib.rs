@@ -1,8 +1,8 @@
-//! The shapes of events on the wire: Avro schemas, the Confluent wire format, and the registry's client.
+//! Events on the wire: Avro schemas, the Confluent wire format, and the client of the schema registry.
 //!
 //! [`catalog`] holds the schema of every version of every event, [`codec`] converts payloads to Avro and back,
-//! [`compatibility`] finds what a new version breaks, [`wire_format`] frames a record's value, [`registry_client`]
-//! resolves schema ids.
+//! [`compatibility`] compares a new version of a schema with older ones, [`wire_format`] frames a record's value,
+//! [`registry_client`] resolves schema ids.
 
 pub mod catalog;
 pub mod codec;

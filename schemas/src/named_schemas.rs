@@ -1,4 +1,4 @@
-//! The named types of a schema, so that a reference and a definition are the same.
+//! Resolves references to the named types of a schema.
 
 use std::collections::HashMap;
 
@@ -13,18 +13,18 @@ impl<'s> NamedSchemas<'s> {
         names
     }
 
-    /// The definition behind a reference; anything else is itself.
+    /// The definition of a reference; returns any other schema unchanged.
     pub(crate) fn resolve(&self, schema: &'s Schema) -> &'s Schema {
         let Schema::Ref { name } = schema else { return schema };
         self.0.get(name).copied().unwrap_or(schema)
     }
 
-    /// Follows the text of the schema and no reference, so that each definition is visited once.
+    /// Visits the schema without following references, so that each definition is visited once.
     #[expect(clippy::wildcard_enum_match_arm, reason = "only these hold other schemas")]
     fn collect_named(&mut self, schema: &'s Schema) {
         if let (Some(name), false) = (schema.name(), matches!(schema, Schema::Ref { .. })) {
             self.0.insert(name.clone(), schema);
-            // The library lets a schema refer to a type by an alias, too.
+            // The library also accepts an alias as a reference.
             for alias in schema.aliases().into_iter().flatten() {
                 self.0.entry(alias.fully_qualified_name(None).into_owned()).or_insert(schema);
             }

@@ -1,4 +1,4 @@
-//! Client of the schema registry, over Confluent's REST API.
+//! A client of the schema registry over Confluent's REST API.
 
 use std::{
     collections::HashMap,
@@ -21,22 +21,22 @@ use crate::{
     codec::{EventDecoder, SchemaMismatchError},
 };
 
-/// Where the schema registry is, and what is shown there. It may hold a secret, which is not written with the rest.
+/// The address of the schema registry and the credentials for it. The login is a secret and is not serialized.
 ///
 /// | variable | default | meaning |
 /// | --- | --- | --- |
-/// | `MEDHUB__REGISTRY__URL` | `http://127.0.0.1:8081` | where it is; also `SCHEMA_REGISTRY_URL`; a login may stand in it |
-/// | `MEDHUB__REGISTRY__LOGIN` | none | `name:password`: what the role `registry` asks of those who register, and what the relay, the workers and `medhub migrate` show where the address holds none |
-/// | `MEDHUB__REGISTRY__PRIVATE` | `false` | whether the role `registry` asks those for it, too, who only read |
+/// | `MEDHUB__REGISTRY__URL` | `http://127.0.0.1:8081` | the address; also `SCHEMA_REGISTRY_URL`; may contain a login |
+/// | `MEDHUB__REGISTRY__LOGIN` | none | `name:password`: the role `registry` requires it of clients that register schemas; the relay, the workers and `medhub migrate` send it unless the address contains a login |
+/// | `MEDHUB__REGISTRY__PRIVATE` | `false` | whether the role `registry` also requires the login of clients that only read |
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RegistryConfig {
     /// `http://host:port`; also taken from `SCHEMA_REGISTRY_URL`.
     pub url: String,
-    /// What is shown to register; `None` where the address holds it, or nothing is asked for.
+    /// The login for registering schemas; `None` if the address contains it or none is required.
     #[serde(skip_serializing)]
     pub login: Option<RegistryLogin>,
-    /// Whether a registry of ours asks for the login also of those who only read.
+    /// Whether the role `registry` also requires the login of clients that only read.
     pub private: bool,
 }
 
@@ -47,13 +47,13 @@ impl Default for RegistryConfig {
 }
 
 impl RegistryConfig {
-    /// The login that clients show: none where the address holds one itself.
+    /// The login that clients send; `None` if the address contains one.
     pub fn client_login(&self) -> Option<&RegistryLogin> {
         self.login.as_ref().filter(|_| strip_login(&self.url) == self.url)
     }
 }
 
-/// A name and a password.
+/// Name and password for the registry.
 #[derive(Clone, Deserialize)]
 #[serde(try_from = "SecretString")]
 pub struct RegistryLogin {
@@ -63,18 +63,18 @@ pub struct RegistryLogin {
 
 /// A login that cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("it is not of the form name:password with a password of at least {SHORTEST_PASSWORD} characters")]
+#[error("the login is not of the form name:password with a password of at least {MIN_PASSWORD_LENGTH} characters")]
 pub struct InvalidLogin;
 
-/// Shortest password: a shorter one could be guessed.
-const SHORTEST_PASSWORD: usize = 12;
+/// Minimum length of a password in characters; a shorter one could be guessed.
+const MIN_PASSWORD_LENGTH: usize = 12;
 
 impl TryFrom<SecretString> for RegistryLogin {
     type Error = InvalidLogin;
 
     fn try_from(login: SecretString) -> Result<Self, InvalidLogin> {
         let (name, password) = login.expose_secret().split_once(':').ok_or(InvalidLogin)?;
-        if name.is_empty() || password.chars().count() < SHORTEST_PASSWORD {
+        if name.is_empty() || password.chars().count() < MIN_PASSWORD_LENGTH {
             return Err(InvalidLogin);
         }
         Ok(Self { name: name.to_owned(), password: password.into() })
@@ -88,18 +88,18 @@ impl fmt::Debug for RegistryLogin {
 }
 
 impl RegistryLogin {
-    /// Whether this is the login; takes the same time wherever the password differs.
+    /// Whether name and password match; the time does not depend on where the password differs.
     pub fn matches(&self, name: &str, password: &str) -> bool {
         let is_password = self.password.expose_secret().as_bytes().ct_eq(password.as_bytes());
         name == self.name && is_password.into()
     }
 
-    /// The name.
+    /// The user name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The password, to be shown to the registry and to nobody else.
+    /// The password; only requests to the registry may contain it.
     pub fn password(&self) -> &SecretString {
         &self.password
     }
@@ -109,24 +109,24 @@ impl RegistryLogin {
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum RegistryClientError {
     /// The registry is unavailable or rejected the request.
-    #[error("asking the schema registry at {url} {doing}")]
+    #[error("asking the schema registry at {url} {request}")]
     Refused {
-        /// Where it is.
+        /// The registry's address.
         url: String,
-        /// What it was asked for.
-        doing: String,
-        /// What it said.
+        /// The request, e.g. `for schema 7`.
+        request: String,
+        /// The client's error.
         #[source]
         source: SRCError,
     },
     /// The registry returned a schema that cannot be parsed.
-    #[error("understanding schema {id} of the registry at {url}")]
+    #[error("parsing schema {id} of the registry at {url}")]
     Schema {
-        /// Where it is.
+        /// The registry's address.
         url: String,
-        /// Which schema.
+        /// The schema's id.
         id: u32,
-        /// What is wrong with it.
+        /// Why it cannot be parsed.
         #[source]
         source: SchemaMismatchError,
     },
@@ -135,10 +135,10 @@ pub enum RegistryClientError {
 /// Timeout of one request; callers retry.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A client that caches every answer: ids and schemas never change. Cheap to clone; clones share the cache.
+/// A client that caches every response: ids and schemas never change. Cheap to clone; clones share the cache.
 ///
-/// Only the first look-up of a schema reaches the registry, and no lock is held meanwhile: two concurrent look-ups both
-/// send a request and get the same answer.
+/// Only the first look-up of a schema sends a request, and no lock is held meanwhile: two concurrent look-ups may both
+/// send one and get the same response.
 #[derive(Clone)]
 pub struct SchemaRegistryClient {
     inner: Arc<RegistryClientState>,
@@ -147,25 +147,25 @@ pub struct SchemaRegistryClient {
 struct RegistryClientState {
     url: String,
     settings: SrSettings,
-    /// By event and version.
+    /// Schema ids by event type and version.
     ids: RwLock<HashMap<(&'static str, &'static str), u32>>,
     decoders: RwLock<HashMap<u32, Arc<EventDecoder>>>,
 }
 
 impl SchemaRegistryClient {
-    /// A client of the registry at `config.url`; connects when first asked.
+    /// Creates a client of the registry at `config.url`; the first request connects.
     pub fn new(config: &RegistryConfig) -> Self {
         let url = config.url.trim_end_matches('/').to_owned();
-        // Only settings that this program does not use can fail here.
-        let mut patient = SrSettings::new_builder(url.clone());
+        // Building fails only with settings that this program does not use.
+        let mut settings = SrSettings::new_builder(url.clone());
         if let Some(login) = config.client_login() {
-            patient.set_basic_authorization(login.name(), Some(login.password().expose_secret()));
+            settings.set_basic_authorization(login.name(), Some(login.password().expose_secret()));
         }
-        let patient = patient.set_timeout(REQUEST_TIMEOUT).build();
+        let settings = settings.set_timeout(REQUEST_TIMEOUT).build();
         Self {
             inner: Arc::new(RegistryClientState {
                 url: strip_login(&url),
-                settings: patient.unwrap_or_else(|_| SrSettings::new(url)),
+                settings: settings.unwrap_or_else(|_| SrSettings::new(url)),
                 ids: RwLock::default(),
                 decoders: RwLock::default(),
             }),
@@ -207,12 +207,12 @@ impl SchemaRegistryClient {
         Ok(decoder)
     }
 
-    fn refused_error(&self, doing: String, source: SRCError) -> RegistryClientError {
-        RegistryClientError::Refused { url: self.inner.url.clone(), doing, source }
+    fn refused_error(&self, request: String, source: SRCError) -> RegistryClientError {
+        RegistryClientError::Refused { url: self.inner.url.clone(), request, source }
     }
 }
 
-/// A URL as it may be shown: without the name and password that stand in it.
+/// Removes name and password from a URL, so that it may be logged.
 fn strip_login(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
     let authority = rest.split('/').next().unwrap_or_default();
@@ -227,23 +227,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_login_has_a_name_and_a_password_and_tells_neither() {
-        let of = |text: &str| RegistryLogin::try_from(SecretString::from(text));
-        let login = of("medhub:with:colons:inside").unwrap();
+    fn a_login_is_parsed_matched_and_not_shown() {
+        let parse = |text: &str| RegistryLogin::try_from(SecretString::from(text));
+        let login = parse("medhub:with:colons:inside").unwrap();
         assert!(login.matches("medhub", "with:colons:inside"));
         assert!(!login.matches("medhub", "with:colons") && !login.matches("other", "with:colons:inside"));
         assert!(!format!("{login:?}").contains("colons"));
         for bad in ["medhub", "medhub:short", ":a-long-password"] {
-            assert_eq!(of(bad).unwrap_err(), InvalidLogin, "{bad}");
+            assert_eq!(parse(bad).unwrap_err(), InvalidLogin, "{bad}");
         }
         let config = RegistryConfig { login: Some(login), ..RegistryConfig::default() };
         assert!(config.client_login().is_some());
-        let own = RegistryConfig { url: "http://me:s3cret@registry:8081".to_owned(), ..config };
-        assert!(own.client_login().is_none(), "the address has its own");
+        let with_url_login = RegistryConfig { url: "http://me:s3cret@registry:8081".to_owned(), ..config };
+        assert!(with_url_login.client_login().is_none(), "the address contains a login");
     }
 
     #[test]
-    fn what_is_shown_of_a_url_holds_no_password() {
+    fn strip_login_removes_name_and_password_of_a_url() {
         assert_eq!(strip_login("http://me:s3cret@registry:8081/x@y"), "http://registry:8081/x@y");
         assert_eq!(strip_login("http://registry:8081/x@y"), "http://registry:8081/x@y");
         assert_eq!(strip_login("registry"), "registry");

@@ -1,23 +1,23 @@
-//! The Confluent wire format: a zero byte, the schema's id in four bytes (big-endian), then the Avro datum.
+//! The Confluent wire format: a zero byte, the schema id in four bytes (big-endian), then the Avro datum.
 
-/// A value that does not begin as the wire format does.
+/// A value that is not in the wire format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum WireError {
     /// The first byte is not zero.
-    #[error("the value begins with byte {0:#04x}, not with the zero byte of the Confluent wire format")]
+    #[error("the value begins with byte {0:#04x} instead of the zero byte of the Confluent wire format")]
     Magic(u8),
-    /// It ends before the schema's id does.
-    #[error("the value has {0} bytes, fewer than the five that the Confluent wire format begins with")]
+    /// The value ends before the schema id does.
+    #[error("the value has {0} bytes; the Confluent wire format needs at least five")]
     Short(usize),
 }
 
-/// Appends the frame that a datum of schema `id` follows.
+/// Appends the zero byte and the schema id; the datum has to follow.
 pub fn write_frame(id: u32, into: &mut Vec<u8>) {
     into.push(0);
     into.extend_from_slice(&id.to_be_bytes());
 }
 
-/// Splits a value into the schema's id and the datum.
+/// Splits a value into schema id and datum.
 ///
 /// # Errors
 /// [`WireError`] when it is not in the wire format.
@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_frame_is_read_back() {
+    fn a_written_frame_is_split_into_id_and_datum() {
         let mut value = Vec::new();
         write_frame(70_000, &mut value);
         value.extend_from_slice(b"datum");
@@ -43,7 +43,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_framed_is_refused() {
+    fn a_value_without_frame_is_refused() {
         assert_eq!(split_frame(b"{}"), Err(WireError::Magic(b'{')));
         assert_eq!(split_frame(&[0, 0, 1]), Err(WireError::Short(3)));
         assert_eq!(split_frame(&[]), Err(WireError::Short(0)));

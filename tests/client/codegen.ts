@@ -1,6 +1,6 @@
 import type { CodegenConfig } from "@graphql-codegen/cli";
 
-/** Types of the schema and of every document in `src/`, made anew for each run. */
+/** Types of the schema and of every document in `src/`, generated for each run. */
 const config: CodegenConfig = {
   schema: process.env.MEDHUB_SCHEMA ?? "../../api/schema.graphql",
   documents: "src/**/*.ts",

@@ -1,5 +1,5 @@
-//! Tests that promise a time: each runs while no other does ([`tests::run_alone`]). Their folder comes first in the order
-//! of tests, so that the others wait for them once.
+//! Tests of a promised time, each of which runs alone ([`tests::run_alone`]). Their module is the first in the order of
+//! tests, so that the others wait for them once.
 
 mod import_time;
 mod rate_limits;

@@ -1,4 +1,4 @@
-//! Guarantees of every command, on a real log: once per idempotency key, and only on the expected version.
+//! Guarantees of every command, on a real log: executed once per idempotency key, and only on the expected version.
 
 mod dispatcher;
 
@@ -34,18 +34,18 @@ fn caller(tenant: &str) -> Caller {
     Caller::new(UserId::try_new("ann").unwrap(), TenantId::try_new(tenant).unwrap())
 }
 
-fn once(key: &str, asked: &str) -> CommandPreconditions {
+fn with_key(key: &str, request: &str) -> CommandPreconditions {
     CommandPreconditions {
-        idempotency_key: Some(IdempotencyKey::try_new(key, asked).unwrap()),
+        idempotency_key: Some(IdempotencyKey::try_new(key, request).unwrap()),
         ..CommandPreconditions::default()
     }
 }
 
-fn seen(version: u64) -> CommandPreconditions {
+fn on_version(version: u64) -> CommandPreconditions {
     CommandPreconditions::with_version(Some(version))
 }
 
-async fn discovered(commands: &OpportunityDispatcher) -> OpportunityId {
+async fn discover(commands: &OpportunityDispatcher) -> OpportunityId {
     let notice = notice("w1", "VETERANS AFFAIRS, DEPARTMENT OF", "W-1", "Wheelchairs", "6530", 3);
     commands.discover_opportunity(&caller("public"), notice, &CommandPreconditions::default()).await.unwrap().id
 }
@@ -61,70 +61,70 @@ async fn retitle(
     commands.amend_opportunity(&caller(tenant), id, amendment, &conditions).await
 }
 
-async fn events(pool: &PgPool) -> i64 {
+async fn count_events(pool: &PgPool) -> i64 {
     sqlx::query_scalar("select count(*) from events").fetch_one(pool).await.unwrap()
 }
 
 #[tokio::test]
-async fn a_command_that_is_sent_again_is_answered_as_it_was_and_not_carried_out_again() {
+async fn a_repeated_command_has_the_first_outcome_and_appends_nothing() {
     let pool = database().await;
     let commands = commands(&pool);
-    let id = discovered(&commands).await;
-    let first = retitle(&commands, "public", &id, "Wheelchairs and lifts", once("k1", "lifts")).await.unwrap();
-    let later = retitle(&commands, "public", &id, "Something else", once("k2", "else")).await.unwrap();
-    let before = events(&pool).await;
+    let id = discover(&commands).await;
+    let first = retitle(&commands, "public", &id, "Wheelchairs and lifts", with_key("k1", "lifts")).await.unwrap();
+    let later = retitle(&commands, "public", &id, "Something else", with_key("k2", "else")).await.unwrap();
+    let before = count_events(&pool).await;
 
-    let again = retitle(&commands, "public", &id, "Wheelchairs and lifts", once("k1", "lifts")).await.unwrap();
+    let repeated = retitle(&commands, "public", &id, "Wheelchairs and lifts", with_key("k1", "lifts")).await.unwrap();
 
-    assert_eq!(again, first);
+    assert_eq!(repeated, first);
     assert!(later.version > first.version);
-    assert_eq!(events(&pool).await, before);
+    assert_eq!(count_events(&pool).await, before);
 }
 
 #[tokio::test]
-async fn a_key_belongs_to_one_command_of_one_tenant() {
+async fn an_idempotency_key_belongs_to_one_command_of_one_tenant() {
     let pool = database().await;
     let commands = commands(&pool);
-    let id = discovered(&commands).await;
-    retitle(&commands, "public", &id, "One", once("k", "one")).await.unwrap();
+    let id = discover(&commands).await;
+    retitle(&commands, "public", &id, "One", with_key("k", "one")).await.unwrap();
 
-    let other = retitle(&commands, "public", &id, "Two", once("k", "two")).await;
-    let elsewhere = retitle(&commands, "acme", &id, "Three", once("k", "three")).await;
+    let other_command = retitle(&commands, "public", &id, "Two", with_key("k", "two")).await;
+    let other_tenant = retitle(&commands, "acme", &id, "Three", with_key("k", "three")).await;
 
-    assert!(matches!(other, Err(CommandError::KeyReused)), "{other:?}");
-    assert!(elsewhere.is_ok(), "{elsewhere:?}");
+    assert!(matches!(other_command, Err(CommandError::KeyReused)), "{other_command:?}");
+    assert!(other_tenant.is_ok(), "{other_tenant:?}");
 }
 
 #[tokio::test]
-async fn a_command_sent_many_times_at_once_is_carried_out_once() {
+async fn concurrent_repetitions_of_a_command_are_executed_once() {
     let pool = database().await;
     let commands = commands(&pool);
-    let id = discovered(&commands).await;
-    let before = events(&pool).await;
+    let id = discover(&commands).await;
+    let before = count_events(&pool).await;
 
-    let sent = (0..20).map(|_| {
+    let repetitions = (0..20).map(|_| {
         let (commands, id) = (Arc::clone(&commands), id.clone());
-        tokio::spawn(async move { retitle(&commands, "public", &id, "Lifts", once("k", "lifts")).await.unwrap() })
+        tokio::spawn(async move { retitle(&commands, "public", &id, "Lifts", with_key("k", "lifts")).await.unwrap() })
     });
-    let answers: Vec<_> = futures::future::join_all(sent).await.into_iter().map(Result::unwrap).collect();
+    let answers: Vec<_> = futures::future::join_all(repetitions).await.into_iter().map(Result::unwrap).collect();
 
-    assert_eq!(events(&pool).await, before + 1);
+    assert_eq!(count_events(&pool).await, before + 1);
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
 }
 
 #[tokio::test]
-async fn a_command_on_another_version_than_the_current_one_is_told_the_current_one() {
+async fn a_command_on_an_outdated_or_future_version_is_refused_with_the_current_one() {
     let pool = database().await;
     let commands = commands(&pool);
-    let id = discovered(&commands).await;
+    let id = discover(&commands).await;
 
-    let current = retitle(&commands, "public", &id, "Lifts", seen(1)).await.unwrap();
-    let outdated = retitle(&commands, "public", &id, "Ramps", seen(1)).await;
-    let early = retitle(&commands, "public", &id, "Ramps", seen(9)).await;
+    let current = retitle(&commands, "public", &id, "Lifts", on_version(1)).await.unwrap();
+    let outdated = retitle(&commands, "public", &id, "Ramps", on_version(1)).await;
+    let early = retitle(&commands, "public", &id, "Ramps", on_version(9)).await;
 
     assert_eq!(current.version, 2);
     for refused in [outdated, early] {
         assert!(matches!(refused, Err(CommandError::Outdated { current: 2 })), "{refused:?}");
     }
-    assert!(retitle(&commands, "public", &id, "Ramps", seen(2)).await.is_ok());
+    assert!(retitle(&commands, "public", &id, "Ramps", on_version(2)).await.is_ok());
 }

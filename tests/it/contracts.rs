@@ -63,7 +63,7 @@ fn golden(schema: &EventSchema) -> GoldenEvents {
     serde_json::from_str(&text).unwrap()
 }
 
-/// The aggregate that an event's name begins with.
+/// The aggregate kind, which an event type begins with.
 fn aggregate_of(schema: &EventSchema) -> &'static str {
     schema.event_type.split_once('.').unwrap().0
 }
@@ -85,7 +85,7 @@ fn recorded(schema: &EventSchema, payload: String) -> RawEnvelope {
 }
 
 #[test]
-fn every_version_has_its_golden_events_and_no_other_file_is_there() {
+fn every_version_has_its_golden_events_and_there_are_no_other_files() {
     let schemas: BTreeSet<_> = all_schemas().iter().map(file_of).collect();
     let files: BTreeSet<_> =
         fs::read_dir(folder()).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
@@ -93,7 +93,7 @@ fn every_version_has_its_golden_events_and_no_other_file_is_there() {
 }
 
 #[test]
-fn golden_events_travel_through_schema_upcasters_and_every_read_model() {
+fn golden_events_are_readable_by_schemas_upcasters_and_every_projection() {
     for schema in all_schemas() {
         let GoldenEvents { full, sparse } = golden(schema);
         for case in [full, sparse] {
@@ -107,35 +107,35 @@ fn golden_events_travel_through_schema_upcasters_and_every_read_model() {
             let event = recorded(schema, json);
             match aggregate_of(schema) {
                 Opportunity::TYPE => {
-                    let payload = understood::<Opportunity>(&event, case.current);
+                    let payload = decode_current::<Opportunity>(&event, case.current);
                     let event_of_view = ViewEvent::Opportunity(payload);
                     let view = ViewChange { id: event.aggregate_id.clone(), sequence: 1, event: event_of_view };
                     assert_eq!(OpportunityViews::project(&event).unwrap(), [view]);
                     OpportunitySearch::project(&event).unwrap();
                 }
                 Watchlist::TYPE => {
-                    understood::<Watchlist>(&event, case.current);
-                    concerns_no_opportunity(&event);
+                    decode_current::<Watchlist>(&event, case.current);
+                    assert_no_opportunity_changes(&event);
                 }
                 Visit::TYPE => {
-                    understood::<Visit>(&event, case.current);
-                    concerns_no_opportunity(&event);
+                    decode_current::<Visit>(&event, case.current);
+                    assert_no_opportunity_changes(&event);
                 }
-                Company::TYPE => leave_it_alone(&event, &understood::<Company>(&event, case.current)),
-                Inbox::TYPE => leave_it_alone(&event, &understood::<Inbox>(&event, case.current)),
-                Document::TYPE => leave_it_alone(&event, &understood::<Document>(&event, case.current)),
-                Proposal::TYPE => leave_it_alone(&event, &understood::<Proposal>(&event, case.current)),
-                Resource::TYPE => leave_it_alone(&event, &understood::<Resource>(&event, case.current)),
-                Task::TYPE => leave_it_alone(&event, &understood::<Task>(&event, case.current)),
+                Company::TYPE => assert_not_projected(&event, &decode_current::<Company>(&event, case.current)),
+                Inbox::TYPE => assert_not_projected(&event, &decode_current::<Inbox>(&event, case.current)),
+                Document::TYPE => assert_not_projected(&event, &decode_current::<Document>(&event, case.current)),
+                Proposal::TYPE => assert_not_projected(&event, &decode_current::<Proposal>(&event, case.current)),
+                Resource::TYPE => assert_not_projected(&event, &decode_current::<Resource>(&event, case.current)),
+                Task::TYPE => assert_not_projected(&event, &decode_current::<Task>(&event, case.current)),
                 unknown => panic!("add the aggregate {unknown} here"),
             }
-            assert!(!OpportunityAnalytics::project(&event).unwrap().is_empty(), "every event is a fact");
+            assert!(!OpportunityAnalytics::project(&event).unwrap().is_empty(), "analytics takes every event");
         }
     }
 }
 
-/// The event as its aggregate understands it, which is in the current shape.
-fn understood<A: Aggregate>(event: &RawEnvelope, current: Value) -> A::Event
+/// Decodes an event for its aggregate, and checks that it has the current shape.
+fn decode_current<A: Aggregate>(event: &RawEnvelope, current: Value) -> A::Event
 where
     A::Event: PartialEq + std::fmt::Debug,
 {
@@ -146,38 +146,42 @@ where
     payload
 }
 
-/// No read model but that of all facts knows these events yet.
-fn leave_it_alone<E>(event: &RawEnvelope, _understood: &E) {
+/// Checks that no projection of opportunities uses the event yet.
+fn assert_not_projected<E>(event: &RawEnvelope, _decoded: &E) {
     assert_eq!(OpportunityViews::project(event).unwrap(), []);
     OpportunitySearch::project(event).unwrap();
 }
 
-/// Read models of opportunities leave the event alone, also where it comes on their topic.
-fn concerns_no_opportunity(event: &RawEnvelope) {
+/// Checks that projections of opportunities do not apply the event as one of an opportunity, even if it is on their
+/// topic.
+fn assert_no_opportunity_changes(event: &RawEnvelope) {
     let views = OpportunityViews::project(event).unwrap();
     assert!(views.iter().all(|change| !matches!(change.event, ViewEvent::Opportunity(_))), "{views:?}");
-    assert_eq!(views.len(), 1, "views count every visit and every wish");
+    assert_eq!(views.len(), 1, "views count every visit and every saved opportunity");
     assert_eq!(OpportunitySearch::project(event).unwrap(), []);
 }
 
-/// The fields of a schema that a payload leaves open.
-fn open(schema: &Value, payload: &Value, path: &str, found: &mut Vec<String>) {
+/// Collects the fields of a schema that are null in a payload.
+fn collect_null_fields(schema: &Value, payload: &Value, path: &str, found: &mut Vec<String>) {
     match schema {
         Value::Array(branches) => {
-            branches.iter().filter(|branch| **branch != "null").for_each(|branch| open(branch, payload, path, found));
+            branches
+                .iter()
+                .filter(|branch| **branch != "null")
+                .for_each(|branch| collect_null_fields(branch, payload, path, found));
         }
         Value::Object(_) if schema["fields"].is_array() => {
             for field in schema["fields"].as_array().into_iter().flatten() {
                 let name = field["name"].as_str().unwrap();
-                open(&field["type"], &payload[name], &format!("{path}.{name}"), found);
+                collect_null_fields(&field["type"], &payload[name], &format!("{path}.{name}"), found);
             }
         }
         Value::Object(_) if schema["type"] == "array" && payload.is_array() => {
-            for (place, item) in payload.as_array().into_iter().flatten().enumerate() {
-                open(&schema["items"], item, &format!("{path}[{place}]"), found);
+            for (index, item) in payload.as_array().into_iter().flatten().enumerate() {
+                collect_null_fields(&schema["items"], item, &format!("{path}[{index}]"), found);
             }
         }
-        Value::Object(_) if schema["type"].is_object() => open(&schema["type"], payload, path, found),
+        Value::Object(_) if schema["type"].is_object() => collect_null_fields(&schema["type"], payload, path, found),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
             if payload.is_null() {
                 found.push(path.to_owned());
@@ -187,12 +191,12 @@ fn open(schema: &Value, payload: &Value, path: &str, found: &mut Vec<String>) {
 }
 
 #[test]
-fn full_golden_events_fill_every_field_and_sparse_ones_none_that_may_be_open() {
+fn full_golden_events_have_every_field_and_sparse_ones_no_optional_field() {
     for schema in all_schemas() {
         let (parsed, golden) = (serde_json::from_str(schema.json).unwrap(), golden(schema));
         let (mut full, mut sparse) = (vec![], vec![]);
-        open(&parsed, &golden.full.stored, schema.event_type, &mut full);
-        open(&parsed, &golden.sparse.stored, schema.event_type, &mut sparse);
+        collect_null_fields(&parsed, &golden.full.stored, schema.event_type, &mut full);
+        collect_null_fields(&parsed, &golden.sparse.stored, schema.event_type, &mut sparse);
         assert_eq!(full, Vec::<String>::new(), "{}", file_of(schema));
         let optional = schema.json.matches("\"default\": null").count();
         assert!(sparse.len() >= optional.min(1), "{}: {sparse:?}", file_of(schema));
@@ -200,11 +204,14 @@ fn full_golden_events_fill_every_field_and_sparse_ones_none_that_may_be_open() {
 }
 
 #[test]
-fn an_event_that_nobody_knows_is_named_with_its_position() {
+fn an_event_of_an_unknown_version_is_named_with_its_position() {
     let schema = &all_schemas()[0];
     let unknown = RawEnvelope { event_version: "7.0".to_owned(), ..recorded(schema, "{}".to_owned()) };
     let error = unknown.decode::<OpportunityEvent>().unwrap_err();
     assert!(error.to_string().contains("opportunity.discovered 7.0 at position 7"), "{error}");
     let cause = std::error::Error::source(&error).unwrap().to_string();
-    assert_eq!(cause, "opportunity.discovered has no version 7.0; the newest one known here is 1.0");
+    assert_eq!(
+        cause,
+        "unknown version 7.0 of opportunity.discovered; the newest version that this release knows is 1.0"
+    );
 }

@@ -1,4 +1,4 @@
-//! What `docs/testing.md` tells to run exists: a filter that matches no test passes without a word.
+//! The filters in the commands of `docs/testing.md` exist: a filter that matches no test passes silently.
 
 use std::path::Path;
 

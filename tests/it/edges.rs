@@ -1,4 +1,4 @@
-//! Everything that is not GraphQL: REST, ingest, gRPC, health; and what is wrong on purpose at every edge.
+//! The edges other than GraphQL: REST, ingest, gRPC, health; and invalid requests at every edge.
 
 mod bad_input;
 mod client;

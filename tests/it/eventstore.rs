@@ -1,4 +1,4 @@
-//! The log and its relay on real Postgres and Kafka: nothing lost, nothing reordered, nobody waited for in vain.
+//! The log and its relay on real Postgres and Kafka: no event is lost or reordered, and no wait is in vain.
 
 mod append;
 mod facts;
@@ -28,7 +28,7 @@ async fn a_batch_is_appended_whole_or_not_at_all() {
 }
 
 #[tokio::test]
-async fn streams_of_two_kinds_with_the_same_id_are_two_and_are_counted_by_kind() {
+async fn streams_of_two_kinds_with_the_same_id_are_distinct_and_counted_by_kind() {
     let pool = database().await;
     let store = PgBatchStore::new(pool.clone());
     let watchlist = NewEvent { aggregate_type: "watchlist", ..event("a", 1) };
@@ -53,7 +53,7 @@ async fn streams_are_loaded_in_the_order_of_their_sequence() {
 }
 
 #[tokio::test]
-async fn the_log_refuses_to_be_changed() {
+async fn the_log_refuses_updates_deletes_and_truncation() {
     let pool = database().await;
     PgBatchStore::new(pool.clone()).append_events(vec![event("a", 1)]).await.unwrap();
     for statement in ["update events set payload = '{}'", "delete from events", "truncate events"] {

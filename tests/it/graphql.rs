@@ -1,4 +1,4 @@
-//! What a frontend sees: commands with their refusals, errors with codes, a playground without the internet.
+//! GraphQL as a frontend uses it: commands with their refusals, errors with codes, a playground without the internet.
 
 mod changes;
 mod client_documents;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tests::{ProductHandle, ProductInstance, eventually_within, run_alone};
 
-/// How long it may take from a mutation's answer until every read model shows it.
+/// Limit for the time from a mutation's answer until every read model shows the change.
 const VISIBLE_WITHIN: Duration = Duration::from_secs(20);
 
 const DISCOVER: &str = "mutation($input: DiscoverOpportunityInput!) { outcome: discoverOpportunity(input: $input) {
@@ -23,7 +23,7 @@ const AWARD: &str = "mutation($input: AwardOpportunityInput!) { outcome: awardOp
     __typename ... on OpportunityAccepted { id version } ... on OpportunityRejected { rule reason }
 } }";
 
-/// An opportunity under this solicitation number, as it is entered by hand.
+/// The input of an opportunity with this solicitation number, as entered by hand.
 fn bariatric_bed(notice: &str, number: &str) -> Value {
     json!({ "input": {
         "noticeId": notice,
@@ -55,7 +55,7 @@ async fn an_opportunity_is_entered_amended_and_awarded_by_hand_and_shows_in_ever
     assert_eq!(
         outcome_of(&product, DISCOVER, bariatric_bed("manual-1", "36C24526Q0001")).await,
         entered,
-        "repeating it is harmless"
+        "a repetition changes nothing"
     );
     let refused = outcome_of(&product, DISCOVER, bariatric_bed("manual-2", "36C24526Q0001")).await;
     assert_eq!(refused["__typename"], "OpportunityRejected", "{refused}");
@@ -63,11 +63,11 @@ async fn an_opportunity_is_entered_amended_and_awarded_by_hand_and_shows_in_ever
     let change = json!({ "input": { "id": id, "responseDeadline": "2026-03-27T17:00:00Z" } });
     let amended = outcome_of(&product, AMEND, change.clone()).await;
     assert_eq!(amended["version"], 3, "an amendment and a moved deadline: {amended}");
-    assert_eq!(outcome_of(&product, AMEND, change).await, amended, "repeating it is harmless");
+    assert_eq!(outcome_of(&product, AMEND, change).await, amended, "a repetition changes nothing");
     let award = json!({ "input": { "id": id, "number": "36C24526C0099", "amount": "81930000" } });
     assert_eq!(outcome_of(&product, AWARD, award).await["version"], 4);
 
-    let seen = "query($id: String!) {
+    let read = "query($id: String!) {
         opportunity(id: $id) { version status facts { responseDeadline } awards { number amount } }
         opportunities(filter: { text: \"bariatric\" }) { totalCount edges { node { id awarded } } }
         searchOpportunities(query: \"hospital beds\", first: 1) { id awarded }
@@ -83,19 +83,19 @@ async fn an_opportunity_is_entered_amended_and_awarded_by_hand_and_shows_in_ever
         "opportunityStats": { "total": { "opportunities": 1, "awardedOpportunities": 1, "awarded": "81930000" } },
     });
     eventually_within(VISIBLE_WITHIN, async || {
-        let answer = product.graphql(seen, json!({ "id": id })).await;
+        let answer = product.graphql(read, json!({ "id": id })).await;
         if answer["data"] == expected { Ok(()) } else { Err(format!("{answer:#}\nexpected {expected:#}")) }
     })
     .await;
 
-    what_cannot_be_right_is_refused_with_a_code(&product).await;
+    invalid_input_is_refused_with_a_code(&product).await;
     the_playground_needs_no_internet(&product).await;
 }
 
-async fn what_cannot_be_right_is_refused_with_a_code(product: &ProductHandle) {
-    let mut nameless = bariatric_bed("manual-3", "36C24526Q0001");
-    nameless["input"]["agency"] = json!(" ,. ");
-    let answer = product.graphql(DISCOVER, nameless).await;
+async fn invalid_input_is_refused_with_a_code(product: &ProductHandle) {
+    let mut without_agency = bariatric_bed("manual-3", "36C24526Q0001");
+    without_agency["input"]["agency"] = json!(" ,. ");
+    let answer = product.graphql(DISCOVER, without_agency).await;
     let extensions = &answer["errors"][0]["extensions"];
     assert_eq!(extensions["code"], "INVALID_INPUT", "{answer}");
     assert_eq!(extensions["field"], "input.agency", "{answer}");
@@ -103,8 +103,8 @@ async fn what_cannot_be_right_is_refused_with_a_code(product: &ProductHandle) {
     let unknown = json!({ "input": { "id": "036:UNKNOWN", "title": "x" } });
     assert_eq!(outcome_of(product, AMEND, unknown).await["__typename"], "OpportunityRejected");
 
-    let greedy = product.graphql("{ opportunities(first: 101) { totalCount } }", json!({})).await;
-    assert_eq!(greedy["errors"][0]["extensions"]["code"], "INVALID_INPUT", "{greedy}");
+    let too_many = product.graphql("{ opportunities(first: 101) { totalCount } }", json!({})).await;
+    assert_eq!(too_many["errors"][0]["extensions"]["code"], "INVALID_INPUT", "{too_many}");
     let deep = format!("{{ {} __typename {} }}", "... { ".repeat(60), "}".repeat(60));
     let deep = product.graphql(&deep, json!({})).await;
     assert!(deep["errors"].is_array(), "{deep}");

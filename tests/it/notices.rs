@@ -1,4 +1,4 @@
-//! Real notices through the whole system: in by the command line, out by GraphQL, the same in every store.
+//! Real notices through the whole system: imported by the command line, queried by GraphQL, consistent in every store.
 
 mod bad_input;
 mod import;
@@ -14,7 +14,7 @@ use tests::{
 };
 use tokio::sync::OnceCell;
 
-/// A product with the real notices in it, which all tests share that only read.
+/// A product with the real notices, shared by all tests that only read.
 async fn product_with_real_notices(csv: &Path) -> &'static ProductInstance {
     static SHARED: OnceCell<ProductInstance> = OnceCell::const_new();
     run_beside_others();

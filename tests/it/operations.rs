@@ -42,7 +42,7 @@ async fn add_notices(product: ProductInstance) -> ProductInstance {
     product
 }
 
-/// [`product_with_notices`] for all tests that only look at it.
+/// [`product_with_notices`], shared by all tests that only read.
 async fn shared_product_with_notices() -> &'static ProductInstance {
     static SHARED: OnceCell<ProductInstance> = OnceCell::const_new();
     run_beside_others();
@@ -51,30 +51,30 @@ async fn shared_product_with_notices() -> &'static ProductInstance {
         .await
 }
 
-async fn some_id(product: &ProductHandle) -> String {
+async fn any_opportunity_id(product: &ProductHandle) -> String {
     let answer = product.graphql("{ opportunities(first: 1) { edges { node { id } } } }", json!({})).await;
     answer["data"]["opportunities"]["edges"][0]["node"]["id"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
 }
 
 /// Queries all read models repeatedly until `stop`; counts the answers and returns the first error.
-async fn ask_until(product: &ProductHandle, stop: &AtomicBool, asked: &AtomicU64) -> Option<Value> {
+async fn query_until(product: &ProductHandle, stop: &AtomicBool, answers: &AtomicU64) -> Option<Value> {
     let query = "query($id: String!) { opportunity(id: $id) { id }
         opportunities(first: 3) { totalCount edges { node { id } } } searchOpportunities(query: \"beds\") { id } }";
-    let id = some_id(product).await;
+    let id = any_opportunity_id(product).await;
     while !stop.load(Ordering::SeqCst) {
         let answer = product.graphql(query, json!({ "id": id })).await;
         if !answer["errors"].is_null() || answer["data"]["opportunity"]["id"] != json!(id) {
             return Some(answer);
         }
-        asked.fetch_add(1, Ordering::SeqCst);
+        answers.fetch_add(1, Ordering::SeqCst);
     }
     None
 }
 
 #[tokio::test]
-async fn read_models_are_rebuilt_compared_rolled_back_and_dropped_while_queries_go_on() {
+async fn read_models_are_rebuilt_rolled_back_and_dropped_while_queries_are_answered() {
     let product = product_with_notices().await;
-    let (stop, asked) = (Arc::new(AtomicBool::new(false)), AtomicU64::new(0));
+    let (stop, answers) = (Arc::new(AtomicBool::new(false)), AtomicU64::new(0));
 
     let work = async {
         let rebuilt = product.medhub(&["rebuild", "all", "--json"]).await;
@@ -84,17 +84,17 @@ async fn read_models_are_rebuilt_compared_rolled_back_and_dropped_while_queries_
         stop.store(true, Ordering::SeqCst);
         rebuilt
     };
-    let (rebuilt, failed) = tokio::join!(work, ask_until(&product, &stop, &asked));
+    let (rebuilt, failed) = tokio::join!(work, query_until(&product, &stop, &answers));
 
     assert_eq!(failed, None, "no query may fail");
-    assert!(asked.load(Ordering::SeqCst) > 0);
+    assert!(answers.load(Ordering::SeqCst) > 0);
     let report = &json_lines(&rebuilt)[0];
     assert_eq!(report["live"], json!({ "analytics": 2, "search": 2, "views": 2, "workspace": 2 }), "{report}");
     assert_eq!(report["retained"], json!({ "analytics": 1, "search": 1, "views": 1, "workspace": 1 }), "{report}");
     let generations = json_lines(&product.medhub(&["generations", "--json"]).await);
     let standing = |number: u64| {
-        let of = generations.iter().filter(|row| row["generation"] == number);
-        of.map(|row| row["standing"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        let rows = generations.iter().filter(|row| row["generation"] == number);
+        rows.map(|row| row["standing"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
     assert_eq!((standing(1), standing(2)), (vec!["live".to_owned(); 6], vec!["retained".to_owned(); 4]));
 
@@ -102,14 +102,14 @@ async fn read_models_are_rebuilt_compared_rolled_back_and_dropped_while_queries_
     assert!(!live.status.success() && output_text(&live).contains("is active"), "{}", output_text(&live));
     let dropped = product.medhub(&["generations", "drop", "views", "g2"]).await;
     assert!(dropped.status.success(), "{}", output_text(&dropped));
-    let left = json_lines(&product.medhub(&["generations", "--json"]).await);
-    assert_eq!(left.len(), 9, "{left:?}");
+    let remaining = json_lines(&product.medhub(&["generations", "--json"]).await);
+    assert_eq!(remaining.len(), 9, "{remaining:?}");
 }
 
 #[tokio::test]
-async fn one_wrong_row_in_each_store_is_named() {
+async fn verify_names_one_wrong_row_in_each_store() {
     let product = product_with_notices().await;
-    let id = some_id(&product).await;
+    let id = any_opportunity_id(&product).await;
     let clean = product.medhub(&["verify"]).await;
     assert!(clean.status.success(), "{}", output_text(&clean));
     assert!(output_text(&clean).matches("nothing differs").count() == 4, "{}", output_text(&clean));
@@ -125,29 +125,29 @@ async fn one_wrong_row_in_each_store_is_named() {
     let key = format!("{}g1:opportunity:{id}", namespace.key_prefix());
     let _changed: i64 = redis::cmd("HSET").arg(&key).arg("state").arg("\"Undiscovered\"").query(&mut redis).unwrap();
     let qdrant = Qdrant::from_url(product.variable("QDRANT_URL")).skip_compatibility_check().build().unwrap();
-    let gone = DeletePointsBuilder::new(format!("{}opportunities_g1", namespace.collection_prefix()))
+    let deletion = DeletePointsBuilder::new(format!("{}opportunities_g1", namespace.collection_prefix()))
         .points(Filter::must([Condition::matches("id", id.clone())]));
-    qdrant.delete_points(gone.wait(true)).await.unwrap();
+    qdrant.delete_points(deletion.wait(true)).await.unwrap();
 
     let found = product.medhub(&["verify", "--json"]).await;
     assert_eq!(found.status.code(), Some(1), "{}", output_text(&found));
-    let named = |projection: &str| {
+    let differences_of = |projection: &str| {
         let report = json_lines(&found).into_iter().find(|report| report["projection"] == projection).unwrap();
         report["differences"].as_array().cloned().unwrap_or_default()
     };
     let difference = |table: &str, kind: &str| json!({ "table": table, "key": id, "kind": kind });
-    assert_eq!(named("analytics"), [difference("opportunities", "differs")]);
-    assert_eq!(named("search"), [difference("points", "missing")]);
-    assert_eq!(named("views"), [difference("opportunity", "differs")]);
-    // A sample looks at some buckets only, all of them if so many are asked for.
+    assert_eq!(differences_of("analytics"), [difference("opportunities", "differs")]);
+    assert_eq!(differences_of("search"), [difference("points", "missing")]);
+    assert_eq!(differences_of("views"), [difference("opportunity", "differs")]);
+    // A sample compares some verify buckets only; one of 256 compares all of them.
     let all = product.medhub(&["verify", "views", "--sample", "256"]).await;
     assert!(output_text(&all).contains(&format!("opportunity {id} differs")), "{}", output_text(&all));
 }
 
 #[tokio::test]
-async fn a_record_that_nobody_can_read_is_listed_inspected_tried_again_and_given_up() {
+async fn a_dead_letter_is_listed_inspected_redriven_and_dropped() {
     let product = product_with_notices().await;
-    let id = some_id(&product).await;
+    let id = any_opportunity_id(&product).await;
     let producer: FutureProducer =
         ClientConfig::new().set("bootstrap.servers", product.variable("KAFKA_BROKERS").to_owned()).create().unwrap();
     let headers = [
@@ -175,11 +175,11 @@ async fn a_record_that_nobody_can_read_is_listed_inspected_tried_again_and_given
     assert!(parked.iter().all(|row| row["aggregate_id"] == json!(id)), "{parked:?}");
     let inspected = product.medhub(&["dead-letters", "inspect", "views", &id]).await;
     assert_eq!(json_lines(&inspected)[0]["event_type"], "opportunity.evaporated", "{}", output_text(&inspected));
-    let tried = product.medhub(&["dead-letters", "redrive", "--projection", "views"]).await;
-    assert_eq!(tried.status.code(), Some(1));
-    assert!(output_text(&tried).contains("no event is named opportunity.evaporated"), "{}", output_text(&tried));
-    let everything = product.medhub(&["dead-letters", "redrive"]).await;
-    assert!(!everything.status.success() && output_text(&everything).contains("--all"), "{}", output_text(&everything));
+    let redriven = product.medhub(&["dead-letters", "redrive", "--projection", "views"]).await;
+    assert_eq!(redriven.status.code(), Some(1));
+    assert!(output_text(&redriven).contains("unknown event type opportunity.evaporated"), "{}", output_text(&redriven));
+    let unfiltered = product.medhub(&["dead-letters", "redrive"]).await;
+    assert!(!unfiltered.status.success() && output_text(&unfiltered).contains("--all"), "{}", output_text(&unfiltered));
     let without_reason = product.medhub(&["dead-letters", "drop", "views", &id]).await;
     assert_eq!(without_reason.status.code(), Some(2), "{}", output_text(&without_reason));
     for projection in ["analytics", "search", "views"] {
@@ -190,7 +190,7 @@ async fn a_record_that_nobody_can_read_is_listed_inspected_tried_again_and_given
 }
 
 #[tokio::test]
-async fn status_tells_how_the_relay_and_every_projection_are() {
+async fn status_reports_the_relay_and_every_projection() {
     let product = shared_product_with_notices().await;
 
     // Workers report their status only at intervals.

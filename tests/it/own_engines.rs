@@ -1,5 +1,5 @@
-//! Tests with engines of their own ([`tests::TestStack`]): they kill engines, stop and start whole stacks, or change their
-//! configuration. Each of these counts as two; the others here share engines.
+//! Tests with their own engines ([`tests::TestStack`]): they kill engines, stop and start whole stacks, or change their
+//! configuration. Each of these counts as two. The remaining tests of this folder share engines.
 
 mod benchmarks;
 mod chaos;

@@ -1,5 +1,5 @@
-//! The read models on real engines: twice the same events is once, a replay from zero equals live, and one sick store
-//! delays nobody else.
+//! The read models on real engines: repeated events change nothing, a replay from zero equals live, and one failing
+//! store delays no other.
 
 mod change_feed;
 mod dead_letter;
@@ -22,14 +22,14 @@ async fn apply<P: Projection>(projection: &P, events: &[RawEnvelope]) {
     projection.apply(&changes).await.unwrap();
 }
 
-/// Delivers events one by one, as they would trickle in.
+/// Applies events one by one, as they arrive.
 async fn apply_live<P: Projection>(projection: &P, events: &[RawEnvelope]) {
     for event in events {
         apply(projection, std::slice::from_ref(event)).await;
     }
 }
 
-/// Delivers events as a broker may: a batch again, then from some earlier place on.
+/// Applies events as a broker may deliver them: a batch twice, then again from an earlier offset.
 async fn apply_with_repetitions<P: Projection>(projection: &P, events: &[RawEnvelope]) {
     let middle = events.len() / 2;
     apply(projection, &events[..middle]).await;

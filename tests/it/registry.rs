@@ -1,4 +1,4 @@
-//! The schema registry as its clients see it: Confluent's API, one id per schema, nothing forgotten.
+//! The schema registry as its clients use it: Confluent's API, one id per schema, and no loss of acknowledged schemas.
 
 mod access;
 mod concurrent_clients;
@@ -17,7 +17,7 @@ fn record(name: &str, fields: &Value) -> String {
     json!({ "type": "record", "name": name, "namespace": "medhub.test", "fields": fields }).to_string()
 }
 
-/// A record with one field of this type; different types make different schemas.
+/// The schema of a record with one field of this type.
 fn of_type(name: &str, kind: &str) -> String {
     record(name, &json!([{ "name": "value", "type": kind }]))
 }

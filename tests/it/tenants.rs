@@ -1,4 +1,4 @@
-//! What companies do with what they own, as frontends and machines see it: over a running stack, with tokens and keys.
+//! Aggregates of tenants as frontends and machines use them: over a running product, with tokens and API keys.
 
 mod documents;
 mod identity;

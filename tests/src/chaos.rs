@@ -1,10 +1,10 @@
-//! Fault injection on the read side: workers and storages die, hang and return while events arrive; at the end every
+//! Fault injection on the read side: workers and storages crash, hang and return while events arrive; at the end every
 //! read model is compared with the log.
 //!
 //! ```text
 //! load ──▶ log ──relay──▶ Kafka ──two processes of workers──▶ ClickHouse, Qdrant, Redis
 //!                           ▲            ▲                        ▲
-//!                           └── faults, one after the other ──────┘        then: verify, and counts of its own
+//!                           └── faults, one after the other ──────┘        then: verify, and independent counts
 //! ```
 //! `docs/faults.md` says how to run it.
 
@@ -59,13 +59,13 @@ pub struct ChaosReport {
     pub caught_up_s: f64,
     /// Number of rows compared, over all read models.
     pub rows: u64,
-    /// Differences between read models and the log, and other failures, in words.
+    /// Differences between read models and the log, and other failures, as sentences.
     pub violations: Vec<String>,
 }
 
 /// Carries out a plan on a stack that no other test uses.
 ///
-/// Call it on a thread that outlives the run: the processes of the product die with it.
+/// Call it on a thread that outlives the run: the processes of the product end with it.
 ///
 /// # Errors
 /// If the harness itself fails; violations by the system under test are in the report.
@@ -76,35 +76,35 @@ pub async fn run(plan: &ChaosPlan, stack: &TestStack) -> anyhow::Result<ChaosRep
     anyhow::ensure!(migrated.status.success(), "migrating: {}", String::from_utf8_lossy(&migrated.stderr));
     let mut workers = WorkerProcesses::start(stack)?;
     let mut load = EventLoad::new(stack, plan);
-    let mut dice = SeededChoices::new(plan.seed, 1);
-    let mut done: Vec<String> = vec![];
+    let mut choices = SeededChoices::new(plan.seed, 1);
+    let mut injected_faults: Vec<String> = vec![];
     // Load and faults run concurrently; the one that finishes first waits for the other.
-    let no_more = CancellationToken::new();
+    let faults_ended = CancellationToken::new();
     let events = {
         let faults = async {
             let mut order = StorageFault::ALL.to_vec();
-            dice.shuffle(&mut order);
+            choices.shuffle(&mut order);
             for fault in order.iter().cycle().take(plan.faults.max(1)) {
-                tokio::time::sleep(dice.millis(200, plan.max_pause_ms)).await;
+                tokio::time::sleep(choices.millis(200, plan.max_pause_ms)).await;
                 say(&format!("fault: {}", fault.name()));
                 fault
-                    .inject(stack, &mut workers, &mut dice)
+                    .inject(stack, &mut workers, &mut choices)
                     .await
                     .with_context(|| format!("injecting {}", fault.name()))?;
-                done.push(fault.name().to_owned());
+                injected_faults.push(fault.name().to_owned());
             }
             Ok::<_, anyhow::Error>(())
         };
         let faults = async {
-            // Cancelled on errors as well, so that the load ends when a fault could not be injected.
-            let _ended = no_more.clone().drop_guard();
+            // Cancelled on errors too, so that the load ends when a fault cannot be injected.
+            let _cancel_at_end = faults_ended.clone().drop_guard();
             faults.await
         };
-        let (loaded, injected) = tokio::join!(load.run(&no_more), faults);
+        let (loaded, injected) = tokio::join!(load.run(&faults_ended), faults);
         injected?;
         loaded?
     };
-    workers.heal()?;
+    workers.restart_stopped()?;
     let last_fault = Instant::now();
     let mut violations = vec![];
     if let Err(error) = comparison::caught_up(stack, CATCH_UP_TIMEOUT).await {
@@ -117,6 +117,6 @@ pub async fn run(plan: &ChaosPlan, stack: &TestStack) -> anyhow::Result<ChaosRep
         violations.push(reason);
     }
     let seconds = began.elapsed().as_secs_f64();
-    let (ok, faults) = (violations.is_empty(), done);
+    let (ok, faults) = (violations.is_empty(), injected_faults);
     Ok(ChaosReport { ok, seed: plan.seed, events, seconds, faults, caught_up_s, rows: compared.rows, violations })
 }

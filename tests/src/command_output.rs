@@ -1,4 +1,4 @@
-//! What a command printed.
+//! The output of a command.
 
 use std::process::Output;
 
@@ -9,7 +9,7 @@ pub fn output_text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-/// Standard output, one JSON value a line.
+/// Standard output, parsed as one JSON value per line.
 ///
 /// # Panics
 /// If a line is not JSON.

@@ -17,10 +17,10 @@ use sqlx::{Connection as _, PgConnection};
 
 use crate::{TestStack, WAIT_TIMEOUT};
 
-/// Writes `word` into all engines; each has acknowledged it when this returns.
+/// Writes `word` into all engines and waits until each has acknowledged it.
 ///
 /// # Errors
-/// If an engine does not do what it is asked.
+/// If an engine refuses or is unavailable.
 pub async fn write(stack: &TestStack, word: &str) -> anyhow::Result<()> {
     let mut postgres = PgConnection::connect(stack.variable("DATABASE_URL")).await?;
     sqlx::raw_sql(&format!("create table {word} (word text); insert into {word} values ('{word}')"))
@@ -38,34 +38,34 @@ pub async fn write(stack: &TestStack, word: &str) -> anyhow::Result<()> {
     write_qdrant(stack.variable("QDRANT_URL"), word).await.context("writing to qdrant")
 }
 
-/// Finds `word` in all engines, exactly once in each.
+/// Checks that every engine holds `word` exactly once.
 ///
 /// # Errors
-/// If an engine does not do what it is asked.
+/// If an engine refuses or is unavailable.
 pub async fn find(stack: &TestStack, word: &str) -> anyhow::Result<()> {
     let mut postgres = PgConnection::connect(stack.variable("DATABASE_URL")).await?;
     let rows: i64 = sqlx::query_scalar(&format!("select count(*) from {word} where word = '{word}'"))
         .fetch_one(&mut postgres)
         .await
         .context("reading from postgres")?;
-    same("postgres", rows)?;
+    ensure_once("postgres", rows)?;
     let client = redis::Client::open(stack.variable("REDIS_URL").to_owned())?;
     let mut redis = client.get_multiplexed_async_connection().await?;
     let keys = redis::cmd("EXISTS").arg(word).query_async(&mut redis).await.context("reading from redis")?;
-    same("redis", keys)?;
+    ensure_once("redis", keys)?;
     let versions = reqwest::get(versions_of(stack.variable("SCHEMA_REGISTRY_URL"), word)).await?.error_for_status()?;
     let versions: Vec<i64> = versions.json().await.context("reading from the schema registry")?;
-    same("the schema registry", i64::try_from(versions.len())?)?;
+    ensure_once("the schema registry", i64::try_from(versions.len())?)?;
     let (brokers, topic) = (stack.variable("KAFKA_BROKERS").to_owned(), word.to_owned());
-    same("kafka", tokio::task::spawn_blocking(move || count_kafka(&brokers, &topic)).await??)?;
+    ensure_once("kafka", tokio::task::spawn_blocking(move || count_kafka(&brokers, &topic)).await??)?;
     let rows = ask_clickhouse(stack.variable("CLICKHOUSE_URL"), &format!("select count() from {word}")).await?;
-    same("clickhouse", rows.trim().parse()?)?;
+    ensure_once("clickhouse", rows.trim().parse()?)?;
     let qdrant = Qdrant::from_url(stack.variable("QDRANT_URL")).skip_compatibility_check().build()?;
-    let counted = qdrant.count(CountPointsBuilder::new(word).exact(true)).await.context("reading from qdrant")?;
-    same("qdrant", counted.result.context("qdrant counts nothing")?.count.try_into()?)
+    let response = qdrant.count(CountPointsBuilder::new(word).exact(true)).await.context("reading from qdrant")?;
+    ensure_once("qdrant", response.result.context("qdrant returned no count")?.count.try_into()?)
 }
 
-fn same(engine: &str, count: i64) -> anyhow::Result<()> {
+fn ensure_once(engine: &str, count: i64) -> anyhow::Result<()> {
     if count == 1 { Ok(()) } else { bail!("{engine} holds the word {count} times") }
 }
 
@@ -75,15 +75,15 @@ fn versions_of(url: &str, word: &str) -> String {
 
 async fn write_registry(url: &str, word: &str) -> anyhow::Result<()> {
     let schema = format!(r#"{{"type":"fixed","name":"{word}","size":1}}"#);
-    let ask = reqwest::Client::new().post(versions_of(url, word)).json(&serde_json::json!({ "schema": schema }));
-    ask.send().await?.error_for_status()?;
+    let request = reqwest::Client::new().post(versions_of(url, word)).json(&serde_json::json!({ "schema": schema }));
+    request.send().await?.error_for_status()?;
     Ok(())
 }
 
 /// Sends a statement to `ClickHouse` and returns the text of its answer.
 ///
 /// # Errors
-/// If an engine does not do what it is asked.
+/// If an engine refuses or is unavailable.
 pub async fn ask_clickhouse(url: &str, statement: &str) -> anyhow::Result<String> {
     let answer = reqwest::Client::new().post(url).body(statement.to_owned()).send().await?;
     let (status, text) = (answer.status(), answer.text().await?);
@@ -111,9 +111,9 @@ fn count_kafka(brokers: &str, topic: &str) -> anyhow::Result<i64> {
     let mut first = TopicPartitionList::new();
     first.add_partition_offset(topic, 0, Offset::Beginning)?;
     consumer.assign(&first)?;
-    let message = consumer.poll(WAIT_TIMEOUT).context("kafka sends no record")??;
+    let message = consumer.poll(WAIT_TIMEOUT).context("kafka returned no record")??;
     if message.payload() != Some(topic.as_bytes()) {
-        bail!("kafka holds another record");
+        bail!("kafka holds a record that was not written here");
     }
     Ok(high - low)
 }

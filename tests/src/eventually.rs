@@ -5,21 +5,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long a test waits for something that has to happen, before it fails.
+/// How long a test waits for an expected condition before it fails.
 ///
-/// It is the same everywhere and says nothing about how fast something is: a test that promises a time names it, and
-/// runs alone.
+/// It is the same for all tests and asserts nothing about speed: a test of a promised time has its own limit and runs
+/// alone.
 pub const WAIT_TIMEOUT: Duration = Duration::from_mins(2);
 
-/// The first pause between two probes, and the longest: probes may start processes, which would slow down what they wait
-/// for.
+/// The first pause between two probes, and the longest: a probe may start processes, and too many would slow down what
+/// it waits for.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(300);
 
 /// Calls `probe` until it returns `Ok`, and fails the test with its last error when [`WAIT_TIMEOUT`] is over.
 ///
 /// # Panics
-/// When the patience is over.
+/// When [`WAIT_TIMEOUT`] is over.
 pub async fn eventually<T, E: Display>(probe: impl AsyncFnMut() -> Result<T, E>) -> T {
     eventually_within(WAIT_TIMEOUT, probe).await
 }
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_first_success_ends_the_waiting() {
+    async fn waiting_ends_with_the_first_success() {
         let mut calls = 0;
         let answer = eventually(async || {
             calls += 1;
@@ -57,7 +57,7 @@ mod tests {
 
     #[tokio::test]
     #[should_panic(expected = "the stores differ")]
-    async fn the_last_error_is_shown() {
+    async fn the_last_error_is_in_the_panic_message() {
         eventually_within(Duration::from_millis(1), async || Err::<(), _>("the stores differ")).await;
     }
 }

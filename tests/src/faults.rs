@@ -4,14 +4,14 @@
 //! ```text
 //! plan (seed) ──▶ writers ──▶ log ──relays──▶ topics
 //!      │             │         │                │
-//!      └──▶ chaos    └─ledger──┴──────▶ audit ◀─┘
+//!      └──▶ faults   └─ledger──┴──────▶ audit ◀─┘
 //! ```
 //!
 //! The parts: [`fault_plan`] derives all decisions from a seed, [`append_writer`] appends and records outcomes in an
 //! [`append_ledger`], [`foreign_transactions`] holds transactions open that have nothing to do with the relay,
 //! [`engine_faults`] kills engines, [`evidence_reader`] reads log and topics, [`log_audit`] compares them, and
 //! [`fault_report`] summarizes the findings. [`naive_relay`] is a relay without the fence: with it the audit must find
-//! lost events. `docs/faults.md` says how to run all this.
+//! lost events. `docs/faults.md` says how to run it.
 
 pub mod append_ledger;
 pub mod append_writer;
@@ -54,32 +54,32 @@ use crate::{TestStack, TransactionPooler};
 const CATCH_UP_TIMEOUT: Duration = Duration::from_mins(2);
 /// How long two fresh relays may take until one of them leads.
 const FIRST_LEADER_TIMEOUT: Duration = Duration::from_mins(1);
-/// The number of the writer that probes, beyond those of a plan.
+/// The number of the writer that appends probes, above those of a plan's writers.
 const PROBE_WRITER: usize = 1_000;
 
 /// Carries out a plan on a running stack. Postgres and Kafka must be the stack's own if the plan kills them.
 ///
-/// Call it on a thread that outlives the run (a single-threaded runtime does): the relays die with it.
+/// Call it on a thread that outlives the run (a single-threaded runtime does): the relays end with it.
 ///
 /// # Errors
 /// If the harness itself fails; violations by the system under test are in the report.
 pub async fn run(plan: &FaultPlan, stack: &TestStack) -> anyhow::Result<FaultReport> {
     let began = Instant::now();
     say(&format!("seed {} ({}={} repeats it)", plan.seed, run_seed::SEED_VARIABLE, plan.seed));
-    let mut field = FaultEnvironment::new(stack).await?;
-    let pooler = if plan.pooled { Some(TransactionPooler::start(&field.url).await?) } else { None };
+    let mut environment = FaultEnvironment::new(stack).await?;
+    let pooler = if plan.pooled { Some(TransactionPooler::start(&environment.url).await?) } else { None };
     if let Some(pooler) = &pooler {
-        field.lead_through(pooler.url());
+        environment.lead_through(pooler.url());
     }
-    let foreign = ForeignTransactions::open(&field.url).await.context("opening foreign transactions")?;
+    let foreign = ForeignTransactions::open(&environment.url).await.context("opening foreign transactions")?;
     let mut report = if plan.fence {
-        with_relays(plan, stack, &field, foreign).await?
+        with_relays(plan, stack, &environment, foreign).await?
     } else {
-        without_fence(plan, &field, foreign).await?
+        without_fence(plan, &environment, foreign).await?
     };
     report.seconds = began.elapsed().as_secs_f32();
     report.kafka = stack.state().processes.get("kafka").map(|kafka| kafka.version.clone()).unwrap_or_default();
-    report.longest_takeover_ms = report.faults.iter().filter_map(|done| done.takeover_ms).max();
+    report.longest_takeover_ms = report.faults.iter().filter_map(|fault| fault.takeover_ms).max();
     say(&report.summary());
     Ok(report)
 }
@@ -87,20 +87,20 @@ pub async fn run(plan: &FaultPlan, stack: &TestStack) -> anyhow::Result<FaultRep
 async fn with_relays(
     plan: &FaultPlan,
     stack: &TestStack,
-    field: &FaultEnvironment,
+    environment: &FaultEnvironment,
     foreign: ForeignTransactions,
 ) -> anyhow::Result<FaultReport> {
-    let mut relays = RelayPair::start(field)?;
+    let mut relays = RelayPair::start(environment)?;
     relays.reach(0, FIRST_LEADER_TIMEOUT).await.context("waiting for a first leader")?;
-    let writers = WriterTasks::start(plan, field);
-    let mut probe = AppendWriter::new(plan.seed, PROBE_WRITER, &field.url, field.pool.clone()).alone();
-    let mut chaos = FaultInjector::new(plan.seed, EngineFaults(stack), field, &mut relays, &mut probe);
-    chaos.walk(plan).await?;
-    let (done, disturbances, mut violations) = (chaos.injected, chaos.disturbances, chaos.violations);
+    let writers = WriterTasks::start(plan, environment);
+    let mut probe = AppendWriter::new(plan.seed, PROBE_WRITER, &environment.url, environment.pool.clone()).alone();
+    let mut injector = FaultInjector::new(plan.seed, EngineFaults(stack), environment, &mut relays, &mut probe);
+    injector.walk(plan).await?;
+    let (injected, disturbances, mut violations) = (injector.injected, injector.disturbances, injector.violations);
     let mut ledger = writers.stop().await?;
     ledger.extend(probe.into_ledger());
     // The foreign transactions are still open: the relay has to reach the end of the log regardless.
-    let log_end = evidence_reader::log_end(&mut field.connection().await?).await?;
+    let log_end = evidence_reader::log_end(&mut environment.connection().await?).await?;
     if let Err(error) = relays.reach(log_end, CATCH_UP_TIMEOUT).await {
         violations
             .push(AuditViolation::NotRecovered { after: "the last append".to_owned(), reason: format!("{error:#}") });
@@ -112,40 +112,40 @@ async fn with_relays(
             violations.push(AuditViolation::NotRecovered { after, reason });
         }
     }
-    let evidence = AuditEvidence { disturbances, ..evidence(field, ledger).await? };
+    let evidence = AuditEvidence { disturbances, ..evidence(environment, ledger).await? };
     let report = FaultReport::new(plan, &evidence, evidence.audit(), violations);
-    Ok(FaultReport { faults: done, foreign_reopened, ..report })
+    Ok(FaultReport { faults: injected, foreign_reopened, ..report })
 }
 
 async fn without_fence(
     plan: &FaultPlan,
-    field: &FaultEnvironment,
+    environment: &FaultEnvironment,
     foreign: ForeignTransactions,
 ) -> anyhow::Result<FaultReport> {
-    let relay = NaiveRelay::start(field)?;
-    let writers = WriterTasks::start(plan, field);
+    let relay = NaiveRelay::start(environment)?;
+    let writers = WriterTasks::start(plan, environment);
     tokio::time::sleep(plan.duration).await;
     let mut ledger = writers.stop().await?;
-    ledger.extend(slow_append_overtaken(plan.seed, field, &relay).await?);
+    ledger.extend(slow_append_overtaken(plan.seed, environment, &relay).await?);
     let foreign_reopened = foreign.close().await?;
-    let evidence = evidence(field, ledger).await?;
+    let evidence = evidence(environment, ledger).await?;
     relay.stop().await?;
     let report = FaultReport::new(plan, &evidence, evidence.audit(), Vec::new());
     Ok(FaultReport { foreign_reopened, ..report })
 }
 
-/// The textbook case, step by step, in which a naive relay always loses an event: a first append delays its commit
+/// The known case in which a naive relay always loses an event, step by step: a first append delays its commit
 /// until the relay has published a second one.
 ///
 /// # Errors
-/// If Postgres refuses or the relay does not get there.
+/// If Postgres refuses, or the relay does not reach the position in time.
 async fn slow_append_overtaken(
     seed: u64,
-    field: &FaultEnvironment,
+    environment: &FaultEnvironment,
     relay: &NaiveRelay,
 ) -> anyhow::Result<Vec<LedgerEntry>> {
-    let mut slow = AppendWriter::new(seed, PROBE_WRITER + 1, &field.url, field.pool.clone()).alone();
-    let mut fast = AppendWriter::new(seed, PROBE_WRITER + 2, &field.url, field.pool.clone()).alone();
+    let mut slow = AppendWriter::new(seed, PROBE_WRITER + 1, &environment.url, environment.pool.clone()).alone();
+    let mut fast = AppendWriter::new(seed, PROBE_WRITER + 2, &environment.url, environment.pool.clone()).alone();
     let open = slow.begin_append().await?;
     let position = fast.probe().await?;
     relay.reach(position, CATCH_UP_TIMEOUT).await?;
@@ -156,15 +156,15 @@ async fn slow_append_overtaken(
     Ok([slow.into_ledger(), fast.into_ledger()].concat())
 }
 
-async fn evidence(field: &FaultEnvironment, ledger: Vec<LedgerEntry>) -> anyhow::Result<AuditEvidence> {
-    let mut connection = field.connection().await?;
+async fn evidence(environment: &FaultEnvironment, ledger: Vec<LedgerEntry>) -> anyhow::Result<AuditEvidence> {
+    let mut connection = environment.connection().await?;
     let log = evidence_reader::log(&mut connection).await?;
     let incarnation = Some(evidence_reader::incarnation(&mut connection).await?);
-    let topics = evidence_reader::topics(&field.kafka).await?;
+    let topics = evidence_reader::topics(&environment.kafka).await?;
     Ok(AuditEvidence { log, records: topics, ledger, disturbances: Vec::new(), incarnation })
 }
 
-/// All writers of a run.
+/// The writers of a run.
 #[derive(Debug)]
 pub struct WriterTasks {
     stop: CancellationToken,
@@ -173,9 +173,9 @@ pub struct WriterTasks {
 
 impl WriterTasks {
     /// Starts as many as the plan says.
-    pub fn start(plan: &FaultPlan, field: &FaultEnvironment) -> Self {
+    pub fn start(plan: &FaultPlan, environment: &FaultEnvironment) -> Self {
         let stop = CancellationToken::new();
-        let writer = |number| AppendWriter::new(plan.seed, number, &field.url, field.pool.clone());
+        let writer = |number| AppendWriter::new(plan.seed, number, &environment.url, environment.pool.clone());
         let tasks = (0..plan.writers).map(|number| tokio::spawn(writer(number).run(stop.clone()))).collect();
         Self { stop, tasks }
     }

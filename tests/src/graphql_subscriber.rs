@@ -20,34 +20,34 @@ impl GraphqlSubscriber {
     /// Connects to the product at `http`, sends `payload` with `connection_init`, and subscribes.
     ///
     /// # Errors
-    /// If the connection fails, or the product refuses it; the error holds its answer.
+    /// If the connection fails, or the product refuses it; the error holds its response.
     pub async fn begin(http: &str, payload: Value, document: &str) -> anyhow::Result<Self> {
         let mut request = format!("{}/graphql", http.replacen("http", "ws", 1)).into_client_request()?;
         request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static("graphql-transport-ws"));
-        let (socket, answer) = connect_async(request).await?;
-        let agreed = answer.headers().get("sec-websocket-protocol").and_then(|protocol| protocol.to_str().ok());
-        anyhow::ensure!(agreed == Some("graphql-transport-ws"), "the protocol is {agreed:?}");
+        let (socket, response) = connect_async(request).await?;
+        let protocol = response.headers().get("sec-websocket-protocol").and_then(|value| value.to_str().ok());
+        anyhow::ensure!(protocol == Some("graphql-transport-ws"), "the protocol is {protocol:?}");
         let mut subscription = Self { socket };
-        subscription.say(json!({ "type": "connection_init", "payload": payload })).await?;
-        let hello = subscription.hear().await?;
-        anyhow::ensure!(hello["type"] == "connection_ack", "{hello}");
-        subscription.say(json!({ "id": "1", "type": "subscribe", "payload": { "query": document } })).await?;
+        subscription.send_message(json!({ "type": "connection_init", "payload": payload })).await?;
+        let acknowledgement = subscription.receive_message().await?;
+        anyhow::ensure!(acknowledgement["type"] == "connection_ack", "{acknowledgement}");
+        subscription.send_message(json!({ "id": "1", "type": "subscribe", "payload": { "query": document } })).await?;
         Ok(subscription)
     }
 
     /// The next answer, with `data`, `errors` or both; `None` at the end of the subscription.
     ///
     /// # Errors
-    /// If the connection breaks off, or nothing comes for as long as [`WAIT_TIMEOUT`].
+    /// If the connection breaks off, or no message arrives within [`WAIT_TIMEOUT`].
     pub async fn next(&mut self) -> anyhow::Result<Option<Value>> {
         loop {
-            let said = self.hear().await?;
-            match said["type"].as_str() {
-                Some("next") => return Ok(Some(said["payload"].clone())),
-                Some("error") => return Ok(Some(json!({ "errors": said["payload"] }))),
+            let message = self.receive_message().await?;
+            match message["type"].as_str() {
+                Some("next") => return Ok(Some(message["payload"].clone())),
+                Some("error") => return Ok(Some(json!({ "errors": message["payload"] }))),
                 Some("complete") => return Ok(None),
-                Some("ping") => self.say(json!({ "type": "pong" })).await?,
-                _ => anyhow::bail!("{said}"),
+                Some("ping") => self.send_message(json!({ "type": "pong" })).await?,
+                _ => anyhow::bail!("{message}"),
             }
         }
     }
@@ -55,43 +55,43 @@ impl GraphqlSubscriber {
     /// Sends another document on the same connection and returns its first answer; `id` must be unused so far.
     ///
     /// # Errors
-    /// If the connection breaks off, or nothing comes for as long as [`WAIT_TIMEOUT`].
+    /// If the connection breaks off, or no message arrives within [`WAIT_TIMEOUT`].
     pub async fn ask(&mut self, id: &str, document: &str) -> anyhow::Result<Value> {
-        self.say(json!({ "id": id, "type": "subscribe", "payload": { "query": document } })).await?;
+        self.send_message(json!({ "id": id, "type": "subscribe", "payload": { "query": document } })).await?;
         loop {
-            let said = self.hear().await?;
-            match said["type"].as_str() {
-                Some("next") if said["id"] == id => return Ok(said["payload"].clone()),
-                Some("error") if said["id"] == id => return Ok(json!({ "errors": said["payload"] })),
-                Some("ping") => self.say(json!({ "type": "pong" })).await?,
+            let message = self.receive_message().await?;
+            match message["type"].as_str() {
+                Some("next") if message["id"] == id => return Ok(message["payload"].clone()),
+                Some("error") if message["id"] == id => return Ok(json!({ "errors": message["payload"] })),
+                Some("ping") => self.send_message(json!({ "type": "pong" })).await?,
                 // Answers to earlier documents are skipped.
-                _ => anyhow::ensure!(said["id"] != id, "{said}"),
+                _ => anyhow::ensure!(message["id"] != id, "{message}"),
             }
         }
     }
 
-    /// Sends a fresh token on the open connection, and returns the product's answer.
+    /// Sends a new token on the open connection, and returns the product's answer.
     ///
     /// # Errors
-    /// If the connection breaks off, or nothing comes for as long as [`WAIT_TIMEOUT`].
+    /// If the connection breaks off, or no message arrives within [`WAIT_TIMEOUT`].
     pub async fn renew(&mut self, token: &str) -> anyhow::Result<Value> {
         let payload = json!({ "authorization": format!("Bearer {token}") });
-        self.say(json!({ "type": "ping", "payload": payload })).await?;
+        self.send_message(json!({ "type": "ping", "payload": payload })).await?;
         loop {
-            let said = self.hear().await?;
-            if said["type"] == "pong" {
-                return Ok(said["payload"].clone());
+            let message = self.receive_message().await?;
+            if message["type"] == "pong" {
+                return Ok(message["payload"].clone());
             }
         }
     }
 
-    async fn say(&mut self, message: Value) -> anyhow::Result<()> {
+    async fn send_message(&mut self, message: Value) -> anyhow::Result<()> {
         Ok(self.socket.send(Message::text(message.to_string())).await?)
     }
 
-    async fn hear(&mut self) -> anyhow::Result<Value> {
+    async fn receive_message(&mut self) -> anyhow::Result<Value> {
         // Pings only keep the connection alive.
-        let said = async {
+        let message = async {
             loop {
                 match self.socket.next().await {
                     Some(Ok(Message::Text(text))) => return Ok(serde_json::from_str(&text)?),
@@ -100,6 +100,6 @@ impl GraphqlSubscriber {
                 }
             }
         };
-        timeout(WAIT_TIMEOUT, said).await?
+        timeout(WAIT_TIMEOUT, message).await?
     }
 }

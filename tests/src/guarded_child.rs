@@ -1,4 +1,4 @@
-//! Processes that end with the test program, however that ends.
+//! Processes that end when the test program ends, even by a crash.
 
 use std::{
     io,
@@ -34,13 +34,13 @@ pub(crate) fn spawn(mut command: Command) -> io::Result<Child> {
         thread::spawn(move || queue.into_iter().for_each(|request| request()));
         requests
     });
-    let gone = || io::Error::other("the thread that starts processes is gone");
-    let (answer, child) = mpsc::channel();
+    let thread_ended = || io::Error::other("the thread that starts processes has ended");
+    let (sender, child) = mpsc::channel();
     spawner
         .send(Box::new(move || {
-            // Nobody listens only where the caller is gone, and then the child is not wanted either.
-            let _unheard = answer.send(command.spawn());
+            // Fails only if the caller has ended, and then the child is not needed either.
+            let _sent = sender.send(command.spawn());
         }))
-        .map_err(|_| gone())?;
-    child.recv().map_err(|_| gone())?
+        .map_err(|_| thread_ended())?;
+    child.recv().map_err(|_| thread_ended())?
 }

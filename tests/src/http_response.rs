@@ -1,11 +1,11 @@
-//! Requests over plain HTTP, and their answers.
+//! Requests over plain HTTP, and their responses.
 
 use reqwest::{Client, RequestBuilder, StatusCode};
 use serde_json::Value;
 
 use crate::{ProductHandle, failure::or_fail};
 
-/// An answer over HTTP: status, headers, and the body where it is JSON.
+/// An HTTP response: status, headers, and the body where it is JSON.
 #[derive(Debug)]
 pub struct HttpResponse {
     /// The status.
@@ -17,23 +17,23 @@ pub struct HttpResponse {
 }
 
 impl HttpResponse {
-    /// Sends a request and reads the answer.
+    /// Sends a request and reads the response.
     ///
     /// # Panics
-    /// If there is none.
+    /// If the request fails.
     pub async fn to(request: RequestBuilder) -> Self {
-        let answer = or_fail(request.send().await, "sending a request");
-        let (status, headers) = (answer.status(), answer.headers().clone());
-        let body = or_fail(answer.bytes().await, "reading an answer");
+        let response = or_fail(request.send().await, "sending a request");
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = or_fail(response.bytes().await, "reading a response");
         Self { status, headers, body: serde_json::from_slice(&body).unwrap_or_default() }
     }
 
-    /// A header's text; empty where it is not there.
+    /// A header's text; empty if the header is missing.
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
-    /// The code of a problem document; empty where it has none.
+    /// The code of a problem document; empty if the body has none.
     pub fn code(&self) -> &str {
         self.body["code"].as_str().unwrap_or_default()
     }
@@ -42,7 +42,7 @@ impl HttpResponse {
 /// A request to the product's REST API with a bearer token, or without one.
 ///
 /// # Panics
-/// If the method is none.
+/// If `method` is not an HTTP method.
 pub fn request(product: &ProductHandle, method: &str, path: &str, token: Option<&str>) -> RequestBuilder {
     let request =
         Client::new().request(or_fail(method.parse(), "reading a method"), format!("{}{path}", product.http()));

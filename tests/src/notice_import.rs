@@ -1,4 +1,4 @@
-//! Real notices: their files, their import, and what the stores have to hold afterwards.
+//! Real notices: their files, their import, and the counts that the stores must have afterwards.
 #![expect(clippy::unwrap_used, reason = "a harness fails a test by panicking")]
 
 use std::{
@@ -16,7 +16,7 @@ pub fn real_csv() -> Option<PathBuf> {
     real("notices_full47_2026-03.csv")
 }
 
-/// A file of real notices; `None`, and a line saying so, where the folder of records is absent.
+/// A file of real notices; prints a line and returns `None` if the folder of records is absent.
 pub fn real(name: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/sam").join(name);
     if path.exists() {
@@ -37,7 +37,7 @@ pub async fn import(product: &ProductHandle, file: &Path, more: &[&str]) -> Valu
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// What each store holds, once they agree.
+/// Waits until all stores agree, and returns the counts of each.
 ///
 /// # Panics
 /// If they do not agree in time.
@@ -49,7 +49,7 @@ pub async fn agreed_counts(product: &ProductHandle) -> Value {
     counts
 }
 
-/// What the stores have to hold, folded from the file by the domain alone.
+/// The counts that the stores must have, folded from the files by the domain alone.
 pub struct ExpectedCounts {
     /// Rows of the files.
     pub rows: u64,
@@ -60,15 +60,15 @@ pub struct ExpectedCounts {
 }
 
 impl ExpectedCounts {
-    /// After importing this file.
+    /// The counts after importing this file.
     ///
     /// # Panics
-    /// If the file cannot be read, or holds what the domain refuses.
+    /// If the file cannot be read, or the domain refuses a notice.
     pub fn of(csv: &Path) -> Self {
         Self::of_all(&[csv])
     }
 
-    /// After importing these files one after the other.
+    /// The counts after importing these files one after the other.
     ///
     /// # Panics
     /// As [`Self::of`].
@@ -77,17 +77,17 @@ impl ExpectedCounts {
         let (mut rows, mut events) = (0, 0);
         for notice in files.iter().flat_map(|file| notices(file)) {
             let state = streams.entry(notice.opportunity_id().to_string()).or_default();
-            let decided = state.decide(OpportunityCommand::RecordNotice(Box::new(notice))).unwrap();
+            let new_events = state.decide(OpportunityCommand::RecordNotice(Box::new(notice))).unwrap();
             rows += 1;
-            events += u64::try_from(decided.len()).unwrap();
-            for event in decided {
+            events += u64::try_from(new_events.len()).unwrap();
+            for event in new_events {
                 state.evolve(event);
             }
         }
         Self { rows, events, streams: u64::try_from(streams.len()).unwrap() }
     }
 
-    /// Checks that every store holds exactly that.
+    /// Checks that every store has exactly these counts.
     ///
     /// # Panics
     /// If one does not.

@@ -1,5 +1,5 @@
-//! Opportunities whose events tests project: what happened to them, as the domain decided it.
-#![expect(clippy::unwrap_used, reason = "the values are written here")]
+//! Opportunities whose events tests project, as the domain decides them.
+#![expect(clippy::unwrap_used, reason = "the values are constants of this file")]
 
 use std::collections::HashMap;
 
@@ -15,8 +15,8 @@ use domain::{
 };
 use uuid::Uuid;
 
-/// What happened to three opportunities: a wheelchair purchase that is amended, completed by an earlier notice and
-/// awarded twice; a drydock repair with an award; and valves that nobody has won.
+/// The events of three opportunities: a wheelchair purchase that is amended, completed by an earlier notice and awarded
+/// twice; a drydock repair with an award; and valves without an award.
 pub fn history() -> Vec<RawEnvelope> {
     let mut log = MemoryLog::default();
     let award = |number: &str, cents| Award {
@@ -39,11 +39,11 @@ pub fn history() -> Vec<RawEnvelope> {
     log.events
 }
 
-/// Bought, amended, completed by an earlier notice, awarded twice.
+/// Amended, completed by an earlier notice, awarded twice.
 pub const WHEELCHAIRS: &str = "036:W1";
 /// Awarded once.
 pub const SHIP: &str = "070:S1";
-/// Won by nobody.
+/// Without an award.
 pub const VALVES: &str = "097:V1";
 
 /// Noon of a day of March 2026.
@@ -90,7 +90,7 @@ pub struct MemoryLog {
 }
 
 impl MemoryLog {
-    /// Records what the domain decides about a notice.
+    /// Appends the events that the domain decides for a notice.
     ///
     /// # Panics
     /// If the domain refuses it.
@@ -109,7 +109,7 @@ impl MemoryLog {
                 sequence: *sequence,
                 event_type: event.event_type(),
                 event_version: event.event_version(),
-                // Far from now, so that no time to live has passed for it.
+                // In the far future, so that no time to live expires the event.
                 recorded_at: "2099-03-01T00:00:00Z".parse().unwrap(),
                 metadata: EventMetadata { tenant_id: PUBLIC_TENANT.to_owned(), ..EventMetadata::default() },
                 payload: serde_json::to_string(&event).unwrap(),

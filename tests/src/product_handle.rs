@@ -1,4 +1,4 @@
-//! The product from a caller's side: an address, an operator's token, and a command line with its settings.
+//! The product as its clients use it: an address, an operator's token, and a command line with its settings.
 
 use std::{
     collections::BTreeMap,
@@ -12,8 +12,8 @@ use crate::{blocking::blocking, failure::or_fail, medhub_local};
 
 /// Address, settings and files of a running product, or of engines without one.
 ///
-/// [`crate::TestStack`] and [`crate::ProductInstance`] dereference to it, so that a function that only calls the product
-/// takes `&ProductHandle` and works with both.
+/// [`crate::TestStack`] and [`crate::ProductInstance`] dereference to it, so that a function that only calls the
+/// product takes `&ProductHandle` and works with both.
 #[derive(Debug)]
 pub struct ProductHandle {
     http: Option<String>,
@@ -62,7 +62,7 @@ impl ProductHandle {
         self.variable("MEDHUB__ADMIN__TOKEN")
     }
 
-    /// A command of the product's command line with these settings, to be run by the caller.
+    /// A command of the product's command line with these settings, not started yet.
     pub fn medhub_command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(medhub_local());
         command.arg("product").args(args).envs(&self.variables).stdin(Stdio::null());
@@ -78,7 +78,7 @@ impl ProductHandle {
         blocking(move || or_fail(command.output(), "running medhub")).await
     }
 
-    /// Asks GraphQL as the operator; the answer holds `data`, `errors` or both.
+    /// Sends a GraphQL query as the operator; the answer holds `data`, `errors` or both.
     ///
     /// # Panics
     /// If the product does not answer in JSON.
@@ -86,7 +86,7 @@ impl ProductHandle {
         self.graphql_as(Some(self.operator_token()), query, variables).await
     }
 
-    /// Asks GraphQL with a bearer token, or without one.
+    /// Sends a GraphQL query with a bearer token, or without one.
     ///
     /// # Panics
     /// As [`Self::graphql`].
@@ -94,7 +94,7 @@ impl ProductHandle {
         self.post_graphql(token, &json!({ "query": query, "variables": variables })).await
     }
 
-    /// Asks GraphQL as the operator for an answer at least as new as a consistency token says.
+    /// Sends a GraphQL query as the operator, with a consistency token.
     ///
     /// # Panics
     /// As [`Self::graphql`].
@@ -102,7 +102,7 @@ impl ProductHandle {
         self.graphql_since_as(self.operator_token(), consistency_token, query, variables).await
     }
 
-    /// [`Self::graphql_since`] with a bearer token of the caller's.
+    /// [`Self::graphql_since`] with another bearer token.
     ///
     /// # Panics
     /// As [`Self::graphql`].
@@ -112,14 +112,14 @@ impl ProductHandle {
         self.post_graphql(Some(token), &body).await
     }
 
-    /// Runs a statement on ClickHouse, and returns what it answers.
+    /// Runs a statement on ClickHouse and returns the response body.
     ///
     /// # Panics
     /// If ClickHouse refuses it.
     pub async fn clickhouse(&self, statement: &str) -> String {
         let request = reqwest::Client::new().post(self.variable("CLICKHOUSE_URL")).body(statement.to_owned());
-        let answer = or_fail(request.send().await, "asking ClickHouse");
-        let (status, body) = (answer.status(), or_fail(answer.text().await, "reading ClickHouse's answer"));
+        let response = or_fail(request.send().await, "sending a statement to ClickHouse");
+        let (status, body) = (response.status(), or_fail(response.text().await, "reading ClickHouse's response"));
         assert!(status.is_success(), "{statement}: {body}");
         body
     }
@@ -129,6 +129,6 @@ impl ProductHandle {
         if let Some(token) = token {
             request = request.bearer_auth(token);
         }
-        or_fail(or_fail(request.send().await, "asking GraphQL").json().await, "reading GraphQL's answer")
+        or_fail(or_fail(request.send().await, "sending a GraphQL request").json().await, "reading the GraphQL response")
     }
 }

@@ -1,4 +1,4 @@
-//! The product on engines that all tests share, in a namespace of its own.
+//! The product on the shared engines, in a namespace of its own.
 
 use std::{collections::BTreeMap, ops::Deref, path::Path};
 
@@ -15,7 +15,7 @@ use crate::{
 
 /// A process of the product with every role, on the shared engines, with nothing in its stores.
 ///
-/// It costs the start of a process instead of the start of five engines. Tests that kill engines take [`crate::TestStack`].
+/// Its start costs one process instead of five engines. Tests that kill engines use [`crate::TestStack`] instead.
 #[derive(Debug)]
 pub struct ProductInstance {
     product: ProductHandle,
@@ -25,10 +25,10 @@ pub struct ProductInstance {
 }
 
 impl ProductInstance {
-    /// Makes a namespace, prepares its stores and starts the product in it.
+    /// Creates a namespace, prepares its stores and starts the product in it.
     ///
     /// # Panics
-    /// If it does not come up; the text holds the end of its log.
+    /// If it does not become ready; the message holds the end of its log.
     pub async fn start() -> Self {
         Self::with(EnvironmentVariables::new()).await
     }
@@ -43,7 +43,8 @@ impl ProductInstance {
 
     /// [`Self::with`] for a product that several tests share.
     ///
-    /// A static is never dropped, so its folder is in that of the shared engines, which goes with the test program.
+    /// A static is never dropped, so its folder is inside that of the shared engines, which is removed when the test
+    /// program ends.
     ///
     /// # Panics
     /// As [`Self::start`].
@@ -69,7 +70,7 @@ impl ProductInstance {
         Self { product, namespace, process, _folder: folder }
     }
 
-    /// The names that its stores have in the shared engines.
+    /// The names of its stores in the shared engines.
     pub fn namespace(&self) -> &TestNamespace {
         &self.namespace
     }
@@ -85,7 +86,7 @@ impl ProductInstance {
     /// Starts the product again, on other ports, after it was killed or while it runs.
     ///
     /// # Panics
-    /// If it does not come up.
+    /// If it does not become ready.
     pub async fn restart(&mut self) {
         self.kill9();
         or_fail(self.process.launch(), "starting the product again");
@@ -115,10 +116,10 @@ impl Drop for ProductInstance {
     }
 }
 
-/// The product that all tests share which need nothing but companies and opportunities of their own.
+/// The product shared by all tests that need only companies and opportunities of their own.
 ///
-/// They take a [`crate::unique_name`] for each company, and never count what the product holds as a whole. Nobody
-/// restarts it, rebuilds its read models or measures it, and it counts no requests.
+/// Each test uses [`crate::unique_name`] for its companies and never checks totals over all data. No test restarts it,
+/// rebuilds its read models or measures it, and its rate limits are off.
 pub async fn shared_product() -> &'static ProductInstance {
     static SHARED: OnceCell<ProductInstance> = OnceCell::const_new();
     test_turn::run_beside_others();
@@ -149,8 +150,8 @@ async fn wait_until_ready(
 fn own_settings(namespace: &TestNamespace, engines: &ProductHandle, folder: &Path) -> BTreeMap<String, String> {
     let mut settings =
         or_fail(namespace.variables(engines.variable("DATABASE_URL")), "making settings of the namespace");
-    let patience = WAIT_TIMEOUT.as_millis();
-    // A client that a test leaves alone for a while is taken for gone after three pings.
+    let timeout_ms = WAIT_TIMEOUT.as_millis();
+    // A client that a test does not read for a while counts as disconnected after three pings.
     let ping_every = (WAIT_TIMEOUT / 3).as_millis().to_string();
     let secret = format!("{0}-{0}", namespace.name());
     let more = [
@@ -158,15 +159,15 @@ fn own_settings(namespace: &TestNamespace, engines: &ProductHandle, folder: &Pat
         ("MEDHUB__ADMIN__TOKEN", format!("operator-{secret}")),
         ("MEDHUB__AUTH__HS256_SECRET", format!("signing-{secret}")),
         ("MEDHUB__AUTH__DEVELOPMENT_LOGIN", "true".to_owned()),
-        // A read model behind a token is waited for as long as anything else: a busy machine fails no test.
-        ("MEDHUB__HTTP__CONSISTENCY_WAIT_MS", patience.to_string()),
-        ("MEDHUB__HTTP__REQUEST_TIMEOUT_MS", (2 * patience).to_string()),
+        // Queries with a consistency token wait as long as the tests do, so that a busy machine fails no test.
+        ("MEDHUB__HTTP__CONSISTENCY_WAIT_MS", timeout_ms.to_string()),
+        ("MEDHUB__HTTP__REQUEST_TIMEOUT_MS", (2 * timeout_ms).to_string()),
         ("MEDHUB__HTTP__PING_EVERY_MS", ping_every),
-        ("MEDHUB__SERVE__STARTUP_TIMEOUT_MS", patience.to_string()),
-        ("MEDHUB__REDIS__TIMEOUT_MS", patience.to_string()),
-        ("MEDHUB__POSTGRES__ACQUIRE_TIMEOUT_MS", patience.to_string()),
+        ("MEDHUB__SERVE__STARTUP_TIMEOUT_MS", timeout_ms.to_string()),
+        ("MEDHUB__REDIS__TIMEOUT_MS", timeout_ms.to_string()),
+        ("MEDHUB__POSTGRES__ACQUIRE_TIMEOUT_MS", timeout_ms.to_string()),
         ("MEDHUB__KAFKA__PARTITIONS", "2".to_owned()),
-        // Several products idle in the same engines, and each asks Kafka and Postgres all the time.
+        // Several idle products share the engines, and each polls Kafka and Postgres continuously.
         ("MEDHUB__WORKER__FETCH_WAIT_MS", "60".to_owned()),
         ("MEDHUB__RELAY__POLL_MAX_MS", "60".to_owned()),
         // All products and tests that run at the same time share the 200 connections of one server.

@@ -15,8 +15,8 @@ use serde_json::Value;
 
 use crate::{WAIT_TIMEOUT, faults::bounded_wait::until, guarded_child};
 
-/// How long an answer may take: a process asks its engines before it answers.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+/// The timeout of a request to `/ready`: the process checks its engines before it answers.
+const READY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A process of the product. It ends with the test program.
 #[derive(Debug)]
@@ -68,7 +68,7 @@ impl ProductProcess {
         for edge in [ProductEdge::Http, ProductEdge::Grpc] {
             variables.insert(edge.setting().to_owned(), "127.0.0.1:0".to_owned());
         }
-        let http = reqwest::Client::builder().timeout(ANSWER_TIMEOUT).build()?;
+        let http = reqwest::Client::builder().timeout(READY_TIMEOUT).build()?;
         let log = logs.join(format!("{name}.log"));
         let args = args.iter().map(|&arg| arg.to_owned()).collect();
         let mut process = Self { name: name.to_owned(), args, variables, log, log_start: 0, child: None, http };
@@ -76,7 +76,7 @@ impl ProductProcess {
         Ok(process)
     }
 
-    /// Starts it again after an end.
+    /// Starts the process again after it has ended.
     ///
     /// # Errors
     /// If the program cannot be started.
@@ -84,14 +84,14 @@ impl ProductProcess {
         let log = File::options().create(true).append(true).open(&self.log).context("opening its log")?;
         self.log_start = log.metadata().context("asking for the length of its log")?.len();
         let mut command = guarded_child::product_command(&self.args);
-        // Addresses are read from the log, whatever the tests themselves are told to log.
+        // Addresses are read from the log, so log settings of the tests' own environment must not apply.
         command.env_remove("MEDHUB__LOG__FORMAT").env_remove("MEDHUB__LOG__FILTER");
         command.envs(&self.variables).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         self.child = Some(guarded_child::spawn(command).with_context(|| format!("starting {}", self.name))?);
         Ok(())
     }
 
-    /// The address that one of its edges listens on, as its log tells it.
+    /// Waits until its log names the address that an edge listens on.
     ///
     /// # Errors
     /// If it does not listen in time, or has ended.
@@ -112,7 +112,7 @@ impl ProductProcess {
         let log = fs::read(&self.log).ok()?;
         let latest = log.get(usize::try_from(self.log_start).ok()?..)?;
         let text = String::from_utf8_lossy(latest);
-        // What is behind the last line break may be half a line.
+        // Text after the last line break may be an incomplete line.
         let (whole_lines, _) = text.rsplit_once('\n')?;
         let line = whole_lines.lines().find(|line| line.contains(edge.log_mark()) && line.contains("listening"))?;
         Some(line.split_once(" address=")?.1.split_whitespace().next()?.to_owned())
@@ -138,7 +138,7 @@ impl ProductProcess {
         Ok(format!("http://{address}"))
     }
 
-    /// What it answers at `/ready`.
+    /// Its answer to `/ready`.
     ///
     /// # Errors
     /// If it does not answer.
@@ -147,7 +147,7 @@ impl ProductProcess {
         Ok(answer.with_context(|| format!("asking {}", self.name))?.json().await?)
     }
 
-    /// Kills it and waits until it is gone.
+    /// Kills it and waits until it has exited.
     ///
     /// # Errors
     /// If it cannot be waited for.
@@ -167,7 +167,7 @@ impl ProductProcess {
         self.stop_by(Signal::SIGTERM).await
     }
 
-    /// Asks it by a signal to end, and waits for it.
+    /// Sends it a signal that ends it, and waits for its end.
     ///
     /// # Errors
     /// As [`Self::stop`].
@@ -201,7 +201,7 @@ impl ProductProcess {
         // The guard becomes the program that it guards.
         let pid = self.child.as_ref().context("it does not run")?.id();
         let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no peak is told")?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("the kernel reports no peak")?;
         let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
         Ok(kib * 1024)
     }
@@ -217,6 +217,6 @@ impl ProductProcess {
 impl Drop for ProductProcess {
     fn drop(&mut self) {
         // Best effort: it also ends with the test program.
-        let _gone = self.kill9();
+        let _killed = self.kill9();
     }
 }

@@ -17,7 +17,7 @@ use tokio_tungstenite::{
 use yrs::{
     block::ClientID,
     encoding::read::Cursor,
-    sync::{AwarenessUpdate, Message as Said, MessageReader, SyncMessage, awareness::AwarenessUpdateEntry},
+    sync::{AwarenessUpdate, Message as YrsMessage, MessageReader, SyncMessage, awareness::AwarenessUpdateEntry},
     updates::{decoder::DecoderV1, encoder::Encode as _},
 };
 
@@ -29,7 +29,7 @@ pub struct ProposalEditor {
     /// This editor's copy of the shared text.
     pub text: SharedText,
     socket: Option<WebSocketStream<MaybeTlsStream<TcpStream>>>,
-    /// The awareness states of the other editors, by their numbers.
+    /// The awareness states of the other editors, by their client numbers.
     pub awareness_states: HashMap<u64, Value>,
 }
 
@@ -54,14 +54,14 @@ impl ProposalEditor {
         request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_str(protocols)?);
         let socket = match connect_async(request).await {
             Ok((socket, _)) => socket,
-            Err(tungstenite::Error::Http(answer)) => {
-                let body = answer.body().as_deref().unwrap_or_default();
-                anyhow::bail!("{} {}", answer.status().as_u16(), String::from_utf8_lossy(body));
+            Err(tungstenite::Error::Http(response)) => {
+                let body = response.body().as_deref().unwrap_or_default();
+                anyhow::bail!("{} {}", response.status().as_u16(), String::from_utf8_lossy(body));
             }
             Err(error) => return Err(error.into()),
         };
         self.socket = Some(socket);
-        self.say(&Said::Sync(SyncMessage::SyncStep1(self.text.state_vector()))).await
+        self.send_message(&YrsMessage::Sync(SyncMessage::SyncStep1(self.text.state_vector()))).await
     }
 
     /// Drops the connection without a closing handshake.
@@ -69,23 +69,27 @@ impl ProposalEditor {
         self.socket = None;
     }
 
-    /// Replaces a section's text with `wanted`, and sends the update if connected.
+    /// Replaces a section's content, and sends the update if connected.
     ///
     /// # Errors
     /// If the connection breaks off.
-    pub async fn write(&mut self, section: &str, wanted: &str) -> anyhow::Result<()> {
-        let Some(update) = self.text.rewrite_section(&SectionKey::try_new(section)?, wanted) else { return Ok(()) };
-        if self.socket.is_some() { self.say(&Said::Sync(SyncMessage::Update(update))).await } else { Ok(()) }
+    pub async fn write(&mut self, section: &str, content: &str) -> anyhow::Result<()> {
+        let Some(update) = self.text.rewrite_section(&SectionKey::try_new(section)?, content) else { return Ok(()) };
+        if self.socket.is_some() {
+            self.send_message(&YrsMessage::Sync(SyncMessage::Update(update))).await
+        } else {
+            Ok(())
+        }
     }
 
     /// Sends an awareness state to the other editors.
     ///
     /// # Errors
     /// If the connection breaks off.
-    pub async fn tell(&mut self, number: u64, clock: u32, of_itself: &Value) -> anyhow::Result<()> {
-        let entry = AwarenessUpdateEntry { clock, json: of_itself.to_string().into() };
+    pub async fn tell(&mut self, number: u64, clock: u32, state: &Value) -> anyhow::Result<()> {
+        let entry = AwarenessUpdateEntry { clock, json: state.to_string().into() };
         let clients = HashMap::from([(ClientID::new(number), entry)]);
-        self.say(&Said::Awareness(AwarenessUpdate { clients })).await
+        self.send_message(&YrsMessage::Awareness(AwarenessUpdate { clients })).await
     }
 
     /// The current text of a section.
@@ -96,17 +100,17 @@ impl ProposalEditor {
         Ok(self.text.section_text(&SectionKey::try_new(section)?))
     }
 
-    /// Receives messages until `wanted` holds.
+    /// Receives messages until `condition` holds.
     ///
     /// # Errors
     /// If it does not hold within [`WAIT_TIMEOUT`] (the error shows the text instead), or the connection ends.
-    pub async fn until(&mut self, wanted: impl Fn(&Self) -> bool) -> anyhow::Result<()> {
+    pub async fn until(&mut self, condition: impl Fn(&Self) -> bool) -> anyhow::Result<()> {
         let deadline = Instant::now() + WAIT_TIMEOUT;
-        while !wanted(self) {
-            let Ok(heard) = timeout_at(deadline, self.hear()).await else {
-                anyhow::bail!("it shows {:?}, others {:?}", self.text.section_texts(), self.awareness_states)
+        while !condition(self) {
+            let Ok(received) = timeout_at(deadline, self.receive_message()).await else {
+                anyhow::bail!("the text is {:?}, other editors {:?}", self.text.section_texts(), self.awareness_states)
             };
-            if let Some((code, reason)) = heard? {
+            if let Some((code, reason)) = received? {
                 anyhow::bail!("the connection ended with {code} {reason}");
             }
         }
@@ -120,8 +124,10 @@ impl ProposalEditor {
     pub async fn ended(&mut self) -> anyhow::Result<(u16, String)> {
         let deadline = Instant::now() + WAIT_TIMEOUT;
         loop {
-            let Ok(heard) = timeout_at(deadline, self.hear()).await else { anyhow::bail!("it was not let go") };
-            if let Some(ended) = heard? {
+            let Ok(received) = timeout_at(deadline, self.receive_message()).await else {
+                anyhow::bail!("the product did not close the connection")
+            };
+            if let Some(ended) = received? {
                 return Ok(ended);
             }
         }
@@ -136,44 +142,46 @@ impl ProposalEditor {
         Ok(socket.send(message).await?)
     }
 
-    async fn say(&mut self, said: &Said) -> anyhow::Result<()> {
-        self.send(Message::binary(said.encode_v1())).await
+    async fn send_message(&mut self, message: &YrsMessage) -> anyhow::Result<()> {
+        self.send(Message::binary(message.encode_v1())).await
     }
 
     /// Handles the next message; returns code and reason if it closes the connection.
-    async fn hear(&mut self) -> anyhow::Result<Option<(u16, String)>> {
+    async fn receive_message(&mut self) -> anyhow::Result<Option<(u16, String)>> {
         let Some(socket) = &mut self.socket else { anyhow::bail!("there is no connection") };
-        let Some(message) = socket.next().await else { return Ok(Some((0, "without a word".to_owned()))) };
+        let Some(message) = socket.next().await else { return Ok(Some((0, "no close frame".to_owned()))) };
         let bytes = match message? {
             Message::Binary(bytes) => bytes,
             Message::Close(frame) => {
-                let told = frame.map(|frame| (u16::from(frame.code), frame.reason.to_string()));
-                return Ok(Some(told.unwrap_or_default()));
+                let close = frame.map(|frame| (u16::from(frame.code), frame.reason.to_string()));
+                return Ok(Some(close.unwrap_or_default()));
             }
             Message::Text(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => return Ok(None),
         };
         let mut decoder = DecoderV1::new(Cursor::new(&bytes));
-        let said: Vec<_> = MessageReader::new(&mut decoder).collect::<Result<_, _>>()?;
-        for said in said {
-            match said {
-                Said::Sync(SyncMessage::SyncStep1(known)) => {
-                    let rest = self.text.encode_diff(&known);
-                    self.say(&Said::Sync(SyncMessage::SyncStep2(rest))).await?;
+        let messages: Vec<_> = MessageReader::new(&mut decoder).collect::<Result<_, _>>()?;
+        for message in messages {
+            match message {
+                YrsMessage::Sync(SyncMessage::SyncStep1(known)) => {
+                    let missing = self.text.encode_diff(&known);
+                    self.send_message(&YrsMessage::Sync(SyncMessage::SyncStep2(missing))).await?;
                 }
-                Said::Sync(SyncMessage::SyncStep2(update) | SyncMessage::Update(update)) => {
+                YrsMessage::Sync(SyncMessage::SyncStep2(update) | SyncMessage::Update(update)) => {
                     self.text.merge_stored_update(&update)?;
                 }
-                Said::Awareness(update) => {
+                YrsMessage::Awareness(update) => {
                     for (number, entry) in update.clients {
-                        let told = serde_json::from_str(&entry.json)?;
-                        if told == json!(null) {
+                        let state = serde_json::from_str(&entry.json)?;
+                        if state == json!(null) {
                             self.awareness_states.remove(&number.get());
                         } else {
-                            self.awareness_states.insert(number.get(), told);
+                            self.awareness_states.insert(number.get(), state);
                         }
                     }
                 }
-                Said::Auth(_) | Said::AwarenessQuery | Said::Custom(..) => anyhow::bail!("{said:?}"),
+                YrsMessage::Auth(_) | YrsMessage::AwarenessQuery | YrsMessage::Custom(..) => {
+                    anyhow::bail!("{message:?}")
+                }
             }
         }
         Ok(None)

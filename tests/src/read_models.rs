@@ -16,7 +16,7 @@ use crate::{TestNamespace, engines, failure::or_fail};
 /// A migrated ClickHouse database of the test's own.
 ///
 /// # Panics
-/// If ClickHouse does not do what it is asked.
+/// If ClickHouse refuses or is unavailable.
 pub async fn analytics() -> OpportunityAnalytics {
     let url = engines().await.variable("CLICKHOUSE_URL").to_owned();
     let config =
@@ -29,7 +29,7 @@ pub async fn analytics() -> OpportunityAnalytics {
 /// Migrated Qdrant collections of the test's own.
 ///
 /// # Panics
-/// If Qdrant does not do what it is asked.
+/// If Qdrant refuses or is unavailable.
 pub async fn search() -> OpportunitySearch {
     let config = SearchConfig {
         url: engines().await.variable("QDRANT_URL").to_owned(),

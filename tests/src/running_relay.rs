@@ -22,12 +22,12 @@ pub struct RunningRelay {
 }
 
 impl RunningRelay {
-    /// Settings with which it tries again at once.
+    /// Settings with a short delay before a retry.
     pub fn quick_config() -> RelayConfig {
         RelayConfig { retry_ms: 50, ..RelayConfig::default() }
     }
 
-    /// Starts one with the shared schema registry.
+    /// Starts a relay with the shared schema registry.
     pub async fn start(pool: &PgPool, kafka: &KafkaConfig) -> Self {
         Self::with(pool, kafka, Self::quick_config()).await
     }
@@ -52,7 +52,7 @@ impl RunningRelay {
     /// Waits until everything up to `position` is on the topics.
     ///
     /// # Panics
-    /// If it does not get there.
+    /// If it does not within [`crate::WAIT_TIMEOUT`].
     pub async fn reach(&self, position: u64) {
         eventually(async || {
             let status = self.status.borrow().clone();
@@ -64,7 +64,7 @@ impl RunningRelay {
     /// Waits until the relay reports an error, and returns it.
     ///
     /// # Panics
-    /// If it does not.
+    /// If it reports none within [`crate::WAIT_TIMEOUT`].
     pub async fn last_error(&self) -> String {
         eventually(async || {
             let status = self.status.borrow().clone();
@@ -76,7 +76,7 @@ impl RunningRelay {
     /// Stops it and waits for its end.
     ///
     /// # Panics
-    /// If it panicked.
+    /// If the relay panicked.
     pub async fn stop(self) {
         self.shutdown.cancel();
         self.task.await.unwrap();

@@ -14,7 +14,7 @@ pub struct SignedInUser<'a> {
 }
 
 impl<'a> SignedInUser<'a> {
-    /// Signs in by the product's development login, for a company if one is named.
+    /// Signs in through the development login, for a company if `tenant` names one.
     ///
     /// # Panics
     /// If the product refuses it.
@@ -52,7 +52,7 @@ impl<'a> SignedInUser<'a> {
         Self::login(self.product, user, Some(tenant)).await
     }
 
-    /// Asks GraphQL with this user's token.
+    /// Sends a GraphQL document with this user's token.
     ///
     /// # Panics
     /// If the product does not answer in JSON.
@@ -89,7 +89,7 @@ impl<'a> SignedInUser<'a> {
         }
     }
 
-    /// Asks for an answer at least as new as a change and everything before it.
+    /// Sends a query whose answer includes a change and everything before it.
     ///
     /// # Panics
     /// If the answer has errors.
@@ -101,12 +101,12 @@ impl<'a> SignedInUser<'a> {
     }
 }
 
-/// A token for everything up to a change, where the change's own token covers one aggregate.
+/// A consistency token for everything up to a change; the change's own token covers one aggregate.
 pub fn token_for_everything_until(token: &str) -> String {
     token.splitn(3, '.').take(2).collect::<Vec<_>>().join(".")
 }
 
-/// A change that was accepted.
+/// A change that the product accepted.
 #[derive(Debug, Clone)]
 pub struct AcceptedChange {
     /// The aggregate.
@@ -117,20 +117,20 @@ pub struct AcceptedChange {
     pub version: u64,
 }
 
-/// The declaration of a document's variables: their types follow from their names, `id` being a UUID.
+/// The declarations of a document's variables, whose types follow from their names.
 fn variable_declarations(variables: &Value) -> String {
-    let types = |name: &str| match name {
+    let graphql_type = |name: &str| match name {
         "id" | "commentId" => "UUID!",
         "basedOn" => "Int!",
         _ => "String!",
     };
-    let list: Vec<_> = variables
+    let declarations: Vec<_> = variables
         .as_object()
         .into_iter()
         .flat_map(|names| names.keys())
-        .map(|name| format!("${name}: {}", types(name)))
+        .map(|name| format!("${name}: {}", graphql_type(name)))
         .collect();
-    if list.is_empty() { String::new() } else { format!("({})", list.join(", ")) }
+    if declarations.is_empty() { String::new() } else { format!("({})", declarations.join(", ")) }
 }
 
 /// The code of an answer's first error.

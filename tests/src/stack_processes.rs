@@ -1,4 +1,4 @@
-//! The processes of a stack, as the kernel shows them.
+//! The processes of a stack, as the kernel reports them.
 
 use std::fs;
 
@@ -14,12 +14,12 @@ pub fn list_processes(stack: &TestStack) -> Vec<ProcessIdentity> {
     living.iter().copied().chain(children).chain([state.supervisor]).collect()
 }
 
-/// Those of the processes that live.
+/// The processes that are still alive.
 pub fn filter_living(processes: &[ProcessIdentity]) -> Vec<ProcessIdentity> {
     processes.iter().copied().filter(|process| process.alive()).collect()
 }
 
-/// The command lines of all processes that name `text`.
+/// The command lines of all processes of the machine that contain `text`.
 pub fn find_command_lines(text: &str) -> Vec<String> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let lines = entries.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());

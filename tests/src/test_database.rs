@@ -1,4 +1,4 @@
-//! Parts of the write side of a test's own: a database, topics, a client of the schema registry.
+//! A test's own parts of the write side: a database, topics, a client of the schema registry.
 
 use std::{ops::Deref, thread};
 
@@ -16,7 +16,7 @@ use crate::{TestNamespace, engines, failure::or_fail};
 /// A migrated database of the test's own.
 ///
 /// # Panics
-/// If Postgres does not do what it is asked.
+/// If Postgres refuses or is unavailable.
 pub async fn database() -> PgPool {
     let url = empty_database(&TestNamespace::new()).await;
     let config = PostgresConfig { url: url.into(), max_connections: 8, ..PostgresConfig::default() };
@@ -25,20 +25,20 @@ pub async fn database() -> PgPool {
     pool
 }
 
-/// Makes the namespace's database, with nothing in it, and returns its URL.
+/// Creates the namespace's database without tables, and returns its URL.
 ///
 /// # Panics
-/// If Postgres does not do what it is asked.
+/// If Postgres refuses or is unavailable.
 pub async fn empty_database(namespace: &TestNamespace) -> String {
     let admin = engines().await.variable("DATABASE_URL");
     create_database(admin, namespace.name()).await;
     or_fail(namespace.database_url(admin), "reading the database's URL")
 }
 
-/// Makes an empty database.
+/// Creates an empty database.
 pub(crate) async fn create_database(admin: &str, name: &str) {
     let mut connection = or_fail(PgConnection::connect(admin).await, "connecting to Postgres");
-    or_fail(connection.execute(format!("create database {name}").as_str()).await, "making a database");
+    or_fail(connection.execute(format!("create database {name}").as_str()).await, "creating a database");
     or_fail(connection.close().await, "closing a connection");
 }
 
@@ -62,22 +62,22 @@ impl Drop for TestTopics {
     }
 }
 
-/// Makes topics of the test's own.
+/// Creates topics of the test's own.
 ///
 /// # Panics
-/// If Kafka does not make them.
+/// If Kafka refuses or is unavailable.
 pub async fn topics() -> TestTopics {
     let config = KafkaConfig {
         brokers: engines().await.variable("KAFKA_BROKERS").to_owned(),
         topic_prefix: TestNamespace::new().topic_prefix().to_owned(),
         ..KafkaConfig::default()
     };
-    or_fail(eventstore::topic::ensure_topics(&config).await, "making topics");
+    or_fail(eventstore::topic::ensure_topics(&config).await, "creating topics");
     TestTopics { config }
 }
 
-/// Deletes the topics of a namespace, so that brokers and clients do not work through those of tests that are over. Best
-/// effort, on a thread of its own: nobody waits for it.
+/// Deletes the topics of a namespace, so that brokers and clients do not process those of finished tests. Best effort,
+/// on a thread of its own that nothing waits for.
 pub(crate) fn delete_topics(brokers: &str, topic_prefix: &str) {
     let config =
         KafkaConfig { brokers: brokers.to_owned(), topic_prefix: topic_prefix.to_owned(), ..KafkaConfig::default() };

@@ -17,12 +17,12 @@ impl TestNamespace {
         Self { name: format!("t_{}", Uuid::new_v4().simple()) }
     }
 
-    /// The name that all others are made of: letters, digits and an underscore.
+    /// The name that all others are derived from: letters, digits and an underscore.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// What the topics' names begin with.
+    /// The prefix of topic names.
     pub fn topic_prefix(&self) -> &str {
         &self.name
     }
@@ -32,17 +32,17 @@ impl TestNamespace {
         format!("{}_g{generation}", self.name)
     }
 
-    /// What the names of Qdrant collections begin with.
+    /// The prefix of Qdrant collection names.
     pub fn collection_prefix(&self) -> String {
         format!("{}_", self.name)
     }
 
-    /// What Redis keys begin with.
+    /// The prefix of Redis keys.
     pub fn key_prefix(&self) -> String {
         format!("{}:", self.name)
     }
 
-    /// The settings of the product that keep it inside the namespace; `admin` is the URL of any database of the server.
+    /// The product's settings for this namespace; `admin` is the URL of any database of the server.
     ///
     /// # Errors
     /// If `admin` is no URL.
@@ -58,7 +58,7 @@ impl TestNamespace {
         Ok(settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
     }
 
-    /// The URL of the namespace's Postgres database on the server of another database's URL.
+    /// The URL of the namespace's Postgres database, on the same server as `admin`.
     ///
     /// # Errors
     /// If `admin` is no URL.

@@ -1,4 +1,4 @@
-//! Engines of a test's own, with or without the product: the program `medhub-local` on a folder and ports of its own.
+//! A test's own engines, with or without the product: the program `medhub-local` on a folder and ports of its own.
 
 use std::{
     collections::BTreeMap,
@@ -17,22 +17,22 @@ use tokio::sync::OnceCell;
 
 use crate::{ProductHandle, blocking::blocking, failure::or_fail, medhub_local, test_folder::TestFolder, test_turn};
 
-/// A start may have to fetch engines first.
+/// Includes the time to fetch engines at the first start.
 const START_LIMIT: Duration = Duration::from_mins(15);
 const STOP_LIMIT: Duration = Duration::from_mins(2);
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Variables for the program, on top of this process's own.
+/// Environment variables for the program, in addition to those of this process.
 pub type EnvironmentVariables = BTreeMap<String, String>;
 
-/// Engines that run; dropping it stops them, and they also end with this process, however that ends.
+/// Running engines. Dropping the stack stops them; they also end when this process ends, even by a crash.
 ///
-/// Stacks are for tests that kill engines, start and stop them, or change their configuration; such a test counts as two.
-/// All others share engines ([`engines`]) and take a [`crate::ProductInstance`].
+/// Stacks are for tests that kill engines, start and stop them, or change their configuration; such a test counts as
+/// two. All others share engines ([`engines`]) and use a [`crate::ProductInstance`].
 #[derive(Debug)]
 pub struct TestStack {
     product: ProductHandle,
-    /// Removed with it; `None` for a stack that somebody else runs.
+    /// Removed with the stack; `None` for a stack that was attached to.
     _own_folder: Option<TestFolder>,
     args: Vec<String>,
     environment: EnvironmentVariables,
@@ -43,7 +43,7 @@ impl TestStack {
     /// Starts engines and the product, and waits until all are ready.
     ///
     /// # Panics
-    /// If the stack does not come up; the text holds the end of its log.
+    /// If the stack does not become ready; the message holds the end of its log.
     pub async fn start() -> Self {
         Self::with(&[], EnvironmentVariables::new()).await
     }
@@ -51,7 +51,7 @@ impl TestStack {
     /// Starts engines without the product.
     ///
     /// # Panics
-    /// If the stack does not come up.
+    /// If the stack does not become ready.
     pub async fn start_engines() -> Self {
         Self::with(&["--engines-only"], EnvironmentVariables::new()).await
     }
@@ -59,7 +59,7 @@ impl TestStack {
     /// Starts a stack with more arguments of `medhub-local up` and more variables.
     ///
     /// # Panics
-    /// If the stack does not come up.
+    /// If the stack does not become ready.
     pub async fn with(args: &[&str], environment: EnvironmentVariables) -> Self {
         test_turn::run_with_own_engines();
         let args = args.iter().map(|&arg| arg.to_owned()).collect();
@@ -76,7 +76,7 @@ impl TestStack {
 
     fn bring_up(args: Vec<String>, environment: EnvironmentVariables) -> Self {
         let folder = TestFolder::new();
-        or_fail(fs::create_dir(folder.path().join("log")), "making a folder for logs");
+        or_fail(fs::create_dir(folder.path().join("log")), "creating the folder for logs");
         let product = ProductHandle::new(None, BTreeMap::new(), folder.path().to_owned());
         let mut stack = Self { product, _own_folder: Some(folder), args, environment, child: None };
         stack.launch();
@@ -94,14 +94,14 @@ impl TestStack {
         while !self.read_state() {
             let ended = self.child.as_mut().and_then(|child| child.try_wait().ok().flatten());
             if let Some(status) = ended {
-                panic!("medhub-local ended with {status}:\n{}", self.last_words());
+                panic!("medhub-local ended with {status}:\n{}", self.log_tail());
             }
-            assert!(Instant::now() < deadline, "no stack within {START_LIMIT:?}:\n{}", self.last_words());
+            assert!(Instant::now() < deadline, "no stack within {START_LIMIT:?}:\n{}", self.log_tail());
             thread::sleep(PAUSE);
         }
     }
 
-    /// Takes addresses and settings from the state file, once the stack is ready.
+    /// Reads addresses and settings from the state file, once the stack is ready.
     fn read_state(&mut self) -> bool {
         let pid = self.child.as_ref().map(Child::id);
         let Some(state) = stack_state::StackState::last(self.data()) else { return false };
@@ -117,7 +117,7 @@ impl TestStack {
         self.product.folder()
     }
 
-    /// What runs where.
+    /// The stack's processes and their addresses, from the state file.
     ///
     /// # Panics
     /// If the state file cannot be read.
@@ -128,7 +128,7 @@ impl TestStack {
         state
     }
 
-    /// A command of `medhub-local` on this stack's folder, to be run by the caller.
+    /// A command of `medhub-local` on this stack's folder, not started yet.
     pub fn local(&self, args: &[&str]) -> Command {
         let mut command = Command::new(medhub_local());
         command.arg("--data").arg(self.data()).args(args).envs(&self.environment).stdin(Stdio::null());
@@ -157,7 +157,7 @@ impl TestStack {
         .await;
     }
 
-    /// Kills `medhub-local` alone, and waits for it, but for none of its children.
+    /// Kills only `medhub-local` and waits for its end, but not for that of its children.
     ///
     /// # Panics
     /// If it cannot be waited for.
@@ -169,7 +169,7 @@ impl TestStack {
     /// Starts the stack on the same folder again, after a stop or a kill.
     ///
     /// # Panics
-    /// If the stack does not come up.
+    /// If the stack does not become ready.
     #[must_use]
     pub async fn restart(mut self) -> Self {
         blocking(move || {
@@ -194,7 +194,7 @@ impl TestStack {
 
     fn stop_now(&mut self) -> Option<ExitStatus> {
         let mut child = self.child.take()?;
-        // While nobody has waited for it, the pid is still the child's.
+        // Until the child has been waited for, its pid cannot be reused.
         if let Some(identity) = ProcessIdentity::of(child.id()) {
             identity.send(Signal::SIGTERM);
         }
@@ -205,7 +205,7 @@ impl TestStack {
             }
             if Instant::now() > deadline {
                 or_fail(child.kill(), "killing medhub-local");
-                panic!("medhub-local did not end within {STOP_LIMIT:?}:\n{}", self.last_words());
+                panic!("medhub-local did not end within {STOP_LIMIT:?}:\n{}", self.log_tail());
             }
             thread::sleep(PAUSE);
         }
@@ -221,7 +221,7 @@ impl TestStack {
         self.data().join("log/medhub-local.log")
     }
 
-    fn last_words(&self) -> String {
+    fn log_tail(&self) -> String {
         let text = fs::read_to_string(self.log()).unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();
         lines[lines.len().saturating_sub(30)..].join("\n")
@@ -239,24 +239,24 @@ impl Deref for TestStack {
 impl Drop for TestStack {
     fn drop(&mut self) {
         if thread::panicking() {
-            // A panic while panicking ends all tests; nothing here may panic, and nobody needs the engines.
-            let _unneeded = self.child.take().map(|mut child| child.kill().and_then(|()| child.wait()));
+            // A second panic would abort the whole test program, so this path kills the engines and ignores errors.
+            let _killed = self.child.take().map(|mut child| child.kill().and_then(|()| child.wait()));
         } else {
             self.stop_now();
         }
     }
 }
 
-/// Names the data folder of a running stack, whose engines are used instead of new ones.
+/// The variable that names the data folder of a running stack, whose engines are used instead of new ones.
 const RUNNING_STACK: &str = "MEDHUB_TEST_STACK";
 
 /// The engines that all tests of this process share: each test has a [`crate::TestNamespace`] of its own in them.
 ///
-/// They are those of the stack whose data folder `MEDHUB_TEST_STACK` names, else started for this process and removed
-/// with it. The test runs beside others from here on.
+/// They are those of the stack whose data folder `MEDHUB_TEST_STACK` names; without it they are started for this
+/// process and removed when it ends. From this call on the test runs beside others.
 ///
 /// # Panics
-/// If they do not come up.
+/// If they do not become ready.
 pub async fn engines() -> &'static TestStack {
     static SHARED: OnceCell<TestStack> = OnceCell::const_new();
     test_turn::run_beside_others();
@@ -265,7 +265,7 @@ pub async fn engines() -> &'static TestStack {
             if let Some(data) = env::var_os(RUNNING_STACK) {
                 return TestStack::attach(data.into());
             }
-            // Statics are never dropped: the program itself clears up when this process ends.
+            // Statics are never dropped: `--discard` removes the folder when this process ends.
             let args = ["--engines-only", "--discard"].map(str::to_owned).to_vec();
             blocking(move || TestStack::bring_up(args, EnvironmentVariables::new())).await
         })

@@ -1,9 +1,9 @@
 //! Which tests may run at the same time.
 //!
-//! Tests that share engines run side by side, as many as there are test threads. A test with engines of its own weighs as
-//! much as two of them. A test that promises a time runs alone, so that nothing slows it down. A test takes its turn by
-//! what it uses ([`crate::engines`], [`crate::ProductInstance`] or [`crate::TestStack`]) or by [`run_alone`], and holds it
-//! until its thread ends, as each test has a thread of its own.
+//! Tests that share engines run side by side, as many as there are test threads. A test with engines of its own counts
+//! as two of them. A test of a promised time runs alone, so that nothing slows it down. A test takes its turn through
+//! what it uses ([`crate::engines`], [`crate::ProductInstance`] or [`crate::TestStack`]) or by [`run_alone`], and holds
+//! it until its thread ends: each test has a thread of its own.
 
 use std::{
     cell::RefCell,
@@ -15,20 +15,20 @@ use std::{
     time::Instant,
 };
 
-/// How much may run at the same time; more test threads than this wait.
+/// The total weight of tests that may run at the same time; further tests wait.
 const CAPACITY: usize = 4;
 
 #[derive(Debug, Default)]
 struct RunningTests {
     weight: usize,
-    /// How many wait to run alone: nothing else starts before them.
+    /// Number of tests that wait to run alone; no other test starts before them.
     waiting: usize,
 }
 
 static RUNNING: Mutex<RunningTests> = Mutex::new(RunningTests { weight: 0, waiting: 0 });
 static CHANGED: Condvar = Condvar::new();
 
-/// What a test uses of the machine.
+/// The share of the machine that a test uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum MachineShare {
     SharedEngines,
@@ -78,7 +78,7 @@ pub fn run_with_own_engines() {
     take_turn(MachineShare::OwnEngines);
 }
 
-/// Waits until no other test runs, and keeps all others waiting until this test ends.
+/// Waits until no other test runs; all others wait until this test ends.
 ///
 /// # Panics
 /// If the test has a turn beside others: it has to call this before it uses any engines.
@@ -89,7 +89,7 @@ pub fn run_alone() {
 fn take_turn(share: MachineShare) {
     HELD.with_borrow_mut(|held| match held {
         Some(turn) if turn.share.weight() >= share.weight() => {}
-        // Waiting for more while holding some could wait for another test that does the same.
+        // A test that waits for a larger share while it holds one could deadlock with another that does the same.
         Some(turn) => panic!("a test that runs as `{}` cannot become `{}`", turn.share.name(), share.name()),
         None => *held = Some(TurnGuard::wait_for(share)),
     });
@@ -100,16 +100,16 @@ impl TurnGuard {
         let is_alone = share == MachineShare::WholeMachine;
         let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
         running.waiting += usize::from(is_alone);
-        let is_barred = |running: &mut RunningTests| {
+        let must_wait = |running: &mut RunningTests| {
             running.weight + share.weight() > CAPACITY || (!is_alone && running.waiting > 0)
         };
-        let mut running = CHANGED.wait_while(running, is_barred).unwrap_or_else(PoisonError::into_inner);
+        let mut running = CHANGED.wait_while(running, must_wait).unwrap_or_else(PoisonError::into_inner);
         running.waiting -= usize::from(is_alone);
         running.weight += share.weight();
         Self { share, began: Instant::now() }
     }
 
-    /// Best effort: what a test took is for people, and fails no test.
+    /// Best effort: a time that cannot be written fails no test.
     fn record_time(&self) {
         let Some(file) = env::var_os(TIMES) else { return };
         let (thread, seconds) = (thread::current(), self.began.elapsed().as_secs_f64());
@@ -129,7 +129,7 @@ impl Drop for TurnGuard {
     }
 }
 
-/// Names a file that gets a line for each test: seconds, `shared`, `own` or `alone`, and its name.
+/// The variable that names a file to which each test adds a line: seconds, `shared`, `own` or `alone`, and its name.
 const TIMES: &str = "MEDHUB_TEST_TIMES";
 
 #[cfg(test)]
@@ -146,9 +146,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_test_that_runs_alone_meets_no_other_and_the_others_meet_each_other() {
+    fn a_test_that_runs_alone_excludes_all_others_and_the_others_run_together() {
         static INSIDE: AtomicUsize = AtomicUsize::new(0);
-        static MEETING: LazyLock<Barrier> = LazyLock::new(|| Barrier::new(3));
+        static ALL_RUNNING: LazyLock<Barrier> = LazyLock::new(|| Barrier::new(3));
         let alone = || {
             run_alone();
             run_alone();
@@ -160,23 +160,23 @@ mod tests {
             run_beside_others();
             run_beside_others();
             INSIDE.fetch_add(1, Ordering::SeqCst);
-            // Passed only while all three hold their turn; one that wants to run alone comes when they have it.
-            let waits = MEETING.wait().is_leader().then(|| thread::spawn(alone));
+            // Passes only while all three hold their turn; then one of them starts a test that waits to run alone.
+            let waiting = ALL_RUNNING.wait().is_leader().then(|| thread::spawn(alone));
             INSIDE.fetch_sub(1, Ordering::SeqCst);
-            waits
+            waiting
         };
         for _ in 0..3 {
             let threads: Vec<_> = (0..3).map(|_| thread::spawn(beside_others)).collect();
-            let waits: Vec<_> = threads.into_iter().filter_map(|thread| thread.join().unwrap()).collect();
-            assert_eq!(waits.len(), 1);
-            for alone in waits {
+            let waiting: Vec<_> = threads.into_iter().filter_map(|thread| thread.join().unwrap()).collect();
+            assert_eq!(waiting.len(), 1);
+            for alone in waiting {
                 alone.join().unwrap();
             }
         }
     }
 
     #[test]
-    fn shared_engines_are_not_used_before_running_alone() {
+    fn running_alone_after_using_shared_engines_panics() {
         let refused = thread::spawn(|| {
             run_beside_others();
             run_alone();

@@ -1,4 +1,4 @@
-//! What is on the topic of opportunities.
+//! Records on the topic of opportunities.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a harness fails a test by panicking")]
 
 use std::collections::{BTreeMap, HashMap};
@@ -63,20 +63,20 @@ pub async fn positions_by_aggregate(config: &KafkaConfig) -> HashMap<String, Vec
 }
 
 fn read(config: &KafkaConfig) -> Vec<TopicRecord> {
-    // Consumer groups are global in the shared broker: this one has the name of the test's own topics.
+    // Consumer groups are global in the shared broker, so this one is named after the test's own topics.
     let mut client = config.client_config();
     client.set("group.id", format!("{}.records", config.topic_prefix)).set("enable.auto.commit", "false");
     let consumer: BaseConsumer = client.create().unwrap();
     let topic = BoundedContext::Opportunities.topic(&config.topic_prefix);
-    let (mut all, mut left) = (TopicPartitionList::new(), 0);
+    let (mut all, mut remaining) = (TopicPartitionList::new(), 0);
     for partition in 0..config.partitions {
         let (low, high) = consumer.fetch_watermarks(&topic, partition, WAIT_TIMEOUT).unwrap();
-        left += high - low;
+        remaining += high - low;
         all.add_partition_offset(&topic, partition, Offset::Beginning).unwrap();
     }
     consumer.assign(&all).unwrap();
     let mut found = Vec::new();
-    while left > 0 {
+    while remaining > 0 {
         let message = consumer.poll(WAIT_TIMEOUT).expect("a record").unwrap();
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
@@ -86,7 +86,7 @@ fn read(config: &KafkaConfig) -> Vec<TopicRecord> {
             value: message.payload().map(<[u8]>::to_vec),
             headers: headers.map(|header| (header.key.to_owned(), text(header.value.unwrap()))).collect(),
         });
-        left -= 1;
+        remaining -= 1;
     }
     found.sort_by_key(|record| record.partition);
     found

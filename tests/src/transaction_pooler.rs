@@ -4,8 +4,8 @@
 //! ```text
 //! client ──Query, or Parse … Sync──▶ any free session ──ReadyForQuery, idle──▶ free for the next client
 //! ```
-//! Sessions are assigned in turn, so that a client that relies on keeping one gets another at once. Session state
-//! (locks, settings) stays on the session when its client is gone.
+//! Sessions are assigned in turn, so that a client that relies on keeping one soon gets another. Session state
+//! (locks, settings) stays on the session after its client has released it.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -34,7 +34,7 @@ const GSS_REQUEST: i32 = 80_877_104;
 const CANCEL_REQUEST: i32 = 80_877_102;
 const PROTOCOL: i32 = 196_608;
 
-/// A running pooler; it ends when it is dropped, with all of its connections.
+/// A running pooler; dropping it closes all of its connections.
 #[derive(Debug)]
 pub struct TransactionPooler {
     address: SocketAddr,
@@ -80,7 +80,7 @@ impl TransactionPooler {
         &self.url
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -96,7 +96,7 @@ struct SessionPool {
     server: String,
     user: String,
     database: String,
-    /// Sessions that are in no transaction, the one that has waited longest first.
+    /// Sessions without a transaction, the one that has been free longest first.
     free: Mutex<VecDeque<ServerSession>>,
     permits: Arc<Semaphore>,
     clients: AtomicU64,
@@ -107,16 +107,17 @@ struct ServerSession {
     stream: TcpStream,
     /// Names of the statements prepared on this session, by client and the client's name for them.
     prepared: HashMap<(u64, String), String>,
-    /// Prepared statements that no answer has confirmed yet.
+    /// Statements whose preparation no answer has confirmed yet.
     unconfirmed: Vec<(u64, String)>,
-    /// How many were prepared.
+    /// Number of statements prepared on this session, for unique names.
     prepared_count: u64,
     /// The server's messages at the start of the session, repeated to clients.
     startup_messages: Vec<u8>,
 }
 
 impl ServerSession {
-    /// Gives a client's statement a name that is unique on this session: clients use the same names for different ones.
+    /// Gives a client's statement a name that is unique on this session: two clients may use one name for different
+    /// ones.
     fn prepare(&mut self, client: u64, name: &str) -> String {
         if name.is_empty() {
             return String::new();
@@ -129,29 +130,30 @@ impl ServerSession {
     }
 }
 
-/// A session that a client has.
+/// A session that is attached to a client.
 struct AttachedSession {
     session: ServerSession,
-    /// Answers of kind `ReadyForQuery` that are to come.
+    /// Number of `ReadyForQuery` answers that are still expected.
     pending_ready: usize,
-    /// Answers of kind `ParseComplete` to messages that the client has not sent, by their place among all answers.
+    /// For each expected `ParseComplete`, in order: whether the client did not send its `Parse`, so that it is not
+    /// forwarded.
     hidden_completions: VecDeque<bool>,
     _permit: OwnedSemaphorePermit,
 }
 
 impl SessionPool {
     async fn attach(&self) -> anyhow::Result<AttachedSession> {
-        let room = Arc::clone(&self.permits).acquire_owned().await?;
+        let permit = Arc::clone(&self.permits).acquire_owned().await?;
         let session = loop {
             let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
             match free {
-                // The server ended it meanwhile.
+                // The server has closed it meanwhile.
                 Some(session) if is_closed(&session.stream).unwrap_or(true) => {}
                 Some(session) => break session,
                 None => break self.connect().await?,
             }
         };
-        Ok(AttachedSession { session, pending_ready: 0, hidden_completions: VecDeque::new(), _permit: room })
+        Ok(AttachedSession { session, pending_ready: 0, hidden_completions: VecDeque::new(), _permit: permit })
     }
 
     fn detach(&self, attached: AttachedSession) {
@@ -168,11 +170,11 @@ impl SessionPool {
         startup.push(0);
         let length = i32::try_from(startup.len() + 4)?;
         stream.write_all(&[&length.to_be_bytes(), startup.as_slice()].concat()).await?;
-        let mut greeting = vec![];
+        let mut startup_messages = vec![];
         loop {
             let message = read_message(&mut stream).await?;
             match message.kind {
-                b'R' | b'S' => greeting.extend(message.bytes()),
+                b'R' | b'S' => startup_messages.extend(message.bytes()),
                 b'K' => {}
                 b'Z' => {
                     return Ok(ServerSession {
@@ -180,10 +182,10 @@ impl SessionPool {
                         prepared: HashMap::new(),
                         unconfirmed: vec![],
                         prepared_count: 0,
-                        startup_messages: greeting,
+                        startup_messages,
                     });
                 }
-                _ => bail!("the server says {}", String::from_utf8_lossy(&message.body)),
+                _ => bail!("unexpected message from the server: {}", String::from_utf8_lossy(&message.body)),
             }
         }
     }
@@ -201,7 +203,7 @@ impl ProtocolMessage {
         [&[self.kind], length.to_be_bytes().as_slice(), &self.body].concat()
     }
 
-    /// The text that begins at `at`, and where the next thing begins.
+    /// The text that begins at `at`, and the offset after its terminator.
     fn text(&self, at: usize) -> (String, usize) {
         let rest = self.body.get(at..).unwrap_or_default();
         let end = rest.iter().position(|byte| *byte == 0).unwrap_or(rest.len());
@@ -237,11 +239,11 @@ async fn serve(mut client: TcpStream, pool: &SessionPool) -> anyhow::Result<()> 
         }
     }
     let first = pool.attach().await?;
-    let mut greeting = first.session.startup_messages.clone();
+    let mut startup_messages = first.session.startup_messages.clone();
     pool.detach(first);
-    greeting.extend(ProtocolMessage { kind: b'K', body: vec![0; 8] }.bytes());
-    greeting.extend(ProtocolMessage { kind: b'Z', body: b"I".to_vec() }.bytes());
-    client.write_all(&greeting).await?;
+    startup_messages.extend(ProtocolMessage { kind: b'K', body: vec![0; 8] }.bytes());
+    startup_messages.extend(ProtocolMessage { kind: b'Z', body: b"I".to_vec() }.bytes());
+    client.write_all(&startup_messages).await?;
     let number = pool.clients.fetch_add(1, Ordering::Relaxed);
     PoolerClient { stream: client, number, statements: HashMap::new() }.serve(pool).await
 }
@@ -249,129 +251,137 @@ async fn serve(mut client: TcpStream, pool: &SessionPool) -> anyhow::Result<()> 
 struct PoolerClient {
     stream: TcpStream,
     number: u64,
-    /// Statements that it has prepared, by its own names.
+    /// Statements that the client has prepared, by its own names.
     statements: HashMap<String, ProtocolMessage>,
 }
 
 impl PoolerClient {
     async fn serve(mut self, pool: &SessionPool) -> anyhow::Result<()> {
-        let mut attached: Option<AttachedSession> = None;
+        let mut current: Option<AttachedSession> = None;
         loop {
-            let Some(mut with) = attached.take() else {
+            let Some(mut attached) = current.take() else {
                 let message = read_message(&mut self.stream).await?;
                 if message.kind == b'X' {
                     return Ok(());
                 }
-                let mut with = pool.attach().await?;
-                self.pass_on(message, &mut with).await?;
-                attached = Some(with);
+                let mut attached = pool.attach().await?;
+                self.forward_message(message, &mut attached).await?;
+                current = Some(attached);
                 continue;
             };
             // Waits until a side is readable before reading, so that no message is read in part and lost.
             let from_client = tokio::select! {
                 ready = self.stream.readable() => ready.map(|()| true)?,
-                ready = with.session.stream.readable() => ready.map(|()| false)?,
+                ready = attached.session.stream.readable() => ready.map(|()| false)?,
             };
             if from_client {
                 if is_closed(&self.stream)? {
-                    // As PgBouncer does: a client that vanishes in a transaction takes the session with it.
+                    // Like PgBouncer: if a client disconnects within a transaction, its session is closed with it.
                     return Ok(());
                 }
-                if nothing_yet(&self.stream)? {
-                    attached = Some(with);
+                if has_no_data(&self.stream)? {
+                    current = Some(attached);
                     continue;
                 }
                 let message = read_message(&mut self.stream).await?;
                 if message.kind == b'X' {
                     return Ok(());
                 }
-                self.pass_on(message, &mut with).await?;
-                attached = Some(with);
+                self.forward_message(message, &mut attached).await?;
+                current = Some(attached);
             } else {
-                if nothing_yet(&with.session.stream)? {
-                    attached = Some(with);
+                if has_no_data(&attached.session.stream)? {
+                    current = Some(attached);
                     continue;
                 }
-                let message = read_message(&mut with.session.stream).await?;
-                attached = if self.answer(message, &mut with).await? {
-                    pool.detach(with);
+                let message = read_message(&mut attached.session.stream).await?;
+                current = if self.forward_answer(message, &mut attached).await? {
+                    pool.detach(attached);
                     None
                 } else {
-                    Some(with)
+                    Some(attached)
                 };
             }
         }
     }
 
-    async fn pass_on(&mut self, message: ProtocolMessage, with: &mut AttachedSession) -> anyhow::Result<()> {
+    async fn forward_message(
+        &mut self,
+        message: ProtocolMessage,
+        attached: &mut AttachedSession,
+    ) -> anyhow::Result<()> {
         let mut out = vec![];
         match message.kind {
             b'Q' | b'S' | b'F' => {
-                with.pending_ready += 1;
+                attached.pending_ready += 1;
                 out.extend(message.bytes());
             }
             b'P' => {
                 let (name, _) = message.text(0);
-                let renamed = message.with_text(0, &with.session.prepare(self.number, &name));
+                let renamed = message.with_text(0, &attached.session.prepare(self.number, &name));
                 if !name.is_empty() {
                     self.statements.insert(name, message);
                 }
-                with.hidden_completions.push_back(false);
+                attached.hidden_completions.push_back(false);
                 out.extend(renamed.bytes());
             }
-            // A statement is named after the portal in Bind, after the kind in Describe and Close.
+            // The statement's name follows the portal's in Bind, and the kind in Describe and Close.
             b'B' => {
                 let (_, at) = message.text(0);
-                let renamed = self.bring(&message.text(at).0, with, &mut out);
+                let renamed = self.ensure_prepared(&message.text(at).0, attached, &mut out);
                 out.extend(message.with_text(at, &renamed).bytes());
             }
             b'D' if message.body.first() == Some(&b'S') => {
-                let renamed = self.bring(&message.text(1).0, with, &mut out);
+                let renamed = self.ensure_prepared(&message.text(1).0, attached, &mut out);
                 out.extend(message.with_text(1, &renamed).bytes());
             }
             b'C' if message.body.first() == Some(&b'S') => {
                 let (name, _) = message.text(1);
                 self.statements.remove(&name);
-                let renamed = with.session.prepared.remove(&(self.number, name)).unwrap_or_default();
+                let renamed = attached.session.prepared.remove(&(self.number, name)).unwrap_or_default();
                 out.extend(message.with_text(1, &renamed).bytes());
             }
             _ => out.extend(message.bytes()),
         }
-        with.session.stream.write_all(&out).await?;
+        attached.session.stream.write_all(&out).await?;
         Ok(())
     }
 
-    /// Prepares a statement on the session unless it is there already, and returns its name on the session.
-    fn bring(&self, name: &str, with: &mut AttachedSession, out: &mut Vec<u8>) -> String {
-        if let Some(known) = with.session.prepared.get(&(self.number, name.to_owned())) {
-            return known.clone();
+    /// Prepares a statement on the session unless it is prepared already, and returns its name there.
+    fn ensure_prepared(&self, name: &str, attached: &mut AttachedSession, out: &mut Vec<u8>) -> String {
+        if let Some(existing) = attached.session.prepared.get(&(self.number, name.to_owned())) {
+            return existing.clone();
         }
         let Some(statement) = self.statements.get(name) else { return name.to_owned() };
-        let renamed = with.session.prepare(self.number, name);
-        with.hidden_completions.push_back(true);
+        let renamed = attached.session.prepare(self.number, name);
+        attached.hidden_completions.push_back(true);
         out.extend(statement.with_text(0, &renamed).bytes());
         renamed
     }
 
     /// Forwards an answer; returns whether the transaction is over, after which the client gives up the session.
-    async fn answer(&mut self, message: ProtocolMessage, with: &mut AttachedSession) -> anyhow::Result<bool> {
-        if message.kind == b'1' && with.hidden_completions.pop_front() == Some(true) {
+    async fn forward_answer(
+        &mut self,
+        message: ProtocolMessage,
+        attached: &mut AttachedSession,
+    ) -> anyhow::Result<bool> {
+        if message.kind == b'1' && attached.hidden_completions.pop_front() == Some(true) {
             return Ok(false);
         }
         let mut is_over = false;
         match message.kind {
             b'Z' => {
-                with.pending_ready = with.pending_ready.saturating_sub(1);
-                is_over = with.pending_ready == 0 && message.body.first() == Some(&b'I');
-                if with.pending_ready == 0 {
-                    with.hidden_completions.clear();
-                    with.session.unconfirmed.clear();
+                attached.pending_ready = attached.pending_ready.saturating_sub(1);
+                is_over = attached.pending_ready == 0 && message.body.first() == Some(&b'I');
+                if attached.pending_ready == 0 {
+                    attached.hidden_completions.clear();
+                    attached.session.unconfirmed.clear();
                 }
             }
             // The server skips what follows an error, so unconfirmed statements may not exist.
             b'E' => {
-                for unsure in with.session.unconfirmed.drain(..) {
-                    with.session.prepared.remove(&unsure);
+                for statement in attached.session.unconfirmed.drain(..) {
+                    attached.session.prepared.remove(&statement);
                 }
             }
             _ => {}
@@ -381,7 +391,7 @@ impl PoolerClient {
     }
 }
 
-fn nothing_yet(stream: &TcpStream) -> io::Result<bool> {
+fn has_no_data(stream: &TcpStream) -> io::Result<bool> {
     let mut byte = [0];
     match futures::FutureExt::now_or_never(stream.peek(&mut byte)) {
         Some(Ok(_)) => Ok(false),

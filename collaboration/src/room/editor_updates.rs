@@ -1,4 +1,4 @@
-//! Processing of an editor's update: it is inspected, merged, stored, and only then broadcast.
+//! Processes an editor's update: inspects, merges and stores it, and only then broadcasts it.
 
 use domain::{event_store::AggregateStores, proposal::LifecyclePhase, value::UserId};
 
@@ -27,11 +27,11 @@ impl<S: AggregateStores> Room<S> {
             Err(refused) => return Ok(Err(refused)),
         };
         match (self.text.classify_update(&contents), may_write, self.phase) {
-            // An editor that reconnects offers all it has: known updates are not stored again.
+            // An editor that reconnects sends its whole text: known updates are not stored again.
             (UpdateNovelty::Known, ..) => return Ok(Ok(())),
             (_, false, _) => return Ok(Err(RefusedUpdate::ReadOnly)),
-            // An editor that was disconnected may send an update before the ones it made meanwhile: on request it sends
-            // both.
+            // An editor that was disconnected may send a new update before those that it made while disconnected: on
+            // request it sends both.
             (UpdateNovelty::MissingDependencies, ..) => {
                 self.request_missing_updates(from).await;
                 return Ok(Ok(()));
@@ -47,14 +47,14 @@ impl<S: AggregateStores> Room<S> {
         } else {
             self.text.merge_inspected_update(&update, &contents)
         };
-        // All its dependencies are here, so an update that is not merged depends on itself.
+        // All dependencies are merged, so an update that is still not merged depends on itself.
         let merged = if self.text.has_missing_updates() { Err(RefusedUpdate::Malformed) } else { merged };
         if let Err(refused) = merged {
             self.reload_text().await?;
             return Ok(Err(refused));
         }
         let seq = self.sync.shared_texts().append_update(&self.proposal, by, &update).await?;
-        // Where another process stored updates before, these are still to be loaded.
+        // If another process has stored updates in between, these have to be loaded first.
         if seq == self.last_seq + 1 {
             self.last_seq = seq;
         }
@@ -82,7 +82,7 @@ impl<S: AggregateStores> Room<S> {
     ) -> Result<Result<(), RefusedUpdate>, TextError> {
         let max_bytes = self.max_text_bytes;
         let Self { size, text, .. } = self;
-        // Near its limits a text is measured, all of it.
+        // Near its limits the whole text is measured, which is slow.
         let grown = if size.is_slow_to_merge(contents) {
             run_blocking(|| size.try_grow(text, update, contents, max_bytes))
         } else {

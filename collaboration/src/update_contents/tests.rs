@@ -7,9 +7,9 @@ use yrs::{
 use super::*;
 use crate::shared_text::SharedText;
 
-/// Updates as Yjs 13.6 encodes them, by what was done.
+/// Updates that Yjs 13.6 has encoded.
 mod yjs_fixtures {
-    /// Two clients wrote in two sections, one of them with a number of 32 bits; some of it was undone.
+    /// Two clients wrote in two sections, one of them with a 32-bit client id; some edits were undone.
     pub(super) const TWO_CLIENTS: &str = "0204ffffffff0f00040108617070726f616368024f6e84ffffffff0f0107652e2054776f2e44ffffffff\
         0f0004676f6e650401057072696365044c6f772e010700c4ffffffff0f01ffffffff0f0202585801ffffffff0f010904";
     /// Letters beyond 16 bits, a deletion and bold letters.
@@ -20,7 +20,7 @@ mod yjs_fixtures {
     /// An XML fragment of a rich editor, which was emptied again.
     pub(super) const EMPTIED_XML: &str = "01020100010108617070726f6163680100040101010005";
 
-    /// What is no text.
+    /// Content that is not text: the update, a part of the expected name, and the section.
     pub(super) const NO_TEXT: [(&str, &str, Option<&str>); 7] = [
         (
             "01030100070108617070726f616368030970617261677261706807000100\
@@ -58,7 +58,7 @@ fn encode_number(mut number: usize) -> Vec<u8> {
 }
 
 #[test]
-fn what_yjs_encodes_is_read() {
+fn updates_of_yjs_are_read() {
     let contents = read_editor_update(&decode_hex(yjs_fixtures::TWO_CLIENTS)).unwrap();
     let client = u64::from(u32::MAX);
     assert_eq!(contents.insertions, BTreeMap::from([(client, vec![(0, 17)]), (7, vec![(0, 2)])]));
@@ -73,33 +73,36 @@ fn what_yjs_encodes_is_read() {
         read_editor_update(&decode_hex(yjs_fixtures::WITH_GAP)).unwrap().insertions,
         BTreeMap::from([(1, vec![(0, 1), (2, 3)])])
     );
-    assert!(read_editor_update(&decode_hex(yjs_fixtures::EMPTIED_XML)).is_ok(), "what was deleted is nothing");
+    assert!(read_editor_update(&decode_hex(yjs_fixtures::EMPTIED_XML)).is_ok(), "deleted content is accepted");
     assert!(read_editor_update(Update::EMPTY_V1).unwrap().is_empty());
 }
 
 #[test]
-fn what_is_no_text_is_refused_by_its_name_and_its_section() {
-    for (update, wanted, named) in yjs_fixtures::NO_TEXT {
+fn the_refusal_of_content_that_is_not_text_names_it_and_its_section() {
+    for (update, expected_kind, expected_section) in yjs_fixtures::NO_TEXT {
         let update = decode_hex(update);
         let Err(RefusedUpdate::NotText { kind, section }) = read_editor_update(&update) else {
-            panic!("{wanted}: {:?}", read_editor_update(&update))
+            panic!("{expected_kind}: {:?}", read_editor_update(&update))
         };
-        assert!(kind.contains(wanted) && section.as_deref() == named, "{wanted}: {kind} {section:?}");
+        assert!(
+            kind.contains(expected_kind) && section.as_deref() == expected_section,
+            "{expected_kind}: {kind} {section:?}"
+        );
         assert!(
             UpdateContents::read(&update, ContentPolicy::AsStored).is_ok(),
-            "{wanted} can be on record from before"
+            "{expected_kind} may have been stored by an earlier release"
         );
-        assert!(SharedText::default().merge_editor_update(&update).is_err(), "{wanted}");
+        assert!(SharedText::default().merge_editor_update(&update).is_err(), "{expected_kind}");
     }
 }
 
-/// An update with one item in the root `a`, and what its content begins with.
+/// An update with one item in the root `a`, with the given start of its content.
 fn encode_item(kind: u8, content: &[u8]) -> Vec<u8> {
     [&[1, 1, 1, 0, kind, 1, 1, b'a'], content, &[0]].concat()
 }
 
 #[test]
-fn however_deep_values_are_nested_nothing_overflows() {
+fn deeply_nested_values_do_not_overflow_the_stack() {
     const DEEP: usize = 200_000;
     let lists = [[0x75, 1].repeat(DEEP), vec![0x7e]].concat();
     let maps = [[0x76, 1, 1, b'k'].repeat(DEEP), vec![0x7e]].concat();
@@ -124,14 +127,14 @@ fn however_deep_values_are_nested_nothing_overflows() {
 }
 
 #[test]
-fn a_type_in_a_type_in_a_type_comes_never_in() {
+fn nested_types_are_refused() {
     let mut blocks = vec![1, 2, 1, 0, 7, 1, 1, b'a', 1];
     blocks.extend([7, 0, 1, 0, 1, 0]);
     assert!(matches!(read_editor_update(&blocks), Err(RefusedUpdate::NotText { .. })));
 }
 
 #[test]
-fn nothing_is_reserved_for_lengths_that_are_only_declared() {
+fn declared_lengths_are_checked_before_allocation() {
     const MANY: [u8; 4] = [0xff, 0xff, 0xff, 0x3e];
     let declared = [
         MANY.to_vec(),
@@ -152,7 +155,7 @@ fn nothing_is_reserved_for_lengths_that_are_only_declared() {
 }
 
 #[test]
-fn what_clients_would_read_differently_is_refused() {
+fn encodings_that_clients_read_differently_are_refused() {
     let long = [0x80, 0x80, 0x80, 0x80, 0x10];
     let refused = [
         ("a clock beyond 32 bits", [&[1, 1, 1][..], &long, &[4, 1, 1, b'a', 1, b'x', 0]].concat()),
@@ -161,19 +164,19 @@ fn what_clients_would_read_differently_is_refused() {
         ("an unused bit", vec![1, 1, 1, 0, 0x14, 1, 1, b'a', 1, b'x', 0]),
         ("deletions out of order", vec![0, 1, 1, 2, 5, 1, 0, 1]),
         ("the same client's deletions twice", vec![0, 2, 1, 1, 0, 1, 1, 1, 4, 1]),
-        ("a gap of nothing", vec![1, 1, 1, 0, 10, 0, 0]),
-        ("what builds on itself", vec![1, 1, 1, 0, 0x84, 1, 0, 1, b'x', 0]),
-        ("something behind its end", vec![0, 0, 0]),
+        ("an empty gap", vec![1, 1, 1, 0, 10, 0, 0]),
+        ("a block that refers to itself", vec![1, 1, 1, 0, 0x84, 1, 0, 1, b'x', 0]),
+        ("bytes after the end", vec![0, 0, 0]),
         ("half a letter", vec![1, 1, 1, 0, 4, 1, 1, b'a', 1, 0xc3, 0]),
     ];
-    for (what, update) in refused {
-        assert_eq!(read_editor_update(&update), Err(RefusedUpdate::Malformed), "{what}");
+    for (case, update) in refused {
+        assert_eq!(read_editor_update(&update), Err(RefusedUpdate::Malformed), "{case}");
     }
 }
 
 #[test]
-fn an_update_has_as_many_blocks_as_it_may_have_and_no_more() {
-    // The worst for the library: everything at the same place, by as many clients.
+fn the_number_of_blocks_of_an_update_is_limited() {
+    // The worst case for the library: all blocks at the same position, each by another client.
     let update = |clients: usize| {
         let blocks = (0..clients)
             .flat_map(|client| [&[1][..], &encode_number(client + 1), &[0, 4, 1, 1, b'a', 1, b'x']].concat());
@@ -187,7 +190,7 @@ fn an_update_has_as_many_blocks_as_it_may_have_and_no_more() {
     assert!(UpdateContents::read(&update(MAX_UPDATE_BLOCKS + 1), ContentPolicy::AsStored).is_ok());
 }
 
-/// What an editor does with its text.
+/// A change that an editor makes in its text.
 #[derive(Debug, Clone)]
 enum TextChange {
     Insert(u32, String),
@@ -207,41 +210,41 @@ fn arbitrary_changes() -> impl Strategy<Value = Vec<(usize, TextChange)>> {
 fn apply_change(doc: &Doc, change: &TextChange) {
     let text = doc.get_or_insert_text("approach");
     let mut transaction = doc.transact_mut();
-    let said = text.get_string(&transaction);
-    // Offsets of characters. The document counts in bytes, which is its default.
-    let places: Vec<u32> = said
+    let content = text.get_string(&transaction);
+    // Offsets of characters in bytes, in which the document counts by default.
+    let offsets: Vec<u32> = content
         .char_indices()
         .map(|(at, _)| u32::try_from(at).unwrap())
-        .chain([u32::try_from(said.len()).unwrap()])
+        .chain([u32::try_from(content.len()).unwrap()])
         .collect();
-    let at = |place: u32| usize::try_from(place).unwrap() % places.len();
-    let stretch = |place: u32, length: u32| {
-        let (from, to) = (at(place), (at(place) + usize::try_from(length).unwrap()).min(places.len() - 1));
-        (places[from], places[to] - places[from])
+    let at = |place: u32| usize::try_from(place).unwrap() % offsets.len();
+    let range_of = |place: u32, length: u32| {
+        let (from, to) = (at(place), (at(place) + usize::try_from(length).unwrap()).min(offsets.len() - 1));
+        (offsets[from], offsets[to] - offsets[from])
     };
     match change {
-        TextChange::Insert(place, inserted) => text.insert(&mut transaction, places[at(*place)], inserted),
+        TextChange::Insert(place, inserted) => text.insert(&mut transaction, offsets[at(*place)], inserted),
         TextChange::Delete(place, length) => {
-            let (from, length) = stretch(*place, *length);
+            let (from, length) = range_of(*place, *length);
             text.remove_range(&mut transaction, from, length);
         }
         TextChange::Mark(place, length) => {
-            let (from, length) = stretch(*place, *length);
+            let (from, length) = range_of(*place, *length);
             text.format(&mut transaction, from, length, Attrs::from([("bold".into(), Any::from(true))]));
         }
     }
 }
 
 proptest! {
-    /// Concurrent edits of clients of the library are read as the library reads them, as a whole and in parts.
+    /// Concurrent edits of `yrs` clients are read as by the library, as one update and as parts.
     #[test]
-    fn what_yrs_encodes_is_read_as_it_reads_it(changes in arbitrary_changes()) {
+    fn updates_of_yrs_are_read_as_by_the_library(changes in arbitrary_changes()) {
         let docs = [1_u64, 300, (1 << 53) - 1].map(Doc::with_client_id);
         let mut parts = Vec::new();
-        for (who, change) in changes {
-            let before = docs[who].transact().state_vector();
-            apply_change(&docs[who], &change);
-            parts.push(docs[who].transact().encode_state_as_update_v1(&before));
+        for (client, change) in changes {
+            let before = docs[client].transact().state_vector();
+            apply_change(&docs[client], &change);
+            parts.push(docs[client].transact().encode_state_as_update_v1(&before));
             for other in &docs {
                 other.transact_mut().apply_update(Update::decode_v1(parts.last().unwrap()).unwrap()).unwrap();
             }
@@ -262,10 +265,10 @@ proptest! {
         prop_assert!(!room.has_missing_updates());
     }
 
-    /// With any bytes, reading ends; and what is accepted, the library merges into a text that can be stored, loaded
-    /// again and merged with others.
+    /// Reading any bytes ends; and the library merges every accepted update into a text that can be stored, loaded and
+    /// merged with others.
     #[test]
-    fn no_bytes_break_it(
+    fn a_damaged_update_is_refused_or_merged(
         which in 0_usize..4,
         flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
         cut in any::<Option<prop::sample::Index>>(),
@@ -293,9 +296,9 @@ proptest! {
     }
 
     #[test]
-    fn no_noise_breaks_it(noise in prop::collection::vec(any::<u8>(), 0..80)) {
-        let _ = read_editor_update(&noise);
-        let _ = UpdateContents::read(&noise, ContentPolicy::AsStored);
-        let _ = SharedText::default().merge_editor_update(&noise);
+    fn reading_arbitrary_bytes_does_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
+        let _ = read_editor_update(&bytes);
+        let _ = UpdateContents::read(&bytes, ContentPolicy::AsStored);
+        let _ = SharedText::default().merge_editor_update(&bytes);
     }
 }

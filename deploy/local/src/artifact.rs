@@ -1,7 +1,7 @@
 //! Pinned artifacts: what package clients fetch into the cache, once per pinned version.
 //!
-//! An artifact is complete or absent: it is assembled in a folder beside its place and renamed into it, under a lock,
-//! so that an interrupted or parallel fetch never leaves an incomplete one.
+//! An artifact is complete or absent: under a lock, it is assembled in a temporary folder and renamed to its own, so
+//! that an interrupted or parallel fetch never leaves an incomplete one.
 
 mod download_progress;
 mod package_client;
@@ -45,7 +45,7 @@ pub struct PinnedArtifact {
     pub version: &'static str,
     /// Approximate size of the download, in bytes.
     pub download_bytes: u64,
-    /// Another way to get it, as a sentence for people.
+    /// Another way to get it, as advice to the user.
     pub alternative: &'static str,
     method: FetchMethod,
 }
@@ -57,20 +57,20 @@ enum FetchMethod {
     /// `pip download` of a wheel for this Python version, whichever Python runs pip.
     Wheel { python: &'static str, package: PackageSpec },
     /// `pip install` of pinned wheels into a folder, for the Python that runs pip.
-    PythonPackages { requirements: &'static str, keep: &'static [(&'static str, &'static str)] },
+    PythonPackages { requirements: &'static str, files: &'static [(&'static str, &'static str)] },
     /// Jars with their dependencies: by Maven, else by `jgo`.
     Jars,
     /// `cargo install`, compiled here.
     Crate { features: &'static str },
 }
 
-/// A package and the files to keep of it.
+/// A package and the files to take from it.
 #[derive(Debug)]
 struct PackageSpec {
     /// Name and version in the client's notation.
     spec: &'static str,
     /// Pairs of a path in the package and its path in the artifact.
-    keep: &'static [(&'static str, &'static str)],
+    files: &'static [(&'static str, &'static str)],
     /// Files of the artifact to make executable: wheels do not preserve that permission.
     programs: &'static [&'static str],
 }
@@ -88,32 +88,33 @@ impl PinnedArtifact {
 
     /// Whether the pinned version is in the cache, and still usable.
     pub fn is_cached(&self, cache: &ArtifactCache) -> bool {
-        let place = self.place(cache);
-        let is_stamped = fs::read_to_string(place.join(VERSION_FILE)).is_ok_and(|stamp| stamp == self.version);
+        let folder = self.place(cache);
+        let is_pinned_version =
+            fs::read_to_string(folder.join(VERSION_FILE)).is_ok_and(|version| version == self.version);
         // Compiled packages work only with the Python version that they were installed for.
-        let lost_interpreter = matches!(self.method, FetchMethod::PythonPackages { .. })
-            && !fs::read_to_string(place.join(INTERPRETER_FILE)).is_ok_and(|path| Path::new(&path).exists());
-        is_stamped && !lost_interpreter
+        let lacks_interpreter = matches!(self.method, FetchMethod::PythonPackages { .. })
+            && !fs::read_to_string(folder.join(INTERPRETER_FILE)).is_ok_and(|path| Path::new(&path).exists());
+        is_pinned_version && !lacks_interpreter
     }
 
-    /// Why no package client of this machine can fetch the artifact; `None` if one can.
+    /// Returns why no package client of this machine can fetch the artifact; `None` if one can.
     pub fn lacks_client(&self, cache: &ArtifactCache) -> Option<String> {
-        package_client::lacking(&self.method, cache.use_system)
+        package_client::missing_client(&self.method, cache.use_system)
     }
 
     /// Fetches the artifact into the cache unless it is there, and returns its folder.
     ///
     /// # Errors
-    /// Says which artifact is missing, what was tried, and how else to get it.
+    /// If the artifact cannot be fetched; the error names what was tried and how else to get it.
     pub async fn ensure(&self, cache: &ArtifactCache, progress: &DownloadProgress) -> anyhow::Result<PathBuf> {
         if !self.is_cached(cache) {
             let fetched = self.fetch(cache, progress).await;
-            fetched.with_context(|| self.missing(cache))?;
+            fetched.with_context(|| self.describe_missing(cache))?;
         }
         Ok(self.place(cache))
     }
 
-    fn missing(&self, cache: &ArtifactCache) -> String {
+    fn describe_missing(&self, cache: &ArtifactCache) -> String {
         format!(
             "missing: {} ({}), not in the cache at {}. To get it: `medhub-local fetch {}` while the registry can be \
              reached (package {}), or {}",
@@ -128,12 +129,12 @@ impl PinnedArtifact {
 
     async fn fetch(&self, cache: &ArtifactCache, progress: &DownloadProgress) -> anyhow::Result<()> {
         folder::make(&cache.folder)?;
-        let _claim = self.claim(cache, progress).await?;
+        let _lock = self.lock(cache, progress).await?;
         if self.is_cached(cache) {
             return Ok(());
         }
-        if let Some(lack) = self.lacks_client(cache) {
-            return Err(anyhow!(lack));
+        if let Some(reason) = self.lacks_client(cache) {
+            return Err(anyhow!(reason));
         }
         let started = Instant::now();
         let work = cache.folder.join(format!(".{}.partial-{}", self.name, process::id()));
@@ -141,7 +142,7 @@ impl PinnedArtifact {
         let meter = progress.watch(self, work.join("client"));
         let outcome = self.assemble(&work, cache).await;
         drop(meter);
-        let removed = remove(&work);
+        let removed = remove_if_exists(&work);
         outcome?;
         removed?;
         progress.say(&format!(
@@ -154,16 +155,16 @@ impl PinnedArtifact {
     }
 
     /// Waits until no other process fetches this artifact, and locks it.
-    async fn claim(&self, cache: &ArtifactCache, progress: &DownloadProgress) -> anyhow::Result<ProcessLock> {
-        let lock = cache.folder.join(format!("{}.lock", self.name));
-        let mut told = false;
+    async fn lock(&self, cache: &ArtifactCache, progress: &DownloadProgress) -> anyhow::Result<ProcessLock> {
+        let lock_file = cache.folder.join(format!("{}.lock", self.name));
+        let mut is_announced = false;
         loop {
-            match ProcessLock::take(&lock) {
-                Ok(claim) => return Ok(claim),
-                Err(_) if ProcessLock::is_held(&lock) => {
-                    if !told {
-                        progress.say(&format!("waiting for another program that fetches {}", self.name));
-                        told = true;
+            match ProcessLock::take(&lock_file) {
+                Ok(lock) => return Ok(lock),
+                Err(_) if ProcessLock::is_held(&lock_file) => {
+                    if !is_announced {
+                        progress.say(&format!("waiting for another process that fetches {}", self.name));
+                        is_announced = true;
                     }
                     tokio::time::sleep(Duration::from_millis(200)).await;
                 }
@@ -173,36 +174,36 @@ impl PinnedArtifact {
     }
 
     async fn assemble(&self, work: &Path, cache: &ArtifactCache) -> anyhow::Result<()> {
-        let fresh = work.join("piece");
+        let staging = work.join("artifact");
         fs::create_dir_all(work.join("client")).with_context(|| format!("making {}", work.display()))?;
-        folder::make(&fresh)?;
-        package_client::bring(&self.method, cache.use_system, work, &fresh).await?;
-        fs::write(fresh.join(VERSION_FILE), self.version).context("stamping the piece")?;
-        let place = self.place(cache);
-        if place.exists() {
+        folder::make(&staging)?;
+        package_client::fetch_packages(&self.method, cache.use_system, work, &staging).await?;
+        fs::write(staging.join(VERSION_FILE), self.version).context("writing the version file")?;
+        let target = self.place(cache);
+        if target.exists() {
             // Programs that run from the older version keep their open files.
-            fs::rename(&place, work.join("old")).context("moving the old version away")?;
+            fs::rename(&target, work.join("old")).context("moving the old version away")?;
         }
-        fs::rename(&fresh, &place).context("moving the new version into place")
+        fs::rename(&staging, &target).context("moving the new version into place")
     }
 }
 
-/// Fetches all of `pieces` in parallel.
+/// Fetches all `artifacts` in parallel.
 ///
 /// # Errors
-/// Names every artifact that could not be fetched, not only the first.
+/// If any cannot be fetched; the error names every one that failed.
 pub async fn ensure_all(
-    pieces: &[&'static PinnedArtifact],
+    artifacts: &[&'static PinnedArtifact],
     cache: &ArtifactCache,
     progress: &DownloadProgress,
 ) -> anyhow::Result<()> {
-    let outcomes = join_all(pieces.iter().map(|piece| piece.ensure(cache, progress))).await;
+    let outcomes = join_all(artifacts.iter().map(|artifact| artifact.ensure(cache, progress))).await;
     let failures: Vec<String> =
         outcomes.into_iter().filter_map(Result::err).map(|error| format!("{error:#}")).collect();
     if failures.is_empty() { Ok(()) } else { Err(anyhow!(failures.join("\n\n"))) }
 }
 
-fn remove(path: &Path) -> anyhow::Result<()> {
+fn remove_if_exists(path: &Path) -> anyhow::Result<()> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(error).with_context(|| format!("removing {}", path.display()))
@@ -216,7 +217,7 @@ fn remove_matching(folder: &Path, prefix: &str) -> anyhow::Result<()> {
     let entries = fs::read_dir(folder).with_context(|| format!("listing {}", folder.display()))?;
     for entry in entries.flatten() {
         if entry.file_name().to_string_lossy().starts_with(prefix) {
-            remove(&entry.path())?;
+            remove_if_exists(&entry.path())?;
         }
     }
     Ok(())

@@ -21,7 +21,7 @@ use crate::{folder, process::GuardCommand};
 const ABOUT: &str = "Run MedContractHub on one machine, on real engines, without Docker.
 
 Postgres, the schema registry, Redis, Kafka, ClickHouse and Qdrant run as child processes on 127.0.0.1. An engine \
-whose URL stands in the environment (DATABASE_URL, SCHEMA_REGISTRY_URL, REDIS_URL, KAFKA_BROKERS, CLICKHOUSE_URL, \
+whose URL is set in the environment (DATABASE_URL, SCHEMA_REGISTRY_URL, REDIS_URL, KAFKA_BROKERS, CLICKHOUSE_URL, \
 QDRANT_URL) is used instead of a local one.";
 
 /// Run MedContractHub on one machine, on real engines, without Docker.
@@ -29,7 +29,7 @@ QDRANT_URL) is used instead of a local one.";
 #[command(name = "medhub-local", version, long_about = ABOUT)]
 struct LocalCli {
     #[command(flatten)]
-    places: FolderOptions,
+    folders: FolderOptions,
     #[command(subcommand)]
     command: LocalCommand,
 }
@@ -59,19 +59,19 @@ impl FolderOptions {
 
 #[derive(Debug, Subcommand)]
 enum LocalCommand {
-    /// Start everything, import generated notices, show what every store holds, and stay up.
+    /// Start everything, import generated notices, show what every store contains, and keep running.
     Demo(demo::DemoCommand),
     /// Start the engines, migrate, and serve; stays in the foreground until Ctrl-C.
     Up(up::UpCommand),
-    /// Bring missing engines into the cache.
+    /// Fetch missing engines into the cache.
     Fetch(fetch::FetchCommand),
-    /// Say which engines were found, in which version and where, and how to get what is missing.
+    /// Show which engines were found, in which version and where, and how to get what is missing.
     Doctor(doctor::LocalDoctorCommand),
     /// Print `export` lines with the running stack's addresses.
     Env(env::EnvCommand),
     /// Show the running stack: processes, ports, memory, health. Exits with 0 only if all is healthy.
     Status(status::LocalStatusCommand),
-    /// Stop the running stack in good order.
+    /// Stop the running stack gracefully.
     Stop(stop::StopCommand),
     /// Run a command of the product, such as `import` or `status`, against the running stack.
     #[command(disable_help_flag = true)]
@@ -79,10 +79,10 @@ enum LocalCommand {
     /// Serve one engine in this process.
     #[command(hide = true)]
     Engine(serve_engine::EngineCommand),
-    /// Become a program that ends when its parent dies.
+    /// Replace this process with a program that ends when its parent dies.
     #[command(hide = true)]
     Guard(GuardCommand),
-    /// The product's own command line, with the environment as it is.
+    /// Run the product's command line with the unchanged environment.
     #[command(hide = true, disable_help_flag = true)]
     Product {
         /// Arguments of `medhub`.
@@ -91,39 +91,40 @@ enum LocalCommand {
     },
 }
 
-/// The product's command line: runs its arguments, the program's name not among them, in this process.
+/// The product's command line: runs the given arguments (without the program's name) in this process.
 pub type ProductCommandLine = fn(Vec<OsString>) -> ExitCode;
 
 /// Runs the command that the process was started with.
 pub fn main(product: ProductCommandLine) -> ExitCode {
     let cli = LocalCli::parse();
-    // The product writes its own logs.
+    // The product configures its own logs.
     if !matches!(cli.command, LocalCommand::Product { .. }) {
         log_to_stderr();
     }
-    run(cli.command, &cli.places, product).unwrap_or_else(|error| {
-        complain(&error);
+    run(cli.command, &cli.folders, product).unwrap_or_else(|error| {
+        print_error(&error);
         ExitCode::FAILURE
     })
 }
 
-fn run(command: LocalCommand, places: &FolderOptions, product: ProductCommandLine) -> anyhow::Result<ExitCode> {
+fn run(command: LocalCommand, folders: &FolderOptions, product: ProductCommandLine) -> anyhow::Result<ExitCode> {
     match command {
-        LocalCommand::Demo(demo) => block_on(demo.run(places)),
-        LocalCommand::Up(up) => block_on(up.run(places)),
-        LocalCommand::Fetch(fetch) => block_on(fetch.run(places)),
-        LocalCommand::Doctor(doctor) => block_on(doctor.run(places)),
-        LocalCommand::Env(env) => env.run(places),
-        LocalCommand::Status(status) => block_on(status.run(places)),
-        LocalCommand::Stop(stop) => stop.run(places),
+        LocalCommand::Demo(demo) => block_on(demo.run(folders)),
+        LocalCommand::Up(up) => block_on(up.run(folders)),
+        LocalCommand::Fetch(fetch) => block_on(fetch.run(folders)),
+        LocalCommand::Doctor(doctor) => block_on(doctor.run(folders)),
+        LocalCommand::Env(env) => env.run(folders),
+        LocalCommand::Status(status) => block_on(status.run(folders)),
+        LocalCommand::Stop(stop) => stop.run(folders),
         LocalCommand::Engine(engine) => engine.run(),
-        LocalCommand::Medhub(command) => command.run(places),
+        LocalCommand::Medhub(command) => command.run(folders),
         LocalCommand::Guard(guard) => guard.run(),
         LocalCommand::Product { args } => Ok(product(args)),
     }
 }
 
-/// Runs on this thread alone: children ask to die with the *thread* that forked them, and this one lives longest.
+/// Runs on this thread only: a child gets its parent-death signal when the *thread* that forked it ends, and the main
+/// thread ends last.
 fn block_on(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
 }
@@ -135,8 +136,8 @@ fn log_to_stderr() {
     log.with_target(false).with_ansi(terminal).init();
 }
 
-#[expect(clippy::print_stderr, reason = "the last word of a command-line program")]
-fn complain(error: &anyhow::Error) {
+#[expect(clippy::print_stderr, reason = "the error output of a command-line program")]
+fn print_error(error: &anyhow::Error) {
     eprintln!("medhub-local: {error:#}");
 }
 

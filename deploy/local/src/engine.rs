@@ -1,7 +1,7 @@
 //! The engines: how each is found on this machine, prepared and launched.
 //!
-//! Every engine has one file with the same three functions: `choose` (which program, from where), `prepare` (make its
-//! data folder, repair what a crash left) and `launch` (the command line).
+//! Every engine has one file with the same two functions: `choose` (which program, from where) and `prepare` (make its
+//! data folder, repair what a crash left, and return how to launch it).
 
 mod clickhouse;
 mod kafka;
@@ -31,11 +31,11 @@ const STOP_LIMIT: Duration = Duration::from_secs(15);
 pub enum EngineKind {
     /// PostgreSQL: the event store.
     Postgres,
-    /// The schema registry: the shapes of the events, served by the product's own program from Postgres.
+    /// The schema registry: the Avro schemas of the events, served from Postgres by the product's own program.
     Registry,
-    /// Redis: detail views and counters.
+    /// Redis: views and counters.
     Redis,
-    /// Kafka: the copies of events that projections read.
+    /// Kafka: the published events that projections read.
     Kafka,
     /// ClickHouse: facts and analytics.
     #[value(name = "clickhouse")]
@@ -73,7 +73,7 @@ impl EngineKind {
         }
     }
 
-    /// The engine that holds this one's data. It starts first, and its address is passed to this one.
+    /// The engine that stores this one's data. It starts first, and its address is passed to this one.
     pub fn stores_in(self) -> Option<Self> {
         match self {
             Self::Registry => Some(Self::Postgres),
@@ -107,14 +107,14 @@ impl EngineKind {
     ///
     /// # Errors
     /// If no available program can read the data that exists already.
-    pub fn choose(self, site: &EngineSettings) -> anyhow::Result<EngineProgram> {
+    pub fn choose(self, settings: &EngineSettings) -> anyhow::Result<EngineProgram> {
         match self {
-            Self::Postgres => postgres::choose(site),
+            Self::Postgres => postgres::choose(settings),
             Self::Registry => Ok(registry::choose()),
-            Self::Redis => Ok(redis::choose(site)),
-            Self::Kafka => Ok(kafka::choose(site)),
-            Self::ClickHouse => Ok(clickhouse::choose(site)),
-            Self::Qdrant => Ok(qdrant::choose(site)),
+            Self::Redis => Ok(redis::choose(settings)),
+            Self::Kafka => Ok(kafka::choose(settings)),
+            Self::ClickHouse => Ok(clickhouse::choose(settings)),
+            Self::Qdrant => Ok(qdrant::choose(settings)),
         }
     }
 
@@ -125,16 +125,16 @@ impl EngineKind {
     pub async fn prepare(
         self,
         choice: &EngineProgram,
-        site: &EngineSettings,
+        settings: &EngineSettings,
         ports: &AllocatedPorts,
     ) -> anyhow::Result<LaunchSpec> {
         match self {
-            Self::Postgres => postgres::prepare(choice, site, ports).await,
+            Self::Postgres => postgres::prepare(choice, settings, ports).await,
             Self::Registry => registry::prepare(ports),
-            Self::Redis => redis::prepare(choice, site, ports),
-            Self::Kafka => kafka::prepare(choice, site, ports).await,
-            Self::ClickHouse => clickhouse::prepare(choice, site, ports),
-            Self::Qdrant => qdrant::prepare(site, ports),
+            Self::Redis => redis::prepare(choice, settings, ports),
+            Self::Kafka => kafka::prepare(choice, settings, ports).await,
+            Self::ClickHouse => clickhouse::prepare(choice, settings, ports),
+            Self::Qdrant => qdrant::prepare(settings, ports),
         }
     }
 }
@@ -142,7 +142,7 @@ impl EngineKind {
 /// Which Kafka to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum KafkaVariant {
-    /// Apache Kafka where Java or Python can bring it, else Tansu.
+    /// Apache Kafka where Java or Python can fetch it, else Tansu.
     Auto,
     /// Apache Kafka.
     Apache,
@@ -196,12 +196,12 @@ pub enum ProgramOrigin {
 }
 
 impl EngineProgram {
-    fn package(piece: &'static PinnedArtifact, site: &EngineSettings) -> Self {
+    fn package(artifact: &'static PinnedArtifact, settings: &EngineSettings) -> Self {
         Self {
             origin: ProgramOrigin::Package,
-            version: piece.version.to_owned(),
-            path: piece.place(&site.cache),
-            artifacts: vec![piece],
+            version: artifact.version.to_owned(),
+            path: artifact.place(&settings.cache),
+            artifacts: vec![artifact],
             java: None,
         }
     }
@@ -222,7 +222,7 @@ pub struct LaunchSpec {
     pub stop_signal: Signal,
     /// How long the program may take to stop gracefully.
     pub stop_limit: Duration,
-    /// The signal that the program gets when its supervisor dies: the fastest end that is safe.
+    /// The signal that the program gets when its supervisor dies: the fastest safe way to end it.
     pub orphan_signal: Signal,
 }
 

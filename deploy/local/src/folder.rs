@@ -86,7 +86,7 @@ fn open_lock(path: &Path) -> anyhow::Result<File> {
         .with_context(|| format!("opening the lock file {}", path.display()))
 }
 
-/// Creates a folder with its parents. Every user may enter it; what is in it has permissions of its own.
+/// Creates a folder with its parents. Every user may enter it; its content has permissions of its own.
 pub(crate) fn make(path: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(path).with_context(|| format!("making the folder {}", path.display()))?;
     let mode = fs::metadata(path)?.permissions().mode();
@@ -100,21 +100,21 @@ pub(crate) fn make(path: &Path) -> anyhow::Result<()> {
 /// Checks that `user` may enter every folder above `path`.
 ///
 /// # Errors
-/// Names the first folder that is closed to it.
-pub(crate) fn reachable(path: &Path, user: &UnprivilegedUser) -> anyhow::Result<()> {
+/// If a folder is closed to the user; the error names the first one.
+pub(crate) fn check_reachable(path: &Path, user: &UnprivilegedUser) -> anyhow::Result<()> {
     for folder in path.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty()) {
-        let facts = fs::metadata(folder).with_context(|| format!("looking at {}", folder.display()))?;
-        let enter = if facts.uid() == user.uid {
+        let metadata = fs::metadata(folder).with_context(|| format!("reading the metadata of {}", folder.display()))?;
+        let enter = if metadata.uid() == user.uid {
             0o100
-        } else if facts.gid() == user.gid {
+        } else if metadata.gid() == user.gid {
             0o010
         } else {
             0o001
         };
-        if facts.mode() & enter == 0 {
+        if metadata.mode() & enter == 0 {
             bail!(
-                "the folder {} is closed to user {}, which Postgres runs as because it refuses to run as root: choose \
-                 other folders with --data and --cache",
+                "the folder {} cannot be entered by user {}, which Postgres runs as because it refuses to run as root: \
+                 choose other folders with --data and --cache",
                 folder.display(),
                 user.name
             );
@@ -123,12 +123,12 @@ pub(crate) fn reachable(path: &Path, user: &UnprivilegedUser) -> anyhow::Result<
     Ok(())
 }
 
-/// Total size of the files below a folder, in bytes; files that vanish meanwhile count as 0.
+/// Total size of the files below a folder, in bytes; files that are removed meanwhile count as 0.
 pub(crate) fn bytes_below(path: &Path) -> u64 {
     let Ok(entries) = fs::read_dir(path) else { return 0 };
     let below = |entry: fs::DirEntry| match entry.file_type() {
         Ok(kind) if kind.is_dir() => bytes_below(&entry.path()),
-        Ok(kind) if kind.is_file() => entry.metadata().map_or(0, |facts| facts.len()),
+        Ok(kind) if kind.is_file() => entry.metadata().map_or(0, |metadata| metadata.len()),
         Ok(_) | Err(_) => 0,
     };
     entries.flatten().map(below).sum()

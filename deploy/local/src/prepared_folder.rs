@@ -15,7 +15,7 @@ use crate::{artifact::ArtifactCache, folder};
 
 /// Below the data folder of a stack.
 const FALLBACK_FOLDER: &str = "prepared";
-/// A draft is created before it is locked, so an unlocked one counts as left over only once it is older than this.
+/// A draft is created before it is locked, so an unlocked one counts as left over only if it is older than this.
 const LOCK_GRACE_PERIOD: Duration = Duration::from_mins(1);
 /// The age at which a draft counts as left over where the file system has no locks.
 const FILL_TIMEOUT: Duration = Duration::from_hours(1);
@@ -35,12 +35,12 @@ impl PreparedFolder {
         Self { kind, name: format!("{kind}-{key}"), parents: [cache.folder.clone(), data.join(FALLBACK_FOLDER)] }
     }
 
-    /// Where it is, if it is finished.
+    /// Returns the path of the finished folder, if it exists.
     pub(crate) fn find(&self) -> Option<PathBuf> {
-        self.parents.iter().map(|parent| parent.join(&self.name)).find(|place| place.exists())
+        self.parents.iter().map(|parent| parent.join(&self.name)).find(|path| path.exists())
     }
 
-    /// Creates a draft to fill, and removes the drafts of this kind that killed programs left behind.
+    /// Creates a draft to fill, and removes the drafts of this kind that killed processes left behind.
     pub(crate) fn begin_draft(&self) -> anyhow::Result<FolderDraft> {
         let [cache, data] = &self.parents;
         self.begin_draft_in(cache).or_else(|error| {
@@ -57,7 +57,7 @@ impl PreparedFolder {
         folder::make(&work)?;
         let lock = File::open(&work).with_context(|| format!("opening {}", work.display()))?;
         if let Err(error) = lock.try_lock() {
-            tracing::debug!(%error, "a draft is not locked");
+            tracing::debug!(%error, "locking a draft failed");
         }
         Ok(FolderDraft { draft_path: work, target_path: parent.join(&self.name), _lock: lock })
     }
@@ -68,7 +68,7 @@ impl PreparedFolder {
 pub(crate) struct FolderDraft {
     draft_path: PathBuf,
     target_path: PathBuf,
-    /// Held while the owner lives, so that other programs do not remove the draft.
+    /// Locked while the owner lives, so that other processes do not remove the draft.
     _lock: File,
 }
 
@@ -94,8 +94,8 @@ impl Drop for FolderDraft {
         if self.draft_path.exists()
             && let Err(error) = fs::remove_dir_all(&self.draft_path)
         {
-            // The next draft of this kind tries again to remove it.
-            tracing::debug!(%error, "a draft stays at {}", self.draft_path.display());
+            // `begin_draft` of another process removes it later.
+            tracing::debug!(%error, "removing the draft {} failed", self.draft_path.display());
         }
     }
 }
@@ -104,7 +104,8 @@ fn remove_leftovers(parent: &Path, prefix: &str) -> anyhow::Result<()> {
     let entries = fs::read_dir(parent).with_context(|| format!("listing {}", parent.display()))?;
     for entry in entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(prefix)) {
         let path = entry.path();
-        let age = entry.metadata().and_then(|facts| facts.modified()).ok().and_then(|made| made.elapsed().ok());
+        let age =
+            entry.metadata().and_then(|metadata| metadata.modified()).ok().and_then(|modified| modified.elapsed().ok());
         let lock = File::open(&path);
         let least_age = match lock.as_ref().map(File::try_lock) {
             Ok(Err(TryLockError::WouldBlock)) => continue,
@@ -114,8 +115,8 @@ fn remove_leftovers(parent: &Path, prefix: &str) -> anyhow::Result<()> {
         if age.is_some_and(|age| age > least_age)
             && let Err(error) = fs::remove_dir_all(&path)
         {
-            // It may be another user's, who can remove it.
-            tracing::debug!(%error, "a leftover draft stays at {}", path.display());
+            // It may belong to another user, whose processes can remove it.
+            tracing::debug!(%error, "removing the leftover draft {} failed", path.display());
         }
     }
     Ok(())
@@ -145,33 +146,33 @@ mod tests {
         let prepared = prepared_folder(&root.path().join("cache"), root.path());
         assert_eq!(prepared.find(), None);
 
-        let (draft, late) = (prepared.begin_draft().unwrap(), prepared.begin_draft().unwrap());
+        let (draft, second_draft) = (prepared.begin_draft().unwrap(), prepared.begin_draft().unwrap());
         fs::write(draft.path().join("file"), "first").unwrap();
-        fs::write(late.path().join("file"), "second").unwrap();
-        let place = draft.publish().unwrap();
+        fs::write(second_draft.path().join("file"), "second").unwrap();
+        let path = draft.publish().unwrap();
 
-        assert_eq!(late.publish().unwrap(), place, "the first one stays");
-        assert_eq!(prepared.find(), Some(place.clone()));
-        assert_eq!(fs::read_to_string(place.join("file")).unwrap(), "first");
+        assert_eq!(second_draft.publish().unwrap(), path, "the first draft wins");
+        assert_eq!(prepared.find(), Some(path.clone()));
+        assert_eq!(fs::read_to_string(path.join("file")).unwrap(), "first");
         assert_eq!(fs::read_dir(root.path().join("cache")).unwrap().count(), 1);
     }
 
     #[test]
-    fn a_cache_that_cannot_be_written_is_replaced_by_the_data_folder() {
+    fn the_data_folder_replaces_a_cache_that_cannot_be_written() {
         let root = tempfile::tempdir().unwrap();
         // Root may write to every folder, but not below a file.
         let cache = root.path().join("file");
         fs::write(&cache, "").unwrap();
         let prepared = prepared_folder(&cache, &root.path().join("data"));
 
-        let place = prepared.begin_draft().unwrap().publish().unwrap();
+        let path = prepared.begin_draft().unwrap().publish().unwrap();
 
-        assert_eq!(place, root.path().join("data/prepared/kit-1"));
-        assert_eq!(prepared.find(), Some(place));
+        assert_eq!(path, root.path().join("data/prepared/kit-1"));
+        assert_eq!(prepared.find(), Some(path));
     }
 
     #[test]
-    fn drafts_of_programs_that_are_gone_are_removed() {
+    fn drafts_of_ended_processes_are_removed() {
         let root = tempfile::tempdir().unwrap();
         let prepared = prepared_folder(root.path(), root.path());
         let held = prepared.begin_draft().unwrap();

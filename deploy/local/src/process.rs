@@ -30,9 +30,9 @@ pub const THIS_PROGRAM: &str = "/proc/self/exe";
 pub struct UnprivilegedUser {
     /// Login name, for messages.
     pub name: String,
-    /// Numeric user.
+    /// User id.
     pub uid: u32,
-    /// Numeric group.
+    /// Group id.
     pub gid: u32,
 }
 
@@ -72,28 +72,28 @@ impl ProcessIdentity {
         Some(Self { pid, started: fields.get(19)?.parse().ok()? })
     }
 
-    /// Whether the process still lives.
+    /// Whether the process is still running.
     pub fn alive(self) -> bool {
         Self::of(self.pid) == Some(self)
     }
 
-    /// Sends a signal to the process, if it still lives.
-    pub fn send(self, what: Signal) {
-        if let (true, Some(pid)) = (self.alive(), self.number()) {
-            // The process may have ended meanwhile, which is what the signal is for.
-            let _gone = signal::kill(pid, what);
+    /// Sends a signal to the process, if it is still running.
+    pub fn send(self, signal: Signal) {
+        if let (true, Some(pid)) = (self.alive(), self.nix_pid()) {
+            // The process may have ended meanwhile.
+            let _already_ended = signal::kill(pid, signal);
         }
     }
 
     /// Kills the process and, if it leads a process group, the whole group.
     pub fn kill(self) {
-        if let (true, Some(pid)) = (self.alive(), self.number()) {
-            let _leads_none = signal::killpg(pid, Signal::SIGKILL);
-            let _gone = signal::kill(pid, Signal::SIGKILL);
+        if let (true, Some(pid)) = (self.alive(), self.nix_pid()) {
+            let _leads_no_group = signal::killpg(pid, Signal::SIGKILL);
+            let _already_ended = signal::kill(pid, Signal::SIGKILL);
         }
     }
 
-    fn number(self) -> Option<Pid> {
+    fn nix_pid(self) -> Option<Pid> {
         i32::try_from(self.pid).ok().map(Pid::from_raw)
     }
 
@@ -120,7 +120,7 @@ fn children(parent: u32) -> Vec<u32> {
         fs::read_to_string(format!("/proc/{pid}/stat"))
             .ok()
             .and_then(|stat| stat_fields(&stat)?.get(1)?.parse::<u32>().ok())
-            .is_some_and(|of| of == parent)
+            .is_some_and(|parent_pid| parent_pid == parent)
     };
     pids.filter(is_child).collect()
 }
@@ -143,10 +143,10 @@ pub fn on_path(program: &str) -> Option<PathBuf> {
 /// Whether `path` is a file that may be run.
 pub fn is_executable(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
-    fs::metadata(path).is_ok_and(|facts| facts.is_file() && facts.permissions().mode() & 0o111 != 0)
+    fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
 }
 
-/// What `PROGRAM ARGS` prints on both its outputs; `None` if it cannot be run.
+/// Returns what a program prints on its standard output and standard error; `None` if it cannot be run or fails.
 pub fn output_of(program: &Path, args: &[&str]) -> Option<String> {
     let output = Command::new(program).args(args).output().ok()?;
     output.status.success().then(|| {
@@ -158,16 +158,16 @@ pub fn output_of(program: &Path, args: &[&str]) -> Option<String> {
 /// Arguments of the hidden `guard` command.
 #[derive(Debug, Args)]
 pub struct GuardCommand {
-    /// The pid of the process that started us.
+    /// The pid of the process that started this one.
     #[arg(long)]
     pub parent: u32,
-    /// The signal to get when that process dies.
+    /// The signal to send to the program when that process dies.
     #[arg(long)]
     pub signal: String,
-    /// Become this user first.
+    /// Switch to this user before running the program.
     #[arg(long, requires = "gid")]
     pub uid: Option<u32>,
-    /// Become this group first.
+    /// Switch to this group before running the program.
     #[arg(long, requires = "uid")]
     pub gid: Option<u32>,
     /// The program and its arguments.
@@ -178,21 +178,21 @@ pub struct GuardCommand {
 impl GuardCommand {
     /// Sets the parent-death signal and replaces this process with the given program.
     ///
-    /// Changing the user clears the parent-death signal, so it is set afterwards. A parent that died before that is
-    /// noticed because this process then has another parent.
+    /// Changing the user clears the parent-death signal, so it is set afterwards. If the parent died before that, this
+    /// process has another parent, and fails.
     ///
     /// # Errors
-    /// If the user cannot be changed, the parent is gone, or the program cannot be run.
+    /// If the user cannot be changed, the parent has ended, or the program cannot be run.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         if let (Some(uid), Some(gid)) = (self.uid, self.gid) {
             unistd::setgroups(&[]).context("dropping root's groups")?;
-            unistd::setgid(Gid::from_raw(gid)).context("becoming the unprivileged group")?;
-            unistd::setuid(Uid::from_raw(uid)).context("becoming the unprivileged user")?;
+            unistd::setgid(Gid::from_raw(gid)).context("switching to the unprivileged group")?;
+            unistd::setuid(Uid::from_raw(uid)).context("switching to the unprivileged user")?;
         }
         let signal = Signal::from_str(&self.signal).context("reading the name of the signal")?;
-        prctl::set_pdeathsig(signal).context("asking for a signal when the parent dies")?;
+        prctl::set_pdeathsig(signal).context("setting the parent-death signal")?;
         if u32::try_from(unistd::getppid().as_raw()).ok() != Some(self.parent) {
-            bail!("the parent is gone");
+            bail!("the parent process has ended");
         }
         let Some((program, args)) = self.command.split_first() else { bail!("no program given") };
         let error = Command::new(program).args(args).exec();
@@ -200,8 +200,8 @@ impl GuardCommand {
     }
 }
 
-/// Waits until the processes are gone; after ten seconds kills those that are left.
-pub(crate) async fn wait_until_gone(processes: &[ProcessIdentity]) {
+/// Waits until the processes have ended; kills the remaining ones after ten seconds.
+pub(crate) async fn wait_until_ended(processes: &[ProcessIdentity]) {
     let deadline = Instant::now() + Duration::from_secs(10);
     while processes.iter().any(|process| process.alive()) {
         if Instant::now() > deadline {

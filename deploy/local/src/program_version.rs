@@ -2,9 +2,9 @@
 
 /// The first `number.number...` in a text, as programs print for `--version`.
 pub(crate) fn version_in(text: &str) -> Option<String> {
-    let start = |word: &str| word.trim_start_matches(['v', '=', '"', '(']).to_owned();
+    let trim_prefix = |word: &str| word.trim_start_matches(['v', '=', '"', '(']).to_owned();
     let is_version = |word: &String| word.starts_with(|first: char| first.is_ascii_digit()) && word.contains('.');
-    let word = text.split_whitespace().map(start).find(is_version)?;
+    let word = text.split_whitespace().map(trim_prefix).find(is_version)?;
     Some(word.trim_end_matches(|last: char| !last.is_ascii_alphanumeric()).to_owned())
 }
 
@@ -18,7 +18,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_are_read_from_what_programs_print() {
+    fn versions_are_read_from_the_output_of_programs() {
         let read = |text| version_in(text).unwrap();
         assert_eq!(read("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)"), "15.18");
         assert_eq!(read("Redis server v=6.2.5 sha=00000000:0 malloc=jemalloc-5.1.0 bits=64"), "6.2.5");

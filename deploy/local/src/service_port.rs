@@ -67,28 +67,30 @@ impl ServicePort {
 #[derive(Debug)]
 pub struct AllocatedPorts {
     numbers: BTreeMap<ServicePort, u16>,
-    /// Held until the stack is gone.
+    /// Held until the stack has stopped.
     locks: Vec<ProcessLock>,
 }
 
 impl AllocatedPorts {
-    /// Chooses a port for each of `wanted`.
+    /// Chooses a port for each of the `wanted` services.
     ///
     /// # Errors
-    /// If a requested port is taken, or no port is free.
+    /// If a requested port is in use, or no port is free.
     pub fn choose(
         wanted: &[ServicePort],
-        asked: &BTreeMap<ServicePort, u16>,
+        requested: &BTreeMap<ServicePort, u16>,
         remembered: &BTreeMap<ServicePort, u16>,
     ) -> anyhow::Result<Self> {
         let mut ports = Self { numbers: BTreeMap::new(), locks: Vec::new() };
         for &port in wanted {
-            let (number, claim) = match asked.get(&port) {
-                Some(&number) => (number, claim(number).with_context(|| format!("taking port {number} for {port:?}"))?),
-                None => ports.free(port, remembered.get(&port).copied())?,
+            let (number, lock) = match requested.get(&port) {
+                Some(&number) => {
+                    (number, lock_port(number).with_context(|| format!("reserving port {number} for {port:?}"))?)
+                }
+                None => ports.find_free(port, remembered.get(&port).copied())?,
             };
             ports.numbers.insert(port, number);
-            ports.locks.push(claim);
+            ports.locks.push(lock);
         }
         Ok(ports)
     }
@@ -106,29 +108,29 @@ impl AllocatedPorts {
         &self.numbers
     }
 
-    fn free(&self, port: ServicePort, remembered: Option<u16>) -> anyhow::Result<(u16, ProcessLock)> {
+    fn find_free(&self, port: ServicePort, remembered: Option<u16>) -> anyhow::Result<(u16, ProcessLock)> {
         let candidates = remembered.into_iter().chain(port.first()..=port.first().saturating_add(1000));
         let taken = |number: &u16| self.numbers.values().any(|other| other == number);
         candidates
             .filter(|number| !taken(number))
-            .find_map(|number| Some((number, claim(number).ok()?)))
+            .find_map(|number| Some((number, lock_port(number).ok()?)))
             .with_context(|| format!("no port from {} on is free for {port:?}", port.first()))
     }
 }
 
 /// Locks a port number that no process listens on. Checking that it is free is not enough: the engine binds it later,
 /// and two stacks that start at the same time would both find it free.
-fn claim(number: u16) -> anyhow::Result<ProcessLock> {
-    let folder = claims_folder();
+fn lock_port(number: u16) -> anyhow::Result<ProcessLock> {
+    let folder = locks_folder();
     folder::make(&folder)?;
-    let claim = ProcessLock::take(&folder.join(number.to_string()))?;
+    let lock = ProcessLock::take(&folder.join(number.to_string()))?;
     match TcpListener::bind(("127.0.0.1", number)) {
-        Ok(_listener) => Ok(claim),
+        Ok(_listener) => Ok(lock),
         Err(error) => bail!("another program listens on 127.0.0.1:{number} ({error})"),
     }
 }
 
-fn claims_folder() -> PathBuf {
+fn locks_folder() -> PathBuf {
     env::temp_dir().join(format!("medhub-local-ports-{}", Uid::effective()))
 }
 
@@ -136,36 +138,36 @@ fn claims_folder() -> PathBuf {
 mod tests {
     use super::*;
 
-    // No fixed numbers: any of them may be the local port of some connection of this machine.
+    // No fixed numbers: any of them may be the local port of a connection of this machine.
 
-    fn chosen(port: ServicePort, asked: &[u16], remembered: &[u16]) -> anyhow::Result<AllocatedPorts> {
-        let said = |numbers: &[u16]| numbers.iter().map(|&number| (port, number)).collect();
-        AllocatedPorts::choose(&[port], &said(asked), &said(remembered))
+    fn choose_port(port: ServicePort, requested: &[u16], remembered: &[u16]) -> anyhow::Result<AllocatedPorts> {
+        let by_service = |numbers: &[u16]| numbers.iter().map(|&number| (port, number)).collect();
+        AllocatedPorts::choose(&[port], &by_service(requested), &by_service(remembered))
     }
 
     #[test]
-    fn a_taken_port_is_passed_over() {
+    fn a_port_that_another_program_uses_is_skipped() {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let taken = listener.local_addr().unwrap().port();
-        let ports = chosen(ServicePort::Http, &[], &[taken]).unwrap();
+        let ports = choose_port(ServicePort::Http, &[], &[taken]).unwrap();
         assert_ne!(ports.of(ServicePort::Http).unwrap(), taken);
     }
 
     #[test]
-    fn a_port_held_by_one_stack_is_refused_to_another() {
-        let first = chosen(ServicePort::Redis, &[], &[]).unwrap();
+    fn a_port_of_one_stack_is_refused_to_another() {
+        let first = choose_port(ServicePort::Redis, &[], &[]).unwrap();
         let number = first.of(ServicePort::Redis).unwrap();
-        let second = chosen(ServicePort::Redis, &[number], &[]);
+        let second = choose_port(ServicePort::Redis, &[number], &[]);
         assert!(format!("{:#}", second.unwrap_err()).contains(&std::process::id().to_string()));
     }
 
     #[test]
     fn a_remembered_port_is_used_again() {
-        let first = chosen(ServicePort::Kafka, &[], &[]).unwrap();
-        let second = chosen(ServicePort::Kafka, &[], &[]).unwrap();
+        let first = choose_port(ServicePort::Kafka, &[], &[]).unwrap();
+        let second = choose_port(ServicePort::Kafka, &[], &[]).unwrap();
         let remembered = second.of(ServicePort::Kafka).unwrap();
         drop((first, second));
-        let ports = chosen(ServicePort::Kafka, &[], &[remembered]).unwrap();
+        let ports = choose_port(ServicePort::Kafka, &[], &[remembered]).unwrap();
         assert_eq!(ports.of(ServicePort::Kafka).unwrap(), remembered);
     }
 }

@@ -21,11 +21,11 @@ pub struct StackState {
     pub supervisor: ProcessIdentity,
     /// Whether all engines, external ones included, and the product if it runs have answered.
     pub ready: bool,
-    /// Ports by service; they are kept after a stop so that the next start uses them again.
+    /// Ports by service; they remain after a stop, so that the next start uses them again.
     pub ports: BTreeMap<ServicePort, u16>,
     /// Environment variables that make a program use this stack.
     pub variables: BTreeMap<String, String>,
-    /// The product's HTTP address, where it runs.
+    /// The product's HTTP address, if it runs.
     pub http: Option<String>,
     /// Child processes by name.
     pub processes: BTreeMap<String, ProcessState>,
@@ -74,9 +74,9 @@ impl StackState {
         })
     }
 
-    /// All living processes of the stack except the supervisor.
+    /// All running processes of the stack except the supervisor.
     pub fn living(&self) -> Vec<ProcessIdentity> {
-        self.processes.values().filter_map(|process| process.identity).filter(|who| who.alive()).collect()
+        self.processes.values().filter_map(|process| process.identity).filter(|process| process.alive()).collect()
     }
 }
 
@@ -93,9 +93,9 @@ impl StackStateFile {
     /// # Errors
     /// If the file cannot be written.
     pub fn open(data: &Path, stack: StackState) -> anyhow::Result<Self> {
-        let board = Self { file: StackState::file(data), stack: Mutex::new(stack) };
-        board.change(|_| {})?;
-        Ok(board)
+        let state_file = Self { file: StackState::file(data), stack: Mutex::new(stack) };
+        state_file.change(|_| {})?;
+        Ok(state_file)
     }
 
     /// Changes the state and writes it atomically.
@@ -105,10 +105,10 @@ impl StackStateFile {
     pub fn change(&self, change: impl FnOnce(&mut StackState)) -> anyhow::Result<()> {
         let mut stack = self.stack.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut stack);
-        let fresh = self.file.with_extension("json.new");
-        write_private(&fresh, &serde_json::to_vec_pretty(&*stack)?)
-            .with_context(|| format!("writing {}", fresh.display()))?;
-        fs::rename(&fresh, &self.file).with_context(|| format!("replacing {}", self.file.display()))
+        let temporary_file = self.file.with_extension("json.new");
+        write_private(&temporary_file, &serde_json::to_vec_pretty(&*stack)?)
+            .with_context(|| format!("writing {}", temporary_file.display()))?;
+        fs::rename(&temporary_file, &self.file).with_context(|| format!("replacing {}", self.file.display()))
     }
 
     /// A copy of the state.

@@ -62,7 +62,7 @@ pub const ASSET_FOLDERS: [(&str, &PinnedArtifact); 2] =
 pub struct StackConfig {
     /// Folders, and which programs may be used.
     pub settings: EngineSettings,
-    /// The engines of the stack, those that run elsewhere included.
+    /// The engines of the stack, including those that run elsewhere.
     pub engines: Vec<EngineKind>,
     /// The URLs of engines that run elsewhere; the stack does not start these.
     pub urls: BTreeMap<EngineKind, String>,
@@ -83,15 +83,15 @@ impl StackConfig {
     /// # Errors
     /// If no available program can read an engine's existing data.
     pub fn pieces(&self) -> anyhow::Result<Vec<&'static PinnedArtifact>> {
-        let mut pieces = Vec::new();
+        let mut artifacts = Vec::new();
         for engine in self.own_engines() {
-            pieces.extend(engine.choose(&self.settings)?.artifacts);
+            artifacts.extend(engine.choose(&self.settings)?.artifacts);
         }
         let unset = ASSET_FOLDERS.iter().filter(|(variable, _)| std::env::var_os(variable).is_none());
         if self.product {
-            pieces.extend(unset.map(|(_, piece)| *piece));
+            artifacts.extend(unset.map(|(_, artifact)| *artifact));
         }
-        Ok(pieces)
+        Ok(artifacts)
     }
 
     fn wanted_ports(&self) -> Vec<ServicePort> {
@@ -118,19 +118,19 @@ pub struct SupervisedStack {
 
 /// Runs a stack: starts it, runs `body`, and stops it, whatever the outcome.
 ///
-/// A signal ends the stack with success, and so does dropping the sender of `leash`, or sending on it. A second signal
-/// kills the processes that have not stopped by then.
+/// A signal ends the stack with success, and so does dropping the sender of `stop_request`, or sending on it. A second
+/// signal kills the processes that have not stopped by then.
 ///
 /// # Errors
 /// If the stack cannot be started, the supervisor gives up on a process, or `body` fails.
 pub async fn run(
     options: StackConfig,
-    leash: Option<oneshot::Receiver<()>>,
+    stop_request: Option<oneshot::Receiver<()>>,
     body: impl AsyncFnOnce(&SupervisedStack) -> anyhow::Result<ExitCode>,
 ) -> anyhow::Result<ExitCode> {
     let mut signals = StackSignals::install()?;
     let (failures, mut failed) = mpsc::unbounded_channel();
-    let stack = SupervisedStack::claim(options, failures).await?;
+    let stack = SupervisedStack::lock_folder(options, failures).await?;
     let work = async {
         stack.start().await?;
         body(&stack).await
@@ -141,20 +141,20 @@ pub async fn run(
             tracing::info!(signal, "stopping");
             Ok(ExitCode::SUCCESS)
         }
-        Some(_) = OptionFuture::from(leash) => {
-            tracing::info!("the program that started this stack is gone, stopping");
+        Some(_) = OptionFuture::from(stop_request) => {
+            tracing::info!("the program that started this stack has ended, stopping");
             Ok(ExitCode::SUCCESS)
         }
         Some(failure) = failed.recv() => Err(anyhow!(failure)),
     };
-    let hurry = stack.context.force_stop.clone();
+    let force_stop = stack.context.force_stop.clone();
     let stop = stack.stop();
     tokio::pin!(stop);
     let stopped = tokio::select! {
         stopped = &mut stop => stopped,
         _ = signals.next() => {
-            tracing::warn!("second signal: killing what is left");
-            hurry.cancel();
+            tracing::warn!("second signal: killing the remaining processes");
+            force_stop.cancel();
             stop.await
         }
     };
@@ -162,23 +162,23 @@ pub async fn run(
 }
 
 impl SupervisedStack {
-    async fn claim(options: StackConfig, failures: mpsc::UnboundedSender<String>) -> anyhow::Result<Self> {
+    async fn lock_folder(options: StackConfig, failures: mpsc::UnboundedSender<String>) -> anyhow::Result<Self> {
         let data = &options.settings.data_folder;
         folder::make(&data.join("log"))?;
         folder::make(data)?;
-        let claim = ProcessLock::take(&stack_state::StackState::lock(data))
+        let lock = ProcessLock::take(&stack_state::StackState::lock(data))
             .with_context(|| format!("the data folder {} is in use", data.display()))?;
         let last = stack_state::StackState::last(data);
         if let Some(last) = &last {
-            // Processes of a killed stack die with it, but not in the same instant.
-            process::wait_until_gone(&last.living()).await;
+            // Processes of a killed stack end with it, but not at the same moment.
+            process::wait_until_ended(&last.living()).await;
         }
         let remembered = last.map(|last| last.ports).unwrap_or_default();
         let ports = AllocatedPorts::choose(&options.wanted_ports(), &options.ports, &remembered)?;
-        let stack = describe(&options, &ports, remembered)?;
-        let board = Arc::new(StackStateFile::open(data, stack)?);
-        let house = SupervisionContext { state_file: board, force_stop: CancellationToken::new(), failures };
-        Ok(Self { options, ports, context: house, processes: Mutex::default(), _lock: claim })
+        let state = initial_state(&options, &ports, remembered)?;
+        let state_file = Arc::new(StackStateFile::open(data, state)?);
+        let context = SupervisionContext { state_file, force_stop: CancellationToken::new(), failures };
+        Ok(Self { options, ports, context, processes: Mutex::default(), _lock: lock })
     }
 
     /// The data folder.
@@ -192,48 +192,48 @@ impl SupervisedStack {
     }
 
     async fn start(&self) -> anyhow::Result<()> {
-        let began = Instant::now();
-        let pieces = self.options.pieces()?;
-        ensure_all(&pieces, &self.options.settings.cache, &DownloadProgress::default()).await?;
+        let started_at = Instant::now();
+        let artifacts = self.options.pieces()?;
+        ensure_all(&artifacts, &self.options.settings.cache, &DownloadProgress::default()).await?;
         let independent = self.options.engines.iter().copied().filter(|engine| engine.stores_in().is_none());
-        try_join_all(independent.map(|engine| self.bring_up(engine))).await?;
-        tracing::info!(seconds = %seconds(began), "engines ready");
+        try_join_all(independent.map(|engine| self.start_with_dependents(engine))).await?;
+        tracing::info!(seconds = %seconds(started_at), "engines ready");
         if self.options.product {
             self.start_product().await?;
         }
         self.context.state_file.change(|stack| stack.ready = true)?;
-        tracing::info!(seconds = %seconds(began), "ready");
+        tracing::info!(seconds = %seconds(started_at), "ready");
         Ok(())
     }
 
-    /// Starts an engine, or reaches it where it runs elsewhere, and then those that store their data in it.
-    async fn bring_up(&self, engine: EngineKind) -> anyhow::Result<()> {
-        self.make_answer(engine).await?;
-        let guests = self.options.engines.iter().copied().filter(|guest| guest.stores_in() == Some(engine));
-        try_join_all(guests.map(|guest| self.make_answer(guest))).await.map(drop)
+    /// Starts an engine (or waits for an external one), and then the engines that store their data in it.
+    async fn start_with_dependents(&self, engine: EngineKind) -> anyhow::Result<()> {
+        self.start_or_reach(engine).await?;
+        let dependents = self.options.engines.iter().copied().filter(|other| other.stores_in() == Some(engine));
+        try_join_all(dependents.map(|dependent| self.start_or_reach(dependent))).await.map(drop)
     }
 
-    async fn make_answer(&self, engine: EngineKind) -> anyhow::Result<()> {
+    async fn start_or_reach(&self, engine: EngineKind) -> anyhow::Result<()> {
         match self.options.urls.get(&engine) {
-            Some(url) => reach(engine, url).await,
+            Some(url) => wait_for_external(engine, url).await,
             None => self.start_engine(engine).await,
         }
     }
 
     async fn start_engine(&self, engine: EngineKind) -> anyhow::Result<()> {
-        let (site, began) = (&self.options.settings, Instant::now());
-        let choice = engine.choose(site)?;
-        let launch = engine.prepare(&choice, site, &self.ports).await;
+        let (settings, started_at) = (&self.options.settings, Instant::now());
+        let choice = engine.choose(settings)?;
+        let launch = engine.prepare(&choice, settings, &self.ports).await;
         let mut launch = launch.with_context(|| format!("preparing {}", engine.name()))?;
-        if let Some(host) = engine.stores_in() {
+        if let Some(storing_engine) = engine.stores_in() {
             let variables = self.state().variables;
-            let needed = [host.variable(), OPERATOR_TOKEN_VARIABLE, REGISTRY_LOGIN_VARIABLE];
+            let needed = [storing_engine.variable(), OPERATOR_TOKEN_VARIABLE, REGISTRY_LOGIN_VARIABLE];
             let variables = variables.into_iter().filter(|(variable, _)| needed.contains(&variable.as_str()));
             launch.variables.extend(variables);
         }
         let url = engine.url(self.ports.of(engine.port())?);
         self.supervise(engine.name(), launch, HealthProbe::Engine(engine, url), choice.version).await?;
-        tracing::info!(engine = engine.name(), seconds = %seconds(began), "engine ready");
+        tracing::info!(engine = engine.name(), seconds = %seconds(started_at), "engine ready");
         Ok(())
     }
 
@@ -247,7 +247,7 @@ impl SupervisedStack {
         let mut launch = LaunchSpec::new(THIS_PROGRAM).args(["product", "serve", "--role", "all"]);
         launch.variables = state.variables;
         launch.stop_limit = PRODUCT_STOP_LIMIT;
-        let address = state.http.context("the product has no address")?;
+        let address = state.http.context("the product has no HTTP address")?;
         let version = env!("CARGO_PKG_VERSION").to_owned();
         self.supervise(PRODUCT, launch, HealthProbe::Product(address), version).await
     }
@@ -267,27 +267,27 @@ impl SupervisedStack {
         version: String,
     ) -> anyhow::Result<()> {
         let log = log_file(&self.options.settings.data_folder, name);
-        let unit = ProcessSpec { name: name.to_owned(), launch, probe, version, log_path: log };
-        let supervised = SupervisedProcess::start(unit, self.context.clone());
+        let spec = ProcessSpec { name: name.to_owned(), launch, probe, version, log_path: log };
+        let supervised = SupervisedProcess::start(spec, self.context.clone());
         let mut ready = supervised.condition();
         self.processes.lock().unwrap_or_else(PoisonError::into_inner).push(supervised);
         supervisor::ready(&mut ready).await
     }
 
-    /// Stops the product, then the engines in parallel, and last those that hold another engine's data.
+    /// Stops the product, then the engines in parallel, and last those that store another engine's data.
     async fn stop(self) -> anyhow::Result<()> {
-        let units = self.processes.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let mut ranks: [Vec<SupervisedProcess>; 3] = Default::default();
-        for unit in units {
-            let engine = EngineKind::ALL.into_iter().find(|engine| engine.name() == unit.name());
-            let is_host = |engine| EngineKind::ALL.into_iter().any(|guest| guest.stores_in() == Some(engine));
-            let rank = engine.map_or(0, |engine| if is_host(engine) { 2 } else { 1 });
-            ranks[rank].push(unit);
+        let processes = self.processes.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut stages: [Vec<SupervisedProcess>; 3] = Default::default();
+        for process in processes {
+            let engine = EngineKind::ALL.into_iter().find(|engine| engine.name() == process.name());
+            let has_dependents = |engine| EngineKind::ALL.into_iter().any(|other| other.stores_in() == Some(engine));
+            let stage = engine.map_or(0, |engine| if has_dependents(engine) { 2 } else { 1 });
+            stages[stage].push(process);
         }
-        for units in ranks {
-            join_all(units.into_iter().map(|unit| async {
-                tracing::debug!(engine = unit.name(), "stopping");
-                unit.stop().await;
+        for processes in stages {
+            join_all(processes.into_iter().map(|process| async {
+                tracing::debug!(engine = process.name(), "stopping");
+                process.stop().await;
             }))
             .await;
         }
@@ -306,14 +306,14 @@ pub fn log_file(data: &Path, name: &str) -> std::path::PathBuf {
 }
 
 /// Waits until an engine that runs elsewhere answers.
-async fn reach(engine: EngineKind, url: &str) -> anyhow::Result<()> {
-    let began = Instant::now();
+async fn wait_for_external(engine: EngineKind, url: &str) -> anyhow::Result<()> {
+    let started_at = Instant::now();
     let probe = HealthProbe::Engine(engine, url.to_owned());
     loop {
         match probe.ask().await {
             Ok(_) => return Ok(()),
-            Err(error) if began.elapsed() > EXTERNAL_ENGINE_TIMEOUT => {
-                // The URL may hold a password.
+            Err(error) if started_at.elapsed() > EXTERNAL_ENGINE_TIMEOUT => {
+                // The URL may contain a password, so the message names its variable.
                 return Err(error.context(format!("{} does not answer at {}", engine.name(), engine.variable())));
             }
             Err(_) => sleep(Duration::from_millis(100)).await,
@@ -321,10 +321,10 @@ async fn reach(engine: EngineKind, url: &str) -> anyhow::Result<()> {
     }
 }
 
-fn describe(
+fn initial_state(
     options: &StackConfig,
     ports: &AllocatedPorts,
-    mut known: BTreeMap<ServicePort, u16>,
+    mut port_numbers: BTreeMap<ServicePort, u16>,
 ) -> anyhow::Result<stack_state::StackState> {
     let mut variables = BTreeMap::new();
     for &engine in &options.engines {
@@ -350,19 +350,26 @@ fn describe(
         let objects = objects.map_err(|folder| anyhow!("{} is not UTF-8", folder.display()))?;
         variables.insert("MEDHUB__OBJECTS__DIR".to_owned(), objects);
         for secret in [OPERATOR_TOKEN_VARIABLE, SIGNING_SECRET_VARIABLE] {
-            variables.insert(secret.to_owned(), given_or_new(secret)?);
+            variables.insert(secret.to_owned(), secret_or_new(secret)?);
         }
         variables.insert(DEVELOPMENT_LOGIN_VARIABLE.to_owned(), "true".to_owned());
     }
-    for (variable, piece) in ASSET_FOLDERS {
+    for (variable, artifact) in ASSET_FOLDERS {
         let folder =
-            std::env::var_os(variable).unwrap_or_else(|| piece.place(&options.settings.cache).into_os_string());
+            std::env::var_os(variable).unwrap_or_else(|| artifact.place(&options.settings.cache).into_os_string());
         let folder = folder.into_string().map_err(|folder| anyhow!("{variable} is not UTF-8: {}", folder.display()))?;
         variables.insert(variable.to_owned(), folder);
     }
-    known.extend(ports.all());
-    let supervisor = ProcessIdentity::of(std::process::id()).context("reading about this process")?;
-    Ok(stack_state::StackState { supervisor, ready: false, ports: known, variables, http, processes: BTreeMap::new() })
+    port_numbers.extend(ports.all());
+    let supervisor = ProcessIdentity::of(std::process::id()).context("reading the identity of this process")?;
+    Ok(stack_state::StackState {
+        supervisor,
+        ready: false,
+        ports: port_numbers,
+        variables,
+        http,
+        processes: BTreeMap::new(),
+    })
 }
 
 /// The login from the environment, else a new one.
@@ -387,23 +394,23 @@ fn with_login(url: &str, login: &str) -> String {
     url.replacen("://", &format!("://{}:{}@", escaped(name), escaped(password)), 1)
 }
 
-/// The secret from the environment, else a new one. Only the owner can read the state file that holds it.
-fn given_or_new(variable: &str) -> anyhow::Result<String> {
+/// The secret from the environment, else a new one. Only its owner can read the state file that contains it.
+fn secret_or_new(variable: &str) -> anyhow::Result<String> {
     match std::env::var_os(variable) {
         None => Ok(format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple())),
         Some(secret) => secret.into_string().map_err(|_| anyhow!("{variable} is not UTF-8")),
     }
 }
 
-/// The seconds since `began`, with one decimal.
-fn seconds(began: Instant) -> String {
-    format!("{:.1}", began.elapsed().as_secs_f32())
+/// The seconds since `started_at`, with one decimal.
+fn seconds(started_at: Instant) -> String {
+    format!("{:.1}", started_at.elapsed().as_secs_f32())
 }
 
 #[cfg(test)]
 mod tests {
     #[test]
-    fn a_login_stands_in_an_address_as_urls_have_it() {
+    fn a_login_is_percent_encoded_in_a_url() {
         let url = super::with_login("http://127.0.0.1:8081", "medhub:p@ss:w/rd");
         assert_eq!(url, "http://medhub:p%40ss%3Aw%2Frd@127.0.0.1:8081");
     }

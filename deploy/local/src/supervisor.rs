@@ -1,4 +1,4 @@
-//! One child process: started under a guard, probed until it answers, restarted when it dies, stopped gracefully.
+//! Supervises one child process: starts it under a guard, probes it, restarts it when it dies, and stops it.
 
 use std::{
     collections::VecDeque,
@@ -23,11 +23,11 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     engine::LaunchSpec,
     health_probe::HealthProbe,
-    process::{ProcessIdentity, THIS_PROGRAM, wait_until_gone},
+    process::{ProcessIdentity, THIS_PROGRAM, wait_until_ended},
     stack_state::{ProcessState, StackStateFile},
 };
 
-/// How long a program may take until it first answers; Kafka may have a long log to recover.
+/// Time limit for a program's first answer to its probe; Kafka may have a long log to recover.
 const START_LIMIT: Duration = Duration::from_mins(2);
 /// A run that lasted this long does not count as a failed start.
 const STABLE_RUN: Duration = Duration::from_secs(30);
@@ -71,7 +71,7 @@ pub struct SupervisionContext {
     pub state_file: Arc<StackStateFile>,
     /// When cancelled, processes are killed instead of stopped gracefully.
     pub force_stop: CancellationToken,
-    /// Receives the reason when a process is given up.
+    /// Receives the reason when the supervisor gives up on a process.
     pub failures: mpsc::UnboundedSender<String>,
 }
 
@@ -86,11 +86,11 @@ pub struct SupervisedProcess {
 
 impl SupervisedProcess {
     /// Starts a process of a stack.
-    pub fn start(unit: ProcessSpec, house: SupervisionContext) -> Self {
-        let (tell, condition) = watch::channel(ProcessCondition::Starting);
-        let (stop, name) = (CancellationToken::new(), unit.name.clone());
-        let keeper = ProcessSupervisor { spec: unit, context: house, stop: stop.clone(), condition: tell };
-        Self { name, stop, condition, task: tokio::spawn(keeper.keep()) }
+    pub fn start(spec: ProcessSpec, context: SupervisionContext) -> Self {
+        let (sender, condition) = watch::channel(ProcessCondition::Starting);
+        let (stop, name) = (CancellationToken::new(), spec.name.clone());
+        let supervisor = ProcessSupervisor { spec, context, stop: stop.clone(), condition: sender };
+        Self { name, stop, condition, task: tokio::spawn(supervisor.supervise()) }
     }
 
     /// The process's name.
@@ -103,11 +103,11 @@ impl SupervisedProcess {
         self.condition.clone()
     }
 
-    /// Stops the process and waits until it is gone.
+    /// Stops the process and waits until it has ended.
     pub async fn stop(self) {
         self.stop.cancel();
         if let Err(error) = self.task.await {
-            tracing::error!(engine = self.name, %error, "the supervision of a process broke");
+            tracing::error!(engine = self.name, %error, "the supervision task of a process failed");
         }
     }
 }
@@ -115,7 +115,7 @@ impl SupervisedProcess {
 /// Waits until a process is ready.
 ///
 /// # Errors
-/// If the process was given up.
+/// If the supervisor gave up on the process.
 pub async fn ready(condition: &mut watch::Receiver<ProcessCondition>) -> anyhow::Result<()> {
     let reached = condition.wait_for(|now| !matches!(now, ProcessCondition::Starting)).await;
     match &*reached.context("the supervision ended")? {
@@ -133,31 +133,31 @@ struct ProcessSupervisor {
 
 /// How one run of a program ended.
 enum RunOutcome {
-    Requested,
+    StopRequested,
     Died(anyhow::Error),
 }
 
 impl ProcessSupervisor {
-    async fn keep(self) {
+    async fn supervise(self) {
         let (mut failures, mut restarts) = (0, 0);
         loop {
             let started = Instant::now();
             let died = match self.run_once(restarts).await {
-                Ok(RunOutcome::Requested) => return,
+                Ok(RunOutcome::StopRequested) => return,
                 Ok(RunOutcome::Died(reason)) | Err(reason) => reason,
             };
             failures = if started.elapsed() > STABLE_RUN { 1 } else { failures + 1 };
-            let last = last_words(&self.spec.log_path);
+            let log_tail = log_tail(&self.spec.log_path);
             if failures >= MAX_FAILURES {
                 let text =
-                    format!("{} failed {failures} times in a row; the last time: {died:#}{last}", self.spec.name);
+                    format!("{} failed {failures} times in a row; the last time: {died:#}{log_tail}", self.spec.name);
                 // A stack that is being stopped no longer receives failures.
-                let _unheard = self.context.failures.send(text.clone());
+                let _receiver_gone = self.context.failures.send(text.clone());
                 self.condition.send_replace(ProcessCondition::Failed(text));
                 return;
             }
             let delay = FIRST_DELAY * 2_u32.pow(failures - 1);
-            tracing::warn!(engine = self.spec.name, delay.ms = delay.as_millis(), "{died:#}, starting it again{last}");
+            tracing::warn!(engine = self.spec.name, delay.ms = delay.as_millis(), "{died:#}, restarting it{log_tail}");
             self.condition.send_replace(ProcessCondition::Starting);
             restarts += 1;
             tokio::select! {
@@ -172,18 +172,19 @@ impl ProcessSupervisor {
         let mut child = spawn(&self.spec)?;
         let identity = child.id().and_then(ProcessIdentity::of);
         self.record(identity, restarts)?;
-        let ending = tokio::select! {
-            status = child.wait() => RunOutcome::Died(died(name, status?)),
-            () = self.stop.cancelled() => RunOutcome::Requested,
-            late = self.watch() => RunOutcome::Died(late),
+        let outcome = tokio::select! {
+            status = child.wait() => RunOutcome::Died(unexpected_exit(name, status?)),
+            () = self.stop.cancelled() => RunOutcome::StopRequested,
+            error = self.wait_until_ready() => RunOutcome::Died(error),
         };
-        self.end(&mut child, identity).await?;
+        self.stop_child(&mut child, identity).await?;
         self.record(None, restarts)?;
-        Ok(ending)
+        Ok(outcome)
     }
 
-    /// Sets the condition to ready when the program first answers; returns only if it does not within [`START_LIMIT`].
-    async fn watch(&self) -> anyhow::Error {
+    /// Sets the condition to ready when the program first answers; returns an error if it does not within
+    /// [`START_LIMIT`], and never returns otherwise.
+    async fn wait_until_ready(&self) -> anyhow::Error {
         let deadline = Instant::now() + START_LIMIT;
         loop {
             match self.spec.probe.ask().await {
@@ -201,12 +202,12 @@ impl ProcessSupervisor {
     }
 
     fn record(&self, identity: Option<ProcessIdentity>, restarts: u32) -> anyhow::Result<()> {
-        let unit = &self.spec;
+        let spec = &self.spec;
         self.context.state_file.change(|stack| {
-            let entry = stack.processes.entry(unit.name.clone()).or_insert_with(|| ProcessState {
+            let entry = stack.processes.entry(spec.name.clone()).or_insert_with(|| ProcessState {
                 identity: None,
-                version: unit.version.clone(),
-                program: unit.launch.program.clone(),
+                version: spec.version.clone(),
+                program: spec.launch.program.clone(),
                 restarts: 0,
             });
             entry.identity = identity;
@@ -214,8 +215,8 @@ impl ProcessSupervisor {
         })
     }
 
-    /// Stops a program that may still run: gracefully, and by force after its stop limit.
-    async fn end(&self, child: &mut Child, identity: Option<ProcessIdentity>) -> anyhow::Result<()> {
+    /// Stops a program that may still run: gracefully, and by killing it after its stop limit.
+    async fn stop_child(&self, child: &mut Child, identity: Option<ProcessIdentity>) -> anyhow::Result<()> {
         let Some(identity) = identity.filter(|_| child.id().is_some()) else { return Ok(()) };
         let children = identity.children().into_iter().filter_map(ProcessIdentity::of).collect::<Vec<_>>();
         if !self.context.force_stop.is_cancelled() {
@@ -230,21 +231,21 @@ impl ProcessSupervisor {
             identity.kill();
             child.wait().await.with_context(|| format!("waiting for {}", self.spec.name))?;
         }
-        wait_until_gone(&children).await;
+        wait_until_ended(&children).await;
         Ok(())
     }
 }
 
-fn died(name: &str, status: ExitStatus) -> anyhow::Error {
-    anyhow!("{name} ended by itself with {status}")
+fn unexpected_exit(name: &str, status: ExitStatus) -> anyhow::Error {
+    anyhow!("{name} ended unexpectedly with {status}")
 }
 
 /// Starts a program under `guard` in a separate process group: a terminal's Ctrl-C reaches only the supervisor.
 ///
 /// Call it on the main thread: the parent-death signal is sent when the thread that forked ends, not the process.
-fn spawn(unit: &ProcessSpec) -> anyhow::Result<Child> {
-    let launch = &unit.launch;
-    let log = open_log(&unit.log_path)?;
+fn spawn(spec: &ProcessSpec) -> anyhow::Result<Child> {
+    let launch = &spec.launch;
+    let log = open_log(&spec.log_path)?;
     let mut command = Command::new(THIS_PROGRAM);
     command.as_std_mut().arg0("medhub-local").process_group(0);
     command.args(["guard", "--parent", &std::process::id().to_string(), "--signal", launch.orphan_signal.as_str()]);
@@ -253,18 +254,18 @@ fn spawn(unit: &ProcessSpec) -> anyhow::Result<Child> {
     }
     command.arg("--").arg(&launch.program).args(&launch.args).envs(&launch.variables);
     command.current_dir("/").stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-    command.spawn().with_context(|| format!("starting {}", unit.name))
+    command.spawn().with_context(|| format!("starting {}", spec.name))
 }
 
 fn open_log(path: &Path) -> anyhow::Result<File> {
-    if fs::metadata(path).is_ok_and(|facts| facts.len() > LOG_LIMIT) {
-        fs::rename(path, path.with_extension("log.1")).context("putting a long log aside")?;
+    if fs::metadata(path).is_ok_and(|metadata| metadata.len() > LOG_LIMIT) {
+        fs::rename(path, path.with_extension("log.1")).context("rotating a long log")?;
     }
     File::options().create(true).append(true).open(path).with_context(|| format!("opening {}", path.display()))
 }
 
-/// The path and the last lines of a log, for the message that its writer died.
-fn last_words(path: &Path) -> String {
+/// The path and the last lines of a log, for the message that its program ended.
+fn log_tail(path: &Path) -> String {
     const BYTES: i64 = 4096;
     const LINES: usize = 5;
     let read = || -> std::io::Result<VecDeque<String>> {
@@ -283,6 +284,6 @@ fn last_words(path: &Path) -> String {
     };
     let lines = read().unwrap_or_default();
     let quoted = lines.into_iter().map(|line| format!("  | {line}"));
-    let place = format!(" (its log: {})", path.display());
-    std::iter::once(place).chain(quoted).collect::<Vec<_>>().join("\n")
+    let path_note = format!(" (its log: {})", path.display());
+    std::iter::once(path_note).chain(quoted).collect::<Vec<_>>().join("\n")
 }

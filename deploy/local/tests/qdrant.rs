@@ -1,5 +1,5 @@
-//! The local Qdrant in a process of its own, driven through the stock client over TCP.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+//! Tests of the local Qdrant in a separate process, through the stock client over TCP.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a failed step of a test panics")]
 
 #[path = "../engines/tests/engines/child_process.rs"]
 mod child_process;

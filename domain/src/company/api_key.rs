@@ -1,4 +1,4 @@
-//! Keys by which machines act for a company.
+//! API keys, by which machines act for a company.
 
 use std::collections::BTreeSet;
 
@@ -7,49 +7,49 @@ use serde::{Deserialize, Serialize};
 
 use crate::value::{InvalidValue, text_value, uuid_id, vocabulary};
 
-/// How many keys one company may have at the same time.
+/// Maximum number of keys of one company that are not revoked.
 pub const MAX_API_KEYS: usize = 100;
 
 uuid_id!(
-    /// An API key, not its secret.
+    /// The id of an API key. It is not secret.
     ApiKeyId, "key id"
 );
 
 text_value!(
-    /// What people call a key.
+    /// The display name of a key.
     KeyName, "key name", max 100, |c| !c.is_control(), "text on one line"
 );
 
 vocabulary!(
-    /// What a key lets a machine do.
+    /// What an API key may do.
     Scope, "scope" {
-        /// Ask.
+        /// Queries.
         Read = "read",
-        /// Give commands.
+        /// Sends commands.
         Write = "write",
-        /// Tell of views and clicks.
+        /// Sends views and clicks to `/ingest`.
         Ingest = "ingest",
-        /// Take and finish tasks.
+        /// Starts and completes tasks.
         Tasks = "tasks",
     }
 );
 
-/// What a key lets a machine do, at least one thing.
+/// The scopes of an API key; at least one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ScopeSet(BTreeSet<Scope>);
 
 impl ScopeSet {
-    /// These scopes, each once.
+    /// Creates the set; repeated scopes count once.
     ///
     /// # Errors
-    /// [`InvalidValue`] for none.
+    /// [`InvalidValue`] when there is no scope.
     pub fn try_new(scopes: impl IntoIterator<Item = Scope>) -> Result<Self, InvalidValue> {
         let scopes: BTreeSet<_> = scopes.into_iter().collect();
         if scopes.is_empty() { Err(InvalidValue::Empty { what: "scopes" }) } else { Ok(Self(scopes)) }
     }
 
-    /// Whether that is among them.
+    /// Whether the set contains the scope.
     pub fn contains(&self, scope: Scope) -> bool {
         self.0.contains(&scope)
     }
@@ -85,16 +85,16 @@ impl KeyHash {
     }
 }
 
-/// A key as a company knows it.
+/// An API key without its secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApiKey {
-    /// Which key.
+    /// The key's id.
     pub key_id: ApiKeyId,
-    /// What people call it.
+    /// The key's name.
     pub name: KeyName,
     /// The hash of its secret.
     pub hash: KeyHash,
-    /// What it lets a machine do.
+    /// What the key may do.
     pub scopes: ScopeSet,
     /// When it expires; `None` for never.
     #[serde(default, skip_serializing_if = "Option::is_none")]

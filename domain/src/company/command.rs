@@ -65,7 +65,7 @@ pub enum CompanyCommand {
         /// Who issues the command, and when.
         stamp: AuditStamp,
     },
-    /// Closes the company; nobody acts for it afterwards.
+    /// Closes the company for good.
     Close {
         /// Why it is closed.
         reason: ClosingReason,

@@ -1,47 +1,47 @@
-//! Why a command on a company is refused.
+//! Why a command to a company is refused.
 
 use super::role::Role;
 
-/// A business reason.
+/// Why a command to a company is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CompanyError {
-    /// The tenant is taken by another company.
-    #[error("the company is registered already")]
+    /// Another company is registered under this tenant id.
+    #[error("the company is already registered")]
     AlreadyRegistered,
-    /// Nobody has registered it.
+    /// The company is not registered.
     #[error("there is no such company")]
     NotRegistered,
-    /// A machine's role was given to a person.
+    /// The command assigns the role `service` to a person.
     #[error("the role service is for machines only")]
     NotForPeople,
-    /// They belong to it with another role.
-    #[error("they are a member already, as {role}; change the role instead")]
+    /// The user is a member with another role.
+    #[error("the user is already a member, with the role {role}; change the role instead")]
     AlreadyMember {
-        /// The role they have.
+        /// The member's role.
         role: Role,
     },
-    /// They do not belong to it.
-    #[error("they are no member")]
+    /// The user is not a member.
+    #[error("the user is not a member")]
     NoSuchMember,
-    /// Nobody could run the company any more.
-    #[error("a company has at least one admin")]
+    /// The command would remove the last admin.
+    #[error("a company needs at least one admin")]
     LastAdmin,
-    /// It has as many members as a company may.
-    #[error("the company has as many members as it may")]
+    /// The company has the maximum number of members.
+    #[error("the company has the maximum number of members; remove one first")]
     TooManyMembers,
-    /// The id belongs to another key, perhaps one that was revoked.
+    /// The id belongs to another key, which may be revoked.
     #[error("the key id is taken")]
     KeyIdTaken,
-    /// Another key that was not revoked is called so.
-    #[error("another key has that name")]
+    /// Another key that is not revoked has this name.
+    #[error("another key has this name")]
     KeyNameTaken,
-    /// It has as many keys as a company may.
-    #[error("the company has as many keys as it may; revoke one first")]
+    /// The company has the maximum number of keys.
+    #[error("the company has the maximum number of keys; revoke one first")]
     TooManyKeys,
-    /// No such key was ever issued.
+    /// No key with this id was ever issued.
     #[error("there is no such key")]
     NoSuchKey,
-    /// It no longer uses the platform.
-    #[error("the company was closed")]
+    /// The company is closed.
+    #[error("the company is closed")]
     Closed,
 }

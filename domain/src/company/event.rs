@@ -1,8 +1,8 @@
-//! What has happened to a company.
+//! The events of a company.
 //!
 //! These names are a storage format. Add variants and fields; never rename or remove one. The golden test beside this
-//! file pins the stored JSON. A changed shape is a new version, which `upcast.rs` lifts the old one to;
-//! `schemas/README.md` says what else it takes.
+//! file pins the stored JSON. A changed shape needs a new version and an upcaster in `upcast.rs`; `schemas/README.md`
+//! lists the other steps.
 
 use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
@@ -14,68 +14,68 @@ use super::{
 };
 use crate::value::{AuditStamp, UserId};
 
-/// Something that happened to a company.
+/// An event of a company.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum CompanyEvent {
-    /// It uses the platform from now on.
+    /// The company was registered.
     Registered {
-        /// What it is called.
+        /// The company's name.
         name: CompanyName,
-        /// Its first member, who runs it.
+        /// The first member, who is an admin.
         founder: UserId,
         /// Who did it, and when.
         stamp: AuditStamp,
     },
-    /// It is like something else.
+    /// The profile was replaced.
     ProfileChanged {
-        /// What it is like from then on, all of it.
+        /// The new profile, complete.
         profile: Box<CompanyProfile>,
         /// Who did it, and when.
         stamp: AuditStamp,
     },
-    /// Somebody belongs to it.
+    /// A member was added.
     MemberAdded {
-        /// Who.
+        /// The member.
         user: UserId,
-        /// What they may do.
+        /// The member's role.
         role: Role,
         /// Who did it, and when.
         stamp: AuditStamp,
     },
-    /// A member may do something else.
+    /// A member's role changed.
     RoleChanged {
-        /// Who.
+        /// The member.
         user: UserId,
-        /// What they may do from then on.
+        /// The new role.
         role: Role,
         /// Who did it, and when.
         stamp: AuditStamp,
     },
-    /// Somebody no longer belongs to it.
+    /// A member was removed.
     MemberRemoved {
-        /// Who.
+        /// The member.
         user: UserId,
         /// Who did it, and when.
         stamp: AuditStamp,
     },
-    /// A machine may act for it.
+    /// An API key was issued.
     ApiKeyIssued {
-        /// By which key.
+        /// The key, with the hash of its secret.
         key: ApiKey,
         /// Who did it, and when.
         stamp: AuditStamp,
     },
-    /// A key no longer counts.
+    /// An API key was revoked.
     ApiKeyRevoked {
-        /// Which one.
+        /// The key's id.
         key_id: ApiKeyId,
         /// Who did it, and when.
         stamp: AuditStamp,
     },
-    /// It no longer uses the platform.
+    /// The company was closed.
     Closed {
-        /// Why.
+        /// Why it was closed.
         reason: ClosingReason,
         /// Who did it, and when.
         stamp: AuditStamp,

@@ -1,4 +1,4 @@
-//! Who belongs to a company, what it is like, and the keys of its machines.
+//! The state of a registered company: profile, members and API keys.
 
 use std::collections::BTreeMap;
 
@@ -15,17 +15,17 @@ use super::{
 };
 use crate::value::{AuditStamp, UserId};
 
-/// How many members one company may have.
+/// Maximum number of members of one company.
 pub const MAX_MEMBERS: usize = 1_000;
 
-/// A company that uses the platform.
+/// A registered company.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RegisteredCompany {
     profile: CompanyProfile,
     members: BTreeMap<UserId, Role>,
-    /// Those that were not revoked.
+    /// The keys that are not revoked.
     keys: BTreeMap<ApiKeyId, ApiKey>,
-    /// Kept so that a repeated revocation changes nothing and a key's id is never reused.
+    /// Ids of revoked keys, so that a repeated revocation changes nothing and a key id is never reused.
     revoked: Vec<ApiKeyId>,
 }
 
@@ -39,12 +39,12 @@ impl RegisteredCompany {
         }
     }
 
-    /// What the company is like.
+    /// The company's profile.
     pub fn profile(&self) -> &CompanyProfile {
         &self.profile
     }
 
-    /// Its members and what each may do, in the order of their names.
+    /// The members with their roles, in the order of their user ids.
     pub fn members(&self) -> impl ExactSizeIterator<Item = (&UserId, Role)> {
         self.members.iter().map(|(user, role)| (user, *role))
     }
@@ -54,7 +54,7 @@ impl RegisteredCompany {
         self.members.get(user).copied()
     }
 
-    /// Its keys that were not revoked; some may have expired.
+    /// The keys that are not revoked; some may have expired.
     pub fn keys(&self) -> impl ExactSizeIterator<Item = &ApiKey> {
         self.keys.values()
     }
@@ -67,8 +67,8 @@ impl RegisteredCompany {
     pub(super) fn decide(&self, command: CompanyCommand) -> Result<Vec<CompanyEvent>, CompanyError> {
         match command {
             CompanyCommand::Register { name, founder, .. } => {
-                let is_the_same = self.profile.name == name && self.role_of(&founder) == Some(Role::Admin);
-                if is_the_same { Ok(vec![]) } else { Err(CompanyError::AlreadyRegistered) }
+                let is_repetition = self.profile.name == name && self.role_of(&founder) == Some(Role::Admin);
+                if is_repetition { Ok(vec![]) } else { Err(CompanyError::AlreadyRegistered) }
             }
             CompanyCommand::ChangeProfile { profile, .. } if *profile == self.profile => Ok(vec![]),
             CompanyCommand::ChangeProfile { profile, stamp } => {
@@ -147,7 +147,7 @@ impl RegisteredCompany {
                 self.keys.remove(&key_id);
                 self.revoked.push(key_id);
             }
-            // They begin or end a company's time here, and are no part of it.
+            // `Company::evolve` handles both: they replace the whole state.
             CompanyEvent::Registered { .. } | CompanyEvent::Closed { .. } => {}
         }
     }

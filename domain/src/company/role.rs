@@ -1,25 +1,25 @@
-//! What a person or a machine may do for a company.
+//! The roles of members and API keys.
 
 use crate::value::vocabulary;
 
 vocabulary!(
-    /// What somebody may do for a company, in the order of how much that is; `service` stands beside that order.
+    /// What a member may do in a company. Each role includes those before it; `service` is outside of that order.
     Role, "role" {
-        /// Reads.
+        /// May read.
         Viewer = "viewer",
-        /// Writes: proposals, resources, documents.
+        /// May write proposals, resources and documents.
         Contributor = "contributor",
-        /// Decides: approves and submits proposals, deletes what others made.
+        /// May approve and submit proposals, and delete what others created.
         Manager = "manager",
-        /// Runs the company: profile, members, keys.
+        /// May change the profile, members and API keys.
         Admin = "admin",
-        /// A machine, by an API key: what the key's scopes allow.
+        /// An API key; its scopes say what it may do.
         Service = "service",
     }
 );
 
 impl Role {
-    /// Whether a person can have it.
+    /// Whether a person can have this role.
     pub fn is_for_people(self) -> bool {
         match self {
             Self::Viewer | Self::Contributor | Self::Manager | Self::Admin => true,

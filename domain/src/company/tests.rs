@@ -1,4 +1,4 @@
-//! What a company does with what it is asked.
+//! Tests of a company: given events, when a command, then events or a refusal.
 
 mod invariants;
 mod keys;
@@ -31,7 +31,7 @@ fn a_company_is_registered_once() {
 }
 
 #[test]
-fn a_profile_is_changed_to_what_it_is_not() {
+fn changing_the_profile_to_the_same_one_changes_nothing() {
     let changed = CompanyEvent::ProfileChanged { profile: Box::new(profile()), stamp: stamp() };
     let change = || CompanyCommand::ChangeProfile { profile: Box::new(profile()), stamp: stamp() };
     expect_events(&[registered("Acme")], change(), vec![changed.clone()]);
@@ -39,14 +39,14 @@ fn a_profile_is_changed_to_what_it_is_not() {
 }
 
 #[test]
-fn what_is_not_registered_can_be_asked_nothing() {
+fn commands_to_an_unregistered_company_are_refused() {
     for command in [add("bob", Role::Viewer), close()] {
         expect_refusal(&[], command, CompanyError::NotRegistered);
     }
 }
 
 #[test]
-fn a_closed_company_is_closed_for_good_and_nobody_acts_for_it() {
+fn a_closed_company_refuses_every_command_but_close() {
     let given = [registered("Acme"), issued(1, "ci"), closed()];
     expect_events(&given[..2], close(), vec![closed()]);
     expect_events(&given, close(), vec![]);
@@ -57,15 +57,15 @@ fn a_closed_company_is_closed_for_good_and_nobody_acts_for_it() {
 }
 
 #[test]
-fn values_check_themselves() {
+fn constructors_validate_values() {
     assert_eq!(Uei::try_new("abcdefghj123").unwrap().as_str(), "ABCDEFGHJ123");
     assert!(
         Uei::try_new("short").is_err() && CageCode::try_new("1A2B3").is_ok() && CageCode::try_new("1A2B-").is_err()
     );
-    let many: std::collections::BTreeSet<_> =
+    let too_many: std::collections::BTreeSet<_> =
         (0..=MAX_NAICS_CODES).map(|number| NaicsCode::try_new(&format!("{number:06}")).unwrap()).collect();
-    let wide = CompanyProfile { naics: many, ..profile() };
-    assert_eq!(wide.validate(), Err(InvalidValue::TooMany { what: "NAICS codes", max: MAX_NAICS_CODES }));
+    let invalid = CompanyProfile { naics: too_many, ..profile() };
+    assert_eq!(invalid.validate(), Err(InvalidValue::TooMany { what: "NAICS codes", max: MAX_NAICS_CODES }));
     assert!(profile().validate().is_ok());
 }
 

@@ -1,8 +1,8 @@
-//! The versions that events of companies ever had.
+//! The schema versions of the events of companies.
 
 use crate::event_version::VersionHistory;
 
-/// Every event of a company.
+/// The version history of every event type of a company.
 pub(crate) const VERSION_HISTORIES: &[VersionHistory] = &[
     VersionHistory { event_type: "company.registered", current: "1.0", earlier: &[] },
     VersionHistory { event_type: "company.profile_changed", current: "1.0", earlier: &[] },

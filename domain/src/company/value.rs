@@ -1,4 +1,4 @@
-//! What a company is like.
+//! The values of a company's profile.
 
 use std::collections::BTreeSet;
 
@@ -9,28 +9,28 @@ use crate::{
     value::{InvalidValue, is_prose, text_value},
 };
 
-/// How many industries one company names, at most.
+/// Maximum number of NAICS codes of one company.
 pub const MAX_NAICS_CODES: usize = 100;
 
-/// How many set-asides one company is eligible for, at most.
+/// Maximum number of set-asides of one company.
 pub const MAX_SET_ASIDES: usize = 30;
 
 text_value!(
-    /// What a company is called.
+    /// A company's name.
     CompanyName, "company name", max 200, |c| !c.is_control(), "text on one line"
 );
 
 text_value!(
-    /// What a company can do, in its own words.
+    /// A company's description of its capabilities.
     CapabilityText, "capabilities", max 20_000, is_prose, "text"
 );
 
 text_value!(
-    /// Why a company no longer uses the platform.
+    /// Why a company was closed.
     ClosingReason, "reason", max 2_000, is_prose, "text"
 );
 
-/// A code of a fixed length.
+/// Declares a code of a fixed length.
 macro_rules! code {
     ($(#[$doc:meta])* $name:ident, $what:literal, $length:literal, $expected:literal) => {
         $(#[$doc])*
@@ -39,10 +39,10 @@ macro_rules! code {
         pub struct $name(String);
 
         impl $name {
-            /// Reads the code; letters become upper case.
+            /// Parses the code; letters become upper case.
             ///
             /// # Errors
-            /// [`InvalidValue`] when it is none.
+            /// [`InvalidValue`] when the text has another length or other characters.
             pub fn try_new(code: &str) -> Result<Self, InvalidValue> {
                 let code = code.trim().to_ascii_uppercase();
                 if code.len() == $length && code.bytes().all(|letter| letter.is_ascii_alphanumeric()) {
@@ -61,7 +61,7 @@ macro_rules! code {
 }
 
 code!(
-    /// The Unique Entity ID by which SAM.gov knows a company.
+    /// The Unique Entity ID that SAM.gov assigns to a company.
     Uei, "UEI", 12, "12 letters and digits"
 );
 
@@ -70,19 +70,19 @@ code!(
     CageCode, "CAGE code", 5, "5 letters and digits"
 );
 
-/// What a company is like.
+/// A company's profile.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CompanyProfile {
-    /// What it is called.
+    /// The company's name.
     pub name: CompanyName,
-    /// What it can do.
+    /// The company's description of its capabilities.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capabilities: Option<CapabilityText>,
-    /// The industries it is in.
+    /// The industries in which it works.
     pub naics: BTreeSet<NaicsCode>,
-    /// The set-asides it is eligible for.
+    /// The set-asides for which it is eligible.
     pub set_asides: BTreeSet<SetAside>,
-    /// How SAM.gov knows it.
+    /// Its Unique Entity ID.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uei: Option<Uei>,
     /// Its CAGE code.
@@ -91,12 +91,12 @@ pub struct CompanyProfile {
 }
 
 impl CompanyProfile {
-    /// Of a company of which no more than the name is known.
+    /// A profile with a name and no further details.
     pub fn with_name(name: CompanyName) -> Self {
         Self { name, capabilities: None, naics: BTreeSet::new(), set_asides: BTreeSet::new(), uei: None, cage: None }
     }
 
-    /// Whether its lists are short enough.
+    /// Returns the profile if its lists are within their limits.
     ///
     /// # Errors
     /// [`InvalidValue`] for more than [`MAX_NAICS_CODES`] industries or [`MAX_SET_ASIDES`] set-asides.

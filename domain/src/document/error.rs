@@ -1,29 +1,29 @@
-//! Why a command on a document is refused.
+//! Why a command to a document is refused.
 
 use super::uploaded::ProcessingStage;
 
-/// A business reason.
+/// Why a command to a document is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DocumentError {
-    /// Nobody has uploaded it.
+    /// The document was not uploaded.
     #[error("there is no such document")]
     NotUploaded,
-    /// It is there and is another file.
-    #[error("another file was uploaded as this document already")]
+    /// The id belongs to a document with another file.
+    #[error("another file was already uploaded under this id")]
     AlreadyUploaded,
-    /// That stage of the reading had another outcome already.
-    #[error("the stage {stage} is done already, with another outcome")]
+    /// The stage is complete with another outcome.
+    #[error("the stage {stage} is already complete with another outcome")]
     AlreadyDone {
-        /// Which stage.
+        /// The stage.
         stage: ProcessingStage,
     },
-    /// Another stage of the reading comes first.
-    #[error("the reading is not that far: {}", .next.map_or("all of it is done", ProcessingStage::name))]
+    /// The stage is not the next one.
+    #[error("wrong processing stage: next is {}", .next.map_or("none, all are complete", ProcessingStage::name))]
     OutOfOrder {
-        /// The stage that comes next; `None` when all of it was read.
+        /// The next stage; `None` when all are complete.
         next: Option<ProcessingStage>,
     },
-    /// It was deleted, and that is for good.
+    /// The document was deleted and cannot be restored.
     #[error("the document was deleted")]
     Deleted,
 }

@@ -1,8 +1,8 @@
-//! What has happened to a document.
+//! The events of a document.
 //!
 //! These names are a storage format. Add variants and fields; never rename or remove one. The golden test beside this
-//! file pins the stored JSON. A changed shape is a new version, which `upcast.rs` lifts the old one to;
-//! `schemas/README.md` says what else it takes.
+//! file pins the stored JSON. A changed shape needs a new version and an upcaster in `upcast.rs`; `schemas/README.md`
+//! lists the other steps.
 
 use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
@@ -13,48 +13,48 @@ use super::{
 };
 use crate::value::AuditStamp;
 
-/// Something that happened to a document.
+/// An event of a document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum DocumentEvent {
-    /// It was taken in.
+    /// The file was uploaded.
     Uploaded {
         /// The file.
         upload: UploadedFile,
         /// Who did it, and when.
         stamp: AuditStamp,
     },
-    /// Its text was read.
+    /// The text was extracted.
     TextExtracted {
         /// The text.
         text: TextExtraction,
         /// Who did it, and when.
         stamp: AuditStamp,
     },
-    /// What it asks for was found.
+    /// The requirements were extracted.
     RequirementsExtracted {
-        /// What it asks for.
+        /// The requirements.
         requirements: RequirementList,
         /// Who did it, and when.
         stamp: AuditStamp,
     },
-    /// It was summed up.
+    /// The document was analysed.
     Analysed {
-        /// What it comes to.
+        /// The analysis.
         analysis: AnalysisReport,
         /// Who did it, and when.
         stamp: AuditStamp,
     },
-    /// A stage of the reading failed.
+    /// A processing stage failed.
     Failed {
-        /// Which stage.
+        /// The stage.
         stage: ProcessingStage,
-        /// Why.
+        /// Why it failed.
         reason: FailureReason,
-        /// Who said so, and when.
+        /// Who reported it, and when.
         stamp: AuditStamp,
     },
-    /// It was deleted.
+    /// The document was deleted.
     Deleted {
         /// Who did it, and when.
         stamp: AuditStamp,

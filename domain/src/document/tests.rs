@@ -1,4 +1,4 @@
-//! What a document does with what it is asked.
+//! Tests of a document: given events, when a command, then events or a refusal.
 
 mod invariants;
 mod life;
@@ -15,7 +15,7 @@ use crate::{
 type DocumentScenario = TestFramework<Document>;
 
 #[test]
-fn values_check_themselves() {
+fn constructors_validate_values() {
     assert!(FileName::try_new("../etc/passwd").is_err() && FileName::try_new("a\\b").is_err());
     assert!(MediaType::try_new("application/pdf").is_ok() && MediaType::try_new("text/html; charset=x").is_err());
     assert_eq!(FileDigest::try_new(&"AB".repeat(32)).unwrap().as_str(), "ab".repeat(32));

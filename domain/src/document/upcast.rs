@@ -1,8 +1,8 @@
-//! The versions that events of documents ever had.
+//! The schema versions of the events of documents.
 
 use crate::event_version::VersionHistory;
 
-/// Every event of a document.
+/// The version history of every event type of a document.
 pub(crate) const VERSION_HISTORIES: &[VersionHistory] = &[
     VersionHistory { event_type: "document.uploaded", current: "1.0", earlier: &[] },
     VersionHistory { event_type: "document.text_extracted", current: "1.0", earlier: &[] },

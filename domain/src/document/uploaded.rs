@@ -1,4 +1,4 @@
-//! How far the reading of a document has come.
+//! The state of an uploaded document: file, processing results and the last failure.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,54 +11,54 @@ use super::{
 use crate::value::{AuditStamp, vocabulary};
 
 vocabulary!(
-    /// A stage of the reading, in their order.
+    /// The processing stages, in their order.
     ProcessingStage, "stage" {
-        /// The text is read.
+        /// The text is extracted.
         Text = "text",
-        /// What the text asks for is found.
+        /// The requirements in the text are extracted.
         Requirements = "requirements",
-        /// The document is summed up.
+        /// The document is analysed.
         Analysis = "analysis",
     }
 );
 
 vocabulary!(
-    /// How far a document is.
+    /// The processing status of a document.
     DocumentStatus, "status" {
-        /// Nothing of it was read yet.
+        /// No stage is complete.
         Uploaded = "uploaded",
-        /// Its text was read.
+        /// The text is extracted.
         Extracted = "extracted",
-        /// What it asks for was found.
+        /// The requirements are extracted.
         Understood = "understood",
-        /// It was summed up.
+        /// The document is analysed; all stages are complete.
         Analysed = "analysed",
-        /// A stage failed, and has not succeeded since.
+        /// The last stage that ran failed.
         Failed = "failed",
     }
 );
 
-/// A stage that failed, and has not succeeded since.
+/// A failure of a stage that has not succeeded since.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StageFailure {
-    /// Which stage.
+    /// The stage.
     pub stage: ProcessingStage,
-    /// Why.
+    /// Why it failed.
     pub reason: FailureReason,
 }
 
-/// A document that is there, with everything that was read from it.
+/// An uploaded document with the results of its processing stages.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UploadedDocument {
     /// The file.
     pub upload: UploadedFile,
-    /// The text, once it was read.
+    /// The text, once extracted.
     pub text: Option<TextExtraction>,
-    /// What it asks for, once that was found.
+    /// The requirements, once extracted.
     pub requirements: Option<RequirementList>,
-    /// What it comes to, once that was summed up.
+    /// The analysis, once recorded.
     pub analysis: Option<AnalysisReport>,
-    /// What failed last, until it succeeds.
+    /// The last failure, until a stage succeeds.
     pub failure: Option<StageFailure>,
 }
 
@@ -67,7 +67,7 @@ impl UploadedDocument {
         Self { upload, text: None, requirements: None, analysis: None, failure: None }
     }
 
-    /// The stage that comes next; `None` when all of it was read.
+    /// The next stage; `None` when all are complete.
     pub fn next_stage(&self) -> Option<ProcessingStage> {
         if self.text.is_none() {
             Some(ProcessingStage::Text)
@@ -80,7 +80,7 @@ impl UploadedDocument {
         }
     }
 
-    /// How far it is.
+    /// The processing status.
     pub fn status(&self) -> DocumentStatus {
         match self.next_stage() {
             _ if self.failure.is_some() => DocumentStatus::Failed,
@@ -112,7 +112,7 @@ impl UploadedDocument {
         }
     }
 
-    /// Records a stage that runs once: the same outcome again changes nothing, another one is refused.
+    /// Records a stage that runs once: a repetition with the same outcome changes nothing, another outcome is refused.
     fn record_stage<T: PartialEq>(
         &self,
         stage: ProcessingStage,
@@ -128,7 +128,7 @@ impl UploadedDocument {
         }
     }
 
-    /// Records an analysis. It replaces an earlier one, since a better model may follow.
+    /// Records an analysis. It replaces an earlier one, since a better model may analyse the document again.
     fn record_analysis(
         &self,
         analysis: AnalysisReport,
@@ -150,7 +150,7 @@ impl UploadedDocument {
             DocumentEvent::RequirementsExtracted { requirements, .. } => self.requirements = Some(requirements),
             DocumentEvent::Analysed { analysis, .. } => self.analysis = Some(analysis),
             DocumentEvent::Failed { stage, reason, .. } => self.failure = Some(StageFailure { stage, reason }),
-            // They end or begin a reading, and are no part of it.
+            // `Document::evolve` handles both: they replace the whole state.
             DocumentEvent::Uploaded { .. } | DocumentEvent::Deleted { .. } => {}
         }
     }

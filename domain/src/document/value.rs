@@ -1,4 +1,4 @@
-//! What a document is made of.
+//! The values of a document.
 
 mod analysis;
 mod file;
@@ -18,6 +18,6 @@ pub use self::{
 };
 
 text_value!(
-    /// Why a stage of the reading failed.
+    /// Why a processing stage failed.
     FailureReason, "reason", max 2_000, is_prose, "text"
 );

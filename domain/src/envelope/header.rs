@@ -20,18 +20,18 @@ const USER_ID: &str = "user-id";
 const TRACEPARENT: &str = "traceparent";
 const ABOUT_UNKNOWN: &str = "about-unknown";
 
-/// A record that does not carry a whole envelope.
+/// A record whose headers, key or value are not those of an envelope.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HeaderError {
     /// The header is missing.
     #[error("header {0} is missing")]
     Missing(&'static str),
     /// The header is present but its value is invalid.
-    #[error("header {name} has the unusable value {value:?}")]
+    #[error("header {name} has the invalid value {value:?}")]
     Invalid {
-        /// Which header.
+        /// The header's name.
         name: &'static str,
-        /// What it says.
+        /// The header's value.
         value: String,
     },
     /// The record's value or key is not text.
@@ -39,7 +39,7 @@ pub enum HeaderError {
     NotText(&'static str),
 }
 
-/// The headers of a recorded event, in a fixed order; empty ones are left out.
+/// The headers of a recorded event, in a fixed order and without empty ones.
 pub fn to_headers<E>(event: &Envelope<E>) -> Vec<(&'static str, String)> {
     let mut headers = vec![
         (POSITION, event.position.to_string()),
@@ -68,7 +68,7 @@ pub fn to_headers<E>(event: &Envelope<E>) -> Vec<(&'static str, String)> {
 /// Rebuilds a recorded event from the headers, key and value of a Kafka record.
 ///
 /// # Errors
-/// [`HeaderError`] naming the first header that is missing or unusable.
+/// [`HeaderError`] naming the first header that is missing or invalid.
 pub fn from_headers<'a>(
     header: impl Fn(&str) -> Option<&'a [u8]>,
     key: &[u8],
@@ -100,7 +100,7 @@ pub fn from_headers<'a>(
             user_id: optional(USER_ID)?,
             traceparent: optional(TRACEPARENT)?,
             about_unknown: optional(ABOUT_UNKNOWN)? == "true",
-            // Idempotency is checked against the log, so its copies do not carry the key.
+            // Idempotency is checked against the log, so copies on Kafka do not carry the key.
             ..EventMetadata::default()
         },
         payload: header_text("value", value)?,
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn an_envelope_survives_the_journey_through_kafka() {
+    fn an_envelope_is_equal_after_conversion_to_headers_and_back() {
         let event = recorded();
         let headers: HashMap<_, _> = to_headers(&event).into_iter().collect();
         let back = from_headers(|name| headers.get(name).map(String::as_bytes), b"097:X", b"{}").unwrap();
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_header_is_named() {
+    fn the_error_names_a_missing_header() {
         let event = recorded();
         let headers: HashMap<_, _> = to_headers(&event).into_iter().filter(|(name, _)| *name != SEQUENCE).collect();
         let error = from_headers(|name| headers.get(name).map(String::as_bytes), b"k", b"{}").unwrap_err();

@@ -1,4 +1,4 @@
-//! Headers that the relay adds to the records of a partition, so that a reader can tell how far it has read.
+//! Headers that the relay adds to the records of a partition, so that a reader can determine how far it has read.
 //!
 //! Positions have gaps, and offsets also count records without an event. So every record carries its *ordinal*, the
 //! number of the event on its partition, without gaps: a reader detects a missing event, and the last record gives the
@@ -11,7 +11,7 @@ use super::header::{EVENT_ID, HeaderError, POSITION, parse_header};
 
 /// Header: the incarnation of the log that a record was copied from.
 pub const INCARNATION_HEADER: &str = "incarnation";
-/// Header: the number of the event on its partition, from 1, without gaps; on a beacon that of the last event before it.
+/// Header: the number of the event on its partition, from 1, without gaps; a beacon carries that of the last event.
 pub const ORDINAL_HEADER: &str = "ordinal";
 /// Header of a beacon: every event of the partition at or below this position precedes it.
 pub const WATERMARK_HEADER: &str = "watermark";
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn a_beacon_says_what_the_end_of_the_partition_is() {
+    fn a_beacon_carries_the_end_of_the_partition() {
         let end = PartitionEnd {
             incarnation: Some(Uuid::from_u128(1)),
             ordinal: Some(3),
@@ -88,14 +88,14 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_its_own_watermark() {
+    fn the_watermark_of_an_event_is_its_position() {
         let event = [(POSITION, "41".to_owned()), (EVENT_ID, Uuid::from_u128(2).to_string())];
         let end = read(&event).unwrap();
         assert_eq!((end.watermark, end.last_event), (41, Some((41, Uuid::from_u128(2)))));
     }
 
     #[test]
-    fn a_header_that_is_no_number_is_named() {
+    fn the_error_names_an_ordinal_that_is_not_a_number() {
         let error = read(&[(ORDINAL_HEADER, "many".to_owned())]).unwrap_err();
         assert_eq!(error, HeaderError::Invalid { name: "ordinal", value: "many".to_owned() });
     }

@@ -1,4 +1,4 @@
-//! A notification as an inbox keeps it.
+//! A notification in an inbox, with its read state.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -21,17 +21,17 @@ impl InboxEntry {
         Self { notification, stamp, read_at: None }
     }
 
-    /// Which one it is.
+    /// The notification's id.
     pub fn id(&self) -> NotificationId {
         self.notification.notification_id
     }
 
-    /// What it says.
+    /// The notification.
     pub fn notification(&self) -> &Notification {
         &self.notification
     }
 
-    /// Who told it, and when.
+    /// Who sent it, and when.
     pub fn stamp(&self) -> &AuditStamp {
         &self.stamp
     }
@@ -41,7 +41,7 @@ impl InboxEntry {
         self.read_at
     }
 
-    /// Whether nobody has read it.
+    /// Whether it is unread.
     pub fn is_unread(&self) -> bool {
         self.read_at.is_none()
     }

@@ -1,8 +1,8 @@
-//! What has happened to an inbox.
+//! The events of an inbox.
 //!
 //! These names are a storage format. Add variants and fields; never rename or remove one. The golden test beside this
-//! file pins the stored JSON. A changed shape is a new version, which `upcast.rs` lifts the old one to;
-//! `schemas/README.md` says what else it takes.
+//! file pins the stored JSON. A changed shape needs a new version and an upcaster in `upcast.rs`; `schemas/README.md`
+//! lists the other steps.
 
 use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
@@ -10,32 +10,32 @@ use serde::{Deserialize, Serialize};
 use super::value::{Notification, NotificationId};
 use crate::value::AuditStamp;
 
-/// Something that happened to an inbox.
+/// An event of an inbox.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum InboxEvent {
-    /// The user was told something.
+    /// A notification was added.
     Notified {
-        /// What.
+        /// The notification.
         notification: Notification,
         /// Who did it, and when.
         stamp: AuditStamp,
     },
-    /// Some that were unread count as read.
+    /// Unread notifications were marked as read.
     Read {
-        /// Which ones, the newest last.
+        /// Their ids, the newest last.
         notification_ids: Vec<NotificationId>,
         /// Who did it, and when.
         stamp: AuditStamp,
     },
-    /// All that was there counts as read.
+    /// All notifications were marked as read.
     AllRead {
         /// Who did it, and when.
         stamp: AuditStamp,
     },
-    /// The user let go of one.
+    /// A notification was dismissed.
     Dismissed {
-        /// Which one.
+        /// The notification's id.
         notification_id: NotificationId,
         /// Who did it, and when.
         stamp: AuditStamp,

@@ -1,4 +1,4 @@
-//! What an inbox does with what it is asked.
+//! Tests of an inbox: given events, when a command, then events or a refusal.
 
 mod invariants;
 mod reading;
@@ -29,14 +29,14 @@ fn a_user_is_notified() {
 }
 
 #[test]
-fn the_same_notification_again_changes_nothing_whatever_it_says_now() {
+fn a_repeated_notification_id_changes_nothing_whatever_its_content() {
     expect_events(&[notified(1, 0)], notify(1, 5), vec![]);
     let reworded = Notification { title: NotificationTitle::try_new("other").unwrap(), ..notification(1) };
     expect_events(&[notified(1, 0)], InboxCommand::Notify { notification: reworded, stamp: stamp(5) }, vec![]);
 }
 
 #[test]
-fn a_notification_is_dismissed_read_or_not() {
+fn read_and_unread_notifications_can_be_dismissed() {
     expect_events(&[notified(1, 0)], dismiss(1, 1), vec![dismissed(1, 1)]);
     expect_events(&[notified(1, 0), read(&[1], 1)], dismiss(1, 2), vec![dismissed(1, 2)]);
     assert_eq!(
@@ -49,18 +49,18 @@ fn a_notification_is_dismissed_read_or_not() {
 }
 
 #[test]
-fn dismissing_what_is_not_there_changes_nothing() {
+fn dismissing_an_unknown_or_dismissed_notification_changes_nothing() {
     expect_events(&[notified(1, 0)], dismiss(2, 1), vec![]);
     expect_events(&[notified(1, 0), dismissed(1, 1)], dismiss(1, 2), vec![]);
 }
 
 #[test]
-fn what_was_dismissed_does_not_come_back_when_it_is_told_again() {
+fn a_dismissed_notification_that_is_sent_again_stays_dismissed() {
     expect_events(&[notified(1, 0), dismissed(1, 1)], notify(1, 2), vec![]);
 }
 
 #[test]
-fn notifications_stand_in_the_order_of_telling_with_who_told_them_and_when() {
+fn entries_are_in_the_order_of_arrival_with_their_stamps() {
     let state = state_after(&[notified(2, 0), notified(1, 5)]);
     assert_eq!(state.entries().map(InboxEntry::id).collect::<Vec<_>>(), [id(2), id(1)]);
     let newest = state.entries().next_back().unwrap();
@@ -69,7 +69,7 @@ fn notifications_stand_in_the_order_of_telling_with_who_told_them_and_when() {
 }
 
 #[test]
-fn a_full_inbox_lets_go_of_the_oldest() {
+fn a_full_inbox_removes_the_oldest_notification() {
     let mut state = state_after(&full());
     assert_eq!((state.entries().len(), state.unread_count()), (MAX_ENTRIES, MAX_ENTRIES));
     state.evolve(notified(5_000, 1));
@@ -79,7 +79,7 @@ fn a_full_inbox_lets_go_of_the_oldest() {
 }
 
 #[test]
-fn what_was_pushed_out_does_not_come_back_and_there_is_nothing_to_dismiss() {
+fn commands_on_a_replaced_notification_change_nothing() {
     let given = [full(), vec![notified(5_000, 1)]].concat();
     expect_events(&given, notify(0, 2), vec![]);
     expect_events(&given, dismiss(0, 2), vec![]);
@@ -87,9 +87,9 @@ fn what_was_pushed_out_does_not_come_back_and_there_is_nothing_to_dismiss() {
 }
 
 #[test]
-fn an_inbox_remembers_so_many_that_are_gone_and_no_more() {
-    let beyond = MAX_ENTRIES + MAX_REMOVED_IDS;
-    let events: Vec<_> = (0..=beyond).map(|number| notified(number as u128, 0)).collect();
+fn the_number_of_stored_removed_ids_is_limited() {
+    let last = MAX_ENTRIES + MAX_REMOVED_IDS;
+    let events: Vec<_> = (0..=last).map(|number| notified(number as u128, 0)).collect();
     expect_events(&events, notify(1, 2), vec![]);
     expect_events(&events, notify(0, 2), vec![notified(0, 2)]);
 }

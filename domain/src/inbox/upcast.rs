@@ -1,8 +1,8 @@
-//! The versions that events of inboxes ever had.
+//! The schema versions of the events of inboxes.
 
 use crate::event_version::VersionHistory;
 
-/// Every event of an inbox.
+/// The version history of every event type of an inbox.
 pub(crate) const VERSION_HISTORIES: &[VersionHistory] = &[
     VersionHistory { event_type: "inbox.notified", current: "1.0", earlier: &[] },
     VersionHistory { event_type: "inbox.read", current: "1.0", earlier: &[] },

@@ -1,4 +1,4 @@
-//! What a notification is made of; each value checks itself when made, not when read back from an event.
+//! The values of a notification. Each is validated when constructed, not when read back from an event.
 
 use std::collections::BTreeSet;
 
@@ -6,62 +6,62 @@ use serde::{Deserialize, Serialize};
 
 use crate::value::{InvalidValue, is_prose, text_value, uuid_id, vocabulary};
 
-/// How many notifications one wish marks as read, at most.
+/// Maximum number of notifications that one command marks as read.
 pub const MAX_MARKED_READ: usize = 100;
 
-/// Longest link in characters.
+/// Maximum length of a link in characters.
 const MAX_LINK: usize = 500;
 
 uuid_id!(
-    /// A notification, within the inbox of one user.
+    /// The id of a notification, unique within one inbox.
     NotificationId, "notification id"
 );
 
 vocabulary!(
     /// What a notification is about.
     NotificationKind, "kind of notification" {
-        /// An opportunity is there that fits.
+        /// A matching opportunity was found.
         OpportunityMatched = "opportunity_matched",
-        /// An opportunity that the user follows is another one now.
+        /// An opportunity that the user follows changed.
         OpportunityChanged = "opportunity_changed",
-        /// A document was read.
+        /// A document was analysed.
         DocumentAnalysed = "document_analysed",
-        /// A proposal is another one now.
+        /// A proposal changed.
         ProposalChanged = "proposal_changed",
-        /// A proposal was written by the machine.
+        /// A proposal was generated.
         ProposalGenerated = "proposal_generated",
-        /// A task came to its end.
+        /// A task finished.
         TaskFinished = "task_finished",
-        /// The platform itself has something to say.
+        /// A message of the platform.
         System = "system",
     }
 );
 
 text_value!(
-    /// What a notification says in one line.
+    /// The title of a notification, on one line.
     NotificationTitle, "title", max 200, |c| !c.is_control(), "text on one line"
 );
 
 text_value!(
-    /// What a notification says at length.
+    /// The text of a notification.
     NotificationBody, "body", max 2_000, is_prose, "text"
 );
 
 text_value!(
-    /// What a notification is about, by its id, e.g. `036:36C10G26R0005`.
+    /// The id of the object that a notification is about, e.g. `036:36C10G26R0005`.
     NotificationTopic, "topic", max 200, |c| !c.is_control(), "text on one line"
 );
 
-/// Where a notification leads: a path within the application.
+/// The link of a notification: a path within the application.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct NotificationLink(String);
 
 impl NotificationLink {
-    /// Reads a path from the root on, e.g. `/opportunities/036:36C10G26R0005`.
+    /// Parses an absolute path, e.g. `/opportunities/036:36C10G26R0005`.
     ///
     /// # Errors
-    /// [`InvalidValue`] when it is empty, too long, or leads out of the application.
+    /// [`InvalidValue`] when the path is empty, too long, or leads out of the application.
     pub fn try_new(path: &str) -> Result<Self, InvalidValue> {
         let path = path.trim();
         if path.is_empty() {
@@ -70,7 +70,7 @@ impl NotificationLink {
         if path.chars().count() > MAX_LINK {
             return Err(InvalidValue::TooLong { what: "link", max: MAX_LINK });
         }
-        // Browsers take `//host` and `/\host` for another site.
+        // Browsers interpret `//host` and `/\host` as another site.
         let is_inside = path.starts_with('/') && !path.starts_with("//") && !path.contains('\\');
         if !is_inside || path.chars().any(char::is_control) {
             return Err(InvalidValue::malformed("link", path, "a path beginning with one slash"));
@@ -84,31 +84,31 @@ impl NotificationLink {
     }
 }
 
-/// What a user is told.
+/// A notification to a user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notification {
-    /// Tells a repetition from another one.
+    /// The notification's id; a repetition has the same one.
     pub notification_id: NotificationId,
-    /// What it is about.
+    /// The kind of the notification.
     pub kind: NotificationKind,
-    /// What it says in one line.
+    /// The title, on one line.
     pub title: NotificationTitle,
-    /// What it says at length.
+    /// The text.
     pub body: NotificationBody,
-    /// Where it leads.
+    /// The path of the page that it links to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<NotificationLink>,
-    /// The very thing that it is about.
+    /// The id of the object that it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub about: Option<NotificationTopic>,
 }
 
-/// Some notifications, each once.
+/// Ids of notifications, each once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NotificationIds(BTreeSet<NotificationId>);
 
 impl NotificationIds {
-    /// These ones.
+    /// Creates the set; repeated ids count once.
     ///
     /// # Errors
     /// [`InvalidValue`] for more than [`MAX_MARKED_READ`].
@@ -120,7 +120,7 @@ impl NotificationIds {
         Ok(Self(ids))
     }
 
-    /// Whether that one is among them.
+    /// Whether the set contains the id.
     pub fn contains(&self, id: NotificationId) -> bool {
         self.0.contains(&id)
     }

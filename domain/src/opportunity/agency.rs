@@ -1,27 +1,27 @@
-//! The department that publishes a notice, and its code.
+//! The agency that publishes a notice, and its code.
 
 use serde::{Deserialize, Serialize};
 
 use super::value::InvalidValue;
 
-/// Longest name in characters.
+/// Maximum length of a name in characters.
 const MAX_NAME: usize = 200;
 
 /// A department or independent agency.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Agency {
-    /// Its Common Government-wide Accounting Classification code, or a slug of its name where none is listed here.
+    /// Its Common Government-wide Accounting Classification code, or a slug of its name if no code is listed here.
     pub code: String,
     /// Its name as published.
     pub name: String,
 }
 
 impl Agency {
-    /// The agency of that name.
+    /// The agency with the given name.
     ///
-    /// The code follows from the name alone, because the name is the only thing that every SAM.gov format carries:
-    /// the same department has different CGAC codes by service (017, 021, 057 and 097 are all "DEPT OF DEFENSE"), and
-    /// the text format has no code at all.
+    /// The code is derived from the name alone, because the name is the only field that every SAM.gov format has: the
+    /// same department has different CGAC codes by service (017, 021, 057 and 097 are all "DEPT OF DEFENSE"), and the
+    /// text format has no code.
     ///
     /// # Errors
     /// [`InvalidValue`] when the name is empty, has no letter, or is too long.
@@ -36,12 +36,12 @@ impl Agency {
         }
         let code = AGENCY_CODES
             .binary_search_by_key(&slug.as_str(), |(known, _)| known)
-            .map_or(slug, |at| AGENCY_CODES[at].1.to_owned());
+            .map_or(slug, |index| AGENCY_CODES[index].1.to_owned());
         Ok(Self { code, name: name.to_owned() })
     }
 }
 
-/// Upper case words joined by hyphens, everything else dropped.
+/// Upper case words joined by hyphens, without other characters.
 fn slugify(name: &str) -> String {
     name.to_uppercase()
         .split(|c: char| !c.is_alphanumeric())
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_is_sorted_so_that_every_code_is_found() {
+    fn the_table_is_sorted_for_the_binary_search() {
         assert!(AGENCY_CODES.is_sorted());
         assert_eq!(Agency::from_name(" Veterans Affairs, Department of").unwrap().code, "036");
     }

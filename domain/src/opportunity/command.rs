@@ -1,4 +1,4 @@
-//! What can be asked of an opportunity.
+//! The commands of an opportunity.
 
 use chrono::{DateTime, Utc};
 
@@ -11,39 +11,39 @@ use crate::value::AuditStamp;
 /// A command for one opportunity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OpportunityCommand {
-    /// Take in a published notice, whatever it turns out to be: the first one, an amendment, a repetition. Never
-    /// refused; this is what an import asks.
+    /// Records a published notice, which may be the first one, an amendment or a repetition. Never refused; imports use
+    /// this command.
     RecordNotice(Box<Notice>),
-    /// Enter an opportunity that is not on record yet.
+    /// Creates an opportunity that is not recorded yet.
     Discover(Box<Notice>),
-    /// Change what is on record.
+    /// Changes the record.
     Amend(Box<AmendOpportunity>),
-    /// Add an award.
+    /// Adds an award.
     Award(AwardOpportunity),
-    /// Note that the agency no longer wants it.
+    /// Records that the agency cancelled the opportunity.
     Cancel {
-        /// Why, if that is known.
+        /// Why, if known.
         reason: Option<CancellationReason>,
-        /// Who says so, and when.
+        /// Who reports it, and when.
         stamp: AuditStamp,
     },
-    /// Note that it is over.
+    /// Records that the opportunity has ended.
     Archive {
-        /// Who says so, and when.
+        /// Who reports it, and when.
         stamp: AuditStamp,
     },
 }
 
-/// A change by hand: what is `None` stays as it is.
+/// A manual change; fields that are `None` stay unchanged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AmendOpportunity {
     /// When it was amended.
     pub amended_at: DateTime<Utc>,
-    /// The notice that says so; by default the current one.
+    /// The notice that announces the change; by default the current one.
     pub notice_id: Option<NoticeId>,
     /// New title.
     pub title: Option<String>,
-    /// New text.
+    /// New description.
     pub description: Option<String>,
     /// New deadline for responses.
     pub response_deadline: Option<DateTime<Utc>>,
@@ -54,7 +54,7 @@ pub struct AmendOpportunity {
 }
 
 impl AmendOpportunity {
-    /// The notice that this change amounts to, given what is on record.
+    /// Converts the change to a notice, with the unchanged fields of the record.
     pub(super) fn into_notice(self, record: &OpportunityRecord) -> Notice {
         let mut facts = record.facts.clone();
         if let Some(title) = self.title {
@@ -67,7 +67,7 @@ impl AmendOpportunity {
         Notice {
             notice_id: self.notice_id.unwrap_or_else(|| record.notice_id.clone()),
             source: NoticeSource::Manual,
-            // Someone who amends by hand speaks about what is current, also when the notice is dated later.
+            // A manual change applies to the current notice, even if that notice has a later date.
             posted_at: self.amended_at.max(record.posted_at),
             facts,
             award: None,
@@ -75,9 +75,9 @@ impl AmendOpportunity {
     }
 }
 
-/// An award entered by hand.
+/// A manually entered award.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AwardOpportunity {
-    /// The award; told apart from others by its number.
+    /// The award; its number identifies it.
     pub award: Award,
 }

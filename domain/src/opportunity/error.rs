@@ -1,15 +1,15 @@
-//! Why a command on an opportunity is refused.
+//! Why a command to an opportunity is refused.
 
-/// A business reason.
+/// Why a command to an opportunity is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum OpportunityError {
-    /// An opportunity under this number is on record with other notices.
-    #[error("the opportunity is already on record; amend it instead")]
+    /// The opportunity is recorded with other notices.
+    #[error("the opportunity is already recorded; amend it instead")]
     AlreadyDiscovered,
-    /// Nothing is on record that could be amended or awarded.
-    #[error("the opportunity is not on record; discover it first")]
+    /// The opportunity is not recorded.
+    #[error("the opportunity is not recorded; discover it first")]
     NotDiscovered,
-    /// It is over.
+    /// The opportunity is archived.
     #[error("the opportunity is archived")]
     Archived,
 }

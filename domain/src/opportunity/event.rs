@@ -1,8 +1,8 @@
-//! What has happened to an opportunity.
+//! The events of an opportunity.
 //!
 //! These names are a storage format. Add variants and fields; never rename or remove one. The golden test beside this
-//! file pins the stored JSON. A changed shape is a new version, which `upcast.rs` lifts the old one to;
-//! `schemas/README.md` says what else it takes.
+//! file pins the stored JSON. A changed shape needs a new version and an upcaster in `upcast.rs`; `schemas/README.md`
+//! lists the other steps.
 
 use chrono::{DateTime, Utc};
 use cqrs_es::DomainEvent;
@@ -11,71 +11,71 @@ use serde::{Deserialize, Serialize};
 use super::value::{Award, CancellationReason, Notice, NoticeDetails, NoticeId, NoticeSource};
 use crate::value::AuditStamp;
 
-/// Something that happened to an opportunity.
+/// An event of an opportunity.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum OpportunityEvent {
-    /// Its first notice was published.
+    /// The first notice was recorded.
     Discovered {
         /// The notice.
         filing: NoticeFiling,
-        /// What it states.
+        /// The details that it states.
         facts: Box<NoticeDetails>,
     },
-    /// A further notice, or a new wording of a known one. A notice is a whole document, so the facts are whole, too:
-    /// what the notice leaves unsaid is carried over from the record.
+    /// A further notice was recorded, or a new wording of a known one. The facts are complete, like the notice: fields
+    /// that the notice does not state are copied from the record.
     Amended {
         /// The notice.
         filing: NoticeFiling,
         /// Whether it became the current one.
         standing: AmendmentStanding,
-        /// What is on record with it.
+        /// The details after the amendment.
         facts: Box<NoticeDetails>,
     },
-    /// The deadline for responses moved. Always follows the amendment that says so.
+    /// The deadline for responses changed. Always follows the amendment that states it.
     DeadlineChanged {
-        /// The notice that says so.
+        /// The notice that states it.
         notice_id: NoticeId,
         /// The deadline before.
         from: Option<DateTime<Utc>>,
-        /// The deadline from now on.
+        /// The new deadline.
         to: Option<DateTime<Utc>>,
-        /// When the agency published that notice; events of version 1.0 do not say.
+        /// When the agency published that notice; `None` in events of version 1.0.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         posted_at: Option<DateTime<Utc>>,
     },
-    /// A contract was awarded, or more became known about an award.
+    /// A contract was awarded, or an award got further details.
     Awarded {
-        /// Tells the awards of one opportunity apart.
+        /// Identifies the award among those of one opportunity.
         key: String,
         /// The award.
         award: Award,
     },
-    /// The agency no longer wants it.
+    /// The agency cancelled the opportunity.
     Cancelled {
-        /// Why, if that is known.
+        /// Why, if known.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<CancellationReason>,
-        /// Who said so, and when.
+        /// Who reported it, and when.
         stamp: AuditStamp,
     },
-    /// It is over, and kept for the record.
+    /// The opportunity ended; its record remains readable.
     Archived {
-        /// Who said so, and when.
+        /// Who reported it, and when.
         stamp: AuditStamp,
     },
 }
 
-/// Where facts come from: one notice as one source told it.
+/// The origin of facts: one notice from one source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NoticeFiling {
     /// The notice.
     pub notice_id: NoticeId,
-    /// Who told it.
+    /// The source.
     pub source: NoticeSource,
     /// When the agency published it.
     pub posted_at: DateTime<Utc>,
-    /// Fingerprint of the notice as it was told; tells a repetition from a new wording.
+    /// Digest of the notice as this source states it; distinguishes a repetition from a new wording.
     pub digest: String,
 }
 
@@ -91,11 +91,11 @@ impl NoticeFiling {
     }
 }
 
-/// What an amendment means for the facts on record.
+/// Whether an amendment changes the current facts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AmendmentStanding {
-    /// It is the newest word.
+    /// The amendment became the current notice.
     Current,
     /// It was published before the current notice and only completes the history.
     Earlier,

@@ -1,7 +1,7 @@
-//! Which solicitation a notice is about (ADR 0002).
+//! Identifies the solicitation that a notice is about (ADR 0002).
 //!
-//! SAM.gov has no id for a solicitation, only for notices. The agency's department and the solicitation number, both
-//! normalised, are the best there is; a notice without a number stands for itself.
+//! SAM.gov has ids for notices only, not for solicitations. The id is therefore made of the agency's code and the
+//! normalised solicitation number; a notice without a number is an opportunity of its own.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{agency::Agency, value::NoticeId};
 
-/// Longest identity in bytes; also bounds the Kafka key.
+/// Maximum length of an id in bytes; also bounds the Kafka key.
 const MAX_ID_BYTES: usize = 200;
 
 /// The stream of one opportunity, e.g. `097:SPE4A726RX326` or `notice:f7de794d27e242e89584e27bd9e2b7aa`.
@@ -18,7 +18,7 @@ const MAX_ID_BYTES: usize = 200;
 pub struct OpportunityId(String);
 
 impl OpportunityId {
-    /// The opportunity that a notice belongs to.
+    /// The id of the opportunity to which a notice belongs.
     pub fn from_notice(agency: &Agency, solicitation_number: Option<&str>, notice: &NoticeId) -> Self {
         let number = solicitation_number.map(normalize_number).unwrap_or_default();
         if number.is_empty() || agency.code.len() + 1 + number.len() > MAX_ID_BYTES {
@@ -27,12 +27,12 @@ impl OpportunityId {
         Self(format!("{}:{number}", agency.code))
     }
 
-    /// An id that a client sent back; checked for form only.
+    /// Parses an id that a client sends; checks its form only.
     pub fn parse(text: &str) -> Option<Self> {
         let (agency, number) = text.split_once(':')?;
-        let plain =
+        let is_valid =
             |part: &str| !part.is_empty() && part.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_'));
-        (text.len() <= MAX_ID_BYTES && plain(agency) && plain(number)).then(|| Self(text.to_owned()))
+        (text.len() <= MAX_ID_BYTES && is_valid(agency) && is_valid(number)).then(|| Self(text.to_owned()))
     }
 
     /// The id as text: the aggregate id in the log and the key on Kafka.
@@ -47,7 +47,7 @@ impl fmt::Display for OpportunityId {
     }
 }
 
-/// Letters and digits only, upper case: `SPE4A6-26-R-X062` and `spe4a626rx062 ` are one solicitation.
+/// Letters and digits only, in upper case: `SPE4A6-26-R-X062` and `spe4a626rx062 ` are the same solicitation.
 fn normalize_number(number: &str) -> String {
     number.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_uppercase).collect()
 }
@@ -62,20 +62,20 @@ mod tests {
     }
 
     #[test]
-    fn spelling_variants_of_a_number_are_one_solicitation() {
+    fn spelling_variants_of_a_number_give_the_same_id() {
         assert_eq!(id("DEPT OF DEFENSE", Some("SPE4A6-26-R-X062")), "097:SPE4A626RX062");
         assert_eq!(id("DEPT OF DEFENSE", Some(" spe4a626rx062 ")), "097:SPE4A626RX062");
     }
 
     #[test]
-    fn a_notice_without_a_number_stands_for_itself() {
+    fn a_notice_without_a_usable_number_gets_an_id_of_its_own() {
         assert_eq!(id("DEPT OF DEFENSE", None), "notice:f7de794d");
         assert_eq!(id("DEPT OF DEFENSE", Some(" -- ")), "notice:f7de794d");
         assert_eq!(id("DEPT OF DEFENSE", Some(&"9".repeat(500))), "notice:f7de794d");
     }
 
     #[test]
-    fn equal_numbers_of_two_departments_are_two_solicitations() {
+    fn equal_numbers_of_two_departments_give_different_ids() {
         assert_ne!(id("DEPT OF DEFENSE", Some("1")), id("ENERGY, DEPARTMENT OF", Some("1")));
     }
 

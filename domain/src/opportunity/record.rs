@@ -1,4 +1,4 @@
-//! What is on record about a discovered opportunity, and how a further notice meets it.
+//! The record of a discovered opportunity, and the decision about a further notice.
 
 use std::collections::BTreeMap;
 
@@ -10,20 +10,20 @@ use super::{
     value::{Award, Notice, NoticeDetails, NoticeId, NoticeSource},
 };
 
-/// The facts, notices and awards on record.
+/// The facts, notices and awards of an opportunity.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpportunityRecord {
-    /// What the current notice states.
+    /// The details that the current notice states.
     pub facts: NoticeDetails,
     /// The current notice.
     pub notice_id: NoticeId,
     /// When the current notice was published.
     pub posted_at: DateTime<Utc>,
-    /// When the first notice on record was published.
+    /// When the earliest recorded notice was published.
     pub first_posted_at: DateTime<Utc>,
     /// The awards by their key.
     pub awards: BTreeMap<String, Award>,
-    /// Notice -> source -> fingerprint of its last telling.
+    /// Notice -> source -> digest of the last version from that source.
     notices: BTreeMap<NoticeId, BTreeMap<NoticeSource, String>>,
 }
 
@@ -41,7 +41,7 @@ impl OpportunityRecord {
         record
     }
 
-    /// How many notices were published about it.
+    /// The number of recorded notices.
     pub fn notice_count(&self) -> usize {
         self.notices.len()
     }
@@ -51,39 +51,39 @@ impl OpportunityRecord {
         self.awards.values().filter_map(|award| award.amount).map(|amount| amount.0).reduce(i64::saturating_add)
     }
 
-    /// Whether exactly this telling of the notice was taken in before.
+    /// Whether the notice is recorded from this source with the same digest.
     pub(super) fn has_notice(&self, notice: &Notice) -> bool {
         self.known_digest(notice) == Some(&notice.digest())
     }
 
-    /// What a further notice changes.
+    /// The events of a further notice; none if it changes nothing.
     pub(super) fn decide_notice(&self, mut notice: Notice) -> Vec<OpportunityEvent> {
         let award = notice.award.take();
         let award_key = notice.notice_id.to_string();
-        let digest_of_whole = Notice { award: award.clone(), ..notice.clone() };
-        let mut events = if self.has_notice(&digest_of_whole) {
+        let with_award = Notice { award: award.clone(), ..notice.clone() };
+        let mut events = if self.has_notice(&with_award) {
             vec![]
         } else {
-            self.decide_amendment(notice, NoticeFiling::from_notice(&digest_of_whole))
+            self.decide_amendment(notice, NoticeFiling::from_notice(&with_award))
         };
         events.extend(award.and_then(|award| self.decide_award(award_key, award)));
         events
     }
 
     fn decide_amendment(&self, notice: Notice, filing: NoticeFiling) -> Vec<OpportunityEvent> {
-        let seen = self.notices.get(&notice.notice_id);
+        let known = self.notices.get(&notice.notice_id);
         if notice.posted_at < self.posted_at {
-            // Another source telling an earlier notice again has nothing to add: the current one has superseded it.
-            let retold = seen.is_some_and(|by_source| !by_source.contains_key(&notice.source));
+            // An earlier notice from another source adds nothing: the current one has superseded it.
+            let is_duplicate = known.is_some_and(|by_source| !by_source.contains_key(&notice.source));
             let facts = Box::new(notice.facts);
-            return if retold {
+            return if is_duplicate {
                 vec![]
             } else {
                 vec![OpportunityEvent::Amended { filing, standing: AmendmentStanding::Earlier, facts }]
             };
         }
         let facts = notice.facts.with_missing_from(&self.facts);
-        if seen.is_some() && facts == self.facts {
+        if known.is_some() && facts == self.facts {
             return vec![];
         }
         let (from, to) = (self.facts.response_deadline, facts.response_deadline);
@@ -96,7 +96,7 @@ impl OpportunityRecord {
         events
     }
 
-    /// What an award changes: nothing when all it says is on record.
+    /// The event of an award; `None` if it adds nothing to the recorded one.
     pub(super) fn decide_award(&self, key: String, award: Award) -> Option<OpportunityEvent> {
         let award = match self.awards.get(&key) {
             None => award,
@@ -111,7 +111,7 @@ impl OpportunityRecord {
         Some(OpportunityEvent::Awarded { key, award })
     }
 
-    /// The key of an award entered by hand: that of the award with its number, else the number itself.
+    /// The key of a manually entered award: that of the recorded award with its number, else one made of the number.
     pub(super) fn award_key(&self, award: &Award) -> String {
         let number = award.number.as_deref().unwrap_or_default();
         self.awards
@@ -136,7 +136,7 @@ impl OpportunityRecord {
             OpportunityEvent::Awarded { key, award } => {
                 self.awards.insert(key, award);
             }
-            // They are about the opportunity, and change nothing that is said of it.
+            // They change the phase, not the record.
             OpportunityEvent::Cancelled { .. } | OpportunityEvent::Archived { .. } => {}
         }
     }

@@ -1,4 +1,4 @@
-//! What an opportunity does with what it is told.
+//! Tests of an opportunity: given events, when a command, then events or a refusal.
 
 mod closing;
 mod invariants;
@@ -50,7 +50,7 @@ fn a_later_notice_amends() {
 }
 
 #[test]
-fn a_moved_deadline_is_said_so() {
+fn an_amendment_with_another_deadline_also_records_deadline_changed() {
     let (mut earlier, mut later) = (notice("n1", 3), notice("n2", 4));
     earlier.facts.response_deadline = Some(march(20));
     later.facts.response_deadline = Some(march(27));
@@ -80,19 +80,19 @@ fn an_earlier_notice_that_arrives_late_only_completes_the_history() {
 }
 
 #[test]
-fn a_source_that_cannot_carry_a_field_does_not_erase_it() {
+fn a_source_without_a_field_does_not_erase_it() {
     let mut csv = notice("n1", 3);
     csv.facts.naics = Some(NaicsCode::try_new("339113").unwrap());
     let mut text = notice("n1", 3);
     text.source = NoticeSource::SamText;
     text.facts.description = Some("Six patient lifts.".into());
-    let mut both = text.clone();
-    both.facts.naics.clone_from(&csv.facts.naics);
+    let mut merged = text.clone();
+    merged.facts.naics.clone_from(&csv.facts.naics);
     OpportunityScenario::with(()).given(vec![first(&csv)]).when(record(&text)).then_expect_events(vec![
         OpportunityEvent::Amended {
             filing: NoticeFiling::from_notice(&text),
             standing: AmendmentStanding::Current,
-            facts: Box::new(both.facts),
+            facts: Box::new(merged.facts),
         },
     ]);
 }
@@ -128,7 +128,7 @@ fn discovering_again_with_the_same_notice_changes_nothing() {
 }
 
 #[test]
-fn discovering_what_is_on_record_with_another_notice_is_refused() {
+fn discovering_a_recorded_opportunity_with_another_notice_is_refused() {
     OpportunityScenario::with(())
         .given(vec![first(&notice("n1", 3))])
         .when(OpportunityCommand::Discover(Box::new(notice("n2", 4))))
@@ -136,7 +136,7 @@ fn discovering_what_is_on_record_with_another_notice_is_refused() {
 }
 
 #[test]
-fn amending_by_hand_changes_what_is_named_and_keeps_the_rest() {
+fn a_manual_amendment_changes_only_the_given_fields() {
     let original = notice("n1", 3);
     let mut expected = original.clone();
     expected.source = NoticeSource::Manual;
@@ -149,7 +149,7 @@ fn amending_by_hand_changes_what_is_named_and_keeps_the_rest() {
 }
 
 #[test]
-fn amending_to_what_is_on_record_changes_nothing() {
+fn an_amendment_with_the_recorded_values_changes_nothing() {
     let original = notice("n1", 3);
     OpportunityScenario::with(())
         .given(vec![first(&original)])
@@ -158,7 +158,7 @@ fn amending_to_what_is_on_record_changes_nothing() {
 }
 
 #[test]
-fn amending_what_nobody_discovered_is_refused() {
+fn amending_an_undiscovered_opportunity_is_refused() {
     OpportunityScenario::with(())
         .given_no_previous_events()
         .when(amend(8, "x"))
@@ -166,7 +166,7 @@ fn amending_what_nobody_discovered_is_refused() {
 }
 
 #[test]
-fn awarding_what_nobody_discovered_is_refused() {
+fn awarding_an_undiscovered_opportunity_is_refused() {
     OpportunityScenario::with(())
         .given_no_previous_events()
         .when(OpportunityCommand::Award(AwardOpportunity { award: award("W1") }))
@@ -174,7 +174,7 @@ fn awarding_what_nobody_discovered_is_refused() {
 }
 
 #[test]
-fn awarding_by_hand_what_a_notice_awarded_changes_nothing() {
+fn a_manual_award_with_the_number_of_a_recorded_one_changes_nothing() {
     let notice = with_award(notice("n1", 3), "W1");
     OpportunityScenario::with(())
         .given(vec![first(&notice), awarded("n1", "W1")])
@@ -183,7 +183,7 @@ fn awarding_by_hand_what_a_notice_awarded_changes_nothing() {
 }
 
 #[test]
-fn the_awards_of_one_opportunity_add_up() {
+fn awarded_cents_is_the_sum_of_all_awards() {
     let notice = notice("n1", 3);
     let state = fold_events(vec![first(&notice), awarded("n1", "W1"), awarded("n2", "W2")]);
     assert_eq!(state.record().unwrap().awarded_cents(), Some(2_000_000));

@@ -1,10 +1,10 @@
-//! The versions that events of opportunities ever had.
+//! The schema versions of the events of opportunities.
 
 use serde_json::Value;
 
 use crate::event_version::VersionHistory;
 
-/// Every event of an opportunity.
+/// The version history of every event type of an opportunity.
 pub(crate) const VERSION_HISTORIES: &[VersionHistory] = &[
     VersionHistory { event_type: "opportunity.discovered", current: "1.0", earlier: &[] },
     VersionHistory { event_type: "opportunity.amended", current: "1.0", earlier: &[] },
@@ -12,7 +12,7 @@ pub(crate) const VERSION_HISTORIES: &[VersionHistory] = &[
         event_type: "opportunity.deadline_changed",
         current: "1.1",
         earlier: &[("1.0", |fields| {
-            // 1.0 did not say when the notice was published; its amendment does, but is another event.
+            // Version 1.0 has no publication time. The amendment before it has one, but is another event.
             fields.insert("posted_at".to_owned(), Value::Null);
         })],
     },

@@ -1,4 +1,4 @@
-//! The words that notices are made of; each checks itself when made, not when read back from an event.
+//! The values of notices. Each is validated when constructed, not when read back from an event.
 
 mod award;
 mod code;

@@ -1,4 +1,4 @@
-//! What is written in a proposal, and what is said about it.
+//! The content of a proposal: sections, comments and review.
 
 use std::collections::BTreeMap;
 
@@ -12,46 +12,46 @@ use super::{
 };
 use crate::{opportunity::OpportunityId, value::AuditStamp};
 
-/// How many comments one proposal has, at most.
+/// Maximum number of comments on one proposal.
 pub const MAX_COMMENTS: usize = 2_000;
 
-/// A remark.
+/// A comment on a proposal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReviewComment {
-    /// Which remark.
+    /// The comment's id.
     pub comment_id: CommentId,
-    /// The section it is about; the whole proposal where none is named.
+    /// The section it is about; `None` for the whole proposal.
     pub section: Option<SectionKey>,
-    /// What it says.
+    /// The comment's text.
     pub text: CommentText,
-    /// Who made it, and when.
+    /// Who wrote it, and when.
     pub stamp: AuditStamp,
-    /// Whether it was dealt with.
+    /// Whether it is resolved.
     pub resolved: bool,
 }
 
-/// What is written, with everything that is said about it.
+/// The content of a proposal with its comments and review.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProposalContent {
-    /// The opportunity it is to win.
+    /// The opportunity that it answers.
     pub opportunity_id: OpportunityId,
-    /// What it is called.
+    /// The proposal's title.
     pub title: ProposalTitle,
-    /// The outline it was created with, to recognise a repeated creation.
+    /// The outline of the first draft, to recognise a repeated `Draft`.
     outline: ProposalOutline,
-    /// Who began it, and when.
+    /// Who created the draft, and when.
     #[serde(rename = "begun")]
     pub drafted: AuditStamp,
-    /// Its sections, in their order.
+    /// The sections, in their order.
     pub sections: Vec<Section>,
-    /// The last revisions of removed sections. A section that is added again continues from there, so that an author
-    /// who has read the old text cannot overwrite the new one.
+    /// The last revisions of removed sections. A section that is added again continues from that revision, so that an
+    /// author who has read the old text cannot overwrite the new one.
     removed: BTreeMap<SectionKey, u32>,
-    /// What is said about it, the oldest first.
+    /// The comments, the oldest first.
     pub comments: Vec<ReviewComment>,
-    /// What the last reviewer said.
+    /// The note of the last review.
     pub review: Option<ReviewNote>,
-    /// How the agency confirmed that it was handed in.
+    /// The agency's confirmation of the submission.
     pub confirmation: Option<SubmissionConfirmation>,
 }
 
@@ -60,11 +60,11 @@ impl ProposalContent {
         opportunity_id: OpportunityId,
         title: ProposalTitle,
         outline: ProposalOutline,
-        begun: AuditStamp,
+        drafted: AuditStamp,
     ) -> Self {
         let sections = outline.clone().into_sections();
         let (removed, comments, review, confirmation) = (BTreeMap::new(), vec![], None, None);
-        Self { opportunity_id, title, outline, drafted: begun, sections, removed, comments, review, confirmation }
+        Self { opportunity_id, title, outline, drafted, sections, removed, comments, review, confirmation }
     }
 
     pub(super) fn is_same_draft(
@@ -76,12 +76,12 @@ impl ProposalContent {
         (&self.opportunity_id, &self.title, &self.outline) == (opportunity_id, title, outline)
     }
 
-    /// A section as it stands.
+    /// The section with that key.
     pub fn section(&self, key: &SectionKey) -> Option<&Section> {
         self.sections.iter().find(|section| section.key == *key)
     }
 
-    /// Whether no section says anything.
+    /// Whether no section has content.
     pub fn is_blank(&self) -> bool {
         self.sections.iter().all(|section| section.content.is_none())
     }
@@ -144,8 +144,8 @@ impl ProposalContent {
         stamp: AuditStamp,
     ) -> Result<Vec<ProposalEvent>, ProposalError> {
         if let Some(known) = self.comments.iter().find(|known| known.comment_id == comment_id) {
-            let is_the_same = known.text == text && known.section == section && known.stamp.by == stamp.by;
-            return if is_the_same { Ok(vec![]) } else { Err(ProposalError::CommentIdTaken) };
+            let is_repetition = known.text == text && known.section == section && known.stamp.by == stamp.by;
+            return if is_repetition { Ok(vec![]) } else { Err(ProposalError::CommentIdTaken) };
         }
         if section.as_ref().is_some_and(|key| self.section(key).is_none()) {
             return Err(ProposalError::NoSuchSection);
@@ -178,8 +178,8 @@ impl ProposalContent {
                 }
             }
             ProposalEvent::SectionRemoved { section, .. } => {
-                if let Some(place) = self.sections.iter().position(|known| known.key == section) {
-                    let known = self.sections.remove(place);
+                if let Some(index) = self.sections.iter().position(|known| known.key == section) {
+                    let known = self.sections.remove(index);
                     self.removed.insert(known.key, known.revision);
                 }
             }
@@ -191,7 +191,7 @@ impl ProposalContent {
                     comment.resolved = true;
                 }
             }
-            // They move a proposal on, and change nothing in it.
+            // They change the phase; `Proposal::evolve` handles them.
             ProposalEvent::Drafted { .. }
             | ProposalEvent::SubmittedForReview { .. }
             | ProposalEvent::Approved { .. }

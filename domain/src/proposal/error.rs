@@ -1,52 +1,52 @@
-//! Why a command on a proposal is refused.
+//! Why a command to a proposal is refused.
 
 use super::value::LifecyclePhase;
 
-/// A business reason.
+/// Why a command to a proposal is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ProposalError {
-    /// It was begun with other words.
-    #[error("the proposal was begun already")]
+    /// The id belongs to a proposal with another opportunity, title or outline.
+    #[error("another proposal was already drafted under this id")]
     AlreadyDrafted,
-    /// Nobody has begun it.
+    /// The proposal was not drafted.
     #[error("there is no such proposal")]
     NotDrafted,
-    /// It is in another phase than the command needs.
-    #[error("the proposal is {phase}, and would have to be {needed}")]
+    /// The proposal is in another phase than the command requires.
+    #[error("the proposal is in phase {phase}; the command requires phase {needed}")]
     WrongPhase {
-        /// The phase it is in.
+        /// The current phase.
         phase: LifecyclePhase,
-        /// The phase it would have to be in.
+        /// The required phase.
         needed: LifecyclePhase,
     },
-    /// Others have changed the section since it was read.
-    #[error("the section was changed by others: its revision is {current}")]
+    /// The section has another revision than the caller has seen.
+    #[error("the section has changed since it was read: its revision is {current}")]
     StaleSection {
-        /// Its revision now; 0 where it is not there.
+        /// The current revision; 0 if there is no such section.
         current: u32,
     },
-    /// It has as many sections as a proposal may.
-    #[error("the proposal has as many sections as it may")]
+    /// The proposal has the maximum number of sections.
+    #[error("the proposal has the maximum number of sections")]
     TooManySections,
-    /// It has as many comments as a proposal may.
-    #[error("the proposal has as many comments as it may")]
+    /// The proposal has the maximum number of comments.
+    #[error("the proposal has the maximum number of comments")]
     TooManyComments,
-    /// It has no such section.
+    /// The proposal has no section with this key.
     #[error("there is no such section")]
     NoSuchSection,
-    /// It has no such comment.
+    /// The proposal has no comment with this id.
     #[error("there is no such comment")]
     NoSuchComment,
     /// The id belongs to another comment.
     #[error("the comment id is taken")]
     CommentIdTaken,
-    /// No section says anything.
-    #[error("nothing is written yet")]
+    /// No section has content.
+    #[error("the proposal has no content to review")]
     NothingToReview,
-    /// Who wants a review cannot be the one who decides it.
-    #[error("somebody else has to review it")]
+    /// The reviewer is the user who submitted the proposal for review.
+    #[error("the author cannot review the proposal; another member has to")]
     OwnReview,
-    /// The agency has decided otherwise, or at all.
-    #[error("the agency has decided already")]
+    /// The agency's decision is recorded.
+    #[error("the agency's decision is already recorded")]
     AlreadyDecided,
 }

@@ -1,8 +1,8 @@
-//! What has happened to a proposal.
+//! The events of a proposal.
 //!
 //! These names are a storage format. Add variants and fields; never rename or remove one. The golden test beside this
-//! file pins the stored JSON. A changed shape is a new version, which `upcast.rs` lifts the old one to;
-//! `schemas/README.md` says what else it takes.
+//! file pins the stored JSON. A changed shape needs a new version and an upcaster in `upcast.rs`; `schemas/README.md`
+//! lists the other steps.
 
 use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
@@ -16,98 +16,98 @@ use super::{
 };
 use crate::{opportunity::OpportunityId, value::AuditStamp};
 
-/// Something that happened to a proposal.
+/// An event of a proposal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ProposalEvent {
-    /// It was begun.
+    /// The proposal was created as a draft.
     Drafted {
-        /// The opportunity it is to win.
+        /// The opportunity that it answers.
         opportunity_id: OpportunityId,
-        /// What it is called.
+        /// The proposal's title.
         title: ProposalTitle,
-        /// The sections that are planned.
+        /// The planned sections.
         outline: ProposalOutline,
         /// Who did it, and when.
         stamp: AuditStamp,
     },
-    /// A section was written or rewritten.
+    /// A section was added or its content replaced.
     SectionEdited {
-        /// Which section.
+        /// The section's key.
         section: SectionKey,
-        /// What it is called from then on.
+        /// The new heading.
         heading: SectionHeading,
-        /// What it says from then on.
+        /// The new content.
         content: SectionContent,
-        /// Its revision from then on.
+        /// The new revision.
         revision: u32,
         /// Who did it, and when.
         stamp: AuditStamp,
     },
-    /// A section was taken out.
+    /// A section was removed.
     SectionRemoved {
-        /// Which section.
+        /// The section's key.
         section: SectionKey,
         /// Who did it, and when.
         stamp: AuditStamp,
     },
-    /// Somebody remarked something.
+    /// A comment was added.
     Commented {
-        /// Which remark.
+        /// The comment's id.
         comment_id: CommentId,
-        /// The section it is about; the whole proposal where none is named.
+        /// The section it is about; `None` for the whole proposal.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         section: Option<SectionKey>,
-        /// What it says.
+        /// The comment's text.
         text: CommentText,
         /// Who did it, and when.
         stamp: AuditStamp,
     },
-    /// A remark was dealt with.
+    /// A comment was resolved.
     CommentResolved {
-        /// Which remark.
+        /// The comment's id.
         comment_id: CommentId,
         /// Who did it, and when.
         stamp: AuditStamp,
     },
-    /// Somebody else was asked to look at it.
+    /// The proposal was submitted for review.
     SubmittedForReview {
         /// Who did it, and when.
         stamp: AuditStamp,
     },
-    /// It may be handed in.
+    /// The proposal was approved for submission to the agency.
     Approved {
-        /// What the reviewer said.
+        /// The reviewer's note.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         note: Option<ReviewNote>,
         /// Who did it, and when.
         stamp: AuditStamp,
     },
-    /// It has to be written further.
+    /// The proposal was returned to its authors.
     Rejected {
-        /// What the reviewer said.
+        /// The reviewer's note.
         note: ReviewNote,
         /// Who did it, and when.
         stamp: AuditStamp,
     },
-    /// It was handed in.
+    /// The proposal was submitted to the agency.
     Submitted {
-        /// How the agency confirmed that.
+        /// The agency's confirmation.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         confirmation: Option<SubmissionConfirmation>,
         /// Who did it, and when.
         stamp: AuditStamp,
     },
-    /// The agency decided.
+    /// The agency's decision was recorded.
     Decided {
-        /// How.
+        /// The decision.
         outcome: ProposalOutcome,
         /// Who did it, and when.
         stamp: AuditStamp,
     },
-    /// The company gave it up.
+    /// The proposal was withdrawn.
     Withdrawn {
-        /// Why.
+        /// Why it was withdrawn.
         reason: WithdrawalReason,
         /// Who did it, and when.
         stamp: AuditStamp,

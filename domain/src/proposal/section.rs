@@ -1,51 +1,51 @@
-//! The parts of a proposal.
+//! The sections of a proposal.
 
 use serde::{Deserialize, Serialize};
 
 use super::value::{SectionContent, SectionHeading};
 use crate::value::{InvalidValue, text_value};
 
-/// How many sections one proposal has, at most.
+/// Maximum number of sections in one proposal.
 pub const MAX_SECTIONS: usize = 100;
 
 text_value!(
-    /// A section, by a short name that stays when its heading changes.
+    /// The key of a section: a short name that stays when the heading changes.
     SectionKey, "section", max 60, |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-',
     "lower-case letters, digits and hyphens"
 );
 
-/// A section as it stands.
+/// A section of a proposal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Section {
-    /// Which section.
+    /// The section's key.
     pub key: SectionKey,
-    /// What it is called.
+    /// The section's heading.
     pub heading: SectionHeading,
-    /// What it says; nothing yet where it was only planned.
+    /// The content; `None` while the section is only planned.
     pub content: Option<SectionContent>,
-    /// Grows with each edit; 0 where it was only planned.
+    /// Grows with each edit; 0 while the section is only planned.
     pub revision: u32,
 }
 
-/// A section to write.
+/// A section of an outline.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedSection {
-    /// Which section.
+    /// The section's key.
     pub key: SectionKey,
-    /// What it is called.
+    /// The section's heading.
     pub heading: SectionHeading,
 }
 
-/// The sections that are planned at the start, in their order; each key once.
+/// The planned sections of a new proposal, in their order; each key once.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ProposalOutline(Vec<PlannedSection>);
 
 impl ProposalOutline {
-    /// These sections.
+    /// Creates the outline.
     ///
     /// # Errors
-    /// [`InvalidValue`] for more than [`MAX_SECTIONS`] and for a key that comes twice.
+    /// [`InvalidValue`] for more than [`MAX_SECTIONS`] and for a repeated key.
     pub fn try_new(sections: Vec<(SectionKey, SectionHeading)>) -> Result<Self, InvalidValue> {
         if sections.len() > MAX_SECTIONS {
             return Err(InvalidValue::TooMany { what: "sections", max: MAX_SECTIONS });
@@ -74,13 +74,13 @@ impl ProposalOutline {
 /// A requested change of a section, new or existing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SectionChange {
-    /// Which section.
+    /// The section's key.
     pub section: SectionKey,
-    /// What it is to be called.
+    /// The new heading.
     pub heading: SectionHeading,
-    /// What it is to say.
+    /// The new content.
     pub content: SectionContent,
-    /// The revision that the author has seen; 0 for a section that is new or only planned. At any other revision a
-    /// change of heading or content is refused, so that no author overwrites text they have not read.
+    /// The revision that the author has seen; 0 for a section that is new or only planned. If the section has another
+    /// revision, a change of heading or content is refused, so that no author overwrites text they have not read.
     pub based_on: u32,
 }

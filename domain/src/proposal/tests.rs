@@ -1,4 +1,4 @@
-//! What a proposal does with what it is asked.
+//! Tests of a proposal: given events, when a command, then events or a refusal.
 
 mod invariants;
 mod review;
@@ -189,7 +189,7 @@ fn lost() -> ProposalOutcome {
     ProposalOutcome { verdict: AgencyDecision::Lost, amount: None, reason: None }
 }
 
-/// The whole way to the agency.
+/// The events of a proposal from the first draft to the submission.
 fn full_lifecycle() -> Vec<ProposalEvent> {
     vec![drafted("Lifts"), edited("approach", "We deliver.", 1), in_review(), approved(), submitted()]
 }

@@ -1,8 +1,8 @@
-//! The versions that events of proposals ever had.
+//! The schema versions of the events of proposals.
 
 use crate::event_version::VersionHistory;
 
-/// Every event of a proposal.
+/// The version history of every event type of a proposal.
 pub(crate) const VERSION_HISTORIES: &[VersionHistory] = &[
     VersionHistory { event_type: "proposal.drafted", current: "1.0", earlier: &[] },
     VersionHistory { event_type: "proposal.section_edited", current: "1.0", earlier: &[] },

@@ -1,4 +1,4 @@
-//! What a proposal is made of.
+//! The values of a proposal.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,91 +8,91 @@ use crate::{
 };
 
 uuid_id!(
-    /// A remark about a proposal.
+    /// The id of a comment.
     CommentId, "comment id"
 );
 
 text_value!(
-    /// What a proposal is called.
+    /// A proposal's title.
     ProposalTitle, "title", max 300, |c| !c.is_control(), "text on one line"
 );
 
 text_value!(
-    /// What a section is called.
+    /// A section's heading.
     SectionHeading, "heading", max 300, |c| !c.is_control(), "text on one line"
 );
 
 text_value!(
-    /// What a section says.
+    /// A section's content.
     SectionContent, "content", max 100_000, is_prose, "text"
 );
 
 text_value!(
-    /// What somebody remarks.
+    /// A comment's text.
     CommentText, "comment", max 5_000, is_prose, "text"
 );
 
 text_value!(
-    /// What a reviewer says.
+    /// A reviewer's note.
     ReviewNote, "review", max 5_000, is_prose, "text"
 );
 
 text_value!(
-    /// How an agency confirmed that a proposal was handed in.
+    /// An agency's confirmation of a submission.
     SubmissionConfirmation, "confirmation", max 500, |c| !c.is_control(), "text on one line"
 );
 
 text_value!(
-    /// Why a company gave a proposal up.
+    /// Why a company withdrew a proposal.
     WithdrawalReason, "reason", max 2_000, is_prose, "text"
 );
 
 text_value!(
-    /// Why an agency decided as it did.
+    /// Why an agency decided for or against a proposal.
     DecisionReason, "reason", max 2_000, is_prose, "text"
 );
 
 vocabulary!(
-    /// How far a proposal is.
+    /// The phase of a proposal.
     LifecyclePhase, "phase" {
-        /// Nobody has begun it.
+        /// No draft exists.
         Unwritten = "unwritten",
-        /// It is written.
+        /// Members edit it.
         Draft = "draft",
-        /// Somebody else looks at it.
+        /// Another member reviews it.
         InReview = "in_review",
-        /// It may be handed in.
+        /// It may be submitted to the agency.
         Approved = "approved",
-        /// It was handed in.
+        /// It was submitted to the agency.
         Submitted = "submitted",
-        /// The agency chose it.
+        /// The agency accepted it.
         Won = "won",
-        /// The agency chose another, or none.
+        /// The agency accepted another proposal, or none.
         Lost = "lost",
-        /// The company gave it up.
+        /// The company withdrew it.
         Withdrawn = "withdrawn",
     }
 );
 
 vocabulary!(
-    /// How an agency decided.
+    /// An agency's decision about a proposal.
     AgencyDecision, "verdict" {
-        /// For the proposal.
+        /// The agency accepted the proposal.
         Won = "won",
-        /// Against it.
+        /// The agency did not accept it.
         Lost = "lost",
     }
 );
 
-/// How an agency decided about a proposal.
+/// An agency's decision with its details.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProposalOutcome {
-    /// For it or against it.
+    /// The decision.
     pub verdict: AgencyDecision,
-    /// What the contract is worth, if that is known.
+    /// The contract's value, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amount: Option<UsdCents>,
-    /// Why it was decided so, if that is known.
+    /// The agency's reason, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<DecisionReason>,
 }

@@ -1,15 +1,15 @@
-//! Why a command on a resource is refused.
+//! Why a command to a resource is refused.
 
-/// A business reason.
+/// Why a command to a resource is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ResourceError {
-    /// It is there and holds something else.
-    #[error("the resource is there already; update it instead")]
+    /// The resource exists with other content.
+    #[error("the resource already exists; update it instead")]
     AlreadyCreated,
-    /// Nobody has made it.
+    /// The resource was not created.
     #[error("there is no such resource")]
     NotCreated,
-    /// It was deleted, and that is for good.
+    /// The resource was deleted and cannot be restored.
     #[error("the resource was deleted")]
     Deleted,
 }

@@ -1,8 +1,8 @@
-//! What has happened to a resource.
+//! The events of a resource.
 //!
 //! These names are a storage format. Add variants and fields; never rename or remove one. The golden test beside this
-//! file pins the stored JSON. A changed shape is a new version, which `upcast.rs` lifts the old one to;
-//! `schemas/README.md` says what else it takes.
+//! file pins the stored JSON. A changed shape needs a new version and an upcaster in `upcast.rs`; `schemas/README.md`
+//! lists the other steps.
 
 use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
@@ -10,25 +10,25 @@ use serde::{Deserialize, Serialize};
 use super::value::ResourceContent;
 use crate::value::AuditStamp;
 
-/// Something that happened to a resource.
+/// An event of a resource.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ResourceEvent {
-    /// It was made.
+    /// The resource was created.
     Created {
-        /// What it held.
+        /// The content.
         asset: ResourceContent,
         /// Who did it, and when.
         stamp: AuditStamp,
     },
-    /// It was changed.
+    /// The content was replaced.
     Updated {
-        /// What it held from then on, all of it.
+        /// The new content, complete.
         asset: ResourceContent,
         /// Who did it, and when.
         stamp: AuditStamp,
     },
-    /// It was deleted.
+    /// The resource was deleted.
     Deleted {
         /// Who did it, and when.
         stamp: AuditStamp,

@@ -1,4 +1,4 @@
-//! What a resource does with what it is asked.
+//! Tests of a resource: given events, when a command, then events or a refusal.
 
 mod invariants;
 mod stored_form;
@@ -16,12 +16,12 @@ fn a_resource_is_created() {
 }
 
 #[test]
-fn creating_what_is_there_just_so_changes_nothing() {
+fn creating_a_resource_again_with_the_same_content_changes_nothing() {
     ResourceScenario::with(()).given(vec![created("a")]).when(create("a")).then_expect_events(vec![]);
 }
 
 #[test]
-fn creating_over_something_else_is_refused() {
+fn creating_a_resource_again_with_other_content_is_refused() {
     ResourceScenario::with(())
         .given(vec![created("a")])
         .when(create("b"))
@@ -34,7 +34,7 @@ fn a_resource_is_updated() {
 }
 
 #[test]
-fn updating_to_what_it_holds_changes_nothing() {
+fn updating_to_the_same_content_changes_nothing() {
     ResourceScenario::with(()).given(vec![created("a"), updated("b")]).when(update("b")).then_expect_events(vec![]);
 }
 
@@ -49,7 +49,7 @@ fn deleting_twice_changes_nothing() {
 }
 
 #[test]
-fn what_is_not_there_is_neither_updated_nor_deleted() {
+fn updating_or_deleting_an_absent_resource_is_refused() {
     for command in [update("a"), delete()] {
         ResourceScenario::with(())
             .given_no_previous_events()
@@ -59,7 +59,7 @@ fn what_is_not_there_is_neither_updated_nor_deleted() {
 }
 
 #[test]
-fn what_was_deleted_stays_deleted() {
+fn creating_or_updating_a_deleted_resource_is_refused() {
     for command in [create("a"), update("a")] {
         let given = vec![created("a"), deleted()];
         ResourceScenario::with(()).given(given).when(command).then_expect_error(ResourceError::Deleted);
@@ -67,12 +67,12 @@ fn what_was_deleted_stays_deleted() {
 }
 
 #[test]
-fn values_check_themselves() {
+fn constructors_validate_values() {
     assert_eq!(ResourceKind::parse(" resume "), Ok(ResourceKind::Resume));
     assert!(ResourceKind::parse("cv").unwrap_err().to_string().contains("past_performance"));
     assert!(ResourceBody::try_new("two\nlines").is_ok() && ResourceName::try_new("two\nlines").is_err());
-    let many = (0..=MAX_TAGS).map(|number| format!("t{number}"));
-    assert_eq!(ResourceTags::try_new(many), Err(InvalidValue::TooMany { what: "tags", max: MAX_TAGS }));
+    let too_many = (0..=MAX_TAGS).map(|number| format!("t{number}"));
+    assert_eq!(ResourceTags::try_new(too_many), Err(InvalidValue::TooMany { what: "tags", max: MAX_TAGS }));
     assert_eq!(ResourceTags::try_new(["b", "a", "b"]).unwrap().iter().len(), 2);
     assert!(ResourceTags::try_new(["Not Lower"]).is_err());
 }

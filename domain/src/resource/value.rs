@@ -1,4 +1,4 @@
-//! What a resource is made of.
+//! The values of a resource.
 
 use std::collections::BTreeSet;
 
@@ -6,23 +6,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::value::{DocumentId, InvalidValue, is_prose, text_value, vocabulary};
 
-/// How many tags one resource has, at most.
+/// Maximum number of tags of one resource.
 pub const MAX_TAGS: usize = 20;
 
 vocabulary!(
-    /// What a resource is good for.
+    /// The kind of a resource.
     ResourceKind, "kind of resource" {
-        /// A contract that was carried out.
+        /// A contract that the company has carried out.
         PastPerformance = "past_performance",
-        /// What the company can do.
+        /// A description of the company's capabilities.
         CapabilityStatement = "capability_statement",
-        /// Text that is used again and again.
+        /// Text that many proposals use.
         Boilerplate = "boilerplate",
         /// A certificate or registration.
         Certification = "certification",
-        /// What a person has done.
+        /// A person's experience.
         Resume = "resume",
-        /// What things cost.
+        /// A list of prices.
         PriceList = "price_list",
         /// Anything else.
         Other = "other",
@@ -30,17 +30,17 @@ vocabulary!(
 );
 
 text_value!(
-    /// What a resource is called.
+    /// A resource's name.
     ResourceName, "name", max 200, |c| !c.is_control(), "text on one line"
 );
 
 text_value!(
-    /// What a resource says.
+    /// A resource's text.
     ResourceBody, "body", max 100_000, is_prose, "text"
 );
 
 text_value!(
-    /// A word to find resources by.
+    /// A tag by which resources are found.
     ResourceTag, "tag", max 50, |c| c.is_lowercase() || c.is_ascii_digit() || c == '-', "lower-case letters, digits and hyphens"
 );
 
@@ -50,10 +50,10 @@ text_value!(
 pub struct ResourceTags(BTreeSet<ResourceTag>);
 
 impl ResourceTags {
-    /// Each tag once, in order.
+    /// Creates the set; repeated tags count once.
     ///
     /// # Errors
-    /// [`InvalidValue`] for a tag that is none, and for more than [`MAX_TAGS`].
+    /// [`InvalidValue`] for an invalid tag and for more than [`MAX_TAGS`].
     pub fn try_new<T: AsRef<str>>(tags: impl IntoIterator<Item = T>) -> Result<Self, InvalidValue> {
         let tags =
             tags.into_iter().map(|tag| ResourceTag::try_new(tag.as_ref())).collect::<Result<BTreeSet<_>, _>>()?;
@@ -69,18 +69,18 @@ impl ResourceTags {
     }
 }
 
-/// What a resource holds.
+/// The content of a resource.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResourceContent {
-    /// What it is called.
+    /// The resource's name.
     pub name: ResourceName,
-    /// What it is good for.
+    /// The kind of the resource.
     pub kind: ResourceKind,
-    /// What it says.
+    /// The text.
     pub body: ResourceBody,
-    /// Words to find it by.
+    /// The tags.
     pub tags: ResourceTags,
-    /// The document that it was taken from.
+    /// The document from which it was taken, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub document_id: Option<DocumentId>,
 }

@@ -26,7 +26,7 @@ pub enum TaskCommand {
         worker: WorkerName,
         /// How much of the task is done.
         percent: ProgressPercent,
-        /// A remark of the worker.
+        /// The worker's note.
         note: Option<TaskNote>,
         /// Who reports it, and when.
         stamp: AuditStamp,

@@ -1,26 +1,26 @@
-//! Why a command on a task is refused.
+//! Why a command to a task is refused.
 
 use super::value::WorkerName;
 
-/// A business reason.
+/// Why a command to a task is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TaskError {
-    /// Its id belongs to other work.
-    #[error("the task was requested already, for other work")]
+    /// The id belongs to a task with other work.
+    #[error("the task was already requested for other work")]
     AlreadyRequested,
-    /// Nobody has requested it.
+    /// The task was not requested.
     #[error("there is no such task")]
     NotRequested,
-    /// Another worker is at it.
-    #[error("the worker {worker} is at it")]
+    /// Another worker runs the task.
+    #[error("the worker {worker} runs the task")]
     AlreadyStarted {
-        /// Which one.
+        /// The worker that runs it.
         worker: WorkerName,
     },
-    /// No worker is at it.
+    /// No worker runs the task.
     #[error("no worker has started the task")]
     NotStarted,
-    /// It is done, failed for good or cancelled.
-    #[error("the task is over")]
+    /// The task is completed, failed for good or cancelled.
+    #[error("the task has already ended")]
     AlreadyFinished,
 }

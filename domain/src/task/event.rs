@@ -1,8 +1,8 @@
-//! What has happened to a task.
+//! The events of a task.
 //!
 //! These names are a storage format. Add variants and fields; never rename or remove one. The golden test beside this
-//! file pins the stored JSON. A changed shape is a new version, which `upcast.rs` lifts the old one to;
-//! `schemas/README.md` says what else it takes.
+//! file pins the stored JSON. A changed shape needs a new version and an upcaster in `upcast.rs`; `schemas/README.md`
+//! lists the other steps.
 
 use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
@@ -10,59 +10,59 @@ use serde::{Deserialize, Serialize};
 use super::value::{ProgressPercent, RetryDecision, TaskNote, TaskResult, TaskSpec, WorkerName};
 use crate::value::AuditStamp;
 
-/// Something that happened to a task.
+/// An event of a task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum TaskEvent {
-    /// Somebody wants it done.
+    /// The task was requested.
     Requested {
-        /// What is wanted.
+        /// The requested work.
         job: TaskSpec,
-        /// Who wished it, and when.
+        /// Who requested it, and when.
         stamp: AuditStamp,
     },
-    /// A worker took it.
+    /// A worker started an attempt.
     Started {
-        /// Which one.
+        /// The worker.
         worker: WorkerName,
         /// Attempt number, from 1.
         attempt: u32,
-        /// Who said so, and when.
+        /// Who reported it, and when.
         stamp: AuditStamp,
     },
-    /// The worker told how far it is.
+    /// The worker reported progress.
     ProgressReported {
-        /// How much is done.
+        /// The progress.
         percent: ProgressPercent,
-        /// What else it told.
+        /// The worker's note.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         note: Option<TaskNote>,
-        /// Who said so, and when.
+        /// Who reported it, and when.
         stamp: AuditStamp,
     },
-    /// It is done.
+    /// The task was completed.
     Completed {
-        /// What came of it.
+        /// The result.
         result: TaskResult,
-        /// Who said so, and when.
+        /// Who reported it, and when.
         stamp: AuditStamp,
     },
-    /// The worker could not do it.
+    /// An attempt failed.
     Failed {
-        /// Number of the attempt that failed, from 1.
+        /// Number of the failed attempt, from 1.
         attempt: u32,
-        /// Why it could not.
+        /// Why it failed.
         reason: TaskNote,
-        /// Whether it is tried again.
+        /// Whether another attempt follows.
         retry: RetryDecision,
-        /// Who said so, and when.
+        /// Who reported it, and when.
         stamp: AuditStamp,
     },
-    /// Nobody wants it any more.
+    /// The task was cancelled.
     Cancelled {
-        /// Why not.
+        /// Why it was cancelled.
         reason: TaskNote,
-        /// Who wished it, and when.
+        /// Who requested it, and when.
         stamp: AuditStamp,
     },
 }

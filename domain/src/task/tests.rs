@@ -1,4 +1,4 @@
-//! What a task does with what it is asked.
+//! Tests of a task: given events, when a command, then events or a refusal.
 
 mod invariants;
 mod life;
@@ -12,15 +12,18 @@ use crate::value::{AuditStamp, InvalidValue, UserId};
 type TaskScenario = TestFramework<Task>;
 
 #[test]
-fn values_check_themselves() {
+fn constructors_validate_values() {
     assert_eq!(ProgressPercent::try_new(100).unwrap().number(), 100);
     for wrong in [101, 256, u32::MAX] {
         assert!(ProgressPercent::try_new(wrong).is_err());
     }
     assert_eq!(ParameterList::try_new([("b", "1"), ("a", "2"), ("b", "3")]).unwrap().iter().len(), 2);
     let names: Vec<_> = (0..=MAX_PARAMETERS).map(|number| format!("p{number}")).collect();
-    let many = names.iter().map(|name| (name.as_str(), "x"));
-    assert_eq!(ParameterList::try_new(many), Err(InvalidValue::TooMany { what: "parameters", max: MAX_PARAMETERS }));
+    let too_many = names.iter().map(|name| (name.as_str(), "x"));
+    assert_eq!(
+        ParameterList::try_new(too_many),
+        Err(InvalidValue::TooMany { what: "parameters", max: MAX_PARAMETERS })
+    );
     assert!(ParameterList::try_new([("Not a name", "x")]).is_err());
     assert!(TaskSubject::try_new(SubjectKind::Document, " ").is_err());
 }

@@ -1,8 +1,8 @@
-//! The versions that events of tasks ever had.
+//! The schema versions of the events of tasks.
 
 use crate::event_version::VersionHistory;
 
-/// Every event of a task.
+/// The version history of every event type of a task.
 pub(crate) const VERSION_HISTORIES: &[VersionHistory] = &[
     VersionHistory { event_type: "task.requested", current: "1.0", earlier: &[] },
     VersionHistory { event_type: "task.started", current: "1.0", earlier: &[] },

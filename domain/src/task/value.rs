@@ -1,4 +1,4 @@
-//! What a task is made of.
+//! The values of a task.
 
 use std::collections::BTreeMap;
 
@@ -6,32 +6,32 @@ use serde::{Deserialize, Serialize};
 
 use crate::value::{InvalidValue, is_prose, text_value, vocabulary};
 
-/// How often a worker may try.
+/// Maximum number of attempts; the last failure is final.
 pub const MAX_ATTEMPTS: u32 = 5;
 
-/// How many parameters one task has, at most.
+/// Maximum number of parameters of one task.
 pub const MAX_PARAMETERS: usize = 20;
 
 vocabulary!(
-    /// What kind of work it is.
+    /// The kind of a task.
     TaskKind, "kind of task" {
-        /// Read the text of a document.
+        /// Extract the text of a document.
         ExtractText = "extract_text",
-        /// Find what a document asks for.
+        /// Extract the requirements in a document.
         ExtractRequirements = "extract_requirements",
-        /// Sum a document up.
+        /// Analyse a document.
         AnalyseDocument = "analyse_document",
-        /// Draft a proposal.
+        /// Generate a draft of a proposal.
         GenerateProposal = "generate_proposal",
-        /// Make a resource findable.
+        /// Add a resource to the search index.
         IndexResource = "index_resource",
-        /// Tell a user what is new.
+        /// Send a digest of news to a user.
         SendDigest = "send_digest",
     }
 );
 
 vocabulary!(
-    /// What kind of thing is worked on.
+    /// The kind of a task's subject.
     SubjectKind, "kind of subject" {
         /// A document.
         Document = "document",
@@ -45,104 +45,104 @@ vocabulary!(
 );
 
 vocabulary!(
-    /// Whether something that failed is tried again.
+    /// Whether a failed task is tried again.
     RetryDecision, "retry" {
-        /// Trying again may help.
+        /// Another attempt may succeed.
         Later = "later",
-        /// It cannot be done.
+        /// No attempt can succeed.
         Never = "never",
     }
 );
 
 vocabulary!(
-    /// How far a task is.
+    /// The status of a task.
     TaskStatus, "status" {
-        /// Nobody wants it.
+        /// It was not requested.
         Unrequested = "unrequested",
         /// It waits for a worker.
         Requested = "requested",
-        /// A worker is at it.
+        /// A worker runs it.
         Started = "started",
-        /// It is done.
+        /// It succeeded.
         Completed = "completed",
-        /// It cannot be done.
+        /// It failed and is not tried again.
         Failed = "failed",
-        /// Nobody wants it any more.
+        /// It was cancelled.
         Cancelled = "cancelled",
     }
 );
 
 text_value!(
-    /// The id of what is worked on.
+    /// The id of a task's subject.
     SubjectId, "subject id", max 200, |c| !c.is_control(), "text on one line"
 );
 
 text_value!(
-    /// A worker, by the name that it goes by.
+    /// The name of a worker.
     WorkerName, "worker", max 200, |c| !c.is_control(), "text on one line"
 );
 
 text_value!(
-    /// A remark about a task.
+    /// A note about a task.
     TaskNote, "note", max 2_000, is_prose, "text"
 );
 
 text_value!(
-    /// What came of a task.
+    /// The result of a task.
     TaskResult, "result", max 10_000, is_prose, "text"
 );
 
 text_value!(
-    /// What a parameter is called.
+    /// A parameter's name.
     ParameterName, "parameter name", max 50, |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_',
     "lower-case letters, digits and underscores"
 );
 
 text_value!(
-    /// What a parameter says.
+    /// A parameter's value.
     ParameterValue, "parameter", max 500, |c| !c.is_control(), "text on one line"
 );
 
-/// What is worked on.
+/// The object that a task works on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskSubject {
-    /// What kind of thing it is.
+    /// The kind of the object.
     pub kind: SubjectKind,
-    /// Its id.
+    /// The object's id.
     pub id: SubjectId,
 }
 
 impl TaskSubject {
-    /// The thing of that kind with that id.
+    /// Creates the subject.
     ///
     /// # Errors
-    /// [`InvalidValue`] when the id is none.
+    /// [`InvalidValue`] when the id is invalid.
     pub fn try_new(kind: SubjectKind, id: &str) -> Result<Self, InvalidValue> {
         Ok(Self { kind, id: SubjectId::try_new(id)? })
     }
 }
 
-/// One parameter.
+/// A parameter with its name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NamedParameter {
-    /// What it is called.
+    /// The parameter's name.
     pub name: ParameterName,
-    /// What it says.
+    /// The parameter's value.
     pub value: ParameterValue,
 }
 
-/// What the worker is told besides, by name; each name once, in order.
+/// Parameters for the worker; each name once, in the order of the names.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ParameterList(Vec<NamedParameter>);
 
 impl ParameterList {
-    /// These parameters; the last one of a name counts.
+    /// Creates the list; of several parameters with the same name the last one counts.
     ///
     /// # Errors
-    /// [`InvalidValue`] for a name or value that is none, and for more than [`MAX_PARAMETERS`].
-    pub fn try_new<'a>(given: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, InvalidValue> {
-        let by_name: BTreeMap<&str, &str> = given.into_iter().collect();
+    /// [`InvalidValue`] for an invalid name or value, and for more than [`MAX_PARAMETERS`].
+    pub fn try_new<'a>(parameters: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, InvalidValue> {
+        let by_name: BTreeMap<&str, &str> = parameters.into_iter().collect();
         if by_name.len() > MAX_PARAMETERS {
             return Err(InvalidValue::TooMany { what: "parameters", max: MAX_PARAMETERS });
         }
@@ -158,30 +158,30 @@ impl ParameterList {
     }
 }
 
-/// What is wanted.
+/// The requested work.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskSpec {
-    /// What kind of work it is.
+    /// The kind of work.
     pub kind: TaskKind,
-    /// What is worked on.
+    /// The object that it works on.
     pub subject: TaskSubject,
-    /// What the worker is told besides.
+    /// Parameters for the worker.
     pub parameters: ParameterList,
 }
 
-/// How much of a task is done, in hundredths.
+/// The progress of a task in percent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ProgressPercent(u8);
 
 impl ProgressPercent {
-    /// Nothing is done yet.
+    /// No progress.
     pub const ZERO: Self = Self(0);
 
-    /// So many hundredths.
+    /// Creates a percentage.
     ///
     /// # Errors
-    /// [`InvalidValue`] for more than all of it.
+    /// [`InvalidValue`] for more than 100.
     pub fn try_new(percent: u32) -> Result<Self, InvalidValue> {
         match u8::try_from(percent) {
             Ok(percent) if percent <= 100 => Ok(Self(percent)),
@@ -189,7 +189,7 @@ impl ProgressPercent {
         }
     }
 
-    /// The number.
+    /// The percentage as a number.
     pub fn number(self) -> u8 {
         self.0
     }

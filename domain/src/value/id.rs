@@ -1,6 +1,6 @@
-//! How the id of something with a UUID is made.
+//! Declares id types that wrap a UUID.
 
-/// An id that is a UUID, minted in `commands`.
+/// Declares an id type over a UUID; `commands` generates the values.
 macro_rules! uuid_id {
     ($(#[$doc:meta])* $name:ident, $what:literal) => {
         $(#[$doc])*
@@ -9,20 +9,20 @@ macro_rules! uuid_id {
         pub struct $name(uuid::Uuid);
 
         impl $name {
-            /// The id with this number.
+            /// The id with this UUID.
             pub const fn new(id: uuid::Uuid) -> Self {
                 Self(id)
             }
 
-            /// Its number.
+            /// The UUID.
             pub const fn uuid(&self) -> uuid::Uuid {
                 self.0
             }
 
-            /// Reads the usual text of 36 characters, or what else means a UUID.
+            /// Parses a UUID in any of its usual text forms.
             ///
             /// # Errors
-            /// [`InvalidValue`](crate::value::InvalidValue) when it is none.
+            /// [`InvalidValue`](crate::value::InvalidValue) when the text is not a UUID.
             pub fn parse(text: &str) -> Result<Self, $crate::value::InvalidValue> {
                 uuid::Uuid::parse_str(text.trim())
                     .map(Self)

@@ -1,15 +1,15 @@
-//! Who did something, and when.
+//! The audit stamp of commands and events.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::UserId;
 
-/// Who did something, and when. Part of a command, and copied to its events.
+/// Who issued a command, and when. Part of the command and copied to its events.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditStamp {
-    /// Who.
+    /// The user.
     pub by: UserId,
-    /// When.
+    /// The time.
     pub at: DateTime<Utc>,
 }

@@ -1,4 +1,4 @@
-//! Whose data something is.
+//! The tenant that owns data.
 
 use std::fmt;
 
@@ -8,13 +8,13 @@ use super::text_value;
 pub const PUBLIC_TENANT: &str = "public";
 
 text_value!(
-    /// A company on the platform, by a short name that never changes. What it owns nobody else sees.
+    /// A company on the platform, by a short name that never changes. Its data is not visible to other tenants.
     TenantId, "tenant id", max 60, |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-',
     "lower-case letters, digits and hyphens"
 );
 
 impl TenantId {
-    /// The tenant of what everybody may see.
+    /// The tenant of public data.
     pub fn public() -> Self {
         Self(PUBLIC_TENANT.to_owned())
     }
@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tenant_id_is_short_and_plain() {
+    fn a_tenant_id_has_only_lower_case_letters_digits_and_hyphens() {
         assert_eq!(TenantId::try_new("acme-medical").unwrap().stream_id(7), "acme-medical:7");
         for bad in ["Acme", "acme:other", "acme medical", ""] {
             assert!(TenantId::try_new(bad).is_err(), "{bad}");
@@ -41,7 +41,7 @@ mod tests {
     }
 
     #[test]
-    fn no_two_tenants_share_a_stream() {
+    fn streams_of_different_tenants_have_different_ids() {
         let streams = ["a", "a-b"].map(|tenant| TenantId::try_new(tenant).unwrap().stream_id("b:c"));
         assert_ne!(streams[0], streams[1]);
     }

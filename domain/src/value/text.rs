@@ -1,11 +1,11 @@
-//! How a text value with a limit and a form is made.
+//! Declares text values with a maximum length and a form.
 
-/// Whether a letter may stand in a text of several lines.
-pub(crate) fn is_prose(letter: char) -> bool {
-    !letter.is_control() || matches!(letter, '\n' | '\r' | '\t')
+/// Whether a text of several lines may contain the character.
+pub(crate) fn is_prose(character: char) -> bool {
+    !character.is_control() || matches!(character, '\n' | '\r' | '\t')
 }
 
-/// A text value with a name, a longest length and a form.
+/// Declares a text value with its name in errors, its maximum length in characters and its form.
 macro_rules! text_value {
     ($(#[$doc:meta])* $name:ident, $what:literal, max $max:literal, $accepts:expr, $expected:literal) => {
         $(#[$doc])*
@@ -14,10 +14,10 @@ macro_rules! text_value {
         pub struct $name(String);
 
         impl $name {
-            #[doc = concat!("Checks ", $expected, ".")]
+            #[doc = concat!("Trims the text and checks that it is ", $expected, ".")]
             ///
             /// # Errors
-            /// [`InvalidValue`](crate::value::InvalidValue) saying what is wrong with it.
+            /// [`InvalidValue`](crate::value::InvalidValue) when the text is empty, too long or of another form.
             pub fn try_new(text: &str) -> Result<Self, $crate::value::InvalidValue> {
                 let text = text.trim();
                 if text.is_empty() {

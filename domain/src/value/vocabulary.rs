@@ -1,6 +1,6 @@
-//! How a closed list of words is made.
+//! Declares closed lists of words.
 
-/// An enum whose variants are words: in events, at the edges and in tables the same.
+/// Declares an enum whose variants have the same word in events, at the edges and in tables.
 macro_rules! vocabulary {
     ($(#[$doc:meta])* $name:ident, $what:literal { $($(#[$about:meta])* $variant:ident = $word:literal,)+ }) => {
         $(#[$doc])*
@@ -10,20 +10,20 @@ macro_rules! vocabulary {
         }
 
         impl $name {
-            /// All of them.
+            /// All variants, in the order of declaration.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
-            /// The word.
+            /// The variant's word.
             pub fn name(self) -> &'static str {
                 match self {
                     $(Self::$variant => $word,)+
                 }
             }
 
-            /// What the word stands for.
+            /// The variant with that word.
             ///
             /// # Errors
-            /// [`InvalidValue`](crate::value::InvalidValue) naming the words there are.
+            /// [`InvalidValue`](crate::value::InvalidValue), listing the known words, when the word is unknown.
             pub fn parse(word: &str) -> Result<Self, $crate::value::InvalidValue> {
                 let known = Self::ALL.iter().find(|known| known.name() == word.trim());
                 known.copied().ok_or_else(|| {

@@ -1,45 +1,45 @@
-//! What can be told about a visit.
+//! The commands of a visit.
 
 use chrono::{DateTime, Utc};
 
 use super::value::VisitUrl;
 use crate::{opportunity::OpportunityId, value::UserId};
 
-/// A step of one visit. Never refused; sending it again changes nothing.
+/// A page view or click in one visit. Never refused; sending it again changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum VisitCommand {
-    /// A page was seen.
+    /// A page view.
     View(RecordView),
-    /// A link was clicked.
+    /// A click.
     Click(RecordClick),
 }
 
-/// A page was seen.
+/// A page view.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordView {
     /// The page.
     pub page_url: VisitUrl,
-    /// The page before it, if the browser says so.
+    /// The page before it, if the browser sends it.
     pub referrer: Option<VisitUrl>,
-    /// Who saw it, if signed in.
+    /// The user, if signed in.
     pub user_id: Option<UserId>,
     /// The opportunity that the page is about.
     pub opportunity_id: Option<OpportunityId>,
-    /// When; digits finer than a microsecond are not kept.
+    /// The time of the view or click; truncated to microseconds when recorded.
     pub at: DateTime<Utc>,
 }
 
-/// A link was clicked.
+/// A click on a link or button.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordClick {
     /// The page with the link.
     pub page_url: VisitUrl,
-    /// Where the link leads; a button leads nowhere.
+    /// The URL of the link; `None` for a button.
     pub target_url: Option<VisitUrl>,
-    /// Who clicked, if signed in.
+    /// The user, if signed in.
     pub user_id: Option<UserId>,
     /// The opportunity that the click is about.
     pub opportunity_id: Option<OpportunityId>,
-    /// When; digits finer than a microsecond are not kept.
+    /// The time of the view or click; truncated to microseconds when recorded.
     pub at: DateTime<Utc>,
 }

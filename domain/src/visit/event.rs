@@ -1,8 +1,8 @@
-//! What has happened in a visit.
+//! The events of a visit.
 //!
 //! These names are a storage format. Add variants and fields; never rename or remove one. The golden test beside this
-//! file pins the stored JSON. A changed shape is a new version, which `upcast.rs` lifts the old one to;
-//! `schemas/README.md` says what else it takes.
+//! file pins the stored JSON. A changed shape needs a new version and an upcaster in `upcast.rs`; `schemas/README.md`
+//! lists the other steps.
 
 use chrono::{DateTime, SubsecRound, Utc};
 use cqrs_es::DomainEvent;
@@ -14,46 +14,46 @@ use super::{
 };
 use crate::{opportunity::OpportunityId, value::UserId};
 
-/// Something that happened in a visit.
+/// An event of a visit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum VisitEvent {
-    /// A page was seen.
+    /// A page was viewed.
     PageViewed {
         /// The page.
         page_url: VisitUrl,
         /// The page before it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         referrer: Option<VisitUrl>,
-        /// Who saw it, if signed in.
+        /// The user, if signed in.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         user_id: Option<UserId>,
         /// The opportunity that the page is about.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         opportunity_id: Option<OpportunityId>,
-        /// When.
+        /// When it happened.
         at: DateTime<Utc>,
     },
     /// A link was clicked.
     LinkClicked {
         /// The page with the link.
         page_url: VisitUrl,
-        /// Where the link leads.
+        /// The URL of the link; `None` for a button.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         target_url: Option<VisitUrl>,
-        /// Who clicked, if signed in.
+        /// The user, if signed in.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         user_id: Option<UserId>,
         /// The opportunity that the click is about.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         opportunity_id: Option<OpportunityId>,
-        /// When.
+        /// When it happened.
         at: DateTime<Utc>,
     },
 }
 
 impl VisitEvent {
-    /// When it happened.
+    /// When the view or click happened.
     pub fn occurred_at(&self) -> DateTime<Utc> {
         match self {
             Self::PageViewed { at, .. } | Self::LinkClicked { at, .. } => *at,
@@ -62,7 +62,8 @@ impl VisitEvent {
 }
 
 impl From<VisitCommand> for VisitEvent {
-    /// Times come from clients here. Copies of an event hold microseconds; what all of them hold is the same then.
+    /// Truncates the time, which comes from the client, to microseconds: copies of an event hold no more digits, and
+    /// all copies have to be equal.
     fn from(command: VisitCommand) -> Self {
         match command {
             VisitCommand::View(RecordView { page_url, referrer, user_id, opportunity_id, at }) => {

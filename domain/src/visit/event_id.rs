@@ -1,4 +1,4 @@
-//! The identity of a step: the same each time the step is sent, so that the log recognises the repetition.
+//! The id of a view or click: the same each time it is sent, so that the log recognises the repetition.
 
 use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};
@@ -12,22 +12,23 @@ use crate::{opportunity::OpportunityId, value::UserId};
 impl VisitEvent {
     /// The event's id in the log.
     ///
-    /// Where the client named the step, the id follows from that name and the visit, whatever else is told. Else it follows
-    /// from all that the step says: who (visit and user), what (kind, opportunity, link), where (page) and when. Such ids
-    /// begin with the time in milliseconds, as version 7 has it, so that events of one time are neighbours in the index.
+    /// If the client gives an event id, the result is a digest of that id and the visit, whatever the content.
+    /// Otherwise it is a digest of the content: visit, user, kind, opportunity, link, page and time. Such ids begin
+    /// with the time in milliseconds, as in UUID version 7, so that events of the same time are neighbours in the
+    /// index.
     ///
-    /// The same name in another visit is another step: nobody can take a name away from others.
-    pub fn event_id(&self, visit_id: &VisitId, named: Option<&ClientEventId>) -> Uuid {
+    /// The same client event id in another visit gives another id, so that no client can use up the ids of others.
+    pub fn event_id(&self, visit_id: &VisitId, client_event_id: Option<&ClientEventId>) -> Uuid {
         let mut digest = Sha256::new();
         let mut add = |part: &str| {
-            // With lengths, so that no two lists of parts are the same bytes.
+            // With the lengths, so that different lists of parts never give the same bytes.
             digest.update((part.len() as u64).to_be_bytes());
             digest.update(part);
         };
         add(visit_id.as_str());
-        if let Some(named) = named {
+        if let Some(client_event_id) = client_event_id {
             add("named");
-            add(named.as_str());
+            add(client_event_id.as_str());
         } else {
             let (kind, page, other, user, opportunity) = self.identity_parts();
             add(kind);
@@ -42,13 +43,13 @@ impl VisitEvent {
         let digest: [u8; 32] = digest.finalize().into();
         let mut id = [0; 16];
         id.copy_from_slice(&digest[..16]);
-        if named.is_none() {
+        if client_event_id.is_none() {
             id[..6].copy_from_slice(&self.occurred_at().timestamp_millis().to_be_bytes()[2..]);
         }
         Builder::from_custom_bytes(id).into_uuid()
     }
 
-    /// What tells it from other steps, besides its time.
+    /// The content that distinguishes the event from others, without its time.
     fn identity_parts(&self) -> (&'static str, &VisitUrl, Option<&VisitUrl>, Option<&UserId>, Option<&OpportunityId>) {
         match self {
             Self::PageViewed { page_url, referrer, user_id, opportunity_id, .. } => {
@@ -60,7 +61,7 @@ impl VisitEvent {
         }
     }
 
-    /// The opportunity that it is about, if any.
+    /// The opportunity that the event is about, if any.
     pub fn opportunity_id(&self) -> Option<&OpportunityId> {
         self.identity_parts().4
     }
@@ -103,8 +104,8 @@ mod tests {
     }
 
     #[test]
-    fn steps_that_differ_in_anything_have_ids_of_their_own() {
-        let steps = [
+    fn events_with_different_content_have_different_ids() {
+        let events = [
             (visit("a"), view("/p", None, None)),
             (visit("b"), view("/p", None, None)),
             (visit("a"), view("/q", None, None)),
@@ -115,20 +116,20 @@ mod tests {
             (visit("a"), click("/p", Some("/q"), at())),
             (visit("a"), click("/p", None, at() + TimeDelta::microseconds(1))),
         ];
-        let ids: HashSet<_> = steps.iter().map(|(visit, step)| step.event_id(visit, None)).collect();
-        assert_eq!(ids.len(), steps.len());
+        let ids: HashSet<_> = events.iter().map(|(visit, event)| event.event_id(visit, None)).collect();
+        assert_eq!(ids.len(), events.len());
     }
 
     #[test]
-    fn the_same_step_has_the_same_id_for_ever() {
-        // A changed id would count every repetition across a release twice.
+    fn the_id_of_an_event_is_pinned() {
+        // If ids changed with a release, facts that are sent again after it would be counted twice.
         let id = view("/p", Some("036:A"), Some("ann")).event_id(&visit("a"), None);
         assert_eq!(id.to_string(), "019cb391-c200-8be1-9c4d-9161cedda8f1");
         assert_eq!(id.get_version_num(), 8);
     }
 
     #[test]
-    fn a_name_of_the_client_s_own_outweighs_what_is_told() {
+    fn a_client_event_id_replaces_the_content() {
         let name = ClientEventId::try_new("e-1").unwrap();
         let (one, other) = (view("/p", None, None), click("/q", None, at()));
         assert_eq!(one.event_id(&visit("a"), Some(&name)), other.event_id(&visit("a"), Some(&name)));

@@ -1,4 +1,4 @@
-//! What a visit does with what it is told.
+//! Tests of a visit: given events, when a command, then events or a refusal.
 
 mod invariants;
 mod stored_form;
@@ -12,7 +12,7 @@ use crate::{opportunity::OpportunityId, value::UserId};
 type VisitScenario = TestFramework<Visit>;
 
 #[test]
-fn a_first_page_begins_the_visit() {
+fn a_visit_may_begin_with_a_view() {
     VisitScenario::with(()).given_no_previous_events().when(view("/a", 0)).then_expect_events(vec![viewed("/a", 0)]);
 }
 
@@ -28,17 +28,17 @@ fn the_same_page_at_another_time_is_another_view() {
 }
 
 #[test]
-fn times_are_kept_to_the_microsecond() {
-    let (coarse, fine) = (start(), start() + TimeDelta::nanoseconds(999));
+fn times_are_truncated_to_microseconds() {
+    let (truncated, exact) = (start(), start() + TimeDelta::nanoseconds(999));
     let view = |at| VisitCommand::View(RecordView { at, ..plain_view("/a") });
     VisitScenario::with(())
         .given_no_previous_events()
-        .when(view(fine))
-        .then_expect_events(vec![VisitEvent::from(view(coarse))]);
+        .when(view(exact))
+        .then_expect_events(vec![VisitEvent::from(view(truncated))]);
 }
 
 #[test]
-fn an_event_carries_all_that_was_told() {
+fn an_event_carries_all_fields_of_its_command() {
     let (user, opportunity) = (UserId::try_new("ann").unwrap(), OpportunityId::parse("036:36C10G26R0005").unwrap());
     let command = VisitCommand::View(RecordView {
         page_url: url("/a"),
@@ -57,11 +57,11 @@ fn an_event_carries_all_that_was_told() {
 }
 
 #[test]
-fn a_visit_counts_and_knows_its_first_and_last_time() {
+fn totals_have_counts_and_the_first_and_last_time() {
     let state = fold_events(&[viewed("/a", 5), click("/a", Some("/b"), 7).into(), viewed("/b", 3)]);
-    let trail = state.totals().unwrap();
-    assert_eq!((trail.views, trail.clicks), (2, 1));
-    assert_eq!((trail.first_at, trail.last_at), (second(3), second(7)));
+    let totals = state.totals().unwrap();
+    assert_eq!((totals.views, totals.clicks), (2, 1));
+    assert_eq!((totals.first_at, totals.last_at), (second(3), second(7)));
 }
 
 fn fold_events(events: &[VisitEvent]) -> Visit {

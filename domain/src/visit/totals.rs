@@ -1,31 +1,31 @@
-//! The figures of a visit.
+//! The totals of a visit.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::event::VisitEvent;
 
-/// A visit so far. Of one size, however long the visit is.
+/// Counts and times of a visit. Its size does not depend on the number of events.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VisitTotals {
-    /// Pages seen.
+    /// The number of page views.
     pub views: u64,
-    /// Links clicked.
+    /// The number of clicks.
     pub clicks: u64,
-    /// When the first step was taken.
+    /// The time of the earliest event.
     pub first_at: DateTime<Utc>,
-    /// When the last step was taken.
+    /// The time of the latest event.
     pub last_at: DateTime<Utc>,
 }
 
 impl VisitTotals {
-    /// The trail before its first event.
+    /// Empty totals with the time of the first event, which is not counted yet.
     pub(super) fn starting_at(event: &VisitEvent) -> Self {
         let at = event.occurred_at();
         Self { views: 0, clicks: 0, first_at: at, last_at: at }
     }
 
-    /// Adds one event.
+    /// Counts one event.
     pub(super) fn add_event(&mut self, event: &VisitEvent) {
         match event {
             VisitEvent::PageViewed { .. } => self.views = self.views.saturating_add(1),

@@ -1,19 +1,19 @@
-//! What visits are named by and made of.
+//! The values of visits.
 
 use crate::value::text_value;
 
 text_value!(
-    /// The stream of one visit: a session id that the client made.
+    /// The id of a visit: a session id that the client generates.
     VisitId, "visit id", max 100, |c| !c.is_whitespace() && !c.is_control(), "text without spaces"
 );
 
 text_value!(
-    /// The address of a page, whole or from the root on, as the browser tells it.
+    /// The URL of a page, absolute or relative to the root, as the browser sends it.
     VisitUrl, "URL", max 2048, |c| !c.is_control(), "text without control characters"
 );
 
 text_value!(
-    /// The client's own name of a step, unique within its visit.
+    /// The client's own id of an event, unique within its visit.
     ClientEventId, "event id", max 100, |c| !c.is_control(), "printable text"
 );
 
@@ -34,7 +34,7 @@ mod tests {
     }
 
     #[test]
-    fn an_url_is_not_empty_not_endless_and_on_one_line() {
+    fn an_url_is_not_empty_bounded_in_length_and_on_one_line() {
         assert!(VisitUrl::try_new("/opportunities/036:36C10G26R0005?from=search#awards").is_ok());
         assert!(VisitUrl::try_new(&"u".repeat(2_048)).is_ok());
         assert_eq!(VisitUrl::try_new(&"u".repeat(2_049)), Err(InvalidValue::TooLong { what: "URL", max: 2_048 }));

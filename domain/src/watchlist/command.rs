@@ -12,30 +12,30 @@ pub enum WatchlistCommand {
     Save {
         /// The opportunity.
         opportunity_id: OpportunityId,
-        /// When.
+        /// When the user did it.
         at: DateTime<Utc>,
     },
     /// Removes a saved opportunity.
     Unsave {
         /// The opportunity.
         opportunity_id: OpportunityId,
-        /// When.
+        /// When the user did it.
         at: DateTime<Utc>,
     },
     /// Saves a search, or replaces a saved one.
     SaveSearch {
-        /// Which search.
+        /// The search's id.
         search_id: SearchId,
-        /// What it searches for.
+        /// The search.
         search: SavedSearch,
-        /// When.
+        /// When the user did it.
         at: DateTime<Utc>,
     },
     /// Removes a saved search.
     RemoveSearch {
-        /// Which search.
+        /// The search's id.
         search_id: SearchId,
-        /// When.
+        /// When the user did it.
         at: DateTime<Utc>,
     },
 }

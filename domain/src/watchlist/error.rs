@@ -1,15 +1,15 @@
-//! Why a command on a watchlist is refused.
+//! Why a command to a watchlist is refused.
 
-/// A business reason.
+/// Why a command to a watchlist is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum WatchlistError {
-    /// As many opportunities are saved as one user may have.
+    /// The user has saved the maximum number of opportunities.
     #[error("the watchlist is full; unsave an opportunity first")]
     Full,
-    /// As many searches are saved as one user may have.
-    #[error("as many searches are saved as one may have; remove one first")]
+    /// The user has saved the maximum number of searches.
+    #[error("the maximum number of searches is saved; remove one first")]
     TooManySearches,
-    /// Another saved search is called so.
-    #[error("another search has that name")]
+    /// Another saved search has this name.
+    #[error("another search has this name")]
     NameTaken,
 }

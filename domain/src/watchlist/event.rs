@@ -1,8 +1,8 @@
-//! What has happened to a watchlist.
+//! The events of a watchlist.
 //!
 //! These names are a storage format. Add variants and fields; never rename or remove one. The golden test beside this
-//! file pins the stored JSON. A changed shape is a new version, which `upcast.rs` lifts the old one to;
-//! `schemas/README.md` says what else it takes.
+//! file pins the stored JSON. A changed shape needs a new version and an upcaster in `upcast.rs`; `schemas/README.md`
+//! lists the other steps.
 
 use chrono::{DateTime, Utc};
 use cqrs_es::DomainEvent;
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::saved_search::{SavedSearch, SearchId};
 use crate::opportunity::OpportunityId;
 
-/// Something that happened to a watchlist.
+/// An event of a watchlist.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum WatchlistEvent {
@@ -19,30 +19,30 @@ pub enum WatchlistEvent {
     OpportunitySaved {
         /// The opportunity.
         opportunity_id: OpportunityId,
-        /// When.
+        /// When the user did it.
         at: DateTime<Utc>,
     },
-    /// The user no longer wants it saved.
+    /// The user removed a saved opportunity.
     OpportunityUnsaved {
         /// The opportunity.
         opportunity_id: OpportunityId,
-        /// When.
+        /// When the user did it.
         at: DateTime<Utc>,
     },
-    /// The user saved a search, or changed a saved one.
+    /// The user saved a search or replaced a saved one.
     SearchSaved {
-        /// Which search.
+        /// The search's id.
         search_id: SearchId,
-        /// What it searches for from then on.
+        /// The search.
         search: SavedSearch,
-        /// When.
+        /// When the user did it.
         at: DateTime<Utc>,
     },
-    /// The user no longer wants a search saved.
+    /// The user removed a saved search.
     SearchRemoved {
-        /// Which search.
+        /// The search's id.
         search_id: SearchId,
-        /// When.
+        /// When the user did it.
         at: DateTime<Utc>,
     },
 }

@@ -1,4 +1,4 @@
-//! A search that a user keeps, to be told of what it finds.
+//! A search that a user saves, to be notified of new results.
 
 use std::collections::BTreeSet;
 
@@ -9,60 +9,60 @@ use crate::{
     value::{InvalidValue, text_value, uuid_id, vocabulary},
 };
 
-/// How many agencies, industries or set-asides one search names, at most.
+/// Maximum number of agencies, industries and set-asides of one search, each.
 pub const MAX_CRITERIA: usize = 50;
 
 uuid_id!(
-    /// A saved search.
+    /// The id of a saved search.
     SearchId, "search id"
 );
 
 text_value!(
-    /// What a user calls a search.
+    /// The name of a search.
     SearchName, "search name", max 100, |c| !c.is_control(), "text on one line"
 );
 
 text_value!(
-    /// What is searched for, in words.
+    /// The words of a full-text search.
     SearchText, "search text", max 500, |c| !c.is_control(), "text on one line"
 );
 
 text_value!(
-    /// A department, by its code, e.g. `036`.
+    /// The code of a department, e.g. `036`.
     AgencyCode, "agency code", max 20, |c| c.is_ascii_alphanumeric(), "letters and digits"
 );
 
 vocabulary!(
-    /// When a user is told of what a search finds.
+    /// When a user is notified of new results of a search.
     NotificationFrequency, "notify" {
-        /// As it is found.
+        /// With each new result.
         AtOnce = "at_once",
         /// Once a day.
         Daily = "daily",
-        /// Only when they look.
+        /// Not at all.
         Never = "never",
     }
 );
 
-/// What an opportunity has to be like; what is empty asks for nothing.
+/// The criteria of a search; an empty field does not restrict it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SearchCriteria {
-    /// In words.
+    /// Words in the opportunity's text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<SearchText>,
-    /// Of one of these departments.
+    /// Departments, any of which matches.
     pub agencies: BTreeSet<AgencyCode>,
-    /// In one of these industries.
+    /// Industries, any of which matches.
     pub naics: BTreeSet<NaicsCode>,
-    /// Set aside for one of these.
+    /// Set-asides, any of which matches.
     pub set_asides: BTreeSet<SetAside>,
 }
 
 impl SearchCriteria {
-    /// Whether they ask for something, and not for too much.
+    /// Returns the criteria if at least one is set and no list is too long.
     ///
     /// # Errors
-    /// [`InvalidValue`] when nothing is asked for, and for a list of more than [`MAX_CRITERIA`].
+    /// [`InvalidValue`] when no criterion is set, and for a list of more than [`MAX_CRITERIA`].
     pub fn validate(self) -> Result<Self, InvalidValue> {
         if self == Self::default() {
             return Err(InvalidValue::Empty { what: "search" });
@@ -74,13 +74,13 @@ impl SearchCriteria {
     }
 }
 
-/// A search that a user keeps.
+/// A saved search.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SavedSearch {
-    /// What the user calls it.
+    /// The name.
     pub name: SearchName,
-    /// What it searches for.
+    /// The criteria.
     pub criteria: SearchCriteria,
-    /// When the user is told of what it finds.
+    /// When the user is notified of new results.
     pub notify: NotificationFrequency,
 }

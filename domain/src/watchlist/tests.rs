@@ -1,4 +1,4 @@
-//! What a watchlist does with what it is asked.
+//! Tests of a watchlist: given events, when a command, then events or a refusal.
 
 mod invariants;
 mod searches;
@@ -20,7 +20,7 @@ fn an_opportunity_is_saved() {
 }
 
 #[test]
-fn saving_what_is_saved_changes_nothing() {
+fn saving_a_saved_opportunity_changes_nothing() {
     WatchlistScenario::with(()).given(vec![saved("036:A", 3)]).when(save("036:A", 4)).then_expect_events(vec![]);
 }
 
@@ -33,12 +33,12 @@ fn a_saved_opportunity_is_unsaved() {
 }
 
 #[test]
-fn unsaving_what_is_not_saved_changes_nothing() {
+fn unsaving_an_opportunity_that_is_not_saved_changes_nothing() {
     WatchlistScenario::with(()).given(vec![saved("036:A", 3)]).when(unsave("036:B", 4)).then_expect_events(vec![]);
 }
 
 #[test]
-fn what_was_unsaved_can_be_saved_again() {
+fn an_unsaved_opportunity_can_be_saved_again() {
     WatchlistScenario::with(())
         .given(vec![saved("036:A", 3), unsaved("036:A", 4)])
         .when(save("036:A", 5))
@@ -46,17 +46,17 @@ fn what_was_unsaved_can_be_saved_again() {
 }
 
 #[test]
-fn a_full_watchlist_takes_no_more() {
+fn a_full_watchlist_refuses_another_opportunity() {
     WatchlistScenario::with(()).given(full()).when(save("036:ONEMORE", 4)).then_expect_error(WatchlistError::Full);
 }
 
 #[test]
-fn saving_what_a_full_watchlist_has_changes_nothing() {
+fn saving_a_saved_opportunity_of_a_full_watchlist_changes_nothing() {
     WatchlistScenario::with(()).given(full()).when(save("036:7", 4)).then_expect_events(vec![]);
 }
 
 #[test]
-fn a_full_watchlist_takes_another_when_one_was_unsaved() {
+fn a_full_watchlist_accepts_another_opportunity_after_one_was_unsaved() {
     let mut events = full();
     events.push(unsaved("036:7", 4));
     WatchlistScenario::with(())

@@ -1,8 +1,8 @@
-//! The versions that events of watchlists ever had.
+//! The schema versions of the events of watchlists.
 
 use crate::event_version::VersionHistory;
 
-/// Every event of a watchlist.
+/// The version history of every event type of a watchlist.
 pub(crate) const VERSION_HISTORIES: &[VersionHistory] = &[
     VersionHistory { event_type: "watchlist.opportunity_saved", current: "1.0", earlier: &[] },
     VersionHistory { event_type: "watchlist.opportunity_unsaved", current: "1.0", earlier: &[] },

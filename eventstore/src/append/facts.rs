@@ -1,6 +1,6 @@
-//! Appending facts: events whose id is a digest of their content, so that no stream has to be read first.
+//! Appends facts: events whose id is a digest of their content, so that no stream has to be read first.
 //!
-//! The database function `append_facts` skips facts that are recorded already, gives each of the others the sequence
+//! The database function `append_facts` skips facts that are recorded already, assigns each of the others the sequence
 //! after its stream's last event, and inserts them, in one round trip. Two concurrent appends to one stream choose the
 //! same sequence; the unique keys accept one of them, and the other one is retried.
 
@@ -33,7 +33,7 @@ impl FactStore for PgBatchStore {
             .bind(&columns.types)
             .bind(&columns.versions)
             .bind(&columns.payloads)
-            .bind(&columns.origins)
+            .bind(&columns.metadata)
             .bind(i64::try_from(stream_events).unwrap_or(i64::MAX))
             .fetch_all(&self.pool)
             .await;
@@ -68,8 +68,8 @@ impl FactStore for PgBatchStore {
         aggregate_type: &'static str,
         aggregate_ids: &[String],
     ) -> Result<HashSet<String>, StoreError> {
-        let found = sqlx::query_scalar::<_, String>(FIND_STREAMS).bind(aggregate_type).bind(aggregate_ids);
-        Ok(found.fetch_all(&self.pool).await.map_err(to_store_error)?.into_iter().collect())
+        let query = sqlx::query_scalar::<_, String>(FIND_STREAMS).bind(aggregate_type).bind(aggregate_ids);
+        Ok(query.fetch_all(&self.pool).await.map_err(to_store_error)?.into_iter().collect())
     }
 }
 
@@ -80,7 +80,7 @@ struct FactColumns<'a> {
     types: Vec<&'a str>,
     versions: Vec<&'a str>,
     payloads: Vec<&'a str>,
-    origins: Vec<String>,
+    metadata: Vec<String>,
     /// For each row, the index of its fact.
     fact_indexes: Vec<usize>,
 }
@@ -88,7 +88,7 @@ struct FactColumns<'a> {
 impl<'a> FactColumns<'a> {
     /// Skips repeated facts and sets their outcome to [`FactOutcome::Known`].
     fn from_facts(facts: &'a [NewFact], outcomes: &mut [FactOutcome]) -> Result<Self, StoreError> {
-        let origins = MetadataJson::from_metadata(facts.iter().map(|fact| &fact.metadata))
+        let metadata_json = MetadataJson::from_metadata(facts.iter().map(|fact| &fact.metadata))
             .map_err(|e| StoreError::Unavailable(e.into()))?;
         let mut columns = Self {
             ids: Vec::with_capacity(facts.len()),
@@ -96,11 +96,11 @@ impl<'a> FactColumns<'a> {
             types: Vec::with_capacity(facts.len()),
             versions: Vec::with_capacity(facts.len()),
             payloads: Vec::with_capacity(facts.len()),
-            origins: Vec::with_capacity(facts.len()),
+            metadata: Vec::with_capacity(facts.len()),
             fact_indexes: Vec::with_capacity(facts.len()),
         };
         let mut seen = HashSet::with_capacity(facts.len());
-        for ((index, fact), origin) in facts.iter().enumerate().zip(origins.texts()) {
+        for ((index, fact), fact_metadata) in facts.iter().enumerate().zip(metadata_json.texts()) {
             if !seen.insert(fact.event_id) {
                 if let Some(outcome) = outcomes.get_mut(index) {
                     *outcome = FactOutcome::Known;
@@ -112,7 +112,7 @@ impl<'a> FactColumns<'a> {
             columns.types.push(&fact.event_type);
             columns.versions.push(&fact.event_version);
             columns.payloads.push(&fact.payload);
-            columns.origins.push(origin.to_owned());
+            columns.metadata.push(fact_metadata.to_owned());
             columns.fact_indexes.push(index);
         }
         Ok(columns)

@@ -150,8 +150,8 @@ mod tests {
                 "{error:?}"
             );
         }
-        let shown = decode_failure(9, Some(b"7")).to_string();
-        assert_eq!(shown, "reading the event at position 42 (event 07070707-0707-0707-0707-070707070707)");
+        let message = decode_failure(9, Some(b"7")).to_string();
+        assert_eq!(message, "reading the event at position 42 (event 07070707-0707-0707-0707-070707070707)");
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! An Avro schema as text, parsed, and in a canonical form that decides whether two schemas are the same.
 //!
-//! Unlike Avro's "parsing canonical form", this form keeps everything that a reader may use (defaults, documentation,
-//! aliases, logical types). Only white space, the order of attributes, and `{"type": "string"}` for `"string"` make no
-//! difference.
+//! Unlike Avro's "parsing canonical form", this form contains everything that a reader may use (defaults,
+//! documentation, aliases, logical types). Only white space, the order of attributes, and `{"type": "string"}` for
+//! `"string"` make no difference.
 
 use std::sync::Arc;
 
@@ -28,16 +28,16 @@ pub enum InvalidSchema {
     #[error("Empty schema")]
     Empty,
     /// The text is longer than [`MAX_SCHEMA_BYTES`]; its length in bytes.
-    #[error("Invalid schema: it has {0} bytes, more than the {MAX_SCHEMA_BYTES} that are stored")]
+    #[error("Invalid schema: it has {0} bytes, more than the maximum of {MAX_SCHEMA_BYTES}")]
     TooLong(usize),
-    /// It cannot be read, or exceeds a bound.
+    /// The schema cannot be parsed or exceeds a limit.
     #[error("Invalid schema: {0}")]
     Unreadable(#[from] SchemaParseError),
 }
 
 impl AvroSchema {
-    /// Understands a schema. Large ones take milliseconds: [`super::SchemaStore::parse_schema`] does it beside the
-    /// runtime's threads.
+    /// Parses a schema. Large ones take milliseconds: [`super::SchemaStore::parse_schema`] does it on a thread for
+    /// blocking work.
     ///
     /// # Errors
     /// [`InvalidSchema`] with the reason.
@@ -53,7 +53,7 @@ impl AvroSchema {
         Ok(Self { text: text.to_owned(), canonical: canonicalize_schema(&value).to_string(), parsed })
     }
 
-    /// The text as it was given.
+    /// The original text.
     pub fn text(&self) -> &str {
         &self.text
     }
@@ -63,7 +63,7 @@ impl AvroSchema {
         &self.canonical
     }
 
-    /// The schema itself.
+    /// The parsed schema.
     pub fn parsed(&self) -> &Arc<Schema> {
         &self.parsed
     }
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_reader_uses_makes_a_difference() {
+    fn attributes_that_a_reader_uses_make_a_difference() {
         let schema = |field: &str| format!(r#"{{"type":"record","name":"B","fields":[{{"name":"x",{field}}}]}}"#);
         let plain = schema(r#""type":"int""#);
         for other in [r#""type":"int","default":1"#, r#""type":"int","doc":"why""#, r#""type":"long""#] {
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_default_that_looks_like_a_schema_stays_as_it_is() {
+    fn a_default_that_looks_like_a_schema_is_not_canonicalized_as_one() {
         let inner = r#"{"type":"record","name":"I","fields":[{"name":"type","type":"string"}]}"#;
         let text = format!(
             r#"{{"type":"record","name":"B","fields":[{{"name":"x","type":{inner},"default":{{"type":"string"}}}}]}}"#
@@ -153,16 +153,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_schema_is_refused_with_the_reason() {
+    fn an_invalid_schema_is_refused_with_the_reason() {
         let reason = |text: &str| AvroSchema::parse(text).unwrap_err().to_string();
         assert_eq!(reason(" "), "Empty schema");
         assert!(reason("{").starts_with("Invalid schema: it is not JSON"), "{}", reason("{"));
         assert!(reason(r#"{"type":"rekord"}"#).contains("rekord"), "{}", reason(r#"{"type":"rekord"}"#));
         let long = format!("\"{}\"", "x".repeat(MAX_SCHEMA_BYTES));
-        assert!(reason(&long).contains("more than the 524288"));
+        assert!(reason(&long).contains("more than the maximum of 524288"));
         let deep = format!("{}\"int\"{}", r#"{"type":"array","items":"#.repeat(100_000 / 24), "}".repeat(100_000 / 24));
         assert!(reason(&deep).contains("recursion limit"), "{}", reason(&deep));
         let nested = format!("{}\"int\"{}", r#"{"type":"array","items":"#.repeat(100), "}".repeat(100));
-        assert_eq!(reason(&nested), "Invalid schema: it nests types more than 64 deep");
+        assert_eq!(reason(&nested), "Invalid schema: its types are nested more than 64 levels deep");
     }
 }

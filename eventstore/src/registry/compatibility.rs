@@ -11,7 +11,7 @@ use super::{SchemaStore, SchemaStoreError, SchemaSubject, error::postgres_error}
 /// Subject of the global level, which applies to subjects without their own.
 const GLOBAL_SUBJECT: &str = "";
 
-/// Most violations that are listed.
+/// Maximum number of violations that are listed.
 const MAX_VIOLATIONS: usize = 100;
 
 /// What a new version may change.
@@ -79,14 +79,14 @@ impl CompatibilityLevel {
         matches!(self, Self::BackwardTransitive | Self::ForwardTransitive | Self::FullTransitive)
     }
 
-    /// How many of the newest versions a new one is compared with; `None` for all.
+    /// The number of newest versions with which a new one is compared; `None` for all.
     pub(super) fn compared_versions(self) -> Option<i64> {
         (!self.is_transitive()).then_some(1)
     }
 
-    /// What speaks against `new` as the next version after `earlier`, which come as texts and the newest first; enough
-    /// of it to refuse the version. To be called on a thread that may block; ends early, with what it has, once nobody waits
-    /// for the answer.
+    /// Returns at most [`MAX_VIOLATIONS`] violations of `new` as the next version after `earlier`, whose texts are
+    /// ordered newest first. Call it on a thread that may block. It ends early, with the violations found so far,
+    /// when `is_abandoned` is cancelled.
     ///
     /// # Errors
     /// [`SchemaStoreError::CorruptRecord`] when an earlier version cannot be read.
@@ -116,9 +116,9 @@ impl CompatibilityLevel {
     }
 
     fn find_violations_of_version(self, version: i32, new: &Schema, old: &Schema) -> Vec<CompatibilityViolation> {
-        let back = if self.is_backward() { check_backward(new, old) } else { vec![] };
-        let forth = if self.is_forward() { check_backward(old, new) } else { vec![] };
-        let objection = |broken: &'static str| {
+        let backward = if self.is_backward() { check_backward(new, old) } else { vec![] };
+        let forward = if self.is_forward() { check_backward(old, new) } else { vec![] };
+        let to_violation = |broken: &'static str| {
             move |found: schemas::compatibility::SchemaIncompatibility| CompatibilityViolation {
                 path: found.path,
                 reason: found.reason,
@@ -127,8 +127,8 @@ impl CompatibilityLevel {
                 level: self,
             }
         };
-        let back = back.into_iter().map(objection("the new schema cannot read what it wrote"));
-        back.chain(forth.into_iter().map(objection("it cannot read what the new schema writes"))).collect()
+        let backward = backward.into_iter().map(to_violation("the new schema cannot read its data"));
+        backward.chain(forward.into_iter().map(to_violation("it cannot read data of the new schema"))).collect()
     }
 }
 
@@ -276,15 +276,15 @@ mod tests {
     fn is_allowed(level: CompatibilityLevel, new: &str, earlier: &[&str]) -> bool {
         let mut earlier: Vec<_> = (1..).zip(earlier.iter().map(|fields| record_text(fields))).collect();
         earlier.reverse();
-        if let Some(most) = level.compared_versions() {
-            earlier.truncate(usize::try_from(most).unwrap());
+        if let Some(limit) = level.compared_versions() {
+            earlier.truncate(usize::try_from(limit).unwrap());
         }
         let new = parse_schema(&record_text(new)).unwrap();
         level.find_violations(&new, &earlier, &CancellationToken::new()).unwrap().is_empty()
     }
 
     #[test]
-    fn each_level_allows_what_its_readers_can_read() {
+    fn each_level_allows_the_changes_that_its_readers_can_read() {
         for (level, added, removed, added_with_default) in [
             (CompatibilityLevel::None, true, true, true),
             (CompatibilityLevel::Backward, false, true, true),
@@ -298,8 +298,8 @@ mod tests {
     }
 
     #[test]
-    fn only_transitive_levels_look_further_back_than_the_last_version() {
-        // The default came and went: nobody who reads version 3 can read version 1.
+    fn only_transitive_levels_compare_with_more_than_the_last_version() {
+        // Version 2 has a default that version 3 removes: a reader of version 3 cannot read version 1.
         for (level, transitive) in [
             (CompatibilityLevel::Backward, CompatibilityLevel::BackwardTransitive),
             (CompatibilityLevel::Full, CompatibilityLevel::FullTransitive),
@@ -312,12 +312,12 @@ mod tests {
     }
 
     #[test]
-    fn everything_may_be_a_first_version() {
+    fn every_level_allows_any_first_version() {
         assert!(CompatibilityLevel::ALL.into_iter().all(|level| is_allowed(level, A, &[])));
     }
 
     #[test]
-    fn names_are_read_back_in_any_case() {
+    fn names_of_levels_are_parsed_in_any_case() {
         for level in CompatibilityLevel::ALL {
             assert_eq!(level.name().to_lowercase().parse(), Ok(level));
         }

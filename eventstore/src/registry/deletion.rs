@@ -64,8 +64,8 @@ impl SchemaStore {
             (false, true) => return Err(SchemaStoreError::VersionNotDeleted(subject.clone(), row.version)),
             (true, true) | (false, false) => {}
         }
-        let nothing_left = rows.iter().all(|other| other.deleted || other.version == row.version);
-        delete_versions(transaction, subject, &[row], for_ever, nothing_left).await?;
+        let is_last = rows.iter().all(|other| other.deleted || other.version == row.version);
+        delete_versions(transaction, subject, &[row], for_ever, is_last).await?;
         Ok(row.version)
     }
 
@@ -75,7 +75,7 @@ impl SchemaStore {
         subject: &SchemaSubject,
     ) -> Result<(Transaction<'static, Postgres>, Vec<VersionRow>), SchemaStoreError> {
         let mut transaction = self.begin_exclusive().await?;
-        let rows: Vec<VersionRow> = sqlx::query_as(include_str!("rows.sql"))
+        let rows: Vec<VersionRow> = sqlx::query_as(include_str!("lock_versions.sql"))
             .bind(subject.as_str())
             .fetch_all(&mut *transaction)
             .await
@@ -89,7 +89,7 @@ async fn delete_versions(
     subject: &SchemaSubject,
     rows: &[VersionRow],
     for_ever: bool,
-    nothing_left: bool,
+    deletes_level: bool,
 ) -> Result<(), SchemaStoreError> {
     let statement = if for_ever { include_str!("delete_versions.sql") } else { include_str!("hide_versions.sql") };
     let versions: Vec<i32> = rows.iter().map(|row| row.version).collect();
@@ -103,7 +103,7 @@ async fn delete_versions(
         let ids: Vec<i32> = rows.iter().map(|row| row.schema_id).collect();
         delete_unused_schemas(&mut transaction, &ids).await?;
     }
-    if nothing_left {
+    if deletes_level {
         delete_level(&mut transaction, subject).await?;
     }
     transaction.commit().await.map_err(postgres_error("finishing a deletion"))?;

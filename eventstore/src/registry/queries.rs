@@ -69,7 +69,7 @@ impl SchemaStore {
         deleted: DeletedFilter,
         page: OffsetPage,
     ) -> Result<Vec<String>, SchemaStoreError> {
-        sqlx::query_scalar(include_str!("subjects.sql"))
+        sqlx::query_scalar(include_str!("list_subjects.sql"))
             .bind(prefix)
             .bind(deleted.values())
             .bind(deleted == DeletedFilter::Only)
@@ -92,7 +92,7 @@ impl SchemaStore {
         is_latest_only: bool,
         page: OffsetPage,
     ) -> Result<Vec<RegisteredVersion>, SchemaStoreError> {
-        sqlx::query_as(include_str!("recorded.sql"))
+        sqlx::query_as(include_str!("list_versions.sql"))
             .bind(prefix)
             .bind(deleted.values())
             .bind(is_latest_only)
@@ -112,7 +112,7 @@ impl SchemaStore {
         subject: &SchemaSubject,
         deleted: DeletedFilter,
     ) -> Result<Vec<i32>, SchemaStoreError> {
-        let versions: Vec<i32> = sqlx::query_scalar(include_str!("versions.sql"))
+        let versions: Vec<i32> = sqlx::query_scalar(include_str!("version_numbers.sql"))
             .bind(subject.as_str())
             .bind(deleted.values())
             .fetch_all(&self.pool)
@@ -136,7 +136,7 @@ impl SchemaStore {
             VersionSelector::Latest => None,
             VersionSelector::Number(number) => Some(number),
         };
-        let found = sqlx::query_as(include_str!("version.sql"))
+        let found = sqlx::query_as(include_str!("find_version.sql"))
             .bind(subject.as_str())
             .bind(number)
             .bind(deleted.values())
@@ -170,7 +170,7 @@ impl SchemaStore {
         }
     }
 
-    /// Returns the text of the schema with this id, also where all its versions are deleted, since data of it may
+    /// Returns the text of the schema with this id, even if all its versions are deleted, since data with this id may
     /// exist.
     ///
     /// # Errors
@@ -204,16 +204,16 @@ impl SchemaStore {
         id: i32,
         deleted: DeletedFilter,
     ) -> Result<Vec<(String, i32)>, SchemaStoreError> {
-        let users: Vec<(String, i32)> = sqlx::query_as(include_str!("users.sql"))
+        let usages: Vec<(String, i32)> = sqlx::query_as(include_str!("find_schema_usages.sql"))
             .bind(id)
             .bind(deleted.values())
             .fetch_all(&self.pool)
             .await
             .map_err(postgres_error("finding a schema's versions"))?;
-        if users.is_empty() {
+        if usages.is_empty() {
             self.find_schema(id).await?;
         }
-        Ok(users)
+        Ok(usages)
     }
 
     /// Returns the violations of `schema` as the next version of a subject; with `version`, those against that version
@@ -238,7 +238,8 @@ impl SchemaStore {
         };
         let schema = Arc::clone(schema.parsed());
         let abandoned = CancellationToken::new();
-        let _abandon = abandoned.clone().drop_guard();
+        // Cancels the check when the caller drops this future.
+        let _cancel_on_drop = abandoned.clone().drop_guard();
         self.workers.run(move || level.find_violations(&schema, &earlier, &abandoned)).await
     }
 }
@@ -250,7 +251,7 @@ pub(super) async fn find_matching_version(
     schema: &AvroSchema,
     deleted: DeletedFilter,
 ) -> Result<Option<RegisteredVersion>, SchemaStoreError> {
-    sqlx::query_as(include_str!("find.sql"))
+    sqlx::query_as(include_str!("find_matching_version.sql"))
         .bind(subject.as_str())
         .bind(schema.canonical())
         .bind(deleted.values())
@@ -259,15 +260,16 @@ pub(super) async fn find_matching_version(
         .map_err(postgres_error("finding a schema under a subject"))
 }
 
-/// The newest versions of a subject that are not deleted, the newest first, as texts; `None` for all.
+/// Loads number and text of the newest versions of a subject that are not deleted, newest first; all of them without
+/// `limit`.
 pub(super) async fn load_newest_versions(
     executor: impl PgExecutor<'_>,
     subject: &SchemaSubject,
-    most: Option<i64>,
+    limit: Option<i64>,
 ) -> Result<Vec<(i32, String)>, SchemaStoreError> {
-    sqlx::query_as(include_str!("history.sql"))
+    sqlx::query_as(include_str!("load_newest_versions.sql"))
         .bind(subject.as_str())
-        .bind(most)
+        .bind(limit)
         .fetch_all(executor)
         .await
         .map_err(postgres_error("reading the versions of a subject"))

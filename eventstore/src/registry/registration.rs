@@ -23,7 +23,7 @@ pub struct SchemaRegistration {
 }
 
 impl SchemaStore {
-    /// Adds a schema as the newest version of a subject, or returns its version where the subject has it already.
+    /// Adds a schema as the newest version of a subject, or returns its version if the subject has it already.
     ///
     /// # Errors
     /// [`SchemaStoreError::Incompatible`] when the subject's compatibility level does not allow it; others when the
@@ -45,9 +45,10 @@ impl SchemaStore {
         let level = load_effective_level(&mut transaction, subject).await?;
         let earlier = load_newest_versions(&mut *transaction, subject, level.compared_versions()).await?;
         let parsed = Arc::clone(schema.parsed());
-        // Whoever holds the lock waits for no other work on schemas.
+        // Not through `self.workers`: the holder of the lock must not wait for other work on schemas.
         let abandoned = CancellationToken::new();
-        let _abandon = abandoned.clone().drop_guard();
+        // Cancels the check when the caller drops this future.
+        let _cancel_on_drop = abandoned.clone().drop_guard();
         let objections = run_blocking(move || level.find_violations(&parsed, &earlier, &abandoned)).await?;
         if !objections.is_empty() {
             return Err(SchemaStoreError::Incompatible { subject: subject.clone(), objections });
@@ -65,7 +66,7 @@ impl SchemaStore {
     }
 }
 
-/// Returns the id of a schema, a new one where it has none. Requires the lock of [`SchemaStore::begin_exclusive`].
+/// Returns the id of a schema, a new one if it has none. Requires the lock of [`SchemaStore::begin_exclusive`].
 async fn find_or_create_id(connection: &mut PgConnection, schema: &AvroSchema) -> Result<i32, SchemaStoreError> {
     let known: Option<i32> = sqlx::query_scalar("select id from schema_registry.schemas where canonical = $1")
         .bind(schema.canonical())

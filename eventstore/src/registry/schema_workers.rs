@@ -1,7 +1,7 @@
-//! Parsing and comparing schemas beside the runtime's threads.
+//! Runs the parsing and comparison of schemas on threads for blocking work.
 //!
-//! A schema may come from anybody, also from those who only ask whether it would be compatible. What it costs is bounded,
-//! and still too much for a thread that serves others.
+//! Schemas are untrusted input, also in requests that only check compatibility. The cost of each is bounded, but still
+//! too high for a thread of the runtime that serves other requests.
 
 use std::sync::Arc;
 
@@ -9,10 +9,10 @@ use tokio::sync::Semaphore;
 
 use super::{AvroSchema, InvalidSchema, SchemaStore};
 
-/// How many schemas are worked on at once in this process; the others wait, within their requests' time.
+/// Maximum number of schemas that a process works on at the same time; other requests wait, within their time limits.
 const MAX_CONCURRENT_WORK: usize = 2;
 
-/// Runs work on schemas, a few at a time. Cheap to clone; clones share the bound.
+/// Runs work on schemas with limited concurrency. Cheap to clone; clones share the limit.
 #[derive(Debug, Clone)]
 pub(super) struct SchemaWorkers {
     permits: Arc<Semaphore>,
@@ -25,11 +25,11 @@ impl Default for SchemaWorkers {
 }
 
 impl SchemaWorkers {
-    /// Runs `work` on a thread that may block, once one of the few is free.
+    /// Runs `work` on a thread that may block, once a permit is free.
     pub(super) async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
         let permit = Arc::clone(&self.permits).acquire_owned().await;
         run_blocking(move || {
-            // Goes with the work: who asked may have gone away, and the work goes on.
+            // The work holds the permit: it continues even if the caller has dropped this future.
             let _permit = permit;
             work()
         })
@@ -37,8 +37,7 @@ impl SchemaWorkers {
     }
 }
 
-/// Runs `work` on a thread that may block, whatever else is under way: for those that the lock of registrations lets in
-/// one by one.
+/// Runs `work` on a thread that may block, without a permit: for registrations, which a lock runs one at a time.
 pub(super) async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
         Ok(outcome) => outcome,
@@ -47,10 +46,10 @@ pub(super) async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> T + S
 }
 
 impl SchemaStore {
-    /// Understands a schema on a thread that may block.
+    /// Parses a schema on a thread that may block.
     ///
     /// # Errors
-    /// [`InvalidSchema`] saying what it is not.
+    /// [`InvalidSchema`] with the reason.
     pub async fn parse_schema(&self, text: String) -> Result<AvroSchema, InvalidSchema> {
         self.workers.run(move || AvroSchema::parse(&text)).await
     }
@@ -66,24 +65,24 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn only_a_few_schemas_are_worked_on_at_once_also_when_nobody_waits_for_them() {
+    async fn abandoned_work_holds_its_permit_until_it_ends() {
         let workers = SchemaWorkers::default();
-        let begun = Arc::new(AtomicUsize::new(0));
-        let (ends, releases): (Vec<_>, Vec<_>) = (0..MAX_CONCURRENT_WORK).map(|_| mpsc::channel::<()>()).unzip();
-        for release in releases {
-            let begun = Arc::clone(&begun);
-            // Who asked goes away once the work is handed over.
+        let started = Arc::new(AtomicUsize::new(0));
+        let (senders, receivers): (Vec<_>, Vec<_>) = (0..MAX_CONCURRENT_WORK).map(|_| mpsc::channel::<()>()).unzip();
+        for receiver in receivers {
+            let started = Arc::clone(&started);
+            // The future is dropped at the end of the iteration, after the work was handed over.
             let mut work = Box::pin(workers.run(move || {
-                begun.fetch_add(1, Ordering::SeqCst);
-                let _ = release.recv();
+                started.fetch_add(1, Ordering::SeqCst);
+                let _ = receiver.recv();
             }));
             assert!(futures::poll!(&mut work).is_pending());
         }
         let mut waiting = Box::pin(workers.run(|| ()));
         assert!(futures::poll!(&mut waiting).is_pending());
         assert_eq!(workers.permits.available_permits(), 0);
-        drop(ends);
+        drop(senders);
         waiting.await;
-        assert!(begun.load(Ordering::SeqCst) >= 1);
+        assert!(started.load(Ordering::SeqCst) >= 1);
     }
 }

@@ -21,7 +21,7 @@ impl SchemaSubject {
     /// Parses a name, without surrounding white space.
     ///
     /// # Errors
-    /// [`InvalidSchemaSubject`] when the name is empty, too long, or holds control characters.
+    /// [`InvalidSchemaSubject`] when the name is empty, too long, or contains control characters.
     pub fn try_new(name: &str) -> Result<Self, InvalidSchemaSubject> {
         let name = name.trim();
         let reason = if name.is_empty() {
@@ -29,12 +29,11 @@ impl SchemaSubject {
         } else if name.len() > MAX_SUBJECT_BYTES {
             "it is longer than 1024 bytes"
         } else if name.chars().any(char::is_control) {
-            "it holds control characters"
+            "it contains control characters"
         } else {
             return Ok(Self(name.to_owned()));
         };
-        let shown = name.chars().take(64).collect();
-        Err(InvalidSchemaSubject { name: shown, reason })
+        Err(InvalidSchemaSubject { name: name.chars().take(64).collect(), reason })
     }
 
     /// The name as a string slice.
@@ -87,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_are_numbers_from_one_on_or_the_latest() {
+    fn versions_are_numbers_from_one_or_the_latest() {
         assert_eq!("latest".parse(), Ok(VersionSelector::Latest));
         assert_eq!("-1".parse(), Ok(VersionSelector::Latest));
         assert_eq!("2147483647".parse(), Ok(VersionSelector::Number(i32::MAX)));
@@ -97,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_cannot_be_stored_or_read_are_refused() {
+    fn invalid_subjects_are_refused() {
         assert_eq!(SchemaSubject::try_new(" a/b ü ").unwrap().as_str(), "a/b ü");
         for name in ["", "  ", "a\0b", "a\nb", &"x".repeat(1025)] {
             assert!(SchemaSubject::try_new(name).is_err(), "{name:?}");

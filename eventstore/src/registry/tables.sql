@@ -17,7 +17,7 @@ create table if not exists schema_registry.schemas (
     -- The text as first registered, which clients receive.
     original text not null,
     registered_at timestamptz not null default now(),
-    -- A unique constraint that also works where the text is too long for a b-tree.
+    -- A unique constraint that also works if the text is too long for a b-tree.
     exclude using hash (canonical with =)
 );
 

@@ -28,7 +28,7 @@ pub(super) async fn send_heartbeats(pool: PgPool, status: watch::Receiver<RelayS
         ticks.tick().await;
         let now = status.borrow().clone();
         let writing = async {
-            sqlx::query(include_str!("pulse/beat.sql"))
+            sqlx::query(include_str!("heartbeat/save.sql"))
                 .bind(instance)
                 .bind(&host)
                 .bind(now.state())

@@ -102,7 +102,7 @@ impl RecordSender {
         }
     }
 
-    /// Runs until the source ends or the next stage is gone.
+    /// Runs until the source or the next stage ends.
     pub(super) async fn run(
         mut self,
         mut batches: mpsc::Receiver<EventBatch>,
@@ -125,7 +125,7 @@ impl RecordSender {
                 return Ok(());
             }
         }
-        // Dropping the producer purges undelivered records, so it is kept until the next stage has ended.
+        // Dropping the producer purges undelivered records, so this holds it until the next stage has ended.
         if sent.send(SenderOutput::End).is_ok() {
             sent.closed().await;
         }
@@ -171,7 +171,7 @@ impl RecordSender {
         Ok(flow)
     }
 
-    /// Waits until Kafka has acknowledged enough records to send `records` more; `None` when the next stage is gone.
+    /// Waits until Kafka has acknowledged enough records to send `records` more; `None` when the next stage has ended.
     async fn acquire_permits(
         &self,
         records: usize,
@@ -240,7 +240,7 @@ impl RecordSender {
         Ok(Self::hand_over(SentBatch { outstanding, reached, fence, events: 0, oldest: None, _permit: permit }, sent))
     }
 
-    /// Passes a batch to the next stage; `Break` when that is gone.
+    /// Passes a batch to the next stage; `Break` when that has ended.
     fn hand_over(batch: SentBatch, sent: &mpsc::UnboundedSender<SenderOutput>) -> ControlFlow<()> {
         // Completes the sender's own count: from here on only Kafka's acknowledgements are pending.
         batch.outstanding.complete_record();

@@ -12,7 +12,7 @@ use crate::append::is_conflict;
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum AppendError {
     /// Another writer appended to this stream first; nothing was appended.
-    #[error("another writer was faster")]
+    #[error("another writer appended to the stream first")]
     Conflict,
     /// The database could not be reached; nothing was appended.
     #[error("reaching the event store; nothing was appended")]

@@ -19,7 +19,7 @@ use crate::{
     postgres::with_append_timeout,
 };
 
-const FIND_CONFLICTS: &str = include_str!("taken.sql");
+const FIND_CONFLICTS: &str = include_str!("find_conflicts.sql");
 
 /// One event to append.
 #[derive(Debug)]
@@ -119,11 +119,11 @@ async fn append_separately(
     next: &mut Vec<QueuedAppend>,
 ) {
     if matches!(error, AppendError::Conflict)
-        && let Ok(taken) = find_conflicts(connection, &group).await
-        && !taken.is_empty()
+        && let Ok(conflicts) = find_conflicts(connection, &group).await
+        && !conflicts.is_empty()
     {
         let (late, rest): (Vec<_>, Vec<_>) =
-            group.into_iter().enumerate().partition(|(place, _)| taken.contains(place));
+            group.into_iter().enumerate().partition(|(index, _)| conflicts.contains(index));
         complete_appends(late.into_iter().map(|(_, append)| append), &Err(AppendError::Conflict), next);
         group = rest.into_iter().map(|(_, append)| append).collect();
         match insert_group(connection, &group).await {
@@ -174,11 +174,11 @@ async fn find_conflicts(
         .bind(streams().map(|stream| stream.aggregate_type).collect::<Vec<_>>())
         .bind(streams().map(|stream| &*stream.aggregate_id).collect::<Vec<_>>())
         .bind(group.iter().map(|append| append.pending.first_sequence().cast_signed()).collect::<Vec<_>>());
-    let places: Result<Vec<i64>, _> = with_append_timeout(query.fetch_all(connection.ready_connection().await?)).await;
-    if places.is_err() {
+    let rows: Result<Vec<i64>, _> = with_append_timeout(query.fetch_all(connection.ready_connection().await?)).await;
+    if rows.is_err() {
         connection.reset();
     }
-    Ok(places?.into_iter().filter_map(|place| usize::try_from(place - 1).ok()).collect())
+    Ok(rows?.into_iter().filter_map(|row| usize::try_from(row - 1).ok()).collect())
 }
 
 /// Sends the result to the callers and passes the turns on. Once events are recorded, waiting appends whose first

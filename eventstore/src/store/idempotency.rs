@@ -9,7 +9,7 @@ use sqlx::Row;
 
 use super::PgEventStore;
 
-const FIND_PROCESSED_COMMAND: &str = include_str!("done.sql");
+const FIND_PROCESSED_COMMAND: &str = include_str!("find_processed_command.sql");
 
 impl<Any> AggregateStores for PgEventStore<Any> {
     type Store<A: Aggregate + Fingerprint> = PgEventStore<A>;

@@ -1,7 +1,7 @@
-//! The recorded schemas are never edited, and every version of an event reads all that earlier ones wrote.
+//! Tests that recorded schemas are never edited, and that every version of an event reads all earlier versions.
 //!
-//! `avro/recorded.ndjson` is the memory of what was ever recorded. `MEDHUB_RECORD=1 cargo test --workspace --lib
-//! recorded` adds the lines of new files to it; it never changes a line.
+//! `avro/recorded.ndjson` has a line for each recorded schema. `MEDHUB_RECORD=1 cargo test --workspace --lib recorded`
+//! appends lines for new schemas; it never changes a line.
 
 use std::{collections::BTreeSet, fmt::Write as _, fs, path::Path};
 
@@ -14,7 +14,7 @@ use crate::compatibility::check_backward;
 
 const RECORDED: &str = include_str!("../../avro/recorded.ndjson");
 
-/// A line of the memory.
+/// A line of `recorded.ndjson`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct RecordedSchema {
     event_type: String,
@@ -28,38 +28,38 @@ fn recorded_schemas() -> Vec<RecordedSchema> {
 }
 
 fn current_schemas() -> Vec<RecordedSchema> {
-    let recorded = |schema: &EventSchema| RecordedSchema {
+    let to_recorded = |schema: &EventSchema| RecordedSchema {
         event_type: schema.event_type.to_owned(),
         version: schema.version.to_owned(),
         subject: schema.subject.to_owned(),
         schema: serde_json::from_str(schema.json).unwrap(),
     };
-    all_schemas().iter().map(recorded).collect()
+    all_schemas().iter().map(to_recorded).collect()
 }
 
-/// What is wrong with the schemas at hand, given what was recorded; empty when all is well.
-fn find_objections(memory: &[RecordedSchema], present: &[RecordedSchema]) -> Vec<String> {
+/// Compares the current schemas with the recorded ones; returns a message for each problem.
+fn find_problems(recorded: &[RecordedSchema], current: &[RecordedSchema]) -> Vec<String> {
     let mut found = Vec::new();
-    for known in memory {
+    for known in recorded {
         let same = |schema: &&RecordedSchema| schema.event_type == known.event_type && schema.version == known.version;
-        match present.iter().find(same) {
-            None => found.push(format!("{} {} was recorded and is gone", known.event_type, known.version)),
+        match current.iter().find(same) {
+            None => found.push(format!("{} {} was recorded and has been removed", known.event_type, known.version)),
             Some(schema) => find_edits(known, schema, &mut found),
         }
     }
-    for schema in present {
-        if !memory.iter().any(|known| known.event_type == schema.event_type && known.version == schema.version) {
+    for schema in current {
+        if !recorded.iter().any(|known| known.event_type == schema.event_type && known.version == schema.version) {
             found.push(format!(
-                "{} {} is not recorded yet; when it is final, run: MEDHUB_RECORD=1 cargo test --workspace --lib recorded",
+                "{} {} is not recorded; when it is final, run: MEDHUB_RECORD=1 cargo test --workspace --lib recorded",
                 schema.event_type, schema.version
             ));
         }
     }
-    find_incompatibilities(present, &mut found);
+    find_incompatibilities(current, &mut found);
     found
 }
 
-/// Names what was changed in a schema that was recorded.
+/// Adds a message with the changes of a recorded schema, if there are any.
 fn find_edits(known: &RecordedSchema, schema: &RecordedSchema, found: &mut Vec<String>) {
     if known == schema {
         return;
@@ -72,10 +72,10 @@ fn find_edits(known: &RecordedSchema, schema: &RecordedSchema, found: &mut Vec<S
     if let Some(path) = find_difference(&known.schema, &schema.schema, "") {
         let _ = write!(message, "; the first difference is at {path}");
     }
-    found.push(message + "; take it back and add a new version instead");
+    found.push(message + "; revert the edit and add a new version instead");
 }
 
-/// Where two JSON values differ first; elements with a name are called by it.
+/// The path of the first difference of two JSON values; array elements with a name appear under it.
 fn find_difference(old: &Value, new: &Value, path: &str) -> Option<String> {
     let step = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
     match (old, new) {
@@ -98,13 +98,13 @@ fn find_difference(old: &Value, new: &Value, path: &str) -> Option<String> {
     }
 }
 
-/// Every version has to read what every earlier version of its subject wrote.
-fn find_incompatibilities(present: &[RecordedSchema], found: &mut Vec<String>) {
-    for (at, new) in present.iter().enumerate() {
-        for old in present[..at].iter().filter(|old| old.subject == new.subject) {
+/// Adds a message for each version that cannot read data of an earlier version of its subject.
+fn find_incompatibilities(current: &[RecordedSchema], found: &mut Vec<String>) {
+    for (at, new) in current.iter().enumerate() {
+        for old in current[..at].iter().filter(|old| old.subject == new.subject) {
             for problem in check_backward(&parse_schema(&new.schema), &parse_schema(&old.schema)) {
                 found.push(format!(
-                    "{} {} cannot read what {} wrote: {problem}",
+                    "{} {} cannot read data of version {}: {problem}",
                     new.event_type, new.version, old.version
                 ));
             }
@@ -116,79 +116,79 @@ fn parse_schema(schema: &Value) -> Schema {
     Schema::parse_str(&schema.to_string()).unwrap()
 }
 
-/// Appends what is not recorded yet, when asked to.
-fn record_new(present: &[RecordedSchema]) {
-    let memory = recorded_schemas();
-    let known = |schema: &RecordedSchema| {
-        memory.iter().any(|known| known.event_type == schema.event_type && known.version == schema.version)
+/// Appends the schemas that are not recorded yet to `recorded.ndjson`.
+fn record_new(current: &[RecordedSchema]) {
+    let recorded = recorded_schemas();
+    let is_known = |schema: &RecordedSchema| {
+        recorded.iter().any(|known| known.event_type == schema.event_type && known.version == schema.version)
     };
     let mut text = RECORDED.to_owned();
-    for schema in present.iter().filter(|schema| !known(schema)) {
+    for schema in current.iter().filter(|schema| !is_known(schema)) {
         let _ = writeln!(text, "{}", serde_json::to_string(schema).unwrap());
     }
     fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join("avro/recorded.ndjson"), text).unwrap();
 }
 
 #[test]
-fn recorded_schemas_are_as_they_were_recorded_and_read_each_other() {
-    let present = current_schemas();
+fn recorded_schemas_are_unchanged_and_compatible() {
+    let current = current_schemas();
     if std::env::var_os("MEDHUB_RECORD").is_some() {
-        let compatible = &mut vec![];
-        find_incompatibilities(&present, compatible);
-        assert!(compatible.is_empty(), "{compatible:#?}");
-        return record_new(&present);
+        let incompatibilities = &mut vec![];
+        find_incompatibilities(&current, incompatibilities);
+        assert!(incompatibilities.is_empty(), "{incompatibilities:#?}");
+        return record_new(&current);
     }
-    let objections = find_objections(&recorded_schemas(), &present);
-    assert!(objections.is_empty(), "{}", objections.join("\n"));
+    let problems = find_problems(&recorded_schemas(), &current);
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
 
 #[test]
-fn an_edited_schema_is_noticed_with_its_field() {
-    let planted = |edit: fn(&mut Value)| {
-        let mut present = current_schemas();
-        let schema = present.iter_mut().find(|schema| schema.event_type == "opportunity.awarded").unwrap();
+fn an_edited_schema_is_reported_with_its_field() {
+    let problems_after = |edit: fn(&mut Value)| {
+        let mut current = current_schemas();
+        let schema = current.iter_mut().find(|schema| schema.event_type == "opportunity.awarded").unwrap();
         edit(&mut schema.schema);
-        find_objections(&recorded_schemas(), &present).join("\n")
+        find_problems(&recorded_schemas(), &current).join("\n")
     };
-    let award = "opportunity.awarded 1.0 was edited after it was recorded";
-    let typed = planted(|schema| schema["fields"][1]["type"] = "long".into());
-    assert!(typed.starts_with(&format!("{award}; key: changed from string to long")), "{typed}");
-    let default = planted(|schema| {
+    let edited = "opportunity.awarded 1.0 was edited after it was recorded";
+    let typed = problems_after(|schema| schema["fields"][1]["type"] = "long".into());
+    assert!(typed.starts_with(&format!("{edited}; key: changed from string to long")), "{typed}");
+    let default = problems_after(|schema| {
         schema["fields"][2]["type"]["fields"][0].as_object_mut().unwrap().remove("default");
     });
     assert!(default.contains("the first difference is at fields.award.type.fields.number.default"), "{default}");
-    let removed = planted(|schema| {
+    let removed = problems_after(|schema| {
         schema["fields"].as_array_mut().unwrap().remove(1);
     });
     assert!(removed.contains("; key: is new and has no default"), "{removed}");
-    let wording = planted(|schema| schema["doc"] = "Somebody won.".into());
+    let wording = problems_after(|schema| schema["doc"] = "Another text.".into());
     assert!(wording.contains("the first difference is at doc"), "{wording}");
 }
 
 #[test]
-fn a_breaking_new_version_is_noticed_with_its_field() {
-    let mut present = current_schemas();
-    let mut next = present.iter().find(|schema| schema.event_type == "opportunity.awarded").unwrap().clone();
+fn an_incompatible_new_version_is_reported_with_its_field() {
+    let mut current = current_schemas();
+    let mut next = current.iter().find(|schema| schema.event_type == "opportunity.awarded").unwrap().clone();
     next.version = "1.1".to_owned();
     let amount = &mut next.schema["fields"][2]["type"]["fields"][2];
     amount["type"] = "int".into();
     amount.as_object_mut().unwrap().remove("default");
-    present.push(next);
-    let objections = find_objections(&recorded_schemas(), &present).join("\n");
+    current.push(next);
+    let problems = find_problems(&recorded_schemas(), &current).join("\n");
     assert!(
-        objections.contains("opportunity.awarded 1.1 cannot read what 1.0 wrote: award.amount: changed from"),
-        "{objections}"
+        problems.contains("opportunity.awarded 1.1 cannot read data of version 1.0: award.amount: changed from"),
+        "{problems}"
     );
-    assert!(objections.contains("opportunity.awarded 1.1 is not recorded yet"), "{objections}");
+    assert!(problems.contains("opportunity.awarded 1.1 is not recorded"), "{problems}");
 }
 
 #[test]
-fn a_schema_that_is_gone_is_noticed() {
-    let mut present = current_schemas();
-    present.retain(|schema| schema.version != "1.1");
+fn a_removed_schema_is_reported() {
+    let mut current = current_schemas();
+    current.retain(|schema| schema.version != "1.1");
     assert_eq!(
-        find_objections(&recorded_schemas(), &present),
-        ["opportunity.deadline_changed 1.1 was recorded and is gone"]
+        find_problems(&recorded_schemas(), &current),
+        ["opportunity.deadline_changed 1.1 was recorded and has been removed"]
     );
 }
 
@@ -205,16 +205,16 @@ fn subjects_are_the_full_names_of_their_records() {
 }
 
 #[test]
-fn every_version_that_the_domain_knows_has_a_schema_and_the_other_way_round() {
-    let versions = domain::aggregates::version_histories().flat_map(|lineage| {
-        let earlier = lineage.earlier.iter().map(|(version, _)| *version);
-        earlier.chain([lineage.current]).map(|version| (lineage.event_type, version))
+fn the_catalog_has_exactly_the_versions_that_the_domain_knows() {
+    let versions = domain::aggregates::version_histories().flat_map(|history| {
+        let earlier = history.earlier.iter().map(|(version, _)| *version);
+        earlier.chain([history.current]).map(|version| (history.event_type, version))
     });
     let schemas: Vec<_> = all_schemas().iter().map(|schema| (schema.event_type, schema.version)).collect();
     assert_eq!(versions.collect::<Vec<_>>(), schemas);
 }
 
-/// The places in a schema that say nothing about themselves.
+/// Adds the paths of types and fields without documentation.
 fn find_undocumented(schema: &Value, path: &str, found: &mut Vec<String>) {
     match schema {
         Value::Array(branches) => branches.iter().for_each(|branch| find_undocumented(branch, path, found)),
@@ -236,7 +236,7 @@ fn find_undocumented(schema: &Value, path: &str, found: &mut Vec<String>) {
 }
 
 #[test]
-fn every_field_says_what_it_is() {
+fn every_type_and_field_has_documentation() {
     let mut found = Vec::new();
     for schema in current_schemas() {
         find_undocumented(&schema.schema, &schema.event_type, &mut found);

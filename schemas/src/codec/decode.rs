@@ -1,4 +1,5 @@
-//! Avro to JSON text in one pass. Bytes are not trusted: no length is believed before the bytes are there.
+//! Decodes Avro as JSON text in one pass. The input is not trusted: a length is checked against the bytes that are
+//! left before it is used.
 
 use std::fmt::Write as _;
 
@@ -8,28 +9,28 @@ use super::{
     time,
 };
 
-/// How deep a value of a recursive schema may go.
+/// Maximum depth of a value of a recursive schema.
 const MAX_DEPTH: usize = 128;
 
-/// How many values a datum may have for each of its bytes, and beside them. A byte at the greatest depth has as many
-/// around it; only records without fields, which take no bytes, can make more.
+/// Maximum number of values for each byte of a datum, plus the same number for the datum itself. A byte at the maximum
+/// depth is in that many values; only records without fields, which take no bytes, could exceed it.
 const MAX_VALUES_PER_BYTE: usize = MAX_DEPTH + 1;
 
-/// The JSON text of a whole datum.
-pub(super) fn decode_datum(shape: &SchemaTree, avro: &[u8]) -> Result<String, SchemaMismatchError> {
+/// Decodes a complete datum.
+pub(super) fn decode_datum(tree: &SchemaTree, avro: &[u8]) -> Result<String, SchemaMismatchError> {
     let mut input = DatumReader {
         rest: avro,
         json: String::with_capacity(avro.len() + avro.len() / 2 + 64),
         values_left: MAX_VALUES_PER_BYTE.saturating_mul(avro.len().saturating_add(1)),
     };
-    match input.read_value(shape, 0, 0) {
+    match input.read_value(tree, 0, 0) {
         Ok(()) if input.rest.is_empty() => Ok(input.json),
-        Ok(()) => Err(SchemaMismatchError::at_path(&[], format!("{} bytes are left over", input.rest.len()))),
+        Ok(()) => Err(SchemaMismatchError::at_path(&[], format!("has {} extra bytes", input.rest.len()))),
         Err(DecodeFailure { steps, reason }) => Err(SchemaMismatchError::at_path(&steps, reason)),
     }
 }
 
-/// What cannot be read, and the way there from the inside out.
+/// Why a value cannot be decoded, with the steps of its path, innermost first.
 struct DecodeFailure {
     steps: Vec<String>,
     reason: String,
@@ -53,15 +54,15 @@ struct DatumReader<'a> {
 }
 
 impl<'a> DatumReader<'a> {
-    fn read_value(&mut self, shape: &SchemaTree, node: NodeId, depth: usize) -> Result<(), DecodeFailure> {
+    fn read_value(&mut self, tree: &SchemaTree, node: NodeId, depth: usize) -> Result<(), DecodeFailure> {
         if depth > MAX_DEPTH {
-            return Err(DecodeFailure::new("nests too deep"));
+            return Err(DecodeFailure::new("is nested too deeply"));
         }
         self.values_left = self
             .values_left
             .checked_sub(1)
-            .ok_or_else(|| DecodeFailure::new("has more values than its bytes can stand for"))?;
-        match shape.node(node) {
+            .ok_or_else(|| DecodeFailure::new("has more values than its bytes can hold"))?;
+        match tree.node(node) {
             SchemaNode::Boolean => self.read_boolean(),
             SchemaNode::Int => self.read_int().map(|number| self.write_number(number)),
             SchemaNode::Long => self.read_long().map(|number| self.write_number(number)),
@@ -70,41 +71,41 @@ impl<'a> DatumReader<'a> {
             SchemaNode::Date => self.read_date(),
             SchemaNode::TimestampMicros => self.read_timestamp(),
             SchemaNode::Enum(symbols) => self.read_enum(symbols),
-            SchemaNode::Array(items) => self.read_array(shape, *items, depth),
-            SchemaNode::Record(fields) => self.read_record(shape, fields, depth),
+            SchemaNode::Array(items) => self.read_array(tree, *items, depth),
+            SchemaNode::Record(fields) => self.read_record(tree, fields, depth),
             SchemaNode::Nullable { null, inner } => {
                 if self.read_is_null(*null)? {
                     self.json.push_str("null");
                     return Ok(());
                 }
-                self.read_value(shape, *inner, depth + 1)
+                self.read_value(tree, *inner, depth + 1)
             }
         }
     }
 
     fn read_record(
         &mut self,
-        shape: &SchemaTree,
+        tree: &SchemaTree,
         fields: &[RecordFieldNode],
         depth: usize,
     ) -> Result<(), DecodeFailure> {
         let mut separator = '{';
         for field in fields {
-            // What is left out of the JSON has one byte, which says so.
+            // A null that is left out of the JSON is one byte: the branch of null.
             if field.omitted.is_some_and(|null| self.rest.first() == Some(&(null << 1))) {
                 self.rest = &self.rest[1..];
                 continue;
             }
             self.json.push(separator);
             self.json.push_str(&field.json_key);
-            self.read_value(shape, field.node, depth + 1).map_err(|fault| fault.in_step(&field.name))?;
+            self.read_value(tree, field.node, depth + 1).map_err(|failure| failure.in_step(&field.name))?;
             separator = ',';
         }
         self.json.push_str(if separator == '{' { "{}" } else { "}" });
         Ok(())
     }
 
-    fn read_array(&mut self, shape: &SchemaTree, items: NodeId, depth: usize) -> Result<(), DecodeFailure> {
+    fn read_array(&mut self, tree: &SchemaTree, items: NodeId, depth: usize) -> Result<(), DecodeFailure> {
         self.json.push('[');
         let mut at = 0_usize;
         loop {
@@ -120,13 +121,11 @@ impl<'a> DatumReader<'a> {
             }
             let left = self.rest.len();
             let count = usize::try_from(count).ok().filter(|count| *count <= left);
-            for _ in
-                0..count.ok_or_else(|| DecodeFailure::new(format!("says it is longer than the {left} bytes left")))?
-            {
+            for _ in 0..count.ok_or_else(|| DecodeFailure::new(format!("has more items than the {left} bytes left")))? {
                 if at > 0 {
                     self.json.push(',');
                 }
-                self.read_value(shape, items, depth + 1).map_err(|fault| fault.in_step(format!("[{at}]")))?;
+                self.read_value(tree, items, depth + 1).map_err(|failure| failure.in_step(format!("[{at}]")))?;
                 at += 1;
             }
         }
@@ -136,7 +135,7 @@ impl<'a> DatumReader<'a> {
         match self.take_bytes(1)? {
             [0] => self.json.push_str("false"),
             [1] => self.json.push_str("true"),
-            other => return Err(DecodeFailure::new(format!("the byte {other:?} is neither false nor true"))),
+            other => return Err(DecodeFailure::new(format!("the byte {other:?} is not a boolean"))),
         }
         Ok(())
     }
@@ -144,7 +143,7 @@ impl<'a> DatumReader<'a> {
     fn read_double(&mut self) -> Result<(), DecodeFailure> {
         let bytes = self.take_bytes(8)?.try_into().map_err(|_| DecodeFailure::new("ends too early"))?;
         let number = serde_json::Number::from_f64(f64::from_le_bytes(bytes));
-        self.write_number(number.ok_or_else(|| DecodeFailure::new("a number that is not finite has no form in JSON"))?);
+        self.write_number(number.ok_or_else(|| DecodeFailure::new("JSON has no number that is not finite"))?);
         Ok(())
     }
 
@@ -159,7 +158,7 @@ impl<'a> DatumReader<'a> {
     fn read_date(&mut self) -> Result<(), DecodeFailure> {
         let days = self.read_int()?;
         let date =
-            time::date_from_days(days).ok_or_else(|| DecodeFailure::new(format!("day {days} is in no calendar")))?;
+            time::date_from_days(days).ok_or_else(|| DecodeFailure::new(format!("day {days} is out of range")))?;
         self.write_number(format_args!("\"{date}\""));
         Ok(())
     }
@@ -167,7 +166,7 @@ impl<'a> DatumReader<'a> {
     fn read_timestamp(&mut self) -> Result<(), DecodeFailure> {
         let micros = self.read_long()?;
         let time = time::time_from_micros(micros)
-            .ok_or_else(|| DecodeFailure::new(format!("microsecond {micros} is in no calendar")))?;
+            .ok_or_else(|| DecodeFailure::new(format!("microsecond {micros} is out of range")))?;
         // The same text that chrono's own `Serialize` writes.
         self.write_number(format_args!("\"{time:?}\""));
         Ok(())
@@ -217,19 +216,19 @@ impl<'a> DatumReader<'a> {
 
     fn take_bytes(&mut self, bytes: usize) -> Result<&'a [u8], DecodeFailure> {
         let (taken, rest) = self.rest.split_at_checked(bytes).ok_or_else(|| {
-            DecodeFailure::new(format!("ends too early: {bytes} bytes wanted, {} left", self.rest.len()))
+            DecodeFailure::new(format!("ends too early: {bytes} bytes expected, {} left", self.rest.len()))
         })?;
         self.rest = rest;
         Ok(taken)
     }
 
     fn write_number(&mut self, value: impl std::fmt::Display) {
-        // Writing to a text never fails.
+        // Writing to a string never fails.
         let _ = write!(self.json, "{value}");
     }
 }
 
-/// Appends a text as JSON, escaped as `serde_json` does.
+/// Appends a text as a JSON string, escaped as `serde_json` does.
 fn write_quoted(text: &str, json: &mut String) {
     json.push('"');
     let mut rest = text;
@@ -242,7 +241,7 @@ fn write_quoted(text: &str, json: &mut String) {
     json.push('"');
 }
 
-/// The bytes that do not stand for themselves.
+/// The bytes that are escaped in JSON strings.
 const ESCAPED: [bool; 256] = {
     let mut escaped = [false; 256];
     let mut byte = 0;

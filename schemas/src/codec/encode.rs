@@ -1,7 +1,7 @@
-//! JSON text to Avro in one pass.
+//! Encodes JSON text as Avro in one pass.
 //!
-//! Fields come in any order. Each value is written where the output ends; a record whose fields came in the schema's
-//! order and all of them is finished with that, any other is put in order at its end.
+//! Fields may come in any order. Each value is appended to the output as it comes. A record that has all fields in the
+//! schema's order is complete then; any other is reordered at its end.
 
 use std::fmt;
 
@@ -13,32 +13,33 @@ use super::{
     time,
 };
 
-/// Where a field lies in the output that has not come yet.
+/// The range of a field that has not come yet.
 const ABSENT: (usize, usize) = (usize::MAX, 0);
 
-/// Appends the Avro form of a JSON text; appends nothing when it does not fit.
-pub(crate) fn encode_payload(shape: &SchemaTree, json: &str, into: &mut Vec<u8>) -> Result<(), SchemaMismatchError> {
-    encode_node(shape, 0, json, into)
+/// Encodes a JSON text and appends it; appends nothing if the text does not match the schema.
+pub(crate) fn encode_payload(tree: &SchemaTree, json: &str, into: &mut Vec<u8>) -> Result<(), SchemaMismatchError> {
+    encode_node(tree, 0, json, into)
 }
 
-/// The same for a part of the schema.
+/// Like [`encode_payload`], for one node of the schema.
 pub(super) fn encode_node(
-    shape: &SchemaTree,
+    tree: &SchemaTree,
     node: NodeId,
     json: &str,
     into: &mut Vec<u8>,
 ) -> Result<(), SchemaMismatchError> {
     let before = into.len();
-    let mut output = DatumWriter { bytes: into, ranges: Vec::new(), spare: Vec::new(), steps: Vec::new(), fault: None };
+    let mut output =
+        DatumWriter { bytes: into, ranges: Vec::new(), spare: Vec::new(), steps: Vec::new(), failure: None };
     let mut reader = serde_json::Deserializer::from_str(json);
-    let outcome = NodeSeed { shape, node, output: &mut output }.deserialize(&mut reader).and_then(|()| reader.end());
+    let outcome = NodeSeed { tree, node, output: &mut output }.deserialize(&mut reader).and_then(|()| reader.end());
     let Err(error) = outcome else { return Ok(()) };
-    let DatumWriter { bytes, steps, fault, .. } = output;
+    let DatumWriter { bytes, steps, failure, .. } = output;
     bytes.truncate(before);
-    Err(SchemaMismatchError::at_path(&steps, fault.unwrap_or_else(|| format!("cannot be read as JSON: {error}"))))
+    Err(SchemaMismatchError::at_path(&steps, failure.unwrap_or_else(|| format!("cannot be read as JSON: {error}"))))
 }
 
-/// Appends a number in Avro's form: zigzag, seven bits a byte.
+/// Appends a number in Avro's encoding: zigzag, seven bits per byte.
 fn put_long(bytes: &mut Vec<u8>, number: i64) {
     let mut rest = ((number << 1) ^ (number >> 63)).cast_unsigned();
     while rest > 0x7f {
@@ -49,25 +50,25 @@ fn put_long(bytes: &mut Vec<u8>, number: i64) {
 }
 
 fn put_length(bytes: &mut Vec<u8>, length: usize) {
-    // No text in memory is longer than an i64 counts.
+    // The length of a text in memory always fits an i64.
     put_long(bytes, i64::try_from(length).unwrap_or(i64::MAX));
 }
 
 struct DatumWriter<'o> {
     bytes: &'o mut Vec<u8>,
-    /// Where the fields of the records under way lie in `bytes`, outer records first.
+    /// The ranges in `bytes` of the fields of all open records, outer records first.
     ranges: Vec<(usize, usize)>,
-    /// Room to put fields in order.
+    /// Buffer for reordering fields.
     spare: Vec<u8>,
-    /// The way to a fault, from the inside out.
+    /// The path of the failure, innermost step first.
     steps: Vec<String>,
-    fault: Option<String>,
+    failure: Option<String>,
 }
 
 impl DatumWriter<'_> {
     fn mismatch<E: Error>(&mut self, reason: String) -> E {
-        self.fault.get_or_insert(reason);
-        E::custom("misfit")
+        self.failure.get_or_insert(reason);
+        E::custom("schema mismatch")
     }
 
     fn mismatch_at<E: Error>(&mut self, step: &str, reason: &str) -> E {
@@ -75,10 +76,10 @@ impl DatumWriter<'_> {
         self.mismatch(reason.to_owned())
     }
 
-    /// Makes the fields that begin at `start` a record: all of them, in the schema's order.
+    /// Reorders the fields that begin at `start` as in the schema, and adds absent ones.
     fn put_fields_in_order<E: Error>(
         &mut self,
-        shape: &SchemaTree,
+        tree: &SchemaTree,
         fields: &[RecordFieldNode],
         first: usize,
         start: usize,
@@ -90,8 +91,8 @@ impl DatumWriter<'_> {
             match (self.ranges[first + at], &field.absent) {
                 (ABSENT, Some(absent)) => self.bytes.extend_from_slice(absent),
                 (ABSENT, None) => {
-                    let wanted = shape.node(field.node).describe_expected(shape);
-                    return Err(self.mismatch_at(&field.name, &format!("is missing; expected {wanted}")));
+                    let expected = tree.node(field.node).describe_expected(tree);
+                    return Err(self.mismatch_at(&field.name, &format!("is missing; expected {expected}")));
                 }
                 ((from, to), _) => self.bytes.extend_from_slice(&self.spare[spare + from - start..spare + to - start]),
             }
@@ -101,25 +102,25 @@ impl DatumWriter<'_> {
     }
 }
 
-/// Takes in the value at one place.
+/// Encodes the value of one node.
 struct NodeSeed<'s, 'o> {
-    shape: &'s SchemaTree,
+    tree: &'s SchemaTree,
     node: NodeId,
     output: &'s mut DatumWriter<'o>,
 }
 
 impl<'s> NodeSeed<'s, '_> {
-    /// What stands here when it is not null; says which branch of the union that is.
+    /// The node of a value that is not null; writes the branch of a union.
     fn unwrap_nullable(&mut self) -> &'s SchemaNode {
-        let node = self.shape.node(self.node);
+        let node = self.tree.node(self.node);
         let SchemaNode::Nullable { null, inner } = node else { return node };
         self.output.bytes.push((1 - null) << 1);
-        self.shape.node(*inner)
+        self.tree.node(*inner)
     }
 
     fn type_mismatch<E: Error>(self, found: &str) -> E {
-        let wanted = self.shape.node(self.node).describe_expected(self.shape);
-        self.output.mismatch(format!("expected {wanted}, found {found}"))
+        let expected = self.tree.node(self.node).describe_expected(self.tree);
+        self.output.mismatch(format!("expected {expected}, found {found}"))
     }
 
     fn encode_number<E: Error>(mut self, number: i64) -> Result<(), E> {
@@ -136,7 +137,7 @@ impl<'s> NodeSeed<'s, '_> {
     }
 
     fn encode_record<'de, A: MapAccess<'de>>(self, fields: &[RecordFieldNode], mut map: A) -> Result<(), A::Error> {
-        let (shape, output) = (self.shape, self.output);
+        let (tree, output) = (self.tree, self.output);
         let (first, start) = (output.ranges.len(), output.bytes.len());
         output.ranges.resize(first + fields.len(), ABSENT);
         let (mut next, mut in_order) = (0, true);
@@ -144,9 +145,9 @@ impl<'s> NodeSeed<'s, '_> {
             let field = &fields[at];
             let from = output.bytes.len();
             if output.ranges[first + at] != ABSENT {
-                return Err(output.mismatch_at(&field.name, "stands there twice"));
+                return Err(output.mismatch_at(&field.name, "occurs twice"));
             }
-            if let Err(error) = map.next_value_seed(NodeSeed { shape, node: field.node, output: &mut *output }) {
+            if let Err(error) = map.next_value_seed(NodeSeed { tree, node: field.node, output: &mut *output }) {
                 output.steps.push(field.name.clone());
                 return Err(error);
             }
@@ -155,20 +156,20 @@ impl<'s> NodeSeed<'s, '_> {
             next = at + 1;
         }
         if !in_order || next != fields.len() {
-            output.put_fields_in_order(shape, fields, first, start)?;
+            output.put_fields_in_order(tree, fields, first, start)?;
         }
         output.ranges.truncate(first);
         Ok(())
     }
 
     fn encode_array<'de, A: SeqAccess<'de>>(self, items: NodeId, mut list: A) -> Result<(), A::Error> {
-        let (shape, output) = (self.shape, self.output);
+        let (tree, output) = (self.tree, self.output);
         let mut count = 0_usize;
         loop {
-            // A block per item: its count is known before its items are.
+            // One block per item: the count has to be written before the items, and their number is not known yet.
             let block = output.bytes.len();
             put_long(output.bytes, 1);
-            match list.next_element_seed(NodeSeed { shape, node: items, output: &mut *output }) {
+            match list.next_element_seed(NodeSeed { tree, node: items, output: &mut *output }) {
                 Ok(Some(())) => count += 1,
                 Ok(None) => {
                     output.bytes.truncate(block);
@@ -196,11 +197,11 @@ impl<'de> Visitor<'de> for NodeSeed<'_, '_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.shape.node(self.node).describe_expected(self.shape))
+        f.write_str(&self.tree.node(self.node).describe_expected(self.tree))
     }
 
     fn visit_unit<E: Error>(self) -> Result<(), E> {
-        let SchemaNode::Nullable { null, .. } = self.shape.node(self.node) else {
+        let SchemaNode::Nullable { null, .. } = self.tree.node(self.node) else {
             return Err(self.type_mismatch("null"));
         };
         self.output.bytes.push(null << 1);
@@ -242,7 +243,7 @@ impl<'de> Visitor<'de> for NodeSeed<'_, '_> {
             return Ok(());
         }
         let Some(number) = parse_number(node, value) else {
-            // Enough to recognise it by; payloads do not belong into logs.
+            // The beginning is enough to recognise the value; logs must not contain payloads.
             let quoted: String = value.chars().take(40).collect();
             return Err(self.type_mismatch(&format!("the text {quoted:?}")));
         };
@@ -261,7 +262,7 @@ impl<'de> Visitor<'de> for NodeSeed<'_, '_> {
     }
 }
 
-/// The number that a text stands for where the schema has one.
+/// The number that Avro stores for a text of this node, if it stores one.
 fn parse_number(node: &SchemaNode, text: &str) -> Option<i64> {
     match node {
         SchemaNode::TimestampMicros => time::parse_micros(text),
@@ -278,10 +279,10 @@ fn parse_number(node: &SchemaNode, text: &str) -> Option<i64> {
     }
 }
 
-/// Takes in a field's name: says which field it is.
+/// Finds the field of a name.
 struct FieldKeySeed<'s, 'o> {
     fields: &'s [RecordFieldNode],
-    /// The likeliest field.
+    /// The field that is expected next.
     next: usize,
     output: &'s mut DatumWriter<'o>,
 }
@@ -302,11 +303,13 @@ impl Visitor<'_> for FieldKeySeed<'_, '_> {
     }
 
     fn visit_str<E: Error>(self, name: &str) -> Result<usize, E> {
-        let (known, likely) = self.fields.split_at(self.next);
-        let is_it = |field: &RecordFieldNode| field.name == name;
-        match likely.iter().position(is_it) {
+        let (earlier, later) = self.fields.split_at(self.next);
+        let has_name = |field: &RecordFieldNode| field.name == name;
+        match later.iter().position(has_name) {
             Some(at) => Ok(self.next + at),
-            None => known.iter().position(is_it).ok_or_else(|| self.output.mismatch_at(name, "is not in the schema")),
+            None => {
+                earlier.iter().position(has_name).ok_or_else(|| self.output.mismatch_at(name, "is not in the schema"))
+            }
         }
     }
 }

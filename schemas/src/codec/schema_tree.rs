@@ -1,4 +1,4 @@
-//! A schema as the tree that guides encoding and decoding.
+//! The tree of a schema, which guides encoding and decoding.
 
 use std::collections::HashMap;
 
@@ -10,10 +10,11 @@ use apache_avro::{
 use super::{SchemaMismatchError, encode};
 use crate::schema_parser::parse_schema;
 
-/// Most bytes of all defaults of a schema. Those of a record hold those of its fields, and so can double at each level.
+/// Maximum size in bytes of all encoded defaults of a schema. The default of a record contains those of its fields, so
+/// that the size can double at each level.
 const MAX_DEFAULT_BYTES: usize = 16 * 1024;
 
-/// A node's place in its tree; a named type that is used twice is one node.
+/// The index of a node in its tree; a named type that is used twice is one node.
 pub(super) type NodeId = usize;
 
 /// A parsed schema.
@@ -22,7 +23,7 @@ pub(crate) struct SchemaTree {
     nodes: Vec<SchemaNode>,
 }
 
-/// What stands at one place of a payload.
+/// The type of a value.
 #[derive(Debug)]
 pub(super) enum SchemaNode {
     Boolean,
@@ -35,7 +36,7 @@ pub(super) enum SchemaNode {
     Enum(Vec<String>),
     Array(NodeId),
     Record(Vec<RecordFieldNode>),
-    /// A union of null, which is branch `null`, and something else, which is the other one of 0 and 1.
+    /// A union of null, which is branch `null`, and one other type, which is the other branch of 0 and 1.
     Nullable {
         null: u8,
         inner: NodeId,
@@ -46,12 +47,12 @@ pub(super) enum SchemaNode {
 #[derive(Debug)]
 pub(super) struct RecordFieldNode {
     pub(super) name: String,
-    /// The beginning of the field in JSON: its name, quoted, and a colon.
+    /// The field's name in JSON, with quotes and colon.
     pub(super) json_key: String,
     pub(super) node: NodeId,
-    /// What stands for it when it is absent.
+    /// The encoded value of an absent field; `None` if it must not be absent.
     pub(super) absent: Option<Vec<u8>>,
-    /// The branch of null, when null is left out of the JSON.
+    /// The branch of null, if null is left out of the JSON.
     pub(super) omitted: Option<u8>,
 }
 
@@ -59,28 +60,28 @@ impl SchemaTree {
     /// Parses a schema.
     pub(crate) fn parse(schema: &str) -> Result<Self, SchemaMismatchError> {
         let schema = parse_schema(schema)
-            .map_err(|error| schema_mismatch("schema", format!("cannot be read as an Avro schema: {error}")))?;
+            .map_err(|error| schema_mismatch("schema", format!("cannot be parsed as an Avro schema: {error}")))?;
         let mut builder = SchemaTreeBuilder::default();
         builder.add_node(&schema, "schema")?;
-        let mut shape = Self { nodes: builder.nodes };
+        let mut tree = Self { nodes: builder.nodes };
         let mut default_bytes = 0;
-        // From the inside out: the default of a record may lean on the defaults of its own fields.
+        // Inner defaults first: the default of a record may use the defaults of its own fields.
         for (record, field, default) in builder.defaults.into_iter().rev() {
             let mut bytes = Vec::new();
-            let SchemaNode::Record(fields) = &shape.nodes[record] else { continue };
+            let SchemaNode::Record(fields) = &tree.nodes[record] else { continue };
             let RecordFieldNode { name, node, .. } = &fields[field];
-            encode::encode_node(&shape, *node, &default.to_string(), &mut bytes)
-                .map_err(|error| schema_mismatch(name, format!("the default does not fit: {error}")))?;
+            encode::encode_node(&tree, *node, &default.to_string(), &mut bytes)
+                .map_err(|error| schema_mismatch(name, format!("the default does not match the type: {error}")))?;
             default_bytes += bytes.len();
             if default_bytes > MAX_DEFAULT_BYTES {
                 let reason = format!("the defaults of the schema have more than {MAX_DEFAULT_BYTES} bytes");
                 return Err(schema_mismatch(name, reason));
             }
-            if let SchemaNode::Record(fields) = &mut shape.nodes[record] {
+            if let SchemaNode::Record(fields) = &mut tree.nodes[record] {
                 fields[field].absent = Some(bytes);
             }
         }
-        Ok(shape)
+        Ok(tree)
     }
 
     pub(super) fn node(&self, id: NodeId) -> &SchemaNode {
@@ -89,8 +90,8 @@ impl SchemaTree {
 }
 
 impl SchemaNode {
-    /// What has to stand here, in words.
-    pub(super) fn describe_expected(&self, shape: &SchemaTree) -> String {
+    /// Describes the expected value for error messages.
+    pub(super) fn describe_expected(&self, tree: &SchemaTree) -> String {
         match self {
             Self::Boolean => "true or false".to_owned(),
             Self::Int => "a whole number of 32 bits".to_owned(),
@@ -102,7 +103,7 @@ impl SchemaNode {
             Self::Enum(symbols) => format!("one of {}", symbols.join(", ")),
             Self::Array(_) => "a list".to_owned(),
             Self::Record(_) => "an object".to_owned(),
-            Self::Nullable { inner, .. } => format!("{} or null", shape.node(*inner).describe_expected(shape)),
+            Self::Nullable { inner, .. } => format!("{} or null", tree.node(*inner).describe_expected(tree)),
         }
     }
 }
@@ -123,7 +124,7 @@ impl SchemaTreeBuilder {
             return known.ok_or_else(|| schema_mismatch(path, format!("the type {name} is not defined")));
         }
         let id = self.nodes.len();
-        // Holds the place while what is inside is looked at; a recursive type refers to it.
+        // A placeholder until the inner types are added; a recursive type refers to its index.
         self.nodes.push(SchemaNode::Boolean);
         if let Some(name) = schema.name() {
             self.named.insert(name.clone(), id);
@@ -140,7 +141,7 @@ impl SchemaTreeBuilder {
             Schema::Array(schema) => SchemaNode::Array(self.add_node(&schema.items, path)?),
             Schema::Record(schema) => SchemaNode::Record(self.build_fields(id, schema)?),
             Schema::Union(union) => self.build_nullable(union, path)?,
-            other => return Err(schema_mismatch(path, format!("the type {other} has no place in events"))),
+            other => return Err(schema_mismatch(path, format!("events do not support the type {other}"))),
         };
         Ok(id)
     }
@@ -161,7 +162,7 @@ impl SchemaTreeBuilder {
                 json_key: format!("\"{}\":", field.name),
                 name: field.name.clone(),
                 node,
-                // Null without a default still may be absent: whoever types an event by hand leaves it out.
+                // A nullable field without a default may also be absent: events that are written by hand leave it out.
                 absent: null.map(|null| vec![null << 1]),
                 omitted: null.filter(|_| field.default.is_some()),
             });
@@ -173,7 +174,7 @@ impl SchemaTreeBuilder {
         match union.variants() {
             [Schema::Null, inner] => Ok(SchemaNode::Nullable { null: 0, inner: self.add_node(inner, path)? }),
             [inner, Schema::Null] => Ok(SchemaNode::Nullable { null: 1, inner: self.add_node(inner, path)? }),
-            _ => Err(schema_mismatch(path, "a union has a place in events only as null and one other type".to_owned())),
+            _ => Err(schema_mismatch(path, "events support unions only of null and one other type".to_owned())),
         }
     }
 }

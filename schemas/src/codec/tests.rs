@@ -1,4 +1,4 @@
-//! What goes into Avro comes out again, and what does not fit is named.
+//! Tests of encoding and decoding, and of the errors for payloads and schemas that do not match.
 
 mod hostile_schemas;
 mod library;
@@ -17,7 +17,7 @@ use crate::{
 
 fn encode_event(event: &AnyEvent, json: &str) -> Vec<u8> {
     let mut avro = b"before".to_vec();
-    schema_of(event).encode(json, &mut avro).unwrap_or_else(|misfit| panic!("{misfit}\n{json}"));
+    schema_of(event).encode(json, &mut avro).unwrap_or_else(|mismatch| panic!("{mismatch}\n{json}"));
     avro.split_off(6)
 }
 
@@ -25,7 +25,7 @@ fn decode_event(event: &AnyEvent, avro: &[u8]) -> String {
     EventDecoder::parse(schema_of(event).json).unwrap().decode_to_json(avro).unwrap()
 }
 
-/// The same JSON with the fields of every object turned round.
+/// The same JSON with the fields of every object in reverse order.
 fn reverse_fields(value: &Value) -> String {
     match value {
         Value::Object(fields) => {
@@ -42,11 +42,11 @@ fn reverse_fields(value: &Value) -> String {
 
 proptest! {
     #[test]
-    fn every_event_comes_back_letter_for_letter(event in any_event()) {
+    fn decoding_an_encoded_event_gives_the_same_text(event in any_event()) {
         let json = serde_json::to_string(&event).unwrap();
-        let back = decode_event(&event, &encode_event(&event, &json));
-        prop_assert_eq!(&back, &json);
-        prop_assert_eq!(event.parse_same_kind(&back).unwrap(), event);
+        let decoded = decode_event(&event, &encode_event(&event, &json));
+        prop_assert_eq!(&decoded, &json);
+        prop_assert_eq!(event.parse_same_kind(&decoded).unwrap(), event);
     }
 
     #[test]
@@ -57,7 +57,7 @@ proptest! {
     }
 
     #[test]
-    fn bytes_that_are_no_datum_are_refused_without_harm(
+    fn decoding_arbitrary_bytes_does_not_panic(
         bytes in prop::collection::vec(any::<u8>(), 0..300),
         which in any::<prop::sample::Index>(),
     ) {
@@ -65,7 +65,7 @@ proptest! {
     }
 
     #[test]
-    fn a_damaged_datum_is_read_as_something_or_refused(
+    fn a_damaged_datum_gives_valid_json_or_an_error(
         event in any_event(),
         at in any::<prop::sample::Index>(),
         byte in any::<u8>(),
@@ -80,7 +80,7 @@ proptest! {
     }
 }
 
-/// The fields of a JSON text that say something, e.g. `facts.place.zip`.
+/// The paths of all fields with a value, e.g. `facts.place.zip`.
 fn collect_filled(value: &Value, path: &str, into: &mut BTreeSet<String>) {
     match value {
         Value::Object(fields) => {
@@ -95,7 +95,7 @@ fn collect_filled(value: &Value, path: &str, into: &mut BTreeSet<String>) {
     }
 }
 
-/// Every field of a schema that holds a value, by path.
+/// The paths of all fields of a schema that hold a simple value.
 fn collect_schema_fields(schema: &Value, path: &str, into: &mut BTreeSet<String>) {
     if let Value::Array(branches) = schema {
         branches
@@ -116,17 +116,18 @@ fn collect_schema_fields(schema: &Value, path: &str, into: &mut BTreeSet<String>
     }
 }
 
-/// The fields of an event's schema that none of the events filled.
+/// The fields of a schema that have no value in any of the events.
 fn find_unfilled(schema: &str, events: &[String]) -> Vec<String> {
-    let (mut wanted, mut found) = (BTreeSet::new(), BTreeSet::new());
-    collect_schema_fields(&serde_json::from_str(schema).unwrap(), "", &mut wanted);
+    let (mut expected, mut found) = (BTreeSet::new(), BTreeSet::new());
+    collect_schema_fields(&serde_json::from_str(schema).unwrap(), "", &mut expected);
     for event in events {
         collect_filled(&serde_json::from_str(event).unwrap(), "", &mut found);
     }
-    wanted.difference(&found).cloned().collect()
+    expected.difference(&found).cloned().collect()
 }
 
-/// The events of one type among 800 generated ones, always the same; making them takes most of the time of these tests.
+/// The events of one type among 800 generated ones, the same in each run. They are generated once, since this takes
+/// most of the time of these tests.
 fn generate_events(event_type: &str) -> Vec<String> {
     static EVENTS: LazyLock<Vec<AnyEvent>> = LazyLock::new(|| {
         let mut runner = TestRunner::deterministic();
@@ -138,42 +139,42 @@ fn generate_events(event_type: &str) -> Vec<String> {
 
 #[test]
 fn every_field_of_a_current_schema_is_a_field_of_its_rust_type() {
-    // The other way round - a field that the schema lacks - is refused by name when the event is encoded.
-    for lineage in domain::aggregates::version_histories() {
-        let schema = find_schema(lineage.event_type, lineage.current).unwrap();
-        let unfilled = find_unfilled(schema.json, &generate_events(lineage.event_type));
-        assert_eq!(unfilled, Vec::<String>::new(), "{} {} has more", schema.event_type, schema.version);
+    // The reverse, a field that the schema lacks, is an error when the event is encoded.
+    for history in domain::aggregates::version_histories() {
+        let schema = find_schema(history.event_type, history.current).unwrap();
+        let unfilled = find_unfilled(schema.json, &generate_events(history.event_type));
+        assert_eq!(unfilled, Vec::<String>::new(), "{} {} has more fields", schema.event_type, schema.version);
     }
 }
 
 #[test]
-fn a_field_that_only_the_schema_has_is_named() {
+fn a_field_that_only_the_schema_has_is_reported() {
     let schema = find_schema("opportunity.awarded", "1.0").unwrap();
-    let planted = schema.json.replace("\"awardee\"", "\"winner\"");
-    assert_eq!(find_unfilled(&planted, &generate_events("opportunity.awarded")), ["award.winner"]);
+    let changed_schema = schema.json.replace("\"awardee\"", "\"winner\"");
+    assert_eq!(find_unfilled(&changed_schema, &generate_events("opportunity.awarded")), ["award.winner"]);
 }
 
 #[test]
-fn a_field_that_only_the_rust_type_has_is_named() {
-    let planted = find_schema("opportunity.awarded", "1.0").unwrap().json.replace("\"awardee\"", "\"winner\"");
-    let shape = SchemaTree::parse(&planted).unwrap();
+fn the_error_names_a_field_that_only_the_rust_type_has() {
+    let changed_schema = find_schema("opportunity.awarded", "1.0").unwrap().json.replace("\"awardee\"", "\"winner\"");
+    let tree = SchemaTree::parse(&changed_schema).unwrap();
     let event = r#"{"type":"awarded","key":"k","award":{"awardee":"Ridgeway"}}"#;
-    let misfit = encode_payload(&shape, event, &mut vec![]).unwrap_err();
-    assert_eq!(misfit.to_string(), "award.awardee: is not in the schema");
+    let mismatch = encode_payload(&tree, event, &mut vec![]).unwrap_err();
+    assert_eq!(mismatch.to_string(), "award.awardee: is not in the schema");
 }
 
 #[test]
-fn what_does_not_fit_is_named() {
-    let good = serde_json::to_value(typical_event()).unwrap();
+fn the_error_names_the_field_that_does_not_match() {
+    let valid = serde_json::to_value(typical_event()).unwrap();
     let schema = schema_of(&typical_event());
     let with = |pointer: &str, value: Value| {
-        let mut event = good.clone();
+        let mut event = valid.clone();
         *event.pointer_mut(pointer).unwrap() = value;
         event.to_string()
     };
-    let mut without = good.clone();
+    let mut without = valid.clone();
     without["filing"].as_object_mut().unwrap().remove("digest");
-    let mut more = good.clone();
+    let mut more = valid.clone();
     more["facts"]["place"]["planet"] = json!("Mars");
     let cases = [
         (without.to_string(), "filing.digest: is missing; expected a text"),
@@ -202,19 +203,19 @@ fn what_does_not_fit_is_named() {
     for (event, message) in cases {
         let mut into = b"before".to_vec();
         assert_eq!(schema.encode(&event, &mut into).unwrap_err().to_string(), message);
-        assert_eq!(into, b"before", "nothing is left behind");
+        assert_eq!(into, b"before", "a failed encoding leaves bytes behind");
     }
-    for broken in ["", "{", "{\"type\":\"discovered\"", &format!("{good} x"), "{\"type\":\"disc\u{1}\"}"] {
-        let misfit = schema.encode(broken, &mut vec![]).unwrap_err();
-        assert!(misfit.reason.starts_with("cannot be read as JSON"), "{misfit}");
+    for broken in ["", "{", "{\"type\":\"discovered\"", &format!("{valid} x"), "{\"type\":\"disc\u{1}\"}"] {
+        let mismatch = schema.encode(broken, &mut vec![]).unwrap_err();
+        assert!(mismatch.reason.starts_with("cannot be read as JSON"), "{mismatch}");
     }
-    let twice = good.to_string().replacen("\"digest\"", "\"digest\":\"x\",\"digest\"", 1);
-    let misfit = schema.encode(&twice, &mut vec![]).unwrap_err();
-    assert_eq!(misfit.to_string(), "filing.digest: stands there twice");
+    let twice = valid.to_string().replacen("\"digest\"", "\"digest\":\"x\",\"digest\"", 1);
+    let mismatch = schema.encode(&twice, &mut vec![]).unwrap_err();
+    assert_eq!(mismatch.to_string(), "filing.digest: occurs twice");
 }
 
 #[test]
-fn amounts_keep_their_limits() {
+fn amounts_of_64_bits_are_exact_and_others_are_refused() {
     let schema = find_schema("opportunity.awarded", "1.0").unwrap();
     let event = |amount: &str| format!(r#"{{"type":"awarded","key":"k","award":{{"amount":{amount}}}}}"#);
     for amount in ["9223372036854775807", "-9223372036854775808", "0"] {
@@ -223,35 +224,35 @@ fn amounts_keep_their_limits() {
         assert_eq!(EventDecoder::parse(schema.json).unwrap().decode_to_json(&avro).unwrap(), event(amount));
     }
     for amount in ["9223372036854775808", "1.0", "1e3"] {
-        let misfit = schema.encode(&event(amount), &mut vec![]).unwrap_err();
-        assert_eq!(misfit.path, "award.amount", "{amount}");
+        let mismatch = schema.encode(&event(amount), &mut vec![]).unwrap_err();
+        assert_eq!(mismatch.path, "award.amount", "{amount}");
     }
 }
 
 #[test]
-fn digits_finer_than_a_microsecond_are_cut_in_the_copy() {
+fn times_are_truncated_to_microseconds() {
     let schema = find_schema("opportunity.deadline_changed", "1.1").unwrap();
     let event = |time: &str| format!(r#"{{"type":"deadline_changed","notice_id":"n","from":null,"to":"{time}"}}"#);
     let mut avro = vec![];
     schema.encode(&event("2026-03-03T12:17:50.123456789+01:00"), &mut avro).unwrap();
-    let back = EventDecoder::parse(schema.json).unwrap().decode_to_json(&avro).unwrap();
-    assert_eq!(back, event("2026-03-03T11:17:50.123456Z"));
+    let decoded = EventDecoder::parse(schema.json).unwrap().decode_to_json(&avro).unwrap();
+    assert_eq!(decoded, event("2026-03-03T11:17:50.123456Z"));
 }
 
 #[test]
-fn what_may_be_null_may_be_absent() {
+fn a_nullable_field_may_be_absent() {
     let schema = find_schema("opportunity.deadline_changed", "1.1").unwrap();
-    let (mut sparse, mut whole) = (vec![], vec![]);
+    let (mut sparse, mut complete) = (vec![], vec![]);
     schema.encode(r#"{"type":"deadline_changed","notice_id":"n"}"#, &mut sparse).unwrap();
     let nulls = r#"{"type":"deadline_changed","notice_id":"n","from":null,"to":null,"posted_at":null}"#;
-    schema.encode(nulls, &mut whole).unwrap();
-    assert_eq!(sparse, whole);
-    // Null is written where the schema has no default, left out where it has one.
-    let back = EventDecoder::parse(schema.json).unwrap().decode_to_json(&whole).unwrap();
-    assert_eq!(back, r#"{"type":"deadline_changed","notice_id":"n","from":null,"to":null}"#);
+    schema.encode(nulls, &mut complete).unwrap();
+    assert_eq!(sparse, complete);
+    // Null is written if the field has no default, and left out if it has one.
+    let decoded = EventDecoder::parse(schema.json).unwrap().decode_to_json(&complete).unwrap();
+    assert_eq!(decoded, r#"{"type":"deadline_changed","notice_id":"n","from":null,"to":null}"#);
 }
 
-/// A schema with what our events do not use: lists, numbers with a fraction, defaults, a type that holds itself.
+/// A schema with features that events do not use: nested lists, fractions, other defaults than null, recursion.
 const TREE: &str = r#"{"type":"record","name":"Tree","fields":[
     {"name":"name","type":"string","default":"leaf"},
     {"name":"weight","type":"double","default":1.5},
@@ -260,10 +261,10 @@ const TREE: &str = r#"{"type":"record","name":"Tree","fields":[
 ]}"#;
 
 #[test]
-fn lists_numbers_and_defaults_have_a_form_in_both() {
-    let (shape, decoder) = (SchemaTree::parse(TREE).unwrap(), EventDecoder::parse(TREE).unwrap());
+fn lists_numbers_and_defaults_are_encoded_and_decoded() {
+    let (tree, decoder) = (SchemaTree::parse(TREE).unwrap(), EventDecoder::parse(TREE).unwrap());
     let mut avro = vec![];
-    encode_payload(&shape, r#"{"branches":[{"name":"a","weight":2},{"branches":[{"small":null}]}]}"#, &mut avro)
+    encode_payload(&tree, r#"{"branches":[{"name":"a","weight":2},{"branches":[{"small":null}]}]}"#, &mut avro)
         .unwrap();
     let leaf = |rest: &str| format!(r#""weight":1.5{rest}"#);
     assert_eq!(
@@ -275,33 +276,33 @@ fn lists_numbers_and_defaults_have_a_form_in_both() {
             leaf(r#","branches":[]"#),
         )
     );
-    let misfit = encode_payload(&shape, r#"{"branches":[{},{"small":3000000000}]}"#, &mut vec![]).unwrap_err();
-    assert_eq!(misfit.path, "branches[1].small");
+    let mismatch = encode_payload(&tree, r#"{"branches":[{},{"small":3000000000}]}"#, &mut vec![]).unwrap_err();
+    assert_eq!(mismatch.path, "branches[1].small");
 }
 
 #[test]
-fn bogus_lengths_and_endless_nesting_are_refused() {
+fn invalid_lengths_and_excessive_nesting_are_refused() {
     let decoder = EventDecoder::parse(TREE).unwrap();
     let reason = |avro: &[u8]| decoder.decode_to_json(avro).unwrap_err().reason;
     assert!(reason(&[0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01]).contains("ends too early"));
     assert!(reason(&[0x01]).contains("has the length -1"));
     assert!(reason(&[0xff; 12]).contains("more than 64 bits"));
     let deep: Vec<u8> = [0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 2].repeat(1_000);
-    assert!(reason(&deep).contains("nests too deep"));
+    assert!(reason(&deep).contains("is nested too deeply"));
     let many: Vec<u8> = [&[0, 0, 0, 0, 0, 0, 0, 0, 0, 2][..], &[0xfe, 0xff, 0xff, 0xff, 0x7f]].concat();
-    assert!(reason(&many).contains("says it is longer"), "{}", reason(&many));
+    assert!(reason(&many).contains("has more items than"), "{}", reason(&many));
 }
 
 #[test]
-fn a_schema_with_a_type_that_has_no_place_in_events_is_refused_by_name() {
+fn the_error_names_the_field_with_an_unsupported_type() {
     let record = |field: &str| format!(r#"{{"type":"record","name":"R","fields":[{{"name":"f","type":{field}}}]}}"#);
     for (field, reason) in [
-        ("\"bytes\"", "has no place in events"),
-        ("[\"string\",\"int\"]", "only as null and one other type"),
-        ("{\"type\":\"map\",\"values\":\"int\"}", "has no place in events"),
+        ("\"bytes\"", "events do not support the type"),
+        ("[\"string\",\"int\"]", "only of null and one other type"),
+        ("{\"type\":\"map\",\"values\":\"int\"}", "events do not support the type"),
     ] {
-        let misfit = EventDecoder::parse(&record(field)).unwrap_err();
-        assert!(misfit.path == "f" && misfit.reason.contains(reason), "{misfit}");
+        let mismatch = EventDecoder::parse(&record(field)).unwrap_err();
+        assert!(mismatch.path == "f" && mismatch.reason.contains(reason), "{mismatch}");
     }
     assert_eq!(EventDecoder::parse("{}").unwrap_err().path, "schema");
 }

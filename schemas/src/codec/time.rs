@@ -1,17 +1,17 @@
-//! Times and dates as JSON text and as numbers.
+//! Converts times and dates between JSON text and numbers.
 
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 
-/// 1970-01-01, counted from the first day of year 1.
+/// 1970-01-01 as a day number from the first day of year 1.
 const EPOCH: i32 = 719_163;
 
-/// Microseconds since 1970 of a time; what is finer is cut.
+/// Parses a time as microseconds since 1970; finer digits are truncated.
 pub(super) fn parse_micros(text: &str) -> Option<i64> {
-    // Events hold times as `2026-03-03T12:17:50.808Z`; whatever else chrono understands is left to it.
+    // The fast path: events hold times as `2026-03-03T12:17:50.808Z`. Chrono parses every other form.
     parse_plain_micros(text.as_bytes()).or_else(|| Some(text.parse::<DateTime<Utc>>().ok()?.timestamp_micros()))
 }
 
-/// Days since 1970 of a date.
+/// Parses a date as days since 1970.
 pub(super) fn parse_days(text: &str) -> Option<i32> {
     let date = match text.as_bytes() {
         [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] => parse_plain_date([*y1, *y2, *y3, *y4, *m1, *m2, *d1, *d2]),
@@ -20,12 +20,12 @@ pub(super) fn parse_days(text: &str) -> Option<i32> {
     date.or_else(|| text.parse().ok()).map(|date| date.num_days_from_ce() - EPOCH)
 }
 
-/// The time that many microseconds after 1970; `None` beyond the year 262,000.
+/// The time of that many microseconds since 1970; `None` beyond the year 262,000.
 pub(super) fn time_from_micros(micros: i64) -> Option<DateTime<Utc>> {
     DateTime::from_timestamp_micros(micros)
 }
 
-/// The date that many days after 1970; `None` beyond the year 262,000.
+/// The date of that many days since 1970; `None` beyond the year 262,000.
 pub(super) fn date_from_days(days: i32) -> Option<NaiveDate> {
     NaiveDate::from_num_days_from_ce_opt(days.checked_add(EPOCH)?)
 }
@@ -47,7 +47,7 @@ fn parse_plain_micros(text: &[u8]) -> Option<i64> {
     Some(seconds * 1_000_000 + parse_plain_fraction(fraction)?)
 }
 
-/// Microseconds of `.808`; nothing is none.
+/// The microseconds of a fraction such as `.808`; 0 for an empty text.
 fn parse_plain_fraction(text: &[u8]) -> Option<i64> {
     let [b'.', digits @ ..] = text else { return text.is_empty().then_some(0) };
     if digits.is_empty() {
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_read_as_chrono_reads_them() {
+    fn times_are_parsed_as_by_chrono() {
         for text in [
             "2026-03-03T12:17:50.808Z",
             "2026-03-03T12:17:50Z",
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_or_date_is_none() {
+    fn an_invalid_time_or_date_is_none() {
         for text in ["", "2026-03-03", "2026-02-30T00:00:00Z", "2026-03-03T24:00:00Z", "2026-03-03T12:17:50.Z", "x"] {
             assert_eq!(parse_micros(text), None, "{text}");
         }
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_of_any_year_are_read_and_written() {
+    fn dates_of_any_year_are_parsed_and_formatted() {
         for text in ["2026-03-01", "1969-12-31", "+20226-03-01", "-0001-01-01"] {
             assert_eq!(date_from_days(parse_days(text).unwrap()).unwrap().to_string(), text);
         }

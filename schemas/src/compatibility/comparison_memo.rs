@@ -1,8 +1,8 @@
-//! What is known of pairs of named types, so that none is compared twice.
+//! Remembers the results for pairs of named types, so that none is compared twice.
 //!
-//! While a pair is compared, meeting it again further in counts as compatible; that is how recursive types end. What
-//! was found compatible on that assumption alone is dropped when the assumption turns out wrong. What was found
-//! incompatible stays so, since the assumption speaks for the other side.
+//! While a pair is being compared, it counts as compatible when it occurs again further in; so the comparison of
+//! recursive types ends. Results that are compatible only under this assumption are dropped if it turns out wrong.
+//! Incompatible results stay, since the assumption can only hide incompatibilities.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -16,47 +16,47 @@ use super::SchemaIncompatibility;
 /// A named type of the reader and one of the writer.
 pub(super) type TypePair = (*const Schema, *const Schema);
 
-/// What is known of a pair.
+/// The known result of a pair.
 pub(super) enum KnownComparison {
-    /// Nothing: it is to be compared now, and then [`ComparisonMemo::finish`]ed.
+    /// None: the caller has to compare the pair and to call [`ComparisonMemo::finish`].
     New,
-    /// It is being compared further out.
+    /// The pair is being compared further out.
     UnderWay,
     Compatible,
-    /// With what is wrong, the paths from the type itself; never empty.
+    /// The incompatibilities, with paths relative to the type; never empty.
     Incompatible(Rc<[SchemaIncompatibility]>),
 }
 
 enum PairState {
-    /// The number of pairs that were under way when this one began.
+    /// The number of pairs under way when this one began.
     UnderWay(usize),
-    /// Compatible on an assumption, as the conditional finding at this index; with `NOTHING`, unconditionally.
+    /// Compatible under an assumption, as the conditional result with this index; unconditionally with `NOTHING`.
     Compatible(usize),
     Incompatible(Rc<[SchemaIncompatibility]>),
 }
 
-/// Stands for no pair under way.
+/// The number of no pair.
 const NOTHING: usize = usize::MAX;
 
 /// A pair that is being compared.
 struct PairUnderWay {
     /// The outermost pair under way that was assumed to be compatible.
     assumed: usize,
-    /// How many conditional findings there were when it began.
+    /// The number of conditional results when it began.
     conditional: usize,
 }
 
 #[derive(Default)]
 pub(super) struct ComparisonMemo {
     pairs: HashMap<TypePair, PairState>,
-    /// From the outside in.
+    /// The pairs under way, outermost first.
     under_way: Vec<PairUnderWay>,
-    /// Pairs that were found compatible on an assumption, in the order in which that was found.
+    /// Pairs that are compatible under an assumption, in the order of their results.
     conditional: Vec<TypePair>,
 }
 
 impl ComparisonMemo {
-    /// What is known of a pair, which is under way from now on if nothing is.
+    /// The known result of a pair; if there is none, the pair is under way from now on.
     pub(super) fn begin(&mut self, pair: TypePair) -> KnownComparison {
         let (assumed, known) = match self.pairs.entry(pair) {
             Entry::Vacant(entry) => {
@@ -77,13 +77,13 @@ impl ComparisonMemo {
         known
     }
 
-    /// Says what was found between `begin` and now; gives it back to be listed.
+    /// Records and returns the result of the innermost pair under way.
     pub(super) fn finish(&mut self, pair: TypePair, found: Vec<SchemaIncompatibility>) -> Rc<[SchemaIncompatibility]> {
         let found: Rc<[SchemaIncompatibility]> = found.into();
         let Some(PairUnderWay { assumed, conditional }) = self.under_way.pop() else { return found };
         if !found.is_empty() {
-            for wrong in self.conditional.drain(conditional..) {
-                self.pairs.remove(&wrong);
+            for dropped in self.conditional.drain(conditional..) {
+                self.pairs.remove(&dropped);
             }
             self.pairs.insert(pair, PairState::Incompatible(Rc::clone(&found)));
         } else if assumed < self.under_way.len() {
@@ -91,16 +91,16 @@ impl ComparisonMemo {
             self.conditional.push(pair);
             self.assume(assumed);
         } else {
-            // It depends on nothing but itself, and so does what was found on the way.
-            for right in self.conditional.drain(conditional..) {
-                self.pairs.insert(right, PairState::Compatible(NOTHING));
+            // No assumption about an outer pair is left, neither for this result nor for those inside it.
+            for confirmed in self.conditional.drain(conditional..) {
+                self.pairs.insert(confirmed, PairState::Compatible(NOTHING));
             }
             self.pairs.insert(pair, PairState::Compatible(NOTHING));
         }
         found
     }
 
-    /// Notes for the innermost pair under way what its outcome depends on.
+    /// Records that the innermost pair under way depends on the pair with this number.
     fn assume(&mut self, number: usize) {
         if let Some(innermost) = self.under_way.last_mut() {
             innermost.assumed = innermost.assumed.min(number);
@@ -108,8 +108,8 @@ impl ComparisonMemo {
     }
 }
 
-/// What a conditional finding depends on by now: what the innermost pair under way depends on in which it was found.
-/// The pair that was assumed then may have ended meanwhile, and its number may be another one's.
+/// The pair on which a conditional result depends now: that of the innermost pair under way in which it was found. The
+/// pair that was assumed originally may have ended, and another pair may have its number.
 fn assumption_behind(under_way: &[PairUnderWay], index: usize) -> usize {
     let begun_before = under_way.partition_point(|pair| pair.conditional <= index);
     let innermost = begun_before.checked_sub(1).and_then(|number| under_way.get(number));
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_depends_on_an_ended_pair_depends_on_what_that_one_assumed() {
+    fn a_result_that_depends_on_an_ended_pair_depends_on_the_assumption_of_that_pair() {
         let schemas = [const { Schema::Null }; 5];
         let [top, middle, ended, inner, later] =
             [0, 1, 2, 3, 4].map(|at| (&raw const schemas[at], &raw const schemas[at]));
@@ -134,13 +134,13 @@ mod tests {
         assert!(matches!(memo.begin(top), KnownComparison::UnderWay));
         memo.finish(ended, vec![]);
 
-        // Has the number now that the ended pair had, which the inner one was found compatible on.
+        // This pair gets the number of the ended pair, on which the result of `inner` depended.
         assert!(matches!(memo.begin(later), KnownComparison::New));
         assert!(matches!(memo.begin(inner), KnownComparison::Compatible));
         memo.finish(later, vec![]);
         memo.finish(middle, vec![]);
         memo.finish(top, vec![SchemaIncompatibility { path: String::new(), reason: "another type".to_owned() }]);
 
-        assert!(matches!(memo.begin(later), KnownComparison::New), "it was compatible only if the outermost pair is");
+        assert!(matches!(memo.begin(later), KnownComparison::New), "it is compatible only if the outermost pair is");
     }
 }

@@ -1,11 +1,11 @@
-//! Types without fields: which one reads which.
+//! Compares types without fields.
 
 use apache_avro::{
     Schema,
     schema::{DecimalSchema, FixedSchema, InnerDecimalSchema, UuidSchema},
 };
 
-/// What is written for a type, whatever it means.
+/// How values of a type are encoded, independently of their meaning.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum StorageForm {
     Null,
@@ -14,14 +14,14 @@ enum StorageForm {
     Long,
     Float,
     Double,
-    /// Text or bytes: each can be read as the other.
+    /// Text or bytes; each can be read as the other.
     Bytes,
     Fixed(usize),
-    /// A type of its own, or one that nothing here knows.
+    /// A type with inner types, or an undefined one.
     Other,
 }
 
-/// What keeps a reader from reading a writer's value, if something does.
+/// Why a reader cannot read a writer's values; `None` if it can.
 pub(super) fn find_difference(reader: &Schema, writer: &Schema) -> Option<String> {
     let (new, old) = (kind_name(reader), kind_name(writer));
     if !can_read(storage_form(reader), storage_form(writer)) {
@@ -37,7 +37,7 @@ pub(super) fn find_difference(reader: &Schema, writer: &Schema) -> Option<String
     {
         return Some("changed the precision or scale of a decimal".to_owned());
     }
-    // Readable, but it would mean something else.
+    // The value can be read but has another meaning.
     (logical_type_name(reader) != logical_type_name(writer)).then(|| format!("changed its meaning from {old} to {new}"))
 }
 
@@ -93,7 +93,7 @@ fn as_fixed(schema: &Schema) -> Option<&FixedSchema> {
     if let Schema::Fixed(fixed) = schema { Some(fixed) } else { None }
 }
 
-/// The logical type; plain types mean nothing but themselves.
+/// The logical type; `None` for plain types.
 fn logical_type_name(schema: &Schema) -> Option<&'static str> {
     let plain = matches!(
         schema,
@@ -110,7 +110,7 @@ fn logical_type_name(schema: &Schema) -> Option<&'static str> {
     (!plain).then(|| kind_name(schema))
 }
 
-/// The type's name as a schema writes it.
+/// The name of the type in schemas.
 pub(super) fn kind_name(schema: &Schema) -> &'static str {
     match schema {
         Schema::Null => "null",

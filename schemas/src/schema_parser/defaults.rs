@@ -1,7 +1,8 @@
-//! The defaults of fields: kept from the library, and checked without completing any of them.
+//! Hides the defaults of fields from the library, and checks them without completing any.
 //!
-//! A default that leaves out fields of a record is completed by their defaults, which are completed in turn. Whether
-//! that succeeds is known once each pair of a value and a type was looked at; the completed value is never made.
+//! A default that leaves out fields of a record is completed with their defaults, which are completed in turn. To know
+//! whether that succeeds, it is enough to check each pair of a value and a type once; the completed value is never
+//! built.
 
 use std::collections::HashMap;
 
@@ -14,16 +15,16 @@ use serde_json::{Map, Value};
 use super::SchemaParseError;
 use crate::named_schemas::NamedSchemas;
 
-/// Holds a field's default while the library parses: an attribute that it does not know and keeps.
+/// The attribute that holds a field's default while the library parses: it retains attributes that it does not know.
 const HIDDEN_DEFAULT: &str = "medhub:hidden-default";
 
-/// Most pairs of a value and a type, and fields of records, that are looked at.
+/// Maximum number of pairs of a value and a type, and of record fields, in one check.
 const MAX_CHECK_STEPS: usize = 1_000_000;
 
-/// How deep a default may go, its completion included.
+/// Maximum nesting of a default, including its completion.
 const MAX_DEFAULT_DEPTH: usize = 256;
 
-/// Puts the defaults of a schema's fields where the library does not look.
+/// Moves the defaults of a schema's fields to [`HIDDEN_DEFAULT`].
 pub(super) fn hide_defaults(schema: &mut Value) {
     match schema {
         Value::Array(branches) => branches.iter_mut().for_each(hide_defaults),
@@ -59,10 +60,10 @@ fn hide_field_default(field: &mut Value) {
     }
 }
 
-/// Puts the defaults back where they belong.
+/// Moves the defaults from [`HIDDEN_DEFAULT`] back to the fields.
 ///
 /// # Errors
-/// None in fact: a union that the library has made can be made again.
+/// None in practice: a union that the library has built can be built again.
 #[expect(clippy::wildcard_enum_match_arm, reason = "only these hold fields")]
 pub(super) fn restore_defaults(schema: &mut Schema) -> Result<(), apache_avro::Error> {
     match schema {
@@ -84,7 +85,7 @@ pub(super) fn restore_defaults(schema: &mut Schema) -> Result<(), apache_avro::E
     Ok(())
 }
 
-/// Checks that every default is a value of its field's type; answers with the steps that it took.
+/// Checks that every default matches its field's type; returns the number of steps.
 pub(super) fn check_defaults(schema: &Schema) -> Result<usize, SchemaParseError> {
     let mut check = DefaultCheck { names: NamedSchemas::from_schema(schema), known: HashMap::new(), steps: 0 };
     check.check_schema(schema)?;
@@ -93,8 +94,8 @@ pub(super) fn check_defaults(schema: &Schema) -> Result<usize, SchemaParseError>
 
 struct DefaultCheck<'s> {
     names: NamedSchemas<'s>,
-    /// Whether a value is one of a type; `false` while that is looked at, since a default that leads to itself has no
-    /// end.
+    /// Whether a value matches a type; `false` while the pair is being checked, since a default that contains itself is
+    /// infinite.
     known: HashMap<(*const Value, *const Schema), bool>,
     steps: usize,
 }
@@ -192,7 +193,8 @@ fn any_holds<T>(
     Ok(false)
 }
 
-/// Whether a value is one of a type that holds no others. As lenient as the library: what it takes is in use.
+/// Whether a value matches a type without inner types. As lenient as the library, since existing schemas use what the
+/// library accepts.
 fn is_simple_value(value: &Value, schema: &Schema) -> bool {
     match schema {
         Schema::Null => value.is_null(),

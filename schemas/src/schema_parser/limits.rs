@@ -1,22 +1,22 @@
-//! How large a schema may be, seen from its JSON before anything is made of it.
+//! Limits on the size of a schema, checked on its JSON before it is parsed.
 
 use serde_json::{Map, Value};
 
 use super::SchemaParseError;
 
-/// Most types, fields, symbols and aliases of a schema.
+/// Maximum number of types, fields, symbols and aliases in a schema.
 pub const MAX_SCHEMA_ELEMENTS: usize = 10_000;
 
-/// How deep types may lie in each other.
+/// Maximum nesting of types.
 pub const MAX_TYPE_NESTING: usize = 64;
 
-/// Most of what the library may copy, in about the bytes of the JSON; in memory it is several times as much.
+/// Maximum size of what the library copies, in approximate bytes of JSON; in memory it is several times as much.
 const MAX_COPIED_BYTES: usize = 16 * 1024 * 1024;
 
-/// What a value takes beside its text.
+/// The approximate size of a value in addition to its text.
 const VALUE_BYTES: usize = 16;
 
-/// Whether a schema is small enough to be parsed.
+/// Checks that a schema is small enough to be parsed.
 pub(super) fn check_limits(schema: &Value) -> Result<(), SchemaParseError> {
     SchemaElementCount(0).add_type(schema, 1)?;
     let mut copied = 0;
@@ -67,7 +67,7 @@ impl SchemaElementCount {
     }
 }
 
-/// Without it the library looks for a type that is called `record`, and puts a copy of that here.
+/// The attribute of a definition. Without it the library would look for a type named `record` and copy that.
 fn require_attribute<'a>(
     attributes: &'a Map<String, Value>,
     kind: &'static str,
@@ -80,8 +80,8 @@ fn count_items(list: Option<&Value>) -> usize {
     list.and_then(Value::as_array).map_or(0, Vec::len)
 }
 
-/// What a value takes, in about the bytes of its JSON. Adds to `copied` what the library copies of it: each named type
-/// with everything in it, once for its name and once for each alias, and what has a logical type.
+/// The approximate size of a value in bytes of JSON. Adds to `copied` what the library copies of it: each named type
+/// with its content, once for its name and once for each alias, and each type with a logical type.
 fn weigh_value(value: &Value, copied: &mut usize) -> usize {
     let inner = match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => 0,

@@ -1,4 +1,4 @@
-//! What is a schema parses as the library parses it, and nothing makes parsing costly.
+//! Tests that valid schemas parse as with the library, and that the cost of parsing is bounded.
 
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ fn recorded_schemas_parse_as_the_library_parses_them() {
 }
 
 #[test]
-fn a_default_fits_or_does_not_as_the_library_says() {
+fn defaults_are_accepted_and_refused_as_by_the_library() {
     let inner = |fields: Value| record("Inner", &fields);
     let color = json!({ "type": "enum", "name": "Color", "symbols": ["red"] });
     for (schema, default, fits) in [
@@ -70,7 +70,7 @@ fn a_default_fits_or_does_not_as_the_library_says() {
 }
 
 #[test]
-fn defaults_that_complete_each_other_are_looked_at_once() {
+fn defaults_that_complete_each_other_are_checked_once() {
     let leaf = json!([{ "name": "n", "type": "int", "default": 0 }]);
     for levels in [40, 200] {
         let schema = record("top", &json!(doubling_fields("d", levels, &leaf, Some(&json!({})))));
@@ -81,9 +81,9 @@ fn defaults_that_complete_each_other_are_looked_at_once() {
 }
 
 #[test]
-fn a_default_without_end_is_refused() {
-    // The library lets a type be defined twice, so that a default may mean a type that holds it.
-    let twice = record(
+fn an_infinite_default_is_refused() {
+    // The library accepts two definitions of a type, so that a default may belong to a type that contains it.
+    let defined_twice = record(
         "top",
         &json!([
             { "name": "first", "type": record("R", &json!([])) },
@@ -91,12 +91,12 @@ fn a_default_without_end_is_refused() {
             { "name": "third", "type": "R", "default": {} },
         ]),
     );
-    let refused = parse_value(&twice).unwrap_err();
+    let refused = parse_value(&defined_twice).unwrap_err();
     assert!(matches!(&refused, SchemaParseError::InvalidDefault { field } if field == "again"), "{refused}");
 }
 
 #[test]
-fn what_is_larger_or_deeper_than_the_bounds_is_refused() {
+fn schemas_beyond_the_limits_are_refused() {
     let arrays = |depth: usize| (0..depth).fold(json!("int"), |items, _| json!({ "type": "array", "items": items }));
     assert!(parse_value(&arrays(MAX_TYPE_NESTING - 1)).is_ok());
     assert!(matches!(parse_value(&arrays(MAX_TYPE_NESTING)), Err(SchemaParseError::TooDeep)));
@@ -112,7 +112,7 @@ fn what_is_larger_or_deeper_than_the_bounds_is_refused() {
 }
 
 #[test]
-fn a_type_that_is_called_like_a_kind_is_not_copied() {
+fn an_incomplete_definition_is_not_resolved_to_a_type_with_the_name_of_its_kind() {
     let copied = record(
         "top",
         &json!([

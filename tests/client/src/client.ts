@@ -3,7 +3,7 @@ import { print } from "graphql";
 import { createClient } from "graphql-ws";
 import WebSocket from "ws";
 
-/** What a service answers that could not do what was asked. */
+/** An error answer of the service. */
 export class Refused extends Error {
   constructor(
     readonly code: string,
@@ -15,14 +15,14 @@ export class Refused extends Error {
 
 type Answer<T> = { data?: T; errors?: { message: string; extensions?: { code?: string } }[] };
 
-/** A typed client: documents bring the types of what is asked and of what is answered. */
+/** A typed client: documents carry the types of their variables and answers. */
 export class Client {
   constructor(
     private readonly http: string,
     private readonly token?: string,
   ) {}
 
-  /** Asks, or changes something; `since` is the consistency token of a change that has to show. */
+  /** Sends a query or a mutation; `since` is the consistency token of a change that the answer must include. */
   async ask<T, V>(document: TypedDocumentNode<T, V>, variables: V, since?: string | null): Promise<T> {
     const headers: Record<string, string> = { "content-type": "application/json" };
     if (this.token) headers.authorization = `Bearer ${this.token}`;
@@ -35,8 +35,8 @@ export class Client {
     return answer.data;
   }
 
-  /** Hears of changes until the caller has heard enough. */
-  async *hear<T, V extends Record<string, unknown>>(document: TypedDocumentNode<T, V>, variables: V): AsyncGenerator<T> {
+  /** Yields the answers of a subscription until the caller stops. */
+  async *subscribe<T, V extends Record<string, unknown>>(document: TypedDocumentNode<T, V>, variables: V): AsyncGenerator<T> {
     const socket = createClient({
       url: `${this.http.replace("http", "ws")}/graphql`,
       webSocketImpl: WebSocket,

@@ -4,7 +4,7 @@ import { Client, Refused } from "./client.js";
 import { graphql } from "./made/gql.js";
 
 const http = process.argv[2];
-assert(http, "say where the service is");
+assert(http, "the first argument is the URL of the service");
 
 const Login = graphql(`
   mutation Login($user: String!, $tenant: String) {
@@ -44,22 +44,22 @@ const Changes = graphql(`
   }
 `);
 
-const anybody = new Client(http);
+const anonymous = new Client(http);
 const login = async (tenant?: string) => {
-  const { developmentLogin } = await anybody.ask(Login, { user: "tess", tenant });
+  const { developmentLogin } = await anonymous.ask(Login, { user: "tess", tenant });
   return new Client(http, developmentLogin.token);
 };
 await (await login()).ask(Register, { tenant: "client-check" });
 const tess = await login("client-check");
 
 await assert.rejects(
-  anybody.ask(Draft, { title: "x" }),
+  anonymous.ask(Draft, { title: "x" }),
   (error) => error instanceof Refused && error.code === "UNAUTHENTICATED",
 );
 const { draftProposal: drafted } = await tess.ask(Draft, { title: "Beds", key: "first" });
 assert(drafted.__typename === "Accepted");
-const { draftProposal: again } = await tess.ask(Draft, { title: "Beds", key: "first" });
-assert(again.__typename === "Accepted" && again.repeated && again.id === drafted.id);
+const { draftProposal: repeated } = await tess.ask(Draft, { title: "Beds", key: "first" });
+assert(repeated.__typename === "Accepted" && repeated.repeated && repeated.id === drafted.id);
 
 const { editProposalSection: edited } = await tess.ask(Edit, { id: drafted.id, content: "We deliver.", basedOn: 0 });
 assert(edited.__typename === "Accepted");
@@ -71,16 +71,16 @@ assert.deepEqual(read.proposal?.sections, [{ key: "approach", content: "We deliv
 assert.equal(read.proposals.totalCount, 1);
 assert.deepEqual(read.me, { user: "tess", tenant: "client-check", role: "ADMIN" });
 
-// From before the first change on, and then again behind it: nothing is missed and nothing comes twice.
+// From before the first change, and then again after it: no change is missed or repeated.
 const log = drafted.consistencyToken?.split(".")[0];
 const kinds: string[] = [];
 let cursor: string | undefined = `${log}.0`;
 for (let round = 0; round < 2; round += 1) {
-  for await (const { proposalChanges } of tess.hear(Changes, { after: cursor })) {
+  for await (const { proposalChanges } of tess.subscribe(Changes, { after: cursor })) {
     kinds.push(proposalChanges.kind);
     cursor = proposalChanges.cursor;
     break;
   }
 }
 assert.deepEqual(kinds, ["proposal.drafted", "proposal.section_edited"]);
-console.log("everything holds");
+console.log("all checks passed");

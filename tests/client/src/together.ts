@@ -8,7 +8,7 @@ import { Client } from "./client.js";
 import { graphql } from "./made/gql.js";
 
 const http = process.argv[2];
-assert(http, "say where the service is");
+assert(http, "the first argument is the URL of the service");
 
 const SignIn = graphql(`
   mutation SignIn($user: String!, $tenant: String) {
@@ -50,7 +50,7 @@ const toby = await signIn("toby", tenant);
 const { draftProposal: begun } = await tess.client.ask(Begin, {});
 assert(begun.__typename === "Accepted");
 
-/** An editor as a page has it: the provider that Yjs comes with, and nothing of ours but two protocols. */
+/** An editor as a page has it: the standard provider of Yjs, and two subprotocols of the product. */
 const editor = (token: string) => {
   const doc = new Y.Doc();
   const provider = new WebsocketProvider(`${http.replace("http", "ws")}/together`, begun.id, doc, {
@@ -60,10 +60,10 @@ const editor = (token: string) => {
   });
   return { provider, text: doc.getText("approach") };
 };
-/** How long something may take that has to happen, in milliseconds: the machine may be busy. */
-const patience = 120_000;
+/** How long an expected condition may take, in milliseconds: the machine may be busy. */
+const timeoutMs = 120_000;
 const until = async (what: string, holds: () => boolean | Promise<boolean>) => {
-  for (const end = Date.now() + patience; !(await holds()); await new Promise((done) => setTimeout(done, 50))) {
+  for (const end = Date.now() + timeoutMs; !(await holds()); await new Promise((done) => setTimeout(done, 50))) {
     assert(Date.now() < end, `not in time: ${what}`);
   }
 };
@@ -71,27 +71,28 @@ const until = async (what: string, holds: () => boolean | Promise<boolean>) => {
 const [one, two] = [editor(tess.token), editor(toby.token)];
 await until("both are connected", () => one.provider.synced && two.provider.synced);
 one.text.insert(0, "We deliver beds.");
-await until("the other sees it", () => two.text.toString() === "We deliver beds.");
+await until("the second editor has the text", () => two.text.toString() === "We deliver beds.");
 
-// Both write in the same place, one of them without a connection.
+// Both write in the same section, one of them without a connection.
 two.provider.disconnect();
-await until("it is gone", () => !two.provider.wsconnected);
+await until("the second editor is disconnected", () => !two.provider.wsconnected);
 two.text.insert(two.text.length, " Soon.");
 one.text.insert(11, "hospital ");
 two.provider.connect();
 const merged = "We deliver hospital beds. Soon.";
-await until("both see both", () => one.text.toString() === merged && two.text.toString() === merged);
+await until("both editors have the merged text", () => one.text.toString() === merged && two.text.toString() === merged);
 
 one.provider.awareness.setLocalStateField("user", { name: "Tess", color: "#30bced" });
 const others = () => [...two.provider.awareness.getStates().values()] as { by?: string; user?: { name: string } }[];
-await until("she is seen", () => others().some((state) => state.by === "tess" && state.user?.name === "Tess"));
+const seesTess = () => others().some((state) => state.by === "tess" && state.user?.name === "Tess");
+await until("the second editor has the first one's awareness", seesTess);
 
-await until("it is on record", async () => {
+await until("the text is recorded", async () => {
   const { proposal } = await tess.client.ask(Recorded, { id: begun.id });
   return proposal?.sections[0]?.content === merged;
 });
 one.provider.destroy();
-await until("she is seen to leave", () => !others().some((state) => state.by === "tess"));
+await until("the first editor's awareness is removed", () => !others().some((state) => state.by === "tess"));
 two.provider.destroy();
-console.log("written together");
+console.log("all edits merged");
 process.exit(0);

@@ -1,4 +1,4 @@
-//! How soon imported notices are visible everywhere.
+//! The time until imported notices are visible in every store.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use tests::{
     run_alone,
 };
 
-/// Until when everything imported is visible everywhere, from the start of the import.
+/// Limit for the time from the start of an import until all of its notices are visible in every store.
 const VISIBLE_WITHIN: Duration = Duration::from_mins(1);
 
 #[tokio::test]
@@ -25,14 +25,14 @@ async fn real_notices_reach_every_store_within_a_minute_and_a_second_import_adds
     let visible_after = started.elapsed();
 
     assert_eq!(summary["rows"], expected.rows);
-    let accounted = ["imported", "unchanged", "rejected"].map(|part| summary[part].as_u64().unwrap());
-    assert_eq!(accounted.iter().sum::<u64>(), expected.rows);
+    let outcomes = ["imported", "unchanged", "rejected"].map(|part| summary[part].as_u64().unwrap());
+    assert_eq!(outcomes.iter().sum::<u64>(), expected.rows);
     assert_eq!(summary["rejected"], 0);
     expected.assert_held(&counts);
-    assert!(visible_after < VISIBLE_WITHIN, "visible everywhere after {visible_after:?}");
+    assert!(visible_after < VISIBLE_WITHIN, "visible in every store after {visible_after:?}");
     println!("{} rows visible in every store after {visible_after:?}", expected.rows);
 
-    let again = import(&product, &csv, &[]).await;
-    assert_eq!((&again["events"], &again["unchanged"]), (&json!(0), &json!(expected.rows)));
+    let repeated = import(&product, &csv, &[]).await;
+    assert_eq!((&repeated["events"], &repeated["unchanged"]), (&json!(0), &json!(expected.rows)));
     expected.assert_held(&agreed_counts(&product).await);
 }

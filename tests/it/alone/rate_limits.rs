@@ -1,4 +1,4 @@
-//! How often somebody may ask: limits per minute, which a slow run would never meet.
+//! Rate limits. They are per minute, so a slow run would never reach them; therefore these tests run alone.
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use tests::{
 };
 
 #[tokio::test]
-async fn who_asks_too_often_is_told_when_to_come_back() {
+async fn a_rate_limited_request_is_answered_with_the_time_to_retry() {
     run_alone();
     let mut environment = EnvironmentVariables::new();
     for (variable, value) in [("PER_ADDRESS", "5"), ("PER_USER", "20"), ("REFUSED_TOKENS", "3")] {
@@ -42,7 +42,7 @@ async fn who_asks_too_often_is_told_when_to_come_back() {
     let wait: u64 = headers["retry-after"].to_str().unwrap().parse().unwrap();
     assert!((1..=12).contains(&wait), "{wait}");
 
-    // Others are not held up by one address: people and operators count for themselves.
+    // The limit of one address does not affect others: users and operators have counts of their own.
     let (status, headers, _) = ask(Some(&ann.token)).await;
     assert_eq!((status.as_u16(), &headers["ratelimit-limit"]), (200, &"20".parse().unwrap()));
     assert_eq!(headers["access-control-allow-origin"], "https://app.example.org");
@@ -55,13 +55,13 @@ async fn who_asks_too_often_is_told_when_to_come_back() {
 }
 
 #[tokio::test]
-async fn documents_over_a_websocket_count_as_requests_do() {
+async fn documents_over_a_websocket_count_as_requests() {
     run_alone();
     let environment = EnvironmentVariables::from([("MEDHUB__LIMITS__PER_USER".into(), "6".into())]);
     let product = ProductInstance::with(environment).await;
     let ann = SignedInUser::login(&product, "ann", None).await;
-    let shown = json!({ "authorization": format!("Bearer {}", ann.token) });
-    let mut connection = GraphqlSubscriber::begin(product.http(), shown, "{ __typename }").await.unwrap();
+    let payload = json!({ "authorization": format!("Bearer {}", ann.token) });
+    let mut connection = GraphqlSubscriber::begin(product.http(), payload, "{ __typename }").await.unwrap();
 
     let mut answers = vec![];
     for number in 0..12 {
@@ -72,50 +72,51 @@ async fn documents_over_a_websocket_count_as_requests_do() {
     assert_eq!(error_code(&answers[11]), "RATE_LIMITED", "{answers:?}");
     let request = reqwest::Client::new().post(format!("{}/graphql", product.http())).bearer_auth(&ann.token);
     let status = request.json(&json!({ "query": "{ __typename }" })).send().await.unwrap().status();
-    assert_eq!(status, StatusCode::TOO_MANY_REQUESTS, "one count for both ways");
-    messages_count_as_requests_do(&product).await;
+    assert_eq!(status, StatusCode::TOO_MANY_REQUESTS, "WebSocket and HTTP share one count");
+    editor_messages_count_as_requests(&product).await;
 }
 
-/// What those say who write together.
-async fn messages_count_as_requests_do(product: &ProductHandle) {
+/// Messages of a proposal's editors.
+async fn editor_messages_count_as_requests(product: &ProductHandle) {
     let bea = SignedInUser::found(product, "bea", "acme").await;
     let draft = "draftProposal(input: { opportunityId: \"036:36C24526Q0001\", title: \"Beds\", outline: [] })";
-    let drafted = bea.change(draft, json!({})).await;
+    let proposal = bea.change(draft, json!({})).await;
     let protocols = format!("medhub-together, bearer.{}", bea.token);
-    let mut editor = ProposalEditor::open(product.http(), &drafted.id, &protocols).await.unwrap();
+    let mut editor = ProposalEditor::open(product.http(), &proposal.id, &protocols).await.unwrap();
     for number in 0..10 {
-        // A message is lost where the other side has closed the connection already: its reason is still to be read.
-        let _lost = editor.tell(7, number, &json!({ "cursor": number })).await;
+        // Sending fails once the product has closed the connection; the reason is read below.
+        let _sent = editor.tell(7, number, &json!({ "cursor": number })).await;
     }
     let (code, reason) = editor.ended().await.unwrap();
     assert!(code == 4429 && reason.contains("too many"), "{code} {reason}");
 }
 
 #[tokio::test]
-async fn what_costs_more_counts_more_and_nobody_is_several_callers() {
+async fn charges_grow_with_cost_and_a_user_is_one_caller_for_all_companies() {
     run_alone();
     let limits = [("PER_ADDRESS", "200"), ("PER_USER", "40"), ("REFUSED_TOKENS", "3"), ("EVENTS_PER_REQUEST", "10")];
     let environment =
         limits.map(|(variable, value)| (format!("MEDHUB__LIMITS__{variable}"), value.to_owned())).into_iter().collect();
     let product = ProductInstance::with(environment).await;
-    let left = |answer: &HttpResponse| answer.header("ratelimit-remaining").parse::<i64>().unwrap();
+    let remaining = |answer: &HttpResponse| answer.header("ratelimit-remaining").parse::<i64>().unwrap();
     let ask = async |token: &str, tenant: Option<&str>| {
-        let mut asked = request(&product, "POST", "/graphql", Some(token)).json(&json!({ "query": "{ __typename }" }));
+        let mut request =
+            request(&product, "POST", "/graphql", Some(token)).json(&json!({ "query": "{ __typename }" }));
         if let Some(tenant) = tenant {
-            asked = asked.header("x-medhub-tenant", tenant);
+            request = request.header("x-medhub-tenant", tenant);
         }
-        HttpResponse::to(asked).await
+        HttpResponse::to(request).await
     };
 
-    // A person is one caller, whatever company a header names.
+    // A user is one caller, whichever company a header names.
     let mallory = SignedInUser::login(&product, "mallory", None).await;
-    let mut rooms = vec![];
+    let mut counts = vec![];
     for number in 0..10 {
-        rooms.push(left(&ask(&mallory.token, Some(&format!("company-{number}"))).await));
+        counts.push(remaining(&ask(&mallory.token, Some(&format!("company-{number}"))).await));
     }
-    assert!(rooms[9] <= rooms[0] - 7, "{rooms:?}");
+    assert!(counts[9] <= counts[0] - 7, "{counts:?}");
 
-    // Keys that are none are few, and hold up no key that was seen to be good.
+    // Invalid keys are limited, and do not affect a key that was accepted before.
     let ann = SignedInUser::found(&product, "ann", "acme").await;
     let issue = "mutation { issueApiKey(input: { name: \"web\", scopes: [READ] }) { key } }";
     let key = ann.ask(issue, json!({})).await["data"]["issueApiKey"]["key"].as_str().unwrap().to_owned();
@@ -129,7 +130,7 @@ async fn what_costs_more_counts_more_and_nobody_is_several_callers() {
     assert_eq!(guesses, [401, 401, 401, 429, 429]);
     assert_eq!(ask(&key, None).await.status, StatusCode::OK);
 
-    // A batch counts by its events.
+    // A batch is charged by its number of events.
     let batch = |events: usize| {
         let event = |number| json!({ "type": "view", "sessionId": format!("s{number}"), "pageUrl": "/p" });
         json!({ "events": (0..events).map(event).collect::<Vec<_>>() })
@@ -137,7 +138,7 @@ async fn what_costs_more_counts_more_and_nobody_is_several_callers() {
     let send = async |events| HttpResponse::to(request(&product, "POST", "/ingest", None).json(&batch(events))).await;
     let (one, hundred) = (send(1).await, send(100).await);
     assert_eq!((one.status, hundred.status), (StatusCode::OK, StatusCode::OK), "{}", hundred.body);
-    assert!(left(&hundred) <= left(&one) - 6, "{} {}", left(&one), left(&hundred));
+    assert!(remaining(&hundred) <= remaining(&one) - 6, "{} {}", remaining(&one), remaining(&hundred));
     let too_many = send(2_000).await;
     assert_eq!((too_many.status, too_many.code()), (StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED"));
     assert!(!too_many.header("retry-after").is_empty());

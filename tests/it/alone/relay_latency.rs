@@ -1,4 +1,4 @@
-//! What may hold up the relay, and what may not.
+//! Which transactions may delay the relay, and for how long.
 
 use std::time::{Duration, Instant};
 
@@ -13,11 +13,11 @@ use tests::{
 };
 
 const START_TIMEOUT: Duration = Duration::from_mins(1);
-/// The floor for a dead gap, and the least that can be asked of an undisturbed append.
+/// Limit for passing a gap, and for publishing an append that nothing holds back.
 const LATENCY_LIMIT: Duration = Duration::from_secs(1);
 
 struct RelayLatencyFixture {
-    field: FaultEnvironment,
+    environment: FaultEnvironment,
     relays: RelayPair,
     writer: AppendWriter,
 }
@@ -25,14 +25,15 @@ struct RelayLatencyFixture {
 impl RelayLatencyFixture {
     async fn new() -> Self {
         run_alone();
-        let field = FaultEnvironment::new(engines().await).await.unwrap();
-        let relays = RelayPair::start(&field).unwrap();
+        let environment = FaultEnvironment::new(engines().await).await.unwrap();
+        let relays = RelayPair::start(&environment).unwrap();
         relays.reach(0, START_TIMEOUT).await.unwrap();
-        let writer = AppendWriter::new(run_seed::read_or_draw().unwrap(), 0, &field.url, field.pool.clone()).alone();
-        Self { field, relays, writer }
+        let writer =
+            AppendWriter::new(run_seed::read_or_draw().unwrap(), 0, &environment.url, environment.pool.clone()).alone();
+        Self { environment, relays, writer }
     }
 
-    /// From the acknowledgement of an append to Kafka's acknowledgement of its event, seen from outside.
+    /// The time from the acknowledgement of an append until the relay reports its event as published.
     async fn delay(&mut self) -> Duration {
         let position = self.writer.probe().await.unwrap();
         let committed = Instant::now();
@@ -43,51 +44,61 @@ impl RelayLatencyFixture {
 
 #[tokio::test]
 async fn idle_foreign_transactions_delay_no_event() {
-    let mut scene = RelayLatencyFixture::new().await;
-    let foreign = ForeignTransactions::open(&scene.field.url).await.unwrap();
+    let mut fixture = RelayLatencyFixture::new().await;
+    let foreign = ForeignTransactions::open(&fixture.environment.url).await.unwrap();
     let mut delays = Vec::new();
     for _ in 0..20 {
-        delays.push(scene.delay().await);
+        delays.push(fixture.delay().await);
     }
-    assert_eq!(foreign.close().await.unwrap(), 0, "they were to stay open for the whole test");
+    assert_eq!(foreign.close().await.unwrap(), 0, "they have to stay open for the whole test");
     assert!(delays.iter().all(|delay| *delay < LATENCY_LIMIT), "{delays:?}");
 }
 
 #[tokio::test]
-async fn a_dead_gap_is_passed_within_1_s() {
-    let mut scene = RelayLatencyFixture::new().await;
-    let mut doomed =
-        AppendWriter::new(run_seed::read_or_draw().unwrap(), 1, &scene.field.url, scene.field.pool.clone()).alone();
+async fn the_relay_passes_the_gap_of_a_rolled_back_append_within_1_s() {
+    let mut fixture = RelayLatencyFixture::new().await;
+    let mut rolled_back = AppendWriter::new(
+        run_seed::read_or_draw().unwrap(),
+        1,
+        &fixture.environment.url,
+        fixture.environment.pool.clone(),
+    )
+    .alone();
     for _ in 0..5 {
-        let open = doomed.begin_append().await.unwrap();
-        let beyond = scene.writer.probe().await.unwrap();
-        let (leader, held) = scene.relays.leader().await.unwrap();
-        assert!(held.position < beyond, "nothing was held back: {held:?}, {beyond}");
+        let open = rolled_back.begin_append().await.unwrap();
+        let beyond = fixture.writer.probe().await.unwrap();
+        let (leader, held) = fixture.relays.leader().await.unwrap();
+        assert!(held.position < beyond, "event {beyond} was not held back: {held:?}");
 
-        doomed.roll_back_append(open).await.unwrap();
-        let dead = Instant::now();
-        assert_eq!(scene.relays.reach(beyond, START_TIMEOUT).await.unwrap(), leader);
-        assert!(dead.elapsed() < LATENCY_LIMIT, "{:?}", dead.elapsed());
+        rolled_back.roll_back_append(open).await.unwrap();
+        let rolled_back_at = Instant::now();
+        assert_eq!(fixture.relays.reach(beyond, START_TIMEOUT).await.unwrap(), leader);
+        assert!(rolled_back_at.elapsed() < LATENCY_LIMIT, "{:?}", rolled_back_at.elapsed());
     }
-    let log = evidence_reader::log(&mut scene.field.connection().await.unwrap()).await.unwrap();
+    let log = evidence_reader::log(&mut fixture.environment.connection().await.unwrap()).await.unwrap();
     let last = log.last().unwrap().position;
     assert!(last > u64::try_from(log.len()).unwrap(), "there was no gap");
 }
 
 #[tokio::test]
-async fn an_open_append_holds_back_what_is_beyond_it_and_lets_go_at_its_commit() {
-    let mut scene = RelayLatencyFixture::new().await;
-    let mut slow =
-        AppendWriter::new(run_seed::read_or_draw().unwrap(), 1, &scene.field.url, scene.field.pool.clone()).alone();
-    let before = scene.writer.probe().await.unwrap();
-    scene.relays.reach(before, START_TIMEOUT).await.unwrap();
+async fn an_open_append_holds_back_later_events_until_it_commits() {
+    let mut fixture = RelayLatencyFixture::new().await;
+    let mut slow = AppendWriter::new(
+        run_seed::read_or_draw().unwrap(),
+        1,
+        &fixture.environment.url,
+        fixture.environment.pool.clone(),
+    )
+    .alone();
+    let before = fixture.writer.probe().await.unwrap();
+    fixture.relays.reach(before, START_TIMEOUT).await.unwrap();
     let open = slow.begin_append().await.unwrap();
-    let beyond = scene.writer.probe().await.unwrap();
+    let beyond = fixture.writer.probe().await.unwrap();
     let watched = Instant::now();
     while watched.elapsed() < LATENCY_LIMIT {
-        let (_, status) = scene.relays.leader().await.unwrap();
-        assert!(status.position < beyond, "{status:?} went beyond an open append, to {beyond}");
+        let (_, status) = fixture.relays.leader().await.unwrap();
+        assert!(status.position < beyond, "{status:?} passed an open append, to {beyond}");
     }
     assert_eq!(slow.commit_append(open).await.unwrap(), AppendOutcome::Committed);
-    scene.relays.reach(beyond, LATENCY_LIMIT).await.unwrap();
+    fixture.relays.reach(beyond, LATENCY_LIMIT).await.unwrap();
 }

@@ -1,4 +1,4 @@
-//! A hot standby is at work in less than 5 s after its leader's end, however that came.
+//! A standby relay publishes less than 5 s after the end of its leader, whether that was killed or stopped.
 
 use std::time::Duration;
 
@@ -12,23 +12,23 @@ use tests::{
     run_alone,
 };
 
-/// The floor, from the kill to an event appended afterwards, acknowledged by Kafka.
+/// Limit for the time from the leader's end until an event appended afterwards is acknowledged by Kafka.
 const TAKEOVER_LIMIT_MS: u128 = 5_000;
 
 #[tokio::test]
 async fn a_standby_takes_over_in_less_than_5_s_from_a_killed_and_from_a_stopped_leader() {
-    let ends = [
+    let injected = [
         RelayFault::KillLeader,
         RelayFault::StopLeader,
         RelayFault::KillLeader,
         RelayFault::PauseLeader(Duration::from_secs(2)),
     ];
     run_alone();
-    let plan = FaultPlan::short(run_seed::read_or_draw().unwrap(), 4, &ends);
+    let plan = FaultPlan::short(run_seed::read_or_draw().unwrap(), 4, &injected);
     let report = faults::run(&plan, engines().await).await.unwrap();
-    assert!(report.events > 100, "that was no load: {}", report.summary());
+    assert!(report.events > 100, "too few events for a load: {}", report.summary());
     assert!(report.ok, "{}", report.summary());
-    let takeovers: Vec<_> = report.faults.iter().filter_map(|done| done.takeover_ms).collect();
+    let takeovers: Vec<_> = report.faults.iter().filter_map(|fault| fault.takeover_ms).collect();
     assert_eq!(takeovers.len(), 3, "{:?}", report.faults);
     assert!(takeovers.iter().all(|ms| *ms < TAKEOVER_LIMIT_MS), "{takeovers:?} ms");
 }

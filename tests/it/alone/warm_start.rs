@@ -1,4 +1,4 @@
-//! A stack that was stopped is back in time.
+//! A stopped stack starts again within a promised time.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use tests::{
 const WARM_START: Duration = Duration::from_secs(15);
 
 #[tokio::test]
-async fn a_stopped_stack_leaves_no_process_and_comes_back_warm_with_its_data_and_ports() {
+async fn a_stopped_stack_leaves_no_process_and_restarts_in_time_with_its_data_and_ports() {
     run_alone();
     let stack = TestStack::start_engines().await;
     engine_marks::write(&stack, "stopped").await.unwrap();
@@ -21,25 +21,25 @@ async fn a_stopped_stack_leaves_no_process_and_comes_back_warm_with_its_data_and
     assert!(status.success(), "{status}");
     assert_eq!(filter_living(&processes), Vec::<ProcessIdentity>::new());
     assert_eq!(find_command_lines(stack.data().to_str().unwrap()), Vec::<String>::new());
-    let began = Instant::now();
+    let started = Instant::now();
     let stack = stack.restart().await;
-    assert!(began.elapsed() < WARM_START, "{:?}", began.elapsed());
+    assert!(started.elapsed() < WARM_START, "{:?}", started.elapsed());
     assert_eq!(stack.state().ports, before.ports);
     engine_marks::find(&stack, "stopped").await.unwrap();
 }
 
 #[tokio::test]
-async fn everything_starts_warm_in_time_and_a_killed_product_comes_back() {
+async fn a_stack_with_the_product_restarts_in_time_and_a_killed_product_is_restarted() {
     run_alone();
     let (stack, status) = TestStack::start().await.stop().await;
     assert!(status.success(), "{status}");
-    let began = Instant::now();
+    let started = Instant::now();
     let stack = stack.restart().await;
-    assert!(began.elapsed() < WARM_START, "{:?}", began.elapsed());
+    assert!(started.elapsed() < WARM_START, "{:?}", started.elapsed());
     let product = stack.state().processes[PRODUCT].identity.unwrap();
     product.send(Signal::SIGKILL);
     eventually(async || match stack.state().processes[PRODUCT].identity {
-        Some(again) if again != product => HealthProbe::Product(stack.state().http.unwrap()).ask().await,
+        Some(restarted) if restarted != product => HealthProbe::Product(stack.state().http.unwrap()).ask().await,
         Some(_) | None => Err(anyhow::anyhow!("no new process yet")),
     })
     .await;

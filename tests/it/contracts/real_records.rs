@@ -1,4 +1,4 @@
-//! The events that the real records of March 2026 lead to fit their schemas.
+//! The events of the real records of March 2026 match their schemas.
 
 use std::{collections::HashMap, fs::File};
 
@@ -8,7 +8,8 @@ use sam_gov::{SourceEncoding, SourceFormat, open_source, read_notices};
 use schemas::{catalog::find_schema, codec::EventDecoder};
 use tests::{notice_import::real, run_beside_others};
 
-/// The events of a file of records, unless it is not there. It needs no engines, but it keeps a core busy.
+/// The events of a file of records; `None` if the file is absent. Takes a turn because it keeps a core busy, without
+/// engines.
 fn events(name: &str, format: SourceFormat) -> Option<Vec<OpportunityEvent>> {
     run_beside_others();
     let file = File::open(real(name)?).unwrap();
@@ -41,14 +42,14 @@ fn round_trip(events: &[OpportunityEvent]) -> usize {
 }
 
 #[test]
-fn every_event_of_the_real_csv_comes_back_letter_for_letter() {
+fn every_event_of_the_real_csv_survives_a_round_trip_unchanged() {
     let Some(events) = events("notices_full47_2026-03.csv", SourceFormat::Csv) else { return };
     assert!(events.len() > 6_000, "{}", events.len());
     println!("{} events, {} bytes of Avro", events.len(), round_trip(&events));
 }
 
 #[test]
-fn every_event_of_the_real_text_comes_back_letter_for_letter() {
+fn every_event_of_the_real_text_survives_a_round_trip_unchanged() {
     let Some(events) = events("notices_text_2026-03.ndjson.gz", SourceFormat::Ndjson) else { return };
     assert!(events.len() > 30_000, "{}", events.len());
     println!("{} events, {} bytes of Avro", events.len(), round_trip(&events));

@@ -1,4 +1,4 @@
-//! What is wrong on purpose, at every edge: the right error, no panic, nothing lost.
+//! Invalid requests at every edge: the right error, no panic, no loss of data.
 
 use rand_chacha::{
     ChaCha8Rng,
@@ -14,10 +14,10 @@ use tokio::{
     time::timeout,
 };
 
-/// How many made-up documents are sent.
+/// Number of random documents that are sent.
 const DOCUMENT_COUNT: usize = 300;
 
-/// Pieces of documents, in no order that makes sense.
+/// Pieces of documents, which are combined at random.
 const DOCUMENT_PIECES: [&str; 24] = [
     "{",
     "}",
@@ -46,7 +46,7 @@ const DOCUMENT_PIECES: [&str; 24] = [
 ];
 
 #[tokio::test]
-async fn nonsense_is_refused_at_every_edge_and_nothing_is_lost() {
+async fn invalid_requests_are_refused_at_every_edge_and_no_data_is_lost() {
     let mut environment = EnvironmentVariables::new();
     environment.insert("MEDHUB__LIMITS__ENABLED".into(), "false".into());
     environment.insert("MEDHUB__HTTP__REQUEST_TIMEOUT_MS".into(), "10000".into());
@@ -55,23 +55,23 @@ async fn nonsense_is_refused_at_every_edge_and_nothing_is_lost() {
     let draft = "draftProposal(input: { opportunityId: \"036:X\", title: \"Kept\" })";
     let before = admin.change(draft, json!({})).await;
 
-    made_up_documents_are_answered(&product, &admin.token).await;
-    documents_that_ask_for_too_much_are_refused(&admin).await;
-    odd_requests_are_refused(&product, &admin.token).await;
-    slow_clients_are_let_go(&product).await;
+    random_documents_are_answered(&product, &admin.token).await;
+    too_expensive_documents_are_refused(&admin).await;
+    malformed_requests_are_refused(&product, &admin.token).await;
+    slow_clients_are_disconnected(&product).await;
 
-    let kept = admin
+    let proposal = admin
         .ask_since(&before, "query($id: UUID!) { proposal(id: $id) { title version } }", json!({ "id": before.id }))
         .await;
-    assert_eq!(kept["proposal"], json!({ "title": "Kept", "version": 1 }));
-    // An engine that is busy with other tests may take longer to answer than the product gives it.
+    assert_eq!(proposal["proposal"], json!({ "title": "Kept", "version": 1 }));
+    // An engine that is busy with other tests may answer later than the product's time-out.
     eventually(async || {
         let ready = HttpResponse::to(request(&product, "GET", "/ready", None)).await;
         anyhow::ensure!(ready.status.as_u16() == 200 && ready.body["ready"] == true, "{}", ready.body);
         anyhow::Ok(())
     })
     .await;
-    // All of it was measured, and none of it failed by our fault but what the slow clients were let go with.
+    // All requests were measured, and none failed by the product's fault except those of the disconnected slow clients.
     let slo = HttpResponse::to(request(&product, "GET", "/slo", None)).await;
     let number = |path: &str| slo.body.pointer(path).and_then(Value::as_f64).unwrap_or_else(|| panic!("{}", slo.body));
     assert!(number("/availability/requests") >= 300.0 && number("/availability/failed") <= 50.0, "{}", slo.body);
@@ -79,12 +79,12 @@ async fn nonsense_is_refused_at_every_edge_and_nothing_is_lost() {
     assert_eq!(slo.body["freshness"]["read_models"].as_object().unwrap().len(), 4, "{}", slo.body);
 }
 
-/// Documents of pieces that do not belong together, the same ones in every run.
-async fn made_up_documents_are_answered(product: &ProductHandle, token: &str) {
-    let mut dice = ChaCha8Rng::seed_from_u64(42);
-    let mut roll = |sides: usize| usize::try_from(dice.next_u32()).unwrap() % sides;
+/// Sends documents of random pieces, the same in every run.
+async fn random_documents_are_answered(product: &ProductHandle, token: &str) {
+    let mut random = ChaCha8Rng::seed_from_u64(42);
+    let mut below = |limit: usize| usize::try_from(random.next_u32()).unwrap() % limit;
     for _ in 0..DOCUMENT_COUNT {
-        let document: Vec<_> = (0..=roll(20)).map(|_| DOCUMENT_PIECES[roll(DOCUMENT_PIECES.len())]).collect();
+        let document: Vec<_> = (0..=below(20)).map(|_| DOCUMENT_PIECES[below(DOCUMENT_PIECES.len())]).collect();
         let document = document.join(" ");
         let answer =
             HttpResponse::to(request(product, "POST", "/graphql", Some(token)).json(&json!({ "query": document })))
@@ -97,19 +97,20 @@ async fn made_up_documents_are_answered(product: &ProductHandle, token: &str) {
     }
 }
 
-async fn documents_that_ask_for_too_much_are_refused(admin: &SignedInUser<'_>) {
+async fn too_expensive_documents_are_refused(admin: &SignedInUser<'_>) {
     let refused = async |document: &str| {
         let answer = admin.ask(document, json!({})).await;
         answer["errors"][0]["extensions"]["code"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
     };
     let deep = format!("{{ {} __typename {} }}", "... { ".repeat(60), "}".repeat(60));
     let aliases = (0..200).map(|number| format!("a{number}: __typename")).collect::<Vec<_>>().join(" ");
-    let greedy = (0..30)
+    let many_lists = (0..30)
         .map(|number| format!("a{number}: proposals(first: 100) {{ edges {{ node {{ id title }} }} }} "))
         .collect::<Vec<_>>()
         .join(" ");
     let cycle = "{ ...a } fragment a on Query { ...b } fragment b on Query { ...a }";
-    for document in [deep, format!("{{ {aliases} }}"), format!("{{ {greedy} }}"), cycle.to_owned(), "x".repeat(20_000)]
+    for document in
+        [deep, format!("{{ {aliases} }}"), format!("{{ {many_lists} }}"), cycle.to_owned(), "x".repeat(20_000)]
     {
         assert_eq!(refused(&document).await, "INVALID_QUERY", "{}", &document[..60]);
     }
@@ -133,32 +134,32 @@ async fn documents_that_ask_for_too_much_are_refused(admin: &SignedInUser<'_>) {
     );
 }
 
-async fn odd_requests_are_refused(product: &ProductHandle, token: &str) {
+async fn malformed_requests_are_refused(product: &ProductHandle, token: &str) {
     let big = vec![b'x'; 2 * 1024 * 1024];
     let deep = format!("{}1{}", "[".repeat(5_000), "]".repeat(5_000));
     for (what, status, method, path, kind, body) in [
         ("a body that is too long", 413, "POST", "/graphql", "application/json", big.clone()),
         ("the same over REST", 413, "POST", "/api/v1/resources", "application/json", big),
         (
-            "the same for ingest, which takes longer ones",
+            "the same for ingest, which has a higher limit",
             413,
             "POST",
             "/ingest",
             "application/json",
             vec![b' '; 26 << 20],
         ),
-        ("no JSON", 400, "POST", "/graphql", "application/json", b"{".to_vec()),
-        ("no JSON over REST", 400, "POST", "/api/v1/resources", "application/json", b"\xff\xfe".to_vec()),
-        ("lists in lists", 400, "POST", "/api/v1/resources", "application/json", deep.clone().into_bytes()),
-        ("lists in lists for ingest", 400, "POST", "/ingest", "application/json", deep.into_bytes()),
-        ("another kind of body", 415, "POST", "/graphql", "text/plain", b"{}".to_vec()),
-        ("another kind over REST", 415, "POST", "/api/v1/resources", "text/plain", b"{}".to_vec()),
+        ("invalid JSON", 400, "POST", "/graphql", "application/json", b"{".to_vec()),
+        ("invalid JSON over REST", 400, "POST", "/api/v1/resources", "application/json", b"\xff\xfe".to_vec()),
+        ("nested lists", 400, "POST", "/api/v1/resources", "application/json", deep.clone().into_bytes()),
+        ("nested lists for ingest", 400, "POST", "/ingest", "application/json", deep.into_bytes()),
+        ("another media type", 415, "POST", "/graphql", "text/plain", b"{}".to_vec()),
+        ("another media type over REST", 415, "POST", "/api/v1/resources", "text/plain", b"{}".to_vec()),
         ("a batch", 400, "POST", "/graphql", "application/json", b"[{\"query\":\"{ __typename }\"}]".to_vec()),
-        ("an id that is none", 400, "GET", "/api/v1/resources/7", "application/json", vec![]),
-        ("a path that is none", 404, "GET", "/api/v1/nothing", "application/json", vec![]),
-        ("a method that is none", 405, "PATCH", "/api/v1/resources", "application/json", vec![]),
-        ("a parameter that is none", 400, "GET", "/api/v1/resources?frist=1", "application/json", vec![]),
-        ("a field that is none", 400, "POST", "/api/v1/resources", "application/json", b"{\"nmae\":\"x\"}".to_vec()),
+        ("an invalid id", 400, "GET", "/api/v1/resources/7", "application/json", vec![]),
+        ("an unknown path", 404, "GET", "/api/v1/nothing", "application/json", vec![]),
+        ("an unsupported method", 405, "PATCH", "/api/v1/resources", "application/json", vec![]),
+        ("an unknown parameter", 400, "GET", "/api/v1/resources?frist=1", "application/json", vec![]),
+        ("an unknown field", 400, "POST", "/api/v1/resources", "application/json", b"{\"nmae\":\"x\"}".to_vec()),
     ] {
         let sent = request(product, method, path, Some(token)).header("content-type", kind).body(body);
         let answer = HttpResponse::to(sent).await;
@@ -170,8 +171,8 @@ async fn odd_requests_are_refused(product: &ProductHandle, token: &str) {
     assert_eq!(HttpResponse::to(tag).await.body["field"], "If-Match");
 }
 
-/// Clients that send a request so slowly that it never ends, while others are served.
-async fn slow_clients_are_let_go(product: &ProductHandle) {
+/// Clients that never complete their request are disconnected, and others are answered meanwhile.
+async fn slow_clients_are_disconnected(product: &ProductHandle) {
     let address = product.http().replace("http://", "");
     let mut slow = vec![];
     for _ in 0..50 {
@@ -184,12 +185,12 @@ async fn slow_clients_are_let_go(product: &ProductHandle) {
             .unwrap();
         slow.push(stream);
     }
-    let served: Value = product.graphql("{ __typename }", json!({})).await;
-    assert_eq!(served["data"]["__typename"], "Query");
+    let other_answer: Value = product.graphql("{ __typename }", json!({})).await;
+    assert_eq!(other_answer["data"]["__typename"], "Query");
     for mut stream in slow {
         let mut answer = vec![];
         let ended = timeout(WAIT_TIMEOUT, stream.read_to_end(&mut answer)).await;
-        assert!(ended.is_ok(), "a slow client is still waited for");
+        assert!(ended.is_ok(), "a slow client is still connected");
         let answer = String::from_utf8_lossy(&answer);
         assert!(
             answer.is_empty() || answer.starts_with("HTTP/1.1 4") || answer.starts_with("HTTP/1.1 503"),

@@ -1,14 +1,14 @@
-//! A frontend's client in TypeScript, with types that are made of the schema and of its own documents.
+//! A frontend's client in TypeScript, with types generated from the schema and from its own documents.
 
 use std::{path::Path, process::Command};
 use tests::{run_to_end, shared_product};
 
 #[tokio::test]
-async fn a_typed_client_asks_changes_and_hears() {
-    // The programs name companies that no other test has.
+async fn a_typed_client_queries_mutates_and_subscribes() {
+    // The programs use names of companies that no other test uses.
     let http = shared_product().await.http().to_owned();
     let outputs = tokio::task::spawn_blocking(move || {
-        // A copy, so that nothing is made between the sources.
+        // A copy, so that no generated file lands among the sources.
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("client");
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("client");
         for file in [
@@ -25,18 +25,18 @@ async fn a_typed_client_asks_changes_and_hears() {
             std::fs::copy(source.join(file), target).unwrap();
         }
         let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("../api/schema.graphql");
-        let here = |program: &str| {
+        let command_in_folder = |program: &str| {
             let mut command = Command::new(program);
             command.current_dir(&folder).env("MEDHUB_SCHEMA", &schema);
             command
         };
-        run_to_end(here("npm").args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]));
-        run_to_end(here("npm").args(["run", "check"]));
+        run_to_end(command_in_folder("npm").args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]));
+        run_to_end(command_in_folder("npm").args(["run", "check"]));
         (
-            run_to_end(here("node").args(["out/main.js", &http])),
-            run_to_end(here("node").args(["out/together.js", &http])),
+            run_to_end(command_in_folder("node").args(["out/main.js", &http])),
+            run_to_end(command_in_folder("node").args(["out/together.js", &http])),
         )
     });
     let (typed, together) = outputs.await.unwrap();
-    assert!(typed.contains("everything holds") && together.contains("written together"), "{typed} {together}");
+    assert!(typed.contains("all checks passed") && together.contains("all edits merged"), "{typed} {together}");
 }

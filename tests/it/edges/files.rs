@@ -1,4 +1,4 @@
-//! Files that a company uploads.
+//! Documents of a company: uploads, downloads, deletion.
 
 use serde_json::json;
 use tests::{
@@ -6,7 +6,7 @@ use tests::{
 };
 
 #[tokio::test]
-async fn a_file_is_uploaded_listed_and_read_again_by_its_company_only() {
+async fn an_uploaded_file_is_listed_and_read_only_by_its_company() {
     let (product, company) = (shared_product().await, unique_name("acme"));
     let admin = SignedInUser::found(product, "ada", &company).await;
     let vic = admin.add_member("vic", "VIEWER", &company).await;
@@ -18,24 +18,24 @@ async fn a_file_is_uploaded_listed_and_read_again_by_its_company_only() {
     };
     let pdf = b"%PDF-1.7 not much of a document".as_slice();
 
-    let made = upload(Some(&admin.token), "sow.pdf", "application/pdf", pdf).await;
-    assert_eq!(made.status.as_u16(), 201, "{}", made.body);
-    let again = upload(Some(&admin.token), "sow.pdf", "application/pdf", pdf).await;
-    assert_eq!((&again.body["id"], &again.body["repeated"]), (&made.body["id"], &json!(true)));
+    let uploaded = upload(Some(&admin.token), "sow.pdf", "application/pdf", pdf).await;
+    assert_eq!(uploaded.status.as_u16(), 201, "{}", uploaded.body);
+    let repeated = upload(Some(&admin.token), "sow.pdf", "application/pdf", pdf).await;
+    assert_eq!((&repeated.body["id"], &repeated.body["repeated"]), (&uploaded.body["id"], &json!(true)));
     assert_eq!(upload(Some(&vic.token), "x.pdf", "application/pdf", pdf).await.status.as_u16(), 403);
     assert_eq!(upload(None, "x.pdf", "application/pdf", pdf).await.status.as_u16(), 401);
     assert_eq!(upload(Some(&admin.token), "empty.pdf", "application/pdf", b"").await.code(), "INVALID_INPUT");
     assert_eq!(upload(Some(&admin.token), "..%2Fx.pdf", "application/pdf", pdf).await.body["field"], "fileName");
 
-    let path = format!("/api/v1/documents/{}", made.body["id"].as_str().unwrap());
-    let token = made.header("consistency-token").to_owned();
-    let get = async |path: &str, who: &SignedInUser<'_>| {
-        let request = request(product, "GET", path, Some(&who.token)).header("consistency-token", &token);
+    let path = format!("/api/v1/documents/{}", uploaded.body["id"].as_str().unwrap());
+    let token = uploaded.header("consistency-token").to_owned();
+    let get = async |path: &str, user: &SignedInUser<'_>| {
+        let request = request(product, "GET", path, Some(&user.token)).header("consistency-token", &token);
         request.send().await.unwrap()
     };
-    let shown: serde_json::Value = get(&path, &vic).await.json().await.unwrap();
+    let document: serde_json::Value = get(&path, &vic).await.json().await.unwrap();
     assert_eq!(
-        (&shown["fileName"], &shown["bytes"], &shown["status"]),
+        (&document["fileName"], &document["bytes"], &document["status"]),
         (&json!("sow.pdf"), &json!(pdf.len()), &json!("uploaded"))
     );
     let content = get(&format!("{path}/content"), &vic).await;
@@ -46,13 +46,13 @@ async fn a_file_is_uploaded_listed_and_read_again_by_its_company_only() {
     for hidden in [path.clone(), format!("{path}/content")] {
         assert_eq!(get(&hidden, &eve).await.status().as_u16(), 404);
     }
-    let seen = vic.ask("{ documents { totalCount edges { node { fileName status } } } }", json!({})).await;
-    assert_eq!(seen["data"]["documents"]["totalCount"], 1, "{seen}");
-    let deleted = admin.change("deleteDocument(id: $id)", json!({ "id": made.body["id"] })).await;
-    let gone = vic
-        .ask_since(&deleted, "query($id: UUID!) { document(id: $id) { id } }", json!({ "id": made.body["id"] }))
+    let listed = vic.ask("{ documents { totalCount edges { node { fileName status } } } }", json!({})).await;
+    assert_eq!(listed["data"]["documents"]["totalCount"], 1, "{listed}");
+    let deleted = admin.change("deleteDocument(id: $id)", json!({ "id": uploaded.body["id"] })).await;
+    let missing = vic
+        .ask_since(&deleted, "query($id: UUID!) { document(id: $id) { id } }", json!({ "id": uploaded.body["id"] }))
         .await;
-    assert_eq!(gone["document"], json!(null));
+    assert_eq!(missing["document"], json!(null));
 }
 
 /// A form as browsers send it.
@@ -68,7 +68,7 @@ fn form(parts: &[(&str, &[u8])]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_form_s_file_is_kept_without_the_form_and_goes_out_under_its_name() {
+async fn a_file_of_a_multipart_form_is_stored_and_downloaded_under_its_name() {
     let (product, company) = (shared_product().await, unique_name("acme"));
     let admin = SignedInUser::found(product, "ada", &company).await;
     let post = async |query: &str, headers: &[(&str, &str)], body: Vec<u8>| {
@@ -84,10 +84,10 @@ async fn a_form_s_file_is_kept_without_the_form_and_goes_out_under_its_name() {
         "Content-Disposition: form-data; name=\"upload\"; filename=\"Größe.pdf\"\r\nContent-Type: application/pdf";
     let field = ("Content-Disposition: form-data; name=\"opportunityId\"", b"036:X".as_slice());
 
-    let made = post("", &[form_type], form(&[field, (file, &pdf)])).await;
-    assert_eq!(made.status.as_u16(), 201, "{}", made.body);
-    let token = made.header("consistency-token").to_owned();
-    let path = format!("/api/v1/documents/{}", made.body["id"].as_str().unwrap());
+    let uploaded = post("", &[form_type], form(&[field, (file, &pdf)])).await;
+    assert_eq!(uploaded.status.as_u16(), 201, "{}", uploaded.body);
+    let token = uploaded.header("consistency-token").to_owned();
+    let path = format!("/api/v1/documents/{}", uploaded.body["id"].as_str().unwrap());
     let get = async |path: &str, headers: &[(&str, &str)]| {
         let mut request = request(product, "GET", path, Some(&admin.token)).header("consistency-token", &token);
         for (name, value) in headers {
@@ -95,9 +95,9 @@ async fn a_form_s_file_is_kept_without_the_form_and_goes_out_under_its_name() {
         }
         request.send().await.unwrap()
     };
-    let shown: serde_json::Value = get(&path, &[]).await.json().await.unwrap();
+    let document: serde_json::Value = get(&path, &[]).await.json().await.unwrap();
     assert_eq!(
-        (&shown["fileName"], &shown["mediaType"], &shown["opportunityId"], &shown["bytes"]),
+        (&document["fileName"], &document["mediaType"], &document["opportunityId"], &document["bytes"]),
         (&json!("Größe.pdf"), &json!("application/pdf"), &json!("036:X"), &json!(pdf.len()))
     );
     let content = format!("{path}/content");
@@ -144,12 +144,12 @@ async fn a_form_s_file_is_kept_without_the_form_and_goes_out_under_its_name() {
     assert_eq!(
         (&html["fileName"], &html["mediaType"]),
         (&json!("€.pdf"), &json!("text/html")),
-        "what it is, not what it is called"
+        "the media type follows the content, not the header"
     );
 }
 
 #[tokio::test]
-async fn the_files_of_a_deleted_document_go_with_it_and_those_of_others_stay() {
+async fn the_file_of_a_deleted_document_is_removed_and_those_of_others_remain() {
     let (product, company) = (shared_product().await, unique_name("acme"));
     let admin = SignedInUser::found(product, "ada", &company).await;
     let folder = std::path::Path::new(product.variable("MEDHUB__OBJECTS__DIR")).join(&company);
@@ -157,8 +157,8 @@ async fn the_files_of_a_deleted_document_go_with_it_and_those_of_others_stay() {
     let mut ids = Vec::new();
     for name in ["one.txt", "two.txt", "three.txt"] {
         let upload = request(product, "POST", &format!("/api/v1/documents?fileName={name}"), Some(&admin.token));
-        let made = HttpResponse::to(upload.header("content-type", "text/plain").body("The same in each.")).await;
-        ids.push(made.body["id"].as_str().unwrap_or_else(|| panic!("{}", made.body)).to_owned());
+        let uploaded = HttpResponse::to(upload.header("content-type", "text/plain").body("The same in each.")).await;
+        ids.push(uploaded.body["id"].as_str().unwrap_or_else(|| panic!("{}", uploaded.body)).to_owned());
     }
     let (one, two, three) = (&ids[0], &ids[1], &ids[2]);
     let deleted =
@@ -166,8 +166,8 @@ async fn the_files_of_a_deleted_document_go_with_it_and_those_of_others_stay() {
     assert_eq!(deleted.status().as_u16(), 204);
     admin.change("deleteDocument(id: $id)", json!({ "id": two })).await;
     eventually(async || {
-        let left = (files(one), files(two));
-        if left == (0, 0) { Ok(()) } else { Err(format!("{left:?} files are left")) }
+        let remaining = (files(one), files(two));
+        if remaining == (0, 0) { Ok(()) } else { Err(format!("{remaining:?} files remain")) }
     })
     .await;
     assert_eq!(files(three), 1);
@@ -182,18 +182,18 @@ async fn the_files_of_a_deleted_document_go_with_it_and_those_of_others_stay() {
 }
 
 #[tokio::test]
-async fn files_that_no_document_has_are_swept_away() {
+async fn files_without_a_document_are_removed() {
     let settings =
         ["SWEEP_EVERY_S", "ORPHANED_AFTER_S"].map(|name| (format!("MEDHUB__OBJECTS__{name}"), "1".to_owned()));
     let product = ProductInstance::with(EnvironmentVariables::from(settings)).await;
     let admin = SignedInUser::found(&product, "ada", "acme").await;
     let upload = request(&product, "POST", "/api/v1/documents?fileName=kept.txt", Some(&admin.token));
-    let made = HttpResponse::to(upload.header("content-type", "text/plain").body("Kept.")).await;
-    let kept = made.body["id"].as_str().unwrap_or_else(|| panic!("{}", made.body));
+    let uploaded = HttpResponse::to(upload.header("content-type", "text/plain").body("Kept.")).await;
+    let document = uploaded.body["id"].as_str().unwrap_or_else(|| panic!("{}", uploaded.body));
 
     let folder = std::path::Path::new(product.variable("MEDHUB__OBJECTS__DIR")).join("acme");
     let (hash, number) = ("ab".repeat(32), "0190f7b1-0000-7000-8000-000000000001");
-    // One that was refused or never recorded, one that was cut off with its process, one from before documents had folders.
+    // A file of a refused or unrecorded upload, one that a crash cut off, and one from before documents had folders.
     let orphans =
         [folder.join(number).join(&hash), folder.join(format!(".{}", number.replace('-', ""))), folder.join(&hash)];
     std::fs::create_dir(folder.join(number)).unwrap();
@@ -201,11 +201,11 @@ async fn files_that_no_document_has_are_swept_away() {
         std::fs::write(orphan, "x").unwrap();
     }
     eventually(async || {
-        // A folder goes with its last file.
-        let left: Vec<_> =
+        // A folder is removed with its last file.
+        let remaining: Vec<_> =
             orphans.iter().chain([&folder.join(number)]).filter(|orphan| orphan.exists()).cloned().collect();
-        if left.is_empty() { Ok(()) } else { Err(format!("{left:?} are left")) }
+        if remaining.is_empty() { Ok(()) } else { Err(format!("{remaining:?} remain")) }
     })
     .await;
-    assert_eq!(std::fs::read_dir(folder.join(kept)).map_or(0, Iterator::count), 1);
+    assert_eq!(std::fs::read_dir(folder.join(document)).map_or(0, Iterator::count), 1);
 }

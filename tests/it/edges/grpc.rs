@@ -1,4 +1,4 @@
-//! Tasks over gRPC, by a client that knows nothing but what reflection tells it.
+//! Tasks over gRPC, with a client that knows only what reflection describes.
 
 use serde_json::json;
 use sqlx::{Connection as _, PgConnection};
@@ -9,7 +9,7 @@ use uuid::Uuid;
 const PACKAGES: [&str; 3] = ["grpcio==1.85.1", "grpcio-reflection==1.85.1", "grpcio-health-checking==1.85.1"];
 
 #[tokio::test]
-async fn a_stock_client_asks_for_work_and_a_worker_does_it() {
+async fn a_client_requests_tasks_and_a_worker_completes_them() {
     let product = shared_product().await;
     let admin = SignedInUser::found(product, "ada", &unique_name("acme")).await;
     let eve = SignedInUser::found(product, "eve", &unique_name("other")).await;
@@ -28,26 +28,30 @@ async fn a_stock_client_asks_for_work_and_a_worker_does_it() {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/it/edges/tasks.py");
         run_to_end(python(&PACKAGES).arg(script).args(arguments))
     });
-    assert!(output.await.unwrap().contains("everything holds"));
+    assert!(output.await.unwrap().contains("all checks passed"));
     let mut log = PgConnection::connect(product.variable("DATABASE_URL")).await.unwrap();
-    let part_of = "select event_type from events
+    let query = "select event_type from events
         where metadata ->> 'correlation_id' = $1 and metadata ->> 'causation_id' = $1";
-    let events: Vec<String> = sqlx::query_scalar(part_of).bind(&operation).fetch_all(&mut log).await.unwrap();
-    assert_eq!(events, ["task.started"], "what led to it is on record");
+    let events: Vec<String> = sqlx::query_scalar(query).bind(&operation).fetch_all(&mut log).await.unwrap();
+    assert_eq!(events, ["task.started"], "correlation and causation are recorded");
 
     eventually(async || {
-        let seen = admin.ask("{ tasks(status: COMPLETED) { edges { node { result } } } }", json!({})).await;
-        if seen["data"]["tasks"]["edges"][0]["node"]["result"] == "30 pages" { Ok(()) } else { Err(seen.to_string()) }
+        let answer = admin.ask("{ tasks(status: COMPLETED) { edges { node { result } } } }", json!({})).await;
+        if answer["data"]["tasks"]["edges"][0]["node"]["result"] == "30 pages" {
+            Ok(())
+        } else {
+            Err(answer.to_string())
+        }
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_call_ends_when_its_caller_no_longer_waits() {
+async fn a_call_ends_at_the_deadline_of_its_caller() {
     let address = shared_product().await.variable("MEDHUB__GRPC__LISTEN");
     let url = format!("http://{address}/medhub.tasks.v1.TaskService/ListTasks");
     for (deadline, status) in [("0n", "4"), ("soon", "3"), ("1M", "16")] {
-        // Over HTTP/1.1, where the deadline is ours alone to keep; the message is empty.
+        // Over HTTP/1.1, where only the server enforces the deadline; the message is empty.
         let call = reqwest::Client::new().post(&url).header("content-type", "application/grpc").body(vec![0; 5]);
         let answer = call.header("grpc-timeout", deadline).send().await.unwrap();
         assert_eq!(answer.headers()["grpc-status"], status, "{deadline}");

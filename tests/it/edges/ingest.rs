@@ -1,4 +1,4 @@
-//! Views and clicks: taken in once, asked for again, and never lost once they were acknowledged.
+//! Views and clicks: recorded once, queried by analysts, and never lost after their acknowledgement.
 
 use chrono::{SecondsFormat, TimeDelta};
 use domain::clock::{Clock, SystemClock};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tests::{HttpResponse, ProductHandle, ProductInstance, SignedInUser, eventually, request, shared_product};
 use uuid::Uuid;
 
-/// Some seconds after noon of yesterday: events are taken for a year, and a fixed day would be too long ago one day.
+/// Some seconds after noon of yesterday: events older than a year are refused, so a fixed day would become too old.
 fn at(seconds: i64) -> String {
     let noon = (SystemClock.now() - TimeDelta::days(1)).date_naive().and_hms_opt(12, 0, 0).unwrap().and_utc();
     (noon + TimeDelta::seconds(seconds)).to_rfc3339_opts(SecondsFormat::Secs, true)
@@ -20,7 +20,7 @@ async fn send(product: &ProductHandle, token: Option<&str>, body: &Value) -> Htt
     HttpResponse::to(request(product, "POST", "/ingest", token).json(body)).await
 }
 
-/// What analytics answers, and whether from the response cache.
+/// The events that analytics answers, and the response's `x-cache`.
 async fn recorded_events(product: &ProductHandle, token: &str, query: &str) -> (Vec<Value>, String) {
     let answer = HttpResponse::to(request(product, "GET", &format!("/analytics/events?{query}"), Some(token))).await;
     assert_eq!(answer.status.as_u16(), 200, "{}", answer.body);
@@ -28,7 +28,7 @@ async fn recorded_events(product: &ProductHandle, token: &str, query: &str) -> (
 }
 
 #[tokio::test]
-async fn what_was_done_is_told_once_answered_from_memory_and_never_too_old() {
+async fn ingested_events_are_counted_once_and_the_response_cache_is_never_outdated() {
     let product = ProductInstance::start().await;
     let admin = SignedInUser::found(&product, "ada", "acme").await;
     let eve = SignedInUser::found(&product, "eve", "other").await;
@@ -42,11 +42,15 @@ async fn what_was_done_is_told_once_answered_from_memory_and_never_too_old() {
     click["userId"] = json!("bob");
     let batch = json!({ "events": [first, click] });
     assert_eq!(send(&product, Some(&key), &batch).await.body, json!({ "accepted": 2 }));
-    assert_eq!(send(&product, Some(&key), &batch).await.status.as_u16(), 200, "told again, it is not counted again");
+    assert_eq!(
+        send(&product, Some(&key), &batch).await.status.as_u16(),
+        200,
+        "a repetition is accepted and not counted again"
+    );
     let own = send(&product, Some(&admin.token), &view("s2", "/p", &at(2))).await;
     assert_eq!(own.status.as_u16(), 200);
     let public = send(&product, None, &view("s1", "/p", &at(3))).await;
-    assert_eq!(public.status.as_u16(), 200, "visitors are counted, too");
+    assert_eq!(public.status.as_u16(), 200, "events of anonymous visitors are accepted");
 
     eventually(async || {
         let (events, _) = recorded_events(&product, &admin.token, "page_url=/p").await;
@@ -59,15 +63,15 @@ async fn what_was_done_is_told_once_answered_from_memory_and_never_too_old() {
     assert_eq!(
         recorded_events(&product, &admin.token, "user_id=ada").await.0.len(),
         1,
-        "a member is told about as themselves"
+        "a member's events have their own user id"
     );
     assert_eq!(
         recorded_events(&product, &eve.token, "page_url=/p").await.0,
         Vec::<Value>::new(),
-        "others see nothing of it"
+        "other tenants see none of them"
     );
     assert_eq!(recorded_events(&product, &eve.token, "user_id=bob").await.0, Vec::<Value>::new());
-    // Visitors belong to no company, and their view may come later than those of others.
+    // Anonymous visitors belong to no company, and their view may arrive later than those of others.
     eventually(async || {
         let (events, _) = recorded_events(&product, product.operator_token(), "page_url=/p").await;
         if events.len() == 1 { Ok(()) } else { Err(format!("{events:?}")) }
@@ -82,18 +86,18 @@ async fn what_was_done_is_told_once_answered_from_memory_and_never_too_old() {
     let mut more = view("s1", "/q", &at(60));
     more["userId"] = json!("bob");
     assert_eq!(send(&product, Some(&key), &more).await.status.as_u16(), 200);
-    // As soon as the worker has seen it, nothing older is answered; and what is kept then has it.
+    // Once the worker has processed it, no older answer is given, and the cached one includes it.
     eventually(async || {
         let (events, cache) = recorded_events(&product, &admin.token, "user_id=bob").await;
         if (events.len(), cache.as_str()) == (3, "hit") { Ok(()) } else { Err(format!("{cache}: {events:?}")) }
     })
     .await;
-    what_cannot_be_is_refused(&product, &key, &admin.token).await;
+    invalid_events_are_refused(&product, &key, &admin.token).await;
     let verified = product.medhub(&["verify"]).await;
     assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
 }
 
-async fn what_cannot_be_is_refused(product: &ProductHandle, key: &str, member: &str) {
+async fn invalid_events_are_refused(product: &ProductHandle, key: &str, member: &str) {
     let at = &at(0);
     for (field, event) in [
         ("sessionId", json!({ "type": "view", "sessionId": "acme:s1", "pageUrl": "/p" })),
@@ -116,20 +120,20 @@ async fn what_cannot_be_is_refused(product: &ProductHandle, key: &str, member: &
         let answer = send(product, Some(key), &batch).await;
         assert_eq!((answer.status.as_u16(), &answer.body["field"]), (400, &json!(format!("events[0].{field}"))));
     }
-    let mut others = view("s", "/p", at);
-    others["userId"] = json!("bob");
+    let mut of_another_user = view("s", "/p", at);
+    of_another_user["userId"] = json!("bob");
     for token in [None, Some(member)] {
-        assert_eq!(send(product, token, &others).await.body["field"], "userId");
+        assert_eq!(send(product, token, &of_another_user).await.body["field"], "userId");
     }
-    for odd in
+    for malformed in
         [json!([]), json!({ "events": [] }), json!({ "type": "eaten", "sessionId": "s", "pageUrl": "/p" }), json!(7)]
     {
-        assert_eq!(send(product, Some(key), &odd).await.status.as_u16(), 400, "{odd}");
+        assert_eq!(send(product, Some(key), &malformed).await.status.as_u16(), 400, "{malformed}");
     }
     assert_eq!(send(product, Some("mhk_x"), &view("s", "/p", at)).await.status.as_u16(), 401);
 }
 
-/// The ids of a visit's events on record, in their order.
+/// The pages of a visit's recorded events, in their order.
 async fn recorded_pages(product: &ProductHandle, session: &str) -> Vec<String> {
     let replay = product.medhub(&["replay", "--aggregate", session]).await;
     assert!(replay.status.success(), "{}", String::from_utf8_lossy(&replay.stderr));
@@ -148,7 +152,7 @@ async fn recorded_pages(product: &ProductHandle, session: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn what_is_told_again_is_known_however_long_ago_and_what_differs_is_not() {
+async fn a_repeated_event_is_recorded_once_and_a_different_one_is_recorded_too() {
     let product = shared_product().await;
     let session = format!("again-{}", Uuid::new_v4());
     let events: Vec<_> = (0..300).map(|page| view(&session, &format!("/{page:03}"), &at(page))).collect();
@@ -167,11 +171,15 @@ async fn what_is_told_again_is_known_however_long_ago_and_what_differs_is_not() 
     for page in ["/named", "/named"] {
         assert_eq!(send(product, None, &named(page)).await.status.as_u16(), 200);
     }
-    assert_eq!(recorded_pages(product, &session).await, ["/list", "/list", "/named"], "by its name, without a time");
+    assert_eq!(
+        recorded_pages(product, &session).await,
+        ["/list", "/list", "/named"],
+        "recognised by its id, without a time"
+    );
 }
 
 #[tokio::test]
-async fn every_refused_event_of_a_batch_is_named_and_the_others_are_taken() {
+async fn every_refused_event_of_a_batch_is_named_and_the_others_are_recorded() {
     let product = shared_product().await;
     let session = format!("mixed-{}", Uuid::new_v4());
     let mut events: Vec<_> = (0..20).map(|page| view(&session, &format!("/{page:02}"), &at(page))).collect();
@@ -183,13 +191,13 @@ async fn every_refused_event_of_a_batch_is_named_and_the_others_are_taken() {
     assert_eq!(answer.status.as_u16(), 200, "{}", answer.body);
     assert_eq!(answer.body["accepted"], 16);
     let refused: Vec<_> = answer.body["refused"].as_array().unwrap().iter().collect();
-    let places: Vec<_> =
+    let refusals: Vec<_> =
         refused.iter().map(|item| (item["index"].as_u64().unwrap(), item["field"].as_str().unwrap())).collect();
-    assert_eq!(places, [(3, "userAgent"), (7, "pageUrl"), (11, "at"), (13, "")]);
+    assert_eq!(refusals, [(3, "userAgent"), (7, "pageUrl"), (11, "at"), (13, "")]);
     assert!(refused.iter().all(|item| !item["reason"].as_str().unwrap().is_empty()), "{refused:?}");
     assert_eq!(recorded_pages(product, &session).await.len(), 16);
 
-    // A beacon says that it is text, and the largest batch fits into the largest body.
+    // A browser's beacon has the media type of text; and the largest batch fits into the largest body.
     let beacon = request(product, "POST", "/ingest", None).header("content-type", "text/plain;charset=UTF-8");
     let beacon = beacon.body(view(&format!("{session}-b"), "/p", &at(0)).to_string());
     assert_eq!(HttpResponse::to(beacon).await.status.as_u16(), 200);
@@ -199,7 +207,7 @@ async fn every_refused_event_of_a_batch_is_named_and_the_others_are_taken() {
 }
 
 #[tokio::test]
-async fn a_visit_has_an_end_and_invented_opportunities_are_counted_nowhere() {
+async fn a_visit_has_a_maximum_length_and_views_of_unknown_opportunities_are_marked() {
     let product = shared_product().await;
     let session = format!("long-{}", Uuid::new_v4());
     let page = |number: usize| view(&session, &format!("/{number}"), &at(0));
@@ -209,12 +217,12 @@ async fn a_visit_has_an_end_and_invented_opportunities_are_counted_nowhere() {
     }
     let last = json!({ "events": [page(0), page(10_000), view(&format!("{session}-2"), "/p", &at(0))] });
     let answer = send(product, None, &last).await;
-    assert_eq!(answer.body["accepted"], 2, "what is known is, and another visit goes on: {}", answer.body);
+    assert_eq!(answer.body["accepted"], 2, "a known event and one of another visit are accepted: {}", answer.body);
     let refused = &answer.body["refused"][0];
     assert_eq!((&refused["index"], &refused["field"]), (&json!(1), &json!("sessionId")), "{}", answer.body);
     assert_eq!(send(product, None, &page(10_001)).await.body["field"], "sessionId");
 
-    let marks = product.medhub(&["replay", "--aggregate", &format!("{session}-2")]).await;
-    let event: Value = serde_json::from_slice(&marks.stdout).unwrap();
+    let replay = product.medhub(&["replay", "--aggregate", &format!("{session}-2")]).await;
+    let event: Value = serde_json::from_slice(&replay.stdout).unwrap();
     assert_eq!(event["metadata"]["about_unknown"], true, "{event}");
 }

@@ -1,4 +1,4 @@
-//! Resources and opportunities over REST, and the description of it all, tried by a program that knows only that.
+//! Resources and opportunities over REST, and the OpenAPI description, tested by a program that knows only that.
 
 use serde_json::json;
 use tests::{
@@ -6,11 +6,11 @@ use tests::{
     output_text, python, request, run_to_end, shared_product, token_for_everything_until, unique_name,
 };
 
-/// The program that tries every operation of a description with values that fit it and values that do not.
+/// The program that calls every operation of a description with valid and invalid values.
 const SCHEMATHESIS: &str = "schemathesis==4.32.5";
 
 #[tokio::test]
-async fn resources_are_made_read_changed_and_deleted() {
+async fn resources_are_created_read_changed_and_deleted() {
     let product = shared_product().await;
     let admin = SignedInUser::found(product, "ada", &unique_name("acme")).await;
     let eve = SignedInUser::found(product, "eve", &unique_name("other")).await;
@@ -26,33 +26,40 @@ async fn resources_are_made_read_changed_and_deleted() {
         call("POST", "/api/v1/resources", ada, &|request| request.header("idempotency-key", key).json(body)).await
     };
 
-    let made = create("k1", &body).await;
-    assert_eq!((made.status.as_u16(), made.header("etag")), (201, "\"1\""), "{}", made.body);
-    let again = create("k1", &body).await;
-    assert_eq!((&again.body["id"], &again.body["repeated"]), (&made.body["id"], &json!(true)));
+    let created = create("k1", &body).await;
+    assert_eq!((created.status.as_u16(), created.header("etag")), (201, "\"1\""), "{}", created.body);
+    let repeated = create("k1", &body).await;
+    assert_eq!((&repeated.body["id"], &repeated.body["repeated"]), (&created.body["id"], &json!(true)));
     let other = create("k1", &json!({ "name": "Other", "kind": "other", "body": "x" })).await;
     assert_eq!((other.status.as_u16(), other.code()), (409, "IDEMPOTENCY_KEY_REUSED"));
 
-    let path = format!("/api/v1/resources/{}", made.body["id"].as_str().unwrap());
-    let token = made.header("consistency-token").to_owned();
-    let shown = call("GET", &path, ada, &|request| request.header("consistency-token", &token)).await;
-    assert_eq!((shown.status.as_u16(), &shown.body["name"], shown.header("etag")), (200, &json!("Past work"), "\"1\""));
+    let path = format!("/api/v1/resources/{}", created.body["id"].as_str().unwrap());
+    let token = created.header("consistency-token").to_owned();
+    let resource = call("GET", &path, ada, &|request| request.header("consistency-token", &token)).await;
+    assert_eq!(
+        (resource.status.as_u16(), &resource.body["name"], resource.header("etag")),
+        (200, &json!("Past work"), "\"1\"")
+    );
     let foreign = call("GET", &path, eve, &|request| request.header("consistency-token", &token)).await;
     let unknown = call("GET", "/api/v1/resources/01890a5d-ac96-774b-bcce-b302099a8057", eve, &|request| request).await;
-    assert_eq!((foreign.status.as_u16(), &foreign.body), (404, &unknown.body), "another's is nobody's");
+    assert_eq!(
+        (foreign.status.as_u16(), &foreign.body),
+        (404, &unknown.body),
+        "resources of other tenants answer like missing ones"
+    );
 
     let changed = json!({ "name": "Past work", "kind": "past_performance", "body": "Lifts and beds." });
     let stale = call("PUT", &path, ada, &|request| request.header("if-match", "\"7\"").json(&changed)).await;
     assert_eq!((stale.status.as_u16(), &stale.body["currentVersion"]), (412, &json!(1)), "{}", stale.body);
     let put = call("PUT", &path, ada, &|request| request.header("if-match", "\"1\"").json(&changed)).await;
     assert_eq!((put.status.as_u16(), put.header("etag")), (200, "\"2\""));
-    let theirs = call("PUT", &path, eve, &|request| request.json(&changed)).await;
-    assert_eq!((theirs.status.as_u16(), theirs.code()), (404, "NOT_FOUND"));
+    let foreign_put = call("PUT", &path, eve, &|request| request.json(&changed)).await;
+    assert_eq!((foreign_put.status.as_u16(), foreign_put.code()), (404, "NOT_FOUND"));
     let deleted = call("DELETE", &path, ada, &|request| request).await;
     assert_eq!(deleted.status.as_u16(), 204);
     let token = deleted.header("consistency-token").to_owned();
-    let gone = call("GET", &path, ada, &|request| request.header("consistency-token", &token)).await;
-    assert_eq!(gone.status.as_u16(), 404);
+    let missing = call("GET", &path, ada, &|request| request.header("consistency-token", &token)).await;
+    assert_eq!(missing.status.as_u16(), 404);
 
     for number in 0..3 {
         create(&format!("list-{number}"), &body).await;
@@ -67,29 +74,29 @@ async fn resources_are_made_read_changed_and_deleted() {
     assert_eq!((first["items"].as_array().unwrap().len(), &first["total"]), (3, &json!(4)));
     let rest = page(&format!("first=3&after={}", first["next"].as_str().unwrap())).await;
     assert_eq!((rest["items"].as_array().unwrap().len(), &rest["next"]), (1, &json!(null)), "{rest}");
-    everybody_reads_opportunities(product).await;
+    anonymous_requests_read_opportunities(product).await;
 }
 
-async fn everybody_reads_opportunities(product: &ProductHandle) {
+async fn anonymous_requests_read_opportunities(product: &ProductHandle) {
     let discover = "mutation($input: DiscoverOpportunityInput!) { discoverOpportunity(input: $input) {
         ... on OpportunityAccepted { id consistencyToken } } }";
     let input = json!({ "input": { "noticeId": "n-1", "title": "Cryogenic freezers", "type": "Solicitation",
         "agency": "VETERANS AFFAIRS, DEPARTMENT OF", "solicitationNumber": "36C24526Q7100", "postedAt": "2026-03-03T12:00:00Z" } });
-    let made = product.graphql(discover, input).await["data"]["discoverOpportunity"].clone();
-    let token = made["consistencyToken"].as_str().unwrap();
+    let created = product.graphql(discover, input).await["data"]["discoverOpportunity"].clone();
+    let token = created["consistencyToken"].as_str().unwrap();
     let get = async |path: &str| {
         HttpResponse::to(request(product, "GET", path, None).header("consistency-token", token)).await
     };
     let list = get("/api/v1/opportunities?text=cryogenic&agency=036").await;
-    assert_eq!((&list.body["total"], &list.body["items"][0]["id"]), (&json!(1), &made["id"]), "{}", list.body);
-    let one = get(&format!("/api/v1/opportunities/{}", made["id"].as_str().unwrap())).await;
+    assert_eq!((&list.body["total"], &list.body["items"][0]["id"]), (&json!(1), &created["id"]), "{}", list.body);
+    let one = get(&format!("/api/v1/opportunities/{}", created["id"].as_str().unwrap())).await;
     assert_eq!((one.status.as_u16(), &one.body["status"]), (200, &json!("open")));
     assert_eq!(get("/api/v1/opportunities/036:NONE").await.status.as_u16(), 404);
     assert_eq!(get("/api/v1/opportunities?first=0").await.code(), "INVALID_INPUT");
 }
 
 #[tokio::test]
-async fn a_program_that_knows_only_the_description_finds_no_fault() {
+async fn schemathesis_finds_no_violation_of_the_description() {
     let environment = EnvironmentVariables::from([("MEDHUB__LIMITS__ENABLED".into(), "false".into())]);
     let product = ProductInstance::with(environment).await;
     let admin = SignedInUser::found(&product, "ada", "acme").await;
@@ -114,5 +121,8 @@ fn the_committed_description_is_current() {
     let printed = std::process::Command::new(medhub_local()).args(["product", "openapi"]).output().unwrap();
     assert!(printed.status.success(), "{}", output_text(&printed));
     let current = String::from_utf8(printed.stdout).unwrap();
-    assert!(current == committed, "write it anew: cargo run --bin medhub -- openapi > api/openapi.json");
+    assert!(
+        current == committed,
+        "api/openapi.json is outdated; write it again: cargo run --bin medhub -- openapi > api/openapi.json"
+    );
 }

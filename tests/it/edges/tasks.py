@@ -1,4 +1,4 @@
-"""Drives TaskService by what reflection tells; ends with an error where something is not as it should be."""
+"""Calls TaskService with messages built from reflection; ends with an error if an answer is not as expected."""
 
 import sys
 import time
@@ -8,8 +8,8 @@ from google.protobuf import descriptor_pool, message_factory
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
-# How long something may take that has to happen, in seconds: the machine may be busy.
-PATIENCE = 120
+# How long an expected condition may take, in seconds: the machine may be busy.
+TIMEOUT_S = 120
 
 address, worker, writer, foreign, operation = sys.argv[1:]
 channel = grpc.insecure_channel(address)
@@ -29,7 +29,7 @@ def call(name, token, origin=(), **fields):
         request_serializer=lambda message: message.SerializeToString(),
         response_deserializer=answer.FromString,
     )
-    return stub(request, metadata=[*origin, *([("authorization", f"Bearer {token}")] if token else [])], timeout=PATIENCE)
+    return stub(request, metadata=[*origin, *([("authorization", f"Bearer {token}")] if token else [])], timeout=TIMEOUT_S)
 
 
 def refused(code, name, token, **fields):
@@ -41,12 +41,12 @@ def refused(code, name, token, **fields):
     raise AssertionError((name, fields, answer))
 
 
-def eventually(question, wanted):
-    deadline = time.monotonic() + PATIENCE
+def eventually(query, is_expected):
+    deadline = time.monotonic() + TIMEOUT_S
     while True:
         try:
-            answer = question()
-            if wanted(answer):
+            answer = query()
+            if is_expected(answer):
                 return answer
         except grpc.RpcError as error:
             answer = error
@@ -60,20 +60,20 @@ for name in ["", "medhub.tasks.v1.TaskService"]:
     status = health.Check(health_pb2.HealthCheckRequest(service=name)).status
     assert status == health_pb2.HealthCheckResponse.SERVING, (name, status)
 
-wanted = {"kind": 1, "subject_kind": 1, "subject_id": "doc-1", "parameters": {"language": "en"}}
-refused(Code.UNAUTHENTICATED, "ProcessTask", None, request=wanted)
-refused(Code.UNAUTHENTICATED, "ProcessTask", "forged", request=wanted)
-refused(Code.PERMISSION_DENIED, "ProcessTask", worker, request=wanted)
-refused(Code.INVALID_ARGUMENT, "ProcessTask", writer, request={**wanted, "kind": 0})
+task_request = {"kind": 1, "subject_kind": 1, "subject_id": "doc-1", "parameters": {"language": "en"}}
+refused(Code.UNAUTHENTICATED, "ProcessTask", None, request=task_request)
+refused(Code.UNAUTHENTICATED, "ProcessTask", "forged", request=task_request)
+refused(Code.PERMISSION_DENIED, "ProcessTask", worker, request=task_request)
+refused(Code.INVALID_ARGUMENT, "ProcessTask", writer, request={**task_request, "kind": 0})
 refused(Code.INVALID_ARGUMENT, "ProcessTask", writer)
 refused(Code.INVALID_ARGUMENT, "GetTaskStatus", worker, task_id="no uuid")
 
-made = call("ProcessTask", writer, request=wanted, idempotency_key="once")
-again = call("ProcessTask", writer, request=wanted, idempotency_key="once")
-assert (again.task_id, again.repeated, made.repeated) == (made.task_id, True, False), (made, again)
-refused(Code.ALREADY_EXISTS, "ProcessTask", writer, request={**wanted, "subject_id": "doc-2"}, idempotency_key="once")
+created = call("ProcessTask", writer, request=task_request, idempotency_key="once")
+repeated = call("ProcessTask", writer, request=task_request, idempotency_key="once")
+assert (repeated.task_id, repeated.repeated, created.repeated) == (created.task_id, True, False), (created, repeated)
+refused(Code.ALREADY_EXISTS, "ProcessTask", writer, request={**task_request, "subject_id": "doc-2"}, idempotency_key="once")
 
-task = made.task_id
+task = created.task_id
 refused(Code.PERMISSION_DENIED, "ProcessTask", writer, task_id=task, start={"worker": "w1"})
 refused(Code.NOT_FOUND, "GetTaskStatus", foreign, task_id=task)
 refused(Code.INVALID_ARGUMENT, "ProcessTask", worker, origin=[("x-causation-id", "7")], task_id=task, start={"worker": "w1"})
@@ -83,12 +83,12 @@ refused(Code.ABORTED, "ProcessTask", worker, task_id=task, start={"worker": "w1"
 details = refused(Code.FAILED_PRECONDITION, "ProcessTask", worker, task_id=task, start={"worker": "w2"})
 assert details.startswith("ALREADY_STARTED"), details
 call("ProcessTask", worker, task_id=task, report={"worker": "w1", "percent": 40, "note": "half of it"})
-shown = eventually(lambda: call("GetTaskStatus", worker, task_id=task), lambda task: task.percent == 40)
-assert (shown.status, shown.worker, shown.parameters["language"]) == (2, "w1", "en"), shown
+progress = eventually(lambda: call("GetTaskStatus", worker, task_id=task), lambda task: task.percent == 40)
+assert (progress.status, progress.worker, progress.parameters["language"]) == (2, "w1", "en"), progress
 call("ProcessTask", worker, task_id=task, complete={"worker": "w1", "result": "30 pages"})
 refused(Code.FAILED_PRECONDITION, "ProcessTask", writer, task_id=task, cancel={"reason": "too late"})
 
-ids = [call("ProcessTask", writer, request={**wanted, "subject_id": f"more-{number}"}).task_id for number in range(3)]
+ids = [call("ProcessTask", writer, request={**task_request, "subject_id": f"more-{number}"}).task_id for number in range(3)]
 failed = call("ProcessTask", worker, task_id=ids[0], start={"worker": "w1"})
 call("ProcessTask", worker, task_id=ids[0], fail={"worker": "w1", "reason": "no text", "retry": False})
 eventually(lambda: call("ListTasks", worker, status=4), lambda page: page.total_size == 1 and page.tasks[0].failure == "no text")
@@ -98,5 +98,5 @@ assert (len(page.tasks), len(rest.tasks), rest.next_page_token) == (3, 1, ""), (
 assert call("ListTasks", foreign).total_size == 0
 refused(Code.INVALID_ARGUMENT, "ListTasks", worker, page_size=101)
 refused(Code.INVALID_ARGUMENT, "ListTasks", worker, page_token="none")
-refused(Code.OUT_OF_RANGE, "ProcessTask", writer, request={**wanted, "subject_id": "x" * 300_000})
-print("everything holds")
+refused(Code.OUT_OF_RANGE, "ProcessTask", writer, request={**task_request, "subject_id": "x" * 300_000})
+print("all checks passed")

@@ -1,4 +1,4 @@
-//! Single commands: appended in groups, each with a verdict of its own, whatever happens to the others.
+//! Single commands are appended in groups, and each has its own outcome, whatever the others' are.
 
 mod snapshot;
 
@@ -34,7 +34,7 @@ fn store(pool: &PgPool, lanes: usize) -> PgEventStore<Opportunity> {
     PgEventStore::new(pool.clone(), &config)
 }
 
-/// A notice that leads to two events: the discovery and the award.
+/// A command that leads to two events: the discovery and the award.
 fn discover() -> OpportunityCommand {
     let award = Award { number: Some("W1".to_owned()), date: None, amount: None, awardee: None };
     let facts = NoticeDetails {
@@ -64,15 +64,15 @@ fn discover() -> OpportunityCommand {
     }))
 }
 
-/// A change that leads to two events: the amendment and the new deadline.
+/// A command that leads to two events: the amendment and the new deadline.
 fn amend(number: u64) -> OpportunityCommand {
-    let moved = TimeDelta::minutes(number.cast_signed());
+    let delay = TimeDelta::minutes(number.cast_signed());
     OpportunityCommand::Amend(Box::new(AmendOpportunity {
-        amended_at: noon() + moved,
+        amended_at: noon() + delay,
         notice_id: None,
         title: Some(format!("Patient lifts, revision {number}")),
         description: None,
-        response_deadline: Some(noon() + moved),
+        response_deadline: Some(noon() + delay),
         set_aside: None,
         naics: None,
     }))
@@ -82,7 +82,7 @@ fn noon() -> DateTime<Utc> {
     "2026-03-03T12:00:00Z".parse().unwrap()
 }
 
-/// Decides and commits; answers how many events that were.
+/// Decides and commits; returns the number of events.
 async fn commit(
     store: &PgEventStore<Opportunity>,
     context: OpportunityContext,
@@ -97,7 +97,7 @@ async fn execute(store: &PgEventStore<Opportunity>, id: &str, command: Opportuni
     commit(store, store.load_aggregate(id).await?, command).await
 }
 
-/// Aggregate -> (sequence, position), in the order of the streams.
+/// Aggregate -> (sequence, position), in the order of the sequences.
 async fn streams(pool: &PgPool) -> HashMap<String, Vec<(i64, i64)>> {
     let rows: Vec<(String, i64, i64)> =
         sqlx::query_as("select aggregate_id, sequence, position from events order by aggregate_id, sequence")
@@ -111,40 +111,40 @@ async fn streams(pool: &PgPool) -> HashMap<String, Vec<(i64, i64)>> {
     streams
 }
 
-fn assert_no_holes(aggregate: &str, stream: &[(i64, i64)]) {
-    for (place, (sequence, _)) in (1..).zip(stream) {
-        assert_eq!(*sequence, place, "{aggregate}: {stream:?}");
+fn assert_no_gaps(aggregate: &str, stream: &[(i64, i64)]) {
+    for (expected, (sequence, _)) in (1..).zip(stream) {
+        assert_eq!(*sequence, expected, "{aggregate}: {stream:?}");
     }
 }
 
-/// Keeps appends out until it is dropped or ended, and waits until one stands before the door.
+/// Locks the table of events, so that appends wait until this is dropped or released.
 struct AppendBarrier {
     lock: sqlx::Transaction<'static, sqlx::Postgres>,
 }
 
 impl AppendBarrier {
-    async fn door(pool: &PgPool) -> Self {
+    async fn lock(pool: &PgPool) -> Self {
         let mut lock = pool.begin().await.unwrap();
         sqlx::query("lock table events in share mode").execute(&mut *lock).await.unwrap();
         Self { lock }
     }
 
-    async fn until_one_waits(&self, pool: &PgPool) -> i32 {
+    async fn wait_for_blocked_append(&self, pool: &PgPool) -> i32 {
         eventually(async || {
             let waiting = "select pid from pg_locks where not granted and relation = 'events'::regclass
                            and database = (select oid from pg_database where datname = current_database())";
             let pid: Option<i32> = sqlx::query_scalar(waiting).fetch_optional(pool).await.unwrap();
-            pid.ok_or("nobody waits")
+            pid.ok_or("no append waits for the lock")
         })
         .await
     }
 
-    async fn open(self) {
+    async fn release(self) {
         self.lock.rollback().await.unwrap();
     }
 }
 
-/// Lets everything that can go on do so; this runtime has one thread.
+/// Yields so often that all tasks of this single-threaded runtime progress as far as they can.
 async fn let_others_run() {
     for _ in 0..20 {
         tokio::task::yield_now().await;
@@ -152,7 +152,7 @@ async fn let_others_run() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_many_commands_that_saw_the_same_version_exactly_one_wins() {
+async fn of_many_commands_decided_on_the_same_version_exactly_one_is_committed() {
     let pool = database().await;
     let store = store(&pool, 2);
     execute(&store, "a", discover()).await.unwrap();
@@ -167,20 +167,20 @@ async fn of_many_commands_that_saw_the_same_version_exactly_one_wins() {
         });
     }
 
-    let verdicts = commands.join_all().await;
+    let outcomes = commands.join_all().await;
 
-    let won: Vec<_> = verdicts.iter().flatten().collect();
-    assert_eq!(won, [&2], "{verdicts:?}");
-    assert!(verdicts.iter().all(|verdict| matches!(verdict, Ok(_) | Err(AggregateError::AggregateConflict))));
+    let committed: Vec<_> = outcomes.iter().flatten().collect();
+    assert_eq!(committed, [&2], "{outcomes:?}");
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, Ok(_) | Err(AggregateError::AggregateConflict))));
     let streams = streams(&pool).await;
     assert_eq!(streams["a"].len(), 4);
-    assert_no_holes("a", &streams["a"]);
+    assert_no_gaps("a", &streams["a"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn streams_have_no_holes_and_lose_nothing_under_many_writers_of_two_processes() {
+async fn streams_have_no_gaps_and_lose_no_event_under_many_writers_of_two_stores() {
     let pool = database().await;
-    // Two stores know nothing of each other, as two processes do.
+    // Two stores share no state, like two processes.
     let stores = [store(&pool, 2), store(&pool, 1)];
     let mut writers = JoinSet::new();
     for seed in 0..24_u64 {
@@ -209,17 +209,17 @@ async fn streams_have_no_holes_and_lose_nothing_under_many_writers_of_two_proces
 
     let streams = streams(&pool).await;
 
-    let on_record: HashMap<_, u64> =
+    let in_log: HashMap<_, u64> =
         streams.iter().map(|(id, stream)| (id.clone(), u64::try_from(stream.len()).unwrap())).collect();
     acknowledged.retain(|_, events| *events > 0);
-    assert_eq!(on_record, acknowledged);
+    assert_eq!(in_log, acknowledged);
     for (id, stream) in &streams {
-        assert_no_holes(id, stream);
+        assert_no_gaps(id, stream);
     }
 }
 
 #[tokio::test]
-async fn one_conflict_in_a_group_is_the_verdict_of_its_command_alone() {
+async fn a_conflict_in_a_group_fails_only_its_own_command() {
     let pool = database().await;
     let store = store(&pool, 1);
     let mut contexts = vec![store.load_aggregate("late").await.unwrap()];
@@ -227,12 +227,12 @@ async fn one_conflict_in_a_group_is_the_verdict_of_its_command_alone() {
         contexts.push(store.load_aggregate(id).await.unwrap());
     }
     insert_event(&mut pool.acquire().await.unwrap(), "late", 1).await;
-    let door = AppendBarrier::door(&pool).await;
+    let barrier = AppendBarrier::lock(&pool).await;
     let first = tokio::spawn({
         let store = store.clone();
         async move { execute(&store, "first", discover()).await }
     });
-    door.until_one_waits(&pool).await;
+    barrier.wait_for_blocked_append(&pool).await;
     let mut group = JoinSet::new();
     for context in contexts {
         let store = store.clone();
@@ -240,21 +240,21 @@ async fn one_conflict_in_a_group_is_the_verdict_of_its_command_alone() {
     }
     let_others_run().await;
 
-    door.open().await;
+    barrier.release().await;
 
-    let verdicts: HashMap<_, _> = group.join_all().await.into_iter().collect();
-    assert!(matches!(verdicts["late"], Err(AggregateError::AggregateConflict)), "{verdicts:?}");
+    let outcomes: HashMap<_, _> = group.join_all().await.into_iter().collect();
+    assert!(matches!(outcomes["late"], Err(AggregateError::AggregateConflict)), "{outcomes:?}");
     assert_eq!(first.await.unwrap().unwrap(), 2);
     let streams = streams(&pool).await;
     assert_eq!(streams["late"].len(), 1);
     for id in ["b", "c", "d"] {
-        assert!(matches!(verdicts[id], Ok(2)), "{verdicts:?}");
+        assert!(matches!(outcomes[id], Ok(2)), "{outcomes:?}");
         assert_eq!(streams[id].len(), 2);
     }
 }
 
-/// Many discoveries at the same time, of two events each; stream -> the positions of its two events.
-async fn discovered_at_once(lanes: usize) -> HashMap<String, (i64, i64)> {
+/// Appends many discoveries of two events concurrently; stream -> the positions of its two events.
+async fn discover_concurrently(lanes: usize) -> HashMap<String, (i64, i64)> {
     let pool = database().await;
     let store = store(&pool, lanes);
     let mut commands = JoinSet::new();
@@ -272,42 +272,42 @@ async fn discovered_at_once(lanes: usize) -> HashMap<String, (i64, i64)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn positions_follow_the_order_of_the_events_of_an_append() {
-    for (aggregate, (first, second)) in discovered_at_once(2).await {
+    for (aggregate, (first, second)) in discover_concurrently(2).await {
         assert!(first < second, "{aggregate}: {first}, {second}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn on_one_lane_nothing_comes_between_the_events_of_an_append() {
-    for (aggregate, (first, second)) in discovered_at_once(1).await {
+async fn on_one_lane_the_positions_of_an_append_are_consecutive() {
+    for (aggregate, (first, second)) in discover_concurrently(1).await {
         assert_eq!(second, first + 1, "{aggregate}");
     }
 }
 
 #[tokio::test]
-async fn a_lost_answer_is_an_error_that_says_so_and_the_store_heals_by_itself() {
+async fn a_lost_answer_is_an_error_of_unknown_outcome_and_the_store_reconnects() {
     let pool = database().await;
     let store = store(&pool, 1);
     execute(&store, "a", discover()).await.unwrap();
-    let door = AppendBarrier::door(&pool).await;
+    let barrier = AppendBarrier::lock(&pool).await;
     let append = tokio::spawn({
         let store = store.clone();
         async move { execute(&store, "a", amend(1)).await }
     });
-    let pid = door.until_one_waits(&pool).await;
+    let pid = barrier.wait_for_blocked_append(&pool).await;
 
     sqlx::query("select pg_terminate_backend($1)").bind(pid).execute(&pool).await.unwrap();
 
     let error = append.await.unwrap().unwrap_err();
     assert!(matches!(error, AggregateError::UnexpectedError(_)), "{error:?}");
     assert!(error.to_string().contains("may or may not be recorded"), "{error}");
-    door.open().await;
+    barrier.release().await;
     assert_eq!(execute(&store, "a", amend(1)).await.unwrap(), 2);
     assert_eq!(streams(&pool).await["a"].len(), 4);
 }
 
 #[tokio::test]
-async fn a_line_that_broke_while_idle_is_made_anew_for_a_load() {
+async fn a_connection_that_broke_while_idle_is_replaced_for_a_load() {
     let pool = database().await;
     let store = store(&pool, 1);
     execute(&store, "a", discover()).await.unwrap();
@@ -319,7 +319,7 @@ async fn a_line_that_broke_while_idle_is_made_anew_for_a_load() {
 }
 
 #[tokio::test]
-async fn an_unreachable_server_is_told_to_everybody_who_waits() {
+async fn an_unreachable_server_is_an_error_for_every_waiting_caller() {
     let nowhere = PgPool::connect_lazy("postgres://medhub@127.0.0.1:1/nowhere").unwrap();
     let store = store(&nowhere, 1);
     let mut commands = JoinSet::new();
@@ -327,13 +327,13 @@ async fn an_unreachable_server_is_told_to_everybody_who_waits() {
         let store = store.clone();
         commands.spawn(async move { execute(&store, &format!("a{number}"), discover()).await });
     }
-    for verdict in commands.join_all().await {
-        assert!(matches!(verdict, Err(AggregateError::DatabaseConnectionError(_))), "{verdict:?}");
+    for outcome in commands.join_all().await {
+        assert!(matches!(outcome, Err(AggregateError::DatabaseConnectionError(_))), "{outcome:?}");
     }
 }
 
 #[tokio::test]
-async fn a_foreign_transaction_that_holds_one_stream_fails_that_command_alone() {
+async fn a_foreign_transaction_that_locks_one_stream_fails_only_that_command() {
     let pool = database().await;
     let store = store(&pool, 1);
     let mut contexts = Vec::new();
@@ -348,31 +348,31 @@ async fn a_foreign_transaction_that_holds_one_stream_fails_that_command_alone() 
         group.spawn(async move { (context.aggregate_id.clone(), commit(&store, context, discover()).await) });
     }
 
-    let verdicts: HashMap<_, _> = group.join_all().await.into_iter().collect();
+    let outcomes: HashMap<_, _> = group.join_all().await.into_iter().collect();
 
-    assert!(matches!(verdicts["held"], Err(AggregateError::DatabaseConnectionError(_))), "{verdicts:?}");
-    assert!(verdicts["y"].is_ok() && verdicts["z"].is_ok(), "{verdicts:?}");
+    assert!(matches!(outcomes["held"], Err(AggregateError::DatabaseConnectionError(_))), "{outcomes:?}");
+    assert!(outcomes["y"].is_ok() && outcomes["z"].is_ok(), "{outcomes:?}");
 }
 
 #[tokio::test]
-async fn callers_that_go_away_harm_nobody() {
+async fn cancelled_callers_do_not_affect_others() {
     let pool = database().await;
     let store = store(&pool, 1);
-    let door = AppendBarrier::door(&pool).await;
-    let mut impatient = JoinSet::new();
+    let barrier = AppendBarrier::lock(&pool).await;
+    let mut cancelled = JoinSet::new();
     for number in 0..10 {
         let store = store.clone();
-        impatient.spawn(async move { execute(&store, &format!("gone{number}"), discover()).await });
+        cancelled.spawn(async move { execute(&store, &format!("gone{number}"), discover()).await });
     }
-    door.until_one_waits(&pool).await;
-    impatient.shutdown().await;
+    barrier.wait_for_blocked_append(&pool).await;
+    cancelled.shutdown().await;
 
-    door.open().await;
+    barrier.release().await;
 
     assert_eq!(execute(&store, "a", discover()).await.unwrap(), 2);
     assert_eq!(execute(&store, "gone0", amend(1)).await.map_or(0, |events| events % 2), 0);
     for (id, stream) in streams(&pool).await {
-        assert_no_holes(&id, &stream);
+        assert_no_gaps(&id, &stream);
     }
 }
 

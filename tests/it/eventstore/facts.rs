@@ -1,4 +1,4 @@
-//! Facts: appended behind whatever their streams hold, once however often and from wherever they are told.
+//! Facts: appended at the end of their streams, and only once, however often and by whichever writer they are sent.
 
 use domain::{
     envelope::EventMetadata,
@@ -10,7 +10,7 @@ use sqlx::PgPool;
 use tests::{database, log_events::event};
 use uuid::Uuid;
 
-/// Events of one stream, where nothing else is said.
+/// The limit of events in one stream, unless a test sets another.
 const MAX_STREAM_EVENTS: u64 = 1_000_000;
 
 fn fact(stream: &str, number: u128) -> NewFact {
@@ -31,8 +31,8 @@ async fn stream(pool: &PgPool, id: &str) -> Vec<(i64, String)> {
     sqlx::query_as(query).bind(id).fetch_all(pool).await.unwrap()
 }
 
-/// As a writer of facts does.
-async fn insist(store: &PgBatchStore, facts: &[NewFact]) -> Vec<FactOutcome> {
+/// Appends facts and repeats it after a conflict, as a writer of facts does.
+async fn append_with_retry(store: &PgBatchStore, facts: &[NewFact]) -> Vec<FactOutcome> {
     loop {
         match store.append_facts(facts, MAX_STREAM_EVENTS).await {
             Ok(outcomes) => return outcomes,
@@ -43,27 +43,27 @@ async fn insist(store: &PgBatchStore, facts: &[NewFact]) -> Vec<FactOutcome> {
 }
 
 #[tokio::test]
-async fn facts_go_behind_what_is_there_and_what_is_known_is_left_out() {
+async fn new_facts_are_appended_to_their_streams_and_known_ones_are_left_out() {
     let pool = database().await;
     let store = PgBatchStore::new(pool.clone());
-    let of_another_kind = NewEvent { aggregate_type: "opportunity", ..event("v", 1) };
-    store.append_events(vec![of_another_kind, NewEvent { aggregate_type: "visit", ..event("w", 1) }]).await.unwrap();
+    let opportunity_event = NewEvent { aggregate_type: "opportunity", ..event("v", 1) };
+    store.append_events(vec![opportunity_event, NewEvent { aggregate_type: "visit", ..event("w", 1) }]).await.unwrap();
 
     let first = [fact("v", 1), fact("w", 2), fact("v", 3), fact("v", 1)];
-    let outcomes = insist(&store, &first).await;
+    let outcomes = append_with_retry(&store, &first).await;
     assert_eq!(outcomes, [FactOutcome::Recorded, FactOutcome::Recorded, FactOutcome::Recorded, FactOutcome::Known]);
-    let again = [fact("v", 3), fact("v", 4), fact("w", 2), fact("w", 5)];
-    let outcomes = insist(&store, &again).await;
+    let overlapping = [fact("v", 3), fact("v", 4), fact("w", 2), fact("w", 5)];
+    let outcomes = append_with_retry(&store, &overlapping).await;
     assert_eq!(outcomes, [FactOutcome::Known, FactOutcome::Recorded, FactOutcome::Known, FactOutcome::Recorded]);
 
     let visit: Vec<_> = stream(&pool, "v").await.into_iter().filter(|(_, page)| page.starts_with('/')).collect();
     assert_eq!(visit, [(1, "/1".to_owned()), (2, "/3".to_owned()), (3, "/4".to_owned())]);
     assert_eq!(stream(&pool, "w").await.into_iter().map(|(sequence, _)| sequence).collect::<Vec<_>>(), [1, 2, 3]);
-    assert_eq!(insist(&store, &[]).await, []);
+    assert_eq!(append_with_retry(&store, &[]).await, []);
 }
 
 #[tokio::test]
-async fn a_stream_takes_as_many_as_it_may_and_others_are_not_held_up() {
+async fn a_full_stream_refuses_further_facts_and_other_streams_accept_theirs() {
     let pool = database().await;
     let store = PgBatchStore::new(pool.clone());
     let facts: Vec<_> = (0..5).map(|number| fact("v", number)).chain([fact("w", 9)]).collect();
@@ -84,10 +84,10 @@ async fn writers_of_the_same_facts_at_the_same_time_record_each_once_and_leave_n
         let store = PgBatchStore::new(pool.clone());
         async move {
             for round in 0..10_u128 {
-                // What one of them records last the others record, too; half of it is of one stream.
+                // All writers send the same facts in different orders; each stream has half of them.
                 let number = |n: u128| round * 10 + (n + writer) % 10;
                 let facts: Vec<_> = (0..10).map(|n| fact(if n % 2 == 0 { "v" } else { "w" }, number(n))).collect();
-                insist(&store, &facts).await;
+                append_with_retry(&store, &facts).await;
             }
         }
     });
@@ -104,25 +104,26 @@ async fn writers_of_the_same_facts_at_the_same_time_record_each_once_and_leave_n
 }
 
 #[tokio::test]
-async fn what_an_append_costs_depends_on_its_facts_and_not_on_what_is_there() {
+async fn the_cost_of_an_append_depends_on_its_facts_and_not_on_the_length_of_the_log() {
     let pool = database().await;
     let store = PgBatchStore::new(pool.clone());
-    // Statistics of a small log without visits, for which a scan is the cheapest plan; they stay while visits are added.
+    // Statistics of a small log without visits, for which a scan is the cheapest plan; they stay the same while visits
+    // are added.
     store.append_events((0..2_000).map(|number| event(&format!("o{number}"), 1)).collect()).await.unwrap();
     sqlx::query("analyze events").execute(&pool).await.unwrap();
     for number in 0..4_u128 {
-        insist(&store, &(0..5_000).map(|n| fact("long", number * 5_000 + n)).collect::<Vec<_>>()).await;
+        append_with_retry(&store, &(0..5_000).map(|n| fact("long", number * 5_000 + n)).collect::<Vec<_>>()).await;
     }
     let (short, long) =
         (blocks_of_an_append(&pool, "short", 100_000).await, blocks_of_an_append(&pool, "long", 200_000).await);
-    assert!(long < 2 * short, "blocks of pages: {short} for a short visit, {long} for a long one");
-    assert!(short < 100 * BLOCKS_PER_FACT, "{short} blocks of pages for a hundred facts");
+    assert!(long < 2 * short, "pages read: {short} for a short visit, {long} for a long one");
+    assert!(short < 100 * MAX_BLOCKS_PER_FACT, "{short} pages read for a hundred facts");
 }
 
-/// Pages that Postgres may look at for one fact: two look-ups, and inserting into the table and its indexes.
-const BLOCKS_PER_FACT: u64 = 40;
+/// Limit of pages that Postgres reads for one fact: two look-ups, and inserts into the table and its indexes.
+const MAX_BLOCKS_PER_FACT: u64 = 40;
 
-/// The pages that Postgres looks at in order to append a hundred facts.
+/// The number of pages that Postgres reads in order to append a hundred facts.
 async fn blocks_of_an_append(pool: &PgPool, id: &str, first: u128) -> u64 {
     let facts: Vec<_> = (first..first + 100).map(|number| fact(id, number)).collect();
     let column = |value: fn(&NewFact) -> String| facts.iter().map(value).collect::<Vec<_>>();
@@ -143,11 +144,11 @@ async fn blocks_of_an_append(pool: &PgPool, id: &str, first: u128) -> u64 {
 }
 
 #[tokio::test]
-async fn streams_that_exist_are_told() {
+async fn existing_streams_are_found() {
     let store = PgBatchStore::new(database().await);
     store.append_events(vec![event("a", 1), event("b", 1), event("b", 2)]).await.unwrap();
-    let asked = ["a", "b", "c"].map(str::to_owned);
-    let found = store.existing_streams("opportunity", &asked).await.unwrap();
+    let ids = ["a", "b", "c"].map(str::to_owned);
+    let found = store.existing_streams("opportunity", &ids).await.unwrap();
     assert_eq!((found.len(), found.contains("c")), (2, false));
-    assert!(store.existing_streams("visit", &asked).await.unwrap().is_empty());
+    assert!(store.existing_streams("visit", &ids).await.unwrap().is_empty());
 }

@@ -1,4 +1,4 @@
-//! Which prefix of the log is complete, whatever transactions do.
+//! The completed prefix of the log, while transactions append in various ways.
 
 use eventstore::log::{completed_prefix, read_after};
 use sqlx::Executor;
@@ -6,7 +6,7 @@ use sqlx::Executor;
 use tests::{database, log_events::insert_event};
 
 #[tokio::test]
-async fn an_open_append_holds_back_what_came_after_it_until_it_commits() {
+async fn an_open_append_holds_back_later_events_until_it_commits() {
     let pool = database().await;
     let (mut reader, mut writer) = (pool.acquire().await.unwrap(), pool.acquire().await.unwrap());
     let mut slow = pool.begin().await.unwrap();
@@ -40,13 +40,13 @@ async fn a_reader_without_the_fence_would_skip_the_slow_append() {
 }
 
 #[tokio::test]
-async fn a_rolled_back_append_leaves_a_gap_that_nobody_waits_for() {
+async fn a_rolled_back_append_leaves_a_gap_that_does_not_hold_back_the_fence() {
     let pool = database().await;
     let (mut reader, mut writer) = (pool.acquire().await.unwrap(), pool.acquire().await.unwrap());
-    let mut doomed = pool.begin().await.unwrap();
-    insert_event(&mut doomed, "doomed", 1).await;
+    let mut rolled_back = pool.begin().await.unwrap();
+    insert_event(&mut rolled_back, "rolled_back", 1).await;
     insert_event(&mut writer, "kept", 1).await;
-    doomed.rollback().await.unwrap();
+    rolled_back.rollback().await.unwrap();
 
     let fence = completed_prefix(&mut reader).await.unwrap();
     let events = read_after(&mut reader, 0, fence, 10).await.unwrap();
@@ -85,7 +85,7 @@ async fn a_foreign_transaction_that_wrote_and_idles_delays_nothing() {
 }
 
 #[tokio::test]
-async fn a_transaction_that_took_its_id_early_and_appends_late_is_seen() {
+async fn a_transaction_that_took_its_id_early_and_appends_late_is_not_skipped() {
     let pool = database().await;
     let (mut reader, mut writer) = (pool.acquire().await.unwrap(), pool.acquire().await.unwrap());
     let mut early = pool.begin().await.unwrap();
@@ -105,19 +105,19 @@ async fn a_transaction_that_took_its_id_early_and_appends_late_is_seen() {
 }
 
 #[tokio::test]
-async fn an_append_waits_for_the_disk_whatever_its_session_says() {
+async fn an_append_commits_synchronously_whatever_its_session_sets() {
     let pool = database().await;
-    let mut hasty = pool.begin().await.unwrap();
-    hasty.execute("set local synchronous_commit = off").await.unwrap();
-    let before: String = sqlx::query_scalar("show synchronous_commit").fetch_one(&mut *hasty).await.unwrap();
-    insert_event(&mut hasty, "a", 1).await;
-    let after: String = sqlx::query_scalar("show synchronous_commit").fetch_one(&mut *hasty).await.unwrap();
+    let mut session = pool.begin().await.unwrap();
+    session.execute("set local synchronous_commit = off").await.unwrap();
+    let before: String = sqlx::query_scalar("show synchronous_commit").fetch_one(&mut *session).await.unwrap();
+    insert_event(&mut session, "a", 1).await;
+    let after: String = sqlx::query_scalar("show synchronous_commit").fetch_one(&mut *session).await.unwrap();
     assert_eq!((before.as_str(), after.as_str()), ("off", "local"));
-    hasty.commit().await.unwrap();
+    session.commit().await.unwrap();
 }
 
 #[tokio::test]
-async fn a_session_that_switches_ordinary_triggers_off_registers_all_the_same() {
+async fn a_session_without_ordinary_triggers_still_registers_its_append() {
     let pool = database().await;
     let (mut reader, mut writer) = (pool.acquire().await.unwrap(), pool.acquire().await.unwrap());
     let mut replica = pool.begin().await.unwrap();

@@ -1,4 +1,4 @@
-//! What reaches Kafka: everything, once, in order.
+//! The relay publishes every event to Kafka, once and in order.
 
 mod bad_input;
 mod leadership;
@@ -43,7 +43,7 @@ async fn a_relay_that_lost_its_checkpoint_publishes_nothing_twice() {
     let relay = RunningRelay::start(&pool, &kafka).await;
     relay.reach(300).await;
     relay.stop().await;
-    // What a crash between acknowledgement and checkpoint leaves behind, at its worst.
+    // The worst result of a crash between Kafka's acknowledgement and the checkpoint.
     sqlx::query("delete from relay_checkpoints").execute(&pool).await.unwrap();
     store.append_events((0..300).map(|n| event(&format!("a{n}"), 2)).collect()).await.unwrap();
 
@@ -58,7 +58,7 @@ async fn a_relay_that_lost_its_checkpoint_publishes_nothing_twice() {
 }
 
 #[tokio::test]
-async fn a_slow_append_is_not_overtaken_positions_by_aggregate() {
+async fn a_slow_append_is_published_although_a_later_one_committed_first() {
     let (pool, kafka) = (database().await, topics().await);
     let relay = RunningRelay::start(&pool, &kafka).await;
     let mut slow = pool.begin().await.unwrap();
@@ -123,7 +123,7 @@ async fn a_checkpoint_of_another_log_is_refused() {
 }
 
 #[tokio::test]
-async fn an_aggregate_type_that_nobody_registered_stops_the_relay_and_is_named() {
+async fn an_unknown_aggregate_type_stops_the_relay_and_is_named() {
     let (pool, kafka) = (database().await, topics().await);
     sqlx::query(
         "insert into events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata)
@@ -141,7 +141,7 @@ async fn an_aggregate_type_that_nobody_registered_stops_the_relay_and_is_named()
 }
 
 #[tokio::test]
-async fn a_topic_with_other_partitions_than_configured_is_named() {
+async fn a_topic_with_another_number_of_partitions_than_configured_is_refused() {
     let kafka = topics().await;
     let error = eventstore::topic::ensure_topics(&KafkaConfig { partitions: 7, ..kafka.clone() }).await.unwrap_err();
     assert!(matches!(error, LogError::Partitions { found: 4, expected: 7, .. }), "{error}");

@@ -1,4 +1,5 @@
-//! Reading any part of the log: all that is wanted, in order, never beyond the fence, and nothing left behind.
+//! Reading any part of the log: all selected events, in order, never beyond the fence, and without a session left
+//! behind.
 
 mod replay_command;
 
@@ -20,8 +21,8 @@ use sqlx::PgPool;
 
 use tests::{WAIT_TIMEOUT, database, eventually, log_events::insert_event};
 
-/// Records an opportunity that was discovered, and answers with its position.
-async fn discovered(pool: &PgPool, aggregate: &str, tenant: &str, recorded_at: &str) -> u64 {
+/// Appends the discovery of an opportunity, and returns its position.
+async fn record_discovery(pool: &PgPool, aggregate: &str, tenant: &str, recorded_at: &str) -> u64 {
     record(pool, "opportunity", aggregate, "opportunity.discovered", discovery(aggregate, ""), tenant, recorded_at)
         .await
 }
@@ -65,7 +66,7 @@ fn discovery(notice: &str, description: &str) -> String {
     .to_string()
 }
 
-/// Records that many opportunities at once, each with a payload of about 1 KB.
+/// Appends that many opportunities in one statement, each with a payload of about 1 KB.
 async fn fill(pool: &PgPool, events: i64) {
     let payload = discovery("n", &"lift ".repeat(160));
     sqlx::query(include_str!("replay/fill.sql")).bind(events).bind(payload).execute(pool).await.unwrap();
@@ -80,7 +81,7 @@ async fn positions(pool: &PgPool, options: ReplayOptions) -> Vec<u64> {
 }
 
 #[tokio::test]
-async fn events_come_out_as_they_were_recorded() {
+async fn events_are_read_as_they_were_recorded() {
     let pool = database().await;
     let metadata = EventMetadata { tenant_id: "o'hare".into(), user_id: "ü".into(), ..EventMetadata::default() };
     let payload = discovery("n1", "line\nbreak \"quoted\" \\ ü");
@@ -110,11 +111,11 @@ async fn events_come_out_as_they_were_recorded() {
 }
 
 #[tokio::test]
-async fn every_filter_selects_what_it_says() {
+async fn every_filter_selects_its_events() {
     let pool = database().await;
     let day = |day: u32| format!("2026-03-0{day}T12:00:00Z");
-    discovered(&pool, "a", "public", &day(1)).await;
-    discovered(&pool, r"o'h\are", "acme", &day(2)).await;
+    record_discovery(&pool, "a", "public", &day(1)).await;
+    record_discovery(&pool, r"o'h\are", "acme", &day(2)).await;
     let award = json!({ "type": "awarded", "key": "n", "award": {} }).to_string();
     record(&pool, "opportunity", "a", "opportunity.awarded", award, "public", &day(3)).await;
     record(&pool, "unregistered", "a", "x.y", "{}".to_owned(), "public", &day(4)).await;
@@ -145,7 +146,7 @@ async fn every_filter_selects_what_it_says() {
 }
 
 #[tokio::test]
-async fn a_filter_without_a_form_in_sql_is_refused() {
+async fn a_filter_that_sql_cannot_express_is_refused() {
     let pool = database().await;
     let filter = EventFilter { tenant_id: Some("a\0".to_owned()), ..EventFilter::default() };
     let refusal = read(&pool, ReplayOptions { filter, ..ReplayOptions::default() }).await;
@@ -159,20 +160,20 @@ async fn pages_and_batches_of_any_size_give_the_same_events_in_order() {
     for (page_positions, batch_events) in [(1, 1), (7, 3), (33, 100), (1_000, 10)] {
         let options = ReplayOptions { page_positions, batch_events, ..ReplayOptions::default() };
         let mut replay = LogReplay::start(&pool, options).await.unwrap();
-        let (mut seen, mut watermark) = (vec![], 0);
+        let (mut found, mut watermark) = (vec![], 0);
         while let Some(batch) = replay.next_batch().await.unwrap() {
             assert!(batch.events.len() <= batch_events);
             assert!(watermark <= batch.watermark && batch.watermark <= batch.fence);
-            seen.extend(batch.events.iter().map(|event| event.position));
+            found.extend(batch.events.iter().map(|event| event.position));
             watermark = batch.watermark;
-            assert!(seen.last().is_none_or(|last| *last <= watermark));
+            assert!(found.last().is_none_or(|last| *last <= watermark));
         }
-        assert_eq!((seen, watermark), ((1..=100).collect(), 100), "pages of {page_positions}");
+        assert_eq!((found, watermark), ((1..=100).collect(), 100), "pages of {page_positions}");
     }
 }
 
 #[tokio::test]
-async fn a_batch_that_is_large_enough_is_not_added_to() {
+async fn a_batch_ends_at_its_limit_of_bytes() {
     let pool = database().await;
     fill(&pool, 20).await;
     let mut replay =
@@ -183,7 +184,7 @@ async fn a_batch_that_is_large_enough_is_not_added_to() {
 }
 
 #[tokio::test]
-async fn a_range_of_positions_and_a_limit_cut_the_log() {
+async fn a_range_of_positions_and_a_limit_select_a_part_of_the_log() {
     let pool = database().await;
     fill(&pool, 20).await;
     let all = ReplayOptions { page_positions: 3, ..ReplayOptions::default() };
@@ -219,7 +220,7 @@ async fn an_open_append_is_not_passed() {
 }
 
 #[tokio::test]
-async fn following_goes_on_over_gaps_and_tells_how_far_the_log_is_read() {
+async fn following_continues_over_gaps_and_reports_its_watermark() {
     let pool = database().await;
     let filter = EventFilter { tenant_id: Some("acme".to_owned()), ..EventFilter::default() };
     let options = ReplayOptions { filter, follow: Some(FollowOptions::default()), ..ReplayOptions::default() };
@@ -228,19 +229,19 @@ async fn following_goes_on_over_gaps_and_tells_how_far_the_log_is_read() {
         let mut undone = pool.begin().await.unwrap();
         insert_event(&mut undone, "undone", 1).await;
         undone.rollback().await.unwrap();
-        let position = discovered(&pool, &format!("a{number}"), "acme", "2026-03-03T12:00:00Z").await;
-        let (mut watermark, mut seen) = (0, vec![]);
+        let position = record_discovery(&pool, &format!("a{number}"), "acme", "2026-03-03T12:00:00Z").await;
+        let (mut watermark, mut found) = (0, vec![]);
         while watermark < position {
             let batch = tokio::time::timeout(WAIT_TIMEOUT, replay.next_batch()).await.unwrap().unwrap().unwrap();
             watermark = batch.watermark;
-            seen.extend(batch.events.into_iter().map(|event| event.position));
+            found.extend(batch.events.into_iter().map(|event| event.position));
         }
-        assert_eq!(seen, [position]);
+        assert_eq!(found, [position]);
     }
 }
 
 #[tokio::test]
-async fn an_event_that_cannot_be_read_is_named_and_what_stands_before_it_is_not_lost() {
+async fn an_event_that_cannot_be_read_is_named_and_the_events_before_it_are_delivered() {
     let pool = database().await;
     fill(&pool, 5).await;
     let event_id: uuid::Uuid = sqlx::query_scalar(
@@ -261,7 +262,7 @@ async fn an_event_that_cannot_be_read_is_named_and_what_stands_before_it_is_not_
 }
 
 #[tokio::test]
-async fn a_reader_dropped_midway_leaves_nothing_running_and_the_pool_sound() {
+async fn a_reader_dropped_midway_leaves_no_query_running_and_a_usable_pool() {
     let pool = database().await;
     fill(&pool, 30_000).await;
     for _ in 0..3 {

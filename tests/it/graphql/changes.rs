@@ -1,4 +1,4 @@
-//! Changes as they happen, without a gap over broken connections; and reading what was just written.
+//! Subscriptions to changes, without a gap over broken connections; and reads of one's own writes.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -32,14 +32,14 @@ async fn discover(product: &ProductHandle, numbers: std::ops::Range<u32>) {
     }
 }
 
-/// Enters an opportunity, as often as one likes; answers with the token of its change, which is a cursor, too.
-async fn entered(product: &ProductHandle, number: u32) -> String {
+/// Enters an opportunity, which may be repeated; returns the consistency token of the change, which is a cursor, too.
+async fn enter(product: &ProductHandle, number: u32) -> String {
     let discover = "mutation($input: DiscoverOpportunityInput!) { outcome: discoverOpportunity(input: $input) {
         ... on OpportunityAccepted { consistencyToken } } }";
     outcome_of(product, discover, notice(number)).await["consistencyToken"].as_str().unwrap().to_owned()
 }
 
-fn behind(cursor: &str) -> String {
+fn after(cursor: &str) -> String {
     format!("(after: \"{cursor}\")")
 }
 
@@ -53,68 +53,68 @@ async fn subscribe(product: &ProductHandle, arguments: &str) -> GraphqlSubscribe
 }
 
 async fn next(subscription: &mut GraphqlSubscriber) -> Value {
-    let answer = subscription.next().await.unwrap().expect("it goes on");
+    let answer = subscription.next().await.unwrap().expect("the subscription continues");
     assert!(answer["errors"].is_null(), "{answer}");
     answer["data"]["opportunityChanges"].clone()
 }
 
 #[tokio::test]
-async fn a_subscriber_who_comes_back_behind_a_cursor_misses_nothing_and_hears_nothing_twice() {
+async fn a_subscriber_that_reconnects_with_a_cursor_misses_no_change_and_gets_none_twice() {
     let product = ProductInstance::start().await;
-    let mut first = subscribe(&product, &behind(&entered(&product, 99).await)).await;
+    let mut first = subscribe(&product, &after(&enter(&product, 99).await)).await;
     discover(&product, 0..5).await;
-    let mut heard = vec![];
+    let mut changes = vec![];
     for _ in 0..3 {
-        heard.push(next(&mut first).await);
+        changes.push(next(&mut first).await);
     }
-    let cursor = heard[2]["cursor"].as_str().unwrap().to_owned();
+    let cursor = changes[2]["cursor"].as_str().unwrap().to_owned();
     drop(first);
     discover(&product, 5..8).await;
 
-    let mut second = subscribe(&product, &behind(&cursor)).await;
+    let mut second = subscribe(&product, &after(&cursor)).await;
     for _ in 3..8 {
-        heard.push(next(&mut second).await);
+        changes.push(next(&mut second).await);
     }
     discover(&product, 8..10).await;
     for _ in 8..10 {
-        heard.push(next(&mut second).await);
+        changes.push(next(&mut second).await);
     }
 
-    let ids: Vec<_> = heard.iter().map(|change| change["opportunityId"].as_str().unwrap().to_owned()).collect();
+    let ids: Vec<_> = changes.iter().map(|change| change["opportunityId"].as_str().unwrap().to_owned()).collect();
     assert_eq!(ids, (0..10).map(id).collect::<Vec<_>>());
-    for change in &heard {
+    for change in &changes {
         assert_eq!(change["kind"], "DISCOVERED");
-        assert_eq!(change["opportunity"]["id"], change["opportunityId"], "the view has the change: {change}");
+        assert_eq!(change["opportunity"]["id"], change["opportunityId"], "the read model has the change: {change}");
     }
-    let cursors: BTreeSet<_> = heard.iter().map(|change| change["cursor"].as_str().unwrap()).collect();
+    let cursors: BTreeSet<_> = changes.iter().map(|change| change["cursor"].as_str().unwrap()).collect();
     assert_eq!(cursors.len(), 10);
 }
 
 #[tokio::test]
-async fn a_subscriber_hears_only_of_the_opportunities_that_were_named() {
+async fn a_subscriber_gets_only_changes_of_the_opportunities_it_names() {
     let product = shared_product().await;
     let (unnamed, named) = (7400, 7401);
     discover(product, unnamed..named).await;
-    let cursor = entered(product, named).await;
-    let mut one = subscribe(product, &format!("(after: \"{cursor}\", ids: [\"{}\"])", id(named))).await;
+    let cursor = enter(product, named).await;
+    let mut subscription = subscribe(product, &format!("(after: \"{cursor}\", ids: [\"{}\"])", id(named))).await;
 
     for number in [unnamed, named] {
         let change = json!({ "input": { "id": id(number), "title": "Patient lifts and slings" } });
         outcome_of(product, AMEND, change).await;
     }
 
-    let change = next(&mut one).await;
+    let change = next(&mut subscription).await;
     assert_eq!((&change["opportunityId"], &change["kind"]), (&json!(id(named)), &json!("AMENDED")), "{change}");
     assert_eq!(change["opportunity"]["facts"]["title"], "Patient lifts and slings");
-    for wrong in ["(ids: [])", "(after: \"x\")", "(after: \"00000000000000000000000000000000.1\")"] {
-        let mut refused = subscribe(product, wrong).await;
+    for invalid in ["(ids: [])", "(after: \"x\")", "(after: \"00000000000000000000000000000000.1\")"] {
+        let mut refused = subscribe(product, invalid).await;
         let answer = refused.next().await.unwrap().unwrap();
-        assert_eq!(answer["errors"][0]["extensions"]["code"], "INVALID_INPUT", "{wrong}: {answer}");
+        assert_eq!(answer["errors"][0]["extensions"]["code"], "INVALID_INPUT", "{invalid}: {answer}");
     }
 }
 
 #[tokio::test]
-async fn who_shows_the_token_of_a_change_reads_it_in_every_read_model() {
+async fn a_query_with_a_consistency_token_reads_the_change_in_every_read_model() {
     let product = ProductInstance::start().await;
     let read = "query($id: String!) {
         opportunity(id: $id) { version }
@@ -122,7 +122,7 @@ async fn who_shows_the_token_of_a_change_reads_it_in_every_read_model() {
         searchOpportunities(query: \"patient lift\") { id }
     }";
     for number in 0..10_u32 {
-        let token = entered(&product, number).await;
+        let token = enter(&product, number).await;
         let answer = product.graphql_since(&token, read, json!({ "id": id(number) })).await;
         assert!(answer["errors"].is_null(), "{answer}");
         let data = &answer["data"];
@@ -137,10 +137,10 @@ async fn who_shows_the_token_of_a_change_reads_it_in_every_read_model() {
 }
 
 #[tokio::test]
-async fn a_token_of_what_no_read_model_has_is_waited_for_and_then_refused() {
+async fn a_token_that_no_read_model_reaches_in_time_is_refused() {
     let environment = EnvironmentVariables::from([("MEDHUB__HTTP__CONSISTENCY_WAIT_MS".into(), "500".into())]);
     let product = ProductInstance::with(environment).await;
-    let mut ahead: Vec<_> = entered(&product, 0).await.splitn(3, '.').map(str::to_owned).collect();
+    let mut ahead: Vec<_> = enter(&product, 0).await.splitn(3, '.').map(str::to_owned).collect();
     ahead[1] = "99999999".to_owned();
     for read in [
         "query($id: String!) { opportunity(id: $id) { version } }",
@@ -153,7 +153,7 @@ async fn a_token_of_what_no_read_model_has_is_waited_for_and_then_refused() {
 }
 
 #[tokio::test]
-async fn a_change_with_a_key_is_made_once_and_one_on_another_version_is_told_the_current_one() {
+async fn a_change_with_an_idempotency_key_is_made_once_and_an_outdated_one_is_refused() {
     let (product, number) = (shared_product().await, 7402);
     discover(product, number..number + 1).await;
     let amend = "mutation($input: AmendOpportunityInput!, $conditions: ChangeConditions) {
@@ -163,7 +163,11 @@ async fn a_change_with_a_key_is_made_once_and_one_on_another_version_is_told_the
     let key = json!({ "idempotencyKey": unique_name("k") });
     let first = outcome_of(product, amend, titled("Lifts", key.clone())).await;
     outcome_of(product, amend, titled("Ramps", Value::Null)).await;
-    assert_eq!(outcome_of(product, amend, titled("Lifts", key.clone())).await, first, "it is answered as it was");
+    assert_eq!(
+        outcome_of(product, amend, titled("Lifts", key.clone())).await,
+        first,
+        "the repetition has the first outcome"
+    );
     let code = |answer: &Value| answer["errors"][0]["extensions"].clone();
     let reused = product.graphql(amend, titled("Beds", key)).await;
     assert_eq!(code(&reused)["code"], "IDEMPOTENCY_KEY_REUSED", "{reused}");
@@ -174,12 +178,12 @@ async fn a_change_with_a_key_is_made_once_and_one_on_another_version_is_told_the
 }
 
 #[tokio::test]
-async fn a_redis_that_answers_nobody_delays_changes_and_loses_none() {
+async fn a_paused_redis_delays_changes_and_loses_none() {
     let stack = TestStack::start().await;
-    let cursor = entered(&stack, 99).await;
-    let document = format!("subscription {{ opportunityChanges{} {{ opportunityId }} }}", behind(&cursor));
+    let cursor = enter(&stack, 99).await;
+    let document = format!("subscription {{ opportunityChanges{} {{ opportunityId }} }}", after(&cursor));
     let mut subscription = GraphqlSubscriber::begin(stack.http(), json!({}), &document).await.unwrap();
-    let heard = async {
+    let received = async {
         discover(&stack, 0..3).await;
         let mut ids = vec![];
         for _ in 0..3 {
@@ -189,8 +193,8 @@ async fn a_redis_that_answers_nobody_delays_changes_and_loses_none() {
     };
 
     let ids = tokio::select! {
-        ids = heard => ids,
-        _ = EngineFaults(&stack).pause("redis", Duration::from_secs(50)) => panic!("nothing was heard while Redis stood still"),
+        ids = received => ids,
+        _ = EngineFaults(&stack).pause("redis", Duration::from_secs(50)) => panic!("no changes while Redis was paused"),
     };
 
     assert_eq!(ids, (0..3).map(id).collect::<Vec<_>>());

@@ -1,17 +1,18 @@
-//! Documents as stock clients and people write them.
+//! GraphQL documents as common clients and people write them.
 
 use serde_json::json;
 use tests::{shared_product, unique_name};
 
 #[tokio::test]
-async fn escapes_stand_for_characters_and_an_empty_cursor_for_the_beginning() {
+async fn escapes_are_decoded_and_an_empty_cursor_means_the_first_page() {
     let product = shared_product().await;
     let input = json!({ "noticeId": unique_name("n"), "solicitationNumber": unique_name("s"), "title": "Beds",
         "type": "Solicitation", "postedAt": "2026-03-03T12:00:00Z", "agency": "VETERANS AFFAIRS, DEPARTMENT OF" });
     let discover = "mutation($input: DiscoverOpportunityInput!) { discoverOpportunity(input: $input) {
         ... on OpportunityAccepted { id } } }";
-    let made = product.graphql(discover, json!({ "input": input })).await;
-    let id = made["data"]["discoverOpportunity"]["id"].as_str().unwrap_or_else(|| panic!("{made}")).to_owned();
+    let discovered = product.graphql(discover, json!({ "input": input })).await;
+    let id =
+        discovered["data"]["discoverOpportunity"]["id"].as_str().unwrap_or_else(|| panic!("{discovered}")).to_owned();
     let amend = format!(
         r#"mutation {{ amendOpportunity(input: {{ id: "{id}", title: "\uD83D\uDE00 \u{{1F600}} \u00e9" }}) {{
             ... on OpportunityAccepted {{ consistencyToken }} }} }}"#

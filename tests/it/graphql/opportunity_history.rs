@@ -1,4 +1,4 @@
-//! Opportunities as they were.
+//! As-of reads and the history of opportunities.
 
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ async fn as_of(product: &ProductHandle, moment: Value) -> Value {
 }
 
 #[tokio::test]
-async fn an_opportunity_is_seen_as_it_was_after_each_change_and_at_any_time() {
+async fn an_opportunity_is_read_as_of_each_version_and_any_time() {
     let product = shared_product().await;
     outcome_of(product, DISCOVER, bariatric_bed("past-1", NUMBER)).await;
     outcome_of(product, AMEND, json!({ "input": { "id": ID, "title": "Beds and mattresses" } })).await;
@@ -33,19 +33,23 @@ async fn an_opportunity_is_seen_as_it_was_after_each_change_and_at_any_time() {
     let middle = &middle["data"]["opportunityHistory"];
     assert_eq!((&middle["changes"][0], &middle["hasMore"]), (&changes[1], &json!(true)), "{middle}");
 
-    let seen = [
+    let states = [
         json!({ "version": 1, "status": "OPEN", "facts": { "title": "Bariatric beds with built-in scale" }, "awards": [] }),
         json!({ "version": 2, "status": "OPEN", "facts": { "title": "Beds and mattresses" }, "awards": [] }),
         json!({ "version": 3, "status": "AWARDED", "facts": { "title": "Beds and mattresses" }, "awards": [{ "number": "C1" }] }),
     ];
-    for (change, seen) in changes.iter().zip(&seen) {
-        assert_eq!(as_of(product, json!({ "version": change["version"] })).await, *seen);
-        assert_eq!(as_of(product, json!({ "time": change["recordedAt"] })).await, *seen, "that moment included");
+    for (change, state) in changes.iter().zip(&states) {
+        assert_eq!(as_of(product, json!({ "version": change["version"] })).await, *state);
+        assert_eq!(
+            as_of(product, json!({ "time": change["recordedAt"] })).await,
+            *state,
+            "the time itself is included"
+        );
     }
-    for before in [json!({ "version": 0 }), json!({ "time": "2020-01-01T00:00:00Z" }), json!({ "version": 4 })] {
-        assert_eq!(as_of(product, before.clone()).await, Value::Null, "{before}");
+    for moment in [json!({ "version": 0 }), json!({ "time": "2020-01-01T00:00:00Z" }), json!({ "version": 4 })] {
+        assert_eq!(as_of(product, moment.clone()).await, Value::Null, "{moment}");
     }
-    assert_eq!(as_of(product, json!({ "time": "2999-01-01T00:00:00Z" })).await, seen[2]);
+    assert_eq!(as_of(product, json!({ "time": "2999-01-01T00:00:00Z" })).await, states[2]);
     let unknown = product.graphql(history, json!({ "id": "036:UNKNOWN" })).await;
     assert_eq!(unknown["data"]["opportunityHistory"], json!({ "hasMore": false, "changes": [] }));
     let both = json!({ "id": ID, "moment": { "version": 1, "time": "2020-01-01T00:00:00Z" } });

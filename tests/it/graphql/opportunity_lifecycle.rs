@@ -1,4 +1,4 @@
-//! Opportunities that are cancelled, archived, and opened again.
+//! The lifecycle of opportunities: cancelled, archived, and opened again.
 
 use serde_json::{Value, json};
 
@@ -8,12 +8,12 @@ use tests::{ProductHandle, shared_product};
 const NUMBER: &str = "36C24526Q7200";
 const ID: &str = "036:36C24526Q7200";
 
-/// Gives a command about the opportunity; answers with its status in the read model once that has come as far.
+/// Sends a mutation for the opportunity; returns its status in the read model that includes the change.
 async fn status_after(product: &ProductHandle, mutation: &str, variables: Value) -> Value {
     let outcome = outcome_of(product, mutation, variables).await;
     let token = outcome["consistencyToken"].as_str().unwrap_or_else(|| panic!("{outcome}")).to_owned();
-    let seen = "query($id: String!) { opportunity(id: $id) { status } }";
-    let answer = product.graphql_since(&token, seen, json!({ "id": ID })).await;
+    let read = "query($id: String!) { opportunity(id: $id) { status } }";
+    let answer = product.graphql_since(&token, read, json!({ "id": ID })).await;
     answer["data"]["opportunity"]["status"].clone()
 }
 
@@ -31,8 +31,8 @@ async fn an_opportunity_is_cancelled_archived_and_opened_again_by_an_award() {
     assert_eq!(status_after(product, cancel, id.clone()).await, "CANCELLED");
     assert_eq!(status_after(product, archive, id.clone()).await, "ARCHIVED");
     assert_eq!(outcome_of(product, cancel, id.clone()).await["rule"], "ARCHIVED");
-    let won = json!({ "input": { "id": ID, "number": "36C24526C0099", "amount": "100" } });
-    assert_eq!(status_after(product, &award, won).await, "AWARDED");
+    let input = json!({ "input": { "id": ID, "number": "36C24526C0099", "amount": "100" } });
+    assert_eq!(status_after(product, &award, input).await, "AWARDED");
     assert_eq!(outcome_of(product, cancel, json!({ "id": "036:UNKNOWN" })).await["rule"], "NOT_DISCOVERED");
 
     let verified = product.medhub(&["verify"]).await;

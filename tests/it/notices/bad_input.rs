@@ -1,4 +1,4 @@
-//! Sources that are broken: a clear error, an exit code that says so, and nothing lost.
+//! Broken sources: a clear error, an exit code other than success, and no loss of valid rows.
 
 use std::{fs, path::PathBuf, process::Output};
 
@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use tests::{ProductInstance, notice_import::agreed_counts};
 
-/// A product with twenty generated notices in it, and a folder for broken files.
+/// A product with twenty generated notices, and a folder for broken files.
 struct ImportCase {
     product: ProductInstance,
     folder: TempDir,
@@ -43,8 +43,8 @@ impl ImportCase {
         self.product.medhub(&[&["import", path.to_str().unwrap(), "--json"], options].concat()).await
     }
 
-    /// The import takes in all rows, lists values of these columns as left out, and warns with these words.
-    async fn takes(&self, name: &str, bytes: &[u8], columns: &[&str], warnings: &[&str]) {
+    /// Checks that an import accepts all rows, lists values of these columns as left out, and warns with these texts.
+    async fn assert_accepts(&self, name: &str, bytes: &[u8], columns: &[&str], warnings: &[&str]) {
         let output = self.import(name, bytes).await;
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "{name}: {text}");
@@ -63,8 +63,8 @@ impl ImportCase {
         }
     }
 
-    /// The import fails with these words, and the stores hold what they held.
-    async fn refuses(&self, name: &str, bytes: &[u8], words: &[&str]) {
+    /// Checks that an import fails with these words, and that the stores are unchanged.
+    async fn assert_refuses(&self, name: &str, bytes: &[u8], words: &[&str]) {
         let output = self.import(name, bytes).await;
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(!output.status.success(), "{name} was accepted: {text}");
@@ -75,8 +75,8 @@ impl ImportCase {
         assert_eq!(agreed_counts(&self.product).await, self.before, "{name}");
     }
 
-    /// The import takes in what it can, lists `line` with `words` in its report, and says so by its exit code.
-    async fn lists(&self, name: &str, bytes: &[u8], line: u64, words: &str) {
+    /// Checks that an import accepts the valid rows, lists `line` with `words` in its report, and ends without success.
+    async fn assert_lists(&self, name: &str, bytes: &[u8], line: u64, words: &str) {
         let output = self.import(name, bytes).await;
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(!output.status.success(), "{name}: {text}");
@@ -85,19 +85,19 @@ impl ImportCase {
         let report = fs::read_to_string(summary["report"].as_str().unwrap()).unwrap();
         let listed = report.lines().any(|row| row.starts_with(&format!("{line},")) && row.contains(words));
         assert!(listed, "{name}: line {line} with {words:?} is not in:\n{report}");
-        assert_eq!(summary["imported"], 1, "the good row after the broken one goes in: {summary}");
+        assert_eq!(summary["imported"], 1, "the valid row after the broken one is imported: {summary}");
     }
 }
 
 #[tokio::test]
-async fn broken_sources_are_refused_or_listed_and_nothing_is_lost() {
+async fn broken_sources_are_refused_or_listed_and_valid_rows_are_imported() {
     let case = ImportCase::set_up().await;
     let header = case.good.lines().next().unwrap().to_owned();
 
-    case.refuses("empty.csv", b"", &["empty"]).await;
-    case.refuses("columns.csv", b"Name,Phone\nx,y\n", &["NoticeId"]).await;
-    case.refuses("image.csv", &[0x89, b'P', b'N', b'G', 0, 1, 2, 3], &[]).await;
-    case.refuses("cut.csv.gz", &[0x1f, 0x8b, 8, 0, 1, 2], &["gzip"]).await;
+    case.assert_refuses("empty.csv", b"", &["empty"]).await;
+    case.assert_refuses("columns.csv", b"Name,Phone\nx,y\n", &["NoticeId"]).await;
+    case.assert_refuses("image.csv", &[0x89, b'P', b'N', b'G', 0, 1, 2, 3], &[]).await;
+    case.assert_refuses("cut.csv.gz", &[0x1f, 0x8b, 8, 0, 1, 2], &["gzip"]).await;
     fs::create_dir(case.path("folder")).unwrap();
     let output = case.product.medhub(&["import", case.path("folder").to_str().unwrap()]).await;
     let text = String::from_utf8_lossy(&output.stderr);
@@ -124,16 +124,20 @@ async fn broken_sources_are_refused_or_listed_and_nothing_is_lost() {
     };
     let latin1 = row("b1", "Caf\u{1}", "339113").replace('\u{1}', "~").into_bytes();
     let latin1: Vec<u8> = latin1.into_iter().map(|byte| if byte == b'~' { 0xe9 } else { byte }).collect();
-    case.takes("latin1.csv", &file(&latin1, "g1"), &[], &["1 rows are not UTF-8"]).await;
+    case.assert_accepts("latin1.csv", &file(&latin1, "g1"), &[], &["1 rows are not UTF-8"]).await;
     let output = case.import_with("utf8.csv", &file(&latin1, "g1"), &["--encoding", "utf-8"]).await;
     assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
-    case.lists("short.csv", &file(b"only,three,fields", "g2"), 2, "fields").await;
-    case.takes("naics.csv", &file(row("b3", "Lifts", "33X").as_bytes(), "g3"), &["NaicsCode"], &[]).await;
-    case.lists("notice-id.csv", &file(row("", "Lifts", "339113").as_bytes(), "g4"), 2, "NoticeId").await;
+    case.assert_lists("short.csv", &file(b"only,three,fields", "g2"), 2, "fields").await;
+    case.assert_accepts("naics.csv", &file(row("b3", "Lifts", "33X").as_bytes(), "g3"), &["NaicsCode"], &[]).await;
+    case.assert_lists("notice-id.csv", &file(row("", "Lifts", "339113").as_bytes(), "g4"), 2, "NoticeId").await;
     let huge = row("b5", &"x".repeat(2 << 20), "339113");
-    case.lists("huge.csv", &file(huge.as_bytes(), "g5"), 2, "").await;
+    case.assert_lists("huge.csv", &file(huge.as_bytes(), "g5"), 2, "").await;
 
     let counts = agreed_counts(&case.product).await;
     let streams = |counts: &Value| counts["postgres"]["opportunities"].as_u64().unwrap();
-    assert_eq!(streams(&counts), streams(&case.before) + 7, "five good rows stood beside three broken ones");
+    assert_eq!(
+        streams(&counts),
+        streams(&case.before) + 7,
+        "there were five valid rows beside three broken ones, and two accepted with warnings"
+    );
 }

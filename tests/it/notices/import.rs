@@ -1,4 +1,4 @@
-//! Every row is accounted for, every store agrees, importing again changes nothing.
+//! Every row is accounted for, all stores agree, and a repeated import changes nothing.
 
 use std::fs::File;
 
@@ -10,10 +10,8 @@ use tests::{
     notice_import::{ExpectedCounts, agreed_counts, real, real_csv},
 };
 
-/// How long it may take from the start of the import until everything is visible everywhere.
-
 #[tokio::test]
-async fn three_formats_from_files_and_from_a_pipe_meet_in_one_record() {
+async fn three_formats_read_from_a_pipe_lead_to_the_same_opportunities() {
     let Some(csv) = real("notices_full47_2026-03.csv") else { return };
     let Some(text) = real("notices_text_2026-03.ndjson.gz") else { return };
     let Some(page) = real("api-v2-example/opportunities_v2_page.json") else { return };
@@ -21,10 +19,10 @@ async fn three_formats_from_files_and_from_a_pipe_meet_in_one_record() {
     let product = ProductInstance::start().await;
 
     for file in [&csv, &text, &page, &text] {
-        let piped =
+        let output =
             product.medhub_command(&["import", "-", "--json"]).stdin(File::open(file).unwrap()).output().unwrap();
-        assert!(piped.status.success(), "{}", String::from_utf8_lossy(&piped.stderr));
-        let summary: Value = serde_json::from_slice(&piped.stdout).unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(summary["rejected"], 0, "{summary}");
         println!("{}: {summary}", file.display());
     }
@@ -33,7 +31,7 @@ async fn three_formats_from_files_and_from_a_pipe_meet_in_one_record() {
 }
 
 #[tokio::test]
-async fn what_was_imported_is_found_by_filter_page_and_id() {
+async fn imported_opportunities_are_found_by_filter_page_and_id() {
     let Some(csv) = real_csv() else { return };
     let product = product_with_real_notices(&csv).await;
     let query = "query($filter: OpportunityFilter, $after: String) {
@@ -53,19 +51,22 @@ async fn what_was_imported_is_found_by_filter_page_and_id() {
         let edges = answer["data"]["opportunities"]["edges"].as_array().cloned().unwrap_or_default();
         edges.iter().map(|edge| edge["node"]["id"].as_str().unwrap_or_default().to_owned()).collect()
     };
-    let (one, two) = (ids(&first), ids(&second));
-    assert_eq!(one.len(), 2);
-    assert!(!two.is_empty() && two.iter().all(|id| !one.contains(id)), "{one:?} {two:?}");
-    assert!(one.iter().all(|id| id.starts_with("036:")), "{one:?}");
+    let (first_ids, second_ids) = (ids(&first), ids(&second));
+    assert_eq!(first_ids.len(), 2);
+    assert!(
+        !second_ids.is_empty() && second_ids.iter().all(|id| !first_ids.contains(id)),
+        "{first_ids:?} {second_ids:?}"
+    );
+    assert!(first_ids.iter().all(|id| id.starts_with("036:")), "{first_ids:?}");
 
     let detail = "query($id: ID!) { opportunity(id: $id) { id version facts { title } } }";
-    let answer = product.graphql(detail, json!({ "id": one[0] })).await;
-    assert_eq!(answer["data"]["opportunity"]["id"], json!(one[0]), "{answer}");
+    let answer = product.graphql(detail, json!({ "id": first_ids[0] })).await;
+    assert_eq!(answer["data"]["opportunity"]["id"], json!(first_ids[0]), "{answer}");
     assert_eq!(answer["data"]["opportunity"]["facts"]["title"], page["edges"][0]["node"]["title"]);
 }
 
 #[tokio::test]
-async fn the_statistics_add_up_to_the_whole() {
+async fn the_statistics_add_up_to_the_total() {
     let Some(csv) = real_csv() else { return };
     let product = product_with_real_notices(&csv).await;
     let query = "{ opportunityStats {

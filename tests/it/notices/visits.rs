@@ -1,4 +1,4 @@
-//! Made-up visits beside notices: on record, on the topics and facts, and no opportunities.
+//! Simulated visits beside notices: they are in the log, on the topics and in the facts, and add no opportunities.
 
 use std::fs;
 
@@ -11,7 +11,7 @@ use tests::{
 };
 
 #[tokio::test]
-async fn simulated_visits_are_on_record_and_stores_agree_with_them() {
+async fn simulated_visits_are_recorded_and_the_stores_agree() {
     let (product, folder) = (ProductInstance::start().await, tempfile::tempdir().unwrap());
     let (file, mut csv) = (folder.path().join("notices.csv"), Vec::new());
     notice_generator::write_csv(&mut csv, 20, 7, |_| {}).unwrap();
@@ -24,12 +24,18 @@ async fn simulated_visits_are_on_record_and_stores_agree_with_them() {
     let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
     let after = agreed_counts(&product).await;
 
-    let of = |counts: &Value, figure: &str| counts["postgres"][figure].as_u64().unwrap();
-    let made = |figure: &str| summary[figure].as_u64().unwrap();
-    assert_eq!((made("visits"), made("opportunities")), (250, of(&before, "opportunities")));
-    assert_eq!(made("views") + made("clicks") + made("saves") + made("unsaves"), made("events"));
-    assert!(made("views") >= 250 && made("clicks") > 0 && made("saves") > 0, "{summary}");
-    assert_eq!(of(&after, "events"), of(&before, "events") + made("events"));
-    assert_eq!(of(&after, "opportunities"), of(&before, "opportunities"));
-    assert!(of(&after, "streams") > of(&before, "streams") + 250, "visits and watchlists are streams of their own");
+    let in_log = |counts: &Value, figure: &str| counts["postgres"][figure].as_u64().unwrap();
+    let simulated = |figure: &str| summary[figure].as_u64().unwrap();
+    assert_eq!((simulated("visits"), simulated("opportunities")), (250, in_log(&before, "opportunities")));
+    assert_eq!(
+        simulated("views") + simulated("clicks") + simulated("saves") + simulated("unsaves"),
+        simulated("events")
+    );
+    assert!(simulated("views") >= 250 && simulated("clicks") > 0 && simulated("saves") > 0, "{summary}");
+    assert_eq!(in_log(&after, "events"), in_log(&before, "events") + simulated("events"));
+    assert_eq!(in_log(&after, "opportunities"), in_log(&before, "opportunities"));
+    assert!(
+        in_log(&after, "streams") > in_log(&before, "streams") + 250,
+        "visits and watchlists are streams of their own"
+    );
 }

@@ -1,4 +1,4 @@
-//! The same for those who operate over GraphQL, and nothing of it for everybody else.
+//! Operations over GraphQL: available to operators, refused for all others.
 
 use super::*;
 use tests::{GraphqlSubscriber, eventually};
@@ -13,7 +13,7 @@ fn bearer(token: &str) -> Value {
     json!({ "authorization": format!("Bearer {token}") })
 }
 
-/// All that a subscriber is told of a rebuild.
+/// All answers of a subscription to a rebuild's progress.
 async fn rebuild_progress(product: &ProductHandle, payload: Value) -> Vec<Value> {
     let mut subscription = GraphqlSubscriber::begin(product.http(), payload, PROGRESS).await.unwrap();
     let mut answers = vec![];
@@ -36,16 +36,16 @@ async fn operators_rebuild_watch_and_roll_back_over_graphql_and_others_may_not()
     ] {
         let answer = product.graphql_as(None, document, json!({})).await;
         assert_eq!(code(&answer), "FORBIDDEN", "{document}: {answer}");
-        for shown in ["Bearer", "correct-horse-battery-staple", &token[..31]] {
-            let answer = product.graphql_as(Some(shown), document, json!({})).await;
+        for token in ["Bearer", "correct-horse-battery-staple", &token[..31]] {
+            let answer = product.graphql_as(Some(token), document, json!({})).await;
             assert_eq!(code(&answer), "UNAUTHENTICATED", "{document}: {answer}");
         }
     }
     let refused = GraphqlSubscriber::begin(product.http(), bearer("correct-horse-battery-staple"), PROGRESS).await;
-    assert!(refused.is_err(), "a token that is none does not begin a connection");
+    assert!(refused.is_err(), "an invalid token opens no connection");
     for payload in [json!({}), Value::Null, json!({ "authorization": 7 })] {
-        let told = rebuild_progress(&product, payload).await;
-        assert_eq!((told.len(), code(&told[0])), (1, &json!("FORBIDDEN")), "{told:?}");
+        let answers = rebuild_progress(&product, payload).await;
+        assert_eq!((answers.len(), code(&answers[0])), (1, &json!("FORBIDDEN")), "{answers:?}");
     }
     let operator = async |document: &str| product.graphql_as(Some(&token), document, json!({})).await;
 
@@ -64,25 +64,25 @@ async fn operators_rebuild_watch_and_roll_back_over_graphql_and_others_may_not()
 
     let both = "mutation { first: rebuildProjections { id state startedBy parts { projection } }
         second: rebuildProjections { id } }";
-    let begun = operator(both).await;
-    assert_eq!(code(&begun), "CONFLICT", "one is enough: {begun}");
-    let told = rebuild_progress(&product, bearer(&token)).await;
-    let last = &told.last().unwrap()["data"]["rebuildProgress"];
-    assert_eq!((&last["state"], &last["error"]), (&json!("SWITCHED"), &Value::Null), "{told:?}");
+    let started = operator(both).await;
+    assert_eq!(code(&started), "CONFLICT", "only one rebuild at a time: {started}");
+    let progress = rebuild_progress(&product, bearer(&token)).await;
+    let last = &progress.last().unwrap()["data"]["rebuildProgress"];
+    assert_eq!((&last["state"], &last["error"]), (&json!("SWITCHED"), &Value::Null), "{progress:?}");
     assert_eq!(last["parts"].as_array().unwrap().len(), 4, "{last}");
-    assert!(told.len() > 1, "the way there is told: {told:?}");
+    assert!(progress.len() > 1, "intermediate progress is reported: {progress:?}");
 
     let live =
         operator("{ projections { projection generation live } rebuild { state startedBy } }").await["data"].clone();
     let rows = live["projections"].as_array().unwrap();
-    let seen: Vec<_> = rows.iter().filter(|row| row["live"] == true).map(|row| &row["generation"]).collect();
+    let active: Vec<_> = rows.iter().filter(|row| row["live"] == true).map(|row| &row["generation"]).collect();
     assert_eq!(
-        (seen, rows.len()),
+        (active, rows.len()),
         (vec![&json!(2), &json!(1), &json!(1), &json!(2), &json!(2), &json!(2)], 10),
         "{live}"
     );
     assert_eq!(live["rebuild"], json!({ "state": "SWITCHED", "startedBy": "operator" }));
-    // Readers are switched first; dropping what is older takes a moment longer, and until then a rollback is refused.
+    // Readers are switched first; dropping older generations takes longer, and until then a rollback is refused.
     let back = eventually(async || {
         let back = operator("mutation { rollbackProjections { projection generation previous } }").await;
         back["data"]["rollbackProjections"].as_array().cloned().ok_or(back)
@@ -95,7 +95,7 @@ async fn operators_rebuild_watch_and_roll_back_over_graphql_and_others_may_not()
 #[tokio::test]
 async fn a_websocket_of_another_protocol_is_refused() {
     let product = shared_product().await;
-    let asked = reqwest::Client::new()
+    let response = reqwest::Client::new()
         .get(format!("{}/graphql", product.http()))
         .header("connection", "upgrade")
         .header("upgrade", "websocket")
@@ -105,6 +105,6 @@ async fn a_websocket_of_another_protocol_is_refused() {
         .send()
         .await
         .unwrap();
-    assert_eq!(asked.status(), 400);
-    assert!(asked.text().await.unwrap().contains("graphql-transport-ws"));
+    assert_eq!(response.status(), 400);
+    assert!(response.text().await.unwrap().contains("graphql-transport-ws"));
 }

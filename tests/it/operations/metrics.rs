@@ -1,23 +1,24 @@
-//! What Prometheus is told, and the table that goes on.
+//! The metrics for Prometheus, and the status table that is printed repeatedly.
 
 use nix::sys::signal::Signal;
 use tests::ProductProcess;
 
 use super::*;
 
-/// The figure of one metric, read as Prometheus reads it: its name, its labels in any order, its value.
+/// The value of one metric, read as Prometheus reads it: name, labels in any order, value.
 fn figure(text: &str, name: &str, projection: &str) -> Option<f64> {
     let (label, live) = (format!("projection=\"{projection}\""), "generation=\"g1\"");
-    let of = |line: &&str| line.starts_with(&format!("{name}{{")) && line.contains(&label) && line.contains(live);
-    text.lines().find(of)?.rsplit_once(' ')?.1.parse().ok()
+    let is_metric =
+        |line: &&str| line.starts_with(&format!("{name}{{")) && line.contains(&label) && line.contains(live);
+    text.lines().find(is_metric)?.rsplit_once(' ')?.1.parse().ok()
 }
 
 #[tokio::test]
-async fn prometheus_is_told_how_each_projection_is_doing() {
+async fn metrics_report_the_progress_of_each_projection() {
     let product = shared_product_with_notices().await;
     let events = json_lines(&product.medhub(&["status", "--json"]).await)[0]["postgres"]["events"].as_f64().unwrap();
 
-    // Some figures are looked at every few seconds only.
+    // Some metrics are updated only every few seconds.
     eventually(async || {
         let answer = reqwest::get(format!("{}/metrics", product.http())).await.unwrap();
         let kind = answer.headers()["content-type"].to_str().unwrap().to_owned();
@@ -28,10 +29,10 @@ async fn prometheus_is_told_how_each_projection_is_doing() {
     .await;
 }
 
-/// Checks the figures of a projection that has taken in so many events.
+/// Checks the metrics of a projection that has applied that many events.
 fn check_figures(projection: &str, events: f64, text: &str) -> Result<(), String> {
     for (name, at_least, at_most) in [
-        // Each event is applied at least once; Kafka may give it again.
+        // Each event is applied at least once; Kafka may deliver it again.
         ("medhub_projection_events_total", events, 2.0 * events),
         // The log may have gaps.
         ("medhub_projection_position", events, 2.0 * events),
@@ -39,7 +40,7 @@ fn check_figures(projection: &str, events: f64, text: &str) -> Result<(), String
         ("medhub_projection_parked_total", 0.0, 0.0),
         ("medhub_projection_lag_events", 0.0, 0.0),
         ("medhub_projection_lag_seconds", 0.0, 600.0),
-        // The last batch may have had nothing but beacons.
+        // The last batch may have had only beacons.
         ("medhub_projection_batch_events", 0.0, 2.0 * events),
         ("medhub_projection_apply_seconds_count", 1.0, 2.0 * events),
         ("medhub_projection_apply_seconds_sum", 0.000_001, 600.0),
@@ -53,7 +54,7 @@ fn check_figures(projection: &str, events: f64, text: &str) -> Result<(), String
 }
 
 #[tokio::test]
-async fn the_table_goes_on_until_it_is_interrupted() {
+async fn the_watched_status_table_is_printed_until_it_is_interrupted() {
     let product = shared_product_with_notices().await;
     let logs = tempfile::tempdir().unwrap();
     let args = ["status", "--watch", "1"];
@@ -71,5 +72,5 @@ async fn the_table_goes_on_until_it_is_interrupted() {
     for part in ["relay", "analytics g1 *", "search g1 *", "views g1 *", "log"] {
         assert!(text.lines().filter(|line| line.starts_with(part)).count() >= 3, "{part}:\n{text}");
     }
-    assert!(!text.contains('\u{1b}'), "a file is no terminal:\n{text}");
+    assert!(!text.contains('\u{1b}'), "no terminal codes in a file:\n{text}");
 }

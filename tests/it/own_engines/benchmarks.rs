@@ -1,4 +1,4 @@
-//! The benchmarks of the read models: what they print, and that they leave nothing behind.
+//! The benchmarks of the read models: their output, and that they remove their data.
 
 use std::time::Instant;
 
@@ -11,26 +11,27 @@ use tests::{ProductProcess, TestStack, WAIT_TIMEOUT, json_lines, output_text};
 
 const EVENTS: u64 = 1_000;
 
-/// All that benchmarks make has this in its name.
+/// The names of all databases, collections and keys that benchmarks create contain this.
 const BENCH_PREFIX: &str = "bench_";
 
-/// What of benchmarks there is in the stores.
+/// The names of data that benchmarks have left in the stores.
 async fn list_leftovers(stack: &TestStack) -> Vec<String> {
     let pool = sqlx::PgPool::connect(stack.variable("DATABASE_URL")).await.unwrap();
-    let mut left: Vec<String> = sqlx::query_scalar("select datname::text from pg_database where datname like $1")
+    let mut leftovers: Vec<String> = sqlx::query_scalar("select datname::text from pg_database where datname like $1")
         .bind(format!("%{BENCH_PREFIX}%"))
         .fetch_all(&pool)
         .await
         .unwrap();
     let databases =
         stack.clickhouse(&format!("select name from system.databases where name like '%{BENCH_PREFIX}%'")).await;
-    left.extend(databases.lines().map(str::to_owned));
+    leftovers.extend(databases.lines().map(str::to_owned));
     let qdrant = Qdrant::from_url(stack.variable("QDRANT_URL")).skip_compatibility_check().build().unwrap();
     let collections = qdrant.list_collections().await.unwrap().collections;
-    left.extend(collections.into_iter().map(|collection| collection.name).filter(|name| name.contains(BENCH_PREFIX)));
+    leftovers
+        .extend(collections.into_iter().map(|collection| collection.name).filter(|name| name.contains(BENCH_PREFIX)));
     let mut redis = redis::Client::open(stack.variable("REDIS_URL").to_owned()).unwrap().get_connection().unwrap();
-    left.extend(redis::cmd("KEYS").arg(format!("*{BENCH_PREFIX}*")).query::<Vec<String>>(&mut redis).unwrap());
-    left
+    leftovers.extend(redis::cmd("KEYS").arg(format!("*{BENCH_PREFIX}*")).query::<Vec<String>>(&mut redis).unwrap());
+    leftovers
 }
 
 #[tokio::test]
@@ -41,8 +42,8 @@ async fn read_models_are_measured_beside_plain_clients() {
         let output = stack.medhub(&["bench", bench, "--events", &EVENTS.to_string()]).await;
         assert!(output.status.success(), "{}", output_text(&output));
         let reports = json_lines(&output);
-        let named: Vec<_> = reports.iter().map(|report| report["projection"].as_str().unwrap()).collect();
-        assert_eq!(named, ["analytics", "search", "views"]);
+        let projections: Vec<_> = reports.iter().map(|report| report["projection"].as_str().unwrap()).collect();
+        assert_eq!(projections, ["analytics", "search", "views"]);
         for report in &reports {
             let number =
                 |path: &str| report.pointer(path).and_then(Value::as_f64).unwrap_or_else(|| panic!("{report}"));
@@ -57,7 +58,7 @@ async fn read_models_are_measured_beside_plain_clients() {
 }
 
 #[tokio::test]
-async fn the_way_from_a_commit_into_each_store_is_timed() {
+async fn the_latency_from_a_commit_to_each_store_is_measured() {
     let stack = TestStack::with(&["--engines-only"], tests::EnvironmentVariables::new()).await;
     let started = Instant::now();
 
@@ -65,19 +66,19 @@ async fn the_way_from_a_commit_into_each_store_is_timed() {
 
     assert!(output.status.success(), "{}", output_text(&output));
     let whole_ms = started.elapsed().as_secs_f64() * 1_000.0;
-    let waits = json_lines(&output);
-    assert_eq!(waits.len(), 3, "{waits:?}");
-    for wait in &waits {
-        let number = |name: &str| wait[name].as_f64().unwrap_or_else(|| panic!("{wait}"));
-        assert!(number("samples") > 0.0 && number("appended_per_s") > 0.0, "{wait}");
+    let reports = json_lines(&output);
+    assert_eq!(reports.len(), 3, "{reports:?}");
+    for report in &reports {
+        let number = |name: &str| report[name].as_f64().unwrap_or_else(|| panic!("{report}"));
+        assert!(number("samples") > 0.0 && number("appended_per_s") > 0.0, "{report}");
         let ordered = [0.0, number("p50_ms"), number("p99_ms"), number("max_ms"), whole_ms];
-        assert!(ordered.is_sorted() && number("p50_ms") > 0.0, "{wait}");
+        assert!(ordered.is_sorted() && number("p50_ms") > 0.0, "{report}");
     }
     assert_eq!(list_leftovers(&stack).await, Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn what_a_caller_gets_is_measured_kind_by_kind() {
+async fn the_api_is_measured_by_kind_of_request() {
     let mut environment = tests::EnvironmentVariables::new();
     environment.insert("MEDHUB__LIMITS__ENABLED".into(), "false".into());
     let stack = TestStack::with(&[], environment).await;
@@ -88,9 +89,9 @@ async fn what_a_caller_gets_is_measured_kind_by_kind() {
         assert!(output.status.success(), "{}", output_text(&output));
     }
     until(WAIT_TIMEOUT, async || {
-        let counted = stack.graphql("{ opportunities(first: 1) { totalCount } }", serde_json::json!({})).await;
-        let count = counted["data"]["opportunities"]["totalCount"].as_u64().unwrap_or_default();
-        anyhow::ensure!(count > 0, "{counted}");
+        let answer = stack.graphql("{ opportunities(first: 1) { totalCount } }", serde_json::json!({})).await;
+        let count = answer["data"]["opportunities"]["totalCount"].as_u64().unwrap_or_default();
+        anyhow::ensure!(count > 0, "{answer}");
         Ok(())
     })
     .await
@@ -102,9 +103,9 @@ async fn what_a_caller_gets_is_measured_kind_by_kind() {
 
     assert!(output.status.success(), "{}", output_text(&output));
     let lines = json_lines(&output);
-    let told: Vec<_> =
+    let events_by_kind: Vec<_> =
         lines.iter().map(|line| (line["kind"].as_str().unwrap(), line["events"].as_u64().unwrap())).collect();
-    let wanted = [
+    let expected = [
         ("health", 100),
         ("view", 100),
         ("list", 10),
@@ -115,7 +116,7 @@ async fn what_a_caller_gets_is_measured_kind_by_kind() {
         ("ingest-batch", 1_000),
         ("subscribers", 60),
     ];
-    assert_eq!(told, wanted, "of three subscribers, each hears of twenty changes");
+    assert_eq!(events_by_kind, expected, "each of three subscribers receives twenty changes");
     for line in &lines {
         let number = |name: &str| line[name].as_f64().unwrap_or_else(|| panic!("{line}"));
         assert!(
@@ -126,15 +127,15 @@ async fn what_a_caller_gets_is_measured_kind_by_kind() {
 }
 
 #[tokio::test]
-async fn an_interrupted_benchmark_clears_up() {
+async fn an_interrupted_benchmark_removes_its_data() {
     let stack = TestStack::with(&["--engines-only"], tests::EnvironmentVariables::new()).await;
     let logs = tempfile::tempdir().unwrap();
     let args = ["bench", "rebuild", "--events", "1000000"];
     let mut bench = ProductProcess::start(stack.variables(), logs.path(), "bench", &args).unwrap();
-    // The read models are made one after another, and the last one is in Redis.
+    // The read models are built one after another, the last one in Redis.
     until(WAIT_TIMEOUT, async || {
-        let left = list_leftovers(&stack).await;
-        anyhow::ensure!(left.iter().any(|name| name.starts_with("bench_") && name.contains(':')), "{left:?}");
+        let leftovers = list_leftovers(&stack).await;
+        anyhow::ensure!(leftovers.iter().any(|name| name.starts_with("bench_") && name.contains(':')), "{leftovers:?}");
         Ok(())
     })
     .await

@@ -1,4 +1,4 @@
-//! The short form of `medhub-chaos`: workers and stores die while events come in, and every row is as the log says.
+//! The short form of `medhub-chaos`: workers and stores crash while events arrive, and every row agrees with the log.
 
 use tests::{
     EnvironmentVariables, TestStack,
@@ -7,7 +7,7 @@ use tests::{
 };
 
 #[tokio::test]
-async fn whatever_dies_every_read_model_is_what_the_log_says() {
+async fn every_read_model_agrees_with_the_log_after_crashes_of_workers_and_stores() {
     let stack = TestStack::with(&["--engines-only"], EnvironmentVariables::new()).await;
     let seed = run_seed::read_or_draw().unwrap();
     let plan = ChaosPlan { seed, events: 4_000, faults: StorageFault::ALL.len(), max_pause_ms: 1_000 };

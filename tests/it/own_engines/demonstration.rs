@@ -1,4 +1,5 @@
-//! The README's first command: it starts everything, imports notices, asks, and says whether all stores agree.
+//! The README's first command: it starts everything, imports notices, runs queries, and reports whether all stores
+//! agree.
 
 use std::{
     fs::{self, Permissions},
@@ -9,7 +10,7 @@ use std::{
 use tests::{medhub_local, output_text, run_with_own_engines};
 
 #[test]
-fn the_demonstration_fills_every_store_alike_and_answers_every_query() {
+fn the_demonstration_fills_all_stores_consistently_and_answers_every_query() {
     run_with_own_engines();
     let folder = tempfile::Builder::new().prefix("medhub-demo-").tempdir().unwrap();
     // Postgres runs as another user when the tests run as root.

@@ -1,4 +1,4 @@
-//! Nothing is lost, reordered or repeated without a reason, whoever dies; and the suite that says so can fail.
+//! No event is lost, reordered or repeated without a reason, whichever process crashes; and this suite can fail.
 //!
 //! `docs/faults.md` says what is injected and compared. `FAULTS_SEED=N` repeats a run.
 
@@ -15,11 +15,11 @@ use tests::{
     },
 };
 
-/// The seed of every run of these tests, beside one that nobody knows before.
+/// The seed that these tests always use, beside a random one.
 const FIXED_SEED: u64 = 42;
 const CRASHES: [RelayFault; 3] = [RelayFault::KillLeader, RelayFault::KillBroker, RelayFault::KillPostgres];
 
-/// `FAULTS_SEED`, or a fixed seed and a new one.
+/// The seed of `FAULTS_SEED`, or the fixed seed and a random one.
 fn seeds() -> Vec<u64> {
     run_seed::read().unwrap().map_or_else(|| vec![FIXED_SEED, run_seed::draw()], |seed| vec![seed])
 }
@@ -31,7 +31,7 @@ async fn start_killable_engines() -> TestStack {
 
 async fn run(plan: &FaultPlan, stack: &TestStack) -> FaultReport {
     let report = faults::run(plan, stack).await.unwrap();
-    assert!(report.events > 100, "that was no load: {}", report.summary());
+    assert!(report.events > 100, "too few events for a load: {}", report.summary());
     report
 }
 
@@ -54,7 +54,7 @@ async fn through_a_pooler_that_shares_sessions_one_relay_leads_and_nothing_is_lo
 }
 
 #[tokio::test]
-async fn a_broker_away_for_30_s_delays_and_loses_nothing() {
+async fn a_broker_that_is_unavailable_for_30_s_loses_no_event() {
     let stack = start_killable_engines().await;
     let report = run(
         &FaultPlan::short(run_seed::read_or_draw().unwrap(), 4, &[RelayFault::BrokerAway(Duration::from_secs(30))]),
@@ -66,7 +66,7 @@ async fn a_broker_away_for_30_s_delays_and_loses_nothing() {
 }
 
 #[tokio::test]
-async fn a_relay_without_the_fence_loses_events_and_the_audit_sees_it() {
+async fn a_relay_without_the_fence_loses_events_and_the_audit_finds_them() {
     let plan = FaultPlan::quiet(run_seed::read_or_draw().unwrap(), 8, Duration::from_secs(4)).without_fence();
     let report = run(&plan, engines().await).await;
     assert!(report.lost > 0, "{}", report.summary());
@@ -78,5 +78,5 @@ async fn the_same_writers_with_the_fence_lose_nothing() {
     let report =
         run(&FaultPlan::quiet(run_seed::read_or_draw().unwrap(), 8, Duration::from_secs(4)), engines().await).await;
     assert!(report.ok, "{}", report.summary());
-    assert_eq!(report.explained_duplicates, 0, "nothing happened that could explain one");
+    assert_eq!(report.explained_duplicates, 0, "no disturbance could explain a duplicate");
 }

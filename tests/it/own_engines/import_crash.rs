@@ -1,4 +1,4 @@
-//! Losing everything at once in the middle of an import changes nothing in the end.
+//! A crash of all processes during an import does not change the result of a second import.
 
 use std::process::Stdio;
 
@@ -9,7 +9,7 @@ use tests::{
 };
 
 #[tokio::test]
-async fn killing_the_whole_stack_during_an_import_leaves_no_trace_after_a_second_one() {
+async fn a_second_import_completes_one_that_was_cut_off_by_a_crash_of_the_stack() {
     let Some(csv) = real_csv() else { return };
     let expected = ExpectedCounts::of(&csv);
     let mut stack = TestStack::start().await;
@@ -25,7 +25,7 @@ async fn killing_the_whole_stack_during_an_import_leaves_no_trace_after_a_second
         if events > 2_000 { Ok(events.unsigned_abs()) } else { Err(format!("only {events} events so far")) }
     })
     .await;
-    assert!(import_process.try_wait().unwrap().is_none(), "the import was over before the crash");
+    assert!(import_process.try_wait().unwrap().is_none(), "the import ended before the crash");
 
     stack.kill9_everything().await;
     import_process.kill().unwrap();
@@ -34,8 +34,8 @@ async fn killing_the_whole_stack_during_an_import_leaves_no_trace_after_a_second
     let stack = stack.restart().await;
     let mut database = PgConnection::connect(stack.variable("DATABASE_URL")).await.unwrap();
     let after: i64 = sqlx::query_scalar("select count(*) from events").fetch_one(&mut database).await.unwrap();
-    assert!(after.unsigned_abs() >= before, "{before} events were on record, {after} are left");
-    assert!(after.unsigned_abs() < expected.events, "the crash came too late to test anything");
+    assert!(after.unsigned_abs() >= before, "the log had {before} events before the crash, {after} after it");
+    assert!(after.unsigned_abs() < expected.events, "the crash came after the last event");
 
     let summary = import(&stack, &csv, &[]).await;
     assert_eq!(summary["events"], expected.events - after.unsigned_abs());

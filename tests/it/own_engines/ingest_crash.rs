@@ -1,4 +1,4 @@
-//! Ingest when everything is killed at once, or stopped: what was acknowledged is on record.
+//! Ingest across a crash or a stop of the whole stack: every acknowledged fact is in the log.
 
 use serde_json::{Value, json};
 use tests::{EnvironmentVariables, HttpResponse, TestStack, eventually, request};
@@ -12,7 +12,7 @@ async fn send(stack: &TestStack, body: &Value) -> HttpResponse {
 }
 
 #[tokio::test]
-async fn a_full_buffer_says_so_and_what_was_acknowledged_survives_a_kill() {
+async fn a_full_buffer_is_refused_and_acknowledged_facts_survive_a_kill() {
     let mut environment = EnvironmentVariables::new();
     environment.insert("MEDHUB__INGEST__BUFFER_EVENTS".into(), "100".into());
     environment.insert("MEDHUB__INGEST__ASYNC_EVENTS".into(), "60".into());
@@ -27,23 +27,23 @@ async fn a_full_buffer_says_so_and_what_was_acknowledged_survives_a_kill() {
 
     let mut acknowledged = 0_u64;
     for session in 0..20 {
-        let answer = send(&stack, &many(&format!("kept-{session}"), 50)).await;
+        let answer = send(&stack, &many(&format!("session-{session}"), 50)).await;
         assert_eq!(answer.status.as_u16(), 200, "{}", answer.body);
         acknowledged += 50;
     }
     stack.kill9_everything().await;
     let stack = stack.restart().await;
-    let events = stack.medhub(&["status", "--json"]).await;
-    let told: Value = serde_json::from_slice(&events.stdout).unwrap();
-    assert_eq!(told["postgres"]["events"], acknowledged, "{told}");
+    let output = stack.medhub(&["status", "--json"]).await;
+    let status: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(status["postgres"]["events"], acknowledged, "{status}");
     let send_async = async |stack: &TestStack, body: &Value| {
         HttpResponse::to(request(stack, "POST", "/ingest", None).header("prefer", "respond-async").json(body)).await
     };
     let quick = send_async(&stack, &many("quick", 50)).await;
     assert_eq!((quick.status.as_u16(), quick.header("preference-applied")), (202, "respond-async"));
     wait_for_events(&stack, acknowledged + 50).await;
-    let patient = send_async(&stack, &many("patient", 80)).await;
-    assert_eq!(patient.status.as_u16(), 200, "more than may be acknowledged at once: {}", patient.body);
+    let waited = send_async(&stack, &many("waited", 80)).await;
+    assert_eq!(waited.status.as_u16(), 200, "above the limit for early acknowledgement: {}", waited.body);
     acknowledged += 130;
 
     assert_eq!(send_async(&stack, &many("last", 50)).await.status.as_u16(), 202);
@@ -55,9 +55,9 @@ async fn a_full_buffer_says_so_and_what_was_acknowledged_survives_a_kill() {
 
 async fn wait_for_events(stack: &TestStack, expected: u64) {
     eventually(async || {
-        let status = stack.medhub(&["status", "--json"]).await;
-        let told: Value = serde_json::from_slice(&status.stdout).map_err(|error| error.to_string())?;
-        if told["postgres"]["events"] == expected { Ok(()) } else { Err(told.to_string()) }
+        let output = stack.medhub(&["status", "--json"]).await;
+        let status: Value = serde_json::from_slice(&output.stdout).map_err(|error| error.to_string())?;
+        if status["postgres"]["events"] == expected { Ok(()) } else { Err(status.to_string()) }
     })
     .await;
 }

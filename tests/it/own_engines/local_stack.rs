@@ -1,4 +1,4 @@
-//! `medhub-local`: real engines that start, survive and stop as promised.
+//! `medhub-local`: engines start, restart after a crash and stop, and keep their data.
 
 use std::{collections::BTreeSet, fs, process::Command};
 
@@ -23,7 +23,7 @@ async fn doctor_finds_every_engine_and_the_running_stack() {
 }
 
 #[tokio::test]
-async fn an_engine_killed_by_kill_9_comes_back_with_its_data() {
+async fn an_engine_killed_by_kill_9_is_restarted_with_its_data() {
     let stack = TestStack::start_engines().await;
     engine_marks::write(&stack, "killed").await.unwrap();
     for process in stack.state().living() {
@@ -40,7 +40,7 @@ async fn an_engine_killed_by_kill_9_comes_back_with_its_data() {
 }
 
 #[tokio::test]
-async fn kill_9_of_the_supervisor_leaves_no_orphan_and_no_damage() {
+async fn kill_9_of_the_supervisor_leaves_no_process_and_no_damage() {
     let mut stack = TestStack::start_engines().await;
     engine_marks::write(&stack, "orphaned").await.unwrap();
     let processes = list_processes(&stack);
@@ -56,7 +56,7 @@ async fn kill_9_of_the_supervisor_leaves_no_orphan_and_no_damage() {
 }
 
 #[tokio::test]
-async fn kill_9_of_everything_loses_nothing_acknowledged() {
+async fn kill_9_of_all_processes_loses_no_acknowledged_data() {
     let mut stack = TestStack::start_engines().await;
     engine_marks::write(&stack, "powerless").await.unwrap();
     stack.kill9_everything().await;
@@ -87,13 +87,13 @@ async fn two_stacks_run_side_by_side_and_a_url_replaces_an_engine() {
 async fn a_data_folder_in_use_is_refused_with_the_pid_that_uses_it() {
     let stack = engines().await;
     let output = stack.local(&["up", "--engines-only"]).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
+    let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success());
-    assert!(said.contains(&format!("pid {}", stack.state().supervisor.pid)), "{said}");
+    assert!(stderr.contains(&format!("pid {}", stack.state().supervisor.pid)), "{stderr}");
 }
 
 #[tokio::test]
-async fn a_port_in_use_is_refused_when_it_was_asked_for() {
+async fn a_requested_port_that_is_in_use_is_refused() {
     let port = engines().await.state().ports[&medhub_local::service_port::ServicePort::Redis].to_string();
     let folder = tempfile::tempdir().unwrap();
     let mut command = Command::new(tests::medhub_local());
@@ -104,18 +104,21 @@ async fn a_port_in_use_is_refused_when_it_was_asked_for() {
 }
 
 #[tokio::test]
-async fn offline_with_an_empty_cache_every_missing_piece_is_named_with_its_remedy() {
+async fn offline_with_an_empty_cache_every_missing_artifact_is_named_with_its_remedy() {
     let folder = tempfile::tempdir().unwrap();
     let output =
         offline(&folder.path().join("cache"), folder.path()).env("MEDHUB_LOCAL_SYSTEM", "off").output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
+    let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success());
-    for piece in ["postgres", "redis", "java", "kafka", "qdrant", "chdb", "wordllama", "graphiql"] {
-        assert!(said.contains(&format!("missing: {piece} ")), "{piece}: {said}");
-        assert!(said.contains(&format!("medhub-local fetch {piece}")), "{piece}: {said}");
+    for artifact in ["postgres", "redis", "java", "kafka", "qdrant", "chdb", "wordllama", "graphiql"] {
+        assert!(stderr.contains(&format!("missing: {artifact} ")), "{artifact}: {stderr}");
+        assert!(stderr.contains(&format!("medhub-local fetch {artifact}")), "{artifact}: {stderr}");
     }
     let left: Vec<_> = fs::read_dir(folder.path().join("cache")).unwrap().flatten().map(|entry| entry.path()).collect();
-    assert!(left.iter().all(|path| path.extension().is_some_and(|end| end == "lock")), "half pieces: {left:?}");
+    assert!(
+        left.iter().all(|path| path.extension().is_some_and(|end| end == "lock")),
+        "incomplete artifacts: {left:?}"
+    );
 }
 
 #[tokio::test]
@@ -128,7 +131,7 @@ async fn offline_with_a_full_cache_nothing_is_missing() {
 }
 
 #[test]
-fn a_user_for_postgres_is_found_exactly_where_we_are_root() {
+fn an_unprivileged_user_for_postgres_is_chosen_only_for_root() {
     let root = nix::unistd::Uid::effective().is_root();
     let user = UnprivilegedUser::instead_of_root().unwrap();
     assert_eq!(user.is_some(), root);
@@ -139,8 +142,8 @@ fn cache() -> std::path::PathBuf {
     std::env::var_os("MEDHUB_CACHE_DIR").map_or_else(medhub_local::folder::default_cache, Into::into)
 }
 
-/// `medhub-local fetch` where no registry can be reached. The folder of data is the test's own: what a user's stack
-/// left in the usual one would ask for its version of Postgres.
+/// `medhub-local fetch` while no registry can be reached. The data folder is the test's own, because a user's stack in
+/// the default one would require its version of Postgres.
 fn offline(cache: &std::path::Path, data: &std::path::Path) -> Command {
     let mut command = Command::new(tests::medhub_local());
     command

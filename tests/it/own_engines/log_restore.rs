@@ -1,4 +1,5 @@
-//! A log that was restored from a base backup is another log: the relay refuses to publish it until it is recovered.
+//! A log that was restored from a base backup is a different log: the relay refuses to publish it until it is
+//! recovered.
 
 use std::{path::Path, process::Command};
 
@@ -9,7 +10,7 @@ use sqlx::{PgPool, postgres::PgPoolOptions};
 use tests::{RunningRelay, TestStack, TopicRecord, log_events::event, read_records};
 
 #[tokio::test]
-async fn a_base_backup_put_back_is_refused_although_it_has_grown_past_what_was_published() {
+async fn a_restored_base_backup_is_refused_even_after_it_has_grown_past_the_published_position() {
     let stack = TestStack::start_engines().await;
     let (pool, kafka) = open_log(&stack).await;
     eventstore::postgres::migrate(&pool).await.unwrap();
@@ -32,7 +33,7 @@ async fn a_base_backup_put_back_is_refused_although_it_has_grown_past_what_was_p
     std::fs::rename(stack.data().join("backup"), &folder).unwrap();
     let stack = stack.restart().await;
     let (pool, kafka) = open_log(&stack).await;
-    // The positions that were published are given out again, for other events.
+    // The published positions are assigned again, to other events.
     append(&pool, "new", 60).await;
     let relay = RunningRelay::with_registry(&pool, &kafka, &registry_of(&stack), RunningRelay::quick_config());
     let error = relay.last_error().await;
@@ -40,7 +41,7 @@ async fn a_base_backup_put_back_is_refused_although_it_has_grown_past_what_was_p
     assert!(error.contains("restored from a backup") && error.contains("medhub recover"), "{error}");
 
     let refused = stack.medhub(&["recover"]).await;
-    assert!(!refused.status.success(), "without --yes nothing is done");
+    assert!(!refused.status.success(), "without --yes nothing is changed");
     let recovered = stack.medhub(&["recover", "--yes"]).await;
     assert!(recovered.status.success(), "{}", String::from_utf8_lossy(&recovered.stderr));
     let relay = RunningRelay::with_registry(&pool, &kafka, &registry_of(&stack), RunningRelay::quick_config());
@@ -75,7 +76,7 @@ fn registry_of(stack: &TestStack) -> SchemaRegistryClient {
     })
 }
 
-/// With owners and times: Postgres insists on them.
+/// Copies a folder with owners and times, which Postgres requires.
 fn copy(from: &Path, to: &Path) {
     let copied = Command::new("cp").arg("-a").args([from, to]).status().unwrap();
     assert!(copied.success());

@@ -1,4 +1,4 @@
-//! A worker needs no more memory than its settings say, however much waits for it.
+//! A worker stays within the memory that its settings allow, however many records wait for it.
 
 use std::{
     fs::File,
@@ -16,28 +16,28 @@ use tests::{EnvironmentVariables, ProductProcess, TestStack, WAIT_TIMEOUT, fault
 /// Settings of the worker: 1 MiB of records fetched ahead, batches of 1 MiB.
 const WORKER_BUFFER_BYTES: u64 = 1 << 20;
 
-/// What `runtime/consumer_config.rs` promises for them. A queue of the default size alone takes more.
+/// The limit that `runtime/consumer_config.rs` documents for them. A queue of the default size alone exceeds it.
 const MEMORY_LIMIT: u64 = (80 << 20) + 4 * WORKER_BUFFER_BYTES + 6 * WORKER_BUFFER_BYTES;
 
-/// Notices that wait, and how long the link of each is: together more than a worker may hold. They are few and large, so
-/// that the time of the test is not that of working through many.
+/// The number of notices that wait, and the length of each one's link: together more than a worker may hold. They are
+/// few and large, because processing many would take long.
 const ROWS: u64 = 12_000;
 const LINK_BYTES: usize = 8_000;
 
-/// Whether a projection is where the log is.
+/// Checks that a projection has reached the end of the log.
 async fn caught_up(stack: &TestStack, projection: &str) -> anyhow::Result<()> {
-    // Each look is a process, and takes time from the worker.
+    // Each probe starts a process, which takes time from the worker.
     tokio::time::sleep(Duration::from_millis(500)).await;
     let output = stack.medhub(&["status", "--json"]).await;
     let line = String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().to_owned();
     let status: serde_json::Value = serde_json::from_str(&line).context(line)?;
     let rows = status["projections"].as_array().context("no projections")?;
-    let row = rows.iter().find(|row| row["projection"] == projection).context("it is not there")?;
+    let row = rows.iter().find(|row| row["projection"] == projection).context("the projection is missing")?;
     ensure!(status["relay"]["lag_events"] == 0 && row["lag_records"] == 0 && row["workers"] == 1, "{status}");
     Ok(())
 }
 
-/// Generated notices in the format of SAM.gov's CSV extract, each with a long link.
+/// Writes generated notices in the format of SAM.gov's CSV extract, each with a long link.
 fn write_large_notices(file: &Path) -> std::io::Result<()> {
     let mut out = BufWriter::new(File::create(file)?);
     let link = CSV_HEADER.iter().position(|name| *name == "Link").unwrap();
@@ -52,7 +52,7 @@ fn write_large_notices(file: &Path) -> std::io::Result<()> {
 }
 
 #[tokio::test]
-async fn a_worker_with_a_long_way_to_go_stays_within_its_memory() {
+async fn a_worker_far_behind_the_log_stays_within_its_memory_limit() {
     let stack = TestStack::with(&["--engines-only"], EnvironmentVariables::new()).await;
     let migrated = stack.medhub(&["migrate"]).await;
     assert!(migrated.status.success(), "{}", String::from_utf8_lossy(&migrated.stderr));
@@ -90,5 +90,5 @@ async fn a_worker_with_a_long_way_to_go_stays_within_its_memory() {
         }
     }
     relay.stop().await.unwrap();
-    assert_eq!(over, Vec::<String>::new(), "bound {MEMORY_LIMIT}");
+    assert_eq!(over, Vec::<String>::new(), "limit {MEMORY_LIMIT}");
 }

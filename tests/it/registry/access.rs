@@ -1,4 +1,4 @@
-//! Who may write, and that everybody is counted.
+//! Who may write to the registry, and that all requests are rate-limited.
 
 use reqwest::{Method, StatusCode};
 use serde_json::json;
@@ -13,8 +13,8 @@ async fn status(api: &RegistryApi, method: Method, path: &str, body: Option<serd
     api.ask(method, path, body).await.status().as_u16()
 }
 
-/// What somebody is answered who reads, looks up, registers, deletes, and sets a level.
-async fn answers(api: &RegistryApi) -> [u16; 5] {
+/// The statuses of a read, a look-up, a registration, a deletion, and setting a level.
+async fn statuses(api: &RegistryApi) -> [u16; 5] {
     let (schema, level) = (proposed(&of_type("A", "int")), json!({ "compatibility": "NONE" }));
     [
         status(api, Method::GET, "/subjects", None).await,
@@ -26,21 +26,21 @@ async fn answers(api: &RegistryApi) -> [u16; 5] {
 }
 
 #[tokio::test]
-async fn the_login_registers_and_only_operators_take_away() {
+async fn the_login_registers_and_only_operators_delete() {
     let served = RegistryProcess::start().await;
     served.api.register("a", &of_type("A", "int")).await;
-    assert_eq!(answers(&served.api.shown(None)).await, [200, 200, 401, 401, 401], "nothing is shown");
-    assert_eq!(answers(&served.api.shown(Some(LOGIN))).await, [200, 200, 200, 403, 403], "the login");
-    let holds = Some(json!({ "compatibility": "BACKWARD" }));
-    let told = status(&served.api.shown(Some(LOGIN)), Method::PUT, "/config/a", holds).await;
-    assert_eq!(told, 200, "a level that holds already, as KafkaJS asks for it before it registers");
-    assert_eq!(answers(&served.api.shown(Some("medhub:a-wrong-password"))).await, [401; 5]);
-    assert_eq!(answers(&served.api).await, [200, 200, 200, 404, 200], "an operator");
+    assert_eq!(statuses(&served.api.with_login(None)).await, [200, 200, 401, 401, 401], "without credentials");
+    assert_eq!(statuses(&served.api.with_login(Some(LOGIN))).await, [200, 200, 200, 403, 403], "the login");
+    let current_level = Some(json!({ "compatibility": "BACKWARD" }));
+    let unchanged = status(&served.api.with_login(Some(LOGIN)), Method::PUT, "/config/a", current_level).await;
+    assert_eq!(unchanged, 200, "setting the current level, as KafkaJS does before it registers");
+    assert_eq!(statuses(&served.api.with_login(Some("medhub:a-wrong-password"))).await, [401; 5]);
+    assert_eq!(statuses(&served.api).await, [200, 200, 200, 404, 200], "an operator");
 
-    let refused = served.api.shown(None).ask(Method::DELETE, "/subjects/a", None).await;
+    let refused = served.api.with_login(None).ask(Method::DELETE, "/subjects/a", None).await;
     assert!(refused.headers()["www-authenticate"].to_str().unwrap().starts_with("Basic"));
     assert_eq!(refused.json::<serde_json::Value>().await.unwrap()["error_code"], 40101);
-    assert_eq!(served.api.get("/subjects/a/versions").await, (200, json!([1])), "it is still there");
+    assert_eq!(served.api.get("/subjects/a/versions").await, (200, json!([1])), "the subject is not deleted");
 }
 
 #[tokio::test]
@@ -49,34 +49,34 @@ async fn without_a_login_the_registry_is_read_only() {
     let database = empty_database(&namespace).await;
     let none = [("MEDHUB__REGISTRY__LOGIN", ""), ("MEDHUB__ADMIN__TOKEN", "")];
     let served = RegistryProcess::with(namespace, database, &none).await;
-    assert_eq!(answers(&served.api.shown(None)).await, [200, 404, 403, 403, 403]);
+    assert_eq!(statuses(&served.api.with_login(None)).await, [200, 404, 403, 403, 403]);
 }
 
 #[tokio::test]
-async fn a_private_registry_asks_readers_too_and_guesses_are_few() {
+async fn a_private_registry_authenticates_readers_and_limits_guesses() {
     let namespace = TestNamespace::new();
     let database = empty_database(&namespace).await;
     let private = [("MEDHUB__REGISTRY__PRIVATE", "true"), ("MEDHUB__LIMITS__REFUSED_TOKENS", "3")];
     let served = RegistryProcess::with(namespace, database, &private).await;
-    let (nobody, guesses) = (served.api.shown(None), served.api.shown(Some("medhub:guess")));
-    assert_eq!(status(&nobody, Method::GET, "/subjects", None).await, 401);
-    assert_eq!(status(&nobody, Method::GET, "/health", None).await, 200);
-    assert_eq!(status(&served.api.shown(Some(LOGIN)), Method::GET, "/subjects", None).await, 200);
-    let mut told = vec![];
+    let (anonymous, guessing) = (served.api.with_login(None), served.api.with_login(Some("medhub:guess")));
+    assert_eq!(status(&anonymous, Method::GET, "/subjects", None).await, 401);
+    assert_eq!(status(&anonymous, Method::GET, "/health", None).await, 200);
+    assert_eq!(status(&served.api.with_login(Some(LOGIN)), Method::GET, "/subjects", None).await, 200);
+    let mut guesses = vec![];
     for _ in 0..5 {
-        told.push(status(&guesses, Method::GET, "/subjects", None).await);
+        guesses.push(status(&guessing, Method::GET, "/subjects", None).await);
     }
-    assert_eq!(told[..3], [401; 3]);
-    assert!(told.contains(&429), "{told:?}");
+    assert_eq!(guesses[..3], [401; 3]);
+    assert!(guesses.contains(&429), "{guesses:?}");
 }
 
 #[tokio::test]
-async fn everybody_is_counted() {
+async fn every_path_is_rate_limited() {
     let served = RegistryProcess::start().await;
     for path in ["/", "/subjects", "/health", "/ready", "/nothing", "/config/"] {
-        let answer = served.api.shown(None).ask(Method::GET, path, None).await;
+        let answer = served.api.with_login(None).ask(Method::GET, path, None).await;
         assert!(answer.headers().contains_key("ratelimit-remaining"), "{path}");
     }
-    let refused = served.api.shown(None).ask(Method::POST, "/subjects/a/versions", Some(json!({}))).await;
+    let refused = served.api.with_login(None).ask(Method::POST, "/subjects/a/versions", Some(json!({}))).await;
     assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
 }

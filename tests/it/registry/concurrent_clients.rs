@@ -1,4 +1,4 @@
-//! Many clients at once, on several processes, and processes that die.
+//! Concurrent clients of several registry processes, and registry processes that are killed.
 
 use std::collections::BTreeSet;
 
@@ -11,8 +11,8 @@ use tokio::time::timeout;
 
 const CLIENTS: usize = 8;
 
-/// A schema that differs from those of all other numbers.
-fn numbered(number: usize) -> String {
+/// A schema that is unique for its number.
+fn schema_number(number: usize) -> String {
     record("Notice", &json!([{ "name": format!("field_{number}"), "type": "int", "default": 0 }]))
 }
 
@@ -28,7 +28,7 @@ async fn processes_that_start_at_once_on_an_empty_database_serve_the_same_regist
 }
 
 #[tokio::test]
-async fn the_same_schema_registered_at_once_gets_one_id_and_one_version() {
+async fn the_same_schema_registered_concurrently_gets_one_id_and_one_version() {
     let served = RegistryProcess::start().await;
     let second = served.start_second().await;
     let schema = of_type("A", "int");
@@ -39,13 +39,13 @@ async fn the_same_schema_registered_at_once_gets_one_id_and_one_version() {
 }
 
 #[tokio::test]
-async fn different_schemas_registered_at_once_get_dense_ids_and_versions() {
+async fn different_schemas_registered_concurrently_get_consecutive_ids_and_versions() {
     let served = RegistryProcess::start().await;
     let second = served.start_second().await;
-    let schemas: Vec<String> = (0..CLIENTS * 4).map(numbered).collect();
+    let schemas: Vec<String> = (0..CLIENTS * 4).map(schema_number).collect();
     let register = |(number, schema): (usize, &String)| {
         let api = if number % 2 == 0 { served.api.clone() } else { second.api.clone() };
-        // Half of them under one subject, half under subjects of their own.
+        // Half of the schemas are under one subject, half under subjects of their own.
         let subject = if number % 4 < 2 { "shared".to_owned() } else { format!("own-{number}") };
         let schema = schema.clone();
         async move { api.register(&subject, &schema).await }
@@ -56,7 +56,7 @@ async fn different_schemas_registered_at_once_get_dense_ids_and_versions() {
 }
 
 #[tokio::test]
-async fn of_two_schemas_that_exclude_each_other_one_is_registered() {
+async fn of_two_incompatible_schemas_registered_concurrently_one_is_accepted() {
     let served = RegistryProcess::start().await;
     let second = served.start_second().await;
     let path = "/subjects/a/versions";
@@ -67,34 +67,34 @@ async fn of_two_schemas_that_exclude_each_other_one_is_registered() {
 }
 
 #[tokio::test]
-async fn kill_9_loses_nothing_that_was_acknowledged() {
+async fn kill_9_loses_no_acknowledged_schema() {
     let mut served = RegistryProcess::start().await;
     let mut known: Vec<(i64, String)> = Vec::new();
     for round in 0..3 {
-        let busy: Vec<_> = (0..CLIENTS)
+        let clients: Vec<_> = (0..CLIENTS)
             .map(|client| {
-                let (api, schema) = (served.api.clone(), numbered(round * CLIENTS + client));
-                tokio::spawn(async move { acknowledged(&api.url, schema).await })
+                let (api, schema) = (served.api.clone(), schema_number(round * CLIENTS + client));
+                tokio::spawn(async move { try_register(&api.url, schema).await })
             })
             .collect();
-        // In the middle of it: some are acknowledged, some are under way.
+        // The kill comes when some requests are acknowledged and others are in progress.
         let first = async { while served.api.get("/schemas/ids/1").await.0 != 200 {} };
         timeout(WAIT_TIMEOUT, first).await.unwrap();
-        served = served.kill9_and_start_again().await;
-        known.extend(join_all(busy).await.into_iter().filter_map(Result::unwrap));
+        served = served.kill9_and_restart().await;
+        known.extend(join_all(clients).await.into_iter().filter_map(Result::unwrap));
     }
     for (id, schema) in &known {
         let (status, answer) = served.api.get(&format!("/schemas/ids/{id}")).await;
         assert_eq!((status, answer["schema"].as_str()), (200, Some(schema.as_str())), "{id}");
     }
-    // What was under way when it died either is there or is not; it leaves no gap in the ids.
+    // A request in progress at the kill was either recorded or not; it leaves no gap in the ids.
     let versions = served.api.get("/subjects/a/versions").await.1.as_array().unwrap().len();
-    let next = served.api.register("a", &numbered(1000)).await;
+    let next = served.api.register("a", &schema_number(1000)).await;
     assert_eq!(usize::try_from(next).unwrap(), versions + 1);
 }
 
-/// Registers a schema; `None` where the registry died over it.
-async fn acknowledged(url: &str, schema: String) -> Option<(i64, String)> {
+/// Registers a schema; `None` if the registry was killed meanwhile.
+async fn try_register(url: &str, schema: String) -> Option<(i64, String)> {
     let body = super::proposed(&schema);
     let answer = reqwest::Client::new().post(format!("{url}/subjects/a/versions")).json(&body).send().await.ok()?;
     let answer: Value = answer.json().await.ok()?;
@@ -102,7 +102,7 @@ async fn acknowledged(url: &str, schema: String) -> Option<(i64, String)> {
 }
 
 #[tokio::test]
-async fn a_database_that_is_away_is_told_without_its_words_and_comes_back() {
+async fn an_error_of_the_database_is_answered_without_its_text() {
     let served = RegistryProcess::start().await;
     served.api.register("a", &of_type("A", "int")).await;
     run(served.database(), "alter table schema_registry.versions rename to secret").await;

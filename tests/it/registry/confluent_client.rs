@@ -1,4 +1,4 @@
-//! A client that was written for Confluent's registry.
+//! A client library written for Confluent's registry.
 
 use apache_avro::types::Value as Avro;
 use schema_registry_converter::{
@@ -23,7 +23,7 @@ fn supplied(schema: &str) -> SuppliedSchema {
 }
 
 #[tokio::test]
-async fn registers_finds_by_id_and_by_subject_and_asks_for_compatibility() {
+async fn a_client_registers_finds_by_id_and_by_subject_and_checks_compatibility() {
     let served = RegistryProcess::start().await;
     let settings = SrSettings::new(served.api.url.clone());
     let first = of_type("Notice", "int");
@@ -45,7 +45,7 @@ async fn registers_finds_by_id_and_by_subject_and_asks_for_compatibility() {
 }
 
 #[tokio::test]
-async fn encodes_with_a_schema_that_another_client_decodes_with() {
+async fn one_client_decodes_what_another_client_has_encoded() {
     let served = RegistryProcess::start().await;
     let schema = record("Notice", &json!([{ "name": "title", "type": "string" }]));
     let strategy = SubjectNameStrategy::RecordNameStrategyWithSchema(get_supplied_schema(&schema_of(&schema)));
@@ -61,14 +61,14 @@ async fn encodes_with_a_schema_that_another_client_decodes_with() {
 }
 
 #[tokio::test]
-async fn our_own_client_registers_the_schema_of_every_event() {
+async fn the_products_own_client_registers_the_schema_of_every_event() {
     let served = RegistryProcess::start().await;
     let config = schemas::registry_client::RegistryConfig { url: served.api.url.clone(), ..Default::default() };
     for schema in schemas::catalog::all_schemas() {
         let id = schemas::registry_client::SchemaRegistryClient::new(&config).resolve_schema_id(schema).await.unwrap();
-        let again = schemas::registry_client::SchemaRegistryClient::new(&config);
-        assert_eq!(again.resolve_schema_id(schema).await.unwrap(), id, "{}", schema.subject);
-        again.load_decoder(id).await.unwrap();
+        let other_client = schemas::registry_client::SchemaRegistryClient::new(&config);
+        assert_eq!(other_client.resolve_schema_id(schema).await.unwrap(), id, "{}", schema.subject);
+        other_client.load_decoder(id).await.unwrap();
     }
 }
 

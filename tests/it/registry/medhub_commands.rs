@@ -1,4 +1,4 @@
-//! The product's own commands beside a registry: `migrate`, `schemas`, `doctor`.
+//! The product's commands that use a registry: `migrate`, `schemas`, `doctor`.
 
 use std::process::Output;
 
@@ -51,21 +51,24 @@ async fn migrate_registers_the_schema_of_every_event_and_schemas_lists_them() {
 async fn migrate_refuses_a_schema_that_breaks_a_registered_one() {
     let served = RegistryProcess::start().await;
     let schema = &catalog::all_schemas()[0];
-    let (space, name) = schema.subject.rsplit_once('.').unwrap();
-    let planted = json!({ "type": "fixed", "name": name, "namespace": space, "size": 1 }).to_string();
+    let (namespace, name) = schema.subject.rsplit_once('.').unwrap();
+    let planted = json!({ "type": "fixed", "name": name, "namespace": namespace, "size": 1 }).to_string();
     served.api.post(&format!("/subjects/{}/versions", schema.subject), proposed(&planted)).await;
 
     let migrated = medhub(&served, &["migrate"]).await;
 
     assert!(!migrated.status.success());
-    let told = output_text(&migrated);
-    assert!(told.contains(schema.event_type) && told.contains("incompatible with an earlier schema"), "{told}");
+    let message = output_text(&migrated);
+    assert!(
+        message.contains(schema.event_type) && message.contains("incompatible with an earlier schema"),
+        "{message}"
+    );
     let listed = output_text(&medhub(&served, &["schemas"]).await);
     assert!(listed.contains("BREAKING"), "{listed}");
 }
 
 #[tokio::test]
-async fn doctor_tells_whether_the_registry_answers_and_tells_no_password() {
+async fn doctor_reports_whether_the_registry_answers_without_its_password() {
     let served = RegistryProcess::start().await;
     let output = medhub(&served, &["doctor", "--json"]).await;
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -74,9 +77,9 @@ async fn doctor_tells_whether_the_registry_answers_and_tells_no_password() {
     };
     assert_eq!(registry(&report)["answers"], true, "{report}");
 
-    let nowhere = "http://me:s3cr3t@127.0.0.1:9";
+    let unreachable = "http://me:s3cr3t@127.0.0.1:9";
     for command in [&["doctor", "--json"][..], &["schemas"], &["config"]] {
-        let told = output_text(&medhub_with(&served, nowhere, command).await);
-        assert!(!told.contains("s3cr3t") && told.contains("127.0.0.1:9"), "{command:?}: {told}");
+        let text = output_text(&medhub_with(&served, unreachable, command).await);
+        assert!(!text.contains("s3cr3t") && text.contains("127.0.0.1:9"), "{command:?}: {text}");
     }
 }

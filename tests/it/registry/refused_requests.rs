@@ -1,4 +1,4 @@
-//! What is refused: with Confluent's codes, and a sentence that helps.
+//! Refused requests: Confluent's codes, and a message that says why.
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ fn code(answer: &(u16, Value)) -> (u16, u64) {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_told_apart() {
+async fn each_kind_of_missing_object_has_its_own_code() {
     let served = RegistryProcess::start().await;
     let api = &served.api;
     let schema = of_type("A", "int");
@@ -46,7 +46,7 @@ async fn what_is_not_there_is_told_apart() {
 }
 
 #[tokio::test]
-async fn a_schema_that_breaks_readers_is_refused_with_the_field_named() {
+async fn an_incompatible_schema_is_refused_with_the_name_of_the_field() {
     let served = RegistryProcess::start().await;
     let api = &served.api;
     api.register("a", &record("A", &json!([{ "name": "title", "type": "string" }]))).await;
@@ -59,7 +59,7 @@ async fn a_schema_that_breaks_readers_is_refused_with_the_field_named() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_registered_says_why() {
+async fn invalid_registrations_are_refused_with_the_reason() {
     let served = RegistryProcess::start().await;
     let api = &served.api;
     let schema = of_type("A", "int");
@@ -81,12 +81,13 @@ async fn what_cannot_be_registered_says_why() {
         assert_eq!(code(&answer), (422, expected), "{answer:?}");
         assert!(answer.1["message"].as_str().unwrap().contains(reason), "{answer:?}");
     }
-    let harmless = json!({ "schema": schema, "schemaType": "AVRO", "references": [], "metadata": null, "version": 0 });
-    assert_eq!(api.post("/subjects/a/versions", harmless).await, (200, json!({ "id": 1 })));
+    let with_defaults =
+        json!({ "schema": schema, "schemaType": "AVRO", "references": [], "metadata": null, "version": 0 });
+    assert_eq!(api.post("/subjects/a/versions", with_defaults).await, (200, json!({ "id": 1 })));
 }
 
 #[tokio::test]
-async fn names_numbers_and_levels_that_are_none_are_refused() {
+async fn invalid_names_versions_and_levels_are_refused() {
     let served = RegistryProcess::start().await;
     let api = &served.api;
     for version in ["0", "-2", "newest", "99999999999"] {
@@ -106,7 +107,7 @@ async fn names_numbers_and_levels_that_are_none_are_refused() {
 }
 
 #[tokio::test]
-async fn bodies_that_are_no_json_of_a_known_type_or_too_long_are_refused() {
+async fn bodies_that_are_not_json_of_a_known_type_or_too_long_are_refused() {
     let served = RegistryProcess::start().await;
     let path = format!("{}/subjects/a/versions", served.api.url);
     let send = async |kind: &str, body: String| {

@@ -1,4 +1,4 @@
-//! A registry of a test's own: a process of the product in the role `registry`, on a database that nobody else uses.
+//! A test's own registry: a process of the product in the role `registry`, on a database of its own.
 
 use std::process::Stdio;
 
@@ -17,13 +17,13 @@ pub(super) async fn run(database: &str, statement: &str) {
     sqlx::query(statement).execute(&mut connection).await.unwrap();
 }
 
-/// What it asks of those who register.
+/// The login that may register schemas.
 pub(super) const LOGIN: &str = "medhub:a-password-of-tests";
 
-/// What operators show.
-const OPERATORS_TOKEN: &str = "operator-of-the-tests";
+/// The operators' token.
+const OPERATOR_TOKEN: &str = "operator-of-the-tests";
 
-/// A running registry; it ends with the test.
+/// A running registry, which ends with the test.
 pub(super) struct RegistryProcess {
     pub(super) api: RegistryApi,
     namespace: TestNamespace,
@@ -32,53 +32,53 @@ pub(super) struct RegistryProcess {
 }
 
 impl RegistryProcess {
-    /// Starts one on an empty database.
+    /// Starts a registry on an empty database.
     pub(super) async fn start() -> Self {
         let namespace = TestNamespace::new();
         let database = empty_database(&namespace).await;
         Self::on(namespace, database).await
     }
 
-    /// Starts one on the database of a namespace, beside others that may serve it.
+    /// Starts a registry on the database of a namespace, which other processes may serve too.
     pub(super) async fn on(namespace: TestNamespace, database: String) -> Self {
         Self::with(namespace, database, &[]).await
     }
 
-    /// [`Self::on`] with more settings; an empty one takes away.
+    /// [`Self::on`] with more settings; an empty value removes one.
     pub(super) async fn with(namespace: TestNamespace, database: String, more: &[(&str, &str)]) -> Self {
         let more = more.iter().copied();
         let mut command = Command::new(medhub_local());
         command.args(["product", "serve", "--role", "registry"]).stdin(Stdio::null()).stdout(Stdio::null());
         command.env("DATABASE_URL", &database).env("MEDHUB__HTTP__LISTEN", "127.0.0.1:0");
-        command.env("MEDHUB__REGISTRY__LOGIN", LOGIN).env("MEDHUB__ADMIN__TOKEN", OPERATORS_TOKEN);
+        command.env("MEDHUB__REGISTRY__LOGIN", LOGIN).env("MEDHUB__ADMIN__TOKEN", OPERATOR_TOKEN);
         command.envs(more);
         command.env("MEDHUB__LOG__FORMAT", "json").env_remove("MEDHUB__LOG__FILTER");
         command.stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
         let listening = async {
-            let mut seen = Vec::new();
+            let mut log_lines = Vec::new();
             while let Some(line) = log.next_line().await.unwrap() {
                 let entry: Value = serde_json::from_str(&line).unwrap_or_default();
                 if let Some(address) = entry["address"].as_str() {
                     return address.to_owned();
                 }
-                seen.push(line);
+                log_lines.push(line);
             }
-            panic!("the registry ended: {seen:#?}")
+            panic!("the registry ended: {log_lines:#?}")
         };
-        let address = tokio::time::timeout(WAIT_TIMEOUT, listening).await.expect("no registry in time");
-        // A pipe that nobody empties would stop its writer.
+        let address = tokio::time::timeout(WAIT_TIMEOUT, listening).await.expect("the registry listens in time");
+        // The process would block on a full pipe.
         tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
         Self {
-            api: RegistryApi::new(format!("http://operator:{OPERATORS_TOKEN}@{address}")),
+            api: RegistryApi::new(format!("http://operator:{OPERATOR_TOKEN}@{address}")),
             namespace,
             database,
             child,
         }
     }
 
-    /// Starts another one on the same database.
+    /// Starts another registry on the same database.
     pub(super) async fn start_second(&self) -> Self {
         Self::on(self.namespace.clone(), self.database.clone()).await
     }
@@ -91,14 +91,14 @@ impl RegistryProcess {
         &self.database
     }
 
-    /// Ends the process as a loss of power would, and starts another on the same database.
-    pub(super) async fn kill9_and_start_again(mut self) -> Self {
+    /// Kills the process, and starts another on the same database.
+    pub(super) async fn kill9_and_restart(mut self) -> Self {
         self.child.kill().await.unwrap();
         Self::on(self.namespace, self.database).await
     }
 }
 
-/// Confluent's API by hand.
+/// A plain HTTP client of Confluent's API.
 #[derive(Debug, Clone)]
 pub(super) struct RegistryApi {
     pub(super) url: String,
@@ -110,13 +110,13 @@ impl RegistryApi {
         Self { url, client: reqwest::Client::new() }
     }
 
-    /// The same registry for one who shows another login, or none.
-    pub(super) fn shown(&self, login: Option<&str>) -> Self {
+    /// A client of the same registry with another login, or without one.
+    pub(super) fn with_login(&self, login: Option<&str>) -> Self {
         let (_, address) = self.url.rsplit_once('@').unwrap();
         Self::new(login.map_or_else(|| format!("http://{address}"), |login| format!("http://{login}@{address}")))
     }
 
-    /// Asks with a body of the content type that Confluent's own clients use.
+    /// Sends a request, whose body has the content type that Confluent's own clients use.
     pub(super) async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> reqwest::Response {
         let mut request = self.client.request(method, format!("{}{path}", self.url));
         if let Some(body) = body {
@@ -125,30 +125,30 @@ impl RegistryApi {
         request.send().await.unwrap()
     }
 
-    async fn answer_to(&self, method: Method, path: &str, body: Option<Value>) -> (u16, Value) {
-        let answer = self.ask(method, path, body).await;
-        let kind = answer.headers()["content-type"].to_str().unwrap().to_owned();
-        assert_eq!(kind, "application/vnd.schemaregistry.v1+json", "{path}");
-        (answer.status().as_u16(), answer.json().await.unwrap())
+    async fn send_json(&self, method: Method, path: &str, body: Option<Value>) -> (u16, Value) {
+        let response = self.ask(method, path, body).await;
+        let content_type = response.headers()["content-type"].to_str().unwrap().to_owned();
+        assert_eq!(content_type, "application/vnd.schemaregistry.v1+json", "{path}");
+        (response.status().as_u16(), response.json().await.unwrap())
     }
 
     pub(super) async fn get(&self, path: &str) -> (u16, Value) {
-        self.answer_to(Method::GET, path, None).await
+        self.send_json(Method::GET, path, None).await
     }
 
     pub(super) async fn post(&self, path: &str, body: Value) -> (u16, Value) {
-        self.answer_to(Method::POST, path, Some(body)).await
+        self.send_json(Method::POST, path, Some(body)).await
     }
 
     pub(super) async fn put(&self, path: &str, body: Value) -> (u16, Value) {
-        self.answer_to(Method::PUT, path, Some(body)).await
+        self.send_json(Method::PUT, path, Some(body)).await
     }
 
     pub(super) async fn delete(&self, path: &str) -> (u16, Value) {
-        self.answer_to(Method::DELETE, path, None).await
+        self.send_json(Method::DELETE, path, None).await
     }
 
-    /// Registers a schema, and answers with its id.
+    /// Registers a schema and returns its id.
     pub(super) async fn register(&self, subject: &str, schema: &str) -> i64 {
         let (status, answer) = self.post(&format!("/subjects/{subject}/versions"), super::proposed(schema)).await;
         assert_eq!(status, 200, "{answer}");

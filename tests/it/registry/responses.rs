@@ -1,4 +1,4 @@
-//! The answers, as Confluent's documentation shows them.
+//! The responses of the registry, as Confluent's documentation describes them.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -36,7 +36,7 @@ async fn versions_are_registered_found_and_looked_up() {
 }
 
 #[tokio::test]
-async fn the_same_schema_has_one_id_however_it_is_written_and_under_every_subject() {
+async fn the_same_schema_has_one_id_under_every_subject_and_formatting() {
     let served = RegistryProcess::start().await;
     let api = &served.api;
     let text = of_type("A", "int");
@@ -46,11 +46,11 @@ async fn the_same_schema_has_one_id_however_it_is_written_and_under_every_subjec
     }
     assert_eq!(api.get("/subjects/a/versions").await, (200, json!([1])));
     assert_eq!(api.get("/schemas/ids/1/subjects").await, (200, json!(["a", "b"])));
-    assert_eq!(api.register("b", &of_type("A", "long")).await, 2, "ids are dense");
+    assert_eq!(api.register("b", &of_type("A", "long")).await, 2, "ids are consecutive");
 }
 
 #[tokio::test]
-async fn levels_are_set_for_all_and_for_one_and_decide_what_is_registered() {
+async fn compatibility_levels_are_set_globally_and_by_subject_and_apply_to_registrations() {
     let served = RegistryProcess::start().await;
     let api = &served.api;
     let (int, text) = (of_type("A", "int"), of_type("A", "string"));
@@ -75,7 +75,7 @@ async fn levels_are_set_for_all_and_for_one_and_decide_what_is_registered() {
 }
 
 #[tokio::test]
-async fn compatibility_is_asked_for_without_registering() {
+async fn compatibility_is_checked_without_registering() {
     let served = RegistryProcess::start().await;
     let api = &served.api;
     let one = record("A", &json!([{ "name": "a", "type": "int" }]));
@@ -90,18 +90,18 @@ async fn compatibility_is_asked_for_without_registering() {
     assert_eq!(api.post(&at("/latest"), proposed(&without)).await, (200, json!({ "is_compatible": true })));
     assert_eq!(api.post(&at(""), proposed(&without)).await, (200, json!({ "is_compatible": true })));
     assert_eq!(api.post(&at("/1"), proposed(&without)).await, (200, json!({ "is_compatible": false })));
-    let (_, told) = api.post(&at("/1?verbose=true"), proposed(&without)).await;
-    let messages = told["messages"].to_string();
+    let (_, verbose) = api.post(&at("/1?verbose=true"), proposed(&without)).await;
+    let messages = verbose["messages"].to_string();
     assert!(messages.contains('b') && messages.contains("version 1"), "{messages}");
-    let agreed = api.post(&at("/2?verbose=true"), proposed(&without)).await;
-    assert_eq!(agreed, (200, json!({ "is_compatible": true, "messages": [] })));
+    let compatible = api.post(&at("/2?verbose=true"), proposed(&without)).await;
+    assert_eq!(compatible, (200, json!({ "is_compatible": true, "messages": [] })));
     api.put("/config/a", json!({ "compatibility": "BACKWARD_TRANSITIVE" })).await;
     assert_eq!(api.post(&at(""), proposed(&without)).await, (200, json!({ "is_compatible": false })));
     assert_eq!(api.get("/subjects/a/versions").await, (200, json!([1, 2])));
 }
 
 #[tokio::test]
-async fn versions_are_deleted_first_and_then_for_ever_and_no_id_is_used_twice() {
+async fn versions_are_deleted_softly_then_permanently_and_no_id_is_reused() {
     let served = RegistryProcess::start().await;
     let api = &served.api;
     let (int, long, double) = (of_type("A", "int"), of_type("A", "long"), of_type("A", "double"));
@@ -114,11 +114,11 @@ async fn versions_are_deleted_first_and_then_for_ever_and_no_id_is_used_twice() 
     assert_eq!(api.get("/subjects/a/versions").await, (200, json!([1, 2])));
     assert_eq!(api.get("/subjects/a/versions?deleted=true").await, (200, json!([1, 2, 3])));
     assert_eq!(api.get("/subjects/a/versions?deletedOnly=true").await, (200, json!([3])));
-    assert_eq!(api.get("/schemas/ids/3").await.0, 200, "data of it may be about");
+    assert_eq!(api.get("/schemas/ids/3").await.0, 200, "stored data may still use it");
     assert_eq!(api.delete("/subjects/a/versions/3?permanent=true").await, (200, json!(3)));
     assert_eq!(api.get("/schemas/ids/3").await.1["error_code"], 40403);
 
-    assert_eq!(api.register("a", &double).await, 4, "not 3, which somebody may have kept");
+    assert_eq!(api.register("a", &double).await, 4, "3 is not reused, because clients may have cached it");
 
     assert_eq!(api.delete("/subjects/a?permanent=true").await.1["error_code"], 40405);
     assert_eq!(api.delete("/subjects/a").await, (200, json!([1, 2, 3])));
@@ -126,7 +126,7 @@ async fn versions_are_deleted_first_and_then_for_ever_and_no_id_is_used_twice() 
     assert_eq!(api.get("/subjects").await, (200, json!([])));
     assert_eq!(api.get("/subjects?deleted=true").await, (200, json!(["a"])));
     assert_eq!(api.get("/subjects?deletedOnly=true").await, (200, json!(["a"])));
-    assert_eq!(api.register("a", &of_type("A", "string")).await, 5, "what is deleted binds nobody");
+    assert_eq!(api.register("a", &of_type("A", "string")).await, 5, "deleted versions impose no compatibility");
     assert_eq!(api.get("/subjects/a/versions").await, (200, json!([4])));
     api.delete("/subjects/a").await;
     assert_eq!(api.delete("/subjects/a?permanent=true").await, (200, json!([1, 2, 3, 4])));
@@ -134,7 +134,7 @@ async fn versions_are_deleted_first_and_then_for_ever_and_no_id_is_used_twice() 
 }
 
 #[tokio::test]
-async fn names_with_slashes_and_umlauts_are_subjects_too() {
+async fn names_with_slashes_and_umlauts_are_valid_subjects() {
     let served = RegistryProcess::start().await;
     let api = &served.api;
     api.register("a%2Fb%20%C3%BC", &of_type("A", "int")).await;
@@ -143,7 +143,7 @@ async fn names_with_slashes_and_umlauts_are_subjects_too() {
 }
 
 #[tokio::test]
-async fn it_tells_that_it_is_alive_and_ready() {
+async fn the_registry_reports_that_it_is_alive_and_ready() {
     let served = RegistryProcess::start().await;
     for (path, expected) in [
         ("/health", json!({ "alive": true })),
@@ -156,7 +156,7 @@ async fn it_tells_that_it_is_alive_and_ready() {
 }
 
 #[tokio::test]
-async fn clients_are_answered_however_they_write_paths_and_switches() {
+async fn variants_of_paths_and_flags_of_known_clients_are_accepted() {
     let served = RegistryProcess::start().await;
     let api = &served.api;
     let (int, long) = (of_type("A", "int"), of_type("A", "long"));
@@ -169,7 +169,7 @@ async fn clients_are_answered_however_they_write_paths_and_switches() {
     assert_eq!(api.post("/subjects/a?normalize=False&deleted=False", proposed(&int)).await, (200, first.clone()));
     let path = "/compatibility/subjects/a/versions/latest?normalize=False&verbose=True";
     assert_eq!(api.post(path, proposed(&long)).await.1["is_compatible"], true);
-    // franz-go, and all whose address ends with a slash.
+    // franz-go, and clients whose base URL ends with a slash.
     assert_eq!(api.get("/config/").await, (200, json!({ "compatibilityLevel": "BACKWARD" })));
     assert_eq!(api.get("//subjects/").await, (200, json!(["a", "b"])));
     assert_eq!(api.get("/mode/?defaultToGlobal=true").await, (200, json!({ "mode": "READWRITE" })));
@@ -187,7 +187,7 @@ async fn clients_are_answered_however_they_write_paths_and_switches() {
 }
 
 #[tokio::test]
-async fn the_mode_is_what_it_is() {
+async fn the_mode_is_always_readwrite() {
     let served = RegistryProcess::start().await;
     let api = &served.api;
     let mode = json!({ "mode": "READWRITE" });

@@ -1,4 +1,4 @@
-//! What workers read from a document, and what everything of one operation has in common.
+//! The results that workers record for a document, and the correlation of all events of one operation.
 
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection, Row as _};
@@ -8,7 +8,7 @@ use tests::{
 };
 use uuid::Uuid;
 
-/// A machine of a company with a key of its own.
+/// A machine of a company, with an API key of its own.
 struct WorkerClient<'a> {
     product: &'a ProductHandle,
     key: String,
@@ -30,7 +30,7 @@ impl WorkerClient<'_> {
     }
 }
 
-async fn key(admin: &SignedInUser<'_>, name: &str, scopes: &str) -> String {
+async fn issue_key(admin: &SignedInUser<'_>, name: &str, scopes: &str) -> String {
     let issue = format!("mutation {{ issueApiKey(input: {{ name: \"{name}\", scopes: [{scopes}] }}) {{ key }} }}");
     let issued = admin.ask(&issue, json!({})).await;
     issued["data"]["issueApiKey"]["key"].as_str().unwrap_or_else(|| panic!("{issued}")).to_owned()
@@ -43,13 +43,13 @@ const ANALYSIS: &str = "recordDocumentAnalysis(id: $id, analysis: { summary: \"P
     risks: [\"Ten days are short.\"], model: \"reader-1\" })";
 
 #[tokio::test]
-async fn a_worker_reads_a_document_stage_by_stage_and_its_company_finds_it() {
+async fn a_worker_records_the_stages_of_a_document_and_its_company_finds_the_results() {
     let (product, company) = (shared_product().await, unique_name("acme"));
     let admin = SignedInUser::found(product, "ada", &company).await;
     let ann = admin.add_member("ann", "CONTRIBUTOR", &company).await;
     let eve = SignedInUser::found(product, "eve", &unique_name("other")).await;
-    let worker = WorkerClient { product, key: key(&admin, "reader", "TASKS, READ").await };
-    let foreign = WorkerClient { product, key: key(&eve, "reader", "TASKS, READ").await };
+    let worker = WorkerClient { product, key: issue_key(&admin, "reader", "TASKS, READ").await };
+    let foreign = WorkerClient { product, key: issue_key(&eve, "reader", "TASKS, READ").await };
 
     let upload = request(product, "POST", "/api/v1/documents?fileName=sow.pdf", Some(&ann.token));
     let uploaded = HttpResponse::to(upload.header("content-type", "application/pdf").body("%PDF-1.7")).await;
@@ -61,7 +61,7 @@ async fn a_worker_reads_a_document_stage_by_stage_and_its_company_finds_it() {
     let text = "Infusion pumps – delivered within ten days.";
     let plain = "pages=2&method=native&language=en";
 
-    assert_eq!(put(&ann.token, plain, text.into()).await.status.as_u16(), 403, "people do not say what was read");
+    assert_eq!(put(&ann.token, plain, text.into()).await.status.as_u16(), 403, "only workers record the text");
     assert_eq!(put(&foreign.key, plain, text.into()).await.status.as_u16(), 404);
     assert_eq!(put(&worker.key, "pages=2&method=guessed", text.into()).await.body["field"], "method");
     assert_eq!(put(&worker.key, plain, vec![0xff, 0xfe]).await.body["field"], "body");
@@ -72,8 +72,8 @@ async fn a_worker_reads_a_document_stage_by_stage_and_its_company_finds_it() {
 
     let read = put(&worker.key, plain, text.into()).await;
     assert_eq!((read.status.as_u16(), &read.body["version"]), (200, &json!(3)), "{}", read.body);
-    let again = put(&worker.key, plain, text.into()).await;
-    assert_eq!((again.status.as_u16(), &again.body["version"]), (200, &json!(3)), "the same again changes nothing");
+    let repeated = put(&worker.key, plain, text.into()).await;
+    assert_eq!((repeated.status.as_u16(), &repeated.body["version"]), (200, &json!(3)), "a repetition changes nothing");
     let other = put(&worker.key, plain, "Something else.".into()).await;
     assert_eq!((other.status.as_u16(), other.code()), (409, "ALREADY_DONE"), "{}", other.body);
     assert_eq!(worker.outcome(REQUIREMENTS, &id).await["version"], 4);
@@ -81,12 +81,12 @@ async fn a_worker_reads_a_document_stage_by_stage_and_its_company_finds_it() {
     assert_eq!(done["version"], 5, "{done}");
     let member = ann.ask(&format!("mutation($id: UUID!) {{ {ANALYSIS} {{ __typename }} }}"), json!({ "id": id })).await;
     assert_eq!(error_code(&member), "FORBIDDEN");
-    let wrong = worker.ask(
+    let invalid = worker.ask(
         "mutation($id: UUID!) { recordDocumentAnalysis(id: $id, analysis: { summary: \"x\", fitScore: 101, model: \"m\" })
         { __typename } }",
         json!({ "id": id }),
     );
-    assert_eq!(wrong.await["errors"][0]["extensions"]["field"], "analysis.fitScore");
+    assert_eq!(invalid.await["errors"][0]["extensions"]["field"], "analysis.fitScore");
 
     let since = AcceptedChange {
         id: id.as_str().unwrap().to_owned(),
@@ -96,9 +96,9 @@ async fn a_worker_reads_a_document_stage_by_stage_and_its_company_finds_it() {
     let document = "query($id: UUID!) { document(id: $id) { status pages failure requirements { number kind text due }
         analysis { summary fitScore risks model } }
         searchWorkspace(query: \"when are infusion pumps delivered\", first: 5) { id part passage } }";
-    let seen = ann.ask_since(&since, document, json!({ "id": id })).await;
+    let answer = ann.ask_since(&since, document, json!({ "id": id })).await;
     assert_eq!(
-        seen["document"],
+        answer["document"],
         json!({
             "status": "ANALYSED", "pages": 2, "failure": null,
             "requirements": [
@@ -110,40 +110,40 @@ async fn a_worker_reads_a_document_stage_by_stage_and_its_company_finds_it() {
                           "model": "reader-1" },
         })
     );
-    let hits = seen["searchWorkspace"].as_array().unwrap();
+    let hits = answer["searchWorkspace"].as_array().unwrap();
     let parts: Vec<_> = hits.iter().filter(|hit| hit["id"] == id).filter_map(|hit| hit["part"].as_str()).collect();
     assert!(parts.contains(&"requirements") && parts.contains(&"analysis"), "{hits:?}");
-    let theirs = eve.ask_since(&since, document, json!({ "id": id })).await;
-    assert_eq!(theirs, json!({ "document": null, "searchWorkspace": [] }));
+    let foreign_answer = eve.ask_since(&since, document, json!({ "id": id })).await;
+    assert_eq!(foreign_answer, json!({ "document": null, "searchWorkspace": [] }));
 
-    let shown =
+    let response =
         request(product, "GET", &path, Some(&ann.token)).header("consistency-token", read.header("consistency-token"));
-    let shown = shown.send().await.unwrap();
-    assert_eq!(shown.headers()["content-type"], "text/plain; charset=utf-8");
-    assert_eq!(shown.text().await.unwrap(), text);
+    let response = response.send().await.unwrap();
+    assert_eq!(response.headers()["content-type"], "text/plain; charset=utf-8");
+    assert_eq!(response.text().await.unwrap(), text);
     let hidden = request(product, "GET", &path, Some(&eve.token)).send().await.unwrap();
     assert_eq!(hidden.status().as_u16(), 404);
 }
 
 #[tokio::test]
-async fn what_one_operation_sets_in_motion_is_known_by_it_in_the_log_and_to_analysts() {
+async fn the_events_of_one_operation_are_correlated_in_the_log_and_in_analytics() {
     let (product, company) = (shared_product().await, unique_name("acme"));
     let admin = SignedInUser::found(product, "ada", &company).await;
-    let worker = key(&admin, "reader", "TASKS").await;
+    let worker = issue_key(&admin, "reader", "TASKS").await;
     let operation = Uuid::new_v4().to_string();
     let post = async |token: &str, headers: &[(&str, &str)], document: &str| {
-        let mut asked = request(product, "POST", "/graphql", Some(token)).json(&json!({ "query": document }));
+        let mut request = request(product, "POST", "/graphql", Some(token)).json(&json!({ "query": document }));
         for (name, value) in headers {
-            asked = asked.header(*name, *value);
+            request = request.header(*name, *value);
         }
-        HttpResponse::to(asked).await
+        HttpResponse::to(request).await
     };
-    let wanted =
+    let request_task =
         "mutation { requestTask(input: { kind: GENERATE_PROPOSAL, subjectKind: OPPORTUNITY, subjectId: \"036:X\" })
         { ... on Accepted { id } } }";
-    let asked = post(&admin.token, &[("x-correlation-id", &operation)], wanted).await;
-    assert_eq!(asked.header("x-correlation-id"), operation);
-    let task = asked.body["data"]["requestTask"]["id"].as_str().unwrap().to_owned();
+    let requested = post(&admin.token, &[("x-correlation-id", &operation)], request_task).await;
+    assert_eq!(requested.header("x-correlation-id"), operation);
+    let task = requested.body["data"]["requestTask"]["id"].as_str().unwrap().to_owned();
 
     let mut log = PgConnection::connect(product.variable("DATABASE_URL")).await.unwrap();
     let requested: Uuid = sqlx::query_scalar("select event_id from events where aggregate_id = $1")
@@ -153,10 +153,10 @@ async fn what_one_operation_sets_in_motion_is_known_by_it_in_the_log_and_to_anal
         .unwrap();
     let requested = requested.to_string();
     for bad in [("x-correlation-id", "mine"), ("x-causation-id", "7")] {
-        let refused = post(&admin.token, &[bad], wanted).await;
+        let refused = post(&admin.token, &[bad], request_task).await;
         assert_eq!((refused.status.as_u16(), error_code(&refused.body)), (400, "INVALID_INPUT"), "{}", refused.body);
     }
-    // Who answers an event says so, whatever edge it is.
+    // A caller that reacts to an event names it as the causation, at every edge.
     let upload = request(product, "POST", "/api/v1/documents?fileName=x.txt", Some(&admin.token));
     let upload = upload.header("x-correlation-id", &operation).header("x-causation-id", &requested).body("x");
     let uploaded = HttpResponse::to(upload).await;
@@ -174,19 +174,19 @@ async fn what_one_operation_sets_in_motion_is_known_by_it_in_the_log_and_to_anal
          from events where metadata ->> 'correlation_id' = $1 order by position",
     );
     let rows = rows.bind(&operation).fetch_all(&mut log).await.unwrap();
-    let told: Vec<(String, String)> = rows.iter().map(|row| (row.get("event_type"), row.get("causation"))).collect();
-    let wanted = [("task.requested", ""), ("document.uploaded", &*requested), ("document.failed", &*requested)];
-    assert_eq!(told, wanted.map(|(kind, causation)| (kind.to_owned(), causation.to_owned())));
+    let found: Vec<(String, String)> = rows.iter().map(|row| (row.get("event_type"), row.get("causation"))).collect();
+    let expected = [("task.requested", ""), ("document.uploaded", &*requested), ("document.failed", &*requested)];
+    assert_eq!(found, expected.map(|(kind, causation)| (kind.to_owned(), causation.to_owned())));
 
-    // Analysts see the same, by way of Kafka.
+    // Analysts see the same through Kafka.
     let sql = format!(
         "select event_type, causation_id from {}.events where correlation_id = '{operation}' order by position format TSV",
         product.variable("MEDHUB__CLICKHOUSE__DATABASE")
     );
-    let wanted = format!("task.requested\t\ndocument.uploaded\t{requested}\ndocument.failed\t{requested}\n");
+    let expected = format!("task.requested\t\ndocument.uploaded\t{requested}\ndocument.failed\t{requested}\n");
     eventually(async || {
         let answer = product.clickhouse(&sql).await;
-        if answer == wanted { Ok(()) } else { Err(answer) }
+        if answer == expected { Ok(()) } else { Err(answer) }
     })
     .await;
 }

@@ -23,20 +23,20 @@ fn signed(algorithm: Algorithm, key_id: Option<&str>, claims: &Value, key: &Enco
     encode(&header, claims, key).unwrap()
 }
 
-/// What is answered over HTTP, with its status and headers.
-async fn answer_to(
+/// Sends a GraphQL document over HTTP; returns status, headers and body.
+async fn send_document(
     product: &ProductHandle,
     token: &str,
     document: &str,
 ) -> (StatusCode, reqwest::header::HeaderMap, Value) {
     let body = json!({ "query": document });
     let request = reqwest::Client::new().post(format!("{}/graphql", product.http())).bearer_auth(token).json(&body);
-    let answer = request.send().await.unwrap();
-    (answer.status(), answer.headers().clone(), answer.json().await.unwrap())
+    let response = request.send().await.unwrap();
+    (response.status(), response.headers().clone(), response.json().await.unwrap())
 }
 
 #[tokio::test]
-async fn good_tokens_say_who_one_is_and_bad_ones_let_nobody_in() {
+async fn valid_tokens_identify_their_user_and_invalid_ones_are_refused() {
     let provider = TestIdentityProvider::start().await;
     let mut environment = EnvironmentVariables::new();
     environment.insert("MEDHUB__AUTH__JWKS_URL".into(), provider.url.clone());
@@ -47,7 +47,7 @@ async fn good_tokens_say_who_one_is_and_bad_ones_let_nobody_in() {
     let ann = SignedInUser::found(&product, "ann", "acme").await;
 
     let good = signed(Algorithm::HS256, None, &claims("ann", Some("acme"), 600), &secret);
-    let (status, headers, answer) = answer_to(&product, &good, ME).await;
+    let (status, headers, answer) = send_document(&product, &good, ME).await;
     assert_eq!(status, StatusCode::OK);
     assert_eq!(
         answer["data"]["me"],
@@ -55,55 +55,55 @@ async fn good_tokens_say_who_one_is_and_bad_ones_let_nobody_in() {
     );
     assert!(headers.contains_key("ratelimit-remaining") && headers.contains_key("x-correlation-id"), "{headers:?}");
 
-    bad_tokens_let_nobody_in(&product, &secret, &good).await;
-    the_providers_keys_count_and_change(&product, &provider).await;
-    a_key_does_what_its_scopes_allow_until_it_is_revoked(&product, &ann).await;
-    a_role_counts_as_it_is_now(&product, &ann).await;
+    invalid_tokens_are_refused(&product, &secret, &good).await;
+    keys_of_the_provider_are_accepted_and_rotated(&product, &provider).await;
+    an_api_key_has_its_scopes_until_it_is_revoked(&product, &ann).await;
+    a_changed_role_applies_at_once(&product, &ann).await;
     a_connection_ends_with_its_token(&product, &secret).await;
     a_token_is_signed_out(&product, &secret).await;
 }
 
 #[tokio::test]
-async fn tokens_for_others_are_taken_by_the_development_login_only() {
+async fn without_the_development_login_an_issuer_is_required() {
     let product = shared_product().await;
     let mut command = product.medhub_command(&["serve", "--role", "api"]);
     command.env("MEDHUB__AUTH__DEVELOPMENT_LOGIN", "false");
     command.env("MEDHUB__HTTP__LISTEN", "127.0.0.1:0").env("MEDHUB__GRPC__LISTEN", "127.0.0.1:0");
     let mut command = tokio::process::Command::from(command);
     let ended = tokio::time::timeout(WAIT_TIMEOUT, command.kill_on_drop(true).output()).await;
-    let output = ended.expect("it serves").unwrap();
-    let told = output_text(&output);
-    assert!(!output.status.success() && told.contains("auth.issuer is not set"), "{told}");
+    let output = ended.expect("the process ends").unwrap();
+    let text = output_text(&output);
+    assert!(!output.status.success() && text.contains("auth.issuer is not set"), "{text}");
 }
 
-/// One token of two that name the same person; keys and operators have none to sign out.
+/// Signs out one of two tokens of the same user; operators have no token to sign out.
 async fn a_token_is_signed_out(product: &ProductHandle, secret: &EncodingKey) {
     const OUT: &str = "mutation { signOut }";
     let token = |seconds| signed(Algorithm::HS256, None, &claims("ann", Some("acme"), seconds), secret);
-    let (lost, kept) = (token(90), token(120));
-    let shown = json!({ "authorization": format!("Bearer {lost}") });
-    let mut connection = GraphqlSubscriber::begin(product.http(), shown, "{ __typename }").await.unwrap();
+    let (signed_out, other) = (token(90), token(120));
+    let payload = json!({ "authorization": format!("Bearer {signed_out}") });
+    let mut connection = GraphqlSubscriber::begin(product.http(), payload, "{ __typename }").await.unwrap();
 
-    assert_eq!(answer_to(product, &lost, OUT).await.2["data"], json!({ "signOut": true }));
+    assert_eq!(send_document(product, &signed_out, OUT).await.2["data"], json!({ "signOut": true }));
 
-    let (status, _, answer) = answer_to(product, &lost, ME).await;
+    let (status, _, answer) = send_document(product, &signed_out, ME).await;
     assert_eq!((status, error_code(&answer)), (StatusCode::UNAUTHORIZED, "UNAUTHENTICATED"), "{answer}");
     assert!(answer["errors"][0]["message"].as_str().unwrap().contains("signed out"), "{answer}");
     let asked_later = connection.ask("later", "{ proposals { totalCount } }").await.unwrap();
-    assert_eq!(error_code(&asked_later), "UNAUTHENTICATED", "on a connection from before: {asked_later}");
-    assert_eq!(answer_to(product, &kept, ME).await.0, StatusCode::OK);
-    assert_eq!(error_code(&answer_to(product, product.operator_token(), OUT).await.2), "FORBIDDEN");
+    assert_eq!(error_code(&asked_later), "UNAUTHENTICATED", "on a connection opened before: {asked_later}");
+    assert_eq!(send_document(product, &other, ME).await.0, StatusCode::OK);
+    assert_eq!(error_code(&send_document(product, product.operator_token(), OUT).await.2), "FORBIDDEN");
 
     // The stored entry does not reveal the token, and expires when the token does.
     let mut redis = redis::Client::open(product.variable("REDIS_URL").to_owned()).unwrap().get_connection().unwrap();
     let pattern = format!("{}signed-out:*", product.variable("MEDHUB__REDIS__KEY_PREFIX"));
     let keys: Vec<String> = redis::cmd("KEYS").arg(pattern).query(&mut redis).unwrap();
-    assert!(keys.len() == 1 && !keys[0].contains(&lost), "{keys:?}");
-    let left: i64 = redis::cmd("TTL").arg(&keys[0]).query(&mut redis).unwrap();
-    assert!((1..=90 + 120).contains(&left), "{left} s");
+    assert!(keys.len() == 1 && !keys[0].contains(&signed_out), "{keys:?}");
+    let ttl: i64 = redis::cmd("TTL").arg(&keys[0]).query(&mut redis).unwrap();
+    assert!((1..=90 + 120).contains(&ttl), "{ttl} s");
 }
 
-async fn bad_tokens_let_nobody_in(product: &ProductHandle, secret: &EncodingKey, good: &str) {
+async fn invalid_tokens_are_refused(product: &ProductHandle, secret: &EncodingKey, good: &str) {
     let (header, rest) = good.split_once('.').unwrap();
     let (body, signature) = rest.split_once('.').unwrap();
     let none = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0";
@@ -111,75 +111,75 @@ async fn bad_tokens_let_nobody_in(product: &ProductHandle, secret: &EncodingKey,
     let hs = |claims: Value| signed(Algorithm::HS256, None, &claims, secret);
     let mut flipped = signature.to_owned().into_bytes();
     flipped[5] = if flipped[5] == b'A' { b'B' } else { b'A' };
-    let mut without_end = claims("ann", Some("acme"), 60);
-    without_end.as_object_mut().unwrap().remove("exp");
+    let mut without_expiry = claims("ann", Some("acme"), 60);
+    without_expiry.as_object_mut().unwrap().remove("exp");
     let mut not_yet = claims("ann", Some("acme"), 600);
     not_yet["nbf"] = json!(get_current_timestamp() + 300);
     for (what, token) in [
         ("expired", hs(claims("ann", Some("acme"), -60))),
-        ("without an end", hs(without_end)),
-        ("not yet", hs(not_yet)),
+        ("without an expiry", hs(without_expiry)),
+        ("not yet valid", hs(not_yet)),
         ("forged", signed(Algorithm::HS256, None, &claims("ann", Some("acme"), 60), &other)),
         ("changed", format!("{header}.{body}.{}", String::from_utf8(flipped).unwrap())),
         ("alg none", format!("{none}.{body}.")),
         ("alg none with a signature", format!("{none}.{body}.{signature}")),
         (
-            "another algorithm by the same secret",
+            "another algorithm with the same secret",
             signed(Algorithm::HS384, None, &claims("ann", Some("acme"), 60), secret),
         ),
         ("no user", hs(json!({ "exp": get_current_timestamp() + 60 }))),
         ("an empty user", hs(claims("", None, 60))),
-        ("no tenant id", hs(claims("ann", Some("Acme:Other"), 60))),
+        ("an invalid tenant id", hs(claims("ann", Some("Acme:Other"), 60))),
         ("too long", hs(claims(&"a".repeat(9_000), None, 60))),
-        ("no token", "abc".to_owned()),
+        ("not a token", "abc".to_owned()),
         ("an unknown key", "mhk_acme.01890a5d-ac96-774b-bcce-b302099a8057.".to_owned() + &"ab".repeat(32)),
-        ("half a key", "mhk_acme".to_owned()),
+        ("an incomplete key", "mhk_acme".to_owned()),
     ] {
-        let (status, headers, answer) = answer_to(product, &token, ME).await;
+        let (status, headers, answer) = send_document(product, &token, ME).await;
         assert_eq!((status, error_code(&answer)), (StatusCode::UNAUTHORIZED, "UNAUTHENTICATED"), "{what}: {answer}");
         assert!(headers.contains_key("www-authenticate"), "{what}");
-        assert!(!answer.to_string().contains(&token[..token.len().min(40)]), "{what}: the token is not told again");
+        assert!(!answer.to_string().contains(&token[..token.len().min(40)]), "{what}: the answer contains the token");
     }
     let mut foreign = reqwest::Client::new().post(format!("{}/graphql", product.http())).json(&json!({ "query": ME }));
     foreign = foreign.bearer_auth(good).header("x-medhub-tenant", "other");
     assert_eq!(foreign.send().await.unwrap().status(), StatusCode::UNAUTHORIZED, "the token is for another tenant");
 }
 
-async fn the_providers_keys_count_and_change(product: &ProductHandle, provider: &TestIdentityProvider) {
+async fn keys_of_the_provider_are_accepted_and_rotated(product: &ProductHandle, provider: &TestIdentityProvider) {
     let (first, second) = (TestIdentityProvider::ec("first"), TestIdentityProvider::ec("second"));
     provider.publish(&[&first]);
     let ann = claims("ann", Some("acme"), 600);
     let token = |key: &TokenSigner| signed(key.algorithm, Some(key.id), &ann, &key.key);
-    // The provider had no keys when the product began: it is asked again after a few seconds.
+    // The provider had no keys when the product started: they are fetched again after a few seconds.
     tests::eventually(async || {
-        let (_, _, answer) = answer_to(product, &token(&first), ME).await;
+        let (_, _, answer) = send_document(product, &token(&first), ME).await;
         if answer["data"]["me"]["role"] == "ADMIN" { Ok(()) } else { Err(answer.to_string()) }
     })
     .await;
 
-    let unknown = answer_to(product, &token(&second), ME).await;
+    let unknown = send_document(product, &token(&second), ME).await;
     assert_eq!(unknown.0, StatusCode::UNAUTHORIZED, "{}", unknown.2);
     let rsa = TestIdentityProvider::rsa("third");
     provider.publish(&[&second, &rsa]);
-    // Unknown keys are asked for at once, but not more often than every few seconds.
+    // An unknown key is fetched at once, but no more often than every few seconds.
     tests::eventually(async || {
-        let (status, _, answer) = answer_to(product, &token(&second), ME).await;
+        let (status, _, answer) = send_document(product, &token(&second), ME).await;
         if status == StatusCode::OK { Ok(()) } else { Err(answer.to_string()) }
     })
     .await;
-    assert_eq!(answer_to(product, &token(&rsa), ME).await.2["data"]["me"]["user"], "ann");
-    assert_eq!(answer_to(product, &token(&first), ME).await.0, StatusCode::UNAUTHORIZED, "it was withdrawn");
+    assert_eq!(send_document(product, &token(&rsa), ME).await.2["data"]["me"]["user"], "ann");
+    assert_eq!(send_document(product, &token(&first), ME).await.0, StatusCode::UNAUTHORIZED, "the key was withdrawn");
     // A public key is not a secret: a token signed with it as a symmetric secret is rejected.
     let public = serde_json::to_vec(&second.public).unwrap();
     let confused = signed(Algorithm::HS256, Some(second.id), &ann, &EncodingKey::from_secret(&public));
-    assert_eq!(answer_to(product, &confused, ME).await.0, StatusCode::UNAUTHORIZED);
+    assert_eq!(send_document(product, &confused, ME).await.0, StatusCode::UNAUTHORIZED);
     assert_eq!(
-        answer_to(product, &signed(Algorithm::ES256, None, &ann, &second.key), ME).await.0,
+        send_document(product, &signed(Algorithm::ES256, None, &ann, &second.key), ME).await.0,
         StatusCode::UNAUTHORIZED
     );
 }
 
-async fn a_key_does_what_its_scopes_allow_until_it_is_revoked(product: &ProductHandle, ann: &SignedInUser<'_>) {
+async fn an_api_key_has_its_scopes_until_it_is_revoked(product: &ProductHandle, ann: &SignedInUser<'_>) {
     let issue = |name: &str, scopes: &str| {
         format!(
             "mutation {{ issueApiKey(input: {{ name: \"{name}\", scopes: [{scopes}] }}) {{ id key
@@ -188,43 +188,50 @@ async fn a_key_does_what_its_scopes_allow_until_it_is_revoked(product: &ProductH
     };
     let issued = ann.ask(&issue("writer", "WRITE"), json!({})).await["data"]["issueApiKey"].clone();
     let key = issued["key"].as_str().unwrap_or_else(|| panic!("{issued}")).to_owned();
-    let taken = ann.ask(&issue("writer", "READ"), json!({})).await["data"]["issueApiKey"].clone();
-    assert_eq!((&taken["key"], &taken["outcome"]["rule"]), (&Value::Null, &json!("KEY_NAME_TAKEN")), "{taken}");
+    let duplicate = ann.ask(&issue("writer", "READ"), json!({})).await["data"]["issueApiKey"].clone();
+    assert_eq!(
+        (&duplicate["key"], &duplicate["outcome"]["rule"]),
+        (&Value::Null, &json!("KEY_NAME_TAKEN")),
+        "{duplicate}"
+    );
 
-    let me = answer_to(product, &key, ME).await.2["data"]["me"].clone();
+    let me = send_document(product, &key, ME).await.2["data"]["me"].clone();
     assert_eq!((&me["role"], &me["scopes"], &me["tenant"]), (&json!("SERVICE"), &json!(["WRITE"]), &json!("acme")));
     let draft = "mutation { outcome: draftProposal(input: { opportunityId: \"036:X\", title: \"By machine\" }) { __typename } }";
-    assert_eq!(answer_to(product, &key, draft).await.2["data"]["outcome"]["__typename"], "Accepted");
+    assert_eq!(send_document(product, &key, draft).await.2["data"]["outcome"]["__typename"], "Accepted");
     let admin = "mutation { outcome: addCompanyMember(user: \"mallory\", role: ADMIN) { __typename } }";
-    assert_eq!(error_code(&answer_to(product, &key, admin).await.2), "FORBIDDEN");
+    assert_eq!(error_code(&send_document(product, &key, admin).await.2), "FORBIDDEN");
     let reader = ann.ask(&issue("ingest", "INGEST"), json!({})).await["data"]["issueApiKey"]["key"].clone();
-    let only_ingest = answer_to(product, reader.as_str().unwrap(), "{ proposals { totalCount } }").await.2;
+    let only_ingest = send_document(product, reader.as_str().unwrap(), "{ proposals { totalCount } }").await.2;
     assert_eq!(error_code(&only_ingest), "FORBIDDEN");
 
-    let shown = ann.ask("{ company { apiKeys { id name scopes } } }", json!({})).await;
-    assert!(!shown.to_string().contains(&key[key.len() - 64..]), "the secret is shown once: {shown}");
+    let listed = ann.ask("{ company { apiKeys { id name scopes } } }", json!({})).await;
+    assert!(!listed.to_string().contains(&key[key.len() - 64..]), "the secret is answered only once: {listed}");
     let revoke = "mutation($id: UUID!) { outcome: revokeApiKey(id: $id) { ... on Accepted { version } } }";
     assert!(ann.outcome_of(revoke, json!({ "id": issued["id"] })).await["version"].is_u64());
-    assert_eq!(answer_to(product, &key, ME).await.0, StatusCode::UNAUTHORIZED, "it no longer counts, at once");
+    assert_eq!(send_document(product, &key, ME).await.0, StatusCode::UNAUTHORIZED, "a revoked key is refused at once");
     let log = product.medhub(&["replay"]).await;
-    assert!(!String::from_utf8_lossy(&log.stdout).contains(&key[key.len() - 64..]), "the log keeps a hash");
+    assert!(
+        !String::from_utf8_lossy(&log.stdout).contains(&key[key.len() - 64..]),
+        "the log has only a hash of the key"
+    );
 }
 
-async fn a_role_counts_as_it_is_now(product: &ProductHandle, ann: &SignedInUser<'_>) {
+async fn a_changed_role_applies_at_once(product: &ProductHandle, ann: &SignedInUser<'_>) {
     let bob = ann.add_member("bob", "CONTRIBUTOR", "acme").await;
     let draft = "mutation { outcome: draftProposal(input: { opportunityId: \"036:X\", title: \"x\" }) { __typename } }";
     assert_eq!(bob.outcome_of(draft, json!({})).await["__typename"], "Accepted");
-    let shown = json!({ "authorization": format!("Bearer {}", bob.token) });
-    let mut connection = GraphqlSubscriber::begin(product.http(), shown, "{ __typename }").await.unwrap();
+    let payload = json!({ "authorization": format!("Bearer {}", bob.token) });
+    let mut connection = GraphqlSubscriber::begin(product.http(), payload, "{ __typename }").await.unwrap();
     let demote = "mutation { outcome: changeCompanyRole(user: \"bob\", role: VIEWER) { ... on Accepted { version } } }";
     ann.outcome_of(demote, json!({})).await;
-    assert_eq!(error_code(&bob.ask(draft, json!({})).await), "FORBIDDEN", "by the same token");
-    assert_eq!(error_code(&connection.ask("draft", draft).await.unwrap()), "FORBIDDEN", "by the same connection");
-    let out = "mutation { outcome: removeCompanyMember(user: \"bob\") { ... on Accepted { version } } }";
-    ann.outcome_of(out, json!({})).await;
+    assert_eq!(error_code(&bob.ask(draft, json!({})).await), "FORBIDDEN", "with the same token");
+    assert_eq!(error_code(&connection.ask("draft", draft).await.unwrap()), "FORBIDDEN", "on the same connection");
+    let remove = "mutation { outcome: removeCompanyMember(user: \"bob\") { ... on Accepted { version } } }";
+    ann.outcome_of(remove, json!({})).await;
     assert_eq!(error_code(&bob.ask("{ proposals { totalCount } }", json!({})).await), "FORBIDDEN");
-    let last = "mutation { outcome: removeCompanyMember(user: \"ann\") { ... on Rejected { rule } } }";
-    assert_eq!(ann.outcome_of(last, json!({})).await["rule"], "LAST_ADMIN");
+    let remove_last = "mutation { outcome: removeCompanyMember(user: \"ann\") { ... on Rejected { rule } } }";
+    assert_eq!(ann.outcome_of(remove_last, json!({})).await["rule"], "LAST_ADMIN");
 }
 
 async fn a_connection_ends_with_its_token(product: &ProductHandle, secret: &EncodingKey) {
@@ -234,29 +241,29 @@ async fn a_connection_ends_with_its_token(product: &ProductHandle, secret: &Enco
         let payload = json!({ "authorization": format!("Bearer {}", token("ann", 5)) });
         GraphqlSubscriber::begin(product.http(), payload, changes).await.unwrap()
     };
-    let (mut told, mut renewed) = (begin().await, begin().await);
-    let foreign = renewed.renew(&token("bob", 600)).await.unwrap();
-    assert!(foreign["error"].is_string(), "the connection is ann's: {foreign}");
+    let (mut expiring, mut renewed) = (begin().await, begin().await);
+    let other_user = renewed.renew(&token("bob", 600)).await.unwrap();
+    assert!(other_user["error"].is_string(), "the connection belongs to ann: {other_user}");
     let until = renewed.renew(&token("ann", 600)).await.unwrap();
     assert!(until["expiresAt"].is_string(), "{until}");
 
-    let end = told.next().await.unwrap_err().to_string();
+    let end = expiring.next().await.unwrap_err().to_string();
     assert!(end.contains("4403") || end.contains("Library(4403)"), "clients connect again after this code: {end}");
 
     let answer = renewed.ask("later", "{ me { user } }").await.unwrap();
-    assert_eq!(answer["data"]["me"]["user"], "ann", "it goes on with the fresh token: {answer}");
+    assert_eq!(answer["data"]["me"]["user"], "ann", "the connection continues with the new token: {answer}");
 }
 
 /// Bytes before a 2,048-bit key in PKCS #8 (RFC 5208): version, algorithm and length.
 const PKCS8_HEADER: usize = 26;
 
-/// An identity provider: publishes keys, and has what signs by them.
+/// An identity provider, which publishes the keys of its signers.
 struct TestIdentityProvider {
     url: String,
     keys: Arc<Mutex<Vec<Jwk>>>,
 }
 
-/// A key with which a provider signs.
+/// A key that a provider signs tokens with.
 struct TokenSigner {
     id: &'static str,
     algorithm: Algorithm,

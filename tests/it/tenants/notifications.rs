@@ -1,4 +1,4 @@
-//! Notifications: told by a program, read by their user, and by nobody else.
+//! Notifications, which a program sends and only their user reads.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use serde_json::json;
 use tests::{GraphqlSubscriber, SignedInUser, shared_product, unique_name};
 
 /// Notifies a user, as a process manager does.
-async fn notify(bus: &CommandDispatcher<PgEventStore<()>>, tenant: &str, user: &str, number: u128) {
+async fn notify(dispatcher: &CommandDispatcher<PgEventStore<()>>, tenant: &str, user: &str, number: u128) {
     let caller = Caller::new(UserId::from_program("system:test"), TenantId::try_new(tenant).unwrap());
     let sender = CommandSender { caller, authority: CallerAuthority::System };
     let notification = Notification {
@@ -29,36 +29,36 @@ async fn notify(bus: &CommandDispatcher<PgEventStore<()>>, tenant: &str, user: &
         link: None,
         about: None,
     };
-    let command = InboxCommand::Notify { notification, stamp: bus.stamp(&sender) };
-    bus.dispatch::<Inbox>(&sender, user, &CommandPreconditions::default(), command).await.unwrap();
+    let command = InboxCommand::Notify { notification, stamp: dispatcher.stamp(&sender) };
+    dispatcher.dispatch::<Inbox>(&sender, user, &CommandPreconditions::default(), command).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_user_is_told_reads_and_dismisses_and_misses_nothing() {
+async fn a_user_receives_reads_and_dismisses_notifications_without_missing_any() {
     let (product, company) = (shared_product().await, unique_name("acme"));
     let ann = SignedInUser::found(product, "ann", &company).await;
     let vic = ann.add_member("vic", "VIEWER", &company).await;
     let config =
         PostgresConfig { url: product.variable("DATABASE_URL").to_owned().into(), ..PostgresConfig::default() };
     let pool = eventstore::postgres::open_pool(&config).unwrap();
-    let bus = CommandDispatcher::new(PgEventStore::new(pool, &config), Arc::new(SystemClock));
+    let dispatcher = CommandDispatcher::new(PgEventStore::new(pool, &config), Arc::new(SystemClock));
 
-    notify(&bus, &company, "vic", 1).await;
-    notify(&bus, &company, "ann", 2).await;
-    notify(&bus, &company, "vic", 3).await;
-    notify(&bus, &company, "vic", 3).await;
+    notify(&dispatcher, &company, "vic", 1).await;
+    notify(&dispatcher, &company, "ann", 2).await;
+    notify(&dispatcher, &company, "vic", 3).await;
+    notify(&dispatcher, &company, "vic", 3).await;
 
     let all = vic.change("markNotificationsRead(ids: [\"00000000-0000-0000-0000-000000000001\"])", json!({})).await;
     let inbox = "{ notifications { totalCount unreadCount edges { node { title readAt } } }
         unread: notifications(unread: true) { totalCount } }";
-    let seen = vic.ask_since(&all, inbox, json!({})).await;
+    let answer = vic.ask_since(&all, inbox, json!({})).await;
     assert_eq!(
-        (&seen["notifications"]["totalCount"], &seen["notifications"]["unreadCount"]),
+        (&answer["notifications"]["totalCount"], &answer["notifications"]["unreadCount"]),
         (&json!(2), &json!(1)),
-        "{seen}"
+        "{answer}"
     );
     let titles: Vec<_> =
-        seen["notifications"]["edges"].as_array().unwrap().iter().map(|edge| &edge["node"]["title"]).collect();
+        answer["notifications"]["edges"].as_array().unwrap().iter().map(|edge| &edge["node"]["title"]).collect();
     assert_eq!(titles, ["Match 3", "Match 1"]);
     assert_eq!(ann.ask_since(&all, inbox, json!({})).await["notifications"]["totalCount"], 1);
 
@@ -69,15 +69,15 @@ async fn a_user_is_told_reads_and_dismisses_and_misses_nothing() {
         GraphqlSubscriber::begin(product.http(), payload, &document).await.unwrap()
     };
     let mut first = subscribe(&format!("{}.0", all.token.split('.').next().unwrap())).await;
-    let told = first.next().await.unwrap().unwrap()["data"]["notifications"].clone();
-    assert_eq!(told["notification"]["title"], "Match 1");
+    let notification = first.next().await.unwrap().unwrap()["data"]["notifications"].clone();
+    assert_eq!(notification["notification"]["title"], "Match 1");
     drop(first);
-    notify(&bus, &company, "vic", 4).await;
-    let mut again = subscribe(told["cursor"].as_str().unwrap()).await;
-    for wanted in ["Match 3", "Match 4"] {
-        let told = again.next().await.unwrap().unwrap()["data"]["notifications"].clone();
-        assert_eq!(told["notification"]["title"], wanted, "{told}");
+    notify(&dispatcher, &company, "vic", 4).await;
+    let mut second = subscribe(notification["cursor"].as_str().unwrap()).await;
+    for expected in ["Match 3", "Match 4"] {
+        let notification = second.next().await.unwrap().unwrap()["data"]["notifications"].clone();
+        assert_eq!(notification["notification"]["title"], expected, "{notification}");
     }
-    let gone = vic.change("dismissNotification(id: $id)", json!({ "id": uuid::Uuid::from_u128(4) })).await;
-    assert_eq!(vic.ask_since(&gone, inbox, json!({})).await["notifications"]["totalCount"], 2);
+    let dismissed = vic.change("dismissNotification(id: $id)", json!({ "id": uuid::Uuid::from_u128(4) })).await;
+    assert_eq!(vic.ask_since(&dismissed, inbox, json!({})).await["notifications"]["totalCount"], 2);
 }

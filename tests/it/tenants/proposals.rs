@@ -1,4 +1,4 @@
-//! A proposal from its first line to the agency's decision, and what a team keeps beside it.
+//! A proposal from its draft to the agency's decision, and the other aggregates that a team uses.
 
 use serde_json::json;
 use tests::{ProductInstance, SignedInUser, error_code};
@@ -7,7 +7,7 @@ const DRAFT: &str = "draftProposal(input: { opportunityId: \"036:36C24526Q0001\"
     outline: [{ key: \"approach\", heading: \"Approach\" }] })";
 
 #[tokio::test]
-async fn a_team_writes_reviews_hands_in_and_wins() {
+async fn a_team_writes_reviews_submits_and_wins_a_proposal() {
     let product = ProductInstance::start().await;
     let admin = SignedInUser::found(&product, "ada", "acme").await;
     let (ann, bob) =
@@ -35,11 +35,11 @@ async fn a_team_writes_reviews_hands_in_and_wins() {
 
     let approve = "mutation($id: UUID!) { outcome: approveProposal(proposalId: $id) {
         ... on Accepted { version } ... on Rejected { rule } } }";
-    for (who, wanted) in [(&ann, "FORBIDDEN"), (&vic, "FORBIDDEN")] {
-        assert_eq!(error_code(&who.ask(approve, id.clone()).await), wanted);
+    for (user, expected) in [(&ann, "FORBIDDEN"), (&vic, "FORBIDDEN")] {
+        assert_eq!(error_code(&user.ask(approve, id.clone()).await), expected);
     }
-    let nobody = product.graphql_as(None, approve, id.clone()).await;
-    assert_eq!(error_code(&nobody), "UNAUTHENTICATED");
+    let anonymous = product.graphql_as(None, approve, id.clone()).await;
+    assert_eq!(error_code(&anonymous), "UNAUTHENTICATED");
     bob.change("approveProposal(proposalId: $id, note: \"Good.\")", id.clone()).await;
     bob.change("submitProposal(proposalId: $id, confirmation: \"SAM-1\")", id.clone()).await;
     let won = bob
@@ -47,7 +47,7 @@ async fn a_team_writes_reviews_hands_in_and_wins() {
         .await;
     assert_eq!(won.version, 7);
 
-    let seen = vic
+    let answer = vic
         .ask_since(
             &won,
             "query($id: UUID!) { proposal(id: $id) { version phase title createdBy updatedBy
@@ -58,7 +58,7 @@ async fn a_team_writes_reviews_hands_in_and_wins() {
         )
         .await;
     assert_eq!(
-        seen["proposal"],
+        answer["proposal"],
         json!({
             "version": 7, "phase": "WON", "title": "Beds", "createdBy": "ann", "updatedBy": "bob",
             "sections": [{ "key": "approach", "content": "We deliver.", "revision": 1 }],
@@ -67,25 +67,25 @@ async fn a_team_writes_reviews_hands_in_and_wins() {
             "opportunity": null,
         })
     );
-    assert_eq!(seen["proposals"], json!({ "totalCount": 1, "edges": [{ "node": { "id": drafted.id } }] }));
-    assert_eq!(seen["drafts"]["totalCount"], 0);
+    assert_eq!(answer["proposals"], json!({ "totalCount": 1, "edges": [{ "node": { "id": drafted.id } }] }));
+    assert_eq!(answer["drafts"]["totalCount"], 0);
 
-    as_it_was(&vic, &id).await;
-    the_same_again_is_done_once(&ann).await;
-    what_a_company_keeps_is_listed_changed_and_deleted(&ann, &bob).await;
-    what_one_saves_is_ones_own(&ann, &vic).await;
-    work_is_asked_for_and_called_off(&ann).await;
+    a_proposal_is_read_as_of_a_version(&vic, &id).await;
+    a_repeated_mutation_is_executed_once(&ann).await;
+    resources_are_listed_changed_and_deleted(&ann, &bob).await;
+    a_watchlist_belongs_to_its_user(&ann, &vic).await;
+    a_task_is_requested_and_cancelled(&ann).await;
 
     let verified = product.medhub(&["verify"]).await;
     assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
     let rebuilt = product.medhub(&["rebuild", "workspace"]).await;
     assert!(rebuilt.status.success(), "{}", String::from_utf8_lossy(&rebuilt.stderr));
-    let again = vic.ask("query($id: UUID!) { proposal(id: $id) { version phase } }", id).await;
-    assert_eq!(again["data"]["proposal"], json!({ "version": 7, "phase": "WON" }), "{again}");
+    let after_rebuild = vic.ask("query($id: UUID!) { proposal(id: $id) { version phase } }", id).await;
+    assert_eq!(after_rebuild["data"]["proposal"], json!({ "version": 7, "phase": "WON" }), "{after_rebuild}");
 }
 
-/// A proposal as it was, and what happened to it.
-async fn as_it_was(vic: &SignedInUser<'_>, id: &serde_json::Value) {
+/// As-of reads of a proposal, and its history.
+async fn a_proposal_is_read_as_of_a_version(vic: &SignedInUser<'_>, id: &serde_json::Value) {
     let document = "query($id: UUID!) { then: proposal(id: $id, asOf: { version: 1 }) { version phase updatedBy }
         later: proposal(id: $id, asOf: { version: 99 }) { version } before: proposal(id: $id, asOf: { time: \"2020-01-01T00:00:00Z\" }) { version }
         proposalHistory(id: $id, first: 2, after: 1) { hasMore changes { version kind by } } }";
@@ -101,13 +101,13 @@ async fn as_it_was(vic: &SignedInUser<'_>, id: &serde_json::Value) {
     );
 }
 
-async fn the_same_again_is_done_once(ann: &SignedInUser<'_>) {
+async fn a_repeated_mutation_is_executed_once(ann: &SignedInUser<'_>) {
     let draft = "mutation { outcome: draftProposal(input: { opportunityId: \"036:X\", title: \"Once\" },
         conditions: { idempotencyKey: \"k-1\" }) { ... on Accepted { id version repeated } } }";
     let first = ann.outcome_of(draft, json!({})).await;
     let second = ann.outcome_of(draft, json!({})).await;
     assert_eq!((&first["repeated"], &second["repeated"]), (&json!(false), &json!(true)), "{first} {second}");
-    assert_eq!(first["id"], second["id"], "an id that the service made is the same for the same key");
+    assert_eq!(first["id"], second["id"], "a generated id is the same for the same key");
     let other = ann.ask(&draft.replace("Once", "Twice"), json!({})).await;
     assert_eq!(error_code(&other), "IDEMPOTENCY_KEY_REUSED");
     let outdated = "mutation($id: UUID!) { outcome: withdrawProposal(proposalId: $id, reason: \"x\",
@@ -115,21 +115,21 @@ async fn the_same_again_is_done_once(ann: &SignedInUser<'_>) {
     assert_eq!(
         error_code(&ann.ask(outdated, json!({ "id": first["id"] })).await),
         "FORBIDDEN",
-        "rights come before versions"
+        "authorization is checked before the version"
     );
 }
 
-async fn what_a_company_keeps_is_listed_changed_and_deleted(ann: &SignedInUser<'_>, bob: &SignedInUser<'_>) {
+async fn resources_are_listed_changed_and_deleted(ann: &SignedInUser<'_>, bob: &SignedInUser<'_>) {
     let input = |name: &str| format!("{{ name: \"{name}\", kind: BOILERPLATE, body: \"Text.\", tags: [\"lift\"] }}");
-    let mut made = vec![];
+    let mut resources = vec![];
     for name in ["One", "Two", "Three"] {
-        made.push(ann.change(&format!("createResource(input: {})", input(name)), json!({})).await);
+        resources.push(ann.change(&format!("createResource(input: {})", input(name)), json!({})).await);
     }
-    let id = json!({ "id": made[1].id });
+    let id = json!({ "id": resources[1].id });
     ann.change(&format!("updateResource(id: $id, input: {})", input("Second")), id.clone()).await;
     let delete = "mutation($id: UUID!) { outcome: deleteResource(id: $id) { ... on Accepted { version } } }";
     assert_eq!(error_code(&ann.ask(delete, id.clone()).await), "FORBIDDEN");
-    let deleted = bob.change("deleteResource(id: $id)", json!({ "id": made[0].id })).await;
+    let deleted = bob.change("deleteResource(id: $id)", json!({ "id": resources[0].id })).await;
 
     let page = "query($after: String) { resources(first: 1, after: $after, kind: BOILERPLATE) {
         totalCount pageInfo { hasNextPage endCursor } edges { node { name tags version } } } }";
@@ -139,12 +139,13 @@ async fn what_a_company_keeps_is_listed_changed_and_deleted(ann: &SignedInUser<'
         ann.ask_since(&deleted, page, json!({ "after": first["pageInfo"]["endCursor"] })).await["resources"].clone();
     assert_eq!(second["edges"][0]["node"], json!({ "name": "Second", "tags": ["lift"], "version": 2 }), "{second}");
     assert_eq!(second["pageInfo"]["hasNextPage"], false);
-    let gone =
-        bob.ask_since(&deleted, "query($id: UUID!) { resource(id: $id) { name } }", json!({ "id": made[0].id })).await;
-    assert_eq!(gone["resource"], json!(null));
+    let missing = bob
+        .ask_since(&deleted, "query($id: UUID!) { resource(id: $id) { name } }", json!({ "id": resources[0].id }))
+        .await;
+    assert_eq!(missing["resource"], json!(null));
 }
 
-async fn what_one_saves_is_ones_own(ann: &SignedInUser<'_>, vic: &SignedInUser<'_>) {
+async fn a_watchlist_belongs_to_its_user(ann: &SignedInUser<'_>, vic: &SignedInUser<'_>) {
     ann.change("saveOpportunity(opportunityId: \"036:36C24526Q0001\")", json!({})).await;
     let saved =
         ann.change("saveSearch(search: { name: \"Beds\", text: \"hospital beds\", notify: DAILY })", json!({})).await;
@@ -158,30 +159,30 @@ async fn what_one_saves_is_ones_own(ann: &SignedInUser<'_>, vic: &SignedInUser<'
     );
     let others = vic.ask_since(&saved, own, json!({})).await;
     assert_eq!(others, json!({ "savedOpportunities": [], "savedSearches": [] }));
-    let again = "mutation { outcome: saveSearch(search: { name: \"Beds\", text: \"x\", notify: NEVER }) {
+    let save_again = "mutation { outcome: saveSearch(search: { name: \"Beds\", text: \"x\", notify: NEVER }) {
         ... on Rejected { rule } } }";
-    assert_eq!(ann.outcome_of(again, json!({})).await["rule"], "NAME_TAKEN");
+    assert_eq!(ann.outcome_of(save_again, json!({})).await["rule"], "NAME_TAKEN");
     let empty =
         "mutation { outcome: saveSearch(search: { name: \"All\", notify: NEVER }) { ... on Rejected { rule } } }";
     assert_eq!(error_code(&ann.ask(empty, json!({})).await), "INVALID_INPUT");
 }
 
-async fn work_is_asked_for_and_called_off(ann: &SignedInUser<'_>) {
-    let wanted = "requestTask(input: { kind: GENERATE_PROPOSAL, subjectKind: OPPORTUNITY, subjectId: \"036:X\",
+async fn a_task_is_requested_and_cancelled(ann: &SignedInUser<'_>) {
+    let request = "requestTask(input: { kind: GENERATE_PROPOSAL, subjectKind: OPPORTUNITY, subjectId: \"036:X\",
         parameters: [{ name: \"tone\", value: \"plain\" }] })";
-    let task = ann.change(wanted, json!({})).await;
+    let task = ann.change(request, json!({})).await;
     let id = json!({ "id": task.id });
-    let off = ann.change("cancelTask(id: $id, reason: \"no longer\")", id.clone()).await;
-    let seen = ann
+    let cancelled = ann.change("cancelTask(id: $id, reason: \"no longer\")", id.clone()).await;
+    let answer = ann
         .ask_since(
-            &off,
+            &cancelled,
             "query($id: UUID!) { task(id: $id) { status kind subjectId parameters { name value } }
         tasks(status: CANCELLED) { totalCount } }",
             id,
         )
         .await;
     assert_eq!(
-        seen,
+        answer,
         json!({
             "task": { "status": "CANCELLED", "kind": "GENERATE_PROPOSAL", "subjectId": "036:X",
                       "parameters": [{ "name": "tone", "value": "plain" }] },

@@ -1,24 +1,24 @@
-//! What answers cost: as many questions to stores for many entries as for one; documents that are sent once; and what a
-//! tenant reads by SQL.
+//! The cost of answers: as many round trips to stores for many entries as for one; persisted queries; and the rows that
+//! a tenant can read by SQL.
 
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
 use tests::{GraphqlSubscriber, ProductHandle, ProductInstance, SignedInUser, error_code};
 
-/// Round trips to stores for readers so far, by read model.
-async fn questions(product: &ProductHandle) -> Vec<(String, f64)> {
+/// The number of round trips to stores for readers so far, by read model.
+async fn count_round_trips(product: &ProductHandle) -> Vec<(String, f64)> {
     let text = reqwest::get(format!("{}/metrics", product.http())).await.unwrap().text().await.unwrap();
     let lines = text.lines().filter(|line| line.starts_with("medhub_questions_total"));
-    let mut counted: Vec<_> = lines
+    let mut counts: Vec<_> = lines
         .map(|line| line.rsplit_once(' ').unwrap())
         .map(|(name, count)| (name.to_owned(), count.parse().unwrap()))
         .collect();
-    counted.sort_by(|one: &(String, f64), other| one.0.cmp(&other.0));
-    counted
+    counts.sort_by(|one: &(String, f64), other| one.0.cmp(&other.0));
+    counts
 }
 
 #[tokio::test]
-async fn many_entries_cost_as_many_questions_as_one() {
+async fn many_entries_cost_as_many_round_trips_as_one() {
     let product = ProductInstance::start().await;
     let ann = SignedInUser::found(&product, "ann", "acme").await;
     let discover = "mutation($input: DiscoverOpportunityInput!) { discoverOpportunity(input: $input) {
@@ -27,8 +27,8 @@ async fn many_entries_cost_as_many_questions_as_one() {
     for number in 0..20 {
         let input = json!({ "noticeId": format!("n-{number}"), "title": "Beds", "type": "Solicitation", "postedAt": "2026-03-03T12:00:00Z",
             "agency": "VETERANS AFFAIRS, DEPARTMENT OF", "solicitationNumber": format!("36C2452600{number:02}") });
-        let made = product.graphql(discover, json!({ "input": input })).await;
-        let id = made["data"]["discoverOpportunity"]["id"].as_str().unwrap().to_owned();
+        let discovered = product.graphql(discover, json!({ "input": input })).await;
+        let id = discovered["data"]["discoverOpportunity"]["id"].as_str().unwrap().to_owned();
         let draft = "draftProposal(input: { opportunityId: $opportunity, title: \"Beds\" })";
         last = Some(ann.change(draft, json!({ "opportunity": id })).await);
     }
@@ -37,14 +37,14 @@ async fn many_entries_cost_as_many_questions_as_one() {
 
     let mut costs = vec![];
     for first in [1, 20] {
-        let before = questions(&product).await;
+        let before = count_round_trips(&product).await;
         let answer = ann.ask(nested, json!({ "first": first })).await;
         let edges = answer["data"]["proposals"]["edges"].as_array().unwrap_or_else(|| panic!("{answer}")).clone();
         assert!(
             edges.len() == first && edges.iter().all(|edge| edge["node"]["opportunity"]["id"].is_string()),
             "{answer}"
         );
-        let after = questions(&product).await;
+        let after = count_round_trips(&product).await;
         let spent: Vec<_> =
             after.iter().zip(&before).map(|((name, after), (_, before))| (name.clone(), after - before)).collect();
         assert!(spent.iter().all(|(_, count)| *count > 0.0), "{spent:?}");
@@ -52,12 +52,12 @@ async fn many_entries_cost_as_many_questions_as_one() {
     }
     assert_eq!(costs[0], costs[1], "one entry and twenty");
 
-    a_document_is_sent_once(&product).await;
-    figures_move_with_what_happens(&product).await;
-    a_tenant_reads_its_own_rows_by_sql(&product).await;
+    a_persisted_query_is_sent_once(&product).await;
+    the_dashboard_follows_changes(&product).await;
+    row_level_security_shows_a_tenant_its_own_rows(&product).await;
 }
 
-async fn a_document_is_sent_once(product: &ProductHandle) {
+async fn a_persisted_query_is_sent_once(product: &ProductHandle) {
     let document = "{ __typename }";
     let hash = "7f56e67dd21ab3f30d1ff8b7bed08893f0a0db86449836189b361dd1e56ddb4b";
     let ask = async |query: Option<&str>, hash: &str| -> Value {
@@ -76,29 +76,33 @@ async fn a_document_is_sent_once(product: &ProductHandle) {
             .unwrap()
     };
     assert_eq!(error_code(&ask(None, hash).await), "PERSISTED_QUERY_NOT_FOUND");
-    assert_eq!(error_code(&ask(Some(document), &"0".repeat(64)).await), "INVALID_QUERY", "a hash of something else");
+    assert_eq!(
+        error_code(&ask(Some(document), &"0".repeat(64)).await),
+        "INVALID_QUERY",
+        "the hash of another document"
+    );
     assert_eq!(ask(Some(document), hash).await["data"]["__typename"], "Query");
     assert_eq!(ask(None, hash).await["data"]["__typename"], "Query");
 }
 
-async fn figures_move_with_what_happens(product: &ProductHandle) {
+async fn the_dashboard_follows_changes(product: &ProductHandle) {
     let document = "subscription { opportunityDashboard { total open cancelled } }";
-    let mut told = GraphqlSubscriber::begin(product.http(), json!({}), document).await.unwrap();
-    let first = told.next().await.unwrap().unwrap()["data"]["opportunityDashboard"].clone();
+    let mut subscription = GraphqlSubscriber::begin(product.http(), json!({}), document).await.unwrap();
+    let first = subscription.next().await.unwrap().unwrap()["data"]["opportunityDashboard"].clone();
     assert_eq!(first, json!({ "total": 20, "open": 20, "cancelled": 0 }));
     let cancel = "mutation { cancelOpportunity(id: \"036:36C245260001\") { __typename } }";
     assert!(product.graphql(cancel, json!({})).await["errors"].is_null());
-    let next = told.next().await.unwrap().unwrap()["data"]["opportunityDashboard"].clone();
+    let next = subscription.next().await.unwrap().unwrap()["data"]["opportunityDashboard"].clone();
     assert_eq!(next, json!({ "total": 20, "open": 19, "cancelled": 1 }));
 }
 
-async fn a_tenant_reads_its_own_rows_by_sql(product: &ProductHandle) {
+async fn row_level_security_shows_a_tenant_its_own_rows(product: &ProductHandle) {
     let mut connection = PgConnection::connect(product.variable("DATABASE_URL")).await.unwrap();
     let tenants = async |connection: &mut PgConnection| -> Vec<String> {
         let query = "select distinct tenant_id from events order by tenant_id";
         sqlx::query_scalar(query).fetch_all(connection).await.unwrap()
     };
-    assert_eq!(tenants(&mut connection).await, ["acme", "public"], "the service itself sees all");
+    assert_eq!(tenants(&mut connection).await, ["acme", "public"], "the product's own role reads all rows");
     for statement in ["set role medhub_tenant", "set medhub.tenant = 'other'"] {
         sqlx::query(statement).execute(&mut connection).await.unwrap();
     }

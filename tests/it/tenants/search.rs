@@ -1,4 +1,4 @@
-//! Finding what one's own company wrote, and opportunities that suit it.
+//! Search in a company's own texts, and recommended opportunities.
 
 use serde_json::{Value, json};
 use tests::{AcceptedChange, ProductHandle, ProductInstance, SignedInUser, error_code};
@@ -6,14 +6,14 @@ use tests::{AcceptedChange, ProductHandle, ProductInstance, SignedInUser, error_
 const SEARCH: &str = "query($words: String!, $kinds: [WorkspaceKind!]) {
     searchWorkspace(query: $words, kinds: $kinds, first: 20) { kind id title part heading passage version score } }";
 
-/// A text of many passages of which only one is about pumps.
+/// A text of many passages, only one of which is about pumps.
 fn long_text() -> String {
     let filler = "We keep hospital beds in repair, on site and within two days. ".repeat(40);
     format!("{filler}\n\nInfusion pumps are calibrated by the maker's own technicians, part PX-4711-B.\n\n{filler}")
 }
 
-async fn found(who: &SignedInUser<'_>, since: &AcceptedChange, words: &str, kinds: Value) -> Vec<Value> {
-    let answer = who.ask_since(since, SEARCH, json!({ "words": words, "kinds": kinds })).await;
+async fn search(user: &SignedInUser<'_>, since: &AcceptedChange, words: &str, kinds: Value) -> Vec<Value> {
+    let answer = user.ask_since(since, SEARCH, json!({ "words": words, "kinds": kinds })).await;
     answer["searchWorkspace"].as_array().unwrap().clone()
 }
 
@@ -22,7 +22,7 @@ fn ids(hits: &[Value]) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn a_company_finds_what_it_wrote_and_nothing_of_others() {
+async fn a_company_finds_its_own_texts_and_none_of_others() {
     let product = ProductInstance::start().await;
     let ann = SignedInUser::found(&product, "ann", "acme").await;
     let eve = SignedInUser::found(&product, "eve", "other").await;
@@ -39,27 +39,27 @@ async fn a_company_finds_what_it_wrote_and_nothing_of_others() {
         .to_owned();
     let draft = "draftProposal(input: { opportunityId: \"036:36C24526Q0001\", title: \"Training in Tampa\" })";
     let proposal = ann.change(draft, json!({})).await;
-    let (drafted, id) = (proposal.id.clone(), json!({ "id": proposal.id }));
+    let (proposal_id, id) = (proposal.id.clone(), json!({ "id": proposal.id }));
     let edit = "editProposalSection(input: { proposalId: $id, section: \"staff\", heading: \"Staff\",
         content: \"Nurses train every user of the defibrillators.\", basedOn: 0 })";
     ann.change(edit, id.clone()).await;
-    let theirs = "createResource(input: { name: \"Infusion pumps\", kind: OTHER, body: \"Infusion pump calibration PX-4711-B.\" })";
-    let foreign = eve.change(theirs, json!({})).await;
+    let create_foreign = "createResource(input: { name: \"Infusion pumps\", kind: OTHER, body: \"Infusion pump calibration PX-4711-B.\" })";
+    let foreign = eve.change(create_foreign, json!({})).await;
 
-    let pumps = found(&ann, &foreign, "calibration of infusion pumps", json!(null)).await;
+    let pumps = search(&ann, &foreign, "calibration of infusion pumps", json!(null)).await;
     assert_eq!(
         (&pumps[0]["id"], &pumps[0]["title"], &pumps[0]["part"]),
         (&json!(resource), &json!("Service"), &json!("whole"))
     );
     assert!(pumps[0]["passage"].as_str().unwrap().contains("Infusion pumps are calibrated"), "{}", pumps[0]);
-    assert!(!ids(&pumps).contains(&foreign.id.as_str()), "of another company: {pumps:?}");
+    assert!(!ids(&pumps).contains(&foreign.id.as_str()), "a hit of another company: {pumps:?}");
     for number in ["PX4711B", "px-4711-b"] {
-        assert_eq!(found(&ann, &foreign, number, json!(null)).await[0]["id"], resource.as_str(), "{number}");
+        assert_eq!(search(&ann, &foreign, number, json!(null)).await[0]["id"], resource.as_str(), "{number}");
     }
-    let staff = found(&ann, &foreign, "who teaches people to use defibrillators", json!(["PROPOSAL"])).await;
+    let staff = search(&ann, &foreign, "who teaches people to use defibrillators", json!(["PROPOSAL"])).await;
     assert_eq!((&staff[0]["part"], &staff[0]["title"]), (&json!("section:staff"), &json!("Training in Tampa")));
     assert!(staff.iter().all(|hit| hit["kind"] == "PROPOSAL"), "{staff:?}");
-    let others = found(&eve, &foreign, "infusion pumps", json!(null)).await;
+    let others = search(&eve, &foreign, "infusion pumps", json!(null)).await;
     assert_eq!(ids(&others), [foreign.id.as_str()]);
 
     let refused = [json!({ "words": " " }), json!({ "words": "x".repeat(201) })];
@@ -69,12 +69,12 @@ async fn a_company_finds_what_it_wrote_and_nothing_of_others() {
     let stranger = SignedInUser::login(&product, "mallory", Some("acme")).await;
     assert_eq!(error_code(&stranger.ask(SEARCH, json!({ "words": "pumps" })).await), "FORBIDDEN");
 
-    // What is rewritten, taken out or deleted is found no more.
+    // Texts that were rewritten, removed or deleted are no longer found.
     let removed = ann.change("removeProposalSection(proposalId: $id, section: \"staff\", basedOn: 1)", id).await;
     assert_eq!(removed.version, 3);
     let deleted = ann.change("deleteResource(id: $id)", json!({ "id": resource })).await;
     for (words, part) in [("defibrillators", "section:staff"), ("infusion pumps", "whole")] {
-        let hits = found(&ann, &deleted, words, json!(null)).await;
+        let hits = search(&ann, &deleted, words, json!(null)).await;
         assert!(hits.iter().all(|hit| hit["part"] != part), "{words}: {hits:?}");
     }
 
@@ -82,15 +82,15 @@ async fn a_company_finds_what_it_wrote_and_nothing_of_others() {
     assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
     let rebuilt = product.medhub(&["rebuild", "search"]).await;
     assert!(rebuilt.status.success(), "{}", String::from_utf8_lossy(&rebuilt.stderr));
-    let again = found(&ann, &deleted, "Tampa", json!(null)).await;
-    assert_eq!(ids(&again), [drafted.as_str()], "the same from the new generation");
-    assert_eq!(ids(&found(&eve, &deleted, "Tampa", json!(null)).await), [foreign.id.as_str()]);
+    let rebuilt_hits = search(&ann, &deleted, "Tampa", json!(null)).await;
+    assert_eq!(ids(&rebuilt_hits), [proposal_id.as_str()], "the new generation has the same hits");
+    assert_eq!(ids(&search(&eve, &deleted, "Tampa", json!(null)).await), [foreign.id.as_str()]);
 
-    what_suits_a_company_is_recommended(&product, &ann).await;
-    everything_has_a_history(&ann, &resource).await;
+    opportunities_are_recommended_by_profile_and_saves(&product, &ann).await;
+    aggregates_have_a_history(&ann, &resource).await;
 }
 
-async fn what_suits_a_company_is_recommended(product: &ProductHandle, ann: &SignedInUser<'_>) {
+async fn opportunities_are_recommended_by_profile_and_saves(product: &ProductHandle, ann: &SignedInUser<'_>) {
     let discover = "mutation($input: DiscoverOpportunityInput!) { outcome: discoverOpportunity(input: $input) {
         ... on OpportunityAccepted { consistencyToken } ... on OpportunityRejected { rule } } }";
     let mut token = String::new();
@@ -104,13 +104,13 @@ async fn what_suits_a_company_is_recommended(product: &ProductHandle, ann: &Sign
             "agency": "VETERANS AFFAIRS, DEPARTMENT OF", "solicitationNumber": number, "naics": naics,
         });
         let answer = product.graphql(discover, json!({ "input": input })).await;
-        let told = answer["data"]["outcome"]["consistencyToken"].as_str();
-        told.unwrap_or_else(|| panic!("{answer}")).clone_into(&mut token);
+        let consistency_token = answer["data"]["outcome"]["consistencyToken"].as_str();
+        consistency_token.unwrap_or_else(|| panic!("{answer}")).clone_into(&mut token);
     }
     let discovered = AcceptedChange { id: String::new(), token, version: 1 };
     let recommended = "query($ours: Boolean!) { recommendedOpportunities(first: 2, inOurIndustries: $ours) { id } }";
     let none = ann.ask_since(&discovered, recommended, json!({ "ours": false })).await;
-    assert_eq!(none["recommendedOpportunities"], json!([]), "nothing is known of what they want");
+    assert_eq!(none["recommendedOpportunities"], json!([]), "neither a profile nor saves to recommend by");
     assert_eq!(error_code(&ann.ask(recommended, json!({ "ours": true })).await), "INVALID_INPUT");
     let zoe = SignedInUser::login(product, "zoe", None).await;
     assert_eq!(error_code(&zoe.ask(recommended, json!({ "ours": false })).await), "FORBIDDEN", "she has no company");
@@ -126,11 +126,15 @@ async fn what_suits_a_company_is_recommended(product: &ProductHandle, ann: &Sign
     assert!(ours.len() == 2 && !ids(&ours).contains(&"036:R3"), "{ours:?}");
 
     let saved = ann.change("saveOpportunity(opportunityId: \"036:R1\")", json!({})).await;
-    let by_wish = ann.ask_since(&saved, recommended, json!({ "ours": true })).await;
-    assert_eq!(by_wish["recommendedOpportunities"], json!([{ "id": "036:R2" }]), "what is saved is known");
+    let by_saves = ann.ask_since(&saved, recommended, json!({ "ours": true })).await;
+    assert_eq!(
+        by_saves["recommendedOpportunities"],
+        json!([{ "id": "036:R2" }]),
+        "saved opportunities are not recommended"
+    );
 }
 
-async fn everything_has_a_history(ann: &SignedInUser<'_>, resource: &str) {
+async fn aggregates_have_a_history(ann: &SignedInUser<'_>, resource: &str) {
     let task = ann
         .change(
             "requestTask(input: { kind: INDEX_RESOURCE, subjectKind: RESOURCE, subjectId: $subject })",
@@ -138,7 +142,7 @@ async fn everything_has_a_history(ann: &SignedInUser<'_>, resource: &str) {
         )
         .await;
     ann.change("cancelTask(id: $id, reason: \"Not needed\")", json!({ "id": task.id })).await;
-    let then = ann
+    let answer = ann
         .ask(
             "query($resource: UUID!, $task: UUID!) {
             resource(id: $resource) { id } before: resource(id: $resource, asOf: { version: 1 }) { name version }
@@ -149,16 +153,16 @@ async fn everything_has_a_history(ann: &SignedInUser<'_>, resource: &str) {
             json!({ "resource": resource, "task": task.id }),
         )
         .await;
-    let data = &then["data"];
+    let data = &answer["data"];
     assert_eq!(
         (&data["resource"], &data["before"]),
         (&json!(null), &json!({ "name": "Service", "version": 1 })),
-        "{then}"
+        "{answer}"
     );
     let changes = json!([{ "version": 1, "kind": "resource.created", "by": "ann" },
         { "version": 2, "kind": "resource.deleted", "by": "ann" }]);
     assert_eq!(data["resourceHistory"], json!({ "hasMore": false, "changes": changes }));
     assert_eq!(data["taskHistory"]["changes"], json!([{ "version": 2, "kind": "task.cancelled" }]));
     assert_eq!(data["requested"]["status"], "REQUESTED");
-    assert_eq!(data["documentHistory"]["changes"], json!([]), "a task is no document");
+    assert_eq!(data["documentHistory"]["changes"], json!([]), "a task's id is not a document's");
 }

@@ -1,4 +1,4 @@
-//! Writing a proposal together: what several write at once is all there, in every process, and on record.
+//! Shared editing of proposals: concurrent edits are merged in every process, and recorded as events.
 
 mod hostile_editors;
 mod rooms;
@@ -16,29 +16,34 @@ use tokio_tungstenite::tungstenite::Message;
 const DRAFT: &str = "draftProposal(input: { opportunityId: \"036:36C24526Q0001\", title: \"Beds\",
     outline: [{ key: \"approach\", heading: \"Our approach\" }] })";
 
-fn protocols(person: &SignedInUser<'_>) -> String {
-    format!("medhub-together, bearer.{}", person.token)
+fn protocols(user: &SignedInUser<'_>) -> String {
+    format!("medhub-together, bearer.{}", user.token)
 }
 
-async fn open(http: &str, person: &SignedInUser<'_>, drafted: &AcceptedChange) -> ProposalEditor {
-    ProposalEditor::open(http, &drafted.id, &protocols(person)).await.unwrap()
+async fn open(http: &str, user: &SignedInUser<'_>, drafted: &AcceptedChange) -> ProposalEditor {
+    ProposalEditor::open(http, &drafted.id, &protocols(user)).await.unwrap()
 }
 
 fn shows(section: &'static str, text: &'static str) -> impl Fn(&ProposalEditor) -> bool {
     move |editor| editor.shows(section).unwrap() == text
 }
 
-/// What is on record of a proposal.
-async fn on_record(person: &SignedInUser<'_>, drafted: &AcceptedChange) -> Value {
+/// The proposal in the read model.
+async fn read_proposal(user: &SignedInUser<'_>, drafted: &AcceptedChange) -> Value {
     let document =
         "query($id: UUID!) { proposal(id: $id) { updatedBy phase sections { key heading content revision } } }";
-    let answer = person.ask(document, json!({ "id": drafted.id })).await;
+    let answer = user.ask(document, json!({ "id": drafted.id })).await;
     answer["data"]["proposal"].clone()
 }
 
-async fn until_recorded(person: &SignedInUser<'_>, drafted: &AcceptedChange, section: usize, content: &str) -> Value {
+async fn wait_until_recorded(
+    user: &SignedInUser<'_>,
+    drafted: &AcceptedChange,
+    section: usize,
+    content: &str,
+) -> Value {
     eventually(async || {
-        let proposal = on_record(person, drafted).await;
+        let proposal = read_proposal(user, drafted).await;
         anyhow::ensure!(proposal["sections"][section]["content"] == content, "{proposal}");
         anyhow::Ok(proposal)
     })
@@ -46,7 +51,7 @@ async fn until_recorded(person: &SignedInUser<'_>, drafted: &AcceptedChange, sec
 }
 
 #[tokio::test]
-async fn what_several_write_at_once_is_all_there_in_two_processes_and_on_record() {
+async fn concurrent_edits_are_merged_in_two_processes_and_recorded() {
     let product = ProductInstance::start().await;
     let admin = SignedInUser::found(&product, "ada", "acme").await;
     let ann = admin.add_member("ann", "CONTRIBUTOR", "acme").await;
@@ -65,12 +70,12 @@ async fn what_several_write_at_once_is_all_there_in_two_processes_and_on_record(
     let mut at_bob = open(&second.http().unwrap(), &bob, &drafted).await;
     at_ann.write("approach", "We deliver beds.").await.unwrap();
     at_bob.until(shows("approach", "We deliver beds.")).await.unwrap();
-    let recorded = until_recorded(&ann, &drafted, 0, "We deliver beds.").await;
+    let recorded = wait_until_recorded(&ann, &drafted, 0, "We deliver beds.").await;
     let section = json!({ "key": "approach", "heading": "Our approach", "content": "We deliver beds.", "revision": 1 });
     assert_eq!(recorded["sections"], json!([section]));
     assert_eq!(recorded["updatedBy"], "ann");
 
-    // Both write before they see what the other wrote, in one section and in others.
+    // Both write before they have received the other's edit, in one section and in others.
     at_ann.write("approach", "We deliver hospital beds.").await.unwrap();
     at_bob.write("approach", "We deliver beds. Within a week.").await.unwrap();
     at_bob.write("price", "Low.").await.unwrap();
@@ -78,34 +83,34 @@ async fn what_several_write_at_once_is_all_there_in_two_processes_and_on_record(
     at_ann.until(shows("approach", merged)).await.unwrap();
     at_bob.until(shows("approach", merged)).await.unwrap();
     at_ann.until(shows("price", "Low.")).await.unwrap();
-    let recorded = until_recorded(&ann, &drafted, 1, "Low.").await;
+    let recorded = wait_until_recorded(&ann, &drafted, 1, "Low.").await;
     let price = json!({ "key": "price", "heading": "price", "content": "Low.", "revision": 1 });
     assert_eq!((&recorded["sections"][0]["content"], &recorded["sections"][1]), (&json!(merged), &price));
 
-    they_see_each_other(&mut at_ann, &mut at_bob).await;
-    what_a_command_changes_merges_with_what_is_written(&bob, &drafted, &mut at_ann, &mut at_bob).await;
-    what_is_written_outlives_its_process(&product, &mut second, (&ann, &bob), &drafted, (&mut at_ann, &mut at_bob))
+    editors_receive_each_others_awareness(&mut at_ann, &mut at_bob).await;
+    a_change_by_a_command_is_merged_with_edits(&bob, &drafted, &mut at_ann, &mut at_bob).await;
+    edits_survive_a_crash_of_their_process(&product, &mut second, (&ann, &bob), &drafted, (&mut at_ann, &mut at_bob))
         .await;
-    what_is_looked_at_is_what_was_written(&ann, &drafted, &mut at_ann).await;
+    a_review_has_the_latest_edits(&ann, &drafted, &mut at_ann).await;
 
     let verified = product.medhub(&["verify"]).await;
     assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
 }
 
-async fn they_see_each_other(at_ann: &mut ProposalEditor, at_bob: &mut ProposalEditor) {
+async fn editors_receive_each_others_awareness(at_ann: &mut ProposalEditor, at_bob: &mut ProposalEditor) {
     at_ann.tell(7, 1, &json!({ "cursor": 3, "by": "somebody else" })).await.unwrap();
     at_bob.until(|editor| editor.awareness_states.get(&7) == Some(&json!({ "by": "ann", "cursor": 3 }))).await.unwrap();
     at_bob.tell(8, 1, &json!({ "cursor": 0 })).await.unwrap();
     at_ann.until(|editor| editor.awareness_states.get(&8) == Some(&json!({ "by": "bob", "cursor": 0 }))).await.unwrap();
 }
 
-async fn what_a_command_changes_merges_with_what_is_written(
+async fn a_change_by_a_command_is_merged_with_edits(
     bob: &SignedInUser<'_>,
     drafted: &AcceptedChange,
     at_ann: &mut ProposalEditor,
     at_bob: &mut ProposalEditor,
 ) {
-    let revision = on_record(bob, drafted).await["sections"][0]["revision"].as_u64().unwrap();
+    let revision = read_proposal(bob, drafted).await["sections"][0]["revision"].as_u64().unwrap();
     let edit = format!(
         "editProposalSection(input: {{ proposalId: $id, section: \"approach\", heading: \"Our approach\",
         content: \"We deliver hospital beds. Within a day.\", basedOn: {revision} }})"
@@ -115,10 +120,10 @@ async fn what_a_command_changes_merges_with_what_is_written(
     let merged = shows("approach", "Gladly: We deliver hospital beds. Within a day.");
     at_ann.until(&merged).await.unwrap();
     at_bob.until(&merged).await.unwrap();
-    until_recorded(bob, drafted, 0, "Gladly: We deliver hospital beds. Within a day.").await;
+    wait_until_recorded(bob, drafted, 0, "Gladly: We deliver hospital beds. Within a day.").await;
 }
 
-async fn what_is_written_outlives_its_process(
+async fn edits_survive_a_crash_of_their_process(
     product: &ProductHandle,
     second: &mut ProductProcess,
     (ann, bob): (&SignedInUser<'_>, &SignedInUser<'_>),
@@ -126,37 +131,33 @@ async fn what_is_written_outlives_its_process(
     (at_ann, at_bob): (&mut ProposalEditor, &mut ProposalEditor),
 ) {
     at_bob.write("price", "Very low.").await.unwrap();
-    // Seen by somebody else, it is on record as an update; what becomes of the process is nothing to it.
+    // Once another editor has it, it is stored as an update, and a crash of the process does not lose it.
     at_ann.until(shows("price", "Very low.")).await.unwrap();
     second.kill9().unwrap();
     at_bob.cut_off();
-    until_recorded(ann, drafted, 1, "Very low.").await;
+    wait_until_recorded(ann, drafted, 1, "Very low.").await;
     at_bob.write("price", "Very low. Promised.").await.unwrap();
     at_ann.write("price", "As agreed: Very low.").await.unwrap();
     at_bob.connect(product.http(), &drafted.id, &protocols(bob)).await.unwrap();
     let merged = shows("price", "As agreed: Very low. Promised.");
-    // What it wrote by itself it offers when it is asked for it.
+    // Edits made without a connection are sent when the room asks for them.
     at_bob.until(&merged).await.unwrap();
     at_ann.until(&merged).await.unwrap();
 }
 
-/// What was written a moment before a review is asked for is reviewed, and nothing is written during it.
-async fn what_is_looked_at_is_what_was_written(
-    ann: &SignedInUser<'_>,
-    drafted: &AcceptedChange,
-    at_ann: &mut ProposalEditor,
-) {
+/// Edits made immediately before a request for review are part of it, and edits during the review are refused.
+async fn a_review_has_the_latest_edits(ann: &SignedInUser<'_>, drafted: &AcceptedChange, at_ann: &mut ProposalEditor) {
     let mut other = open(ann.product.http(), ann, drafted).await;
     at_ann.write("price", "The last word.").await.unwrap();
     other.until(shows("price", "The last word.")).await.unwrap();
-    let asked = ann.change("submitProposalForReview(proposalId: $id)", json!({ "id": drafted.id })).await;
-    let seen = "query($id: UUID!) { proposal(id: $id) { phase sections { content } } }";
-    let proposal = ann.ask_since(&asked, seen, json!({ "id": drafted.id })).await["proposal"].clone();
+    let submitted = ann.change("submitProposalForReview(proposalId: $id)", json!({ "id": drafted.id })).await;
+    let read = "query($id: UUID!) { proposal(id: $id) { phase sections { content } } }";
+    let proposal = ann.ask_since(&submitted, read, json!({ "id": drafted.id })).await["proposal"].clone();
     assert_eq!(
         (&proposal["phase"], &proposal["sections"][1]["content"]),
         (&json!("IN_REVIEW"), &json!("The last word."))
     );
-    // The room looks once a second; what is written until then is kept for the draft that it may become again.
+    // The room checks the phase once a second; edits until then are stored, in case the proposal becomes a draft again.
     let closed = eventually(async || {
         let mut editor = open(ann.product.http(), ann, drafted).await;
         editor.until(|editor| editor.shows("price").is_ok_and(|text| text.starts_with("The last word."))).await?;
@@ -170,7 +171,7 @@ async fn what_is_looked_at_is_what_was_written(
 }
 
 #[tokio::test]
-async fn who_may_not_is_kept_out_and_what_is_no_edit_is_refused() {
+async fn unauthorized_editors_and_invalid_updates_are_refused() {
     let (product, company) = (shared_product().await, unique_name("acme"));
     let admin = SignedInUser::found(product, "ada", &company).await;
     let ann = admin.add_member("ann", "CONTRIBUTOR", &company).await;
@@ -188,7 +189,11 @@ async fn who_may_not_is_kept_out_and_what_is_no_edit_is_refused() {
     assert!(refused(&drafted.id, "medhub-together, bearer.forged").await.starts_with("401 "));
     assert!(refused(&drafted.id, &format!("y, bearer.{}", ann.token)).await.starts_with("400 "));
     let plain = reqwest::Client::new().get(format!("{}/together/{}", product.http(), drafted.id));
-    assert_eq!(plain.bearer_auth(&ann.token).send().await.unwrap().status().as_u16(), 400, "no WebSocket");
+    assert_eq!(
+        plain.bearer_auth(&ann.token).send().await.unwrap().status().as_u16(),
+        400,
+        "a plain request is not a WebSocket"
+    );
 
     let mut at_ann = open(product.http(), &ann, &drafted).await;
     at_ann.write("approach", "We deliver.").await.unwrap();
@@ -210,27 +215,27 @@ async fn who_may_not_is_kept_out_and_what_is_no_edit_is_refused() {
         editor.send(message.clone()).await.unwrap();
         assert_eq!(editor.ended().await.unwrap().0, 4400, "{message:?}");
     }
-    let mut chatty = open(product.http(), &ann, &drafted).await;
-    chatty.tell(1, 1, &json!({ "x": "x".repeat(5_000) })).await.unwrap();
-    assert_eq!(chatty.ended().await.unwrap().0, 4400);
+    let mut large_awareness = open(product.http(), &ann, &drafted).await;
+    large_awareness.tell(1, 1, &json!({ "x": "x".repeat(5_000) })).await.unwrap();
+    assert_eq!(large_awareness.ended().await.unwrap().0, 4400);
 
-    // Nothing of all that came to the others, who go on.
+    // None of these reached the other editors, who continue.
     let mut other = open(product.http(), &ann, &drafted).await;
     at_ann.write("approach", "We deliver on.").await.unwrap();
     other.until(shows("approach", "We deliver on.")).await.unwrap();
     assert!(other.awareness_states.is_empty() && other.shows("long").unwrap().is_empty());
 
-    // A role that is taken away counts at once, also on a connection that is open.
+    // A reduced role applies at once, also on an open connection.
     let removed =
         "mutation { outcome: changeCompanyRole(user: \"ann\", role: VIEWER) { ... on Accepted { version } } }";
     assert!(admin.outcome_of(removed, json!({})).await["version"].is_u64());
     let ended = eventually(async || {
         let more = format!("{} More.", at_ann.shows("approach")?);
-        // A write is lost where the other side has closed the connection already: its reason is still to be read.
-        let _lost = at_ann.write("approach", &more).await;
+        // Writing fails once the product has closed the connection; the reason is read below.
+        let _written = at_ann.write("approach", &more).await;
         anyhow::Ok(tokio::time::timeout(Duration::from_secs(1), at_ann.ended()).await??)
     })
     .await;
     assert_eq!(ended.0, 4403, "{}", ended.1);
-    assert!(!other.shows("approach").unwrap().contains("before"), "what was refused is not told");
+    assert!(!other.shows("approach").unwrap().contains("before"), "refused edits are not sent to others");
 }

@@ -1,4 +1,4 @@
-//! `medhub-chaos`: faults against the read side, for as many events as you like.
+//! `medhub-chaos`: faults against the read side, over a chosen number of events.
 
 use std::process::ExitCode;
 
@@ -9,30 +9,30 @@ use tests::{
     faults::{fault_report::say, run_seed},
 };
 
-/// Kills and stops workers and stores while events come in, then compares every read model with the log.
+/// Kills and pauses workers and stores while events arrive, then compares every read model with the log.
 ///
 /// Starts engines of its own, a relay and two processes with workers. Progress goes to standard error, one line of JSON
-/// to standard output. Exits with 1 if a row is missing, twice or different.
+/// to standard output. Exits with 1 if a row is missing, duplicated or different.
 #[derive(Debug, Parser)]
 #[command(name = "medhub-chaos", version)]
 struct ChaosCli {
-    /// How many events the log holds in the end, at least.
+    /// Minimum number of events in the log at the end.
     #[arg(long, default_value_t = 100_000)]
     events: u64,
-    /// How many faults.
+    /// Number of faults.
     #[arg(long, default_value_t = 2 * StorageFault::ALL.len())]
     faults: usize,
     /// Longest pause before a fault, in milliseconds.
     #[arg(long, default_value_t = 6_000)]
     pause: u64,
-    /// Repeats the choices of an earlier run [default: one that nobody knows before].
+    /// Repeats the choices of an earlier run [default: random].
     #[arg(long, env = run_seed::SEED_VARIABLE)]
     seed: Option<u64>,
 }
 
 fn main() -> ExitCode {
     let cli = ChaosCli::parse();
-    // One thread, which lives to the end: the processes die with the thread that started them.
+    // One thread that lives until the end: the processes end with the thread that started them.
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error.into()),

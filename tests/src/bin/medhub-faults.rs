@@ -1,4 +1,4 @@
-//! `medhub-faults`: the fault-injection suite for as long as you like.
+//! `medhub-faults`: the fault-injection suite over a chosen time.
 
 use std::{process::ExitCode, time::Duration};
 
@@ -9,21 +9,21 @@ use tests::{
     faults::{self, fault_plan::FaultPlan, fault_report::say, run_seed},
 };
 
-/// Injects faults under load, then compares the log, the topics and what the writers were told.
+/// Injects faults under load, then compares the log, the topics and the outcomes that the writers recorded.
 ///
-/// Starts a Postgres and a Kafka of its own, two relays, writers of every kind and transactions that idle; kills and
-/// stops them by a plan that the seed decides. Progress goes to standard error, one line of JSON to standard output.
+/// Starts a Postgres and a Kafka of its own, two relays, writers of every kind and idle transactions; kills and pauses
+/// them by a plan that the seed determines. Progress goes to standard error, one line of JSON to standard output.
 /// Exits with 1 if anything was lost, out of order, repeated without a reason, or did not recover.
 #[derive(Debug, Parser)]
 #[command(name = "medhub-faults", version)]
 struct FaultsCli {
-    /// How long to write and to inject faults, in seconds; the comparison comes on top.
+    /// How long to write and to inject faults, in seconds, without the comparison afterwards.
     #[arg(long, default_value_t = 300)]
     seconds: u64,
-    /// Repeats the choices of an earlier run [default: one that nobody knows before].
+    /// Repeats the choices of an earlier run [default: random].
     #[arg(long, env = run_seed::SEED_VARIABLE)]
     seed: Option<u64>,
-    /// How many write at once.
+    /// Number of concurrent writers.
     #[arg(long, default_value_t = 16)]
     writers: usize,
     /// Which broker to run.
@@ -35,14 +35,14 @@ struct FaultsCli {
     /// Let the relays reach Postgres through a pooler that shares sessions between them.
     #[arg(long)]
     through_pooler: bool,
-    /// Run a naive relay without the fence instead of the product's: this has to fail.
+    /// Run a naive relay without the fence instead of the product's; the run has to fail.
     #[arg(long)]
     without_fence: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum BrokerVariant {
-    /// Apache Kafka where it can be had, else Tansu.
+    /// Apache Kafka where it is available, else Tansu.
     Auto,
     /// Apache Kafka.
     Apache,
@@ -52,7 +52,7 @@ enum BrokerVariant {
 
 fn main() -> ExitCode {
     let cli = FaultsCli::parse();
-    // One thread, which lives to the end: the relays die with the thread that started them.
+    // One thread that lives until the end: the relays end with the thread that started them.
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error.into()),

@@ -1,4 +1,4 @@
-//! Events: generated notices imported, and visits simulated, until there are enough.
+//! The load of a run: imports of generated notices and simulated visits, until the log holds enough events.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -12,16 +12,16 @@ use crate::{
     faults::{bounded_wait::until, fault_report::say},
 };
 
-/// Notices of one import, at most.
+/// Maximum number of notices in one import.
 const MAX_IMPORT_ROWS: u64 = 5_000;
 
-/// An import that a fault cut off is run again, so often.
+/// Maximum number of attempts for a command, which a fault may interrupt.
 const ATTEMPTS: u32 = 20;
 const PAUSE: Duration = Duration::from_secs(1);
 
 const POSTGRES_RESTART_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// Puts events into the log.
+/// Adds events to the log.
 pub(super) struct EventLoad<'a> {
     stack: &'a TestStack,
     seed: u64,
@@ -33,7 +33,7 @@ impl<'a> EventLoad<'a> {
         Self { stack, seed: plan.seed, target_events: plan.events }
     }
 
-    /// Loads until the log holds as many events as wanted, and until there are no more faults; answers with how many it
+    /// Loads until the log holds the target number of events and `faults` is cancelled; returns the number that it
     /// holds.
     pub(super) async fn run(&mut self, faults: &CancellationToken) -> anyhow::Result<u64> {
         let mut events = 0;
@@ -41,21 +41,21 @@ impl<'a> EventLoad<'a> {
             if events >= self.target_events && faults.is_cancelled() {
                 break;
             }
-            // Once there are enough, only a trickle, so that every fault finds something under way.
+            // Once there are enough, small imports continue, so that every fault meets events in progress.
             let rows = (self.target_events.saturating_sub(events) / 4).clamp(50, MAX_IMPORT_ROWS);
             let seed = self.seed.wrapping_add(round) % 1_000_000;
-            let file = self.notices(rows, seed).await?;
-            // Twice the same is once: what was cut off is simply imported again.
-            self.insist(&["import", file.to_str().context("naming a file")?]).await?;
+            let file = self.generate_notices(rows, seed).await?;
+            // A repeated import appends nothing twice, so an interrupted one is run again.
+            self.run_until_success(&["import", file.to_str().context("naming a file")?]).await?;
             let visits = (rows / 12).max(5).to_string();
-            self.insist(&["simulate", "--visits", &visits, "--seed", &seed.to_string()]).await?;
-            events = self.events().await?;
+            self.run_until_success(&["simulate", "--visits", &visits, "--seed", &seed.to_string()]).await?;
+            events = self.count_events().await?;
             say(&format!("{events} of {} events", self.target_events));
         }
         Ok(events)
     }
 
-    async fn notices(&self, rows: u64, seed: u64) -> anyhow::Result<PathBuf> {
+    async fn generate_notices(&self, rows: u64, seed: u64) -> anyhow::Result<PathBuf> {
         let file = self.stack.data().join(format!("notices-{seed}.csv"));
         let out = file.to_str().context("naming a file")?;
         let args = ["generate", "--rows", &rows.to_string(), "--seed", &seed.to_string(), "--out", out];
@@ -64,22 +64,22 @@ impl<'a> EventLoad<'a> {
         Ok(file)
     }
 
-    async fn insist(&self, args: &[&str]) -> anyhow::Result<()> {
-        let mut said = String::new();
+    async fn run_until_success(&self, args: &[&str]) -> anyhow::Result<()> {
+        let mut stderr = String::new();
         for _ in 0..ATTEMPTS {
             let output = self.stack.medhub(args).await;
-            said = String::from_utf8_lossy(&output.stderr).into_owned();
-            // An import with rejected rows has done its work.
-            if output.status.success() || said.contains("rejected") && !said.contains("error:") {
+            stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+            // An import with rejected rows is complete.
+            if output.status.success() || stderr.contains("rejected") && !stderr.contains("error:") {
                 return Ok(());
             }
             tokio::time::sleep(PAUSE).await;
         }
-        anyhow::bail!("{args:?} did not succeed: {said}")
+        anyhow::bail!("{args:?} did not succeed: {stderr}")
     }
 
-    async fn events(&self) -> anyhow::Result<u64> {
-        // Postgres dies, too, while this is asked.
+    async fn count_events(&self) -> anyhow::Result<u64> {
+        // Postgres may be killed during this query.
         until(POSTGRES_RESTART_TIMEOUT, async || {
             let mut connection =
                 <sqlx::PgConnection as sqlx::Connection>::connect(self.stack.variable("DATABASE_URL")).await?;
@@ -90,7 +90,7 @@ impl<'a> EventLoad<'a> {
     }
 }
 
-/// What a command printed as JSON, line by line.
+/// Parses a command's output, one JSON value per line.
 pub(super) fn json_lines(stdout: &[u8]) -> anyhow::Result<Vec<Value>> {
     String::from_utf8_lossy(stdout).lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
 }

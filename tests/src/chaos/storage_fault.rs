@@ -1,4 +1,4 @@
-//! What is done to the read side.
+//! Faults of the read side.
 
 use std::time::Duration;
 
@@ -14,13 +14,13 @@ use crate::{
 /// One fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StorageFault {
-    /// kill -9 of a process with workers in the middle of its work; it is started again.
+    /// kill -9 of one process with workers; it is started again.
     KillWorkers,
-    /// kill -9 of both, so that everything not committed is delivered again.
+    /// kill -9 of both, so that all uncommitted records are delivered again.
     KillAllWorkers,
-    /// A process stands still until its partitions have gone to the other one, and then goes on with what it had.
+    /// One process is paused until its partitions are assigned to the other one, and then continues with its old batch.
     Zombie,
-    /// A third process joins and dies: partitions are dealt out anew, twice.
+    /// A third process joins and is killed: partitions are reassigned twice.
     Rebalance,
     /// kill -9 of `ClickHouse`.
     KillClickHouse,
@@ -28,11 +28,11 @@ pub enum StorageFault {
     KillQdrant,
     /// kill -9 of Redis.
     KillRedis,
-    /// `ClickHouse` stands still for some seconds, connections open.
+    /// `ClickHouse` is paused for some seconds, with its connections open.
     PauseClickHouse,
-    /// Qdrant stands still for some seconds.
+    /// Qdrant is paused for some seconds.
     PauseQdrant,
-    /// Redis stands still for some seconds.
+    /// Redis is paused for some seconds.
     PauseRedis,
     /// kill -9 of the broker.
     KillKafka,
@@ -75,44 +75,44 @@ impl StorageFault {
         }
     }
 
-    /// Does it. What dies is started again, here or by the stack.
+    /// Injects the fault. A killed process is started again, here or by the stack.
     pub(super) async fn inject(
         self,
         stack: &TestStack,
         workers: &mut WorkerProcesses,
-        dice: &mut SeededChoices,
+        choices: &mut SeededChoices,
     ) -> anyhow::Result<()> {
         let engines = EngineFaults(stack);
-        workers.heal()?;
-        let one = usize::from(dice.percent(50));
+        workers.restart_stopped()?;
+        let index = usize::from(choices.percent(50));
         match self {
             Self::KillWorkers => {
-                workers.permanent[one].kill9()?;
-                sleep(dice.millis(0, 500)).await;
-                workers.permanent[one].launch()
+                workers.permanent[index].kill9()?;
+                sleep(choices.millis(0, 500)).await;
+                workers.permanent[index].launch()
             }
             Self::KillAllWorkers => {
                 workers.permanent.iter_mut().try_for_each(crate::ProductProcess::kill9)?;
                 workers.permanent.iter_mut().try_for_each(crate::ProductProcess::launch)
             }
             Self::Zombie => {
-                workers.permanent[one].send(Signal::SIGSTOP);
-                // Longer than the session of a group's member lasts.
+                workers.permanent[index].send(Signal::SIGSTOP);
+                // Longer than the session time-out of a group member.
                 sleep(Duration::from_secs(8)).await;
-                workers.permanent[one].send(Signal::SIGCONT);
+                workers.permanent[index].send(Signal::SIGCONT);
                 Ok(())
             }
             Self::Rebalance => {
-                let mut third = workers.one_more()?;
-                sleep(dice.millis(3_000, 6_000)).await;
+                let mut third = workers.start_extra()?;
+                sleep(choices.millis(3_000, 6_000)).await;
                 third.kill9()
             }
             Self::KillClickHouse => engines.kill9("clickhouse").map(drop),
             Self::KillQdrant => engines.kill9("qdrant").map(drop),
             Self::KillRedis => engines.kill9("redis").map(drop),
-            Self::PauseClickHouse => engines.pause("clickhouse", dice.millis(500, 4_000)).await,
-            Self::PauseQdrant => engines.pause("qdrant", dice.millis(500, 4_000)).await,
-            Self::PauseRedis => engines.pause("redis", dice.millis(500, 4_000)).await,
+            Self::PauseClickHouse => engines.pause("clickhouse", choices.millis(500, 4_000)).await,
+            Self::PauseQdrant => engines.pause("qdrant", choices.millis(500, 4_000)).await,
+            Self::PauseRedis => engines.pause("redis", choices.millis(500, 4_000)).await,
             Self::KillKafka => engines.kill9("kafka").map(drop),
             Self::KillPostgres => engines.kill9("postgres").map(drop),
         }

@@ -1,4 +1,4 @@
-//! The processes of the product that take events in: a relay and two processes with a worker for each read model.
+//! The product's processes between log and read models: a relay and two processes with a worker for each read model.
 
 use anyhow::Context as _;
 use nix::sys::signal::Signal;
@@ -6,36 +6,36 @@ use tempfile::TempDir;
 
 use crate::{ProductProcess, TestStack};
 
-/// The processes.
+/// The relay and the workers of a run.
 pub(super) struct WorkerProcesses {
     variables: std::collections::BTreeMap<String, String>,
     logs: TempDir,
     relay: ProductProcess,
-    /// Two that stay.
+    /// Two processes with workers that run all the time.
     pub(super) permanent: [ProductProcess; 2],
     started: usize,
 }
 
 impl WorkerProcesses {
     pub(super) fn start(stack: &TestStack) -> anyhow::Result<Self> {
-        let logs = tempfile::Builder::new().prefix("medhub-chaos-").tempdir().context("making a folder for logs")?;
+        let logs = tempfile::Builder::new().prefix("medhub-chaos-").tempdir().context("creating a folder for logs")?;
         let variables = stack.variables().clone();
         let process =
             |name: &str, role: &str| ProductProcess::start(&variables, logs.path(), name, &["serve", "--role", role]);
         let relay = process("relay", "relay")?;
-        let pair = [process("workers-a", "projections")?, process("workers-b", "projections")?];
-        Ok(Self { variables, logs, relay, permanent: pair, started: 2 })
+        let permanent = [process("workers-a", "projections")?, process("workers-b", "projections")?];
+        Ok(Self { variables, logs, relay, permanent, started: 2 })
     }
 
-    /// One more process with workers, so that partitions are dealt out anew.
-    pub(super) fn one_more(&mut self) -> anyhow::Result<ProductProcess> {
+    /// Starts one more process with workers, so that partitions are reassigned.
+    pub(super) fn start_extra(&mut self) -> anyhow::Result<ProductProcess> {
         self.started += 1;
         let name = format!("workers-{}", self.started);
         ProductProcess::start(&self.variables, self.logs.path(), &name, &["serve", "--role", "projections"])
     }
 
-    /// Starts what died by itself, such as a process that found an engine away for too long.
-    pub(super) fn heal(&mut self) -> anyhow::Result<()> {
+    /// Starts processes that have ended by themselves, for example because an engine was unavailable for too long.
+    pub(super) fn restart_stopped(&mut self) -> anyhow::Result<()> {
         for process in self.permanent.iter_mut().chain([&mut self.relay]) {
             process.send(Signal::SIGCONT);
             if !process.runs() {
@@ -45,7 +45,7 @@ impl WorkerProcesses {
         Ok(())
     }
 
-    /// Ends everything in good order; answers with what did not end so.
+    /// Stops all processes gracefully; returns the errors of those that did not end so.
     pub(super) async fn stop(mut self) -> Vec<String> {
         let mut reasons = vec![];
         for process in self.permanent.iter_mut().chain([&mut self.relay]) {

@@ -1,4 +1,4 @@
-//! What the writers know about their appends: the other side of the audit.
+//! The outcomes of appends as their writers saw them; the audit compares the log with them.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ pub enum AppendOutcome {
     Committed,
     /// It never committed: rolled back, refused, or cut off before its commit was sent.
     RolledBack,
-    /// The connection broke while it committed: all of it or nothing may be on record.
+    /// The connection broke during the commit: the log holds the whole append or nothing of it.
     Unknown,
 }
 
@@ -21,7 +21,7 @@ pub enum AppendOutcome {
 pub struct LedgerEntry {
     /// Its name: the correlation id of all its events.
     pub id: String,
-    /// The way it was done.
+    /// How it was done, as reports name it.
     pub way: &'static str,
     /// How it ended.
     pub outcome: AppendOutcome,
@@ -31,7 +31,7 @@ pub struct LedgerEntry {
     pub undone_marks: Vec<String>,
 }
 
-/// How many appends were made in which way and ended how.
+/// The number of appends by way and outcome.
 pub fn summary(ledger: &[LedgerEntry]) -> BTreeMap<&'static str, BTreeMap<AppendOutcome, usize>> {
     let mut counts = BTreeMap::<_, BTreeMap<_, _>>::new();
     for append in ledger {

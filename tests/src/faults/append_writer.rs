@@ -1,4 +1,4 @@
-//! Writers: each appends in random ways and records the outcomes in its ledger.
+//! Writers, each of which appends in random ways and records the outcomes in its ledger.
 
 mod append_method;
 mod append_sql;
@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::append_method::AppendMethod;
 use self::{
-    commit_outcome::{outcome_of, settle},
+    commit_outcome::{outcome_of, outcome_of_error},
     writer_session::WriterSession,
 };
 use super::{
@@ -30,7 +30,7 @@ use super::{
 const OWN_STREAMS: usize = 6;
 /// Streams that all writers compete for.
 const SHARED_STREAMS: usize = 4;
-/// The longest that a transaction is left open, in milliseconds.
+/// The longest time that a transaction is left open, in milliseconds.
 const MAX_OPEN_MS: u64 = 2_000;
 
 /// One writer.
@@ -38,11 +38,11 @@ const MAX_OPEN_MS: u64 = 2_000;
 pub struct AppendWriter {
     name: String,
     database: String,
-    dice: SeededChoices,
+    choices: SeededChoices,
     session: WriterSession,
     store: PgBatchStore,
     streams: Vec<String>,
-    /// Of a hundred streams it chooses, how many are its own.
+    /// Percentage of chosen streams that are its own.
     own_share: u64,
     ledger: Vec<LedgerEntry>,
     appends: u64,
@@ -58,7 +58,7 @@ impl AppendWriter {
         let own = (0..OWN_STREAMS).map(|stream| format!("097:FAULTS{number}S{stream}"));
         let shared = (0..SHARED_STREAMS).map(|stream| format!("097:SHAREDS{stream}"));
         Self {
-            dice: SeededChoices::new(seed, u64::try_from(number).unwrap_or_default() + 1),
+            choices: SeededChoices::new(seed, u64::try_from(number).unwrap_or_default() + 1),
             session: WriterSession::new(url, &format!("faults-{name}")),
             database: url.rsplit('/').next().unwrap_or_default().to_owned(),
             store: PgBatchStore::new(pool),
@@ -70,7 +70,7 @@ impl AppendWriter {
         }
     }
 
-    /// A writer that never waits for others, because it keeps to streams of its own.
+    /// A writer that uses only streams of its own, so that it never waits for others.
     #[must_use]
     pub fn alone(self) -> Self {
         Self { own_share: 100, ..self }
@@ -79,25 +79,25 @@ impl AppendWriter {
     /// Appends until `stop` is cancelled; an append in progress is completed first.
     ///
     /// # Errors
-    /// If the database stays away for long, or an event cannot be made.
+    /// If the database stays unavailable for long, or an event cannot be created.
     pub async fn run(mut self, stop: CancellationToken) -> anyhow::Result<Vec<LedgerEntry>> {
         while !stop.is_cancelled() {
-            let way = AppendMethod::random(&mut self.dice);
+            let way = AppendMethod::random(&mut self.choices);
             self.append(way).await?;
-            sleep(self.dice.millis(0, 20)).await;
+            sleep(self.choices.millis(0, 20)).await;
         }
         Ok(self.ledger)
     }
 
-    /// Appends once and notes the outcome.
+    /// Appends once and records the outcome.
     ///
     /// # Errors
-    /// If the database stays away for long, or an event cannot be made.
+    /// If the database stays unavailable for long, or an event cannot be created.
     pub async fn append(&mut self, way: AppendMethod) -> anyhow::Result<AppendOutcome> {
         let mut draft = self.draft(way.name());
         let outcome = match self.perform(way, &mut draft).await {
             Ok(outcome) => outcome,
-            // A failure that a way hands on is one before its commit was sent.
+            // A method returns a database error only if its commit was not sent.
             Err(error) if error.downcast_ref::<sqlx::Error>().is_some() => AppendOutcome::RolledBack,
             Err(error) => return Err(error.context(format!("{} ({})", draft.id, draft.way))),
         };
@@ -112,14 +112,14 @@ impl AppendWriter {
     /// Appends one event by one statement, retried until it is acknowledged, and returns its position.
     ///
     /// # Errors
-    /// If the database stays away for long or refuses.
+    /// If the database stays unavailable for long, or refuses.
     pub async fn probe(&mut self) -> anyhow::Result<u64> {
         loop {
             let mut draft = self.draft("probe");
             let found = self.append_returning_position(&mut draft).await;
             draft.outcome = match &found {
                 Ok(_) => AppendOutcome::Committed,
-                Err(error) => settle(error.downcast_ref().context("probing the log")?),
+                Err(error) => outcome_of_error(error.downcast_ref().context("probing the log")?),
             };
             self.ledger.push(draft);
             match found {
@@ -141,7 +141,7 @@ impl AppendWriter {
         Ok(draft)
     }
 
-    /// Commits what [`Self::begin_append`] opened and notes the outcome.
+    /// Commits what [`Self::begin_append`] opened and records the outcome.
     ///
     /// # Errors
     /// If there is no connection.
@@ -194,9 +194,9 @@ impl AppendWriter {
             }
             AppendMethod::Statements => {
                 self.execute("begin").await?;
-                for _ in 0..self.dice.between(2, 4) {
+                for _ in 0..self.choices.between(2, 4) {
                     self.insert_kept(draft).await?;
-                    sleep(self.dice.millis(0, 100)).await;
+                    sleep(self.choices.millis(0, 100)).await;
                 }
                 self.commit().await
             }
@@ -217,7 +217,7 @@ impl AppendWriter {
 
     async fn append_returning_position(&mut self, draft: &mut LedgerEntry) -> anyhow::Result<u64> {
         let events = self.events(1, draft).await?;
-        // One event, so that there is one position.
+        // A single event, so that there is a single position.
         draft.kept_marks.truncate(1);
         let statement = format!("{} returning position", append_sql::insert(&events[..1])?);
         let position: i64 =
@@ -240,21 +240,21 @@ impl AppendWriter {
     }
 
     async fn idle(&mut self) {
-        sleep(self.dice.millis(0, MAX_OPEN_MS)).await;
+        sleep(self.choices.millis(0, MAX_OPEN_MS)).await;
     }
 
     async fn events(&mut self, most_each: u64, draft: &mut LedgerEntry) -> anyhow::Result<Vec<NewEvent>> {
         let mut heads = self.heads().await?;
-        self.make(&mut heads, most_each, &draft.id, &mut draft.kept_marks)
+        self.make_events(&mut heads, most_each, &draft.id, &mut draft.kept_marks)
     }
 
-    /// Chooses one to three streams and asks where they are.
+    /// Chooses one to three streams and reads the sequences of their last events.
     async fn heads(&mut self) -> anyhow::Result<StreamHeads> {
         let mut heads = StreamHeads::new();
-        for _ in 0..self.dice.between(1, 3) {
-            let own = self.dice.percent(self.own_share);
+        for _ in 0..self.choices.between(1, 3) {
+            let own = self.choices.percent(self.own_share);
             let choice = if own { &self.streams[..OWN_STREAMS] } else { &self.streams[OWN_STREAMS..] };
-            let number = self.dice.below(u64::try_from(choice.len())?);
+            let number = self.choices.below(u64::try_from(choice.len())?);
             let stream = choice[usize::try_from(number)?].clone();
             let last: i64 = sqlx::query_scalar(
                 "select coalesce(max(sequence), 0) from events where aggregate_type = 'opportunity' and aggregate_id = $1",
@@ -267,8 +267,8 @@ impl AppendWriter {
         Ok(heads)
     }
 
-    /// The next events of some streams; moves their heads and notes the marks.
-    fn make(
+    /// Creates the next events of some streams; advances their heads and adds the events' marks.
+    fn make_events(
         &mut self,
         heads: &mut StreamHeads,
         most_each: u64,
@@ -277,10 +277,10 @@ impl AppendWriter {
     ) -> anyhow::Result<Vec<NewEvent>> {
         let mut events = Vec::new();
         for (stream, head) in heads {
-            for _ in 0..self.dice.between(1, most_each) {
+            for _ in 0..self.choices.between(1, most_each) {
                 *head += 1;
                 let mark = format!("{append}-{}", marks.len());
-                events.push(event_generator::new_event(&mut self.dice, stream, *head, append, &mark)?);
+                events.push(event_generator::new_event(&mut self.choices, stream, *head, append, &mark)?);
                 marks.push(mark);
             }
         }

@@ -7,14 +7,14 @@ const PAUSE: Duration = Duration::from_millis(25);
 /// Calls `probe` repeatedly until it returns `Ok`.
 ///
 /// # Errors
-/// The last error of `probe`, when `patience` is over.
-pub async fn until<T>(patience: Duration, mut probe: impl AsyncFnMut() -> anyhow::Result<T>) -> anyhow::Result<T> {
-    let deadline = Instant::now() + patience;
+/// The last error of `probe`, when `timeout` is over.
+pub async fn until<T>(timeout: Duration, mut probe: impl AsyncFnMut() -> anyhow::Result<T>) -> anyhow::Result<T> {
+    let deadline = Instant::now() + timeout;
     loop {
         match probe().await {
             Ok(answer) => return Ok(answer),
-            Err(objection) if Instant::now() >= deadline => {
-                return Err(objection.context(format!("not within {patience:?}")));
+            Err(error) if Instant::now() >= deadline => {
+                return Err(error.context(format!("not within {timeout:?}")));
             }
             Err(_) => tokio::time::sleep(PAUSE).await,
         }

@@ -1,4 +1,4 @@
-//! The engines of a test's own stack as victims; `medhub-local` starts again what dies.
+//! Faults of the engines in a test's own stack; `medhub-local` restarts an engine that was killed.
 
 use std::time::Duration;
 
@@ -22,61 +22,62 @@ impl EngineFaults<'_> {
     /// # Errors
     /// If it does not run.
     pub fn kill9(self, engine: &str) -> anyhow::Result<ProcessIdentity> {
-        let victim = self.identity(engine)?;
-        let children = victim.children();
-        victim.send(Signal::SIGKILL);
+        let process = self.identity(engine)?;
+        let children = process.children();
+        process.send(Signal::SIGKILL);
         for child in children.into_iter().filter_map(ProcessIdentity::of) {
             child.send(Signal::SIGKILL);
         }
-        Ok(victim)
+        Ok(process)
     }
 
-    /// Lets an engine stand still for a while: connections stay open, and nobody answers.
+    /// Pauses an engine for `time`: connections stay open and get no answers.
     ///
     /// # Errors
     /// If it does not run.
     pub async fn pause(self, engine: &str, time: Duration) -> anyhow::Result<()> {
-        let _standing = self.stand_still(engine)?;
+        let _paused = self.stand_still(engine)?;
         sleep(time).await;
         Ok(())
     }
 
-    /// Lets an engine stand still until the answer is dropped.
+    /// Pauses an engine until the returned value is dropped.
     ///
     /// # Errors
     /// If it does not run.
     pub fn stand_still(self, engine: &str) -> anyhow::Result<PausedEngine> {
-        let victim = self.identity(engine)?;
-        victim.send(Signal::SIGSTOP);
-        Ok(PausedEngine(victim))
+        let process = self.identity(engine)?;
+        process.send(Signal::SIGSTOP);
+        Ok(PausedEngine(process))
     }
 
-    /// kill -9 of an engine, and its successor is stopped before it listens, so that connections are refused.
+    /// kill -9 of an engine; its restarted process is paused before it listens, for `time`, so that connections are
+    /// refused.
     ///
     /// # Errors
     /// If it does not run, or its supervisor does not start it again.
     pub async fn keep_away(self, engine: &str, time: Duration) -> anyhow::Result<()> {
-        let victim = self.kill9(engine)?;
-        let successor = until(RESTART_WITHIN, async || {
+        let process = self.kill9(engine)?;
+        let restarted = until(RESTART_WITHIN, async || {
             let found = self.identity(engine)?;
-            anyhow::ensure!(found != victim, "{engine} was not started again");
+            anyhow::ensure!(found != process, "{engine} was not started again");
             found.send(Signal::SIGSTOP);
             Ok(found)
         })
         .await?;
         sleep(time).await;
-        successor.send(Signal::SIGCONT);
+        restarted.send(Signal::SIGCONT);
         Ok(())
     }
 
     fn identity(self, engine: &str) -> anyhow::Result<ProcessIdentity> {
         let state = self.0.state();
-        let process = state.processes.get(engine).with_context(|| format!("the stack has no {engine} of its own"))?;
+        let process = state.processes.get(engine).with_context(|| format!("the stack runs no {engine} of its own"))?;
         process.identity.with_context(|| format!("{engine} does not run"))
     }
 }
 
-/// An engine that stands still; it goes on when this is dropped.
+/// A paused engine, which continues when this value is dropped.
 #[derive(Debug)]
 pub struct PausedEngine(ProcessIdentity);
 

@@ -1,4 +1,4 @@
-//! Gathers the evidence: the whole log by plain SQL, all records of all topics by a plain consumer.
+//! Reads the evidence: the whole log by plain SQL, all records of all topics by a plain consumer.
 
 use std::{
     collections::BTreeMap,
@@ -17,7 +17,7 @@ use sqlx::{PgConnection, Row as _, postgres::PgRow};
 
 use super::log_audit::{AuditedRecord, LogEvent};
 
-/// How long the broker may be silent.
+/// How long the broker may take to answer or to deliver the next record.
 const BROKER_TIMEOUT: Duration = Duration::from_secs(20);
 
 const SELECT_LOG: &str = "
@@ -25,13 +25,13 @@ select position, event_id::text as event_id, tenant_id, aggregate_type, aggregat
        coalesce(metadata ->> 'correlation_id', '') as correlation_id, coalesce(metadata ->> 'causation_id', '') as mark
 from events order by position";
 
-/// The whole log.
+/// Reads the whole log.
 ///
 /// # Errors
 /// If Postgres does not answer.
 pub async fn log(connection: &mut PgConnection) -> anyhow::Result<Vec<LogEvent>> {
     let rows = sqlx::query(SELECT_LOG).fetch_all(connection).await.context("reading the log")?;
-    rows.iter().map(event).collect::<Result<_, _>>().context("understanding the log")
+    rows.iter().map(event).collect::<Result<_, _>>().context("decoding the log")
 }
 
 fn event(row: &PgRow) -> Result<LogEvent, sqlx::Error> {
@@ -49,15 +49,18 @@ fn event(row: &PgRow) -> Result<LogEvent, sqlx::Error> {
     })
 }
 
-/// Which log it is.
+/// Reads the log's incarnation.
 ///
 /// # Errors
 /// If Postgres does not answer.
 pub async fn incarnation(connection: &mut PgConnection) -> anyhow::Result<String> {
-    sqlx::query_scalar("select id::text from log_incarnation").fetch_one(connection).await.context("asking for the log")
+    sqlx::query_scalar("select id::text from log_incarnation")
+        .fetch_one(connection)
+        .await
+        .context("reading the log's incarnation")
 }
 
-/// The last position that the log has given out.
+/// Reads the last position that the log has assigned.
 ///
 /// # Errors
 /// If Postgres does not answer.
@@ -69,10 +72,10 @@ pub async fn log_end(connection: &mut PgConnection) -> anyhow::Result<u64> {
     Ok(end.unsigned_abs())
 }
 
-/// All records of all topics of events, from the beginning.
+/// Reads all records of all event topics, from the beginning.
 ///
 /// # Errors
-/// If the broker does not hand them out.
+/// If the broker does not deliver them.
 pub async fn topics(config: &KafkaConfig) -> anyhow::Result<Vec<AuditedRecord>> {
     let config = config.clone();
     tokio::task::spawn_blocking(move || topics_blocking(&config)).await?
@@ -84,13 +87,13 @@ fn topics_blocking(config: &KafkaConfig) -> anyhow::Result<Vec<AuditedRecord>> {
         .set("group.id", "faults-audit")
         .set("enable.auto.commit", "false")
         .create()
-        .context("making a consumer")?;
+        .context("creating a consumer")?;
     let (mut from, mut ends) = (TopicPartitionList::new(), BTreeMap::new());
     for topic in Topic::ALL.map(|context| context.topic(&config.topic_prefix)) {
         for partition in 0..config.partitions {
             let (low, high) = consumer
                 .fetch_watermarks(&topic, partition, BROKER_TIMEOUT)
-                .with_context(|| format!("asking for the end of {topic} partition {partition}"))?;
+                .with_context(|| format!("reading the watermarks of {topic} partition {partition}"))?;
             if high > low {
                 from.add_partition_offset(&topic, partition, Offset::Beginning)?;
                 ends.insert((topic.clone(), partition), high);
@@ -98,17 +101,17 @@ fn topics_blocking(config: &KafkaConfig) -> anyhow::Result<Vec<AuditedRecord>> {
         }
     }
     consumer.assign(&from)?;
-    let (mut records, mut last) = (Vec::new(), Instant::now());
+    let (mut records, mut last_arrival) = (Vec::new(), Instant::now());
     while !ends.is_empty() {
-        if last.elapsed() > BROKER_TIMEOUT {
-            bail!("nothing arrived for {BROKER_TIMEOUT:?}; missing the ends of {ends:?}");
+        if last_arrival.elapsed() > BROKER_TIMEOUT {
+            bail!("no record arrived for {BROKER_TIMEOUT:?}; partitions not read to their ends: {ends:?}");
         }
         let Some(message) = consumer.poll(Duration::from_millis(100)) else { continue };
         let record = record(&message.context("reading a topic")?);
-        last = Instant::now();
-        let lane = (record.topic.clone(), record.partition);
-        if ends.get(&lane).is_some_and(|end| record.offset + 1 >= *end) {
-            ends.remove(&lane);
+        last_arrival = Instant::now();
+        let partition = (record.topic.clone(), record.partition);
+        if ends.get(&partition).is_some_and(|end| record.offset + 1 >= *end) {
+            ends.remove(&partition);
         }
         records.push(record);
     }

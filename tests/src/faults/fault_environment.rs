@@ -1,4 +1,4 @@
-//! Where one run takes place: a database, topics and a folder of its own on a running stack.
+//! The environment of one run: a database, topics and a folder of its own on a running stack.
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::{TestStack, test_database::delete_topics};
 
-/// A run's own part of a stack; its topics are deleted when it is dropped.
+/// A run's own part of a stack; dropping it deletes the topics.
 #[derive(Debug)]
 pub struct FaultEnvironment {
     /// The database's URL.
@@ -24,15 +24,15 @@ pub struct FaultEnvironment {
 }
 
 impl FaultEnvironment {
-    /// Makes and migrates the database and creates the topics.
+    /// Creates and migrates the database, and creates the topics.
     ///
     /// # Errors
-    /// If the stack's Postgres or Kafka does not do what it is asked.
+    /// If the stack's Postgres or Kafka refuses or is unavailable.
     pub async fn new(stack: &TestStack) -> anyhow::Result<Self> {
         let run = Uuid::new_v4().simple().to_string();
         let (admin, database) = (stack.variable("DATABASE_URL").to_owned(), format!("faults_{run}"));
         let mut connection = PgConnection::connect(&admin).await.context("connecting to the stack's Postgres")?;
-        connection.execute(format!("create database {database}").as_str()).await.context("making a database")?;
+        connection.execute(format!("create database {database}").as_str()).await.context("creating the database")?;
         connection.close().await?;
         let mut url = reqwest::Url::parse(&admin).context("reading the database's URL")?;
         url.set_path(&database);
@@ -44,33 +44,33 @@ impl FaultEnvironment {
             topic_prefix: format!("faults-{run}"),
             ..KafkaConfig::default()
         };
-        eventstore::topic::ensure_topics(&kafka).await.context("making topics")?;
-        let logs = tempfile::Builder::new().prefix("medhub-faults-").tempdir().context("making a folder for logs")?;
+        eventstore::topic::ensure_topics(&kafka).await.context("creating topics")?;
+        let logs = tempfile::Builder::new().prefix("medhub-faults-").tempdir().context("creating a folder for logs")?;
         let mut variables = stack.variables().clone();
         variables.insert("DATABASE_URL".to_owned(), url.to_string());
         variables.insert("MEDHUB__KAFKA__TOPIC_PREFIX".to_owned(), kafka.topic_prefix.clone());
         Ok(Self { url: url.into(), kafka, pool, variables, logs })
     }
 
-    /// The environment of a process of the product that works here.
+    /// The environment variables of a product process in this environment.
     pub fn variables(&self) -> &BTreeMap<String, String> {
         &self.variables
     }
 
-    /// Lets processes that are started from now on reach the database there.
+    /// Sets `url` as the database's URL for processes that are started from now on.
     pub fn lead_through(&mut self, url: &str) {
         self.variables.insert("DATABASE_URL".to_owned(), url.to_owned());
     }
 
-    /// Where its processes write their logs.
+    /// The folder of its processes' logs.
     pub fn logs(&self) -> &Path {
         self.logs.path()
     }
 
-    /// A connection to the database.
+    /// Connects to the database.
     ///
     /// # Errors
-    /// If there is none.
+    /// If the connection fails.
     pub async fn connection(&self) -> anyhow::Result<PgConnection> {
         PgConnection::connect(&self.url).await.context("connecting to the run's database")
     }

@@ -21,15 +21,15 @@ use super::{
 
 /// How long the system may take to recover from a fault, once all processes run again.
 const RECOVERY_TIMEOUT: Duration = Duration::from_mins(2);
-/// A recovery that took longer is looked into.
+/// After a longer recovery the logs of the relays are printed.
 const SLOW_RECOVERY: Duration = Duration::from_secs(40);
-/// How long a process may stand still while another takes over.
+/// How long another relay may take to take over.
 const TAKEOVER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The injector's stream of random choices; writers use lower numbers.
 const RANDOM_STREAM: u64 = 1 << 32;
 
-/// An injected fault, its time, and how long it took until an event appended afterwards was on Kafka.
+/// An injected fault, its time, and the time until an event appended afterwards was on Kafka.
 #[derive(Debug, Clone, Serialize)]
 pub struct InjectedFault {
     /// The fault's name.
@@ -43,14 +43,14 @@ pub struct InjectedFault {
     pub takeover_ms: Option<u128>,
 }
 
-/// The course of a run.
+/// Injects faults and collects what happens.
 #[derive(Debug)]
 pub struct FaultInjector<'a> {
     engines: EngineFaults<'a>,
-    field: &'a FaultEnvironment,
+    environment: &'a FaultEnvironment,
     relays: &'a mut RelayPair,
     probe: &'a mut AppendWriter,
-    dice: SeededChoices,
+    choices: SeededChoices,
     started_at: Instant,
     /// The faults injected so far.
     pub injected: Vec<InjectedFault>,
@@ -65,18 +65,18 @@ impl<'a> FaultInjector<'a> {
     pub fn new(
         seed: u64,
         engines: EngineFaults<'a>,
-        field: &'a FaultEnvironment,
+        environment: &'a FaultEnvironment,
         relays: &'a mut RelayPair,
         probe: &'a mut AppendWriter,
     ) -> Self {
-        let (dice, began) = (SeededChoices::new(seed, RANDOM_STREAM), Instant::now());
+        let (choices, started_at) = (SeededChoices::new(seed, RANDOM_STREAM), Instant::now());
         Self {
             engines,
-            field,
+            environment,
             relays,
             probe,
-            dice,
-            started_at: began,
+            choices,
+            started_at,
             injected: vec![],
             disturbances: vec![],
             violations: vec![],
@@ -94,7 +94,7 @@ impl<'a> FaultInjector<'a> {
                 break;
             }
             sleep(step.delay).await;
-            if !self.inflict(step.fault).await? {
+            if !self.inject_and_recover(step.fault).await? {
                 return Ok(());
             }
         }
@@ -103,13 +103,13 @@ impl<'a> FaultInjector<'a> {
     }
 
     /// Injects one fault and waits for the recovery; `false` if there is none.
-    async fn inflict(&mut self, fault: RelayFault) -> anyhow::Result<bool> {
+    async fn inject_and_recover(&mut self, fault: RelayFault) -> anyhow::Result<bool> {
         let (since, from_ms) = (Instant::now(), SystemClock.now().timestamp_millis());
         let at_s = since.duration_since(self.started_at).as_secs_f32();
         say(&format!("{at_s:6.1} s  {}", fault.name()));
-        let took_over = self.act(fault).await;
-        let recovered = match &took_over {
-            Ok(_) => self.recovered().await,
+        let injected = self.inject(fault).await;
+        let recovered = match &injected {
+            Ok(_) => self.wait_for_recovery().await,
             Err(error) => Err(anyhow::anyhow!("{error:#}")),
         };
         let until_ms = SystemClock.now().timestamp_millis();
@@ -117,38 +117,38 @@ impl<'a> FaultInjector<'a> {
         let recovered_s = since.elapsed().as_secs_f32();
         match recovered {
             Ok(()) => {
-                let takeover_ms = took_over.ok().flatten().map(|time| time.as_millis());
+                let takeover_ms = injected.ok().flatten().map(|time| time.as_millis());
                 let takeover = takeover_ms.map(|ms| format!(", taken over in {ms} ms")).unwrap_or_default();
-                say(&format!("          well again after {recovered_s:.1} s{takeover}"));
+                say(&format!("          recovered after {recovered_s:.1} s{takeover}"));
                 if since.elapsed() > SLOW_RECOVERY {
-                    say(&format!("          that was slow; the relays said:{}", self.relays.last_words()));
+                    say(&format!("          slow recovery; logs of the relays:{}", self.relays.last_words()));
                 }
                 self.injected.push(InjectedFault { fault: fault.name(), at_s, recovered_s, takeover_ms });
                 Ok(true)
             }
             Err(error) => {
                 let reason = format!("{error:#}");
-                say(&format!("          NOT well again: {reason}"));
+                say(&format!("          NOT recovered: {reason}"));
                 self.violations.push(AuditViolation::NotRecovered { after: fault.name(), reason });
                 Ok(false)
             }
         }
     }
 
-    async fn act(&mut self, fault: RelayFault) -> anyhow::Result<Option<Duration>> {
+    async fn inject(&mut self, fault: RelayFault) -> anyhow::Result<Option<Duration>> {
         let (leader, _) = until(RECOVERY_TIMEOUT, async || self.relays.leader().await).await?;
-        // So that it hits the relay in the middle of its work: hundreds of events and a moment to begin with them.
+        // Hundreds of events and a short delay, so that the fault hits the relay in the middle of its work.
         self.probe.append(AppendMethod::Import).await?;
-        sleep(self.dice.millis(0, 40)).await;
+        sleep(self.choices.millis(0, 40)).await;
         let since = Instant::now();
         match fault {
             RelayFault::KillLeader => {
                 self.relays.0[leader].kill9()?;
-                return self.succession(leader, since).await.map(Some);
+                return self.take_over(leader, since).await.map(Some);
             }
             RelayFault::StopLeader => {
                 self.relays.0[leader].stop().await?;
-                return self.succession(leader, since).await.map(Some);
+                return self.take_over(leader, since).await.map(Some);
             }
             RelayFault::KillStandby => {
                 self.relays.0[1 - leader].kill9()?;
@@ -161,10 +161,10 @@ impl<'a> FaultInjector<'a> {
             }
             RelayFault::Zombie => {
                 self.relays.0[leader].send(Signal::SIGSTOP);
-                let taken = self.zombie(leader, since).await;
-                // Whatever the outcome, no process may stay paused.
+                let taken_over = self.take_over_while_paused(leader, since).await;
+                // No process may stay paused, also after an error.
                 self.relays.0[leader].send(Signal::SIGCONT);
-                taken?;
+                taken_over?;
             }
             RelayFault::KillPostgres => drop(self.engines.kill9("postgres")?),
             RelayFault::KillBackend => self.kill_backend().await?,
@@ -175,16 +175,16 @@ impl<'a> FaultInjector<'a> {
         Ok(None)
     }
 
-    /// The other relay takes over; then the first one is started again and stands by.
-    async fn succession(&mut self, leader: usize, since: Instant) -> anyhow::Result<Duration> {
+    /// Waits until the other relay has taken over, and starts the first one again, as standby.
+    async fn take_over(&mut self, leader: usize, since: Instant) -> anyhow::Result<Duration> {
         let position = self.probe.probe().await?;
-        let took = self.relays.taken_over(leader, position, since, TAKEOVER_TIMEOUT).await?;
+        let takeover = self.relays.taken_over(leader, position, since, TAKEOVER_TIMEOUT).await?;
         self.relays.0[leader].launch()?;
-        Ok(took)
+        Ok(takeover)
     }
 
-    /// The leader's lock ends with its connection, its successor publishes, and only then the old leader continues.
-    async fn zombie(&mut self, leader: usize, since: Instant) -> anyhow::Result<()> {
+    /// Kills Postgres, so that the paused leader loses its connection, and waits until the other relay has published.
+    async fn take_over_while_paused(&mut self, leader: usize, since: Instant) -> anyhow::Result<()> {
         self.engines.kill9("postgres")?;
         let position = self.probe.probe().await?;
         self.relays.taken_over(leader, position, since, TAKEOVER_TIMEOUT).await.map(drop)
@@ -196,17 +196,17 @@ impl<'a> FaultInjector<'a> {
              where datname = current_database() and application_name like 'faults-w%' and pid <> pg_backend_pid()
              order by backend_start limit 1",
         )
-        .fetch_optional(&mut self.field.connection().await?)
+        .fetch_optional(&mut self.environment.connection().await?)
         .await?;
-        let victim = pid.and_then(|pid| medhub_local::process::ProcessIdentity::of(pid.unsigned_abs()));
-        if let Some(victim) = victim {
-            victim.send(Signal::SIGKILL);
+        let backend = pid.and_then(|pid| medhub_local::process::ProcessIdentity::of(pid.unsigned_abs()));
+        if let Some(backend) = backend {
+            backend.send(Signal::SIGKILL);
         }
         Ok(())
     }
 
     /// Waits for the recovery: an event appended now is on Kafka, and the other relay is on standby.
-    async fn recovered(&mut self) -> anyhow::Result<()> {
+    async fn wait_for_recovery(&mut self) -> anyhow::Result<()> {
         let position = self.probe.probe().await?;
         let leader = self.relays.reach(position, RECOVERY_TIMEOUT).await?;
         let other = &self.relays.0[1 - leader];

@@ -14,7 +14,7 @@ pub enum RelayFault {
     KillLeader,
     /// kill -9 of the relay that stands by.
     KillStandby,
-    /// The leader is asked to stop.
+    /// The leader is stopped gracefully.
     StopLeader,
     /// The leader is paused for this long, and continues.
     PauseLeader(Duration),
@@ -39,13 +39,13 @@ impl RelayFault {
             Self::KillLeader => "kill -9 of the leading relay".to_owned(),
             Self::KillStandby => "kill -9 of the relay that stands by".to_owned(),
             Self::StopLeader => "stop of the leading relay".to_owned(),
-            Self::PauseLeader(time) => format!("leading relay stands still for {:.1} s", time.as_secs_f32()),
-            Self::Zombie => "zombie: leading relay stands still while Postgres is killed".to_owned(),
+            Self::PauseLeader(time) => format!("leading relay paused for {:.1} s", time.as_secs_f32()),
+            Self::Zombie => "zombie: leading relay paused while Postgres is killed".to_owned(),
             Self::KillPostgres => "kill -9 of Postgres".to_owned(),
             Self::KillBackend => "kill -9 of a Postgres backend".to_owned(),
             Self::KillBroker => "kill -9 of the broker".to_owned(),
-            Self::PauseBroker(time) => format!("broker stands still for {:.1} s", time.as_secs_f32()),
-            Self::BrokerAway(time) => format!("broker away for {:.1} s", time.as_secs_f32()),
+            Self::PauseBroker(time) => format!("broker paused for {:.1} s", time.as_secs_f32()),
+            Self::BrokerAway(time) => format!("broker unavailable for {:.1} s", time.as_secs_f32()),
         }
     }
 
@@ -91,38 +91,38 @@ pub struct FaultPlan {
 impl FaultPlan {
     /// A short run with these faults, in an order and at times that the seed decides.
     pub fn short(seed: u64, writers: usize, faults: &[RelayFault]) -> Self {
-        let mut dice = SeededChoices::new(seed, 0);
+        let mut choices = SeededChoices::new(seed, 0);
         let mut faults = faults.to_vec();
-        dice.shuffle(&mut faults);
-        let steps = faults.into_iter().map(|fault| FaultStep { delay: dice.millis(700, 1_800), fault }).collect();
+        choices.shuffle(&mut faults);
+        let steps = faults.into_iter().map(|fault| FaultStep { delay: choices.millis(700, 1_800), fault }).collect();
         Self { seed, writers, duration: Duration::from_secs(3), steps, all_steps: true, fence: true, pooled: false }
     }
 
-    /// A run of this length: every kind of fault once in random order, then any of them until the time is over.
+    /// A run of this length: every kind of fault once in random order, then random ones until the time is over.
     pub fn long(seed: u64, writers: usize, duration: Duration) -> Self {
-        let mut dice = SeededChoices::new(seed, 0);
-        let mut faults: Vec<_> = (0..KINDS).map(|kind| of_kind(kind, &mut dice)).collect();
-        dice.shuffle(&mut faults);
+        let mut choices = SeededChoices::new(seed, 0);
+        let mut faults: Vec<_> = (0..KINDS).map(|kind| fault_of_kind(kind, &mut choices)).collect();
+        choices.shuffle(&mut faults);
         let seconds = usize::try_from(duration.as_secs()).unwrap_or_default();
         let more = seconds.saturating_sub(faults.len());
-        faults.extend((0..more).map(|_| any(&mut dice)));
+        faults.extend((0..more).map(|_| random_fault(&mut choices)));
         let mut steps = Vec::new();
         let (mut now, mut last_of_engine) = (Duration::ZERO, Vec::<(&str, Duration)>::new());
         for fault in faults {
-            let mut after = dice.millis(1_000, 6_000);
+            let mut delay = choices.millis(1_000, 6_000);
             if let Some(engine) = fault.engine() {
-                let last = last_of_engine.iter().rev().find(|(of, _)| *of == engine).map(|(_, at)| *at);
+                let last = last_of_engine.iter().rev().find(|(name, _)| *name == engine).map(|(_, at)| *at);
                 let earliest = last.map_or(Duration::ZERO, |at| at + ENGINE_PAUSE);
-                after = after.max(earliest.saturating_sub(now));
-                last_of_engine.push((engine, now + after));
+                delay = delay.max(earliest.saturating_sub(now));
+                last_of_engine.push((engine, now + delay));
             }
-            now += after;
-            steps.push(FaultStep { delay: after, fault });
+            now += delay;
+            steps.push(FaultStep { delay, fault });
         }
         Self { seed, writers, duration, steps, all_steps: false, fence: true, pooled: false }
     }
 
-    /// Writers without any fault.
+    /// A run without faults.
     pub fn quiet(seed: u64, writers: usize, duration: Duration) -> Self {
         Self { seed, writers, duration, steps: Vec::new(), all_steps: false, fence: true, pooled: false }
     }
@@ -133,7 +133,7 @@ impl FaultPlan {
         Self { pooled: true, ..self }
     }
 
-    /// The same writers, with a naive relay that nobody kills.
+    /// The same writers without faults, with a naive relay.
     #[must_use]
     pub fn without_fence(self) -> Self {
         Self { steps: Vec::new(), fence: false, ..self }
@@ -142,25 +142,25 @@ impl FaultPlan {
 
 const KINDS: u64 = 10;
 
-fn of_kind(kind: u64, dice: &mut SeededChoices) -> RelayFault {
+fn fault_of_kind(kind: u64, choices: &mut SeededChoices) -> RelayFault {
     match kind {
         0 => RelayFault::KillLeader,
         1 => RelayFault::KillStandby,
         2 => RelayFault::StopLeader,
-        3 => RelayFault::PauseLeader(dice.millis(500, 4_000)),
+        3 => RelayFault::PauseLeader(choices.millis(500, 4_000)),
         4 => RelayFault::KillPostgres,
         5 => RelayFault::KillBackend,
         6 => RelayFault::KillBroker,
-        7 => RelayFault::PauseBroker(dice.millis(1_000, 8_000)),
+        7 => RelayFault::PauseBroker(choices.millis(1_000, 8_000)),
         8 => RelayFault::Zombie,
         _ => RelayFault::BrokerAway(Duration::from_secs(30)),
     }
 }
 
-/// What costs little time comes more often.
-fn any(dice: &mut SeededChoices) -> RelayFault {
-    let kind = dice.weighted(&[(0, 8), (1, 2), (2, 4), (3, 4), (4, 3), (5, 2), (6, 3), (7, 3), (8, 2), (9, 1)]);
-    of_kind(kind, dice)
+/// A random fault; those that cost little time are more frequent.
+fn random_fault(choices: &mut SeededChoices) -> RelayFault {
+    let kind = choices.weighted(&[(0, 8), (1, 2), (2, 4), (3, 4), (4, 3), (5, 2), (6, 3), (7, 3), (8, 2), (9, 1)]);
+    fault_of_kind(kind, choices)
 }
 
 #[cfg(test)]
@@ -170,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_seed_decides_the_whole_plan() {
+    fn the_seed_determines_the_whole_plan() {
         let plan = |seed| FaultPlan::long(seed, 16, Duration::from_mins(5));
         assert_eq!(plan(42), plan(42));
         assert_ne!(plan(42).steps, plan(43).steps);
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn no_engine_is_killed_so_often_that_its_supervisor_gives_it_up() {
+    fn no_engine_is_killed_so_often_that_its_supervisor_gives_up() {
         for seed in 0..50 {
             let (mut now, mut last) = (Duration::ZERO, Duration::ZERO);
             for step in FaultPlan::long(seed, 16, Duration::from_mins(10)).steps {

@@ -11,7 +11,7 @@ use super::{
     log_audit::{AuditEvidence, AuditFindings, AuditViolation},
 };
 
-/// Violations that are shown in words; all are counted.
+/// Maximum number of violations described in the report; all are counted.
 const MAX_EXAMPLES: usize = 20;
 
 /// The result of one run.
@@ -23,13 +23,13 @@ pub struct FaultReport {
     pub seed: u64,
     /// Duration of the whole run, in seconds.
     pub seconds: f32,
-    /// Which broker.
+    /// The broker's version, as the stack reports it.
     pub kafka: String,
     /// Number of concurrent writers.
     pub writers: usize,
     /// Whether the product's relay ran, or a naive one without the fence.
     pub fence: bool,
-    /// Transactions that the writers tried.
+    /// Number of appends that the writers attempted.
     pub appends: usize,
     /// Events in the log.
     pub events: usize,
@@ -51,20 +51,20 @@ pub struct FaultReport {
     pub explained_duplicates: usize,
     /// Longest time in milliseconds until another relay had published an event appended after its leader's end.
     pub longest_takeover_ms: Option<u128>,
-    /// All violations by name; empty if all is well.
+    /// Number of violations by name; empty if there are none.
     pub violations: BTreeMap<&'static str, usize>,
     /// The injected faults, in order.
     pub faults: Vec<InjectedFault>,
-    /// How often foreign transactions had to be opened again, because the server was killed.
+    /// How often foreign transactions were opened again because the server had been killed.
     pub foreign_reopened: u64,
     /// Appends by way and outcome.
     pub ways: BTreeMap<&'static str, BTreeMap<AppendOutcome, usize>>,
-    /// The first violations in words.
+    /// The first violations, as sentences.
     pub examples: Vec<String>,
 }
 
 impl FaultReport {
-    /// Puts together what one run gave.
+    /// Builds the report from evidence and findings.
     pub(super) fn new(
         plan: &FaultPlan,
         evidence: &AuditEvidence,
@@ -99,12 +99,12 @@ impl FaultReport {
         }
     }
 
-    /// The result in a few words.
+    /// The result as text: one line, and one for each example of a violation.
     pub fn summary(&self) -> String {
         let mut text = format!(
             "{} with seed {}: {} events of {} appends, {} records; {} lost, {} out of order, {} unexplained and {} \
              explained duplicates, {} faults in {:.0} s",
-            if self.ok { "well" } else { "NOT WELL" },
+            if self.ok { "passed" } else { "FAILED" },
             self.seed,
             self.events,
             self.appends,

@@ -1,4 +1,4 @@
-//! Transactions of other clients: open for a whole run, and irrelevant to the relay.
+//! Transactions of other clients, open for a whole run; they must not hold up the relay.
 
 use std::time::Duration;
 
@@ -11,15 +11,15 @@ use super::append_writer::writer_session::WriterSession;
 /// The table that foreign transactions write to.
 pub const CREATE_TABLE: &str = "create table if not exists fault_foreign (n int)";
 
-/// What each of them does before it idles.
+/// The statements of each transaction before it idles.
 const OPENING_STATEMENTS: [&[&str]; 4] = [
-    // Has written, and its client is idle.
+    // It has written, and its client idles.
     &["begin", "insert into fault_foreign values (1)"],
-    // Has an id older than every append.
+    // Its transaction id is older than every append's.
     &["begin", "select pg_current_xact_id()"],
-    // A report or a dump: holds the oldest snapshot.
+    // It holds the oldest snapshot, as a report or a dump does.
     &["begin isolation level repeatable read", "select count(*) from events"],
-    // A connection that sits on advisory locks of its own.
+    // It holds advisory locks of its own.
     &["begin", "select pg_advisory_xact_lock(4711), pg_advisory_xact_lock_shared(1, 2)"],
 ];
 
@@ -33,10 +33,10 @@ pub struct ForeignTransactions {
 }
 
 impl ForeignTransactions {
-    /// Opens them all, one of them prepared.
+    /// Opens all of them, and a prepared one.
     ///
     /// # Errors
-    /// If the database does not let them.
+    /// If the database refuses.
     pub async fn open(url: &str) -> anyhow::Result<Self> {
         let mut session = WriterSession::new(url, "faults-foreign");
         let prepared = format!("{}-foreign", url.rsplit('/').next().unwrap_or_default());
@@ -46,24 +46,24 @@ impl ForeignTransactions {
         connection.execute("insert into fault_foreign values (2)").await?;
         connection.execute(format!("prepare transaction '{prepared}'").as_str()).await?;
         let stop = CancellationToken::new();
-        let mut holders = Vec::new();
+        let mut tasks = Vec::new();
         for opening in OPENING_STATEMENTS {
             let session = WriterSession::new(url, "faults-foreign");
             let first = begin(session.another().await?, opening).await?;
-            holders.push(tokio::spawn(hold(session, first, opening, stop.clone())));
+            tasks.push(tokio::spawn(hold(session, first, opening, stop.clone())));
         }
-        Ok(Self { stop, tasks: holders, session, prepared })
+        Ok(Self { stop, tasks, session, prepared })
     }
 
-    /// Ends them all; answers how many had to be opened again because the server was killed.
+    /// Ends all of them; returns how often one was opened again because the server had been killed.
     ///
     /// # Errors
-    /// If the database stays away.
+    /// If the database stays unavailable.
     pub async fn close(mut self) -> anyhow::Result<u64> {
         self.stop.cancel();
         let mut reopened = 0;
-        for holder in self.tasks {
-            reopened += holder.await??;
+        for task in self.tasks {
+            reopened += task.await??;
         }
         let end = format!("rollback prepared '{}'", self.prepared);
         self.session.drop_connection();
@@ -88,19 +88,19 @@ async fn hold(
 ) -> anyhow::Result<u64> {
     let mut reopened = 0;
     loop {
-        // Seldom, so that it idles; inside its transaction, so that it stays open.
-        let looked = tokio::select! {
+        // Rarely, so that the transaction idles; within it, so that it stays open.
+        let pinged = tokio::select! {
             () = stop.cancelled() => break,
             () = tokio::time::sleep(Duration::from_millis(700)) => connection.ping().await,
         };
-        if looked.is_err()
-            && let Ok(again) = begin(session.another().await?, opening).await
+        if pinged.is_err()
+            && let Ok(reopened_connection) = begin(session.another().await?, opening).await
         {
-            connection = again;
+            connection = reopened_connection;
             reopened += 1;
         }
     }
-    // Whether the rollback still reaches the server does not matter: the connection ends with it.
-    let _ended = connection.close().await;
+    // An error does not matter: the transaction ends with the connection.
+    let _closed = connection.close().await;
     Ok(reopened)
 }

@@ -1,4 +1,4 @@
-//! Compares log, topics and ledger. Without I/O: the evidence may come from anywhere.
+//! Compares log, topics and ledger, without I/O: the caller supplies the evidence.
 
 mod append_comparison;
 mod partition_audit;
@@ -17,38 +17,38 @@ use super::append_ledger::LedgerEntry;
 /// One row of the log, read by plain SQL and not by the code under test.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogEvent {
-    /// Its place in the log.
+    /// Its position in the log.
     pub position: u64,
     /// Its identity.
     pub event_id: String,
-    /// Whose data it is.
+    /// The tenant.
     pub tenant_id: String,
     /// The kind of aggregate.
     pub aggregate_type: String,
     /// The stream.
     pub aggregate_id: String,
-    /// Its place in the stream.
+    /// Its sequence within the stream.
     pub sequence: u64,
-    /// Its name.
+    /// Its type.
     pub event_type: String,
-    /// The version of its shape.
+    /// Its schema version.
     pub event_version: String,
     /// The append that wrote it.
     pub correlation_id: String,
-    /// Its mark, which the ledger knows.
+    /// Its mark, as in the ledger.
     pub mark: String,
 }
 
 /// One record of a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditedRecord {
-    /// Which topic.
+    /// The topic.
     pub topic: String,
-    /// Which partition.
+    /// The partition.
     pub partition: i32,
-    /// Where on the partition.
+    /// The offset.
     pub offset: i64,
-    /// When it was produced, in milliseconds since 1970; `None` where the broker does not tell.
+    /// When it was produced, in milliseconds since 1970; `None` if the broker does not report it.
     pub timestamp_ms: Option<i64>,
     /// Its key, as text.
     pub key: Option<String>,
@@ -71,10 +71,10 @@ impl AuditedRecord {
     }
 }
 
-/// The period from a kill or a change of the leader until the system had recovered.
+/// The period from a fault until the system had recovered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DisturbancePeriod {
-    /// What was done.
+    /// The fault.
     pub what: String,
     /// The start, in milliseconds since 1970.
     pub from_ms: i64,
@@ -82,31 +82,31 @@ pub struct DisturbancePeriod {
     pub until_ms: i64,
 }
 
-/// Everything that one run left behind.
+/// The evidence of one run.
 #[derive(Debug, Clone, Default)]
 pub struct AuditEvidence {
     /// The whole log, in the order of positions.
     pub log: Vec<LogEvent>,
     /// All records of all topics.
     pub records: Vec<AuditedRecord>,
-    /// What the writers noted.
+    /// The writers' ledger.
     pub ledger: Vec<LedgerEntry>,
-    /// What was done to the processes.
+    /// The disturbances of the run.
     pub disturbances: Vec<DisturbancePeriod>,
     /// The log's incarnation; records that name another one are violations.
     pub incarnation: Option<String>,
 }
 
-/// What the comparison found.
+/// The result of an audit.
 #[derive(Debug, Clone, Default)]
 pub struct AuditFindings {
     /// All violations.
     pub violations: Vec<AuditViolation>,
     /// Repeated records that a disturbance explains.
     pub explained_duplicates: usize,
-    /// Records that say how far the relay is.
+    /// Number of beacons.
     pub beacons: usize,
-    /// Records that carry their number on the partition.
+    /// Number of events with an ordinal.
     pub numbered: usize,
 }
 
@@ -130,8 +130,8 @@ impl AuditEvidence {
     /// Compares the evidence and returns the findings.
     pub fn audit(&self) -> AuditFindings {
         let mut findings = AuditFindings::default();
-        let seen = self.compare_topics(&mut findings);
-        let lost = self.log.iter().filter(|event| !seen.contains(event.event_id.as_str()));
+        let published = self.compare_topics(&mut findings);
+        let lost = self.log.iter().filter(|event| !published.contains(event.event_id.as_str()));
         findings.violations.extend(lost.map(|event| AuditViolation::Lost {
             position: event.position,
             event_id: event.event_id.clone(),
@@ -141,20 +141,20 @@ impl AuditEvidence {
         findings
     }
 
-    /// Walks every partition from its beginning; answers which events are there.
+    /// Checks every partition from its beginning; returns the ids of the events found.
     fn compare_topics(&self, findings: &mut AuditFindings) -> HashSet<&str> {
         let by_id: HashMap<_, _> = self.log.iter().map(|event| (event.event_id.as_str(), event)).collect();
         let mut records: Vec<_> = self.records.iter().collect();
         records.sort_by_key(|record| (&record.topic, record.partition, record.offset));
-        let mut lanes = HashMap::<_, PartitionAudit>::new();
+        let mut partitions = HashMap::<_, PartitionAudit>::new();
         let mut first_seen = HashMap::<&str, &AuditedRecord>::new();
         let mut last_of_aggregate = HashMap::<(&str, &str), u64>::new();
         for record in records {
-            let lane = lanes.entry((&record.topic, record.partition)).or_default();
+            let partition = partitions.entry((&record.topic, record.partition)).or_default();
             self.check_incarnation(record, findings);
             if record.is_beacon() {
                 findings.beacons += 1;
-                lane.beacon(record, findings);
+                partition.beacon(record, findings);
                 continue;
             }
             let id = record.headers.get("event-id").map(String::as_str).unwrap_or_default();
@@ -164,11 +164,11 @@ impl AuditEvidence {
             };
             check_headers(event, record, findings);
             if let Some(first) = first_seen.get(id) {
-                self.repeated(event, first, record, findings);
+                self.check_repetition(event, first, record, findings);
                 continue;
             }
             first_seen.insert(&event.event_id, record);
-            lane.event(event, record, findings);
+            partition.event(event, record, findings);
             let last = last_of_aggregate.entry((&event.aggregate_type, &event.aggregate_id)).or_default();
             if event.position < *last {
                 findings.violations.push(AuditViolation::Reordered {
@@ -179,27 +179,33 @@ impl AuditEvidence {
             }
             *last = event.position.max(*last);
         }
-        partitions_of_keys(first_seen.values().copied(), findings);
+        check_partitions_of_keys(first_seen.values().copied(), findings);
         first_seen.into_keys().collect()
     }
 
-    fn repeated(&self, event: &LogEvent, first: &AuditedRecord, again: &AuditedRecord, findings: &mut AuditFindings) {
-        if (&first.topic, first.partition) != (&again.topic, again.partition) {
+    fn check_repetition(
+        &self,
+        event: &LogEvent,
+        first: &AuditedRecord,
+        repetition: &AuditedRecord,
+        findings: &mut AuditFindings,
+    ) {
+        if (&first.topic, first.partition) != (&repetition.topic, repetition.partition) {
             findings.violations.push(AuditViolation::Moved {
                 aggregate_id: event.aggregate_id.clone(),
-                places: vec![first.place(), again.place()],
+                places: vec![first.place(), repetition.place()],
             });
         }
-        if first.headers.get("ordinal") != again.headers.get("ordinal") {
+        if first.headers.get("ordinal") != repetition.headers.get("ordinal") {
             findings.violations.push(AuditViolation::Ordinal {
-                place: again.place(),
-                found: again.headers.get("ordinal").cloned(),
+                place: repetition.place(),
+                found: repetition.headers.get("ordinal").cloned(),
                 expected: first.number("ordinal").unwrap_or_default(),
             });
         }
-        // The repetition may be the new leader's, or a late one of the old leader: the younger of the two tells when.
-        let at = first.timestamp_ms.max(again.timestamp_ms);
-        let explained = self.disturbances.iter().any(|disturbance| match at {
+        // The repetition may come from the new leader, or late from the old one: the later timestamp is compared.
+        let repeated_at = first.timestamp_ms.max(repetition.timestamp_ms);
+        let explained = self.disturbances.iter().any(|disturbance| match repeated_at {
             Some(at) => (disturbance.from_ms..=disturbance.until_ms).contains(&at),
             None => true,
         });
@@ -207,7 +213,7 @@ impl AuditEvidence {
             findings.explained_duplicates += 1;
         } else {
             let (position, event_id) = (event.position, event.event_id.clone());
-            findings.violations.push(AuditViolation::Duplicate { place: again.place(), position, event_id });
+            findings.violations.push(AuditViolation::Duplicate { place: repetition.place(), position, event_id });
         }
     }
 
@@ -225,7 +231,7 @@ impl AuditEvidence {
     }
 }
 
-/// Everything about an event that travels outside its payload must be as the log has it.
+/// Checks that key and headers of a record match the event in the log.
 fn check_headers(event: &LogEvent, record: &AuditedRecord, findings: &mut AuditFindings) {
     let header = |name: &str| record.headers.get(name).cloned();
     let (position, sequence) = (event.position.to_string(), event.sequence.to_string());
@@ -252,8 +258,8 @@ fn check_headers(event: &LogEvent, record: &AuditedRecord, findings: &mut AuditF
     }
 }
 
-/// A key that moves to another partition loses its order.
-fn partitions_of_keys<'a>(records: impl Iterator<Item = &'a AuditedRecord>, findings: &mut AuditFindings) {
+/// Checks that each key is on one partition: events of a key on two partitions have no order.
+fn check_partitions_of_keys<'a>(records: impl Iterator<Item = &'a AuditedRecord>, findings: &mut AuditFindings) {
     let mut places = BTreeMap::<_, BTreeMap<_, _>>::new();
     for record in records {
         let partition = (record.topic.as_str(), record.partition);

@@ -22,7 +22,7 @@ use super::{append_writer::writer_session::WriterSession, fault_environment::Fau
 const BATCH: u32 = 2_000;
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// A naive relay at work.
+/// A running naive relay.
 #[derive(Debug)]
 pub struct NaiveRelay {
     position: watch::Receiver<u64>,
@@ -31,12 +31,12 @@ pub struct NaiveRelay {
 }
 
 impl NaiveRelay {
-    /// Starts it, with the settings of the product's producer.
+    /// Starts the relay, with the settings of the product's producer.
     ///
     /// # Errors
-    /// If there is no producer.
-    pub fn start(field: &FaultEnvironment) -> anyhow::Result<Self> {
-        let producer: FutureProducer = field
+    /// If the producer cannot be created.
+    pub fn start(environment: &FaultEnvironment) -> anyhow::Result<Self> {
+        let producer: FutureProducer = environment
             .kafka
             .client_config()
             .set("enable.idempotence", "true")
@@ -44,29 +44,29 @@ impl NaiveRelay {
             .set("linger.ms", "2")
             .set("message.timeout.ms", "0")
             .create()
-            .context("making a producer")?;
-        let (tell, position) = watch::channel(0);
+            .context("creating a producer")?;
+        let (published, position) = watch::channel(0);
         let stop = CancellationToken::new();
-        let session = WriterSession::new(&field.url, "faults-naive-relay");
-        let task = tokio::spawn(relay(session, producer, field.kafka.clone(), tell, stop.clone()));
+        let session = WriterSession::new(&environment.url, "faults-naive-relay");
+        let task = tokio::spawn(relay(session, producer, environment.kafka.clone(), published, stop.clone()));
         Ok(Self { position, stop, task })
     }
 
-    /// Waits until it has published something at or beyond `position`.
+    /// Waits until it has published an event at or after `position`.
     ///
     /// # Errors
-    /// If it does not within `patience`.
-    pub async fn reach(&self, position: u64, patience: Duration) -> anyhow::Result<()> {
+    /// If it does not within `timeout`.
+    pub async fn reach(&self, position: u64, timeout: Duration) -> anyhow::Result<()> {
         let mut reached = self.position.clone();
-        let waited = tokio::time::timeout(patience, reached.wait_for(|reached| *reached >= position)).await;
+        let waited = tokio::time::timeout(timeout, reached.wait_for(|reached| *reached >= position)).await;
         waited.with_context(|| format!("the naive relay is at {}, not at {position}", *self.position.borrow()))??;
         Ok(())
     }
 
-    /// Stops it.
+    /// Stops the relay.
     ///
     /// # Errors
-    /// If it broke before.
+    /// If it failed before.
     pub async fn stop(self) -> anyhow::Result<()> {
         self.stop.cancel();
         self.task.await?
@@ -77,19 +77,19 @@ async fn relay(
     mut session: WriterSession,
     producer: FutureProducer,
     kafka: KafkaConfig,
-    tell: watch::Sender<u64>,
+    published: watch::Sender<u64>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let mut last = 0;
     while !stop.is_cancelled() {
-        // Here the product asks for the fence first.
+        // The product reads the fence first here, and stays below it.
         let batch = log::read_after(session.connection().await?, last, u64::MAX, BATCH).await?;
         publish(&producer, &kafka, &batch).await?;
         match batch.last() {
             Some(event) => last = event.position,
             None => tokio::time::sleep(PAUSE).await,
         }
-        tell.send_replace(last);
+        published.send_replace(last);
     }
     Ok(())
 }
@@ -98,7 +98,7 @@ async fn publish(producer: &FutureProducer, kafka: &KafkaConfig, batch: &[RawEnv
     let mut deliveries = Vec::new();
     for event in batch {
         let topic = Topic::from_aggregate_type(&event.aggregate_type)
-            .context("an unknown aggregate")?
+            .context("unknown aggregate kind")?
             .topic(&kafka.topic_prefix);
         let headers = to_headers(event)
             .iter()

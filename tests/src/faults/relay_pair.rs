@@ -7,12 +7,12 @@ use anyhow::{Context as _, bail};
 use super::{bounded_wait::until, fault_environment::FaultEnvironment};
 use crate::ProductProcess;
 
-/// What a relay says about itself.
+/// The status that a relay reports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RelayProcessStatus {
     /// `leading`, `standby` or `retrying`.
     pub state: String,
-    /// Everything up to here is on Kafka, if it leads.
+    /// If it leads, the position up to which everything is on Kafka.
     pub position: u64,
 }
 
@@ -23,7 +23,7 @@ impl RelayProcessStatus {
     }
 }
 
-/// What a relay says about itself.
+/// Reads the status that a relay reports.
 ///
 /// # Errors
 /// If it does not answer.
@@ -43,35 +43,37 @@ impl RelayPair {
     ///
     /// # Errors
     /// If they cannot be started.
-    pub fn start(field: &FaultEnvironment) -> anyhow::Result<Self> {
-        let relay = |name| ProductProcess::start(field.variables(), field.logs(), name, &["serve", "--role", "relay"]);
+    pub fn start(environment: &FaultEnvironment) -> anyhow::Result<Self> {
+        let relay = |name| {
+            ProductProcess::start(environment.variables(), environment.logs(), name, &["serve", "--role", "relay"])
+        };
         Ok(Self([relay("relay-a")?, relay("relay-b")?]))
     }
 
-    /// Which one leads, and how far it is.
+    /// The index and status of the relay that leads.
     ///
     /// # Errors
-    /// What both say, if none leads.
+    /// If none leads; the error holds the states of both.
     pub async fn leader(&self) -> anyhow::Result<(usize, RelayProcessStatus)> {
         let [first, second] = &self.0;
         let (first, second) = tokio::join!(status(first), status(second));
-        let mut said = Vec::new();
+        let mut states = Vec::new();
         for (index, status) in [first, second].into_iter().enumerate() {
             match status {
                 Ok(status) if status.leads() => return Ok((index, status)),
-                Ok(status) => said.push(format!("{}: {}", self.0[index].name(), status.state)),
-                Err(error) => said.push(format!("{}: {error:#}", self.0[index].name())),
+                Ok(status) => states.push(format!("{}: {}", self.0[index].name(), status.state)),
+                Err(error) => states.push(format!("{}: {error:#}", self.0[index].name())),
             }
         }
-        bail!("no relay leads: {}", said.join(", "))
+        bail!("no relay leads: {}", states.join(", "))
     }
 
     /// Waits until one leads and has published everything up to `position`.
     ///
     /// # Errors
-    /// The last objection, with the end of both logs.
-    pub async fn reach(&self, position: u64, patience: Duration) -> anyhow::Result<usize> {
-        let reached = until(patience, async || {
+    /// The last error, with the end of both logs.
+    pub async fn reach(&self, position: u64, timeout: Duration) -> anyhow::Result<usize> {
+        let reached = until(timeout, async || {
             let (index, status) = self.leader().await?;
             anyhow::ensure!(
                 status.position >= position,
@@ -80,7 +82,7 @@ impl RelayPair {
             );
             Ok(index)
         });
-        reached.await.map_err(|error| error.context(format!("the relays said:{}", self.last_words())))
+        reached.await.map_err(|error| error.context(format!("logs of the relays:{}", self.last_words())))
     }
 
     /// The ends of both logs.
@@ -88,24 +90,25 @@ impl RelayPair {
         self.0.iter().map(|relay| format!("\n  {}{}", relay.name(), relay.last_words())).collect::<Vec<_>>().concat()
     }
 
-    /// How long it takes from now until a relay other than `before` has published everything up to `position`.
+    /// Waits until the relay that is not `before` has published everything up to `position`; returns the time since
+    /// `since`.
     ///
     /// # Errors
-    /// The last objection.
+    /// The last error.
     pub async fn taken_over(
         &self,
         before: usize,
         position: u64,
         since: Instant,
-        patience: Duration,
+        timeout: Duration,
     ) -> anyhow::Result<Duration> {
-        let heir = &self.0[1 - before];
-        until(patience, async || {
-            let status = status(heir).await?;
-            anyhow::ensure!(status.leads() && status.position >= position, "{} is {status:?}", heir.name());
+        let successor = &self.0[1 - before];
+        until(timeout, async || {
+            let status = status(successor).await?;
+            anyhow::ensure!(status.leads() && status.position >= position, "{} is {status:?}", successor.name());
             Ok(since.elapsed())
         })
         .await
-        .map_err(|error| error.context(format!("waiting for {}{}", heir.name(), heir.last_words())))
+        .map_err(|error| error.context(format!("waiting for {}{}", successor.name(), successor.last_words())))
     }
 }

@@ -1,24 +1,24 @@
-//! The seed of a run: given, fixed or drawn, and always told.
+//! The seed of a run: given in an environment variable, or drawn at random.
 
 use std::env;
 
 use anyhow::Context as _;
 use uuid::Uuid;
 
-/// Repeats a run, or all short ones.
+/// The variable whose seed repeats a run, or all short runs.
 pub const SEED_VARIABLE: &str = "FAULTS_SEED";
 
 /// The seed that `FAULTS_SEED` names, if it is set.
 ///
 /// # Errors
-/// If it is set and no number.
+/// If it is set and not a number.
 pub fn read() -> anyhow::Result<Option<u64>> {
     let Some(text) = env::var_os(SEED_VARIABLE).filter(|text| !text.is_empty()) else { return Ok(None) };
     let seed = text.to_str().and_then(|text| text.trim().parse().ok());
     Ok(Some(seed.with_context(|| format!("{SEED_VARIABLE} is {}, not a number", text.display()))?))
 }
 
-/// [`read`], else [`draw`].
+/// Returns the seed of [`read`], or that of [`draw`] if there is none.
 ///
 /// # Errors
 /// As [`read`].

@@ -12,14 +12,14 @@ use rand_chacha::{
 pub struct SeededChoices(ChaCha8Rng);
 
 impl SeededChoices {
-    /// One of many independent streams of the same seed.
+    /// Creates one of many independent streams of a seed.
     pub fn new(seed: u64, stream: u64) -> Self {
-        let mut chance = ChaCha8Rng::seed_from_u64(seed);
-        chance.set_stream(stream);
-        Self(chance)
+        let mut generator = ChaCha8Rng::seed_from_u64(seed);
+        generator.set_stream(stream);
+        Self(generator)
     }
 
-    /// A number below `limit`; zero where the limit is zero.
+    /// A number below `limit`, or zero if the limit is zero.
     pub fn below(&mut self, limit: u64) -> u64 {
         self.0.next_u64() % limit.max(1)
     }
@@ -44,19 +44,19 @@ impl SeededChoices {
         from[self.index(from.len())]
     }
 
-    /// One of a non-empty list, each as often as its weight says.
+    /// One of a non-empty list, with a probability proportional to its weight.
     pub fn weighted<T: Copy>(&mut self, from: &[(T, u64)]) -> T {
-        let mut left = self.below(from.iter().map(|(_, weight)| weight).sum());
+        let mut remaining = self.below(from.iter().map(|(_, weight)| weight).sum());
         for &(choice, weight) in from {
-            if left < weight {
+            if remaining < weight {
                 return choice;
             }
-            left -= weight;
+            remaining -= weight;
         }
         from[from.len() - 1].0
     }
 
-    /// A list in another order.
+    /// Shuffles a list.
     pub fn shuffle<T>(&mut self, list: &mut [T]) {
         for end in (1..list.len()).rev() {
             let other = self.index(end + 1);
@@ -77,8 +77,8 @@ mod tests {
     #[test]
     fn the_same_seed_gives_the_same_choices_and_another_stream_gives_others() {
         let draw = |seed, stream| {
-            let mut dice = SeededChoices::new(seed, stream);
-            [(); 8].map(|()| dice.below(1_000_000))
+            let mut choices = SeededChoices::new(seed, stream);
+            [(); 8].map(|()| choices.below(1_000_000))
         };
         assert_eq!(draw(42, 1), draw(42, 1));
         assert_ne!(draw(42, 1), draw(42, 2));
@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn a_weight_of_zero_is_never_chosen() {
-        let mut dice = SeededChoices::new(1, 0);
-        assert!((0..1_000).all(|_| dice.weighted(&[('a', 0), ('b', 3), ('c', 1)]) != 'a'));
+        let mut choices = SeededChoices::new(1, 0);
+        assert!((0..1_000).all(|_| choices.weighted(&[('a', 0), ('b', 3), ('c', 1)]) != 'a'));
     }
 }

@@ -1,12 +1,12 @@
 //! The ClickHouse engine (`libchdb`) behind ClickHouse's HTTP interface.
 //!
-//! Every request gets a connection of its own: settings, database and `readonly` end with it; a session (`session_id`) sets
-//! them again. Compressed transfer is served as clients ask for it by default. Result formats made of rows
-//! are streamed in bounded memory; formats with an envelope (JSON, Pretty, Parquet and others) are made in one piece,
-//! up to [`ClickHouseServerConfig::max_result_bytes`]. The data of an `INSERT` goes through a file of the data folder, because the
-//! engine mangles some binary data glued into the text. Roles, external tables, temporary tables of a session and bodies in
-//! encodings other than gzip, deflate and lz4 are refused with `NOT_IMPLEMENTED`; a client that goes away stops its statement
-//! at the next piece of the result.
+//! Every request uses a connection of its own: settings, database and `readonly` end with it; a session (`session_id`)
+//! sets them again. Compressed transfer is supported, because clients use it by default. Result formats that
+//! consist of rows are streamed in bounded memory; formats with an envelope (JSON, Pretty, Parquet and others) are made
+//! as a whole, up to [`ClickHouseServerConfig::max_result_bytes`]. The data of an `INSERT` goes through a file of the
+//! data folder, because the engine corrupts some binary data that is part of the statement's text. Roles, external
+//! tables, temporary tables of a session and bodies in encodings other than gzip, deflate and lz4 are refused with
+//! `NOT_IMPLEMENTED`. When a client disconnects, its statement stops at the next chunk of the result.
 
 mod body_compression;
 mod chdb_engine;
@@ -44,28 +44,28 @@ use self::{
 };
 use crate::{EngineError, data_folder::DataFolder};
 
-/// How to serve the local ClickHouse.
+/// Configuration of the local ClickHouse server.
 #[derive(Clone, Debug)]
 pub struct ClickHouseServerConfig {
     /// Address of the HTTP interface.
     pub listen: SocketAddr,
-    /// Folder of the data; made where it is missing.
+    /// Folder of the data; created if it is missing.
     pub data_dir: PathBuf,
     /// The engine's library, `libchdb.so`.
     pub library: PathBuf,
-    /// Password of user `default`, who may do everything; empty asks for none.
+    /// Password of user `default`, who may do everything; empty if none is required.
     pub password: SecretString,
     /// Password of user `analyst`, who may read (`readonly=1`).
     pub analyst_password: SecretString,
-    /// Largest body of a request, in bytes.
+    /// Maximum size of a request's body, in bytes.
     pub max_body_bytes: u64,
-    /// Longest text of a statement, in bytes.
+    /// Maximum length of a statement's text, in bytes.
     pub max_statement_bytes: usize,
-    /// Largest result in a format that cannot be streamed, in bytes of the engine's memory.
+    /// Maximum size of a result in a format that cannot be streamed, in bytes of the engine's memory.
     pub max_result_bytes: u64,
-    /// Statements that run at once; others wait.
+    /// Maximum number of statements that run at once; others wait.
     pub max_connections: usize,
-    /// How long running requests may take after the shutdown began.
+    /// Time limit for running requests after the shutdown began.
     pub drain: Duration,
 }
 
@@ -90,11 +90,11 @@ impl ClickHouseServerConfig {
 /// Serves until the token is cancelled, then drains and closes the engine.
 ///
 /// # Errors
-/// Where the address cannot be listened on, the library is missing or unusable, the data folder is in use or cannot be
-/// opened, or the server breaks.
+/// If the server cannot listen on the address, the library is missing or unusable, the data folder is in use or cannot
+/// be opened, or the server fails.
 pub async fn serve(config: ClickHouseServerConfig, shutdown: CancellationToken) -> Result<(), EngineError> {
     let address = config.listen;
-    // Opened first, so that an open port means an open engine.
+    // The engine is opened first, so that an open port means a ready engine.
     let opened = open_server(config).await?;
     let listener = TcpListener::bind(address).await.map_err(|source| EngineError::Listen { address, source })?;
     run(listener, opened, shutdown).await
@@ -146,13 +146,13 @@ fn open_blocking(config: ClickHouseServerConfig) -> Result<OpenedServer, EngineE
 }
 
 async fn run(listener: TcpListener, opened: OpenedServer, shutdown: CancellationToken) -> Result<(), EngineError> {
-    let OpenedServer { interface, folder, statements, drain, opened_in: took } = opened;
+    let OpenedServer { interface, folder, statements, drain, opened_in } = opened;
     let address = listener.local_addr().map_err(EngineError::Http)?;
     let version = interface.engine.version();
-    let ready_ms = took.as_millis();
+    let ready_ms = opened_in.as_millis();
     tracing::info!(engine.name = "clickhouse", engine.version = version, listen = %address, ready_ms, "engine ready");
     let listener = listener.tap_io(|stream: &mut TcpStream| {
-        // Answers are small and awaited; a failure here only costs time.
+        // Responses are small and awaited; a failure here only costs time.
         stream.set_nodelay(true).ok();
     });
     let routes = http_interface::routes(Arc::clone(&interface));
@@ -162,7 +162,7 @@ async fn run(listener: TcpListener, opened: OpenedServer, shutdown: Cancellation
         tokio::time::sleep(drain).await;
     };
     let outcome = tokio::select! {
-        ended = server.into_future() => ended.map_err(EngineError::Http),
+        outcome = server.into_future() => outcome.map_err(EngineError::Http),
         () = overdue => Ok(()),
     };
     close(&interface, statements, drain).await;
@@ -171,10 +171,10 @@ async fn run(listener: TcpListener, opened: OpenedServer, shutdown: Cancellation
 }
 
 /// Waits for running statements, then closes the engine.
-async fn close(interface: &Arc<HttpInterface>, statements: usize, patience: Duration) {
+async fn close(interface: &Arc<HttpInterface>, statements: usize, time_limit: Duration) {
     let all = u32::try_from(statements).unwrap_or(u32::MAX);
-    if tokio::time::timeout(patience, interface.permits.acquire_many(all)).await.is_err() {
-        tracing::warn!("statements still run, the engine closes without them");
+    if tokio::time::timeout(time_limit, interface.permits.acquire_many(all)).await.is_err() {
+        tracing::warn!("statements are still running, closing the engine without them");
     }
     let interface = Arc::clone(interface);
     if let Err(error) = tokio::task::spawn_blocking(move || interface.engine.close()).await {

@@ -8,10 +8,10 @@ use std::{
 
 use crate::EngineError;
 
-/// The lock lives as long as the process, so a killed one leaves nothing to clean up.
+/// The kernel releases the lock when the process ends, so a killed one leaves nothing to clean up.
 const LOCK_FILE: &str = "medhub.lock";
 
-/// A data folder this process holds the lock of; dropping it lets go.
+/// A data folder that this process has locked; dropping it releases the lock.
 #[derive(Debug)]
 pub(crate) struct DataFolder {
     path: PathBuf,
@@ -19,11 +19,11 @@ pub(crate) struct DataFolder {
 }
 
 impl DataFolder {
-    /// Makes the folder where it is missing and takes its lock.
+    /// Creates the folder if it is missing, and locks it.
     pub(crate) fn open(path: &Path) -> Result<Self, EngineError> {
-        let broken = |source| EngineError::DataFolder { path: path.to_owned(), source };
-        fs::create_dir_all(path).map_err(broken)?;
-        let path = path.canonicalize().map_err(broken)?;
+        let to_error = |source| EngineError::DataFolder { path: path.to_owned(), source };
+        fs::create_dir_all(path).map_err(to_error)?;
+        let path = path.canonicalize().map_err(to_error)?;
         let lock = lock(&path)?;
         Ok(Self { path, _lock: lock })
     }
@@ -33,14 +33,14 @@ impl DataFolder {
         &self.path
     }
 
-    /// Makes a folder inside, empty.
+    /// Creates an empty folder inside; a folder of that name is removed first.
     pub(crate) fn empty_subfolder(&self, name: &str) -> Result<PathBuf, EngineError> {
         let path = self.path.join(name);
-        let made = match fs::remove_dir_all(&path) {
+        let outcome = match fs::remove_dir_all(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             Ok(()) | Err(_) => fs::create_dir_all(&path),
         };
-        match made {
+        match outcome {
             Ok(()) => Ok(path),
             Err(source) => Err(EngineError::DataFolder { path, source }),
         }
@@ -49,8 +49,8 @@ impl DataFolder {
 
 fn lock(folder: &Path) -> Result<File, EngineError> {
     let path = folder.join(LOCK_FILE);
-    let broken = |source| EngineError::DataFolder { path: path.clone(), source };
-    let mut file = File::options().read(true).write(true).create(true).truncate(false).open(&path).map_err(broken)?;
+    let to_error = |source| EngineError::DataFolder { path: path.clone(), source };
+    let mut file = File::options().read(true).write(true).create(true).truncate(false).open(&path).map_err(to_error)?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
@@ -58,10 +58,10 @@ fn lock(folder: &Path) -> Result<File, EngineError> {
             let pid = file.read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok());
             return Err(EngineError::Locked { path: folder.to_owned(), pid });
         }
-        Err(TryLockError::Error(source)) => return Err(broken(source)),
+        Err(TryLockError::Error(source)) => return Err(to_error(source)),
     }
-    file.set_len(0).and_then(|()| file.rewind()).map_err(broken)?;
-    writeln!(file, "{}", std::process::id()).map_err(broken)?;
+    file.set_len(0).and_then(|()| file.rewind()).map_err(to_error)?;
+    writeln!(file, "{}", std::process::id()).map_err(to_error)?;
     Ok(file)
 }
 
@@ -70,22 +70,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_in_use_names_the_process_that_holds_it() {
+    fn an_error_about_a_folder_in_use_contains_the_pid() {
         let folder = tempfile::tempdir().unwrap();
-        let held = DataFolder::open(folder.path()).unwrap();
-        let refused = DataFolder::open(folder.path()).unwrap_err();
-        assert!(matches!(refused, EngineError::Locked { pid: Some(pid), .. } if pid == std::process::id()));
-        drop(held);
+        let folder_lock = DataFolder::open(folder.path()).unwrap();
+        let error = DataFolder::open(folder.path()).unwrap_err();
+        assert!(matches!(error, EngineError::Locked { pid: Some(pid), .. } if pid == std::process::id()));
+        drop(folder_lock);
         DataFolder::open(folder.path()).unwrap();
     }
 
     #[test]
     fn a_subfolder_is_emptied() {
         let folder = tempfile::tempdir().unwrap();
-        let held = DataFolder::open(folder.path()).unwrap();
-        let spool = held.empty_subfolder("spool").unwrap();
+        let folder_lock = DataFolder::open(folder.path()).unwrap();
+        let spool = folder_lock.empty_subfolder("spool").unwrap();
         fs::write(spool.join("left-over"), "x").unwrap();
-        held.empty_subfolder("spool").unwrap();
+        folder_lock.empty_subfolder("spool").unwrap();
         assert_eq!(fs::read_dir(spool).unwrap().count(), 0);
     }
 }

@@ -1,4 +1,4 @@
-//! Why a local engine could not start or had to stop.
+//! Errors of a local engine.
 
 use std::{io, net::SocketAddr, path::PathBuf};
 
@@ -6,34 +6,34 @@ use std::{io, net::SocketAddr, path::PathBuf};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EngineError {
-    /// The data folder could not be made, read or written.
+    /// The data folder could not be created, read or written.
     #[error("preparing the data folder {path}", path = path.display())]
     DataFolder {
         /// The file or folder concerned.
         path: PathBuf,
-        /// What the operating system said.
+        /// The operating system's error.
         source: io::Error,
     },
     /// Another process uses the data folder.
-    #[error("the data folder {path} is in use by another process{by}", path = path.display(), by = named(*pid))]
+    #[error("the data folder {path} is in use by another process{by}", path = path.display(), by = format_pid(*pid))]
     Locked {
         /// The data folder.
         path: PathBuf,
-        /// The process that holds the lock, where it could be read.
+        /// The process that holds the lock, if its pid could be read.
         pid: Option<u32>,
     },
-    /// The engine's library is not where it should be.
-    #[error("the engine's library {path} does not exist; `medhub-local fetch` brings it", path = path.display())]
+    /// The engine's library does not exist.
+    #[error("the engine's library {path} does not exist; `medhub-local fetch` fetches it", path = path.display())]
     LibraryMissing {
-        /// Where it was looked for.
+        /// The expected path of the library.
         path: PathBuf,
     },
-    /// The engine's library exists and cannot be used.
+    /// The engine's library exists, but cannot be loaded.
     #[error("loading the engine's library {path}", path = path.display())]
     Library {
         /// The library.
         path: PathBuf,
-        /// What the loader said.
+        /// The loader's error.
         source: libloading::Error,
     },
     /// The engine refused to open its data.
@@ -41,22 +41,22 @@ pub enum EngineError {
     Open {
         /// The data folder.
         path: PathBuf,
-        /// The engine's own words.
+        /// The engine's error text.
         reason: String,
     },
-    /// The address cannot be listened on.
+    /// The server cannot listen on the address.
     #[error("listening on {address}")]
     Listen {
         /// The address of the configuration.
         address: SocketAddr,
-        /// What the operating system said.
+        /// The operating system's error.
         source: io::Error,
     },
-    /// The HTTP server broke.
+    /// The HTTP server failed.
     #[error("serving http")]
     Http(#[source] io::Error),
 }
 
-fn named(pid: Option<u32>) -> String {
+fn format_pid(pid: Option<u32>) -> String {
     pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default()
 }

@@ -1,5 +1,5 @@
-//! The local ClickHouse in a process of its own, driven through stock clients over TCP.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+//! Tests of the local ClickHouse in a separate process, through stock clients over TCP.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a failed step of a test panics")]
 
 #[path = "engines/child_process.rs"]
 mod child_process;
@@ -10,8 +10,8 @@ mod clickhouse_http;
 #[path = "engines/process.rs"]
 mod process;
 
-/// Not a test of its own: the process that [`process::start_engine`] starts ends up here.
+/// Not a test: the entry of the child process that [`process::start_engine`] starts.
 #[test]
 fn engine_process() {
-    process::run_if_asked();
+    process::run_in_child();
 }

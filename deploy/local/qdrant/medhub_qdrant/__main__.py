@@ -18,7 +18,7 @@ def main() -> int:
     """Runs the server; returns the exit code."""
     arguments = _parse_arguments()
     _configure_logging()
-    # Imported after the arguments are read: `--help` need not wait for gRPC.
+    # Imported after the arguments are parsed, so that `--help` does not load gRPC.
     from .data_folder import DataFolderError
     from .server import ListenError, serve
 
@@ -36,35 +36,35 @@ def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python3 -m medhub_qdrant",
         description="Serves Qdrant's gRPC API from one data folder, with the engine of the package qdrant-edge-py. "
-        f"Logs go to stderr; SIGTERM ends the server in good order. API version {API_VERSION}.",
+        f"Logs go to stderr; SIGTERM stops the server gracefully. API version {API_VERSION}.",
     )
     parser.add_argument(
         "--listen",
         required=True,
         metavar="ADDRESS:PORT",
         type=_parse_address,
-        help="where to listen, such as 127.0.0.1:6334; port 0 chooses a free port, which the log names",
+        help="address to listen on, such as 127.0.0.1:6334; port 0 chooses a free port, which is logged",
     )
     parser.add_argument(
         "--folder",
         required=True,
         metavar="FOLDER",
         type=Path,
-        help="where to store data; made where it is missing, and used by one process at a time",
+        help="folder of the data; created if it is missing, and used by one process at a time",
     )
     parser.add_argument(
         "--maintenance-interval",
         metavar="SECONDS",
         type=_parse_positive(float),
         default=defaults.interval,
-        help="how long a collection must rest before it is flushed and optimized (default: %(default)s)",
+        help="time without a change after which a collection is flushed and optimized (default: %(default)s)",
     )
     parser.add_argument(
         "--optimize-after",
         metavar="POINTS",
         type=_parse_positive(int),
         default=defaults.optimize_after,
-        help="how many points of a collection must have changed, at least, before it is optimized "
+        help="minimum number of changed points after which a collection is optimized "
         "(default: %(default)s)",
     )
     return parser.parse_args()
@@ -73,7 +73,7 @@ def _parse_arguments() -> argparse.Namespace:
 def _parse_address(text: str) -> str:
     address, separator, port = text.rpartition(":")
     if not (separator and address and port.isdecimal() and int(port) < 65536):
-        raise argparse.ArgumentTypeError(f"`{text}` is no ADDRESS:PORT")
+        raise argparse.ArgumentTypeError(f"`{text}` is not of the form ADDRESS:PORT")
     return text
 
 

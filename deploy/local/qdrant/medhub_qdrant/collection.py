@@ -1,8 +1,8 @@
-"""One collection: the engine's shard, and when it is flushed and optimized.
+"""A collection: the engine's shard, which is flushed and optimized.
 
-The engine writes every change to its own log before it applies it, and applies that log when it opens a shard, so that
-a killed process loses no change. The log is handed to the operating system, not forced to the disk: what that had not
-written by itself before a power failure may be lost. A flush forces all to the disk and cuts the log.
+The engine writes every change to its own log before it applies it, and applies that log when it opens a shard, so a
+killed process loses no change. The log is written to the operating system, not synced to the disk: a power failure may
+lose what the operating system has not written yet. A flush syncs everything to the disk and truncates the log.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from .optimization_trigger import OptimizationTrigger
 
 _log = logging.getLogger(__name__)
 
-#: Bytes of changes after which the shard is flushed although more changes come. It bounds the engine's log, and so the
-#: time that opening takes after a kill: one to three seconds.
+#: Bytes of changes after which the shard is flushed even while changes continue. It bounds the engine's log, and so the
+#: time of opening after a kill: one to three seconds.
 _FLUSH_BYTES = 32 << 20
 
 
 class Collection:
-    """An open collection. Its engine calls block the event loop, so that none overlaps with another one."""
+    """An open collection. Its engine calls block the event loop, so they never overlap."""
 
     def __init__(self, folder: Path, manifest: CollectionManifest, shard: edge.EdgeShard) -> None:
         self.name = manifest.name
@@ -41,9 +41,9 @@ class Collection:
         self.schema = read_vector_schema(manifest.settings)
         self._folder = folder
         self._manifest = manifest
-        #: `None` once the collection is closed or deleted.
+        #: `None` after the collection was closed or deleted.
         self._shard: edge.EdgeShard | None = shard
-        #: Held by changes, and while the shard must not change across several turns of the event loop.
+        #: Held by changes, and while the shard must not change during several iterations of the event loop.
         self._write_lock = asyncio.Lock()
         self._change_count = 0
         self._last_change = time.monotonic()
@@ -79,13 +79,13 @@ class Collection:
 
     @property
     def shard(self) -> edge.EdgeShard:
-        """The engine's shard, to read from. Not to be kept: an optimization replaces it."""
+        """The engine's shard, for reads. Callers must not store it: an optimization replaces it."""
         if self._shard is None:
             raise collection_not_found(self.name)
         return self._shard
 
     async def apply_changes(self, changes: Sequence[ShardChange]) -> list[int]:
-        """Applies changes one after the other, up to the first that is refused; returns their numbers."""
+        """Applies changes in order, up to the first that is refused; returns their numbers."""
         async with self._write_lock:
             return [self._apply_change(change) for change in changes]
 
@@ -112,12 +112,12 @@ class Collection:
         self._unflushed_bytes = 0
 
     def flush_if_idle(self, idle: float) -> None:
-        """Flushes the shard if it has changed and not in the last seconds."""
+        """Flushes the shard if it has unflushed changes, the last of them at least `idle` seconds ago."""
         if self._shard is not None and self._unflushed_bytes and self._is_idle(idle):
             self._flush(self._shard)
 
     def needs_optimization(self, idle: float, min_changed: int) -> bool:
-        """Whether the engine may have something to optimize, and no change came in the last seconds."""
+        """Whether the engine may have something to optimize, and the last change was at least `idle` seconds ago."""
         if self._shard is None or not self._is_idle(idle):
             return False
         return self._trigger.is_due(self._shard.info().points_count, min_changed)
@@ -129,7 +129,7 @@ class Collection:
         """Optimizes a copy of the shard in another process, then replaces the shard with the copy.
 
         Reads continue meanwhile; changes wait while the copy is made and while it replaces the shard. The copy is
-        discarded where more changes come than can be applied to it in a short time.
+        discarded if more changes arrive than can be applied to it in a short time.
         """
         started = time.monotonic()
         number = int(self._manifest.shard.rpartition("-")[2]) + 1

@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-#: Characters that Qdrant allows in no name.
+#: Characters that Qdrant does not allow in names.
 _FORBIDDEN_CHARACTERS = frozenset('<>:"/\\|?*\0\x1f')
 _MAX_NAME_BYTES = 255
 
@@ -36,12 +36,12 @@ class CollectionCatalog:
         self._folder = folder
         self._collections = collections
         self._aliases = aliases
-        #: Collections are created and deleted, and aliases changed, one after the other.
+        #: Held while a collection is created or deleted, and while aliases are changed.
         self._lock = asyncio.Lock()
 
     @classmethod
     def open(cls, folder: Path) -> CollectionCatalog:
-        """Opens every collection. Raises `DataFolderError` where one cannot be opened."""
+        """Opens every collection. Raises `DataFolderError` if one cannot be opened."""
         root = folder / "collections"
         root.mkdir(exist_ok=True)
         collections = {}
@@ -53,38 +53,38 @@ class CollectionCatalog:
         return cls(folder, collections, _run_opening_step(aliases, partial(_read_aliases, aliases)))
 
     def get(self, name: str) -> Collection:
-        """The collection of a name or an alias. Raises where there is none."""
+        """Returns the collection with a name or an alias. Raises if there is none."""
         collection = self.find(name)
         if collection is None:
             raise collection_not_found(name)
         return collection
 
     def find(self, name: str) -> Collection | None:
-        """The collection of a name or an alias; `None` where there is none."""
+        """Returns the collection with a name or an alias; `None` if there is none."""
         return self._collections.get(self._aliases.get(name, name))
 
     def list_collections(self) -> list[Collection]:
-        """Every collection."""
+        """Returns all collections."""
         return list(self._collections.values())
 
     def list_names(self) -> list[str]:
-        """The names of all collections, sorted."""
+        """Returns the names of all collections, sorted."""
         return sorted(self._collections)
 
     def list_aliases(self) -> dict[str, str]:
-        """The aliases and the collections that they point to."""
+        """Returns the aliases and the collections that they point to."""
         return dict(self._aliases)
 
     async def create(self, settings: collections_pb2.CreateCollection) -> None:
         """Creates a collection."""
         name = settings.collection_name
         if not _is_valid_name(name):
-            raise invalid_argument(f"`{name}` is no name for a collection")
+            raise invalid_argument(f"`{name}` is not a valid name of a collection")
         async with self._lock:
             if self.find(name) is not None:
                 raise RequestError(grpc.StatusCode.ALREADY_EXISTS, f"Wrong input: Collection `{name}` already exists!")
             folder = self._folder / "collections" / name
-            # What a failed attempt may have left.
+            # An earlier attempt that failed may have left the folder.
             shutil.rmtree(folder, ignore_errors=True)
             self._collections[name] = Collection.create(name, folder, settings)
 
@@ -100,7 +100,7 @@ class CollectionCatalog:
             return True
 
     async def change_aliases(self, actions: Iterable[collections_pb2.AliasOperations]) -> None:
-        """Applies all changes of aliases, or none."""
+        """Applies all changes of aliases or none."""
         async with self._lock:
             aliases = self.list_aliases()
             for action in actions:
@@ -126,11 +126,11 @@ class CollectionCatalog:
         elif kind == "delete_alias":
             _pop_alias(aliases, action.delete_alias.alias_name)
         else:
-            raise invalid_argument("a change of aliases is empty")
+            raise invalid_argument("an alias operation is empty")
 
     def _check_alias(self, alias: str) -> None:
         if alias in self._collections:
-            raise invalid_argument(f"there is a collection `{alias}`")
+            raise invalid_argument(f"a collection has the name `{alias}`")
 
     def _write_aliases(self, aliases: dict[str, str]) -> None:
         if aliases != self._aliases:
@@ -139,7 +139,7 @@ class CollectionCatalog:
 
 
 def _open_collection(folder: Path) -> Collection | None:
-    """Opens a collection; removes what a killed process left of one."""
+    """Opens a collection; removes an incomplete one that a killed process left."""
     manifest = CollectionManifest.read(folder)
     if manifest is None:
         shutil.rmtree(folder)
@@ -167,12 +167,12 @@ def _read_aliases(path: Path) -> dict[str, str]:
 
 
 def _run_opening_step(path: Path, step: Callable[[], T]) -> T:
-    """Runs a step of opening; a failure is reported with the path and what to do."""
+    """Runs a step of opening the catalog; reports a failure with the path and its remedy."""
     try:
         return step()
     except BaseException as error:
         if not isinstance(error, Exception) and not is_engine_error(error):
             raise
         raise DataFolderError(
-            f"{path} cannot be opened: {error}. Delete it, and make the read models anew with `medhub rebuild search`"
+            f"{path} cannot be opened: {error}. Delete it and rebuild the read models with `medhub rebuild search`"
         ) from error

@@ -1,4 +1,4 @@
-"""What is known of a collection without opening it, in a file of its own."""
+"""The manifest of a collection: a file with what must be known before the collection is opened."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _FILE = "collection.json"
 class CollectionManifest:
     """Name and settings of a collection, and the folder of its shard.
 
-    The file is written last when a collection is created and removed first when it is deleted: a folder without it is
-    what a killed process left.
+    The file is written last when a collection is created and removed first when it is deleted: a folder without it
+    was left incomplete by a killed process.
     """
 
     name: str
@@ -28,7 +28,7 @@ class CollectionManifest:
 
     @classmethod
     def read(cls, folder: Path) -> CollectionManifest | None:
-        """The manifest of a collection's folder; `None` where there is none."""
+        """Reads the manifest of a collection's folder; `None` if there is none."""
         try:
             content = json.loads((folder / _FILE).read_bytes())
         except FileNotFoundError:
@@ -43,12 +43,12 @@ class CollectionManifest:
 
     @staticmethod
     def remove(folder: Path) -> None:
-        """Makes a collection's folder one that is removed when the server starts again."""
+        """Removes the manifest, so that the folder is removed at the next start of the server."""
         (folder / _FILE).unlink()
 
 
 def replace_json(path: Path, content: Any) -> None:
-    """Writes a file whole or not at all."""
-    fresh = path.with_suffix(".new")
-    fresh.write_text(json.dumps(content, indent=1), encoding="utf-8")
-    os.replace(fresh, path)
+    """Replaces a file atomically."""
+    temporary = path.with_suffix(".new")
+    temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    os.replace(temporary, path)

@@ -1,4 +1,4 @@
-"""The data folder, which one process uses at a time."""
+"""The data folder, which only one process uses at a time."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from typing import TextIO
 
 _log = logging.getLogger(__name__)
 
-#: The kernel releases the lock when its process ends, however it ends.
+#: The kernel releases the lock when its process ends, even if it is killed.
 _LOCK_FILE = "medhub.lock"
 
-#: Data is stored below a folder with the name of its format: data of another engine is never opened by this one.
+#: Data is stored in a folder with the name of its format, so that this engine never opens the data of another one.
 _FORMAT_FOLDER = "qdrant-edge-0.9"
 
-#: Where the engine `qdrant-edge` 0.7 stored collections.
+#: The folder in which the engine `qdrant-edge` 0.7 stored collections.
 _OLD_FOLDER = "collections"
 
 
 class DataFolderError(Exception):
-    """A data folder that cannot be used; the message says why and what to do."""
+    """A data folder that cannot be used; the message says why and how to fix it."""
 
 
 class DataFolder:
-    """A data folder that this process holds the lock of."""
+    """A data folder that this process has locked."""
 
     def __init__(self, path: Path, lock: TextIO) -> None:
         self.path = path
@@ -33,9 +33,9 @@ class DataFolder:
 
     @classmethod
     def open(cls, path: Path) -> DataFolder:
-        """Makes the folder where it is missing, and takes its lock.
+        """Creates the folder if it is missing, and locks it.
 
-        Raises `DataFolderError` where another process uses the folder, or it cannot be made.
+        Raises `DataFolderError` if another process uses the folder, or it cannot be created.
         """
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -46,8 +46,8 @@ class DataFolder:
             raise DataFolderError(f"the data folder {path} cannot be used: {error}") from error
         if (path / _OLD_FOLDER).exists():
             _log.warning(
-                "%s holds collections of an older version of this program, which are not read; delete it, and make the "
-                "read models anew with `medhub rebuild search`",
+                "%s contains collections of an older version of this program, which are not read; delete it and "
+                "rebuild the read models with `medhub rebuild search`",
                 path / _OLD_FOLDER,
             )
         return cls(data, lock)

@@ -1,4 +1,4 @@
-"""Failures that clients receive as gRPC statuses, with the texts that Qdrant uses."""
+"""Errors that clients receive as gRPC statuses, with the texts that Qdrant uses."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ class RequestError(Exception):
 
 
 def invalid_argument(reason: object) -> RequestError:
-    """The error for a request that no Qdrant would accept."""
+    """The error for an invalid request."""
     return RequestError(grpc.StatusCode.INVALID_ARGUMENT, f"Wrong input: {reason}")
 
 
 def unsupported(feature: str) -> RequestError:
-    """The error for what Qdrant's server does and this one does not."""
+    """The error for a feature of Qdrant's server that this server does not support."""
     return RequestError(grpc.StatusCode.UNIMPLEMENTED, f"the local qdrant engine does not support {feature}")
 
 
@@ -39,7 +39,7 @@ def internal(reason: object) -> RequestError:
     return RequestError(grpc.StatusCode.INTERNAL, f"Service internal error: {reason}")
 
 
-#: First words of the engine's messages, and the status for each; anything else is a failure of the server.
+#: The status for each beginning of the engine's messages; any other message is a failure of the server.
 _ENGINE_STATUSES: tuple[tuple[str, grpc.StatusCode], ...] = (
     ("No point with id", grpc.StatusCode.NOT_FOUND),
     ("Vector dimension error", grpc.StatusCode.INVALID_ARGUMENT),
@@ -60,7 +60,7 @@ _ENGINE_STATUSES: tuple[tuple[str, grpc.StatusCode], ...] = (
 
 
 def is_engine_error(error: BaseException) -> bool:
-    """Whether the engine raised the error: it raises `Exception` itself, and a class of its own where it panics."""
+    """Whether the engine raised the error: it raises plain `Exception`, and a class of its own if it panics."""
     return type(error) is Exception or is_engine_panic(error)
 
 
@@ -70,7 +70,7 @@ def is_engine_panic(error: BaseException) -> bool:
 
 
 def translate_engine_error(error: BaseException) -> RequestError:
-    """The status for an error that the engine raised."""
+    """Converts an error of the engine to a status."""
     text = str(error)
     for beginning, code in _ENGINE_STATUSES:
         if text.startswith(beginning) and not is_engine_panic(error):

@@ -1,4 +1,4 @@
-"""Flushes and optimizes collections while no changes come."""
+"""Flushes and optimizes collections that do not change."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class MaintenanceTask:
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
-        """Ends the task; an optimization in progress is discarded."""
+        """Stops the task; an optimization in progress is discarded."""
         tasks = [task for task in (self._task, self._optimization) if task is not None]
         for task in tasks:
             task.cancel()
@@ -34,13 +34,13 @@ class MaintenanceTask:
             await asyncio.sleep(self._options.interval)
             for collection in self._catalog.list_collections():
                 self._flush(collection)
-                # Requests are answered between two flushes.
+                # Lets requests be answered between two flushes.
                 await asyncio.sleep(0)
             if self._optimization is None or self._optimization.done():
                 self._start_optimization()
 
     def _flush(self, collection: Collection) -> None:
-        """Flushes a collection. A failure is no reason to stop: the engine's log has all changes, and the next round
+        """Flushes a collection. A failure does not stop the task: the engine's log has all changes, and the next round
         tries again."""
         try:
             collection.flush_if_idle(self._options.interval)

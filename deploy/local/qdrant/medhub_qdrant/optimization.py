@@ -1,8 +1,8 @@
 """Optimization of a shard in another process.
 
-The engine's `optimize` holds the interpreter's lock until it is done, which takes seconds and, where it builds graphs,
-minutes; no request would be answered meanwhile. It therefore runs in a process of its own, on a copy of the shard. The
-changes that come in between are recorded and applied to the copy before it takes the place of the shard.
+The engine's `optimize` holds the interpreter's lock until it ends, which takes seconds, or minutes if it builds graphs;
+meanwhile no request would be answered. It therefore runs in a separate process on a copy of the shard. Changes that
+arrive meanwhile are recorded and applied to the copy before it replaces the shard.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ import qdrant_edge as edge
 
 from .errors import is_engine_error
 
-#: Points of recorded changes, at most: applying them takes about 0.3 s, in which all requests wait.
+#: Maximum number of points in recorded changes: applying them takes about 0.3 s, during which all requests wait.
 _MAX_RECORDED_POINTS = 5_000
 _MAX_RECORDED_CHANGES = 5_000
 
-#: Seconds that copying a shard may take; changes wait for it.
+#: Time limit for copying a shard, in seconds; changes wait for it.
 _COPY_TIMEOUT = 60.0
 
 
 class OptimizationError(Exception):
-    """An optimization that was abandoned; the shard is as it was."""
+    """An optimization was abandoned; the shard is unchanged."""
 
 
 class ShardOptimization:
@@ -41,7 +41,7 @@ class ShardOptimization:
         self._recorded: list[edge.UpdateOperation] = []
         self._recorded_points = 0
         self._failure: str | None = None
-        #: Whether it was abandoned because too many changes came.
+        #: Whether it was abandoned because too many changes arrived.
         self.is_outrun = False
 
     async def copy_shard(self) -> None:
@@ -69,10 +69,10 @@ class ShardOptimization:
         self._recorded_points += points
         if self._recorded_points > _MAX_RECORDED_POINTS or len(self._recorded) > _MAX_RECORDED_CHANGES:
             self.is_outrun = True
-            self.abandon("too many changes came meanwhile")
+            self.abandon("too many changes arrived meanwhile")
 
     def abandon(self, reason: str) -> None:
-        """Kills the process and discards the recorded changes; `wait_for_process` raises then."""
+        """Kills the process and discards the recorded changes; `wait_for_process` then raises."""
         self._failure = self._failure or reason
         self._recorded.clear()
         if self._process is not None and self._process.returncode is None:
@@ -81,7 +81,7 @@ class ShardOptimization:
                 os.kill(self._process.pid, signal.SIGKILL)
 
     async def end_process(self, reason: str) -> None:
-        """Does what `abandon` does, and waits for the end of the process."""
+        """Abandons the optimization and waits until the process has ended."""
         self.abandon(reason)
         if self._process is not None:
             await self._process.wait()
@@ -106,13 +106,13 @@ class ShardOptimization:
             try:
                 shard.update(operation)
             except BaseException as error:
-                # It was refused by the shard too.
+                # The shard has refused the change too.
                 if not is_engine_error(error):
                     raise
         return shard
 
     async def close(self, *, keep_copy: bool) -> None:
-        """Ends the process if it still runs, and removes the copy unless it has taken the place of the shard."""
+        """Ends the process if it still runs, and removes the copy unless it has replaced the shard."""
         await self.end_process("closed")
         if not keep_copy:
             shutil.rmtree(self.target, ignore_errors=True)

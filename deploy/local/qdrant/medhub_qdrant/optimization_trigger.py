@@ -1,4 +1,4 @@
-"""When a shard is worth optimizing."""
+"""Decides when a shard is optimized."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from .conversion.vectors import VectorSchema
 
 @dataclass(frozen=True)
 class ChangeCounts:
-    """How many points changed since the last optimization."""
+    """Numbers of points that changed since the last optimization."""
 
-    #: Stored ones, which no graph covers yet.
+    #: Stored points that no graph covers yet.
     unindexed: int = 0
-    #: Deleted ones, and old versions of changed ones, which still take up space.
+    #: Deleted points and old versions of changed points, which still occupy space.
     stale: int = 0
 
 
 class OptimizationTrigger:
     """Counts changed points.
 
-    The engine does not tell beforehand whether it has anything to optimize, and an optimization begins with a copy of
-    the shard. These are the engine's own rules, by estimates that do not survive the process: it rebuilds segments of
-    which a share is deleted, and builds graphs over vectors of more than a number of kilobytes.
+    The engine does not report whether it has anything to optimize, and an optimization begins with a copy of the shard.
+    This class applies the engine's own rules to estimates, which are lost with the process: the engine rebuilds a
+    segment if a share of it is deleted, and builds a graph over vectors above a number of kilobytes.
     """
 
     def __init__(self, settings: collections_pb2.CreateCollection, schema: VectorSchema, shard: edge.EdgeShard) -> None:
@@ -42,12 +42,12 @@ class OptimizationTrigger:
 
     @property
     def counts(self) -> ChangeCounts:
-        """The changes so far."""
+        """The changes since the last optimization."""
         return self._counts
 
     def record_stored(self, points: int) -> None:
         """Counts points that were stored or changed."""
-        # A sealed segment keeps the old version of a point; else it is replaced in place.
+        # A sealed segment retains the old version of a point; other segments replace it in place.
         stale = points if self._has_sealed_segments else 0
         self._counts = ChangeCounts(self._counts.unindexed + points, self._counts.stale + stale)
 
@@ -56,16 +56,16 @@ class OptimizationTrigger:
         self._counts = ChangeCounts(self._counts.unindexed, self._counts.stale + points)
 
     def note_segments(self, shard: edge.EdgeShard) -> None:
-        """Takes note of the segments of a shard that was opened or optimized."""
+        """Records whether a shard that was opened or optimized has sealed segments."""
         self._has_sealed_segments = shard.info().segments_count > 1
 
     def subtract(self, counts: ChangeCounts) -> None:
-        """Takes off the changes that an optimization covered."""
+        """Subtracts the changes that an optimization covered."""
         unindexed, stale = self._counts.unindexed - counts.unindexed, self._counts.stale - counts.stale
         self._counts = ChangeCounts(unindexed, stale)
 
     def is_due(self, points: int, min_changed: int) -> bool:
-        """Whether a shard of so many points is worth an optimization."""
+        """Whether a shard with this number of points is worth an optimization."""
         if self._counts.unindexed + self._counts.stale < min_changed:
             return False
         is_unindexed = self._counts.unindexed * self._point_bytes > self._indexing_bytes

@@ -12,9 +12,9 @@ import signal
 import sys
 from pathlib import Path
 
-#: `prctl`: the signal to get when the parent dies.
+#: Option of `prctl`: the signal that the process gets when its parent dies.
 _PR_SET_PDEATHSIG = 1
-#: The server's requests go first.
+#: Lower priority than the server's requests.
 _NICENESS = 10
 
 
@@ -33,14 +33,14 @@ def main(source: Path, target: Path, parent: int) -> None:
 
 
 def end_with_parent(parent: int) -> None:
-    """Has the kernel kill this process when the server dies, so that it never works on a folder in use by another."""
+    """Makes the kernel kill this process when the server dies, so that it never uses another server's folder."""
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         sys.exit(1)
 
 
 def copy_folder(source: Path, target: Path) -> None:
-    """Copies a folder with all below; holes of files stay holes, of which the engine's files have many."""
+    """Copies a folder recursively. Holes of sparse files remain holes; the engine's files have many."""
     target.mkdir()
     for entry in os.scandir(source):
         if entry.is_dir(follow_symlinks=False):
@@ -58,7 +58,7 @@ def _copy_file(source: Path, target: Path) -> None:
             try:
                 position = os.lseek(reader.fileno(), position, os.SEEK_DATA)
             except OSError:
-                # Nothing but a hole follows.
+                # The rest of the file is a hole.
                 return
             end = os.lseek(reader.fileno(), position, os.SEEK_HOLE)
             os.lseek(writer.fileno(), position, os.SEEK_SET)

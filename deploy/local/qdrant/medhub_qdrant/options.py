@@ -1,4 +1,4 @@
-"""What the command line decides."""
+"""Options of the command line."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class MaintenanceOptions:
-    """When collections are flushed and optimized."""
+    """Options that decide when collections are flushed and optimized."""
 
-    #: Seconds between two rounds, and without a change before a collection is flushed or optimized.
+    #: Seconds between two rounds; also the time without a change after which a collection is flushed or optimized.
     interval: float = 5.0
-    #: Points that must have changed, at least, before a collection is optimized.
+    #: Minimum number of changed points after which a collection is optimized.
     optimize_after: int = 1_000
 
 
 @dataclass(frozen=True)
 class ServerOptions:
-    """Where to listen, where to store data, and when to maintain it."""
+    """Address, data folder and maintenance of the server."""
 
     listen: str
     folder: Path

@@ -1,4 +1,4 @@
-"""Reads of one collection: by identifier, by page, by count, by facet, by similarity."""
+"""Reads of one collection: points by identifier, pages, counts, facets and searches."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _DEFAULT_FACET_VALUES = 10
 
 
 def retrieve_points(collection: Collection, request: points_pb2.GetPoints) -> list[edge.Record]:
-    """Points by identifier, in the order of the request; those that do not exist are left out."""
+    """Returns points by identifier, in the order of the request; missing points are left out."""
     refuse_shard_key(request)
     payload, vectors = read_payload_selector(request, default=True), read_vector_selector(request)
     return collection.shard.retrieve(read_point_ids(request.ids), payload, vectors)
 
 
 def scroll_points(collection: Collection, request: points_pb2.ScrollPoints) -> tuple[list[edge.Record], Any]:
-    """One page of points, and the identifier that the next one starts with, if there is one."""
+    """Returns one page of points, and the first identifier of the next page, if there is one."""
     refuse_shard_key(request)
     limit = request.limit if request.HasField("limit") else _DEFAULT_PAGE_SIZE
     if limit == 0:
-        raise invalid_argument("a page of no points")
+        raise invalid_argument("the limit of a page is 0")
     page = edge.ScrollRequest(
         offset=read_point_id(request.offset) if request.HasField("offset") else None,
         limit=limit,
@@ -44,14 +44,14 @@ def scroll_points(collection: Collection, request: points_pb2.ScrollPoints) -> t
 
 
 def count_points(collection: Collection, request: points_pb2.CountPoints) -> int:
-    """How many points match; exactly, unless the request wants an estimate."""
+    """Counts the points that match; exactly, unless the request wants an estimate."""
     refuse_shard_key(request)
     exact = request.exact if request.HasField("exact") else True
     return collection.shard.count(edge.CountRequest(exact, read_optional_filter(request)))
 
 
 def count_facet_values(collection: Collection, request: points_pb2.FacetCounts) -> list[edge.FacetHit]:
-    """How many points have each value of a key."""
+    """Counts the points for each value of a key."""
     refuse_shard_key(request)
     limit = request.limit if request.HasField("limit") else _DEFAULT_FACET_VALUES
     facet = edge.FacetRequest(request.key, limit, request.exact, read_optional_filter(request))
@@ -59,7 +59,7 @@ def count_facet_values(collection: Collection, request: points_pb2.FacetCounts) 
 
 
 def query_points(collection: Collection, request: points_pb2.QueryPoints) -> list[edge.ScoredPoint]:
-    """The points that score best."""
+    """Returns the points with the best scores."""
     reader = QueryReader(collection.shard, collection.schema)
     return collection.shard.query(reader.read_request(request))
 
@@ -67,6 +67,6 @@ def query_points(collection: Collection, request: points_pb2.QueryPoints) -> lis
 def query_points_in_batch(
     collection: Collection, requests: Iterable[points_pb2.QueryPoints]
 ) -> list[list[edge.ScoredPoint]]:
-    """The points that score best in each of several searches."""
+    """Returns the points with the best scores for each of several searches."""
     reader = QueryReader(collection.shard, collection.schema)
     return collection.shard.query_batch(edge.QueryBatchRequest([reader.read_request(each) for each in requests]))

@@ -23,7 +23,7 @@ from .service_methods import unsupported_method
 
 
 class PointsService(points_service_pb2_grpc.PointsServicer):
-    """Changes and reads of points. Every change is applied when it is answered, whether or not the client waits."""
+    """Changes and reads of points. Every change is applied before its response, whether or not the client waits."""
 
     def __init__(self, catalog: CollectionCatalog) -> None:
         self._catalog = catalog
@@ -55,7 +55,7 @@ class PointsService(points_service_pb2_grpc.PointsServicer):
     async def UpdateBatch(self, request: points_pb2.UpdateBatchPoints, context: grpc.aio.ServicerContext) -> Any:
         started = time.perf_counter()
         collection = self._catalog.get(request.collection_name)
-        # All are read before the first is applied: one that is wrong leaves everything as it was.
+        # All are read before the first is applied, so that an invalid one changes nothing.
         changes = [operations.read_operation(operation, collection.schema) for operation in request.operations]
         numbers = await collection.apply_changes(changes)
         response = points_pb2.UpdateBatchResponse(time=time.perf_counter() - started)
@@ -165,6 +165,6 @@ class PointsService(points_service_pb2_grpc.PointsServicer):
 
 
 def _write_update_result(number: int, request: Any, result: points_pb2.UpdateResult) -> None:
-    """The change is applied in any case; a client that did not ask to wait is told that it is acknowledged."""
+    """The change is applied in any case; a client that did not ask to wait gets the status `Acknowledged`."""
     result.operation_id = number
     result.status = points_pb2.Completed if request.wait else points_pb2.Acknowledged

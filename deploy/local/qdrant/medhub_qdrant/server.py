@@ -1,4 +1,4 @@
-"""The gRPC server: what it listens on, what it bounds, how it ends."""
+"""The gRPC server: its address, its limits and its shutdown."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from .status_interceptor import StatusInterceptor
 
 _log = logging.getLogger(__name__)
 
-#: Largest message in either direction.
+#: Maximum size of a message in either direction.
 _MAX_MESSAGE_BYTES = 64 << 20
-#: Requests in progress, at most; more are refused.
+#: Maximum number of requests in progress; more are refused.
 _MAX_CONCURRENT_REQUESTS = 1024
-#: Seconds that running requests may take after the server was asked to stop.
+#: Time limit for running requests after the server was asked to stop, in seconds.
 _DRAIN_SECONDS = 5.0
 
 
 class ListenError(Exception):
-    """An address that cannot be listened on."""
+    """The server cannot listen on an address."""
 
 
 async def serve(options: ServerOptions) -> None:
     """Serves until SIGTERM or SIGINT, then finishes running requests and closes the collections.
 
-    Raises `DataFolderError` where the data folder cannot be used, and `ListenError` where the address cannot.
+    Raises `DataFolderError` if the data folder cannot be used, and `ListenError` if the address cannot.
     """
     started = time.monotonic()
     stopped = asyncio.Event()
@@ -44,7 +44,7 @@ async def serve(options: ServerOptions) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     folder = DataFolder.open(options.folder)
-    # Opened before the server listens: an open port means open collections.
+    # The catalog is opened before the server listens, so that an open port means open collections.
     catalog = CollectionCatalog.open(folder.path)
     interceptor = StatusInterceptor()
     server = _build_server(catalog, interceptor)
@@ -59,7 +59,7 @@ async def serve(options: ServerOptions) -> None:
     )
     await stopped.wait()
     _log.info("stopping")
-    # By itself the server waits as long for clients that are merely connected.
+    # Without the interceptor, `stop` would wait the whole time for clients that are only connected.
     draining = asyncio.ensure_future(server.stop(_DRAIN_SECONDS))
     await interceptor.wait_until_idle(_DRAIN_SECONDS)
     await server.stop(None)
@@ -76,7 +76,7 @@ def _build_server(catalog: CollectionCatalog, interceptor: StatusInterceptor) ->
         options=[
             ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
             ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
-            # Else two servers could share a port, each with half of the requests.
+            # Otherwise two servers could share a port, and each would get half of the requests.
             ("grpc.so_reuseport", 0),
         ],
         maximum_concurrent_rpcs=_MAX_CONCURRENT_REQUESTS,
@@ -94,5 +94,5 @@ def _bind_address(server: grpc.aio.Server, listen: str) -> str:
     except RuntimeError:
         port = 0
     if port == 0:
-        raise ListenError(f"{listen} cannot be listened on; does another process use it?")
+        raise ListenError(f"cannot listen on {listen}; another process may use it")
     return f"{listen.rpartition(':')[0]}:{port}"

@@ -9,7 +9,7 @@ from .errors import unsupported
 
 
 def unsupported_method(feature: str) -> Callable[[Any, Any, Any], Awaitable[Any]]:
-    """A method that refuses every request, with the name of the feature that the engine lacks."""
+    """Returns a method that refuses every request with the name of the unsupported feature."""
 
     async def refuse(self: Any, request: Any, context: Any) -> Any:
         raise unsupported(feature)

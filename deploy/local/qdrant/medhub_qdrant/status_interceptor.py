@@ -1,4 +1,4 @@
-"""Turns what a handler raises into a gRPC status."""
+"""Converts exceptions of handlers to gRPC statuses."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _log = logging.getLogger(__name__)
 
 
 class StatusInterceptor(grpc.aio.ServerInterceptor):
-    """Answers a failed request with its status; failures of the server itself are logged too.
+    """Answers a failed request with a status, and logs failures of the server itself.
 
-    It also knows how many requests are in progress.
+    It also counts the requests in progress.
     """
 
     def __init__(self) -> None:
         self._in_progress = 0
 
     async def wait_until_idle(self, seconds: float) -> None:
-        """Waits until no request is in progress, for at most so many seconds."""
+        """Waits until no request is in progress, at most `seconds`."""
         deadline = time.monotonic() + seconds
         while self._in_progress > 0 and time.monotonic() < deadline:
             await asyncio.sleep(0.01)
@@ -40,13 +40,13 @@ class StatusInterceptor(grpc.aio.ServerInterceptor):
         handler = await continuation(handler_call_details)
         if handler is None or handler.unary_unary is None:
             return handler
-        answer, deserialize = handler.unary_unary, handler.request_deserializer
+        handle, deserialize = handler.unary_unary, handler.request_deserializer
 
         def deserialize_or_fail(message: bytes) -> Any:
             try:
                 return deserialize(message)
             except DecodeError as error:
-                # Raised here, it would become a status without a reason.
+                # Raised here, the error would become a status without a message.
                 return error
 
         async def answer_with_status(request: Any, context: grpc.aio.ServicerContext) -> Any:
@@ -54,7 +54,7 @@ class StatusInterceptor(grpc.aio.ServerInterceptor):
             try:
                 if isinstance(request, DecodeError):
                     raise invalid_argument(request)
-                return await answer(request, context)
+                return await handle(request, context)
             except BaseException as error:
                 status = _status_of(error)
                 if status is None:
@@ -69,12 +69,13 @@ class StatusInterceptor(grpc.aio.ServerInterceptor):
 
 
 def _status_of(error: BaseException) -> RequestError | None:
-    """The status for an error; `None` for what is none of a request, such as a cancellation."""
+    """Returns the status for an error; `None` if it is not an error of a request, such as a cancellation."""
     if isinstance(error, RequestError):
         return error
     if is_engine_error(error):
         return translate_engine_error(error)
-    # What the engine's constructors raise for values out of range, identifiers, paths and times that cannot be parsed.
+    # The engine's constructors raise these for values out of range, and for identifiers, paths and times that cannot be
+    # parsed.
     if isinstance(error, (ValueError, OverflowError)):
         return invalid_argument(error)
     if isinstance(error, Exception):

@@ -1,4 +1,4 @@
-//! How far a fetch is: a bar per piece on a terminal, plain lines elsewhere.
+//! The progress of fetches: a bar for each artifact on a terminal, plain lines elsewhere.
 
 use std::{io::IsTerminal as _, path::PathBuf, time::Duration};
 
@@ -27,8 +27,8 @@ impl DownloadProgress {
     /// Prints one line above the bars.
     pub fn say(&self, line: &str) {
         if self.terminal {
-            // A terminal that went away is no reason to stop a fetch.
-            let _gone = self.bars.println(line);
+            // A closed terminal does not stop a fetch.
+            let _terminal_closed = self.bars.println(line);
         } else {
             #[expect(clippy::print_stderr, reason = "progress of a command-line program")]
             {
@@ -37,34 +37,37 @@ impl DownloadProgress {
         }
     }
 
-    /// Shows how `folder`, which the client downloads into, grows, until the answer is dropped.
-    pub(super) fn watch(&self, piece: &PinnedArtifact, folder: PathBuf) -> DownloadMeter {
+    /// Shows how `folder`, which the client downloads into, grows, until the returned meter is dropped.
+    pub(super) fn watch(&self, artifact: &PinnedArtifact, folder: PathBuf) -> DownloadMeter {
         if !self.terminal {
-            let megabytes = piece.download_bytes / 1_000_000;
-            self.say(&format!("fetching {} ({}, {}, {megabytes} MB)", piece.name, piece.description, piece.package));
+            let megabytes = artifact.download_bytes / 1_000_000;
+            self.say(&format!(
+                "fetching {} ({}, {}, {megabytes} MB)",
+                artifact.name, artifact.description, artifact.package
+            ));
         }
-        let bar = self.bars.add(ProgressBar::new(piece.download_bytes));
+        let bar = self.bars.add(ProgressBar::new(artifact.download_bytes));
         if let Ok(style) =
             ProgressStyle::with_template("{prefix:>10} {bar:30} {bytes:>10} of about {total_bytes} {elapsed:>4} {msg}")
         {
             bar.set_style(style);
         }
-        bar.set_prefix(piece.name);
-        let shown = bar.clone();
-        let expected = piece.download_bytes;
+        bar.set_prefix(artifact.name);
+        let updated_bar = bar.clone();
+        let expected = artifact.download_bytes;
         let task = tokio::spawn(async move {
             loop {
                 tokio::time::sleep(Duration::from_millis(150)).await;
                 let bytes = bytes_below(&folder);
-                shown.set_position(bytes.min(expected));
-                shown.set_message(if bytes < expected { "" } else { "unpacking" });
+                updated_bar.set_position(bytes.min(expected));
+                updated_bar.set_message(if bytes < expected { "" } else { "unpacking" });
             }
         });
         DownloadMeter { bar, task }
     }
 }
 
-/// A bar that is shown; dropping it takes it away.
+/// A visible progress bar; dropping it removes the bar.
 #[derive(Debug)]
 pub(super) struct DownloadMeter {
     bar: ProgressBar,

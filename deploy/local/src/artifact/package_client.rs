@@ -1,4 +1,4 @@
-//! How each package client is called, and how its packages are unpacked.
+//! Calls package clients and unpacks what they download.
 
 use std::{
     ffi::OsStr,
@@ -18,14 +18,14 @@ use crate::{java, process::on_path};
 const MAVEN_POM: &str = include_str!("../../kafka/pom.xml");
 const JGO_REQUIREMENTS: &str = include_str!("../../kafka/jgo-requirements.txt");
 
-/// Which client a method needs that this machine has not.
-pub(super) fn lacking(method: &FetchMethod, use_system: bool) -> Option<String> {
+/// Returns which client the method needs and this machine lacks, and how to install it.
+pub(super) fn missing_client(method: &FetchMethod, use_system: bool) -> Option<String> {
     let need = |program: &str, install: &str| {
         on_path(program).is_none().then(|| format!("`{program}` is not on PATH ({install})"))
     };
     match method {
         FetchMethod::Npm(_) => need("npm", "install Node.js with npm"),
-        FetchMethod::Jars if maven(use_system).is_some() => None,
+        FetchMethod::Jars if find_maven(use_system).is_some() => None,
         FetchMethod::Jars | FetchMethod::Wheel { .. } | FetchMethod::PythonPackages { .. } => {
             need("python3", "install Python 3 with pip")
         }
@@ -33,46 +33,53 @@ pub(super) fn lacking(method: &FetchMethod, use_system: bool) -> Option<String> 
     }
 }
 
-/// Maven, where it may be used and there is a Java to run it.
-fn maven(use_system: bool) -> Option<PathBuf> {
+/// Finds Maven, if it may be used and there is a Java to run it.
+fn find_maven(use_system: bool) -> Option<PathBuf> {
     use_system.then(java::of_system).flatten().and_then(|_| on_path("mvn"))
 }
 
-/// Brings what a method names into `fresh`; `work/client` is the clients' scratch space.
-pub(super) async fn bring(method: &FetchMethod, use_system: bool, work: &Path, fresh: &Path) -> anyhow::Result<()> {
+/// Fetches the packages of a method into `staging`; clients download into `work/client`.
+pub(super) async fn fetch_packages(
+    method: &FetchMethod,
+    use_system: bool,
+    work: &Path,
+    staging: &Path,
+) -> anyhow::Result<()> {
     match method {
         FetchMethod::Npm(packages) => {
             for package in *packages {
-                npm(package, work, fresh).await?;
+                fetch_npm(package, work, staging).await?;
             }
-            restore_symlinks(fresh)
+            restore_symlinks(staging)
         }
-        FetchMethod::Wheel { python, package } => wheel(python, package, work, fresh).await,
-        FetchMethod::PythonPackages { requirements, keep } => python_packages(requirements, keep, work, fresh).await,
-        FetchMethod::Jars => jars(use_system, work, fresh).await,
-        FetchMethod::Crate { features } => cargo(features, work, fresh).await,
+        FetchMethod::Wheel { python, package } => fetch_wheel(python, package, work, staging).await,
+        FetchMethod::PythonPackages { requirements, files } => {
+            install_python_packages(requirements, files, work, staging).await
+        }
+        FetchMethod::Jars => fetch_jars(use_system, work, staging).await,
+        FetchMethod::Crate { features } => install_crate(features, work, staging).await,
     }
 }
 
-async fn npm(package: &PackageSpec, work: &Path, fresh: &Path) -> anyhow::Result<()> {
+async fn fetch_npm(package: &PackageSpec, work: &Path, staging: &Path) -> anyhow::Result<()> {
     let packed = work.join("packed");
     fs::create_dir_all(&packed)?;
     let mut command = Command::new("npm");
     command.args(["pack", "--ignore-scripts", "--silent", "--fetch-retries=1", "--fetch-retry-mintimeout=500"]);
     command.arg("--pack-destination").arg(&packed).arg(package.spec);
-    // A cache of its own: what grows in it is what is downloaded, and nothing of it stays.
+    // A separate cache: its growth is the download's progress, and it is removed afterwards.
     command.env("npm_config_cache", work.join("client/npm")).env("npm_config_update_notifier", "false");
     run(command.current_dir(work)).await?;
     let unpacked = work.join("unpacked");
     fs::create_dir_all(&unpacked)?;
     let archive = only_file(&packed)?;
     run(Command::new("tar").arg("-xzf").arg(&archive).arg("-C").arg(&unpacked)).await?;
-    keep(package, &unpacked, fresh)?;
+    take_files(package, &unpacked, staging)?;
     fs::remove_dir_all(&unpacked)?;
     fs::remove_file(archive).context("removing the unpacked archive")
 }
 
-async fn wheel(python: &str, package: &PackageSpec, work: &Path, fresh: &Path) -> anyhow::Result<()> {
+async fn fetch_wheel(python: &str, package: &PackageSpec, work: &Path, staging: &Path) -> anyhow::Result<()> {
     let packed = work.join("packed");
     let mut command = pip(work);
     command.args(["download", "--no-deps", "--only-binary=:all:", "--python-version", python]);
@@ -83,31 +90,36 @@ async fn wheel(python: &str, package: &PackageSpec, work: &Path, fresh: &Path) -
     let unpacked = work.join("unpacked");
     let archive = only_file(&packed)?;
     run(Command::new("python3").args(["-m", "zipfile", "-e"]).arg(archive).arg(&unpacked)).await?;
-    keep(package, &unpacked, fresh)
+    take_files(package, &unpacked, staging)
 }
 
-async fn python_packages(requirements: &str, kept: &[(&str, &str)], work: &Path, fresh: &Path) -> anyhow::Result<()> {
-    let interpreter = interpreter().await?;
+async fn install_python_packages(
+    requirements: &str,
+    files: &[(&str, &str)],
+    work: &Path,
+    staging: &Path,
+) -> anyhow::Result<()> {
+    let interpreter = find_interpreter().await?;
     let list = work.join("requirements.txt");
     fs::write(&list, requirements)?;
     let installed = work.join("installed");
     let mut install = pip(work);
     install.args(["install", "--no-deps", "--only-binary=:all:", "--no-compile", "--target"]).arg(&installed);
     run(install.arg("-r").arg(&list)).await?;
-    let packages = fresh.join("packages");
+    let packages = staging.join("packages");
     fs::create_dir_all(&packages)?;
-    for (from, to) in kept {
+    for (from, to) in files {
         fs::rename(installed.join(from), packages.join(to))
             .with_context(|| format!("no installed package has {from}, or it cannot be moved"))?;
     }
-    fs::write(fresh.join(INTERPRETER_FILE), interpreter).context("recording the interpreter")
+    fs::write(staging.join(INTERPRETER_FILE), interpreter).context("recording the interpreter")
 }
 
 /// The oldest Python that the packages have wheels for.
 const OLDEST_PYTHON: (u32, u32) = (3, 10);
 
-/// The path of the Python that `python3` stands for, links and shims resolved.
-async fn interpreter() -> anyhow::Result<String> {
+/// Returns the path of the Python that `python3` runs, with links and shims resolved.
+async fn find_interpreter() -> anyhow::Result<String> {
     const SCRIPT: &str = "import os, sys; print(*sys.version_info[:2], os.path.realpath(sys.executable))";
     let mut command = Command::new("python3");
     command.args(["-I", "-c", SCRIPT]).stdin(Stdio::null()).kill_on_drop(true);
@@ -116,7 +128,7 @@ async fn interpreter() -> anyhow::Result<String> {
     let mut words = printed.trim().splitn(3, ' ');
     let mut number = || words.next()?.parse::<u32>().ok();
     let (Some(major), Some(minor), Some(path)) = (number(), number(), words.next()) else {
-        bail!("`python3` ended with {} and told no version", output.status)
+        bail!("`python3` ended with {} and printed no version", output.status)
     };
     if (major, minor) < OLDEST_PYTHON {
         bail!("`python3` is Python {major}.{minor}; 3.10 or newer is needed");
@@ -131,9 +143,9 @@ fn pip(work: &Path) -> Command {
     command
 }
 
-async fn jars(use_system: bool, work: &Path, fresh: &Path) -> anyhow::Result<()> {
-    let found = work.join("client/jars");
-    match maven(use_system) {
+async fn fetch_jars(use_system: bool, work: &Path, staging: &Path) -> anyhow::Result<()> {
+    let downloaded = work.join("client/jars");
+    match find_maven(use_system) {
         Some(maven) => {
             let pom = work.join("pom.xml");
             fs::write(&pom, MAVEN_POM)?;
@@ -141,21 +153,21 @@ async fn jars(use_system: bool, work: &Path, fresh: &Path) -> anyhow::Result<()>
             command.args(["-q", "-B", "-f"]).arg(pom);
             command.arg(option("-Dmaven.repo.local=", &work.join("client/m2")));
             command.arg("org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies");
-            command.arg(option("-DoutputDirectory=", &found)).arg("-DincludeScope=runtime");
+            command.arg(option("-DoutputDirectory=", &downloaded)).arg("-DincludeScope=runtime");
             run(command.current_dir(work)).await?;
         }
-        None => jgo(work, &found).await?,
+        None => resolve_with_jgo(work, &downloaded).await?,
     }
-    let target = fresh.join("jars");
+    let target = staging.join("jars");
     fs::create_dir_all(&target)?;
-    let moved = move_jars(&found, &target)?;
+    let moved = move_jars(&downloaded, &target)?;
     if moved == 0 {
-        bail!("no jar was brought");
+        bail!("the package client fetched no jar");
     }
     Ok(())
 }
 
-async fn jgo(work: &Path, found: &Path) -> anyhow::Result<()> {
+async fn resolve_with_jgo(work: &Path, downloaded: &Path) -> anyhow::Result<()> {
     let requirements = work.join("requirements.txt");
     fs::write(&requirements, JGO_REQUIREMENTS)?;
     let library = work.join("client/jgo");
@@ -163,7 +175,7 @@ async fn jgo(work: &Path, found: &Path) -> anyhow::Result<()> {
     install.args(["install", "--no-compile", "--target"]).arg(&library).arg("-r").arg(&requirements);
     run(&mut install).await?;
     let mut resolve = Command::new("python3");
-    resolve.args(["-m", "jgo", "--ignore-config", "--links", "copy", "--cache-dir"]).arg(found);
+    resolve.args(["-m", "jgo", "--ignore-config", "--links", "copy", "--cache-dir"]).arg(downloaded);
     resolve.arg("--repo-cache").arg(work.join("client/m2")).args([
         "info",
         "classpath",
@@ -172,10 +184,10 @@ async fn jgo(work: &Path, found: &Path) -> anyhow::Result<()> {
     run(resolve.env("PYTHONPATH", &library).env("PYTHONDONTWRITEBYTECODE", "1").current_dir(work)).await
 }
 
-async fn cargo(features: &str, work: &Path, fresh: &Path) -> anyhow::Result<()> {
+async fn install_crate(features: &str, work: &Path, staging: &Path) -> anyhow::Result<()> {
     let mut command = Command::new("cargo");
     command.args(["install", "tansu", "--version", super::TANSU.version, "--locked", "--no-default-features"]);
-    command.args(["--features", features, "--root"]).arg(fresh).arg("--target-dir").arg(work.join("client/target"));
+    command.args(["--features", features, "--root"]).arg(staging).arg("--target-dir").arg(work.join("client/target"));
     run(command.current_dir(work)).await
 }
 
@@ -185,21 +197,21 @@ fn option(prefix: &str, path: &Path) -> std::ffi::OsString {
     text
 }
 
-/// Runs a client to its end; what it said last is part of the error.
+/// Runs a package client to its end. An error contains the last lines of its output.
 async fn run(command: &mut Command) -> anyhow::Result<()> {
-    let shown = shown(command);
+    let command_line = command_line(command);
     command.stdin(Stdio::null()).kill_on_drop(true);
-    let output = command.output().await.with_context(|| format!("running `{shown}`"))?;
+    let output = command.output().await.with_context(|| format!("running `{command_line}`"))?;
     if output.status.success() {
         return Ok(());
     }
-    let said = String::from_utf8_lossy(if output.stderr.is_empty() { &output.stdout } else { &output.stderr });
-    let lines: Vec<&str> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let printed_text = String::from_utf8_lossy(if output.stderr.is_empty() { &output.stdout } else { &output.stderr });
+    let lines: Vec<&str> = printed_text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let last = lines.iter().skip(lines.len().saturating_sub(6)).copied().collect::<Vec<_>>().join("\n  ");
-    bail!("`{shown}` ended with {}:\n  {last}", output.status)
+    bail!("`{command_line}` ended with {}:\n  {last}", output.status)
 }
 
-fn shown(command: &Command) -> String {
+fn command_line(command: &Command) -> String {
     let command = command.as_std();
     let program = Path::new(command.get_program()).file_name().unwrap_or_else(|| OsStr::new("?"));
     let words: Vec<_> = std::iter::once(program).chain(command.get_args()).map(OsStr::to_string_lossy).collect();
@@ -208,16 +220,16 @@ fn shown(command: &Command) -> String {
 
 fn only_file(folder: &Path) -> anyhow::Result<PathBuf> {
     let mut entries = fs::read_dir(folder).with_context(|| format!("listing {}", folder.display()))?;
-    Ok(entries.next().context("the client brought no package")??.path())
+    Ok(entries.next().context("the package client fetched no package")??.path())
 }
 
-fn keep(package: &PackageSpec, unpacked: &Path, fresh: &Path) -> anyhow::Result<()> {
-    for (from, to) in package.keep {
-        fs::rename(unpacked.join(from), fresh.join(to))
+fn take_files(package: &PackageSpec, unpacked: &Path, staging: &Path) -> anyhow::Result<()> {
+    for (from, to) in package.files {
+        fs::rename(unpacked.join(from), staging.join(to))
             .with_context(|| format!("{} has no {from}, or it cannot be moved", package.spec))?;
     }
     for program in package.programs {
-        fs::set_permissions(fresh.join(program), Permissions::from_mode(0o755))
+        fs::set_permissions(staging.join(program), Permissions::from_mode(0o755))
             .with_context(|| format!("making {program} executable"))?;
     }
     Ok(())
@@ -237,24 +249,24 @@ fn move_jars(from: &Path, to: &Path) -> anyhow::Result<usize> {
     Ok(moved)
 }
 
-/// A link that an npm package cannot carry.
+/// A symbolic link, which an npm package cannot contain.
 #[derive(Deserialize)]
 struct SymlinkEntry {
     source: PathBuf,
     target: PathBuf,
 }
 
-/// Puts back the links between shared libraries that `@embedded-postgres` lists in a file, which its install script
-/// would do; scripts of packages are not run here.
-fn restore_symlinks(fresh: &Path) -> anyhow::Result<()> {
-    let list = fresh.join("native/pg-symlinks.json");
+/// Restores the links between shared libraries that `@embedded-postgres` lists in a file. Its install script would do
+/// so, but scripts of packages are not run here.
+fn restore_symlinks(staging: &Path) -> anyhow::Result<()> {
+    let list = staging.join("native/pg-symlinks.json");
     if !list.exists() {
         return Ok(());
     }
     let links: Vec<SymlinkEntry> = serde_json::from_slice(&fs::read(&list)?).context("reading the list of links")?;
     for link in links {
-        let Some(name) = link.source.file_name() else { bail!("a link without a source") };
-        let target = fresh.join(&link.target);
+        let Some(name) = link.source.file_name() else { bail!("a link in the list has no source") };
+        let target = staging.join(&link.target);
         if !target.exists() {
             symlink(name, &target).with_context(|| format!("linking {}", target.display()))?;
         }

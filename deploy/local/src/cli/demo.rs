@@ -1,4 +1,4 @@
-//! `medhub-local demo`: the whole system on made-up notices, from generating to answering.
+//! `medhub-local demo`: runs the whole system on generated notices, from the import to queries.
 
 mod sample_queries;
 mod store_samples;
@@ -19,16 +19,16 @@ use crate::supervised_stack::{self, SupervisedStack, log_file};
 
 #[derive(Debug, Args)]
 pub(super) struct DemoCommand {
-    /// How many notices to generate.
+    /// Number of notices to generate.
     #[arg(long, default_value_t = 50_000)]
     rows: u64,
     /// Seed of the generator: the same seed gives the same notices.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// How many visits of made-up people to record after the import; 0 for none.
+    /// Number of generated visits to record after the import; 0 for none.
     #[arg(long, default_value_t = 300)]
     visits: u64,
-    /// Stop at the end instead of staying up; exit with 0 only if all stores agree and every query was answered.
+    /// Stop at the end instead of continuing to run; exit with 0 only if all stores agree and every query was answered.
     #[arg(long)]
     exit: bool,
     /// Seconds that the read models may take to catch up after the import.
@@ -39,51 +39,51 @@ pub(super) struct DemoCommand {
 }
 
 impl DemoCommand {
-    pub(super) async fn run(self, places: &FolderOptions) -> anyhow::Result<ExitCode> {
-        let options = self.options.clone().resolve(places, true)?;
+    pub(super) async fn run(self, folders: &FolderOptions) -> anyhow::Result<ExitCode> {
+        let options = self.options.clone().resolve(folders, true)?;
         supervised_stack::run(options, None, async |stack| {
-            let (agree, answered) = self.show(stack).await?;
+            let (stores_agree, queries_answered) = self.import_and_query(stack).await?;
             if !self.exit {
                 print_addresses(&stack.state());
                 std::future::pending::<()>().await;
             }
-            Ok(if agree && answered { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+            Ok(if stores_agree && queries_answered { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         })
         .await
     }
 
-    async fn show(&self, stack: &SupervisedStack) -> anyhow::Result<(bool, bool)> {
+    async fn import_and_query(&self, stack: &SupervisedStack) -> anyhow::Result<(bool, bool)> {
         let mut samples = StoreSamples::begin();
-        // What an earlier run left is there before the import begins.
-        samples.take(stack).await;
+        // An earlier run may have left data: count it before the import begins.
+        samples.add_sample(stack).await;
         let import = self.import(stack);
         tokio::pin!(import);
         let summary = loop {
             tokio::select! {
                 summary = &mut import => break summary?,
-                // Rarely: every look takes time from the import.
-                () = tokio::time::sleep(Duration::from_secs(2)) => samples.take(stack).await,
+                // A long interval: every sample slows the import.
+                () = tokio::time::sleep(Duration::from_secs(2)) => samples.add_sample(stack).await,
             }
         };
-        println!("\n{}", told(&summary));
+        println!("\n{}", format_summary(&summary));
         self.simulate(stack).await?;
         let deadline = Instant::now() + Duration::from_secs(self.patience);
-        samples.take(stack).await;
-        let waiting = ProgressBar::new_spinner();
+        samples.add_sample(stack).await;
+        let spinner = ProgressBar::new_spinner();
         while !samples.agree() && Instant::now() < deadline {
-            waiting.set_message(format!("waiting for the read models: {}", samples.counts()));
-            waiting.tick();
+            spinner.set_message(format!("waiting for the read models: {}", samples.counts()));
+            spinner.tick();
             tokio::time::sleep(Duration::from_millis(250)).await;
-            samples.take(stack).await;
+            samples.add_sample(stack).await;
         }
-        waiting.finish_and_clear();
+        spinner.finish_and_clear();
         println!("\n{}", samples.table());
-        let address = stack.state().http.context("the product has no address")?;
-        let answered = sample_queries::print(&address).await?;
-        Ok((samples.agree(), answered))
+        let address = stack.state().http.context("the product has no HTTP address")?;
+        let queries_answered = sample_queries::print(&address).await?;
+        Ok((samples.agree(), queries_answered))
     }
 
-    /// Runs `simulate`, which tells by itself what it did.
+    /// Runs `simulate`, which prints its own summary.
     async fn simulate(&self, stack: &SupervisedStack) -> anyhow::Result<()> {
         if self.visits == 0 {
             return Ok(());
@@ -97,14 +97,14 @@ impl DemoCommand {
         Ok(())
     }
 
-    /// Runs `generate | import` and answers with the import's summary.
+    /// Runs `generate | import` and returns the import's summary.
     async fn import(&self, stack: &SupervisedStack) -> anyhow::Result<serde_json::Value> {
         let log = File::create(log_file(stack.folder(), "generate")).context("opening the generator's log")?;
         let (rows, seed) = (self.rows.to_string(), self.seed.to_string());
         let mut generate = stack.product(&["generate", "--rows", &rows, "--seed", &seed, "--out", "-"]);
         let mut generate = generate.stdout(Stdio::piped()).stderr(log).spawn().context("starting the generator")?;
         let notices = generate.stdout.take().context("the generator has no output")?;
-        let notices: Stdio = notices.try_into().context("passing the generator's output on")?;
+        let notices: Stdio = notices.try_into().context("connecting the generator's output to the import")?;
         let report = log_file(stack.folder(), "import").with_extension("report.csv");
         let report = report.to_str().context("the data folder's name is not UTF-8")?;
         let mut import = stack.product(&["import", "-", "--format", "csv", "--json", "--report", report]);
@@ -118,7 +118,7 @@ impl DemoCommand {
     }
 }
 
-fn told(summary: &serde_json::Value) -> String {
+fn format_summary(summary: &serde_json::Value) -> String {
     let number = |name: &str| summary.get(name).and_then(serde_json::Value::as_u64).unwrap_or_default();
     let seconds = summary.get("seconds").and_then(serde_json::Value::as_f64).unwrap_or_default();
     let counts = format!(
@@ -130,7 +130,7 @@ fn told(summary: &serde_json::Value) -> String {
         number("events"),
     );
     match summary.get("report").and_then(serde_json::Value::as_str) {
-        Some(report) => format!("{counts}\nthe rejected rows and why: {report}"),
+        Some(report) => format!("{counts}\nrejected rows and reasons: {report}"),
         None => counts,
     }
 }

@@ -1,4 +1,4 @@
-//! `medhub-local doctor`: what this machine has, what it lacks, and how to get that.
+//! `medhub-local doctor`: shows what this machine has, what it lacks, and how to get that.
 
 use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
 
@@ -27,17 +27,17 @@ pub(super) struct LocalDoctorCommand {
     options: StackOptions,
 }
 
-/// Whether something can be used.
+/// Whether an engine or artifact can be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum EngineAvailability {
-    /// A URL names one that runs elsewhere.
+    /// Named by a URL or a folder variable; not managed by this stack.
     Elsewhere,
-    /// It is here.
+    /// Installed on this machine or in the cache.
     Found,
-    /// It is not here, and will be fetched when it is needed.
+    /// Absent; it will be fetched when it is needed.
     Fetchable,
-    /// It is not here, and cannot be fetched.
+    /// Absent, and cannot be fetched.
     Missing,
 }
 
@@ -47,7 +47,7 @@ struct EngineFinding {
     origin: Option<ProgramOrigin>,
     version: String,
     place: PathBuf,
-    /// What to do, where something is to be done.
+    /// What the user can do; empty if nothing is missing.
     advice: Vec<String>,
 }
 
@@ -56,16 +56,19 @@ struct LocalDoctorReport {
     findings: BTreeMap<&'static str, EngineFinding>,
     data: PathBuf,
     cache: PathBuf,
-    /// Empty where no stack runs.
+    /// Empty if no stack runs.
     running: BTreeMap<String, ComponentHealth>,
 }
 
 impl LocalDoctorCommand {
-    pub(super) async fn run(self, places: &FolderOptions) -> anyhow::Result<ExitCode> {
-        let options = self.options.resolve(places, true)?;
+    pub(super) async fn run(self, folders: &FolderOptions) -> anyhow::Result<ExitCode> {
+        let options = self.options.resolve(folders, true)?;
         let mut findings: BTreeMap<_, _> =
-            EngineKind::ALL.into_iter().map(|engine| (engine.name(), look_at(engine, &options))).collect();
-        findings.extend(ASSET_FOLDERS.map(|(variable, piece)| (piece.name, look_at_folder(variable, piece, &options))));
+            EngineKind::ALL.into_iter().map(|engine| (engine.name(), inspect_engine(engine, &options))).collect();
+        findings.extend(
+            ASSET_FOLDERS
+                .map(|(variable, artifact)| (artifact.name, inspect_asset_folder(variable, artifact, &options))),
+        );
         let running = match StackState::running(&options.settings.data_folder) {
             Ok(stack) => status::health(&stack).await,
             Err(_) => BTreeMap::new(),
@@ -82,18 +85,18 @@ impl LocalDoctorCommand {
             print(&report);
         }
         let usable = report.findings.values().all(|finding| finding.verdict != EngineAvailability::Missing);
-        let healthy = report.running.values().all(|part| part.healthy);
+        let healthy = report.running.values().all(|component| component.healthy);
         Ok(if usable && healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }
 
-fn look_at(engine: EngineKind, options: &StackConfig) -> EngineFinding {
+fn inspect_engine(engine: EngineKind, options: &StackConfig) -> EngineFinding {
     if options.urls.contains_key(&engine) {
-        return elsewhere(engine.variable());
+        return external_finding(engine.variable());
     }
     match engine.choose(&options.settings) {
         Ok(choice) => {
-            let (verdict, advice) = judge(&choice.artifacts, &options.settings.cache);
+            let (verdict, advice) = check_artifacts(&choice.artifacts, &options.settings.cache);
             EngineFinding { verdict, origin: Some(choice.origin), version: choice.version, place: choice.path, advice }
         }
         Err(error) => EngineFinding {
@@ -106,16 +109,16 @@ fn look_at(engine: EngineKind, options: &StackConfig) -> EngineFinding {
     }
 }
 
-fn look_at_folder(variable: &str, piece: &'static PinnedArtifact, options: &StackConfig) -> EngineFinding {
+fn inspect_asset_folder(variable: &str, artifact: &'static PinnedArtifact, options: &StackConfig) -> EngineFinding {
     if std::env::var_os(variable).is_some() {
-        return elsewhere(variable);
+        return external_finding(variable);
     }
-    let (verdict, advice) = judge(&[piece], &options.settings.cache);
-    let place = piece.place(&options.settings.cache);
-    EngineFinding { verdict, origin: Some(ProgramOrigin::Package), version: piece.version.to_owned(), place, advice }
+    let (verdict, advice) = check_artifacts(&[artifact], &options.settings.cache);
+    let place = artifact.place(&options.settings.cache);
+    EngineFinding { verdict, origin: Some(ProgramOrigin::Package), version: artifact.version.to_owned(), place, advice }
 }
 
-fn elsewhere(variable: &str) -> EngineFinding {
+fn external_finding(variable: &str) -> EngineFinding {
     EngineFinding {
         verdict: EngineAvailability::Elsewhere,
         origin: None,
@@ -125,19 +128,25 @@ fn elsewhere(variable: &str) -> EngineFinding {
     }
 }
 
-fn judge(pieces: &[&'static PinnedArtifact], cache: &ArtifactCache) -> (EngineAvailability, Vec<String>) {
+fn check_artifacts(artifacts: &[&'static PinnedArtifact], cache: &ArtifactCache) -> (EngineAvailability, Vec<String>) {
     let (mut verdict, mut advice) = (EngineAvailability::Found, Vec::new());
-    for piece in pieces.iter().filter(|piece| !piece.is_cached(cache)) {
-        let megabytes = piece.download_bytes / 1_000_000;
-        match piece.lacks_client(cache) {
+    for artifact in artifacts.iter().filter(|artifact| !artifact.is_cached(cache)) {
+        let megabytes = artifact.download_bytes / 1_000_000;
+        match artifact.lacks_client(cache) {
             None => {
-                advice.push(format!("`medhub-local fetch {}` brings {} ({megabytes} MB)", piece.name, piece.package));
+                advice.push(format!(
+                    "`medhub-local fetch {}` fetches {} ({megabytes} MB)",
+                    artifact.name, artifact.package
+                ));
                 if verdict == EngineAvailability::Found {
                     verdict = EngineAvailability::Fetchable;
                 }
             }
-            Some(lack) => {
-                advice.push(format!("{} needs {}: {lack}; or {}", piece.name, piece.package, piece.alternative));
+            Some(reason) => {
+                advice.push(format!(
+                    "{} needs {}: {reason}; or {}",
+                    artifact.name, artifact.package, artifact.alternative
+                ));
                 verdict = EngineAvailability::Missing;
             }
         }
@@ -168,8 +177,8 @@ fn print(report: &LocalDoctorReport) {
     if report.running.is_empty() {
         println!("{:<12}no stack runs on this data folder", "running");
     }
-    for (name, part) in &report.running {
-        let problem = part.problem.as_deref().unwrap_or("healthy");
+    for (name, component) in &report.running {
+        let problem = component.problem.as_deref().unwrap_or("healthy");
         println!("{:<12}{name}: {problem}", "running");
     }
 }

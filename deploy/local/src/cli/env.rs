@@ -1,4 +1,4 @@
-//! `medhub-local env`: the running stack's addresses, for a shell.
+//! `medhub-local env`: prints the running stack's addresses for a shell.
 
 use std::process::ExitCode;
 
@@ -7,7 +7,7 @@ use clap::Args;
 use super::FolderOptions;
 use crate::stack_state::StackState;
 
-/// Qdrant's clients speak REST to an address unless they are told otherwise.
+/// Qdrant's clients use REST for a URL unless they are configured otherwise.
 const QDRANT_NOTE: &str =
     "QDRANT_URL is gRPC only; in Python: QdrantClient(host=HOST, grpc_port=PORT, prefer_grpc=True)";
 
@@ -16,26 +16,26 @@ const QDRANT_NOTE: &str =
 pub(super) struct EnvCommand {}
 
 impl EnvCommand {
-    #[expect(clippy::unused_self, reason = "every command is run the same way")]
-    pub(super) fn run(&self, places: &FolderOptions) -> anyhow::Result<ExitCode> {
-        for (variable, value) in StackState::running(&places.data()?)?.variables {
-            println!("export {variable}={}", quoted(&value));
+    #[expect(clippy::unused_self, reason = "all commands have the same signature")]
+    pub(super) fn run(&self, folders: &FolderOptions) -> anyhow::Result<ExitCode> {
+        for (variable, value) in StackState::running(&folders.data()?)?.variables {
+            println!("export {variable}={}", quote_for_shell(&value));
         }
-        // Last, so that it hides nothing from a shell that reads all lines as one.
+        // Last: a shell that joins the lines into one ignores everything after the `#`.
         println!("# {QDRANT_NOTE}");
         Ok(ExitCode::SUCCESS)
     }
 }
 
-/// A value as a POSIX shell reads it back.
-fn quoted(value: &str) -> String {
+/// Quotes a value for a POSIX shell.
+fn quote_for_shell(value: &str) -> String {
     format!("'{}'", value.replace('\'', r"'\''"))
 }
 
 #[cfg(test)]
 mod tests {
     #[test]
-    fn quotes_survive_the_shell() {
-        assert_eq!(super::quoted("it's"), r"'it'\''s'");
+    fn a_quote_in_a_value_is_escaped() {
+        assert_eq!(super::quote_for_shell("it's"), r"'it'\''s'");
     }
 }

@@ -1,4 +1,4 @@
-//! `medhub-local fetch`: fills the cache.
+//! `medhub-local fetch`: fetches artifacts into the cache.
 
 use std::process::ExitCode;
 
@@ -22,28 +22,36 @@ const ALL_ARTIFACTS: [&PinnedArtifact; 9] = [
 
 #[derive(Debug, Args)]
 pub(super) struct FetchCommand {
-    /// Only these: postgres, redis, java, kafka, qdrant, tansu, chdb, wordllama, graphiql [default: all that this machine lacks].
-    pieces: Vec<String>,
+    /// Only these: postgres, redis, java, kafka, qdrant, tansu, chdb, wordllama, graphiql [default: all that this
+    /// machine lacks].
+    artifacts: Vec<String>,
     #[command(flatten)]
     options: StackOptions,
 }
 
 impl FetchCommand {
-    pub(super) async fn run(self, places: &FolderOptions) -> anyhow::Result<ExitCode> {
-        let options = self.options.resolve(places, true)?;
-        let pieces = if self.pieces.is_empty() { options.pieces()? } else { named(&self.pieces)? };
-        artifact::ensure_all(&pieces, &options.settings.cache, &DownloadProgress::default()).await?;
-        for piece in pieces {
-            println!("{:<12}{:<36}{}", piece.name, piece.description, piece.place(&options.settings.cache).display());
+    pub(super) async fn run(self, folders: &FolderOptions) -> anyhow::Result<ExitCode> {
+        let options = self.options.resolve(folders, true)?;
+        let artifacts = if self.artifacts.is_empty() { options.pieces()? } else { find_artifacts(&self.artifacts)? };
+        artifact::ensure_all(&artifacts, &options.settings.cache, &DownloadProgress::default()).await?;
+        for artifact in artifacts {
+            println!(
+                "{:<12}{:<36}{}",
+                artifact.name,
+                artifact.description,
+                artifact.place(&options.settings.cache).display()
+            );
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
-fn named(names: &[String]) -> anyhow::Result<Vec<&'static PinnedArtifact>> {
-    let find = |name: &String| match ALL_ARTIFACTS.into_iter().find(|piece| piece.name == name) {
-        Some(piece) => Ok(piece),
-        None => bail!("no piece is called {name}; there are {}", ALL_ARTIFACTS.map(|piece| piece.name).join(", ")),
+fn find_artifacts(names: &[String]) -> anyhow::Result<Vec<&'static PinnedArtifact>> {
+    let find = |name: &String| match ALL_ARTIFACTS.into_iter().find(|artifact| artifact.name == name) {
+        Some(artifact) => Ok(artifact),
+        None => {
+            bail!("no artifact is called {name}; there are {}", ALL_ARTIFACTS.map(|artifact| artifact.name).join(", "))
+        }
     };
     names.iter().map(find).collect()
 }

@@ -1,4 +1,4 @@
-//! `medhub-local medhub ..`: the product's own command line against the running stack.
+//! `medhub-local medhub ..`: runs the product's command line against the running stack.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -20,13 +20,15 @@ pub(super) struct MedhubCommand {
 }
 
 impl MedhubCommand {
-    /// Becomes a fresh process: that is how it gets another environment.
-    pub(super) fn run(self, places: &FolderOptions) -> anyhow::Result<ExitCode> {
-        let about_itself =
-            self.args.iter().all(|word| ["help", "-h", "--help", "-V", "--version"].map(OsStr::new).contains(&&**word));
+    /// Replaces this process, so that the product starts with the stack's environment.
+    pub(super) fn run(self, folders: &FolderOptions) -> anyhow::Result<ExitCode> {
+        let asks_for_help = self
+            .args
+            .iter()
+            .all(|argument| ["help", "-h", "--help", "-V", "--version"].map(OsStr::new).contains(&&**argument));
         let mut command = Command::new(THIS_PROGRAM);
-        if !about_itself {
-            command.envs(StackState::running(&places.data()?)?.variables);
+        if !asks_for_help {
+            command.envs(StackState::running(&folders.data()?)?.variables);
         }
         command.arg("product").args(self.args);
         Err(command.exec()).context("starting the product's command line")

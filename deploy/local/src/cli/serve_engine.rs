@@ -1,4 +1,4 @@
-//! `medhub-local engine ..`: one of our own servers in this process.
+//! `medhub-local engine ..`: serves an engine in this process.
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
@@ -16,11 +16,11 @@ pub(super) struct EngineCommand {
 
 #[derive(Debug, Subcommand)]
 enum ServableEngine {
-    /// ClickHouse's engine behind its HTTP interface.
+    /// Serve the ClickHouse engine over its HTTP interface.
     #[command(name = "clickhouse")]
     ClickHouse {
         #[command(flatten)]
-        place: EngineServeOptions,
+        options: EngineServeOptions,
         /// The file libchdb.so.
         #[arg(long)]
         library: PathBuf,
@@ -52,8 +52,8 @@ impl EngineCommand {
             cancel.cancel();
         });
         match self.engine {
-            ServableEngine::ClickHouse { place, library } => {
-                let config = clickhouse::ClickHouseServerConfig::new(place.listen, place.folder, library);
+            ServableEngine::ClickHouse { options, library } => {
+                let config = clickhouse::ClickHouseServerConfig::new(options.listen, options.folder, library);
                 clickhouse::serve(config, shutdown).await.context("serving ClickHouse")
             }
         }

@@ -1,4 +1,4 @@
-//! Flags and variables that decide what kind of stack runs.
+//! Flags and environment variables that configure a stack.
 
 use std::collections::BTreeMap;
 
@@ -19,10 +19,10 @@ enum SystemPackageUse {
     Off,
 }
 
-/// What kind of stack to run.
+/// Configuration of the stack to run.
 #[derive(Debug, Clone, Args)]
 pub(super) struct StackOptions {
-    /// Which Kafka to run: `auto` takes Apache Kafka where Java or Python can bring it, else Tansu.
+    /// Which Kafka to run: `auto` is Apache Kafka where Java or Python can fetch it, else Tansu.
     #[arg(long, env = "KAFKA", value_enum, default_value = "auto")]
     kafka: KafkaVariant,
     /// Whether to use engines that are installed on this machine (`off`: only those of package registries).
@@ -108,17 +108,17 @@ struct UrlOptions {
 }
 
 impl StackOptions {
-    /// The options with their folders, for a stack with or without the product.
-    pub(super) fn resolve(self, places: &FolderOptions, product: bool) -> anyhow::Result<StackConfig> {
-        let cache = ArtifactCache { folder: places.cache()?, use_system: self.system == SystemPackageUse::On };
-        let site = EngineSettings { cache, data_folder: places.data()?, kafka: self.kafka };
+    /// The configuration that these options give, for a stack with or without the product.
+    pub(super) fn resolve(self, folders: &FolderOptions, product: bool) -> anyhow::Result<StackConfig> {
+        let cache = ArtifactCache { folder: folders.cache()?, use_system: self.system == SystemPackageUse::On };
+        let settings = EngineSettings { cache, data_folder: folders.data()?, kafka: self.kafka };
         let engines = EngineKind::ALL.to_vec();
-        Ok(StackConfig { settings: site, engines, urls: self.urls.given(), ports: self.ports.given(), product })
+        Ok(StackConfig { settings, engines, urls: self.urls.into_map(), ports: self.ports.into_map(), product })
     }
 }
 
 impl PortOptions {
-    fn given(self) -> BTreeMap<ServicePort, u16> {
+    fn into_map(self) -> BTreeMap<ServicePort, u16> {
         let all = [
             (ServicePort::Postgres, self.postgres),
             (ServicePort::Redis, self.redis),
@@ -133,7 +133,7 @@ impl PortOptions {
 }
 
 impl UrlOptions {
-    fn given(self) -> BTreeMap<EngineKind, String> {
+    fn into_map(self) -> BTreeMap<EngineKind, String> {
         let all = [
             (EngineKind::Postgres, self.postgres),
             (EngineKind::Redis, self.redis),
@@ -142,7 +142,7 @@ impl UrlOptions {
             (EngineKind::Qdrant, self.qdrant),
             (EngineKind::Registry, self.registry),
         ];
-        let set = |url: Option<String>| url.filter(|url| !url.is_empty());
-        all.into_iter().filter_map(|(engine, url)| Some((engine, set(url)?))).collect()
+        let non_empty = |url: Option<String>| url.filter(|url| !url.is_empty());
+        all.into_iter().filter_map(|(engine, url)| Some((engine, non_empty(url)?))).collect()
     }
 }

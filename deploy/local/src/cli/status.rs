@@ -20,60 +20,60 @@ pub(super) struct LocalStatusCommand {
     json: bool,
 }
 
-/// How one part of a running stack does.
+/// Health of one component of a running stack.
 #[derive(Debug, Serialize)]
 pub(super) struct ComponentHealth {
     /// Whether it answered a protocol call.
     pub(super) healthy: bool,
-    /// Why it did not.
+    /// Why the call failed.
     pub(super) problem: Option<String>,
-    /// Its version as it tells, else as it is pinned.
+    /// The version that it reports, else the pinned one.
     version: String,
-    /// Where it is, without passwords.
+    /// Its address, without passwords.
     address: String,
-    /// Process id, where it is a child of the stack.
+    /// Process id, if it is a child of the stack.
     pid: Option<u32>,
-    /// Bytes of memory of it and its children.
+    /// Memory of the process and its children, in bytes.
     memory: Option<u64>,
-    /// How often it was started again.
+    /// Number of restarts.
     restarts: u32,
 }
 
 impl LocalStatusCommand {
-    pub(super) async fn run(self, places: &FolderOptions) -> anyhow::Result<ExitCode> {
-        let stack = StackState::running(&places.data()?)?;
-        let parts = health(&stack).await;
+    pub(super) async fn run(self, folders: &FolderOptions) -> anyhow::Result<ExitCode> {
+        let stack = StackState::running(&folders.data()?)?;
+        let components = health(&stack).await;
         if self.json {
-            println!("{}", serde_json::to_string_pretty(&parts).context("writing JSON")?);
+            println!("{}", serde_json::to_string_pretty(&components).context("writing JSON")?);
         } else {
-            for (name, part) in &parts {
-                println!("{}", line(name, part));
+            for (name, component) in &components {
+                println!("{}", format_line(name, component));
             }
         }
-        Ok(if parts.values().all(|part| part.healthy) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Ok(if components.values().all(|component| component.healthy) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }
 
-/// Asks every part of a stack.
+/// Probes every component of a stack.
 pub(super) async fn health(stack: &StackState) -> BTreeMap<String, ComponentHealth> {
     let engine = |engine: EngineKind| {
         let url = stack.variables.get(engine.variable())?.clone();
         Some((engine.name(), url.clone(), HealthProbe::Engine(engine, url)))
     };
     let product = stack.http.clone().map(|http| (PRODUCT, http.clone(), HealthProbe::Product(http)));
-    let parts = EngineKind::ALL.into_iter().filter_map(engine).chain(product);
-    join_all(parts.map(|(name, url, probe)| one(stack, name, url, probe))).await.into_iter().collect()
+    let components = EngineKind::ALL.into_iter().filter_map(engine).chain(product);
+    join_all(components.map(|(name, url, probe)| probe_component(stack, name, url, probe))).await.into_iter().collect()
 }
 
-async fn one(stack: &StackState, name: &str, url: String, probe: HealthProbe) -> (String, ComponentHealth) {
+async fn probe_component(stack: &StackState, name: &str, url: String, probe: HealthProbe) -> (String, ComponentHealth) {
     let answer = probe.ask().await;
     let process = stack.processes.get(name);
     let identity = process.and_then(|process| process.identity);
-    let told = answer.as_ref().ok().filter(|version| !version.is_empty()).cloned();
+    let reported = answer.as_ref().ok().filter(|version| !version.is_empty()).cloned();
     let health = ComponentHealth {
         healthy: answer.is_ok(),
         problem: answer.err().map(|error| format!("{error:#}")),
-        version: told.or_else(|| process.map(|process| process.version.clone())).unwrap_or_default(),
+        version: reported.or_else(|| process.map(|process| process.version.clone())).unwrap_or_default(),
         address: without_password(&url),
         pid: identity.map(|identity| identity.pid),
         memory: identity.map(ProcessIdentity::memory),
@@ -82,10 +82,10 @@ async fn one(stack: &StackState, name: &str, url: String, probe: HealthProbe) ->
     (name.to_owned(), health)
 }
 
-fn line(name: &str, part: &ComponentHealth) -> String {
-    let state = if part.healthy { "healthy" } else { "away" };
-    let pid = part.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string());
-    let memory = part.memory.map_or_else(|| "-".to_owned(), |bytes| format!("{} MB", bytes / 1_000_000));
-    let problem = part.problem.as_deref().map(|problem| format!("  {problem}")).unwrap_or_default();
-    format!("{name:<12}{state:<9}{pid:>8}{memory:>9}  {:<16}{}{problem}", part.version, part.address)
+fn format_line(name: &str, component: &ComponentHealth) -> String {
+    let state = if component.healthy { "healthy" } else { "unhealthy" };
+    let pid = component.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string());
+    let memory = component.memory.map_or_else(|| "-".to_owned(), |bytes| format!("{} MB", bytes / 1_000_000));
+    let problem = component.problem.as_deref().map(|problem| format!("  {problem}")).unwrap_or_default();
+    format!("{name:<12}{state:<10}{pid:>8}{memory:>9}  {:<16}{}{problem}", component.version, component.address)
 }

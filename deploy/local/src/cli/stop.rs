@@ -21,8 +21,8 @@ pub(super) struct StopCommand {
 }
 
 impl StopCommand {
-    pub(super) fn run(&self, places: &FolderOptions) -> anyhow::Result<ExitCode> {
-        let data = places.data()?;
+    pub(super) fn run(&self, folders: &FolderOptions) -> anyhow::Result<ExitCode> {
+        let data = folders.data()?;
         let stack = StackState::running(&data)?;
         tracing::info!(process.pid = stack.supervisor.pid, "stopping");
         stack.supervisor.send(Signal::SIGTERM);

@@ -1,4 +1,4 @@
-//! `medhub-local up`: a stack in the foreground.
+//! `medhub-local up`: runs a stack in the foreground.
 
 use std::{fs, process::ExitCode};
 
@@ -28,38 +28,38 @@ pub(super) struct UpCommand {
 }
 
 impl UpCommand {
-    pub(super) async fn run(self, places: &FolderOptions) -> anyhow::Result<ExitCode> {
-        let mut options = self.options.resolve(places, !self.engines_only && self.only.is_empty())?;
+    pub(super) async fn run(self, folders: &FolderOptions) -> anyhow::Result<ExitCode> {
+        let mut options = self.options.resolve(folders, !self.engines_only && self.only.is_empty())?;
         if !self.only.is_empty() {
             options.engines.retain(|engine| self.only.contains(engine));
             options.urls.retain(|engine, _| self.only.contains(engine));
         }
-        let leash = self.leash.then(input_ended);
-        let discarded = self.discard.then(|| options.settings.data_folder.clone());
-        let outcome = supervised_stack::run(options, leash, async |stack| {
+        let stop_request = self.leash.then(watch_input_end);
+        let discarded_folder = self.discard.then(|| options.settings.data_folder.clone());
+        let outcome = supervised_stack::run(options, stop_request, async |stack| {
             print_addresses(&stack.state());
             std::future::pending().await
         })
         .await;
-        if let Some(folder) = discarded {
+        if let Some(folder) = discarded_folder {
             fs::remove_dir_all(&folder).with_context(|| format!("removing {}", folder.display()))?;
         }
         outcome
     }
 }
 
-/// Waits for the end of standard input, on a thread that may be left behind waiting.
-fn input_ended() -> oneshot::Receiver<()> {
-    let (tell, ended) = oneshot::channel();
+/// Resolves when standard input ends. The thread that reads it is never joined: the read cannot be interrupted.
+fn watch_input_end() -> oneshot::Receiver<()> {
+    let (sender, ended) = oneshot::channel();
     std::thread::spawn(move || {
-        // An input that cannot be read has ended too.
+        // A read error ends the input too.
         let _outcome = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
-        let _unheard = tell.send(());
+        let _receiver_gone = sender.send(());
     });
     ended
 }
 
-/// Prints where everything is, the product first.
+/// Prints the addresses of a stack, the product's first.
 pub(super) fn print_addresses(state: &stack_state::StackState) {
     if let Some(http) = &state.http {
         println!("\n{:<12}{http}/graphql", "graphql");
@@ -81,9 +81,9 @@ pub(super) fn print_addresses(state: &stack_state::StackState) {
 pub(super) fn without_password(url: &str) -> String {
     let masked = || {
         let (scheme, rest) = url.split_once("://")?;
-        let (login, place) = rest.split_once('@')?;
+        let (login, address) = rest.split_once('@')?;
         let (user, _password) = login.split_once(':')?;
-        Some(format!("{scheme}://{user}:***@{place}"))
+        Some(format!("{scheme}://{user}:***@{address}"))
     };
     masked().unwrap_or_else(|| url.to_owned())
 }
@@ -93,7 +93,7 @@ mod tests {
     use super::without_password;
 
     #[test]
-    fn passwords_of_foreign_engines_are_not_printed() {
+    fn passwords_in_urls_are_masked() {
         assert_eq!(without_password("postgres://me:secret@db:5432/x"), "postgres://me:***@db:5432/x");
         assert_eq!(without_password("postgres://me@db/x"), "postgres://me@db/x");
         assert_eq!(without_password("127.0.0.1:9093"), "127.0.0.1:9093");

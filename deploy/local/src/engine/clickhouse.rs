@@ -1,4 +1,4 @@
-//! ClickHouse: the engine's library from an npm package, served by this program in a process of its own.
+//! ClickHouse: the engine's library from an npm package, served by this program in a separate process.
 
 use super::{EngineProgram, EngineSettings, LaunchSpec, ProgramOrigin};
 use crate::{
@@ -7,25 +7,25 @@ use crate::{
     service_port::{AllocatedPorts, ServicePort},
 };
 
-pub(super) fn choose(site: &EngineSettings) -> EngineProgram {
+pub(super) fn choose(settings: &EngineSettings) -> EngineProgram {
     EngineProgram {
         origin: ProgramOrigin::Package,
-        path: CHDB.place(&site.cache).join("libchdb.so"),
-        ..EngineProgram::package(&CHDB, site)
+        path: CHDB.place(&settings.cache).join("libchdb.so"),
+        ..EngineProgram::package(&CHDB, settings)
     }
 }
 
 pub(super) fn prepare(
     choice: &EngineProgram,
-    site: &EngineSettings,
+    settings: &EngineSettings,
     ports: &AllocatedPorts,
 ) -> anyhow::Result<LaunchSpec> {
     let listen = format!("127.0.0.1:{}", ports.of(ServicePort::ClickHouse)?);
     let mut launch = LaunchSpec::new(THIS_PROGRAM)
         .args(["engine", "clickhouse", "--listen", &listen, "--folder"])
-        .args([site.folder("clickhouse")])
+        .args([settings.folder("clickhouse")])
         .args(["--library".into(), choice.path.clone().into_os_string()]);
-    // The engine takes the server's time zone from here.
+    // The engine reads the server's time zone from this variable.
     launch.variables.insert("TZ".to_owned(), "UTC".to_owned());
     Ok(launch)
 }

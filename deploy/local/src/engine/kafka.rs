@@ -15,7 +15,7 @@ use crate::{
     service_port::{AllocatedPorts, ServicePort},
 };
 
-/// The cluster id of the stack's only broker; any value will do, if it stays the same.
+/// The cluster id of the stack's only broker; any value works as long as it stays the same.
 const CLUSTER_ID: &str = "bWVkaHViLWxvY2FsLTAwMQ";
 
 /// Short-lived stacks gain more from a fast start than from the optimising compiler.
@@ -31,70 +31,70 @@ const JVM_OPTIONS: &[&str] = &[
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSXXX",
 ];
 
-pub(super) fn choose(site: &EngineSettings) -> EngineProgram {
-    match site.kafka {
-        KafkaVariant::Auto if !can_have_apache(site) => tansu(site),
-        KafkaVariant::Auto | KafkaVariant::Apache => apache(site),
-        KafkaVariant::Tansu => tansu(site),
+pub(super) fn choose(settings: &EngineSettings) -> EngineProgram {
+    match settings.kafka {
+        KafkaVariant::Auto if !is_apache_available(settings) => tansu(settings),
+        KafkaVariant::Auto | KafkaVariant::Apache => apache(settings),
+        KafkaVariant::Tansu => tansu(settings),
     }
 }
 
-fn can_have_apache(site: &EngineSettings) -> bool {
-    KAFKA.is_cached(&site.cache) || KAFKA.lacks_client(&site.cache).is_none()
+fn is_apache_available(settings: &EngineSettings) -> bool {
+    KAFKA.is_cached(&settings.cache) || KAFKA.lacks_client(&settings.cache).is_none()
 }
 
-fn apache(site: &EngineSettings) -> EngineProgram {
-    let system = site.cache.use_system.then(java::of_system).flatten();
-    let (java, more) = match system {
+fn apache(settings: &EngineSettings) -> EngineProgram {
+    let system = settings.cache.use_system.then(java::of_system).flatten();
+    let (java, packaged_java) = match system {
         Some((java, _)) => (java, None),
-        None => (JAVA.place(&site.cache).join("java-runtime/bin/java"), Some(&JAVA)),
+        None => (JAVA.place(&settings.cache).join("java-runtime/bin/java"), Some(&JAVA)),
     };
-    let mut choice = EngineProgram::package(&KAFKA, site);
+    let mut choice = EngineProgram::package(&KAFKA, settings);
     choice.version = format!("Apache {}", choice.version);
-    choice.artifacts.extend(more);
+    choice.artifacts.extend(packaged_java);
     choice.java = Some(java);
     choice
 }
 
-fn tansu(site: &EngineSettings) -> EngineProgram {
-    let system = site.cache.use_system.then(|| on_path("tansu")).flatten();
+fn tansu(settings: &EngineSettings) -> EngineProgram {
+    let system = settings.cache.use_system.then(|| on_path("tansu")).flatten();
     match system {
-        Some(place) => EngineProgram {
+        Some(program) => EngineProgram {
             origin: ProgramOrigin::System,
             version: "Tansu".to_owned(),
-            path: place,
+            path: program,
             artifacts: Vec::new(),
             java: None,
         },
         None => EngineProgram {
-            path: TANSU.place(&site.cache).join("bin/tansu"),
+            path: TANSU.place(&settings.cache).join("bin/tansu"),
             version: format!("Tansu {}", TANSU.version),
-            ..EngineProgram::package(&TANSU, site)
+            ..EngineProgram::package(&TANSU, settings)
         },
     }
 }
 
 pub(super) async fn prepare(
     choice: &EngineProgram,
-    site: &EngineSettings,
+    settings: &EngineSettings,
     ports: &AllocatedPorts,
 ) -> anyhow::Result<LaunchSpec> {
-    let clients = ports.of(ServicePort::Kafka)?;
-    let Some(java) = &choice.java else { return prepare_tansu(choice, site, clients) };
-    let data = site.folder("kafka");
+    let clients_port = ports.of(ServicePort::Kafka)?;
+    let Some(java) = &choice.java else { return prepare_tansu(choice, settings, clients_port) };
+    let data = settings.folder("kafka");
     folder::make(&data)?;
     let logs = data.join("log");
     let properties = data.join("server.properties");
-    fs::write(&properties, server_properties(clients, ports.of(ServicePort::KafkaController)?, &logs)?)
+    fs::write(&properties, server_properties(clients_port, ports.of(ServicePort::KafkaController)?, &logs)?)
         .with_context(|| format!("writing {}", properties.display()))?;
     let jars = choice.path.join("jars");
     let builder = StartKitBuilder {
-        cache: &site.cache,
-        data: &site.data_folder,
+        cache: &settings.cache,
+        data: &settings.data_folder,
         java,
         jars: &jars,
         version: KAFKA.version,
-        clients_port: clients,
+        clients_port,
         controller_port: ports.of(ServicePort::KafkaController)?,
     };
     let kit = builder.ensure_kit().await.context("preparing Kafka's first start")?;
@@ -106,8 +106,8 @@ pub(super) async fn prepare(
     Ok(LaunchSpec::new(java).args([kit.archive_option()]).args(JVM_OPTIONS.iter().copied()).args(class_path).args(main))
 }
 
-fn prepare_tansu(choice: &EngineProgram, site: &EngineSettings, port: u16) -> anyhow::Result<LaunchSpec> {
-    let data = site.folder("tansu");
+fn prepare_tansu(choice: &EngineProgram, settings: &EngineSettings, port: u16) -> anyhow::Result<LaunchSpec> {
+    let data = settings.folder("tansu");
     folder::make(&data)?;
     let storage = format!("sqlite://{}", data.join("tansu.db").display());
     let address = format!("tcp://127.0.0.1:{port}");
@@ -115,17 +115,17 @@ fn prepare_tansu(choice: &EngineProgram, site: &EngineSettings, port: u16) -> an
     Ok(LaunchSpec::new(&choice.path).args(args).args(["--storage-engine", &storage]))
 }
 
-/// The session is short because a broker that was killed is refused until its old session ends.
-fn server_properties(clients: u16, controller: u16, logs: &Path) -> anyhow::Result<String> {
+/// The broker's session is short because a restarted broker is refused until the session of the killed one ends.
+fn server_properties(clients_port: u16, controller_port: u16, logs: &Path) -> anyhow::Result<String> {
     let logs = logs.to_str().context("the data folder's name is not UTF-8")?;
     Ok(format!(
-        "# Written anew at every start.
+        "# Overwritten at every start.
 process.roles=broker,controller
 node.id=1
-listeners=PLAINTEXT://127.0.0.1:{clients},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{clients}
+listeners=PLAINTEXT://127.0.0.1:{clients_port},CONTROLLER://127.0.0.1:{controller_port}
+advertised.listeners=PLAINTEXT://127.0.0.1:{clients_port}
 controller.listener.names=CONTROLLER
-controller.quorum.voters=1@127.0.0.1:{controller}
+controller.quorum.voters=1@127.0.0.1:{controller_port}
 inter.broker.listener.name=PLAINTEXT
 listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
 log.dirs={logs}

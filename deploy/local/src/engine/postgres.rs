@@ -16,7 +16,7 @@ use super::{EngineProgram, EngineSettings, LaunchSpec, ProgramOrigin};
 use crate::{
     artifact::POSTGRES,
     folder,
-    process::{ProcessIdentity, UnprivilegedUser, is_executable, on_path, output_of, wait_until_gone},
+    process::{ProcessIdentity, UnprivilegedUser, is_executable, on_path, output_of, wait_until_ended},
     program_version::{major, version_in},
     service_port::{AllocatedPorts, ServicePort},
 };
@@ -24,14 +24,14 @@ use crate::{
 /// The name of the local superuser and of the database.
 pub(super) const USER_AND_DATABASE: &str = "medhub";
 
-/// `xid8` and the lock functions that the event store uses.
+/// Required for `xid8` and the lock functions that the event store uses.
 const OLDEST_POSTGRES_VERSION: u32 = 14;
 
 const SETTINGS: &[&str] = &[
     "listen_addresses=127.0.0.1",
     "unix_socket_directories=",
     "max_connections=200",
-    // The fence covers prepared appends too; Postgres refuses them by default, so tests could not cover that.
+    // The fence also covers prepared appends; Postgres refuses those by default, and tests need them.
     "max_prepared_transactions=64",
     "shared_buffers=128MB",
     "effective_cache_size=1GB",
@@ -44,31 +44,31 @@ const SETTINGS: &[&str] = &[
     "log_checkpoints=off",
 ];
 
-pub(super) fn choose(site: &EngineSettings) -> anyhow::Result<EngineProgram> {
-    let stored = fs::read_to_string(site.folder("postgres").join("PG_VERSION")).ok();
-    let stored = stored.as_deref().and_then(|text| major(text.trim()));
-    let mut found = if site.cache.use_system { of_system() } else { Vec::new() };
+pub(super) fn choose(settings: &EngineSettings) -> anyhow::Result<EngineProgram> {
+    let data_version = fs::read_to_string(settings.folder("postgres").join("PG_VERSION")).ok();
+    let data_version = data_version.as_deref().and_then(|text| major(text.trim()));
+    let mut programs = if settings.cache.use_system { find_installed() } else { Vec::new() };
     let package = EngineProgram {
-        path: POSTGRES.place(&site.cache).join("native/bin"),
-        ..EngineProgram::package(&POSTGRES, site)
+        path: POSTGRES.place(&settings.cache).join("native/bin"),
+        ..EngineProgram::package(&POSTGRES, settings)
     };
-    found.push(package);
-    match stored {
-        None => found.into_iter().next(),
-        Some(stored) => found.into_iter().find(|choice| major(&choice.version) == Some(stored)),
+    programs.push(package);
+    match data_version {
+        None => programs.into_iter().next(),
+        Some(data_version) => programs.into_iter().find(|program| major(&program.version) == Some(data_version)),
     }
     .with_context(|| {
         format!(
-            "the data folder {} is of PostgreSQL {}, and no server of that version was found: install it, or choose \
-             another folder with --data",
-            site.folder("postgres").display(),
-            stored.unwrap_or_default()
+            "the data folder {} was made by PostgreSQL {}, and no server of that version was found: install it, or \
+             choose another folder with --data",
+            settings.folder("postgres").display(),
+            data_version.unwrap_or_default()
         )
     })
 }
 
-/// Server programs on `PATH`, then Debian's, newest first.
-fn of_system() -> Vec<EngineProgram> {
+/// Returns the server programs on `PATH`, then those of Debian's packages, newest first.
+fn find_installed() -> Vec<EngineProgram> {
     let on_path = on_path("postgres").and_then(|program| fs::canonicalize(program).ok());
     let mut folders: Vec<PathBuf> = on_path.iter().filter_map(|program| Some(program.parent()?.to_owned())).collect();
     let mut debian: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
@@ -78,10 +78,10 @@ fn of_system() -> Vec<EngineProgram> {
         Reverse(folder.parent().and_then(Path::file_name).and_then(|name| name.to_str()?.parse::<u32>().ok()))
     });
     folders.extend(debian);
-    folders.into_iter().filter_map(at).collect()
+    folders.into_iter().filter_map(inspect_folder).collect()
 }
 
-fn at(folder: PathBuf) -> Option<EngineProgram> {
+fn inspect_folder(folder: PathBuf) -> Option<EngineProgram> {
     let complete = is_executable(&folder.join("postgres")) && is_executable(&folder.join("initdb"));
     let version = complete.then(|| version_in(&output_of(&folder.join("postgres"), &["--version"])?)).flatten()?;
     (major(&version)? >= OLDEST_POSTGRES_VERSION).then_some(EngineProgram {
@@ -95,17 +95,17 @@ fn at(folder: PathBuf) -> Option<EngineProgram> {
 
 pub(super) async fn prepare(
     choice: &EngineProgram,
-    site: &EngineSettings,
+    settings: &EngineSettings,
     ports: &AllocatedPorts,
 ) -> anyhow::Result<LaunchSpec> {
-    let data = site.folder("postgres");
+    let data = settings.folder("postgres");
     let user = UnprivilegedUser::instead_of_root()?;
     if let Some(user) = &user {
-        folder::reachable(&data, user)?;
-        folder::reachable(&choice.path.join("postgres"), user)?;
+        folder::check_reachable(&data, user)?;
+        folder::check_reachable(&choice.path.join("postgres"), user)?;
     }
     if data.join("PG_VERSION").exists() {
-        end_leftover(&data).await?;
+        stop_leftover_server(&data).await?;
     } else {
         initialise(choice, &data, user.as_ref()).await?;
     }
@@ -115,30 +115,30 @@ pub(super) async fn prepare(
     for setting in SETTINGS {
         launch = launch.args(["-c", setting]);
     }
-    // SIGINT: fast shutdown. SIGQUIT: ends the server and its children at once, and leaves recovery to the next start.
+    // SIGINT is a fast shutdown. SIGQUIT ends the server and its children at once; the next start recovers.
     Ok(LaunchSpec { run_as: user, stop_signal: Signal::SIGINT, orphan_signal: Signal::SIGQUIT, ..launch })
 }
 
 /// Creates the database in a temporary folder and renames it, so that the data folder is always complete.
 async fn initialise(choice: &EngineProgram, data: &Path, user: Option<&UnprivilegedUser>) -> anyhow::Result<()> {
-    let fresh = data.with_extension("new");
-    for stale in [data, fresh.as_path()] {
+    let staging = data.with_extension("new");
+    for stale in [data, staging.as_path()] {
         if stale.exists() {
             fs::remove_dir_all(stale).with_context(|| format!("removing the unfinished {}", stale.display()))?;
         }
     }
-    fs::create_dir(&fresh).with_context(|| format!("making {}", fresh.display()))?;
-    fs::set_permissions(&fresh, fs::Permissions::from_mode(0o700))?;
+    fs::create_dir(&staging).with_context(|| format!("making {}", staging.display()))?;
+    fs::set_permissions(&staging, fs::Permissions::from_mode(0o700))?;
     if let Some(user) = user {
-        chown(&fresh, Some(user.uid), Some(user.gid)).context("giving the database's folder to its user")?;
+        chown(&staging, Some(user.uid), Some(user.gid)).context("changing the owner of the database's folder")?;
     }
     let mut initdb = Command::new(choice.path.join("initdb"));
-    initdb.arg("-D").arg(&fresh).args(["-U", USER_AND_DATABASE, "--auth=trust", "--encoding=UTF8", "--locale=C"]);
+    initdb.arg("-D").arg(&staging).args(["-U", USER_AND_DATABASE, "--auth=trust", "--encoding=UTF8", "--locale=C"]);
     run(&mut initdb, user, None).await?;
     let mut single = Command::new(choice.path.join("postgres"));
-    single.arg("--single").arg("-D").arg(&fresh).arg("postgres");
+    single.arg("--single").arg("-D").arg(&staging).arg("postgres");
     run(&mut single, user, Some(&format!("create database {USER_AND_DATABASE}\n"))).await?;
-    fs::rename(&fresh, data).with_context(|| format!("moving the database to {}", data.display()))
+    fs::rename(&staging, data).with_context(|| format!("moving the database to {}", data.display()))
 }
 
 async fn run(command: &mut Command, user: Option<&UnprivilegedUser>, input: Option<&str>) -> anyhow::Result<()> {
@@ -158,20 +158,21 @@ async fn run(command: &mut Command, user: Option<&UnprivilegedUser>, input: Opti
     bail!("{program} ended with {}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim())
 }
 
-/// Ends a server that a killed stack left on this folder. Its lock file names it; the number alone proves nothing.
-async fn end_leftover(data: &Path) -> anyhow::Result<()> {
+/// Stops a server that a killed stack left on this folder. Its lock file names the pid; the command line is compared
+/// too, because another process may have that pid now.
+async fn stop_leftover_server(data: &Path) -> anyhow::Result<()> {
     let lock = data.join("postmaster.pid");
     let Ok(text) = fs::read_to_string(&lock) else { return Ok(()) };
     let pid = text.lines().next().and_then(|line| line.trim().parse().ok());
-    let is_ours = |pid: &u32| {
+    let runs_on_folder = |pid: &u32| {
         let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         let line = String::from_utf8_lossy(&line);
         line.contains("postgres") && line.contains(&*data.to_string_lossy())
     };
-    if let Some(server) = pid.filter(is_ours).and_then(ProcessIdentity::of) {
-        tracing::warn!(process.pid = server.pid, "ending a postgres that an earlier stack left behind");
+    if let Some(server) = pid.filter(runs_on_folder).and_then(ProcessIdentity::of) {
+        tracing::warn!(process.pid = server.pid, "stopping a postgres that an earlier stack left running");
         server.send(Signal::SIGQUIT);
-        wait_until_gone(&[server]).await;
+        wait_until_ended(&[server]).await;
     }
     match fs::remove_file(&lock) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

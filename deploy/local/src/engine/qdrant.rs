@@ -1,4 +1,5 @@
-//! Qdrant: the engine of a Python package, served over Qdrant's gRPC API by a Python program that this one carries.
+//! Qdrant: the engine of a Python package, served over Qdrant's gRPC API by a Python program that is embedded in this
+//! one.
 
 mod program_sources;
 
@@ -12,26 +13,27 @@ use crate::{
     service_port::{AllocatedPorts, ServicePort},
 };
 
-pub(super) fn choose(site: &EngineSettings) -> EngineProgram {
-    EngineProgram { version: "qdrant-edge 0.9.0".to_owned(), ..EngineProgram::package(&QDRANT, site) }
+pub(super) fn choose(settings: &EngineSettings) -> EngineProgram {
+    EngineProgram { version: "qdrant-edge 0.9.0".to_owned(), ..EngineProgram::package(&QDRANT, settings) }
 }
 
-pub(super) fn prepare(site: &EngineSettings, ports: &AllocatedPorts) -> anyhow::Result<LaunchSpec> {
+pub(super) fn prepare(settings: &EngineSettings, ports: &AllocatedPorts) -> anyhow::Result<LaunchSpec> {
     let listen = format!("127.0.0.1:{}", ports.of(ServicePort::Qdrant)?);
-    server_command(&site.cache, &listen, &site.data_folder)
+    server_command(&settings.cache, &listen, &settings.data_folder)
 }
 
-/// The command that serves the engine's part of a stack's data folder at `listen` (address and port), once [`QDRANT`] is
-/// in the cache.
+/// The command that serves the engine's part of a stack's data folder at `listen` (address and port), once [`QDRANT`]
+/// is in the cache.
 ///
 /// # Errors
 /// If the cache lacks the artifact, or the program can be written neither there nor to the data folder.
 pub fn server_command(cache: &ArtifactCache, listen: &str, data: &Path) -> anyhow::Result<LaunchSpec> {
-    let piece = QDRANT.place(cache);
-    let record = piece.join(crate::artifact::INTERPRETER_FILE);
+    let artifact_folder = QDRANT.place(cache);
+    let record = artifact_folder.join(crate::artifact::INTERPRETER_FILE);
     let interpreter = fs::read_to_string(&record).with_context(|| format!("reading {}", record.display()))?;
     let program = program_sources::install(cache, data)?;
-    let search_path = std::env::join_paths([program, piece.join("packages")]).context("joining PYTHONPATH")?;
+    let search_path =
+        std::env::join_paths([program, artifact_folder.join("packages")]).context("joining PYTHONPATH")?;
     let mut launch = LaunchSpec::new(interpreter)
         .args(["-m", "medhub_qdrant", "--listen", listen, "--folder"])
         .args([data.join("qdrant")]);
@@ -39,7 +41,7 @@ pub fn server_command(cache: &ArtifactCache, listen: &str, data: &Path) -> anyho
     launch.variables.insert("PYTHONPATH".to_owned(), search_path);
     // Packages of the user or a virtual environment would shadow those of the artifact.
     launch.variables.insert("PYTHONNOUSERSITE".to_owned(), "1".to_owned());
-    // And so would files in the folder that the program is started in.
+    // Files in the program's working directory would too.
     launch.variables.insert("PYTHONSAFEPATH".to_owned(), "1".to_owned());
     Ok(launch)
 }

@@ -11,33 +11,33 @@ use crate::{
     service_port::{AllocatedPorts, ServicePort},
 };
 
-pub(super) fn choose(site: &EngineSettings) -> EngineProgram {
+pub(super) fn choose(settings: &EngineSettings) -> EngineProgram {
     let system = || {
         let program = on_path("redis-server")?;
         let version = version_in(&output_of(&program, &["--version"])?)?;
         Some(EngineProgram { origin: ProgramOrigin::System, version, path: program, artifacts: Vec::new(), java: None })
     };
     let package = || EngineProgram {
-        path: REDIS.place(&site.cache).join("redis-server"),
+        path: REDIS.place(&settings.cache).join("redis-server"),
         version: "6.2.5".to_owned(),
-        ..EngineProgram::package(&REDIS, site)
+        ..EngineProgram::package(&REDIS, settings)
     };
-    site.cache.use_system.then(system).flatten().unwrap_or_else(package)
+    settings.cache.use_system.then(system).flatten().unwrap_or_else(package)
 }
 
 pub(super) fn prepare(
     choice: &EngineProgram,
-    site: &EngineSettings,
+    settings: &EngineSettings,
     ports: &AllocatedPorts,
 ) -> anyhow::Result<LaunchSpec> {
-    let data = site.folder("redis");
+    let data = settings.folder("redis");
     folder::make(&data)?;
     let folder = data.to_str().context("the data folder's name is not UTF-8")?;
     let port = ports.of(ServicePort::Redis)?.to_string();
-    // Not `everysec`: it delays writes while a sync runs, and kill -9 then loses what was acknowledged meanwhile.
-    // With `no` every write reaches the kernel before its answer is sent, and only a crash of the machine loses it;
-    // read models are rebuilt from the event store then.
+    // Not `everysec`: it delays writes while a sync runs, and kill -9 then loses acknowledged writes. With `no` every
+    // write reaches the kernel before its answer is sent, and only a crash of the machine loses it; read models are
+    // then rebuilt from the event store.
     let args = ["--bind", "127.0.0.1", "--port", &port, "--dir", folder, "--appendonly", "yes", "--appendfsync", "no"];
-    let more = ["--save", "", "--aof-load-truncated", "yes", "--daemonize", "no", "--loglevel", "notice"];
-    Ok(LaunchSpec::new(&choice.path).args(args).args(more))
+    let persistence_args = ["--save", "", "--aof-load-truncated", "yes", "--daemonize", "no", "--loglevel", "notice"];
+    Ok(LaunchSpec::new(&choice.path).args(args).args(persistence_args))
 }

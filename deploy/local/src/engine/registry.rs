@@ -1,4 +1,4 @@
-//! The schema registry: this very program in the role `registry`, on the stack's Postgres.
+//! The schema registry: this program in the role `registry`, on the stack's Postgres.
 
 use super::{EngineProgram, LaunchSpec, ProgramOrigin};
 use crate::{

@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Ctrl-C, a polite request to end, and a terminal that goes away.
+/// SIGINT (Ctrl-C), SIGTERM, and SIGHUP (a closed terminal).
 #[derive(Debug)]
 pub(super) struct StackSignals {
     interrupt: Signal,
@@ -21,7 +21,7 @@ impl StackSignals {
         })
     }
 
-    /// Waits for the next one and names it.
+    /// Waits for the next signal and returns its name.
     pub(super) async fn next(&mut self) -> &'static str {
         tokio::select! {
             _ = self.interrupt.recv() => "SIGINT",

@@ -1,4 +1,4 @@
-//! Writes with a condition: which points they reach, and that a kill changes nothing about it.
+//! Conditional writes: which points they change, also after a kill.
 
 use qdrant_client::{
     Payload, Qdrant,
@@ -55,7 +55,7 @@ async fn a_conditional_upsert_changes_only_the_points_that_match() {
     client.upsert_points(update.update_filter(older_than(7))).await.unwrap();
     assert_eq!(payloads(&client, &[1, 2, 5]).await, [sequence(7), sequence(9)], "older only");
 
-    // Nothing is left of this one, which is no failure.
+    // The condition matches no point, which is not an error.
     client.upsert_points(upsert([(2, sequence(8))]).update_filter(older_than(8))).await.unwrap();
     assert_eq!(payloads(&client, &[2]).await, [sequence(9)]);
 }
@@ -67,7 +67,7 @@ async fn a_refused_conditional_write_stays_refused_after_a_kill() {
     let client = with_points(&process, 0).await;
     for round in 0..20 {
         client.upsert_points(upsert([(round, json!({ "sequence": 9 }))])).await.unwrap();
-        // Refused, and then the point becomes such that it would no longer be.
+        // Refused; afterwards the point changes so that the condition would match.
         let refused = upsert([(round, json!({ "sequence": 5, "wrong": true }))]).update_filter(older_than(5));
         client.upsert_points(refused).await.unwrap();
         let ids = PointsIdsList { ids: vec![round.into()] };

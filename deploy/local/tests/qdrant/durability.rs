@@ -25,8 +25,8 @@ use crate::{
     server_process::{start_expecting_failure, start_server},
 };
 
-/// The rounds that the points' payloads name; each point's vector must be of the same round.
-async fn rounds_of(client: &Qdrant, ids: std::ops::Range<u64>) -> Vec<u64> {
+/// Reads the round of each point from its payload, and asserts that its vector is of the same round.
+async fn read_rounds(client: &Qdrant, ids: std::ops::Range<u64>) -> Vec<u64> {
     let get = GetPointsBuilder::new(COLLECTION, ids.clone().map(PointId::from).collect::<Vec<_>>());
     let points = client.get_points(get.with_payload(true).with_vectors(true)).await.unwrap().result;
     let round_of = |(number, point): (u64, RetrievedPoint)| {
@@ -35,8 +35,8 @@ async fn rounds_of(client: &Qdrant, ids: std::ops::Range<u64>) -> Vec<u64> {
         let stored = point.vectors.unwrap().get_vector().unwrap();
         let vector_output::Vector::Dense(stored) = stored else { panic!("{stored:?}") };
         let expected = vector(number + round * 1000, 8);
-        let alike: f32 = stored.data.iter().zip(&expected).map(|(a, b)| a * b).sum();
-        assert!(alike > 0.999, "the payload of {number} is of round {round}, its vector is not");
+        let similarity: f32 = stored.data.iter().zip(&expected).map(|(a, b)| a * b).sum();
+        assert!(similarity > 0.999, "the payload of {number} is of round {round}, its vector is not");
         round
     };
     ids.zip(points).map(round_of).collect()
@@ -56,7 +56,7 @@ async fn store_round(client: &Qdrant, ids: std::ops::Range<u64>, round: u64) -> 
 
 const POINTS: u64 = 300;
 
-/// Writes rounds until the engine is gone; pauses now and then, so that the engine rebuilds its indexes meanwhile.
+/// Writes rounds until the engine is killed; pauses sometimes, so that the engine rebuilds its indexes meanwhile.
 async fn write_rounds(client: Qdrant, acknowledged: Arc<AtomicU64>) {
     loop {
         let round = acknowledged.load(Ordering::SeqCst) + 1;
@@ -70,7 +70,7 @@ async fn write_rounds(client: Qdrant, acknowledged: Arc<AtomicU64>) {
     }
 }
 
-/// Stores enough rounds for a rebuild and waits for it, so that the first kill falls on an indexed segment.
+/// Stores enough rounds for a rebuild and waits for it, so that the first kill hits an indexed segment.
 async fn store_indexed_rounds(client: &Qdrant, acknowledged: &AtomicU64) {
     for round in 1..=6 {
         assert!(store_round(client, 0..POINTS, round).await);
@@ -89,7 +89,7 @@ async fn every_acknowledged_change_survives_kills_at_any_moment() {
     let folder = TempDir::new().unwrap();
     let mut process = start_server(folder.path()).await;
     let mut client = connect(&process);
-    // So small a threshold that every rebuild makes an indexed segment, out of which later rounds move points.
+    // With this small threshold every rebuild makes an indexed segment, out of which later rounds move points.
     let optimizers = OptimizersConfigDiffBuilder::default().indexing_threshold(1_u64);
     let vectors = VectorParamsBuilder::new(8, Distance::Cosine);
     let create = CreateCollectionBuilder::new(COLLECTION).vectors_config(vectors).optimizers_config(optimizers);
@@ -98,18 +98,21 @@ async fn every_acknowledged_change_survives_kills_at_any_moment() {
     store_indexed_rounds(&client, &acknowledged).await;
     for kill in 0..8_u64 {
         let writer = tokio::spawn(write_rounds(client.clone(), Arc::clone(&acknowledged)));
-        // Each kill hits another moment; some fall into a flush or a rebuild, which the test's engine does often.
+        // Each kill comes after another delay; some hit a flush or a rebuild, which the engine of the test does often.
         tokio::time::sleep(Duration::from_millis(300 + kill * 97)).await;
         process.kill();
         writer.await.unwrap();
         process = start_server(folder.path()).await;
         client = connect(&process);
-        let known = acknowledged.load(Ordering::SeqCst);
-        let found = rounds_of(&client, 0..POINTS).await;
-        // The round under way at the kill may be there too, but then whole.
+        let acknowledged_round = acknowledged.load(Ordering::SeqCst);
+        let found = read_rounds(&client, 0..POINTS).await;
+        // The round in progress at the kill may be stored too, but only completely.
         let newest = found.first().copied().unwrap_or(0);
-        assert!(newest == known || newest == known + 1, "kill {kill}: {newest} found, {known} acknowledged");
-        assert!(found.iter().all(|round| *round == newest), "kill {kill}: torn: {found:?}");
+        assert!(
+            newest == acknowledged_round || newest == acknowledged_round + 1,
+            "kill {kill}: {newest} found, {acknowledged_round} acknowledged"
+        );
+        assert!(found.iter().all(|round| *round == newest), "kill {kill}: mixed rounds: {found:?}");
         assert_eq!(count(&client, Filter::default()).await, POINTS, "kill {kill}");
         acknowledged.store(newest, Ordering::SeqCst);
     }
@@ -130,10 +133,10 @@ async fn changes_by_filter_are_not_repeated_after_a_kill() {
     assert_eq!(count(&client, odd()).await, 10);
     process.kill();
     let process = start_server(folder.path()).await;
-    assert_eq!(count(&connect(&process), odd()).await, 10, "the deletion ran again over what came after it");
+    assert_eq!(count(&connect(&process), odd()).await, 10, "the deletion was repeated after later changes");
 }
 
-// Several threads, so that the connection of the client is served while the test waits for the end of the server.
+// Several threads, so that the client's connection is served while the test waits for the server to end.
 #[tokio::test(flavor = "multi_thread")]
 async fn points_indexes_and_aliases_survive_a_clean_stop() {
     let folder = TempDir::new().unwrap();
@@ -153,7 +156,7 @@ async fn points_indexes_and_aliases_survive_a_clean_stop() {
 }
 
 #[tokio::test]
-async fn a_folder_or_an_address_in_use_is_named() {
+async fn a_folder_or_an_address_in_use_is_reported() {
     let folder = TempDir::new().unwrap();
     let process = start_server(folder.path()).await;
     let log = start_expecting_failure("127.0.0.1:0", folder.path()).await;
@@ -161,26 +164,26 @@ async fn a_folder_or_an_address_in_use_is_named() {
     let other = TempDir::new().unwrap();
     let address = process.address.to_string();
     let log = start_expecting_failure(&address, other.path()).await;
-    assert!(log.contains(&format!("{address} cannot be listened on")), "{log}");
+    assert!(log.contains(&format!("cannot listen on {address}")), "{log}");
 }
 
 const COLLECTION_NAMES: [&str; 3] = ["first", "second", "third"];
 
-/// Creates and deletes collections in turn until the server is gone; returns which of them exist, and which one the last,
-/// unanswered request was about.
+/// Creates and deletes collections in turn until the server is killed; returns which of them exist, and the collection
+/// of the last, unanswered request.
 async fn create_and_delete(
     client: Qdrant,
     mut existing: BTreeSet<&'static str>,
 ) -> (BTreeSet<&'static str>, &'static str) {
     loop {
         for name in COLLECTION_NAMES {
-            let done = if existing.contains(name) {
+            let succeeded = if existing.contains(name) {
                 client.delete_collection(name).await.is_ok()
             } else {
                 let vectors = VectorParamsBuilder::new(8, Distance::Cosine);
                 client.create_collection(CreateCollectionBuilder::new(name).vectors_config(vectors)).await.is_ok()
             };
-            if !done {
+            if !succeeded {
                 return (existing, name);
             }
             if !existing.remove(name) {
@@ -191,7 +194,7 @@ async fn create_and_delete(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_collection_is_whole_or_absent_after_a_kill_while_it_is_created_or_deleted() {
+async fn a_collection_is_complete_or_absent_after_a_kill_while_it_is_created_or_deleted() {
     let folder = TempDir::new().unwrap();
     let mut process = start_server(folder.path()).await;
     let mut existing = BTreeSet::new();
@@ -199,14 +202,14 @@ async fn a_collection_is_whole_or_absent_after_a_kill_while_it_is_created_or_del
         let writer = tokio::spawn(create_and_delete(connect(&process), existing));
         tokio::time::sleep(Duration::from_millis(50 + kill * 37)).await;
         process.kill();
-        // The step under way at the kill may have been done or not.
-        let (known, uncertain) = writer.await.unwrap();
+        // The request in progress at the kill may have been executed or not.
+        let (expected, uncertain) = writer.await.unwrap();
         process = start_server(folder.path()).await;
         let client = connect(&process);
         existing = BTreeSet::new();
         for name in COLLECTION_NAMES {
             let exists = client.collection_exists(name).await.unwrap();
-            assert!(exists == known.contains(name) || name == uncertain, "kill {kill}: {name}, {known:?}");
+            assert!(exists == expected.contains(name) || name == uncertain, "kill {kill}: {name}, {expected:?}");
             if exists {
                 assert_eq!(client.collection_info(name).await.unwrap().result.unwrap().points_count, Some(0));
                 existing.insert(name);

@@ -90,26 +90,26 @@ async fn collections_and_aliases_are_created_and_deleted() {
     assert_eq!(code(client.create_collection(again).await.unwrap_err()), Code::AlreadyExists);
     client.create_alias(CreateAliasBuilder::new(COLLECTION, "current")).await.unwrap();
     assert_eq!(client.list_aliases().await.unwrap().aliases.len(), 1);
-    let through = client.count(CountPointsBuilder::new("current").exact(true)).await.unwrap();
-    assert_eq!(through.result.unwrap().count, 3);
+    let by_alias = client.count(CountPointsBuilder::new("current").exact(true)).await.unwrap();
+    assert_eq!(by_alias.result.unwrap().count, 3);
     assert!(client.delete_collection(COLLECTION).await.unwrap().result);
     assert!(!client.delete_collection(COLLECTION).await.unwrap().result);
     assert!(!client.collection_exists(COLLECTION).await.unwrap());
     assert_eq!(client.list_collections().await.unwrap().collections.len(), 0);
-    let gone = client.count(CountPointsBuilder::new(COLLECTION)).await.unwrap_err();
-    assert_eq!(code(gone), Code::NotFound);
+    let missing = client.count(CountPointsBuilder::new(COLLECTION)).await.unwrap_err();
+    assert_eq!(code(missing), Code::NotFound);
     with_points(&process, 1).await;
 }
 
 #[tokio::test]
-async fn filters_match_the_points_that_a_fold_of_the_payloads_matches() {
+async fn filters_match_the_expected_points() {
     let (_folder, process) = start().await;
     let client = with_points(&process, 100).await;
-    let expected = |chosen: fn(u64) -> bool| (0..100).filter(|number| chosen(*number)).count() as u64;
+    let expected = |matches: fn(u64) -> bool| (0..100).filter(|number| matches(*number)).count() as u64;
     let day = |day: i64| Timestamp { seconds: 1_772_323_200 + (day - 1) * 86_400, nanos: 0 };
     let march = DatetimeRange { gte: Some(day(5)), lt: Some(day(10)), ..DatetimeRange::default() };
     let cents = Range { gt: Some(1000.0), lte: Some(2000.0), ..Range::default() };
-    // A hundredth of a degree is 685 metres there.
+    // A hundredth of a degree of longitude is 685 metres at this latitude.
     let near = GeoRadius { center: Some(GeoPoint { lon: 0.0, lat: 52.0 }), radius: 7_000.0 };
     let must = |condition: Condition| Filter::must([condition]);
     let cases: Vec<(&str, Filter, u64)> = vec![
@@ -155,7 +155,7 @@ async fn filters_match_the_points_that_a_fold_of_the_payloads_matches() {
 }
 
 #[tokio::test]
-async fn points_are_changed_in_part_and_in_whole() {
+async fn points_are_changed_partly_and_completely() {
     let (_folder, process) = start().await;
     let client = with_points(&process, 4).await;
     let only = |number: u64| -> Vec<PointId> { vec![number.into()] };
@@ -188,7 +188,7 @@ async fn points_are_changed_in_part_and_in_whole() {
 }
 
 #[tokio::test]
-async fn scrolling_visits_every_point_once_and_may_sort() {
+async fn scrolling_returns_every_point_once_and_can_sort() {
     let (_folder, process) = start().await;
     let client = with_points(&process, 25).await;
     let (mut offset, mut seen) = (None::<PointId>, Vec::new());
@@ -218,13 +218,13 @@ async fn scrolling_visits_every_point_once_and_may_sort() {
 async fn searches_find_the_nearest_under_a_filter_page_by_page() {
     let (_folder, process) = start().await;
     let client = with_points(&process, 200).await;
-    let asked = vector(42, 8);
-    let dot = |other: u64| -> f32 { vector(other, 8).iter().zip(&asked).map(|(a, b)| a * b).sum() };
+    let query_vector = vector(42, 8);
+    let dot = |other: u64| -> f32 { vector(other, 8).iter().zip(&query_vector).map(|(a, b)| a * b).sum() };
     let mut even: Vec<u64> = (0..200).filter(|number| number % 2 == 0).collect();
     even.sort_by(|a, b| dot(*b).total_cmp(&dot(*a)));
     let filter = Filter::must([Condition::matches("agency", "VA".to_owned())]);
     let search = |offset: u64| {
-        let query = QueryPointsBuilder::new(COLLECTION).query(asked.clone()).filter(filter.clone());
+        let query = QueryPointsBuilder::new(COLLECTION).query(query_vector.clone()).filter(filter.clone());
         client.query(query.limit(5).offset(offset).with_payload(true))
     };
     for offset in [0, 5] {
@@ -234,12 +234,12 @@ async fn searches_find_the_nearest_under_a_filter_page_by_page() {
         assert_eq!(ids, expected.map(|number| PointId::from(*number)).collect::<Vec<_>>(), "offset {offset}");
         assert!(found.iter().all(|point| point.payload.contains_key("agency")));
     }
-    let older = SearchPointsBuilder::new(COLLECTION, asked.clone(), 1).score_threshold(0.99);
+    let older = SearchPointsBuilder::new(COLLECTION, query_vector.clone(), 1).score_threshold(0.99);
     let found = client.search_points(older).await.unwrap().result;
     assert_eq!(found[0].id, Some(42.into()));
     assert!((found[0].score - 1.0).abs() < 1e-5 && found[0].payload.is_empty());
     let like = QueryPointsBuilder::new(COLLECTION).query(Query::new_nearest(PointId::from(42))).limit(1);
-    assert_ne!(client.query(like).await.unwrap().result[0].id, Some(42.into()), "a point is not like itself");
+    assert_ne!(client.query(like).await.unwrap().result[0].id, Some(42.into()), "a point is not a neighbour of itself");
 }
 
 #[tokio::test]
@@ -288,8 +288,8 @@ async fn invalid_and_unsupported_requests_are_refused_and_change_nothing() {
     assert_eq!(code(client.query(unnamed).await.unwrap_err()), Code::InvalidArgument);
     let groups = QueryPointGroupsBuilder::new(COLLECTION, "agency").query(vector(1, 8));
     assert_eq!(code(client.query_groups(groups).await.unwrap_err()), Code::Unimplemented);
-    let nowhere = Filter::must([Condition::geo_radius("place", GeoRadius { center: None, radius: 1.0 })]);
-    let geo = client.count(CountPointsBuilder::new(COLLECTION).filter(nowhere)).await.unwrap_err();
+    let without_center = Filter::must([Condition::geo_radius("place", GeoRadius { center: None, radius: 1.0 })]);
+    let geo = client.count(CountPointsBuilder::new(COLLECTION).filter(without_center)).await.unwrap_err();
     assert_eq!(code(geo), Code::InvalidArgument);
     let path = CreateCollectionBuilder::new("../outside").vectors_config(VectorParamsBuilder::new(1, Distance::Dot));
     assert_eq!(code(client.create_collection(path).await.unwrap_err()), Code::InvalidArgument);

@@ -15,25 +15,25 @@ use medhub_local::{
 
 use crate::child_process::{ChildProcess, log_file};
 
-/// Flushes and optimizations come often, so that the kills of the tests hit them too.
+/// Makes flushes and optimizations frequent, so that the kills of the tests hit them too.
 const FREQUENT_MAINTENANCE: [&str; 4] = ["--maintenance-interval", "0.05", "--optimize-after", "5"];
 
 /// Starts the server with its data and its log in a folder, and waits until it listens.
 pub(crate) async fn start_server(folder: &Path) -> ChildProcess {
-    let command = server_program("127.0.0.1:0", folder).await;
-    let known = read_log(folder).len();
-    ChildProcess::start(command, folder, || read_log(folder).get(known..).and_then(listening_address)).await
+    let command = server_command_for("127.0.0.1:0", folder).await;
+    let old_length = read_log(folder).len();
+    ChildProcess::start(command, folder, || read_log(folder).get(old_length..).and_then(listening_address)).await
 }
 
-/// Starts a server that cannot run; returns what it logged.
+/// Starts a server that is expected to fail, and returns its log.
 pub(crate) async fn start_expecting_failure(listen: &str, folder: &Path) -> String {
-    let output = server_program(listen, folder).await.output().unwrap();
+    let output = server_command_for(listen, folder).await.output().unwrap();
     let log = String::from_utf8(output.stderr).unwrap();
-    assert!(!output.status.success(), "the server ran:\n{log}");
+    assert!(!output.status.success(), "the server did not fail:\n{log}");
     log
 }
 
-async fn server_program(listen: &str, folder: &Path) -> Command {
+async fn server_command_for(listen: &str, folder: &Path) -> Command {
     let cache = env::var_os("MEDHUB_CACHE_DIR").map_or_else(default_cache, PathBuf::from);
     let cache = ArtifactCache { folder: cache, use_system: true };
     QDRANT.ensure(&cache, &DownloadProgress::default()).await.unwrap();
@@ -44,7 +44,7 @@ async fn server_program(listen: &str, folder: &Path) -> Command {
     command
 }
 
-/// The address in a log that says where the server listens.
+/// Finds the server's address in its log.
 fn listening_address(log: &str) -> Option<SocketAddr> {
     let (_, rest) = log.split_once("listening on ")?;
     rest.split_once(',')?.0.parse().ok()

@@ -1,4 +1,4 @@
-//! What holds for any sequence of wishes.
+//! Properties that hold for any sequence of commands.
 
 use proptest::prelude::*;
 
@@ -22,21 +22,21 @@ fn any_command() -> impl Strategy<Value = CompanyCommand> {
 
 proptest! {
     #[test]
-    fn somebody_always_runs_it_no_person_is_a_machine_and_names_of_keys_differ(
-        wishes in prop::collection::vec(any_command(), 0..60)
+    fn a_company_always_has_an_admin_no_service_member_and_distinct_key_names(
+        commands in prop::collection::vec(any_command(), 0..60)
     ) {
         let (mut state, mut log) = (Company::default(), vec![]);
-        for wish in wishes {
-            for event in state.decide(wish).unwrap_or_default() {
-                prop_assert!(state != Company::Closed, "{event:?} after the end");
+        for command in commands {
+            for event in state.decide(command).unwrap_or_default() {
+                prop_assert!(state != Company::Closed, "{event:?} after closing");
                 state.evolve(event.clone());
                 log.push(event);
             }
-            if let Some(roster) = state.as_registered() {
-                prop_assert!(roster.members().any(|(_, role)| role == Role::Admin));
-                prop_assert!(roster.members().all(|(_, role)| role.is_for_people()));
-                let names: std::collections::HashSet<_> = roster.keys().map(|key| key.name.as_str()).collect();
-                prop_assert_eq!(names.len(), roster.keys().len());
+            if let Some(company) = state.as_registered() {
+                prop_assert!(company.members().any(|(_, role)| role == Role::Admin));
+                prop_assert!(company.members().all(|(_, role)| role.is_for_people()));
+                let names: std::collections::HashSet<_> = company.keys().map(|key| key.name.as_str()).collect();
+                prop_assert_eq!(names.len(), company.keys().len());
             }
         }
         let snapshot = serde_json::to_string(&state).unwrap();

@@ -1,4 +1,4 @@
-//! Who belongs to a company.
+//! Tests of members and roles.
 
 use super::*;
 
@@ -11,7 +11,7 @@ fn a_member_is_added_changed_and_removed() {
 }
 
 #[test]
-fn what_is_met_already_changes_nothing() {
+fn a_repeated_command_changes_nothing() {
     let given = [registered("Acme"), added("bob", Role::Viewer)];
     expect_events(&given, add("bob", Role::Viewer), vec![]);
     expect_events(&given, change("bob", Role::Viewer), vec![]);
@@ -19,25 +19,25 @@ fn what_is_met_already_changes_nothing() {
 }
 
 #[test]
-fn a_member_is_not_added_again_with_another_role() {
+fn adding_a_member_again_with_another_role_is_refused() {
     let given = [registered("Acme"), added("bob", Role::Viewer)];
     expect_refusal(&given, add("bob", Role::Admin), CompanyError::AlreadyMember { role: Role::Viewer });
 }
 
 #[test]
-fn only_a_members_role_is_changed() {
+fn changing_the_role_of_a_user_who_is_not_a_member_is_refused() {
     expect_refusal(&[registered("Acme")], change("bob", Role::Viewer), CompanyError::NoSuchMember);
 }
 
 #[test]
-fn a_person_is_no_machine() {
+fn the_service_role_is_refused_for_people() {
     let given = [registered("Acme"), added("bob", Role::Viewer)];
     expect_refusal(&given, add("carl", Role::Service), CompanyError::NotForPeople);
     expect_refusal(&given, change("bob", Role::Service), CompanyError::NotForPeople);
 }
 
 #[test]
-fn the_last_admin_stays_one() {
+fn the_last_admin_cannot_be_removed_or_change_role() {
     let alone = [registered("Acme")];
     expect_refusal(&alone, remove("ann"), CompanyError::LastAdmin);
     expect_refusal(&alone, change("ann", Role::Viewer), CompanyError::LastAdmin);
@@ -47,7 +47,7 @@ fn the_last_admin_stays_one() {
 }
 
 #[test]
-fn a_company_has_so_many_members_and_no_more() {
+fn the_number_of_members_is_limited() {
     let mut given = vec![registered("Acme")];
     given.extend((1..MAX_MEMBERS).map(|number| added(&format!("user-{number}"), Role::Viewer)));
     expect_refusal(&given, add("bob", Role::Viewer), CompanyError::TooManyMembers);
@@ -56,11 +56,11 @@ fn a_company_has_so_many_members_and_no_more() {
 }
 
 #[test]
-fn roles_are_in_the_order_of_what_they_allow() {
+fn a_role_covers_itself_and_the_roles_before_it() {
     let people = [Role::Viewer, Role::Contributor, Role::Manager, Role::Admin];
-    for (place, role) in people.iter().enumerate() {
-        for (least_place, least) in people.iter().enumerate() {
-            assert_eq!(role.covers(*least), place >= least_place, "{role} {least}");
+    for (rank, role) in people.iter().enumerate() {
+        for (least_rank, least) in people.iter().enumerate() {
+            assert_eq!(role.covers(*least), rank >= least_rank, "{role} {least}");
         }
         assert!(!Role::Service.covers(*role) && !role.covers(Role::Service), "{role}");
     }

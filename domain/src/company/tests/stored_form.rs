@@ -1,4 +1,4 @@
-//! The stored JSON of every event, both ways. A change here is a change of the log.
+//! Pins the stored JSON of every event in both directions. Changing an expectation changes the format of the log.
 
 use cqrs_es::DomainEvent;
 use serde_json::{Value, json};
@@ -35,7 +35,7 @@ fn events_keep_their_stored_form() {
 }
 
 #[test]
-fn every_event_is_recorded_in_the_current_version_of_its_lineage() {
+fn every_event_is_recorded_in_the_current_version_of_its_history() {
     let all = [
         registered("a"),
         profile_changed(),
@@ -47,6 +47,6 @@ fn every_event_is_recorded_in_the_current_version_of_its_lineage() {
         closed(),
     ];
     let recorded = all.map(|event| (event.event_type(), event.event_version()));
-    let current = VERSION_HISTORIES.iter().map(|lineage| (lineage.event_type.to_owned(), lineage.current.to_owned()));
+    let current = VERSION_HISTORIES.iter().map(|history| (history.event_type.to_owned(), history.current.to_owned()));
     assert_eq!(current.collect::<Vec<_>>(), recorded);
 }

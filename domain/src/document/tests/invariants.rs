@@ -1,4 +1,4 @@
-//! What holds for any sequence of wishes.
+//! Properties that hold for any sequence of commands.
 
 use proptest::prelude::*;
 
@@ -17,19 +17,19 @@ fn any_command() -> impl Strategy<Value = DocumentCommand> {
 
 proptest! {
     #[test]
-    fn stages_build_on_each_other_and_replaying_gives_the_same(wishes in prop::collection::vec(any_command(), 0..40)) {
+    fn stages_complete_in_order_and_replay_is_exact(commands in prop::collection::vec(any_command(), 0..40)) {
         let (mut state, mut log) = (Document::default(), vec![]);
-        for wish in wishes {
-            for event in state.decide(wish).unwrap_or_default() {
+        for command in commands {
+            for event in state.decide(command).unwrap_or_default() {
                 prop_assert!(state != Document::Deleted, "{event:?} after the deletion");
                 state.evolve(event.clone());
                 log.push(event);
             }
-            if let Some(reading) = state.as_uploaded() {
-                prop_assert!(reading.text.is_some() || reading.requirements.is_none());
-                prop_assert!(reading.requirements.is_some() || reading.analysis.is_none());
-                if let Some(failure) = &reading.failure {
-                    prop_assert_eq!(Some(failure.stage), reading.next_stage(), "what failed is what comes next");
+            if let Some(document) = state.as_uploaded() {
+                prop_assert!(document.text.is_some() || document.requirements.is_none());
+                prop_assert!(document.requirements.is_some() || document.analysis.is_none());
+                if let Some(failure) = &document.failure {
+                    prop_assert_eq!(Some(failure.stage), document.next_stage(), "the failed stage is the next one");
                 }
             }
         }

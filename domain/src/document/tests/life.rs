@@ -1,4 +1,4 @@
-//! The life of a document.
+//! Tests of the processing stages, from upload to deletion.
 
 use super::*;
 
@@ -11,16 +11,16 @@ fn expect_refusal(given: &[DocumentEvent], when: DocumentCommand, then: Document
 }
 
 #[test]
-fn a_document_is_uploaded_and_read_stage_by_stage() {
+fn a_document_is_uploaded_and_processed_stage_by_stage() {
     let all = [uploaded("rfp.pdf"), extracted(12), understood(), analysed("m 1")];
     let commands = [upload("rfp.pdf"), record_text(12), record_requirements(requirements()), record_analysis("m 1")];
-    for (place, command) in commands.into_iter().enumerate() {
-        expect_events(&all[..place], command, vec![all[place].clone()]);
+    for (index, command) in commands.into_iter().enumerate() {
+        expect_events(&all[..index], command, vec![all[index].clone()]);
     }
 }
 
 #[test]
-fn what_is_met_already_changes_nothing() {
+fn a_repeated_command_changes_nothing() {
     let all = [uploaded("rfp.pdf"), extracted(12), understood(), analysed("m 1")];
     for command in [upload("rfp.pdf"), record_text(12), record_requirements(requirements()), record_analysis("m 1")] {
         expect_events(&all, command, vec![]);
@@ -29,39 +29,39 @@ fn what_is_met_already_changes_nothing() {
 }
 
 #[test]
-fn a_document_is_one_file() {
+fn uploading_another_file_under_the_same_id_is_refused() {
     expect_refusal(&[uploaded("rfp.pdf")], upload("other.pdf"), DocumentError::AlreadyUploaded);
 }
 
 #[test]
-fn a_stage_has_one_outcome_but_for_the_analysis() {
+fn only_the_analysis_can_be_replaced() {
     let all = [uploaded("rfp.pdf"), extracted(12), understood(), analysed("m 1")];
     expect_refusal(&all, record_text(13), DocumentError::AlreadyDone { stage: ProcessingStage::Text });
-    let none = RequirementList::default();
+    let empty = RequirementList::default();
     expect_refusal(
         &all,
-        record_requirements(none),
+        record_requirements(empty),
         DocumentError::AlreadyDone { stage: ProcessingStage::Requirements },
     );
     expect_events(&all, record_analysis("m 2"), vec![analysed("m 2")]);
 }
 
 #[test]
-fn stages_come_in_their_order() {
+fn a_stage_out_of_order_is_refused() {
     let given = [uploaded("rfp.pdf")];
-    let early = DocumentError::OutOfOrder { next: Some(ProcessingStage::Text) };
+    let out_of_order = DocumentError::OutOfOrder { next: Some(ProcessingStage::Text) };
     for command in [
         record_requirements(requirements()),
         record_analysis("m 1"),
         record_failure(ProcessingStage::Requirements),
         record_failure(ProcessingStage::Analysis),
     ] {
-        expect_refusal(&given, command, early);
+        expect_refusal(&given, command, out_of_order);
     }
 }
 
 #[test]
-fn a_stage_that_failed_is_noted_until_it_succeeds() {
+fn a_failure_is_recorded_until_the_stage_succeeds() {
     let given = [uploaded("rfp.pdf")];
     expect_events(&given, record_failure(ProcessingStage::Text), vec![failed(ProcessingStage::Text)]);
     let mut state = Document::default();
@@ -75,26 +75,26 @@ fn a_stage_that_failed_is_noted_until_it_succeeds() {
 }
 
 #[test]
-fn what_was_read_cannot_fail_any_more() {
+fn a_complete_stage_cannot_fail() {
     let all = [uploaded("rfp.pdf"), extracted(12), understood(), analysed("m 1")];
     expect_refusal(&all, record_failure(ProcessingStage::Analysis), DocumentError::OutOfOrder { next: None });
 }
 
 #[test]
-fn what_is_not_there_has_nothing_to_read() {
+fn commands_to_a_missing_document_are_refused() {
     for command in [record_text(1), record_analysis("m"), record_failure(ProcessingStage::Text), delete()] {
         expect_refusal(&[], command, DocumentError::NotUploaded);
     }
 }
 
 #[test]
-fn a_document_is_deleted_at_any_stage_for_good() {
+fn a_document_can_be_deleted_at_any_stage_and_not_restored() {
     let all = [uploaded("rfp.pdf"), extracted(12), understood(), analysed("m 1")];
     for end in 1..=all.len() {
         expect_events(&all[..end], delete(), vec![deleted()]);
-        let gone = [&all[..end], &[deleted()]].concat();
+        let after_deletion = [&all[..end], &[deleted()]].concat();
         for command in [upload("rfp.pdf"), record_text(12), record_failure(ProcessingStage::Text)] {
-            expect_refusal(&gone, command, DocumentError::Deleted);
+            expect_refusal(&after_deletion, command, DocumentError::Deleted);
         }
     }
 }

@@ -1,24 +1,24 @@
-//! What a document comes to.
+//! The analysis of a document.
 
 use serde::{Deserialize, Serialize};
 
 use crate::value::{InvalidValue, is_prose, text_value};
 
-/// How many risks one analysis names, at most.
+/// Maximum number of risks in one analysis.
 pub const MAX_RISKS: usize = 50;
 
 text_value!(
-    /// What a document says, in short.
+    /// A summary of a document.
     DocumentSummary, "summary", max 20_000, is_prose, "text"
 );
 
 text_value!(
-    /// Something to beware of.
+    /// A risk for a company that makes an offer.
     RiskText, "risk", max 1_000, is_prose, "text"
 );
 
 text_value!(
-    /// What analysed it, name and version.
+    /// Name and version of the model that analysed a document.
     ModelName, "model", max 100, |c| !c.is_control(), "text on one line"
 );
 
@@ -28,7 +28,7 @@ text_value!(
 pub struct FitScore(u8);
 
 impl FitScore {
-    /// A score.
+    /// Creates a score.
     ///
     /// # Errors
     /// [`InvalidValue`] for more than 100.
@@ -39,28 +39,28 @@ impl FitScore {
         }
     }
 
-    /// The number.
+    /// The score as a number.
     pub fn number(self) -> u8 {
         self.0
     }
 }
 
-/// What a document comes to.
+/// The analysis of a document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AnalysisReport {
-    /// What it says, in short.
+    /// A summary of the document.
     pub summary: DocumentSummary,
-    /// How well it fits the company, if that was judged.
+    /// How well the opportunity fits the company, if the model computed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fit_score: Option<FitScore>,
-    /// What to beware of.
+    /// The risks.
     pub risks: Vec<RiskText>,
-    /// What analysed it.
+    /// The model that made the analysis.
     pub model: ModelName,
 }
 
 impl AnalysisReport {
-    /// Whether that many risks are taken.
+    /// Returns the risks if there are not too many.
     ///
     /// # Errors
     /// [`InvalidValue`] for more than [`MAX_RISKS`].

@@ -1,4 +1,4 @@
-//! The file, and its text.
+//! The uploaded file and its extracted text.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,27 +7,27 @@ use crate::{
     value::{InvalidValue, text_value, vocabulary},
 };
 
-/// The largest file that is taken, in bytes.
+/// Maximum size of a file in bytes.
 pub const MAX_FILE_BYTES: u64 = 100 << 20;
 
 text_value!(
-    /// What a file is called.
+    /// A file's name.
     FileName, "file name", max 255, |c| !c.is_control() && c != '/' && c != '\\', "a name without folders"
 );
 
 text_value!(
-    /// What kind of file it is, e.g. `application/pdf`.
+    /// A file's media type, e.g. `application/pdf`.
     MediaType, "media type", max 127, |c| c.is_ascii_alphanumeric() || "!#$&-^_.+/".contains(c),
     "a media type such as application/pdf"
 );
 
 text_value!(
-    /// Where the object store has something.
+    /// A key in the object store.
     ObjectKey, "object key", max 500, |c| c.is_ascii_graphic(), "printable ASCII without spaces"
 );
 
 text_value!(
-    /// A language, e.g. `en`.
+    /// A language tag, e.g. `en`.
     LanguageTag, "language", max 20, |c| c.is_ascii_alphanumeric() || c == '-', "a language tag such as en"
 );
 
@@ -37,10 +37,10 @@ text_value!(
 pub struct FileDigest(String);
 
 impl FileDigest {
-    /// Reads 64 hexadecimal digits of either case.
+    /// Parses 64 hexadecimal digits of either case.
     ///
     /// # Errors
-    /// [`InvalidValue`] when it is none.
+    /// [`InvalidValue`] for any other text.
     pub fn try_new(digits: &str) -> Result<Self, InvalidValue> {
         let digits = digits.trim().to_ascii_lowercase();
         if digits.len() == 64 && digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
@@ -56,29 +56,29 @@ impl FileDigest {
     }
 }
 
-/// A file that was uploaded.
+/// An uploaded file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UploadedFile {
-    /// What it was called.
+    /// The file's name.
     pub file_name: FileName,
-    /// What kind of file it is.
+    /// The file's media type.
     pub media_type: MediaType,
-    /// How long it is, in bytes.
+    /// The file's size in bytes.
     pub bytes: u64,
-    /// What tells it from other files.
+    /// The SHA-256 of the content.
     pub sha256: FileDigest,
-    /// Where the object store has it.
+    /// The key of the file in the object store.
     pub object_key: ObjectKey,
-    /// The opportunity that it belongs to, if any.
+    /// The opportunity to which it belongs, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opportunity_id: Option<OpportunityId>,
 }
 
 impl UploadedFile {
-    /// Whether its length is one that is taken.
+    /// Returns the size if it is accepted.
     ///
     /// # Errors
-    /// [`InvalidValue`] for an empty file and one of more than [`MAX_FILE_BYTES`].
+    /// [`InvalidValue`] for an empty file and for one of more than [`MAX_FILE_BYTES`].
     pub fn check_length(bytes: u64) -> Result<u64, InvalidValue> {
         match bytes {
             0 => Err(InvalidValue::Empty { what: "file" }),
@@ -89,29 +89,29 @@ impl UploadedFile {
 }
 
 vocabulary!(
-    /// How a text was read.
+    /// How a text was extracted.
     ExtractionMethod, "method" {
-        /// The file has its text in it.
+        /// The file contains the text.
         Native = "native",
-        /// Its pictures were read.
+        /// By optical character recognition of page images.
         Ocr = "ocr",
-        /// Some of both.
+        /// Some pages native, some by character recognition.
         Mixed = "mixed",
     }
 );
 
-/// The text of a document.
+/// The extracted text of a document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TextExtraction {
-    /// Where the object store has it.
+    /// The key of the text in the object store.
     pub text_key: ObjectKey,
-    /// How many pages it is of.
+    /// The number of pages.
     pub pages: u32,
-    /// How long it is, in characters.
+    /// The length of the text in characters.
     pub characters: u64,
-    /// How it was read.
+    /// How it was extracted.
     pub method: ExtractionMethod,
-    /// The language that it is in, as far as is known.
+    /// The language of the text, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub language: Option<LanguageTag>,
 }

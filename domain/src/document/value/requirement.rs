@@ -1,25 +1,25 @@
-//! What a document asks for.
+//! The requirements in a document.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::value::{InvalidValue, is_prose, text_value, vocabulary};
 
-/// How many requirements one document has, at most.
+/// Maximum number of requirements of one document.
 pub const MAX_REQUIREMENTS: usize = 2_000;
 
 vocabulary!(
-    /// What kind of thing is asked for.
+    /// The kind of a requirement.
     RequirementKind, "kind of requirement" {
-        /// Something that has to be done or to be so.
+        /// Something that the contractor has to do or to fulfil.
         Obligation = "obligation",
-        /// A time by which something has to be there.
+        /// A time limit.
         Deadline = "deadline",
-        /// Something that has to be handed over.
+        /// Something that the contractor has to deliver.
         Deliverable = "deliverable",
-        /// What offers are judged by.
+        /// A criterion by which the agency evaluates offers.
         Evaluation = "evaluation",
-        /// A certificate or registration that one has to have.
+        /// A certificate or registration that the contractor needs.
         Certification = "certification",
     }
 );
@@ -30,35 +30,35 @@ text_value!(
 );
 
 text_value!(
-    /// What is asked for, in the document's words.
+    /// The wording of a requirement in the document.
     RequirementText, "requirement", max 2_000, is_prose, "text"
 );
 
-/// One thing that a document asks for.
+/// One requirement in a document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DocumentRequirement {
-    /// The document's own number of it.
+    /// The document's own number of the requirement.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub number: Option<RequirementNumber>,
-    /// What kind of thing it is.
+    /// The kind of the requirement.
     pub kind: RequirementKind,
-    /// What is asked for.
+    /// The wording in the document.
     pub text: RequirementText,
-    /// On which page, from 1.
+    /// The page, from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<u32>,
-    /// By when.
+    /// The time limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due: Option<DateTime<Utc>>,
 }
 
-/// Everything that a document asks for, in its order.
+/// The requirements of a document, in the document's order.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RequirementList(Vec<DocumentRequirement>);
 
 impl RequirementList {
-    /// These requirements.
+    /// Creates the list.
     ///
     /// # Errors
     /// [`InvalidValue`] for more than [`MAX_REQUIREMENTS`].

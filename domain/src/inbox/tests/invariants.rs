@@ -1,4 +1,4 @@
-//! What holds for any sequence of wishes.
+//! Properties that hold for any sequence of commands.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,11 +15,11 @@ fn any_command() -> impl Strategy<Value = InboxCommand> {
     ]
 }
 
-/// Asks for all of it; the state after and what was recorded.
-fn apply_commands(mut state: Inbox, wishes: Vec<InboxCommand>) -> (Inbox, Vec<InboxEvent>) {
+/// Decides and folds the commands; returns the final state and the recorded events.
+fn apply_commands(mut state: Inbox, commands: Vec<InboxCommand>) -> (Inbox, Vec<InboxEvent>) {
     let mut log = vec![];
-    for wish in wishes {
-        let events = state.decide(wish).unwrap();
+    for command in commands {
+        let events = state.decide(command).unwrap();
         events.iter().cloned().for_each(|event| state.evolve(event));
         log.extend(events);
     }
@@ -28,8 +28,8 @@ fn apply_commands(mut state: Inbox, wishes: Vec<InboxCommand>) -> (Inbox, Vec<In
 
 proptest! {
     #[test]
-    fn folding_the_events_anew_gives_the_same_state(wishes in prop::collection::vec(any_command(), 0..60)) {
-        let (state, log) = apply_commands(Inbox::default(), wishes);
+    fn replaying_the_events_gives_the_same_state(commands in prop::collection::vec(any_command(), 0..60)) {
+        let (state, log) = apply_commands(Inbox::default(), commands);
         let stored = serde_json::to_string(&log).unwrap();
         prop_assert_eq!(&state_after(&serde_json::from_str::<Vec<_>>(&stored).unwrap()), &state);
         let snapshot = serde_json::to_string(&state).unwrap();
@@ -37,37 +37,39 @@ proptest! {
     }
 
     #[test]
-    fn every_notification_is_told_once_read_once_and_dismissed_once(
-        wishes in prop::collection::vec(any_command(), 0..60)
+    fn every_notification_is_recorded_read_and_dismissed_at_most_once(
+        commands in prop::collection::vec(any_command(), 0..60)
     ) {
-        let (mut told, mut read, mut dismissed) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-        for event in apply_commands(Inbox::default(), wishes).1 {
+        let (mut recorded, mut read, mut dismissed) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        for event in apply_commands(Inbox::default(), commands).1 {
             match event {
-                InboxEvent::Notified { notification, .. } => prop_assert!(told.insert(notification.notification_id)),
+                InboxEvent::Notified { notification, .. } => {
+                    prop_assert!(recorded.insert(notification.notification_id));
+                }
                 InboxEvent::Read { notification_ids, .. } => {
                     prop_assert!(!notification_ids.is_empty() && notification_ids.len() <= MAX_MARKED_READ);
                     for id in notification_ids {
-                        prop_assert!(told.contains(&id) && !dismissed.contains(&id) && read.insert(id));
+                        prop_assert!(recorded.contains(&id) && !dismissed.contains(&id) && read.insert(id));
                     }
                 }
                 InboxEvent::AllRead { .. } => {
                     let before = read.len();
-                    read.extend(told.difference(&dismissed).copied());
-                    prop_assert!(read.len() > before, "none was unread");
+                    read.extend(recorded.difference(&dismissed).copied());
+                    prop_assert!(read.len() > before, "an event although none was unread");
                 }
                 InboxEvent::Dismissed { notification_id, .. } => {
-                    prop_assert!(told.contains(&notification_id) && dismissed.insert(notification_id));
+                    prop_assert!(recorded.contains(&notification_id) && dismissed.insert(notification_id));
                 }
             }
         }
     }
 
     #[test]
-    fn what_is_kept_and_unread_is_what_was_asked_for(wishes in prop::collection::vec(any_command(), 0..60)) {
+    fn entries_and_read_states_follow_from_the_commands(commands in prop::collection::vec(any_command(), 0..60)) {
         // Id -> whether it is read; `None` once it was dismissed.
         let mut expected = BTreeMap::<NotificationId, Option<bool>>::new();
-        for wish in &wishes {
-            match wish {
+        for command in &commands {
+            match command {
                 InboxCommand::Notify { notification, .. } => {
                     expected.entry(notification.notification_id).or_insert(Some(false));
                 }
@@ -83,31 +85,31 @@ proptest! {
                 }
             }
         }
-        let state = apply_commands(Inbox::default(), wishes).0;
-        let kept: BTreeMap<_, _> = state.entries().map(|kept| (kept.id(), !kept.is_unread())).collect();
-        prop_assert_eq!(kept.len(), state.entries().len(), "no id twice");
-        prop_assert_eq!(state.unread_count(), kept.values().filter(|read| !**read).count());
+        let state = apply_commands(Inbox::default(), commands).0;
+        let entries: BTreeMap<_, _> = state.entries().map(|entry| (entry.id(), !entry.is_unread())).collect();
+        prop_assert_eq!(entries.len(), state.entries().len(), "an id occurs twice");
+        prop_assert_eq!(state.unread_count(), entries.values().filter(|read| !**read).count());
         let expected: BTreeMap<_, _> = expected.into_iter().filter_map(|(id, read)| Some((id, read?))).collect();
-        prop_assert_eq!(kept, expected);
+        prop_assert_eq!(entries, expected);
     }
 
     #[test]
-    fn a_full_inbox_stays_bounded_and_replays_to_the_same(
-        wishes in prop::collection::vec(any_command(), 0..40),
+    fn a_full_inbox_stays_bounded_and_replays_to_the_same_state(
+        commands in prop::collection::vec(any_command(), 0..40),
         more in 0_u128..30,
     ) {
-        // Numbers beyond those of the wishes, up to the limit less a few, so that some runs pass it and some do not.
+        // Other numbers than those of the commands, and a few less than the limit, so that only some runs exceed it.
         let before: Vec<_> = (100..100 + MAX_ENTRIES as u128 - 8).map(|number| notified(number, 0)).collect();
         let later = (5_000..5_000 + more).map(|number| notify(number, 60));
-        let (state, log) = apply_commands(state_after(&before), wishes.into_iter().chain(later).collect());
+        let (state, log) = apply_commands(state_after(&before), commands.into_iter().chain(later).collect());
         prop_assert!(state.entries().len() <= MAX_ENTRIES && state.unread_count() <= state.entries().len());
         prop_assert!(state.removed_ids.len() <= MAX_REMOVED_IDS);
-        let mut told: Vec<_> = before.iter().chain(&log).filter_map(|event| match event {
+        let mut recorded: Vec<_> = before.iter().chain(&log).filter_map(|event| match event {
             InboxEvent::Notified { notification, .. } => Some(notification.notification_id),
             InboxEvent::Read { .. } | InboxEvent::AllRead { .. } | InboxEvent::Dismissed { .. } => None,
         }).collect();
-        told.retain(|id| !state.removed_ids.contains(id));
-        prop_assert_eq!(state.entries().map(InboxEntry::id).collect::<Vec<_>>(), told, "in the order of telling");
+        recorded.retain(|id| !state.removed_ids.contains(id));
+        prop_assert_eq!(state.entries().map(InboxEntry::id).collect::<Vec<_>>(), recorded, "in the order of arrival");
         prop_assert_eq!(state_after(&[before, log].concat()), state);
     }
 }

@@ -1,4 +1,4 @@
-//! The stored JSON of every event, both ways. A change here is a change of the log.
+//! Pins the stored JSON of every event in both directions. Changing an expectation changes the format of the log.
 
 use cqrs_es::DomainEvent;
 use serde_json::{Value, json};
@@ -40,7 +40,7 @@ fn notified_keeps_its_stored_form() {
 }
 
 #[test]
-fn every_kind_keeps_its_name() {
+fn the_stored_names_of_notification_kinds_are_pinned() {
     let names: Vec<_> = NotificationKind::ALL.iter().map(|kind| serde_json::to_value(kind).unwrap()).collect();
     assert_eq!(
         names,
@@ -73,15 +73,15 @@ fn dismissed_keeps_its_stored_form() {
 }
 
 #[test]
-fn every_event_is_recorded_in_the_current_version_of_its_lineage() {
+fn every_event_is_recorded_in_the_current_version_of_its_history() {
     let all = [notified(1, 0), read(&[1], 0), all_read(0), dismissed(1, 0)];
     let recorded = all.map(|event| (event.event_type(), event.event_version()));
-    let current = VERSION_HISTORIES.iter().map(|lineage| (lineage.event_type.to_owned(), lineage.current.to_owned()));
+    let current = VERSION_HISTORIES.iter().map(|history| (history.event_type.to_owned(), history.current.to_owned()));
     assert_eq!(current.collect::<Vec<_>>(), recorded);
 }
 
 #[test]
-fn a_stored_event_is_not_judged_again() {
+fn a_stored_event_is_not_validated_again() {
     let stored = format!(
         r#"{{"type":"notified","notification":{{"notification_id":"{ONE}","kind":"system","title":"","body":"\u0000","link":"https://x"}},"stamp":{{"by":"","at":"2026-03-03T12:00:00Z"}}}}"#
     );

@@ -1,4 +1,4 @@
-//! What a notification may be made of.
+//! Tests of the values of a notification.
 
 use super::*;
 use crate::value::InvalidValue;
@@ -22,7 +22,7 @@ fn a_link_stays_within_the_application() {
 }
 
 #[test]
-fn texts_have_a_length_and_only_the_body_has_lines() {
+fn texts_have_a_maximum_length_and_only_the_body_may_have_several_lines() {
     assert!(NotificationTitle::try_new(&"é".repeat(200)).is_ok());
     assert_eq!(NotificationTitle::try_new(&"é".repeat(201)), Err(InvalidValue::TooLong { what: "title", max: 200 }));
     assert!(NotificationTitle::try_new("two\nlines").is_err() && NotificationTopic::try_new("two\nlines").is_err());
@@ -33,7 +33,7 @@ fn texts_have_a_length_and_only_the_body_has_lines() {
 }
 
 #[test]
-fn kinds_are_read_back_from_their_names() {
+fn kinds_are_parsed_from_their_names() {
     for kind in NotificationKind::ALL {
         assert_eq!(NotificationKind::parse(kind.name()), Ok(*kind));
     }
@@ -41,10 +41,10 @@ fn kinds_are_read_back_from_their_names() {
 }
 
 #[test]
-fn one_wish_marks_so_many_and_no_more() {
+fn the_number_of_ids_in_one_command_is_limited() {
     let numbers = |count: usize| (0..count).map(|number| id(number as u128));
     assert!(NotificationIds::try_new(numbers(MAX_MARKED_READ)).unwrap().contains(id(99)));
     let refused = InvalidValue::TooMany { what: "notifications", max: MAX_MARKED_READ };
     assert_eq!(NotificationIds::try_new(numbers(MAX_MARKED_READ + 1)), Err(refused));
-    assert!(NotificationIds::try_new(std::iter::repeat_n(id(1), 200)).is_ok(), "each counts once");
+    assert!(NotificationIds::try_new(std::iter::repeat_n(id(1), 200)).is_ok(), "repeated ids count once");
 }

@@ -1,4 +1,4 @@
-//! The end of an opportunity, and what comes after it all the same.
+//! Tests of cancelling and archiving, and of notices that follow.
 
 use super::*;
 
@@ -24,31 +24,31 @@ fn an_opportunity_is_cancelled_and_archived() {
     expect_events(&given[..1], cancel(), vec![cancelled()]);
     expect_events(&given[..1], archive(), vec![archived()]);
     expect_events(&given[..2], archive(), vec![archived()]);
-    let won = [first(&notice("n1", 3)), awarded("n1", "W1")];
-    expect_events(&won, cancel(), vec![cancelled()]);
-    expect_events(&won, archive(), vec![archived()]);
+    let awarded = [first(&notice("n1", 3)), awarded("n1", "W1")];
+    expect_events(&awarded, cancel(), vec![cancelled()]);
+    expect_events(&awarded, archive(), vec![archived()]);
 }
 
 #[test]
-fn what_is_met_already_changes_nothing() {
+fn a_repeated_command_changes_nothing() {
     let given = [first(&notice("n1", 3)), cancelled(), archived()];
     expect_events(&given[..2], cancel(), vec![]);
     expect_events(&given, archive(), vec![]);
 }
 
 #[test]
-fn what_is_archived_is_not_cancelled() {
+fn cancelling_an_archived_opportunity_is_refused() {
     expect_refusal(&[first(&notice("n1", 3)), archived()], cancel(), OpportunityError::Archived);
 }
 
 #[test]
-fn what_nobody_has_discovered_has_no_end() {
+fn cancelling_or_archiving_an_undiscovered_opportunity_is_refused() {
     expect_refusal(&[], cancel(), OpportunityError::NotDiscovered);
     expect_refusal(&[], archive(), OpportunityError::NotDiscovered);
 }
 
 #[test]
-fn the_record_stays_when_it_is_over() {
+fn the_record_remains_readable_after_the_end() {
     for end in [cancelled(), archived()] {
         let state = state_after(&[first(&notice("n1", 3)), end]);
         assert_eq!(state.record().unwrap().facts.title, "Patient lifts");
@@ -56,16 +56,16 @@ fn the_record_stays_when_it_is_over() {
 }
 
 #[test]
-fn a_newer_notice_or_an_award_opens_it_again_and_an_earlier_one_does_not() {
+fn a_newer_notice_or_an_award_reopens_it_and_an_earlier_notice_does_not() {
     for end in [cancelled(), archived()] {
-        let over = [first(&notice("n2", 5)), end];
-        let with = |event| state_after(&[&over[..], &[event]].concat());
+        let ended = [first(&notice("n2", 5)), end];
+        let with = |event| state_after(&[&ended[..], &[event]].concat());
         assert!(matches!(with(amended(&notice("n3", 6), AmendmentStanding::Current)), Opportunity::Open(_)));
         assert!(matches!(with(awarded("n2", "W1")), Opportunity::Awarded(_)));
         let earlier = with(amended(&notice("n1", 4), AmendmentStanding::Earlier));
         assert!(matches!(earlier, Opportunity::Cancelled(_) | Opportunity::Archived(_)));
-        let won = [first(&notice("n2", 5)), awarded("n2", "W1"), archived()];
-        let again = state_after(&[&won[..], &[amended(&notice("n3", 6), AmendmentStanding::Current)]].concat());
-        assert!(matches!(again, Opportunity::Awarded(_)));
+        let archived = [first(&notice("n2", 5)), awarded("n2", "W1"), archived()];
+        let reopened = state_after(&[&archived[..], &[amended(&notice("n3", 6), AmendmentStanding::Current)]].concat());
+        assert!(matches!(reopened, Opportunity::Awarded(_)));
     }
 }

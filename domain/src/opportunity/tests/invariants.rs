@@ -1,4 +1,4 @@
-//! What holds for any sequence of notices.
+//! Properties that hold for any sequence of notices.
 
 use proptest::prelude::*;
 
@@ -29,7 +29,7 @@ fn apply_commands(state: &mut Opportunity, notice: &Notice) -> Vec<OpportunityEv
 
 proptest! {
     #[test]
-    fn a_notice_told_twice_in_a_row_changes_nothing_the_second_time(
+    fn a_repeated_notice_changes_nothing(
         notices in prop::collection::vec(any_notice(), 1..20),
     ) {
         let mut state = Opportunity::default();
@@ -48,7 +48,7 @@ proptest! {
     }
 
     #[test]
-    fn the_current_notice_is_the_latest_one(notices in prop::collection::vec(any_notice(), 1..20)) {
+    fn posting_times_of_the_record_are_ordered(notices in prop::collection::vec(any_notice(), 1..20)) {
         let mut state = Opportunity::default();
         for notice in &notices {
             apply_commands(&mut state, notice);
@@ -60,10 +60,10 @@ proptest! {
     }
 
     #[test]
-    fn a_whole_file_imported_twice_adds_nothing(
+    fn a_file_imported_twice_adds_nothing(
         notices in prop::collection::btree_map(0_u8..12, any_notice(), 1..12),
     ) {
-        // In a file every notice stands once.
+        // A file contains every notice once.
         let file: Vec<_> = notices
             .into_iter()
             .map(|(id, notice)| Notice { notice_id: NoticeId::try_new(&format!("n{id}")).unwrap(), ..notice })
@@ -78,7 +78,7 @@ proptest! {
     }
 
     #[test]
-    fn a_file_imported_in_part_and_then_whole_gives_the_events_of_one_import(
+    fn a_partial_import_followed_by_a_full_one_gives_the_events_of_one_import(
         notices in prop::collection::btree_map(0_u8..12, any_notice(), 1..12),
         share in any::<prop::sample::Index>(),
     ) {

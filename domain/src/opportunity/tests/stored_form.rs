@@ -1,4 +1,4 @@
-//! The stored JSON of every event, both ways. A change here is a change of the log.
+//! Pins the stored JSON of every event in both directions. Changing an expectation changes the format of the log.
 
 use cqrs_es::DomainEvent;
 use serde_json::{Value, json};
@@ -63,7 +63,7 @@ fn deadline_changed_keeps_its_stored_form() {
 }
 
 #[test]
-fn deadline_changed_1_0_is_still_understood() {
+fn deadline_changed_1_0_is_still_decoded() {
     let stored = r#"{"type":"deadline_changed","notice_id":"n1","from":null,"to":"2026-03-09T12:00:00Z"}"#;
     assert_eq!(
         crate::upcast::decode_event::<OpportunityEvent>("opportunity.deadline_changed", "1.0", stored).unwrap(),
@@ -84,8 +84,8 @@ fn cancelled_and_archived_keep_their_stored_form() {
 }
 
 #[test]
-fn every_event_is_recorded_in_the_current_version_of_its_lineage() {
-    let moved = OpportunityEvent::DeadlineChanged {
+fn every_event_is_recorded_in_the_current_version_of_its_history() {
+    let deadline_changed = OpportunityEvent::DeadlineChanged {
         notice_id: NoticeId::try_new("n1").unwrap(),
         from: None,
         to: None,
@@ -95,13 +95,13 @@ fn every_event_is_recorded_in_the_current_version_of_its_lineage() {
     let events = [
         first(&notice),
         amended(&notice, AmendmentStanding::Current),
-        moved,
+        deadline_changed,
         awarded("n1", "W1"),
         cancelled(),
         archived(),
     ];
     let recorded = events.map(|event| (event.event_type(), event.event_version()));
-    let current = VERSION_HISTORIES.iter().map(|lineage| (lineage.event_type.to_owned(), lineage.current.to_owned()));
+    let current = VERSION_HISTORIES.iter().map(|history| (history.event_type.to_owned(), history.current.to_owned()));
     assert_eq!(current.collect::<Vec<_>>(), recorded);
 }
 
@@ -120,6 +120,6 @@ fn awarded_keeps_its_stored_form() {
 }
 
 #[test]
-fn the_fingerprint_of_a_notice_is_pinned() {
+fn the_digest_of_a_notice_is_pinned() {
     assert_eq!(notice("n1", 3).digest(), "586ce452054c52f8133c352d01ed4ab7");
 }

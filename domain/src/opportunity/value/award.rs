@@ -11,31 +11,32 @@ use super::InvalidValue;
 pub struct UsdCents(pub i64);
 
 impl UsdCents {
-    /// Reads a decimal number of dollars, e.g. `819300.00`, `374959.2`, `$1,608,937`.
+    /// Parses a decimal number of dollars, e.g. `819300.00`, `374959.2`, `$1,608,937`.
     ///
     /// # Errors
-    /// [`InvalidValue`] when it is no such number, has more than two decimals that count, or is beyond what fits.
+    /// [`InvalidValue`] when the text is not such a number, has more than two decimals without trailing zeros, or is
+    /// out of range.
     pub fn from_dollars(text: &str) -> Result<Self, InvalidValue> {
-        let wrong = || InvalidValue::malformed("amount", text, "a number of dollars with two decimals");
+        let invalid = || InvalidValue::malformed("amount", text, "a number of dollars with two decimals");
         let plain: String = text.trim().trim_start_matches('$').chars().filter(|c| *c != ',').collect();
         let (sign, digits) = plain.strip_prefix('-').map_or((1, plain.as_str()), |rest| (-1, rest));
         let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
         let fraction = fraction.trim_end_matches('0');
         let numeric = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
         if whole.is_empty() && fraction.is_empty() || fraction.len() > 2 || !numeric(whole) || !numeric(fraction) {
-            return Err(wrong());
+            return Err(invalid());
         }
-        let dollars: i64 = if whole.is_empty() { 0 } else { whole.parse().map_err(|_| wrong())? };
-        let cents: i64 = format!("{fraction:0<2}").parse().map_err(|_| wrong())?;
+        let dollars: i64 = if whole.is_empty() { 0 } else { whole.parse().map_err(|_| invalid())? };
+        let cents: i64 = format!("{fraction:0<2}").parse().map_err(|_| invalid())?;
         dollars
             .checked_mul(100)
             .and_then(|whole| whole.checked_add(cents))
             .map(|amount| Self(sign * amount))
-            .ok_or_else(wrong)
+            .ok_or_else(invalid)
     }
 }
 
-/// A contract that somebody won. The awardee is a company.
+/// An awarded contract. The awardee is a company.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Award {
@@ -45,22 +46,22 @@ pub struct Award {
     /// The day it was awarded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub date: Option<NaiveDate>,
-    /// What it is worth.
+    /// The contract's value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub amount: Option<UsdCents>,
-    /// Who won it.
+    /// The company that won the contract.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub awardee: Option<String>,
 }
 
 impl Award {
-    /// Whether it says nothing.
+    /// Whether no field is set.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// This award with what another telling of it adds. What is known stays: sources spell the same awardee
-    /// differently, and a later telling is not a better one.
+    /// Fills fields that are not set from another version of the same award. Fields that are set stay: sources spell
+    /// the same awardee differently, and a later version is not a better one.
     pub(crate) fn with_missing_from(&self, other: Self) -> Self {
         Self {
             number: self.number.clone().or(other.number),
@@ -78,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn amounts_are_read_as_notices_write_them() {
+    fn amounts_are_parsed_in_the_forms_that_notices_use() {
         for (text, cents) in [
             ("819300.00", 81_930_000),
             ("374959.2", 37_495_920),
@@ -94,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_amount_is_refused() {
+    fn invalid_amounts_are_refused() {
         for text in ["", "  ", "12.345", "1e9", "abc", "1.2.3", "--1", "99999999999999999999", "."] {
             assert!(UsdCents::from_dollars(text).is_err(), "{text}");
         }
@@ -102,7 +103,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_amount_is_read_back_exactly(cents in -9_000_000_000_000_i64..9_000_000_000_000) {
+        fn every_amount_is_parsed_exactly(cents in -9_000_000_000_000_i64..9_000_000_000_000) {
             let sign = if cents < 0 { "-" } else { "" };
             let text = format!("{sign}{}.{:02}", cents.abs() / 100, cents.abs() % 100);
             prop_assert_eq!(UsdCents::from_dollars(&text), Ok(UsdCents(cents)));

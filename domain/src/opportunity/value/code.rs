@@ -3,7 +3,7 @@
 use crate::value::{is_prose, text_value};
 
 text_value!(
-    /// SAM.gov's id of one notice.
+    /// SAM.gov's id of a notice.
     NoticeId, "notice id", max 64,
     |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'),
     "letters, digits, hyphens and underscores"
@@ -27,6 +27,6 @@ text_value!(
 );
 
 text_value!(
-    /// Why an agency no longer wants something.
+    /// Why an agency cancelled an opportunity.
     CancellationReason, "reason", max 2_000, is_prose, "text"
 );

@@ -1,4 +1,4 @@
-//! A notice and what it states.
+//! A notice and the details that it states.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::opportunity::{Agency, OpportunityId};
 
-/// Who told us about a notice.
+/// The source from which a notice was received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NoticeSource {
@@ -20,20 +20,20 @@ pub enum NoticeSource {
     SamApi,
     /// The full-text line format.
     SamText,
-    /// A person, through the API.
+    /// A user, through the API.
     Manual,
 }
 
-/// One published notice. It holds no contact persons: they are personal data, and the log does not forget.
+/// A published notice. It has no contact persons: they are personal data, and the log is never deleted from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
     /// SAM.gov's id.
     pub notice_id: NoticeId,
-    /// Who told us.
+    /// The source.
     pub source: NoticeSource,
     /// When the agency published it.
     pub posted_at: DateTime<Utc>,
-    /// What it states about the solicitation.
+    /// The details of the solicitation.
     pub facts: NoticeDetails,
     /// The award it announces, if any.
     pub award: Option<Award>,
@@ -46,20 +46,20 @@ impl Notice {
         OpportunityId::from_notice(&self.facts.agency, number, &self.notice_id)
     }
 
-    /// Fingerprint of everything it says: 32 hexadecimal digits of SHA-256 over its canonical JSON.
+    /// Digest of facts, award and publication time: 32 hexadecimal digits of SHA-256 over their JSON.
     pub fn digest(&self) -> String {
         let mut hash = Sha256::new();
-        // Facts and awards are plain data; should they ever fail to serialise, an empty text is hashed and the notice
-        // counts as retold, which is safe.
+        // Serialising plain data does not fail. If it did, the digest of an empty text would make the notice count as
+        // a repetition, which is safe.
         hash.update(serde_json::to_vec(&(&self.facts, &self.award, self.posted_at)).unwrap_or_default());
         format!("{:x}", hash.finalize()).chars().take(32).collect()
     }
 }
 
-/// What a notice states about the solicitation. `None` means that it does not say.
+/// The details of the solicitation that a notice states; `None` if it does not state a field.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NoticeDetails {
-    /// Its title.
+    /// The title.
     pub title: String,
     /// The kind of notice.
     pub notice_type: NoticeType,
@@ -77,16 +77,16 @@ pub struct NoticeDetails {
     /// The contracting office.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub office: Option<String>,
-    /// For whom it is set aside.
+    /// The set-aside.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub set_aside: Option<SetAside>,
-    /// The industry.
+    /// The code of the industry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub naics: Option<NaicsCode>,
     /// The product or service code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub psc: Option<String>,
-    /// Until when responses are taken. Real notices have deadlines before their posting date; that is not our call.
+    /// The deadline for responses. It may be before the publication: SAM.gov has such notices; they are not refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response_deadline: Option<DateTime<Utc>>,
     /// When SAM.gov archives it.
@@ -95,20 +95,19 @@ pub struct NoticeDetails {
     /// Whether SAM.gov lists it as active.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub active: Option<bool>,
-    /// Where the work is done.
+    /// The place of performance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<PlaceOfPerformance>,
-    /// The text.
+    /// The description.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// Its page on SAM.gov.
+    /// The URL of its page on SAM.gov.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<String>,
 }
 
 impl NoticeDetails {
-    /// These facts, with what they leave unsaid taken from older ones: a format that cannot carry a field does not
-    /// erase it.
+    /// Fills fields that are `None` from older facts, so that a format without a field does not erase it.
     pub(crate) fn with_missing_from(self, older: &Self) -> Self {
         Self {
             title: self.title,
@@ -131,7 +130,7 @@ impl NoticeDetails {
     }
 }
 
-/// Where the work is done.
+/// The place where the contract is performed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PlaceOfPerformance {

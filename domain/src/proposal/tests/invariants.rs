@@ -1,4 +1,4 @@
-//! What holds for any sequence of wishes.
+//! Properties that hold for any sequence of commands.
 
 use std::collections::BTreeMap;
 
@@ -28,23 +28,23 @@ fn any_command() -> impl Strategy<Value = ProposalCommand> {
 
 proptest! {
     #[test]
-    fn revisions_grow_the_author_never_approves_and_replaying_gives_the_same(
-        wishes in prop::collection::vec(any_command(), 0..80)
+    fn revisions_grow_the_author_never_approves_and_replay_is_exact(
+        commands in prop::collection::vec(any_command(), 0..80)
     ) {
         let (mut state, mut log) = (Proposal::default(), vec![]);
         let mut revisions = BTreeMap::<SectionKey, u32>::new();
-        for wish in wishes {
+        for command in commands {
             let before = state.clone();
-            for event in state.decide(wish).unwrap_or_default() {
+            for event in state.decide(command).unwrap_or_default() {
                 if let ProposalEvent::SectionEdited { section, revision, .. } = &event {
                     let last = revisions.insert(section.clone(), *revision).unwrap_or_default();
-                    prop_assert_eq!(*revision, last + 1, "also over a removal");
+                    prop_assert_eq!(*revision, last + 1, "a removed section continues its revisions");
                 }
                 if let (Proposal::InReview { author, .. }, ProposalEvent::Approved { stamp, .. }) = (&before, &event) {
                     prop_assert!(author != &stamp.by);
                 }
-                let over = matches!(before, Proposal::Decided { .. } | Proposal::Withdrawn(_));
-                prop_assert!(!over, "{event:?} after the end");
+                let has_ended = matches!(before, Proposal::Decided { .. } | Proposal::Withdrawn(_));
+                prop_assert!(!has_ended, "{event:?} after the end");
                 state.evolve(event.clone());
                 log.push(event);
             }

@@ -1,4 +1,4 @@
-//! The stored JSON of every event, both ways. A change here is a change of the log.
+//! Pins the stored JSON of every event in both directions. Changing an expectation changes the format of the log.
 
 use cqrs_es::DomainEvent;
 use serde_json::{Value, json};
@@ -12,27 +12,27 @@ fn assert_stored_form(event: &ProposalEvent, by: &str, mut stored: Value) {
 }
 
 #[test]
-fn events_of_writing_keep_their_stored_form() {
-    let begun = json!({
+fn events_of_content_keep_their_stored_form() {
+    let draft = json!({
         "type": "drafted", "opportunity_id": "036:36C10G26R0005", "title": "Lifts",
         "outline": [{ "key": "approach", "heading": "Approach" }],
     });
-    assert_stored_form(&drafted("Lifts"), "ann", begun);
+    assert_stored_form(&drafted("Lifts"), "ann", draft);
     let section = json!({
         "type": "section_edited", "section": "approach", "heading": "Approach", "content": "We deliver.", "revision": 1,
     });
     assert_stored_form(&edited("approach", "We deliver.", 1), "ann", section);
     assert_stored_form(&removed("approach"), "ann", json!({ "type": "section_removed", "section": "approach" }));
     let id = "00000000-0000-0000-0000-000000000001";
-    let remark = json!({ "type": "commented", "comment_id": id, "section": "approach", "text": "More." });
-    assert_stored_form(&commented(1, Some("approach"), "More."), "bob", remark);
-    let remark = json!({ "type": "commented", "comment_id": id, "text": "More." });
-    assert_stored_form(&commented(1, None, "More."), "bob", remark);
+    let comment = json!({ "type": "commented", "comment_id": id, "section": "approach", "text": "More." });
+    assert_stored_form(&commented(1, Some("approach"), "More."), "bob", comment);
+    let comment = json!({ "type": "commented", "comment_id": id, "text": "More." });
+    assert_stored_form(&commented(1, None, "More."), "bob", comment);
     assert_stored_form(&resolved(1), "ann", json!({ "type": "comment_resolved", "comment_id": id }));
 }
 
 #[test]
-fn events_of_the_way_keep_their_stored_form() {
+fn events_of_phases_keep_their_stored_form() {
     assert_stored_form(&in_review(), "ann", json!({ "type": "submitted_for_review" }));
     assert_stored_form(&approved(), "bob", json!({ "type": "approved" }));
     assert_stored_form(&rejected(), "bob", json!({ "type": "rejected", "note": "Say more about delivery." }));
@@ -44,7 +44,7 @@ fn events_of_the_way_keep_their_stored_form() {
 }
 
 #[test]
-fn every_event_is_recorded_in_the_current_version_of_its_lineage() {
+fn every_event_is_recorded_in_the_current_version_of_its_history() {
     let all = [
         drafted("a"),
         edited("a", "x", 1),
@@ -59,6 +59,6 @@ fn every_event_is_recorded_in_the_current_version_of_its_lineage() {
         withdrawn(),
     ];
     let recorded = all.map(|event| (event.event_type(), event.event_version()));
-    let current = VERSION_HISTORIES.iter().map(|lineage| (lineage.event_type.to_owned(), lineage.current.to_owned()));
+    let current = VERSION_HISTORIES.iter().map(|history| (history.event_type.to_owned(), history.current.to_owned()));
     assert_eq!(current.collect::<Vec<_>>(), recorded);
 }

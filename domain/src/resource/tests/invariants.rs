@@ -1,4 +1,4 @@
-//! What holds for any sequence of wishes.
+//! Properties that hold for any sequence of commands.
 
 use proptest::prelude::*;
 
@@ -14,25 +14,25 @@ fn any_command() -> impl Strategy<Value = ResourceCommand> {
 
 proptest! {
     #[test]
-    fn a_deleted_resource_never_comes_back(wishes in prop::collection::vec(any_command(), 0..30)) {
+    fn a_deleted_resource_stays_deleted(commands in prop::collection::vec(any_command(), 0..30)) {
         let mut state = Resource::default();
-        let mut gone = false;
-        for wish in wishes {
-            for event in state.decide(wish).unwrap_or_default() {
-                prop_assert!(!gone, "{event:?} after the deletion");
-                gone = matches!(event, ResourceEvent::Deleted { .. });
+        let mut is_deleted = false;
+        for command in commands {
+            for event in state.decide(command).unwrap_or_default() {
+                prop_assert!(!is_deleted, "{event:?} after the deletion");
+                is_deleted = matches!(event, ResourceEvent::Deleted { .. });
                 state.evolve(event);
             }
-            prop_assert_eq!(gone, state == Resource::Deleted);
+            prop_assert_eq!(is_deleted, state == Resource::Deleted);
         }
     }
 
     #[test]
-    fn it_holds_what_was_last_accepted_and_replaying_gives_the_same(wishes in prop::collection::vec(any_command(), 0..30)) {
+    fn the_last_accepted_content_stays_and_replay_is_exact(commands in prop::collection::vec(any_command(), 0..30)) {
         let (mut state, mut log) = (Resource::default(), vec![]);
-        for wish in wishes {
-            let Ok(events) = state.decide(wish.clone()) else { continue };
-            let last = match wish {
+        for command in commands {
+            let Ok(events) = state.decide(command.clone()) else { continue };
+            let last = match command {
                 ResourceCommand::Create { asset, .. } | ResourceCommand::Update { asset, .. } => Some(asset),
                 ResourceCommand::Delete { .. } => None,
             };

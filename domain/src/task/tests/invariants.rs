@@ -1,4 +1,4 @@
-//! What holds for any sequence of wishes.
+//! Properties that hold for any sequence of commands.
 
 use proptest::prelude::*;
 
@@ -17,16 +17,16 @@ fn any_command() -> impl Strategy<Value = TaskCommand> {
 
 proptest! {
     #[test]
-    fn a_task_ends_once_is_tried_a_bounded_number_of_times_and_replays_to_the_same(
-        wishes in prop::collection::vec(any_command(), 0..60)
+    fn a_task_ends_at_most_once_after_a_limited_number_of_attempts_and_replay_is_exact(
+        commands in prop::collection::vec(any_command(), 0..60)
     ) {
         let (mut state, mut log) = (Task::default(), vec![]);
-        for wish in wishes {
-            let Ok(events) = state.decide(wish) else { continue };
+        for command in commands {
+            let Ok(events) = state.decide(command) else { continue };
             events.iter().cloned().for_each(|event| state.evolve(event));
             log.extend(events);
         }
-        let count = |wanted: fn(&TaskEvent) -> bool| log.iter().filter(|event| wanted(event)).count();
+        let count = |matches: fn(&TaskEvent) -> bool| log.iter().filter(|event| matches(event)).count();
         let ends = count(|event| {
             matches!(
                 event,

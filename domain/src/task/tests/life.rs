@@ -1,4 +1,4 @@
-//! The life of a task.
+//! Tests of a task from the request to its end.
 
 use super::*;
 
@@ -19,7 +19,7 @@ fn a_task_is_requested_started_and_completed() {
 }
 
 #[test]
-fn what_is_met_already_changes_nothing() {
+fn a_repeated_command_changes_nothing() {
     expect_events(vec![requested("d")], request("d"), vec![]);
     expect_events(vec![requested("d"), started("w", 1)], start("w"), vec![]);
     expect_events(vec![requested("d"), started("w", 1), reported(40)], report(40), vec![]);
@@ -29,18 +29,18 @@ fn what_is_met_already_changes_nothing() {
 }
 
 #[test]
-fn an_id_belongs_to_one_job() {
+fn requesting_other_work_under_the_same_id_is_refused() {
     expect_refusal(vec![requested("d")], request("other"), TaskError::AlreadyRequested);
 }
 
 #[test]
-fn only_one_worker_is_at_it() {
-    let busy = TaskError::AlreadyStarted { worker: worker("w") };
-    expect_refusal(vec![requested("d"), started("w", 1)], start("v"), busy);
+fn a_second_worker_cannot_start_a_started_task() {
+    let refusal = TaskError::AlreadyStarted { worker: worker("w") };
+    expect_refusal(vec![requested("d"), started("w", 1)], start("v"), refusal);
 }
 
 #[test]
-fn a_worker_that_comes_back_late_has_no_say() {
+fn late_reports_of_an_earlier_worker_are_refused() {
     let given = [requested("d"), started("w", 1), failed(1, RetryDecision::Later), started("v", 2)];
     for command in [report(50), complete("late"), fail(RetryDecision::Never)] {
         expect_refusal(given.to_vec(), command, TaskError::AlreadyStarted { worker: worker("v") });
@@ -48,12 +48,12 @@ fn a_worker_that_comes_back_late_has_no_say() {
 }
 
 #[test]
-fn a_remark_is_news_also_without_progress() {
+fn a_note_is_recorded_even_without_progress() {
     let command =
         |note| TaskCommand::Report { worker: worker("w"), percent: ProgressPercent::ZERO, note, stamp: stamp() };
-    let begun =
+    let expected =
         TaskEvent::ProgressReported { percent: ProgressPercent::ZERO, note: Some(note("begun")), stamp: stamp() };
-    expect_events(vec![requested("d"), started("w", 1)], command(Some(note("begun"))), vec![begun]);
+    expect_events(vec![requested("d"), started("w", 1)], command(Some(note("begun"))), vec![expected]);
     expect_events(vec![requested("d"), started("w", 1)], command(None), vec![]);
 }
 
@@ -63,20 +63,20 @@ fn a_task_is_cancelled_between_two_attempts() {
 }
 
 #[test]
-fn a_failure_that_may_pass_is_tried_again_by_any_worker() {
+fn a_temporary_failure_can_be_retried_by_any_worker() {
     let given = vec![requested("d"), started("w", 1), failed(1, RetryDecision::Later)];
     expect_events(given, start("v"), vec![started("v", 2)]);
 }
 
 #[test]
-fn a_failure_for_good_ends_it() {
+fn a_permanent_failure_ends_the_task() {
     let given = vec![requested("d"), started("w", 1)];
     expect_events(given.clone(), fail(RetryDecision::Never), vec![failed(1, RetryDecision::Never)]);
     expect_refusal([given, vec![failed(1, RetryDecision::Never)]].concat(), start("w"), TaskError::AlreadyFinished);
 }
 
 #[test]
-fn the_last_attempt_that_fails_is_a_failure_for_good() {
+fn a_failure_of_the_last_attempt_is_permanent() {
     let mut given = vec![requested("d")];
     for attempt in 1..MAX_ATTEMPTS {
         given.extend([started("w", attempt), failed(attempt, RetryDecision::Later)]);
@@ -86,27 +86,27 @@ fn the_last_attempt_that_fails_is_a_failure_for_good() {
 }
 
 #[test]
-fn what_is_wanted_no_more_is_cancelled() {
+fn a_requested_or_started_task_can_be_cancelled() {
     expect_events(vec![requested("d")], cancel(), vec![cancelled()]);
     expect_events(vec![requested("d"), started("w", 1)], cancel(), vec![cancelled()]);
 }
 
 #[test]
-fn what_nobody_requested_is_not_there() {
+fn commands_to_an_unrequested_task_are_refused() {
     for command in [start("w"), report(1), complete("x"), fail(RetryDecision::Later), cancel()] {
         expect_refusal(vec![], command, TaskError::NotRequested);
     }
 }
 
 #[test]
-fn what_nobody_started_has_no_progress_and_no_end() {
+fn reports_on_a_task_that_was_not_started_are_refused() {
     for command in [report(1), complete("x"), fail(RetryDecision::Later)] {
         expect_refusal(vec![requested("d")], command, TaskError::NotStarted);
     }
 }
 
 #[test]
-fn what_is_over_stays_over() {
+fn commands_to_an_ended_task_are_refused() {
     let end = [vec![completed("x")], vec![failed(1, RetryDecision::Never)], vec![cancelled()]];
     for end in end {
         for command in [start("w"), report(1), complete("y"), fail(RetryDecision::Later)] {

@@ -1,18 +1,18 @@
-//! What holds for any sequence of steps.
+//! Properties that hold for any sequence of views and clicks.
 
 use proptest::prelude::*;
 
 use super::*;
 
-fn any_step() -> impl Strategy<Value = VisitCommand> {
+fn any_command() -> impl Strategy<Value = VisitCommand> {
     (any::<bool>(), 0_u8..4, prop::option::of(0_u8..3), 0_i64..50).prop_map(|(is_view, page, target, at)| {
         let page = format!("/{page}");
         if is_view { view(&page, at) } else { click(&page, target.map(|target| format!("/{target}")).as_deref(), at) }
     })
 }
 
-fn apply_events(state: &mut Visit, step: &VisitCommand) -> Vec<VisitEvent> {
-    let events = state.decide(step.clone()).unwrap();
+fn apply_events(state: &mut Visit, command: &VisitCommand) -> Vec<VisitEvent> {
+    let events = state.decide(command.clone()).unwrap();
     for event in &events {
         state.evolve(event);
     }
@@ -21,26 +21,26 @@ fn apply_events(state: &mut Visit, step: &VisitCommand) -> Vec<VisitEvent> {
 
 proptest! {
     #[test]
-    fn every_step_is_counted_and_none_is_lost(steps in prop::collection::vec(any_step(), 1..60)) {
+    fn every_command_gives_one_event_that_is_counted(commands in prop::collection::vec(any_command(), 1..60)) {
         let mut state = Visit::default();
-        let events: Vec<_> = steps.iter().flat_map(|step| apply_events(&mut state, step)).collect();
-        let trail = state.totals().unwrap();
-        prop_assert_eq!(trail.views + trail.clicks, steps.len() as u64);
-        prop_assert_eq!(events, steps.into_iter().map(VisitEvent::from).collect::<Vec<_>>());
+        let events: Vec<_> = commands.iter().flat_map(|command| apply_events(&mut state, command)).collect();
+        let totals = state.totals().unwrap();
+        prop_assert_eq!(totals.views + totals.clicks, commands.len() as u64);
+        prop_assert_eq!(events, commands.into_iter().map(VisitEvent::from).collect::<Vec<_>>());
     }
 
     #[test]
-    fn steps_have_one_id_exactly_where_they_are_one(one in any_step(), other in any_step()) {
+    fn event_ids_are_equal_exactly_when_events_are(one in any_command(), other in any_command()) {
         let visit = VisitId::try_new("v").unwrap();
-        let [first, second] = [&one, &other].map(|step| VisitEvent::from(step.clone()));
+        let [first, second] = [&one, &other].map(|command| VisitEvent::from(command.clone()));
         prop_assert_eq!(first.event_id(&visit, None) == second.event_id(&visit, None), first == second);
     }
 
     #[test]
-    fn the_state_comes_back_from_its_snapshot(steps in prop::collection::vec(any_step(), 0..90)) {
+    fn a_snapshot_restores_the_state(commands in prop::collection::vec(any_command(), 0..90)) {
         let mut state = Visit::default();
-        for step in &steps {
-            apply_events(&mut state, step);
+        for command in &commands {
+            apply_events(&mut state, command);
         }
         let snapshot = serde_json::to_string(&state).unwrap();
         prop_assert_eq!(serde_json::from_str::<Visit>(&snapshot).unwrap(), state);
@@ -48,7 +48,7 @@ proptest! {
 }
 
 #[test]
-fn the_state_of_an_endless_visit_stays_small() {
+fn the_size_of_the_state_does_not_grow_with_the_visit() {
     let mut state = Visit::default();
     for at in 0..10_000 {
         state.evolve(&viewed("/a", at));

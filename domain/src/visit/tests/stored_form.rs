@@ -1,4 +1,4 @@
-//! The stored JSON of every event, both ways. A change here is a change of the log.
+//! Pins the stored JSON of every event in both directions. Changing an expectation changes the format of the log.
 
 use cqrs_es::DomainEvent;
 use serde_json::{Value, json};
@@ -69,15 +69,15 @@ fn link_clicked_keeps_its_stored_form() {
 }
 
 #[test]
-fn every_event_is_recorded_in_the_current_version_of_its_lineage() {
+fn every_event_is_recorded_in_the_current_version_of_its_history() {
     let recorded =
         [viewed("/", 0), click("/", None, 0).into()].map(|event| (event.event_type(), event.event_version()));
-    let current = VERSION_HISTORIES.iter().map(|lineage| (lineage.event_type.to_owned(), lineage.current.to_owned()));
+    let current = VERSION_HISTORIES.iter().map(|history| (history.event_type.to_owned(), history.current.to_owned()));
     assert_eq!(current.collect::<Vec<_>>(), recorded);
 }
 
 #[test]
-fn a_stored_event_is_not_judged_again() {
+fn a_stored_event_is_not_validated_again() {
     let stored = r#"{"type":"page_viewed","page_url":"","user_id":"a\nb","at":"2026-03-03T12:00:00Z"}"#;
     let event = crate::upcast::decode_event::<VisitEvent>("visit.page_viewed", "1.0", stored).unwrap();
     assert_eq!(serde_json::to_string(&event).unwrap(), stored);

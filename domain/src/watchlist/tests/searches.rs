@@ -1,4 +1,4 @@
-//! Saved searches.
+//! Tests of saved searches.
 
 use super::*;
 use crate::{opportunity::NaicsCode, value::InvalidValue};
@@ -45,19 +45,19 @@ fn a_search_is_saved_changed_and_removed() {
 }
 
 #[test]
-fn what_is_met_already_changes_nothing() {
+fn a_repeated_command_changes_nothing() {
     expect_events(&[search_saved(1, "lifts")], save_search(1, "lifts"), vec![]);
     expect_events(&[], remove_search(1), vec![]);
 }
 
 #[test]
-fn searches_have_names_of_their_own() {
+fn two_searches_cannot_have_the_same_name() {
     let given = vec![search_saved(1, "lifts")];
     WatchlistScenario::with(()).given(given).when(save_search(2, "lifts")).then_expect_error(WatchlistError::NameTaken);
 }
 
 #[test]
-fn a_user_has_so_many_searches_and_no_more() {
+fn the_number_of_searches_is_limited() {
     let given: Vec<_> =
         (0..MAX_SAVED_SEARCHES as u128).map(|number| search_saved(number, &format!("s{number}"))).collect();
     WatchlistScenario::with(())
@@ -68,10 +68,10 @@ fn a_user_has_so_many_searches_and_no_more() {
 }
 
 #[test]
-fn a_search_asks_for_something_and_not_for_too_much() {
+fn a_search_needs_a_criterion_and_has_a_limited_number_of_them() {
     assert_eq!(SearchCriteria::default().validate(), Err(InvalidValue::Empty { what: "search" }));
     let naics = (0..=MAX_CRITERIA).map(|number| NaicsCode::try_new(&format!("{number:06}")).unwrap()).collect();
-    let wide = SearchCriteria { naics, ..SearchCriteria::default() };
-    assert_eq!(wide.validate(), Err(InvalidValue::TooMany { what: "criteria", max: MAX_CRITERIA }));
+    let invalid = SearchCriteria { naics, ..SearchCriteria::default() };
+    assert_eq!(invalid.validate(), Err(InvalidValue::TooMany { what: "criteria", max: MAX_CRITERIA }));
     assert!(search("lifts").criteria.validate().is_ok());
 }

@@ -1,13 +1,13 @@
-//! Schemas that stand for more than can be written down.
+//! Tests of small schemas whose values would be exponentially large.
 
 use super::*;
 use crate::fixture::doubling::{doubling_schema, record};
 
 #[test]
-fn a_datum_of_records_without_bytes_comes_to_an_end() {
+fn decoding_records_without_bytes_is_bounded() {
     let decoder = EventDecoder::parse(&doubling_schema(40, &json!([])).to_string()).unwrap();
-    let misfit = decoder.decode_to_json(&[]).unwrap_err();
-    assert!(misfit.reason.contains("more values than its bytes"), "{misfit}");
+    let mismatch = decoder.decode_to_json(&[]).unwrap_err();
+    assert!(mismatch.reason.contains("more values than its bytes"), "{mismatch}");
 }
 
 #[test]
@@ -18,6 +18,6 @@ fn defaults_that_double_at_each_level_are_refused() {
         let pair = record(&format!("z{at}"), &json!([{ "name": "a", "type": below }, { "name": "b", "type": name }]));
         record(&format!("x{at}"), &json!([{ "name": "p", "type": pair, "default": { "a": {}, "b": {} } }]))
     });
-    let misfit = EventDecoder::parse(&schema.to_string()).unwrap_err();
-    assert!(misfit.reason.contains("more than 16384 bytes"), "{misfit}");
+    let mismatch = EventDecoder::parse(&schema.to_string()).unwrap_err();
+    assert!(mismatch.reason.contains("more than 16384 bytes"), "{mismatch}");
 }

@@ -1,4 +1,4 @@
-//! The library of the Avro project reads what we write, and we read what it writes.
+//! Tests that the codec and the Avro project's library decode each other's output.
 
 use apache_avro::{Schema, reader::datum::GenericDatumReader, types::Value as Avro, writer::datum::GenericDatumWriter};
 
@@ -8,7 +8,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
-    fn each_reads_what_the_other_wrote(event in any_event()) {
+    fn codec_and_library_decode_each_other(event in any_event()) {
         let json = serde_json::to_string(&event).unwrap();
         let ours = encode_event(&event, &json);
         let schema = Schema::parse_str(schema_of(&event).json).unwrap();
@@ -19,7 +19,7 @@ proptest! {
         prop_assert!(matches!(&value, Avro::Record(fields) if fields[0].0 == "type"));
         let theirs = GenericDatumWriter::builder(&schema).build().unwrap().write_value_to_vec(value).unwrap();
         prop_assert_eq!(decode_event(&event, &theirs), json);
-        // Avro leaves open into how many blocks a list is cut.
+        // Avro does not define into how many blocks a list is split.
         if !schema_of(&event).json.contains("\"array\"") {
             prop_assert_eq!(theirs, ours);
         }
@@ -27,7 +27,7 @@ proptest! {
 }
 
 #[test]
-fn the_library_sees_the_values_that_were_meant() {
+fn the_library_decodes_the_encoded_values() {
     let schema = find_schema("opportunity.awarded", "1.0").unwrap();
     let mut avro = vec![];
     let json = r#"{"type":"awarded","key":"k","award":{"date":"1970-01-03","amount":-5}}"#;

@@ -1,19 +1,19 @@
-//! How fast the codec is; printed, not judged, because the machine may be busy.
+//! Measures the speed of the codec; prints it and asserts nothing, because the machine may be busy.
 
 use super::*;
 
-/// Calls per second of processor time in the best of a few rounds: the others were disturbed.
+/// Calls per second of processor time; the best of three rounds, since other processes may disturb a round.
 fn per_second(mut call: impl FnMut()) -> f64 {
     const CALLS: u32 = 20_000;
     let round = |_| {
-        let began = processor_seconds();
+        let start = processor_seconds();
         (0..CALLS).for_each(|_| call());
-        f64::from(CALLS) / (processor_seconds() - began)
+        f64::from(CALLS) / (processor_seconds() - start)
     };
     (0..3).map(round).fold(0.0, f64::max)
 }
 
-/// How long this thread has been on a processor.
+/// The processor time of this thread in seconds.
 fn processor_seconds() -> f64 {
     let schedule = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
     let nanoseconds: f64 = schedule.split(' ').next().unwrap().parse().unwrap();

@@ -1,12 +1,12 @@
-//! The check costs what the schemas' texts cost, whatever tree they stand for.
+//! Tests that the cost of the check depends on the size of the schemas' texts, not on the size of their values.
 
 use super::*;
 use crate::fixture::doubling::{doubling_fields, doubling_schema, record};
 
-/// What one level of a doubling schema takes: two types of the field, four fields, and the two types in it.
+/// The steps for one level of a doubling schema: two types of the field, four fields, and the two types in it.
 const STEPS_PER_LEVEL: usize = 12;
 
-/// The steps of a check, and what it found.
+/// Compares two schemas; returns the number of steps and the findings.
 fn compare_counted(reader: &Value, writer: &Value) -> (usize, Vec<SchemaIncompatibility>) {
     let (reader, writer) = (parse_schema(reader), parse_schema(writer));
     let mut comparison = SchemaComparison::new(&reader, &writer);
@@ -29,9 +29,9 @@ fn each_pair_of_named_types_is_compared_once() {
 }
 
 #[test]
-fn each_pair_is_compared_once_from_the_outermost_type_on() {
+fn each_pair_is_compared_once_from_the_outermost_type_inwards() {
     for levels in [40, 200] {
-        // What defines the levels is not compared, so that the check comes in at the greatest one.
+        // The fields that define the levels are not compared, so that the comparison starts at the outermost level.
         let schema = |prefix: &str| {
             let mut fields = doubling_fields(prefix, levels, &int_leaf("n"), None);
             fields.push(json!({ "name": "z", "type": format!("x{}", levels - 1) }));
@@ -45,7 +45,7 @@ fn each_pair_is_compared_once_from_the_outermost_type_on() {
 }
 
 #[test]
-fn what_is_wrong_in_a_shared_type_is_named_at_each_place_up_to_a_bound() {
+fn a_problem_of_a_shared_type_is_listed_for_each_path_up_to_a_limit() {
     let text_leaf = json!([{ "name": "n", "type": "string" }]);
     let two = |leaf: &Value| doubling_schema(2, leaf);
     assert_eq!(
@@ -62,24 +62,24 @@ fn what_is_wrong_in_a_shared_type_is_named_at_each_place_up_to_a_bound() {
 }
 
 #[test]
-fn what_holds_only_if_a_type_around_it_does_is_compared_again_when_that_does_not() {
-    let part = |of: &str| record("B", &json!([{ "name": "a", "type": ["null", of] }]));
-    let whole = |namespace: &str, fields: Value| json!({ "type": "record", "name": "A", "namespace": namespace, "fields": fields });
-    let with_part = |kind: &str| json!([{ "name": "b", "type": part("A") }, { "name": "n", "type": kind }]);
+fn a_conditional_result_is_dropped_when_the_outer_type_is_incompatible() {
+    let inner = |of: &str| record("B", &json!([{ "name": "a", "type": ["null", of] }]));
+    let outer = |namespace: &str, fields: Value| json!({ "type": "record", "name": "A", "namespace": namespace, "fields": fields });
+    let with_inner = |kind: &str| json!([{ "name": "b", "type": inner("A") }, { "name": "n", "type": kind }]);
     let old = record(
         "top",
         &json!([
-            { "name": "u", "type": whole("o", with_part("string")) },
+            { "name": "u", "type": outer("o", with_inner("string")) },
             { "name": "v", "type": "o.B" },
         ]),
     );
-    // `u` is read by the second branch. While the first was tried, `B` seemed to fit.
+    // The second branch reads `u`. While the first branch was compared, `B` was compatible under an assumption.
     let new = record(
         "top",
         &json!([
             { "name": "u", "type": [
-                whole("p", with_part("int")),
-                whole("q", json!([{ "name": "n", "type": "string" }])),
+                outer("p", with_inner("int")),
+                outer("q", json!([{ "name": "n", "type": "string" }])),
             ] },
             { "name": "v", "type": "p.B" },
         ]),
@@ -88,7 +88,7 @@ fn what_holds_only_if_a_type_around_it_does_is_compared_again_when_that_does_not
 }
 
 #[test]
-fn a_type_is_found_by_its_alias() {
+fn a_reference_by_alias_is_resolved() {
     let schema = record(
         "top",
         &json!([
@@ -100,19 +100,19 @@ fn a_type_is_found_by_its_alias() {
 }
 
 #[test]
-fn schemas_that_are_too_deep_or_too_large_to_be_compared_are_incompatible() {
+fn schemas_beyond_the_limits_are_incompatible() {
     let deep = |prefix: &str| {
         let mut fields = doubling_fields(prefix, 400, &int_leaf("n"), None);
         fields.push(json!({ "name": "z", "type": "x399" }));
         record("top", &json!(fields))
     };
     let reasons = find_reasons(&deep("new"), &deep("old"));
-    assert_eq!(reasons, ["top: its types nest more than 256 deep and cannot be compared"]);
+    assert_eq!(reasons, ["top: its types are nested more than 256 levels deep"]);
 
     let branches =
         |prefix: &str| -> Vec<Value> { (0..500).map(|at| record(&format!("{prefix}{at}"), &json!([]))).collect() };
     let (steps, found) = compare_counted(&field(&json!(branches("new"))), &field(&json!(branches("old"))));
-    assert!(found.len() == 1 && found[0].reason.contains("steps to be compared"), "{found:?}");
+    assert!(found.len() == 1 && found[0].reason.contains("the comparison takes more than"), "{found:?}");
     assert!(steps <= MAX_COMPARISON_STEPS + 2 * 500, "{steps} steps");
 }
 

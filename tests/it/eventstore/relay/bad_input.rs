@@ -1,4 +1,5 @@
-//! Events that cannot be published: named, never skipped, and nothing behind them gets ahead.
+//! Events that cannot be published: the relay names them and never skips them, and no later event is published before
+//! them.
 
 use domain::event_store::{BatchStore, NewEvent};
 use eventstore::append::PgBatchStore;
@@ -12,8 +13,8 @@ async fn id_at(pool: &PgPool, position: i64) -> Uuid {
     sqlx::query_scalar("select event_id from events where position = $1").bind(position).fetch_one(pool).await.unwrap()
 }
 
-/// Two sound events around a broken one; answers with the relay's complaint.
-async fn complaint_about(broken: NewEvent) -> String {
+/// Appends a broken event between two valid ones; returns the relay's error.
+async fn relay_error_for(broken: NewEvent) -> String {
     let (pool, kafka) = (database().await, topics().await);
     let store = PgBatchStore::new(pool.clone());
     store.append_events(vec![event("before", 1), broken, event("after", 1)]).await.unwrap();
@@ -26,32 +27,36 @@ async fn complaint_about(broken: NewEvent) -> String {
     let event_id = id_at(&pool, 2).await.to_string();
     assert!(error.contains("at position 2 ") && error.contains(&event_id), "{error}");
     let found = positions_by_aggregate(&kafka).await;
-    assert_eq!(found.keys().map(String::as_str).collect::<Vec<_>>(), ["before"], "what came before, nothing behind it");
+    assert_eq!(
+        found.keys().map(String::as_str).collect::<Vec<_>>(),
+        ["before"],
+        "only the event before the broken one"
+    );
     error
 }
 
 #[tokio::test]
-async fn a_payload_that_does_not_fit_its_schema_is_named_with_the_field() {
+async fn a_payload_that_does_not_match_its_schema_is_named_with_the_field() {
     let error =
-        complaint_about(NewEvent { payload: r#"{"type":"discovered","filing":7}"#.to_owned(), ..event("x", 1) });
+        relay_error_for(NewEvent { payload: r#"{"type":"discovered","filing":7}"#.to_owned(), ..event("x", 1) });
     let error = error.await;
     assert!(error.contains("filing"), "{error}");
 }
 
 #[tokio::test]
 async fn an_unknown_event_type_is_named() {
-    let error = complaint_about(NewEvent { event_type: "opportunity.teleported".to_owned(), ..event("x", 1) }).await;
+    let error = relay_error_for(NewEvent { event_type: "opportunity.teleported".to_owned(), ..event("x", 1) }).await;
     assert!(error.contains("opportunity.teleported 1.0"), "{error}");
 }
 
 #[tokio::test]
 async fn an_unknown_version_is_named() {
-    let error = complaint_about(NewEvent { event_version: "9.0".to_owned(), ..event("x", 1) }).await;
+    let error = relay_error_for(NewEvent { event_version: "9.0".to_owned(), ..event("x", 1) }).await;
     assert!(error.contains("opportunity.discovered 9.0"), "{error}");
 }
 
 #[tokio::test]
-async fn a_registry_that_is_away_holds_the_relay_and_nothing_is_lost() {
+async fn an_unavailable_registry_delays_the_relay_and_no_event_is_lost() {
     let (pool, kafka) = (database().await, topics().await);
     PgBatchStore::new(pool.clone()).append_events(vec![event("a", 1), event("a", 2)]).await.unwrap();
     let nowhere = SchemaRegistryClient::new(&RegistryConfig {
@@ -87,7 +92,7 @@ async fn a_large_event_is_published_like_any_other() {
 }
 
 #[tokio::test]
-async fn an_error_is_gone_once_the_relay_works_again() {
+async fn the_last_error_is_cleared_once_the_relay_works_again() {
     let (pool, kafka) = (database().await, topics().await);
     sqlx::query("insert into relay_checkpoints values ('kafka', gen_random_uuid(), 7)").execute(&pool).await.unwrap();
     let relay = RunningRelay::start(&pool, &kafka).await;

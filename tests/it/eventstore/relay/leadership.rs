@@ -1,4 +1,4 @@
-//! One relay leads, by a lease that nothing between it and Postgres can break.
+//! One relay leads, by a lease that works through any pooler between it and Postgres.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ fn leading(relays: &[RunningRelay]) -> usize {
     relays.iter().filter(|relay| relay.status.borrow().leading).count()
 }
 
-/// The same database through a pooler that gives its sessions to everybody in turn.
+/// The same database through a pooler that assigns its sessions to all clients in turn.
 async fn pooled(pool: &PgPool) -> (TransactionPooler, PgPool) {
     let options = pool.connect_options();
     let (host, port) = (options.get_host(), options.get_port());
@@ -45,7 +45,7 @@ async fn behind_a_pooler_that_shares_sessions_one_of_three_leads_and_another_tak
     }
     let leader = eventually(async || {
         let leader = relays.iter().position(|relay| relay.status.borrow().position >= 200);
-        leader.ok_or("nobody has published all of it".to_owned())
+        leader.ok_or("no relay has published all events".to_owned())
     })
     .await;
 
@@ -53,7 +53,7 @@ async fn behind_a_pooler_that_shares_sessions_one_of_three_leads_and_another_tak
     store.append_events(vec![event("a0", 21)]).await.unwrap();
     eventually(async || {
         let took_over = relays.iter().any(|relay| relay.status.borrow().position >= 201);
-        if took_over { Ok(()) } else { Err("nobody took over".to_owned()) }
+        if took_over { Ok(()) } else { Err("no relay took over".to_owned()) }
     })
     .await;
     for relay in relays {
@@ -61,12 +61,12 @@ async fn behind_a_pooler_that_shares_sessions_one_of_three_leads_and_another_tak
     }
 
     let found = positions_by_aggregate(&kafka).await;
-    assert_eq!(found.values().map(Vec::len).sum::<usize>(), 201, "each once: {found:?}");
+    assert_eq!(found.values().map(Vec::len).sum::<usize>(), 201, "each event once: {found:?}");
     assert!(found.values().all(|positions| positions.is_sorted()), "{found:?}");
 }
 
 #[tokio::test]
-async fn a_pooler_that_shares_sessions_is_told_from_the_server_itself() {
+async fn a_session_sharing_pooler_is_detected() {
     let direct = database().await;
     let (_pooler, pool) = pooled(&direct).await;
 
@@ -92,7 +92,7 @@ async fn migrations_through_a_pooler_leave_no_lock_behind() {
 }
 
 #[tokio::test]
-async fn a_lease_of_a_relay_that_is_dead_is_over_after_its_term_and_its_epoch_moves_nothing_any_more() {
+async fn the_lease_of_a_dead_relay_expires_and_the_next_leader_has_a_higher_epoch() {
     let (pool, kafka) = (database().await, topics().await);
     PgBatchStore::new(pool.clone()).append_events(vec![event("a", 1)]).await.unwrap();
     let dead = "select taken_epoch from take_lease('relay', gen_random_uuid(), 1.5, 'dead:1')";
@@ -110,11 +110,11 @@ async fn a_lease_of_a_relay_that_is_dead_is_over_after_its_term_and_its_epoch_mo
     .await;
     assert!(epoch > before, "{epoch} after {before}");
     relay.stop().await;
-    assert!(!relay::load_progress(&pool).await.unwrap().leads, "a relay that stops gives its lease back");
+    assert!(!relay::load_progress(&pool).await.unwrap().leads, "a relay that stops releases its lease");
 }
 
 #[tokio::test]
-async fn a_session_of_the_relay_that_stands_still_is_left_for_another_one() {
+async fn the_relay_replaces_a_session_that_hangs() {
     let (pool, kafka) = (database().await, topics().await);
     let store = PgBatchStore::new(pool.clone());
     let config = relay::RelayConfig { answer_ms: 1_000, ..RunningRelay::quick_config() };
@@ -123,10 +123,10 @@ async fn a_session_of_the_relay_that_stands_still_is_left_for_another_one() {
     relay.reach(1).await;
     let reading = "select pid from pg_stat_activity where application_name = 'medhub relay'
                    and datname = current_database()";
-    let standing: Vec<i32> = sqlx::query_scalar(reading).fetch_all(&pool).await.unwrap();
-    assert!(!standing.is_empty());
+    let paused: Vec<i32> = sqlx::query_scalar(reading).fetch_all(&pool).await.unwrap();
+    assert!(!paused.is_empty());
     let signal = |signal| {
-        for pid in &standing {
+        for pid in &paused {
             nix::sys::signal::kill(nix::unistd::Pid::from_raw(*pid), signal).unwrap();
         }
     };
@@ -142,7 +142,7 @@ async fn a_session_of_the_relay_that_stands_still_is_left_for_another_one() {
 }
 
 #[tokio::test]
-async fn a_compacted_topic_is_named_in_the_progress_and_publishing_goes_on_when_it_is_mended() {
+async fn a_compacted_topic_is_reported_and_publishing_continues_once_it_is_fixed() {
     let (pool, kafka) = (database().await, topics().await);
     let topic = domain::context::BoundedContext::Opportunities.topic(&kafka.topic_prefix);
     let admin: AdminClient<DefaultClientContext> = kafka.client_config().create().unwrap();
@@ -155,14 +155,14 @@ async fn a_compacted_topic_is_named_in_the_progress_and_publishing_goes_on_when_
     PgBatchStore::new(pool.clone()).append_events(vec![event("a", 1)]).await.unwrap();
     let relay = RunningRelay::start(&pool, &kafka).await;
 
-    let told = eventually(async || {
+    let error = eventually(async || {
         let progress = relay::load_progress(&pool).await.unwrap();
-        // Brokers take such a change in some time after they acknowledged it.
-        let told = progress.last_error.clone().filter(|told| told.contains("cleanup.policy=compact"));
-        told.ok_or(format!("{progress:?}"))
+        // A broker applies such a change some time after it has acknowledged it.
+        let error = progress.last_error.clone().filter(|error| error.contains("cleanup.policy=compact"));
+        error.ok_or(format!("{progress:?}"))
     })
     .await;
-    assert!(told.contains(&topic), "{told}");
+    assert!(error.contains(&topic), "{error}");
     let findings = eventstore::topic::diagnose_topics(&kafka).await.unwrap();
     assert!(findings.iter().any(|(text, harmful)| *harmful && text.contains("compact")), "{findings:?}");
 
@@ -172,7 +172,7 @@ async fn a_compacted_topic_is_named_in_the_progress_and_publishing_goes_on_when_
 }
 
 #[tokio::test]
-async fn partitions_that_somebody_adds_are_named_and_carry_nothing() {
+async fn partitions_added_later_are_reported_and_get_no_events() {
     let (pool, kafka) = (database().await, topics().await);
     let topic = domain::context::BoundedContext::Opportunities.topic(&kafka.topic_prefix);
     let admin: AdminClient<DefaultClientContext> = kafka.client_config().create().unwrap();

@@ -1,4 +1,4 @@
-//! The relay as a process of the product: what it logs and what Prometheus reads.
+//! The relay as a process of the product: its log messages and metrics.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use sqlx::{ConnectOptions, Connection, Executor, PgConnection};
 use tests::{ProductEdge, ProductProcess, database, engines, eventually, log_events::insert_event, topics};
 
 #[tokio::test]
-async fn an_open_append_that_holds_the_relay_up_is_in_the_log_and_in_the_metrics() {
+async fn an_open_append_that_delays_the_relay_is_in_the_log_and_in_the_metrics() {
     let (pool, kafka) = (database().await, topics().await);
     let url = pool.connect_options().to_url_lossy().to_string();
     let mut variables = engines().await.variables().clone();
@@ -28,8 +28,8 @@ async fn an_open_append_that_holds_the_relay_up_is_in_the_log_and_in_the_metrics
     insert_event(&mut slow, "a", 1).await;
 
     let names_it = |text: &str| {
-        let wanted = [pid.to_string(), "forgetful".to_owned(), "insert into events".to_owned()];
-        wanted.iter().all(|word| text.contains(word))
+        let expected = [pid.to_string(), "forgetful".to_owned(), "insert into events".to_owned()];
+        expected.iter().all(|word| text.contains(word))
     };
     eventually(async || {
         let metrics = async { reqwest::get(format!("http://{http}/metrics")).await?.text().await };
@@ -52,5 +52,5 @@ async fn an_open_append_that_holds_the_relay_up_is_in_the_log_and_in_the_metrics
         if log.contains("the append that held the relay up has ended") { Ok(()) } else { Err(log) }
     })
     .await;
-    relay.stop().await.expect("a relay that is told to stop stops in good order");
+    relay.stop().await.expect("the relay stops gracefully");
 }

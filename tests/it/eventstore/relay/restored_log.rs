@@ -1,4 +1,5 @@
-//! A log that was copied to another database is another log: it is recognised, and published only once it is recovered.
+//! A log that was copied to another database is a different log: the relay detects it, and publishes only after
+//! `recover`.
 
 use std::process::Command;
 
@@ -14,7 +15,7 @@ use tests::{
 async fn a_log_copied_into_another_database_is_refused_until_it_is_recovered() {
     let (pool, kafka) = (database().await, topics().await);
     PgBatchStore::new(pool.clone()).append_events(vec![event("a", 1), event("a", 2)]).await.unwrap();
-    let copy = copied(&pool).await;
+    let copy = clone_database(&pool).await;
 
     let relay = RunningRelay::start(&copy, &kafka).await;
     let error = relay.last_error().await;
@@ -32,7 +33,7 @@ async fn a_log_copied_into_another_database_is_refused_until_it_is_recovered() {
 #[tokio::test]
 async fn a_dump_restored_elsewhere_is_refused() {
     let Some(programs) = client_programs() else {
-        println!("skipped: no pg_dump on this machine; the clone of a database is tested all the same");
+        println!("skipped: no pg_dump on this machine; the test of a cloned database still runs");
         return;
     };
     let (from, to) = (empty_database(&TestNamespace::new()).await, empty_database(&TestNamespace::new()).await);
@@ -51,28 +52,28 @@ async fn a_dump_restored_elsewhere_is_refused() {
     assert!(error.contains("was restored or cloned"), "{error}");
 }
 
-/// The same database under another name, as a restore of a dump would make it.
-async fn copied(pool: &PgPool) -> PgPool {
+/// Copies the database to one of another name, as a restore of a dump does.
+async fn clone_database(pool: &PgPool) -> PgPool {
     let admin = engines().await.variable("DATABASE_URL");
     let (from, to) = (pool.connect_options().get_database().unwrap().to_owned(), TestNamespace::new());
     pool.close().await;
     let mut connection = PgConnection::connect(admin).await.unwrap();
-    // A template must have no visitors, and the pool may leave a session to its time-out.
+    // A template database must have no sessions, and the pool may leave one open until its time-out.
     eventually(async || {
-        let visitors: Vec<bool> =
+        let sessions: Vec<bool> =
             sqlx::query_scalar("select pg_terminate_backend(pid) from pg_stat_activity where datname = $1")
                 .bind(&from)
                 .fetch_all(&mut connection)
                 .await
                 .unwrap();
-        if visitors.is_empty() { Ok(()) } else { Err(format!("{} sessions in {from}", visitors.len())) }
+        if sessions.is_empty() { Ok(()) } else { Err(format!("{} sessions in {from}", sessions.len())) }
     })
     .await;
     connection.execute(format!("create database {} template {from}", to.name()).as_str()).await.unwrap();
     PgPoolOptions::new().max_connections(8).connect(&to.database_url(admin).unwrap()).await.unwrap()
 }
 
-/// What `pg_dump` and `psql` are called by, up to their names: a folder, or nothing where they are on the path.
+/// The path before the names of `pg_dump` and `psql`: a folder, or empty if they are on the path.
 fn client_programs() -> Option<String> {
     let runs = |folder: &str| Command::new(format!("{folder}pg_dump")).arg("--version").output().is_ok();
     let installed = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();

@@ -1,4 +1,4 @@
-//! How far a partition has come, told by its records.
+//! The records of a partition say up to which position it is complete.
 
 use domain::event_store::BatchStore;
 use eventstore::append::PgBatchStore;
@@ -10,19 +10,19 @@ use tests::{
 };
 
 #[tokio::test]
-async fn every_partition_says_how_far_it_has_come_also_without_events() {
+async fn every_partition_has_the_current_watermark_even_without_events() {
     let (pool, kafka) = (database().await, topics().await);
     let relay = RunningRelay::start(&pool, &kafka).await;
     PgBatchStore::new(pool.clone()).append_events(vec![event("a", 1), event("a", 2), event("a", 3)]).await.unwrap();
 
     let found = eventually(async || {
         let found = read_records(&kafka).await;
-        let told = |partition| {
+        let watermark_of = |partition| {
             let last = found.iter().rfind(|record| record.partition == partition);
             last.and_then(|record| record.number("watermark").or(record.number("position")))
         };
-        let all: Vec<_> = (0..kafka.partitions).map(told).collect();
-        if all.iter().all(|at| *at == Some(3)) { Ok(found) } else { Err(format!("{all:?}")) }
+        let watermarks: Vec<_> = (0..kafka.partitions).map(watermark_of).collect();
+        if watermarks.iter().all(|at| *at == Some(3)) { Ok(found) } else { Err(format!("{watermarks:?}")) }
     })
     .await;
     relay.stop().await;
@@ -34,12 +34,12 @@ async fn every_partition_says_how_far_it_has_come_also_without_events() {
 }
 
 #[tokio::test]
-async fn no_event_comes_after_a_beacon_that_says_it_was_before() {
+async fn no_event_comes_after_a_beacon_whose_watermark_covers_it() {
     let (pool, kafka) = (database().await, topics().await);
     let relay = RunningRelay::start(&pool, &kafka).await;
     let store = PgBatchStore::new(pool.clone());
     for round in 1..=20 {
-        // An append that commits late among others that do not.
+        // An append that commits after later ones.
         let mut slow = pool.begin().await.unwrap();
         insert_event(&mut slow, &format!("slow{round}"), 1).await;
         store.append_events((0..20).map(|n| event(&format!("a{n}"), round)).collect()).await.unwrap();
@@ -51,9 +51,9 @@ async fn no_event_comes_after_a_beacon_that_says_it_was_before() {
 
     let found = read_records(&kafka).await;
     for partition in 0..kafka.partitions {
-        let here: Vec<_> = found.iter().filter(|record| record.partition == partition).collect();
+        let records: Vec<_> = found.iter().filter(|record| record.partition == partition).collect();
         let mut watermark = 0;
-        for record in here {
+        for record in records {
             let position = record.number("position").unwrap_or_default();
             if record.is_event() {
                 assert!(position > watermark, "position {position} after watermark {watermark}");

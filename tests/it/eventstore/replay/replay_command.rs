@@ -1,4 +1,4 @@
-//! `medhub replay` and `medhub tail`, as a person runs them, with no engine but Postgres.
+//! `medhub replay` and `medhub tail` as command-line programs, with no engine but Postgres.
 
 use std::{
     fs,
@@ -17,10 +17,10 @@ use tokio::{
     time::timeout,
 };
 
-use super::{discovered, fill};
+use super::{fill, record_discovery};
 use tests::{WAIT_TIMEOUT, database, eventually};
 
-/// The product's command line on the database behind `pool`; every other engine is away.
+/// The product's command line on the database behind `pool`; all other engines are unavailable.
 fn medhub(pool: &PgPool, args: &[&str]) -> Command {
     let mut command = Command::new(tests::medhub_local());
     command.arg("product").args(args).env("DATABASE_URL", pool.connect_options().to_url_lossy().as_str());
@@ -56,16 +56,16 @@ async fn next(lines: &mut Lines<BufReader<ChildStdout>>) -> Option<u64> {
 
 async fn end(mut child: Child) -> (Option<i32>, String) {
     let status = timeout(WAIT_TIMEOUT, child.wait()).await.unwrap().unwrap();
-    let mut said = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut said).await.unwrap();
-    (status.code(), said)
+    let mut stderr = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut stderr).await.unwrap();
+    (status.code(), stderr)
 }
 
 fn interrupt(child: &Child) {
     kill(Pid::from_raw(i32::try_from(child.id().unwrap()).unwrap()), Signal::SIGINT).unwrap();
 }
 
-/// The most memory that a running process ever held, in kilobytes.
+/// The peak memory of a running process, in kilobytes.
 fn peak(child: &Child) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{}/status", child.id()?)).ok()?;
     status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok())
@@ -75,7 +75,7 @@ fn peak(child: &Child) -> Option<u64> {
 async fn replay_prints_the_log_as_json_lines() {
     let pool = database().await;
     for number in 1..=3 {
-        discovered(&pool, &format!("a{number}"), "acme", "2026-03-03T12:00:00.5Z").await;
+        record_discovery(&pool, &format!("a{number}"), "acme", "2026-03-03T12:00:00.5Z").await;
     }
     let output = run(&pool, &["replay"]).await;
     assert!(output.status.success(), "{output:?}");
@@ -111,7 +111,7 @@ async fn options_select_what_is_printed() {
     let pool = database().await;
     for number in 1..=6_u32 {
         let tenant = if number % 2 == 0 { "acme" } else { "public" };
-        discovered(&pool, &format!("a{number}"), tenant, &format!("2026-03-0{number}T12:00:00Z")).await;
+        record_discovery(&pool, &format!("a{number}"), tenant, &format!("2026-03-0{number}T12:00:00Z")).await;
     }
     for (args, expected) in [
         (&["replay", "--from", "3", "--to", "5"][..], &[3, 4, 5][..]),
@@ -130,15 +130,15 @@ async fn options_select_what_is_printed() {
 }
 
 #[tokio::test]
-async fn tail_prints_what_comes_until_it_is_interrupted() {
+async fn tail_prints_new_events_until_it_is_interrupted() {
     let pool = database().await;
     for number in 1..=5 {
-        discovered(&pool, &format!("a{number}"), "public", "2026-03-03T12:00:00Z").await;
+        record_discovery(&pool, &format!("a{number}"), "public", "2026-03-03T12:00:00Z").await;
     }
     let mut child = medhub(&pool, &["tail", "-n", "2"]).spawn().unwrap();
     let mut lines = lines_of(&mut child);
     assert_eq!((next(&mut lines).await, next(&mut lines).await), (Some(4), Some(5)));
-    discovered(&pool, "new", "public", "2026-03-03T12:00:00Z").await;
+    record_discovery(&pool, "new", "public", "2026-03-03T12:00:00Z").await;
     assert_eq!(next(&mut lines).await, Some(6));
     interrupt(&child);
     assert_eq!(next(&mut lines).await, None);
@@ -146,7 +146,7 @@ async fn tail_prints_what_comes_until_it_is_interrupted() {
 }
 
 #[tokio::test]
-async fn a_closed_pipe_ends_a_replay_without_a_word() {
+async fn a_closed_pipe_ends_a_replay_without_a_message() {
     let pool = database().await;
     fill(&pool, 5_000).await;
     let mut child = medhub(&pool, &["replay"]).spawn().unwrap();
@@ -157,13 +157,13 @@ async fn a_closed_pipe_ends_a_replay_without_a_word() {
 }
 
 #[tokio::test]
-async fn a_replay_that_nobody_reads_waits_in_little_memory_and_can_be_interrupted() {
+async fn a_replay_whose_output_is_not_read_waits_in_little_memory_and_can_be_interrupted() {
     let pool = database().await;
     fill(&pool, 60_000).await;
     let mut child = medhub(&pool, &["replay"]).spawn().unwrap();
     let mut lines = lines_of(&mut child);
     assert_eq!(next(&mut lines).await, Some(1));
-    // It has come to a stop when Postgres waits for it to take more.
+    // The replay has stopped reading once Postgres waits for it.
     eventually(async || {
         let waits: i64 = sqlx::query_scalar(
             "select count(*) from pg_stat_activity
@@ -182,7 +182,7 @@ async fn a_replay_that_nobody_reads_waits_in_little_memory_and_can_be_interrupte
 }
 
 #[tokio::test]
-async fn a_log_ten_times_as_long_takes_no_more_memory() {
+async fn a_log_ten_times_as_long_needs_no_more_memory() {
     let pool = database().await;
     fill(&pool, 200_000).await;
     let mut peaks = vec![];
@@ -202,7 +202,7 @@ async fn a_log_ten_times_as_long_takes_no_more_memory() {
         assert_eq!(end(child).await.0, Some(0));
         peaks.push(held.unwrap());
     }
-    // What is held at a time fills the allocator's blocks of 2 MB a little differently in each run; a replay that kept
-    // what it has read would stand at four times as much.
+    // The allocator's blocks of 2 MB are filled a little differently in each run; a replay that held all that it has
+    // read would need four times as much.
     assert!(peaks[1] < peaks[0] / 2 * 3, "180 MB more of the log took {peaks:?} kB");
 }

@@ -1,4 +1,4 @@
-//! A prefix that was once read as complete never grows afterwards: the fence alone, without Kafka.
+//! A completed prefix that was read once never grows afterwards: the fence alone, without Kafka.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use tests::faults::{
 const CASES: u64 = 60;
 const STEPS: u64 = 30;
 
-/// A reader that goes on where it stopped.
+/// A reader that continues at its last position.
 struct PrefixReader {
     connection: PgConnection,
     fenced: bool,
@@ -25,8 +25,8 @@ struct PrefixReader {
 }
 
 impl PrefixReader {
-    async fn new(field: &FaultEnvironment, fenced: bool) -> Self {
-        Self { connection: field.connection().await.unwrap(), fenced, cursor: 0, read: Vec::new() }
+    async fn new(environment: &FaultEnvironment, fenced: bool) -> Self {
+        Self { connection: environment.connection().await.unwrap(), fenced, cursor: 0, read: Vec::new() }
     }
 
     async fn read(&mut self) {
@@ -37,48 +37,48 @@ impl PrefixReader {
         self.cursor = if self.fenced { fence.max(self.cursor) } else { last };
     }
 
-    /// How many events it has passed without reading them.
+    /// Number of events before its cursor that it has not read.
     async fn count_missed(&mut self) -> usize {
         self.read().await;
-        assert!(self.read.is_sorted_by(|first, second| first < second), "a position was read twice or backwards");
+        assert!(self.read.is_sorted_by(|first, second| first < second), "positions were read twice or out of order");
         let log = evidence_reader::log(&mut self.connection).await.unwrap();
         log.iter().filter(|event| self.read.binary_search(&event.position).is_err()).count()
     }
 }
 
-/// A connection that appends, one step at a time.
+/// A connection that appends step by step.
 struct ScriptedWriter {
     connection: PgConnection,
     open: bool,
     savepoint: bool,
 }
 
-/// Several of them, and what they share.
+/// Several writers, and what they share.
 struct WriterScript {
     writers: Vec<ScriptedWriter>,
-    /// Ends prepared transactions, whatever the writers have open.
-    keeper: PgConnection,
-    dice: SeededChoices,
+    /// Ends prepared transactions, independently of the transactions that writers have open.
+    finisher: PgConnection,
+    choices: SeededChoices,
     database: String,
     prepared: Vec<String>,
     names: u64,
 }
 
 impl WriterScript {
-    async fn new(field: &FaultEnvironment, seed: u64) -> Self {
+    async fn new(environment: &FaultEnvironment, seed: u64) -> Self {
         let mut writers = Vec::new();
         for _ in 0..4 {
-            let connection = field.connection().await.unwrap();
+            let connection = environment.connection().await.unwrap();
             writers.push(ScriptedWriter { connection, open: false, savepoint: false });
         }
-        let database = field.url.rsplit('/').next().unwrap().to_owned();
-        let keeper = field.connection().await.unwrap();
-        Self { writers, keeper, dice: SeededChoices::new(seed, 0), database, prepared: Vec::new(), names: 0 }
+        let database = environment.url.rsplit('/').next().unwrap().to_owned();
+        let finisher = environment.connection().await.unwrap();
+        Self { writers, finisher, choices: SeededChoices::new(seed, 0), database, prepared: Vec::new(), names: 0 }
     }
 
     async fn step(&mut self) {
-        let number = usize::try_from(self.dice.below(4)).unwrap();
-        let choice = self.dice.below(10);
+        let number = usize::try_from(self.choices.below(4)).unwrap();
+        let choice = self.choices.below(10);
         self.names += 1;
         let name = format!("{}-{}", self.database, self.names);
         let writer = &mut self.writers[number];
@@ -101,29 +101,29 @@ impl WriterScript {
             (true, 6) => {
                 run(&mut writer.connection, &format!("prepare transaction '{name}'")).await;
                 self.prepared.push(name);
-                writer.ended();
+                writer.reset();
             }
             (true, 7) => {
                 run(&mut writer.connection, "rollback").await;
-                writer.ended();
+                writer.reset();
             }
             (true, _) => {
                 run(&mut writer.connection, "commit").await;
-                writer.ended();
+                writer.reset();
             }
         }
     }
 
     async fn end_prepared(&mut self) {
         let Some(name) = self.prepared.pop() else { return };
-        let end = if self.dice.percent(70) { "commit" } else { "rollback" };
-        run(&mut self.keeper, &format!("{end} prepared '{name}'")).await;
+        let end = if self.choices.percent(70) { "commit" } else { "rollback" };
+        run(&mut self.finisher, &format!("{end} prepared '{name}'")).await;
     }
 
     async fn finish(&mut self) {
         for writer in &mut self.writers {
             run(&mut writer.connection, "commit").await;
-            writer.ended();
+            writer.reset();
         }
         while !self.prepared.is_empty() {
             self.end_prepared().await;
@@ -132,7 +132,7 @@ impl WriterScript {
 }
 
 impl ScriptedWriter {
-    fn ended(&mut self) {
+    fn reset(&mut self) {
         (self.open, self.savepoint) = (false, false);
     }
 }
@@ -147,17 +147,17 @@ async fn insert(connection: &mut PgConnection, stream: &str) {
     run(connection, &format!("insert into events ({columns}) values {row}")).await;
 }
 
-/// How many events a reader missed in all the scripts of a seed.
+/// Number of events that a reader missed in all scripts of a seed.
 async fn count_missed_events(seed: u64, fenced: bool) -> usize {
-    let field = FaultEnvironment::new(engines().await).await.unwrap();
+    let environment = FaultEnvironment::new(engines().await).await.unwrap();
     let mut missed = 0;
-    let mut reader = PrefixReader::new(&field, fenced).await;
+    let mut reader = PrefixReader::new(&environment, fenced).await;
     for case in 0..CASES {
-        let mut script = WriterScript::new(&field, seed.wrapping_mul(CASES).wrapping_add(case)).await;
+        let mut script = WriterScript::new(&environment, seed.wrapping_mul(CASES).wrapping_add(case)).await;
         script.names = case * STEPS;
         for _ in 0..STEPS {
             script.step().await;
-            if script.dice.percent(40) {
+            if script.choices.percent(40) {
                 reader.read().await;
             }
         }
@@ -167,30 +167,31 @@ async fn count_missed_events(seed: u64, fenced: bool) -> usize {
             assert_eq!(missed, 0, "seed {seed}, case {case}");
         }
     }
-    assert!(reader.read.len() > usize::try_from(CASES).unwrap(), "almost nothing was written");
+    assert!(reader.read.len() > usize::try_from(CASES).unwrap(), "too few events were written");
     missed
 }
 
 #[tokio::test]
-async fn a_completed_prefix_never_grows_whatever_writers_do() {
+async fn a_completed_prefix_never_grows() {
     for seed in seeds() {
         assert_eq!(count_missed_events(seed, true).await, 0);
     }
 }
 
 #[tokio::test]
-async fn without_the_fence_the_same_scripts_show_prefixes_that_grow() {
+async fn without_the_fence_a_reader_misses_events_of_the_same_scripts() {
     assert!(count_missed_events(super::FIXED_SEED, false).await > 0);
 }
 
 #[tokio::test]
-async fn readers_that_never_rest_see_complete_prefixes_beside_writers_of_every_kind() {
-    let field = FaultEnvironment::new(engines().await).await.unwrap();
-    let writers = WriterTasks::start(&FaultPlan::quiet(run_seed::read_or_draw().unwrap(), 12, Duration::ZERO), &field);
+async fn continuous_readers_see_completed_prefixes_beside_writers_of_every_kind() {
+    let environment = FaultEnvironment::new(engines().await).await.unwrap();
+    let writers =
+        WriterTasks::start(&FaultPlan::quiet(run_seed::read_or_draw().unwrap(), 12, Duration::ZERO), &environment);
     let stop = CancellationToken::new();
     let readers: Vec<_> = (0..2)
         .map(|_| {
-            let (stop, url) = (stop.clone(), field.url.clone());
+            let (stop, url) = (stop.clone(), environment.url.clone());
             tokio::spawn(async move {
                 let connection = sqlx::Connection::connect(&url).await.unwrap();
                 let mut reader = PrefixReader { connection, fenced: true, cursor: 0, read: Vec::new() };

@@ -62,7 +62,7 @@ async fn the_guide_s_answers_are_right() {
     assert_eq!(answer("4").await, [["none", "2", "66.7"], ["SDVOSBC", "1", "33.3"]]);
     assert_eq!(answer("5").await, [["2026-03-16", "1"]]);
     assert_eq!(answer("7").await, [[WHEELCHAIRS, "6530--Wheelchairs and lifts", "3"]]);
-    assert_eq!(answer("8").await, [["not told", "3", "819301.11"]]);
+    assert_eq!(answer("8").await, [["unknown", "3", "819301.11"]]);
     assert_eq!(answer("12").await[0][0], WHEELCHAIRS);
     assert_eq!(answer("14").await[0][0], "6");
     // Of 200 events two of ten are clicks.

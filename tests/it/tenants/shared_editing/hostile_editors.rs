@@ -1,4 +1,4 @@
-//! What nobody who writes with others would send: refused before it can do anything, by name, and nobody else notices.
+//! Hostile messages of editors: refused with a reason before they have an effect, and without effect on other editors.
 
 use std::time::Duration;
 
@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 use tests::{SignedInUser, shared_product, unique_name};
 use tokio_tungstenite::tungstenite::Message;
 
-use super::{DRAFT, on_record, open, shows};
+use super::{DRAFT, open, read_proposal, shows};
 
-/// A message that brings an update.
+/// A message with an update.
 fn update_message(update: &[u8]) -> Message {
     let mut message = vec![0, 2];
     let mut length = update.len();
@@ -26,7 +26,7 @@ fn item(kind: u8, content: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn what_is_no_text_or_no_update_is_refused_by_name_and_the_others_go_on() {
+async fn hostile_updates_are_refused_with_a_reason_and_other_editors_continue() {
     const DEEP: usize = 20_000;
     let (product, company) = (shared_product().await, unique_name("acme"));
     let admin = SignedInUser::found(product, "ada", &company).await;
@@ -44,48 +44,48 @@ async fn what_is_no_text_or_no_update_is_refused_by_name_and_the_others_go_on() 
     let many = [0xff, 0xff, 0xff, 0x3e];
     let declared = [&many[..], &[0]].concat();
     let known = Message::binary([&[0, 0, 4][..], &many].concat());
-    let presence = Message::binary([&[1, 4][..], &many].concat());
-    for (who, what, message, reason) in [
-        (&vic, "nested lists of a viewer", update_message(&lists), "no text"),
-        (&vic, "nested maps of a viewer", update_message(&maps), "no text"),
-        (&ann, "nested lists", update_message(&lists), "no text"),
+    let awareness = Message::binary([&[1, 4][..], &many].concat());
+    for (user, what, message, reason) in [
+        (&vic, "nested lists of a viewer", update_message(&lists), "not a text"),
+        (&vic, "nested maps of a viewer", update_message(&maps), "not a text"),
+        (&ann, "nested lists", update_message(&lists), "not a text"),
         (
             &ann,
             "an XML element",
             update_message(&xml),
-            "a Y.XmlElement (ProseMirror, Tiptap) is no text: bind the editor",
+            "a Y.XmlElement (ProseMirror, Tiptap) is not a text: bind the editor",
         ),
         (&ann, "binary content", update_message(&binary), "(section approach)"),
         (&ann, "an embedded object", update_message(&embedded), "an embedded object"),
         (&ann, "a declared length", update_message(&declared), "Yjs protocol"),
-        (&vic, "a declared length of what is known", known, "Yjs protocol"),
-        (&vic, "a declared length of presences", presence, "Yjs protocol"),
+        (&vic, "a declared length of a state vector", known, "Yjs protocol"),
+        (&vic, "a declared length of awareness states", awareness, "Yjs protocol"),
     ] {
-        let mut editor = open(product.http(), who, &drafted).await;
+        let mut editor = open(product.http(), user, &drafted).await;
         editor.send(message).await.unwrap();
-        let (code, told) = editor.ended().await.unwrap();
-        assert!(code == 4400 && told.contains(reason), "{what}: {code} {told}");
+        let (code, found) = editor.ended().await.unwrap();
+        assert!(code == 4400 && found.contains(reason), "{what}: {code} {found}");
     }
     let mut other = open(product.http(), &vic, &drafted).await;
     at_ann.write("approach", "We deliver on.").await.unwrap();
     other.until(shows("approach", "We deliver on.")).await.unwrap();
-    assert_eq!(on_record(&ann, &drafted).await["sections"].as_array().map(Vec::len), Some(1), "nothing was added");
+    assert_eq!(read_proposal(&ann, &drafted).await["sections"].as_array().map(Vec::len), Some(1), "nothing was added");
 }
 
 #[tokio::test]
-async fn an_editor_alone_hears_of_itself() {
+async fn a_single_editor_receives_its_own_awareness() {
     let (product, company) = (shared_product().await, unique_name("acme"));
     let ann = SignedInUser::found(product, "ann", &company).await;
     let drafted = ann.change(DRAFT, json!({})).await;
     let mut editor = open(product.http(), &ann, &drafted).await;
-    // A provider closes its connection after 30 s without a message, and nobody else is there to send one.
+    // A provider closes its connection after 30 s without a message, and there is no other editor to send one.
     editor.tell(7, 1, &json!({ "cursor": 1 })).await.unwrap();
     editor.until(|editor| editor.awareness_states.get(&7) == Some(&json!({ "by": "ann", "cursor": 1 }))).await.unwrap();
 }
 
 #[tokio::test]
-async fn who_was_removed_or_signed_out_hears_nothing_any_more() {
-    const SECRET: &str = "What vic and bob are not told.";
+async fn a_removed_or_signed_out_user_receives_no_further_edits() {
+    const SECRET: &str = "What vic and bob must not receive.";
     let (product, company) = (shared_product().await, unique_name("acme"));
     let ann = SignedInUser::found(product, "ann", &company).await;
     let vic = ann.add_member("vic", "VIEWER", &company).await;
@@ -103,9 +103,9 @@ async fn who_was_removed_or_signed_out_hears_nothing_any_more() {
     let signed_out: Value = bob.ask("mutation { signOut }", json!({})).await;
     assert_eq!(signed_out["data"]["signOut"], true, "{signed_out}");
     at_ann.write("approach", SECRET).await.unwrap();
-    for (who, editor, wanted) in [("vic", &mut at_vic, 4403), ("bob", &mut at_bob, 4401)] {
+    for (user, editor, expected) in [("vic", &mut at_vic, 4403), ("bob", &mut at_bob, 4401)] {
         let (code, reason) = tokio::time::timeout(Duration::from_secs(30), editor.ended()).await.unwrap().unwrap();
-        assert_eq!(code, wanted, "{who}: {reason}");
-        assert_eq!(editor.shows("approach").unwrap(), "We", "{who}");
+        assert_eq!(code, expected, "{user}: {reason}");
+        assert_eq!(editor.shows("approach").unwrap(), "We", "{user}");
     }
 }

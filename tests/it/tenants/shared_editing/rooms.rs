@@ -1,4 +1,4 @@
-//! Rooms of one process, seen from inside: who is told what, what fits in, and who waits for whom.
+//! Rooms of one process, through their own interface: which messages editors get, size limits, and concurrent opening.
 
 use collaboration::{
     CollaborationConfig, DisconnectReason, PeerChannelConfig, RefusedUpdate, RoomConnection, RoomEvent, RoomManager,
@@ -20,39 +20,39 @@ fn key() -> SectionKey {
     SectionKey::try_new("approach").unwrap()
 }
 
-fn rooms(field: &SyncFixture, max_text_bytes: usize) -> RoomManager<FailingStore<PgEventStore<()>>> {
+fn rooms(fixture: &SyncFixture, max_text_bytes: usize) -> RoomManager<FailingStore<PgEventStore<()>>> {
     let config = CollaborationConfig { quiet_ms: 3_600_000, at_latest_ms: 3_600_000, max_text_bytes };
-    // Nobody is there: other processes are not needed to write.
+    // No Redis listens there: the channel to other processes is not needed for writing.
     let peers = PeerChannelConfig { url: "redis://127.0.0.1:1".to_owned(), prefix: String::new() };
-    RoomManager::new(config, field.settling(), &peers).unwrap()
+    RoomManager::new(config, fixture.proposal_sync(), &peers).unwrap()
 }
 
-async fn join(rooms: &RoomManager<FailingStore<PgEventStore<()>>>, field: &SyncFixture) -> RoomConnection {
-    let mut seat = rooms.join(&field.tenant, field.proposal, &field.ann).await.unwrap();
-    let first = told(&mut seat).await;
+async fn join(rooms: &RoomManager<FailingStore<PgEventStore<()>>>, fixture: &SyncFixture) -> RoomConnection {
+    let mut connection = rooms.join(&fixture.tenant, fixture.proposal, &fixture.ann).await.unwrap();
+    let first = next_message(&mut connection).await;
     assert!(matches!(first, Message::Sync(SyncMessage::SyncStep1(_))), "{first:?}");
-    seat
+    connection
 }
 
-async fn told(seat: &mut RoomConnection) -> Message {
-    let told = timeout(WAIT_TIMEOUT, seat.next_event()).await.expect("something is told").unwrap();
-    let RoomEvent::Message(message) = told else { panic!("{told:?}") };
+async fn next_message(connection: &mut RoomConnection) -> Message {
+    let event = timeout(WAIT_TIMEOUT, connection.next_event()).await.expect("an event").unwrap();
+    let RoomEvent::Message(message) = event else { panic!("{event:?}") };
     Message::decode_v1(&message).unwrap()
 }
 
-async fn write(seat: &RoomConnection, update: Vec<u8>) {
-    seat.send_message(Message::Sync(SyncMessage::Update(update)).encode_v1(), true).await.unwrap();
+async fn write(connection: &RoomConnection, update: Vec<u8>) {
+    connection.send_message(Message::Sync(SyncMessage::Update(update)).encode_v1(), true).await.unwrap();
 }
 
 #[tokio::test]
-async fn an_update_that_waits_for_others_is_asked_for_once_and_told_to_nobody() {
-    let field = SyncFixture::new().await;
-    let rooms = rooms(&field, 8 << 20);
-    let (mut at_ann, mut at_bob) = (join(&rooms, &field).await, join(&rooms, &field).await);
+async fn an_update_with_missing_predecessors_is_requested_once_and_not_forwarded() {
+    let fixture = SyncFixture::new().await;
+    let rooms = rooms(&fixture, 8 << 20);
+    let (mut at_ann, mut at_bob) = (join(&rooms, &fixture).await, join(&rooms, &fixture).await);
     let editor = SharedText::default();
     let first = editor.rewrite_section(&key(), "We").unwrap();
     write(&at_ann, first.clone()).await;
-    assert_eq!(told(&mut at_bob).await, Message::Sync(SyncMessage::Update(first)));
+    assert_eq!(next_message(&mut at_bob).await, Message::Sync(SyncMessage::Update(first)));
 
     let missing = editor.rewrite_section(&key(), "We deliver").unwrap();
     let known = SharedText::from_updates([editor.encode_state().as_slice()]).unwrap();
@@ -60,86 +60,89 @@ async fn an_update_that_waits_for_others_is_asked_for_once_and_told_to_nobody() 
     for _ in 0..50 {
         write(&at_ann, early.clone()).await;
     }
-    let Message::Sync(SyncMessage::SyncStep1(asked)) = told(&mut at_ann).await else { panic!("it is asked") };
-    assert!(asked < known.state_vector(), "for what the room does not know");
+    let Message::Sync(SyncMessage::SyncStep1(requested)) = next_message(&mut at_ann).await else {
+        panic!("no request for the missing updates")
+    };
+    assert!(requested < known.state_vector(), "the request is for updates that the room lacks");
     write(&at_ann, missing.clone()).await;
     write(&at_ann, early.clone()).await;
-    // Bob hears both once, and nothing of the text that he has; ann heard the question once.
-    assert_eq!(told(&mut at_bob).await, Message::Sync(SyncMessage::Update(missing)));
-    assert_eq!(told(&mut at_bob).await, Message::Sync(SyncMessage::Update(early)));
+    // Bob receives both once, and no text that he already has; ann received one request.
+    assert_eq!(next_message(&mut at_bob).await, Message::Sync(SyncMessage::Update(missing)));
+    assert_eq!(next_message(&mut at_bob).await, Message::Sync(SyncMessage::Update(early)));
     at_ann.send_message(Message::Sync(SyncMessage::SyncStep1(StateVector::default())).encode_v1(), true).await.unwrap();
-    let Message::Sync(SyncMessage::SyncStep2(whole)) = told(&mut at_ann).await else {
-        panic!("the question came again")
+    let Message::Sync(SyncMessage::SyncStep2(whole)) = next_message(&mut at_ann).await else {
+        panic!("the request was repeated")
     };
     assert_eq!(SharedText::from_updates([whole.as_slice()]).unwrap().section_text(&key()), "We deliver beds");
 }
 
 #[tokio::test]
-async fn a_text_has_a_size_that_it_keeps_whatever_was_deleted_in_it() {
+async fn the_size_limit_of_a_text_does_not_count_deleted_content() {
     const MAX_BYTES: usize = 20_000;
-    let field = SyncFixture::new().await;
-    let rooms = rooms(&field, MAX_BYTES);
-    let mut seat = join(&rooms, &field).await;
+    let fixture = SyncFixture::new().await;
+    let rooms = rooms(&fixture, MAX_BYTES);
+    let mut connection = join(&rooms, &fixture).await;
     let (editor, mut refused) = (SharedText::default(), None);
     'writing: for round in 0..60 {
-        // What is written and deleted again leaves nothing in the text, and much on its way there.
+        // Content that is written and deleted again leaves an empty text, but many updates.
         for text in [&*"x".repeat(1_000 + round), ""] {
-            write(&seat, editor.rewrite_section(&key(), text).unwrap()).await;
-            // A question tells when it was taken.
-            seat.send_message(Message::Sync(SyncMessage::SyncStep1(editor.state_vector())).encode_v1(), true)
+            write(&connection, editor.rewrite_section(&key(), text).unwrap()).await;
+            // The answer to a sync step shows that the update was processed.
+            connection
+                .send_message(Message::Sync(SyncMessage::SyncStep1(editor.state_vector())).encode_v1(), true)
                 .await
                 .unwrap();
-            let told = timeout(WAIT_TIMEOUT, seat.next_event()).await.expect("something is told");
-            if let Some(RoomEvent::Disconnected(ended)) = told {
-                refused = Some(ended);
+            let event = timeout(WAIT_TIMEOUT, connection.next_event()).await.expect("an event");
+            if let Some(RoomEvent::Disconnected(reason)) = event {
+                refused = Some(reason);
                 break 'writing;
             }
         }
     }
-    assert_eq!(refused, None, "what is settled is kept no more");
+    assert_eq!(refused, None, "recorded updates are removed");
     let long = "y".repeat(MAX_BYTES + 1);
-    write(&seat, editor.rewrite_section(&key(), &long).unwrap()).await;
-    let out = timeout(WAIT_TIMEOUT, seat.next_event()).await.expect("it is let go");
+    write(&connection, editor.rewrite_section(&key(), &long).unwrap()).await;
+    let event = timeout(WAIT_TIMEOUT, connection.next_event()).await.expect("a disconnection");
     assert_eq!(
-        out,
+        event,
         Some(RoomEvent::Disconnected(DisconnectReason::Refused(RefusedUpdate::TooLarge { max_bytes: MAX_BYTES })))
     );
     let sizes = "select (select coalesce(sum(length(body)), 0) from shared_text_updates)
         + (select coalesce(sum(length(base)), 0) from shared_texts)";
-    let kept: i64 = sqlx::query_scalar(sizes).fetch_one(&field.pool).await.unwrap();
-    assert!(kept < 2 * i64::try_from(MAX_BYTES).unwrap(), "{kept} bytes are kept");
+    let stored: i64 = sqlx::query_scalar(sizes).fetch_one(&fixture.pool).await.unwrap();
+    assert!(stored < 2 * i64::try_from(MAX_BYTES).unwrap(), "{stored} bytes are stored");
 }
 
 #[tokio::test]
-async fn what_is_on_record_and_cannot_be_read_keeps_nobody_from_the_rest() {
-    let (field, editor) = (SyncFixture::new().await, SharedText::default());
-    field.write(&editor, "We deliver.").await;
-    // As an earlier version would have kept it: values in values in values.
+async fn an_unreadable_stored_update_does_not_block_the_others() {
+    let (fixture, editor) = (SyncFixture::new().await, SharedText::default());
+    fixture.write(&editor, "We deliver.").await;
+    // Deeply nested values, as an earlier version would have stored them.
     let nested = [&[1, 1, 9, 0, 8, 1, 1, b'a', 1][..], &[0x75, 1].repeat(200_000), &[0x7e, 0]].concat();
     let add = "with numbered as (update shared_texts set seq = seq + 1 returning tenant_id, proposal_id, seq)
         insert into shared_text_updates (tenant_id, proposal_id, seq, user_id, body)
         select tenant_id, proposal_id, seq, 'eve', $1 from numbered";
-    sqlx::query(add).bind(nested).execute(&field.pool).await.unwrap();
-    field.write(&editor, "We deliver. Soon.").await;
-    field.settling().sync_now(&field.tenant, field.proposal).await.unwrap();
-    assert_eq!(field.recorded().await, ["We deliver.", "We deliver. Soon."]);
+    sqlx::query(add).bind(nested).execute(&fixture.pool).await.unwrap();
+    fixture.write(&editor, "We deliver. Soon.").await;
+    fixture.proposal_sync().sync_now(&fixture.tenant, fixture.proposal).await.unwrap();
+    assert_eq!(fixture.recorded().await, ["We deliver.", "We deliver. Soon."]);
 }
 
 #[tokio::test]
-async fn a_room_that_opens_slowly_holds_up_no_other() {
+async fn a_room_that_opens_slowly_delays_no_other() {
     let slow = SyncFixture::new().await;
     let rooms = rooms(&slow, 8 << 20);
-    // Somebody is at the text of the one: whoever opens its room waits.
+    // Another session holds the lock of the first text, so opening its room waits.
     let mut other = slow.pool.begin().await.unwrap();
     let name = format!("shared text\n{}\n{}", slow.tenant, slow.proposal);
-    let held = "select pg_try_advisory_xact_lock(hashtextextended($1, 0))";
-    assert!(sqlx::query_scalar::<_, bool>(held).bind(name).fetch_one(&mut *other).await.unwrap());
+    let take_lock = "select pg_try_advisory_xact_lock(hashtextextended($1, 0))";
+    assert!(sqlx::query_scalar::<_, bool>(take_lock).bind(name).fetch_one(&mut *other).await.unwrap());
     let proposal = slow.draft_another().await;
     let opening = rooms.join(&slow.tenant, slow.proposal, &slow.ann);
     tokio::pin!(opening);
     tokio::select! {
         biased;
-        opened = &mut opening => panic!("it is not to be opened yet: {:?}", opened.err()),
+        opened = &mut opening => panic!("the room opened although its lock is held: {:?}", opened.err()),
         joined = rooms.join(&slow.tenant, proposal, &slow.ann) => drop(joined.unwrap()),
     }
     other.rollback().await.unwrap();

@@ -1,4 +1,4 @@
-//! A process that ends between the steps of recording what was written together: nothing is lost, and nothing doubled.
+//! A process that ends between the steps of proposal sync: no edit is lost or recorded twice.
 
 use std::{
     collections::HashMap,
@@ -34,20 +34,20 @@ use yrs::{
     updates::encoder::Encode as _,
 };
 
-/// When a commit fails.
+/// Values of the failure mode: when a commit fails.
 const FAIL_NEVER: u8 = 0;
 const FAIL_BEFORE: u8 = 1;
 const FAIL_AFTER: u8 = 2;
 
-/// The log, whose commits fail before or after they are done: as if the process ended there.
+/// A store whose commits fail before or after they are done, as if the process ended there.
 #[derive(Clone)]
 pub(super) struct FailingStore<S> {
     inner: S,
     failure_mode: Arc<AtomicU8>,
 }
 
-fn ended<E: std::error::Error>() -> AggregateError<E> {
-    AggregateError::DatabaseConnectionError("the process ends here".into())
+fn process_ended<E: std::error::Error>() -> AggregateError<E> {
+    AggregateError::DatabaseConnectionError("the process ended here".into())
 }
 
 impl AggregateStores for FailingStore<PgEventStore<()>> {
@@ -75,12 +75,12 @@ impl<A: Aggregate + Fingerprint> EventStore<A> for FailingStore<PgEventStore<A>>
         context: Self::AC,
         metadata: HashMap<String, String>,
     ) -> Result<Vec<EventEnvelope<A>>, AggregateError<A::Error>> {
-        let when = self.failure_mode.load(Ordering::SeqCst);
-        if when == FAIL_BEFORE {
-            return Err(ended());
+        let failure_mode = self.failure_mode.load(Ordering::SeqCst);
+        if failure_mode == FAIL_BEFORE {
+            return Err(process_ended());
         }
-        let done = self.inner.commit(events, context, metadata).await?;
-        if when == FAIL_AFTER { Err(ended()) } else { Ok(done) }
+        let committed = self.inner.commit(events, context, metadata).await?;
+        if failure_mode == FAIL_AFTER { Err(process_ended()) } else { Ok(committed) }
     }
 }
 
@@ -92,7 +92,7 @@ impl<A: Aggregate + Fingerprint> IdempotencyStore for FailingStore<PgEventStore<
 
 pub(super) struct SyncFixture {
     pub(super) pool: PgPool,
-    bus: Arc<CommandDispatcher<FailingStore<PgEventStore<()>>>>,
+    dispatcher: Arc<CommandDispatcher<FailingStore<PgEventStore<()>>>>,
     failure_mode: Arc<AtomicU8>,
     pub(super) tenant: TenantId,
     pub(super) proposal: ProposalId,
@@ -102,17 +102,17 @@ pub(super) struct SyncFixture {
 impl SyncFixture {
     pub(super) async fn new() -> Self {
         let pool = database().await;
-        let when = Arc::new(AtomicU8::new(FAIL_NEVER));
+        let failure_mode = Arc::new(AtomicU8::new(FAIL_NEVER));
         let store = FailingStore {
             inner: PgEventStore::new(pool.clone(), &PostgresConfig::default()),
-            failure_mode: Arc::clone(&when),
+            failure_mode: Arc::clone(&failure_mode),
         };
-        let bus = Arc::new(CommandDispatcher::new(store, Arc::new(SystemClock)));
+        let dispatcher = Arc::new(CommandDispatcher::new(store, Arc::new(SystemClock)));
         let tenant = TenantId::try_new("acme").unwrap();
         let (proposal, ann) = (ProposalId::new(Uuid::new_v4()), UserId::try_new("ann").unwrap());
-        let field = Self { pool, bus, failure_mode: when, tenant, proposal, ann };
-        field.draft(proposal).await;
-        field
+        let fixture = Self { pool, dispatcher, failure_mode, tenant, proposal, ann };
+        fixture.draft(proposal).await;
+        fixture
     }
 
     /// Drafts another proposal of the same company.
@@ -128,48 +128,48 @@ impl SyncFixture {
             opportunity_id: OpportunityId::parse("036:36C10G26R0005").unwrap(),
             title: ProposalTitle::try_new("Lifts").unwrap(),
             outline: ProposalOutline::default(),
-            stamp: self.bus.stamp(&sender),
+            stamp: self.dispatcher.stamp(&sender),
         };
         let id = proposal.to_string();
-        self.bus.dispatch::<Proposal>(&sender, &id, &CommandPreconditions::default(), draft).await.unwrap();
+        self.dispatcher.dispatch::<Proposal>(&sender, &id, &CommandPreconditions::default(), draft).await.unwrap();
     }
 
     fn sender(&self) -> CommandSender {
         CommandSender { caller: Caller::new(self.ann.clone(), self.tenant.clone()), authority: CallerAuthority::System }
     }
 
-    pub(super) fn settling(&self) -> ProposalSync<FailingStore<PgEventStore<()>>> {
-        ProposalSync::new(SharedTextStore::new(self.pool.clone()), Arc::clone(&self.bus))
+    pub(super) fn proposal_sync(&self) -> ProposalSync<FailingStore<PgEventStore<()>>> {
+        ProposalSync::new(SharedTextStore::new(self.pool.clone()), Arc::clone(&self.dispatcher))
     }
 
-    /// Lets an editor write in a room, until that is on record as an update.
+    /// Writes an edit in a room, and waits until it is stored as an update.
     pub(super) async fn write(&self, editor: &SharedText, text: &str) {
         let config =
             CollaborationConfig { quiet_ms: 3_600_000, at_latest_ms: 3_600_000, ..CollaborationConfig::default() };
-        // Nobody is there: other processes are not needed to write.
+        // No Redis listens there: the channel to other processes is not needed for writing.
         let peers = PeerChannelConfig { url: "redis://127.0.0.1:1".to_owned(), prefix: String::new() };
-        let rooms = RoomManager::new(config, self.settling(), &peers).unwrap();
-        let seat = rooms.join(&self.tenant, self.proposal, &self.ann).await.unwrap();
+        let rooms = RoomManager::new(config, self.proposal_sync(), &peers).unwrap();
+        let connection = rooms.join(&self.tenant, self.proposal, &self.ann).await.unwrap();
         let update = editor.rewrite_section(&SectionKey::try_new("approach").unwrap(), text).unwrap();
-        let before = self.updates().await;
-        seat.send_message(Message::Sync(SyncMessage::Update(update)).encode_v1(), true).await.unwrap();
+        let before = self.count_updates().await;
+        connection.send_message(Message::Sync(SyncMessage::Update(update)).encode_v1(), true).await.unwrap();
         eventually(async || {
-            anyhow::ensure!(self.updates().await > before);
+            anyhow::ensure!(self.count_updates().await > before);
             anyhow::Ok(())
         })
         .await;
     }
 
-    async fn updates(&self) -> i64 {
+    async fn count_updates(&self) -> i64 {
         sqlx::query_scalar("select coalesce(max(seq), 0) from shared_texts").fetch_one(&self.pool).await.unwrap()
     }
 
-    async fn settle(&self, when: u8) -> Result<(), collaboration::TextError> {
-        self.failure_mode.store(when, Ordering::SeqCst);
-        self.settling().sync_now(&self.tenant, self.proposal).await
+    async fn sync_with_failure(&self, failure_mode: u8) -> Result<(), collaboration::TextError> {
+        self.failure_mode.store(failure_mode, Ordering::SeqCst);
+        self.proposal_sync().sync_now(&self.tenant, self.proposal).await
     }
 
-    /// What each event made of the section.
+    /// The section's content after each recorded event.
     pub(super) async fn recorded(&self) -> Vec<String> {
         let contents =
             "select payload ->> 'content' from events where event_type = 'proposal.section_edited' order by position";
@@ -178,55 +178,55 @@ impl SyncFixture {
 }
 
 #[tokio::test]
-async fn a_process_that_ends_before_the_command_is_on_record_has_lost_nothing() {
-    let (field, editor) = (SyncFixture::new().await, SharedText::default());
-    field.write(&editor, "We deliver.").await;
-    field.settle(FAIL_BEFORE).await.unwrap_err();
-    assert_eq!(field.recorded().await, Vec::<String>::new());
-    field.settle(FAIL_NEVER).await.unwrap();
-    assert_eq!(field.recorded().await, ["We deliver."]);
-    field.settle(FAIL_NEVER).await.unwrap();
-    assert_eq!(field.recorded().await, ["We deliver."]);
+async fn a_process_that_ends_before_the_command_is_recorded_loses_no_edit() {
+    let (fixture, editor) = (SyncFixture::new().await, SharedText::default());
+    fixture.write(&editor, "We deliver.").await;
+    fixture.sync_with_failure(FAIL_BEFORE).await.unwrap_err();
+    assert_eq!(fixture.recorded().await, Vec::<String>::new());
+    fixture.sync_with_failure(FAIL_NEVER).await.unwrap();
+    assert_eq!(fixture.recorded().await, ["We deliver."]);
+    fixture.sync_with_failure(FAIL_NEVER).await.unwrap();
+    assert_eq!(fixture.recorded().await, ["We deliver."]);
 }
 
 #[tokio::test]
-async fn a_process_that_ends_after_the_command_is_on_record_has_doubled_nothing() {
-    let (field, editor) = (SyncFixture::new().await, SharedText::default());
-    field.write(&editor, "We deliver.").await;
-    field.settle(FAIL_AFTER).await.unwrap_err();
-    field.failure_mode.store(FAIL_NEVER, Ordering::SeqCst);
-    // Others write on before anybody comes to what was left.
-    field.write(&editor, "We deliver. Soon.").await;
-    field.settle(FAIL_NEVER).await.unwrap();
-    assert_eq!(field.recorded().await, ["We deliver.", "We deliver. Soon."]);
+async fn a_process_that_ends_after_the_command_is_recorded_records_no_edit_twice() {
+    let (fixture, editor) = (SyncFixture::new().await, SharedText::default());
+    fixture.write(&editor, "We deliver.").await;
+    fixture.sync_with_failure(FAIL_AFTER).await.unwrap_err();
+    fixture.failure_mode.store(FAIL_NEVER, Ordering::SeqCst);
+    // Others write before the interrupted sync is continued.
+    fixture.write(&editor, "We deliver. Soon.").await;
+    fixture.sync_with_failure(FAIL_NEVER).await.unwrap();
+    assert_eq!(fixture.recorded().await, ["We deliver.", "We deliver. Soon."]);
 }
 
 #[tokio::test]
-async fn who_asks_for_what_was_written_waits_for_one_who_is_at_it() {
-    let (field, editor) = (SyncFixture::new().await, SharedText::default());
-    field.write(&editor, "We deliver.").await;
-    let mut other = field.pool.begin().await.unwrap();
-    let name = format!("shared text\n{}\n{}", field.tenant, field.proposal);
-    let held = "select pg_try_advisory_xact_lock(hashtextextended($1, 0))";
-    let is_held: bool = sqlx::query_scalar(held).bind(name).fetch_one(&mut *other).await.unwrap();
+async fn a_sync_waits_for_another_session_that_holds_the_lock_of_the_text() {
+    let (fixture, editor) = (SyncFixture::new().await, SharedText::default());
+    fixture.write(&editor, "We deliver.").await;
+    let mut other = fixture.pool.begin().await.unwrap();
+    let name = format!("shared text\n{}\n{}", fixture.tenant, fixture.proposal);
+    let take_lock = "select pg_try_advisory_xact_lock(hashtextextended($1, 0))";
+    let is_held: bool = sqlx::query_scalar(take_lock).bind(name).fetch_one(&mut *other).await.unwrap();
     assert!(is_held);
-    let ends = async {
+    let release_lock = async {
         tokio::time::sleep(Duration::from_millis(300)).await;
         other.rollback().await.unwrap();
     };
-    let (settled, ()) = tokio::join!(field.settle(FAIL_NEVER), ends);
-    settled.unwrap();
-    assert_eq!(field.recorded().await, ["We deliver."]);
+    let (synced, ()) = tokio::join!(fixture.sync_with_failure(FAIL_NEVER), release_lock);
+    synced.unwrap();
+    assert_eq!(fixture.recorded().await, ["We deliver."]);
 }
 
 #[tokio::test]
-async fn nobody_can_take_over_a_text_of_another_company() {
-    let field = SyncFixture::new().await;
+async fn a_room_of_another_companys_proposal_is_not_found() {
+    let fixture = SyncFixture::new().await;
     let peers = PeerChannelConfig { url: "redis://127.0.0.1:1".to_owned(), prefix: String::new() };
-    let rooms = RoomManager::new(CollaborationConfig::default(), field.settling(), &peers).unwrap();
+    let rooms = RoomManager::new(CollaborationConfig::default(), fixture.proposal_sync(), &peers).unwrap();
     let other = TenantId::try_new("evil").unwrap();
-    let refused = rooms.join(&other, field.proposal, &field.ann).await.err();
+    let refused = rooms.join(&other, fixture.proposal, &fixture.ann).await.err();
     assert!(matches!(refused, Some(collaboration::TextError::NotFound)), "{refused:?}");
-    let texts: i64 = sqlx::query_scalar("select count(*) from shared_texts").fetch_one(&field.pool).await.unwrap();
-    assert_eq!(texts, 0, "nothing is made for what is not there");
+    let texts: i64 = sqlx::query_scalar("select count(*) from shared_texts").fetch_one(&fixture.pool).await.unwrap();
+    assert_eq!(texts, 0, "no shared text is created for a missing proposal");
 }

@@ -2,14 +2,14 @@
 
 use crate::faults::seeded_choices::SeededChoices;
 
-/// One way.
+/// A way to append.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AppendMethod {
-    /// One statement that commits itself, as typed in psql.
+    /// One statement without a transaction block, as typed in psql.
     Autocommit,
     /// The product's own batch append.
     Batch,
-    /// The same with hundreds of events, as imports do it.
+    /// The same with hundreds of events, as in imports.
     Import,
     /// A transaction that sleeps between its insert and its commit.
     LateCommit,
@@ -27,13 +27,13 @@ pub enum AppendMethod {
     PreparedCommit,
     /// A prepared transaction, rolled back later.
     PreparedRollback,
-    /// An append that hangs idle in its transaction until its connection is terminated.
+    /// An append that idles in its transaction until its connection is terminated.
     Terminated,
-    /// An append whose client vanishes without a word.
+    /// An append whose client disappears without closing the connection.
     Vanished,
 }
 
-/// Each with how often it is chosen among a hundred.
+/// The probability of each, in percent.
 const METHOD_WEIGHTS: [(AppendMethod, u64); 13] = [
     (AppendMethod::Autocommit, 19),
     (AppendMethod::Batch, 19),
@@ -51,9 +51,9 @@ const METHOD_WEIGHTS: [(AppendMethod, u64); 13] = [
 ];
 
 impl AppendMethod {
-    /// One of them.
-    pub(super) fn random(dice: &mut SeededChoices) -> Self {
-        dice.weighted(&METHOD_WEIGHTS)
+    /// Chooses one by its weight.
+    pub(super) fn random(choices: &mut SeededChoices) -> Self {
+        choices.weighted(&METHOD_WEIGHTS)
     }
 
     /// Its name in reports.

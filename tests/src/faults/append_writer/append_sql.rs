@@ -1,10 +1,10 @@
-//! Appends as anybody could type them.
+//! Appends as plain SQL text, as one would type them.
 
 use domain::event_store::NewEvent;
 
 const COLUMNS: &str = "aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata";
 
-/// One `INSERT` as text, values and all.
+/// One `INSERT` as text, with its values.
 pub(super) fn insert(events: &[NewEvent]) -> anyhow::Result<String> {
     let mut rows = Vec::new();
     for event in events {
@@ -14,7 +14,7 @@ pub(super) fn insert(events: &[NewEvent]) -> anyhow::Result<String> {
     Ok(format!("insert into events ({COLUMNS}) values {}", rows.join(", ")))
 }
 
-/// The statement that [`copy_rows`] follows.
+/// The `COPY` statement; [`copy_rows`] returns its data.
 pub(super) fn copy() -> String {
     format!("copy events ({COLUMNS}) from stdin (format csv)")
 }

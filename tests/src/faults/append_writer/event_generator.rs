@@ -1,4 +1,4 @@
-//! Events as the domain makes them: the relay refuses payloads that do not fit their schema.
+//! Generates events of the domain, because the relay refuses payloads that do not match their schema.
 
 use anyhow::Context as _;
 use chrono::{DateTime, Duration, Utc};
@@ -14,18 +14,18 @@ use domain::{
 
 use crate::faults::seeded_choices::SeededChoices;
 
-/// The event at one place of a stream: a discovery first, then anything that can follow.
+/// An event with this sequence in a stream: a discovery first, then any that can follow.
 ///
-/// Its mark stands in the metadata as the causation, the append it belongs to as the correlation.
+/// Its mark is the causation id in the metadata, and the id of its append is the correlation id.
 pub(super) fn new_event(
-    dice: &mut SeededChoices,
+    choices: &mut SeededChoices,
     aggregate_id: &str,
     sequence: u64,
     append: &str,
     mark: &str,
 ) -> anyhow::Result<NewEvent> {
-    let event = opportunity_event(dice, sequence, mark).context("making an event")?;
-    let tenant_id = if dice.percent(25) { "tenant-7".to_owned() } else { String::new() };
+    let event = opportunity_event(choices, sequence, mark).context("creating an event")?;
+    let tenant_id = if choices.percent(25) { "tenant-7".to_owned() } else { String::new() };
     Ok(NewEvent {
         aggregate_type: "opportunity",
         aggregate_id: aggregate_id.to_owned(),
@@ -42,54 +42,54 @@ pub(super) fn new_event(
     })
 }
 
-fn opportunity_event(dice: &mut SeededChoices, sequence: u64, mark: &str) -> anyhow::Result<OpportunityEvent> {
+fn opportunity_event(choices: &mut SeededChoices, sequence: u64, mark: &str) -> anyhow::Result<OpportunityEvent> {
     let notice_id = NoticeId::try_new(mark)?;
-    let posted_at = moment(dice)?;
+    let posted_at = moment(choices)?;
     let filing =
         NoticeFiling { notice_id: notice_id.clone(), source: NoticeSource::SamCsv, posted_at, digest: mark.into() };
     if sequence == 1 {
-        return Ok(OpportunityEvent::Discovered { filing, facts: Box::new(facts(dice)?) });
+        return Ok(OpportunityEvent::Discovered { filing, facts: Box::new(facts(choices)?) });
     }
-    Ok(match dice.below(4) {
+    Ok(match choices.below(4) {
         0 => OpportunityEvent::DeadlineChanged {
             notice_id,
-            from: dice.percent(50).then_some(posted_at),
-            to: Some(moment(dice)?),
-            posted_at: dice.percent(80).then_some(posted_at),
+            from: choices.percent(50).then_some(posted_at),
+            to: Some(moment(choices)?),
+            posted_at: choices.percent(80).then_some(posted_at),
         },
         1 => {
             let award = Award {
-                number: Some(format!("36C24{}", dice.below(100_000))),
+                number: Some(format!("36C24{}", choices.below(100_000))),
                 date: Some(posted_at.date_naive()),
-                amount: Some(UsdCents(i64::try_from(dice.below(900_000_000))?)),
-                awardee: dice.percent(70).then(|| "O'Neil \"Medical\" Supply, Inc.\\Ltd".to_owned()),
+                amount: Some(UsdCents(i64::try_from(choices.below(900_000_000))?)),
+                awardee: choices.percent(70).then(|| "O'Neil \"Medical\" Supply, Inc.\\Ltd".to_owned()),
             };
             OpportunityEvent::Awarded { key: format!("award-{mark}"), award }
         }
         _ => {
-            let standing = if dice.percent(80) { AmendmentStanding::Current } else { AmendmentStanding::Earlier };
-            OpportunityEvent::Amended { filing, standing, facts: Box::new(facts(dice)?) }
+            let standing = if choices.percent(80) { AmendmentStanding::Current } else { AmendmentStanding::Earlier };
+            OpportunityEvent::Amended { filing, standing, facts: Box::new(facts(choices)?) }
         }
     })
 }
 
-fn facts(dice: &mut SeededChoices) -> anyhow::Result<NoticeDetails> {
-    let long = dice.percent(5);
+fn facts(choices: &mut SeededChoices) -> anyhow::Result<NoticeDetails> {
+    let long = choices.percent(5);
     Ok(NoticeDetails {
-        title: format!("Wheelchairs, manual; lot {}", dice.below(1_000)),
+        title: format!("Wheelchairs, manual; lot {}", choices.below(1_000)),
         notice_type: NoticeType::try_new("Combined Synopsis/Solicitation")?,
         agency: Agency::from_name("DEPT OF DEFENSE")?,
-        solicitation_number: Some(format!("SPE2D1-26-R-{:04}", dice.below(10_000))),
+        solicitation_number: Some(format!("SPE2D1-26-R-{:04}", choices.below(10_000))),
         base_type: None,
-        sub_tier: dice.percent(50).then(|| "DEFENSE LOGISTICS AGENCY".to_owned()),
+        sub_tier: choices.percent(50).then(|| "DEFENSE LOGISTICS AGENCY".to_owned()),
         office: None,
-        set_aside: if dice.percent(40) { Some(SetAside::try_new("SDVOSBC")?) } else { None },
+        set_aside: if choices.percent(40) { Some(SetAside::try_new("SDVOSBC")?) } else { None },
         naics: Some(NaicsCode::try_new("339112")?),
         psc: Some("6530".to_owned()),
-        response_deadline: Some(moment(dice)?),
+        response_deadline: Some(moment(choices)?),
         archive_on: None,
         active: Some(true),
-        place: dice
+        place: choices
             .percent(60)
             .then(|| PlaceOfPerformance { state: Some("VA".to_owned()), ..PlaceOfPerformance::default() }),
         description: Some("Deliver \t and\ninstall; 'as is' — größer. ".repeat(if long { 400 } else { 4 })),
@@ -97,7 +97,7 @@ fn facts(dice: &mut SeededChoices) -> anyhow::Result<NoticeDetails> {
     })
 }
 
-fn moment(dice: &mut SeededChoices) -> anyhow::Result<DateTime<Utc>> {
+fn moment(choices: &mut SeededChoices) -> anyhow::Result<DateTime<Utc>> {
     let origin: DateTime<Utc> = "2026-01-05T08:00:00Z".parse()?;
-    Ok(origin + Duration::minutes(i64::try_from(dice.below(400_000))?))
+    Ok(origin + Duration::minutes(i64::try_from(choices.below(400_000))?))
 }

@@ -1,4 +1,4 @@
-//! The ways that take more than a begin, an insert and an end.
+//! The ways to append that take more than a begin, an insert and an end.
 
 use domain::event_store::{BatchStore as _, StoreError};
 use sqlx::Executor as _;
@@ -6,7 +6,7 @@ use tokio::time::sleep;
 
 use super::{
     AppendWriter, append_sql,
-    commit_outcome::{outcome_of, settle},
+    commit_outcome::{outcome_of, outcome_of_error},
 };
 use crate::faults::append_ledger::{AppendOutcome, LedgerEntry};
 
@@ -22,7 +22,9 @@ impl AppendWriter {
         Ok(match self.store.append_events(events).await {
             Ok(()) => AppendOutcome::Committed,
             Err(StoreError::Conflict) => AppendOutcome::RolledBack,
-            Err(StoreError::Unavailable(error)) => error.downcast_ref().map_or(AppendOutcome::Unknown, settle),
+            Err(StoreError::Unavailable(error)) => {
+                error.downcast_ref().map_or(AppendOutcome::Unknown, outcome_of_error)
+            }
         })
     }
 
@@ -37,75 +39,76 @@ impl AppendWriter {
     pub(super) async fn savepoints(&mut self, draft: &mut LedgerEntry) -> anyhow::Result<AppendOutcome> {
         self.execute("begin").await?;
         let mut heads = self.heads().await?;
-        let first = self.make(&mut heads, 1, &draft.id, &mut draft.kept_marks)?;
+        let first = self.make_events(&mut heads, 1, &draft.id, &mut draft.kept_marks)?;
         self.execute(&append_sql::insert(&first)?).await?;
         self.execute("savepoint undone").await?;
-        // The same places in the streams are taken again after the rollback.
-        let undone = self.make(&mut heads.clone(), 2, &format!("{}-undone", draft.id), &mut draft.undone_marks)?;
+        // The same sequences of the streams are used again after the rollback.
+        let undone =
+            self.make_events(&mut heads.clone(), 2, &format!("{}-undone", draft.id), &mut draft.undone_marks)?;
         self.execute(&append_sql::insert(&undone)?).await?;
-        sleep(self.dice.millis(0, 500)).await;
+        sleep(self.choices.millis(0, 500)).await;
         self.execute("rollback to savepoint undone").await?;
         self.execute("savepoint released").await?;
-        let last = self.make(&mut heads, 1, &draft.id, &mut draft.kept_marks)?;
+        let last = self.make_events(&mut heads, 1, &draft.id, &mut draft.kept_marks)?;
         self.execute(&append_sql::insert(&last)?).await?;
         self.execute("release savepoint released").await?;
-        sleep(self.dice.millis(0, 300)).await;
+        sleep(self.choices.millis(0, 300)).await;
         self.commit().await
     }
 
-    /// Prepares, lets go of the transaction for a while, and ends it, also across a crash of the server.
+    /// Prepares a transaction, idles, and ends it, also across a crash of the server.
     pub(super) async fn prepared(&mut self, draft: &mut LedgerEntry, end: &str) -> anyhow::Result<AppendOutcome> {
         let name = format!("{}-{}", self.database, draft.id);
         self.execute("begin").await?;
         self.insert_kept(draft).await?;
         if let Err(error) = self.execute(&format!("prepare transaction '{name}'")).await {
-            // Whether it was prepared is asked below.
+            // Whether it was prepared is read below.
             anyhow::ensure!(error.downcast_ref::<sqlx::Error>().is_some(), error);
             self.session.drop_connection();
         }
         self.idle().await;
-        let mut ended = AppendOutcome::RolledBack;
+        let mut outcome = AppendOutcome::RolledBack;
         while self.is_prepared(&name).await? {
             if end == "commit" {
-                ended = AppendOutcome::Committed;
+                outcome = AppendOutcome::Committed;
             }
             if self.execute(&format!("{end} prepared '{name}'")).await.is_err() {
                 self.session.drop_connection();
             }
         }
-        Ok(ended)
+        Ok(outcome)
     }
 
     async fn is_prepared(&mut self, name: &str) -> anyhow::Result<bool> {
         loop {
-            let asked = sqlx::query_scalar("select exists (select from pg_prepared_xacts where gid = $1)")
+            let result = sqlx::query_scalar("select exists (select from pg_prepared_xacts where gid = $1)")
                 .bind(name)
                 .fetch_one(self.session.connection().await?)
                 .await;
-            match asked {
+            match result {
                 Ok(answer) => return Ok(answer),
                 Err(_) => self.session.drop_connection(),
             }
         }
     }
 
-    /// An append whose client hangs and is cut off by the server, or whose client vanishes.
+    /// An append whose client hangs until the server terminates it, or whose client disappears.
     pub(super) async fn abandoned(
         &mut self,
         draft: &mut LedgerEntry,
         terminate: bool,
     ) -> anyhow::Result<AppendOutcome> {
         let events = self.events(1, draft).await?;
-        let mut hanging = self.session.another().await?;
-        let pid: i32 = sqlx::query_scalar("select pg_backend_pid()").fetch_one(&mut hanging).await?;
-        hanging.execute("begin").await?;
-        hanging.execute(append_sql::insert(&events)?.as_str()).await?;
+        let mut abandoned_connection = self.session.another().await?;
+        let pid: i32 = sqlx::query_scalar("select pg_backend_pid()").fetch_one(&mut abandoned_connection).await?;
+        abandoned_connection.execute("begin").await?;
+        abandoned_connection.execute(append_sql::insert(&events)?.as_str()).await?;
         self.idle().await;
         if terminate {
             let connection = self.session.connection().await?;
             sqlx::query("select pg_terminate_backend($1)").bind(pid).execute(connection).await?;
         }
-        drop(hanging);
+        drop(abandoned_connection);
         Ok(AppendOutcome::RolledBack)
     }
 }

@@ -1,4 +1,4 @@
-//! A writer's connection: made again whenever it broke, for as long as a killed server may take to come back.
+//! A writer's connection, which is opened again after it broke, for as long as a killed server may take to restart.
 
 use std::{
     str::FromStr as _,
@@ -11,7 +11,7 @@ use sqlx::{ConnectOptions as _, PgConnection, postgres::PgConnectOptions};
 const RECONNECT_TIMEOUT: Duration = Duration::from_secs(90);
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// A connection that may be missing.
+/// A connection, or none until it is needed.
 #[derive(Debug)]
 pub(in crate::faults) struct WriterSession {
     url: String,
@@ -24,7 +24,7 @@ impl WriterSession {
         Self { url: url.to_owned(), name: name.to_owned(), connection: None }
     }
 
-    /// A connection that worked a moment ago.
+    /// The current connection, or a new one if there is none.
     pub(in crate::faults) async fn connection(&mut self) -> anyhow::Result<&mut PgConnection> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
@@ -33,12 +33,12 @@ impl WriterSession {
         Ok(self.connection.insert(connection))
     }
 
-    /// Forgets a connection in an unknown state; the server rolls back what it had open.
+    /// Drops a connection in an unknown state; the server rolls back its open transaction.
     pub(in crate::faults) fn drop_connection(&mut self) {
         self.connection = None;
     }
 
-    /// A second connection beside this one.
+    /// Opens a second connection beside this one.
     pub(in crate::faults) async fn another(&self) -> anyhow::Result<PgConnection> {
         connect(&self.url, &self.name).await
     }

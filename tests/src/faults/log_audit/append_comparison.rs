@@ -1,4 +1,5 @@
-//! The log against the ledger: what was acknowledged is there, what was rolled back is not, nothing came in halves.
+//! Compares the log with the ledger: acknowledged appends are in the log, rolled-back ones are not, and none is there
+//! in part.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,30 +13,30 @@ pub(super) fn compare_with_ledger(log: &[LogEvent], ledger: &[LedgerEntry], viol
             violations.push(AuditViolation::Doubled { mark: event.mark.clone(), positions: [first, event.position] });
         }
     }
-    let there = |mark: &&String| in_log.contains_key(mark.as_str());
+    let is_in_log = |mark: &&String| in_log.contains_key(mark.as_str());
     let mut known = HashSet::new();
     for append in ledger {
         known.extend(append.kept_marks.iter().chain(&append.undone_marks).map(String::as_str));
-        let found = append.kept_marks.iter().filter(there).count();
-        let blame = |rule: fn(String, &'static str) -> AuditViolation| rule(append.id.clone(), append.way);
+        let found = append.kept_marks.iter().filter(is_in_log).count();
+        let violation_of = |rule: fn(String, &'static str) -> AuditViolation| rule(append.id.clone(), append.way);
         match append.outcome {
             AppendOutcome::Committed if found < append.kept_marks.len() => {
-                violations.push(blame(|append, way| AuditViolation::Unrecorded { append, way }));
+                violations.push(violation_of(|append, way| AuditViolation::Unrecorded { append, way }));
             }
             AppendOutcome::RolledBack if found > 0 => {
-                violations.push(blame(|append, way| AuditViolation::Undead { append, way }));
+                violations.push(violation_of(|append, way| AuditViolation::Undead { append, way }));
             }
             AppendOutcome::Unknown if found > 0 && found < append.kept_marks.len() => {
-                violations.push(blame(|append, way| AuditViolation::Torn { append, way }));
+                violations.push(violation_of(|append, way| AuditViolation::Torn { append, way }));
             }
             AppendOutcome::Committed | AppendOutcome::RolledBack | AppendOutcome::Unknown => {}
         }
-        if append.undone_marks.iter().any(|mark| there(&mark)) {
-            violations.push(blame(|append, way| AuditViolation::Undead { append, way }));
+        if append.undone_marks.iter().any(|mark| is_in_log(&mark)) {
+            violations.push(violation_of(|append, way| AuditViolation::Undead { append, way }));
         }
     }
-    let strangers = log.iter().filter(|event| !known.contains(event.mark.as_str()));
+    let unknown_events = log.iter().filter(|event| !known.contains(event.mark.as_str()));
     violations.extend(
-        strangers.map(|event| AuditViolation::Unaccounted { position: event.position, mark: event.mark.clone() }),
+        unknown_events.map(|event| AuditViolation::Unaccounted { position: event.position, mark: event.mark.clone() }),
     );
 }

@@ -1,22 +1,22 @@
-//! One partition, walked from its beginning.
+//! Checks the records of one partition, from its beginning.
 
 use super::{AuditFindings, AuditViolation, AuditedRecord, LogEvent};
 
-/// What the records so far promise for the ones to come.
+/// What the records so far require of the next one.
 #[derive(Debug, Default)]
 pub(super) struct PartitionAudit {
-    /// Position of the last event, repetitions left out.
+    /// Position of the last event, without repetitions.
     last_position: u64,
-    /// How many events there were, repetitions left out.
+    /// Number of events so far, without repetitions.
     event_count: u64,
-    /// Everything up to here is said to be before.
+    /// The highest watermark of a beacon: no event at or below it may follow.
     watermark: u64,
-    /// Whether events carry their number.
+    /// Whether events carry an ordinal.
     numbered: bool,
 }
 
 impl PartitionAudit {
-    /// Takes the first occurrence of an event.
+    /// Checks the first occurrence of an event.
     pub(super) fn event(&mut self, event: &LogEvent, record: &AuditedRecord, findings: &mut AuditFindings) {
         let position = event.position;
         if position < self.last_position {
@@ -47,22 +47,22 @@ impl PartitionAudit {
         }
     }
 
-    /// Takes a record that says how far the relay is.
+    /// Checks a beacon.
     pub(super) fn beacon(&mut self, record: &AuditedRecord, findings: &mut AuditFindings) {
-        let mut wrong =
+        let mut report =
             |reason: String| findings.violations.push(AuditViolation::Beacon { place: record.place(), reason });
         match record.number("watermark") {
             Some(watermark) => self.watermark = self.watermark.max(watermark),
-            None => wrong("a record without event-type and without a watermark".to_owned()),
+            None => report("a record without event-type and without a watermark".to_owned()),
         }
         if let Some(key) = &record.key {
-            wrong(format!("a beacon has the key {key:?}"));
+            report(format!("a beacon has the key {key:?}"));
         }
         if let Some(ordinal) = record.number("ordinal").filter(|ordinal| *ordinal != self.event_count) {
-            wrong(format!("a beacon counts {ordinal} events, {} are before it", self.event_count));
+            report(format!("a beacon counts {ordinal} events, but {} precede it", self.event_count));
         }
         if let Some(position) = record.number("position").filter(|position| *position != self.last_position) {
-            wrong(format!("a beacon says that position {position} was the last, it was {}", self.last_position));
+            report(format!("a beacon names {position} as the last position, but it is {}", self.last_position));
         }
     }
 }

@@ -1,10 +1,10 @@
-//! An audit that cannot fail is worthless: every rule finds the violation planted for it.
+//! Plants a violation of every rule, and checks that the audit finds it: an audit that cannot fail proves nothing.
 
 use super::*;
 use crate::faults::append_ledger::AppendOutcome;
 
-/// Aggregates `a` and `c` on partition 0, `b` on partition 1; a dead gap at 3.
-fn sound() -> AuditEvidence {
+/// Aggregates `a` and `c` on partition 0, `b` on partition 1; position 3 is a gap.
+fn valid_evidence() -> AuditEvidence {
     let log = [(1, "a", 1), (2, "b", 1), (4, "a", 2), (5, "c", 1), (6, "b", 2)].map(event).to_vec();
     let mut topics: Vec<_> = [(0, 1), (0, 4), (0, 5), (1, 2), (1, 6)]
         .into_iter()
@@ -81,23 +81,23 @@ fn with_ordinals(mut evidence: AuditEvidence) -> AuditEvidence {
     evidence
 }
 
-/// The rules that a planted change breaks, with how often.
-fn broken(evidence: AuditEvidence, plant: impl FnOnce(&mut AuditEvidence)) -> Vec<(&'static str, usize)> {
+/// Applies a change to the evidence, and returns the rules that the audit then finds violated, with their counts.
+fn violated_rules(evidence: AuditEvidence, change: impl FnOnce(&mut AuditEvidence)) -> Vec<(&'static str, usize)> {
     let mut evidence = evidence;
-    plant(&mut evidence);
+    change(&mut evidence);
     evidence.audit().by_rule().into_iter().collect()
 }
 
 #[test]
-fn sound_evidence_has_no_violations() {
-    let findings = with_ordinals(sound()).audit();
+fn valid_evidence_has_no_violations() {
+    let findings = with_ordinals(valid_evidence()).audit();
     assert_eq!(findings.violations, []);
     assert_eq!((findings.beacons, findings.numbered, findings.explained_duplicates), (2, 5, 0));
 }
 
 #[test]
 fn a_lost_event_is_found() {
-    assert_eq!(broken(sound(), |evidence| drop(evidence.records.remove(4))), [("lost", 1)]);
+    assert_eq!(violated_rules(valid_evidence(), |evidence| drop(evidence.records.remove(4))), [("lost", 1)]);
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn a_record_whose_event_is_not_in_the_log_is_found() {
         evidence.log.remove(4);
         evidence.ledger.remove(4);
     };
-    assert_eq!(broken(sound(), plant), [("foreign", 1)]);
+    assert_eq!(violated_rules(valid_evidence(), plant), [("foreign", 1)]);
 }
 
 #[test]
@@ -115,42 +115,42 @@ fn events_out_of_order_within_an_aggregate_are_found() {
         evidence.records[0].offset = 1;
         evidence.records[1].offset = 0;
     };
-    assert_eq!(broken(sound(), swap), [("backwards", 1), ("reordered", 1)]);
+    assert_eq!(violated_rules(valid_evidence(), swap), [("backwards", 1), ("reordered", 1)]);
 }
 
 #[test]
-fn positions_that_fall_on_a_partition_are_found_also_across_aggregates() {
+fn decreasing_positions_on_a_partition_are_found_across_aggregates() {
     let swap = |evidence: &mut AuditEvidence| {
         evidence.records[1].offset = 2;
         evidence.records[2].offset = 1;
     };
-    assert_eq!(broken(sound(), swap), [("backwards", 1)]);
+    assert_eq!(violated_rules(valid_evidence(), swap), [("backwards", 1)]);
 }
 
 #[test]
 fn a_duplicate_is_a_violation_unless_a_disturbance_explains_it() {
     let repeat = |evidence: &mut AuditEvidence| {
-        let again = AuditedRecord { offset: 80, timestamp_ms: Some(5_000), ..evidence.records[1].clone() };
-        evidence.records.push(again);
+        let repetition = AuditedRecord { offset: 80, timestamp_ms: Some(5_000), ..evidence.records[1].clone() };
+        evidence.records.push(repetition);
     };
     let disturbed = |from_ms, until_ms| AuditEvidence {
         disturbances: vec![DisturbancePeriod { what: "kill -9 of the leader".to_owned(), from_ms, until_ms }],
-        ..sound()
+        ..valid_evidence()
     };
-    assert_eq!(broken(sound(), repeat), [("duplicate", 1)]);
-    assert_eq!(broken(disturbed(1_000, 4_000), repeat), [("duplicate", 1)]);
-    assert_eq!(broken(disturbed(4_000, 6_000), repeat), []);
+    assert_eq!(violated_rules(valid_evidence(), repeat), [("duplicate", 1)]);
+    assert_eq!(violated_rules(disturbed(1_000, 4_000), repeat), [("duplicate", 1)]);
+    assert_eq!(violated_rules(disturbed(4_000, 6_000), repeat), []);
 }
 
 #[test]
 fn a_key_on_two_partitions_is_found() {
-    let mv = |evidence: &mut AuditEvidence| evidence.records[1].partition = 2;
-    assert_eq!(broken(sound(), mv), [("moved", 1)]);
+    let move_record = |evidence: &mut AuditEvidence| evidence.records[1].partition = 2;
+    assert_eq!(violated_rules(valid_evidence(), move_record), [("moved", 1)]);
     let copy = |evidence: &mut AuditEvidence| {
         let copy = AuditedRecord { partition: 2, offset: 80, ..evidence.records[1].clone() };
         evidence.records.push(copy);
     };
-    assert_eq!(broken(sound(), copy), [("duplicate", 1), ("moved", 1)]);
+    assert_eq!(violated_rules(valid_evidence(), copy), [("duplicate", 1), ("moved", 1)]);
 }
 
 #[test]
@@ -158,81 +158,81 @@ fn every_header_that_differs_from_the_log_is_found() {
     for name in ["position", "tenant-id", "aggregate-type", "sequence", "event-type", "schema-version", "causation-id"]
     {
         let change = |evidence: &mut AuditEvidence| drop(evidence.records[3].headers.insert(name.into(), "9".into()));
-        assert_eq!(broken(sound(), change), [("header", 1)], "{name}");
+        assert_eq!(violated_rules(valid_evidence(), change), [("header", 1)], "{name}");
     }
-    let foreign_log = |evidence: &mut AuditEvidence| {
+    let other_incarnation = |evidence: &mut AuditEvidence| {
         evidence.incarnation = Some("this".to_owned());
         evidence.records[5].headers.insert("incarnation".to_owned(), "that".to_owned());
     };
-    assert_eq!(broken(sound(), foreign_log), [("header", 1)]);
+    assert_eq!(violated_rules(valid_evidence(), other_incarnation), [("header", 1)]);
 }
 
 #[test]
-fn a_beacon_that_promised_too_much_is_found() {
-    let lie = |evidence: &mut AuditEvidence| evidence.records[6] = AuditedRecord { offset: 3, ..beacon(1, 0, 6) };
-    assert_eq!(broken(sound(), lie), [("beacon", 1)], "position 6 stands at offset 4");
-    let truth = |evidence: &mut AuditEvidence| {
+fn a_beacon_before_an_event_that_it_covers_is_found() {
+    let too_early = |evidence: &mut AuditEvidence| evidence.records[6] = AuditedRecord { offset: 3, ..beacon(1, 0, 6) };
+    assert_eq!(violated_rules(valid_evidence(), too_early), [("beacon", 1)], "position 6 is at offset 4");
+    let correct = |evidence: &mut AuditEvidence| {
         evidence.records[4].offset = 5;
         evidence.records[6] = AuditedRecord { offset: 4, ..beacon(1, 0, 5) };
     };
-    assert_eq!(broken(sound(), truth), []);
+    assert_eq!(violated_rules(valid_evidence(), correct), []);
 }
 
 #[test]
 fn a_malformed_beacon_is_found() {
-    let without = |evidence: &mut AuditEvidence| drop(evidence.records[5].headers.remove("watermark"));
-    assert_eq!(broken(sound(), without), [("beacon", 1)]);
-    let keyed = |evidence: &mut AuditEvidence| evidence.records[5].key = Some("a".to_owned());
-    assert_eq!(broken(sound(), keyed), [("beacon", 1)]);
-    let miscounting = |evidence: &mut AuditEvidence| {
+    let no_watermark = |evidence: &mut AuditEvidence| drop(evidence.records[5].headers.remove("watermark"));
+    assert_eq!(violated_rules(valid_evidence(), no_watermark), [("beacon", 1)]);
+    let with_key = |evidence: &mut AuditEvidence| evidence.records[5].key = Some("a".to_owned());
+    assert_eq!(violated_rules(valid_evidence(), with_key), [("beacon", 1)]);
+    let wrong_count = |evidence: &mut AuditEvidence| {
         evidence.records[5].headers.insert("ordinal".to_owned(), "4".to_owned());
         evidence.records[5].headers.insert("position".to_owned(), "4".to_owned());
     };
-    assert_eq!(broken(sound(), miscounting), [("beacon", 2)]);
+    assert_eq!(violated_rules(valid_evidence(), wrong_count), [("beacon", 2)]);
 }
 
 #[test]
-fn numbers_with_a_gap_are_found() {
+fn ordinals_with_a_gap_are_found() {
     let skip = |evidence: &mut AuditEvidence| drop(evidence.records[2].headers.insert("ordinal".into(), "4".into()));
-    assert_eq!(broken(with_ordinals(sound()), skip), [("ordinal", 1)]);
-    let forget = |evidence: &mut AuditEvidence| drop(evidence.records[2].headers.remove("ordinal"));
-    assert_eq!(broken(with_ordinals(sound()), forget), [("ordinal", 1)]);
+    assert_eq!(violated_rules(with_ordinals(valid_evidence()), skip), [("ordinal", 1)]);
+    let remove = |evidence: &mut AuditEvidence| drop(evidence.records[2].headers.remove("ordinal"));
+    assert_eq!(violated_rules(with_ordinals(valid_evidence()), remove), [("ordinal", 1)]);
 }
 
 #[test]
 fn an_acknowledged_append_that_is_not_in_the_log_is_found() {
     let plant =
         |evidence: &mut AuditEvidence| evidence.ledger.push(append(AppendOutcome::Committed, &["mark-1", "gone"], &[]));
-    assert_eq!(broken(sound(), plant), [("unrecorded", 1)]);
+    assert_eq!(violated_rules(valid_evidence(), plant), [("unrecorded", 1)]);
 }
 
 #[test]
 fn a_rolled_back_append_that_is_in_the_log_is_found() {
     let whole = |evidence: &mut AuditEvidence| evidence.ledger[1].outcome = AppendOutcome::RolledBack;
-    assert_eq!(broken(sound(), whole), [("undead", 1)]);
+    assert_eq!(violated_rules(valid_evidence(), whole), [("undead", 1)]);
     let savepoint =
         |evidence: &mut AuditEvidence| evidence.ledger[0] = append(AppendOutcome::Committed, &[], &["mark-1"]);
-    assert_eq!(broken(sound(), savepoint), [("undead", 1)]);
+    assert_eq!(violated_rules(valid_evidence(), savepoint), [("undead", 1)]);
 }
 
 #[test]
-fn an_append_with_an_unknown_end_may_be_there_or_not_but_not_in_part() {
-    let with = |kept: &'static [&'static str]| {
+fn an_append_with_an_unknown_outcome_is_a_violation_only_if_it_is_in_the_log_in_part() {
+    let with_append = |kept: &'static [&'static str]| {
         move |evidence: &mut AuditEvidence| evidence.ledger.push(append(AppendOutcome::Unknown, kept, &[]))
     };
-    assert_eq!(broken(sound(), with(&["mark-1", "mark-2"])), []);
-    assert_eq!(broken(sound(), with(&["gone", "gone too"])), []);
-    assert_eq!(broken(sound(), with(&["mark-1", "gone"])), [("torn", 1)]);
+    assert_eq!(violated_rules(valid_evidence(), with_append(&["mark-1", "mark-2"])), []);
+    assert_eq!(violated_rules(valid_evidence(), with_append(&["gone", "gone too"])), []);
+    assert_eq!(violated_rules(valid_evidence(), with_append(&["mark-1", "gone"])), [("torn", 1)]);
 }
 
 #[test]
-fn an_event_nobody_wrote_or_that_is_there_twice_is_found() {
-    let stranger = |evidence: &mut AuditEvidence| drop(evidence.ledger.remove(0));
-    assert_eq!(broken(sound(), stranger), [("unaccounted", 1)]);
+fn an_event_that_no_writer_wrote_or_that_is_in_the_log_twice_is_found() {
+    let unaccounted = |evidence: &mut AuditEvidence| drop(evidence.ledger.remove(0));
+    assert_eq!(violated_rules(valid_evidence(), unaccounted), [("unaccounted", 1)]);
     let twice = |evidence: &mut AuditEvidence| {
         evidence.log[1].mark = "mark-1".to_owned();
         evidence.records[3].headers.insert("causation-id".to_owned(), "mark-1".to_owned());
         evidence.ledger.remove(1);
     };
-    assert_eq!(broken(sound(), twice), [("doubled", 1)]);
+    assert_eq!(violated_rules(valid_evidence(), twice), [("doubled", 1)]);
 }

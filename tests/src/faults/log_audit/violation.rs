@@ -7,7 +7,7 @@ use std::fmt;
 pub enum AuditViolation {
     /// An event of the log is on no topic.
     Lost {
-        /// Its place in the log.
+        /// Its position in the log.
         position: u64,
         /// Its identity.
         event_id: String,
@@ -18,16 +18,16 @@ pub enum AuditViolation {
     Foreign {
         /// The record.
         place: String,
-        /// The identity it names.
+        /// The event id that it names.
         event_id: String,
     },
-    /// An aggregate's events are not in their order.
+    /// An aggregate's events are not in the order of their positions.
     Reordered {
         /// The stream.
         aggregate_id: String,
-        /// The event that comes too late.
+        /// The position of the event that comes too late.
         position: u64,
-        /// What it comes after.
+        /// The position before it.
         after: u64,
     },
     /// Positions decrease along a partition.
@@ -36,7 +36,7 @@ pub enum AuditViolation {
         place: String,
         /// Its position.
         position: u64,
-        /// What it comes after.
+        /// The position before it.
         after: u64,
     },
     /// An event is on a topic twice, and no disturbance explains it.
@@ -52,18 +52,18 @@ pub enum AuditViolation {
     Moved {
         /// The key.
         aggregate_id: String,
-        /// A record on each.
+        /// One record of each partition.
         places: Vec<String>,
     },
     /// A record's key or header differs from the log.
     Header {
         /// The record.
         place: String,
-        /// Which header, or `key`.
+        /// The header's name, or `key`.
         name: &'static str,
-        /// What the log says.
+        /// The value in the log.
         log: String,
-        /// What the record says.
+        /// The value in the record.
         record: Option<String>,
     },
     /// A beacon is malformed or its statement is wrong.
@@ -77,51 +77,51 @@ pub enum AuditViolation {
     Ordinal {
         /// The record.
         place: String,
-        /// The number it carries.
+        /// The ordinal that it carries.
         found: Option<String>,
-        /// The number it should carry.
+        /// The ordinal that it should carry.
         expected: u64,
     },
-    /// An acknowledged append is not in the log, or only in part.
+    /// An acknowledged append is missing in the log, or is there only in part.
     Unrecorded {
-        /// Which one.
+        /// The append.
         append: String,
-        /// How it was done.
+        /// The name of its method.
         way: &'static str,
     },
     /// Something that was rolled back is in the log.
     Undead {
-        /// Which append.
+        /// The append.
         append: String,
-        /// How it was done.
+        /// The name of its method.
         way: &'static str,
     },
     /// An append with an unknown outcome is in the log in part.
     Torn {
-        /// Which one.
+        /// The append.
         append: String,
-        /// How it was done.
+        /// The name of its method.
         way: &'static str,
     },
     /// One event of a writer is in the log twice.
     Doubled {
         /// Its mark.
         mark: String,
-        /// Where.
+        /// Its positions in the log.
         positions: [u64; 2],
     },
     /// An event is in the log that no writer wrote.
     Unaccounted {
-        /// Where.
+        /// Its position in the log.
         position: u64,
         /// The mark it carries.
         mark: String,
     },
     /// The system did not recover from a fault without help, or did not catch up at the end.
     NotRecovered {
-        /// After what.
+        /// The fault, or the last append.
         after: String,
-        /// The last objection.
+        /// The last error.
         reason: String,
     },
 }
@@ -156,31 +156,33 @@ impl fmt::Display for AuditViolation {
             Self::Lost { position, event_id, aggregate_id } => {
                 write!(f, "event {event_id} at position {position} of {aggregate_id} is on no topic")
             }
-            Self::Foreign { place, event_id } => write!(f, "{place} carries event {event_id:?}, not in the log"),
+            Self::Foreign { place, event_id } => {
+                write!(f, "{place} carries event {event_id:?}, which is not in the log")
+            }
             Self::Reordered { aggregate_id, position, after } => {
                 write!(f, "{aggregate_id}: position {position} comes after {after}")
             }
-            Self::Backwards { place, position, after } => write!(f, "{place}: position {position} after {after}"),
+            Self::Backwards { place, position, after } => write!(f, "{place}: position {position} comes after {after}"),
             Self::Duplicate { place, position, event_id } => {
-                write!(f, "{place} repeats event {event_id} at position {position}; nothing explains it")
+                write!(f, "{place} repeats event {event_id} at position {position}; no disturbance explains it")
             }
-            Self::Moved { aggregate_id, places } => write!(f, "{aggregate_id} is at {}", places.join(" and at ")),
+            Self::Moved { aggregate_id, places } => write!(f, "{aggregate_id} is on {}", places.join(" and on ")),
             Self::Header { place, name, log, record } => {
                 write!(f, "{place}: {name} is {record:?}, the log says {log:?}")
             }
             Self::Beacon { place, reason } => write!(f, "{place}: {reason}"),
             Self::Ordinal { place, found, expected } => {
-                write!(f, "{place}: the event's number is {found:?}, it should be {expected}")
+                write!(f, "{place}: the event's ordinal is {found:?}, it should be {expected}")
             }
             Self::Unrecorded { append, way } => {
-                write!(f, "{append} ({way}) was acknowledged and is not in the log, or not whole")
+                write!(f, "{append} ({way}) was acknowledged but is missing in the log, or not whole")
             }
-            Self::Undead { append, way } => write!(f, "{append} ({way}) was rolled back and is in the log"),
+            Self::Undead { append, way } => write!(f, "{append} ({way}) was rolled back but is in the log"),
             Self::Torn { append, way } => write!(f, "{append} ({way}) is in the log in part"),
             Self::Doubled { mark, positions: [first, second] } => {
                 write!(f, "{mark} is in the log at {first} and at {second}")
             }
-            Self::Unaccounted { position, mark } => write!(f, "nobody wrote {mark:?} at position {position}"),
+            Self::Unaccounted { position, mark } => write!(f, "no writer wrote {mark:?} at position {position}"),
             Self::NotRecovered { after, reason } => write!(f, "after {after}: {reason}"),
         }
     }

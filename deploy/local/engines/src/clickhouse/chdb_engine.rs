@@ -1,4 +1,4 @@
-//! The open engine: one session per statement, each on a thread of its own.
+//! The open engine: each statement runs in a session and on a thread of its own.
 
 use std::{
     path::{Path, PathBuf},
@@ -19,59 +19,58 @@ use super::{
 };
 use crate::EngineError;
 
-/// The engine sizes its recursion to the stack it finds; its own threads have as much.
+/// The engine limits its recursion by the size of the stack; its own threads have the same.
 const STACK_BYTES: usize = 8 << 20;
 
-/// An open engine.
 pub(super) struct ChdbEngine {
     chdb: ChdbLibrary,
     path: String,
     version: String,
     time_zone: String,
     /// Keeps the engine open between statements.
-    anchor: Mutex<Option<ChdbConnection>>,
+    held_connection: Mutex<Option<ChdbConnection>>,
 }
 
 /// A statement ready to run.
 pub(super) struct StatementJob {
     pub(super) access: LoginAccess,
-    /// Statements that set the session up.
+    /// Statements that prepare the session.
     pub(super) preparation: Vec<String>,
     pub(super) statement: Vec<u8>,
     pub(super) format: String,
     pub(super) parameters: Vec<(String, String)>,
-    /// How to stream the result; `None` where it comes in one piece.
+    /// How to stream the result; `None` if it is returned as a whole.
     pub(super) framing: Option<StreamFraming>,
-    /// Largest result in one piece, in bytes.
+    /// Maximum size of a result that is not streamed, in bytes.
     pub(super) max_result_bytes: u64,
-    /// Whether a session remembers the statement.
-    pub(super) is_remembered: bool,
-    /// The file the statement reads, kept until it has.
+    /// Whether the statement changes the session, which then repeats it for later requests.
+    pub(super) changes_session: bool,
+    /// The file that the statement reads; it is removed when the job is dropped.
     pub(super) data: Option<NamedTempFile>,
 }
 
-/// What a running statement tells.
+/// What a running statement reports.
 pub(super) enum StatementProgress {
-    /// The next piece of the result.
+    /// The next chunk of the result.
     Chunk(Bytes),
-    /// The end, with the counters.
+    /// The statement succeeded, with its counters and its duration.
     Finished(StatementCounters, Duration),
-    /// It failed.
+    /// The statement failed.
     Failed(ClickHouseException),
 }
 
 impl ChdbEngine {
-    /// Loads the library and opens the data.
+    /// Loads the library and opens the data folder.
     pub(super) fn open(library: &Path, data: &Path) -> Result<Self, EngineError> {
         let chdb = ChdbLibrary::load(library)?;
         let refused = |reason: String| EngineError::Open { path: data.to_owned(), reason };
         let path = data.to_str().ok_or_else(|| refused("its path is not UTF-8".to_owned()))?.to_owned();
-        let mut anchor = connect(chdb, &path).map_err(|exception| refused(exception.text))?;
-        let told = anchor.query(b"SELECT version(), serverTimezone()", "TabSeparated", &[]).map_err(refused)?;
-        let told = String::from_utf8_lossy(told.as_ref()).trim().to_owned();
-        let (version, time_zone) = told.split_once('\t').unwrap_or((&told, "UTC"));
+        let mut connection = connect(chdb, &path).map_err(|exception| refused(exception.text))?;
+        let row = connection.query(b"SELECT version(), serverTimezone()", "TabSeparated", &[]).map_err(refused)?;
+        let row = String::from_utf8_lossy(row.as_ref()).trim().to_owned();
+        let (version, time_zone) = row.split_once('\t').unwrap_or((&row, "UTC"));
         let (version, time_zone) = (version.to_owned(), time_zone.to_owned());
-        Ok(Self { chdb, path, version, time_zone, anchor: Mutex::new(Some(anchor)) })
+        Ok(Self { chdb, path, version, time_zone, held_connection: Mutex::new(Some(connection)) })
     }
 
     /// The engine's version, such as `26.5.1.1`.
@@ -84,23 +83,23 @@ impl ChdbEngine {
         &self.time_zone
     }
 
-    /// Lets go of the engine; it closes its data once no statement runs any more.
+    /// Closes the held connection; the engine closes its data when no statement runs any more.
     pub(super) fn close(&self) {
-        drop(self.anchor.lock().unwrap_or_else(PoisonError::into_inner).take());
+        drop(self.held_connection.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 
-    /// Runs a job to its end on the calling thread; tells whether it succeeded before it tells the client.
-    pub(super) fn run(&self, job: &StatementJob, progress: &Sender<StatementProgress>, succeeded: impl FnOnce()) {
+    /// Runs a job to its end on the calling thread; calls `on_success` before it reports success to the client.
+    pub(super) fn run(&self, job: &StatementJob, progress: &Sender<StatementProgress>, on_success: impl FnOnce()) {
         let started = Instant::now();
-        let told = match self.execute(job, progress) {
-            Ok(tally) => {
-                succeeded();
-                StatementProgress::Finished(tally, started.elapsed())
+        let outcome = match self.execute(job, progress) {
+            Ok(counters) => {
+                on_success();
+                StatementProgress::Finished(counters, started.elapsed())
             }
             Err(exception) => StatementProgress::Failed(without_paths(exception, job)),
         };
-        // Nobody listens where the client has gone.
-        progress.blocking_send(told).ok();
+        // The receiver is gone if the client has disconnected.
+        progress.blocking_send(outcome).ok();
     }
 
     fn execute(
@@ -118,62 +117,64 @@ impl ChdbEngine {
         let mut statements: Vec<&str> = job.preparation.iter().map(String::as_str).collect();
         match job.access {
             LoginAccess::Full => statements.insert(0, &limits),
-            // Last, so that what was set before cannot lift them, and nothing can be set after.
+            // Last, so that earlier settings cannot lift the limits, and none can be set afterwards.
             LoginAccess::Read => statements.extend([limits.as_str(), "SET readonly=1"]),
         }
         for statement in statements {
             connection.query(statement.as_bytes(), "", &[]).map_err(failed)?;
         }
         if let Some(framing) = job.framing {
-            match stream(&mut connection, job, framing, progress) {
+            match run_streaming(&mut connection, job, framing, progress) {
                 Err(text) if text.contains("Streaming query is not supported") => {}
-                told => return told.map_err(failed),
+                outcome => return outcome.map_err(failed),
             }
         }
-        let output = whole(&mut connection, job).map_err(failed)?;
-        let mut tally = StatementCounters::default();
-        output.add_to(&mut tally);
+        let output = run_whole(&mut connection, job).map_err(failed)?;
+        let mut counters = StatementCounters::default();
+        output.add_to(&mut counters);
         progress.blocking_send(StatementProgress::Chunk(Bytes::from_owner(output))).ok();
-        Ok(tally)
+        Ok(counters)
     }
 }
 
-/// Starts a thread that runs the job.
-pub(super) fn start(work: impl FnOnce() + Send + 'static) -> Result<(), ClickHouseException> {
+/// Starts a thread for a statement.
+pub(super) fn start_thread(work: impl FnOnce() + Send + 'static) -> Result<(), ClickHouseException> {
     let thread = thread::Builder::new().name("statement".to_owned()).stack_size(STACK_BYTES).spawn(work);
-    thread.map(drop).map_err(|error| ExceptionCode::CannotSchedule.because(&format!("cannot start a thread: {error}")))
+    thread
+        .map(drop)
+        .map_err(|error| ExceptionCode::CannotSchedule.with_message(&format!("cannot start a thread: {error}")))
 }
 
 fn connect(chdb: ChdbLibrary, path: &str) -> Result<ChdbConnection, ClickHouseException> {
-    let refused = |reason: &str| ExceptionCode::BadArguments.because(reason);
+    let refused = |reason: &str| ExceptionCode::BadArguments.with_message(reason);
     ChdbConnection::open(chdb, path)
         .map_err(|error| refused(&error.to_string()))?
         .ok_or_else(|| refused("the engine refuses a connection to its data folder"))
 }
 
-fn whole(connection: &mut ChdbConnection, job: &StatementJob) -> QueryResult {
+fn run_whole(connection: &mut ChdbConnection, job: &StatementJob) -> QueryResult {
     connection.query(&job.statement, &job.format, &job.parameters)
 }
 
-fn stream(
+fn run_streaming(
     connection: &mut ChdbConnection,
     job: &StatementJob,
     framing: StreamFraming,
     progress: &Sender<StatementProgress>,
 ) -> Result<StatementCounters, String> {
-    let mut tally = StatementCounters::default();
+    let mut counters = StatementCounters::default();
     let mut joiner = ChunkJoiner::new(framing);
-    let mut pieces = connection.stream(&job.statement, &job.format, &job.parameters)?;
-    while let Some(piece) = pieces.next()? {
-        ResultBuffer::add_to(&piece, &mut tally);
-        if progress.blocking_send(StatementProgress::Chunk(joiner.join(piece)?)).is_err() {
+    let mut chunks = connection.stream(&job.statement, &job.format, &job.parameters)?;
+    while let Some(chunk) = chunks.next()? {
+        ResultBuffer::add_to(&chunk, &mut counters);
+        if progress.blocking_send(StatementProgress::Chunk(joiner.join(chunk)?)).is_err() {
             break;
         }
     }
-    Ok(tally)
+    Ok(counters)
 }
 
-/// The client sent data, not a file: its name is of no use to anybody.
+/// Removes the spool file's name from an error: the client sent data and does not know the file.
 fn without_paths(mut exception: ClickHouseException, job: &StatementJob) -> ClickHouseException {
     if let Some(data) = &job.data {
         let path: PathBuf = data.path().to_owned();

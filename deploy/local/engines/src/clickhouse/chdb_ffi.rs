@@ -1,4 +1,4 @@
-//! The C interface of libchdb: the only unsafe code of the workspace, behind types that own what they point to.
+//! The C interface of libchdb: the only unsafe code of the workspace, behind types that own the memory they point to.
 #![expect(unsafe_code, reason = "libchdb is a C library, loaded at run time")]
 
 use std::{
@@ -48,7 +48,7 @@ pub(super) struct ChdbLibrary {
     written_bytes: CounterFunction,
 }
 
-/// Copies one function pointer out of the library, its type given by the field it lands in.
+/// Copies one function pointer out of the library; its type is that of the field it is assigned to.
 macro_rules! function {
     ($library:expr, $name:literal) => {
         // SAFETY: the field's type repeats the declaration of this symbol in chdb.h 26.5, and the library that the
@@ -58,7 +58,7 @@ macro_rules! function {
 }
 
 impl ChdbLibrary {
-    /// Loads the library and switches its own signal handlers off: signals are the program's business.
+    /// Loads the library and disables its signal handlers: the program handles signals itself.
     pub(super) fn load(path: &Path) -> Result<Self, EngineError> {
         if !path.exists() {
             return Err(EngineError::LibraryMissing { path: path.to_owned() });
@@ -99,18 +99,19 @@ impl ChdbLibrary {
     }
 }
 
-/// One connection: a session of its own, one statement at a time. The last one to close shuts the engine down.
+/// A connection has its own session and runs one statement at a time. Closing the last connection shuts the engine
+/// down.
 pub(super) struct ChdbConnection {
     chdb: ChdbLibrary,
     cell: NonNull<ChdbHandle>,
     handle: NonNull<c_void>,
 }
 
-// SAFETY: chdb.h allows any thread to use a connection as long as calls do not overlap; `&mut self` sees to that.
+// SAFETY: chdb.h allows any thread to use a connection as long as calls do not overlap; `&mut self` ensures that.
 unsafe impl Send for ChdbConnection {}
 
 impl ChdbConnection {
-    /// Opens a connection to the engine on a data folder; `None` where the engine refuses.
+    /// Opens a connection to the engine on a data folder; `None` if the engine refuses.
     pub(super) fn open(chdb: ChdbLibrary, data_dir: &str) -> Result<Option<Self>, NulError> {
         let owned = [CString::new("clickhouse")?, CString::new(format!("--path={data_dir}"))?];
         let mut arguments = [owned[0].as_ptr().cast_mut(), owned[1].as_ptr().cast_mut()];
@@ -129,7 +130,7 @@ impl ChdbConnection {
         self.run(self.chdb.query, statement, format, parameters)
     }
 
-    /// Starts a statement whose result is fetched piece by piece.
+    /// Starts a statement whose result is fetched in chunks.
     pub(super) fn stream(
         &mut self,
         statement: &[u8],
@@ -177,7 +178,7 @@ impl Drop for ChdbConnection {
     }
 }
 
-/// What a statement gave, or the engine's words why not.
+/// A statement's result, or the engine's error text.
 pub(super) type QueryResult = Result<ResultBuffer, String>;
 
 /// A result that the engine allocated: its bytes and its counters.
@@ -191,7 +192,7 @@ unsafe impl Send for ResultBuffer {}
 
 impl ResultBuffer {
     fn take(chdb: ChdbLibrary, result: ChdbHandle) -> QueryResult {
-        let result = NonNull::new(result).ok_or("the engine gave no result")?;
+        let result = NonNull::new(result).ok_or("the engine returned no result")?;
         let output = Self { chdb, result };
         // SAFETY: the result is alive; its error is null or a string that lives as long as the result.
         let error = unsafe { (chdb.error)(result.as_ptr()) };
@@ -207,20 +208,20 @@ impl ResultBuffer {
         unsafe { counter(self.result.as_ptr()) }
     }
 
-    /// Rows in the result.
+    /// Number of rows in the result.
     pub(super) fn result_rows(&self) -> u64 {
         self.count(self.chdb.result_rows)
     }
 
-    /// Adds what this result tells to the counters of a statement.
-    pub(super) fn add_to(&self, tally: &mut StatementCounters) {
-        tally.result_rows += self.count(self.chdb.result_rows);
-        tally.result_bytes += self.count(self.chdb.result_bytes);
-        // These the engine counts over the whole statement.
-        tally.read_rows = tally.read_rows.max(self.count(self.chdb.read_rows));
-        tally.read_bytes = tally.read_bytes.max(self.count(self.chdb.read_bytes));
-        tally.written_rows = tally.written_rows.max(self.count(self.chdb.written_rows));
-        tally.written_bytes = tally.written_bytes.max(self.count(self.chdb.written_bytes));
+    /// Adds this result's counters to those of a statement.
+    pub(super) fn add_to(&self, counters: &mut StatementCounters) {
+        counters.result_rows += self.count(self.chdb.result_rows);
+        counters.result_bytes += self.count(self.chdb.result_bytes);
+        // The engine counts these over the whole statement.
+        counters.read_rows = counters.read_rows.max(self.count(self.chdb.read_rows));
+        counters.read_bytes = counters.read_bytes.max(self.count(self.chdb.read_bytes));
+        counters.written_rows = counters.written_rows.max(self.count(self.chdb.written_rows));
+        counters.written_bytes = counters.written_bytes.max(self.count(self.chdb.written_bytes));
     }
 }
 
@@ -252,20 +253,20 @@ pub(super) struct ResultChunks<'a> {
 }
 
 impl ResultChunks<'_> {
-    /// Waits for the next piece; each is a complete document of the format, header included. `None` at the end.
+    /// Waits for the next chunk; each is a complete document of the format, with its header. `None` at the end.
     pub(super) fn next(&mut self) -> Result<Option<ResultBuffer>, String> {
         if self.finished {
             return Ok(None);
         }
         let chdb = self.connection.chdb;
         // SAFETY: connection and result are alive and used by this thread only.
-        let piece = unsafe { (chdb.fetch)(self.connection.handle.as_ptr(), self.output.result.as_ptr()) };
-        let piece = ResultBuffer::take(chdb, piece);
-        self.finished = piece.as_ref().map_or(true, |piece| piece.as_ref().is_empty() && piece.result_rows() == 0);
-        match piece {
+        let chunk = unsafe { (chdb.fetch)(self.connection.handle.as_ptr(), self.output.result.as_ptr()) };
+        let chunk = ResultBuffer::take(chdb, chunk);
+        self.finished = chunk.as_ref().map_or(true, |chunk| chunk.as_ref().is_empty() && chunk.result_rows() == 0);
+        match chunk {
             Ok(_) if self.finished => Ok(None),
-            Ok(piece) => Ok(Some(piece)),
-            // 26.5 answers so where the stream had ended with its first piece.
+            Ok(chunk) => Ok(Some(chunk)),
+            // Version 26.5 returns this error if the stream ended with its first chunk.
             Err(text) if text == "No active streaming query" => Ok(None),
             Err(text) => Err(text),
         }

@@ -1,4 +1,4 @@
-//! A refusal in ClickHouse's own form: code, text and the HTTP status that goes with it.
+//! Errors in ClickHouse's form: code, text and the matching HTTP status.
 
 use std::borrow::Cow;
 
@@ -8,16 +8,16 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-/// An error as ClickHouse words it, for example `Code: 60. DB::Exception: ... (UNKNOWN_TABLE)`.
+/// An error in ClickHouse's wording, for example `Code: 60. DB::Exception: ... (UNKNOWN_TABLE)`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ClickHouseException {
     /// ClickHouse's error code.
     pub(super) code: i32,
-    /// The whole text, version included.
+    /// The whole text, including the version.
     pub(super) text: String,
 }
 
-/// The errors this server raises itself; the numbers are ClickHouse's.
+/// The errors that this server raises itself; the numbers are ClickHouse's.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum ExceptionCode {
     NotImplemented,
@@ -48,29 +48,29 @@ impl ExceptionCode {
         }
     }
 
-    /// Words the refusal as ClickHouse does.
-    pub(super) fn because(self, reason: &str) -> ClickHouseException {
+    /// An exception with this code, worded as ClickHouse does.
+    pub(super) fn with_message(self, message: &str) -> ClickHouseException {
         let (code, name) = self.code_and_name();
-        ClickHouseException { code, text: format!("Code: {code}. DB::Exception: {reason}. ({name})") }
+        ClickHouseException { code, text: format!("Code: {code}. DB::Exception: {message}. ({name})") }
     }
 }
 
 impl ClickHouseException {
-    /// Reads an engine's error text.
+    /// Parses an engine's error text.
     pub(super) fn from_engine(text: &str, version: &str) -> Self {
         let mut text = Cow::Borrowed(text);
         let mut code = code_of(&text);
         if code.is_none() {
-            // Never without a code: clients look for it.
+            // Clients expect a code in every error.
             text = Cow::Owned(format!("Code: 1001. DB::Exception: {text}. (STD_EXCEPTION)"));
             code = Some(1001);
         }
-        let text = unnested(&text);
+        let text = innermost(&text);
         let suffix = if text.contains("(version ") { String::new() } else { format!(" (version {version})") };
         Self { code: code.unwrap_or_default(), text: format!("{text}{suffix}") }
     }
 
-    /// The status that ClickHouse's HTTP interface answers with (its `exceptionCodeToHTTPStatus`).
+    /// The HTTP status that ClickHouse uses for the error (its `exceptionCodeToHTTPStatus`).
     pub(super) fn status(&self) -> StatusCode {
         match self.name() {
             "REQUIRED_PASSWORD" => StatusCode::UNAUTHORIZED,
@@ -126,8 +126,9 @@ fn code_of(text: &str) -> Option<i32> {
     text.strip_prefix("Code: ")?.split_once('.')?.0.parse().ok()
 }
 
-/// The embedded engine wraps some errors into themselves: `Code: 33. DB::Exception: Code: 33. DB::Exception: ...`.
-fn unnested(text: &str) -> &str {
+/// Returns the innermost error. The embedded engine nests some errors in themselves:
+/// `Code: 33. DB::Exception: Code: 33. DB::Exception: ...`.
+fn innermost(text: &str) -> &str {
     const MARK: &str = "DB::Exception: ";
     let inner = text.split_once(MARK).map(|(_, inner)| inner).filter(|inner| inner.starts_with("Code: "));
     inner.map_or(text, |inner| inner.rfind(". (").map_or(inner, |at| &inner[..at]))
@@ -138,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_engine_s_error_keeps_its_code_and_tells_the_version_once() {
+    fn an_engine_error_has_its_code_and_the_version_once() {
         let plain = ClickHouseException::from_engine("Code: 60. DB::Exception: no table (a). (UNKNOWN_TABLE)", "26.5");
         assert_eq!(plain.text, "Code: 60. DB::Exception: no table (a). (UNKNOWN_TABLE) (version 26.5)");
         assert_eq!((plain.code, plain.status()), (60, StatusCode::NOT_FOUND));
@@ -151,21 +152,21 @@ mod tests {
     }
 
     #[test]
-    fn words_without_a_code_get_one() {
-        let odd = ClickHouseException::from_engine("std::bad_alloc", "26.5");
-        assert_eq!((odd.code, odd.status()), (1001, StatusCode::INTERNAL_SERVER_ERROR));
+    fn a_text_without_a_code_gets_one() {
+        let exception = ClickHouseException::from_engine("std::bad_alloc", "26.5");
+        assert_eq!((exception.code, exception.status()), (1001, StatusCode::INTERNAL_SERVER_ERROR));
     }
 
     #[test]
-    fn a_refusal_has_the_status_of_its_name() {
-        for (refusal, status) in [
+    fn an_exception_has_the_status_of_its_name() {
+        for (code, status) in [
             (ExceptionCode::NotImplemented, StatusCode::NOT_IMPLEMENTED),
             (ExceptionCode::TooManyBytes, StatusCode::PAYLOAD_TOO_LARGE),
             (ExceptionCode::AuthenticationFailed, StatusCode::FORBIDDEN),
             (ExceptionCode::CannotSchedule, StatusCode::SERVICE_UNAVAILABLE),
             (ExceptionCode::Readonly, StatusCode::INTERNAL_SERVER_ERROR),
         ] {
-            assert_eq!(refusal.because("x").status(), status, "{refusal:?}");
+            assert_eq!(code.with_message("x").status(), status, "{code:?}");
         }
     }
 }

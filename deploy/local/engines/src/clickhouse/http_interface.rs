@@ -1,4 +1,4 @@
-//! ClickHouse's HTTP interface: from a request to a job for the engine.
+//! ClickHouse's HTTP interface: turns a request into a job for the engine.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -25,20 +25,20 @@ use super::{
     statement::{self, InsertStatement, ParsedStatement},
 };
 
-/// Pieces of a result that may wait for a slow client.
+/// Number of result chunks that may wait for a slow client.
 const CHUNKS_IN_FLIGHT: usize = 4;
 
-/// Everything a request needs.
+/// What handling a request requires.
 pub(super) struct HttpInterface {
     pub(super) engine: ChdbEngine,
     pub(super) logins: LoginPasswords,
     pub(super) sessions: SessionStore,
-    /// Where the data of inserts is kept while they run.
+    /// Folder for the data of inserts while they run.
     pub(super) spool: PathBuf,
     pub(super) max_body_bytes: u64,
     pub(super) max_statement_bytes: usize,
     pub(super) max_result_bytes: u64,
-    /// Statements that run at once.
+    /// One permit for each statement that may run at once.
     pub(super) permits: Arc<Semaphore>,
 }
 
@@ -50,20 +50,20 @@ pub(super) fn routes(interface: Arc<HttpInterface>) -> Router {
 async fn handle(
     State(interface): State<Arc<HttpInterface>>,
     method: Method,
-    address: Uri,
+    uri: Uri,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
     let mut body = RequestBody::new(body, interface.max_body_bytes);
     let mut query_id = String::new();
-    let served = match QueryRequest::read(&method, &address, &headers) {
+    let outcome = match QueryRequest::read(&method, &uri, &headers) {
         Ok(request) => {
             query_id.clone_from(&request.query_id);
             serve(&interface, request, &method, &mut body).await
         }
         Err(exception) => Err(exception),
     };
-    let mut response = match served {
+    let mut response = match outcome {
         Ok(response) => response,
         Err(exception) => {
             body.discard().await;
@@ -94,28 +94,28 @@ async fn serve(
     if *method == Method::GET && request.query.is_empty() {
         return Ok("Ok.\n".into_response());
     }
-    let mut unpacked;
+    let mut decompressed;
     let body = match request.compression {
-        Some(packing) => {
-            unpacked = body_compression::unpack(body, packing, &interface.spool).await?;
-            &mut unpacked
+        Some(compression) => {
+            decompressed = body_compression::decompress(body, compression, &interface.spool).await?;
+            &mut decompressed
         }
         None => body,
     };
     let session = request.session.id.clone().map(|id| (request.credentials.user().to_owned(), id));
-    let (format, mut job) = interface.job(&mut request, access, body).await?;
+    let (format, mut job) = interface.build_job(&mut request, access, body).await?;
     if let Some(key) = &session {
-        let mut preparation = interface.sessions.enter(key, &request.session)?;
+        let mut preparation = interface.sessions.open(key, &request.session)?;
         preparation.append(&mut job.preparation);
         job.preparation = preparation;
     }
-    let closed = |_| ExceptionCode::CannotSchedule.because("the server is shutting down");
+    let closed = |_| ExceptionCode::CannotSchedule.with_message("the server is shutting down");
     let permit = Arc::clone(&interface.permits).acquire_owned().await.map_err(closed)?;
     let (sender, receiver) = mpsc::channel(CHUNKS_IN_FLIGHT);
-    let ends = request.session.ends;
+    let closes_session = request.session.closes;
     let owner = Arc::clone(interface);
-    chdb_engine::start(move || {
-        owner.engine.run(&job, &sender, || owner.sessions_after(session.as_ref(), &job, ends));
+    chdb_engine::start_thread(move || {
+        owner.engine.run(&job, &sender, || owner.update_session(session.as_ref(), &job, closes_session));
         drop((sender, job, permit));
     })?;
     let revision = if format.eq_ignore_ascii_case("Native") { request.revision } else { 0 };
@@ -123,19 +123,19 @@ async fn serve(
 }
 
 impl HttpInterface {
-    /// Reads the body and makes the job; also tells the format of the answer.
-    async fn job(
+    /// Reads the body and builds the job; also returns the format of the result.
+    async fn build_job(
         &self,
         request: &mut QueryRequest,
         access: LoginAccess,
         body: &mut RequestBody,
     ) -> Result<(String, StatementJob), ClickHouseException> {
         let mut text = std::mem::take(&mut request.query).into_bytes();
-        let in_address = statement::understand(&text, access)?;
-        let (statement, ended) = match in_address {
+        let query_statement = statement::parse(&text, access)?;
+        let (statement, ended) = match query_statement {
             ParsedStatement::Insert(insert) if text[insert.data..].trim_ascii().is_empty() => {
-                // The whole body is data, however it begins.
-                return self.insertion(request, access, &text, &insert, (&[], body)).await;
+                // The whole body is data, even if it looks like SQL.
+                return self.insert_job(request, access, &text, &insert, (&[], body)).await;
             }
             ParsedStatement::Select(_)
             | ParsedStatement::Insert(_)
@@ -143,32 +143,34 @@ impl HttpInterface {
             | ParsedStatement::Temporary
             | ParsedStatement::Other
             | ParsedStatement::Empty => {
-                let ended = self.complete_text(request, &mut text, body).await?;
-                (statement::understand(&text, access)?, ended)
+                let ended = self.read_statement(request, &mut text, body).await?;
+                (statement::parse(&text, access)?, ended)
             }
         };
         match statement {
-            ParsedStatement::Empty => Err(ExceptionCode::SyntaxError.because("Syntax error: Empty query")),
+            ParsedStatement::Empty => Err(ExceptionCode::SyntaxError.with_message("Syntax error: Empty query")),
             ParsedStatement::Insert(insert) if !(insert.values && ended) => {
                 let head = text.split_off(insert.data);
-                self.insertion(request, access, &text, &insert, (&head, body)).await
+                self.insert_job(request, access, &text, &insert, (&head, body)).await
             }
             _ if !ended => {
                 let limit = self.max_statement_bytes;
-                Err(ExceptionCode::TooManyBytes.because(&format!("the statement is longer than {limit} bytes")))
+                Err(ExceptionCode::TooManyBytes.with_message(&format!("the statement is longer than {limit} bytes")))
             }
             ParsedStatement::Select(select) => {
-                let framing =
-                    if request.is_buffered || asks_for_more(request) { None } else { select.framing(&request.format) };
+                let framing = if request.is_buffered || needs_whole_result(request) {
+                    None
+                } else {
+                    select.framing(&request.format)
+                };
                 let format = select.format.unwrap_or_else(|| request.format.clone());
                 Ok((format, StatementJob { framing, ..self.plain_job(request, access, text)? }))
             }
-            ParsedStatement::Temporary if request.session.id.is_some() => {
-                Err(ExceptionCode::NotImplemented.because("the local engine has no temporary tables of a session"))
-            }
+            ParsedStatement::Temporary if request.session.id.is_some() => Err(ExceptionCode::NotImplemented
+                .with_message("the local engine does not support temporary tables of a session")),
             ParsedStatement::Session => {
                 let job = self.plain_job(request, access, text)?;
-                Ok((request.format.clone(), StatementJob { is_remembered: true, ..job }))
+                Ok((request.format.clone(), StatementJob { changes_session: true, ..job }))
             }
             ParsedStatement::Insert(_) | ParsedStatement::Temporary | ParsedStatement::Other => {
                 Ok((request.format.clone(), self.plain_job(request, access, text)?))
@@ -176,8 +178,8 @@ impl HttpInterface {
         }
     }
 
-    /// Appends the body to the text of the address, a form's fields to the request; tells whether the body ended.
-    async fn complete_text(
+    /// Appends the body to the text of the URL, and a form's fields to the request; returns whether the body ended.
+    async fn read_statement(
         &self,
         request: &mut QueryRequest,
         text: &mut Vec<u8>,
@@ -191,14 +193,14 @@ impl HttpInterface {
         };
         let mut form = Vec::new();
         let ended = body.read_text(&mut form, self.max_statement_bytes).await?;
-        for (name, value) in multipart_form::fields(&form, &boundary)? {
-            request.take(&name, value)?;
+        for (name, value) in multipart_form::parse_fields(&form, &boundary)? {
+            request.set_parameter(&name, value)?;
         }
         text.extend(std::mem::take(&mut request.query).into_bytes());
         Ok(ended)
     }
 
-    async fn insertion(
+    async fn insert_job(
         &self,
         request: &QueryRequest,
         access: LoginAccess,
@@ -207,7 +209,7 @@ impl HttpInterface {
         (head, body): (&[u8], &mut RequestBody),
     ) -> Result<(String, StatementJob), ClickHouseException> {
         let file = body.spool(head, &self.spool).await?;
-        let statement = insert.reading_file(text, file.path());
+        let statement = insert.with_infile(text, file.path());
         let job = StatementJob { data: Some(file), ..self.plain_job(request, access, statement)? };
         Ok((request.format.clone(), job))
     }
@@ -227,24 +229,24 @@ impl HttpInterface {
             framing: None,
             max_result_bytes: self.max_result_bytes,
             data: None,
-            is_remembered: false,
+            changes_session: false,
         })
     }
 
-    /// Keeps a session as a statement that succeeded leaves it.
-    fn sessions_after(&self, session: Option<&SessionKey>, job: &StatementJob, ends: bool) {
+    /// Updates a session after a statement has succeeded.
+    fn update_session(&self, session: Option<&SessionKey>, job: &StatementJob, closes_session: bool) {
         let Some(key) = session else { return };
-        if job.is_remembered {
-            self.sessions.remember(key, String::from_utf8_lossy(&job.statement).into_owned());
+        if job.changes_session {
+            self.sessions.record(key, String::from_utf8_lossy(&job.statement).into_owned());
         }
-        if ends {
-            self.sessions.leave(key);
+        if closes_session {
+            self.sessions.close(key);
         }
     }
 }
 
-/// Settings that add to a result what the pieces of a stream would each repeat.
-fn asks_for_more(request: &QueryRequest) -> bool {
-    const MORE: [&str; 2] = ["extremes", "output_format_json_array_of_rows"];
-    request.settings.iter().any(|(name, value)| MORE.contains(&name.as_str()) && value != "0")
+/// Whether a setting adds something to the result that each chunk of a stream would repeat.
+fn needs_whole_result(request: &QueryRequest) -> bool {
+    const ADDING_SETTINGS: [&str; 2] = ["extremes", "output_format_json_array_of_rows"];
+    request.settings.iter().any(|(name, value)| ADDING_SETTINGS.contains(&name.as_str()) && value != "0")
 }

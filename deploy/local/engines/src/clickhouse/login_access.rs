@@ -1,4 +1,4 @@
-//! Who asks: the two logins of the local ClickHouse and where a request carries its credentials.
+//! The two logins of the local ClickHouse, and the credentials of a request.
 
 use axum::http::{HeaderMap, header};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -22,7 +22,7 @@ pub(super) struct LoginPasswords {
     pub(super) analyst: SecretString,
 }
 
-/// User and password as a request gave them.
+/// User and password of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct LoginCredentials {
     user: String,
@@ -30,40 +30,41 @@ pub(super) struct LoginCredentials {
 }
 
 impl LoginCredentials {
-    /// The login's name.
+    /// The user's name.
     pub(super) fn user(&self) -> &str {
         &self.user
     }
 
-    /// Looks in the headers first, then in the `user` and `password` of the address, as ClickHouse does.
-    pub(super) fn of(headers: &HeaderMap, user: Option<String>, password: Option<String>) -> Self {
+    /// Reads the headers first, then the `user` and `password` of the URL, as ClickHouse does.
+    pub(super) fn from_request(headers: &HeaderMap, user: Option<String>, password: Option<String>) -> Self {
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let named = header("X-ClickHouse-User").map(|user| (user, header("X-ClickHouse-Key")));
-        let (user, password) = named
-            .or_else(|| basic(headers).map(|(user, password)| (user, Some(password))))
+        let from_headers = header("X-ClickHouse-User").map(|user| (user, header("X-ClickHouse-Key")));
+        let (user, password) = from_headers
+            .or_else(|| parse_basic(headers).map(|(user, password)| (user, Some(password))))
             .unwrap_or_else(|| (user.unwrap_or_else(|| "default".to_owned()), password));
         Self { user, password: password.unwrap_or_default() }
     }
 }
 
 impl LoginPasswords {
-    /// Tells what the credentials allow.
-    pub(super) fn check(&self, given: &LoginCredentials) -> Result<LoginAccess, ClickHouseException> {
-        let (expected, access) = match given.user.as_str() {
+    /// Returns what the credentials allow.
+    pub(super) fn check(&self, credentials: &LoginCredentials) -> Result<LoginAccess, ClickHouseException> {
+        let (expected, access) = match credentials.user.as_str() {
             "default" | "" => (&self.default, LoginAccess::Full),
             "analyst" => (&self.analyst, LoginAccess::Read),
-            _ => return Err(refused(&given.user)),
+            _ => return Err(refused(&credentials.user)),
         };
-        if expected.expose_secret() == given.password { Ok(access) } else { Err(refused(&given.user)) }
+        if expected.expose_secret() == credentials.password { Ok(access) } else { Err(refused(&credentials.user)) }
     }
 }
 
 fn refused(user: &str) -> ClickHouseException {
-    ExceptionCode::AuthenticationFailed
-        .because(&format!("{user}: Authentication failed: password is incorrect, or there is no user with such name"))
+    ExceptionCode::AuthenticationFailed.with_message(&format!(
+        "{user}: Authentication failed: password is incorrect, or there is no user with such name"
+    ))
 }
 
-fn basic(headers: &HeaderMap) -> Option<(String, String)> {
+fn parse_basic(headers: &HeaderMap) -> Option<(String, String)> {
     let encoded = headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Basic ")?;
     let decoded = String::from_utf8(BASE64_STANDARD.decode(encoded.trim()).ok()?).ok()?;
     let (user, password) = decoded.split_once(':')?;

@@ -3,17 +3,17 @@
 use super::exception::{ClickHouseException, ExceptionCode};
 
 /// Splits a form into its named fields, in order.
-pub(super) fn fields(body: &[u8], boundary: &str) -> Result<Vec<(String, String)>, ClickHouseException> {
+pub(super) fn parse_fields(body: &[u8], boundary: &str) -> Result<Vec<(String, String)>, ClickHouseException> {
     let delimiter = format!("--{boundary}");
-    let mut rest = after(body, delimiter.as_bytes()).ok_or_else(broken)?;
+    let mut rest = split_after(body, delimiter.as_bytes()).ok_or_else(invalid_form)?;
     let mut fields = Vec::new();
     // A form ends with its delimiter and two dashes.
     while !rest.starts_with(b"--") {
-        let part = rest.strip_prefix(b"\r\n").ok_or_else(broken)?;
-        let (head, part) = split(part, b"\r\n\r\n").ok_or_else(broken)?;
-        let (value, next) = split(part, format!("\r\n{delimiter}").as_bytes()).ok_or_else(broken)?;
-        let name = field_name(head).ok_or_else(broken)?;
-        fields.push((name, String::from_utf8(value.to_vec()).map_err(|_| broken())?));
+        let part = rest.strip_prefix(b"\r\n").ok_or_else(invalid_form)?;
+        let (head, part) = split(part, b"\r\n\r\n").ok_or_else(invalid_form)?;
+        let (value, next) = split(part, format!("\r\n{delimiter}").as_bytes()).ok_or_else(invalid_form)?;
+        let name = field_name(head).ok_or_else(invalid_form)?;
+        fields.push((name, String::from_utf8(value.to_vec()).map_err(|_| invalid_form())?));
         rest = next;
     }
     Ok(fields)
@@ -23,7 +23,7 @@ fn field_name(head: &[u8]) -> Option<String> {
     let head = std::str::from_utf8(head).ok()?;
     let disposition = head.lines().find(|line| line.to_ascii_lowercase().starts_with("content-disposition:"))?;
     if disposition.contains("filename=") {
-        // A file would be an external table, which the local engine does not have.
+        // A file would be an external table, which the local engine does not support.
         return None;
     }
     let (_, name) = disposition.split_once("name=")?;
@@ -35,12 +35,13 @@ fn split<'a>(text: &'a [u8], mark: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
     Some((&text[..at], &text[at + mark.len()..]))
 }
 
-fn after<'a>(text: &'a [u8], mark: &[u8]) -> Option<&'a [u8]> {
+fn split_after<'a>(text: &'a [u8], mark: &[u8]) -> Option<&'a [u8]> {
     split(text, mark).map(|(_, rest)| rest)
 }
 
-fn broken() -> ClickHouseException {
-    ExceptionCode::BadArguments.because("the body is not a form of plain fields (external tables are not supported)")
+fn invalid_form() -> ClickHouseException {
+    ExceptionCode::BadArguments
+        .with_message("the body is not a form of plain fields (external tables are not supported)")
 }
 
 #[cfg(test)]
@@ -48,17 +49,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_come_in_order_with_line_breaks_kept() {
+    fn fields_are_in_order_with_their_line_breaks() {
         let body = b"--b\r\nContent-Disposition: form-data; name=\"query\"\r\n\r\nSELECT\r\n{a:String}\r\n--b\r\n\
             Content-Disposition: form-data; name=\"param_a\"\r\n\r\n\r\n--b--\r\n";
         let expected = [("query", "SELECT\r\n{a:String}"), ("param_a", "")].map(|(a, b)| (a.to_owned(), b.to_owned()));
-        assert_eq!(fields(body, "b").unwrap(), expected);
+        assert_eq!(parse_fields(body, "b").unwrap(), expected);
     }
 
     #[test]
     fn files_and_unfinished_forms_are_refused() {
         let file = b"--b\r\nContent-Disposition: form-data; name=\"t\"; filename=\"t\"\r\n\r\n1\r\n--b--\r\n";
-        assert_eq!(fields(file, "b").unwrap_err().code, 36);
-        assert_eq!(fields(b"--b\r\nContent-Disposition: form-data; name=\"t\"", "b").unwrap_err().code, 36);
+        assert_eq!(parse_fields(file, "b").unwrap_err().code, 36);
+        assert_eq!(parse_fields(b"--b\r\nContent-Disposition: form-data; name=\"t\"", "b").unwrap_err().code, 36);
     }
 }

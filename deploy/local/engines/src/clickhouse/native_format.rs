@@ -1,69 +1,68 @@
-//! Format `Native` as clients of the Go driver (Grafana's, too) read it: they name the revision of the protocol that they
-//! speak (`client_protocol_version`), and blocks then have a head of their own and a byte more for each column. The engine
-//! writes them without.
+//! Format `Native` as clients of the Go driver (Grafana among them) read it: they name their protocol revision
+//! (`client_protocol_version`); blocks then have a head, and each column has one more byte. The engine writes neither.
 
 use super::exception::{ClickHouseException, ExceptionCode};
 
-/// From this revision on a column says whether it is written in a way of its own.
+/// Since this revision a column states whether it has a custom serialization.
 const CUSTOM_SERIALIZATION: u64 = 54_454;
-/// What stands before a block: that it has no overflow rows, and no bucket.
+/// The head of a block without overflow rows and without a bucket.
 const BLOCK_HEAD: [u8; 8] = [1, 0, 2, 0xff, 0xff, 0xff, 0xff, 0];
 
-/// Why blocks were not read.
+/// Why a block could not be read.
 enum BlockError {
-    /// They end in the middle.
+    /// The data ends in the middle of the block.
     Truncated,
-    /// A column of this type is not known here.
+    /// This server does not know the column's type.
     UnknownType(String),
 }
 
-/// The engine's blocks as that revision has them.
+/// Converts the engine's blocks to a protocol revision.
 pub(super) fn with_revision(blocks: &[u8], revision: u64) -> Result<Vec<u8>, ClickHouseException> {
     let mut written = Vec::with_capacity(blocks.len() + 1_024);
     let mut rest = UnreadBytes(blocks);
     while !rest.0.is_empty() {
-        block(&mut rest, revision, &mut written).map_err(|unreadable| match unreadable {
+        convert_block(&mut rest, revision, &mut written).map_err(|error| match error {
             BlockError::Truncated => {
-                ExceptionCode::BadArguments.because("the engine's Native format ends in the middle of a block")
+                ExceptionCode::BadArguments.with_message("the engine's Native format ends in the middle of a block")
             }
-            BlockError::UnknownType(name) => ExceptionCode::NotImplemented.because(&format!(
-                "the local engine has no column of type {name} in the Native format with client_protocol_version"
+            BlockError::UnknownType(name) => ExceptionCode::NotImplemented.with_message(&format!(
+                "the local engine does not support type {name} in the Native format with client_protocol_version"
             )),
         })?;
     }
     Ok(written)
 }
 
-fn block(rest: &mut UnreadBytes<'_>, revision: u64, written: &mut Vec<u8>) -> Result<(), BlockError> {
+fn convert_block(rest: &mut UnreadBytes<'_>, revision: u64, written: &mut Vec<u8>) -> Result<(), BlockError> {
     if revision > 0 {
         written.extend(BLOCK_HEAD);
     }
     let before = rest.0;
-    let (columns, rows) = (rest.number()?, rest.number()?);
-    written.extend(taken(before, rest));
+    let (columns, rows) = (rest.read_varint()?, rest.read_varint()?);
+    written.extend(bytes_since(before, rest));
     for _ in 0..columns {
         let before = rest.0;
-        rest.text()?;
-        let kind = String::from_utf8_lossy(rest.text()?).into_owned();
-        written.extend(taken(before, rest));
+        rest.read_string()?;
+        let kind = String::from_utf8_lossy(rest.read_string()?).into_owned();
+        written.extend(bytes_since(before, rest));
         if revision >= CUSTOM_SERIALIZATION {
             written.push(0);
         }
         let before = rest.0;
         if rows > 0 {
-            prefix(rest, &kind)?;
-            column(rest, &kind, rows)?;
+            skip_column_prefix(rest, &kind)?;
+            skip_values(rest, &kind, rows)?;
         }
-        written.extend(taken(before, rest));
+        written.extend(bytes_since(before, rest));
     }
     Ok(())
 }
 
-fn taken<'a>(before: &'a [u8], rest: &UnreadBytes<'_>) -> &'a [u8] {
+fn bytes_since<'a>(before: &'a [u8], rest: &UnreadBytes<'_>) -> &'a [u8] {
     &before[..before.len() - rest.0.len()]
 }
 
-/// What is not read yet.
+/// The bytes that have not been read yet.
 struct UnreadBytes<'a>(&'a [u8]);
 
 impl<'a> UnreadBytes<'a> {
@@ -77,7 +76,7 @@ impl<'a> UnreadBytes<'a> {
         self.skip(number.checked_mul(bytes).ok_or(BlockError::Truncated)?).map(drop)
     }
 
-    fn number(&mut self) -> Result<usize, BlockError> {
+    fn read_varint(&mut self) -> Result<usize, BlockError> {
         let mut number = 0_u64;
         for shift in (0..64).step_by(7) {
             let byte = self.skip(1)?[0];
@@ -89,19 +88,19 @@ impl<'a> UnreadBytes<'a> {
         Err(BlockError::Truncated)
     }
 
-    fn text(&mut self) -> Result<&'a [u8], BlockError> {
-        let length = self.number()?;
+    fn read_string(&mut self) -> Result<&'a [u8], BlockError> {
+        let length = self.read_varint()?;
         self.skip(length)
     }
 
-    fn long(&mut self) -> Result<u64, BlockError> {
+    fn read_u64(&mut self) -> Result<u64, BlockError> {
         let bytes = self.skip(8)?;
         Ok(bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte)))
     }
 }
 
-/// Name and arguments of a type.
-fn parts(kind: &str) -> (&str, Vec<&str>) {
+/// Splits a type into its name and arguments.
+fn parse_type(kind: &str) -> (&str, Vec<&str>) {
     let Some((name, inner)) = kind.split_once('(') else { return (kind, vec![]) };
     let inner = inner.strip_suffix(')').unwrap_or(inner);
     let (mut arguments, mut depth, mut start, mut quoted) = (vec![], 0_i32, 0, false);
@@ -121,61 +120,65 @@ fn parts(kind: &str) -> (&str, Vec<&str>) {
     (name, arguments)
 }
 
-/// The type of a tuple's element, which may have a name before it.
-fn element(argument: &str) -> &str {
+/// The type of a tuple's element without the element's name.
+fn element_type(argument: &str) -> &str {
     let end = argument.find('(').unwrap_or(argument.len());
     argument[..end].rfind(' ').map_or(argument, |space| &argument[space + 1..])
 }
 
-/// What stands once before a column's values.
-fn prefix(rest: &mut UnreadBytes<'_>, kind: &str) -> Result<(), BlockError> {
-    let (name, arguments) = parts(kind);
+/// Skips what precedes a column's values once.
+fn skip_column_prefix(rest: &mut UnreadBytes<'_>, kind: &str) -> Result<(), BlockError> {
+    let (name, arguments) = parse_type(kind);
     match name {
         "LowCardinality" => rest.skip(8).map(drop),
         "Array" | "Nullable" | "Map" | "Tuple" => {
-            arguments.into_iter().try_for_each(|argument| prefix(rest, element(argument)))
+            arguments.into_iter().try_for_each(|argument| skip_column_prefix(rest, element_type(argument)))
         }
         _ => Ok(()),
     }
 }
 
-/// The values of a column.
-fn column(rest: &mut UnreadBytes<'_>, kind: &str, rows: usize) -> Result<(), BlockError> {
-    let (name, arguments) = parts(kind);
+/// Skips the values of a column.
+fn skip_values(rest: &mut UnreadBytes<'_>, kind: &str, rows: usize) -> Result<(), BlockError> {
+    let (name, arguments) = parse_type(kind);
     match name {
-        "String" => (0..rows).try_for_each(|_| rest.text().map(drop)),
+        "String" => (0..rows).try_for_each(|_| rest.read_string().map(drop)),
         "Nullable" => {
             rest.skip(rows)?;
-            arguments.into_iter().try_for_each(|inner| column(rest, inner, rows))
+            arguments.into_iter().try_for_each(|inner| skip_values(rest, inner, rows))
         }
         "Array" | "Map" => {
-            let mut inside = 0;
+            let mut elements = 0;
             for _ in 0..rows {
-                inside = usize::try_from(rest.long()?).map_err(|_| BlockError::Truncated)?;
+                elements = usize::try_from(rest.read_u64()?).map_err(|_| BlockError::Truncated)?;
             }
-            arguments.into_iter().try_for_each(|inner| column(rest, inner, inside))
+            arguments.into_iter().try_for_each(|inner| skip_values(rest, inner, elements))
         }
-        "Tuple" => arguments.into_iter().try_for_each(|inner| column(rest, element(inner), rows)),
+        "Tuple" => arguments.into_iter().try_for_each(|inner| skip_values(rest, element_type(inner), rows)),
         "LowCardinality" if rows > 0 => {
-            let width = 1 << (rest.long()? & 0xf);
-            let keys = usize::try_from(rest.long()?).map_err(|_| BlockError::Truncated)?;
+            let width = 1 << (rest.read_u64()? & 0xf);
+            let keys = usize::try_from(rest.read_u64()?).map_err(|_| BlockError::Truncated)?;
             let inner = arguments.first().copied().unwrap_or_default();
-            // Nothing is a key like others there.
-            let inner = if let ("Nullable", [inner]) = (parts(inner).0, &parts(inner).1[..]) { *inner } else { inner };
-            column(rest, inner, keys)?;
-            let values = usize::try_from(rest.long()?).map_err(|_| BlockError::Truncated)?;
+            // NULL is one of the keys, so the keys themselves are not nullable.
+            let inner = if let ("Nullable", [inner]) = (parse_type(inner).0, &parse_type(inner).1[..]) {
+                *inner
+            } else {
+                inner
+            };
+            skip_values(rest, inner, keys)?;
+            let values = usize::try_from(rest.read_u64()?).map_err(|_| BlockError::Truncated)?;
             rest.skip_many(values, width)
         }
         "LowCardinality" => Ok(()),
         _ => {
-            let width = width(name, &arguments).ok_or_else(|| BlockError::UnknownType(kind.to_owned()))?;
+            let width = value_width(name, &arguments).ok_or_else(|| BlockError::UnknownType(kind.to_owned()))?;
             rest.skip_many(rows, width)
         }
     }
 }
 
-/// Bytes of a value of a type whose values all have as many.
-fn width(name: &str, arguments: &[&str]) -> Option<usize> {
+/// Bytes of one value of a fixed-width type.
+fn value_width(name: &str, arguments: &[&str]) -> Option<usize> {
     let digits = || arguments.first().and_then(|digits| digits.parse::<usize>().ok());
     Some(match name {
         "UInt8" | "Int8" | "Bool" | "Enum8" | "Nothing" => 1,
@@ -236,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_refused() {
+    fn blocks_that_cannot_be_read_are_refused() {
         assert_eq!(with_revision(&one_column("Dynamic", 1, &[0]).0, 1).unwrap_err().code, 48);
         assert_eq!(with_revision(&one_column("UInt64", 2, &[0]).0, 1).unwrap_err().code, 36);
         assert_eq!(with_revision(&[0xff; 20], 1).unwrap_err().code, 36);

@@ -1,4 +1,4 @@
-//! What a request asks of ClickHouse's HTTP interface, read from its address and headers.
+//! A request to ClickHouse's HTTP interface, read from its URL and headers.
 
 use axum::http::{HeaderMap, Method, Uri, header};
 use uuid::Uuid;
@@ -13,52 +13,52 @@ use super::{
 /// A request without its body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct QueryRequest {
-    /// Its id, the client's or a fresh one.
+    /// The client's query id, or a generated one.
     pub(super) query_id: String,
-    /// Who asks.
+    /// User and password.
     pub(super) credentials: LoginCredentials,
-    /// The database that unqualified names mean.
+    /// The database of unqualified names.
     pub(super) database: Option<String>,
-    /// The format of the answer where the statement names none.
+    /// The format of the result if the statement names none.
     pub(super) format: String,
-    /// The part of the statement that stands in the address.
+    /// The part of the statement that is in the URL.
     pub(super) query: String,
     /// Values for `{name:Type}`.
     pub(super) parameters: Vec<(String, String)>,
     /// Settings of this statement.
     pub(super) settings: Vec<(String, String)>,
-    /// Whether the answer must be complete before its first byte goes out.
+    /// Whether the result must be complete before its first byte is sent.
     pub(super) is_buffered: bool,
-    /// Whether it may only read, whoever asks: ClickHouse lets a GET change nothing.
+    /// Whether it may only read, whatever the login: in ClickHouse a GET changes nothing.
     pub(super) is_read_only: bool,
-    /// How the body is packed; `None` where it is as it is.
+    /// How the body is compressed; `None` if it is not.
     pub(super) compression: Option<BodyCompression>,
-    /// Whether the answer is to be in blocks of ClickHouse's own.
+    /// Whether the result is to be sent in ClickHouse's blocks.
     pub(super) in_blocks: bool,
-    /// The revision of the protocol that the client reads format `Native` in; 0 is none.
+    /// The protocol revision in which the client reads format `Native`; 0 for none.
     pub(super) revision: u64,
-    /// Its session.
+    /// The session of the request.
     pub(super) session: SessionRequest,
     /// The boundary of a body that is a form (`multipart/form-data`).
     pub(super) boundary: Option<String>,
 }
 
-/// Parameters of ClickHouse's HTTP interface that change nothing here.
+/// Parameters of ClickHouse's HTTP interface that have no effect here.
 const IGNORED_PARAMETERS: [&str; 4] = ["buffer_size", "quota_key", "stacktrace", "framing"];
 
-/// Settings that are the server's own where somebody may only read.
+/// Settings that a login with read access cannot change.
 const SERVER_SETTINGS: [&str; 3] = ["readonly", "max_result_bytes", "implicit_select"];
 
-/// What this server does not do; asking for it is refused rather than ignored.
+/// Parameters that this server does not support; they are refused, not ignored.
 const REFUSED_PARAMETERS: [&str; 2] = ["role", "internal"];
 
 impl QueryRequest {
-    /// Reads address and headers.
-    pub(super) fn read(method: &Method, address: &Uri, headers: &HeaderMap) -> Result<Self, ClickHouseException> {
+    /// Reads the URL and the headers.
+    pub(super) fn read(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<Self, ClickHouseException> {
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let mut request = Self {
             query_id: String::new(),
-            credentials: LoginCredentials::of(headers, None, None),
+            credentials: LoginCredentials::from_request(headers, None, None),
             database: header("X-ClickHouse-Database"),
             format: header("X-ClickHouse-Format").unwrap_or_else(|| "TabSeparated".to_owned()),
             query: String::new(),
@@ -67,21 +67,21 @@ impl QueryRequest {
             is_buffered: false,
             is_read_only: false,
             compression: header(header::CONTENT_ENCODING.as_str())
-                .map_or(Ok(None), |encoding| BodyCompression::of(&encoding))?,
+                .map_or(Ok(None), |encoding| BodyCompression::from_content_encoding(&encoding))?,
             in_blocks: false,
             revision: 0,
             session: SessionRequest::default(),
-            boundary: header("Content-Type").as_deref().and_then(boundary),
+            boundary: header("Content-Type").as_deref().and_then(parse_boundary),
         };
         let (mut user, mut password) = (None, None);
-        for (name, value) in url::form_urlencoded::parse(address.query().unwrap_or_default().as_bytes()) {
+        for (name, value) in url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
             match name.as_ref() {
                 "user" => user = Some(value.into_owned()),
                 "password" => password = Some(value.into_owned()),
-                name => request.take(name, value.into_owned())?,
+                name => request.set_parameter(name, value.into_owned())?,
             }
         }
-        request.credentials = LoginCredentials::of(headers, user, password);
+        request.credentials = LoginCredentials::from_request(headers, user, password);
         request.is_read_only = *method == Method::GET;
         if request.query_id.is_empty() {
             request.query_id = header("X-ClickHouse-Query-Id").unwrap_or_else(|| Uuid::new_v4().to_string());
@@ -89,8 +89,8 @@ impl QueryRequest {
         Ok(request)
     }
 
-    /// Takes one named value, from the address or from a field of a form.
-    pub(super) fn take(&mut self, name: &str, value: String) -> Result<(), ClickHouseException> {
+    /// Sets one named value, from the URL or from a field of a form.
+    pub(super) fn set_parameter(&mut self, name: &str, value: String) -> Result<(), ClickHouseException> {
         match name {
             "query" => self.query.push_str(&value),
             "database" => self.database = Some(value).filter(|name| !name.is_empty()),
@@ -101,19 +101,20 @@ impl QueryRequest {
             "decompress" if value == "0" => {}
             "decompress" => self.compression = Some(BodyCompression::Blocks),
             "client_protocol_version" => {
-                let number =
-                    |_| ExceptionCode::BadArguments.because(&format!("'{value}' is no client_protocol_version"));
-                self.revision = value.parse().map_err(number)?;
+                let invalid = |_| {
+                    ExceptionCode::BadArguments
+                        .with_message(&format!("'{value}' is not a valid client_protocol_version"))
+                };
+                self.revision = value.parse().map_err(invalid)?;
             }
             "session_id" => self.session.id = Some(value).filter(|id| !id.is_empty()),
             "session_timeout" => self.session.timeout = Some(value),
             "session_check" => self.session.must_exist = value != "0",
-            "close_session" => self.session.ends = value != "0",
+            "close_session" => self.session.closes = value != "0",
             name if IGNORED_PARAMETERS.contains(&name) => {}
             name if REFUSED_PARAMETERS.contains(&name) => {
-                return Err(
-                    ExceptionCode::NotImplemented.because(&format!("the local engine has no parameter '{name}'"))
-                );
+                return Err(ExceptionCode::NotImplemented
+                    .with_message(&format!("the local engine does not support parameter '{name}'")));
             }
             name => match name.strip_prefix("param_") {
                 Some(parameter) => self.parameters.push((parameter.to_owned(), value)),
@@ -123,26 +124,26 @@ impl QueryRequest {
         Ok(())
     }
 
-    /// The statements that prepare a fresh connection for this request, the settings last. Whoever may only read may set how
-    /// it reads; that it only reads, and what the server's own limits are, is set after these.
+    /// The statements that prepare a new connection for this request, the settings last. A login with read access may
+    /// change settings, except the server's own; `readonly` and the server's limits are set after these statements.
     pub(super) fn preparation(&self, access: LoginAccess) -> Result<Vec<String>, ClickHouseException> {
         let mut statements = Vec::new();
         if let Some(database) = &self.database {
-            statements.push(format!("USE `{}`", escaped(database, '`')));
+            statements.push(format!("USE `{}`", escape(database, '`')));
         }
         let mut settings = Vec::new();
         for (name, value) in &self.settings {
             if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '.') {
-                return Err(ExceptionCode::UnknownSetting.because(&format!("Unknown setting '{name}'")));
+                return Err(ExceptionCode::UnknownSetting.with_message(&format!("Unknown setting '{name}'")));
             }
             if access == LoginAccess::Read && SERVER_SETTINGS.contains(&name.as_str()) {
                 if name == "readonly" && value == "0" {
                     let reason = "Cannot modify 'readonly' setting in readonly mode";
-                    return Err(ExceptionCode::Readonly.because(reason));
+                    return Err(ExceptionCode::Readonly.with_message(reason));
                 }
                 continue;
             }
-            settings.push(format!("{name}='{}'", escaped(value, '\'')));
+            settings.push(format!("{name}='{}'", escape(value, '\'')));
         }
         if self.is_read_only && access == LoginAccess::Full && !self.settings.iter().any(|(name, _)| name == "readonly")
         {
@@ -155,11 +156,11 @@ impl QueryRequest {
     }
 }
 
-fn escaped(text: &str, quote: char) -> String {
+fn escape(text: &str, quote: char) -> String {
     text.replace('\\', "\\\\").replace(quote, &format!("\\{quote}"))
 }
 
-fn boundary(content_type: &str) -> Option<String> {
+fn parse_boundary(content_type: &str) -> Option<String> {
     let (kind, rest) = content_type.split_once(';')?;
     let value = rest.split(';').find_map(|part| part.trim().strip_prefix("boundary="))?;
     kind.trim().eq_ignore_ascii_case("multipart/form-data").then(|| value.trim_matches('"').to_owned())
@@ -174,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn parameters_settings_and_the_query_are_told_apart() {
+    fn parameters_settings_and_the_query_are_separated() {
         let request = read(&Method::POST, "/?query=SELECT%20{a:Int8}&param_a=1&max_threads=2&database=d%60b").unwrap();
         assert_eq!(request.query, "SELECT {a:Int8}");
         assert_eq!(request.parameters, [("a".to_owned(), "1".to_owned())]);
@@ -182,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_clients_send_by_default_is_taken() {
+    fn default_parameters_of_clients_are_accepted() {
         let request =
             read(&Method::POST, "/?session_id=a&session_timeout=9&compress=1&decompress=1&log_comment=x").unwrap();
         assert_eq!((request.session.id.as_deref(), request.session.timeout.as_deref()), (Some("a"), Some("9")));
@@ -191,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn who_may_only_read_cannot_lift_the_limits() {
+    fn a_login_with_read_access_cannot_lift_the_limits() {
         let request = read(&Method::POST, "/?max_result_bytes=0&readonly=2&max_execution_time=30").unwrap();
         assert_eq!(request.preparation(LoginAccess::Read).unwrap(), ["SET max_execution_time='30'"]);
         let request = read(&Method::POST, "/?readonly=0").unwrap();
@@ -202,11 +203,14 @@ mod tests {
     fn a_get_cannot_write() {
         let request = read(&Method::GET, "/?query=SELECT%201").unwrap();
         assert_eq!(request.preparation(LoginAccess::Full).unwrap(), ["SET readonly='2'"]);
-        assert!(request.preparation(LoginAccess::Read).unwrap().is_empty(), "it is more than the analyst may change");
+        assert!(
+            request.preparation(LoginAccess::Read).unwrap().is_empty(),
+            "readonly=1 is set for the analyst afterwards"
+        );
     }
 
     #[test]
-    fn what_is_not_implemented_is_refused() {
+    fn unsupported_parameters_and_invalid_settings_are_refused() {
         for address in ["/?role=1", "/?internal=1"] {
             assert_eq!(read(&Method::POST, address).unwrap_err().code, 48, "{address}");
         }

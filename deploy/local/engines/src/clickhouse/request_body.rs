@@ -1,4 +1,4 @@
-//! Takes a request's body: SQL text into memory, the data of an `INSERT` into a file of the data folder.
+//! Reads a request's body: SQL text into memory, the data of an `INSERT` into a file of the data folder.
 
 use std::{io, path::Path};
 
@@ -9,15 +9,15 @@ use tokio::io::{AsyncWriteExt, BufWriter};
 
 use super::exception::{ClickHouseException, ExceptionCode};
 
-/// How much of a refused body is taken all the same: a client that is still sending would not read the refusal.
+/// How much of a refused body is still read: a client reads the response only after it has sent its body.
 const DISCARDED_BYTES: u64 = 1 << 30;
-/// Large enough that writing costs nothing beside the copying.
+/// Large enough that the cost of the writes is negligible.
 const WRITE_BUFFER: usize = 1 << 20;
 
-/// A body on its way in, counted against its limit.
+/// An incoming body, counted against its limit.
 pub(super) struct RequestBody {
     stream: BodyDataStream,
-    /// Bytes that may still come.
+    /// Bytes that may still be read.
     remaining: u64,
     limit: u64,
 }
@@ -27,23 +27,24 @@ impl RequestBody {
         Self { stream: body.into_data_stream(), remaining: limit, limit }
     }
 
-    /// How large the body may be, in bytes.
+    /// Maximum size of the body, in bytes.
     pub(super) fn limit(&self) -> u64 {
         self.limit
     }
 
     async fn next(&mut self) -> Result<Option<Bytes>, ClickHouseException> {
         let Some(chunk) = self.stream.next().await else { return Ok(None) };
-        let chunk =
-            chunk.map_err(|error| ExceptionCode::BadArguments.because(&format!("the body broke off: {error}")))?;
+        let chunk = chunk.map_err(|error| {
+            ExceptionCode::BadArguments.with_message(&format!("the body could not be read: {error}"))
+        })?;
         let length = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
         let too_large =
-            || ExceptionCode::TooManyBytes.because(&format!("the body is larger than {} bytes", self.limit));
+            || ExceptionCode::TooManyBytes.with_message(&format!("the body is larger than {} bytes", self.limit));
         self.remaining = self.remaining.checked_sub(length).ok_or_else(too_large)?;
         Ok(Some(chunk))
     }
 
-    /// Takes and forgets what still comes, within reason.
+    /// Reads and discards the rest of the body, up to [`DISCARDED_BYTES`].
     pub(super) async fn discard(&mut self) {
         let mut left = DISCARDED_BYTES;
         while let Some(Ok(chunk)) = self.stream.next().await {
@@ -54,7 +55,7 @@ impl RequestBody {
         }
     }
 
-    /// Adds to the text until the body ends or the text is longer than the limit; tells whether the body ended.
+    /// Appends to the text until the body ends or the text is longer than the limit; returns whether the body ended.
     pub(super) async fn read_text(&mut self, text: &mut Vec<u8>, limit: usize) -> Result<bool, ClickHouseException> {
         while let Some(chunk) = self.next().await? {
             text.extend_from_slice(&chunk);
@@ -65,7 +66,7 @@ impl RequestBody {
         Ok(true)
     }
 
-    /// Writes what was already read, then everything that still comes, to a file that goes away when dropped.
+    /// Writes `head`, which was already read, and the rest of the body to a file that is removed when dropped.
     pub(super) async fn spool(&mut self, head: &[u8], folder: &Path) -> Result<NamedTempFile, ClickHouseException> {
         let file = NamedTempFile::new_in(folder).map_err(|error| cannot_write(&error))?;
         let writer = tokio::fs::File::from_std(file.reopen().map_err(|error| cannot_write(&error))?);
@@ -80,5 +81,5 @@ impl RequestBody {
 }
 
 fn cannot_write(error: &io::Error) -> ClickHouseException {
-    ExceptionCode::CannotWrite.because(&format!("Cannot keep the body in the data folder: {error}"))
+    ExceptionCode::CannotWrite.with_message(&format!("Cannot write the body to the data folder: {error}"))
 }

@@ -1,4 +1,4 @@
-//! Turns what a running statement tells into an HTTP response, as ClickHouse words it.
+//! Turns the progress of a statement into an HTTP response in ClickHouse's form.
 
 use std::time::Duration;
 
@@ -16,88 +16,93 @@ use super::{
     native_format,
 };
 
-/// Up to here a result is held back, so that a late failure still gets its own status (ClickHouse's default).
+/// A result is buffered up to this size, so that a late failure still gets its own status (ClickHouse's default).
 const BUFFERED_BYTES: usize = 1 << 20;
 
-/// What is put around a result.
+/// How a result is encoded.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ResultEncoding {
-    /// Whether it goes out in blocks of ClickHouse's own.
+    /// Whether it is sent in ClickHouse's blocks.
     pub(super) in_blocks: bool,
-    /// The protocol's revision that it is in, where its format is `Native`; 0 is none.
+    /// The protocol revision, if the format is `Native`; 0 for none.
     pub(super) revision: u64,
 }
 
 impl ResultEncoding {
-    /// A piece as it goes out.
-    fn wrap(self, piece: Bytes) -> Result<Bytes, ClickHouseException> {
-        let piece = if self.revision > 0 { native_format::with_revision(&piece, self.revision)?.into() } else { piece };
-        Ok(self.pack(piece))
+    /// Encodes a chunk of the result.
+    fn encode(self, chunk: Bytes) -> Result<Bytes, ClickHouseException> {
+        let chunk = if self.revision > 0 { native_format::with_revision(&chunk, self.revision)?.into() } else { chunk };
+        Ok(self.compress(chunk))
     }
 
-    fn pack(self, piece: Bytes) -> Bytes {
-        if self.in_blocks { body_compression::blocks(&piece) } else { piece }
+    fn compress(self, chunk: Bytes) -> Bytes {
+        if self.in_blocks { body_compression::compress_blocks(&chunk) } else { chunk }
     }
 }
 
-/// Builds the response, its body in blocks of ClickHouse's own if so asked; the headers of every answer are added by the
-/// caller. A failure is told in plain words either way, as clients expect it.
+/// Builds the response; the caller adds the headers of every response. An error before the first byte is sent as plain
+/// text in any encoding, as clients expect it.
 pub(super) async fn respond(
     mut progress: Receiver<StatementProgress>,
     format: &str,
-    wrapping: ResultEncoding,
+    encoding: ResultEncoding,
 ) -> Response {
-    let mut held = Vec::new();
+    let mut buffered = Vec::new();
     let mut length = 0;
     loop {
         match progress.recv().await {
-            Some(StatementProgress::Chunk(piece)) => {
-                length += piece.len();
-                match wrapping.wrap(piece) {
-                    Ok(piece) => held.push(piece),
+            Some(StatementProgress::Chunk(chunk)) => {
+                length += chunk.len();
+                match encoding.encode(chunk) {
+                    Ok(chunk) => buffered.push(chunk),
                     Err(exception) => return exception.into_response(),
                 }
                 if length > BUFFERED_BYTES {
-                    return streamed(held, progress, format, wrapping);
+                    return stream_response(buffered, progress, format, encoding);
                 }
             }
-            Some(StatementProgress::Finished(tally, elapsed)) => return complete(&held, tally, elapsed, format),
+            Some(StatementProgress::Finished(counters, elapsed)) => {
+                return complete_response(&buffered, counters, elapsed, format);
+            }
             Some(StatementProgress::Failed(exception)) => return exception.into_response(),
-            None => return ClickHouseException::from_engine("the statement's thread died", "").into_response(),
+            None => {
+                return ClickHouseException::from_engine("the statement's thread ended without a result", "")
+                    .into_response();
+            }
         }
     }
 }
 
-fn complete(held: &[Bytes], tally: StatementCounters, elapsed: Duration, format: &str) -> Response {
-    let body = match held {
+fn complete_response(buffered: &[Bytes], counters: StatementCounters, elapsed: Duration, format: &str) -> Response {
+    let body = match buffered {
         [] => Bytes::new(),
-        [piece] => piece.clone(),
-        pieces => pieces.concat().into(),
+        [chunk] => chunk.clone(),
+        chunks => chunks.concat().into(),
     };
     let mut response = Response::new(Body::from(body));
-    describe(response.headers_mut(), format);
-    if let Ok(summary) = HeaderValue::from_str(&summary(tally, elapsed)) {
+    set_format_headers(response.headers_mut(), format);
+    if let Ok(summary) = HeaderValue::from_str(&format_summary(counters, elapsed)) {
         response.headers_mut().insert("X-ClickHouse-Summary", summary);
     }
     response
 }
 
-fn streamed(
-    held: Vec<Bytes>,
+fn stream_response(
+    buffered: Vec<Bytes>,
     progress: Receiver<StatementProgress>,
     format: &str,
-    wrapping: ResultEncoding,
+    encoding: ResultEncoding,
 ) -> Response {
     let tag = Uuid::new_v4().simple().to_string()[..16].to_owned();
-    let mut response = Response::new(Body::from_stream(pieces(held, progress, tag.clone(), wrapping)));
-    describe(response.headers_mut(), format);
+    let mut response = Response::new(Body::from_stream(result_chunks(buffered, progress, tag.clone(), encoding)));
+    set_format_headers(response.headers_mut(), format);
     if let Ok(tag) = HeaderValue::from_str(&tag) {
         response.headers_mut().insert("X-ClickHouse-Exception-Tag", tag);
     }
     response
 }
 
-/// A result that broke off: it ends the connection, so that no client takes what came for everything.
+/// Ends the connection after a failed result, so that no client takes the part that was sent for the whole.
 #[derive(Debug, thiserror::Error)]
 #[error("the statement failed after a part of its result was sent")]
 struct StreamAborted;
@@ -108,11 +113,11 @@ enum ResponseStreamState {
     Finished,
 }
 
-fn pieces(
-    held: Vec<Bytes>,
+fn result_chunks(
+    buffered: Vec<Bytes>,
     progress: Receiver<StatementProgress>,
     tag: String,
-    wrapping: ResultEncoding,
+    encoding: ResultEncoding,
 ) -> impl Stream<Item = Result<Bytes, StreamAborted>> {
     let tail = stream::unfold(ResponseStreamState::Streaming(progress), move |tail| {
         let tag = tag.clone();
@@ -120,36 +125,37 @@ fn pieces(
             match tail {
                 ResponseStreamState::Finished => None,
                 ResponseStreamState::Aborted => {
-                    // The words go out before the connection ends.
+                    // Lets the error text be sent before the connection ends.
                     tokio::task::yield_now().await;
                     Some((Err(StreamAborted), ResponseStreamState::Finished))
                 }
                 ResponseStreamState::Streaming(mut progress) => match progress.recv().await {
-                    Some(StatementProgress::Chunk(piece)) => match wrapping.wrap(piece) {
-                        Ok(piece) => Some((Ok(piece), ResponseStreamState::Streaming(progress))),
-                        Err(exception) => {
-                            Some((Ok(wrapping.pack(late(&exception, &tag))), ResponseStreamState::Aborted))
-                        }
+                    Some(StatementProgress::Chunk(chunk)) => match encoding.encode(chunk) {
+                        Ok(chunk) => Some((Ok(chunk), ResponseStreamState::Streaming(progress))),
+                        Err(exception) => Some((
+                            Ok(encoding.compress(exception_block(&exception, &tag))),
+                            ResponseStreamState::Aborted,
+                        )),
                     },
                     Some(StatementProgress::Finished(..)) => None,
                     Some(StatementProgress::Failed(exception)) => {
-                        Some((Ok(wrapping.pack(late(&exception, &tag))), ResponseStreamState::Aborted))
+                        Some((Ok(encoding.compress(exception_block(&exception, &tag))), ResponseStreamState::Aborted))
                     }
                     None => Some((Err(StreamAborted), ResponseStreamState::Finished)),
                 },
             }
         }
     });
-    futures::StreamExt::chain(stream::iter(held.into_iter().map(Ok)), tail)
+    futures::StreamExt::chain(stream::iter(buffered.into_iter().map(Ok)), tail)
 }
 
-/// The block that ClickHouse appends to a result when the statement fails halfway.
-fn late(exception: &ClickHouseException, tag: &str) -> Bytes {
+/// The block that ClickHouse appends to a result if the statement fails after a part of it was sent.
+fn exception_block(exception: &ClickHouseException, tag: &str) -> Bytes {
     let text = format!("{}\n", exception.text);
     format!("\r\n__exception__\r\n{tag}\r\n{text}{} {tag}\r\n__exception__\r\n", text.len()).into()
 }
 
-fn describe(headers: &mut HeaderMap, format: &str) {
+fn set_format_headers(headers: &mut HeaderMap, format: &str) {
     headers.insert("Content-Type", HeaderValue::from_static(content_type(format)));
     if let Ok(format) = HeaderValue::from_str(format) {
         headers.insert("X-ClickHouse-Format", format);
@@ -173,8 +179,8 @@ fn content_type(format: &str) -> &'static str {
     }
 }
 
-fn summary(tally: StatementCounters, elapsed: Duration) -> String {
-    let StatementCounters { read_rows, read_bytes, written_rows, written_bytes, result_rows, result_bytes } = tally;
+fn format_summary(counters: StatementCounters, elapsed: Duration) -> String {
+    let StatementCounters { read_rows, read_bytes, written_rows, written_bytes, result_rows, result_bytes } = counters;
     let elapsed = elapsed.as_nanos();
     format!(
         "{{\"read_rows\":\"{read_rows}\",\"read_bytes\":\"{read_bytes}\",\"written_rows\":\"{written_rows}\",\

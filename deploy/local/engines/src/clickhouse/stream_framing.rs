@@ -1,4 +1,4 @@
-//! Joins the pieces of a streamed result, each a document with a header of its own, into one document.
+//! Joins the chunks of a streamed result, each a document with its own header, into one document.
 
 use axum::body::Bytes;
 
@@ -7,11 +7,11 @@ use super::chdb_ffi::ResultBuffer;
 /// How a format's documents are joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum StreamFraming {
-    /// Rows (or blocks) only: pieces follow one another.
+    /// Rows (or blocks) only: chunks follow one another.
     Rows,
-    /// A first line, or two, that only the first piece keeps.
+    /// One or two header lines, which only the first chunk retains.
     Lines(usize),
-    /// The same, where a line break may stand within double quotes (CSV).
+    /// The same, with line breaks possible within double quotes (CSV).
     QuotedLines(usize),
     /// `RowBinaryWithNames`: the number of columns, then their names.
     Names,
@@ -20,8 +20,8 @@ pub(super) enum StreamFraming {
 }
 
 impl StreamFraming {
-    /// The framing of a format; `None` for one that must be made in one piece (JSON, Pretty, Parquet and others).
-    pub(super) fn of(format: &str) -> Option<Self> {
+    /// The framing of a format; `None` for one that cannot be streamed (JSON, Pretty, Parquet and others).
+    pub(super) fn from_format(format: &str) -> Option<Self> {
         let format = format.to_ascii_lowercase();
         let text = ["tabseparatedraw", "tabseparated", "tsvraw", "tsv", "jsoncompacteachrow"];
         match text.iter().find_map(|text| format.strip_prefix(text)).unwrap_or(&format) {
@@ -38,18 +38,18 @@ impl StreamFraming {
         }
     }
 
-    fn header_length(self, piece: &[u8]) -> Option<usize> {
+    fn header_length(self, chunk: &[u8]) -> Option<usize> {
         match self {
             Self::Rows => Some(0),
-            Self::Lines(lines) => lines_length(piece, lines, QuoteHandling::Plain),
-            Self::QuotedLines(lines) => lines_length(piece, lines, QuoteHandling::Enclose),
-            Self::Names => strings_length(piece, 1),
-            Self::NamesAndTypes => strings_length(piece, 2),
+            Self::Lines(lines) => lines_length(chunk, lines, QuoteHandling::Plain),
+            Self::QuotedLines(lines) => lines_length(chunk, lines, QuoteHandling::Enclose),
+            Self::Names => strings_length(chunk, 1),
+            Self::NamesAndTypes => strings_length(chunk, 2),
         }
     }
 }
 
-/// Joins pieces as they come.
+/// Joins chunks as they arrive.
 #[derive(Debug)]
 pub(super) struct ChunkJoiner {
     framing: StreamFraming,
@@ -61,48 +61,48 @@ impl ChunkJoiner {
         Self { framing, header: None }
     }
 
-    /// Returns what of the piece goes out; an error where a piece does not repeat the first one's header.
-    pub(super) fn join(&mut self, piece: ResultBuffer) -> Result<Bytes, String> {
-        let mut piece = Bytes::from_owner(piece);
+    /// Returns the part of the chunk to send; an error if a chunk does not repeat the first one's header.
+    pub(super) fn join(&mut self, chunk: ResultBuffer) -> Result<Bytes, String> {
+        let mut chunk = Bytes::from_owner(chunk);
         match &self.header {
             None => {
-                let length = self.framing.header_length(&piece).ok_or("the engine's first piece has no header")?;
-                self.header = Some(piece.slice(..length));
-                Ok(piece)
+                let length = self.framing.header_length(&chunk).ok_or("the engine's first chunk has no header")?;
+                self.header = Some(chunk.slice(..length));
+                Ok(chunk)
             }
-            Some(header) if piece.starts_with(header) => Ok(piece.split_off(header.len())),
-            Some(_) => Err("a piece of the engine's answer has another header than the first".to_owned()),
+            Some(header) if chunk.starts_with(header) => Ok(chunk.split_off(header.len())),
+            Some(_) => Err("a chunk of the engine's result has another header than the first".to_owned()),
         }
     }
 }
 
-/// What a double quote means in a header line.
+/// The meaning of a double quote in a header line.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum QuoteHandling {
     Plain,
     Enclose,
 }
 
-fn lines_length(piece: &[u8], lines: usize, marks: QuoteHandling) -> Option<usize> {
+fn lines_length(chunk: &[u8], lines: usize, quotes: QuoteHandling) -> Option<usize> {
     let mut quoted = false;
-    let mut ends = piece.iter().enumerate().filter_map(|(at, byte)| {
-        quoted ^= *byte == b'"' && marks == QuoteHandling::Enclose;
+    let mut ends = chunk.iter().enumerate().filter_map(|(at, byte)| {
+        quoted ^= *byte == b'"' && quotes == QuoteHandling::Enclose;
         (*byte == b'\n' && !quoted).then_some(at + 1)
     });
     ends.nth(lines.checked_sub(1)?)
 }
 
-/// Length of a column count and so many strings per column.
-fn strings_length(piece: &[u8], per_column: usize) -> Option<usize> {
-    let (columns, mut at) = variable_length_integer(piece, 0)?;
+/// Length of a column count and the given number of strings per column.
+fn strings_length(chunk: &[u8], per_column: usize) -> Option<usize> {
+    let (columns, mut at) = read_varint(chunk, 0)?;
     for _ in 0..columns.checked_mul(per_column)? {
-        let (length, start) = variable_length_integer(piece, at)?;
-        at = start.checked_add(length).filter(|end| *end <= piece.len())?;
+        let (length, start) = read_varint(chunk, at)?;
+        at = start.checked_add(length).filter(|end| *end <= chunk.len())?;
     }
     Some(at)
 }
 
-fn variable_length_integer(bytes: &[u8], mut at: usize) -> Option<(usize, usize)> {
+fn read_varint(bytes: &[u8], mut at: usize) -> Option<(usize, usize)> {
     let mut value = 0_usize;
     for shift in (0..63).step_by(7) {
         let byte = *bytes.get(at)?;
@@ -122,12 +122,12 @@ mod tests {
     #[test]
     fn formats_with_an_envelope_are_not_streamed() {
         for format in ["JSON", "JSONCompact", "Pretty", "Parquet", "XML", "Arrow", "TSKV", "CSVWithNamesAndMore"] {
-            assert_eq!(StreamFraming::of(format), None, "{format}");
+            assert_eq!(StreamFraming::from_format(format), None, "{format}");
         }
     }
 
     #[test]
-    fn headers_are_measured() {
+    fn the_length_of_headers_is_found() {
         assert_eq!(StreamFraming::Rows.header_length(b"1\n2\n"), Some(0));
         assert_eq!(StreamFraming::QuotedLines(1).header_length(b"\"a\nb\"\n1\n"), Some(6));
         assert_eq!(StreamFraming::Lines(2).header_length(b"a\tb\nInt8\tInt8\n1\t2\n"), Some(14));

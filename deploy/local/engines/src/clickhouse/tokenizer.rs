@@ -1,16 +1,16 @@
-//! Cuts SQL text into the few kinds of tokens that matter for telling statements apart.
+//! Splits SQL text into the few kinds of tokens that are needed to recognize statements.
 
-/// One token with its place in the text.
+/// One token with its position in the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct SqlToken<'a> {
     pub(super) kind: TokenKind<'a>,
-    /// Where it starts.
+    /// Offset of its first byte.
     pub(super) start: usize,
-    /// Just after its end.
+    /// Offset after its last byte.
     pub(super) end: usize,
 }
 
-/// What a token is.
+/// The kind of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TokenKind<'a> {
     /// An unquoted word: keyword or name.
@@ -27,20 +27,20 @@ impl SqlToken<'_> {
         matches!(self.kind, TokenKind::Word(word) if word.eq_ignore_ascii_case(keyword))
     }
 
-    /// Compares with a sign.
+    /// Compares with a character of punctuation.
     pub(super) fn is_sign(&self, sign: u8) -> bool {
         self.kind == TokenKind::Punctuation(sign)
     }
 }
 
-/// Walks over the tokens of a text, leaving out blanks and comments.
+/// Iterates over the tokens of a text, without blanks and comments.
 pub(super) struct SqlTokenizer<'a> {
     text: &'a [u8],
     offset: usize,
 }
 
 impl<'a> SqlTokenizer<'a> {
-    pub(super) fn of(text: &'a [u8]) -> Self {
+    pub(super) fn new(text: &'a [u8]) -> Self {
         Self { text, offset: 0 }
     }
 
@@ -69,7 +69,7 @@ impl<'a> Iterator for SqlTokenizer<'a> {
         let (kind, length) = match first {
             b'\'' | b'"' | b'`' => (TokenKind::Other, quoted_length(rest, first)),
             b'$' => (TokenKind::Other, heredoc_length(rest)),
-            _ if is_word(first) => word(rest),
+            _ if is_word(first) => read_word(rest),
             _ => (TokenKind::Punctuation(first), 1),
         };
         self.offset = (start + length).min(self.text.len());
@@ -77,10 +77,10 @@ impl<'a> Iterator for SqlTokenizer<'a> {
     }
 }
 
-fn word(rest: &[u8]) -> (TokenKind<'_>, usize) {
+fn read_word(rest: &[u8]) -> (TokenKind<'_>, usize) {
     let length = rest.iter().position(|byte| !is_word(*byte)).unwrap_or(rest.len());
-    let name = !rest[0].is_ascii_digit();
-    let kind = std::str::from_utf8(&rest[..length]).ok().filter(|_| name).map_or(TokenKind::Other, TokenKind::Word);
+    let is_name = !rest[0].is_ascii_digit();
+    let kind = std::str::from_utf8(&rest[..length]).ok().filter(|_| is_name).map_or(TokenKind::Other, TokenKind::Word);
     (kind, length)
 }
 
@@ -88,7 +88,7 @@ const fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
 }
 
-/// Length of a quoted piece: a backslash guards the next byte, a doubled quote stands for itself.
+/// Length of a quoted token: a backslash escapes the next byte, a doubled quote is part of the content.
 fn quoted_length(rest: &[u8], quote: u8) -> usize {
     let mut at = 1;
     while let Some(byte) = rest.get(at) {
@@ -102,7 +102,7 @@ fn quoted_length(rest: &[u8], quote: u8) -> usize {
     rest.len()
 }
 
-/// Length of `$tag$ ... $tag$`, or of the bare dollar sign.
+/// Length of `$tag$ ... $tag$`, or of a single dollar sign.
 fn heredoc_length(rest: &[u8]) -> usize {
     let Some(tag) = rest[1..].iter().position(|byte| *byte == b'$') else { return 1 };
     let (tag, body) = rest.split_at(tag + 2);
@@ -112,7 +112,7 @@ fn heredoc_length(rest: &[u8]) -> usize {
     tag.len() + length_until(body, tag)
 }
 
-/// Length up to and including the mark, or of everything.
+/// Length up to and including the mark, or of the whole text.
 fn length_until(text: &[u8], mark: &[u8]) -> usize {
     text.windows(mark.len()).position(|window| window == mark).map_or(text.len(), |at| at + mark.len())
 }
@@ -122,23 +122,23 @@ mod tests {
     use super::*;
 
     fn words(text: &str) -> Vec<&str> {
-        let of = |token: SqlToken<'_>| text.get(token.start..token.end);
-        SqlTokenizer::of(text.as_bytes())
+        let text_of = |token: SqlToken<'_>| text.get(token.start..token.end);
+        SqlTokenizer::new(text.as_bytes())
             .filter(|token| matches!(token.kind, TokenKind::Word(_)))
-            .filter_map(of)
+            .filter_map(text_of)
             .collect()
     }
 
     #[test]
-    fn words_within_strings_names_and_comments_do_not_count() {
+    fn words_within_strings_quoted_names_and_comments_are_no_tokens() {
         let text = "SELECT 'it''s \\' FORMAT' AS `a FORMAT b` -- FORMAT\n, \"x\" /* ; */ FROM $q$ ; INSERT $q$ t1";
         assert_eq!(words(text), ["SELECT", "AS", "FROM", "t1"]);
     }
 
     #[test]
-    fn unfinished_pieces_end_with_the_text() {
+    fn unfinished_tokens_end_with_the_text() {
         for text in ["'abc", "`abc\\", "/* abc", "$tag$ abc", "-- abc", "$"] {
-            assert!(SqlTokenizer::of(text.as_bytes()).count() <= 1, "{text}");
+            assert!(SqlTokenizer::new(text.as_bytes()).count() <= 1, "{text}");
         }
     }
 }

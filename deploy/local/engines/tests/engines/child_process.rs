@@ -1,4 +1,4 @@
-//! A child process that serves and logs into a folder; the tests of the local Qdrant include this file too.
+//! A child process that runs a server and logs into a folder; the tests of the local Qdrant include this file too.
 
 use std::{
     fs,
@@ -20,7 +20,7 @@ pub(crate) struct ChildProcess {
 }
 
 impl ChildProcess {
-    /// Starts a server that logs to its standard error, and waits until `find_address` finds where it listens.
+    /// Starts a server that logs to its standard error, and waits until `find_address` returns the address.
     pub(crate) async fn start(
         mut command: Command,
         folder: &Path,
@@ -42,13 +42,13 @@ impl ChildProcess {
         Self { child, folder: folder.to_owned(), address, ready_after: started.elapsed() }
     }
 
-    /// `kill -9`.
+    /// Kills the process with SIGKILL.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    /// `SIGTERM`, without waiting.
+    /// Sends SIGTERM without waiting.
     pub(crate) fn terminate(&self) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
@@ -61,12 +61,12 @@ impl ChildProcess {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status;
             }
-            assert!(started.elapsed() < PROCESS_TIMEOUT, "the server does not end:\n{}", log_tail(&self.folder));
+            assert!(started.elapsed() < PROCESS_TIMEOUT, "the server did not end:\n{}", log_tail(&self.folder));
             tokio::time::sleep(PAUSE).await;
         }
     }
 
-    /// Stops it as `medhub-local` does and expects a clean end.
+    /// Stops the process as `medhub-local` does, and asserts that it ends with success.
     pub(crate) async fn stop(self) {
         self.terminate();
         let folder = self.folder.clone();
@@ -89,7 +89,7 @@ impl Drop for ChildProcess {
     }
 }
 
-/// Where the server of a folder logs.
+/// The log file of the server on a folder.
 pub(crate) fn log_file(folder: &Path) -> PathBuf {
     folder.join("log")
 }

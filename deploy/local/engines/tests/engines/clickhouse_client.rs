@@ -24,11 +24,11 @@ const TABLE: &str = "create table notices (id UInt64, title String, tags Array(L
     settings non_replicated_deduplication_window = 1000";
 
 fn notice(id: u64) -> InsertedNotice {
-    // Every byte a string can carry, among them the ones that broke data glued into the statement.
-    let odd: String = char::from(u8::try_from(id % 128).unwrap()).into();
+    // Every ASCII byte, among them those that the engine corrupts in data that is part of the statement.
+    let special_byte: String = char::from(u8::try_from(id % 128).unwrap()).into();
     InsertedNotice {
         id,
-        title: format!("wheelchairs; FORMAT '{odd}' \\ \n--"),
+        title: format!("wheelchairs; FORMAT '{special_byte}' \\ \n--"),
         tags: vec!["medical".to_owned(); usize::try_from(id % 3).unwrap()],
         award_cents: id.is_multiple_of(2).then(|| i64::try_from(id).unwrap()),
     }
@@ -60,7 +60,7 @@ async fn count(client: &Client) -> u64 {
 }
 
 #[tokio::test]
-async fn half_a_million_rows_go_in_and_come_back_as_they_were() {
+async fn half_a_million_inserted_rows_are_read_back_unchanged() {
     let folder = TempDir::new().unwrap();
     let (process, client) = with_table(folder.path()).await;
     let started = Instant::now();
@@ -79,7 +79,7 @@ async fn half_a_million_rows_go_in_and_come_back_as_they_were() {
 }
 
 #[tokio::test]
-async fn small_selects_bind_and_take_parameters() {
+async fn small_selects_accept_bound_values_and_parameters() {
     let folder = TempDir::new().unwrap();
     let (process, client) = with_table(folder.path()).await;
     insert(&client, 0..10).await;
@@ -87,9 +87,9 @@ async fn small_selects_bind_and_take_parameters() {
     let bound: InsertedNotice =
         client.query("select ?fields from notices where title = ?").bind(&title).fetch_one().await.unwrap();
     assert_eq!(bound, notice(7));
-    let asked = "select ?fields from notices where title = {title: String} and id in {ids: Array(UInt64)}";
+    let query = "select ?fields from notices where title = {title: String} and id in {ids: Array(UInt64)}";
     let named: Vec<InsertedNotice> =
-        client.query(asked).param("title", &title).param("ids", vec![6_u64, 7]).fetch_all().await.unwrap();
+        client.query(query).param("title", &title).param("ids", vec![6_u64, 7]).fetch_all().await.unwrap();
     assert_eq!(named, [notice(7)]);
     let mut times: Vec<Duration> = Vec::new();
     for _ in 0..200 {
@@ -154,24 +154,24 @@ async fn acknowledged_rows_survive_a_kill_and_a_clean_stop() {
 }
 
 #[tokio::test]
-async fn an_insert_cut_off_in_the_middle_adds_nothing() {
+async fn an_interrupted_insert_adds_no_rows() {
     let folder = TempDir::new().unwrap();
     let (_process, client) = with_table(folder.path()).await;
-    let mut cut = client.insert::<InsertedNotice>("notices").await.unwrap();
+    let mut interrupted = client.insert::<InsertedNotice>("notices").await.unwrap();
     for id in 0..100_000 {
-        cut.write(&notice(id)).await.unwrap();
+        interrupted.write(&notice(id)).await.unwrap();
     }
-    drop(cut);
+    drop(interrupted);
     insert(&client, 0..5).await;
     assert_eq!(count(&client).await, 5);
 }
 
 #[tokio::test]
-async fn a_statement_that_fails_halfway_is_an_error_and_not_a_short_result() {
+async fn a_statement_that_fails_halfway_returns_an_error_and_no_short_result() {
     let folder = TempDir::new().unwrap();
     let (_process, client) = with_table(folder.path()).await;
-    let asked = "select number, throwIf(number = 3000000, 'halfway') as t from numbers(10000000)";
-    let mut cursor = client.query(asked).fetch::<(u64, u8)>().unwrap();
+    let query = "select number, throwIf(number = 3000000, 'halfway') as t from numbers(10000000)";
+    let mut cursor = client.query(query).fetch::<(u64, u8)>().unwrap();
     let mut rows = 0;
     let failure = loop {
         match cursor.next().await {
@@ -185,7 +185,7 @@ async fn a_statement_that_fails_halfway_is_an_error_and_not_a_short_result() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn statements_run_side_by_side() {
+async fn statements_run_concurrently() {
     let folder = TempDir::new().unwrap();
     let (process, client) = with_table(folder.path()).await;
     let started = Instant::now();
@@ -196,6 +196,6 @@ async fn statements_run_side_by_side() {
     for task in sleeping.collect::<Vec<_>>() {
         task.await.unwrap();
     }
-    assert!(started.elapsed() < Duration::from_secs(3), "one after the other: {:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(3), "not concurrent: {:?}", started.elapsed());
     drop(process);
 }

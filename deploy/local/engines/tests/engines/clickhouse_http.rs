@@ -1,4 +1,4 @@
-//! The local ClickHouse through plain HTTP, as curl and dashboards speak it.
+//! The local ClickHouse through plain HTTP, as curl and dashboards use it.
 
 use std::time::Duration;
 
@@ -55,18 +55,18 @@ fn header<'a>(response: &'a Response, name: &str) -> &'a str {
 }
 
 #[tokio::test]
-async fn ping_and_an_empty_get_say_ok() {
+async fn ping_and_an_authorized_empty_get_return_ok() {
     let http = HttpServerFixture::start().await;
     for path in ["ping", ""] {
-        let said = reqwest::get(format!("http://{}/{path}", http.process.address)).await.unwrap();
-        let asked = if path.is_empty() { StatusCode::FORBIDDEN } else { StatusCode::OK };
-        assert_eq!(said.status(), asked, "/{path}");
+        let response = reqwest::get(format!("http://{}/{path}", http.process.address)).await.unwrap();
+        let expected = if path.is_empty() { StatusCode::FORBIDDEN } else { StatusCode::OK };
+        assert_eq!(response.status(), expected, "/{path}");
     }
     assert_eq!(http.get_as("default", "secret", "").await.text().await.unwrap(), "Ok.\n");
 }
 
 #[tokio::test]
-async fn answers_carry_the_format_that_was_asked_for() {
+async fn results_have_the_requested_format() {
     let http = HttpServerFixture::start().await;
     assert_eq!(http.text("", "select 1 as a, 'b' as b").await, "1\tb\n");
     assert_eq!(http.text("default_format=CSVWithNames", "select 1 as a").await, "\"a\"\n1\n");
@@ -79,10 +79,10 @@ async fn answers_carry_the_format_that_was_asked_for() {
 }
 
 #[tokio::test]
-async fn a_result_in_many_pieces_is_one_document() {
+async fn a_result_in_many_chunks_is_one_document() {
     let http = HttpServerFixture::start().await;
-    let asked = "select number as n from numbers(1000000) where number % 250000 = 1 settings max_block_size = 1000";
-    assert_eq!(http.text("default_format=TSVWithNames", asked).await, "n\n1\n250001\n500001\n750001\n");
+    let query = "select number as n from numbers(1000000) where number % 250000 = 1 settings max_block_size = 1000";
+    assert_eq!(http.text("default_format=TSVWithNames", query).await, "n\n1\n250001\n500001\n750001\n");
     let all = http.text("default_format=CSVWithNames", "select number as n from numbers(1000000)").await;
     assert_eq!(all.lines().count(), 1_000_001);
     assert_eq!(all.matches("\"n\"").count(), 1);
@@ -90,7 +90,7 @@ async fn a_result_in_many_pieces_is_one_document() {
 }
 
 #[tokio::test]
-async fn data_of_an_insert_may_stand_in_the_body_or_behind_the_statement() {
+async fn data_of_an_insert_may_be_the_body_or_follow_the_statement() {
     let http = HttpServerFixture::start().await;
     http.text("", "create table t (a UInt64, b String) engine = MergeTree order by a").await;
     let response =
@@ -109,7 +109,7 @@ async fn data_of_an_insert_may_stand_in_the_body_or_behind_the_statement() {
 }
 
 #[tokio::test]
-async fn failures_carry_code_text_and_status() {
+async fn errors_have_code_text_and_status() {
     let http = HttpServerFixture::start().await;
     for (parameters, statement, status, code) in [
         ("", "select * from nowhere", 404, "60"),
@@ -130,7 +130,7 @@ async fn failures_carry_code_text_and_status() {
         assert!(text.starts_with(&format!("Code: {code}. DB::Exception: ")), "{text}");
     }
     let bad = http.post("query=insert%20into%20system.one%20format%20RowBinary", "x").await;
-    assert!(!bad.text().await.unwrap().contains("spool"), "the server's own file names do not leak");
+    assert!(!bad.text().await.unwrap().contains("spool"), "the error contains no file name of the server");
 }
 
 #[tokio::test]
@@ -143,7 +143,7 @@ async fn settings_end_with_their_request() {
 }
 
 #[tokio::test]
-async fn a_session_remembers_what_was_set() {
+async fn a_session_restores_its_settings() {
     let http = HttpServerFixture::start().await;
     http.text("session_id=a&session_timeout=60", "set max_block_size = 7").await;
     assert_eq!(http.text("session_id=a", "select getSetting('max_block_size')").await, "7\n");
@@ -154,47 +154,50 @@ async fn a_session_remembers_what_was_set() {
     }
     let wrong = http.post("session_id=c", "set no_such_setting = 1").await;
     assert_eq!(header(&wrong, "X-ClickHouse-Exception-Code"), "115");
-    assert_eq!(http.text("session_id=c", "select 1").await, "1\n", "what failed is not remembered");
+    assert_eq!(http.text("session_id=c", "select 1").await, "1\n", "a failed statement is not part of the session");
 }
 
 #[tokio::test]
-async fn what_tools_send_by_default_is_taken_from_the_analyst() {
+async fn the_analyst_may_send_the_default_parameters_of_tools() {
     let http = HttpServerFixture::start().await;
     let sent = "max_execution_time=30&result_overflow_mode=break&max_result_rows=200&log_comment=grafana&session_id=a\
         &session_timeout=60&extremes=0&readonly=2&max_result_bytes=0&wait_end_of_query=1&enable_http_compression=1\
         &send_progress_in_http_headers=1&max_block_size=100&use_client_time_zone=1&client_protocol_version=54468";
     let url = format!("http://{}/?{sent}", http.process.address);
-    for (statement, status, told) in [
+    for (statement, status, expected) in [
         ("select getSetting('max_result_rows')", 200, "200"),
         ("select getSetting('log_comment')", 200, "grafana"),
         ("create temporary table t (a UInt8)", 501, ""),
         ("create table t (a UInt8) engine = Memory", 500, ""),
         ("select * from url('http://127.0.0.1:1/', 'CSV', 'a String')", 500, ""),
     ] {
-        let ask = http.client.post(&url).basic_auth("analyst", Some("analyst")).body(statement);
-        let answer = ask.send().await.unwrap();
-        assert_eq!(answer.status().as_u16(), status, "{statement}");
-        let text = answer.text().await.unwrap();
-        assert!(if status == 200 { text.trim() == told } else { text.starts_with("Code: ") }, "{statement}: {text}");
+        let request = http.client.post(&url).basic_auth("analyst", Some("analyst")).body(statement);
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status().as_u16(), status, "{statement}");
+        let text = response.text().await.unwrap();
+        assert!(
+            if status == 200 { text.trim() == expected } else { text.starts_with("Code: ") },
+            "{statement}: {text}"
+        );
     }
 }
 
 #[tokio::test]
-async fn packed_statements_and_answers_are_understood() {
+async fn compressed_requests_and_results_are_supported() {
     let http = HttpServerFixture::start().await;
     let gzip = |text: &str| {
-        let mut packed = flate2::write::GzEncoder::new(vec![], flate2::Compression::fast());
-        std::io::Write::write_all(&mut packed, text.as_bytes()).unwrap();
-        packed.finish().unwrap()
+        let mut encoder = flate2::write::GzEncoder::new(vec![], flate2::Compression::fast());
+        std::io::Write::write_all(&mut encoder, text.as_bytes()).unwrap();
+        encoder.finish().unwrap()
     };
     let url = |parameters: &str| format!("http://{}/?{parameters}", http.process.address);
     let post = |parameters: &str| http.client.post(url(parameters)).basic_auth("default", Some("secret"));
-    let answer = post("").header("Content-Encoding", "gzip").body(gzip("select 1 + 1")).send().await.unwrap();
-    assert_eq!(answer.text().await.unwrap(), "2\n");
+    let response = post("").header("Content-Encoding", "gzip").body(gzip("select 1 + 1")).send().await.unwrap();
+    assert_eq!(response.text().await.unwrap(), "2\n");
     http.text("", "create table t (a UInt64) engine = MergeTree order by a").await;
     let insert = post("query=insert%20into%20t%20format%20CSV").header("Content-Encoding", "gzip");
     assert_eq!(insert.body(gzip("1\n2\n3\n")).send().await.unwrap().status(), StatusCode::OK);
-    // What goes out in blocks comes in again.
+    // Blocks of a result are accepted as the data of an insert.
     let blocks = http.post("compress=1", "select a + 10 from t order by a format CSV").await.bytes().await.unwrap();
     assert_eq!((blocks[16], &blocks[blocks.len() - 3..]), (0x82, &b"13\n"[..]));
     let insert = http.post("decompress=1&query=insert%20into%20t%20format%20CSV", blocks).await;
@@ -202,18 +205,18 @@ async fn packed_statements_and_answers_are_understood() {
     assert_eq!(http.text("", "select sum(a), count() from t").await, "42\t6\n");
     let refused = post("").header("Content-Encoding", "br").body("x").send().await.unwrap();
     assert_eq!(header(&refused, "X-ClickHouse-Exception-Code"), "48");
-    let broken = post("").header("Content-Encoding", "gzip").body("select 1").send().await.unwrap();
-    assert_eq!(header(&broken, "X-ClickHouse-Exception-Code"), "36");
+    let invalid = post("").header("Content-Encoding", "gzip").body("select 1").send().await.unwrap();
+    assert_eq!(header(&invalid, "X-ClickHouse-Exception-Code"), "36");
 }
 
 #[tokio::test]
-async fn native_blocks_are_in_the_revision_that_the_client_names() {
+async fn native_blocks_have_the_revision_that_the_client_names() {
     let http = HttpServerFixture::start().await;
-    let asked = "select number as n, toString(number) as s from numbers(2)";
+    let query = "select number as n, toString(number) as s from numbers(2)";
     let http = &http;
     let native = |revision: u64| async move {
         let parameters = format!("default_format=Native&client_protocol_version={revision}");
-        http.post(&parameters, asked).await.bytes().await.unwrap()
+        http.post(&parameters, query).await.bytes().await.unwrap()
     };
     let numbers: Vec<u8> = [0_u64, 1].into_iter().flat_map(u64::to_le_bytes).collect();
     let plain = [b"\x02\x02\x01n\x06UInt64", &numbers[..], b"\x01s\x06String\x010\x011"].concat();
@@ -225,7 +228,7 @@ async fn native_blocks_are_in_the_revision_that_the_client_names() {
 }
 
 #[tokio::test]
-async fn the_analyst_reads_and_nothing_else() {
+async fn the_analyst_can_only_read() {
     let http = HttpServerFixture::start().await;
     http.text("", "create table t (a UInt64) engine = MergeTree order by a").await;
     let read = http.get_as("analyst", "analyst", "select count() from t").await;
@@ -253,7 +256,7 @@ async fn a_body_above_the_limit_is_refused() {
 }
 
 #[tokio::test]
-async fn a_stop_lets_the_running_statement_finish() {
+async fn a_running_statement_finishes_before_the_server_stops() {
     let http = HttpServerFixture::start().await;
     let running = http.post("", "select sleep(1)");
     let stop = async {
@@ -268,9 +271,9 @@ async fn a_stop_lets_the_running_statement_finish() {
 }
 
 #[tokio::test]
-async fn a_folder_in_use_and_a_missing_library_are_named() {
+async fn a_folder_in_use_and_a_missing_library_are_reported() {
     let http = HttpServerFixture::start().await;
-    // It tells its address before it opens its folder, and answers after.
+    // The server writes its address before it has opened its folder; a first answer means that the folder is open.
     http.text("", "select 1").await;
     let address = "127.0.0.1:0".parse().unwrap();
     let serve = |config| medhub_engines::clickhouse::serve(config, CancellationToken::new());

@@ -1,4 +1,4 @@
-//! Runs an engine in a child process: this same test program, told by its environment to be the engine.
+//! Runs an engine in a child process: this test program, with an environment variable that makes it the engine.
 
 use std::{
     env, fs,
@@ -22,7 +22,7 @@ const FOLDER: &str = "MEDHUB_TEST_FOLDER";
 
 /// Starts the engine on a folder and waits until it listens.
 pub(crate) async fn start_engine(folder: &Path) -> ChildProcess {
-    // Fails here, in the test's own words, where the library is missing.
+    // Fails here, with a clear message, if the library is missing.
     libchdb();
     let address_file = folder.join("address");
     fs::remove_file(&address_file).ok();
@@ -33,17 +33,17 @@ pub(crate) async fn start_engine(folder: &Path) -> ChildProcess {
     ChildProcess::start(command, folder, find_address).await
 }
 
-/// Where `medhub-local fetch` puts the library, unless `MEDHUB_LIBCHDB` names another one.
+/// The library that `medhub-local fetch` fetches, unless `MEDHUB_LIBCHDB` names another one.
 pub(crate) fn libchdb() -> PathBuf {
     if let Some(path) = env::var_os("MEDHUB_LIBCHDB") {
         return PathBuf::from(path);
     }
-    let path = env::var_os("MEDHUB_CACHE_DIR").map_or_else(usual_cache, PathBuf::from).join("chdb/libchdb.so");
+    let path = env::var_os("MEDHUB_CACHE_DIR").map_or_else(default_cache, PathBuf::from).join("chdb/libchdb.so");
     // `cargo test --workspace` builds the program beside this test's executable.
     let program = env::current_exe().unwrap().ancestors().nth(2).unwrap().join("medhub-local");
     if !path.exists() && program.exists() {
-        let fetched = Command::new(program).args(["fetch", "chdb"]).status().unwrap();
-        assert!(fetched.success(), "`medhub-local fetch chdb` ended with {fetched}");
+        let status = Command::new(program).args(["fetch", "chdb"]).status().unwrap();
+        assert!(status.success(), "`medhub-local fetch chdb` ended with {status}");
     }
     assert!(
         path.exists(),
@@ -54,8 +54,8 @@ pub(crate) fn libchdb() -> PathBuf {
     path
 }
 
-/// `/var/cache/medhub` for root, below the home folder for others.
-fn usual_cache() -> PathBuf {
+/// `/var/cache/medhub` for root, a folder below the home folder for others.
+fn default_cache() -> PathBuf {
     if fs::metadata("/proc/self").unwrap().uid() == 0 {
         return PathBuf::from("/var/cache/medhub");
     }
@@ -63,11 +63,11 @@ fn usual_cache() -> PathBuf {
     env::var_os("XDG_CACHE_HOME").map_or_else(home, PathBuf::from).join("medhub")
 }
 
-/// The body of the child process.
-pub(crate) fn run_if_asked() {
+/// Runs the engine if this is the child process.
+pub(crate) fn run_in_child() {
     let Some(folder) = env::var_os(FOLDER) else { return };
     thread::spawn(|| {
-        // The parent holds the other end: when it is gone, so is the engine.
+        // The parent has the other end: the engine ends when the parent does.
         std::io::stdin().read_to_end(&mut Vec::new()).ok();
         std::process::exit(3);
     });
@@ -86,7 +86,7 @@ async fn serve(folder: &Path) -> Result<(), EngineError> {
     });
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    // Renamed into place, so that it is never read half written.
+    // Renamed, so that a partly written file is never read.
     fs::write(folder.join("address.new"), address.to_string()).unwrap();
     fs::rename(folder.join("address.new"), folder.join("address")).unwrap();
     let config = clickhouse::ClickHouseServerConfig {

@@ -1,4 +1,4 @@
-"""The settings of a collection, as they are requested and as they are reported."""
+"""The settings of a collection: as requested, and as reported to clients."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from .quantization import read_quantization
 from .scalars import read_enum, read_optional
 from .vectors import DEFAULT_VECTOR, VectorKind, VectorSchema
 
-#: From so many kilobytes of vectors on, the engine builds a graph over them, unless the client says otherwise. It is
-#: ten times what a server takes: below it, comparing all takes milliseconds, and building the graph takes minutes.
+#: Kilobytes of vectors above which the engine builds a graph over them, unless the client sets another threshold. It is
+#: ten times that of a server: below it, comparing all vectors takes milliseconds, and building the graph takes minutes.
 _INDEXING_THRESHOLD_KB = 200_000
 
-#: The engine's parameters of such a graph where the client names none.
+#: The engine's parameters of such a graph, unless the client sets them.
 _DEFAULT_HNSW: dict[str, Any] = {"m": 16, "ef_construct": 100, "full_scan_threshold": 10_000}
 
-#: When the engine optimizes segments where the client does not say it.
+#: The engine's thresholds for optimizing segments, unless the client sets them.
 _DEFAULT_OPTIMIZERS: dict[str, Any] = {
     "deleted_threshold": 0.2,
     "vacuum_min_vector_number": 1_000,
@@ -28,7 +28,7 @@ _DEFAULT_OPTIMIZERS: dict[str, Any] = {
     "indexing_threshold": _INDEXING_THRESHOLD_KB,
 }
 
-#: The engine's own log, whose settings its binding does not offer.
+#: Settings of the engine's own log, which its binding does not expose.
 _WAL_CAPACITY_MB = 32
 _WAL_SEGMENTS_AHEAD = 0
 
@@ -55,7 +55,7 @@ _COMPARATORS = {collections_pb2.MaxSim: edge.MultiVectorComparator.MaxSim}
 
 
 def read_vector_schema(settings: collections_pb2.CreateCollection) -> VectorSchema:
-    """What the vectors of a collection look like."""
+    """Reads the kinds of the vectors of a collection."""
     schema = {
         name: VectorKind(params.size, is_multi=params.HasField("multivector_config"))
         for name, params in _dense_params(settings).items()
@@ -65,9 +65,10 @@ def read_vector_schema(settings: collections_pb2.CreateCollection) -> VectorSche
 
 
 def read_engine_config(settings: collections_pb2.CreateCollection) -> edge.EdgeConfig:
-    """The engine's settings for a new collection.
+    """Reads the engine's settings for a new collection.
 
-    Numbers of shards and replicas and hints on memory and disk change no response of a single node and are not used.
+    Numbers of shards and replicas, and hints on memory and disk, do not change the responses of a single node and are
+    not used.
     """
     if settings.HasField("strict_mode_config") and settings.strict_mode_config.enabled:
         raise unsupported("strict mode")
@@ -87,7 +88,7 @@ def read_engine_config(settings: collections_pb2.CreateCollection) -> edge.EdgeC
 
 
 def write_settings(settings: collections_pb2.CreateCollection, config: collections_pb2.CollectionConfig) -> None:
-    """Fills in the settings of a collection as clients read them."""
+    """Writes the settings of a collection as clients read them."""
     params = config.params
     params.shard_number = params.replication_factor = params.write_consistency_factor = 1
     params.on_disk_payload = True
@@ -106,7 +107,7 @@ def write_settings(settings: collections_pb2.CreateCollection, config: collectio
 
 
 def read_optimizer_values(diff: Any) -> dict[str, Any]:
-    """When the engine optimizes segments, by name."""
+    """Reads the thresholds for optimizing segments, by name."""
     return {name: getattr(diff, name) if diff.HasField(name) else value for name, value in _DEFAULT_OPTIMIZERS.items()}
 
 

@@ -13,12 +13,12 @@ from .scalars import PointId, read_optional, read_point_ids, read_timestamp
 
 
 def read_optional_filter(request: Any, field: str = "filter") -> edge.Filter | None:
-    """The filter in a field of a request; `None` where it is absent."""
+    """Reads the filter in a field of a request; `None` if it is absent."""
     return read_filter(getattr(request, field)) if request.HasField(field) else None
 
 
 def read_filter(message: qdrant_common_pb2.Filter) -> edge.Filter:
-    """A filter. One without conditions matches every point."""
+    """Reads a filter. One without conditions matches every point."""
     min_should = None
     if message.HasField("min_should"):
         conditions = _read_conditions(message.min_should.conditions)
@@ -32,7 +32,7 @@ def read_filter(message: qdrant_common_pb2.Filter) -> edge.Filter:
 
 
 def exclude_points(filter: edge.Filter | None, point_ids: Iterable[PointId]) -> edge.Filter | None:
-    """The filter, and none of these points."""
+    """Returns the filter, extended so that it matches none of these points."""
     excluded = set(point_ids)
     if not excluded:
         return filter
@@ -40,7 +40,7 @@ def exclude_points(filter: edge.Filter | None, point_ids: Iterable[PointId]) -> 
 
 
 def read_condition(message: qdrant_common_pb2.Condition) -> Any:
-    """One condition."""
+    """Reads one condition."""
     kind = message.WhichOneof("condition_one_of")
     if kind == "field":
         return _read_field_condition(message.field)
@@ -67,7 +67,7 @@ def _read_conditions(messages: Iterable[qdrant_common_pb2.Condition]) -> list[An
 
 def _read_slice(message: qdrant_common_pb2.SliceCondition) -> edge.SliceCondition:
     if message.index >= message.total:
-        raise invalid_argument(f"there is no slice {message.index} of {message.total}")
+        raise invalid_argument(f"the slice {message.index} is not below its total {message.total}")
     return edge.SliceCondition(message.total, message.index)
 
 
@@ -104,10 +104,10 @@ def _read_bounds(message: Any) -> dict[str, Any]:
 
 
 class _NumpyBoolean:
-    """A boolean for `MatchValue`, which tries integers first and takes Python's own booleans for those.
+    """A boolean for `MatchValue`, which tries integers first and takes Python's booleans for integers.
 
-    The binding also accepts the boolean of NumPy, which is no integer, and which it knows by the names of its module
-    and class.
+    The binding also accepts the boolean of NumPy, which is not an integer, and which it recognizes by the names of its
+    module and class.
     """
 
     __slots__ = ("_value",)
@@ -121,7 +121,7 @@ class _NumpyBoolean:
 
 _NumpyBoolean.__module__, _NumpyBoolean.__name__ = "numpy", "bool_"
 
-#: How each kind of a match becomes the engine's.
+#: Converts each kind of a match to the engine's.
 _MATCHES: dict[str, Callable[[Any], Any]] = {
     "keyword": edge.MatchValue,
     "integer": edge.MatchValue,
@@ -146,7 +146,7 @@ def _read_match(message: qdrant_common_pb2.Match) -> Any:
 
 
 def read_geo_point(message: qdrant_common_pb2.GeoPoint) -> edge.GeoPoint:
-    """A point on the earth."""
+    """Reads a geographic point."""
     return edge.GeoPoint(message.lon, message.lat)
 
 

@@ -27,7 +27,7 @@ _LEAVES = {
     "datetime": edge.Expression.Datetime,
     "datetime_key": edge.Expression.DatetimeKey,
 }
-#: Expressions of any number of operands, which are in a field of the expression's own name.
+#: Expressions with any number of operands, which are in a field with the name of the expression.
 _LISTS = {
     "mult": edge.Expression.Mult,
     "sum": edge.Expression.Sum,
@@ -42,7 +42,7 @@ _DECAYS = {
 
 
 def read_formula(message: points_pb2.Formula) -> edge.Formula:
-    """A formula, with the values of variables that a point does not have."""
+    """Reads a formula with the defaults of variables that a point lacks."""
     return edge.Formula(_read_expression(message.expression), read_payload(message.defaults))
 
 

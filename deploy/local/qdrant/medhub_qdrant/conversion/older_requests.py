@@ -11,7 +11,7 @@ from .vectors import Vector, read_vector
 
 
 def convert_search(search: points_pb2.SearchPoints) -> points_pb2.QueryPoints:
-    """The older request for a search by one vector, as the newer one."""
+    """Converts the older request for a search by one vector."""
     query = _copy_search_fields(search, search.vector_name)
     if search.HasField("sparse_indices"):
         query.query.nearest.sparse.indices.extend(search.sparse_indices.data)
@@ -22,7 +22,7 @@ def convert_search(search: points_pb2.SearchPoints) -> points_pb2.QueryPoints:
 
 
 def convert_recommendation(request: points_pb2.RecommendPoints) -> points_pb2.QueryPoints:
-    """The older request for recommendations, as the newer one."""
+    """Converts the older request for recommendations."""
     query = _copy_search_fields(request, request.using)
     recommend = query.query.recommend
     recommend.strategy = request.strategy

@@ -1,6 +1,6 @@
 """Changes of points.
 
-The requests for single changes and the operations of a batch have the same fields, so that one function reads both.
+The requests for single changes and the operations of a batch have the same fields, so one function reads both.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ class ShardChange:
     """A change of a shard, ready to be applied."""
 
     operation: edge.UpdateOperation
-    #: How many points it names; `None` where a filter chooses them.
+    #: Number of points that it names; `None` if a filter chooses them.
     points: int | None
-    #: Its size on the wire, about.
+    #: Its approximate size on the wire, in bytes.
     size: int
-    #: Whether it deletes the points.
+    #: Whether it deletes points.
     deletes: bool = False
 
 
 def read_upsert(message: Any, schema: VectorSchema) -> ShardChange:
-    """Points to be stored, perhaps under a condition."""
+    """Reads points to store, optionally under a condition."""
     refuse_shard_key(message)
     points = [
         edge.Point(read_point_id(point.id), read_point_vectors(point.vectors, schema), read_payload(point.payload))
@@ -55,7 +55,7 @@ def read_upsert(message: Any, schema: VectorSchema) -> ShardChange:
 
 
 def read_update_vectors(message: Any, schema: VectorSchema) -> ShardChange:
-    """Vectors of points that are there."""
+    """Reads new vectors of existing points."""
     refuse_shard_key(message)
     points = [
         edge.PointVectors(read_point_id(point.id), read_point_vectors(point.vectors, schema))
@@ -66,7 +66,7 @@ def read_update_vectors(message: Any, schema: VectorSchema) -> ShardChange:
 
 
 def read_delete_vectors(message: Any, schema: VectorSchema) -> ShardChange:
-    """Removal of vectors by name."""
+    """Reads a removal of vectors by name."""
     names = message.vectors.names[:]
     for name in names:
         if name not in schema:
@@ -80,7 +80,7 @@ def read_delete_vectors(message: Any, schema: VectorSchema) -> ShardChange:
 
 
 def read_delete_points(message: Any, _: VectorSchema) -> ShardChange:
-    """Removal of points."""
+    """Reads a removal of points."""
     change = _read_selected(
         message, "points", edge.UpdateOperation.delete_points, edge.UpdateOperation.delete_points_by_filter
     )
@@ -88,7 +88,7 @@ def read_delete_points(message: Any, _: VectorSchema) -> ShardChange:
 
 
 def read_set_payload(message: Any, _: VectorSchema) -> ShardChange:
-    """Values of the payload, merged into those that are there."""
+    """Reads values to merge into the existing payload."""
     payload, key = read_payload(message.payload), read_optional(message, "key")
     return _read_selected(
         message,
@@ -99,7 +99,7 @@ def read_set_payload(message: Any, _: VectorSchema) -> ShardChange:
 
 
 def read_overwrite_payload(message: Any, _: VectorSchema) -> ShardChange:
-    """A whole payload."""
+    """Reads a payload that replaces the existing one."""
     payload, key = read_payload(message.payload), read_optional(message, "key")
     return _read_selected(
         message,
@@ -110,7 +110,7 @@ def read_overwrite_payload(message: Any, _: VectorSchema) -> ShardChange:
 
 
 def read_delete_payload(message: Any, _: VectorSchema) -> ShardChange:
-    """Removal of values of the payload."""
+    """Reads a removal of values of the payload."""
     keys = message.keys[:]
     return _read_selected(
         message,
@@ -121,7 +121,7 @@ def read_delete_payload(message: Any, _: VectorSchema) -> ShardChange:
 
 
 def read_clear_payload(message: Any, _: VectorSchema) -> ShardChange:
-    """Removal of the whole payload."""
+    """Reads a removal of the whole payload."""
     return _read_selected(
         message, "points", edge.UpdateOperation.clear_payload, edge.UpdateOperation.clear_payload_by_filter
     )
@@ -140,12 +140,12 @@ _READERS: dict[str, Callable[[Any, VectorSchema], ShardChange]] = {
 
 
 def read_operation(message: points_pb2.PointsUpdateOperation, schema: VectorSchema) -> ShardChange:
-    """One operation of a batch."""
+    """Reads one operation of a batch."""
     kind = message.WhichOneof("operation")
     if kind is None:
         raise invalid_argument("an operation is empty")
     operation = getattr(message, kind)
-    # Older clients send the selector alone.
+    # Older clients send only the selector.
     if kind == "delete_deprecated":
         return read_delete_points(points_pb2.DeletePoints(points=operation), schema)
     if kind == "clear_payload_deprecated":
@@ -154,7 +154,7 @@ def read_operation(message: points_pb2.PointsUpdateOperation, schema: VectorSche
 
 
 def _estimate_size(points: Sequence[Any]) -> int:
-    """The size of points on the wire; that of all would take longer than parsing them."""
+    """Estimates the size of points on the wire from the first: summing all takes longer than parsing them."""
     return points[0].ByteSize() * len(points) if points else 0
 
 
@@ -164,7 +164,7 @@ def _read_selected(
     by_ids: Callable[[list[PointId]], edge.UpdateOperation],
     by_filter: Callable[[edge.Filter], edge.UpdateOperation],
 ) -> ShardChange:
-    """The change of the points that a selector names."""
+    """Reads a change of the points that a selector names."""
     refuse_shard_key(message)
     selector = getattr(message, field)
     kind = selector.WhichOneof("points_selector_one_of")

@@ -38,8 +38,8 @@ _TOKENIZERS = {
     collections_pb2.Multilingual: edge.TokenizerType.Multilingual,
     collections_pb2.Code: edge.TokenizerType.Code,
 }
-#: The engine's class for the parameters of each type, and which of them change what queries find. Hints on memory and
-#: disk do not, and are left to the engine.
+#: The engine's class for the parameters of each type, and the parameters that change the results of queries. Hints on
+#: memory and disk do not, and are not passed on.
 _PARAMETERS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "keyword_index_params": (edge.KeywordIndexParams, ("is_tenant", "enable_hnsw", "nested")),
     "integer_index_params": (
@@ -59,7 +59,7 @@ _PARAMETERS: dict[str, tuple[Any, tuple[str, ...]]] = {
 
 
 def read_index_schema(request: points_pb2.CreateFieldIndexCollection) -> Any:
-    """The type of an index, with parameters where the request has some."""
+    """Reads the type of an index, with its parameters if the request has some."""
     kind = request.field_index_params.WhichOneof("index_params")
     if kind is not None:
         return _read_parameters(kind, getattr(request.field_index_params, kind))
@@ -69,7 +69,7 @@ def read_index_schema(request: points_pb2.CreateFieldIndexCollection) -> Any:
 
 
 def write_index_info(info: edge.PayloadIndexInfo, message: collections_pb2.PayloadSchemaInfo) -> None:
-    """Fills in what a collection reports about one of its indexes."""
+    """Writes the information about one index of a collection."""
     message.data_type = _REPORTED_TYPES[info.data_type]
     message.points = info.points
 
@@ -104,5 +104,5 @@ def _read_stemmer(message: collections_pb2.StemmingAlgorithm) -> Any:
 def _read_language(languages: Any, name: str) -> Any:
     language = getattr(languages, name.capitalize(), None)
     if not isinstance(language, languages):
-        raise invalid_argument(f"`{name}` is no language of a text index")
+        raise invalid_argument(f"`{name}` is not a language of a text index")
     return language

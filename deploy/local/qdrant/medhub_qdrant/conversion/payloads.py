@@ -1,4 +1,4 @@
-"""Payloads, which are JSON objects: maps of protobuf values on the wire, dictionaries to the engine."""
+"""Payloads, which are JSON objects: maps of protobuf values on the wire, dictionaries for the engine."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ..errors import invalid_argument
 
 
 def read_payload(fields: MutableMapping[str, json_with_int_pb2.Value]) -> dict[str, Any]:
-    """A payload for the engine."""
-    # Faster than `items`, which looks every name up as well.
+    """Reads a payload for the engine."""
+    # Faster than `items`, which also looks up every name.
     return {name: read_value(fields[name]) for name in fields}
 
 
 def read_value(value: json_with_int_pb2.Value) -> Any:
-    """A value of a payload for the engine; a value of no kind is null."""
+    """Reads a value of a payload for the engine; a value without a kind is null."""
     kind = value.WhichOneof("kind")
     if kind == "string_value":
         return value.string_value
@@ -29,12 +29,12 @@ def read_value(value: json_with_int_pb2.Value) -> Any:
     if kind is None or kind == "null_value":
         return None
     if kind == "double_value" and not isfinite(value.double_value):
-        raise invalid_argument(f"{value.double_value} is no number of JSON")
+        raise invalid_argument(f"{value.double_value} is not a number in JSON")
     return getattr(value, kind)
 
 
 def write_payload(payload: dict[str, Any] | None, fields: MutableMapping[str, json_with_int_pb2.Value]) -> None:
-    """Fills in a payload that the engine returned."""
+    """Writes a payload that the engine returned."""
     if payload:
         for name, value in payload.items():
             _write_value(value, fields[name])
@@ -50,7 +50,7 @@ def _write_value(value: Any, message: json_with_int_pb2.Value) -> None:
     elif isinstance(value, float):
         message.double_value = value
     elif isinstance(value, list):
-        # Makes the list present though it is empty.
+        # Makes the list present even if it is empty.
         message.list_value.SetInParent()
         for item in value:
             _write_value(item, message.list_value.values.add())

@@ -37,7 +37,7 @@ _BITS = {
 
 
 def read_quantization(settings: Any) -> Any:
-    """The quantization that the settings of a collection or a vector ask for; `None` where they ask for none."""
+    """Reads the quantization in the settings of a collection or a vector; `None` if there is none."""
     if not settings.HasField("quantization_config"):
         return None
     kind = settings.quantization_config.WhichOneof("quantization")

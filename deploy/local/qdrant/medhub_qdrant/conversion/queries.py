@@ -1,4 +1,4 @@
-"""Searches: what to score by, what to prefetch, what to leave out."""
+"""Searches: how to score, what to prefetch and what to exclude."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .scalars import PointId, read_enum, read_optional, read_point_id, read_time
 from .selectors import read_payload_selector, read_vector_selector
 from .vectors import Vector, VectorSchema, check_vector, read_multi, read_sparse, refuse_inference
 
-#: Results of a search that names no limit.
+#: Number of results of a search without a limit.
 DEFAULT_LIMIT = 10
 #: Qdrant's constant of reciprocal rank fusion.
 _DEFAULT_RRF_K = 2
@@ -30,7 +30,7 @@ _RECOMMENDATIONS = {
 
 
 def read_order_by(message: points_pb2.OrderBy) -> edge.OrderBy:
-    """An order by a value of the payload."""
+    """Reads an order by a value of the payload."""
     direction = read_optional(message, "direction")
     start_from = None
     kind = message.start_from.WhichOneof("value") if message.HasField("start_from") else None
@@ -43,11 +43,11 @@ def read_order_by(message: points_pb2.OrderBy) -> edge.OrderBy:
 
 @dataclass
 class _QueryLevel:
-    """What one level of a search scores by."""
+    """The vector, the limit and the example points of one level of a search."""
 
     using: str
     limit: int
-    #: Points that the query is made of. They are no results of it.
+    #: Points that the query uses as examples; they are excluded from its results.
     named_points: list[PointId] = field(default_factory=list)
 
 
@@ -59,7 +59,7 @@ class QueryReader:
         self._schema = schema
 
     def read_request(self, message: points_pb2.QueryPoints) -> edge.QueryRequest:
-        """A search with everything that belongs to it."""
+        """Reads a search with its prefetches, filter and parameters."""
         refuse_shard_key(message)
         return edge.QueryRequest(
             offset=message.offset,
@@ -220,14 +220,14 @@ def _read_search_params(message: points_pb2.SearchParams) -> edge.SearchParams:
 
 
 def _average_examples(positives: list[Vector], negatives: list[Vector]) -> list[float]:
-    """Qdrant's average strategy: the mean of the positive examples, drawn away from the mean of the negative ones."""
+    """Qdrant's average strategy: the mean of the positives plus its difference to the mean of the negatives."""
     positive = _mean(positives)
     if positive is None:
         raise invalid_argument("a recommendation by average needs a positive example")
     negative = _mean(negatives)
     if negative is None:
         return positive
-    return [good + good - bad for good, bad in zip(positive, negative, strict=True)]
+    return [liked + liked - disliked for liked, disliked in zip(positive, negative, strict=True)]
 
 
 def _mean(vectors: list[Vector]) -> list[float] | None:

@@ -1,4 +1,4 @@
-"""Points and facet values on their way to the client. `messages` are repeated fields of responses."""
+"""Writes points and facet values into responses. `messages` are repeated fields of responses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .vectors import write_vectors
 
 
 def write_records(records: Iterable[edge.Record], messages: Any) -> None:
-    """Appends points that were asked for by identifier or page."""
+    """Appends points that were requested by identifier or page."""
     for record in records:
         _write_point(record, messages.add())
 

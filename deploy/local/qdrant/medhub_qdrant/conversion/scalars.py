@@ -19,7 +19,7 @@ PointId = int | str | UUID
 
 
 def read_point_id(message: qdrant_common_pb2.PointId) -> PointId:
-    """The number of a point, or its UUID as text, which the engine parses."""
+    """Reads the number of a point, or its UUID as text, which the engine parses."""
     kind = message.WhichOneof("point_id_options")
     if kind == "num":
         return message.num
@@ -29,12 +29,12 @@ def read_point_id(message: qdrant_common_pb2.PointId) -> PointId:
 
 
 def read_point_ids(messages: Iterable[qdrant_common_pb2.PointId]) -> list[PointId]:
-    """The identifiers of several points."""
+    """Reads the identifiers of several points."""
     return [read_point_id(message) for message in messages]
 
 
 def write_point_id(point_id: PointId, message: qdrant_common_pb2.PointId) -> None:
-    """Fills in the identifier of a point, as the engine returns it."""
+    """Writes the identifier of a point that the engine returned."""
     if isinstance(point_id, int):
         message.num = point_id
     else:
@@ -42,12 +42,12 @@ def write_point_id(point_id: PointId, message: qdrant_common_pb2.PointId) -> Non
 
 
 def read_optional(message: Message, field: str) -> Any:
-    """The value of an optional field; `None` where it is absent."""
+    """Returns the value of an optional field; `None` if it is absent."""
     return getattr(message, field) if message.HasField(field) else None
 
 
 def read_enum(members: Mapping[Any, T], number: int) -> T:
-    """The engine's member for a number of a protobuf enum."""
+    """Returns the engine's member for a number of a protobuf enum."""
     try:
         return members[number]
     except KeyError:
@@ -55,7 +55,7 @@ def read_enum(members: Mapping[Any, T], number: int) -> T:
 
 
 def read_timestamp(message: Timestamp) -> str:
-    """A time as the engine parses it."""
+    """Reads a time in the form that the engine parses."""
     try:
         return message.ToJsonString()
     except ValueError as error:

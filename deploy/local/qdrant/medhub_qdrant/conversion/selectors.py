@@ -1,4 +1,4 @@
-"""Which parts of a point a response carries."""
+"""The parts of a point that a response contains."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import qdrant_edge as edge
 
 
 def read_payload_selector(request: Any, *, default: bool) -> Any:
-    """The parts of the payload that a request wants; all or nothing by default."""
+    """Reads which parts of the payload a request wants; without a selector, all or nothing by `default`."""
     kind = request.with_payload.WhichOneof("selector_options") if request.HasField("with_payload") else None
     if kind is None:
         return default
@@ -19,7 +19,7 @@ def read_payload_selector(request: Any, *, default: bool) -> Any:
 
 
 def read_vector_selector(request: Any) -> bool | list[str]:
-    """The names of the vectors that a request wants, or whether it wants all; none by default."""
+    """Reads the names of the vectors that a request wants, or whether it wants all; none by default."""
     kind = request.with_vectors.WhichOneof("selector_options") if request.HasField("with_vectors") else None
     if kind is None:
         return False

@@ -1,4 +1,4 @@
-"""Vectors, checked against the vectors of the collection that they are for."""
+"""Vectors, checked against the schema of their collection."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DEFAULT_VECTOR = ""
 
 @dataclass(frozen=True)
 class VectorKind:
-    """What vectors of one name look like in a collection; `size` is that of a row, and 0 of sparse ones."""
+    """The kind of the vectors of one name in a collection; `size` is that of a row, and 0 for sparse vectors."""
 
     size: int
     is_multi: bool = False
@@ -35,11 +35,11 @@ VectorSchema = Mapping[str, VectorKind]
 
 
 def read_point_vectors(vectors: points_pb2.Vectors, schema: VectorSchema) -> PointVectors:
-    """The vectors of a point to be stored.
+    """Reads the vectors of a point to store.
 
-    A batch with a vector that does not fit must change nothing, and the engine stores the points before that one: every
-    vector is checked here. A sparse vector with more indices than values would even make the engine unable to open the
-    collection again.
+    A batch with an invalid vector must change nothing, but the engine stores the points before it, so every vector is
+    checked here. After a sparse vector with more indices than values the engine could not even open the collection
+    again.
     """
     kind = vectors.WhichOneof("vectors_options")
     if kind == "vectors":
@@ -47,14 +47,14 @@ def read_point_vectors(vectors: points_pb2.Vectors, schema: VectorSchema) -> Poi
         return {name: _read_checked(name, named[name], schema) for name in named}
     if kind == "vector":
         vector = _read_checked(DEFAULT_VECTOR, vectors.vector, schema)
-        # The binding takes a plain list faster than a dictionary with one.
+        # The binding converts a plain list faster than a dictionary with one entry.
         is_plain = isinstance(vector, list) and not schema[DEFAULT_VECTOR].is_multi
         return vector if is_plain else {DEFAULT_VECTOR: vector}
     return {}
 
 
 def read_vector(message: points_pb2.Vector) -> Vector:
-    """A vector in any of the forms that clients send."""
+    """Reads a vector in any of the forms that clients send."""
     kind = message.WhichOneof("vector")
     if kind == "dense":
         return message.dense.data[:]
@@ -68,7 +68,7 @@ def read_vector(message: points_pb2.Vector) -> Vector:
 
 
 def read_sparse(indices: list[int], values: list[float]) -> SparseVector:
-    """A sparse vector."""
+    """Reads a sparse vector."""
     if len(indices) != len(values):
         raise invalid_argument("a sparse vector has different numbers of indices and values")
     if len(set(indices)) != len(indices):
@@ -77,7 +77,7 @@ def read_sparse(indices: list[int], values: list[float]) -> SparseVector:
 
 
 def read_multi(message: points_pb2.MultiDenseVector) -> list[list[float]]:
-    """A multivector."""
+    """Reads a multivector."""
     return [row.data[:] for row in message.vectors]
 
 
@@ -87,7 +87,7 @@ def refuse_inference() -> RequestError:
 
 
 def check_vector(name: str, vector: Vector, schema: VectorSchema) -> None:
-    """Refuses a vector that does not fit the collection. A dense vector may stand for a multivector of one row."""
+    """Refuses a vector that does not match the schema. A dense vector is accepted as a multivector of one row."""
     kind = schema.get(name)
     if kind is None:
         raise invalid_argument(f"Not existing vector name error: {name}")
@@ -99,7 +99,7 @@ def check_vector(name: str, vector: Vector, schema: VectorSchema) -> None:
         raise invalid_argument(f"the vector `{name}` is sparse")
     if vector and isinstance(vector[0], list):
         if not kind.is_multi:
-            raise invalid_argument(f"the vector `{name}` is no multivector")
+            raise invalid_argument(f"the vector `{name}` is not a multivector")
         for row in vector:
             _check_size(row, kind)
     elif kind.is_multi and not vector:
@@ -109,7 +109,7 @@ def check_vector(name: str, vector: Vector, schema: VectorSchema) -> None:
 
 
 def write_vectors(vectors: PointVectors | None, message: points_pb2.VectorsOutput) -> None:
-    """Fills in the vectors of a point that the engine returned."""
+    """Writes the vectors of a point that the engine returned."""
     if isinstance(vectors, dict):
         if vectors.keys() == {DEFAULT_VECTOR}:
             _write_vector(vectors[DEFAULT_VECTOR], message.vector)
@@ -128,7 +128,7 @@ def _read_checked(name: str, message: points_pb2.Vector, schema: VectorSchema) -
 
 
 def _read_old_vector(message: points_pb2.Vector) -> Vector:
-    """The form of clients before 1.16."""
+    """Reads the form that clients before 1.16 send."""
     data = message.data[:]
     if message.HasField("indices"):
         return read_sparse(message.indices.data[:], data)

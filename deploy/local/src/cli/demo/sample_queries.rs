@@ -1,9 +1,9 @@
-//! A few questions in GraphQL, with their answers.
+//! Sample GraphQL queries, printed with their results.
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
-/// Lines of an answer that are shown.
+/// Maximum number of lines printed of one result.
 const MAX_LINES: usize = 24;
 
 const SAMPLE_QUERIES: [(&str, &str); 3] = [
@@ -12,7 +12,7 @@ const SAMPLE_QUERIES: [(&str, &str); 3] = [
         "{ opportunities(first: 3) { totalCount edges { node { id title type agency { name } responseDeadline } } } }",
     ),
     (
-        "opportunities by meaning",
+        "opportunities by semantic search",
         "{ searchOpportunities(query: \"wheelchairs and patient lifts\", first: 5) { score title agency { name } } }",
     ),
     (
@@ -24,35 +24,35 @@ const SAMPLE_QUERIES: [(&str, &str); 3] = [
 
 const DETAIL_QUERY: &str = "query($id: String!) { opportunity(id: $id) { id version status noticeCount facts { title naics } awards { awardee } } }";
 
-/// Asks and prints; answers whether every question was answered without an error.
+/// Runs the queries and prints their results; returns whether all of them succeeded.
 pub(super) async fn print(address: &str) -> anyhow::Result<bool> {
-    let mut all = true;
+    let mut all_succeeded = true;
     let mut newest = Value::Null;
     for (title, query) in SAMPLE_QUERIES {
-        let answer = ask(address, query, json!({})).await?;
-        all &= show(title, query, &answer);
-        if let Some(id) = answer.pointer("/data/opportunities/edges/0/node/id") {
+        let result = run_query(address, query, json!({})).await?;
+        all_succeeded &= print_result(title, query, &result);
+        if let Some(id) = result.pointer("/data/opportunities/edges/0/node/id") {
             newest = id.clone();
         }
     }
     if newest.is_string() {
-        let answer = ask(address, DETAIL_QUERY, json!({ "id": newest })).await?;
-        all &= show("one opportunity", DETAIL_QUERY, &answer);
+        let result = run_query(address, DETAIL_QUERY, json!({ "id": newest })).await?;
+        all_succeeded &= print_result("one opportunity", DETAIL_QUERY, &result);
     }
-    Ok(all)
+    Ok(all_succeeded)
 }
 
-async fn ask(address: &str, query: &str, variables: Value) -> anyhow::Result<Value> {
+async fn run_query(address: &str, query: &str, variables: Value) -> anyhow::Result<Value> {
     let body = json!({ "query": query, "variables": variables });
-    let answer = reqwest::Client::new().post(format!("{address}/graphql")).json(&body).send().await;
-    let answer = answer.context("asking GraphQL")?;
-    answer.json().await.context("reading GraphQL's answer")
+    let response = reqwest::Client::new().post(format!("{address}/graphql")).json(&body).send().await;
+    let response = response.context("sending a GraphQL query")?;
+    response.json().await.context("reading a GraphQL response")
 }
 
-fn show(title: &str, query: &str, answer: &Value) -> bool {
-    let text = format!("{:#}", answer.get("errors").or_else(|| answer.get("data")).unwrap_or(answer));
+fn print_result(title: &str, query: &str, result: &Value) -> bool {
+    let text = format!("{:#}", result.get("errors").or_else(|| result.get("data")).unwrap_or(result));
     let lines: Vec<&str> = text.lines().take(MAX_LINES).collect();
     let more = if text.lines().count() > MAX_LINES { "\n  .." } else { "" };
     println!("\n{title}\n  {query}\n  {}{more}", lines.join("\n  "));
-    answer.get("errors").is_none() && answer.get("data").is_some_and(Value::is_object)
+    result.get("errors").is_none() && result.get("data").is_some_and(Value::is_object)
 }

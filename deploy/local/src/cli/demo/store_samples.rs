@@ -1,4 +1,4 @@
-//! What every store holds, and when that became visible.
+//! What every store contains, and when that became visible.
 
 use std::{
     process::Stdio,
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::supervised_stack::SupervisedStack;
 
-/// Store, what is counted in it, and where `medhub status --json` tells that.
+/// Store, what is counted in it, and the JSON pointer of the count in `medhub status --json`.
 const COUNT_POINTERS: [(&str, &str, &str); 9] = [
     ("Postgres", "events", "/postgres/events"),
     ("Kafka", "records", "/kafka/records"),
@@ -22,7 +22,7 @@ const COUNT_POINTERS: [(&str, &str, &str); 9] = [
     ("GraphQL", "totalCount", "/graphql/totalCount"),
 ];
 
-/// Looks at all stores, one after the other in time.
+/// The counts of all stores at several times.
 #[derive(Debug)]
 pub(super) struct StoreSamples {
     started_at: Instant,
@@ -30,40 +30,40 @@ pub(super) struct StoreSamples {
 }
 
 impl StoreSamples {
-    /// Starts the clock.
+    /// Without samples; the times of samples count from now.
     pub(super) fn begin() -> Self {
         Self { started_at: Instant::now(), samples: Vec::new() }
     }
 
-    /// Looks once. A look that fails is none: the next one tells.
-    pub(super) async fn take(&mut self, stack: &SupervisedStack) {
+    /// Adds the current counts. A failure is logged and adds none; the next call tries again.
+    pub(super) async fn add_sample(&mut self, stack: &SupervisedStack) {
         let mut status = stack.product(&["status", "--json"]);
         match status.stdin(Stdio::null()).output().await {
             Ok(output) => match serde_json::from_slice(&output.stdout) {
                 Ok(counts) => self.samples.push((self.started_at.elapsed(), counts)),
-                Err(error) => tracing::debug!(%error, "the stores could not be counted"),
+                Err(error) => tracing::debug!(%error, "counting the stores failed"),
             },
-            Err(error) => tracing::warn!(%error, "the stores could not be counted"),
+            Err(error) => tracing::warn!(%error, "counting the stores failed"),
         }
     }
 
-    /// Whether the last look found all stores agreeing.
+    /// Whether all stores agree in the last sample.
     pub(super) fn agree(&self) -> bool {
         self.samples.last().and_then(|(_, counts)| counts.get("agree")?.as_bool()).unwrap_or(false)
     }
 
     /// The last counts in one line.
     pub(super) fn counts(&self) -> String {
-        let last = |pointer| Some(self.reached(pointer)?.0);
-        let told = |(_, what, pointer)| last(pointer).map(|count| format!("{count} {what}"));
-        COUNT_POINTERS.into_iter().filter_map(told).collect::<Vec<_>>().join(", ")
+        let last = |pointer| Some(self.last_count(pointer)?.0);
+        let describe = |(_, what, pointer)| last(pointer).map(|count| format!("{count} {what}"));
+        COUNT_POINTERS.into_iter().filter_map(describe).collect::<Vec<_>>().join(", ")
     }
 
-    /// One line per count, with the time after which it stood.
+    /// One line per count, with the time after which it no longer changed.
     pub(super) fn table(&self) -> String {
         let mut lines = vec![format!("{:<12}{:<15}{:>12}  visible after", "store", "holds", "")];
         for (store, what, pointer) in COUNT_POINTERS {
-            let (count, after) = match self.reached(pointer) {
+            let (count, after) = match self.last_count(pointer) {
                 Some((count, after)) => (count.to_string(), format!("{:.1} s", after.as_secs_f64())),
                 None => ("?".to_owned(), "?".to_owned()),
             };
@@ -74,12 +74,12 @@ impl StoreSamples {
         lines.join("\n")
     }
 
-    /// The last count, and the first look from which on it no longer changed.
-    fn reached(&self, pointer: &str) -> Option<(u64, Duration)> {
+    /// The last count, and the time of the first sample after which it no longer changed.
+    fn last_count(&self, pointer: &str) -> Option<(u64, Duration)> {
         let count = |counts: &Value| counts.pointer(pointer).and_then(Value::as_u64);
         let last = count(&self.samples.last()?.1)?;
-        let steady = self.samples.iter().rev().take_while(|(_, counts)| count(counts) == Some(last));
-        Some((last, steady.last()?.0))
+        let unchanged = self.samples.iter().rev().take_while(|(_, counts)| count(counts) == Some(last));
+        Some((last, unchanged.last()?.0))
     }
 }
 
@@ -90,16 +90,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_count_is_visible_from_the_look_after_its_last_change() {
+    fn a_count_is_visible_from_the_sample_after_its_last_change() {
         let at = |seconds, views| (Duration::from_secs(seconds), json!({ "redis": { "views": views } }));
         let samples =
             StoreSamples { started_at: Instant::now(), samples: vec![at(1, 9), at(2, 5), at(3, 9), at(4, 9)] };
-        assert_eq!(samples.reached("/redis/views"), Some((9, Duration::from_secs(3))));
-        assert_eq!(samples.reached("/qdrant/points"), None);
+        assert_eq!(samples.last_count("/redis/views"), Some((9, Duration::from_secs(3))));
+        assert_eq!(samples.last_count("/qdrant/points"), None);
     }
 
     #[test]
-    fn without_a_look_nothing_agrees() {
+    fn stores_without_a_sample_do_not_agree() {
         assert!(!StoreSamples::begin().agree());
     }
 }

@@ -1,9 +1,9 @@
-//! What makes Apache Kafka start fast, made once for each version of Kafka and Java and then kept in the cache, or in the
-//! stack's data folder where the cache cannot be written.
+//! Files that make Apache Kafka start fast. They are made once for each version of Kafka and Java and stored in the
+//! cache, or in the stack's data folder if the cache cannot be written.
 //!
-//! A formatted log folder, which saves each new stack the run of the format tool, and an archive of the classes that a
-//! starting broker loads (Java's dynamic class data sharing, JEP 350), which halves the start. Both come from one run of
-//! the tool and one of the broker, on a folder that is thrown away.
+//! They are a formatted log folder, which saves each new stack the run of the format tool, and an archive of the
+//! classes that a starting broker loads (Java's dynamic class data sharing, JEP 350), which halves the start time. Both
+//! come from one run of the tool and one of the broker, on a temporary folder.
 
 use std::{
     ffi::OsString,
@@ -52,7 +52,7 @@ pub(super) struct StartKit {
 }
 
 impl StartKit {
-    /// The option of the Java machine that uses the archive; a Java that cannot use it ignores it.
+    /// The JVM option that loads the archive; a JVM that cannot use the archive ignores it.
     pub(super) fn archive_option(&self) -> OsString {
         option("-XX:SharedArchiveFile=", &self.path.join(ARCHIVE_FILE))
     }
@@ -60,7 +60,7 @@ impl StartKit {
     /// Copies the formatted log folder to where a broker will use it.
     pub(super) fn copy_formatted(&self, logs: &Path) -> anyhow::Result<()> {
         folder::make(logs)?;
-        // A broker takes a folder for formatted once this file is there, so it comes last.
+        // A broker considers a folder formatted once `meta.properties` exists, so that file is copied last.
         let mut files = Vec::new();
         for entry in fs::read_dir(self.path.join(LOG_FOLDER)).context("listing the formatted folder")? {
             files.push(entry?.file_name());
@@ -76,22 +76,22 @@ impl StartKit {
 }
 
 impl StartKitBuilder<'_> {
-    /// The kit that is there already, else a new one.
+    /// Returns the existing kit, else builds one.
     pub(super) async fn ensure_kit(&self) -> anyhow::Result<StartKit> {
         let key = format!("{}-{}", self.version, self.fingerprint()?);
         let prepared = PreparedFolder::new(self.cache, self.data, "kafka-start", &key);
-        if let Some(place) = prepared.find() {
-            return Ok(StartKit { path: place });
+        if let Some(path) = prepared.find() {
+            return Ok(StartKit { path });
         }
         let draft = prepared.begin_draft()?;
         match self.build(draft.path()).await {
-            Ok(()) => draft.publish().map(|place| StartKit { path: place }),
+            Ok(()) => draft.publish().map(|path| StartKit { path }),
             // Another process may have finished one meanwhile.
-            Err(error) => prepared.find().map(|place| StartKit { path: place }).ok_or(error),
+            Err(error) => prepared.find().map(|path| StartKit { path }).ok_or(error),
         }
     }
 
-    /// Names everything that an archive depends on: Java ignores one whose jars have changed.
+    /// A digest of everything that the archive depends on: Java ignores one whose jars have changed.
     fn fingerprint(&self) -> anyhow::Result<String> {
         let mut digest = Sha256::new();
         digest.update(self.java.as_os_str().as_encoded_bytes());
@@ -101,13 +101,13 @@ impl StartKitBuilder<'_> {
         Ok(format!("{:x}", digest.finalize()).chars().take(12).collect())
     }
 
-    /// Names, sizes and times of change.
+    /// Returns names, sizes and modification times.
     fn list_jars(&self) -> anyhow::Result<Vec<(OsString, u64, SystemTime)>> {
         let describe = |entry: std::io::Result<fs::DirEntry>| {
-            // A jar may be a link to one.
+            // Follows a symbolic link to the jar.
             let entry = entry?;
-            let facts = fs::metadata(entry.path())?;
-            Ok((entry.file_name(), facts.len(), facts.modified()?))
+            let metadata = fs::metadata(entry.path())?;
+            Ok((entry.file_name(), metadata.len(), metadata.modified()?))
         };
         let listed = fs::read_dir(self.jars).and_then(|entries| entries.map(describe).collect::<std::io::Result<_>>());
         let mut jars: Vec<_> = listed.with_context(|| format!("listing {}", self.jars.display()))?;
@@ -126,13 +126,13 @@ impl StartKitBuilder<'_> {
             let entry = entry?;
             fs::copy(entry.path(), formatted.join(entry.file_name())).context("copying the formatted folder")?;
         }
-        // Without an archive Kafka starts all the same, only slower.
+        // Kafka also starts without the archive, only slower.
         if let Err(error) = self.write_archive(&properties, &archive).await {
-            tracing::warn!(error = %format!("{error:#}"), "Kafka starts without an archive of classes");
-            remove_if_there(&archive)?;
+            tracing::warn!(error = %format!("{error:#}"), "Kafka starts without a class archive");
+            remove_if_exists(&archive)?;
         }
         fs::remove_dir_all(&logs).with_context(|| format!("removing {}", logs.display()))?;
-        remove_if_there(&properties)
+        remove_if_exists(&properties)
     }
 
     async fn format_log_folder(&self, properties: &Path) -> anyhow::Result<()> {
@@ -141,17 +141,17 @@ impl StartKitBuilder<'_> {
         command.arg("kafka.tools.StorageTool").args(["format", "--cluster-id", CLUSTER_ID, "--config"]).arg(properties);
         let output = command.output().await.context("running java")?;
         if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stderr);
-            bail!("formatting Kafka's log folder ended with {}: {}", output.status, said.trim());
+            let printed = String::from_utf8_lossy(&output.stderr);
+            bail!("formatting Kafka's log folder ended with {}: {}", output.status, printed.trim());
         }
         Ok(())
     }
 
-    /// Runs a broker until it listens; Java writes the archive when it ends.
+    /// Runs a broker until it listens; Java writes the archive when the broker ends.
     async fn write_archive(&self, properties: &Path, archive: &Path) -> anyhow::Result<()> {
         let mut broker = self.spawn_broker(properties, archive)?;
         let outcome = self.stop_when_listening(&mut broker).await;
-        // One that still runs must be gone before its files are removed; without an id it has ended by itself.
+        // A running broker must end before its files are removed; without an id it has already ended.
         if broker.id().is_some() {
             broker.kill().await.context("killing Kafka's first run")?;
         }
@@ -180,13 +180,13 @@ impl StartKitBuilder<'_> {
     }
 
     async fn stop_when_listening(&self, broker: &mut Child) -> anyhow::Result<()> {
-        let began = Instant::now();
+        let started_at = Instant::now();
         while TcpStream::connect(("127.0.0.1", self.clients_port)).await.is_err() {
             if let Some(status) = broker.try_wait().context("waiting for java")? {
                 bail!("Kafka's first run ended with {status}");
             }
-            if began.elapsed() > BROKER_TIMEOUT {
-                bail!("Kafka's first run does not listen within {BROKER_TIMEOUT:?}");
+            if started_at.elapsed() > BROKER_TIMEOUT {
+                bail!("Kafka's first run did not listen within {BROKER_TIMEOUT:?}");
             }
             sleep(Duration::from_millis(50)).await;
         }
@@ -198,7 +198,7 @@ impl StartKitBuilder<'_> {
     }
 }
 
-/// Java's class path of all jars in a folder.
+/// The Java class path of all jars in a folder.
 pub(super) fn class_path(jars: &Path) -> PathBuf {
     jars.join("*")
 }
@@ -209,7 +209,7 @@ fn option(prefix: &str, path: &Path) -> OsString {
     text
 }
 
-fn remove_if_there(file: &Path) -> anyhow::Result<()> {
+fn remove_if_exists(file: &Path) -> anyhow::Result<()> {
     match fs::remove_file(file) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(error).with_context(|| format!("removing {}", file.display()))
@@ -223,7 +223,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_replaced_jar_asks_for_another_kit() {
+    fn a_replaced_jar_changes_the_fingerprint() {
         let jars = tempfile::tempdir().unwrap();
         let cache = ArtifactCache { folder: jars.path().to_owned(), use_system: false };
         let builder = StartKitBuilder {

@@ -1,4 +1,4 @@
-//! The sources of the Python program, carried by this one so that an installed `medhub-local` needs no source tree.
+//! The sources of the Python program, embedded in this one so that an installed `medhub-local` needs no source tree.
 
 use std::{
     fs,
@@ -52,15 +52,15 @@ const SOURCES: &[(&str, &str)] = sources![
     "status_interceptor.py",
 ];
 
-/// Writes the program into the cache (or the data folder of the stack) unless it is there, and returns the folder to put
+/// Writes the program into the cache (or the data folder of the stack) unless it exists, and returns the folder to put
 /// on Python's search path.
 ///
-/// The folder's name holds a digest of the sources: another version of this program uses another folder, and what is
-/// there is never changed while a server runs from it.
+/// The folder's name contains a digest of the sources: another version of this program uses another folder, and files
+/// are never changed while a server runs from them.
 pub(super) fn install(cache: &ArtifactCache, data: &Path) -> anyhow::Result<PathBuf> {
     let prepared = PreparedFolder::new(cache, data, "qdrant-program", &digest());
-    if let Some(place) = prepared.find() {
-        return Ok(place);
+    if let Some(folder) = prepared.find() {
+        return Ok(folder);
     }
     let draft = prepared.begin_draft()?;
     write_package(&draft.path().join("medhub_qdrant"))?;
@@ -106,11 +106,11 @@ mod tests {
     }
 
     #[test]
-    fn every_source_file_is_carried() {
+    fn every_source_file_is_embedded() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("qdrant/medhub_qdrant");
         let mut found = BTreeSet::new();
         files_below(&root, &root, &mut found);
-        let carried: BTreeSet<String> = SOURCES.iter().map(|(path, _)| (*path).to_owned()).collect();
-        assert_eq!(carried, found);
+        let embedded: BTreeSet<String> = SOURCES.iter().map(|(path, _)| (*path).to_owned()).collect();
+        assert_eq!(embedded, found);
     }
 }

@@ -1,4 +1,4 @@
-with gone as (
+with deleted as (
     delete from relay_instances where seen_at < now() - interval '1 hour' and instance <> $1
 )
 insert into relay_instances (instance, host, state, position, last_error)

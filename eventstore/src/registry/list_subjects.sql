@@ -4,7 +4,7 @@ where starts_with(subject, $1) and deleted = any($2)
 group by subject
 -- Only deleted subjects: those without a version that is not deleted.
 having not $3 or not exists (
-    select from schema_registry.versions living where living.subject = versions.subject and not living.deleted
+    select from schema_registry.versions active where active.subject = versions.subject and not active.deleted
 )
 order by subject
 offset $4 limit $5

@@ -1,6 +1,6 @@
-select place
+select input_index
 from unnest($1::text[], $2::text[], $3::bigint[])
-    with ordinality as new (aggregate_type, aggregate_id, sequence, place)
+    with ordinality as new (aggregate_type, aggregate_id, sequence, input_index)
 where exists (
     select from events
     where events.aggregate_type = new.aggregate_type
