@@ -14,8 +14,8 @@ mod service_findings;
 use std::{sync::Arc, time::Duration};
 
 use collaboration::{PeerChannelConfig, ProposalSync, RoomManager, SharedTextStore, TextError};
-use commands::{dispatcher::CommandDispatcher, opportunity::OpportunityService};
-use domain::{clock::SystemClock, opportunity::Opportunity};
+use commands::dispatcher::CommandDispatcher;
+use domain::clock::SystemClock;
 use eventstore::{error::LogError, log::PgLogReader, store::PgEventStore};
 use projections::{
     QueryError,
@@ -44,17 +44,12 @@ pub use self::{
 };
 use crate::{config::EngineConfig, object_store::ObjectStore};
 
-/// The command service of opportunities, over the event store in Postgres.
-pub type PgOpportunities = Arc<OpportunityService<PgEventStore<Opportunity>>>;
-
 /// The clients of all engines and services. Cheap to clone.
 #[derive(Clone)]
 pub struct AppContext {
     /// Connection pool of the event store.
     pub pool: PgPool,
-    /// Executes commands on opportunities.
-    pub opportunities: PgOpportunities,
-    /// Dispatches commands on aggregates that tenants own.
+    /// Dispatches commands to aggregates.
     pub dispatcher: Arc<CommandDispatcher<PgEventStore<()>>>,
     /// Rooms of shared editing.
     pub rooms: Arc<RoomManager<PgEventStore<()>>>,
@@ -149,7 +144,6 @@ impl AppContext {
         let rooms =
             RoomManager::new(config.collaboration.clone(), proposal_sync, &peers).map_err(AppContextError::Rooms)?;
         Ok(Self {
-            opportunities: Arc::new(OpportunityService::new(store.store_for(), Arc::new(SystemClock))),
             dispatcher,
             rooms: Arc::new(rooms),
             event_store: store,

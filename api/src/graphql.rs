@@ -155,7 +155,7 @@ impl GraphQl {
 
     fn from_builder(schema: ApiSchemaBuilder, app: &AppContext, config: &HttpConfig) -> Self {
         Self {
-            schema: schema.data(app.opportunities.clone()).data(app.clone()).finish(),
+            schema: schema.data(app.clone()).finish(),
             app: Some(app.clone()),
             max_query_bytes: config.max_query_bytes,
             limits: cost_limits(config),

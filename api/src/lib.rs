@@ -11,10 +11,12 @@
 pub mod app_context;
 pub mod auth;
 pub mod config;
+mod consistency;
 pub mod graphql;
 pub mod grpc;
 pub mod http;
 pub mod object_store;
+mod pagination;
 pub mod readiness;
 pub mod rest;
 pub mod routes;

@@ -21,6 +21,7 @@ mod openapi;
 mod opportunity;
 mod resource;
 mod responses;
+mod tenant_object;
 mod upload;
 
 use std::sync::Arc;

@@ -36,6 +36,8 @@ pub(crate) enum CommandFailure {
         rule: &'static str,
         /// Description, for people.
         reason: String,
+        /// Whether the rule is that the object exists.
+        is_missing: bool,
     },
     /// The request is anonymous.
     #[error("sign in first: send a token or an API key as `Authorization: Bearer ...`")]
@@ -83,7 +85,11 @@ impl CommandFailure {
         match error {
             CommandError::Refused(reason) => {
                 tracing::info!(reason = %reason, "command refused");
-                Self::Rejected { rule: reason.refusal_code(), reason: reason.to_string() }
+                Self::Rejected {
+                    rule: reason.refusal_code(),
+                    reason: reason.to_string(),
+                    is_missing: reason.is_missing_object(),
+                }
             }
             CommandError::Forbidden { .. } => access_denied(principal),
             CommandError::Outdated { current } => Self::Outdated { current },

@@ -10,6 +10,7 @@
 //! | change profile, members and keys of a company, close it | admins |
 //! | register a company | any authenticated user |
 //! | save opportunities and searches, read and dismiss one's own notifications | members |
+//! | record, amend, award and close opportunities | operators, this program |
 //! | notify users, record the edits of a shared text | this program |
 //!
 //! Machines with the scope `write` may do what contributors may. A tenant's streams are named after the tenant, so that
@@ -19,6 +20,7 @@ use domain::{
     company::{CompanyCommand, Role, Scope, ScopeSet},
     document::DocumentCommand,
     inbox::InboxCommand,
+    opportunity::OpportunityCommand,
     proposal::ProposalCommand,
     resource::ResourceCommand,
     task::TaskCommand,
@@ -77,6 +79,13 @@ impl CallerAuthority {
             | (Self::Member(_), RequiredAuthority::HasScope(_) | RequiredAuthority::Program)
             | (Self::Machine(_), RequiredAuthority::SignedIn | RequiredAuthority::Program) => false,
         }
+    }
+}
+
+/// Public data, which operators change.
+impl AuthorizedCommand for OpportunityCommand {
+    fn required_authority(&self) -> RequiredAuthority {
+        RequiredAuthority::Program
     }
 }
 

@@ -106,9 +106,16 @@ pub struct LoadedAggregate<A> {
     pub version: u64,
 }
 
-/// The stream of a tenant's aggregate. A company's stream is the tenant itself.
+/// The stream of an aggregate. Streams of public data have no tenant in their names, and a company's stream is the tenant
+/// itself.
 fn stream_id<A: PureAggregate>(tenant: &TenantId, id: &str) -> String {
-    if A::TYPE == COMPANY_TYPE { tenant.to_string() } else { tenant.stream_id(id) }
+    if A::TYPE == COMPANY_TYPE {
+        tenant.to_string()
+    } else if *tenant == TenantId::public() {
+        id.to_owned()
+    } else {
+        tenant.stream_id(id)
+    }
 }
 
 const COMPANY_TYPE: &str = <domain::company::Company as cqrs_es::Aggregate>::TYPE;

@@ -9,7 +9,5 @@ mod command_execution;
 pub mod dispatcher;
 pub mod error;
 pub mod in_memory_log;
-pub mod opportunity;
 pub mod precondition;
 pub mod visit;
-pub mod watchlist;

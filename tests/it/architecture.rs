@@ -112,6 +112,7 @@ const FOLDER_LAYERS: &[(&str, &[&[&str]])] = &[
             &["graphql", "rest", "grpc"],
             &["http"],
             &["tenant_commands"],
+            &["consistency", "pagination"],
             &["auth"],
             &["app_context"],
             &["config"],

@@ -5,33 +5,34 @@ mod dispatcher;
 use std::sync::Arc;
 
 use commands::{
+    authorization::CallerAuthority,
     caller::Caller,
+    dispatcher::{CommandDispatcher, CommandOutcome, CommandSender},
     error::CommandError,
-    opportunity::{OpportunityAmendment, OpportunityCommandOutcome, OpportunityService},
     precondition::{CommandPreconditions, IdempotencyKey},
 };
 use domain::{
     clock::SystemClock,
-    opportunity::{Opportunity, OpportunityError, OpportunityId},
+    opportunity::{AmendOpportunity, Opportunity, OpportunityCommand, OpportunityError, OpportunityId},
     value::{TenantId, UserId},
+    watchlist::{Watchlist, WatchlistCommand},
 };
 use eventstore::{postgres::PostgresConfig, store::PgEventStore};
 use sqlx::PgPool;
 
 use tests::{database, opportunity_history::notice};
 
-type OpportunityDispatcher = OpportunityService<PgEventStore<Opportunity>>;
-type DispatchResult = Result<OpportunityCommandOutcome, CommandError<OpportunityError>>;
+type PgDispatcher = CommandDispatcher<PgEventStore<()>>;
+type DispatchResult = Result<CommandOutcome, CommandError<OpportunityError>>;
 
-fn commands(pool: &PgPool) -> Arc<OpportunityDispatcher> {
-    Arc::new(OpportunityDispatcher::new(
-        PgEventStore::new(pool.clone(), &PostgresConfig::default()),
-        Arc::new(SystemClock),
-    ))
+fn new_dispatcher(pool: &PgPool) -> Arc<PgDispatcher> {
+    let store = PgEventStore::new(pool.clone(), &PostgresConfig::default());
+    Arc::new(CommandDispatcher::new(store, Arc::new(SystemClock)))
 }
 
-fn caller(tenant: &str) -> Caller {
-    Caller::new(UserId::try_new("ann").unwrap(), TenantId::try_new(tenant).unwrap())
+fn system_sender(tenant: &str) -> CommandSender {
+    let caller = Caller::new(UserId::try_new("ann").unwrap(), TenantId::try_new(tenant).unwrap());
+    CommandSender { caller, authority: CallerAuthority::System }
 }
 
 fn with_key(key: &str, request: &str) -> CommandPreconditions {
@@ -45,20 +46,32 @@ fn on_version(version: u64) -> CommandPreconditions {
     CommandPreconditions::with_version(Some(version))
 }
 
-async fn discover(commands: &OpportunityDispatcher) -> OpportunityId {
+async fn discover(dispatcher: &PgDispatcher) -> OpportunityId {
     let notice = notice("w1", "VETERANS AFFAIRS, DEPARTMENT OF", "W-1", "Wheelchairs", "6530", 3);
-    commands.discover_opportunity(&caller("public"), notice, &CommandPreconditions::default()).await.unwrap().id
+    let id = notice.opportunity_id();
+    let command = OpportunityCommand::Discover(Box::new(notice));
+    let unconditional = CommandPreconditions::default();
+    dispatcher.dispatch::<Opportunity>(&system_sender("public"), id.as_str(), &unconditional, command).await.unwrap();
+    id
 }
 
 async fn retitle(
-    commands: &OpportunityDispatcher,
-    tenant: &str,
+    dispatcher: &PgDispatcher,
     id: &OpportunityId,
     title: &str,
     conditions: CommandPreconditions,
 ) -> DispatchResult {
-    let amendment = OpportunityAmendment { title: Some(title.to_owned()), ..OpportunityAmendment::default() };
-    commands.amend_opportunity(&caller(tenant), id, amendment, &conditions).await
+    let amendment = AmendOpportunity {
+        amended_at: dispatcher.now(),
+        notice_id: None,
+        title: Some(title.to_owned()),
+        description: None,
+        response_deadline: None,
+        set_aside: None,
+        naics: None,
+    };
+    let command = OpportunityCommand::Amend(Box::new(amendment));
+    dispatcher.dispatch::<Opportunity>(&system_sender("public"), id.as_str(), &conditions, command).await
 }
 
 async fn count_events(pool: &PgPool) -> i64 {
@@ -68,15 +81,15 @@ async fn count_events(pool: &PgPool) -> i64 {
 #[tokio::test]
 async fn a_repeated_command_has_the_first_outcome_and_appends_nothing() {
     let pool = database().await;
-    let commands = commands(&pool);
-    let id = discover(&commands).await;
-    let first = retitle(&commands, "public", &id, "Wheelchairs and lifts", with_key("k1", "lifts")).await.unwrap();
-    let later = retitle(&commands, "public", &id, "Something else", with_key("k2", "else")).await.unwrap();
+    let dispatcher = new_dispatcher(&pool);
+    let id = discover(&dispatcher).await;
+    let first = retitle(&dispatcher, &id, "Wheelchairs and lifts", with_key("k1", "lifts")).await.unwrap();
+    let later = retitle(&dispatcher, &id, "Something else", with_key("k2", "else")).await.unwrap();
     let before = count_events(&pool).await;
 
-    let repeated = retitle(&commands, "public", &id, "Wheelchairs and lifts", with_key("k1", "lifts")).await.unwrap();
+    let repeated = retitle(&dispatcher, &id, "Wheelchairs and lifts", with_key("k1", "lifts")).await.unwrap();
 
-    assert_eq!(repeated, first);
+    assert_eq!(repeated, CommandOutcome { repeated: true, ..first.clone() });
     assert!(later.version > first.version);
     assert_eq!(count_events(&pool).await, before);
 }
@@ -84,12 +97,14 @@ async fn a_repeated_command_has_the_first_outcome_and_appends_nothing() {
 #[tokio::test]
 async fn an_idempotency_key_belongs_to_one_command_of_one_tenant() {
     let pool = database().await;
-    let commands = commands(&pool);
-    let id = discover(&commands).await;
-    retitle(&commands, "public", &id, "One", with_key("k", "one")).await.unwrap();
+    let dispatcher = new_dispatcher(&pool);
+    let id = discover(&dispatcher).await;
+    retitle(&dispatcher, &id, "One", with_key("k", "one")).await.unwrap();
 
-    let other_command = retitle(&commands, "public", &id, "Two", with_key("k", "two")).await;
-    let other_tenant = retitle(&commands, "acme", &id, "Three", with_key("k", "three")).await;
+    let other_command = retitle(&dispatcher, &id, "Two", with_key("k", "two")).await;
+    let save = WatchlistCommand::Save { opportunity_id: id, at: dispatcher.now() };
+    let other_tenant =
+        dispatcher.dispatch::<Watchlist>(&system_sender("acme"), "ann", &with_key("k", "three"), save).await;
 
     assert!(matches!(other_command, Err(CommandError::KeyReused)), "{other_command:?}");
     assert!(other_tenant.is_ok(), "{other_tenant:?}");
@@ -98,33 +113,35 @@ async fn an_idempotency_key_belongs_to_one_command_of_one_tenant() {
 #[tokio::test]
 async fn concurrent_repetitions_of_a_command_are_executed_once() {
     let pool = database().await;
-    let commands = commands(&pool);
-    let id = discover(&commands).await;
+    let dispatcher = new_dispatcher(&pool);
+    let id = discover(&dispatcher).await;
     let before = count_events(&pool).await;
 
     let repetitions = (0..20).map(|_| {
-        let (commands, id) = (Arc::clone(&commands), id.clone());
-        tokio::spawn(async move { retitle(&commands, "public", &id, "Lifts", with_key("k", "lifts")).await.unwrap() })
+        let (dispatcher, id) = (Arc::clone(&dispatcher), id.clone());
+        tokio::spawn(async move { retitle(&dispatcher, &id, "Lifts", with_key("k", "lifts")).await.unwrap() })
     });
     let answers: Vec<_> = futures::future::join_all(repetitions).await.into_iter().map(Result::unwrap).collect();
 
     assert_eq!(count_events(&pool).await, before + 1);
-    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+    let outcome = |answer: &CommandOutcome| (answer.version, answer.events);
+    assert!(answers.iter().all(|answer| outcome(answer) == outcome(&answers[0])), "{answers:?}");
+    assert_eq!(answers.iter().filter(|answer| !answer.repeated).count(), 1, "{answers:?}");
 }
 
 #[tokio::test]
 async fn a_command_on_an_outdated_or_future_version_is_refused_with_the_current_one() {
     let pool = database().await;
-    let commands = commands(&pool);
-    let id = discover(&commands).await;
+    let dispatcher = new_dispatcher(&pool);
+    let id = discover(&dispatcher).await;
 
-    let current = retitle(&commands, "public", &id, "Lifts", on_version(1)).await.unwrap();
-    let outdated = retitle(&commands, "public", &id, "Ramps", on_version(1)).await;
-    let early = retitle(&commands, "public", &id, "Ramps", on_version(9)).await;
+    let current = retitle(&dispatcher, &id, "Lifts", on_version(1)).await.unwrap();
+    let outdated = retitle(&dispatcher, &id, "Ramps", on_version(1)).await;
+    let early = retitle(&dispatcher, &id, "Ramps", on_version(9)).await;
 
     assert_eq!(current.version, 2);
     for refused in [outdated, early] {
         assert!(matches!(refused, Err(CommandError::Outdated { current: 2 })), "{refused:?}");
     }
-    assert!(retitle(&commands, "public", &id, "Ramps", on_version(2)).await.is_ok());
+    assert!(retitle(&dispatcher, &id, "Ramps", on_version(2)).await.is_ok());
 }

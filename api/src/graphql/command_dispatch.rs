@@ -94,7 +94,9 @@ where
             aggregate_id: executed.aggregate_id,
             aggregate_type: A::TYPE,
         })),
-        Err(CommandFailure::Rejected { rule, reason }) => Ok(ChangeOutcome::Rejected(ChangeRejected { rule, reason })),
+        Err(CommandFailure::Rejected { rule, reason, .. }) => {
+            Ok(ChangeOutcome::Rejected(ChangeRejected { rule, reason }))
+        }
         Err(failure) => Err(error::command_failure(&failure)),
     }
 }

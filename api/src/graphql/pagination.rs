@@ -6,21 +6,16 @@ use async_graphql::{OutputType, Result, SimpleObject, TypeName};
 use projections::tenant_views::{AggregatePage, StoredAggregate};
 
 use super::error::invalid_field;
+use crate::pagination::check_page_size;
+pub(super) use crate::pagination::{DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE};
 
-/// Default number of entries in a page.
-pub(super) const DEFAULT_PAGE_SIZE: u32 = 20;
 /// Default number of hits of a search.
 pub(super) const DEFAULT_HIT_COUNT: u32 = 10;
-/// Maximum number of entries in a page.
-pub(super) const MAX_PAGE_SIZE: u32 = 100;
 
 /// Validates the size of a page; `default` if omitted.
 pub(super) fn parse_page_size(first: Option<i32>, default: u32) -> Result<u32> {
-    match first.map(u32::try_from) {
-        None => Ok(default),
-        Some(Ok(first @ 1..=MAX_PAGE_SIZE)) => Ok(first),
-        Some(_) => Err(invalid_field("first", format!("first is not between 1 and {MAX_PAGE_SIZE}"))),
-    }
+    check_page_size(first, default)
+        .map_err(|_| invalid_field("first", format!("first is not between 1 and {MAX_PAGE_SIZE}")))
 }
 
 /// Position of a page in a list.
@@ -96,21 +91,4 @@ impl<T: OutputType> NodeConnection<T> {
 pub(super) fn parse_cursor<T: FromStr>(after: Option<String>) -> Result<Option<T>> {
     let invalid = |_| invalid_field("after", "not a valid cursor".to_owned());
     after.filter(|after| !after.is_empty()).map(|after| after.parse().map_err(invalid)).transpose()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_page_has_one_to_a_hundred_entries() {
-        assert_eq!(parse_page_size(None, DEFAULT_PAGE_SIZE).unwrap(), 20);
-        assert_eq!(parse_page_size(Some(100), DEFAULT_PAGE_SIZE).unwrap(), 100);
-        for first in [0, -1, 101, i32::MIN] {
-            assert_eq!(
-                parse_page_size(Some(first), DEFAULT_PAGE_SIZE).unwrap_err().message,
-                "first is not between 1 and 100"
-            );
-        }
-    }
 }

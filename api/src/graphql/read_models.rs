@@ -9,16 +9,16 @@ use projections::{
     opportunity_search::OpportunitySearch,
     opportunity_views::OpportunityViews,
     read_models::ReadModels,
-    runtime::{
-        AnyProjection, ConsistencyStatus, ConsistencyToken, GenerationMap, InvalidConsistencyToken, Projection,
-        ProjectionRuntime,
-    },
+    runtime::{AnyProjection, ConsistencyToken, GenerationMap, InvalidConsistencyToken, Projection, ProjectionRuntime},
     tenant_views::TenantViews,
 };
 use tokio::sync::OnceCell;
 
 use super::error;
-use crate::app_context::AppContext;
+use crate::{
+    app_context::AppContext,
+    consistency::{self, ConsistencyError},
+};
 
 /// Request extension that holds the consistency token.
 const CONSISTENCY_TOKEN_EXTENSION: &str = "consistencyToken";
@@ -102,17 +102,14 @@ impl RequestReadModels {
     }
 
     async fn wait_until_caught_up(&self, model: &dyn AnyProjection, token: &ConsistencyToken) -> Result<()> {
-        let generation = self.generations.get(model.name()).copied();
-        let generation = generation.unwrap_or(projections::runtime::Generation::FIRST);
-        match self.runtime.wait_for_token(model, generation, token, self.wait_timeout).await {
-            Ok(ConsistencyStatus::Reached) => Ok(()),
-            Ok(ConsistencyStatus::NotYet { position }) => Err(error::read_model_behind(model.name(), position)),
-            Ok(ConsistencyStatus::OtherIncarnation) => Err(error::invalid_field(
-                CONSISTENCY_TOKEN_EXTENSION,
-                "the token belongs to a log that was replaced by a backup".to_owned(),
-            )),
-            Err(error) => Err(error::unavailable(&error)),
-        }
+        let reached = consistency::wait_for_token(&self.runtime, &self.generations, model, token, self.wait_timeout);
+        reached.await.map_err(|failure| match failure {
+            ConsistencyError::Behind(position) => error::read_model_behind(model.name(), position),
+            ConsistencyError::OtherIncarnation => {
+                error::invalid_field(CONSISTENCY_TOKEN_EXTENSION, failure.to_string())
+            }
+            ConsistencyError::Unavailable(source) => error::unavailable(&source),
+        })
     }
 }
 

@@ -24,13 +24,9 @@ use super::{
 use crate::{
     app_context::AppContext,
     auth::Principal,
+    pagination::{DEFAULT_PAGE_SIZE, check_page_size},
     tenant_commands::{self, CommandFailure},
 };
-
-/// Entries of a page by default.
-const DEFAULT_PAGE_SIZE: u32 = 20;
-/// Most entries of a page.
-const MAX_PAGE_SIZE: u32 = 100;
 
 /// Most bytes of a page: clients accept messages of 4 MiB by default.
 const MAX_PAGE_BYTES: usize = 3 * 1024 * 1024;
@@ -101,11 +97,10 @@ impl TaskService for TaskServiceImpl {
         let tenant = tenant_commands::readable_task_tenant(&principal).map_err(|failure| failure_status(&failure))?;
         let ListTasksRequest { status, page_size, page_token } = request.into_inner();
         let status = TaskStatus::try_from(status).map_err(|_| invalid_argument("status", "there is no such status"))?;
-        let first = match page_size {
-            0 => DEFAULT_PAGE_SIZE,
-            1..=MAX_PAGE_SIZE => page_size,
-            _ => return Err(invalid_argument("page_size", &format!("it is not between 1 and {MAX_PAGE_SIZE}"))),
-        };
+        // Protocol Buffers transmit an omitted number as 0.
+        let page_size = (page_size != 0).then_some(page_size);
+        let first = check_page_size(page_size, DEFAULT_PAGE_SIZE)
+            .map_err(|error| invalid_argument("page_size", &error.to_string()))?;
         let after = if page_token.is_empty() { None } else { Some(page_token.parse::<ListCursor>()) };
         let after = after.transpose().map_err(|_| invalid_argument("page_token", "it is not a page token"))?;
         let group = conversion::status_from_proto(status)
@@ -225,8 +220,8 @@ fn unavailable_status(error: &(dyn std::error::Error + 'static)) -> Status {
 /// The gRPC status of a failed command.
 fn failure_status(failure: &CommandFailure) -> Status {
     match failure {
-        CommandFailure::Rejected { rule: "NOT_FOUND", reason } => Status::not_found(reason),
-        CommandFailure::Rejected { rule, reason } => Status::failed_precondition(format!("{rule}: {reason}")),
+        CommandFailure::Rejected { is_missing: true, reason, .. } => Status::not_found(reason),
+        CommandFailure::Rejected { rule, reason, .. } => Status::failed_precondition(format!("{rule}: {reason}")),
         CommandFailure::Unauthenticated => Status::unauthenticated(failure.to_string()),
         CommandFailure::Forbidden => Status::permission_denied(failure.to_string()),
         CommandFailure::Outdated { .. } | CommandFailure::Conflict => Status::aborted(failure.to_string()),

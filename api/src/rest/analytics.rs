@@ -1,7 +1,7 @@
 //! `/analytics/events`: what one user did, or what was done on one page. Served from the response cache in Redis while
 //! no newer events exist, else from ClickHouse.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Extension,
@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 use projections::{
     opportunity_analytics::{OpportunityAnalytics, VisitAction},
     response_cache::{CacheLookup, VisitActionsQuery},
-    runtime::{ConsistencyStatus, ConsistencyToken, Generation, Projection},
+    runtime::ConsistencyToken,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -26,6 +26,7 @@ use super::{
 use crate::{
     app_context::AppContext,
     auth::Principal,
+    consistency,
     http::problem::Problem,
     tenant_commands::{self, CommandFailure},
 };
@@ -144,12 +145,10 @@ pub(super) async fn list_events(
 
 /// Whether the read model contains everything up to a position.
 async fn is_caught_up(app: &AppContext, analytics: &OpportunityAnalytics, position: u64) -> bool {
-    let generation =
-        app.read_models.active_generations().get(OpportunityAnalytics::NAME).copied().unwrap_or(Generation::FIRST);
     let Ok(incarnation) = app.runtime.log().incarnation().await else { return false };
     let token = ConsistencyToken { incarnation, position, stream: None };
-    let reached = app.runtime.wait_for_token(analytics, generation, &token, std::time::Duration::ZERO).await;
-    matches!(reached, Ok(ConsistencyStatus::Reached))
+    let active = app.read_models.active_generations();
+    consistency::wait_for_token(&app.runtime, &active, analytics, &token, Duration::ZERO).await.is_ok()
 }
 
 fn cached_response(body: String, cache: &'static str) -> Response {

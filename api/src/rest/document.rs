@@ -9,7 +9,6 @@ use axum::{
     response::Response,
 };
 use chrono::{DateTime, Utc};
-use cqrs_es::Aggregate;
 use domain::document::{Document, DocumentCommand};
 use projections::tenant_views::{ListGroup, StoredAggregate};
 use serde::{Deserialize, Serialize};
@@ -20,10 +19,8 @@ use super::{
     extractors::{PathId, ValidQuery, read_preconditions},
     file_content::FileContent,
     media_type,
-    responses::{
-        ChangeResponse, ListResponse, change_response, consistent_tenant_views, not_found, page_size, parse_cursor,
-        view_response,
-    },
+    responses::{ListResponse, consistent_tenant_views, not_found},
+    tenant_object::{ObjectView, PageParams, change_object, get_object, list_objects},
 };
 use crate::{
     auth::Principal,
@@ -71,7 +68,9 @@ pub(super) struct DocumentView {
     created_by: String,
 }
 
-impl DocumentView {
+impl ObjectView for DocumentView {
+    type Aggregate = Document;
+
     fn from_stored(id: String, stored: StoredAggregate<Document>) -> Option<Self> {
         let uploaded = stored.state.as_uploaded()?;
         Some(Self {
@@ -87,6 +86,10 @@ impl DocumentView {
             created_by: stored.created_by,
         })
     }
+
+    fn version(&self) -> u64 {
+        self.version
+    }
 }
 
 /// Lists the documents of the caller's company, the newest first.
@@ -99,16 +102,8 @@ pub(super) async fn list(
     headers: HeaderMap,
     ValidQuery(query): ValidQuery<DocumentListParams>,
 ) -> Result<Json<ListResponse<DocumentView>>, Problem> {
-    let tenant = tenant_commands::readable_tenant(&principal)?;
-    let (first, after) = (page_size(query.first)?, parse_cursor(query.after.as_deref())?);
-    let page = consistent_tenant_views(&rest.stores, &headers)
-        .await?
-        .list_aggregates(tenant, &ListGroup::all(), first, after.as_ref())
-        .await?;
-    let next = page.items.last().filter(|_| page.has_more).map(|(_, cursor, _)| cursor.to_string());
-    let total = page.total;
-    let items = page.items.into_iter().filter_map(|(id, _, stored)| DocumentView::from_stored(id, stored)).collect();
-    Ok(Json(ListResponse { items, next, total }))
+    let page = PageParams { first: query.first, after: query.after.as_deref(), group: ListGroup::all() };
+    list_objects(&rest, &principal, &headers, page).await
 }
 
 /// Returns a document of the caller's company.
@@ -122,11 +117,7 @@ pub(super) async fn get_document(
     headers: HeaderMap,
     PathId(id): PathId,
 ) -> Result<Response, Problem> {
-    let tenant = tenant_commands::readable_tenant(&principal)?;
-    let id = id.to_string();
-    let found = consistent_tenant_views(&rest.stores, &headers).await?.get(tenant, &id).await?;
-    let view = found.and_then(|stored| DocumentView::from_stored(id, stored)).ok_or_else(not_found)?;
-    Ok(view_response(&headers, view.version, view))
+    get_object::<DocumentView>(&rest, &principal, &headers, id).await
 }
 
 /// Downloads the file under its name. `Range` selects a part of it; `If-None-Match` avoids downloading an unchanged
@@ -178,8 +169,8 @@ pub(super) async fn delete(
 ) -> Result<Response, Problem> {
     let preconditions = read_preconditions(&headers, &format!("DELETE /api/v1/documents/{id}"))?;
     let delete = |stamp| DocumentCommand::Delete { stamp };
-    let outcome = tenant_commands::dispatch::<Document>(&rest.stores, &principal, &id, &preconditions, delete).await?;
+    let response =
+        change_object::<Document>(&rest, &principal, id, &preconditions, StatusCode::NO_CONTENT, delete).await?;
     rest.objects.schedule_removal(ObjectOwner { tenant: principal.tenant().clone(), document: id });
-    let body = ChangeResponse { id: id.to_string(), version: outcome.version, repeated: outcome.repeated };
-    change_response(&rest.stores, StatusCode::NO_CONTENT, Document::TYPE, &outcome.aggregate_id, body).await
+    Ok(response)
 }

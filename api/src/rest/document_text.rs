@@ -9,7 +9,6 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::Response,
 };
-use cqrs_es::Aggregate;
 use domain::document::{Document, DocumentCommand, ExtractionMethod, LanguageTag, ObjectKey, TextExtraction};
 use futures::{StreamExt, stream};
 use serde::Deserialize;
@@ -19,7 +18,8 @@ use super::{
     RestState,
     extractors::{PathId, ValidQuery, invalid_field, invalid_value, read_preconditions},
     file_content::FileContent,
-    responses::{ChangeResponse, change_response, consistent_tenant_views, not_found},
+    responses::{ChangeResponse, consistent_tenant_views, not_found},
+    tenant_object::change_object,
     upload::{reject_content_encoding, storage_problem, within_recording_timeout},
 };
 use crate::{
@@ -83,14 +83,9 @@ pub(super) async fn record(
     let preconditions = read_preconditions(&headers, &request_text)?;
     let text_key = ObjectKey::try_new(&stored.key).map_err(|reason| invalid_value("body", &reason))?;
     let text = TextExtraction { text_key, pages: query.pages, characters, method, language };
-    within_recording_timeout(async {
-        let command = |stamp| DocumentCommand::RecordText { text, stamp };
-        let outcome =
-            tenant_commands::dispatch::<Document>(&rest.stores, &principal, &id, &preconditions, command).await?;
-        let body = ChangeResponse { id: id.to_string(), version: outcome.version, repeated: outcome.repeated };
-        change_response(&rest.stores, StatusCode::OK, Document::TYPE, &outcome.aggregate_id, body).await
-    })
-    .await
+    let command = |stamp| DocumentCommand::RecordText { text, stamp };
+    let recorded = change_object::<Document>(&rest, &principal, id, &preconditions, StatusCode::OK, command);
+    within_recording_timeout(recorded).await
 }
 
 fn max_text_bytes() -> u64 {

@@ -9,7 +9,6 @@ use axum::{
     response::Response,
 };
 use chrono::{DateTime, Utc};
-use cqrs_es::Aggregate;
 use domain::{
     resource::{Resource, ResourceBody, ResourceCommand, ResourceContent, ResourceKind, ResourceName, ResourceTags},
     value::DocumentId,
@@ -22,10 +21,8 @@ use uuid::Uuid;
 use super::{
     RestState,
     extractors::{PathId, ValidJson, ValidQuery, invalid_value, read_preconditions},
-    responses::{
-        ChangeResponse, ListResponse, change_response, consistent_tenant_views, not_found, page_size, parse_cursor,
-        view_response,
-    },
+    responses::{ChangeResponse, ListResponse},
+    tenant_object::{ObjectView, PageParams, change_object, get_object, list_objects},
 };
 use crate::{auth::Principal, http::problem::Problem, tenant_commands};
 
@@ -112,7 +109,9 @@ impl ResourceRequest {
     }
 }
 
-impl ResourceView {
+impl ObjectView for ResourceView {
+    type Aggregate = Resource;
+
     fn from_stored(id: String, stored: StoredAggregate<Resource>) -> Option<Self> {
         let asset = stored.state.content()?.clone();
         Some(Self {
@@ -129,6 +128,10 @@ impl ResourceView {
             updated_by: stored.updated_by,
         })
     }
+
+    fn version(&self) -> u64 {
+        self.version
+    }
 }
 
 /// Lists the resources of the caller's company, the newest first.
@@ -141,22 +144,14 @@ pub(super) async fn list(
     headers: HeaderMap,
     ValidQuery(query): ValidQuery<ResourceListParams>,
 ) -> Result<axum::Json<ListResponse<ResourceView>>, Problem> {
-    let tenant = tenant_commands::readable_tenant(&principal)?;
-    let (first, after) = (page_size(query.first)?, parse_cursor(query.after.as_deref())?);
     let kind = query
         .kind
         .map(|kind| ResourceKind::parse(&kind))
         .transpose()
         .map_err(|reason| invalid_value("kind", &reason))?;
     let group = kind.map_or_else(ListGroup::all, |kind| ListGroup::status(kind.name()));
-    let page = consistent_tenant_views(&rest.stores, &headers)
-        .await?
-        .list_aggregates(tenant, &group, first, after.as_ref())
-        .await?;
-    let next = page.items.last().filter(|_| page.has_more).map(|(_, cursor, _)| cursor.to_string());
-    let total = page.total;
-    let items = page.items.into_iter().filter_map(|(id, _, stored)| ResourceView::from_stored(id, stored)).collect();
-    Ok(axum::Json(ListResponse { items, next, total }))
+    let page = PageParams { first: query.first, after: query.after.as_deref(), group };
+    list_objects(&rest, &principal, &headers, page).await
 }
 
 /// Returns a resource of the caller's company.
@@ -170,11 +165,7 @@ pub(super) async fn get_resource(
     headers: HeaderMap,
     PathId(id): PathId,
 ) -> Result<Response, Problem> {
-    let tenant = tenant_commands::readable_tenant(&principal)?;
-    let id = id.to_string();
-    let found = consistent_tenant_views(&rest.stores, &headers).await?.get(tenant, &id).await?;
-    let view = found.and_then(|stored| ResourceView::from_stored(id, stored)).ok_or_else(not_found)?;
-    Ok(view_response(&headers, view.version, view))
+    get_object::<ResourceView>(&rest, &principal, &headers, id).await
 }
 
 /// Creates a resource; requires the authority of a contributor.
@@ -193,10 +184,7 @@ pub(super) async fn create(
     let id = tenant_commands::new_id(&principal, "resource", None, &preconditions);
     let asset = input.into_asset()?;
     let create = |stamp| ResourceCommand::Create { asset, stamp };
-    let outcome = tenant_commands::dispatch::<Resource>(&rest.stores, &principal, &id, &preconditions, create).await?;
-    let (stream, version, repeated) = (outcome.aggregate_id, outcome.version, outcome.repeated);
-    let body = ChangeResponse { id: id.to_string(), version, repeated };
-    change_response(&rest.stores, StatusCode::CREATED, Resource::TYPE, &stream, body).await
+    change_object::<Resource>(&rest, &principal, id, &preconditions, StatusCode::CREATED, create).await
 }
 
 /// Replaces the content of a resource; requires the authority of a contributor.
@@ -216,10 +204,7 @@ pub(super) async fn update(
     let preconditions = read_preconditions(&headers, &input.idempotency_text(&format!("PUT /api/v1/resources/{id}")))?;
     let asset = input.into_asset()?;
     let update = |stamp| ResourceCommand::Update { asset, stamp };
-    let outcome = tenant_commands::dispatch::<Resource>(&rest.stores, &principal, &id, &preconditions, update).await?;
-    let (stream, version, repeated) = (outcome.aggregate_id, outcome.version, outcome.repeated);
-    let body = ChangeResponse { id: id.to_string(), version, repeated };
-    change_response(&rest.stores, StatusCode::OK, Resource::TYPE, &stream, body).await
+    change_object::<Resource>(&rest, &principal, id, &preconditions, StatusCode::OK, update).await
 }
 
 /// Deletes a resource permanently; requires the authority of a manager.
@@ -236,7 +221,5 @@ pub(super) async fn delete(
 ) -> Result<Response, Problem> {
     let preconditions = read_preconditions(&headers, &format!("DELETE /api/v1/resources/{id}"))?;
     let delete = |stamp| ResourceCommand::Delete { stamp };
-    let outcome = tenant_commands::dispatch::<Resource>(&rest.stores, &principal, &id, &preconditions, delete).await?;
-    let body = ChangeResponse { id: id.to_string(), version: outcome.version, repeated: outcome.repeated };
-    change_response(&rest.stores, StatusCode::NO_CONTENT, Resource::TYPE, &outcome.aggregate_id, body).await
+    change_object::<Resource>(&rest, &principal, id, &preconditions, StatusCode::NO_CONTENT, delete).await
 }

@@ -8,7 +8,7 @@ use axum::{
 use projections::{
     QueryError,
     read_models::ReadModels,
-    runtime::{AnyProjection, ConsistencyStatus, ConsistencyToken},
+    runtime::{AnyProjection, ConsistencyToken},
     tenant_views::{ListCursor, TenantViews},
 };
 use serde::Serialize;
@@ -17,17 +17,14 @@ use utoipa::ToSchema;
 use super::extractors::{entity_tags, invalid_field};
 use crate::{
     app_context::AppContext,
+    consistency::{self, ConsistencyError},
     http::problem::Problem,
+    pagination::{DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, check_page_size},
     tenant_commands::{self, CommandFailure},
 };
 
 /// Header with a consistency token: returned by changes, sent by reads that must see the change.
 pub(crate) const CONSISTENCY_TOKEN: HeaderName = HeaderName::from_static("consistency-token");
-
-/// Entries of a page by default.
-const DEFAULT_PAGE_SIZE: u32 = 20;
-/// Most entries of a page.
-const MAX_PAGE_SIZE: u32 = 100;
 
 /// Result of a recorded change.
 #[derive(Debug, Serialize, ToSchema)]
@@ -58,7 +55,7 @@ pub(super) struct ListResponse<T> {
 impl From<CommandFailure> for Problem {
     fn from(failure: CommandFailure) -> Self {
         let status = match &failure {
-            CommandFailure::Rejected { rule: "NOT_FOUND" | "DELETED", .. } => StatusCode::NOT_FOUND,
+            CommandFailure::Rejected { is_missing: true, .. } => StatusCode::NOT_FOUND,
             CommandFailure::Rejected { .. } | CommandFailure::KeyReused | CommandFailure::Conflict => {
                 StatusCode::CONFLICT
             }
@@ -128,11 +125,8 @@ fn set_entity_tag(headers: &mut HeaderMap, version: u64) {
 
 /// The page size from `first`.
 pub(super) fn page_size(first: Option<u32>) -> Result<u32, Problem> {
-    match first {
-        None => Ok(DEFAULT_PAGE_SIZE),
-        Some(first @ 1..=MAX_PAGE_SIZE) => Ok(first),
-        Some(_) => Err(invalid_field("first", format!("first is not between 1 and {MAX_PAGE_SIZE}"))),
-    }
+    check_page_size(first, DEFAULT_PAGE_SIZE)
+        .map_err(|_| invalid_field("first", format!("first is not between 1 and {MAX_PAGE_SIZE}")))
 }
 
 /// The cursor after which a page begins.
@@ -156,19 +150,13 @@ pub(super) async fn wait_for_consistency(
     let Some(token) = headers.get(CONSISTENCY_TOKEN) else { return Ok(()) };
     let token: Option<ConsistencyToken> = token.to_str().ok().and_then(|token| token.parse().ok());
     let token = token.ok_or_else(|| invalid_field("Consistency-Token", "this is no token of ours"))?;
-    let generation = app.read_models.active_generations().get(model.name()).copied();
-    let generation = generation.unwrap_or(projections::runtime::Generation::FIRST);
-    match app.runtime.wait_for_token(model, generation, &token, app.consistency_wait).await {
-        Ok(ConsistencyStatus::Reached) => Ok(()),
-        Ok(ConsistencyStatus::NotYet { .. }) => {
-            let reason = "the change is recorded, but the read model does not contain it yet; try again";
-            Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "NOT_YET", reason))
-        }
-        Ok(ConsistencyStatus::OtherIncarnation) => {
-            Err(invalid_field("Consistency-Token", "the token belongs to a log that was replaced by a backup"))
-        }
-        Err(error) => Err(CommandFailure::unavailable(&error).into()),
-    }
+    let active = app.read_models.active_generations();
+    let reached = consistency::wait_for_token(&app.runtime, &active, model, &token, app.consistency_wait).await;
+    reached.map_err(|failure| match failure {
+        ConsistencyError::Behind(_) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "NOT_YET", failure.to_string()),
+        ConsistencyError::OtherIncarnation => invalid_field("Consistency-Token", failure.to_string()),
+        ConsistencyError::Unavailable(source) => CommandFailure::unavailable(&source).into(),
+    })
 }
 
 /// The active read models.

@@ -9,7 +9,6 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use cqrs_es::Aggregate;
 use domain::{
     document::{Document, DocumentCommand, FileDigest, FileName, MAX_FILE_BYTES, MediaType, ObjectKey, UploadedFile},
     opportunity::OpportunityId,
@@ -22,7 +21,8 @@ use super::{
     RestState, content_disposition,
     extractors::{ValidQuery, invalid_field, invalid_value, read_preconditions},
     media_type,
-    responses::{ChangeResponse, change_response},
+    responses::ChangeResponse,
+    tenant_object::change_object,
 };
 use crate::{
     auth::Principal,
@@ -104,14 +104,9 @@ pub(super) async fn upload(
         opportunity_id,
     };
     // A file whose command is refused or whose outcome is unknown is removed by the sweeper.
-    within_recording_timeout(async {
-        let upload = |stamp| DocumentCommand::Upload { upload, stamp };
-        let outcome =
-            tenant_commands::dispatch::<Document>(&rest.stores, &principal, &id, &preconditions, upload).await?;
-        let body = ChangeResponse { id: id.to_string(), version: outcome.version, repeated: outcome.repeated };
-        change_response(&rest.stores, StatusCode::CREATED, Document::TYPE, &outcome.aggregate_id, body).await
-    })
-    .await
+    let upload = |stamp| DocumentCommand::Upload { upload, stamp };
+    let recorded = change_object::<Document>(&rest, &principal, id, &preconditions, StatusCode::CREATED, upload);
+    within_recording_timeout(recorded).await
 }
 
 /// Limits the time to record a received body: the request timeout does not apply to uploads.

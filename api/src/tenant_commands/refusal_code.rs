@@ -11,6 +11,9 @@ use domain::{
 pub(crate) trait RefusalCode: std::error::Error + 'static {
     /// Code of the refusal.
     fn refusal_code(&self) -> &'static str;
+
+    /// Whether the refusal is that the object does not exist, or not any more.
+    fn is_missing_object(&self) -> bool;
 }
 
 impl RefusalCode for ProposalError {
@@ -30,6 +33,10 @@ impl RefusalCode for ProposalError {
             Self::AlreadyDecided => "ALREADY_DECIDED",
         }
     }
+
+    fn is_missing_object(&self) -> bool {
+        matches!(self, Self::NotDrafted)
+    }
 }
 
 impl RefusalCode for DocumentError {
@@ -41,6 +48,10 @@ impl RefusalCode for DocumentError {
             Self::OutOfOrder { .. } => "OUT_OF_ORDER",
             Self::Deleted => "DELETED",
         }
+    }
+
+    fn is_missing_object(&self) -> bool {
+        matches!(self, Self::NotUploaded | Self::Deleted)
     }
 }
 
@@ -61,6 +72,10 @@ impl RefusalCode for CompanyError {
             Self::Closed => "CLOSED",
         }
     }
+
+    fn is_missing_object(&self) -> bool {
+        matches!(self, Self::NotRegistered)
+    }
 }
 
 impl RefusalCode for ResourceError {
@@ -70,6 +85,10 @@ impl RefusalCode for ResourceError {
             Self::NotCreated => "NOT_FOUND",
             Self::Deleted => "DELETED",
         }
+    }
+
+    fn is_missing_object(&self) -> bool {
+        matches!(self, Self::NotCreated | Self::Deleted)
     }
 }
 
@@ -83,6 +102,10 @@ impl RefusalCode for TaskError {
             Self::AlreadyFinished => "OVER",
         }
     }
+
+    fn is_missing_object(&self) -> bool {
+        matches!(self, Self::NotRequested)
+    }
 }
 
 impl RefusalCode for WatchlistError {
@@ -93,10 +116,18 @@ impl RefusalCode for WatchlistError {
             Self::NameTaken => "NAME_TAKEN",
         }
     }
+
+    fn is_missing_object(&self) -> bool {
+        false
+    }
 }
 
 impl RefusalCode for Infallible {
     fn refusal_code(&self) -> &'static str {
+        match *self {}
+    }
+
+    fn is_missing_object(&self) -> bool {
         match *self {}
     }
 }

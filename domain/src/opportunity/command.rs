@@ -54,6 +54,17 @@ pub struct AmendOpportunity {
 }
 
 impl AmendOpportunity {
+    /// Whether every field stays as it is.
+    pub fn changes_nothing(&self) -> bool {
+        let Self { amended_at: _, notice_id, title, description, response_deadline, set_aside, naics } = self;
+        notice_id.is_none()
+            && title.is_none()
+            && description.is_none()
+            && response_deadline.is_none()
+            && set_aside.is_none()
+            && naics.is_none()
+    }
+
     /// Converts the change to a notice, with the unchanged fields of the record.
     pub(super) fn into_notice(self, record: &OpportunityRecord) -> Notice {
         let mut facts = record.facts.clone();

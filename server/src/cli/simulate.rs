@@ -6,10 +6,12 @@ use anyhow::Context;
 use chrono::TimeDelta;
 use clap::Args;
 use commands::{
+    authorization::CallerAuthority,
     caller::Caller,
+    dispatcher::{CommandDispatcher, CommandSender},
     error::CommandError,
+    precondition::CommandPreconditions,
     visit::{VisitRecorder, VisitStep},
-    watchlist::WatchlistService,
 };
 use domain::{
     clock::{Clock, SystemClock},
@@ -76,9 +78,9 @@ struct SimulationSummary {
 
 /// Records visits and counts what was recorded.
 struct SimulationRecorder {
-    caller: Caller,
+    sender: CommandSender,
     visits: VisitRecorder<PgBatchStore>,
-    watchlists: WatchlistService<PgEventStore<Watchlist>>,
+    dispatcher: CommandDispatcher<PgEventStore<()>>,
     summary: SimulationSummary,
 }
 
@@ -134,9 +136,15 @@ impl SimulateArgs {
 impl SimulationRecorder {
     fn new(config: &MedhubConfig, pool: &PgPool, opportunities: usize) -> Self {
         Self {
-            caller: Caller::for_program("system:simulate"),
+            sender: CommandSender {
+                caller: Caller::for_program("system:simulate"),
+                authority: CallerAuthority::System,
+            },
             visits: VisitRecorder::new(PgBatchStore::new(pool.clone()), config.ingest.visit_events),
-            watchlists: WatchlistService::new(PgEventStore::new(pool.clone(), &config.postgres), Arc::new(SystemClock)),
+            dispatcher: CommandDispatcher::new(
+                PgEventStore::new(pool.clone(), &config.postgres),
+                Arc::new(SystemClock),
+            ),
             summary: SimulationSummary { opportunities: to_u64(opportunities), ..SimulationSummary::default() },
         }
     }
@@ -146,7 +154,7 @@ impl SimulationRecorder {
         let (steps, wishes): (Vec<_>, Vec<_>) =
             visits.into_iter().map(|visit| (visit.steps, visit.watchlist_requests)).unzip();
         let steps = steps.concat();
-        let recorded = self.visits.record_steps(&self.caller, &steps).await.context("recording visits")?;
+        let recorded = self.visits.record_steps(&self.sender.caller, &steps).await.context("recording visits")?;
         for wish in wishes.into_iter().flatten() {
             self.record_wish(wish).await?;
         }
@@ -164,7 +172,10 @@ impl SimulationRecorder {
             // Generated users save no searches.
             WatchlistCommand::SaveSearch { .. } | WatchlistCommand::RemoveSearch { .. } => return Ok(()),
         };
-        match self.watchlists.execute(&self.caller, &user_id, command).await {
+        let unconditional = CommandPreconditions::default();
+        let outcome =
+            self.dispatcher.dispatch::<Watchlist>(&self.sender, user_id.as_str(), &unconditional, command).await;
+        match outcome {
             Ok(accepted) => {
                 *figure += to_u64(accepted.events);
                 summary.events += to_u64(accepted.events);

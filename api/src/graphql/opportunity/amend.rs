@@ -2,20 +2,16 @@
 
 use async_graphql::{Context, InputObject, Object, Result};
 use chrono::{DateTime, Utc};
-use commands::{caller::Caller, opportunity::OpportunityAmendment};
-use domain::opportunity::{NaicsCode, NoticeId, SetAside};
+use domain::opportunity::{AmendOpportunity, NaicsCode, NoticeId, OpportunityCommand, SetAside};
 
 use super::{
     input_validation::{self, MAX_DESCRIPTION_CHARS, MAX_TITLE_CHARS},
-    outcome::{self, OpportunityChangeOutcome},
+    outcome::{OpportunityChangeOutcome, dispatch_opportunity_command},
 };
-use crate::{
-    app_context::PgOpportunities,
-    graphql::{
-        error,
-        precondition::{self, PreconditionsInput},
-        projection::guard::OperatorOnly,
-    },
+use crate::graphql::{
+    error,
+    precondition::{self, PreconditionsInput},
+    projection::guard::OperatorOnly,
 };
 
 /// Changes opportunities.
@@ -34,13 +30,11 @@ impl AmendMutation {
     ) -> Result<OpportunityChangeOutcome> {
         let id = input_validation::parse_opportunity_id("input.id", &input.id)?;
         let amendment = input.into_amendment()?;
-        let opportunities = error::require_context_data(ctx.data::<PgOpportunities>())?;
         let conditions = precondition::parse_preconditions(ctx, conditions)?;
-        outcome::to_opportunity_outcome(
-            opportunities
-                .amend_opportunity(error::require_context_data(ctx.data::<Caller>())?, &id, amendment, &conditions)
-                .await,
-        )
+        dispatch_opportunity_command(ctx, &id, &conditions, |stamp| {
+            OpportunityCommand::Amend(Box::new(AmendOpportunity { amended_at: stamp.at, ..amendment }))
+        })
+        .await
     }
 }
 
@@ -64,8 +58,10 @@ struct AmendOpportunityInput {
 }
 
 impl AmendOpportunityInput {
-    fn into_amendment(self) -> Result<OpportunityAmendment> {
-        let amendment = OpportunityAmendment {
+    /// The amendment; the command sets its time.
+    fn into_amendment(self) -> Result<AmendOpportunity> {
+        let amendment = AmendOpportunity {
+            amended_at: DateTime::UNIX_EPOCH,
             notice_id: input_validation::parse_optional("input.noticeId", self.notice_id, NoticeId::try_new)?,
             title: self
                 .title
@@ -83,7 +79,7 @@ impl AmendOpportunityInput {
             set_aside: input_validation::parse_optional("input.setAside", self.set_aside, SetAside::try_new)?,
             naics: input_validation::parse_optional("input.naics", self.naics, NaicsCode::try_new)?,
         };
-        if amendment == OpportunityAmendment::default() {
+        if amendment.changes_nothing() {
             return Err(error::invalid_field("input", "the input changes nothing".to_owned()));
         }
         Ok(amendment)

@@ -2,21 +2,17 @@
 
 use async_graphql::{Context, InputObject, Object, Result};
 use chrono::NaiveDate;
-use commands::caller::Caller;
-use domain::opportunity::{self as record, Award};
+use domain::opportunity::{self as record, Award, AwardOpportunity, OpportunityCommand};
 
 use super::{
     input_validation::{self, MAX_NAME_CHARS},
-    outcome::{self, OpportunityChangeOutcome},
+    outcome::{OpportunityChangeOutcome, dispatch_opportunity_command},
 };
-use crate::{
-    app_context::PgOpportunities,
-    graphql::{
-        cents::CentsScalar,
-        error,
-        precondition::{self, PreconditionsInput},
-        projection::guard::OperatorOnly,
-    },
+use crate::graphql::{
+    cents::CentsScalar,
+    error,
+    precondition::{self, PreconditionsInput},
+    projection::guard::OperatorOnly,
 };
 
 /// Records awards.
@@ -35,13 +31,9 @@ impl AwardMutation {
     ) -> Result<OpportunityChangeOutcome> {
         let id = input_validation::parse_opportunity_id("input.id", &input.id)?;
         let award = input.into_award()?;
-        let opportunities = error::require_context_data(ctx.data::<PgOpportunities>())?;
         let conditions = precondition::parse_preconditions(ctx, conditions)?;
-        outcome::to_opportunity_outcome(
-            opportunities
-                .award_opportunity(error::require_context_data(ctx.data::<Caller>())?, &id, award, &conditions)
-                .await,
-        )
+        let command = OpportunityCommand::Award(AwardOpportunity { award });
+        dispatch_opportunity_command(ctx, &id, &conditions, |_| command).await
     }
 }
 

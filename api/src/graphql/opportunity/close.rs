@@ -1,20 +1,15 @@
 //! Manual cancellation and archiving of an opportunity.
 
 use async_graphql::{Context, Object, Result};
-use commands::caller::Caller;
-use domain::opportunity::CancellationReason;
+use domain::opportunity::{CancellationReason, OpportunityCommand};
 
 use super::{
     input_validation,
-    outcome::{self, OpportunityChangeOutcome},
+    outcome::{OpportunityChangeOutcome, dispatch_opportunity_command},
 };
-use crate::{
-    app_context::PgOpportunities,
-    graphql::{
-        error,
-        precondition::{self, PreconditionsInput},
-        projection::guard::OperatorOnly,
-    },
+use crate::graphql::{
+    precondition::{self, PreconditionsInput},
+    projection::guard::OperatorOnly,
 };
 
 /// Cancels and archives opportunities.
@@ -35,12 +30,7 @@ impl CloseMutation {
         let id = input_validation::parse_opportunity_id("id", &id)?;
         let reason = input_validation::parse_optional("reason", reason, CancellationReason::try_new)?;
         let conditions = precondition::parse_preconditions(ctx, conditions)?;
-        let opportunities = error::require_context_data(ctx.data::<PgOpportunities>())?;
-        outcome::to_opportunity_outcome(
-            opportunities
-                .cancel_opportunity(error::require_context_data(ctx.data::<Caller>())?, &id, reason, &conditions)
-                .await,
-        )
+        dispatch_opportunity_command(ctx, &id, &conditions, |stamp| OpportunityCommand::Cancel { reason, stamp }).await
     }
 
     /// Archives the opportunity. A newer notice or an award reopens it. For operators.
@@ -53,11 +43,6 @@ impl CloseMutation {
     ) -> Result<OpportunityChangeOutcome> {
         let id = input_validation::parse_opportunity_id("id", &id)?;
         let conditions = precondition::parse_preconditions(ctx, conditions)?;
-        let opportunities = error::require_context_data(ctx.data::<PgOpportunities>())?;
-        outcome::to_opportunity_outcome(
-            opportunities
-                .archive_opportunity(error::require_context_data(ctx.data::<Caller>())?, &id, &conditions)
-                .await,
-        )
+        dispatch_opportunity_command(ctx, &id, &conditions, |stamp| OpportunityCommand::Archive { stamp }).await
     }
 }

@@ -6,14 +6,12 @@ use async_graphql::{Context, Result, SimpleObject, Subscription};
 use cqrs_es::Aggregate;
 use domain::opportunity as record;
 use futures::{Stream, StreamExt, stream};
-use projections::{
-    opportunity_views::{OpportunityCounters, OpportunityViews},
-    runtime::{ConsistencyToken, Generation, Projection},
-};
+use projections::{opportunity_views::OpportunityCounters, runtime::ConsistencyToken};
 use tokio::time::sleep;
 
 use crate::{
     app_context::AppContext,
+    consistency::{self, ConsistencyError},
     graphql::{
         error,
         feed_subscription::{self, FeedEvent},
@@ -103,11 +101,10 @@ where
     sleep(REFRESH_INTERVAL).await;
     let (models, generations) = app.read_models.current_with_generations();
     if let Some(token) = last {
-        let generation = generations.get(OpportunityViews::NAME).copied().unwrap_or(Generation::FIRST);
+        let views = &models.opportunity_views;
+        let waited = consistency::wait_for_token(&app.runtime, &generations, views, &token, app.consistency_wait).await;
         // Stale counters are better than none: the next change brings them up to date.
-        let waited =
-            app.runtime.wait_for_token(&models.opportunity_views, generation, &token, app.consistency_wait).await;
-        if let Err(error) = waited {
+        if let Err(ConsistencyError::Unavailable(error)) = waited {
             return Some((Err(error::unavailable(&error)), None));
         }
     }

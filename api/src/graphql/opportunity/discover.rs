@@ -2,22 +2,18 @@
 
 use async_graphql::{Context, InputObject, Object, Result};
 use chrono::{DateTime, NaiveDate, Utc};
-use commands::caller::Caller;
 use domain::opportunity::{
-    Agency, NaicsCode, Notice, NoticeDetails, NoticeId, NoticeSource, NoticeType, PlaceOfPerformance, SetAside,
+    Agency, NaicsCode, Notice, NoticeDetails, NoticeId, NoticeSource, NoticeType, OpportunityCommand,
+    PlaceOfPerformance, SetAside,
 };
 
 use super::{
     input_validation::{self, MAX_DESCRIPTION_CHARS, MAX_NAME_CHARS, MAX_TITLE_CHARS},
-    outcome::{self, OpportunityChangeOutcome},
+    outcome::{OpportunityChangeOutcome, dispatch_opportunity_command},
 };
-use crate::{
-    app_context::PgOpportunities,
-    graphql::{
-        error,
-        precondition::{self, PreconditionsInput},
-        projection::guard::OperatorOnly,
-    },
+use crate::graphql::{
+    precondition::{self, PreconditionsInput},
+    projection::guard::OperatorOnly,
 };
 
 /// Records opportunities.
@@ -35,13 +31,9 @@ impl DiscoverMutation {
         #[graphql(desc = "Preconditions.")] conditions: Option<PreconditionsInput>,
     ) -> Result<OpportunityChangeOutcome> {
         let notice = input.into_notice()?;
-        let opportunities = error::require_context_data(ctx.data::<PgOpportunities>())?;
         let conditions = precondition::parse_preconditions(ctx, conditions)?;
-        outcome::to_opportunity_outcome(
-            opportunities
-                .discover_opportunity(error::require_context_data(ctx.data::<Caller>())?, notice, &conditions)
-                .await,
-        )
+        let id = notice.opportunity_id();
+        dispatch_opportunity_command(ctx, &id, &conditions, |_| OpportunityCommand::Discover(Box::new(notice))).await
     }
 }
 

@@ -1,11 +1,17 @@
 //! Outcome of a mutation of an opportunity.
 
 use async_graphql::{ComplexObject, Context, Enum, SimpleObject, Union};
-use commands::{error::CommandError, opportunity::OpportunityCommandOutcome};
+use commands::{dispatcher::CommandOutcome, error::CommandError, precondition::CommandPreconditions};
 use cqrs_es::Aggregate;
-use domain::opportunity::{Opportunity, OpportunityError};
+use domain::{
+    opportunity::{Opportunity, OpportunityCommand, OpportunityError, OpportunityId},
+    value::AuditStamp,
+};
 
-use crate::graphql::{consistency_token, error};
+use crate::{
+    app_context::AppContext,
+    graphql::{command_dispatch::request_identity, consistency_token, error},
+};
 
 /// Outcome of a mutation.
 #[derive(Union)]
@@ -57,13 +63,26 @@ enum OpportunityRule {
     Archived,
 }
 
-/// Converts the result of a command. A refusal becomes a `Rejected` outcome; other failures are GraphQL errors.
-pub(super) fn to_opportunity_outcome(
-    result: Result<OpportunityCommandOutcome, CommandError<OpportunityError>>,
+/// Dispatches a command to an opportunity. A refusal becomes a `Rejected` outcome; other failures are GraphQL errors.
+pub(super) async fn dispatch_opportunity_command(
+    ctx: &Context<'_>,
+    id: &OpportunityId,
+    conditions: &CommandPreconditions,
+    command: impl FnOnce(AuditStamp) -> OpportunityCommand,
+) -> async_graphql::Result<OpportunityChangeOutcome> {
+    let app = error::require_context_data(ctx.data::<AppContext>())?;
+    let sender = &request_identity(ctx)?.sender;
+    let command = command(app.dispatcher.stamp(sender));
+    let result = app.dispatcher.dispatch::<Opportunity>(sender, id.as_str(), conditions, command).await;
+    to_opportunity_outcome(result)
+}
+
+fn to_opportunity_outcome(
+    result: Result<CommandOutcome, CommandError<OpportunityError>>,
 ) -> async_graphql::Result<OpportunityChangeOutcome> {
     match result {
         Ok(accepted) => Ok(OpportunityChangeOutcome::Accepted(OpportunityChangeAccepted {
-            id: accepted.id.to_string(),
+            id: accepted.aggregate_id,
             version: accepted.version,
         })),
         Err(CommandError::Refused(reason)) => {

@@ -1,0 +1,39 @@
+//! Waiting until a read model contains what a consistency token demands, the same at every edge.
+
+use std::time::Duration;
+
+use projections::runtime::{
+    AnyProjection, ConsistencyCheckError, ConsistencyStatus, ConsistencyToken, Generation, GenerationMap,
+    ProjectionRuntime,
+};
+
+/// Why a read model cannot be queried with a token.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConsistencyError {
+    /// The read model has not reached the token in time; the position that it has reached.
+    #[error("the change is recorded, but the read model does not contain it yet; try again")]
+    Behind(u64),
+    /// The token belongs to another log.
+    #[error("the token belongs to a log that was replaced by a backup")]
+    OtherIncarnation,
+    /// The progress of the read model is unknown.
+    #[error("reading the progress of the read model")]
+    Unavailable(#[source] ConsistencyCheckError),
+}
+
+/// Waits at most `timeout` until the active generation of `model` has reached the token.
+pub(crate) async fn wait_for_token(
+    runtime: &ProjectionRuntime,
+    active: &GenerationMap,
+    model: &dyn AnyProjection,
+    token: &ConsistencyToken,
+    timeout: Duration,
+) -> Result<(), ConsistencyError> {
+    let generation = active.get(model.name()).copied().unwrap_or(Generation::FIRST);
+    match runtime.wait_for_token(model, generation, token, timeout).await {
+        Ok(ConsistencyStatus::Reached) => Ok(()),
+        Ok(ConsistencyStatus::NotYet { position }) => Err(ConsistencyError::Behind(position)),
+        Ok(ConsistencyStatus::OtherIncarnation) => Err(ConsistencyError::OtherIncarnation),
+        Err(error) => Err(ConsistencyError::Unavailable(error)),
+    }
+}
