@@ -24,7 +24,7 @@ const MAX_ATTEMPTS: u32 = 10;
 pub struct VisitStep {
     /// The visit.
     pub visit_id: VisitId,
-    /// The client's own id of the step, by which a repetition is recognised; without one it is recognised by its whole
+    /// The client's own id of the step, by which a repetition is recognised; without one it is recognised by its entire
     /// content.
     pub client_event_id: Option<ClientEventId>,
     /// The view or click.
@@ -98,7 +98,7 @@ impl<S: FactStore> VisitRecorder<S> {
         }
     }
 
-    /// The opportunities of these events that the log does not have. A recorded one stays recorded, and is looked up once.
+    /// Opportunities of these events that are not recorded. A recorded one stays recorded, and is looked up only once.
     async fn find_unknown_opportunities(&self, events: &[VisitEvent]) -> Result<BTreeSet<String>, BatchAppendError> {
         let named: BTreeSet<_> =
             events.iter().filter_map(VisitEvent::opportunity_id).map(ToString::to_string).collect();

@@ -1,9 +1,9 @@
 //! Reading of small sources in each format.
 
-mod broken;
-mod chance;
+mod damaged_sources;
 mod json;
-mod real;
+mod random_damage;
+mod real_notices;
 
 use std::io::{Cursor, Write};
 

@@ -96,7 +96,7 @@ impl DateScanner<'_> {
         Some((NaiveTime::from_hms_nano_opt(hour, minute, second, nanos)?, self.scan_offset()?))
     }
 
-    /// Up to nine digits behind a point, as nanoseconds.
+    /// Up to nine digits after a point, as nanoseconds.
     fn scan_fraction(&mut self) -> Option<u32> {
         if self.scan_one_of(b".").is_none() {
             return Some(0);
